@@ -1,0 +1,18 @@
+//! The data half of a WebRTC SFU, for Node.js.
+//!
+//! Five rooms, one arrow; nothing points back:
+//!
+//! ```text
+//! lib/ (JavaScript) → binding → runtime → sfu → proto
+//! ```
+//!
+//! - [`proto`]: the protocols of ONE peer (ICE-Lite, DTLS, SCTP, DCEP). Bytes and the time go in,
+//!   bytes and events come out; no socket, no clock, no thread.
+//! - [`sfu`]: the domain. All entities of one worker, owned by value, and the one place where a
+//!   message meets its consumers. Sans-IO as well.
+//! - `runtime`: the world. One thread per worker, its sockets and its clock.
+//! - `binding`: Node.js. N-API classes around the entities, and the queue of events and answers.
+//!
+//! Feature `runtime` (default) adds the third room, feature `node` the fourth.
+
+pub mod proto;

@@ -1,0 +1,84 @@
+//! What a data channel carries: a payload and its payload protocol identifier.
+
+use bytes::Bytes;
+
+/// An SCTP stream identifier (RFC 9260 §3.3.1). Data channels use 0 to 65534 (RFC 8831 §6.2).
+pub type StreamId = u16;
+
+/// An SCTP payload protocol identifier. The values of data channels are in RFC 8831 §8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ppid(pub u32);
+
+impl Ppid {
+    /// Data Channel Establishment Protocol (RFC 8832).
+    pub const DCEP: Self = Self(50);
+    /// A UTF-8 string.
+    pub const STRING: Self = Self(51);
+    /// Bytes.
+    pub const BINARY: Self = Self(53);
+    /// An empty string, on the wire as one byte that the receiver ignores.
+    pub const STRING_EMPTY: Self = Self(56);
+    /// Empty bytes, on the wire as one byte that the receiver ignores.
+    pub const BINARY_EMPTY: Self = Self(57);
+
+    /// SCTP cannot carry an empty message, so RFC 8831 §6.6 marks it by its identifier.
+    pub fn is_empty(self) -> bool {
+        self == Self::STRING_EMPTY || self == Self::BINARY_EMPTY
+    }
+}
+
+/// One user message. Cloning it shares the payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// What the payload is.
+    pub ppid: Ppid,
+    /// The bytes. One byte, to be ignored, where [`Ppid::is_empty`].
+    pub payload: Bytes,
+}
+
+impl Message {
+    /// Makes a message, applying the rule of RFC 8831 §6.6: whatever is given under one of the two
+    /// "empty" identifiers becomes the single byte that stands for it.
+    pub fn new(ppid: Ppid, payload: Bytes) -> Self {
+        let payload = match ppid {
+            Ppid::STRING_EMPTY => Bytes::from_static(b" "),
+            Ppid::BINARY_EMPTY => Bytes::from_static(&[0]),
+            _ => payload,
+        };
+        Self { ppid, payload }
+    }
+
+    /// What every queue charges for a message: its payload plus 64 bytes for keeping it, so that a
+    /// million messages of one byte are not free.
+    pub fn charge(&self) -> usize {
+        charge(self.payload.len())
+    }
+}
+
+/// The charge of a message with `payload_len` bytes; see [`Message::charge`].
+pub fn charge(payload_len: usize) -> usize {
+    payload_len + 64
+}
+
+/// How reliably a stream sends (RFC 3758, RFC 8831 §6.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reliability {
+    /// Deliver in the order of sending.
+    pub ordered: bool,
+    /// What bounds the retransmissions of a message.
+    pub limit: Option<Limit>,
+}
+
+impl Reliability {
+    /// Ordered, and retransmitted until it arrives.
+    pub const RELIABLE: Self = Self { ordered: true, limit: None };
+}
+
+/// The limit of partial reliability (RFC 3758). A message has at most one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// At most this many retransmissions; 0 sends each packet once.
+    Retransmits(u16),
+    /// No transmission later than this many milliseconds after the message was queued.
+    LifetimeMs(u16),
+}

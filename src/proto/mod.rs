@@ -1,0 +1,20 @@
+//! Room 1: the protocols of one peer, sans-IO.
+//!
+//! Verbs are the same in every module: `handle_*(now, …)` takes input, `poll_*` gives output,
+//! `poll_timeout` says when to call `handle_timeout` next. Nothing here reads a clock, opens a
+//! socket or starts a thread; `clippy.toml` keeps it so.
+//!
+//! ```text
+//! datagram ─► demux ─┬─ STUN ─► ice_lite      which remote address is the peer
+//!                    └─ DTLS ─► dtls ─► sctp ─► messages
+//! ```
+
+pub mod certificate;
+pub mod dcep;
+pub mod demux;
+pub mod dtls;
+pub mod ice_lite;
+pub mod message;
+pub mod sctp;
+pub mod stun;
+pub mod transmit;
