@@ -4,7 +4,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::proto::certificate::Fingerprint;
-use crate::proto::dtls::DtlsState;
+use crate::proto::dtls::{DtlsRole, DtlsState};
 use crate::proto::ice_lite::IceState;
 use crate::proto::message::StreamId;
 use crate::proto::sctp::SctpState;
@@ -185,7 +185,7 @@ pub enum KindDump {
 #[allow(missing_docs, reason = "named as in the JavaScript API")]
 pub struct DtlsParametersDump {
     pub fingerprints: Vec<Fingerprint>,
-    pub role: String,
+    pub role: DtlsRole,
 }
 
 /// The answer of `dataProducer.dump()`.

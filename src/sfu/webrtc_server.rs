@@ -21,7 +21,7 @@ use super::{Owner, Sfu};
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct WebRtcServer {
-    id: Uuid,
+    pub(super) id: Uuid,
     pub(super) listens: Vec<Listen>,
     pub(super) transports: Vec<TransportKey>,
 }
@@ -108,7 +108,7 @@ impl Sfu {
         if let Some(transport) = self.transports.get_mut(&other)
             && let Kind::WebRtc(it) = &mut transport.kind
         {
-            it.peer.remove_tuple(self.now, tuple);
+            it.peer.remove_tuple(tuple);
             self.pump(other);
             self.touch(other);
         }
@@ -134,9 +134,7 @@ impl Sfu {
             Kind::Plain(it) => self.release_socket(it.path.socket()),
             Kind::Pipe(it) => self.release_socket(it.path.socket()),
             Kind::WebRtc(it) => {
-                for username in it.peer.usernames() {
-                    self.remove_username(key, username);
-                }
+                self.usernames.retain(|_, owner| *owner != key);
                 for tuple in it.peer.tuples() {
                     self.remove_tuple(key, tuple);
                 }

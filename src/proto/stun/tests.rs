@@ -18,8 +18,10 @@ const RFC_5769_REQUEST: &[u8] = b"\x00\x01\x00\x58\x21\x12\xa4\x42\
 
 const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
 
+type Attributes<'a> = &'a [(u16, &'a [u8])];
+
 /// A request with the given attributes, then USERNAME, then the integrity.
-fn request(attributes: &[(u16, &[u8])], algorithm: IntegrityAlgorithm) -> Vec<u8> {
+fn request(attributes: Attributes<'_>, algorithm: IntegrityAlgorithm) -> Vec<u8> {
     let mut message = start(attributes);
     message.add_attribute(&Username::new("evtj:h6vY").unwrap()).unwrap();
     message.add_message_integrity_with_key(&Key::new(PASSWORD).0, algorithm).unwrap();
@@ -27,7 +29,7 @@ fn request(attributes: &[(u16, &[u8])], algorithm: IntegrityAlgorithm) -> Vec<u8
     message.finish()
 }
 
-fn start(attributes: &[(u16, &[u8])]) -> MessageWriteVec {
+fn start(attributes: Attributes<'_>) -> MessageWriteVec {
     let mut message = Message::builder_request(BINDING, MessageWriteVec::new());
     for &(kind, value) in attributes {
         let attribute = RawAttribute::new(kind.into(), value);
@@ -62,7 +64,7 @@ fn the_request_of_rfc_5769_is_authentic_and_in_conflict() {
 fn ice_attributes_are_read() {
     let nominated = Check { use_candidate: true, ..Check::default() };
     let nomination = Check { nomination: Some(7), ..Check::default() };
-    let cases: [(&[(u16, &[u8])], Check); 6] = [
+    let cases: [(Attributes<'_>, Check); 6] = [
         (&[], Check::default()),
         (&[(PRIORITY, &[0, 0, 1, 0])], Check { priority: Some(256), ..Check::default() }),
         (&[(USE_CANDIDATE, &[])], nominated),

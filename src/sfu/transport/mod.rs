@@ -379,11 +379,10 @@ impl Sfu {
         self.deadlines.remove(key);
         match &mut transport.kind {
             Kind::Direct => {}
-            Kind::WebRtc(it) => it.peer.close(self.now),
-            Kind::Plain(it) => it.path.close(self.now),
-            Kind::Pipe(it) => it.path.close(self.now),
+            Kind::WebRtc(it) => it.peer.close(self.now, &mut self.transmits),
+            Kind::Plain(it) => it.path.close(self.now, &mut self.transmits),
+            Kind::Pipe(it) => it.path.close(self.now, &mut self.transmits),
         }
-        transport.poll_transmit(self.now, &mut self.farewells);
         self.forget_paths(key, &transport);
         if let Some(router) = self.routers.get_mut(&transport.router) {
             router.transports.retain(|it| *it != key);
@@ -404,26 +403,28 @@ impl Sfu {
         tuple: Tuple,
         datagram: &[u8],
     ) {
-        let now = self.now;
-        let Some(transport) = self.transports.get_mut(&key) else { return };
+        let Self { now, transports, transmits, .. } = self;
+        let Some(transport) = transports.get_mut(&key) else { return };
+        let before = transmits.bytes();
         let accepted = match &mut transport.kind {
             Kind::Direct => false,
-            Kind::WebRtc(it) => it.peer.handle_datagram(now, tuple, datagram),
-            Kind::Plain(it) => it.handle_datagram(now, tuple, datagram),
-            Kind::Pipe(it) => it.path.handle_datagram(now, tuple, datagram),
+            Kind::WebRtc(it) => it.peer.handle_datagram(*now, tuple, datagram, transmits),
+            Kind::Plain(it) => it.handle_datagram(*now, tuple, datagram),
+            Kind::Pipe(it) => it.path.handle_datagram(*now, tuple, datagram),
         };
         if accepted {
-            transport.received.add(now, datagram.len());
+            transport.received.add(*now, datagram.len());
+            transport.sent.add(*now, transmits.bytes() - before);
         }
         self.pump(key);
         self.touch(key);
     }
 
     /// Flushes every transport that something happened to, once.
-    pub(super) fn flush_dirty(&mut self, out: &mut Transmits) {
+    pub(super) fn flush_dirty(&mut self) {
         while let Some(key) = self.dirty.pop() {
             let Some(transport) = self.transports.get_mut(&key) else { continue };
-            transport.poll_transmit(self.now, out);
+            transport.poll_transmit(self.now, &mut self.transmits);
             self.pump(key);
             if let Some(transport) = self.transports.get(&key) {
                 self.deadlines.set(key, transport.poll_timeout());

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::proto::certificate::Fingerprint;
-use crate::proto::dtls::{LocalRole, RemoteRole};
+use crate::proto::dtls::DtlsRole;
 use crate::proto::ice_lite::Credentials;
 use crate::proto::peer::{Peer, PeerConfig, PeerEvent};
 use crate::proto::sctp::Start;
@@ -109,7 +109,7 @@ pub struct WebRtcConnectOptions {
 pub struct DtlsParameters {
     /// The role of the remote side.
     #[serde(default)]
-    pub role: RemoteRole,
+    pub role: DtlsRole,
     /// At least one. The certificate must match one of them.
     pub fingerprints: Vec<Fingerprint>,
 }
@@ -186,7 +186,7 @@ impl Sfu {
             return Err(Error::Type(text.into()));
         }
         let peer = Peer::new(PeerConfig {
-            certificate: self.certificate.clone(),
+            dtls: self.dtls.clone(),
             consent_timeout: match options.ice_consent_timeout {
                 0 => None,
                 seconds => Some(Duration::from_secs(seconds.into())),
@@ -233,26 +233,19 @@ impl TransportMut<'_> {
 
     fn dtls_parameters(&mut self) -> Result<DtlsParametersDump> {
         let fingerprints = self.sfu.fingerprints.clone();
-        let role = match self.webrtc()?.peer.local_role() {
-            None => "auto",
-            Some(LocalRole::Client) => "client",
-            Some(LocalRole::Server) => "server",
-        };
-        Ok(DtlsParametersDump { fingerprints, role: role.into() })
+        Ok(DtlsParametersDump { fingerprints, role: self.webrtc()?.peer.local_role() })
     }
 
     /// Tells whom to expect; answers the DTLS role that we take.
-    pub fn connect_webrtc(&mut self, options: WebRtcConnectOptions) -> Result<LocalRole> {
+    pub fn connect_webrtc(&mut self, options: WebRtcConnectOptions) -> Result<DtlsRole> {
         let now = self.sfu.now;
         let DtlsParameters { role, fingerprints } = options.dtls_parameters;
         if fingerprints.is_empty() {
             return Err(Error::Type("empty dtlsParameters.fingerprints array".into()));
         }
         let peer = &mut self.webrtc()?.peer;
-        if peer.local_role().is_some() {
-            return Err(Error::Other("connect() already called".into()));
-        }
-        let role = peer.connect(now, role, fingerprints);
+        peer.connect(now, role, fingerprints).map_err(|it| Error::Other(it.to_string()))?;
+        let role = peer.local_role();
         let key = self.key;
         self.sfu.pump(key);
         self.sfu.touch(key);
@@ -262,7 +255,7 @@ impl TransportMut<'_> {
     /// New ICE credentials. The old ones stay valid until a request with the new ones arrives.
     pub fn restart_ice(&mut self) -> Result<IceParameters> {
         let key = self.key;
-        let parameters = IceParameters::from(self.webrtc()?.peer.restart_ice());
+        let parameters = IceParameters::from(&self.webrtc()?.peer.restart_ice());
         self.sfu.usernames.insert(parameters.username_fragment.clone(), key);
         self.sfu.pump(key);
         Ok(parameters)
