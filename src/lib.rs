@@ -16,3 +16,4 @@
 //! Feature `runtime` (default) adds the third room, feature `node` the fourth.
 
 pub mod proto;
+pub mod sfu;

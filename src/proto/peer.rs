@@ -194,9 +194,10 @@ impl Peer {
         let Self { dtls, sctp: Some(sctp), .. } = self else { return };
         if dtls.state() == DtlsState::Connected {
             sctp.poll_transmit(now, |packet| {
-                // A session that fails here says so by its event; SCTP sends the packet again, to
-                // nobody.
-                out.push_with(tuple, |bytes| drop(dtls.seal(packet, bytes)));
+                out.push_with(tuple, |bytes| {
+                    // A session that fails here tells so by its event, and the association ends.
+                    let _ = dtls.seal(packet, bytes);
+                });
             });
             self.pump_dtls(now);
         }

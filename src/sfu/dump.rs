@@ -97,10 +97,10 @@ pub struct LocalIceUsernameFragment {
 pub struct RouterDump {
     pub id: Uuid,
     pub transport_ids: Vec<Uuid>,
-    rtp_observer_ids: Nothing,
-    map_producer_id_consumer_ids: Nothing,
-    map_consumer_id_producer_id: Nothing,
-    map_producer_id_observer_ids: Nothing,
+    pub(super) rtp_observer_ids: Nothing,
+    pub(super) map_producer_id_consumer_ids: Nothing,
+    pub(super) map_consumer_id_producer_id: Nothing,
+    pub(super) map_producer_id_observer_ids: Nothing,
     pub map_data_producer_id_data_consumer_ids: Vec<KeyValues<Uuid, Uuid>>,
     pub map_data_consumer_id_data_producer_id: Vec<KeyValue<Uuid, Uuid>>,
 }

@@ -82,6 +82,8 @@ pub struct TransportStats {
     /// What was dropped on this transport, by reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sctp_dropped: Option<SctpCounters>,
+    /// Datagrams that were not from the peer: another source, or not a protocol of this transport.
+    pub datagrams_dropped: u64,
     /// Data messages that belonged to no DataProducer, or came while their size was not allowed.
     pub messages_unrouted: u64,
     /// Messages that were still queued when their DataConsumer closed.

@@ -149,6 +149,7 @@ pub struct Transport {
     bitrates: Bitrates,
     received: Meter,
     sent: Meter,
+    datagrams_dropped: u64,
     messages_unrouted: u64,
     discarded: Dropped,
     dirty: bool,
@@ -195,6 +196,7 @@ impl Transport {
             bitrates: Bitrates::default(),
             received: Meter::new(now),
             sent: Meter::new(now),
+            datagrams_dropped: 0,
             messages_unrouted: 0,
             discarded: Dropped::default(),
             dirty: false,
@@ -415,6 +417,8 @@ impl Sfu {
         if accepted {
             transport.received.add(*now, datagram.len());
             transport.sent.add(*now, transmits.bytes() - before);
+        } else {
+            transport.datagrams_dropped += 1;
         }
         self.pump(key);
         self.touch(key);
@@ -687,6 +691,7 @@ impl TransportMut<'_> {
             rtp: Default::default(),
             bitrates: it.bitrates,
             sctp_dropped: it.sctp_ref().map(|sctp| sctp.counters()),
+            datagrams_dropped: it.datagrams_dropped,
             messages_unrouted: it.messages_unrouted,
             messages_discarded: it.discarded.messages,
             bytes_discarded: it.discarded.bytes,

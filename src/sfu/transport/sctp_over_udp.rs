@@ -19,8 +19,6 @@ pub(in crate::sfu) struct SctpOverUdp {
     sctp: Option<Sctp>,
     /// There is a DataProducer or a DataConsumer, so the association may begin.
     wanted: bool,
-    /// Datagrams from elsewhere.
-    foreign: u64,
 }
 
 impl SctpOverUdp {
@@ -28,7 +26,7 @@ impl SctpOverUdp {
 
     pub(super) fn new(listen: Listen, sctp: Option<SctpConfig>) -> Self {
         let sctp = sctp.map(Sctp::new);
-        Self { listen, remote: None, sctp, wanted: false, foreign: 0 }
+        Self { listen, remote: None, sctp, wanted: false }
     }
 
     pub(in crate::sfu) fn socket(&self) -> SocketId {
@@ -45,11 +43,6 @@ impl SctpOverUdp {
 
     pub(super) fn tuple_info(&self) -> TupleInfo {
         self.listen.tuple_info(self.remote)
-    }
-
-    /// Datagrams that came from elsewhere than the connected address, and were dropped.
-    pub(super) fn foreign_datagrams(&self) -> u64 {
-        self.foreign
     }
 
     pub(super) fn sctp(&self) -> Option<&Sctp> {
@@ -88,7 +81,6 @@ impl SctpOverUdp {
     /// there is anything to carry.
     pub(super) fn handle_datagram(&mut self, now: Instant, tuple: Tuple, datagram: &[u8]) -> bool {
         if self.remote != Some(tuple.remote) {
-            self.foreign += 1;
             return false;
         }
         if let Some(sctp) = &mut self.sctp {
