@@ -193,7 +193,7 @@ impl Peer {
         self.dtls.poll_transmit(tuple, out);
         let Self { dtls, sctp: Some(sctp), .. } = self else { return };
         if dtls.state() == DtlsState::Connected {
-            sctp.poll_transmit(now, |packet| {
+            sctp.drain_transmits(now, |packet| {
                 out.push_with(tuple, |bytes| {
                     // A session that fails here tells so by its event, and the association ends.
                     let _ = dtls.seal(packet, bytes);

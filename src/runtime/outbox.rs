@@ -27,13 +27,19 @@ pub struct Outbox {
     items: Mutex<VecDeque<Item>>,
     /// The reader has been woken and has not come yet.
     woken: AtomicBool,
-    wake: Box<dyn Fn() + Send + Sync>,
+    wake: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
 impl Outbox {
     /// An empty queue whose reader is woken by `wake`.
-    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { items: Mutex::default(), woken: AtomicBool::new(false), wake: Box::new(wake) }
+    pub fn new(wake: impl Fn() + Send + 'static) -> Self {
+        let wake = Mutex::new(Some(Box::new(wake) as _));
+        Self { items: Mutex::default(), woken: AtomicBool::new(false), wake }
+    }
+
+    /// Nobody is to be woken any more: drops `wake`.
+    pub fn retire(&self) {
+        self.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Adds all of `batch` and leaves it empty.
@@ -49,8 +55,10 @@ impl Outbox {
                 items.append(batch);
             }
         }
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            (self.wake)();
+        if !self.woken.swap(true, Ordering::AcqRel)
+            && let Some(wake) = &*self.wake.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            wake();
         }
     }
 

@@ -8,7 +8,7 @@ use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use crate::proto::transmit::{SocketId, Transmits, Tuple};
+use crate::proto::transmit::Transmits;
 
 /// The largest receive: what a GRO batch or a UDP datagram can have.
 const RECEIVE_SIZE: usize = 65_535;
@@ -97,7 +97,7 @@ impl UdpPort {
     /// Sends the datagrams from `index` on that go over one path with one size; returns how many
     /// these were. What the kernel does not take is lost, as on any network, and counted.
     pub(super) fn send(&mut self, transmits: &Transmits, index: usize) -> usize {
-        let max = self.state.max_gso_segments().get();
+        let max = self.state.max_gso_segments();
         let Some((tuple, size, contents, count)) = transmits.run(index, max) else { return 1 };
         let transmit = Transmit {
             destination: tuple.remote,
@@ -126,9 +126,4 @@ impl EachSlice for Vec<Box<[u8]>> {
         let mut buffers = self.iter_mut();
         std::array::from_fn(|_| IoSliceMut::new(buffers.next().map_or(&mut [], |it| it)))
     }
-}
-
-/// The socket that a datagram leaves by.
-pub(super) fn socket_of(tuple: Tuple) -> SocketId {
-    tuple.socket
 }

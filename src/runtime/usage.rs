@@ -59,6 +59,14 @@ pub fn of_this_thread() -> ResourceUsage {
     }
 }
 
+/// The system's monotonic clock.
+pub fn monotonic() -> std::time::Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: only writes to `time`; cannot fail with a clock that every Linux has.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    std::time::Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
+}
+
 /// The operating system's id of the calling thread.
 pub fn thread_id() -> u32 {
     // SAFETY: takes nothing, touches nothing, always succeeds.

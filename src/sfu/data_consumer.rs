@@ -91,8 +91,8 @@ pub struct DataConsumer {
 /// Where a DataConsumer's messages go.
 #[derive(Debug)]
 pub(super) enum Sink {
-    /// To the peer, over this stream.
-    Sctp { stream: SctpStreamParameters, low_threshold: usize },
+    /// To the peer, over this stream. `gauge` shows JavaScript the payload bytes that wait.
+    Sctp { stream: SctpStreamParameters, low_threshold: usize, gauge: Arc<Backlog> },
     /// To JavaScript. `dropping` is what the current overflow has cost so far.
     Direct { backlog: Arc<Backlog>, dropping: Option<Dropped> },
 }
@@ -136,6 +136,13 @@ impl DataConsumer {
         match self.sink {
             Sink::Sctp { stream, .. } => Some(stream),
             Sink::Direct { .. } => None,
+        }
+    }
+
+    /// Shows JavaScript how many payload bytes wait for the peer.
+    pub(super) fn publish_buffered_amount(&self, amount: usize) {
+        if let Sink::Sctp { gauge, .. } = &self.sink {
+            gauge.publish(amount);
         }
     }
 
@@ -248,7 +255,8 @@ impl DataConsumerMut<'_> {
         let failed = || Error::Other("message send failed".into());
         let stream = self.sctp_stream()?;
         let payload_len = message.payload.len();
-        let Self { sfu: Sfu { now, turn, transports, data_consumers, events, .. }, key } = self;
+        let Self { sfu, key } = self;
+        let Sfu { now, turn, transports, data_consumers, events, dirty, .. } = &mut **sfu;
         let consumer = data_consumers.get_mut(key).ok_or(*key)?;
         let transport = transports.get_mut(&consumer.transport).ok_or(consumer.transport)?;
         if payload_len > transport.max_send_message_size as usize {
@@ -264,8 +272,9 @@ impl DataConsumerMut<'_> {
         match transport.send(*now, stream, None, &message) {
             Ok(buffered) => {
                 consumer.sent(payload_len);
-                let transport = consumer.transport;
-                self.sfu.touch(transport);
+                consumer.publish_buffered_amount(buffered);
+                transport.watch_buffered(*key);
+                transport.mark_dirty(consumer.transport, dirty);
                 Ok(buffered)
             }
             Err(SendError::Full) => {

@@ -77,8 +77,10 @@ impl Sfu {
                 Sink::Sctp { stream, .. } => {
                     let stream = stream.stream_id;
                     match transport.send(*now, stream, carried.as_ref(), message) {
-                        Ok(_) => {
+                        Ok(buffered) => {
                             consumer.sent(payload_len);
+                            consumer.publish_buffered_amount(buffered);
+                            transport.watch_buffered(key);
                             transport.mark_dirty(consumer.transport, dirty);
                         }
                         Err(error) => {

@@ -79,9 +79,9 @@ pub struct TransportStats {
     /// As set by the application.
     #[serde(flatten)]
     pub bitrates: Bitrates,
-    /// What was dropped on this transport, by reason.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sctp_dropped: Option<SctpCounters>,
+    /// What the association dropped, by reason.
+    #[serde(flatten)]
+    pub dropped: Option<SctpDropped>,
     /// Datagrams that were not from the peer: another source, or not a protocol of this transport.
     pub datagrams_dropped: u64,
     /// Data messages that belonged to no DataProducer, or came while their size was not allowed.
@@ -93,6 +93,28 @@ pub struct TransportStats {
     /// What depends on the kind.
     #[serde(flatten)]
     pub kind: KindStats,
+}
+
+/// What an association dropped, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SctpDropped {
+    /// Packets of the peer that did not get past the guard.
+    pub sctp_packets_dropped: u64,
+    /// Messages whose `maxPacketLifeTime` passed before they were first sent.
+    pub messages_expired: u64,
+    /// Messages that were queued when the association ended.
+    pub messages_unsent: u64,
+}
+
+impl From<SctpCounters> for SctpDropped {
+    fn from(it: SctpCounters) -> Self {
+        Self {
+            sctp_packets_dropped: it.packets_dropped,
+            messages_expired: it.expired.messages as u64,
+            messages_unsent: it.unsent.messages as u64,
+        }
+    }
 }
 
 /// Limits that an application sets for media; kept and shown.

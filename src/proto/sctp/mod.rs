@@ -243,6 +243,12 @@ impl Sctp {
         }
     }
 
+    /// Chooses who sends the INIT, once both addresses are known. To be called before
+    /// [`Self::connect`].
+    pub fn set_start(&mut self, start: Start) {
+        self.config.start = start;
+    }
+
     /// Takes a packet of the peer.
     pub fn handle_packet(&mut self, now: Instant, packet: Bytes) {
         self.clock = Some(now);

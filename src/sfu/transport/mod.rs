@@ -146,6 +146,8 @@ pub struct Transport {
     pub(super) producer_streams: FxHashMap<StreamId, DataProducerKey>,
     pub(super) consumer_streams: FxHashMap<StreamId, DataConsumerKey>,
     next_stream: StreamId,
+    /// DataConsumers for which payload waits, as far as JavaScript has been shown.
+    buffered: Vec<DataConsumerKey>,
     bitrates: Bitrates,
     received: Meter,
     sent: Meter,
@@ -193,6 +195,7 @@ impl Transport {
             producer_streams: FxHashMap::default(),
             consumer_streams: FxHashMap::default(),
             next_stream: 0,
+            buffered: Vec::new(),
             bitrates: Bitrates::default(),
             received: Meter::new(now),
             sent: Meter::new(now),
@@ -233,6 +236,13 @@ impl Transport {
     pub(super) fn mark_dirty(&mut self, key: TransportKey, dirty: &mut Vec<TransportKey>) {
         if !std::mem::replace(&mut self.dirty, true) {
             dirty.push(key);
+        }
+    }
+
+    /// Remembers to show JavaScript how this consumer's buffered amount shrinks.
+    pub(super) fn watch_buffered(&mut self, consumer: DataConsumerKey) {
+        if self.buffered.last() != Some(&consumer) && !self.buffered.contains(&consumer) {
+            self.buffered.push(consumer);
         }
     }
 
@@ -285,7 +295,7 @@ impl Transport {
 
     fn take_stream(&self, stream: StreamId) -> Result<StreamId> {
         let sctp = self.sctp_ref().ok_or_else(Error::no_sctp)?;
-        if self.consumer_streams.contains_key(&stream) || !sctp.is_stream_free(stream) {
+        if self.consumer_streams.contains_key(&stream) || !sctp.can_open_stream(stream) {
             return Err(Error::Other(format!("streamId already in use [streamId:{stream}]")));
         }
         Ok(stream)
@@ -429,11 +439,25 @@ impl Sfu {
         while let Some(key) = self.dirty.pop() {
             let Some(transport) = self.transports.get_mut(&key) else { continue };
             transport.poll_transmit(self.now, &mut self.transmits);
+            self.publish_buffered_amounts(key);
             self.pump(key);
             if let Some(transport) = self.transports.get(&key) {
                 self.deadlines.set(key, transport.poll_timeout());
             }
         }
+    }
+
+    fn publish_buffered_amounts(&mut self, key: TransportKey) {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        let mut buffered = std::mem::take(&mut transport.buffered);
+        buffered.retain(|key| {
+            let Some(consumer) = self.data_consumers.get(key) else { return false };
+            let Sink::Sctp { stream, .. } = &consumer.sink else { return false };
+            let amount = transport.buffered_amount(stream.stream_id);
+            consumer.publish_buffered_amount(amount);
+            amount > 0
+        });
+        transport.buffered = buffered;
     }
 
     /// Wakes the transports whose deadline has come.
@@ -546,8 +570,8 @@ impl TransportMut<'_> {
         Ok(id)
     }
 
-    /// Makes a DataConsumer and answers with its dump. `backlog` counts what a direct one has not
-    /// handed over yet.
+    /// Makes a DataConsumer and answers with its dump. `backlog` counts what it has not handed over
+    /// yet.
     pub fn consume_data(
         &mut self,
         key: DataConsumerKey,
@@ -572,7 +596,7 @@ impl TransportMut<'_> {
             Sink::Direct { backlog, dropping: None }
         } else {
             let reliability = options.reliability(inherited)?;
-            self.open_stream(key, options.stream_id, reliability)?
+            self.open_stream(key, options.stream_id, reliability, backlog)?
         };
         let consumer = DataConsumer::new(
             transport_key,
@@ -597,6 +621,7 @@ impl TransportMut<'_> {
         key: DataConsumerKey,
         wanted: Option<StreamId>,
         reliability: Reliability,
+        gauge: Arc<Backlog>,
     ) -> Result<Sink> {
         let transport = self.get();
         let low_threshold = match &transport.sctp {
@@ -612,7 +637,7 @@ impl TransportMut<'_> {
             sctp.open_stream(stream, reliability);
         }
         let stream = SctpStreamParameters::new(stream, reliability);
-        Ok(Sink::Sctp { stream, low_threshold })
+        Ok(Sink::Sctp { stream, low_threshold, gauge })
     }
 
     /// A plain or pipe association begins when there is something to carry.
@@ -690,7 +715,7 @@ impl TransportMut<'_> {
             send_bitrate: it.sent.bitrate(now),
             rtp: Default::default(),
             bitrates: it.bitrates,
-            sctp_dropped: it.sctp_ref().map(|sctp| sctp.counters()),
+            dropped: it.sctp_ref().map(|sctp| sctp.counters().into()),
             datagrams_dropped: it.datagrams_dropped,
             messages_unrouted: it.messages_unrouted,
             messages_discarded: it.discarded.messages,

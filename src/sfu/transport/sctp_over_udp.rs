@@ -107,7 +107,7 @@ impl SctpOverUdp {
     pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut Transmits) {
         let (Some(sctp), Some(remote)) = (&mut self.sctp, self.remote) else { return };
         let tuple = Tuple { socket: self.listen.socket, remote };
-        sctp.poll_transmit(now, |packet| out.push(tuple, packet));
+        sctp.drain_transmits(now, |packet| out.push(tuple, packet));
     }
 
     /// Aborts the association; the peer is told.
