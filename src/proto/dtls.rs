@@ -19,7 +19,10 @@
 //! What a peer can do to us is bounded by what its own session can hold. Noise is dropped: here by
 //! the record header once connected, and in the engine otherwise. The engine's errors are all
 //! fatal, and a peer (whose path ICE has proved) can provoke them: with more handshake fragments
-//! than [`MAX_QUEUED_DATAGRAMS`], say. It ends its own session by that and none else.
+//! than `MAX_QUEUED_RECORDS`, say. It ends its own session by that and none else.
+
+mod context;
+mod record;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -32,7 +35,10 @@ use log::debug;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::certificate::{Certificate, Fingerprint, certificate_to_pem};
+use self::context::MAX_QUEUED_RECORDS;
+pub use self::context::{DtlsContext, warm_up};
+use self::record::{Alert, HEADER_LEN};
+use super::certificate::{Fingerprint, certificate_to_pem};
 use super::transmit::{Transmits, Tuple};
 
 /// The most by which a record is longer than its content: a header of 13 bytes, an explicit nonce
@@ -45,50 +51,14 @@ pub const MAX_PLAINTEXT: usize = 1 << 14;
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// When a flight is first retransmitted; the interval then doubles. RFC 6347 §4.2.4.1 lets
-/// applications that feel the delay go below its second.
-const FLIGHT_RTO: Duration = Duration::from_millis(250);
-
-/// The engine's own limits on time. They lie beyond [`HANDSHAKE_TIMEOUT`], so that only this one is
-/// ever seen: 16 doublings, where 7 take 30 seconds.
-const ENGINE_TIMEOUT: Duration = Duration::from_secs(60);
-const ENGINE_RETRIES: usize = 16;
-
-/// UDP payload of our handshake datagrams. What the application sends, it sizes itself.
-const HANDSHAKE_MTU: usize = 1200;
-
-/// Datagrams, mostly fragments of handshake messages, that the engine holds until it can use them.
-const MAX_QUEUED_DATAGRAMS: usize = 32;
-
-/// Larger datagrams are dropped during the handshake: no path carries them. With the limit above
-/// this bounds what a handshake may hold, and so the certificate that may come out of it.
-const MAX_HANDSHAKE_DATAGRAM: usize = 2048;
-const MAX_HANDSHAKE_BYTES: usize = MAX_QUEUED_DATAGRAMS * MAX_HANDSHAKE_DATAGRAM;
-
-/// Datagrams that the engine holds for us. We take them after each call, so this never fills up.
-const MAX_OUTGOING_DATAGRAMS: usize = 64;
+/// Larger records are dropped during the handshake: no path carries them. Times the number of them
+/// that the engine holds, this bounds the certificate that may come out of it.
+const MAX_HANDSHAKE_RECORD: usize = 2048;
+const MAX_HANDSHAKE_BYTES: usize = MAX_QUEUED_RECORDS * MAX_HANDSHAKE_RECORD;
 
 /// Bounds of what is kept of a client that starts before `connect()`.
 const MAX_EARLY_DATAGRAMS: usize = 8;
 const MAX_EARLY_BYTES: usize = 16 * 1024;
-
-// Record layer, RFC 6347 §4.1: type 1, version 2, epoch 2, sequence number 6, length 2.
-const HEADER_LEN: usize = 13;
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
-const DTLS_1_0: [u8; 2] = [0xfe, 0xff];
-const DTLS_1_2: [u8; 2] = [0xfe, 0xfd];
-/// `HandshakeType.client_hello` (RFC 5246 §7.4).
-const CLIENT_HELLO: u8 = 1;
-
-/// Alerts that we send (RFC 5246 §7.2).
-#[derive(Debug, Clone, Copy)]
-enum Alert {
-    UnexpectedMessage = 10,
-    HandshakeFailure = 40,
-    BadCertificate = 42,
-}
 
 /// The state of the session, with the names that the API gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -145,51 +115,6 @@ pub enum SealError {
     TooLarge,
 }
 
-/// What all sessions of one worker share.
-#[derive(Debug)]
-pub struct DtlsContext {
-    certificate: Certificate,
-    config: Arc<dimpl::Config>,
-}
-
-impl DtlsContext {
-    /// Sessions that present `certificate`.
-    ///
-    /// The engine offers and accepts ECDHE-ECDSA with AES-128-GCM, AES-256-GCM and
-    /// ChaCha20-Poly1305. As a client it offers them in this order, fastest first; as a server it
-    /// leaves the choice to the client, who knows whether it has AES in hardware.
-    pub fn new(certificate: Certificate) -> Self {
-        let config = dimpl::Config::builder()
-            .mtu(HANDSHAKE_MTU)
-            .max_queue_rx(MAX_QUEUED_DATAGRAMS)
-            .max_queue_tx(MAX_OUTGOING_DATAGRAMS)
-            .require_client_certificate(true)
-            // The cookie proves that the client receives at its address; ICE has proved that.
-            .use_server_cookie(false)
-            .flight_start_rto(FLIGHT_RTO)
-            .flight_retries(ENGINE_RETRIES)
-            .handshake_timeout(ENGINE_TIMEOUT)
-            .build()
-            // Checks nothing but the constants above, and the test below checks these.
-            .expect("constants");
-        Self { certificate, config: Arc::new(config) }
-    }
-
-    /// The certificate that the sessions present.
-    pub fn certificate(&self) -> &Certificate {
-        &self.certificate
-    }
-}
-
-/// Gathers the entropy that the first handshake of a process would otherwise wait for, which takes
-/// 40 to 100 ms. Call it once, where nobody is waiting.
-pub fn warm_up() {
-    let mut seed = [0; 32];
-    if aws_lc_rs::rand::fill(&mut seed).is_err() {
-        debug!("no randomness yet");
-    }
-}
-
 /// A DTLS session with one peer. Costs little until the handshake starts, and again after the end.
 ///
 /// After each `handle_*`, `connect`, `path_ready` and `close`: take what [`Dtls::poll_transmit`]
@@ -201,7 +126,6 @@ pub struct Dtls {
     role: DtlsRole,
     /// What the peer's certificate must match one of. Forgotten once it has.
     fingerprints: Vec<Fingerprint>,
-    path_ready: bool,
     engine: Option<Box<dimpl::Dtls>>,
     /// Datagrams from before the handshake could start.
     early: Vec<Box<[u8]>>,
@@ -221,7 +145,6 @@ impl Dtls {
             state: DtlsState::New,
             role: DtlsRole::Auto,
             fingerprints: Vec::new(),
-            path_ready: false,
             engine: None,
             early: Vec::new(),
             peer_certificate: None,
@@ -270,7 +193,6 @@ impl Dtls {
 
     /// ICE has a valid tuple. Calls after the first change nothing.
     pub fn path_ready(&mut self, now: Instant) {
-        self.path_ready = true;
         if self.state == DtlsState::New {
             self.enter(DtlsState::Connecting);
         }
@@ -280,12 +202,10 @@ impl Dtls {
     /// Takes a datagram that arrived on a valid tuple.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         match self.state {
-            DtlsState::Connected => self.handle_records(now, datagram),
             DtlsState::New | DtlsState::Connecting if self.engine.is_none() => {
                 self.keep_early(datagram);
             }
-            DtlsState::New | DtlsState::Connecting => self.handle_flight(now, datagram),
-            DtlsState::Failed | DtlsState::Closed => {}
+            _ => self.handle_records(now, datagram),
         }
     }
 
@@ -323,15 +243,18 @@ impl Dtls {
     /// Says goodbye to a connected peer (RFC 5246 §7.2.1) and forgets everything. No event tells of
     /// it, and events that were not taken are gone.
     pub fn close(&mut self) {
-        let engine = self.engine.take().filter(|_| self.state == DtlsState::Connected);
-        self.outgoing.clear();
-        if let Some(mut engine) = engine
-            && engine.close().is_ok()
-        {
-            let mut record = [0; 2 * MAX_RECORD_OVERHEAD];
-            if let Output::Packet(record) = engine.poll_output(&mut record) {
-                self.outgoing.push(record.into());
+        match (self.state, self.engine.as_mut()) {
+            (DtlsState::Connected, Some(engine)) => {
+                let mut goodbye = [0; 2 + MAX_RECORD_OVERHEAD];
+                if engine.close().is_ok()
+                    && let Output::Packet(record) = engine.poll_output(&mut goodbye)
+                {
+                    self.outgoing.push(record.into());
+                }
             }
+            // What the end before this one said is still to be sent.
+            (DtlsState::Failed | DtlsState::Closed, _) => {}
+            _ => self.outgoing.clear(),
         }
         self.end(DtlsState::Closed);
         self.events.clear();
@@ -365,14 +288,11 @@ impl Dtls {
 
     /// Starts the handshake if there is a path and we know our role.
     fn start_if_possible(&mut self, now: Instant) {
-        let connecting = self.state == DtlsState::Connecting && self.path_ready;
-        if !connecting || self.role == DtlsRole::Auto || self.engine.is_some() {
+        let possible = self.state == DtlsState::Connecting && self.role != DtlsRole::Auto;
+        if !possible || self.engine.is_some() {
             return;
         }
-        let config = Arc::clone(&self.context.config);
-        let mut engine = dimpl::Dtls::new_12(config, self.context.certificate.to_engine(), now);
-        engine.set_active(self.role == DtlsRole::Client);
-        self.engine = Some(Box::new(engine));
+        self.engine = Some(Box::new(self.context.engine(now, self.role == DtlsRole::Client)));
         self.give_up_at = Some(now + HANDSHAKE_TIMEOUT);
         // Lets a client write its ClientHello.
         self.drive(now, None);
@@ -384,54 +304,57 @@ impl Dtls {
     /// Keeps a datagram of the handshake for later. The oldest are the ones that matter; a client
     /// that has no answer sends them again, and then nothing but the record number differs.
     fn keep_early(&mut self, datagram: &[u8]) {
-        let [HANDSHAKE, _, _, 0, 0, _, _, _, _, _, _, message @ ..] = datagram else { return };
+        let Some(message) = record::handshake_message(datagram) else { return };
         let bytes: usize = self.early.iter().map(|kept| kept.len()).sum();
         if self.early.len() < MAX_EARLY_DATAGRAMS
             && bytes + datagram.len() <= MAX_EARLY_BYTES
-            && !self.early.iter().any(|kept| kept[HEADER_LEN - 2..] == *message)
+            && !self.early.iter().any(|kept| record::handshake_message(kept) == Some(message))
         {
             self.early.push(datagram.into());
         }
     }
 
-    /// Takes a datagram during the handshake. It goes to the engine as it is: the order of the
-    /// records in it has a meaning there.
-    fn handle_flight(&mut self, now: Instant, datagram: &[u8]) {
-        // Data that overtook the end of the handshake is as good as lost; SCTP sends it again.
-        if datagram.len() > MAX_HANDSHAKE_DATAGRAM || datagram.first() == Some(&APPLICATION_DATA) {
-            return;
-        }
-        if self.role == DtlsRole::Client && is_client_hello(datagram) {
-            // Neither side will ever answer the other; better to say so than to wait for 30 s.
-            return self.fail(&"both sides are client", Some(Alert::UnexpectedMessage));
-        }
-        self.drive(now, Some(datagram));
-    }
-
-    /// Takes a datagram in state Connected: record by record, so that a bad one takes no good one
-    /// with it, and the engine's limit of 8 records in a datagram does not matter.
+    /// Gives the engine the records of a datagram one by one. In a datagram as a whole it would
+    /// ignore what comes behind a message that it knows already, even if that is new because the
+    /// peer has packed a flight in another way than the first time; and all of one with more than 8
+    /// records.
     fn handle_records(&mut self, now: Instant, datagram: &[u8]) {
-        for record in records(datagram).filter(|record| may_follow_the_handshake(record)) {
-            // An earlier record may have ended the session.
-            if self.state == DtlsState::Connected {
-                self.drive(now, Some(record));
+        for record in record::split(datagram) {
+            let expected = match self.state {
+                DtlsState::Connected => record::may_follow_the_handshake(record),
+                DtlsState::Connecting => {
+                    record.len() <= MAX_HANDSHAKE_RECORD && record::may_be_of_the_handshake(record)
+                }
+                // An earlier record has ended the session.
+                _ => return,
+            };
+            if !expected {
+                continue;
             }
+            if self.role == DtlsRole::Client
+                && record::is_client_hello(record)
+                && self.state == DtlsState::Connecting
+            {
+                // Neither side will ever answer the other; better to say so than to wait for 30 s.
+                return self.fail(&"both sides are client", Some(Alert::UnexpectedMessage));
+            }
+            self.drive(now, Some(record));
         }
     }
 
-    /// Gives the engine the time and, if there is one, a datagram, and takes everything that comes
+    /// Gives the engine the time and, if there is one, a record, and takes everything that comes
     /// out of it: what it queues is bounded, and it fails when that is full.
-    fn drive(&mut self, now: Instant, datagram: Option<&[u8]>) {
+    fn drive(&mut self, now: Instant, record: Option<&[u8]>) {
         let Some(engine) = self.engine.as_mut() else { return };
         let mut result = engine.handle_timeout(now);
-        if let (Ok(()), Some(datagram)) = (&result, datagram) {
-            result = engine.handle_packet(datagram);
+        if let (Ok(()), Some(record)) = (&result, record) {
+            result = engine.handle_packet(record);
         }
         if let Err(error) = result {
             return self.fail(&error, self.answer_to(&error));
         }
 
-        let buffer_len = match (self.state, datagram) {
+        let buffer_len = match (self.state, record) {
             // Exactly the content of an AES-GCM record, so that it is copied once and never again.
             // Anything else that comes out asks for what it needs.
             (DtlsState::Connected, Some(record)) => {
@@ -515,7 +438,7 @@ impl Dtls {
         debug!("DTLS failed: {why}");
         self.outgoing.clear();
         if let Some(alert) = alert {
-            self.outgoing.push(plaintext_alert(alert).into());
+            self.outgoing.push(record::fatal_alert(alert).into());
         }
         self.end(DtlsState::Failed);
         self.events.push_back(DtlsEvent::State(DtlsState::Failed));
@@ -544,43 +467,4 @@ impl fmt::Debug for Dtls {
             .field("role", &self.role)
             .finish_non_exhaustive()
     }
-}
-
-/// The well-formed records at the start of a datagram.
-fn records(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = datagram;
-    std::iter::from_fn(move || {
-        let &[_, _, _, _, _, _, _, _, _, _, _, high, low, ..] = rest else { return None };
-        let len = HEADER_LEN + usize::from(u16::from_be_bytes([high, low]));
-        let (record, after) = rest.split_at_checked(len)?;
-        rest = after;
-        Some(record)
-    })
-}
-
-/// Whether a record (DTLS 1.2) can mean anything once the handshake is over: sealed ones, and
-/// plaintext of the handshake, by which a peer asks for our last flight again. What is sealed but
-/// not by the peer, or a second time, the engine drops.
-fn may_follow_the_handshake(record: &[u8]) -> bool {
-    let &[content_type, major, minor, epoch_high, epoch_low, ..] = record else { return false };
-    let epoch = u16::from_be_bytes([epoch_high, epoch_low]);
-    matches!([major, minor], DTLS_1_0 | DTLS_1_2)
-        && matches!(
-            (epoch, content_type),
-            (0, HANDSHAKE) | (1, ALERT | HANDSHAKE | APPLICATION_DATA)
-        )
-}
-
-/// Whether a datagram starts with a ClientHello.
-fn is_client_hello(datagram: &[u8]) -> bool {
-    datagram.first() == Some(&HANDSHAKE)
-        && datagram.get(3..5) == Some(&[0, 0])
-        && datagram.get(HEADER_LEN) == Some(&CLIENT_HELLO)
-}
-
-/// A fatal alert before the keys are there: epoch 0, with a number beyond those of the handshake.
-fn plaintext_alert(alert: Alert) -> [u8; HEADER_LEN + 2] {
-    const FATAL: u8 = 2;
-    let [major, minor] = DTLS_1_2;
-    [ALERT, major, minor, 0, 0, 0, 0, 1, 0, 0, 0, 0, 2, FATAL, alert as u8]
 }
