@@ -220,7 +220,12 @@ fn event_json(event: Event) -> Value {
     }
 }
 
-fn with_detail(target: u32, name: &str, state: impl Serialize, detail: Option<impl Serialize>) -> Value {
+fn with_detail(
+    target: u32,
+    name: &str,
+    state: impl Serialize,
+    detail: Option<impl Serialize>,
+) -> Value {
     match detail {
         Some(detail) => json!([target, name, state, detail]),
         None => json!([target, name, state]),

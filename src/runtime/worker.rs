@@ -124,11 +124,7 @@ impl Drop for WorkerHandle {
     }
 }
 
-fn run(
-    settings: &mpsc::Receiver<(u32, WorkerSettings)>,
-    inbox: &Arc<Inbox>,
-    outbox: &Arc<Outbox>,
-) {
+fn run(settings: &mpsc::Receiver<(u32, WorkerSettings)>, inbox: &Arc<Inbox>, outbox: &Arc<Outbox>) {
     let served = catch_unwind(AssertUnwindSafe(|| {
         let Ok((request, settings)) = settings.recv() else { return };
         match serve(&settings, inbox, outbox) {
