@@ -119,9 +119,8 @@ pub fn pair_with(a: SctpConfig, b: SctpConfig, conditions: Conditions, seed: u64
     let mut net = Net::new(Ours::new(a), Ours::new(b), conditions, seed);
     net.a.sctp.connect(net.now);
     net.b.sctp.connect(net.now);
-    let connected = net.run_until(Duration::from_secs(30), |net| {
-        net.a.is_connected() && net.b.is_connected()
-    });
+    let connected =
+        net.run_until(Duration::from_secs(30), |net| net.a.is_connected() && net.b.is_connected());
     assert!(connected, "two of ours connect");
     net
 }
