@@ -22,10 +22,46 @@ const LARGE: usize = BUDGET / 2;
 struct StreamFlight {
     /// Payload lengths of the messages inside, oldest first.
     lengths: VecDeque<u32>,
-    /// Their sum.
+    /// Their sum, and that of the ones up to [`LARGE`].
     written: usize,
+    written_small: usize,
     /// Payload bytes of them not acknowledged.
     unacked: usize,
+}
+
+impl StreamFlight {
+    fn push(&mut self, len: usize) {
+        self.lengths.push_back(u32::try_from(len).unwrap_or(u32::MAX));
+        self.written += len;
+        self.unacked += len;
+        if len <= LARGE {
+            self.written_small += len;
+        }
+    }
+
+    fn pop(&mut self) {
+        let len = self.lengths.pop_front().map_or(0, |len| len as usize);
+        self.written -= len;
+        if len <= LARGE {
+            self.written_small -= len;
+        }
+    }
+
+    /// Acknowledgements are counted in bytes only; the oldest messages are taken to be the
+    /// acknowledged ones. Exact whenever the stream is empty.
+    fn set_unacked(&mut self, unacked: usize) {
+        self.unacked = unacked.min(self.written);
+        while let Some(&oldest) = self.lengths.front()
+            && (self.written - self.unacked >= oldest as usize || self.unacked == 0)
+        {
+            self.pop();
+        }
+    }
+
+    /// What the stream takes of the budget.
+    fn counted(&self) -> usize {
+        self.unacked.min(self.written_small + LARGE)
+    }
 }
 
 /// The bytes inside sctp-proto, per stream.
@@ -35,8 +71,8 @@ pub(super) struct Flight {
     messages: usize,
     /// Unacknowledged payload bytes.
     bytes: usize,
-    /// The same with no stream counting for more than [`LARGE`].
-    capped: usize,
+    /// The same with large messages counting for [`LARGE`].
+    counted: usize,
 }
 
 impl Flight {
@@ -45,18 +81,16 @@ impl Flight {
         if len > LARGE {
             self.bytes <= LARGE
         } else {
-            self.messages == 0 || self.capped + 64 * self.messages + charge(len) <= BUDGET
+            self.messages == 0 || self.counted + 64 * self.messages + charge(len) <= BUDGET
         }
     }
 
     /// Counts a message that has gone in.
     pub(super) fn add(&mut self, stream: StreamId, len: usize) {
         let flight = self.streams.entry(stream).or_default();
-        flight.lengths.push_back(u32::try_from(len).unwrap_or(u32::MAX));
-        flight.written += len;
-        self.capped -= flight.unacked.min(LARGE);
-        flight.unacked += len;
-        self.capped += flight.unacked.min(LARGE);
+        self.counted -= flight.counted();
+        flight.push(len);
+        self.counted += flight.counted();
         self.bytes += len;
         self.messages += 1;
     }
@@ -65,27 +99,14 @@ impl Flight {
     pub(super) fn refresh(&mut self, mut unacked: impl FnMut(StreamId) -> usize) {
         self.messages = 0;
         self.bytes = 0;
-        self.capped = 0;
+        self.counted = 0;
         self.streams.retain(|stream, flight| {
-            flight.unacked = unacked(*stream).min(flight.written);
-            // Acknowledgements are counted in bytes only; the oldest messages are taken to be the
-            // acknowledged ones. Exact whenever the stream is empty.
-            while let Some(&length) = flight.lengths.front()
-                && (flight.written - flight.unacked >= length as usize || flight.unacked == 0)
-            {
-                flight.lengths.pop_front();
-                flight.written -= length as usize;
-            }
+            flight.set_unacked(unacked(*stream));
             self.messages += flight.lengths.len();
             self.bytes += flight.unacked;
-            self.capped += flight.unacked.min(LARGE);
+            self.counted += flight.counted();
             !flight.lengths.is_empty()
         });
-    }
-
-    /// Payload bytes inside.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
     }
 }
 
@@ -99,7 +120,7 @@ mod tests {
         while flight.admits(1000) {
             flight.add(1, 1000);
         }
-        assert_eq!(flight.bytes(), BUDGET / charge(1000) * 1000);
+        assert_eq!(flight.bytes, BUDGET / charge(1000) * 1000);
         flight.refresh(|_| 500);
         assert_eq!(flight.messages, 1);
         assert!(flight.admits(1000));
