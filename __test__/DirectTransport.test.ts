@@ -259,8 +259,11 @@ describe('directTransport.close()', () => {
       transport.consumeData({ dataProducerId: 'any' }),
   };
 
-  test.each(Object.entries(calls))('after it %s rejects with NotFoundError', async (_title, call) => {
-    transport.close();
-    await expect(call()).rejects.toThrow(NotFoundError);
-  });
+  test.each(Object.entries(calls))(
+    'after it %s rejects with NotFoundError',
+    async (_title, call) => {
+      transport.close();
+      await expect(call()).rejects.toThrow(NotFoundError);
+    },
+  );
 });

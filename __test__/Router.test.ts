@@ -39,9 +39,9 @@ describe('a Router', () => {
   });
 
   test('router.canConsume() is always false', () => {
-    expect(
-      router.canConsume({ producerId: 'any', rtpCapabilities: router.rtpCapabilities }),
-    ).toBe(false);
+    expect(router.canConsume({ producerId: 'any', rtpCapabilities: router.rtpCapabilities })).toBe(
+      false,
+    );
   });
 });
 
@@ -58,9 +58,9 @@ describe('router.updateMediaCodecs()', () => {
   });
 
   test.each(titled(NOT_ARRAYS))('updateMediaCodecs(%s): TypeError', async (_title, mediaCodecs) => {
-    await expect(
-      (async () => router.updateMediaCodecs(mediaCodecs as []))(),
-    ).rejects.toThrow(TypeError);
+    await expect((async () => router.updateMediaCodecs(mediaCodecs as []))()).rejects.toThrow(
+      TypeError,
+    );
   });
 });
 
@@ -205,12 +205,14 @@ describe('router.close()', () => {
   const calls: Record<string, () => Promise<unknown>> = {
     'router.dump()': () => router.dump(),
     'router.createDirectTransport()': () => router.createDirectTransport(),
-    'router.createWebRtcTransport()': () =>
-      router.createWebRtcTransport({ listenInfos: LOOPBACK }),
+    'router.createWebRtcTransport()': () => router.createWebRtcTransport({ listenInfos: LOOPBACK }),
   };
 
-  test.each(Object.entries(calls))('after it %s rejects with NotFoundError', async (_title, call) => {
-    router.close();
-    await expect(call()).rejects.toThrow(NotFoundError);
-  });
+  test.each(Object.entries(calls))(
+    'after it %s rejects with NotFoundError',
+    async (_title, call) => {
+      router.close();
+      await expect(call()).rejects.toThrow(NotFoundError);
+    },
+  );
 });

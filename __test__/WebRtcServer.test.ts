@@ -30,7 +30,7 @@ describe('worker.createWebRtcServer()', () => {
     const recorder = new EventRecorder().watch({ worker });
     const webRtcServer = await worker.createWebRtcServer({
       listenInfos: LOOPBACK,
-      appData: { a: 1 },
+      appData: { a: 1 } as types.AppData,
     });
     recorder.note('(resolved)');
     expect(recorder.take()).toEqual([
@@ -80,9 +80,15 @@ describe('worker.createWebRtcServer()', () => {
       { listenInfos: info({ ip: 'chicken' }) },
       { listenInfos: info({ ip: '127.0.0.256' }) },
       ...notIntegers(0, 65_535).map((port) => ({ listenInfos: info({ port }) })),
-      ...[5, 'x', {}, { min: 1 }, { max: 1 }, { min: 20_001, max: 20_000 }, { min: -1, max: 5 }].map(
-        (portRange) => ({ listenInfos: info({ portRange }) }),
-      ),
+      ...[
+        5,
+        'x',
+        {},
+        { min: 1 },
+        { max: 1 },
+        { min: 20_001, max: 20_000 },
+        { min: -1, max: 5 },
+      ].map((portRange) => ({ listenInfos: info({ portRange }) })),
       { listenInfos: info({ portRange: { min: 20_000, max: 65_536 } }) },
       { listenInfos: info({ announcedAddress: 5 }) },
       { listenInfos: info({ flags: 5 }) },
@@ -91,9 +97,9 @@ describe('worker.createWebRtcServer()', () => {
       ...NOT_OBJECTS.map((appData) => ({ listenInfos: LOOPBACK, appData })),
     ]),
   )('createWebRtcServer(%s) rejects with a TypeError', async (_title, options) => {
-    await expect(
-      worker.createWebRtcServer(options as types.WebRtcServerOptions),
-    ).rejects.toThrow(TypeError);
+    await expect(worker.createWebRtcServer(options as types.WebRtcServerOptions)).rejects.toThrow(
+      TypeError,
+    );
     await expect(worker.dump()).resolves.toMatchObject({ webRtcServerIds: [] });
   });
 

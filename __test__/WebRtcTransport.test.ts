@@ -460,19 +460,26 @@ describe('webRtcTransport.connect()', () => {
       { dtlsParameters: { fingerprints: [{ value: sha256 }] } },
       { dtlsParameters: { fingerprints: [{ algorithm: 'sha-999', value: sha256 }] } },
       { dtlsParameters: { fingerprints: [{ algorithm: 'sha-256', value: 5 }] } },
-      { dtlsParameters: { fingerprints: [{ algorithm: 'sha-999', value: sha256 }, ...fingerprints] } },
+      {
+        dtlsParameters: {
+          fingerprints: [{ algorithm: 'sha-999', value: sha256 }, ...fingerprints],
+        },
+      },
       { dtlsParameters: { role: 'foo', fingerprints } },
       { dtlsParameters: { role: 5, fingerprints } },
     ]),
-  )('connect(%s) rejects with a TypeError, and connect() is still possible', async (_title, given) => {
-    await expect(
-      transport.connect(given as Parameters<typeof transport.connect>[0]),
-    ).rejects.toThrow(TypeError);
-    expect(transport.dtlsParameters.role).toBe('auto');
-    await expect(
-      transport.connect({ dtlsParameters: { role: 'client', fingerprints } }),
-    ).resolves.toBeUndefined();
-  });
+  )(
+    'connect(%s) rejects with a TypeError, and connect() is still possible',
+    async (_title, given) => {
+      await expect(
+        transport.connect(given as Parameters<typeof transport.connect>[0]),
+      ).rejects.toThrow(TypeError);
+      expect(transport.dtlsParameters.role).toBe('auto');
+      await expect(
+        transport.connect({ dtlsParameters: { role: 'client', fingerprints } }),
+      ).resolves.toBeUndefined();
+    },
+  );
 
   test('connect() a second time rejects with an Error', async () => {
     await transport.connect({ dtlsParameters: { role: 'client', fingerprints } });
@@ -495,7 +502,9 @@ describe('webRtcTransport.connect()', () => {
       role: 'client' as const,
       fingerprints: Object.freeze(fingerprints.map((given) => Object.freeze({ ...given }))),
     });
-    await transport.connect({ dtlsParameters } as unknown as Parameters<typeof transport.connect>[0]);
+    await transport.connect({ dtlsParameters } as unknown as Parameters<
+      typeof transport.connect
+    >[0]);
   });
 });
 
@@ -504,7 +513,8 @@ describe('webRtcTransport.restartIce()', () => {
     ['before connect()', async () => {}],
     [
       'after connect()',
-      () => transport.connect({ dtlsParameters: { role: 'client', fingerprints: SOME_FINGERPRINTS } }),
+      () =>
+        transport.connect({ dtlsParameters: { role: 'client', fingerprints: SOME_FINGERPRINTS } }),
     ],
   ])('%s resolves with new iceParameters', async (_title, prepare) => {
     await prepare();
@@ -655,9 +665,9 @@ describe('without enableSctp', () => {
   test('produceData() and consumeData() reject with an Error', async () => {
     const plain = await create({ enableSctp: false });
     const dataProducer = await transport.produceData({ sctpStreamParameters: { streamId: 1 } });
-    await expect(
-      plain.produceData({ sctpStreamParameters: { streamId: 1 } }),
-    ).rejects.toThrow(/SCTP not enabled/);
+    await expect(plain.produceData({ sctpStreamParameters: { streamId: 1 } })).rejects.toThrow(
+      /SCTP not enabled/,
+    );
     await expect(plain.consumeData({ dataProducerId: dataProducer.id })).rejects.toThrow(
       /SCTP not enabled/,
     );
@@ -683,7 +693,8 @@ describe('webRtcTransport.close()', () => {
   const calls: Record<string, () => Promise<unknown>> = {
     'dump()': () => transport.dump(),
     'getStats()': () => transport.getStats(),
-    'connect()': () => transport.connect({ dtlsParameters: { role: 'client', fingerprints: SOME_FINGERPRINTS } }),
+    'connect()': () =>
+      transport.connect({ dtlsParameters: { role: 'client', fingerprints: SOME_FINGERPRINTS } }),
     'restartIce()': () => transport.restartIce(),
     'setMaxIncomingBitrate(1)': () => transport.setMaxIncomingBitrate(1),
     'enableTraceEvent([])': () => transport.enableTraceEvent([]),
@@ -692,8 +703,11 @@ describe('webRtcTransport.close()', () => {
       transport.consumeData({ dataProducerId: 'any' }),
   };
 
-  test.each(Object.entries(calls))('after it %s rejects with NotFoundError', async (_title, call) => {
-    transport.close();
-    await expect(call()).rejects.toThrow(NotFoundError);
-  });
+  test.each(Object.entries(calls))(
+    'after it %s rejects with NotFoundError',
+    async (_title, call) => {
+      transport.close();
+      await expect(call()).rejects.toThrow(NotFoundError);
+    },
+  );
 });

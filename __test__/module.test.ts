@@ -131,7 +131,10 @@ describe('createWorker(settings)', () => {
     ['null', null],
     ['{}', {}],
     ['nulls', { logLevel: null, logTags: null, rtcMinPort: null, rtcMaxPort: null, appData: null }],
-    ['unknown settings', { foo: 1, workerBin: '/bin/false', libwebrtcFieldTrials: 'WebRTC-Foo/on/' }],
+    [
+      'unknown settings',
+      { foo: 1, workerBin: '/bin/false', libwebrtcFieldTrials: 'WebRTC-Foo/on/' },
+    ],
   ])('accepts %s', async (_title, settings) => {
     const worker = await datasoup.createWorker(settings as types.WorkerSettings);
     expect(worker).toMatchObject({ closed: false, died: false, subprocessClosed: false });
@@ -178,7 +181,9 @@ describe('createWorker(settings)', () => {
       })),
     ]),
   )('rejects %s with a TypeError', async (_title, settings) => {
-    await expect(datasoup.createWorker(settings as types.WorkerSettings)).rejects.toThrow(TypeError);
+    await expect(datasoup.createWorker(settings as types.WorkerSettings)).rejects.toThrow(
+      TypeError,
+    );
   });
 
   test.each([
@@ -252,7 +257,7 @@ describe('in a process of its own', () => {
     })();`;
 
   test('require() starts nothing: the process ends by itself', async () => {
-    const ended = await runNode("console.log(typeof datasoup.createWorker)");
+    const ended = await runNode('console.log(typeof datasoup.createWorker)');
     expect(ended).toEqual({ code: 0, signal: null, stdout: 'function\n', stderr: '' });
   });
 

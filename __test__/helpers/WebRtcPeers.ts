@@ -28,9 +28,19 @@ export interface PeerOptions {
 /** The DTLS role of the client. */
 export type ClientRole = 'client' | 'server';
 
-type Told =
-  | { request: number; result?: unknown; error?: string }
-  | { peer: string; event: string; channel?: number; message?: string | Uint8Array; state?: string };
+/** What happened at a client, as its process tells it. */
+export interface PeerEvent {
+  peer: string;
+  event: string;
+  channel?: number;
+  message?: string | Uint8Array;
+  state?: string;
+  label?: string;
+  protocol?: string;
+}
+
+/** What the process tells: an answer to a request, or an event. */
+export type Told = { request: number; result?: unknown; error?: string } | PeerEvent;
 
 /** A process with WebRTC clients (node-datachannel) in it. */
 export class WebRtcPeers {
@@ -160,9 +170,16 @@ export class WebRtcPeer extends EventEmitter {
     return { role, fingerprints: [this.fingerprint] };
   }
 
-  /** Starts towards `transport`, as DTLS client or server. */
-  async dial(transport: types.WebRtcTransport, role: ClientRole = 'client'): Promise<void> {
-    await this.#peers.call('answer', this.name, answerOf(transport, role));
+  /**
+   * Starts towards `transport`, as DTLS client or server. `alter` changes the answer that the client
+   * is given.
+   */
+  async dial(
+    transport: types.WebRtcTransport,
+    role: ClientRole = 'client',
+    alter: (sdp: string) => string = (sdp) => sdp,
+  ): Promise<void> {
+    await this.#peers.call('answer', this.name, alter(answerOf(transport, role)));
   }
 
   /** Opens one more negotiated channel. */
@@ -231,7 +248,7 @@ export class WebRtcPeer extends EventEmitter {
   }
 
   /** Takes what the process tells. */
-  told({ event, channel = -1, message, state = '' }: Extract<Told, { peer: string }>): void {
+  told({ event, channel = -1, message, state = '' }: PeerEvent): void {
     switch (event) {
       case 'state':
         this.state = state;

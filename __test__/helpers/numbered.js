@@ -10,6 +10,7 @@
  * @property {number} bytes
  * @property {number} damaged - messages that are not byte for byte what was sent
  * @property {number} outOfOrder - messages that came at another place than their own
+ * @property {number} distinct - different ones among those that are not damaged
  */
 
 /**
@@ -46,6 +47,8 @@ class Tally {
   bytes = 0;
   damaged = 0;
   outOfOrder = 0;
+  /** @type {Set<number>} */
+  #seen = new Set();
 
   /** @param {Buffer} message */
   add(message) {
@@ -54,6 +57,9 @@ class Tally {
       this.damaged++;
     } else if (number !== this.count) {
       this.outOfOrder++;
+    }
+    if (number !== -1) {
+      this.#seen.add(number);
     }
     this.count++;
     this.bytes += message.length;
@@ -66,8 +72,19 @@ class Tally {
    */
   get summary() {
     const { count, bytes, damaged, outOfOrder } = this;
-    return { count, bytes, damaged, outOfOrder };
+    return { count, bytes, damaged, outOfOrder, distinct: this.#seen.size };
   }
 }
 
-module.exports = { numbered, numberOf, Tally };
+/**
+ * The tally of `count` messages of `size` bytes that all came as they were sent.
+ *
+ * @param {number} count
+ * @param {number} size
+ * @returns {TallySummary}
+ */
+function allOf(count, size) {
+  return { count, bytes: count * size, damaged: 0, outOfOrder: 0, distinct: count };
+}
+
+module.exports = { allOf, numbered, numberOf, Tally };

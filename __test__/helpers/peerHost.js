@@ -5,133 +5,205 @@
  * kill them, and so that Jest never loads their native module. It does what the messages of its
  * parent (WebRtcPeers.ts) say: `{ request, method, args }` in, `{ request, result | error }` out, and
  * `{ peer, event, … }` whenever something happens.
+ *
+ * @typedef {import('./WebRtcPeers').ChannelOptions} ChannelOptions
+ * @typedef {import('./WebRtcPeers').Told} Told
+ * @typedef {import('./WebRtcPeers').PeerEvent} PeerEvent
+ * @typedef {import('./numbered').TallySummary} TallySummary
+ * @typedef {{ count: number, resolve: (summary: TallySummary) => void }} Waiting
  */
 
 const ndc = require('node-datachannel');
 const { Tally, numbered } = require('./numbered');
 
-/** A client: one PeerConnection and its channels by stream id. */
-const peers = new Map();
-
-function tell(message) {
+/** @param {Told} told */
+function tell(told) {
   if (process.connected) {
-    process.send(message);
+    process.send?.(told);
   }
 }
 
-function addChannel(peerId, channel, { id, tally }) {
-  const entry = { channel, tally: tally ? new Tally() : undefined, waiting: [] };
-  peers.get(peerId).channels.set(id, entry);
-  const event = (name, more) => tell({ peer: peerId, event: name, channel: id, ...more });
-  channel.onOpen(() => event('open'));
-  channel.onClosed(() => event('closed'));
-  channel.onError((error) => event('channelerror', { error }));
-  channel.onMessage((message) => {
-    if (!entry.tally) {
-      event('message', { message });
-      return;
-    }
-    entry.tally.add(Buffer.from(message));
-    entry.waiting = entry.waiting.filter(({ count, resolve }) => {
-      if (entry.tally.count < count) {
+/** A DataChannel, whose messages go to the parent or into a tally. */
+class Channel {
+  #tally = new Tally();
+  /** @type {Waiting[]} */
+  #waiting = [];
+
+  /**
+   * @param {import('node-datachannel').DataChannel} channel
+   * @param {boolean} tally
+   * @param {(event: Omit<PeerEvent, 'peer'>) => void} happened
+   */
+  constructor(channel, tally, happened) {
+    this.channel = channel;
+    channel.onOpen(() => happened({ event: 'open' }));
+    channel.onClosed(() => happened({ event: 'closed' }));
+    channel.onError((error) => happened({ event: 'channelerror', message: error }));
+    channel.onMessage((message) => {
+      if (tally) {
+        this.#add(Buffer.from(/** @type {Buffer} */ (message)));
+      } else {
+        happened({ event: 'message', message: /** @type {string | Buffer} */ (message) });
+      }
+    });
+  }
+
+  /** @param {string | Uint8Array} message */
+  send(message) {
+    return typeof message === 'string'
+      ? this.channel.sendMessage(message)
+      : this.channel.sendMessageBinary(Buffer.from(message));
+  }
+
+  /**
+   * Resolves with the tally once `count` messages have come.
+   *
+   * @param {number} count
+   * @returns {Promise<TallySummary>}
+   */
+  tally(count) {
+    return new Promise((resolve) => {
+      this.#waiting.push({ count, resolve });
+      this.#answer();
+    });
+  }
+
+  /** @param {Buffer} message */
+  #add(message) {
+    this.#tally.add(message);
+    this.#answer();
+  }
+
+  #answer() {
+    this.#waiting = this.#waiting.filter(({ count, resolve }) => {
+      if (this.#tally.count < count) {
         return true;
       }
-      resolve(entry.tally.summary);
+      resolve(this.#tally.summary);
       return false;
     });
-  });
-  // A channel that came in may be open before anybody listens.
-  if (channel.isOpen()) {
-    event('open');
   }
 }
 
-const methods = {
-  /** Makes a client and resolves with what it offers. */
-  create(peerId, { config, channels }) {
-    return new Promise((resolve) => {
-      const connection = new ndc.PeerConnection(peerId, {
-        iceServers: [],
-        maxMessageSize: 262144,
-        ...config,
-      });
-      peers.set(peerId, { connection, channels: new Map() });
-      connection.onLocalDescription((sdp) => resolve(sdp));
-      connection.onStateChange((state) => tell({ peer: peerId, event: 'state', state }));
-      connection.onDataChannel((channel) => {
-        addChannel(peerId, channel, { id: channel.getId() });
-        tell({
-          peer: peerId,
-          event: 'datachannel',
-          channel: channel.getId(),
-          label: channel.getLabel(),
-          protocol: channel.getProtocol(),
-        });
-      });
-      for (const channel of channels) {
-        methods.openChannel(peerId, channel);
-      }
+/** A client: one PeerConnection and its channels by stream id. */
+class Client {
+  /** @type {Map<number, Channel>} */
+  #channels = new Map();
+  #name;
+  #connection;
+
+  /**
+   * @param {string} name
+   * @param {object} config
+   */
+  constructor(name, config) {
+    this.#name = name;
+    this.#connection = new ndc.PeerConnection(name, {
+      iceServers: [],
+      maxMessageSize: 262144,
+      ...config,
     });
-  },
+    this.#connection.onStateChange((state) => tell({ peer: name, event: 'state', state }));
+    this.#connection.onDataChannel((channel) => {
+      const id = channel.getId();
+      this.#add(id, channel, false);
+      const label = channel.getLabel();
+      const protocol = channel.getProtocol();
+      tell({ peer: name, event: 'datachannel', channel: id, label, protocol });
+      tell({ peer: name, event: 'open', channel: id });
+    });
+  }
 
-  /** Hands the client the answer to its offer: it starts. */
-  answer(peerId, sdp) {
-    peers.get(peerId).connection.setRemoteDescription(sdp, 'answer');
-  },
+  /**
+   * Opens the channels and resolves with what the client offers.
+   *
+   * @param {ChannelOptions[]} channels
+   * @returns {Promise<string>}
+   */
+  offer(channels) {
+    return new Promise((resolve) => {
+      this.#connection.onLocalDescription((sdp) => resolve(sdp));
+      channels.forEach((channel) => this.open(channel));
+    });
+  }
 
-  openChannel(peerId, { id, label = '', tally = false, ...options }) {
-    const { connection } = peers.get(peerId);
-    const channel = connection.createDataChannel(label, { negotiated: true, id, ...options });
-    addChannel(peerId, channel, { id, tally });
-  },
+  /** @param {string} sdp */
+  answer(sdp) {
+    this.#connection.setRemoteDescription(sdp, 'answer');
+  }
 
-  /** Sends a string or a Buffer. */
-  send(peerId, id, message) {
-    const { channel } = peers.get(peerId).channels.get(id);
-    return typeof message === 'string'
-      ? channel.sendMessage(message)
-      : channel.sendMessageBinary(Buffer.from(message));
-  },
+  /** @param {ChannelOptions} options */
+  open({ id, label = '', tally = false, ...options }) {
+    const channel = this.#connection.createDataChannel(label, { negotiated: true, id, ...options });
+    this.#add(id, channel, tally);
+  }
 
-  /** Sends `count` numbered messages of `size` bytes, without taking a breath. */
-  sendNumbered(peerId, id, count, size) {
-    const { channel } = peers.get(peerId).channels.get(id);
+  /** @param {number} id */
+  channel(id) {
+    const channel = this.#channels.get(id);
+    if (!channel) {
+      throw new Error(`${this.#name} has no channel ${id}`);
+    }
+    return channel;
+  }
+
+  close() {
+    this.#connection.close();
+  }
+
+  /**
+   * @param {number} id
+   * @param {import('node-datachannel').DataChannel} channel
+   * @param {boolean} tally
+   */
+  #add(id, channel, tally) {
+    const happened = (/** @type {Omit<PeerEvent, 'peer'>} */ event) =>
+      tell({ peer: this.#name, channel: id, ...event });
+    this.#channels.set(id, new Channel(channel, tally, happened));
+  }
+}
+
+/** @type {Map<string, Client>} */
+const clients = new Map();
+
+/** @param {string} name */
+function client(name) {
+  const found = clients.get(name);
+  if (!found) {
+    throw new Error(`there is no ${name}`);
+  }
+  return found;
+}
+
+/** @type {Record<string, (...args: any[]) => unknown>} */
+const methods = {
+  create(name, { config, channels }) {
+    const made = new Client(name, config);
+    clients.set(name, made);
+    return made.offer(channels);
+  },
+  answer: (name, sdp) => client(name).answer(sdp),
+  openChannel: (name, options) => client(name).open(options),
+  send: (name, id, message) => client(name).channel(id).send(message),
+  sendNumbered(name, id, count, size) {
+    const channel = client(name).channel(id);
     for (let number = 0; number < count; number++) {
-      channel.sendMessageBinary(numbered(number, size));
+      channel.send(numbered(number, size));
     }
   },
-
-  /** Resolves with the tally once `count` messages have come. */
-  tally(peerId, id, count) {
-    const entry = peers.get(peerId).channels.get(id);
-    if (entry.tally.count >= count) {
-      return entry.tally.summary;
-    }
-    return new Promise((resolve) => entry.waiting.push({ count, resolve }));
-  },
-
-  closeChannel(peerId, id) {
-    peers.get(peerId).channels.get(id).channel.close();
-  },
-
-  close(peerId) {
-    peers.get(peerId).connection.close();
-  },
-
-  /** Closes everything and lets the process end. */
+  tally: (name, id, count) => client(name).channel(id).tally(count),
+  closeChannel: (name, id) => client(name).channel(id).channel.close(),
+  close: (name) => client(name).close(),
   shutdown() {
-    for (const { connection } of peers.values()) {
-      connection.close();
-    }
+    clients.forEach((each) => each.close());
     setImmediate(() => {
       ndc.cleanup();
-      process.disconnect();
       process.exit(0);
     });
   },
 };
 
-process.on('message', async ({ request, method, args }) => {
+process.on('message', async (/** @type {any} */ { request, method, args }) => {
   try {
     tell({ request, result: await methods[method](...args) });
   } catch (error) {
