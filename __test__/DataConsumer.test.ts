@@ -155,7 +155,6 @@ describe('transport.consumeData()', () => {
 
   test.each(
     titled<object>([
-      ...['x', 0, {}].map((paused) => ({ paused })),
       ...[5, 'x', {}, [-1], [65_536], [1.5], ['1'], [null], [NaN]].map((subchannels) => ({
         subchannels,
       })),
@@ -174,7 +173,6 @@ describe('transport.consumeData()', () => {
       ...notIntegers(0, 65_535).map((maxRetransmits) => ({ maxRetransmits })),
       ...notIntegers(0, 65_535).map((maxPacketLifeTime) => ({ maxPacketLifeTime })),
       ...notIntegers(0, 65_534).map((streamId) => ({ streamId })),
-      { ordered: 'x' },
       { maxRetransmits: 2, maxPacketLifeTime: 20 },
       { ordered: false, maxRetransmits: 2, maxPacketLifeTime: 20 },
     ]),
