@@ -168,7 +168,7 @@ function answerTo(text, { name }) {
   switch (command?.toLowerCase()) {
     case undefined:
       if (GREETINGS.test(text)) return { say: `Hello, ${name}!` };
-      if (/\bsoup\b/i.test(text)) return { say: 'Did someone say soup? 🍲' };
+      if (/\bsoup\b/i.test(text)) return { say: 'Did someone say soup?' };
       return undefined;
     case 'help':
       return { whisper: HELP };
@@ -195,7 +195,7 @@ function rollDice(text, name) {
   const rolls = Array.from({ length: dice }, () => 1 + Math.floor(Math.random() * sides));
   const total = rolls.reduce((sum, roll) => sum + roll, 0);
 
-  return { say: `🎲 ${name} rolls ${rolls.join(' + ')}${dice > 1 ? ` = ${total}` : ''}` };
+  return { say: `${name} rolls ${rolls.join(' + ')}${dice > 1 ? ` = ${total}` : ''}` };
 }
 
 /** A peer may send anything at all: what is no JSON object is nothing. */

@@ -34,10 +34,9 @@ export class Chart {
   }
 
   #draw() {
-    const known = this.#values.filter((value) => value !== undefined);
-    const top = Math.max(this.#floor, ...known) * 1.15;
+    const top = this.#top();
     const step = WIDTH / (this.#values.length - 1);
-    const y = (value) => (HEIGHT - 1 - (value / top) * (HEIGHT - 2)).toFixed(2);
+    const y = (value) => (HEIGHT - 1 - Math.min(1, value / top) * (HEIGHT - 2)).toFixed(2);
 
     let line = '';
     let area = '';
@@ -57,5 +56,13 @@ export class Chart {
 
     this.#line.setAttribute('d', line);
     this.#area.setAttribute('d', area);
+  }
+
+  /** What the upper edge stands for. A single spike is cut off there, or it would flatten the rest. */
+  #top() {
+    const sorted = this.#values.filter((value) => value !== undefined).sort((a, b) => a - b);
+    const usual = sorted[Math.floor(sorted.length * 0.9)] ?? 0;
+
+    return Math.max(this.#floor, usual * 1.6);
   }
 }

@@ -6,7 +6,7 @@ import { Chart } from './chart.js';
 const PING_EVERY_MS = 500;
 /** A pong that takes longer is taken for lost. */
 const PONG_WITHIN_MS = 3000;
-const RTT_SHOWN = 120;
+const RTT_SHOWN = 60;
 const RATE_SHOWN = 60;
 
 const GOOD = new Set(['connected', 'completed']);

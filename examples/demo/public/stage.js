@@ -1,17 +1,21 @@
 // The bowl: the Router in the middle, everybody on the rim, and a drop that travels along for
 // every message that this page sends or receives. Drawn on a canvas, as there may be hundreds.
 
+import { Bowl } from './bowl.js';
+
 const LEG_MS = 380;
 const MAX_DROPS = 400;
 const RIPPLE_MS = 900;
 /** Positions are too many to show each: one drop in this time, per sender. */
 const CURSOR_DROP_EVERY_MS = 120;
+const THEME_EVERY_MS = 200;
 
 const RADIUS = { chat: 6, cursor: 2.6, ping: 2.2, telemetry: 2.2 };
 
 export class Stage {
   #canvas;
   #context;
+  #bowl = new Bowl();
   /** id → { id, name, hue, role, x, y, targetX, targetY, glow } */
   #nodes = new Map();
   #drops = [];
@@ -19,7 +23,9 @@ export class Stage {
   #lastCursorDrop = new Map();
   #width = 0;
   #height = 0;
-  #colours = {};
+  #ratio = 1;
+  #colours;
+  #coloursAt = -Infinity;
   #still = matchMedia('(prefers-reduced-motion: reduce)');
 
   constructor(canvas) {
@@ -58,26 +64,27 @@ export class Stage {
   }
 
   #resize() {
-    const ratio = Math.min(window.devicePixelRatio || 1, 2);
+    this.#ratio = Math.min(window.devicePixelRatio || 1, 2);
     this.#width = this.#canvas.clientWidth;
     this.#height = this.#canvas.clientHeight;
-    this.#canvas.width = Math.round(this.#width * ratio);
-    this.#canvas.height = Math.round(this.#height * ratio);
-    this.#context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.#canvas.width = Math.round(this.#width * this.#ratio);
+    this.#canvas.height = Math.round(this.#height * this.#ratio);
+    this.#context.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
     this.#place(true);
   }
 
-  get #bowl() {
-    // Room is left above and below for the names.
-    const ry = Math.max(50, Math.min(this.#height / 2 - 58, 230));
-    const rx = Math.max(90, Math.min(this.#width / 2 - 78, ry * 2.1));
+  /** Where the bowl is. Room is left above and below for the names. */
+  get #ellipse() {
+    const narrow = this.#width < 520;
+    const ry = Math.max(50, Math.min(this.#height / 2 - (narrow ? 54 : 66), 220));
+    const rx = Math.max(90, Math.min(this.#width / 2 - (narrow ? 44 : 90), ry * 1.9));
 
-    return { x: this.#width / 2, y: this.#height / 2 - 4, rx, ry };
+    return { x: this.#width / 2, y: this.#height / 2 - 2, rx, ry };
   }
 
   /** You below, the bot above, the others to the right and the left in turn. */
   #place(atOnce = false) {
-    const { x, y, rx, ry } = this.#bowl;
+    const { x, y, rx, ry } = this.#ellipse;
     const others = [...this.#nodes.values()].filter(({ role }) => role === 'peer');
     const sides = [others.filter((_, i) => i % 2 === 0), others.filter((_, i) => i % 2 === 1)];
 
@@ -102,75 +109,64 @@ export class Stage {
     requestAnimationFrame((next) => this.#frame(next));
     if (this.#width === 0) return;
 
-    this.#readColours();
+    // The theme may change at any time.
+    if (now - this.#coloursAt > THEME_EVERY_MS) this.#readColours(now);
     this.#context.clearRect(0, 0, this.#width, this.#height);
     for (const node of this.#nodes.values()) {
       node.x += (node.targetX - node.x) * 0.14;
       node.y += (node.targetY - node.y) * 0.14;
       node.glow *= 0.93;
     }
-    this.#drawBowl();
+    this.#bowl.draw(this.#context, {
+      width: this.#width,
+      height: this.#height,
+      ratio: this.#ratio,
+      bowl: this.#ellipse,
+      colours: this.#colours,
+    });
+    this.#drawThreads();
     this.#drawRipples(now);
     this.#drawDrops(now);
     this.#drawRouter();
     for (const node of this.#nodes.values()) this.#drawNode(node);
   }
 
-  /** The theme may change at any time; the properties are registered as colours in style.css. */
-  #readColours() {
+  /** From style.css, where they are registered as colours, so that they come resolved. */
+  #readColours(now) {
     const style = getComputedStyle(this.#canvas);
     const read = (name) => style.getPropertyValue(name).trim();
+    this.#coloursAt = now;
     this.#colours = {
       ink: read('--ink'),
       muted: read('--muted'),
       line: read('--line'),
-      rim: read('--rim'),
       surface: read('--surface'),
+      rim: read('--rim'),
       broth: read('--broth'),
       brothEdge: read('--broth-edge'),
-      accent: read('--accent'),
+      shade: read('--shade'),
+      gleam: read('--gleam'),
+      thread: read('--thread'),
+      peerLight: read('--peer-light'),
+      peerChroma: read('--peer-chroma'),
+      font: style.fontFamily,
     };
-    this.#colours.peer = (hue, alpha = 1) =>
-      `oklch(${read('--peer-light')} ${read('--peer-chroma')} ${hue} / ${alpha})`;
-    this.#colours.font = style.fontFamily;
   }
 
-  #colourOf(hue, alpha) {
-    return hue === undefined ? this.#colours.accent : this.#colours.peer(hue, alpha);
+  /** Everybody has a hue but the bot, which is written in ink. */
+  #colourOf(hue, alpha = 1) {
+    const { ink, peerLight, peerChroma } = this.#colours;
+
+    return hue === undefined ? ink : `oklch(${peerLight} ${peerChroma} ${hue} / ${alpha})`;
   }
 
-  #drawBowl() {
+  #drawThreads() {
     const context = this.#context;
-    const { x, y, rx, ry } = this.#bowl;
-    const { broth, brothEdge, rim, line } = this.#colours;
-
-    context.save();
-    context.translate(x, y);
-    context.scale(1, ry / rx);
-    const gradient = context.createRadialGradient(0, 0, 0, 0, 0, rx);
-    gradient.addColorStop(0, broth);
-    gradient.addColorStop(1, brothEdge);
-    context.fillStyle = gradient;
-    context.beginPath();
-    context.arc(0, 0, rx, 0, 2 * Math.PI);
-    context.fill();
-    context.restore();
-
-    for (const [inset, width, colour] of [
-      [0, 9, rim],
-      [-7, 1, line],
-      [7, 1, line],
-    ]) {
-      context.lineWidth = width;
-      context.strokeStyle = colour;
-      context.beginPath();
-      context.ellipse(x, y, rx - inset, ry - inset, 0, 0, 2 * Math.PI);
-      context.stroke();
-    }
-
-    context.lineWidth = 1;
-    context.strokeStyle = line;
-    context.setLineDash([2, 5]);
+    const { x, y } = this.#ellipse;
+    context.lineWidth = 1.5;
+    context.lineCap = 'round';
+    context.strokeStyle = this.#colours.thread;
+    context.setLineDash([0.5, 7]);
     for (const node of this.#nodes.values()) {
       context.beginPath();
       context.moveTo(x, y);
@@ -197,7 +193,7 @@ export class Stage {
   }
 
   #drawDrops(now) {
-    const centre = this.#bowl;
+    const centre = this.#ellipse;
     this.#drops = this.#drops.filter((drop) => {
       const progress = (now - drop.start) / LEG_MS;
       const from = this.#nodes.get(drop.from);
@@ -228,14 +224,20 @@ export class Stage {
       0,
       2 * Math.PI,
     );
+    const words = label === 'chat';
     const heartbeat = label === 'ping' || label === 'telemetry';
-    context.fillStyle = heartbeat ? this.#colours.muted : this.#colourOf(hue, 0.95);
+    context.fillStyle = heartbeat ? this.#colours.muted : this.#colourOf(hue);
     context.fill();
+    if (words) {
+      context.lineWidth = 2;
+      context.strokeStyle = this.#colours.surface;
+      context.stroke();
+    }
   }
 
   #drawRouter() {
     const context = this.#context;
-    const { x, y } = this.#bowl;
+    const { x, y } = this.#ellipse;
     const { surface, ink, line, font } = this.#colours;
 
     context.fillStyle = surface;
@@ -258,8 +260,8 @@ export class Stage {
     const radius = 17 + glow * 3;
 
     if (glow > 0.02) {
-      context.fillStyle = this.#colourOf(hue, 0.25);
-      context.globalAlpha = Math.min(1, glow) * (hue === undefined ? 0.25 : 1);
+      context.fillStyle = this.#colourOf(hue);
+      context.globalAlpha = Math.min(1, glow) * 0.3;
       context.beginPath();
       context.arc(x, y, radius + 7, 0, 2 * Math.PI);
       context.fill();
@@ -284,11 +286,11 @@ export class Stage {
     const above = role === 'bot';
     context.fillStyle = ink;
     context.font = `600 12.5px ${font}`;
-    context.fillText(shorten(name), x, above ? y - 40 : y + 31);
+    context.fillText(shorten(name), x, above ? y - 43 : y + 35);
     context.fillStyle = muted;
     context.font = `11px ${font}`;
     const kind = { you: 'you', bot: 'Node, DirectTransport', peer: '' }[role];
-    context.fillText(kind, x, above ? y - 26 : y + 45);
+    context.fillText(kind, x, above ? y - 29 : y + 49);
   }
 }
 

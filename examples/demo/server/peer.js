@@ -203,7 +203,8 @@ class Peer {
       const { iceState, dtlsState, sctpState, iceSelectedTuple } = transport;
       this.notify('transportState', { direction, iceState, dtlsState, sctpState, iceSelectedTuple });
 
-      if (isOver(dtlsState) || isOver(sctpState)) this.close('connection closed');
+      if (dtlsState === 'closed' || sctpState === 'closed') this.close('left');
+      if (dtlsState === 'failed' || sctpState === 'failed') this.close('connection failed');
     };
 
     transport.on('dtlsstatechange', report);
@@ -219,10 +220,6 @@ class Peer {
     });
     transport.once('listenserverclose', () => this.close('server stopped'));
   }
-}
-
-function isOver(state) {
-  return state === 'closed' || state === 'failed';
 }
 
 module.exports = { Peer };
