@@ -52,9 +52,10 @@ async function main() {
   for (const url of network) console.log(`  Network  ${url}`);
   console.log('\n  Open it in two tabs. Ctrl+C stops.\n');
 
+  // The worker tells its peers good-bye before its thread ends.
   const stop = () => {
+    worker.once('subprocessclose', () => process.exit(0));
     worker.close();
-    process.exit(0);
   };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);

@@ -76,7 +76,7 @@ export class Stage {
   /** Where the bowl is. Room is left above and below for the names. */
   get #ellipse() {
     const narrow = this.#width < 520;
-    const ry = Math.max(50, Math.min(this.#height / 2 - (narrow ? 54 : 66), 220));
+    const ry = Math.max(50, Math.min(this.#height / 2 - (narrow ? 60 : 66), 220));
     const rx = Math.max(90, Math.min(this.#width / 2 - (narrow ? 44 : 90), ry * 1.9));
 
     return { x: this.#width / 2, y: this.#height / 2 - 2, rx, ry };
