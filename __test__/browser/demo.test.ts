@@ -79,14 +79,15 @@ describe('two tabs', () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
 
     await anise.point(0.25, 0.75);
-    const cursor = basil.cursors.filter({ hasText: 'Anise' });
     // The last position is sent twice, so it comes even if one is lost.
-    await basil.page.locator('.cursor[style*="left: 25%"][style*="top: 75%"]').waitFor();
-    expect(await cursor.count()).toBe(1);
+    await basil.cursorAt('Anise', 0.25, 0.75);
+    expect(await basil.cursors.count()).toBe(1);
     expect(await anise.cursors.count()).toBe(0);
 
     await basil.point(0.5, 0.5);
-    await anise.page.locator('.cursor[style*="left: 50%"][style*="top: 50%"]').waitFor();
+    await anise.cursorAt('Basil', 0.5, 0.5);
+    await anise.point(0.7, 0.2);
+    await basil.cursorAt('Anise', 0.7, 0.2);
   });
 
   test('in different rooms hear nothing of each other', async () => {
@@ -154,10 +155,22 @@ describe('the panel', () => {
         await anise.state(`${direction}-${layer}`).filter({ hasText: 'connected' }).waitFor();
       }
     }
-    await anise.value('rtt').filter({ hasText: /^\d+(\.\d)?$/ }).waitFor();
-    await anise.value('out').filter({ hasText: /^[1-9]/ }).waitFor();
-    await anise.value('in').filter({ hasText: /^[1-9]/ }).waitFor();
-    await anise.value('tuple').filter({ hasText: /^udp .+:\d+$/ }).waitFor();
+    await anise
+      .value('rtt')
+      .filter({ hasText: /^\d+(\.\d)?$/ })
+      .waitFor();
+    await anise
+      .value('out')
+      .filter({ hasText: /^[1-9]/ })
+      .waitFor();
+    await anise
+      .value('in')
+      .filter({ hasText: /^[1-9]/ })
+      .waitFor();
+    await anise
+      .value('tuple')
+      .filter({ hasText: /^udp .+:\d+$/ })
+      .waitFor();
   });
 });
 
@@ -210,7 +223,12 @@ describe('the signalling', () => {
     ['an inherited method', { id: 1, method: 'constructor' }, 1, 'method must be one of'],
     ['a request before join', { id: 1, method: 'consumeAll' }, 1, 'not joined'],
     ['a join without a name', { id: 1, method: 'join', data: { room: 'r' } }, 1, 'name must be'],
-    ['a long name', { id: 1, method: 'join', data: { room: 'r', name: 'n'.repeat(25) } }, 1, 'name'],
+    [
+      'a long name',
+      { id: 1, method: 'join', data: { room: 'r', name: 'n'.repeat(25) } },
+      1,
+      'name',
+    ],
     ['a strange room', { id: 1, method: 'join', data: { room: '../r', name: 'n' } }, 1, 'room may'],
   ])('answers %s with an error', async (_, message, id, error) => {
     const socket = await connect();

@@ -69,6 +69,19 @@ export class Tab {
     return this.page.locator('.cursor');
   }
 
+  /** Waits until the cursor of `name` stands at a place, in parts of the stage, within 1 %. */
+  async cursorAt(name: string, x: number, y: number): Promise<void> {
+    const cursor = this.cursors.filter({ hasText: name });
+    await cursor.waitFor();
+    const away = async () => {
+      const { left, top } = await cursor.evaluate(({ style }) => style);
+      return Math.max(Math.abs(parseFloat(left) - 100 * x), Math.abs(parseFloat(top) - 100 * y));
+    };
+    for (let distance = await away(); distance > 1; distance = await away()) {
+      await this.page.waitForTimeout(20);
+    }
+  }
+
   /** Moves the pointer to a place on the stage, in parts of its width and height. */
   async point(x: number, y: number): Promise<void> {
     const box = await this.page.locator('#stage').boundingBox();

@@ -83,7 +83,10 @@ class Bot {
     if (consumer.dataProducerId !== this.#chat.id || this.#greeted.has(peer)) return;
 
     this.#greeted.add(peer);
-    this.#whisper(peer, `Welcome, ${peer.name}! I am ${NAME}, the bot. Try /dice, or /help for more.`);
+    this.#whisper(
+      peer,
+      `Welcome, ${peer.name}! I am ${NAME}, the bot. Try /dice, or /help for more.`,
+    );
   }
 
   tellStats(peer, stats) {

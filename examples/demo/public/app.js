@@ -3,7 +3,7 @@
 import { Chat } from './chat.js';
 import { Cursors } from './cursors.js';
 import { Panel } from './panel.js';
-import { roomFromAddress, suggestName } from './people.js';
+import { rememberName, roomFromAddress, suggestName } from './people.js';
 import { Session } from './session.js';
 import { Stage } from './stage.js';
 import { setUpTheme } from './theme.js';
@@ -135,7 +135,9 @@ async function stay(room, name, onentered) {
 
     session = undefined;
     setStatus('The connection is lost. Trying again…');
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]));
+    await new Promise((resolve) =>
+      setTimeout(resolve, RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]),
+    );
   }
 }
 
@@ -152,13 +154,15 @@ function setUpJoin() {
   dialog.addEventListener('cancel', (event) => event.preventDefault());
   dialog.addEventListener('submit', async (event) => {
     event.preventDefault();
+    const name = elements.name.value.trim();
     const room = elements.room.value.trim().toLowerCase();
+    rememberName(name);
     element('join-error').textContent = '';
     elements.enter.disabled = true;
     // So that the address can be given to a friend.
     history.replaceState(null, '', `${location.pathname}#${encodeURIComponent(room)}`);
     try {
-      await stay(room, elements.name.value.trim(), () => {
+      await stay(room, name, () => {
         dialog.close();
         chat.focus();
       });

@@ -1,13 +1,21 @@
-// Names: who may be here, and what to be called if nothing comes to mind.
+// Names: of the room, and of who has just come.
 
-const SPICES = [
-  'Anise', 'Basil', 'Caraway', 'Chili', 'Clove', 'Coriander', 'Cumin', 'Dill', 'Fennel', 'Ginger',
-  'Juniper', 'Laurel', 'Mace', 'Nutmeg', 'Oregano', 'Paprika', 'Pepper', 'Rosemary', 'Saffron',
-  'Sage', 'Sesame', 'Sumac', 'Tarragon', 'Thyme',
-];
+import { recall, remember } from './storage.js';
 
+const NAME = 'name';
+
+const SPICES = (
+  'Anise Basil Caraway Chili Clove Coriander Cumin Dill Fennel Ginger Juniper Laurel Mace ' +
+  'Nutmeg Oregano Paprika Pepper Rosemary Saffron Sage Sesame Sumac Tarragon Thyme'
+).split(' ');
+
+/** What this tab was called before a reload, or what to be called if nothing comes to mind. */
 export function suggestName() {
-  return SPICES[Math.floor(Math.random() * SPICES.length)];
+  return recall('sessionStorage', NAME) ?? SPICES[Math.floor(Math.random() * SPICES.length)];
+}
+
+export function rememberName(name) {
+  remember('sessionStorage', NAME, name);
 }
 
 /** The room that the address names: #room or ?room=. */

@@ -29,11 +29,15 @@ export class Signalling {
   }
 
   request(method, data = {}) {
-    if (this.#socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error('Disconnected'));
+    if (this.#socket.readyState !== WebSocket.OPEN)
+      return Promise.reject(new Error('Disconnected'));
 
     const id = (this.#lastId += 1);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#settle(id, { error: `${method}: no answer` }), ANSWER_MS);
+      const timer = setTimeout(
+        () => this.#settle(id, { error: `${method}: no answer` }),
+        ANSWER_MS,
+      );
       this.#waiting.set(id, { resolve, reject, timer });
       this.#socket.send(JSON.stringify({ id, method, data }));
     });

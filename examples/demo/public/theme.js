@@ -1,34 +1,17 @@
 // Light or dark: as the system says, until the button says otherwise.
 
-const KEY = 'datasoup-demo-theme';
+import { recall, remember } from './storage.js';
 
 export function setUpTheme(button) {
+  const root = document.documentElement;
   const system = matchMedia('(prefers-color-scheme: dark)');
-  const current = () => document.documentElement.dataset.theme ?? (system.matches ? 'dark' : 'light');
+  const current = () => root.dataset.theme ?? (system.matches ? 'dark' : 'light');
 
-  const chosen = recall();
-  if (chosen) document.documentElement.dataset.theme = chosen;
+  const chosen = recall('localStorage', 'theme');
+  if (chosen) root.dataset.theme = chosen;
 
   button.addEventListener('click', () => {
-    const theme = current() === 'dark' ? 'light' : 'dark';
-    document.documentElement.dataset.theme = theme;
-    remember(theme);
+    root.dataset.theme = current() === 'dark' ? 'light' : 'dark';
+    remember('localStorage', 'theme', root.dataset.theme);
   });
-}
-
-// Storage can be forbidden; the page works without.
-function recall() {
-  try {
-    return localStorage.getItem(KEY);
-  } catch {
-    return null;
-  }
-}
-
-function remember(theme) {
-  try {
-    localStorage.setItem(KEY, theme);
-  } catch {
-    // Then it is asked again next time.
-  }
 }

@@ -52,7 +52,8 @@ class Peer {
   }
 
   async createTransport(direction) {
-    if (this.#transports.has(direction)) throw new RequestError(`there is a ${direction} transport`);
+    if (this.#transports.has(direction))
+      throw new RequestError(`there is a ${direction} transport`);
 
     const transport = await this.#room.router.createWebRtcTransport({
       webRtcServer: this.#room.webRtcServer,
@@ -201,7 +202,13 @@ class Peer {
     let returnTimer;
     const report = () => {
       const { iceState, dtlsState, sctpState, iceSelectedTuple } = transport;
-      this.notify('transportState', { direction, iceState, dtlsState, sctpState, iceSelectedTuple });
+      this.notify('transportState', {
+        direction,
+        iceState,
+        dtlsState,
+        sctpState,
+        iceSelectedTuple,
+      });
 
       if (dtlsState === 'closed' || sctpState === 'closed') this.close('left');
       if (dtlsState === 'failed' || sctpState === 'failed') this.close('connection failed');

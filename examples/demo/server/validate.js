@@ -30,7 +30,8 @@ function text(value, name, max) {
 }
 
 function oneOf(value, name, allowed) {
-  if (!allowed.includes(value)) throw new RequestError(`${name} must be one of: ${allowed.join(', ')}`);
+  if (!allowed.includes(value))
+    throw new RequestError(`${name} must be one of: ${allowed.join(', ')}`);
 
   return value;
 }
