@@ -17,7 +17,7 @@ const people = new Map();
 let session;
 let you;
 
-const stage = new Stage(element('bowl'));
+const stage = new Stage({ bowl: element('bowl'), drops: element('drops') });
 const chat = new Chat({ list: element('messages'), form: element('composer'), onsay: say });
 const cursors = new Cursors({
   stage: element('stage'),

@@ -1,24 +1,27 @@
 // The bowl under everything, seen from above. It changes with the size and the theme only, so it
-// is painted once and kept.
+// has a canvas of its own and is painted when it must.
 
 const RIM = 18;
 
 export class Bowl {
-  #canvas = document.createElement('canvas');
+  #canvas;
   #key;
 
-  /** Draws it on `context`, a canvas of `width` × `height` CSS pixels. */
-  draw(context, { width, height, ratio, bowl, colours }) {
+  constructor(canvas) {
+    this.#canvas = canvas;
+  }
+
+  /** `width`, `height`: of the canvas in CSS pixels, of which each is `ratio` of its own. */
+  update({ width, height, ratio, bowl, colours }) {
     const key = [width, height, ratio, bowl.rx, bowl.ry, colours.broth, colours.rim].join();
-    if (key !== this.#key) {
-      this.#key = key;
-      this.#canvas.width = Math.round(width * ratio);
-      this.#canvas.height = Math.round(height * ratio);
-      const fresh = this.#canvas.getContext('2d');
-      fresh.setTransform(ratio, 0, 0, ratio, 0, 0);
-      paint(fresh, bowl, colours);
-    }
-    context.drawImage(this.#canvas, 0, 0, width, height);
+    if (key === this.#key) return;
+
+    this.#key = key;
+    this.#canvas.width = Math.round(width * ratio);
+    this.#canvas.height = Math.round(height * ratio);
+    const context = this.#canvas.getContext('2d');
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    paint(context, bowl, colours);
   }
 }
 

@@ -111,9 +111,9 @@ export class Panel {
   #showRtt(rtt) {
     const sorted = [...this.#rtts].sort((a, b) => a - b);
     this.#show('rtt', milliseconds(rtt));
-    this.#show('rtt-least', milliseconds(sorted[0]));
+    this.#show('rtt-min', milliseconds(sorted[0]));
     this.#show('rtt-median', milliseconds(sorted[sorted.length >> 1]));
-    this.#show('rtt-most', milliseconds(sorted.at(-1)));
+    this.#show('rtt-max', milliseconds(sorted.at(-1)));
   }
 
   #refresh() {

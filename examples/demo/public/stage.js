@@ -15,7 +15,7 @@ const RADIUS = { chat: 6, cursor: 2.6, ping: 2.2, telemetry: 2.2 };
 export class Stage {
   #canvas;
   #context;
-  #bowl = new Bowl();
+  #bowl;
   /** id → { id, name, hue, role, x, y, targetX, targetY, glow } */
   #nodes = new Map();
   #drops = [];
@@ -28,10 +28,12 @@ export class Stage {
   #coloursAt = -Infinity;
   #still = matchMedia('(prefers-reduced-motion: reduce)');
 
-  constructor(canvas) {
-    this.#canvas = canvas;
-    this.#context = canvas.getContext('2d');
-    new ResizeObserver(() => this.#resize()).observe(canvas);
+  /** Two canvases of the same size, the bowl's below. */
+  constructor({ bowl, drops }) {
+    this.#bowl = new Bowl(bowl);
+    this.#canvas = drops;
+    this.#context = drops.getContext('2d');
+    new ResizeObserver(() => this.#resize()).observe(drops);
     requestAnimationFrame((now) => this.#frame(now));
   }
 
@@ -70,6 +72,7 @@ export class Stage {
     this.#canvas.width = Math.round(this.#width * this.#ratio);
     this.#canvas.height = Math.round(this.#height * this.#ratio);
     this.#context.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
+    this.#coloursAt = -Infinity;
     this.#place(true);
   }
 
@@ -110,20 +113,13 @@ export class Stage {
     if (this.#width === 0) return;
 
     // The theme may change at any time.
-    if (now - this.#coloursAt > THEME_EVERY_MS) this.#readColours(now);
+    if (now - this.#coloursAt > THEME_EVERY_MS) this.#prepare(now);
     this.#context.clearRect(0, 0, this.#width, this.#height);
     for (const node of this.#nodes.values()) {
       node.x += (node.targetX - node.x) * 0.14;
       node.y += (node.targetY - node.y) * 0.14;
       node.glow *= 0.93;
     }
-    this.#bowl.draw(this.#context, {
-      width: this.#width,
-      height: this.#height,
-      ratio: this.#ratio,
-      bowl: this.#ellipse,
-      colours: this.#colours,
-    });
     this.#drawThreads();
     this.#drawRipples(now);
     this.#drawDrops(now);
@@ -131,8 +127,8 @@ export class Stage {
     for (const node of this.#nodes.values()) this.#drawNode(node);
   }
 
-  /** From style.css, where they are registered as colours, so that they come resolved. */
-  #readColours(now) {
+  /** Colours come from style.css, where they are registered, so that they are resolved here. */
+  #prepare(now) {
     const style = getComputedStyle(this.#canvas);
     const read = (name) => style.getPropertyValue(name).trim();
     this.#coloursAt = now;
@@ -151,6 +147,13 @@ export class Stage {
       peerChroma: read('--peer-chroma'),
       font: style.fontFamily,
     };
+    this.#bowl.update({
+      width: this.#width,
+      height: this.#height,
+      ratio: this.#ratio,
+      bowl: this.#ellipse,
+      colours: this.#colours,
+    });
   }
 
   /** Everybody has a hue but the bot, which is written in ink. */
