@@ -48,7 +48,7 @@ const handlers = {
     for (const peer of peers) people.set(peer.id, { ...peer, role: 'peer' });
     element('room').textContent = room;
     element('composer').style.setProperty('--hue', you.hue);
-    panel.reset();
+    panel.reset('new');
     showPeople();
   },
 
@@ -134,6 +134,7 @@ async function stay(room, name, onentered) {
     }
 
     session = undefined;
+    panel.reset('closed');
     setStatus('The connection is lost. Trying again…');
     await new Promise((resolve) =>
       setTimeout(resolve, RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]),

@@ -59,14 +59,18 @@ export class Panel {
     }
   }
 
-  /** A new connection begins. */
-  reset() {
+  /** All states at once: 'new' before a connection, 'closed' after it. */
+  reset(state) {
     this.#pings.clear();
     this.#server = { messagesDropped: 0, bufferedAmount: 0 };
     this.#part('value', 'tuple').textContent = '';
     for (const direction of ['send', 'recv']) {
-      const states = { iceState: 'new', dtlsState: 'new', sctpState: 'new', browser: 'new' };
-      this.setStates(direction, states);
+      this.setStates(direction, {
+        iceState: state,
+        dtlsState: state,
+        sctpState: state,
+        browser: state,
+      });
     }
   }
 

@@ -79,8 +79,8 @@ export class Stage {
   /** Where the bowl is. Room is left above and below for the names. */
   get #ellipse() {
     const narrow = this.#width < 520;
-    const ry = Math.max(50, Math.min(this.#height / 2 - (narrow ? 60 : 66), 220));
-    const rx = Math.max(90, Math.min(this.#width / 2 - (narrow ? 44 : 90), ry * 1.9));
+    const ry = Math.max(50, Math.min(this.#height / 2 - (narrow ? 60 : 66), 300));
+    const rx = Math.max(90, Math.min(this.#width / 2 - (narrow ? 44 : 90), ry * 2.2));
 
     return { x: this.#width / 2, y: this.#height / 2 - 2, rx, ry };
   }
@@ -285,15 +285,17 @@ export class Stage {
     context.font = `700 14px ${font}`;
     context.fillText([...name][0].toUpperCase(), x, y + 1);
 
-    // Names stand outside of the bowl: above the bot, below everybody else.
-    const above = role === 'bot';
+    // Names stand outside of the bowl.
+    const kind = { you: 'you', bot: 'Node, DirectTransport' }[role];
+    const above = y < this.#ellipse.y - 20;
     context.fillStyle = ink;
     context.font = `600 12.5px ${font}`;
-    context.fillText(shorten(name), x, above ? y - 43 : y + 35);
-    context.fillStyle = muted;
-    context.font = `11px ${font}`;
-    const kind = { you: 'you', bot: 'Node, DirectTransport', peer: '' }[role];
-    context.fillText(kind, x, above ? y - 29 : y + 49);
+    context.fillText(shorten(name), x, above ? y - (kind ? 43 : 30) : y + 35);
+    if (kind) {
+      context.fillStyle = muted;
+      context.font = `11px ${font}`;
+      context.fillText(kind, x, above ? y - 29 : y + 49);
+    }
   }
 }
 
