@@ -287,7 +287,7 @@ export class Stage {
 
     // Names stand outside of the bowl.
     const kind = { you: 'you', bot: 'Node, DirectTransport' }[role];
-    const above = y < this.#ellipse.y - 20;
+    const above = y < this.#ellipse.y - 8;
     context.fillStyle = ink;
     context.font = `600 12.5px ${font}`;
     context.fillText(shorten(name), x, above ? y - (kind ? 43 : 30) : y + 35);

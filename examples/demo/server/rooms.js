@@ -63,6 +63,7 @@ class Room {
   closed = false;
   #onEmpty;
   #telemetry;
+  #asking = false;
 
   static async create({ name, worker, webRtcServer, onEmpty }) {
     const router = await worker.createRouter({ appData: { room: name } });
@@ -136,15 +137,19 @@ class Room {
   }
 
   async #sendTelemetry() {
+    if (this.#asking) return;
+
+    this.#asking = true;
     for (const peer of this.peers.values()) {
       try {
         const stats = await peer.getStats();
         if (!peer.closed) this.bot.tellStats(peer, stats);
       } catch (error) {
-        // A peer that leaves while it is being asked is no news.
-        if (!peer.closed && !this.closed) console.error('No statistics:', error);
+        // A peer that leaves while it is being asked is no news; nor is one of its channels.
+        if (error.name !== 'NotFoundError') console.error('No statistics:', error);
       }
     }
+    this.#asking = false;
   }
 }
 

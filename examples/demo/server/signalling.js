@@ -6,14 +6,16 @@
 //   server → page   { id, ok: true, data } | { id, ok: false, error }
 //   server → page   { event, data }
 //
-// Nothing that a page says is trusted. What is no request is answered with an error; who floods
-// or sends more than MAX_MESSAGE_BYTES is disconnected (1008, 1009). Requests of one socket run one after the
-// other, so that no two of them can race.
+// Nothing that a page says is trusted. What is no request is answered with an error; who floods, or
+// sends more than MAX_MESSAGE_BYTES at once, is disconnected (1008, 1009). Requests of one socket
+// run one after the other, so that no two of them can race.
 
 const { RequestError, integer, object, oneOf, text } = require('./validate');
 
 const MAX_MESSAGE_BYTES = 16 * 1024;
 const MAX_WAITING_REQUESTS = 256;
+/** Who reads so little that this much waits for it is not there any more. */
+const MAX_UNSENT_BYTES = 1024 * 1024;
 const HEARTBEAT_MS = 10_000;
 
 /** Per method: what a peer that has joined may ask for. `join` is in handleSocket. */
@@ -47,12 +49,14 @@ function handleSocket(socket, rooms) {
   let turn = Promise.resolve();
 
   const send = (message) => {
+    if (socket.bufferedAmount > MAX_UNSENT_BYTES) socket.terminate();
     if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(message));
   };
 
   const join = async (data) => {
     if (peer) throw new RequestError('already joined');
 
+    const name = text(data.name, 'name', 24);
     const room = await rooms.open(roomName(data.room));
     // The tab may have been closed while the router was made.
     if (socket.readyState !== socket.OPEN) {
@@ -61,7 +65,7 @@ function handleSocket(socket, rooms) {
     }
 
     peer = room.add({
-      name: text(data.name, 'name', 24),
+      name,
       notify: (event, payload) => send({ event, data: payload }),
       // 4000: the peer's data connection is gone; without it the socket is of no use.
       onClose: () => socket.close(4000, 'data connection closed'),
