@@ -15,4 +15,9 @@
 //!
 //! Feature `runtime` (default) adds the third room, feature `node` the fourth.
 
+#[cfg(feature = "node")]
+mod binding;
 pub mod proto;
+#[cfg(feature = "runtime")]
+pub mod runtime;
+pub mod sfu;

@@ -15,6 +15,7 @@ pub mod demux;
 pub mod dtls;
 pub mod ice_lite;
 pub mod message;
+pub mod peer;
 pub mod sctp;
 pub mod stun;
 pub mod transmit;

@@ -1,0 +1,175 @@
+//! `DataProducer`, and the way in of every message that JavaScript sends.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use napi::bindgen_prelude::{BufferSlice, Env, Function, FunctionCallContext};
+use napi::{JsString, Result};
+use napi_derive::napi;
+
+use crate::proto::message::{Message, Ppid};
+use crate::runtime::inbox::{Inbox, Job};
+use crate::sfu::backlog::Backlog;
+use crate::sfu::id::DataProducerKey;
+use crate::sfu::subchannels::Selector;
+
+use super::link::SharedLink;
+
+/// A source of messages.
+#[napi]
+pub struct DataProducer {
+    pub(super) link: SharedLink,
+    pub(super) key: DataProducerKey,
+    pub(super) intake: Arc<Backlog>,
+    pub(super) max_message_size: usize,
+}
+
+#[napi]
+impl DataProducer {
+    #[napi]
+    pub fn pause(&self, request: u32) {
+        let key = self.key;
+        self.link.request(request, move |world| {
+            world.sfu.data_producer(key)?.pause();
+            Ok(())
+        });
+    }
+
+    #[napi]
+    pub fn resume(&self, request: u32) {
+        let key = self.key;
+        self.link.request(request, move |world| {
+            world.sfu.data_producer(key)?.resume();
+            Ok(())
+        });
+    }
+
+    #[napi]
+    pub fn dump(&self, request: u32) {
+        let key = self.key;
+        self.link.request(request, move |world| Ok(world.sfu.data_producer(key)?.dump()));
+    }
+
+    #[napi]
+    pub fn get_stats(&self, request: u32) {
+        let key = self.key;
+        self.link.request(request, move |world| Ok([world.sfu.data_producer(key)?.get_stats()]));
+    }
+
+    #[napi]
+    pub fn close(&self) {
+        let key = self.key;
+        self.link.tell(move |world| {
+            if let Ok(producer) = world.sfu.data_producer(key) {
+                producer.close();
+            }
+        });
+    }
+
+    /// Payload bytes that were sent and are not routed yet.
+    #[napi(getter)]
+    pub fn buffered_amount(&self) -> f64 {
+        self.intake.payload() as f64
+    }
+
+    /// `send()` for a Buffer: (message, ppid, subchannels?, required?, ignored?) → [`Sent`].
+    /// A function of its own because a call of it costs a quarter of a method's.
+    #[napi(
+        getter,
+        ts_return_type = "(message: Buffer, ppid: number, subchannels?: number[] | null, required?: number | null, ignored?: number | null) => number"
+    )]
+    pub fn send_buffer<'env>(&self, env: &'env Env) -> Result<Function<'env, (), u32>> {
+        let intake = self.intake();
+        env.create_function_from_closure("sendBuffer", move |ctx| {
+            let message: BufferSlice<'_> = ctx.get(0)?;
+            intake.send(&ctx, &message)
+        })
+    }
+
+    /// `send()` for a string.
+    #[napi(
+        getter,
+        ts_return_type = "(message: string, ppid: number, subchannels?: number[] | null, required?: number | null, ignored?: number | null) => number"
+    )]
+    pub fn send_string<'env>(&self, env: &'env Env) -> Result<Function<'env, (), u32>> {
+        let intake = self.intake();
+        env.create_function_from_closure("sendString", move |ctx| {
+            let message: JsString<'_> = ctx.get(0)?;
+            intake.send(&ctx, message.into_utf8()?.as_slice())
+        })
+    }
+
+    fn intake(&self) -> Intake {
+        Intake {
+            inbox: Arc::clone(&self.link.inbox),
+            backlog: Arc::clone(&self.intake),
+            key: self.key,
+            max_message_size: self.max_message_size,
+        }
+    }
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy)]
+#[repr(u32)]
+enum Sent {
+    Accepted = 0,
+    QueueFull = 1,
+    TooLarge = 2,
+    WorkerGone = 3,
+}
+
+/// Where the messages of one DataProducer go in.
+struct Intake {
+    inbox: Arc<Inbox>,
+    backlog: Arc<Backlog>,
+    key: DataProducerKey,
+    max_message_size: usize,
+}
+
+impl Intake {
+    fn send(&self, ctx: &FunctionCallContext<'_>, payload: &[u8]) -> Result<u32> {
+        let ppid = Ppid(ctx.get(1)?);
+        let selector = selector(ctx)?;
+        Ok(self.accept(ppid, payload, selector) as u32)
+    }
+
+    /// Copies the payload: the one copy on its way in.
+    fn accept(&self, ppid: Ppid, payload: &[u8], selector: Option<Box<Selector>>) -> Sent {
+        let len = if ppid.is_empty() { 1 } else { payload.len() };
+        if self.inbox.is_closed() {
+            return Sent::WorkerGone;
+        }
+        if len > self.max_message_size {
+            return Sent::TooLarge;
+        }
+        if !self.backlog.has_room(len) {
+            self.inbox.post(Job::NotifyDrain(self.key));
+            return Sent::QueueFull;
+        }
+        let payload = if ppid.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(payload) };
+        self.backlog.enter(len);
+        self.inbox.post(Job::Send(self.key, Message::new(ppid, payload), selector));
+        Sent::Accepted
+    }
+}
+
+/// Reads (…, subchannels?, required?, ignored?); lib/ leaves out what is not given.
+fn selector(ctx: &FunctionCallContext<'_>) -> Result<Option<Box<Selector>>> {
+    if ctx.length() <= 2 {
+        return Ok(None);
+    }
+    let subchannels: Option<Vec<u32>> = ctx.get(2)?;
+    let one = |index: usize| -> Result<Option<u16>> {
+        if ctx.length() <= index {
+            return Ok(None);
+        }
+        Ok(ctx.get::<Option<u32>>(index)?.map(|it| it as u16))
+    };
+    let selector = Selector {
+        subchannels: subchannels.unwrap_or_default().into_iter().map(|it| it as u16).collect(),
+        required: one(3)?,
+        ignored: one(4)?,
+    };
+    Ok((!selector.is_empty()).then(|| Box::new(selector)))
+}

@@ -1,0 +1,126 @@
+//! `Transport`, of any kind.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use napi_derive::napi;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::sfu::backlog::{Backlog, DEFAULT_MAX_BUFFERED_AMOUNT};
+use crate::sfu::error::Result;
+use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use crate::sfu::stats::Bitrates;
+use crate::sfu::transport::plain::UdpConnectOptions;
+use crate::sfu::transport::webrtc::WebRtcConnectOptions;
+
+use super::data_consumer::DataConsumer;
+use super::data_producer::DataProducer;
+use super::link::{SharedLink, parse};
+
+/// What connects a router with one peer, or with JavaScript.
+#[napi]
+pub struct Transport {
+    pub(super) link: SharedLink,
+    pub(super) key: TransportKey,
+    /// Of messages that JavaScript sends.
+    pub(super) max_message_size: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ConnectOptions {
+    WebRtc(WebRtcConnectOptions),
+    Udp(UdpConnectOptions),
+    Direct {},
+}
+
+#[napi]
+impl Transport {
+    #[napi]
+    pub fn connect(&self, request: u32, options: String) {
+        let key = self.key;
+        self.link.request_with(request, options, move |world, options: ConnectOptions| {
+            let mut transport = world.sfu.transport(key)?;
+            Ok(match options {
+                ConnectOptions::WebRtc(options) => {
+                    json!({ "dtlsLocalRole": transport.connect_webrtc(options)? })
+                }
+                ConnectOptions::Udp(options) => {
+                    json!({ "tuple": transport.connect_udp(options)? })
+                }
+                ConnectOptions::Direct {} => json!(null),
+            })
+        });
+    }
+
+    #[napi]
+    pub fn restart_ice(&self, request: u32) {
+        let key = self.key;
+        self.link.request(request, move |world| world.sfu.transport(key)?.restart_ice());
+    }
+
+    #[napi]
+    pub fn produce_data(&self, request: u32, options: String) -> DataProducer {
+        let (transport, key) = (self.key, DataProducerKey(request));
+        let intake = backlog(&options);
+        let counted = Arc::clone(&intake);
+        self.link.request_with(request, options, move |world, options| {
+            let id = world.sfu.transport(transport)?.produce_data(key, options, counted)?;
+            Ok(json!({ "id": id }))
+        });
+        let max_message_size = self.max_message_size as usize;
+        DataProducer { link: Rc::clone(&self.link), key, intake, max_message_size }
+    }
+
+    #[napi]
+    pub fn consume_data(&self, request: u32, options: String) -> DataConsumer {
+        let (transport, key) = (self.key, DataConsumerKey(request));
+        let backlog = backlog(&options);
+        self.link.backlogs.borrow_mut().insert(request, Arc::clone(&backlog));
+        let counted = Arc::clone(&backlog);
+        self.link.request_with(request, options, move |world, options| {
+            world.sfu.transport(transport)?.consume_data(key, options, counted)
+        });
+        DataConsumer::new(Rc::clone(&self.link), key, backlog)
+    }
+
+    #[napi]
+    pub fn set_bitrates(&self, request: u32, bitrates: String) {
+        let key = self.key;
+        self.link.request_with(request, bitrates, move |world, bitrates: Bitrates| {
+            world.sfu.transport(key)?.set_bitrates(bitrates);
+            Ok(())
+        });
+    }
+
+    #[napi]
+    pub fn dump(&self, request: u32) {
+        let key = self.key;
+        self.link.request(request, move |world| Ok(world.sfu.transport(key)?.dump()));
+    }
+
+    #[napi]
+    pub fn get_stats(&self, request: u32) {
+        let key = self.key;
+        self.link.request(request, move |world| Ok([world.sfu.transport(key)?.get_stats()]));
+    }
+
+    #[napi]
+    pub fn close(&self) {
+        let key = self.key;
+        self.link.tell(move |world| world.sfu.close_transport(key));
+    }
+}
+
+/// A backlog with the bound that the options of `produceData()` or `consumeData()` name.
+fn backlog(options: &str) -> Arc<Backlog> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Options {
+        max_buffered_amount: Option<u64>,
+    }
+    let options: Result<Options> = parse(options);
+    let bound = options.ok().and_then(|it| it.max_buffered_amount);
+    Arc::new(Backlog::new(bound.unwrap_or(DEFAULT_MAX_BUFFERED_AMOUNT)))
+}

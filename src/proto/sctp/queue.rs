@@ -1,0 +1,379 @@
+//! What waits for the association: one queue per outgoing stream, served in turns.
+//!
+//! sctp-proto has neither a bound on what it is given nor a scheduler, and its work per packet
+//! grows with what it holds. So messages wait here, and [`super::flight`] says when the next one
+//! may go.
+//!
+//! ```text
+//! send ─► per-stream queue ─┐
+//! send ─► per-stream queue ─┼─ deficit round robin ─► association
+//! send ─► per-stream queue ─┘
+//! ```
+//!
+//! Turns are counted in bytes (deficit round robin, Shreedhar and Varghese 1995): a stream that
+//! has just sent 256 KiB lets the others catch up before it sends again.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+
+use crate::proto::message::{Limit, Message, Reliability, StreamId, charge};
+
+/// What a stream may send per turn, in charged bytes.
+const QUANTUM: isize = 8 * 1024;
+
+/// What happens to a message that finds its queue full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OverflowPolicy {
+    /// The new message is refused with [`PushError::Full`].
+    #[default]
+    RefuseNewest,
+}
+
+/// The bounds of the queues, in payload bytes.
+///
+/// A queue is full when its payload has reached the bound, or its charge (payload plus 64 bytes
+/// per message) twice the bound plus 64 KiB. For messages of 64 bytes and more the payload alone
+/// decides, as documented; the second rule keeps millions of tiny messages out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// All streams together.
+    pub(super) total: usize,
+    /// Each stream.
+    pub(super) per_stream: usize,
+    /// What happens at either.
+    pub(super) policy: OverflowPolicy,
+}
+
+/// Why a message was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PushError {
+    Full,
+    UnknownStream,
+}
+
+/// Payload and charge of some messages.
+#[derive(Debug, Clone, Copy, Default)]
+struct Amount {
+    payload: usize,
+    charge: usize,
+}
+
+impl Amount {
+    fn add(&mut self, message: &Message) {
+        self.payload += message.payload.len();
+        self.charge += message.charge();
+    }
+
+    fn remove(&mut self, message: &Message) {
+        self.payload -= message.payload.len();
+        self.charge -= message.charge();
+    }
+
+    fn reaches(self, bound: usize) -> bool {
+        self.payload >= bound || self.charge >= bound.saturating_mul(2).saturating_add(64 * 1024)
+    }
+}
+
+/// What was thrown away unsent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Discarded {
+    /// Messages.
+    pub messages: u64,
+    /// Their payload bytes.
+    pub bytes: u64,
+}
+
+impl Discarded {
+    pub(super) fn count(&mut self, message: &Message) {
+        self.messages += 1;
+        self.bytes += message.payload.len() as u64;
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
+}
+
+#[derive(Debug)]
+struct Queued {
+    at: Instant,
+    message: Message,
+}
+
+#[derive(Debug)]
+struct StreamQueue {
+    reliability: Reliability,
+    messages: VecDeque<Queued>,
+    amount: Amount,
+    low_threshold: usize,
+    /// Charged bytes that this turn still allows; below zero after a large message.
+    deficit: isize,
+    /// The busy period that `deficit` belongs to; an older one is forgiven.
+    period: u32,
+    in_ring: bool,
+    /// The peer has reset the stream: it takes and gives nothing until it is removed.
+    dead: bool,
+}
+
+impl StreamQueue {
+    fn lifetime(&self) -> Option<Duration> {
+        match self.reliability.limit {
+            Some(Limit::LifetimeMs(ms)) => Some(Duration::from_millis(ms.into())),
+            _ => None,
+        }
+    }
+}
+
+/// A message whose turn it is.
+#[derive(Debug)]
+pub(super) struct Next {
+    pub(super) stream: StreamId,
+    pub(super) message: Message,
+    pub(super) reliability: Reliability,
+    /// How long it has waited.
+    pub(super) waited: Duration,
+}
+
+/// All send queues of an association.
+#[derive(Debug)]
+pub(super) struct SendQueues {
+    bounds: Bounds,
+    default_low_threshold: usize,
+    streams: FxHashMap<StreamId, StreamQueue>,
+    /// The streams that have messages, in the order of their turns.
+    ring: VecDeque<StreamId>,
+    /// Counts the times at which the ring ran empty.
+    period: u32,
+    amount: Amount,
+    /// Streams whose amount has fallen to or below their threshold.
+    low: Vec<(StreamId, usize)>,
+}
+
+impl SendQueues {
+    pub(super) fn new(bounds: Bounds, default_low_threshold: usize) -> Self {
+        Self {
+            bounds,
+            default_low_threshold,
+            streams: FxHashMap::default(),
+            ring: VecDeque::new(),
+            period: 0,
+            amount: Amount::default(),
+            low: Vec::new(),
+        }
+    }
+
+    /// Opens `stream`, or changes the reliability of what it sends from now on.
+    pub(super) fn open(&mut self, stream: StreamId, reliability: Reliability) {
+        self.streams
+            .entry(stream)
+            .and_modify(|queue| queue.reliability = reliability)
+            .or_insert_with(|| StreamQueue {
+                reliability,
+                messages: VecDeque::new(),
+                amount: Amount::default(),
+                low_threshold: self.default_low_threshold,
+                deficit: 0,
+                period: self.period,
+                in_ring: false,
+                dead: false,
+            });
+    }
+
+    pub(super) fn contains(&self, stream: StreamId) -> bool {
+        self.streams.contains_key(&stream)
+    }
+
+    pub(super) fn streams(&self) -> impl Iterator<Item = StreamId> {
+        self.streams.keys().copied()
+    }
+
+    /// Whether a message waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    /// Payload bytes of all streams.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.amount.payload
+    }
+
+    /// Payload bytes of `stream`; 0 for an unknown one.
+    pub(super) fn buffered_amount(&self, stream: StreamId) -> usize {
+        self.streams.get(&stream).map_or(0, |queue| queue.amount.payload)
+    }
+
+    pub(super) fn set_low_threshold(&mut self, stream: StreamId, threshold: usize) {
+        if let Some(queue) = self.streams.get_mut(&stream) {
+            queue.low_threshold = threshold;
+        }
+    }
+
+    /// Queues a message and answers the stream's amount of payload bytes, its own included.
+    /// What has outlived its lifetime makes room first, into `expired`.
+    pub(super) fn push(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        message: Message,
+        expired: &mut Discarded,
+    ) -> Result<usize, PushError> {
+        match self.streams.get(&stream) {
+            Some(queue) if !queue.dead => {}
+            _ => return Err(PushError::UnknownStream),
+        }
+        if self.is_full(stream) {
+            self.expire_heads(now, stream, expired);
+            if self.is_full(stream) {
+                match self.bounds.policy {
+                    OverflowPolicy::RefuseNewest => return Err(PushError::Full),
+                }
+            }
+        }
+        let Some(queue) = self.streams.get_mut(&stream) else {
+            return Err(PushError::UnknownStream);
+        };
+        self.amount.add(&message);
+        queue.amount.add(&message);
+        queue.messages.push_back(Queued { at: now, message });
+        if !queue.in_ring {
+            queue.in_ring = true;
+            if queue.period != self.period || queue.deficit > 0 {
+                queue.deficit = 0;
+                queue.period = self.period;
+            }
+            self.ring.push_back(stream);
+        }
+        Ok(queue.amount.payload)
+    }
+
+    fn is_full(&self, stream: StreamId) -> bool {
+        self.amount.reaches(self.bounds.total)
+            || self
+                .streams
+                .get(&stream)
+                .is_some_and(|queue| queue.amount.reaches(self.bounds.per_stream))
+    }
+
+    /// Takes the message whose turn it is, unless `admits` (its payload length) says that it has
+    /// to wait; it keeps its turn then.
+    pub(super) fn pop(
+        &mut self,
+        now: Instant,
+        expired: &mut Discarded,
+        mut admits: impl FnMut(usize) -> bool,
+    ) -> Option<Next> {
+        loop {
+            let stream = *self.ring.front()?;
+            self.expire_heads(now, stream, expired);
+            let Some(queue) = self.streams.get_mut(&stream) else {
+                self.ring.pop_front();
+                continue;
+            };
+            let Some(head) = queue.messages.front() else {
+                self.leave_ring();
+                continue;
+            };
+            if queue.deficit <= 0 {
+                queue.deficit += QUANTUM;
+                self.ring.rotate_left(1);
+                continue;
+            }
+            if !admits(head.message.payload.len()) {
+                return None;
+            }
+            let Some(Queued { at, message }) = queue.messages.pop_front() else { continue };
+            queue.deficit -= charge(message.payload.len()) as isize;
+            let reliability = queue.reliability;
+            self.account_removed(stream, &message);
+            if self.streams.get(&stream).is_some_and(|queue| queue.messages.is_empty()) {
+                self.leave_ring();
+            }
+            let waited = now.saturating_duration_since(at);
+            return Some(Next { stream, message, reliability, waited });
+        }
+    }
+
+    /// A stream whose buffered amount has fallen to or below its threshold, and that amount.
+    pub(super) fn poll_low(&mut self) -> Option<(StreamId, usize)> {
+        self.low.pop()
+    }
+
+    /// Stops `stream` without forgetting what it holds.
+    pub(super) fn kill(&mut self, stream: StreamId) {
+        if let Some(queue) = self.streams.get_mut(&stream) {
+            queue.dead = true;
+            queue.in_ring = false;
+            self.ring.retain(|id| *id != stream);
+        }
+    }
+
+    /// Forgets `stream` and what it holds.
+    pub(super) fn remove(&mut self, stream: StreamId) -> Discarded {
+        let mut discarded = Discarded::default();
+        if let Some(queue) = self.streams.remove(&stream) {
+            for queued in &queue.messages {
+                discarded.count(&queued.message);
+            }
+            self.amount.payload -= queue.amount.payload;
+            self.amount.charge -= queue.amount.charge;
+            if queue.in_ring {
+                self.ring.retain(|id| *id != stream);
+            }
+            self.low.retain(|(id, _)| *id != stream);
+        }
+        discarded
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) -> Discarded {
+        let mut discarded = Discarded::default();
+        for queue in self.streams.values() {
+            for queued in &queue.messages {
+                discarded.count(&queued.message);
+            }
+        }
+        *self = Self::new(self.bounds, self.default_low_threshold);
+        discarded
+    }
+
+    /// Drops the messages at the head of `stream` that have outlived its lifetime (RFC 3758 §3.5).
+    fn expire_heads(&mut self, now: Instant, stream: StreamId, expired: &mut Discarded) {
+        loop {
+            let Some(queue) = self.streams.get_mut(&stream) else { return };
+            let Some(lifetime) = queue.lifetime() else { return };
+            let Some(head) = queue.messages.front() else { return };
+            if now.saturating_duration_since(head.at) <= lifetime {
+                return;
+            }
+            let Some(Queued { message, .. }) = queue.messages.pop_front() else { return };
+            expired.count(&message);
+            self.account_removed(stream, &message);
+        }
+    }
+
+    /// Takes the stream at the front, which has run empty, out of the ring.
+    fn leave_ring(&mut self) {
+        if let Some(stream) = self.ring.pop_front()
+            && let Some(queue) = self.streams.get_mut(&stream)
+        {
+            queue.in_ring = false;
+        }
+        if self.ring.is_empty() {
+            self.period = self.period.wrapping_add(1);
+        }
+    }
+
+    fn account_removed(&mut self, stream: StreamId, message: &Message) {
+        self.amount.remove(message);
+        let Some(queue) = self.streams.get_mut(&stream) else { return };
+        let before = queue.amount.payload;
+        queue.amount.remove(message);
+        let after = queue.amount.payload;
+        if before > queue.low_threshold && after <= queue.low_threshold {
+            self.low.push((stream, after));
+        }
+    }
+}

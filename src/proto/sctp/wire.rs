@@ -1,0 +1,370 @@
+//! SCTP packets as bytes (RFC 9260 §3): what the guard reads and what is written here instead of
+//! by sctp-proto.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use crc::{CRC_32_ISCSI, Crc, Table};
+
+/// The checksum of SCTP (RFC 9260 Appendix A), with the tables that sctp-proto uses already.
+const CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
+
+pub(super) const COMMON_HEADER: usize = 12;
+pub(super) const CHUNK_HEADER: usize = 4;
+/// The fixed part of a DATA chunk, its chunk header included.
+pub(super) const DATA_HEADER: usize = 16;
+
+/// Chunk types (RFC 9260 §3.2, RFC 3758 §3.2, RFC 6525 §3.1).
+pub(super) mod kind {
+    pub(in super::super) const DATA: u8 = 0;
+    pub(in super::super) const INIT: u8 = 1;
+    pub(in super::super) const INIT_ACK: u8 = 2;
+    pub(in super::super) const SACK: u8 = 3;
+    pub(in super::super) const HEARTBEAT: u8 = 4;
+    pub(in super::super) const HEARTBEAT_ACK: u8 = 5;
+    pub(in super::super) const ABORT: u8 = 6;
+    pub(in super::super) const SHUTDOWN: u8 = 7;
+    pub(in super::super) const SHUTDOWN_ACK: u8 = 8;
+    pub(in super::super) const ERROR: u8 = 9;
+    pub(in super::super) const COOKIE_ECHO: u8 = 10;
+    pub(in super::super) const COOKIE_ACK: u8 = 11;
+    pub(in super::super) const SHUTDOWN_COMPLETE: u8 = 14;
+    pub(in super::super) const RECONFIG: u8 = 130;
+    pub(in super::super) const FORWARD_TSN: u8 = 192;
+}
+
+/// The common header (RFC 9260 §3.1) without the checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) source_port: u16,
+    pub(super) destination_port: u16,
+    pub(super) tag: u32,
+}
+
+impl Header {
+    /// Reads the header of `packet` and answers it with the chunks behind it.
+    pub(super) fn parse(packet: &[u8]) -> Option<(Self, Chunks<'_>)> {
+        let (header, chunks) = packet.split_first_chunk::<COMMON_HEADER>()?;
+        let [s0, s1, d0, d1, t0, t1, t2, t3, ..] = *header;
+        let header = Self {
+            source_port: u16::from_be_bytes([s0, s1]),
+            destination_port: u16::from_be_bytes([d0, d1]),
+            tag: u32::from_be_bytes([t0, t1, t2, t3]),
+        };
+        Some((header, Chunks { rest: chunks }))
+    }
+}
+
+/// One chunk (RFC 9260 §3.2).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunk<'a> {
+    pub(super) kind: u8,
+    pub(super) flags: u8,
+    /// What follows the chunk header, without padding.
+    pub(super) value: &'a [u8],
+    /// Whether padding is there as the RFC demands it: complete, and zero.
+    pub(super) padding: Padding,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Padding {
+    /// Complete and zero.
+    Good,
+    /// Missing at the end of the packet, or not zero. Receivers ignore padding; sctp-proto minds.
+    Bad,
+}
+
+/// The chunks of a packet. Yields `Err` once where lengths lie, then ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunks<'a> {
+    rest: &'a [u8],
+}
+
+/// A chunk's length is below 4 or reaches past the packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LengthError;
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = Result<Chunk<'a>, LengthError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let chunk = self.take_chunk();
+        if chunk.is_none() {
+            self.rest = &[];
+        }
+        Some(chunk.ok_or(LengthError))
+    }
+}
+
+impl<'a> Chunks<'a> {
+    fn take_chunk(&mut self) -> Option<Chunk<'a>> {
+        let (&[kind, flags, l0, l1], _) = self.rest.split_first_chunk::<CHUNK_HEADER>()?;
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        let value = self.rest.get(CHUNK_HEADER..length)?;
+        let padded = length.next_multiple_of(4);
+        let present = self.rest.get(length..padded);
+        let zero = present.is_some_and(|padding| padding.iter().all(|byte| *byte == 0));
+        let padding = if zero { Padding::Good } else { Padding::Bad };
+        self.rest = self.rest.get(padded..).unwrap_or_default();
+        Some(Chunk { kind, flags, value, padding })
+    }
+}
+
+impl<'a> Chunk<'a> {
+    /// The bytes that the chunk takes, padding included.
+    pub(super) fn padded_len(&self) -> usize {
+        (CHUNK_HEADER + self.value.len()).next_multiple_of(4)
+    }
+
+    /// The parameters from `offset` of the value on (RFC 9260 §3.2.1).
+    pub(super) fn parameters(&self, offset: usize) -> Parameters<'a> {
+        Parameters { rest: self.value.get(offset..).unwrap_or_default() }
+    }
+}
+
+/// The parameters of a chunk: type and value. Ends early, with `Err`, where lengths lie.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parameters<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Parameters<'a> {
+    type Item = Result<(u16, &'a [u8]), LengthError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let Some((&[t0, t1, l0, l1], _)) = self.rest.split_first_chunk::<4>() else {
+            self.rest = &[];
+            return Some(Err(LengthError));
+        };
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        let Some(value) = self.rest.get(4..length) else {
+            self.rest = &[];
+            return Some(Err(LengthError));
+        };
+        self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(Ok((u16::from_be_bytes([t0, t1]), value)))
+    }
+}
+
+/// The DATA chunk's fields (RFC 9260 §3.3.1).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Data<'a> {
+    pub(super) tsn: u32,
+    pub(super) stream: u16,
+    pub(super) ssn: u16,
+    pub(super) ppid: u32,
+    pub(super) payload: &'a [u8],
+    /// The chunk starts a message.
+    pub(super) begins: bool,
+}
+
+impl<'a> Data<'a> {
+    pub(super) fn parse(chunk: &Chunk<'a>) -> Option<Self> {
+        let (fields, payload) = chunk.value.split_first_chunk::<12>()?;
+        let [t0, t1, t2, t3, s0, s1, n0, n1, p0, p1, p2, p3] = *fields;
+        Some(Self {
+            tsn: u32::from_be_bytes([t0, t1, t2, t3]),
+            stream: u16::from_be_bytes([s0, s1]),
+            ssn: u16::from_be_bytes([n0, n1]),
+            ppid: u32::from_be_bytes([p0, p1, p2, p3]),
+            payload,
+            begins: chunk.flags & 0x02 != 0,
+        })
+    }
+}
+
+/// The fixed part of INIT and INIT ACK (RFC 9260 §3.3.2).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Init {
+    pub(super) tag: u32,
+    pub(super) window: u32,
+    pub(super) outbound: u16,
+    pub(super) inbound: u16,
+    pub(super) tsn: u32,
+}
+
+impl Init {
+    pub(super) const LEN: usize = 16;
+
+    pub(super) fn parse(chunk: &Chunk<'_>) -> Option<Self> {
+        let (fields, _) = chunk.value.split_first_chunk::<16>()?;
+        let [t0, t1, t2, t3, w0, w1, w2, w3, o0, o1, i0, i1, n0, n1, n2, n3] = *fields;
+        Some(Self {
+            tag: u32::from_be_bytes([t0, t1, t2, t3]),
+            window: u32::from_be_bytes([w0, w1, w2, w3]),
+            outbound: u16::from_be_bytes([o0, o1]),
+            inbound: u16::from_be_bytes([i0, i1]),
+            tsn: u32::from_be_bytes([n0, n1, n2, n3]),
+        })
+    }
+}
+
+/// The first four bytes of `value` as a number.
+pub(super) fn u32_at(value: &[u8], offset: usize) -> Option<u32> {
+    value.get(offset..)?.first_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes))
+}
+
+/// The two bytes of `value` at `offset` as a number.
+pub(super) fn u16_at(value: &[u8], offset: usize) -> Option<u16> {
+    value.get(offset..)?.first_chunk::<2>().map(|bytes| u16::from_be_bytes(*bytes))
+}
+
+/// Whether the checksum of `packet` is right.
+pub(super) fn checksum_matches(packet: &[u8]) -> bool {
+    packet.get(8..COMMON_HEADER).is_some_and(|sum| sum == checksum(packet).to_le_bytes())
+}
+
+/// The checksum of `packet`, its field taken as zero.
+fn checksum(packet: &[u8]) -> u32 {
+    let mut digest = CRC32C.digest();
+    digest.update(packet.get(..8).unwrap_or_default());
+    digest.update(&[0; 4]);
+    digest.update(packet.get(COMMON_HEADER..).unwrap_or_default());
+    digest.finalize()
+}
+
+/// Writes a packet chunk by chunk.
+#[derive(Debug)]
+pub(super) struct Writer {
+    packet: BytesMut,
+}
+
+impl Writer {
+    pub(super) fn new(header: Header, capacity: usize) -> Self {
+        let mut packet = BytesMut::with_capacity(capacity.max(COMMON_HEADER));
+        packet.put_u16(header.source_port);
+        packet.put_u16(header.destination_port);
+        packet.put_u32(header.tag);
+        packet.put_u32(0);
+        Self { packet }
+    }
+
+    /// Adds a chunk whose value is the concatenation of `parts`, and pads it.
+    pub(super) fn chunk(&mut self, kind: u8, flags: u8, parts: &[&[u8]]) {
+        let value: usize = parts.iter().map(|part| part.len()).sum();
+        self.packet.put_u8(kind);
+        self.packet.put_u8(flags);
+        // Every caller takes its parts from one packet, whose chunks have 16-bit lengths, and adds
+        // at most a few bytes to one that the packet's own size keeps far below.
+        self.packet.put_u16(u16::try_from(CHUNK_HEADER + value).unwrap_or(u16::MAX));
+        for part in parts {
+            self.packet.extend_from_slice(part);
+        }
+        let padded = self.packet.len().next_multiple_of(4);
+        self.packet.resize(padded, 0);
+    }
+
+    /// Adds `chunk` as it is, its padding made zero.
+    pub(super) fn copy(&mut self, chunk: &Chunk<'_>) {
+        self.chunk(chunk.kind, chunk.flags, &[chunk.value]);
+    }
+
+    /// Whether no chunk has been added.
+    pub(super) fn is_empty(&self) -> bool {
+        self.packet.len() == COMMON_HEADER
+    }
+
+    /// The length so far.
+    pub(super) fn len(&self) -> usize {
+        self.packet.len()
+    }
+
+    /// Fills in the checksum.
+    pub(super) fn finish(mut self) -> Bytes {
+        let sum = checksum(&self.packet).to_le_bytes();
+        self.packet[8..COMMON_HEADER].copy_from_slice(&sum);
+        self.packet.freeze()
+    }
+}
+
+/// Error causes that an ABORT of ours carries (RFC 9260 §3.3.10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub(super) enum Cause {
+    /// We close.
+    UserInitiated = 12,
+    /// The peer broke the rules or a bound.
+    ProtocolViolation = 13,
+}
+
+/// An ABORT (RFC 9260 §3.3.7).
+pub(super) fn abort(header: Header, cause: Cause) -> Bytes {
+    let mut writer = Writer::new(header, COMMON_HEADER + 8);
+    let [c0, c1] = (cause as u16).to_be_bytes();
+    writer.chunk(kind::ABORT, 0, &[&[c0, c1, 0, 4]]);
+    writer.finish()
+}
+
+/// Whether `a` comes before `b` in serial number arithmetic (RFC 1982).
+pub(super) fn before(a: u32, b: u32) -> bool {
+    a != b && b.wrapping_sub(a) < 1 << 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: Header = Header { source_port: 5000, destination_port: 5000, tag: 7 };
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut writer = Writer::new(HEADER, 100);
+        writer.chunk(kind::COOKIE_ACK, 0, &[]);
+        writer.chunk(kind::SACK, 3, &[b"ab", b"c"]);
+        let packet = writer.finish();
+        assert!(checksum_matches(&packet));
+        let (header, mut chunks) = Header::parse(&packet).expect("a header");
+        assert_eq!(header, HEADER);
+        assert_eq!(chunks.next().map(|c| c.map(|c| c.kind)), Some(Ok(kind::COOKIE_ACK)));
+        let sack = chunks.next().expect("a chunk").expect("its length");
+        assert_eq!((sack.kind, sack.flags, sack.value), (kind::SACK, 3, &b"abc"[..]));
+        assert_eq!(sack.padding, Padding::Good);
+        assert!(chunks.next().is_none());
+    }
+
+    #[test]
+    fn a_flipped_bit_breaks_the_checksum() {
+        let mut packet = abort(HEADER, Cause::UserInitiated).to_vec();
+        assert!(checksum_matches(&packet));
+        packet[13] ^= 1;
+        assert!(!checksum_matches(&packet));
+        assert!(!checksum_matches(&packet[..9]));
+    }
+
+    #[test]
+    fn lengths_that_lie_end_the_walk_with_an_error() {
+        for length in [0u16, 3, 9, u16::MAX] {
+            let mut packet = Writer::new(HEADER, 0).finish().to_vec();
+            packet.extend_from_slice(&[kind::DATA, 3]);
+            packet.extend_from_slice(&length.to_be_bytes());
+            packet.extend_from_slice(&[0; 4]);
+            let (_, mut chunks) = Header::parse(&packet).expect("a header");
+            assert!(matches!(chunks.next(), Some(Err(LengthError))), "length {length}");
+            assert!(chunks.next().is_none());
+        }
+    }
+
+    #[test]
+    fn padding_that_is_missing_or_not_zero_is_noticed() {
+        let mut packet = Writer::new(HEADER, 0).finish().to_vec();
+        packet.extend_from_slice(&[kind::ERROR, 0, 0, 5, b'x']);
+        let (_, mut chunks) = Header::parse(&packet).expect("a header");
+        let missing = chunks.next().expect("a chunk").expect("its length");
+        assert_eq!(missing.padding, Padding::Bad);
+        packet.extend_from_slice(&[0, 1, 0]);
+        let (_, mut chunks) = Header::parse(&packet).expect("a header");
+        let dirty = chunks.next().expect("a chunk").expect("its length");
+        assert_eq!(dirty.padding, Padding::Bad);
+    }
+
+    #[test]
+    fn serial_numbers_compare_across_the_wrap() {
+        assert!(before(u32::MAX, 0));
+        assert!(!before(0, u32::MAX));
+        assert!(!before(5, 5));
+    }
+}

@@ -1,0 +1,227 @@
+//! Known answers, and every way in which a request can be wrong.
+
+use stun_types::attribute::RawAttribute;
+use stun_types::message::MessageWriteVec;
+
+use super::*;
+
+/// RFC 5769 §2.1: a request with SHA-1 integrity, padding that is not zero and FINGERPRINT. Its
+/// sender is controlled.
+const RFC_5769_REQUEST: &[u8] = b"\x00\x01\x00\x58\x21\x12\xa4\x42\
+    \xb7\xe7\xa7\x01\xbc\x34\xd6\x86\xfa\x87\xdf\xae\
+    \x80\x22\x00\x10STUN test client\
+    \x00\x24\x00\x04\x6e\x00\x01\xff\
+    \x80\x29\x00\x08\x93\x2f\xf9\xb1\x51\x26\x3b\x36\
+    \x00\x06\x00\x09evtj:h6vY\x20\x20\x20\
+    \x00\x08\x00\x14\x9a\xea\xa7\x0c\xbf\xd8\xcb\x56\x78\x1e\xf2\xb5\xb2\xd3\xf2\x49\xc1\xb5\x71\xa2\
+    \x80\x28\x00\x04\xe5\x7a\x3b\xcf";
+
+const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
+
+type Attributes<'a> = &'a [(u16, &'a [u8])];
+
+/// A request with the given attributes, then USERNAME, then the integrity.
+fn request(attributes: Attributes<'_>, algorithm: IntegrityAlgorithm) -> Vec<u8> {
+    let mut message = start(attributes);
+    message.add_attribute(&Username::new("evtj:h6vY").unwrap()).unwrap();
+    message.add_message_integrity_with_key(&Key::new(PASSWORD).0, algorithm).unwrap();
+    message.add_fingerprint().unwrap();
+    message.finish()
+}
+
+fn start(attributes: Attributes<'_>) -> MessageWriteVec {
+    let mut message = Message::builder_request(BINDING, MessageWriteVec::new());
+    for &(kind, value) in attributes {
+        let attribute = RawAttribute::new(kind.into(), value);
+        message.add_attribute(&attribute).unwrap();
+    }
+    message
+}
+
+fn verify(datagram: &[u8]) -> Result<Check, Refusal> {
+    Request::parse(datagram).expect("a request").verify(Some(&Key::new(PASSWORD)))
+}
+
+fn refusal(datagram: &[u8], refusal: Refusal) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let request = Request::parse(datagram).expect("a request");
+    request.write_refusal(refusal, Some(&Key::new(PASSWORD)), &mut answer);
+    answer
+}
+
+#[test]
+fn the_request_of_rfc_5769_is_authentic_and_in_conflict() {
+    assert_eq!(local_fragment(RFC_5769_REQUEST), Some("evtj"));
+    let request = Request::parse(RFC_5769_REQUEST).unwrap();
+    assert_eq!(request.local_fragment(), Some("evtj"));
+    assert_eq!(request.check.priority, Some(0x6e00_01ff));
+    assert_eq!(request.verify(Some(&Key::new(PASSWORD))), Err(Refusal::RoleConflict));
+    assert_eq!(request.verify(Some(&Key::new("other"))), Err(Refusal::Unauthorized));
+    assert_eq!(request.verify(None), Err(Refusal::Unauthorized));
+}
+
+#[test]
+fn ice_attributes_are_read() {
+    let nominated = Check { use_candidate: true, ..Check::default() };
+    let nomination = Check { nomination: Some(7), ..Check::default() };
+    let cases: [(Attributes<'_>, Check); 6] = [
+        (&[], Check::default()),
+        (&[(PRIORITY, &[0, 0, 1, 0])], Check { priority: Some(256), ..Check::default() }),
+        (&[(USE_CANDIDATE, &[])], nominated),
+        (&[(NOMINATION, &[0, 0, 0, 7])], nomination),
+        (&[(NOMINATION_LIBWEBRTC, &[0, 0, 0, 7])], nomination),
+        // The first of two counts; ICE-CONTROLLING and an optional attribute are ignored.
+        (
+            &[
+                (NOMINATION, &[0, 0, 0, 7]),
+                (NOMINATION, &[0, 0, 0, 8]),
+                (0x802A, &[1; 8]),
+                (0xC057, &[0; 4]),
+            ],
+            nomination,
+        ),
+    ];
+    for algorithm in [IntegrityAlgorithm::Sha1, IntegrityAlgorithm::Sha256] {
+        for (attributes, expected) in cases {
+            assert_eq!(verify(&request(attributes, algorithm)), Ok(expected), "{attributes:?}");
+        }
+    }
+}
+
+#[test]
+fn attributes_behind_the_integrity_do_not_count() {
+    let mut datagram = request(&[], IntegrityAlgorithm::Sha1);
+    datagram.truncate(datagram.len() - 8);
+    datagram.extend_from_slice(&[0x00, 0x25, 0x00, 0x00]);
+    let len = u16::try_from(datagram.len() - 20).unwrap();
+    datagram[2..4].copy_from_slice(&len.to_be_bytes());
+    assert_eq!(verify(&datagram), Ok(Check::default()));
+}
+
+#[test]
+fn what_is_no_well_formed_binding_request_is_dropped() {
+    let valid = request(&[(PRIORITY, &[0, 0, 1, 0])], IntegrityAlgorithm::Sha1);
+    assert!(Request::parse(&valid).is_some());
+    let altered = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut datagram = valid.clone();
+        change(&mut datagram);
+        datagram
+    };
+    let cases = [
+        ("empty", vec![]),
+        ("a header cut short", valid[..19].to_vec()),
+        ("cut short", valid[..valid.len() - 4].to_vec()),
+        ("longer than it says", altered(&|d| d.extend_from_slice(&[0; 4]))),
+        ("no magic cookie", altered(&|d| d[4] ^= 1)),
+        ("an indication", altered(&|d| d[1] = 0x11)),
+        ("a success response", altered(&|d| d[0..2].copy_from_slice(&[0x01, 0x01]))),
+        ("an error response", altered(&|d| d[0..2].copy_from_slice(&[0x01, 0x11]))),
+        ("another method", altered(&|d| d[1] = 0x03)),
+        ("an attribute past the end", altered(&|d| d[22..24].copy_from_slice(&[0xff, 0xff]))),
+        ("a FINGERPRINT that does not match", altered(&|d| d[24] ^= 1)),
+        ("PRIORITY of 3 bytes", request(&[(PRIORITY, &[0; 3])], IntegrityAlgorithm::Sha1)),
+        ("NOMINATION of 8 bytes", request(&[(NOMINATION, &[0; 8])], IntegrityAlgorithm::Sha1)),
+        ("1,500 bytes and more", request(&[(0x8022, &[0; 1500])], IntegrityAlgorithm::Sha1)),
+    ];
+    for (what, datagram) in cases {
+        assert!(Request::parse(&datagram).is_none(), "{what}");
+    }
+}
+
+#[test]
+fn the_fragment_is_found_without_parsing_the_rest() {
+    let datagram = |username: &[u8]| start(&[(0x0006, username)]).finish();
+    for (username, expected) in [
+        (&b"local:remote"[..], Some("local")),
+        (b"local:", Some("local")),
+        (b"a:b:c", Some("a")),
+        (b":remote", Some("")),
+        (b"no colon", None),
+        (b"", None),
+        (b"\xff\xfe:remote", None),
+    ] {
+        assert_eq!(local_fragment(&datagram(username)), expected, "{username:?}");
+        let datagram = datagram(username);
+        assert_eq!(Request::parse(&datagram).unwrap().local_fragment(), expected);
+    }
+    assert_eq!(local_fragment(&start(&[]).finish()), None);
+    let mut lying = datagram(b"local:remote");
+    lying[23] = 13;
+    assert_eq!(local_fragment(&lying), None, "a USERNAME that reaches past the end");
+}
+
+#[test]
+fn refusals_are_as_the_rfcs_say() {
+    let valid = request(&[], IntegrityAlgorithm::Sha1);
+    let mut no_integrity = start(&[]);
+    no_integrity.add_attribute(&Username::new("evtj:h6vY").unwrap()).unwrap();
+    let mut no_username = start(&[]);
+    let key = Key::new(PASSWORD).0;
+    no_username.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).unwrap();
+    let mut forged = valid[..valid.len() - 8].to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    let len = u16::try_from(forged.len() - 20).unwrap();
+    forged[2..4].copy_from_slice(&len.to_be_bytes());
+
+    for (datagram, expected, code, signed) in [
+        (no_integrity.finish(), Refusal::BadRequest, 400, false),
+        (no_username.finish(), Refusal::BadRequest, 400, false),
+        (forged, Refusal::Unauthorized, 401, false),
+        (
+            request(&[(0x7777, &[1]), (0x0026, &[])], IntegrityAlgorithm::Sha256),
+            Refusal::UnknownAttributes,
+            420,
+            true,
+        ),
+        (RFC_5769_REQUEST.to_vec(), Refusal::RoleConflict, 487, true),
+    ] {
+        assert_eq!(verify(&datagram), Err(expected));
+        let answer = refusal(&datagram, expected);
+        assert!(answer.len() <= datagram.len(), "{code}");
+        let message = Message::from_bytes(&answer).unwrap();
+        assert!(message.has_class(MessageClass::Error) && message.has_method(BINDING));
+        assert_eq!(message.attribute::<ErrorCode>().unwrap().code(), code);
+        assert_eq!(message.validate_integrity_with_key(&key).is_ok(), signed, "{code}");
+        assert!(message.has_attribute(Fingerprint::TYPE));
+        if code == 420 {
+            let unknown = message.attribute::<UnknownAttributes>().unwrap();
+            assert!(unknown.has_attribute(0x7777.into()) && unknown.has_attribute(0x26.into()));
+        }
+    }
+}
+
+#[test]
+fn no_answer_is_larger_than_its_request() {
+    assert!(refusal(&start(&[]).finish(), Refusal::BadRequest).is_empty());
+    // A flood of unknown attributes names only some of them.
+    let flood: Vec<(u16, &[u8])> = (0x4000..0x4100).map(|kind| (kind, &[][..])).collect();
+    for algorithm in [IntegrityAlgorithm::Sha1, IntegrityAlgorithm::Sha256] {
+        let datagram = request(&flood, algorithm);
+        let answer = refusal(&datagram, Refusal::UnknownAttributes);
+        assert!(!answer.is_empty() && answer.len() <= MAX_ANSWER_BYTES);
+    }
+}
+
+#[test]
+fn a_success_names_the_mapped_address_and_is_signed() {
+    let key = Key::new(PASSWORD);
+    for (from, mapped) in [
+        ("192.0.2.1:32853", "192.0.2.1:32853"),
+        ("[2001:db8::1]:9", "[2001:db8::1]:9"),
+        ("[::ffff:192.0.2.1]:1", "192.0.2.1:1"),
+    ] {
+        for algorithm in [IntegrityAlgorithm::Sha1, IntegrityAlgorithm::Sha256] {
+            // The remote fragment is short here; with ours of 32 characters there is room.
+            let datagram = request(&[(0x8022, &[0; 20])], algorithm);
+            let mut answer = b"before".to_vec();
+            let parsed = Request::parse(&datagram).unwrap();
+            parsed.write_success(&key, from.parse().unwrap(), &mut answer);
+            let message = Message::from_bytes(&answer["before".len()..]).unwrap();
+            assert!(message.has_class(MessageClass::Success) && message.has_method(BINDING));
+            assert_eq!(message.transaction_id(), parsed.message.transaction_id());
+            assert_eq!(message.validate_integrity_with_key(&key.0).unwrap(), algorithm);
+            let address = message.attribute::<XorMappedAddress>().unwrap();
+            assert_eq!(address.addr(message.transaction_id()), mapped.parse().unwrap());
+        }
+    }
+}

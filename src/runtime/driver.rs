@@ -1,0 +1,201 @@
+//! The turn: what a worker's thread does, over and over. The only file that reads the clock.
+//!
+//! ```text
+//! wait for a readable socket, a job or the next deadline
+//!   datagrams, bounded ─► sfu
+//!   jobs, bounded      ─► sfu
+//!   deadlines          ─► sfu
+//!   each dirty transport, once ─► datagrams ─► sockets
+//!   events and answers ─► outbox, with one wake
+//! ```
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+use crate::proto::certificate::Certificate;
+use crate::proto::transmit::{SocketId, Tuple};
+use crate::sfu::Sfu;
+use crate::sfu::error::Error;
+use crate::sfu::event::Event;
+use crate::sfu::transport::Listen;
+
+use super::inbox::{Inbox, Job};
+use super::outbox::{Item, Outbox};
+use super::ports::{ListenInfo, PortRange};
+use super::sockets::Sockets;
+use super::usage;
+
+/// Jobs of one turn. What is left is for the next, so that a fast sender in JavaScript does not keep
+/// the sockets waiting.
+const JOBS_PER_TURN: usize = 4096;
+
+/// How far away a deadline is set when there is none.
+const FAR: Duration = Duration::from_secs(3600);
+
+/// Everything that a worker's thread owns.
+pub struct World {
+    /// The entities.
+    pub sfu: Sfu,
+    sockets: Sockets,
+    inbox: Arc<Inbox>,
+    /// To be closed once this turn's datagrams are sent.
+    released: Vec<Released>,
+    items: VecDeque<Item>,
+    closing: bool,
+}
+
+/// What the domain does not need any more.
+enum Released {
+    Socket(SocketId),
+    Tuple(Tuple),
+}
+
+impl World {
+    pub(super) fn new(certificate: Certificate, ports: PortRange, inbox: Arc<Inbox>) -> Self {
+        Self {
+            sfu: Sfu::new(certificate, clock(), usage::monotonic()),
+            sockets: Sockets::new(Arc::clone(&inbox), ports),
+            inbox,
+            released: Vec::new(),
+            items: VecDeque::new(),
+            closing: false,
+        }
+    }
+
+    /// Answers a request. What has happened before comes before the answer, and what the request
+    /// itself made happen after it.
+    pub fn answer(&mut self, request: u32, result: Result<String, Error>) {
+        self.items.push_back(Item::Answer(request, result));
+    }
+
+    /// Binds the sockets of `infos`. An error leaves none bound.
+    pub fn listen(&mut self, infos: &[(usize, ListenInfo)]) -> Result<Vec<Listen>, Error> {
+        let mut listens = Vec::with_capacity(infos.len());
+        for (index, info) in infos {
+            match self.sockets.listen(*index, info) {
+                Ok(listen) => listens.push(listen),
+                Err(error) => {
+                    self.unlisten(&listens);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(listens)
+    }
+
+    /// Closes sockets that nobody took.
+    pub fn unlisten(&mut self, listens: &[Listen]) {
+        for listen in listens {
+            self.sockets.close(listen.socket);
+        }
+    }
+
+    /// Serves until the worker is closed.
+    pub(super) async fn run(mut self, outbox: &Outbox) {
+        let mut jobs = Vec::new();
+        let mut later = VecDeque::new();
+        let mut readable = Vec::new();
+        let mut sleep = pin!(tokio::time::sleep(FAR));
+        while !self.closing {
+            if later.is_empty() && readable.is_empty() {
+                self.wait(sleep.as_mut()).await;
+            } else {
+                // Lets the runtime look at the sockets.
+                tokio::task::yield_now().await;
+            }
+            self.inbox.take(&mut jobs, &mut readable);
+            later.extend(jobs.drain(..));
+
+            let now = clock();
+            self.sfu.begin_turn(now);
+            self.sockets.receive(&mut readable, &mut self.sfu, now);
+            for job in later.drain(..later.len().min(JOBS_PER_TURN)) {
+                self.do_job(job);
+            }
+            if self.sfu.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                self.sfu.handle_timeout();
+            }
+            self.sockets.expire(now, &self.sfu);
+            self.transmit();
+            self.collect_events();
+            self.release();
+            outbox.push(&mut self.items);
+        }
+        // Nobody gets what comes after the end.
+        self.inbox.close();
+    }
+
+    /// Waits for work or for the next deadline.
+    async fn wait(&mut self, mut sleep: Pin<&mut Sleep>) {
+        let deadlines = [self.sfu.poll_timeout(), self.sockets.deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
+        if let Some(deadline) = deadline
+            && sleep.deadline().into_std() != deadline
+        {
+            sleep.as_mut().reset(deadline.into());
+        }
+        poll_fn(|cx| {
+            let fired = deadline.is_some() && sleep.as_mut().poll(cx).is_ready();
+            if fired { Poll::Ready(()) } else { self.inbox.poll_filled(cx) }
+        })
+        .await;
+    }
+
+    fn do_job(&mut self, job: Job) {
+        match job {
+            Job::Send(producer, message, selector) => {
+                self.sfu.send(producer, &message, selector.as_deref());
+            }
+            Job::NotifyDrain(producer) => self.sfu.notify_drain(producer),
+            Job::Relieved(consumer) => self.sfu.relieved(consumer),
+            Job::Call(call) => {
+                self.collect_events();
+                call(self);
+                self.collect_events();
+            }
+            Job::Close => {
+                self.sfu.close();
+                self.closing = true;
+            }
+        }
+    }
+
+    fn transmit(&mut self) {
+        // Taken out, so that a connection that turns out to be closed can be told to the domain.
+        let mut transmits = std::mem::take(self.sfu.flush());
+        self.sockets.transmit(&transmits, &mut self.sfu);
+        transmits.clear();
+        self.sfu.recycle(transmits);
+    }
+
+    fn collect_events(&mut self) {
+        while let Some(event) = self.sfu.poll_event() {
+            match event {
+                Event::SocketReleased(socket) => self.released.push(Released::Socket(socket)),
+                Event::TupleClosed(tuple) => self.released.push(Released::Tuple(tuple)),
+                event => self.items.push_back(Item::Event(event)),
+            }
+        }
+    }
+
+    fn release(&mut self) {
+        for released in self.released.drain(..) {
+            match released {
+                Released::Socket(socket) => self.sockets.close(socket),
+                Released::Tuple(tuple) => self.sockets.close_tuple(tuple),
+            }
+        }
+    }
+}
+
+/// Reads the clock.
+#[allow(clippy::disallowed_methods, reason = "the one place where time comes from")]
+fn clock() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,119 @@
+//! What a worker's thread waits for: jobs from JavaScript, and sockets that have become readable.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::proto::message::Message;
+use crate::proto::transmit::SocketId;
+use crate::sfu::id::{DataConsumerKey, DataProducerKey};
+use crate::sfu::subchannels::Selector;
+
+use super::driver::World;
+
+/// Something for the worker's thread to do. What JavaScript does often has a variant of its own,
+/// which needs no allocation.
+pub enum Job {
+    /// Route a message of a direct DataProducer.
+    Send(DataProducerKey, Message, Option<Box<Selector>>),
+    /// Tell when this DataProducer's backlog has shrunk.
+    NotifyDrain(DataProducerKey),
+    /// JavaScript has caught up with this overflowed DataConsumer.
+    Relieved(DataConsumerKey),
+    /// Anything else.
+    Call(Box<dyn FnOnce(&mut World) + Send>),
+    /// Close everything and end.
+    Close,
+}
+
+/// See the module's documentation.
+#[derive(Default)]
+pub struct Inbox {
+    jobs: Mutex<Vec<Job>>,
+    readable: Mutex<Vec<SocketId>>,
+    /// Something was added that the driver has not seen yet.
+    filled: AtomicBool,
+    driver: Mutex<Option<Waker>>,
+    closed: AtomicBool,
+}
+
+impl Inbox {
+    /// Adds a job. One that comes after the end is dropped; see [`Self::is_closed`].
+    pub fn post(&self, job: Job) {
+        lock(&self.jobs).push(job);
+        self.wake_driver();
+    }
+
+    /// Whether nothing will be done any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Nothing will be done from here on.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        lock(&self.jobs).clear();
+    }
+
+    /// A waker that says that this socket is readable.
+    pub(super) fn socket_waker(self: &Arc<Self>, socket: SocketId) -> Waker {
+        Arc::new(SocketWaker { inbox: Arc::clone(self), socket }).into()
+    }
+
+    /// Waits until there is something to take.
+    pub(super) fn poll_filled(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.filled.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        lock(&self.driver).replace(cx.waker().clone());
+        // Once more: something may have come before the waker was in its place.
+        if self.filled.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Takes all jobs and all readable sockets; the vectors' memory is used again.
+    pub(super) fn take(&self, jobs: &mut Vec<Job>, readable: &mut Vec<SocketId>) {
+        if self.filled.swap(false, Ordering::AcqRel) {
+            if jobs.is_empty() {
+                std::mem::swap(&mut *lock(&self.jobs), jobs);
+            } else {
+                jobs.append(&mut lock(&self.jobs));
+            }
+            readable.append(&mut lock(&self.readable));
+        }
+    }
+
+    fn wake_driver(&self) {
+        if !self.filled.swap(true, Ordering::AcqRel)
+            && let Some(waker) = lock(&self.driver).take()
+        {
+            waker.wake();
+        }
+    }
+}
+
+impl std::fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inbox").field("jobs", &lock(&self.jobs).len()).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while it was held leaves a valid queue.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct SocketWaker {
+    inbox: Arc<Inbox>,
+    socket: SocketId,
+}
+
+impl Wake for SocketWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        lock(&self.inbox.readable).push(self.socket);
+        self.inbox.wake_driver();
+    }
+}

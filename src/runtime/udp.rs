@@ -1,0 +1,129 @@
+//! UDP sockets: batched, with segmentation offload where the kernel has it.
+
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+use std::task::{Context, Waker};
+
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use crate::proto::transmit::Transmits;
+
+/// The largest receive: what a GRO batch or a UDP datagram can have.
+const RECEIVE_SIZE: usize = 65_535;
+
+/// How many receives one system call takes.
+const RECEIVES: usize = if BATCH_SIZE < 8 { BATCH_SIZE } else { 8 };
+
+/// System calls on one socket in one turn. What is left is for the next turn, so that one busy
+/// socket does not keep the others waiting.
+const RECEIVE_CALLS_PER_TURN: usize = 4;
+
+/// One bound UDP socket.
+#[derive(Debug)]
+pub(super) struct UdpPort {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    waker: Waker,
+    /// Datagrams that the kernel did not take.
+    dropped: u64,
+}
+
+/// Where datagrams are received into: one for all sockets of a worker.
+pub(super) struct ReceiveBuffers {
+    buffers: Vec<Box<[u8]>>,
+    meta: [RecvMeta; RECEIVES],
+}
+
+impl ReceiveBuffers {
+    pub(super) fn new() -> Self {
+        let buffer = || vec![0; RECEIVE_SIZE].into_boxed_slice();
+        Self {
+            buffers: std::iter::repeat_with(buffer).take(RECEIVES).collect(),
+            meta: [RecvMeta::default(); RECEIVES],
+        }
+    }
+}
+
+impl UdpPort {
+    /// Takes a bound, non-blocking socket; `waker` is called when it becomes readable. To be called
+    /// inside of the runtime.
+    pub(super) fn new(socket: socket2::Socket, waker: Waker) -> io::Result<Self> {
+        let state = UdpSocketState::new((&socket).into())?;
+        let socket = UdpSocket::from_std(socket.into())?;
+        Ok(Self { socket, state, waker, dropped: 0 })
+    }
+
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Hands over the datagrams that have arrived. Returns whether there may be more; if not, the
+    /// waker is armed.
+    pub(super) fn receive(
+        &mut self,
+        buffers: &mut ReceiveBuffers,
+        mut handle: impl FnMut(SocketAddr, &[u8]),
+    ) -> bool {
+        for _ in 0..RECEIVE_CALLS_PER_TURN {
+            let ReceiveBuffers { buffers, meta } = buffers;
+            let received = self.socket.try_io(Interest::READABLE, || {
+                let mut slices = buffers.each_slice();
+                self.state.recv((&self.socket).into(), &mut slices, meta)
+            });
+            match received {
+                Ok(count) => {
+                    for (meta, buffer) in meta.iter().zip(buffers.iter()).take(count) {
+                        let bytes = &buffer[..meta.len];
+                        for datagram in bytes.chunks(meta.stride.max(1)) {
+                            handle(meta.addr, datagram);
+                        }
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let mut cx = Context::from_waker(&self.waker);
+                    if self.socket.poll_recv_ready(&mut cx).is_pending() {
+                        return false;
+                    }
+                }
+                // An earlier send was answered by an ICMP error, say. The socket lives.
+                Err(error) => log::debug!("UDP receive: {error}"),
+            }
+        }
+        true
+    }
+
+    /// Sends the datagrams from `index` on that go over one path with one size; returns how many
+    /// these were. What the kernel does not take is lost, as on any network, and counted.
+    pub(super) fn send(&mut self, transmits: &Transmits, index: usize) -> usize {
+        let max = self.state.max_gso_segments();
+        let Some((tuple, size, contents, count)) = transmits.run(index, max) else { return 1 };
+        let transmit = Transmit {
+            destination: tuple.remote,
+            ecn: None,
+            contents,
+            segment_size: (count > 1).then_some(size),
+            src_ip: None,
+        };
+        let result = self
+            .socket
+            .try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit));
+        if let Err(error) = result {
+            log::debug!("UDP send to {}: {error}", tuple.remote);
+            self.dropped += count as u64;
+        }
+        count
+    }
+}
+
+trait EachSlice {
+    fn each_slice(&mut self) -> [IoSliceMut<'_>; RECEIVES];
+}
+
+impl EachSlice for Vec<Box<[u8]>> {
+    fn each_slice(&mut self) -> [IoSliceMut<'_>; RECEIVES] {
+        let mut buffers = self.iter_mut();
+        std::array::from_fn(|_| IoSliceMut::new(buffers.next().map_or(&mut [], |it| it)))
+    }
+}

@@ -1,0 +1,74 @@
+//! What the operating system says about the calling thread. The only `unsafe` of this room: the C
+//! library has no safe interface for either.
+#![allow(unsafe_code)]
+
+use serde::Serialize;
+
+/// Resources that a worker's thread has used, named as in libuv's `uv_rusage_t`.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[allow(missing_docs, reason = "see getrusage(2)")]
+pub struct ResourceUsage {
+    /// User CPU time in milliseconds.
+    pub ru_utime: i64,
+    /// System CPU time in milliseconds.
+    pub ru_stime: i64,
+    /// Maximum resident set size in kilobytes; of the whole process.
+    pub ru_maxrss: i64,
+    pub ru_ixrss: i64,
+    pub ru_idrss: i64,
+    pub ru_isrss: i64,
+    pub ru_minflt: i64,
+    pub ru_majflt: i64,
+    pub ru_nswap: i64,
+    pub ru_inblock: i64,
+    pub ru_oublock: i64,
+    pub ru_msgsnd: i64,
+    pub ru_msgrcv: i64,
+    pub ru_nsignals: i64,
+    pub ru_nvcsw: i64,
+    pub ru_nivcsw: i64,
+}
+
+/// The usage of the calling thread.
+pub fn of_this_thread() -> ResourceUsage {
+    // SAFETY: all-zero is a valid value of this struct of integers, and getrusage only writes to
+    // it. It cannot fail with a valid pointer and a valid `who`; if it did, zeros would remain.
+    let usage = unsafe {
+        let mut usage = std::mem::zeroed::<libc::rusage>();
+        libc::getrusage(libc::RUSAGE_THREAD, &mut usage);
+        usage
+    };
+    let ms = |time: libc::timeval| time.tv_sec * 1000 + time.tv_usec / 1000;
+    ResourceUsage {
+        ru_utime: ms(usage.ru_utime),
+        ru_stime: ms(usage.ru_stime),
+        ru_maxrss: usage.ru_maxrss,
+        ru_ixrss: usage.ru_ixrss,
+        ru_idrss: usage.ru_idrss,
+        ru_isrss: usage.ru_isrss,
+        ru_minflt: usage.ru_minflt,
+        ru_majflt: usage.ru_majflt,
+        ru_nswap: usage.ru_nswap,
+        ru_inblock: usage.ru_inblock,
+        ru_oublock: usage.ru_oublock,
+        ru_msgsnd: usage.ru_msgsnd,
+        ru_msgrcv: usage.ru_msgrcv,
+        ru_nsignals: usage.ru_nsignals,
+        ru_nvcsw: usage.ru_nvcsw,
+        ru_nivcsw: usage.ru_nivcsw,
+    }
+}
+
+/// The system's monotonic clock.
+pub fn monotonic() -> std::time::Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: only writes to `time`; cannot fail with a clock that every Linux has.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    std::time::Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
+}
+
+/// The operating system's id of the calling thread.
+pub fn thread_id() -> u32 {
+    // SAFETY: takes nothing, touches nothing, always succeeds.
+    unsafe { libc::gettid() }.cast_unsigned()
+}

@@ -1,0 +1,171 @@
+//! The thread of a worker, and the handle to it.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use serde::Deserialize;
+
+use crate::proto::certificate::{Certificate, CertificateError};
+use crate::proto::dtls;
+use crate::sfu::error::Error;
+
+use super::driver::World;
+use super::inbox::{Inbox, Job};
+use super::outbox::{Item, Outbox};
+use super::ports::PortRange;
+use super::usage;
+
+/// What a worker starts with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WorkerSettings {
+    /// The first of the ports for transports that name none.
+    pub rtc_min_port: u16,
+    /// The last one.
+    pub rtc_max_port: u16,
+    /// PEM, ECDSA; generated if absent.
+    pub certificate: Option<String>,
+    /// PEM, the certificate's.
+    pub private_key: Option<String>,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self { rtc_min_port: 10_000, rtc_max_port: 59_999, certificate: None, private_key: None }
+    }
+}
+
+impl WorkerSettings {
+    fn port_range(&self) -> PortRange {
+        PortRange { min: self.rtc_min_port, max: self.rtc_max_port }
+    }
+
+    fn certificate(&self) -> Result<Certificate, Error> {
+        let certificate = match (&self.certificate, &self.private_key) {
+            (None, None) => Certificate::generate(),
+            (Some(certificate), Some(key)) => Certificate::from_pem(certificate, key),
+            _ => {
+                let text = "dtlsCertificateFile and dtlsPrivateKeyFile belong together";
+                return Err(Error::Type(text.into()));
+            }
+        };
+        certificate.map_err(|error| match error {
+            CertificateError::Rsa => Error::Unsupported(error.to_string()),
+            _ => Error::Type(error.to_string()),
+        })
+    }
+}
+
+/// A worker's thread. Dropping the handle closes the worker and waits for the thread's end.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    inbox: Arc<Inbox>,
+    thread_id: u32,
+    start: Option<mpsc::Sender<(u32, WorkerSettings)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl WorkerHandle {
+    /// Makes the thread, which waits for [`Self::start`].
+    pub fn new(outbox: Arc<Outbox>) -> std::io::Result<Self> {
+        let inbox = Arc::new(Inbox::default());
+        let (start, settings) = mpsc::channel();
+        let (tell_id, id) = mpsc::channel();
+        let main = {
+            let inbox = Arc::clone(&inbox);
+            move || {
+                // The handle waits for it; if that is gone, nobody wants to know.
+                let _ = tell_id.send(usage::thread_id());
+                run(&settings, &inbox, &outbox);
+            }
+        };
+        #[allow(clippy::disallowed_methods, reason = "this is where the threads live")]
+        let thread = std::thread::Builder::new().name("datasoup-worker".into()).spawn(main)?;
+        let thread_id = id.recv().unwrap_or_default();
+        Ok(Self { inbox, thread_id, start: Some(start), thread: Some(thread) })
+    }
+
+    /// Begins to serve. The answer to `request` says whether the settings were good; if not, the
+    /// thread ends.
+    pub fn start(&mut self, request: u32, settings: WorkerSettings) {
+        if let Some(start) = self.start.take() {
+            // Fails only if the thread is gone, and then its end is in the outbox.
+            let _ = start.send((request, settings));
+        }
+    }
+
+    /// The operating system's id of the thread.
+    pub fn thread_id(&self) -> u32 {
+        self.thread_id
+    }
+
+    /// Where jobs go.
+    pub fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    /// Closes everything that the worker serves; its thread then ends by itself.
+    pub fn close(&mut self) {
+        self.start = None;
+        self.inbox.post(Job::Close);
+    }
+}
+
+impl Drop for WorkerHandle {
+    fn drop(&mut self) {
+        self.close();
+        if let Some(thread) = self.thread.take() {
+            // It has caught its own panic.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(settings: &mpsc::Receiver<(u32, WorkerSettings)>, inbox: &Arc<Inbox>, outbox: &Arc<Outbox>) {
+    let served = catch_unwind(AssertUnwindSafe(|| {
+        let Ok((request, settings)) = settings.recv() else { return };
+        match serve(&settings, inbox, outbox) {
+            Ok(serve) => {
+                outbox.push(&mut VecDeque::from([Item::Answer(request, Ok("null".into()))]));
+                serve();
+            }
+            Err(error) => outbox.push(&mut VecDeque::from([Item::Answer(request, Err(error))])),
+        }
+    }));
+    inbox.close();
+    let mut end = VecDeque::new();
+    if let Err(panic) = served {
+        end.push_back(Item::Died(panic_message(&*panic)));
+    }
+    end.push_back(Item::Ended);
+    outbox.push(&mut end);
+}
+
+/// Makes everything that can fail; what it returns serves until the worker is closed.
+fn serve(
+    settings: &WorkerSettings,
+    inbox: &Arc<Inbox>,
+    outbox: &Arc<Outbox>,
+) -> Result<impl FnOnce() + use<>, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|error| Error::Other(format!("cannot start the worker: {error}")))?;
+    let certificate = settings.certificate()?;
+    let (inbox, outbox) = (Arc::clone(inbox), Arc::clone(outbox));
+    let ports = settings.port_range();
+    Ok(move || {
+        dtls::warm_up();
+        runtime.block_on(World::new(certificate, ports, inbox).run(&outbox));
+    })
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "the worker's thread panicked".into())
+}

@@ -1,0 +1,123 @@
+//! How much is on its way between two threads.
+//!
+//! One thread counts what enters, the other what leaves; each counter has a single writer, so the
+//! hot path pays for plain loads and stores only, and both sides can ask for the difference.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::proto::message::charge;
+
+/// The default bound of a backlog, in charged bytes (payload + 64 per message): 64 MiB.
+pub const DEFAULT_MAX_BUFFERED_AMOUNT: u64 = 64 << 20;
+
+/// Counts messages between their entering and their leaving of a queue.
+#[derive(Debug)]
+pub struct Backlog {
+    entered: Side,
+    left: Side,
+    bound: u64,
+    overflowing: AtomicBool,
+}
+
+/// One writer's counters, on a cache line of their own.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Side {
+    messages: AtomicU64,
+    payload: AtomicU64,
+}
+
+impl Side {
+    fn add(&self, messages: u64, payload: u64) {
+        // A single writer: load and store instead of read-modify-write.
+        let total = self.messages.load(Ordering::Relaxed) + messages;
+        self.messages.store(total, Ordering::Relaxed);
+        let total = self.payload.load(Ordering::Relaxed) + payload;
+        self.payload.store(total, Ordering::Release);
+    }
+}
+
+impl Backlog {
+    /// An empty backlog that holds at most `bound` charged bytes.
+    pub fn new(bound: u64) -> Self {
+        Self { entered: Side::default(), left: Side::default(), bound, overflowing: false.into() }
+    }
+
+    /// The bound in charged bytes.
+    pub fn bound(&self) -> u64 {
+        self.bound
+    }
+
+    /// Whether a message of `payload_len` bytes still fits. An empty backlog takes any message.
+    pub fn has_room(&self, payload_len: usize) -> bool {
+        let queued = self.charge();
+        queued == 0 || queued + charge(payload_len) as u64 <= self.bound
+    }
+
+    /// A message enters. To be called by one thread only.
+    pub fn enter(&self, payload_len: usize) {
+        self.entered.add(1, payload_len as u64);
+    }
+
+    /// `messages` with `payload` bytes in all leave. To be called by one thread only.
+    pub fn leave(&self, messages: u64, payload: u64) {
+        self.left.add(messages, payload);
+    }
+
+    /// Sets what is inside, for a queue whose owner counts by itself.
+    pub fn publish(&self, payload: usize) {
+        self.entered.payload.store(payload as u64, Ordering::Release);
+    }
+
+    /// The side that fills had to drop something.
+    pub fn set_overflowing(&self) {
+        self.overflowing.store(true, Ordering::Relaxed);
+    }
+
+    /// For the side that empties: whether something was dropped and half of the room is free again.
+    /// True once per overflow.
+    pub fn take_relief(&self) -> bool {
+        self.overflowing.load(Ordering::Relaxed)
+            && self.charge() <= self.bound / 2
+            && self.overflowing.swap(false, Ordering::Relaxed)
+    }
+
+    /// Payload bytes inside.
+    pub fn payload(&self) -> u64 {
+        let left = self.left.payload.load(Ordering::Acquire);
+        self.entered.payload.load(Ordering::Acquire).saturating_sub(left)
+    }
+
+    /// Charged bytes inside.
+    pub fn charge(&self) -> u64 {
+        let left = self.left.messages.load(Ordering::Relaxed);
+        let messages = self.entered.messages.load(Ordering::Relaxed).saturating_sub(left);
+        self.payload() + messages * charge(0) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backlog_charges_every_message_its_payload_plus_64_bytes() {
+        let backlog = Backlog::new(1000);
+        backlog.enter(100);
+        backlog.enter(0);
+        assert_eq!(backlog.payload(), 100);
+        assert_eq!(backlog.charge(), 228);
+        backlog.leave(2, 100);
+        assert_eq!(backlog.charge(), 0);
+    }
+
+    #[test]
+    fn an_empty_backlog_takes_any_message_and_a_full_one_takes_none() {
+        let backlog = Backlog::new(1000);
+        assert!(backlog.has_room(5000));
+        backlog.enter(900);
+        assert!(!backlog.has_room(0));
+        backlog.leave(1, 900);
+        assert!(backlog.has_room(0));
+    }
+}

@@ -1,0 +1,404 @@
+//! A sink of messages: a stream to a peer, or JavaScript.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::proto::message::{Limit, Message, Reliability, StreamId};
+use crate::proto::sctp::SendError;
+
+use super::Sfu;
+use super::backlog::Backlog;
+use super::data_producer::SctpStreamParameters;
+use super::dump::{DataConsumerDump, DataType};
+use super::error::{Error, Result};
+use super::event::{DataConsumerEvent, Dropped, Event};
+use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use super::stats::DataConsumerStats;
+use super::subchannels::Subscriptions;
+
+/// What `consumeData()` takes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DataConsumerOptions {
+    /// Whose messages.
+    pub data_producer_id: Uuid,
+    /// Start paused.
+    pub paused: bool,
+    /// Subscribe to these; duplicates fold.
+    pub subchannels: Vec<u16>,
+    /// Overrides the DataProducer's order.
+    pub ordered: Option<bool>,
+    /// Overrides the DataProducer's limit; milliseconds.
+    pub max_packet_life_time: Option<u16>,
+    /// Overrides the DataProducer's limit.
+    pub max_retransmits: Option<u16>,
+    /// Use this stream instead of the next free one.
+    pub stream_id: Option<StreamId>,
+}
+
+impl DataConsumerOptions {
+    /// The reliability of the consumer: the producer's unless overridden here. A limit alone means
+    /// unordered; `ordered: true` clears all limits.
+    pub(super) fn reliability(&self, producer: Option<Reliability>) -> Result<Reliability> {
+        let inherited = producer.unwrap_or(Reliability::RELIABLE);
+        if self.ordered == Some(true) {
+            return Ok(Reliability::RELIABLE);
+        }
+        let (inherited_lifetime, inherited_retransmits) = match inherited.limit {
+            Some(Limit::LifetimeMs(ms)) => (Some(ms), None),
+            Some(Limit::Retransmits(n)) => (None, Some(n)),
+            None => (None, None),
+        };
+        let lifetime = self.max_packet_life_time.or(inherited_lifetime);
+        let retransmits = self.max_retransmits.or(inherited_retransmits);
+        let limit = match (lifetime, retransmits) {
+            (Some(_), Some(_)) => {
+                return Err(Error::Type(
+                    "cannot provide both maxPacketLifeTime and maxRetransmits".into(),
+                ));
+            }
+            (lifetime, retransmits) => {
+                lifetime.map(Limit::LifetimeMs).or(retransmits.map(Limit::Retransmits))
+            }
+        };
+        let ordered = self.ordered.unwrap_or(inherited.ordered) && limit.is_none();
+        Ok(Reliability { ordered, limit })
+    }
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct DataConsumer {
+    pub(super) id: Uuid,
+    pub(super) transport: TransportKey,
+    pub(super) producer: DataProducerKey,
+    pub(super) producer_id: Uuid,
+    pub(super) sink: Sink,
+    pub(super) label: String,
+    pub(super) protocol: String,
+    pub(super) paused: bool,
+    pub(super) producer_paused: bool,
+    pub(super) subchannels: Subscriptions,
+    messages_sent: u64,
+    bytes_sent: u64,
+    dropped: Dropped,
+    /// The turn in which it was last said that the buffer is full.
+    full_in_turn: Option<u64>,
+}
+
+/// Where a DataConsumer's messages go.
+#[derive(Debug)]
+pub(super) enum Sink {
+    /// To the peer, over this stream. `gauge` shows JavaScript the payload bytes that wait.
+    Sctp { stream: SctpStreamParameters, low_threshold: usize, gauge: Arc<Backlog> },
+    /// To JavaScript. `dropping` is what the current overflow has cost so far.
+    Direct { backlog: Arc<Backlog>, dropping: Option<Dropped> },
+}
+
+impl DataConsumer {
+    pub(super) fn new(
+        transport: TransportKey,
+        producer: DataProducerKey,
+        producer_id: Uuid,
+        sink: Sink,
+        (label, protocol): (String, String),
+        (paused, producer_paused): (bool, bool),
+        subchannels: Subscriptions,
+    ) -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            transport,
+            producer,
+            producer_id,
+            sink,
+            label,
+            protocol,
+            paused,
+            producer_paused,
+            subchannels,
+            messages_sent: 0,
+            bytes_sent: 0,
+            dropped: Dropped::default(),
+            full_in_turn: None,
+        }
+    }
+
+    fn kind(&self) -> DataType {
+        match self.sink {
+            Sink::Sctp { .. } => DataType::Sctp,
+            Sink::Direct { .. } => DataType::Direct,
+        }
+    }
+
+    fn stream(&self) -> Option<SctpStreamParameters> {
+        match self.sink {
+            Sink::Sctp { stream, .. } => Some(stream),
+            Sink::Direct { .. } => None,
+        }
+    }
+
+    /// Shows JavaScript how many payload bytes wait for the peer.
+    pub(super) fn publish_buffered_amount(&self, amount: usize) {
+        if let Sink::Sctp { gauge, .. } = &self.sink {
+            gauge.publish(amount);
+        }
+    }
+
+    pub(super) fn sent(&mut self, payload_len: usize) {
+        self.messages_sent += 1;
+        self.bytes_sent += payload_len as u64;
+    }
+
+    pub(super) fn drop_message(&mut self, payload_len: usize) {
+        self.dropped.count(payload_len);
+    }
+
+    /// Whether a full buffer is news in this turn.
+    pub(super) fn is_full_news(&mut self, turn: u64) -> bool {
+        self.full_in_turn.replace(turn) != Some(turn)
+    }
+}
+
+/// A [`DataConsumer`] in its [`Sfu`]: what can be asked of it.
+#[derive(Debug)]
+pub struct DataConsumerMut<'a> {
+    sfu: &'a mut Sfu,
+    key: DataConsumerKey,
+}
+
+impl Sfu {
+    /// The DataConsumer, or [`Error::NotFound`].
+    pub fn data_consumer(&mut self, key: DataConsumerKey) -> Result<DataConsumerMut<'_>> {
+        if self.data_consumers.contains_key(&key) {
+            Ok(DataConsumerMut { sfu: self, key })
+        } else {
+            Err(key.into())
+        }
+    }
+
+    /// JavaScript has caught up with a direct DataConsumer that overflowed: delivery goes on.
+    pub fn relieved(&mut self, key: DataConsumerKey) {
+        if let Some(consumer) = self.data_consumers.get_mut(&key)
+            && let Sink::Direct { dropping, .. } = &mut consumer.sink
+            && let Some(dropped) = dropping.take()
+        {
+            let event = DataConsumerEvent::Overflow(dropped);
+            self.events.push_back(Event::DataConsumer(key, event));
+        }
+    }
+
+    /// Removes a DataConsumer, if it is there.
+    pub(super) fn remove_data_consumer(&mut self, key: DataConsumerKey) {
+        let Some(consumer) = self.data_consumers.remove(&key) else { return };
+        if let Some(producer) = self.data_producers.get_mut(&consumer.producer) {
+            producer.consumers.retain(|it| *it != key);
+        }
+        if let Some(transport) = self.transports.get_mut(&consumer.transport) {
+            transport.data_consumers.retain(|it| *it != key);
+            if let Sink::Sctp { stream, .. } = consumer.sink {
+                transport.consumer_streams.remove(&stream.stream_id);
+                transport.reset_stream(stream.stream_id);
+                self.touch(consumer.transport);
+            }
+        }
+    }
+}
+
+impl DataConsumerMut<'_> {
+    fn get(&mut self) -> &mut DataConsumer {
+        self.sfu.data_consumers.get_mut(&self.key).expect("checked when this view was made")
+    }
+
+    /// Stops delivering; messages are not kept.
+    pub fn pause(&mut self) {
+        self.get().paused = true;
+    }
+
+    /// Goes on delivering.
+    pub fn resume(&mut self) {
+        self.get().paused = false;
+    }
+
+    /// Subscribes to exactly these; returns the set.
+    pub fn set_subchannels(&mut self, subchannels: Vec<u16>) -> Vec<u16> {
+        self.get().subchannels = Subscriptions::new(subchannels);
+        self.subchannels()
+    }
+
+    /// Subscribes to one more; returns the set.
+    pub fn add_subchannel(&mut self, subchannel: u16) -> Vec<u16> {
+        self.get().subchannels.add(subchannel);
+        self.subchannels()
+    }
+
+    /// Unsubscribes from one; returns the set.
+    pub fn remove_subchannel(&mut self, subchannel: u16) -> Vec<u16> {
+        self.get().subchannels.remove(subchannel);
+        self.subchannels()
+    }
+
+    fn subchannels(&mut self) -> Vec<u16> {
+        self.get().subchannels.as_slice().to_vec()
+    }
+
+    fn sctp_stream(&mut self) -> Result<StreamId> {
+        match self.get().sink {
+            Sink::Sctp { stream, .. } => Ok(stream.stream_id),
+            Sink::Direct { .. } => Err(Error::Type("invalid DataConsumer type".into())),
+        }
+    }
+
+    /// Sends to the peer alone, past the DataProducer; returns the payload bytes queued then.
+    pub fn send(&mut self, message: Message) -> Result<usize> {
+        let failed = || Error::Other("message send failed".into());
+        let stream = self.sctp_stream()?;
+        let payload_len = message.payload.len();
+        let Self { sfu, key } = self;
+        let Sfu { now, turn, transports, data_consumers, events, dirty, .. } = &mut **sfu;
+        let consumer = data_consumers.get_mut(key).ok_or(*key)?;
+        let transport = transports.get_mut(&consumer.transport).ok_or(consumer.transport)?;
+        if payload_len > transport.max_send_message_size as usize {
+            return Err(Error::Type(format!(
+                "given message exceeds maxSendMessageSize of the transport [maxSendMessageSize:{}, \
+                 len:{payload_len}]",
+                transport.max_send_message_size
+            )));
+        }
+        if consumer.paused || consumer.producer_paused {
+            return Err(failed());
+        }
+        match transport.send(*now, stream, None, &message) {
+            Ok(buffered) => {
+                consumer.sent(payload_len);
+                consumer.publish_buffered_amount(buffered);
+                transport.watch_buffered(*key);
+                transport.mark_dirty(consumer.transport, dirty);
+                Ok(buffered)
+            }
+            Err(SendError::Full) => {
+                consumer.drop_message(payload_len);
+                if consumer.is_full_news(*turn) {
+                    let event = DataConsumerEvent::SctpSendBufferFull;
+                    events.push_back(Event::DataConsumer(*key, event));
+                }
+                Err(Error::Other("sctpsendbufferfull".into()))
+            }
+            Err(_) => {
+                consumer.drop_message(payload_len);
+                Err(failed())
+            }
+        }
+    }
+
+    /// Payload bytes that wait to be sent to the peer.
+    pub fn get_buffered_amount(&mut self) -> Result<usize> {
+        let stream = self.sctp_stream()?;
+        let transport = self.get().transport;
+        let transport = self.sfu.transports.get(&transport).ok_or(transport)?;
+        Ok(transport.buffered_amount(stream))
+    }
+
+    /// Sets when [`DataConsumerEvent::BufferedAmountLow`] is due, in payload bytes.
+    pub fn set_buffered_amount_low_threshold(&mut self, threshold: usize) -> Result<()> {
+        let id = self.sctp_stream()?;
+        if let Sink::Sctp { low_threshold, .. } = &mut self.get().sink {
+            *low_threshold = threshold;
+        }
+        let key = self.get().transport;
+        let transport = self.sfu.transports.get_mut(&key).ok_or(key)?;
+        if let Some(sctp) = transport.sctp_mut() {
+            sctp.set_buffered_amount_low_threshold(id, threshold);
+        }
+        Ok(())
+    }
+
+    /// Its configuration.
+    pub fn dump(&mut self) -> DataConsumerDump {
+        let buffered_amount = self.buffered_amount();
+        let it = self.get();
+        DataConsumerDump {
+            id: it.id,
+            data_producer_id: it.producer_id,
+            kind: it.kind(),
+            sctp_stream_parameters: it.stream(),
+            label: it.label.clone(),
+            protocol: it.protocol.clone(),
+            buffered_amount,
+            buffered_amount_low_threshold: match it.sink {
+                Sink::Sctp { low_threshold, .. } => low_threshold,
+                Sink::Direct { .. } => 0,
+            },
+            paused: it.paused,
+            data_producer_paused: it.producer_paused,
+            subchannels: it.subchannels.as_slice().to_vec(),
+        }
+    }
+
+    /// Its counters.
+    pub fn get_stats(&mut self) -> DataConsumerStats {
+        let timestamp = self.sfu.timestamp();
+        let buffered_amount = self.buffered_amount();
+        let it = self.get();
+        DataConsumerStats {
+            kind: "data-consumer",
+            timestamp,
+            label: it.label.clone(),
+            protocol: it.protocol.clone(),
+            messages_sent: it.messages_sent,
+            bytes_sent: it.bytes_sent,
+            buffered_amount,
+            messages_dropped: it.dropped.messages,
+            bytes_dropped: it.dropped.bytes,
+        }
+    }
+
+    fn buffered_amount(&mut self) -> usize {
+        match &self.get().sink {
+            Sink::Direct { backlog, .. } => backlog.payload() as usize,
+            Sink::Sctp { .. } => self.get_buffered_amount().unwrap_or(0),
+        }
+    }
+
+    /// Ends it. Its stream is reset; what it has not sent yet is discarded.
+    pub fn close(self) {
+        self.sfu.remove_data_consumer(self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reliability_is_the_producers_unless_overridden() {
+        let reliable = Some(Reliability::RELIABLE);
+        let unordered = Some(Reliability { ordered: false, limit: None });
+        let limited = |limit| Reliability { ordered: false, limit: Some(limit) };
+        let retransmits = Some(limited(Limit::Retransmits(3)));
+        let lifetime = Some(limited(Limit::LifetimeMs(50)));
+        let options = |ordered, max_packet_life_time, max_retransmits| DataConsumerOptions {
+            ordered,
+            max_packet_life_time,
+            max_retransmits,
+            ..Default::default()
+        };
+        let both = Error::Type("cannot provide both maxPacketLifeTime and maxRetransmits".into());
+        for (producer, given, expected) in [
+            (reliable, options(None, None, None), Ok(Reliability::RELIABLE)),
+            (None, options(None, None, None), Ok(Reliability::RELIABLE)),
+            (None, options(Some(false), None, None), Ok(unordered.unwrap())),
+            (reliable, options(None, None, Some(0)), Ok(limited(Limit::Retransmits(0)))),
+            (retransmits, options(None, None, None), Ok(retransmits.unwrap())),
+            (retransmits, options(Some(false), None, None), Ok(retransmits.unwrap())),
+            (retransmits, options(Some(true), None, Some(2)), Ok(Reliability::RELIABLE)),
+            (retransmits, options(None, Some(20), None), Err(both.clone())),
+            (lifetime, options(None, Some(20), None), Ok(limited(Limit::LifetimeMs(20)))),
+            (unordered, options(None, None, Some(5)), Ok(limited(Limit::Retransmits(5)))),
+            (reliable, options(None, Some(20), Some(2)), Err(both)),
+        ] {
+            assert_eq!(given.reliability(producer), expected, "{producer:?} {given:?}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! A source of messages: a stream from a peer, or JavaScript.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::proto::message::{Limit, Message, Reliability, StreamId};
+
+use super::Sfu;
+use super::backlog::Backlog;
+use super::dump::{DataProducerDump, DataType};
+use super::error::{Error, Result};
+use super::event::{DataConsumerEvent, DataProducerEvent, Event};
+use super::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+use super::stats::DataProducerStats;
+use super::subchannels::Selector;
+
+/// The reliability and the stream of a data channel, as JavaScript sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SctpStreamParameters {
+    /// 0 to 65534.
+    pub stream_id: StreamId,
+    /// Deliver in the order of sending.
+    pub ordered: bool,
+    /// Milliseconds after which a message is not sent any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_packet_life_time: Option<u16>,
+    /// How often a message is retransmitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_retransmits: Option<u16>,
+}
+
+impl SctpStreamParameters {
+    pub(super) fn new(stream_id: StreamId, reliability: Reliability) -> Self {
+        let (max_packet_life_time, max_retransmits) = match reliability.limit {
+            None => (None, None),
+            Some(Limit::LifetimeMs(ms)) => (Some(ms), None),
+            Some(Limit::Retransmits(n)) => (None, Some(n)),
+        };
+        Self { stream_id, ordered: reliability.ordered, max_packet_life_time, max_retransmits }
+    }
+
+    pub(super) fn reliability(&self) -> Reliability {
+        let lifetime = self.max_packet_life_time.map(Limit::LifetimeMs);
+        let limit = lifetime.or(self.max_retransmits.map(Limit::Retransmits));
+        Reliability { ordered: self.ordered, limit }
+    }
+}
+
+/// What `produceData()` takes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DataProducerOptions {
+    /// The id to use instead of a fresh one.
+    pub id: Option<Uuid>,
+    /// The data channel's label.
+    pub label: String,
+    /// The data channel's sub-protocol.
+    pub protocol: String,
+    /// Start paused.
+    pub paused: bool,
+    /// The peer's stream. Required unless the transport is direct.
+    pub sctp_stream_parameters: Option<SctpStreamParameters>,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct DataProducer {
+    pub(super) id: Uuid,
+    pub(super) router: RouterKey,
+    pub(super) transport: TransportKey,
+    pub(super) stream: Option<SctpStreamParameters>,
+    pub(super) label: String,
+    pub(super) protocol: String,
+    pub(super) paused: bool,
+    pub(super) consumers: Vec<DataConsumerKey>,
+    /// What JavaScript has sent and we have not routed yet. Direct producers only.
+    intake: Option<Arc<Backlog>>,
+    wants_drain: bool,
+    messages_received: u64,
+    bytes_received: u64,
+}
+
+impl DataProducer {
+    pub(super) fn new(
+        id: Uuid,
+        router: RouterKey,
+        transport: TransportKey,
+        options: DataProducerOptions,
+        stream: Option<SctpStreamParameters>,
+        intake: Option<Arc<Backlog>>,
+    ) -> Self {
+        Self {
+            id,
+            router,
+            transport,
+            stream,
+            label: options.label,
+            protocol: options.protocol,
+            paused: options.paused,
+            consumers: Vec::new(),
+            intake,
+            wants_drain: false,
+            messages_received: 0,
+            bytes_received: 0,
+        }
+    }
+
+    pub(super) fn kind(&self) -> DataType {
+        if self.stream.is_some() { DataType::Sctp } else { DataType::Direct }
+    }
+
+    pub(super) fn received(&mut self, message: &Message) {
+        self.messages_received += 1;
+        self.bytes_received += message.payload.len() as u64;
+    }
+}
+
+/// A [`DataProducer`] in its [`Sfu`]: what can be asked of it.
+#[derive(Debug)]
+pub struct DataProducerMut<'a> {
+    sfu: &'a mut Sfu,
+    key: DataProducerKey,
+}
+
+impl Sfu {
+    /// The DataProducer, or [`Error::NotFound`].
+    pub fn data_producer(&mut self, key: DataProducerKey) -> Result<DataProducerMut<'_>> {
+        if self.data_producers.contains_key(&key) {
+            Ok(DataProducerMut { sfu: self, key })
+        } else {
+            Err(key.into())
+        }
+    }
+
+    /// Routes a message that JavaScript gave to a direct DataProducer. One that is closed
+    /// meanwhile drops it.
+    pub fn send(&mut self, key: DataProducerKey, message: &Message, selector: Option<&Selector>) {
+        let Some(producer) = self.data_producers.get_mut(&key) else { return };
+        if let Some(intake) = &producer.intake {
+            intake.leave(1, message.payload.len() as u64);
+        }
+        producer.received(message);
+        if producer.wants_drain {
+            self.check_drain(key);
+        }
+        self.route(key, message, selector);
+    }
+
+    /// JavaScript was refused a `send()`: tell it when the backlog is below a quarter of its bound.
+    pub fn notify_drain(&mut self, key: DataProducerKey) {
+        if let Some(producer) = self.data_producers.get_mut(&key) {
+            producer.wants_drain = true;
+            self.check_drain(key);
+        }
+    }
+
+    fn check_drain(&mut self, key: DataProducerKey) {
+        if let Some(producer) = self.data_producers.get_mut(&key)
+            && let Some(intake) = &producer.intake
+            && intake.charge() < intake.bound() / 4
+        {
+            producer.wants_drain = false;
+            self.events.push_back(Event::DataProducer(key, DataProducerEvent::Drain));
+        }
+    }
+
+    /// Removes a DataProducer, and with it its consumers, which are told.
+    pub(super) fn remove_data_producer(&mut self, key: DataProducerKey) {
+        let Some(producer) = self.data_producers.remove(&key) else { return };
+        self.data_producer_ids.remove(&producer.id);
+        for consumer in producer.consumers {
+            self.remove_data_consumer(consumer);
+            let event = DataConsumerEvent::DataProducerClose;
+            self.events.push_back(Event::DataConsumer(consumer, event));
+        }
+        let Some(transport) = self.transports.get_mut(&producer.transport) else { return };
+        transport.data_producers.retain(|it| *it != key);
+        if let Some(stream) = producer.stream {
+            transport.producer_streams.remove(&stream.stream_id);
+            transport.reset_unused_stream(stream.stream_id);
+            self.touch(producer.transport);
+        }
+    }
+}
+
+impl DataProducerMut<'_> {
+    fn get(&mut self) -> &mut DataProducer {
+        self.sfu.data_producers.get_mut(&self.key).expect("checked when this view was made")
+    }
+
+    /// Stops routing: messages are counted only. Consumers are told.
+    pub fn pause(&mut self) {
+        self.set_paused(true);
+    }
+
+    /// Goes on routing. Consumers are told.
+    pub fn resume(&mut self) {
+        self.set_paused(false);
+    }
+
+    fn set_paused(&mut self, paused: bool) {
+        if std::mem::replace(&mut self.get().paused, paused) == paused {
+            return;
+        }
+        for key in self.get().consumers.clone() {
+            let Some(consumer) = self.sfu.data_consumers.get_mut(&key) else { continue };
+            consumer.producer_paused = paused;
+            let event = if paused {
+                DataConsumerEvent::DataProducerPause
+            } else {
+                DataConsumerEvent::DataProducerResume
+            };
+            self.sfu.events.push_back(Event::DataConsumer(key, event));
+        }
+    }
+
+    /// Its configuration.
+    pub fn dump(&mut self) -> DataProducerDump {
+        let it = self.get();
+        DataProducerDump {
+            id: it.id,
+            kind: it.kind(),
+            sctp_stream_parameters: it.stream,
+            label: it.label.clone(),
+            protocol: it.protocol.clone(),
+            paused: it.paused,
+        }
+    }
+
+    /// Its counters.
+    pub fn get_stats(&mut self) -> DataProducerStats {
+        let timestamp = self.sfu.timestamp();
+        let it = self.get();
+        DataProducerStats {
+            kind: "data-producer",
+            timestamp,
+            label: it.label.clone(),
+            protocol: it.protocol.clone(),
+            messages_received: it.messages_received,
+            bytes_received: it.bytes_received,
+        }
+    }
+
+    /// Ends it. Its consumers end as well and are told; the peer is asked to close its channel.
+    pub fn close(self) {
+        self.sfu.remove_data_producer(self.key);
+    }
+}
+
+/// Checks an id that the application chose.
+pub(super) fn choose_id(sfu: &Sfu, transport: TransportKey, given: Option<Uuid>) -> Result<Uuid> {
+    let Some(id) = given else { return Ok(Uuid::new_v4()) };
+    match sfu.data_producer_ids.get(&id).and_then(|key| sfu.data_producers.get(key)) {
+        None => Ok(id),
+        Some(other) => {
+            let text = format!("a DataProducer with same id \"{id}\" already exists");
+            Err(if other.transport == transport { Error::Type(text) } else { Error::Other(text) })
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What `dump()` answers. Field names are those of the JavaScript API; media fields stay empty.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::proto::certificate::Fingerprint;
+use crate::proto::dtls::{DtlsRole, DtlsState};
+use crate::proto::ice_lite::IceState;
+use crate::proto::message::StreamId;
+use crate::proto::sctp::SctpState;
+
+use super::data_producer::SctpStreamParameters;
+use super::transport::{IceCandidate, IceParameters, NegotiatedStreams, SctpParameters, TupleInfo};
+
+/// Always `[]`: what only media has.
+type Nothing = [(); 0];
+
+/// Whether data goes over SCTP or to and from JavaScript.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataType {
+    /// Over SCTP.
+    Sctp,
+    /// To or from JavaScript.
+    Direct,
+}
+
+/// One entry of a map, as mediasoup writes maps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "a key and its value")]
+pub struct KeyValue<K, V> {
+    pub key: K,
+    pub value: V,
+}
+
+/// One entry of a multimap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "a key and its values")]
+pub struct KeyValues<K, V> {
+    pub key: K,
+    pub values: Vec<V>,
+}
+
+/// The answer of `worker.dump()`, but for `pid`, which only the runtime knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct WorkerDump {
+    pub pid: u32,
+    pub web_rtc_server_ids: Vec<Uuid>,
+    pub router_ids: Vec<Uuid>,
+    pub channel_message_handlers: ChannelMessageHandlers,
+}
+
+/// The ids of everything that a worker can be asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct ChannelMessageHandlers {
+    pub channel_request_handlers: Vec<Uuid>,
+    pub channel_notification_handlers: Vec<Uuid>,
+}
+
+/// The answer of `webRtcServer.dump()`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct WebRtcServerDump {
+    pub id: Uuid,
+    pub udp_sockets: Vec<IpPort>,
+    pub tcp_servers: Vec<IpPort>,
+    pub web_rtc_transport_ids: Vec<Uuid>,
+    pub local_ice_username_fragments: Vec<LocalIceUsernameFragment>,
+}
+
+/// A bound address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct IpPort {
+    pub ip: String,
+    pub port: u16,
+}
+
+/// Which transport a shared port gives a STUN request to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct LocalIceUsernameFragment {
+    pub local_ice_username_fragment: String,
+    pub web_rtc_transport_id: Uuid,
+}
+
+/// The answer of `router.dump()`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct RouterDump {
+    pub id: Uuid,
+    pub transport_ids: Vec<Uuid>,
+    pub(super) rtp_observer_ids: Nothing,
+    pub(super) map_producer_id_consumer_ids: Nothing,
+    pub(super) map_consumer_id_producer_id: Nothing,
+    pub(super) map_producer_id_observer_ids: Nothing,
+    pub map_data_producer_id_data_consumer_ids: Vec<KeyValues<Uuid, Uuid>>,
+    pub map_data_consumer_id_data_producer_id: Vec<KeyValue<Uuid, Uuid>>,
+}
+
+/// The answer of `transport.dump()`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct TransportDump {
+    pub id: Uuid,
+    pub(super) producer_ids: Nothing,
+    pub(super) consumer_ids: Nothing,
+    pub(super) map_ssrc_consumer_id: Nothing,
+    pub(super) map_rtx_ssrc_consumer_id: Nothing,
+    pub data_producer_ids: Vec<Uuid>,
+    pub data_consumer_ids: Vec<Uuid>,
+    pub(super) recv_rtp_header_extensions: Empty,
+    pub(super) rtp_listener: RtpListener,
+    pub max_send_message_size: u32,
+    pub max_receive_message_size: u32,
+    #[serde(flatten)]
+    pub sctp: Option<SctpDump>,
+    pub(super) trace_event_types: Nothing,
+    #[serde(flatten)]
+    pub kind: KindDump,
+}
+
+/// `{}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Empty {}
+
+/// The tables of RTP, empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RtpListener {
+    ssrc_table: Nothing,
+    mid_table: Nothing,
+    rid_table: Nothing,
+}
+
+/// What the dump of a transport with SCTP has besides.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct SctpDump {
+    pub sctp_parameters: SctpParameters,
+    pub sctp_state: SctpState,
+    pub sctp_negotiated_capabilities: NegotiatedStreams,
+    pub sctp_listener: SctpListener,
+}
+
+/// Which DataProducer each of the peer's streams belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct SctpListener {
+    pub stream_id_table: Vec<KeyValue<StreamId, Uuid>>,
+}
+
+/// What depends on the kind of transport.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub enum KindDump {
+    Direct {},
+    WebRtc {
+        ice_role: &'static str,
+        ice_parameters: IceParameters,
+        ice_candidates: Vec<IceCandidate>,
+        ice_state: IceState,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ice_selected_tuple: Option<TupleInfo>,
+        dtls_parameters: DtlsParametersDump,
+        dtls_state: DtlsState,
+    },
+    Plain {
+        rtcp_mux: bool,
+        comedia: bool,
+        tuple: TupleInfo,
+    },
+    Pipe {
+        tuple: TupleInfo,
+        rtx: bool,
+    },
+}
+
+/// Our role and our certificate's fingerprints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct DtlsParametersDump {
+    pub fingerprints: Vec<Fingerprint>,
+    pub role: DtlsRole,
+}
+
+/// The answer of `dataProducer.dump()`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct DataProducerDump {
+    pub id: Uuid,
+    #[serde(rename = "type")]
+    pub kind: DataType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sctp_stream_parameters: Option<SctpStreamParameters>,
+    pub label: String,
+    pub protocol: String,
+    pub paused: bool,
+}
+
+/// The answer of `dataConsumer.dump()`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct DataConsumerDump {
+    pub id: Uuid,
+    pub data_producer_id: Uuid,
+    #[serde(rename = "type")]
+    pub kind: DataType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sctp_stream_parameters: Option<SctpStreamParameters>,
+    pub label: String,
+    pub protocol: String,
+    pub buffered_amount: usize,
+    pub buffered_amount_low_threshold: usize,
+    pub paused: bool,
+    pub data_producer_paused: bool,
+    pub subchannels: Vec<u16>,
+}

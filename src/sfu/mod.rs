@@ -1,0 +1,234 @@
+//! Room 2: the domain, sans-IO. One [`Sfu`] owns every entity of a worker by value.
+//!
+//! ```text
+//! WebRtcServer ──► WebRTC transports        Router ──► Transport ──┬─► DataProducer ─┐
+//!   (one port for many)                                            └─► DataConsumer ◄┘ route()
+//! ```
+//!
+//! Datagrams, requests and the time go in; datagrams ([`Sfu::flush`]) and events
+//! ([`Sfu::poll_event`]) come out. What a call costs does not depend on how many transports idle.
+
+pub mod backlog;
+pub mod data_consumer;
+pub mod data_producer;
+mod deadlines;
+pub mod dump;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod router;
+pub mod stats;
+pub mod subchannels;
+pub mod transport;
+pub mod webrtc_server;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustc_hash::{FxHashMap, FxRandomState};
+use uuid::Uuid;
+
+use crate::proto::certificate::{Certificate, Fingerprint};
+use crate::proto::dtls::DtlsContext;
+use crate::proto::message::StreamId;
+use crate::proto::transmit::{SocketId, Transmits, Tuple};
+
+use data_consumer::DataConsumer;
+use data_producer::DataProducer;
+use deadlines::Deadlines;
+use dump::{ChannelMessageHandlers, WorkerDump};
+use event::{DataConsumerEvent, DataProducerEvent, Event};
+use id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
+use router::Router;
+use transport::Transport;
+use webrtc_server::WebRtcServer;
+
+/// Everything that one worker serves.
+#[derive(Debug)]
+pub struct Sfu {
+    dtls: Arc<DtlsContext>,
+    fingerprints: Vec<Fingerprint>,
+    servers: FxHashMap<WebRtcServerKey, WebRtcServer>,
+    routers: FxHashMap<RouterKey, Router>,
+    transports: FxHashMap<TransportKey, Transport>,
+    data_producers: FxHashMap<DataProducerKey, DataProducer>,
+    data_consumers: FxHashMap<DataConsumerKey, DataConsumer>,
+    data_producer_ids: FxHashMap<Uuid, DataProducerKey>,
+    /// Who listens on a socket.
+    owners: FxHashMap<SocketId, Owner>,
+    /// On shared ports: which transport a username leads to…
+    usernames: FxHashMap<String, TransportKey>,
+    /// …and which one a path leads to. A peer chooses its port, hence the random seed.
+    tuples: HashMap<Tuple, TransportKey, FxRandomState>,
+    deadlines: Deadlines,
+    /// The transports that something has happened to in this turn.
+    dirty: Vec<TransportKey>,
+    transmits: Transmits,
+    events: VecDeque<Event>,
+    /// The time of this turn.
+    now: Instant,
+    turn: u64,
+    /// `now` as the application sees it: milliseconds since some moment in the past.
+    clock: (Instant, Duration),
+}
+
+/// Who listens on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Server(WebRtcServerKey),
+    Transport(TransportKey),
+}
+
+impl Sfu {
+    /// Serves nothing yet. `uptime` is what the timestamps in statistics show at `now`.
+    pub fn new(certificate: Certificate, now: Instant, uptime: Duration) -> Self {
+        Self {
+            fingerprints: certificate.fingerprints(),
+            dtls: Arc::new(DtlsContext::new(certificate)),
+            servers: FxHashMap::default(),
+            routers: FxHashMap::default(),
+            transports: FxHashMap::default(),
+            data_producers: FxHashMap::default(),
+            data_consumers: FxHashMap::default(),
+            data_producer_ids: FxHashMap::default(),
+            owners: FxHashMap::default(),
+            usernames: FxHashMap::default(),
+            tuples: HashMap::default(),
+            deadlines: Deadlines::default(),
+            dirty: Vec::new(),
+            transmits: Transmits::default(),
+            events: VecDeque::new(),
+            now,
+            turn: 0,
+            clock: (now, uptime),
+        }
+    }
+
+    /// Begins a turn: all that is asked from here on happens at `now`.
+    pub fn begin_turn(&mut self, now: Instant) {
+        self.now = now.max(self.now);
+        self.turn += 1;
+    }
+
+    /// A datagram has arrived. One that is nobody's is dropped.
+    pub fn handle_datagram(&mut self, socket: SocketId, remote: SocketAddr, datagram: &[u8]) {
+        if let Some(key) = self.find_transport(socket, remote, datagram) {
+            self.handle_transport_datagram(key, Tuple { socket, remote }, datagram);
+        }
+    }
+
+    /// A TCP connection has closed: its path is gone.
+    pub fn handle_tuple_closed(&mut self, tuple: Tuple) {
+        let key = match self.owners.get(&tuple.socket) {
+            Some(Owner::Transport(key)) => Some(*key),
+            Some(Owner::Server(_)) => self.tuples.remove(&tuple),
+            None => None,
+        };
+        let Some(key) = key else { return };
+        if let Some(transport) = self.transports.get_mut(&key)
+            && let transport::Kind::WebRtc(it) = &mut transport.kind
+        {
+            it.peer.remove_tuple(tuple);
+            self.pump(key);
+            self.touch(key);
+        }
+    }
+
+    /// To be called at [`Self::poll_timeout`].
+    pub fn handle_timeout(&mut self) {
+        self.handle_deadlines();
+    }
+
+    /// When something is to be done without input. May be too early, never too late.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// Asks every transport that something has happened to for its datagrams, once, and gives all
+    /// of this turn. The caller sends and clears them.
+    pub fn flush(&mut self) -> &mut Transmits {
+        self.flush_dirty();
+        &mut self.transmits
+    }
+
+    /// Gives back the memory that [`Self::flush`] gave, cleared, to be used again.
+    pub fn recycle(&mut self, transmits: Transmits) {
+        if self.transmits.is_empty() {
+            self.transmits = transmits;
+        }
+    }
+
+    /// Whether a valid request has come over this path.
+    pub fn is_valid_tuple(&self, tuple: Tuple) -> bool {
+        self.tuples.contains_key(&tuple)
+    }
+
+    /// What happened next.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What `worker.dump()` answers; `pid` is the thread's.
+    pub fn dump(&self, pid: u32) -> WorkerDump {
+        let server_ids: Vec<Uuid> = self.servers.values().map(|it| it.id).collect();
+        let router_ids: Vec<Uuid> = self.routers.values().map(|it| it.id).collect();
+        let transports = self.transports.values().map(|it| it.id);
+        let producers = self.data_producers.values().map(|it| it.id);
+        let consumers = self.data_consumers.values().map(|it| it.id);
+        let notified: Vec<Uuid> = transports.chain(producers.clone()).collect();
+        let mut asked: Vec<Uuid> = server_ids.iter().chain(&router_ids).copied().collect();
+        asked.extend(self.transports.values().map(|it| it.id).chain(producers).chain(consumers));
+        WorkerDump {
+            pid,
+            web_rtc_server_ids: server_ids,
+            router_ids,
+            channel_message_handlers: ChannelMessageHandlers {
+                channel_request_handlers: asked,
+                channel_notification_handlers: notified,
+            },
+        }
+    }
+
+    /// Closes everything. [`Self::flush`] then has what tells the peers.
+    pub fn close(&mut self) {
+        for key in self.routers.keys().copied().collect::<Vec<_>>() {
+            self.close_router(key);
+        }
+        for key in self.servers.keys().copied().collect::<Vec<_>>() {
+            self.close_webrtc_server(key);
+        }
+    }
+
+    /// Monotonic milliseconds.
+    fn timestamp(&self) -> u64 {
+        let (origin, uptime) = self.clock;
+        (uptime + self.now.saturating_duration_since(origin)).as_millis() as u64
+    }
+
+    fn buffered_amount_low(&mut self, key: TransportKey, stream: StreamId, amount: usize) {
+        let transport = self.transports.get(&key);
+        if let Some(&consumer) = transport.and_then(|it| it.consumer_streams.get(&stream)) {
+            let event = DataConsumerEvent::BufferedAmountLow(amount);
+            self.events.push_back(Event::DataConsumer(consumer, event));
+        }
+    }
+
+    /// The peer has reset its side of a stream, which is how a data channel is closed: so ours is
+    /// reset in turn (RFC 8831 §6.7), and the application is told. A DataConsumer on it is closed,
+    /// a DataProducer stays, as the peer may open the channel again.
+    fn stream_closed(&mut self, key: TransportKey, stream: StreamId) {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        let producer = transport.producer_streams.get(&stream).copied();
+        let consumer = transport.consumer_streams.get(&stream).copied();
+        match consumer {
+            Some(consumer) => self.remove_data_consumer(consumer),
+            None => transport.reset_stream(stream),
+        }
+        let producer = producer.map(|it| Event::DataProducer(it, DataProducerEvent::StreamClose));
+        let consumer = consumer.map(|it| Event::DataConsumer(it, DataConsumerEvent::StreamClose));
+        self.events.extend(producer.into_iter().chain(consumer));
+        self.touch(key);
+    }
+}

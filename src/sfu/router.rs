@@ -1,0 +1,142 @@
+//! A router: the transports whose DataProducers and DataConsumers can meet, and the meeting itself.
+
+use uuid::Uuid;
+
+use crate::proto::message::Message;
+use crate::proto::sctp::SendError;
+
+use super::Sfu;
+use super::data_consumer::Sink;
+use super::dump::{KeyValue, KeyValues, RouterDump};
+use super::error::Result;
+use super::event::{DataConsumerEvent, Dropped, Event};
+use super::id::{DataProducerKey, RouterKey, TransportKey};
+use super::subchannels::Selector;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Router {
+    pub(super) id: Uuid,
+    pub(super) transports: Vec<TransportKey>,
+}
+
+impl Sfu {
+    /// THE place where every message meets its consumers: paused ones are passed over, subchannels
+    /// are checked before anything is cloned, and all consumers share one payload.
+    pub(super) fn route(
+        &mut self,
+        key: DataProducerKey,
+        message: &Message,
+        selector: Option<&Selector>,
+    ) {
+        let Self { data_producers, data_consumers, transports, events, dirty, turn, now, .. } =
+            self;
+        let Some(producer) = data_producers.get(&key) else { return };
+        if producer.paused {
+            return;
+        }
+        let payload_len = message.payload.len();
+        for &key in &producer.consumers {
+            let Some(consumer) = data_consumers.get_mut(&key) else { continue };
+            let Some(transport) = transports.get_mut(&consumer.transport) else { continue };
+            if consumer.paused {
+                continue;
+            }
+            // A pipe carries the selector on, as far as its consumer is subscribed to it.
+            let carried = match selector {
+                None => None,
+                Some(selector) if transport.is_pipe() => {
+                    match selector.through_pipe(&consumer.subchannels) {
+                        None => continue,
+                        carried => carried,
+                    }
+                }
+                Some(selector) if selector.matches(&consumer.subchannels) => None,
+                Some(_) => continue,
+            };
+            if payload_len > transport.max_send_message_size as usize {
+                consumer.drop_message(payload_len);
+                continue;
+            }
+            match &mut consumer.sink {
+                Sink::Direct { backlog, dropping } => {
+                    if backlog.has_room(payload_len) {
+                        backlog.enter(payload_len);
+                        if let Some(dropped) = dropping.take() {
+                            let event = DataConsumerEvent::Overflow(dropped);
+                            events.push_back(Event::DataConsumer(key, event));
+                        }
+                        events.push_back(Event::Message(key, message.clone()));
+                        consumer.sent(payload_len);
+                    } else {
+                        backlog.set_overflowing();
+                        dropping.get_or_insert_with(Dropped::default).count(payload_len);
+                        consumer.drop_message(payload_len);
+                    }
+                }
+                Sink::Sctp { stream, .. } => {
+                    let stream = stream.stream_id;
+                    match transport.send(*now, stream, carried.as_ref(), message) {
+                        Ok(buffered) => {
+                            consumer.sent(payload_len);
+                            consumer.publish_buffered_amount(buffered);
+                            transport.watch_buffered(key);
+                            transport.mark_dirty(consumer.transport, dirty);
+                        }
+                        Err(error) => {
+                            consumer.drop_message(payload_len);
+                            if matches!(error, SendError::Full) && consumer.is_full_news(*turn) {
+                                let event = DataConsumerEvent::SctpSendBufferFull;
+                                events.push_back(Event::DataConsumer(key, event));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes a router.
+    pub fn create_router(&mut self, key: RouterKey) -> Uuid {
+        let id = Uuid::new_v4();
+        self.routers.insert(key, Router { id, transports: Vec::new() });
+        id
+    }
+
+    /// Closes a router and everything on it.
+    pub fn close_router(&mut self, key: RouterKey) {
+        let Some(router) = self.routers.get(&key) else { return };
+        for transport in router.transports.clone() {
+            self.close_transport(transport);
+        }
+        self.routers.remove(&key);
+    }
+
+    /// A router's transports and who consumes whom.
+    pub fn dump_router(&self, key: RouterKey) -> Result<RouterDump> {
+        let router = self.routers.get(&key).ok_or(key)?;
+        let mut consumers_of = Vec::new();
+        let mut producer_of = Vec::new();
+        let transports = || router.transports.iter().filter_map(|key| self.transports.get(key));
+        for key in transports().flat_map(|it| &it.data_producers) {
+            let Some(producer) = self.data_producers.get(key) else { continue };
+            let consumers: Vec<Uuid> = producer
+                .consumers
+                .iter()
+                .filter_map(|key| self.data_consumers.get(key))
+                .map(|consumer| consumer.id)
+                .collect();
+            producer_of.extend(
+                consumers.iter().map(|consumer| KeyValue { key: *consumer, value: producer.id }),
+            );
+            consumers_of.push(KeyValues { key: producer.id, values: consumers });
+        }
+        Ok(RouterDump {
+            id: router.id,
+            transport_ids: transports().map(|it| it.id).collect(),
+            map_data_producer_id_data_consumer_ids: consumers_of,
+            map_data_consumer_id_data_producer_id: producer_of,
+            ..RouterDump::default()
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! Addresses as the application sees them: tuples and ICE candidates.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::proto::transmit::{SocketId, Tuple};
+
+/// The protocol of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListenProtocol {
+    /// UDP.
+    Udp,
+    /// TCP; only for ICE (RFC 6544).
+    Tcp,
+}
+
+/// A bound socket, as the runtime hands it in.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// The runtime's number for it.
+    pub socket: SocketId,
+    /// UDP or TCP.
+    pub protocol: ListenProtocol,
+    /// The bound address.
+    pub local: SocketAddr,
+    /// The address or name to show to peers instead.
+    pub announced_address: Option<String>,
+    /// Show the bound address as well.
+    pub expose_internal_ip: bool,
+    /// Its place among the `listenInfos`, which decides the priority of its candidate.
+    pub index: usize,
+}
+
+impl Listen {
+    fn shown_address(&self) -> String {
+        self.announced_address.clone().unwrap_or_else(|| self.local.ip().to_string())
+    }
+
+    /// The path between this socket and `remote`, for the application.
+    pub(crate) fn tuple_info(&self, remote: Option<SocketAddr>) -> TupleInfo {
+        TupleInfo {
+            local_ip: self.shown_address(),
+            local_address: self.shown_address(),
+            local_port: self.local.port(),
+            remote_ip: remote.map(|it| it.ip().to_canonical().to_string()),
+            remote_port: remote.map_or(0, |it| it.port()),
+            protocol: self.protocol,
+        }
+    }
+
+    /// Its candidates (RFC 8445 §5.1.2.1): the announced address, and the bound one if exposed.
+    fn candidates(&self, preferred: u32) -> impl Iterator<Item = IceCandidate> {
+        let local = 10_000 + preferred - 100 * (self.index as u32).min(99);
+        let internal = (self.expose_internal_ip && self.announced_address.is_some())
+            .then(|| self.candidate(self.local.ip().to_string(), local.saturating_sub(1000)));
+        std::iter::once(self.candidate(self.shown_address(), local)).chain(internal)
+    }
+
+    fn candidate(&self, address: String, local_preference: u32) -> IceCandidate {
+        let (foundation, tcp_type) = match self.protocol {
+            ListenProtocol::Udp => ("udpcandidate", None),
+            ListenProtocol::Tcp => ("tcpcandidate", Some("passive")),
+        };
+        IceCandidate {
+            foundation,
+            priority: (64 << 24) + (local_preference << 8) + 255,
+            ip: address.clone(),
+            address,
+            protocol: self.protocol,
+            port: self.local.port(),
+            kind: "host",
+            tcp_type,
+        }
+    }
+}
+
+/// Which protocol's candidates a peer should try first, on a [`WebRtcServer`]'s sockets.
+///
+/// [`WebRtcServer`]: crate::sfu::webrtc_server::WebRtcServer
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Preference {
+    pub(super) udp: bool,
+    pub(super) tcp: bool,
+}
+
+/// The candidates of these sockets, in their order.
+pub(super) fn ice_candidates(listens: &[Listen], prefer: Preference) -> Vec<IceCandidate> {
+    let preferred = |listen: &Listen| match listen.protocol {
+        ListenProtocol::Udp if prefer.udp => 1000,
+        ListenProtocol::Tcp if prefer.tcp => 1000,
+        _ => 0,
+    };
+    listens.iter().flat_map(|listen| listen.candidates(preferred(listen))).collect()
+}
+
+/// The tuple for the application; `None` if the socket is not among `listens`.
+pub(super) fn tuple_info(listens: &[Listen], tuple: Tuple) -> Option<TupleInfo> {
+    let listen = listens.iter().find(|it| it.socket == tuple.socket)?;
+    Some(listen.tuple_info(Some(tuple.remote)))
+}
+
+/// A path between us and a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct TupleInfo {
+    pub local_ip: String,
+    pub local_address: String,
+    pub local_port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_ip: Option<String>,
+    pub remote_port: u16,
+    pub protocol: ListenProtocol,
+}
+
+/// An address to which a peer may send its ICE checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct IceCandidate {
+    pub foundation: &'static str,
+    pub priority: u32,
+    pub ip: String,
+    pub address: String,
+    pub protocol: ListenProtocol,
+    pub port: u16,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp_type: Option<&'static str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listen(protocol: ListenProtocol, index: usize) -> Listen {
+        Listen {
+            socket: SocketId(index as u32),
+            protocol,
+            local: "10.0.0.1:4000".parse().expect("an address"),
+            announced_address: None,
+            expose_internal_ip: false,
+            index,
+        }
+    }
+
+    #[test]
+    fn priorities_fall_with_the_place_among_the_listen_infos() {
+        let listens = [listen(ListenProtocol::Udp, 0), listen(ListenProtocol::Tcp, 1)];
+        let candidates = ice_candidates(&listens, Preference::default());
+        let priorities: Vec<u32> = candidates.iter().map(|it| it.priority).collect();
+        assert_eq!(priorities, [1_076_302_079, 1_076_276_479]);
+        let candidates = ice_candidates(&listens, Preference { udp: false, tcp: true });
+        assert!(candidates[1].priority > candidates[0].priority);
+    }
+
+    #[test]
+    fn an_exposed_internal_address_comes_second() {
+        let mut listen = listen(ListenProtocol::Udp, 0);
+        listen.announced_address = Some("example.com".into());
+        listen.expose_internal_ip = true;
+        let candidates = ice_candidates(&[listen], Preference::default());
+        let addresses: Vec<&str> = candidates.iter().map(|it| it.address.as_str()).collect();
+        assert_eq!(addresses, ["example.com", "10.0.0.1"]);
+        assert_eq!(candidates[0].priority - candidates[1].priority, 1000 << 8);
+    }
+}

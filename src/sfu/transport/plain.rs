@@ -1,0 +1,151 @@
+//! Plain transport: SCTP over UDP, without encryption, with one remote address.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::proto::sctp::Start;
+use crate::proto::transmit::Tuple;
+use crate::sfu::error::{Error, Result};
+use crate::sfu::event::TransportEvent;
+use crate::sfu::id::{RouterKey, TransportKey};
+use crate::sfu::{Owner, Sfu};
+
+use super::sctp_over_udp::SctpOverUdp;
+use super::{
+    Kind, Listen, Polled, SctpOptions, SctpParameters, Transport, TransportMut, TupleInfo,
+};
+
+/// What `createPlainTransport()` takes, but for the socket.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PlainTransportOptions {
+    /// Learn the remote address from the peer's first datagram instead of `connect()`.
+    pub comedia: bool,
+    /// Enables SCTP.
+    pub sctp: Option<SctpOptions>,
+}
+
+/// What `createPlainTransport()` and `createPipeTransport()` answer.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in the JavaScript API")]
+pub struct UdpTransportAnswer {
+    pub id: Uuid,
+    pub tuple: TupleInfo,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sctp_parameters: Option<SctpParameters>,
+}
+
+/// What `connect()` of plain and pipe transports takes.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct UdpConnectOptions {
+    /// The remote address.
+    pub ip: std::net::IpAddr,
+    /// The remote port.
+    pub port: u16,
+}
+
+/// What only a plain transport has.
+#[derive(Debug)]
+pub(in crate::sfu) struct Plain {
+    pub(in crate::sfu) path: SctpOverUdp,
+    pub(in crate::sfu) comedia: bool,
+    tuple_learned: bool,
+}
+
+impl Plain {
+    pub(super) fn poll(&mut self) -> Option<Polled> {
+        if std::mem::take(&mut self.tuple_learned) {
+            return Some(Polled::Event(TransportEvent::Tuple(self.path.tuple_info())));
+        }
+        self.path.poll_event().map(Polled::Sctp)
+    }
+
+    pub(super) fn handle_datagram(&mut self, now: Instant, tuple: Tuple, datagram: &[u8]) -> bool {
+        if self.comedia && self.path.remote().is_none() && opens_association(datagram) {
+            self.path.connect(now, tuple.remote, Start::AfterSilence);
+            self.tuple_learned = true;
+        }
+        self.path.handle_datagram(now, tuple, datagram)
+    }
+}
+
+/// Whether a packet has the shape of one that opens an association: verification tag 0 and an INIT
+/// chunk alone (RFC 9260 §8.5.1).
+fn opens_association(packet: &[u8]) -> bool {
+    const INIT: u8 = 1;
+    const MIN_LEN: usize = 12 + 20;
+    packet.len() >= MIN_LEN && packet[4..8] == [0; 4] && packet[12] == INIT
+}
+
+impl Sfu {
+    /// Makes a plain transport.
+    pub fn create_plain_transport(
+        &mut self,
+        key: TransportKey,
+        router: RouterKey,
+        options: PlainTransportOptions,
+        listen: Listen,
+    ) -> Result<UdpTransportAnswer> {
+        let socket = listen.socket;
+        let config = options
+            .sctp
+            .as_ref()
+            .map(|sctp| sctp.config(0, Start::AfterSilence, SctpOverUdp::MAX_PACKET_SIZE, false));
+        let path = SctpOverUdp::new(listen, config);
+        let plain = Plain { path, comedia: options.comedia, tuple_learned: false };
+        let kind = Kind::Plain(Box::new(plain));
+        self.insert_transport(key, Transport::new(router, kind, options.sctp, self.now))?;
+        self.owners.insert(socket, Owner::Transport(key));
+        self.transport(key)?.udp_answer()
+    }
+}
+
+impl TransportMut<'_> {
+    fn path(&mut self) -> Result<&mut SctpOverUdp> {
+        let key = self.key;
+        match &mut self.get().kind {
+            Kind::Plain(it) => Ok(&mut it.path),
+            Kind::Pipe(it) => Ok(&mut it.path),
+            _ => Err(Error::Type(format!("{key} has no remote address to connect to"))),
+        }
+    }
+
+    pub(super) fn udp_answer(&mut self) -> Result<UdpTransportAnswer> {
+        let tuple = self.path()?.tuple_info();
+        let transport = self.get();
+        let sctp_parameters = transport.sctp_parameters();
+        Ok(UdpTransportAnswer { id: transport.id, tuple, sctp_parameters })
+    }
+
+    /// Tells a plain or pipe transport where its peer is; answers the tuple. With comedia the
+    /// address is ignored: it is learned.
+    pub fn connect_udp(&mut self, options: UdpConnectOptions) -> Result<TupleInfo> {
+        let now = self.sfu.now;
+        let remote = SocketAddr::new(options.ip, options.port);
+        let start = match &self.get().kind {
+            Kind::Plain(it) if it.comedia => return Ok(it.path.tuple_info()),
+            // Of two pipe transports one has to begin, and both know both addresses.
+            Kind::Pipe(it) if it.path.local() < remote => Start::AtOnce,
+            _ => Start::AfterSilence,
+        };
+        let path = self.path()?;
+        if path.remote().is_some() {
+            return Err(Error::Other("connect() already called".into()));
+        }
+        if remote.is_ipv4() != path.local().is_ipv4() {
+            let local = path.local().ip();
+            let text = format!("cannot connect to {remote}: this transport listens on {local}");
+            return Err(Error::Type(text));
+        }
+        path.connect(now, remote, start);
+        let tuple = path.tuple_info();
+        let key = self.key;
+        self.sfu.pump(key);
+        self.sfu.touch(key);
+        Ok(tuple)
+    }
+}

@@ -1,0 +1,155 @@
+//! WebRtcServer: one port for many WebRTC transports.
+//!
+//! STUN requests find their transport by the username that they carry, everything else by the remote
+//! address from which a valid request came. What fits neither is dropped, silently.
+
+use std::net::SocketAddr;
+
+use uuid::Uuid;
+
+use crate::proto::demux::{Protocol, demux};
+use crate::proto::stun;
+use crate::proto::transmit::{SocketId, Tuple};
+
+use super::dump::{IpPort, LocalIceUsernameFragment, WebRtcServerDump};
+use super::error::Result;
+use super::event::Event;
+use super::id::{TransportKey, WebRtcServerKey};
+use super::transport::{Kind, Listen, ListenProtocol, Transport};
+use super::{Owner, Sfu};
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct WebRtcServer {
+    pub(super) id: Uuid,
+    pub(super) listens: Vec<Listen>,
+    pub(super) transports: Vec<TransportKey>,
+}
+
+impl Sfu {
+    /// Makes a server on these sockets.
+    pub fn create_webrtc_server(&mut self, key: WebRtcServerKey, listens: Vec<Listen>) -> Uuid {
+        let id = Uuid::new_v4();
+        for listen in &listens {
+            self.owners.insert(listen.socket, Owner::Server(key));
+        }
+        self.servers.insert(key, WebRtcServer { id, listens, transports: Vec::new() });
+        id
+    }
+
+    /// Closes a server and the transports on it.
+    pub fn close_webrtc_server(&mut self, key: WebRtcServerKey) {
+        let Some(server) = self.servers.get(&key) else { return };
+        for transport in server.transports.clone() {
+            self.close_transport(transport);
+        }
+        let Some(server) = self.servers.remove(&key) else { return };
+        for listen in &server.listens {
+            self.release_socket(listen.socket);
+        }
+    }
+
+    /// A server's sockets and transports.
+    pub fn dump_webrtc_server(&self, key: WebRtcServerKey) -> Result<WebRtcServerDump> {
+        let server = self.servers.get(&key).ok_or(key)?;
+        let sockets = |protocol| {
+            let listens = server.listens.iter().filter(move |it| it.protocol == protocol);
+            listens
+                .map(|it| IpPort { ip: it.local.ip().to_string(), port: it.local.port() })
+                .collect()
+        };
+        let mut fragments: Vec<_> = self
+            .usernames
+            .iter()
+            .filter(|(_, key)| server.transports.contains(key))
+            .filter_map(|(username, key)| {
+                Some(LocalIceUsernameFragment {
+                    local_ice_username_fragment: username.clone(),
+                    web_rtc_transport_id: self.transports.get(key)?.id,
+                })
+            })
+            .collect();
+        fragments.sort_by(|a, b| a.local_ice_username_fragment.cmp(&b.local_ice_username_fragment));
+        let transports = server.transports.iter().filter_map(|key| self.transports.get(key));
+        Ok(WebRtcServerDump {
+            id: server.id,
+            udp_sockets: sockets(ListenProtocol::Udp),
+            tcp_servers: sockets(ListenProtocol::Tcp),
+            web_rtc_transport_ids: transports.map(|it| it.id).collect(),
+            local_ice_username_fragments: fragments,
+        })
+    }
+
+    /// Finds the transport that a datagram is for.
+    pub(super) fn find_transport(
+        &self,
+        socket: SocketId,
+        remote: SocketAddr,
+        datagram: &[u8],
+    ) -> Option<TransportKey> {
+        match self.owners.get(&socket)? {
+            Owner::Transport(key) => Some(*key),
+            Owner::Server(server) => match demux(datagram) {
+                Protocol::Stun => {
+                    let key = *self.usernames.get(stun::local_fragment(datagram)?)?;
+                    let Kind::WebRtc(it) = &self.transports.get(&key)?.kind else { return None };
+                    (it.server == Some(*server)).then_some(key)
+                }
+                Protocol::Dtls => self.tuples.get(&Tuple { socket, remote }).copied(),
+                Protocol::Other => None,
+            },
+        }
+    }
+
+    /// A valid request moves its path to the transport that it names, so that a client may use a
+    /// port again for another session.
+    pub(super) fn add_tuple(&mut self, key: TransportKey, tuple: Tuple) {
+        let Some(other) = self.tuples.insert(tuple, key).filter(|it| *it != key) else { return };
+        if let Some(transport) = self.transports.get_mut(&other)
+            && let Kind::WebRtc(it) = &mut transport.kind
+        {
+            it.peer.remove_tuple(tuple);
+            self.pump(other);
+            self.touch(other);
+        }
+    }
+
+    pub(super) fn remove_tuple(&mut self, key: TransportKey, tuple: Tuple) {
+        if self.tuples.get(&tuple) == Some(&key) {
+            self.tuples.remove(&tuple);
+            self.events.push_back(Event::TupleClosed(tuple));
+        }
+    }
+
+    pub(super) fn remove_username(&mut self, key: TransportKey, username: &str) {
+        if self.usernames.get(username) == Some(&key) {
+            self.usernames.remove(username);
+        }
+    }
+
+    /// A closed transport: nothing leads to it any more, and its own sockets are released.
+    pub(super) fn forget_paths(&mut self, key: TransportKey, transport: &Transport) {
+        match &transport.kind {
+            Kind::Direct => {}
+            Kind::Plain(it) => self.release_socket(it.path.socket()),
+            Kind::Pipe(it) => self.release_socket(it.path.socket()),
+            Kind::WebRtc(it) => {
+                self.usernames.retain(|_, owner| *owner != key);
+                for tuple in it.peer.tuples() {
+                    self.remove_tuple(key, tuple);
+                }
+                for listen in it.sockets() {
+                    self.release_socket(listen.socket);
+                }
+                if let Some(server) = it.server.and_then(|key| self.servers.get_mut(&key)) {
+                    server.transports.retain(|it| *it != key);
+                }
+            }
+        }
+    }
+
+    fn release_socket(&mut self, socket: SocketId) {
+        self.owners.remove(&socket);
+        self.events.push_back(Event::SocketReleased(socket));
+    }
+}

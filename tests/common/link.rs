@@ -1,0 +1,205 @@
+//! A network of two peers in memory and in virtual time, with loss, delay, reordering and
+//! duplication. Nothing sleeps; the same seed gives the same run.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+/// The real time, read once per test: virtual time starts here, because sctp-proto reads the clock
+/// itself when it sends an INIT.
+#[allow(clippy::disallowed_methods, reason = "the one place where the tests meet the clock")]
+pub fn start() -> Instant {
+    Instant::now()
+}
+
+/// One end of the link.
+pub trait Peer {
+    fn handle_packet(&mut self, now: Instant, packet: Bytes);
+    fn handle_timeout(&mut self, now: Instant);
+    fn poll_timeout(&mut self) -> Option<Instant>;
+    /// Appends the packets that are due.
+    fn drain(&mut self, now: Instant, packets: &mut Vec<Bytes>);
+}
+
+/// What the network does to packets. Probabilities per packet, 0 to 1.
+#[derive(Debug, Clone, Copy)]
+pub struct Conditions {
+    /// The time that a packet takes.
+    pub delay: Duration,
+    /// Up to this much more, which also reorders.
+    pub jitter: Duration,
+    pub loss: f64,
+    pub duplication: f64,
+    /// Larger packets vanish, as with Don't Fragment.
+    pub mtu: usize,
+}
+
+impl Conditions {
+    pub const PERFECT: Self = Self {
+        delay: Duration::from_millis(10),
+        jitter: Duration::ZERO,
+        loss: 0.0,
+        duplication: 0.0,
+        mtu: usize::MAX,
+    };
+
+    pub const ROUGH: Self = Self {
+        delay: Duration::from_millis(10),
+        jitter: Duration::from_millis(15),
+        loss: 0.05,
+        duplication: 0.05,
+        mtu: usize::MAX,
+    };
+}
+
+/// Which peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    A,
+    B,
+}
+
+/// A small generator of pseudo-random numbers (SplitMix64), so that a run can be repeated.
+#[derive(Debug, Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn chance(&mut self, probability: f64) -> bool {
+        ((self.next() >> 11) as f64) < probability * (1u64 << 53) as f64
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+}
+
+/// The two peers and what is between them.
+pub struct Net<A, B> {
+    pub now: Instant,
+    pub a: A,
+    pub b: B,
+    pub conditions: Conditions,
+    pub random: Random,
+    /// Sees every packet before the network does; false makes it vanish.
+    pub filter: Option<Box<dyn FnMut(Side, &Bytes) -> bool>>,
+    /// Packets sent, by A and by B.
+    pub sent: [u64; 2],
+    in_flight: BinaryHeap<Reverse<(Instant, u64, Side, Bytes)>>,
+    order: u64,
+}
+
+impl<A: Peer, B: Peer> Net<A, B> {
+    pub fn new(a: A, b: B, conditions: Conditions, seed: u64) -> Self {
+        Self {
+            now: start(),
+            a,
+            b,
+            conditions,
+            random: Random(seed),
+            filter: None,
+            sent: [0; 2],
+            in_flight: BinaryHeap::new(),
+            order: 0,
+        }
+    }
+
+    /// Runs until `done`, for at most `limit` of virtual time. Answers whether it was done.
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        let end = self.now + limit;
+        loop {
+            self.flush();
+            if done(self) {
+                return true;
+            }
+            if !self.step(end) {
+                return false;
+            }
+        }
+    }
+
+    /// Runs for `time` of virtual time.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.run_until(time, |_| false);
+        self.now = end;
+        self.flush();
+    }
+
+    /// Puts a packet in front of a peer, now.
+    pub fn inject(&mut self, to: Side, packet: Bytes) {
+        match to {
+            Side::A => self.a.handle_packet(self.now, packet),
+            Side::B => self.b.handle_packet(self.now, packet),
+        }
+        self.flush();
+    }
+
+    /// Takes the packets of both peers to the network.
+    pub fn flush(&mut self) {
+        let mut packets = Vec::new();
+        self.a.drain(self.now, &mut packets);
+        for packet in packets.drain(..) {
+            self.transmit(Side::A, packet);
+        }
+        self.b.drain(self.now, &mut packets);
+        for packet in packets {
+            self.transmit(Side::B, packet);
+        }
+    }
+
+    fn transmit(&mut self, from: Side, packet: Bytes) {
+        self.sent[from as usize] += 1;
+        if self.filter.as_mut().is_some_and(|filter| !filter(from, &packet)) {
+            return;
+        }
+        if packet.len() > self.conditions.mtu || self.random.chance(self.conditions.loss) {
+            return;
+        }
+        let copies = 1 + u32::from(self.random.chance(self.conditions.duplication));
+        for _ in 0..copies {
+            let jitter = self.random.below(self.conditions.jitter.as_micros() as u64 + 1);
+            let at = self.now + self.conditions.delay + Duration::from_micros(jitter);
+            self.order += 1;
+            self.in_flight.push(Reverse((at, self.order, from, packet.clone())));
+        }
+    }
+
+    /// Goes to the next thing that happens, if it does before `end`.
+    fn step(&mut self, end: Instant) -> bool {
+        let arrival = self.in_flight.peek().map(|Reverse((at, ..))| *at);
+        let timeouts = [self.a.poll_timeout(), self.b.poll_timeout()];
+        let Some(next) = arrival.into_iter().chain(timeouts.into_iter().flatten()).min() else {
+            return false;
+        };
+        if next > end {
+            return false;
+        }
+        self.now = self.now.max(next);
+        while let Some(Reverse((at, ..))) = self.in_flight.peek()
+            && *at <= self.now
+        {
+            let Some(Reverse((_, _, from, packet))) = self.in_flight.pop() else { break };
+            match from {
+                Side::A => self.b.handle_packet(self.now, packet),
+                Side::B => self.a.handle_packet(self.now, packet),
+            }
+        }
+        if timeouts[0].is_some_and(|at| at <= self.now) {
+            self.a.handle_timeout(self.now);
+        }
+        if timeouts[1].is_some_and(|at| at <= self.now) {
+            self.b.handle_timeout(self.now);
+        }
+        true
+    }
+}

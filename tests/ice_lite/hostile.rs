@@ -1,0 +1,140 @@
+//! Whatever is wrong makes no state, and never a larger answer.
+
+use datasoup::proto::stun;
+use rand::rngs::StdRng;
+use rand::{Rng, RngCore, SeedableRng};
+use stun_types::attribute::{AttributeWriteExt, Fingerprint};
+
+use super::*;
+
+#[test]
+fn a_request_that_is_refused_makes_no_state() {
+    let mut lab = Lab::new();
+    let ours = lab.ice.credentials().clone();
+    let stranger = Credentials::generate();
+    let half =
+        Credentials { username_fragment: ours.username_fragment[..31].into(), ..ours.clone() };
+    let wrong = Credentials { password: stranger.password.clone(), ..ours.clone() };
+    let unsigned = {
+        let mut message = Message::builder_request(BINDING, MessageWriteVec::new());
+        let username = format!("{}:peer", ours.username_fragment);
+        message.add_attribute(&Username::new(&username).unwrap()).unwrap();
+        message.add_attribute(&RawAttribute::new(0x0025.into(), &[])).unwrap();
+        message.finish()
+    };
+    for (what, datagram, code) in [
+        ("an unknown fragment", request(&stranger, USE_CANDIDATE), 401),
+        ("a part of our fragment", request(&half, USE_CANDIDATE), 401),
+        ("the wrong password", request(&wrong, USE_CANDIDATE), 401),
+        ("no integrity", unsigned, 400),
+        ("a controlled peer", request(&ours, &[(0x8029, &[0xff; 8])]), 487),
+        ("a controlled peer with tie-breaker 0", request(&ours, &[(0x8029, &[0; 8])]), 487),
+        ("an unknown attribute", request(&ours, &[(0x7fff, b"?")]), 420),
+    ] {
+        assert_eq!(lab.receive(tuple(1), &datagram), [], "{what}");
+        assert_eq!(lab.answer(), Some((MessageClass::Error, Some(code))), "{what}");
+        lab.assert_untouched();
+    }
+}
+
+#[test]
+fn responses_indications_and_bare_requests_are_not_answered() {
+    let mut lab = Lab::new();
+    let valid = request(lab.ice.credentials(), USE_CANDIDATE);
+    let parsed = Message::from_bytes(&valid).unwrap();
+    for datagram in [
+        Message::builder_success(&parsed, MessageWriteVec::new()).finish(),
+        Message::builder_error(&parsed, MessageWriteVec::new()).finish(),
+        Message::builder_indication(BINDING, MessageWriteVec::new()).finish(),
+        // What a scanner sends to find servers that reflect.
+        Message::builder_request(BINDING, MessageWriteVec::new()).finish(),
+    ] {
+        assert_eq!(lab.receive(tuple(1), &datagram), []);
+        assert!(lab.out.is_empty());
+        lab.assert_untouched();
+    }
+}
+
+#[test]
+fn a_flood_of_fragments_and_addresses_makes_no_state() {
+    let mut lab = Lab::new();
+    for n in 0..5_000 {
+        let datagram = request(&Credentials::generate(), USE_CANDIDATE);
+        assert_eq!(lab.receive(tuple(n), &datagram), []);
+    }
+    lab.assert_untouched();
+}
+
+#[test]
+fn no_mutation_of_a_valid_request_panics_or_makes_state() {
+    let mut rng = StdRng::seed_from_u64(0x1ce);
+    let mut lab = Lab::new();
+    let credentials = lab.ice.credentials().clone();
+    let valid = request(&credentials, USE_CANDIDATE);
+    // Where the integrity ends; FINGERPRINT is behind it.
+    let signed = valid.len() - 8;
+    for _ in 0..200_000 {
+        let mut datagram = valid.clone();
+        match rng.random_range(0..5) {
+            0 => datagram.truncate(rng.random_range(0..signed)),
+            1 => datagram.extend((0..rng.random_range(1..64)).map(|_| rng.random::<u8>())),
+            _ => {}
+        }
+        // At least one byte that the integrity covers differs, and the FINGERPRINT is made to fit
+        // half of the time, so that the mutation gets past it.
+        for _ in 0..rng.random_range(1..4) {
+            let at = rng.random_range(0..datagram.len().clamp(1, signed));
+            if let Some(byte) = datagram.get_mut(at) {
+                *byte ^= rng.random_range(1..=255u8);
+            }
+        }
+        if rng.random() && datagram.len() > 28 {
+            repair(&mut datagram);
+        }
+        // All but the length, which the integrity replaces by its own.
+        let covered = |datagram: &[u8]| {
+            [datagram.get(..2), datagram.get(4..signed)].map(|part| part.map(<[u8]>::to_vec))
+        };
+        if covered(&datagram) == covered(&valid) {
+            continue;
+        }
+        stun::local_fragment(&datagram);
+        assert_eq!(lab.receive(tuple(1), &datagram), [], "{datagram:02x?}");
+        lab.assert_untouched();
+    }
+    assert_eq!(lab.receive(tuple(1), &valid).last(), Some(&State(Completed)));
+}
+
+/// Makes the header's length and the FINGERPRINT at the end fit the bytes before.
+fn repair(datagram: &mut Vec<u8>) {
+    datagram.truncate((datagram.len() / 4 * 4).max(28));
+    let body = datagram.len() - 8;
+    let len = u16::try_from(datagram.len() - 20).unwrap();
+    datagram[2..4].copy_from_slice(&len.to_be_bytes());
+    let fingerprint = Fingerprint::new(Fingerprint::compute(&[&datagram[..body]]));
+    fingerprint.write_into(&mut datagram[body..]).unwrap();
+}
+
+#[test]
+fn no_garbage_panics_or_makes_state() {
+    let mut rng = StdRng::seed_from_u64(0x57);
+    let mut lab = Lab::new();
+    let mut datagram = Vec::new();
+    for _ in 0..100_000 {
+        datagram.resize(rng.random_range(0..200), 0);
+        rng.fill_bytes(&mut datagram);
+        // Half of it looks like a Binding request, with attributes whose lengths are small.
+        if rng.random() && datagram.len() >= 20 {
+            datagram.truncate(datagram.len() / 4 * 4);
+            let len = u16::try_from(datagram.len() - 20).unwrap().to_be_bytes();
+            datagram[..8].copy_from_slice(&[0, 1, len[0], len[1], 0x21, 0x12, 0xa4, 0x42]);
+            for attribute in datagram[20..].chunks_exact_mut(4).step_by(2) {
+                let kind = [0x06, 0x08, 0x1c, 0x20, 0x24, 0x25, 0x30][rng.random_range(0..7)];
+                attribute.copy_from_slice(&[0, kind, 0, rng.random_range(0..6)]);
+            }
+        }
+        stun::local_fragment(&datagram);
+        assert_eq!(lab.receive(tuple(1), &datagram), [], "{datagram:02x?}");
+    }
+    lab.assert_untouched();
+}

@@ -1,0 +1,85 @@
+//! What is sent arrives: in order, once, whole.
+
+use std::time::Duration;
+
+use datasoup::proto::message::{Message, Ppid, Reliability};
+
+use crate::link::Conditions;
+use crate::peers::{UNORDERED, number, numbered, pair};
+
+#[test]
+fn a_reliable_ordered_stream_delivers_exactly_once_in_order_over_a_rough_path() {
+    for seed in 0..4 {
+        let mut net = pair(Conditions::ROUGH, seed);
+        net.a.sctp.open_stream(3, Reliability::RELIABLE);
+        for i in 0..500 {
+            let message = numbered(i, 4 + (i as usize * 37) % 3000);
+            net.a.sctp.send(net.now, 3, message).expect("room");
+        }
+        let arrived = net.run_until(Duration::from_secs(120), |net| net.b.message_count() == 500);
+        assert!(arrived, "seed {seed}: {} of 500", net.b.message_count());
+        net.run_for(Duration::from_secs(5));
+        for (i, (stream, message)) in net.b.take_messages().into_iter().enumerate() {
+            assert_eq!((stream, message), (3, numbered(i as u32, 4 + (i * 37) % 3000)));
+        }
+        assert_eq!(net.a.sctp.buffered_amount(3), 0);
+        assert_eq!(net.a.sctp.queued_bytes(), 0);
+    }
+}
+
+#[test]
+fn an_unordered_stream_delivers_exactly_once_over_a_rough_path() {
+    let mut net = pair(Conditions::ROUGH, 5);
+    net.a.sctp.open_stream(1, UNORDERED);
+    for i in 0..500 {
+        net.a.sctp.send(net.now, 1, numbered(i, 700)).expect("room");
+    }
+    assert!(net.run_until(Duration::from_secs(60), |net| net.b.message_count() == 500));
+    net.run_for(Duration::from_secs(5));
+    let numbers: Vec<u32> = net.b.take_messages().iter().map(|(_, m)| number(m)).collect();
+    assert_ne!(numbers, (0..500).collect::<Vec<_>>(), "this path reorders");
+    let mut sorted = numbers;
+    sorted.sort_unstable();
+    assert_eq!(sorted, (0..500).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_largest_messages_pass_both_ways_at_once() {
+    let mut net = pair(Conditions::ROUGH, 6);
+    net.a.sctp.open_stream(0, Reliability::RELIABLE);
+    net.b.sctp.open_stream(0, Reliability::RELIABLE);
+    for i in 0..6 {
+        net.a.sctp.send(net.now, 0, numbered(i, 262_144)).expect("room");
+        net.b.sctp.send(net.now, 0, numbered(100 + i, 262_144)).expect("room");
+    }
+    let arrived = net.run_until(Duration::from_secs(120), |net| {
+        net.a.message_count() == 6 && net.b.message_count() == 6
+    });
+    assert!(arrived);
+    for (i, (_, message)) in net.b.take_messages().into_iter().enumerate() {
+        assert_eq!(message, numbered(i as u32, 262_144));
+    }
+    for (i, (_, message)) in net.a.take_messages().into_iter().enumerate() {
+        assert_eq!(message, numbered(100 + i as u32, 262_144));
+    }
+}
+
+#[test]
+fn every_ppid_arrives_as_it_was_sent() {
+    let mut net = pair(Conditions::PERFECT, 7);
+    net.a.sctp.open_stream(2, Reliability::RELIABLE);
+    let ppids = [0, 1, 49, 51, 52, 53, 54, 55, 56, 57, 58, 59, 1234, 0x8000_0000, u32::MAX];
+    let mut sent = Vec::new();
+    for ppid in ppids {
+        for len in [1, 3, 4, 5, 1150, 1151, 1152, 5000] {
+            sent.push(Message::new(Ppid(ppid), vec![ppid as u8; len].into()));
+        }
+    }
+    for message in &sent {
+        net.a.sctp.send(net.now, 2, message.clone()).expect("room");
+    }
+    assert!(net.run_until(Duration::from_secs(10), |net| net.b.message_count() == sent.len()));
+    for ((_, message), expected) in net.b.take_messages().into_iter().zip(sent) {
+        assert_eq!(message, expected);
+    }
+}

@@ -1,0 +1,140 @@
+//! The peers that the tests put at the ends of a link.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use datasoup::proto::message::{Message, Ppid, Reliability, StreamId};
+use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
+
+use crate::link::{Conditions, Net, Peer};
+
+/// The largest packet that ours may emit in these tests: 1,232 bytes less a DTLS 1.2 record's 37.
+pub const MAX_PACKET: usize = 1195;
+
+pub fn config() -> SctpConfig {
+    SctpConfig {
+        max_send_message_size: 262_144,
+        max_receive_message_size: 262_144,
+        send_buffer_size: 2_000_000,
+        per_stream_send_queue_limit: 2_000_000,
+        max_receiver_window: 5_242_880,
+        buffered_amount_low_threshold: 1024,
+        start: Start::AfterSilence,
+        max_packet_size: MAX_PACKET,
+        data_channels: true,
+    }
+}
+
+/// One of ours, and what it has said.
+pub struct Ours {
+    pub sctp: Sctp,
+    pub events: Vec<SctpEvent>,
+    pub largest_packet: usize,
+}
+
+impl Ours {
+    pub fn new(config: SctpConfig) -> Self {
+        Self { sctp: Sctp::new(config), events: Vec::new(), largest_packet: 0 }
+    }
+
+    fn collect(&mut self) {
+        while let Some(event) = self.sctp.poll_event() {
+            self.events.push(event);
+        }
+    }
+
+    /// The messages so far, in order; they are forgotten.
+    pub fn take_messages(&mut self) -> Vec<(StreamId, Message)> {
+        self.collect();
+        let mut messages = Vec::new();
+        self.events.retain_mut(|event| match event {
+            SctpEvent::Message { stream, message } => {
+                messages.push((*stream, message.clone()));
+                false
+            }
+            _ => true,
+        });
+        messages
+    }
+
+    /// How many messages have come and were not taken.
+    pub fn message_count(&mut self) -> usize {
+        self.collect();
+        self.events.iter().filter(|event| matches!(event, SctpEvent::Message { .. })).count()
+    }
+
+    pub fn saw(&mut self, event: &SctpEvent) -> bool {
+        self.collect();
+        self.events.contains(event)
+    }
+
+    pub fn states(&mut self) -> Vec<SctpState> {
+        self.collect();
+        let state = |event: &SctpEvent| match event {
+            SctpEvent::State(state) => Some(*state),
+            _ => None,
+        };
+        self.events.iter().filter_map(state).collect()
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.sctp.state() == SctpState::Connected
+    }
+}
+
+impl Peer for Ours {
+    fn handle_packet(&mut self, now: Instant, packet: Bytes) {
+        self.sctp.handle_packet(now, packet);
+        self.collect();
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.sctp.handle_timeout(now);
+        self.collect();
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        self.sctp.poll_timeout()
+    }
+
+    fn drain(&mut self, now: Instant, packets: &mut Vec<Bytes>) {
+        self.sctp.drain_transmits(now, |packet| packets.push(Bytes::copy_from_slice(packet)));
+        for packet in packets.iter() {
+            self.largest_packet = self.largest_packet.max(packet.len());
+        }
+        assert!(self.largest_packet <= MAX_PACKET, "a packet of {} bytes", self.largest_packet);
+        self.collect();
+    }
+}
+
+pub type Pair = Net<Ours, Ours>;
+
+/// Two of ours, connected. A sends the INIT.
+pub fn pair(conditions: Conditions, seed: u64) -> Pair {
+    pair_with(config(), config(), conditions, seed)
+}
+
+pub fn pair_with(a: SctpConfig, b: SctpConfig, conditions: Conditions, seed: u64) -> Pair {
+    let a = SctpConfig { start: Start::AtOnce, ..a };
+    let mut net = Net::new(Ours::new(a), Ours::new(b), conditions, seed);
+    net.a.sctp.connect(net.now);
+    net.b.sctp.connect(net.now);
+    let connected =
+        net.run_until(Duration::from_secs(30), |net| net.a.is_connected() && net.b.is_connected());
+    assert!(connected, "two of ours connect");
+    net
+}
+
+/// A message that can be told from its neighbours.
+pub fn numbered(number: u32, len: usize) -> Message {
+    let mut payload = vec![number as u8; len.max(4)];
+    payload[..4].copy_from_slice(&number.to_be_bytes());
+    Message::new(Ppid::BINARY, payload.into())
+}
+
+/// The number of a [`numbered`] message.
+pub fn number(message: &Message) -> u32 {
+    u32::from_be_bytes(*message.payload.first_chunk().expect("four bytes at least"))
+}
+
+pub const UNORDERED: Reliability = Reliability { ordered: false, limit: None };
