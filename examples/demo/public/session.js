@@ -104,7 +104,7 @@ export class Session {
     transport.on('connect', ({ dtlsParameters }, done, fail) => {
       this.#signalling.request('connectTransport', { direction, dtlsParameters }).then(done, fail);
     });
-    transport.on('produceData', ({ label, sctpStreamParameters }, done, fail) => {
+    transport.on('producedata', ({ label, sctpStreamParameters }, done, fail) => {
       this.#signalling.request('produceData', { label, sctpStreamParameters }).then(done, fail);
     });
     transport.on('connectionstatechange', (browser) => {
