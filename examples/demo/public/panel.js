@@ -42,7 +42,8 @@ export class Panel {
     };
 
     setInterval(() => this.#sendPing(), PING_EVERY_MS);
-    setInterval(() => this.#refresh(), 1000);
+    // Between two pings: right after one it would always be seen waiting.
+    setTimeout(() => setInterval(() => this.#refresh(), 1000), PING_EVERY_MS / 2);
   }
 
   /** `states`: any of { iceState, dtlsState, sctpState, browser, iceSelectedTuple }. */
