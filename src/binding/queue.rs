@@ -141,6 +141,7 @@ impl Reader {
     pub(super) fn take_event(&mut self) -> (String, bool) {
         match self.cycle.pop_front() {
             Some(Item::Event(event)) => (event_json(event).to_string(), false),
+            Some(Item::Log(level, text)) => (json!([0, "log", level, text]).to_string(), false),
             Some(Item::Died(message)) => (json!([0, "died", message]).to_string(), false),
             Some(Item::Ended) => (json!([0, "subprocessclose"]).to_string(), true),
             // lib/ asks only when an event is next.

@@ -26,6 +26,7 @@ use crate::sfu::event::Event;
 use crate::sfu::transport::Listen;
 
 use super::inbox::{Inbox, Job};
+use super::log;
 use super::outbox::{Item, Outbox};
 use super::ports::{ListenInfo, PortRange};
 use super::sockets::Sockets;
@@ -125,6 +126,7 @@ impl World {
             self.transmit();
             self.collect_events();
             self.release();
+            log::take(|level, text| self.items.push_back(Item::Log(level, text)));
             outbox.push(&mut self.items);
         }
         // Nobody gets what comes after the end.

@@ -7,6 +7,7 @@
 
 pub mod driver;
 pub mod inbox;
+pub mod log;
 pub mod outbox;
 pub mod ports;
 mod sockets;
