@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { types } from '../..';
+import '../helpers/closeWorkers';
 import { arrange, LOOPBACK, type Arrangement } from '../helpers/arrangement';
 import { EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';

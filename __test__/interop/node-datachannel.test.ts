@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import * as path from 'node:path';
 import * as datasoup from '../..';
 import type { types } from '../..';
+import '../helpers/closeWorkers';
 import { arrange, LOOPBACK, SOME_FINGERPRINTS, type Arrangement } from '../helpers/arrangement';
 import { EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';
