@@ -127,7 +127,8 @@ describe('webRtcTransport.connect()', () => {
     expect(transport.sctpState).not.toBe('connected');
     await transport.connect({ dtlsParameters: peer.dtlsParameters() });
     await peer.untilOpen();
-    expect(transport).toMatchObject({ dtlsState: 'connected', sctpState: 'connected' });
+    await untilState(transport, 'sctpState', 'connected');
+    expect(transport.dtlsState).toBe('connected');
     dataProducerDirect.send('down');
     expect(await peer.untilMessages(0, 1)).toEqual(['down']);
   });
@@ -164,7 +165,7 @@ describe('webRtcTransport.connect()', () => {
       });
       await peer.dial(transport);
       await peer.untilOpen();
-      expect(transport.dtlsState).toBe('connected');
+      await untilState(transport, 'dtlsState', 'connected');
     },
   );
 
@@ -180,7 +181,7 @@ describe('webRtcTransport.connect()', () => {
     });
     await peer.dial(transport);
     await peer.untilOpen();
-    expect(transport.dtlsState).toBe('connected');
+    await untilState(transport, 'dtlsState', 'connected');
   });
 
   test('with one fingerprint of several that matches', async () => {
@@ -191,7 +192,7 @@ describe('webRtcTransport.connect()', () => {
     });
     await peer.dial(transport);
     await peer.untilOpen();
-    expect(transport.dtlsState).toBe('connected');
+    await untilState(transport, 'dtlsState', 'connected');
   });
 
   test.each<ClientRole>(['client', 'server'])(
