@@ -191,6 +191,21 @@ impl Sfu {
         }
     }
 
+    /// Whether nothing is left: no entity, no socket, and nothing that leads to one or waits for
+    /// one. True when everything has been closed and flushed.
+    pub fn is_empty(&self) -> bool {
+        let entities = self.servers.len()
+            + self.routers.len()
+            + self.transports.len()
+            + self.data_producers.len()
+            + self.data_consumers.len();
+        let ways = self.data_producer_ids.len()
+            + self.owners.len()
+            + self.usernames.len()
+            + self.tuples.len();
+        entities + ways == 0 && self.dirty.is_empty() && self.deadlines.next().is_none()
+    }
+
     /// Closes everything. [`Self::flush`] then has what tells the peers.
     pub fn close(&mut self) {
         for key in self.routers.keys().copied().collect::<Vec<_>>() {

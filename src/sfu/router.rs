@@ -69,8 +69,15 @@ impl Sfu {
                         events.push_back(Event::Message(key, message.clone()));
                         consumer.sent(payload_len);
                     } else {
-                        backlog.set_overflowing();
                         dropping.get_or_insert_with(Dropped::default).count(payload_len);
+                        backlog.overflow();
+                        // JavaScript may have taken the rest meanwhile, and then does not say so.
+                        if backlog.take_relief()
+                            && let Some(dropped) = dropping.take()
+                        {
+                            let event = DataConsumerEvent::Overflow(dropped);
+                            events.push_back(Event::DataConsumer(key, event));
+                        }
                         consumer.drop_message(payload_len);
                     }
                 }
@@ -80,7 +87,9 @@ impl Sfu {
                         Ok(buffered) => {
                             consumer.sent(payload_len);
                             consumer.publish_buffered_amount(buffered);
-                            transport.watch_buffered(key);
+                            if consumer.begins_to_wait() {
+                                transport.waiting.push(key);
+                            }
                             transport.mark_dirty(consumer.transport, dirty);
                         }
                         Err(error) => {

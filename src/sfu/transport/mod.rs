@@ -51,8 +51,8 @@ pub struct Transport {
     pub(super) producer_streams: FxHashMap<StreamId, DataProducerKey>,
     pub(super) consumer_streams: FxHashMap<StreamId, DataConsumerKey>,
     next_stream: StreamId,
-    /// DataConsumers for which payload waits, as far as JavaScript has been shown.
-    buffered: Vec<DataConsumerKey>,
+    /// DataConsumers whose payload waits for the peer, as far as JavaScript has been shown.
+    pub(super) waiting: Vec<DataConsumerKey>,
     bitrates: Bitrates,
     received: Meter,
     sent: Meter,
@@ -100,7 +100,7 @@ impl Transport {
             producer_streams: FxHashMap::default(),
             consumer_streams: FxHashMap::default(),
             next_stream: 0,
-            buffered: Vec::new(),
+            waiting: Vec::new(),
             bitrates: Bitrates::default(),
             received: Meter::new(now),
             sent: Meter::new(now),
@@ -141,13 +141,6 @@ impl Transport {
     pub(super) fn mark_dirty(&mut self, key: TransportKey, dirty: &mut Vec<TransportKey>) {
         if !std::mem::replace(&mut self.dirty, true) {
             dirty.push(key);
-        }
-    }
-
-    /// Remembers to show JavaScript how this consumer's buffered amount shrinks.
-    pub(super) fn watch_buffered(&mut self, consumer: DataConsumerKey) {
-        if self.buffered.last() != Some(&consumer) && !self.buffered.contains(&consumer) {
-            self.buffered.push(consumer);
         }
     }
 
