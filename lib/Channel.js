@@ -80,7 +80,7 @@ class Channel {
     this.#native = new Worker(() => {
       if (!this.#scheduled) {
         this.#stop = GO_ON;
-        this.#drain(false);
+        this.#drain();
       }
     });
   }
@@ -164,13 +164,8 @@ class Channel {
     return this.#lastId;
   }
 
-  /**
-   * Takes what is queued.
-   *
-   * @param {boolean} continued - whether an earlier call broke off. A wake may have gone unheard since then, so the
-   * queue is looked at once more before we rest.
-   */
-  #drain(continued) {
+  /** Goes on where it broke off, then takes what is queued. */
+  #drain() {
     const deadline = performance.now() + CYCLE_MS;
 
     for (;;) {
@@ -179,11 +174,12 @@ class Channel {
       }
       switch (this.#stop) {
         case DONE:
-          if (!continued) {
+          // What has come since the cycle began may not wake us: the queue was not empty.
+          if (this.#native.peek() === DONE) {
             return;
           }
-          continued = false;
-          break;
+          this.#stop = GO_ON;
+          return this.#continueLater();
         case ANSWER:
           this.#stop = GO_ON;
           this.#takeAnswers();
@@ -213,7 +209,7 @@ class Channel {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.#drain(true);
+      this.#drain();
     });
   }
 

@@ -106,14 +106,15 @@ class Core {
   /**
    * Makes a request that creates an object below this one, at once.
    *
-   * @template C
+   * @template C, T
    * @param {string} method
    * @param {Kind} kind - of the new object.
    * @param {(native: N, requestId: number) => C} call - returns the new native object.
-   * @returns {Promise<{ core: Core<C>, result: any }>} the new object's core, and the answer. If this object was closed
-   * meanwhile, so was the new one, natively: the promise rejects, and nothing is left.
+   * @param {(core: Core<C>, result: any) => T} build - makes the entity, from its core and the answer.
+   * @returns {Promise<T>} the entity. If this object was closed meanwhile, so was the new one, natively: the promise
+   * rejects, and nothing is left.
    */
-  async create(method, kind, call) {
+  async create(method, kind, call, build) {
     this.check(method);
 
     const { channel } = this;
@@ -123,17 +124,29 @@ class Core {
     const result = await answer;
 
     this.check(method);
-    return { core: new Core({ channel, kind, handle, native, above: this }), result };
+    return build(new Core({ channel, kind, handle, native, above: this }), result);
   }
 
-  /** Calls `hook` when the entity is about to emit its last events, with the reason of `end()`. */
-  onClosing(/** @type {(event: string | undefined) => void} */ hook) {
+  /**
+   * Calls `hook` when all below is closed and the entity is about to emit its last events.
+   *
+   * @param {(event: string | undefined) => void} hook - told the event, if it is not the application that closes it.
+   */
+  onClosing(hook) {
     this.#closing.push(hook);
   }
 
-  /** Calls `hook` when the entity has emitted its last event. */
-  onClosed(/** @type {() => void} */ hook) {
-    this.#closed.push(hook);
+  /**
+   * Calls `hook` when the entity has emitted its last event; at once, if it is closed.
+   *
+   * @param {() => void} hook
+   */
+  onClosed(hook) {
+    if (this.closed) {
+      hook();
+    } else {
+      this.#closed.push(hook);
+    }
   }
 
   /**

@@ -68,7 +68,7 @@ class Router extends Entity {
 
     const given = validate.object(options, 'options');
     const appData = validate.appData(given.appData);
-    const webRtcServer = parseWebRtcServer(given);
+    const webRtcServer = parseWebRtcServer(given, this.#core.channel);
     const enableUdp = validate.boolean(given.enableUdp, true);
     const enableTcp = validate.boolean(given.enableTcp, webRtcServer !== undefined);
     const preferUdp = validate.boolean(given.preferUdp, false);
@@ -93,26 +93,31 @@ class Router extends Entity {
         ) ?? ICE_CONSENT_TIMEOUT,
       sctp,
     };
-    const { core, result } = await this.#core.create(method, 'transport', (native, id) =>
-      native.createWebRtcTransport(
-        id,
-        JSON.stringify(data),
-        webRtcServer && coreOf(webRtcServer).native,
-      ),
+
+    return this.#core.create(
+      method,
+      'transport',
+      (native, requestId) =>
+        native.createWebRtcTransport(
+          requestId,
+          JSON.stringify(data),
+          webRtcServer && coreOf(webRtcServer).native,
+        ),
+      (core, result) => {
+        if (webRtcServer?.closed) {
+          core.native.close();
+          throw noWebRtcServer();
+        }
+
+        const transport = new WebRtcTransport(core, this.#transportData(result, sctp), appData);
+
+        this.observer.safeEmit('newtransport', transport);
+        if (webRtcServer) {
+          handleWebRtcTransport(webRtcServer, transport);
+        }
+        return transport;
+      },
     );
-
-    if (webRtcServer?.closed) {
-      core.native.close();
-      throw closedWebRtcServer();
-    }
-
-    const transport = new WebRtcTransport(core, this.#transportData(result, sctp), appData);
-
-    this.observer.safeEmit('newtransport', transport);
-    if (webRtcServer) {
-      handleWebRtcTransport(webRtcServer, transport);
-    }
-    return transport;
   }
 
   /**
@@ -133,17 +138,19 @@ class Router extends Entity {
 
     checkSrtp(given);
 
-    const { core, result } = await this.#core.create(method, 'transport', (native, id) =>
-      native.createPlainTransport(id, JSON.stringify({ listenInfo, comedia, sctp })),
-    );
-    const transport = new PlainTransport(
-      core,
-      { ...this.#transportData(result, sctp), comedia },
-      appData,
-    );
+    return this.#core.create(
+      method,
+      'transport',
+      (native, requestId) =>
+        native.createPlainTransport(requestId, JSON.stringify({ listenInfo, comedia, sctp })),
+      (core, result) => {
+        const data = { ...this.#transportData(result, sctp), comedia };
+        const transport = new PlainTransport(core, data, appData);
 
-    this.observer.safeEmit('newtransport', transport);
-    return transport;
+        this.observer.safeEmit('newtransport', transport);
+        return transport;
+      },
+    );
   }
 
   /**
@@ -163,13 +170,18 @@ class Router extends Entity {
 
     checkSrtp(given);
 
-    const { core, result } = await this.#core.create(method, 'transport', (native, id) =>
-      native.createPipeTransport(id, JSON.stringify({ listenInfo, sctp })),
-    );
-    const transport = new PipeTransport(core, this.#transportData(result, sctp), appData);
+    return this.#core.create(
+      method,
+      'transport',
+      (native, requestId) =>
+        native.createPipeTransport(requestId, JSON.stringify({ listenInfo, sctp })),
+      (core, result) => {
+        const transport = new PipeTransport(core, this.#transportData(result, sctp), appData);
 
-    this.observer.safeEmit('newtransport', transport);
-    return transport;
+        this.observer.safeEmit('newtransport', transport);
+        return transport;
+      },
+    );
   }
 
   /**
@@ -185,13 +197,18 @@ class Router extends Entity {
     const given = validate.object(options, 'options');
     const appData = validate.appData(given.appData);
     const sizes = parseMessageSizes(given, 'maxMessageSize');
-    const { core, result } = await this.#core.create(method, 'transport', (native, id) =>
-      native.createDirectTransport(id, JSON.stringify(sizes)),
-    );
-    const transport = new DirectTransport(core, this.#transportData(result, sizes), appData);
 
-    this.observer.safeEmit('newtransport', transport);
-    return transport;
+    return this.#core.create(
+      method,
+      'transport',
+      (native, requestId) => native.createDirectTransport(requestId, JSON.stringify(sizes)),
+      (core, result) => {
+        const transport = new DirectTransport(core, this.#transportData(result, sizes), appData);
+
+        this.observer.safeEmit('newtransport', transport);
+        return transport;
+      },
+    );
   }
 
   /**
@@ -204,10 +221,12 @@ class Router extends Entity {
     const given = validate.object(options, 'options');
     const { dataProducerId, router } = this.#parsePipeTarget(given);
     const { listenInfo, listenIp } = given;
-    const somewhere = validate.given(listenInfo) || validate.given(listenIp);
+    const anywhere = !validate.given(listenInfo) && !validate.given(listenIp);
     const transportOptions = {
       ...given,
-      listenInfo: parseUdpListenInfo(somewhere ? given : { listenIp: '127.0.0.1' }),
+      listenInfo: parseUdpListenInfo(
+        anywhere ? { listenIp: '127.0.0.1' } : { listenInfo, listenIp },
+      ),
       listenIp: undefined,
       enableSctp: validate.boolean(given.enableSctp, true),
       appData: undefined,
@@ -298,17 +317,18 @@ class Router extends Entity {
 
 /**
  * @param {Record<string, any>} options
+ * @param {import('./Channel').Channel} channel - of the worker that the server must belong to.
  * @returns {WebRtcServer<any> | undefined}
  */
-function parseWebRtcServer({ webRtcServer, listenInfos, listenIps }) {
+function parseWebRtcServer({ webRtcServer, listenInfos, listenIps }, channel) {
   if (!validate.given(webRtcServer)) {
     return undefined;
   }
   if (!(webRtcServer instanceof WebRtcServer)) {
     throw validate.wrong('webRtcServer', webRtcServer, 'a WebRtcServer');
   }
-  if (webRtcServer.closed) {
-    throw closedWebRtcServer();
+  if (webRtcServer.closed || coreOf(webRtcServer).channel !== channel) {
+    throw noWebRtcServer();
   }
   if (validate.given(listenInfos) || validate.given(listenIps)) {
     logger.warn('webRtcServer is given: listenInfos and listenIps are ignored');
@@ -334,7 +354,7 @@ function checkSrtp({ enableSrtp }) {
   }
 }
 
-function closedWebRtcServer() {
+function noWebRtcServer() {
   return new Error('wrong webRtcServerId (no associated WebRtcServer found)');
 }
 

@@ -121,24 +121,22 @@ class Transport extends Entity {
         : parseSctpStreamParameters(given.sctpStreamParameters),
       maxBufferedAmount: validate.optionalInteger(given.maxBufferedAmount, 'maxBufferedAmount'),
     };
-    const { core, result } = await this.#core.create(method, 'dataProducer', (native, id) =>
-      native.produceData(id, JSON.stringify(data)),
-    );
-    const dataProducer = new DataProducer(
-      core,
-      {
-        ...data,
-        id: result.id,
-        type: direct ? 'direct' : 'sctp',
-        maxMessageSize: this.#maxReceiveMessageSize,
-      },
-      appData,
-    );
 
-    this.#dataProducers.set(result.id, dataProducer);
-    core.onClosed(() => this.#dataProducers.delete(result.id));
-    this.observer.safeEmit('newdataproducer', dataProducer);
-    return dataProducer;
+    return this.#core.create(
+      method,
+      'dataProducer',
+      (native, requestId) => native.produceData(requestId, JSON.stringify(data)),
+      (core, { id }) => {
+        const type = direct ? 'direct' : 'sctp';
+        const maxMessageSize = this.#maxReceiveMessageSize;
+        const dataProducer = new DataProducer(core, { ...data, id, type, maxMessageSize }, appData);
+
+        this.#dataProducers.set(id, dataProducer);
+        core.onClosed(() => this.#dataProducers.delete(id));
+        this.observer.safeEmit('newdataproducer', dataProducer);
+        return dataProducer;
+      },
+    );
   }
 
   /**
@@ -183,13 +181,17 @@ class Transport extends Entity {
       throw new NotFoundError(`DataProducer with id "${dataProducerId}" not found`);
     }
 
-    const { core, result } = await this.#core.create(method, 'dataConsumer', (native, id) =>
-      native.consumeData(id, JSON.stringify(data)),
-    );
-    const dataConsumer = new DataConsumer(core, { ...result, dataProducerId }, appData);
+    return this.#core.create(
+      method,
+      'dataConsumer',
+      (native, requestId) => native.consumeData(requestId, JSON.stringify(data)),
+      (core, result) => {
+        const dataConsumer = new DataConsumer(core, { ...result, dataProducerId }, appData);
 
-    this.observer.safeEmit('newdataconsumer', dataConsumer);
-    return dataConsumer;
+        this.observer.safeEmit('newdataconsumer', dataConsumer);
+        return dataConsumer;
+      },
+    );
   }
 
   /** @param {import('..').TransportTraceEventType[]} [types] */

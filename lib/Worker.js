@@ -31,7 +31,7 @@ const logger = new Logger('Worker');
 class Worker extends Entity {
   #core;
   #channel;
-  #pid;
+  #pid = 0;
   #died = false;
   #subprocessClosed = false;
 
@@ -55,6 +55,7 @@ class Worker extends Entity {
       worker.close();
       throw error;
     }
+    worker.#pid = worker.#channel.native.threadId;
     worker.emit('@success');
     return worker;
   }
@@ -67,7 +68,6 @@ class Worker extends Entity {
     super(core, appData, { onEvent: (name, args) => this.#onEvent(name, args) });
     this.#core = core;
     this.#channel = channel;
-    this.#pid = channel.native.threadId;
   }
 
   get pid() {
@@ -126,13 +126,18 @@ class Worker extends Entity {
     const given = validate.object(options, 'options');
     const appData = validate.appData(given.appData);
     const listenInfos = parseListenInfos(given.listenInfos);
-    const { core, result } = await this.#core.create(method, 'webRtcServer', (native, id) =>
-      native.createWebRtcServer(id, JSON.stringify({ listenInfos })),
-    );
-    const webRtcServer = new WebRtcServer(core, result, appData);
 
-    this.observer.safeEmit('newwebrtcserver', webRtcServer);
-    return webRtcServer;
+    return this.#core.create(
+      method,
+      'webRtcServer',
+      (native, requestId) => native.createWebRtcServer(requestId, JSON.stringify({ listenInfos })),
+      (core, result) => {
+        const webRtcServer = new WebRtcServer(core, result, appData);
+
+        this.observer.safeEmit('newwebrtcserver', webRtcServer);
+        return webRtcServer;
+      },
+    );
   }
 
   /**
@@ -152,13 +157,17 @@ class Worker extends Entity {
       checkMediaCodecs(given.mediaCodecs, 'worker.createRouter()');
     }
 
-    const { core, result } = await this.#core.create(method, 'router', (native, id) =>
-      native.createRouter(id, '{}'),
-    );
-    const router = new Router(core, result, appData);
+    return this.#core.create(
+      method,
+      'router',
+      (native, requestId) => native.createRouter(requestId, '{}'),
+      (core, result) => {
+        const router = new Router(core, result, appData);
 
-    this.observer.safeEmit('newrouter', router);
-    return router;
+        this.observer.safeEmit('newrouter', router);
+        return router;
+      },
+    );
   }
 
   async [symbols.asyncDispose]() {

@@ -141,13 +141,7 @@ function forgetWhenGone(from, to, pair) {
     pairs.get(to)?.delete(from);
   };
 
-  pair.transports.then(([first]) => {
-    if (first.closed) {
-      forget();
-    } else {
-      coreOf(first).onClosed(forget);
-    }
-  }, forget);
+  pair.transports.then(([first]) => coreOf(first).onClosed(forget), forget);
 }
 
 /**

@@ -121,12 +121,13 @@ impl Sctp {
         match incoming {
             Incoming::Deliver(event) => {
                 let Some(link) = &mut self.link else { return };
-                // sctp-proto tells and answers the reset only of a stream that it knows. One whose
-                // reset is being completed it need not know: its answer would be answered again.
+                // What a packet says about a stream is lost on sctp-proto if it does not know the
+                // stream. One whose reset is being completed it need not know: its answer to one
+                // more reset would be answered again.
                 if link.takes_reset_of_all() {
                     self.queues.streams().for_each(|stream| link.register(stream));
                 }
-                while let Some(stream) = link.pop_reset() {
+                while let Some(stream) = link.pop_named() {
                     if !self.streams.is_closing(stream, Some(now)) {
                         link.register(stream);
                     }
@@ -270,8 +271,9 @@ impl Sctp {
     /// arrives, then the peer is asked to reset the stream (RFC 6525 §5.1.2). What the peer sends
     /// on it until it does is not delivered.
     pub fn reset_stream(&mut self, stream: StreamId) -> Discarded {
+        let closed_by_peer = self.queues.is_dead(stream);
         let discarded = self.queues.remove(stream);
-        if self.state == SctpState::Connected {
+        if self.state == SctpState::Connected && !closed_by_peer {
             self.streams.reset(stream, self.clock);
         }
         discarded

@@ -18,6 +18,17 @@ const BUDGET: usize = 128 * 1024;
 /// its last fragment has been sent; until then SCTP without I-DATA lets nothing pass.
 const LARGE: usize = BUDGET / 2;
 
+/// Whether a message may go in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admittance {
+    /// Yes.
+    Now,
+    /// No, because it is large. A smaller one may.
+    Smaller,
+    /// No, and no other.
+    Full,
+}
+
 #[derive(Debug, Default)]
 struct StreamFlight {
     /// Payload lengths of the messages inside, oldest first.
@@ -77,11 +88,13 @@ pub(super) struct Flight {
 
 impl Flight {
     /// Whether a message of `len` payload bytes may go in now.
-    pub(super) fn admits(&self, len: usize) -> bool {
+    pub(super) fn admits(&self, len: usize) -> Admittance {
         if len > LARGE {
-            self.bytes <= LARGE
+            if self.bytes <= LARGE { Admittance::Now } else { Admittance::Smaller }
+        } else if self.messages == 0 || self.counted + 64 * self.messages + charge(len) <= BUDGET {
+            Admittance::Now
         } else {
-            self.messages == 0 || self.counted + 64 * self.messages + charge(len) <= BUDGET
+            Admittance::Full
         }
     }
 
@@ -117,13 +130,13 @@ mod tests {
     #[test]
     fn small_messages_go_in_up_to_the_budget_and_again_once_acknowledged() {
         let mut flight = Flight::default();
-        while flight.admits(1000) {
+        while flight.admits(1000) == Admittance::Now {
             flight.add(1, 1000);
         }
         assert_eq!(flight.bytes, BUDGET / charge(1000) * 1000);
         flight.refresh(|_| 500);
         assert_eq!(flight.messages, 1);
-        assert!(flight.admits(1000));
+        assert_eq!(flight.admits(1000), Admittance::Now);
         flight.refresh(|_| 0);
         assert!(flight.streams.is_empty());
     }
@@ -132,7 +145,7 @@ mod tests {
     fn tiny_messages_are_bounded_by_their_number() {
         let mut flight = Flight::default();
         let mut count = 0;
-        while flight.admits(1) {
+        while flight.admits(1) == Admittance::Now {
             flight.add(7, 1);
             count += 1;
         }
@@ -142,16 +155,16 @@ mod tests {
     #[test]
     fn a_large_message_leaves_half_of_the_budget_to_others() {
         let mut flight = Flight::default();
-        assert!(flight.admits(262_144));
+        assert_eq!(flight.admits(262_144), Admittance::Now);
         flight.add(1, 262_144);
-        assert!(!flight.admits(262_144));
+        assert_eq!(flight.admits(262_144), Admittance::Smaller);
         let mut others = 0;
-        while flight.admits(1000) {
+        while flight.admits(1000) == Admittance::Now {
             flight.add(2, 1000);
             others += 1000;
         }
         assert!(others > BUDGET / 3, "{others} bytes");
         flight.refresh(|stream| if stream == 1 { LARGE } else { 0 });
-        assert!(flight.admits(262_144));
+        assert_eq!(flight.admits(262_144), Admittance::Now);
     }
 }

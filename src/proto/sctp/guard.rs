@@ -112,8 +112,9 @@ pub(super) struct Guard {
     budget: Budget,
     /// Chunks that were taken out of packets.
     pub(super) stripped: u64,
-    /// Streams that the packet just admitted resets.
-    pub(super) resets: Vec<StreamId>,
+    /// Streams that the packet just admitted resets, or in which it skips messages. sctp-proto
+    /// forgets both if it does not know the stream, as long as nothing has come on it.
+    pub(super) named: Vec<StreamId>,
     /// It resets all of them.
     pub(super) resets_all: bool,
 }
@@ -126,7 +127,7 @@ impl Guard {
             max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
             budget: Budget::default(),
             stripped: 0,
-            resets: Vec::new(),
+            named: Vec::new(),
             resets_all: false,
         }
     }
@@ -350,12 +351,13 @@ impl Guard {
     /// latest.
     fn has_come(&self, ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
         let (Some(last), Some(peer)) = (u32_at(request, 8), &ledger.peer) else { return false };
-        let tsns: Vec<u32> = chunks
+        let mut tsns: Vec<u32> = chunks
             .flatten()
             .filter(|chunk| chunk.kind == kind::DATA)
             .filter_map(|chunk| Data::parse(&chunk))
             .map(|data| data.tsn)
             .collect();
+        tsns.sort_unstable();
         !before(peer.received.cumulative_with(&tsns), last)
     }
 
@@ -390,6 +392,9 @@ impl Guard {
                     if let (Some(peer), Some(tsn)) = (&mut ledger.peer, u32_at(chunk.value, 0)) {
                         peer.received.forward(tsn);
                     }
+                    // Pairs of a stream and a sequence number (RFC 3758 §3.2).
+                    let skips = chunk.value.get(4..).unwrap_or_default().chunks_exact(4);
+                    self.named.extend(skips.filter_map(|skip| u16_at(skip, 0)));
                 }
                 kind::RECONFIG => self.admit_reconfig(ledger, &chunk),
                 kind::INIT_ACK => {
@@ -416,7 +421,7 @@ impl Guard {
                 peer.next_reset = peer.next_reset.wrapping_add(1);
                 let ids = request.get(12..).unwrap_or_default().chunks_exact(2);
                 self.resets_all |= ids.len() == 0;
-                self.resets.extend(ids.filter_map(|id| u16_at(id, 0)));
+                self.named.extend(ids.filter_map(|id| u16_at(id, 0)));
             }
         }
     }
@@ -444,8 +449,11 @@ pub(super) fn screen_init(packet: &[u8]) -> Result<(Bytes, u32, PeerSide), Dropp
     if header.source_port == 0 || header.destination_port == 0 {
         return Err(Dropped::Malformed);
     }
-    let value = canonical_init(&chunk).ok_or(Dropped::Malformed)?;
+    let mut value = canonical_init(&chunk).ok_or(Dropped::Malformed)?;
     let init = Init::parse(&chunk).ok_or(Dropped::Malformed)?;
+    // sctp-proto would answer with the smaller of what each side sends, not with what each side
+    // can. It enforces nothing, so it need not know.
+    value.get_mut(8..12).ok_or(Dropped::Malformed)?.fill(0xff);
     if !checksum_matches(packet) {
         return Err(Dropped::Foreign);
     }

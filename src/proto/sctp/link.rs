@@ -51,7 +51,7 @@ pub(super) enum Role {
 
 /// What a packet of the peer led to.
 pub(super) enum Incoming {
-    /// It may go to the association, after the streams that it resets have been registered.
+    /// It may go to the association, after the streams that it names have been registered.
     Deliver(Box<AssociationEvent>),
     /// An INIT has been answered.
     Answered,
@@ -186,9 +186,9 @@ impl Link {
         std::mem::take(&mut self.guard.resets_all)
     }
 
-    /// Takes a stream that the packet just judged resets.
-    pub(super) fn pop_reset(&mut self) -> Option<StreamId> {
-        self.guard.resets.pop()
+    /// Takes a stream that the packet just judged resets, or in which it skips messages.
+    pub(super) fn pop_named(&mut self) -> Option<StreamId> {
+        self.guard.named.pop()
     }
 
     /// Hands a packet to the association.
