@@ -114,11 +114,10 @@ impl Sfu {
 
     /// Closes a router and everything on it.
     pub fn close_router(&mut self, key: RouterKey) {
-        let Some(router) = self.routers.get(&key) else { return };
-        for transport in router.transports.clone() {
+        let Some(router) = self.routers.remove(&key) else { return };
+        for transport in router.transports {
             self.close_transport(transport);
         }
-        self.routers.remove(&key);
     }
 
     /// A router's transports and who consumes whom.

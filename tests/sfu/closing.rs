@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use datasoup::proto::dtls::DtlsState;
+use datasoup::proto::ice_lite::IceState;
+use datasoup::proto::transmit::Tuple;
 use datasoup::sfu::event::{DataConsumerEvent, TransportEvent};
 use datasoup::sfu::id::{
     DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
@@ -227,4 +229,28 @@ fn an_entity_on_a_router_that_is_gone_cannot_be_made() {
     assert!(lab.sfu().is_empty(), "the sockets stay the caller's");
     lab.flush();
     assert!(lab.host().released.is_empty());
+}
+
+#[test]
+fn a_path_whose_connection_has_closed_is_forgotten() {
+    for shared in [false, true] {
+        let mut lab = Lab::new();
+        let router = lab.host().router();
+        let server = lab.host().server(ours(9));
+        let (key, client) =
+            if shared { lab.join_server(router, server, 1) } else { lab.join(router, 1) };
+        lab.host().events.clear();
+        let to = lab.clients[client].server;
+        let sockets = &lab.host().sockets;
+        let (socket, _) = sockets.iter().find(|(_, address)| **address == to).expect("bound");
+        let tuple = Tuple { socket: *socket, remote: theirs(1) };
+        lab.sfu().handle_tuple_closed(tuple);
+        lab.sfu().handle_tuple_closed(tuple);
+        lab.flush();
+        let events = lab.host().transport_events(key);
+        assert_eq!(events, [TransportEvent::IceState(IceState::Disconnected)]);
+        lab.sfu().close();
+        lab.flush();
+        assert!(lab.sfu().is_empty());
+    }
 }

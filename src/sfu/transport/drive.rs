@@ -34,12 +34,13 @@ impl Sfu {
             Kind::Plain(it) => it.handle_datagram(*now, tuple, datagram),
             Kind::Pipe(it) => it.path.handle_datagram(*now, tuple, datagram),
         };
-        if accepted {
-            transport.received.add(*now, datagram.len());
-            transport.sent.add(*now, transmits.bytes() - before);
-        } else {
+        if !accepted {
+            // Nothing has changed, so there is nothing to do.
             transport.datagrams_dropped += 1;
+            return;
         }
+        transport.received.add(*now, datagram.len());
+        transport.sent.add(*now, transmits.bytes() - before);
         self.pump(key);
         self.touch(key);
     }

@@ -265,12 +265,14 @@ impl Sfu {
 
     /// Closes a transport and everything on it; the peer is told.
     pub fn close_transport(&mut self, key: TransportKey) {
-        let Some(transport) = self.transports.get(&key) else { return };
-        for producer in transport.data_producers.clone() {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        // Taken out, so that none of them has to be looked for in these.
+        let producers = std::mem::take(&mut transport.data_producers);
+        let consumers = std::mem::take(&mut transport.data_consumers);
+        for producer in producers {
             self.remove_data_producer(producer);
         }
-        let Some(transport) = self.transports.get(&key) else { return };
-        for consumer in transport.data_consumers.clone() {
+        for consumer in consumers {
             self.remove_data_consumer(consumer);
         }
         let Some(mut transport) = self.transports.remove(&key) else { return };
