@@ -69,8 +69,15 @@ impl Sfu {
                         events.push_back(Event::Message(key, message.clone()));
                         consumer.sent(payload_len);
                     } else {
-                        backlog.set_overflowing();
                         dropping.get_or_insert_with(Dropped::default).count(payload_len);
+                        backlog.overflow();
+                        // JavaScript may have taken the rest meanwhile, and then does not say so.
+                        if backlog.take_relief()
+                            && let Some(dropped) = dropping.take()
+                        {
+                            let event = DataConsumerEvent::Overflow(dropped);
+                            events.push_back(Event::DataConsumer(key, event));
+                        }
                         consumer.drop_message(payload_len);
                     }
                 }
@@ -104,11 +111,10 @@ impl Sfu {
 
     /// Closes a router and everything on it.
     pub fn close_router(&mut self, key: RouterKey) {
-        let Some(router) = self.routers.get(&key) else { return };
-        for transport in router.transports.clone() {
+        let Some(router) = self.routers.remove(&key) else { return };
+        for transport in router.transports {
             self.close_transport(transport);
         }
-        self.routers.remove(&key);
     }
 
     /// A router's transports and who consumes whom.

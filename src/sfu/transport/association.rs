@@ -110,15 +110,15 @@ impl Transport {
     pub(in crate::sfu) fn show_buffered(
         &mut self,
         key: DataConsumerKey,
-        consumer: &DataConsumer,
+        consumer: &mut DataConsumer,
         amount: usize,
     ) {
         if self.tunnel().is_some() {
             return; // Both ends of a tunnel count in the open.
         }
         consumer.publish_buffered_amount(amount);
-        if self.buffered.last() != Some(&key) && !self.buffered.contains(&key) {
-            self.buffered.push(key);
+        if consumer.begins_to_wait() {
+            self.waiting.push(key);
         }
     }
 

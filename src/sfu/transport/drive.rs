@@ -4,7 +4,6 @@ use crate::proto::message::{Message, StreamId};
 use crate::proto::sctp::{SctpEvent, SctpState};
 use crate::proto::transmit::Tuple;
 use crate::sfu::Sfu;
-use crate::sfu::data_consumer::Sink;
 use crate::sfu::event::{Event, TransportEvent};
 use crate::sfu::id::TransportKey;
 use crate::sfu::subchannels::{Selector, pipe as pipe_codec};
@@ -35,12 +34,13 @@ impl Sfu {
             Kind::Plain(it) => it.handle_datagram(*now, tuple, datagram),
             Kind::Pipe(it) => it.path.handle_datagram(*now, tuple, datagram),
         };
-        if accepted {
-            transport.received.add(*now, datagram.len());
-            transport.sent.add(*now, transmits.bytes() - before);
-        } else {
+        if !accepted {
+            // Nothing has changed, so there is nothing to do.
             transport.datagrams_dropped += 1;
+            return;
         }
+        transport.received.add(*now, datagram.len());
+        transport.sent.add(*now, transmits.bytes() - before);
         self.pump(key);
         self.touch(key);
     }
@@ -58,17 +58,17 @@ impl Sfu {
         }
     }
 
+    /// Shows JavaScript how what waits for the peer has shrunk.
     fn publish_buffered_amounts(&mut self, key: TransportKey) {
-        let Some(transport) = self.transports.get_mut(&key) else { return };
-        let mut buffered = std::mem::take(&mut transport.buffered);
-        buffered.retain(|key| {
-            let Some(consumer) = self.data_consumers.get(key) else { return false };
-            let Sink::Sctp { stream, .. } = &consumer.sink else { return false };
-            let amount = transport.buffered_amount(stream.stream_id);
-            consumer.publish_buffered_amount(amount);
-            amount > 0
+        let Self { transports, data_consumers, .. } = self;
+        let Some(transport) = transports.get_mut(&key) else { return };
+        let mut waiting = std::mem::take(&mut transport.waiting);
+        waiting.retain(|key| {
+            let Some(consumer) = data_consumers.get_mut(key) else { return false };
+            let amount = consumer.stream_id().map_or(0, |it| transport.buffered_amount(it));
+            consumer.still_waits(amount)
         });
-        transport.buffered = buffered;
+        transport.waiting = waiting;
     }
 
     /// Wakes the transports whose deadline has come.

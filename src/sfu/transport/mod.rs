@@ -54,8 +54,8 @@ pub struct Transport {
     pub(super) producer_streams: FxHashMap<StreamId, DataProducerKey>,
     pub(super) consumer_streams: FxHashMap<StreamId, DataConsumerKey>,
     next_stream: StreamId,
-    /// DataConsumers for which payload waits, as far as JavaScript has been shown.
-    buffered: Vec<DataConsumerKey>,
+    /// DataConsumers whose payload waits for the peer, as far as JavaScript has been shown.
+    pub(super) waiting: Vec<DataConsumerKey>,
     bitrates: Bitrates,
     received: Meter,
     sent: Meter,
@@ -105,7 +105,7 @@ impl Transport {
             producer_streams: FxHashMap::default(),
             consumer_streams: FxHashMap::default(),
             next_stream: 0,
-            buffered: Vec::new(),
+            waiting: Vec::new(),
             bitrates: Bitrates::default(),
             received: Meter::new(now),
             sent: Meter::new(now),
@@ -197,12 +197,14 @@ impl Sfu {
 
     /// Closes a transport and everything on it; the peer is told.
     pub fn close_transport(&mut self, key: TransportKey) {
-        let Some(transport) = self.transports.get(&key) else { return };
-        for producer in transport.data_producers.clone() {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        // Taken out, so that none of them has to be looked for in these.
+        let producers = std::mem::take(&mut transport.data_producers);
+        let consumers = std::mem::take(&mut transport.data_consumers);
+        for producer in producers {
             self.remove_data_producer(producer);
         }
-        let Some(transport) = self.transports.get(&key) else { return };
-        for consumer in transport.data_consumers.clone() {
+        for consumer in consumers {
             self.remove_data_consumer(consumer);
         }
         let Some(mut transport) = self.transports.remove(&key) else { return };
