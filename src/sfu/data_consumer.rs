@@ -272,8 +272,7 @@ impl DataConsumerMut<'_> {
         match transport.send(*now, stream, None, &message) {
             Ok(buffered) => {
                 consumer.sent(payload_len);
-                consumer.publish_buffered_amount(buffered);
-                transport.watch_buffered(*key);
+                transport.show_buffered(*key, consumer, buffered);
                 transport.mark_dirty(consumer.transport, dirty);
                 Ok(buffered)
             }
@@ -308,9 +307,7 @@ impl DataConsumerMut<'_> {
         }
         let key = self.get().transport;
         let transport = self.sfu.transports.get_mut(&key).ok_or(key)?;
-        if let Some(sctp) = transport.sctp_mut() {
-            sctp.set_buffered_amount_low_threshold(id, threshold);
-        }
+        transport.set_buffered_amount_low_threshold(id, threshold);
         Ok(())
     }
 

@@ -79,8 +79,7 @@ impl Sfu {
                     match transport.send(*now, stream, carried.as_ref(), message) {
                         Ok(buffered) => {
                             consumer.sent(payload_len);
-                            consumer.publish_buffered_amount(buffered);
-                            transport.watch_buffered(key);
+                            transport.show_buffered(key, consumer, buffered);
                             transport.mark_dirty(consumer.transport, dirty);
                         }
                         Err(error) => {
