@@ -210,7 +210,10 @@ function paced({ send, count, size, perSecond }) {
     let sent = 0;
 
     function tick() {
-      const due = Math.min(count, 1 + Math.floor(((performance.now() - begin) * perSecond) / 1_000));
+      const due = Math.min(
+        count,
+        1 + Math.floor(((performance.now() - begin) * perSecond) / 1_000),
+      );
 
       while (sent < due) {
         message.writeUInt32LE(sent++, 0);

@@ -33,12 +33,13 @@ const ROW_MS = 10 * 60 * 1_000;
  */
 
 /**
- * @typedef {object} Prepared
- * @property {{ pid: number }[]} workers
+ * @typedef {object} Load
+ * @property {() => Promise<void>} [before] - what a run needs and does not measure.
  * @property {() => Promise<import('./harness').Outcome>} run
- * @property {{ name: string } & import('./references').Reference} reference
  * @property {() => unknown} close
  */
+
+/** @typedef {Load & { workers: { pid: number }[], reference: Load & { name: string } }} Prepared */
 
 /**
  * @typedef {object} Row

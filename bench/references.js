@@ -8,13 +8,11 @@ const { Worker } = require('node:worker_threads');
 
 const { Receiver, stream } = require('./harness');
 
-/** @typedef {{ run: () => Promise<import('./harness').Outcome>, close: () => Promise<void> | void }} Reference */
-
 /**
  * The same messages through a plain EventEmitter: no thread, no copy, the least that 'message' can cost.
  *
  * @param {{ count: number, size: number, consumers?: number }} options
- * @returns {Reference}
+ * @returns {import('.').Load}
  */
 function emitter({ count, size, consumers = 1 }) {
   const emitters = Array.from({ length: consumers }, () => new EventEmitter());
@@ -46,7 +44,7 @@ function echoThread() {
  * The same messages to a thread and back.
  *
  * @param {{ count: number, size: number }} options
- * @returns {Reference}
+ * @returns {import('.').Load}
  */
 function thread({ count, size }) {
   const worker = echoThread();
@@ -63,7 +61,7 @@ function thread({ count, size }) {
  * Round trips to a thread, one after the other.
  *
  * @param {{ count: number, size: number, trips?: number }} options - `trips` to the thread and back are one round trip.
- * @returns {Reference}
+ * @returns {import('.').Load}
  */
 function threadPingPong({ count, size, trips = 1 }) {
   const worker = echoThread();

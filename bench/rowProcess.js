@@ -20,20 +20,22 @@ async function measureRow({ name, runs, quick, impl }) {
 
   const api = require(impl);
   const scale = (/** @type {number} */ count) => (quick ? Math.ceil(count / QUICK) : count);
-  const { workers, run, reference, close } = await row.prepare({ api, scale });
+  const { workers, reference, ...load } = await row.prepare({ api, scale });
   const measured = [];
   const referenceMeasured = [];
 
   if (!row.cold) {
     await reference.run();
-    await run();
+    await load.run();
   }
   for (let index = 0; index < runs; index++) {
+    await reference.before?.();
     referenceMeasured.push(await measure(reference.run));
-    measured.push(await measure(run, workers));
+    await load.before?.();
+    measured.push(await measure(load.run, workers));
   }
   await reference.close();
-  await close();
+  await load.close();
 
   const figures = summary(measured);
   const referenceFigures = summary(referenceMeasured);
