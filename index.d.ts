@@ -109,7 +109,8 @@ export namespace extras {
   }
 
   /**
-   * `once()` of `node:events`, typed: the arguments of the next `eventName`.
+   * `once()` of `node:events`, typed: the arguments of the next `eventName`, as in
+   * `const [message, ppid] = await enhancedOnce<types.DataConsumerEvents, 'message'>(dataConsumer, 'message')`.
    *
    * @param options - `signal` aborts the wait.
    */
@@ -615,9 +616,9 @@ export type SctpOptions = {
 
 /** @deprecated */
 export type NumSctpStreams = {
-  /** Outgoing streams, 1-65535. */
+  /** Outgoing streams, 0-65535. */
   OS: number;
-  /** Incoming streams, 1-65535. */
+  /** Incoming streams, 0-65535. */
   MIS: number;
 };
 
@@ -789,8 +790,10 @@ export type WebRtcTransportOptions<WebRtcTransportAppData extends AppData = AppD
   preferUdp?: boolean;
   /** Whether TCP candidates come first. Default false. */
   preferTcp?: boolean;
-  /** After how many seconds without consent of the peer iceState becomes 'disconnected' (RFC 7675). 0: never.
-   * Default 30. */
+  /**
+   * After how many seconds without consent of the peer iceState becomes 'disconnected' (RFC 7675). 0-65535, 0 is never.
+   * Default 30.
+   */
   iceConsentTimeout?: number;
   /** Default false. */
   enableSctp?: boolean;
@@ -1139,7 +1142,7 @@ export type DataProducerOptions<DataProducerAppData extends AppData = AppData> =
   paused?: boolean;
   /**
    * On a DirectTransport: how many bytes `send()` accepts ahead of routing, each message charged 64 bytes more than its
-   * payload. 1-4294967295, default 67108864.
+   * payload. 0-4294967295, default 67108864.
    */
   maxBufferedAmount?: number;
   appData?: DataProducerAppData;
@@ -1265,7 +1268,7 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
   subchannels?: number[];
   /**
    * On a DirectTransport: how many bytes may wait for the application, each message charged 64 bytes more than its
-   * payload; beyond it messages are dropped. 1-4294967295, default 67108864.
+   * payload; beyond it messages are dropped. 0-4294967295, default 67108864.
    */
   maxBufferedAmount?: number;
   appData?: DataConsumerAppData;

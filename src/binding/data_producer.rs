@@ -74,7 +74,10 @@ impl DataProducer {
 
     /// `send()` for a Buffer: (message, ppid, subchannels?, required?, ignored?) → [`Sent`].
     /// A function of its own because a call of it costs a quarter of a method's.
-    #[napi(getter, ts_return_type = "(message: Buffer, ppid: number, subchannels?: number[] | null, required?: number | null, ignored?: number | null) => number")]
+    #[napi(
+        getter,
+        ts_return_type = "(message: Buffer, ppid: number, subchannels?: number[] | null, required?: number | null, ignored?: number | null) => number"
+    )]
     pub fn send_buffer<'env>(&self, env: &'env Env) -> Result<Function<'env, (), u32>> {
         let intake = self.intake();
         env.create_function_from_closure("sendBuffer", move |ctx| {
@@ -84,7 +87,10 @@ impl DataProducer {
     }
 
     /// `send()` for a string.
-    #[napi(getter, ts_return_type = "(message: string, ppid: number, subchannels?: number[] | null, required?: number | null, ignored?: number | null) => number")]
+    #[napi(
+        getter,
+        ts_return_type = "(message: string, ppid: number, subchannels?: number[] | null, required?: number | null, ignored?: number | null) => number"
+    )]
     pub fn send_string<'env>(&self, env: &'env Env) -> Result<Function<'env, (), u32>> {
         let intake = self.intake();
         env.create_function_from_closure("sendString", move |ctx| {

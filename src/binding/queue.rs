@@ -141,6 +141,7 @@ impl Reader {
     pub(super) fn take_event(&mut self) -> (String, bool) {
         match self.cycle.pop_front() {
             Some(Item::Event(event)) => (event_json(event).to_string(), false),
+            Some(Item::Log(level, text)) => (json!([0, "log", level, text]).to_string(), false),
             Some(Item::Died(message)) => (json!([0, "died", message]).to_string(), false),
             Some(Item::Ended) => (json!([0, "subprocessclose"]).to_string(), true),
             // lib/ asks only when an event is next.
@@ -220,7 +221,12 @@ fn event_json(event: Event) -> Value {
     }
 }
 
-fn with_detail(target: u32, name: &str, state: impl Serialize, detail: Option<impl Serialize>) -> Value {
+fn with_detail(
+    target: u32,
+    name: &str,
+    state: impl Serialize,
+    detail: Option<impl Serialize>,
+) -> Value {
     match detail {
         Some(detail) => json!([target, name, state, detail]),
         None => json!([target, name, state]),

@@ -125,10 +125,7 @@ impl Router {
 }
 
 /// Those that may be listened on, each with its place among all.
-fn enabled(
-    infos: Vec<ListenInfo>,
-    options: &WebRtcTransportOptions,
-) -> Vec<(usize, ListenInfo)> {
+fn enabled(infos: Vec<ListenInfo>, options: &WebRtcTransportOptions) -> Vec<(usize, ListenInfo)> {
     let enabled = |info: &ListenInfo| match info.protocol {
         ListenProtocol::Udp => options.enable_udp,
         ListenProtocol::Tcp => options.enable_tcp,

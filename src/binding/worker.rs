@@ -9,6 +9,7 @@ use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{CleanupEnvHook, Result};
 use napi_derive::napi;
 
+use crate::runtime::log::{self, LogSettings};
 use crate::runtime::outbox::Outbox;
 use crate::runtime::ports::ListenInfo;
 use crate::runtime::usage;
@@ -72,8 +73,11 @@ impl Worker {
     }
 
     #[napi]
-    pub fn update_settings(&self, request: u32, _settings: String) {
-        self.link.request(request, |_| Ok(()));
+    pub fn update_settings(&self, request: u32, settings: String) {
+        self.link.request_with(request, settings, |_, settings: LogSettings| {
+            log::update(&settings);
+            Ok(())
+        });
     }
 
     #[napi]

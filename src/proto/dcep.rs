@@ -177,8 +177,8 @@ mod tests {
 
     #[test]
     fn a_limit_beyond_sixteen_bits_counts_as_the_largest() {
-        let mut message = open(Reliability { ordered: true, limit: Some(Limit::Retransmits(1)) })
-            .encode();
+        let mut message =
+            open(Reliability { ordered: true, limit: Some(Limit::Retransmits(1)) }).encode();
         message[4] = 1;
         let Ok(Dcep::Open(open)) = Dcep::parse(&message) else { panic!("parses") };
         assert_eq!(open.reliability.limit, Some(Limit::Retransmits(u16::MAX)));

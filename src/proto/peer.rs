@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::certificate::Fingerprint;
 use super::demux::{Protocol, demux};
-use super::dtls::{AlreadyConnected, Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use super::dtls::MAX_RECORD_OVERHEAD;
+use super::dtls::{AlreadyConnected, Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use super::ice_lite::{Credentials, IceEvent, IceLite, IceState};
 use super::sctp::{Sctp, SctpConfig, SctpEvent};
 use super::transmit::{Transmits, Tuple};
@@ -206,9 +206,7 @@ impl Peer {
     /// What happened next.
     pub fn poll_event(&mut self) -> Option<PeerEvent> {
         let sctp = &mut self.sctp;
-        self.events
-            .pop_front()
-            .or_else(|| sctp.as_mut()?.poll_event().map(PeerEvent::Sctp))
+        self.events.pop_front().or_else(|| sctp.as_mut()?.poll_event().map(PeerEvent::Sctp))
     }
 
     /// Ends the association and the session; the last [`Self::poll_transmit`] tells the peer. No

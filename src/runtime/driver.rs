@@ -16,20 +16,21 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
 use tokio::time::Sleep;
 
 use crate::proto::certificate::Certificate;
-use crate::proto::transmit::SocketId;
+use crate::proto::transmit::{SocketId, Tuple};
 use crate::sfu::Sfu;
 use crate::sfu::error::Error;
 use crate::sfu::event::Event;
-use crate::sfu::transport::{Listen, ListenProtocol};
+use crate::sfu::transport::Listen;
 
 use super::inbox::{Inbox, Job};
+use super::log;
 use super::outbox::{Item, Outbox};
-use super::ports::{self, ListenInfo, PortRange};
-use super::udp::{ReceiveBuffers, UdpPort};
+use super::ports::{ListenInfo, PortRange};
+use super::sockets::Sockets;
+use super::usage;
 
 /// Jobs of one turn. What is left is for the next, so that a fast sender in JavaScript does not keep
 /// the sockets waiting.
@@ -42,24 +43,26 @@ const FAR: Duration = Duration::from_secs(3600);
 pub struct World {
     /// The entities.
     pub sfu: Sfu,
-    ports: PortRange,
+    sockets: Sockets,
     inbox: Arc<Inbox>,
-    sockets: FxHashMap<SocketId, UdpPort>,
-    next_socket: u32,
     /// To be closed once this turn's datagrams are sent.
-    released: Vec<SocketId>,
+    released: Vec<Released>,
     items: VecDeque<Item>,
     closing: bool,
+}
+
+/// What the domain does not need any more.
+enum Released {
+    Socket(SocketId),
+    Tuple(Tuple),
 }
 
 impl World {
     pub(super) fn new(certificate: Certificate, ports: PortRange, inbox: Arc<Inbox>) -> Self {
         Self {
-            sfu: Sfu::new(certificate, clock(), uptime()),
-            ports,
+            sfu: Sfu::new(certificate, clock(), usage::monotonic()),
+            sockets: Sockets::new(Arc::clone(&inbox), ports),
             inbox,
-            sockets: FxHashMap::default(),
-            next_socket: 0,
             released: Vec::new(),
             items: VecDeque::new(),
             closing: false,
@@ -76,7 +79,7 @@ impl World {
     pub fn listen(&mut self, infos: &[(usize, ListenInfo)]) -> Result<Vec<Listen>, Error> {
         let mut listens = Vec::with_capacity(infos.len());
         for (index, info) in infos {
-            match self.listen_on(*index, info) {
+            match self.sockets.listen(*index, info) {
                 Ok(listen) => listens.push(listen),
                 Err(error) => {
                     self.unlisten(&listens);
@@ -90,32 +93,8 @@ impl World {
     /// Closes sockets that nobody took.
     pub fn unlisten(&mut self, listens: &[Listen]) {
         for listen in listens {
-            self.sockets.remove(&listen.socket);
+            self.sockets.close(listen.socket);
         }
-    }
-
-    fn listen_on(&mut self, index: usize, info: &ListenInfo) -> Result<Listen, Error> {
-        if info.protocol == ListenProtocol::Tcp {
-            return Err(Error::Unsupported("ICE over TCP is not there yet".into()));
-        }
-        let socket = ports::bind(info, self.ports)?;
-        let id = SocketId(self.next_socket);
-        let waker = self.inbox.socket_waker(id);
-        let failed = |error| Error::Other(format!("cannot listen on {}: {error}", info.ip));
-        let port = UdpPort::new(socket, waker.clone()).map_err(failed)?;
-        let local = port.local_addr().map_err(failed)?;
-        self.next_socket += 1;
-        self.sockets.insert(id, port);
-        // The first look arms it.
-        waker.wake();
-        Ok(Listen {
-            socket: id,
-            protocol: info.protocol,
-            local,
-            announced_address: info.announced_address.clone(),
-            expose_internal_ip: info.expose_internal_ip,
-            index,
-        })
     }
 
     /// Serves until the worker is closed.
@@ -123,7 +102,6 @@ impl World {
         let mut jobs = Vec::new();
         let mut later = VecDeque::new();
         let mut readable = Vec::new();
-        let mut buffers = ReceiveBuffers::new();
         let mut sleep = pin!(tokio::time::sleep(FAR));
         while !self.closing {
             if later.is_empty() && readable.is_empty() {
@@ -137,15 +115,18 @@ impl World {
 
             let now = clock();
             self.sfu.begin_turn(now);
-            self.receive(&mut readable, &mut buffers);
+            self.sockets.receive(&mut readable, &mut self.sfu, now);
             for job in later.drain(..later.len().min(JOBS_PER_TURN)) {
                 self.do_job(job);
             }
             if self.sfu.poll_timeout().is_some_and(|deadline| deadline <= now) {
                 self.sfu.handle_timeout();
             }
+            self.sockets.expire(now, &self.sfu);
             self.transmit();
             self.collect_events();
+            self.release();
+            log::take(|level, text| self.items.push_back(Item::Log(level, text)));
             outbox.push(&mut self.items);
         }
         // Nobody gets what comes after the end.
@@ -154,7 +135,8 @@ impl World {
 
     /// Waits for work or for the next deadline.
     async fn wait(&mut self, mut sleep: Pin<&mut Sleep>) {
-        let deadline = self.sfu.poll_timeout();
+        let deadlines = [self.sfu.poll_timeout(), self.sockets.deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
         if let Some(deadline) = deadline
             && sleep.deadline().into_std() != deadline
         {
@@ -165,15 +147,6 @@ impl World {
             if fired { Poll::Ready(()) } else { self.inbox.poll_filled(cx) }
         })
         .await;
-    }
-
-    /// Reads the readable sockets; those that have more stay in the list.
-    fn receive(&mut self, readable: &mut Vec<SocketId>, buffers: &mut ReceiveBuffers) {
-        let Self { sockets, sfu, .. } = self;
-        readable.retain(|id| {
-            let Some(port) = sockets.get_mut(id) else { return false };
-            port.receive(buffers, |remote, datagram| sfu.handle_datagram(*id, remote, datagram))
-        });
     }
 
     fn do_job(&mut self, job: Job) {
@@ -196,26 +169,28 @@ impl World {
     }
 
     fn transmit(&mut self) {
-        let transmits = self.sfu.flush();
-        let mut index = 0;
-        while let Some((tuple, _)) = transmits.get(index) {
-            index += match self.sockets.get_mut(&tuple.socket) {
-                Some(port) => port.send(transmits, index),
-                None => 1,
-            };
-        }
+        // Taken out, so that a connection that turns out to be closed can be told to the domain.
+        let mut transmits = std::mem::take(self.sfu.flush());
+        self.sockets.transmit(&transmits, &mut self.sfu);
         transmits.clear();
-        for socket in self.released.drain(..) {
-            self.sockets.remove(&socket);
-        }
+        self.sfu.recycle(transmits);
     }
 
     fn collect_events(&mut self) {
         while let Some(event) = self.sfu.poll_event() {
             match event {
-                Event::SocketReleased(socket) => self.released.push(socket),
-                Event::TupleClosed(_) => {}
+                Event::SocketReleased(socket) => self.released.push(Released::Socket(socket)),
+                Event::TupleClosed(tuple) => self.released.push(Released::Tuple(tuple)),
                 event => self.items.push_back(Item::Event(event)),
+            }
+        }
+    }
+
+    fn release(&mut self) {
+        for released in self.released.drain(..) {
+            match released {
+                Released::Socket(socket) => self.sockets.close(socket),
+                Released::Tuple(tuple) => self.sockets.close_tuple(tuple),
             }
         }
     }
@@ -225,10 +200,4 @@ impl World {
 #[allow(clippy::disallowed_methods, reason = "the one place where time comes from")]
 fn clock() -> Instant {
     Instant::now()
-}
-
-/// The system's monotonic clock, which the application sees in timestamps. Unlike [`Instant`] it has
-/// a number.
-fn uptime() -> Duration {
-    super::usage::monotonic()
 }

@@ -7,8 +7,11 @@
 
 pub mod driver;
 pub mod inbox;
+pub mod log;
 pub mod outbox;
 pub mod ports;
-pub mod udp;
+mod sockets;
+mod tcp;
+mod udp;
 pub mod usage;
 pub mod worker;

@@ -15,6 +15,8 @@ pub enum Item {
     Answer(u32, Result<String, Error>),
     /// Something happened to an entity.
     Event(Event),
+    /// A line for the log: its level and its text.
+    Log(&'static str, String),
     /// The thread panicked with this message, and is gone.
     Died(String),
     /// The thread has ended. Nothing comes after this.

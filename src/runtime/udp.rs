@@ -106,9 +106,9 @@ impl UdpPort {
             segment_size: (count > 1).then_some(size),
             src_ip: None,
         };
-        let result = self.socket.try_io(Interest::WRITABLE, || {
-            self.state.try_send((&self.socket).into(), &transmit)
-        });
+        let result = self
+            .socket
+            .try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit));
         if let Err(error) = result {
             log::debug!("UDP send to {}: {error}", tuple.remote);
             self.dropped += count as u64;

@@ -14,6 +14,7 @@ use crate::sfu::error::Error;
 
 use super::driver::World;
 use super::inbox::{Inbox, Job};
+use super::log::{self, LogSettings};
 use super::outbox::{Item, Outbox};
 use super::ports::PortRange;
 use super::usage;
@@ -30,11 +31,20 @@ pub struct WorkerSettings {
     pub certificate: Option<String>,
     /// PEM, the certificate's.
     pub private_key: Option<String>,
+    /// What to log.
+    #[serde(flatten)]
+    pub log: LogSettings,
 }
 
 impl Default for WorkerSettings {
     fn default() -> Self {
-        Self { rtc_min_port: 10_000, rtc_max_port: 59_999, certificate: None, private_key: None }
+        Self {
+            rtc_min_port: 10_000,
+            rtc_max_port: 59_999,
+            certificate: None,
+            private_key: None,
+            log: LogSettings::default(),
+        }
     }
 }
 
@@ -124,13 +134,10 @@ impl Drop for WorkerHandle {
     }
 }
 
-fn run(
-    settings: &mpsc::Receiver<(u32, WorkerSettings)>,
-    inbox: &Arc<Inbox>,
-    outbox: &Arc<Outbox>,
-) {
+fn run(settings: &mpsc::Receiver<(u32, WorkerSettings)>, inbox: &Arc<Inbox>, outbox: &Arc<Outbox>) {
     let served = catch_unwind(AssertUnwindSafe(|| {
         let Ok((request, settings)) = settings.recv() else { return };
+        log::attach(&settings.log);
         match serve(&settings, inbox, outbox) {
             Ok(serve) => {
                 outbox.push(&mut VecDeque::from([Item::Answer(request, Ok("null".into()))]));

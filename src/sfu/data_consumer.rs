@@ -260,10 +260,10 @@ impl DataConsumerMut<'_> {
         let consumer = data_consumers.get_mut(key).ok_or(*key)?;
         let transport = transports.get_mut(&consumer.transport).ok_or(consumer.transport)?;
         if payload_len > transport.max_send_message_size as usize {
+            let max = transport.max_send_message_size;
             return Err(Error::Type(format!(
-                "given message exceeds maxSendMessageSize of the transport [maxSendMessageSize:{}, \
-                 len:{payload_len}]",
-                transport.max_send_message_size
+                "given message exceeds maxMessageSize value [maxMessageSize:{max}, \
+                 len:{payload_len}]"
             )));
         }
         if consumer.paused || consumer.producer_paused {

@@ -176,8 +176,15 @@ pub enum KindDump {
         dtls_parameters: DtlsParametersDump,
         dtls_state: DtlsState,
     },
-    Plain { rtcp_mux: bool, comedia: bool, tuple: TupleInfo },
-    Pipe { tuple: TupleInfo, rtx: bool },
+    Plain {
+        rtcp_mux: bool,
+        comedia: bool,
+        tuple: TupleInfo,
+    },
+    Pipe {
+        tuple: TupleInfo,
+        rtx: bool,
+    },
 }
 
 /// Our role and our certificate's fingerprints.

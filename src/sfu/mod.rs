@@ -153,6 +153,18 @@ impl Sfu {
         &mut self.transmits
     }
 
+    /// Gives back the memory that [`Self::flush`] gave, cleared, to be used again.
+    pub fn recycle(&mut self, transmits: Transmits) {
+        if self.transmits.is_empty() {
+            self.transmits = transmits;
+        }
+    }
+
+    /// Whether a valid request has come over this path.
+    pub fn is_valid_tuple(&self, tuple: Tuple) -> bool {
+        self.tuples.contains_key(&tuple)
+    }
+
     /// What happened next.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()

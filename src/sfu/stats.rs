@@ -95,24 +95,40 @@ pub struct TransportStats {
     pub kind: KindStats,
 }
 
-/// What an association dropped, by reason.
+/// What an association dropped, by reason; see [`SctpCounters`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SctpDropped {
-    /// Packets of the peer that did not get past the guard.
-    pub sctp_packets_dropped: u64,
+    /// Packets whose lengths lie.
+    pub sctp_packets_malformed: u64,
+    /// Packets whose checksum, tag or ports are not the association's.
+    pub sctp_packets_foreign: u64,
+    /// Packets that did not fit the association's state.
+    pub sctp_packets_unexpected: u64,
+    /// Packets of a peer that took more than its share of the worker's time.
+    pub sctp_packets_overload: u64,
+    /// Chunks that were taken out of packets.
+    pub sctp_chunks_stripped: u64,
     /// Messages whose `maxPacketLifeTime` passed before they were first sent.
     pub messages_expired: u64,
-    /// Messages that were queued when the association ended.
+    /// Messages that were queued when the association ended, or that it refused then.
     pub messages_unsent: u64,
+    /// Messages of the peer whose fragments contradict one another, and DCEP messages that were not
+    /// understood.
+    pub messages_garbled: u64,
 }
 
 impl From<SctpCounters> for SctpDropped {
     fn from(it: SctpCounters) -> Self {
         Self {
-            sctp_packets_dropped: it.packets_dropped,
+            sctp_packets_malformed: it.packets_malformed,
+            sctp_packets_foreign: it.packets_foreign,
+            sctp_packets_unexpected: it.packets_unexpected,
+            sctp_packets_overload: it.packets_overload,
+            sctp_chunks_stripped: it.chunks_stripped,
             messages_expired: it.expired.messages as u64,
-            messages_unsent: it.unsent.messages as u64,
+            messages_unsent: (it.unsent.messages + it.refused.messages) as u64,
+            messages_garbled: it.garbled + it.bad_dcep,
         }
     }
 }

@@ -153,8 +153,7 @@ pub mod pipe {
 
     fn header(message: &[u8]) -> Option<(Selector, usize)> {
         let token = token(message)?;
-        let u16_at =
-            |at: usize| Some(u16::from_be_bytes(*message.get(at..)?.first_chunk::<2>()?));
+        let u16_at = |at: usize| Some(u16::from_be_bytes(*message.get(at..)?.first_chunk::<2>()?));
         let count = usize::from(u16_at(8)?);
         let mut at = 10;
         let mut next = || {
@@ -219,9 +218,7 @@ mod tests {
         let encoded = pipe::encode(Some(&selector(&[1, 258], Some(3), None)), &payload);
         assert_eq!(
             encoded[..],
-            [
-                0xA5, 0xF0, 0x9C, 0xB3, 0xD6, 0xE1, 0xF2, 0x8E, 0, 2, 0, 1, 1, 2, 0, 3, b'h', b'i'
-            ]
+            [0xA5, 0xF0, 0x9C, 0xB3, 0xD6, 0xE1, 0xF2, 0x8E, 0, 2, 0, 1, 1, 2, 0, 3, b'h', b'i']
         );
         let encoded = pipe::encode(Some(&selector(&[], None, Some(4))), &payload);
         assert_eq!(

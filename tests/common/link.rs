@@ -10,12 +10,12 @@ use bytes::Bytes;
 /// The real time, read once per test: virtual time starts here, because sctp-proto reads the clock
 /// itself when it sends an INIT.
 #[allow(clippy::disallowed_methods, reason = "the one place where the tests meet the clock")]
-pub fn start() -> Instant {
+pub(crate) fn start() -> Instant {
     Instant::now()
 }
 
 /// One end of the link.
-pub trait Peer {
+pub(crate) trait Peer {
     fn handle_packet(&mut self, now: Instant, packet: Bytes);
     fn handle_timeout(&mut self, now: Instant);
     fn poll_timeout(&mut self) -> Option<Instant>;
@@ -25,19 +25,19 @@ pub trait Peer {
 
 /// What the network does to packets. Probabilities per packet, 0 to 1.
 #[derive(Debug, Clone, Copy)]
-pub struct Conditions {
+pub(crate) struct Conditions {
     /// The time that a packet takes.
-    pub delay: Duration,
+    pub(crate) delay: Duration,
     /// Up to this much more, which also reorders.
-    pub jitter: Duration,
-    pub loss: f64,
-    pub duplication: f64,
+    pub(crate) jitter: Duration,
+    pub(crate) loss: f64,
+    pub(crate) duplication: f64,
     /// Larger packets vanish, as with Don't Fragment.
-    pub mtu: usize,
+    pub(crate) mtu: usize,
 }
 
 impl Conditions {
-    pub const PERFECT: Self = Self {
+    pub(crate) const PERFECT: Self = Self {
         delay: Duration::from_millis(10),
         jitter: Duration::ZERO,
         loss: 0.0,
@@ -45,7 +45,7 @@ impl Conditions {
         mtu: usize::MAX,
     };
 
-    pub const ROUGH: Self = Self {
+    pub(crate) const ROUGH: Self = Self {
         delay: Duration::from_millis(10),
         jitter: Duration::from_millis(15),
         loss: 0.05,
@@ -56,17 +56,17 @@ impl Conditions {
 
 /// Which peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
+pub(crate) enum Side {
     A,
     B,
 }
 
 /// A small generator of pseudo-random numbers (SplitMix64), so that a run can be repeated.
 #[derive(Debug, Clone)]
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -74,32 +74,32 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub fn chance(&mut self, probability: f64) -> bool {
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
         ((self.next() >> 11) as f64) < probability * (1u64 << 53) as f64
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
 }
 
 /// The two peers and what is between them.
-pub struct Net<A, B> {
-    pub now: Instant,
-    pub a: A,
-    pub b: B,
-    pub conditions: Conditions,
-    pub random: Random,
+pub(crate) struct Net<A, B> {
+    pub(crate) now: Instant,
+    pub(crate) a: A,
+    pub(crate) b: B,
+    pub(crate) conditions: Conditions,
+    pub(crate) random: Random,
     /// Sees every packet before the network does; false makes it vanish.
-    pub filter: Option<Box<dyn FnMut(Side, &Bytes) -> bool>>,
+    pub(crate) filter: Option<Box<dyn FnMut(Side, &Bytes) -> bool>>,
     /// Packets sent, by A and by B.
-    pub sent: [u64; 2],
+    pub(crate) sent: [u64; 2],
     in_flight: BinaryHeap<Reverse<(Instant, u64, Side, Bytes)>>,
     order: u64,
 }
 
 impl<A: Peer, B: Peer> Net<A, B> {
-    pub fn new(a: A, b: B, conditions: Conditions, seed: u64) -> Self {
+    pub(crate) fn new(a: A, b: B, conditions: Conditions, seed: u64) -> Self {
         Self {
             now: start(),
             a,
@@ -114,7 +114,11 @@ impl<A: Peer, B: Peer> Net<A, B> {
     }
 
     /// Runs until `done`, for at most `limit` of virtual time. Answers whether it was done.
-    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+    pub(crate) fn run_until(
+        &mut self,
+        limit: Duration,
+        mut done: impl FnMut(&mut Self) -> bool,
+    ) -> bool {
         let end = self.now + limit;
         loop {
             self.flush();
@@ -128,24 +132,15 @@ impl<A: Peer, B: Peer> Net<A, B> {
     }
 
     /// Runs for `time` of virtual time.
-    pub fn run_for(&mut self, time: Duration) {
+    pub(crate) fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         self.run_until(time, |_| false);
         self.now = end;
         self.flush();
     }
 
-    /// Puts a packet in front of a peer, now.
-    pub fn inject(&mut self, to: Side, packet: Bytes) {
-        match to {
-            Side::A => self.a.handle_packet(self.now, packet),
-            Side::B => self.b.handle_packet(self.now, packet),
-        }
-        self.flush();
-    }
-
     /// Takes the packets of both peers to the network.
-    pub fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         let mut packets = Vec::new();
         self.a.drain(self.now, &mut packets);
         for packet in packets.drain(..) {

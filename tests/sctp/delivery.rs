@@ -16,8 +16,7 @@ fn a_reliable_ordered_stream_delivers_exactly_once_in_order_over_a_rough_path() 
             let message = numbered(i, 4 + (i as usize * 37) % 3000);
             net.a.sctp.send(net.now, 3, message).expect("room");
         }
-        let arrived =
-            net.run_until(Duration::from_secs(120), |net| net.b.message_count() == 500);
+        let arrived = net.run_until(Duration::from_secs(120), |net| net.b.message_count() == 500);
         assert!(arrived, "seed {seed}: {} of 500", net.b.message_count());
         net.run_for(Duration::from_secs(5));
         for (i, (stream, message)) in net.b.take_messages().into_iter().enumerate() {

@@ -1,7 +1,18 @@
-//! Associations in memory and in virtual time: two of ours, and one of ours with dcsctp.
+//! Associations in memory and in virtual time: two of ours, one of ours with dcsctp, and one of
+//! ours with a puppet that says what it is told.
 
 #[path = "../common/link.rs"]
 mod link;
-
-mod delivery;
 mod peers;
+mod puppet;
+
+mod channels;
+mod dcsctp_peer;
+mod delivery;
+mod guard;
+mod handshake;
+mod hostile;
+mod packets;
+mod queues;
+mod reliability;
+mod resets;

@@ -9,9 +9,9 @@ use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
 use crate::link::{Conditions, Net, Peer};
 
 /// The largest packet that ours may emit in these tests: 1,232 bytes less a DTLS 1.2 record's 37.
-pub const MAX_PACKET: usize = 1195;
+pub(crate) const MAX_PACKET: usize = 1195;
 
-pub fn config() -> SctpConfig {
+pub(crate) fn config() -> SctpConfig {
     SctpConfig {
         max_send_message_size: 262_144,
         max_receive_message_size: 262_144,
@@ -26,14 +26,14 @@ pub fn config() -> SctpConfig {
 }
 
 /// One of ours, and what it has said.
-pub struct Ours {
-    pub sctp: Sctp,
-    pub events: Vec<SctpEvent>,
-    pub largest_packet: usize,
+pub(crate) struct Ours {
+    pub(crate) sctp: Sctp,
+    pub(crate) events: Vec<SctpEvent>,
+    pub(crate) largest_packet: usize,
 }
 
 impl Ours {
-    pub fn new(config: SctpConfig) -> Self {
+    pub(crate) fn new(config: SctpConfig) -> Self {
         Self { sctp: Sctp::new(config), events: Vec::new(), largest_packet: 0 }
     }
 
@@ -44,7 +44,7 @@ impl Ours {
     }
 
     /// The messages so far, in order; they are forgotten.
-    pub fn take_messages(&mut self) -> Vec<(StreamId, Message)> {
+    pub(crate) fn take_messages(&mut self) -> Vec<(StreamId, Message)> {
         self.collect();
         let mut messages = Vec::new();
         self.events.retain_mut(|event| match event {
@@ -58,17 +58,17 @@ impl Ours {
     }
 
     /// How many messages have come and were not taken.
-    pub fn message_count(&mut self) -> usize {
+    pub(crate) fn message_count(&mut self) -> usize {
         self.collect();
         self.events.iter().filter(|event| matches!(event, SctpEvent::Message { .. })).count()
     }
 
-    pub fn saw(&mut self, event: &SctpEvent) -> bool {
+    pub(crate) fn saw(&mut self, event: &SctpEvent) -> bool {
         self.collect();
         self.events.contains(event)
     }
 
-    pub fn states(&mut self) -> Vec<SctpState> {
+    pub(crate) fn states(&mut self) -> Vec<SctpState> {
         self.collect();
         let state = |event: &SctpEvent| match event {
             SctpEvent::State(state) => Some(*state),
@@ -77,7 +77,7 @@ impl Ours {
         self.events.iter().filter_map(state).collect()
     }
 
-    pub fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.sctp.state() == SctpState::Connected
     }
 }
@@ -107,35 +107,34 @@ impl Peer for Ours {
     }
 }
 
-pub type Pair = Net<Ours, Ours>;
+pub(crate) type Pair = Net<Ours, Ours>;
 
 /// Two of ours, connected. A sends the INIT.
-pub fn pair(conditions: Conditions, seed: u64) -> Pair {
+pub(crate) fn pair(conditions: Conditions, seed: u64) -> Pair {
     pair_with(config(), config(), conditions, seed)
 }
 
-pub fn pair_with(a: SctpConfig, b: SctpConfig, conditions: Conditions, seed: u64) -> Pair {
+pub(crate) fn pair_with(a: SctpConfig, b: SctpConfig, conditions: Conditions, seed: u64) -> Pair {
     let a = SctpConfig { start: Start::AtOnce, ..a };
     let mut net = Net::new(Ours::new(a), Ours::new(b), conditions, seed);
     net.a.sctp.connect(net.now);
     net.b.sctp.connect(net.now);
-    let connected = net.run_until(Duration::from_secs(30), |net| {
-        net.a.is_connected() && net.b.is_connected()
-    });
+    let connected =
+        net.run_until(Duration::from_secs(30), |net| net.a.is_connected() && net.b.is_connected());
     assert!(connected, "two of ours connect");
     net
 }
 
 /// A message that can be told from its neighbours.
-pub fn numbered(number: u32, len: usize) -> Message {
+pub(crate) fn numbered(number: u32, len: usize) -> Message {
     let mut payload = vec![number as u8; len.max(4)];
     payload[..4].copy_from_slice(&number.to_be_bytes());
     Message::new(Ppid::BINARY, payload.into())
 }
 
 /// The number of a [`numbered`] message.
-pub fn number(message: &Message) -> u32 {
+pub(crate) fn number(message: &Message) -> u32 {
     u32::from_be_bytes(*message.payload.first_chunk().expect("four bytes at least"))
 }
 
-pub const UNORDERED: Reliability = Reliability { ordered: false, limit: None };
+pub(crate) const UNORDERED: Reliability = Reliability { ordered: false, limit: None };

@@ -18,14 +18,61 @@ const BUDGET: usize = 128 * 1024;
 /// its last fragment has been sent; until then SCTP without I-DATA lets nothing pass.
 const LARGE: usize = BUDGET / 2;
 
+/// Whether a message may go in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admittance {
+    /// Yes.
+    Now,
+    /// No, because it is large. A smaller one may.
+    Smaller,
+    /// No, and no other.
+    Full,
+}
+
 #[derive(Debug, Default)]
 struct StreamFlight {
     /// Payload lengths of the messages inside, oldest first.
     lengths: VecDeque<u32>,
-    /// Their sum.
+    /// Their sum, and that of the ones up to [`LARGE`].
     written: usize,
+    written_small: usize,
     /// Payload bytes of them not acknowledged.
     unacked: usize,
+}
+
+impl StreamFlight {
+    fn push(&mut self, len: usize) {
+        self.lengths.push_back(u32::try_from(len).unwrap_or(u32::MAX));
+        self.written += len;
+        self.unacked += len;
+        if len <= LARGE {
+            self.written_small += len;
+        }
+    }
+
+    fn pop(&mut self) {
+        let len = self.lengths.pop_front().map_or(0, |len| len as usize);
+        self.written -= len;
+        if len <= LARGE {
+            self.written_small -= len;
+        }
+    }
+
+    /// Acknowledgements are counted in bytes only; the oldest messages are taken to be the
+    /// acknowledged ones. Exact whenever the stream is empty.
+    fn set_unacked(&mut self, unacked: usize) {
+        self.unacked = unacked.min(self.written);
+        while let Some(&oldest) = self.lengths.front()
+            && (self.written - self.unacked >= oldest as usize || self.unacked == 0)
+        {
+            self.pop();
+        }
+    }
+
+    /// What the stream takes of the budget.
+    fn counted(&self) -> usize {
+        self.unacked.min(self.written_small + LARGE)
+    }
 }
 
 /// The bytes inside sctp-proto, per stream.
@@ -35,28 +82,28 @@ pub(super) struct Flight {
     messages: usize,
     /// Unacknowledged payload bytes.
     bytes: usize,
-    /// The same with no stream counting for more than [`LARGE`].
-    capped: usize,
+    /// The same with large messages counting for [`LARGE`].
+    counted: usize,
 }
 
 impl Flight {
     /// Whether a message of `len` payload bytes may go in now.
-    pub(super) fn admits(&self, len: usize) -> bool {
+    pub(super) fn admits(&self, len: usize) -> Admittance {
         if len > LARGE {
-            self.bytes <= LARGE
+            if self.bytes <= LARGE { Admittance::Now } else { Admittance::Smaller }
+        } else if self.messages == 0 || self.counted + 64 * self.messages + charge(len) <= BUDGET {
+            Admittance::Now
         } else {
-            self.messages == 0 || self.capped + 64 * self.messages + charge(len) <= BUDGET
+            Admittance::Full
         }
     }
 
     /// Counts a message that has gone in.
     pub(super) fn add(&mut self, stream: StreamId, len: usize) {
         let flight = self.streams.entry(stream).or_default();
-        flight.lengths.push_back(u32::try_from(len).unwrap_or(u32::MAX));
-        flight.written += len;
-        self.capped -= flight.unacked.min(LARGE);
-        flight.unacked += len;
-        self.capped += flight.unacked.min(LARGE);
+        self.counted -= flight.counted();
+        flight.push(len);
+        self.counted += flight.counted();
         self.bytes += len;
         self.messages += 1;
     }
@@ -65,27 +112,14 @@ impl Flight {
     pub(super) fn refresh(&mut self, mut unacked: impl FnMut(StreamId) -> usize) {
         self.messages = 0;
         self.bytes = 0;
-        self.capped = 0;
+        self.counted = 0;
         self.streams.retain(|stream, flight| {
-            flight.unacked = unacked(*stream).min(flight.written);
-            // Acknowledgements are counted in bytes only; the oldest messages are taken to be the
-            // acknowledged ones. Exact whenever the stream is empty.
-            while let Some(&length) = flight.lengths.front()
-                && (flight.written - flight.unacked >= length as usize || flight.unacked == 0)
-            {
-                flight.lengths.pop_front();
-                flight.written -= length as usize;
-            }
+            flight.set_unacked(unacked(*stream));
             self.messages += flight.lengths.len();
             self.bytes += flight.unacked;
-            self.capped += flight.unacked.min(LARGE);
+            self.counted += flight.counted();
             !flight.lengths.is_empty()
         });
-    }
-
-    /// Payload bytes inside.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
     }
 }
 
@@ -96,13 +130,13 @@ mod tests {
     #[test]
     fn small_messages_go_in_up_to_the_budget_and_again_once_acknowledged() {
         let mut flight = Flight::default();
-        while flight.admits(1000) {
+        while flight.admits(1000) == Admittance::Now {
             flight.add(1, 1000);
         }
-        assert_eq!(flight.bytes(), BUDGET / charge(1000) * 1000);
+        assert_eq!(flight.bytes, BUDGET / charge(1000) * 1000);
         flight.refresh(|_| 500);
         assert_eq!(flight.messages, 1);
-        assert!(flight.admits(1000));
+        assert_eq!(flight.admits(1000), Admittance::Now);
         flight.refresh(|_| 0);
         assert!(flight.streams.is_empty());
     }
@@ -111,7 +145,7 @@ mod tests {
     fn tiny_messages_are_bounded_by_their_number() {
         let mut flight = Flight::default();
         let mut count = 0;
-        while flight.admits(1) {
+        while flight.admits(1) == Admittance::Now {
             flight.add(7, 1);
             count += 1;
         }
@@ -121,16 +155,16 @@ mod tests {
     #[test]
     fn a_large_message_leaves_half_of_the_budget_to_others() {
         let mut flight = Flight::default();
-        assert!(flight.admits(262_144));
+        assert_eq!(flight.admits(262_144), Admittance::Now);
         flight.add(1, 262_144);
-        assert!(!flight.admits(262_144));
+        assert_eq!(flight.admits(262_144), Admittance::Smaller);
         let mut others = 0;
-        while flight.admits(1000) {
+        while flight.admits(1000) == Admittance::Now {
             flight.add(2, 1000);
             others += 1000;
         }
         assert!(others > BUDGET / 3, "{others} bytes");
         flight.refresh(|stream| if stream == 1 { LARGE } else { 0 });
-        assert!(flight.admits(262_144));
+        assert_eq!(flight.admits(262_144), Admittance::Now);
     }
 }

@@ -9,19 +9,26 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sctp_proto::{
-    Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event,
-    Payload, PayloadProtocolIdentifier, ReliabilityType, ServerConfig, TransportConfig,
+    Association, AssociationEvent, AssociationHandle, ClientConfig, DatagramEvent, Endpoint,
+    EndpointConfig, Event, Payload, PayloadProtocolIdentifier, ReliabilityType, ServerConfig,
+    StreamEvent, TransportConfig,
 };
 
 use super::SctpConfig;
+use super::egress::{self, Oversize};
+use super::guard::{Admission, Dropped, Guard, Screened, screen_init};
+use super::ledger::Ledger;
+use super::ppid;
 use super::queue::Next;
+use super::wire::{self, Header};
+use crate::proto::dcep;
 use crate::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
 
 /// sctp-proto wants an address; the path below it is not its business.
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 
-/// RFC 9260 §16 recommends an initial RTO of 1 s; the minimum is lower than its 1 s, as in every
-/// WebRTC stack (dcSCTP: 400 ms), because a lost packet otherwise stands out.
+/// RFC 9260 §16 recommends an initial RTO of 1 s. The minimum is below its 1 s, as in every WebRTC
+/// stack (dcSCTP: 400 ms): a lost packet stands out otherwise.
 const RTO_INITIAL_MS: u64 = 1000;
 const RTO_MIN_MS: u64 = 300;
 const RTO_MAX_MS: u64 = 5000;
@@ -32,11 +39,39 @@ const INIT_RETRANSMITS: usize = 8;
 /// The receive window never has to exceed two messages, whatever was asked for.
 const MIN_WINDOW: u32 = 1024 * 1024;
 
+/// Resets that wait in sctp-proto, which asks for all of them in one packet.
+const MAX_WAITING_RESETS: usize = 256;
+
 /// Who sent the INIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Initiator,
-    Responder,
+    Responder { peer_tag: u32 },
+}
+
+/// What a packet of the peer led to.
+pub(super) enum Incoming {
+    /// It may go to the association, after the streams that it names have been registered.
+    Deliver(Box<AssociationEvent>),
+    /// An INIT has been answered.
+    Answered,
+    /// Nothing.
+    Dropped(Dropped),
+    /// The peer ends the association.
+    Aborted,
+    /// The peer refuses our cookie as too old.
+    StaleCookie,
+    /// The association has to end.
+    Violation(&'static str),
+}
+
+/// What [`Link::read`] found.
+pub(super) enum Read {
+    Message(Message),
+    /// The peer has mixed PPIDs within a message; it is gone.
+    Garbled,
+    /// Over the maximum.
+    TooLarge,
 }
 
 /// An association, handshaking or established.
@@ -46,6 +81,14 @@ pub(super) struct Link {
     handle: AssociationHandle,
     association: Association,
     pub(super) role: Role,
+    guard: Guard,
+    ledger: Ledger,
+    max_packet: usize,
+    max_fragment: usize,
+    max_receive_message_size: usize,
+    window: u32,
+    /// How many streams sctp-proto knows.
+    streams: usize,
 }
 
 impl Link {
@@ -55,29 +98,102 @@ impl Link {
         let mut client = ClientConfig::default();
         client.transport = Arc::new(transport(config));
         let (handle, association) = endpoint.connect(client, NOBODY).ok()?;
-        Some(Self { endpoint, handle, association, role: Role::Initiator })
+        Some(Self::new(config, endpoint, handle, association, Role::Initiator))
     }
 
     /// Answers an INIT.
-    pub(super) fn respond(config: &SctpConfig, now: Instant, init: Bytes) -> Option<Self> {
+    pub(super) fn respond(
+        config: &SctpConfig,
+        now: Instant,
+        packet: &[u8],
+    ) -> Result<Self, Dropped> {
+        let (init, peer_tag, peer) = screen_init(packet)?;
         let mut endpoint = endpoint(config);
-        match endpoint.handle(now, NOBODY, None, None, init)? {
-            (handle, DatagramEvent::NewAssociation(association)) => {
-                Some(Self { endpoint, handle, association, role: Role::Responder })
+        match endpoint.handle(now, NOBODY, None, None, init) {
+            Some((handle, DatagramEvent::NewAssociation(association))) => {
+                let role = Role::Responder { peer_tag };
+                let mut link = Self::new(config, endpoint, handle, association, role);
+                link.ledger.peer = Some(peer);
+                Ok(link)
+            }
+            _ => Err(Dropped::Malformed),
+        }
+    }
+
+    fn new(
+        config: &SctpConfig,
+        endpoint: Endpoint,
+        handle: AssociationHandle,
+        association: Association,
+        role: Role,
+    ) -> Self {
+        Self {
+            endpoint,
+            handle,
+            association,
+            role,
+            guard: Guard::new(config.max_packet_size, config.data_channels),
+            ledger: Ledger::default(),
+            max_packet: config.max_packet_size,
+            max_fragment: max_fragment(config.max_packet_size),
+            max_receive_message_size: config.max_receive_message_size as usize,
+            window: window(config),
+            streams: 0,
+        }
+    }
+
+    /// Answers the INIT that made this association once more.
+    pub(super) fn repeat_init(&mut self, now: Instant, packet: &[u8]) -> Incoming {
+        match screen_init(packet) {
+            Ok((init, ..)) => match self.route(now, init) {
+                Some(event) => Incoming::Deliver(event),
+                None => Incoming::Dropped(Dropped::Foreign),
+            },
+            Err(dropped) => Incoming::Dropped(dropped),
+        }
+    }
+
+    /// Judges a packet other than an INIT.
+    pub(super) fn judge(&mut self, now: Instant, packet: Bytes) -> Incoming {
+        let packet = match self.guard.screen(&self.ledger, self.role, packet) {
+            Screened::Pass(packet) => packet,
+            Screened::Abort => return Incoming::Aborted,
+            Screened::StaleCookie => return Incoming::StaleCookie,
+            Screened::Drop(dropped) => return Incoming::Dropped(dropped),
+        };
+        let Some(event) = self.route(now, packet.clone()) else {
+            return Incoming::Dropped(Dropped::Foreign);
+        };
+        match self.guard.admit(now, &mut self.ledger, self.streams, &packet) {
+            Admission::Granted => Incoming::Deliver(event),
+            Admission::Refused(dropped) => Incoming::Dropped(dropped),
+            Admission::Violation(rule) => Incoming::Violation(rule),
+        }
+    }
+
+    /// Has the endpoint verify checksum and tag.
+    fn route(&mut self, now: Instant, packet: Bytes) -> Option<Box<AssociationEvent>> {
+        match self.endpoint.handle(now, NOBODY, None, None, packet)? {
+            (handle, DatagramEvent::AssociationEvent(event)) if handle == self.handle => {
+                Some(Box::new(event))
             }
             _ => None,
         }
     }
 
-    /// Hands a packet to the association. False if its checksum or its tag is wrong.
-    pub(super) fn handle_packet(&mut self, now: Instant, packet: Bytes) -> bool {
-        match self.endpoint.handle(now, NOBODY, None, None, packet) {
-            Some((handle, DatagramEvent::AssociationEvent(event))) if handle == self.handle => {
-                self.association.handle_event(event);
-                true
-            }
-            _ => false,
-        }
+    /// Whether the packet just judged resets all streams.
+    pub(super) fn takes_reset_of_all(&mut self) -> bool {
+        std::mem::take(&mut self.guard.resets_all)
+    }
+
+    /// Takes a stream that the packet just judged resets, or in which it skips messages.
+    pub(super) fn pop_named(&mut self) -> Option<StreamId> {
+        self.guard.named.pop()
+    }
+
+    /// Hands a packet to the association.
+    pub(super) fn deliver(&mut self, event: AssociationEvent) {
+        self.association.handle_event(event);
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -89,16 +205,59 @@ impl Link {
     }
 
     pub(super) fn poll_event(&mut self) -> Option<Event> {
-        self.association.poll()
+        let event = self.association.poll()?;
+        match &event {
+            Event::Connected => self.ledger.established = true,
+            Event::Stream(StreamEvent::Opened { .. }) => {
+                self.streams += 1;
+                // Not needed, but it would be kept for ever.
+                let _ = self.association.accept_stream();
+            }
+            Event::DataChannelStatsFinal(_) => self.streams = self.streams.saturating_sub(1),
+            _ => {}
+        }
+        Some(event)
     }
 
     /// Hands over the packets that are due. sctp-proto scans all that is in flight: once a turn.
-    pub(super) fn drain(&mut self, now: Instant, mut sink: impl FnMut(Bytes)) {
-        if let Some(transmit) = self.association.poll_transmit(now)
-            && let Payload::RawEncode(packets) = transmit.payload
-        {
-            packets.into_iter().for_each(&mut sink);
+    pub(super) fn drain(
+        &mut self,
+        now: Instant,
+        mut sink: impl FnMut(&[u8]),
+    ) -> Result<(), Oversize> {
+        let Some(transmit) = self.association.poll_transmit(now) else { return Ok(()) };
+        let Payload::RawEncode(packets) = transmit.payload else { return Ok(()) };
+        for packet in packets {
+            egress::emit(&mut self.ledger, self.window, self.max_packet, &packet, &mut sink)?;
         }
+        Ok(())
+    }
+
+    /// An ABORT to the peer, if we know its tag.
+    pub(super) fn abort(&self, cause: u16) -> Option<Bytes> {
+        let ours = self.ledger.ours.as_ref()?;
+        let tag = self.ledger.peer.as_ref()?.party.tag;
+        Some(wire::abort(Header { tag, ..ours.header }, cause))
+    }
+
+    /// The tag that packets to us carry, once the peer can know it.
+    pub(super) fn own_tag(&self) -> Option<u32> {
+        self.ledger.ours.as_ref().map(|ours| ours.party.tag)
+    }
+
+    /// Whether the peer has answered our INIT, or sent its own.
+    pub(super) fn knows_peer(&self) -> bool {
+        self.ledger.peer.is_some()
+    }
+
+    /// How many outgoing and incoming streams both sides have agreed on.
+    pub(super) fn negotiated_streams(&self) -> Option<(u16, u16)> {
+        self.ledger.streams()
+    }
+
+    /// Chunks that were taken out of the peer's packets.
+    pub(super) fn stripped(&self) -> u64 {
+        self.guard.stripped
     }
 
     /// The peer has begun a shutdown: nothing can be sent any more.
@@ -109,7 +268,10 @@ impl Link {
     /// Makes sctp-proto know `stream`.
     pub(super) fn register(&mut self, stream: StreamId) {
         // Fails if the stream is known, or if its reset is under way: then there is nothing to do.
-        let _ = self.association.open_stream(stream, PayloadProtocolIdentifier::Unknown);
+        let unknown = PayloadProtocolIdentifier::Unknown;
+        if self.association.open_stream(stream, unknown).is_ok() {
+            self.streams += 1;
+        }
     }
 
     /// Payload bytes of `stream` that the peer has not acknowledged.
@@ -121,11 +283,12 @@ impl Link {
             .unwrap_or(0)
     }
 
-    /// Gives a message to the association. False if the stream cannot take it.
-    pub(super) fn write(&mut self, next: Next) -> bool {
+    /// Gives a message to the association, and answers how many bytes it counts for in
+    /// [`Self::unacked`]; None if the stream cannot take it.
+    pub(super) fn write(&mut self, next: Next) -> Option<usize> {
         let Next { stream, message, reliability, waited } = next;
         self.register(stream);
-        let Ok(mut stream) = self.association.stream(stream) else { return false };
+        let mut stream = self.association.stream(stream).ok()?;
         let (kind, value) = match reliability.limit {
             None => (ReliabilityType::Reliable, 0),
             Some(Limit::Retransmits(count)) => (ReliabilityType::Rexmit, u32::from(count)),
@@ -136,30 +299,70 @@ impl Link {
                 (ReliabilityType::Timed, (left.as_millis() as u32).max(1))
             }
         };
-        stream.set_reliability_params(!reliability.ordered, kind, value).is_ok()
-            && stream.set_default_payload_type(message.ppid.0.into()).is_ok()
-            && stream.write_chunks(&mut [message.payload]).is_ok()
+        let payload = if ppid::is_known(message.ppid.0) {
+            message.payload
+        } else {
+            ppid::wrap(message.ppid, &message.payload, self.max_fragment)
+        };
+        stream.set_reliability_params(!reliability.ordered, kind, value).ok()?;
+        stream.set_default_payload_type(message.ppid.0.into()).ok()?;
+        stream.write_chunks(&mut [payload]).ok()
+    }
+
+    /// Answers a DATA_CHANNEL_OPEN.
+    pub(super) fn acknowledge_channel(&mut self, stream: StreamId) {
+        let payload = Bytes::from_static(&dcep::ACK);
+        // It goes nowhere if the peer has reset the channel meanwhile.
+        let _ = self.write(Next {
+            stream,
+            message: Message { ppid: Ppid::DCEP, payload },
+            // DCEP is always ordered and reliable (RFC 8832 §6).
+            reliability: Reliability::RELIABLE,
+            waited: Duration::ZERO,
+        });
+    }
+
+    /// Whether [`Self::reset`] may be called: one RE-CONFIG has to fit a packet.
+    pub(super) fn can_reset(&self) -> bool {
+        self.ledger.waiting_resets.len() < MAX_WAITING_RESETS
     }
 
     /// Asks the peer to reset `stream`, our outgoing side, once it has acknowledged what is inside.
-    pub(super) fn reset(&mut self, stream: StreamId) -> bool {
+    pub(super) fn reset(&mut self, stream: StreamId) {
         self.register(stream);
-        self.association.stream(stream).is_ok_and(|mut stream| stream.close().is_ok())
+        if let Ok(mut state) = self.association.stream(stream)
+            && state.close().is_ok()
+        {
+            self.ledger.waiting_resets.insert(stream);
+        }
     }
 
     /// The next complete message of `stream`.
-    pub(super) fn read(&mut self, stream: StreamId) -> Option<Message> {
+    pub(super) fn read(&mut self, stream: StreamId) -> Option<Read> {
         let mut stream = self.association.stream(stream).ok()?;
         let chunks = stream.read_sctp().ok()??;
-        let mut payload = vec![0; chunks.len()];
+        let len = chunks.len();
+        self.ledger.held.remove(chunks.chunks.len(), len);
+        let mut payload = vec![0; len];
         chunks.read(&mut payload).ok()?;
-        Some(Message { ppid: Ppid(chunks.ppi as u32), payload: payload.into() })
+        let payload = Bytes::from(payload);
+        let (ppid, payload) = match chunks.ppi {
+            PayloadProtocolIdentifier::Unknown => match ppid::unwrap(payload) {
+                Some(unwrapped) => unwrapped,
+                None => return Some(Read::Garbled),
+            },
+            known => (Ppid(known as u32), payload),
+        };
+        if payload.len() > self.max_receive_message_size {
+            return Some(Read::TooLarge);
+        }
+        Some(Read::Message(Message { ppid, payload }))
     }
 }
 
 fn endpoint(config: &SctpConfig) -> Endpoint {
     let mut settings = EndpointConfig::new();
-    settings.max_payload_size(max_fragment(config.max_packet_size));
+    settings.max_payload_size(max_fragment(config.max_packet_size) as u32);
     // Without a server configuration the endpoint panics on any INIT.
     let mut server = ServerConfig::new();
     server.transport = Arc::new(transport(config));
@@ -167,10 +370,10 @@ fn endpoint(config: &SctpConfig) -> Endpoint {
 }
 
 fn transport(config: &SctpConfig) -> TransportConfig {
-    let largest = config.max_receive_message_size;
-    let window = config.max_receiver_window.min(largest.saturating_mul(2).max(MIN_WINDOW));
+    // Room for the PPID that travels with some messages.
+    let largest = config.max_receive_message_size.saturating_add(ppid::PREFIX as u32);
     TransportConfig::default()
-        .with_max_receive_buffer_size(window)
+        .with_max_receive_buffer_size(window(config))
         .with_max_receive_message_size(largest)
         // Ours is checked before a message is queued.
         .with_max_send_message_size(u32::MAX)
@@ -181,24 +384,16 @@ fn transport(config: &SctpConfig) -> TransportConfig {
         .with_rto_max_ms(RTO_MAX_MS)
 }
 
-/// The payload of a full DATA chunk such that a packet of `max_packet_size` bytes holds it and
-/// sctp-proto, which forgets the last chunk's header when it bundles, oversteps by padding only.
-fn max_fragment(max_packet_size: usize) -> u32 {
-    let overhead = 12 + 16 + 16;
-    let fragment = max_packet_size.saturating_sub(overhead).max(64) & !3;
-    u32::try_from(fragment).unwrap_or(1024)
+/// The receive window in force. RFC 9260 §3.3.2 wants 1,500 bytes at least.
+fn window(config: &SctpConfig) -> u32 {
+    let enough = config.max_receive_message_size.saturating_mul(2).max(MIN_WINDOW);
+    config.max_receiver_window.min(enough).max(1500)
 }
 
-/// Which reliability the peer's channel has for us is the application's choice; DCEP is always
-/// ordered and reliable (RFC 8832 §6).
-pub(super) fn dcep_ack(stream: StreamId) -> Next {
-    Next {
-        stream,
-        message: Message {
-            ppid: Ppid::DCEP,
-            payload: Bytes::from_static(&crate::proto::dcep::ACK),
-        },
-        reliability: Reliability::RELIABLE,
-        waited: Duration::ZERO,
-    }
+/// The payload of a full DATA chunk such that a packet of `max_packet_size` bytes holds it and
+/// sctp-proto, which forgets the last chunk's header when it bundles, oversteps by padding only
+/// (which `egress` deals with).
+fn max_fragment(max_packet_size: usize) -> usize {
+    let overhead = 12 + 16 + 16;
+    max_packet_size.saturating_sub(overhead).clamp(64, 16_384) & !3
 }

@@ -11,13 +11,15 @@
 //! ```
 //!
 //! Turns are counted in bytes (deficit round robin, Shreedhar and Varghese 1995): a stream that
-//! has just sent 256 KiB lets the others catch up before it sends again.
+//! has just sent 256 KiB lets the others catch up before it sends again. A large message that has
+//! to wait for room lets as many bytes of the others pass as it has itself; then they wait for it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use super::flight::Admittance;
 use crate::proto::message::{Limit, Message, Reliability, StreamId, charge};
 
 /// What a stream may send per turn, in charged bytes.
@@ -127,6 +129,14 @@ impl StreamQueue {
     }
 }
 
+/// A large message that waits for room at the head of its stream.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    stream: StreamId,
+    /// The charged bytes that may still pass it.
+    patience: usize,
+}
+
 /// A message whose turn it is.
 #[derive(Debug)]
 pub(super) struct Next {
@@ -148,6 +158,7 @@ pub(super) struct SendQueues {
     /// Counts the times at which the ring ran empty.
     period: u32,
     amount: Amount,
+    waiting: Option<Waiting>,
     /// Streams whose amount has fallen to or below their threshold.
     low: Vec<(StreamId, usize)>,
 }
@@ -161,6 +172,7 @@ impl SendQueues {
             ring: VecDeque::new(),
             period: 0,
             amount: Amount::default(),
+            waiting: None,
             low: Vec::new(),
         }
     }
@@ -184,6 +196,11 @@ impl SendQueues {
 
     pub(super) fn contains(&self, stream: StreamId) -> bool {
         self.streams.contains_key(&stream)
+    }
+
+    /// Whether the peer has reset `stream`, which waits to be removed.
+    pub(super) fn is_dead(&self, stream: StreamId) -> bool {
+        self.streams.get(&stream).is_some_and(|queue| queue.dead)
     }
 
     pub(super) fn streams(&self) -> impl Iterator<Item = StreamId> {
@@ -257,15 +274,16 @@ impl SendQueues {
                 .is_some_and(|queue| queue.amount.reaches(self.bounds.per_stream))
     }
 
-    /// Takes the message whose turn it is, unless `admits` (its payload length) says that it has
-    /// to wait; it keeps its turn then.
+    /// Takes the message whose turn it is, if `admits` (its payload length) lets it.
     pub(super) fn pop(
         &mut self,
         now: Instant,
         expired: &mut Discarded,
-        mut admits: impl FnMut(usize) -> bool,
+        mut admits: impl FnMut(usize) -> Admittance,
     ) -> Option<Next> {
-        loop {
+        // How many streams in a row have a message that is too large for now.
+        let mut too_large = 0;
+        while too_large < self.ring.len() {
             let stream = *self.ring.front()?;
             self.expire_heads(now, stream, expired);
             let Some(queue) = self.streams.get_mut(&stream) else {
@@ -279,21 +297,50 @@ impl SendQueues {
             if queue.deficit <= 0 {
                 queue.deficit += QUANTUM;
                 self.ring.rotate_left(1);
+                too_large = 0;
                 continue;
             }
-            if !admits(head.message.payload.len()) {
-                return None;
+            let len = head.message.payload.len();
+            match self.waiting {
+                Some(Waiting { stream: first, patience: 0 }) if first != stream => {
+                    too_large += 1;
+                    self.ring.rotate_left(1);
+                    continue;
+                }
+                _ => {}
             }
-            let Some(Queued { at, message }) = queue.messages.pop_front() else { continue };
-            queue.deficit -= charge(message.payload.len()) as isize;
-            let reliability = queue.reliability;
-            self.account_removed(stream, &message);
-            if self.streams.get(&stream).is_some_and(|queue| queue.messages.is_empty()) {
-                self.leave_ring();
+            match admits(len) {
+                Admittance::Now => return self.take_head(now, stream),
+                Admittance::Full => return None,
+                Admittance::Smaller => {
+                    let patience = charge(len);
+                    self.waiting.get_or_insert(Waiting { stream, patience });
+                    too_large += 1;
+                    self.ring.rotate_left(1);
+                }
             }
-            let waited = now.saturating_duration_since(at);
-            return Some(Next { stream, message, reliability, waited });
         }
+        None
+    }
+
+    /// Takes the message at the head of `stream`, which is at the front of the ring.
+    fn take_head(&mut self, now: Instant, stream: StreamId) -> Option<Next> {
+        let queue = self.streams.get_mut(&stream)?;
+        let Queued { at, message } = queue.messages.pop_front()?;
+        let charge = message.charge();
+        queue.deficit -= charge as isize;
+        let reliability = queue.reliability;
+        let is_empty = queue.messages.is_empty();
+        match &mut self.waiting {
+            Some(waiting) if waiting.stream == stream => self.waiting = None,
+            Some(waiting) => waiting.patience = waiting.patience.saturating_sub(charge),
+            None => {}
+        }
+        self.account_removed(stream, &message);
+        if is_empty {
+            self.leave_ring();
+        }
+        Some(Next { stream, message, reliability, waited: now.saturating_duration_since(at) })
     }
 
     /// A stream whose buffered amount has fallen to or below its threshold, and that amount.
@@ -303,6 +350,7 @@ impl SendQueues {
 
     /// Stops `stream` without forgetting what it holds.
     pub(super) fn kill(&mut self, stream: StreamId) {
+        self.waiting.take_if(|waiting| waiting.stream == stream);
         if let Some(queue) = self.streams.get_mut(&stream) {
             queue.dead = true;
             queue.in_ring = false;
@@ -313,6 +361,7 @@ impl SendQueues {
     /// Forgets `stream` and what it holds.
     pub(super) fn remove(&mut self, stream: StreamId) -> Discarded {
         let mut discarded = Discarded::default();
+        self.waiting.take_if(|waiting| waiting.stream == stream);
         if let Some(queue) = self.streams.remove(&stream) {
             for queued in &queue.messages {
                 discarded.count(&queued.message);
@@ -350,6 +399,7 @@ impl SendQueues {
             }
             let Some(Queued { message, .. }) = queue.messages.pop_front() else { return };
             expired.count(&message);
+            self.waiting.take_if(|waiting| waiting.stream == stream);
             self.account_removed(stream, &message);
         }
     }
@@ -360,6 +410,7 @@ impl SendQueues {
             && let Some(queue) = self.streams.get_mut(&stream)
         {
             queue.in_ring = false;
+            self.waiting.take_if(|waiting| waiting.stream == stream);
         }
         if self.ring.is_empty() {
             self.period = self.period.wrapping_add(1);

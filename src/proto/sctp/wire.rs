@@ -9,8 +9,6 @@ const CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 
 pub(super) const COMMON_HEADER: usize = 12;
 pub(super) const CHUNK_HEADER: usize = 4;
-/// The fixed part of a DATA chunk, its chunk header included.
-pub(super) const DATA_HEADER: usize = 16;
 
 /// Chunk types (RFC 9260 §3.2, RFC 3758 §3.2, RFC 6525 §3.1).
 pub(super) mod kind {
@@ -29,6 +27,26 @@ pub(super) mod kind {
     pub(in super::super) const SHUTDOWN_COMPLETE: u8 = 14;
     pub(in super::super) const RECONFIG: u8 = 130;
     pub(in super::super) const FORWARD_TSN: u8 = 192;
+}
+
+/// Parameter types (RFC 9260 §3.3.2, RFC 6525 §4, RFC 5061 §4.2.7, RFC 3758 §3.1).
+pub(super) mod parameter {
+    pub(in super::super) const HEARTBEAT_INFO: u16 = 1;
+    pub(in super::super) const STATE_COOKIE: u16 = 7;
+    pub(in super::super) const OUTGOING_RESET: u16 = 13;
+    pub(in super::super) const RECONFIG_RESPONSE: u16 = 16;
+    pub(in super::super) const SUPPORTED_EXTENSIONS: u16 = 0x8008;
+    pub(in super::super) const FORWARD_TSN_SUPPORTED: u16 = 0xC000;
+}
+
+/// Error causes (RFC 9260 §3.3.10).
+pub(super) mod cause {
+    /// The peer no longer takes the cookie that it has made.
+    pub(in super::super) const STALE_COOKIE: u16 = 3;
+    /// An ABORT because we close.
+    pub(in super::super) const USER_INITIATED: u16 = 12;
+    /// An ABORT because the peer broke the rules or a bound.
+    pub(in super::super) const PROTOCOL_VIOLATION: u16 = 13;
 }
 
 /// The common header (RFC 9260 §3.1) without the checksum.
@@ -155,7 +173,6 @@ impl<'a> Iterator for Parameters<'a> {
 pub(super) struct Data<'a> {
     pub(super) tsn: u32,
     pub(super) stream: u16,
-    pub(super) ssn: u16,
     pub(super) ppid: u32,
     pub(super) payload: &'a [u8],
     /// The chunk starts a message.
@@ -165,11 +182,10 @@ pub(super) struct Data<'a> {
 impl<'a> Data<'a> {
     pub(super) fn parse(chunk: &Chunk<'a>) -> Option<Self> {
         let (fields, payload) = chunk.value.split_first_chunk::<12>()?;
-        let [t0, t1, t2, t3, s0, s1, n0, n1, p0, p1, p2, p3] = *fields;
+        let [t0, t1, t2, t3, s0, s1, _, _, p0, p1, p2, p3] = *fields;
         Some(Self {
             tsn: u32::from_be_bytes([t0, t1, t2, t3]),
             stream: u16::from_be_bytes([s0, s1]),
-            ssn: u16::from_be_bytes([n0, n1]),
             ppid: u32::from_be_bytes([p0, p1, p2, p3]),
             payload,
             begins: chunk.flags & 0x02 != 0,
@@ -281,20 +297,10 @@ impl Writer {
     }
 }
 
-/// Error causes that an ABORT of ours carries (RFC 9260 §3.3.10).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u16)]
-pub(super) enum Cause {
-    /// We close.
-    UserInitiated = 12,
-    /// The peer broke the rules or a bound.
-    ProtocolViolation = 13,
-}
-
 /// An ABORT (RFC 9260 §3.3.7).
-pub(super) fn abort(header: Header, cause: Cause) -> Bytes {
+pub(super) fn abort(header: Header, cause: u16) -> Bytes {
     let mut writer = Writer::new(header, COMMON_HEADER + 8);
-    let [c0, c1] = (cause as u16).to_be_bytes();
+    let [c0, c1] = cause.to_be_bytes();
     writer.chunk(kind::ABORT, 0, &[&[c0, c1, 0, 4]]);
     writer.finish()
 }
@@ -328,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_flipped_bit_breaks_the_checksum() {
-        let mut packet = abort(HEADER, Cause::UserInitiated).to_vec();
+        let mut packet = abort(HEADER, cause::USER_INITIATED).to_vec();
         assert!(checksum_matches(&packet));
         packet[13] ^= 1;
         assert!(!checksum_matches(&packet));

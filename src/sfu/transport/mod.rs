@@ -125,10 +125,7 @@ pub struct NegotiatedStreams {
 
 impl From<(u16, u16)> for NegotiatedStreams {
     fn from((outbound, inbound): (u16, u16)) -> Self {
-        Self {
-            negotiated_max_outbound_streams: outbound,
-            negotiated_max_inbound_streams: inbound,
-        }
+        Self { negotiated_max_outbound_streams: outbound, negotiated_max_inbound_streams: inbound }
     }
 }
 
@@ -598,15 +595,8 @@ impl TransportMut<'_> {
             let reliability = options.reliability(inherited)?;
             self.open_stream(key, options.stream_id, reliability, backlog)?
         };
-        let consumer = DataConsumer::new(
-            transport_key,
-            producer_key,
-            id,
-            sink,
-            texts,
-            paused,
-            subscriptions,
-        );
+        let consumer =
+            DataConsumer::new(transport_key, producer_key, id, sink, texts, paused, subscriptions);
         self.get().data_consumers.push(key);
         if let Some(producer) = self.sfu.data_producers.get_mut(&producer_key) {
             producer.consumers.push(key);
@@ -670,14 +660,13 @@ impl TransportMut<'_> {
             .filter_map(|(&key, producer)| Some(KeyValue { key, value: id_of(producer)? }))
             .collect();
         streams.sort_by_key(|it| it.key);
-        let sctp = transport.sctp_ref().zip(transport.sctp_parameters()).map(|(sctp, it)| {
-            SctpDump {
+        let sctp =
+            transport.sctp_ref().zip(transport.sctp_parameters()).map(|(sctp, it)| SctpDump {
                 sctp_parameters: it,
                 sctp_state: sctp.state(),
                 sctp_negotiated_capabilities: sctp.negotiated_streams().unwrap_or_default().into(),
                 sctp_listener: SctpListener { stream_id_table: streams },
-            }
-        });
+            });
         TransportDump {
             id: transport.id,
             producer_ids: [],

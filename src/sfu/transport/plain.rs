@@ -14,7 +14,9 @@ use crate::sfu::id::{RouterKey, TransportKey};
 use crate::sfu::{Owner, Sfu};
 
 use super::sctp_over_udp::SctpOverUdp;
-use super::{Kind, Listen, Polled, SctpOptions, SctpParameters, Transport, TransportMut, TupleInfo};
+use super::{
+    Kind, Listen, Polled, SctpOptions, SctpParameters, Transport, TransportMut, TupleInfo,
+};
 
 /// What `createPlainTransport()` takes, but for the socket.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -89,9 +91,10 @@ impl Sfu {
         listen: Listen,
     ) -> Result<UdpTransportAnswer> {
         let socket = listen.socket;
-        let config = options.sctp.as_ref().map(|sctp| {
-            sctp.config(0, Start::AfterSilence, SctpOverUdp::MAX_PACKET_SIZE, false)
-        });
+        let config = options
+            .sctp
+            .as_ref()
+            .map(|sctp| sctp.config(0, Start::AfterSilence, SctpOverUdp::MAX_PACKET_SIZE, false));
         let path = SctpOverUdp::new(listen, config);
         let plain = Plain { path, comedia: options.comedia, tuple_learned: false };
         let kind = Kind::Plain(Box::new(plain));

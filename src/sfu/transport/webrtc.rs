@@ -191,9 +191,10 @@ impl Sfu {
                 0 => None,
                 seconds => Some(Duration::from_secs(seconds.into())),
             },
-            sctp: options.sctp.as_ref().map(|sctp| {
-                sctp.config(0, Start::AfterSilence, Peer::MAX_SCTP_PACKET_SIZE, true)
-            }),
+            sctp: options
+                .sctp
+                .as_ref()
+                .map(|sctp| sctp.config(0, Start::AfterSilence, Peer::MAX_SCTP_PACKET_SIZE, true)),
         });
         self.usernames.insert(peer.credentials().username_fragment.clone(), key);
         for listen in listens.iter().filter(|_| server.is_none()) {
@@ -273,11 +274,9 @@ impl TransportMut<'_> {
                 dtls_parameters,
                 dtls_state: it.peer.dtls_state(),
             },
-            (Kind::Plain(it), _) => KindDump::Plain {
-                rtcp_mux: true,
-                comedia: it.comedia,
-                tuple: it.path.tuple_info(),
-            },
+            (Kind::Plain(it), _) => {
+                KindDump::Plain { rtcp_mux: true, comedia: it.comedia, tuple: it.path.tuple_info() }
+            }
             (Kind::Pipe(it), _) => KindDump::Pipe { tuple: it.path.tuple_info(), rtx: false },
             _ => KindDump::Direct {},
         }

@@ -1,0 +1,11 @@
+import datasoup from './index.js';
+
+export const {
+  version,
+  observer,
+  createWorker,
+  setLogEventListeners,
+  getSupportedRtpCapabilities,
+  errors,
+  extras,
+} = datasoup;

@@ -1,0 +1,211 @@
+'use strict';
+
+const { NotFoundError } = require('./errors');
+
+/** @typedef {keyof typeof TREE} Kind */
+
+/**
+ * Who is below whom, in the order in which they close, and what those below emit when the one above closes.
+ *
+ * @satisfies {Record<string, { below: string[], event: string }>}
+ */
+const TREE = {
+  worker: { below: ['router', 'webRtcServer'], event: 'workerclose' },
+  webRtcServer: { below: [], event: 'listenserverclose' },
+  router: { below: ['transport'], event: 'routerclose' },
+  transport: { below: ['dataProducer', 'dataConsumer'], event: 'transportclose' },
+  dataProducer: { below: [], event: 'dataproducerclose' },
+  dataConsumer: { below: [], event: '' },
+};
+
+/**
+ * The inner side of an entity, which the application does not see: its place in the tree, its native object, and its
+ * end. The close cascade is here and nowhere else:
+ *
+ *     close() of one object: the native side is told, then, at once,
+ *       each object below it, in the order of TREE:   its own cascade · its event ('transportclose' …) · observer 'close'
+ *       the object itself:                            observer 'close'
+ *
+ * @template N - the type of the native object.
+ */
+class Core {
+  /** @type {Map<string, Set<Core<any>>>} */
+  #below;
+  /** @type {Core<any> | undefined} */
+  #above;
+  /** @type {((event: string | undefined) => void)[]} */
+  #closing = [];
+  /** @type {(() => void)[]} */
+  #closed = [];
+
+  /**
+   * @param {object} options
+   * @param {import('./Channel').Channel} options.channel
+   * @param {Kind} options.kind
+   * @param {number} options.handle
+   * @param {N} options.native
+   * @param {Core<any>} [options.above]
+   */
+  constructor({ channel, kind, handle, native, above }) {
+    this.channel = channel;
+    this.kind = kind;
+    this.handle = handle;
+    this.native = native;
+    this.closed = false;
+    /** @type {import('./Entity').Entity<any, any, any> | undefined} */
+    this.entity = undefined;
+    this.#above = above;
+    this.#below = new Map(TREE[kind].below.map((name) => [name, new Set()]));
+  }
+
+  /**
+   * Gives the core its entity: from now on the entity hears of the worker's events, and closes with what is above.
+   *
+   * @param {import('./Entity').Entity<any, any, any>} entity
+   * @param {import('./Channel').Target} target
+   */
+  bind(entity, target) {
+    this.entity = entity;
+    this.channel.subscribe(this.handle, target);
+    if (this.#above) {
+      this.#above.#below.get(this.kind)?.add(this);
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @throws {import('./errors').WorkerClosedError}
+   * @throws {NotFoundError}
+   */
+  check(method) {
+    this.channel.check(method);
+    if (this.closed) {
+      throw new NotFoundError(
+        `Channel request handler with ID ${this.id} not found [method:${method}]`,
+      );
+    }
+  }
+
+  /** @returns {string} of the entity. */
+  get id() {
+    return /** @type {any} */ (this.entity)?.id ?? '';
+  }
+
+  /**
+   * Makes a request, at once.
+   *
+   * @param {string} method
+   * @param {(native: N, requestId: number) => void} call
+   * @returns {Promise<any>} the answer.
+   */
+  async request(method, call) {
+    this.check(method);
+    return this.channel.post(method, (requestId) => call(this.native, requestId)).answer;
+  }
+
+  /**
+   * Makes a request that creates an object below this one, at once.
+   *
+   * @template C, T
+   * @param {string} method
+   * @param {Kind} kind - of the new object.
+   * @param {(native: N, requestId: number) => C} call - returns the new native object.
+   * @param {(core: Core<C>, result: any) => T} build - makes the entity, from its core and the answer.
+   * @returns {Promise<T>} the entity. If this object was closed meanwhile, so was the new one, natively: the promise
+   * rejects, and nothing is left.
+   */
+  async create(method, kind, call, build) {
+    this.check(method);
+
+    const { channel } = this;
+    const { handle, native, answer } = channel.post(method, (requestId) =>
+      call(this.native, requestId),
+    );
+    const result = await answer;
+
+    this.check(method);
+    return build(new Core({ channel, kind, handle, native, above: this }), result);
+  }
+
+  /**
+   * Calls `hook` when all below is closed and the entity is about to emit its last events.
+   *
+   * @param {(event: string | undefined) => void} hook - told the event, if it is not the application that closes it.
+   */
+  onClosing(hook) {
+    this.#closing.push(hook);
+  }
+
+  /**
+   * Calls `hook` when the entity has emitted its last event; at once, if it is closed.
+   *
+   * @param {() => void} hook
+   */
+  onClosed(hook) {
+    if (this.closed) {
+      hook();
+    } else {
+      this.#closed.push(hook);
+    }
+  }
+
+  /**
+   * Closes it, natively as well.
+   *
+   * @param {string} [event] - what the entity emits, if somebody else than the application closes it.
+   */
+  close(event) {
+    if (!this.closed) {
+      /** @type {any} */ (this.native).close();
+      this.end(event);
+    }
+  }
+
+  /**
+   * Closes what is closed natively already.
+   *
+   * @param {string} [event]
+   */
+  end(event) {
+    if (this.closed) {
+      return;
+    }
+    this.cascade();
+    for (const hook of this.#closing) {
+      hook(event);
+    }
+    this.emitLast(event);
+  }
+
+  /** The first part of its end: closed it is, and so is all below. */
+  cascade() {
+    this.closed = true;
+    // A Worker, which nothing is above, still hears of the end of its thread.
+    if (this.#above) {
+      this.channel.unsubscribe(this.handle);
+      this.#above.#below.get(this.kind)?.delete(this);
+    }
+    for (const siblings of this.#below.values()) {
+      for (const core of [...siblings]) {
+        core.end(TREE[this.kind].event);
+      }
+    }
+  }
+
+  /**
+   * The second part: its last events.
+   *
+   * @param {string} [event]
+   */
+  emitLast(event) {
+    if (event !== undefined) {
+      this.entity?.safeEmit(event);
+    }
+    this.entity?.observer.safeEmit('close');
+    for (const hook of this.#closed) {
+      hook();
+    }
+  }
+}
+
+exports.Core = Core;

@@ -1,0 +1,271 @@
+'use strict';
+
+const { Entity } = require('./Entity');
+const { Logger } = require('./Logger');
+const { copy } = require('./copy');
+const validate = require('./validate');
+
+/** @import { AppData, DataConsumer as Contract } from '..' */
+/** @import { DataConsumer as Native } from '../native/binding' */
+
+const logger = new Logger('DataConsumer');
+
+/**
+ * @template {AppData} [A=AppData]
+ * @extends {Entity<import('..').DataConsumerEvents, import('..').DataConsumerObserverEvents, A>}
+ * @implements {Contract<A>}
+ */
+class DataConsumer extends Entity {
+  #core;
+  #id;
+  #dataProducerId;
+  #type;
+  #sctpStreamParameters;
+  #label;
+  #protocol;
+  #paused;
+  #dataProducerPaused;
+  #subchannels;
+
+  /**
+   * @param {import('./Core').Core<Native>} core
+   * @param {object} data
+   * @param {string} data.id
+   * @param {string} data.dataProducerId
+   * @param {import('..').DataConsumerType} data.type
+   * @param {import('..').SctpStreamParameters} [data.sctpStreamParameters]
+   * @param {string} data.label
+   * @param {string} data.protocol
+   * @param {boolean} data.paused
+   * @param {boolean} data.dataProducerPaused
+   * @param {number[]} data.subchannels
+   * @param {A} appData
+   */
+  constructor(core, data, appData) {
+    super(core, appData, {
+      onEvent: (name, args) => this.#onEvent(name, args),
+      onMessage: (message, ppid) => this.safeEmit('message', message, ppid),
+    });
+    this.#core = core;
+    this.#id = data.id;
+    this.#dataProducerId = data.dataProducerId;
+    this.#type = data.type;
+    this.#sctpStreamParameters = data.sctpStreamParameters;
+    this.#label = data.label;
+    this.#protocol = data.protocol;
+    this.#paused = data.paused;
+    this.#dataProducerPaused = data.dataProducerPaused;
+    this.#subchannels = data.subchannels;
+  }
+
+  get id() {
+    return this.#id;
+  }
+
+  get dataProducerId() {
+    return this.#dataProducerId;
+  }
+
+  get type() {
+    return this.#type;
+  }
+
+  get sctpStreamParameters() {
+    return copy(this.#sctpStreamParameters);
+  }
+
+  get label() {
+    return this.#label;
+  }
+
+  get protocol() {
+    return this.#protocol;
+  }
+
+  get paused() {
+    return this.#paused;
+  }
+
+  get dataProducerPaused() {
+    return this.#dataProducerPaused;
+  }
+
+  get subchannels() {
+    return [...this.#subchannels];
+  }
+
+  get bufferedAmount() {
+    return this.#core.native.bufferedAmount;
+  }
+
+  async dump() {
+    return this.#core.request('dataConsumer.dump', (native, id) => native.dump(id));
+  }
+
+  async getStats() {
+    return this.#core.request('dataConsumer.getStats', (native, id) => native.getStats(id));
+  }
+
+  async pause() {
+    await this.#core.request('dataConsumer.pause', (native, id) => native.pause(id));
+    this.#setPaused(true);
+  }
+
+  async resume() {
+    await this.#core.request('dataConsumer.resume', (native, id) => native.resume(id));
+    this.#setPaused(false);
+  }
+
+  /** @param {number} threshold */
+  async setBufferedAmountLowThreshold(threshold) {
+    const method = 'dataConsumer.setBufferedAmountLowThreshold';
+
+    this.#checkSctp(method);
+
+    const bytes = validate.integer(threshold, 'threshold');
+
+    await this.#core.request(method, (native, id) =>
+      native.setBufferedAmountLowThreshold(id, bytes),
+    );
+  }
+
+  async getBufferedAmount() {
+    const method = 'dataConsumer.getBufferedAmount';
+
+    this.#checkSctp(method);
+    return this.#core.request(method, (native, id) => native.getBufferedAmount(id));
+  }
+
+  /**
+   * @param {string | Buffer} message
+   * @param {number} [ppid]
+   */
+  async send(message, ppid) {
+    const method = 'dataConsumer.send';
+
+    this.#checkSctp(method);
+
+    const checkedPpid = validate.ppid(message, ppid);
+
+    return this.#core.request(method, (native, id) => native.send(id, message, checkedPpid));
+  }
+
+  /** @param {number[]} subchannels */
+  async setSubchannels(subchannels) {
+    const method = 'dataConsumer.setSubchannels';
+
+    this.#core.check(method);
+
+    const checked = validate.subchannels(subchannels);
+
+    this.#subchannels = await this.#core.request(method, (native, id) =>
+      native.setSubchannels(id, checked),
+    );
+  }
+
+  /** @param {number} subchannel */
+  async addSubchannel(subchannel) {
+    const method = 'dataConsumer.addSubchannel';
+
+    this.#core.check(method);
+
+    const checked = validate.subchannel(subchannel, 'subchannel');
+
+    this.#subchannels = await this.#core.request(method, (native, id) =>
+      native.addSubchannel(id, checked),
+    );
+  }
+
+  /** @param {number} subchannel */
+  async removeSubchannel(subchannel) {
+    const method = 'dataConsumer.removeSubchannel';
+
+    this.#core.check(method);
+
+    const checked = validate.subchannel(subchannel, 'subchannel');
+
+    this.#subchannels = await this.#core.request(method, (native, id) =>
+      native.removeSubchannel(id, checked),
+    );
+  }
+
+  /**
+   * @param {string} name
+   * @param {any[]} args
+   */
+  #onEvent(name, args) {
+    switch (name) {
+      case 'dataproducerclose':
+      case 'streamclose':
+        this.#core.end(name);
+        break;
+      case 'dataproducerpause':
+        this.#onDataProducerPaused(true, name);
+        break;
+      case 'dataproducerresume':
+        this.#onDataProducerPaused(false, name);
+        break;
+      case 'sctpsendbufferfull':
+        this.safeEmit('sctpsendbufferfull');
+        break;
+      case 'bufferedamountlow':
+        this.safeEmit('bufferedamountlow', args[0]);
+        break;
+      case 'overflow':
+        this.safeEmit('overflow', args[0]);
+        break;
+      default:
+        logger.error(`unknown event '${name}'`);
+    }
+  }
+
+  /**
+   * @param {boolean} paused
+   * @param {'dataproducerpause' | 'dataproducerresume'} event
+   */
+  #onDataProducerPaused(paused, event) {
+    if (this.#dataProducerPaused === paused) {
+      return;
+    }
+
+    const before = this.#paused || this.#dataProducerPaused;
+
+    this.#dataProducerPaused = paused;
+    this.safeEmit(event);
+    this.#emitEffective(before);
+  }
+
+  /** @param {boolean} paused */
+  #setPaused(paused) {
+    const before = this.#paused || this.#dataProducerPaused;
+
+    this.#paused = paused;
+    this.#emitEffective(before);
+  }
+
+  /**
+   * Its own pause and its DataProducer's are separate; the observer hears of the sum of both.
+   *
+   * @param {boolean} before - whether messages were held up.
+   */
+  #emitEffective(before) {
+    const now = this.#paused || this.#dataProducerPaused;
+
+    if (now !== before && !this.closed) {
+      this.observer.safeEmit(now ? 'pause' : 'resume');
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @throws {TypeError}
+   */
+  #checkSctp(method) {
+    this.#core.check(method);
+    if (this.#type !== 'sctp') {
+      throw new TypeError('invalid DataConsumer type');
+    }
+  }
+}
+
+exports.DataConsumer = DataConsumer;

@@ -1,0 +1,221 @@
+'use strict';
+
+const { Entity } = require('./Entity');
+const { Logger } = require('./Logger');
+const { WorkerClosedError } = require('./errors');
+const { copy } = require('./copy');
+const validate = require('./validate');
+
+/** @import { AppData, DataProducer as Contract } from '..' */
+/** @import { DataProducer as Native } from '../native/binding' */
+
+/** What the native `send` functions return. */
+const ACCEPTED = 0;
+const QUEUE_FULL = 1;
+const TOO_LARGE = 2;
+
+const logger = new Logger('DataProducer');
+
+/**
+ * @template {AppData} [A=AppData]
+ * @extends {Entity<import('..').DataProducerEvents, import('..').DataProducerObserverEvents, A>}
+ * @implements {Contract<A>}
+ */
+class DataProducer extends Entity {
+  #core;
+  #id;
+  #type;
+  #sctpStreamParameters;
+  #label;
+  #protocol;
+  #paused;
+  #maxMessageSize;
+  /** Undefined for type 'sctp'. */
+  #sendString;
+  #sendBuffer;
+
+  /**
+   * @param {import('./Core').Core<Native>} core
+   * @param {object} data
+   * @param {string} data.id
+   * @param {import('..').DataProducerType} data.type
+   * @param {import('..').SctpStreamParameters} [data.sctpStreamParameters]
+   * @param {string} data.label
+   * @param {string} data.protocol
+   * @param {boolean} data.paused
+   * @param {number} data.maxMessageSize - what `send()` takes, in bytes.
+   * @param {A} appData
+   */
+  constructor(core, data, appData) {
+    super(core, appData, { onEvent: (name) => this.#onEvent(name) });
+    this.#core = core;
+    this.#id = data.id;
+    this.#type = data.type;
+    this.#sctpStreamParameters = data.sctpStreamParameters;
+    this.#label = data.label;
+    this.#protocol = data.protocol;
+    this.#paused = data.paused;
+    this.#maxMessageSize = data.maxMessageSize;
+
+    this.#sendString = data.type === 'direct' ? core.native.sendString : undefined;
+    this.#sendBuffer = data.type === 'direct' ? core.native.sendBuffer : undefined;
+  }
+
+  get id() {
+    return this.#id;
+  }
+
+  get type() {
+    return this.#type;
+  }
+
+  get sctpStreamParameters() {
+    return copy(this.#sctpStreamParameters);
+  }
+
+  get label() {
+    return this.#label;
+  }
+
+  get protocol() {
+    return this.#protocol;
+  }
+
+  get paused() {
+    return this.#paused;
+  }
+
+  get bufferedAmount() {
+    return this.#type === 'direct' ? this.#core.native.bufferedAmount : 0;
+  }
+
+  async dump() {
+    return this.#core.request('dataProducer.dump', (native, id) => native.dump(id));
+  }
+
+  async getStats() {
+    return this.#core.request('dataProducer.getStats', (native, id) => native.getStats(id));
+  }
+
+  async pause() {
+    await this.#core.request('dataProducer.pause', (native, id) => native.pause(id));
+    this.#setPaused(true, 'pause');
+  }
+
+  async resume() {
+    await this.#core.request('dataProducer.resume', (native, id) => native.resume(id));
+    this.#setPaused(false, 'resume');
+  }
+
+  /**
+   * @param {string | Buffer} message
+   * @param {number} [ppid]
+   * @param {number[]} [subchannels]
+   * @param {number} [requiredSubchannel]
+   * @param {number} [ignoredSubchannel]
+   */
+  send(message, ppid, subchannels, requiredSubchannel, ignoredSubchannel) {
+    if (this.#sendString === undefined || this.#sendBuffer === undefined) {
+      throw new TypeError('only a DataProducer of a DirectTransport can send()');
+    }
+
+    const checkedPpid = validate.ppid(message, ppid);
+    // The most frequent call has none of these, and passes no more than it must.
+    const plain =
+      subchannels === undefined &&
+      requiredSubchannel === undefined &&
+      ignoredSubchannel === undefined;
+    /** @type {[number[]?, number?, number?]} */
+    const routing = plain
+      ? []
+      : [
+          validate.given(subchannels) ? validate.subchannels(subchannels) : undefined,
+          validate.optionalSubchannel(requiredSubchannel, 'requiredSubchannel'),
+          validate.optionalSubchannel(ignoredSubchannel, 'ignoredSubchannel'),
+        ];
+
+    if (this.#core.closed) {
+      this.#dropClosed();
+      return;
+    }
+
+    let outcome;
+
+    if (typeof message === 'string') {
+      outcome = plain
+        ? this.#sendString(message, checkedPpid)
+        : this.#sendString(message, checkedPpid, ...routing);
+    } else {
+      outcome = plain
+        ? this.#sendBuffer(message, checkedPpid)
+        : this.#sendBuffer(message, checkedPpid, ...routing);
+    }
+    if (outcome !== ACCEPTED) {
+      throw this.#notAccepted(outcome, message);
+    }
+  }
+
+  /** @param {string} name */
+  #onEvent(name) {
+    switch (name) {
+      case 'drain':
+        this.safeEmit('drain');
+        break;
+      case 'streamclose':
+        this.safeEmit('streamclose');
+        break;
+      default:
+        logger.error(`unknown event '${name}'`);
+    }
+  }
+
+  /**
+   * @param {boolean} paused
+   * @param {'pause' | 'resume'} event
+   */
+  #setPaused(paused, event) {
+    const changed = this.#paused !== paused;
+
+    this.#paused = paused;
+    if (changed && !this.closed) {
+      this.observer.safeEmit(event);
+    }
+  }
+
+  #dropClosed() {
+    if (this.#core.channel.closed) {
+      throw closedWorker();
+    }
+    logger.warn(`send(): a message is dropped, the DataProducer is closed [id:${this.#id}]`);
+  }
+
+  /**
+   * @param {number} outcome
+   * @param {string | Buffer} message
+   * @returns {Error}
+   */
+  #notAccepted(outcome, message) {
+    switch (outcome) {
+      case QUEUE_FULL: {
+        const error = new Error('too many messages are not yet routed: go on with the drain event');
+
+        return Object.assign(error, { code: 'ERR_SEND_QUEUE_FULL' });
+      }
+      case TOO_LARGE:
+        return new TypeError(
+          `given message exceeds maxMessageSize value [maxMessageSize:${this.#maxMessageSize}, ` +
+            `len:${Buffer.byteLength(message)}]`,
+        );
+      default:
+        return closedWorker();
+    }
+  }
+}
+
+function closedWorker() {
+  return new WorkerClosedError(
+    'Channel closed, cannot send notification [event:DATAPRODUCER_SEND]',
+  );
+}
+
+exports.DataProducer = DataProducer;

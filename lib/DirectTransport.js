@@ -1,0 +1,43 @@
+'use strict';
+
+const { Transport } = require('./Transport');
+const { coreOf } = require('./Entity');
+const { Logger } = require('./Logger');
+const { mediaUnsupported } = require('./errors');
+
+/** @import { AppData, DirectTransport as Contract } from '..' */
+/** @import { Transport as Native } from '../native/binding' */
+
+const logger = new Logger('DirectTransport');
+
+/**
+ * @template {AppData} [A=AppData]
+ * @extends {Transport<import('..').DirectTransportEvents, import('..').DirectTransportObserverEvents, A>}
+ * @implements {Contract<A>}
+ */
+class DirectTransport extends Transport {
+  /**
+   * @param {import('./Core').Core<Native>} core
+   * @param {import('./Transport').TransportData} data
+   * @param {A} appData
+   */
+  constructor(core, data, appData) {
+    super(core, 'direct', data, appData, (name) => logger.error(`unknown event '${name}'`));
+  }
+
+  /** @type {'direct'} */
+  get type() {
+    return 'direct';
+  }
+
+  async connect() {
+    coreOf(this).check('transport.connect');
+  }
+
+  /** @returns {never} */
+  sendRtcp() {
+    throw mediaUnsupported('directTransport.sendRtcp()');
+  }
+}
+
+exports.DirectTransport = DirectTransport;

@@ -1,0 +1,119 @@
+'use strict';
+
+const { Logger } = require('./Logger');
+const { SctpAssociation } = require('./SctpAssociation');
+const { Transport, emitBoth } = require('./Transport');
+const { copy } = require('./copy');
+const { mediaUnsupported } = require('./errors');
+const validate = require('./validate');
+
+/** @import { AppData, PlainTransport as Contract } from '..' */
+/** @import { Transport as Native } from '../native/binding' */
+
+const logger = new Logger('PlainTransport');
+
+/**
+ * @template {AppData} [A=AppData]
+ * @extends {Transport<import('..').PlainTransportEvents, import('..').PlainTransportObserverEvents, A>}
+ * @implements {Contract<A>}
+ */
+class PlainTransport extends Transport {
+  #core;
+  #comedia;
+  #tuple;
+  #sctp;
+
+  /**
+   * @param {import('./Core').Core<Native>} core
+   * @param {import('./Transport').TransportData & {
+   *   comedia: boolean,
+   *   tuple: import('..').TransportTuple,
+   *   sctpParameters?: import('..').SctpParameters,
+   * }} data
+   * @param {A} appData
+   */
+  constructor(core, data, appData) {
+    super(core, 'plain', data, appData, (name, args) => this.#onEvent(name, args));
+    this.#core = core;
+    this.#comedia = data.comedia;
+    this.#tuple = data.tuple;
+    this.#sctp = new SctpAssociation(data.sctpParameters);
+    core.onClosing(() => this.#sctp.close());
+  }
+
+  /** @type {'plain'} */
+  get type() {
+    return 'plain';
+  }
+
+  get tuple() {
+    return copy(this.#tuple);
+  }
+
+  get rtcpTuple() {
+    return undefined;
+  }
+
+  get sctpParameters() {
+    return this.#sctp.parameters;
+  }
+
+  get sctpState() {
+    return this.#sctp.state;
+  }
+
+  get sctpNegotiatedCapabilities() {
+    return this.#sctp.negotiatedCapabilities;
+  }
+
+  get srtpParameters() {
+    return undefined;
+  }
+
+  /** @param {{ ip?: string, port?: number, rtcpPort?: number, srtpParameters?: object }} [params] */
+  async connect(params) {
+    const method = 'plainTransport.connect';
+
+    this.#core.check(method);
+
+    const given = validate.object(params, 'params');
+
+    if (validate.given(given.srtpParameters)) {
+      throw mediaUnsupported('srtpParameters');
+    }
+    if (this.#comedia) {
+      return;
+    }
+
+    const remote = {
+      ip: validate.ip(given.ip, 'ip'),
+      port: validate.integer(given.port, 'port', validate.MAX_UINT16, 1),
+    };
+    const { tuple } = await this.#core.request(method, (native, id) =>
+      native.connect(id, JSON.stringify(remote)),
+    );
+
+    this.#tuple = tuple;
+  }
+
+  /**
+   * @param {string} name
+   * @param {any[]} args
+   */
+  #onEvent(name, args) {
+    switch (name) {
+      case 'tuple':
+        this.#tuple = args[0];
+        emitBoth(this, 'tuple', this.#tuple);
+        break;
+      case 'sctpstatechange':
+        this.#sctp.change(args[0], args[1]);
+        emitBoth(this, 'sctpstatechange', args[0]);
+        break;
+      default:
+        logger.error(`unknown event '${name}'`);
+    }
+  }
+}
+
+exports.PlainTransport = PlainTransport;

@@ -1,0 +1,30 @@
+'use strict';
+
+const { EnhancedEventEmitter, enhancedOnce } = require('./EnhancedEventEmitter');
+const { setLogEventListeners } = require('./Logger');
+const { Worker } = require('./Worker');
+const { NotFoundError, UnsupportedError, WorkerClosedError } = require('./errors');
+const { emptyRtpCapabilities } = require('./media');
+const { version } = require('../package.json');
+
+/** @type {import('..').Observer} */
+const observer = new EnhancedEventEmitter();
+
+/** @type {typeof import('..').createWorker} */
+async function createWorker(settings) {
+  const worker = await Worker.create(settings);
+
+  observer.safeEmit('newworker', worker);
+  return worker;
+}
+
+/** @satisfies {typeof import('..')} */
+module.exports = {
+  version,
+  observer,
+  createWorker,
+  setLogEventListeners,
+  getSupportedRtpCapabilities: emptyRtpCapabilities,
+  errors: { UnsupportedError, WorkerClosedError, NotFoundError },
+  extras: { EnhancedEventEmitter, enhancedOnce },
+};

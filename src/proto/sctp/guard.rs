@@ -1,0 +1,585 @@
+//! What stands between the network and sctp-proto.
+//!
+//! sctp-proto is a good association for a good peer. Some packets that are legal end it, and some
+//! that are not cost it seconds. The guard sees every packet twice:
+//!
+//! ```text
+//! packet ─► screen ─► checksum and tag (sctp-proto's endpoint) ─► admit ─► association
+//!             │ changes nothing                                     │ counts
+//!             └► dropped, or rewritten without what must not pass   └► dropped, or the end
+//! ```
+//!
+//! So what is not the peer's never counts against it. Almost all packets pass as they came; one
+//! that is rewritten has its checksum verified first.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::budget::Budget;
+use super::ledger::{Ledger, PeerSide};
+use super::link::Role;
+use super::ppid;
+use super::received::Received;
+use super::wire::{
+    COMMON_HEADER, Chunk, Chunks, Data, Header, Init, Padding, Writer, before, cause,
+    checksum_matches, kind, parameter, u16_at, u32_at,
+};
+use crate::proto::message::StreamId;
+
+/// DATA chunks that sctp-proto may hold: 8,192 of them take 4 MB, whatever is in them, and about
+/// 4 ms for each packet with more. A window of 1 MiB holds 900 full ones.
+const MAX_HELD: usize = 8192;
+
+/// Streams on which a client may have sent: 3 MB of state. Browsers open at most 1,024 channels.
+const MAX_CLIENT_STREAMS: usize = 8192;
+
+/// Why a packet went no farther.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dropped {
+    /// Its lengths lie, or something in it cannot be.
+    Malformed,
+    /// Its checksum, its tag or its ports are not those of the association.
+    Foreign,
+    /// It does not fit the state of the association.
+    Unexpected,
+    /// The peer has used up its share of our time.
+    Overload,
+}
+
+/// What [`Guard::screen`] makes of a packet.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Screened {
+    /// To sctp-proto, if checksum and tag are right.
+    Pass(Bytes),
+    /// The peer, without doubt, ends the association.
+    Abort,
+    /// The peer, without doubt, refuses our cookie as too old.
+    StaleCookie,
+    /// Nothing else happens.
+    Drop(Dropped),
+}
+
+/// What [`Guard::admit`] makes of a packet that is the peer's without doubt.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// To the association.
+    Granted,
+    /// Nothing else happens.
+    Refused(Dropped),
+    /// The association ends: the peer has broken a rule that nobody breaks by accident.
+    Violation(&'static str),
+}
+
+/// What becomes of one chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Keep,
+    Strip,
+    /// Strip it and all that follow.
+    Stop,
+    /// Keep only this much of its value.
+    Trim(usize),
+    /// Put the PPID in front of the payload; see `ppid`.
+    Carry,
+}
+
+/// What is in a packet.
+#[derive(Debug, Default)]
+struct Walk {
+    rewritten: bool,
+    stripped: u64,
+    /// An ABORT, and whether its T bit is set.
+    abort: Option<bool>,
+    stale_cookie: bool,
+    seen: Seen,
+}
+
+/// Chunks that may come once per packet, or twice.
+#[derive(Debug, Default)]
+struct Seen {
+    sack: bool,
+    heartbeat: bool,
+    forward_tsn: bool,
+    reconfigs: u8,
+}
+
+/// The guard of one association.
+#[derive(Debug)]
+pub(super) struct Guard {
+    max_packet: usize,
+    max_streams: usize,
+    budget: Budget,
+    /// Chunks that were taken out of packets.
+    pub(super) stripped: u64,
+    /// Streams that the packet just admitted resets, or in which it skips messages. sctp-proto
+    /// forgets both if it does not know the stream, as long as nothing has come on it.
+    pub(super) named: Vec<StreamId>,
+    /// It resets all of them.
+    pub(super) resets_all: bool,
+}
+
+impl Guard {
+    /// `client`: the peer is not trusted with more streams than a client needs.
+    pub(super) fn new(max_packet: usize, client: bool) -> Self {
+        Self {
+            max_packet,
+            max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
+            budget: Budget::default(),
+            stripped: 0,
+            named: Vec::new(),
+            resets_all: false,
+        }
+    }
+
+    /// Looks at a packet other than an INIT. Nothing is counted against the peer.
+    pub(super) fn screen(&mut self, ledger: &Ledger, role: Role, packet: Bytes) -> Screened {
+        let Some((header, chunks)) = Header::parse(&packet) else {
+            return Screened::Drop(Dropped::Malformed);
+        };
+        if let Some(ours) = &ledger.ours
+            && (header.source_port, header.destination_port)
+                != (ours.header.destination_port, ours.header.source_port)
+        {
+            return Screened::Drop(Dropped::Foreign);
+        }
+        let walk = match self.walk(ledger, role, chunks, None) {
+            Ok(walk) => walk,
+            Err(dropped) => return Screened::Drop(dropped),
+        };
+        if !walk.rewritten {
+            return Screened::Pass(packet);
+        }
+        // An ABORT of a peer that knows no association has the tag that we sent it, and the T bit
+        // (RFC 9260 §8.5.1 B).
+        let own_tag = ledger.ours.as_ref().map(|ours| ours.party.tag);
+        let peer_tag = ledger.peer.as_ref().map(|peer| peer.party.tag);
+        let tag = if walk.abort == Some(true) { peer_tag } else { own_tag };
+        if tag != Some(header.tag) || !checksum_matches(&packet) {
+            return Screened::Drop(Dropped::Foreign);
+        }
+        if walk.abort.is_some() {
+            return Screened::Abort;
+        }
+        if walk.stale_cookie {
+            return Screened::StaleCookie;
+        }
+        let mut writer = Writer::new(header, packet.len() + 64);
+        // The first walk has been through without an error, and this one is the same.
+        let _ = self.walk(ledger, role, chunks, Some(&mut writer));
+        self.stripped += walk.stripped;
+        if writer.is_empty() {
+            return Screened::Drop(Dropped::Unexpected);
+        }
+        Screened::Pass(writer.finish())
+    }
+
+    /// Decides on every chunk, and writes what remains to `writer`.
+    fn walk(
+        &self,
+        ledger: &Ledger,
+        role: Role,
+        chunks: Chunks<'_>,
+        mut writer: Option<&mut Writer>,
+    ) -> Result<Walk, Dropped> {
+        let mut walk = Walk::default();
+        // DATA may follow the COOKIE ECHO that establishes us (RFC 9260 §5.1), and may overtake the
+        // COOKIE ACK that does; before either it has no place.
+        let mut open = ledger.established || (role == Role::Initiator && ledger.peer.is_some());
+        for (index, chunk) in chunks.enumerate() {
+            let chunk = chunk.map_err(|_| Dropped::Malformed)?;
+            let fate = match chunk.kind {
+                kind::INIT_ACK => {
+                    if index > 0 || ledger.peer.is_some() || role != Role::Initiator {
+                        return Err(Dropped::Unexpected);
+                    }
+                    let value = self.canonical_init_ack(&chunk).ok_or(Dropped::Malformed)?;
+                    walk.rewritten = true;
+                    if let Some(writer) = writer.as_deref_mut() {
+                        writer.chunk(chunk.kind, 0, &[&value]);
+                    }
+                    continue;
+                }
+                kind::INIT => return Err(Dropped::Unexpected),
+                kind::COOKIE_ECHO => {
+                    let ours = ledger.ours.as_ref().and_then(|ours| ours.cookie.as_ref());
+                    if index > 0 || ours.is_none_or(|cookie| cookie != chunk.value) {
+                        return Err(Dropped::Unexpected);
+                    }
+                    open = true;
+                    Fate::Keep
+                }
+                kind::COOKIE_ACK => {
+                    open |= role == Role::Initiator;
+                    Fate::Trim(0)
+                }
+                kind::ABORT => {
+                    walk.abort = Some(chunk.flags & 1 != 0);
+                    Fate::Stop
+                }
+                kind::ERROR => {
+                    let stale = u16_at(chunk.value, 0) == Some(cause::STALE_COOKIE);
+                    walk.stale_cookie |= stale && !ledger.established;
+                    Fate::Strip
+                }
+                kind::HEARTBEAT_ACK => Fate::Strip,
+                _ if !open => return Err(Dropped::Unexpected),
+                _ => self.fate(ledger, &chunk, chunks, &mut walk.seen)?,
+            };
+            let fate = match fate {
+                Fate::Trim(len) if len == chunk.value.len() => Fate::Keep,
+                fate => fate,
+            };
+            walk.rewritten |= fate != Fate::Keep || chunk.padding == Padding::Bad;
+            if let Some(writer) = writer.as_deref_mut() {
+                match fate {
+                    Fate::Keep => writer.copy(&chunk),
+                    Fate::Trim(len) => {
+                        let value = chunk.value.get(..len).unwrap_or_default();
+                        writer.chunk(chunk.kind, chunk.flags, &[value]);
+                    }
+                    Fate::Carry => carry(writer, &chunk),
+                    Fate::Strip | Fate::Stop => {}
+                }
+            }
+            match fate {
+                Fate::Strip => walk.stripped += 1,
+                Fate::Stop => {
+                    walk.stripped += 1;
+                    break;
+                }
+                _ => {}
+            }
+        }
+        Ok(walk)
+    }
+
+    /// Decides on a chunk of an association that is, or is just being, established.
+    fn fate(
+        &self,
+        ledger: &Ledger,
+        chunk: &Chunk<'_>,
+        chunks: Chunks<'_>,
+        seen: &mut Seen,
+    ) -> Result<Fate, Dropped> {
+        Ok(match chunk.kind {
+            kind::DATA => {
+                let data = Data::parse(chunk).ok_or(Dropped::Malformed)?;
+                let peer = ledger.peer.as_ref().ok_or(Dropped::Unexpected)?;
+                if peer.received.is_too_far(data.tsn) {
+                    Fate::Strip
+                } else if data.begins && !ppid::is_known(data.ppid) {
+                    Fate::Carry
+                } else {
+                    Fate::Keep
+                }
+            }
+            kind::SACK if !std::mem::replace(&mut seen.sack, true) => {
+                let length = sack_len(ledger, chunk).ok_or(Dropped::Malformed)?;
+                length.map_or(Fate::Strip, Fate::Trim)
+            }
+            // Answered with as many bytes, and one answer a packet is enough.
+            kind::HEARTBEAT if !std::mem::replace(&mut seen.heartbeat, true) => {
+                let info = chunk.parameters(0).next().ok_or(Dropped::Malformed)?;
+                let (kind, info) = info.map_err(|_| Dropped::Malformed)?;
+                let fits = COMMON_HEADER + chunk.padded_len() <= self.max_packet;
+                if kind == parameter::HEARTBEAT_INFO && fits {
+                    Fate::Trim(4 + info.len())
+                } else {
+                    Fate::Strip
+                }
+            }
+            kind::FORWARD_TSN if !std::mem::replace(&mut seen.forward_tsn, true) => {
+                let well_formed = chunk.value.len() >= 4 && chunk.value.len().is_multiple_of(4);
+                let agreed = ledger.peer.as_ref().is_some_and(|peer| peer.forward_tsn);
+                if well_formed && agreed { Fate::Keep } else { Fate::Strip }
+            }
+            // A response and a request may come in chunks of their own.
+            kind::RECONFIG if seen.reconfigs < 2 => {
+                seen.reconfigs += 1;
+                self.reconfig_fate(ledger, chunk, chunks)
+            }
+            kind::SHUTDOWN if chunk.value.len() >= 4 => Fate::Trim(4),
+            kind::SHUTDOWN_ACK | kind::SHUTDOWN_COMPLETE => Fate::Trim(0),
+            kind::SACK | kind::HEARTBEAT | kind::FORWARD_TSN | kind::RECONFIG | kind::SHUTDOWN => {
+                Fate::Strip
+            }
+            // RFC 9260 §3.2: the two highest bits of a type say what to do with one that is not
+            // known. (The reports that 01 and 11 ask for are of no use to anybody.)
+            unknown if unknown & 0x80 == 0 => Fate::Stop,
+            _ => Fate::Strip,
+        })
+    }
+
+    /// A RE-CONFIG passes if sctp-proto understands its parameters (RFC 6525 §3.1: one, or a
+    /// response followed by a request or another response) and can act on it at once. It would
+    /// keep a request that refers to DATA yet to come, at a cost that grows with the square of
+    /// that DATA; the peer repeats it anyway.
+    fn reconfig_fate(&self, ledger: &Ledger, chunk: &Chunk<'_>, chunks: Chunks<'_>) -> Fate {
+        let mut expected = 0;
+        let mut previous = None;
+        for item in chunk.parameters(0) {
+            let Ok((kind, value)) = item else { return Fate::Strip };
+            let acceptable = match (kind, previous) {
+                (parameter::RECONFIG_RESPONSE, None | Some(parameter::RECONFIG_RESPONSE)) => {
+                    value.len() == 8
+                }
+                (parameter::OUTGOING_RESET, None | Some(parameter::RECONFIG_RESPONSE)) => {
+                    // The answer resets the same streams, in one packet.
+                    let fits = COMMON_HEADER + 8 + value.len() <= self.max_packet;
+                    value.len() >= 12
+                        && value.len().is_multiple_of(2)
+                        && fits
+                        && self.has_come(ledger, value, chunks)
+                }
+                _ => false,
+            };
+            let second = previous.is_some();
+            if !acceptable || (second && expected % 4 != 0) {
+                return Fate::Strip;
+            }
+            expected += 4 + value.len();
+            if second {
+                break;
+            }
+            previous = Some(kind);
+        }
+        if expected == 0 { Fate::Strip } else { Fate::Trim(expected.min(chunk.value.len())) }
+    }
+
+    /// Whether all DATA that an outgoing reset request refers to has come, in this packet at the
+    /// latest.
+    fn has_come(&self, ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
+        let (Some(last), Some(peer)) = (u32_at(request, 8), &ledger.peer) else { return false };
+        let tsns: Vec<u32> = chunks
+            .flatten()
+            .filter(|chunk| chunk.kind == kind::DATA)
+            .filter_map(|chunk| Data::parse(&chunk))
+            .map(|data| data.tsn)
+            .collect();
+        !before(peer.received.cumulative_with(&tsns), last)
+    }
+
+    /// Counts a packet that has passed [`Self::screen`] and is the peer's without doubt.
+    /// `streams`: how many sctp-proto has.
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        ledger: &mut Ledger,
+        streams: usize,
+        packet: &[u8],
+    ) -> Admission {
+        let Some((_, chunks)) = Header::parse(packet) else {
+            return Admission::Refused(Dropped::Malformed);
+        };
+        if !self.budget.take(now, cost(ledger, streams, chunks)) {
+            return Admission::Refused(Dropped::Overload);
+        }
+        for chunk in chunks.flatten() {
+            match chunk.kind {
+                kind::DATA => {
+                    if let Err(rule) = admit_data(ledger, &chunk) {
+                        return Admission::Violation(rule);
+                    }
+                }
+                kind::SACK => {
+                    if let (Some(ours), Some(tsn)) = (&mut ledger.ours, u32_at(chunk.value, 0)) {
+                        ours.acknowledged(tsn);
+                    }
+                }
+                kind::FORWARD_TSN => {
+                    if let (Some(peer), Some(tsn)) = (&mut ledger.peer, u32_at(chunk.value, 0)) {
+                        peer.received.forward(tsn);
+                    }
+                    // Pairs of a stream and a sequence number (RFC 3758 §3.2).
+                    let skips = chunk.value.get(4..).unwrap_or_default().chunks_exact(4);
+                    self.named.extend(skips.filter_map(|skip| u16_at(skip, 0)));
+                }
+                kind::RECONFIG => self.admit_reconfig(ledger, &chunk),
+                kind::INIT_ACK => {
+                    if let Some(init) = Init::parse(&chunk) {
+                        ledger.peer = Some(peer_side(init, &chunk));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if ledger.held.chunks > MAX_HELD {
+            return Admission::Violation("too many DATA chunks that complete no message");
+        }
+        if streams > self.max_streams {
+            return Admission::Violation("too many streams");
+        }
+        Admission::Granted
+    }
+
+    fn admit_reconfig(&mut self, ledger: &mut Ledger, chunk: &Chunk<'_>) {
+        let Some(peer) = &mut ledger.peer else { return };
+        for (kind, request) in chunk.parameters(0).flatten() {
+            if kind == parameter::OUTGOING_RESET && u32_at(request, 0) == Some(peer.next_reset) {
+                peer.next_reset = peer.next_reset.wrapping_add(1);
+                let ids = request.get(12..).unwrap_or_default().chunks_exact(2);
+                self.resets_all |= ids.len() == 0;
+                self.named.extend(ids.filter_map(|id| u16_at(id, 0)));
+            }
+        }
+    }
+
+    /// An INIT ACK with nothing in it that sctp-proto stumbles over.
+    fn canonical_init_ack(&self, chunk: &Chunk<'_>) -> Option<Vec<u8>> {
+        let value = canonical_init(chunk)?;
+        let cookie = chunk.parameters(Init::LEN).flatten().find(|(kind, cookie)| {
+            // It comes back in a COOKIE ECHO, which has to fit a packet.
+            *kind == parameter::STATE_COOKIE && COMMON_HEADER + 4 + cookie.len() <= self.max_packet
+        });
+        cookie.is_some().then_some(value)
+    }
+}
+
+/// An INIT that may start an association, with nothing in it that sctp-proto stumbles over; and
+/// what it says about the peer. The checksum has been verified.
+pub(super) fn screen_init(packet: &[u8]) -> Result<(Bytes, u32, PeerSide), Dropped> {
+    let (header, mut chunks) = Header::parse(packet).ok_or(Dropped::Malformed)?;
+    let chunk = chunks.next().ok_or(Dropped::Malformed)?.map_err(|_| Dropped::Malformed)?;
+    // RFC 9260 §8.5.1 (A): an INIT has no tag, and comes alone (§6.10).
+    if chunk.kind != kind::INIT || header.tag != 0 || chunks.next().is_some() {
+        return Err(Dropped::Malformed);
+    }
+    if header.source_port == 0 || header.destination_port == 0 {
+        return Err(Dropped::Malformed);
+    }
+    let mut value = canonical_init(&chunk).ok_or(Dropped::Malformed)?;
+    let init = Init::parse(&chunk).ok_or(Dropped::Malformed)?;
+    // sctp-proto would answer with the smaller of what each side sends, not with what each side
+    // can. It enforces nothing, so it need not know.
+    value.get_mut(8..12).ok_or(Dropped::Malformed)?.fill(0xff);
+    if !checksum_matches(packet) {
+        return Err(Dropped::Foreign);
+    }
+    let mut writer = Writer::new(header, packet.len());
+    writer.chunk(kind::INIT, 0, &[&value]);
+    Ok((writer.finish(), init.tag, peer_side(init, &chunk)))
+}
+
+/// Whether a packet is, or pretends to be, an INIT.
+pub(super) fn is_init(packet: &[u8]) -> bool {
+    packet.get(COMMON_HEADER) == Some(&kind::INIT)
+}
+
+/// The Initiate Tag of an INIT.
+pub(super) fn init_tag(packet: &[u8]) -> Option<u32> {
+    let chunk = Header::parse(packet)?.1.next()?.ok()?;
+    Some(Init::parse(&chunk)?.tag)
+}
+
+/// The value of an INIT or INIT ACK with only the parameters that matter: the state cookie and the
+/// supported extensions (RFC 5061 §4.2.7), FORWARD TSN among them if it was announced the old way.
+fn canonical_init(chunk: &Chunk<'_>) -> Option<Vec<u8>> {
+    let init = Init::parse(chunk)?;
+    // RFC 9260 §3.3.2: neither the tag nor a number of streams may be 0, nor the window below 1500.
+    if init.tag == 0 || init.outbound == 0 || init.inbound == 0 || init.window < 1500 {
+        return None;
+    }
+    let mut value = chunk.value.get(..Init::LEN)?.to_vec();
+    let mut extensions = Vec::new();
+    for item in chunk.parameters(Init::LEN) {
+        match item.ok()? {
+            (parameter::STATE_COOKIE, cookie) => {
+                push_parameter(&mut value, parameter::STATE_COOKIE, cookie);
+            }
+            (parameter::SUPPORTED_EXTENSIONS, types) => extensions.extend_from_slice(types),
+            (parameter::FORWARD_TSN_SUPPORTED, _) => extensions.push(kind::FORWARD_TSN),
+            _ => {}
+        }
+    }
+    push_parameter(&mut value, parameter::SUPPORTED_EXTENSIONS, &extensions);
+    Some(value)
+}
+
+fn push_parameter(value: &mut Vec<u8>, kind: u16, content: &[u8]) {
+    value.resize(value.len().next_multiple_of(4), 0);
+    value.extend_from_slice(&kind.to_be_bytes());
+    // It comes out of a chunk, whose length has 16 bits.
+    value.extend_from_slice(&u16::try_from(4 + content.len()).unwrap_or(u16::MAX).to_be_bytes());
+    value.extend_from_slice(content);
+}
+
+fn peer_side(init: Init, chunk: &Chunk<'_>) -> PeerSide {
+    let forward_tsn = chunk.parameters(Init::LEN).flatten().any(|(kind, value)| match kind {
+        parameter::FORWARD_TSN_SUPPORTED => true,
+        parameter::SUPPORTED_EXTENSIONS => value.contains(&kind::FORWARD_TSN),
+        _ => false,
+    });
+    PeerSide {
+        party: init.into(),
+        forward_tsn,
+        received: Received::new(init.tsn),
+        next_reset: init.tsn,
+    }
+}
+
+/// The length of a SACK's value that sctp-proto can take; `Some(None)` for one that it must not
+/// see: it acknowledges what was never sent, or its gap blocks are not in order (RFC 9260 §3.3.4),
+/// so that walking them is not bounded by what is in flight.
+fn sack_len(ledger: &Ledger, chunk: &Chunk<'_>) -> Option<Option<usize>> {
+    let cumulative = u32_at(chunk.value, 0)?;
+    let blocks = usize::from(u16_at(chunk.value, 8)?);
+    let duplicates = usize::from(u16_at(chunk.value, 10)?);
+    let gaps = chunk.value.get(12..12 + 4 * blocks)?;
+    let length = 12 + 4 * blocks + 4 * duplicates;
+    if chunk.value.len() < length {
+        return None;
+    }
+    let Some(ours) = &ledger.ours else { return Some(None) };
+    let mut end = 0;
+    for block in gaps.chunks_exact(4) {
+        let (start, last) = (u16_at(block, 0)?, u16_at(block, 2)?);
+        if start <= end || last < start {
+            return Some(None);
+        }
+        end = last;
+    }
+    let highest = cumulative.wrapping_add(end.into());
+    Some((!before(ours.highest_tsn, highest)).then_some(length))
+}
+
+fn admit_data(ledger: &mut Ledger, chunk: &Chunk<'_>) -> Result<(), &'static str> {
+    let streams = ledger.streams();
+    let (Some(data), Some(peer)) = (Data::parse(chunk), &mut ledger.peer) else { return Ok(()) };
+    if data.payload.is_empty() {
+        return Err("a DATA chunk without user data");
+    }
+    if streams.is_some_and(|(_, inbound)| data.stream >= inbound) {
+        return Err("DATA on a stream beyond the negotiated number");
+    }
+    if peer.received.insert(data.tsn) {
+        ledger.held.add(data.payload.len());
+    }
+    Ok(())
+}
+
+fn carry(writer: &mut Writer, chunk: &Chunk<'_>) {
+    let Some((fields, payload)) = chunk.value.split_at_checked(12) else { return };
+    let (head, real) = fields.split_at(8);
+    let carrier = ppid::CARRIER.to_be_bytes();
+    // An empty payload stays one: `admit` is to see it.
+    let prefix = if payload.is_empty() { &[] } else { real };
+    writer.chunk(chunk.kind, chunk.flags, &[head, &carrier, prefix, payload]);
+}
+
+/// What a packet costs, in nanoseconds of our time, about (measured; see `budget`).
+fn cost(ledger: &Ledger, streams: usize, chunks: Chunks<'_>) -> u64 {
+    let (streams, held) = (streams as u64, ledger.held.chunks as u64);
+    let in_flight = ledger.ours.as_ref().map_or(0, |ours| u64::from(ours.in_flight()));
+    let mut cost = 1000;
+    for chunk in chunks.flatten() {
+        cost += match chunk.kind {
+            kind::DATA => 300 + 4 * streams + 10 * held,
+            kind::SACK => 500 + 50 * in_flight,
+            kind::FORWARD_TSN => 300 + 10 * (streams + held) + 10 * chunk.value.len() as u64,
+            kind::RECONFIG => 2000 + 100 * chunk.value.len() as u64,
+            _ => 1000,
+        };
+    }
+    cost
+}

@@ -1,0 +1,90 @@
+//! What the packets of both directions have told about the association. sctp-proto keeps all of it
+//! to itself, and the guard needs it.
+
+use bytes::Bytes;
+use rustc_hash::FxHashSet;
+
+use super::received::{Held, Received};
+use super::wire::{Header, Init, before};
+use crate::proto::message::StreamId;
+
+/// What one side has said in its INIT or INIT ACK.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Party {
+    /// The tag that packets to this side carry.
+    pub(super) tag: u32,
+    pub(super) outbound: u16,
+    pub(super) inbound: u16,
+}
+
+impl From<Init> for Party {
+    fn from(init: Init) -> Self {
+        Self { tag: init.tag, outbound: init.outbound, inbound: init.inbound }
+    }
+}
+
+/// The peer, once its INIT or INIT ACK has come.
+#[derive(Debug)]
+pub(super) struct PeerSide {
+    pub(super) party: Party,
+    /// It understands FORWARD TSN (RFC 3758 §3.1).
+    pub(super) forward_tsn: bool,
+    pub(super) received: Received,
+    /// The sequence number of its next RE-CONFIG request (RFC 6525 §4).
+    pub(super) next_reset: u32,
+}
+
+/// Ourselves, once our INIT or INIT ACK has gone.
+#[derive(Debug)]
+pub(super) struct OurSide {
+    pub(super) party: Party,
+    /// The state cookie that our INIT ACK carried.
+    pub(super) cookie: Option<Bytes>,
+    /// The ports and the tag of the packets that go to the peer; the tag is 0 before its INIT.
+    pub(super) header: Header,
+    /// The highest TSN that the peer has been told of; before the first, the one before it.
+    pub(super) highest_tsn: u32,
+    /// The cumulative TSN that the peer has acknowledged.
+    pub(super) acknowledged_tsn: u32,
+}
+
+impl OurSide {
+    /// How many TSNs the peer has not acknowledged.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.highest_tsn.wrapping_sub(self.acknowledged_tsn)
+    }
+
+    /// The peer acknowledges all up to `tsn`.
+    pub(super) fn acknowledged(&mut self, tsn: u32) {
+        if before(self.acknowledged_tsn, tsn) {
+            self.acknowledged_tsn = tsn;
+        }
+    }
+
+    /// Counts a TSN that goes out.
+    pub(super) fn sent(&mut self, tsn: u32) {
+        if before(self.highest_tsn, tsn) {
+            self.highest_tsn = tsn;
+        }
+    }
+}
+
+/// Both sides.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) ours: Option<OurSide>,
+    pub(super) peer: Option<PeerSide>,
+    pub(super) established: bool,
+    pub(super) held: Held,
+    /// Streams whose reset sctp-proto has yet to ask for.
+    pub(super) waiting_resets: FxHashSet<StreamId>,
+}
+
+impl Ledger {
+    /// How many outgoing and incoming streams there are (RFC 9260 §5.1.1).
+    pub(super) fn streams(&self) -> Option<(u16, u16)> {
+        let ours = self.ours.as_ref()?.party;
+        let peer = self.peer.as_ref()?.party;
+        Some((ours.outbound.min(peer.inbound), ours.inbound.min(peer.outbound)))
+    }
+}

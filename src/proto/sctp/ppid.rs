@@ -1,0 +1,63 @@
+//! How every PPID gets through sctp-proto, which knows five of them.
+//!
+//! The others become one value of its enumeration, 58 on the wire. So a message with another PPID
+//! passes through it as 58, with the real one in front of the payload:
+//!
+//! - outgoing, in front of every fragment, because any may be retransmitted alone; `egress` takes
+//!   it away again and puts it where it belongs;
+//! - incoming, in front of the first fragment, where `guard` puts it; [`unwrap`] takes it away.
+//!
+//! Messages of data channels have a PPID that sctp-proto knows, and pass untouched.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::proto::message::Ppid;
+
+/// The PPID that carries all that sctp-proto does not know.
+pub(super) const CARRIER: u32 = 58;
+
+/// The bytes in front of a payload.
+pub(super) const PREFIX: usize = 4;
+
+/// Whether sctp-proto knows `ppid`.
+pub(super) fn is_known(ppid: u32) -> bool {
+    matches!(ppid, 50 | 51 | 53 | 56 | 57)
+}
+
+/// Puts `ppid` in front of every fragment of `payload`; fragments have `fragment` bytes.
+pub(super) fn wrap(ppid: Ppid, payload: &[u8], fragment: usize) -> Bytes {
+    let piece = fragment.saturating_sub(PREFIX).max(1);
+    let pieces = payload.chunks(piece);
+    let mut wrapped = BytesMut::with_capacity(payload.len() + PREFIX * pieces.len());
+    for piece in pieces {
+        wrapped.put_u32(ppid.0);
+        wrapped.extend_from_slice(piece);
+    }
+    wrapped.freeze()
+}
+
+/// Takes the PPID from in front of an incoming message. None if there is none, which a peer gets
+/// by mixing PPIDs within one message.
+pub(super) fn unwrap(mut payload: Bytes) -> Option<(Ppid, Bytes)> {
+    let ppid = u32::from_be_bytes(*payload.first_chunk::<PREFIX>()?);
+    let payload = payload.split_off(PREFIX);
+    (!payload.is_empty()).then_some((Ppid(ppid), payload))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fragment_begins_with_the_ppid() {
+        let wrapped = wrap(Ppid(0x01020304), b"abcdefghij", 8);
+        assert_eq!(&wrapped[..], b"\x01\x02\x03\x04abcd\x01\x02\x03\x04efgh\x01\x02\x03\x04ij");
+    }
+
+    #[test]
+    fn a_message_without_a_ppid_in_front_is_none() {
+        assert_eq!(unwrap(Bytes::from_static(b"\0\0\0\x09x")), Some((Ppid(9), "x".into())));
+        assert_eq!(unwrap(Bytes::from_static(b"\0\0\0\x09")), None);
+        assert_eq!(unwrap(Bytes::from_static(b"\0\0")), None);
+    }
+}

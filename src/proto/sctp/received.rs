@@ -1,0 +1,183 @@
+//! Which TSNs of the peer have come, and how much of them sctp-proto still holds.
+
+use std::collections::BTreeSet;
+
+use super::wire::before;
+
+/// How far ahead of the cumulative TSN a DATA chunk may be. A SACK could not report one that is
+/// farther (RFC 9260 §3.3.4).
+pub(super) const MAX_AHEAD: u32 = u16::MAX as u32;
+
+/// The TSNs that have come.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// All up to this one have come, or have been given up by the peer.
+    cumulative: u32,
+    /// The others, as distances from `origin`, so that they sort across the wrap.
+    above: BTreeSet<u32>,
+    origin: u32,
+}
+
+impl Received {
+    /// Nothing has come; the first TSN will be `initial_tsn`.
+    pub(super) fn new(initial_tsn: u32) -> Self {
+        let cumulative = initial_tsn.wrapping_sub(1);
+        Self { cumulative, above: BTreeSet::new(), origin: cumulative }
+    }
+
+    /// Whether `tsn` is so far ahead that it cannot be accepted.
+    pub(super) fn is_too_far(&self, tsn: u32) -> bool {
+        before(self.cumulative, tsn) && tsn.wrapping_sub(self.cumulative) > MAX_AHEAD
+    }
+
+    /// Counts `tsn`. False if it has come before.
+    pub(super) fn insert(&mut self, tsn: u32) -> bool {
+        if !before(self.cumulative, tsn) {
+            return false;
+        }
+        if self.above.is_empty() {
+            if tsn == self.cumulative.wrapping_add(1) {
+                self.cumulative = tsn;
+                return true;
+            }
+            self.origin = self.cumulative;
+        }
+        if !self.above.insert(tsn.wrapping_sub(self.origin)) {
+            return false;
+        }
+        self.advance();
+        true
+    }
+
+    /// The peer has given up what is missing up to `tsn` (RFC 3758 §3.6).
+    pub(super) fn forward(&mut self, tsn: u32) {
+        if before(self.cumulative, tsn) {
+            let distance = tsn.wrapping_sub(self.origin);
+            self.above = self.above.split_off(&distance.saturating_add(1));
+            self.cumulative = tsn;
+            if self.above.is_empty() {
+                self.origin = tsn;
+            }
+            self.advance();
+        }
+    }
+
+    /// sctp-proto acknowledges no more than `tsn`, so it has refused some that were counted here.
+    pub(super) fn correct(&mut self, tsn: u32) {
+        if before(tsn, self.cumulative) {
+            *self = Self::new(tsn.wrapping_add(1));
+        }
+    }
+
+    /// What the cumulative TSN will be once `tsns` have come as well.
+    pub(super) fn cumulative_with(&self, tsns: &[u32]) -> u32 {
+        let mut cumulative = self.cumulative;
+        loop {
+            let next = cumulative.wrapping_add(1);
+            let come = tsns.contains(&next) || self.above.contains(&next.wrapping_sub(self.origin));
+            if !come {
+                return cumulative;
+            }
+            cumulative = next;
+        }
+    }
+
+    fn advance(&mut self) {
+        while let Some(&first) = self.above.first()
+            && self.origin.wrapping_add(first) == self.cumulative.wrapping_add(1)
+        {
+            self.above.pop_first();
+            self.cumulative = self.cumulative.wrapping_add(1);
+        }
+        if self.above.is_empty() {
+            self.origin = self.cumulative;
+        }
+    }
+}
+
+/// The DATA chunks that sctp-proto holds, waiting for the rest of their message or for their turn.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub(super) chunks: usize,
+    bytes: usize,
+}
+
+impl Held {
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.chunks += 1;
+        self.bytes += bytes;
+    }
+
+    /// A message has been read.
+    pub(super) fn remove(&mut self, chunks: usize, bytes: usize) {
+        self.chunks = self.chunks.saturating_sub(chunks);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    /// The window that we announce tells how many bytes are really held: fewer than counted if
+    /// fragments have been given up or refused. Their number is taken to shrink with them.
+    pub(super) fn correct(&mut self, bytes: usize) {
+        if bytes < self.bytes {
+            self.chunks = (self.chunks * bytes).div_ceil(self.bytes);
+            self.bytes = bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tsns_count_once_in_any_order_and_across_the_wrap() {
+        let mut received = Received::new(u32::MAX - 1);
+        for tsn in [0, u32::MAX, 2, u32::MAX - 1] {
+            assert!(received.insert(tsn));
+            assert!(!received.insert(tsn));
+        }
+        assert_eq!(received.cumulative_with(&[]), 0);
+        assert_eq!(received.cumulative_with(&[1]), 2);
+        assert!(received.insert(1));
+        assert_eq!(received.cumulative_with(&[]), 2);
+        assert!(received.above.is_empty());
+    }
+
+    #[test]
+    fn forwarding_skips_what_is_missing_and_keeps_what_is_beyond() {
+        let mut received = Received::new(10);
+        for tsn in [12, 15, 16, 20] {
+            received.insert(tsn);
+        }
+        received.forward(14);
+        assert_eq!(received.cumulative_with(&[]), 16);
+        assert!(!received.insert(13));
+        assert!(!received.insert(20));
+        received.forward(9);
+        assert_eq!(received.cumulative_with(&[]), 16);
+        received.forward(100);
+        assert_eq!(received.cumulative_with(&[]), 100);
+        assert!(received.insert(101));
+    }
+
+    #[test]
+    fn what_is_too_far_ahead_is_told_from_what_is_behind() {
+        let received = Received::new(1000);
+        assert!(!received.is_too_far(999 + MAX_AHEAD));
+        assert!(received.is_too_far(1000 + MAX_AHEAD));
+        assert!(!received.is_too_far(5));
+    }
+
+    #[test]
+    fn what_is_held_shrinks_with_the_bytes() {
+        let mut held = Held::default();
+        for _ in 0..100 {
+            held.add(10);
+        }
+        held.remove(20, 200);
+        assert_eq!(held.chunks, 80);
+        held.correct(400);
+        assert_eq!(held.chunks, 40);
+        held.correct(0);
+        assert_eq!(held.chunks, 0);
+    }
+}

@@ -1,0 +1,130 @@
+//! The life of stream ids: channels that the peer opens in band, and resets.
+//!
+//! A data channel closes by a reset of both directions (RFC 8831 §6.7); its id is free again when
+//! both have completed:
+//!
+//! ```text
+//! we reset ────┐
+//!              ├─► Resetting ─ both directions reset ─► Quarantine ─ 3 s ─► free
+//! peer resets ─┘        └─ refused, or never answered: out of use for good
+//! ```
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::proto::message::StreamId;
+
+/// How long an id stays out of use after its reset: the peer may be about to reset it once more.
+/// (sctp-proto answers every reset with one of its own, so if it is at both ends there are three.)
+const QUARANTINE: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Clone, Copy)]
+enum Closing {
+    Resetting,
+    Quarantine(Instant),
+}
+
+/// What is going on with the streams of an association.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    closing: FxHashMap<StreamId, Closing>,
+    /// Resets of ours that sctp-proto has not been asked for yet.
+    waiting: VecDeque<StreamId>,
+    /// Streams on which the peer has opened a data channel in band.
+    channels: FxHashSet<StreamId>,
+    /// Those whose DATA_CHANNEL_OPEN waits for its answer.
+    unanswered: VecDeque<StreamId>,
+}
+
+impl Streams {
+    /// Whether a reset of `stream` is under way, or was a moment ago.
+    pub(super) fn is_closing(&self, stream: StreamId, now: Option<Instant>) -> bool {
+        match self.closing.get(&stream) {
+            None => false,
+            Some(Closing::Resetting) => true,
+            Some(Closing::Quarantine(until)) => now.is_none_or(|now| now < *until),
+        }
+    }
+
+    /// Whether the peer has opened a channel on `stream` in band.
+    pub(super) fn is_channel(&self, stream: StreamId) -> bool {
+        self.channels.contains(&stream)
+    }
+
+    /// The peer opens a channel: its answer is due. False if it has been opened already.
+    pub(super) fn open_channel(&mut self, stream: StreamId) -> bool {
+        if !self.unanswered.contains(&stream) {
+            self.unanswered.push_back(stream);
+        }
+        self.channels.insert(stream)
+    }
+
+    /// A stream whose DATA_CHANNEL_OPEN is to be answered.
+    pub(super) fn pop_unanswered(&mut self) -> Option<StreamId> {
+        self.unanswered.pop_front()
+    }
+
+    /// We reset `stream`.
+    pub(super) fn reset(&mut self, stream: StreamId, now: Option<Instant>) {
+        self.channels.remove(&stream);
+        if !self.is_closing(stream, now) {
+            self.closing.insert(stream, Closing::Resetting);
+            self.waiting.push_back(stream);
+        }
+    }
+
+    /// A stream that sctp-proto is to be asked to reset.
+    pub(super) fn pop_waiting(&mut self) -> Option<StreamId> {
+        self.waiting.pop_front()
+    }
+
+    /// The peer has reset `stream`, and sctp-proto resets ours in turn. False if we did before.
+    pub(super) fn on_peer_reset(&mut self, stream: StreamId, now: Instant) -> bool {
+        self.channels.remove(&stream);
+        let new = !self.is_closing(stream, Some(now));
+        self.closing.insert(stream, Closing::Resetting);
+        new
+    }
+
+    /// Both directions of `stream` have been reset.
+    pub(super) fn on_reset_complete(&mut self, stream: StreamId, now: Instant) {
+        self.closing.retain(|_, closing| match closing {
+            Closing::Resetting => true,
+            Closing::Quarantine(until) => now < *until,
+        });
+        self.closing.insert(stream, Closing::Quarantine(now + QUARANTINE));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::sctp::testing::start;
+
+    #[test]
+    fn an_id_is_free_again_some_time_after_its_reset() {
+        let now = start();
+        let mut streams = Streams::default();
+        streams.reset(4, Some(now));
+        streams.reset(4, Some(now));
+        assert_eq!(streams.pop_waiting(), Some(4));
+        assert_eq!(streams.pop_waiting(), None);
+        assert!(!streams.on_peer_reset(4, now), "it answers ours");
+        streams.on_reset_complete(4, now);
+        assert!(streams.is_closing(4, Some(now)));
+        let later = now + QUARANTINE;
+        assert!(!streams.is_closing(4, Some(later)));
+        assert!(streams.on_peer_reset(4, later));
+    }
+
+    #[test]
+    fn an_open_that_comes_twice_is_answered_once_a_turn() {
+        let mut streams = Streams::default();
+        assert!(streams.open_channel(1));
+        assert!(!streams.open_channel(1));
+        assert_eq!(streams.pop_unanswered(), Some(1));
+        assert_eq!(streams.pop_unanswered(), None);
+    }
+}

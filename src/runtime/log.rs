@@ -1,0 +1,204 @@
+//! Log lines on their way to JavaScript.
+//!
+//! The `log` crate has one logger for the whole process; ours keeps nothing but hands each line to
+//! the worker on whose thread it was written, which filters by its own level and tags.
+
+use std::cell::RefCell;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use serde::Deserialize;
+
+/// Lines of one turn. A peer can provoke lines, so their number is bounded.
+const LINES_PER_TURN: usize = 64;
+
+/// `WorkerSettings.logLevel`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// Warnings and errors.
+    Warn,
+    /// Errors only.
+    #[default]
+    Error,
+    /// Nothing.
+    None,
+}
+
+impl LogLevel {
+    fn filter(self) -> LevelFilter {
+        match self {
+            Self::Debug => LevelFilter::Debug,
+            Self::Warn => LevelFilter::Warn,
+            Self::Error => LevelFilter::Error,
+            Self::None => LevelFilter::Off,
+        }
+    }
+}
+
+/// What `worker.updateSettings()` takes; what is absent stays.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LogSettings {
+    /// How much to log.
+    pub log_level: Option<LogLevel>,
+    /// About what to log below errors: `ice`, `dtls`, `sctp`, `message`, `info`. Others are for
+    /// media.
+    pub log_tags: Option<Vec<String>>,
+}
+
+/// What the lines of one thread pass through.
+#[derive(Debug)]
+struct Sink {
+    level: LevelFilter,
+    tags: Vec<String>,
+    lines: Vec<(Level, String)>,
+    suppressed: usize,
+}
+
+thread_local! {
+    /// `None` on threads that are not a worker's.
+    static SINK: RefCell<Option<Sink>> = const { RefCell::new(None) };
+}
+
+/// Makes the calling thread a worker's.
+pub(super) fn attach(settings: &LogSettings) {
+    // Somebody else in this process may have set a logger of theirs: then the lines are theirs.
+    let _ = log::set_logger(&ThreadLogger);
+    SINK.with_borrow_mut(|sink| {
+        *sink = Some(Sink {
+            level: LogLevel::default().filter(),
+            tags: Vec::new(),
+            lines: Vec::new(),
+            suppressed: 0,
+        });
+    });
+    update(settings);
+}
+
+/// Changes what the calling worker's thread logs.
+pub fn update(settings: &LogSettings) {
+    SINK.with_borrow_mut(|sink| {
+        let Some(sink) = sink else { return };
+        if let Some(level) = settings.log_level {
+            sink.level = level.filter();
+            // The process-wide gate only ever opens: other workers may need it.
+            log::set_max_level(log::max_level().max(sink.level));
+        }
+        if let Some(tags) = &settings.log_tags {
+            sink.tags.clone_from(tags);
+        }
+    });
+}
+
+/// Takes the lines of this turn: the JavaScript name of the level, and the text.
+pub(super) fn take(mut line: impl FnMut(&'static str, String)) {
+    SINK.with_borrow_mut(|sink| {
+        let Some(sink) = sink else { return };
+        for (level, text) in sink.lines.drain(..) {
+            let level = match level {
+                Level::Error => "error",
+                Level::Warn => "warn",
+                _ => "debug",
+            };
+            line(level, text);
+        }
+        let suppressed = std::mem::take(&mut sink.suppressed);
+        if suppressed > 0 {
+            line("warn", format!("{suppressed} more log lines in this turn were left out"));
+        }
+    });
+}
+
+struct ThreadLogger;
+
+impl Log for ThreadLogger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // A line written while the sink is in use would be about the sink.
+        SINK.with(|sink| {
+            sink.try_borrow()
+                .is_ok_and(|sink| sink.as_ref().is_some_and(|sink| sink.wants(metadata)))
+        })
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        SINK.with(|sink| {
+            let Ok(mut sink) = sink.try_borrow_mut() else { return };
+            let Some(sink) = sink.as_mut() else { return };
+            if sink.lines.len() < LINES_PER_TURN {
+                let text = format!("{}: {}", tag(record.target()), record.args());
+                sink.lines.push((record.level(), text));
+            } else {
+                sink.suppressed += 1;
+            }
+        });
+    }
+
+    fn flush(&self) {}
+}
+
+impl Sink {
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= self.level
+            && (metadata.level() == Level::Error
+                || self.tags.iter().any(|it| it == tag(metadata.target())))
+    }
+}
+
+/// What a line is about, told by the module that wrote it.
+fn tag(target: &str) -> &'static str {
+    let is = |prefix: &str| target.starts_with(prefix);
+    if is("datasoup::proto::ice") || is("datasoup::proto::stun") || is("stun") {
+        "ice"
+    } else if is("datasoup::proto::dtls") || is("dimpl") {
+        "dtls"
+    } else if is("datasoup::proto::sctp") || is("sctp_proto") {
+        "sctp"
+    } else if is("datasoup::proto::dcep") || is("datasoup::sfu::router") {
+        "message"
+    } else {
+        "info"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines() -> Vec<(&'static str, String)> {
+        let mut lines = Vec::new();
+        take(|level, text| lines.push((level, text)));
+        lines
+    }
+
+    #[test]
+    fn a_worker_logs_what_its_level_and_tags_ask_for() {
+        attach(&LogSettings { log_level: Some(LogLevel::Warn), log_tags: None });
+        log::warn!(target: "dimpl", "not asked for");
+        log::error!(target: "dimpl", "an error");
+        assert_eq!(lines(), [("error", "dtls: an error".to_owned())]);
+
+        update(&LogSettings { log_level: None, log_tags: Some(vec!["dtls".into()]) });
+        log::warn!(target: "dimpl", "asked for");
+        log::warn!(target: "sctp_proto::association", "not asked for");
+        log::debug!(target: "dimpl", "too much");
+        assert_eq!(lines(), [("warn", "dtls: asked for".to_owned())]);
+
+        update(&LogSettings { log_level: Some(LogLevel::None), log_tags: None });
+        log::error!(target: "dimpl", "silence");
+        assert!(lines().is_empty());
+    }
+
+    #[test]
+    fn a_flood_of_lines_is_cut_and_says_so() {
+        attach(&LogSettings { log_level: Some(LogLevel::Error), log_tags: None });
+        (0..LINES_PER_TURN + 5).for_each(|n| log::error!("line {n}"));
+        let lines = lines();
+        assert_eq!(lines.len(), LINES_PER_TURN + 1);
+        assert!(lines[LINES_PER_TURN].1.starts_with("5 more"));
+    }
+}

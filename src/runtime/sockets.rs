@@ -1,0 +1,229 @@
+//! All sockets of a worker: who is readable, what leaves where, and what is closed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustc_hash::FxHashMap;
+
+use crate::proto::transmit::{SocketId, Transmits, Tuple};
+use crate::sfu::Sfu;
+use crate::sfu::error::Error;
+use crate::sfu::transport::{Listen, ListenProtocol};
+
+use super::inbox::Inbox;
+use super::ports::{self, ListenInfo, PortRange};
+use super::tcp::{Flow, PROBATION, TcpConnection, TcpPort};
+use super::udp::{ReceiveBuffers, UdpPort};
+
+/// TCP connections of one worker that may be open without having proved anything.
+const MAX_STRANGERS: usize = 256;
+
+/// See the module's documentation.
+pub(super) struct Sockets {
+    inbox: Arc<Inbox>,
+    ports: PortRange,
+    sockets: FxHashMap<SocketId, Socket>,
+    next: u32,
+    /// The connection of each TCP path.
+    connections: FxHashMap<Tuple, SocketId>,
+    /// Connections in the order of their arrival, with the time by which they must have proved
+    /// themselves.
+    strangers: VecDeque<(Instant, SocketId)>,
+    /// Connections with something to write.
+    unflushed: Vec<SocketId>,
+    buffers: ReceiveBuffers,
+}
+
+enum Socket {
+    Udp(UdpPort),
+    TcpListener(TcpPort),
+    TcpConnection(TcpConnection),
+}
+
+impl Sockets {
+    /// No sockets yet. Those who name no port get one of `ports`.
+    pub(super) fn new(inbox: Arc<Inbox>, ports: PortRange) -> Self {
+        Self {
+            inbox,
+            ports,
+            sockets: FxHashMap::default(),
+            next: 0,
+            connections: FxHashMap::default(),
+            strangers: VecDeque::new(),
+            unflushed: Vec::new(),
+            buffers: ReceiveBuffers::new(),
+        }
+    }
+
+    /// Binds a socket as `info`, the `index`-th of its list, says.
+    pub(super) fn listen(&mut self, index: usize, info: &ListenInfo) -> Result<Listen, Error> {
+        let failed = |error| Error::Other(format!("cannot listen on {}: {error}", info.ip));
+        let socket = ports::bind(info, self.ports)?;
+        let id = SocketId(self.next);
+        let waker = self.inbox.socket_waker(id);
+        let (socket, local) = match info.protocol {
+            ListenProtocol::Udp => {
+                let port = UdpPort::new(socket, waker.clone()).map_err(failed)?;
+                let local = port.local_addr().map_err(failed)?;
+                (Socket::Udp(port), local)
+            }
+            ListenProtocol::Tcp => {
+                let port = TcpPort::new(socket, waker.clone()).map_err(failed)?;
+                let local = port.local_addr().map_err(failed)?;
+                (Socket::TcpListener(port), local)
+            }
+        };
+        self.next += 1;
+        self.sockets.insert(id, socket);
+        // The first look arms it.
+        waker.wake();
+        Ok(Listen {
+            socket: id,
+            protocol: info.protocol,
+            local,
+            announced_address: info.announced_address.clone(),
+            expose_internal_ip: info.expose_internal_ip,
+            index,
+        })
+    }
+
+    /// Closes a socket, and the connections that came through it.
+    pub(super) fn close(&mut self, id: SocketId) {
+        if let Some(Socket::TcpListener(_)) = self.sockets.remove(&id) {
+            let Self { sockets, connections, .. } = self;
+            connections.retain(|tuple, connection| {
+                let keep = tuple.socket != id;
+                if !keep {
+                    sockets.remove(connection);
+                }
+                keep
+            });
+        }
+    }
+
+    /// Closes the TCP connection of this path, if it is one.
+    pub(super) fn close_tuple(&mut self, tuple: Tuple) {
+        if let Some(id) = self.connections.remove(&tuple) {
+            self.sockets.remove(&id);
+        }
+    }
+
+    /// Reads the readable sockets; those that have more stay in the list.
+    pub(super) fn receive(&mut self, readable: &mut Vec<SocketId>, sfu: &mut Sfu, now: Instant) {
+        for id in std::mem::take(readable) {
+            let flow = match self.sockets.get_mut(&id) {
+                None => Flow::Waiting,
+                Some(Socket::Udp(port)) => {
+                    let more = port.receive(&mut self.buffers, |remote, datagram| {
+                        sfu.handle_datagram(id, remote, datagram);
+                    });
+                    if more { Flow::More } else { Flow::Waiting }
+                }
+                Some(Socket::TcpConnection(connection)) => {
+                    let Tuple { socket, remote } = connection.tuple;
+                    connection.receive(|datagram| sfu.handle_datagram(socket, remote, datagram))
+                }
+                Some(Socket::TcpListener(_)) => {
+                    self.accept(id, now, sfu);
+                    Flow::Waiting
+                }
+            };
+            match flow {
+                Flow::Waiting => {}
+                Flow::More => readable.push(id),
+                Flow::Closed => self.connection_closed(id, sfu),
+            }
+        }
+    }
+
+    /// Sends all of these.
+    pub(super) fn transmit(&mut self, transmits: &Transmits, sfu: &mut Sfu) {
+        let mut index = 0;
+        while let Some((tuple, datagram)) = transmits.get(index) {
+            index += match self.sockets.get_mut(&tuple.socket) {
+                Some(Socket::Udp(port)) => port.send(transmits, index),
+                Some(Socket::TcpListener(_)) => {
+                    self.send_framed(tuple, datagram);
+                    1
+                }
+                // Closed in this turn.
+                Some(Socket::TcpConnection(_)) | None => 1,
+            };
+        }
+        while let Some(id) = self.unflushed.pop() {
+            if let Some(Socket::TcpConnection(connection)) = self.sockets.get_mut(&id)
+                && connection.flush() == Flow::Closed
+            {
+                self.connection_closed(id, sfu);
+            }
+        }
+    }
+
+    /// When [`Self::expire`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.strangers.front().map(|(at, _)| *at)
+    }
+
+    /// Closes the connections that have proved nothing in their time.
+    pub(super) fn expire(&mut self, now: Instant, sfu: &Sfu) {
+        while self.deadline().is_some_and(|at| at <= now) {
+            let Some((_, id)) = self.strangers.pop_front() else { return };
+            if let Some(Socket::TcpConnection(connection)) = self.sockets.get(&id)
+                && !sfu.is_valid_tuple(connection.tuple)
+            {
+                let tuple = connection.tuple;
+                self.close_tuple(tuple);
+            }
+        }
+    }
+
+    fn accept(&mut self, id: SocketId, now: Instant, sfu: &Sfu) {
+        while let Some(Socket::TcpListener(port)) = self.sockets.get(&id)
+            && let Some((stream, remote)) = port.accept()
+        {
+            let connection = SocketId(self.next);
+            let waker = self.inbox.socket_waker(connection);
+            match TcpConnection::new(stream, id, remote, waker.clone()) {
+                Ok(it) if self.has_room_for_strangers(sfu) => {
+                    self.next += 1;
+                    self.connections.insert(it.tuple, connection);
+                    self.sockets.insert(connection, Socket::TcpConnection(it));
+                    self.strangers.push_back((now + PROBATION, connection));
+                    waker.wake();
+                }
+                // Dropping it closes it.
+                Ok(_) => log::warn!("too many TCP connections without a valid STUN request"),
+                Err(error) => log::debug!("TCP connection from {remote}: {error}"),
+            }
+        }
+    }
+
+    fn has_room_for_strangers(&mut self, sfu: &Sfu) -> bool {
+        if self.strangers.len() >= MAX_STRANGERS {
+            let Self { strangers, sockets, .. } = self;
+            strangers.retain(|(_, id)| match sockets.get(id) {
+                Some(Socket::TcpConnection(it)) => !sfu.is_valid_tuple(it.tuple),
+                _ => false,
+            });
+        }
+        self.strangers.len() < MAX_STRANGERS
+    }
+
+    fn send_framed(&mut self, tuple: Tuple, datagram: &[u8]) {
+        let Some(id) = self.connections.get(&tuple) else { return };
+        if let Some(Socket::TcpConnection(connection)) = self.sockets.get_mut(id) {
+            connection.send(datagram);
+            if self.unflushed.last() != Some(id) {
+                self.unflushed.push(*id);
+            }
+        }
+    }
+
+    fn connection_closed(&mut self, id: SocketId, sfu: &mut Sfu) {
+        if let Some(Socket::TcpConnection(connection)) = self.sockets.remove(&id) {
+            self.connections.remove(&connection.tuple);
+            sfu.handle_tuple_closed(connection.tuple);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! ICE over TCP (RFC 6544): passive candidates, datagrams framed by a length of two bytes (RFC 4571).
+//!
+//! A stranger can open connections; so their number is bounded, one that proves nothing is closed
+//! after a while, and neither direction holds more than a bounded number of bytes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::proto::transmit::{SocketId, Tuple};
+
+/// How long a connection may stay without a valid STUN request.
+pub(super) const PROBATION: Duration = Duration::from_secs(15);
+
+/// The largest datagram that is taken: more than any STUN or DTLS packet needs. A longer one can
+/// only be a lie, and ends the connection.
+const MAX_FRAME: usize = 16 * 1024;
+
+/// What waits for a peer that does not read. Datagrams beyond it are dropped, as on any network:
+/// SCTP sends them again, or the peer is gone.
+const MAX_OUTGOING: usize = 256 * 1024;
+
+/// Bytes read from one connection in one turn.
+const READ_PER_TURN: usize = 64 * 1024;
+
+/// The length in front of each datagram.
+const PREFIX: usize = 2;
+
+/// A listening socket.
+#[derive(Debug)]
+pub(super) struct TcpPort {
+    listener: TcpListener,
+    waker: Waker,
+}
+
+impl TcpPort {
+    /// Takes a bound, non-blocking socket and listens on it; `waker` is called when there is
+    /// somebody. To be called inside of the runtime.
+    pub(super) fn new(socket: socket2::Socket, waker: Waker) -> io::Result<Self> {
+        const BACKLOG: i32 = 128;
+        socket.listen(BACKLOG)?;
+        Ok(Self { listener: TcpListener::from_std(socket.into())?, waker })
+    }
+
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The next connection; `None` if there is none, and then the waker is armed.
+    pub(super) fn accept(&self) -> Option<(TcpStream, SocketAddr)> {
+        let mut cx = Context::from_waker(&self.waker);
+        loop {
+            match self.listener.poll_accept(&mut cx) {
+                Poll::Pending => return None,
+                Poll::Ready(Ok(connection)) => return Some(connection),
+                Poll::Ready(Err(error)) if out_of_files(&error) => {
+                    // It stays in the kernel's queue; accepting it at once would spin.
+                    log::warn!("TCP accept: {error}");
+                    return None;
+                }
+                // That one is gone already.
+                Poll::Ready(Err(error)) => log::debug!("TCP accept: {error}"),
+            }
+        }
+    }
+}
+
+fn out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// Whether a connection lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// It waits for its waker.
+    Waiting,
+    /// There may be more to read.
+    More,
+    /// The peer has closed it, or sent nonsense.
+    Closed,
+}
+
+/// A connection. Its path is the listening socket and the peer's address.
+#[derive(Debug)]
+pub(super) struct TcpConnection {
+    pub(super) tuple: Tuple,
+    stream: TcpStream,
+    waker: Waker,
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+    /// Datagrams that did not fit.
+    dropped: u64,
+}
+
+impl TcpConnection {
+    pub(super) fn new(
+        stream: TcpStream,
+        listener: SocketId,
+        remote: SocketAddr,
+        waker: Waker,
+    ) -> io::Result<Self> {
+        // A datagram must not wait for the acknowledgement of the one before.
+        stream.set_nodelay(true)?;
+        let tuple = Tuple { socket: listener, remote };
+        Ok(Self { tuple, stream, waker, incoming: Vec::new(), outgoing: Vec::new(), dropped: 0 })
+    }
+
+    /// Hands over the datagrams that have arrived, and writes what waits.
+    pub(super) fn receive(&mut self, mut handle: impl FnMut(&[u8])) -> Flow {
+        if self.flush() == Flow::Closed {
+            return Flow::Closed;
+        }
+        let mut chunk = [0; 8 * 1024];
+        let mut budget = READ_PER_TURN;
+        while budget > 0 {
+            match self.stream.try_read(&mut chunk) {
+                Ok(0) => return Flow::Closed,
+                Ok(len) => {
+                    budget = budget.saturating_sub(len);
+                    self.incoming.extend_from_slice(&chunk[..len]);
+                    if !take_frames(&mut self.incoming, &mut handle) {
+                        return Flow::Closed;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let mut cx = Context::from_waker(&self.waker);
+                    match self.stream.poll_read_ready(&mut cx) {
+                        Poll::Pending => return Flow::Waiting,
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(_)) => return Flow::Closed,
+                    }
+                }
+                Err(_) => return Flow::Closed,
+            }
+        }
+        Flow::More
+    }
+
+    /// Queues a datagram for [`Self::flush`].
+    pub(super) fn send(&mut self, datagram: &[u8]) {
+        let prefix = u16::try_from(datagram.len()).ok();
+        match prefix.filter(|_| self.outgoing.len() + datagram.len() <= MAX_OUTGOING) {
+            Some(prefix) => {
+                self.outgoing.extend_from_slice(&prefix.to_be_bytes());
+                self.outgoing.extend_from_slice(datagram);
+            }
+            None => self.dropped += 1,
+        }
+    }
+
+    /// Writes what the kernel takes; if something is left, the waker is armed.
+    pub(super) fn flush(&mut self) -> Flow {
+        let mut written = 0;
+        let flow = loop {
+            if written == self.outgoing.len() {
+                break Flow::Waiting;
+            }
+            match self.stream.try_write(&self.outgoing[written..]) {
+                Ok(len) => written += len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let mut cx = Context::from_waker(&self.waker);
+                    match self.stream.poll_write_ready(&mut cx) {
+                        Poll::Pending => break Flow::Waiting,
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(_)) => break Flow::Closed,
+                    }
+                }
+                Err(_) => break Flow::Closed,
+            }
+        };
+        self.outgoing.drain(..written);
+        flow
+    }
+}
+
+/// Takes the whole frames off the front of `bytes`. False if what follows cannot be one.
+fn take_frames(bytes: &mut Vec<u8>, handle: &mut impl FnMut(&[u8])) -> bool {
+    let mut taken = 0;
+    let sane = loop {
+        let Some((prefix, rest)) = bytes[taken..].split_first_chunk::<PREFIX>() else { break true };
+        let len = usize::from(u16::from_be_bytes(*prefix));
+        if len > MAX_FRAME {
+            break false;
+        }
+        let Some(datagram) = rest.get(..len) else { break true };
+        handle(datagram);
+        taken += PREFIX + len;
+    };
+    bytes.drain(..taken);
+    sane
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(bytes: &mut Vec<u8>) -> (bool, Vec<Vec<u8>>) {
+        let mut taken = Vec::new();
+        let sane = take_frames(bytes, &mut |datagram: &[u8]| taken.push(datagram.to_vec()));
+        (sane, taken)
+    }
+
+    #[test]
+    fn frames_are_taken_whole_however_they_arrive() {
+        let stream = [0, 3, 1, 2, 3, 0, 0, 0, 2, 4, 5];
+        let mut bytes = Vec::new();
+        let mut got = Vec::new();
+        for byte in stream {
+            bytes.push(byte);
+            let (sane, taken) = frames(&mut bytes);
+            assert!(sane);
+            got.extend(taken);
+        }
+        assert_eq!(got, [vec![1, 2, 3], vec![], vec![4, 5]]);
+        assert!(bytes.is_empty());
+        assert_eq!(frames(&mut stream.to_vec()).1, got);
+    }
+
+    #[test]
+    fn a_length_that_no_datagram_has_is_refused() {
+        let mut bytes = vec![0, 1, 7, 0xff, 0xff];
+        let (sane, taken) = frames(&mut bytes);
+        assert!(!sane);
+        assert_eq!(taken, [vec![7]]);
+    }
+}

@@ -1,0 +1,168 @@
+//! Data channels that the peer opens in band (RFC 8832).
+
+use datasoup::proto::dcep::Open;
+use datasoup::proto::message::{Limit, Message, Ppid, Reliability};
+use datasoup::proto::sctp::{SctpConfig, SctpEvent};
+
+use crate::peers::config;
+use crate::puppet::*;
+
+fn open(label: &str) -> Vec<u8> {
+    open_with(label, Reliability::RELIABLE)
+}
+
+fn open_with(label: &str, reliability: Reliability) -> Vec<u8> {
+    Open { label: label.into(), protocol: "p".into(), priority: 256, reliability }.encode()
+}
+
+fn acks(sent: &[Seen]) -> Vec<u16> {
+    let is_ack = |chunk: &&Seen| chunk.kind == DATA && chunk.value[8..] == [0, 0, 0, 50, 2];
+    sent.iter().filter(is_ack).map(|c| u16::from_be_bytes([c.value[4], c.value[5]])).collect()
+}
+
+#[test]
+fn an_open_is_answered_on_its_stream_and_told() {
+    let mut stage = Stage::new(config());
+    let reliability = Reliability { ordered: false, limit: Some(Limit::Retransmits(0)) };
+    let tsn = stage.next_tsn();
+    let sent = stage.send(&[data(WHOLE, tsn, 6, 0, 50, &open_with("chat", reliability))]);
+    assert_eq!(acks(&sent), [6]);
+    let expected = SctpEvent::ChannelOpened {
+        stream: 6,
+        label: "chat".into(),
+        protocol: "p".into(),
+        reliability,
+    };
+    assert_eq!(stage.events(), [expected]);
+
+    assert!(!stage.sctp.is_stream_free(6), "not for a channel of ours");
+    assert!(stage.sctp.can_open_stream(6), "but for our side of this one");
+    stage.sctp.open_stream(6, reliability);
+    assert!(!stage.sctp.can_open_stream(6));
+    let message = Message::new(Ppid::STRING, "hello".into());
+    stage.sctp.send(stage.now, 6, message).expect("room");
+    let sent = stage.drain();
+    assert_eq!((sent[0].kind, sent[0].flags & UNORDERED), (DATA, UNORDERED));
+    assert_eq!(&sent[0].value[12..], b"hello");
+}
+
+#[test]
+fn messages_may_follow_an_open_in_its_packet() {
+    let mut stage = Stage::new(config());
+    let (first, second) = (stage.next_tsn(), stage.next_tsn());
+    stage.send(&[data(WHOLE, first, 0, 0, 50, &open("a")), data(WHOLE, second, 0, 1, 51, b"hi")]);
+    let events = stage.events();
+    let [SctpEvent::ChannelOpened { .. }, SctpEvent::Message { message, .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(&message.payload[..], b"hi");
+}
+
+#[test]
+fn an_open_that_comes_again_is_answered_and_not_told() {
+    let mut stage = Stage::new(config());
+    for ssn in 0..5 {
+        let tsn = stage.next_tsn();
+        let sent = stage.send(&[data(WHOLE, tsn, 6, ssn, 50, &open("chat"))]);
+        assert_eq!(acks(&sent), [6]);
+    }
+    assert_eq!(stage.events().len(), 1);
+}
+
+#[test]
+fn an_open_on_a_stream_in_use_is_tolerated() {
+    let mut stage = Stage::new(config());
+    stage.sctp.open_stream(6, Reliability::RELIABLE);
+    let (first, second) = (stage.next_tsn(), stage.next_tsn());
+    stage.send(&[data(WHOLE, first, 6, 0, 51, b"data")]);
+    let sent = stage.send(&[data(WHOLE, second, 6, 1, 50, &open("late"))]);
+    assert_eq!(acks(&sent), [6]);
+    let message = Message::new(Ppid::STRING, "hello".into());
+    stage.sctp.send(stage.now, 6, message).expect("it is still open");
+    stage.assert_alive();
+}
+
+#[test]
+fn ppid_50_never_comes_out_as_a_message() {
+    for data_channels in [true, false] {
+        let mut stage = Stage::new(SctpConfig { data_channels, ..config() });
+        let lies = [&[2][..], &[3], &[3, 0, 0, 0], &[0], &[255; 40], &open("x")];
+        for (ssn, payload) in lies.into_iter().enumerate() {
+            let tsn = stage.next_tsn();
+            stage.send(&[data(WHOLE, tsn, 1, ssn as u16, 50, payload)]);
+        }
+        // The same with a PPID that travels in front of the payload.
+        let (first, second) = (stage.next_tsn(), stage.next_tsn());
+        stage.send(&[
+            data(FIRST, second, 2, 0, 51, b"\0\0\0\x32"),
+            data(FIRST, first, 2, 0, 60, b"\0\0\0\x32"),
+        ]);
+        assert_eq!(stage.messages(), []);
+        assert_eq!(stage.sctp.counters().bad_dcep, if data_channels { 4 } else { 6 });
+        stage.assert_alive();
+    }
+}
+
+#[test]
+fn without_data_channels_nothing_is_answered() {
+    let mut stage = Stage::new(SctpConfig { data_channels: false, ..config() });
+    let tsn = stage.next_tsn();
+    assert_eq!(acks(&stage.send(&[data(WHOLE, tsn, 6, 0, 50, &open("chat"))])), [] as [u16; 0]);
+    assert_eq!(stage.events(), []);
+}
+
+#[test]
+fn the_longest_label_is_taken() {
+    let mut stage = Stage::new(config());
+    let label = "é".repeat(32_767);
+    let message = open(&label);
+    let pieces: Vec<&[u8]> = message.chunks(1000).collect();
+    for (index, piece) in pieces.iter().enumerate() {
+        let flags = u8::from(index == 0) << 1 | u8::from(index + 1 == pieces.len());
+        let tsn = stage.next_tsn();
+        stage.send(&[data(flags, tsn, 1, 0, 50, piece)]);
+    }
+    let events = stage.events();
+    let [SctpEvent::ChannelOpened { label: told, .. }] = &events[..] else { panic!() };
+    assert_eq!(*told, label);
+}
+
+#[test]
+fn a_flood_of_opens_is_answered_once_each() {
+    let mut stage = Stage::new(config());
+    let message = open("");
+    for round in 0..40 {
+        let opens: Vec<_> = (0..40)
+            .map(|stream| {
+                let tsn = stage.next_tsn();
+                data(WHOLE, tsn, stream, round, 50, &message)
+            })
+            .collect();
+        stage.send(&opens);
+    }
+    assert_eq!(stage.events().len(), 40);
+    stage.assert_alive();
+}
+
+#[test]
+fn a_channel_can_be_opened_again_after_it_was_closed() {
+    let mut stage = Stage::new(config());
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 6, 0, 50, &open("one"))]);
+    let ack = sack(stage.initial_tsn, 1 << 20, &[]);
+    stage.send(&[ack]);
+    let request = reset(stage.request, stage.initial_tsn.wrapping_sub(1), tsn, &[6]);
+    let sent = stage.send(&[request]);
+    stage.events();
+    // Ours has reset its side in turn; the puppet performs that.
+    let requests = sent.iter().filter(|c| c.kind == RECONFIG && c.value[1] == 13);
+    let sequence: Vec<u8> = requests.flat_map(|c| c.value[4..8].to_vec()).collect();
+    assert_eq!(sequence.len(), 4, "{sent:?}");
+    let response = [&sequence[..], &[0, 0, 0, 1]].concat();
+    stage.send(&[chunk(RECONFIG, 0, &parameter(16, &response))]);
+    let tsn = stage.next_tsn();
+    let sent = stage.send(&[data(WHOLE, tsn, 6, 0, 50, &open("two"))]);
+    assert_eq!(acks(&sent), [6]);
+    let events = stage.events();
+    assert!(matches!(&events[..], [SctpEvent::ChannelOpened { label, .. }] if label == "two"));
+}

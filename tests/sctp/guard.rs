@@ -1,0 +1,402 @@
+//! What the guard keeps from sctp-proto. Each of these tests fails without it.
+
+use std::time::Duration;
+
+use datasoup::proto::message::{Message, Ppid, Reliability};
+use datasoup::proto::sctp::{SctpEvent, SctpState};
+
+use crate::peers::config;
+use crate::puppet::*;
+
+#[test]
+fn a_late_duplicate_of_the_init_changes_nothing() {
+    let mut stage = Stage::new(config());
+    let init = init(INIT, stage.own_tag, (u16::MAX, u16::MAX), FIRST_TSN, &extensions());
+    assert_eq!(stage.inject(packet(0, &[init])), []);
+    stage.assert_alive();
+}
+
+#[test]
+fn an_init_with_another_tag_makes_no_second_association() {
+    let mut stage = Stage::new(config());
+    let init = init(INIT, 77, (u16::MAX, u16::MAX), 5, &extensions());
+    assert_eq!(stage.inject(packet(0, &[init])), []);
+    stage.assert_alive();
+}
+
+#[test]
+fn an_error_chunk_is_no_reason_to_end() {
+    let mut stage = Stage::new(config());
+    for cause in [1u16, 3, 6, 7, 13, 999] {
+        let mut value = cause.to_be_bytes().to_vec();
+        value.extend_from_slice(&[0, 8, 0, 0, 0, 0]);
+        stage.send(&[chunk(ERROR, 0, &value)]);
+        stage.assert_alive();
+    }
+}
+
+#[test]
+fn chunks_around_an_error_chunk_arrive() {
+    let mut stage = Stage::new(config());
+    let (first, second) = (stage.next_tsn(), stage.next_tsn());
+    stage.send(&[
+        data(WHOLE, first, 1, 0, 51, b"one"),
+        chunk(ERROR, 0, &[0, 6, 0, 4]),
+        data(WHOLE, second, 1, 1, 51, b"two"),
+    ]);
+    assert_eq!(stage.messages().len(), 2);
+    assert_eq!(stage.sctp.counters().chunks_stripped, 1);
+}
+
+#[test]
+fn unknown_chunks_are_treated_as_their_top_two_bits_say() {
+    // Skipped, and the rest is processed; or everything from there on is dropped.
+    for (kind, rest_arrives) in
+        [(0x1f, false), (0x40, false), (0x84, true), (0xc1, true), (194, true)]
+    {
+        let mut stage = Stage::new(config());
+        let (first, second) = (stage.next_tsn(), stage.next_tsn());
+        stage.send(&[
+            data(WHOLE, first, 1, 0, 51, b"before"),
+            chunk(kind, 0, b"whatever"),
+            data(WHOLE, second, 1, 1, 51, b"after"),
+        ]);
+        let expected = if rest_arrives { 2 } else { 1 };
+        assert_eq!(stage.messages().len(), expected, "chunk type {kind:#x}");
+        assert_eq!(stage.sctp.state(), SctpState::Connected);
+    }
+}
+
+#[test]
+fn a_heartbeat_ack_does_not_take_its_packet_with_it() {
+    let mut stage = Stage::new(config());
+    let tsn = stage.next_tsn();
+    stage.send(&[
+        chunk(HEARTBEAT_ACK, 0, &parameter(1, b"12345678")),
+        data(WHOLE, tsn, 1, 0, 51, b"x"),
+    ]);
+    assert_eq!(stage.messages().len(), 1);
+}
+
+#[test]
+fn padding_that_is_not_zero_does_not_take_its_packet_with_it() {
+    let mut stage = Stage::new(config());
+    let tsn = stage.next_tsn();
+    let mut chunk = data(WHOLE, tsn, 1, 0, 51, b"x");
+    *chunk.last_mut().expect("padding") = 1;
+    stage.send(&[chunk]);
+    assert_eq!(stage.messages().len(), 1);
+}
+
+#[test]
+fn a_chunk_longer_than_its_content_does_not_shift_the_next() {
+    let mut stage = Stage::new(config());
+    let tsn = stage.next_tsn();
+    let mut sack = sack(stage.initial_tsn.wrapping_sub(1), 1 << 20, &[]);
+    sack[3] += 4;
+    sack.extend_from_slice(&[0, 3, 0, 4]);
+    stage.send(&[sack, chunk(COOKIE_ACK, 0, b"more"), data(WHOLE, tsn, 1, 0, 51, b"x")]);
+    assert_eq!(stage.messages().len(), 1);
+}
+
+#[test]
+fn unknown_parameters_do_not_stop_a_handshake() {
+    let unknown: Vec<u8> = [0x8001u16, 0x4003, 0x0005, 0x000c, 0xc007]
+        .into_iter()
+        .flat_map(|kind| parameter(kind, b"1234"))
+        .chain(extensions())
+        .collect();
+    let mut stage = Stage::halfway(config(), (10, 10), &unknown);
+    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    stage.send(&[echo]);
+    stage.assert_alive();
+}
+
+#[test]
+fn forward_tsn_is_agreed_on_in_the_old_way_as_well() {
+    let mut stage = Stage::halfway(config(), (10, 10), &parameter(0xc000, &[]));
+    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    stage.send(&[echo]);
+    let tsn = stage.next_tsn();
+    let forward = chunk(FORWARD_TSN, 0, &tsn.to_be_bytes());
+    let sent = stage.send(&[forward]);
+    let sack =
+        sent.iter().chain(&stage.pass(Duration::from_secs(1))).find(|c| c.kind == SACK).cloned();
+    assert_eq!(sack.map(|sack| sack.tsn()), Some(tsn));
+}
+
+#[test]
+fn a_forward_tsn_that_was_not_agreed_on_is_not_answered() {
+    let mut stage = Stage::halfway(config(), (10, 10), &[]);
+    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    stage.send(&[echo]);
+    assert_eq!(stage.send(&[chunk(FORWARD_TSN, 0, &2000u32.to_be_bytes())]), []);
+    stage.assert_alive();
+}
+
+#[test]
+fn a_sack_for_what_was_never_sent_changes_nothing() {
+    let mut stage = Stage::new(config());
+    let last = stage.initial_tsn.wrapping_sub(1);
+    stage.send(&[sack(last.wrapping_add(1), 1 << 20, &[])]);
+    stage.assert_alive();
+    stage.send(&[sack(last, 1 << 20, &[(2, 2)])]);
+    stage.assert_alive();
+
+    stage.sctp.open_stream(1, Reliability::RELIABLE);
+    for _ in 0..3 {
+        stage
+            .sctp
+            .send(stage.now, 1, Message::new(Ppid::BINARY, vec![0; 900].into()))
+            .expect("room");
+    }
+    assert_eq!(stage.drain().len(), 3);
+    stage.send(&[sack(last.wrapping_add(4), 1 << 20, &[])]);
+    stage.assert_alive();
+    stage.send(&[sack(last, 1 << 20, &[(3, 4)])]);
+    stage.assert_alive();
+    stage.send(&[sack(last.wrapping_add(3), 1 << 20, &[])]);
+    stage.assert_alive();
+    assert_eq!(stage.pass(Duration::from_secs(20)).iter().filter(|c| c.kind == DATA).count(), 0);
+}
+
+#[test]
+fn gap_blocks_out_of_order_are_not_walked() {
+    for gaps in [&[(3, 2)][..], &[(3, 3), (2, 2)], &[(2, 3), (3, 3)], &[(2, 2); 250], &[(0, 2)]] {
+        let mut stage = Stage::new(config());
+        stage.sctp.open_stream(1, Reliability::RELIABLE);
+        for _ in 0..3 {
+            let message = Message::new(Ppid::BINARY, vec![0; 900].into());
+            stage.sctp.send(stage.now, 1, message).expect("room");
+        }
+        stage.drain();
+        stage.send(&[sack(stage.initial_tsn.wrapping_sub(1), 1 << 20, gaps)]);
+        assert_eq!(stage.sctp.state(), SctpState::Connected, "{gaps:?}");
+        stage.send(&[sack(stage.initial_tsn, 1 << 20, &[])]);
+        let again = stage.pass(Duration::from_secs(3));
+        let tsns: Vec<u32> = again.iter().filter(|c| c.kind == DATA).map(|c| c.tsn()).collect();
+        assert!(tsns.contains(&stage.initial_tsn.wrapping_add(1)), "{gaps:?} acknowledged nothing");
+    }
+}
+
+#[test]
+fn data_beyond_the_negotiated_streams_ends_the_association() {
+    let mut stage = Stage::with_streams(config(), (4, 8));
+    assert_eq!(stage.sctp.negotiated_streams().map(|(_, incoming)| incoming), Some(4));
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 3, 0, 51, b"x")]);
+    assert_eq!(stage.messages().len(), 1);
+    let tsn = stage.next_tsn();
+    let sent = stage.send(&[data(WHOLE, tsn, 4, 0, 51, b"x")]);
+    assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)]);
+    assert_eq!(sent.last().map(|chunk| chunk.kind), Some(ABORT));
+}
+
+#[test]
+fn data_without_user_data_ends_the_association() {
+    for ppid in [51, 1234] {
+        let mut stage = Stage::new(config());
+        let tsn = stage.next_tsn();
+        let sent = stage.send(&[data(WHOLE, tsn, 1, 0, ppid, b"")]);
+        assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)]);
+        assert_eq!(sent.last().map(|chunk| chunk.kind), Some(ABORT));
+    }
+}
+
+#[test]
+fn a_tsn_too_far_ahead_is_not_kept() {
+    let mut stage = Stage::new(config());
+    let far = stage.tsn.wrapping_add(70_000);
+    let near = stage.next_tsn();
+    stage.send(&[data(WHOLE, far, 1, 0, 51, b"far"), data(WHOLE, near, 2, 0, 51, b"near")]);
+    assert_eq!(stage.messages().len(), 1);
+    assert_eq!(stage.sctp.counters().chunks_stripped, 1);
+    stage.assert_alive();
+}
+
+#[test]
+fn small_fragments_without_an_end_end_the_association() {
+    let mut stage = Stage::new(config());
+    let first = stage.next_tsn();
+    stage.send(&[data(FIRST, first, 1, 0, 53, b"x")]);
+    let mut packets = 0;
+    while stage.sctp.state() == SctpState::Connected && packets < 1000 {
+        let fragments: Vec<_> =
+            (0..55).map(|_| data(MIDDLE, stage.next_tsn(), 1, 0, 53, b"x")).collect();
+        stage.now += Duration::from_millis(10);
+        stage.send(&fragments);
+        packets += 1;
+    }
+    assert_eq!(stage.sctp.state(), SctpState::Closed);
+    assert!(packets < 200, "after {packets} packets");
+}
+
+#[test]
+fn a_peer_that_costs_more_than_its_share_has_its_packets_dropped() {
+    let mut stage = Stage::new(config());
+    // One packet ahead of a gap, again and again: each is worth a walk over all that is held.
+    let first = stage.next_tsn();
+    let _missing = stage.next_tsn();
+    stage.send(&[data(FIRST, first, 1, 0, 53, b"x")]);
+    for _ in 0..100 {
+        let fragments: Vec<_> =
+            (0..55).map(|_| data(MIDDLE, stage.next_tsn(), 1, 0, 53, b"x")).collect();
+        for _ in 0..20 {
+            stage.send(&fragments);
+        }
+    }
+    assert!(stage.sctp.counters().packets_overload > 500);
+    assert_eq!(stage.sctp.state(), SctpState::Connected);
+    // With time it may again.
+    stage.now += Duration::from_secs(2);
+    stage.assert_alive();
+}
+
+#[test]
+fn a_reset_that_refers_to_data_yet_to_come_waits_for_it() {
+    let mut stage = Stage::new(config());
+    let (first, second) = (stage.next_tsn(), stage.next_tsn());
+    stage.send(&[data(WHOLE, first, 1, 0, 51, b"one")]);
+    let request = reset(stage.request, stage.initial_tsn.wrapping_sub(1), second, &[1]);
+    let sent = stage.send(&[request.clone()]);
+    assert!(sent.iter().all(|chunk| chunk.kind != RECONFIG), "no answer yet: {sent:?}");
+    stage.send(&[data(WHOLE, second, 1, 1, 51, b"two")]);
+    assert_eq!(stage.messages().len(), 2);
+    let sent = stage.send(&[request]);
+    assert!(sent.iter().any(|chunk| chunk.kind == RECONFIG), "an answer now: {sent:?}");
+    assert_eq!(stage.events(), [SctpEvent::StreamReset { stream: 1 }]);
+}
+
+#[test]
+fn a_reset_in_the_packet_of_the_data_that_it_refers_to_works() {
+    let mut stage = Stage::new(config());
+    let tsn = stage.next_tsn();
+    stage.send(&[
+        data(WHOLE, tsn, 1, 0, 51, b"last words"),
+        reset(stage.request, stage.initial_tsn.wrapping_sub(1), tsn, &[1]),
+    ]);
+    let events = stage.events();
+    assert!(matches!(
+        events[..],
+        [SctpEvent::Message { .. }, SctpEvent::StreamReset { stream: 1 }]
+    ));
+}
+
+#[test]
+fn reconfig_chunks_that_sctp_proto_would_end_at_are_ignored() {
+    let last = FIRST_TSN.wrapping_sub(1);
+    let response = parameter(16, &[0, 0, 0, 1, 0, 0, 0, 1]);
+    let request = {
+        let mut value = FIRST_TSN.to_be_bytes().to_vec();
+        value.extend_from_slice(&0u32.to_be_bytes());
+        value.extend_from_slice(&last.to_be_bytes());
+        parameter(13, &value)
+    };
+    let cases = [
+        // Two requests, a request before a response, and kinds that nobody here knows.
+        [request.clone(), request.clone()].concat(),
+        [request.clone(), response.clone()].concat(),
+        parameter(14, &[0; 4]),
+        parameter(15, &[0; 4]),
+        [parameter(17, &[0; 8]), parameter(18, &[0; 8])].concat(),
+        parameter(1, &[0; 4]),
+        parameter(13, &[0; 11]),
+        parameter(13, &[0; 13]),
+        parameter(16, &[0; 7]),
+        parameter(16, &[0; 16]),
+        vec![0, 13, 0, 0],
+        vec![0, 13, 0xff, 0xff],
+        vec![],
+    ];
+    for value in cases {
+        let mut stage = Stage::new(config());
+        let tsn = stage.next_tsn();
+        stage.send(&[chunk(RECONFIG, 0, &value), data(WHOLE, tsn, 1, 0, 51, b"x")]);
+        assert_eq!(stage.messages().len(), 1, "{value:?}");
+        stage.assert_alive();
+    }
+}
+
+#[test]
+fn one_heartbeat_a_packet_is_answered() {
+    let mut stage = Stage::new(config());
+    let heartbeat = chunk(HEARTBEAT, 0, &parameter(1, b"12345678"));
+    let sent = stage.send(&vec![heartbeat; 50]);
+    assert_eq!(sent.iter().filter(|chunk| chunk.kind == HEARTBEAT_ACK).count(), 1);
+    assert_eq!(sent[0].value, parameter(1, b"12345678"));
+    let large = chunk(HEARTBEAT, 0, &parameter(1, &[7; 4000]));
+    assert_eq!(stage.send(&[large]), [], "the answer would not fit a packet");
+    stage.assert_alive();
+}
+
+#[test]
+fn a_cookie_that_is_not_ours_opens_nothing() {
+    let mut stage = Stage::halfway(config(), (10, 10), &extensions());
+    let mut wrong = stage.cookie.clone();
+    wrong[0] ^= 1;
+    let tsn = stage.tsn;
+    let sent = stage.send(&[chunk(COOKIE_ECHO, 0, &wrong), data(WHOLE, tsn, 1, 0, 51, b"early")]);
+    assert_eq!(sent, []);
+    assert_eq!(stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"early")]), []);
+    assert_eq!(stage.messages(), []);
+    assert_eq!(stage.sctp.state(), SctpState::Connecting);
+    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    stage.send(&[echo]);
+    stage.assert_alive();
+}
+
+#[test]
+fn data_with_the_cookie_arrives() {
+    let mut stage = Stage::halfway(config(), (10, 10), &extensions());
+    let tsn = stage.next_tsn();
+    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    stage.send(&[echo, data(WHOLE, tsn, 1, 0, 51, b"early")]);
+    assert_eq!(stage.messages().len(), 1);
+}
+
+#[test]
+fn an_abort_ends_the_association_whatever_its_causes_look_like() {
+    for causes in [&b""[..], &[0, 12, 0, 4], &[0, 12, 0, 0], &[0, 1, 0xff, 0xff], &[9]] {
+        let mut stage = Stage::new(config());
+        assert_eq!(stage.send(&[chunk(ABORT, 0, causes)]), [], "an ABORT is not answered");
+        assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)]);
+    }
+}
+
+#[test]
+fn an_abort_of_a_peer_that_knows_no_association_ends_ours() {
+    let mut stage = Stage::new(config());
+    stage.inject(packet(stage.own_tag, &[chunk(ABORT, 1, b"")]));
+    assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)]);
+}
+
+#[test]
+fn our_sacks_fit_a_packet_whatever_arrives() {
+    let mut stage = Stage::new(config());
+    for _ in 0..40 {
+        let chunks: Vec<_> = (0..50)
+            .map(|_| {
+                stage.next_tsn();
+                data(WHOLE | UNORDERED, stage.next_tsn(), 1, 0, 51, b"x")
+            })
+            .collect();
+        stage.now += Duration::from_millis(10);
+        stage.send(&chunks);
+    }
+    assert!(stage.largest <= config().max_packet_size, "{} bytes", stage.largest);
+    assert!(stage.largest > 1000, "there were gaps enough: {} bytes", stage.largest);
+    stage.assert_alive();
+}
+
+#[test]
+fn messages_skipped_before_the_first_one_do_not_stop_their_stream() {
+    let mut stage = Stage::new(config());
+    stage.next_tsn();
+    let skipped = stage.next_tsn();
+    let mut value = skipped.to_be_bytes().to_vec();
+    value.extend_from_slice(&[0, 4, 0, 1]);
+    stage.send(&[chunk(FORWARD_TSN, 0, &value)]);
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 4, 2, 51, b"the third")]);
+    assert_eq!(stage.messages().len(), 1);
+}

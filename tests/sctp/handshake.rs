@@ -1,0 +1,199 @@
+//! How associations begin and end.
+
+use std::time::Duration;
+
+use datasoup::proto::message::Reliability;
+use datasoup::proto::sctp::{SctpConfig, SctpState, Start};
+
+use crate::link::{Conditions, Net, Side};
+use crate::peers::{Ours, Pair, config, numbered, pair};
+use crate::puppet::*;
+
+fn started(a: Start, b: Start, conditions: Conditions, seed: u64) -> Pair {
+    let a = SctpConfig { start: a, ..config() };
+    let b = SctpConfig { start: b, ..config() };
+    let mut net = Net::new(Ours::new(a), Ours::new(b), conditions, seed);
+    net.a.sctp.connect(net.now);
+    net.b.sctp.connect(net.now);
+    net
+}
+
+fn both_connected(net: &mut Pair) -> bool {
+    net.a.is_connected() && net.b.is_connected()
+}
+
+fn assert_talk(net: &mut Pair) {
+    for (stream, ours) in [&mut net.a, &mut net.b].into_iter().enumerate() {
+        ours.sctp.open_stream(stream as u16, Reliability::RELIABLE);
+        ours.sctp.send(net.now, stream as u16, numbered(1, 10)).expect("room");
+    }
+    assert!(net.run_until(Duration::from_secs(30), |net| {
+        net.a.message_count() == 1 && net.b.message_count() == 1
+    }));
+}
+
+#[test]
+fn the_states_are_told_once_each() {
+    let mut net = pair(Conditions::PERFECT, 1);
+    net.a.sctp.connect(net.now);
+    assert_eq!(net.a.states(), [SctpState::Connecting, SctpState::Connected]);
+    net.a.sctp.abort(net.now);
+    net.run_for(Duration::from_secs(1));
+    for states in [net.a.states(), net.b.states()] {
+        let expected = [SctpState::Connecting, SctpState::Connected, SctpState::Closed];
+        assert_eq!(states, expected);
+    }
+    net.run_for(Duration::from_secs(100));
+    assert_eq!(net.a.sctp.poll_timeout(), None);
+    assert_eq!(net.b.sctp.poll_timeout(), None);
+}
+
+#[test]
+fn the_passive_side_waits_for_the_peer_and_then_begins_itself() {
+    let mut net = started(Start::AfterSilence, Start::AtOnce, Conditions::PERFECT, 1);
+    assert!(net.run_until(Duration::from_millis(900), both_connected));
+
+    let mut stage_config = config();
+    stage_config.start = Start::AfterSilence;
+    let mut sctp = datasoup::proto::sctp::Sctp::new(stage_config);
+    let now = crate::link::start();
+    sctp.connect(now);
+    let at = sctp.poll_timeout().expect("it does not wait for ever");
+    assert!(at >= now + Duration::from_secs(1) && at <= now + Duration::from_secs(2));
+    sctp.drain_transmits(now, |_| panic!("it is the peer's turn"));
+    sctp.handle_timeout(at);
+    let mut sent = Vec::new();
+    sctp.drain_transmits(at, |packet| sent.extend(chunks(packet)));
+    assert_eq!(sent[0].kind, INIT);
+}
+
+#[test]
+fn simultaneous_inits_make_one_association() {
+    for seed in 0..20 {
+        let conditions = if seed % 2 == 0 { Conditions::PERFECT } else { Conditions::ROUGH };
+        let mut net = started(Start::AtOnce, Start::AtOnce, conditions, seed);
+        assert!(net.run_until(Duration::from_secs(60), both_connected), "seed {seed}");
+        assert_talk(&mut net);
+    }
+}
+
+#[test]
+fn two_passive_sides_find_each_other() {
+    for seed in 0..10 {
+        let mut net = started(Start::AfterSilence, Start::AfterSilence, Conditions::ROUGH, seed);
+        assert!(net.run_until(Duration::from_secs(60), both_connected), "seed {seed}");
+        assert_talk(&mut net);
+    }
+}
+
+#[test]
+fn any_packet_of_the_handshake_may_be_lost() {
+    for lost in 0..6 {
+        for starts in [(Start::AtOnce, Start::AfterSilence), (Start::AtOnce, Start::AtOnce)] {
+            let mut net = started(starts.0, starts.1, Conditions::PERFECT, lost);
+            let mut count = 0;
+            net.filter = Some(Box::new(move |_, _| {
+                count += 1;
+                count - 1 != lost
+            }));
+            assert!(net.run_until(Duration::from_secs(60), both_connected), "packet {lost}");
+            assert_talk(&mut net);
+        }
+    }
+}
+
+#[test]
+fn a_handshake_over_a_terrible_path_succeeds() {
+    let conditions = Conditions { loss: 0.4, duplication: 0.3, ..Conditions::ROUGH };
+    let connected = (0..10)
+        .filter(|seed| {
+            let mut net = started(Start::AtOnce, Start::AfterSilence, conditions, *seed);
+            net.run_until(Duration::from_secs(60), both_connected)
+        })
+        .count();
+    assert!(connected >= 9, "{connected} of 10");
+}
+
+#[test]
+fn a_peer_that_never_answers_is_given_up() {
+    let mut net = started(Start::AtOnce, Start::AtOnce, Conditions::PERFECT, 1);
+    net.filter = Some(Box::new(|_, _| false));
+    net.a.sctp.open_stream(1, Reliability::RELIABLE);
+    net.a.sctp.send(net.now, 1, numbered(0, 10)).expect("room");
+    let failed =
+        net.run_until(Duration::from_secs(120), |net| net.a.sctp.state() == SctpState::Failed);
+    assert!(failed);
+    assert_eq!(net.a.states(), [SctpState::Connecting, SctpState::Failed]);
+    assert_eq!(net.a.sctp.counters().unsent.messages, 1);
+    net.filter = None;
+    net.run_for(Duration::from_secs(30));
+    assert_eq!(net.a.sctp.state(), SctpState::Failed);
+}
+
+#[test]
+fn a_peer_that_begins_again_during_the_handshake_is_followed() {
+    let mut stage = Stage::halfway(config(), (10, 10), &extensions());
+    // It has forgotten everything, and takes another tag.
+    stage.own_tag = 0x0a0b_0c0d;
+    let again = init(INIT, stage.own_tag, (10, 10), FIRST_TSN, &extensions());
+    let sent = stage.inject(packet(0, &[again]));
+    assert_eq!(sent[0].kind, INIT_ACK);
+    assert_ne!(sent[0].tsn(), stage.tag);
+    let old = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    assert_eq!(stage.send(&[old]), [], "the first association is gone");
+    stage.tag = sent[0].tsn();
+    stage.cookie = sent[0].value[20..52].to_vec();
+    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    stage.send(&[echo]);
+    stage.assert_alive();
+}
+
+#[test]
+fn a_cookie_that_the_peer_finds_too_old_starts_the_handshake_again() {
+    let mut net = started(Start::AtOnce, Start::AtOnce, Conditions::PERFECT, 1);
+    let mut sctp =
+        datasoup::proto::sctp::Sctp::new(SctpConfig { start: Start::AtOnce, ..config() });
+    let now = net.now;
+    sctp.connect(now);
+    let mut sent = Vec::new();
+    let mut inits = 0;
+    for _ in 0..10 {
+        sent.clear();
+        sctp.drain_transmits(now, |packet| sent.extend(chunks(packet)));
+        let Some(init_chunk) = sent.iter().find(|chunk| chunk.kind == INIT) else { break };
+        inits += 1;
+        let tag = init_chunk.tsn();
+        let mut parameters = parameter(7, b"cookie!!");
+        parameters.extend(parameter(8, &[0x80, 8, 0, 6, 1, 2]));
+        let ack = init(INIT_ACK, 9, (5, 5), 100, &parameters);
+        sctp.handle_packet(now, packet(tag, &[ack]));
+        sent.clear();
+        sctp.drain_transmits(now, |packet| sent.extend(chunks(packet)));
+        assert_eq!((sent[0].kind, &sent[0].value[..]), (COOKIE_ECHO, &b"cookie!!"[..]));
+        sctp.handle_packet(now, packet(tag, &[chunk(ERROR, 0, &[0, 3, 0, 8, 0, 0, 0, 9])]));
+    }
+    assert_eq!(inits, 4, "three times, and no more");
+    net.run_for(Duration::from_secs(1));
+}
+
+#[test]
+fn an_abort_reaches_the_peer_and_carries_a_cause() {
+    let mut stage = Stage::new(config());
+    stage.sctp.abort(stage.now);
+    let sent = stage.drain();
+    assert_eq!(sent.len(), 1);
+    assert_eq!((sent[0].kind, &sent[0].value[..]), (ABORT, &[0, 12, 0, 4][..]));
+    assert_eq!(stage.drain(), []);
+}
+
+#[test]
+fn a_lost_abort_is_made_up_for_by_nothing_and_does_no_harm() {
+    let mut net = pair(Conditions::PERFECT, 2);
+    net.filter = Some(Box::new(|side, _| side == Side::B));
+    net.a.sctp.abort(net.now);
+    net.b.sctp.open_stream(1, Reliability::RELIABLE);
+    net.b.sctp.send(net.now, 1, numbered(0, 10)).expect("room");
+    net.run_for(Duration::from_secs(30));
+    assert_eq!(net.a.sctp.state(), SctpState::Closed);
+    assert!(net.a.sctp.counters().packets_unexpected > 2);
+}

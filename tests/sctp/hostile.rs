@@ -1,0 +1,348 @@
+//! What a peer, or somebody who pretends to be one, may send without any effect.
+
+use std::time::{Duration, Instant};
+
+use datasoup::proto::message::{Message, Ppid, Reliability};
+use datasoup::proto::sctp::{SctpConfig, SctpEvent, SctpState};
+
+use crate::link::{Random, start};
+use crate::peers::config;
+use crate::puppet::*;
+
+#[test]
+fn packets_that_are_not_the_peers_have_no_effect() {
+    let mut stage = Stage::new(config());
+    let tsn = stage.tsn;
+    let message = data(WHOLE, tsn, 1, 0, 51, b"x");
+    let abort = chunk(ABORT, 0, &[]);
+    let empty = data(WHOLE, tsn, 1, 0, 51, b"");
+    for chunks in
+        [message, abort, empty, chunk(SHUTDOWN, 0, &[0; 4]), chunk(ERROR, 0, &[0, 3, 0, 8])]
+    {
+        for tag in [0, 1, stage.tag ^ 1, stage.own_tag] {
+            assert_eq!(stage.inject(packet(tag, &[chunks.clone()])), []);
+        }
+        let mut broken = packet(stage.tag, &[chunks.clone()]).to_vec();
+        broken[8] ^= 1;
+        assert_eq!(stage.inject(broken.into()), []);
+        let mut ports = packet(stage.tag, &[chunks]).to_vec();
+        ports[1] ^= 1;
+        assert_eq!(stage.inject(seal(ports)), []);
+        assert_eq!(stage.events(), []);
+    }
+    assert_eq!(stage.sctp.counters().packets_foreign, 5 * 6);
+    stage.assert_alive();
+}
+
+#[test]
+fn the_budget_is_not_charged_for_what_is_not_the_peers() {
+    let mut stage = Stage::new(config());
+    let chunks: Vec<_> = (0..50).map(|i| data(MIDDLE, stage.tsn + i, 1, 0, 53, b"x")).collect();
+    for _ in 0..20_000 {
+        stage.inject(packet(stage.tag ^ 1, &chunks));
+    }
+    assert_eq!(stage.sctp.counters().packets_overload, 0);
+    stage.assert_alive();
+}
+
+#[test]
+fn lengths_that_lie_have_no_effect() {
+    let mut stage = Stage::new(config());
+    for kind in 0..=255u8 {
+        for length in [0u16, 1, 3, 5, 200, u16::MAX] {
+            let mut lie = vec![kind, 0];
+            lie.extend_from_slice(&length.to_be_bytes());
+            if kind != ABORT {
+                stage.send(&[lie]);
+            }
+        }
+    }
+    for len in 0..12 {
+        stage.inject(vec![0; len].into());
+    }
+    stage.send(&[]);
+    stage.assert_alive();
+}
+
+#[test]
+fn every_truncated_and_every_flipped_packet_is_survived() {
+    let whole = |stage: &mut Stage| {
+        let tsn = stage.tsn;
+        packet(
+            stage.tag,
+            &[
+                sack(stage.initial_tsn.wrapping_sub(1), 1 << 20, &[(2, 3)]),
+                chunk(HEARTBEAT, 0, &parameter(1, b"12345678")),
+                reset(stage.request, 0, tsn, &[1, 2, 3]),
+                chunk(FORWARD_TSN, 0, &[0, 0, 3, 0xe9, 0, 1, 0, 0]),
+                data(FIRST, tsn, 1, 0, 53, b"12345"),
+            ],
+        )
+    };
+    let mut stage = Stage::new(config());
+    let packet = whole(&mut stage);
+    for len in 12..packet.len() {
+        stage.inject(seal(packet[..len].to_vec()));
+        assert_eq!(stage.sctp.state(), SctpState::Connected, "{len} bytes");
+    }
+    let mut random = Random(9);
+    for _ in 0..2000 {
+        let mut stage = Stage::new(SctpConfig { max_receiver_window: 1500, ..config() });
+        for _ in 0..5 {
+            let mut packet = whole(&mut stage).to_vec();
+            for _ in 0..=random.below(4) {
+                let at = 12 + random.below(packet.len() as u64 - 12) as usize;
+                packet[at] = random.next() as u8;
+            }
+            stage.inject(seal(packet));
+        }
+        stage.pass(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn random_chunks_are_survived() {
+    let mut random = Random(11);
+    for _ in 0..3000 {
+        let mut stage = Stage::new(config());
+        stage.sctp.open_stream(1, Reliability::RELIABLE);
+        let message = Message::new(Ppid::BINARY, vec![0; 5000].into());
+        stage.sctp.send(stage.now, 1, message).expect("room");
+        stage.drain();
+        for _ in 0..6 {
+            let chunks: Vec<_> = (0..=random.below(3))
+                .map(|_| {
+                    let kinds = [0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 64, 128, 130, 192, 194];
+                    let kind = kinds[random.below(16) as usize];
+                    let mut value: Vec<u8> =
+                        (0..random.below(40)).map(|_| random.next() as u8).collect();
+                    if random.chance(0.7)
+                        && let Some(tsn) = value.first_chunk_mut::<4>()
+                    {
+                        let base = if kind == DATA { stage.tsn } else { stage.initial_tsn };
+                        *tsn = (base.wrapping_add(random.below(4) as u32)).to_be_bytes();
+                    }
+                    chunk(kind, random.next() as u8 & 7, &value)
+                })
+                .collect();
+            stage.send(&chunks);
+        }
+        stage.pass(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn an_init_that_cannot_be_is_not_answered() {
+    let mut stage = Stage::halfway(config(), (10, 10), &extensions());
+    let good = || init(INIT, 5, (1, 1), 1, &[]);
+    let zero_window = {
+        let mut chunk = good();
+        chunk[8..12].fill(0);
+        chunk
+    };
+    let bad = [
+        vec![init(INIT, 0, (1, 1), 1, &[])],
+        vec![init(INIT, 5, (0, 1), 1, &[])],
+        vec![init(INIT, 5, (1, 0), 1, &[])],
+        vec![zero_window],
+        vec![good(), good()],
+        vec![good(), chunk(COOKIE_ECHO, 0, b"x")],
+        vec![init(INIT, 5, (1, 1), 1, &[0, 7, 0, 0])],
+        vec![init(INIT, 5, (1, 1), 1, &[0, 7, 0, 99])],
+        vec![chunk(INIT, 0, &[0; 15])],
+    ];
+    for chunks in bad {
+        assert_eq!(stage.inject(packet(0, &chunks)), []);
+    }
+    assert_eq!(stage.inject(packet(1, &[good()])), [], "an INIT has no tag");
+    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    stage.send(&[echo]);
+    stage.assert_alive();
+}
+
+#[test]
+fn any_number_of_streams_but_none_is_agreed_on() {
+    for streams in [(1, 1), (u16::MAX, 1), (1, u16::MAX), (u16::MAX, u16::MAX)] {
+        let stage = Stage::with_streams(config(), streams);
+        let (outgoing, incoming) = stage.sctp.negotiated_streams().expect("they are known");
+        assert!(outgoing >= 1 && outgoing <= streams.1);
+        assert_eq!(incoming, streams.0);
+        assert_eq!(stage.sctp.is_stream_free(outgoing - 1), true);
+        assert_eq!(stage.sctp.is_stream_free(outgoing), false);
+    }
+}
+
+#[test]
+fn a_cookie_that_is_replayed_revives_nothing() {
+    let mut stage = Stage::new(config());
+    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    assert_eq!(stage.send(&[echo.clone()])[0].kind, COOKIE_ACK, "ours may have been lost");
+    stage.assert_alive();
+    stage.send(&[chunk(ABORT, 0, &[])]);
+    stage.events();
+    assert_eq!(stage.send(&[echo]), []);
+    let init = init(INIT, 8, (1, 1), 1, &[]);
+    assert_eq!(stage.inject(packet(0, &[init])), []);
+    assert_eq!(stage.events(), []);
+    assert_eq!(stage.sctp.state(), SctpState::Closed);
+}
+
+#[test]
+fn a_message_over_the_maximum_ends_the_association() {
+    for flags in [0, UNORDERED] {
+        for ppid in [53, 1234] {
+            let mut stage = Stage::new(SctpConfig { max_receive_message_size: 5000, ..config() });
+            let payload = [1; 1000];
+            for (index, len) in [1000, 1000, 1000, 1000, 1000].into_iter().enumerate() {
+                let position = match index {
+                    0 => FIRST,
+                    4 => 1,
+                    _ => MIDDLE,
+                };
+                let tsn = stage.next_tsn();
+                stage.send(&[data(position | flags, tsn, 1, 0, ppid, &payload[..len])]);
+            }
+            let messages = stage.messages();
+            assert_eq!(messages.len(), 1, "5,000 bytes are allowed");
+            assert_eq!(messages[0].1, Message::new(Ppid(ppid), vec![1; 5000].into()));
+            let mut sent = Vec::new();
+            for (index, len) in [1000, 1000, 1000, 1000, 1000, 1].into_iter().enumerate() {
+                let position = match index {
+                    0 => FIRST,
+                    5 => 1,
+                    _ => MIDDLE,
+                };
+                let tsn = stage.next_tsn();
+                sent = stage.send(&[data(position | flags, tsn, 1, 1, ppid, &payload[..len])]);
+            }
+            assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)]);
+            assert_eq!(sent.last().map(|chunk| chunk.kind), Some(ABORT));
+        }
+    }
+}
+
+#[test]
+fn reassembly_without_an_end_ends_the_association_at_the_window() {
+    let mut stage = Stage::new(config());
+    let mut sent = Vec::new();
+    for stream in 0..20 {
+        for index in 0..200 {
+            let flags = if index == 0 { FIRST } else { MIDDLE };
+            let tsn = stage.next_tsn();
+            sent.extend(stage.send(&[data(flags, tsn, stream, 0, 53, &[0; 1100])]));
+        }
+    }
+    assert_eq!(stage.sctp.state(), SctpState::Closed);
+    assert_eq!(sent.last().map(|chunk| chunk.kind), Some(ABORT));
+}
+
+#[test]
+fn floods_of_forward_tsn_and_reconfig_have_few_answers() {
+    let mut stage = Stage::new(config());
+    for _ in 0..100 {
+        let tsn = stage.next_tsn();
+        stage.send(&[data(WHOLE, tsn, tsn as u16 % 50, 0, 51, b"x")]);
+    }
+    let forward = chunk(FORWARD_TSN, 0, &stage.tsn.to_be_bytes());
+    assert!(stage.send(&vec![forward; 100]).len() <= 1);
+    stage.next_tsn();
+    stage.pass(Duration::from_secs(1));
+    let requests: Vec<_> = (0..60)
+        .map(|i| reset(stage.request + i, 0, stage.tsn.wrapping_sub(1), &[(i % 50) as u16]))
+        .collect();
+    assert!(stage.send(&requests).len() <= 4);
+    stage.assert_alive();
+}
+
+#[test]
+fn a_forward_tsn_far_ahead_costs_the_peer_only() {
+    let mut stage = Stage::new(config());
+    let first = stage.next_tsn();
+    stage.send(&[data(FIRST, first, 1, 0, 53, b"x")]);
+    let ahead = stage.tsn.wrapping_add(1 << 30);
+    stage.send(&[chunk(FORWARD_TSN, 0, &ahead.to_be_bytes())]);
+    stage.tsn = ahead.wrapping_add(1);
+    stage.assert_alive();
+}
+
+#[test]
+fn a_window_of_zero_for_ever_blocks_only_itself() {
+    let mut stage = Stage::new(config());
+    stage.sctp.open_stream(1, Reliability::RELIABLE);
+    let last = stage.initial_tsn.wrapping_sub(1);
+    let mut refused = 0;
+    for _ in 0..3000 {
+        let message = Message::new(Ppid::BINARY, vec![0; 1000].into());
+        refused += u32::from(stage.sctp.send(stage.now, 1, message).is_err());
+        stage.send(&[sack(last, 0, &[])]);
+    }
+    assert!(refused > 500);
+    let sent = stage.pass(Duration::from_secs(600));
+    assert!(sent.len() < 600, "it is asked now and then: {} chunks", sent.len());
+    assert!(stage.sctp.queued_bytes() <= 2_001_000);
+    stage.assert_alive();
+}
+
+#[test]
+fn opening_streams_without_end_ends_the_association() {
+    let mut stage = Stage::new(config());
+    for stream in 0..20_000u16 {
+        if stage.sctp.state() != SctpState::Connected {
+            break;
+        }
+        stage.now += Duration::from_millis(1);
+        let tsn = stage.next_tsn();
+        stage.send(&[data(WHOLE, tsn, stream, 0, 51, b"x")]);
+    }
+    assert_eq!(stage.sctp.state(), SctpState::Closed);
+}
+
+#[test]
+fn nothing_is_processed_before_connect_and_after_the_end() {
+    let mut sctp = datasoup::proto::sctp::Sctp::new(config());
+    let now: Instant = start();
+    sctp.handle_packet(now, packet(0, &[init(INIT, 8, (1, 1), 1, &[])]));
+    sctp.handle_timeout(now);
+    sctp.drain_transmits(now, |_| panic!("nothing to say"));
+    assert_eq!(sctp.poll_event(), None);
+    assert_eq!(sctp.poll_timeout(), None);
+    sctp.abort(now);
+    sctp.abort(now);
+    sctp.connect(now);
+    assert_eq!(sctp.poll_event(), Some(SctpEvent::State(SctpState::Closed)));
+    assert_eq!(sctp.poll_event(), None);
+    sctp.drain_transmits(now, |_| panic!("nobody to say it to"));
+}
+
+#[test]
+fn a_shutdown_of_the_peer_closes_in_the_end() {
+    let mut stage = Stage::new(config());
+    let sent = stage.send(&[chunk(SHUTDOWN, 0, &stage.initial_tsn.wrapping_sub(1).to_be_bytes())]);
+    assert_eq!(sent[0].kind, SHUTDOWN_ACK);
+    stage.send(&[chunk(SHUTDOWN_COMPLETE, 0, &[])]);
+    assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)]);
+
+    let mut stage = Stage::new(config());
+    stage.send(&[chunk(SHUTDOWN, 0, &stage.initial_tsn.wrapping_sub(1).to_be_bytes())]);
+    let sent = stage.pass(Duration::from_secs(60));
+    assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)]);
+    assert!(sent.len() < 20);
+    assert_eq!(stage.sctp.poll_timeout(), None);
+}
+
+#[test]
+fn a_stream_id_used_again_before_its_reset_completes_is_survived() {
+    let mut stage = Stage::new(config());
+    for round in 0..20u32 {
+        let tsn = stage.next_tsn();
+        let request = stage.request;
+        stage.request += 1;
+        stage.send(&[
+            data(WHOLE, tsn, 1, 0, 51, b"x"),
+            reset(request, stage.initial_tsn.wrapping_sub(1), tsn, &[1]),
+        ]);
+        assert_eq!(stage.sctp.state(), SctpState::Connected, "round {round}");
+        assert!(!stage.sctp.is_stream_free(1));
+    }
+    stage.assert_alive();
+}

@@ -1,0 +1,193 @@
+//! Partial reliability (RFC 3758): what is given up, and what is not.
+
+use std::time::Duration;
+
+use datasoup::proto::message::{Limit, Reliability};
+
+use crate::link::{Conditions, Side};
+use crate::peers::{Pair, number, numbered, pair};
+use crate::puppet::{DATA, FORWARD_TSN, chunks};
+
+const fn unordered(limit: Limit) -> Reliability {
+    Reliability { ordered: false, limit: Some(limit) }
+}
+
+const fn ordered(limit: Limit) -> Reliability {
+    Reliability { ordered: true, limit: Some(limit) }
+}
+
+/// Makes every packet with DATA from A vanish while `lose` says so; counts them.
+fn lose_data(net: &mut Pair) -> std::rc::Rc<std::cell::Cell<(bool, u32)>> {
+    let state = std::rc::Rc::new(std::cell::Cell::new((false, 0)));
+    let shared = state.clone();
+    net.filter = Some(Box::new(move |side, packet| {
+        let (lose, count) = shared.get();
+        let has_data = side == Side::A && chunks(packet).iter().any(|chunk| chunk.kind == DATA);
+        if has_data {
+            shared.set((lose, count + 1));
+        }
+        !(lose && has_data)
+    }));
+    state
+}
+
+#[test]
+fn no_retransmission_means_that_nothing_is_sent_twice() {
+    for reliability in [unordered(Limit::Retransmits(0)), ordered(Limit::Retransmits(0))] {
+        let mut net = pair(Conditions::PERFECT, 1);
+        net.a.sctp.open_stream(1, reliability);
+        let state = lose_data(&mut net);
+        state.set((true, 0));
+        for i in 0..3 {
+            net.a.sctp.send(net.now, 1, numbered(i, 1000)).expect("room");
+        }
+        net.flush();
+        let sent = state.get().1;
+        net.run_for(Duration::from_secs(10));
+        assert_eq!(state.get().1, sent, "{reliability:?}: DATA was sent again");
+        state.set((false, 0));
+        for i in 5..10 {
+            net.a.sctp.send(net.now, 1, numbered(i, 1000)).expect("room");
+        }
+        net.run_for(Duration::from_secs(10));
+        let numbers: Vec<u32> = net.b.take_messages().iter().map(|(_, m)| number(m)).collect();
+        assert_eq!(numbers, [5, 6, 7, 8, 9], "{reliability:?}");
+        assert_eq!(net.a.sctp.queued_bytes(), 0);
+    }
+}
+
+#[test]
+fn two_retransmissions_mean_three_transmissions() {
+    let mut net = pair(Conditions::PERFECT, 2);
+    net.a.sctp.open_stream(1, unordered(Limit::Retransmits(2)));
+    let state = lose_data(&mut net);
+    state.set((true, 0));
+    net.a.sctp.send(net.now, 1, numbered(0, 1000)).expect("room");
+    net.run_for(Duration::from_secs(60));
+    assert_eq!(state.get().1, 3);
+}
+
+#[test]
+fn a_message_is_not_sent_again_after_its_lifetime() {
+    let mut net = pair(Conditions::PERFECT, 3);
+    net.a.sctp.open_stream(1, unordered(Limit::LifetimeMs(100)));
+    let state = lose_data(&mut net);
+    state.set((true, 0));
+    net.a.sctp.send(net.now, 1, numbered(0, 1000)).expect("room");
+    net.flush();
+    assert_eq!(state.get().1, 1);
+    // The first retransmission would be due after 300 ms at the earliest.
+    net.run_for(Duration::from_secs(60));
+    assert_eq!(state.get().1, 1);
+    state.set((false, 0));
+    net.a.sctp.send(net.now, 1, numbered(1, 1000)).expect("room");
+    net.run_for(Duration::from_secs(10));
+    let numbers: Vec<u32> = net.b.take_messages().iter().map(|(_, m)| number(m)).collect();
+    assert_eq!(numbers, [1]);
+}
+
+#[test]
+fn a_message_within_its_lifetime_is_sent_again() {
+    let mut net = pair(Conditions::PERFECT, 4);
+    net.a.sctp.open_stream(1, ordered(Limit::LifetimeMs(5000)));
+    let state = lose_data(&mut net);
+    state.set((true, 0));
+    net.a.sctp.send(net.now, 1, numbered(0, 1000)).expect("room");
+    net.run_for(Duration::from_millis(100));
+    state.set((false, 0));
+    net.run_for(Duration::from_secs(4));
+    assert_eq!(net.b.message_count(), 1);
+}
+
+#[test]
+fn a_message_that_outlives_its_lifetime_in_the_queue_is_dropped_and_counted() {
+    let mut net = pair(Conditions::PERFECT, 5);
+    net.a.sctp.open_stream(1, unordered(Limit::LifetimeMs(100)));
+    let state = lose_data(&mut net);
+    state.set((true, 0));
+    for i in 0..300 {
+        net.a.sctp.send(net.now, 1, numbered(i, 1000)).expect("room");
+    }
+    net.run_for(Duration::from_millis(200));
+    state.set((false, 0));
+    net.run_for(Duration::from_secs(5));
+    let expired = net.a.sctp.counters().expired;
+    assert!(expired.messages >= 300 - 131, "{expired:?}");
+    assert_eq!(expired.bytes, expired.messages * 1000);
+    assert_eq!(net.b.message_count(), 0);
+    assert_eq!(net.a.sctp.buffered_amount(1), 0);
+}
+
+#[test]
+fn the_lifetime_runs_while_a_message_is_queued() {
+    let mut net = pair(Conditions::PERFECT, 6);
+    net.a.sctp.open_stream(1, unordered(Limit::LifetimeMs(1000)));
+    let state = lose_data(&mut net);
+    state.set((true, 0));
+    net.a.sctp.send(net.now, 1, numbered(0, 1000)).expect("room");
+    // It goes out late in its life, and gets no new one from that.
+    net.now += Duration::from_millis(900);
+    net.flush();
+    assert_eq!(state.get().1, 1);
+    state.set((false, 1));
+    net.run_for(Duration::from_secs(30));
+    assert_eq!(state.get().1, 1);
+    assert_eq!(net.b.message_count(), 0);
+}
+
+#[test]
+fn room_is_made_by_what_has_expired() {
+    let mut net = pair(Conditions::PERFECT, 7);
+    net.a.sctp.open_stream(1, unordered(Limit::LifetimeMs(100)));
+    net.filter = Some(Box::new(|side, _| side == Side::B));
+    let mut full = 0;
+    for i in 0..2600 {
+        full += u32::from(net.a.sctp.send(net.now, 1, numbered(i, 1000)).is_err());
+        if i == 2300 {
+            net.now += Duration::from_millis(200);
+        }
+    }
+    assert_eq!(full, 301);
+    assert_eq!(net.a.sctp.counters().expired.messages, 2000);
+}
+
+#[test]
+fn an_ordered_stream_goes_on_behind_what_was_given_up() {
+    for seed in 0..4 {
+        let conditions = Conditions { loss: 0.2, ..Conditions::ROUGH };
+        let mut net = pair(conditions, seed);
+        net.a.sctp.open_stream(1, ordered(Limit::Retransmits(0)));
+        net.a.sctp.open_stream(2, Reliability::RELIABLE);
+        for i in 0..300 {
+            net.a.sctp.send(net.now, 1, numbered(i, 400 + i as usize * 10)).expect("room");
+            net.a.sctp.send(net.now, 2, numbered(i, 300)).expect("room");
+            net.run_for(Duration::from_millis(5));
+        }
+        net.run_for(Duration::from_secs(60));
+        let messages = net.b.take_messages();
+        let on = |stream| -> Vec<u32> {
+            messages.iter().filter(|(s, _)| *s == stream).map(|(_, m)| number(m)).collect()
+        };
+        assert_eq!(on(2), (0..300).collect::<Vec<_>>());
+        let unreliable = on(1);
+        assert!(unreliable.is_sorted(), "seed {seed}");
+        assert!(unreliable.len() > 100 && unreliable.len() < 300, "{} arrived", unreliable.len());
+        assert_eq!(net.a.sctp.queued_bytes(), 0);
+    }
+}
+
+#[test]
+fn giving_up_is_told_by_forward_tsn() {
+    let mut net = pair(Conditions::PERFECT, 8);
+    net.a.sctp.open_stream(1, unordered(Limit::Retransmits(0)));
+    let told = std::rc::Rc::new(std::cell::Cell::new(false));
+    let shared = told.clone();
+    net.filter = Some(Box::new(move |side, packet| {
+        let chunks = chunks(packet);
+        shared.set(shared.get() || chunks.iter().any(|chunk| chunk.kind == FORWARD_TSN));
+        !(side == Side::A && chunks.iter().any(|chunk| chunk.kind == DATA))
+    }));
+    net.a.sctp.send(net.now, 1, numbered(0, 1000)).expect("room");
+    net.run_for(Duration::from_secs(5));
+    assert!(told.get());
+}

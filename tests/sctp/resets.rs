@@ -1,0 +1,141 @@
+//! Closing channels: resets of streams (RFC 6525), and their ids afterwards.
+
+use std::time::Duration;
+
+use datasoup::proto::message::Reliability;
+use datasoup::proto::sctp::{Discarded, SctpEvent};
+
+use crate::link::Conditions;
+use crate::peers::{Ours, number, numbered, pair};
+
+fn resets(ours: &Ours, stream: u16) -> usize {
+    ours.events.iter().filter(|e| **e == SctpEvent::StreamReset { stream }).count()
+}
+
+#[test]
+fn a_reset_is_told_once_and_its_id_can_be_used_again() {
+    for conditions in [Conditions::PERFECT, Conditions::ROUGH] {
+        for seed in 0..3 {
+            let mut net = pair(conditions, seed);
+            for round in 0..3 {
+                assert!(net.a.sctp.is_stream_free(5), "round {round}");
+                net.a.sctp.open_stream(5, Reliability::RELIABLE);
+                net.b.sctp.open_stream(5, Reliability::RELIABLE);
+                assert!(!net.a.sctp.is_stream_free(5));
+                for i in 0..20 {
+                    net.a.sctp.send(net.now, 5, numbered(i, 2000)).expect("room");
+                    net.b.sctp.send(net.now, 5, numbered(i, 100)).expect("room");
+                }
+                let arrived = net.run_until(Duration::from_secs(30), |net| {
+                    net.a.message_count() == 20 && net.b.message_count() == 20
+                });
+                assert!(arrived, "round {round}: {} of 20", net.b.message_count());
+                net.b.take_messages();
+                net.a.take_messages();
+                assert_eq!(net.a.sctp.reset_stream(5), Discarded::default());
+                assert!(!net.a.sctp.is_stream_free(5));
+                let told = net.run_until(Duration::from_secs(30), |net| resets(&net.b, 5) > round);
+                assert!(told, "round {round}");
+                net.b.sctp.reset_stream(5);
+                net.run_for(Duration::from_secs(20));
+                assert!(net.a.sctp.is_stream_free(5) && net.b.sctp.is_stream_free(5));
+                assert_eq!(resets(&net.b, 5), round + 1);
+                assert_eq!(resets(&net.a, 5), 0, "A did it itself");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_reset_of_a_stream_that_never_carried_anything_is_told() {
+    let mut net = pair(Conditions::PERFECT, 1);
+    net.a.sctp.open_stream(8, Reliability::RELIABLE);
+    net.b.sctp.open_stream(8, Reliability::RELIABLE);
+    net.a.sctp.reset_stream(8);
+    net.run_for(Duration::from_secs(1));
+    assert_eq!(resets(&net.b, 8), 1);
+    net.b.sctp.reset_stream(8);
+    net.run_for(Duration::from_secs(10));
+    assert!(net.a.sctp.is_stream_free(8) && net.b.sctp.is_stream_free(8));
+}
+
+#[test]
+fn what_is_queued_is_discarded_and_what_had_its_turn_arrives() {
+    let mut net = pair(Conditions::PERFECT, 2);
+    net.a.sctp.open_stream(1, Reliability::RELIABLE);
+    for i in 0..1000 {
+        net.a.sctp.send(net.now, 1, numbered(i, 1000)).expect("room");
+    }
+    net.flush();
+    let discarded = net.a.sctp.reset_stream(1);
+    assert!(discarded.messages > 800 && discarded.messages < 1000, "{discarded:?}");
+    assert_eq!(discarded.bytes, discarded.messages * 1000);
+    assert_eq!(net.a.sctp.queued_bytes(), 0);
+    net.run_for(Duration::from_secs(20));
+    let numbers: Vec<u32> = net.b.take_messages().iter().map(|(_, m)| number(m)).collect();
+    assert_eq!(numbers, (0..1000 - discarded.messages as u32).collect::<Vec<_>>());
+    assert_eq!(resets(&net.b, 1), 1, "after all of them");
+}
+
+#[test]
+fn both_may_reset_at_once() {
+    for seed in 0..3 {
+        let mut net = pair(Conditions::ROUGH, seed);
+        for ours in [&mut net.a, &mut net.b] {
+            ours.sctp.open_stream(3, Reliability::RELIABLE);
+            ours.sctp.send(net.now, 3, numbered(1, 10)).expect("room");
+        }
+        net.run_for(Duration::from_secs(5));
+        net.a.sctp.reset_stream(3);
+        net.b.sctp.reset_stream(3);
+        net.run_for(Duration::from_secs(30));
+        assert!(net.a.sctp.is_stream_free(3) && net.b.sctp.is_stream_free(3));
+        assert_eq!(resets(&net.a, 3) + resets(&net.b, 3), 0);
+    }
+}
+
+#[test]
+fn the_peers_reset_leaves_what_is_queued_to_be_counted() {
+    let mut net = pair(Conditions::PERFECT, 4);
+    net.a.sctp.open_stream(1, Reliability::RELIABLE);
+    net.b.sctp.open_stream(1, Reliability::RELIABLE);
+    net.b.sctp.send(net.now, 1, numbered(0, 10)).expect("room");
+    net.run_for(Duration::from_secs(1));
+    net.b.sctp.reset_stream(1);
+    for i in 0..900 {
+        net.a.sctp.send(net.now, 1, numbered(i, 1000)).expect("room");
+    }
+    assert!(net.run_until(Duration::from_secs(5), |net| resets(&net.a, 1) == 1));
+    assert!(net.a.sctp.send(net.now, 1, numbered(0, 10)).is_err(), "it is closed");
+    let discarded = net.a.sctp.reset_stream(1);
+    assert!(discarded.messages > 0);
+    net.run_for(Duration::from_secs(20));
+    assert!(net.a.sctp.is_stream_free(1) && net.b.sctp.is_stream_free(1));
+}
+
+#[test]
+fn a_reset_does_not_disturb_other_streams() {
+    let mut net = pair(Conditions::ROUGH, 5);
+    for stream in 0..10 {
+        net.a.sctp.open_stream(stream, Reliability::RELIABLE);
+    }
+    for i in 0..200 {
+        for stream in 0..10 {
+            if stream != 0 || i < 100 {
+                net.a.sctp.send(net.now, stream, numbered(i, 500)).expect("room");
+            }
+        }
+        if i == 100 {
+            net.a.sctp.reset_stream(0);
+        }
+        net.run_for(Duration::from_millis(3));
+    }
+    let arrived = net.run_until(Duration::from_secs(60), |net| {
+        let others =
+            |event: &&SctpEvent| matches!(event, SctpEvent::Message { stream, .. } if *stream != 0);
+        net.b.events.iter().filter(others).count() == 1800
+    });
+    assert!(arrived);
+    net.run_for(Duration::from_secs(10));
+    assert_eq!(resets(&net.b, 0), 1);
+}
