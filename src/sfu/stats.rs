@@ -126,8 +126,8 @@ impl From<SctpCounters> for SctpDropped {
             sctp_packets_unexpected: it.packets_unexpected,
             sctp_packets_overload: it.packets_overload,
             sctp_chunks_stripped: it.chunks_stripped,
-            messages_expired: it.expired.messages as u64,
-            messages_unsent: (it.unsent.messages + it.refused.messages) as u64,
+            messages_expired: it.expired.messages,
+            messages_unsent: it.unsent.messages + it.refused.messages,
             messages_garbled: it.garbled + it.bad_dcep,
         }
     }

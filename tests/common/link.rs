@@ -83,6 +83,9 @@ impl Random {
     }
 }
 
+/// Sees every packet and its sender; false makes it vanish.
+pub(crate) type Filter = Box<dyn FnMut(Side, &Bytes) -> bool>;
+
 /// The two peers and what is between them.
 pub(crate) struct Net<A, B> {
     pub(crate) now: Instant,
@@ -90,8 +93,8 @@ pub(crate) struct Net<A, B> {
     pub(crate) b: B,
     pub(crate) conditions: Conditions,
     pub(crate) random: Random,
-    /// Sees every packet before the network does; false makes it vanish.
-    pub(crate) filter: Option<Box<dyn FnMut(Side, &Bytes) -> bool>>,
+    /// Comes before the conditions.
+    pub(crate) filter: Option<Filter>,
     /// Packets sent, by A and by B.
     pub(crate) sent: [u64; 2],
     in_flight: BinaryHeap<Reverse<(Instant, u64, Side, Bytes)>>,

@@ -258,7 +258,7 @@ fn a_reset_that_refers_to_data_yet_to_come_waits_for_it() {
     let (first, second) = (stage.next_tsn(), stage.next_tsn());
     stage.send(&[data(WHOLE, first, 1, 0, 51, b"one")]);
     let request = reset(stage.request, stage.initial_tsn.wrapping_sub(1), second, &[1]);
-    let sent = stage.send(&[request.clone()]);
+    let sent = stage.send(std::slice::from_ref(&request));
     assert!(sent.iter().all(|chunk| chunk.kind != RECONFIG), "no answer yet: {sent:?}");
     stage.send(&[data(WHOLE, second, 1, 1, 51, b"two")]);
     assert_eq!(stage.messages().len(), 2);

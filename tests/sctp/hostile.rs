@@ -20,9 +20,9 @@ fn packets_that_are_not_the_peers_have_no_effect() {
         [message, abort, empty, chunk(SHUTDOWN, 0, &[0; 4]), chunk(ERROR, 0, &[0, 3, 0, 8])]
     {
         for tag in [0, 1, stage.tag ^ 1, stage.own_tag] {
-            assert_eq!(stage.inject(packet(tag, &[chunks.clone()])), []);
+            assert_eq!(stage.inject(packet(tag, std::slice::from_ref(&chunks))), []);
         }
-        let mut broken = packet(stage.tag, &[chunks.clone()]).to_vec();
+        let mut broken = packet(stage.tag, std::slice::from_ref(&chunks)).to_vec();
         broken[8] ^= 1;
         assert_eq!(stage.inject(broken.into()), []);
         let mut ports = packet(stage.tag, &[chunks]).to_vec();
@@ -167,8 +167,8 @@ fn any_number_of_streams_but_none_is_agreed_on() {
         let (outgoing, incoming) = stage.sctp.negotiated_streams().expect("they are known");
         assert!(outgoing >= 1 && outgoing <= streams.1);
         assert_eq!(incoming, streams.0);
-        assert_eq!(stage.sctp.is_stream_free(outgoing - 1), true);
-        assert_eq!(stage.sctp.is_stream_free(outgoing), false);
+        assert!(stage.sctp.is_stream_free(outgoing - 1));
+        assert!(!stage.sctp.is_stream_free(outgoing));
     }
 }
 
@@ -176,7 +176,11 @@ fn any_number_of_streams_but_none_is_agreed_on() {
 fn a_cookie_that_is_replayed_revives_nothing() {
     let mut stage = Stage::new(config());
     let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
-    assert_eq!(stage.send(&[echo.clone()])[0].kind, COOKIE_ACK, "ours may have been lost");
+    assert_eq!(
+        stage.send(std::slice::from_ref(&echo))[0].kind,
+        COOKIE_ACK,
+        "ours may have been lost"
+    );
     stage.assert_alive();
     stage.send(&[chunk(ABORT, 0, &[])]);
     stage.events();

@@ -351,12 +351,13 @@ impl Guard {
     /// latest.
     fn has_come(&self, ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
         let (Some(last), Some(peer)) = (u32_at(request, 8), &ledger.peer) else { return false };
-        let tsns: Vec<u32> = chunks
+        let mut tsns: Vec<u32> = chunks
             .flatten()
             .filter(|chunk| chunk.kind == kind::DATA)
             .filter_map(|chunk| Data::parse(&chunk))
             .map(|data| data.tsn)
             .collect();
+        tsns.sort_unstable();
         !before(peer.received.cumulative_with(&tsns), last)
     }
 

@@ -69,12 +69,13 @@ impl Received {
         }
     }
 
-    /// What the cumulative TSN will be once `tsns` have come as well.
+    /// What the cumulative TSN will be once `tsns`, which are sorted, have come as well.
     pub(super) fn cumulative_with(&self, tsns: &[u32]) -> u32 {
         let mut cumulative = self.cumulative;
         loop {
             let next = cumulative.wrapping_add(1);
-            let come = tsns.contains(&next) || self.above.contains(&next.wrapping_sub(self.origin));
+            let come = tsns.binary_search(&next).is_ok()
+                || self.above.contains(&next.wrapping_sub(self.origin));
             if !come {
                 return cumulative;
             }

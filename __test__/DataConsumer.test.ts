@@ -1,0 +1,1059 @@
+import * as datasoup from '..';
+import type { types } from '..';
+import { LOOPBACK } from './helpers/arrangement';
+import { EventRecorder } from './helpers/EventRecorder';
+import { NOT_OBJECTS, NOT_STRINGS, notIntegers, titled } from './helpers/arguments';
+import { Inbox } from './helpers/Inbox';
+import { nextEvent, until } from './helpers/wait';
+
+const { NotFoundError } = datasoup.errors;
+
+let worker: types.Worker;
+let router: types.Router;
+let transport: types.DirectTransport;
+let webRtcTransport: types.WebRtcTransport;
+/** A direct one, on `transport`. */
+let dataProducer: types.DataProducer;
+let dataProducerId: string;
+
+beforeAll(async () => {
+  worker = await datasoup.createWorker();
+  router = await worker.createRouter();
+});
+
+beforeEach(async () => {
+  transport = await router.createDirectTransport();
+  webRtcTransport = await createWebRtcTransport();
+  dataProducer = await transport.produceData({ label: 'chat', protocol: 'json' });
+  dataProducerId = dataProducer.id;
+});
+
+afterEach(() => {
+  transport.close();
+  webRtcTransport.close();
+});
+
+afterAll(() => worker.close());
+
+function createWebRtcTransport(more: object = {}): Promise<types.WebRtcTransport> {
+  return router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true, ...more });
+}
+
+/** Resolves once everything that was called before has been done and has been told to JavaScript. */
+async function settled(): Promise<void> {
+  await router.dump();
+}
+
+describe('transport.consumeData()', () => {
+  test('on a DirectTransport resolves with a DataConsumer of type direct', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    expect(dataConsumer.id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    expect(dataConsumer).toMatchObject({
+      dataProducerId,
+      closed: false,
+      type: 'direct',
+      label: 'chat',
+      protocol: 'json',
+      paused: false,
+      dataProducerPaused: false,
+      subchannels: [],
+      bufferedAmount: 0,
+    });
+    expect(dataConsumer.sctpStreamParameters).toBeUndefined();
+    expect(dataConsumer.appData).toEqual({});
+    expect(dataConsumer).toBeInstanceOf(datasoup.extras.EnhancedEventEmitter);
+    expect(dataConsumer.observer).toBeInstanceOf(datasoup.extras.EnhancedEventEmitter);
+  });
+
+  test('on a WebRtcTransport resolves with a DataConsumer of type sctp', async () => {
+    const dataConsumer = await webRtcTransport.consumeData({
+      dataProducerId,
+      subchannels: [1, 24],
+    });
+    expect(dataConsumer).toMatchObject({
+      dataProducerId,
+      type: 'sctp',
+      label: 'chat',
+      protocol: 'json',
+      bufferedAmount: 0,
+    });
+    expect(dataConsumer.sctpStreamParameters).toEqual({ streamId: 0, ordered: true });
+    dataConsumer.sctpStreamParameters!.streamId = 5;
+    expect(dataConsumer.sctpStreamParameters!.streamId).toBe(0);
+    dataConsumer.subchannels.push(5);
+    expect(dataConsumer.subchannels.sort()).toEqual([1, 24]);
+  });
+
+  test('transport.observer emits newdataconsumer(dataConsumer) before it resolves', async () => {
+    const recorder = new EventRecorder().watch({ transport });
+    await transport.consumeData({ dataProducerId });
+    recorder.note('(resolved)');
+    expect(recorder.take()).toEqual([
+      'transport.observer newdataconsumer(DataConsumer)',
+      '(resolved)',
+    ]);
+  });
+
+  test('keeps paused and appData, and leaves its argument as it is', async () => {
+    const options = Object.freeze({
+      dataProducerId,
+      paused: true,
+      subchannels: Object.freeze([5, 5, 1]) as number[],
+      appData: Object.freeze({ a: 1 }) as types.AppData,
+    });
+    const dataConsumer = await transport.consumeData(options);
+    expect(dataConsumer).toMatchObject({ paused: true, dataProducerPaused: false });
+    expect(dataConsumer.subchannels.sort()).toEqual([1, 5]);
+    expect(dataConsumer.appData).toBe(options.appData);
+    dataConsumer.appData = { b: 2 };
+    expect(dataConsumer.appData).toEqual({ b: 2 });
+  });
+
+  test('of a paused DataProducer has dataProducerPaused', async () => {
+    await dataProducer.pause();
+    const dataConsumer = await transport.consumeData({ dataProducerId, paused: true });
+    expect(dataConsumer).toMatchObject({ paused: true, dataProducerPaused: true });
+  });
+
+  test('with nulls is consumeData({ dataProducerId })', async () => {
+    const dataConsumer = await webRtcTransport.consumeData({
+      dataProducerId,
+      ordered: null,
+      maxPacketLifeTime: null,
+      maxRetransmits: null,
+      paused: null,
+      subchannels: null,
+      streamId: null,
+      maxBufferedAmount: null,
+      appData: null,
+    } as unknown as types.DataConsumerOptions);
+    expect(dataConsumer).toMatchObject({ paused: false, subchannels: [] });
+    expect(dataConsumer.sctpStreamParameters).toEqual({ streamId: 0, ordered: true });
+  });
+
+  test('of an unknown DataProducer rejects with NotFoundError', async () => {
+    for (const unknown of ['nope', '0f8fad5b-d9cb-469f-a165-70867728950e']) {
+      await expect(transport.consumeData({ dataProducerId: unknown })).rejects.toThrow(
+        NotFoundError,
+      );
+    }
+  });
+
+  test.each(
+    titled<object | null | undefined>([
+      undefined,
+      null,
+      {},
+      { dataProducerId: null },
+      ...NOT_STRINGS.filter((id) => typeof id !== 'symbol').map((id) => ({ dataProducerId: id })),
+    ]),
+  )('consumeData(%s) rejects with a TypeError', async (_title, options) => {
+    await expect(transport.consumeData(options as types.DataConsumerOptions)).rejects.toThrow(
+      TypeError,
+    );
+  });
+
+  test.each(
+    titled<object>([
+      ...[5, 'x', {}, [-1], [65_536], [1.5], ['1'], [null], [NaN]].map((subchannels) => ({
+        subchannels,
+      })),
+      ...NOT_OBJECTS.map((appData) => ({ appData })),
+      ...[-1, 1.5, NaN, '5', {}].map((maxBufferedAmount) => ({ maxBufferedAmount })),
+    ]),
+  )('consumeData({ dataProducerId, ...%s }) rejects with a TypeError', async (_title, options) => {
+    await expect(
+      transport.consumeData({ dataProducerId, ...options } as types.DataConsumerOptions),
+    ).rejects.toThrow(TypeError);
+    await expect(transport.dump()).resolves.toMatchObject({ dataConsumerIds: [] });
+  });
+
+  test.each(
+    titled<object>([
+      ...notIntegers(0, 65_535).map((maxRetransmits) => ({ maxRetransmits })),
+      ...notIntegers(0, 65_535).map((maxPacketLifeTime) => ({ maxPacketLifeTime })),
+      ...notIntegers(0, 65_534).map((streamId) => ({ streamId })),
+      { maxRetransmits: 2, maxPacketLifeTime: 20 },
+      { ordered: false, maxRetransmits: 2, maxPacketLifeTime: 20 },
+    ]),
+  )(
+    'webRtcTransport.consumeData({ dataProducerId, ...%s }) rejects with a TypeError',
+    async (_title, options) => {
+      await expect(
+        webRtcTransport.consumeData({ dataProducerId, ...options } as types.DataConsumerOptions),
+      ).rejects.toThrow(TypeError);
+      await expect(webRtcTransport.dump()).resolves.toMatchObject({ dataConsumerIds: [] });
+    },
+  );
+
+  test('on a DirectTransport ignores reliability options, with a warning', async () => {
+    const warnings: string[] = [];
+    datasoup.setLogEventListeners({ onwarn: (_namespace, log) => void warnings.push(log) });
+    const dataConsumer = await transport.consumeData({
+      dataProducerId,
+      ordered: false,
+      maxRetransmits: 1,
+    });
+    datasoup.setLogEventListeners();
+    expect(warnings).not.toEqual([]);
+    expect(dataConsumer.sctpStreamParameters).toBeUndefined();
+  });
+});
+
+describe('transport.consumeData(): reliability', () => {
+  type Given = Omit<types.SctpStreamParameters, 'streamId'>;
+  type Kept = Given | 'TypeError';
+
+  /** Of a DataProducer with these parameters ('direct': a direct one): what is given and kept. */
+  const tables: [string, Given | 'direct', [Given, Kept][]][] = [
+    [
+      'a direct DataProducer',
+      'direct',
+      [
+        [{}, { ordered: true }],
+        [{ ordered: true }, { ordered: true }],
+        [{ ordered: false }, { ordered: false }],
+        [{ maxRetransmits: 0 }, { ordered: false, maxRetransmits: 0 }],
+        [{ maxRetransmits: 5 }, { ordered: false, maxRetransmits: 5 }],
+        [
+          { ordered: false, maxRetransmits: 0 },
+          { ordered: false, maxRetransmits: 0 },
+        ],
+        [{ maxPacketLifeTime: 20 }, { ordered: false, maxPacketLifeTime: 20 }],
+        [{ ordered: true, maxRetransmits: 2 }, { ordered: true }],
+        [{ maxRetransmits: 2, maxPacketLifeTime: 20 }, 'TypeError'],
+      ],
+    ],
+    [
+      'an ordered DataProducer',
+      {},
+      [
+        [{}, { ordered: true }],
+        [{ ordered: true }, { ordered: true }],
+        [{ ordered: false }, { ordered: false }],
+        [{ maxRetransmits: 0 }, { ordered: false, maxRetransmits: 0 }],
+        [{ maxRetransmits: 5 }, { ordered: false, maxRetransmits: 5 }],
+        [{ maxPacketLifeTime: 20 }, { ordered: false, maxPacketLifeTime: 20 }],
+      ],
+    ],
+    [
+      'an unordered DataProducer without limit',
+      { ordered: false },
+      [
+        [{}, { ordered: false }],
+        [{ ordered: true }, { ordered: true }],
+        [{ ordered: false }, { ordered: false }],
+        [{ maxRetransmits: 5 }, { ordered: false, maxRetransmits: 5 }],
+        [{ maxPacketLifeTime: 20 }, { ordered: false, maxPacketLifeTime: 20 }],
+      ],
+    ],
+    [
+      'a DataProducer with maxRetransmits 3',
+      { maxRetransmits: 3 },
+      [
+        [{}, { ordered: false, maxRetransmits: 3 }],
+        [{ ordered: true }, { ordered: true }],
+        [{ ordered: false }, { ordered: false, maxRetransmits: 3 }],
+        [{ maxRetransmits: 0 }, { ordered: false, maxRetransmits: 0 }],
+        [{ maxRetransmits: 5 }, { ordered: false, maxRetransmits: 5 }],
+        [{ maxPacketLifeTime: 20 }, 'TypeError'],
+        [{ ordered: true, maxRetransmits: 2 }, { ordered: true }],
+        [{ maxRetransmits: 2, maxPacketLifeTime: 20 }, 'TypeError'],
+      ],
+    ],
+    [
+      'a DataProducer with maxPacketLifeTime 50',
+      { maxPacketLifeTime: 50 },
+      [
+        [{}, { ordered: false, maxPacketLifeTime: 50 }],
+        [{ ordered: true }, { ordered: true }],
+        [{ ordered: false }, { ordered: false, maxPacketLifeTime: 50 }],
+        [{ maxPacketLifeTime: 20 }, { ordered: false, maxPacketLifeTime: 20 }],
+        [{ maxRetransmits: 5 }, 'TypeError'],
+      ],
+    ],
+  ];
+
+  const cases = tables.flatMap(([of, produced, rows]) =>
+    rows.map(([given, kept]) => ({ of, produced, given, kept })),
+  );
+
+  test.each(cases)('of $of, given $given: $kept', async ({ produced, given, kept }) => {
+    const source = await createWebRtcTransport();
+    const { id } =
+      produced === 'direct'
+        ? dataProducer
+        : await source.produceData({ sctpStreamParameters: { streamId: 1, ...produced } });
+    const consumed = webRtcTransport.consumeData({ dataProducerId: id, ...given });
+    if (kept === 'TypeError') {
+      await expect(consumed).rejects.toThrow(TypeError);
+    } else {
+      const { sctpStreamParameters } = await consumed;
+      expect(sctpStreamParameters).toEqual({ streamId: 0, ...kept });
+    }
+    source.close();
+  });
+});
+
+describe('transport.consumeData(): streams', () => {
+  const streamIdOf = async (options: object = {}): Promise<number> => {
+    const dataConsumer = await webRtcTransport.consumeData({ dataProducerId, ...options });
+    return dataConsumer.sctpStreamParameters!.streamId;
+  };
+
+  test('each DataConsumer gets the stream after the last one given out', async () => {
+    expect(await streamIdOf()).toBe(0);
+    const second = await webRtcTransport.consumeData({ dataProducerId });
+    expect(second.sctpStreamParameters!.streamId).toBe(1);
+    second.close();
+    expect(await streamIdOf()).toBe(2);
+    await expect(Promise.all([streamIdOf(), streamIdOf()])).resolves.toEqual([3, 4]);
+  });
+
+  test('consumeData({ streamId }) uses that stream, and skips it afterwards', async () => {
+    expect(await streamIdOf({ streamId: 1 })).toBe(1);
+    expect(await streamIdOf({ streamId: 65_534 })).toBe(65_534);
+    const others = [await streamIdOf(), await streamIdOf(), await streamIdOf()];
+    expect(new Set([...others, 1, 65_534]).size).toBe(5);
+  });
+
+  test('consumeData({ streamId }) in use rejects with an Error', async () => {
+    expect(await streamIdOf({ streamId: 5 })).toBe(5);
+    await expect(streamIdOf({ streamId: 5 })).rejects.toThrow(Error);
+    await expect(webRtcTransport.dump()).resolves.toMatchObject({
+      dataConsumerIds: [expect.any(String)],
+    });
+  });
+
+  test('consumeData({ streamId }) of a closed DataConsumer is free again where nobody is connected', async () => {
+    const dataConsumer = await webRtcTransport.consumeData({ dataProducerId, streamId: 5 });
+    dataConsumer.close();
+    expect(await streamIdOf({ streamId: 5 })).toBe(5);
+  });
+});
+
+describe("dataConsumer 'message'", () => {
+  test('the Buffer is the application’s: what it writes nobody else sees', async () => {
+    const { length } = { length: 200 };
+    const writer = await transport.consumeData({ dataProducerId });
+    const reader = await transport.consumeData({ dataProducerId });
+    const written: Buffer[] = [];
+    writer.on('message', (message) => {
+      // All of the memory that can be reached from it by its length, and no more.
+      message.fill(0xff);
+      written.push(message);
+    });
+    const inbox = new Inbox(reader);
+    const texts = Array.from({ length }, (_value, index) => `message ${index}`);
+    texts.forEach((text) => dataProducer.send(text));
+    await inbox.count(length);
+    await until(writer, 'message', () => written.length === length);
+    expect(inbox.texts).toEqual(texts);
+    expect(written.every((message) => message.every((byte) => byte === 0xff))).toBe(true);
+  });
+
+  test('the Buffer can be kept: no later message changes it', async () => {
+    const inbox = new Inbox(await transport.consumeData({ dataProducerId }));
+    const sizes = [1, 10, 100, 1000, 3000, 10_000];
+    const expected = Array.from({ length: 600 }, (_value, index) =>
+      Buffer.alloc(sizes[index % sizes.length]!, index),
+    );
+    for (const message of expected) {
+      dataProducer.send(message);
+    }
+    await inbox.count(expected.length);
+    expect(inbox.buffers.every((buffer, index) => buffer.equals(expected[index]!))).toBe(true);
+  });
+
+  test('it is a Buffer, and so is what is made of it', async () => {
+    const inbox = new Inbox(await transport.consumeData({ dataProducerId }));
+    dataProducer.send('abc');
+    await inbox.count(1);
+    const message = inbox.buffers[0]!;
+    expect(Buffer.isBuffer(message)).toBe(true);
+    expect(message).toBeInstanceOf(Uint8Array);
+    expect(message.subarray(1).toString()).toBe('bc');
+    // The sender's answer may be sent again as it is.
+    dataProducer.send(message);
+    await inbox.count(2);
+    expect(inbox.texts).toEqual(['abc', 'abc']);
+  });
+
+  test('its memory cannot be transferred away from other messages', async () => {
+    const inbox = new Inbox(await transport.consumeData({ dataProducerId }));
+    dataProducer.send('one');
+    dataProducer.send('two');
+    await inbox.count(2);
+    const { buffer } = inbox.buffers[0]!;
+    try {
+      structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+    } catch {
+      // Refused, which is one way to keep the promise.
+    }
+    expect(inbox.buffers[1]!.toString()).toBe('two');
+  });
+
+  test('a listener that throws: listenererror, and the next message comes', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const recorder = new EventRecorder().watch({ dataConsumer });
+    dataConsumer.on('message', () => {
+      throw new Error('boom');
+    });
+    dataProducer.send('a');
+    dataProducer.send('b');
+    await settled();
+    expect(recorder.take()).toEqual([
+      "dataConsumer message('a', 51)",
+      'dataConsumer listenererror(message, Error: boom)',
+      "dataConsumer message('b', 51)",
+      'dataConsumer listenererror(message, Error: boom)',
+    ]);
+  });
+
+  test('a message sent from inside a listener arrives after those before it', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const inbox = new Inbox(dataConsumer);
+    dataConsumer.on('message', (message) => {
+      if (message.toString() === 'first') {
+        dataProducer.send('third');
+      }
+    });
+    dataProducer.send('first');
+    dataProducer.send('second');
+    await inbox.count(3);
+    expect(inbox.texts).toEqual(['first', 'second', 'third']);
+  });
+
+  test('messages in the same turn as consumeData() is answered are not missed by a listener set after await', async () => {
+    const pending = transport.consumeData({ dataProducerId });
+    dataProducer.send('not missed');
+    const inbox = new Inbox(await pending);
+    await inbox.count(1);
+    expect(inbox.texts).toEqual(['not missed']);
+  });
+
+  test('two consumers get the message in one order, and each its own memory', async () => {
+    const inboxes = [
+      new Inbox(await transport.consumeData({ dataProducerId })),
+      new Inbox(await transport.consumeData({ dataProducerId })),
+    ];
+    dataProducer.send(Buffer.alloc(100, 1));
+    dataProducer.send(Buffer.alloc(100_000, 2));
+    await inboxes[1]!.count(2);
+    for (const index of [0, 1]) {
+      inboxes[0]!.buffers[index]!.fill(9);
+      expect(inboxes[1]!.buffers[index]!.every((byte) => byte === index + 1)).toBe(true);
+    }
+  });
+});
+
+describe('dataConsumer.pause() and resume()', () => {
+  test('resolve; paused follows; observer emits on a real change only', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const recorder = new EventRecorder().watch({ dataConsumer });
+    await expect(dataConsumer.pause()).resolves.toBeUndefined();
+    expect(dataConsumer.paused).toBe(true);
+    await dataConsumer.pause();
+    await expect(dataConsumer.dump()).resolves.toMatchObject({ paused: true });
+    await expect(dataConsumer.resume()).resolves.toBeUndefined();
+    expect(dataConsumer.paused).toBe(false);
+    await dataConsumer.resume();
+    expect(recorder.take()).toEqual([
+      'dataConsumer.observer pause',
+      'dataConsumer.observer resume',
+    ]);
+  });
+
+  test('while paused messages are not delivered and not kept', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const inbox = new Inbox(dataConsumer);
+    await dataConsumer.pause();
+    dataProducer.send('a');
+    await dataConsumer.resume();
+    dataProducer.send('b');
+    await settled();
+    expect(inbox.texts).toEqual(['b']);
+  });
+
+  test('consumeData({ paused: true }) delivers nothing before resume()', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId, paused: true });
+    const inbox = new Inbox(dataConsumer);
+    dataProducer.send('a');
+    await dataConsumer.resume();
+    dataProducer.send('b');
+    await settled();
+    expect(inbox.texts).toEqual(['b']);
+  });
+
+  test('un-awaited pause(), send(a), resume(), send(b), pause(), send(c), resume(), send(d) in one tick: b and d', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const inbox = new Inbox(dataConsumer);
+    const recorder = new EventRecorder().watch({ dataConsumer });
+    const calls = [dataConsumer.pause()];
+    dataProducer.send('a');
+    calls.push(dataConsumer.resume());
+    dataProducer.send('b');
+    calls.push(dataConsumer.pause());
+    dataProducer.send('c');
+    calls.push(dataConsumer.resume());
+    dataProducer.send('d');
+    await Promise.all(calls);
+    await settled();
+    expect(inbox.texts).toEqual(['b', 'd']);
+    expect(dataConsumer.paused).toBe(false);
+    expect(recorder.take().filter((line) => line.includes('observer'))).toEqual([
+      'dataConsumer.observer pause',
+      'dataConsumer.observer resume',
+      'dataConsumer.observer pause',
+      'dataConsumer.observer resume',
+    ]);
+  });
+
+  test('the own pause and the producer’s are separate: observer tells of the effective state', async () => {
+    const dataConsumerA = await transport.consumeData({ dataProducerId });
+    const dataConsumerPaused = await transport.consumeData({ dataProducerId, paused: true });
+    const recorder = new EventRecorder().watch({ dataConsumerA, dataConsumerPaused });
+    const step = async (call: Promise<void>): Promise<string[]> => {
+      await call;
+      await settled();
+      return recorder.take();
+    };
+    const states = (): boolean[] => [
+      dataConsumerA.paused,
+      dataConsumerA.dataProducerPaused,
+      dataConsumerPaused.paused,
+      dataConsumerPaused.dataProducerPaused,
+    ];
+    expect(await step(dataProducer.pause())).toEqual([
+      'dataConsumerA dataproducerpause',
+      'dataConsumerA.observer pause',
+      'dataConsumerPaused dataproducerpause',
+    ]);
+    expect(states()).toEqual([false, true, true, true]);
+    expect(await step(dataProducer.pause())).toEqual([]);
+    expect(await step(dataConsumerA.pause())).toEqual([]);
+    expect(states()).toEqual([true, true, true, true]);
+    expect(await step(dataConsumerA.pause())).toEqual([]);
+    expect(await step(dataConsumerA.resume())).toEqual([]);
+    expect(await step(dataConsumerPaused.resume())).toEqual([]);
+    expect(states()).toEqual([false, true, false, true]);
+    expect(await step(dataConsumerPaused.pause())).toEqual([]);
+    expect(await step(dataProducer.resume())).toEqual([
+      'dataConsumerA dataproducerresume',
+      'dataConsumerA.observer resume',
+      'dataConsumerPaused dataproducerresume',
+    ]);
+    expect(states()).toEqual([false, false, true, false]);
+    expect(await step(dataProducer.resume())).toEqual([]);
+    expect(await step(dataConsumerA.pause())).toEqual(['dataConsumerA.observer pause']);
+    expect(await step(dataConsumerA.resume())).toEqual(['dataConsumerA.observer resume']);
+    expect(await step(dataConsumerPaused.resume())).toEqual(['dataConsumerPaused.observer resume']);
+  });
+});
+
+describe('dataConsumer.setSubchannels(), addSubchannel() and removeSubchannel()', () => {
+  const sorted = (dataConsumer: types.DataConsumer): number[] =>
+    dataConsumer.subchannels.sort((a, b) => a - b);
+
+  test('change the set; duplicates fold; what is not there can be removed', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId, subchannels: [5, 5, 1] });
+    expect(sorted(dataConsumer)).toEqual([1, 5]);
+    await expect(dataConsumer.setSubchannels([3, 2, 2, 65_535])).resolves.toBeUndefined();
+    expect(sorted(dataConsumer)).toEqual([2, 3, 65_535]);
+    await expect(dataConsumer.addSubchannel(7)).resolves.toBeUndefined();
+    await dataConsumer.addSubchannel(7);
+    await dataConsumer.addSubchannel(0);
+    expect(sorted(dataConsumer)).toEqual([0, 2, 3, 7, 65_535]);
+    await expect(dataConsumer.removeSubchannel(2)).resolves.toBeUndefined();
+    await dataConsumer.removeSubchannel(999);
+    expect(sorted(dataConsumer)).toEqual([0, 3, 7, 65_535]);
+    const { subchannels } = await dataConsumer.dump();
+    expect(subchannels.sort((a, b) => a - b)).toEqual([0, 3, 7, 65_535]);
+    await dataConsumer.setSubchannels([]);
+    expect(dataConsumer.subchannels).toEqual([]);
+  });
+
+  test('leave their arguments as they are', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const subchannels = Object.freeze([2, 2, 1]) as number[];
+    await dataConsumer.setSubchannels(subchannels);
+    expect(subchannels).toEqual([2, 2, 1]);
+    expect(sorted(dataConsumer)).toEqual([1, 2]);
+  });
+
+  test.each(
+    titled<unknown>([
+      undefined,
+      null,
+      5,
+      'x',
+      {},
+      ...notIntegers(0, 65_535).map((subchannel) => [1, subchannel]),
+      [null],
+    ]),
+  )('setSubchannels(%s) rejects with a TypeError', async (_title, subchannels) => {
+    const dataConsumer = await transport.consumeData({ dataProducerId, subchannels: [9] });
+    await expect(dataConsumer.setSubchannels(subchannels as number[])).rejects.toThrow(TypeError);
+    expect(dataConsumer.subchannels).toEqual([9]);
+  });
+
+  test.each(titled<unknown>([undefined, null, ...notIntegers(0, 65_535)]))(
+    'addSubchannel(%s) and removeSubchannel(%s) reject with a TypeError',
+    async (_title, subchannel) => {
+      const dataConsumer = await transport.consumeData({ dataProducerId, subchannels: [9] });
+      await expect(dataConsumer.addSubchannel(subchannel as number)).rejects.toThrow(TypeError);
+      await expect(dataConsumer.removeSubchannel(subchannel as number)).rejects.toThrow(TypeError);
+      expect(dataConsumer.subchannels).toEqual([9]);
+    },
+  );
+
+  test('un-awaited take effect in order with sends', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const inbox = new Inbox(dataConsumer);
+    void dataConsumer.setSubchannels([1]);
+    dataProducer.send('a', 51, [1]);
+    void dataConsumer.setSubchannels([]);
+    dataProducer.send('b', 51, [1]);
+    void dataConsumer.addSubchannel(2);
+    dataProducer.send('c', 51, [2]);
+    void dataConsumer.removeSubchannel(2);
+    dataProducer.send('d', 51, [2]);
+    await settled();
+    expect(inbox.texts).toEqual(['a', 'c']);
+    expect(dataConsumer.subchannels).toEqual([]);
+  });
+});
+
+describe('a direct DataConsumer whose application is too slow', () => {
+  test('drops and counts beyond maxBufferedAmount, and tells by overflow', async () => {
+    const TOTAL = 50_000;
+    const dataConsumer = await transport.consumeData({ dataProducerId, maxBufferedAmount: 2_000 });
+    const received: number[] = [];
+    const lost = { messages: 0, bytes: 0 };
+    let overflows = 0;
+    dataConsumer.on('message', (message) => received.push(message.readUInt32BE(0)));
+    dataConsumer.on('overflow', ({ messages, bytes }) => {
+      overflows++;
+      lost.messages += messages;
+      lost.bytes += bytes;
+    });
+    const message = Buffer.alloc(100);
+    for (let number = 0; number < TOTAL; number++) {
+      message.writeUInt32BE(number, 0);
+      dataProducer.send(message);
+    }
+    await settled();
+    // The last episode ends, at the latest, when something is delivered after it.
+    message.writeUInt32BE(TOTAL, 0);
+    dataProducer.send(message);
+    await until(dataConsumer, 'message', () => received.at(-1) === TOTAL);
+    await settled();
+    const [stats] = await dataConsumer.getStats();
+    expect(stats!.messagesDropped).toBeGreaterThan(0);
+    expect(received.length + stats!.messagesDropped).toBe(TOTAL + 1);
+    expect(stats!.bytesDropped).toBe(stats!.messagesDropped * 100);
+    expect(lost).toEqual({ messages: stats!.messagesDropped, bytes: stats!.bytesDropped });
+    expect(overflows).toBeGreaterThan(0);
+    expect(received).toEqual([...received].sort((a, b) => a - b));
+    expect(dataConsumer.bufferedAmount).toBe(0);
+  });
+
+  test('does not hinder another consumer, which gets everything', async () => {
+    const slow = await transport.consumeData({ dataProducerId, maxBufferedAmount: 1_000 });
+    const inbox = new Inbox(await transport.consumeData({ dataProducerId }));
+    let overflows = 0;
+    slow.on('overflow', () => overflows++);
+    const texts = Array.from({ length: 20_000 }, (_value, index) => String(index));
+    texts.forEach((text) => dataProducer.send(text));
+    await inbox.count(texts.length);
+    expect(inbox.texts).toEqual(texts);
+    await settled();
+    const [stats] = await slow.getStats();
+    expect(stats!.messagesDropped).toBeGreaterThan(0);
+    expect(overflows).toBeGreaterThan(0);
+  });
+
+  test('bufferedAmount counts what waits for JavaScript', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    let whileWaiting = 0;
+    dataConsumer.once('message', () => {
+      whileWaiting = dataConsumer.bufferedAmount;
+    });
+    for (let count = 0; count < 1000; count++) {
+      dataProducer.send(Buffer.alloc(100));
+    }
+    await settled();
+    expect(whileWaiting % 100).toBe(0);
+    expect(whileWaiting).toBeLessThan(100_000);
+    expect(dataConsumer.bufferedAmount).toBe(0);
+  });
+});
+
+describe('a direct DataConsumer has no', () => {
+  const calls: Record<string, (dataConsumer: types.DataConsumer) => Promise<unknown>> = {
+    "send('x')": (dataConsumer) => dataConsumer.send('x'),
+    'getBufferedAmount()': (dataConsumer) => dataConsumer.getBufferedAmount(),
+    'setBufferedAmountLowThreshold(10)': (dataConsumer) =>
+      dataConsumer.setBufferedAmountLowThreshold(10),
+  };
+
+  test.each(Object.entries(calls))('%s: TypeError', async (_title, call) => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    await expect(call(dataConsumer)).rejects.toThrow(TypeError);
+  });
+});
+
+describe('dataConsumer.send() before a client connects', () => {
+  test.each([
+    ["'abc'", ['abc'], 3],
+    ['Buffer(5)', [Buffer.alloc(5)], 5],
+    ["'', one byte on the wire", [''], 1],
+    ["'abc', 53", ['abc', 53], 3],
+  ] as [string, [string | Buffer, number?], number][])(
+    'send(%s) queues and resolves with the buffered amount',
+    async (_title, args, amount) => {
+      const dataConsumer = await webRtcTransport.consumeData({ dataProducerId });
+      await expect(dataConsumer.send(...args)).resolves.toBe(amount);
+      await expect(dataConsumer.getBufferedAmount()).resolves.toBe(amount);
+      expect(dataConsumer.bufferedAmount).toBe(amount);
+      await expect(dataConsumer.getStats()).resolves.toMatchObject([{ bufferedAmount: amount }]);
+    },
+  );
+
+  test.each(
+    titled<unknown[]>(
+      [
+        [],
+        [null],
+        [5],
+        [{}],
+        [new Uint8Array(3)],
+        ...notIntegers(0, 2 ** 32 - 1).map((ppid) => ['x', ppid]),
+        ['', 51],
+        [Buffer.alloc(0), 53],
+      ],
+      (args) => args.map(String).join(', '),
+    ),
+  )('send(%s) rejects with a TypeError', async (_title, args) => {
+    const dataConsumer = await webRtcTransport.consumeData({ dataProducerId });
+    await expect(
+      (dataConsumer.send as (...given: unknown[]) => Promise<number>)(...args),
+    ).rejects.toThrow(TypeError);
+    expect(dataConsumer.bufferedAmount).toBe(0);
+  });
+
+  test('send() over maxSendMessageSize rejects with a TypeError', async () => {
+    const bounded = await createWebRtcTransport({ maxSendMessageSize: 1000 });
+    const dataConsumer = await bounded.consumeData({ dataProducerId });
+    await expect(dataConsumer.send(Buffer.alloc(1001))).rejects.toThrow(TypeError);
+    await expect(dataConsumer.send(Buffer.alloc(1000))).resolves.toBe(1000);
+    // Routed ones over it are dropped and counted.
+    dataProducer.send(Buffer.alloc(1001));
+    await settled();
+    expect(dataConsumer.bufferedAmount).toBe(1000);
+    await expect(dataConsumer.getStats()).resolves.toMatchObject([
+      { messagesSent: 1, bytesSent: 1000, messagesDropped: 1, bytesDropped: 1001 },
+    ]);
+    bounded.close();
+  });
+
+  test('send() while it is paused rejects with message send failed', async () => {
+    const dataConsumer = await webRtcTransport.consumeData({ dataProducerId });
+    await dataConsumer.pause();
+    await expect(dataConsumer.send('x')).rejects.toThrow('message send failed');
+    await dataConsumer.resume();
+    await expect(dataConsumer.send('x')).resolves.toBe(1);
+  });
+
+  test('send() while its producer is paused rejects with message send failed', async () => {
+    const dataConsumer = await webRtcTransport.consumeData({ dataProducerId });
+    await dataProducer.pause();
+    await expect(dataConsumer.send('x')).rejects.toThrow('message send failed');
+    await dataProducer.resume();
+    await expect(dataConsumer.send('x')).resolves.toBe(1);
+  });
+
+  test('routed messages queue as well', async () => {
+    const dataConsumer = await webRtcTransport.consumeData({ dataProducerId });
+    dataProducer.send('hello');
+    await settled();
+    expect(dataConsumer.bufferedAmount).toBe(5);
+    await expect(dataConsumer.getStats()).resolves.toMatchObject([
+      { messagesSent: 1, bytesSent: 5, bufferedAmount: 5 },
+    ]);
+  });
+});
+
+describe("'sctpsendbufferfull'", () => {
+  /** Sends `count` messages of 100 KB, one after the other: the amounts, then the errors. */
+  async function fill(dataConsumer: types.DataConsumer, count: number): Promise<unknown[]> {
+    const outcomes: unknown[] = [];
+    for (let sent = 0; sent < count; sent++) {
+      outcomes.push(
+        await dataConsumer.send(Buffer.alloc(100_000)).catch((error: Error) => error.message),
+      );
+    }
+    return outcomes;
+  }
+
+  test.each([
+    ['sctpSendBufferSize', { sctpSendBufferSize: 300_000, sctpPerStreamSendQueueLimit: 1_000_000 }],
+    [
+      'sctpPerStreamSendQueueLimit',
+      { sctpSendBufferSize: 1_000_000, sctpPerStreamSendQueueLimit: 300_000 },
+    ],
+  ])('a full queue by %s: Error sctpsendbufferfull, and the event', async (_title, options) => {
+    const bounded = await createWebRtcTransport(options);
+    const dataConsumer = await bounded.consumeData({ dataProducerId });
+    const recorder = new EventRecorder().watch({ dataConsumer });
+    expect(await fill(dataConsumer, 5)).toEqual([
+      100_000,
+      200_000,
+      300_000,
+      'sctpsendbufferfull',
+      'sctpsendbufferfull',
+    ]);
+    await settled();
+    expect(recorder.take()).toEqual([
+      'dataConsumer sctpsendbufferfull',
+      'dataConsumer sctpsendbufferfull',
+    ]);
+    expect(dataConsumer.bufferedAmount).toBe(300_000);
+    await expect(dataConsumer.getStats()).resolves.toMatchObject([
+      { messagesSent: 3, bytesSent: 300_000, bufferedAmount: 300_000 },
+    ]);
+    bounded.close();
+  });
+
+  test('sctpPerStreamSendQueueLimit leaves room for other streams, up to sctpSendBufferSize', async () => {
+    const bounded = await createWebRtcTransport({
+      sctpSendBufferSize: 500_000,
+      sctpPerStreamSendQueueLimit: 300_000,
+    });
+    const first = await bounded.consumeData({ dataProducerId });
+    const second = await bounded.consumeData({ dataProducerId });
+    expect(await fill(first, 4)).toEqual([100_000, 200_000, 300_000, 'sctpsendbufferfull']);
+    expect(await fill(second, 3)).toEqual([100_000, 200_000, 'sctpsendbufferfull']);
+    bounded.close();
+  });
+
+  test('routed messages that meet a full queue are dropped and counted; the event comes once per turn', async () => {
+    const bounded = await createWebRtcTransport({ sctpSendBufferSize: 1000 });
+    const dataConsumer = await bounded.consumeData({ dataProducerId });
+    const recorder = new EventRecorder().watch({ dataConsumer });
+    for (let count = 0; count < 100; count++) {
+      dataProducer.send(Buffer.alloc(1000));
+    }
+    await settled();
+    const events = recorder.take();
+    expect(new Set(events)).toEqual(new Set(['dataConsumer sctpsendbufferfull']));
+    expect(events.length).toBeLessThan(99);
+    await expect(dataConsumer.getStats()).resolves.toMatchObject([
+      {
+        messagesSent: 1,
+        bytesSent: 1000,
+        messagesDropped: 99,
+        bytesDropped: 99_000,
+        bufferedAmount: 1000,
+      },
+    ]);
+    bounded.close();
+  });
+
+  test('a paused consumer’s messages are neither queued nor counted as dropped', async () => {
+    const dataConsumer = await webRtcTransport.consumeData({ dataProducerId, paused: true });
+    dataProducer.send('x');
+    await settled();
+    await expect(dataConsumer.getStats()).resolves.toMatchObject([
+      { messagesSent: 0, messagesDropped: 0, bufferedAmount: 0 },
+    ]);
+  });
+});
+
+describe('dataConsumer.setBufferedAmountLowThreshold()', () => {
+  test.each([0, 1, 1024, 500_000])('setBufferedAmountLowThreshold(%d)', async (threshold) => {
+    const dataConsumer = await webRtcTransport.consumeData({ dataProducerId });
+    const recorder = new EventRecorder().watch({ dataConsumer });
+    await expect(dataConsumer.setBufferedAmountLowThreshold(threshold)).resolves.toBeUndefined();
+    await expect(dataConsumer.dump()).resolves.toMatchObject({
+      bufferedAmountLowThreshold: threshold,
+    });
+    expect(recorder.take()).toEqual([]);
+  });
+
+  test.each(titled<unknown>([undefined, null, -1, 1.5, NaN, Infinity, 'a', {}]))(
+    'setBufferedAmountLowThreshold(%s) rejects with a TypeError',
+    async (_title, threshold) => {
+      const dataConsumer = await webRtcTransport.consumeData({ dataProducerId });
+      await expect(dataConsumer.setBufferedAmountLowThreshold(threshold as number)).rejects.toThrow(
+        TypeError,
+      );
+      await expect(dataConsumer.dump()).resolves.toMatchObject({
+        bufferedAmountLowThreshold: 1024,
+      });
+    },
+  );
+
+  test('sctpDefaultStreamBufferedAmountLowThreshold is where it starts', async () => {
+    const other = await createWebRtcTransport({
+      sctpDefaultStreamBufferedAmountLowThreshold: 5000,
+    });
+    const dataConsumer = await other.consumeData({ dataProducerId });
+    await expect(dataConsumer.dump()).resolves.toMatchObject({ bufferedAmountLowThreshold: 5000 });
+    other.close();
+  });
+});
+
+describe('dataConsumer.getStats() and dump()', () => {
+  test('getStats() of type direct', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    dataProducer.send('12345');
+    dataProducer.send('678');
+    await settled();
+    await expect(dataConsumer.getStats()).resolves.toEqual([
+      {
+        type: 'data-consumer',
+        timestamp: expect.any(Number),
+        label: 'chat',
+        protocol: 'json',
+        messagesSent: 2,
+        bytesSent: 8,
+        bufferedAmount: 0,
+        messagesDropped: 0,
+        bytesDropped: 0,
+      },
+    ]);
+  });
+
+  test('dump() of type direct', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    await expect(dataConsumer.dump()).resolves.toEqual({
+      id: dataConsumer.id,
+      dataProducerId,
+      type: 'direct',
+      sctpStreamParameters: undefined,
+      label: 'chat',
+      protocol: 'json',
+      bufferedAmount: 0,
+      bufferedAmountLowThreshold: 0,
+      paused: false,
+      dataProducerPaused: false,
+      subchannels: [],
+    });
+  });
+
+  test('dump() of type sctp', async () => {
+    const dataConsumer = await webRtcTransport.consumeData({ dataProducerId, subchannels: [7] });
+    await expect(dataConsumer.dump()).resolves.toEqual({
+      id: dataConsumer.id,
+      dataProducerId,
+      type: 'sctp',
+      sctpStreamParameters: { streamId: 0, ordered: true },
+      label: 'chat',
+      protocol: 'json',
+      bufferedAmount: 0,
+      bufferedAmountLowThreshold: 1024,
+      paused: false,
+      dataProducerPaused: false,
+      subchannels: [7],
+    });
+  });
+});
+
+describe('dataConsumer.close()', () => {
+  test('is synchronous and idempotent; observer emits close; the producer stays', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const recorder = new EventRecorder().watch({ dataProducer, dataConsumer });
+    expect(dataConsumer.close()).toBeUndefined();
+    expect(dataConsumer.closed).toBe(true);
+    dataConsumer.close();
+    await settled();
+    expect(recorder.take()).toEqual(['dataConsumer.observer close']);
+    expect(dataProducer.closed).toBe(false);
+    await expect(transport.dump()).resolves.toMatchObject({ dataConsumerIds: [] });
+  });
+
+  test('messages sent before it in the same tick are not delivered', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const recorder = new EventRecorder().watch({ dataConsumer });
+    for (let number = 0; number < 5; number++) {
+      dataProducer.send(`m${number}`);
+    }
+    dataConsumer.close();
+    await settled();
+    expect(recorder.take()).toEqual(['dataConsumer.observer close']);
+  });
+
+  test('from inside its message listener nothing more comes', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const inbox = new Inbox(dataConsumer);
+    const other = new Inbox(await transport.consumeData({ dataProducerId }));
+    dataConsumer.on('message', () => dataConsumer.close());
+    for (let number = 0; number < 100; number++) {
+      dataProducer.send(String(number));
+    }
+    await other.count(100);
+    expect(inbox.texts).toEqual(['0']);
+  });
+
+  test('dataConsumer[Symbol.dispose]() closes', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    dataConsumer[Symbol.dispose]();
+    expect(dataConsumer.closed).toBe(true);
+  });
+
+  const calls: Record<string, (dataConsumer: types.DataConsumer) => Promise<unknown>> = {
+    'dump()': (dataConsumer) => dataConsumer.dump(),
+    'getStats()': (dataConsumer) => dataConsumer.getStats(),
+    'pause()': (dataConsumer) => dataConsumer.pause(),
+    'resume()': (dataConsumer) => dataConsumer.resume(),
+    "send('x')": (dataConsumer) => dataConsumer.send('x'),
+    'getBufferedAmount()': (dataConsumer) => dataConsumer.getBufferedAmount(),
+    'setBufferedAmountLowThreshold(1)': (dataConsumer) =>
+      dataConsumer.setBufferedAmountLowThreshold(1),
+    'setSubchannels([1])': (dataConsumer) => dataConsumer.setSubchannels([1]),
+    'addSubchannel(1)': (dataConsumer) => dataConsumer.addSubchannel(1),
+    'removeSubchannel(1)': (dataConsumer) => dataConsumer.removeSubchannel(1),
+  };
+
+  test.each(Object.entries(calls))(
+    'after it %s rejects with NotFoundError',
+    async (_title, call) => {
+      const dataConsumer = await webRtcTransport.consumeData({ dataProducerId });
+      dataConsumer.close();
+      await expect(call(dataConsumer)).rejects.toThrow(NotFoundError);
+    },
+  );
+
+  test('a call that is pending settles', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const pending = [
+      dataConsumer.pause(),
+      dataConsumer.getStats(),
+      dataConsumer.setSubchannels([1]),
+    ];
+    dataConsumer.close();
+    await Promise.allSettled(pending as Promise<unknown>[]);
+    expect(dataConsumer.closed).toBe(true);
+  });
+
+  test('with its producer’s dataproducerclose on the way emits close once', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const recorder = new EventRecorder().watch({ dataConsumer });
+    dataProducer.close();
+    dataConsumer.close();
+    await settled();
+    expect(recorder.take()).toEqual(['dataConsumer.observer close']);
+  });
+
+  test('inside dataproducerclose of another one is safe', async () => {
+    const first = await transport.consumeData({ dataProducerId });
+    const second = await transport.consumeData({ dataProducerId });
+    first.on('dataproducerclose', () => second.close());
+    const recorder = new EventRecorder().watch({ second });
+    dataProducer.close();
+    await nextEvent(first, 'dataproducerclose');
+    await settled();
+    expect(recorder.take()).toEqual(['second.observer close']);
+  });
+});

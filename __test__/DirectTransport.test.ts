@@ -1,0 +1,269 @@
+import * as datasoup from '..';
+import type { types } from '..';
+import { EventRecorder } from './helpers/EventRecorder';
+import { NOT_ARRAYS, NOT_OBJECTS, titled } from './helpers/arguments';
+import { Inbox } from './helpers/Inbox';
+
+const { NotFoundError, UnsupportedError } = datasoup.errors;
+
+let worker: types.Worker;
+let router: types.Router;
+let transport: types.DirectTransport;
+
+beforeAll(async () => {
+  worker = await datasoup.createWorker();
+  router = await worker.createRouter();
+});
+
+beforeEach(async () => {
+  transport = await router.createDirectTransport();
+});
+
+afterEach(() => transport.close());
+
+afterAll(() => worker.close());
+
+describe('router.createDirectTransport()', () => {
+  test('resolves with a DirectTransport', () => {
+    expect(transport.id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    expect(transport).toMatchObject({ type: 'direct', closed: false });
+    expect(transport.appData).toEqual({});
+    transport.appData = { a: 1 };
+    expect(transport.appData).toEqual({ a: 1 });
+    expect(transport).toBeInstanceOf(datasoup.extras.EnhancedEventEmitter);
+    expect(transport.observer).toBeInstanceOf(datasoup.extras.EnhancedEventEmitter);
+  });
+
+  test.each([
+    ['nothing', undefined, 262_144, 262_144],
+    ['null', null, 262_144, 262_144],
+    ['nulls', { maxSendMessageSize: null, maxReceiveMessageSize: null }, 262_144, 262_144],
+    ['sizes', { maxSendMessageSize: 1000, maxReceiveMessageSize: 2000 }, 1000, 2000],
+    ['the older maxMessageSize', { maxMessageSize: 3000 }, 3000, 3000],
+    ['unknown options', { unknown: 1 }, 262_144, 262_144],
+  ])('accepts %s', async (_title, options, maxSendMessageSize, maxReceiveMessageSize) => {
+    const made = await router.createDirectTransport(options as types.DirectTransportOptions);
+    await expect(made.dump()).resolves.toMatchObject({ maxSendMessageSize, maxReceiveMessageSize });
+    made.close();
+  });
+
+  test('keeps appData, and leaves its argument as it is', async () => {
+    const options = Object.freeze({ appData: Object.freeze({ a: 1 }) });
+    const made = await router.createDirectTransport(options);
+    expect(made.appData).toBe(options.appData);
+    made.close();
+  });
+
+  test.each(
+    titled<object>([
+      ...['maxSendMessageSize', 'maxReceiveMessageSize', 'maxMessageSize'].flatMap((name) =>
+        [-1, 1.5, NaN, Infinity, 2 ** 32, '1000', {}, true].map((value) => ({ [name]: value })),
+      ),
+      ...NOT_OBJECTS.map((appData) => ({ appData })),
+    ]),
+  )('createDirectTransport(%s) rejects with a TypeError', async (_title, options) => {
+    await expect(
+      router.createDirectTransport(options as types.DirectTransportOptions),
+    ).rejects.toThrow(TypeError);
+  });
+});
+
+describe('directTransport.connect()', () => {
+  test('resolves, any number of times', async () => {
+    await expect(transport.connect()).resolves.toBeUndefined();
+    await expect(transport.connect()).resolves.toBeUndefined();
+  });
+});
+
+describe('directTransport.dump()', () => {
+  test('has mediasoup’s fields', async () => {
+    const dataProducer = await transport.produceData();
+    const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+    await expect(transport.dump()).resolves.toEqual({
+      id: transport.id,
+      producerIds: [],
+      consumerIds: [],
+      mapSsrcConsumerId: [],
+      mapRtxSsrcConsumerId: [],
+      dataProducerIds: [dataProducer.id],
+      dataConsumerIds: [dataConsumer.id],
+      recvRtpHeaderExtensions: {},
+      rtpListener: { ssrcTable: [], midTable: [], ridTable: [] },
+      maxSendMessageSize: 262_144,
+      maxReceiveMessageSize: 262_144,
+      sctpParameters: undefined,
+      sctpState: undefined,
+      sctpNegotiatedCapabilities: undefined,
+      sctpListener: undefined,
+      traceEventTypes: [],
+    });
+    dataConsumer.close();
+    dataProducer.close();
+    await expect(transport.dump()).resolves.toMatchObject({
+      dataProducerIds: [],
+      dataConsumerIds: [],
+    });
+  });
+});
+
+describe('directTransport.getStats()', () => {
+  test('has mediasoup’s fields, with the bytes of the messages', async () => {
+    const dataProducer = await transport.produceData();
+    const inbox = new Inbox(await transport.consumeData({ dataProducerId: dataProducer.id }));
+    const [before] = await transport.getStats();
+    expect(before).toEqual({
+      type: 'direct-transport',
+      transportId: transport.id,
+      timestamp: expect.any(Number),
+      bytesReceived: 0,
+      recvBitrate: 0,
+      bytesSent: 0,
+      sendBitrate: 0,
+      rtpBytesReceived: 0,
+      rtpRecvBitrate: 0,
+      rtpBytesSent: 0,
+      rtpSendBitrate: 0,
+      rtxBytesReceived: 0,
+      rtxRecvBitrate: 0,
+      rtxBytesSent: 0,
+      rtxSendBitrate: 0,
+      probationBytesSent: 0,
+      probationSendBitrate: 0,
+    });
+    dataProducer.send('12345');
+    await inbox.count(1);
+    const [after] = await transport.getStats();
+    expect(after!.timestamp).toBeGreaterThanOrEqual(before!.timestamp);
+    // Monotonic milliseconds, not the time of day.
+    expect(after!.timestamp).toBeLessThan(Date.now() / 2);
+  });
+});
+
+describe('directTransport.enableTraceEvent()', () => {
+  test.each(titled<unknown>([undefined, null, [], ['probation', 'bwe'], ['unknown']]))(
+    'enableTraceEvent(%s) resolves',
+    async (_title, eventTypes) => {
+      await expect(transport.enableTraceEvent(eventTypes as [])).resolves.toBeUndefined();
+    },
+  );
+
+  test.each(titled<unknown>([...NOT_ARRAYS, [5], ['bwe', null], [{}]]))(
+    'enableTraceEvent(%s) rejects with a TypeError',
+    async (_title, eventTypes) => {
+      await expect(transport.enableTraceEvent(eventTypes as [])).rejects.toThrow(TypeError);
+    },
+  );
+});
+
+describe('what a DirectTransport does not have', () => {
+  const calls: Record<string, () => unknown> = {
+    'setMaxIncomingBitrate(1)': () => transport.setMaxIncomingBitrate(1),
+    'setMaxOutgoingBitrate(1)': () => transport.setMaxOutgoingBitrate(1),
+    'setMinOutgoingBitrate(1)': () => transport.setMinOutgoingBitrate(1),
+    'produce()': () => transport.produce({} as never),
+    'consume()': () => transport.consume({} as never),
+    'sendRtcp()': () => transport.sendRtcp(Buffer.alloc(8)),
+  };
+
+  test.each(Object.entries(calls))('%s: UnsupportedError', async (_title, call) => {
+    await expect((async () => call())()).rejects.toThrow(UnsupportedError);
+  });
+});
+
+describe('message sizes', () => {
+  test('maxReceiveMessageSize bounds dataProducer.send(), exactly', async () => {
+    const bounded = await router.createDirectTransport({ maxReceiveMessageSize: 1000 });
+    const dataProducer = await bounded.produceData();
+    const inbox = new Inbox(await bounded.consumeData({ dataProducerId: dataProducer.id }));
+    expect(() => dataProducer.send(Buffer.alloc(1001))).toThrow(TypeError);
+    dataProducer.send(Buffer.alloc(1000));
+    await router.dump();
+    expect(inbox.buffers.map(({ length }) => length)).toEqual([1000]);
+    await expect(dataProducer.getStats()).resolves.toMatchObject([
+      { messagesReceived: 1, bytesReceived: 1000 },
+    ]);
+    bounded.close();
+  });
+
+  test('a string counts by its bytes in UTF-8', async () => {
+    const bounded = await router.createDirectTransport({ maxReceiveMessageSize: 4 });
+    const dataProducer = await bounded.produceData();
+    const inbox = new Inbox(await bounded.consumeData({ dataProducerId: dataProducer.id }));
+    expect(() => dataProducer.send('ééé')).toThrow(TypeError);
+    dataProducer.send('éé');
+    await router.dump();
+    expect(inbox.buffers).toEqual([Buffer.from('éé')]);
+    bounded.close();
+  });
+
+  test('a message over the consumer’s maxSendMessageSize is dropped and counted', async () => {
+    const bounded = await router.createDirectTransport({ maxSendMessageSize: 2000 });
+    const dataProducer = await transport.produceData();
+    const dataConsumer = await bounded.consumeData({ dataProducerId: dataProducer.id });
+    const inbox = new Inbox(dataConsumer);
+    dataProducer.send(Buffer.alloc(2001));
+    dataProducer.send(Buffer.alloc(2000));
+    await router.dump();
+    expect(inbox.buffers.map(({ length }) => length)).toEqual([2000]);
+    await expect(dataConsumer.getStats()).resolves.toMatchObject([
+      { messagesSent: 1, bytesSent: 2000, messagesDropped: 1, bytesDropped: 2001 },
+    ]);
+    bounded.close();
+  });
+
+  test('a message of 262,144 bytes arrives as it was', async () => {
+    const { randomBytes } = await import('node:crypto');
+    const dataProducer = await transport.produceData();
+    const inbox = new Inbox(await transport.consumeData({ dataProducerId: dataProducer.id }));
+    const message = randomBytes(262_144);
+    dataProducer.send(message);
+    await inbox.count(1);
+    expect(inbox.buffers[0]!.equals(message)).toBe(true);
+  });
+});
+
+describe('directTransport.close()', () => {
+  test('is synchronous and idempotent', async () => {
+    const recorder = new EventRecorder().watch({ transport });
+    expect(transport.close()).toBeUndefined();
+    expect(transport.closed).toBe(true);
+    transport.close();
+    const dump = await router.dump();
+    expect(dump.transportIds).not.toContain(transport.id);
+    expect(recorder.take()).toEqual(['transport.observer close']);
+  });
+
+  test('directTransport[Symbol.dispose]() closes', () => {
+    transport[Symbol.dispose]();
+    expect(transport.closed).toBe(true);
+  });
+
+  test('while produceData() and consumeData() are pending makes them reject', async () => {
+    const dataProducer = await transport.produceData();
+    const recorder = new EventRecorder().watch({ transport });
+    const pending = [
+      transport.produceData(),
+      transport.consumeData({ dataProducerId: dataProducer.id }),
+    ];
+    transport.close();
+    const settled = await Promise.allSettled(pending as Promise<unknown>[]);
+    expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(recorder.take()).toEqual(['transport.observer close']);
+  });
+
+  const calls: Record<string, () => Promise<unknown>> = {
+    'dump()': () => transport.dump(),
+    'getStats()': () => transport.getStats(),
+    'produceData()': () => transport.produceData(),
+    "consumeData({ dataProducerId: 'any' })": () =>
+      transport.consumeData({ dataProducerId: 'any' }),
+  };
+
+  test.each(Object.entries(calls))(
+    'after it %s rejects with NotFoundError',
+    async (_title, call) => {
+      transport.close();
+      await expect(call()).rejects.toThrow(NotFoundError);
+    },
+  );
+});

@@ -1,0 +1,253 @@
+import * as datasoup from '..';
+import type { types } from '..';
+import { EventRecorder } from './helpers/EventRecorder';
+import { notIntegers, titled } from './helpers/arguments';
+import { Inbox } from './helpers/Inbox';
+import { untilState } from './helpers/wait';
+
+const { NotFoundError, UnsupportedError } = datasoup.errors;
+
+const LISTEN_INFO: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
+/** What a pipe puts before a message with subchannels; the last two bits are flags. */
+const TOKEN = Buffer.from('a5f09cb3d6e1f28c', 'hex');
+
+let worker: types.Worker;
+let worker2: types.Worker;
+let router: types.Router;
+let router2: types.Router;
+let source: types.DataProducer;
+let far: types.DirectTransport;
+
+beforeAll(async () => {
+  worker = await datasoup.createWorker();
+  worker2 = await datasoup.createWorker();
+});
+
+beforeEach(async () => {
+  router = await worker.createRouter();
+  router2 = await worker2.createRouter();
+  source = await (await router.createDirectTransport()).produceData();
+  far = await router2.createDirectTransport();
+});
+
+afterEach(() => {
+  router.close();
+  router2.close();
+});
+
+afterAll(() => {
+  worker.close();
+  worker2.close();
+});
+
+function create(more: object = {}, on = router): Promise<types.PipeTransport> {
+  return on.createPipeTransport({
+    listenInfo: LISTEN_INFO,
+    enableSctp: true,
+    ...more,
+  } as types.PipeTransportOptions);
+}
+
+/** A pipe from `source` to `far`, made by hand. */
+async function pipe(subchannels: number[] = []): Promise<{
+  pipe1: types.PipeTransport;
+  pipe2: types.PipeTransport;
+  pipeDataConsumer: types.DataConsumer;
+  pipeDataProducer: types.DataProducer;
+}> {
+  const pipe1 = await create();
+  const pipe2 = await create({}, router2);
+  await pipe1.connect({ ip: '127.0.0.1', port: pipe2.tuple.localPort });
+  await pipe2.connect({ ip: '127.0.0.1', port: pipe1.tuple.localPort });
+  const pipeDataConsumer = await pipe1.consumeData({ dataProducerId: source.id, subchannels });
+  const pipeDataProducer = await pipe2.produceData({
+    id: source.id,
+    sctpStreamParameters: pipeDataConsumer.sctpStreamParameters!,
+  });
+  await untilState(pipe1, 'sctpState', 'connected');
+  await untilState(pipe2, 'sctpState', 'connected');
+  return { pipe1, pipe2, pipeDataConsumer, pipeDataProducer };
+}
+
+async function inboxOf(subchannels: number[]): Promise<Inbox> {
+  return new Inbox(await far.consumeData({ dataProducerId: source.id, subchannels }));
+}
+
+describe('router.createPipeTransport()', () => {
+  test('resolves with a PipeTransport in its initial state', async () => {
+    const transport = await create();
+    expect(transport).toMatchObject({ type: 'pipe', closed: false, sctpState: 'new' });
+    expect(transport.tuple).toEqual({
+      localIp: '127.0.0.1',
+      localAddress: '127.0.0.1',
+      localPort: expect.any(Number),
+      remoteIp: undefined,
+      remotePort: 0,
+      protocol: 'udp',
+    });
+    expect(transport.srtpParameters).toBeUndefined();
+    expect(transport.sctpParameters).toMatchObject({ port: 5000, isDataChannel: false });
+    await expect(transport.dump()).resolves.toMatchObject({ rtx: false, tuple: transport.tuple });
+    await expect(transport.getStats()).resolves.toMatchObject([
+      { type: 'pipe-transport', tuple: transport.tuple },
+    ]);
+  });
+
+  test.each(
+    titled<unknown>([
+      undefined,
+      {},
+      { listenInfo: { protocol: 'tcp', ip: '127.0.0.1' } },
+      { listenInfo: LISTEN_INFO, listenIp: '127.0.0.1' },
+      { listenIp: 'chicken' },
+      { listenInfo: LISTEN_INFO, appData: 5 },
+    ]),
+  )('createPipeTransport(%s) rejects with a TypeError', async (_title, options) => {
+    await expect(router.createPipeTransport(options as types.PipeTransportOptions)).rejects.toThrow(
+      TypeError,
+    );
+  });
+
+  test('enableSrtp rejects with UnsupportedError', async () => {
+    await expect(create({ enableSrtp: true })).rejects.toThrow(UnsupportedError);
+  });
+});
+
+describe('pipeTransport.connect()', () => {
+  test('a second time rejects with an Error', async () => {
+    const transport = await create();
+    await transport.connect({ ip: '127.0.0.1', port: 5000 });
+    expect(transport.tuple).toMatchObject({ remoteIp: '127.0.0.1', remotePort: 5000 });
+    await expect(transport.connect({ ip: '127.0.0.1', port: 5000 })).rejects.toThrow(
+      'connect() already called',
+    );
+  });
+
+  test.each(
+    titled<unknown>([
+      undefined,
+      {},
+      { ip: '127.0.0.1' },
+      { port: 5000 },
+      { ip: 'chicken', port: 5000 },
+      ...notIntegers(1, 65_535).map((port) => ({ ip: '127.0.0.1', port })),
+    ]),
+  )('connect(%s) rejects with a TypeError', async (_title, params) => {
+    const transport = await create();
+    await expect(transport.connect(params as { ip: string; port: number })).rejects.toThrow(
+      TypeError,
+    );
+  });
+
+  test('after close() rejects with NotFoundError', async () => {
+    const transport = await create();
+    transport.close();
+    await expect(transport.connect({ ip: '127.0.0.1', port: 5000 })).rejects.toThrow(NotFoundError);
+  });
+});
+
+describe('a pipe', () => {
+  test('pipeTransport.consumeData({ ordered: false, maxRetransmits: 1 }) of an ordered producer', async () => {
+    const transport = await create();
+    const { sctpStreamParameters } = await transport.consumeData({
+      dataProducerId: source.id,
+      ordered: false,
+      maxRetransmits: 1,
+    });
+    expect(sctpStreamParameters).toEqual({ streamId: 0, ordered: false, maxRetransmits: 1 });
+  });
+
+  test('carries messages and their PPIDs', async () => {
+    await pipe();
+    const inbox = await inboxOf([]);
+    source.send('text');
+    source.send(Buffer.from('bytes'));
+    source.send('');
+    source.send('odd', 99);
+    expect(await inbox.count(4)).toEqual([
+      { text: 'text', ppid: 51 },
+      { text: 'bytes', ppid: 53 },
+      { text: ' ', ppid: 56 },
+      { text: 'odd', ppid: 99 },
+    ]);
+  });
+
+  test('carries subchannels, requiredSubchannel and ignoredSubchannel', async () => {
+    await pipe();
+    const inboxes = {
+      none: await inboxOf([]),
+      one: await inboxOf([1]),
+      two: await inboxOf([1, 2]),
+    };
+    source.send('a', 51, [1]);
+    source.send('b', 51, [2]);
+    source.send('c', 51, undefined, 2);
+    source.send('d', 51, undefined, undefined, 2);
+    source.send('e', 51, [1], undefined, 2);
+    source.send('f', 51, [3]);
+    source.send('g');
+    await inboxes.none.count(2);
+    await inboxes.one.count(4);
+    await inboxes.two.count(4);
+    expect(inboxes.none.texts).toEqual(['d', 'g']);
+    expect(inboxes.one.texts).toEqual(['a', 'd', 'e', 'g']);
+    expect(inboxes.two.texts).toEqual(['a', 'b', 'c', 'g']);
+  });
+
+  test('a pipe consumer subscribed to something carries that only', async () => {
+    await pipe([1, 2]);
+    const inbox = await inboxOf([1, 2, 3]);
+    source.send('a', 51, [1, 3]);
+    source.send('b', 51, [3]);
+    source.send('c', 51, [2]);
+    source.send('d');
+    await inbox.count(3);
+    expect(inbox.texts).toEqual(['a', 'c', 'd']);
+    const three = await inboxOf([3]);
+    source.send('e', 51, [1, 3]);
+    source.send('f');
+    await three.count(1);
+    // Subchannel 3 was not carried, so nobody with 3 alone gets e.
+    expect(three.texts).toEqual(['f']);
+  });
+
+  test('a message of 262,144 bytes with subchannels crosses', async () => {
+    await pipe();
+    const inbox = await inboxOf([7]);
+    const message = Buffer.alloc(262_144, 3);
+    source.send(
+      message,
+      53,
+      Array.from({ length: 1000 }, (_value, index) => index),
+    );
+    await inbox.count(1);
+    expect(inbox.buffers[0]!.equals(message)).toBe(true);
+  });
+
+  test('a payload that looks like a header arrives as it was', async () => {
+    await pipe();
+    const inbox = await inboxOf([]);
+    const payloads = [0, 1, 2, 3].map((flags) => {
+      const token = Buffer.from(TOKEN);
+      token[7] = (token[7]! & 0xfc) | flags;
+      return Buffer.concat([token, Buffer.from([0, 1, 0, 9, 0, 8, 0, 7]), Buffer.from('rest')]);
+    });
+    payloads.push(TOKEN, TOKEN.subarray(0, 7), Buffer.concat([TOKEN, Buffer.from([0xff, 0xff])]));
+    payloads.forEach((payload) => source.send(payload));
+    await inbox.count(payloads.length);
+    expect(inbox.buffers.map((buffer) => buffer.toString('hex'))).toEqual(
+      payloads.map((payload) => payload.toString('hex')),
+    );
+  });
+
+  test('close() of one end: sctpState closed at the other', async () => {
+    const { pipe1, pipe2 } = await pipe();
+    const recorder = new EventRecorder().watch({ pipe2 });
+    pipe1.close();
+    await untilState(pipe2, 'sctpState', 'closed');
+    expect(pipe2.closed).toBe(false);
+    expect(recorder.take().filter((line) => line.startsWith('pipe2 '))).toEqual([
+      'pipe2 sctpstatechange(closed)',
+    ]);
+  });
+});

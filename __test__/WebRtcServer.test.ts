@@ -1,0 +1,359 @@
+import * as datasoup from '..';
+import type { types } from '..';
+import { LOOPBACK } from './helpers/arrangement';
+import { EventRecorder } from './helpers/EventRecorder';
+import { NOT_ARRAYS, NOT_OBJECTS, NOT_STRINGS, notIntegers, titled } from './helpers/arguments';
+import { canBind, closeSocket, freePort, udpSocket } from './helpers/sockets';
+
+const { NotFoundError, WorkerClosedError } = datasoup.errors;
+
+let worker: types.Worker;
+
+beforeEach(async () => {
+  worker = await datasoup.createWorker();
+});
+
+afterEach(() => worker.close());
+
+/** The port that the server has on the first of its UDP sockets. */
+async function portOf(webRtcServer: types.WebRtcServer): Promise<number> {
+  const { udpSockets } = await webRtcServer.dump();
+  return udpSockets[0]?.port ?? -1;
+}
+
+function info(more: object = {}): types.TransportListenInfo[] {
+  return [{ protocol: 'udp', ip: '127.0.0.1', ...more } as types.TransportListenInfo];
+}
+
+describe('worker.createWebRtcServer()', () => {
+  test('resolves with a WebRtcServer and worker.observer emits newwebrtcserver', async () => {
+    const recorder = new EventRecorder().watch({ worker });
+    const webRtcServer = await worker.createWebRtcServer({
+      listenInfos: LOOPBACK,
+      appData: { a: 1 } as types.AppData,
+    });
+    recorder.note('(resolved)');
+    expect(recorder.take()).toEqual([
+      'worker.observer newwebrtcserver(WebRtcServer)',
+      '(resolved)',
+    ]);
+    expect(webRtcServer.id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    expect(webRtcServer.closed).toBe(false);
+    expect(webRtcServer.appData).toEqual({ a: 1 });
+    webRtcServer.appData = { b: 2 };
+    expect(webRtcServer.appData).toEqual({ b: 2 });
+  });
+
+  test('leaves its argument as it is', async () => {
+    const options = {
+      listenInfos: [
+        Object.freeze({
+          protocol: 'udp' as const,
+          ip: '127.0.0.1',
+          flags: Object.freeze({ udpReusePort: false }),
+          portRange: Object.freeze({ min: 30_000, max: 39_999 }),
+        }),
+      ],
+    };
+    Object.freeze(options.listenInfos);
+    const before = JSON.stringify(options);
+    await worker.createWebRtcServer(Object.freeze(options));
+    expect(JSON.stringify(options)).toBe(before);
+  });
+
+  test.each(
+    titled<unknown>([
+      undefined,
+      null,
+      {},
+      { listenInfos: null },
+      { listenInfos: [] },
+      ...NOT_ARRAYS.map((listenInfos) => ({ listenInfos })),
+      { listenInfos: [null] },
+      { listenInfos: [5] },
+      { listenInfos: [{}] },
+      { listenInfos: [{ protocol: 'udp' }] },
+      { listenInfos: [{ ip: '127.0.0.1', protocol: 'sctp' }] },
+      ...NOT_STRINGS.filter((ip) => typeof ip !== 'symbol').map((ip) => ({
+        listenInfos: info({ ip }),
+      })),
+      { listenInfos: info({ ip: 'chicken' }) },
+      { listenInfos: info({ ip: '127.0.0.256' }) },
+      ...notIntegers(0, 65_535).map((port) => ({ listenInfos: info({ port }) })),
+      ...[
+        5,
+        'x',
+        {},
+        { min: 1 },
+        { max: 1 },
+        { min: 20_001, max: 20_000 },
+        { min: -1, max: 5 },
+      ].map((portRange) => ({ listenInfos: info({ portRange }) })),
+      { listenInfos: info({ portRange: { min: 20_000, max: 65_536 } }) },
+      { listenInfos: info({ announcedAddress: 5 }) },
+      { listenInfos: info({ flags: 5 }) },
+      ...[-1, 1.5, NaN, '1'].map((size) => ({ listenInfos: info({ sendBufferSize: size }) })),
+      ...[-1, 1.5, NaN, '1'].map((size) => ({ listenInfos: info({ recvBufferSize: size }) })),
+      ...NOT_OBJECTS.map((appData) => ({ listenInfos: LOOPBACK, appData })),
+    ]),
+  )('createWebRtcServer(%s) rejects with a TypeError', async (_title, options) => {
+    await expect(worker.createWebRtcServer(options as types.WebRtcServerOptions)).rejects.toThrow(
+      TypeError,
+    );
+    await expect(worker.dump()).resolves.toMatchObject({ webRtcServerIds: [] });
+  });
+
+  test.each(
+    titled<object>([
+      { port: 0 },
+      { port: null, portRange: null, flags: null, announcedAddress: null },
+      { announcedAddress: 'example.org' },
+      { announcedIp: '9.9.9.1' },
+      { exposeInternalIp: true, announcedAddress: '9.9.9.1' },
+      { flags: { ipv6Only: false, udpReusePort: false } },
+      { sendBufferSize: 100_000, recvBufferSize: 100_000 },
+      { unknown: 1 },
+    ]),
+  )('createWebRtcServer({ listenInfos: [%s] }) resolves', async (_title, more) => {
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos: info(more) });
+    await expect(webRtcServer.dump()).resolves.toMatchObject({
+      udpSockets: [{ ip: '127.0.0.1', port: expect.any(Number) }],
+    });
+  });
+
+  test('{ port } is bound', async () => {
+    const port = await freePort();
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos: info({ port }) });
+    expect(await portOf(webRtcServer)).toBe(port);
+    expect(await canBind('127.0.0.1', port)).toBe(false);
+  });
+
+  test('{ portRange } is kept, and wins over { port }', async () => {
+    const port = await freePort();
+    const portRange = { min: port, max: port };
+    const webRtcServer = await worker.createWebRtcServer({
+      listenInfos: info({ port: port === 40_000 ? 40_001 : 40_000, portRange }),
+    });
+    expect(await portOf(webRtcServer)).toBe(port);
+  });
+
+  test('{ portRange } without a free port rejects with an Error', async () => {
+    const port = await freePort();
+    const listenInfos = info({ portRange: { min: port, max: port } });
+    await worker.createWebRtcServer({ listenInfos });
+    await expect(worker.createWebRtcServer({ listenInfos })).rejects.toThrow(Error);
+  });
+
+  test('without port and range a port of the worker’s range is taken', async () => {
+    const ranged = await datasoup.createWorker({ rtcMinPort: 31_000, rtcMaxPort: 31_999 });
+    for (let count = 0; count < 5; count++) {
+      const port = await portOf(await ranged.createWebRtcServer({ listenInfos: LOOPBACK }));
+      expect(port).toBeGreaterThanOrEqual(31_000);
+      expect(port).toBeLessThanOrEqual(31_999);
+    }
+    ranged.close();
+  });
+
+  test('several listenInfos, IPv4 and IPv6, get a socket each', async () => {
+    const webRtcServer = await worker.createWebRtcServer({
+      listenInfos: [...LOOPBACK, { protocol: 'udp', ip: '::1' }, ...LOOPBACK],
+    });
+    const { udpSockets } = await webRtcServer.dump();
+    expect(udpSockets.map(({ ip }) => ip)).toEqual(['127.0.0.1', '::1', '127.0.0.1']);
+    expect(new Set(udpSockets.map(({ port }) => port)).size).toBeGreaterThan(1);
+  });
+
+  test('flags.udpReusePort lets two servers have one port', async () => {
+    const port = await freePort();
+    const listenInfos = info({ port, flags: { udpReusePort: true } });
+    const servers = [
+      await worker.createWebRtcServer({ listenInfos }),
+      await worker.createWebRtcServer({ listenInfos }),
+    ];
+    await expect(Promise.all(servers.map(portOf))).resolves.toEqual([port, port]);
+  });
+
+  test('flags.ipv6Only decides whether [::] leaves the port of 0.0.0.0 to others', async () => {
+    const port = await freePort('::');
+    const webRtcServer = await worker.createWebRtcServer({
+      listenInfos: info({ ip: '::', port, flags: { ipv6Only: true } }),
+    });
+    expect(await canBind('0.0.0.0', port)).toBe(true);
+    webRtcServer.close();
+  });
+
+  test('a port in use rejects with an Error that names address and port, and leaks nothing', async () => {
+    const taken = await udpSocket();
+    const { port } = taken.address();
+    const free = await freePort();
+    const rejected = worker.createWebRtcServer({
+      listenInfos: [...info({ port: free }), ...info({ port })],
+    });
+    await expect(rejected).rejects.toThrow(Error);
+    await expect(rejected).rejects.toThrow('127.0.0.1');
+    await expect(rejected).rejects.toThrow(String(port));
+    await expect(worker.dump()).resolves.toMatchObject({ webRtcServerIds: [] });
+    expect(await canBind('127.0.0.1', free)).toBe(true);
+    await closeSocket(taken);
+    expect(await canBind('127.0.0.1', port)).toBe(true);
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos: info({ port }) });
+    expect(await portOf(webRtcServer)).toBe(port);
+  });
+
+  test('an address that is not ours rejects with an Error that names it', async () => {
+    const rejected = worker.createWebRtcServer({ listenInfos: info({ ip: '198.51.100.1' }) });
+    await expect(rejected).rejects.toThrow(Error);
+    await expect(rejected).rejects.toThrow('198.51.100.1');
+  });
+});
+
+describe('webRtcServer.dump()', () => {
+  test('tells its sockets, its transports and their username fragments', async () => {
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
+    await expect(webRtcServer.dump()).resolves.toEqual({
+      id: webRtcServer.id,
+      udpSockets: [{ ip: '127.0.0.1', port: expect.any(Number) }],
+      tcpServers: [],
+      webRtcTransportIds: [],
+      localIceUsernameFragments: [],
+    });
+    const router = await worker.createRouter();
+    const transport = await router.createWebRtcTransport({ webRtcServer });
+    await expect(webRtcServer.dump()).resolves.toMatchObject({
+      webRtcTransportIds: [transport.id],
+      localIceUsernameFragments: [
+        {
+          localIceUsernameFragment: transport.iceParameters.usernameFragment,
+          webRtcTransportId: transport.id,
+        },
+      ],
+    });
+    transport.close();
+    await expect(webRtcServer.dump()).resolves.toMatchObject({
+      webRtcTransportIds: [],
+      localIceUsernameFragments: [],
+    });
+  });
+
+  test('rejects with NotFoundError once closed', async () => {
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
+    webRtcServer.close();
+    await expect(webRtcServer.dump()).rejects.toThrow(NotFoundError);
+  });
+
+  test('rejects with WorkerClosedError once the worker is closed', async () => {
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
+    worker.close();
+    await expect(webRtcServer.dump()).rejects.toThrow(WorkerClosedError);
+  });
+});
+
+describe('a transport of a WebRtcServer', () => {
+  test('has the server’s sockets as candidates', async () => {
+    const webRtcServer = await worker.createWebRtcServer({
+      listenInfos: [...info({ announcedAddress: '9.9.9.1' }), { protocol: 'udp', ip: '::1' }],
+    });
+    const { udpSockets } = await webRtcServer.dump();
+    const router = await worker.createRouter();
+    const transport = await router.createWebRtcTransport({ webRtcServer });
+    expect(transport.iceCandidates).toEqual([
+      {
+        foundation: 'udpcandidate',
+        priority: 1_076_302_079,
+        ip: '9.9.9.1',
+        address: '9.9.9.1',
+        protocol: 'udp',
+        port: udpSockets[0]?.port,
+        type: 'host',
+        tcpType: undefined,
+      },
+      {
+        foundation: 'udpcandidate',
+        priority: 1_076_302_079 - (100 << 8),
+        ip: '::1',
+        address: '::1',
+        protocol: 'udp',
+        port: udpSockets[1]?.port,
+        type: 'host',
+        tcpType: undefined,
+      },
+    ]);
+  });
+
+  test('preferUdp adds 1000 to the local preference of the UDP candidates', async () => {
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
+    const router = await worker.createRouter();
+    const transport = await router.createWebRtcTransport({ webRtcServer, preferUdp: true });
+    expect(transport.iceCandidates.map(({ priority }) => priority)).toEqual([
+      1_076_302_079 + (1000 << 8),
+    ]);
+  });
+
+  test('webRtcServer.observer emits webrtctransporthandled and webrtctransportunhandled', async () => {
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
+    const router = await worker.createRouter();
+    const recorder = new EventRecorder().watch({ router, webRtcServer });
+    const transport = await router.createWebRtcTransport({ webRtcServer });
+    recorder.note('(resolved)');
+    recorder.watch({ transport });
+    transport.close();
+    expect(recorder.take()).toEqual([
+      'router.observer newtransport(WebRtcTransport)',
+      'webRtcServer.observer webrtctransporthandled(WebRtcTransport)',
+      '(resolved)',
+      'webRtcServer.observer webrtctransportunhandled(transport)',
+      'transport.observer close',
+    ]);
+  });
+
+  test('createWebRtcTransport({ webRtcServer }) with a closed server rejects with an Error', async () => {
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
+    const router = await worker.createRouter();
+    webRtcServer.close();
+    await expect(router.createWebRtcTransport({ webRtcServer })).rejects.toThrow(Error);
+    await expect(router.dump()).resolves.toMatchObject({ transportIds: [] });
+  });
+
+  test('createWebRtcTransport({ webRtcServer }) with another worker’s server rejects with an Error', async () => {
+    const other = await datasoup.createWorker();
+    const webRtcServer = await other.createWebRtcServer({ listenInfos: LOOPBACK });
+    const router = await worker.createRouter();
+    await expect(router.createWebRtcTransport({ webRtcServer })).rejects.toThrow(Error);
+    await expect(webRtcServer.dump()).resolves.toMatchObject({ webRtcTransportIds: [] });
+    other.close();
+  });
+});
+
+describe('webRtcServer.close()', () => {
+  test('is synchronous, idempotent, and gives the port back', async () => {
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
+    const port = await portOf(webRtcServer);
+    const recorder = new EventRecorder().watch({ worker, webRtcServer });
+    expect(webRtcServer.close()).toBeUndefined();
+    expect(webRtcServer.closed).toBe(true);
+    webRtcServer.close();
+    expect(recorder.take()).toEqual(['webRtcServer.observer close']);
+    await expect(worker.dump()).resolves.toMatchObject({ webRtcServerIds: [] });
+    expect(await canBind('127.0.0.1', port)).toBe(true);
+    expect(recorder.take()).toEqual([]);
+  });
+
+  test('webRtcServer[Symbol.dispose]() closes', async () => {
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
+    webRtcServer[Symbol.dispose]();
+    expect(webRtcServer.closed).toBe(true);
+  });
+
+  test('while createWebRtcTransport() is pending leaves no open transport', async () => {
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
+    const router = await worker.createRouter();
+    const pending = router.createWebRtcTransport({ webRtcServer });
+    webRtcServer.close();
+    const closed = await pending.then(
+      (transport) => transport.closed,
+      () => true,
+    );
+    expect(closed).toBe(true);
+    await expect(router.dump()).resolves.toMatchObject({ transportIds: [] });
+  });
+});

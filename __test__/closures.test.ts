@@ -1,0 +1,321 @@
+import * as datasoup from '..';
+import type { types } from '..';
+import { arrange, LOOPBACK, type Arrangement } from './helpers/arrangement';
+import { closes, EventRecorder } from './helpers/EventRecorder';
+import { until } from './helpers/wait';
+
+/**
+ * Who emits what, on whom, in which order, when something closes. What an object emits during
+ * close() it has emitted when close() returns; consumers elsewhere hear of it soon after.
+ */
+
+let objects: Arrangement;
+let recorder: EventRecorder;
+
+beforeEach(async () => {
+  objects = await arrange();
+  recorder = new EventRecorder().watch({ ...objects });
+});
+
+afterEach(() => objects.worker.close());
+
+/** What was emitted during `close()`, and what after it. */
+async function during(close: () => void): Promise<{ during: string[]; after: string[] }> {
+  close();
+  const lines = recorder.take();
+  if (!objects.worker.closed) {
+    await objects.worker.dump();
+  }
+  return { during: lines, after: recorder.take() };
+}
+
+const TRANSPORTS_OF_A_CLOSING_ROUTER = [
+  ...closes('dataProducerDirect', 'transportclose'),
+  ...closes('dataConsumerDirect', 'transportclose'),
+  ...closes('directTransport', 'routerclose'),
+  ...closes('dataProducerSctp', 'transportclose'),
+  ...closes('dataConsumerSctp', 'transportclose'),
+  ...closes('webRtcTransport', 'routerclose'),
+];
+
+function closedOf({ worker: _worker, ...rest }: Arrangement): boolean[] {
+  return Object.values(rest).map((object: { closed: boolean }) => object.closed);
+}
+
+test('worker.close() closes everything, and subprocessclose follows', async () => {
+  const { worker } = objects;
+  expect(await during(() => worker.close())).toEqual({
+    during: [
+      ...TRANSPORTS_OF_A_CLOSING_ROUTER,
+      ...closes('router', 'workerclose'),
+      'worker.observer close',
+    ],
+    after: [],
+  });
+  expect(closedOf(objects).every(Boolean)).toBe(true);
+  await until(worker, 'subprocessclose', () => worker.subprocessClosed);
+  expect(recorder.take()).toEqual(['worker subprocessclose']);
+  expect(await during(() => worker.close())).toEqual({ during: [], after: [] });
+});
+
+test('router.close() closes its transports and what is on them', async () => {
+  const { router, worker } = objects;
+  expect(await during(() => router.close())).toEqual({
+    during: [...TRANSPORTS_OF_A_CLOSING_ROUTER, 'router.observer close'],
+    after: [],
+  });
+  expect(closedOf(objects).every(Boolean)).toBe(true);
+  expect(worker.closed).toBe(false);
+  expect(await during(() => router.close())).toEqual({ during: [], after: [] });
+});
+
+test('directTransport.close(): producers, then consumers; the consumers of its producers follow', async () => {
+  const { directTransport, webRtcTransport, dataConsumerSctp, dataProducerSctp } = objects;
+  expect(await during(() => directTransport.close())).toEqual({
+    during: [
+      ...closes('dataProducerDirect', 'transportclose'),
+      ...closes('dataConsumerDirect', 'transportclose'),
+      'directTransport.observer close',
+    ],
+    after: closes('dataConsumerSctp', 'dataproducerclose'),
+  });
+  expect(dataConsumerSctp.closed).toBe(true);
+  expect(dataProducerSctp.closed).toBe(false);
+  expect(await during(() => webRtcTransport.close())).toEqual({
+    during: [...closes('dataProducerSctp', 'transportclose'), 'webRtcTransport.observer close'],
+    after: [],
+  });
+});
+
+test('webRtcTransport.close(): the same the other way round', async () => {
+  const { webRtcTransport, dataProducerDirect } = objects;
+  expect(await during(() => webRtcTransport.close())).toEqual({
+    during: [
+      ...closes('dataProducerSctp', 'transportclose'),
+      ...closes('dataConsumerSctp', 'transportclose'),
+      'webRtcTransport.observer close',
+    ],
+    after: closes('dataConsumerDirect', 'dataproducerclose'),
+  });
+  expect(dataProducerDirect.closed).toBe(false);
+});
+
+test('transport.close() where a consumer of the same transport consumes its producer: transportclose only', async () => {
+  const { directTransport, dataProducerDirect } = objects;
+  const dataConsumerOwn = await directTransport.consumeData({
+    dataProducerId: dataProducerDirect.id,
+  });
+  recorder.take();
+  recorder.watch({ dataConsumerOwn });
+  expect(await during(() => directTransport.close())).toEqual({
+    during: [
+      ...closes('dataProducerDirect', 'transportclose'),
+      ...closes('dataConsumerDirect', 'transportclose'),
+      ...closes('dataConsumerOwn', 'transportclose'),
+      'directTransport.observer close',
+    ],
+    after: closes('dataConsumerSctp', 'dataproducerclose'),
+  });
+});
+
+test('dataProducer.close(): its consumers emit dataproducerclose', async () => {
+  const { dataProducerDirect, dataConsumerSctp } = objects;
+  expect(await during(() => dataProducerDirect.close())).toEqual({
+    during: ['dataProducerDirect.observer close'],
+    after: closes('dataConsumerSctp', 'dataproducerclose'),
+  });
+  expect(dataConsumerSctp.closed).toBe(true);
+  expect(await during(() => dataProducerDirect.close())).toEqual({ during: [], after: [] });
+});
+
+test('dataConsumer.close(): nobody else hears of it', async () => {
+  const { dataConsumerDirect, dataProducerSctp } = objects;
+  expect(await during(() => dataConsumerDirect.close())).toEqual({
+    during: ['dataConsumerDirect.observer close'],
+    after: [],
+  });
+  expect(dataProducerSctp.closed).toBe(false);
+});
+
+describe('with a WebRtcServer', () => {
+  let webRtcServer: types.WebRtcServer;
+  let served: types.WebRtcTransport;
+
+  beforeEach(async () => {
+    webRtcServer = await objects.worker.createWebRtcServer({ listenInfos: LOOPBACK });
+    served = await objects.router.createWebRtcTransport({ webRtcServer, enableSctp: true });
+    recorder.take();
+    recorder.watch({ webRtcServer, served });
+  });
+
+  test('webRtcServer.close(): its transports emit listenserverclose', async () => {
+    const servedProducer = await served.produceData({ sctpStreamParameters: { streamId: 1 } });
+    const elsewhere = await objects.directTransport.consumeData({
+      dataProducerId: servedProducer.id,
+    });
+    recorder.take();
+    recorder.watch({ servedProducer, elsewhere });
+    expect(await during(() => webRtcServer.close())).toEqual({
+      during: [
+        ...closes('servedProducer', 'transportclose'),
+        ...closes('served', 'listenserverclose'),
+        'webRtcServer.observer webrtctransportunhandled(served)',
+        'webRtcServer.observer close',
+      ],
+      after: closes('elsewhere', 'dataproducerclose'),
+    });
+    expect(served.closed).toBe(true);
+  });
+
+  test('transport.close() of a transport on it', async () => {
+    expect(await during(() => served.close())).toEqual({
+      during: ['webRtcServer.observer webrtctransportunhandled(served)', 'served.observer close'],
+      after: [],
+    });
+  });
+
+  test('router.close() with a transport on it', async () => {
+    const { during: lines } = await during(() => objects.router.close());
+    expect(lines.filter((line) => /^(served|webRtcServer|router)/.test(line))).toEqual([
+      ...closes('served', 'routerclose'),
+      'router.observer close',
+    ]);
+    await expect(webRtcServer.dump()).resolves.toMatchObject({ webRtcTransportIds: [] });
+  });
+
+  test('worker.close(): the server emits workerclose after the routers', async () => {
+    const { during: lines } = await during(() => objects.worker.close());
+    expect(lines.filter((line) => /^(served|webRtcServer|router|worker)/.test(line))).toEqual([
+      ...closes('served', 'routerclose'),
+      ...closes('router', 'workerclose'),
+      ...closes('webRtcServer', 'workerclose'),
+      'worker.observer close',
+    ]);
+  });
+});
+
+describe('listeners', () => {
+  test('one that throws: listenererror on its emitter, and the cascade goes on', async () => {
+    const { directTransport, dataProducerDirect } = objects;
+    dataProducerDirect.on('transportclose', () => {
+      throw new Error('boom');
+    });
+    expect(await during(() => directTransport.close())).toEqual({
+      during: [
+        'dataProducerDirect transportclose',
+        'dataProducerDirect listenererror(transportclose, Error: boom)',
+        'dataProducerDirect.observer close',
+        ...closes('dataConsumerDirect', 'transportclose'),
+        'directTransport.observer close',
+      ],
+      after: closes('dataConsumerSctp', 'dataproducerclose'),
+    });
+  });
+
+  test('one of an observer that throws: the cascade goes on', async () => {
+    const { router, worker } = objects;
+    router.observer.on('close', () => {
+      throw new Error('boom');
+    });
+    worker.close();
+    expect(recorder.lines.at(-1)).toBe('worker.observer close');
+    expect(closedOf(objects).every(Boolean)).toBe(true);
+  });
+
+  const closing: Record<string, (objects: Arrangement) => void> = {
+    'worker.close()': ({ worker }) => worker.close(),
+    'router.close()': ({ router }) => router.close(),
+    'directTransport.close()': ({ directTransport }) => directTransport.close(),
+    'dataConsumer.close()': ({ dataConsumerDirect }) => dataConsumerDirect.close(),
+    'dataProducer.close()': ({ dataProducerDirect }) => dataProducerDirect.close(),
+  };
+
+  test.each(Object.entries(closing))(
+    '%s inside a transportclose listener: each object emits its close once',
+    async (_title, close) => {
+      const { dataProducerDirect, worker, directTransport } = objects;
+      dataProducerDirect.on('transportclose', () => close(objects));
+      directTransport.close();
+      if (!worker.closed) {
+        await worker.dump();
+      }
+      const closedLines = recorder.take().filter((line) => line.endsWith('.observer close'));
+      expect(new Set(closedLines).size).toBe(closedLines.length);
+      expect(closedLines).toEqual(
+        expect.arrayContaining([
+          'dataProducerDirect.observer close',
+          'dataConsumerDirect.observer close',
+          'directTransport.observer close',
+        ]),
+      );
+    },
+  );
+});
+
+describe('random orders', () => {
+  /** A small generator of its own, so that a failure can be repeated by its seed. */
+  function* numbers(seed: number): Generator<number, never> {
+    for (let state = seed; ;) {
+      state = (state * 1_103_515_245 + 12_345) & 0x7fff_ffff;
+      yield state;
+    }
+  }
+
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    'seed %d: each object closes once, with one reason at most',
+    async (seed) => {
+      const { worker: _worker, ...rest } = objects;
+      const names = Object.keys(rest) as (keyof typeof rest)[];
+      const random = numbers(seed);
+      for (let step = 0; step < 12; step++) {
+        const name = names[random.next().value % names.length]!;
+        rest[name].close();
+        expect(rest[name].closed).toBe(true);
+        if (random.next().value % 3 === 0) {
+          await objects.worker.dump();
+        }
+      }
+      objects.worker.close();
+      await until(objects.worker, 'subprocessclose', () => objects.worker.subprocessClosed);
+      const lines = recorder.take();
+      for (const name of names) {
+        const own = lines.filter(
+          (line) => line.startsWith(`${name} `) || line.startsWith(`${name}.`),
+        );
+        expect(own.filter((line) => line === `${name}.observer close`)).toHaveLength(1);
+        // Nothing after its close.
+        expect(own.at(-1)).toBe(`${name}.observer close`);
+        expect(own.length).toBeLessThanOrEqual(2);
+      }
+    },
+  );
+});
+
+test('after close an object emits nothing more, whatever was on its way', async () => {
+  const { directTransport, dataProducerDirect, worker } = objects;
+  const dataConsumer = await directTransport.consumeData({
+    dataProducerId: dataProducerDirect.id,
+  });
+  recorder.take();
+  recorder.watch({ dataConsumer });
+  for (let number = 0; number < 100; number++) {
+    dataProducerDirect.send(String(number));
+  }
+  void dataProducerDirect.pause();
+  void dataProducerDirect.resume();
+  dataConsumer.close();
+  recorder.take();
+  await worker.dump();
+  expect(recorder.take().filter((line) => line.startsWith('dataConsumer '))).toEqual([]);
+});
+
+test('observer of the module is not closed by its workers', async () => {
+  objects.worker.close();
+  const seen: types.Worker[] = [];
+  const listener = (worker: types.Worker): void => void seen.push(worker);
+  datasoup.observer.on('newworker', listener);
+  const worker = await datasoup.createWorker();
+  datasoup.observer.off('newworker', listener);
+  expect(seen).toEqual([worker]);
+  worker.close();
+});

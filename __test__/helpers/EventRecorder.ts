@@ -1,0 +1,117 @@
+import type { Emitter } from './wait';
+
+/** Every event of the contract that an application can listen to. */
+const EVENTS = [
+  'bufferedamountlow',
+  'dataproducerclose',
+  'dataproducerpause',
+  'dataproducerresume',
+  'died',
+  'drain',
+  'dtlsstatechange',
+  'iceselectedtuplechange',
+  'icestatechange',
+  'listenererror',
+  'listenserverclose',
+  'message',
+  'overflow',
+  'routerclose',
+  'sctpsendbufferfull',
+  'sctpstatechange',
+  'streamclose',
+  'subprocessclose',
+  'trace',
+  'transportclose',
+  'tuple',
+  'workerclose',
+] as const;
+
+/** Every event of the contract that the observers emit. */
+const OBSERVER_EVENTS = [
+  'close',
+  'dtlsstatechange',
+  'iceselectedtuplechange',
+  'icestatechange',
+  'newdataconsumer',
+  'newdataproducer',
+  'newrouter',
+  'newtransport',
+  'newwebrtcserver',
+  'newworker',
+  'pause',
+  'resume',
+  'sctpstatechange',
+  'trace',
+  'tuple',
+  'webrtctransporthandled',
+  'webrtctransportunhandled',
+] as const;
+
+type Watched = Emitter & { observer?: Emitter };
+
+/**
+ * Writes down what any number of objects and their observers emit, in order, one line each:
+ * `dataProducer transportclose`, `dataProducer.observer close`, `transport icestatechange(connected)`.
+ */
+export class EventRecorder {
+  #lines: string[] = [];
+  readonly #names = new Map<unknown, string>();
+
+  /** Records the events of each of `objects`, under its key, and of its observer. */
+  watch(objects: Record<string, Watched>): this {
+    for (const [name, object] of Object.entries(objects)) {
+      this.#names.set(object, name);
+      for (const event of EVENTS) {
+        object.on(event, (...args) => this.#add(name, event, args));
+      }
+      for (const event of object.observer ? OBSERVER_EVENTS : []) {
+        object.observer?.on(event, (...args) => this.#add(`${name}.observer`, event, args));
+      }
+    }
+    return this;
+  }
+
+  /** Adds a line of the test's own, e.g. `(close returned)`. */
+  note(line: string): void {
+    this.#lines.push(line);
+  }
+
+  /** What was recorded since the last call. */
+  take(): string[] {
+    const lines = this.#lines;
+    this.#lines = [];
+    return lines;
+  }
+
+  /** What was recorded since the last `take()`, left where it is. */
+  get lines(): string[] {
+    return [...this.#lines];
+  }
+
+  #add(name: string, event: string, args: unknown[]): void {
+    const shown = args.map((arg) => this.#show(arg)).join(', ');
+    this.#lines.push(shown === '' ? `${name} ${event}` : `${name} ${event}(${shown})`);
+  }
+
+  #show(arg: unknown): string {
+    if (Buffer.isBuffer(arg)) {
+      return arg.length <= 8 ? `'${arg.toString('latin1')}'` : `Buffer(${arg.length})`;
+    }
+    if (arg instanceof Error) {
+      return `${arg.name}: ${arg.message}`;
+    }
+    if (typeof arg !== 'object' || arg === null) {
+      return String(arg);
+    }
+    const name = this.#names.get(arg);
+    if (name !== undefined) {
+      return name;
+    }
+    return arg.constructor === Object ? JSON.stringify(arg) : arg.constructor.name;
+  }
+}
+
+/** The two lines of an object that emits `event` and whose observer emits 'close' next. */
+export function closes(name: string, event: string): string[] {
+  return [`${name} ${event}`, `${name}.observer close`];
+}

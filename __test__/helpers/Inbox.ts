@@ -1,0 +1,38 @@
+import { until, type Emitter } from './wait';
+
+/** A message as a listener got it, in a form that compares well. */
+export interface Received {
+  text: string;
+  ppid: number;
+}
+
+/** Keeps what a direct DataConsumer receives. */
+export class Inbox {
+  readonly messages: Received[] = [];
+  readonly buffers: Buffer[] = [];
+  readonly #consumer: Emitter;
+
+  constructor(dataConsumer: Emitter) {
+    this.#consumer = dataConsumer;
+    dataConsumer.on('message', (message: Buffer, ppid: number) => {
+      this.messages.push({ text: message.toString('latin1'), ppid });
+      this.buffers.push(message);
+    });
+  }
+
+  /** The texts of all messages so far. */
+  get texts(): string[] {
+    return this.messages.map(({ text }) => text);
+  }
+
+  /** Resolves with all messages once there are `count` of them. */
+  async count(count: number): Promise<Received[]> {
+    await until(
+      this.#consumer,
+      'message',
+      () => this.messages.length >= count,
+      () => `${count} messages, there are ${this.messages.length}`,
+    );
+    return this.messages;
+  }
+}

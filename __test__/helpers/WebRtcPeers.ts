@@ -1,0 +1,316 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import * as path from 'node:path';
+import type { types } from '../..';
+import type { TallySummary } from './numbered';
+import { until, within } from './wait';
+
+/** A negotiated channel of a client, on a stream that both sides know beforehand. */
+export interface ChannelOptions {
+  id: number;
+  label?: string;
+  protocol?: string;
+  unordered?: boolean;
+  maxRetransmits?: number;
+  maxPacketLifeTime?: number;
+  /** False to open it in band, by a DATA_CHANNEL_OPEN (RFC 8832). */
+  negotiated?: boolean;
+  /** Count the messages in the client's process (see `numbered.js`) instead of handing them over. */
+  tally?: boolean;
+}
+
+export interface PeerOptions {
+  channels?: ChannelOptions[];
+  /** node-datachannel's own options. */
+  config?: Record<string, unknown>;
+}
+
+/** The DTLS role of the client. */
+export type ClientRole = 'client' | 'server';
+
+/** What happened at a client, as its process tells it. */
+export interface PeerEvent {
+  peer: string;
+  event: string;
+  channel?: number;
+  message?: string | Uint8Array;
+  state?: string;
+  label?: string;
+  protocol?: string;
+}
+
+/** What the process tells: an answer to a request, or an event. */
+export type Told = { request: number; result?: unknown; error?: string } | PeerEvent;
+
+/** A process with WebRTC clients (node-datachannel) in it. */
+export class WebRtcPeers {
+  readonly #child: ChildProcess;
+  readonly #peers = new Map<string, WebRtcPeer>();
+  readonly #requests = new Map<number, { resolve(v: unknown): void; reject(e: Error): void }>();
+  #count = 0;
+
+  constructor() {
+    this.#child = fork(path.join(__dirname, 'peerHost.js'), { serialization: 'advanced' });
+    this.#child.on('message', (told: Told) => this.#told(told));
+    this.#child.on('exit', () => {
+      for (const { reject } of this.#requests.values()) {
+        reject(new Error('the process of the WebRTC clients has ended'));
+      }
+      this.#requests.clear();
+    });
+  }
+
+  /** A client with `channels`, which does nothing before `dial()`. */
+  async create({ channels = [], config = {} }: PeerOptions = {}): Promise<WebRtcPeer> {
+    const peer = new WebRtcPeer(this, `peer${this.#count++}`, channels);
+    this.#peers.set(peer.name, peer);
+    peer.offer = (await this.call('create', peer.name, { channels, config })) as string;
+    return peer;
+  }
+
+  /** A client that is connected to `transport` with its channels open. */
+  async connect(
+    transport: types.WebRtcTransport,
+    options: PeerOptions & { role?: ClientRole } = {},
+  ): Promise<WebRtcPeer> {
+    const peer = await this.create(options);
+    await transport.connect({ dtlsParameters: peer.dtlsParameters(options.role) });
+    await peer.dial(transport, options.role);
+    await peer.untilOpen();
+    return peer;
+  }
+
+  /** Calls a method of the process. */
+  call(method: string, ...args: unknown[]): Promise<unknown> {
+    const request = this.#count++;
+    const answered = new Promise<unknown>((resolve, reject) => {
+      this.#requests.set(request, { resolve, reject });
+    });
+    this.#child.send({ request, method, args });
+    return within(answered, `answer of the WebRTC clients to ${method}()`, 60_000);
+  }
+
+  /** Stops the process where it is (SIGSTOP): its clients fall silent without a word. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  /** Lets a frozen process go on. */
+  thaw(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  /** Kills the process: its clients are gone without a word. */
+  async kill(): Promise<void> {
+    const exited = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await exited;
+  }
+
+  /** Closes all clients and ends the process. */
+  async close(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+      return;
+    }
+    const exited = once(this.#child, 'exit');
+    this.call('shutdown').catch(() => {});
+    try {
+      await within(exited as Promise<any>, 'the end of the WebRTC clients', 5_000);
+    } catch {
+      this.#child.kill('SIGKILL');
+      await exited;
+    }
+  }
+
+  #told(told: Told): void {
+    if ('peer' in told) {
+      this.#peers.get(told.peer)?.told(told);
+      return;
+    }
+    const waiting = this.#requests.get(told.request);
+    this.#requests.delete(told.request);
+    if (told.error === undefined) {
+      waiting?.resolve(told.result);
+    } else {
+      waiting?.reject(new Error(told.error));
+    }
+  }
+}
+
+/**
+ * One WebRTC client. Emits 'state' (state), 'open' (channel id), 'closed' (channel id), 'message'
+ * (channel id, string or Buffer) and 'datachannel' (channel id).
+ */
+export class WebRtcPeer extends EventEmitter {
+  readonly name: string;
+  offer = '';
+  state = 'new';
+  readonly open = new Set<number>();
+  readonly closed = new Set<number>();
+  readonly messages = new Map<number, (string | Buffer)[]>();
+  readonly #peers: WebRtcPeers;
+  readonly #channels: ChannelOptions[];
+
+  constructor(peers: WebRtcPeers, name: string, channels: ChannelOptions[]) {
+    super();
+    this.setMaxListeners(0);
+    this.#peers = peers;
+    this.name = name;
+    this.#channels = [...channels];
+  }
+
+  /** The client's certificate fingerprint, from its offer. */
+  get fingerprint(): types.DtlsFingerprint {
+    const [, algorithm, value] = /a=fingerprint:(\S+) (\S+)/.exec(this.offer) ?? [];
+    return { algorithm, value } as types.DtlsFingerprint;
+  }
+
+  /** What `transport.connect()` wants to know of the client. */
+  dtlsParameters(role: types.DtlsRole = 'client'): types.DtlsParameters {
+    return { role, fingerprints: [this.fingerprint] };
+  }
+
+  /**
+   * Starts towards `transport`, as DTLS client or server. `alter` changes the answer that the client
+   * is given.
+   */
+  async dial(
+    transport: types.WebRtcTransport,
+    role: ClientRole = 'client',
+    alter: (sdp: string) => string = (sdp) => sdp,
+  ): Promise<void> {
+    await this.#peers.call('answer', this.name, alter(answerOf(transport, role)));
+  }
+
+  /** Opens one more negotiated channel. */
+  async openChannel(options: ChannelOptions): Promise<void> {
+    this.#channels.push(options);
+    await this.#peers.call('openChannel', this.name, options);
+  }
+
+  /** Sends a string or a Buffer on the channel with that id. */
+  async send(id: number, message: string | Buffer): Promise<void> {
+    await this.#peers.call('send', this.name, id, message);
+  }
+
+  /** Sends `count` numbered messages. */
+  async sendNumbered(id: number, count: number, size: number): Promise<void> {
+    await this.#peers.call('sendNumbered', this.name, id, count, size);
+  }
+
+  /** What came on a channel with `tally`, once there are `count` messages. */
+  async tally(id: number, count: number): Promise<TallySummary> {
+    return (await this.#peers.call('tally', this.name, id, count)) as TallySummary;
+  }
+
+  async closeChannel(id: number): Promise<void> {
+    await this.#peers.call('closeChannel', this.name, id);
+  }
+
+  async close(): Promise<void> {
+    await this.#peers.call('close', this.name);
+  }
+
+  /** Resolves once all channels made so far are open. */
+  untilOpen(): Promise<void> {
+    return until(
+      this,
+      'open',
+      () => this.#channels.every(({ id }) => this.open.has(id)),
+      () => `channels of ${this.name} open, it is '${this.state}'`,
+    );
+  }
+
+  /** Resolves once the client has seen the channel close. */
+  untilClosed(id: number): Promise<void> {
+    return until(this, 'closed', () => this.closed.has(id), `channel ${id} of ${this.name} closed`);
+  }
+
+  untilState(state: string): Promise<void> {
+    return until(
+      this,
+      'state',
+      () => this.state === state,
+      () => `${this.name} '${state}', it is '${this.state}'`,
+    );
+  }
+
+  /** Resolves with all messages of a channel once there are `count` of them. */
+  async untilMessages(id: number, count: number): Promise<(string | Buffer)[]> {
+    const messages = (): (string | Buffer)[] => this.messages.get(id) ?? [];
+    await until(
+      this,
+      'message',
+      () => messages().length >= count,
+      () => `${count} messages on channel ${id}, there are ${messages().length}`,
+    );
+    return messages();
+  }
+
+  /** Takes what the process tells. */
+  told({ event, channel = -1, message, state = '' }: PeerEvent): void {
+    switch (event) {
+      case 'state':
+        this.state = state;
+        this.emit('state', state);
+        break;
+      case 'open':
+        this.open.add(channel);
+        this.emit('open', channel);
+        break;
+      case 'closed':
+        this.open.delete(channel);
+        this.closed.add(channel);
+        this.emit('closed', channel);
+        break;
+      case 'message': {
+        const received = typeof message === 'string' ? message : Buffer.from(message ?? []);
+        const earlier = this.messages.get(channel);
+        if (earlier) {
+          earlier.push(received);
+        } else {
+          this.messages.set(channel, [received]);
+        }
+        this.emit('message', channel, received);
+        break;
+      }
+      default:
+        this.emit(event, channel);
+    }
+  }
+}
+
+/**
+ * The SDP answer that `transport` would give: an ICE-Lite agent with its candidates and its
+ * certificate, which lets a DTLS client be active and tells a DTLS server to be passive.
+ */
+export function answerOf(transport: types.WebRtcTransport, role: ClientRole): string {
+  const { iceParameters, iceCandidates, dtlsParameters, sctpParameters } = transport;
+  const fingerprint = dtlsParameters.fingerprints.find(({ algorithm }) => algorithm === 'sha-256');
+  return [
+    'v=0',
+    'o=datasoup 1 1 IN IP4 0.0.0.0',
+    's=-',
+    't=0 0',
+    'a=ice-lite',
+    'a=group:BUNDLE 0',
+    `a=fingerprint:sha-256 ${fingerprint?.value}`,
+    'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+    'c=IN IP4 0.0.0.0',
+    'a=mid:0',
+    'a=sendrecv',
+    `a=ice-ufrag:${iceParameters.usernameFragment}`,
+    `a=ice-pwd:${iceParameters.password}`,
+    `a=setup:${role === 'client' ? 'passive' : 'active'}`,
+    `a=sctp-port:${sctpParameters?.port ?? 5000}`,
+    `a=max-message-size:${sctpParameters?.maxReceiveMessageSize ?? 262_144}`,
+    ...iceCandidates
+      .filter(({ protocol }) => protocol === 'udp')
+      .map(
+        ({ foundation, priority, address, port, type }) =>
+          `a=candidate:${foundation} 1 udp ${priority} ${address} ${port} typ ${type}`,
+      ),
+    'a=end-of-candidates',
+    '',
+  ].join('\r\n');
+}

@@ -1,0 +1,36 @@
+/**
+ * Values for table-driven argument checks. Each table says what its values are not; a test goes
+ * through all of them.
+ */
+
+/** Not an integer of `min` to `max`. */
+export function notIntegers(min: number, max: number): unknown[] {
+  return [min - 1, max + 1, min + 0.5, NaN, Infinity, -Infinity, String(min + 1), {}, [], true];
+}
+
+export const NOT_STRINGS: unknown[] = [5, true, {}, [], Buffer.from('a'), Symbol('s')];
+export const NOT_BOOLEANS: unknown[] = [0, 1, 'true', {}, []];
+export const NOT_OBJECTS: unknown[] = [5, 'object', true];
+export const NOT_ARRAYS: unknown[] = [5, 'array', true, {}];
+export const NOT_SUBCHANNELS: unknown[] = notIntegers(0, 65_535);
+
+/** A value as a test title shows it. */
+export function shown(value: unknown): string {
+  if (Buffer.isBuffer(value)) {
+    return `Buffer(${value.length})`;
+  }
+  if (typeof value === 'number' || typeof value === 'symbol' || value === undefined) {
+    return String(value);
+  }
+  if (typeof value === 'function') {
+    return value.name;
+  }
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'number' && !Number.isFinite(inner) ? String(inner) : inner,
+  );
+}
+
+/** Rows for `test.each`: the title of each case, then the case. */
+export function titled<T>(cases: T[], title: (value: T) => string = shown): [string, T][] {
+  return cases.map((value) => [title(value), value]);
+}

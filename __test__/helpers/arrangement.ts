@@ -1,0 +1,64 @@
+import * as datasoup from '../..';
+import type { types } from '../..';
+
+/** Listens on the loopback address, on a port of the worker's range. */
+export const LOOPBACK: types.TransportListenInfo[] = [{ protocol: 'udp', ip: '127.0.0.1' }];
+
+/** Fingerprints of nobody, for a `connect()` that leads nowhere. */
+export const SOME_FINGERPRINTS: types.DtlsFingerprint[] = [
+  { algorithm: 'sha-256', value: Array.from({ length: 32 }, () => 'AB').join(':') },
+];
+
+/** One of each, as in a room with a server-side application and a browser. */
+export interface Arrangement {
+  worker: types.Worker;
+  router: types.Router;
+  directTransport: types.DirectTransport;
+  webRtcTransport: types.WebRtcTransport;
+  /** On directTransport. */
+  dataProducerDirect: types.DataProducer;
+  /** Of dataProducerDirect, on webRtcTransport, stream 0. */
+  dataConsumerSctp: types.DataConsumer;
+  /** On webRtcTransport, stream 1. */
+  dataProducerSctp: types.DataProducer;
+  /** Of dataProducerSctp, on directTransport. */
+  dataConsumerDirect: types.DataConsumer;
+}
+
+/**
+ * Makes a worker of its own with two transports that exchange messages both ways. `transport` goes
+ * to createWebRtcTransport().
+ */
+export async function arrange(
+  transport: Partial<types.WebRtcTransportOptions> = {},
+  producer: types.DataProducerOptions = {},
+): Promise<Arrangement> {
+  const worker = await datasoup.createWorker();
+  const router = await worker.createRouter();
+  const directTransport = await router.createDirectTransport();
+  const webRtcTransport = await router.createWebRtcTransport({
+    listenInfos: LOOPBACK,
+    enableSctp: true,
+    ...transport,
+  } as types.WebRtcTransportOptions);
+  const dataProducerDirect = await directTransport.produceData(producer);
+  const dataProducerSctp = await webRtcTransport.produceData({
+    sctpStreamParameters: { streamId: 1 },
+  });
+  const dataConsumerSctp = await webRtcTransport.consumeData({
+    dataProducerId: dataProducerDirect.id,
+  });
+  const dataConsumerDirect = await directTransport.consumeData({
+    dataProducerId: dataProducerSctp.id,
+  });
+  return {
+    worker,
+    router,
+    directTransport,
+    webRtcTransport,
+    dataProducerDirect,
+    dataConsumerSctp,
+    dataProducerSctp,
+    dataConsumerDirect,
+  };
+}

@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import * as path from 'node:path';
+
+/** The folder of the package, so that `require(ROOT)` is what a user's `require` gets. */
+export const ROOT = path.resolve(__dirname, '../..');
+
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * Runs `script` in a Node process of its own, where `datasoup` is the package, and resolves when it
+ * has ended. `onStdout` sees each piece of output and may end the process by its `kill`.
+ */
+export async function runNode(
+  script: string,
+  {
+    args = [],
+    env = {},
+    onStdout = () => {},
+  }: {
+    args?: string[];
+    env?: Record<string, string>;
+    onStdout?: (output: string, kill: () => void) => void;
+  } = {},
+): Promise<Ended> {
+  const prologue = args.includes('--input-type=module')
+    ? ''
+    : `'use strict'; const datasoup = require(${JSON.stringify(ROOT)});\n`;
+  const child = spawn(process.execPath, [...args, '-e', prologue + script], {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (data: Buffer) => {
+    stdout += data.toString();
+    onStdout(stdout, () => child.kill('SIGKILL'));
+  });
+  child.stderr.on('data', (data: Buffer) => {
+    stderr += data.toString();
+  });
+  const hung = setTimeout(() => child.kill('SIGKILL'), 40_000);
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  clearTimeout(hung);
+  return { code, signal, stdout, stderr };
+}

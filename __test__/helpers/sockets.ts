@@ -1,0 +1,34 @@
+import * as dgram from 'node:dgram';
+import { once } from 'node:events';
+
+/** A UDP socket of the test's own, bound to `ip` and, if given, `port`. */
+export async function udpSocket(ip = '127.0.0.1', port = 0): Promise<dgram.Socket> {
+  const socket = dgram.createSocket(ip.includes(':') ? 'udp6' : 'udp4');
+  socket.bind(port, ip);
+  await once(socket, 'listening');
+  return socket;
+}
+
+export async function closeSocket(socket: dgram.Socket): Promise<void> {
+  const closed = once(socket, 'close');
+  socket.close();
+  await closed;
+}
+
+/** A UDP port that nobody had a moment ago. */
+export async function freePort(ip = '127.0.0.1'): Promise<number> {
+  const socket = await udpSocket(ip);
+  const { port } = socket.address();
+  await closeSocket(socket);
+  return port;
+}
+
+/** Whether `port` of `ip` can be bound, which it can if nobody has left a socket on it. */
+export async function canBind(ip: string, port: number): Promise<boolean> {
+  try {
+    await closeSocket(await udpSocket(ip, port));
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,195 @@
+import { arrange, LOOPBACK, type Arrangement } from '../helpers/arrangement';
+import { EventRecorder } from '../helpers/EventRecorder';
+import { Inbox } from '../helpers/Inbox';
+import { nextEvent, until, untilState } from '../helpers/wait';
+import { WebRtcPeers, type WebRtcPeer } from '../helpers/WebRtcPeers';
+
+/** Who closes what, between a WebRTC client (libdatachannel) and the server. */
+
+const CHANNELS = [{ id: 0 }, { id: 1 }];
+
+let peers: WebRtcPeers;
+let objects: Arrangement;
+let peer: WebRtcPeer;
+
+beforeAll(() => {
+  peers = new WebRtcPeers();
+});
+
+beforeEach(async () => {
+  objects = await arrange();
+  peer = await peers.connect(objects.webRtcTransport, { channels: CHANNELS });
+});
+
+afterEach(() => objects.worker.close());
+
+afterAll(() => peers.close());
+
+describe('the client closes a DataChannel', () => {
+  test("of a DataConsumer: 'streamclose', observer 'close', and it is closed", async () => {
+    const { webRtcTransport, dataConsumerSctp, dataProducerDirect, worker } = objects;
+    const recorder = new EventRecorder().watch({ ...objects });
+    await peer.closeChannel(0);
+    await nextEvent(dataConsumerSctp, 'streamclose');
+    await worker.dump();
+    expect(recorder.take()).toEqual([
+      'dataConsumerSctp streamclose',
+      'dataConsumerSctp.observer close',
+    ]);
+    expect(dataConsumerSctp.closed).toBe(true);
+    expect(dataProducerDirect.closed).toBe(false);
+    await expect(webRtcTransport.dump()).resolves.toMatchObject({ dataConsumerIds: [] });
+    // The others go on.
+    const inbox = new Inbox(objects.dataConsumerDirect);
+    await peer.send(1, 'still here');
+    await inbox.count(1);
+  });
+
+  test("of a DataProducer: 'streamclose', and it stays open", async () => {
+    const { dataProducerSctp, dataConsumerDirect, worker } = objects;
+    const recorder = new EventRecorder().watch({ ...objects });
+    await peer.closeChannel(1);
+    await nextEvent(dataProducerSctp, 'streamclose');
+    await worker.dump();
+    expect(recorder.take()).toEqual(['dataProducerSctp streamclose']);
+    expect(dataProducerSctp.closed).toBe(false);
+    expect(dataConsumerDirect.closed).toBe(false);
+  });
+
+  test('of a DataProducer and opens it again: the DataProducer goes on', async () => {
+    const { dataProducerSctp, dataConsumerDirect } = objects;
+    const inbox = new Inbox(dataConsumerDirect);
+    await peer.send(1, 'before');
+    await inbox.count(1);
+    await peer.closeChannel(1);
+    await nextEvent(dataProducerSctp, 'streamclose');
+    await peer.untilClosed(1);
+    await peer.openChannel({ id: 1 });
+    await peer.untilOpen();
+    await peer.send(1, 'after');
+    await inbox.count(2);
+    expect(inbox.texts).toEqual(['before', 'after']);
+  });
+
+  test('of a DataConsumer: another one on the same stream works after it', async () => {
+    const { webRtcTransport, dataConsumerSctp, dataProducerDirect } = objects;
+    await peer.closeChannel(0);
+    await nextEvent(dataConsumerSctp, 'streamclose');
+    await peer.untilClosed(0);
+    await peer.openChannel({ id: 0 });
+    await peer.untilOpen();
+    const again = await webRtcTransport.consumeData({
+      dataProducerId: dataProducerDirect.id,
+      streamId: 0,
+    });
+    await again.send('again');
+    expect(await peer.untilMessages(0, 1)).toEqual(['again']);
+  });
+});
+
+describe('the server closes', () => {
+  test('dataConsumer.close() closes the client’s channel, and no other', async () => {
+    const { dataConsumerSctp, dataConsumerDirect } = objects;
+    dataConsumerSctp.close();
+    await peer.untilClosed(0);
+    expect(peer.closed).toEqual(new Set([0]));
+    const inbox = new Inbox(dataConsumerDirect);
+    await peer.send(1, 'still here');
+    await inbox.count(1);
+  });
+
+  test('dataProducer.close() closes the client’s channel, and no other', async () => {
+    const { dataProducerSctp, dataProducerDirect } = objects;
+    dataProducerSctp.close();
+    await peer.untilClosed(1);
+    expect(peer.closed).toEqual(new Set([1]));
+    dataProducerDirect.send('still here');
+    expect(await peer.untilMessages(0, 1)).toEqual(['still here']);
+  });
+
+  test('dataProducer.close() of the source closes the channel of its consumer', async () => {
+    const { dataProducerDirect, dataConsumerSctp } = objects;
+    dataProducerDirect.close();
+    await nextEvent(dataConsumerSctp, 'dataproducerclose');
+    await peer.untilClosed(0);
+    expect(peer.closed).toEqual(new Set([0]));
+  });
+
+  test('the stream of a closed DataConsumer is given out again, but not before its turn', async () => {
+    const { webRtcTransport, dataProducerDirect, dataConsumerSctp } = objects;
+    const { id: dataProducerId } = dataProducerDirect;
+    dataConsumerSctp.close();
+    const next = await webRtcTransport.consumeData({ dataProducerId });
+    expect(next.sctpStreamParameters!.streamId).toBe(1);
+    await peer.untilClosed(0);
+  });
+
+  test('transport.close() is seen by the client', async () => {
+    const { webRtcTransport } = objects;
+    webRtcTransport.close();
+    await peer.untilClosed(0);
+    await peer.untilClosed(1);
+    await until(
+      peer,
+      'state',
+      () => ['closed', 'disconnected', 'failed'].includes(peer.state),
+      () => `the client gone, it is '${peer.state}'`,
+    );
+  });
+
+  test.each(['router', 'worker'] as const)('%s.close() is seen by the client', async (name) => {
+    objects[name].close();
+    await peer.untilClosed(0);
+    await peer.untilClosed(1);
+  });
+
+  test('messages sent before dataProducer.close() of the source are delivered, if they were taken', async () => {
+    const { dataProducerSctp, worker } = objects;
+    await peer.send(1, 'before');
+    const inbox = new Inbox(objects.dataConsumerDirect);
+    await inbox.count(1);
+    dataProducerSctp.close();
+    await worker.dump();
+    expect(inbox.texts).toEqual(['before']);
+  });
+});
+
+describe('the client closes its PeerConnection', () => {
+  test('dtlsState and sctpState closed; the transport and what is on it stay', async () => {
+    const { webRtcTransport, dataProducerSctp, dataConsumerSctp, dataProducerDirect } = objects;
+    const recorder = new EventRecorder().watch({ dataProducerSctp, webRtcTransport });
+    await peer.close();
+    await untilState(webRtcTransport, 'dtlsState', 'closed');
+    await untilState(webRtcTransport, 'sctpState', 'closed');
+    expect(webRtcTransport.closed).toBe(false);
+    expect(dataProducerSctp.closed).toBe(false);
+    const lines = recorder.take();
+    expect(lines.filter((line) => line.includes('dtlsstatechange'))).toEqual([
+      'webRtcTransport dtlsstatechange(closed)',
+      'webRtcTransport.observer dtlsstatechange(closed)',
+    ]);
+    // Routed messages are dropped and counted, if the consumer is still there.
+    if (!dataConsumerSctp.closed) {
+      await expect(dataConsumerSctp.send('x')).rejects.toThrow('message send failed');
+      const [before] = await dataConsumerSctp.getStats();
+      dataProducerDirect.send('12345');
+      const [after] = await dataConsumerSctp.getStats();
+      expect(after!.messagesDropped - before!.messagesDropped).toBe(1);
+      expect(after!.bytesDropped - before!.bytesDropped).toBe(5);
+    }
+    webRtcTransport.close();
+    expect(webRtcTransport.closed).toBe(true);
+  });
+
+  test('another client of the router does not notice', async () => {
+    const { router, webRtcTransport, dataProducerDirect } = objects;
+    const other = await router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true });
+    await other.consumeData({ dataProducerId: dataProducerDirect.id });
+    const second = await peers.connect(other, { channels: [{ id: 0 }] });
+    await peer.close();
+    await untilState(webRtcTransport, 'dtlsState', 'closed');
+    dataProducerDirect.send('go on');
+    expect(await second.untilMessages(0, 1)).toEqual(['go on']);
+    expect(other).toMatchObject({ dtlsState: 'connected', sctpState: 'connected' });
+  });
+});

@@ -1,0 +1,252 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import type * as dgram from 'node:dgram';
+import { arrange, LOOPBACK, type Arrangement } from '../helpers/arrangement';
+import { EventRecorder } from '../helpers/EventRecorder';
+import { Inbox } from '../helpers/Inbox';
+import { closeSocket, udpSocket } from '../helpers/sockets';
+import { nextMacrotask, untilState } from '../helpers/wait';
+import { WebRtcPeers, type WebRtcPeer } from '../helpers/WebRtcPeers';
+
+/**
+ * Datagrams of strangers, to a transport with an established session: nothing larger comes back, and
+ * the session goes on.
+ */
+
+const MAGIC_COOKIE = 0x2112_a442;
+
+let peers: WebRtcPeers;
+let objects: Arrangement;
+let peer: WebRtcPeer;
+let inbox: Inbox;
+let stranger: dgram.Socket;
+/** What came back to the stranger. */
+let answers: Buffer[];
+
+beforeAll(async () => {
+  peers = new WebRtcPeers();
+  objects = await arrange();
+  peer = await peers.connect(objects.webRtcTransport, { channels: [{ id: 0 }, { id: 1 }] });
+  await untilState(objects.webRtcTransport, 'iceState', 'completed');
+  inbox = new Inbox(objects.dataConsumerDirect);
+});
+
+beforeEach(async () => {
+  stranger = await udpSocket();
+  answers = [];
+  stranger.on('message', (message) => answers.push(message));
+});
+
+afterEach(() => closeSocket(stranger));
+
+afterAll(async () => {
+  objects.worker.close();
+  await peers.close();
+});
+
+/** A STUN attribute (RFC 8489 §14), padded. */
+function attribute(type: number, value: Buffer): Buffer {
+  const header = Buffer.alloc(4);
+  header.writeUInt16BE(type, 0);
+  header.writeUInt16BE(value.length, 2);
+  return Buffer.concat([header, value, Buffer.alloc((4 - (value.length % 4)) % 4)]);
+}
+
+/** A STUN message; `length` lies about the length of its attributes if given. */
+function stun(type: number, attributes: Buffer[], length?: number): Buffer {
+  const body = Buffer.concat(attributes);
+  const header = Buffer.alloc(20);
+  header.writeUInt16BE(type, 0);
+  header.writeUInt16BE(length ?? body.length, 2);
+  header.writeUInt32BE(MAGIC_COOKIE, 4);
+  randomBytes(12).copy(header, 8);
+  return Buffer.concat([header, body]);
+}
+
+/** A Binding request with a MESSAGE-INTEGRITY made with `password`. */
+function bindingRequest(username: string, password: string): Buffer {
+  const attributes = [
+    attribute(0x0006, Buffer.from(username)),
+    attribute(0x0024, Buffer.from([0, 0, 1, 0])),
+    attribute(0x0025, Buffer.alloc(0)),
+    attribute(0x802a, randomBytes(8)),
+  ];
+  const length = Buffer.concat(attributes).length + 24;
+  const signed = stun(0x0001, attributes, length);
+  const mac = createHmac('sha1', password).update(signed).digest();
+  return Buffer.concat([signed, attribute(0x0008, mac)]);
+}
+
+/** Sends `datagrams` to the transport; resolves once each of them has been looked at. */
+async function send(datagrams: Buffer[]): Promise<void> {
+  const { port } = objects.webRtcTransport.iceCandidates[0]!;
+  for (const datagram of datagrams) {
+    await new Promise<void>((resolve, reject) => {
+      stranger.send(datagram, port, '127.0.0.1', (error) => (error ? reject(error) : resolve()));
+    });
+  }
+  await exchange();
+  // What was sent to the stranger's socket is in it by now; let it be read.
+  await nextMacrotask();
+  await nextMacrotask();
+}
+
+/** A message of the established client to the server, and one back. */
+async function exchange(): Promise<void> {
+  const received = inbox.messages.length;
+  const sent = peer.messages.get(0)?.length ?? 0;
+  await peer.send(1, `up ${received}`);
+  await inbox.count(received + 1);
+  expect(inbox.texts.at(-1)).toBe(`up ${received}`);
+  objects.dataProducerDirect.send(`down ${sent}`);
+  expect((await peer.untilMessages(0, sent + 1)).at(-1)).toBe(`down ${sent}`);
+}
+
+function expectUnharmed(recorder: EventRecorder): void {
+  expect(recorder.take()).toEqual([]);
+  expect(objects.webRtcTransport).toMatchObject({
+    iceState: 'completed',
+    dtlsState: 'connected',
+    sctpState: 'connected',
+  });
+}
+
+const silent: [string, () => Buffer[]][] = [
+  ['an empty datagram', () => [Buffer.alloc(0)]],
+  [
+    'one byte, each of 256',
+    () => Array.from({ length: 256 }, (_value, byte) => Buffer.from([byte])),
+  ],
+  [
+    'random bytes behind each first byte',
+    () =>
+      Array.from({ length: 256 }, (_value, byte) =>
+        Buffer.concat([Buffer.from([byte]), randomBytes(1 + ((byte * 37) % 1200))]),
+      ),
+  ],
+  ['datagrams of 60,000 bytes', () => [randomBytes(60_000), Buffer.alloc(60_000, 22)]],
+  [
+    'a DTLS ClientHello from a tuple that is not valid',
+    () => [
+      Buffer.concat([
+        Buffer.from('16fefd0000000000000000002f0100002300000000000000230000', 'hex'),
+        Buffer.from([254, 253]),
+        randomBytes(32),
+      ]),
+    ],
+  ],
+  [
+    'DTLS records with lengths that lie',
+    () => [
+      Buffer.from('16fefd0000000000000000ffff01', 'hex'),
+      Buffer.from('17fefd00010000000000010000', 'hex'),
+      Buffer.from('15fefd00000000000000000002025a', 'hex'),
+    ],
+  ],
+  [
+    'an SCTP packet without DTLS',
+    () => [Buffer.from('1388138800000000000000000100001400000001', 'hex')],
+  ],
+  ['RTP and RTCP', () => [Buffer.from('8000000100000001', 'hex'), Buffer.from('80c80006', 'hex')]],
+  ['STUN: a header cut short', () => [stun(1, []).subarray(0, 19), stun(1, []).subarray(0, 4)]],
+  [
+    'STUN: a wrong magic cookie',
+    () => [Buffer.concat([Buffer.from([0, 1, 0, 0]), randomBytes(16)])],
+  ],
+  [
+    'STUN: a length that lies',
+    () => [stun(1, [], 400), stun(1, [attribute(6, Buffer.alloc(8))], 4)],
+  ],
+  [
+    'STUN: a username of somebody else',
+    () => [bindingRequest('nobody:me', 'wrong'), bindingRequest(':', ''), bindingRequest('', '')],
+  ],
+  [
+    'STUN: an indication, a response, an unknown method',
+    () => [stun(0x0011, []), stun(0x0101, []), stun(0x0003, [])],
+  ],
+];
+
+test.each(silent)('%s: nothing larger comes back, the session goes on', async (_title, make) => {
+  const recorder = new EventRecorder().watch({ transport: objects.webRtcTransport });
+  const datagrams = make();
+  await send(datagrams);
+  const sent = datagrams.reduce((bytes, { length }) => bytes + length, 0);
+  const back = answers.reduce((bytes, { length }) => bytes + length, 0);
+  expect(back).toBeLessThanOrEqual(sent);
+  for (const answer of answers) {
+    expect(answer.length).toBeLessThanOrEqual(Math.max(...datagrams.map(({ length }) => length)));
+  }
+  expectUnharmed(recorder);
+});
+
+test('a Binding request with wrong integrity: no success, no tuple, nothing larger back', async () => {
+  const recorder = new EventRecorder().watch({ transport: objects.webRtcTransport });
+  const { usernameFragment } = objects.webRtcTransport.iceParameters;
+  const before = objects.webRtcTransport.iceSelectedTuple;
+  const request = bindingRequest(`${usernameFragment}:stranger`, 'not the password');
+  await send([request, request, request]);
+  for (const answer of answers) {
+    expect(answer.length).toBeLessThanOrEqual(request.length);
+    // Not a success response (RFC 8489 §5: class 0b10).
+    expect(answer.readUInt16BE(0)).not.toBe(0x0101);
+  }
+  expect(objects.webRtcTransport.iceSelectedTuple).toEqual(before);
+  expectUnharmed(recorder);
+});
+
+test('a Binding request without integrity: no success', async () => {
+  const recorder = new EventRecorder().watch({ transport: objects.webRtcTransport });
+  const { usernameFragment } = objects.webRtcTransport.iceParameters;
+  const request = stun(1, [attribute(0x0006, Buffer.from(`${usernameFragment}:stranger`))]);
+  await send([request]);
+  for (const answer of answers) {
+    expect(answer.length).toBeLessThanOrEqual(request.length);
+    expect(answer.readUInt16BE(0)).not.toBe(0x0101);
+  }
+  expectUnharmed(recorder);
+});
+
+test('a Binding request cut short at every length: the session goes on', async () => {
+  const recorder = new EventRecorder().watch({ transport: objects.webRtcTransport });
+  const { usernameFragment, password } = objects.webRtcTransport.iceParameters;
+  const request = bindingRequest(`${usernameFragment}:stranger`, password);
+  const pieces = Array.from({ length: request.length - 1 }, (_value, index) =>
+    request.subarray(0, index + 1),
+  );
+  await send(pieces);
+  for (const answer of answers) {
+    expect(answer.readUInt16BE(0)).not.toBe(0x0101);
+    expect(answer.length).toBeLessThan(request.length);
+  }
+  expectUnharmed(recorder);
+});
+
+test('a Binding request with the right password is answered: the test knows how to ask', async () => {
+  const transport = await objects.router.createWebRtcTransport({ listenInfos: LOOPBACK });
+  const { usernameFragment, password } = transport.iceParameters;
+  const request = bindingRequest(`${usernameFragment}:stranger`, password);
+  stranger.send(request, transport.iceCandidates[0]!.port, '127.0.0.1');
+  await untilState(transport, 'iceState', 'completed');
+  while (answers.length === 0) {
+    await nextMacrotask();
+  }
+  expect(answers[0]!.readUInt16BE(0)).toBe(0x0101);
+  expect(answers[0]!.subarray(8, 20)).toEqual(request.subarray(8, 20));
+  expect(transport.iceSelectedTuple).toMatchObject({
+    remoteIp: '127.0.0.1',
+    remotePort: stranger.address().port,
+  });
+  transport.close();
+});
+
+test('10,000 Binding requests with random username fragments: no state, the session goes on', async () => {
+  const recorder = new EventRecorder().watch({ transport: objects.webRtcTransport });
+  for (let round = 0; round < 20; round++) {
+    await send(
+      Array.from({ length: 500 }, () =>
+        bindingRequest(`${randomBytes(16).toString('hex')}:x`, 'wrong'),
+      ),
+    );
+  }
+  expectUnharmed(recorder);
+}, 60_000);

@@ -1,0 +1,130 @@
+import type * as dgram from 'node:dgram';
+import { createUdpTransport, SCTP } from 'werift-sctp';
+import * as datasoup from '../..';
+import type { types } from '../..';
+import { Inbox } from '../helpers/Inbox';
+import { allOf, numbered, Tally } from '../helpers/numbered';
+import { udpSocket } from '../helpers/sockets';
+import { until, untilState, within } from '../helpers/wait';
+
+/** A PlainTransport with SCTP over UDP, and an SCTP of another make (werift) at the far end. */
+
+const PPID_STRING = 51;
+const PPID_BINARY = 53;
+
+let worker: types.Worker;
+let router: types.Router;
+let directTransport: types.DirectTransport;
+let plain: types.PlainTransport;
+let socket: dgram.Socket;
+let far: SCTP;
+
+beforeEach(async () => {
+  worker = await datasoup.createWorker();
+  router = await worker.createRouter();
+  directTransport = await router.createDirectTransport();
+  socket = await udpSocket();
+});
+
+afterEach(async () => {
+  worker.close();
+  await far.stop();
+});
+
+/** Connects the far end, which begins, to a transport of ours. */
+async function connect(comedia: boolean): Promise<void> {
+  plain = await router.createPlainTransport({
+    listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
+    enableSctp: true,
+    comedia,
+  });
+  if (!comedia) {
+    await plain.connect({ ip: '127.0.0.1', port: socket.address().port });
+  }
+  far = SCTP.client(
+    createUdpTransport(socket, { address: '127.0.0.1', port: plain.tuple.localPort }),
+  );
+  const connected = far.stateChanged.connected.asPromise();
+  await far.start(5000);
+  await within(connected, 'the association of the far end');
+  await untilState(plain, 'sctpState', 'connected');
+}
+
+describe.each([
+  ['connect({ ip, port })', false],
+  ['comedia', true],
+])('with %s', (_title, comedia) => {
+  beforeEach(() => connect(comedia));
+
+  test('messages come from the far end, with their PPIDs', async () => {
+    const { id } = await plain.produceData({ sctpStreamParameters: { streamId: 3 } });
+    const inbox = new Inbox(await directTransport.consumeData({ dataProducerId: id }));
+    await far.send(3, PPID_STRING, Buffer.from('text'));
+    await far.send(3, PPID_BINARY, Buffer.from('bytes'));
+    await far.send(4, PPID_STRING, Buffer.from('nobody’s stream'));
+    await far.send(3, 99, Buffer.from('odd'));
+    expect(await inbox.count(3)).toEqual([
+      { text: 'text', ppid: 51 },
+      { text: 'bytes', ppid: 53 },
+      { text: 'odd', ppid: 99 },
+    ]);
+  });
+
+  test('messages go to the far end, with their PPIDs', async () => {
+    const source = await directTransport.produceData();
+    const dataConsumer = await plain.consumeData({ dataProducerId: source.id });
+    const { streamId } = dataConsumer.sctpStreamParameters!;
+    const got: [number, number, string][] = [];
+    const three = new Promise<void>((resolve) => {
+      far.onReceive.subscribe((stream, ppid, data) => {
+        got.push([stream, ppid, data.toString()]);
+        if (got.length === 3) {
+          resolve();
+        }
+      });
+    });
+    source.send('text');
+    source.send(Buffer.from('bytes'));
+    await dataConsumer.send('own', 99);
+    await within(three, 'three messages at the far end');
+    expect(got).toEqual([
+      [streamId, 51, 'text'],
+      [streamId, 53, 'bytes'],
+      [streamId, 99, 'own'],
+    ]);
+  });
+
+  test('200 messages of 1 KB come and go, in order', async () => {
+    const COUNT = 200;
+    const source = await directTransport.produceData();
+    await plain.consumeData({ dataProducerId: source.id });
+    const { id } = await plain.produceData({ sctpStreamParameters: { streamId: 0 } });
+    const dataConsumer = await directTransport.consumeData({ dataProducerId: id });
+    const here = new Tally();
+    dataConsumer.on('message', (message) => here.add(message));
+    const there = new Tally();
+    const all = new Promise<void>((resolve) => {
+      far.onReceive.subscribe((_stream, _ppid, data) => {
+        there.add(data);
+        if (there.count === COUNT) {
+          resolve();
+        }
+      });
+    });
+    for (let number = 0; number < COUNT; number++) {
+      source.send(numbered(number, 1000));
+      await far.send(0, PPID_BINARY, numbered(number, 1000));
+    }
+    await until(dataConsumer, 'message', () => here.count === COUNT);
+    await within(all, `${COUNT} messages at the far end`);
+    expect(here.summary).toEqual(allOf(COUNT, 1000));
+    expect(there.summary).toEqual(allOf(COUNT, 1000));
+  });
+
+  test('transport.close() ends the association of the far end', async () => {
+    const closed = far.stateChanged.closed.asPromise();
+    plain.close();
+    await within(closed, 'the end of the association at the far end');
+    expect(far.state).toBe('closed');
+  });
+});

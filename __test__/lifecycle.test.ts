@@ -1,0 +1,265 @@
+import { runNode } from './helpers/process';
+
+/** The package in processes, threads and realms of its own. Each test runs a Node process. */
+
+const TRAFFIC = `
+  async function traffic() {
+    const worker = await datasoup.createWorker();
+    const router = await worker.createRouter();
+    const transport = await router.createDirectTransport();
+    const dataProducer = await transport.produceData();
+    const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+    return { worker, dataProducer, dataConsumer };
+  }`;
+
+test('the process ends by itself after worker.close()', async () => {
+  const ended = await runNode(`${TRAFFIC}
+    (async () => {
+      const { worker, dataProducer, dataConsumer } = await traffic();
+      dataConsumer.on('message', () => worker.close());
+      worker.on('subprocessclose', () => console.log('subprocessclose'));
+      dataProducer.send('x');
+    })();`);
+  expect(ended).toEqual({ code: 0, signal: null, stdout: 'subprocessclose\n', stderr: '' });
+});
+
+test('the process stays alive while a Worker is open', async () => {
+  const ended = await runNode(`
+    datasoup.createWorker().then((worker) => {
+      // Nothing but the worker keeps the process: a timer without reference does not.
+      setTimeout(() => { console.log('still here'); worker.close(); }, 200).unref();
+    });`);
+  expect(ended).toEqual({ code: 0, signal: null, stdout: 'still here\n', stderr: '' });
+});
+
+test('a pending call keeps the process until it is answered', async () => {
+  const ended = await runNode(`
+    (async () => {
+      const worker = await datasoup.createWorker();
+      await worker.dump();
+      worker.close();
+      console.log('answered');
+    })();`);
+  expect(ended).toEqual({ code: 0, signal: null, stdout: 'answered\n', stderr: '' });
+});
+
+test('process.exit() inside a message listener, with traffic in flight', async () => {
+  const ended = await runNode(`${TRAFFIC}
+    (async () => {
+      const { dataProducer, dataConsumer } = await traffic();
+      let count = 0;
+      dataConsumer.on('message', () => { if (++count === 1000) process.exit(7); });
+      for (let number = 0; number < 100000; number++) dataProducer.send('x'.repeat(100));
+    })();`);
+  expect(ended).toEqual({ code: 7, signal: null, stdout: '', stderr: '' });
+});
+
+test('process.exit() right after createWorker() was called', async () => {
+  const ended = await runNode('void datasoup.createWorker(); process.exit(5);');
+  expect(ended).toMatchObject({ code: 5, signal: null });
+});
+
+test('an uncaught exception with an open Worker ends the process as ever', async () => {
+  const ended = await runNode(`
+    datasoup.createWorker().then(() => { setImmediate(() => { throw new Error('mine'); }); });`);
+  expect(ended).toMatchObject({ code: 1, signal: null });
+  expect(ended.stderr).toContain('Error: mine');
+});
+
+test('a listener that throws does not end the process', async () => {
+  const ended = await runNode(`${TRAFFIC}
+    (async () => {
+      const { worker, dataProducer, dataConsumer } = await traffic();
+      dataConsumer.on('message', () => { throw new Error('boom'); });
+      dataConsumer.on('listenererror', (name, error) => { console.log(name, error.message); worker.close(); });
+      dataProducer.send('x');
+    })();`);
+  expect(ended).toMatchObject({ code: 0, stdout: 'message boom\n' });
+});
+
+test('SIGTERM ends a process with an open Worker', async () => {
+  const ended = await runNode(
+    "datasoup.createWorker().then(() => process.kill(process.pid, 'SIGTERM'));",
+  );
+  expect(ended).toMatchObject({ code: null, signal: 'SIGTERM' });
+});
+
+test('fifty Workers at once, closed in any order', async () => {
+  const ended = await runNode(`
+    (async () => {
+      const workers = await Promise.all(Array.from({ length: 50 }, () => datasoup.createWorker()));
+      await Promise.all(workers.map((worker) => worker.createRouter()));
+      for (const worker of workers.reverse()) worker.close();
+      console.log(new Set(workers.map(({ pid }) => pid)).size);
+    })();`);
+  expect(ended).toEqual({ code: 0, signal: null, stdout: '50\n', stderr: '' });
+});
+
+const IN_THREADS = `
+  const { Worker: Thread } = require('node:worker_threads');
+  const { once } = require('node:events');
+  const root = ROOT;
+  const code = \`
+    const { parentPort } = require('node:worker_threads');
+    const datasoup = require(\${JSON.stringify(root)});
+    (async () => {
+      const worker = await datasoup.createWorker();
+      const router = await worker.createRouter();
+      const transport = await router.createDirectTransport();
+      const dataProducer = await transport.produceData();
+      const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+      let count = 0;
+      dataConsumer.on('message', () => { if (++count === 100) parentPort.postMessage('ready'); });
+      const more = () => {
+        for (let number = 0; number < 100; number++) dataProducer.send('x'.repeat(100));
+        if (!closing) setImmediate(more);
+      };
+      let closing = false;
+      parentPort.once('message', () => {
+        closing = true;
+        worker.close();
+        parentPort.close();
+      });
+      more();
+    })();
+  \`;
+  const start = () => new Thread(code, { eval: true });`.replace(
+  'ROOT',
+  JSON.stringify(require('./helpers/process').ROOT),
+);
+
+test('worker_threads: loaded in several, ended by worker.close() in each', async () => {
+  const ended = await runNode(`${IN_THREADS}
+    (async () => {
+      const threads = [start(), start(), start()];
+      await Promise.all(threads.map((thread) => once(thread, 'message')));
+      threads.forEach((thread) => thread.postMessage('close'));
+      const codes = await Promise.all(threads.map((thread) => once(thread, 'exit')));
+      console.log(codes.flat().join());
+    })();`);
+  expect(ended).toEqual({ code: 0, signal: null, stdout: '0,0,0\n', stderr: '' });
+});
+
+test('worker_threads: terminate() with an open Worker and traffic in flight; the others go on', async () => {
+  const ended = await runNode(`${IN_THREADS}${TRAFFIC}
+    (async () => {
+      const { worker, dataProducer, dataConsumer } = await traffic();
+      for (let round = 0; round < 5; round++) {
+        const thread = start();
+        await once(thread, 'message');
+        await thread.terminate();
+      }
+      dataProducer.send('go on');
+      const [message] = await once(dataConsumer, 'message');
+      console.log(message.toString());
+      worker.close();
+    })();`);
+  expect(ended).toEqual({ code: 0, signal: null, stdout: 'go on\n', stderr: '' });
+});
+
+test('worker_threads: loaded again after a thread with it has ended', async () => {
+  const ended = await runNode(`${IN_THREADS}
+    (async () => {
+      const first = start();
+      await once(first, 'message');
+      await first.terminate();
+      const second = start();
+      await once(second, 'message');
+      second.postMessage('close');
+      console.log((await once(second, 'exit'))[0]);
+    })();`);
+  expect(ended).toEqual({ code: 0, signal: null, stdout: '0\n', stderr: '' });
+});
+
+test('loaded twice in one process, with its own classes each', async () => {
+  const ended = await runNode(`${TRAFFIC}
+    (async () => {
+      const first = datasoup;
+      for (const key of Object.keys(require.cache)) delete require.cache[key];
+      const second = require(${JSON.stringify(require('./helpers/process').ROOT)});
+      const workers = [await first.createWorker(), await second.createWorker()];
+      console.log(first === second);
+      for (const [index, { errors }] of [first, second].entries()) {
+        const worker = workers[index];
+        const router = await worker.createRouter();
+        worker.close();
+        await router.dump().catch((error) => console.log(error instanceof errors.WorkerClosedError));
+      }
+    })();`);
+  expect(ended).toEqual({ code: 0, signal: null, stdout: 'false\ntrue\ntrue\n', stderr: '' });
+});
+
+test('loaded in a vm context: errors are those of its realm', async () => {
+  const ended = await runNode(`
+    const vm = require('node:vm');
+    const { createRequire } = require('node:module');
+    const { readFileSync } = require('node:fs');
+    const path = require('node:path');
+    const root = ${JSON.stringify(require('./helpers/process').ROOT)};
+    // A CommonJS loader, as test runners have one, that runs the package's files in a realm of their own.
+    const context = vm.createContext({ ...globalThis, Buffer, process, console, setImmediate, setTimeout, clearTimeout, queueMicrotask });
+    const cache = new Map();
+    const load = (file) => {
+      if (cache.has(file)) return cache.get(file).exports;
+      const module = { exports: {} };
+      cache.set(file, module);
+      const outer = createRequire(file);
+      const inner = Object.assign((id) => {
+        const resolved = outer.resolve(id);
+        return path.isAbsolute(resolved) && resolved.endsWith('.js') && resolved.startsWith(root) && !resolved.includes('node_modules')
+          ? load(resolved)
+          : outer(resolved);
+      }, { resolve: outer.resolve });
+      vm.runInContext('(function (exports, require, module, __filename, __dirname) {' + readFileSync(file, 'utf8') + '\\n})', context)
+        .call(module.exports, module.exports, inner, module, file, path.dirname(file));
+      return module.exports;
+    };
+    (async () => {
+      const inner = load(path.join(root, 'index.js'));
+      const InnerTypeError = vm.runInContext('TypeError', context);
+      const worker = await inner.createWorker();
+      await worker.createRouter({ appData: 5 }).catch((error) => console.log(error instanceof InnerTypeError));
+      const router = await worker.createRouter();
+      const transport = await router.createDirectTransport();
+      const dataProducer = await transport.produceData();
+      const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+      dataConsumer.on('message', (message) => { console.log(message.toString(), Buffer.isBuffer(message)); worker.close(); });
+      dataProducer.send(Buffer.from('realm'));
+    })();`);
+  expect(ended).toEqual({ code: 0, signal: null, stdout: 'true\nrealm true\n', stderr: '' });
+});
+
+test('a Worker that nobody holds is not collected while it is open', async () => {
+  const ended = await runNode(
+    `${TRAFFIC}
+    (async () => {
+      const { dataProducer, dataConsumer } = await traffic();
+      const worker = undefined;
+      for (let round = 0; round < 10; round++) { gc(); await new Promise(setImmediate); }
+      dataConsumer.on('message', () => { console.log('message'); process.exit(0); });
+      dataProducer.send('x');
+    })();`,
+    { args: ['--expose-gc'] },
+  );
+  expect(ended).toMatchObject({ code: 0, signal: null, stdout: 'message\n' });
+});
+
+test('a thousand Routers with transports come and go, and leave nothing in dump()', async () => {
+  const ended = await runNode(`
+    (async () => {
+      const worker = await datasoup.createWorker();
+      for (let round = 0; round < 100; round++) {
+        const routers = await Promise.all(Array.from({ length: 10 }, () => worker.createRouter()));
+        await Promise.all(routers.map(async (router) => {
+          const transport = await router.createDirectTransport();
+          const dataProducer = await transport.produceData();
+          await transport.consumeData({ dataProducerId: dataProducer.id });
+        }));
+        routers.forEach((router) => router.close());
+      }
+      const { routerIds } = await worker.dump();
+      console.log(routerIds.length);
+      worker.close();
+    })();`);
+  expect(ended).toEqual({ code: 0, signal: null, stdout: '0\n', stderr: '' });
+});

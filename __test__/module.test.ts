@@ -1,0 +1,304 @@
+import * as path from 'node:path';
+import * as datasoup from '..';
+import type { types } from '..';
+import { ROOT, runNode } from './helpers/process';
+import { NOT_OBJECTS, NOT_STRINGS, titled } from './helpers/arguments';
+
+const manifest = require('../package.json') as { name: string; version: string };
+
+afterEach(() => datasoup.setLogEventListeners());
+
+/** Makes the library warn: a message for a DataProducer that is closed. */
+async function causeWarning(): Promise<void> {
+  const worker = await datasoup.createWorker();
+  const router = await worker.createRouter();
+  const transport = await router.createDirectTransport();
+  const dataProducer = await transport.produceData();
+  dataProducer.close();
+  dataProducer.send('too late');
+  worker.close();
+}
+
+describe('the module', () => {
+  test.each([
+    'createWorker',
+    'observer',
+    'version',
+    'setLogEventListeners',
+    'getSupportedRtpCapabilities',
+    'errors',
+    'extras',
+  ])('has %s', (name) => {
+    expect(datasoup).toHaveProperty(name);
+  });
+
+  test.each(['workerBin', 'parseScalabilityMode', 'ortc'])('does not have %s', (name) => {
+    expect(datasoup).not.toHaveProperty(name);
+  });
+
+  test('version is that of the package', () => {
+    expect(datasoup.version).toBe(manifest.version);
+  });
+
+  test('observer emits newworker(worker) in createWorker()', async () => {
+    const seen: types.Worker[] = [];
+    const listener = (worker: types.Worker): void => void seen.push(worker);
+    datasoup.observer.on('newworker', listener);
+    const worker = await datasoup.createWorker();
+    datasoup.observer.off('newworker', listener);
+    expect(seen).toEqual([worker]);
+    worker.close();
+  });
+
+  test('observer is an EnhancedEventEmitter whose throwing listener does not break createWorker()', async () => {
+    expect(datasoup.observer).toBeInstanceOf(datasoup.extras.EnhancedEventEmitter);
+    const listener = (): void => {
+      throw new Error('boom');
+    };
+    datasoup.observer.on('newworker', listener);
+    const worker = await datasoup.createWorker();
+    datasoup.observer.off('newworker', listener);
+    expect(worker.closed).toBe(false);
+    worker.close();
+  });
+
+  test('getSupportedRtpCapabilities() returns empty capabilities, fresh ones each time', () => {
+    const capabilities = datasoup.getSupportedRtpCapabilities();
+    expect(capabilities).toEqual({ codecs: [], headerExtensions: [] });
+    (capabilities.codecs as unknown[]).push('changed');
+    expect(datasoup.getSupportedRtpCapabilities()).toEqual({ codecs: [], headerExtensions: [] });
+  });
+
+  test.each(['UnsupportedError', 'WorkerClosedError', 'NotFoundError'] as const)(
+    'errors.%s is a class of Error with its name and message',
+    (name) => {
+      const error = new datasoup.errors[name]('what happened');
+      expect(error).toBeInstanceOf(Error);
+      expect(error).toBeInstanceOf(datasoup.errors[name]);
+      expect(error).toMatchObject({ name, message: 'what happened' });
+      expect(error.stack).toContain('module.test.ts');
+    },
+  );
+
+  test('extras has EnhancedEventEmitter and enhancedOnce', () => {
+    expect(Object.keys(datasoup.extras).sort()).toEqual(['EnhancedEventEmitter', 'enhancedOnce']);
+  });
+});
+
+describe('setLogEventListeners()', () => {
+  test('setLogEventListeners({ onwarn }) hears what the library warns of', async () => {
+    const warnings: [string, string][] = [];
+    datasoup.setLogEventListeners({
+      onwarn: (namespace, log) => void warnings.push([namespace, log]),
+    });
+    await causeWarning();
+    expect(warnings).not.toEqual([]);
+    for (const [namespace, log] of warnings) {
+      expect(typeof namespace).toBe('string');
+      expect(typeof log).toBe('string');
+    }
+    expect(warnings.some(([namespace]) => namespace.includes('DataProducer'))).toBe(true);
+  });
+
+  test('setLogEventListeners({ ondebug }) hears what the library does', async () => {
+    const logs: string[] = [];
+    datasoup.setLogEventListeners({ ondebug: (namespace) => void logs.push(namespace) });
+    await causeWarning();
+    expect(logs.length).toBeGreaterThan(0);
+  });
+
+  test('setLogEventListeners() removes the listeners', async () => {
+    const warnings: string[] = [];
+    datasoup.setLogEventListeners({ onwarn: (_namespace, log) => void warnings.push(log) });
+    datasoup.setLogEventListeners();
+    await causeWarning();
+    expect(warnings).toEqual([]);
+  });
+
+  test('setLogEventListeners({ onwarn }) with a listener that throws breaks nothing', async () => {
+    datasoup.setLogEventListeners({
+      onwarn: () => {
+        throw new Error('boom');
+      },
+    });
+    await expect(causeWarning()).resolves.toBeUndefined();
+  });
+});
+
+describe('createWorker(settings)', () => {
+  test.each([
+    ['nothing', undefined],
+    ['null', null],
+    ['{}', {}],
+    ['nulls', { logLevel: null, logTags: null, rtcMinPort: null, rtcMaxPort: null, appData: null }],
+    [
+      'unknown settings',
+      { foo: 1, workerBin: '/bin/false', libwebrtcFieldTrials: 'WebRTC-Foo/on/' },
+    ],
+  ])('accepts %s', async (_title, settings) => {
+    const worker = await datasoup.createWorker(settings as types.WorkerSettings);
+    expect(worker).toMatchObject({ closed: false, died: false, subprocessClosed: false });
+    expect(worker.appData).toEqual({});
+    worker.close();
+  });
+
+  test('leaves its argument as it is', async () => {
+    const settings = Object.freeze({
+      logLevel: 'none',
+      logTags: Object.freeze(['ice', 'dtls']),
+      rtcMinPort: 20_000,
+      rtcMaxPort: 29_999,
+      appData: Object.freeze({ a: 1 }),
+    });
+    const worker = await datasoup.createWorker(settings as unknown as types.WorkerSettings);
+    expect(worker.appData).toEqual({ a: 1 });
+    worker.close();
+  });
+
+  test.each(titled<unknown>(['debug', 'warn', 'error', 'none']))(
+    'accepts { logLevel: %s }',
+    async (_title, logLevel) => {
+      const worker = await datasoup.createWorker({ logLevel } as types.WorkerSettings);
+      worker.close();
+    },
+  );
+
+  const fixture = (name: string): string => path.join(__dirname, 'helpers/fixtures', name);
+
+  test.each(
+    titled<object>([
+      ...['chicken', '', 5, {}].map((logLevel) => ({ logLevel })),
+      ...['ice', 5, {}, [5], ['chicken']].map((logTags) => ({ logTags })),
+      ...[-1, 65_536, 1.5, NaN, '10000', {}].map((rtcMinPort) => ({ rtcMinPort })),
+      ...[-1, 65_536, 1.5, NaN, '10000', {}].map((rtcMaxPort) => ({ rtcMaxPort })),
+      { rtcMinPort: 20_001, rtcMaxPort: 20_000 },
+      { rtcMinPort: 60_000 },
+      { rtcMaxPort: 9_999 },
+      ...NOT_OBJECTS.map((appData) => ({ appData })),
+      ...NOT_STRINGS.filter((value) => typeof value !== 'symbol').map((dtlsCertificateFile) => ({
+        dtlsCertificateFile,
+        dtlsPrivateKeyFile: 'helpers/fixtures/ec-key.pem',
+      })),
+    ]),
+  )('rejects %s with a TypeError', async (_title, settings) => {
+    await expect(datasoup.createWorker(settings as types.WorkerSettings)).rejects.toThrow(
+      TypeError,
+    );
+  });
+
+  test.each([
+    ['a certificate that cannot be read', 'missing.pem', 'ec-key.pem'],
+    ['a key that cannot be read', 'ec-cert.pem', 'missing.pem'],
+    ['a certificate that is none', 'README.md', 'ec-key.pem'],
+    ['a key that is none', 'ec-cert.pem', 'README.md'],
+    ['the two in each other’s place', 'ec-key.pem', 'ec-cert.pem'],
+    ['a key that does not belong to the certificate', 'ec-cert.pem', 'other-ec-key.pem'],
+  ])('rejects %s with a TypeError', async (_title, certificate, key) => {
+    await expect(
+      datasoup.createWorker({
+        dtlsCertificateFile: fixture(certificate),
+        dtlsPrivateKeyFile: fixture(key),
+      }),
+    ).rejects.toThrow(TypeError);
+  });
+
+  test.each([
+    ['dtlsCertificateFile', { dtlsCertificateFile: fixture('ec-cert.pem') }],
+    ['dtlsPrivateKeyFile', { dtlsPrivateKeyFile: fixture('ec-key.pem') }],
+  ])('rejects %s alone with a TypeError', async (_title, settings) => {
+    await expect(datasoup.createWorker(settings)).rejects.toThrow(TypeError);
+  });
+
+  test('rejects an RSA certificate with an UnsupportedError that names ECDSA', async () => {
+    const rejected = datasoup.createWorker({
+      dtlsCertificateFile: fixture('rsa-cert.pem'),
+      dtlsPrivateKeyFile: fixture('rsa-key.pem'),
+    });
+    await expect(rejected).rejects.toThrow(datasoup.errors.UnsupportedError);
+    await expect(rejected).rejects.toThrow(/ECDSA/);
+  });
+
+  test.each([
+    ['PKCS #8', 'ec-cert.pem', 'ec-key.pem'],
+    ['SEC 1', 'sec1-cert.pem', 'sec1-key.pem'],
+  ])('uses the certificate that it is given, with a %s key', async (_title, certificate, key) => {
+    const { X509Certificate } = await import('node:crypto');
+    const { readFileSync } = await import('node:fs');
+    const worker = await datasoup.createWorker({
+      dtlsCertificateFile: fixture(certificate),
+      dtlsPrivateKeyFile: fixture(key),
+    });
+    const router = await worker.createRouter();
+    const transport = await router.createWebRtcTransport({
+      listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }],
+    });
+    const x509 = new X509Certificate(readFileSync(fixture(certificate)));
+    expect(transport.dtlsParameters.fingerprints).toEqual(
+      expect.arrayContaining([
+        { algorithm: 'sha-1', value: x509.fingerprint },
+        { algorithm: 'sha-256', value: x509.fingerprint256 },
+        { algorithm: 'sha-512', value: x509.fingerprint512 },
+      ]),
+    );
+    worker.close();
+  });
+});
+
+describe('in a process of its own', () => {
+  const CAUSE_WARNING = `
+    (async () => {
+      const worker = await datasoup.createWorker();
+      const router = await worker.createRouter();
+      const transport = await router.createDirectTransport();
+      const dataProducer = await transport.produceData();
+      dataProducer.close();
+      dataProducer.send('too late');
+      worker.close();
+    })();`;
+
+  test('require() starts nothing: the process ends by itself', async () => {
+    const ended = await runNode('console.log(typeof datasoup.createWorker)');
+    expect(ended).toEqual({ code: 0, signal: null, stdout: 'function\n', stderr: '' });
+  });
+
+  test('DEBUG=datasoup* shows the logs under datasoup and datasoup:WARN:*', async () => {
+    const { code, stderr } = await runNode(CAUSE_WARNING, { env: { DEBUG: 'datasoup*' } });
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/ datasoup:(?!WARN|ERROR)/);
+    expect(stderr).toMatch(/ datasoup:WARN:\S*DataProducer/);
+  });
+
+  test('DEBUG=datasoup:WARN:* shows the warnings only', async () => {
+    const { code, stderr } = await runNode(CAUSE_WARNING, { env: { DEBUG: 'datasoup:WARN:*' } });
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/ datasoup:WARN:/);
+    expect(stderr).not.toMatch(/ datasoup:(?!WARN:)/);
+  });
+
+  test('without DEBUG nothing is printed', async () => {
+    const ended = await runNode(CAUSE_WARNING, { env: { DEBUG: '' } });
+    expect(ended).toMatchObject({ code: 0, stdout: '', stderr: '' });
+  });
+
+  test('import gives the same names as require()', async () => {
+    const ended = await runNode(
+      `import * as datasoup from ${JSON.stringify(path.join(ROOT, 'index.js'))};
+       import { createWorker, observer, version, errors, extras } from ${JSON.stringify(path.join(ROOT, 'index.js'))};
+       const worker = await createWorker();
+       worker.close();
+       console.log(JSON.stringify([version, Object.keys(errors).sort(), Object.keys(extras).sort(),
+         typeof observer.on, typeof datasoup.setLogEventListeners,
+         typeof datasoup.getSupportedRtpCapabilities]));`,
+      { args: ['--input-type=module'] },
+    );
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(ended.stdout)).toEqual([
+      manifest.version,
+      ['NotFoundError', 'UnsupportedError', 'WorkerClosedError'],
+      ['EnhancedEventEmitter', 'enhancedOnce'],
+      'function',
+      'function',
+      'function',
+    ]);
+  });
+});

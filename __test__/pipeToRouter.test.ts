@@ -1,0 +1,297 @@
+import * as datasoup from '..';
+import type { types } from '..';
+import { closes, EventRecorder } from './helpers/EventRecorder';
+import { titled } from './helpers/arguments';
+import { Inbox } from './helpers/Inbox';
+import { nextEvent } from './helpers/wait';
+
+const { NotFoundError, UnsupportedError } = datasoup.errors;
+
+let worker1: types.Worker;
+let worker2: types.Worker;
+let router1: types.Router;
+let router2: types.Router;
+let direct1: types.DirectTransport;
+let direct2: types.DirectTransport;
+let original: types.DataProducer;
+
+beforeEach(async () => {
+  worker1 = await datasoup.createWorker();
+  worker2 = await datasoup.createWorker();
+  router1 = await worker1.createRouter();
+  router2 = await worker2.createRouter();
+  direct1 = await router1.createDirectTransport();
+  direct2 = await router2.createDirectTransport();
+  original = await direct1.produceData({ label: 'l', protocol: 'p', appData: { a: 1 } });
+});
+
+afterEach(() => {
+  worker1.close();
+  worker2.close();
+});
+
+type Piped = Required<types.PipeToRouterResult>;
+
+async function pipe(more: Partial<types.PipeToRouterOptions> = {}): Promise<Piped> {
+  return (await router1.pipeToRouter({
+    dataProducerId: original.id,
+    router: router2,
+    ...more,
+  } as types.PipeToRouterOptions)) as Piped;
+}
+
+/** Both workers have done and told everything. */
+async function settled(): Promise<void> {
+  for (const worker of [worker1, worker2, worker1, worker2]) {
+    if (!worker.closed) {
+      await worker.dump();
+    }
+  }
+}
+
+function countTransports(router: types.Router): { count: number } {
+  const counter = { count: 0 };
+  router.observer.on('newtransport', () => counter.count++);
+  return counter;
+}
+
+describe('router.pipeToRouter()', () => {
+  test('makes a DataConsumer here and a DataProducer there', async () => {
+    const { pipeDataConsumer, pipeDataProducer } = await pipe();
+    expect(pipeDataProducer.id).toBe(original.id);
+    expect(pipeDataConsumer).toMatchObject({
+      type: 'sctp',
+      label: 'l',
+      protocol: 'p',
+      subchannels: [],
+      dataProducerId: original.id,
+    });
+    expect(pipeDataConsumer.appData).toEqual({});
+    expect(pipeDataProducer).toMatchObject({ type: 'sctp', label: 'l', protocol: 'p' });
+    expect(pipeDataProducer.appData).toEqual({ a: 1 });
+    expect(pipeDataProducer.sctpStreamParameters).toEqual({ streamId: 0, ordered: true });
+  });
+
+  test('messages come out at the other router, with their PPIDs and subchannels', async () => {
+    await pipe();
+    const dataConsumer = await direct2.consumeData({
+      dataProducerId: original.id,
+      subchannels: [1],
+    });
+    const inbox = new Inbox(dataConsumer);
+    original.send('a');
+    original.send('b', 51, [1]);
+    original.send('c', 51, [2]);
+    original.send(Buffer.from('d'));
+    expect(await inbox.count(3)).toEqual([
+      { text: 'a', ppid: 51 },
+      { text: 'b', ppid: 51 },
+      { text: 'd', ppid: 53 },
+    ]);
+  });
+
+  test('keepId false gives the DataProducer another id, within one worker as well', async () => {
+    const { pipeDataProducer } = await pipe({ keepId: false });
+    expect(pipeDataProducer.id).not.toBe(original.id);
+    const same = await worker1.createRouter();
+    const second = await pipe({ router: same, keepId: false });
+    const direct = await same.createDirectTransport();
+    const inbox = new Inbox(
+      await direct.consumeData({ dataProducerId: second.pipeDataProducer.id }),
+    );
+    original.send('same worker');
+    expect(await inbox.count(1)).toEqual([{ text: 'same worker', ppid: 51 }]);
+  });
+
+  test('keepId true within one worker rejects with an Error, and leaves no pair', async () => {
+    const same = await worker1.createRouter();
+    await expect(pipe({ router: same })).rejects.toThrow(Error);
+    const { mapDataProducerIdDataConsumerIds } = await router1.dump();
+    expect(mapDataProducerIdDataConsumerIds).toEqual([{ key: original.id, values: [] }]);
+  });
+
+  test('a second time for the same DataProducer rejects, and leaves the first pair', async () => {
+    const { pipeDataConsumer } = await pipe();
+    await expect(pipe()).rejects.toThrow(Error);
+    const { mapDataProducerIdDataConsumerIds } = await router1.dump();
+    expect(mapDataProducerIdDataConsumerIds).toEqual([
+      { key: original.id, values: [pipeDataConsumer.id] },
+    ]);
+  });
+
+  test('the pair of transports is made once, also when both sides call at once', async () => {
+    const counters = [countTransports(router1), countTransports(router2)];
+    const back = await direct2.produceData();
+    const second = await direct1.produceData();
+    await Promise.all([
+      pipe(),
+      pipe({ dataProducerId: second.id }),
+      router2.pipeToRouter({ dataProducerId: back.id, router: router1 }),
+    ]);
+    const third = await direct1.produceData();
+    await pipe({ dataProducerId: third.id, maxSendMessageSize: 1000 } as object);
+    expect(counters.map(({ count }) => count)).toEqual([1, 1]);
+  });
+
+  test('of a paused DataProducer: dataProducerPaused, and nothing flows before resume()', async () => {
+    await original.pause();
+    const { pipeDataConsumer, pipeDataProducer } = await pipe();
+    expect(pipeDataConsumer.dataProducerPaused).toBe(true);
+    expect(pipeDataProducer.paused).toBe(false);
+    const inbox = new Inbox(await direct2.consumeData({ dataProducerId: original.id }));
+    original.send('a');
+    await original.resume();
+    original.send('b');
+    expect(await inbox.count(1)).toEqual([{ text: 'b', ppid: 51 }]);
+  });
+
+  test('pause is not mirrored: un-awaited pause(), send(a), resume(), send(b) gives b', async () => {
+    const { pipeDataProducer } = await pipe();
+    const inbox = new Inbox(await direct2.consumeData({ dataProducerId: original.id }));
+    const recorder = new EventRecorder().watch({ pipeDataProducer });
+    void original.pause();
+    original.send('a');
+    void original.resume();
+    original.send('b');
+    expect(await inbox.count(1)).toEqual([{ text: 'b', ppid: 51 }]);
+    expect(recorder.take()).toEqual([]);
+  });
+
+  test.each(
+    titled<object>([
+      {},
+      { dataProducerId: null },
+      { dataProducerId: 'given', producerId: 'given too' },
+      { dataProducerId: 5 },
+    ]),
+  )('pipeToRouter(%s and a router) rejects with a TypeError', async (_title, options) => {
+    await expect(
+      router1.pipeToRouter({ router: router2, ...options } as types.PipeToRouterOptions),
+    ).rejects.toThrow(TypeError);
+  });
+
+  test('without router, with a wrong one, with itself: TypeError', async () => {
+    for (const router of [undefined, null, 5, {}, router1]) {
+      await expect(
+        router1.pipeToRouter({ dataProducerId: original.id, router } as types.PipeToRouterOptions),
+      ).rejects.toThrow(TypeError);
+    }
+  });
+
+  test('of an unknown DataProducer rejects with NotFoundError', async () => {
+    await expect(pipe({ dataProducerId: 'nope' })).rejects.toThrow(NotFoundError);
+  });
+
+  test('of a DataProducer that is closed meanwhile rejects with NotFoundError', async () => {
+    const pending = pipe();
+    original.close();
+    await expect(pending).rejects.toThrow(NotFoundError);
+  });
+
+  test('pipeToRouter({ producerId }) alone rejects with UnsupportedError', async () => {
+    await expect(
+      router1.pipeToRouter({ producerId: 'any', router: router2 } as types.PipeToRouterOptions),
+    ).rejects.toThrow(UnsupportedError);
+  });
+});
+
+describe('close is mirrored', () => {
+  let piped: Piped;
+  let recorder: EventRecorder;
+
+  beforeEach(async () => {
+    let pipe1: types.Transport | undefined;
+    let pipe2: types.Transport | undefined;
+    router1.observer.once('newtransport', (transport) => (pipe1 = transport));
+    router2.observer.once('newtransport', (transport) => (pipe2 = transport));
+    piped = await pipe();
+    const farConsumer = await direct2.consumeData({ dataProducerId: original.id });
+    await settled();
+    recorder = new EventRecorder().watch({
+      original,
+      ...piped,
+      farConsumer,
+      pipe1: pipe1!,
+      pipe2: pipe2!,
+      direct1,
+      direct2,
+      router1,
+      router2,
+    });
+  });
+
+  function take(): string[] {
+    return recorder.take().filter((line) => !line.includes('sctpstatechange'));
+  }
+
+  test('original.close()', async () => {
+    original.close();
+    expect(take()).toEqual(['original.observer close']);
+    await nextEvent(piped.pipeDataProducer.observer, 'close');
+    await settled();
+    expect(take()).toEqual([
+      ...closes('pipeDataConsumer', 'dataproducerclose'),
+      'pipeDataProducer.observer close',
+      ...closes('farConsumer', 'dataproducerclose'),
+    ]);
+  });
+
+  test('pipeDataConsumer.close()', async () => {
+    piped.pipeDataConsumer.close();
+    expect(take()).toEqual(['pipeDataConsumer.observer close', 'pipeDataProducer.observer close']);
+    await settled();
+    expect(take()).toEqual(closes('farConsumer', 'dataproducerclose'));
+    expect(original.closed).toBe(false);
+  });
+
+  test('pipeDataProducer.close(), and the pair can be made again', async () => {
+    piped.pipeDataProducer.close();
+    expect(take()).toEqual(['pipeDataProducer.observer close', 'pipeDataConsumer.observer close']);
+    await settled();
+    expect(take()).toEqual(closes('farConsumer', 'dataproducerclose'));
+    await pipe();
+    const inbox = new Inbox(await direct2.consumeData({ dataProducerId: original.id }));
+    original.send('again');
+    expect(await inbox.count(1)).toEqual([{ text: 'again', ppid: 51 }]);
+  });
+
+  test('router2.close()', async () => {
+    router2.close();
+    expect(take()).toEqual([
+      ...closes('farConsumer', 'transportclose'),
+      ...closes('direct2', 'routerclose'),
+      ...closes('pipeDataProducer', 'transportclose'),
+      'pipeDataConsumer.observer close',
+      ...closes('pipe2', 'routerclose'),
+      'pipe1.observer close',
+      'router2.observer close',
+    ]);
+    expect(original.closed).toBe(false);
+  });
+
+  test('worker2.close()', async () => {
+    worker2.close();
+    expect(take()).toEqual([
+      ...closes('farConsumer', 'transportclose'),
+      ...closes('direct2', 'routerclose'),
+      ...closes('pipeDataProducer', 'transportclose'),
+      'pipeDataConsumer.observer close',
+      ...closes('pipe2', 'routerclose'),
+      'pipe1.observer close',
+      ...closes('router2', 'workerclose'),
+    ]);
+    await expect(router1.dump()).resolves.toMatchObject({ transportIds: [direct1.id] });
+  });
+
+  test('direct1.close(), the transport of the original', async () => {
+    direct1.close();
+    expect(take()).toEqual([...closes('original', 'transportclose'), 'direct1.observer close']);
+    await nextEvent(piped.pipeDataProducer.observer, 'close');
+    await settled();
+    expect(take()).toEqual([
+      ...closes('pipeDataConsumer', 'dataproducerclose'),
+      'pipeDataProducer.observer close',
+      ...closes('farConsumer', 'dataproducerclose'),
+    ]);
+  });
+});
