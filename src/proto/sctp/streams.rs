@@ -48,6 +48,18 @@ impl Streams {
         }
     }
 
+    /// Whether a reset of `stream` is under way.
+    pub(super) fn is_resetting(&self, stream: StreamId) -> bool {
+        matches!(self.closing.get(&stream), Some(Closing::Resetting))
+    }
+
+    /// `stream` is used again before its quarantine is over: a reset of it is news from here on.
+    pub(super) fn reuse(&mut self, stream: StreamId) {
+        if !self.is_resetting(stream) {
+            self.closing.remove(&stream);
+        }
+    }
+
     /// Whether the peer has opened a channel on `stream` in band.
     pub(super) fn is_channel(&self, stream: StreamId) -> bool {
         self.channels.contains(&stream)
@@ -117,6 +129,19 @@ mod tests {
         let later = now + QUARANTINE;
         assert!(!streams.is_closing(4, Some(later)));
         assert!(streams.on_peer_reset(4, later));
+    }
+
+    #[test]
+    fn an_id_that_is_used_again_early_can_be_reset_again() {
+        let now = start();
+        let mut streams = Streams::default();
+        streams.reset(4, Some(now));
+        streams.reuse(4);
+        assert!(streams.is_resetting(4), "not before the reset is complete");
+        streams.on_reset_complete(4, now);
+        assert!(!streams.is_resetting(4));
+        streams.reuse(4);
+        assert!(streams.on_peer_reset(4, now), "closed by the peer");
     }
 
     #[test]
