@@ -111,6 +111,10 @@ impl Transport {
         }
     }
 
+    pub(super) fn is_webrtc(&self) -> bool {
+        matches!(self.kind, Kind::WebRtc(_))
+    }
+
     pub(super) fn is_pipe(&self) -> bool {
         matches!(self.kind, Kind::Pipe(_))
     }
@@ -163,7 +167,8 @@ impl Transport {
         self.sctp_ref().map_or(0, |sctp| sctp.buffered_amount(stream))
     }
 
-    /// Resets our side of a stream; what was not sent is discarded and counted.
+    /// Closes our side of a stream, with WebRTC by a reset; what was not sent is discarded and
+    /// counted.
     pub(super) fn reset_stream(&mut self, stream: StreamId) {
         if let Some(discarded) = self.sctp_mut().map(|sctp| sctp.reset_stream(stream)) {
             self.discarded.messages += discarded.messages;
@@ -240,7 +245,7 @@ impl Transport {
 
     /// `transport.sctpParameters`, if SCTP is enabled.
     fn sctp_parameters(&self) -> Option<SctpParameters> {
-        Some(self.sctp.as_ref()?.parameters(matches!(self.kind, Kind::WebRtc(_))))
+        Some(self.sctp.as_ref()?.parameters(self.is_webrtc()))
     }
 }
 
