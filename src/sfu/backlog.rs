@@ -54,6 +54,14 @@ impl Backlog {
         self.entered.add(1, payload_len as u64);
     }
 
+    /// A message that has entered goes back out the same way. For the thread that let it in.
+    pub fn withdraw(&self, payload_len: usize) {
+        let Side { messages, payload } = &self.entered;
+        messages.store(messages.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+        let rest = payload.load(Ordering::Relaxed).saturating_sub(payload_len as u64);
+        payload.store(rest, Ordering::Release);
+    }
+
     /// `messages` with `payload` bytes in all leave. To be called by one thread only.
     pub fn leave(&self, messages: u64, payload: u64) {
         self.left.add(messages, payload);

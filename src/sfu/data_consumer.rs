@@ -293,10 +293,7 @@ impl DataConsumerMut<'_> {
         match transport.send(*now, stream, None, &message) {
             Ok(buffered) => {
                 consumer.sent(payload_len);
-                consumer.publish_buffered_amount(buffered);
-                if consumer.begins_to_wait() {
-                    transport.waiting.push(*key);
-                }
+                transport.show_buffered(*key, consumer, buffered);
                 transport.mark_dirty(consumer.transport, dirty);
                 Ok(buffered)
             }
@@ -331,9 +328,7 @@ impl DataConsumerMut<'_> {
         }
         let key = self.get().transport;
         let transport = self.sfu.transports.get_mut(&key).ok_or(key)?;
-        if let Some(sctp) = transport.sctp_mut() {
-            sctp.set_buffered_amount_low_threshold(id, threshold);
-        }
+        transport.set_buffered_amount_low_threshold(id, threshold);
         Ok(())
     }
 

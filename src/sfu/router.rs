@@ -86,10 +86,7 @@ impl Sfu {
                     match transport.send(*now, stream, carried.as_ref(), message) {
                         Ok(buffered) => {
                             consumer.sent(payload_len);
-                            consumer.publish_buffered_amount(buffered);
-                            if consumer.begins_to_wait() {
-                                transport.waiting.push(key);
-                            }
+                            transport.show_buffered(key, consumer, buffered);
                             transport.mark_dirty(consumer.transport, dirty);
                         }
                         Err(error) => {

@@ -27,9 +27,16 @@ use super::wire::{
 };
 use crate::proto::message::StreamId;
 
-/// DATA chunks that sctp-proto may hold: 8,192 of them take 4 MB, whatever is in them, and about
-/// 4 ms for each packet with more. A window of 1 MiB holds 900 full ones.
-const MAX_HELD: usize = 8192;
+/// DATA chunks that sctp-proto may hold for a client, whatever is in them: 4,096 take 2 MB, and each
+/// that comes on top up to 100 us. A window of 1 MiB holds 900 full ones.
+const MAX_CLIENT_HELD: usize = 4096;
+
+/// The same for another router, which has the messages of many clients to send.
+const MAX_ROUTER_HELD: usize = 16_384;
+
+/// A window large enough for more full chunks than that may have them, if they have this size on
+/// average.
+const MEAN_HELD: usize = 512;
 
 /// Streams on which a client may have sent: 3 MB of state. Browsers open at most 1,024 channels.
 const MAX_CLIENT_STREAMS: usize = 8192;
@@ -106,6 +113,7 @@ struct Seen {
 #[derive(Debug)]
 pub(super) struct Guard {
     max_packet: usize,
+    max_held: usize,
     max_streams: usize,
     budget: Budget,
     /// Chunks that were taken out of packets.
@@ -118,10 +126,13 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// `client`: the peer is not trusted with more streams than a client needs.
-    pub(super) fn new(max_packet: usize, client: bool) -> Self {
+    /// `window`: the receive window in bytes. `client`: the peer is no router, and is trusted with
+    /// no more than a client needs.
+    pub(super) fn new(max_packet: usize, window: usize, client: bool) -> Self {
+        let held = if client { MAX_CLIENT_HELD } else { MAX_ROUTER_HELD };
         Self {
             max_packet,
+            max_held: held.max(window / MEAN_HELD),
             max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
             budget: Budget::default(),
             stripped: 0,
@@ -400,7 +411,7 @@ impl Guard {
                 _ => {}
             }
         }
-        if ledger.held.chunks > MAX_HELD {
+        if ledger.held.chunks > self.max_held {
             return Admission::Violation("too many DATA chunks that complete no message");
         }
         if streams > self.max_streams {
@@ -471,16 +482,17 @@ fn carry(writer: &mut Writer, chunk: &Chunk<'_>) {
     writer.chunk(chunk.kind, chunk.flags, &[head, &carrier, prefix, payload]);
 }
 
-/// What a packet costs, in nanoseconds of our time, about (measured; see `budget`).
+/// What a packet costs, in nanoseconds of our time, about. Measured on sctp-proto, of which every
+/// part walks all that it holds.
 fn cost(ledger: &Ledger, streams: usize, chunks: Chunks<'_>) -> u64 {
     let (streams, held) = (streams as u64, ledger.held.chunks as u64);
     let in_flight = ledger.ours.as_ref().map_or(0, |ours| u64::from(ours.in_flight()));
     let mut cost = 1000;
     for chunk in chunks.flatten() {
         cost += match chunk.kind {
-            kind::DATA => 300 + 4 * streams + 10 * held,
+            kind::DATA => 300 + 4 * streams + 25 * held,
             kind::SACK => 500 + 50 * in_flight,
-            kind::FORWARD_TSN => 300 + 10 * (streams + held) + 10 * chunk.value.len() as u64,
+            kind::FORWARD_TSN => 300 + 10 * streams + 25 * held + 10 * chunk.value.len() as u64,
             kind::RECONFIG => 2000 + 100 * chunk.value.len() as u64,
             _ => 1000,
         };

@@ -128,17 +128,18 @@ impl Link {
         association: Association,
         role: Role,
     ) -> Self {
+        let window = window(config);
         Self {
             endpoint,
             handle,
             association,
             role,
-            guard: Guard::new(config.max_packet_size, config.data_channels),
+            guard: Guard::new(config.max_packet_size, window as usize, config.data_channels),
             ledger: Ledger::default(),
             max_packet: config.max_packet_size,
             max_fragment: max_fragment(config.max_packet_size),
             max_receive_message_size: config.max_receive_message_size as usize,
-            window: window(config),
+            window,
             streams: 0,
         }
     }

@@ -35,7 +35,8 @@ pub struct WebRtcTransportOptions {
     pub prefer_udp: bool,
     /// Rank TCP candidates higher.
     pub prefer_tcp: bool,
-    /// Seconds without a valid request after which the peer counts as gone; 0 for never.
+    /// Seconds without a valid request after which the peer counts as gone, clamped to 10 to 60; 0
+    /// for never.
     pub ice_consent_timeout: u32,
     /// Enables SCTP.
     pub sctp: Option<SctpOptions>,
@@ -190,7 +191,7 @@ impl Sfu {
             dtls: self.dtls.clone(),
             consent_timeout: match options.ice_consent_timeout {
                 0 => None,
-                seconds => Some(Duration::from_secs(seconds.into())),
+                seconds => Some(Duration::from_secs(seconds.clamp(10, 60).into())),
             },
             sctp: options
                 .sctp
