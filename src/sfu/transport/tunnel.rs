@@ -32,8 +32,6 @@ pub enum Parcel {
     Message(Box<Piped>),
     /// On this stream less is on its way than its threshold.
     Low(StreamId),
-    /// A DataProducer or DataConsumer has let go of the stream.
-    Reset(StreamId),
     /// This end is gone.
     Goodbye,
 }
@@ -176,7 +174,6 @@ impl Tunnel {
             }
             _ => true,
         });
-        self.traffic.push_back(Parcel::Reset(stream));
         discarded
     }
 
@@ -197,7 +194,6 @@ impl Tunnel {
                 let amount = self.buffered_amount(stream);
                 self.events.push_back(SctpEvent::BufferedAmountLow { stream, amount });
             }
-            Parcel::Reset(stream) => self.events.push_back(SctpEvent::StreamReset { stream }),
             Parcel::Goodbye => {
                 self.lanes.clear();
                 self.traffic.clear();
