@@ -9,3 +9,5 @@ export const {
   errors,
   extras,
 } = datasoup;
+// As Node.js gives it for CommonJS modules, which mediasoup is: `import mediasoup from 'mediasoup'`.
+export default datasoup;

@@ -1,0 +1,102 @@
+import type { BrowserContext, Locator, Page } from 'playwright-core';
+
+/** The demo's page as somebody uses it who looks at the screen. */
+export class Tab {
+  readonly page: Page;
+  readonly name: string;
+  /** What the page wrote to the console as an error, and what it threw. */
+  readonly errors: string[] = [];
+  /** Every text that went over the WebSocket, either way. */
+  readonly signalling: string[] = [];
+
+  static async join(
+    context: BrowserContext,
+    url: string,
+    { name, room }: { name: string; room: string },
+  ): Promise<Tab> {
+    const tab = new Tab(await context.newPage(), name);
+    await tab.page.goto(`${url}/#${room}`);
+    await tab.page.getByLabel('Your name').fill(name);
+    await tab.page.getByRole('button', { name: 'Take a seat' }).click();
+    await tab.page.getByRole('dialog').waitFor({ state: 'hidden' });
+    // The bot speaks first, as soon as its channel is open.
+    await tab.message('Ladle', `Welcome, ${name}!`).waitFor();
+
+    return tab;
+  }
+
+  private constructor(page: Page, name: string) {
+    this.page = page;
+    this.name = name;
+    page.on('console', (message) => {
+      if (message.type() === 'error') this.errors.push(message.text());
+    });
+    page.on('pageerror', (error) => this.errors.push(String(error)));
+    page.on('websocket', (socket) => {
+      socket.on('framesent', ({ payload }) => this.signalling.push(String(payload)));
+      socket.on('framereceived', ({ payload }) => this.signalling.push(String(payload)));
+    });
+  }
+
+  async say(text: string): Promise<void> {
+    const input = this.page.getByLabel('Message', { exact: true });
+    await input.fill(text);
+    await input.press('Enter');
+  }
+
+  /** A message in the chat, by who wrote it and what it says. */
+  message(author: string, text: string | RegExp): Locator {
+    return this.page
+      .locator('.message')
+      .filter({ has: this.page.locator('.author', { hasText: author }) })
+      .filter({ hasText: text });
+  }
+
+  /** All that `author` has said, from the first to the last. */
+  async said(author: string): Promise<string[]> {
+    return await this.page
+      .locator('.message')
+      .filter({ has: this.page.locator('.author', { hasText: author }) })
+      .locator('p')
+      .allTextContents();
+  }
+
+  note(text: string): Locator {
+    return this.page.locator('.note', { hasText: text });
+  }
+
+  get cursors(): Locator {
+    return this.page.locator('.cursor');
+  }
+
+  /** Waits until the cursor of `name` stands at a place, in parts of the stage, within 1 %. */
+  async cursorAt(name: string, x: number, y: number): Promise<void> {
+    const cursor = this.cursors.filter({ hasText: name });
+    await cursor.waitFor();
+    const away = async () => {
+      const { left, top } = await cursor.evaluate(({ style }) => style);
+      return Math.max(Math.abs(parseFloat(left) - 100 * x), Math.abs(parseFloat(top) - 100 * y));
+    };
+    for (let distance = await away(); distance > 1; distance = await away()) {
+      await this.page.waitForTimeout(20);
+    }
+  }
+
+  /** Moves the pointer to a place on the stage, in parts of its width and height. */
+  async point(x: number, y: number): Promise<void> {
+    const box = await this.page.locator('#stage').boundingBox();
+    if (!box) throw new Error('There is no stage');
+
+    await this.page.mouse.move(box.x + x * box.width, box.y + y * box.height, { steps: 8 });
+  }
+
+  /** A state in the panel's table, such as 'send-iceState'. */
+  state(name: string): Locator {
+    return this.page.locator(`[data-state="${name}"]`);
+  }
+
+  /** A number in the panel, such as 'rtt'. */
+  value(name: string): Locator {
+    return this.page.locator(`[data-value="${name}"]`);
+  }
+}

@@ -1,0 +1,35 @@
+import { createRequire } from 'node:module';
+
+import datasoup, { createWorker, errors, extras, version } from 'datasoup';
+import * as all from 'datasoup';
+
+const required = createRequire(import.meta.url)('datasoup');
+
+// One module, whichever way it is loaded, with all of its names.
+if (datasoup !== required) {
+  throw new Error('the default export is not what require() gives');
+}
+for (const [name, value] of Object.entries(required)) {
+  if (Reflect.get(all, name) !== value) {
+    throw new Error(`'${name}' is not what require() gives`);
+  }
+}
+
+const worker = await createWorker();
+const router = await worker.createRouter();
+const transport = await router.createDirectTransport();
+const dataProducer = await transport.produceData({ label: 'news' });
+const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+const received = extras.enhancedOnce(dataConsumer, 'message');
+
+dataProducer.send('hello');
+
+const [message, ppid] = await received;
+
+worker.close();
+await worker.createRouter().catch((error) => {
+  if (!(error instanceof errors.WorkerClosedError) || version !== required.version) {
+    throw error;
+  }
+});
+console.log(`${dataConsumer.label}: ${message} ${ppid}`);

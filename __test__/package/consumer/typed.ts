@@ -1,0 +1,48 @@
+// Compiled as it is, once as a CommonJS and once as an ES module, and run.
+
+import * as datasoup from 'datasoup';
+import { createWorker, extras, type types } from 'datasoup';
+import type { DataConsumer, TransportListenInfo } from 'datasoup/types';
+
+const listenInfo: TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
+
+async function consumerOf(transport: types.Transport, id: string): Promise<DataConsumer> {
+  return transport.consumeData({ dataProducerId: id });
+}
+
+/** Not called: what the compiler must refuse. */
+export function refused(dataProducer: types.DataProducer): void {
+  // @ts-expect-error read only
+  dataProducer.id = '';
+  // @ts-expect-error no such event
+  dataProducer.on('close', () => {});
+}
+
+async function main(): Promise<void> {
+  const worker: types.Worker<{ region: string }> = await createWorker({
+    appData: { region: 'eu' },
+  });
+  const router = await worker.createRouter();
+  const plainTransport = await router.createPlainTransport({ listenInfo, enableSctp: true });
+  const state: types.SctpState | undefined = plainTransport.sctpState;
+  const transport = await router.createDirectTransport();
+  const dataProducer = await transport.produceData({ label: 'news', appData: { length: 5 } });
+  const dataConsumer = await consumerOf(transport, dataProducer.id);
+
+  const received = extras.enhancedOnce<types.DataConsumerEvents, 'message'>(
+    dataConsumer,
+    'message',
+  );
+  dataProducer.send('hello'.slice(0, dataProducer.appData.length));
+  const [message, ppid] = await received;
+  worker.close();
+  try {
+    await router.dump();
+  } catch (error) {
+    if (error instanceof datasoup.errors.WorkerClosedError && state === 'new') {
+      console.log(`${dataConsumer.label}: ${message} ${ppid}`);
+    }
+  }
+}
+
+main();

@@ -1,0 +1,131 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import * as path from 'node:path';
+import { promisify } from 'node:util';
+import { ROOT } from '../helpers/process';
+
+/** The module as a user gets it: packed, and installed into an empty folder. */
+
+const run = promisify(execFile);
+
+let folder: string;
+/** What `npm pack` tells. */
+let packed: { filename: string; files: { path: string }[] };
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'datasoup-package-'));
+  await cp(path.join(__dirname, 'consumer'), folder, { recursive: true });
+  await writeFile(path.join(folder, 'package.json'), JSON.stringify({ private: true }));
+  // Without `prepack`, which would build anew: the addon in native/ is the one under test.
+  const { stdout } = await npm(
+    ROOT,
+    'pack',
+    '--json',
+    '--ignore-scripts',
+    '--pack-destination',
+    folder,
+  );
+  [packed] = JSON.parse(stdout) as [typeof packed];
+  await npm(folder, 'install', `./${packed.filename}`, 'node@22', 'typescript@5', '@types/node@20');
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Runs npm as a user would: without the settings of the npm that runs this test. */
+function npm(cwd: string, ...args: string[]): Promise<{ stdout: string }> {
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^npm_(?!config_registry$)/i.test(name)),
+  );
+  const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
+  return run('npm', [...args, ...quiet], { cwd, env, maxBuffer: 2 ** 26 });
+}
+
+describe('the tarball', () => {
+  test('holds what is needed to run, and nothing else', () => {
+    const files = packed.files.map((file) => file.path);
+    expect(files).toEqual(
+      expect.arrayContaining([
+        'LICENSE',
+        'README.md',
+        'index.d.mts',
+        'index.d.ts',
+        'index.js',
+        'index.mjs',
+        'lib/index.js',
+        'native/binding.js',
+        'package.json',
+        expect.stringMatching(/^native\/datasoup\.[\w-]+\.node$/),
+      ]),
+    );
+    const strange =
+      /^(LICENSE|README\.md|package\.json|index\.(d\.)?m?[jt]s|lib\/\w+\.js|native\/.+)$/;
+    expect(files.filter((file) => !strange.test(file))).toEqual([]);
+  });
+
+  test('installs no build tools: its only dependencies are debug and ms', async () => {
+    const { stdout } = await npm(folder, 'ls', '--all', '--json');
+    const { dependencies } = JSON.parse(stdout) as Tree;
+    const names = (of: Tree): string[] =>
+      Object.entries(of.dependencies ?? {}).flatMap(([name, below]) => [name, ...names(below)]);
+    expect(names(dependencies?.datasoup ?? {})).toEqual(['debug', 'ms']);
+  });
+});
+
+interface Tree {
+  dependencies?: Record<string, Tree>;
+}
+
+/** The Node.js that runs this test, and the next line of long-term support. */
+const nodes: [string, () => string][] = [
+  [`Node.js ${process.versions.node}`, () => process.execPath],
+  ['Node.js 22', () => path.join(folder, 'node_modules/node/bin/node')],
+];
+
+describe.each(nodes)('under %s', (title, node) => {
+  test('is that version', async () => {
+    const { stdout } = await run(node(), ['--version']);
+    expect(`Node.js ${stdout.slice(1)}`).toMatch(title);
+  });
+
+  test.each(['require.cjs', 'import.mjs'])('%s runs, without a warning', async (script) => {
+    await expect(run(node(), [script], { cwd: folder })).resolves.toEqual({
+      stdout: 'news: hello 51\n',
+      stderr: '',
+    });
+  });
+});
+
+describe('TypeScript', () => {
+  const older = (): string => path.join(folder, 'node_modules/typescript/bin/tsc');
+  const own = (): string => path.join(ROOT, 'node_modules/typescript/bin/tsc');
+  const cases = [
+    { version: 5, tsc: older, module: 'node16', type: 'module' },
+    { version: 5, tsc: older, module: 'nodenext', type: 'commonjs' },
+    { version: 7, tsc: own, module: 'node16', type: 'module' },
+    { version: 7, tsc: own, module: 'node16', type: 'commonjs' },
+    { version: 7, tsc: own, module: 'nodenext', type: 'module' },
+    { version: 7, tsc: own, module: 'nodenext', type: 'commonjs' },
+  ];
+
+  test.each(cases)(
+    '$version compiles a consumer (module $module, type $type), and it runs',
+    async ({ version, tsc, module, type }) => {
+      const project = path.join(folder, `typed-${version}-${module}-${type}`);
+      await mkdir(project);
+      await writeFile(path.join(project, 'package.json'), JSON.stringify({ private: true, type }));
+      await cp(path.join(folder, 'typed.ts'), path.join(project, 'typed.ts'));
+      const options = ['--module', module, '--moduleResolution', module, '--target', 'es2022'];
+      // Our declarations are checked as well: no skipLibCheck.
+      await run(process.execPath, [tsc(), '--strict', '--types', 'node', ...options, 'typed.ts'], {
+        cwd: project,
+      }).catch(({ stdout }: { stdout: string }) => {
+        throw new Error(stdout);
+      });
+      const output = await readFile(path.join(project, 'typed.js'), 'utf8');
+      expect(output.includes('require(')).toBe(type === 'commonjs');
+      const { stdout } = await run(process.execPath, ['typed.js'], { cwd: project });
+      expect(stdout).toBe('news: hello 51\n');
+    },
+  );
+});

@@ -1,0 +1,208 @@
+// The page: asks for a name, joins, and connects what comes from the session with what is shown.
+
+import { Chat } from './chat.js';
+import { Cursors } from './cursors.js';
+import { Panel } from './panel.js';
+import { rememberName, roomFromAddress, suggestName } from './people.js';
+import { Session } from './session.js';
+import { Stage } from './stage.js';
+import { setUpTheme } from './theme.js';
+
+const RETRY_MS = [500, 1000, 2000, 5000];
+
+const element = (id) => document.getElementById(id);
+
+/** id → { id, name, hue, role } of everybody in the room, ourselves and the bot included. */
+const people = new Map();
+let session;
+let you;
+
+const stage = new Stage({ bowl: element('bowl'), drops: element('drops') });
+const chat = new Chat({ list: element('messages'), form: element('composer'), onsay: say });
+const cursors = new Cursors({
+  stage: element('stage'),
+  layer: element('cursors'),
+  send: (message) => session?.send('cursor', message) ?? false,
+  onripple: (peer, x, y) => stage.ripple(x, y, (peer ?? you)?.hue),
+});
+const panel = new Panel(element('panel'), {
+  ping: (message) => session?.send('ping', message) ?? false,
+  lostCursors: () => cursors.lost,
+  bufferedAmount: () => session?.bufferedAmount ?? 0,
+});
+
+function say(text) {
+  if (!session?.send('chat', { text })) return false;
+
+  chat.add(you, text, { own: true });
+
+  return true;
+}
+
+const handlers = {
+  joined({ room, you: self, bot, peers }) {
+    you = { ...self, role: 'you' };
+    for (const id of [...people.keys()]) cursors.remove(id);
+    people.clear();
+    for (const person of [you, { ...bot, role: 'bot' }]) people.set(person.id, person);
+    for (const peer of peers) people.set(peer.id, { ...peer, role: 'peer' });
+    element('room').textContent = room;
+    element('composer').style.setProperty('--hue', you.hue);
+    panel.reset('new');
+    showPeople();
+  },
+
+  peerJoined(peer) {
+    people.set(peer.id, { ...peer, role: 'peer' });
+    chat.note(`${peer.name} sat down`);
+    showPeople();
+  },
+
+  peerLeft(peerId, reason) {
+    const peer = people.get(peerId);
+    if (!peer) return;
+
+    people.delete(peerId);
+    cursors.remove(peerId);
+    chat.note(reason === 'left' ? `${peer.name} left` : `${peer.name} left (${reason})`);
+    showPeople();
+  },
+
+  sent(label) {
+    panel.countOut();
+    stage.show(label, you.id, hearersOf(label, you.id));
+  },
+
+  message(label, peerId, message) {
+    panel.countIn();
+    const peer = people.get(peerId);
+    if (!peer) return;
+
+    const alone = label === 'telemetry' || message.whisper === true;
+    stage.show(label, peerId, alone ? [you.id] : hearersOf(label, peerId));
+    if (label === 'chat') chat.add(peer, message.text, { whisper: message.whisper === true });
+    if (label === 'cursor') cursors.receive(peer, message);
+    // Only the bot has such a channel.
+    if (label === 'telemetry') panel.receive(message);
+  },
+
+  states: (direction, states) => panel.setStates(direction, states),
+
+  closed: () => {},
+};
+
+/** Whom the Router hands a message: pings go to the bot, positions to people, words to all. */
+function hearersOf(label, from) {
+  if (label === 'ping') return ['bot'];
+
+  return [...people.keys()].filter((id) => id !== from && (id !== 'bot' || label === 'chat'));
+}
+
+function showPeople() {
+  stage.setPeople([...people.values()]);
+  const names = [...people.values()].filter(({ role }) => role !== 'bot');
+  element('people').replaceChildren(
+    ...names.map(({ id, name, hue }) => {
+      const item = document.createElement('li');
+      item.dataset.peer = id;
+      item.style.setProperty('--hue', hue);
+      item.textContent = [...name][0].toUpperCase();
+      item.title = name;
+      return item;
+    }),
+  );
+  element('count').textContent = names.length === 1 ? 'just you' : `${names.length} people`;
+}
+
+/** Stays in the room, and comes back when the connection is lost. Throws if it never got in. */
+async function stay(room, name, onentered) {
+  const url = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/`;
+  let entered = false;
+
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const closed = new Promise((resolve) => (handlers.closed = resolve));
+      session = await Session.join({ url, room, name, handlers });
+      if (!entered) onentered();
+      entered = true;
+      attempt = 0;
+      setStatus('');
+      await closed;
+    } catch (error) {
+      // The first attempt fails in front of the user, who may change something.
+      if (!entered) throw error;
+    }
+
+    session = undefined;
+    panel.reset('closed');
+    setStatus('The connection is lost. Trying again…');
+    await new Promise((resolve) =>
+      setTimeout(resolve, RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]),
+    );
+  }
+}
+
+function setStatus(text) {
+  element('status').textContent = text;
+  element('status').hidden = text === '';
+}
+
+function setUpJoin() {
+  const dialog = element('join');
+  const { elements } = dialog.querySelector('form');
+  elements.name.value = suggestName();
+  elements.room.value = roomFromAddress(location);
+  dialog.addEventListener('cancel', (event) => event.preventDefault());
+  dialog.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const name = elements.name.value.trim();
+    const room = elements.room.value.trim().toLowerCase();
+    rememberName(name);
+    element('join-error').textContent = '';
+    elements.enter.disabled = true;
+    // So that the address can be given to a friend.
+    history.replaceState(null, '', `${location.pathname}#${encodeURIComponent(room)}`);
+    try {
+      await stay(room, name, () => {
+        dialog.close();
+        chat.focus();
+      });
+    } catch (error) {
+      element('join-error').textContent = error.message;
+      elements.enter.disabled = false;
+    }
+  });
+  dialog.showModal();
+  elements.name.select();
+}
+
+function setUpLink(button) {
+  button.addEventListener('click', async () => {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      button.dataset.done = 'Copied';
+    } catch {
+      // Without https or on request the clipboard is closed: the address bar has the same.
+      button.dataset.done = 'See the address bar';
+    }
+    setTimeout(() => delete button.dataset.done, 1600);
+  });
+}
+
+/** On a small screen chat and panel share one place. */
+function setUpTabs(bar) {
+  bar.addEventListener('click', ({ target }) => {
+    const { view } = target.dataset;
+    if (!view) return;
+
+    document.body.dataset.view = view;
+    for (const tab of bar.querySelectorAll('[data-view]')) {
+      tab.setAttribute('aria-pressed', String(tab === target));
+    }
+  });
+}
+
+setUpTheme(element('theme'));
+setUpLink(element('link'));
+setUpTabs(element('tabs'));
+setUpJoin();

@@ -1,0 +1,75 @@
+// The list of messages and the line to write in.
+
+const MAX_SHOWN = 300;
+const MAX_CHARACTERS = 2000;
+
+export class Chat {
+  #list;
+  #input;
+  #last;
+
+  /** `onsay(text)` tells whether the message could be sent. */
+  constructor({ list, form, onsay }) {
+    this.#list = list;
+    this.#input = form.elements.text;
+
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      const text = this.#input.value.trim();
+      if (text && onsay(text)) this.#input.value = '';
+    });
+    form.addEventListener('click', ({ target }) => {
+      const { say } = target.dataset;
+      if (say && onsay(say)) this.#input.focus({ preventScroll: true });
+    });
+  }
+
+  focus() {
+    this.#input.focus({ preventScroll: true });
+  }
+
+  /** `peer`: { id, name, hue? }; `own`: ours; `whisper`: for us alone. */
+  add(peer, text, { own = false, whisper = false } = {}) {
+    if (typeof text !== 'string' || text.length === 0) return;
+
+    const item = document.createElement('li');
+    item.className = 'message';
+    item.dataset.from = peer.id;
+    if (peer.hue !== undefined) item.style.setProperty('--hue', peer.hue);
+    item.classList.toggle('own', own);
+    item.classList.toggle('bot', peer.id === 'bot');
+    item.classList.toggle('whisper', whisper);
+    item.classList.toggle('follows', this.#last === peer.id);
+
+    const author = document.createElement('span');
+    author.className = 'author';
+    author.textContent = peer.name;
+    if (whisper) author.dataset.note = 'to you alone';
+
+    const bubble = document.createElement('p');
+    bubble.textContent = text.slice(0, MAX_CHARACTERS);
+
+    item.append(author, bubble);
+    this.#append(item);
+    this.#last = peer.id;
+  }
+
+  /** A line that nobody said. */
+  note(text) {
+    const item = document.createElement('li');
+    item.className = 'note';
+    item.textContent = text;
+    this.#append(item);
+    this.#last = undefined;
+  }
+
+  #append(item) {
+    // Who has scrolled up to read is left there.
+    const { scrollTop, scrollHeight, clientHeight } = this.#list;
+    const atEnd = scrollHeight - scrollTop - clientHeight < 60;
+
+    this.#list.append(item);
+    while (this.#list.children.length > MAX_SHOWN) this.#list.firstElementChild.remove();
+    if (atEnd || item.classList.contains('own')) this.#list.scrollTop = this.#list.scrollHeight;
+  }
+}

@@ -1,0 +1,155 @@
+// The live panel: what state the connection is in, and what goes through it. Once a second it
+// puts together what the page counted itself and what the server last told.
+
+import { Chart } from './chart.js';
+
+const PING_EVERY_MS = 500;
+/** A pong that takes longer is taken for lost. */
+const PONG_WITHIN_MS = 3000;
+const RTT_SHOWN = 60;
+const RATE_SHOWN = 60;
+
+const GOOD = new Set(['connected', 'completed']);
+const BAD = new Set(['failed', 'closed', 'disconnected']);
+
+export class Panel {
+  #element;
+  #ping;
+  #lostCursors;
+  #bufferedAmount;
+  #seq = 0;
+  /** seq → when it was sent */
+  #pings = new Map();
+  #lostPings = 0;
+  #rtts = [];
+  #counts = { in: 0, out: 0 };
+  #server = { messagesDropped: 0, bufferedAmount: 0 };
+  #charts;
+
+  /**
+   * `ping(message)` sends and tells whether it could; `lostCursors()` and `bufferedAmount()` are
+   * asked once a second.
+   */
+  constructor(element, { ping, lostCursors, bufferedAmount }) {
+    this.#element = element;
+    this.#ping = ping;
+    this.#lostCursors = lostCursors;
+    this.#bufferedAmount = bufferedAmount;
+    this.#charts = {
+      rtt: new Chart(this.#part('chart', 'rtt'), { length: RTT_SHOWN, floor: 2 }),
+      in: new Chart(this.#part('chart', 'in'), { length: RATE_SHOWN, floor: 10 }),
+      out: new Chart(this.#part('chart', 'out'), { length: RATE_SHOWN, floor: 10 }),
+    };
+
+    setInterval(() => this.#sendPing(), PING_EVERY_MS);
+    // Between two pings: right after one it would always be seen waiting.
+    setTimeout(() => setInterval(() => this.#refresh(), 1000), PING_EVERY_MS / 2);
+  }
+
+  /** `states`: any of { iceState, dtlsState, sctpState, browser, iceSelectedTuple }. */
+  setStates(direction, { iceSelectedTuple, ...states }) {
+    for (const [name, state] of Object.entries(states)) {
+      const cell = this.#part('state', `${direction}-${name}`);
+      cell.textContent = state;
+      cell.dataset.level = GOOD.has(state) ? 'good' : BAD.has(state) ? 'bad' : 'waiting';
+    }
+    if (iceSelectedTuple) {
+      const { protocol, localPort } = iceSelectedTuple;
+      const address = iceSelectedTuple.localAddress ?? iceSelectedTuple.localIp;
+      this.#part('value', 'tuple').textContent = `${protocol} ${address}:${localPort}`;
+    }
+  }
+
+  /** All states at once: 'new' before a connection, 'closed' after it. */
+  reset(state) {
+    this.#pings.clear();
+    this.#server = { messagesDropped: 0, bufferedAmount: 0 };
+    this.#part('value', 'tuple').textContent = '';
+    for (const direction of ['send', 'recv']) {
+      this.setStates(direction, {
+        iceState: state,
+        dtlsState: state,
+        sctpState: state,
+        browser: state,
+      });
+    }
+  }
+
+  countIn() {
+    this.#counts.in += 1;
+  }
+
+  countOut() {
+    this.#counts.out += 1;
+  }
+
+  /** From the bot: the echo of a ping, or the server's statistics about us. */
+  receive({ pong, stats }) {
+    if (pong && this.#pings.delete(pong.seq)) {
+      const rtt = performance.now() - pong.sentAt;
+      this.#rtts.push(rtt);
+      if (this.#rtts.length > RTT_SHOWN) this.#rtts.shift();
+      this.#charts.rtt.push(rtt);
+      this.#showRtt(rtt);
+    }
+    if (stats) this.#server = stats;
+  }
+
+  #sendPing() {
+    const now = performance.now();
+    for (const [seq, sentAt] of this.#pings) {
+      if (now - sentAt < PONG_WITHIN_MS) break;
+      this.#pings.delete(seq);
+      this.#lostPings += 1;
+      this.#charts.rtt.push(undefined);
+    }
+
+    // A tab in the background is slowed down by the browser: what it measures is the browser.
+    if (document.hidden) return;
+    const seq = this.#seq + 1;
+    if (!this.#ping({ seq, sentAt: now })) return;
+
+    this.#seq = seq;
+    this.#pings.set(seq, now);
+  }
+
+  #showRtt(rtt) {
+    const sorted = [...this.#rtts].sort((a, b) => a - b);
+    this.#show('rtt', milliseconds(rtt));
+    this.#show('rtt-min', milliseconds(sorted[0]));
+    this.#show('rtt-median', milliseconds(sorted[sorted.length >> 1]));
+    this.#show('rtt-max', milliseconds(sorted.at(-1)));
+  }
+
+  #refresh() {
+    for (const way of ['in', 'out']) {
+      this.#show(way, String(this.#counts[way]));
+      this.#charts[way].push(this.#counts[way]);
+      this.#counts[way] = 0;
+    }
+    this.#show('buffered-browser', bytes(this.#bufferedAmount()));
+    this.#show('buffered-server', bytes(this.#server.bufferedAmount));
+    this.#show('drops-server', String(this.#server.messagesDropped));
+    this.#show('drops-cursor', String(this.#lostCursors()));
+    this.#show('drops-ping', String(this.#lostPings));
+  }
+
+  #show(name, text) {
+    this.#part('value', name).textContent = text;
+  }
+
+  #part(kind, name) {
+    return this.#element.querySelector(`[data-${kind}="${name}"]`);
+  }
+}
+
+function milliseconds(value) {
+  return value.toFixed(value < 10 ? 1 : 0);
+}
+
+function bytes(amount) {
+  if (amount < 1000) return `${amount} B`;
+  if (amount < 1e6) return `${(amount / 1e3).toFixed(1)} kB`;
+
+  return `${(amount / 1e6).toFixed(1)} MB`;
+}

@@ -1,0 +1,32 @@
+// Names: of the room, and of who has just come.
+
+import { recall, remember } from './storage.js';
+
+const NAME = 'name';
+
+const SPICES = (
+  'Anise Basil Caraway Chili Clove Coriander Cumin Dill Fennel Ginger Juniper Laurel Mace ' +
+  'Nutmeg Oregano Paprika Pepper Rosemary Saffron Sage Sesame Sumac Tarragon Thyme'
+).split(' ');
+
+/** What this tab was called before a reload, or what to be called if nothing comes to mind. */
+export function suggestName() {
+  return recall('sessionStorage', NAME) ?? SPICES[Math.floor(Math.random() * SPICES.length)];
+}
+
+export function rememberName(name) {
+  remember('sessionStorage', NAME, name);
+}
+
+/** The room that the address names: #room or ?room=. */
+export function roomFromAddress({ hash, search }) {
+  return decode(hash.slice(1)) || new URLSearchParams(search).get('room') || 'kitchen';
+}
+
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,185 @@
+// One stay in a room, with mediasoup-client: a transport to send, a transport to receive, three
+// channels out, and a channel in for each of those that the others and the bot have.
+//
+//   out   chat       ordered, reliable            in   chat, cursor   of everybody else
+//         cursor     unordered, never resent           chat           of the bot
+//         ping       unordered, never resent           telemetry      of the bot, for us alone
+
+import { Device } from 'mediasoup-client';
+import { Signalling } from './signalling.js';
+
+const LOSSY = { ordered: false, maxRetransmits: 0 };
+const CHANNELS = [
+  { label: 'chat', ordered: true },
+  { label: 'cursor', ...LOSSY },
+  { label: 'ping', ...LOSSY },
+];
+
+export class Session {
+  #signalling;
+  #handlers;
+  #device;
+  #sendTransport;
+  #recvTransport;
+  /** label → DataProducer */
+  #producers = new Map();
+  /** id → DataConsumer */
+  #consumers = new Map();
+  /** New and closed consumers are handled one after the other, in the order of their coming. */
+  #turn = Promise.resolve();
+
+  /**
+   * `handlers`: joined(room), peerJoined(peer), peerLeft(peerId, reason),
+   * message(label, peerId, object), sent(label), states(direction, states), closed().
+   */
+  static async join({ url, room, name, handlers }) {
+    const session = new Session(await Signalling.open(url), handlers);
+    try {
+      await session.#join(room, name);
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+
+    return session;
+  }
+
+  constructor(signalling, handlers) {
+    this.#signalling = signalling;
+    this.#handlers = handlers;
+    signalling.onnotification = (event, data) => this.#notified(event, data);
+    signalling.onclose = () => {
+      this.#closeTransports();
+      handlers.closed();
+    };
+  }
+
+  /** Bytes that the browser holds back on our own channels. */
+  get bufferedAmount() {
+    let amount = 0;
+    for (const { bufferedAmount } of this.#producers.values()) amount += bufferedAmount;
+
+    return amount;
+  }
+
+  /** Whether the message could be handed to the browser. */
+  send(label, message) {
+    const producer = this.#producers.get(label);
+    if (producer?.readyState !== 'open') return false;
+
+    producer.send(JSON.stringify(message));
+    this.#handlers.sent(label);
+
+    return true;
+  }
+
+  close() {
+    this.#closeTransports();
+    this.#signalling.close();
+  }
+
+  async #join(room, name) {
+    const joined = await this.#signalling.request('join', { room, name });
+    this.#handlers.joined(joined);
+
+    this.#device = await Device.factory();
+    await this.#device.load({ routerRtpCapabilities: joined.routerRtpCapabilities });
+    this.#sendTransport = await this.#createTransport('send');
+    this.#recvTransport = await this.#createTransport('recv');
+
+    await this.#signalling.request('consumeAll');
+    for (const channel of CHANNELS) {
+      const producer = await this.#sendTransport.produceData(channel);
+      this.#producers.set(channel.label, producer);
+    }
+  }
+
+  async #createTransport(direction) {
+    const options = await this.#signalling.request('createTransport', { direction });
+    const transport =
+      direction === 'send'
+        ? this.#device.createSendTransport(options)
+        : this.#device.createRecvTransport(options);
+
+    transport.on('connect', ({ dtlsParameters }, done, fail) => {
+      this.#signalling.request('connectTransport', { direction, dtlsParameters }).then(done, fail);
+    });
+    transport.on('producedata', ({ label, sctpStreamParameters }, done, fail) => {
+      this.#signalling.request('produceData', { label, sctpStreamParameters }).then(done, fail);
+    });
+    transport.on('connectionstatechange', (browser) => {
+      this.#handlers.states(direction, { browser });
+      if (browser === 'failed') this.#restartIce(transport, direction);
+    });
+
+    return transport;
+  }
+
+  async #restartIce(transport, direction) {
+    try {
+      await transport.restartIce(await this.#signalling.request('restartIce', { direction }));
+    } catch {
+      // Then the server gives the peer up after a while and closes the WebSocket.
+    }
+  }
+
+  #notified(event, data) {
+    switch (event) {
+      case 'peerJoined':
+        return this.#handlers.peerJoined(data.peer);
+      case 'peerLeft':
+        return this.#handlers.peerLeft(data.peerId, data.reason);
+      case 'transportState': {
+        const { direction, ...states } = data;
+        return this.#handlers.states(direction, states);
+      }
+      case 'newConsumer':
+        return this.#inTurn(() => this.#consume(data));
+      case 'consumerClosed':
+        return this.#inTurn(() => this.#consumers.get(data.id)?.close());
+      default:
+        // A newer server may say more than this page knows.
+        return undefined;
+    }
+  }
+
+  #inTurn(task) {
+    this.#turn = this.#turn.then(task).catch((error) => {
+      if (!this.#recvTransport?.closed) console.error(error);
+    });
+  }
+
+  async #consume({ peerId, ...options }) {
+    const consumer = await this.#recvTransport.consumeData(options);
+    this.#consumers.set(consumer.id, consumer);
+    consumer.observer.once('close', () => this.#consumers.delete(consumer.id));
+
+    consumer.on('message', (data) => {
+      const message = parse(data);
+      if (message) this.#handlers.message(consumer.label, peerId, message);
+    });
+
+    // The server holds the messages back until here: a browser throws away what arrives on a
+    // channel that it has not opened yet.
+    const resume = () => {
+      this.#signalling.request('resumeDataConsumer', { id: consumer.id }).catch(() => {});
+    };
+    if (consumer.readyState === 'open') resume();
+    else consumer.once('open', resume);
+  }
+
+  #closeTransports() {
+    this.#sendTransport?.close();
+    this.#recvTransport?.close();
+  }
+}
+
+/** What others send is theirs to choose: what is no JSON object is nothing. */
+function parse(data) {
+  try {
+    const message = JSON.parse(data);
+    return typeof message === 'object' && message !== null ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}

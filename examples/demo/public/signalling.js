@@ -1,0 +1,69 @@
+// The WebSocket to the server: requests with an answer, and notifications. The protocol is
+// described in ../server/signalling.js.
+
+const ANSWER_MS = 10_000;
+
+export class Signalling {
+  #socket;
+  #lastId = 0;
+  /** id → { resolve, reject, timer } */
+  #waiting = new Map();
+
+  /** Called with (event, data). */
+  onnotification = () => {};
+  /** Called once, when the socket is closed by anyone. */
+  onclose = () => {};
+
+  static open(url) {
+    return new Promise((resolve, reject) => {
+      const socket = new WebSocket(url);
+      socket.onopen = () => resolve(new Signalling(socket));
+      socket.onclose = () => reject(new Error('The server does not answer'));
+    });
+  }
+
+  constructor(socket) {
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
+    socket.onclose = () => this.#end();
+  }
+
+  request(method, data = {}) {
+    if (this.#socket.readyState !== WebSocket.OPEN)
+      return Promise.reject(new Error('Disconnected'));
+
+    const id = (this.#lastId += 1);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => this.#settle(id, { error: `${method}: no answer` }),
+        ANSWER_MS,
+      );
+      this.#waiting.set(id, { resolve, reject, timer });
+      this.#socket.send(JSON.stringify({ id, method, data }));
+    });
+  }
+
+  close() {
+    this.#socket.close();
+  }
+
+  #receive(message) {
+    if (message.event) this.onnotification(message.event, message.data);
+    else this.#settle(message.id, message);
+  }
+
+  #settle(id, { ok, data, error }) {
+    const request = this.#waiting.get(id);
+    if (!request) return;
+
+    this.#waiting.delete(id);
+    clearTimeout(request.timer);
+    if (ok) request.resolve(data);
+    else request.reject(new Error(error));
+  }
+
+  #end() {
+    for (const id of [...this.#waiting.keys()]) this.#settle(id, { error: 'Disconnected' });
+    this.onclose();
+  }
+}

@@ -1,0 +1,67 @@
+'use strict';
+
+// The demo, from the top: a Worker (one thread of Rust) with one WebRtcServer (one UDP port for
+// everybody), an HTTP server for the page, and a WebSocket for what has to be said before data
+// channels exist. Everything else, chat to statistics, goes through datasoup.
+//
+//   page ── WebSocket ──▶ signalling.js ──▶ Peer ─┐
+//   page ══ DataChannel ═▶ WebRtcTransport ══▶ Router ══▶ WebRtcTransport ══▶ the other pages
+//                                                 ╚═════▶ DirectTransport ══▶ bot.js
+
+const http = require('node:http');
+const { WebSocketServer } = require('ws');
+
+const datasoup = require('../..');
+const { addressesFor, readConfig, urlsFor } = require('./server/config');
+const { buildPage, servePage } = require('./server/page');
+const { Rooms } = require('./server/rooms');
+const { handleSocket, MAX_MESSAGE_BYTES } = require('./server/signalling');
+
+async function main() {
+  const config = readConfig(process.env);
+  const [page, worker] = await Promise.all([buildPage(), datasoup.createWorker()]);
+
+  worker.on('died', (error) => {
+    console.error('The worker died:', error);
+    process.exit(1);
+  });
+
+  const server = http.createServer((request, response) => servePage(page, request, response));
+  await new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.port, config.host, resolve);
+  });
+
+  const webRtcServer = await worker.createWebRtcServer({
+    listenInfos: addressesFor(config).map((address) => ({
+      protocol: 'udp',
+      ...address,
+      // The same number as HTTP, so that there is one port to remember. 0 leaves the choice to
+      // the worker's range.
+      ...(config.rtcPort > 0 && { port: config.rtcPort }),
+    })),
+  });
+
+  const rooms = new Rooms({ worker, webRtcServer });
+  const sockets = new WebSocketServer({ server, maxPayload: MAX_MESSAGE_BYTES });
+  sockets.on('connection', (socket) => handleSocket(socket, rooms));
+
+  const { local, network } = urlsFor(config, server.address().port);
+  console.log('\n  datasoup demo\n');
+  console.log(`  Local    ${local}`);
+  for (const url of network) console.log(`  Network  ${url}`);
+  console.log('\n  Open it in two tabs. Ctrl+C stops.\n');
+
+  // The worker tells its peers good-bye before its thread ends.
+  const stop = () => {
+    worker.once('subprocessclose', () => process.exit(0));
+    worker.close();
+  };
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+}
+
+main().catch((error) => {
+  console.error(`The demo could not start: ${error.message}`);
+  process.exit(1);
+});

@@ -1,0 +1,232 @@
+'use strict';
+
+// One tab: two WebRtcTransports, the DataProducers of what it says and the DataConsumers of what
+// it hears.
+
+const { randomUUID } = require('node:crypto');
+
+const { RequestError } = require('./validate');
+
+const GOLDEN_ANGLE = 137.508;
+/** How long a peer whose ICE is disconnected may take to come back. */
+const RETURN_MS = 15_000;
+
+/**
+ * How each channel travels to those who hear it. A cursor's position is worth nothing once the
+ * next one is there, so a lost one stays lost.
+ */
+const RELIABILITY = {
+  chat: { ordered: true },
+  cursor: { ordered: false, maxRetransmits: 0 },
+  telemetry: { ordered: false, maxRetransmits: 0 },
+};
+
+class Peer {
+  id = randomUUID();
+  name;
+  number;
+  notify;
+  closed = false;
+  #room;
+  #onClose;
+  /** 'send' | 'recv' → WebRtcTransport, from the page's point of view */
+  #transports = new Map();
+  /** label → DataProducer */
+  #producers = new Map();
+  /** id → DataConsumer */
+  #consumers = new Map();
+  /** Ids of the DataProducers that have a consumer here, or will in a moment. */
+  #heard = new Set();
+  #consuming = false;
+
+  constructor({ room, name, number, notify, onClose }) {
+    this.#room = room;
+    this.name = name;
+    this.number = number;
+    this.notify = notify;
+    this.#onClose = onClose;
+  }
+
+  describe() {
+    return { id: this.id, name: this.name, hue: Math.round((this.number * GOLDEN_ANGLE) % 360) };
+  }
+
+  async createTransport(direction) {
+    if (this.#transports.has(direction))
+      throw new RequestError(`there is a ${direction} transport`);
+
+    const transport = await this.#room.router.createWebRtcTransport({
+      webRtcServer: this.#room.webRtcServer,
+      enableSctp: true,
+      appData: { peerId: this.id, direction },
+    });
+    if (this.closed) return transport.close();
+
+    this.#transports.set(direction, transport);
+    this.#watch(transport, direction);
+
+    return {
+      id: transport.id,
+      iceParameters: transport.iceParameters,
+      iceCandidates: transport.iceCandidates,
+      dtlsParameters: transport.dtlsParameters,
+      sctpParameters: transport.sctpParameters,
+    };
+  }
+
+  async connectTransport(direction, dtlsParameters) {
+    await this.#transport(direction).connect({ dtlsParameters });
+  }
+
+  async restartIce(direction) {
+    return { iceParameters: await this.#transport(direction).restartIce() };
+  }
+
+  async produceData({ label, sctpStreamParameters }) {
+    if (this.#producers.has(label)) throw new RequestError(`there is a "${label}" channel`);
+
+    const producer = await this.#transport('send').produceData({
+      label,
+      sctpStreamParameters,
+      appData: { peerId: this.id },
+    });
+    this.#producers.set(label, producer);
+
+    // To the bot what it answers, to the others what they show.
+    if (label !== 'cursor') await this.#room.bot.listen(producer, this);
+    if (label !== 'ping') {
+      await Promise.all(this.#room.othersThan(this).map((other) => other.consume(producer)));
+    }
+
+    return { id: producer.id };
+  }
+
+  /** From now on this peer hears everybody: whoever is here, and whoever comes. */
+  async consumeAll() {
+    if (this.#consuming) throw new RequestError('already consuming');
+
+    this.#transport('recv');
+    this.#consuming = true;
+    const { bot } = this.#room;
+    const heard = this.#room.othersThan(this).flatMap((other) => other.#heardByOthers());
+    await Promise.all([...bot.producers, ...heard].map((producer) => this.consume(producer)));
+  }
+
+  async consume(producer) {
+    if (!this.#consuming || this.closed || producer.closed || this.#heard.has(producer.id)) return;
+
+    this.#heard.add(producer.id);
+    let consumer;
+    try {
+      consumer = await this.#transport('recv').consumeData({
+        dataProducerId: producer.id,
+        ...RELIABILITY[producer.label],
+        // Of the bot's messages this peer hears those for all and those for its number.
+        subchannels: [this.number],
+        // Until the page has opened its end, see resumeDataConsumer().
+        paused: true,
+        appData: { peerId: producer.appData.peerId },
+      });
+    } catch (error) {
+      this.#heard.delete(producer.id);
+      // Either side may have left meanwhile.
+      if (this.closed || producer.closed) return;
+      throw error;
+    }
+
+    this.#consumers.set(consumer.id, consumer);
+    consumer.observer.once('close', () => {
+      this.#consumers.delete(consumer.id);
+      this.#heard.delete(producer.id);
+    });
+    consumer.once('dataproducerclose', () => this.notify('consumerClosed', { id: consumer.id }));
+    this.notify('newConsumer', {
+      id: consumer.id,
+      dataProducerId: consumer.dataProducerId,
+      peerId: producer.appData.peerId,
+      label: consumer.label,
+      protocol: consumer.protocol,
+      sctpStreamParameters: consumer.sctpStreamParameters,
+    });
+  }
+
+  /** The page has opened its end of the channel. What came before would have been lost there. */
+  async resumeDataConsumer(id) {
+    const consumer = this.#consumers.get(id);
+    // Its producer may just have left; the page will hear of that.
+    if (!consumer) return;
+
+    await consumer.resume();
+    this.#room.bot.greet(this, consumer);
+  }
+
+  /** What the server knows about this peer's channels, for the panel. */
+  async getStats() {
+    const producers = [...this.#producers.values()].filter(({ closed }) => !closed);
+    const consumers = [...this.#consumers.values()];
+    const [received, sent] = await Promise.all([
+      Promise.all(producers.map((producer) => producer.getStats())),
+      Promise.all(consumers.map((consumer) => consumer.getStats())),
+    ]);
+    const sum = (stats, key) => stats.flat().reduce((total, entry) => total + (entry[key] ?? 0), 0);
+
+    return {
+      messagesReceived: sum(received, 'messagesReceived'),
+      messagesSent: sum(sent, 'messagesSent'),
+      messagesDropped: sum(sent, 'messagesDropped'),
+      bufferedAmount: sum(sent, 'bufferedAmount'),
+    };
+  }
+
+  close(reason) {
+    if (this.closed) return;
+
+    this.closed = true;
+    for (const transport of this.#transports.values()) transport.close();
+    this.#onClose(reason);
+  }
+
+  #transport(direction) {
+    const transport = this.#transports.get(direction);
+    if (!transport) throw new RequestError(`there is no ${direction} transport`);
+
+    return transport;
+  }
+
+  #heardByOthers() {
+    return [...this.#producers.values()].filter(({ label, closed }) => label !== 'ping' && !closed);
+  }
+
+  /** Tells the page each state, and notices a tab that went without closing its WebSocket. */
+  #watch(transport, direction) {
+    let returnTimer;
+    const report = () => {
+      const { iceState, dtlsState, sctpState, iceSelectedTuple } = transport;
+      this.notify('transportState', {
+        direction,
+        iceState,
+        dtlsState,
+        sctpState,
+        iceSelectedTuple,
+      });
+
+      if (dtlsState === 'closed' || sctpState === 'closed') this.close('left');
+      if (dtlsState === 'failed' || sctpState === 'failed') this.close('connection failed');
+    };
+
+    transport.on('dtlsstatechange', report);
+    transport.on('sctpstatechange', report);
+    transport.on('iceselectedtuplechange', report);
+    transport.on('icestatechange', (iceState) => {
+      report();
+      // Out of reach for longer than ICE's consent lasts; restartIce() may bring it back.
+      clearTimeout(returnTimer);
+      if (iceState === 'disconnected') {
+        returnTimer = setTimeout(() => this.close('connection lost'), RETURN_MS);
+      }
+    });
+    transport.once('listenserverclose', () => this.close('server stopped'));
+  }
+}
+
+module.exports = { Peer };

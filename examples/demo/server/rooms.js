@@ -1,0 +1,156 @@
+'use strict';
+
+// Rooms by name. A room is a Router, a bot and the peers; it is made for the first peer and
+// closed after the last.
+
+const { Bot } = require('../bot');
+const { Peer } = require('./peer');
+const { RequestError } = require('./validate');
+
+const MAX_ROOMS = 100;
+const MAX_PEERS = 24;
+const TELEMETRY_MS = 1000;
+
+class Rooms {
+  #worker;
+  #webRtcServer;
+  /** name → Promise of a Room: two who come at the same time share one. */
+  #rooms = new Map();
+
+  constructor({ worker, webRtcServer }) {
+    this.#worker = worker;
+    this.#webRtcServer = webRtcServer;
+  }
+
+  async open(name) {
+    for (;;) {
+      if (!this.#rooms.has(name)) this.#create(name);
+
+      const room = await this.#rooms.get(name);
+      // Closed meanwhile, because its last peer left: the next round makes a new one.
+      if (!room.closed) return room;
+    }
+  }
+
+  closeIfEmpty(room) {
+    if (room.closed || room.peers.size > 0) return;
+
+    this.#rooms.delete(room.name);
+    room.close();
+  }
+
+  #create(name) {
+    if (this.#rooms.size >= MAX_ROOMS) throw new RequestError('no more rooms here');
+
+    const room = Room.create({
+      name,
+      worker: this.#worker,
+      webRtcServer: this.#webRtcServer,
+      onEmpty: (empty) => this.closeIfEmpty(empty),
+    });
+    this.#rooms.set(name, room);
+    room.catch(() => this.#rooms.delete(name));
+  }
+}
+
+class Room {
+  name;
+  router;
+  webRtcServer;
+  bot;
+  /** peer id → Peer */
+  peers = new Map();
+  closed = false;
+  #onEmpty;
+  #telemetry;
+  #asking = false;
+
+  static async create({ name, worker, webRtcServer, onEmpty }) {
+    const router = await worker.createRouter({ appData: { room: name } });
+    const bot = await Bot.create({ router, worker });
+
+    return new Room({ name, router, webRtcServer, bot, onEmpty });
+  }
+
+  constructor({ name, router, webRtcServer, bot, onEmpty }) {
+    this.name = name;
+    this.router = router;
+    this.webRtcServer = webRtcServer;
+    this.bot = bot;
+    this.#onEmpty = onEmpty;
+    this.#telemetry = setInterval(() => this.#sendTelemetry(), TELEMETRY_MS);
+  }
+
+  add({ name, notify, onClose }) {
+    if (this.peers.size >= MAX_PEERS) throw new RequestError('the room is full');
+
+    const peer = new Peer({
+      room: this,
+      name,
+      number: this.#freeNumber(),
+      notify,
+      onClose: (reason) => {
+        this.peers.delete(peer.id);
+        this.broadcast('peerLeft', { peerId: peer.id, reason });
+        onClose();
+        this.#onEmpty(this);
+      },
+    });
+    this.broadcast('peerJoined', { peer: peer.describe() });
+    this.peers.set(peer.id, peer);
+
+    return peer;
+  }
+
+  describeTo(peer) {
+    return {
+      room: this.name,
+      you: peer.describe(),
+      bot: this.bot.describe(),
+      peers: this.othersThan(peer).map((other) => other.describe()),
+      routerRtpCapabilities: this.router.rtpCapabilities,
+    };
+  }
+
+  othersThan(peer) {
+    return [...this.peers.values()].filter((other) => other !== peer);
+  }
+
+  broadcast(event, data) {
+    for (const peer of this.peers.values()) peer.notify(event, data);
+  }
+
+  close() {
+    this.closed = true;
+    clearInterval(this.#telemetry);
+    this.bot.close();
+    this.router.close();
+  }
+
+  /** The lowest number that nobody has: it picks the colour and is the peer's subchannel. */
+  #freeNumber() {
+    const taken = new Set([...this.peers.values()].map(({ number }) => number));
+    let number = 1;
+    while (taken.has(number)) number += 1;
+
+    return number;
+  }
+
+  async #sendTelemetry() {
+    if (this.#asking) return;
+
+    this.#asking = true;
+    for (const peer of this.peers.values()) {
+      try {
+        const stats = await peer.getStats();
+        if (!peer.closed) this.bot.tellStats(peer, stats);
+      } catch (error) {
+        // A peer that leaves while it is being asked is no news; nor is one of its channels.
+        if (error.name !== 'NotFoundError') console.error('No statistics:', error);
+      }
+    }
+    this.#asking = false;
+  }
+}
+
+module.exports = { Rooms };
