@@ -209,22 +209,23 @@ impl Sctp {
 
     /// Opens our side of `stream`, or changes how it sends from now on.
     pub fn open_stream(&mut self, stream: StreamId, reliability: Reliability) {
+        self.streams.end_quarantine(stream);
         self.queues.open(stream, reliability);
     }
 
-    /// Whether `stream` can be given to a new channel of ours: not open, no reset under way, not
-    /// opened in band by the peer, and within the negotiated number as far as it is known.
+    /// Whether `stream` can be given to a new channel of ours: not open, no reset under way or just
+    /// over, not opened in band by the peer, and within the negotiated number as far as it is known.
     pub fn is_stream_free(&self, stream: StreamId) -> bool {
-        self.can_open_stream(stream) && !self.streams.is_channel(stream)
+        self.can_open_stream(stream)
+            && !self.streams.is_closing(stream, self.clock)
+            && !self.streams.is_channel(stream)
     }
 
-    /// As [`Self::is_stream_free`], but a stream on which the peer has opened a channel will do:
-    /// our side of that channel.
+    /// As [`Self::is_stream_free`], for who knows that the peer uses `stream` (anew): our side of a
+    /// channel that the peer has opened will do, and one whose reset is over but for a moment.
     pub fn can_open_stream(&self, stream: StreamId) -> bool {
         let limit = self.negotiated_streams().map_or(u16::MAX, |(outgoing, _)| outgoing);
-        stream < limit
-            && !self.queues.contains(stream)
-            && !self.streams.is_closing(stream, self.clock)
+        stream < limit && !self.queues.contains(stream) && !self.streams.is_resetting(stream)
     }
 
     /// Queues a message and answers the stream's buffered amount in bytes, this message included.
