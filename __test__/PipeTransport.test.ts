@@ -1,5 +1,6 @@
 import * as datasoup from '..';
 import type { types } from '..';
+import './helpers/closeWorkers';
 import { EventRecorder } from './helpers/EventRecorder';
 import { notIntegers, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';

@@ -1,5 +1,6 @@
 import * as datasoup from '..';
 import type { types } from '..';
+import './helpers/closeWorkers';
 import { arrange, LOOPBACK } from './helpers/arrangement';
 import { EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, titled } from './helpers/arguments';

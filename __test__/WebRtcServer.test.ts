@@ -1,5 +1,6 @@
 import * as datasoup from '..';
 import type { types } from '..';
+import './helpers/closeWorkers';
 import { LOOPBACK } from './helpers/arrangement';
 import { EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, NOT_OBJECTS, NOT_STRINGS, notIntegers, titled } from './helpers/arguments';

@@ -1,5 +1,6 @@
 import * as datasoup from '..';
 import type { types } from '..';
+import './helpers/closeWorkers';
 import { LOOPBACK, SOME_FINGERPRINTS } from './helpers/arrangement';
 import { EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, NOT_OBJECTS, notIntegers, titled } from './helpers/arguments';
@@ -240,9 +241,11 @@ describe('router.createWebRtcTransport()', () => {
           [name]: value,
         })),
       ),
-      ...[5, 'x', { OS: 0, MIS: 0 }, { OS: 1024 }, { OS: -1, MIS: 1 }, { OS: 65_536, MIS: 1 }].map(
-        (numSctpStreams) => ({ listenInfos: LOOPBACK, enableSctp: true, numSctpStreams }),
-      ),
+      ...[5, 'x', { OS: -1, MIS: 1 }, { OS: 65_536, MIS: 1 }].map((numSctpStreams) => ({
+        listenInfos: LOOPBACK,
+        enableSctp: true,
+        numSctpStreams,
+      })),
       ...NOT_OBJECTS.map((appData) => ({ listenInfos: LOOPBACK, appData })),
     ]),
   )('createWebRtcTransport(%s) rejects with a TypeError', async (_title, options) => {
@@ -254,6 +257,7 @@ describe('router.createWebRtcTransport()', () => {
   });
 
   test('a port in use rejects with an Error that names address and port, and leaks nothing', async () => {
+    const before = await router.dump();
     const taken = await udpSocket();
     const { port } = taken.address();
     const free = await freePort();
@@ -266,7 +270,7 @@ describe('router.createWebRtcTransport()', () => {
     await expect(rejected).rejects.toThrow(Error);
     await expect(rejected).rejects.toThrow('127.0.0.1');
     await expect(rejected).rejects.toThrow(String(port));
-    expect((await router.dump()).transportIds).toEqual([transport.id]);
+    expect((await router.dump()).transportIds).toEqual(before.transportIds);
     expect(await canBind('127.0.0.1', free)).toBe(true);
     await closeSocket(taken);
     const other = await create({ listenInfos: [{ protocol: 'udp', ip: '127.0.0.1', port }] });
@@ -392,10 +396,8 @@ describe('webRtcTransport.iceCandidates', () => {
     ranged.close();
   });
 
-  test('with enableUdp false and enableTcp false there are none', async () => {
-    const other = await create({ enableUdp: false, enableTcp: false });
-    expect(other.iceCandidates).toEqual([]);
-    other.close();
+  test('with enableUdp false and enableTcp false there would be none: TypeError', async () => {
+    await expect(create({ enableUdp: false, enableTcp: false })).rejects.toThrow(TypeError);
   });
 
   test('a port is bound until close()', async () => {
@@ -569,7 +571,7 @@ describe('webRtcTransport.dump() and getStats()', () => {
   });
 
   test('getStats() has mediasoup’s fields', async () => {
-    await expect(transport.getStats()).resolves.toEqual([
+    await expect(transport.getStats()).resolves.toMatchObject([
       {
         type: 'webrtc-transport',
         transportId: transport.id,

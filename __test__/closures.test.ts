@@ -1,5 +1,6 @@
 import * as datasoup from '..';
 import type { types } from '..';
+import './helpers/closeWorkers';
 import { arrange, LOOPBACK, type Arrangement } from './helpers/arrangement';
 import { closes, EventRecorder } from './helpers/EventRecorder';
 import { until } from './helpers/wait';

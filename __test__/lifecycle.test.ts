@@ -111,8 +111,9 @@ const IN_THREADS = `
       let count = 0;
       dataConsumer.on('message', () => { if (++count === 100) parentPort.postMessage('ready'); });
       const more = () => {
+        if (closing) return;
         for (let number = 0; number < 100; number++) dataProducer.send('x'.repeat(100));
-        if (!closing) setImmediate(more);
+        setImmediate(more);
       };
       let closing = false;
       parentPort.once('message', () => {

@@ -1,7 +1,8 @@
 import * as path from 'node:path';
 import * as datasoup from '..';
 import type { types } from '..';
-import { ROOT, runNode } from './helpers/process';
+import './helpers/closeWorkers';
+import { runNode } from './helpers/process';
 import { NOT_OBJECTS, NOT_STRINGS, titled } from './helpers/arguments';
 
 const manifest = require('../package.json') as { name: string; version: string };
@@ -168,7 +169,7 @@ describe('createWorker(settings)', () => {
   test.each(
     titled<object>([
       ...['chicken', '', 5, {}].map((logLevel) => ({ logLevel })),
-      ...['ice', 5, {}, [5], ['chicken']].map((logTags) => ({ logTags })),
+      ...['ice', 5, {}, [5]].map((logTags) => ({ logTags })),
       ...[-1, 65_536, 1.5, NaN, '10000', {}].map((rtcMinPort) => ({ rtcMinPort })),
       ...[-1, 65_536, 1.5, NaN, '10000', {}].map((rtcMaxPort) => ({ rtcMaxPort })),
       { rtcMinPort: 20_001, rtcMaxPort: 20_000 },
@@ -282,8 +283,8 @@ describe('in a process of its own', () => {
 
   test('import gives the same names as require()', async () => {
     const ended = await runNode(
-      `import * as datasoup from ${JSON.stringify(path.join(ROOT, 'index.js'))};
-       import { createWorker, observer, version, errors, extras } from ${JSON.stringify(path.join(ROOT, 'index.js'))};
+      `import * as datasoup from 'datasoup';
+       import { createWorker, observer, version, errors, extras } from 'datasoup';
        const worker = await createWorker();
        worker.close();
        console.log(JSON.stringify([version, Object.keys(errors).sort(), Object.keys(extras).sort(),

@@ -1,5 +1,6 @@
 import * as datasoup from '..';
 import type { types } from '..';
+import './helpers/closeWorkers';
 import { closes, EventRecorder } from './helpers/EventRecorder';
 import { titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';

@@ -14,8 +14,12 @@ const RECORDS = 512;
 const HEADER = 2;
 /** The words of a record: target, ppid, offset, length. */
 const RECORD = 4;
-/** After so many milliseconds other work of the event loop gets its turn. */
+/**
+ * After so many milliseconds other work of the event loop gets its turn. While we fall behind, because listeners take
+ * longer than others take to send, it is twice as long each time, up to the maximum.
+ */
 const CYCLE_MS = 5;
+const MAX_CYCLE_MS = 40;
 /** How many messages are delivered between two looks at the clock. */
 const CLOCK_EVERY = 8;
 
@@ -72,6 +76,7 @@ class Channel {
   #next = 0;
   #count = 0;
   #stop = GO_ON;
+  #cycleMs = CYCLE_MS;
   /** Whether a later macrotask goes on. */
   #scheduled = false;
 
@@ -170,12 +175,13 @@ class Channel {
 
     for (;;) {
       if (!this.#deliverMessages(deadline)) {
-        return this.#continueLater();
+        return this.#continueBehind();
       }
       switch (this.#stop) {
         case DONE:
           // What has come since the cycle began may not wake us: the queue was not empty.
           if (this.#native.peek() === DONE) {
+            this.#cycleMs = CYCLE_MS;
             return;
           }
           this.#stop = GO_ON;
@@ -196,13 +202,19 @@ class Channel {
           break;
       }
       if (performance.now() > deadline) {
-        return this.#continueLater();
+        return this.#continueBehind();
       }
       this.#offset = this.#native.drain(this.#slab, this.#offset, this.#records);
       this.#next = 0;
       this.#count = this.#records[0];
       this.#stop = this.#records[1];
     }
+  }
+
+  /** Time ran out. */
+  #continueBehind() {
+    this.#cycleMs = Math.min(2 * this.#cycleMs, MAX_CYCLE_MS);
+    this.#continueLater();
   }
 
   #continueLater() {

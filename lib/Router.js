@@ -19,6 +19,8 @@ const validate = require('./validate');
 
 /** In seconds. */
 const ICE_CONSENT_TIMEOUT = 30;
+const MIN_ICE_CONSENT_TIMEOUT = 10;
+const MAX_ICE_CONSENT_TIMEOUT = 60;
 
 const logger = new Logger('Router');
 
@@ -85,12 +87,7 @@ class Router extends Entity {
       enableTcp,
       preferUdp,
       preferTcp,
-      iceConsentTimeout:
-        validate.optionalInteger(
-          given.iceConsentTimeout,
-          'iceConsentTimeout',
-          validate.MAX_UINT16,
-        ) ?? ICE_CONSENT_TIMEOUT,
+      iceConsentTimeout: parseIceConsentTimeout(given.iceConsentTimeout),
       sctp,
     };
 
@@ -352,6 +349,24 @@ function checkSrtp({ enableSrtp }) {
   if (validate.boolean(enableSrtp, false)) {
     throw mediaUnsupported('enableSrtp');
   }
+}
+
+/**
+ * @param {unknown} value
+ * @returns {number} 0 for never, else at least so long that a lost request ends nothing, and at most so long that the
+ * dead are not kept.
+ */
+function parseIceConsentTimeout(value) {
+  const seconds =
+    validate.optionalInteger(value, 'iceConsentTimeout', validate.MAX_UINT16) ??
+    ICE_CONSENT_TIMEOUT;
+  const clamped =
+    seconds && Math.min(Math.max(seconds, MIN_ICE_CONSENT_TIMEOUT), MAX_ICE_CONSENT_TIMEOUT);
+
+  if (clamped !== seconds) {
+    logger.warn(`iceConsentTimeout is clamped from ${seconds} to ${clamped} seconds`);
+  }
+  return clamped;
 }
 
 function noWebRtcServer() {

@@ -3,7 +3,14 @@
 const validate = require('./validate');
 
 const ROLES = ['auto', 'client', 'server'];
-const ALGORITHMS = ['sha-1', 'sha-224', 'sha-256', 'sha-384', 'sha-512'];
+/** The algorithms, and how many bytes a fingerprint of each has. */
+const LENGTHS = new Map([
+  ['sha-1', 20],
+  ['sha-224', 28],
+  ['sha-256', 32],
+  ['sha-384', 48],
+  ['sha-512', 64],
+]);
 
 /**
  * The DTLS parameters of a peer.
@@ -38,13 +45,23 @@ function parseFingerprint(fingerprint, index) {
   const name = `dtlsParameters.fingerprints[${index}]`;
   const { algorithm, value } = validate.object(fingerprint, name);
 
-  if (!ALGORITHMS.includes(algorithm)) {
+  const bytes = LENGTHS.get(algorithm);
+
+  if (bytes === undefined) {
     throw new TypeError(`invalid FingerprintAlgorithm: ${String(algorithm)}`);
   }
-  if (typeof value !== 'string' || value === '') {
-    throw validate.wrong(`${name}.value`, value, 'a fingerprint');
+  if (typeof value !== 'string' || !isHex(value, bytes)) {
+    throw validate.wrong(`${name}.value`, value, `${bytes} bytes in hex, with colons between them`);
   }
   return { algorithm, value };
+}
+
+/**
+ * @param {string} value
+ * @param {number} bytes
+ */
+function isHex(value, bytes) {
+  return value.length === 3 * bytes - 1 && /^[0-9a-f]{2}(:[0-9a-f]{2})*$/i.test(value);
 }
 
 exports.parseDtlsParameters = parseDtlsParameters;

@@ -101,13 +101,15 @@ async function connectedTransports(from, to, transportOptions) {
     }
 
     const [first, second] = transports;
-    // Both are in this process, so they meet at the address listened on, whatever is announced.
+    // They meet at the address listened on, whatever is announced.
     const ip = connectable(transportOptions.listenInfo.ip);
 
     await Promise.all([
       first.connect({ ip, port: second.tuple.localPort }),
       second.connect({ ip, port: first.tuple.localPort }),
     ]);
+    // Both are in this process, so what they carry goes from thread to thread, past the network.
+    await Promise.all([tunnel(first, second), tunnel(second, first)]);
     mirrorClose(first, second);
     return [first, second];
   } catch (error) {
@@ -116,6 +118,18 @@ async function connectedTransports(from, to, transportOptions) {
     }
     throw error;
   }
+}
+
+/**
+ * @param {PipeTransport} near
+ * @param {PipeTransport} far
+ */
+async function tunnel(near, far) {
+  const { native } = coreOf(far);
+
+  await coreOf(near).request('pipeTransport.tunnel', (/** @type {any} */ transport, id) =>
+    transport.tunnel(id, native),
+  );
 }
 
 /**

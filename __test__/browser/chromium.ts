@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 
 import { type Browser, chromium } from 'playwright-core';
 
-const EXECUTABLE = process.env.CHROMIUM || '/usr/bin/chromium';
+const EXECUTABLE = process.env.CHROMIUM_PATH || '/usr/bin/chromium';
 
 const FLAGS = [
   '--no-sandbox',
@@ -19,7 +19,7 @@ export async function launchChromium(): Promise<Browser> {
   if (!existsSync(EXECUTABLE)) {
     throw new Error(
       `No Chromium at ${EXECUTABLE}. Install one (Debian, Ubuntu: apt-get install chromium) ` +
-        'or name yours: CHROMIUM=/path/to/chrome npm run test:browser',
+        'or name yours: CHROMIUM_PATH=/path/to/chrome npm run test:browser',
     );
   }
 

@@ -187,6 +187,25 @@ describe('a tab that closes', () => {
     expect(await anise.page.locator('#count').textContent()).toBe('just you');
   });
 
+  test('is noticed by its data connection as well, and comes back if it is still there', async () => {
+    await context.addInitScript(`
+      globalThis.connections = [];
+      globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+        constructor(...args) { super(...args); connections.push(this); }
+      };
+    `);
+    const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
+
+    // The WebSocket stays open: only DTLS tells the server.
+    await basil.page.evaluate('connections.splice(0).forEach((connection) => connection.close())');
+    await anise.note('Basil left').waitFor();
+    await anise.note('Basil sat down').nth(1).waitFor();
+
+    await basil.message('Ladle', 'Welcome, Basil!').nth(1).waitFor();
+    await basil.say('That was quick');
+    await anise.message('Basil', 'That was quick').waitFor();
+  });
+
   test('leaves a room in which one can go on, and to which one can come back', async () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
     await basil.page.close();

@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import * as path from 'node:path';
 import type { types } from '../..';
 import type { TallySummary } from './numbered';
-import { until, within } from './wait';
+import { until, untilState, within } from './wait';
 
 /** A negotiated channel of a client, on a stream that both sides know beforehand. */
 export interface ChannelOptions {
@@ -77,6 +77,8 @@ export class WebRtcPeers {
     await transport.connect({ dtlsParameters: peer.dtlsParameters(options.role) });
     await peer.dial(transport, options.role);
     await peer.untilOpen();
+    // The client may know it before our events have come.
+    await untilState(transport, 'sctpState', 'connected');
     return peer;
   }
 

@@ -4,6 +4,8 @@ import { once } from 'node:events';
 /** A UDP socket of the test's own, bound to `ip` and, if given, `port`. */
 export async function udpSocket(ip = '127.0.0.1', port = 0): Promise<dgram.Socket> {
   const socket = dgram.createSocket(ip.includes(':') ? 'udp6' : 'udp4');
+  // A failing test may not close it; that must not keep Jest.
+  socket.unref();
   socket.bind(port, ip);
   await once(socket, 'listening');
   return socket;

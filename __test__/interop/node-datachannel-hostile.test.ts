@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type * as dgram from 'node:dgram';
+import '../helpers/closeWorkers';
 import { arrange, LOOPBACK, type Arrangement } from '../helpers/arrangement';
 import { EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import * as path from 'node:path';
 import * as datasoup from '../..';
 import type { types } from '../..';
+import '../helpers/closeWorkers';
 import { arrange, LOOPBACK, SOME_FINGERPRINTS, type Arrangement } from '../helpers/arrangement';
 import { EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';
@@ -126,7 +127,8 @@ describe('webRtcTransport.connect()', () => {
     expect(transport.sctpState).not.toBe('connected');
     await transport.connect({ dtlsParameters: peer.dtlsParameters() });
     await peer.untilOpen();
-    expect(transport).toMatchObject({ dtlsState: 'connected', sctpState: 'connected' });
+    await untilState(transport, 'sctpState', 'connected');
+    expect(transport.dtlsState).toBe('connected');
     dataProducerDirect.send('down');
     expect(await peer.untilMessages(0, 1)).toEqual(['down']);
   });
@@ -163,7 +165,7 @@ describe('webRtcTransport.connect()', () => {
       });
       await peer.dial(transport);
       await peer.untilOpen();
-      expect(transport.dtlsState).toBe('connected');
+      await untilState(transport, 'dtlsState', 'connected');
     },
   );
 
@@ -179,7 +181,7 @@ describe('webRtcTransport.connect()', () => {
     });
     await peer.dial(transport);
     await peer.untilOpen();
-    expect(transport.dtlsState).toBe('connected');
+    await untilState(transport, 'dtlsState', 'connected');
   });
 
   test('with one fingerprint of several that matches', async () => {
@@ -190,7 +192,7 @@ describe('webRtcTransport.connect()', () => {
     });
     await peer.dial(transport);
     await peer.untilOpen();
-    expect(transport.dtlsState).toBe('connected');
+    await untilState(transport, 'dtlsState', 'connected');
   });
 
   test.each<ClientRole>(['client', 'server'])(

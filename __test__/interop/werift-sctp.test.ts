@@ -2,6 +2,7 @@ import type * as dgram from 'node:dgram';
 import { createUdpTransport, SCTP } from 'werift-sctp';
 import * as datasoup from '../..';
 import type { types } from '../..';
+import '../helpers/closeWorkers';
 import { Inbox } from '../helpers/Inbox';
 import { allOf, numbered, Tally } from '../helpers/numbered';
 import { udpSocket } from '../helpers/sockets';

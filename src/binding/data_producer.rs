@@ -144,7 +144,10 @@ impl Intake {
             return Sent::TooLarge;
         }
         if !self.backlog.has_room(len) {
-            self.inbox.post(Job::NotifyDrain(self.key));
+            // Once, however often JavaScript tries.
+            if self.backlog.overflow() {
+                self.inbox.post(Job::NotifyDrain(self.key));
+            }
             return Sent::QueueFull;
         }
         let payload = if ppid.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(payload) };

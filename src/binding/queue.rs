@@ -217,7 +217,10 @@ fn event_json(event: Event) -> Value {
             }
         },
         // The runtime keeps these to itself; and messages are handed out by `drain`.
-        Event::Message(..) | Event::SocketReleased(_) | Event::TupleClosed(_) => Value::Null,
+        Event::Message(..)
+        | Event::Parcel(..)
+        | Event::SocketReleased(_)
+        | Event::TupleClosed(_) => Value::Null,
     }
 }
 

@@ -7,6 +7,7 @@ use napi_derive::napi;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::runtime::driver::FarEnd;
 use crate::sfu::backlog::{Backlog, DEFAULT_MAX_BUFFERED_AMOUNT};
 use crate::sfu::error::Result;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
@@ -52,6 +53,15 @@ impl Transport {
                 ConnectOptions::Direct {} => json!(null),
             })
         });
+    }
+
+    /// Joins two pipe transports of this process past the network. To be called right after both
+    /// are connected.
+    #[napi]
+    pub fn tunnel(&self, request: u32, other: &Transport) {
+        let far_end = FarEnd { inbox: Arc::clone(&other.link.inbox), transport: other.key };
+        let key = self.key;
+        self.link.request(request, move |world| world.tunnel(key, far_end));
     }
 
     #[napi]

@@ -158,6 +158,13 @@ impl IceLite {
         &self.secret.credentials
     }
 
+    /// The username fragments that are ours now: one, or two after a restart.
+    pub fn username_fragments(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.secret)
+            .chain(&self.old_secret)
+            .map(|secret| secret.credentials.username_fragment.as_str())
+    }
+
     /// Whether requests with this local username fragment are ours: that of the current
     /// credentials, or of those before a restart while they are valid.
     pub fn accepts_username(&self, username_fragment: &str) -> bool {

@@ -81,6 +81,12 @@ impl Peer {
         self.ice.credentials()
     }
 
+    /// The username fragments by which requests for this peer are known: see
+    /// [`IceLite::username_fragments`].
+    pub fn username_fragments(&self) -> impl Iterator<Item = &str> {
+        self.ice.username_fragments()
+    }
+
     /// The ICE state.
     pub fn ice_state(&self) -> IceState {
         self.ice.state()

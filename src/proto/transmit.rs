@@ -17,6 +17,11 @@ pub struct Tuple {
     pub remote: SocketAddr,
 }
 
+/// What one call of generic segmentation offload may carry: the kernel takes the whole run for one
+/// UDP payload before it cuts it up, and refuses what does not fit an IPv4 packet (65,535 bytes
+/// with 28 of headers).
+const MAX_RUN_BYTES: usize = 65_507;
+
 /// One datagram inside [`Transmits`].
 #[derive(Debug, Clone)]
 pub struct Datagram {
@@ -60,7 +65,7 @@ impl Transmits {
 
     /// Of `index` and the datagrams after it: how many go over the same path with the same size
     /// (the last may be smaller), and their bytes, which lie one behind the other. What generic
-    /// segmentation offload sends in one call; at most `max` datagrams.
+    /// segmentation offload sends in one call; at most `max` datagrams of 65,507 bytes together.
     pub fn run(&self, index: usize, max: usize) -> Option<(Tuple, usize, &[u8], usize)> {
         let first = self.datagrams.get(index)?;
         let size = first.range.len();
@@ -68,7 +73,8 @@ impl Transmits {
         let mut count = 1;
         for next in self.datagrams[index + 1..].iter().take(max.saturating_sub(1)) {
             let len = next.range.len();
-            if next.tuple != first.tuple || len > size {
+            let fits = next.range.end - first.range.start <= MAX_RUN_BYTES;
+            if next.tuple != first.tuple || len > size || !fits {
                 break;
             }
             end = next.range.end;
@@ -99,5 +105,43 @@ impl Transmits {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.datagrams.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TUPLE: Tuple = Tuple {
+        socket: SocketId(1),
+        remote: SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 5000)),
+    };
+
+    fn transmits(sizes: impl IntoIterator<Item = usize>) -> Transmits {
+        let mut transmits = Transmits::default();
+        for size in sizes {
+            transmits.push(TUPLE, &vec![0; size]);
+        }
+        transmits
+    }
+
+    fn run(transmits: &Transmits, index: usize, max: usize) -> Option<(usize, usize)> {
+        transmits.run(index, max).map(|(_, _, contents, count)| (count, contents.len()))
+    }
+
+    #[test]
+    fn a_run_ends_with_the_first_smaller_datagram_and_before_a_larger_one() {
+        let transmits = transmits([100, 100, 40, 100, 120]);
+        assert_eq!(run(&transmits, 0, 64), Some((3, 240)));
+        assert_eq!(run(&transmits, 3, 64), Some((1, 100)));
+        assert_eq!(run(&transmits, 0, 2), Some((2, 200)));
+        assert_eq!(run(&transmits, 5, 64), None);
+    }
+
+    #[test]
+    fn a_run_is_no_longer_than_the_largest_udp_payload() {
+        let transmits = transmits(std::iter::repeat_n(1052, 100));
+        assert_eq!(run(&transmits, 0, 64), Some((62, 62 * 1052)));
+        assert_eq!(run(&transmits, 62, 64), Some((38, 38 * 1052)));
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
 use tokio::time::Sleep;
 
 use crate::proto::certificate::Certificate;
@@ -23,7 +24,9 @@ use crate::proto::transmit::{SocketId, Tuple};
 use crate::sfu::Sfu;
 use crate::sfu::error::Error;
 use crate::sfu::event::Event;
+use crate::sfu::id::TransportKey;
 use crate::sfu::transport::Listen;
+use crate::sfu::transport::tunnel::Parcel;
 
 use super::inbox::{Inbox, Job};
 use super::log;
@@ -47,8 +50,19 @@ pub struct World {
     inbox: Arc<Inbox>,
     /// To be closed once this turn's datagrams are sent.
     released: Vec<Released>,
+    /// Where the other ends of tunnels are.
+    far_ends: FxHashMap<TransportKey, FarEnd>,
     items: VecDeque<Item>,
     closing: bool,
+}
+
+/// The other end of a tunnel.
+#[derive(Clone)]
+pub struct FarEnd {
+    /// Its worker's.
+    pub inbox: Arc<Inbox>,
+    /// Its transport there.
+    pub transport: TransportKey,
 }
 
 /// What the domain does not need any more.
@@ -64,6 +78,7 @@ impl World {
             sockets: Sockets::new(Arc::clone(&inbox), ports),
             inbox,
             released: Vec::new(),
+            far_ends: FxHashMap::default(),
             items: VecDeque::new(),
             closing: false,
         }
@@ -94,6 +109,30 @@ impl World {
     pub fn unlisten(&mut self, listens: &[Listen]) {
         for listen in listens {
             self.sockets.close(listen.socket);
+        }
+    }
+
+    /// Joins a pipe transport with one of the same process, past the network.
+    pub fn tunnel(&mut self, transport: TransportKey, far_end: FarEnd) -> Result<(), Error> {
+        self.sfu.transport(transport)?.tunnel()?;
+        self.far_ends.insert(transport, far_end);
+        Ok(())
+    }
+
+    /// Hands something to the other end of a tunnel. If that has gone without a word, this end is
+    /// told so.
+    fn hand_over(&mut self, transport: TransportKey, parcel: Parcel) {
+        let last = matches!(parcel, Parcel::Goodbye);
+        let Some(far_end) = self.far_ends.get(&transport) else { return };
+        let gone = far_end.inbox.is_closed();
+        if !gone {
+            far_end.inbox.post(Job::Parcel(far_end.transport, parcel));
+        }
+        if gone || last {
+            self.far_ends.remove(&transport);
+        }
+        if gone && !last {
+            self.sfu.handle_parcel(transport, Parcel::Goodbye);
         }
     }
 
@@ -154,6 +193,7 @@ impl World {
             Job::Send(producer, message, selector) => {
                 self.sfu.send(producer, &message, selector.as_deref());
             }
+            Job::Parcel(transport, parcel) => self.sfu.handle_parcel(transport, parcel),
             Job::NotifyDrain(producer) => self.sfu.notify_drain(producer),
             Job::Relieved(consumer) => self.sfu.relieved(consumer),
             Job::Call(call) => {
@@ -179,6 +219,7 @@ impl World {
     fn collect_events(&mut self) {
         while let Some(event) = self.sfu.poll_event() {
             match event {
+                Event::Parcel(transport, parcel) => self.hand_over(transport, parcel),
                 Event::SocketReleased(socket) => self.released.push(Released::Socket(socket)),
                 Event::TupleClosed(tuple) => self.released.push(Released::Tuple(tuple)),
                 event => self.items.push_back(Item::Event(event)),

@@ -6,8 +6,9 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::proto::message::Message;
 use crate::proto::transmit::SocketId;
-use crate::sfu::id::{DataConsumerKey, DataProducerKey};
+use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::subchannels::Selector;
+use crate::sfu::transport::tunnel::Parcel;
 
 use super::driver::World;
 
@@ -20,6 +21,8 @@ pub enum Job {
     NotifyDrain(DataProducerKey),
     /// JavaScript has caught up with this overflowed DataConsumer.
     Relieved(DataConsumerKey),
+    /// From the other end of this transport's tunnel, which is in another worker or in this one.
+    Parcel(TransportKey, Parcel),
     /// Anything else.
     Call(Box<dyn FnOnce(&mut World) + Send>),
     /// Close everything and end.

@@ -3,7 +3,7 @@
 //! One thread counts what enters, the other what leaves; each counter has a single writer, so the
 //! hot path pays for plain loads and stores only, and both sides can ask for the difference.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use crate::proto::message::charge;
 
@@ -43,11 +43,6 @@ impl Backlog {
         Self { entered: Side::default(), left: Side::default(), bound, overflowing: false.into() }
     }
 
-    /// The bound in charged bytes.
-    pub fn bound(&self) -> u64 {
-        self.bound
-    }
-
     /// Whether a message of `payload_len` bytes still fits. An empty backlog takes any message.
     pub fn has_room(&self, payload_len: usize) -> bool {
         let queued = self.charge();
@@ -57,6 +52,14 @@ impl Backlog {
     /// A message enters. To be called by one thread only.
     pub fn enter(&self, payload_len: usize) {
         self.entered.add(1, payload_len as u64);
+    }
+
+    /// A message that has entered goes back out the same way. For the thread that let it in.
+    pub fn withdraw(&self, payload_len: usize) {
+        let Side { messages, payload } = &self.entered;
+        messages.store(messages.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+        let rest = payload.load(Ordering::Relaxed).saturating_sub(payload_len as u64);
+        payload.store(rest, Ordering::Release);
     }
 
     /// `messages` with `payload` bytes in all leave. To be called by one thread only.
@@ -69,17 +72,34 @@ impl Backlog {
         self.entered.payload.store(payload as u64, Ordering::Release);
     }
 
-    /// The side that fills had to drop something.
-    pub fn set_overflowing(&self) {
-        self.overflowing.store(true, Ordering::Relaxed);
+    /// The side that fills had to refuse or drop something. True once per overflow.
+    ///
+    /// The other side may have emptied the queue just before it could see this, and then does not
+    /// come back: ask [`Self::take_relief`] afterwards.
+    pub fn overflow(&self) -> bool {
+        let news = !self.overflowing.swap(true, Ordering::Relaxed);
+        // Each side writes its own and then reads the other's: one of the two sees both.
+        fence(Ordering::SeqCst);
+        news
     }
 
-    /// For the side that empties: whether something was dropped and half of the room is free again.
-    /// True once per overflow.
+    /// Whether something was refused or dropped, and half of the room is free again. True once per
+    /// overflow, to whichever side asks first.
     pub fn take_relief(&self) -> bool {
+        fence(Ordering::SeqCst);
         self.overflowing.load(Ordering::Relaxed)
             && self.charge() <= self.bound / 2
             && self.overflowing.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether less than a quarter of the room is taken, or nothing at all. Ends an overflow.
+    pub fn take_drain(&self) -> bool {
+        let charge = self.charge();
+        let drained = charge == 0 || charge < self.bound / 4;
+        if drained {
+            self.overflowing.store(false, Ordering::Relaxed);
+        }
+        drained
     }
 
     /// Payload bytes inside.
@@ -109,6 +129,33 @@ mod tests {
         assert_eq!(backlog.charge(), 228);
         backlog.leave(2, 100);
         assert_eq!(backlog.charge(), 0);
+    }
+
+    #[test]
+    fn relief_comes_once_per_overflow_when_half_of_the_room_is_free() {
+        let backlog = Backlog::new(1000);
+        for _ in 0..10 {
+            backlog.enter(36);
+        }
+        assert!(backlog.overflow());
+        assert!(!backlog.overflow(), "the same one");
+        assert!(!backlog.take_relief());
+        backlog.leave(5, 5 * 36);
+        assert!(backlog.take_relief());
+        assert!(!backlog.take_relief());
+        assert!(backlog.overflow(), "another one");
+    }
+
+    #[test]
+    fn relief_comes_to_the_side_that_fills_if_the_other_was_faster() {
+        let backlog = Backlog::new(100);
+        backlog.enter(36);
+        assert!(!backlog.has_room(36));
+        // Emptied between the look and the note.
+        backlog.leave(1, 36);
+        assert!(!backlog.take_relief(), "nothing has overflowed yet");
+        backlog.overflow();
+        assert!(backlog.take_relief());
     }
 
     #[test]

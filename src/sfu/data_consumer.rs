@@ -86,6 +86,8 @@ pub struct DataConsumer {
     dropped: Dropped,
     /// The turn in which it was last said that the buffer is full.
     full_in_turn: Option<u64>,
+    /// Payload waits for the peer, so that the transport looks how it shrinks.
+    waits: bool,
 }
 
 /// Where a DataConsumer's messages go.
@@ -122,6 +124,7 @@ impl DataConsumer {
             bytes_sent: 0,
             dropped: Dropped::default(),
             full_in_turn: None,
+            waits: false,
         }
     }
 
@@ -144,6 +147,23 @@ impl DataConsumer {
         if let Sink::Sctp { gauge, .. } = &self.sink {
             gauge.publish(amount);
         }
+    }
+
+    /// Payload waits for the peer from now on. True if none did before.
+    pub(super) fn begins_to_wait(&mut self) -> bool {
+        !std::mem::replace(&mut self.waits, true)
+    }
+
+    /// Shows JavaScript how much still waits; false if that is nothing.
+    pub(super) fn still_waits(&mut self, amount: usize) -> bool {
+        self.publish_buffered_amount(amount);
+        self.waits = amount > 0;
+        self.waits
+    }
+
+    /// The stream to the peer, unless it is direct.
+    pub(super) fn stream_id(&self) -> Option<StreamId> {
+        self.stream().map(|it| it.stream_id)
     }
 
     pub(super) fn sent(&mut self, payload_len: usize) {
@@ -197,9 +217,10 @@ impl Sfu {
         }
         if let Some(transport) = self.transports.get_mut(&consumer.transport) {
             transport.data_consumers.retain(|it| *it != key);
-            if let Sink::Sctp { stream, .. } = consumer.sink {
-                transport.consumer_streams.remove(&stream.stream_id);
-                transport.reset_stream(stream.stream_id);
+            if let Some(stream) = consumer.stream_id() {
+                transport.consumer_streams.remove(&stream);
+                transport.reset_stream(stream);
+                consumer.publish_buffered_amount(0);
                 self.touch(consumer.transport);
             }
         }
@@ -272,8 +293,7 @@ impl DataConsumerMut<'_> {
         match transport.send(*now, stream, None, &message) {
             Ok(buffered) => {
                 consumer.sent(payload_len);
-                consumer.publish_buffered_amount(buffered);
-                transport.watch_buffered(*key);
+                transport.show_buffered(*key, consumer, buffered);
                 transport.mark_dirty(consumer.transport, dirty);
                 Ok(buffered)
             }
@@ -308,9 +328,7 @@ impl DataConsumerMut<'_> {
         }
         let key = self.get().transport;
         let transport = self.sfu.transports.get_mut(&key).ok_or(key)?;
-        if let Some(sctp) = transport.sctp_mut() {
-            sctp.set_buffered_amount_low_threshold(id, threshold);
-        }
+        transport.set_buffered_amount_low_threshold(id, threshold);
         Ok(())
     }
 

@@ -159,8 +159,7 @@ impl Sfu {
 
     fn check_drain(&mut self, key: DataProducerKey) {
         if let Some(producer) = self.data_producers.get_mut(&key)
-            && let Some(intake) = &producer.intake
-            && intake.charge() < intake.bound() / 4
+            && producer.intake.as_ref().is_some_and(|it| it.take_drain())
         {
             producer.wants_drain = false;
             self.events.push_back(Event::DataProducer(key, DataProducerEvent::Drain));

@@ -14,32 +14,44 @@ use super::id::TransportKey;
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
     heap: BinaryHeap<Reverse<(Instant, TransportKey)>>,
-    /// When each transport really wants to be called, and the earliest entry it has in the heap.
-    wanted: FxHashMap<TransportKey, Wanted>,
+    transports: FxHashMap<TransportKey, Entries>,
 }
 
-#[derive(Debug)]
-struct Wanted {
-    at: Option<Instant>,
-    queued: Option<Instant>,
+/// What one transport has.
+#[derive(Debug, Default)]
+struct Entries {
+    /// When it wants to be called.
+    wanted: Option<Instant>,
+    /// Its entries in the heap, latest first. A later one stays there while an earlier one is
+    /// served, and is used again: what goes to and fro between two timers adds nothing.
+    queued: Vec<Instant>,
 }
 
 impl Deadlines {
     /// Sets, moves or (with `None`) removes a transport's deadline.
     pub(super) fn set(&mut self, key: TransportKey, at: Option<Instant>) {
-        let wanted = self.wanted.entry(key).or_insert(Wanted { at: None, queued: None });
-        wanted.at = at;
+        let entries = match at {
+            Some(_) => self.transports.entry(key).or_default(),
+            None => match self.transports.get_mut(&key) {
+                Some(entries) => entries,
+                None => return,
+            },
+        };
+        entries.wanted = at;
         if let Some(at) = at
-            && wanted.queued.is_none_or(|queued| at < queued)
+            && entries.queued.last().is_none_or(|earliest| at < *earliest)
         {
-            wanted.queued = Some(at);
+            entries.queued.push(at);
             self.heap.push(Reverse((at, key)));
         }
     }
 
     /// The transport is gone.
     pub(super) fn remove(&mut self, key: TransportKey) {
-        self.wanted.remove(&key);
+        self.transports.remove(&key);
+        if self.transports.is_empty() {
+            self.heap.clear();
+        }
     }
 
     /// When to call [`Self::expired`] next. May be too early, never too late.
@@ -51,14 +63,13 @@ impl Deadlines {
     pub(super) fn expired(&mut self, now: Instant) -> Option<TransportKey> {
         while self.next().is_some_and(|at| at <= now) {
             let Some(Reverse((entry, key))) = self.heap.pop() else { break };
-            let Some(wanted) = self.wanted.get_mut(&key) else { continue };
-            if wanted.queued != Some(entry) {
-                continue; // An earlier entry was pushed since; this one is a leftover.
-            }
-            wanted.queued = None;
-            match wanted.at {
+            // The transport may be gone, and then its entries are only now.
+            let Some(entries) = self.transports.get_mut(&key) else { continue };
+            debug_assert_eq!(entries.queued.last(), Some(&entry), "each has its entry in the heap");
+            entries.queued.pop();
+            match entries.wanted {
                 Some(at) if at <= now => {
-                    wanted.at = None;
+                    entries.wanted = None;
                     return Some(key);
                 }
                 at => self.set(key, at),
@@ -99,11 +110,30 @@ mod tests {
     }
 
     #[test]
+    fn a_deadline_that_goes_to_and_fro_adds_no_entries() {
+        let start = origin();
+        let at = |ms| start + Duration::from_millis(ms);
+        let key = TransportKey(1);
+        let mut deadlines = Deadlines::default();
+        for round in 0..100 {
+            deadlines.set(key, Some(at(30_000 + round)));
+            deadlines.set(key, Some(at(10 * round)));
+            assert_eq!(deadlines.expired(at(10 * round)), Some(key));
+        }
+        assert_eq!(deadlines.heap.len(), 1);
+    }
+
+    #[test]
     fn a_removed_transport_has_no_deadline() {
         let start = origin();
         let mut deadlines = Deadlines::default();
         deadlines.set(TransportKey(1), Some(start));
+        deadlines.set(TransportKey(2), Some(start));
         deadlines.remove(TransportKey(1));
+        assert_eq!(deadlines.expired(start), Some(TransportKey(2)));
         assert_eq!(deadlines.expired(start), None);
+        deadlines.set(TransportKey(2), Some(start));
+        deadlines.remove(TransportKey(2));
+        assert_eq!(deadlines.next(), None, "not even one that is not needed");
     }
 }

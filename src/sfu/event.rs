@@ -8,6 +8,7 @@ use crate::proto::transmit::{SocketId, Tuple};
 
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use super::transport::TupleInfo;
+use super::transport::tunnel::Parcel;
 
 /// Something happened to an entity by itself: not in answer to a request, but through the network,
 /// or through a request to another entity.
@@ -21,6 +22,8 @@ pub enum Event {
     DataProducer(DataProducerKey, DataProducerEvent),
     /// A transport's.
     Transport(TransportKey, TransportEvent),
+    /// Hand this to the other end of the tunnel. For the runtime.
+    Parcel(TransportKey, Parcel),
     /// Nobody uses this socket any more: close it. For the runtime.
     SocketReleased(SocketId),
     /// This TCP connection is to be closed. For the runtime.

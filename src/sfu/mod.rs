@@ -58,7 +58,7 @@ pub struct Sfu {
     data_producer_ids: FxHashMap<Uuid, DataProducerKey>,
     /// Who listens on a socket.
     owners: FxHashMap<SocketId, Owner>,
-    /// On shared ports: which transport a username leads to…
+    /// Which transport a username leads to on a shared port…
     usernames: FxHashMap<String, TransportKey>,
     /// …and which one a path leads to. A peer chooses its port, hence the random seed.
     tuples: HashMap<Tuple, TransportKey, FxRandomState>,
@@ -121,18 +121,8 @@ impl Sfu {
 
     /// A TCP connection has closed: its path is gone.
     pub fn handle_tuple_closed(&mut self, tuple: Tuple) {
-        let key = match self.owners.get(&tuple.socket) {
-            Some(Owner::Transport(key)) => Some(*key),
-            Some(Owner::Server(_)) => self.tuples.remove(&tuple),
-            None => None,
-        };
-        let Some(key) = key else { return };
-        if let Some(transport) = self.transports.get_mut(&key)
-            && let transport::Kind::WebRtc(it) = &mut transport.kind
-        {
-            it.peer.remove_tuple(tuple);
-            self.pump(key);
-            self.touch(key);
+        if let Some(key) = self.tuples.remove(&tuple) {
+            self.lose_tuple(key, tuple);
         }
     }
 
@@ -189,6 +179,21 @@ impl Sfu {
                 channel_notification_handlers: notified,
             },
         }
+    }
+
+    /// Whether nothing is left: no entity, no socket, and nothing that leads to one or waits for
+    /// one. True when everything has been closed and flushed.
+    pub fn is_empty(&self) -> bool {
+        let entities = self.servers.len()
+            + self.routers.len()
+            + self.transports.len()
+            + self.data_producers.len()
+            + self.data_consumers.len();
+        let ways = self.data_producer_ids.len()
+            + self.owners.len()
+            + self.usernames.len()
+            + self.tuples.len();
+        entities + ways == 0 && self.dirty.is_empty() && self.deadlines.next().is_none()
     }
 
     /// Closes everything. [`Self::flush`] then has what tells the peers.

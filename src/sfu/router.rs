@@ -69,8 +69,15 @@ impl Sfu {
                         events.push_back(Event::Message(key, message.clone()));
                         consumer.sent(payload_len);
                     } else {
-                        backlog.set_overflowing();
                         dropping.get_or_insert_with(Dropped::default).count(payload_len);
+                        backlog.overflow();
+                        // JavaScript may have taken the rest meanwhile, and then does not say so.
+                        if backlog.take_relief()
+                            && let Some(dropped) = dropping.take()
+                        {
+                            let event = DataConsumerEvent::Overflow(dropped);
+                            events.push_back(Event::DataConsumer(key, event));
+                        }
                         consumer.drop_message(payload_len);
                     }
                 }
@@ -79,8 +86,7 @@ impl Sfu {
                     match transport.send(*now, stream, carried.as_ref(), message) {
                         Ok(buffered) => {
                             consumer.sent(payload_len);
-                            consumer.publish_buffered_amount(buffered);
-                            transport.watch_buffered(key);
+                            transport.show_buffered(key, consumer, buffered);
                             transport.mark_dirty(consumer.transport, dirty);
                         }
                         Err(error) => {
@@ -105,11 +111,10 @@ impl Sfu {
 
     /// Closes a router and everything on it.
     pub fn close_router(&mut self, key: RouterKey) {
-        let Some(router) = self.routers.get(&key) else { return };
-        for transport in router.transports.clone() {
+        let Some(router) = self.routers.remove(&key) else { return };
+        for transport in router.transports {
             self.close_transport(transport);
         }
-        self.routers.remove(&key);
     }
 
     /// A router's transports and who consumes whom.

@@ -39,11 +39,10 @@ impl Sfu {
 
     /// Closes a server and the transports on it.
     pub fn close_webrtc_server(&mut self, key: WebRtcServerKey) {
-        let Some(server) = self.servers.get(&key) else { return };
-        for transport in server.transports.clone() {
+        let Some(server) = self.servers.remove(&key) else { return };
+        for transport in server.transports {
             self.close_transport(transport);
         }
-        let Some(server) = self.servers.remove(&key) else { return };
         for listen in &server.listens {
             self.release_socket(listen.socket);
         }
@@ -58,19 +57,17 @@ impl Sfu {
                 .map(|it| IpPort { ip: it.local.ip().to_string(), port: it.local.port() })
                 .collect()
         };
-        let mut fragments: Vec<_> = self
-            .usernames
-            .iter()
-            .filter(|(_, key)| server.transports.contains(key))
-            .filter_map(|(username, key)| {
-                Some(LocalIceUsernameFragment {
-                    local_ice_username_fragment: username.clone(),
-                    web_rtc_transport_id: self.transports.get(key)?.id,
-                })
-            })
-            .collect();
-        fragments.sort_by(|a, b| a.local_ice_username_fragment.cmp(&b.local_ice_username_fragment));
         let transports = server.transports.iter().filter_map(|key| self.transports.get(key));
+        let mut fragments = Vec::new();
+        for transport in transports.clone() {
+            let Kind::WebRtc(it) = &transport.kind else { continue };
+            fragments.extend(it.peer.username_fragments().map(|fragment| {
+                LocalIceUsernameFragment {
+                    local_ice_username_fragment: fragment.to_owned(),
+                    web_rtc_transport_id: transport.id,
+                }
+            }));
+        }
         Ok(WebRtcServerDump {
             id: server.id,
             udp_sockets: sockets(ListenProtocol::Udp),
@@ -104,13 +101,19 @@ impl Sfu {
     /// A valid request moves its path to the transport that it names, so that a client may use a
     /// port again for another session.
     pub(super) fn add_tuple(&mut self, key: TransportKey, tuple: Tuple) {
-        let Some(other) = self.tuples.insert(tuple, key).filter(|it| *it != key) else { return };
-        if let Some(transport) = self.transports.get_mut(&other)
+        if let Some(other) = self.tuples.insert(tuple, key).filter(|it| *it != key) {
+            self.lose_tuple(other, tuple);
+        }
+    }
+
+    /// A path does not lead to this transport any more.
+    pub(super) fn lose_tuple(&mut self, key: TransportKey, tuple: Tuple) {
+        if let Some(transport) = self.transports.get_mut(&key)
             && let Kind::WebRtc(it) = &mut transport.kind
         {
             it.peer.remove_tuple(tuple);
-            self.pump(other);
-            self.touch(other);
+            self.pump(key);
+            self.touch(key);
         }
     }
 
@@ -134,7 +137,9 @@ impl Sfu {
             Kind::Plain(it) => self.release_socket(it.path.socket()),
             Kind::Pipe(it) => self.release_socket(it.path.socket()),
             Kind::WebRtc(it) => {
-                self.usernames.retain(|_, owner| *owner != key);
+                for fragment in it.peer.username_fragments() {
+                    self.usernames.remove(fragment);
+                }
                 for tuple in it.peer.tuples() {
                     self.remove_tuple(key, tuple);
                 }

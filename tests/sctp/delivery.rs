@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use datasoup::proto::message::{Message, Ppid, Reliability};
+use datasoup::proto::sctp::SctpConfig;
 
 use crate::link::Conditions;
-use crate::peers::{UNORDERED, number, numbered, pair};
+use crate::peers::{UNORDERED, config, number, numbered, pair, pair_with};
 
 #[test]
 fn a_reliable_ordered_stream_delivers_exactly_once_in_order_over_a_rough_path() {
@@ -82,4 +83,20 @@ fn every_ppid_arrives_as_it_was_sent() {
     for ((_, message), expected) in net.b.take_messages().into_iter().zip(sent) {
         assert_eq!(message, expected);
     }
+}
+
+#[test]
+fn a_message_of_four_megabytes_passes_if_it_is_allowed() {
+    let size = 4_000_000;
+    let config = SctpConfig {
+        max_send_message_size: size,
+        max_receive_message_size: size,
+        send_buffer_size: 2 * size as usize,
+        ..config()
+    };
+    let mut net = pair_with(config.clone(), config, Conditions::PERFECT, 8);
+    net.a.sctp.open_stream(0, Reliability::RELIABLE);
+    net.a.sctp.send(net.now, 0, numbered(1, size as usize)).expect("room");
+    assert!(net.run_until(Duration::from_secs(300), |net| net.b.message_count() == 1));
+    assert_eq!(net.b.take_messages()[0].1, numbered(1, size as usize));
 }

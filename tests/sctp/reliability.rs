@@ -122,6 +122,11 @@ fn a_message_that_outlives_its_lifetime_in_the_queue_is_dropped_and_counted() {
 fn the_lifetime_runs_while_a_message_is_queued() {
     let mut net = pair(Conditions::PERFECT, 6);
     net.a.sctp.open_stream(1, unordered(Limit::LifetimeMs(1000)));
+    net.a.sctp.open_stream(2, Reliability::RELIABLE);
+    // The round trip is known then, and a retransmission would be due after 300 ms.
+    net.a.sctp.send(net.now, 2, numbered(9, 1000)).expect("room");
+    net.run_for(Duration::from_secs(2));
+    assert_eq!(net.b.take_messages().len(), 1);
     let state = lose_data(&mut net);
     state.set((true, 0));
     net.a.sctp.send(net.now, 1, numbered(0, 1000)).expect("room");

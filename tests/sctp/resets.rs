@@ -139,3 +139,22 @@ fn a_reset_does_not_disturb_other_streams() {
     net.run_for(Duration::from_secs(10));
     assert_eq!(resets(&net.b, 0), 1);
 }
+
+#[test]
+fn a_reset_comes_to_an_end() {
+    for seed in 0..40 {
+        let conditions = if seed < 2 { Conditions::PERFECT } else { Conditions::ROUGH };
+        let mut net = pair(conditions, seed);
+        net.a.sctp.open_stream(1, Reliability::RELIABLE);
+        if seed % 2 == 0 {
+            net.a.sctp.send(net.now, 1, numbered(0, 10)).expect("room");
+            net.run_for(Duration::from_secs(1));
+        }
+        net.a.sctp.reset_stream(1);
+        net.run_for(Duration::from_secs(30));
+        let sent = net.sent;
+        net.run_for(Duration::from_secs(60));
+        assert_eq!(net.sent, sent, "nobody has anything left to say");
+        assert_eq!(resets(&net.b, 1), 1);
+    }
+}

@@ -9,7 +9,8 @@ use rand::Rng;
 use sctp_proto::{Event, StreamEvent};
 
 use super::flight::Flight;
-use super::guard::{self, Dropped};
+use super::guard::Dropped;
+use super::init;
 use super::link::{Incoming, Link, Read, Role};
 use super::queue::{Bounds, PushError, SendQueues};
 use super::streams::Streams;
@@ -106,10 +107,7 @@ impl Sctp {
     pub fn handle_packet(&mut self, now: Instant, packet: Bytes) {
         self.clock = Some(now);
         let incoming = match self.state {
-            SctpState::Connecting if guard::is_init(&packet) => self.on_init(now, &packet),
-            SctpState::Connected if guard::is_init(&packet) => {
-                Incoming::Dropped(Dropped::Unexpected)
-            }
+            SctpState::Connecting if init::is(&packet) => self.on_init(now, &packet),
             SctpState::Connecting | SctpState::Connected => match &mut self.link {
                 Some(link) => link.judge(now, packet),
                 None => Incoming::Dropped(Dropped::Unexpected),
@@ -321,7 +319,7 @@ impl Sctp {
     /// than one association: the INIT is answered by the one that there is, by one that takes its
     /// place, or not at all.
     fn on_init(&mut self, now: Instant, packet: &Bytes) -> Incoming {
-        let Some(peer_tag) = guard::init_tag(packet) else {
+        let Some(peer_tag) = init::tag(packet) else {
             return Incoming::Dropped(Dropped::Malformed);
         };
         if let Some(link) = &mut self.link {

@@ -17,19 +17,26 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::budget::Budget;
-use super::ledger::{Ledger, PeerSide};
+use super::init;
+use super::ledger::Ledger;
 use super::link::Role;
 use super::ppid;
-use super::received::Received;
 use super::wire::{
-    COMMON_HEADER, Chunk, Chunks, Data, Header, Init, Padding, Writer, before, cause,
-    checksum_matches, kind, parameter, u16_at, u32_at,
+    COMMON_HEADER, Chunk, Chunks, Data, Header, Padding, Writer, before, cause, checksum_matches,
+    kind, parameter, u16_at, u32_at,
 };
 use crate::proto::message::StreamId;
 
-/// DATA chunks that sctp-proto may hold: 8,192 of them take 4 MB, whatever is in them, and about
-/// 4 ms for each packet with more. A window of 1 MiB holds 900 full ones.
-const MAX_HELD: usize = 8192;
+/// DATA chunks that sctp-proto may hold for a client, whatever is in them: 4,096 take 2 MB, and each
+/// that comes on top up to 100 us. A window of 1 MiB holds 900 full ones.
+const MAX_CLIENT_HELD: usize = 4096;
+
+/// The same for another router, which has the messages of many clients to send.
+const MAX_ROUTER_HELD: usize = 16_384;
+
+/// A window large enough for more full chunks than that may have them, if they have this size on
+/// average.
+const MEAN_HELD: usize = 512;
 
 /// Streams on which a client may have sent: 3 MB of state. Browsers open at most 1,024 channels.
 const MAX_CLIENT_STREAMS: usize = 8192;
@@ -95,12 +102,10 @@ struct Walk {
     seen: Seen,
 }
 
-/// Chunks that may come once per packet, or twice.
+/// The chunks that are answered, each with a packet.
 #[derive(Debug, Default)]
 struct Seen {
-    sack: bool,
     heartbeat: bool,
-    forward_tsn: bool,
     reconfigs: u8,
 }
 
@@ -108,6 +113,7 @@ struct Seen {
 #[derive(Debug)]
 pub(super) struct Guard {
     max_packet: usize,
+    max_held: usize,
     max_streams: usize,
     budget: Budget,
     /// Chunks that were taken out of packets.
@@ -120,10 +126,13 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// `client`: the peer is not trusted with more streams than a client needs.
-    pub(super) fn new(max_packet: usize, client: bool) -> Self {
+    /// `window`: the receive window in bytes. `client`: the peer is no router, and is trusted with
+    /// no more than a client needs.
+    pub(super) fn new(max_packet: usize, window: usize, client: bool) -> Self {
+        let held = if client { MAX_CLIENT_HELD } else { MAX_ROUTER_HELD };
         Self {
             max_packet,
+            max_held: held.max(window / MEAN_HELD),
             max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
             budget: Budget::default(),
             stripped: 0,
@@ -193,7 +202,8 @@ impl Guard {
                     if index > 0 || ledger.peer.is_some() || role != Role::Initiator {
                         return Err(Dropped::Unexpected);
                     }
-                    let value = self.canonical_init_ack(&chunk).ok_or(Dropped::Malformed)?;
+                    let value =
+                        init::canonical_ack(&chunk, self.max_packet).ok_or(Dropped::Malformed)?;
                     walk.rewritten = true;
                     if let Some(writer) = writer.as_deref_mut() {
                         writer.chunk(chunk.kind, 0, &[&value]);
@@ -274,7 +284,7 @@ impl Guard {
                     Fate::Keep
                 }
             }
-            kind::SACK if !std::mem::replace(&mut seen.sack, true) => {
+            kind::SACK => {
                 let length = sack_len(ledger, chunk).ok_or(Dropped::Malformed)?;
                 length.map_or(Fate::Strip, Fate::Trim)
             }
@@ -289,7 +299,7 @@ impl Guard {
                     Fate::Strip
                 }
             }
-            kind::FORWARD_TSN if !std::mem::replace(&mut seen.forward_tsn, true) => {
+            kind::FORWARD_TSN => {
                 let well_formed = chunk.value.len() >= 4 && chunk.value.len().is_multiple_of(4);
                 let agreed = ledger.peer.as_ref().is_some_and(|peer| peer.forward_tsn);
                 if well_formed && agreed { Fate::Keep } else { Fate::Strip }
@@ -301,9 +311,7 @@ impl Guard {
             }
             kind::SHUTDOWN if chunk.value.len() >= 4 => Fate::Trim(4),
             kind::SHUTDOWN_ACK | kind::SHUTDOWN_COMPLETE => Fate::Trim(0),
-            kind::SACK | kind::HEARTBEAT | kind::FORWARD_TSN | kind::RECONFIG | kind::SHUTDOWN => {
-                Fate::Strip
-            }
+            kind::HEARTBEAT | kind::RECONFIG | kind::SHUTDOWN => Fate::Strip,
             // RFC 9260 §3.2: the two highest bits of a type say what to do with one that is not
             // known. (The reports that 01 and 11 ask for are of no use to anybody.)
             unknown if unknown & 0x80 == 0 => Fate::Stop,
@@ -398,14 +406,12 @@ impl Guard {
                 }
                 kind::RECONFIG => self.admit_reconfig(ledger, &chunk),
                 kind::INIT_ACK => {
-                    if let Some(init) = Init::parse(&chunk) {
-                        ledger.peer = Some(peer_side(init, &chunk));
-                    }
+                    ledger.peer = init::peer_side(&chunk);
                 }
                 _ => {}
             }
         }
-        if ledger.held.chunks > MAX_HELD {
+        if ledger.held.chunks > self.max_held {
             return Admission::Violation("too many DATA chunks that complete no message");
         }
         if streams > self.max_streams {
@@ -424,98 +430,6 @@ impl Guard {
                 self.named.extend(ids.filter_map(|id| u16_at(id, 0)));
             }
         }
-    }
-
-    /// An INIT ACK with nothing in it that sctp-proto stumbles over.
-    fn canonical_init_ack(&self, chunk: &Chunk<'_>) -> Option<Vec<u8>> {
-        let value = canonical_init(chunk)?;
-        let cookie = chunk.parameters(Init::LEN).flatten().find(|(kind, cookie)| {
-            // It comes back in a COOKIE ECHO, which has to fit a packet.
-            *kind == parameter::STATE_COOKIE && COMMON_HEADER + 4 + cookie.len() <= self.max_packet
-        });
-        cookie.is_some().then_some(value)
-    }
-}
-
-/// An INIT that may start an association, with nothing in it that sctp-proto stumbles over; and
-/// what it says about the peer. The checksum has been verified.
-pub(super) fn screen_init(packet: &[u8]) -> Result<(Bytes, u32, PeerSide), Dropped> {
-    let (header, mut chunks) = Header::parse(packet).ok_or(Dropped::Malformed)?;
-    let chunk = chunks.next().ok_or(Dropped::Malformed)?.map_err(|_| Dropped::Malformed)?;
-    // RFC 9260 §8.5.1 (A): an INIT has no tag, and comes alone (§6.10).
-    if chunk.kind != kind::INIT || header.tag != 0 || chunks.next().is_some() {
-        return Err(Dropped::Malformed);
-    }
-    if header.source_port == 0 || header.destination_port == 0 {
-        return Err(Dropped::Malformed);
-    }
-    let mut value = canonical_init(&chunk).ok_or(Dropped::Malformed)?;
-    let init = Init::parse(&chunk).ok_or(Dropped::Malformed)?;
-    // sctp-proto would answer with the smaller of what each side sends, not with what each side
-    // can. It enforces nothing, so it need not know.
-    value.get_mut(8..12).ok_or(Dropped::Malformed)?.fill(0xff);
-    if !checksum_matches(packet) {
-        return Err(Dropped::Foreign);
-    }
-    let mut writer = Writer::new(header, packet.len());
-    writer.chunk(kind::INIT, 0, &[&value]);
-    Ok((writer.finish(), init.tag, peer_side(init, &chunk)))
-}
-
-/// Whether a packet is, or pretends to be, an INIT.
-pub(super) fn is_init(packet: &[u8]) -> bool {
-    packet.get(COMMON_HEADER) == Some(&kind::INIT)
-}
-
-/// The Initiate Tag of an INIT.
-pub(super) fn init_tag(packet: &[u8]) -> Option<u32> {
-    let chunk = Header::parse(packet)?.1.next()?.ok()?;
-    Some(Init::parse(&chunk)?.tag)
-}
-
-/// The value of an INIT or INIT ACK with only the parameters that matter: the state cookie and the
-/// supported extensions (RFC 5061 §4.2.7), FORWARD TSN among them if it was announced the old way.
-fn canonical_init(chunk: &Chunk<'_>) -> Option<Vec<u8>> {
-    let init = Init::parse(chunk)?;
-    // RFC 9260 §3.3.2: neither the tag nor a number of streams may be 0, nor the window below 1500.
-    if init.tag == 0 || init.outbound == 0 || init.inbound == 0 || init.window < 1500 {
-        return None;
-    }
-    let mut value = chunk.value.get(..Init::LEN)?.to_vec();
-    let mut extensions = Vec::new();
-    for item in chunk.parameters(Init::LEN) {
-        match item.ok()? {
-            (parameter::STATE_COOKIE, cookie) => {
-                push_parameter(&mut value, parameter::STATE_COOKIE, cookie);
-            }
-            (parameter::SUPPORTED_EXTENSIONS, types) => extensions.extend_from_slice(types),
-            (parameter::FORWARD_TSN_SUPPORTED, _) => extensions.push(kind::FORWARD_TSN),
-            _ => {}
-        }
-    }
-    push_parameter(&mut value, parameter::SUPPORTED_EXTENSIONS, &extensions);
-    Some(value)
-}
-
-fn push_parameter(value: &mut Vec<u8>, kind: u16, content: &[u8]) {
-    value.resize(value.len().next_multiple_of(4), 0);
-    value.extend_from_slice(&kind.to_be_bytes());
-    // It comes out of a chunk, whose length has 16 bits.
-    value.extend_from_slice(&u16::try_from(4 + content.len()).unwrap_or(u16::MAX).to_be_bytes());
-    value.extend_from_slice(content);
-}
-
-fn peer_side(init: Init, chunk: &Chunk<'_>) -> PeerSide {
-    let forward_tsn = chunk.parameters(Init::LEN).flatten().any(|(kind, value)| match kind {
-        parameter::FORWARD_TSN_SUPPORTED => true,
-        parameter::SUPPORTED_EXTENSIONS => value.contains(&kind::FORWARD_TSN),
-        _ => false,
-    });
-    PeerSide {
-        party: init.into(),
-        forward_tsn,
-        received: Received::new(init.tsn),
-        next_reset: init.tsn,
     }
 }
 
@@ -568,16 +482,17 @@ fn carry(writer: &mut Writer, chunk: &Chunk<'_>) {
     writer.chunk(chunk.kind, chunk.flags, &[head, &carrier, prefix, payload]);
 }
 
-/// What a packet costs, in nanoseconds of our time, about (measured; see `budget`).
+/// What a packet costs, in nanoseconds of our time, about. Measured on sctp-proto, of which every
+/// part walks all that it holds.
 fn cost(ledger: &Ledger, streams: usize, chunks: Chunks<'_>) -> u64 {
     let (streams, held) = (streams as u64, ledger.held.chunks as u64);
     let in_flight = ledger.ours.as_ref().map_or(0, |ours| u64::from(ours.in_flight()));
     let mut cost = 1000;
     for chunk in chunks.flatten() {
         cost += match chunk.kind {
-            kind::DATA => 300 + 4 * streams + 10 * held,
+            kind::DATA => 300 + 4 * streams + 25 * held,
             kind::SACK => 500 + 50 * in_flight,
-            kind::FORWARD_TSN => 300 + 10 * (streams + held) + 10 * chunk.value.len() as u64,
+            kind::FORWARD_TSN => 300 + 10 * streams + 25 * held + 10 * chunk.value.len() as u64,
             kind::RECONFIG => 2000 + 100 * chunk.value.len() as u64,
             _ => 1000,
         };

@@ -16,7 +16,8 @@ use sctp_proto::{
 
 use super::SctpConfig;
 use super::egress::{self, Oversize};
-use super::guard::{Admission, Dropped, Guard, Screened, screen_init};
+use super::guard::{Admission, Dropped, Guard, Screened};
+use super::init;
 use super::ledger::Ledger;
 use super::ppid;
 use super::queue::Next;
@@ -107,11 +108,11 @@ impl Link {
         now: Instant,
         packet: &[u8],
     ) -> Result<Self, Dropped> {
-        let (init, peer_tag, peer) = screen_init(packet)?;
+        let (init, peer) = init::screen(packet)?;
         let mut endpoint = endpoint(config);
         match endpoint.handle(now, NOBODY, None, None, init) {
             Some((handle, DatagramEvent::NewAssociation(association))) => {
-                let role = Role::Responder { peer_tag };
+                let role = Role::Responder { peer_tag: peer.party.tag };
                 let mut link = Self::new(config, endpoint, handle, association, role);
                 link.ledger.peer = Some(peer);
                 Ok(link)
@@ -127,24 +128,25 @@ impl Link {
         association: Association,
         role: Role,
     ) -> Self {
+        let window = window(config);
         Self {
             endpoint,
             handle,
             association,
             role,
-            guard: Guard::new(config.max_packet_size, config.data_channels),
+            guard: Guard::new(config.max_packet_size, window as usize, config.data_channels),
             ledger: Ledger::default(),
             max_packet: config.max_packet_size,
             max_fragment: max_fragment(config.max_packet_size),
             max_receive_message_size: config.max_receive_message_size as usize,
-            window: window(config),
+            window,
             streams: 0,
         }
     }
 
     /// Answers the INIT that made this association once more.
     pub(super) fn repeat_init(&mut self, now: Instant, packet: &[u8]) -> Incoming {
-        match screen_init(packet) {
+        match init::screen(packet) {
             Ok((init, ..)) => match self.route(now, init) {
                 Some(event) => Incoming::Deliver(event),
                 None => Incoming::Dropped(Dropped::Foreign),

@@ -28,6 +28,7 @@ mod budget;
 mod egress;
 mod flight;
 mod guard;
+mod init;
 mod ledger;
 mod link;
 mod ppid;

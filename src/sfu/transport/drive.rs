@@ -4,10 +4,9 @@ use crate::proto::message::{Message, StreamId};
 use crate::proto::sctp::{SctpEvent, SctpState};
 use crate::proto::transmit::Tuple;
 use crate::sfu::Sfu;
-use crate::sfu::data_consumer::Sink;
 use crate::sfu::event::{Event, TransportEvent};
 use crate::sfu::id::TransportKey;
-use crate::sfu::subchannels::pipe as pipe_codec;
+use crate::sfu::subchannels::{Selector, pipe as pipe_codec};
 
 use super::{Kind, Polled, Transport};
 
@@ -35,12 +34,13 @@ impl Sfu {
             Kind::Plain(it) => it.handle_datagram(*now, tuple, datagram),
             Kind::Pipe(it) => it.path.handle_datagram(*now, tuple, datagram),
         };
-        if accepted {
-            transport.received.add(*now, datagram.len());
-            transport.sent.add(*now, transmits.bytes() - before);
-        } else {
+        if !accepted {
+            // Nothing has changed, so there is nothing to do.
             transport.datagrams_dropped += 1;
+            return;
         }
+        transport.received.add(*now, datagram.len());
+        transport.sent.add(*now, transmits.bytes() - before);
         self.pump(key);
         self.touch(key);
     }
@@ -58,17 +58,17 @@ impl Sfu {
         }
     }
 
+    /// Shows JavaScript how what waits for the peer has shrunk.
     fn publish_buffered_amounts(&mut self, key: TransportKey) {
-        let Some(transport) = self.transports.get_mut(&key) else { return };
-        let mut buffered = std::mem::take(&mut transport.buffered);
-        buffered.retain(|key| {
-            let Some(consumer) = self.data_consumers.get(key) else { return false };
-            let Sink::Sctp { stream, .. } = &consumer.sink else { return false };
-            let amount = transport.buffered_amount(stream.stream_id);
-            consumer.publish_buffered_amount(amount);
-            amount > 0
+        let Self { transports, data_consumers, .. } = self;
+        let Some(transport) = transports.get_mut(&key) else { return };
+        let mut waiting = std::mem::take(&mut transport.waiting);
+        waiting.retain(|key| {
+            let Some(consumer) = data_consumers.get_mut(key) else { return false };
+            let amount = consumer.stream_id().map_or(0, |it| transport.buffered_amount(it));
+            consumer.still_waits(amount)
         });
-        transport.buffered = buffered;
+        transport.waiting = waiting;
     }
 
     /// Wakes the transports whose deadline has come.
@@ -87,6 +87,7 @@ impl Sfu {
         while let Some(polled) = self.transports.get_mut(&key).and_then(Transport::poll) {
             match polled {
                 Polled::Event(event) => self.events.push_back(Event::Transport(key, event)),
+                Polled::Parcel(parcel) => self.events.push_back(Event::Parcel(key, parcel)),
                 Polled::TupleAdded(tuple) => self.add_tuple(key, tuple),
                 Polled::TupleRemoved(tuple) => self.remove_tuple(key, tuple),
                 Polled::UsernameRetired(username) => self.remove_username(key, &username),
@@ -99,9 +100,8 @@ impl Sfu {
         match event {
             SctpEvent::Message { stream, message } => self.receive(key, stream, message),
             SctpEvent::State(state) => {
-                let sctp = self.transports.get(&key).and_then(Transport::sctp_ref);
-                let connected = state == SctpState::Connected;
-                let streams = sctp.filter(|_| connected).and_then(|it| it.negotiated_streams());
+                let connected = self.transports.get(&key).filter(|_| state == SctpState::Connected);
+                let streams = connected.and_then(Transport::negotiated_streams);
                 let event = TransportEvent::SctpState(state, streams);
                 self.events.push_back(Event::Transport(key, event));
             }
@@ -121,13 +121,25 @@ impl Sfu {
         if transport.is_pipe() {
             (selector, message.payload) = pipe_codec::decode(message.payload);
         }
+        self.deliver(key, stream, message, selector.as_ref());
+    }
+
+    /// A message for the DataProducer on this stream.
+    pub(super) fn deliver(
+        &mut self,
+        key: TransportKey,
+        stream: StreamId,
+        message: Message,
+        selector: Option<&Selector>,
+    ) {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
         let producer = transport.producer_streams.get(&stream).copied();
         let too_large = message.payload.len() > transport.max_receive_message_size as usize;
         let producer = producer.filter(|_| !too_large);
         match producer.and_then(|it| Some((it, self.data_producers.get_mut(&it)?))) {
             Some((producer, entity)) => {
                 entity.received(&message);
-                self.route(producer, &message, selector.as_ref());
+                self.route(producer, &message, selector);
             }
             None => transport.messages_unrouted += 1,
         }

@@ -1,6 +1,7 @@
 //! What all kinds of transports share: streams, counters, and how they come and go.
 
 pub mod address;
+mod association;
 pub mod direct;
 mod drive;
 pub mod pipe;
@@ -8,6 +9,7 @@ pub mod plain;
 mod requests;
 mod sctp_options;
 mod sctp_over_udp;
+pub mod tunnel;
 pub mod webrtc;
 
 use std::time::Instant;
@@ -15,8 +17,8 @@ use std::time::Instant;
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
-use crate::proto::message::{Message, StreamId};
-use crate::proto::sctp::{Sctp, SctpEvent, SendError};
+use crate::proto::message::StreamId;
+use crate::proto::sctp::SctpEvent;
 use crate::proto::transmit::{Transmits, Tuple};
 
 pub use address::{IceCandidate, Listen, ListenProtocol, TupleInfo};
@@ -24,12 +26,13 @@ pub use requests::TransportMut;
 pub use sctp_options::{NegotiatedStreams, SctpOptions, SctpParameters};
 pub use webrtc::IceParameters;
 
+use tunnel::Parcel;
+
 use super::Sfu;
-use super::error::{Error, Result};
-use super::event::{Dropped, TransportEvent};
+use super::error::Result;
+use super::event::{Dropped, Event, TransportEvent};
 use super::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use super::stats::{Bitrates, Meter};
-use super::subchannels::{Selector, pipe as pipe_codec};
 
 /// The default of both message size limits, in bytes.
 pub const DEFAULT_MAX_MESSAGE_SIZE: u32 = 262_144;
@@ -51,8 +54,8 @@ pub struct Transport {
     pub(super) producer_streams: FxHashMap<StreamId, DataProducerKey>,
     pub(super) consumer_streams: FxHashMap<StreamId, DataConsumerKey>,
     next_stream: StreamId,
-    /// DataConsumers for which payload waits, as far as JavaScript has been shown.
-    buffered: Vec<DataConsumerKey>,
+    /// DataConsumers whose payload waits for the peer, as far as JavaScript has been shown.
+    pub(super) waiting: Vec<DataConsumerKey>,
     bitrates: Bitrates,
     received: Meter,
     sent: Meter,
@@ -75,6 +78,8 @@ pub(super) enum Kind {
 pub(super) enum Polled {
     /// From the association.
     Sctp(SctpEvent),
+    /// For the other end of a tunnel.
+    Parcel(Parcel),
     /// For the application.
     Event(TransportEvent),
     /// On a shared port, this path leads here from now on…
@@ -100,7 +105,7 @@ impl Transport {
             producer_streams: FxHashMap::default(),
             consumer_streams: FxHashMap::default(),
             next_stream: 0,
-            buffered: Vec::new(),
+            waiting: Vec::new(),
             bitrates: Bitrates::default(),
             received: Meter::new(now),
             sent: Meter::new(now),
@@ -119,24 +124,6 @@ impl Transport {
         matches!(self.kind, Kind::Direct)
     }
 
-    pub(super) fn sctp_mut(&mut self) -> Option<&mut Sctp> {
-        match &mut self.kind {
-            Kind::Direct => None,
-            Kind::WebRtc(it) => it.peer.sctp_mut(),
-            Kind::Plain(it) => it.path.sctp_mut(),
-            Kind::Pipe(it) => it.path.sctp_mut(),
-        }
-    }
-
-    fn sctp_ref(&self) -> Option<&Sctp> {
-        match &self.kind {
-            Kind::Direct => None,
-            Kind::WebRtc(it) => it.peer.sctp(),
-            Kind::Plain(it) => it.path.sctp(),
-            Kind::Pipe(it) => it.path.sctp(),
-        }
-    }
-
     /// Remembers to ask this transport for datagrams at the end of the turn.
     pub(super) fn mark_dirty(&mut self, key: TransportKey, dirty: &mut Vec<TransportKey>) {
         if !std::mem::replace(&mut self.dirty, true) {
@@ -144,74 +131,12 @@ impl Transport {
         }
     }
 
-    /// Remembers to show JavaScript how this consumer's buffered amount shrinks.
-    pub(super) fn watch_buffered(&mut self, consumer: DataConsumerKey) {
-        if self.buffered.last() != Some(&consumer) && !self.buffered.contains(&consumer) {
-            self.buffered.push(consumer);
-        }
-    }
-
-    /// Queues a message for the peer; a pipe puts `selector` in front of it.
-    pub(super) fn send(
-        &mut self,
-        now: Instant,
-        stream: StreamId,
-        selector: Option<&Selector>,
-        message: &Message,
-    ) -> std::result::Result<usize, SendError> {
-        let mut message = message.clone();
-        if self.is_pipe() {
-            message.payload = pipe_codec::encode(selector, &message.payload);
-        }
-        self.sctp_mut().ok_or(SendError::Closed)?.send(now, stream, message)
-    }
-
-    pub(super) fn buffered_amount(&self, stream: StreamId) -> usize {
-        self.sctp_ref().map_or(0, |sctp| sctp.buffered_amount(stream))
-    }
-
-    /// Resets our side of a stream; what was not sent is discarded and counted.
-    pub(super) fn reset_stream(&mut self, stream: StreamId) {
-        if let Some(discarded) = self.sctp_mut().map(|sctp| sctp.reset_stream(stream)) {
-            self.discarded.messages += discarded.messages;
-            self.discarded.bytes += discarded.bytes;
-        }
-    }
-
-    /// The same, unless a DataConsumer still sends on it.
-    pub(super) fn reset_unused_stream(&mut self, stream: StreamId) {
-        if !self.consumer_streams.contains_key(&stream) {
-            self.reset_stream(stream);
-        }
-    }
-
-    /// The stream of the next DataConsumer: the one after the last that was given out, wrapping,
-    /// past those in use and those whose reset has not completed.
-    fn next_free_stream(&mut self) -> Result<StreamId> {
-        let sctp = self.sctp_ref().ok_or_else(Error::no_sctp)?;
-        let candidates = (self.next_stream..=LAST_STREAM).chain(0..self.next_stream);
-        let free = candidates
-            .into_iter()
-            .find(|it| !self.consumer_streams.contains_key(it) && sctp.is_stream_free(*it))
-            .ok_or_else(|| Error::Other("no free SCTP stream id on this transport".into()))?;
-        self.next_stream = if free == LAST_STREAM { 0 } else { free + 1 };
-        Ok(free)
-    }
-
-    fn take_stream(&self, stream: StreamId) -> Result<StreamId> {
-        let sctp = self.sctp_ref().ok_or_else(Error::no_sctp)?;
-        if self.consumer_streams.contains_key(&stream) || !sctp.can_open_stream(stream) {
-            return Err(Error::Other(format!("streamId already in use [streamId:{stream}]")));
-        }
-        Ok(stream)
-    }
-
     fn poll(&mut self) -> Option<Polled> {
         match &mut self.kind {
             Kind::Direct => None,
             Kind::WebRtc(it) => it.poll(),
             Kind::Plain(it) => it.poll(),
-            Kind::Pipe(it) => it.path.poll_event().map(Polled::Sctp),
+            Kind::Pipe(it) => it.poll(),
         }
     }
 
@@ -272,12 +197,14 @@ impl Sfu {
 
     /// Closes a transport and everything on it; the peer is told.
     pub fn close_transport(&mut self, key: TransportKey) {
-        let Some(transport) = self.transports.get(&key) else { return };
-        for producer in transport.data_producers.clone() {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        // Taken out, so that none of them has to be looked for in these.
+        let producers = std::mem::take(&mut transport.data_producers);
+        let consumers = std::mem::take(&mut transport.data_consumers);
+        for producer in producers {
             self.remove_data_producer(producer);
         }
-        let Some(transport) = self.transports.get(&key) else { return };
-        for consumer in transport.data_consumers.clone() {
+        for consumer in consumers {
             self.remove_data_consumer(consumer);
         }
         let Some(mut transport) = self.transports.remove(&key) else { return };
@@ -286,7 +213,10 @@ impl Sfu {
             Kind::Direct => {}
             Kind::WebRtc(it) => it.peer.close(self.now, &mut self.transmits),
             Kind::Plain(it) => it.path.close(self.now, &mut self.transmits),
-            Kind::Pipe(it) => it.path.close(self.now, &mut self.transmits),
+            Kind::Pipe(it) => it.close(self.now, &mut self.transmits),
+        }
+        while let Some(Polled::Parcel(parcel)) = transport.poll() {
+            self.events.push_back(Event::Parcel(key, parcel));
         }
         self.forget_paths(key, &transport);
         if let Some(router) = self.routers.get_mut(&transport.router) {

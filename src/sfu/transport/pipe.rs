@@ -1,17 +1,22 @@
 //! Pipe transport: joins two routers, in one process or on two hosts. Subchannels travel with the
 //! messages; see [`pipe`](crate::sfu::subchannels::pipe).
 
+use std::time::Instant;
+
 use serde::Deserialize;
 
 use crate::proto::sctp::Start;
-use crate::sfu::error::Result;
+use crate::proto::transmit::Transmits;
+use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{RouterKey, TransportKey};
 use crate::sfu::subchannels::pipe::MAX_HEADER;
 use crate::sfu::{Owner, Sfu};
 
+use super::association::tunnelled_bytes;
 use super::plain::UdpTransportAnswer;
 use super::sctp_over_udp::SctpOverUdp;
-use super::{Kind, Listen, SctpOptions, Transport};
+use super::tunnel::{Arrival, Parcel, Tunnel};
+use super::{Kind, Listen, Polled, SctpOptions, Transport, TransportMut};
 
 /// What `createPipeTransport()` takes, but for the socket.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -25,6 +30,35 @@ pub struct PipeTransportOptions {
 #[derive(Debug)]
 pub(in crate::sfu) struct Pipe {
     pub(in crate::sfu) path: SctpOverUdp,
+    /// Used instead of the network where both ends are in this process.
+    pub(super) tunnel: Option<Tunnel>,
+}
+
+impl Pipe {
+    /// There is something to carry.
+    pub(super) fn start(&mut self, now: Instant) {
+        match &mut self.tunnel {
+            Some(tunnel) => tunnel.connect(),
+            None => self.path.start(now),
+        }
+    }
+
+    pub(super) fn poll(&mut self) -> Option<Polled> {
+        match &mut self.tunnel {
+            Some(tunnel) => {
+                let event = tunnel.poll_event().map(Polled::Sctp);
+                event.or_else(|| tunnel.poll_parcel().map(Polled::Parcel))
+            }
+            None => self.path.poll_event().map(Polled::Sctp),
+        }
+    }
+
+    pub(super) fn close(&mut self, now: Instant, out: &mut Transmits) {
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.close();
+        }
+        self.path.close(now, out);
+    }
 }
 
 impl Sfu {
@@ -40,9 +74,39 @@ impl Sfu {
         let config = options.sctp.as_ref().map(|sctp| {
             sctp.config(MAX_HEADER, Start::AfterSilence, SctpOverUdp::MAX_PACKET_SIZE, false)
         });
-        let kind = Kind::Pipe(Box::new(Pipe { path: SctpOverUdp::new(listen, config) }));
+        let kind =
+            Kind::Pipe(Box::new(Pipe { path: SctpOverUdp::new(listen, config), tunnel: None }));
         self.insert_transport(key, Transport::new(router, kind, options.sctp, self.now))?;
         self.owners.insert(socket, Owner::Transport(key));
         self.transport(key)?.udp_answer()
+    }
+}
+
+impl TransportMut<'_> {
+    /// The other end of this pipe is in this process: from here on it is reached by
+    /// [`Event::Parcel`](crate::sfu::event::Event::Parcel) instead of the network. To be called
+    /// before there is anything to carry.
+    pub fn tunnel(&mut self) -> Result<()> {
+        let key = self.key;
+        let transport = self.get();
+        match (&mut transport.kind, &transport.sctp) {
+            (Kind::Pipe(it), Some(options)) => it.tunnel = Some(Tunnel::new(options)),
+            (Kind::Pipe(_), None) => {}
+            _ => return Err(Error::Type(format!("{key} is not a PipeTransport"))),
+        }
+        Ok(())
+    }
+}
+
+impl Sfu {
+    /// The other end of a tunnel has handed this over.
+    pub fn handle_parcel(&mut self, key: TransportKey, parcel: Parcel) {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        let Some(tunnel) = transport.tunnel_mut() else { return };
+        if let Some(Arrival { stream, message, selector }) = tunnel.handle_parcel(parcel) {
+            transport.received.add(self.now, tunnelled_bytes(&message));
+            self.deliver(key, stream, message, selector.as_ref());
+        }
+        self.pump(key);
     }
 }

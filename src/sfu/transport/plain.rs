@@ -94,7 +94,7 @@ impl Sfu {
         let config = options
             .sctp
             .as_ref()
-            .map(|sctp| sctp.config(0, Start::AfterSilence, SctpOverUdp::MAX_PACKET_SIZE, false));
+            .map(|sctp| sctp.config(0, Start::AfterSilence, SctpOverUdp::MAX_PACKET_SIZE, true));
         let path = SctpOverUdp::new(listen, config);
         let plain = Plain { path, comedia: options.comedia, tuple_learned: false };
         let kind = Kind::Plain(Box::new(plain));

@@ -122,9 +122,7 @@ impl TransportMut<'_> {
             None => transport.next_free_stream()?,
         };
         transport.consumer_streams.insert(stream, key);
-        if let Some(sctp) = transport.sctp_mut() {
-            sctp.open_stream(stream, reliability);
-        }
+        transport.open_stream(stream, reliability, &gauge);
         let stream = SctpStreamParameters::new(stream, reliability);
         Ok(Sink::Sctp { stream, low_threshold, gauge })
     }
@@ -134,7 +132,7 @@ impl TransportMut<'_> {
         let now = self.sfu.now;
         match &mut self.get().kind {
             Kind::Plain(it) => it.path.start(now),
-            Kind::Pipe(it) => it.path.start(now),
+            Kind::Pipe(it) => it.start(now),
             Kind::Direct | Kind::WebRtc(_) => return,
         }
         let key = self.key;
@@ -196,14 +194,14 @@ impl TransportMut<'_> {
         TransportStats {
             transport_id: it.id,
             timestamp,
-            sctp_state: it.sctp_ref().map(|sctp| sctp.state()),
+            sctp_state: it.sctp_state(),
             bytes_received: it.received.total(),
             recv_bitrate: it.received.bitrate(now),
             bytes_sent: it.sent.total(),
             send_bitrate: it.sent.bitrate(now),
             rtp: Default::default(),
             bitrates: it.bitrates,
-            dropped: it.sctp_ref().map(|sctp| sctp.counters().into()),
+            dropped: it.sctp_counters().map(Into::into),
             datagrams_dropped: it.datagrams_dropped,
             messages_unrouted: it.messages_unrouted,
             messages_discarded: it.discarded.messages,

@@ -7,7 +7,7 @@ use crate::proto::sctp::{SctpConfig, Start};
 use super::DEFAULT_MAX_MESSAGE_SIZE;
 
 /// Streams that we offer in either direction: all.
-const STREAMS: u16 = 65_535;
+pub(super) const STREAMS: u16 = 65_535;
 
 /// The SCTP options of a transport. Sizes are in bytes.
 #[derive(Debug, Clone, Deserialize)]

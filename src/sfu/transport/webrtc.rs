@@ -35,7 +35,8 @@ pub struct WebRtcTransportOptions {
     pub prefer_udp: bool,
     /// Rank TCP candidates higher.
     pub prefer_tcp: bool,
-    /// Seconds without a valid request after which the peer counts as gone; 0 for never.
+    /// Seconds without a valid request after which the peer counts as gone, clamped to 10 to 60; 0
+    /// for never.
     pub ice_consent_timeout: u32,
     /// Enables SCTP.
     pub sctp: Option<SctpOptions>,
@@ -57,9 +58,9 @@ impl Default for WebRtcTransportOptions {
 /// Where a WebRTC transport listens.
 #[derive(Debug, Clone)]
 pub enum WebRtcListen {
-    /// On sockets of its own.
+    /// On sockets of its own, all of them.
     Own(Vec<Listen>),
-    /// On those of a server.
+    /// On those of a server, as far as the options enable their protocols.
     Server(WebRtcServerKey),
 }
 
@@ -165,7 +166,7 @@ impl Sfu {
         if !self.routers.contains_key(&router) {
             return Err(router.into());
         }
-        let (mut listens, server, preference) = match listen {
+        let (listens, server, preference) = match listen {
             WebRtcListen::Own(listens) => (listens, None, Preference::default()),
             WebRtcListen::Server(key) => {
                 let server = self.servers.get(&key).ok_or_else(|| {
@@ -173,13 +174,14 @@ impl Sfu {
                     Error::Other(text.into())
                 })?;
                 let prefer = Preference { udp: options.prefer_udp, tcp: options.prefer_tcp };
-                (server.listens.clone(), Some(key), prefer)
+                let enabled = |it: &&Listen| match it.protocol {
+                    ListenProtocol::Udp => options.enable_udp,
+                    ListenProtocol::Tcp => options.enable_tcp,
+                };
+                let listens = server.listens.iter().filter(enabled).cloned().collect();
+                (listens, Some(key), prefer)
             }
         };
-        listens.retain(|it| match it.protocol {
-            ListenProtocol::Udp => options.enable_udp,
-            ListenProtocol::Tcp => options.enable_tcp,
-        });
         let candidates = ice_candidates(&listens, preference);
         if candidates.is_empty() {
             let text = "empty iceCandidates: enableUdp and enableTcp leave no address to listen on";
@@ -189,7 +191,7 @@ impl Sfu {
             dtls: self.dtls.clone(),
             consent_timeout: match options.ice_consent_timeout {
                 0 => None,
-                seconds => Some(Duration::from_secs(seconds.into())),
+                seconds => Some(Duration::from_secs(seconds.clamp(10, 60).into())),
             },
             sctp: options
                 .sctp

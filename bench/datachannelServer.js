@@ -1,0 +1,88 @@
+'use strict';
+
+// The reference of the WebRTC rows, in a process of its own: a server of node-datachannel, which fans out in a loop.
+
+const datachannel = require('node-datachannel');
+
+const { ChannelReceiver, allReceived } = require('./channelReceiver');
+const { paced } = require('./harness');
+const { serve } = require('./peers');
+
+/** The server's side of one client. */
+class Session {
+  /**
+   * @param {string} offer
+   * @param {number} streamId
+   */
+  constructor(offer, streamId) {
+    this.connection = new datachannel.PeerConnection('bench-server', {
+      iceServers: [],
+      bindAddress: '127.0.0.1',
+      maxMessageSize: 262_144,
+    });
+    /** @type {Promise<string>} */
+    this.answered = new Promise((resolve) => {
+      this.connection.onGatheringStateChange((state) => {
+        if (state === 'complete') {
+          resolve(/** @type {any} */ (this.connection.localDescription()).sdp);
+        }
+      });
+    });
+    this.channel = this.connection.createDataChannel('', { negotiated: true, id: streamId });
+    /** @type {Promise<void>} */
+    this.opened = new Promise((resolve) => this.channel.onOpen(resolve));
+    this.receiver = new ChannelReceiver(this.channel);
+    this.connection.setRemoteDescription(offer, /** @type {any} */ ('offer'));
+  }
+}
+
+/** @type {Session[]} */
+let sessions = [];
+let cpuBefore = process.cpuUsage();
+
+serve({
+  /**
+   * @param {string[]} offers
+   * @param {number[]} streamIds
+   */
+  answer(offers, streamIds) {
+    sessions = offers.map((offer, index) => new Session(offer, streamIds[index]));
+    return Promise.all(sessions.map(({ answered }) => answered));
+  },
+
+  async opened() {
+    await Promise.all(sessions.map(({ opened }) => opened));
+  },
+
+  /** Starts counting CPU time, and expects message 0. */
+  begin() {
+    sessions.forEach(({ receiver }) => receiver.reset());
+    cpuBefore = process.cpuUsage();
+  },
+
+  /** The CPU time since `begin()`, in µs; and the memory of the process, in KiB. */
+  usage() {
+    const { user, system } = process.cpuUsage(cpuBefore);
+
+    return { cpuMicros: user + system, rss: process.memoryUsage.rss() / 1024 };
+  },
+
+  /** @param {{ count: number, size: number, perSecond: number }} load */
+  broadcast: (load) =>
+    paced({
+      ...load,
+      send: (message) => sessions.forEach(({ channel }) => channel.sendMessageBinary(message)),
+    }),
+
+  /** @param {number} count */
+  received: (count) =>
+    allReceived(
+      sessions.map(({ receiver }) => receiver),
+      count,
+    ),
+
+  disconnect() {
+    sessions.forEach(({ connection }) => connection.close());
+    sessions = [];
+  },
+});

@@ -1,0 +1,92 @@
+'use strict';
+
+// A process with WebRTC clients, of peers.js.
+
+const datachannel = require('node-datachannel');
+
+const { ChannelReceiver, allReceived } = require('./channelReceiver');
+const { serve } = require('./peers');
+
+/** How many bytes a client has in its own send queue at most, and when it goes on. */
+const HIGH_WATER = 1024 * 1024;
+const LOW_WATER = 256 * 1024;
+
+/** A client with one channel. */
+class Client {
+  /** @param {number} streamId */
+  constructor(streamId) {
+    this.connection = new datachannel.PeerConnection('bench', {
+      iceServers: [],
+      bindAddress: '127.0.0.1',
+      maxMessageSize: 262_144,
+    });
+    /** @type {Promise<string>} */
+    this.offered = new Promise((resolve) => this.connection.onLocalDescription(resolve));
+    this.channel = this.connection.createDataChannel('', { negotiated: true, id: streamId });
+    /** @type {Promise<void>} */
+    this.opened = new Promise((resolve) => this.channel.onOpen(resolve));
+    this.receiver = new ChannelReceiver(this.channel);
+  }
+
+  /** @param {{ count: number, size: number }} load */
+  send({ count, size }) {
+    return new Promise((/** @type {(value: void) => void} */ resolve) => {
+      const message = Buffer.alloc(size, 'x');
+      let sent = 0;
+
+      const fill = () => {
+        while (sent < count && this.channel.bufferedAmount() < HIGH_WATER) {
+          message.writeUInt32LE(sent++, 0);
+          this.channel.sendMessageBinary(message);
+        }
+        if (sent === count) {
+          resolve();
+        }
+      };
+
+      this.channel.setBufferedAmountLowThreshold(LOW_WATER);
+      this.channel.onBufferedAmountLow(fill);
+      fill();
+    });
+  }
+}
+
+/** @type {Client[]} */
+let clients = [];
+
+serve({
+  /** @param {number[]} streamIds */
+  offer(streamIds) {
+    clients = streamIds.map((streamId) => new Client(streamId));
+    return Promise.all(clients.map(({ offered }) => offered));
+  },
+
+  /** @param {string[]} answers */
+  async connect(answers) {
+    clients.forEach(({ connection }, index) => {
+      connection.setRemoteDescription(answers[index], /** @type {any} */ ('answer'));
+    });
+    await Promise.all(clients.map(({ opened }) => opened));
+  },
+
+  ready() {
+    clients.forEach(({ receiver }) => receiver.reset());
+  },
+
+  /** @param {number} count */
+  received: (count) =>
+    allReceived(
+      clients.map(({ receiver }) => receiver),
+      count,
+    ),
+
+  /** @param {{ count: number, size: number }} load */
+  async send(load) {
+    await Promise.all(clients.map((client) => client.send(load)));
+  },
+
+  disconnect() {
+    clients.forEach(({ connection }) => connection.close());
+    clients = [];
+  },
+});

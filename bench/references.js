@@ -1,0 +1,89 @@
+'use strict';
+
+// What a row is compared with, in turns within one run: the absolute figures of a machine move, their ratio less so.
+
+const { EventEmitter, once } = require('node:events');
+const { performance } = require('node:perf_hooks');
+const { Worker } = require('node:worker_threads');
+
+const { Receiver, stream } = require('./harness');
+
+/**
+ * The same messages through a plain EventEmitter: no thread, no copy, the least that 'message' can cost.
+ *
+ * @param {{ count: number, size: number, consumers?: number }} options
+ * @returns {import('.').Load}
+ */
+function emitter({ count, size, consumers = 1 }) {
+  const emitters = Array.from({ length: consumers }, () => new EventEmitter());
+  const receivers = emitters.map((each) => new Receiver(each));
+  const send = (/** @type {Buffer} */ message) => {
+    for (const each of emitters) {
+      each.emit('message', message, 53);
+    }
+  };
+
+  return { run: () => stream({ send, receivers, count, size }), close() {} };
+}
+
+/**
+ * A thread of worker_threads that sends back what it gets.
+ *
+ * @returns {Worker}
+ */
+function echoThread() {
+  const code = `
+    const { parentPort } = require('node:worker_threads');
+    parentPort.on('message', (message) => parentPort.postMessage(message));
+  `;
+
+  return new Worker(code, { eval: true });
+}
+
+/**
+ * The same messages to a thread and back.
+ *
+ * @param {{ count: number, size: number }} options
+ * @returns {import('.').Load}
+ */
+function thread({ count, size }) {
+  const worker = echoThread();
+  const receivers = [new Receiver(worker)];
+  const send = (/** @type {Buffer} */ message) => worker.postMessage(message);
+
+  return {
+    run: () => stream({ send, receivers, count, size }),
+    close: async () => void (await worker.terminate()),
+  };
+}
+
+/**
+ * Round trips to a thread, one after the other.
+ *
+ * @param {{ count: number, size: number, trips?: number }} options - `trips` to the thread and back are one round trip.
+ * @returns {import('.').Load}
+ */
+function threadPingPong({ count, size, trips = 1 }) {
+  const worker = echoThread();
+  const message = Buffer.alloc(size, 'x');
+
+  return {
+    async run() {
+      const latencies = [];
+
+      for (let index = 0; index < count; index++) {
+        const begin = performance.now();
+
+        for (let trip = 0; trip < trips; trip++) {
+          worker.postMessage(message);
+          await once(worker, 'message');
+        }
+        latencies.push((performance.now() - begin) * 1_000);
+      }
+      return { items: count, latencies };
+    },
+    close: async () => void (await worker.terminate()),
+  };
+}
+
+module.exports = { emitter, thread, threadPingPong };

@@ -1,0 +1,100 @@
+'use strict';
+
+// The process of one row: runs it and its reference in turns, and tells index.js what came out.
+
+const { measure, quantile, sum } = require('./harness');
+const rows = require('./rows');
+
+/** What `--quick` divides the counts by. */
+const QUICK = 10;
+
+/** @typedef {import('./harness').Measured} Measured */
+
+/** @param {{ name: string, runs: number, quick: boolean, impl: string }} order */
+async function measureRow({ name, runs, quick, impl }) {
+  const row = rows.find((each) => each.name === name);
+
+  if (!row) {
+    throw new Error(`there is no row '${name}'`);
+  }
+
+  const api = require(impl);
+  const scale = (/** @type {number} */ count) => (quick ? Math.ceil(count / QUICK) : count);
+  const { workers, reference, ...load } = await row.prepare({ api, scale });
+  const measured = [];
+  const referenceMeasured = [];
+
+  if (!row.cold) {
+    await reference.run();
+    await load.run();
+  }
+  for (let index = 0; index < runs; index++) {
+    await reference.before?.();
+    referenceMeasured.push(await measure(reference.run));
+    await load.before?.();
+    measured.push(await measure(load.run, workers));
+  }
+  await reference.close();
+  await load.close();
+
+  const figures = summary(measured);
+  const referenceFigures = summary(referenceMeasured);
+
+  return {
+    ...figures,
+    reference: { name: reference.name, ...referenceFigures },
+    cpuRatio: figures.cpu.median / referenceFigures.cpu.median,
+  };
+}
+
+/**
+ * The medians, and the least CPU: what the machine does besides only ever adds to it.
+ *
+ * @param {Measured[]} runs
+ */
+function summary(runs) {
+  const cpu = runs.map(({ cpuMicros, items }) => cpuMicros / items);
+  const latencies = runs.map((run) => run.latencies).filter((each) => each !== undefined);
+  const latency = (/** @type {number} */ part) =>
+    median(latencies.map((each) => quantile(each, part)));
+
+  return {
+    runs: runs.length,
+    items: runs[0].items,
+    lost: sum(runs.map(({ lost = 0 }) => lost)),
+    disordered: sum(runs.map(({ disordered = 0 }) => disordered)),
+    perSecond: median(runs.map(({ items, wallMicros }) => items / (wallMicros / 1e6))),
+    cpu: { median: median(cpu), min: Math.min(...cpu), max: Math.max(...cpu) },
+    workerCpu: median(runs.map(({ workerMicros = 0, items }) => workerMicros / items)),
+    ...(latencies.length > 0 && { p50: latency(0.5), p99: latency(0.99) }),
+    ...(runs[0].figures && { figures: figuresOf(runs) }),
+  };
+}
+
+/** @param {Measured[]} runs */
+function figuresOf(runs) {
+  const names = Object.keys(runs[0].figures ?? {});
+
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      median(runs.flatMap(({ figures }) => (figures && name in figures ? [figures[name]] : []))),
+    ]),
+  );
+}
+
+/** @param {number[]} values */
+function median(values) {
+  return quantile(values, 0.5);
+}
+
+process.once('message', async (/** @type {any} */ order) => {
+  let result;
+
+  try {
+    result = await measureRow(order);
+  } catch (error) {
+    result = { error: error instanceof Error ? error.stack : String(error) };
+  }
+  process.send?.(result, () => process.exit());
+});

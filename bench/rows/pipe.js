@@ -1,0 +1,126 @@
+'use strict';
+
+// direct → pipe → direct, between two workers.
+
+const { Receiver, stream } = require('../harness');
+const { thread } = require('../references');
+
+const MEGABYTE = 1024 * 1024;
+const LISTEN = { protocol: 'udp', ip: '127.0.0.1' };
+const SCTP = {
+  enableSctp: true,
+  sctpSendBufferSize: 64 * MEGABYTE,
+  sctpPerStreamSendQueueLimit: 64 * MEGABYTE,
+};
+
+/**
+ * Carries the DataProducer to the other router, over SCTP on loopback UDP.
+ *
+ * @param {any} producer
+ * @param {any} near
+ * @param {any} far
+ */
+async function overUdp(producer, near, far) {
+  const options = { listenInfo: LISTEN, ...SCTP };
+  const [out, back] = await Promise.all([
+    near.createPipeTransport(options),
+    far.createPipeTransport(options),
+  ]);
+  const address = (/** @type {any} */ { tuple }) => ({
+    ip: tuple.localAddress ?? tuple.localIp,
+    port: tuple.localPort,
+  });
+
+  await Promise.all([out.connect(address(back)), back.connect(address(out))]);
+
+  const consumer = await out.consumeData({ dataProducerId: producer.id });
+
+  return back.produceData({
+    id: producer.id,
+    sctpStreamParameters: consumer.sctpStreamParameters,
+    label: consumer.label,
+    protocol: consumer.protocol,
+  });
+}
+
+/**
+ * Carries the DataProducer to the other router in whatever way pipeToRouter() takes within one process.
+ *
+ * @param {any} producer
+ * @param {any} near
+ * @param {any} far
+ */
+async function toRouter(producer, near, far) {
+  const options = { dataProducerId: producer.id, router: far, listenInfo: LISTEN, ...SCTP };
+  const { pipeDataProducer } = await near.pipeToRouter(options);
+
+  return pipeDataProducer;
+}
+
+/**
+ * @param {object} options
+ * @param {string} options.name
+ * @param {string} options.title
+ * @param {number} options.count
+ * @param {number} options.size
+ * @param {typeof overUdp} [options.carry]
+ * @param {import('..').Mark} [options.mark]
+ * @returns {import('..').Row}
+ */
+function pipe({ name, title, count, size, carry = overUdp, mark }) {
+  return {
+    name,
+    title,
+    unit: 'message',
+    mark,
+    async prepare({ api, scale }) {
+      const workers = [await api.createWorker(), await api.createWorker()];
+      const [near, far] = await Promise.all(workers.map((worker) => worker.createRouter()));
+      const producer = await (await near.createDirectTransport()).produceData();
+      const piped = await carry(producer, near, far);
+      const consumer = await (
+        await far.createDirectTransport()
+      ).consumeData({ dataProducerId: piped.id });
+      const receivers = [new Receiver(consumer)];
+      const load = { count: scale(count), size };
+
+      return {
+        workers,
+        run: () => stream({ send: (message) => producer.send(message), receivers, ...load }),
+        reference: { name: 'worker_threads, there and back', ...thread(load) },
+        close: () => workers.forEach((worker) => worker.close()),
+      };
+    },
+  };
+}
+
+module.exports = [
+  pipe({
+    name: 'pipe-100B',
+    title: 'direct → pipe over UDP → direct, 100 B',
+    count: 200_000,
+    size: 100,
+    mark: { later: { cpu: 3 } },
+  }),
+  pipe({
+    name: 'pipe-1KB',
+    title: 'direct → pipe over UDP → direct, 1 KB',
+    count: 100_000,
+    size: 1_024,
+    mark: { later: { cpu: 6.5 } },
+  }),
+  pipe({
+    name: 'pipe-16KB',
+    title: 'direct → pipe over UDP → direct, 16 KB',
+    count: 10_000,
+    size: 16_384,
+    mark: { later: { cpu: 50 } },
+  }),
+  pipe({
+    name: 'pipe-to-router-1KB',
+    title: 'direct → pipeToRouter() → direct, 1 KB',
+    count: 100_000,
+    size: 1_024,
+    carry: toRouter,
+  }),
+];

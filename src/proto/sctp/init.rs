@@ -1,0 +1,104 @@
+//! INIT and INIT ACK on their way to sctp-proto, which gives up on parameters that it does not know
+//! and on much else.
+
+use bytes::Bytes;
+
+use super::guard::Dropped;
+use super::ledger::PeerSide;
+use super::received::Received;
+use super::wire::{COMMON_HEADER, Chunk, Header, Init, Writer, checksum_matches, kind, parameter};
+
+/// An INIT that may start an association, with nothing in it that sctp-proto stumbles over; and
+/// what it says about the peer. The checksum has been verified.
+pub(super) fn screen(packet: &[u8]) -> Result<(Bytes, PeerSide), Dropped> {
+    let (header, mut chunks) = Header::parse(packet).ok_or(Dropped::Malformed)?;
+    let chunk = chunks.next().ok_or(Dropped::Malformed)?.map_err(|_| Dropped::Malformed)?;
+    // RFC 9260 §8.5.1 (A): an INIT has no tag, and comes alone (§6.10).
+    if chunk.kind != kind::INIT || header.tag != 0 || chunks.next().is_some() {
+        return Err(Dropped::Malformed);
+    }
+    if header.source_port == 0 || header.destination_port == 0 {
+        return Err(Dropped::Malformed);
+    }
+    let mut value = canonical(&chunk).ok_or(Dropped::Malformed)?;
+    let peer = peer_side(&chunk).ok_or(Dropped::Malformed)?;
+    // sctp-proto would answer with the smaller of what each side sends, not with what each side
+    // can. It enforces nothing, so it need not know.
+    value.get_mut(8..12).ok_or(Dropped::Malformed)?.fill(0xff);
+    if !checksum_matches(packet) {
+        return Err(Dropped::Foreign);
+    }
+    let mut writer = Writer::new(header, packet.len());
+    writer.chunk(kind::INIT, 0, &[&value]);
+    Ok((writer.finish(), peer))
+}
+
+/// Whether a packet is, or pretends to be, an INIT.
+pub(super) fn is(packet: &[u8]) -> bool {
+    packet.get(COMMON_HEADER) == Some(&kind::INIT)
+}
+
+/// The Initiate Tag of an INIT.
+pub(super) fn tag(packet: &[u8]) -> Option<u32> {
+    let chunk = Header::parse(packet)?.1.next()?.ok()?;
+    Some(Init::parse(&chunk)?.tag)
+}
+
+/// The value of an INIT or INIT ACK with only the parameters that matter: the state cookie and the
+/// supported extensions (RFC 5061 §4.2.7), FORWARD TSN among them if it was announced the old way.
+fn canonical(chunk: &Chunk<'_>) -> Option<Vec<u8>> {
+    let init = Init::parse(chunk)?;
+    // RFC 9260 §3.3.2: neither the tag nor a number of streams may be 0, nor the window below 1500.
+    if init.tag == 0 || init.outbound == 0 || init.inbound == 0 || init.window < 1500 {
+        return None;
+    }
+    let mut value = chunk.value.get(..Init::LEN)?.to_vec();
+    let mut extensions = Vec::new();
+    for item in chunk.parameters(Init::LEN) {
+        match item.ok()? {
+            (parameter::STATE_COOKIE, cookie) => {
+                push_parameter(&mut value, parameter::STATE_COOKIE, cookie);
+            }
+            (parameter::SUPPORTED_EXTENSIONS, types) => extensions.extend_from_slice(types),
+            (parameter::FORWARD_TSN_SUPPORTED, _) => extensions.push(kind::FORWARD_TSN),
+            _ => {}
+        }
+    }
+    push_parameter(&mut value, parameter::SUPPORTED_EXTENSIONS, &extensions);
+    Some(value)
+}
+
+fn push_parameter(value: &mut Vec<u8>, kind: u16, content: &[u8]) {
+    value.resize(value.len().next_multiple_of(4), 0);
+    value.extend_from_slice(&kind.to_be_bytes());
+    // It comes out of a chunk, whose length has 16 bits.
+    value.extend_from_slice(&u16::try_from(4 + content.len()).unwrap_or(u16::MAX).to_be_bytes());
+    value.extend_from_slice(content);
+}
+
+/// What an INIT or INIT ACK says about the peer.
+pub(super) fn peer_side(chunk: &Chunk<'_>) -> Option<PeerSide> {
+    let init = Init::parse(chunk)?;
+    let forward_tsn = chunk.parameters(Init::LEN).flatten().any(|(kind, value)| match kind {
+        parameter::FORWARD_TSN_SUPPORTED => true,
+        parameter::SUPPORTED_EXTENSIONS => value.contains(&kind::FORWARD_TSN),
+        _ => false,
+    });
+    Some(PeerSide {
+        party: init.into(),
+        forward_tsn,
+        received: Received::new(init.tsn),
+        next_reset: init.tsn,
+    })
+}
+
+/// The value of an INIT ACK with nothing in it that sctp-proto stumbles over. None without a state
+/// cookie, or with one that would not fit our COOKIE ECHO, a packet of `max_packet` bytes.
+pub(super) fn canonical_ack(chunk: &Chunk<'_>, max_packet: usize) -> Option<Vec<u8>> {
+    let fits = |cookie: &[u8]| COMMON_HEADER + 4 + cookie.len() <= max_packet;
+    chunk
+        .parameters(Init::LEN)
+        .flatten()
+        .any(|(kind, cookie)| kind == parameter::STATE_COOKIE && fits(cookie))
+        .then(|| canonical(chunk))?
+}

@@ -1,0 +1,190 @@
+//! The association of a transport, be it SCTP with a peer or a tunnel to another router.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::proto::message::{Message, Reliability, StreamId};
+use crate::proto::sctp::{Sctp, SctpCounters, SctpState, SendError};
+use crate::sfu::backlog::Backlog;
+use crate::sfu::data_consumer::DataConsumer;
+use crate::sfu::error::{Error, Result};
+use crate::sfu::id::DataConsumerKey;
+use crate::sfu::subchannels::{Selector, pipe as pipe_codec};
+
+use super::sctp_options::STREAMS;
+use super::tunnel::Tunnel;
+use super::{Kind, LAST_STREAM, Transport};
+
+impl Transport {
+    fn sctp_mut(&mut self) -> Option<&mut Sctp> {
+        match &mut self.kind {
+            Kind::Direct => None,
+            Kind::WebRtc(it) => it.peer.sctp_mut(),
+            Kind::Plain(it) => it.path.sctp_mut(),
+            Kind::Pipe(it) => it.path.sctp_mut(),
+        }
+    }
+
+    pub(super) fn sctp_ref(&self) -> Option<&Sctp> {
+        match &self.kind {
+            Kind::Direct => None,
+            Kind::WebRtc(it) => it.peer.sctp(),
+            Kind::Plain(it) => it.path.sctp(),
+            Kind::Pipe(it) => it.path.sctp(),
+        }
+    }
+
+    fn tunnel(&self) -> Option<&Tunnel> {
+        match &self.kind {
+            Kind::Pipe(it) => it.tunnel.as_ref(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn tunnel_mut(&mut self) -> Option<&mut Tunnel> {
+        match &mut self.kind {
+            Kind::Pipe(it) => it.tunnel.as_mut(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn sctp_state(&self) -> Option<SctpState> {
+        let tunnel = self.tunnel().map(Tunnel::state);
+        tunnel.or_else(|| self.sctp_ref().map(Sctp::state))
+    }
+
+    /// The streams that both sides have agreed on, outbound and inbound, once connected.
+    pub(super) fn negotiated_streams(&self) -> Option<(u16, u16)> {
+        match self.tunnel() {
+            Some(tunnel) => (tunnel.state() == SctpState::Connected).then_some((STREAMS, STREAMS)),
+            None => self.sctp_ref()?.negotiated_streams(),
+        }
+    }
+
+    pub(super) fn sctp_counters(&self) -> Option<SctpCounters> {
+        self.sctp_ref().map(Sctp::counters)
+    }
+
+    /// Opens our side of a stream. `backlog` is what JavaScript sees of what waits on it.
+    pub(super) fn open_stream(
+        &mut self,
+        stream: StreamId,
+        reliability: Reliability,
+        backlog: &Arc<Backlog>,
+    ) {
+        if let Some(tunnel) = self.tunnel_mut() {
+            tunnel.open_stream(stream, Arc::clone(backlog));
+        } else if let Some(sctp) = self.sctp_mut() {
+            sctp.open_stream(stream, reliability);
+        }
+    }
+
+    /// Queues a message for the peer; a pipe carries `selector` with it.
+    pub(in crate::sfu) fn send(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        selector: Option<&Selector>,
+        message: &Message,
+    ) -> std::result::Result<usize, SendError> {
+        if let Some(tunnel) = self.tunnel_mut() {
+            let queued = tunnel.send(stream, selector, message)?;
+            self.sent.add(now, tunnelled_bytes(message));
+            return Ok(queued);
+        }
+        let mut message = message.clone();
+        if self.is_pipe() {
+            message.payload = pipe_codec::encode(selector, &message.payload);
+        }
+        self.sctp_mut().ok_or(SendError::Closed)?.send(now, stream, message)
+    }
+
+    pub(in crate::sfu) fn buffered_amount(&self, stream: StreamId) -> usize {
+        match self.tunnel() {
+            Some(tunnel) => tunnel.buffered_amount(stream),
+            None => self.sctp_ref().map_or(0, |sctp| sctp.buffered_amount(stream)),
+        }
+    }
+
+    /// Shows JavaScript how much waits for a DataConsumer's peer, and remembers to show it shrink.
+    pub(in crate::sfu) fn show_buffered(
+        &mut self,
+        key: DataConsumerKey,
+        consumer: &mut DataConsumer,
+        amount: usize,
+    ) {
+        if self.tunnel().is_some() {
+            return; // Both ends of a tunnel count in the open.
+        }
+        consumer.publish_buffered_amount(amount);
+        if consumer.begins_to_wait() {
+            self.waiting.push(key);
+        }
+    }
+
+    pub(in crate::sfu) fn set_buffered_amount_low_threshold(
+        &mut self,
+        stream: StreamId,
+        threshold: usize,
+    ) {
+        if let Some(tunnel) = self.tunnel_mut() {
+            tunnel.set_low_threshold(stream, threshold);
+        } else if let Some(sctp) = self.sctp_mut() {
+            sctp.set_buffered_amount_low_threshold(stream, threshold);
+        }
+    }
+
+    /// Resets our side of a stream; what was not sent is discarded and counted.
+    pub(in crate::sfu) fn reset_stream(&mut self, stream: StreamId) {
+        let discarded = match self.tunnel_mut() {
+            Some(tunnel) => Some(tunnel.reset_stream(stream)),
+            None => self.sctp_mut().map(|sctp| sctp.reset_stream(stream)),
+        };
+        if let Some(discarded) = discarded {
+            self.discarded.messages += discarded.messages;
+            self.discarded.bytes += discarded.bytes;
+        }
+    }
+
+    /// The same, unless a DataConsumer still sends on it.
+    pub(in crate::sfu) fn reset_unused_stream(&mut self, stream: StreamId) {
+        if !self.consumer_streams.contains_key(&stream) {
+            self.reset_stream(stream);
+        }
+    }
+
+    /// The stream of the next DataConsumer: the one after the last that was given out, wrapping,
+    /// past those in use and those whose reset has not completed.
+    pub(super) fn next_free_stream(&mut self) -> Result<StreamId> {
+        let free = (self.next_stream..=LAST_STREAM)
+            .chain(0..self.next_stream)
+            .find(|it| self.is_stream_free(*it, Sctp::is_stream_free))
+            .ok_or_else(|| Error::Other("no free SCTP stream id on this transport".into()))?;
+        self.next_stream = if free == LAST_STREAM { 0 } else { free + 1 };
+        Ok(free)
+    }
+
+    /// A stream that the application has chosen; one that the peer has opened will do.
+    pub(super) fn take_stream(&self, stream: StreamId) -> Result<StreamId> {
+        if self.is_stream_free(stream, Sctp::can_open_stream) {
+            Ok(stream)
+        } else {
+            Err(Error::Other(format!("streamId already in use [streamId:{stream}]")))
+        }
+    }
+
+    fn is_stream_free(&self, stream: StreamId, ask: fn(&Sctp, StreamId) -> bool) -> bool {
+        let free = match self.tunnel() {
+            Some(tunnel) => tunnel.is_stream_free(stream),
+            None => self.sctp_ref().is_some_and(|sctp| ask(sctp, stream)),
+        };
+        free && !self.consumer_streams.contains_key(&stream)
+    }
+}
+
+/// What a message in a tunnel counts in the transport's bytes: its payload and what SCTP would have
+/// put in front of it, a common header and a DATA chunk's (RFC 9260 §3.1, §3.3.1).
+pub(super) fn tunnelled_bytes(message: &Message) -> usize {
+    const HEADERS: usize = 12 + 16;
+    message.payload.len() + HEADERS
+}

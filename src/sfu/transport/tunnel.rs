@@ -1,0 +1,257 @@
+//! A pipe between two routers of one process: what SCTP over UDP would carry goes from thread to
+//! thread instead, with the payload shared and nothing to encode, lose or retransmit.
+//!
+//! ```text
+//! send ─► Event::Parcel(key, Parcel) ─► the runtime ─► Sfu::handle_parcel(far key, Parcel)
+//! ```
+//!
+//! It behaves as an association does: the same states, the same bounds (what is on its way counts as
+//! queued), the same events.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rustc_hash::FxHashMap;
+
+use crate::proto::message::{Message, StreamId};
+use crate::proto::sctp::{Discarded, SctpEvent, SctpState, SendError};
+use crate::sfu::backlog::Backlog;
+use crate::sfu::subchannels::Selector;
+
+use super::SctpOptions;
+
+/// What one end hands the other.
+#[derive(Debug)]
+pub enum Parcel {
+    /// This end is ready. The other one answers if it is, too.
+    Hello,
+    /// This end was ready before.
+    Welcome,
+    /// A message.
+    Message(Box<Piped>),
+    /// On this stream less is on its way than its threshold.
+    Low(StreamId),
+    /// A DataProducer or DataConsumer has let go of the stream.
+    Reset(StreamId),
+    /// This end is gone.
+    Goodbye,
+}
+
+/// A message on its way, and where its sender counts it.
+#[derive(Debug)]
+pub struct Piped {
+    stream: StreamId,
+    message: Message,
+    selector: Option<Selector>,
+    lane: Arc<Lane>,
+    total: Arc<Backlog>,
+}
+
+/// What is on its way on one stream. The sending end lets in, the receiving end lets out.
+#[derive(Debug)]
+struct Lane {
+    backlog: Arc<Backlog>,
+    low_threshold: AtomicU64,
+    /// The amount has been above the threshold since `Low` was last sent.
+    armed: AtomicBool,
+}
+
+/// One end of a tunnel.
+#[derive(Debug)]
+pub(in crate::sfu) struct Tunnel {
+    total_limit: u64,
+    stream_limit: u64,
+    default_low_threshold: u64,
+    state: SctpState,
+    lanes: FxHashMap<StreamId, Arc<Lane>>,
+    total: Arc<Backlog>,
+    /// What goes at once.
+    control: VecDeque<Parcel>,
+    /// What goes in this order, once both ends are ready.
+    traffic: VecDeque<Parcel>,
+    events: VecDeque<SctpEvent>,
+}
+
+/// A message that has come through a tunnel.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) stream: StreamId,
+    pub(super) message: Message,
+    pub(super) selector: Option<Selector>,
+}
+
+impl Tunnel {
+    pub(super) fn new(options: &SctpOptions) -> Self {
+        Self {
+            total_limit: options.send_buffer_size.into(),
+            stream_limit: options.per_stream_send_queue_limit.into(),
+            default_low_threshold: options.buffered_amount_low_threshold.into(),
+            state: SctpState::New,
+            lanes: FxHashMap::default(),
+            total: Arc::new(Backlog::new(options.send_buffer_size.into())),
+            control: VecDeque::new(),
+            traffic: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn state(&self) -> SctpState {
+        self.state
+    }
+
+    /// This end is ready.
+    pub(super) fn connect(&mut self) {
+        if self.state == SctpState::New {
+            self.enter(SctpState::Connecting);
+            self.control.push_back(Parcel::Hello);
+        }
+    }
+
+    /// `backlog` counts what is on its way on this stream.
+    pub(super) fn open_stream(&mut self, stream: StreamId, backlog: Arc<Backlog>) {
+        let low_threshold = self.default_low_threshold.into();
+        self.lanes.insert(stream, Arc::new(Lane { backlog, low_threshold, armed: false.into() }));
+    }
+
+    pub(super) fn is_stream_free(&self, stream: StreamId) -> bool {
+        !self.lanes.contains_key(&stream)
+    }
+
+    pub(super) fn set_low_threshold(&mut self, stream: StreamId, threshold: usize) {
+        if let Some(lane) = self.lanes.get(&stream) {
+            lane.low_threshold.store(threshold as u64, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn buffered_amount(&self, stream: StreamId) -> usize {
+        self.lanes.get(&stream).map_or(0, |lane| lane.backlog.payload() as usize)
+    }
+
+    /// Sends a message on its way; answers the payload bytes of the stream that are.
+    pub(super) fn send(
+        &mut self,
+        stream: StreamId,
+        selector: Option<&Selector>,
+        message: &Message,
+    ) -> Result<usize, SendError> {
+        if self.state == SctpState::Closed {
+            return Err(SendError::Closed);
+        }
+        if message.payload.is_empty() {
+            return Err(SendError::Empty);
+        }
+        let lane = self.lanes.get(&stream).ok_or(SendError::Closed)?;
+        if is_full(&lane.backlog, self.stream_limit) || is_full(&self.total, self.total_limit) {
+            return Err(SendError::Full);
+        }
+        lane.backlog.enter(message.payload.len());
+        self.total.enter(message.payload.len());
+        let queued = lane.backlog.payload();
+        if queued > lane.low_threshold.load(Ordering::Relaxed) {
+            lane.armed.store(true, Ordering::Release);
+        }
+        self.traffic.push_back(Parcel::Message(Box::new(Piped {
+            stream,
+            message: message.clone(),
+            selector: selector.cloned(),
+            lane: Arc::clone(lane),
+            total: Arc::clone(&self.total),
+        })));
+        Ok(queued as usize)
+    }
+
+    /// Lets go of a stream: what has not left is discarded.
+    pub(super) fn reset_stream(&mut self, stream: StreamId) -> Discarded {
+        let mut discarded = Discarded::default();
+        if self.lanes.remove(&stream).is_none() {
+            return discarded;
+        }
+        self.traffic.retain(|parcel| match parcel {
+            Parcel::Message(piped) if piped.stream == stream => {
+                discarded.messages += 1;
+                discarded.bytes += piped.message.payload.len() as u64;
+                self.total.withdraw(piped.message.payload.len());
+                false
+            }
+            _ => true,
+        });
+        self.traffic.push_back(Parcel::Reset(stream));
+        discarded
+    }
+
+    /// Takes what the other end has handed over.
+    pub(super) fn handle_parcel(&mut self, parcel: Parcel) -> Option<Arrival> {
+        match parcel {
+            Parcel::Hello if self.state == SctpState::Connecting => {
+                self.enter(SctpState::Connected);
+                self.control.push_back(Parcel::Welcome);
+            }
+            Parcel::Welcome if self.state == SctpState::Connecting => {
+                self.enter(SctpState::Connected);
+            }
+            // This end is not ready yet; its own Hello will be answered.
+            Parcel::Hello | Parcel::Welcome => {}
+            Parcel::Message(piped) => return Some(self.arrive(*piped)),
+            Parcel::Low(stream) => {
+                let amount = self.buffered_amount(stream);
+                self.events.push_back(SctpEvent::BufferedAmountLow { stream, amount });
+            }
+            Parcel::Reset(stream) => self.events.push_back(SctpEvent::StreamReset { stream }),
+            Parcel::Goodbye => {
+                self.lanes.clear();
+                self.traffic.clear();
+                self.enter(SctpState::Closed);
+            }
+        }
+        None
+    }
+
+    fn arrive(&mut self, piped: Piped) -> Arrival {
+        let Piped { stream, message, selector, lane, total } = piped;
+        let payload = message.payload.len() as u64;
+        lane.backlog.leave(1, payload);
+        total.leave(1, payload);
+        if lane.backlog.payload() <= lane.low_threshold.load(Ordering::Relaxed)
+            && lane.armed.swap(false, Ordering::AcqRel)
+        {
+            self.control.push_back(Parcel::Low(stream));
+        }
+        Arrival { stream, message, selector }
+    }
+
+    /// This end goes.
+    pub(super) fn close(&mut self) {
+        if self.state != SctpState::Closed {
+            self.state = SctpState::Closed;
+            self.lanes.clear();
+            self.traffic.clear();
+            self.events.clear();
+            self.control.push_back(Parcel::Goodbye);
+        }
+    }
+
+    pub(super) fn poll_event(&mut self) -> Option<SctpEvent> {
+        self.events.pop_front()
+    }
+
+    pub(super) fn poll_parcel(&mut self) -> Option<Parcel> {
+        if let Some(parcel) = self.control.pop_front() {
+            return Some(parcel);
+        }
+        if self.state == SctpState::Connected { self.traffic.pop_front() } else { None }
+    }
+
+    fn enter(&mut self, state: SctpState) {
+        if self.state != state {
+            self.state = state;
+            self.events.push_back(SctpEvent::State(state));
+        }
+    }
+}
+
+/// Full is what has reached its limit before the message that asks; tiny messages are charged for
+/// what keeping them costs, as an association does.
+fn is_full(backlog: &Backlog, limit: u64) -> bool {
+    backlog.payload() >= limit || backlog.charge() >= 2 * limit + 65_536
+}

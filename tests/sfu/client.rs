@@ -1,0 +1,243 @@
+//! A WebRTC client: a full ICE agent with one address, DTLS, and dcsctp, the association of libwebrtc
+//! in Rust, which has nothing in common with ours.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datasoup::proto::certificate::{Certificate, Fingerprint};
+use datasoup::proto::demux::{Protocol, demux};
+use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
+use datasoup::proto::message::Message;
+use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
+use datasoup::sfu::transport::IceParameters;
+use datasoup::sfu::transport::webrtc::WebRtcTransportAnswer;
+use stun_types::attribute::{ErrorCode, RawAttribute, Username, XorMappedAddress};
+use stun_types::message::{
+    BINDING, IntegrityAlgorithm, Message as Stun, MessageClass, MessageWrite, MessageWriteExt,
+    MessageWriteVec, ShortTermCredentials,
+};
+
+use crate::association::Association;
+use crate::lab::Datagram;
+
+/// Between two checks before the first answer, and after it (as browsers do for consent).
+const CHECK: Duration = Duration::from_millis(50);
+const CONSENT: Duration = Duration::from_millis(2500);
+
+const USE_CANDIDATE: u16 = 0x0025;
+
+pub struct Client {
+    /// Where it sends from; it still receives at its former ones.
+    pub address: SocketAddr,
+    former: Vec<SocketAddr>,
+    pub server: SocketAddr,
+    pub ice: IceParameters,
+    /// Whether it still sends checks.
+    pub checks: bool,
+    /// With USE-CANDIDATE.
+    pub nominates: bool,
+    /// A check has been answered from the current address.
+    pub path_works: bool,
+    /// ERROR-CODEs of the answers.
+    pub refusals: Vec<u16>,
+    next_check: Instant,
+    context: Arc<DtlsContext>,
+    dtls: Dtls,
+    pub dtls_states: Vec<DtlsState>,
+    pub sctp: Association,
+    /// Whether it sends the INIT, as browsers do.
+    pub begins: bool,
+    /// Nothing comes in or goes out.
+    pub frozen: bool,
+    pub datagrams_received: u64,
+    queued: Vec<Vec<u8>>,
+}
+
+impl Client {
+    /// `role` is its own in DTLS.
+    pub fn new(
+        now: Instant,
+        address: SocketAddr,
+        server: &WebRtcTransportAnswer,
+        role: DtlsRole,
+    ) -> Self {
+        let context = Arc::new(DtlsContext::new(Certificate::generate().expect("a certificate")));
+        let mut dtls = Dtls::new(Arc::clone(&context));
+        let remote_role = match role {
+            DtlsRole::Client => DtlsRole::Server,
+            DtlsRole::Server | DtlsRole::Auto => DtlsRole::Client,
+        };
+        let fingerprints = server.dtls_parameters.fingerprints.clone();
+        dtls.connect(now, remote_role, fingerprints).expect("the first call");
+        let candidate = &server.ice_candidates[0];
+        Self {
+            address,
+            former: Vec::new(),
+            server: SocketAddr::new(candidate.ip.parse().expect("an address"), candidate.port),
+            ice: server.ice_parameters.clone(),
+            checks: true,
+            nominates: true,
+            path_works: false,
+            refusals: Vec::new(),
+            next_check: now,
+            context,
+            dtls,
+            dtls_states: Vec::new(),
+            sctp: Association::new(now),
+            begins: true,
+            frozen: false,
+            datagrams_received: 0,
+            queued: Vec::new(),
+        }
+    }
+
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+        self.context.certificate().fingerprints()
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.sctp.is_connected()
+    }
+
+    pub fn owns(&self, address: SocketAddr) -> bool {
+        self.address == address || self.former.contains(&address)
+    }
+
+    /// From Wi-Fi to mobile.
+    pub fn move_to(&mut self, now: Instant, address: SocketAddr) {
+        self.former.push(std::mem::replace(&mut self.address, address));
+        self.path_works = false;
+        self.next_check = now;
+    }
+
+    /// Signalling brought new credentials.
+    pub fn restart_ice(&mut self, now: Instant, ice: IceParameters) {
+        self.ice = ice;
+        self.next_check = now;
+    }
+
+    pub fn send(&mut self, stream: u16, message: Message) {
+        self.sctp.send(stream, message);
+    }
+
+    /// Its messages since the last time.
+    pub fn messages(&mut self) -> Vec<(u16, Message)> {
+        std::mem::take(&mut self.sctp.messages)
+    }
+
+    /// Closes the tab.
+    pub fn close(&mut self) {
+        self.dtls.close();
+        self.checks = false;
+    }
+
+    /// A check, authentic by the credentials given.
+    pub fn check(ice: &IceParameters, nominates: bool) -> Vec<u8> {
+        let mut message = Stun::builder_request(BINDING, MessageWriteVec::new());
+        let username = format!("{}:theirs", ice.username_fragment);
+        message.add_attribute(&Username::new(&username).expect("short")).expect("room");
+        message
+            .add_attribute(&RawAttribute::new(0x0024.into(), &[0x6e, 0, 1, 0xff]))
+            .expect("room");
+        message.add_attribute(&RawAttribute::new(0x802A.into(), &[7; 8])).expect("room");
+        if nominates {
+            message.add_attribute(&RawAttribute::new(USE_CANDIDATE.into(), &[])).expect("room");
+        }
+        let key = ShortTermCredentials::new(ice.password.clone()).make_key();
+        message.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).expect("room");
+        message.add_fingerprint().expect("room");
+        message.finish()
+    }
+
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
+        if self.frozen {
+            return;
+        }
+        self.datagrams_received += 1;
+        assert_eq!(datagram.from, self.server, "answers come from where it sends to");
+        match demux(&datagram.bytes) {
+            Protocol::Stun => self.handle_answer(now, datagram),
+            _ => {
+                self.dtls.handle_datagram(now, &datagram.bytes);
+                self.collect(now);
+            }
+        }
+    }
+
+    fn handle_answer(&mut self, now: Instant, datagram: &Datagram) {
+        let answer = Stun::from_bytes(&datagram.bytes).expect("an answer is well-formed");
+        if answer.class() == MessageClass::Error {
+            let error = answer.attribute::<ErrorCode>().expect("an error has a code");
+            return self.refusals.push(error.code());
+        }
+        assert_eq!(answer.class(), MessageClass::Success);
+        let key = ShortTermCredentials::new(self.ice.password.clone()).make_key();
+        if answer.validate_integrity_with_key(&key).is_err() {
+            return; // to a check from before a restart
+        }
+        let mapped = answer.attribute::<XorMappedAddress>().expect("what a success is for");
+        assert_eq!(mapped.addr(answer.transaction_id()), datagram.to);
+        if datagram.to == self.address {
+            if !self.path_works {
+                self.path_works = true;
+                self.next_check = now + CONSENT;
+            }
+            self.dtls.path_ready(now);
+            self.collect(now);
+        }
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.dtls.poll_timeout().is_some_and(|at| at <= now) {
+            self.dtls.handle_timeout(now);
+            self.collect(now);
+        }
+        self.sctp.handle_timeout(now);
+    }
+
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        if self.frozen {
+            return None;
+        }
+        let check = self.checks.then_some(self.next_check);
+        [check, self.dtls.poll_timeout(), self.sctp.poll_timeout()].into_iter().flatten().min()
+    }
+
+    pub fn flush(&mut self, now: Instant, out: &mut Vec<Datagram>) {
+        if self.frozen {
+            return;
+        }
+        if self.checks && self.next_check <= now {
+            self.queued.push(Self::check(&self.ice, self.nominates));
+            self.next_check = now + if self.path_works { CONSENT } else { CHECK };
+        }
+        let mut transmits = Transmits::default();
+        let tuple = Tuple { socket: SocketId(0), remote: self.server };
+        self.dtls.poll_transmit(tuple, &mut transmits);
+        self.queued.extend(transmits.iter().map(|(_, bytes)| bytes.to_vec()));
+        for packet in self.sctp.packets() {
+            let mut record = Vec::new();
+            if self.dtls.seal(&packet, &mut record).is_ok() {
+                self.queued.push(record);
+            }
+        }
+        for bytes in self.queued.drain(..) {
+            out.push(Datagram { from: self.address, to: self.server, bytes });
+        }
+    }
+
+    fn collect(&mut self, now: Instant) {
+        while let Some(event) = self.dtls.poll_event() {
+            match event {
+                DtlsEvent::State(state) => {
+                    self.dtls_states.push(state);
+                    if state == DtlsState::Connected && self.begins {
+                        self.sctp.connect(now);
+                    }
+                }
+                DtlsEvent::Data(packet) => self.sctp.handle_packet(now, packet),
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Whatever is closed, in whatever order: everybody is told, and nothing is left behind.
+
+use std::time::Duration;
+
+use datasoup::proto::dtls::DtlsState;
+use datasoup::proto::ice_lite::IceState;
+use datasoup::proto::transmit::Tuple;
+use datasoup::sfu::event::{DataConsumerEvent, TransportEvent};
+use datasoup::sfu::id::{
+    DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
+};
+use datasoup::sfu::transport::SctpOptions;
+use datasoup::sfu::transport::pipe::PipeTransportOptions;
+use datasoup::sfu::transport::plain::{PlainTransportOptions, UdpConnectOptions};
+
+use crate::lab::{Lab, ours, text, theirs};
+use crate::link::Random;
+
+#[derive(Debug, Clone, Copy)]
+enum Entity {
+    Server(WebRtcServerKey),
+    Router(RouterKey),
+    Transport(TransportKey),
+    Producer(DataProducerKey),
+    Consumer(DataConsumerKey),
+}
+
+impl Entity {
+    fn close(self, lab: &mut Lab) {
+        let sfu = lab.sfu();
+        match self {
+            Self::Server(key) => sfu.close_webrtc_server(key),
+            Self::Router(key) => sfu.close_router(key),
+            Self::Transport(key) => sfu.close_transport(key),
+            Self::Producer(key) => drop(sfu.data_producer(key).map(|it| it.close())),
+            Self::Consumer(key) => drop(sfu.data_consumer(key).map(|it| it.close())),
+        }
+    }
+}
+
+/// Two routers with transports of all kinds, connected and in use; and how many sockets they have.
+fn everything(lab: &mut Lab) -> (Vec<Entity>, usize) {
+    let server = lab.host().server(ours(100));
+    let mut all = vec![Entity::Server(server)];
+    for base in [0, 10] {
+        let router = lab.host().router();
+        let (own, _) = lab.join(router, base + 1);
+        let (shared, client) = lab.join_server(router, server, base + 2);
+        let direct = lab.host().direct(router);
+        let plain = TransportKey(lab.host().key());
+        let listen = lab.host().listen(ours(base + 3));
+        let options = PlainTransportOptions { comedia: true, sctp: Some(SctpOptions::default()) };
+        lab.sfu().create_plain_transport(plain, router, options, listen).expect("a router");
+        let peer = lab.plain_peer(base + 3, ours(base + 3), true);
+        let pipe = TransportKey(lab.host().key());
+        let listen = lab.host().listen(ours(base + 4));
+        let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
+        lab.sfu().create_pipe_transport(pipe, router, options, listen).expect("a router");
+        let to = UdpConnectOptions { ip: theirs(base + 4).ip(), port: theirs(base + 4).port() };
+        lab.sfu().transport(pipe).expect("open").connect_udp(to).expect("the first time");
+        // One that nobody has joined, one that is restarting.
+        let (fresh, _) = lab.invite(router, base + 5);
+        let gone = lab.clients.len() - 1;
+        lab.clients[gone].frozen = true;
+        lab.sfu().transport(shared).expect("open").restart_ice().expect("WebRTC");
+
+        let transports = [own, shared, direct, plain, pipe, fresh];
+        all.extend([Entity::Router(router)]);
+        all.extend(transports.map(Entity::Transport));
+        for transport in transports {
+            let producer = lab.host().produce(transport, 3);
+            all.push(Entity::Producer(producer));
+            for consumer in transports {
+                let (consumer, _) = lab.host().consume(consumer, producer);
+                all.push(Entity::Consumer(consumer));
+            }
+        }
+        lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
+        lab.clients[client].send(3, text("to all"));
+        lab.run_for(Duration::from_millis(100));
+    }
+    (all, 1 + 2 * 4)
+}
+
+fn assert_nothing_is_left(lab: &mut Lab, sockets: usize) {
+    lab.flush();
+    let dump = lab.sfu().dump(0);
+    assert!(dump.router_ids.is_empty() && dump.web_rtc_server_ids.is_empty());
+    let handlers = dump.channel_message_handlers;
+    assert!(handlers.channel_request_handlers.is_empty());
+    assert!(handlers.channel_notification_handlers.is_empty());
+    assert_eq!(lab.sfu().poll_timeout(), None);
+    let mut released = std::mem::take(&mut lab.host().released);
+    assert_eq!(released.len(), sockets);
+    released.sort();
+    released.dedup();
+    assert_eq!(released.len(), sockets, "each once");
+    assert!(lab.sfu().is_empty(), "{:#?}", lab.sfu());
+    // And nothing comes of what still arrives.
+    lab.host().events.clear();
+    lab.run_for(Duration::from_secs(100));
+    assert!(lab.host().events.is_empty());
+}
+
+#[test]
+fn close_ends_everything_at_once() {
+    let mut lab = Lab::new();
+    let (_, sockets) = everything(&mut lab);
+    assert!(!lab.sfu().is_empty());
+    lab.sfu().close();
+    lab.sfu().close();
+    assert_nothing_is_left(&mut lab, sockets);
+}
+
+#[test]
+fn closing_in_any_order_leaves_nothing() {
+    for seed in 0..6 {
+        let mut lab = Lab::new();
+        let (mut all, sockets) = everything(&mut lab);
+        let mut random = Random(seed);
+        for index in (1..all.len()).rev() {
+            all.swap(index, random.below(index as u64 + 1) as usize);
+        }
+        for entity in all {
+            entity.close(&mut lab);
+            entity.close(&mut lab);
+            if random.chance(0.3) {
+                lab.run_for(Duration::from_millis(7));
+            }
+        }
+        assert_nothing_is_left(&mut lab, sockets);
+    }
+}
+
+#[test]
+fn closing_from_the_bottom_up_leaves_nothing() {
+    let mut lab = Lab::new();
+    let (all, sockets) = everything(&mut lab);
+    for entity in all.into_iter().rev() {
+        entity.close(&mut lab);
+    }
+    assert_nothing_is_left(&mut lab, sockets);
+}
+
+#[test]
+fn consumers_elsewhere_are_told_that_their_producer_is_gone() {
+    for close_transport in [true, false] {
+        let mut lab = Lab::new();
+        let router = lab.host().router();
+        let (key, _) = lab.join(router, 1);
+        let producer = lab.host().produce(key, 0);
+        let direct = lab.host().direct(router);
+        let consumers = [(); 2].map(|()| lab.host().consume(direct, producer).0);
+        if close_transport {
+            lab.sfu().close_transport(key);
+        } else {
+            lab.sfu().data_producer(producer).expect("open").close();
+        }
+        lab.flush();
+        for consumer in consumers {
+            let events = lab.host().consumer_events(consumer);
+            assert_eq!(events, [DataConsumerEvent::DataProducerClose]);
+            assert!(lab.sfu().data_consumer(consumer).is_err());
+        }
+        lab.sfu().send(producer, &text("for nobody"), None);
+        lab.flush();
+        let events = &lab.host().events;
+        assert!(!format!("{events:?}").contains("Message"), "{events:?}");
+    }
+}
+
+#[test]
+fn a_closed_transport_tells_its_peer_with_abort_and_close_notify() {
+    for shared in [false, true] {
+        let mut lab = Lab::new();
+        let router = lab.host().router();
+        let server = lab.host().server(ours(9));
+        let (key, client) =
+            if shared { lab.join_server(router, server, 1) } else { lab.join(router, 1) };
+        lab.host().events.clear();
+        lab.sfu().close_transport(key);
+        lab.run_for(Duration::from_millis(100));
+        assert!(lab.clients[client].sctp.aborted);
+        assert_eq!(lab.clients[client].dtls_states.last(), Some(&DtlsState::Closed));
+        assert_eq!(lab.host().released.len(), usize::from(!shared));
+        assert!(lab.host().transport_events(key).is_empty(), "its owner closed it");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_ends_its_session_and_nothing_else() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let (key, client) = lab.join(router, 1);
+    let direct = lab.host().direct(router);
+    let producer = lab.host().produce(direct, 0);
+    let (consumer, _) = lab.host().consume(key, producer);
+    lab.host().transport_events(key);
+    lab.clients[client].close();
+    lab.run_for(Duration::from_secs(1));
+    let events = lab.host().transport_events(key);
+    let [TransportEvent::DtlsState(DtlsState::Closed, None), TransportEvent::SctpState(..)] =
+        &events[..]
+    else {
+        panic!("{events:?}")
+    };
+    lab.sfu().send(producer, &text("nobody listens"), None);
+    lab.flush();
+    let stats = lab.consumer_stats(consumer);
+    assert_eq!((&stats["messagesSent"], &stats["messagesDropped"]), (&0.into(), &1.into()));
+    let error = lab.sfu().data_consumer(consumer).expect("open").send(text("x"));
+    assert_eq!(error.expect_err("gone").to_string(), "message send failed");
+}
+
+#[test]
+fn an_entity_on_a_router_that_is_gone_cannot_be_made() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    lab.sfu().close_router(router);
+    let key = TransportKey(lab.host().key());
+    let listen = lab.host().listen(ours(1));
+    let error = lab.sfu().create_plain_transport(key, router, Default::default(), listen);
+    assert_eq!(error.expect_err("no router").name(), "NotFoundError");
+    let listen = lab.host().listen(ours(2));
+    let error = lab.sfu().create_pipe_transport(key, router, Default::default(), listen);
+    assert_eq!(error.expect_err("no router").name(), "NotFoundError");
+    let error = lab.sfu().create_direct_transport(key, router, &Default::default());
+    assert_eq!(error.expect_err("no router").name(), "NotFoundError");
+    assert!(lab.sfu().is_empty(), "the sockets stay the caller's");
+    lab.flush();
+    assert!(lab.host().released.is_empty());
+}
+
+#[test]
+fn a_path_whose_connection_has_closed_is_forgotten() {
+    for shared in [false, true] {
+        let mut lab = Lab::new();
+        let router = lab.host().router();
+        let server = lab.host().server(ours(9));
+        let (key, client) =
+            if shared { lab.join_server(router, server, 1) } else { lab.join(router, 1) };
+        lab.host().events.clear();
+        let to = lab.clients[client].server;
+        let sockets = &lab.host().sockets;
+        let (socket, _) = sockets.iter().find(|(_, address)| **address == to).expect("bound");
+        let tuple = Tuple { socket: *socket, remote: theirs(1) };
+        lab.sfu().handle_tuple_closed(tuple);
+        lab.sfu().handle_tuple_closed(tuple);
+        lab.flush();
+        let events = lab.host().transport_events(key);
+        assert_eq!(events, [TransportEvent::IceState(IceState::Disconnected)]);
+        lab.sfu().close();
+        lab.flush();
+        assert!(lab.sfu().is_empty());
+    }
+}

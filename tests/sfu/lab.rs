@@ -1,0 +1,537 @@
+//! A network with workers and clients on it, in virtual time. Nothing sleeps; the same seed gives
+//! the same run, but for what the protocols draw themselves.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datasoup::proto::certificate::Certificate;
+use datasoup::proto::dtls::DtlsRole;
+use datasoup::proto::ice_lite::IceState;
+use datasoup::proto::message::{Message, Ppid};
+use datasoup::proto::transmit::SocketId;
+use datasoup::sfu::Sfu;
+use datasoup::sfu::backlog::{Backlog, DEFAULT_MAX_BUFFERED_AMOUNT};
+use datasoup::sfu::data_consumer::DataConsumerOptions;
+use datasoup::sfu::data_producer::{DataProducerOptions, SctpStreamParameters};
+use datasoup::sfu::dump::DataConsumerDump;
+use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
+use datasoup::sfu::id::{
+    DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
+};
+use datasoup::sfu::transport::webrtc::{
+    DtlsParameters, WebRtcConnectOptions, WebRtcListen, WebRtcTransportAnswer,
+    WebRtcTransportOptions,
+};
+use datasoup::sfu::transport::{Listen, ListenProtocol, SctpOptions};
+use uuid::Uuid;
+
+use crate::client::Client;
+use crate::link::{Conditions, Random, start};
+use crate::plain_peer::PlainPeer;
+
+/// A datagram on its way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Datagram {
+    pub from: SocketAddr,
+    pub to: SocketAddr,
+    pub bytes: Vec<u8>,
+}
+
+/// A worker without its runtime: the domain, and which address each socket is bound to.
+pub struct Host {
+    pub sfu: Sfu,
+    pub sockets: HashMap<SocketId, SocketAddr>,
+    /// What it has told, and no test has taken yet.
+    pub events: Vec<Event>,
+    /// Sockets it has given back.
+    pub released: Vec<SocketId>,
+    next: u32,
+}
+
+impl Host {
+    fn new(now: Instant) -> Self {
+        let certificate = Certificate::generate().expect("a certificate");
+        Self {
+            sfu: Sfu::new(certificate, now, Duration::from_secs(1000)),
+            sockets: HashMap::new(),
+            events: Vec::new(),
+            released: Vec::new(),
+            next: 1,
+        }
+    }
+
+    /// A number that no entity has had.
+    pub fn key(&mut self) -> u32 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Binds a socket.
+    pub fn listen(&mut self, address: SocketAddr) -> Listen {
+        let socket = SocketId(self.key());
+        self.sockets.insert(socket, address);
+        Listen {
+            socket,
+            protocol: ListenProtocol::Udp,
+            local: address,
+            announced_address: None,
+            expose_internal_ip: false,
+            index: 0,
+        }
+    }
+
+    pub fn router(&mut self) -> RouterKey {
+        let key = RouterKey(self.key());
+        self.sfu.create_router(key);
+        key
+    }
+
+    pub fn server(&mut self, address: SocketAddr) -> WebRtcServerKey {
+        let key = WebRtcServerKey(self.key());
+        let listen = self.listen(address);
+        self.sfu.create_webrtc_server(key, vec![listen]);
+        key
+    }
+
+    pub fn direct(&mut self, router: RouterKey) -> TransportKey {
+        let key = TransportKey(self.key());
+        self.sfu.create_direct_transport(key, router, &Default::default()).expect("a router");
+        key
+    }
+
+    pub fn webrtc_with(
+        &mut self,
+        router: RouterKey,
+        listen: WebRtcListen,
+        options: WebRtcTransportOptions,
+    ) -> (TransportKey, WebRtcTransportAnswer) {
+        let key = TransportKey(self.key());
+        let answer =
+            self.sfu.create_webrtc_transport(key, router, options, listen).expect("a transport");
+        (key, answer)
+    }
+
+    pub fn produce(&mut self, transport: TransportKey, stream_id: u16) -> DataProducerKey {
+        self.produce_with(transport, options_on(stream_id))
+    }
+
+    pub fn produce_with(
+        &mut self,
+        transport: TransportKey,
+        options: DataProducerOptions,
+    ) -> DataProducerKey {
+        let key = DataProducerKey(self.key());
+        let intake = Arc::new(Backlog::new(DEFAULT_MAX_BUFFERED_AMOUNT));
+        let mut transport = self.sfu.transport(transport).expect("open");
+        transport.produce_data(key, options, intake).expect("a producer");
+        key
+    }
+
+    pub fn producer_id(&mut self, key: DataProducerKey) -> Uuid {
+        self.sfu.data_producer(key).expect("open").dump().id
+    }
+
+    pub fn consume(
+        &mut self,
+        transport: TransportKey,
+        producer: DataProducerKey,
+    ) -> (DataConsumerKey, DataConsumerDump) {
+        self.consume_with(transport, producer, DataConsumerOptions::default())
+    }
+
+    pub fn consume_with(
+        &mut self,
+        transport: TransportKey,
+        producer: DataProducerKey,
+        options: DataConsumerOptions,
+    ) -> (DataConsumerKey, DataConsumerDump) {
+        let backlog = Arc::new(Backlog::new(DEFAULT_MAX_BUFFERED_AMOUNT));
+        self.consume_into(transport, producer, options, backlog)
+    }
+
+    pub fn consume_into(
+        &mut self,
+        transport: TransportKey,
+        producer: DataProducerKey,
+        options: DataConsumerOptions,
+        backlog: Arc<Backlog>,
+    ) -> (DataConsumerKey, DataConsumerDump) {
+        let key = DataConsumerKey(self.key());
+        let options =
+            DataConsumerOptions { data_producer_id: self.producer_id(producer), ..options };
+        let mut transport = self.sfu.transport(transport).expect("open");
+        (key, transport.consume_data(key, options, backlog).expect("a consumer"))
+    }
+
+    /// The messages that a direct consumer has handed over since the last time.
+    pub fn messages(&mut self, consumer: DataConsumerKey) -> Vec<Message> {
+        self.take(|event| match event {
+            Event::Message(key, message) if *key == consumer => Some(message.clone()),
+            _ => None,
+        })
+    }
+
+    pub fn consumer_events(&mut self, consumer: DataConsumerKey) -> Vec<DataConsumerEvent> {
+        self.take(|event| match event {
+            Event::DataConsumer(key, event) if *key == consumer => Some(event.clone()),
+            _ => None,
+        })
+    }
+
+    pub fn producer_events(&mut self, producer: DataProducerKey) -> Vec<DataProducerEvent> {
+        self.take(|event| match event {
+            Event::DataProducer(key, event) if *key == producer => Some(*event),
+            _ => None,
+        })
+    }
+
+    pub fn transport_events(&mut self, transport: TransportKey) -> Vec<TransportEvent> {
+        self.take(|event| match event {
+            Event::Transport(key, event) if *key == transport => Some(event.clone()),
+            _ => None,
+        })
+    }
+
+    /// Takes the events that `pick` wants, in order.
+    fn take<T>(&mut self, mut pick: impl FnMut(&Event) -> Option<T>) -> Vec<T> {
+        let mut taken = Vec::new();
+        self.events.retain(|event| match pick(event) {
+            Some(it) => {
+                taken.push(it);
+                false
+            }
+            None => true,
+        });
+        taken
+    }
+
+    fn collect(&mut self) {
+        while let Some(event) = self.sfu.poll_event() {
+            match event {
+                Event::SocketReleased(socket) => self.released.push(socket),
+                event => self.events.push(event),
+            }
+        }
+    }
+}
+
+/// Everything there is.
+pub struct Lab {
+    pub now: Instant,
+    pub hosts: Vec<Host>,
+    pub clients: Vec<Client>,
+    pub plain_peers: Vec<PlainPeer>,
+    pub conditions: Conditions,
+    /// Datagrams that went to an address where nobody is.
+    pub strays: Vec<Datagram>,
+    /// Datagrams and bytes that left each of our sockets.
+    pub sent: HashMap<SocketAddr, (u64, u64)>,
+    random: Random,
+    in_flight: BinaryHeap<Reverse<(Instant, u64, Datagram)>>,
+    order: u64,
+}
+
+impl Lab {
+    /// One worker on a perfect network.
+    pub fn new() -> Self {
+        Self::with(1, Conditions::PERFECT, 1)
+    }
+
+    pub fn with(hosts: usize, conditions: Conditions, seed: u64) -> Self {
+        let now = start();
+        Self {
+            now,
+            hosts: (0..hosts).map(|_| Host::new(now)).collect(),
+            clients: Vec::new(),
+            plain_peers: Vec::new(),
+            conditions,
+            strays: Vec::new(),
+            sent: HashMap::new(),
+            random: Random(seed),
+            in_flight: BinaryHeap::new(),
+            order: 0,
+        }
+    }
+
+    /// The only, or the first, worker.
+    pub fn host(&mut self) -> &mut Host {
+        &mut self.hosts[0]
+    }
+
+    pub fn sfu(&mut self) -> &mut Sfu {
+        &mut self.hosts[0].sfu
+    }
+
+    /// Runs until `done`, for at most `limit` of virtual time. Answers whether it was done.
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        let end = self.now + limit;
+        let mut steps_here = (self.now, 0);
+        loop {
+            self.flush();
+            if done(self) {
+                return true;
+            }
+            if !self.step(end) {
+                return false;
+            }
+            steps_here =
+                if steps_here.0 == self.now { (self.now, steps_here.1 + 1) } else { (self.now, 0) };
+            assert!(steps_here.1 < 1000, "time stands still");
+        }
+    }
+
+    /// As [`Self::run_until`], and it has to be done within a minute.
+    #[track_caller]
+    pub fn expect(&mut self, what: &str, done: impl FnMut(&mut Self) -> bool) {
+        assert!(self.run_until(Duration::from_secs(60), done), "not within a minute: {what}");
+    }
+
+    /// Runs for `time`.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.run_until(time, |_| false);
+        self.now = end;
+        self.flush();
+    }
+
+    /// Ends the turn of every worker and begins the next; takes all datagrams to the network.
+    pub fn flush(&mut self) {
+        let mut datagrams = Vec::new();
+        for host in &mut self.hosts {
+            let Host { sfu, sockets, .. } = host;
+            let transmits = sfu.flush();
+            for (tuple, bytes) in transmits.iter() {
+                let from = *sockets.get(&tuple.socket).expect("sends from bound sockets only");
+                assert!(bytes.len() <= 1232, "a datagram of {} bytes", bytes.len());
+                let sent = self.sent.entry(from).or_default();
+                *sent = (sent.0 + 1, sent.1 + bytes.len() as u64);
+                datagrams.push(Datagram { from, to: tuple.remote, bytes: bytes.to_vec() });
+            }
+            transmits.clear();
+            host.collect();
+            host.sfu.begin_turn(self.now);
+        }
+        for client in &mut self.clients {
+            client.flush(self.now, &mut datagrams);
+        }
+        for peer in &mut self.plain_peers {
+            peer.flush(&mut datagrams);
+        }
+        for datagram in datagrams {
+            self.transmit(datagram);
+        }
+    }
+
+    /// Puts a datagram on the network, whoever it claims to be from.
+    pub fn inject(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        self.transmit(Datagram { from, to, bytes: bytes.to_vec() });
+    }
+
+    fn transmit(&mut self, datagram: Datagram) {
+        if datagram.bytes.len() > self.conditions.mtu || self.random.chance(self.conditions.loss) {
+            return;
+        }
+        let copies = 1 + u32::from(self.random.chance(self.conditions.duplication));
+        for _ in 0..copies {
+            let jitter = self.random.below(self.conditions.jitter.as_micros() as u64 + 1);
+            let at = self.now + self.conditions.delay + Duration::from_micros(jitter);
+            self.order += 1;
+            self.in_flight.push(Reverse((at, self.order, datagram.clone())));
+        }
+    }
+
+    /// When something happens without a test's doing: an arrival or a deadline.
+    pub fn next_event(&mut self) -> Option<Instant> {
+        let arrival = self.in_flight.peek().map(|Reverse((at, ..))| *at);
+        let hosts = self.hosts.iter().filter_map(|host| host.sfu.poll_timeout());
+        let clients = self.clients.iter_mut().filter_map(Client::poll_timeout);
+        let plain = self.plain_peers.iter().filter(|it| !it.frozen);
+        let plain = plain.filter_map(|it| it.sctp.poll_timeout());
+        arrival.into_iter().chain(hosts).chain(clients).chain(plain).min()
+    }
+
+    fn step(&mut self, end: Instant) -> bool {
+        let Some(next) = self.next_event().filter(|next| *next <= end) else { return false };
+        self.now = self.now.max(next);
+        for host in &mut self.hosts {
+            host.sfu.begin_turn(self.now);
+        }
+        while let Some(Reverse((at, ..))) = self.in_flight.peek()
+            && *at <= self.now
+        {
+            let Some(Reverse((_, _, datagram))) = self.in_flight.pop() else { break };
+            self.deliver(datagram);
+        }
+        for host in &mut self.hosts {
+            if host.sfu.poll_timeout().is_some_and(|at| at <= self.now) {
+                host.sfu.handle_timeout();
+            }
+        }
+        for client in &mut self.clients {
+            client.handle_timeout(self.now);
+        }
+        for peer in &mut self.plain_peers {
+            peer.sctp.handle_timeout(self.now);
+        }
+        true
+    }
+
+    fn deliver(&mut self, datagram: Datagram) {
+        for host in &mut self.hosts {
+            let bound = host.sockets.iter().find(|(_, address)| **address == datagram.to);
+            if let Some((&socket, _)) = bound {
+                return host.sfu.handle_datagram(socket, datagram.from, &datagram.bytes);
+            }
+        }
+        for client in &mut self.clients {
+            if client.owns(datagram.to) {
+                return client.handle_datagram(self.now, &datagram);
+            }
+        }
+        if let Some(peer) = self.plain_peers.iter_mut().find(|it| it.address == datagram.to) {
+            return peer.handle_datagram(self.now, datagram);
+        }
+        self.strays.push(datagram);
+    }
+
+    /// A peer of a plain transport; it sends the INIT if it `begins`.
+    pub fn plain_peer(&mut self, n: u16, server: SocketAddr, begins: bool) -> usize {
+        let mut peer = PlainPeer::new(self.now, theirs(n), server);
+        if begins {
+            peer.sctp.connect(self.now);
+        }
+        self.plain_peers.push(peer);
+        self.plain_peers.len() - 1
+    }
+
+    // What most tests begin with.
+
+    /// A client of its own transport on a socket of its own, connected.
+    pub fn join(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
+        let (key, client) = self.invite(router, n);
+        self.connected(key, client);
+        (key, client)
+    }
+
+    /// The same, before anything has been sent.
+    pub fn invite(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
+        let listen = WebRtcListen::Own(vec![self.host().listen(ours(n))]);
+        let (key, answer) = self.host().webrtc_with(router, listen, webrtc_options());
+        let client = self.client(key, &answer, theirs(n), DtlsRole::Client);
+        (key, client)
+    }
+
+    /// A client on a server's port, connected.
+    pub fn join_server(
+        &mut self,
+        router: RouterKey,
+        server: WebRtcServerKey,
+        n: u16,
+    ) -> (TransportKey, usize) {
+        let listen = WebRtcListen::Server(server);
+        let (key, answer) = self.host().webrtc_with(router, listen, webrtc_options());
+        let client = self.client(key, &answer, theirs(n), DtlsRole::Client);
+        self.connected(key, client);
+        (key, client)
+    }
+
+    /// A client for this transport, each told of the other; `role` is the client's.
+    pub fn client(
+        &mut self,
+        key: TransportKey,
+        answer: &WebRtcTransportAnswer,
+        address: SocketAddr,
+        role: DtlsRole,
+    ) -> usize {
+        let now = self.now;
+        let client = Client::new(now, address, answer, role);
+        let fingerprints = client.fingerprints();
+        self.clients.push(client);
+        let dtls_parameters = DtlsParameters { role, fingerprints };
+        let mut transport = self.sfu().transport(key).expect("open");
+        transport.connect_webrtc(WebRtcConnectOptions { dtls_parameters }).expect("the first time");
+        self.clients.len() - 1
+    }
+
+    #[track_caller]
+    pub fn connected(&mut self, key: TransportKey, client: usize) {
+        self.expect("a connected client", |lab| {
+            lab.clients[client].is_connected() && lab.sctp_connected(key)
+        });
+    }
+
+    pub fn sctp_connected(&mut self, key: TransportKey) -> bool {
+        let dump = self.sfu().transport(key).expect("open").dump();
+        let json = serde_json::to_value(dump).expect("json");
+        json["sctpState"] == "connected"
+    }
+
+    pub fn ice_state(&mut self, key: TransportKey) -> IceState {
+        let json = self.dump(key);
+        match json["iceState"].as_str() {
+            Some("new") => IceState::New,
+            Some("connected") => IceState::Connected,
+            Some("completed") => IceState::Completed,
+            Some("disconnected") => IceState::Disconnected,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn dump(&mut self, key: TransportKey) -> serde_json::Value {
+        let dump = self.sfu().transport(key).expect("open").dump();
+        serde_json::to_value(dump).expect("json")
+    }
+
+    pub fn stats(&mut self, key: TransportKey) -> serde_json::Value {
+        let stats = self.sfu().transport(key).expect("open").get_stats();
+        serde_json::to_value(stats).expect("json")
+    }
+
+    pub fn consumer_stats(&mut self, key: DataConsumerKey) -> serde_json::Value {
+        let stats = self.sfu().data_consumer(key).expect("open").get_stats();
+        serde_json::to_value(stats).expect("json")
+    }
+
+    pub fn producer_stats(&mut self, key: DataProducerKey) -> serde_json::Value {
+        let stats = self.sfu().data_producer(key).expect("open").get_stats();
+        serde_json::to_value(stats).expect("json")
+    }
+}
+
+/// The `n`-th address of ours.
+pub fn ours(n: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], 10_000 + n))
+}
+
+/// The `n`-th address of theirs.
+pub fn theirs(n: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], 20_000 + n))
+}
+
+pub fn webrtc_options() -> WebRtcTransportOptions {
+    WebRtcTransportOptions { sctp: Some(SctpOptions::default()), ..Default::default() }
+}
+
+/// A DataProducer on this stream, ordered and reliable.
+pub fn options_on(stream_id: u16) -> DataProducerOptions {
+    DataProducerOptions {
+        sctp_stream_parameters: Some(SctpStreamParameters {
+            stream_id,
+            ordered: true,
+            max_packet_life_time: None,
+            max_retransmits: None,
+        }),
+        ..Default::default()
+    }
+}
+
+pub fn text(text: &str) -> Message {
+    Message::new(Ppid::STRING, text.as_bytes().to_vec().into())
+}
+
+pub fn binary(fill: u8, len: usize) -> Message {
+    Message::new(Ppid::BINARY, vec![fill; len].into())
+}

@@ -1,0 +1,259 @@
+//! Pipe transports: two routers joined, in one worker or in two.
+
+use std::time::Duration;
+
+use datasoup::proto::message::{Message, Ppid};
+use datasoup::sfu::data_consumer::DataConsumerOptions;
+use datasoup::sfu::data_producer::DataProducerOptions;
+use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+use datasoup::sfu::subchannels::{Selector, pipe};
+use datasoup::sfu::transport::SctpOptions;
+use datasoup::sfu::transport::pipe::PipeTransportOptions;
+use datasoup::sfu::transport::plain::UdpConnectOptions;
+
+use crate::lab::{Lab, binary, ours, text};
+use crate::link::Conditions;
+
+/// One end of a pipe.
+#[derive(Clone, Copy)]
+struct End {
+    host: usize,
+    router: RouterKey,
+    pipe: TransportKey,
+    direct: TransportKey,
+}
+
+/// Two routers, joined. With `hosts` 1 in one worker.
+fn joined(lab: &mut Lab) -> [End; 2] {
+    let hosts = [0, lab.hosts.len() - 1];
+    let mut n = 0;
+    let ends = hosts.map(|index| {
+        n += 1;
+        let host = &mut lab.hosts[index];
+        let router = host.router();
+        let direct = host.direct(router);
+        let pipe = TransportKey(host.key());
+        let listen = host.listen(ours(n));
+        let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
+        host.sfu.create_pipe_transport(pipe, router, options, listen).expect("a router");
+        End { host: index, router, pipe, direct }
+    });
+    for (end, to) in ends.iter().zip([ours(2), ours(1)]) {
+        let options = UdpConnectOptions { ip: to.ip(), port: to.port() };
+        let mut transport = lab.hosts[end.host].sfu.transport(end.pipe).expect("open");
+        transport.connect_udp(options).expect("the first time");
+    }
+    ends
+}
+
+/// Carries a DataProducer from one end to the other.
+fn carry(
+    lab: &mut Lab,
+    [from, to]: [End; 2],
+    producer: DataProducerKey,
+    subchannels: Vec<u16>,
+) -> (DataConsumerKey, DataProducerKey) {
+    let options = DataConsumerOptions { subchannels, ..Default::default() };
+    let (consumer, dump) = lab.hosts[from.host].consume_with(from.pipe, producer, options);
+    let options = DataProducerOptions {
+        sctp_stream_parameters: dump.sctp_stream_parameters,
+        ..Default::default()
+    };
+    (consumer, lab.hosts[to.host].produce_with(to.pipe, options))
+}
+
+fn selector(subchannels: &[u16], required: Option<u16>, ignored: Option<u16>) -> Selector {
+    Selector { subchannels: subchannels.to_vec(), required, ignored }
+}
+
+#[test]
+fn messages_and_subchannels_pass_through_a_pipe() {
+    for hosts in [1, 2] {
+        let mut lab = Lab::with(hosts, Conditions::ROUGH, 3);
+        let [near, far] = joined(&mut lab);
+        let producer = lab.hosts[near.host].produce(near.direct, 0);
+        let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+        let consumers: Vec<DataConsumerKey> = [vec![], vec![1], vec![1, 2]]
+            .into_iter()
+            .map(|subchannels| {
+                let options = DataConsumerOptions { subchannels, ..Default::default() };
+                lab.hosts[far.host].consume_with(far.direct, remote, options).0
+            })
+            .collect();
+        let cases = [
+            (selector(&[], None, None), [1, 1, 1]),
+            (selector(&[1], None, None), [0, 1, 1]),
+            (selector(&[], Some(2), None), [0, 0, 1]),
+            (selector(&[], None, Some(2)), [1, 1, 0]),
+            (selector(&[1], Some(1), Some(2)), [0, 1, 0]),
+        ];
+        for (index, (selector, expected)) in cases.into_iter().enumerate() {
+            let message = binary(index as u8, 5000);
+            lab.hosts[near.host].sfu.send(producer, &message, Some(&selector));
+            lab.run_for(Duration::from_secs(10));
+            let got: Vec<Vec<Message>> =
+                consumers.iter().map(|it| lab.hosts[far.host].messages(*it)).collect();
+            let lens: Vec<usize> = got.iter().map(Vec::len).collect();
+            assert_eq!(lens, expected, "{selector:?}");
+            assert!(got.iter().flatten().all(|it| *it == message), "the header is gone");
+        }
+    }
+}
+
+#[test]
+fn a_pipe_consumer_with_subscriptions_carries_only_these() {
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let [near, far] = joined(&mut lab);
+    let producer = lab.hosts[near.host].produce(near.direct, 0);
+    let (carrier, remote) = carry(&mut lab, [near, far], producer, vec![1]);
+    let options = DataConsumerOptions { subchannels: vec![2], ..Default::default() };
+    let (two, _) = lab.hosts[far.host].consume_with(far.direct, remote, options);
+    let (any, _) = lab.hosts[far.host].consume(far.direct, remote);
+    let send = |lab: &mut Lab, name, selector: Selector| {
+        lab.hosts[near.host].sfu.send(producer, &text(name), Some(&selector));
+        lab.run_for(Duration::from_secs(4));
+    };
+    send(&mut lab, "carried, but only as 1", selector(&[1, 2], None, None));
+    send(&mut lab, "not carried", selector(&[2], None, None));
+    send(&mut lab, "not carried either", selector(&[], Some(2), None));
+    send(&mut lab, "carried, to be ignored there", selector(&[], None, Some(1)));
+    assert_eq!(lab.hosts[far.host].messages(two), [text("carried, to be ignored there")]);
+    assert_eq!(lab.hosts[far.host].messages(any), [text("carried, to be ignored there")]);
+    assert_eq!(
+        lab.hosts[near.host].sfu.data_consumer(carrier).expect("open").get_stats().messages_sent,
+        2
+    );
+}
+
+#[test]
+fn the_largest_messages_pass_with_as_many_subchannels_as_there_can_be() {
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let [near, far] = joined(&mut lab);
+    let producer = lab.hosts[near.host].produce(near.direct, 0);
+    let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+    let options = DataConsumerOptions { subchannels: vec![7], ..Default::default() };
+    let (consumer, _) = lab.hosts[far.host].consume_with(far.direct, remote, options);
+    let all: Vec<u16> = (0..65_535).collect();
+    for (fill, selector) in
+        [selector(&[], None, None), selector(&[7], None, None), selector(&all, Some(7), Some(8))]
+            .into_iter()
+            .enumerate()
+    {
+        let message = binary(fill as u8, 262_144);
+        lab.hosts[near.host].sfu.send(producer, &message, Some(&selector));
+        lab.run_for(Duration::from_secs(10));
+        let got = lab.hosts[far.host].messages(consumer);
+        assert!(got == [message], "{} of them, {fill}", got.len());
+    }
+}
+
+#[test]
+fn empty_messages_and_payloads_that_look_like_headers_pass_unchanged() {
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let [near, far] = joined(&mut lab);
+    let producer = lab.hosts[near.host].produce(near.direct, 0);
+    let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+    let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
+    let forged = pipe::encode(Some(&selector(&[5], Some(6), None)), &"x".into());
+    let sent = [
+        Message::new(Ppid::STRING_EMPTY, Default::default()),
+        Message::new(Ppid::BINARY, forged.clone()),
+        Message::new(Ppid::BINARY, forged.slice(..8)),
+        Message::new(Ppid(0), "any".into()),
+    ];
+    for message in &sent {
+        lab.hosts[near.host].sfu.send(producer, message, None);
+    }
+    lab.run_for(Duration::from_secs(5));
+    assert_eq!(lab.hosts[far.host].messages(consumer), sent);
+}
+
+#[test]
+fn a_message_comes_through_two_pipes_with_its_subchannels() {
+    let mut lab = Lab::with(1, Conditions::PERFECT, 1);
+    let [a, b] = joined(&mut lab);
+    let producer = lab.host().produce(a.direct, 0);
+    let (_, middle) = carry(&mut lab, [a, b], producer, Vec::new());
+    // And back again.
+    let (_, last) = carry(&mut lab, [b, a], middle, Vec::new());
+    let options = DataConsumerOptions { subchannels: vec![3], ..Default::default() };
+    let (consumer, _) = lab.host().consume_with(a.direct, last, options);
+    let (other, _) = lab.host().consume(a.direct, last);
+    lab.sfu().send(producer, &text("three"), Some(&selector(&[3], None, None)));
+    lab.run_for(Duration::from_secs(5));
+    assert_eq!(lab.host().messages(consumer), [text("three")]);
+    assert_eq!(lab.host().messages(other), []);
+}
+
+#[test]
+fn the_two_directions_of_a_pipe_are_independent() {
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let [near, far] = joined(&mut lab);
+    let there = lab.hosts[near.host].produce(near.direct, 0);
+    let (there_carrier, there_remote) = carry(&mut lab, [near, far], there, Vec::new());
+    let back = lab.hosts[far.host].produce(far.direct, 0);
+    // On the same stream, as each end counts its own.
+    let (back_carrier, back_remote) = carry(&mut lab, [far, near], back, Vec::new());
+    let (consumer, _) = lab.hosts[near.host].consume(near.direct, back_remote);
+    let send = |lab: &mut Lab, name| {
+        lab.hosts[near.host].sfu.send(there, &text(name), None);
+        lab.hosts[far.host].sfu.send(back, &text(name), None);
+        lab.run_for(Duration::from_secs(4));
+    };
+    send(&mut lab, "1");
+    lab.hosts[near.host].sfu.data_consumer(there_carrier).expect("open").close();
+    lab.hosts[far.host].sfu.data_producer(there_remote).expect("open").close();
+    lab.run_for(Duration::from_secs(4));
+    send(&mut lab, "2");
+    assert!(lab.hosts[far.host].sfu.data_consumer(back_carrier).is_ok());
+    assert_eq!(lab.hosts[near.host].messages(consumer), [text("1"), text("2")]);
+    assert!(lab.hosts[far.host].consumer_events(back_carrier).is_empty());
+}
+
+#[test]
+fn pipes_that_know_each_other_by_other_addresses_connect_as_well() {
+    // Each is bound to 0.0.0.0, which is lower than whatever the other is.
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let mut pipes = Vec::new();
+    for n in 1..=2 {
+        let host = &mut lab.hosts[usize::from(n - 1)];
+        let router = host.router();
+        let direct = host.direct(router);
+        let producer = host.produce(direct, 0);
+        let key = TransportKey(host.key());
+        let mut listen = host.listen(ours(n));
+        listen.local = std::net::SocketAddr::from(([0, 0, 0, 0], ours(n).port()));
+        let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
+        host.sfu.create_pipe_transport(key, router, options, listen).expect("a router");
+        host.consume(key, producer);
+        pipes.push(key);
+    }
+    for (index, to) in [ours(2), ours(1)].into_iter().enumerate() {
+        let options = UdpConnectOptions { ip: to.ip(), port: to.port() };
+        let mut it = lab.hosts[index].sfu.transport(pipes[index]).expect("open");
+        it.connect_udp(options).expect("the first time");
+    }
+    lab.expect("a connection", |lab| {
+        (0..2).all(|index| {
+            let stats = lab.hosts[index].sfu.transport(pipes[index]).expect("open").get_stats();
+            serde_json::to_value(stats).expect("json")["sctpState"] == "connected"
+        })
+    });
+}
+
+#[test]
+fn a_pipe_whose_far_end_is_not_there_yet_connects_when_it_comes() {
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let [near, far] = joined(&mut lab);
+    let producer = lab.hosts[near.host].produce(near.direct, 0);
+    // Nothing is to be carried yet, so nothing has begun.
+    lab.run_for(Duration::from_secs(100));
+    assert!(lab.sent.is_empty());
+    let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+    let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
+    lab.hosts[near.host].sfu.send(producer, &text("x"), None);
+    lab.run_for(Duration::from_secs(4));
+    assert_eq!(lab.hosts[far.host].messages(consumer), [text("x")]);
+    let dump = lab.hosts[near.host].sfu.dump_router(near.router).expect("open");
+    assert_eq!(dump.map_data_producer_id_data_consumer_ids[0].values.len(), 1);
+}

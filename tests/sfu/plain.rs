@@ -1,0 +1,179 @@
+//! Plain transports: SCTP over UDP with one remote address.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use datasoup::sfu::event::TransportEvent;
+use datasoup::sfu::id::{RouterKey, TransportKey};
+use datasoup::sfu::transport::SctpOptions;
+use datasoup::sfu::transport::plain::{PlainTransportOptions, UdpConnectOptions};
+
+use crate::lab::{Lab, ours, text, theirs};
+
+fn plain(lab: &mut Lab, router: RouterKey, n: u16, comedia: bool) -> TransportKey {
+    let key = TransportKey(lab.host().key());
+    let listen = lab.host().listen(ours(n));
+    let options = PlainTransportOptions { comedia, sctp: Some(SctpOptions::default()) };
+    lab.sfu().create_plain_transport(key, router, options, listen).expect("a router");
+    key
+}
+
+fn connect(lab: &mut Lab, key: TransportKey, to: SocketAddr) -> Result<(), String> {
+    let options = UdpConnectOptions { ip: to.ip(), port: to.port() };
+    let connected = lab.sfu().transport(key).expect("open").connect_udp(options);
+    connected.map(drop).map_err(|error| error.name().to_owned())
+}
+
+#[test]
+fn messages_pass_both_ways_whoever_begins() {
+    for they_begin in [true, false] {
+        let mut lab = Lab::new();
+        let router = lab.host().router();
+        let direct = lab.host().direct(router);
+        let key = plain(&mut lab, router, 1, false);
+        let peer = lab.plain_peer(1, ours(1), they_begin);
+        connect(&mut lab, key, theirs(1)).expect("the first time");
+        let up = lab.host().produce(key, 3);
+        let (consumer, _) = lab.host().consume(direct, up);
+        let down = lab.host().produce(direct, 0);
+        lab.host().consume(key, down);
+        lab.sfu().send(down, &text("down"), None);
+        lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
+        lab.plain_peers[peer].sctp.send(3, text("up"));
+        lab.run_for(Duration::from_secs(2));
+        assert_eq!(lab.plain_peers[peer].sctp.messages, [(0, text("down"))]);
+        assert_eq!(lab.host().messages(consumer), [text("up")]);
+        assert_eq!(lab.stats(key)["sctpState"], "connected");
+    }
+}
+
+#[test]
+fn connect_is_for_once_and_for_one_family() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let key = plain(&mut lab, router, 1, false);
+    let v6 = "[2001:db8::1]:1".parse().expect("an address");
+    assert_eq!(connect(&mut lab, key, v6), Err("TypeError".into()));
+    assert_eq!(connect(&mut lab, key, theirs(1)), Ok(()));
+    assert_eq!(connect(&mut lab, key, theirs(1)), Err("Error".into()));
+    assert_eq!(lab.dump(key)["tuple"]["remotePort"], 20_001);
+    let direct = lab.host().direct(router);
+    assert_eq!(connect(&mut lab, direct, theirs(1)), Err("TypeError".into()));
+}
+
+#[test]
+fn datagrams_from_elsewhere_are_dropped_and_counted() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let key = plain(&mut lab, router, 1, false);
+    connect(&mut lab, key, theirs(1)).expect("the first time");
+    lab.plain_peer(2, ours(1), true);
+    lab.run_for(Duration::from_secs(1));
+    assert!(!lab.sent.contains_key(&ours(1)), "no answer");
+    assert!(lab.stats(key)["datagramsDropped"].as_u64() > Some(0));
+    assert_eq!(lab.stats(key)["sctpState"], "new");
+}
+
+#[test]
+fn nothing_is_sent_before_there_is_something_to_carry() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let key = plain(&mut lab, router, 1, false);
+    connect(&mut lab, key, theirs(1)).expect("the first time");
+    lab.run_for(Duration::from_secs(10));
+    assert!(lab.sent.is_empty());
+    assert_eq!(lab.sfu().poll_timeout(), None);
+}
+
+#[test]
+fn comedia_learns_the_address_from_the_peer_that_opens_an_association() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let direct = lab.host().direct(router);
+    let key = plain(&mut lab, router, 1, true);
+    let up = lab.host().produce(key, 0);
+    let (consumer, _) = lab.host().consume(direct, up);
+    lab.run_for(Duration::from_secs(300));
+    assert_eq!(lab.stats(key)["sctpState"], "new", "it waits as long as it takes");
+    assert_eq!(connect(&mut lab, key, theirs(7)), Ok(()), "accepted and ignored");
+
+    let peer = lab.plain_peer(1, ours(1), true);
+    lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
+    let events = lab.host().transport_events(key);
+    let tuples = events.iter().filter_map(|event| match event {
+        TransportEvent::Tuple(tuple) => Some(tuple.remote_port),
+        _ => None,
+    });
+    assert_eq!(tuples.collect::<Vec<_>>(), [20_001]);
+    assert_eq!(lab.dump(key)["tuple"]["remotePort"], 20_001);
+    lab.plain_peers[peer].sctp.send(0, text("up"));
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.host().messages(consumer), [text("up")]);
+
+    // Learned for good.
+    let late = lab.plain_peer(2, ours(1), true);
+    lab.run_for(Duration::from_secs(2));
+    assert!(!lab.plain_peers[late].sctp.is_connected());
+    assert_eq!(lab.dump(key)["tuple"]["remotePort"], 20_001);
+}
+
+#[test]
+fn comedia_is_not_fooled_by_strangers_that_open_nothing() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let direct = lab.host().direct(router);
+    let key = plain(&mut lab, router, 1, true);
+    let down = lab.host().produce(direct, 0);
+    lab.host().consume(key, down);
+    lab.sfu().send(down, &text("early"), None);
+
+    // The shape of an INIT with a wrong checksum, then a right one from a peer that goes away.
+    let mut forged = vec![0; 32];
+    forged[12] = 1;
+    forged[15] = 20;
+    lab.inject(theirs(8), ours(1), &forged);
+    let scanner = lab.plain_peer(9, ours(1), true);
+    lab.flush();
+    lab.plain_peers[scanner].frozen = true;
+    lab.run_for(Duration::from_secs(100));
+    assert_ne!(lab.stats(key)["sctpState"], "failed");
+    assert_eq!(lab.dump(key)["tuple"].get("remoteIp"), None, "nobody has been learned");
+    assert!(lab.strays.iter().all(|it| it.to != theirs(8)));
+
+    let peer = lab.plain_peer(1, ours(1), true);
+    lab.expect("a message", |lab| lab.plain_peers[peer].sctp.messages.len() == 1);
+    assert_eq!(lab.dump(key)["tuple"]["remotePort"], 20_001);
+}
+
+#[test]
+fn an_association_that_nobody_answers_fails_and_the_transport_stays() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let direct = lab.host().direct(router);
+    let key = plain(&mut lab, router, 1, false);
+    connect(&mut lab, key, theirs(1)).expect("the first time");
+    let down = lab.host().produce(direct, 0);
+    let (consumer, _) = lab.host().consume(key, down);
+    lab.sfu().send(down, &text("1"), None);
+    lab.run_for(Duration::from_secs(120));
+    assert_eq!(lab.stats(key)["sctpState"], "failed");
+    lab.sfu().send(down, &text("2"), None);
+    lab.flush();
+    assert_eq!(lab.consumer_stats(consumer)["messagesDropped"], 1);
+    assert_eq!(lab.stats(key)["messagesUnsent"], 1);
+    assert_eq!(lab.consumer_stats(consumer)["bufferedAmount"], 0);
+    assert_eq!(lab.sfu().poll_timeout(), None);
+}
+
+#[test]
+fn closing_tells_the_peer() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let key = plain(&mut lab, router, 1, true);
+    let peer = lab.plain_peer(1, ours(1), true);
+    lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
+    lab.sfu().close_transport(key);
+    lab.run_for(Duration::from_secs(1));
+    assert!(lab.plain_peers[peer].sctp.aborted);
+    assert_eq!(lab.host().released.len(), 1);
+}

@@ -1,0 +1,36 @@
+//! A peer of plain transports: dcsctp over UDP.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::association::Association;
+use crate::lab::Datagram;
+
+pub struct PlainPeer {
+    pub address: SocketAddr,
+    pub server: SocketAddr,
+    pub sctp: Association,
+    /// Nothing comes in or goes out.
+    pub frozen: bool,
+}
+
+impl PlainPeer {
+    pub fn new(now: Instant, address: SocketAddr, server: SocketAddr) -> Self {
+        Self { address, server, sctp: Association::new(now), frozen: false }
+    }
+
+    pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
+        assert_eq!(datagram.from, self.server);
+        if !self.frozen {
+            self.sctp.handle_packet(now, datagram.bytes.into());
+        }
+    }
+
+    pub fn flush(&mut self, out: &mut Vec<Datagram>) {
+        let (from, to) = (self.address, self.server);
+        let packets = self.sctp.packets();
+        if !self.frozen {
+            out.extend(packets.iter().map(|it| Datagram { from, to, bytes: it.to_vec() }));
+        }
+    }
+}

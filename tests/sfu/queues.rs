@@ -1,0 +1,277 @@
+//! What waits is bounded; what happens at the bound is counted and told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datasoup::sfu::backlog::Backlog;
+use datasoup::sfu::data_consumer::DataConsumerOptions;
+use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Dropped};
+use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use datasoup::sfu::transport::SctpOptions;
+use datasoup::sfu::transport::webrtc::{WebRtcListen, WebRtcTransportOptions};
+
+use crate::lab::{Lab, binary, ours, text, theirs};
+
+/// A direct DataProducer, and a direct DataConsumer with a backlog of this bound.
+fn direct(lab: &mut Lab, bound: u64) -> (DataProducerKey, DataConsumerKey, Arc<Backlog>) {
+    let router = lab.host().router();
+    let transport = lab.host().direct(router);
+    let producer = lab.host().produce(transport, 0);
+    let backlog = Arc::new(Backlog::new(bound));
+    let options = DataConsumerOptions::default();
+    let (consumer, _) = lab.host().consume_into(transport, producer, options, Arc::clone(&backlog));
+    (producer, consumer, backlog)
+}
+
+#[test]
+fn a_direct_consumer_drops_beyond_its_bound_and_tells_once_it_goes_on() {
+    let mut lab = Lab::new();
+    let (producer, consumer, backlog) = direct(&mut lab, 1000);
+    // Each is charged 100 + 64 bytes: six fit.
+    for _ in 0..10 {
+        lab.sfu().send(producer, &binary(1, 100), None);
+    }
+    lab.flush();
+    assert_eq!(lab.host().messages(consumer).len(), 6);
+    assert!(lab.host().consumer_events(consumer).is_empty(), "the episode is not over");
+    let stats = lab.consumer_stats(consumer);
+    assert_eq!(stats["messagesSent"], 6);
+    assert_eq!((&stats["messagesDropped"], &stats["bytesDropped"]), (&4.into(), &400.into()));
+    assert_eq!(stats["bufferedAmount"], 600);
+    assert_eq!(backlog.payload(), 600);
+
+    // JavaScript takes two, which is not half of the room, then all.
+    backlog.leave(2, 200);
+    assert!(!backlog.take_relief());
+    backlog.leave(4, 400);
+    assert!(backlog.take_relief());
+    assert!(!backlog.take_relief(), "once");
+    lab.sfu().relieved(consumer);
+    lab.sfu().relieved(consumer);
+    lab.flush();
+    let overflow = DataConsumerEvent::Overflow(Dropped { messages: 4, bytes: 400 });
+    assert_eq!(lab.host().consumer_events(consumer), [overflow]);
+
+    lab.sfu().send(producer, &binary(1, 100), None);
+    lab.flush();
+    assert_eq!(lab.host().messages(consumer).len(), 1);
+    assert!(lab.host().consumer_events(consumer).is_empty());
+}
+
+#[test]
+fn an_overflow_is_told_before_the_message_with_which_delivery_goes_on() {
+    let mut lab = Lab::new();
+    let (producer, consumer, backlog) = direct(&mut lab, 1000);
+    for _ in 0..7 {
+        lab.sfu().send(producer, &binary(1, 100), None);
+    }
+    lab.flush();
+    backlog.leave(1, 100);
+    lab.host().events.clear();
+    lab.sfu().send(producer, &binary(2, 100), None);
+    lab.flush();
+    let told = format!("{:?}", lab.host().events);
+    let (overflow, message) = (told.find("Overflow"), told.find("Message"));
+    assert!(overflow.is_some() && overflow < message, "{told}");
+    assert_eq!(lab.host().messages(consumer), [binary(2, 100)]);
+    // The relief that JavaScript reports afterwards is no news.
+    backlog.leave(6, 600);
+    assert!(backlog.take_relief());
+    lab.host().events.clear();
+    lab.sfu().relieved(consumer);
+    lab.flush();
+    assert!(lab.host().events.is_empty());
+}
+
+#[test]
+fn drain_is_told_below_a_quarter_of_the_bound_once() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let transport = lab.host().direct(router);
+    let intake = Arc::new(Backlog::new(1000));
+    let producer = DataProducerKey(lab.host().key());
+    let options = datasoup::sfu::data_producer::DataProducerOptions::default();
+    let mut it = lab.sfu().transport(transport).expect("open");
+    it.produce_data(producer, options, Arc::clone(&intake)).expect("a producer");
+
+    let message = binary(1, 36); // charged 100
+    while intake.has_room(36) {
+        intake.enter(36);
+    }
+    assert_eq!(intake.charge(), 1000);
+    lab.sfu().notify_drain(producer);
+    lab.sfu().notify_drain(producer);
+    for left in (0..10).rev() {
+        lab.sfu().send(producer, &message, None);
+        lab.flush();
+        let events = lab.host().producer_events(producer);
+        let expected: &[_] = if left == 2 { &[DataProducerEvent::Drain] } else { &[] };
+        assert_eq!(events, expected, "{left} left");
+    }
+    assert_eq!(intake.payload(), 0);
+    // With room there is no need to wait.
+    lab.sfu().notify_drain(producer);
+    lab.flush();
+    assert_eq!(lab.host().producer_events(producer), [DataProducerEvent::Drain]);
+}
+
+#[test]
+fn drain_comes_however_small_the_bound() {
+    for bound in [0, 1, 3, 100] {
+        let mut lab = Lab::new();
+        let router = lab.host().router();
+        let transport = lab.host().direct(router);
+        let intake = Arc::new(Backlog::new(bound));
+        let producer = DataProducerKey(lab.host().key());
+        let options = datasoup::sfu::data_producer::DataProducerOptions::default();
+        let mut it = lab.sfu().transport(transport).expect("open");
+        it.produce_data(producer, options, Arc::clone(&intake)).expect("a producer");
+        intake.enter(500);
+        lab.sfu().notify_drain(producer);
+        lab.sfu().send(producer, &binary(1, 500), None);
+        lab.flush();
+        assert_eq!(lab.host().producer_events(producer), [DataProducerEvent::Drain], "{bound}");
+    }
+}
+
+/// A client whose transport has small send buffers, and a direct DataProducer that it consumes.
+fn small(lab: &mut Lab) -> (TransportKey, usize, DataProducerKey, DataConsumerKey, Arc<Backlog>) {
+    let router = lab.host().router();
+    let listen = WebRtcListen::Own(vec![lab.host().listen(ours(1))]);
+    let sctp = SctpOptions {
+        send_buffer_size: 100_000,
+        per_stream_send_queue_limit: 50_000,
+        ..Default::default()
+    };
+    let options = WebRtcTransportOptions { sctp: Some(sctp), ..Default::default() };
+    let (key, answer) = lab.host().webrtc_with(router, listen, options);
+    let role = datasoup::proto::dtls::DtlsRole::Client;
+    let client = lab.client(key, &answer, theirs(1), role);
+    lab.connected(key, client);
+    let direct = lab.host().direct(router);
+    let producer = lab.host().produce(direct, 0);
+    let gauge = Arc::new(Backlog::new(1));
+    let options = DataConsumerOptions::default();
+    let (consumer, _) = lab.host().consume_into(key, producer, options, Arc::clone(&gauge));
+    (key, client, producer, consumer, gauge)
+}
+
+#[test]
+fn sctpsendbufferfull_is_told_once_a_turn_and_counted_exactly() {
+    let mut lab = Lab::new();
+    let (_, client, producer, consumer, _) = small(&mut lab);
+    // Five of them make the 50,000 of the stream; at that the next is refused.
+    for _ in 0..9 {
+        lab.sfu().send(producer, &binary(1, 10_000), None);
+    }
+    let error = lab.sfu().data_consumer(consumer).expect("open").send(text("x"));
+    assert_eq!(error.expect_err("full").to_string(), "sctpsendbufferfull");
+    let stats = lab.consumer_stats(consumer);
+    assert_eq!((&stats["messagesSent"], &stats["bytesSent"]), (&5.into(), &50_000.into()));
+    assert_eq!((&stats["messagesDropped"], &stats["bytesDropped"]), (&5.into(), &40_001.into()));
+    lab.flush();
+    let events = lab.host().consumer_events(consumer);
+    assert_eq!(
+        events,
+        [DataConsumerEvent::SctpSendBufferFull, DataConsumerEvent::BufferedAmountLow(0)]
+    );
+
+    lab.expect("all that was accepted", |lab| lab.clients[client].sctp.messages.len() == 5);
+    // Next time, next turn: told again.
+    lab.host().events.clear();
+    for turn in 0..2 {
+        for _ in 0..20 {
+            lab.sfu().send(producer, &binary(1, 50_000), None);
+        }
+        lab.flush();
+        let events = lab.host().consumer_events(consumer);
+        let full = events.iter().filter(|it| **it == DataConsumerEvent::SctpSendBufferFull);
+        assert_eq!(full.count(), 1, "turn {turn}: {events:?}");
+    }
+}
+
+#[test]
+fn the_transports_bound_counts_all_streams() {
+    let mut lab = Lab::new();
+    let (key, _, producer, consumer, _) = small(&mut lab);
+    let (second, _) = lab.host().consume(key, producer);
+    let (third, _) = lab.host().consume(key, producer);
+    for _ in 0..5 {
+        lab.sfu().send(producer, &binary(1, 10_000), None);
+    }
+    // Each stream has its 40,000 and would take more, but the 100,000 of all are reached.
+    let sent =
+        |lab: &mut Lab, it| lab.consumer_stats(it)["messagesSent"].as_u64().expect("a number");
+    let sent = [consumer, second, third].map(|it| sent(&mut lab, it));
+    assert_eq!(sent.iter().sum::<u64>(), 10, "{sent:?}");
+}
+
+#[test]
+fn bufferedamountlow_is_told_when_the_amount_falls_to_the_threshold() {
+    let mut lab = Lab::new();
+    let (_, client, producer, consumer, gauge) = small(&mut lab);
+    let mut it = lab.sfu().data_consumer(consumer).expect("open");
+    it.set_buffered_amount_low_threshold(20_000).expect("over SCTP");
+    assert_eq!(it.dump().buffered_amount_low_threshold, 20_000);
+    lab.clients[client].frozen = true;
+    for _ in 0..4 {
+        lab.sfu().send(producer, &binary(1, 49_999), None);
+        lab.flush();
+    }
+    let amount = lab.sfu().data_consumer(consumer).expect("open").get_buffered_amount();
+    let amount = amount.expect("over SCTP");
+    assert!(amount > 20_000, "{amount} wait");
+    assert_eq!(gauge.payload(), amount as u64, "JavaScript sees the same");
+    lab.host().consumer_events(consumer);
+
+    lab.clients[client].frozen = false;
+    lab.run_for(Duration::from_secs(60));
+    let events = lab.host().consumer_events(consumer);
+    let [DataConsumerEvent::BufferedAmountLow(low)] = &events[..] else { panic!("{events:?}") };
+    assert!(*low <= 20_000);
+    assert_eq!(gauge.payload(), 0);
+    lab.sfu().send(producer, &text("small"), None);
+    lab.run_for(Duration::from_secs(1));
+    assert!(lab.host().consumer_events(consumer).is_empty(), "it was not above the threshold");
+}
+
+#[test]
+fn one_frozen_consumer_keeps_nobody_waiting() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let direct = lab.host().direct(router);
+    let producer = lab.host().produce(direct, 0);
+    let (a, frozen) = lab.join(router, 1);
+    let (b, lively) = lab.join(router, 2);
+    let (stuck, _) = lab.host().consume(a, producer);
+    lab.host().consume(b, producer);
+    lab.clients[frozen].frozen = true;
+    for _ in 0..100 {
+        lab.sfu().send(producer, &binary(1, 50_000), None);
+        lab.run_for(Duration::from_millis(100));
+    }
+    lab.expect("all", |lab| lab.clients[lively].sctp.messages.len() == 100);
+    let stats = lab.consumer_stats(stuck);
+    let sum = stats["messagesSent"].as_u64().expect("a number")
+        + stats["messagesDropped"].as_u64().expect("a number");
+    assert_eq!(sum, 100);
+    assert!(stats["bufferedAmount"].as_u64().expect("a number") <= 2_050_000);
+}
+
+#[test]
+fn the_amounts_of_a_closed_consumer_are_zero() {
+    let mut lab = Lab::new();
+    let (key, client, producer, consumer, gauge) = small(&mut lab);
+    lab.clients[client].frozen = true;
+    for _ in 0..4 {
+        lab.sfu().send(producer, &binary(1, 40_000), None);
+        lab.flush();
+    }
+    assert!(gauge.payload() > 0);
+    lab.sfu().data_consumer(consumer).expect("open").close();
+    lab.flush();
+    assert_eq!(gauge.payload(), 0);
+    let stats = lab.stats(key);
+    assert!(stats["messagesDiscarded"].as_u64() > Some(0), "{stats}");
+    assert!(lab.sfu().data_consumer(consumer).is_err());
+}

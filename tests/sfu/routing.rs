@@ -1,0 +1,173 @@
+//! Who gets a message: subchannels, pauses, sizes.
+
+use std::time::Duration;
+
+use datasoup::proto::message::Message;
+use datasoup::sfu::data_consumer::DataConsumerOptions;
+use datasoup::sfu::event::DataConsumerEvent;
+use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use datasoup::sfu::subchannels::Selector;
+use datasoup::sfu::transport::direct::DirectTransportOptions;
+
+use crate::lab::{Lab, binary, text};
+
+/// A direct DataProducer and as many direct DataConsumers.
+fn direct(lab: &mut Lab, consumers: usize) -> (DataProducerKey, Vec<DataConsumerKey>) {
+    let router = lab.host().router();
+    let transport = lab.host().direct(router);
+    let producer = lab.host().produce(transport, 0);
+    let consumers = (0..consumers).map(|_| lab.host().consume(transport, producer).0).collect();
+    (producer, consumers)
+}
+
+fn send(lab: &mut Lab, producer: DataProducerKey, message: &Message) {
+    lab.sfu().send(producer, message, None);
+    lab.flush();
+}
+
+#[test]
+fn subchannels_choose_consumers_and_can_change() {
+    let mut lab = Lab::new();
+    let (producer, consumers) = direct(&mut lab, 3);
+    let mut change =
+        |index: usize,
+         f: &dyn Fn(&mut datasoup::sfu::data_consumer::DataConsumerMut<'_>) -> Vec<u16>| {
+            f(&mut lab.sfu().data_consumer(consumers[index]).expect("open"))
+        };
+    assert_eq!(change(1, &|it| it.set_subchannels(vec![2, 1, 2])), [1, 2]);
+    assert_eq!(change(2, &|it| it.add_subchannel(1)), [1]);
+    assert_eq!(change(2, &|it| it.add_subchannel(1)), [1]);
+    assert_eq!(change(2, &|it| it.add_subchannel(0)), [0, 1]);
+    assert_eq!(change(2, &|it| it.remove_subchannel(0)), [1]);
+    assert_eq!(change(2, &|it| it.remove_subchannel(9)), [1]);
+
+    let cases: [(&[u16], Option<u16>, Option<u16>, [usize; 3]); 6] = [
+        (&[], None, None, [1, 1, 1]),
+        (&[1], None, None, [0, 1, 1]),
+        (&[2, 7], None, None, [0, 1, 0]),
+        (&[], Some(2), None, [0, 1, 0]),
+        (&[], None, Some(2), [1, 0, 1]),
+        (&[1], Some(1), Some(2), [0, 0, 1]),
+    ];
+    for (subchannels, required, ignored, expected) in cases {
+        let selector = Selector { subchannels: subchannels.to_vec(), required, ignored };
+        lab.sfu().send(producer, &text("x"), Some(&selector));
+        lab.flush();
+        let got: Vec<usize> = consumers.iter().map(|it| lab.host().messages(*it).len()).collect();
+        assert_eq!(got, expected, "{selector:?}");
+    }
+}
+
+#[test]
+fn subchannels_choose_among_webrtc_consumers_as_well() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let transport = lab.host().direct(router);
+    let producer = lab.host().produce(transport, 0);
+    let mut clients = Vec::new();
+    for n in 1..=2 {
+        let (key, client) = lab.join(router, n);
+        let options = DataConsumerOptions { subchannels: vec![n], ..Default::default() };
+        lab.host().consume_with(key, producer, options);
+        clients.push(client);
+    }
+    let selector = Selector { subchannels: vec![2], ..Default::default() };
+    // A payload that looks like a pipe's header is a payload.
+    let forged = datasoup::sfu::subchannels::pipe::encode(Some(&selector), &"x".into());
+    let message = Message::new(datasoup::proto::message::Ppid::BINARY, forged);
+    lab.sfu().send(producer, &message, Some(&selector));
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.clients[clients[0]].messages(), []);
+    assert_eq!(lab.clients[clients[1]].messages(), [(0, message)]);
+}
+
+#[test]
+fn a_paused_consumer_gets_nothing_and_nothing_is_kept() {
+    let mut lab = Lab::new();
+    let (producer, consumers) = direct(&mut lab, 2);
+    lab.sfu().data_consumer(consumers[0]).expect("open").pause();
+    send(&mut lab, producer, &text("1"));
+    lab.sfu().data_consumer(consumers[0]).expect("open").resume();
+    send(&mut lab, producer, &text("2"));
+    assert_eq!(lab.host().messages(consumers[0]), [text("2")]);
+    assert_eq!(lab.host().messages(consumers[1]), [text("1"), text("2")]);
+    assert_eq!(lab.consumer_stats(consumers[0])["messagesDropped"], 0);
+}
+
+#[test]
+fn a_paused_producer_counts_and_routes_nothing_and_tells_its_consumers_once() {
+    let mut lab = Lab::new();
+    let (producer, consumers) = direct(&mut lab, 1);
+    for _ in 0..2 {
+        lab.sfu().data_producer(producer).expect("open").pause();
+    }
+    send(&mut lab, producer, &text("lost"));
+    assert!(lab.sfu().data_consumer(consumers[0]).expect("open").dump().data_producer_paused);
+    for _ in 0..2 {
+        lab.sfu().data_producer(producer).expect("open").resume();
+    }
+    send(&mut lab, producer, &text("found"));
+    assert_eq!(lab.host().messages(consumers[0]), [text("found")]);
+    assert_eq!(
+        lab.host().consumer_events(consumers[0]),
+        [DataConsumerEvent::DataProducerPause, DataConsumerEvent::DataProducerResume]
+    );
+    assert_eq!(lab.producer_stats(producer)["messagesReceived"], 2);
+}
+
+#[test]
+fn a_consumer_of_a_paused_producer_knows_it_from_the_start() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let (key, client) = lab.join(router, 1);
+    let direct = lab.host().direct(router);
+    let producer = lab.host().produce(direct, 0);
+    lab.sfu().data_producer(producer).expect("open").pause();
+    let (consumer, dump) = lab.host().consume(key, producer);
+    assert!(dump.data_producer_paused && !dump.paused);
+    let mut send = |lab: &mut Lab| {
+        let result = lab.sfu().data_consumer(consumer).expect("open").send(text("x"));
+        result.map_err(|it| (it.name(), it.to_string()))
+    };
+    let refused = Err(("Error", "message send failed".into()));
+    assert_eq!(send(&mut lab), refused);
+    lab.sfu().data_producer(producer).expect("open").resume();
+    lab.sfu().data_consumer(consumer).expect("open").pause();
+    assert_eq!(send(&mut lab), refused);
+    lab.sfu().data_consumer(consumer).expect("open").resume();
+    assert_eq!(send(&mut lab), Ok(1));
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.clients[client].messages().len(), 1);
+}
+
+#[test]
+fn what_is_too_large_for_a_consumer_is_dropped_and_counted_there_alone() {
+    let mut lab = Lab::new();
+    let (producer, consumers) = direct(&mut lab, 1);
+    let router = datasoup::sfu::id::RouterKey(2);
+    let small = TransportKey(lab.host().key());
+    let options = DirectTransportOptions { max_send_message_size: 10, ..Default::default() };
+    lab.sfu().create_direct_transport(small, router, &options).expect("the router");
+    let (consumer, _) = lab.host().consume(small, producer);
+    send(&mut lab, producer, &binary(1, 11));
+    send(&mut lab, producer, &binary(2, 10));
+    assert_eq!(lab.host().messages(consumer), [binary(2, 10)]);
+    assert_eq!(lab.host().messages(consumers[0]).len(), 2);
+    let stats = lab.consumer_stats(consumer);
+    assert_eq!((&stats["messagesDropped"], &stats["bytesDropped"]), (&1.into(), &11.into()));
+}
+
+#[test]
+fn a_producer_of_another_router_is_not_found() {
+    let mut lab = Lab::new();
+    let (producer, _) = direct(&mut lab, 0);
+    let id = lab.host().producer_id(producer);
+    let router = lab.host().router();
+    let transport = lab.host().direct(router);
+    let key = DataConsumerKey(lab.host().key());
+    let options = DataConsumerOptions { data_producer_id: id, ..Default::default() };
+    let backlog = std::sync::Arc::new(datasoup::sfu::backlog::Backlog::new(1000));
+    let mut transport = lab.sfu().transport(transport).expect("open");
+    let error = transport.consume_data(key, options, backlog).expect_err("elsewhere");
+    assert_eq!(error.name(), "NotFoundError");
+}

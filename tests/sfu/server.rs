@@ -1,0 +1,89 @@
+//! WebRtcServer: one port, many transports.
+
+use std::time::Duration;
+
+use datasoup::proto::dtls::DtlsRole;
+use datasoup::proto::ice_lite::IceState;
+use datasoup::sfu::transport::webrtc::WebRtcListen;
+
+use crate::lab::{Lab, ours, text, theirs, webrtc_options};
+
+#[test]
+fn clients_on_one_port_are_told_apart() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(1));
+    let direct = lab.host().direct(router);
+    let mut consumers = Vec::new();
+    for n in 1..=5 {
+        let (key, client) = lab.join_server(router, server, n);
+        let producer = lab.host().produce(key, 0);
+        let (consumer, _) = lab.host().consume(direct, producer);
+        consumers.push((client, consumer));
+    }
+    for (client, _) in &consumers {
+        lab.clients[*client].send(0, text(&format!("from {client}")));
+    }
+    lab.run_for(Duration::from_secs(1));
+    for (client, consumer) in consumers {
+        assert_eq!(lab.host().messages(consumer), [text(&format!("from {client}"))]);
+    }
+    let dump = lab.sfu().dump_webrtc_server(server).expect("open");
+    assert_eq!(dump.web_rtc_transport_ids.len(), 5);
+    assert_eq!(dump.local_ice_username_fragments.len(), 5);
+    assert_eq!((dump.udp_sockets.len(), dump.tcp_servers.len()), (1, 0));
+}
+
+#[test]
+fn a_client_may_use_its_port_again_for_another_session() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(1));
+    let (old, client) = lab.join_server(router, server, 1);
+    let (bystander, _) = lab.join_server(router, server, 2);
+    // The tab is reloaded: no goodbye, the same port.
+    lab.clients.remove(client);
+    let listen = WebRtcListen::Server(server);
+    let (new, answer) = lab.host().webrtc_with(router, listen, webrtc_options());
+    let client = lab.client(new, &answer, theirs(1), DtlsRole::Client);
+    lab.connected(new, client);
+    assert_eq!(lab.ice_state(old), IceState::Disconnected, "its only path is gone");
+    assert_eq!(lab.ice_state(bystander), IceState::Completed);
+
+    let producer = lab.host().produce(new, 0);
+    let direct = lab.host().direct(router);
+    let (consumer, _) = lab.host().consume(direct, producer);
+    lab.clients[client].send(0, text("again"));
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.host().messages(consumer), [text("again")]);
+    // Closing the old one does not take the path away.
+    lab.sfu().close_transport(old);
+    lab.clients[client].send(0, text("and again"));
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.host().messages(consumer), [text("and again")]);
+}
+
+#[test]
+fn a_closed_server_takes_its_transports_with_it_and_no_others() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(1));
+    let (shared, _) = lab.join_server(router, server, 1);
+    let (own, _) = lab.join(router, 2);
+    lab.sfu().close_webrtc_server(server);
+    lab.sfu().close_webrtc_server(server);
+    assert!(lab.sfu().transport(shared).is_err());
+    assert!(lab.sfu().transport(own).is_ok());
+    assert!(lab.sfu().dump_webrtc_server(server).is_err());
+    let dump = lab.sfu().dump_router(router).expect("open");
+    assert_eq!(dump.transport_ids.len(), 1);
+    let key = datasoup::sfu::id::TransportKey(lab.host().key());
+    let listen = WebRtcListen::Server(server);
+    let error = lab
+        .sfu()
+        .create_webrtc_transport(key, router, webrtc_options(), listen)
+        .expect_err("the server is gone");
+    assert_eq!(error.name(), "Error");
+    lab.flush();
+    assert_eq!(lab.host().released.len(), 1);
+}
