@@ -392,10 +392,10 @@ mod tests {
     #[test]
     fn the_reliability_is_the_producers_unless_overridden() {
         let reliable = Some(Reliability::RELIABLE);
-        let unordered = Some(Reliability { ordered: false, limit: None });
+        let unordered = Reliability { ordered: false, limit: None };
         let limited = |limit| Reliability { ordered: false, limit: Some(limit) };
-        let retransmits = Some(limited(Limit::Retransmits(3)));
-        let lifetime = Some(limited(Limit::LifetimeMs(50)));
+        let retransmits = limited(Limit::Retransmits(3));
+        let lifetime = limited(Limit::LifetimeMs(50));
         let options = |ordered, max_packet_life_time, max_retransmits| DataConsumerOptions {
             ordered,
             max_packet_life_time,
@@ -406,14 +406,14 @@ mod tests {
         for (producer, given, expected) in [
             (reliable, options(None, None, None), Ok(Reliability::RELIABLE)),
             (None, options(None, None, None), Ok(Reliability::RELIABLE)),
-            (None, options(Some(false), None, None), Ok(unordered.unwrap())),
+            (None, options(Some(false), None, None), Ok(unordered)),
             (reliable, options(None, None, Some(0)), Ok(limited(Limit::Retransmits(0)))),
-            (retransmits, options(None, None, None), Ok(retransmits.unwrap())),
-            (retransmits, options(Some(false), None, None), Ok(retransmits.unwrap())),
-            (retransmits, options(Some(true), None, Some(2)), Ok(Reliability::RELIABLE)),
-            (retransmits, options(None, Some(20), None), Err(both.clone())),
-            (lifetime, options(None, Some(20), None), Ok(limited(Limit::LifetimeMs(20)))),
-            (unordered, options(None, None, Some(5)), Ok(limited(Limit::Retransmits(5)))),
+            (Some(retransmits), options(None, None, None), Ok(retransmits)),
+            (Some(retransmits), options(Some(false), None, None), Ok(retransmits)),
+            (Some(retransmits), options(Some(true), None, Some(2)), Ok(Reliability::RELIABLE)),
+            (Some(retransmits), options(None, Some(20), None), Err(both.clone())),
+            (Some(lifetime), options(None, Some(20), None), Ok(limited(Limit::LifetimeMs(20)))),
+            (Some(unordered), options(None, None, Some(5)), Ok(limited(Limit::Retransmits(5)))),
             (reliable, options(None, Some(20), Some(2)), Err(both)),
         ] {
             assert_eq!(given.reliability(producer), expected, "{producer:?} {given:?}");
