@@ -212,26 +212,23 @@ impl Sctp {
 
     /// Opens our side of `stream`, or changes how it sends from now on.
     pub fn open_stream(&mut self, stream: StreamId, reliability: Reliability) {
-        self.streams.reuse(stream);
+        self.streams.end_quarantine(stream);
         self.queues.open(stream, reliability);
     }
 
-    /// Whether `stream` can be given to a new channel of ours: not open, not reset within the last
-    /// seconds, not opened in band by the peer, and within the negotiated number as far as it is
-    /// known.
+    /// Whether `stream` can be given to a new channel of ours: not open, no reset under way or just
+    /// over, not opened in band by the peer, and within the negotiated number as far as it is known.
     pub fn is_stream_free(&self, stream: StreamId) -> bool {
         self.can_open_stream(stream)
             && !self.streams.is_closing(stream, self.clock)
             && !self.streams.is_channel(stream)
     }
 
-    /// As [`Self::is_stream_free`], but for somebody who knows what the peer does: a stream whose
-    /// reset has just completed will do, and one on which the peer has opened a channel, too.
+    /// As [`Self::is_stream_free`], for who knows that the peer uses `stream` (anew): our side of a
+    /// channel that the peer has opened will do, and one whose reset is over but for a moment.
     pub fn can_open_stream(&self, stream: StreamId) -> bool {
         let limit = self.negotiated_streams().map_or(u16::MAX, |(outgoing, _)| outgoing);
-        stream < limit
-            && !self.queues.contains(stream)
-            && !self.streams.is_resetting(stream)
+        stream < limit && !self.queues.contains(stream) && !self.streams.is_resetting(stream)
     }
 
     /// Queues a message and answers the stream's buffered amount in bytes, this message included.
