@@ -157,6 +157,9 @@ impl World {
             self.sockets.receive(&mut readable, &mut self.sfu, now);
             for job in later.drain(..later.len().min(JOBS_PER_TURN)) {
                 self.do_job(job);
+                if self.closing {
+                    break; // What was asked after it finds nothing any more.
+                }
             }
             if self.sfu.poll_timeout().is_some_and(|deadline| deadline <= now) {
                 self.sfu.handle_timeout();
@@ -168,6 +171,7 @@ impl World {
             log::take(|level, text| self.items.push_back(Item::Log(level, text)));
             outbox.push(&mut self.items);
         }
+        debug_assert!(self.sfu.is_empty(), "closing leaves nothing: {:#?}", self.sfu);
         // Nobody gets what comes after the end.
         self.inbox.close();
     }

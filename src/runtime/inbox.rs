@@ -43,7 +43,13 @@ pub struct Inbox {
 impl Inbox {
     /// Adds a job. One that comes after the end is dropped; see [`Self::is_closed`].
     pub fn post(&self, job: Job) {
-        lock(&self.jobs).push(job);
+        let mut jobs = lock(&self.jobs);
+        if self.is_closed() {
+            drop(jobs); // first: what a job holds may have something to post when it goes
+            return;
+        }
+        jobs.push(job);
+        drop(jobs);
         self.wake_driver();
     }
 
@@ -54,8 +60,11 @@ impl Inbox {
 
     /// Nothing will be done from here on.
     pub(super) fn close(&self) {
+        let mut jobs = lock(&self.jobs);
         self.closed.store(true, Ordering::Release);
-        lock(&self.jobs).clear();
+        let undone = std::mem::take(&mut *jobs);
+        drop(jobs);
+        drop(undone);
     }
 
     /// A waker that says that this socket is readable.
