@@ -3,11 +3,12 @@
 mod association;
 mod client;
 mod closing;
+#[path = "../common/conditions.rs"]
+mod conditions;
 mod hostile;
 mod idle;
 mod lab;
-#[path = "../common/link.rs"]
-mod link;
+
 mod path;
 mod pipe;
 mod plain;
