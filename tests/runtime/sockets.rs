@@ -1,6 +1,8 @@
 //! Real datagrams.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 
 use datasoup::proto::message::{Message, Ppid};
@@ -36,11 +38,15 @@ struct Target {
 }
 
 fn webrtc(worker: &mut Worker, ip: &'static str) -> Target {
+    webrtc_on(worker, listen_info(ip, 0))
+}
+
+fn webrtc_on(worker: &mut Worker, info: ListenInfo) -> Target {
     let answer = worker.call(move |world| {
-        let listens = world.listen(&[(0, listen_info(ip, 0))])?;
+        let listens = world.listen(&[(0, info)])?;
         let address = listens[0].local.to_string();
         world.sfu.create_router(ROUTER);
-        let options = WebRtcTransportOptions::default();
+        let options = WebRtcTransportOptions { enable_tcp: true, ..Default::default() };
         let listen = WebRtcListen::Own(listens);
         let ice = world.sfu.create_webrtc_transport(TRANSPORT, ROUTER, options, listen)?;
         let ice = ice.ice_parameters;
@@ -52,21 +58,43 @@ fn webrtc(worker: &mut Worker, ip: &'static str) -> Target {
     Target { address: next().parse().expect("an address"), username: next(), password: next() }
 }
 
-/// Sends a check and returns the mapped address of the answer.
-fn check(client: &UdpSocket, target: &Target) -> SocketAddr {
+fn request(target: &Target) -> Vec<u8> {
     let mut message = Stun::builder_request(BINDING, MessageWriteVec::new());
     let username = format!("{}:theirs", target.username);
     message.add_attribute(&Username::new(&username).expect("short")).expect("room");
     let key = ShortTermCredentials::new(target.password.clone()).make_key();
     message.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).expect("room");
     message.add_fingerprint().expect("room");
-    client.send_to(&message.finish(), target.address).expect("sent");
+    message.finish()
+}
+
+/// The mapped address in an answer.
+fn mapped(answer: &[u8]) -> SocketAddr {
+    let answer = Stun::from_bytes(answer).expect("STUN");
+    let mapped = answer.attribute::<XorMappedAddress>().expect("a success");
+    mapped.addr(answer.transaction_id())
+}
+
+/// Sends a check and returns the mapped address of the answer.
+fn check(client: &UdpSocket, target: &Target) -> SocketAddr {
+    client.send_to(&request(target), target.address).expect("sent");
     let mut buffer = [0; 1500];
     let (len, from) = client.recv_from(&mut buffer).expect("an answer");
     assert_eq!(from, target.address);
-    let answer = Stun::from_bytes(&buffer[..len]).expect("STUN");
-    let mapped = answer.attribute::<XorMappedAddress>().expect("a success");
-    mapped.addr(answer.transaction_id())
+    mapped(&buffer[..len])
+}
+
+/// The same over TCP, each datagram behind its length (RFC 4571).
+fn check_tcp(client: &mut TcpStream, target: &Target) -> SocketAddr {
+    let request = request(target);
+    let prefix = (request.len() as u16).to_be_bytes();
+    client.write_all(&[&prefix, &request[..]].concat()).expect("sent");
+    client.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    let mut prefix = [0; 2];
+    client.read_exact(&mut prefix).expect("an answer");
+    let mut answer = vec![0; usize::from(u16::from_be_bytes(prefix))];
+    client.read_exact(&mut answer).expect("all of it");
+    mapped(&answer)
 }
 
 #[test]
@@ -238,18 +266,42 @@ fn a_pipe_knocks_as_soon_as_it_is_connected() {
     assert!(again == len && buffer[12] == 1);
 }
 
+fn tcp_info(port: u16) -> ListenInfo {
+    ListenInfo { protocol: ListenProtocol::Tcp, ..listen_info("127.0.0.1", port) }
+}
+
 #[test]
 fn tcp_and_udp_can_share_a_port_number() {
     let mut worker = Worker::started();
-    let answer = worker.call(|world| {
-        let udp = world.listen(&[(0, listen_info("127.0.0.1", 0))])?;
-        let mut info = listen_info("127.0.0.1", udp[0].local.port());
-        info.protocol = ListenProtocol::Tcp;
-        let tcp = world.listen(&[(1, info)])?;
-        assert_ne!(udp[0].socket, tcp[0].socket);
-        Ok(tcp[0].local.to_string())
+    let udp = worker.call(|world| {
+        Ok(world.listen(&[(0, listen_info("127.0.0.1", 0))])?[0].local.port().to_string())
     });
-    let address: SocketAddr = answer.expect("a port").parse().expect("an address");
-    let stream = std::net::TcpStream::connect(address).expect("it listens");
-    drop(stream);
+    let port = udp.expect("a port").parse().expect("a number");
+    let target = webrtc_on(&mut worker, tcp_info(port));
+    let mut client = TcpStream::connect(target.address).expect("it listens");
+    assert_eq!(check_tcp(&mut client, &target), client.local_addr().expect("connected"));
+}
+
+/// Runs in a process of its own, which may have few files open.
+#[test]
+fn a_listener_goes_on_after_the_process_had_no_file_left() {
+    const CHILD: &str = "DATASOUP_TEST_FEW_FILES";
+    if std::env::var_os(CHILD).is_none() {
+        let status = std::process::Command::new("sh")
+            .args(["-c", "ulimit -n 100 && exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().expect("this program"))
+            .args(["--exact", "sockets::a_listener_goes_on_after_the_process_had_no_file_left"])
+            .env(CHILD, "1")
+            .status();
+        return assert!(status.expect("sh").success());
+    }
+    let mut worker = Worker::started();
+    let target = webrtc_on(&mut worker, tcp_info(0));
+    let mut files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    drop(files.pop());
+    // Connected by the kernel with our last file; none is left to accept it with.
+    let mut client = TcpStream::connect(target.address).expect("it listens");
+    worker.until(|item| matches!(item, Item::Log("error", _)));
+    drop(files);
+    assert_eq!(check_tcp(&mut client, &target), client.local_addr().expect("connected"));
 }
