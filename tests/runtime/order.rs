@@ -108,7 +108,13 @@ fn a_batch_wakes_the_reader_once() {
     let mut worker = Worker::started();
     worker.call(direct_pair).expect("made");
     let (release, gate) = mpsc::channel::<()>();
-    worker.post(Job::Call(Box::new(move |_| gate.recv().expect("to be released"))));
+    let (begin, begun) = mpsc::channel();
+    worker.post(Job::Call(Box::new(move |_| {
+        begin.send(()).expect("the test waits for it");
+        gate.recv().expect("to be released");
+    })));
+    // The turn has begun, so what is posted now is all for the next.
+    begun.recv().expect("the worker lives");
     for n in 0..1000 {
         worker.post(send(n));
     }

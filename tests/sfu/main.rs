@@ -5,6 +5,7 @@ mod client;
 mod closing;
 #[path = "../common/conditions.rs"]
 mod conditions;
+mod host;
 mod hostile;
 mod idle;
 mod lab;
