@@ -58,7 +58,16 @@ impl Streams {
         if !self.unanswered.contains(&stream) {
             self.unanswered.push_back(stream);
         }
+        // Who opens a channel anew is done with resetting the one before.
+        self.end_quarantine(stream);
         self.channels.insert(stream)
+    }
+
+    /// Takes `stream` into use before its time: somebody knows that the peer is done with it.
+    pub(super) fn end_quarantine(&mut self, stream: StreamId) {
+        if let Some(Closing::Quarantine(_)) = self.closing.get(&stream) {
+            self.closing.remove(&stream);
+        }
     }
 
     /// A stream whose DATA_CHANNEL_OPEN is to be answered.
@@ -73,6 +82,11 @@ impl Streams {
             self.closing.insert(stream, Closing::Resetting);
             self.waiting.push_back(stream);
         }
+    }
+
+    /// Whether a reset of `stream` is under way.
+    pub(super) fn is_resetting(&self, stream: StreamId) -> bool {
+        matches!(self.closing.get(&stream), Some(Closing::Resetting))
     }
 
     /// A stream that sctp-proto is to be asked to reset.
@@ -117,6 +131,20 @@ mod tests {
         let later = now + QUARANTINE;
         assert!(!streams.is_closing(4, Some(later)));
         assert!(streams.on_peer_reset(4, later));
+    }
+
+    #[test]
+    fn a_channel_that_the_peer_opens_anew_is_in_use_at_once() {
+        let now = start();
+        let mut streams = Streams::default();
+        streams.open_channel(4);
+        assert!(streams.on_peer_reset(4, now));
+        assert!(!streams.is_channel(4));
+        streams.open_channel(4);
+        assert!(streams.is_closing(4, Some(now)), "our own reset is still under way");
+        streams.on_reset_complete(4, now);
+        streams.open_channel(4);
+        assert!(!streams.is_closing(4, Some(now)));
     }
 
     #[test]

@@ -1,0 +1,227 @@
+import type { types } from '../..';
+import { arrange, type Arrangement } from '../helpers/arrangement';
+import { EventRecorder } from '../helpers/EventRecorder';
+import { Inbox } from '../helpers/Inbox';
+import { nextEvent, until, untilState } from '../helpers/wait';
+import { WebRtcPeers, type ChannelOptions, type WebRtcPeer } from '../helpers/WebRtcPeers';
+
+/**
+ * Plain clients, which know nothing of mediasoup: they open their channels in band, by a
+ * DATA_CHANNEL_OPEN (RFC 8832), and use one channel for both directions. Here a DataProducer and a
+ * DataConsumer({ streamId }) are made for the channel's id.
+ */
+
+/** A client that is DTLS client takes even ids (RFC 8832 §6). */
+const ID = 4;
+
+let peers: WebRtcPeers;
+let objects: Arrangement;
+
+beforeAll(() => {
+  peers = new WebRtcPeers();
+});
+
+beforeEach(async () => {
+  objects = await arrange();
+});
+
+afterEach(() => objects.worker.close());
+
+afterAll(() => peers.close());
+
+/** Our side of a channel: what the client sends, and how it is answered. */
+interface Channel {
+  dataProducer: types.DataProducer;
+  inbox: Inbox;
+  dataConsumer: types.DataConsumer;
+  source: types.DataProducer;
+}
+
+async function channelFor(streamId: number): Promise<Channel> {
+  const { webRtcTransport, directTransport } = objects;
+  const dataProducer = await webRtcTransport.produceData({ sctpStreamParameters: { streamId } });
+  const inbox = new Inbox(await directTransport.consumeData({ dataProducerId: dataProducer.id }));
+  const source = await directTransport.produceData();
+  const dataConsumer = await webRtcTransport.consumeData({ dataProducerId: source.id, streamId });
+  return { dataProducer, inbox, dataConsumer, source };
+}
+
+/** A client whose channels are open, that is, acknowledged. */
+function connect(...channels: Partial<ChannelOptions>[]): Promise<WebRtcPeer> {
+  return peers.connect(objects.webRtcTransport, {
+    channels: channels.map((channel) => ({ id: ID, negotiated: false, ...channel })),
+  });
+}
+
+const kinds: [string, Partial<ChannelOptions>][] = [
+  ['reliable', {}],
+  ['with a label and a protocol', { label: 'Sûppe', protocol: 'x-bouillon' }],
+  ['unordered', { unordered: true }],
+  ['ordered with maxRetransmits', { maxRetransmits: 3 }],
+  ['unordered with maxRetransmits: 0', { unordered: true, maxRetransmits: 0 }],
+  ['unordered with maxPacketLifeTime', { unordered: true, maxPacketLifeTime: 500 }],
+];
+
+describe('a channel that the client opens in band', () => {
+  test.each(kinds)('%s: opens, and carries messages both ways', async (_title, options) => {
+    const { dataProducer, inbox, dataConsumer, source } = await channelFor(ID);
+    const peer = await connect(options);
+
+    await peer.send(ID, 'text');
+    await peer.send(ID, Buffer.from([0, 255]));
+    const messages = await inbox.count(2);
+    const sorted = [...messages].sort((a, b) => a.ppid - b.ppid);
+    expect(sorted).toEqual([
+      { text: 'text', ppid: 51 },
+      { text: '\u0000\u00ff', ppid: 53 },
+    ]);
+
+    await dataConsumer.send('to this client');
+    await peer.untilMessages(ID, 1);
+    source.send(Buffer.from('routed'));
+    expect(await peer.untilMessages(ID, 2)).toEqual(['to this client', Buffer.from('routed')]);
+
+    // DATA_CHANNEL_OPEN is no message.
+    await expect(dataProducer.getStats()).resolves.toMatchObject([
+      { messagesReceived: 2, bytesReceived: 6 },
+    ]);
+    expect(inbox.messages).toHaveLength(2);
+  });
+
+  test('opens without a DataProducer and a DataConsumer, which may come later', async () => {
+    const recorder = new EventRecorder().watch({ transport: objects.webRtcTransport });
+    const peer = await connect({});
+    await untilState(objects.webRtcTransport, 'iceState', 'completed');
+    await untilState(objects.webRtcTransport, 'sctpState', 'connected');
+    // JavaScript hears of states only.
+    expect(recorder.take().filter((line) => !/(state|tuple)change/.test(line))).toEqual([]);
+
+    const { inbox, dataConsumer } = await channelFor(ID);
+    await peer.send(ID, 'to Node');
+    await inbox.count(1);
+    await dataConsumer.send('to the client');
+    await peer.untilMessages(ID, 1);
+  });
+
+  test('opens next to negotiated channels, which stay as they are', async () => {
+    const { inbox } = await channelFor(ID);
+    const peer = await connect({}, { id: 0, negotiated: true }, { id: 1, negotiated: true });
+    const negotiated = new Inbox(objects.dataConsumerDirect);
+
+    await peer.send(1, 'negotiated');
+    await peer.send(ID, 'in band');
+    expect((await negotiated.count(1)).map(({ text }) => text)).toEqual(['negotiated']);
+    expect((await inbox.count(1)).map(({ text }) => text)).toEqual(['in band']);
+    objects.dataProducerDirect.send('to stream 0');
+    expect(await peer.untilMessages(0, 1)).toEqual(['to stream 0']);
+  });
+
+  test('32 of them, each with its own messages', async () => {
+    const ids = Array.from({ length: 32 }, (_, index) => 100 + 2 * index);
+    const channels = await Promise.all(ids.map((id) => channelFor(id)));
+    const peer = await connect(...ids.map((id) => ({ id })));
+
+    await Promise.all(ids.map((id) => peer.send(id, `to Node on ${id}`)));
+    await Promise.all(channels.map(({ inbox }) => inbox.count(1)));
+    expect(channels.map(({ inbox }) => inbox.texts)).toEqual(ids.map((id) => [`to Node on ${id}`]));
+
+    channels.forEach(({ source }, index) => source.send(`to the client on ${ids[index]}`));
+    for (const id of ids) {
+      expect(await peer.untilMessages(id, 1)).toEqual([`to the client on ${id}`]);
+    }
+  });
+
+  test('by a client that is DTLS server, on an odd id', async () => {
+    const { inbox, dataConsumer } = await channelFor(5);
+    const peer = await peers.connect(objects.webRtcTransport, {
+      role: 'server',
+      channels: [{ id: 5, negotiated: false }],
+    });
+    await peer.send(5, 'to Node');
+    await inbox.count(1);
+    await dataConsumer.send('to the client');
+    await peer.untilMessages(5, 1);
+  });
+
+  test('messages sent right after the OPEN arrive, in order', async () => {
+    const { inbox } = await channelFor(ID);
+    const peer = await connect({});
+    await peer.sendNumbered(ID, 100, 1000);
+    await inbox.count(100);
+    expect(inbox.buffers.map((buffer) => buffer.length)).toEqual(Array(100).fill(1000));
+  });
+});
+
+describe('a channel that the client opens in band and closes', () => {
+  test("'streamclose' on both, the DataConsumer is closed, the DataProducer is not", async () => {
+    const { dataProducer, dataConsumer } = await channelFor(ID);
+    const peer = await connect({});
+    const recorder = new EventRecorder().watch({ dataProducer, dataConsumer });
+    await peer.closeChannel(ID);
+    await until(dataConsumer.observer, 'close', () => dataConsumer.closed);
+    await objects.worker.dump();
+    expect(recorder.take().sort()).toEqual([
+      'dataConsumer streamclose',
+      'dataConsumer.observer close',
+      'dataProducer streamclose',
+    ]);
+    expect(dataProducer.closed).toBe(false);
+  });
+
+  test('and opens anew: it is acknowledged anew, and carries messages both ways', async () => {
+    const { directTransport, webRtcTransport } = objects;
+    const { inbox, dataConsumer } = await channelFor(ID);
+    const peer = await connect({});
+    await peer.send(ID, 'before');
+    await inbox.count(1);
+    const gone = nextEvent(dataConsumer, 'streamclose');
+    await peer.closeChannel(ID);
+    await gone;
+    await peer.untilClosed(ID);
+
+    await peer.openChannel({ id: ID, negotiated: false });
+    await peer.untilOpen();
+    await peer.send(ID, 'after');
+    expect((await inbox.count(2)).map(({ text }) => text)).toEqual(['before', 'after']);
+
+    const source = await directTransport.produceData();
+    const again = await webRtcTransport.consumeData({ dataProducerId: source.id, streamId: ID });
+    await again.send('answer');
+    expect(await peer.untilMessages(ID, 1)).toEqual(['answer']);
+  });
+});
+
+describe('consumeData({ streamId })', () => {
+  test('takes that stream, which no other DataConsumer gets', async () => {
+    const { webRtcTransport, dataProducerDirect } = objects;
+    const dataProducerId = dataProducerDirect.id;
+    // Stream 0 is in use.
+    const taken = await webRtcTransport.consumeData({ dataProducerId, streamId: 1 });
+    expect(taken.sctpStreamParameters).toEqual({ streamId: 1, ordered: true });
+    const next = await webRtcTransport.consumeData({ dataProducerId });
+    expect(next.sctpStreamParameters?.streamId).toBe(2);
+  });
+
+  test('rejects with an Error if another DataConsumer has it', async () => {
+    const { webRtcTransport, dataProducerDirect } = objects;
+    const dataProducerId = dataProducerDirect.id;
+    await webRtcTransport.consumeData({ dataProducerId, streamId: 7 });
+    const again = webRtcTransport.consumeData({ dataProducerId, streamId: 7 });
+    await expect(again).rejects.toThrow(/stream.*7/);
+    await expect(again).rejects.not.toThrow(TypeError);
+  });
+
+  test('gives the channel the reliability of its own options', async () => {
+    const { webRtcTransport, dataProducerDirect } = objects;
+    const dataConsumer = await webRtcTransport.consumeData({
+      dataProducerId: dataProducerDirect.id,
+      streamId: 9,
+      maxRetransmits: 2,
+    });
+    expect(dataConsumer.sctpStreamParameters).toEqual({
+      streamId: 9,
+      ordered: false,
+      maxRetransmits: 2,
+    });
+  });
+});
