@@ -26,14 +26,14 @@ export interface Arrangement {
 }
 
 /**
- * Makes a worker of its own with two transports that exchange messages both ways. `transport` goes
- * to createWebRtcTransport().
+ * Makes two transports that exchange messages both ways, on a worker of their own unless one is
+ * given. `transport` goes to createWebRtcTransport().
  */
 export async function arrange(
   transport: Partial<types.WebRtcTransportOptions> = {},
-  producer: types.DataProducerOptions = {},
+  given?: types.Worker,
 ): Promise<Arrangement> {
-  const worker = await datasoup.createWorker();
+  const worker = given ?? (await datasoup.createWorker());
   const router = await worker.createRouter();
   const directTransport = await router.createDirectTransport();
   const webRtcTransport = await router.createWebRtcTransport({
@@ -41,7 +41,7 @@ export async function arrange(
     enableSctp: true,
     ...transport,
   } as types.WebRtcTransportOptions);
-  const dataProducerDirect = await directTransport.produceData(producer);
+  const dataProducerDirect = await directTransport.produceData();
   const dataProducerSctp = await webRtcTransport.produceData({
     sctpStreamParameters: { streamId: 1 },
   });

@@ -1,4 +1,5 @@
 import '../helpers/closeWorkers';
+import type { types } from '../..';
 import { arrange, LOOPBACK, type Arrangement } from '../helpers/arrangement';
 import { EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';
@@ -75,18 +76,26 @@ describe('the client closes a DataChannel', () => {
     expect(inbox.texts).toEqual(['before', 'after']);
   });
 
-  test('of a DataConsumer: another one on the same stream works after it', async () => {
-    const { webRtcTransport, dataConsumerSctp, dataProducerDirect } = objects;
+  test('of a DataConsumer: another one on the same stream works once the reset is complete', async () => {
+    const { webRtcTransport, dataConsumerSctp, dataProducerDirect, dataConsumerDirect } = objects;
+    const inbox = new Inbox(dataConsumerDirect);
     const streamclose = nextEvent(dataConsumerSctp, 'streamclose');
     await peer.closeChannel(0);
     await streamclose;
     await peer.untilClosed(0);
+    const consume = (): Promise<types.DataConsumer | undefined> =>
+      webRtcTransport
+        .consumeData({ dataProducerId: dataProducerDirect.id, streamId: 0 })
+        .catch(() => undefined);
+    // An id is free again when its reset is complete and some time has passed; there is no event.
+    let again = await consume();
+    for (let round = 1; !again; round++) {
+      await peer.send(1, 'round');
+      await inbox.count(round);
+      again = await consume();
+    }
     await peer.openChannel({ id: 0 });
     await peer.untilOpen();
-    const again = await webRtcTransport.consumeData({
-      dataProducerId: dataProducerDirect.id,
-      streamId: 0,
-    });
     await again.send('again');
     expect(await peer.untilMessages(0, 1)).toEqual(['again']);
   });

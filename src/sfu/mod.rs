@@ -220,20 +220,25 @@ impl Sfu {
         }
     }
 
-    /// The peer has reset its side of a stream, which is how a data channel is closed: so ours is
-    /// reset in turn (RFC 8831 §6.7), and the application is told. A DataConsumer on it is closed,
-    /// a DataProducer stays, as the peer may open the channel again.
+    /// The peer has reset its side of a stream, and the application is told. With WebRTC that is
+    /// how a data channel is closed: so ours is reset in turn (RFC 8831 §6.7), and a DataConsumer on
+    /// it is closed. A DataProducer stays, as the peer may open the channel again.
     fn stream_closed(&mut self, key: TransportKey, stream: StreamId) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         let producer = transport.producer_streams.get(&stream).copied();
-        let consumer = transport.consumer_streams.get(&stream).copied();
-        match consumer {
-            Some(consumer) => self.remove_data_consumer(consumer),
+        let producer = producer.map(|it| Event::DataProducer(it, DataProducerEvent::StreamClose));
+        self.events.extend(producer);
+        if !transport.is_webrtc() {
+            return;
+        }
+        match transport.consumer_streams.get(&stream).copied() {
+            Some(consumer) => {
+                self.remove_data_consumer(consumer);
+                let event = DataConsumerEvent::StreamClose;
+                self.events.push_back(Event::DataConsumer(consumer, event));
+            }
             None => transport.reset_stream(stream),
         }
-        let producer = producer.map(|it| Event::DataProducer(it, DataProducerEvent::StreamClose));
-        let consumer = consumer.map(|it| Event::DataConsumer(it, DataConsumerEvent::StreamClose));
-        self.events.extend(producer.into_iter().chain(consumer));
         self.touch(key);
     }
 }

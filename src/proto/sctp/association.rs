@@ -94,6 +94,7 @@ impl Sctp {
         match self.config.start {
             Start::AtOnce => self.initiate(),
             Start::AfterSilence => self.initiate_in(now, SILENCE_MS),
+            Start::Never => {}
         }
     }
 
@@ -103,8 +104,8 @@ impl Sctp {
         self.config.start = start;
     }
 
-    /// Takes a packet of the peer.
-    pub fn handle_packet(&mut self, now: Instant, packet: Bytes) {
+    /// Takes a packet. False if it was dropped: it was not the peer's, or made no sense.
+    pub fn handle_packet(&mut self, now: Instant, packet: Bytes) -> bool {
         self.clock = Some(now);
         let incoming = match self.state {
             SctpState::Connecting if init::is(&packet) => self.on_init(now, &packet),
@@ -118,7 +119,7 @@ impl Sctp {
         };
         match incoming {
             Incoming::Deliver(event) => {
-                let Some(link) = &mut self.link else { return };
+                let Some(link) = &mut self.link else { return false };
                 // What a packet says about a stream is lost on sctp-proto if it does not know the
                 // stream. One whose reset is being completed it need not know: its answer to one
                 // more reset would be answered again.
@@ -135,8 +136,11 @@ impl Sctp {
                 self.collect(now);
             }
             Incoming::Answered => self.collect(now),
-            Incoming::Dropped(reason) => self.count_dropped(reason),
-            Incoming::Aborted => self.end(SctpState::Closed, None),
+            Incoming::Dropped(reason) => {
+                self.count_dropped(reason);
+                return false;
+            }
+            Incoming::Aborted => self.ended_by_peer(SctpState::Closed, None),
             Incoming::StaleCookie => {
                 self.stale_cookies += 1;
                 if self.stale_cookies <= STALE_COOKIES {
@@ -145,6 +149,7 @@ impl Sctp {
             }
             Incoming::Violation(rule) => self.violation(rule),
         }
+        true
     }
 
     /// Does what is due.
@@ -272,7 +277,8 @@ impl Sctp {
     pub fn reset_stream(&mut self, stream: StreamId) -> Discarded {
         let closed_by_peer = self.queues.is_dead(stream);
         let discarded = self.queues.remove(stream);
-        if self.state == SctpState::Connected && !closed_by_peer {
+        let connected = self.state == SctpState::Connected;
+        if connected && self.config.data_channels && !closed_by_peer {
             self.streams.reset(stream, self.clock);
         }
         discarded
@@ -343,7 +349,9 @@ impl Sctp {
             Ok(link) => {
                 self.replace_link(Some(Box::new(link)));
                 // The answer may be lost, and an association that has answered has no timer.
-                self.initiate_in(now, PATIENCE_MS);
+                if self.config.start != Start::Never {
+                    self.initiate_in(now, PATIENCE_MS);
+                }
                 Incoming::Answered
             }
             Err(dropped) => Incoming::Dropped(dropped),
@@ -362,7 +370,16 @@ impl Sctp {
 
     fn violation(&mut self, rule: &str) {
         log::warn!("SCTP: association aborted: {rule}");
-        self.end(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
+        self.ended_by_peer(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
+    }
+
+    /// The end, unless whoever did this is not the peer yet: see [`Start::Never`].
+    fn ended_by_peer(&mut self, state: SctpState, abort: Option<u16>) {
+        if self.state == SctpState::Connecting && self.config.start == Start::Never {
+            self.replace_link(None);
+        } else {
+            self.end(state, abort);
+        }
     }
 
     /// Drops the association and all that waits for it. With a cause, the peer is sent an ABORT.
@@ -429,7 +446,7 @@ impl Sctp {
                     self.flight_is_stale = false;
                     self.set_state(SctpState::Connected);
                 }
-                Event::HandshakeFailed { .. } => self.end(SctpState::Failed, None),
+                Event::HandshakeFailed { .. } => self.ended_by_peer(SctpState::Failed, None),
                 // The end of a shutdown, or else the peer sent what sctp-proto cannot bear: a
                 // message that is too large, or more than the window without an end.
                 Event::AssociationLost { .. } if self.closed_by.is_some() => {
@@ -440,7 +457,9 @@ impl Sctp {
                 }
                 Event::Stream(StreamEvent::Readable { id }) => self.read(id),
                 Event::Stream(StreamEvent::Finished { id }) => {
-                    self.queues.kill(id);
+                    if self.config.data_channels {
+                        self.queues.kill(id);
+                    }
                     if self.streams.on_peer_reset(id, now) {
                         self.events.push_back(SctpEvent::StreamReset { stream: id });
                     }

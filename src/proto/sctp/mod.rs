@@ -52,6 +52,9 @@ pub enum Start {
     AfterSilence,
     /// We do.
     AtOnce,
+    /// The peer, however long that takes. Of several that try, the first to complete the handshake
+    /// is the peer; what the others do, ends nothing.
+    Never,
 }
 
 /// What an association is made with. Sizes in bytes.
@@ -74,7 +77,9 @@ pub struct SctpConfig {
     pub start: Start,
     /// The largest SCTP packet that may be emitted, common header included.
     pub max_packet_size: usize,
-    /// Answer DATA_CHANNEL_OPEN (RFC 8832).
+    /// Streams belong to data channels: DATA_CHANNEL_OPEN is answered (RFC 8832), and closing one
+    /// direction of a stream closes the other (RFC 8831 §6.7). Without this the directions have
+    /// nothing to do with each other, and we reset none.
     pub data_channels: bool,
 }
 

@@ -134,7 +134,8 @@ impl Transport {
         }
     }
 
-    /// Resets our side of a stream; what was not sent is discarded and counted.
+    /// Closes our side of a stream, with WebRTC by a reset; what was not sent is discarded and
+    /// counted.
     pub(in crate::sfu) fn reset_stream(&mut self, stream: StreamId) {
         let discarded = match self.tunnel_mut() {
             Some(tunnel) => Some(tunnel.reset_stream(stream)),

@@ -116,6 +116,10 @@ impl Transport {
         }
     }
 
+    pub(super) fn is_webrtc(&self) -> bool {
+        matches!(self.kind, Kind::WebRtc(_))
+    }
+
     pub(super) fn is_pipe(&self) -> bool {
         matches!(self.kind, Kind::Pipe(_))
     }
@@ -172,7 +176,7 @@ impl Transport {
 
     /// `transport.sctpParameters`, if SCTP is enabled.
     fn sctp_parameters(&self) -> Option<SctpParameters> {
-        Some(self.sctp.as_ref()?.parameters(matches!(self.kind, Kind::WebRtc(_))))
+        Some(self.sctp.as_ref()?.parameters(self.is_webrtc()))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::sfu::event::TransportEvent;
 use crate::sfu::id::{RouterKey, TransportKey};
 use crate::sfu::{Owner, Sfu};
 
-use super::sctp_over_udp::SctpOverUdp;
+use super::sctp_over_udp::{Learned, SctpOverUdp};
 use super::{
     Kind, Listen, Polled, SctpOptions, SctpParameters, Transport, TransportMut, TupleInfo,
 };
@@ -22,7 +22,7 @@ use super::{
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PlainTransportOptions {
-    /// Learn the remote address from the peer's first datagram instead of `connect()`.
+    /// Learn the remote address from whoever opens an association, instead of by `connect()`.
     pub comedia: bool,
     /// Enables SCTP.
     pub sctp: Option<SctpOptions>,
@@ -53,32 +53,37 @@ pub struct UdpConnectOptions {
 pub(in crate::sfu) struct Plain {
     pub(in crate::sfu) path: SctpOverUdp,
     pub(in crate::sfu) comedia: bool,
-    tuple_learned: bool,
+    /// With comedia: the peer is known.
+    learned: bool,
+    /// The application does not know it yet.
+    news: bool,
 }
 
 impl Plain {
     pub(super) fn poll(&mut self) -> Option<Polled> {
-        if std::mem::take(&mut self.tuple_learned) {
+        if std::mem::take(&mut self.news) {
             return Some(Polled::Event(TransportEvent::Tuple(self.path.tuple_info())));
         }
         self.path.poll_event().map(Polled::Sctp)
     }
 
-    pub(super) fn handle_datagram(&mut self, now: Instant, tuple: Tuple, datagram: &[u8]) -> bool {
-        if self.comedia && self.path.remote().is_none() && opens_association(datagram) {
-            self.path.connect(now, tuple.remote, Start::AfterSilence);
-            self.tuple_learned = true;
+    pub(super) fn tuple_info(&self) -> TupleInfo {
+        if self.comedia && !self.learned {
+            self.path.local_tuple_info()
+        } else {
+            self.path.tuple_info()
         }
-        self.path.handle_datagram(now, tuple, datagram)
     }
-}
 
-/// Whether a packet has the shape of one that opens an association: verification tag 0 and an INIT
-/// chunk alone (RFC 9260 §8.5.1).
-fn opens_association(packet: &[u8]) -> bool {
-    const INIT: u8 = 1;
-    const MIN_LEN: usize = 12 + 20;
-    packet.len() >= MIN_LEN && packet[4..8] == [0; 4] && packet[12] == INIT
+    pub(super) fn handle_datagram(&mut self, now: Instant, tuple: Tuple, datagram: &[u8]) -> bool {
+        if !self.comedia || self.learned {
+            return self.path.handle_datagram(now, tuple, datagram);
+        }
+        let learned = self.path.learn_remote(now, tuple.remote, datagram);
+        self.learned = learned == Learned::Peer;
+        self.news = self.learned;
+        learned != Learned::Noise
+    }
 }
 
 impl Sfu {
@@ -96,7 +101,7 @@ impl Sfu {
             .as_ref()
             .map(|sctp| sctp.config(0, Start::AfterSilence, SctpOverUdp::MAX_PACKET_SIZE, true));
         let path = SctpOverUdp::new(listen, config);
-        let plain = Plain { path, comedia: options.comedia, tuple_learned: false };
+        let plain = Plain { path, comedia: options.comedia, learned: false, news: false };
         let kind = Kind::Plain(Box::new(plain));
         self.insert_transport(key, Transport::new(router, kind, options.sctp, self.now))?;
         self.owners.insert(socket, Owner::Transport(key));
@@ -127,7 +132,7 @@ impl TransportMut<'_> {
         let now = self.sfu.now;
         let remote = SocketAddr::new(options.ip, options.port);
         let start = match &self.get().kind {
-            Kind::Plain(it) if it.comedia => return Ok(it.path.tuple_info()),
+            Kind::Plain(it) if it.comedia => return Ok(it.tuple_info()),
             // Of two pipe transports one has to begin, and both know both addresses.
             Kind::Pipe(it) if it.path.local() < remote => Start::AtOnce,
             _ => Start::AfterSilence,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::proto::peer::MAX_UDP_PAYLOAD;
-use crate::proto::sctp::{Sctp, SctpConfig, SctpEvent, Start};
+use crate::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
 use crate::proto::transmit::{SocketId, Transmits, Tuple};
 
 use super::{Listen, TupleInfo};
@@ -19,6 +19,25 @@ pub(in crate::sfu) struct SctpOverUdp {
     sctp: Option<Sctp>,
     /// There is a DataProducer or a DataConsumer, so the association may begin.
     wanted: bool,
+}
+
+/// What [`SctpOverUdp::learn_remote`] made of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// Nothing.
+    Noise,
+    /// A step towards an association.
+    Candidate,
+    /// The sender is the peer from now on.
+    Peer,
+}
+
+/// Whether a packet has the shape of one that opens an association: verification tag 0 and an INIT
+/// chunk (RFC 9260 §8.5.1).
+fn opens_association(packet: &[u8]) -> bool {
+    const INIT: u8 = 1;
+    const MIN_LEN: usize = 12 + 20;
+    packet.len() >= MIN_LEN && packet[4..8] == [0; 4] && packet[12] == INIT
 }
 
 impl SctpOverUdp {
@@ -43,6 +62,11 @@ impl SctpOverUdp {
 
     pub(super) fn tuple_info(&self) -> TupleInfo {
         self.listen.tuple_info(self.remote)
+    }
+
+    /// The same while the remote address is being learned.
+    pub(super) fn local_tuple_info(&self) -> TupleInfo {
+        self.listen.tuple_info(None)
     }
 
     pub(super) fn sctp(&self) -> Option<&Sctp> {
@@ -88,6 +112,29 @@ impl SctpOverUdp {
             sctp.handle_packet(now, Bytes::copy_from_slice(datagram));
         }
         true
+    }
+
+    /// Takes a datagram from whoever completes the handshake first; until then the answers go to
+    /// the last who said something that makes sense.
+    pub(super) fn learn_remote(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        datagram: &[u8],
+    ) -> Learned {
+        let Some(sctp) = &mut self.sctp else { return Learned::Noise };
+        if sctp.state() == SctpState::New {
+            if !opens_association(datagram) {
+                return Learned::Noise;
+            }
+            sctp.set_start(Start::Never);
+            sctp.connect(now);
+        }
+        if !sctp.handle_packet(now, Bytes::copy_from_slice(datagram)) {
+            return Learned::Noise;
+        }
+        self.remote = Some(remote);
+        if sctp.state() == SctpState::Connected { Learned::Peer } else { Learned::Candidate }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {

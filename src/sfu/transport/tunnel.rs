@@ -32,8 +32,6 @@ pub enum Parcel {
     Message(Box<Piped>),
     /// On this stream less is on its way than its threshold.
     Low(StreamId),
-    /// A DataProducer or DataConsumer has let go of the stream.
-    Reset(StreamId),
     /// This end is gone.
     Goodbye,
 }
@@ -68,8 +66,8 @@ pub(in crate::sfu) struct Tunnel {
     total: Arc<Backlog>,
     /// What goes at once.
     control: VecDeque<Parcel>,
-    /// What goes in this order, once both ends are ready.
-    traffic: VecDeque<Parcel>,
+    /// Messages go once both ends are ready.
+    traffic: VecDeque<Box<Piped>>,
     events: VecDeque<SctpEvent>,
 }
 
@@ -151,32 +149,32 @@ impl Tunnel {
         if queued > lane.low_threshold.load(Ordering::Relaxed) {
             lane.armed.store(true, Ordering::Release);
         }
-        self.traffic.push_back(Parcel::Message(Box::new(Piped {
+        self.traffic.push_back(Box::new(Piped {
             stream,
             message: message.clone(),
             selector: selector.cloned(),
             lane: Arc::clone(lane),
             total: Arc::clone(&self.total),
-        })));
+        }));
         Ok(queued as usize)
     }
 
-    /// Lets go of a stream: what has not left is discarded.
+    /// Lets go of a stream: what has not left is discarded. The other end is not told: whoever joins
+    /// two routers closes both sides of what they carry.
     pub(super) fn reset_stream(&mut self, stream: StreamId) -> Discarded {
         let mut discarded = Discarded::default();
         if self.lanes.remove(&stream).is_none() {
             return discarded;
         }
-        self.traffic.retain(|parcel| match parcel {
-            Parcel::Message(piped) if piped.stream == stream => {
+        self.traffic.retain(|piped| {
+            let discard = piped.stream == stream;
+            if discard {
                 discarded.messages += 1;
                 discarded.bytes += piped.message.payload.len() as u64;
                 self.total.withdraw(piped.message.payload.len());
-                false
             }
-            _ => true,
+            !discard
         });
-        self.traffic.push_back(Parcel::Reset(stream));
         discarded
     }
 
@@ -197,7 +195,6 @@ impl Tunnel {
                 let amount = self.buffered_amount(stream);
                 self.events.push_back(SctpEvent::BufferedAmountLow { stream, amount });
             }
-            Parcel::Reset(stream) => self.events.push_back(SctpEvent::StreamReset { stream }),
             Parcel::Goodbye => {
                 self.lanes.clear();
                 self.traffic.clear();
@@ -239,7 +236,8 @@ impl Tunnel {
         if let Some(parcel) = self.control.pop_front() {
             return Some(parcel);
         }
-        if self.state == SctpState::Connected { self.traffic.pop_front() } else { None }
+        let ready = self.state == SctpState::Connected;
+        if ready { self.traffic.pop_front().map(Parcel::Message) } else { None }
     }
 
     fn enter(&mut self, state: SctpState) {
@@ -254,4 +252,118 @@ impl Tunnel {
 /// what keeping them costs, as an association does.
 fn is_full(backlog: &Backlog, limit: u64) -> bool {
     backlog.payload() >= limit || backlog.charge() >= 2 * limit + 65_536
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::proto::message::Ppid;
+
+    fn options() -> SctpOptions {
+        SctpOptions {
+            send_buffer_size: 500,
+            per_stream_send_queue_limit: 300,
+            buffered_amount_low_threshold: 100,
+            ..SctpOptions::default()
+        }
+    }
+
+    fn message(len: usize) -> Message {
+        Message::new(Ppid::BINARY, Bytes::from(vec![0; len]))
+    }
+
+    /// Carries everything both ways; answers what has arrived at either end.
+    fn carry(ends: [&mut Tunnel; 2]) -> Vec<Arrival> {
+        let [a, b] = ends;
+        let mut arrivals = Vec::new();
+        loop {
+            let (from_a, from_b) = (a.poll_parcel(), b.poll_parcel());
+            if from_a.is_none() && from_b.is_none() {
+                return arrivals;
+            }
+            arrivals.extend(from_a.and_then(|it| b.handle_parcel(it)));
+            arrivals.extend(from_b.and_then(|it| a.handle_parcel(it)));
+        }
+    }
+
+    fn events(end: &mut Tunnel) -> Vec<SctpEvent> {
+        std::iter::from_fn(|| end.poll_event()).collect()
+    }
+
+    fn open(end: &mut Tunnel, stream: StreamId) -> Arc<Backlog> {
+        let backlog = Arc::new(Backlog::new(0));
+        end.open_stream(stream, Arc::clone(&backlog));
+        backlog
+    }
+
+    #[test]
+    fn both_ends_are_connected_when_both_are_ready_and_what_waited_arrives_in_order() {
+        let (mut a, mut b) = (Tunnel::new(&options()), Tunnel::new(&options()));
+        let backlog = open(&mut a, 7);
+        a.connect();
+        for len in [1, 2, 3] {
+            assert!(a.send(7, None, &message(len)).is_ok());
+        }
+        assert!(carry([&mut a, &mut b]).is_empty(), "the other end is not ready");
+        assert_eq!(backlog.payload(), 6);
+
+        b.connect();
+        let arrivals = carry([&mut a, &mut b]);
+        let lens: Vec<usize> = arrivals.iter().map(|it| it.message.payload.len()).collect();
+        assert_eq!(lens, [1, 2, 3]);
+        assert!(arrivals.iter().all(|it| it.stream == 7));
+        assert_eq!(backlog.payload(), 0);
+        let states = [SctpState::Connecting, SctpState::Connected].map(SctpEvent::State);
+        assert_eq!(events(&mut a), states);
+        assert_eq!(events(&mut b), states);
+    }
+
+    #[test]
+    fn a_stream_or_a_tunnel_at_its_limit_is_full_and_tells_when_it_is_low() {
+        let (mut a, mut b) = (Tunnel::new(&options()), Tunnel::new(&options()));
+        a.connect();
+        b.connect();
+        carry([&mut a, &mut b]);
+        (events(&mut a), events(&mut b));
+        open(&mut a, 0);
+        open(&mut a, 1);
+        assert_eq!(a.send(0, None, &message(299)), Ok(299));
+        assert_eq!(a.send(0, None, &message(100)), Ok(399), "not full before it");
+        assert_eq!(a.send(0, None, &message(1)), Err(SendError::Full));
+        assert_eq!(a.send(1, None, &message(101)), Ok(101));
+        assert_eq!(a.send(1, None, &message(1)), Err(SendError::Full), "both together");
+        carry([&mut a, &mut b]);
+        let low = |stream| SctpEvent::BufferedAmountLow { stream, amount: 0 };
+        assert_eq!(events(&mut a), [low(0), low(1)]);
+        assert_eq!(a.send(1, None, &message(1)), Ok(1));
+        carry([&mut a, &mut b]);
+        assert_eq!(events(&mut a), [], "the amount was never above the threshold");
+    }
+
+    #[test]
+    fn a_stream_that_is_let_go_discards_what_has_not_left() {
+        let mut a = Tunnel::new(&options());
+        open(&mut a, 0);
+        a.connect();
+        assert!(a.send(0, None, &message(500)).is_ok());
+        assert_eq!(a.reset_stream(0), Discarded { messages: 1, bytes: 500 });
+        assert_eq!(a.send(0, None, &message(1)), Err(SendError::Closed));
+        open(&mut a, 0);
+        assert_eq!(a.send(0, None, &message(1)), Ok(1), "and gives back its room");
+    }
+
+    #[test]
+    fn an_end_whose_other_end_is_gone_is_closed() {
+        let (mut a, mut b) = (Tunnel::new(&options()), Tunnel::new(&options()));
+        open(&mut a, 0);
+        a.connect();
+        b.connect();
+        carry([&mut a, &mut b]);
+        b.close();
+        carry([&mut a, &mut b]);
+        assert_eq!(a.state(), SctpState::Closed);
+        assert_eq!(a.send(0, None, &message(1)), Err(SendError::Closed));
+    }
 }

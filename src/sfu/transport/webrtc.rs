@@ -277,7 +277,7 @@ impl TransportMut<'_> {
                 dtls_state: it.peer.dtls_state(),
             },
             (Kind::Plain(it), _) => {
-                KindDump::Plain { rtcp_mux: true, comedia: it.comedia, tuple: it.path.tuple_info() }
+                KindDump::Plain { rtcp_mux: true, comedia: it.comedia, tuple: it.tuple_info() }
             }
             (Kind::Pipe(it), _) => KindDump::Pipe { tuple: it.path.tuple_info(), rtx: false },
             _ => KindDump::Direct {},
@@ -293,11 +293,9 @@ impl TransportMut<'_> {
                 ice_selected_tuple: it.selected_tuple(),
                 dtls_state: it.peer.dtls_state(),
             },
-            Kind::Plain(it) => KindStats::Plain {
-                rtcp_mux: true,
-                comedia: it.comedia,
-                tuple: it.path.tuple_info(),
-            },
+            Kind::Plain(it) => {
+                KindStats::Plain { rtcp_mux: true, comedia: it.comedia, tuple: it.tuple_info() }
+            }
             Kind::Pipe(it) => KindStats::Pipe { tuple: it.path.tuple_info() },
         }
     }

@@ -1,0 +1,161 @@
+// First, as it wraps the native side of the package before that is loaded.
+import { createMortalWorker } from './helpers/panic';
+import * as datasoup from '..';
+import type { types } from '..';
+import { arrange, LOOPBACK, type Arrangement } from './helpers/arrangement';
+import './helpers/closeWorkers';
+import { closes, EventRecorder } from './helpers/EventRecorder';
+import { Inbox } from './helpers/Inbox';
+import { canBind } from './helpers/sockets';
+import { nextEvent, until } from './helpers/wait';
+
+/** A bug in the thread of a Worker: it dies, and takes nothing else with it. */
+
+const { WorkerClosedError } = datasoup.errors;
+
+let worker: types.Worker;
+let panic: () => void;
+let objects: Arrangement;
+
+beforeEach(async () => {
+  ({ worker, panic } = await createMortalWorker());
+  objects = await arrange({}, worker);
+});
+
+afterEach(() => worker.close());
+
+/** Makes the worker die and resolves once everything about it has been told. */
+async function die(): Promise<void> {
+  panic();
+  await until(worker, 'subprocessclose', () => worker.subprocessClosed);
+}
+
+test('everything below closes, then died(error), subprocessclose, observer close', async () => {
+  const recorder = new EventRecorder().watch({ ...objects });
+  let error: unknown;
+  worker.on('died', (given) => {
+    error = given;
+    expect(worker).toMatchObject({ closed: true, died: true });
+  });
+  await die();
+  const lines = recorder.take();
+  expect(lines.map((line) => line.replace(/died\(.*\)/, 'died(…)'))).toEqual([
+    ...closes('dataProducerDirect', 'transportclose'),
+    ...closes('dataConsumerDirect', 'transportclose'),
+    ...closes('directTransport', 'routerclose'),
+    ...closes('dataProducerSctp', 'transportclose'),
+    ...closes('dataConsumerSctp', 'transportclose'),
+    ...closes('webRtcTransport', 'routerclose'),
+    ...closes('router', 'workerclose'),
+    'worker died(…)',
+    'worker subprocessclose',
+    'worker.observer close',
+  ]);
+  expect(error).toBeInstanceOf(Error);
+  expect((error as Error).message).toContain(String(worker.pid));
+  expect(worker).toMatchObject({ closed: true, died: true, subprocessClosed: true });
+});
+
+test('calls that are pending reject with WorkerClosedError', async () => {
+  panic();
+  const pending: Promise<unknown>[] = [
+    worker.dump(),
+    worker.createRouter(),
+    worker.createWebRtcServer({ listenInfos: LOOPBACK }),
+    objects.router.createDirectTransport(),
+    objects.directTransport.produceData(),
+    objects.webRtcTransport.getStats(),
+    objects.dataProducerDirect.pause(),
+    objects.dataConsumerSctp.send('x'),
+  ];
+  const settled = await Promise.allSettled(pending);
+  expect(settled.map(({ status }) => status)).toEqual(pending.map(() => 'rejected'));
+  for (const result of settled) {
+    expect((result as PromiseRejectedResult).reason).toBeInstanceOf(WorkerClosedError);
+  }
+});
+
+test('calls afterwards reject with WorkerClosedError, and send() throws it', async () => {
+  await die();
+  await expect(worker.dump()).rejects.toThrow(WorkerClosedError);
+  await expect(worker.createRouter()).rejects.toThrow(WorkerClosedError);
+  await expect(objects.router.dump()).rejects.toThrow(WorkerClosedError);
+  await expect(objects.dataConsumerSctp.send('x')).rejects.toThrow(WorkerClosedError);
+  expect(() => objects.dataProducerDirect.send('x')).toThrow(WorkerClosedError);
+});
+
+test('send() between the death and its news neither breaks nor blocks', async () => {
+  panic();
+  for (let count = 0; count < 1000; count++) {
+    try {
+      objects.dataProducerDirect.send('x');
+    } catch (error) {
+      expect(error).toBeInstanceOf(WorkerClosedError);
+    }
+  }
+  await until(worker, 'subprocessclose', () => worker.subprocessClosed);
+});
+
+test('other workers go on, and new ones can be made', async () => {
+  const other = await arrange();
+  const dataConsumer = await other.directTransport.consumeData({
+    dataProducerId: other.dataProducerDirect.id,
+  });
+  const inbox = new Inbox(dataConsumer);
+  await die();
+  other.dataProducerDirect.send('go on');
+  expect(await inbox.count(1)).toEqual([{ text: 'go on', ppid: 51 }]);
+  const third = await datasoup.createWorker();
+  await expect(third.dump()).resolves.toMatchObject({ pid: third.pid });
+  third.close();
+  other.worker.close();
+});
+
+test('its ports are free again', async () => {
+  const { port } = objects.webRtcTransport.iceCandidates[0]!;
+  expect(await canBind('127.0.0.1', port)).toBe(false);
+  await die();
+  expect(await canBind('127.0.0.1', port)).toBe(true);
+});
+
+test('its WebRtcServers emit workerclose', async () => {
+  const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
+  const recorder = new EventRecorder().watch({ webRtcServer });
+  await die();
+  expect(recorder.take()).toEqual(closes('webRtcServer', 'workerclose'));
+});
+
+test('worker.close() afterwards, or meanwhile, changes nothing', async () => {
+  const recorder = new EventRecorder().watch({ worker });
+  worker.once('died', () => worker.close());
+  await die();
+  worker.close();
+  expect(recorder.take().map((line) => line.replace(/\(.*/, ''))).toEqual([
+    'worker died',
+    'worker subprocessclose',
+    'worker.observer close',
+  ]);
+  await worker[Symbol.asyncDispose]();
+});
+
+test('a worker that was closed does not die of a bug after it', async () => {
+  const recorder = new EventRecorder().watch({ worker });
+  panic();
+  worker.close();
+  await nextEvent(worker, 'subprocessclose');
+  expect(recorder.take()).toEqual(['worker.observer close', 'worker subprocessclose']);
+  expect(worker.died).toBe(false);
+});
+
+test('messages that were routed before are not lost', async () => {
+  const dataConsumer = await objects.directTransport.consumeData({
+    dataProducerId: objects.dataProducerDirect.id,
+  });
+  const inbox = new Inbox(dataConsumer);
+  for (let number = 0; number < 100; number++) {
+    objects.dataProducerDirect.send(String(number));
+  }
+  await worker.dump();
+  await die();
+  expect(inbox.texts).toEqual(Array.from({ length: 100 }, (_value, index) => String(index)));
+});

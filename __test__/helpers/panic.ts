@@ -1,0 +1,35 @@
+import type * as datasoup from '../..';
+import type { types } from '../..';
+
+/** The part of the native side that no application sees. */
+interface NativeWorker {
+  panicForTests(): void;
+}
+
+type Constructor = new (...args: unknown[]) => NativeWorker;
+
+const binding = require('../../native/binding.js') as { Worker: Constructor };
+
+const { Worker } = binding;
+
+if (require.cache[require.resolve('../../index.js')]) {
+  throw new Error('import helpers/panic before the package, whose native side it wraps');
+}
+
+let latest: NativeWorker | undefined;
+
+binding.Worker = new Proxy(Worker, {
+  construct(target, args) {
+    latest = new target(...(args as unknown[]));
+    return latest;
+  },
+});
+
+const { createWorker } = require('../..') as typeof datasoup;
+
+/** A Worker, and a way to make a bug happen in its thread. */
+export async function createMortalWorker(): Promise<{ worker: types.Worker; panic: () => void }> {
+  const worker = await createWorker();
+  const native = latest;
+  return { worker, panic: () => native?.panicForTests() };
+}
