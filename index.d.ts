@@ -191,7 +191,10 @@ export type WorkerLogTag =
 export type WorkerSettings<WorkerAppData extends AppData = AppData> = {
   /** What the worker's thread logs. Default 'error'. */
   logLevel?: WorkerLogLevel;
-  /** Which parts of it log below level 'error'. Default none. */
+  /**
+   * Which parts of it log below level 'error': 'ice', 'dtls' and 'sctp' the states of transports and what goes wrong,
+   * 'message' what is not routed, 'info' the rest. The other tags are about media. Default none.
+   */
   logTags?: WorkerLogTag[];
   /**
    * The lowest port that transports without a port of their own are given. 0-65535, default 10000.

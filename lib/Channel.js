@@ -171,7 +171,7 @@ class Channel {
 
   /** Goes on where it broke off, then takes what is queued. */
   #drain() {
-    const deadline = performance.now() + CYCLE_MS;
+    const deadline = performance.now() + this.#cycleMs;
 
     for (;;) {
       if (!this.#deliverMessages(deadline)) {

@@ -1,5 +1,6 @@
 'use strict';
 
+const { Logger } = require('./Logger');
 const { NotFoundError } = require('./errors');
 
 /** @typedef {keyof typeof TREE} Kind */
@@ -16,6 +17,16 @@ const TREE = {
   transport: { below: ['dataProducer', 'dataConsumer'], event: 'transportclose' },
   dataProducer: { below: [], event: 'dataproducerclose' },
   dataConsumer: { below: [], event: '' },
+};
+
+/** @type {Record<Kind, Logger>} */
+const LOGGERS = {
+  worker: new Logger('Worker'),
+  webRtcServer: new Logger('WebRtcServer'),
+  router: new Logger('Router'),
+  transport: new Logger('Transport'),
+  dataProducer: new Logger('DataProducer'),
+  dataConsumer: new Logger('DataConsumer'),
 };
 
 /**
@@ -92,13 +103,34 @@ class Core {
   }
 
   /**
-   * Makes a request, at once.
+   * Writes a line about this object into the log.
+   *
+   * @param {string} line
+   */
+  debug(line) {
+    LOGGERS[this.kind].debug(this.id ? `${line} [id:${this.id}]` : line);
+  }
+
+  /**
+   * Makes a request, at once, and logs it.
    *
    * @param {string} method
    * @param {(native: N, requestId: number) => void} call
    * @returns {Promise<any>} the answer.
    */
-  async request(method, call) {
+  request(method, call) {
+    this.debug(`${method}()`);
+    return this.ask(method, call);
+  }
+
+  /**
+   * As `request()`, for what is called too often for the log.
+   *
+   * @param {string} method
+   * @param {(native: N, requestId: number) => void} call
+   * @returns {Promise<any>} the answer.
+   */
+  async ask(method, call) {
     this.check(method);
     return this.channel.post(method, (requestId) => call(this.native, requestId)).answer;
   }
@@ -115,6 +147,7 @@ class Core {
    * rejects, and nothing is left.
    */
   async create(method, kind, call, build) {
+    this.debug(`${method}()`);
     this.check(method);
 
     const { channel } = this;
@@ -156,6 +189,9 @@ class Core {
    */
   close(event) {
     if (!this.closed) {
+      if (event === undefined) {
+        this.debug(`${this.kind}.close()`);
+      }
       /** @type {any} */ (this.native).close();
       this.end(event);
     }
@@ -169,6 +205,9 @@ class Core {
   end(event) {
     if (this.closed) {
       return;
+    }
+    if (event !== undefined) {
+      this.debug(`${this.kind}: '${event}'`);
     }
     this.cascade();
     for (const hook of this.#closing) {

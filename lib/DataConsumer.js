@@ -147,7 +147,7 @@ class DataConsumer extends Entity {
 
     const checkedPpid = validate.ppid(message, ppid);
 
-    return this.#core.request(method, (native, id) => native.send(id, message, checkedPpid));
+    return this.#core.ask(method, (native, id) => native.send(id, message, checkedPpid));
   }
 
   /** @param {number[]} subchannels */

@@ -2,7 +2,7 @@
 
 const { DataConsumer } = require('./DataConsumer');
 const { DataProducer } = require('./DataProducer');
-const { Entity } = require('./Entity');
+const { Entity, coreOf } = require('./Entity');
 const { Logger } = require('./Logger');
 const { copy } = require('./copy');
 const { NotFoundError, UnsupportedError, mediaUnsupported } = require('./errors');
@@ -251,6 +251,7 @@ class Transport extends Entity {
  * @param {unknown} arg
  */
 function emitBoth(transport, event, arg) {
+  coreOf(transport).debug(`transport: '${event}' ${JSON.stringify(arg)}`);
   transport.safeEmit(event, copy(arg));
   if (!transport.closed) {
     transport.observer.safeEmit(event, copy(arg));

@@ -31,7 +31,7 @@ const logger = new Logger('Worker');
 class Worker extends Entity {
   #core;
   #channel;
-  #pid = 0;
+  #pid;
   #died = false;
   #subprocessClosed = false;
 
@@ -55,7 +55,6 @@ class Worker extends Entity {
       worker.close();
       throw error;
     }
-    worker.#pid = worker.#channel.native.threadId;
     worker.emit('@success');
     return worker;
   }
@@ -68,6 +67,7 @@ class Worker extends Entity {
     super(core, appData, { onEvent: (name, args) => this.#onEvent(name, args) });
     this.#core = core;
     this.#channel = channel;
+    this.#pid = channel.native.threadId;
   }
 
   get pid() {

@@ -1,17 +1,21 @@
 'use strict';
 
 const { EnhancedEventEmitter, enhancedOnce } = require('./EnhancedEventEmitter');
-const { setLogEventListeners } = require('./Logger');
+const { Logger, setLogEventListeners } = require('./Logger');
 const { Worker } = require('./Worker');
 const { NotFoundError, UnsupportedError, WorkerClosedError } = require('./errors');
 const { emptyRtpCapabilities } = require('./media');
 const { version } = require('../package.json');
+
+const logger = new Logger();
 
 /** @type {import('..').Observer} */
 const observer = new EnhancedEventEmitter();
 
 /** @type {typeof import('..').createWorker} */
 async function createWorker(settings) {
+  logger.debug('createWorker()');
+
   const worker = await Worker.create(settings);
 
   observer.safeEmit('newworker', worker);

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dimpl::{Output, SecurityError};
-use log::debug;
+use log::warn;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -435,7 +435,7 @@ impl Dtls {
     /// Ends the session with an error. `alert` goes out in plaintext, which a peer believes until
     /// the handshake is over.
     fn fail(&mut self, why: &dyn fmt::Display, alert: Option<Alert>) {
-        debug!("DTLS failed: {why}");
+        warn!("DTLS failed: {why}");
         self.outgoing.clear();
         if let Some(alert) = alert {
             self.outgoing.push(record::fatal_alert(alert).into());

@@ -150,16 +150,19 @@ impl Sink {
     }
 }
 
-/// What a line is about, told by the module that wrote it.
+/// What a line is about: that is its target, or told by the module that wrote it.
 fn tag(target: &str) -> &'static str {
+    if let Some(tag) = ["ice", "dtls", "sctp", "message"].into_iter().find(|it| *it == target) {
+        return tag;
+    }
     let is = |prefix: &str| target.starts_with(prefix);
-    if is("datasoup::proto::ice") || is("datasoup::proto::stun") || is("stun") {
+    if is("datasoup::proto::ice") || is("datasoup::proto::stun") || is("stun_") {
         "ice"
     } else if is("datasoup::proto::dtls") || is("dimpl") {
         "dtls"
     } else if is("datasoup::proto::sctp") || is("sctp_proto") {
         "sctp"
-    } else if is("datasoup::proto::dcep") || is("datasoup::sfu::router") {
+    } else if is("datasoup::proto::dcep") {
         "message"
     } else {
         "info"

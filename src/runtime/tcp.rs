@@ -237,4 +237,50 @@ mod tests {
         assert!(!sane);
         assert_eq!(taken, [vec![7]]);
     }
+
+    /// Both ends of a connection, the far end read by a plain socket.
+    async fn connected() -> (TcpConnection, std::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let far = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, remote) = listener.accept().await.unwrap();
+        let near = TcpConnection::new(stream, SocketId(0), remote, Waker::noop().clone()).unwrap();
+        (near, far)
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_is_bounded_and_gets_whole_frames_when_it_does() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(fill_and_empty());
+    }
+
+    async fn fill_and_empty() {
+        use std::io::Read;
+
+        const LEN: usize = 1200;
+        let (mut near, mut far) = connected().await;
+        let mut sent = 0u32;
+        // The kernel takes some megabytes first.
+        while near.dropped < 10 {
+            near.send(&[&sent.to_be_bytes()[..], &[0; LEN - 4]].concat());
+            assert_eq!(near.flush(), Flow::Waiting);
+            assert!(near.outgoing.len() <= MAX_OUTGOING + PREFIX);
+            sent += 1;
+        }
+        far.set_nonblocking(true).unwrap();
+        let (mut bytes, mut got) = (Vec::new(), Vec::new());
+        let mut chunk = vec![0; 1 << 16];
+        while !near.outgoing.is_empty() || got.len() < (sent - 10) as usize {
+            assert_eq!(near.flush(), Flow::Waiting);
+            if let Ok(len) = far.read(&mut chunk) {
+                bytes.extend_from_slice(&chunk[..len]);
+            }
+            assert!(take_frames(&mut bytes, &mut |it: &[u8]| {
+                assert_eq!(it.len(), LEN);
+                got.push(u32::from_be_bytes(it[..4].try_into().unwrap()));
+            }));
+            tokio::task::yield_now().await;
+        }
+        assert!(got.is_sorted());
+        assert_eq!(got.len(), (sent - 10) as usize);
+    }
 }

@@ -142,12 +142,16 @@ fn run(settings: &mpsc::Receiver<(u32, WorkerSettings)>, inbox: &Arc<Inbox>, out
     let served = catch_unwind(AssertUnwindSafe(|| {
         let Ok((request, settings)) = settings.recv() else { return };
         log::attach(&settings.log);
-        match serve(&settings, inbox, outbox) {
-            Ok(serve) => {
-                outbox.push(&mut VecDeque::from([Item::Answer(request, Ok("null".into()))]));
-                serve();
-            }
-            Err(error) => outbox.push(&mut VecDeque::from([Item::Answer(request, Err(error))])),
+        let (serve, answer) = match serve(&settings, inbox, outbox) {
+            Ok(serve) => (Some(serve), Ok("null".into())),
+            Err(error) => (None, Err(error)),
+        };
+        let mut begin = VecDeque::new();
+        log::take(|level, text| begin.push_back(Item::Log(level, text)));
+        begin.push_back(Item::Answer(request, answer));
+        outbox.push(&mut begin);
+        if let Some(serve) = serve {
+            serve();
         }
     }));
     inbox.close();
@@ -173,6 +177,7 @@ fn serve(
     let certificate = settings.certificate()?;
     let (inbox, outbox) = (Arc::clone(inbox), Arc::clone(outbox));
     let ports = settings.port_range()?;
+    ::log::debug!("a worker begins, its ports are {} to {}", ports.min, ports.max);
     Ok(move || {
         dtls::warm_up();
         runtime.block_on(World::new(certificate, ports, inbox).run(&outbox));

@@ -1,5 +1,8 @@
 //! How transports are driven: datagrams and deadlines in; datagrams, messages and events out.
 
+use uuid::Uuid;
+
+use crate::proto::dtls::DtlsState;
 use crate::proto::message::{Message, StreamId};
 use crate::proto::sctp::{SctpEvent, SctpState};
 use crate::proto::transmit::Tuple;
@@ -86,7 +89,7 @@ impl Sfu {
     pub(in crate::sfu) fn pump(&mut self, key: TransportKey) {
         while let Some(polled) = self.transports.get_mut(&key).and_then(Transport::poll) {
             match polled {
-                Polled::Event(event) => self.events.push_back(Event::Transport(key, event)),
+                Polled::Event(event) => self.push_transport_event(key, event),
                 Polled::Parcel(parcel) => self.events.push_back(Event::Parcel(key, parcel)),
                 Polled::TupleAdded(tuple) => self.add_tuple(key, tuple),
                 Polled::TupleRemoved(tuple) => self.remove_tuple(key, tuple),
@@ -102,16 +105,31 @@ impl Sfu {
             SctpEvent::State(state) => {
                 let connected = self.transports.get(&key).filter(|_| state == SctpState::Connected);
                 let streams = connected.and_then(Transport::negotiated_streams);
-                let event = TransportEvent::SctpState(state, streams);
-                self.events.push_back(Event::Transport(key, event));
+                self.push_transport_event(key, TransportEvent::SctpState(state, streams));
             }
             SctpEvent::BufferedAmountLow { stream, amount } => {
                 self.buffered_amount_low(key, stream, amount);
             }
-            SctpEvent::StreamReset { stream } => self.stream_closed(key, stream),
+            SctpEvent::StreamReset { stream } => {
+                log::debug!(target: "sctp", "transport {}: the peer has reset stream {stream}", self.id_of(key));
+                self.stream_closed(key, stream);
+            }
             // For information only: the application decides what it listens to.
-            SctpEvent::ChannelOpened { .. } => {}
+            SctpEvent::ChannelOpened { stream, label, .. } => {
+                let id = self.id_of(key);
+                log::debug!(target: "message", "transport {id}: the peer opens stream {stream} as {label:?}");
+            }
         }
+    }
+
+    fn push_transport_event(&mut self, key: TransportKey, event: TransportEvent) {
+        log_event(self.id_of(key), &event);
+        self.events.push_back(Event::Transport(key, event));
+    }
+
+    /// The transport's id, for the log.
+    fn id_of(&self, key: TransportKey) -> Uuid {
+        self.transports.get(&key).map(|it| it.id).unwrap_or_default()
     }
 
     /// A message from the peer.
@@ -141,7 +159,37 @@ impl Sfu {
                 entity.received(&message);
                 self.route(producer, &message, selector);
             }
-            None => transport.messages_unrouted += 1,
+            None => {
+                transport.messages_unrouted += 1;
+                let (id, len) = (transport.id, message.payload.len());
+                let why = if too_large { "is too large" } else { "has no DataProducer" };
+                log::debug!(target: "message", "transport {id}: {len} bytes on stream {stream}: {why}");
+            }
+        }
+    }
+}
+
+/// The targets of these lines are what `logTags` asks for.
+fn log_event(id: Uuid, event: &TransportEvent) {
+    match event {
+        TransportEvent::IceState(state) => {
+            log::debug!(target: "ice", "transport {id}: ICE {state:?}");
+        }
+        TransportEvent::IceSelectedTuple(it) | TransportEvent::Tuple(it) => {
+            let ip = it.remote_ip.as_deref().unwrap_or_default();
+            log::debug!(target: "ice", "transport {id}: the peer is at {ip} port {}", it.remote_port);
+        }
+        TransportEvent::DtlsState(DtlsState::Failed, _) => {
+            log::warn!(target: "dtls", "transport {id}: DTLS Failed");
+        }
+        TransportEvent::DtlsState(state, _) => {
+            log::debug!(target: "dtls", "transport {id}: DTLS {state:?}");
+        }
+        TransportEvent::SctpState(SctpState::Failed, _) => {
+            log::warn!(target: "sctp", "transport {id}: SCTP Failed");
+        }
+        TransportEvent::SctpState(state, _) => {
+            log::debug!(target: "sctp", "transport {id}: SCTP {state:?}");
         }
     }
 }

@@ -1,0 +1,180 @@
+/// <reference lib="dom" />
+
+import { createServer, type Server } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import type { Browser, Page } from 'playwright-core';
+import type { types } from '../..';
+import { answerOf } from '../helpers/WebRtcPeers';
+
+/**
+ * A page with one RTCPeerConnection and nothing else: no mediasoup-client, no signalling of its own.
+ * What happens in it is done and seen from here.
+ */
+
+interface ChannelState {
+  channel: RTCDataChannel;
+  received: (string | number[])[];
+}
+
+declare const connection: RTCPeerConnection;
+declare const channels: Map<number, ChannelState>;
+
+/** A page that is as empty as can be, but has an origin. */
+export class EmptyPage {
+  readonly #server: Server = createServer((_request, response) => {
+    response.setHeader('content-type', 'text/html; charset=utf-8');
+    response.end('<!doctype html><title>datasoup</title>');
+  });
+  #url = '';
+
+  async listen(): Promise<void> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.#url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
+  }
+
+  async open(browser: Browser): Promise<Page> {
+    const page = await browser.newPage();
+    await page.goto(this.#url);
+    return page;
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+}
+
+/** The RTCPeerConnection of a page. */
+export class BrowserClient {
+  readonly page: Page;
+
+  /** Connects to `transport`, with negotiated channels on `streams`, and waits until they are open. */
+  static async connect(
+    page: Page,
+    transport: types.WebRtcTransport,
+    streams: number[],
+  ): Promise<BrowserClient> {
+    const client = new BrowserClient(page);
+    const offer = await page.evaluate(async (ids) => {
+      const made = new RTCPeerConnection();
+      const states = new Map<number, ChannelState>();
+      Object.assign(globalThis, { connection: made, channels: states });
+      for (const id of ids) {
+        const channel = made.createDataChannel('', { negotiated: true, id });
+        const received: ChannelState['received'] = [];
+        channel.binaryType = 'arraybuffer';
+        channel.onmessage = ({ data }) =>
+          received.push(typeof data === 'string' ? data : Array.from(new Uint8Array(data)));
+        states.set(id, { channel, received });
+      }
+      await made.setLocalDescription();
+      return made.localDescription!.sdp;
+    }, streams);
+    const [, algorithm, value] = /a=fingerprint:(\S+) (\S+)/.exec(offer) ?? [];
+    await transport.connect({
+      dtlsParameters: {
+        role: 'client',
+        fingerprints: [{ algorithm, value } as types.DtlsFingerprint],
+      },
+    });
+    await client.answer(transport);
+    await client.untilOpen();
+    return client;
+  }
+
+  private constructor(page: Page) {
+    this.page = page;
+  }
+
+  /** Gives the page what `transport` would answer. */
+  async answer(transport: types.WebRtcTransport): Promise<void> {
+    await this.page.evaluate(
+      (sdp) => connection.setRemoteDescription({ type: 'answer', sdp }),
+      withTcpCandidates(answerOf(transport, 'client'), transport),
+    );
+  }
+
+  /** Begins an ICE restart; `answer()` ends it. */
+  async restartIce(): Promise<void> {
+    await this.page.evaluate(async () => {
+      connection.restartIce();
+      await connection.setLocalDescription();
+    });
+  }
+
+  async untilOpen(): Promise<void> {
+    await this.page.waitForFunction(() =>
+      [...channels.values()].every(({ channel }) => channel.readyState === 'open'),
+    );
+  }
+
+  async untilState(state: RTCPeerConnectionState): Promise<void> {
+    await this.page.waitForFunction((wanted) => connection.connectionState === wanted, state);
+  }
+
+  async untilClosed(id: number): Promise<void> {
+    await this.page.waitForFunction((it) => channels.get(it)?.channel.readyState === 'closed', id);
+  }
+
+  async send(id: number, message: string): Promise<void> {
+    await this.page.evaluate(
+      ([to, text]) => channels.get(to as number)?.channel.send(text as any),
+      [id, message] as const,
+    );
+  }
+
+  /** Sends `count` messages of `size` bytes; the first four of each are its number. */
+  async sendNumbered(id: number, count: number, size: number): Promise<void> {
+    await this.page.evaluate(
+      ({ to, messages, bytes }) => {
+        for (let number = 0; number < messages; number += 1) {
+          const message = new DataView(new ArrayBuffer(bytes));
+          message.setUint32(0, number);
+          channels.get(to)?.channel.send(message);
+        }
+      },
+      { to: id, messages: count, bytes: size },
+    );
+  }
+
+  /** What has come on a channel, once there are `count` messages: texts, or the length of others. */
+  async received(id: number, count: number): Promise<(string | number)[]> {
+    await this.page.waitForFunction(
+      ([it, wanted]) => (channels.get(it!)?.received.length ?? 0) >= wanted!,
+      [id, count],
+    );
+    return this.page.evaluate(
+      (it) =>
+        channels.get(it)!.received.map((each) => (typeof each === 'string' ? each : each.length)),
+      id,
+    );
+  }
+
+  /** The protocol that the page uses towards the transport, as its own statistics tell. */
+  async protocol(): Promise<string | undefined> {
+    return this.page.evaluate(async () => {
+      const report = await connection.getStats();
+      const all = [...(report as unknown as Map<string, any>).values()];
+      const transport = all.find(({ type }) => type === 'transport');
+      const pair = all.find(({ id }) => id === transport?.selectedCandidatePairId);
+      return all.find(({ id }) => id === pair?.remoteCandidateId)?.protocol;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.page.evaluate(() => connection.close());
+  }
+}
+
+/** TCP candidates, which the other clients of the tests do not know, in front of the end of candidates. */
+function withTcpCandidates(sdp: string, transport: types.WebRtcTransport): string {
+  const lines = transport.iceCandidates
+    .filter(({ protocol }) => protocol === 'tcp')
+    .map(
+      ({ foundation, priority, address, port, type, tcpType }) =>
+        `a=candidate:${foundation} 1 tcp ${priority} ${address} ${port} typ ${type} tcptype ${tcpType}`,
+    );
+  return sdp.replace('a=end-of-candidates', [...lines, 'a=end-of-candidates'].join('\r\n'));
+}

@@ -1,0 +1,224 @@
+import type { Browser } from 'playwright-core';
+import * as datasoup from '../..';
+import type { types } from '../..';
+import { Inbox } from '../helpers/Inbox';
+import { nextEvent, untilState } from '../helpers/wait';
+import { launchChromium } from './chromium';
+import { BrowserClient, EmptyPage } from './client';
+
+/** ICE over TCP (RFC 6544), with Chromium as the client. */
+
+const UDP: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
+const TCP: types.TransportListenInfo = { protocol: 'tcp', ip: '127.0.0.1' };
+/** TEST-NET-1, where nobody is. */
+const NOWHERE = '192.0.2.1';
+
+const emptyPage = new EmptyPage();
+let browser: Browser;
+let worker: types.Worker;
+let router: types.Router;
+
+beforeAll(async () => {
+  [browser] = await Promise.all([launchChromium(), emptyPage.listen()]);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  emptyPage.close();
+});
+
+beforeEach(async () => {
+  worker = await datasoup.createWorker();
+  router = await worker.createRouter();
+});
+
+afterEach(async () => {
+  worker.close();
+  await Promise.all(browser.contexts().map((context) => context.close()));
+});
+
+/** A browser on a transport: stream 0 goes to it, stream 1 comes from it. */
+interface Session {
+  transport: types.WebRtcTransport;
+  client: BrowserClient;
+  source: types.DataProducer;
+  inbox: Inbox;
+}
+
+async function connect(options: Partial<types.WebRtcTransportOptions>): Promise<Session> {
+  const transport = await router.createWebRtcTransport({
+    enableSctp: true,
+    ...options,
+  } as types.WebRtcTransportOptions);
+  const direct = await router.createDirectTransport();
+  const source = await direct.produceData();
+  await transport.consumeData({ dataProducerId: source.id });
+  const dataProducer = await transport.produceData({ sctpStreamParameters: { streamId: 1 } });
+  const inbox = new Inbox(await direct.consumeData({ dataProducerId: dataProducer.id }));
+  const client = await BrowserClient.connect(await emptyPage.open(browser), transport, [0, 1]);
+  return { transport, client, source, inbox };
+}
+
+async function expectMessages({ client, source, inbox }: Session): Promise<void> {
+  const [before, sent] = [inbox.messages.length, `down ${inbox.messages.length}`];
+  await client.send(1, 'up');
+  expect((await inbox.count(before + 1)).at(-1)).toEqual({ text: 'up', ppid: 51 });
+  source.send(sent);
+  expect((await client.received(0, before + 1)).at(-1)).toBe(sent);
+}
+
+describe('a transport with TCP sockets of its own', () => {
+  let session: Session;
+
+  beforeEach(async () => {
+    session = await connect({ listenInfos: [TCP], enableUdp: false, enableTcp: true });
+  });
+
+  test('connects, and says so', async () => {
+    const { transport, client } = session;
+    await untilState(transport, 'iceState', 'completed');
+    expect(transport).toMatchObject({ dtlsState: 'connected', sctpState: 'connected' });
+    expect(transport.iceCandidates).toEqual([
+      expect.objectContaining({
+        protocol: 'tcp',
+        tcpType: 'passive',
+        type: 'host',
+        address: '127.0.0.1',
+      }),
+    ]);
+    expect(transport.iceSelectedTuple).toEqual({
+      localIp: '127.0.0.1',
+      localAddress: '127.0.0.1',
+      localPort: transport.iceCandidates[0]!.port,
+      remoteIp: '127.0.0.1',
+      remotePort: expect.any(Number),
+      protocol: 'tcp',
+    });
+    expect(await client.protocol()).toBe('tcp');
+    const [stats] = await transport.getStats();
+    expect(stats!.iceSelectedTuple).toEqual(transport.iceSelectedTuple);
+  });
+
+  test('carries messages both ways', () => expectMessages(session));
+
+  test('1,000 messages of 1 KB both ways, in order', async () => {
+    const { client, source, inbox } = session;
+    await client.sendNumbered(1, 1000, 1000);
+    for (let number = 0; number < 1000; number += 1) {
+      source.send(`${number}`.padStart(1000, '.'));
+    }
+    await inbox.count(1000);
+    expect(inbox.buffers.map((buffer) => buffer.readUInt32BE(0))).toEqual([...Array(1000).keys()]);
+    const down = await client.received(0, 1000);
+    expect(down.map((text) => Number(String(text).replace(/^\.+/, '')))).toEqual([
+      ...Array(1000).keys(),
+    ]);
+  });
+
+  test('messages of 262,144 bytes both ways', async () => {
+    const { client, source, inbox } = session;
+    await client.sendNumbered(1, 4, 262_144);
+    await inbox.count(4);
+    expect(inbox.buffers.map((buffer) => buffer.length)).toEqual(Array(4).fill(262_144));
+    for (let number = 0; number < 4; number += 1) {
+      source.send(Buffer.alloc(262_144, number));
+    }
+    expect(await client.received(0, 4)).toEqual(Array(4).fill(262_144));
+  });
+
+  test('restartIce(): goes on over a connection with the new credentials', async () => {
+    const { transport, client } = session;
+    const before = transport.iceSelectedTuple;
+    await transport.restartIce();
+    await client.restartIce();
+    const selected = nextEvent(transport, 'iceselectedtuplechange');
+    await client.answer(transport);
+    await selected;
+    expect(transport.iceSelectedTuple).toMatchObject({ protocol: 'tcp' });
+    expect(transport.iceSelectedTuple).not.toEqual(before);
+    await untilState(transport, 'iceState', 'completed');
+    await expectMessages(session);
+  });
+
+  test('the client closes: dtlsState closed', async () => {
+    const { transport, client } = session;
+    await client.close();
+    await untilState(transport, 'dtlsState', 'closed');
+  });
+
+  test('the client is gone without a word: iceState disconnected, at once', async () => {
+    const { transport, client } = session;
+    await client.page.close();
+    await untilState(transport, 'iceState', 'disconnected');
+  });
+
+  test('transport.close() is seen by the client', async () => {
+    const { transport, client } = session;
+    transport.close();
+    await client.untilClosed(0);
+    await client.untilClosed(1);
+  });
+});
+
+describe('a WebRtcServer with UDP and TCP side by side', () => {
+  let webRtcServer: types.WebRtcServer;
+
+  beforeEach(async () => {
+    webRtcServer = await worker.createWebRtcServer({ listenInfos: [UDP, TCP] });
+  });
+
+  test.each([
+    ['{ enableUdp: false }', { enableUdp: false }, ['tcp'], 'tcp'],
+    ['{ enableTcp: false }', { enableTcp: false }, ['udp'], 'udp'],
+  ])('%s', async (_title, options, candidates, protocol) => {
+    const session = await connect({ webRtcServer, ...options });
+    expect(session.transport.iceCandidates.map((it) => it.protocol)).toEqual(candidates);
+    await untilState(session.transport, 'iceState', 'completed');
+    expect(session.transport.iceSelectedTuple?.protocol).toBe(protocol);
+    expect(await session.client.protocol()).toBe(protocol);
+    await expectMessages(session);
+  });
+
+  test('with both, the client chooses, and both sides agree', async () => {
+    const session = await connect({ webRtcServer, preferUdp: true });
+    expect(session.transport.iceCandidates.map((it) => it.protocol)).toEqual(['udp', 'tcp']);
+    await untilState(session.transport, 'iceState', 'completed');
+    expect(await session.client.protocol()).toBe(session.transport.iceSelectedTuple?.protocol);
+    await expectMessages(session);
+  });
+
+  test('where UDP does not get through, TCP does', async () => {
+    const blocked = await worker.createWebRtcServer({
+      listenInfos: [{ ...UDP, announcedAddress: NOWHERE }, TCP],
+    });
+    const session = await connect({ webRtcServer: blocked, preferUdp: true });
+    await untilState(session.transport, 'iceState', 'completed');
+    expect(session.transport.iceSelectedTuple?.protocol).toBe('tcp');
+    await expectMessages(session);
+  });
+
+  test('4 clients on one TCP port, each with its own messages', async () => {
+    const sessions: Session[] = [];
+    for (let count = 0; count < 4; count += 1) {
+      sessions.push(await connect({ webRtcServer, enableUdp: false }));
+    }
+    const ports = sessions.map(({ transport }) => transport.iceSelectedTuple?.localPort);
+    expect(new Set(ports).size).toBe(1);
+    await Promise.all(sessions.map(({ client }, index) => client.send(1, `from ${index}`)));
+    await Promise.all(sessions.map(({ inbox }) => inbox.count(1)));
+    expect(sessions.map(({ inbox }) => inbox.texts)).toEqual(
+      sessions.map((_session, index) => [`from ${index}`]),
+    );
+    sessions.forEach(({ source }, index) => source.send(`to ${index}`));
+    for (const [index, { client }] of sessions.entries()) {
+      expect(await client.received(0, 1)).toEqual([`to ${index}`]);
+    }
+  });
+
+  test('webRtcServer.close() is seen by a client on TCP', async () => {
+    const { client, transport } = await connect({ webRtcServer, enableUdp: false });
+    webRtcServer.close();
+    expect(transport.closed).toBe(true);
+    await client.untilClosed(0);
+  });
+});

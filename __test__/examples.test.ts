@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import * as path from 'node:path';
+import { promisify } from 'node:util';
+import { ROOT } from './helpers/process';
+
+/** The examples run to their end by themselves, and print what they say they do. */
+
+const EXAMPLES = path.join(ROOT, 'examples');
+/** Not an example, but of use to them. */
+const HELPERS = ['sdp.js'];
+
+const printed: Record<string, string[]> = {
+  'direct.js': [
+    'no subscriptions: for everybody',
+    'news: for everybody',
+    'news and sports: for everybody',
+    'news: the election',
+    'news and sports: the election',
+    'news and sports: the match',
+    'no subscriptions: 3 bytes',
+    'news: 3 bytes',
+    'news and sports: 3 bytes',
+    'sent 4 messages, 37 bytes',
+  ],
+  'pipe-processes.js': ["in process 2, 'chat': hello from another process"],
+  'pipe.js': [
+    'worker 2 knows it by the same id: true',
+    "in worker 2, 'chat': for everybody",
+    "in worker 2, 'chat': for subchannel 7 only",
+    "in worker 2, 'chat': the last one",
+    '4 messages crossed the pipe',
+    'the DataProducer is closed',
+  ],
+  'plain.js': [
+    'the peer calls from 127.0.0.1',
+    'from the peer: hello',
+    'to the peer on stream 0: you said: hello',
+  ],
+  'webrtc.js': [
+    'ICE: udp',
+    'DTLS: connecting',
+    'DTLS: connected',
+    'SCTP: connecting',
+    'SCTP: connected',
+    'client: you said: hello',
+    'SCTP: closed',
+    'DTLS: closed',
+  ],
+};
+
+test('all examples are here', () => {
+  const scripts = readdirSync(EXAMPLES).filter((name) => name.endsWith('.js'));
+  expect(scripts.sort()).toEqual([...Object.keys(printed), ...HELPERS].sort());
+});
+
+test.each(Object.entries(printed))('examples/%s', async (script, lines) => {
+  const options = { cwd: EXAMPLES, timeout: 15_000, env: { ...process.env, DEBUG: '' } };
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [script], options);
+  expect(stderr).toBe('');
+  expect(stdout.trimEnd().split('\n')).toEqual(lines);
+});

@@ -1,0 +1,59 @@
+'use strict';
+
+// WebRtcTransport: a WebRTC client, here node-datachannel in the place of a browser, sends messages
+// to the application and gets answers. (In a browser, mediasoup-client does the client's part: see
+// demo/.)
+
+const { once } = require('node:events');
+
+const { createWorker } = require('datasoup');
+const { PeerConnection, cleanup } = require('node-datachannel');
+
+const { answerOf } = require('./sdp');
+
+async function main() {
+  const worker = await createWorker();
+  const router = await worker.createRouter();
+  const transport = await router.createWebRtcTransport({
+    listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }],
+    enableSctp: true,
+  });
+
+  transport.on('iceselectedtuplechange', ({ protocol }) => console.log(`ICE: ${protocol}`));
+  transport.on('dtlsstatechange', (state) => console.log(`DTLS: ${state}`));
+  transport.on('sctpstatechange', (state) => console.log(`SCTP: ${state}`));
+
+  // The channel with id 0, in both directions: what comes from the client is answered.
+  const directTransport = await router.createDirectTransport();
+  const up = await transport.produceData({ sctpStreamParameters: { streamId: 0 } });
+  const fromClient = await directTransport.consumeData({ dataProducerId: up.id });
+  const down = await directTransport.produceData();
+
+  await transport.consumeData({ dataProducerId: down.id, streamId: 0 });
+  fromClient.on('message', (message) => down.send(`you said: ${message}`));
+
+  const client = new PeerConnection('client', { iceServers: [] });
+
+  client.onLocalDescription(async (offer) => {
+    const [, algorithm, value] = /a=fingerprint:(\S+) (\S+)/.exec(offer);
+    const dtlsParameters = { role: 'client', fingerprints: [{ algorithm, value }] };
+
+    await transport.connect({ dtlsParameters });
+    client.setRemoteDescription(answerOf(transport), 'answer');
+  });
+
+  const channel = client.createDataChannel('chat', { negotiated: true, id: 0 });
+
+  channel.onOpen(() => channel.sendMessage('hello'));
+  channel.onMessage((message) => {
+    console.log(`client: ${message}`);
+    client.close();
+  });
+  while (transport.dtlsState !== 'closed') {
+    await once(transport, 'dtlsstatechange');
+  }
+  worker.close();
+  cleanup();
+}
+
+main();
