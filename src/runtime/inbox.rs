@@ -83,10 +83,12 @@ impl Inbox {
     }
 
     fn wake_driver(&self) {
-        if !self.filled.swap(true, Ordering::AcqRel)
-            && let Some(waker) = lock(&self.driver).take()
-        {
-            waker.wake();
+        if !self.filled.swap(true, Ordering::AcqRel) {
+            // The lock is free again before the driver is woken, which takes it at once.
+            let waker = lock(&self.driver).take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
         }
     }
 }
