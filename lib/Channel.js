@@ -1,5 +1,6 @@
 'use strict';
 
+const { Buffer } = require('node:buffer');
 const { performance } = require('node:perf_hooks');
 const { setImmediate } = require('node:timers');
 const { markAsUntransferable } = require('node:worker_threads');
@@ -219,6 +220,8 @@ class Channel {
    */
   #deliverMessages(deadline) {
     const records = this.#records;
+    // What `subarray()` would give, at two thirds of its cost.
+    const slab = this.#slab.buffer;
 
     while (this.#next < this.#count) {
       const index = this.#next++;
@@ -226,7 +229,7 @@ class Channel {
       const large = this.#stop === LARGE_MESSAGE && this.#next === this.#count;
       const message = large
         ? this.#native.takeBuffer()
-        : this.#slab.subarray(records[at + 2], records[at + 2] + records[at + 3]);
+        : Buffer.from(slab, records[at + 2], records[at + 3]);
 
       this.#targets.get(records[at])?.onMessage?.(message, records[at + 1]);
       if (index % CLOCK_EVERY === CLOCK_EVERY - 1 && performance.now() > deadline) {
@@ -274,7 +277,7 @@ async function unwrap(answer) {
  * cannot be transferred to another thread either, which would take away the other messages in it.
  */
 function newSlab() {
-  const slab = Buffer.alloc(SLAB_BYTES);
+  const slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
 
   markAsUntransferable(slab.buffer);
   return slab;
