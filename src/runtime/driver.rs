@@ -152,7 +152,7 @@ impl World {
     fn do_job(&mut self, job: Job) {
         match job {
             Job::Send(producer, message, selector) => {
-                self.sfu.send(producer, &message, selector.as_deref());
+                self.sfu.send(producer, message, selector.as_deref());
             }
             Job::NotifyDrain(producer) => self.sfu.notify_drain(producer),
             Job::Relieved(consumer) => self.sfu.relieved(consumer),

@@ -127,7 +127,7 @@ impl Sfu {
         match producer.and_then(|it| Some((it, self.data_producers.get_mut(&it)?))) {
             Some((producer, entity)) => {
                 entity.received(&message);
-                self.route(producer, &message, selector.as_ref());
+                self.route(producer, message, selector.as_ref());
             }
             None => transport.messages_unrouted += 1,
         }

@@ -59,7 +59,7 @@ pub(in crate::sfu) struct Plain {
 impl Plain {
     pub(super) fn poll(&mut self) -> Option<Polled> {
         if std::mem::take(&mut self.tuple_learned) {
-            return Some(Polled::Event(TransportEvent::Tuple(self.path.tuple_info())));
+            return Some(Polled::Event(TransportEvent::Tuple(Box::new(self.path.tuple_info()))));
         }
         self.path.poll_event().map(Polled::Sctp)
     }
