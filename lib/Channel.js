@@ -75,6 +75,12 @@ class Channel {
   #stop = GO_ON;
   /** Whether a later macrotask goes on. */
   #scheduled = false;
+  /** Whether `flush()` is about to be called. */
+  #flushing = false;
+  #flush = () => {
+    this.#flushing = false;
+    this.#native.flush();
+  };
 
   /** @param {new (wake: () => void) => import('../native/binding').Worker} Worker */
   constructor(Worker) {
@@ -139,6 +145,14 @@ class Channel {
   check(method) {
     if (this.#closed) {
       throw new WorkerClosedError(`Channel closed, cannot send request [method:${shout(method)}]`);
+    }
+  }
+
+  /** Has the messages that were sent in this macrotask, and wait for each other, go out when it ends. */
+  flushSoon() {
+    if (!this.#flushing) {
+      this.#flushing = true;
+      queueMicrotask(this.#flush);
     }
   }
 

@@ -99,24 +99,22 @@ impl World {
 
     /// Serves until the worker is closed.
     pub(super) async fn run(mut self, outbox: &Outbox) {
-        let mut jobs = Vec::new();
-        let mut later = VecDeque::new();
+        let mut jobs = VecDeque::new();
         let mut readable = Vec::new();
         let mut sleep = pin!(tokio::time::sleep(FAR));
         while !self.closing {
-            if later.is_empty() && readable.is_empty() {
+            if jobs.is_empty() && readable.is_empty() {
                 self.wait(sleep.as_mut()).await;
             } else {
                 // Lets the runtime look at the sockets.
                 tokio::task::yield_now().await;
             }
             self.inbox.take(&mut jobs, &mut readable);
-            later.extend(jobs.drain(..));
 
             let now = clock();
             self.sfu.begin_turn(now);
             self.sockets.receive(&mut readable, &mut self.sfu, now);
-            for job in later.drain(..later.len().min(JOBS_PER_TURN)) {
+            for job in jobs.drain(..jobs.len().min(JOBS_PER_TURN)) {
                 self.do_job(job);
             }
             if self.sfu.poll_timeout().is_some_and(|deadline| deadline <= now) {

@@ -1,5 +1,6 @@
 //! What a worker's thread waits for: jobs from JavaScript, and sockets that have become readable.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -29,7 +30,7 @@ pub enum Job {
 /// See the module's documentation.
 #[derive(Default)]
 pub struct Inbox {
-    jobs: Mutex<Vec<Job>>,
+    jobs: Mutex<VecDeque<Job>>,
     readable: Mutex<Vec<SocketId>>,
     /// Something was added that the driver has not seen yet.
     filled: AtomicBool,
@@ -40,8 +41,21 @@ pub struct Inbox {
 impl Inbox {
     /// Adds a job. One that comes after the end is dropped; see [`Self::is_closed`].
     pub fn post(&self, job: Job) {
-        lock(&self.jobs).push(job);
+        lock(&self.jobs).push_back(job);
         self.wake_driver();
+    }
+
+    /// Adds all of `batch` and leaves it empty.
+    pub fn post_all(&self, batch: &mut VecDeque<Job>) {
+        if !batch.is_empty() {
+            append(&mut lock(&self.jobs), batch);
+            self.wake_driver();
+        }
+    }
+
+    /// Whether the driver has been told of something that it has not looked at yet.
+    pub fn is_filled(&self) -> bool {
+        self.filled.load(Ordering::Relaxed)
     }
 
     /// Whether nothing will be done any more.
@@ -70,14 +84,10 @@ impl Inbox {
         if self.filled.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Takes all jobs and all readable sockets; the vectors' memory is used again.
-    pub(super) fn take(&self, jobs: &mut Vec<Job>, readable: &mut Vec<SocketId>) {
+    /// Takes all jobs and all readable sockets; the queues' memory is used again.
+    pub(super) fn take(&self, jobs: &mut VecDeque<Job>, readable: &mut Vec<SocketId>) {
         if self.filled.swap(false, Ordering::AcqRel) {
-            if jobs.is_empty() {
-                std::mem::swap(&mut *lock(&self.jobs), jobs);
-            } else {
-                jobs.append(&mut lock(&self.jobs));
-            }
+            append(jobs, &mut lock(&self.jobs));
             readable.append(&mut lock(&self.readable));
         }
     }
@@ -96,6 +106,15 @@ impl Inbox {
 impl std::fmt::Debug for Inbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inbox").field("jobs", &lock(&self.jobs).len()).finish_non_exhaustive()
+    }
+}
+
+/// Moves all of `from` to the end of `to`.
+fn append(to: &mut VecDeque<Job>, from: &mut VecDeque<Job>) {
+    if to.is_empty() {
+        std::mem::swap(to, from);
+    } else {
+        to.append(from);
     }
 }
 
