@@ -14,6 +14,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
@@ -36,6 +37,10 @@ use super::usage;
 /// the sockets waiting.
 const JOBS_PER_TURN: usize = 4096;
 
+/// How long we stay awake for JavaScript in a conversation: about what it costs to sleep and to be
+/// woken, so that it costs at most twice as much as knowing beforehand what is better.
+const PATIENCE: Duration = Duration::from_micros(50);
+
 /// How far away a deadline is set when there is none.
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -49,6 +54,8 @@ pub struct World {
     released: Vec<Released>,
     items: VecDeque<Item>,
     closing: bool,
+    /// Whether JavaScript has come back within [`PATIENCE`] of the last turn.
+    in_conversation: bool,
 }
 
 /// What the domain does not need any more.
@@ -66,6 +73,7 @@ impl World {
             released: Vec::new(),
             items: VecDeque::new(),
             closing: false,
+            in_conversation: false,
         }
     }
 
@@ -99,17 +107,23 @@ impl World {
 
     /// Serves until the worker is closed.
     pub(super) async fn run(mut self, outbox: &Outbox) {
+        let several_cores = available_parallelism().is_ok_and(|cores| cores.get() > 1);
         let mut jobs = VecDeque::new();
         let mut readable = Vec::new();
         let mut sleep = pin!(tokio::time::sleep(FAR));
         while !self.closing {
             if jobs.is_empty() && readable.is_empty() {
-                self.wait(sleep.as_mut()).await;
+                let began = clock();
+                if !(self.in_conversation && self.linger(began).await) {
+                    self.wait(sleep.as_mut()).await;
+                }
+                self.in_conversation = several_cores && clock() - began < PATIENCE;
             } else {
                 // Lets the runtime look at the sockets.
                 tokio::task::yield_now().await;
             }
             self.inbox.take(&mut jobs, &mut readable);
+            self.in_conversation &= !jobs.is_empty();
 
             let now = clock();
             self.sfu.begin_turn(now);
@@ -129,6 +143,18 @@ impl World {
         }
         // Nobody gets what comes after the end.
         self.inbox.close();
+    }
+
+    /// Stays awake for a moment, with an eye on the sockets. Returns whether there is work: waking a
+    /// sleeping core takes longer than JavaScript takes to answer.
+    async fn linger(&mut self, began: Instant) -> bool {
+        while !self.inbox.is_filled() {
+            if clock() - began > PATIENCE {
+                return false;
+            }
+            tokio::task::yield_now().await;
+        }
+        true
     }
 
     /// Waits for work or for the next deadline.
