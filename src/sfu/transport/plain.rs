@@ -66,7 +66,7 @@ impl Plain {
             return None;
         }
         if std::mem::take(&mut self.news) {
-            return Some(Polled::Event(TransportEvent::Tuple(self.path.tuple_info())));
+            return Some(Polled::Event(TransportEvent::Tuple(Box::new(self.path.tuple_info()))));
         }
         self.path.poll_event().map(Polled::Sctp)
     }
