@@ -1,5 +1,6 @@
 'use strict';
 
+const { Buffer } = require('node:buffer');
 const { performance } = require('node:perf_hooks');
 const { setImmediate } = require('node:timers');
 const { markAsUntransferable } = require('node:worker_threads');
@@ -79,6 +80,12 @@ class Channel {
   #cycleMs = CYCLE_MS;
   /** Whether a later macrotask goes on. */
   #scheduled = false;
+  /** Whether `flush()` is about to be called. */
+  #flushing = false;
+  #flush = () => {
+    this.#flushing = false;
+    this.#native.flush();
+  };
 
   /** @param {new (wake: () => void) => import('../native/binding').Worker} Worker */
   constructor(Worker) {
@@ -146,6 +153,14 @@ class Channel {
     }
   }
 
+  /** Has the messages that were sent in this macrotask, and wait for each other, go out when it ends. */
+  flushSoon() {
+    if (!this.#flushing) {
+      this.#flushing = true;
+      queueMicrotask(this.#flush);
+    }
+  }
+
   /**
    * Delivers what comes for `handle`.
    *
@@ -171,7 +186,7 @@ class Channel {
 
   /** Goes on where it broke off, then takes what is queued. */
   #drain() {
-    const deadline = performance.now() + CYCLE_MS;
+    const deadline = performance.now() + this.#cycleMs;
 
     for (;;) {
       if (!this.#deliverMessages(deadline)) {
@@ -231,6 +246,8 @@ class Channel {
    */
   #deliverMessages(deadline) {
     const records = this.#records;
+    // What `subarray()` would give, at two thirds of its cost.
+    const slab = this.#slab.buffer;
 
     while (this.#next < this.#count) {
       const index = this.#next++;
@@ -238,7 +255,7 @@ class Channel {
       const large = this.#stop === LARGE_MESSAGE && this.#next === this.#count;
       const message = large
         ? this.#native.takeBuffer()
-        : this.#slab.subarray(records[at + 2], records[at + 2] + records[at + 3]);
+        : Buffer.from(slab, records[at + 2], records[at + 3]);
 
       this.#targets.get(records[at])?.onMessage?.(message, records[at + 1]);
       if (index % CLOCK_EVERY === CLOCK_EVERY - 1 && performance.now() > deadline) {
@@ -286,7 +303,7 @@ async function unwrap(answer) {
  * cannot be transferred to another thread either, which would take away the other messages in it.
  */
 function newSlab() {
-  const slab = Buffer.alloc(SLAB_BYTES);
+  const slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
 
   markAsUntransferable(slab.buffer);
   return slab;

@@ -13,6 +13,7 @@ const validate = require('./validate');
 const ACCEPTED = 0;
 const QUEUE_FULL = 1;
 const TOO_LARGE = 2;
+const GATHERED = 4;
 
 const logger = new Logger('DataProducer');
 
@@ -150,7 +151,9 @@ class DataProducer extends Entity {
         ? this.#sendBuffer(message, checkedPpid)
         : this.#sendBuffer(message, checkedPpid, ...routing);
     }
-    if (outcome !== ACCEPTED) {
+    if (outcome === GATHERED) {
+      this.#core.channel.flushSoon();
+    } else if (outcome !== ACCEPTED) {
       throw this.#notAccepted(outcome, message);
     }
   }

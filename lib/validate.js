@@ -1,5 +1,7 @@
 'use strict';
 
+// Not the global one, which is a getter: a check of every message would pay for it.
+const { Buffer } = require('node:buffer');
 const { isIP } = require('node:net');
 const { inspect } = require('node:util');
 

@@ -1,10 +1,11 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type * as dgram from 'node:dgram';
 import '../helpers/closeWorkers';
 import { arrange, LOOPBACK, type Arrangement } from '../helpers/arrangement';
 import { EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';
 import { closeSocket, udpSocket } from '../helpers/sockets';
+import { attribute, bindingRequest, stun, SUCCESS } from '../helpers/stun';
 import { nextMacrotask, untilState } from '../helpers/wait';
 import { WebRtcPeers, type WebRtcPeer } from '../helpers/WebRtcPeers';
 
@@ -12,8 +13,6 @@ import { WebRtcPeers, type WebRtcPeer } from '../helpers/WebRtcPeers';
  * Datagrams of strangers, to a transport with an established session: nothing larger comes back, and
  * the session goes on.
  */
-
-const MAGIC_COOKIE = 0x2112_a442;
 
 let peers: WebRtcPeers;
 let objects: Arrangement;
@@ -43,39 +42,6 @@ afterAll(async () => {
   objects.worker.close();
   await peers.close();
 });
-
-/** A STUN attribute (RFC 8489 §14), padded. */
-function attribute(type: number, value: Buffer): Buffer {
-  const header = Buffer.alloc(4);
-  header.writeUInt16BE(type, 0);
-  header.writeUInt16BE(value.length, 2);
-  return Buffer.concat([header, value, Buffer.alloc((4 - (value.length % 4)) % 4)]);
-}
-
-/** A STUN message; `length` lies about the length of its attributes if given. */
-function stun(type: number, attributes: Buffer[], length?: number): Buffer {
-  const body = Buffer.concat(attributes);
-  const header = Buffer.alloc(20);
-  header.writeUInt16BE(type, 0);
-  header.writeUInt16BE(length ?? body.length, 2);
-  header.writeUInt32BE(MAGIC_COOKIE, 4);
-  randomBytes(12).copy(header, 8);
-  return Buffer.concat([header, body]);
-}
-
-/** A Binding request with a MESSAGE-INTEGRITY made with `password`. */
-function bindingRequest(username: string, password: string): Buffer {
-  const attributes = [
-    attribute(0x0006, Buffer.from(username)),
-    attribute(0x0024, Buffer.from([0, 0, 1, 0])),
-    attribute(0x0025, Buffer.alloc(0)),
-    attribute(0x802a, randomBytes(8)),
-  ];
-  const length = Buffer.concat(attributes).length + 24;
-  const signed = stun(0x0001, attributes, length);
-  const mac = createHmac('sha1', password).update(signed).digest();
-  return Buffer.concat([signed, attribute(0x0008, mac)]);
-}
 
 /** Sends `datagrams` to the transport; resolves once each of them has been looked at. */
 async function send(datagrams: Buffer[]): Promise<void> {
@@ -189,7 +155,7 @@ test('a Binding request with wrong integrity: no success, no tuple, nothing larg
   for (const answer of answers) {
     expect(answer.length).toBeLessThanOrEqual(request.length);
     // Not a success response (RFC 8489 §5: class 0b10).
-    expect(answer.readUInt16BE(0)).not.toBe(0x0101);
+    expect(answer.readUInt16BE(0)).not.toBe(SUCCESS);
   }
   expect(objects.webRtcTransport.iceSelectedTuple).toEqual(before);
   expectUnharmed(recorder);
@@ -202,7 +168,7 @@ test('a Binding request without integrity: no success', async () => {
   await send([request]);
   for (const answer of answers) {
     expect(answer.length).toBeLessThanOrEqual(request.length);
-    expect(answer.readUInt16BE(0)).not.toBe(0x0101);
+    expect(answer.readUInt16BE(0)).not.toBe(SUCCESS);
   }
   expectUnharmed(recorder);
 });
@@ -216,7 +182,7 @@ test('a Binding request cut short at every length: the session goes on', async (
   );
   await send(pieces);
   for (const answer of answers) {
-    expect(answer.readUInt16BE(0)).not.toBe(0x0101);
+    expect(answer.readUInt16BE(0)).not.toBe(SUCCESS);
     expect(answer.length).toBeLessThan(request.length);
   }
   expectUnharmed(recorder);
@@ -231,7 +197,7 @@ test('a Binding request with the right password is answered: the test knows how 
   while (answers.length === 0) {
     await nextMacrotask();
   }
-  expect(answers[0]!.readUInt16BE(0)).toBe(0x0101);
+  expect(answers[0]!.readUInt16BE(0)).toBe(SUCCESS);
   expect(answers[0]!.subarray(8, 20)).toEqual(request.subarray(8, 20));
   expect(transport.iceSelectedTuple).toMatchObject({
     remoteIp: '127.0.0.1',

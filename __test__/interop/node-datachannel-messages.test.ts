@@ -86,6 +86,15 @@ describe('payload protocol identifiers and empty messages', () => {
     expect(await receiver.untilMessages(0, messages.length)).toEqual(messages);
   });
 
+  test('a message that begins like DATA_CHANNEL_OPEN is a message', async () => {
+    const { webRtcTransport, dataConsumerDirect } = objects;
+    const inbox = new Inbox(dataConsumerDirect);
+    const peer = await peers.connect(webRtcTransport, { channels: CHANNELS });
+    const open = Buffer.from('0300000000000000000000006368', 'hex');
+    await peer.send(1, open);
+    expect(await inbox.count(1)).toEqual([{ text: open.toString('latin1'), ppid: 53 }]);
+  });
+
   test('what a client sends on a stream without a DataProducer goes nowhere', async () => {
     const { webRtcTransport, dataConsumerDirect } = objects;
     const inbox = new Inbox(dataConsumerDirect);

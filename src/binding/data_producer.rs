@@ -1,5 +1,6 @@
 //! `DataProducer`, and the way in of every message that JavaScript sends.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use napi::{JsString, Result};
 use napi_derive::napi;
 
 use crate::proto::message::{Message, Ppid};
-use crate::runtime::inbox::{Inbox, Job};
+use crate::runtime::inbox::Job;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::id::DataProducerKey;
 use crate::sfu::subchannels::Selector;
@@ -101,7 +102,7 @@ impl DataProducer {
 
     fn intake(&self) -> Intake {
         Intake {
-            inbox: Arc::clone(&self.link.inbox),
+            link: Rc::clone(&self.link),
             backlog: Arc::clone(&self.intake),
             key: self.key,
             max_message_size: self.max_message_size,
@@ -117,11 +118,13 @@ enum Sent {
     QueueFull = 1,
     TooLarge = 2,
     WorkerGone = 3,
+    /// Accepted, and `flush()` is to be called at the end of this macrotask.
+    Gathered = 4,
 }
 
 /// Where the messages of one DataProducer go in.
 struct Intake {
-    inbox: Arc<Inbox>,
+    link: SharedLink,
     backlog: Arc<Backlog>,
     key: DataProducerKey,
     max_message_size: usize,
@@ -137,7 +140,7 @@ impl Intake {
     /// Copies the payload: the one copy on its way in.
     fn accept(&self, ppid: Ppid, payload: &[u8], selector: Option<Box<Selector>>) -> Sent {
         let len = if ppid.is_empty() { 1 } else { payload.len() };
-        if self.inbox.is_closed() {
+        if self.link.inbox.is_closed() {
             return Sent::WorkerGone;
         }
         if len > self.max_message_size {
@@ -146,14 +149,15 @@ impl Intake {
         if !self.backlog.has_room(len) {
             // Once, however often JavaScript tries.
             if self.backlog.overflow() {
-                self.inbox.post(Job::NotifyDrain(self.key));
+                self.link.flush();
+                self.link.inbox.post(Job::NotifyDrain(self.key));
             }
             return Sent::QueueFull;
         }
         let payload = if ppid.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(payload) };
         self.backlog.enter(len);
-        self.inbox.post(Job::Send(self.key, Message::new(ppid, payload), selector));
-        Sent::Accepted
+        let job = Job::Send(self.key, Message::new(ppid, payload), selector);
+        if self.link.send(job, len) { Sent::Gathered } else { Sent::Accepted }
     }
 }
 

@@ -1,6 +1,7 @@
 //! How the objects of one worker reach its thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,9 +14,22 @@ use crate::runtime::inbox::{Inbox, Job};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::error::{Error, Result};
 
+/// Gathered messages are handed over when there are so many…
+const GATHERED_MESSAGES: usize = 512;
+
+/// …or so many bytes of them.
+const GATHERED_BYTES: usize = 64 * 1024;
+
 /// Shared by all objects of a worker; they live on one JavaScript thread.
 pub(super) struct Link {
     pub(super) inbox: Arc<Inbox>,
+    /// Messages that JavaScript has sent in this macrotask and that are handed over together: a lock
+    /// and a wake for each of them cost more than all the rest. Whatever else is asked of the worker
+    /// goes behind them.
+    gathered: RefCell<VecDeque<Job>>,
+    gathered_bytes: Cell<usize>,
+    /// Something was gathered since the last [`Self::flush`] that JavaScript asked for.
+    gathering: Cell<bool>,
     /// What each DataConsumer has on its way to JavaScript.
     pub(super) backlogs: RefCell<FxHashMap<u32, Arc<Backlog>>>,
 }
@@ -24,7 +38,13 @@ pub(super) type SharedLink = Rc<Link>;
 
 impl Link {
     pub(super) fn new(inbox: Arc<Inbox>) -> SharedLink {
-        Rc::new(Self { inbox, backlogs: RefCell::default() })
+        Rc::new(Self {
+            inbox,
+            gathered: RefCell::default(),
+            gathered_bytes: Cell::new(0),
+            gathering: Cell::new(false),
+            backlogs: RefCell::default(),
+        })
     }
 
     /// Asks the worker for something and answers the request with it.
@@ -53,7 +73,38 @@ impl Link {
 
     /// Has the worker do something that nobody waits for.
     pub(super) fn tell(&self, job: impl FnOnce(&mut World) + Send + 'static) {
+        self.flush();
         self.inbox.post(Job::Call(Box::new(job)));
+    }
+}
+
+impl Link {
+    /// Sends a message with `len` bytes of payload. The first goes to the worker at once, so that it
+    /// is on its way while JavaScript makes the next; those that follow it more closely than the
+    /// worker does are gathered. Returns whether somebody has to call [`Self::flush`] soon.
+    pub(super) fn send(&self, job: Job, len: usize) -> bool {
+        let mut gathered = self.gathered.borrow_mut();
+        if !self.gathering.get() && !self.inbox.is_filled() {
+            self.inbox.post(job);
+            return false;
+        }
+        let first = !self.gathering.replace(true);
+        gathered.push_back(job);
+        let bytes = self.gathered_bytes.get() + len;
+        self.gathered_bytes.set(bytes);
+        if gathered.len() < GATHERED_MESSAGES && bytes < GATHERED_BYTES {
+            return first;
+        }
+        self.gathered_bytes.set(0);
+        self.inbox.post_all(&mut gathered);
+        first
+    }
+
+    /// Hands over what was gathered.
+    pub(super) fn flush(&self) {
+        self.gathering.set(false);
+        self.gathered_bytes.set(0);
+        self.inbox.post_all(&mut self.gathered.borrow_mut());
     }
 }
 

@@ -119,9 +119,16 @@ impl Worker {
     /// Closes everything and lets the thread end.
     #[napi]
     pub fn close(&self) {
+        self.link.flush();
         if let Some(handle) = &mut *self.handle.borrow_mut() {
             handle.close();
         }
+    }
+
+    /// Hands over the messages that were gathered; see [`Link::send`].
+    #[napi]
+    pub fn flush(&self) {
+        self.link.flush();
     }
 
     /// See [`Reader::drain`].

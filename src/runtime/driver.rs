@@ -14,6 +14,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
@@ -39,6 +40,10 @@ use super::usage;
 /// the sockets waiting.
 const JOBS_PER_TURN: usize = 4096;
 
+/// How long we stay awake for JavaScript in a conversation: about what it costs to sleep and to be
+/// woken, so that it costs at most twice as much as knowing beforehand what is better.
+const PATIENCE: Duration = Duration::from_micros(50);
+
 /// How far away a deadline is set when there is none.
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -54,6 +59,8 @@ pub struct World {
     far_ends: FxHashMap<TransportKey, FarEnd>,
     items: VecDeque<Item>,
     closing: bool,
+    /// Whether JavaScript has come back within [`PATIENCE`] of the last turn.
+    in_conversation: bool,
 }
 
 /// The other end of a tunnel.
@@ -81,6 +88,7 @@ impl World {
             far_ends: FxHashMap::default(),
             items: VecDeque::new(),
             closing: false,
+            in_conversation: false,
         }
     }
 
@@ -138,25 +146,32 @@ impl World {
 
     /// Serves until the worker is closed.
     pub(super) async fn run(mut self, outbox: &Outbox) {
-        let mut jobs = Vec::new();
-        let mut later = VecDeque::new();
+        let several_cores = available_parallelism().is_ok_and(|cores| cores.get() > 1);
+        let mut jobs = VecDeque::new();
         let mut readable = Vec::new();
         let mut sleep = pin!(tokio::time::sleep(FAR));
         while !self.closing {
-            if later.is_empty() && readable.is_empty() {
-                self.wait(sleep.as_mut()).await;
+            if jobs.is_empty() && readable.is_empty() {
+                let began = clock();
+                if !(self.in_conversation && self.linger(began).await) {
+                    self.wait(sleep.as_mut()).await;
+                }
+                self.in_conversation = several_cores && clock() - began < PATIENCE;
             } else {
                 // Lets the runtime look at the sockets.
                 tokio::task::yield_now().await;
             }
             self.inbox.take(&mut jobs, &mut readable);
-            later.extend(jobs.drain(..));
+            self.in_conversation &= !jobs.is_empty();
 
             let now = clock();
             self.sfu.begin_turn(now);
             self.sockets.receive(&mut readable, &mut self.sfu, now);
-            for job in later.drain(..later.len().min(JOBS_PER_TURN)) {
+            for job in jobs.drain(..jobs.len().min(JOBS_PER_TURN)) {
                 self.do_job(job);
+                if self.closing {
+                    break; // What was asked after it finds nothing any more.
+                }
             }
             if self.sfu.poll_timeout().is_some_and(|deadline| deadline <= now) {
                 self.sfu.handle_timeout();
@@ -168,8 +183,21 @@ impl World {
             log::take(|level, text| self.items.push_back(Item::Log(level, text)));
             outbox.push(&mut self.items);
         }
+        debug_assert!(self.sfu.is_empty(), "closing leaves nothing: {:#?}", self.sfu);
         // Nobody gets what comes after the end.
         self.inbox.close();
+    }
+
+    /// Stays awake for a moment, with an eye on the sockets. Returns whether there is work: waking a
+    /// sleeping core takes longer than JavaScript takes to answer.
+    async fn linger(&mut self, began: Instant) -> bool {
+        while !self.inbox.is_filled() {
+            if clock() - began > PATIENCE {
+                return false;
+            }
+            tokio::task::yield_now().await;
+        }
+        true
     }
 
     /// Waits for work or for the next deadline.
@@ -191,7 +219,7 @@ impl World {
     fn do_job(&mut self, job: Job) {
         match job {
             Job::Send(producer, message, selector) => {
-                self.sfu.send(producer, &message, selector.as_deref());
+                self.sfu.send(producer, message, selector.as_deref());
             }
             Job::Parcel(transport, parcel) => self.sfu.handle_parcel(transport, parcel),
             Job::NotifyDrain(producer) => self.sfu.notify_drain(producer),

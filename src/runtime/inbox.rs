@@ -1,5 +1,6 @@
 //! What a worker's thread waits for: jobs from JavaScript, and sockets that have become readable.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -32,7 +33,7 @@ pub enum Job {
 /// See the module's documentation.
 #[derive(Default)]
 pub struct Inbox {
-    jobs: Mutex<Vec<Job>>,
+    jobs: Mutex<VecDeque<Job>>,
     readable: Mutex<Vec<SocketId>>,
     /// Something was added that the driver has not seen yet.
     filled: AtomicBool,
@@ -43,8 +44,35 @@ pub struct Inbox {
 impl Inbox {
     /// Adds a job. One that comes after the end is dropped; see [`Self::is_closed`].
     pub fn post(&self, job: Job) {
-        lock(&self.jobs).push(job);
+        let mut jobs = lock(&self.jobs);
+        if self.is_closed() {
+            drop(jobs); // first: what a job holds may have something to post when it goes
+            return;
+        }
+        jobs.push_back(job);
+        drop(jobs);
         self.wake_driver();
+    }
+
+    /// Adds all of `batch` and leaves it empty.
+    pub fn post_all(&self, batch: &mut VecDeque<Job>) {
+        if batch.is_empty() {
+            return;
+        }
+        let mut jobs = lock(&self.jobs);
+        if self.is_closed() {
+            drop(jobs);
+            batch.clear();
+            return;
+        }
+        append(&mut jobs, batch);
+        drop(jobs);
+        self.wake_driver();
+    }
+
+    /// Whether the driver has been told of something that it has not looked at yet.
+    pub fn is_filled(&self) -> bool {
+        self.filled.load(Ordering::Relaxed)
     }
 
     /// Whether nothing will be done any more.
@@ -54,8 +82,11 @@ impl Inbox {
 
     /// Nothing will be done from here on.
     pub(super) fn close(&self) {
+        let mut jobs = lock(&self.jobs);
         self.closed.store(true, Ordering::Release);
-        lock(&self.jobs).clear();
+        let undone = std::mem::take(&mut *jobs);
+        drop(jobs);
+        drop(undone);
     }
 
     /// A waker that says that this socket is readable.
@@ -73,23 +104,21 @@ impl Inbox {
         if self.filled.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Takes all jobs and all readable sockets; the vectors' memory is used again.
-    pub(super) fn take(&self, jobs: &mut Vec<Job>, readable: &mut Vec<SocketId>) {
+    /// Takes all jobs and all readable sockets; the queues' memory is used again.
+    pub(super) fn take(&self, jobs: &mut VecDeque<Job>, readable: &mut Vec<SocketId>) {
         if self.filled.swap(false, Ordering::AcqRel) {
-            if jobs.is_empty() {
-                std::mem::swap(&mut *lock(&self.jobs), jobs);
-            } else {
-                jobs.append(&mut lock(&self.jobs));
-            }
+            append(jobs, &mut lock(&self.jobs));
             readable.append(&mut lock(&self.readable));
         }
     }
 
     fn wake_driver(&self) {
-        if !self.filled.swap(true, Ordering::AcqRel)
-            && let Some(waker) = lock(&self.driver).take()
-        {
-            waker.wake();
+        if !self.filled.swap(true, Ordering::AcqRel) {
+            // The lock is free again before the driver is woken, which takes it at once.
+            let waker = lock(&self.driver).take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
         }
     }
 }
@@ -97,6 +126,15 @@ impl Inbox {
 impl std::fmt::Debug for Inbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inbox").field("jobs", &lock(&self.jobs).len()).finish_non_exhaustive()
+    }
+}
+
+/// Moves all of `from` to the end of `to`.
+fn append(to: &mut VecDeque<Job>, from: &mut VecDeque<Job>) {
+    if to.is_empty() {
+        std::mem::swap(to, from);
+    } else {
+        to.append(from);
     }
 }
 

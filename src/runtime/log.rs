@@ -66,15 +66,16 @@ thread_local! {
 pub(super) fn attach(settings: &LogSettings) {
     // Somebody else in this process may have set a logger of theirs: then the lines are theirs.
     let _ = log::set_logger(&ThreadLogger);
+    let level = settings.log_level.unwrap_or_default();
     SINK.with_borrow_mut(|sink| {
         *sink = Some(Sink {
-            level: LogLevel::default().filter(),
+            level: LogLevel::None.filter(),
             tags: Vec::new(),
             lines: Vec::new(),
             suppressed: 0,
         });
     });
-    update(settings);
+    update(&LogSettings { log_level: Some(level), log_tags: settings.log_tags.clone() });
 }
 
 /// Changes what the calling worker's thread logs.

@@ -80,6 +80,9 @@ pub fn bind(info: &ListenInfo, default_range: PortRange) -> Result<Socket, Error
 /// back rests before it is used again.
 fn bind_in(info: &ListenInfo, range: PortRange) -> Result<Socket, Error> {
     let PortRange { min, max } = range;
+    if min > max {
+        return Err(Error::Type(format!("a port range from {min} to {max} has no port")));
+    }
     let start = rand::rng().random_range(min..=max);
     let mut last_error = None;
     for port in (start..=max).chain(min..start) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
@@ -13,11 +13,14 @@ use crate::sfu::transport::{Listen, ListenProtocol};
 
 use super::inbox::Inbox;
 use super::ports::{self, ListenInfo, PortRange};
-use super::tcp::{Flow, PROBATION, TcpConnection, TcpPort};
+use super::tcp::{Accepted, Flow, PROBATION, TcpConnection, TcpPort};
 use super::udp::{ReceiveBuffers, UdpPort};
 
 /// TCP connections of one worker that may be open without having proved anything.
 const MAX_STRANGERS: usize = 256;
+
+/// How long a listener rests when the process has run out of files.
+const REST: Duration = Duration::from_secs(1);
 
 /// See the module's documentation.
 pub(super) struct Sockets {
@@ -30,6 +33,8 @@ pub(super) struct Sockets {
     /// Connections in the order of their arrival, with the time by which they must have proved
     /// themselves.
     strangers: VecDeque<(Instant, SocketId)>,
+    /// Listeners that rest, with the time at which they try again, in this order.
+    resting: VecDeque<(Instant, SocketId)>,
     /// Connections with something to write.
     unflushed: Vec<SocketId>,
     buffers: ReceiveBuffers,
@@ -51,6 +56,7 @@ impl Sockets {
             next: 0,
             connections: FxHashMap::default(),
             strangers: VecDeque::new(),
+            resting: VecDeque::new(),
             unflushed: Vec::new(),
             buffers: ReceiveBuffers::new(),
         }
@@ -162,13 +168,16 @@ impl Sockets {
 
     /// When [`Self::expire`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.strangers.front().map(|(at, _)| *at)
+        let fronts = [self.strangers.front(), self.resting.front()];
+        fronts.into_iter().flatten().map(|(at, _)| *at).min()
     }
 
-    /// Closes the connections that have proved nothing in their time.
+    /// Closes the connections that have proved nothing in their time, and wakes listeners.
     pub(super) fn expire(&mut self, now: Instant, sfu: &Sfu) {
-        while self.deadline().is_some_and(|at| at <= now) {
-            let Some((_, id)) = self.strangers.pop_front() else { return };
+        while let Some(id) = pop_due(&mut self.resting, now) {
+            self.inbox.socket_waker(id).wake();
+        }
+        while let Some(id) = pop_due(&mut self.strangers, now) {
             if let Some(Socket::TcpConnection(connection)) = self.sockets.get(&id)
                 && !sfu.is_valid_tuple(connection.tuple)
             {
@@ -179,9 +188,12 @@ impl Sockets {
     }
 
     fn accept(&mut self, id: SocketId, now: Instant, sfu: &Sfu) {
-        while let Some(Socket::TcpListener(port)) = self.sockets.get(&id)
-            && let Some((stream, remote)) = port.accept()
-        {
+        while let Some(Socket::TcpListener(port)) = self.sockets.get(&id) {
+            let (stream, remote) = match port.accept() {
+                Accepted::Somebody(stream, remote) => (stream, remote),
+                Accepted::Nobody => return,
+                Accepted::NotNow => return self.resting.push_back((now + REST, id)),
+            };
             let connection = SocketId(self.next);
             let waker = self.inbox.socket_waker(connection);
             match TcpConnection::new(stream, id, remote, waker.clone()) {
@@ -226,4 +238,10 @@ impl Sockets {
             sfu.handle_tuple_closed(connection.tuple);
         }
     }
+}
+
+/// Takes the first of a queue that is ordered by time, if its time has come.
+fn pop_due(queue: &mut VecDeque<(Instant, SocketId)>, now: Instant) -> Option<SocketId> {
+    queue.front().filter(|(at, _)| *at <= now)?;
+    queue.pop_front().map(|(_, id)| id)
 }

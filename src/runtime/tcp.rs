@@ -49,23 +49,34 @@ impl TcpPort {
         self.listener.local_addr()
     }
 
-    /// The next connection; `None` if there is none, and then the waker is armed.
-    pub(super) fn accept(&self) -> Option<(TcpStream, SocketAddr)> {
+    /// The next connection.
+    pub(super) fn accept(&self) -> Accepted {
         let mut cx = Context::from_waker(&self.waker);
         loop {
             match self.listener.poll_accept(&mut cx) {
-                Poll::Pending => return None,
-                Poll::Ready(Ok(connection)) => return Some(connection),
+                Poll::Pending => return Accepted::Nobody,
+                Poll::Ready(Ok((stream, remote))) => return Accepted::Somebody(stream, remote),
                 Poll::Ready(Err(error)) if out_of_files(&error) => {
-                    // It stays in the kernel's queue; accepting it at once would spin.
-                    log::warn!("TCP accept: {error}");
-                    return None;
+                    log::error!("TCP accept: {error}");
+                    return Accepted::NotNow;
                 }
                 // That one is gone already.
                 Poll::Ready(Err(error)) => log::debug!("TCP accept: {error}"),
             }
         }
     }
+}
+
+/// What [`TcpPort::accept`] found.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    /// A connection.
+    Somebody(TcpStream, SocketAddr),
+    /// None; the waker is armed.
+    Nobody,
+    /// One that stays in the kernel's queue, because the process has no file or memory for it. The
+    /// waker is not armed: to try again at once would spin.
+    NotNow,
 }
 
 fn out_of_files(error: &io::Error) -> bool {

@@ -106,10 +106,9 @@ impl UdpPort {
             segment_size: (count > 1).then_some(size),
             src_ip: None,
         };
-        let result = self
-            .socket
-            .try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit));
-        if let Err(error) = result {
+        // Past tokio, which would refuse on a socket that it has not looked at yet, and then until
+        // it looks again. A UDP socket is writable unless its buffer is full.
+        if let Err(error) = self.state.try_send((&self.socket).into(), &transmit) {
             log::debug!("UDP send to {}: {error}", tuple.remote);
             self.dropped += count as u64;
         }

@@ -49,8 +49,12 @@ impl Default for WorkerSettings {
 }
 
 impl WorkerSettings {
-    fn port_range(&self) -> PortRange {
-        PortRange { min: self.rtc_min_port, max: self.rtc_max_port }
+    fn port_range(&self) -> Result<PortRange, Error> {
+        let (min, max) = (self.rtc_min_port, self.rtc_max_port);
+        if min > max {
+            return Err(Error::Type(format!("rtcMinPort {min} is over rtcMaxPort {max}")));
+        }
+        Ok(PortRange { min, max })
     }
 
     fn certificate(&self) -> Result<Certificate, Error> {
@@ -172,7 +176,7 @@ fn serve(
         .map_err(|error| Error::Other(format!("cannot start the worker: {error}")))?;
     let certificate = settings.certificate()?;
     let (inbox, outbox) = (Arc::clone(inbox), Arc::clone(outbox));
-    let ports = settings.port_range();
+    let ports = settings.port_range()?;
     ::log::debug!("a worker begins, its ports are {} to {}", ports.min, ports.max);
     Ok(move || {
         dtls::warm_up();

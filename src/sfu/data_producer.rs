@@ -137,12 +137,12 @@ impl Sfu {
 
     /// Routes a message that JavaScript gave to a direct DataProducer. One that is closed
     /// meanwhile drops it.
-    pub fn send(&mut self, key: DataProducerKey, message: &Message, selector: Option<&Selector>) {
+    pub fn send(&mut self, key: DataProducerKey, message: Message, selector: Option<&Selector>) {
         let Some(producer) = self.data_producers.get_mut(&key) else { return };
         if let Some(intake) = &producer.intake {
             intake.leave(1, message.payload.len() as u64);
         }
-        producer.received(message);
+        producer.received(&message);
         if producer.wants_drain {
             self.check_drain(key);
         }

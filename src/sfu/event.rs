@@ -64,13 +64,13 @@ pub enum TransportEvent {
     /// The ICE state changed.
     IceState(IceState),
     /// Another path to the peer was selected.
-    IceSelectedTuple(TupleInfo),
+    IceSelectedTuple(Box<TupleInfo>),
     /// The DTLS state changed; with the peer's certificate (PEM) when connected.
     DtlsState(DtlsState, Option<String>),
     /// The SCTP state changed; with the negotiated streams (outbound, inbound) when connected.
     SctpState(SctpState, Option<(u16, u16)>),
     /// A plain transport learned its peer's address.
-    Tuple(TupleInfo),
+    Tuple(Box<TupleInfo>),
 }
 
 /// Messages that did not reach their consumer, and their payload bytes.

@@ -26,7 +26,7 @@ impl Sfu {
     pub(super) fn route(
         &mut self,
         key: DataProducerKey,
-        message: &Message,
+        mut message: Message,
         selector: Option<&Selector>,
     ) {
         let Self { data_producers, data_consumers, transports, events, dirty, turn, now, .. } =
@@ -36,7 +36,9 @@ impl Sfu {
             return;
         }
         let payload_len = message.payload.len();
+        let mut left = producer.consumers.len();
         for &key in &producer.consumers {
+            left -= 1;
             let Some(consumer) = data_consumers.get_mut(&key) else { continue };
             let Some(transport) = transports.get_mut(&consumer.transport) else { continue };
             if consumer.paused {
@@ -66,7 +68,14 @@ impl Sfu {
                             let event = DataConsumerEvent::Overflow(dropped);
                             events.push_back(Event::DataConsumer(key, event));
                         }
-                        events.push_back(Event::Message(key, message.clone()));
+                        // The last one need not share: JavaScript then frees it with one atomic
+                        // operation and one allocation less.
+                        let payload = match left {
+                            0 => std::mem::take(&mut message.payload),
+                            _ => message.payload.clone(),
+                        };
+                        let message = Message { ppid: message.ppid, payload };
+                        events.push_back(Event::Message(key, message));
                         consumer.sent(payload_len);
                     } else {
                         dropping.get_or_insert_with(Dropped::default).count(payload_len);
@@ -83,7 +92,7 @@ impl Sfu {
                 }
                 Sink::Sctp { stream, .. } => {
                     let stream = stream.stream_id;
-                    match transport.send(*now, stream, carried.as_ref(), message) {
+                    match transport.send(*now, stream, carried.as_ref(), &message) {
                         Ok(buffered) => {
                             consumer.sent(payload_len);
                             transport.show_buffered(key, consumer, buffered);

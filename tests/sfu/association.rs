@@ -12,21 +12,21 @@ use dcsctp::api::{
 /// What fits the datagrams that ours may send: 1,232 bytes less a DTLS record's 37.
 const MTU: usize = 1195;
 
-pub struct Association {
+pub(crate) struct Association {
     socket: Box<dyn DcSctpSocket>,
     start: Instant,
     packets: Vec<Bytes>,
-    pub messages: Vec<(u16, Message)>,
+    pub(crate) messages: Vec<(u16, Message)>,
     /// Streams that the worker has reset.
-    pub resets: Vec<u16>,
+    pub(crate) resets: Vec<u16>,
     /// The worker has sent an ABORT.
-    pub aborted: bool,
+    pub(crate) aborted: bool,
     /// Messages are not read, so that its window closes.
-    pub deaf: bool,
+    pub(crate) deaf: bool,
 }
 
 impl Association {
-    pub fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         let options = Options { mtu: MTU, ..Options::default() };
         Self {
             socket: dcsctp::new_socket("theirs", &options),
@@ -39,44 +39,44 @@ impl Association {
         }
     }
 
-    pub fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.socket.state() == SocketState::Connected
     }
 
-    pub fn connect(&mut self, now: Instant) {
+    pub(crate) fn connect(&mut self, now: Instant) {
         self.socket.advance_time(self.time(now));
         self.socket.connect();
     }
 
-    pub fn send(&mut self, stream: u16, message: Message) {
+    pub(crate) fn send(&mut self, stream: u16, message: Message) {
         let payload = message.payload.to_vec();
         let message = TheirMessage::new(StreamId(stream), PpId(message.ppid.0), payload);
         self.socket.send(message, &SendOptions::default()).expect("room");
     }
 
     /// Closes its side of a data channel.
-    pub fn reset(&mut self, stream: u16) {
+    pub(crate) fn reset(&mut self, stream: u16) {
         self.socket.reset_streams(&[StreamId(stream)]).expect("connected");
     }
 
-    pub fn handle_packet(&mut self, now: Instant, packet: Bytes) {
+    pub(crate) fn handle_packet(&mut self, now: Instant, packet: Bytes) {
         self.socket.advance_time(self.time(now));
         self.socket.handle_input(&packet);
         self.collect();
     }
 
-    pub fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         self.socket.advance_time(self.time(now));
         self.collect();
     }
 
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let at = self.socket.poll_timeout();
         (at != SocketTime::infinite_future())
             .then(|| self.start + (at - SocketTime::zero()) + Duration::from_micros(1))
     }
 
-    pub fn packets(&mut self) -> Vec<Bytes> {
+    pub(crate) fn packets(&mut self) -> Vec<Bytes> {
         self.collect();
         std::mem::take(&mut self.packets)
     }

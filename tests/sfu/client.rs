@@ -27,36 +27,36 @@ const CONSENT: Duration = Duration::from_millis(2500);
 
 const USE_CANDIDATE: u16 = 0x0025;
 
-pub struct Client {
+pub(crate) struct Client {
     /// Where it sends from; it still receives at its former ones.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     former: Vec<SocketAddr>,
-    pub server: SocketAddr,
-    pub ice: IceParameters,
+    pub(crate) server: SocketAddr,
+    pub(crate) ice: IceParameters,
     /// Whether it still sends checks.
-    pub checks: bool,
+    pub(crate) checks: bool,
     /// With USE-CANDIDATE.
-    pub nominates: bool,
+    pub(crate) nominates: bool,
     /// A check has been answered from the current address.
-    pub path_works: bool,
+    pub(crate) path_works: bool,
     /// ERROR-CODEs of the answers.
-    pub refusals: Vec<u16>,
+    pub(crate) refusals: Vec<u16>,
     next_check: Instant,
     context: Arc<DtlsContext>,
     dtls: Dtls,
-    pub dtls_states: Vec<DtlsState>,
-    pub sctp: Association,
+    pub(crate) dtls_states: Vec<DtlsState>,
+    pub(crate) sctp: Association,
     /// Whether it sends the INIT, as browsers do.
-    pub begins: bool,
+    pub(crate) begins: bool,
     /// Nothing comes in or goes out.
-    pub frozen: bool,
-    pub datagrams_received: u64,
+    pub(crate) frozen: bool,
+    pub(crate) datagrams_received: u64,
     queued: Vec<Vec<u8>>,
 }
 
 impl Client {
     /// `role` is its own in DTLS.
-    pub fn new(
+    pub(crate) fn new(
         now: Instant,
         address: SocketAddr,
         server: &WebRtcTransportAnswer,
@@ -92,48 +92,48 @@ impl Client {
         }
     }
 
-    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+    pub(crate) fn fingerprints(&self) -> Vec<Fingerprint> {
         self.context.certificate().fingerprints()
     }
 
-    pub fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.sctp.is_connected()
     }
 
-    pub fn owns(&self, address: SocketAddr) -> bool {
+    pub(crate) fn owns(&self, address: SocketAddr) -> bool {
         self.address == address || self.former.contains(&address)
     }
 
     /// From Wi-Fi to mobile.
-    pub fn move_to(&mut self, now: Instant, address: SocketAddr) {
+    pub(crate) fn move_to(&mut self, now: Instant, address: SocketAddr) {
         self.former.push(std::mem::replace(&mut self.address, address));
         self.path_works = false;
         self.next_check = now;
     }
 
     /// Signalling brought new credentials.
-    pub fn restart_ice(&mut self, now: Instant, ice: IceParameters) {
+    pub(crate) fn restart_ice(&mut self, now: Instant, ice: IceParameters) {
         self.ice = ice;
         self.next_check = now;
     }
 
-    pub fn send(&mut self, stream: u16, message: Message) {
+    pub(crate) fn send(&mut self, stream: u16, message: Message) {
         self.sctp.send(stream, message);
     }
 
     /// Its messages since the last time.
-    pub fn messages(&mut self) -> Vec<(u16, Message)> {
+    pub(crate) fn messages(&mut self) -> Vec<(u16, Message)> {
         std::mem::take(&mut self.sctp.messages)
     }
 
     /// Closes the tab.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.dtls.close();
         self.checks = false;
     }
 
     /// A check, authentic by the credentials given.
-    pub fn check(ice: &IceParameters, nominates: bool) -> Vec<u8> {
+    pub(crate) fn check(ice: &IceParameters, nominates: bool) -> Vec<u8> {
         let mut message = Stun::builder_request(BINDING, MessageWriteVec::new());
         let username = format!("{}:theirs", ice.username_fragment);
         message.add_attribute(&Username::new(&username).expect("short")).expect("room");
@@ -150,7 +150,7 @@ impl Client {
         message.finish()
     }
 
-    pub fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
+    pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
         if self.frozen {
             return;
         }
@@ -188,7 +188,7 @@ impl Client {
         }
     }
 
-    pub fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.dtls.poll_timeout().is_some_and(|at| at <= now) {
             self.dtls.handle_timeout(now);
             self.collect(now);
@@ -196,7 +196,7 @@ impl Client {
         self.sctp.handle_timeout(now);
     }
 
-    pub fn poll_timeout(&mut self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&mut self) -> Option<Instant> {
         if self.frozen {
             return None;
         }
@@ -204,7 +204,7 @@ impl Client {
         [check, self.dtls.poll_timeout(), self.sctp.poll_timeout()].into_iter().flatten().min()
     }
 
-    pub fn flush(&mut self, now: Instant, out: &mut Vec<Datagram>) {
+    pub(crate) fn flush(&mut self, now: Instant, out: &mut Vec<Datagram>) {
         if self.frozen {
             return;
         }

@@ -6,8 +6,8 @@ use datasoup::proto::ice_lite::IceState;
 use datasoup::sfu::transport::IceParameters;
 
 use crate::client::Client;
+use crate::conditions::Random;
 use crate::lab::{Lab, ours, text, theirs};
-use crate::link::Random;
 
 /// Datagrams of all kinds from nobody.
 fn garbage(ice: &IceParameters) -> Vec<Vec<u8>> {

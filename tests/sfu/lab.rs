@@ -4,231 +4,46 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use datasoup::proto::certificate::Certificate;
 use datasoup::proto::dtls::DtlsRole;
 use datasoup::proto::ice_lite::IceState;
-use datasoup::proto::message::{Message, Ppid};
-use datasoup::proto::transmit::SocketId;
 use datasoup::sfu::Sfu;
-use datasoup::sfu::backlog::{Backlog, DEFAULT_MAX_BUFFERED_AMOUNT};
-use datasoup::sfu::data_consumer::DataConsumerOptions;
-use datasoup::sfu::data_producer::{DataProducerOptions, SctpStreamParameters};
-use datasoup::sfu::dump::DataConsumerDump;
-use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
+use datasoup::sfu::event::Event;
 use datasoup::sfu::id::{
     DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
 };
 use datasoup::sfu::transport::webrtc::{
     DtlsParameters, WebRtcConnectOptions, WebRtcListen, WebRtcTransportAnswer,
-    WebRtcTransportOptions,
 };
-use datasoup::sfu::transport::{Listen, ListenProtocol, SctpOptions};
-use uuid::Uuid;
 
 use crate::client::Client;
-use crate::link::{Conditions, Random, start};
+use crate::conditions::{Conditions, Random, start};
+use crate::host::Host;
+pub(crate) use crate::host::{binary, options_on, text, webrtc_options};
 use crate::plain_peer::PlainPeer;
 
 /// A datagram on its way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Datagram {
-    pub from: SocketAddr,
-    pub to: SocketAddr,
-    pub bytes: Vec<u8>,
-}
-
-/// A worker without its runtime: the domain, and which address each socket is bound to.
-pub struct Host {
-    pub sfu: Sfu,
-    pub sockets: HashMap<SocketId, SocketAddr>,
-    /// What it has told, and no test has taken yet.
-    pub events: Vec<Event>,
-    /// Sockets it has given back.
-    pub released: Vec<SocketId>,
-    next: u32,
-}
-
-impl Host {
-    fn new(now: Instant) -> Self {
-        let certificate = Certificate::generate().expect("a certificate");
-        Self {
-            sfu: Sfu::new(certificate, now, Duration::from_secs(1000)),
-            sockets: HashMap::new(),
-            events: Vec::new(),
-            released: Vec::new(),
-            next: 1,
-        }
-    }
-
-    /// A number that no entity has had.
-    pub fn key(&mut self) -> u32 {
-        self.next += 1;
-        self.next
-    }
-
-    /// Binds a socket.
-    pub fn listen(&mut self, address: SocketAddr) -> Listen {
-        let socket = SocketId(self.key());
-        self.sockets.insert(socket, address);
-        Listen {
-            socket,
-            protocol: ListenProtocol::Udp,
-            local: address,
-            announced_address: None,
-            expose_internal_ip: false,
-            index: 0,
-        }
-    }
-
-    pub fn router(&mut self) -> RouterKey {
-        let key = RouterKey(self.key());
-        self.sfu.create_router(key);
-        key
-    }
-
-    pub fn server(&mut self, address: SocketAddr) -> WebRtcServerKey {
-        let key = WebRtcServerKey(self.key());
-        let listen = self.listen(address);
-        self.sfu.create_webrtc_server(key, vec![listen]);
-        key
-    }
-
-    pub fn direct(&mut self, router: RouterKey) -> TransportKey {
-        let key = TransportKey(self.key());
-        self.sfu.create_direct_transport(key, router, &Default::default()).expect("a router");
-        key
-    }
-
-    pub fn webrtc_with(
-        &mut self,
-        router: RouterKey,
-        listen: WebRtcListen,
-        options: WebRtcTransportOptions,
-    ) -> (TransportKey, WebRtcTransportAnswer) {
-        let key = TransportKey(self.key());
-        let answer =
-            self.sfu.create_webrtc_transport(key, router, options, listen).expect("a transport");
-        (key, answer)
-    }
-
-    pub fn produce(&mut self, transport: TransportKey, stream_id: u16) -> DataProducerKey {
-        self.produce_with(transport, options_on(stream_id))
-    }
-
-    pub fn produce_with(
-        &mut self,
-        transport: TransportKey,
-        options: DataProducerOptions,
-    ) -> DataProducerKey {
-        let key = DataProducerKey(self.key());
-        let intake = Arc::new(Backlog::new(DEFAULT_MAX_BUFFERED_AMOUNT));
-        let mut transport = self.sfu.transport(transport).expect("open");
-        transport.produce_data(key, options, intake).expect("a producer");
-        key
-    }
-
-    pub fn producer_id(&mut self, key: DataProducerKey) -> Uuid {
-        self.sfu.data_producer(key).expect("open").dump().id
-    }
-
-    pub fn consume(
-        &mut self,
-        transport: TransportKey,
-        producer: DataProducerKey,
-    ) -> (DataConsumerKey, DataConsumerDump) {
-        self.consume_with(transport, producer, DataConsumerOptions::default())
-    }
-
-    pub fn consume_with(
-        &mut self,
-        transport: TransportKey,
-        producer: DataProducerKey,
-        options: DataConsumerOptions,
-    ) -> (DataConsumerKey, DataConsumerDump) {
-        let backlog = Arc::new(Backlog::new(DEFAULT_MAX_BUFFERED_AMOUNT));
-        self.consume_into(transport, producer, options, backlog)
-    }
-
-    pub fn consume_into(
-        &mut self,
-        transport: TransportKey,
-        producer: DataProducerKey,
-        options: DataConsumerOptions,
-        backlog: Arc<Backlog>,
-    ) -> (DataConsumerKey, DataConsumerDump) {
-        let key = DataConsumerKey(self.key());
-        let options =
-            DataConsumerOptions { data_producer_id: self.producer_id(producer), ..options };
-        let mut transport = self.sfu.transport(transport).expect("open");
-        (key, transport.consume_data(key, options, backlog).expect("a consumer"))
-    }
-
-    /// The messages that a direct consumer has handed over since the last time.
-    pub fn messages(&mut self, consumer: DataConsumerKey) -> Vec<Message> {
-        self.take(|event| match event {
-            Event::Message(key, message) if *key == consumer => Some(message.clone()),
-            _ => None,
-        })
-    }
-
-    pub fn consumer_events(&mut self, consumer: DataConsumerKey) -> Vec<DataConsumerEvent> {
-        self.take(|event| match event {
-            Event::DataConsumer(key, event) if *key == consumer => Some(event.clone()),
-            _ => None,
-        })
-    }
-
-    pub fn producer_events(&mut self, producer: DataProducerKey) -> Vec<DataProducerEvent> {
-        self.take(|event| match event {
-            Event::DataProducer(key, event) if *key == producer => Some(*event),
-            _ => None,
-        })
-    }
-
-    pub fn transport_events(&mut self, transport: TransportKey) -> Vec<TransportEvent> {
-        self.take(|event| match event {
-            Event::Transport(key, event) if *key == transport => Some(event.clone()),
-            _ => None,
-        })
-    }
-
-    /// Takes the events that `pick` wants, in order.
-    fn take<T>(&mut self, mut pick: impl FnMut(&Event) -> Option<T>) -> Vec<T> {
-        let mut taken = Vec::new();
-        self.events.retain(|event| match pick(event) {
-            Some(it) => {
-                taken.push(it);
-                false
-            }
-            None => true,
-        });
-        taken
-    }
-
-    fn collect(&mut self) {
-        while let Some(event) = self.sfu.poll_event() {
-            match event {
-                Event::SocketReleased(socket) => self.released.push(socket),
-                event => self.events.push(event),
-            }
-        }
-    }
+pub(crate) struct Datagram {
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Everything there is.
-pub struct Lab {
-    pub now: Instant,
-    pub hosts: Vec<Host>,
-    pub clients: Vec<Client>,
-    pub plain_peers: Vec<PlainPeer>,
-    pub conditions: Conditions,
+pub(crate) struct Lab {
+    pub(crate) now: Instant,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) plain_peers: Vec<PlainPeer>,
+    pub(crate) conditions: Conditions,
     /// Datagrams that went to an address where nobody is.
-    pub strays: Vec<Datagram>,
+    pub(crate) strays: Vec<Datagram>,
+    /// The other end of each tunnel: which worker's, and which transport there.
+    pub(crate) tunnels: HashMap<(usize, TransportKey), (usize, TransportKey)>,
     /// Datagrams and bytes that left each of our sockets.
-    pub sent: HashMap<SocketAddr, (u64, u64)>,
+    pub(crate) sent: HashMap<SocketAddr, (u64, u64)>,
     random: Random,
     in_flight: BinaryHeap<Reverse<(Instant, u64, Datagram)>>,
     order: u64,
@@ -236,11 +51,11 @@ pub struct Lab {
 
 impl Lab {
     /// One worker on a perfect network.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(1, Conditions::PERFECT, 1)
     }
 
-    pub fn with(hosts: usize, conditions: Conditions, seed: u64) -> Self {
+    pub(crate) fn with(hosts: usize, conditions: Conditions, seed: u64) -> Self {
         let now = start();
         Self {
             now,
@@ -249,6 +64,7 @@ impl Lab {
             plain_peers: Vec::new(),
             conditions,
             strays: Vec::new(),
+            tunnels: HashMap::new(),
             sent: HashMap::new(),
             random: Random(seed),
             in_flight: BinaryHeap::new(),
@@ -257,16 +73,20 @@ impl Lab {
     }
 
     /// The only, or the first, worker.
-    pub fn host(&mut self) -> &mut Host {
+    pub(crate) fn host(&mut self) -> &mut Host {
         &mut self.hosts[0]
     }
 
-    pub fn sfu(&mut self) -> &mut Sfu {
+    pub(crate) fn sfu(&mut self) -> &mut Sfu {
         &mut self.hosts[0].sfu
     }
 
     /// Runs until `done`, for at most `limit` of virtual time. Answers whether it was done.
-    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+    pub(crate) fn run_until(
+        &mut self,
+        limit: Duration,
+        mut done: impl FnMut(&mut Self) -> bool,
+    ) -> bool {
         let end = self.now + limit;
         let mut steps_here = (self.now, 0);
         loop {
@@ -285,12 +105,12 @@ impl Lab {
 
     /// As [`Self::run_until`], and it has to be done within a minute.
     #[track_caller]
-    pub fn expect(&mut self, what: &str, done: impl FnMut(&mut Self) -> bool) {
+    pub(crate) fn expect(&mut self, what: &str, done: impl FnMut(&mut Self) -> bool) {
         assert!(self.run_until(Duration::from_secs(60), done), "not within a minute: {what}");
     }
 
     /// Runs for `time`.
-    pub fn run_for(&mut self, time: Duration) {
+    pub(crate) fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         self.run_until(time, |_| false);
         self.now = end;
@@ -298,7 +118,7 @@ impl Lab {
     }
 
     /// Ends the turn of every worker and begins the next; takes all datagrams to the network.
-    pub fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         let mut datagrams = Vec::new();
         for host in &mut self.hosts {
             let Host { sfu, sockets, .. } = host;
@@ -314,6 +134,7 @@ impl Lab {
             host.collect();
             host.sfu.begin_turn(self.now);
         }
+        self.hand_over();
         for client in &mut self.clients {
             client.flush(self.now, &mut datagrams);
         }
@@ -325,8 +146,34 @@ impl Lab {
         }
     }
 
+    /// Takes parcels to the other ends of their tunnels, until there are none.
+    fn hand_over(&mut self) {
+        loop {
+            let mut parcels = Vec::new();
+            for (index, host) in self.hosts.iter_mut().enumerate() {
+                host.sfu.flush();
+                host.collect();
+                let events = std::mem::take(&mut host.events);
+                for event in events {
+                    match event {
+                        Event::Parcel(key, parcel) => {
+                            parcels.push((self.tunnels[&(index, key)], parcel))
+                        }
+                        event => host.events.push(event),
+                    }
+                }
+            }
+            if parcels.is_empty() {
+                return;
+            }
+            for ((index, key), parcel) in parcels {
+                self.hosts[index].sfu.handle_parcel(key, parcel);
+            }
+        }
+    }
+
     /// Puts a datagram on the network, whoever it claims to be from.
-    pub fn inject(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    pub(crate) fn inject(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         self.transmit(Datagram { from, to, bytes: bytes.to_vec() });
     }
 
@@ -344,7 +191,7 @@ impl Lab {
     }
 
     /// When something happens without a test's doing: an arrival or a deadline.
-    pub fn next_event(&mut self) -> Option<Instant> {
+    pub(crate) fn next_event(&mut self) -> Option<Instant> {
         let arrival = self.in_flight.peek().map(|Reverse((at, ..))| *at);
         let hosts = self.hosts.iter().filter_map(|host| host.sfu.poll_timeout());
         let clients = self.clients.iter_mut().filter_map(Client::poll_timeout);
@@ -398,7 +245,7 @@ impl Lab {
     }
 
     /// A peer of a plain transport; it sends the INIT if it `begins`.
-    pub fn plain_peer(&mut self, n: u16, server: SocketAddr, begins: bool) -> usize {
+    pub(crate) fn plain_peer(&mut self, n: u16, server: SocketAddr, begins: bool) -> usize {
         let mut peer = PlainPeer::new(self.now, theirs(n), server);
         if begins {
             peer.sctp.connect(self.now);
@@ -410,14 +257,14 @@ impl Lab {
     // What most tests begin with.
 
     /// A client of its own transport on a socket of its own, connected.
-    pub fn join(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
+    pub(crate) fn join(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
         let (key, client) = self.invite(router, n);
         self.connected(key, client);
         (key, client)
     }
 
     /// The same, before anything has been sent.
-    pub fn invite(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
+    pub(crate) fn invite(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
         let listen = WebRtcListen::Own(vec![self.host().listen(ours(n))]);
         let (key, answer) = self.host().webrtc_with(router, listen, webrtc_options());
         let client = self.client(key, &answer, theirs(n), DtlsRole::Client);
@@ -425,7 +272,7 @@ impl Lab {
     }
 
     /// A client on a server's port, connected.
-    pub fn join_server(
+    pub(crate) fn join_server(
         &mut self,
         router: RouterKey,
         server: WebRtcServerKey,
@@ -439,7 +286,7 @@ impl Lab {
     }
 
     /// A client for this transport, each told of the other; `role` is the client's.
-    pub fn client(
+    pub(crate) fn client(
         &mut self,
         key: TransportKey,
         answer: &WebRtcTransportAnswer,
@@ -457,19 +304,19 @@ impl Lab {
     }
 
     #[track_caller]
-    pub fn connected(&mut self, key: TransportKey, client: usize) {
+    pub(crate) fn connected(&mut self, key: TransportKey, client: usize) {
         self.expect("a connected client", |lab| {
             lab.clients[client].is_connected() && lab.sctp_connected(key)
         });
     }
 
-    pub fn sctp_connected(&mut self, key: TransportKey) -> bool {
+    pub(crate) fn sctp_connected(&mut self, key: TransportKey) -> bool {
         let dump = self.sfu().transport(key).expect("open").dump();
         let json = serde_json::to_value(dump).expect("json");
         json["sctpState"] == "connected"
     }
 
-    pub fn ice_state(&mut self, key: TransportKey) -> IceState {
+    pub(crate) fn ice_state(&mut self, key: TransportKey) -> IceState {
         let json = self.dump(key);
         match json["iceState"].as_str() {
             Some("new") => IceState::New,
@@ -480,58 +327,33 @@ impl Lab {
         }
     }
 
-    pub fn dump(&mut self, key: TransportKey) -> serde_json::Value {
+    pub(crate) fn dump(&mut self, key: TransportKey) -> serde_json::Value {
         let dump = self.sfu().transport(key).expect("open").dump();
         serde_json::to_value(dump).expect("json")
     }
 
-    pub fn stats(&mut self, key: TransportKey) -> serde_json::Value {
+    pub(crate) fn stats(&mut self, key: TransportKey) -> serde_json::Value {
         let stats = self.sfu().transport(key).expect("open").get_stats();
         serde_json::to_value(stats).expect("json")
     }
 
-    pub fn consumer_stats(&mut self, key: DataConsumerKey) -> serde_json::Value {
+    pub(crate) fn consumer_stats(&mut self, key: DataConsumerKey) -> serde_json::Value {
         let stats = self.sfu().data_consumer(key).expect("open").get_stats();
         serde_json::to_value(stats).expect("json")
     }
 
-    pub fn producer_stats(&mut self, key: DataProducerKey) -> serde_json::Value {
+    pub(crate) fn producer_stats(&mut self, key: DataProducerKey) -> serde_json::Value {
         let stats = self.sfu().data_producer(key).expect("open").get_stats();
         serde_json::to_value(stats).expect("json")
     }
 }
 
 /// The `n`-th address of ours.
-pub fn ours(n: u16) -> SocketAddr {
+pub(crate) fn ours(n: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 1], 10_000 + n))
 }
 
 /// The `n`-th address of theirs.
-pub fn theirs(n: u16) -> SocketAddr {
+pub(crate) fn theirs(n: u16) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 20_000 + n))
-}
-
-pub fn webrtc_options() -> WebRtcTransportOptions {
-    WebRtcTransportOptions { sctp: Some(SctpOptions::default()), ..Default::default() }
-}
-
-/// A DataProducer on this stream, ordered and reliable.
-pub fn options_on(stream_id: u16) -> DataProducerOptions {
-    DataProducerOptions {
-        sctp_stream_parameters: Some(SctpStreamParameters {
-            stream_id,
-            ordered: true,
-            max_packet_life_time: None,
-            max_retransmits: None,
-        }),
-        ..Default::default()
-    }
-}
-
-pub fn text(text: &str) -> Message {
-    Message::new(Ppid::STRING, text.as_bytes().to_vec().into())
-}
-
-pub fn binary(fill: u8, len: usize) -> Message {
-    Message::new(Ppid::BINARY, vec![fill; len].into())
 }

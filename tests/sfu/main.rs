@@ -3,11 +3,13 @@
 mod association;
 mod client;
 mod closing;
+#[path = "../common/conditions.rs"]
+mod conditions;
+mod host;
 mod hostile;
 mod idle;
 mod lab;
-#[path = "../common/link.rs"]
-mod link;
+
 mod path;
 mod pipe;
 mod plain;

@@ -5,14 +5,15 @@ use std::time::Duration;
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::sfu::data_consumer::DataConsumerOptions;
 use datasoup::sfu::data_producer::DataProducerOptions;
+use datasoup::sfu::event::DataConsumerEvent;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::subchannels::{Selector, pipe};
 use datasoup::sfu::transport::SctpOptions;
 use datasoup::sfu::transport::pipe::PipeTransportOptions;
 use datasoup::sfu::transport::plain::UdpConnectOptions;
 
+use crate::conditions::Conditions;
 use crate::lab::{Lab, binary, ours, text};
-use crate::link::Conditions;
 
 /// One end of a pipe.
 #[derive(Clone, Copy)]
@@ -23,8 +24,17 @@ struct End {
     direct: TransportKey,
 }
 
-/// Two routers, joined. With `hosts` 1 in one worker.
-fn joined(lab: &mut Lab) -> [End; 2] {
+/// How two ends are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Network,
+    Tunnel,
+}
+
+const BOTH: [By; 2] = [By::Network, By::Tunnel];
+
+/// Two routers, joined. With one worker in the lab, both in that.
+fn joined(lab: &mut Lab, by: By) -> [End; 2] {
     let hosts = [0, lab.hosts.len() - 1];
     let mut n = 0;
     let ends = hosts.map(|index| {
@@ -38,6 +48,13 @@ fn joined(lab: &mut Lab) -> [End; 2] {
         host.sfu.create_pipe_transport(pipe, router, options, listen).expect("a router");
         End { host: index, router, pipe, direct }
     });
+    for (end, far) in [(ends[0], ends[1]), (ends[1], ends[0])] {
+        if by == By::Tunnel {
+            let mut transport = lab.hosts[end.host].sfu.transport(end.pipe).expect("open");
+            transport.tunnel().expect("a pipe");
+            lab.tunnels.insert((end.host, end.pipe), (far.host, far.pipe));
+        }
+    }
     for (end, to) in ends.iter().zip([ours(2), ours(1)]) {
         let options = UdpConnectOptions { ip: to.ip(), port: to.port() };
         let mut transport = lab.hosts[end.host].sfu.transport(end.pipe).expect("open");
@@ -68,9 +85,9 @@ fn selector(subchannels: &[u16], required: Option<u16>, ignored: Option<u16>) ->
 
 #[test]
 fn messages_and_subchannels_pass_through_a_pipe() {
-    for hosts in [1, 2] {
+    for (hosts, by) in [(1, By::Network), (2, By::Network), (1, By::Tunnel), (2, By::Tunnel)] {
         let mut lab = Lab::with(hosts, Conditions::ROUGH, 3);
-        let [near, far] = joined(&mut lab);
+        let [near, far] = joined(&mut lab, by);
         let producer = lab.hosts[near.host].produce(near.direct, 0);
         let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
         let consumers: Vec<DataConsumerKey> = [vec![], vec![1], vec![1, 2]]
@@ -102,112 +119,130 @@ fn messages_and_subchannels_pass_through_a_pipe() {
 
 #[test]
 fn a_pipe_consumer_with_subscriptions_carries_only_these() {
-    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-    let [near, far] = joined(&mut lab);
-    let producer = lab.hosts[near.host].produce(near.direct, 0);
-    let (carrier, remote) = carry(&mut lab, [near, far], producer, vec![1]);
-    let options = DataConsumerOptions { subchannels: vec![2], ..Default::default() };
-    let (two, _) = lab.hosts[far.host].consume_with(far.direct, remote, options);
-    let (any, _) = lab.hosts[far.host].consume(far.direct, remote);
-    let send = |lab: &mut Lab, name, selector: Selector| {
-        lab.hosts[near.host].sfu.send(producer, &text(name), Some(&selector));
-        lab.run_for(Duration::from_secs(4));
-    };
-    send(&mut lab, "carried, but only as 1", selector(&[1, 2], None, None));
-    send(&mut lab, "not carried", selector(&[2], None, None));
-    send(&mut lab, "not carried either", selector(&[], Some(2), None));
-    send(&mut lab, "carried, to be ignored there", selector(&[], None, Some(1)));
-    assert_eq!(lab.hosts[far.host].messages(two), [text("carried, to be ignored there")]);
-    assert_eq!(lab.hosts[far.host].messages(any), [text("carried, to be ignored there")]);
-    assert_eq!(
-        lab.hosts[near.host].sfu.data_consumer(carrier).expect("open").get_stats().messages_sent,
-        2
-    );
+    for by in BOTH {
+        let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+        let [near, far] = joined(&mut lab, by);
+        let producer = lab.hosts[near.host].produce(near.direct, 0);
+        let (carrier, remote) = carry(&mut lab, [near, far], producer, vec![1]);
+        let options = DataConsumerOptions { subchannels: vec![2], ..Default::default() };
+        let (two, _) = lab.hosts[far.host].consume_with(far.direct, remote, options);
+        let (any, _) = lab.hosts[far.host].consume(far.direct, remote);
+        let send = |lab: &mut Lab, name, selector: Selector| {
+            lab.hosts[near.host].sfu.send(producer, &text(name), Some(&selector));
+            lab.run_for(Duration::from_secs(4));
+        };
+        send(&mut lab, "carried, but only as 1", selector(&[1, 2], None, None));
+        send(&mut lab, "not carried", selector(&[2], None, None));
+        send(&mut lab, "not carried either", selector(&[], Some(2), None));
+        send(&mut lab, "carried, to be ignored there", selector(&[], None, Some(1)));
+        assert_eq!(lab.hosts[far.host].messages(two), [text("carried, to be ignored there")]);
+        assert_eq!(lab.hosts[far.host].messages(any), [text("carried, to be ignored there")]);
+        assert_eq!(
+            lab.hosts[near.host]
+                .sfu
+                .data_consumer(carrier)
+                .expect("open")
+                .get_stats()
+                .messages_sent,
+            2
+        );
+    }
 }
 
 #[test]
 fn the_largest_messages_pass_with_as_many_subchannels_as_there_can_be() {
-    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-    let [near, far] = joined(&mut lab);
-    let producer = lab.hosts[near.host].produce(near.direct, 0);
-    let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
-    let options = DataConsumerOptions { subchannels: vec![7], ..Default::default() };
-    let (consumer, _) = lab.hosts[far.host].consume_with(far.direct, remote, options);
-    let all: Vec<u16> = (0..65_535).collect();
-    for (fill, selector) in
-        [selector(&[], None, None), selector(&[7], None, None), selector(&all, Some(7), Some(8))]
-            .into_iter()
-            .enumerate()
-    {
-        let message = binary(fill as u8, 262_144);
-        lab.hosts[near.host].sfu.send(producer, &message, Some(&selector));
-        lab.run_for(Duration::from_secs(10));
-        let got = lab.hosts[far.host].messages(consumer);
-        assert!(got == [message], "{} of them, {fill}", got.len());
+    for by in BOTH {
+        let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+        let [near, far] = joined(&mut lab, by);
+        let producer = lab.hosts[near.host].produce(near.direct, 0);
+        let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+        let options = DataConsumerOptions { subchannels: vec![7], ..Default::default() };
+        let (consumer, _) = lab.hosts[far.host].consume_with(far.direct, remote, options);
+        let all: Vec<u16> = (0..65_535).collect();
+        for (fill, selector) in [
+            selector(&[], None, None),
+            selector(&[7], None, None),
+            selector(&all, Some(7), Some(8)),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let message = binary(fill as u8, 262_144);
+            lab.hosts[near.host].sfu.send(producer, &message, Some(&selector));
+            lab.run_for(Duration::from_secs(10));
+            let got = lab.hosts[far.host].messages(consumer);
+            assert!(got == [message], "{} of them, {fill}", got.len());
+        }
     }
 }
 
 #[test]
 fn empty_messages_and_payloads_that_look_like_headers_pass_unchanged() {
-    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-    let [near, far] = joined(&mut lab);
-    let producer = lab.hosts[near.host].produce(near.direct, 0);
-    let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
-    let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
-    let forged = pipe::encode(Some(&selector(&[5], Some(6), None)), &"x".into());
-    let sent = [
-        Message::new(Ppid::STRING_EMPTY, Default::default()),
-        Message::new(Ppid::BINARY, forged.clone()),
-        Message::new(Ppid::BINARY, forged.slice(..8)),
-        Message::new(Ppid(0), "any".into()),
-    ];
-    for message in &sent {
-        lab.hosts[near.host].sfu.send(producer, message, None);
+    for by in BOTH {
+        let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+        let [near, far] = joined(&mut lab, by);
+        let producer = lab.hosts[near.host].produce(near.direct, 0);
+        let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+        let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
+        let forged = pipe::encode(Some(&selector(&[5], Some(6), None)), &"x".into());
+        let sent = [
+            Message::new(Ppid::STRING_EMPTY, Default::default()),
+            Message::new(Ppid::BINARY, forged.clone()),
+            Message::new(Ppid::BINARY, forged.slice(..8)),
+            Message::new(Ppid(0), "any".into()),
+        ];
+        for message in &sent {
+            lab.hosts[near.host].sfu.send(producer, message, None);
+        }
+        lab.run_for(Duration::from_secs(5));
+        assert_eq!(lab.hosts[far.host].messages(consumer), sent);
     }
-    lab.run_for(Duration::from_secs(5));
-    assert_eq!(lab.hosts[far.host].messages(consumer), sent);
 }
 
 #[test]
 fn a_message_comes_through_two_pipes_with_its_subchannels() {
-    let mut lab = Lab::with(1, Conditions::PERFECT, 1);
-    let [a, b] = joined(&mut lab);
-    let producer = lab.host().produce(a.direct, 0);
-    let (_, middle) = carry(&mut lab, [a, b], producer, Vec::new());
-    // And back again.
-    let (_, last) = carry(&mut lab, [b, a], middle, Vec::new());
-    let options = DataConsumerOptions { subchannels: vec![3], ..Default::default() };
-    let (consumer, _) = lab.host().consume_with(a.direct, last, options);
-    let (other, _) = lab.host().consume(a.direct, last);
-    lab.sfu().send(producer, &text("three"), Some(&selector(&[3], None, None)));
-    lab.run_for(Duration::from_secs(5));
-    assert_eq!(lab.host().messages(consumer), [text("three")]);
-    assert_eq!(lab.host().messages(other), []);
+    for by in BOTH {
+        let mut lab = Lab::with(1, Conditions::PERFECT, 1);
+        let [a, b] = joined(&mut lab, by);
+        let producer = lab.host().produce(a.direct, 0);
+        let (_, middle) = carry(&mut lab, [a, b], producer, Vec::new());
+        // And back again.
+        let (_, last) = carry(&mut lab, [b, a], middle, Vec::new());
+        let options = DataConsumerOptions { subchannels: vec![3], ..Default::default() };
+        let (consumer, _) = lab.host().consume_with(a.direct, last, options);
+        let (other, _) = lab.host().consume(a.direct, last);
+        lab.sfu().send(producer, &text("three"), Some(&selector(&[3], None, None)));
+        lab.run_for(Duration::from_secs(5));
+        assert_eq!(lab.host().messages(consumer), [text("three")]);
+        assert_eq!(lab.host().messages(other), []);
+    }
 }
 
 #[test]
 fn the_two_directions_of_a_pipe_are_independent() {
-    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-    let [near, far] = joined(&mut lab);
-    let there = lab.hosts[near.host].produce(near.direct, 0);
-    let (there_carrier, there_remote) = carry(&mut lab, [near, far], there, Vec::new());
-    let back = lab.hosts[far.host].produce(far.direct, 0);
-    // On the same stream, as each end counts its own.
-    let (back_carrier, back_remote) = carry(&mut lab, [far, near], back, Vec::new());
-    let (consumer, _) = lab.hosts[near.host].consume(near.direct, back_remote);
-    let send = |lab: &mut Lab, name| {
-        lab.hosts[near.host].sfu.send(there, &text(name), None);
-        lab.hosts[far.host].sfu.send(back, &text(name), None);
+    for by in BOTH {
+        let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+        let [near, far] = joined(&mut lab, by);
+        let there = lab.hosts[near.host].produce(near.direct, 0);
+        let (there_carrier, there_remote) = carry(&mut lab, [near, far], there, Vec::new());
+        let back = lab.hosts[far.host].produce(far.direct, 0);
+        // On the same stream, as each end counts its own.
+        let (back_carrier, back_remote) = carry(&mut lab, [far, near], back, Vec::new());
+        let (consumer, _) = lab.hosts[near.host].consume(near.direct, back_remote);
+        let send = |lab: &mut Lab, name| {
+            lab.hosts[near.host].sfu.send(there, &text(name), None);
+            lab.hosts[far.host].sfu.send(back, &text(name), None);
+            lab.run_for(Duration::from_secs(4));
+        };
+        send(&mut lab, "1");
+        lab.hosts[near.host].sfu.data_consumer(there_carrier).expect("open").close();
+        lab.hosts[far.host].sfu.data_producer(there_remote).expect("open").close();
         lab.run_for(Duration::from_secs(4));
-    };
-    send(&mut lab, "1");
-    lab.hosts[near.host].sfu.data_consumer(there_carrier).expect("open").close();
-    lab.hosts[far.host].sfu.data_producer(there_remote).expect("open").close();
-    lab.run_for(Duration::from_secs(4));
-    send(&mut lab, "2");
-    assert!(lab.hosts[far.host].sfu.data_consumer(back_carrier).is_ok());
-    assert_eq!(lab.hosts[near.host].messages(consumer), [text("1"), text("2")]);
-    assert!(lab.hosts[far.host].consumer_events(back_carrier).is_empty());
+        send(&mut lab, "2");
+        assert!(lab.hosts[far.host].sfu.data_consumer(back_carrier).is_ok());
+        assert_eq!(lab.hosts[near.host].messages(consumer), [text("1"), text("2")]);
+        assert!(lab.hosts[far.host].consumer_events(back_carrier).is_empty());
+    }
 }
 
 #[test]
@@ -243,17 +278,65 @@ fn pipes_that_know_each_other_by_other_addresses_connect_as_well() {
 
 #[test]
 fn a_pipe_whose_far_end_is_not_there_yet_connects_when_it_comes() {
+    for by in BOTH {
+        let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+        let [near, far] = joined(&mut lab, by);
+        let producer = lab.hosts[near.host].produce(near.direct, 0);
+        // Nothing is to be carried yet, so nothing has begun.
+        lab.run_for(Duration::from_secs(100));
+        assert!(lab.sent.is_empty());
+        let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+        let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
+        lab.hosts[near.host].sfu.send(producer, &text("x"), None);
+        lab.run_for(Duration::from_secs(4));
+        assert_eq!(lab.hosts[far.host].messages(consumer), [text("x")]);
+        let dump = lab.hosts[near.host].sfu.dump_router(near.router).expect("open");
+        assert_eq!(dump.map_data_producer_id_data_consumer_ids[0].values.len(), 1);
+    }
+}
+
+#[test]
+fn a_tunnel_is_bounded_and_counts_as_an_association_does() {
     let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-    let [near, far] = joined(&mut lab);
-    let producer = lab.hosts[near.host].produce(near.direct, 0);
-    // Nothing is to be carried yet, so nothing has begun.
-    lab.run_for(Duration::from_secs(100));
-    assert!(lab.sent.is_empty());
-    let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+    let [near, far] = joined(&mut lab, By::Tunnel);
+    let producer = lab.host().produce(near.direct, 0);
+    let (carrier, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+    lab.run_for(Duration::from_secs(1));
     let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
-    lab.hosts[near.host].sfu.send(producer, &text("x"), None);
-    lab.run_for(Duration::from_secs(4));
-    assert_eq!(lab.hosts[far.host].messages(consumer), [text("x")]);
-    let dump = lab.hosts[near.host].sfu.dump_router(near.router).expect("open");
-    assert_eq!(dump.map_data_producer_id_data_consumer_ids[0].values.len(), 1);
+    // At the 2,000,000 of the stream the next one is refused.
+    for _ in 0..11 {
+        lab.sfu().send(producer, &binary(1, 250_000), None);
+    }
+    let stats = lab.consumer_stats(carrier);
+    assert_eq!((&stats["messagesSent"], &stats["messagesDropped"]), (&8.into(), &3.into()));
+    assert_eq!(stats["bufferedAmount"], 2_000_000);
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.hosts[far.host].messages(consumer).len(), 8);
+    assert_eq!(lab.consumer_stats(carrier)["bufferedAmount"], 0);
+    let events = lab.host().consumer_events(carrier);
+    let full = DataConsumerEvent::SctpSendBufferFull;
+    assert_eq!(events, [full, DataConsumerEvent::BufferedAmountLow(0)]);
+    assert!(lab.sent.is_empty(), "nothing on the network");
+}
+
+#[test]
+fn an_end_that_closes_tells_the_other_and_leaves_nothing() {
+    for by in BOTH {
+        let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+        let [near, far] = joined(&mut lab, by);
+        let producer = lab.host().produce(near.direct, 0);
+        let (carrier, _) = carry(&mut lab, [near, far], producer, Vec::new());
+        lab.run_for(Duration::from_secs(4));
+        lab.hosts[far.host].sfu.close();
+        lab.run_for(Duration::from_secs(1));
+        assert_eq!(lab.stats(near.pipe)["sctpState"], "closed", "{by:?}");
+        lab.sfu().send(producer, &text("for nobody"), None);
+        lab.flush();
+        assert_eq!(lab.consumer_stats(carrier)["messagesDropped"], 1);
+        lab.sfu().close();
+        lab.flush();
+        for host in &lab.hosts {
+            assert!(host.sfu.is_empty(), "{by:?}");
+        }
+    }
 }

@@ -6,27 +6,27 @@ use std::time::Instant;
 use crate::association::Association;
 use crate::lab::Datagram;
 
-pub struct PlainPeer {
-    pub address: SocketAddr,
-    pub server: SocketAddr,
-    pub sctp: Association,
+pub(crate) struct PlainPeer {
+    pub(crate) address: SocketAddr,
+    pub(crate) server: SocketAddr,
+    pub(crate) sctp: Association,
     /// Nothing comes in or goes out.
-    pub frozen: bool,
+    pub(crate) frozen: bool,
 }
 
 impl PlainPeer {
-    pub fn new(now: Instant, address: SocketAddr, server: SocketAddr) -> Self {
+    pub(crate) fn new(now: Instant, address: SocketAddr, server: SocketAddr) -> Self {
         Self { address, server, sctp: Association::new(now), frozen: false }
     }
 
-    pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
+    pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
         assert_eq!(datagram.from, self.server);
         if !self.frozen {
             self.sctp.handle_packet(now, datagram.bytes.into());
         }
     }
 
-    pub fn flush(&mut self, out: &mut Vec<Datagram>) {
+    pub(crate) fn flush(&mut self, out: &mut Vec<Datagram>) {
         let (from, to) = (self.address, self.server);
         let packets = self.sctp.packets();
         if !self.frozen {

@@ -29,32 +29,34 @@ fn send(lab: &mut Lab, producer: DataProducerKey, message: &Message) {
 fn subchannels_choose_consumers_and_can_change() {
     let mut lab = Lab::new();
     let (producer, consumers) = direct(&mut lab, 3);
-    let mut change =
-        |index: usize,
-         f: &dyn Fn(&mut datasoup::sfu::data_consumer::DataConsumerMut<'_>) -> Vec<u16>| {
-            f(&mut lab.sfu().data_consumer(consumers[index]).expect("open"))
-        };
-    assert_eq!(change(1, &|it| it.set_subchannels(vec![2, 1, 2])), [1, 2]);
-    assert_eq!(change(2, &|it| it.add_subchannel(1)), [1]);
-    assert_eq!(change(2, &|it| it.add_subchannel(1)), [1]);
-    assert_eq!(change(2, &|it| it.add_subchannel(0)), [0, 1]);
-    assert_eq!(change(2, &|it| it.remove_subchannel(0)), [1]);
-    assert_eq!(change(2, &|it| it.remove_subchannel(9)), [1]);
+    let sfu = lab.sfu();
+    let mut one = sfu.data_consumer(consumers[1]).expect("open");
+    assert_eq!(one.set_subchannels(vec![2, 1, 2]), [1, 2]);
+    let mut two = sfu.data_consumer(consumers[2]).expect("open");
+    assert_eq!(two.add_subchannel(1), [1]);
+    assert_eq!(two.add_subchannel(1), [1]);
+    assert_eq!(two.add_subchannel(0), [0, 1]);
+    assert_eq!(two.remove_subchannel(0), [1]);
+    assert_eq!(two.remove_subchannel(9), [1]);
 
-    let cases: [(&[u16], Option<u16>, Option<u16>, [usize; 3]); 6] = [
-        (&[], None, None, [1, 1, 1]),
-        (&[1], None, None, [0, 1, 1]),
-        (&[2, 7], None, None, [0, 1, 0]),
-        (&[], Some(2), None, [0, 1, 0]),
-        (&[], None, Some(2), [1, 0, 1]),
-        (&[1], Some(1), Some(2), [0, 0, 1]),
+    let selector = |subchannels: &[u16], required, ignored| Selector {
+        subchannels: subchannels.to_vec(),
+        required,
+        ignored,
+    };
+    let cases = [
+        (selector(&[], None, None), [1, 1, 1]),
+        (selector(&[1], None, None), [0, 1, 1]),
+        (selector(&[2, 7], None, None), [0, 1, 0]),
+        (selector(&[], Some(2), None), [0, 1, 0]),
+        (selector(&[], None, Some(2)), [1, 0, 1]),
+        (selector(&[1], Some(1), Some(2)), [0, 0, 1]),
     ];
-    for (subchannels, required, ignored, expected) in cases {
-        let selector = Selector { subchannels: subchannels.to_vec(), required, ignored };
+    for (selector, expected) in cases {
         lab.sfu().send(producer, &text("x"), Some(&selector));
         lab.flush();
-        let got: Vec<usize> = consumers.iter().map(|it| lab.host().messages(*it).len()).collect();
-        assert_eq!(got, expected, "{selector:?}");
+        let got = consumers.iter().map(|it| lab.host().messages(*it).len());
+        assert_eq!(got.collect::<Vec<_>>(), expected, "{selector:?}");
     }
 }
 
@@ -125,7 +127,7 @@ fn a_consumer_of_a_paused_producer_knows_it_from_the_start() {
     lab.sfu().data_producer(producer).expect("open").pause();
     let (consumer, dump) = lab.host().consume(key, producer);
     assert!(dump.data_producer_paused && !dump.paused);
-    let mut send = |lab: &mut Lab| {
+    let send = |lab: &mut Lab| {
         let result = lab.sfu().data_consumer(consumer).expect("open").send(text("x"));
         result.map_err(|it| (it.name(), it.to_string()))
     };

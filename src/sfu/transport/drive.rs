@@ -157,7 +157,7 @@ impl Sfu {
         match producer.and_then(|it| Some((it, self.data_producers.get_mut(&it)?))) {
             Some((producer, entity)) => {
                 entity.received(&message);
-                self.route(producer, &message, selector);
+                self.route(producer, message, selector);
             }
             None => {
                 transport.messages_unrouted += 1;

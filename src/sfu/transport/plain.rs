@@ -61,8 +61,12 @@ pub(in crate::sfu) struct Plain {
 
 impl Plain {
     pub(super) fn poll(&mut self) -> Option<Polled> {
+        if self.comedia && !self.learned {
+            // What a stranger has begun is no news: the tuple comes first.
+            return None;
+        }
         if std::mem::take(&mut self.news) {
-            return Some(Polled::Event(TransportEvent::Tuple(self.path.tuple_info())));
+            return Some(Polled::Event(TransportEvent::Tuple(Box::new(self.path.tuple_info()))));
         }
         self.path.poll_event().map(Polled::Sctp)
     }

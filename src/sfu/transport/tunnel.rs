@@ -326,7 +326,8 @@ mod tests {
         a.connect();
         b.connect();
         carry([&mut a, &mut b]);
-        (events(&mut a), events(&mut b));
+        events(&mut a);
+        events(&mut b);
         open(&mut a, 0);
         open(&mut a, 1);
         assert_eq!(a.send(0, None, &message(299)), Ok(299));

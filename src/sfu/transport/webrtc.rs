@@ -137,7 +137,7 @@ impl WebRtc {
                     TransportEvent::DtlsState(state, certificate)
                 }
                 PeerEvent::SelectedTuple(tuple) => match tuple_info(&self.listens, tuple) {
-                    Some(info) => TransportEvent::IceSelectedTuple(info),
+                    Some(info) => TransportEvent::IceSelectedTuple(Box::new(info)),
                     None => continue,
                 },
             };

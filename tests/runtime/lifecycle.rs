@@ -1,0 +1,131 @@
+//! How a worker begins and ends.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use datasoup::runtime::inbox::Job;
+use datasoup::runtime::outbox::Item;
+use datasoup::runtime::worker::WorkerSettings;
+use datasoup::sfu::id::RouterKey;
+
+use crate::worker::{Worker, is_free, listen_info};
+
+#[test]
+fn a_worker_starts_answers_and_ends() {
+    let mut worker = Worker::new();
+    let id = worker.handle().thread_id();
+    assert_ne!(id, std::process::id());
+    assert_eq!(worker.start(WorkerSettings::default()), Ok("null".into()));
+    let answer = worker.call(|_| Ok(datasoup::runtime::usage::thread_id().to_string()));
+    assert_eq!(answer, Ok(id.to_string()), "jobs run on the worker's thread");
+    worker.handle().close();
+    let rest = worker.rest();
+    assert!(matches!(rest[..], [Item::Ended]), "{rest:?}");
+    assert!(worker.handle().inbox().is_closed());
+}
+
+#[test]
+fn workers_have_threads_of_their_own() {
+    let ids = [(); 3].map(|()| Worker::started().handle().thread_id());
+    assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
+}
+
+#[test]
+fn wrong_settings_are_answered_and_end_the_thread() {
+    let default = WorkerSettings::default;
+    let half = WorkerSettings { certificate: Some("a PEM".into()), ..default() };
+    let nonsense = WorkerSettings { private_key: Some("not a PEM".into()), ..half.clone() };
+    let ports = WorkerSettings { rtc_min_port: 2000, rtc_max_port: 1000, ..default() };
+    for settings in [half, nonsense, ports] {
+        let mut worker = Worker::new();
+        assert_eq!(worker.start(settings).expect_err("refused").name(), "TypeError");
+        let rest = worker.rest();
+        assert!(matches!(rest[..], [Item::Ended]), "{rest:?}");
+    }
+}
+
+#[test]
+fn a_worker_that_was_never_started_ends_as_well() {
+    let mut worker = Worker::new();
+    worker.handle().close();
+    assert!(matches!(worker.rest()[..], [Item::Ended]));
+}
+
+#[test]
+fn dropping_the_handle_ends_the_thread_and_waits_for_it() {
+    let mut worker = Worker::started();
+    worker
+        .call(|world| {
+            world.sfu.create_router(RouterKey(1));
+            Ok(String::new())
+        })
+        .expect("done");
+    drop(worker.handle.take());
+    let mut told = Default::default();
+    worker.outbox.take(&mut told);
+    assert!(matches!(told.back(), Some(Item::Ended)), "already there: {told:?}");
+}
+
+#[test]
+fn a_panic_ends_the_worker_and_not_the_process() {
+    let mut worker = Worker::started();
+    let port = worker.call(|world| {
+        let listens = world.listen(&[(0, listen_info("127.0.0.1", 0))])?;
+        Ok(listens[0].local.to_string())
+    });
+    let port = port.expect("a port").parse().expect("an address");
+    assert!(!is_free(port));
+    worker.post(Job::Call(Box::new(|_| panic!("on {}", "purpose"))));
+    let unanswered = worker.ask(|_| Ok(String::new()));
+    let rest = worker.rest();
+    let [Item::Died(why), Item::Ended] = &rest[..] else { panic!("{rest:?}, {unanswered}") };
+    assert_eq!(why, "on purpose");
+    assert!(is_free(port), "its sockets are closed");
+    assert!(worker.handle().inbox().is_closed());
+
+    let mut next = Worker::started();
+    assert_eq!(next.call(|_| Ok("alive".into())), Ok("alive".into()));
+}
+
+#[test]
+fn what_is_asked_after_close_is_not_done_and_not_kept() {
+    let mut worker = Worker::started();
+    let (release, gate) = mpsc::channel::<()>();
+    worker.post(Job::Call(Box::new(move |_| gate.recv().expect("to be released"))));
+    worker.handle().close();
+    worker.ask(|_| Ok(String::new()));
+    release.send(()).expect("it waits");
+    let rest = worker.rest();
+    assert!(matches!(rest[..], [Item::Ended]), "{rest:?}");
+
+    let kept = Arc::new(());
+    let captured = Arc::clone(&kept);
+    worker.post(Job::Call(Box::new(move |_| drop(captured))));
+    assert_eq!(Arc::strong_count(&kept), 1);
+}
+
+#[test]
+fn close_gives_every_socket_back() {
+    let mut worker = Worker::started();
+    let ports = worker.call(|world| {
+        let infos: Vec<_> = (0..3).map(|n| (n, listen_info("127.0.0.1", 0))).collect();
+        let mut listens = world.listen(&infos)?;
+        let addresses: Vec<_> = listens.iter().map(|it| it.local).collect();
+        world.sfu.create_webrtc_server(datasoup::sfu::id::WebRtcServerKey(1), listens.split_off(1));
+        world.sfu.create_router(RouterKey(2));
+        let key = datasoup::sfu::id::TransportKey(3);
+        world.sfu.create_plain_transport(
+            key,
+            RouterKey(2),
+            Default::default(),
+            listens.remove(0),
+        )?;
+        Ok(serde_json::to_string(&addresses).expect("json"))
+    });
+    let ports: Vec<std::net::SocketAddr> =
+        serde_json::from_str(&ports.expect("ports")).expect("json");
+    assert!(ports.iter().all(|it| !is_free(*it)));
+    worker.handle().close();
+    worker.rest();
+    assert!(ports.iter().all(|it| is_free(*it)));
+}

@@ -1,0 +1,307 @@
+//! Real datagrams.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
+
+use datasoup::proto::message::{Message, Ppid};
+use datasoup::runtime::driver::World;
+use datasoup::runtime::outbox::Item;
+use datasoup::runtime::ports::ListenInfo;
+use datasoup::sfu::backlog::Backlog;
+use datasoup::sfu::data_consumer::DataConsumerOptions;
+use datasoup::sfu::data_producer::DataProducerOptions;
+use datasoup::sfu::error::Error;
+use datasoup::sfu::event::{Event, TransportEvent};
+use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+use datasoup::sfu::transport::pipe::PipeTransportOptions;
+use datasoup::sfu::transport::plain::UdpConnectOptions;
+use datasoup::sfu::transport::webrtc::{WebRtcListen, WebRtcTransportOptions};
+use datasoup::sfu::transport::{ListenProtocol, SctpOptions};
+use stun_types::attribute::{Username, XorMappedAddress};
+use stun_types::message::{
+    BINDING, IntegrityAlgorithm, Message as Stun, MessageWrite, MessageWriteExt, MessageWriteVec,
+    ShortTermCredentials,
+};
+
+use crate::worker::{PATIENCE, Worker, is_free, listen_info, socket};
+
+const ROUTER: RouterKey = RouterKey(1);
+const TRANSPORT: TransportKey = TransportKey(2);
+
+/// Where a WebRTC transport listens, and its credentials.
+struct Target {
+    address: SocketAddr,
+    username: String,
+    password: String,
+}
+
+fn webrtc(worker: &mut Worker, ip: &'static str) -> Target {
+    webrtc_on(worker, listen_info(ip, 0))
+}
+
+fn webrtc_on(worker: &mut Worker, info: ListenInfo) -> Target {
+    let answer = worker.call(move |world| {
+        let listens = world.listen(&[(0, info)])?;
+        let address = listens[0].local.to_string();
+        world.sfu.create_router(ROUTER);
+        let options = WebRtcTransportOptions { enable_tcp: true, ..Default::default() };
+        let listen = WebRtcListen::Own(listens);
+        let ice = world.sfu.create_webrtc_transport(TRANSPORT, ROUTER, options, listen)?;
+        let ice = ice.ice_parameters;
+        Ok([address, ice.username_fragment, ice.password].join(" "))
+    });
+    let answer = answer.expect("a transport");
+    let mut words = answer.split(' ').map(str::to_owned);
+    let mut next = || words.next().expect("three words");
+    Target { address: next().parse().expect("an address"), username: next(), password: next() }
+}
+
+fn request(target: &Target) -> Vec<u8> {
+    let mut message = Stun::builder_request(BINDING, MessageWriteVec::new());
+    let username = format!("{}:theirs", target.username);
+    message.add_attribute(&Username::new(&username).expect("short")).expect("room");
+    let key = ShortTermCredentials::new(target.password.clone()).make_key();
+    message.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).expect("room");
+    message.add_fingerprint().expect("room");
+    message.finish()
+}
+
+/// The mapped address in an answer.
+fn mapped(answer: &[u8]) -> SocketAddr {
+    let answer = Stun::from_bytes(answer).expect("STUN");
+    let mapped = answer.attribute::<XorMappedAddress>().expect("a success");
+    mapped.addr(answer.transaction_id())
+}
+
+/// Sends a check and returns the mapped address of the answer.
+fn check(client: &UdpSocket, target: &Target) -> SocketAddr {
+    client.send_to(&request(target), target.address).expect("sent");
+    let mut buffer = [0; 1500];
+    let (len, from) = client.recv_from(&mut buffer).expect("an answer");
+    assert_eq!(from, target.address);
+    mapped(&buffer[..len])
+}
+
+/// The same over TCP, each datagram behind its length (RFC 4571).
+fn check_tcp(client: &mut TcpStream, target: &Target) -> SocketAddr {
+    let request = request(target);
+    let prefix = (request.len() as u16).to_be_bytes();
+    client.write_all(&[&prefix, &request[..]].concat()).expect("sent");
+    client.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    let mut prefix = [0; 2];
+    client.read_exact(&mut prefix).expect("an answer");
+    let mut answer = vec![0; usize::from(u16::from_be_bytes(prefix))];
+    client.read_exact(&mut answer).expect("all of it");
+    mapped(&answer)
+}
+
+#[test]
+fn a_check_is_answered_over_ipv4_and_ipv6() {
+    for ip in ["127.0.0.1", "::1"] {
+        let mut worker = Worker::started();
+        let target = webrtc(&mut worker, ip);
+        let client = socket(ip);
+        assert_eq!(check(&client, &target), client.local_addr().expect("bound"));
+        let told = worker.until(|item| {
+            matches!(item, Item::Event(Event::Transport(TRANSPORT, TransportEvent::IceState(_))))
+        });
+        assert_eq!(told.len(), 2, "the tuple and the state: {told:?}");
+    }
+}
+
+#[test]
+fn a_dual_stack_socket_tells_ipv4_clients_their_own_address() {
+    let mut worker = Worker::started();
+    let mut target = webrtc(&mut worker, "::");
+    target.address = SocketAddr::from(([127, 0, 0, 1], target.address.port()));
+    let client = socket("127.0.0.1");
+    assert_eq!(check(&client, &target), client.local_addr().expect("bound"));
+}
+
+#[test]
+fn a_port_that_cannot_be_bound_is_named_and_nothing_is_left_behind() {
+    let mut worker = Worker::started();
+    let taken = socket("127.0.0.1");
+    let taken_address = taken.local_addr().expect("bound");
+    let free = socket("127.0.0.1").local_addr().expect("bound");
+    let infos = [
+        (0, listen_info("127.0.0.1", free.port())),
+        (1, listen_info("127.0.0.1", taken_address.port())),
+    ];
+    let error = worker.call(move |world| world.listen(&infos).map(|_| String::new()));
+    let error = error.expect_err("taken").to_string();
+    assert!(error.contains(&taken_address.to_string()), "{error}");
+    assert!(is_free(free));
+
+    let foreign = listen_info("192.0.2.1", 4000);
+    let error = worker.call(move |world| world.listen(&[(0, foreign)]).map(|_| String::new()));
+    let error = error.expect_err("not an address of ours").to_string();
+    assert!(error.contains("192.0.2.1:4000"), "{error}");
+}
+
+#[test]
+fn a_range_gives_its_free_port_and_says_when_there_is_none() {
+    let mut worker = Worker::started();
+    let port = socket("127.0.0.1").local_addr().expect("bound").port();
+    let ranged = |min: u16, max: u16| -> ListenInfo {
+        let range = serde_json::json!({ "min": min, "max": max });
+        let info = serde_json::json!({ "protocol": "udp", "ip": "127.0.0.1", "portRange": range });
+        serde_json::from_value(info).expect("a TransportListenInfo")
+    };
+    let mut listen = |info: ListenInfo| {
+        worker.call(move |world| {
+            let listens = world.listen(&[(0, info)])?;
+            Ok(listens[0].local.port().to_string())
+        })
+    };
+    assert_eq!(listen(ranged(port, port)), Ok(port.to_string()));
+    let error = listen(ranged(port, port)).expect_err("taken").to_string();
+    assert!(error.contains("127.0.0.1") && error.contains(&port.to_string()), "{error}");
+    let error = listen(ranged(port, port - 1)).expect_err("upside down");
+    assert_eq!(error.name(), "TypeError");
+}
+
+/// One end of a pipe over the network, with a direct transport beside it.
+fn pipe(worker: &mut Worker) -> SocketAddr {
+    let address = worker.call(|world| {
+        let mut listens = world.listen(&[(0, listen_info("127.0.0.1", 0))])?;
+        let address = listens[0].local;
+        world.sfu.create_router(ROUTER);
+        let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
+        world.sfu.create_pipe_transport(TRANSPORT, ROUTER, options, listens.remove(0))?;
+        world.sfu.create_direct_transport(TransportKey(3), ROUTER, &Default::default())?;
+        Ok(address.to_string())
+    });
+    address.expect("a pipe").parse().expect("an address")
+}
+
+fn connect(world: &mut World, to: SocketAddr) -> Result<(), Error> {
+    let options = UdpConnectOptions { ip: to.ip(), port: to.port() };
+    world.sfu.transport(TRANSPORT)?.connect_udp(options).map(drop)
+}
+
+fn backlog() -> Arc<Backlog> {
+    Arc::new(Backlog::new(1 << 30))
+}
+
+const PRODUCER: DataProducerKey = DataProducerKey(4);
+const CONSUMER: DataConsumerKey = DataConsumerKey(5);
+
+#[test]
+fn megabytes_pass_between_two_workers() {
+    const MESSAGES: usize = 60;
+    const SIZE: usize = 262_144;
+    let mut workers = [Worker::started(), Worker::started()];
+    let addresses = [pipe(&mut workers[0]), pipe(&mut workers[1])];
+    let [near, far] = &mut workers;
+    let stream = near.call(move |world| {
+        connect(world, addresses[1])?;
+        let mut direct = world.sfu.transport(TransportKey(3))?;
+        let data_producer_id = direct.produce_data(PRODUCER, Default::default(), backlog())?;
+        let options = DataConsumerOptions { data_producer_id, ..Default::default() };
+        let dump = world.sfu.transport(TRANSPORT)?.consume_data(CONSUMER, options, backlog())?;
+        Ok(serde_json::to_string(&dump.sctp_stream_parameters).expect("json"))
+    });
+    let stream = stream.expect("a consumer");
+    far.call(move |world| {
+        connect(world, addresses[0])?;
+        let sctp_stream_parameters = serde_json::from_str(&stream).expect("json");
+        let options = DataProducerOptions { sctp_stream_parameters, ..Default::default() };
+        let mut pipe = world.sfu.transport(TRANSPORT)?;
+        let data_producer_id = pipe.produce_data(PRODUCER, options, backlog())?;
+        let options = DataConsumerOptions { data_producer_id, ..Default::default() };
+        let mut direct = world.sfu.transport(TransportKey(3))?;
+        direct.consume_data(CONSUMER, options, backlog())?;
+        Ok(String::new())
+    })
+    .expect("a producer");
+
+    for sent in 0..MESSAGES {
+        let payload = vec![sent as u8; SIZE];
+        // No more than the queue holds: wait for what has been sent so far every now and then.
+        near.post(datasoup::runtime::inbox::Job::Send(
+            PRODUCER,
+            Message::new(Ppid::BINARY, payload.into()),
+            None,
+        ));
+        let got = far.until(|item| matches!(item, Item::Event(Event::Message(..))));
+        let Some(Item::Event(Event::Message(CONSUMER, message))) = got.last() else {
+            panic!("{got:?}")
+        };
+        assert!(message.payload.len() == SIZE && message.payload[0] == sent as u8);
+    }
+}
+
+#[test]
+fn a_pipe_knocks_as_soon_as_it_is_connected() {
+    let peer = socket("127.0.0.2");
+    let to = peer.local_addr().expect("bound");
+    let mut worker = Worker::started();
+    // Everything within one turn, so that nobody has looked at the new socket yet.
+    worker
+        .call(move |world| {
+            let mut listens = world.listen(&[(0, listen_info("127.0.0.1", 0))])?;
+            world.sfu.create_router(ROUTER);
+            let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
+            world.sfu.create_pipe_transport(TRANSPORT, ROUTER, options, listens.remove(0))?;
+            connect(world, to)?;
+            let stream = serde_json::json!({ "streamId": 0, "ordered": true });
+            let options = DataProducerOptions {
+                sctp_stream_parameters: serde_json::from_value(stream).expect("parameters"),
+                ..Default::default()
+            };
+            let mut pipe = world.sfu.transport(TRANSPORT)?;
+            pipe.produce_data(PRODUCER, options, backlog()).map(|_| String::new())
+        })
+        .expect("connected");
+    peer.set_read_timeout(Some(std::time::Duration::from_millis(900))).expect("not zero");
+    let mut buffer = [0; 1500];
+    let (len, _) = peer.recv_from(&mut buffer).expect("an INIT before its first repetition");
+    assert!(len >= 32 && buffer[12] == 1);
+    // And once more a second later: deadlines pass without any traffic.
+    peer.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    let (again, _) = peer.recv_from(&mut buffer).expect("an INIT");
+    assert!(again == len && buffer[12] == 1);
+}
+
+fn tcp_info(port: u16) -> ListenInfo {
+    ListenInfo { protocol: ListenProtocol::Tcp, ..listen_info("127.0.0.1", port) }
+}
+
+#[test]
+fn tcp_and_udp_can_share_a_port_number() {
+    let mut worker = Worker::started();
+    let udp = worker.call(|world| {
+        Ok(world.listen(&[(0, listen_info("127.0.0.1", 0))])?[0].local.port().to_string())
+    });
+    let port = udp.expect("a port").parse().expect("a number");
+    let target = webrtc_on(&mut worker, tcp_info(port));
+    let mut client = TcpStream::connect(target.address).expect("it listens");
+    assert_eq!(check_tcp(&mut client, &target), client.local_addr().expect("connected"));
+}
+
+/// Runs in a process of its own, which may have few files open.
+#[test]
+fn a_listener_goes_on_after_the_process_had_no_file_left() {
+    const CHILD: &str = "DATASOUP_TEST_FEW_FILES";
+    if std::env::var_os(CHILD).is_none() {
+        let status = std::process::Command::new("sh")
+            .args(["-c", "ulimit -n 100 && exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().expect("this program"))
+            .args(["--exact", "sockets::a_listener_goes_on_after_the_process_had_no_file_left"])
+            .env(CHILD, "1")
+            .status();
+        return assert!(status.expect("sh").success());
+    }
+    let mut worker = Worker::started();
+    let target = webrtc_on(&mut worker, tcp_info(0));
+    let mut files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    drop(files.pop());
+    // Connected by the kernel with our last file; none is left to accept it with.
+    let mut client = TcpStream::connect(target.address).expect("it listens");
+    worker.until(|item| matches!(item, Item::Log("error", _)));
+    drop(files);
+    assert_eq!(check_tcp(&mut client, &target), client.local_addr().expect("connected"));
+}

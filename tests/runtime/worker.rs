@@ -1,0 +1,142 @@
+//! A worker, and what it tells.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use datasoup::runtime::driver::World;
+use datasoup::runtime::inbox::Job;
+use datasoup::runtime::outbox::{Item, Outbox};
+use datasoup::runtime::ports::ListenInfo;
+use datasoup::runtime::worker::{WorkerHandle, WorkerSettings};
+use datasoup::sfu::error::Error;
+
+/// Long enough for whatever is waited for; nothing waits for so long unless it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Worker {
+    pub(crate) handle: Option<WorkerHandle>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) wakes: Arc<AtomicUsize>,
+    woken: mpsc::Receiver<()>,
+    batch: VecDeque<Item>,
+    next_request: u32,
+}
+
+impl Worker {
+    /// One whose thread waits to be started.
+    pub(crate) fn new() -> Self {
+        let (wake, woken) = mpsc::channel();
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&wakes);
+        let outbox = Arc::new(Outbox::new(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            // The test may be over.
+            let _ = wake.send(());
+        }));
+        let handle = Some(WorkerHandle::new(Arc::clone(&outbox)).expect("a thread"));
+        Self { handle, outbox, wakes, woken, batch: VecDeque::new(), next_request: 100 }
+    }
+
+    /// One that serves.
+    pub(crate) fn started() -> Self {
+        let mut worker = Self::new();
+        worker.start(WorkerSettings::default()).expect("good settings");
+        worker
+    }
+
+    pub(crate) fn start(&mut self, settings: WorkerSettings) -> Result<String, Error> {
+        self.handle().start(1, settings);
+        self.answer(1)
+    }
+
+    pub(crate) fn handle(&mut self) -> &mut WorkerHandle {
+        self.handle.as_mut().expect("not dropped yet")
+    }
+
+    pub(crate) fn post(&mut self, job: Job) {
+        self.handle().inbox().post(job);
+    }
+
+    /// Has the worker do something that is answered; returns the number of the request.
+    pub(crate) fn ask(
+        &mut self,
+        job: impl FnOnce(&mut World) -> Result<String, Error> + Send + 'static,
+    ) -> u32 {
+        self.next_request += 1;
+        let request = self.next_request;
+        self.post(Job::Call(Box::new(move |world| {
+            let answer = job(world);
+            world.answer(request, answer);
+        })));
+        request
+    }
+
+    /// The same, and waits for the answer. What is told before it is skipped.
+    pub(crate) fn call(
+        &mut self,
+        job: impl FnOnce(&mut World) -> Result<String, Error> + Send + 'static,
+    ) -> Result<String, Error> {
+        let request = self.ask(job);
+        self.answer(request)
+    }
+
+    pub(crate) fn answer(&mut self, request: u32) -> Result<String, Error> {
+        loop {
+            match self.next() {
+                Item::Answer(number, result) if number == request => return result,
+                Item::Ended => panic!("the worker has ended"),
+                _ => {}
+            }
+        }
+    }
+
+    /// What is told next.
+    pub(crate) fn next(&mut self) -> Item {
+        loop {
+            if let Some(item) = self.batch.pop_front() {
+                return item;
+            }
+            self.woken.recv_timeout(PATIENCE).expect("something to be told");
+            self.outbox.take(&mut self.batch);
+        }
+    }
+
+    /// What is told until `done`, that item included.
+    pub(crate) fn until(&mut self, mut done: impl FnMut(&Item) -> bool) -> Vec<Item> {
+        let mut items = Vec::new();
+        loop {
+            let item = self.next();
+            let last = done(&item);
+            items.push(item);
+            if last {
+                return items;
+            }
+        }
+    }
+
+    /// Everything up to the end.
+    pub(crate) fn rest(&mut self) -> Vec<Item> {
+        self.until(|item| matches!(item, Item::Ended))
+    }
+}
+
+pub(crate) fn listen_info(ip: &str, port: u16) -> ListenInfo {
+    let info = serde_json::json!({ "protocol": "udp", "ip": ip, "port": port });
+    serde_json::from_value(info).expect("a TransportListenInfo")
+}
+
+/// A client's socket on this address.
+pub(crate) fn socket(ip: &str) -> UdpSocket {
+    let ip: IpAddr = ip.parse().expect("an address");
+    let socket = UdpSocket::bind(SocketAddr::new(ip, 0)).expect("a free port");
+    socket.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    socket
+}
+
+/// Whether nobody else is bound to it.
+pub(crate) fn is_free(address: SocketAddr) -> bool {
+    UdpSocket::bind(address).is_ok()
+}

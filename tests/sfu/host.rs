@@ -1,0 +1,227 @@
+//! A worker without its runtime, and what is usually made in it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datasoup::proto::certificate::Certificate;
+use datasoup::proto::message::{Message, Ppid};
+use datasoup::proto::transmit::SocketId;
+use datasoup::sfu::Sfu;
+use datasoup::sfu::backlog::{Backlog, DEFAULT_MAX_BUFFERED_AMOUNT};
+use datasoup::sfu::data_consumer::DataConsumerOptions;
+use datasoup::sfu::data_producer::{DataProducerOptions, SctpStreamParameters};
+use datasoup::sfu::dump::DataConsumerDump;
+use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
+use datasoup::sfu::id::{
+    DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
+};
+use datasoup::sfu::transport::webrtc::{
+    WebRtcListen, WebRtcTransportAnswer, WebRtcTransportOptions,
+};
+use datasoup::sfu::transport::{Listen, ListenProtocol, SctpOptions};
+use uuid::Uuid;
+
+/// A worker without its runtime: the domain, and which address each socket is bound to.
+pub(crate) struct Host {
+    pub(crate) sfu: Sfu,
+    pub(crate) sockets: HashMap<SocketId, SocketAddr>,
+    /// What it has told, and no test has taken yet.
+    pub(crate) events: Vec<Event>,
+    /// Sockets it has given back.
+    pub(crate) released: Vec<SocketId>,
+    next: u32,
+}
+
+impl Host {
+    pub(crate) fn new(now: Instant) -> Self {
+        let certificate = Certificate::generate().expect("a certificate");
+        Self {
+            sfu: Sfu::new(certificate, now, Duration::from_secs(1000)),
+            sockets: HashMap::new(),
+            events: Vec::new(),
+            released: Vec::new(),
+            next: 1,
+        }
+    }
+
+    /// A number that no entity has had.
+    pub(crate) fn key(&mut self) -> u32 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Binds a socket.
+    pub(crate) fn listen(&mut self, address: SocketAddr) -> Listen {
+        let socket = SocketId(self.key());
+        self.sockets.insert(socket, address);
+        Listen {
+            socket,
+            protocol: ListenProtocol::Udp,
+            local: address,
+            announced_address: None,
+            expose_internal_ip: false,
+            index: 0,
+        }
+    }
+
+    pub(crate) fn router(&mut self) -> RouterKey {
+        let key = RouterKey(self.key());
+        self.sfu.create_router(key);
+        key
+    }
+
+    pub(crate) fn server(&mut self, address: SocketAddr) -> WebRtcServerKey {
+        let key = WebRtcServerKey(self.key());
+        let listen = self.listen(address);
+        self.sfu.create_webrtc_server(key, vec![listen]);
+        key
+    }
+
+    pub(crate) fn direct(&mut self, router: RouterKey) -> TransportKey {
+        let key = TransportKey(self.key());
+        self.sfu.create_direct_transport(key, router, &Default::default()).expect("a router");
+        key
+    }
+
+    pub(crate) fn webrtc_with(
+        &mut self,
+        router: RouterKey,
+        listen: WebRtcListen,
+        options: WebRtcTransportOptions,
+    ) -> (TransportKey, WebRtcTransportAnswer) {
+        let key = TransportKey(self.key());
+        let answer =
+            self.sfu.create_webrtc_transport(key, router, options, listen).expect("a transport");
+        (key, answer)
+    }
+
+    pub(crate) fn produce(&mut self, transport: TransportKey, stream_id: u16) -> DataProducerKey {
+        self.produce_with(transport, options_on(stream_id))
+    }
+
+    pub(crate) fn produce_with(
+        &mut self,
+        transport: TransportKey,
+        options: DataProducerOptions,
+    ) -> DataProducerKey {
+        let key = DataProducerKey(self.key());
+        let intake = Arc::new(Backlog::new(DEFAULT_MAX_BUFFERED_AMOUNT));
+        let mut transport = self.sfu.transport(transport).expect("open");
+        transport.produce_data(key, options, intake).expect("a producer");
+        key
+    }
+
+    pub(crate) fn producer_id(&mut self, key: DataProducerKey) -> Uuid {
+        self.sfu.data_producer(key).expect("open").dump().id
+    }
+
+    pub(crate) fn consume(
+        &mut self,
+        transport: TransportKey,
+        producer: DataProducerKey,
+    ) -> (DataConsumerKey, DataConsumerDump) {
+        self.consume_with(transport, producer, DataConsumerOptions::default())
+    }
+
+    pub(crate) fn consume_with(
+        &mut self,
+        transport: TransportKey,
+        producer: DataProducerKey,
+        options: DataConsumerOptions,
+    ) -> (DataConsumerKey, DataConsumerDump) {
+        let backlog = Arc::new(Backlog::new(DEFAULT_MAX_BUFFERED_AMOUNT));
+        self.consume_into(transport, producer, options, backlog)
+    }
+
+    pub(crate) fn consume_into(
+        &mut self,
+        transport: TransportKey,
+        producer: DataProducerKey,
+        options: DataConsumerOptions,
+        backlog: Arc<Backlog>,
+    ) -> (DataConsumerKey, DataConsumerDump) {
+        let key = DataConsumerKey(self.key());
+        let options =
+            DataConsumerOptions { data_producer_id: self.producer_id(producer), ..options };
+        let mut transport = self.sfu.transport(transport).expect("open");
+        (key, transport.consume_data(key, options, backlog).expect("a consumer"))
+    }
+
+    /// The messages that a direct consumer has handed over since the last time.
+    pub(crate) fn messages(&mut self, consumer: DataConsumerKey) -> Vec<Message> {
+        self.take(|event| match event {
+            Event::Message(key, message) if *key == consumer => Some(message.clone()),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn consumer_events(&mut self, consumer: DataConsumerKey) -> Vec<DataConsumerEvent> {
+        self.take(|event| match event {
+            Event::DataConsumer(key, event) if *key == consumer => Some(event.clone()),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn producer_events(&mut self, producer: DataProducerKey) -> Vec<DataProducerEvent> {
+        self.take(|event| match event {
+            Event::DataProducer(key, event) if *key == producer => Some(*event),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn transport_events(&mut self, transport: TransportKey) -> Vec<TransportEvent> {
+        self.take(|event| match event {
+            Event::Transport(key, event) if *key == transport => Some(event.clone()),
+            _ => None,
+        })
+    }
+
+    /// Takes the events that `pick` wants, in order.
+    fn take<T>(&mut self, mut pick: impl FnMut(&Event) -> Option<T>) -> Vec<T> {
+        let mut taken = Vec::new();
+        self.events.retain(|event| match pick(event) {
+            Some(it) => {
+                taken.push(it);
+                false
+            }
+            None => true,
+        });
+        taken
+    }
+
+    pub(crate) fn collect(&mut self) {
+        while let Some(event) = self.sfu.poll_event() {
+            match event {
+                Event::SocketReleased(socket) => self.released.push(socket),
+                event => self.events.push(event),
+            }
+        }
+    }
+}
+
+pub(crate) fn webrtc_options() -> WebRtcTransportOptions {
+    WebRtcTransportOptions { sctp: Some(SctpOptions::default()), ..Default::default() }
+}
+
+/// A DataProducer on this stream, ordered and reliable.
+pub(crate) fn options_on(stream_id: u16) -> DataProducerOptions {
+    DataProducerOptions {
+        sctp_stream_parameters: Some(SctpStreamParameters {
+            stream_id,
+            ordered: true,
+            max_packet_life_time: None,
+            max_retransmits: None,
+        }),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn text(text: &str) -> Message {
+    Message::new(Ppid::STRING, text.as_bytes().to_vec().into())
+}
+
+pub(crate) fn binary(fill: u8, len: usize) -> Message {
+    Message::new(Ppid::BINARY, vec![fill; len].into())
+}
