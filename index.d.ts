@@ -574,9 +574,11 @@ export type SctpParameters = {
   maxReceiverWindowBufferSize: number;
   /** Whether SCTP runs over DTLS, for DataChannels. */
   isDataChannel: boolean;
-  /** For mediasoup-client: the number of outgoing and of incoming streams, and the largest message. */
+  /** For clients of before mediasoup 3.20: the number of outgoing streams. */
   OS: number;
+  /** The number of incoming streams. */
   MIS: number;
+  /** The largest message that a client may send: `maxReceiveMessageSize`. */
   maxMessageSize: number;
 };
 
