@@ -239,6 +239,7 @@ mod tests {
     }
 
     /// Both ends of a connection, the far end read by a plain socket.
+    #[allow(clippy::disallowed_types, reason = "the far end of the connection")]
     async fn connected() -> (TcpConnection, std::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let far = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();

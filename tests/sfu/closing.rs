@@ -162,7 +162,7 @@ fn consumers_elsewhere_are_told_that_their_producer_is_gone() {
             assert_eq!(events, [DataConsumerEvent::DataProducerClose]);
             assert!(lab.sfu().data_consumer(consumer).is_err());
         }
-        lab.sfu().send(producer, &text("for nobody"), None);
+        lab.sfu().send(producer, text("for nobody"), None);
         lab.flush();
         let events = &lab.host().events;
         assert!(!format!("{events:?}").contains("Message"), "{events:?}");
@@ -204,7 +204,7 @@ fn a_client_that_leaves_ends_its_session_and_nothing_else() {
     else {
         panic!("{events:?}")
     };
-    lab.sfu().send(producer, &text("nobody listens"), None);
+    lab.sfu().send(producer, text("nobody listens"), None);
     lab.flush();
     let stats = lab.consumer_stats(consumer);
     assert_eq!((&stats["messagesSent"], &stats["messagesDropped"]), (&0.into(), &1.into()));

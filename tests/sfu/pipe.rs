@@ -106,7 +106,7 @@ fn messages_and_subchannels_pass_through_a_pipe() {
         ];
         for (index, (selector, expected)) in cases.into_iter().enumerate() {
             let message = binary(index as u8, 5000);
-            lab.hosts[near.host].sfu.send(producer, &message, Some(&selector));
+            lab.hosts[near.host].sfu.send(producer, message.clone(), Some(&selector));
             lab.run_for(Duration::from_secs(10));
             let got: Vec<Vec<Message>> =
                 consumers.iter().map(|it| lab.hosts[far.host].messages(*it)).collect();
@@ -128,7 +128,7 @@ fn a_pipe_consumer_with_subscriptions_carries_only_these() {
         let (two, _) = lab.hosts[far.host].consume_with(far.direct, remote, options);
         let (any, _) = lab.hosts[far.host].consume(far.direct, remote);
         let send = |lab: &mut Lab, name, selector: Selector| {
-            lab.hosts[near.host].sfu.send(producer, &text(name), Some(&selector));
+            lab.hosts[near.host].sfu.send(producer, text(name), Some(&selector));
             lab.run_for(Duration::from_secs(4));
         };
         send(&mut lab, "carried, but only as 1", selector(&[1, 2], None, None));
@@ -168,7 +168,7 @@ fn the_largest_messages_pass_with_as_many_subchannels_as_there_can_be() {
         .enumerate()
         {
             let message = binary(fill as u8, 262_144);
-            lab.hosts[near.host].sfu.send(producer, &message, Some(&selector));
+            lab.hosts[near.host].sfu.send(producer, message.clone(), Some(&selector));
             lab.run_for(Duration::from_secs(10));
             let got = lab.hosts[far.host].messages(consumer);
             assert!(got == [message], "{} of them, {fill}", got.len());
@@ -192,7 +192,7 @@ fn empty_messages_and_payloads_that_look_like_headers_pass_unchanged() {
             Message::new(Ppid(0), "any".into()),
         ];
         for message in &sent {
-            lab.hosts[near.host].sfu.send(producer, message, None);
+            lab.hosts[near.host].sfu.send(producer, message.clone(), None);
         }
         lab.run_for(Duration::from_secs(5));
         assert_eq!(lab.hosts[far.host].messages(consumer), sent);
@@ -211,7 +211,7 @@ fn a_message_comes_through_two_pipes_with_its_subchannels() {
         let options = DataConsumerOptions { subchannels: vec![3], ..Default::default() };
         let (consumer, _) = lab.host().consume_with(a.direct, last, options);
         let (other, _) = lab.host().consume(a.direct, last);
-        lab.sfu().send(producer, &text("three"), Some(&selector(&[3], None, None)));
+        lab.sfu().send(producer, text("three"), Some(&selector(&[3], None, None)));
         lab.run_for(Duration::from_secs(5));
         assert_eq!(lab.host().messages(consumer), [text("three")]);
         assert_eq!(lab.host().messages(other), []);
@@ -230,8 +230,8 @@ fn the_two_directions_of_a_pipe_are_independent() {
         let (back_carrier, back_remote) = carry(&mut lab, [far, near], back, Vec::new());
         let (consumer, _) = lab.hosts[near.host].consume(near.direct, back_remote);
         let send = |lab: &mut Lab, name| {
-            lab.hosts[near.host].sfu.send(there, &text(name), None);
-            lab.hosts[far.host].sfu.send(back, &text(name), None);
+            lab.hosts[near.host].sfu.send(there, text(name), None);
+            lab.hosts[far.host].sfu.send(back, text(name), None);
             lab.run_for(Duration::from_secs(4));
         };
         send(&mut lab, "1");
@@ -287,7 +287,7 @@ fn a_pipe_whose_far_end_is_not_there_yet_connects_when_it_comes() {
         assert!(lab.sent.is_empty());
         let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
         let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
-        lab.hosts[near.host].sfu.send(producer, &text("x"), None);
+        lab.hosts[near.host].sfu.send(producer, text("x"), None);
         lab.run_for(Duration::from_secs(4));
         assert_eq!(lab.hosts[far.host].messages(consumer), [text("x")]);
         let dump = lab.hosts[near.host].sfu.dump_router(near.router).expect("open");
@@ -305,7 +305,7 @@ fn a_tunnel_is_bounded_and_counts_as_an_association_does() {
     let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
     // At the 2,000,000 of the stream the next one is refused.
     for _ in 0..11 {
-        lab.sfu().send(producer, &binary(1, 250_000), None);
+        lab.sfu().send(producer, binary(1, 250_000), None);
     }
     let stats = lab.consumer_stats(carrier);
     assert_eq!((&stats["messagesSent"], &stats["messagesDropped"]), (&8.into(), &3.into()));
@@ -330,7 +330,7 @@ fn an_end_that_closes_tells_the_other_and_leaves_nothing() {
         lab.hosts[far.host].sfu.close();
         lab.run_for(Duration::from_secs(1));
         assert_eq!(lab.stats(near.pipe)["sctpState"], "closed", "{by:?}");
-        lab.sfu().send(producer, &text("for nobody"), None);
+        lab.sfu().send(producer, text("for nobody"), None);
         lab.flush();
         assert_eq!(lab.consumer_stats(carrier)["messagesDropped"], 1);
         lab.sfu().close();

@@ -37,7 +37,7 @@ fn messages_pass_both_ways_whoever_begins() {
         let (consumer, _) = lab.host().consume(direct, up);
         let down = lab.host().produce(direct, 0);
         lab.host().consume(key, down);
-        lab.sfu().send(down, &text("down"), None);
+        lab.sfu().send(down, text("down"), None);
         lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
         lab.plain_peers[peer].sctp.send(3, text("up"));
         lab.run_for(Duration::from_secs(2));
@@ -125,7 +125,7 @@ fn comedia_is_not_fooled_by_strangers_that_open_nothing() {
     let key = plain(&mut lab, router, 1, true);
     let down = lab.host().produce(direct, 0);
     lab.host().consume(key, down);
-    lab.sfu().send(down, &text("early"), None);
+    lab.sfu().send(down, text("early"), None);
 
     // The shape of an INIT with a wrong checksum, then a right one from a peer that goes away.
     let mut forged = vec![0; 32];
@@ -154,10 +154,10 @@ fn an_association_that_nobody_answers_fails_and_the_transport_stays() {
     connect(&mut lab, key, theirs(1)).expect("the first time");
     let down = lab.host().produce(direct, 0);
     let (consumer, _) = lab.host().consume(key, down);
-    lab.sfu().send(down, &text("1"), None);
+    lab.sfu().send(down, text("1"), None);
     lab.run_for(Duration::from_secs(120));
     assert_eq!(lab.stats(key)["sctpState"], "failed");
-    lab.sfu().send(down, &text("2"), None);
+    lab.sfu().send(down, text("2"), None);
     lab.flush();
     assert_eq!(lab.consumer_stats(consumer)["messagesDropped"], 1);
     assert_eq!(lab.stats(key)["messagesUnsent"], 1);

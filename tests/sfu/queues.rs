@@ -29,7 +29,7 @@ fn a_direct_consumer_drops_beyond_its_bound_and_tells_once_it_goes_on() {
     let (producer, consumer, backlog) = direct(&mut lab, 1000);
     // Each is charged 100 + 64 bytes: six fit.
     for _ in 0..10 {
-        lab.sfu().send(producer, &binary(1, 100), None);
+        lab.sfu().send(producer, binary(1, 100), None);
     }
     lab.flush();
     assert_eq!(lab.host().messages(consumer).len(), 6);
@@ -52,7 +52,7 @@ fn a_direct_consumer_drops_beyond_its_bound_and_tells_once_it_goes_on() {
     let overflow = DataConsumerEvent::Overflow(Dropped { messages: 4, bytes: 400 });
     assert_eq!(lab.host().consumer_events(consumer), [overflow]);
 
-    lab.sfu().send(producer, &binary(1, 100), None);
+    lab.sfu().send(producer, binary(1, 100), None);
     lab.flush();
     assert_eq!(lab.host().messages(consumer).len(), 1);
     assert!(lab.host().consumer_events(consumer).is_empty());
@@ -63,12 +63,12 @@ fn an_overflow_is_told_before_the_message_with_which_delivery_goes_on() {
     let mut lab = Lab::new();
     let (producer, consumer, backlog) = direct(&mut lab, 1000);
     for _ in 0..7 {
-        lab.sfu().send(producer, &binary(1, 100), None);
+        lab.sfu().send(producer, binary(1, 100), None);
     }
     lab.flush();
     backlog.leave(1, 100);
     lab.host().events.clear();
-    lab.sfu().send(producer, &binary(2, 100), None);
+    lab.sfu().send(producer, binary(2, 100), None);
     lab.flush();
     let told = format!("{:?}", lab.host().events);
     let (overflow, message) = (told.find("Overflow"), told.find("Message"));
@@ -102,7 +102,7 @@ fn drain_is_told_below_a_quarter_of_the_bound_once() {
     lab.sfu().notify_drain(producer);
     lab.sfu().notify_drain(producer);
     for left in (0..10).rev() {
-        lab.sfu().send(producer, &message, None);
+        lab.sfu().send(producer, message.clone(), None);
         lab.flush();
         let events = lab.host().producer_events(producer);
         let expected: &[_] = if left == 2 { &[DataProducerEvent::Drain] } else { &[] };
@@ -128,7 +128,7 @@ fn drain_comes_however_small_the_bound() {
         it.produce_data(producer, options, Arc::clone(&intake)).expect("a producer");
         intake.enter(500);
         lab.sfu().notify_drain(producer);
-        lab.sfu().send(producer, &binary(1, 500), None);
+        lab.sfu().send(producer, binary(1, 500), None);
         lab.flush();
         assert_eq!(lab.host().producer_events(producer), [DataProducerEvent::Drain], "{bound}");
     }
@@ -162,7 +162,7 @@ fn sctpsendbufferfull_is_told_once_a_turn_and_counted_exactly() {
     let (_, client, producer, consumer, _) = small(&mut lab);
     // Five of them make the 50,000 of the stream; at that the next is refused.
     for _ in 0..9 {
-        lab.sfu().send(producer, &binary(1, 10_000), None);
+        lab.sfu().send(producer, binary(1, 10_000), None);
     }
     let error = lab.sfu().data_consumer(consumer).expect("open").send(text("x"));
     assert_eq!(error.expect_err("full").to_string(), "sctpsendbufferfull");
@@ -181,7 +181,7 @@ fn sctpsendbufferfull_is_told_once_a_turn_and_counted_exactly() {
     lab.host().events.clear();
     for turn in 0..2 {
         for _ in 0..20 {
-            lab.sfu().send(producer, &binary(1, 50_000), None);
+            lab.sfu().send(producer, binary(1, 50_000), None);
         }
         lab.flush();
         let events = lab.host().consumer_events(consumer);
@@ -197,7 +197,7 @@ fn the_transports_bound_counts_all_streams() {
     let (second, _) = lab.host().consume(key, producer);
     let (third, _) = lab.host().consume(key, producer);
     for _ in 0..5 {
-        lab.sfu().send(producer, &binary(1, 10_000), None);
+        lab.sfu().send(producer, binary(1, 10_000), None);
     }
     // Each stream has its 40,000 and would take more, but the 100,000 of all are reached.
     let sent =
@@ -215,7 +215,7 @@ fn bufferedamountlow_is_told_when_the_amount_falls_to_the_threshold() {
     assert_eq!(it.dump().buffered_amount_low_threshold, 20_000);
     lab.clients[client].frozen = true;
     for _ in 0..4 {
-        lab.sfu().send(producer, &binary(1, 49_999), None);
+        lab.sfu().send(producer, binary(1, 49_999), None);
         lab.flush();
     }
     let amount = lab.sfu().data_consumer(consumer).expect("open").get_buffered_amount();
@@ -230,7 +230,7 @@ fn bufferedamountlow_is_told_when_the_amount_falls_to_the_threshold() {
     let [DataConsumerEvent::BufferedAmountLow(low)] = &events[..] else { panic!("{events:?}") };
     assert!(*low <= 20_000);
     assert_eq!(gauge.payload(), 0);
-    lab.sfu().send(producer, &text("small"), None);
+    lab.sfu().send(producer, text("small"), None);
     lab.run_for(Duration::from_secs(1));
     assert!(lab.host().consumer_events(consumer).is_empty(), "it was not above the threshold");
 }
@@ -247,7 +247,7 @@ fn one_frozen_consumer_keeps_nobody_waiting() {
     lab.host().consume(b, producer);
     lab.clients[frozen].frozen = true;
     for _ in 0..100 {
-        lab.sfu().send(producer, &binary(1, 50_000), None);
+        lab.sfu().send(producer, binary(1, 50_000), None);
         lab.run_for(Duration::from_millis(100));
     }
     lab.expect("all", |lab| lab.clients[lively].sctp.messages.len() == 100);
@@ -264,7 +264,7 @@ fn the_amounts_of_a_closed_consumer_are_zero() {
     let (key, client, producer, consumer, gauge) = small(&mut lab);
     lab.clients[client].frozen = true;
     for _ in 0..4 {
-        lab.sfu().send(producer, &binary(1, 40_000), None);
+        lab.sfu().send(producer, binary(1, 40_000), None);
         lab.flush();
     }
     assert!(gauge.payload() > 0);

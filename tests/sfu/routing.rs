@@ -21,7 +21,7 @@ fn direct(lab: &mut Lab, consumers: usize) -> (DataProducerKey, Vec<DataConsumer
 }
 
 fn send(lab: &mut Lab, producer: DataProducerKey, message: &Message) {
-    lab.sfu().send(producer, message, None);
+    lab.sfu().send(producer, message.clone(), None);
     lab.flush();
 }
 
@@ -53,7 +53,7 @@ fn subchannels_choose_consumers_and_can_change() {
         (selector(&[1], Some(1), Some(2)), [0, 0, 1]),
     ];
     for (selector, expected) in cases {
-        lab.sfu().send(producer, &text("x"), Some(&selector));
+        lab.sfu().send(producer, text("x"), Some(&selector));
         lab.flush();
         let got = consumers.iter().map(|it| lab.host().messages(*it).len());
         assert_eq!(got.collect::<Vec<_>>(), expected, "{selector:?}");
@@ -77,7 +77,7 @@ fn subchannels_choose_among_webrtc_consumers_as_well() {
     // A payload that looks like a pipe's header is a payload.
     let forged = datasoup::sfu::subchannels::pipe::encode(Some(&selector), &"x".into());
     let message = Message::new(datasoup::proto::message::Ppid::BINARY, forged);
-    lab.sfu().send(producer, &message, Some(&selector));
+    lab.sfu().send(producer, message.clone(), Some(&selector));
     lab.run_for(Duration::from_secs(1));
     assert_eq!(lab.clients[clients[0]].messages(), []);
     assert_eq!(lab.clients[clients[1]].messages(), [(0, message)]);

@@ -135,7 +135,7 @@ fn what_is_queued_before_the_association_is_up_is_sent_then() {
     let producer = lab.host().produce(direct, 0);
     let (key, client) = lab.invite(router, 1);
     let (consumer, _) = lab.host().consume(key, producer);
-    lab.sfu().send(producer, &text("early"), None);
+    lab.sfu().send(producer, text("early"), None);
     let mut it = lab.sfu().data_consumer(consumer).expect("open");
     assert_eq!(it.send(text("next")), Ok(9), "payload bytes of both");
     assert_eq!(it.get_buffered_amount(), Ok(9));
@@ -155,7 +155,7 @@ fn direct_and_webrtc_transports_reach_each_other() {
     lab.host().consume(key, down);
     let up = lab.host().produce(key, 3);
     let (consumer, _) = lab.host().consume(direct, up);
-    lab.sfu().send(down, &text("down"), None);
+    lab.sfu().send(down, text("down"), None);
     lab.clients[client].send(3, text("up"));
     lab.expect("one each", |lab| lab.clients[client].sctp.messages.len() == 1);
     lab.run_for(Duration::from_secs(1));

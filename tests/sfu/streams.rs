@@ -91,14 +91,14 @@ fn stream_ids_wrap_and_run_out() {
 fn a_closed_consumers_stream_is_reset_and_reused_only_after_that() {
     let mut room = room();
     let (consumer, stream) = room.consume();
-    room.lab.sfu().send(room.producer, &text("x"), None);
+    room.lab.sfu().send(room.producer, text("x"), None);
     room.lab.run_for(Duration::from_secs(1));
     room.close(consumer);
     assert!(room.consume_on(stream).is_err(), "its reset has not completed");
     room.lab.run_for(Duration::from_secs(10));
     assert!(room.lab.clients[room.client].sctp.resets.contains(&stream));
     let again = room.consume_on(stream).expect("free again");
-    room.lab.sfu().send(room.producer, &text("again"), None);
+    room.lab.sfu().send(room.producer, text("again"), None);
     room.lab.run_for(Duration::from_secs(1));
     let got = room.lab.clients[room.client].messages();
     assert_eq!(got, [(stream, text("x")), (stream, text("again"))]);
@@ -110,7 +110,7 @@ fn a_channel_that_the_client_closes_closes_its_consumer() {
     let mut room = room();
     let (consumer, stream) = room.consume();
     let (other, _) = room.consume();
-    room.lab.sfu().send(room.producer, &text("x"), None);
+    room.lab.sfu().send(room.producer, text("x"), None);
     room.lab.run_for(Duration::from_secs(1));
     room.lab.clients[room.client].sctp.reset(stream);
     room.lab.run_for(Duration::from_secs(5));
@@ -177,7 +177,7 @@ fn a_closed_producer_leaves_a_consumer_on_its_stream_alone() {
     let consumer = room.consume_on(9).expect("free");
     room.lab.sfu().data_producer(producer).expect("open").close();
     room.lab.run_for(Duration::from_secs(5));
-    room.lab.sfu().send(room.producer, &text("still"), None);
+    room.lab.sfu().send(room.producer, text("still"), None);
     room.lab.run_for(Duration::from_secs(1));
     assert_eq!(room.lab.clients[room.client].messages(), [(9, text("still"))]);
     assert!(room.lab.sfu().data_consumer(consumer).is_ok());
