@@ -574,9 +574,11 @@ export type SctpParameters = {
   maxReceiverWindowBufferSize: number;
   /** Whether SCTP runs over DTLS, for DataChannels. */
   isDataChannel: boolean;
-  /** For mediasoup-client: the number of outgoing and of incoming streams, and the largest message. */
+  /** For clients of before mediasoup 3.20: the number of outgoing streams. */
   OS: number;
+  /** The number of incoming streams. */
   MIS: number;
+  /** The largest message that a client may send: `maxReceiveMessageSize`. */
   maxMessageSize: number;
 };
 
@@ -687,6 +689,29 @@ export type BaseTransportStats = {
   minOutgoingBitrate?: number;
   rtpPacketLossReceived?: number;
   rtpPacketLossSent?: number;
+  /** Datagrams that were not from the peer: another source, or not a protocol of this transport. */
+  datagramsDropped: number;
+  /** Messages of the peer on a stream without a DataProducer, or over `maxReceiveMessageSize`. */
+  messagesUnrouted: number;
+  /** Messages that were still queued when their DataConsumer closed, and their payload in bytes. */
+  messagesDiscarded: number;
+  bytesDiscarded: number;
+  /** With SCTP: packets whose lengths lie. */
+  sctpPacketsMalformed?: number;
+  /** With SCTP: packets whose checksum, tag or ports are not the association's. */
+  sctpPacketsForeign?: number;
+  /** With SCTP: packets that did not fit the association's state. */
+  sctpPacketsUnexpected?: number;
+  /** With SCTP: packets of a peer that took more than its share of the worker's time. */
+  sctpPacketsOverload?: number;
+  /** With SCTP: chunks that were taken out of packets, because of an unknown type, say. */
+  sctpChunksStripped?: number;
+  /** With SCTP: messages whose `maxPacketLifeTime` passed before they were first sent. */
+  messagesExpired?: number;
+  /** With SCTP: messages that were queued when the association ended. */
+  messagesUnsent?: number;
+  /** With SCTP: messages of the peer that contradict themselves, or DCEP that was not understood. */
+  messagesGarbled?: number;
 };
 
 export type TransportTraceEventType = 'probation' | 'bwe';
@@ -1303,7 +1328,7 @@ export type DataConsumerStat = {
   messagesSent: number;
   bytesSent: number;
   bufferedAmount: number;
-  /** Messages that met a full queue, and their bytes. */
+  /** Messages for this consumer that met a full queue or could not be sent, and their payload in bytes. */
   messagesDropped: number;
   bytesDropped: number;
 };

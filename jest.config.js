@@ -1,6 +1,6 @@
 'use strict';
 
-/** Everything but the tests in a browser and of the packed module: `npm run test:browser`, `npm run test:package`. */
+/** Everything but what needs more than the package: `npm run test:browser`, `test:package`, `test:usrsctp`. */
 module.exports = {
   ...require('./jest.config.base.js'),
   testPathIgnorePatterns: [
@@ -8,5 +8,6 @@ module.exports = {
     '/__test__/browser/',
     '/__test__/package/',
     '/__test__/types/',
+    '/__test__/usrsctp/',
   ],
 };

@@ -4,8 +4,6 @@
 // to the application and gets answers. (In a browser, mediasoup-client does the client's part: see
 // demo/.)
 
-const { once } = require('node:events');
-
 const { createWorker } = require('datasoup');
 const { PeerConnection, cleanup } = require('node-datachannel');
 
@@ -21,7 +19,13 @@ async function main() {
 
   transport.on('iceselectedtuplechange', ({ protocol }) => console.log(`ICE: ${protocol}`));
   transport.on('dtlsstatechange', (state) => console.log(`DTLS: ${state}`));
-  transport.on('sctpstatechange', (state) => console.log(`SCTP: ${state}`));
+  transport.on('sctpstatechange', (state) => {
+    console.log(`SCTP: ${state}`);
+    if (state === 'closed') {
+      worker.close();
+      cleanup();
+    }
+  });
 
   // The channel with id 0, in both directions: what comes from the client is answered.
   const directTransport = await router.createDirectTransport();
@@ -49,11 +53,6 @@ async function main() {
     console.log(`client: ${message}`);
     client.close();
   });
-  while (transport.dtlsState !== 'closed') {
-    await once(transport, 'dtlsstatechange');
-  }
-  worker.close();
-  cleanup();
 }
 
 main();

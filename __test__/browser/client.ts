@@ -50,19 +50,24 @@ export class EmptyPage {
 export class BrowserClient {
   readonly page: Page;
 
-  /** Connects to `transport`, with negotiated channels on `streams`, and waits until they are open. */
+  /**
+   * Connects to `transport`, with channels on `streams`, and waits until they are open. Those that are not
+   * `negotiated` are opened in band; the browser then chooses the streams, which are the even ones.
+   */
   static async connect(
     page: Page,
     transport: types.WebRtcTransport,
     streams: number[],
+    { negotiated = true, ...init }: RTCDataChannelInit = {},
   ): Promise<BrowserClient> {
     const client = new BrowserClient(page);
-    const offer = await page.evaluate(async (ids) => {
+    const inits = streams.map((id) => [id, { ...init, negotiated, ...(negotiated && { id }) }]);
+    const offer = await page.evaluate(async (wanted) => {
       const made = new RTCPeerConnection();
       const states = new Map<number, ChannelState>();
       Object.assign(globalThis, { connection: made, channels: states });
-      for (const id of ids) {
-        const channel = made.createDataChannel('', { negotiated: true, id });
+      for (const [id, options] of wanted as [number, RTCDataChannelInit][]) {
+        const channel = made.createDataChannel(`channel ${id}`, options);
         const received: ChannelState['received'] = [];
         channel.binaryType = 'arraybuffer';
         channel.onmessage = ({ data }) =>
@@ -71,7 +76,7 @@ export class BrowserClient {
       }
       await made.setLocalDescription();
       return made.localDescription!.sdp;
-    }, streams);
+    }, inits);
     const [, algorithm, value] = /a=fingerprint:(\S+) (\S+)/.exec(offer) ?? [];
     await transport.connect({
       dtlsParameters: {
@@ -110,8 +115,13 @@ export class BrowserClient {
     );
   }
 
-  async untilState(state: RTCPeerConnectionState): Promise<void> {
-    await this.page.waitForFunction((wanted) => connection.connectionState === wanted, state);
+  /** The streams of the channels, as the browser sees them. */
+  async streams(): Promise<(number | null)[]> {
+    return this.page.evaluate(() => [...channels.values()].map(({ channel }) => channel.id));
+  }
+
+  async closeChannel(id: number): Promise<void> {
+    await this.page.evaluate((it) => channels.get(it)?.channel.close(), id);
   }
 
   async untilClosed(id: number): Promise<void> {

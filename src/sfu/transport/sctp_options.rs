@@ -74,7 +74,7 @@ impl SctpOptions {
             is_data_channel,
             os: STREAMS,
             mis: STREAMS,
-            max_message_size: self.max_send_message_size,
+            max_message_size: self.max_receive_message_size,
         }
     }
 }

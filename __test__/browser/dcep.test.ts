@@ -1,0 +1,98 @@
+/// <reference lib="dom" />
+
+import type { Browser } from 'playwright-core';
+import * as datasoup from '../..';
+import type { types } from '../..';
+import { LOOPBACK } from '../helpers/arrangement';
+import { Inbox } from '../helpers/Inbox';
+import { until } from '../helpers/wait';
+import { launchChromium } from './chromium';
+import { BrowserClient, EmptyPage } from './client';
+
+/** Chromium without mediasoup-client: channels that it opens in band (RFC 8832). */
+
+const emptyPage = new EmptyPage();
+let browser: Browser;
+let worker: types.Worker;
+let router: types.Router;
+let transport: types.WebRtcTransport;
+let direct: types.DirectTransport;
+
+beforeAll(async () => {
+  [browser] = await Promise.all([launchChromium(), emptyPage.listen()]);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  emptyPage.close();
+});
+
+beforeEach(async () => {
+  worker = await datasoup.createWorker();
+  router = await worker.createRouter();
+  transport = await router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true });
+  direct = await router.createDirectTransport();
+});
+
+afterEach(async () => {
+  worker.close();
+  await Promise.all(browser.contexts().map((context) => context.close()));
+});
+
+/** Our side of a channel. */
+async function channelFor(streamId: number) {
+  const dataProducer = await transport.produceData({ sctpStreamParameters: { streamId } });
+  const inbox = new Inbox(await direct.consumeData({ dataProducerId: dataProducer.id }));
+  const source = await direct.produceData();
+  const dataConsumer = await transport.consumeData({ dataProducerId: source.id, streamId });
+  return { dataProducer, inbox, source, dataConsumer };
+}
+
+test.each<[string, RTCDataChannelInit]>([
+  ['reliable', {}],
+  ['with a protocol', { protocol: 'x-bouillon' }],
+  ['unordered, with maxRetransmits: 0', { ordered: false, maxRetransmits: 0 }],
+  ['ordered, with maxPacketLifeTime', { maxPacketLifeTime: 500 }],
+])('%s: messages both ways, on two channels', async (_title, init) => {
+  const [first, second] = [await channelFor(0), await channelFor(2)];
+  const client = await BrowserClient.connect(await emptyPage.open(browser), transport, [0, 2], {
+    negotiated: false,
+    ...init,
+  });
+  expect(await client.streams()).toEqual([0, 2]);
+
+  await client.send(0, 'on the first');
+  await client.send(2, 'on the second');
+  expect(await first.inbox.count(1)).toEqual([{ text: 'on the first', ppid: 51 }]);
+  expect(await second.inbox.count(1)).toEqual([{ text: 'on the second', ppid: 51 }]);
+  first.source.send('routed');
+  await second.dataConsumer.send('to this client');
+  expect(await client.received(0, 1)).toEqual(['routed']);
+  expect(await client.received(2, 1)).toEqual(['to this client']);
+  // DATA_CHANNEL_OPEN is no message.
+  await expect(first.dataProducer.getStats()).resolves.toMatchObject([{ messagesReceived: 1 }]);
+});
+
+test("a channel that the page closes: 'streamclose', and it is closed there as well", async () => {
+  const { dataProducer, dataConsumer } = await channelFor(0);
+  const client = await BrowserClient.connect(await emptyPage.open(browser), transport, [0], {
+    negotiated: false,
+  });
+  let told = false;
+  dataProducer.on('streamclose', () => (told = true));
+  await client.closeChannel(0);
+  await until(dataConsumer.observer, 'close', () => dataConsumer.closed);
+  await worker.dump();
+  expect(told).toBe(true);
+  expect(dataProducer.closed).toBe(false);
+  await client.untilClosed(0);
+});
+
+test('a channel whose DataConsumer is closed here is closed in the page', async () => {
+  const { dataConsumer } = await channelFor(0);
+  const client = await BrowserClient.connect(await emptyPage.open(browser), transport, [0], {
+    negotiated: false,
+  });
+  dataConsumer.close();
+  await client.untilClosed(0);
+});

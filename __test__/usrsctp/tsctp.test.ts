@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import * as datasoup from '../..';
+import type { types } from '../..';
+import '../helpers/closeWorkers';
+import { udpSocket } from '../helpers/sockets';
+import { until, untilState } from '../helpers/wait';
+
+/** A PlainTransport, and usrsctp's throughput tool `tsctp` at the far end: SCTP over UDP, as fast as it goes. */
+
+const TSCTP = process.env.TSCTP_PATH ?? '/usr/lib/usrsctp/tsctp';
+/** tsctp's messages have none. */
+const NO_PPID = 0;
+
+let worker: types.Worker;
+let router: types.Router;
+let directTransport: types.DirectTransport;
+let tsctp: ChildProcess | undefined;
+
+beforeAll(() => {
+  if (!existsSync(TSCTP)) {
+    throw new Error(
+      `there is no ${TSCTP}: install Debian's libusrsctp-examples, or set TSCTP_PATH`,
+    );
+  }
+});
+
+beforeEach(async () => {
+  worker = await datasoup.createWorker();
+  router = await worker.createRouter();
+  directTransport = await router.createDirectTransport();
+});
+
+afterEach(() => {
+  worker.close();
+  tsctp?.kill('SIGKILL');
+});
+
+/** A UDP port that nobody has. */
+async function freePort(): Promise<number> {
+  const socket = await udpSocket();
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(resolve));
+  return port;
+}
+
+function start(args: (string | number)[]): ChildProcess {
+  // What it prints is for its own developers, and a lot.
+  tsctp = spawn(TSCTP, args.map(String), { stdio: 'ignore' });
+  return tsctp;
+}
+
+describe.each([
+  { length: 100, messages: 20_000, options: [] },
+  { length: 1_000, messages: 20_000, options: [] },
+  { length: 65_536, messages: 200, options: [] },
+  { length: 1_000, messages: 5_000, options: ['-u'] },
+])('tsctp -n $messages -l $length $options', ({ length, messages, options }) => {
+  test('sends, and every message arrives', async () => {
+    const transport = await router.createPlainTransport({
+      listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
+      enableSctp: true,
+      comedia: true,
+    });
+    const producer = await transport.produceData({ sctpStreamParameters: { streamId: 0 } });
+    const consumer = await directTransport.consumeData({ dataProducerId: producer.id });
+    let received = 0;
+    consumer.on('message', (message, ppid) => {
+      expect([message.length, ppid]).toEqual([length, NO_PPID]);
+      received++;
+    });
+    const remote = await freePort();
+    const { localPort } = transport.tuple;
+    const common = ['-E', remote, '-U', localPort, '-p', 5000, '-l', length, '-n', messages];
+    const exit = once(start([...common, ...options, '127.0.0.1']), 'exit');
+    await until(
+      consumer,
+      'message',
+      () => received === messages,
+      () => `${received} messages`,
+    );
+    await untilState(transport, 'sctpState', 'closed');
+    expect(await exit).toEqual([0, null]);
+    expect(transport.tuple.remotePort).toBe(remote);
+    await expect(producer.getStats()).resolves.toMatchObject([
+      { messagesReceived: messages, bytesReceived: messages * length },
+    ]);
+  });
+});
+
+test('tsctp listens, and takes what we send', async () => {
+  const remote = await freePort();
+  const transport = await router.createPlainTransport({
+    listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
+    enableSctp: true,
+  });
+  start(['-E', remote, '-U', transport.tuple.localPort, '-p', 5000]);
+  await transport.connect({ ip: '127.0.0.1', port: remote });
+  const producer = await directTransport.produceData();
+  const consumer = await transport.consumeData({ dataProducerId: producer.id });
+  await untilState(transport, 'sctpState', 'connected');
+  const message = Buffer.alloc(1000, 1);
+  for (let sent = 0; sent < 1000; sent++) {
+    producer.send(message);
+  }
+  // An association that has delivered everything has nothing left to wait for.
+  await until(consumer, 'bufferedamountlow', () => consumer.bufferedAmount === 0);
+  await expect(consumer.getStats()).resolves.toMatchObject([
+    { messagesSent: 1000, bytesSent: 1_000_000, bufferedAmount: 0, messagesDropped: 0 },
+  ]);
+  expect(transport.sctpState).toBe('connected');
+});
