@@ -14,7 +14,6 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
@@ -151,7 +150,6 @@ impl World {
 
     /// Serves until the worker is closed.
     pub(super) async fn run(mut self, outbox: &Outbox) {
-        let several_cores = available_parallelism().is_ok_and(|cores| cores.get() > 1);
         let mut jobs = VecDeque::new();
         let mut readable = Vec::new();
         let mut sleep = pin!(tokio::time::sleep(FAR));
@@ -161,13 +159,14 @@ impl World {
                 if !(self.in_conversation && self.linger(began).await) {
                     self.wait(sleep.as_mut()).await;
                 }
-                self.in_conversation = several_cores && clock() - began < PATIENCE;
+                self.in_conversation = clock() - began < PATIENCE;
             } else {
                 // Lets the runtime look at the sockets.
                 tokio::task::yield_now().await;
             }
             self.inbox.take(&mut jobs, &mut readable);
-            self.in_conversation &= !jobs.is_empty();
+            // On one core, JavaScript answers only when we sleep.
+            self.in_conversation &= !jobs.is_empty() && !self.inbox.is_from_this_core();
 
             let now = clock();
             self.sfu.begin_turn(now);

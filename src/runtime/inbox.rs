@@ -1,7 +1,7 @@
 //! What a worker's thread waits for: jobs from JavaScript, and sockets that have become readable.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -12,6 +12,7 @@ use crate::sfu::subchannels::Selector;
 use crate::sfu::transport::tunnel::Parcel;
 
 use super::driver::World;
+use super::usage;
 
 /// Something for the worker's thread to do. What JavaScript does often has a variant of its own,
 /// which needs no allocation.
@@ -39,6 +40,8 @@ pub struct Inbox {
     filled: AtomicBool,
     driver: Mutex<Option<Waker>>,
     closed: AtomicBool,
+    /// The core of the thread that has last told the driver of something.
+    told_from: AtomicU32,
 }
 
 impl Inbox {
@@ -112,7 +115,15 @@ impl Inbox {
         }
     }
 
+    /// Whether the driver was last told of something from the core that this is called on.
+    pub(super) fn is_from_this_core(&self) -> bool {
+        self.told_from.load(Ordering::Relaxed) == usage::core()
+    }
+
     fn wake_driver(&self) {
+        if !self.is_filled() {
+            self.told_from.store(usage::core(), Ordering::Relaxed);
+        }
         if !self.filled.swap(true, Ordering::AcqRel) {
             // The lock is free again before the driver is woken, which takes it at once.
             let waker = lock(&self.driver).take();

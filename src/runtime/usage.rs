@@ -72,3 +72,12 @@ pub fn thread_id() -> u32 {
     // SAFETY: takes nothing, touches nothing, always succeeds.
     unsafe { libc::gettid() }.cast_unsigned()
 }
+
+/// The core that this thread runs on right now; 0 where the system does not tell.
+pub(super) fn core() -> u32 {
+    #[cfg(target_os = "linux")]
+    // SAFETY: it takes no pointers. Where it fails it gives -1, which is then everybody's core.
+    return unsafe { libc::sched_getcpu() } as u32;
+    #[cfg(not(target_os = "linux"))]
+    return 0;
+}
