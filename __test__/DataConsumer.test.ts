@@ -116,6 +116,13 @@ describe('transport.consumeData()', () => {
     expect(dataConsumer).toMatchObject({ paused: true, dataProducerPaused: true });
   });
 
+  test('takes a dataProducerId in upper case; the DataConsumer shows that of the DataProducer', async () => {
+    const dataConsumer = await transport.consumeData({
+      dataProducerId: dataProducerId.toUpperCase(),
+    });
+    expect(dataConsumer.dataProducerId).toBe(dataProducerId);
+  });
+
   test('with nulls is consumeData({ dataProducerId })', async () => {
     const dataConsumer = await webRtcTransport.consumeData({
       dataProducerId,

@@ -131,6 +131,7 @@ describe('pipeTransport.connect()', () => {
       { ip: '127.0.0.1' },
       { port: 5000 },
       { ip: 'chicken', port: 5000 },
+      { ip: 'fe80::1%lo', port: 5000 },
       ...notIntegers(1, 65_535).map((port) => ({ ip: '127.0.0.1', port })),
     ]),
   )('connect(%s) rejects with a TypeError', async (_title, params) => {

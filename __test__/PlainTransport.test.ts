@@ -168,6 +168,16 @@ describe('plainTransport.connect()', () => {
     );
   });
 
+  test('an address with a zone is refused by name', async () => {
+    const transport = await create();
+    await expect(transport.connect({ ip: 'fe80::1%lo', port: 5000 })).rejects.toThrow(
+      /^ip must be an IPv4 or IPv6 address/,
+    );
+    await expect(create({ listenInfo: { protocol: 'udp', ip: '::1%lo' } })).rejects.toThrow(
+      /^listenInfo\.ip must be an IPv4 or IPv6 address/,
+    );
+  });
+
   test.each(
     titled<unknown>([
       undefined,
@@ -176,6 +186,7 @@ describe('plainTransport.connect()', () => {
       { ip: '127.0.0.1' },
       { port: 5000 },
       { ip: 'chicken', port: 5000 },
+      { ip: 'fe80::1%lo', port: 5000 },
       { ip: 5, port: 5000 },
       ...notIntegers(1, 65_535).map((port) => ({ ip: '127.0.0.1', port })),
     ]),

@@ -57,6 +57,11 @@ function countTransports(router: types.Router): { count: number } {
 }
 
 describe('router.pipeToRouter()', () => {
+  test('takes a dataProducerId in upper case, as consumeData() does', async () => {
+    const { pipeDataProducer } = await pipe({ dataProducerId: original.id.toUpperCase() });
+    expect(pipeDataProducer.id).toBe(original.id);
+  });
+
   test('makes a DataConsumer here and a DataProducer there', async () => {
     const { pipeDataConsumer, pipeDataProducer } = await pipe();
     expect(pipeDataProducer.id).toBe(original.id);

@@ -233,14 +233,15 @@ class Router extends Entity {
     parseSctpOptions(transportOptions);
     checkSrtp(given);
 
-    const dataProducer = this.#dataProducers.get(dataProducerId);
+    // UUIDs are the same in either case; the worker writes them in lower.
+    const dataProducer = this.#dataProducers.get(dataProducerId.toLowerCase());
 
     if (!dataProducer) {
       throw new NotFoundError('DataProducer not found');
     }
     if (keepId && coreOf(router).channel === this.#core.channel) {
       throw new Error(
-        `Channel request handler with ID ${dataProducerId} already exists: ` +
+        `Channel request handler with ID ${dataProducer.id} already exists: ` +
           'within one Worker keepId must be false',
       );
     }

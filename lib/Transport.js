@@ -186,7 +186,7 @@ class Transport extends Entity {
       'dataConsumer',
       (native, requestId) => native.consumeData(requestId, JSON.stringify(data)),
       (core, result) => {
-        const dataConsumer = new DataConsumer(core, { ...result, dataProducerId }, appData);
+        const dataConsumer = new DataConsumer(core, result, appData);
 
         this.observer.safeEmit('newdataconsumer', dataConsumer);
         return dataConsumer;

@@ -158,7 +158,8 @@ function optionalInteger(value, name, max, min) {
  * @returns {string}
  */
 function ip(value, name) {
-  if (typeof value !== 'string' || isIP(value) === 0) {
+  // A zone ('fe80::1%eth0') is no part of an address, and the worker takes none.
+  if (typeof value !== 'string' || isIP(value) === 0 || value.includes('%')) {
     throw wrong(name, value, 'an IPv4 or IPv6 address');
   }
   return value;

@@ -8,7 +8,7 @@ use napi_derive::napi;
 
 use crate::proto::message::{Message, Ppid};
 use crate::sfu::backlog::{Backlog, DEFAULT_MAX_BUFFERED_AMOUNT};
-use crate::sfu::error::Error;
+use crate::sfu::error::Result;
 use crate::sfu::id::DataConsumerKey;
 
 use super::link::SharedLink;
@@ -81,13 +81,14 @@ impl DataConsumer {
             Either::A(buffer) => Bytes::copy_from_slice(&buffer),
             Either::B(string) => Bytes::from(string),
         };
-        let len = payload.len();
+        let (key, len) = (self.key, payload.len());
         if !self.intake.has_room(len) {
-            let full = || Err::<(), _>(Error::Other("sctpsendbufferfull".into()));
-            return self.link.request(request, move |_| full());
+            return self.link.request(request, move |world| -> Result<usize> {
+                Err(world.sfu.data_consumer(key)?.refuse(len))
+            });
         }
         self.intake.enter(len);
-        let (key, intake) = (self.key, Arc::clone(&self.intake));
+        let intake = Arc::clone(&self.intake);
         self.link.request(request, move |world| {
             intake.leave(1, len as u64);
             world.sfu.data_consumer(key)?.send(Message::new(Ppid(ppid), payload))

@@ -33,7 +33,6 @@ pub struct Transport {
 enum ConnectOptions {
     WebRtc(WebRtcConnectOptions),
     Udp(UdpConnectOptions),
-    Direct {},
 }
 
 #[napi]
@@ -50,7 +49,6 @@ impl Transport {
                 ConnectOptions::Udp(options) => {
                     json!({ "tuple": transport.connect_udp(options)? })
                 }
-                ConnectOptions::Direct {} => json!(null),
             })
         });
     }

@@ -1,10 +1,10 @@
 //! All sockets of a worker: who is readable, what leaves where, and what is closed.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxRandomState};
 
 use crate::proto::transmit::{SocketId, Transmits, Tuple};
 use crate::sfu::Sfu;
@@ -28,8 +28,8 @@ pub(super) struct Sockets {
     ports: PortRange,
     sockets: FxHashMap<SocketId, Socket>,
     next: u32,
-    /// The connection of each TCP path.
-    connections: FxHashMap<Tuple, SocketId>,
+    /// The connection of each TCP path. A peer chooses its port, hence the random seed.
+    connections: HashMap<Tuple, SocketId, FxRandomState>,
     /// Connections in the order of their arrival, with the time by which they must have proved
     /// themselves.
     strangers: VecDeque<(Instant, SocketId)>,
@@ -54,7 +54,7 @@ impl Sockets {
             ports,
             sockets: FxHashMap::default(),
             next: 0,
-            connections: FxHashMap::default(),
+            connections: HashMap::default(),
             strangers: VecDeque::new(),
             resting: VecDeque::new(),
             unflushed: Vec::new(),

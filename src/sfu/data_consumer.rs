@@ -1,5 +1,6 @@
 //! A sink of messages: a stream to a peer, or JavaScript.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -175,9 +176,18 @@ impl DataConsumer {
         self.dropped.count(payload_len);
     }
 
-    /// Whether a full buffer is news in this turn.
-    pub(super) fn is_full_news(&mut self, turn: u64) -> bool {
-        self.full_in_turn.replace(turn) != Some(turn)
+    /// Counts a message that the full queue towards the peer refused, and tells of it once a turn.
+    pub(super) fn refuse_message(
+        &mut self,
+        key: DataConsumerKey,
+        payload_len: usize,
+        turn: u64,
+        events: &mut VecDeque<Event>,
+    ) {
+        self.drop_message(payload_len);
+        if self.full_in_turn.replace(turn) != Some(turn) {
+            events.push_back(Event::DataConsumer(key, DataConsumerEvent::SctpSendBufferFull));
+        }
     }
 }
 
@@ -298,18 +308,25 @@ impl DataConsumerMut<'_> {
                 Ok(buffered)
             }
             Err(SendError::Full) => {
-                consumer.drop_message(payload_len);
-                if consumer.is_full_news(*turn) {
-                    let event = DataConsumerEvent::SctpSendBufferFull;
-                    events.push_back(Event::DataConsumer(*key, event));
-                }
-                Err(Error::Other("sctpsendbufferfull".into()))
+                consumer.refuse_message(*key, payload_len, *turn, events);
+                Err(full())
             }
             Err(_) => {
                 consumer.drop_message(payload_len);
                 Err(failed())
             }
         }
+    }
+
+    /// Refuses a message as [`Self::send`] does if the queue is full: because too many of those that
+    /// were given before have not even come here. Answers the error.
+    pub fn refuse(&mut self, payload_len: usize) -> Error {
+        let Self { sfu, key } = self;
+        let Sfu { turn, data_consumers, events, .. } = &mut **sfu;
+        if let Some(consumer) = data_consumers.get_mut(key) {
+            consumer.refuse_message(*key, payload_len, *turn, events);
+        }
+        full()
     }
 
     /// Payload bytes that wait to be sent to the peer.
@@ -383,6 +400,11 @@ impl DataConsumerMut<'_> {
     pub fn close(self) {
         self.sfu.remove_data_consumer(self.key);
     }
+}
+
+/// The queue towards the peer takes no more.
+fn full() -> Error {
+    Error::Other("sctpsendbufferfull".into())
 }
 
 #[cfg(test)]

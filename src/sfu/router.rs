@@ -98,13 +98,10 @@ impl Sfu {
                             transport.show_buffered(key, consumer, buffered);
                             transport.mark_dirty(consumer.transport, dirty);
                         }
-                        Err(error) => {
-                            consumer.drop_message(payload_len);
-                            if matches!(error, SendError::Full) && consumer.is_full_news(*turn) {
-                                let event = DataConsumerEvent::SctpSendBufferFull;
-                                events.push_back(Event::DataConsumer(key, event));
-                            }
+                        Err(SendError::Full) => {
+                            consumer.refuse_message(key, payload_len, *turn, events);
                         }
+                        Err(_) => consumer.drop_message(payload_len),
                     }
                 }
             }

@@ -191,6 +191,21 @@ fn sctpsendbufferfull_is_told_once_a_turn_and_counted_exactly() {
 }
 
 #[test]
+fn a_message_that_is_refused_on_its_way_to_the_worker_is_told_and_counted_like_any_other() {
+    let mut lab = Lab::new();
+    let (_, _, _, consumer, _) = small(&mut lab);
+    for _ in 0..2 {
+        let error = lab.sfu().data_consumer(consumer).expect("open").refuse(1000);
+        assert_eq!(error.to_string(), "sctpsendbufferfull");
+    }
+    lab.flush();
+    let events = lab.host().consumer_events(consumer);
+    assert_eq!(events, [DataConsumerEvent::SctpSendBufferFull], "once a turn");
+    let stats = lab.consumer_stats(consumer);
+    assert_eq!((&stats["messagesDropped"], &stats["bytesDropped"]), (&2.into(), &2000.into()));
+}
+
+#[test]
 fn the_transports_bound_counts_all_streams() {
     let mut lab = Lab::new();
     let (key, _, producer, consumer, _) = small(&mut lab);

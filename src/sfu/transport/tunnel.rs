@@ -217,15 +217,14 @@ impl Tunnel {
         Arrival { stream, message, selector }
     }
 
-    /// This end goes.
+    /// This end goes. It says so even to one that has gone before: that is also how the runtime
+    /// learns that the way there is not needed any more.
     pub(super) fn close(&mut self) {
-        if self.state != SctpState::Closed {
-            self.state = SctpState::Closed;
-            self.lanes.clear();
-            self.traffic.clear();
-            self.events.clear();
-            self.control.push_back(Parcel::Goodbye);
-        }
+        self.state = SctpState::Closed;
+        self.lanes.clear();
+        self.traffic.clear();
+        self.events.clear();
+        self.control.push_back(Parcel::Goodbye);
     }
 
     pub(super) fn poll_event(&mut self) -> Option<SctpEvent> {
@@ -366,5 +365,8 @@ mod tests {
         carry([&mut a, &mut b]);
         assert_eq!(a.state(), SctpState::Closed);
         assert_eq!(a.send(0, None, &message(1)), Err(SendError::Closed));
+        a.close();
+        let last = std::iter::from_fn(|| a.poll_parcel()).last();
+        assert!(matches!(last, Some(Parcel::Goodbye)), "the runtime forgets the way by it");
     }
 }
