@@ -292,6 +292,11 @@ fn a_pipe_whose_far_end_is_not_there_yet_connects_when_it_comes() {
         assert_eq!(lab.hosts[far.host].messages(consumer), [text("x")]);
         let dump = lab.hosts[near.host].sfu.dump_router(near.router).expect("open");
         assert_eq!(dump.map_data_producer_id_data_consumer_ids[0].values.len(), 1);
+        let mut transport = lab.hosts[near.host].sfu.transport(near.pipe).expect("open");
+        let dump = serde_json::to_value(transport.dump()).expect("json");
+        assert_eq!(dump["sctpState"], "connected", "{by:?}");
+        let streams = &dump["sctpNegotiatedCapabilities"]["negotiatedMaxOutboundStreams"];
+        assert_eq!(*streams, 65_535, "{by:?}");
     }
 }
 

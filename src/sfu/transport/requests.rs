@@ -157,11 +157,12 @@ impl TransportMut<'_> {
             .filter_map(|(&key, producer)| Some(KeyValue { key, value: id_of(producer)? }))
             .collect();
         streams.sort_by_key(|it| it.key);
+        let negotiated = transport.negotiated_streams().unwrap_or_default();
         let sctp =
-            transport.sctp_ref().zip(transport.sctp_parameters()).map(|(sctp, it)| SctpDump {
+            transport.sctp_state().zip(transport.sctp_parameters()).map(|(state, it)| SctpDump {
                 sctp_parameters: it,
-                sctp_state: sctp.state(),
-                sctp_negotiated_capabilities: sctp.negotiated_streams().unwrap_or_default().into(),
+                sctp_state: state,
+                sctp_negotiated_capabilities: negotiated.into(),
                 sctp_listener: SctpListener { stream_id_table: streams },
             });
         TransportDump {
