@@ -96,6 +96,22 @@ describe('router.pipeToRouter()', () => {
     ]);
   });
 
+  test('a DataConsumer that a newtransport listener makes at once gets messages, too', async () => {
+    const other = await direct1.produceData();
+    const early = new Promise<types.DataConsumer>((resolve, reject) => {
+      router1.observer.once('newtransport', (transport) => {
+        transport.consumeData({ dataProducerId: other.id }).then(resolve, reject);
+      });
+    });
+    await pipe();
+    const dataConsumer = await early;
+    other.send('x');
+    await settled();
+    await expect(dataConsumer.getStats()).resolves.toMatchObject([
+      { messagesSent: 1, messagesDropped: 0 },
+    ]);
+  });
+
   test('keepId false gives the DataProducer another id, within one worker as well', async () => {
     const { pipeDataProducer } = await pipe({ keepId: false });
     expect(pipeDataProducer.id).not.toBe(original.id);

@@ -104,12 +104,12 @@ async function connectedTransports(from, to, transportOptions) {
     // They meet at the address listened on, whatever is announced.
     const ip = connectable(transportOptions.listenInfo.ip);
 
+    // Both are in this process, so what they carry goes from thread to thread, past the network.
+    await Promise.all([tunnel(first, second), tunnel(second, first)]);
     await Promise.all([
       first.connect({ ip, port: second.tuple.localPort }),
       second.connect({ ip, port: first.tuple.localPort }),
     ]);
-    // Both are in this process, so what they carry goes from thread to thread, past the network.
-    await Promise.all([tunnel(first, second), tunnel(second, first)]);
     mirrorClose(first, second);
     return [first, second];
   } catch (error) {

@@ -53,8 +53,8 @@ impl Transport {
         });
     }
 
-    /// Joins two pipe transports of this process past the network. To be called right after both
-    /// are connected.
+    /// Joins two pipe transports of this process past the network. To be called before they are
+    /// connected.
     #[napi]
     pub fn tunnel(&self, request: u32, other: &Transport) {
         let far_end = FarEnd { inbox: Arc::clone(&other.link.inbox), transport: other.key };

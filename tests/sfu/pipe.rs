@@ -301,6 +301,41 @@ fn a_pipe_whose_far_end_is_not_there_yet_connects_when_it_comes() {
 }
 
 #[test]
+fn who_consumes_on_a_pipe_before_it_is_a_tunnel_goes_on_over_the_tunnel() {
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let [near, far] = joined(&mut lab, By::Network);
+    let producer = lab.hosts[near.host].produce(near.direct, 0);
+    let router = near.router;
+    let host = lab.host();
+    let pipe = TransportKey(host.key());
+    let listen = host.listen(ours(3));
+    let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
+    host.sfu.create_pipe_transport(pipe, router, options, listen).expect("a router");
+    let far = End { pipe: TransportKey(lab.hosts[far.host].key()), ..far };
+    let host = &mut lab.hosts[far.host];
+    let listen = host.listen(ours(4));
+    let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
+    host.sfu.create_pipe_transport(far.pipe, far.router, options, listen).expect("a router");
+
+    let near = End { pipe, ..near };
+    let (carrier, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+    let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
+    lab.sfu().send(producer, text("too early"), None);
+    for (end, other) in [(near, far), (far, near)] {
+        lab.tunnels.insert((end.host, end.pipe), (other.host, other.pipe));
+        lab.hosts[end.host].sfu.transport(end.pipe).expect("open").tunnel().expect("a pipe");
+    }
+    lab.run_for(Duration::from_secs(1));
+    lab.sfu().send(producer, text("x"), None);
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.hosts[far.host].messages(consumer), [text("x")]);
+    assert_eq!(lab.consumer_stats(carrier)["bufferedAmount"], 0);
+    let stats = lab.sfu().transport(pipe).expect("open").get_stats();
+    assert_eq!((stats.messages_discarded, stats.bytes_discarded), (1, 9));
+    assert!(lab.sent.is_empty(), "nothing on the network");
+}
+
+#[test]
 fn a_tunnel_is_bounded_and_counts_as_an_association_does() {
     let mut lab = Lab::with(2, Conditions::PERFECT, 1);
     let [near, far] = joined(&mut lab, By::Tunnel);

@@ -25,7 +25,7 @@ impl Transport {
         }
     }
 
-    pub(super) fn sctp_ref(&self) -> Option<&Sctp> {
+    fn sctp_ref(&self) -> Option<&Sctp> {
         match &self.kind {
             Kind::Direct => None,
             Kind::WebRtc(it) => it.peer.sctp(),

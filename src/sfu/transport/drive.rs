@@ -35,7 +35,7 @@ impl Sfu {
             Kind::Direct => false,
             Kind::WebRtc(it) => it.peer.handle_datagram(*now, tuple, datagram, transmits),
             Kind::Plain(it) => it.handle_datagram(*now, tuple, datagram),
-            Kind::Pipe(it) => it.path.handle_datagram(*now, tuple, datagram),
+            Kind::Pipe(it) => it.handle_datagram(*now, tuple, datagram),
         };
         if !accepted {
             // Nothing has changed, so there is nothing to do.

@@ -1,12 +1,14 @@
 //! Pipe transport: joins two routers, in one process or on two hosts. Subchannels travel with the
 //! messages; see [`pipe`](crate::sfu::subchannels::pipe).
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Deserialize;
 
 use crate::proto::sctp::Start;
-use crate::proto::transmit::Transmits;
+use crate::proto::transmit::{Transmits, Tuple};
+use crate::sfu::data_consumer::Sink;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{RouterKey, TransportKey};
 use crate::sfu::subchannels::pipe::MAX_HEADER;
@@ -41,6 +43,11 @@ impl Pipe {
             Some(tunnel) => tunnel.connect(),
             None => self.path.start(now),
         }
+    }
+
+    /// With a tunnel nothing comes over the network.
+    pub(super) fn handle_datagram(&mut self, now: Instant, tuple: Tuple, datagram: &[u8]) -> bool {
+        self.tunnel.is_none() && self.path.handle_datagram(now, tuple, datagram)
     }
 
     pub(super) fn poll(&mut self) -> Option<Polled> {
@@ -85,15 +92,34 @@ impl Sfu {
 impl TransportMut<'_> {
     /// The other end of this pipe is in this process: from here on it is reached by
     /// [`Event::Parcel`](crate::sfu::event::Event::Parcel) instead of the network. To be called
-    /// before there is anything to carry.
+    /// before the transport is connected. Who consumes on it already goes on over the tunnel; what
+    /// was sent to them is discarded and counted.
     pub fn tunnel(&mut self) -> Result<()> {
         let key = self.key;
-        let transport = self.get();
-        match (&mut transport.kind, &transport.sctp) {
-            (Kind::Pipe(it), Some(options)) => it.tunnel = Some(Tunnel::new(options)),
-            (Kind::Pipe(_), None) => {}
+        let Sfu { transports, data_consumers, .. } = &mut *self.sfu;
+        let transport = transports.get_mut(&key).ok_or(key)?;
+        let (wanted, mut tunnel) = match (&mut transport.kind, &transport.sctp) {
+            (Kind::Pipe(it), Some(options)) => (it.path.take_wanted(), Tunnel::new(options)),
+            (Kind::Pipe(_), None) => return Ok(()),
             _ => return Err(Error::Type(format!("{key} is not a PipeTransport"))),
+        };
+        transport.waiting.clear();
+        for (stream, consumer) in transport.consumer_streams.clone() {
+            transport.reset_stream(stream);
+            let sink = data_consumers.get(&consumer).map(|it| &it.sink);
+            if let Some(Sink::Sctp { gauge, low_threshold, .. }) = sink {
+                gauge.publish(0);
+                tunnel.open_stream(stream, Arc::clone(gauge));
+                tunnel.set_low_threshold(stream, *low_threshold);
+            }
         }
+        if wanted {
+            tunnel.connect();
+        }
+        if let Kind::Pipe(it) = &mut transport.kind {
+            it.tunnel = Some(tunnel);
+        }
+        self.sfu.pump(key);
         Ok(())
     }
 }

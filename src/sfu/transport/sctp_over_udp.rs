@@ -92,6 +92,11 @@ impl SctpOverUdp {
         self.begin(now);
     }
 
+    /// Whether there was something to carry. There is not any more: it goes another way.
+    pub(super) fn take_wanted(&mut self) -> bool {
+        std::mem::take(&mut self.wanted)
+    }
+
     fn begin(&mut self, now: Instant) {
         if let Some(sctp) = &mut self.sctp
             && self.wanted
