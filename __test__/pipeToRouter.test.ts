@@ -112,6 +112,24 @@ describe('router.pipeToRouter()', () => {
     ]);
   });
 
+  test('a listener of the close can pipe again at once', async () => {
+    const other = await direct1.produceData();
+    let pipeTransport: types.Transport | undefined;
+    router1.observer.once('newtransport', (transport) => (pipeTransport = transport));
+    const { pipeDataProducer } = await pipe();
+    const again = new Promise<Piped>((resolve, reject) => {
+      pipeDataProducer.observer.once('close', () => {
+        pipe({ dataProducerId: other.id }).then(resolve, reject);
+      });
+    });
+    pipeTransport?.close();
+    const piped = await again;
+    const counter = countTransports(router1);
+    await pipe();
+    expect(counter.count).toBe(0);
+    expect(piped.pipeDataProducer.closed).toBe(false);
+  });
+
   test('keepId false gives the DataProducer another id, within one worker as well', async () => {
     const { pipeDataProducer } = await pipe({ keepId: false });
     expect(pipeDataProducer.id).not.toBe(original.id);

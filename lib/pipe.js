@@ -11,6 +11,8 @@ const { NotFoundError } = require('./errors');
  * @typedef {object} Pair - the PipeTransports between two routers.
  * @property {Router} router - the one that the first of them belongs to.
  * @property {Promise<[PipeTransport, PipeTransport]>} transports
+ * @property {() => boolean} gone - whether they exist no more. It is forgotten then, but that comes after the last
+ * events of what it carried, whose listeners may pipe again.
  */
 
 /**
@@ -67,10 +69,15 @@ async function pipeDataProducer({ dataProducer, from, to, keepId, transportOptio
 async function transportsBetween(from, to, transportOptions) {
   let pair = pairs.get(from)?.get(to);
 
-  if (!pair) {
+  if (!pair || pair.gone()) {
     const transports = connectedTransports(from, to, transportOptions);
+    let gone = () => false;
 
-    pair = { router: from, transports };
+    transports.then(
+      ([first, second]) => (gone = () => first.closed || second.closed),
+      () => {},
+    );
+    pair = { router: from, transports, gone: () => gone() };
     remember(from, to, pair);
     remember(to, from, pair);
     forgetWhenGone(from, to, pair);
@@ -151,8 +158,11 @@ function remember(from, to, pair) {
  */
 function forgetWhenGone(from, to, pair) {
   const forget = () => {
-    pairs.get(from)?.delete(to);
-    pairs.get(to)?.delete(from);
+    // Another pair may have its place.
+    if (pairs.get(from)?.get(to) === pair) {
+      pairs.get(from)?.delete(to);
+      pairs.get(to)?.delete(from);
+    }
   };
 
   pair.transports.then(([first]) => coreOf(first).onClosed(forget), forget);
