@@ -247,6 +247,8 @@ export type WorkerResourceUsage = {
 
 export type WorkerDump = {
   pid: number;
+  /** Datagrams that neither the kernel nor the buffer of a TCP connection took, since the beginning. */
+  datagramsUnsent: number;
   webRtcServerIds: string[];
   routerIds: string[];
   channelMessageHandlers: {

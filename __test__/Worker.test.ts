@@ -61,6 +61,7 @@ describe('worker.dump()', () => {
     const dump = await worker.dump();
     expect(dump).toEqual({
       pid: worker.pid,
+      datagramsUnsent: 0,
       webRtcServerIds: [webRtcServer.id],
       routerIds: expect.arrayContaining(routers.map(({ id }) => id)),
       channelMessageHandlers: {

@@ -31,7 +31,7 @@ impl DataConsumer {
         Self { link, key, backlog, intake }
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn pause(&self, request: u32) {
         let key = self.key;
         self.link.request(request, move |world| {
@@ -40,7 +40,7 @@ impl DataConsumer {
         });
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn resume(&self, request: u32) {
         let key = self.key;
         self.link.request(request, move |world| {
@@ -49,7 +49,7 @@ impl DataConsumer {
         });
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn set_subchannels(&self, request: u32, subchannels: Vec<u32>) {
         let key = self.key;
         let subchannels = subchannels.into_iter().map(|it| it as u16).collect();
@@ -58,7 +58,7 @@ impl DataConsumer {
         });
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn add_subchannel(&self, request: u32, subchannel: u32) {
         let key = self.key;
         self.link.request(request, move |world| {
@@ -66,7 +66,7 @@ impl DataConsumer {
         });
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn remove_subchannel(&self, request: u32, subchannel: u32) {
         let key = self.key;
         self.link.request(request, move |world| {
@@ -75,7 +75,7 @@ impl DataConsumer {
     }
 
     /// Sends to the peer alone; answers the buffered amount.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn send(&self, request: u32, message: Either<BufferSlice<'_>, String>, ppid: u32) {
         let payload = match message {
             Either::A(buffer) => Bytes::copy_from_slice(&buffer),
@@ -95,14 +95,14 @@ impl DataConsumer {
         });
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn get_buffered_amount(&self, request: u32) {
         let key = self.key;
         self.link
             .request(request, move |world| world.sfu.data_consumer(key)?.get_buffered_amount());
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn set_buffered_amount_low_threshold(&self, request: u32, threshold: u32) {
         let key = self.key;
         self.link.request(request, move |world| {
@@ -111,19 +111,19 @@ impl DataConsumer {
         });
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
         self.link.request(request, move |world| Ok(world.sfu.data_consumer(key)?.dump()));
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
         self.link.request(request, move |world| Ok([world.sfu.data_consumer(key)?.get_stats()]));
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
         self.link.tell(move |world| {
@@ -134,7 +134,7 @@ impl DataConsumer {
     }
 
     /// Payload bytes that wait for JavaScript, or for the peer.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn buffered_amount(&self) -> f64 {
         self.backlog.payload() as f64
     }

@@ -27,7 +27,7 @@ pub struct DataProducer {
 
 #[napi]
 impl DataProducer {
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn pause(&self, request: u32) {
         let key = self.key;
         self.link.request(request, move |world| {
@@ -36,7 +36,7 @@ impl DataProducer {
         });
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn resume(&self, request: u32) {
         let key = self.key;
         self.link.request(request, move |world| {
@@ -45,19 +45,19 @@ impl DataProducer {
         });
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
         self.link.request(request, move |world| Ok(world.sfu.data_producer(key)?.dump()));
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
         self.link.request(request, move |world| Ok([world.sfu.data_producer(key)?.get_stats()]));
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
         self.link.tell(move |world| {
@@ -68,7 +68,7 @@ impl DataProducer {
     }
 
     /// Payload bytes that were sent and are not routed yet.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn buffered_amount(&self) -> f64 {
         self.intake.payload() as f64
     }
@@ -77,6 +77,7 @@ impl DataProducer {
     /// A function of its own because a call of it costs a quarter of a method's.
     #[napi(
         getter,
+        catch_unwind,
         ts_return_type = "(message: Buffer, ppid: number, subchannels?: number[] | null, required?: number | null, ignored?: number | null) => number"
     )]
     pub fn send_buffer<'env>(&self, env: &'env Env) -> Result<Function<'env, (), u32>> {
@@ -90,6 +91,7 @@ impl DataProducer {
     /// `send()` for a string.
     #[napi(
         getter,
+        catch_unwind,
         ts_return_type = "(message: string, ppid: number, subchannels?: number[] | null, required?: number | null, ignored?: number | null) => number"
     )]
     pub fn send_string<'env>(&self, env: &'env Env) -> Result<Function<'env, (), u32>> {

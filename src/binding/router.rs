@@ -46,7 +46,7 @@ struct WithListenInfo<O> {
 
 #[napi]
 impl Router {
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn create_direct_transport(&self, request: u32, options: String) -> Transport {
         let (router, key) = (self.key, TransportKey(request));
         let options: DirectTransportOptions = parse(&options).unwrap_or_default();
@@ -58,7 +58,7 @@ impl Router {
         self.transport(key, max_message_size)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn create_web_rtc_transport(
         &self,
         request: u32,
@@ -81,7 +81,7 @@ impl Router {
         self.transport(key, DEFAULT_MAX_MESSAGE_SIZE)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn create_plain_transport(&self, request: u32, options: String) -> Transport {
         let (router, key) = (self.key, TransportKey(request));
         type Given = WithListenInfo<PlainTransportOptions>;
@@ -94,7 +94,7 @@ impl Router {
         self.transport(key, DEFAULT_MAX_MESSAGE_SIZE)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn create_pipe_transport(&self, request: u32, options: String) -> Transport {
         let (router, key) = (self.key, TransportKey(request));
         type Given = WithListenInfo<PipeTransportOptions>;
@@ -107,13 +107,13 @@ impl Router {
         self.transport(key, DEFAULT_MAX_MESSAGE_SIZE)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
         self.link.request(request, move |world| world.sfu.dump_router(key));
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
         self.link.tell(move |world| world.sfu.close_router(key));

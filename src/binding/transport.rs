@@ -37,7 +37,7 @@ enum ConnectOptions {
 
 #[napi]
 impl Transport {
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn connect(&self, request: u32, options: String) {
         let key = self.key;
         self.link.request_with(request, options, move |world, options: ConnectOptions| {
@@ -55,20 +55,20 @@ impl Transport {
 
     /// Joins two pipe transports of this process past the network. To be called before they are
     /// connected.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn tunnel(&self, request: u32, other: &Transport) {
         let far_end = FarEnd { inbox: Arc::clone(&other.link.inbox), transport: other.key };
         let key = self.key;
         self.link.request(request, move |world| world.tunnel(key, far_end));
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn restart_ice(&self, request: u32) {
         let key = self.key;
         self.link.request(request, move |world| world.sfu.transport(key)?.restart_ice());
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn produce_data(&self, request: u32, options: String) -> DataProducer {
         let (transport, key) = (self.key, DataProducerKey(request));
         let intake = backlog(&options);
@@ -81,7 +81,7 @@ impl Transport {
         DataProducer { link: Rc::clone(&self.link), key, intake, max_message_size }
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn consume_data(&self, request: u32, options: String) -> DataConsumer {
         let (transport, key) = (self.key, DataConsumerKey(request));
         let backlog = backlog(&options);
@@ -93,7 +93,7 @@ impl Transport {
         DataConsumer::new(Rc::clone(&self.link), key, backlog)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn set_bitrates(&self, request: u32, bitrates: String) {
         let key = self.key;
         self.link.request_with(request, bitrates, move |world, bitrates: Bitrates| {
@@ -102,19 +102,19 @@ impl Transport {
         });
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
         self.link.request(request, move |world| Ok(world.sfu.transport(key)?.dump()));
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
         self.link.request(request, move |world| Ok([world.sfu.transport(key)?.get_stats()]));
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
         self.link.tell(move |world| world.sfu.close_transport(key));

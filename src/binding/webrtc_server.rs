@@ -15,13 +15,13 @@ pub struct WebRtcServer {
 
 #[napi]
 impl WebRtcServer {
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
         self.link.request(request, move |world| world.sfu.dump_webrtc_server(key));
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
         self.link.tell(move |world| world.sfu.close_webrtc_server(key));

@@ -36,7 +36,7 @@ pub struct Worker {
 #[napi]
 impl Worker {
     /// Starts the thread. `wake` is called when there is something in the queue.
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, wake: Function<'_, (), ()>) -> Result<Self> {
         let wake = wake.build_threadsafe_function::<()>().build()?;
         let outbox = Arc::new(Outbox::new(move || {
@@ -56,13 +56,13 @@ impl Worker {
     }
 
     /// The operating system's id of the thread.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn thread_id(&self) -> u32 {
         self.handle.borrow().as_ref().map_or(0, WorkerHandle::thread_id)
     }
 
     /// Begins to serve.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn start(&self, request: u32, settings: String) -> Result<()> {
         let settings: WorkerSettings =
             parse(&settings).map_err(|error| napi::Error::from_reason(error.to_string()))?;
@@ -72,7 +72,7 @@ impl Worker {
         Ok(())
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn update_settings(&self, request: u32, settings: String) {
         self.link.request_with(request, settings, |_, settings: LogSettings| {
             log::update(&settings);
@@ -80,17 +80,17 @@ impl Worker {
         });
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
-        self.link.request(request, |world| Ok(world.sfu.dump(usage::thread_id())));
+        self.link.request(request, |world| Ok(world.dump()));
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn get_resource_usage(&self, request: u32) {
         self.link.request(request, |_| Ok(usage::of_this_thread()));
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn create_web_rtc_server(&self, request: u32, options: String) -> WebRtcServer {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -107,7 +107,7 @@ impl Worker {
         WebRtcServer { link: Rc::clone(&self.link), key }
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn create_router(&self, request: u32, _options: String) -> Router {
         let key = RouterKey(request);
         self.link.request(request, move |world| {
@@ -117,7 +117,7 @@ impl Worker {
     }
 
     /// Closes everything and lets the thread end.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn close(&self) {
         self.link.flush();
         if let Some(handle) = &mut *self.handle.borrow_mut() {
@@ -126,13 +126,13 @@ impl Worker {
     }
 
     /// Hands over the messages that were gathered; see [`Link::send`].
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn flush(&self) {
         self.link.flush();
     }
 
     /// See [`Reader::drain`].
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn drain(
         &mut self,
         mut slab: Uint8ArraySlice<'_>,
@@ -145,24 +145,24 @@ impl Worker {
     }
 
     /// What comes next in the queue.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn peek(&mut self) -> u32 {
         self.reader.peek() as u32
     }
 
     /// The large message that the last record announced.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn take_buffer<'env>(&mut self, env: &'env Env) -> Result<BufferSlice<'env>> {
         let payload = self.reader.take_message().map(|it| it.payload).unwrap_or_default();
         BufferSlice::copy_from(env, payload)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn take_answer(&mut self) -> String {
         self.reader.take_answer()
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn take_event(&mut self, env: Env) -> Result<String> {
         let (event, last) = self.reader.take_event();
         if last {
@@ -172,7 +172,7 @@ impl Worker {
     }
 
     /// Makes the thread panic, to test what happens then.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn panic_for_tests(&self) {
         self.link.tell(|_| panic!("panic for tests"));
     }

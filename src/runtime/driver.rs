@@ -22,6 +22,7 @@ use tokio::time::Sleep;
 use crate::proto::certificate::Certificate;
 use crate::proto::transmit::{SocketId, Tuple};
 use crate::sfu::Sfu;
+use crate::sfu::dump::WorkerDump;
 use crate::sfu::error::Error;
 use crate::sfu::event::Event;
 use crate::sfu::id::TransportKey;
@@ -100,6 +101,11 @@ impl World {
     /// itself made happen after it.
     pub fn answer(&mut self, request: u32, result: Result<String, Error>) {
         self.items.push_back(Item::Answer(request, result));
+    }
+
+    /// What `worker.dump()` answers.
+    pub fn dump(&self) -> WorkerDump {
+        self.sfu.dump(usage::thread_id(), self.sockets.unsent())
     }
 
     /// Binds the sockets of `infos`. An error leaves none bound.

@@ -38,6 +38,8 @@ pub(super) struct Sockets {
     /// Connections with something to write.
     unflushed: Vec<SocketId>,
     buffers: ReceiveBuffers,
+    /// Datagrams that neither the kernel nor a connection's buffer took.
+    unsent: u64,
 }
 
 enum Socket {
@@ -59,6 +61,7 @@ impl Sockets {
             resting: VecDeque::new(),
             unflushed: Vec::new(),
             buffers: ReceiveBuffers::new(),
+            unsent: 0,
         }
     }
 
@@ -148,7 +151,7 @@ impl Sockets {
         let mut index = 0;
         while let Some((tuple, datagram)) = transmits.get(index) {
             index += match self.sockets.get_mut(&tuple.socket) {
-                Some(Socket::Udp(port)) => port.send(transmits, index),
+                Some(Socket::Udp(port)) => port.send(transmits, index, &mut self.unsent),
                 Some(Socket::TcpListener(_)) => {
                     self.send_framed(tuple, datagram);
                     1
@@ -164,6 +167,11 @@ impl Sockets {
                 self.connection_closed(id, sfu);
             }
         }
+    }
+
+    /// How many datagrams neither the kernel nor a connection's buffer took, since the beginning.
+    pub(super) fn unsent(&self) -> u64 {
+        self.unsent
     }
 
     /// When [`Self::expire`] has something to do.
@@ -225,7 +233,9 @@ impl Sockets {
     fn send_framed(&mut self, tuple: Tuple, datagram: &[u8]) {
         let Some(id) = self.connections.get(&tuple) else { return };
         if let Some(Socket::TcpConnection(connection)) = self.sockets.get_mut(id) {
-            connection.send(datagram);
+            if !connection.send(datagram) {
+                self.unsent += 1;
+            }
             if self.unflushed.last() != Some(id) {
                 self.unflushed.push(*id);
             }

@@ -102,8 +102,6 @@ pub(super) struct TcpConnection {
     waker: Waker,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
-    /// Datagrams that did not fit.
-    dropped: u64,
 }
 
 impl TcpConnection {
@@ -116,7 +114,7 @@ impl TcpConnection {
         // A datagram must not wait for the acknowledgement of the one before.
         stream.set_nodelay(true)?;
         let tuple = Tuple { socket: listener, remote };
-        Ok(Self { tuple, stream, waker, incoming: Vec::new(), outgoing: Vec::new(), dropped: 0 })
+        Ok(Self { tuple, stream, waker, incoming: Vec::new(), outgoing: Vec::new() })
     }
 
     /// Hands over the datagrams that have arrived, and writes what waits.
@@ -150,16 +148,15 @@ impl TcpConnection {
         Flow::More
     }
 
-    /// Queues a datagram for [`Self::flush`].
-    pub(super) fn send(&mut self, datagram: &[u8]) {
+    /// Queues a datagram for [`Self::flush`]. False if there is no room for it.
+    pub(super) fn send(&mut self, datagram: &[u8]) -> bool {
         let prefix = u16::try_from(datagram.len()).ok();
-        match prefix.filter(|_| self.outgoing.len() + datagram.len() <= MAX_OUTGOING) {
-            Some(prefix) => {
-                self.outgoing.extend_from_slice(&prefix.to_be_bytes());
-                self.outgoing.extend_from_slice(datagram);
-            }
-            None => self.dropped += 1,
+        let room = prefix.filter(|_| self.outgoing.len() + datagram.len() <= MAX_OUTGOING);
+        if let Some(prefix) = room {
+            self.outgoing.extend_from_slice(&prefix.to_be_bytes());
+            self.outgoing.extend_from_slice(datagram);
         }
+        room.is_some()
     }
 
     /// Writes what the kernel takes; if something is left, the waker is armed.
@@ -260,9 +257,11 @@ mod tests {
         const LEN: usize = 1200;
         let (mut near, mut far) = connected().await;
         let mut sent = 0u32;
+        let mut dropped = 0;
         // The kernel takes some megabytes first.
-        while near.dropped < 10 {
-            near.send(&[&sent.to_be_bytes()[..], &[0; LEN - 4]].concat());
+        while dropped < 10 {
+            let accepted = near.send(&[&sent.to_be_bytes()[..], &[0; LEN - 4]].concat());
+            dropped += u32::from(!accepted);
             assert_eq!(near.flush(), Flow::Waiting);
             assert!(near.outgoing.len() <= MAX_OUTGOING + PREFIX);
             sent += 1;

@@ -26,8 +26,6 @@ pub(super) struct UdpPort {
     socket: UdpSocket,
     state: UdpSocketState,
     waker: Waker,
-    /// Datagrams that the kernel did not take.
-    dropped: u64,
 }
 
 /// Where datagrams are received into: one for all sockets of a worker.
@@ -52,7 +50,7 @@ impl UdpPort {
     pub(super) fn new(socket: socket2::Socket, waker: Waker) -> io::Result<Self> {
         let state = UdpSocketState::new((&socket).into())?;
         let socket = UdpSocket::from_std(socket.into())?;
-        Ok(Self { socket, state, waker, dropped: 0 })
+        Ok(Self { socket, state, waker })
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -95,8 +93,8 @@ impl UdpPort {
     }
 
     /// Sends the datagrams from `index` on that go over one path with one size; returns how many
-    /// these were. What the kernel does not take is lost, as on any network, and counted.
-    pub(super) fn send(&mut self, transmits: &Transmits, index: usize) -> usize {
+    /// these were. What the kernel does not take is lost, as on any network, and added to `unsent`.
+    pub(super) fn send(&mut self, transmits: &Transmits, index: usize, unsent: &mut u64) -> usize {
         let max = self.state.max_gso_segments();
         let Some((tuple, size, contents, count)) = transmits.run(index, max) else { return 1 };
         let transmit = Transmit {
@@ -110,7 +108,7 @@ impl UdpPort {
         // it looks again. A UDP socket is writable unless its buffer is full.
         if let Err(error) = self.state.try_send((&self.socket).into(), &transmit) {
             log::debug!("UDP send to {}: {error}", tuple.remote);
-            self.dropped += count as u64;
+            *unsent += count as u64;
         }
         count
     }

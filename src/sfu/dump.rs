@@ -41,12 +41,14 @@ pub struct KeyValues<K, V> {
     pub values: Vec<V>,
 }
 
-/// The answer of `worker.dump()`, but for `pid`, which only the runtime knows.
+/// The answer of `worker.dump()`. `datagrams_unsent` counts what neither the kernel nor the buffer of
+/// a TCP connection took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "named as in the JavaScript API")]
 pub struct WorkerDump {
     pub pid: u32,
+    pub datagrams_unsent: u64,
     pub web_rtc_server_ids: Vec<Uuid>,
     pub router_ids: Vec<Uuid>,
     pub channel_message_handlers: ChannelMessageHandlers,

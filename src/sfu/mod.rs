@@ -160,8 +160,8 @@ impl Sfu {
         self.events.pop_front()
     }
 
-    /// What `worker.dump()` answers; `pid` is the thread's.
-    pub fn dump(&self, pid: u32) -> WorkerDump {
+    /// What `worker.dump()` answers; `pid` and `datagrams_unsent` are the runtime's.
+    pub fn dump(&self, pid: u32, datagrams_unsent: u64) -> WorkerDump {
         let server_ids: Vec<Uuid> = self.servers.values().map(|it| it.id).collect();
         let router_ids: Vec<Uuid> = self.routers.values().map(|it| it.id).collect();
         let transports = self.transports.values().map(|it| it.id);
@@ -172,6 +172,7 @@ impl Sfu {
         asked.extend(self.transports.values().map(|it| it.id).chain(producers).chain(consumers));
         WorkerDump {
             pid,
+            datagrams_unsent,
             web_rtc_server_ids: server_ids,
             router_ids,
             channel_message_handlers: ChannelMessageHandlers {
