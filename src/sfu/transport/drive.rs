@@ -37,13 +37,14 @@ impl Sfu {
             Kind::Plain(it) => it.handle_datagram(*now, tuple, datagram),
             Kind::Pipe(it) => it.handle_datagram(*now, tuple, datagram),
         };
+        // A refusal is an answer, too.
+        transport.sent.add(*now, transmits.bytes() - before);
         if !accepted {
             // Nothing has changed, so there is nothing to do.
             transport.datagrams_dropped += 1;
             return;
         }
         transport.received.add(*now, datagram.len());
-        transport.sent.add(*now, transmits.bytes() - before);
         self.pump(key);
         self.touch(key);
     }
