@@ -1198,6 +1198,8 @@ export type DataProducerStat = {
   protocol: string;
   messagesReceived: number;
   bytesReceived: number;
+  /** Those of them that came while it was paused, and went nowhere. */
+  messagesPaused: number;
 };
 
 export type DataProducerEvents = {
@@ -1330,9 +1332,19 @@ export type DataConsumerStat = {
   messagesSent: number;
   bytesSent: number;
   bufferedAmount: number;
-  /** Messages for this consumer that met a full queue or could not be sent, and their payload in bytes. */
+  /** Messages for this consumer that were lost before they were sent, and their payload in bytes. */
   messagesDropped: number;
   bytesDropped: number;
+  /** Those of them that met a full queue, towards the peer or towards JavaScript. */
+  messagesDroppedFull: number;
+  /** Those of them that were over the transport's `maxSendMessageSize`. */
+  messagesDroppedTooLarge: number;
+  /** Those of them that found no association, or a stream that the peer has reset. */
+  messagesDroppedUnsendable: number;
+  /** Messages of the DataProducer that came while this consumer was paused. */
+  messagesPaused: number;
+  /** Messages of the DataProducer whose subchannels are not those of this consumer. */
+  messagesFiltered: number;
 };
 
 export type DataConsumerEvents = {

@@ -28,6 +28,8 @@ pub struct DataProducerStats {
     pub messages_received: u64,
     /// Their payload in bytes.
     pub bytes_received: u64,
+    /// Those of them that came while it was paused, and went nowhere.
+    pub messages_paused: u64,
 }
 
 /// Counters of a DataConsumer.
@@ -49,10 +51,20 @@ pub struct DataConsumerStats {
     pub bytes_sent: u64,
     /// Payload bytes that wait for the network or for JavaScript.
     pub buffered_amount: usize,
-    /// Messages that were for this consumer and did not fit, or could not be sent.
+    /// Messages that were for this consumer and are lost: the sum of the three reasons below.
     pub messages_dropped: u64,
     /// Their payload in bytes.
     pub bytes_dropped: u64,
+    /// Lost as too much waited already.
+    pub messages_dropped_full: u64,
+    /// Lost as they were over the transport's `maxSendMessageSize`.
+    pub messages_dropped_too_large: u64,
+    /// Lost as there was no association, or it did not know the stream any more.
+    pub messages_dropped_unsendable: u64,
+    /// Messages that came while it was paused.
+    pub messages_paused: u64,
+    /// Messages whose subchannels are not among its own.
+    pub messages_filtered: u64,
 }
 
 /// Counters of a transport.

@@ -208,6 +208,7 @@ fn a_client_that_leaves_ends_its_session_and_nothing_else() {
     lab.flush();
     let stats = lab.consumer_stats(consumer);
     assert_eq!((&stats["messagesSent"], &stats["messagesDropped"]), (&0.into(), &1.into()));
+    assert_eq!(stats["messagesDroppedUnsendable"], 1);
     let error = lab.sfu().data_consumer(consumer).expect("open").send(text("x"));
     assert_eq!(error.expect_err("gone").to_string(), "message send failed");
 }

@@ -37,6 +37,7 @@ fn a_direct_consumer_drops_beyond_its_bound_and_tells_once_it_goes_on() {
     let stats = lab.consumer_stats(consumer);
     assert_eq!(stats["messagesSent"], 6);
     assert_eq!((&stats["messagesDropped"], &stats["bytesDropped"]), (&4.into(), &400.into()));
+    assert_eq!(stats["messagesDroppedFull"], 4);
     assert_eq!(stats["bufferedAmount"], 600);
     assert_eq!(backlog.payload(), 600);
 
