@@ -67,6 +67,14 @@ class Host {
     this.#child.disconnect();
     await ended;
   }
+
+  /** Ends the process without a word. */
+  async kill() {
+    const ended = once(this.#child, 'exit');
+
+    this.#child.kill('SIGKILL');
+    await ended;
+  }
 }
 
 /** What answers a method named `name` of `methods`: the other side of `Host`. */
@@ -162,6 +170,11 @@ class Peers {
 
   async close() {
     await Promise.all(this.#hosts.map((host) => host.end()));
+  }
+
+  /** Ends the processes without a word to the servers of their clients. */
+  async kill() {
+    await Promise.all(this.#hosts.map((host) => host.kill()));
   }
 
   /**
