@@ -57,7 +57,11 @@ class Host {
       };
 
       this.#pending.set(id, { resolve: settle(resolve), reject: settle(reject) });
-      this.#child.send({ id, method, args });
+      this.#child.send({ id, method, args }, (error) => {
+        if (error) {
+          settle(reject)(error);
+        }
+      });
     });
   }
 
