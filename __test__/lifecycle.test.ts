@@ -1,4 +1,4 @@
-import { runNode } from './helpers/process';
+import { ROOT, runNode } from './helpers/process';
 
 /** The package in processes, threads and realms of its own. Each test runs a Node process. */
 
@@ -124,10 +124,7 @@ const IN_THREADS = `
       more();
     })();
   \`;
-  const start = () => new Thread(code, { eval: true });`.replace(
-  'ROOT',
-  JSON.stringify(require('./helpers/process').ROOT),
-);
+  const start = () => new Thread(code, { eval: true });`.replace('ROOT', JSON.stringify(ROOT));
 
 test('worker_threads: loaded in several, ended by worker.close() in each', async () => {
   const ended = await runNode(`${IN_THREADS}
@@ -177,7 +174,7 @@ test('loaded twice in one process, with its own classes each', async () => {
     (async () => {
       const first = datasoup;
       for (const key of Object.keys(require.cache)) delete require.cache[key];
-      const second = require(${JSON.stringify(require('./helpers/process').ROOT)});
+      const second = require(${JSON.stringify(ROOT)});
       const workers = [await first.createWorker(), await second.createWorker()];
       console.log(first === second);
       for (const [index, { errors }] of [first, second].entries()) {
@@ -196,7 +193,7 @@ test('loaded in a vm context: errors are those of its realm', async () => {
     const { createRequire } = require('node:module');
     const { readFileSync } = require('node:fs');
     const path = require('node:path');
-    const root = ${JSON.stringify(require('./helpers/process').ROOT)};
+    const root = ${JSON.stringify(ROOT)};
     // A CommonJS loader, as test runners have one, that runs the package's files in a realm of their own.
     const context = vm.createContext({ ...globalThis, Buffer, process, console, setImmediate, setTimeout, clearTimeout, queueMicrotask });
     const cache = new Map();
@@ -243,6 +240,21 @@ test('a Worker that nobody holds is not collected while it is open', async () =>
     { args: ['--expose-gc'] },
   );
   expect(ended).toMatchObject({ code: 0, signal: null, stdout: 'message\n' });
+});
+
+test('a Worker that dies of a bug says so by its event and in the log, and nothing on stderr', async () => {
+  const ended = await runNode(
+    `
+    const { coreOf } = require(${JSON.stringify(ROOT)} + '/lib/Entity');
+    datasoup.setLogEventListeners({ onerror: (_namespace, line) => console.log('error:', line) });
+    datasoup.createWorker().then((worker) => {
+      worker.on('died', ({ message }) => console.log('died:', message));
+      coreOf(worker).native.panicForTests();
+    });`,
+    { env: { RUST_BACKTRACE: '0' } },
+  );
+  expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
+  expect(ended.stdout).toMatch(/^error: .*panic for tests.*\ndied: .*panic for tests.*\n$/);
 });
 
 test('a thousand Routers with transports come and go, and leave nothing in dump()', async () => {

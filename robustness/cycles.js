@@ -180,7 +180,9 @@ function verdict(census) {
   const grown = Object.entries(limits).filter(([name, limit]) => census.growth(name) > limit);
 
   for (const name of Object.keys(limits)) {
-    console.log(`${name}: ${census.growth(name).toFixed(1)} more in the last third than in the first`);
+    console.log(
+      `${name}: ${census.growth(name).toFixed(1)} more in the last third than in the first`,
+    );
   }
   if (grown.length > 0) {
     throw new Error(`it grows: ${grown.map(([name]) => name).join(', ')}`);

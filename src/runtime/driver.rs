@@ -58,6 +58,7 @@ pub struct World {
     pub sfu: Sfu,
     sockets: Sockets,
     inbox: Arc<Inbox>,
+    outbox: Arc<Outbox>,
     /// To be closed once this turn's datagrams are sent.
     released: Vec<Released>,
     /// Where the other ends of tunnels are.
@@ -86,11 +87,17 @@ enum Released {
 }
 
 impl World {
-    pub(super) fn new(certificate: Certificate, ports: PortRange, inbox: Arc<Inbox>) -> Self {
+    pub(super) fn new(
+        certificate: Certificate,
+        ports: PortRange,
+        inbox: Arc<Inbox>,
+        outbox: Arc<Outbox>,
+    ) -> Self {
         Self {
             sfu: Sfu::new(certificate, clock(), usage::monotonic()),
             sockets: Sockets::new(Arc::clone(&inbox), ports),
             inbox,
+            outbox,
             released: Vec::new(),
             far_ends: FxHashMap::default(),
             parcels: Vec::new(),
@@ -108,7 +115,11 @@ impl World {
 
     /// What `worker.dump()` answers.
     pub fn dump(&self) -> WorkerDump {
-        self.sfu.dump(usage::thread_id(), self.sockets.unsent())
+        WorkerDump {
+            events_merged: self.outbox.events_merged(),
+            log_lines_dropped: self.outbox.log_lines_dropped(),
+            ..self.sfu.dump(usage::thread_id(), self.sockets.unsent())
+        }
     }
 
     /// Binds the sockets of `infos`. An error leaves none bound.
@@ -175,7 +186,7 @@ impl World {
     }
 
     /// Serves until the worker is closed.
-    pub(super) async fn run(mut self, outbox: &Outbox) {
+    pub(super) async fn run(mut self) {
         let mut jobs = VecDeque::new();
         let mut readable = Vec::new();
         let mut sleep = pin!(tokio::time::sleep(FAR));
@@ -211,8 +222,9 @@ impl World {
             self.collect_events();
             self.release();
             self.post_parcels();
-            log::take(|level, text| self.items.push_back(Item::Log(level, text)));
-            outbox.push(&mut self.items);
+            let lost = log::take(|level, text| self.items.push_back(Item::Log(level, text)));
+            self.outbox.count_dropped_lines(lost);
+            self.outbox.push(&mut self.items);
         }
         debug_assert!(self.sfu.is_empty(), "closing leaves nothing: {:#?}", self.sfu);
         // Nobody gets what comes after the end.

@@ -180,6 +180,6 @@ fn serve(
     ::log::debug!("a worker begins, its ports are {} to {}", ports.min, ports.max);
     Ok(move || {
         dtls::warm_up();
-        runtime.block_on(World::new(certificate, ports, inbox).run(&outbox));
+        runtime.block_on(World::new(certificate, ports, inbox, outbox).run());
     })
 }
