@@ -84,10 +84,13 @@ class Host {
 /** What answers a method named `name` of `methods`: the other side of `Host`. */
 function serve(/** @type {Record<string, (...args: any[]) => unknown>} */ methods) {
   process.on('message', async (/** @type {any} */ { id, method, args }) => {
+    // Nobody may be there any more to be told.
+    const tell = (/** @type {object} */ told) => process.send?.({ id, ...told }, () => {});
+
     try {
-      process.send?.({ id, result: await methods[method](...args) });
+      tell({ result: await methods[method](...args) });
     } catch (error) {
-      process.send?.({ id, error: error instanceof Error ? error.stack : String(error) });
+      tell({ error: error instanceof Error ? error.stack : String(error) });
     }
   });
   process.on('disconnect', () => process.exit());

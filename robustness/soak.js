@@ -60,8 +60,14 @@ async function main() {
 
   await census.take(await figures(world));
   console.log(census.head);
-  while (!over()) {
-    await Promise.race([sleep(SAMPLE_MS), ...rooms.map(forever)]);
+  /** @type {Error | undefined} */
+  let failure;
+
+  for (const room of rooms) {
+    room.catch((error) => (failure = error));
+  }
+  while (!over() && !failure) {
+    await sleep(SAMPLE_MS);
     console.log(row(await census.take(await figures(world))));
   }
   await Promise.all(rooms);
@@ -72,12 +78,6 @@ async function main() {
   console.log(`at the end: ${row(await census.take({ ...seen }))}`);
   census.samples.pop();
   verdict(census);
-}
-
-/** @param {Promise<void>} room */
-async function forever(room) {
-  await room;
-  await new Promise(() => {});
 }
 
 /** @param {World} world */
