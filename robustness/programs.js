@@ -251,7 +251,7 @@ class Program {
 
     if (dataProducer && this.#random.chance(70)) {
       for (let count = this.#random.below(5); count >= 0; count--) {
-        dataProducer.object.send(String(++this.#messages));
+        this.#sendOne(dataProducer);
       }
       return undefined;
     }
@@ -259,6 +259,17 @@ class Program {
       dataConsumer &&
       this.#call('send', [dataConsumer], () => dataConsumer.object.send('x'), /message send failed/)
     );
+  }
+
+  /** @param {Entity} dataProducer */
+  #sendOne(dataProducer) {
+    try {
+      dataProducer.object.send(String(++this.#messages));
+    } catch (error) {
+      if (!(error instanceof errors.WorkerClosedError && dataProducer.within('worker')?.closed)) {
+        this.#fail(`${dataProducer.name}.send(): ${error}`);
+      }
+    }
   }
 
   #pause() {
