@@ -249,6 +249,10 @@ export type WorkerDump = {
   pid: number;
   /** Datagrams that neither the kernel nor the buffer of a TCP connection took, since the beginning. */
   datagramsUnsent: number;
+  /** Events that were not emitted as the same happened again before JavaScript, which was busy, could be told. */
+  eventsMerged: number;
+  /** Lines of the worker's log that there were too many of. */
+  logLinesDropped: number;
   webRtcServerIds: string[];
   routerIds: string[];
   channelMessageHandlers: {

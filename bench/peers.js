@@ -57,7 +57,11 @@ class Host {
       };
 
       this.#pending.set(id, { resolve: settle(resolve), reject: settle(reject) });
-      this.#child.send({ id, method, args });
+      this.#child.send({ id, method, args }, (error) => {
+        if (error) {
+          settle(reject)(error);
+        }
+      });
     });
   }
 
@@ -67,15 +71,26 @@ class Host {
     this.#child.disconnect();
     await ended;
   }
+
+  /** Ends the process without a word. */
+  async kill() {
+    const ended = once(this.#child, 'exit');
+
+    this.#child.kill('SIGKILL');
+    await ended;
+  }
 }
 
 /** What answers a method named `name` of `methods`: the other side of `Host`. */
 function serve(/** @type {Record<string, (...args: any[]) => unknown>} */ methods) {
   process.on('message', async (/** @type {any} */ { id, method, args }) => {
+    // Nobody may be there any more to be told.
+    const tell = (/** @type {object} */ told) => process.send?.({ id, ...told }, () => {});
+
     try {
-      process.send?.({ id, result: await methods[method](...args) });
+      tell({ result: await methods[method](...args) });
     } catch (error) {
-      process.send?.({ id, error: error instanceof Error ? error.stack : String(error) });
+      tell({ error: error instanceof Error ? error.stack : String(error) });
     }
   });
   process.on('disconnect', () => process.exit());
@@ -162,6 +177,11 @@ class Peers {
 
   async close() {
     await Promise.all(this.#hosts.map((host) => host.end()));
+  }
+
+  /** Ends the processes without a word to the servers of their clients. */
+  async kill() {
+    await Promise.all(this.#hosts.map((host) => host.kill()));
   }
 
   /**

@@ -58,10 +58,13 @@ pub struct World {
     pub sfu: Sfu,
     sockets: Sockets,
     inbox: Arc<Inbox>,
+    outbox: Arc<Outbox>,
     /// To be closed once this turn's datagrams are sent.
     released: Vec<Released>,
     /// Where the other ends of tunnels are.
     far_ends: FxHashMap<TransportKey, FarEnd>,
+    /// What goes to the workers of these, each in one piece.
+    parcels: Vec<(Arc<Inbox>, VecDeque<Job>)>,
     items: VecDeque<Item>,
     closing: bool,
     /// Whether JavaScript has come back within [`PATIENCE`] of the last turn.
@@ -84,13 +87,20 @@ enum Released {
 }
 
 impl World {
-    pub(super) fn new(certificate: Certificate, ports: PortRange, inbox: Arc<Inbox>) -> Self {
+    pub(super) fn new(
+        certificate: Certificate,
+        ports: PortRange,
+        inbox: Arc<Inbox>,
+        outbox: Arc<Outbox>,
+    ) -> Self {
         Self {
             sfu: Sfu::new(certificate, clock(), usage::monotonic()),
             sockets: Sockets::new(Arc::clone(&inbox), ports),
             inbox,
+            outbox,
             released: Vec::new(),
             far_ends: FxHashMap::default(),
+            parcels: Vec::new(),
             items: VecDeque::new(),
             closing: false,
             in_conversation: false,
@@ -105,7 +115,11 @@ impl World {
 
     /// What `worker.dump()` answers.
     pub fn dump(&self) -> WorkerDump {
-        self.sfu.dump(usage::thread_id(), self.sockets.unsent())
+        WorkerDump {
+            events_merged: self.outbox.events_merged(),
+            log_lines_dropped: self.outbox.log_lines_dropped(),
+            ..self.sfu.dump(usage::thread_id(), self.sockets.unsent())
+        }
     }
 
     /// Binds the sockets of `infos`. An error leaves none bound.
@@ -133,29 +147,46 @@ impl World {
     /// Joins a pipe transport with one of the same process, past the network.
     pub fn tunnel(&mut self, transport: TransportKey, far_end: FarEnd) -> Result<(), Error> {
         self.sfu.transport(transport)?.tunnel()?;
+        far_end.inbox.tell_end(&self.inbox);
         self.far_ends.insert(transport, far_end);
         Ok(())
     }
 
-    /// Hands something to the other end of a tunnel. If that has gone without a word, this end is
-    /// told so.
+    /// Hands something to the other end of a tunnel, by [`Self::post_parcels`].
     fn hand_over(&mut self, transport: TransportKey, parcel: Parcel) {
         let last = matches!(parcel, Parcel::Goodbye);
-        let Some(far_end) = self.far_ends.get(&transport) else { return };
-        let gone = far_end.inbox.is_closed();
-        if !gone {
-            far_end.inbox.post(Job::Parcel(far_end.transport, parcel));
+        let Some(FarEnd { inbox, transport: there }) = self.far_ends.get(&transport) else {
+            return;
+        };
+        let job = Job::Parcel(*there, parcel);
+        match self.parcels.iter_mut().find(|(it, _)| Arc::ptr_eq(it, inbox)) {
+            Some((_, jobs)) => jobs.push_back(job),
+            None => self.parcels.push((Arc::clone(inbox), VecDeque::from([job]))),
         }
-        if gone || last {
+        if last {
             self.far_ends.remove(&transport);
         }
-        if gone && !last {
+    }
+
+    /// Posts what was handed over. To be called before JavaScript is told anything of this turn: what
+    /// it then asks of another worker comes behind what this one has sent there.
+    fn post_parcels(&mut self) {
+        self.parcels.retain_mut(|(inbox, jobs)| {
+            inbox.post_all(jobs);
+            !inbox.is_closed()
+        });
+    }
+
+    /// The ends of tunnels whose other ends are gone without a word learn of it.
+    fn handle_neighbour_ended(&mut self) {
+        let gone = |it: &FarEnd| it.inbox.is_closed();
+        for (transport, _) in self.far_ends.extract_if(|_, it| gone(it)).collect::<Vec<_>>() {
             self.sfu.handle_parcel(transport, Parcel::Goodbye);
         }
     }
 
     /// Serves until the worker is closed.
-    pub(super) async fn run(mut self, outbox: &Outbox) {
+    pub(super) async fn run(mut self) {
         let mut jobs = VecDeque::new();
         let mut readable = Vec::new();
         let mut sleep = pin!(tokio::time::sleep(FAR));
@@ -190,8 +221,10 @@ impl World {
             self.transmit();
             self.collect_events();
             self.release();
-            log::take(|level, text| self.items.push_back(Item::Log(level, text)));
-            outbox.push(&mut self.items);
+            self.post_parcels();
+            let lost = log::take(|level, text| self.items.push_back(Item::Log(level, text)));
+            self.outbox.count_dropped_lines(lost);
+            self.outbox.push(&mut self.items);
         }
         debug_assert!(self.sfu.is_empty(), "closing leaves nothing: {:#?}", self.sfu);
         // Nobody gets what comes after the end.
@@ -238,6 +271,7 @@ impl World {
             Job::Parcel(transport, parcel) => self.sfu.handle_parcel(transport, parcel),
             Job::NotifyDrain(producer) => self.sfu.notify_drain(producer),
             Job::Relieved(consumer) => self.sfu.relieved(consumer),
+            Job::NeighbourEnded => self.handle_neighbour_ended(),
             Job::Call(call) => {
                 self.collect_events();
                 call(self);

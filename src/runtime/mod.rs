@@ -9,6 +9,7 @@ pub mod driver;
 pub mod inbox;
 pub mod log;
 pub mod outbox;
+mod panics;
 pub mod ports;
 mod sockets;
 mod tcp;

@@ -42,13 +42,15 @@ pub struct KeyValues<K, V> {
 }
 
 /// The answer of `worker.dump()`. `datagrams_unsent` counts what neither the kernel nor the buffer of
-/// a TCP connection took.
+/// a TCP connection took; `events_merged` and `log_lines_dropped` what JavaScript was too busy for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "named as in the JavaScript API")]
 pub struct WorkerDump {
     pub pid: u32,
     pub datagrams_unsent: u64,
+    pub events_merged: u64,
+    pub log_lines_dropped: u64,
     pub web_rtc_server_ids: Vec<Uuid>,
     pub router_ids: Vec<Uuid>,
     pub channel_message_handlers: ChannelMessageHandlers,

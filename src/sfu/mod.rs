@@ -160,7 +160,7 @@ impl Sfu {
         self.events.pop_front()
     }
 
-    /// What `worker.dump()` answers; `pid` and `datagrams_unsent` are the runtime's.
+    /// What `worker.dump()` answers; the first four numbers are the runtime's.
     pub fn dump(&self, pid: u32, datagrams_unsent: u64) -> WorkerDump {
         let server_ids: Vec<Uuid> = self.servers.values().map(|it| it.id).collect();
         let router_ids: Vec<Uuid> = self.routers.values().map(|it| it.id).collect();
@@ -173,6 +173,8 @@ impl Sfu {
         WorkerDump {
             pid,
             datagrams_unsent,
+            events_merged: 0,
+            log_lines_dropped: 0,
             web_rtc_server_ids: server_ids,
             router_ids,
             channel_message_handlers: ChannelMessageHandlers {

@@ -88,12 +88,12 @@ pub struct Discarded {
 }
 
 impl Discarded {
-    pub(super) fn count(&mut self, message: &Message) {
+    pub(crate) fn count(&mut self, message: &Message) {
         self.messages += 1;
         self.bytes += message.payload.len() as u64;
     }
 
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.messages += other.messages;
         self.bytes += other.bytes;
     }
