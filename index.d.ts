@@ -562,6 +562,10 @@ export type TransportTuple = {
   protocol: TransportProtocol;
 };
 
+/**
+ * 'failed': nobody answered the handshake; on PlainTransport and PipeTransport also: the peer has given no sign of life
+ * for 55 s. 'closed': ended by either side.
+ */
 export type SctpState = 'new' | 'connecting' | 'connected' | 'failed' | 'closed';
 
 export type SctpParameters = {
@@ -710,7 +714,10 @@ export type BaseTransportStats = {
   sctpChunksStripped?: number;
   /** With SCTP: messages whose `maxPacketLifeTime` passed before they were first sent. */
   messagesExpired?: number;
-  /** With SCTP: messages that were queued when the association ended. */
+  /**
+   * With SCTP: messages that were queued when the association ended. Of those that had had their turn, at most about
+   * 128 KiB, nobody knows whether they have arrived.
+   */
   messagesUnsent?: number;
   /** With SCTP: messages of the peer that contradict themselves, or DCEP that was not understood. */
   messagesGarbled?: number;
