@@ -80,7 +80,7 @@ pub struct FarEnd {
 /// What the domain does not need any more.
 enum Released {
     Socket(SocketId),
-    Tuple(Tuple),
+    Connection(Tuple),
 }
 
 impl World {
@@ -263,7 +263,9 @@ impl World {
             match event {
                 Event::Parcel(transport, parcel) => self.hand_over(transport, parcel),
                 Event::SocketReleased(socket) => self.released.push(Released::Socket(socket)),
-                Event::TupleClosed(tuple) => self.released.push(Released::Tuple(tuple)),
+                Event::ConnectionReleased(tuple) => {
+                    self.released.push(Released::Connection(tuple));
+                }
                 event => self.items.push_back(Item::Event(event)),
             }
         }
@@ -273,7 +275,7 @@ impl World {
         for released in self.released.drain(..) {
             match released {
                 Released::Socket(socket) => self.sockets.close(socket),
-                Released::Tuple(tuple) => self.sockets.close_tuple(tuple),
+                Released::Connection(tuple) => self.sockets.close_connection(tuple),
             }
         }
     }

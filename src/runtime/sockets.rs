@@ -112,7 +112,7 @@ impl Sockets {
     }
 
     /// Closes the TCP connection of this path, if it is one.
-    pub(super) fn close_tuple(&mut self, tuple: Tuple) {
+    pub(super) fn close_connection(&mut self, tuple: Tuple) {
         if let Some(id) = self.connections.remove(&tuple) {
             self.sockets.remove(&id);
         }
@@ -190,7 +190,7 @@ impl Sockets {
                 && !sfu.is_valid_tuple(connection.tuple)
             {
                 let tuple = connection.tuple;
-                self.close_tuple(tuple);
+                self.close_connection(tuple);
             }
         }
     }

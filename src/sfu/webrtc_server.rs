@@ -117,10 +117,18 @@ impl Sfu {
         }
     }
 
-    pub(super) fn remove_tuple(&mut self, key: TransportKey, tuple: Tuple) {
+    /// The transport does not use this path any more. A TCP connection is of no use to others.
+    pub(super) fn remove_tuple(
+        &mut self,
+        key: TransportKey,
+        tuple: Tuple,
+        protocol: ListenProtocol,
+    ) {
         if self.tuples.get(&tuple) == Some(&key) {
             self.tuples.remove(&tuple);
-            self.events.push_back(Event::TupleClosed(tuple));
+            if protocol == ListenProtocol::Tcp {
+                self.events.push_back(Event::ConnectionReleased(tuple));
+            }
         }
     }
 
@@ -141,7 +149,7 @@ impl Sfu {
                     self.usernames.remove(fragment);
                 }
                 for tuple in it.peer.tuples() {
-                    self.remove_tuple(key, tuple);
+                    self.remove_tuple(key, tuple, it.protocol(tuple));
                 }
                 for listen in it.sockets() {
                     self.release_socket(listen.socket);

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use datasoup::proto::ice_lite::IceState;
+use datasoup::proto::transmit::Tuple;
+use datasoup::sfu::event::TransportEvent;
 use datasoup::sfu::transport::IceParameters;
 
 use crate::client::Client;
@@ -151,4 +153,70 @@ fn datagrams_of_strangers_are_counted() {
     lab.run_for(Duration::from_millis(100));
     assert_eq!(lab.stats(key)["datagramsDropped"], 3);
     assert_eq!(lab.stats(key)["bytesReceived"], received);
+}
+
+#[test]
+fn a_client_that_moves_with_every_packet_is_told_of_once_a_turn() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let (key, client) = lab.join(router, 1);
+    lab.host().transport_events(key);
+    let ice = lab.clients[client].ice.clone();
+    let socket = lab.host().socket(ours(1));
+    for turn in 0..10u16 {
+        for n in 0..1000 {
+            let check = Client::check(&ice, true);
+            lab.sfu().handle_datagram(socket, theirs(2 + (turn + n) % 3), &check);
+        }
+        lab.flush();
+        let events = lab.host().transport_events(key);
+        let [TransportEvent::IceSelectedTuple(tuple)] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(tuple.remote_port, theirs(2 + (turn + 999) % 3).port(), "the last one");
+        assert_eq!(lab.dump(key)["iceSelectedTuple"]["remotePort"], tuple.remote_port);
+    }
+}
+
+#[test]
+fn two_sessions_that_fight_for_a_path_are_told_of_once_a_turn() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(9));
+    let (a, alice) = lab.join_server(router, server, 1);
+    let (b, bob) = lab.join_server(router, server, 2);
+    let checks = [alice, bob].map(|client| Client::check(&lab.clients[client].ice, true));
+    lab.host().events.clear();
+    let socket = lab.host().socket(ours(9));
+    for _ in 0..10 {
+        for check in checks.iter().cycle().take(1001) {
+            lab.sfu().handle_datagram(socket, theirs(3), check);
+        }
+        lab.flush();
+        assert!(lab.host().transport_events(a).len() <= 2);
+        assert!(lab.host().transport_events(b).len() <= 2);
+        assert!(lab.host().events.is_empty(), "{:?}", lab.host().events);
+    }
+}
+
+#[test]
+fn tuple_churn_leaves_no_more_than_eight_ways_to_a_transport() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(9));
+    let (key, client) = lab.join_server(router, server, 1);
+    let ice = lab.clients[client].ice.clone();
+    let socket = lab.host().socket(ours(9));
+    lab.host().events.clear();
+    for n in 0..5000 {
+        let check = Client::check(&ice, false);
+        lab.sfu().handle_datagram(socket, theirs(n), &check);
+    }
+    lab.flush();
+    assert_eq!(lab.host().events.len(), 0, "UDP has no connection to close");
+    let valid = |lab: &mut Lab, n| lab.sfu().is_valid_tuple(Tuple { socket, remote: theirs(n) });
+    assert_eq!((0..5000).filter(|n| valid(&mut lab, *n)).count(), 8);
+    assert!(valid(&mut lab, 1), "the selected one stays");
+    lab.sfu().close_transport(key);
+    assert_eq!((0..5000).filter(|n| valid(&mut lab, *n)).count(), 0);
+    lab.flush();
+    assert_eq!(lab.host().events.len(), 0);
 }
