@@ -249,6 +249,11 @@ export type WorkerDump = {
   pid: number;
   /** Datagrams that neither the kernel nor the buffer of a TCP connection took, since the beginning. */
   datagramsUnsent: number;
+  /**
+   * TCP connections that were closed because they had proved nothing in 15 s, had to make room for others before they
+   * did, or announced a datagram that cannot be.
+   */
+  tcpConnectionsDropped: number;
   webRtcServerIds: string[];
   routerIds: string[];
   channelMessageHandlers: {

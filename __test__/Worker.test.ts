@@ -62,6 +62,7 @@ describe('worker.dump()', () => {
     expect(dump).toEqual({
       pid: worker.pid,
       datagramsUnsent: 0,
+      tcpConnectionsDropped: 0,
       webRtcServerIds: [webRtcServer.id],
       routerIds: expect.arrayContaining(routers.map(({ id }) => id)),
       channelMessageHandlers: {

@@ -105,7 +105,7 @@ impl World {
 
     /// What `worker.dump()` answers.
     pub fn dump(&self) -> WorkerDump {
-        self.sfu.dump(usage::thread_id(), self.sockets.unsent())
+        self.sfu.dump(usage::thread_id(), self.sockets.counters())
     }
 
     /// Binds the sockets of `infos`. An error leaves none bound.
@@ -251,11 +251,18 @@ impl World {
     }
 
     fn transmit(&mut self) {
-        // Taken out, so that a connection that turns out to be closed can be told to the domain.
-        let mut transmits = std::mem::take(self.sfu.flush());
-        self.sockets.transmit(&transmits, &mut self.sfu);
-        transmits.clear();
-        self.sfu.recycle(transmits);
+        loop {
+            // Taken out, so that a connection that turns out to be closed can be told to the domain.
+            let mut transmits = std::mem::take(self.sfu.flush());
+            let lost = self.sockets.transmit(&transmits, &mut self.sfu);
+            transmits.clear();
+            self.sfu.recycle(transmits);
+            if !lost {
+                return;
+            }
+            // What waits for the peer goes another way, if there is one: now, as nothing may happen
+            // for long. Each round has one connection less.
+        }
     }
 
     fn collect_events(&mut self) {
@@ -286,3 +293,6 @@ impl World {
 fn clock() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ pub mod log;
 pub mod outbox;
 pub mod ports;
 mod sockets;
+mod strangers;
 mod tcp;
 mod udp;
 pub mod usage;

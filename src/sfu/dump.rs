@@ -41,14 +41,25 @@ pub struct KeyValues<K, V> {
     pub values: Vec<V>,
 }
 
-/// The answer of `worker.dump()`. `datagrams_unsent` counts what neither the kernel nor the buffer of
-/// a TCP connection took.
+/// What a worker's sockets have dropped, since the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SocketCounters {
+    /// Datagrams that neither the kernel nor the buffer of a TCP connection took.
+    pub datagrams_unsent: u64,
+    /// TCP connections that proved nothing in their time, had to make room for others before they
+    /// did, or announced a datagram that cannot be.
+    pub tcp_connections_dropped: u64,
+}
+
+/// The answer of `worker.dump()`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "named as in the JavaScript API")]
 pub struct WorkerDump {
     pub pid: u32,
-    pub datagrams_unsent: u64,
+    #[serde(flatten)]
+    pub sockets: SocketCounters,
     pub web_rtc_server_ids: Vec<Uuid>,
     pub router_ids: Vec<Uuid>,
     pub channel_message_handlers: ChannelMessageHandlers,

@@ -38,7 +38,7 @@ use crate::proto::transmit::{SocketId, Transmits, Tuple};
 use data_consumer::DataConsumer;
 use data_producer::DataProducer;
 use deadlines::Deadlines;
-use dump::{ChannelMessageHandlers, WorkerDump};
+use dump::{ChannelMessageHandlers, SocketCounters, WorkerDump};
 use event::{DataConsumerEvent, DataProducerEvent, Event};
 use id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
 use router::Router;
@@ -160,8 +160,8 @@ impl Sfu {
         self.events.pop_front()
     }
 
-    /// What `worker.dump()` answers; `pid` and `datagrams_unsent` are the runtime's.
-    pub fn dump(&self, pid: u32, datagrams_unsent: u64) -> WorkerDump {
+    /// What `worker.dump()` answers; `pid` and `sockets` are the runtime's.
+    pub fn dump(&self, pid: u32, sockets: SocketCounters) -> WorkerDump {
         let server_ids: Vec<Uuid> = self.servers.values().map(|it| it.id).collect();
         let router_ids: Vec<Uuid> = self.routers.values().map(|it| it.id).collect();
         let transports = self.transports.values().map(|it| it.id);
@@ -172,7 +172,7 @@ impl Sfu {
         asked.extend(self.transports.values().map(|it| it.id).chain(producers).chain(consumers));
         WorkerDump {
             pid,
-            datagrams_unsent,
+            sockets,
             web_rtc_server_ids: server_ids,
             router_ids,
             channel_message_handlers: ChannelMessageHandlers {

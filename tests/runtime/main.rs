@@ -9,4 +9,5 @@
 mod lifecycle;
 mod order;
 mod sockets;
+mod strangers;
 mod worker;

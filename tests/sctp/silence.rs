@@ -90,7 +90,7 @@ fn an_answer_that_nobody_asked_for_is_dropped_and_counted() {
     let heartbeat = stage.pass(Duration::from_secs(15));
     let answer = answer(&heartbeat);
     for _ in 0..3 {
-        stage.send(&[answer.clone()]);
+        stage.send(std::slice::from_ref(&answer));
     }
     assert_eq!(stage.sctp.counters().packets_unexpected, 2);
     stage.assert_alive();
@@ -101,7 +101,7 @@ fn what_a_stranger_sends_proves_nothing() {
     let mut stage = Stage::new(watchful());
     let heartbeat = stage.pass(Duration::from_secs(15));
     let answer = answer(&heartbeat);
-    let mut forged = packet(stage.tag, &[answer.clone()]).to_vec();
+    let mut forged = packet(stage.tag, std::slice::from_ref(&answer)).to_vec();
     forged[20] ^= 1;
     let forgeries = [
         packet(stage.tag ^ 1, &[answer]),
