@@ -220,3 +220,101 @@ fn tuple_churn_leaves_no_more_than_eight_ways_to_a_transport() {
     lab.flush();
     assert_eq!(lab.host().events.len(), 0);
 }
+
+/// On a shared port a valid request moves its path to the session that it names, so that a client
+/// may use its port again. Who can send in another's name (and has a session of its own) misuses
+/// that: this is all that it comes to.
+#[test]
+fn a_path_taken_in_anothers_name_comes_back_with_the_next_check() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(9));
+    let (victim, alice) = lab.join_server(router, server, 1);
+    let (thief, mallory) = lab.join_server(router, server, 2);
+    let direct = lab.host().direct(router);
+    let up = lab.host().produce(victim, 0);
+    let (heard, _) = lab.host().consume(direct, up);
+    let down = lab.host().produce(direct, 0);
+    let (told, _) = lab.host().consume(victim, down);
+    let theft = Client::check(&lab.clients[mallory].ice, true);
+    let before = lab.dump(victim);
+    lab.run_for(Duration::from_secs(1));
+    lab.host().events.clear();
+    let secrets = lab.stats(thief)["bytesReceived"].clone();
+
+    // Alice's next check is some time away.
+    lab.clients[alice].checks = false;
+    lab.inject(theirs(1), ours(9), &theft);
+    lab.run_for(Duration::from_millis(100));
+    assert_eq!(lab.ice_state(victim), IceState::Disconnected);
+    assert_eq!(lab.dump(thief)["iceSelectedTuple"]["remotePort"], 20_001);
+
+    // Meanwhile what she sends goes nowhere, and above all not into the thief's session; what is for
+    // her waits.
+    lab.sfu().send(down, text("for Alice"), None);
+    lab.clients[alice].send(0, text("from Alice"));
+    lab.run_for(Duration::from_secs(1));
+    assert!(lab.clients[alice].sctp.messages.is_empty());
+    assert!(lab.host().messages(heard).is_empty());
+    for key in [victim, thief] {
+        let dump = lab.dump(key);
+        assert_eq!(
+            (&dump["dtlsState"], &dump["sctpState"]),
+            (&before["dtlsState"], &before["sctpState"])
+        );
+    }
+    assert_ne!(lab.stats(thief)["bytesReceived"], secrets, "they arrive, but nothing opens them");
+    // The thief's own session is all that the thief has put at risk.
+    assert!(lab.clients[mallory].sctp.messages.is_empty());
+
+    // She checks again, and nothing is lost.
+    lab.clients[alice].checks = true;
+    lab.expect("both messages", |lab| lab.clients[alice].sctp.messages.len() == 1);
+    lab.run_for(Duration::from_secs(5));
+    assert_eq!(lab.host().messages(heard), [text("from Alice")]);
+    assert_eq!(lab.clients[alice].sctp.messages[0].1, text("for Alice"));
+    assert_eq!(lab.ice_state(victim), IceState::Completed);
+    assert_eq!(lab.dump(victim)["iceSelectedTuple"], before["iceSelectedTuple"]);
+    assert_eq!(lab.consumer_stats(told)["messagesDropped"], 0);
+    let events = lab.host().transport_events(victim);
+    assert!(
+        matches!(
+            &events[..],
+            [
+                TransportEvent::IceState(IceState::Disconnected),
+                TransportEvent::IceSelectedTuple(_),
+                TransportEvent::IceState(IceState::Completed),
+            ]
+        ),
+        "{events:?}"
+    );
+    // The thief is back at its own address, or nowhere; in no case at hers.
+    lab.run_for(Duration::from_secs(5));
+    assert_ne!(lab.dump(thief)["iceSelectedTuple"]["remotePort"], 20_001);
+}
+
+#[test]
+fn what_is_sent_to_a_stolen_path_is_no_more_than_what_was_asked_for_there() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(9));
+    let (thief, mallory) = lab.join_server(router, server, 2);
+    let direct = lab.host().direct(router);
+    let down = lab.host().produce(direct, 0);
+    lab.host().consume(thief, down);
+    // An address where nobody is: a check in its name points the thief's data there.
+    let theft = Client::check(&lab.clients[mallory].ice, true);
+    lab.clients[mallory].frozen = true;
+    lab.inject(theirs(77), ours(9), &theft);
+    lab.run_for(Duration::from_millis(100));
+    for _ in 0..100 {
+        lab.sfu().send(down, crate::lab::binary(1, 10_000), None);
+    }
+    lab.strays.clear();
+    lab.run_for(Duration::from_secs(120));
+    let sent: usize = lab.strays.iter().map(|it| it.bytes.len()).sum();
+    assert!(lab.strays.iter().all(|it| it.to == theirs(77)));
+    // A congestion window of which nothing is acknowledged, and its repetitions while consent lasts.
+    assert!(sent < 64 * 1024, "{sent} bytes to who has asked for nothing");
+    assert_eq!(lab.ice_state(thief), IceState::Disconnected);
+}
