@@ -341,6 +341,8 @@ export type WebRtcServerDump = {
   tcpServers: IpPort[];
   webRtcTransportIds: string[];
   localIceUsernameFragments: IceUserNameFragment[];
+  /** Datagrams on its ports that were for none of its transports. */
+  datagramsDropped: number;
 };
 
 export type WebRtcServerEvents = {
@@ -700,7 +702,7 @@ export type BaseTransportStats = {
   minOutgoingBitrate?: number;
   rtpPacketLossReceived?: number;
   rtpPacketLossSent?: number;
-  /** Datagrams that were not from the peer: another source, or not a protocol of this transport. */
+  /** Datagrams that were not the peer's: another source, no authentic STUN, or not a protocol of this transport. */
   datagramsDropped: number;
   /** Messages of the peer on a stream without a DataProducer, or over `maxReceiveMessageSize`. */
   messagesUnrouted: number;
@@ -914,6 +916,8 @@ export type WebRtcTransportStat = BaseTransportStats & {
   iceState: IceState;
   iceSelectedTuple?: TransportTuple;
   dtlsState: DtlsState;
+  /** Records that were not the peer's, came twice, were out of place, or more than is kept before `connect()`. */
+  dtlsRecordsDropped: number;
 };
 
 export type WebRtcTransportEvents = TransportEvents & {

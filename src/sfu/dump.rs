@@ -84,6 +84,7 @@ pub struct WebRtcServerDump {
     pub tcp_servers: Vec<IpPort>,
     pub web_rtc_transport_ids: Vec<Uuid>,
     pub local_ice_username_fragments: Vec<LocalIceUsernameFragment>,
+    pub datagrams_dropped: u64,
 }
 
 /// A bound address.

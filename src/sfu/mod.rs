@@ -114,8 +114,9 @@ impl Sfu {
 
     /// A datagram has arrived. One that is nobody's is dropped.
     pub fn handle_datagram(&mut self, socket: SocketId, remote: SocketAddr, datagram: &[u8]) {
-        if let Some(key) = self.find_transport(socket, remote, datagram) {
-            self.handle_transport_datagram(key, Tuple { socket, remote }, datagram);
+        match self.find_transport(socket, remote, datagram) {
+            Some(key) => self.handle_transport_datagram(key, Tuple { socket, remote }, datagram),
+            None => self.count_nobodys(socket),
         }
     }
 

@@ -1,7 +1,7 @@
 //! WebRtcServer: one port for many WebRTC transports.
 //!
 //! STUN requests find their transport by the username that they carry, everything else by the remote
-//! address from which a valid request came. What fits neither is dropped, silently.
+//! address from which a valid request came. What fits neither is dropped without an answer.
 
 use std::net::SocketAddr;
 
@@ -24,6 +24,8 @@ pub struct WebRtcServer {
     pub(super) id: Uuid,
     pub(super) listens: Vec<Listen>,
     pub(super) transports: Vec<TransportKey>,
+    /// Datagrams for none of its transports.
+    datagrams_dropped: u64,
 }
 
 impl Sfu {
@@ -33,7 +35,8 @@ impl Sfu {
         for listen in &listens {
             self.owners.insert(listen.socket, Owner::Server(key));
         }
-        self.servers.insert(key, WebRtcServer { id, listens, transports: Vec::new() });
+        let transports = Vec::new();
+        self.servers.insert(key, WebRtcServer { id, listens, transports, datagrams_dropped: 0 });
         id
     }
 
@@ -74,6 +77,7 @@ impl Sfu {
             tcp_servers: sockets(ListenProtocol::Tcp),
             web_rtc_transport_ids: transports.map(|it| it.id).collect(),
             local_ice_username_fragments: fragments,
+            datagrams_dropped: server.datagrams_dropped,
         })
     }
 
@@ -95,6 +99,15 @@ impl Sfu {
                 Protocol::Dtls => self.tuples.get(&Tuple { socket, remote }).copied(),
                 Protocol::Other => None,
             },
+        }
+    }
+
+    /// Counts a datagram that is nobody's, if it came to a server's socket.
+    pub(super) fn count_nobodys(&mut self, socket: SocketId) {
+        if let Some(Owner::Server(key)) = self.owners.get(&socket)
+            && let Some(server) = self.servers.get_mut(key)
+        {
+            server.datagrams_dropped += 1;
         }
     }
 

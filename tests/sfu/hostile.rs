@@ -318,3 +318,56 @@ fn what_is_sent_to_a_stolen_path_is_no_more_than_what_was_asked_for_there() {
     assert!(sent < 64 * 1024, "{sent} bytes to who has asked for nothing");
     assert_eq!(lab.ice_state(thief), IceState::Disconnected);
 }
+
+#[test]
+fn whatever_is_dropped_is_counted_where_it_belongs() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(9));
+    let (key, client) = lab.join_server(router, server, 1);
+    let ice = lab.clients[client].ice.clone();
+    let unknown = IceParameters { username_fragment: "y".repeat(32), ..ice.clone() };
+    let wrong = IceParameters { password: "x".repeat(32), ..ice };
+    let record = [&[23, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 0, 30][..], &[9; 30]].concat();
+    let plaintext = [&[20, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], &[1]].concat();
+    let counts = |lab: &mut Lab| {
+        lab.run_for(Duration::from_millis(100));
+        let server = lab.sfu().dump_webrtc_server(server).expect("open").datagrams_dropped;
+        let stats = lab.stats(key);
+        let of = |name: &str| stats[name].as_u64().expect("a number");
+        [server, of("datagramsDropped"), of("dtlsRecordsDropped")]
+    };
+    let before = counts(&mut lab);
+    for (from, datagram, expected) in [
+        // Nobody's: of no transport.
+        (theirs(99), Client::check(&unknown, true), [1, 0, 0]),
+        (theirs(99), record.clone(), [1, 0, 0]),
+        (theirs(99), vec![200; 20], [1, 0, 0]),
+        (theirs(99), vec![], [1, 0, 0]),
+        (theirs(1), vec![0x13, 0x88, 0x13, 0x88], [1, 0, 0]),
+        // For a transport, by its username, from a stranger and from where its client is.
+        (theirs(99), Client::check(&wrong, true), [0, 1, 0]),
+        (theirs(1), Client::check(&wrong, true), [0, 1, 0]),
+        // In its client's name: nothing that opens, what has no place, and a length that lies.
+        (theirs(1), record.clone(), [0, 0, 1]),
+        (theirs(1), plaintext, [0, 0, 1]),
+        (theirs(1), record[..20].to_vec(), [0, 0, 1]),
+        (theirs(1), [&record[..], &record, &record[..5]].concat(), [0, 0, 3]),
+    ] {
+        let before = counts(&mut lab);
+        lab.inject(from, ours(9), &datagram);
+        let after = counts(&mut lab);
+        let counted: Vec<u64> = after.iter().zip(before).map(|(after, it)| after - it).collect();
+        assert_eq!(counted, expected, "{datagram:?}");
+    }
+    // What is good is not counted.
+    let producer = lab.host().produce(key, 0);
+    lab.host().consume(key, producer);
+    let between = counts(&mut lab);
+    for _ in 0..10 {
+        lab.clients[client].send(0, text("there and back"));
+        lab.run_for(Duration::from_secs(5));
+    }
+    assert_eq!(lab.clients[client].sctp.messages.len(), 10);
+    assert_eq!((before[2], counts(&mut lab)), (0, between));
+}
