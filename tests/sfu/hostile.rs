@@ -1,15 +1,20 @@
 //! What strangers send changes nothing, ends nobody's session, and is never answered with more.
 
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use datasoup::proto::certificate::Certificate;
+use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsRole};
 use datasoup::proto::ice_lite::IceState;
-use datasoup::proto::transmit::Tuple;
+use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
 use datasoup::sfu::event::TransportEvent;
 use datasoup::sfu::transport::IceParameters;
+use datasoup::sfu::transport::webrtc::WebRtcListen;
 
 use crate::client::Client;
 use crate::conditions::Random;
-use crate::lab::{Lab, ours, text, theirs};
+use crate::lab::{Lab, binary, ours, text, theirs, webrtc_options};
 
 /// Datagrams of all kinds from nobody.
 fn garbage(ice: &IceParameters) -> Vec<Vec<u8>> {
@@ -51,8 +56,8 @@ fn datagrams_of_strangers_change_nothing_and_are_not_amplified() {
         let (key, client) =
             if shared { lab.join_server(router, server, 1) } else { lab.join(router, 1) };
         let listen = lab.host().listen(ours(8));
-        let listen = datasoup::sfu::transport::webrtc::WebRtcListen::Own(vec![listen]);
-        let (fresh, _) = lab.host().webrtc_with(router, listen, crate::lab::webrtc_options());
+        let listen = WebRtcListen::Own(vec![listen]);
+        let (fresh, _) = lab.host().webrtc_with(router, listen, webrtc_options());
         let target = lab.clients[client].server;
         let ice = lab.clients[client].ice.clone();
         let before = (lab.dump(key), lab.dump(fresh));
@@ -129,12 +134,49 @@ fn a_check_with_another_clients_username_and_a_wrong_key_does_not_take_its_path(
     lab.expect("the message", |lab| lab.clients[bob].sctp.messages.len() == 1);
 }
 
+/// A ClientHello as good as any.
+fn client_hello(now: Instant, to: SocketAddr) -> Vec<u8> {
+    let context = Arc::new(DtlsContext::new(Certificate::generate().expect("a certificate")));
+    let mut eve = Dtls::new(context);
+    eve.connect(now, DtlsRole::Server, Vec::new()).expect("the first call");
+    eve.path_ready(now);
+    let mut out = Transmits::default();
+    eve.poll_transmit(Tuple { socket: SocketId(0), remote: to }, &mut out);
+    out.get(0).expect("a flight").1.to_vec()
+}
+
+#[test]
+fn a_client_hello_from_elsewhere_does_not_race_the_real_one() {
+    for shared in [false, true] {
+        let mut lab = Lab::new();
+        let router = lab.host().router();
+        let server = lab.host().server(ours(9));
+        let (key, client) = if shared {
+            let listen = WebRtcListen::Server(server);
+            let (key, answer) = lab.host().webrtc_with(router, listen, webrtc_options());
+            (key, lab.client(key, &answer, theirs(1), DtlsRole::Client))
+        } else {
+            lab.invite(router, 1)
+        };
+        let to = lab.clients[client].server;
+        let hello = client_hello(lab.now, to);
+        // Before the client, and all the time while it connects.
+        for _ in 0..300 {
+            lab.inject(theirs(99), to, &hello);
+            lab.run_for(Duration::from_millis(1));
+        }
+        assert!(lab.strays.is_empty(), "no answer");
+        lab.connected(key, client);
+        assert_eq!(lab.dump(key)["dtlsState"], "connected");
+    }
+}
+
 #[test]
 fn datagrams_for_unknown_sockets_are_dropped() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     lab.join(router, 1);
-    let socket = datasoup::proto::transmit::SocketId(u32::MAX);
+    let socket = SocketId(u32::MAX);
     for datagram in [&[][..], &[0; 20], &[22; 100], &[200; 100]] {
         lab.sfu().handle_datagram(socket, theirs(1), datagram);
     }
@@ -308,7 +350,7 @@ fn what_is_sent_to_a_stolen_path_is_no_more_than_what_was_asked_for_there() {
     lab.inject(theirs(77), ours(9), &theft);
     lab.run_for(Duration::from_millis(100));
     for _ in 0..100 {
-        lab.sfu().send(down, crate::lab::binary(1, 10_000), None);
+        lab.sfu().send(down, binary(1, 10_000), None);
     }
     lab.strays.clear();
     lab.run_for(Duration::from_secs(120));
