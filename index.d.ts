@@ -253,6 +253,11 @@ export type WorkerDump = {
   eventsMerged: number;
   /** Lines of the worker's log that there were too many of. */
   logLinesDropped: number;
+  /**
+   * TCP connections that were closed because they had proved nothing in 15 s, had to make room for others before they
+   * did, or announced a datagram that cannot be.
+   */
+  tcpConnectionsDropped: number;
   webRtcServerIds: string[];
   routerIds: string[];
   channelMessageHandlers: {
@@ -340,6 +345,8 @@ export type WebRtcServerDump = {
   tcpServers: IpPort[];
   webRtcTransportIds: string[];
   localIceUsernameFragments: IceUserNameFragment[];
+  /** Datagrams on its ports that were for none of its transports. */
+  datagramsDropped: number;
 };
 
 export type WebRtcServerEvents = {
@@ -566,6 +573,10 @@ export type TransportTuple = {
   protocol: TransportProtocol;
 };
 
+/**
+ * 'failed': nobody answered the handshake; on PlainTransport and PipeTransport also: the peer has given no sign of life
+ * for 55 s. 'closed': ended by either side.
+ */
 export type SctpState = 'new' | 'connecting' | 'connected' | 'failed' | 'closed';
 
 export type SctpParameters = {
@@ -695,7 +706,7 @@ export type BaseTransportStats = {
   minOutgoingBitrate?: number;
   rtpPacketLossReceived?: number;
   rtpPacketLossSent?: number;
-  /** Datagrams that were not from the peer: another source, or not a protocol of this transport. */
+  /** Datagrams that were not the peer's: another source, no authentic STUN, or not a protocol of this transport. */
   datagramsDropped: number;
   /** Messages of the peer on a stream without a DataProducer, or over `maxReceiveMessageSize`. */
   messagesUnrouted: number;
@@ -714,7 +725,10 @@ export type BaseTransportStats = {
   sctpChunksStripped?: number;
   /** With SCTP: messages whose `maxPacketLifeTime` passed before they were first sent. */
   messagesExpired?: number;
-  /** With SCTP: messages that were queued when the association ended. */
+  /**
+   * With SCTP: messages that were queued when the association ended. Of those that had had their turn, at most about
+   * 128 KiB, nobody knows whether they have arrived.
+   */
   messagesUnsent?: number;
   /** With SCTP: messages of the peer that contradict themselves, or DCEP that was not understood. */
   messagesGarbled?: number;
@@ -906,6 +920,8 @@ export type WebRtcTransportStat = BaseTransportStats & {
   iceState: IceState;
   iceSelectedTuple?: TransportTuple;
   dtlsState: DtlsState;
+  /** Records that were not the peer's, came twice, were out of place, or more than is kept before `connect()`. */
+  dtlsRecordsDropped: number;
 };
 
 export type WebRtcTransportEvents = TransportEvents & {

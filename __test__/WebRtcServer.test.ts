@@ -217,6 +217,7 @@ describe('webRtcServer.dump()', () => {
       tcpServers: [],
       webRtcTransportIds: [],
       localIceUsernameFragments: [],
+      datagramsDropped: 0,
     });
     const router = await worker.createRouter();
     const transport = await router.createWebRtcTransport({ webRtcServer });

@@ -64,6 +64,7 @@ describe('worker.dump()', () => {
       datagramsUnsent: 0,
       eventsMerged: 0,
       logLinesDropped: 0,
+      tcpConnectionsDropped: 0,
       webRtcServerIds: [webRtcServer.id],
       routerIds: expect.arrayContaining(routers.map(({ id }) => id)),
       channelMessageHandlers: {

@@ -199,18 +199,19 @@ impl IceLite {
     }
 
     /// Takes a STUN datagram, and answers it into `out`. What is neither a Binding request nor
-    /// worth an answer is dropped; nothing ends a session.
+    /// worth an answer is dropped; nothing ends a session. Tells whether it was an authentic request:
+    /// whatever else it is changes nothing.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
         tuple: Tuple,
         datagram: &[u8],
         out: &mut Transmits,
-    ) {
+    ) -> bool {
         if self.state == IceState::Closed {
-            return;
+            return false;
         }
-        let Some(request) = Request::parse(datagram) else { return };
+        let Some(request) = Request::parse(datagram) else { return false };
         let secret = request.local_fragment().and_then(|fragment| self.secret_of(fragment));
         let key = secret.map(|secret| &secret.key);
         match (request.verify(key), secret) {
@@ -222,12 +223,14 @@ impl IceLite {
                     self.retire_old_secret();
                 }
                 self.handle_check(now, tuple, check);
+                true
             }
             (Err(refusal), _) => {
                 out.push_with(tuple, |bytes| request.write_refusal(refusal, key, bytes));
+                false
             }
             // Without a key nothing is verified.
-            (Ok(_), None) => {}
+            (Ok(_), None) => false,
         }
     }
 

@@ -83,7 +83,7 @@ pub struct FarEnd {
 /// What the domain does not need any more.
 enum Released {
     Socket(SocketId),
-    Tuple(Tuple),
+    Connection(Tuple),
 }
 
 impl World {
@@ -115,11 +115,7 @@ impl World {
 
     /// What `worker.dump()` answers.
     pub fn dump(&self) -> WorkerDump {
-        WorkerDump {
-            events_merged: self.outbox.events_merged(),
-            log_lines_dropped: self.outbox.log_lines_dropped(),
-            ..self.sfu.dump(usage::thread_id(), self.sockets.unsent())
-        }
+        self.sfu.dump(usage::thread_id(), self.sockets.counters(), self.outbox.counters())
     }
 
     /// Binds the sockets of `infos`. An error leaves none bound.
@@ -285,11 +281,18 @@ impl World {
     }
 
     fn transmit(&mut self) {
-        // Taken out, so that a connection that turns out to be closed can be told to the domain.
-        let mut transmits = std::mem::take(self.sfu.flush());
-        self.sockets.transmit(&transmits, &mut self.sfu);
-        transmits.clear();
-        self.sfu.recycle(transmits);
+        loop {
+            // Taken out, so that a connection that turns out to be closed can be told to the domain.
+            let mut transmits = std::mem::take(self.sfu.flush());
+            let lost = self.sockets.transmit(&transmits, &mut self.sfu);
+            transmits.clear();
+            self.sfu.recycle(transmits);
+            if !lost {
+                return;
+            }
+            // What waits for the peer goes another way, if there is one: now, as nothing may happen
+            // for long. Each round has one connection less.
+        }
     }
 
     fn collect_events(&mut self) {
@@ -297,7 +300,9 @@ impl World {
             match event {
                 Event::Parcel(transport, parcel) => self.hand_over(transport, parcel),
                 Event::SocketReleased(socket) => self.released.push(Released::Socket(socket)),
-                Event::TupleClosed(tuple) => self.released.push(Released::Tuple(tuple)),
+                Event::ConnectionReleased(tuple) => {
+                    self.released.push(Released::Connection(tuple));
+                }
                 event => self.items.push_back(Item::Event(event)),
             }
         }
@@ -307,7 +312,7 @@ impl World {
         for released in self.released.drain(..) {
             match released {
                 Released::Socket(socket) => self.sockets.close(socket),
-                Released::Tuple(tuple) => self.sockets.close_tuple(tuple),
+                Released::Connection(tuple) => self.sockets.close_connection(tuple),
             }
         }
     }
@@ -318,3 +323,6 @@ impl World {
 fn clock() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ pub mod outbox;
 mod panics;
 pub mod ports;
 mod sockets;
+mod strangers;
 mod tcp;
 mod udp;
 pub mod usage;

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustc_hash::FxHashMap;
 
 use crate::proto::message::charge;
+use crate::sfu::dump::OutboxCounters;
 use crate::sfu::error::Error;
 use crate::sfu::event::{Event, Topic};
 
@@ -112,14 +113,12 @@ impl Outbox {
         self.lock().take(into);
     }
 
-    /// Events that were not told because the same had happened again before JavaScript came.
-    pub fn events_merged(&self) -> u64 {
-        self.events_merged.load(Ordering::Relaxed)
-    }
-
-    /// Lines of the log that were not told because there were too many.
-    pub fn log_lines_dropped(&self) -> u64 {
-        self.log_lines_dropped.load(Ordering::Relaxed)
+    /// What JavaScript was not told, so far.
+    pub fn counters(&self) -> OutboxCounters {
+        OutboxCounters {
+            events_merged: self.events_merged.load(Ordering::Relaxed),
+            log_lines_dropped: self.log_lines_dropped.load(Ordering::Relaxed),
+        }
     }
 
     /// Counts lines that were not even written.
@@ -269,7 +268,7 @@ mod tests {
             busy([answer(1), low(7, 1), low(8, 1), answer(2), low(7, 2), answer(3), low(7, 3)]);
         let expected = ["answer 1", "8 low 1", "answer 2", "answer 3", "7 low 3"];
         assert_eq!(told(&outbox), expected);
-        assert_eq!(outbox.events_merged(), 2);
+        assert_eq!(outbox.counters().events_merged, 2);
         // What comes after that is not less welcome.
         outbox.push(&mut VecDeque::from([answer(4), low(7, 4)]));
         assert_eq!(told(&outbox), ["answer 4", "7 low 4"]);
@@ -285,7 +284,7 @@ mod tests {
         assert_eq!(told.len(), 10, "{told:?}");
         assert_eq!(told[1..4], ["Disconnected", "Connected", "Disconnected"]);
         assert_eq!(told[8..], ["Disconnected", "answer 2"]);
-        assert_eq!(outbox.events_merged(), 100_001 - 8);
+        assert_eq!(outbox.counters().events_merged, 100_001 - 8);
     }
 
     #[test]
@@ -298,6 +297,6 @@ mod tests {
         let expected = format!("{} log lines were left out", 1000 - kept);
         assert!(told[kept + 1].starts_with(&expected), "{}", told[kept + 1]);
         assert_eq!(told[kept + 2], "answer 2");
-        assert_eq!(outbox.log_lines_dropped(), 1000 - kept as u64);
+        assert_eq!(outbox.counters().log_lines_dropped, 1000 - kept as u64);
     }
 }

@@ -1,19 +1,15 @@
 //! ICE over TCP (RFC 6544): passive candidates, datagrams framed by a length of two bytes (RFC 4571).
 //!
-//! A stranger can open connections; so their number is bounded, one that proves nothing is closed
-//! after a while, and neither direction holds more than a bounded number of bytes.
+//! A stranger can open connections; so those that prove nothing are few and do not last (see
+//! `strangers`), and neither direction holds more than a bounded number of bytes.
 
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::proto::transmit::{SocketId, Tuple};
-
-/// How long a connection may stay without a valid STUN request.
-pub(super) const PROBATION: Duration = Duration::from_secs(15);
 
 /// The largest datagram that is taken: more than any STUN or DTLS packet needs. A longer one can
 /// only be a lie, and ends the connection.
@@ -90,8 +86,10 @@ pub(super) enum Flow {
     Waiting,
     /// There may be more to read.
     More,
-    /// The peer has closed it, or sent nonsense.
+    /// The peer has closed it.
     Closed,
+    /// The peer has announced a datagram that cannot be.
+    Nonsense,
 }
 
 /// A connection. Its path is the listening socket and the peer's address.
@@ -131,7 +129,7 @@ impl TcpConnection {
                     budget = budget.saturating_sub(len);
                     self.incoming.extend_from_slice(&chunk[..len]);
                     if !take_frames(&mut self.incoming, &mut handle) {
-                        return Flow::Closed;
+                        return Flow::Nonsense;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -26,8 +26,8 @@ pub enum Event {
     Parcel(TransportKey, Parcel),
     /// Nobody uses this socket any more: close it. For the runtime.
     SocketReleased(SocketId),
-    /// This TCP connection is to be closed. For the runtime.
-    TupleClosed(Tuple),
+    /// Nobody uses this TCP connection any more: close it. For the runtime.
+    ConnectionReleased(Tuple),
 }
 
 /// What an event is about, if a peer can make it happen over and over: then only the latest few need
@@ -85,7 +85,7 @@ impl Event {
             | Self::Message(..)
             | Self::Parcel(..)
             | Self::SocketReleased(_)
-            | Self::TupleClosed(_) => return None,
+            | Self::ConnectionReleased(_) => return None,
         })
     }
 }
@@ -121,9 +121,9 @@ pub enum DataProducerEvent {
 /// An event of a transport.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TransportEvent {
-    /// The ICE state changed.
+    /// The ICE state changed: at the end of a turn, or before another of these events.
     IceState(IceState),
-    /// Another path to the peer was selected.
+    /// Another path to the peer was selected; told likewise.
     IceSelectedTuple(Box<TupleInfo>),
     /// The DTLS state changed; with the peer's certificate (PEM) when connected.
     DtlsState(DtlsState, Option<String>),

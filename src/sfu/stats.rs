@@ -188,6 +188,7 @@ pub enum KindStats {
         #[serde(skip_serializing_if = "Option::is_none")]
         ice_selected_tuple: Option<TupleInfo>,
         dtls_state: DtlsState,
+        dtls_records_dropped: u64,
     },
     #[serde(rename = "plain-rtp-transport")]
     Plain { rtcp_mux: bool, comedia: bool, tuple: TupleInfo },

@@ -31,24 +31,32 @@ const ROUTER: RouterKey = RouterKey(1);
 const TRANSPORT: TransportKey = TransportKey(2);
 
 /// Where a WebRTC transport listens, and its credentials.
-struct Target {
-    address: SocketAddr,
-    username: String,
-    password: String,
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) username: String,
+    pub(crate) password: String,
 }
 
 fn webrtc(worker: &mut Worker, ip: &'static str) -> Target {
     webrtc_on(worker, listen_info(ip, 0))
 }
 
-fn webrtc_on(worker: &mut Worker, info: ListenInfo) -> Target {
+pub(crate) fn webrtc_on(worker: &mut Worker, info: ListenInfo) -> Target {
+    webrtc_at(worker, 0, info)
+}
+
+/// The `n`-th of a worker.
+pub(crate) fn webrtc_at(worker: &mut Worker, n: u32, info: ListenInfo) -> Target {
     let answer = worker.call(move |world| {
         let listens = world.listen(&[(0, info)])?;
         let address = listens[0].local.to_string();
-        world.sfu.create_router(ROUTER);
+        if n == 0 {
+            world.sfu.create_router(ROUTER);
+        }
         let options = WebRtcTransportOptions { enable_tcp: true, ..Default::default() };
         let listen = WebRtcListen::Own(listens);
-        let ice = world.sfu.create_webrtc_transport(TRANSPORT, ROUTER, options, listen)?;
+        let key = TransportKey(TRANSPORT.0 + n);
+        let ice = world.sfu.create_webrtc_transport(key, ROUTER, options, listen)?;
         let ice = ice.ice_parameters;
         Ok([address, ice.username_fragment, ice.password].join(" "))
     });
@@ -58,7 +66,7 @@ fn webrtc_on(worker: &mut Worker, info: ListenInfo) -> Target {
     Target { address: next().parse().expect("an address"), username: next(), password: next() }
 }
 
-fn request(target: &Target) -> Vec<u8> {
+pub(crate) fn request(target: &Target) -> Vec<u8> {
     let mut message = Stun::builder_request(BINDING, MessageWriteVec::new());
     let username = format!("{}:theirs", target.username);
     message.add_attribute(&Username::new(&username).expect("short")).expect("room");
@@ -85,7 +93,7 @@ fn check(client: &UdpSocket, target: &Target) -> SocketAddr {
 }
 
 /// The same over TCP, each datagram behind its length (RFC 4571).
-fn check_tcp(client: &mut TcpStream, target: &Target) -> SocketAddr {
+pub(crate) fn check_tcp(client: &mut TcpStream, target: &Target) -> SocketAddr {
     let request = request(target);
     let prefix = (request.len() as u16).to_be_bytes();
     client.write_all(&[&prefix, &request[..]].concat()).expect("sent");
@@ -266,7 +274,7 @@ fn a_pipe_knocks_as_soon_as_it_is_connected() {
     assert!(again == len && buffer[12] == 1);
 }
 
-fn tcp_info(port: u16) -> ListenInfo {
+pub(crate) fn tcp_info(port: u16) -> ListenInfo {
     ListenInfo { protocol: ListenProtocol::Tcp, ..listen_info("127.0.0.1", port) }
 }
 

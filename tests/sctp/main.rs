@@ -16,3 +16,4 @@ mod packets;
 mod queues;
 mod reliability;
 mod resets;
+mod silence;

@@ -84,7 +84,7 @@ fn everything(lab: &mut Lab) -> (Vec<Entity>, usize) {
 
 fn assert_nothing_is_left(lab: &mut Lab, sockets: usize) {
     lab.flush();
-    let dump = lab.sfu().dump(0, 0);
+    let dump = lab.sfu().dump(0, Default::default(), Default::default());
     assert!(dump.router_ids.is_empty() && dump.web_rtc_server_ids.is_empty());
     let handlers = dump.channel_message_handlers;
     assert!(handlers.channel_request_handlers.is_empty());

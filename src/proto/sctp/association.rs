@@ -10,6 +10,7 @@ use sctp_proto::{Event, StreamEvent};
 
 use super::flight::Flight;
 use super::guard::Dropped;
+use super::heartbeat::{Due, Watch};
 use super::init;
 use super::link::{Incoming, Link, Read, Role};
 use super::queue::{Bounds, PushError, SendQueues};
@@ -50,8 +51,10 @@ pub struct Sctp {
     /// When a shutdown that the peer has begun has to be over.
     closed_by: Option<Instant>,
     stale_cookies: u8,
-    /// An ABORT on its way out.
-    farewell: Option<Bytes>,
+    /// While established, if the configuration asks for it.
+    watch: Option<Watch>,
+    /// A HEARTBEAT or an ABORT on its way out.
+    our_own: Option<Bytes>,
     events: VecDeque<SctpEvent>,
     counters: SctpCounters,
     /// The latest time that we have been told.
@@ -77,7 +80,8 @@ impl Sctp {
             initiate_at: None,
             closed_by: None,
             stale_cookies: 0,
-            farewell: None,
+            watch: None,
+            our_own: None,
             events: VecDeque::new(),
             counters: SctpCounters::default(),
             clock: None,
@@ -119,6 +123,7 @@ impl Sctp {
         };
         match incoming {
             Incoming::Deliver(event) => {
+                self.heard(now);
                 let Some(link) = &mut self.link else { return false };
                 // What a packet says about a stream is lost on sctp-proto if it does not know the
                 // stream. One whose reset is being completed it need not know: its answer to one
@@ -147,6 +152,7 @@ impl Sctp {
                     self.initiate();
                 }
             }
+            Incoming::Alive => self.heard(now),
             Incoming::Violation(rule) => self.violation(rule),
         }
         true
@@ -162,6 +168,11 @@ impl Sctp {
         if self.initiate_at.is_some_and(|at| at <= now) {
             self.initiate_at = None;
             self.initiate();
+        }
+        match self.watch.as_mut().map_or(Due::Nothing, |watch| watch.handle_timeout(now)) {
+            Due::Nothing => {}
+            Due::Ask => self.our_own = self.link.as_mut().and_then(|link| link.heartbeat()),
+            Due::GiveUp => return self.end(SctpState::Failed, Some(cause::USER_INITIATED)),
         }
         if let Some(link) = &mut self.link {
             link.handle_timeout(now);
@@ -180,8 +191,8 @@ impl Sctp {
             log::warn!("SCTP: no path takes a packet with a chunk of {} bytes", oversize.0);
             self.end(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
         }
-        if let Some(abort) = self.farewell.take() {
-            sink(&abort);
+        if let Some(packet) = self.our_own.take() {
+            sink(&packet);
         }
     }
 
@@ -193,7 +204,8 @@ impl Sctp {
     /// When to call [`Self::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
         let link = self.link.as_ref().and_then(|link| link.poll_timeout());
-        [link, self.initiate_at, self.closed_by].into_iter().flatten().min()
+        let watch = self.watch.as_ref().map(Watch::poll_timeout);
+        [link, self.initiate_at, self.closed_by, watch].into_iter().flatten().min()
     }
 
     /// The state of the association.
@@ -297,6 +309,13 @@ impl Sctp {
         self.end(SctpState::Closed, Some(cause::USER_INITIATED));
     }
 
+    /// The peer has given a sign of life.
+    fn heard(&mut self, now: Instant) {
+        if let Some(watch) = &mut self.watch {
+            watch.heard(now);
+        }
+    }
+
     fn set_state(&mut self, state: SctpState) {
         if self.state != state {
             self.state = state;
@@ -388,13 +407,14 @@ impl Sctp {
             return;
         }
         if let (Some(link), Some(cause)) = (&self.link, abort) {
-            self.farewell = link.abort(cause);
+            self.our_own = link.abort(cause);
         }
         self.replace_link(None);
         self.flight = Flight::default();
         self.streams = Streams::default();
         self.initiate_at = None;
         self.closed_by = None;
+        self.watch = None;
         let unsent = self.queues.clear();
         self.counters.unsent.add(unsent);
         self.set_state(state);
@@ -444,6 +464,7 @@ impl Sctp {
                 Event::Connected => {
                     self.initiate_at = None;
                     self.flight_is_stale = false;
+                    self.watch = self.config.heartbeats.then(|| Watch::new(now));
                     self.set_state(SctpState::Connected);
                 }
                 Event::HandshakeFailed { .. } => self.ended_by_peer(SctpState::Failed, None),

@@ -63,6 +63,8 @@ pub(super) enum Screened {
     Abort,
     /// The peer, without doubt, refuses our cookie as too old.
     StaleCookie,
+    /// The peer, without doubt, answers our HEARTBEAT, and says nothing else.
+    Alive,
     /// Nothing else happens.
     Drop(Dropped),
 }
@@ -83,6 +85,8 @@ pub(super) enum Admission {
 enum Fate {
     Keep,
     Strip,
+    /// It is for us and not for sctp-proto.
+    Take,
     /// Strip it and all that follow.
     Stop,
     /// Keep only this much of its value.
@@ -99,6 +103,7 @@ struct Walk {
     /// An ABORT, and whether its T bit is set.
     abort: Option<bool>,
     stale_cookie: bool,
+    heartbeat_answered: bool,
     seen: Seen,
 }
 
@@ -116,6 +121,8 @@ pub(super) struct Guard {
     max_held: usize,
     max_streams: usize,
     budget: Budget,
+    /// A HEARTBEAT of ours has no answer yet.
+    pub(super) awaits_heartbeat: bool,
     /// Chunks that were taken out of packets.
     pub(super) stripped: u64,
     /// Streams that the packet just admitted resets, or in which it skips messages. sctp-proto
@@ -135,6 +142,7 @@ impl Guard {
             max_held: held.max(window / MEAN_HELD),
             max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
             budget: Budget::default(),
+            awaits_heartbeat: false,
             stripped: 0,
             named: Vec::new(),
             resets_all: false,
@@ -173,14 +181,16 @@ impl Guard {
         if walk.stale_cookie {
             return Screened::StaleCookie;
         }
+        self.awaits_heartbeat &= !walk.heartbeat_answered;
         let mut writer = Writer::new(header, packet.len() + 64);
         // The first walk has been through without an error, and this one is the same.
         let _ = self.walk(ledger, role, chunks, Some(&mut writer));
         self.stripped += walk.stripped;
-        if writer.is_empty() {
-            return Screened::Drop(Dropped::Unexpected);
+        match (writer.is_empty(), walk.heartbeat_answered) {
+            (false, _) => Screened::Pass(writer.finish()),
+            (true, true) => Screened::Alive,
+            (true, false) => Screened::Drop(Dropped::Unexpected),
         }
-        Screened::Pass(writer.finish())
     }
 
     /// Decides on every chunk, and writes what remains to `writer`.
@@ -232,6 +242,10 @@ impl Guard {
                     walk.stale_cookie |= stale && !ledger.established;
                     Fate::Strip
                 }
+                kind::HEARTBEAT_ACK if self.awaits_heartbeat => {
+                    walk.heartbeat_answered = true;
+                    Fate::Take
+                }
                 kind::HEARTBEAT_ACK => Fate::Strip,
                 _ if !open => return Err(Dropped::Unexpected),
                 _ => self.fate(ledger, &chunk, chunks, &mut walk.seen)?,
@@ -249,7 +263,7 @@ impl Guard {
                         writer.chunk(chunk.kind, chunk.flags, &[value]);
                     }
                     Fate::Carry => carry(writer, &chunk),
-                    Fate::Strip | Fate::Stop => {}
+                    Fate::Strip | Fate::Take | Fate::Stop => {}
                 }
             }
             match fate {

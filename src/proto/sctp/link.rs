@@ -62,6 +62,8 @@ pub(super) enum Incoming {
     Aborted,
     /// The peer refuses our cookie as too old.
     StaleCookie,
+    /// The peer has answered our HEARTBEAT.
+    Alive,
     /// The association has to end.
     Violation(&'static str),
 }
@@ -161,6 +163,7 @@ impl Link {
             Screened::Pass(packet) => packet,
             Screened::Abort => return Incoming::Aborted,
             Screened::StaleCookie => return Incoming::StaleCookie,
+            Screened::Alive => return Incoming::Alive,
             Screened::Drop(dropped) => return Incoming::Dropped(dropped),
         };
         let Some(event) = self.route(now, packet.clone()) else {
@@ -237,9 +240,21 @@ impl Link {
 
     /// An ABORT to the peer, if we know its tag.
     pub(super) fn abort(&self, cause: u16) -> Option<Bytes> {
+        Some(wire::abort(self.header()?, cause))
+    }
+
+    /// A HEARTBEAT to the peer, if we know its tag.
+    pub(super) fn heartbeat(&mut self) -> Option<Bytes> {
+        let heartbeat = wire::heartbeat(self.header()?);
+        self.guard.awaits_heartbeat = true;
+        Some(heartbeat)
+    }
+
+    /// The header of what is not written by sctp-proto.
+    fn header(&self) -> Option<Header> {
         let ours = self.ledger.ours.as_ref()?;
         let tag = self.ledger.peer.as_ref()?.party.tag;
-        Some(wire::abort(Header { tag, ..ours.header }, cause))
+        Some(Header { tag, ..ours.header })
     }
 
     /// The tag that packets to us carry, once the peer can know it.

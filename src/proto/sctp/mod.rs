@@ -19,7 +19,8 @@
 //! The states, which only go forward:
 //!
 //! ```text
-//! New ── connect ─► Connecting ─┬─ COOKIE ECHO or COOKIE ACK ─► Connected ─► Closed
+//! New ── connect ─► Connecting ─┬─ COOKIE ECHO or COOKIE ACK ─► Connected ─┬─► Closed
+//!                               │                                          └─ silence ─► Failed
 //!                               └─ no answer to INIT ─► Failed
 //! ```
 
@@ -28,6 +29,7 @@ mod budget;
 mod egress;
 mod flight;
 mod guard;
+mod heartbeat;
 mod init;
 mod ledger;
 mod link;
@@ -81,6 +83,9 @@ pub struct SctpConfig {
     /// direction of a stream closes the other (RFC 8831 §6.7). Without this the directions have
     /// nothing to do with each other, and we reset none.
     pub data_channels: bool,
+    /// A peer that falls silent is asked for a sign of life, and given up when none comes (RFC 9260
+    /// §8.1, §8.3). Not needed where the layer below notices that the peer has gone.
+    pub heartbeats: bool,
 }
 
 /// The state of the association. It only goes forward.
@@ -93,7 +98,7 @@ pub enum SctpState {
     Connecting,
     /// Established.
     Connected,
-    /// The peer did not answer our INIT.
+    /// The peer did not answer our INIT, or has fallen silent for good.
     Failed,
     /// Ended, by either side.
     Closed,

@@ -305,6 +305,16 @@ pub(super) fn abort(header: Header, cause: u16) -> Bytes {
     writer.finish()
 }
 
+/// A HEARTBEAT (RFC 9260 §3.3.5). Which of ours an answer belongs to does not matter, so the
+/// information in it, which comes back as it is, says nothing.
+pub(super) fn heartbeat(header: Header) -> Bytes {
+    const INFO: [u8; 4] = [0; 4];
+    let mut writer = Writer::new(header, COMMON_HEADER + 12);
+    let [k0, k1] = parameter::HEARTBEAT_INFO.to_be_bytes();
+    writer.chunk(kind::HEARTBEAT, 0, &[&[k0, k1, 0, 4 + INFO.len() as u8], &INFO]);
+    writer.finish()
+}
+
 /// Whether `a` comes before `b` in serial number arithmetic (RFC 1982).
 pub(super) fn before(a: u32, b: u32) -> bool {
     a != b && b.wrapping_sub(a) < 1 << 31
