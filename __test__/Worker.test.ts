@@ -62,6 +62,9 @@ describe('worker.dump()', () => {
     expect(dump).toEqual({
       pid: worker.pid,
       datagramsUnsent: 0,
+      datagramsOverflowed: 0,
+      datagramsDropped: 0,
+      connectionsRefused: 0,
       webRtcServerIds: [webRtcServer.id],
       routerIds: expect.arrayContaining(routers.map(({ id }) => id)),
       channelMessageHandlers: {

@@ -105,7 +105,7 @@ impl World {
 
     /// What `worker.dump()` answers.
     pub fn dump(&self) -> WorkerDump {
-        self.sfu.dump(usage::thread_id(), self.sockets.unsent())
+        self.sfu.dump(usage::thread_id(), self.sockets.counters())
     }
 
     /// Binds the sockets of `infos`. An error leaves none bound.
