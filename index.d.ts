@@ -249,6 +249,8 @@ export type WorkerDump = {
   pid: number;
   /** Datagrams that neither the kernel nor the buffer of a TCP connection took, since the beginning. */
   datagramsUnsent: number;
+  /** Datagrams that came faster than they were taken, so that the kernel had no room: see `recvBufferSize`. */
+  datagramsOverflowed: number;
   /** Events that were not emitted as the same happened again before JavaScript, which was busy, could be told. */
   eventsMerged: number;
   /** Lines of the worker's log that there were too many of. */
@@ -541,7 +543,10 @@ export type TransportListenInfo = {
   flags?: TransportSocketFlags;
   /** The size of the socket's send buffer (SO_SNDBUF). 0-4294967295. */
   sendBufferSize?: number;
-  /** The size of its receive buffer (SO_RCVBUF). 0-4294967295. */
+  /**
+   * The size of its receive buffer (SO_RCVBUF). 0-4294967295. Default, and 0: of UDP sockets 2 MiB, of TCP the
+   * system's. The system gives at most `net.core.rmem_max`.
+   */
   recvBufferSize?: number;
 };
 
@@ -706,7 +711,10 @@ export type BaseTransportStats = {
   minOutgoingBitrate?: number;
   rtpPacketLossReceived?: number;
   rtpPacketLossSent?: number;
-  /** Datagrams that were not the peer's: another source, no authentic STUN, or not a protocol of this transport. */
+  /**
+   * Datagrams that were not the peer's (another source, no authentic STUN, or not a protocol of this transport), and STUN
+   * requests that came too fast.
+   */
   datagramsDropped: number;
   /** Messages of the peer on a stream without a DataProducer, or over `maxReceiveMessageSize`. */
   messagesUnrouted: number;

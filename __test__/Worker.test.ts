@@ -62,6 +62,7 @@ describe('worker.dump()', () => {
     expect(dump).toEqual({
       pid: worker.pid,
       datagramsUnsent: 0,
+      datagramsOverflowed: 0,
       eventsMerged: 0,
       logLinesDropped: 0,
       tcpConnectionsDropped: 0,

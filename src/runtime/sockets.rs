@@ -17,11 +17,11 @@ use crate::sfu::transport::{Listen, ListenProtocol};
 use super::inbox::Inbox;
 use super::ports::{self, ListenInfo, PortRange};
 use super::strangers::Strangers;
-use super::tcp::{Accepted, Flow, TcpConnection, TcpPort};
+use super::tcp::{Accepted, Allowance, Flow, TcpConnection, TcpPort};
 use super::udp::{ReceiveBuffers, UdpPort};
 
-/// Connections taken from one listener in one turn. What is left is for the next.
-const ACCEPTS_PER_TURN: usize = 32;
+/// Connections taken from one listener in one turn, at about 10 us each. What is left is for the next.
+const ACCEPTS_PER_TURN: usize = 16;
 
 /// How long a listener rests when the process has run out of files.
 const REST: Duration = Duration::from_secs(1);
@@ -101,7 +101,9 @@ impl Sockets {
 
     /// Closes a socket, and the connections that came through it.
     pub(super) fn close(&mut self, id: SocketId) {
-        if let Some(Socket::TcpListener(_)) = self.sockets.remove(&id) {
+        let Some(socket) = self.sockets.remove(&id) else { return };
+        self.counters.datagrams_overflowed += overflowed(&socket);
+        if let Socket::TcpListener(_) = socket {
             let Self { sockets, connections, .. } = self;
             connections.retain(|tuple, connection| {
                 let keep = tuple.socket != id;
@@ -120,8 +122,11 @@ impl Sockets {
         }
     }
 
-    /// Reads the readable sockets; those that have more stay in the list.
+    /// Reads the readable sockets; those that have more stay in the list. Strangers share what one
+    /// turn has for them, and take turns: those who had to wait come first the next time.
     pub(super) fn receive(&mut self, readable: &mut Vec<SocketId>, sfu: &mut Sfu, now: Instant) {
+        let mut of_strangers = Allowance::of_strangers();
+        let mut served = Vec::new();
         for id in std::mem::take(readable) {
             let flow = match self.sockets.get_mut(&id) {
                 None => Flow::Waiting,
@@ -133,13 +138,24 @@ impl Sockets {
                 }
                 Some(Socket::TcpConnection(connection)) => {
                     let Tuple { socket, remote } = connection.tuple;
-                    connection.receive(|datagram| sfu.handle_datagram(socket, remote, datagram))
+                    let mut of_a_peer = Allowance::of_a_peer();
+                    let allowance = if sfu.is_valid_tuple(connection.tuple) {
+                        &mut of_a_peer
+                    } else if of_strangers.is_used_up() {
+                        readable.push(id);
+                        continue;
+                    } else {
+                        &mut of_strangers
+                    };
+                    connection.receive(allowance, |datagram| {
+                        sfu.handle_datagram(socket, remote, datagram);
+                    })
                 }
                 Some(Socket::TcpListener(_)) => self.accept(id, now, sfu),
             };
             match flow {
                 Flow::Waiting => {}
-                Flow::More => readable.push(id),
+                Flow::More => served.push(id),
                 Flow::Closed => self.connection_closed(id, sfu),
                 Flow::Nonsense => {
                     self.counters.tcp_connections_dropped += 1;
@@ -147,6 +163,7 @@ impl Sockets {
                 }
             }
         }
+        readable.append(&mut served);
     }
 
     /// Sends all of these. Tells whether a connection turned out to be closed.
@@ -182,7 +199,10 @@ impl Sockets {
 
     /// What has been dropped, since the beginning.
     pub(super) fn counters(&self) -> SocketCounters {
-        self.counters
+        let overflowed = self.sockets.values().map(overflowed).sum::<u64>();
+        let mut counters = self.counters;
+        counters.datagrams_overflowed += overflowed;
+        counters
     }
 
     /// When [`Self::expire`] has something to do.
@@ -286,6 +306,14 @@ fn is_stranger(sockets: &FxHashMap<SocketId, Socket>, id: SocketId, sfu: &Sfu) -
     match sockets.get(&id) {
         Some(Socket::TcpConnection(connection)) => !sfu.is_valid_tuple(connection.tuple),
         _ => false,
+    }
+}
+
+/// See [`UdpPort::overflowed`].
+fn overflowed(socket: &Socket) -> u64 {
+    match socket {
+        Socket::Udp(port) => port.overflowed(),
+        Socket::TcpListener(_) | Socket::TcpConnection(_) => 0,
     }
 }
 

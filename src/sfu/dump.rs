@@ -47,6 +47,8 @@ pub struct KeyValues<K, V> {
 pub struct SocketCounters {
     /// Datagrams that neither the kernel nor the buffer of a TCP connection took.
     pub datagrams_unsent: u64,
+    /// Datagrams that came faster than they were taken: the kernel's receive buffer was full.
+    pub datagrams_overflowed: u64,
     /// TCP connections that proved nothing in their time, had to make room for others before they
     /// did, or announced a datagram that cannot be.
     pub tcp_connections_dropped: u64,

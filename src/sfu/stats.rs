@@ -94,7 +94,8 @@ pub struct TransportStats {
     /// What the association dropped, by reason.
     #[serde(flatten)]
     pub dropped: Option<SctpDropped>,
-    /// Datagrams that were not from the peer: another source, or not a protocol of this transport.
+    /// Datagrams that were not from the peer (another source, or not a protocol of this transport),
+    /// and STUN requests that came too fast.
     pub datagrams_dropped: u64,
     /// Data messages that belonged to no DataProducer, or came while their size was not allowed.
     pub messages_unrouted: u64,

@@ -41,6 +41,10 @@ const MEAN_HELD: usize = 512;
 /// Streams on which a client may have sent: 3 MB of state. Browsers open at most 1,024 channels.
 const MAX_CLIENT_STREAMS: usize = 8192;
 
+/// Streams that a peer may have reset without an answer to our reset of them: twice a browser's
+/// channels. sctp-proto keeps a packet for each, and walks through all of them in every turn.
+const MAX_HALF_RESET: usize = 2048;
+
 /// Why a packet went no farther.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dropped {
@@ -78,6 +82,15 @@ pub(super) enum Admission {
     Refused(Dropped),
     /// The association ends: the peer has broken a rule that nobody breaks by accident.
     Violation(&'static str),
+}
+
+/// What sctp-proto holds that only it knows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Load {
+    /// Streams.
+    pub(super) streams: usize,
+    /// Streams that the peer has reset, without an answer to our reset so far.
+    pub(super) half_reset: usize,
 }
 
 /// What becomes of one chunk.
@@ -384,18 +397,17 @@ impl Guard {
     }
 
     /// Counts a packet that has passed [`Self::screen`] and is the peer's without doubt.
-    /// `streams`: how many sctp-proto has.
     pub(super) fn admit(
         &mut self,
         now: Instant,
         ledger: &mut Ledger,
-        streams: usize,
+        load: Load,
         packet: &[u8],
     ) -> Admission {
         let Some((_, chunks)) = Header::parse(packet) else {
             return Admission::Refused(Dropped::Malformed);
         };
-        if !self.budget.take(now, cost(ledger, streams, chunks)) {
+        if !self.budget.take(now, cost(ledger, load, chunks)) {
             return Admission::Refused(Dropped::Overload);
         }
         for chunk in chunks.flatten() {
@@ -428,8 +440,11 @@ impl Guard {
         if ledger.held.chunks > self.max_held {
             return Admission::Violation("too many DATA chunks that complete no message");
         }
-        if streams > self.max_streams {
+        if load.streams > self.max_streams {
             return Admission::Violation("too many streams");
+        }
+        if load.half_reset > MAX_HALF_RESET {
+            return Admission::Violation("too many resets without an answer to ours");
         }
         Admission::Granted
     }
@@ -498,16 +513,19 @@ fn carry(writer: &mut Writer, chunk: &Chunk<'_>) {
 
 /// What a packet costs, in nanoseconds of our time, about. Measured on sctp-proto, of which every
 /// part walks all that it holds.
-fn cost(ledger: &Ledger, streams: usize, chunks: Chunks<'_>) -> u64 {
-    let (streams, held) = (streams as u64, ledger.held.chunks as u64);
+fn cost(ledger: &Ledger, load: Load, chunks: Chunks<'_>) -> u64 {
+    let (streams, held) = (load.streams as u64, ledger.held.chunks as u64);
     let in_flight = ledger.ours.as_ref().map_or(0, |ours| u64::from(ours.in_flight()));
-    let mut cost = 1000;
+    // What waits for the peer to answer our resets is walked whenever anything is sent.
+    let mut cost = 1000 + 40 * load.half_reset as u64;
     for chunk in chunks.flatten() {
         cost += match chunk.kind {
             kind::DATA => 300 + 4 * streams + 25 * held,
             kind::SACK => 500 + 50 * in_flight,
             kind::FORWARD_TSN => 300 + 10 * streams + 25 * held + 10 * chunk.value.len() as u64,
-            kind::RECONFIG => 2000 + 100 * chunk.value.len() as u64,
+            // Answered, and with data channels by a reset of ours that names all that wait for the
+            // peer: a packet each.
+            kind::RECONFIG => 25_000 + 100 * chunk.value.len() as u64,
             _ => 1000,
         };
     }
