@@ -1,11 +1,11 @@
 'use strict';
 
-// npm run robustness -- programs [--count=10000] [--seed=1] [--verbose]
+// npm run robustness -- programs [--count=10000] [--seconds=N] [--seed=1] [--verbose]
 //
 // Random programs: each makes objects on two Workers, sends, pauses, pipes and closes them in random order, with and
 // without awaiting, also from inside of listeners, some of which throw. A model of the close cascade foretells every
 // event of every close() and what is closed after it; in the end nothing may be left in worker.dump(). A program that
-// fails is told by its seed: `--count=1 --seed=N` runs it again.
+// fails is told by its seed: `--count=1 --seed=N` runs it again. After so many seconds no further one begins.
 
 const path = require('node:path');
 const { parseArgs } = require('node:util');
@@ -361,16 +361,19 @@ async function main() {
   const { values } = parseArgs({
     options: {
       count: { type: 'string', default: '10000' },
+      seconds: { type: 'string', default: 'Infinity' },
       seed: { type: 'string', default: '1' },
       verbose: { type: 'boolean', default: false },
     },
   });
   const [count, first] = [Number(values.count), Number(values.seed)];
   const began = performance.now();
+  const seconds = () => (performance.now() - began) / 1_000;
   let workers = [];
   let events = 0;
+  let seed = first;
 
-  for (let seed = first; seed < first + count; seed++) {
+  for (; seed < first + count && seconds() < Number(values.seconds); seed++) {
     while (workers.length < 2) {
       workers.push(await createWorker());
     }
@@ -389,11 +392,9 @@ async function main() {
   }
   workers.forEach((worker) => worker.close());
 
-  const seconds = ((performance.now() - began) / 1_000).toFixed(1);
-
   console.log(
-    `${count} programs, seeds ${first} to ${first + count - 1}, as foretold: ` +
-      `${events} calls and events, ${seconds} s`,
+    `${seed - first} programs, seeds ${first} to ${seed - 1}, as foretold: ` +
+      `${events} calls and events, ${seconds().toFixed(1)} s`,
   );
 }
 
