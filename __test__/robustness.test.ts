@@ -5,13 +5,13 @@ import { runRobustness } from './helpers/process';
 /** Other ones each time; those that fail are told. */
 const SEED = String(Date.now() % 1_000_000_000);
 
-test(`10,000 random programs against the model of the close cascade, from seed ${SEED} on`, async () => {
-  const ended = await runRobustness('programs', '--count=10000', `--seed=${SEED}`);
+test(`10,000 random programs, or a minute of them, against the model of the close cascade, from seed ${SEED} on`, async () => {
+  const ended = await runRobustness('programs', '--count=10000', '--seconds=60', `--seed=${SEED}`);
   // What the program does that fails is on stdout.
   expect(ended).toMatchObject({
     code: 0,
     signal: null,
-    stdout: expect.stringMatching(/^10000 programs/),
+    stdout: expect.stringMatching(/^\d+ programs/),
     stderr: '',
   });
 }, 300_000);
