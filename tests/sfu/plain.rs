@@ -129,6 +129,13 @@ fn comedia_is_not_fooled_by_strangers_that_open_nothing() {
     lab.host().consume(key, down);
     lab.sfu().send(down, text("early"), None);
 
+    for datagram in [&[][..], &[0; 60], &[0x13, 0x88, 0x13, 0x88, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
+        lab.inject(theirs(7), ours(1), datagram);
+    }
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.stats(key)["sctpState"], "new");
+    assert_eq!(lab.stats(key)["datagramsDropped"], 3);
+
     // The shape of an INIT with a wrong checksum, then a right one from a peer that goes away.
     let mut forged = vec![0; 32];
     forged[12] = 1;
