@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rand::Rng;
-use sctp_proto::{Event, StreamEvent};
+use sctp_proto::{AssociationEvent, Event, StreamEvent};
 
-use super::flight::Flight;
-use super::guard::Dropped;
+use super::budget::Budget;
+use super::flight::{Admittance, Flight};
+use super::guard::{Dropped, Named};
 use super::init;
 use super::link::{Incoming, Link, Read, Role};
 use super::queue::{Bounds, PushError, SendQueues};
@@ -18,7 +19,7 @@ use super::wire::cause;
 use super::{
     Discarded, OverflowPolicy, SctpConfig, SctpCounters, SctpEvent, SctpState, SendError, Start,
 };
-use crate::proto::dcep::Dcep;
+use crate::proto::dcep::{self, Dcep};
 use crate::proto::message::{Message, Ppid, Reliability, StreamId};
 
 /// How many milliseconds the INIT is left to the peer.
@@ -27,6 +28,9 @@ const SILENCE_MS: RangeInclusive<u64> = 1000..=2000;
 /// How many milliseconds a peer that has sent an INIT has for the rest of the handshake, before we
 /// send one.
 const PATIENCE_MS: RangeInclusive<u64> = 3000..=4000;
+
+/// What an INIT costs in nanoseconds: an association is made for each that is answered.
+const INIT_COST: u64 = 100_000;
 
 /// How long a shutdown that the peer has begun may take.
 const SHUTDOWN: Duration = Duration::from_secs(5);
@@ -45,6 +49,8 @@ pub struct Sctp {
     /// The peer may have acknowledged something since `flight` was counted.
     flight_is_stale: bool,
     streams: Streams,
+    /// For INITs; later packets have the guard's.
+    budget: Budget,
     /// When to send an INIT, should the peer not have established the association by then.
     initiate_at: Option<Instant>,
     /// When a shutdown that the peer has begun has to be over.
@@ -74,6 +80,7 @@ impl Sctp {
             flight: Flight::default(),
             flight_is_stale: false,
             streams: Streams::default(),
+            budget: Budget::default(),
             initiate_at: None,
             closed_by: None,
             stale_cookies: 0,
@@ -118,23 +125,7 @@ impl Sctp {
             }
         };
         match incoming {
-            Incoming::Deliver(event) => {
-                let Some(link) = &mut self.link else { return false };
-                // What a packet says about a stream is lost on sctp-proto if it does not know the
-                // stream. One whose reset is being completed it need not know: its answer to one
-                // more reset would be answered again.
-                if link.takes_reset_of_all() {
-                    self.queues.streams().for_each(|stream| link.register(stream));
-                }
-                while let Some(stream) = link.pop_named() {
-                    if !self.streams.is_closing(stream, Some(now)) {
-                        link.register(stream);
-                    }
-                }
-                link.deliver(*event);
-                self.flight_is_stale = true;
-                self.collect(now);
-            }
+            Incoming::Deliver(events) => self.deliver(now, events),
             Incoming::Answered => self.collect(now),
             Incoming::Dropped(reason) => {
                 self.count_dropped(reason);
@@ -321,6 +312,27 @@ impl Sctp {
         }
     }
 
+    /// Hands what a packet led to to the association.
+    fn deliver(&mut self, now: Instant, events: Vec<AssociationEvent>) {
+        let Some(link) = &mut self.link else { return };
+        let Named { skipped, reset, resets_all } = link.take_named();
+        let all = self.queues.streams().filter(|_| resets_all);
+        for stream in all.chain(skipped).chain(reset.iter().copied()) {
+            // One whose reset is being completed it need not know: its answer to one more reset
+            // would be answered again.
+            if !self.streams.is_closing(stream, Some(now)) {
+                link.register(stream);
+            }
+        }
+        events.into_iter().for_each(|event| link.deliver(event));
+        self.flight_is_stale = true;
+        self.collect(now);
+        if let Some(link) = self.link.as_mut().filter(|_| !reset.is_empty()) {
+            reset.into_iter().for_each(|stream| link.drop_pieces(stream));
+            self.collect(now);
+        }
+    }
+
     /// Takes an INIT before the association is established (RFC 9260 §5.2.1). There is never more
     /// than one association: the INIT is answered by the one that there is, by one that takes its
     /// place, or not at all.
@@ -344,6 +356,9 @@ impl Sctp {
                 }
                 Role::Initiator => {}
             }
+        }
+        if !self.budget.take(now, INIT_COST) {
+            return Incoming::Dropped(Dropped::Overload);
         }
         match Link::respond(&self.config, now, packet) {
             Ok(link) => {
@@ -406,13 +421,17 @@ impl Sctp {
         if self.state != SctpState::Connected || self.closed_by.is_some() {
             return;
         }
-        while let Some(stream) = self.streams.pop_unanswered() {
-            link.acknowledge_channel(stream);
-        }
-        if !self.queues.is_empty() {
+        if !self.queues.is_empty() || self.streams.owes_answers() {
             let flight = &mut self.flight;
             if std::mem::take(&mut self.flight_is_stale) {
-                flight.refresh(|stream| link.unacked(stream));
+                flight.refresh(link.in_flight(), |stream| link.unacked(stream));
+            }
+            while flight.admits(dcep::ACK.len()) == Admittance::Now
+                && let Some(stream) = self.streams.pop_unanswered()
+            {
+                if let Some(bytes) = link.acknowledge_channel(stream) {
+                    flight.add(stream, bytes);
+                }
             }
             let expired = &mut self.counters.expired;
             while let Some(next) = self.queues.pop(now, expired, |len| flight.admits(len)) {

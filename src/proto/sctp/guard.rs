@@ -38,6 +38,11 @@ const MAX_ROUTER_HELD: usize = 16_384;
 /// average.
 const MEAN_HELD: usize = 512;
 
+/// Streams that the peer has reset and whose reset by us it has not answered. More have to wait:
+/// sctp-proto walks all of them for every stream that a packet names, 1 ns each. A packet may name
+/// 600.
+const MAX_UNFINISHED_RESETS: usize = 256;
+
 /// Streams on which a client may have sent: 3 MB of state. Browsers open at most 1,024 channels.
 const MAX_CLIENT_STREAMS: usize = 8192;
 
@@ -114,14 +119,24 @@ struct Seen {
 pub(super) struct Guard {
     max_packet: usize,
     max_held: usize,
+    max_beyond_gap: usize,
     max_streams: usize,
     budget: Budget,
     /// Chunks that were taken out of packets.
     pub(super) stripped: u64,
-    /// Streams that the packet just admitted resets, or in which it skips messages. sctp-proto
-    /// forgets both if it does not know the stream, as long as nothing has come on it.
-    pub(super) named: Vec<StreamId>,
-    /// It resets all of them.
+    /// What the packet just admitted says about streams.
+    pub(super) named: Named,
+}
+
+/// What a packet says about streams. sctp-proto forgets it if it does not know the stream, as long
+/// as nothing has come on it.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    /// It skips messages in these.
+    pub(super) skipped: Vec<StreamId>,
+    /// It resets these.
+    pub(super) reset: Vec<StreamId>,
+    /// It resets all there are.
     pub(super) resets_all: bool,
 }
 
@@ -130,14 +145,15 @@ impl Guard {
     /// no more than a client needs.
     pub(super) fn new(max_packet: usize, window: usize, client: bool) -> Self {
         let held = if client { MAX_CLIENT_HELD } else { MAX_ROUTER_HELD };
+        let max_held = held.max(window / MEAN_HELD);
         Self {
             max_packet,
-            max_held: held.max(window / MEAN_HELD),
+            max_held,
+            max_beyond_gap: max_held / 2,
             max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
             budget: Budget::default(),
             stripped: 0,
-            named: Vec::new(),
-            resets_all: false,
+            named: Named::default(),
         }
     }
 
@@ -276,7 +292,7 @@ impl Guard {
             kind::DATA => {
                 let data = Data::parse(chunk).ok_or(Dropped::Malformed)?;
                 let peer = ledger.peer.as_ref().ok_or(Dropped::Unexpected)?;
-                if peer.received.is_too_far(data.tsn) {
+                if peer.received.is_too_far(data.tsn, self.max_beyond_gap) {
                     Fate::Strip
                 } else if data.begins && !ppid::is_known(data.ppid) {
                     Fate::Carry
@@ -335,7 +351,8 @@ impl Guard {
                 (parameter::OUTGOING_RESET, None | Some(parameter::RECONFIG_RESPONSE)) => {
                     // The answer resets the same streams, in one packet.
                     let fits = COMMON_HEADER + 8 + value.len() <= self.max_packet;
-                    value.len() >= 12
+                    ledger.unfinished_resets < MAX_UNFINISHED_RESETS
+                        && value.len() >= 12
                         && value.len().is_multiple_of(2)
                         && fits
                         && self.has_come(ledger, value, chunks)
@@ -356,7 +373,8 @@ impl Guard {
     }
 
     /// Whether all DATA that an outgoing reset request refers to has come, in this packet at the
-    /// latest.
+    /// latest. If it is one of all streams, nobody could tell later which of them it has left with
+    /// an incomplete message, so there must be none.
     fn has_come(&self, ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
         let (Some(last), Some(peer)) = (u32_at(request, 8), &ledger.peer) else { return false };
         let mut tsns: Vec<u32> = chunks
@@ -365,6 +383,9 @@ impl Guard {
             .filter_map(|chunk| Data::parse(&chunk))
             .map(|data| data.tsn)
             .collect();
+        if request.len() == 12 && (ledger.held.chunks > 0 || !tsns.is_empty()) {
+            return false;
+        }
         tsns.sort_unstable();
         !before(peer.received.cumulative_with(&tsns), last)
     }
@@ -402,7 +423,7 @@ impl Guard {
                     }
                     // Pairs of a stream and a sequence number (RFC 3758 §3.2).
                     let skips = chunk.value.get(4..).unwrap_or_default().chunks_exact(4);
-                    self.named.extend(skips.filter_map(|skip| u16_at(skip, 0)));
+                    self.named.skipped.extend(skips.filter_map(|skip| u16_at(skip, 0)));
                 }
                 kind::RECONFIG => self.admit_reconfig(ledger, &chunk),
                 kind::INIT_ACK => {
@@ -426,8 +447,8 @@ impl Guard {
             if kind == parameter::OUTGOING_RESET && u32_at(request, 0) == Some(peer.next_reset) {
                 peer.next_reset = peer.next_reset.wrapping_add(1);
                 let ids = request.get(12..).unwrap_or_default().chunks_exact(2);
-                self.resets_all |= ids.len() == 0;
-                self.named.extend(ids.filter_map(|id| u16_at(id, 0)));
+                self.named.resets_all |= ids.len() == 0;
+                self.named.reset.extend(ids.filter_map(|id| u16_at(id, 0)));
             }
         }
     }
@@ -486,14 +507,18 @@ fn carry(writer: &mut Writer, chunk: &Chunk<'_>) {
 /// part walks all that it holds.
 fn cost(ledger: &Ledger, streams: usize, chunks: Chunks<'_>) -> u64 {
     let (streams, held) = (streams as u64, ledger.held.chunks as u64);
+    let beyond_gap = ledger.peer.as_ref().map_or(0, |peer| peer.received.beyond_gap() as u64);
+    let resets = ledger.unfinished_resets as u64;
     let in_flight = ledger.ours.as_ref().map_or(0, |ours| u64::from(ours.in_flight()));
     let mut cost = 1000;
     for chunk in chunks.flatten() {
         cost += match chunk.kind {
-            kind::DATA => 300 + 4 * streams + 25 * held,
+            kind::DATA => 300 + 4 * streams + 25 * held + 4 * beyond_gap,
             kind::SACK => 500 + 50 * in_flight,
-            kind::FORWARD_TSN => 300 + 10 * streams + 25 * held + 10 * chunk.value.len() as u64,
-            kind::RECONFIG => 2000 + 100 * chunk.value.len() as u64,
+            kind::FORWARD_TSN => {
+                300 + 10 * streams + 25 * held + (10 + resets / 4) * chunk.value.len() as u64
+            }
+            kind::RECONFIG => 2000 + (100 + resets / 2) * chunk.value.len() as u64,
             _ => 1000,
         };
     }

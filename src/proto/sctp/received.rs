@@ -25,9 +25,17 @@ impl Received {
         Self { cumulative, above: BTreeSet::new(), origin: cumulative }
     }
 
-    /// Whether `tsn` is so far ahead that it cannot be accepted.
-    pub(super) fn is_too_far(&self, tsn: u32) -> bool {
-        before(self.cumulative, tsn) && tsn.wrapping_sub(self.cumulative) > MAX_AHEAD
+    /// Whether `tsn` cannot be accepted: it is too far ahead, or `max_beyond` have come beyond the
+    /// first that is missing, and it is not that one.
+    pub(super) fn is_too_far(&self, tsn: u32, max_beyond: usize) -> bool {
+        let ahead = tsn.wrapping_sub(self.cumulative);
+        let is_full = self.beyond_gap() >= max_beyond;
+        before(self.cumulative, tsn) && (ahead > MAX_AHEAD || (ahead > 1 && is_full))
+    }
+
+    /// How many have come beyond the first that is missing.
+    pub(super) fn beyond_gap(&self) -> usize {
+        self.above.len()
     }
 
     /// Counts `tsn`. False if it has come before.
@@ -163,9 +171,22 @@ mod tests {
     #[test]
     fn what_is_too_far_ahead_is_told_from_what_is_behind() {
         let received = Received::new(1000);
-        assert!(!received.is_too_far(999 + MAX_AHEAD));
-        assert!(received.is_too_far(1000 + MAX_AHEAD));
-        assert!(!received.is_too_far(5));
+        assert!(!received.is_too_far(999 + MAX_AHEAD, 1));
+        assert!(received.is_too_far(1000 + MAX_AHEAD, 1));
+        assert!(!received.is_too_far(5, 1));
+    }
+
+    #[test]
+    fn beyond_a_gap_only_so_many_are_taken_and_always_the_one_that_closes_it() {
+        let mut received = Received::new(1000);
+        received.insert(1001);
+        assert!(!received.is_too_far(1002, 2));
+        received.insert(1002);
+        assert!(received.is_too_far(1003, 2));
+        assert!(!received.is_too_far(1000, 2));
+        received.insert(1000);
+        assert_eq!(received.beyond_gap(), 0);
+        assert!(!received.is_too_far(1004, 2));
     }
 
     #[test]

@@ -70,6 +70,11 @@ impl Streams {
         }
     }
 
+    /// Whether a DATA_CHANNEL_OPEN is to be answered.
+    pub(super) fn owes_answers(&self) -> bool {
+        !self.unanswered.is_empty()
+    }
+
     /// A stream whose DATA_CHANNEL_OPEN is to be answered.
     pub(super) fn pop_unanswered(&mut self) -> Option<StreamId> {
         self.unanswered.pop_front()
