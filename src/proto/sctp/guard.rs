@@ -21,6 +21,7 @@ use super::init;
 use super::ledger::Ledger;
 use super::link::Role;
 use super::ppid;
+use super::received::Reach;
 use super::wire::{
     COMMON_HEADER, Chunk, Chunks, Data, Header, Padding, Writer, before, cause, checksum_matches,
     kind, parameter, u16_at, u32_at,
@@ -119,7 +120,7 @@ struct Seen {
 pub(super) struct Guard {
     max_packet: usize,
     max_held: usize,
-    max_beyond_gap: usize,
+    reach: Reach,
     max_streams: usize,
     budget: Budget,
     /// Chunks that were taken out of packets.
@@ -149,7 +150,7 @@ impl Guard {
         Self {
             max_packet,
             max_held,
-            max_beyond_gap: max_held / 2,
+            reach: Reach { chunks: max_held / 2, bytes: window },
             max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
             budget: Budget::default(),
             stripped: 0,
@@ -292,7 +293,7 @@ impl Guard {
             kind::DATA => {
                 let data = Data::parse(chunk).ok_or(Dropped::Malformed)?;
                 let peer = ledger.peer.as_ref().ok_or(Dropped::Unexpected)?;
-                if peer.received.is_too_far(data.tsn, self.max_beyond_gap) {
+                if peer.received.is_too_far(data.tsn, self.reach) {
                     Fate::Strip
                 } else if data.begins && !ppid::is_known(data.ppid) {
                     Fate::Carry
@@ -488,7 +489,7 @@ fn admit_data(ledger: &mut Ledger, chunk: &Chunk<'_>) -> Result<(), &'static str
     if streams.is_some_and(|(_, inbound)| data.stream >= inbound) {
         return Err("DATA on a stream beyond the negotiated number");
     }
-    if peer.received.insert(data.tsn) {
+    if peer.received.insert(data.tsn, data.payload.len()) {
         ledger.held.add(data.payload.len());
     }
     Ok(())
