@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-/// The share of a core that a peer's packets may cost, one in so many.
+/// The share of a core that a peer's packets may cost, one in so many. A packet with one DATA
+/// chunk is charged 1.3 us as long as nothing waits: a quarter of a core is 190,000 of them a
+/// second, more than DTLS lets through, and leaves the others three quarters.
 const SHARE: u32 = 4;
 
-/// What may be saved up.
+/// What may be saved up: a round trip or two of a fast peer's packets, which arrive in one turn if
+/// the thread was busy elsewhere. It is also the longest that one peer can hold up the others.
 const BURST: Duration = Duration::from_millis(250);
 
 /// A token bucket of time. A peer that runs it dry has its packets dropped, which a good peer's

@@ -28,8 +28,10 @@ use super::wire::{
 };
 use crate::proto::message::StreamId;
 
-/// DATA chunks that sctp-proto may hold for a client, whatever is in them: 4,096 take 2 MB, and each
-/// that comes on top up to 100 us. A window of 1 MiB holds 900 full ones.
+/// DATA chunks that sctp-proto may hold for a client, whatever is in them: 4,096 of one byte take
+/// 0.7 MB, 7 MB if each pins a packet of 1,500 bytes, and each that comes on top costs up to 100 us.
+/// A window of 1 MiB holds 900 full ones. Beyond a gap it is half as many, so that a good peer
+/// whose packet was lost is held up by that bound and not ended by this one.
 const MAX_CLIENT_HELD: usize = 4096;
 
 /// The same for another router, which has the messages of many clients to send.
@@ -44,7 +46,7 @@ const MEAN_HELD: usize = 512;
 /// 600.
 const MAX_UNFINISHED_RESETS: usize = 256;
 
-/// Streams on which a client may have sent: 3 MB of state. Browsers open at most 1,024 channels.
+/// Streams on which a client may have sent: 6 MB of state. Browsers open at most 1,024 channels.
 const MAX_CLIENT_STREAMS: usize = 8192;
 
 /// Why a packet went no farther.
@@ -505,7 +507,10 @@ fn carry(writer: &mut Writer, chunk: &Chunk<'_>) {
 }
 
 /// What a packet costs, in nanoseconds of our time, about. Measured on sctp-proto, of which every
-/// part walks all that it holds.
+/// part walks all that it holds: a DATA chunk costs 4 ns for each stream there is, 2 for each chunk
+/// beyond a gap, and 2 to 25, depending on their order, for each piece held; a SACK 50 to 100 for
+/// each TSN in flight; a FORWARD TSN 18 for each stream; a reset 1,000 to 1,700 for each stream
+/// that it names, which has two bytes.
 fn cost(ledger: &Ledger, streams: usize, chunks: Chunks<'_>) -> u64 {
     let (streams, held) = (streams as u64, ledger.held.chunks as u64);
     let beyond_gap = ledger.peer.as_ref().map_or(0, |peer| peer.received.beyond_gap() as u64);
@@ -517,9 +522,9 @@ fn cost(ledger: &Ledger, streams: usize, chunks: Chunks<'_>) -> u64 {
             kind::DATA => 300 + 4 * streams + 25 * held + 4 * beyond_gap,
             kind::SACK => 500 + 50 * in_flight,
             kind::FORWARD_TSN => {
-                300 + 10 * streams + 25 * held + (10 + resets / 4) * chunk.value.len() as u64
+                300 + 20 * streams + 25 * held + (10 + resets / 4) * chunk.value.len() as u64
             }
-            kind::RECONFIG => 2000 + (100 + resets / 2) * chunk.value.len() as u64,
+            kind::RECONFIG => 2000 + (500 + resets / 2) * chunk.value.len() as u64,
             _ => 1000,
         };
     }
