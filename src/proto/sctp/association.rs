@@ -1,18 +1,18 @@
 //! The association as the rest of the crate sees it: its states, its queues, and what comes out.
 
+mod handshake;
+
 use std::collections::VecDeque;
-use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rand::Rng;
 use sctp_proto::{AssociationEvent, Event, StreamEvent};
 
 use super::budget::Budget;
 use super::flight::{Admittance, Flight};
 use super::guard::{Dropped, Named};
 use super::init;
-use super::link::{Incoming, Link, Read, Role};
+use super::link::{Incoming, Link, Read};
 use super::queue::{Bounds, PushError, SendQueues};
 use super::streams::Streams;
 use super::wire::cause;
@@ -21,17 +21,6 @@ use super::{
 };
 use crate::proto::dcep::{self, Dcep};
 use crate::proto::message::{Message, Ppid, Reliability, StreamId};
-
-/// How many milliseconds the INIT is left to the peer: browsers send theirs at once, and the first
-/// retransmission comes after 1 s (RFC 9260 §16). Random, so that two that wait do not collide.
-const SILENCE_MS: RangeInclusive<u64> = 1000..=2000;
-
-/// How many milliseconds a peer that has sent an INIT has for the rest of the handshake, before we
-/// send one: two of its retransmissions, after 1 s and 2 s more.
-const PATIENCE_MS: RangeInclusive<u64> = 3000..=4000;
-
-/// What an INIT costs in nanoseconds: 6,000 were measured for making an association and its answer.
-const INIT_COST: u64 = 10_000;
 
 /// How long a shutdown that the peer has begun may take: room for four retransmissions
 /// of a SHUTDOWN ACK, the first after 300 ms and each after twice the time of the one before.
@@ -91,20 +80,6 @@ impl Sctp {
             events: VecDeque::new(),
             counters: SctpCounters::default(),
             clock: None,
-        }
-    }
-
-    /// The layer below is ready. Calls after the first do nothing.
-    pub fn connect(&mut self, now: Instant) {
-        self.clock = Some(now);
-        if self.state != SctpState::New {
-            return;
-        }
-        self.set_state(SctpState::Connecting);
-        match self.config.start {
-            Start::AtOnce => self.initiate(),
-            Start::AfterSilence => self.initiate_in(now, SILENCE_MS),
-            Start::Never => {}
         }
     }
 
@@ -298,17 +273,6 @@ impl Sctp {
         }
     }
 
-    /// Sends an INIT. What was begun before is forgotten.
-    fn initiate(&mut self) {
-        let link = Link::initiate(&self.config).map(Box::new);
-        self.replace_link(link);
-    }
-
-    fn initiate_in(&mut self, now: Instant, millis: RangeInclusive<u64>) {
-        let millis = rand::rng().random_range(millis);
-        self.initiate_at = Some(now + Duration::from_millis(millis));
-    }
-
     fn replace_link(&mut self, link: Option<Box<Link>>) {
         if let Some(old) = std::mem::replace(&mut self.link, link) {
             self.counters.chunks_stripped += old.stripped();
@@ -333,46 +297,6 @@ impl Sctp {
         if let Some(link) = self.link.as_mut().filter(|_| !reset.is_empty()) {
             reset.into_iter().for_each(|stream| link.drop_pieces(stream));
             self.collect(now);
-        }
-    }
-
-    /// Takes an INIT before the association is established (RFC 9260 §5.2.1). There is never more
-    /// than one association: the INIT is answered by the one that there is, by one that takes its
-    /// place, or not at all.
-    fn on_init(&mut self, now: Instant, packet: &Bytes) -> Incoming {
-        let Some(peer_tag) = init::tag(packet) else {
-            return Incoming::Dropped(Dropped::Malformed);
-        };
-        if let Some(link) = &mut self.link {
-            match link.role {
-                Role::Responder { peer_tag: known } if known == peer_tag => {
-                    return link.repeat_init(now, packet);
-                }
-                // A new one from a peer that has begun again.
-                Role::Responder { .. } => {}
-                // INITs have crossed. Two of ours would each give way to the other and wait for
-                // ever, so the higher tag stays; any other peer answers our INIT as well.
-                Role::Initiator
-                    if link.knows_peer() || link.own_tag().is_some_and(|own| own > peer_tag) =>
-                {
-                    return Incoming::Dropped(Dropped::Unexpected);
-                }
-                Role::Initiator => {}
-            }
-        }
-        if !self.budget.take(now, INIT_COST) {
-            return Incoming::Dropped(Dropped::Overload);
-        }
-        match Link::respond(&self.config, now, packet) {
-            Ok(link) => {
-                self.replace_link(Some(Box::new(link)));
-                // The answer may be lost, and an association that has answered has no timer.
-                if self.config.start != Start::Never {
-                    self.initiate_in(now, PATIENCE_MS);
-                }
-                Incoming::Answered
-            }
-            Err(dropped) => Incoming::Dropped(dropped),
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::ledger::Ledger;
+use super::wire::{Chunks, kind};
+
 /// The share of a core that a peer's packets may cost, one in so many. A packet with one DATA
 /// chunk is charged 1.3 us as long as nothing waits: a quarter of a core is 190,000 of them a
 /// second, more than DTLS lets through, and leaves the others three quarters.
@@ -32,6 +35,31 @@ impl Budget {
         }
         granted
     }
+}
+
+/// What a packet costs, in nanoseconds of our time, about. Measured on sctp-proto, of which every
+/// part walks all that it holds: a DATA chunk costs 4 ns for each stream there is, 2 for each chunk
+/// beyond a gap, and 2 to 25, depending on their order, for each piece held; a SACK 50 to 100 for
+/// each TSN in flight; a FORWARD TSN 18 for each stream; a reset 1,000 to 1,700 for each stream
+/// that it names, which has two bytes.
+pub(super) fn cost(ledger: &Ledger, streams: usize, chunks: Chunks<'_>) -> u64 {
+    let (streams, held) = (streams as u64, ledger.held.chunks as u64);
+    let beyond_gap = ledger.peer.as_ref().map_or(0, |peer| peer.received.beyond_gap() as u64);
+    let resets = ledger.unfinished_resets as u64;
+    let in_flight = ledger.ours.as_ref().map_or(0, |ours| u64::from(ours.in_flight()));
+    let mut cost = 1000;
+    for chunk in chunks.flatten() {
+        cost += match chunk.kind {
+            kind::DATA => 300 + 4 * streams + 25 * held + 4 * beyond_gap,
+            kind::SACK => 500 + 50 * in_flight,
+            kind::FORWARD_TSN => {
+                300 + 20 * streams + 25 * held + (10 + resets / 4) * chunk.value.len() as u64
+            }
+            kind::RECONFIG => 2000 + (500 + resets / 2) * chunk.value.len() as u64,
+            _ => 1000,
+        };
+    }
+    cost
 }
 
 #[cfg(test)]

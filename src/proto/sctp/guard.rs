@@ -12,11 +12,13 @@
 //! So what is not the peer's never counts against it. Almost all packets pass as they came; one
 //! that is rewritten has its checksum verified first.
 
+mod reconfig;
+
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::budget::Budget;
+use super::budget::{Budget, cost};
 use super::init;
 use super::ledger::Ledger;
 use super::link::Role;
@@ -40,11 +42,6 @@ const MAX_ROUTER_HELD: usize = 16_384;
 /// A window large enough for more full chunks than that may have them, if they have this size on
 /// average.
 const MEAN_HELD: usize = 512;
-
-/// Streams that the peer has reset and whose reset by us it has not answered. More have to wait:
-/// sctp-proto walks all of them for every stream that a packet names, 1 ns each. A packet may name
-/// 600.
-const MAX_UNFINISHED_RESETS: usize = 256;
 
 /// Streams on which a client may have sent: 6 MB of state. Browsers open at most 1,024 channels.
 const MAX_CLIENT_STREAMS: usize = 8192;
@@ -326,7 +323,7 @@ impl Guard {
             // A response and a request may come in chunks of their own.
             kind::RECONFIG if seen.reconfigs < 2 => {
                 seen.reconfigs += 1;
-                self.reconfig_fate(ledger, chunk, chunks)
+                reconfig::fate(ledger, self.max_packet, chunk, chunks)
             }
             kind::SHUTDOWN if chunk.value.len() >= 4 => Fate::Trim(4),
             kind::SHUTDOWN_ACK | kind::SHUTDOWN_COMPLETE => Fate::Trim(0),
@@ -336,61 +333,6 @@ impl Guard {
             unknown if unknown & 0x80 == 0 => Fate::Stop,
             _ => Fate::Strip,
         })
-    }
-
-    /// A RE-CONFIG passes if sctp-proto understands its parameters (RFC 6525 §3.1: one, or a
-    /// response followed by a request or another response) and can act on it at once. It would
-    /// keep a request that refers to DATA yet to come, at a cost that grows with the square of
-    /// that DATA; the peer repeats it anyway.
-    fn reconfig_fate(&self, ledger: &Ledger, chunk: &Chunk<'_>, chunks: Chunks<'_>) -> Fate {
-        let mut expected = 0;
-        let mut previous = None;
-        for item in chunk.parameters(0) {
-            let Ok((kind, value)) = item else { return Fate::Strip };
-            let acceptable = match (kind, previous) {
-                (parameter::RECONFIG_RESPONSE, None | Some(parameter::RECONFIG_RESPONSE)) => {
-                    value.len() == 8
-                }
-                (parameter::OUTGOING_RESET, None | Some(parameter::RECONFIG_RESPONSE)) => {
-                    // The answer resets the same streams, in one packet.
-                    let fits = COMMON_HEADER + 8 + value.len() <= self.max_packet;
-                    ledger.unfinished_resets < MAX_UNFINISHED_RESETS
-                        && value.len() >= 12
-                        && value.len().is_multiple_of(2)
-                        && fits
-                        && self.has_come(ledger, value, chunks)
-                }
-                _ => false,
-            };
-            let second = previous.is_some();
-            if !acceptable || (second && expected % 4 != 0) {
-                return Fate::Strip;
-            }
-            expected += 4 + value.len();
-            if second {
-                break;
-            }
-            previous = Some(kind);
-        }
-        if expected == 0 { Fate::Strip } else { Fate::Trim(expected.min(chunk.value.len())) }
-    }
-
-    /// Whether all DATA that an outgoing reset request refers to has come, in this packet at the
-    /// latest. If it is one of all streams, nobody could tell later which of them it has left with
-    /// an incomplete message, so there must be none.
-    fn has_come(&self, ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
-        let (Some(last), Some(peer)) = (u32_at(request, 8), &ledger.peer) else { return false };
-        let mut tsns: Vec<u32> = chunks
-            .flatten()
-            .filter(|chunk| chunk.kind == kind::DATA)
-            .filter_map(|chunk| Data::parse(&chunk))
-            .map(|data| data.tsn)
-            .collect();
-        if request.len() == 12 && (ledger.held.chunks > 0 || !tsns.is_empty()) {
-            return false;
-        }
-        tsns.sort_unstable();
-        !before(peer.received.cumulative_with(&tsns), last)
     }
 
     /// Counts a packet that has passed [`Self::screen`] and is the peer's without doubt.
@@ -428,7 +370,7 @@ impl Guard {
                     let skips = chunk.value.get(4..).unwrap_or_default().chunks_exact(4);
                     self.named.skipped.extend(skips.filter_map(|skip| u16_at(skip, 0)));
                 }
-                kind::RECONFIG => self.admit_reconfig(ledger, &chunk),
+                kind::RECONFIG => reconfig::admit(ledger, &mut self.named, &chunk),
                 kind::INIT_ACK => {
                     ledger.peer = init::peer_side(&chunk);
                 }
@@ -442,18 +384,6 @@ impl Guard {
             return Admission::Violation("too many streams");
         }
         Admission::Granted
-    }
-
-    fn admit_reconfig(&mut self, ledger: &mut Ledger, chunk: &Chunk<'_>) {
-        let Some(peer) = &mut ledger.peer else { return };
-        for (kind, request) in chunk.parameters(0).flatten() {
-            if kind == parameter::OUTGOING_RESET && u32_at(request, 0) == Some(peer.next_reset) {
-                peer.next_reset = peer.next_reset.wrapping_add(1);
-                let ids = request.get(12..).unwrap_or_default().chunks_exact(2);
-                self.named.resets_all |= ids.len() == 0;
-                self.named.reset.extend(ids.filter_map(|id| u16_at(id, 0)));
-            }
-        }
     }
 }
 
@@ -504,29 +434,4 @@ fn carry(writer: &mut Writer, chunk: &Chunk<'_>) {
     // An empty payload stays one: `admit` is to see it.
     let prefix = if payload.is_empty() { &[] } else { real };
     writer.chunk(chunk.kind, chunk.flags, &[head, &carrier, prefix, payload]);
-}
-
-/// What a packet costs, in nanoseconds of our time, about. Measured on sctp-proto, of which every
-/// part walks all that it holds: a DATA chunk costs 4 ns for each stream there is, 2 for each chunk
-/// beyond a gap, and 2 to 25, depending on their order, for each piece held; a SACK 50 to 100 for
-/// each TSN in flight; a FORWARD TSN 18 for each stream; a reset 1,000 to 1,700 for each stream
-/// that it names, which has two bytes.
-fn cost(ledger: &Ledger, streams: usize, chunks: Chunks<'_>) -> u64 {
-    let (streams, held) = (streams as u64, ledger.held.chunks as u64);
-    let beyond_gap = ledger.peer.as_ref().map_or(0, |peer| peer.received.beyond_gap() as u64);
-    let resets = ledger.unfinished_resets as u64;
-    let in_flight = ledger.ours.as_ref().map_or(0, |ours| u64::from(ours.in_flight()));
-    let mut cost = 1000;
-    for chunk in chunks.flatten() {
-        cost += match chunk.kind {
-            kind::DATA => 300 + 4 * streams + 25 * held + 4 * beyond_gap,
-            kind::SACK => 500 + 50 * in_flight,
-            kind::FORWARD_TSN => {
-                300 + 20 * streams + 25 * held + (10 + resets / 4) * chunk.value.len() as u64
-            }
-            kind::RECONFIG => 2000 + (500 + resets / 2) * chunk.value.len() as u64,
-            _ => 1000,
-        };
-    }
-    cost
 }
