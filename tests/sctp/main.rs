@@ -9,6 +9,7 @@ mod puppet;
 mod channels;
 mod dcsctp_peer;
 mod delivery;
+mod floods;
 mod guard;
 mod handshake;
 mod hostile;

@@ -1,38 +1,34 @@
 //! The association as the rest of the crate sees it: its states, its queues, and what comes out.
 
+mod handshake;
+
 use std::collections::VecDeque;
-use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rand::Rng;
-use sctp_proto::{Event, StreamEvent};
+use sctp_proto::{AssociationEvent, Event, StreamEvent};
 
-use super::flight::Flight;
-use super::guard::Dropped;
+use super::budget::Budget;
+use super::flight::{Admittance, Flight};
+use super::guard::{Dropped, Named};
 use super::heartbeat::{Due, Watch};
 use super::init;
-use super::link::{Incoming, Link, Read, Role};
+use super::link::{Incoming, Link, Read};
 use super::queue::{Bounds, PushError, SendQueues};
 use super::streams::Streams;
 use super::wire::cause;
 use super::{
     Discarded, OverflowPolicy, SctpConfig, SctpCounters, SctpEvent, SctpState, SendError, Start,
 };
-use crate::proto::dcep::Dcep;
+use crate::proto::dcep::{self, Dcep};
 use crate::proto::message::{Message, Ppid, Reliability, StreamId};
 
-/// How many milliseconds the INIT is left to the peer.
-const SILENCE_MS: RangeInclusive<u64> = 1000..=2000;
-
-/// How many milliseconds a peer that has sent an INIT has for the rest of the handshake, before we
-/// send one.
-const PATIENCE_MS: RangeInclusive<u64> = 3000..=4000;
-
-/// How long a shutdown that the peer has begun may take.
+/// How long a shutdown that the peer has begun may take: room for four retransmissions
+/// of a SHUTDOWN ACK, the first after 300 ms and each after twice the time of the one before.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
-/// How often we begin again because the peer refuses our cookie as too old.
+/// How often we begin again because the peer refuses our cookie as too old. Its lifetime is 60 s
+/// (RFC 9260 §16), so once should be enough.
 const STALE_COOKIES: u8 = 3;
 
 /// One association with one peer. Cheap until [`Self::connect`].
@@ -46,6 +42,8 @@ pub struct Sctp {
     /// The peer may have acknowledged something since `flight` was counted.
     flight_is_stale: bool,
     streams: Streams,
+    /// For INITs; later packets have the guard's.
+    budget: Budget,
     /// When to send an INIT, should the peer not have established the association by then.
     initiate_at: Option<Instant>,
     /// When a shutdown that the peer has begun has to be over.
@@ -77,6 +75,7 @@ impl Sctp {
             flight: Flight::default(),
             flight_is_stale: false,
             streams: Streams::default(),
+            budget: Budget::default(),
             initiate_at: None,
             closed_by: None,
             stale_cookies: 0,
@@ -85,20 +84,6 @@ impl Sctp {
             events: VecDeque::new(),
             counters: SctpCounters::default(),
             clock: None,
-        }
-    }
-
-    /// The layer below is ready. Calls after the first do nothing.
-    pub fn connect(&mut self, now: Instant) {
-        self.clock = Some(now);
-        if self.state != SctpState::New {
-            return;
-        }
-        self.set_state(SctpState::Connecting);
-        match self.config.start {
-            Start::AtOnce => self.initiate(),
-            Start::AfterSilence => self.initiate_in(now, SILENCE_MS),
-            Start::Never => {}
         }
     }
 
@@ -122,24 +107,7 @@ impl Sctp {
             }
         };
         match incoming {
-            Incoming::Deliver(event) => {
-                self.heard(now);
-                let Some(link) = &mut self.link else { return false };
-                // What a packet says about a stream is lost on sctp-proto if it does not know the
-                // stream. One whose reset is being completed it need not know: its answer to one
-                // more reset would be answered again.
-                if link.takes_reset_of_all() {
-                    self.queues.streams().for_each(|stream| link.register(stream));
-                }
-                while let Some(stream) = link.pop_named() {
-                    if !self.streams.is_closing(stream, Some(now)) {
-                        link.register(stream);
-                    }
-                }
-                link.deliver(*event);
-                self.flight_is_stale = true;
-                self.collect(now);
-            }
+            Incoming::Deliver(events) => self.deliver(now, events),
             Incoming::Answered => self.collect(now),
             Incoming::Dropped(reason) => {
                 self.count_dropped(reason);
@@ -323,57 +291,31 @@ impl Sctp {
         }
     }
 
-    /// Sends an INIT. What was begun before is forgotten.
-    fn initiate(&mut self) {
-        let link = Link::initiate(&self.config).map(Box::new);
-        self.replace_link(link);
-    }
-
-    fn initiate_in(&mut self, now: Instant, millis: RangeInclusive<u64>) {
-        let millis = rand::rng().random_range(millis);
-        self.initiate_at = Some(now + Duration::from_millis(millis));
-    }
-
     fn replace_link(&mut self, link: Option<Box<Link>>) {
         if let Some(old) = std::mem::replace(&mut self.link, link) {
             self.counters.chunks_stripped += old.stripped();
         }
     }
 
-    /// Takes an INIT before the association is established (RFC 9260 §5.2.1). There is never more
-    /// than one association: the INIT is answered by the one that there is, by one that takes its
-    /// place, or not at all.
-    fn on_init(&mut self, now: Instant, packet: &Bytes) -> Incoming {
-        let Some(peer_tag) = init::tag(packet) else {
-            return Incoming::Dropped(Dropped::Malformed);
-        };
-        if let Some(link) = &mut self.link {
-            match link.role {
-                Role::Responder { peer_tag: known } if known == peer_tag => {
-                    return link.repeat_init(now, packet);
-                }
-                // A new one from a peer that has begun again.
-                Role::Responder { .. } => {}
-                // INITs have crossed. Two of ours would each give way to the other and wait for
-                // ever, so the higher tag stays; any other peer answers our INIT as well.
-                Role::Initiator
-                    if link.knows_peer() || link.own_tag().is_some_and(|own| own > peer_tag) =>
-                {
-                    return Incoming::Dropped(Dropped::Unexpected);
-                }
-                Role::Initiator => {}
+    /// Hands what a packet led to to the association.
+    fn deliver(&mut self, now: Instant, events: Vec<AssociationEvent>) {
+        self.heard(now);
+        let Some(link) = &mut self.link else { return };
+        let Named { skipped, reset, resets_all } = link.take_named();
+        let all = self.queues.streams().filter(|_| resets_all);
+        for stream in all.chain(skipped).chain(reset.iter().copied()) {
+            // One whose reset is being completed it need not know: its answer to one more reset
+            // would be answered again.
+            if !self.streams.is_closing(stream, Some(now)) {
+                link.register(stream);
             }
         }
-        match Link::respond(&self.config, now, packet) {
-            Ok(link) => {
-                self.replace_link(Some(Box::new(link)));
-                // The answer may be lost, and an association that has answered has no timer.
-                if self.config.start != Start::Never {
-                    self.initiate_in(now, PATIENCE_MS);
-                }
-                Incoming::Answered
-            }
-            Err(dropped) => Incoming::Dropped(dropped),
+        events.into_iter().for_each(|event| link.deliver(event));
+        self.flight_is_stale = true;
+        self.collect(now);
+        if let Some(link) = self.link.as_mut().filter(|_| !reset.is_empty()) {
+            reset.into_iter().for_each(|stream| link.drop_pieces(stream));
+            self.collect(now);
         }
     }
 
@@ -426,13 +368,17 @@ impl Sctp {
         if self.state != SctpState::Connected || self.closed_by.is_some() {
             return;
         }
-        while let Some(stream) = self.streams.pop_unanswered() {
-            link.acknowledge_channel(stream);
-        }
-        if !self.queues.is_empty() {
+        if !self.queues.is_empty() || self.streams.owes_answers() {
             let flight = &mut self.flight;
             if std::mem::take(&mut self.flight_is_stale) {
-                flight.refresh(|stream| link.unacked(stream));
+                flight.refresh(link.in_flight(), |stream| link.unacked(stream));
+            }
+            while flight.admits(dcep::ACK.len()) == Admittance::Now
+                && let Some(stream) = self.streams.pop_unanswered()
+            {
+                if let Some(bytes) = link.acknowledge_channel(stream) {
+                    flight.add(stream, bytes);
+                }
             }
             let expired = &mut self.counters.expired;
             while let Some(next) = self.queues.pop(now, expired, |len| flight.admits(len)) {

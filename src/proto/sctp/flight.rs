@@ -1,7 +1,8 @@
 //! How much of an association may be inside sctp-proto at a time.
 //!
 //! Its work per packet grows with the bytes in flight, so only a window's worth leaves the send
-//! queues. What counts is what the peer has not acknowledged, plus 64 bytes per message.
+//! queues. What counts is what the peer has not acknowledged, plus 64 bytes per message; and, for a
+//! peer that acknowledges all but the first, how many TSNs have to be kept.
 
 use std::collections::VecDeque;
 
@@ -17,6 +18,11 @@ const BUDGET: usize = 128 * 1024;
 /// much. So one large message leaves half of the budget to the other streams, which matters once
 /// its last fragment has been sent; until then SCTP without I-DATA lets nothing pass.
 const LARGE: usize = BUDGET / 2;
+
+/// TSNs that the peer has not acknowledged cumulatively at which nothing more goes in: twice of
+/// what the budget lets in at once when every message is tiny. What it has acknowledged beyond a
+/// gap takes no bytes, but keeps 200 of state and its place in every scan.
+const MAX_TSNS: u32 = 2 * (BUDGET / 64) as u32;
 
 /// Whether a message may go in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,12 +90,16 @@ pub(super) struct Flight {
     bytes: usize,
     /// The same with large messages counting for [`LARGE`].
     counted: usize,
+    /// TSNs not acknowledged cumulatively.
+    tsns: u32,
 }
 
 impl Flight {
     /// Whether a message of `len` payload bytes may go in now.
     pub(super) fn admits(&self, len: usize) -> Admittance {
-        if len > LARGE {
+        if self.tsns >= MAX_TSNS {
+            Admittance::Full
+        } else if len > LARGE {
             if self.bytes <= LARGE { Admittance::Now } else { Admittance::Smaller }
         } else if self.messages == 0 || self.counted + 64 * self.messages + charge(len) <= BUDGET {
             Admittance::Now
@@ -108,8 +118,10 @@ impl Flight {
         self.messages += 1;
     }
 
-    /// Counts again, with `unacked` telling a stream's payload bytes inside.
-    pub(super) fn refresh(&mut self, mut unacked: impl FnMut(StreamId) -> usize) {
+    /// Counts again. `tsns`: how many the peer has not acknowledged cumulatively. `unacked` tells a
+    /// stream's payload bytes inside.
+    pub(super) fn refresh(&mut self, tsns: u32, mut unacked: impl FnMut(StreamId) -> usize) {
+        self.tsns = tsns;
         self.messages = 0;
         self.bytes = 0;
         self.counted = 0;
@@ -134,10 +146,10 @@ mod tests {
             flight.add(1, 1000);
         }
         assert_eq!(flight.bytes, BUDGET / charge(1000) * 1000);
-        flight.refresh(|_| 500);
+        flight.refresh(0, |_| 500);
         assert_eq!(flight.messages, 1);
         assert_eq!(flight.admits(1000), Admittance::Now);
-        flight.refresh(|_| 0);
+        flight.refresh(0, |_| 0);
         assert!(flight.streams.is_empty());
     }
 
@@ -153,6 +165,16 @@ mod tests {
     }
 
     #[test]
+    fn nothing_goes_in_while_too_many_tsns_wait_for_a_missing_one() {
+        let mut flight = Flight::default();
+        flight.refresh(MAX_TSNS, |_| 0);
+        assert_eq!(flight.admits(1), Admittance::Full);
+        assert_eq!(flight.admits(262_144), Admittance::Full);
+        flight.refresh(MAX_TSNS - 1, |_| 0);
+        assert_eq!(flight.admits(1), Admittance::Now);
+    }
+
+    #[test]
     fn a_large_message_leaves_half_of_the_budget_to_others() {
         let mut flight = Flight::default();
         assert_eq!(flight.admits(262_144), Admittance::Now);
@@ -164,7 +186,7 @@ mod tests {
             others += 1000;
         }
         assert!(others > BUDGET / 3, "{others} bytes");
-        flight.refresh(|stream| if stream == 1 { LARGE } else { 0 });
+        flight.refresh(0, |stream| if stream == 1 { LARGE } else { 0 });
         assert_eq!(flight.admits(262_144), Admittance::Now);
     }
 }

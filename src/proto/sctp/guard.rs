@@ -12,23 +12,28 @@
 //! So what is not the peer's never counts against it. Almost all packets pass as they came; one
 //! that is rewritten has its checksum verified first.
 
+mod reconfig;
+
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::budget::Budget;
+use super::budget::{Budget, cost};
 use super::init;
 use super::ledger::Ledger;
 use super::link::Role;
 use super::ppid;
+use super::received::Reach;
 use super::wire::{
     COMMON_HEADER, Chunk, Chunks, Data, Header, Padding, Writer, before, cause, checksum_matches,
     kind, parameter, u16_at, u32_at,
 };
 use crate::proto::message::StreamId;
 
-/// DATA chunks that sctp-proto may hold for a client, whatever is in them: 4,096 take 2 MB, and each
-/// that comes on top up to 100 us. A window of 1 MiB holds 900 full ones.
+/// DATA chunks that sctp-proto may hold for a client, whatever is in them: 4,096 of one byte take
+/// 0.7 MB, 7 MB if each pins a packet of 1,500 bytes, and each that comes on top costs up to 100 us.
+/// A window of 1 MiB holds 900 full ones. Beyond a gap it is half as many, so that a good peer
+/// whose packet was lost is held up by that bound and not ended by this one.
 const MAX_CLIENT_HELD: usize = 4096;
 
 /// The same for another router, which has the messages of many clients to send.
@@ -38,12 +43,8 @@ const MAX_ROUTER_HELD: usize = 16_384;
 /// average.
 const MEAN_HELD: usize = 512;
 
-/// Streams on which a client may have sent: 3 MB of state. Browsers open at most 1,024 channels.
+/// Streams on which a client may have sent: 6 MB of state. Browsers open at most 1,024 channels.
 const MAX_CLIENT_STREAMS: usize = 8192;
-
-/// Streams that a peer may have reset without an answer to our reset of them: twice a browser's
-/// channels. sctp-proto keeps a packet for each, and walks through all of them in every turn.
-const MAX_HALF_RESET: usize = 2048;
 
 /// Why a packet went no farther.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,15 +83,6 @@ pub(super) enum Admission {
     Refused(Dropped),
     /// The association ends: the peer has broken a rule that nobody breaks by accident.
     Violation(&'static str),
-}
-
-/// What sctp-proto holds that only it knows.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Load {
-    /// Streams.
-    pub(super) streams: usize,
-    /// Streams that the peer has reset, without an answer to our reset so far.
-    pub(super) half_reset: usize,
 }
 
 /// What becomes of one chunk.
@@ -132,16 +124,26 @@ struct Seen {
 pub(super) struct Guard {
     max_packet: usize,
     max_held: usize,
+    reach: Reach,
     max_streams: usize,
     budget: Budget,
     /// A HEARTBEAT of ours has no answer yet.
     pub(super) awaits_heartbeat: bool,
     /// Chunks that were taken out of packets.
     pub(super) stripped: u64,
-    /// Streams that the packet just admitted resets, or in which it skips messages. sctp-proto
-    /// forgets both if it does not know the stream, as long as nothing has come on it.
-    pub(super) named: Vec<StreamId>,
-    /// It resets all of them.
+    /// What the packet just admitted says about streams.
+    pub(super) named: Named,
+}
+
+/// What a packet says about streams. sctp-proto forgets it if it does not know the stream, as long
+/// as nothing has come on it.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    /// It skips messages in these.
+    pub(super) skipped: Vec<StreamId>,
+    /// It resets these.
+    pub(super) reset: Vec<StreamId>,
+    /// It resets all there are.
     pub(super) resets_all: bool,
 }
 
@@ -150,15 +152,16 @@ impl Guard {
     /// no more than a client needs.
     pub(super) fn new(max_packet: usize, window: usize, client: bool) -> Self {
         let held = if client { MAX_CLIENT_HELD } else { MAX_ROUTER_HELD };
+        let max_held = held.max(window / MEAN_HELD);
         Self {
             max_packet,
-            max_held: held.max(window / MEAN_HELD),
+            max_held,
+            reach: Reach { chunks: max_held / 2, bytes: window },
             max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
             budget: Budget::default(),
             awaits_heartbeat: false,
             stripped: 0,
-            named: Vec::new(),
-            resets_all: false,
+            named: Named::default(),
         }
     }
 
@@ -303,7 +306,7 @@ impl Guard {
             kind::DATA => {
                 let data = Data::parse(chunk).ok_or(Dropped::Malformed)?;
                 let peer = ledger.peer.as_ref().ok_or(Dropped::Unexpected)?;
-                if peer.received.is_too_far(data.tsn) {
+                if peer.received.is_too_far(data.tsn, self.reach) {
                     Fate::Strip
                 } else if data.begins && !ppid::is_known(data.ppid) {
                     Fate::Carry
@@ -334,7 +337,7 @@ impl Guard {
             // A response and a request may come in chunks of their own.
             kind::RECONFIG if seen.reconfigs < 2 => {
                 seen.reconfigs += 1;
-                self.reconfig_fate(ledger, chunk, chunks)
+                reconfig::fate(ledger, self.max_packet, chunk, chunks)
             }
             kind::SHUTDOWN if chunk.value.len() >= 4 => Fate::Trim(4),
             kind::SHUTDOWN_ACK | kind::SHUTDOWN_COMPLETE => Fate::Trim(0),
@@ -346,68 +349,19 @@ impl Guard {
         })
     }
 
-    /// A RE-CONFIG passes if sctp-proto understands its parameters (RFC 6525 §3.1: one, or a
-    /// response followed by a request or another response) and can act on it at once. It would
-    /// keep a request that refers to DATA yet to come, at a cost that grows with the square of
-    /// that DATA; the peer repeats it anyway.
-    fn reconfig_fate(&self, ledger: &Ledger, chunk: &Chunk<'_>, chunks: Chunks<'_>) -> Fate {
-        let mut expected = 0;
-        let mut previous = None;
-        for item in chunk.parameters(0) {
-            let Ok((kind, value)) = item else { return Fate::Strip };
-            let acceptable = match (kind, previous) {
-                (parameter::RECONFIG_RESPONSE, None | Some(parameter::RECONFIG_RESPONSE)) => {
-                    value.len() == 8
-                }
-                (parameter::OUTGOING_RESET, None | Some(parameter::RECONFIG_RESPONSE)) => {
-                    // The answer resets the same streams, in one packet.
-                    let fits = COMMON_HEADER + 8 + value.len() <= self.max_packet;
-                    value.len() >= 12
-                        && value.len().is_multiple_of(2)
-                        && fits
-                        && self.has_come(ledger, value, chunks)
-                }
-                _ => false,
-            };
-            let second = previous.is_some();
-            if !acceptable || (second && expected % 4 != 0) {
-                return Fate::Strip;
-            }
-            expected += 4 + value.len();
-            if second {
-                break;
-            }
-            previous = Some(kind);
-        }
-        if expected == 0 { Fate::Strip } else { Fate::Trim(expected.min(chunk.value.len())) }
-    }
-
-    /// Whether all DATA that an outgoing reset request refers to has come, in this packet at the
-    /// latest.
-    fn has_come(&self, ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
-        let (Some(last), Some(peer)) = (u32_at(request, 8), &ledger.peer) else { return false };
-        let mut tsns: Vec<u32> = chunks
-            .flatten()
-            .filter(|chunk| chunk.kind == kind::DATA)
-            .filter_map(|chunk| Data::parse(&chunk))
-            .map(|data| data.tsn)
-            .collect();
-        tsns.sort_unstable();
-        !before(peer.received.cumulative_with(&tsns), last)
-    }
-
     /// Counts a packet that has passed [`Self::screen`] and is the peer's without doubt.
+    /// `streams`: how many sctp-proto has.
     pub(super) fn admit(
         &mut self,
         now: Instant,
         ledger: &mut Ledger,
-        load: Load,
+        streams: usize,
         packet: &[u8],
     ) -> Admission {
         let Some((_, chunks)) = Header::parse(packet) else {
             return Admission::Refused(Dropped::Malformed);
         };
-        if !self.budget.take(now, cost(ledger, load, chunks)) {
+        if !self.budget.take(now, cost(ledger, streams, chunks)) {
             return Admission::Refused(Dropped::Overload);
         }
         for chunk in chunks.flatten() {
@@ -428,9 +382,9 @@ impl Guard {
                     }
                     // Pairs of a stream and a sequence number (RFC 3758 §3.2).
                     let skips = chunk.value.get(4..).unwrap_or_default().chunks_exact(4);
-                    self.named.extend(skips.filter_map(|skip| u16_at(skip, 0)));
+                    self.named.skipped.extend(skips.filter_map(|skip| u16_at(skip, 0)));
                 }
-                kind::RECONFIG => self.admit_reconfig(ledger, &chunk),
+                kind::RECONFIG => reconfig::admit(ledger, &mut self.named, &chunk),
                 kind::INIT_ACK => {
                     ledger.peer = init::peer_side(&chunk);
                 }
@@ -440,25 +394,10 @@ impl Guard {
         if ledger.held.chunks > self.max_held {
             return Admission::Violation("too many DATA chunks that complete no message");
         }
-        if load.streams > self.max_streams {
+        if streams > self.max_streams {
             return Admission::Violation("too many streams");
         }
-        if load.half_reset > MAX_HALF_RESET {
-            return Admission::Violation("too many resets without an answer to ours");
-        }
         Admission::Granted
-    }
-
-    fn admit_reconfig(&mut self, ledger: &mut Ledger, chunk: &Chunk<'_>) {
-        let Some(peer) = &mut ledger.peer else { return };
-        for (kind, request) in chunk.parameters(0).flatten() {
-            if kind == parameter::OUTGOING_RESET && u32_at(request, 0) == Some(peer.next_reset) {
-                peer.next_reset = peer.next_reset.wrapping_add(1);
-                let ids = request.get(12..).unwrap_or_default().chunks_exact(2);
-                self.resets_all |= ids.len() == 0;
-                self.named.extend(ids.filter_map(|id| u16_at(id, 0)));
-            }
-        }
     }
 }
 
@@ -496,7 +435,7 @@ fn admit_data(ledger: &mut Ledger, chunk: &Chunk<'_>) -> Result<(), &'static str
     if streams.is_some_and(|(_, inbound)| data.stream >= inbound) {
         return Err("DATA on a stream beyond the negotiated number");
     }
-    if peer.received.insert(data.tsn) {
+    if peer.received.insert(data.tsn, data.payload.len()) {
         ledger.held.add(data.payload.len());
     }
     Ok(())
@@ -509,25 +448,4 @@ fn carry(writer: &mut Writer, chunk: &Chunk<'_>) {
     // An empty payload stays one: `admit` is to see it.
     let prefix = if payload.is_empty() { &[] } else { real };
     writer.chunk(chunk.kind, chunk.flags, &[head, &carrier, prefix, payload]);
-}
-
-/// What a packet costs, in nanoseconds of our time, about. Measured on sctp-proto, of which every
-/// part walks all that it holds.
-fn cost(ledger: &Ledger, load: Load, chunks: Chunks<'_>) -> u64 {
-    let (streams, held) = (load.streams as u64, ledger.held.chunks as u64);
-    let in_flight = ledger.ours.as_ref().map_or(0, |ours| u64::from(ours.in_flight()));
-    // What waits for the peer to answer our resets is walked whenever anything is sent.
-    let mut cost = 1000 + 40 * load.half_reset as u64;
-    for chunk in chunks.flatten() {
-        cost += match chunk.kind {
-            kind::DATA => 300 + 4 * streams + 25 * held,
-            kind::SACK => 500 + 50 * in_flight,
-            kind::FORWARD_TSN => 300 + 10 * streams + 25 * held + 10 * chunk.value.len() as u64,
-            // Answered, and with data channels by a reset of ours that names all that wait for the
-            // peer: a packet each.
-            kind::RECONFIG => 25_000 + 100 * chunk.value.len() as u64,
-            _ => 1000,
-        };
-    }
-    cost
 }

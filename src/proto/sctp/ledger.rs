@@ -76,6 +76,8 @@ pub(super) struct Ledger {
     pub(super) peer: Option<PeerSide>,
     pub(super) established: bool,
     pub(super) held: Held,
+    /// Streams that the peer has reset and whose reset by us it has yet to answer.
+    pub(super) unfinished_resets: usize,
     /// Streams whose reset sctp-proto has yet to ask for.
     pub(super) waiting_resets: FxHashSet<StreamId>,
 }

@@ -16,7 +16,7 @@ use sctp_proto::{
 
 use super::SctpConfig;
 use super::egress::{self, Oversize};
-use super::guard::{Admission, Dropped, Guard, Load, Screened};
+use super::guard::{Admission, Dropped, Guard, Named, Screened};
 use super::init;
 use super::ledger::Ledger;
 use super::ppid;
@@ -50,10 +50,14 @@ pub(super) enum Role {
     Responder { peer_tag: u32 },
 }
 
+/// sctp-proto keeps the whole packet as long as a chunk of it: of a larger one, each gets a part of
+/// its own. No path of the Internet carries more; TCP, loopback and jumbo frames do.
+const MAX_KEPT_PACKET: usize = 1500;
+
 /// What a packet of the peer led to.
 pub(super) enum Incoming {
     /// It may go to the association, after the streams that it names have been registered.
-    Deliver(Box<AssociationEvent>),
+    Deliver(Vec<AssociationEvent>),
     /// An INIT has been answered.
     Answered,
     /// Nothing.
@@ -92,8 +96,6 @@ pub(super) struct Link {
     window: u32,
     /// How many streams sctp-proto knows.
     streams: usize,
-    /// How many of them the peer has reset, without an answer to our reset so far.
-    half_reset: usize,
 }
 
 impl Link {
@@ -145,7 +147,6 @@ impl Link {
             max_receive_message_size: config.max_receive_message_size as usize,
             window,
             streams: 0,
-            half_reset: 0,
         }
     }
 
@@ -153,7 +154,7 @@ impl Link {
     pub(super) fn repeat_init(&mut self, now: Instant, packet: &[u8]) -> Incoming {
         match init::screen(packet) {
             Ok((init, ..)) => match self.route(now, init) {
-                Some(event) => Incoming::Deliver(event),
+                Some(event) => Incoming::Deliver(vec![event]),
                 None => Incoming::Dropped(Dropped::Foreign),
             },
             Err(dropped) => Incoming::Dropped(dropped),
@@ -172,32 +173,30 @@ impl Link {
         let Some(event) = self.route(now, packet.clone()) else {
             return Incoming::Dropped(Dropped::Foreign);
         };
-        let load = Load { streams: self.streams, half_reset: self.half_reset };
-        match self.guard.admit(now, &mut self.ledger, load, &packet) {
-            Admission::Granted => Incoming::Deliver(event),
+        match self.guard.admit(now, &mut self.ledger, self.streams, &packet) {
+            Admission::Granted if packet.len() > MAX_KEPT_PACKET => {
+                let parts = wire::divide(&packet, MAX_KEPT_PACKET);
+                Incoming::Deliver(parts.into_iter().flat_map(|it| self.route(now, it)).collect())
+            }
+            Admission::Granted => Incoming::Deliver(vec![event]),
             Admission::Refused(dropped) => Incoming::Dropped(dropped),
             Admission::Violation(rule) => Incoming::Violation(rule),
         }
     }
 
     /// Has the endpoint verify checksum and tag.
-    fn route(&mut self, now: Instant, packet: Bytes) -> Option<Box<AssociationEvent>> {
+    fn route(&mut self, now: Instant, packet: Bytes) -> Option<AssociationEvent> {
         match self.endpoint.handle(now, NOBODY, None, None, packet)? {
             (handle, DatagramEvent::AssociationEvent(event)) if handle == self.handle => {
-                Some(Box::new(event))
+                Some(event)
             }
             _ => None,
         }
     }
 
-    /// Whether the packet just judged resets all streams.
-    pub(super) fn takes_reset_of_all(&mut self) -> bool {
-        std::mem::take(&mut self.guard.resets_all)
-    }
-
-    /// Takes a stream that the packet just judged resets, or in which it skips messages.
-    pub(super) fn pop_named(&mut self) -> Option<StreamId> {
-        self.guard.named.pop()
+    /// Takes what the packet just judged says about streams.
+    pub(super) fn take_named(&mut self) -> Named {
+        std::mem::take(&mut self.guard.named)
     }
 
     /// Hands a packet to the association.
@@ -222,11 +221,13 @@ impl Link {
                 // Not needed, but it would be kept for ever.
                 let _ = self.association.accept_stream();
             }
-            Event::Stream(StreamEvent::Finished { .. }) => self.half_reset += 1,
-            Event::Stream(StreamEvent::ResetComplete { .. }) => {
-                self.half_reset = self.half_reset.saturating_sub(1);
-            }
             Event::DataChannelStatsFinal(_) => self.streams = self.streams.saturating_sub(1),
+            // Whoever has told of the one tells of one of the others.
+            Event::Stream(StreamEvent::Finished { .. }) => self.ledger.unfinished_resets += 1,
+            Event::Stream(StreamEvent::ResetComplete { .. } | StreamEvent::ResetFailed { .. }) => {
+                let resets = &mut self.ledger.unfinished_resets;
+                *resets = resets.saturating_sub(1);
+            }
             _ => {}
         }
         Some(event)
@@ -334,17 +335,22 @@ impl Link {
         stream.write_chunks(&mut [payload]).ok()
     }
 
-    /// Answers a DATA_CHANNEL_OPEN.
-    pub(super) fn acknowledge_channel(&mut self, stream: StreamId) {
+    /// TSNs that the peer has not acknowledged cumulatively.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.ledger.ours.as_ref().map_or(0, |ours| ours.in_flight())
+    }
+
+    /// Answers a DATA_CHANNEL_OPEN, and answers itself as [`Self::write`] does: None if the peer
+    /// has reset the channel meanwhile.
+    pub(super) fn acknowledge_channel(&mut self, stream: StreamId) -> Option<usize> {
         let payload = Bytes::from_static(&dcep::ACK);
-        // It goes nowhere if the peer has reset the channel meanwhile.
-        let _ = self.write(Next {
+        self.write(Next {
             stream,
             message: Message { ppid: Ppid::DCEP, payload },
             // DCEP is always ordered and reliable (RFC 8832 §6).
             reliability: Reliability::RELIABLE,
             waited: Duration::ZERO,
-        });
+        })
     }
 
     /// Whether [`Self::reset`] may be called: one RE-CONFIG has to fit a packet.
@@ -359,6 +365,16 @@ impl Link {
             && state.close().is_ok()
         {
             self.ledger.waiting_resets.insert(stream);
+        }
+    }
+
+    /// Drops the pieces of messages that the peer has left incomplete by resetting `stream`.
+    /// sctp-proto would wait for the rest for ever, and keep what follows at a cost that grows with
+    /// its square.
+    pub(super) fn drop_pieces(&mut self, stream: StreamId) {
+        if let Ok(mut stream) = self.association.stream(stream) {
+            // Fails outside of an established association only, which is over then.
+            let _ = stream.stop();
         }
     }
 

@@ -22,7 +22,8 @@ use rustc_hash::FxHashMap;
 use super::flight::Admittance;
 use crate::proto::message::{Limit, Message, Reliability, StreamId, charge};
 
-/// What a stream may send per turn, in charged bytes.
+/// What a stream may send per turn, in charged bytes: seven full packets, so that small messages
+/// still share packets, and a sixteenth of what may be inside of sctp-proto.
 const QUANTUM: isize = 8 * 1024;
 
 /// What happens to a message that finds its queue full.

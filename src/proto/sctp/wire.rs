@@ -297,6 +297,23 @@ impl Writer {
     }
 }
 
+/// Copies `packet` into several of at most `max` bytes, or of one chunk.
+pub(super) fn divide(packet: &[u8], max: usize) -> Vec<Bytes> {
+    let mut pieces = Vec::new();
+    let Some((header, chunks)) = Header::parse(packet) else { return pieces };
+    let mut writer = Writer::new(header, 0);
+    for chunk in chunks.flatten() {
+        if !writer.is_empty() && writer.len() + chunk.padded_len() > max {
+            pieces.push(std::mem::replace(&mut writer, Writer::new(header, 0)).finish());
+        }
+        writer.copy(&chunk);
+    }
+    if !writer.is_empty() {
+        pieces.push(writer.finish());
+    }
+    pieces
+}
+
 /// An ABORT (RFC 9260 §3.3.7).
 pub(super) fn abort(header: Header, cause: u16) -> Bytes {
     let mut writer = Writer::new(header, COMMON_HEADER + 8);
