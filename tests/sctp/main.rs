@@ -12,6 +12,7 @@ mod delivery;
 mod guard;
 mod handshake;
 mod hostile;
+mod lifetimes;
 mod packets;
 mod queues;
 mod reliability;

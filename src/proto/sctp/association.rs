@@ -298,9 +298,11 @@ impl Sctp {
 
     /// What has been dropped.
     pub fn counters(&self) -> SctpCounters {
-        let stripped = self.link.as_ref().map_or(0, |link| link.stripped());
-        let chunks_stripped = self.counters.chunks_stripped + stripped;
-        SctpCounters { chunks_stripped, ..self.counters }
+        let mut counters = self.counters;
+        if let Some(link) = &self.link {
+            link.count(&mut counters);
+        }
+        counters
     }
 
     /// Ends the association. Everything is dropped; an ABORT goes out with the next drain.
@@ -336,7 +338,7 @@ impl Sctp {
 
     fn replace_link(&mut self, link: Option<Box<Link>>) {
         if let Some(old) = std::mem::replace(&mut self.link, link) {
-            self.counters.chunks_stripped += old.stripped();
+            old.count(&mut self.counters);
         }
     }
 
@@ -427,7 +429,7 @@ impl Sctp {
             return;
         }
         while let Some(stream) = self.streams.pop_unanswered() {
-            link.acknowledge_channel(stream);
+            link.acknowledge_channel(now, stream);
         }
         if !self.queues.is_empty() {
             let flight = &mut self.flight;
@@ -437,9 +439,9 @@ impl Sctp {
             let expired = &mut self.counters.expired;
             while let Some(next) = self.queues.pop(now, expired, |len| flight.admits(len)) {
                 let (stream, len) = (next.stream, next.message.payload.len());
-                match link.write(next) {
+                match link.write(now, next) {
                     Some(bytes) => flight.add(stream, bytes),
-                    None => self.counters.refused.add(Discarded { messages: 1, bytes: len as u64 }),
+                    None => self.counters.refused.add(Discarded::one(len)),
                 }
             }
         }

@@ -177,6 +177,8 @@ pub(super) struct Data<'a> {
     pub(super) payload: &'a [u8],
     /// The chunk starts a message.
     pub(super) begins: bool,
+    /// The chunk ends it.
+    pub(super) ends: bool,
 }
 
 impl<'a> Data<'a> {
@@ -189,6 +191,7 @@ impl<'a> Data<'a> {
             ppid: u32::from_be_bytes([p0, p1, p2, p3]),
             payload,
             begins: chunk.flags & 0x02 != 0,
+            ends: chunk.flags & 0x01 != 0,
         })
     }
 }
