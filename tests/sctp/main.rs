@@ -13,6 +13,7 @@ mod guard;
 mod handshake;
 mod hostile;
 mod lifetimes;
+mod measure;
 mod packets;
 mod queues;
 mod reliability;

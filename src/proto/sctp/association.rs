@@ -243,6 +243,12 @@ impl Sctp {
         stream < limit && !self.queues.contains(stream) && !self.streams.is_resetting(stream)
     }
 
+    /// How many bytes may be inside sctp-proto at a time; for measurements, before anything is sent.
+    #[doc(hidden)]
+    pub fn set_flight_budget(&mut self, budget: usize) {
+        self.flight = Flight::with_budget(budget);
+    }
+
     /// Queues a message and answers the stream's buffered amount in bytes, this message included.
     pub fn send(
         &mut self,

@@ -13,11 +13,6 @@ use crate::proto::message::{StreamId, charge};
 /// at a round trip of 50 ms.
 const BUDGET: usize = 128 * 1024;
 
-/// A message over this size goes in only when no more than this is inside, and counts as this
-/// much. So one large message leaves half of the budget to the other streams, which matters once
-/// its last fragment has been sent; until then SCTP without I-DATA lets nothing pass.
-const LARGE: usize = BUDGET / 2;
-
 /// Whether a message may go in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admittance {
@@ -33,7 +28,7 @@ pub(super) enum Admittance {
 struct StreamFlight {
     /// Payload lengths of the messages inside, oldest first.
     lengths: VecDeque<u32>,
-    /// Their sum, and that of the ones up to [`LARGE`].
+    /// Their sum, and that of the ones that are not large.
     written: usize,
     written_small: usize,
     /// Payload bytes of them not acknowledged.
@@ -41,57 +36,78 @@ struct StreamFlight {
 }
 
 impl StreamFlight {
-    fn push(&mut self, len: usize) {
+    fn push(&mut self, len: usize, large: usize) {
         self.lengths.push_back(u32::try_from(len).unwrap_or(u32::MAX));
         self.written += len;
         self.unacked += len;
-        if len <= LARGE {
+        if len <= large {
             self.written_small += len;
         }
     }
 
-    fn pop(&mut self) {
+    fn pop(&mut self, large: usize) {
         let len = self.lengths.pop_front().map_or(0, |len| len as usize);
         self.written -= len;
-        if len <= LARGE {
+        if len <= large {
             self.written_small -= len;
         }
     }
 
     /// Acknowledgements are counted in bytes only; the oldest messages are taken to be the
     /// acknowledged ones. Exact whenever the stream is empty.
-    fn set_unacked(&mut self, unacked: usize) {
+    fn set_unacked(&mut self, unacked: usize, large: usize) {
         self.unacked = unacked.min(self.written);
         while let Some(&oldest) = self.lengths.front()
             && (self.written - self.unacked >= oldest as usize || self.unacked == 0)
         {
-            self.pop();
+            self.pop(large);
         }
     }
 
     /// What the stream takes of the budget.
-    fn counted(&self) -> usize {
-        self.unacked.min(self.written_small + LARGE)
+    fn counted(&self, large: usize) -> usize {
+        self.unacked.min(self.written_small + large)
     }
 }
 
 /// The bytes inside sctp-proto, per stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Flight {
+    budget: usize,
     streams: FxHashMap<StreamId, StreamFlight>,
     messages: usize,
     /// Unacknowledged payload bytes.
     bytes: usize,
-    /// The same with large messages counting for [`LARGE`].
+    /// The same with large messages counting for [`Self::large`].
     counted: usize,
 }
 
+impl Default for Flight {
+    fn default() -> Self {
+        Self::with_budget(BUDGET)
+    }
+}
+
 impl Flight {
+    /// With another budget than [`BUDGET`].
+    pub(super) fn with_budget(budget: usize) -> Self {
+        Self { budget, streams: FxHashMap::default(), messages: 0, bytes: 0, counted: 0 }
+    }
+
+    /// A message over this size goes in only when no more than this is inside, and counts as this
+    /// much. So one large message leaves half of the budget to the other streams, which matters once
+    /// its last fragment has been sent; until then SCTP without I-DATA lets nothing pass.
+    fn large(&self) -> usize {
+        self.budget / 2
+    }
+
     /// Whether a message of `len` payload bytes may go in now.
     pub(super) fn admits(&self, len: usize) -> Admittance {
-        if len > LARGE {
-            if self.bytes <= LARGE { Admittance::Now } else { Admittance::Smaller }
-        } else if self.messages == 0 || self.counted + 64 * self.messages + charge(len) <= BUDGET {
+        if len > self.large() {
+            if self.bytes <= self.large() { Admittance::Now } else { Admittance::Smaller }
+        } else if self.messages == 0
+            || self.counted + 64 * self.messages + charge(len) <= self.budget
+        {
             Admittance::Now
         } else {
             Admittance::Full
@@ -100,24 +116,26 @@ impl Flight {
 
     /// Counts a message that has gone in.
     pub(super) fn add(&mut self, stream: StreamId, len: usize) {
+        let large = self.large();
         let flight = self.streams.entry(stream).or_default();
-        self.counted -= flight.counted();
-        flight.push(len);
-        self.counted += flight.counted();
+        self.counted -= flight.counted(large);
+        flight.push(len, large);
+        self.counted += flight.counted(large);
         self.bytes += len;
         self.messages += 1;
     }
 
     /// Counts again, with `unacked` telling a stream's payload bytes inside.
     pub(super) fn refresh(&mut self, mut unacked: impl FnMut(StreamId) -> usize) {
+        let large = self.large();
         self.messages = 0;
         self.bytes = 0;
         self.counted = 0;
         self.streams.retain(|stream, flight| {
-            flight.set_unacked(unacked(*stream));
+            flight.set_unacked(unacked(*stream), large);
             self.messages += flight.lengths.len();
             self.bytes += flight.unacked;
-            self.counted += flight.counted();
+            self.counted += flight.counted(large);
             !flight.lengths.is_empty()
         });
     }
@@ -164,7 +182,7 @@ mod tests {
             others += 1000;
         }
         assert!(others > BUDGET / 3, "{others} bytes");
-        flight.refresh(|stream| if stream == 1 { LARGE } else { 0 });
+        flight.refresh(|stream| if stream == 1 { BUDGET / 2 } else { 0 });
         assert_eq!(flight.admits(262_144), Admittance::Now);
     }
 }
