@@ -18,4 +18,5 @@ mod packets;
 mod queues;
 mod reliability;
 mod resets;
+mod sharing;
 mod silence;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rand::Rng;
 use sctp_proto::{Event, StreamEvent};
 
-use super::flight::Flight;
+use super::flight::{Admittance, Flight};
 use super::guard::Dropped;
 use super::heartbeat::{Due, Watch};
 use super::init;
@@ -184,12 +184,18 @@ impl Sctp {
     /// Hands the packets that are due to `sink`. Call it once a turn, after input.
     pub fn drain_transmits(&mut self, now: Instant, mut sink: impl FnMut(&[u8])) {
         self.clock = Some(now);
-        self.pump(now);
-        if let Some(link) = &mut self.link
-            && let Err(oversize) = link.drain(now, &mut sink)
-        {
-            log::warn!("SCTP: no path takes a packet with a chunk of {} bytes", oversize.0);
-            self.end(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
+        let mut goes_on = true;
+        while goes_on {
+            let wrote = self.pump(now);
+            let Some(link) = &mut self.link else { break };
+            let drained = link.drain(now, &mut sink);
+            // The window may take more than may be inside and unsent.
+            goes_on =
+                wrote && !self.queues.is_empty() && link.unsent().is_some_and(|it| it.is_empty());
+            if let Err(oversize) = drained {
+                log::warn!("SCTP: no path takes a packet with a chunk of {} bytes", oversize.0);
+                self.end(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
+            }
         }
         if let Some(packet) = self.our_own.take() {
             sink(&packet);
@@ -428,12 +434,14 @@ impl Sctp {
         self.set_state(state);
     }
 
-    /// Moves messages from the queues into the association, as many as may be inside.
-    fn pump(&mut self, now: Instant) {
-        let Some(link) = &mut self.link else { return };
+    /// Moves messages from the queues into the association, as many as may be inside. Tells whether it
+    /// has moved any.
+    fn pump(&mut self, now: Instant) -> bool {
+        let Some(link) = &mut self.link else { return false };
         if self.state != SctpState::Connected || self.closed_by.is_some() {
-            return;
+            return false;
         }
+        let mut wrote = false;
         while let Some(stream) = self.streams.pop_unanswered() {
             link.acknowledge_channel(now, stream);
         }
@@ -441,9 +449,16 @@ impl Sctp {
             let flight = &mut self.flight;
             if std::mem::take(&mut self.flight_is_stale) {
                 flight.refresh(|stream| link.unacked(stream));
+                link.unsent().into_iter().for_each(|unsent| flight.limit(unsent));
             }
             let expired = &mut self.counters.expired;
-            while let Some(next) = self.queues.pop(now, expired, |len| flight.admits(len)) {
+            while let Some(next) = self.queues.pop(now, expired, |reliability, len| {
+                match link.unsent().map(|unsent| unsent.admits(reliability.ordered, len)) {
+                    None | Some(Admittance::Now) => flight.admits(len),
+                    Some(refused) => refused,
+                }
+            }) {
+                wrote = true;
                 let (stream, len) = (next.stream, next.message.payload.len());
                 match link.write(now, next) {
                     Some(bytes) => flight.add(stream, bytes),
@@ -457,6 +472,7 @@ impl Sctp {
             link.reset(stream);
         }
         self.collect_low();
+        wrote
     }
 
     fn collect_low(&mut self) {

@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 
+use super::flight::Unsent;
 use super::ledger::{Ledger, OurSide};
 use super::partial::Partial;
 use super::ppid::{self, PREFIX};
@@ -100,6 +101,7 @@ fn learn(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) ->
                     highest_tsn: init.tsn.wrapping_sub(1),
                     acknowledged_tsn: init.tsn.wrapping_sub(1),
                     partial: Partial::default(),
+                    unsent: Unsent::default(),
                 });
             }
         }

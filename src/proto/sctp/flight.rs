@@ -13,6 +13,59 @@ use crate::proto::message::{StreamId, charge};
 /// at a round trip of 50 ms.
 const BUDGET: usize = 128 * 1024;
 
+/// Payload bytes that may be inside and unsent. Enough for sctp-proto to fill a window that has opened by
+/// some acknowledgements, and to see that there is more, without which it does not widen the window.
+/// What is inside is sent before what comes later, so it costs the other streams time.
+const UNSENT: usize = 8 * 1024;
+
+/// The payload bytes that sctp-proto holds and has not sent, because the window is full.
+#[derive(Debug, Default)]
+pub(super) struct Unsent {
+    ordered: usize,
+    unordered: usize,
+}
+
+impl Unsent {
+    pub(super) fn add(&mut self, ordered: bool, len: usize) {
+        *self.of(ordered) += len;
+    }
+
+    pub(super) fn remove(&mut self, ordered: bool, len: usize) {
+        let bytes = self.of(ordered);
+        *bytes = bytes.saturating_sub(len);
+    }
+
+    /// It cannot be more than this in all: sctp-proto is slow to tell that it has given up the rest of a
+    /// message.
+    fn limit(&mut self, bytes: usize) {
+        self.ordered = self.ordered.min(bytes);
+        self.unordered = self.unordered.min(bytes);
+    }
+
+    /// Whether all has been sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ordered == 0 && self.unordered == 0
+    }
+
+    /// Whether a message may join what is there. sctp-proto sends all that is unordered first, so
+    /// unordered messages wait until the ordered ones have gone.
+    pub(super) fn admits(&self, ordered: bool, len: usize) -> Admittance {
+        if self.is_empty() {
+            Admittance::Now
+        } else if len > UNSENT {
+            Admittance::Smaller
+        } else if self.ordered + self.unordered + len > UNSENT || (!ordered && self.ordered > 0) {
+            Admittance::Full
+        } else {
+            Admittance::Now
+        }
+    }
+
+    fn of(&mut self, ordered: bool) -> &mut usize {
+        if ordered { &mut self.ordered } else { &mut self.unordered }
+    }
+}
+
 /// Whether a message may go in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admittance {
@@ -112,6 +165,11 @@ impl Flight {
         } else {
             Admittance::Full
         }
+    }
+
+    /// Corrects what is taken to be unsent.
+    pub(super) fn limit(&self, unsent: &mut Unsent) {
+        unsent.limit(self.bytes);
     }
 
     /// Counts a message that has gone in.

@@ -6,7 +6,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use rustc_hash::FxHashSet;
 
-use super::partial::Partial;
+use super::flight::Unsent;
+use super::partial::{Partial, Waiting};
 use super::received::{Held, Received};
 use super::wire::{Data, Header, Init, before};
 use crate::proto::message::StreamId;
@@ -50,6 +51,7 @@ pub(super) struct OurSide {
     /// The cumulative TSN that the peer has acknowledged.
     pub(super) acknowledged_tsn: u32,
     pub(super) partial: Partial,
+    pub(super) unsent: Unsent,
 }
 
 impl OurSide {
@@ -70,7 +72,8 @@ impl OurSide {
     pub(super) fn sent(&mut self, data: &Data<'_>) {
         if before(self.highest_tsn, data.tsn) {
             self.highest_tsn = data.tsn;
-            self.partial.chunk_sent(data.tsn, data.stream, data.begins, data.ends);
+            self.unsent.remove(!data.unordered, data.payload.len());
+            self.partial.chunk_sent(data, &mut self.unsent);
         }
     }
 
@@ -79,7 +82,7 @@ impl OurSide {
         if before(self.highest_tsn, tsn) {
             self.highest_tsn = tsn;
         }
-        self.partial.forwarded(tsn);
+        self.partial.forwarded(tsn, &mut self.unsent);
     }
 }
 
@@ -95,19 +98,20 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// A message of limited reliability has gone into sctp-proto, which heeds the limit if the peer
-    /// understands FORWARD TSN.
-    pub(super) fn written(&mut self, stream: StreamId, len: usize, deadline: Option<Instant>) {
-        if let (Some(ours), Some(PeerSide { forward_tsn: true, .. })) = (&mut self.ours, &self.peer)
-        {
-            ours.partial.written(stream, len, deadline);
+    /// A message has gone into sctp-proto. Its limit, if it has one, is heeded if the peer understands
+    /// FORWARD TSN.
+    pub(super) fn written(&mut self, stream: StreamId, message: Waiting, is_limited: bool) {
+        let Some(ours) = &mut self.ours else { return };
+        ours.unsent.add(message.ordered, message.len);
+        if is_limited && self.peer.as_ref().is_some_and(|peer| peer.forward_tsn) {
+            ours.partial.written(stream, message);
         }
     }
 
     /// Time has passed; see [`Partial::expire`].
     pub(super) fn expire(&mut self, now: Instant) {
         if let Some(ours) = &mut self.ours {
-            ours.partial.expire(now);
+            ours.partial.expire(now, &mut ours.unsent);
         }
     }
 

@@ -15,9 +15,11 @@ use sctp_proto::{
 };
 
 use super::egress::{self, Oversize};
+use super::flight::Unsent;
 use super::guard::{Admission, Dropped, Guard, Screened};
 use super::init;
 use super::ledger::Ledger;
+use super::partial::Waiting;
 use super::ppid;
 use super::queue::Next;
 use super::wire::{self, Header};
@@ -311,7 +313,6 @@ impl Link {
     /// [`Self::unacked`]; None if the stream cannot take it.
     pub(super) fn write(&mut self, now: Instant, next: Next) -> Option<usize> {
         let Next { stream: id, message, reliability, deadline } = next;
-        let len = message.payload.len();
         self.register(id);
         let mut stream = self.association.stream(id).ok()?;
         let (kind, value) = match reliability.limit {
@@ -331,12 +332,16 @@ impl Link {
         stream.set_reliability_params(!reliability.ordered, kind, value).ok()?;
         stream.set_default_payload_type(message.ppid.0.into()).ok()?;
         let written = stream.write_chunks(&mut [payload]).ok()?;
-        if kind != ReliabilityType::Reliable {
-            let left =
-                (kind == ReliabilityType::Timed).then(|| Duration::from_millis(value.into()));
-            self.ledger.written(id, len, left.map(|left| now + left));
-        }
+        let deadline =
+            (kind == ReliabilityType::Timed).then(|| now + Duration::from_millis(value.into()));
+        let message = Waiting { len: written, ordered: reliability.ordered, deadline };
+        self.ledger.written(id, message, kind != ReliabilityType::Reliable);
         Some(written)
+    }
+
+    /// What sctp-proto holds and has not sent.
+    pub(super) fn unsent(&mut self) -> Option<&mut Unsent> {
+        self.ledger.ours.as_mut().map(|ours| &mut ours.unsent)
     }
 
     /// Answers a DATA_CHANNEL_OPEN.

@@ -288,7 +288,7 @@ impl SendQueues {
         &mut self,
         now: Instant,
         expired: &mut Discarded,
-        mut admits: impl FnMut(usize) -> Admittance,
+        mut admits: impl FnMut(Reliability, usize) -> Admittance,
     ) -> Option<Next> {
         // How many streams in a row have a message that is too large for now.
         let mut too_large = 0;
@@ -318,7 +318,7 @@ impl SendQueues {
                 }
                 _ => {}
             }
-            match admits(len) {
+            match admits(queue.reliability, len) {
                 Admittance::Now => return self.take_head(stream),
                 Admittance::Full => return None,
                 Admittance::Smaller => {

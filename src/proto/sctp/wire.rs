@@ -179,6 +179,7 @@ pub(super) struct Data<'a> {
     pub(super) begins: bool,
     /// The chunk ends it.
     pub(super) ends: bool,
+    pub(super) unordered: bool,
 }
 
 impl<'a> Data<'a> {
@@ -192,6 +193,7 @@ impl<'a> Data<'a> {
             payload,
             begins: chunk.flags & 0x02 != 0,
             ends: chunk.flags & 0x01 != 0,
+            unordered: chunk.flags & 0x04 != 0,
         })
     }
 }
