@@ -734,6 +734,11 @@ export type BaseTransportStats = {
   /** With SCTP: messages whose `maxPacketLifeTime` passed before they were first sent. */
   messagesExpired?: number;
   /**
+   * With SCTP: messages given up by `maxRetransmits` or `maxPacketLifeTime` after they had been sent, at
+   * least in part. Some may have arrived, and only the peer's word of it was lost or late.
+   */
+  messagesAbandoned?: number;
+  /**
    * With SCTP: messages that were queued when the association ended. Of those that had had their turn, at most about
    * 128 KiB, nobody knows whether they have arrived.
    */

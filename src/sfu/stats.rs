@@ -124,6 +124,9 @@ pub struct SctpDropped {
     pub sctp_chunks_stripped: u64,
     /// Messages whose `maxPacketLifeTime` passed before they were first sent.
     pub messages_expired: u64,
+    /// Messages given up by `maxRetransmits` or `maxPacketLifeTime` after they had been sent at least in
+    /// part; some may have arrived all the same.
+    pub messages_abandoned: u64,
     /// Messages that were queued when the association ended, or that it refused then.
     pub messages_unsent: u64,
     /// Messages of the peer whose fragments contradict one another, and DCEP messages that were not
@@ -140,6 +143,7 @@ impl From<SctpCounters> for SctpDropped {
             sctp_packets_overload: it.packets_overload,
             sctp_chunks_stripped: it.chunks_stripped,
             messages_expired: it.expired.messages,
+            messages_abandoned: it.abandoned.messages,
             messages_unsent: it.unsent.messages + it.refused.messages,
             messages_garbled: it.garbled + it.bad_dcep,
         }

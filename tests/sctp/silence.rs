@@ -54,10 +54,10 @@ fn what_waits_for_a_peer_that_has_gone_is_counted() {
     }
     let sent = stage.drain();
     assert!(sent.iter().any(|chunk| chunk.kind == DATA));
-    let queued = stage.sctp.queued_bytes() as u64;
-    assert!(queued > 0);
     stage.pass(GIVEN_UP - Duration::from_millis(1));
     assert_eq!(stage.sctp.state(), SctpState::Connected);
+    let queued = stage.sctp.queued_bytes() as u64;
+    assert!(queued > 0);
     stage.pass(Duration::from_millis(1));
     assert_eq!(stage.sctp.state(), SctpState::Failed);
     assert_eq!(stage.sctp.counters().unsent.bytes, queued);

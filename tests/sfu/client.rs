@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use datasoup::proto::certificate::{Certificate, Fingerprint};
 use datasoup::proto::demux::{Protocol, demux};
 use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
-use datasoup::proto::message::Message;
+use datasoup::proto::message::{Message, Reliability};
 use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
 use datasoup::sfu::transport::IceParameters;
 use datasoup::sfu::transport::webrtc::WebRtcTransportAnswer;
@@ -119,6 +119,10 @@ impl Client {
 
     pub(crate) fn send(&mut self, stream: u16, message: Message) {
         self.sctp.send(stream, message);
+    }
+
+    pub(crate) fn send_with(&mut self, stream: u16, message: Message, reliability: Reliability) {
+        self.sctp.send_with(stream, message, reliability);
     }
 
     /// Its messages since the last time.

@@ -152,12 +152,18 @@ impl Sctp {
     /// Hands the packets that are due to `sink`. Call it once a turn, after input.
     pub fn drain_transmits(&mut self, now: Instant, mut sink: impl FnMut(&[u8])) {
         self.clock = Some(now);
-        self.pump(now);
-        if let Some(link) = &mut self.link
-            && let Err(oversize) = link.drain(now, &mut sink)
-        {
-            log::warn!("SCTP: no path takes a packet with a chunk of {} bytes", oversize.0);
-            self.end(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
+        let mut goes_on = true;
+        while goes_on {
+            let wrote = self.pump(now);
+            let Some(link) = &mut self.link else { break };
+            let drained = link.drain(now, &mut sink);
+            // The window may take more than may be inside and unsent.
+            goes_on =
+                wrote && !self.queues.is_empty() && link.unsent().is_some_and(|it| it.is_empty());
+            if let Err(oversize) = drained {
+                log::warn!("SCTP: no path takes a packet with a chunk of {} bytes", oversize.0);
+                self.end(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
+            }
         }
         if let Some(packet) = self.our_own.take() {
             sink(&packet);
@@ -209,6 +215,12 @@ impl Sctp {
     pub fn can_open_stream(&self, stream: StreamId) -> bool {
         let limit = self.negotiated_streams().map_or(u16::MAX, |(outgoing, _)| outgoing);
         stream < limit && !self.queues.contains(stream) && !self.streams.is_resetting(stream)
+    }
+
+    /// How many bytes may be inside sctp-proto at a time; for measurements, before anything is sent.
+    #[doc(hidden)]
+    pub fn set_flight_budget(&mut self, budget: usize) {
+        self.flight = Flight::with_budget(budget);
     }
 
     /// Queues a message and answers the stream's buffered amount in bytes, this message included.
@@ -266,9 +278,11 @@ impl Sctp {
 
     /// What has been dropped.
     pub fn counters(&self) -> SctpCounters {
-        let stripped = self.link.as_ref().map_or(0, |link| link.stripped());
-        let chunks_stripped = self.counters.chunks_stripped + stripped;
-        SctpCounters { chunks_stripped, ..self.counters }
+        let mut counters = self.counters;
+        if let Some(link) = &self.link {
+            link.count(&mut counters);
+        }
+        counters
     }
 
     /// Ends the association. Everything is dropped; an ABORT goes out with the next drain.
@@ -293,7 +307,7 @@ impl Sctp {
 
     fn replace_link(&mut self, link: Option<Box<Link>>) {
         if let Some(old) = std::mem::replace(&mut self.link, link) {
-            self.counters.chunks_stripped += old.stripped();
+            old.count(&mut self.counters);
         }
     }
 
@@ -362,30 +376,39 @@ impl Sctp {
         self.set_state(state);
     }
 
-    /// Moves messages from the queues into the association, as many as may be inside.
-    fn pump(&mut self, now: Instant) {
-        let Some(link) = &mut self.link else { return };
+    /// Moves messages from the queues into the association, as many as may be inside. Tells whether it
+    /// has moved any.
+    fn pump(&mut self, now: Instant) -> bool {
+        let Some(link) = &mut self.link else { return false };
         if self.state != SctpState::Connected || self.closed_by.is_some() {
-            return;
+            return false;
         }
+        let mut wrote = false;
         if !self.queues.is_empty() || self.streams.owes_answers() {
             let flight = &mut self.flight;
             if std::mem::take(&mut self.flight_is_stale) {
                 flight.refresh(link.in_flight(), |stream| link.unacked(stream));
+                link.unsent().into_iter().for_each(|unsent| flight.limit(unsent));
             }
             while flight.admits(dcep::ACK.len()) == Admittance::Now
                 && let Some(stream) = self.streams.pop_unanswered()
             {
-                if let Some(bytes) = link.acknowledge_channel(stream) {
+                if let Some(bytes) = link.acknowledge_channel(now, stream) {
                     flight.add(stream, bytes);
                 }
             }
             let expired = &mut self.counters.expired;
-            while let Some(next) = self.queues.pop(now, expired, |len| flight.admits(len)) {
+            while let Some(next) = self.queues.pop(now, expired, |reliability, len| {
+                match link.unsent().map(|unsent| unsent.admits(reliability.ordered, len)) {
+                    None | Some(Admittance::Now) => flight.admits(len),
+                    Some(refused) => refused,
+                }
+            }) {
+                wrote = true;
                 let (stream, len) = (next.stream, next.message.payload.len());
-                match link.write(next) {
+                match link.write(now, next) {
                     Some(bytes) => flight.add(stream, bytes),
-                    None => self.counters.refused.add(Discarded { messages: 1, bytes: len as u64 }),
+                    None => self.counters.refused.add(Discarded::one(len)),
                 }
             }
         }
@@ -395,6 +418,7 @@ impl Sctp {
             link.reset(stream);
         }
         self.collect_low();
+        wrote
     }
 
     fn collect_low(&mut self) {

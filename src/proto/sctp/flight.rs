@@ -14,10 +14,58 @@ use crate::proto::message::{StreamId, charge};
 /// at a round trip of 50 ms.
 const BUDGET: usize = 128 * 1024;
 
-/// A message over this size goes in only when no more than this is inside, and counts as this
-/// much. So one large message leaves half of the budget to the other streams, which matters once
-/// its last fragment has been sent; until then SCTP without I-DATA lets nothing pass.
-const LARGE: usize = BUDGET / 2;
+/// Payload bytes that may be inside and unsent. Enough for sctp-proto to fill a window that has opened by
+/// some acknowledgements, and to see that there is more, without which it does not widen the window.
+/// What is inside is sent before what comes later, so it costs the other streams time.
+const UNSENT: usize = 8 * 1024;
+
+/// The payload bytes that sctp-proto holds and has not sent, because the window is full.
+#[derive(Debug, Default)]
+pub(super) struct Unsent {
+    ordered: usize,
+    unordered: usize,
+}
+
+impl Unsent {
+    pub(super) fn add(&mut self, ordered: bool, len: usize) {
+        *self.of(ordered) += len;
+    }
+
+    pub(super) fn remove(&mut self, ordered: bool, len: usize) {
+        let bytes = self.of(ordered);
+        *bytes = bytes.saturating_sub(len);
+    }
+
+    /// It cannot be more than this in all: sctp-proto is slow to tell that it has given up the rest of a
+    /// message.
+    fn limit(&mut self, bytes: usize) {
+        self.ordered = self.ordered.min(bytes);
+        self.unordered = self.unordered.min(bytes);
+    }
+
+    /// Whether all has been sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ordered == 0 && self.unordered == 0
+    }
+
+    /// Whether a message may join what is there. sctp-proto sends all that is unordered first, so
+    /// unordered messages wait until the ordered ones have gone.
+    pub(super) fn admits(&self, ordered: bool, len: usize) -> Admittance {
+        if self.is_empty() {
+            Admittance::Now
+        } else if len > UNSENT {
+            Admittance::Smaller
+        } else if self.ordered + self.unordered + len > UNSENT || (!ordered && self.ordered > 0) {
+            Admittance::Full
+        } else {
+            Admittance::Now
+        }
+    }
+
+    fn of(&mut self, ordered: bool) -> &mut usize {
+        if ordered { &mut self.ordered } else { &mut self.unordered }
+    }
+}
 
 /// TSNs that the peer has not acknowledged cumulatively at which nothing more goes in: twice of
 /// what the budget lets in at once when every message is tiny. What it has acknowledged beyond a
@@ -39,7 +87,7 @@ pub(super) enum Admittance {
 struct StreamFlight {
     /// Payload lengths of the messages inside, oldest first.
     lengths: VecDeque<u32>,
-    /// Their sum, and that of the ones up to [`LARGE`].
+    /// Their sum, and that of the ones that are not large.
     written: usize,
     written_small: usize,
     /// Payload bytes of them not acknowledged.
@@ -47,73 +95,100 @@ struct StreamFlight {
 }
 
 impl StreamFlight {
-    fn push(&mut self, len: usize) {
+    fn push(&mut self, len: usize, large: usize) {
         self.lengths.push_back(u32::try_from(len).unwrap_or(u32::MAX));
         self.written += len;
         self.unacked += len;
-        if len <= LARGE {
+        if len <= large {
             self.written_small += len;
         }
     }
 
-    fn pop(&mut self) {
+    fn pop(&mut self, large: usize) {
         let len = self.lengths.pop_front().map_or(0, |len| len as usize);
         self.written -= len;
-        if len <= LARGE {
+        if len <= large {
             self.written_small -= len;
         }
     }
 
     /// Acknowledgements are counted in bytes only; the oldest messages are taken to be the
     /// acknowledged ones. Exact whenever the stream is empty.
-    fn set_unacked(&mut self, unacked: usize) {
+    fn set_unacked(&mut self, unacked: usize, large: usize) {
         self.unacked = unacked.min(self.written);
         while let Some(&oldest) = self.lengths.front()
             && (self.written - self.unacked >= oldest as usize || self.unacked == 0)
         {
-            self.pop();
+            self.pop(large);
         }
     }
 
     /// What the stream takes of the budget.
-    fn counted(&self) -> usize {
-        self.unacked.min(self.written_small + LARGE)
+    fn counted(&self, large: usize) -> usize {
+        self.unacked.min(self.written_small + large)
     }
 }
 
 /// The bytes inside sctp-proto, per stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Flight {
+    budget: usize,
     streams: FxHashMap<StreamId, StreamFlight>,
     messages: usize,
     /// Unacknowledged payload bytes.
     bytes: usize,
-    /// The same with large messages counting for [`LARGE`].
+    /// The same with large messages counting for [`Self::large`].
     counted: usize,
     /// TSNs not acknowledged cumulatively.
     tsns: u32,
 }
 
+impl Default for Flight {
+    fn default() -> Self {
+        Self::with_budget(BUDGET)
+    }
+}
+
 impl Flight {
+    /// With another budget than [`BUDGET`].
+    pub(super) fn with_budget(budget: usize) -> Self {
+        Self { budget, streams: FxHashMap::default(), messages: 0, bytes: 0, counted: 0, tsns: 0 }
+    }
+
+    /// A message over this size goes in only when no more than this is inside, and counts as this
+    /// much. So one large message leaves half of the budget to the other streams, which matters once
+    /// its last fragment has been sent; until then SCTP without I-DATA lets nothing pass.
+    fn large(&self) -> usize {
+        self.budget / 2
+    }
+
     /// Whether a message of `len` payload bytes may go in now.
     pub(super) fn admits(&self, len: usize) -> Admittance {
         if self.tsns >= MAX_TSNS {
             Admittance::Full
-        } else if len > LARGE {
-            if self.bytes <= LARGE { Admittance::Now } else { Admittance::Smaller }
-        } else if self.messages == 0 || self.counted + 64 * self.messages + charge(len) <= BUDGET {
+        } else if len > self.large() {
+            if self.bytes <= self.large() { Admittance::Now } else { Admittance::Smaller }
+        } else if self.messages == 0
+            || self.counted + 64 * self.messages + charge(len) <= self.budget
+        {
             Admittance::Now
         } else {
             Admittance::Full
         }
     }
 
+    /// Corrects what is taken to be unsent.
+    pub(super) fn limit(&self, unsent: &mut Unsent) {
+        unsent.limit(self.bytes);
+    }
+
     /// Counts a message that has gone in.
     pub(super) fn add(&mut self, stream: StreamId, len: usize) {
+        let large = self.large();
         let flight = self.streams.entry(stream).or_default();
-        self.counted -= flight.counted();
-        flight.push(len);
-        self.counted += flight.counted();
+        self.counted -= flight.counted(large);
+        flight.push(len, large);
+        self.counted += flight.counted(large);
         self.bytes += len;
         self.messages += 1;
     }
@@ -121,15 +196,16 @@ impl Flight {
     /// Counts again. `tsns`: how many the peer has not acknowledged cumulatively. `unacked` tells a
     /// stream's payload bytes inside.
     pub(super) fn refresh(&mut self, tsns: u32, mut unacked: impl FnMut(StreamId) -> usize) {
+        let large = self.large();
         self.tsns = tsns;
         self.messages = 0;
         self.bytes = 0;
         self.counted = 0;
         self.streams.retain(|stream, flight| {
-            flight.set_unacked(unacked(*stream));
+            flight.set_unacked(unacked(*stream), large);
             self.messages += flight.lengths.len();
             self.bytes += flight.unacked;
-            self.counted += flight.counted();
+            self.counted += flight.counted(large);
             !flight.lengths.is_empty()
         });
     }
@@ -186,7 +262,7 @@ mod tests {
             others += 1000;
         }
         assert!(others > BUDGET / 3, "{others} bytes");
-        flight.refresh(0, |stream| if stream == 1 { LARGE } else { 0 });
+        flight.refresh(0, |stream| if stream == 1 { BUDGET / 2 } else { 0 });
         assert_eq!(flight.admits(262_144), Admittance::Now);
     }
 }

@@ -14,14 +14,16 @@ use sctp_proto::{
     StreamEvent, TransportConfig,
 };
 
-use super::SctpConfig;
 use super::egress::{self, Oversize};
+use super::flight::Unsent;
 use super::guard::{Admission, Dropped, Guard, Named, Screened};
 use super::init;
 use super::ledger::Ledger;
+use super::partial::Waiting;
 use super::ppid;
 use super::queue::Next;
 use super::wire::{self, Header};
+use super::{SctpConfig, SctpCounters};
 use crate::proto::dcep;
 use crate::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
 
@@ -239,7 +241,10 @@ impl Link {
         now: Instant,
         mut sink: impl FnMut(&[u8]),
     ) -> Result<(), Oversize> {
-        let Some(transmit) = self.association.poll_transmit(now) else { return Ok(()) };
+        let transmit = self.association.poll_transmit(now);
+        // What has expired by now has not been sent, and will not be.
+        self.ledger.expire(now);
+        let Some(transmit) = transmit else { return Ok(()) };
         let Payload::RawEncode(packets) = transmit.payload else { return Ok(()) };
         for packet in packets {
             egress::emit(&mut self.ledger, self.window, self.max_packet, &packet, &mut sink)?;
@@ -281,9 +286,13 @@ impl Link {
         self.ledger.streams()
     }
 
-    /// Chunks that were taken out of the peer's packets.
-    pub(super) fn stripped(&self) -> u64 {
-        self.guard.stripped
+    /// Adds what the guard has taken out of the peer's packets, and what sctp-proto has given up.
+    pub(super) fn count(&self, counters: &mut SctpCounters) {
+        counters.chunks_stripped += self.guard.stripped;
+        if let Some(ours) = &self.ledger.ours {
+            counters.expired.add(ours.partial.expired);
+            counters.abandoned.add(ours.partial.abandoned);
+        }
     }
 
     /// The peer has begun a shutdown: nothing can be sent any more.
@@ -311,18 +320,17 @@ impl Link {
 
     /// Gives a message to the association, and answers how many bytes it counts for in
     /// [`Self::unacked`]; None if the stream cannot take it.
-    pub(super) fn write(&mut self, next: Next) -> Option<usize> {
-        let Next { stream, message, reliability, waited } = next;
-        self.register(stream);
-        let mut stream = self.association.stream(stream).ok()?;
+    pub(super) fn write(&mut self, now: Instant, next: Next) -> Option<usize> {
+        let Next { stream: id, message, reliability, deadline } = next;
+        self.register(id);
+        let mut stream = self.association.stream(id).ok()?;
         let (kind, value) = match reliability.limit {
             None => (ReliabilityType::Reliable, 0),
             Some(Limit::Retransmits(count)) => (ReliabilityType::Rexmit, u32::from(count)),
-            // The clock of a message has run since it was queued. Its turn has come within its
-            // lifetime, so one millisecond is left at least.
-            Some(Limit::LifetimeMs(ms)) => {
-                let left = Duration::from_millis(ms.into()).saturating_sub(waited);
-                (ReliabilityType::Timed, (left.as_millis() as u32).max(1))
+            // The clock of a message has run since it was queued.
+            Some(Limit::LifetimeMs(_)) => {
+                let left = deadline.unwrap_or(now).saturating_duration_since(now);
+                (ReliabilityType::Timed, left.as_millis() as u32)
             }
         };
         let payload = if ppid::is_known(message.ppid.0) {
@@ -332,7 +340,17 @@ impl Link {
         };
         stream.set_reliability_params(!reliability.ordered, kind, value).ok()?;
         stream.set_default_payload_type(message.ppid.0.into()).ok()?;
-        stream.write_chunks(&mut [payload]).ok()
+        let written = stream.write_chunks(&mut [payload]).ok()?;
+        let deadline =
+            (kind == ReliabilityType::Timed).then(|| now + Duration::from_millis(value.into()));
+        let message = Waiting { len: written, ordered: reliability.ordered, deadline };
+        self.ledger.written(id, message, kind != ReliabilityType::Reliable);
+        Some(written)
+    }
+
+    /// What sctp-proto holds and has not sent.
+    pub(super) fn unsent(&mut self) -> Option<&mut Unsent> {
+        self.ledger.ours.as_mut().map(|ours| &mut ours.unsent)
     }
 
     /// TSNs that the peer has not acknowledged cumulatively.
@@ -342,15 +360,16 @@ impl Link {
 
     /// Answers a DATA_CHANNEL_OPEN, and answers itself as [`Self::write`] does: None if the peer
     /// has reset the channel meanwhile.
-    pub(super) fn acknowledge_channel(&mut self, stream: StreamId) -> Option<usize> {
+    pub(super) fn acknowledge_channel(&mut self, now: Instant, stream: StreamId) -> Option<usize> {
         let payload = Bytes::from_static(&dcep::ACK);
-        self.write(Next {
+        let next = Next {
             stream,
             message: Message { ppid: Ppid::DCEP, payload },
             // DCEP is always ordered and reliable (RFC 8832 §6).
             reliability: Reliability::RELIABLE,
-            waited: Duration::ZERO,
-        })
+            deadline: None,
+        };
+        self.write(now, next)
     }
 
     /// Whether [`Self::reset`] may be called: one RE-CONFIG has to fit a packet.

@@ -33,6 +33,7 @@ mod heartbeat;
 mod init;
 mod ledger;
 mod link;
+mod partial;
 mod ppid;
 mod queue;
 mod received;
@@ -177,6 +178,9 @@ pub struct SctpCounters {
     pub chunks_stripped: u64,
     /// Messages that outlived their lifetime before they were first sent.
     pub expired: Discarded,
+    /// Messages of limited reliability that were given up after they had been sent at least in part.
+    /// Some may have arrived nonetheless, and only the word of it been lost.
+    pub abandoned: Discarded,
     /// Messages that were queued when the association ended.
     pub unsent: Discarded,
     /// Messages that the association did not take when their turn came.

@@ -177,6 +177,9 @@ pub(super) struct Data<'a> {
     pub(super) payload: &'a [u8],
     /// The chunk starts a message.
     pub(super) begins: bool,
+    /// The chunk ends it.
+    pub(super) ends: bool,
+    pub(super) unordered: bool,
 }
 
 impl<'a> Data<'a> {
@@ -189,6 +192,8 @@ impl<'a> Data<'a> {
             ppid: u32::from_be_bytes([p0, p1, p2, p3]),
             payload,
             begins: chunk.flags & 0x02 != 0,
+            ends: chunk.flags & 0x01 != 0,
+            unordered: chunk.flags & 0x04 != 0,
         })
     }
 }
