@@ -131,7 +131,7 @@ impl Sctp {
                         link.register(stream);
                     }
                 }
-                link.deliver(*event);
+                link.deliver(event);
                 self.flight_is_stale = true;
                 self.collect(now);
             }
@@ -168,6 +168,14 @@ impl Sctp {
             self.flight_is_stale = true;
             self.collect(now);
         }
+    }
+
+    /// Gives back the memory that a burst has taken and nothing needs any more. (What sctp-proto has
+    /// taken, it keeps.) For a moment that comes seldom, busy or not.
+    pub fn trim(&mut self) {
+        self.queues.trim();
+        self.flight.trim();
+        self.events.shrink_to(0);
     }
 
     /// Hands the packets that are due to `sink`. Call it once a turn, after input.

@@ -79,6 +79,8 @@ impl StreamFlight {
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     streams: FxHashMap<StreamId, StreamFlight>,
+    /// Emptied ones, for the next streams that send.
+    spare: Vec<StreamFlight>,
     messages: usize,
     /// Unacknowledged payload bytes.
     bytes: usize,
@@ -100,7 +102,8 @@ impl Flight {
 
     /// Counts a message that has gone in.
     pub(super) fn add(&mut self, stream: StreamId, len: usize) {
-        let flight = self.streams.entry(stream).or_default();
+        let spare = &mut self.spare;
+        let flight = self.streams.entry(stream).or_insert_with(|| spare.pop().unwrap_or_default());
         self.counted -= flight.counted();
         flight.push(len);
         self.counted += flight.counted();
@@ -118,8 +121,17 @@ impl Flight {
             self.messages += flight.lengths.len();
             self.bytes += flight.unacked;
             self.counted += flight.counted();
-            !flight.lengths.is_empty()
+            let in_use = !flight.lengths.is_empty();
+            if !in_use {
+                self.spare.push(std::mem::take(flight));
+            }
+            in_use
         });
+    }
+
+    /// Gives back what nothing needs at the moment.
+    pub(super) fn trim(&mut self) {
+        self.spare = Vec::new();
     }
 }
 

@@ -51,9 +51,10 @@ pub(super) enum Role {
 }
 
 /// What a packet of the peer led to.
+#[allow(clippy::large_enum_variant, reason = "a box would be an allocation per packet")]
 pub(super) enum Incoming {
     /// It may go to the association, after the streams that it names have been registered.
-    Deliver(Box<AssociationEvent>),
+    Deliver(AssociationEvent),
     /// An INIT has been answered.
     Answered,
     /// Nothing.
@@ -174,10 +175,10 @@ impl Link {
     }
 
     /// Has the endpoint verify checksum and tag.
-    fn route(&mut self, now: Instant, packet: Bytes) -> Option<Box<AssociationEvent>> {
+    fn route(&mut self, now: Instant, packet: Bytes) -> Option<AssociationEvent> {
         match self.endpoint.handle(now, NOBODY, None, None, packet)? {
             (handle, DatagramEvent::AssociationEvent(event)) if handle == self.handle => {
-                Some(Box::new(event))
+                Some(event)
             }
             _ => None,
         }
@@ -342,12 +343,10 @@ impl Link {
     /// The next complete message of `stream`.
     pub(super) fn read(&mut self, stream: StreamId) -> Option<Read> {
         let mut stream = self.association.stream(stream).ok()?;
-        let chunks = stream.read_sctp().ok()??;
+        let mut chunks = stream.read_sctp().ok()??;
         let len = chunks.len();
         self.ledger.held.remove(chunks.chunks.len(), len);
-        let mut payload = vec![0; len];
-        chunks.read(&mut payload).ok()?;
-        let payload = Bytes::from(payload);
+        let payload = chunks.next(len)?.bytes;
         let (ppid, payload) = match chunks.ppi {
             PayloadProtocolIdentifier::Unknown => match ppid::unwrap(payload) {
                 Some(unwrapped) => unwrapped,

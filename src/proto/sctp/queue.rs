@@ -161,6 +161,8 @@ pub(super) struct SendQueues {
     waiting: Option<Waiting>,
     /// Streams whose amount has fallen to or below their threshold.
     low: Vec<(StreamId, usize)>,
+    /// Messages have waited since the last [`Self::trim`].
+    untrimmed: bool,
 }
 
 impl SendQueues {
@@ -174,6 +176,7 @@ impl SendQueues {
             amount: Amount::default(),
             waiting: None,
             low: Vec::new(),
+            untrimmed: false,
         }
     }
 
@@ -252,6 +255,7 @@ impl SendQueues {
         let Some(queue) = self.streams.get_mut(&stream) else {
             return Err(PushError::UnknownStream);
         };
+        self.untrimmed = true;
         self.amount.add(&message);
         queue.amount.add(&message);
         queue.messages.push_back(Queued { at: now, message });
@@ -341,6 +345,15 @@ impl SendQueues {
             self.leave_ring();
         }
         Some(Next { stream, message, reliability, waited: now.saturating_duration_since(at) })
+    }
+
+    /// Gives back the memory of the messages that have waited here, once none does.
+    pub(super) fn trim(&mut self) {
+        if self.is_empty() && std::mem::take(&mut self.untrimmed) {
+            self.streams.values_mut().for_each(|queue| queue.messages = VecDeque::new());
+            self.ring = VecDeque::new();
+            self.low = Vec::new();
+        }
     }
 
     /// A stream whose buffered amount has fallen to or below its threshold, and that amount.
