@@ -81,3 +81,25 @@ fn a_transport_that_was_busy_gives_back_what_its_queues_took() {
     println!("{busy} bytes of heap while busy, {idle} when idle again");
     assert!(idle + 100 * KIB <= busy, "{idle} of {busy} bytes are still there");
 }
+
+/// The same for what a burst leaves behind; see the test below.
+#[test]
+#[ignore = "prints figures"]
+fn owners_of_what_a_burst_leaves_behind() {
+    let (mut rig, producer) = worker();
+    join(&mut rig, producer);
+    let before = count();
+    for _ in 0..2000 {
+        ours(|| rig.host.sfu.send(producer, binary(1, 100), None));
+    }
+    attributed(|| {
+        rig.flush();
+        rig.deliver_to_clients();
+        rig.settle();
+    });
+    rig.pass(Duration::from_secs(10));
+    let by = count().since(before).live;
+    for owner in [Owner::Dimpl, Owner::SctpProto, Owner::Proto, Owner::Sfu, Owner::Unknown] {
+        println!("{owner:?}: {} bytes", by[owner as usize]);
+    }
+}
