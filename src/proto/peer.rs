@@ -168,6 +168,8 @@ impl Peer {
                     self.pump_ice();
                     self.dtls.path_ready(now);
                     self.pump_dtls(now);
+                    // Whoever is there sends a check every few seconds (RFC 7675 §5.1).
+                    self.trim();
                 }
                 authentic
             }
@@ -232,6 +234,13 @@ impl Peer {
             self.dtls.poll_transmit(tuple, out);
         }
         self.events.clear();
+    }
+
+    fn trim(&mut self) {
+        self.events.shrink_to(0);
+        if let Some(sctp) = &mut self.sctp {
+            sctp.trim();
+        }
     }
 
     fn pump_ice(&mut self) {

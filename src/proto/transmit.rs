@@ -22,6 +22,11 @@ pub struct Tuple {
 /// with 28 of headers).
 const MAX_RUN_BYTES: usize = 65_507;
 
+/// Memory that is kept between turns, whatever they need: 850 full datagrams. What one turn needs beyond that
+/// is given back when another needs less than a quarter of it.
+const KEPT_BYTES: usize = 1 << 20;
+const KEPT_DATAGRAMS: usize = KEPT_BYTES / 64;
+
 /// One datagram inside [`Transmits`].
 #[derive(Debug, Clone)]
 pub struct Datagram {
@@ -101,10 +106,18 @@ impl Transmits {
         self.bytes.len()
     }
 
-    /// Forgets the datagrams and keeps the memory.
+    /// Forgets the datagrams and keeps the memory, unless it is far more than was needed.
     pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.datagrams.clear();
+        clear(&mut self.bytes, KEPT_BYTES);
+        clear(&mut self.datagrams, KEPT_DATAGRAMS);
+    }
+}
+
+fn clear<T>(vec: &mut Vec<T>, kept: usize) {
+    let needed = vec.len();
+    vec.clear();
+    if needed < vec.capacity() / 4 {
+        vec.shrink_to(kept.max(2 * needed));
     }
 }
 
@@ -136,6 +149,19 @@ mod tests {
         assert_eq!(run(&transmits, 3, 64), Some((1, 100)));
         assert_eq!(run(&transmits, 0, 2), Some((2, 200)));
         assert_eq!(run(&transmits, 5, 64), None);
+    }
+
+    #[test]
+    fn what_one_large_turn_needed_is_given_back_after_a_small_one() {
+        let mut transmits = transmits(std::iter::repeat_n(1200, 5000));
+        transmits.clear();
+        assert!(transmits.bytes.capacity() >= 5000 * 1200, "the next turn may need it as well");
+        transmits.push(TUPLE, &[0; 100]);
+        transmits.clear();
+        assert_eq!(transmits.bytes.capacity(), KEPT_BYTES);
+        transmits.push(TUPLE, &[0; 100]);
+        transmits.clear();
+        assert_eq!(transmits.bytes.capacity(), KEPT_BYTES);
     }
 
     #[test]

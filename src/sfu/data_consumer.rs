@@ -339,7 +339,7 @@ impl DataConsumerMut<'_> {
         if consumer.paused || consumer.producer_paused {
             return Err(failed());
         }
-        match transport.send(*now, stream, None, &message) {
+        match transport.send(*now, stream, None, message) {
             Ok(buffered) => {
                 consumer.sent(payload_len);
                 transport.show_buffered(*key, consumer, buffered);

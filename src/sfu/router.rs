@@ -68,6 +68,14 @@ impl Sfu {
                 consumer.drop_message(payload_len, DropReason::TooLarge);
                 continue;
             }
+            // The last one need not share, which saves an allocation and a few atomic operations.
+            let mut message = || Message {
+                ppid: message.ppid,
+                payload: match left {
+                    0 => std::mem::take(&mut message.payload),
+                    _ => message.payload.clone(),
+                },
+            };
             match &mut consumer.sink {
                 Sink::Direct { backlog, dropping } => {
                     if backlog.has_room(payload_len) {
@@ -76,14 +84,7 @@ impl Sfu {
                             let event = DataConsumerEvent::Overflow(dropped);
                             events.push_back(Event::DataConsumer(key, event));
                         }
-                        // The last one need not share: JavaScript then frees it with one atomic
-                        // operation and one allocation less.
-                        let payload = match left {
-                            0 => std::mem::take(&mut message.payload),
-                            _ => message.payload.clone(),
-                        };
-                        let message = Message { ppid: message.ppid, payload };
-                        events.push_back(Event::Message(key, message));
+                        events.push_back(Event::Message(key, message()));
                         consumer.sent(payload_len);
                     } else {
                         dropping.get_or_insert_with(Dropped::default).count(payload_len);
@@ -100,7 +101,7 @@ impl Sfu {
                 }
                 Sink::Sctp { stream, .. } => {
                     let stream = stream.stream_id;
-                    match transport.send(*now, stream, carried.as_ref(), &message) {
+                    match transport.send(*now, stream, carried.as_ref(), message()) {
                         Ok(buffered) => {
                             consumer.sent(payload_len);
                             transport.show_buffered(key, consumer, buffered);

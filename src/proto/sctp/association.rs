@@ -107,7 +107,8 @@ impl Sctp {
             }
         };
         match incoming {
-            Incoming::Deliver(events) => self.deliver(now, events),
+            Incoming::Deliver(event) => self.deliver(now, [event]),
+            Incoming::Divided(events) => self.deliver(now, events),
             Incoming::Answered => self.collect(now),
             Incoming::Dropped(reason) => {
                 self.count_dropped(reason);
@@ -147,6 +148,14 @@ impl Sctp {
             self.flight_is_stale = true;
             self.collect(now);
         }
+    }
+
+    /// Gives back the memory that a burst has taken and nothing needs any more. (What sctp-proto has
+    /// taken, it keeps.) For a moment that comes seldom, busy or not.
+    pub fn trim(&mut self) {
+        self.queues.trim();
+        self.flight.trim();
+        self.events.shrink_to(0);
     }
 
     /// Hands the packets that are due to `sink`. Call it once a turn, after input.
@@ -312,7 +321,7 @@ impl Sctp {
     }
 
     /// Hands what a packet led to to the association.
-    fn deliver(&mut self, now: Instant, events: Vec<AssociationEvent>) {
+    fn deliver(&mut self, now: Instant, events: impl IntoIterator<Item = AssociationEvent>) {
         self.heard(now);
         let Some(link) = &mut self.link else { return };
         let Named { skipped, reset, resets_all } = link.take_named();

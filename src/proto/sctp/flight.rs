@@ -134,6 +134,8 @@ impl StreamFlight {
 pub(super) struct Flight {
     budget: usize,
     streams: FxHashMap<StreamId, StreamFlight>,
+    /// Emptied ones, for the next streams that send.
+    spare: Vec<StreamFlight>,
     messages: usize,
     /// Unacknowledged payload bytes.
     bytes: usize,
@@ -152,7 +154,15 @@ impl Default for Flight {
 impl Flight {
     /// With another budget than [`BUDGET`].
     pub(super) fn with_budget(budget: usize) -> Self {
-        Self { budget, streams: FxHashMap::default(), messages: 0, bytes: 0, counted: 0, tsns: 0 }
+        Self {
+            budget,
+            streams: FxHashMap::default(),
+            spare: Vec::new(),
+            messages: 0,
+            bytes: 0,
+            counted: 0,
+            tsns: 0,
+        }
     }
 
     /// A message over this size goes in only when no more than this is inside, and counts as this
@@ -185,7 +195,8 @@ impl Flight {
     /// Counts a message that has gone in.
     pub(super) fn add(&mut self, stream: StreamId, len: usize) {
         let large = self.large();
-        let flight = self.streams.entry(stream).or_default();
+        let spare = &mut self.spare;
+        let flight = self.streams.entry(stream).or_insert_with(|| spare.pop().unwrap_or_default());
         self.counted -= flight.counted(large);
         flight.push(len, large);
         self.counted += flight.counted(large);
@@ -206,8 +217,17 @@ impl Flight {
             self.messages += flight.lengths.len();
             self.bytes += flight.unacked;
             self.counted += flight.counted(large);
-            !flight.lengths.is_empty()
+            let in_use = !flight.lengths.is_empty();
+            if !in_use {
+                self.spare.push(std::mem::take(flight));
+            }
+            in_use
         });
+    }
+
+    /// Gives back what nothing needs at the moment.
+    pub(super) fn trim(&mut self) {
+        self.spare = Vec::new();
     }
 }
 

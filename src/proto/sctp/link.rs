@@ -57,9 +57,12 @@ pub(super) enum Role {
 const MAX_KEPT_PACKET: usize = 1500;
 
 /// What a packet of the peer led to.
+#[allow(clippy::large_enum_variant, reason = "a box would be an allocation per packet")]
 pub(super) enum Incoming {
     /// It may go to the association, after the streams that it names have been registered.
-    Deliver(Vec<AssociationEvent>),
+    Deliver(AssociationEvent),
+    /// The same, in several packets.
+    Divided(Vec<AssociationEvent>),
     /// An INIT has been answered.
     Answered,
     /// Nothing.
@@ -156,7 +159,7 @@ impl Link {
     pub(super) fn repeat_init(&mut self, now: Instant, packet: &[u8]) -> Incoming {
         match init::screen(packet) {
             Ok((init, ..)) => match self.route(now, init) {
-                Some(event) => Incoming::Deliver(vec![event]),
+                Some(event) => Incoming::Deliver(event),
                 None => Incoming::Dropped(Dropped::Foreign),
             },
             Err(dropped) => Incoming::Dropped(dropped),
@@ -178,9 +181,9 @@ impl Link {
         match self.guard.admit(now, &mut self.ledger, self.streams, &packet) {
             Admission::Granted if packet.len() > MAX_KEPT_PACKET => {
                 let parts = wire::divide(&packet, MAX_KEPT_PACKET);
-                Incoming::Deliver(parts.into_iter().flat_map(|it| self.route(now, it)).collect())
+                Incoming::Divided(parts.into_iter().flat_map(|it| self.route(now, it)).collect())
             }
-            Admission::Granted => Incoming::Deliver(vec![event]),
+            Admission::Granted => Incoming::Deliver(event),
             Admission::Refused(dropped) => Incoming::Dropped(dropped),
             Admission::Violation(rule) => Incoming::Violation(rule),
         }
@@ -400,12 +403,10 @@ impl Link {
     /// The next complete message of `stream`.
     pub(super) fn read(&mut self, stream: StreamId) -> Option<Read> {
         let mut stream = self.association.stream(stream).ok()?;
-        let chunks = stream.read_sctp().ok()??;
+        let mut chunks = stream.read_sctp().ok()??;
         let len = chunks.len();
         self.ledger.held.remove(chunks.chunks.len(), len);
-        let mut payload = vec![0; len];
-        chunks.read(&mut payload).ok()?;
-        let payload = Bytes::from(payload);
+        let payload = chunks.next(len)?.bytes;
         let (ppid, payload) = match chunks.ppi {
             PayloadProtocolIdentifier::Unknown => match ppid::unwrap(payload) {
                 Some(unwrapped) => unwrapped,

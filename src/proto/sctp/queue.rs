@@ -171,6 +171,8 @@ pub(super) struct SendQueues {
     waiting: Option<Waiting>,
     /// Streams whose amount has fallen to or below their threshold.
     low: Vec<(StreamId, usize)>,
+    /// Messages have waited since the last [`Self::trim`].
+    untrimmed: bool,
 }
 
 impl SendQueues {
@@ -184,6 +186,7 @@ impl SendQueues {
             amount: Amount::default(),
             waiting: None,
             low: Vec::new(),
+            untrimmed: false,
         }
     }
 
@@ -262,6 +265,7 @@ impl SendQueues {
         let Some(queue) = self.streams.get_mut(&stream) else {
             return Err(PushError::UnknownStream);
         };
+        self.untrimmed = true;
         self.amount.add(&message);
         queue.amount.add(&message);
         queue.messages.push_back(Queued { at: now, message });
@@ -352,6 +356,15 @@ impl SendQueues {
             self.leave_ring();
         }
         Some(Next { stream, message, reliability, deadline })
+    }
+
+    /// Gives back the memory of the messages that have waited here, once none does.
+    pub(super) fn trim(&mut self) {
+        if self.is_empty() && std::mem::take(&mut self.untrimmed) {
+            self.streams.values_mut().for_each(|queue| queue.messages = VecDeque::new());
+            self.ring = VecDeque::new();
+            self.low = Vec::new();
+        }
     }
 
     /// A stream whose buffered amount has fallen to or below its threshold, and that amount.

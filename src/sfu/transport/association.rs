@@ -89,14 +89,13 @@ impl Transport {
         now: Instant,
         stream: StreamId,
         selector: Option<&Selector>,
-        message: &Message,
+        mut message: Message,
     ) -> std::result::Result<usize, SendError> {
         if let Some(tunnel) = self.tunnel_mut() {
-            let queued = tunnel.send(stream, selector, message)?;
-            self.sent.add(now, tunnelled_bytes(message));
+            let queued = tunnel.send(stream, selector, &message)?;
+            self.sent.add(now, tunnelled_bytes(&message));
             return Ok(queued);
         }
-        let mut message = message.clone();
         if self.is_pipe() {
             message.payload = pipe_codec::encode(selector, &message.payload);
         }

@@ -1,0 +1,107 @@
+//! Allocations per message, once everything has grown to its size: on the way out none of ours; on the way in the
+//! packet and the message, because sctp-proto takes the one and gives the other that way.
+
+use datasoup::sfu::id::DataProducerKey;
+
+use crate::counting::{ByOwner, Owner, attributed, count, unattributed};
+use crate::host::binary;
+use crate::ours;
+use crate::rig::Rig;
+
+/// Messages that are sent before any is looked at, and those that are.
+const BEFORE: usize = 1000;
+const LOOKED_AT: i64 = 20;
+
+/// Does something `BEFORE` times, and answers what it then allocates each time.
+#[track_caller]
+fn each_time(what: &str, mut work: impl FnMut()) -> ByOwner {
+    for _ in 0..BEFORE {
+        work();
+    }
+    let before = count();
+    for _ in 0..LOOKED_AT {
+        attributed(&mut work);
+    }
+    let all = count().since(before).allocations;
+    let each = |owner: Owner| all[owner as usize] as f64 / LOOKED_AT as f64;
+    println!(
+        "{what}: {} ours, {} sctp-proto's, {} dimpl's",
+        each(Owner::Proto) + each(Owner::Sfu),
+        each(Owner::SctpProto),
+        each(Owner::Dimpl),
+    );
+    all
+}
+
+/// Fails if somebody allocated more than so often per time.
+#[track_caller]
+fn assert_at_most(all: ByOwner, ours: i64, sctp_proto: i64, dimpl: i64) {
+    let at_most =
+        |owner: Owner, each| assert!(all[owner as usize] <= each * LOOKED_AT, "{owner:?}");
+    at_most(Owner::Proto, ours);
+    at_most(Owner::Sfu, 0);
+    at_most(Owner::SctpProto, sctp_proto);
+    at_most(Owner::Dimpl, dimpl);
+}
+
+#[test]
+fn a_message_to_a_client_costs_no_allocation_of_ours() {
+    for len in [100, 1000] {
+        let (mut rig, producer) = to_a_client();
+        let all = each_time(&format!("{len} bytes out"), || {
+            // The payload is the application's.
+            let message = binary(1, len);
+            ours(|| {
+                rig.host.sfu.send(producer, message, None);
+                rig.host.sfu.flush();
+            });
+            unattributed(|| {
+                rig.flush();
+                rig.deliver_to_clients();
+                rig.settle();
+            });
+        });
+        assert_at_most(all, 0, 12, 3);
+    }
+}
+
+fn to_a_client() -> (Rig, DataProducerKey) {
+    let mut rig = Rig::new();
+    let direct = ours(|| rig.host.direct(rig.router));
+    let producer = ours(|| rig.host.produce(direct, 0));
+    let key = rig.join();
+    ours(|| rig.host.consume(key, producer));
+    (rig, producer)
+}
+
+#[test]
+fn a_message_from_a_client_costs_the_packet_and_the_message() {
+    for len in [100, 1000] {
+        let mut rig = Rig::new();
+        let direct = ours(|| rig.host.direct(rig.router));
+        let key = rig.join();
+        let producer = ours(|| rig.host.produce(key, 0));
+        ours(|| rig.host.consume(direct, producer));
+        let all = each_time(&format!("{len} bytes in, with half an acknowledgement"), || {
+            rig.clients[0].send(0, binary(1, len));
+            rig.settle();
+        });
+        assert_at_most(all, 2, 12, 6);
+    }
+}
+
+#[test]
+fn an_acknowledgement_from_a_client_costs_its_packet() {
+    let (mut rig, producer) = to_a_client();
+    let all = each_time("an acknowledgement in", || {
+        unattributed(|| {
+            for _ in 0..2 {
+                ours(|| rig.host.sfu.send(producer, binary(1, 100), None));
+            }
+            rig.flush();
+            rig.deliver_to_clients();
+        });
+        rig.settle();
+    });
+    assert_at_most(all, 1, 4, 4);
+}
