@@ -69,8 +69,9 @@ serve({
     await Promise.all(clients.map(({ opened }) => opened));
   },
 
-  ready() {
-    clients.forEach(({ receiver }) => receiver.reset());
+  /** @param {{ latencies?: boolean }} [options] */
+  ready(options) {
+    clients.forEach(({ receiver }) => receiver.reset(options));
   },
 
   /** @param {number} count */
