@@ -129,7 +129,7 @@ test('--from shows what was measured before, and --plots draws it', async () => 
   expect(output).toContain('DTLS: client SUITE');
   expect(output).toMatch(/<plain> +\| 1,000 +\| 8\.25 \(8\.00\) +\| 50\.0 \/ 90\.0 \/ 95\.0/);
   expect(readdirSync(plots).sort()).toEqual([
-    'fan-out.svg',
+    'fan-out-100.svg',
     'idle.svg',
     'latency-webrtc.svg',
     'ratios.svg',

@@ -24,7 +24,9 @@ function plots(results) {
 
   return [
     ...(compared.length > 0 ? [plot('ratios', ratios(compared))] : []),
-    ...(of('fan-out').length > 0 ? [plot('fan-out', fanOut(of('fan-out')))] : []),
+    ...[...groupBy(of('fan-out'), ({ row }) => `${row.group?.size}`)].map(([size, each]) =>
+      plot(`fan-out-${size}`, fanOut(size, each)),
+    ),
     ...[...latency].map(([path, each]) =>
       plot(path.endsWith('WebRTC') ? 'latency-webrtc' : 'latency-direct', latencyOf(path, each)),
     ),
@@ -50,22 +52,30 @@ function ratios(results) {
   });
 }
 
-/** @param {Result[]} results */
-function fanOut(results) {
+/**
+ * @param {string} size
+ * @param {Result[]} results
+ */
+function fanOut(size, results) {
   const consumers = distinct(results.map(({ row }) => Number(row.group?.consumers)));
-  const series = groupBy(results, ({ row }) => `${row.group?.clients}, ${row.group?.size} B`);
+  const at = (/** @type {string} */ clients) =>
+    consumers.map((count) =>
+      results.find(({ row }) => row.group?.clients === clients && row.group.consumers === count),
+    );
 
   return lines({
-    title: 'Fan-out to WebRTC: what a delivered message costs the server',
+    title: `Fan-out to WebRTC, ${size} B: what a delivered message costs the server`,
     unit: 'CPU µs',
-    categories: 'consumers, and who they are',
+    categories: 'consumers',
     labels: consumers.map(String),
-    series: [...series].map(([name, each]) => ({
-      name,
-      values: consumers.map(
-        (count) => each.find(({ row }) => row.group?.consumers === count)?.cpu.median,
-      ),
-    })),
+    series: [
+      { name: 'to light clients', values: at('light').map((row) => row?.cpu.median) },
+      { name: 'to libdatachannel', values: at('libdatachannel').map((row) => row?.cpu.median) },
+      {
+        name: 'node-datachannel as server',
+        values: at('libdatachannel').map((row) => row?.reference.cpu.median),
+      },
+    ],
   });
 }
 

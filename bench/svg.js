@@ -3,7 +3,7 @@
 // Two kinds of charts, as SVG without a background: their greys and colours can be read on white and on black.
 
 const GREY = '#7d8590';
-const COLOURS = ['#3b82c4', '#d9752b', '#2f9e6e', '#a86cc1'];
+const COLOURS = ['#3b82c4', '#d9752b', '#2f9e6e'];
 const FONT = "font-family='system-ui, sans-serif' font-size='12'";
 
 const WIDTH = 720;
@@ -17,7 +17,7 @@ const TITLE = 48;
  * @param {string} chart.unit - of the values.
  * @param {string} chart.categories - what they are.
  * @param {string[]} chart.labels - of the categories.
- * @param {{ name: string, values: (number | undefined)[] }[]} chart.series - at most four.
+ * @param {{ name: string, values: (number | undefined)[] }[]} chart.series - at most three, so that labels have room.
  * @returns {string}
  */
 function lines({ title, unit, categories, labels, series }) {
@@ -37,17 +37,18 @@ function lines({ title, unit, categories, labels, series }) {
     text(x(index), height - bottom + 20, label, { anchor: 'middle' }),
   );
   const legend = series.flatMap(({ name }, index) => [
-    `<circle cx='${left + 6 + index * 160}' cy='${TITLE + 6}' r='4' fill='${COLOURS[index]}'/>`,
-    text(left + 16 + index * 160, TITLE + 10, name),
+    `<circle cx='${left + 6 + index * 210}' cy='${TITLE + 6}' r='4' fill='${COLOURS[index]}'/>`,
+    text(left + 16 + index * 210, TITLE + 10, name),
   ]);
   const drawn = series.flatMap((each, index) =>
     line({
       points: each.values.flatMap((value, at) =>
-        value === undefined ? [] : [{ x: x(at), y: y(value), value }],
+        value === undefined
+          ? []
+          : // The label of the lowest value goes below it, so that the next one has room for its own.
+            [{ x: x(at), y: y(value), value, lowest: value === Math.min(...valuesAt(series, at)) }],
       ),
       colour: COLOURS[index],
-      // The labels of two series are not on the same side of their lines.
-      below: index % 2 === 1,
     }),
   );
 
@@ -61,18 +62,27 @@ function lines({ title, unit, categories, labels, series }) {
   ]);
 }
 
-/** @param {{ points: { x: number, y: number, value: number }[], colour: string, below: boolean }} line */
-function line({ points, colour, below }) {
+/**
+ * @param {{ values: (number | undefined)[] }[]} series
+ * @param {number} at
+ */
+function valuesAt(series, at) {
+  return series.map(({ values }) => values[at]).filter((value) => value !== undefined);
+}
+
+/**
+ * @param {object} options
+ * @param {{ x: number, y: number, value: number, lowest: boolean }[]} options.points
+ * @param {string} options.colour
+ */
+function line({ points, colour }) {
   const path = points.map((point) => `${round(point.x)},${round(point.y)}`).join(' ');
 
   return [
     `<polyline points='${path}' fill='none' stroke='${colour}' stroke-width='2'/>`,
-    ...points.flatMap((point) => [
-      `<circle cx='${round(point.x)}' cy='${round(point.y)}' r='3.5' fill='${colour}'/>`,
-      text(point.x, point.y + (below ? 18 : -9), shown(point.value), {
-        anchor: 'middle',
-        fill: colour,
-      }),
+    ...points.flatMap(({ x, y, value, lowest }) => [
+      `<circle cx='${round(x)}' cy='${round(y)}' r='3.5' fill='${colour}'/>`,
+      text(x, y + (lowest ? 18 : -9), shown(value), { anchor: 'middle', fill: colour }),
     ]),
   ];
 }
@@ -87,7 +97,7 @@ function line({ points, colour, below }) {
  * @returns {string}
  */
 function bars({ title, unit, bars: all }) {
-  const [left, right, top, pitch] = [330, 56, TITLE + 8, 22];
+  const [left, right, top, pitch] = [190, 56, TITLE + 8, 22];
   const height = top + all.length * pitch + 36;
   const scale = decades([...all.map(({ value }) => value), 1]);
   const x = (/** @type {number} */ value) => left + scale.at(value) * (WIDTH - left - right);
