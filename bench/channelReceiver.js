@@ -73,7 +73,6 @@ function allReceived(receivers, count) {
         items: sum(receivers.map(got)),
         lost: left,
         disordered: sum(receivers.map((receiver) => receiver.disordered)),
-        latencies: receivers.flatMap((receiver) => receiver.latencies ?? []),
       });
     }
 

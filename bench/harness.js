@@ -17,12 +17,17 @@ const WINDOW_BYTES = 8 * 1024 * 1024;
  * @property {number} items - what the costs are divided by: delivered messages, round trips, connects …
  * @property {number} [lost]
  * @property {number} [disordered]
- * @property {ArrayLike<number>} [latencies] - in µs
+ * @property {ArrayLike<number> | (() => Promise<ArrayLike<number>>)} [latencies] - in µs; from another process they are
+ * only fetched when the measuring is over.
  * @property {number} [cpuMicros] - of the process that did the work, if that is not this one
  * @property {Record<string, number>} [figures] - whatever else the row shows
  */
 
-/** @typedef {Outcome & { wallMicros: number, cpuMicros: number, workerMicros?: number }} Measured */
+/**
+ * @typedef {Outcome & {
+ *   wallMicros: number, cpuMicros: number, workerMicros?: number, latencies?: ArrayLike<number>
+ * }} Measured
+ */
 
 /**
  * Does a load and measures it. The CPU time is that of all threads of this process, and of the processes of workers
@@ -38,7 +43,7 @@ async function measure(load, workers = []) {
   const workersBefore = workers.map(cpuOfWorker);
   const before = process.cpuUsage();
   const begin = performance.now();
-  const outcome = await load();
+  const { latencies, ...outcome } = await load();
   const wallMicros = (performance.now() - begin) * 1_000;
   const used = process.cpuUsage(before);
   const ofWorkers = workers.map((worker, index) => {
@@ -53,6 +58,7 @@ async function measure(load, workers = []) {
     cpuMicros: used.user + used.system + outside,
     workerMicros: sum(ofWorkers.map(({ micros }) => micros)),
     ...outcome,
+    latencies: await (typeof latencies === 'function' ? latencies() : latencies),
   };
 }
 

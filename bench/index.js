@@ -58,6 +58,7 @@ const SMOKE_ROWS = 2;
  * @property {Mark} [mark]
  * @property {boolean} [cold] - no run to warm up.
  * @property {'light' | 'libdatachannel'} [clients] - those of clients/, or of node-datachannel.
+ * @property {boolean} [spins] - waits for what is due in a loop without sleep, so that its CPU time says nothing.
  * @property {Record<string, string | number>} [group] - its place in a plot.
  * @property {(context: Context) => Promise<Prepared>} prepare
  */

@@ -114,8 +114,10 @@ class LightPeers {
    * @param {number} count
    * @returns {Promise<import('./harness').Outcome>}
    */
-  received(count) {
-    return this.#call('received', { count });
+  async received(count) {
+    const outcome = await this.#call('received', { count });
+
+    return { ...outcome, latencies: () => this.#call('latencies') };
   }
 
   /** @param {{ count: number, size: number, perSecond?: number }} load - `perSecond` of each client. */

@@ -81,6 +81,9 @@ serve({
       count,
     ),
 
+  /** How long the messages took, in µs, if `ready()` was told to measure it. */
+  latencies: () => clients.flatMap(({ receiver }) => receiver.latencies ?? []),
+
   /** @param {{ count: number, size: number }} load */
   async send(load) {
     await Promise.all(clients.map((client) => client.send(load)));

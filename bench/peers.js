@@ -173,7 +173,7 @@ class Peers {
   /**
    * Has the clients expect message 0.
    *
-   * @param {{ latencies?: boolean }} [options] - whether `received()` tells how long the messages took.
+   * @param {{ latencies?: boolean }} [options] - whether to measure how long messages take.
    */
   async ready(options) {
     await this.#all('ready', options);
@@ -192,7 +192,7 @@ class Peers {
       items: sum(outcomes.map(({ items }) => items)),
       lost: sum(outcomes.map(({ lost }) => lost)),
       disordered: sum(outcomes.map(({ disordered }) => disordered)),
-      latencies: outcomes.flatMap(({ latencies }) => latencies),
+      latencies: async () => (await this.#all('latencies')).flat(),
     };
   }
 

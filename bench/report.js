@@ -54,9 +54,9 @@ function machineText({ impl, version = '', ciphers, cpu, cores, memoryGiB, syste
 
 /** @param {any} result */
 function jsonLine({ row, ...figures }) {
-  const { name, title, unit, mark, group } = row;
+  const { name, title, unit, mark, spins, group } = row;
 
-  return JSON.stringify({ name, title, unit, mark, group, ...figures });
+  return JSON.stringify({ name, title, unit, mark, spins, group, ...figures });
 }
 
 /**
@@ -69,8 +69,8 @@ function parse(text) {
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line));
-  const results = lines.map(({ name, title, unit, mark, group, ...figures }) => ({
-    row: { name, title, unit, mark, group },
+  const results = lines.map(({ name, title, unit, mark, spins, group, ...figures }) => ({
+    row: { name, title, unit, mark, spins, group },
     ...figures,
   }));
 
@@ -132,10 +132,10 @@ function cells({ row, error, ...result }) {
   return [
     row.title,
     number(perSecond),
-    `${number(cpu.median)} (${number(cpu.min)})`,
+    row.spins ? '' : `${number(cpu.median)} (${number(cpu.min)})`,
     p50 === undefined ? '' : [p50, p99, p999].map(number).join(' / '),
-    `${reference.name}: ${number(reference.cpu.median)}`,
-    `${number(cpuRatio)} (${number(leastCpuRatio)})`,
+    row.spins ? reference.name : `${reference.name}: ${number(reference.cpu.median)}`,
+    row.spins ? '' : `${number(cpuRatio)} (${number(leastCpuRatio)})`,
     disordered ? `${lost}, ${disordered} out of order` : `${lost}`,
     verdict(row.mark, result),
   ];

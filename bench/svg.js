@@ -40,13 +40,14 @@ function lines({ title, unit, categories, labels, series }) {
     `<circle cx='${left + 6 + index * 210}' cy='${TITLE + 6}' r='4' fill='${COLOURS[index]}'/>`,
     text(left + 16 + index * 210, TITLE + 10, name),
   ]);
+  // Their labels go below, so that the next ones have room for their own.
+  const lowest = labels.map((_, at) =>
+    Math.min(...series.map((each) => each.values[at] ?? Infinity)),
+  );
   const drawn = series.flatMap((each, index) =>
     line({
       points: each.values.flatMap((value, at) =>
-        value === undefined
-          ? []
-          : // The label of the lowest value goes below it, so that the next one has room for its own.
-            [{ x: x(at), y: y(value), value, lowest: value === Math.min(...valuesAt(series, at)) }],
+        value === undefined ? [] : [{ x: x(at), y: y(value), value, lowest: value === lowest[at] }],
       ),
       colour: COLOURS[index],
     }),
@@ -60,14 +61,6 @@ function lines({ title, unit, categories, labels, series }) {
     text((left + WIDTH - right) / 2, height - 10, categories, { anchor: 'middle' }),
     ...drawn,
   ]);
-}
-
-/**
- * @param {{ values: (number | undefined)[] }[]} series
- * @param {number} at
- */
-function valuesAt(series, at) {
-  return series.map(({ values }) => values[at]).filter((value) => value !== undefined);
 }
 
 /**

@@ -79,6 +79,7 @@ pub(crate) enum Order {
     Ready { latencies: bool },
     Expect(u32),
     Tell,
+    TellLatencies,
     Send(Load),
     Echo,
     Close,
@@ -91,16 +92,16 @@ pub(crate) enum Report {
     Ready,
     Reached(u32),
     Tally(Tally),
+    Latencies(Vec<u32>),
     Sent,
     Closed,
 }
 
 /// What a client has received.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Tally {
     pub(crate) count: u32,
     pub(crate) disordered: u32,
-    pub(crate) latencies: Vec<u32>,
 }
 
 struct Sending {
@@ -136,7 +137,8 @@ pub(crate) struct Client {
     /// The number of the next message.
     next: u32,
     tally: Tally,
-    measures: bool,
+    /// In µs, if they are to be measured.
+    latencies: Option<Vec<u32>>,
     expected: Option<u32>,
     sending: Option<Sending>,
     echoes: bool,
@@ -192,7 +194,7 @@ impl Client {
             delivered,
             next: 0,
             tally: Tally::default(),
-            measures: false,
+            latencies: None,
             expected: None,
             sending: None,
             echoes: false,
@@ -287,12 +289,12 @@ impl Client {
         self.next = number.wrapping_add(1);
         self.tally.count += 1;
         self.delivered.fetch_add(1, Ordering::Relaxed);
-        if self.measures
+        if let Some(latencies) = &mut self.latencies
             && let Some(stamp) = payload.get(STAMP).and_then(|bytes| bytes.first_chunk())
         {
             let sent = Duration::from_nanos(u64::from_le_bytes(*stamp));
             let took = monotonic().saturating_sub(sent).as_micros();
-            self.tally.latencies.push(took.try_into().unwrap_or(u32::MAX));
+            latencies.push(took.try_into().unwrap_or(u32::MAX));
         }
         self.check_expected();
     }
@@ -308,16 +310,18 @@ impl Client {
         while let Poll::Ready(order) = self.orders.poll_recv(cx) {
             match order {
                 Some(Order::Ready { latencies }) => {
-                    (self.next, self.tally, self.measures) = (0, Tally::default(), latencies);
+                    (self.next, self.tally) = (0, Tally::default());
+                    self.latencies = latencies.then(Vec::new);
                     self.report(Report::Ready);
                 }
                 Some(Order::Expect(count)) => {
                     self.expected = Some(count);
                     self.check_expected();
                 }
-                Some(Order::Tell) => {
-                    let latencies = std::mem::take(&mut self.tally.latencies);
-                    self.report(Report::Tally(Tally { latencies, ..self.tally }));
+                Some(Order::Tell) => self.report(Report::Tally(self.tally)),
+                Some(Order::TellLatencies) => {
+                    let latencies = self.latencies.take().unwrap_or_default();
+                    self.report(Report::Latencies(latencies));
                 }
                 Some(Order::Send(load)) => {
                     self.sending = Some(Sending { load, begun: now, sent: 0 });

@@ -40,8 +40,6 @@ pub(crate) struct Received {
     items: u64,
     lost: u64,
     disordered: u64,
-    /// In µs.
-    latencies: Vec<u32>,
 }
 
 impl Fleet {
@@ -93,13 +91,24 @@ impl Fleet {
                 Report::Tally(tally) => Some(tally),
                 _ => None,
             });
-            let Ok(Tally { count: got, disordered, latencies }) = tally else { break };
+            let Ok(Tally { count: got, disordered }) = tally else { break };
             received.items += u64::from(got.min(count));
             received.disordered += u64::from(disordered);
-            received.latencies.extend(latencies);
         }
         received.lost = u64::from(count) * self.clients.len() as u64 - received.items;
         received
+    }
+
+    /// In µs, of all messages since [`Self::ready`], if it was to measure them.
+    pub(crate) fn latencies(&mut self) -> Vec<u32> {
+        self.order(|| Order::TellLatencies);
+        let told = |_| {
+            self.wait(|report| match report {
+                Report::Latencies(latencies) => Some(latencies),
+                _ => None,
+            })
+        };
+        (0..self.clients.len()).map_while(|it| told(it).ok()).flatten().collect()
     }
 
     pub(crate) fn send(&mut self, load: Load) -> Result<(), String> {

@@ -41,12 +41,14 @@ enum Method {
     Fingerprints,
     /// Adds clients, and answers when all of them are connected.
     Connect { servers: Vec<Server> },
-    /// Has the clients expect message 0. With `latencies` the time is told that each message took
-    /// since the one written into it.
+    /// Has the clients expect message 0; with `latencies`, and measure how long messages take since
+    /// the time written into them.
     #[serde(rename_all = "camelCase")]
     Ready { latencies: bool },
     /// Answers when each client has got `count` messages since `ready`, or nothing more comes.
     Received { count: u32 },
+    /// Answers how long the messages since `ready` took, in µs.
+    Latencies,
     /// Has each client send, and answers when all is sent.
     Send(Load),
     /// From now on each client sends back what it gets.
@@ -93,6 +95,7 @@ fn serve(fleet: &mut Fleet, method: Method) -> Result<Value, String> {
         Method::Connect { servers } => fleet.connect(servers)?,
         Method::Ready { latencies } => fleet.ready(latencies)?,
         Method::Received { count } => return Ok(json!(fleet.received(count))),
+        Method::Latencies => return Ok(json!(fleet.latencies())),
         Method::Send(load) => fleet.send(load)?,
         Method::Echo => fleet.echo(),
         Method::Disconnect => fleet.disconnect(),

@@ -159,6 +159,7 @@ function direct(part) {
     title: `direct → direct, 100 B, at ${percent} % of the maximum`,
     unit: 'message',
     group: { name: 'latency', path: 'direct → direct', part },
+    spins: true,
     async prepare({ api, scale }) {
       const worker = await api.createWorker();
       const router = await worker.createRouter();
