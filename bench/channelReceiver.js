@@ -2,7 +2,7 @@
 
 // Counts and checks what comes on channels of node-datachannel.
 
-const { ageOf, numberOf, sum } = require('./harness');
+const { numberOf, sinceStamp, sum } = require('./harness');
 
 /** Channels whose messages have stopped coming for so long have lost the rest. */
 const QUIET_MS = 5_000;
@@ -11,14 +11,10 @@ class ChannelReceiver {
   #next = 0;
   count = 0;
   disordered = 0;
+  /** @type {number[] | undefined} */
+  latencies;
   /** @type {(() => void) | undefined} */
   onArrived;
-  /**
-   * How long stamped messages took, in µs; see `stamp()`.
-   *
-   * @type {number[] | undefined}
-   */
-  latencies;
 
   /** @param {import('node-datachannel').DataChannel} channel */
   constructor(channel) {
@@ -30,13 +26,18 @@ class ChannelReceiver {
       }
       this.#next = number + 1;
       this.count++;
-      this.latencies?.push(ageOf(/** @type {Buffer} */ (message)));
+      this.latencies?.push(sinceStamp(/** @type {Buffer} */ (message)));
       this.onArrived?.();
     });
   }
 
-  /** Expects number 0 next. */
-  reset() {
+  /**
+   * Expects number 0 next.
+   *
+   * @param {{ latencies?: boolean }} [options]
+   */
+  reset({ latencies = false } = {}) {
+    this.latencies = latencies ? [] : undefined;
     this.#next = 0;
     this.count = 0;
     this.disordered = 0;
@@ -52,7 +53,8 @@ class ChannelReceiver {
  */
 function allReceived(receivers, count) {
   return new Promise((resolve) => {
-    let left = count * receivers.length - sum(receivers.map((receiver) => receiver.count));
+    const got = (/** @type {ChannelReceiver} */ receiver) => Math.min(receiver.count, count);
+    let left = count * receivers.length - sum(receivers.map(got));
     let seen = left;
 
     const watch = setInterval(() => {
@@ -68,21 +70,18 @@ function allReceived(receivers, count) {
         receiver.onArrived = undefined;
       }
       resolve({
-        items: sum(receivers.map((receiver) => receiver.count)),
+        items: sum(receivers.map(got)),
         lost: left,
         disordered: sum(receivers.map((receiver) => receiver.disordered)),
       });
     }
 
-    function arrived() {
-      left--;
-      if (left === 0) {
-        end();
-      }
-    }
-
     for (const receiver of receivers) {
-      receiver.onArrived = arrived;
+      receiver.onArrived = () => {
+        if (receiver.count <= count && --left === 0) {
+          end();
+        }
+      };
     }
     if (left === 0) {
       end();
@@ -90,4 +89,5 @@ function allReceived(receivers, count) {
   });
 }
 
-module.exports = { ChannelReceiver, allReceived };
+exports.ChannelReceiver = ChannelReceiver;
+exports.allReceived = allReceived;

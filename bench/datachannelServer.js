@@ -5,7 +5,7 @@
 const datachannel = require('node-datachannel');
 
 const { ChannelReceiver, allReceived } = require('./channelReceiver');
-const { paced } = require('./harness');
+const { burst, paced } = require('./harness');
 const { serve } = require('./peers');
 
 /** The server's side of one client. */
@@ -40,6 +40,13 @@ class Session {
 let sessions = [];
 let cpuBefore = process.cpuUsage();
 
+/** @param {Buffer} message */
+function toAll(message) {
+  for (const { channel } of sessions) {
+    channel.sendMessageBinary(message);
+  }
+}
+
 serve({
   /**
    * @param {string[]} offers
@@ -67,12 +74,19 @@ serve({
     return { cpuMicros: user + system, rss: process.memoryUsage.rss() / 1024 };
   },
 
-  /** @param {{ count: number, size: number, perSecond: number }} load */
-  broadcast: (load) =>
-    paced({
-      ...load,
-      send: (message) => sessions.forEach(({ channel }) => channel.sendMessageBinary(message)),
-    }),
+  /**
+   * Sends messages to all clients, at an even pace.
+   *
+   * @param {{ count: number, size: number, perSecond: number }} load
+   */
+  broadcast: (load) => paced({ ...load, send: toAll }),
+
+  /**
+   * Sends messages to all clients, as fast as it goes.
+   *
+   * @param {{ from: number, to: number, size: number }} load - the numbers of the messages
+   */
+  burst: (load) => burst({ ...load, send: toAll }),
 
   /** @param {number} count */
   received: (count) =>

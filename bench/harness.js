@@ -17,12 +17,17 @@ const WINDOW_BYTES = 8 * 1024 * 1024;
  * @property {number} items - what the costs are divided by: delivered messages, round trips, connects …
  * @property {number} [lost]
  * @property {number} [disordered]
- * @property {number[]} [latencies] - in µs
+ * @property {ArrayLike<number> | (() => Promise<ArrayLike<number>>)} [latencies] - in µs; from another process they are
+ * only fetched when the measuring is over.
  * @property {number} [cpuMicros] - of the process that did the work, if that is not this one
  * @property {Record<string, number>} [figures] - whatever else the row shows
  */
 
-/** @typedef {Outcome & { wallMicros: number, cpuMicros: number, workerMicros?: number }} Measured */
+/**
+ * @typedef {Outcome & {
+ *   wallMicros: number, cpuMicros: number, workerMicros?: number, latencies?: ArrayLike<number>
+ * }} Measured
+ */
 
 /**
  * Does a load and measures it. The CPU time is that of all threads of this process, and of the processes of workers
@@ -38,11 +43,12 @@ async function measure(load, workers = []) {
   const workersBefore = workers.map(cpuOfWorker);
   const before = process.cpuUsage();
   const begin = performance.now();
-  const outcome = await load();
+  const { latencies, ...outcome } = await load();
   const wallMicros = (performance.now() - begin) * 1_000;
   const used = process.cpuUsage(before);
   const ofWorkers = workers.map((worker, index) => {
     const { micros, inside } = cpuOfWorker(worker);
+
     return { micros: micros - workersBefore[index].micros, inside };
   });
   const outside = sum(ofWorkers.filter(({ inside }) => !inside).map(({ micros }) => micros));
@@ -52,6 +58,7 @@ async function measure(load, workers = []) {
     cpuMicros: used.user + used.system + outside,
     workerMicros: sum(ofWorkers.map(({ micros }) => micros)),
     ...outcome,
+    latencies: await (typeof latencies === 'function' ? latencies() : latencies),
   };
 }
 
@@ -62,10 +69,19 @@ async function measure(load, workers = []) {
  * @returns {{ micros: number, inside: boolean }}
  */
 function cpuOfWorker({ pid }) {
-  const inside = fs.existsSync(`/proc/self/task/${pid}`);
-  const tasks = inside ? [`/proc/self/task/${pid}`] : tasksOf(pid);
+  const task = `/proc/self/task/${pid}`;
+  const inside = fs.existsSync(task);
 
-  return { micros: sum(tasks.map(cpuOfTask)), inside };
+  return { micros: inside ? cpuOfTask(task) : cpuOfProcess(pid), inside };
+}
+
+/**
+ * The CPU time of a process so far, in µs. 0 where the system does not tell.
+ *
+ * @param {number} pid
+ */
+function cpuOfProcess(pid) {
+  return sum(tasksOf(pid).map(cpuOfTask));
 }
 
 /** @param {number} pid */
@@ -88,7 +104,7 @@ function cpuOfTask(task) {
 
 /** Checks the numbers of the messages of one stream. */
 class Receiver {
-  /** @type {() => void} */
+  /** @type {(message: Uint8Array) => void} */
   #arrived = () => {};
   #next = 0;
   count = 0;
@@ -104,14 +120,14 @@ class Receiver {
       }
       this.#next = number + 1;
       this.count++;
-      this.#arrived();
+      this.#arrived(message);
     });
   }
 
   /**
    * Starts anew, at 0.
    *
-   * @param {() => void} arrived - called for every message.
+   * @param {(message: Uint8Array) => void} arrived - called for every message.
    */
   reset(arrived) {
     this.#arrived = arrived;
@@ -141,14 +157,8 @@ function stream({ send, receivers, count, size, window = 2_000 }) {
     let sent = 0;
     let arrived = 0;
     let goOnAt = 0;
-    let seen = -1;
 
-    const watch = setInterval(() => {
-      if (arrived === seen) {
-        end();
-      }
-      seen = arrived;
-    }, QUIET_MS);
+    const watch = whenQuiet(() => arrived, end);
 
     function end() {
       clearInterval(watch);
@@ -194,17 +204,108 @@ function stream({ send, receivers, count, size, window = 2_000 }) {
 }
 
 /**
- * Sends `count` numbered messages at an even pace.
+ * Calls `end` when nothing has happened for a while.
+ *
+ * @param {() => number} progress
+ * @param {() => void} end
+ * @returns {NodeJS.Timeout} to be cleared.
+ */
+function whenQuiet(progress, end) {
+  let seen = -1;
+
+  return setInterval(() => {
+    const now = progress();
+
+    if (now === seen) {
+      end();
+    }
+    seen = now;
+  }, QUIET_MS);
+}
+
+/** `openLoop()` measures one in so many messages: reading the clock costs as much as a message. */
+const SAMPLE = 32;
+/** What `openLoop()` has on the way at most. What waits for that is late, and is measured as such. */
+const OPEN_WINDOW = 20_000;
+
+/**
+ * Sends `count` numbered messages when they are due, whatever has become of those before them, and measures how long
+ * after that they arrive: in a loop that does not sleep, as a timer is hundreds of times too coarse.
+ *
+ * @param {object} options
+ * @param {(message: Buffer) => void} options.send
+ * @param {Receiver} options.receiver
+ * @param {number} options.count
+ * @param {number} options.size
+ * @param {number} options.perSecond
+ * @returns {Promise<Outcome>}
+ */
+function openLoop({ send, receiver, count, size, perSecond }) {
+  return new Promise((resolve, reject) => {
+    const message = Buffer.alloc(size, 'x');
+    const begin = process.hrtime.bigint();
+    /** @type {number[]} */
+    const latencies = [];
+    let sent = 0;
+    let arrived = 0;
+
+    const watch = whenQuiet(() => arrived, end);
+
+    function end() {
+      clearInterval(watch);
+
+      const { disordered } = receiver;
+
+      resolve({ items: arrived, lost: count - arrived, disordered, latencies });
+    }
+
+    function tick() {
+      const elapsed = Number(process.hrtime.bigint() - begin) / 1e9;
+      const due = Math.min(count, 1 + Math.floor(elapsed * perSecond), arrived + OPEN_WINDOW);
+
+      try {
+        for (; sent < due; sent++) {
+          if (sent % SAMPLE === 0) {
+            stamp(message, begin + BigInt(Math.round((sent / perSecond) * 1e9)));
+          }
+          message.writeUInt32LE(sent, 0);
+          send(message);
+        }
+      } catch (error) {
+        clearInterval(watch);
+        return reject(error);
+      }
+      if (sent < count) {
+        setImmediate(tick);
+      }
+    }
+
+    receiver.reset((received) => {
+      if (arrived++ % SAMPLE === 0) {
+        const { buffer, byteOffset, length } = received;
+
+        latencies.push(sinceStamp(Buffer.from(buffer, byteOffset, length)));
+      }
+      if (arrived === count) {
+        end();
+      }
+    });
+    tick();
+  });
+}
+
+/**
+ * Sends `count` numbered messages at an even pace, with the time written into each.
  *
  * @param {object} options
  * @param {(message: Buffer) => void} options.send
  * @param {number} options.count
  * @param {number} options.size
- * @param {number} options.perSecond
+ * @param {number} options.perSecond - from 1,000 on several at a time, once in a millisecond.
  * @returns {Promise<void>} resolves when the last one is sent.
  */
 function paced({ send, count, size, perSecond }) {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const message = Buffer.alloc(size, 'x');
     const begin = performance.now();
     let sent = 0;
@@ -215,9 +316,14 @@ function paced({ send, count, size, perSecond }) {
         1 + Math.floor(((performance.now() - begin) * perSecond) / 1_000),
       );
 
-      while (sent < due) {
-        message.writeUInt32LE(sent++, 0);
-        send(message);
+      try {
+        while (sent < due) {
+          message.writeUInt32LE(sent++, 0);
+          stamp(message);
+          send(message);
+        }
+      } catch (error) {
+        return reject(error);
       }
       if (sent === count) {
         resolve();
@@ -231,34 +337,77 @@ function paced({ send, count, size, perSecond }) {
 }
 
 /**
+ * Sends the messages of these numbers at once.
+ *
+ * @param {object} options
+ * @param {(message: Buffer) => void} options.send
+ * @param {number} options.from
+ * @param {number} options.to - the first number that is not sent.
+ * @param {number} options.size
+ */
+function burst({ send, from, to, size }) {
+  const message = Buffer.alloc(size, 'x');
+
+  for (let number = from; number < to; number++) {
+    message.writeUInt32LE(number, 0);
+    stamp(message);
+    send(message);
+  }
+}
+
+/**
+ * Has `count` numbered messages sent as fast as they arrive at receivers in other processes: two batches are on the
+ * way.
+ *
+ * @param {object} options
+ * @param {(from: number, to: number) => unknown} options.send - sends the messages of these numbers.
+ * @param {(count: number) => Promise<Outcome>} options.received - resolves when all receivers have so many.
+ * @param {number} options.count
+ * @param {number} [options.batch]
+ * @returns {Promise<Outcome>}
+ */
+async function inBatches({ send, received, count, batch = 100 }) {
+  for (let begin = 0; begin < count; begin += batch) {
+    await send(begin, Math.min(count, begin + batch));
+
+    const outcome = await received(begin);
+
+    if (outcome.lost) {
+      return outcome;
+    }
+  }
+  return received(count);
+}
+
+/** Where a message says when it was sent: nanoseconds of the system's monotonic clock. */
+const STAMP = 8;
+
+/**
+ * Writes the time into a message.
+ *
+ * @param {Buffer} message - of 16 bytes at least
+ * @param {bigint} [time]
+ */
+function stamp(message, time = process.hrtime.bigint()) {
+  message.writeBigUInt64LE(time, STAMP);
+}
+
+/**
+ * How long ago a message was stamped, in µs. All processes of a machine have the same clock.
+ *
+ * @param {Buffer} message
+ */
+function sinceStamp(message) {
+  return Number(process.hrtime.bigint() - message.readBigUInt64LE(STAMP)) / 1_000;
+}
+
+/**
  * The number that `stream()` and `paced()` write into a message.
  *
  * @param {Uint8Array} message
  */
 function numberOf(message) {
   return (message[0] | (message[1] << 8) | (message[2] << 16) | (message[3] << 24)) >>> 0;
-}
-
-/** Where a stamp is, behind the number. */
-const STAMP = 8;
-
-/**
- * Writes the time into a message of 16 bytes or more.
- *
- * @param {Buffer} message
- */
-function stamp(message) {
-  message.writeBigUInt64LE(process.hrtime.bigint(), STAMP);
-  return message;
-}
-
-/**
- * How long ago a message was stamped, in whatever process of this machine, in µs.
- *
- * @param {Buffer} message
- */
-function ageOf(message) {
-  return Number(process.hrtime.bigint() - message.readBigUInt64LE(STAMP)) / 1_000;
 }
 
 /** @param {number[]} values */
@@ -269,7 +418,7 @@ function sum(values) {
 /**
  * The value below which the given part of all values is.
  *
- * @param {number[]} values
+ * @param {ArrayLike<number>} values
  * @param {number} part - 0 to 1; 0.5 is the median.
  */
 function quantile(values, part) {
@@ -278,4 +427,23 @@ function quantile(values, part) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
 }
 
-module.exports = { Receiver, ageOf, measure, numberOf, paced, quantile, stamp, stream, sum };
+/** @param {number} ms */
+function sleep(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+exports.Receiver = Receiver;
+exports.burst = burst;
+exports.cpuOfProcess = cpuOfProcess;
+exports.inBatches = inBatches;
+exports.measure = measure;
+exports.numberOf = numberOf;
+exports.openLoop = openLoop;
+exports.paced = paced;
+exports.quantile = quantile;
+exports.sinceStamp = sinceStamp;
+exports.sleep = sleep;
+exports.stamp = stamp;
+exports.stream = stream;
+exports.sum = sum;
+exports.whenQuiet = whenQuiet;

@@ -1,45 +1,54 @@
 'use strict';
 
-// npm run bench -- [--rows=REGEX] [--runs=N] [--quick] [--json] [--list]
+// npm run bench -- [--rows=REGEX] [--runs=N] [--quick | --smoke] [--json] [--list] [--plots=FOLDER] [--from=FILE]
 // IMPL=PATH npm run bench: measures another module with the same API.
 //
 // Each row is measured in a process of its own, so that none inherits the heap, the compiled code or the threads of
 // another. docs/performance.md says what the figures mean.
 
 const { fork } = require('node:child_process');
+const fs = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 
-const { jsonLine, machineLine, table } = require('./report');
+const { buildLightPeers } = require('./lightPeers');
+const { plots } = require('./plots');
+const { jsonLine, machineOf, machineText, parse, table } = require('./report');
 const rows = require('./rows');
 
 /** A row that has not ended by then is killed. */
 const ROW_MS = 10 * 60 * 1_000;
 
+/** How many rows of `--smoke` run at a time, which measures nothing. */
+const SMOKE_ROWS = 2;
+
 /**
- * @typedef {object} Limits - what a row is to reach, at most, in µs: CPU per item, and quantiles of the latency.
+ * @typedef {object} Mark - what a row is to reach, at most, in µs: CPU per item, and quantiles of the latency.
  * @property {number} [cpu]
  * @property {number} [p50]
  * @property {number} [p99]
  * @property {number} [memory] - KiB per connected peer.
  */
 
-/** @typedef {Limits & { later?: Limits }} Mark - `later` is the next one to reach. */
+/** @typedef {'full' | 'quick' | 'smoke'} Extent */
 
 /**
  * @typedef {object} Context
  * @property {any} api - the module that is measured.
  * @property {(count: number) => number} scale - how many of `count` to do.
+ * @property {(count: number) => number} fleet - how many of `count` clients to have.
  */
 
 /**
  * @typedef {object} Load
  * @property {() => Promise<void>} [before] - what a run needs and does not measure.
  * @property {() => Promise<import('./harness').Outcome>} run
+ * @property {() => Promise<Record<string, number>>} [after] - what is measured after a run, and the end of the run.
+ * @property {{ pid: number }[]} [workers] - what does the work: threads of this process, or processes.
  * @property {() => unknown} close
  */
 
-/** @typedef {Load & { workers: { pid: number }[], reference: Load & { name: string } }} Prepared */
+/** @typedef {Load & { reference: Load & { name: string } }} Prepared */
 
 /**
  * @typedef {object} Row
@@ -48,6 +57,9 @@ const ROW_MS = 10 * 60 * 1_000;
  * @property {string} unit - what is counted: 'message', 'round trip' …
  * @property {Mark} [mark]
  * @property {boolean} [cold] - no run to warm up.
+ * @property {'light' | 'libdatachannel'} [clients] - those of clients/, or of node-datachannel.
+ * @property {boolean} [spins] - waits for what is due in a loop without sleep, so that its CPU time says nothing.
+ * @property {Record<string, string | number>} [group] - its place in a plot.
  * @property {(context: Context) => Promise<Prepared>} prepare
  */
 
@@ -57,29 +69,36 @@ function options() {
       rows: { type: 'string', default: '' },
       runs: { type: 'string' },
       quick: { type: 'boolean', default: false },
+      smoke: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
+      plots: { type: 'string' },
+      from: { type: 'string' },
     },
   });
-  const runs = Number(values.runs ?? (values.quick ? 1 : 5));
+  const { quick, smoke } = values;
+  const runs = Number(values.runs ?? (quick || smoke ? 1 : 5));
+  /** @type {Extent} */
+  const extent = smoke ? 'smoke' : quick ? 'quick' : 'full';
 
   if (!Number.isInteger(runs) || runs < 1) {
     throw new TypeError(`--runs must be a positive integer (got ${values.runs})`);
   }
-  return { ...values, rows: new RegExp(values.rows), runs };
+  return { ...values, rows: new RegExp(values.rows), runs, extent };
 }
 
 /**
- * Measures one row in a process of its own.
+ * Has a process of its own do something, and tell the result in one message.
  *
- * @param {string} name
- * @param {{ runs: number, quick: boolean, impl: string }} options
- * @returns {Promise<any>} what `rowProcess.js` tells.
+ * @param {string} file
+ * @param {object} order
+ * @returns {Promise<any>}
  */
-function measureRow(name, options) {
+function doInProcess(file, order) {
   return new Promise((resolve) => {
-    const child = fork(path.join(__dirname, 'rowProcess.js'), [], {
+    const child = fork(path.join(__dirname, file), [], {
       execArgv: ['--expose-gc', ...process.execArgv],
+      serialization: 'advanced',
     });
     const timer = setTimeout(() => child.kill('SIGKILL'), ROW_MS);
     /** @type {any} */
@@ -90,34 +109,75 @@ function measureRow(name, options) {
       clearTimeout(timer);
       resolve(result);
     });
-    child.send({ name, ...options });
+    child.send(order);
   });
 }
 
+/**
+ * Measures rows, in their order unless they run at the same time.
+ *
+ * @param {Row[]} chosen
+ * @param {{ runs: number, extent: Extent, impl: string }} order
+ * @param {(result: any) => void} tell
+ */
+async function measureRows(chosen, order, tell) {
+  const left = [...chosen];
+
+  async function lane() {
+    for (let row = left.shift(); row; row = left.shift()) {
+      process.stderr.write(`${row.title} …\n`);
+      tell({ row, ...(await doInProcess('rowProcess.js', { name: row.name, ...order })) });
+    }
+  }
+
+  await Promise.all(Array.from({ length: order.extent === 'smoke' ? SMOKE_ROWS : 1 }, lane));
+}
+
 async function main() {
-  const { rows: pattern, runs, quick, json, list } = options();
+  const { rows: pattern, runs, extent, json, list, plots: folder, from } = options();
   const impl = path.resolve(process.env.IMPL ?? path.join(__dirname, '..'));
   const chosen = rows.filter(({ name }) => pattern.test(name));
-  const results = [];
 
   if (list) {
-    return chosen.forEach(({ name, title }) => console.log(`${name.padEnd(22)} ${title}`));
+    return chosen.forEach(({ name, title }) => console.log(`${name.padEnd(26)} ${title}`));
   }
-  if (json) {
-    console.log(machineLine({ impl, runs, quick }));
-  }
-  for (const row of chosen) {
-    process.stderr.write(`${row.title} …\n`);
 
-    const result = { row, ...(await measureRow(row.name, { runs, quick, impl })) };
+  /** @type {any} */
+  let machine;
+  /** @type {any[]} */
+  let results = [];
 
-    results.push(result);
-    if (json) {
-      console.log(jsonLine(result));
+  if (from) {
+    ({ machine, results } = parse(fs.readFileSync(from, 'utf8')));
+    console.log(machineText(machine));
+  } else {
+    const clients = new Set(chosen.map((row) => row.clients));
+
+    if (clients.has('light')) {
+      process.env.BENCH_CLIENTS ??= buildLightPeers(extent === 'smoke' ? 'dev' : 'clients');
     }
+
+    const ciphers =
+      clients.size > 1 || !clients.has(undefined) ? await doInProcess('ciphers.js', { impl }) : {};
+
+    machine = machineOf({ impl, runs, extent, ciphers });
+    console.log(json ? JSON.stringify(machine) : machineText(machine));
+    await measureRows(chosen, { runs, extent, impl }, (result) => {
+      results.push(result);
+      if (json) {
+        console.log(jsonLine(result));
+      }
+    });
+    results.sort((a, b) => rows.indexOf(a.row) - rows.indexOf(b.row));
   }
   if (!json) {
     console.log(table(results));
+  }
+  if (folder) {
+    fs.mkdirSync(folder, { recursive: true });
+    for (const [name, svg] of plots(results)) {
+      fs.writeFileSync(path.join(folder, `${name}.svg`), svg);
+    }
   }
   if (results.some(({ error, lost, disordered }) => error || lost || disordered)) {
     process.exitCode = 1;

@@ -114,18 +114,9 @@ serve({
     await Promise.all(clients.map(({ opened }) => opened));
   },
 
-  ready() {
-    clients.forEach(({ receiver }) => receiver.reset());
-  },
-
-  /** Has the clients note how long stamped messages take. */
-  watch() {
-    clients.forEach(({ receiver }) => (receiver.latencies = []));
-  },
-
-  /** What they have noted. */
-  watched() {
-    return clients.flatMap(({ receiver }) => receiver.latencies ?? []);
+  /** @param {{ latencies?: boolean }} [options] */
+  ready(options) {
+    clients.forEach(({ receiver }) => receiver.reset(options));
   },
 
   /** @param {number} count */
@@ -134,6 +125,9 @@ serve({
       clients.map(({ receiver }) => receiver),
       count,
     ),
+
+  /** How long the messages took, in µs, if `ready()` was told to measure it. */
+  latencies: () => clients.flatMap(({ receiver }) => receiver.latencies ?? []),
 
   /** @param {{ count: number, size: number }} load */
   async send(load) {

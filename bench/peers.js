@@ -1,12 +1,13 @@
 'use strict';
 
-// WebRTC clients (node-datachannel) in processes of their own: what they cost is not what a row measures.
+// WebRTC clients (node-datachannel) in processes of their own: what they cost is not what a row measures. See also
+// lightPeers.js.
 
 const { fork } = require('node:child_process');
 const { once } = require('node:events');
 const path = require('node:path');
 
-const { sum } = require('./harness');
+const { cpuOfProcess, sum } = require('./harness');
 
 /** What a process must have answered by then. */
 const ANSWER_MS = 120_000;
@@ -68,6 +69,11 @@ class Host {
   /** @returns {number} */
   get pid() {
     return this.#child.pid ?? 0;
+  }
+
+  /** The CPU time of the process so far, in µs. */
+  get cpuMicros() {
+    return cpuOfProcess(this.#child.pid ?? 0);
   }
 
   async end() {
@@ -145,19 +151,37 @@ class Peers {
     );
   }
 
-  /** Has the clients expect message 0. */
-  async ready() {
-    await this.#all('ready');
+  /**
+   * As `offer()`, for a server with the API that is measured.
+   *
+   * @param {number[]} streamIds
+   * @returns {Promise<any[]>} what the `connect()` of the transports takes.
+   */
+  async dtlsParameters(streamIds) {
+    return (await this.offer(streamIds)).map(dtlsParametersOf);
   }
 
-  /** Has the clients note how long stamped messages take, from now on. */
-  async watch() {
-    await this.#all('watch');
+  /**
+   * As `connect()`.
+   *
+   * @param {any[]} transports - in the order of the DTLS parameters.
+   */
+  async connectTo(transports) {
+    await this.connect(transports.map(answerOf));
   }
 
-  /** @returns {Promise<number[]>} what they have noted, in µs. */
-  async watched() {
-    return (await this.#all('watched')).flat();
+  /** The CPU time of the clients so far, in µs. */
+  get cpuMicros() {
+    return sum(this.#hosts.map((host) => host.cpuMicros));
+  }
+
+  /**
+   * Has the clients expect message 0.
+   *
+   * @param {{ latencies?: boolean }} [options] - whether to measure how long messages take.
+   */
+  async ready(options) {
+    await this.#all('ready', options);
   }
 
   /**
@@ -173,6 +197,7 @@ class Peers {
       items: sum(outcomes.map(({ items }) => items)),
       lost: sum(outcomes.map(({ lost }) => lost)),
       disordered: sum(outcomes.map(({ disordered }) => disordered)),
+      latencies: async () => (await this.#all('latencies')).flat(),
     };
   }
 
@@ -267,4 +292,8 @@ function answerOf({ iceParameters, iceCandidates, dtlsParameters, sctpParameters
   ].join('\r\n');
 }
 
-module.exports = { Host, Peers, answerOf, dtlsParametersOf, serve };
+exports.Host = Host;
+exports.Peers = Peers;
+exports.answerOf = answerOf;
+exports.dtlsParametersOf = dtlsParametersOf;
+exports.serve = serve;

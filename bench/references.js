@@ -86,4 +86,7 @@ function threadPingPong({ count, size, trips = 1 }) {
   };
 }
 
-module.exports = { emitter, thread, threadPingPong };
+exports.echoThread = echoThread;
+exports.emitter = emitter;
+exports.thread = thread;
+exports.threadPingPong = threadPingPong;

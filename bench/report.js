@@ -7,41 +7,83 @@ const os = require('node:os');
 /**
  * What was measured, and on what.
  *
- * @param {{ impl: string, runs: number, quick: boolean }} options
+ * @param {{ impl: string, runs: number, extent: string, ciphers: object }} options
  */
-function machineLine({ impl, runs, quick }) {
-  const { version } = require(`${impl}/package.json`);
+function machineOf({ impl, runs, extent, ciphers }) {
   const [cpu] = os.cpus();
 
-  return JSON.stringify({
+  return {
     date: new Date().toISOString(),
     impl,
-    version,
+    version: versionOf(impl),
     runs,
-    quick,
+    extent,
+    ciphers,
     cpu: cpu.model,
     cores: os.cpus().length,
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     system: `${os.type()} ${os.release()}`,
     node: process.version,
     load: os.loadavg()[0],
-  });
+  };
+}
+
+/** @param {string} impl */
+function versionOf(impl) {
+  try {
+    return require(`${impl}/package.json`).version;
+  } catch {
+    return undefined; // a file, or a folder that is no package
+  }
+}
+
+/**
+ * The same in words.
+ *
+ * @param {any} machine
+ */
+function machineText({ impl, version = '', ciphers, cpu, cores, memoryGiB, system, node, load }) {
+  const suites = Object.entries(ciphers ?? {}).map(([client, suite]) => `${client} ${suite}`);
+
+  return [
+    `${impl} ${version}; ${cpu}, ${cores} cores, ${memoryGiB} GiB, ${system}, Node.js ${node}, load ${number(load)}`,
+    ...(suites.length > 0 ? [`DTLS: ${suites.join(', ')}`] : []),
+    '',
+  ].join('\n');
 }
 
 /** @param {any} result */
 function jsonLine({ row, ...figures }) {
-  const { name, title, unit, mark } = row;
+  const { name, title, unit, mark, spins, group } = row;
 
-  return JSON.stringify({ name, title, unit, mark, ...figures });
+  return JSON.stringify({ name, title, unit, mark, spins, group, ...figures });
+}
+
+/**
+ * What `npm run bench -- --json` has written: the machine, and the results as `table()` takes them.
+ *
+ * @param {string} text
+ */
+function parse(text) {
+  const [machine, ...lines] = text
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line));
+  const results = lines.map(({ name, title, unit, mark, spins, group, ...figures }) => ({
+    row: { name, title, unit, mark, spins, group },
+    ...figures,
+  }));
+
+  return { machine, results };
 }
 
 const COLUMNS = [
   'row',
   'per second',
   'CPU µs each (least)',
-  'p50 / p99 µs',
+  'p50 / p99 / p99.9 µs',
   'reference: CPU µs each',
-  'ratio',
+  'ratio (of the least)',
   'lost',
   'mark',
 ];
@@ -53,12 +95,26 @@ function table(results) {
   const show = (/** @type {string[]} */ line) =>
     `| ${line.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
   const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`;
-  const notes = results.flatMap(({ row, figures, error }) => [
-    ...(figures ? [`${row.title}: ${JSON.stringify(figures)}`] : []),
+  const notes = results.flatMap(({ row, figures, rateRatio, error }) => [
+    ...(figures ? [`${row.title}: ${Object.entries(figures).map(figure).join(', ')}`] : []),
+    ...(row.group?.name === 'scale' ? [`${row.title}: ${number(rateRatio)} times the rate`] : []),
     ...(error ? [`${row.title}: ${error}`] : []),
   ]);
 
   return [show(lines[0]), rule, ...lines.slice(1).map(show), '', ...notes].join('\n');
+}
+
+/** What else a row may show. */
+const FIGURES = new Map([
+  ['clientCpu', 'CPU µs each of the clients'],
+  ['idleCpu', 'CPU ms per second while idle'],
+  ['maximum', 'per second at most'],
+  ['memory', 'KiB per client'],
+]);
+
+/** @param {[string, number]} figure */
+function figure([name, value]) {
+  return `${number(value)} ${FIGURES.get(name) ?? name}`;
 }
 
 /**
@@ -70,15 +126,16 @@ function cells({ row, error, ...result }) {
     return [row.title, 'failed', '', '', '', '', '', ''];
   }
 
-  const { perSecond, cpu, p50, p99, reference, cpuRatio, lost, disordered } = result;
+  const { perSecond, cpu, p50, p99, p999, reference, lost, disordered } = result;
+  const { cpuRatio, leastCpuRatio } = result;
 
   return [
     row.title,
     number(perSecond),
-    `${number(cpu.median)} (${number(cpu.min)})`,
-    p50 === undefined ? '' : `${number(p50)} / ${number(p99)}`,
-    `${reference.name}: ${number(reference.cpu.median)}`,
-    number(cpuRatio),
+    row.spins ? '' : `${number(cpu.median)} (${number(cpu.min)})`,
+    p50 === undefined ? '' : [p50, p99, p999].map(number).join(' / '),
+    row.spins ? reference.name : `${reference.name}: ${number(reference.cpu.median)}`,
+    row.spins ? '' : `${number(cpuRatio)} (${number(leastCpuRatio)})`,
     disordered ? `${lost}, ${disordered} out of order` : `${lost}`,
     verdict(row.mark, result),
   ];
@@ -88,15 +145,14 @@ function cells({ row, error, ...result }) {
  * @param {import('.').Mark | undefined} mark
  * @param {any} result
  */
-function verdict({ later, ...now } = {}, result) {
-  const one = (/** @type {import('.').Limits} */ limits) =>
-    Object.entries(limits).map(([name, limit]) => {
-      const value = name === 'cpu' ? result.cpu.median : (result[name] ?? result.figures?.[name]);
+function verdict(mark = {}, result) {
+  const each = Object.entries(mark).map(([name, limit]) => {
+    const value = name === 'cpu' ? result.cpu.median : (result[name] ?? result.figures?.[name]);
 
-      return `${name} ≤ ${limit} ${value <= limit ? 'yes' : 'no'}`;
-    });
+    return `${name} ≤ ${limit} ${value <= limit ? 'yes' : 'no'}`;
+  });
 
-  return [...one(now), ...one(later ?? {}).map((each) => `later ${each}`)].join(', ');
+  return each.join(', ');
 }
 
 /** @param {number} value - shown with three digits at least. */
@@ -109,4 +165,9 @@ function number(value) {
   });
 }
 
-module.exports = { jsonLine, machineLine, table };
+exports.jsonLine = jsonLine;
+exports.machineOf = machineOf;
+exports.machineText = machineText;
+exports.number = number;
+exports.parse = parse;
+exports.table = table;

@@ -5,13 +5,21 @@
 const { measure, quantile, sum } = require('./harness');
 const rows = require('./rows');
 
-/** What `--quick` divides the counts by. */
-const QUICK = 10;
+/**
+ * How much of `count` is done, and with how many clients.
+ *
+ * @type {Record<import('.').Extent, Pick<import('.').Context, 'scale' | 'fleet'>>}
+ */
+const EXTENTS = {
+  full: { scale: (count) => count, fleet: (count) => count },
+  quick: { scale: (count) => Math.ceil(count / 10), fleet: (count) => Math.min(count, 100) },
+  smoke: { scale: (count) => Math.min(count, 100), fleet: (count) => Math.min(count, 3) },
+};
 
 /** @typedef {import('./harness').Measured} Measured */
 
-/** @param {{ name: string, runs: number, quick: boolean, impl: string }} order */
-async function measureRow({ name, runs, quick, impl }) {
+/** @param {{ name: string, runs: number, extent: import('.').Extent, impl: string }} order */
+async function measureRow({ name, runs, extent, impl }) {
   const row = rows.find((each) => each.name === name);
 
   if (!row) {
@@ -19,8 +27,7 @@ async function measureRow({ name, runs, quick, impl }) {
   }
 
   const api = require(impl);
-  const scale = (/** @type {number} */ count) => (quick ? Math.ceil(count / QUICK) : count);
-  const { workers, reference, ...load } = await row.prepare({ api, scale });
+  const { workers, reference, ...load } = await row.prepare({ api, ...EXTENTS[extent] });
   const measured = [];
   const referenceMeasured = [];
 
@@ -29,10 +36,8 @@ async function measureRow({ name, runs, quick, impl }) {
     await load.run();
   }
   for (let index = 0; index < runs; index++) {
-    await reference.before?.();
-    referenceMeasured.push(await measure(reference.run));
-    await load.before?.();
-    measured.push(await measure(load.run, workers));
+    referenceMeasured.push(await measureLoad(reference, reference.workers));
+    measured.push(await measureLoad(load, workers));
   }
   await reference.close();
   await load.close();
@@ -44,7 +49,23 @@ async function measureRow({ name, runs, quick, impl }) {
     ...figures,
     reference: { name: reference.name, ...referenceFigures },
     cpuRatio: figures.cpu.median / referenceFigures.cpu.median,
+    leastCpuRatio: figures.cpu.min / referenceFigures.cpu.min,
+    rateRatio: figures.perSecond / referenceFigures.perSecond,
   };
+}
+
+/**
+ * @param {import('.').Load} load
+ * @param {{ pid: number }[]} [workers]
+ * @returns {Promise<Measured>}
+ */
+async function measureLoad({ before, run, after }, workers) {
+  await before?.();
+
+  const measured = await measure(run, workers);
+  const figures = await after?.();
+
+  return figures ? { ...measured, figures: { ...measured.figures, ...figures } } : measured;
 }
 
 /**
@@ -54,7 +75,7 @@ async function measureRow({ name, runs, quick, impl }) {
  */
 function summary(runs) {
   const cpu = runs.map(({ cpuMicros, items }) => cpuMicros / items);
-  const latencies = runs.map((run) => run.latencies).filter((each) => each !== undefined);
+  const latencies = runs.flatMap((run) => (run.latencies?.length ? [run.latencies] : []));
   const latency = (/** @type {number} */ part) =>
     median(latencies.map((each) => quantile(each, part)));
 
@@ -66,7 +87,7 @@ function summary(runs) {
     perSecond: median(runs.map(({ items, wallMicros }) => items / (wallMicros / 1e6))),
     cpu: { median: median(cpu), min: Math.min(...cpu), max: Math.max(...cpu) },
     workerCpu: median(runs.map(({ workerMicros = 0, items }) => workerMicros / items)),
-    ...(latencies.length > 0 && { p50: latency(0.5), p99: latency(0.99) }),
+    ...(latencies.length > 0 && { p50: latency(0.5), p99: latency(0.99), p999: latency(0.999) }),
     ...(runs[0].figures && { figures: figuresOf(runs) }),
   };
 }

@@ -2,10 +2,23 @@
 
 // Clients on the server that is measured, and the same clients on the reference.
 
-const { Host, Peers, answerOf, dtlsParametersOf } = require('./peers');
+const { LightPeers } = require('./lightPeers');
+const { Host, Peers } = require('./peers');
 
 /** One UDP port for all. */
 const LISTEN_INFOS = [{ protocol: 'udp', ip: '127.0.0.1' }];
+
+/**
+ * Clients, in processes of their own.
+ *
+ * @param {object} options
+ * @param {number} options.count
+ * @param {boolean} [options.light] - those of clients/, else of libdatachannel.
+ * @param {number} [options.processes] - of libdatachannel.
+ */
+function makePeers({ count, light, processes }) {
+  return light ? new LightPeers() : new Peers({ count, processes });
+}
 
 /**
  * The WebRtcTransports of as many clients, and the clients, connected.
@@ -14,12 +27,21 @@ const LISTEN_INFOS = [{ protocol: 'udp', ip: '127.0.0.1' }];
  * @param {any} options.worker
  * @param {any} options.router
  * @param {number} options.count
+ * @param {boolean} [options.light]
  * @param {number} [options.processes] - of the clients.
- * @param {(transport: any) => Promise<{ streamId: number }>} options.prepare - makes the transport's DataProducer or
- * DataConsumer, and answers its stream parameters.
  * @param {object} [options.transportOptions]
+ * @param {(transport: any) => Promise<number | number[]>} options.prepare - makes the transport's DataProducer or
+ * DataConsumer, and answers the number of its stream; or several, if the clients are light.
  */
-async function connectPeers({ worker, router, count, processes, prepare, transportOptions }) {
+async function connectPeers({
+  worker,
+  router,
+  count,
+  light,
+  processes,
+  transportOptions,
+  prepare,
+}) {
   const webRtcServer = await worker.createWebRtcServer({ listenInfos: LISTEN_INFOS });
   const transports = [];
   const streamIds = [];
@@ -30,22 +52,36 @@ async function connectPeers({ worker, router, count, processes, prepare, transpo
       enableSctp: true,
       ...transportOptions,
     });
-    const { streamId } = await prepare(transport);
 
     transports.push(transport);
-    streamIds.push(streamId);
+    streamIds.push(await prepare(transport));
   }
 
-  const peers = new Peers({ count, processes });
-  const offers = await peers.offer(streamIds);
+  const peers = makePeers({ count, light, processes });
+  const dtlsParameters = await peers.dtlsParameters(/** @type {number[]} */ (streamIds));
 
   await Promise.all(
     transports.map((transport, index) =>
-      transport.connect({ dtlsParameters: dtlsParametersOf(offers[index]) }),
+      transport.connect({ dtlsParameters: dtlsParameters[index] }),
     ),
   );
-  await peers.connect(transports.map(answerOf));
+  await peers.connectTo(transports);
   return peers;
+}
+
+/**
+ * Does a load, and adds what it cost the clients, for each item in µs.
+ *
+ * @param {{ cpuMicros: number }} peers
+ * @param {() => Promise<import('./harness').Outcome>} load
+ * @returns {Promise<import('./harness').Outcome>}
+ */
+async function withClientCpu(peers, load) {
+  const before = peers.cpuMicros;
+  const outcome = await load();
+  const clientCpu = (peers.cpuMicros - before) / outcome.items;
+
+  return { ...outcome, figures: { ...outcome.figures, clientCpu } };
 }
 
 /** The reference: a server of node-datachannel in its own process, with clients like those of the row. */
@@ -81,6 +117,21 @@ class DatachannelServer {
   }
 
   /**
+   * Does a load, and adds what it cost the server.
+   *
+   * @param {() => Promise<import('./harness').Outcome>} load
+   * @returns {Promise<import('./harness').Outcome>}
+   */
+  async measured(load) {
+    await this.call('begin');
+
+    const outcome = await load();
+    const { cpuMicros } = await this.call('usage');
+
+    return { ...outcome, cpuMicros };
+  }
+
+  /**
    * Asks the server for something.
    *
    * @param {string} method - of datachannelServer.js
@@ -96,4 +147,8 @@ class DatachannelServer {
   }
 }
 
-module.exports = { DatachannelServer, LISTEN_INFOS, connectPeers };
+exports.DatachannelServer = DatachannelServer;
+exports.LISTEN_INFOS = LISTEN_INFOS;
+exports.connectPeers = connectPeers;
+exports.makePeers = makePeers;
+exports.withClientCpu = withClientCpu;

@@ -2,7 +2,7 @@
 
 // Slow consumers: some of many WebRTC clients stop, and the others must not notice.
 
-const { paced, quantile, stamp } = require('../bench/harness');
+const { paced, quantile } = require('../bench/harness');
 const { connectPeers } = require('../bench/webrtc');
 
 const { rss, watchRss } = require('./process');
@@ -47,7 +47,7 @@ class Clients {
         consumer.on('sctpsendbufferfull', () => clients.full++);
         clients.consumers.push(consumer);
         clients.transports.push(transport);
-        return consumer.sctpStreamParameters;
+        return consumer.sctpStreamParameters.streamId;
       },
     });
     return clients;
@@ -104,23 +104,22 @@ async function measureCase({ api, seconds, rounds }) {
     };
     const memory = watchRss(process.pid);
 
-    await others.peers.ready();
-    await others.peers.watch();
+    await others.peers.ready({ latencies: true });
 
     const received = others.peers.received(count);
 
     await paced({
-      send: (message) => producer.send(stamp(message)),
+      send: (message) => producer.send(message),
       count,
       size: SIZE,
       perSecond: PER_SECOND,
     });
 
     const waiting = frozen.buffered();
-    const { lost, disordered } = await received;
+    const { lost, disordered, latencies } = await received;
 
     return {
-      latencies: await others.peers.watched(),
+      latencies: await latencies(),
       lost,
       disordered,
       waiting,

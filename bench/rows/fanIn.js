@@ -4,26 +4,23 @@
 
 const { EventEmitter, once } = require('node:events');
 
-const { Receiver, sum } = require('../harness');
-const { DatachannelServer, connectPeers } = require('../webrtc');
+const { Receiver, sum, whenQuiet } = require('../harness');
+const { DatachannelServer, connectPeers, withClientCpu } = require('../webrtc');
 
-const PEERS = 4;
-const COUNT = 30_000;
 const SIZE = 1_024;
-/** A stream whose messages have stopped coming for so long has lost the rest. */
-const QUIET_MS = 5_000;
+/** More clients of libdatachannel than these are too much for the machine, not for the server. */
+const MOST_OF_LIBDATACHANNEL = 40;
 
 /**
  * Resolves when all receivers have `count` messages, or nothing more comes.
  *
- * @param {Receiver[]} receivers
+ * @param {import('../harness').Receiver[]} receivers
  * @param {number} count
  * @returns {Promise<import('../harness').Outcome>}
  */
 async function allReceived(receivers, count) {
   const done = new EventEmitter();
   let left = count * receivers.length;
-  let seen = -1;
 
   receivers.forEach((receiver) =>
     receiver.reset(() => {
@@ -34,12 +31,10 @@ async function allReceived(receivers, count) {
     }),
   );
 
-  const watch = setInterval(() => {
-    if (left === seen) {
-      done.emit('end');
-    }
-    seen = left;
-  }, QUIET_MS);
+  const watch = whenQuiet(
+    () => left,
+    () => done.emit('end'),
+  );
 
   await once(done, 'end');
   clearInterval(watch);
@@ -50,65 +45,81 @@ async function allReceived(receivers, count) {
   };
 }
 
-/** @type {import('..').Row} */
-const fanIn = {
-  name: `fan-in-${PEERS}-1KB`,
-  title: `${PEERS} WebRTC → direct, 1 KB, ${COUNT.toLocaleString('en')} each`,
-  unit: 'message',
-  mark: { later: { cpu: 5 } },
-  async prepare({ api, scale }) {
-    const worker = await api.createWorker();
-    const router = await worker.createRouter();
-    const direct = await router.createDirectTransport();
-    /** @type {Receiver[]} */
-    const receivers = [];
-    const peers = await connectPeers({
-      worker,
-      router,
-      count: PEERS,
-      async prepare(transport) {
-        const streamId = 0;
-        const producer = await transport.produceData({ sctpStreamParameters: { streamId } });
+/**
+ * @param {object} options
+ * @param {number} options.peers
+ * @param {number} options.count - of messages, each.
+ * @param {boolean} [options.light]
+ * @param {import('..').Mark} [options.mark]
+ * @returns {import('..').Row}
+ */
+function fanIn({ peers: producers, count: each, light = false, mark }) {
+  const clients = light ? 'light WebRTC' : 'WebRTC';
 
-        receivers.push(new Receiver(await direct.consumeData({ dataProducerId: producer.id })));
-        return { streamId };
-      },
-    });
-    const server = new DatachannelServer({ count: PEERS });
-    const load = { count: scale(COUNT), size: SIZE };
+  return {
+    name: `fan-in${light ? '-light' : ''}-${producers}-1KB`,
+    title: `${producers} ${clients} → direct, 1 KB, ${each.toLocaleString('en')} each`,
+    unit: 'message',
+    clients: light ? 'light' : 'libdatachannel',
+    mark,
+    async prepare({ api, scale, fleet }) {
+      const count = fleet(producers);
+      const worker = await api.createWorker();
+      const router = await worker.createRouter();
+      const direct = await router.createDirectTransport();
+      /** @type {import('../harness').Receiver[]} */
+      const receivers = [];
+      const peers = await connectPeers({
+        worker,
+        router,
+        count,
+        light,
+        async prepare(transport) {
+          const streamId = 0;
+          const producer = await transport.produceData({ sctpStreamParameters: { streamId } });
 
-    await server.offer();
-    await server.connect();
-    return {
-      workers: [worker],
-      async run() {
-        const received = allReceived(receivers, load.count);
-
-        await peers.send(load);
-        return received;
-      },
-      reference: {
-        name: 'node-datachannel',
-        async run() {
-          await server.call('begin');
-
-          const received = server.call('received', load.count);
-
-          await server.peers.send(load);
-
-          const outcome = await received;
-          const { cpuMicros } = await server.call('usage');
-
-          return { ...outcome, cpuMicros };
+          receivers.push(new Receiver(await direct.consumeData({ dataProducerId: producer.id })));
+          return streamId;
         },
-        close: () => server.close(),
-      },
-      async close() {
-        worker.close();
-        await peers.close();
-      },
-    };
-  },
-};
+      });
+      const ofReference = Math.min(count, MOST_OF_LIBDATACHANNEL);
+      const server = new DatachannelServer({ count: ofReference });
+      const load = { count: scale(each), size: SIZE };
 
-module.exports = [fanIn];
+      await server.offer();
+      await server.connect();
+      return {
+        workers: [worker],
+        run: () =>
+          withClientCpu(peers, async () => {
+            const received = allReceived(receivers, load.count);
+
+            await peers.send(load);
+            return received;
+          }),
+        reference: {
+          name:
+            ofReference < count ? `node-datachannel, ${ofReference} clients` : 'node-datachannel',
+          run: () =>
+            server.measured(async () => {
+              const received = server.call('received', load.count);
+
+              await server.peers.send(load);
+              return received;
+            }),
+          close: () => server.close(),
+        },
+        async close() {
+          worker.close();
+          await peers.close();
+        },
+      };
+    },
+  };
+}
+
+module.exports = [
+  fanIn({ peers: 4, count: 30_000, mark: { cpu: 5 } }),
+  fanIn({ peers: 4, count: 30_000, light: true }),
+  fanIn({ peers: 100, count: 1_000, light: true }),
+];

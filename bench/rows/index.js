@@ -7,6 +7,9 @@ module.exports = [
   ...require('./fanOut'),
   ...require('./fanIn'),
   ...require('./connect'),
+  ...require('./idle'),
+  ...require('./latency'),
   ...require('./pipe'),
   ...require('./webRtcTransport'),
+  ...require('./scale'),
 ];

@@ -14,7 +14,7 @@ const pingPong = {
   name: 'ping-pong',
   title: 'ping-pong over two direct DataProducers, 100 B',
   unit: 'round trip',
-  mark: { p50: 40, later: { p50: 25, p99: 60 } },
+  mark: { p50: 25, p99: 60 },
   async prepare({ api, scale }) {
     const worker = await api.createWorker();
     const router = await worker.createRouter();

@@ -67,7 +67,7 @@ module.exports = [
     name: 'transport-own-port',
     title: 'WebRtcTransport with its own port: create, produceData, getStats, close',
     where: async () => ({ listenInfos: LISTEN_INFOS }),
-    mark: { later: { cpu: 60 } },
+    mark: { cpu: 60 },
   }),
   lives({
     name: 'transport-on-server',

@@ -12,6 +12,9 @@ use std::time::Instant;
 #[allow(dead_code, reason = "used in parts")]
 mod association;
 mod cases;
+#[path = "../../tests/common/checks.rs"]
+#[allow(dead_code, reason = "used in parts")]
+mod checks;
 #[path = "../../tests/sfu/client.rs"]
 #[allow(dead_code, reason = "used in parts")]
 mod client;

@@ -3,6 +3,9 @@
 #[path = "../sfu/association.rs"]
 #[allow(dead_code, reason = "used in parts")]
 mod association;
+#[path = "../common/checks.rs"]
+#[allow(dead_code, reason = "used in parts")]
+mod checks;
 #[path = "../sfu/client.rs"]
 #[allow(dead_code, reason = "used in parts")]
 mod client;

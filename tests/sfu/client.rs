@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use datasoup::proto::certificate::{Certificate, Fingerprint};
 use datasoup::proto::demux::{Protocol, demux};
@@ -12,20 +12,10 @@ use datasoup::proto::message::{Message, Reliability};
 use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
 use datasoup::sfu::transport::IceParameters;
 use datasoup::sfu::transport::webrtc::WebRtcTransportAnswer;
-use stun_types::attribute::{ErrorCode, RawAttribute, Username, XorMappedAddress};
-use stun_types::message::{
-    BINDING, IntegrityAlgorithm, Message as Stun, MessageClass, MessageWrite, MessageWriteExt,
-    MessageWriteVec, ShortTermCredentials,
-};
 
 use crate::association::Association;
+use crate::checks::{self, Answer, CHECK, CONSENT};
 use crate::lab::Datagram;
-
-/// Between two checks before the first answer, and after it (as browsers do for consent).
-const CHECK: Duration = Duration::from_millis(50);
-const CONSENT: Duration = Duration::from_millis(2500);
-
-const USE_CANDIDATE: u16 = 0x0025;
 
 pub(crate) struct Client {
     /// Where it sends from; it still receives at its former ones.
@@ -138,20 +128,7 @@ impl Client {
 
     /// A check, authentic by the credentials given.
     pub(crate) fn check(ice: &IceParameters, nominates: bool) -> Vec<u8> {
-        let mut message = Stun::builder_request(BINDING, MessageWriteVec::new());
-        let username = format!("{}:theirs", ice.username_fragment);
-        message.add_attribute(&Username::new(&username).expect("short")).expect("room");
-        message
-            .add_attribute(&RawAttribute::new(0x0024.into(), &[0x6e, 0, 1, 0xff]))
-            .expect("room");
-        message.add_attribute(&RawAttribute::new(0x802A.into(), &[7; 8])).expect("room");
-        if nominates {
-            message.add_attribute(&RawAttribute::new(USE_CANDIDATE.into(), &[])).expect("room");
-        }
-        let key = ShortTermCredentials::new(ice.password.clone()).make_key();
-        message.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).expect("room");
-        message.add_fingerprint().expect("room");
-        message.finish()
+        checks::check(ice, nominates)
     }
 
     pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
@@ -170,18 +147,12 @@ impl Client {
     }
 
     fn handle_answer(&mut self, now: Instant, datagram: &Datagram) {
-        let answer = Stun::from_bytes(&datagram.bytes).expect("an answer is well-formed");
-        if answer.class() == MessageClass::Error {
-            let error = answer.attribute::<ErrorCode>().expect("an error has a code");
-            return self.refusals.push(error.code());
-        }
-        assert_eq!(answer.class(), MessageClass::Success);
-        let key = ShortTermCredentials::new(self.ice.password.clone()).make_key();
-        if answer.validate_integrity_with_key(&key).is_err() {
-            return; // to a check from before a restart
-        }
-        let mapped = answer.attribute::<XorMappedAddress>().expect("what a success is for");
-        assert_eq!(mapped.addr(answer.transaction_id()), datagram.to);
+        let mapped = match checks::read_answer(&datagram.bytes, &self.ice) {
+            Answer::Success(mapped) => mapped,
+            Answer::Refusal(code) => return self.refusals.push(code),
+            Answer::Foreign => return,
+        };
+        assert_eq!(mapped, datagram.to);
         if datagram.to == self.address {
             if !self.path_works {
                 self.path_works = true;

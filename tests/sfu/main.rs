@@ -1,6 +1,8 @@
 //! The domain in memory and in virtual time, with WebRTC clients at the other end of a network.
 
 mod association;
+#[path = "../common/checks.rs"]
+mod checks;
 mod client;
 mod closing;
 #[path = "../common/conditions.rs"]

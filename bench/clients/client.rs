@@ -1,0 +1,474 @@
+//! One client: a task with a UDP socket. It takes what has come, does what is due, and sends.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io::{self, IoSliceMut};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use datasoup::proto::demux::{Protocol, demux};
+use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
+use datasoup::proto::message::{Message, Ppid, Reliability, StreamId};
+use datasoup::proto::peer::Peer;
+use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
+use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
+use datasoup::runtime::usage::monotonic;
+use datasoup::sfu::transport::IceParameters;
+use datasoup::sfu::transport::webrtc::DtlsParameters;
+use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use serde::Deserialize;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Sleep;
+
+use crate::checks::{self, Answer, CHECK, CONSENT};
+
+/// Receives of one turn of a client; what is left is for its next.
+const RECEIVES: usize = 8;
+/// The largest receive: what GRO or a UDP datagram can have.
+const RECEIVE_SIZE: usize = 65_535;
+/// What waits above the association at most, while a client sends as fast as it can.
+const HIGH_WATER: usize = 256 * 1024;
+/// Where a message says when it was sent: nanoseconds of the system's monotonic clock.
+const STAMP: std::ops::Range<usize> = 8..16;
+
+/// Where a client connects to, by the names of a WebRtcTransport.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Server {
+    ice_parameters: Ice,
+    /// The first one with UDP counts.
+    ice_candidates: Vec<Candidate>,
+    dtls_parameters: DtlsParameters,
+    /// Its channels. It sends on the first.
+    stream_ids: Vec<StreamId>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Ice {
+    username_fragment: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+struct Candidate {
+    ip: String,
+    port: u16,
+    protocol: String,
+}
+
+/// What a client is to send.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Load {
+    count: u32,
+    /// In bytes, 16 at least.
+    size: usize,
+    /// At an even pace; without it, as fast as it goes.
+    per_second: Option<f64>,
+}
+
+pub(crate) enum Order {
+    Ready { latencies: bool },
+    Expect(u32),
+    Tell,
+    TellLatencies,
+    Send(Load),
+    Echo,
+    Close,
+}
+
+pub(crate) enum Report {
+    Connected,
+    /// Before it was connected.
+    Failed(String),
+    Ready,
+    Reached(u32),
+    Tally(Tally),
+    Latencies(Vec<u32>),
+    Sent,
+    Closed,
+}
+
+/// What a client has received.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) count: u32,
+    pub(crate) disordered: u32,
+}
+
+struct Sending {
+    load: Load,
+    begun: Instant,
+    sent: u32,
+}
+
+impl Sending {
+    /// When message `sent` is due.
+    fn next(&self) -> Instant {
+        match self.load.per_second {
+            Some(rate) => self.begun + Duration::from_secs_f64(f64::from(self.sent) / rate),
+            None => self.begun,
+        }
+    }
+}
+
+pub(crate) struct Client {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    /// To the server.
+    tuple: Tuple,
+    ice: IceParameters,
+    next_check: Instant,
+    path_works: bool,
+    dtls: Dtls,
+    sctp: Sctp,
+    streams: Vec<StreamId>,
+    orders: UnboundedReceiver<Order>,
+    reporter: Sender<Report>,
+    delivered: Arc<AtomicU64>,
+    /// The number of the next message.
+    next: u32,
+    tally: Tally,
+    /// In µs, if they are to be measured.
+    latencies: Option<Vec<u32>>,
+    expected: Option<u32>,
+    sending: Option<Sending>,
+    echoes: bool,
+    sleep: Pin<Box<Sleep>>,
+}
+
+/// What the clients of a thread use in turns.
+struct Scratch {
+    received: Vec<u8>,
+    transmits: Transmits,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> =
+        RefCell::new(Scratch { received: vec![0; RECEIVE_SIZE], transmits: Transmits::default() });
+}
+
+impl Client {
+    /// To be called inside of a runtime.
+    pub(crate) fn new(
+        server: Server,
+        context: Arc<DtlsContext>,
+        orders: UnboundedReceiver<Order>,
+        reporter: Sender<Report>,
+        delivered: Arc<AtomicU64>,
+    ) -> Result<Self, String> {
+        let now = Instant::now();
+        let remote = server.address()?;
+        let (socket, state) = bind(remote).map_err(|error| format!("no socket: {error}"))?;
+        let mut dtls = Dtls::new(context);
+        dtls.connect(now, DtlsRole::Server, server.dtls_parameters.fingerprints)
+            .map_err(|error| error.to_string())?;
+        let mut sctp = Sctp::new(sctp_config());
+        for stream in &server.stream_ids {
+            sctp.open_stream(*stream, Reliability::RELIABLE);
+        }
+        Ok(Self {
+            socket,
+            state,
+            tuple: Tuple { socket: SocketId(0), remote },
+            ice: IceParameters {
+                username_fragment: server.ice_parameters.username_fragment,
+                password: server.ice_parameters.password,
+                ice_lite: true,
+            },
+            next_check: now,
+            path_works: false,
+            dtls,
+            sctp,
+            streams: server.stream_ids,
+            orders,
+            reporter,
+            delivered,
+            next: 0,
+            tally: Tally::default(),
+            latencies: None,
+            expected: None,
+            sending: None,
+            echoes: false,
+            sleep: Box::pin(tokio::time::sleep_until(now.into())),
+        })
+    }
+
+    fn report(&self, report: Report) {
+        // Nobody is interested once the process ends.
+        let _ = self.reporter.send(report);
+    }
+
+    /// Takes what has come. The socket wakes us when there is more.
+    fn receive(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) {
+        for _ in 0..RECEIVES {
+            let mut meta = [RecvMeta::default()];
+            let received = self.socket.try_io(Interest::READABLE, || {
+                let mut buffers = [IoSliceMut::new(buffer)];
+                self.state.recv((&self.socket).into(), &mut buffers, &mut meta)
+            });
+            match received {
+                Ok(_) => {
+                    let now = Instant::now();
+                    let [RecvMeta { len, stride, .. }] = meta;
+                    for datagram in buffer[..len].chunks(stride.max(1)) {
+                        self.handle_datagram(now, datagram);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.socket.poll_recv_ready(cx).is_pending() {
+                        return;
+                    }
+                }
+                // The server's port has closed, say. It may come back.
+                Err(_) => {}
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+
+    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        match demux(datagram) {
+            Protocol::Stun if !self.path_works => match checks::read_answer(datagram, &self.ice) {
+                Answer::Success(_) => {
+                    self.path_works = true;
+                    self.next_check = now + CONSENT;
+                    self.dtls.path_ready(now);
+                }
+                Answer::Refusal(code) => {
+                    self.report(Report::Failed(format!("the check is refused: {code}")));
+                }
+                Answer::Foreign => {}
+            },
+            Protocol::Dtls => self.dtls.handle_datagram(now, datagram),
+            Protocol::Stun | Protocol::Other => {}
+        }
+        self.collect(now);
+    }
+
+    fn collect(&mut self, now: Instant) {
+        while let Some(event) = self.dtls.poll_event() {
+            match event {
+                DtlsEvent::State(DtlsState::Connected) => self.sctp.connect(now),
+                DtlsEvent::State(DtlsState::Failed) => {
+                    self.report(Report::Failed("DTLS failed".into()));
+                }
+                DtlsEvent::State(_) => {}
+                DtlsEvent::Data(packet) => drop(self.sctp.handle_packet(now, packet)),
+            }
+        }
+        while let Some(event) = self.sctp.poll_event() {
+            match event {
+                SctpEvent::State(SctpState::Connected) => self.report(Report::Connected),
+                SctpEvent::State(SctpState::Failed) => {
+                    self.report(Report::Failed("SCTP failed".into()));
+                }
+                SctpEvent::Message { message, .. } => self.handle_message(now, message),
+                _ => {}
+            }
+        }
+    }
+
+    fn handle_message(&mut self, now: Instant, message: Message) {
+        if self.echoes {
+            // As with the echo of a real application: what has no room is lost, and the row fails.
+            let _ = self.sctp.send(now, self.streams[0], message);
+            return;
+        }
+        let payload = &message.payload;
+        let number = payload.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        self.tally.disordered += u32::from(number != self.next);
+        self.next = number.wrapping_add(1);
+        self.tally.count += 1;
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+        if let Some(latencies) = &mut self.latencies
+            && let Some(stamp) = payload.get(STAMP).and_then(|bytes| bytes.first_chunk())
+        {
+            let sent = Duration::from_nanos(u64::from_le_bytes(*stamp));
+            let took = monotonic().saturating_sub(sent).as_micros();
+            latencies.push(took.try_into().unwrap_or(u32::MAX));
+        }
+        self.check_expected();
+    }
+
+    fn check_expected(&mut self) {
+        if let Some(count) = self.expected.take_if(|count| *count <= self.tally.count) {
+            self.report(Report::Reached(count));
+        }
+    }
+
+    /// Does what is asked. True at the end.
+    fn take_orders(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        while let Poll::Ready(order) = self.orders.poll_recv(cx) {
+            match order {
+                Some(Order::Ready { latencies }) => {
+                    (self.next, self.tally) = (0, Tally::default());
+                    self.latencies = latencies.then(Vec::new);
+                    self.report(Report::Ready);
+                }
+                Some(Order::Expect(count)) => {
+                    self.expected = Some(count);
+                    self.check_expected();
+                }
+                Some(Order::Tell) => self.report(Report::Tally(self.tally)),
+                Some(Order::TellLatencies) => {
+                    let latencies = self.latencies.take().unwrap_or_default();
+                    self.report(Report::Latencies(latencies));
+                }
+                Some(Order::Send(load)) => {
+                    self.sending = Some(Sending { load, begun: now, sent: 0 });
+                }
+                Some(Order::Echo) => self.echoes = true,
+                Some(Order::Close) | None => return true,
+            }
+        }
+        false
+    }
+
+    fn do_what_is_due(&mut self, now: Instant) {
+        if self.dtls.poll_timeout().is_some_and(|at| at <= now) {
+            self.dtls.handle_timeout(now);
+        }
+        if self.sctp.poll_timeout().is_some_and(|at| at <= now) {
+            self.sctp.handle_timeout(now);
+        }
+        self.collect(now);
+        let Some(sending) = &mut self.sending else { return };
+        let Load { count, size, .. } = sending.load;
+        while sending.sent < count && sending.next() <= now && self.sctp.queued_bytes() < HIGH_WATER
+        {
+            let mut payload = vec![b'x'; size.max(STAMP.end)];
+            payload[..4].copy_from_slice(&sending.sent.to_le_bytes());
+            let stamp = u64::try_from(monotonic().as_nanos()).unwrap_or(u64::MAX);
+            payload[STAMP].copy_from_slice(&stamp.to_le_bytes());
+            let message = Message::new(Ppid::BINARY, payload.into());
+            if self.sctp.send(now, self.streams[0], message).is_err() {
+                return; // The association has ended, and what was not sent will be missed.
+            }
+            sending.sent += 1;
+        }
+        if sending.sent == count {
+            self.sending = None;
+            self.report(Report::Sent);
+        }
+    }
+
+    fn flush(&mut self, now: Instant, transmits: &mut Transmits) {
+        let Self { dtls, sctp, tuple, .. } = self;
+        if self.next_check <= now {
+            self.next_check = now + if self.path_works { CONSENT } else { CHECK };
+            transmits.push(*tuple, &checks::check(&self.ice, true));
+        }
+        dtls.poll_transmit(*tuple, transmits);
+        if dtls.state() == DtlsState::Connected {
+            sctp.drain_transmits(now, |packet| {
+                // A session that fails here tells so by its event.
+                transmits.push_with(*tuple, |bytes| _ = dtls.seal(packet, bytes));
+            });
+        }
+        let mut index = 0;
+        let max = self.state.max_gso_segments();
+        while let Some((_, size, contents, count)) = transmits.run(index, max) {
+            let transmit = Transmit {
+                destination: self.tuple.remote,
+                ecn: None,
+                contents,
+                segment_size: (count > 1).then_some(size),
+                src_ip: None,
+            };
+            // What the kernel does not take is lost, as on any network.
+            let _ = self.state.try_send((&self.socket).into(), &transmit);
+            index += count;
+        }
+        transmits.clear();
+    }
+
+    fn close(&mut self, now: Instant, transmits: &mut Transmits) {
+        self.sctp.abort(now);
+        self.flush(now, transmits);
+        self.dtls.close();
+        self.flush(now, transmits);
+        self.report(Report::Closed);
+    }
+
+    /// Sleeps until something is due.
+    fn rest(&mut self, cx: &mut Context<'_>) {
+        let paced = self.sending.as_ref().filter(|it| it.load.per_second.is_some());
+        let deadlines =
+            [self.dtls.poll_timeout(), self.sctp.poll_timeout(), paced.map(Sending::next)];
+        let deadline = deadlines.into_iter().flatten().fold(self.next_check, Instant::min);
+        self.sleep.as_mut().reset(deadline.into());
+        if self.sleep.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+impl Future for Client {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        SCRATCH.with_borrow_mut(|Scratch { received, transmits }| {
+            self.receive(cx, received);
+            let now = Instant::now();
+            if self.take_orders(cx, now) {
+                self.close(now, transmits);
+                return Poll::Ready(());
+            }
+            self.do_what_is_due(now);
+            self.flush(now, transmits);
+            self.rest(cx);
+            Poll::Pending
+        })
+    }
+}
+
+impl Server {
+    fn address(&self) -> Result<SocketAddr, String> {
+        let candidate = self.ice_candidates.iter().find(|it| it.protocol == "udp");
+        let Some(Candidate { ip, port, .. }) = candidate else {
+            return Err("no UDP candidate".into());
+        };
+        let ip = ip.parse().map_err(|error| format!("candidate '{ip}': {error}"))?;
+        Ok(SocketAddr::new(ip, *port))
+    }
+}
+
+/// A socket that is connected, so that the kernel need not look for the route of each datagram.
+fn bind(remote: SocketAddr) -> io::Result<(UdpSocket, UdpSocketState)> {
+    let local = match remote {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    let socket = StdUdpSocket::bind(local)?;
+    socket.connect(remote)?;
+    socket.set_nonblocking(true)?;
+    let state = UdpSocketState::new((&socket).into())?;
+    Ok((UdpSocket::from_std(socket)?, state))
+}
+
+/// As a browser's: the client sends the INIT.
+fn sctp_config() -> SctpConfig {
+    const MESSAGE: u32 = 262_144;
+    const BUFFER: usize = 1024 * 1024;
+    SctpConfig {
+        max_send_message_size: MESSAGE,
+        max_receive_message_size: MESSAGE,
+        send_buffer_size: BUFFER,
+        per_stream_send_queue_limit: BUFFER,
+        max_receiver_window: 1024 * 1024,
+        buffered_amount_low_threshold: 0,
+        start: Start::AtOnce,
+        max_packet_size: Peer::MAX_SCTP_PACKET_SIZE,
+        data_channels: true,
+        heartbeats: false,
+    }
+}
