@@ -6,7 +6,8 @@ use datasoup::proto::message::Reliability;
 use datasoup::proto::sctp::{Discarded, SctpEvent};
 
 use crate::link::Conditions;
-use crate::peers::{Ours, number, numbered, pair};
+use crate::peers::{Ours, config, number, numbered, pair};
+use crate::puppet::{FIRST_TSN, Stage, reset};
 
 fn resets(ours: &Ours, stream: u16) -> usize {
     ours.events.iter().filter(|e| **e == SctpEvent::StreamReset { stream }).count()
@@ -157,4 +158,19 @@ fn a_reset_comes_to_an_end() {
         assert_eq!(net.sent, sent, "nobody has anything left to say");
         assert_eq!(resets(&net.b, 1), 1);
     }
+}
+
+/// Each is answered by two packets, of which the second names up to 256 streams: 25 us of our time, of
+/// which a peer has 250 ms at once and a quarter later.
+#[test]
+fn a_flood_of_resets_takes_its_share_of_our_time_and_ends_nothing() {
+    const SENT: u32 = 12_000;
+    let mut stage = Stage::new(config());
+    for n in 0..SENT {
+        stage.send(&[reset(stage.request.wrapping_add(n), 0, FIRST_TSN - 1, &[n as u16 % 1000])]);
+    }
+    let dropped = stage.sctp.counters().packets_overload;
+    assert!(dropped > u64::from(SENT) / 6, "{dropped} of {SENT} dropped");
+    stage.pass(Duration::from_secs(2));
+    stage.assert_alive();
 }

@@ -493,7 +493,9 @@ fn cost(ledger: &Ledger, streams: usize, chunks: Chunks<'_>) -> u64 {
             kind::DATA => 300 + 4 * streams + 25 * held,
             kind::SACK => 500 + 50 * in_flight,
             kind::FORWARD_TSN => 300 + 10 * streams + 25 * held + 10 * chunk.value.len() as u64,
-            kind::RECONFIG => 2000 + 100 * chunk.value.len() as u64,
+            // Answered, and with data channels by a reset of ours that names all that wait for the
+            // peer: a packet each.
+            kind::RECONFIG => 25_000 + 100 * chunk.value.len() as u64,
             _ => 1000,
         };
     }
