@@ -158,13 +158,13 @@ impl Peer {
     ) -> bool {
         match demux(datagram) {
             Protocol::Stun => {
-                self.ice.handle_datagram(now, tuple, datagram, out);
+                let accepted = self.ice.handle_datagram(now, tuple, datagram, out);
                 self.pump_ice();
                 if matches!(self.ice.state(), IceState::Connected | IceState::Completed) {
                     self.dtls.path_ready(now);
                     self.pump_dtls(now);
                 }
-                self.ice.is_valid(tuple)
+                accepted
             }
             Protocol::Dtls if self.ice.is_valid(tuple) => {
                 self.dtls.handle_datagram(now, datagram);
