@@ -253,6 +253,12 @@ export type WorkerDump = {
   eventsMerged: number;
   /** Lines of the worker's log that there were too many of. */
   logLinesDropped: number;
+  /** Datagrams that came faster than they were taken, so that the kernel had no room: see `recvBufferSize`. */
+  datagramsOverflowed: number;
+  /** Datagrams that belonged to no transport. */
+  datagramsDropped: number;
+  /** TCP connections that were closed at once, because too many others had proved nothing yet. */
+  connectionsRefused: number;
   webRtcServerIds: string[];
   routerIds: string[];
   channelMessageHandlers: {
@@ -534,7 +540,10 @@ export type TransportListenInfo = {
   flags?: TransportSocketFlags;
   /** The size of the socket's send buffer (SO_SNDBUF). 0-4294967295. */
   sendBufferSize?: number;
-  /** The size of its receive buffer (SO_RCVBUF). 0-4294967295. */
+  /**
+   * The size of its receive buffer (SO_RCVBUF). 0-4294967295. Default, and 0: of UDP sockets 2 MiB, of TCP the
+   * system's. The system gives at most `net.core.rmem_max`.
+   */
   recvBufferSize?: number;
 };
 
@@ -695,7 +704,10 @@ export type BaseTransportStats = {
   minOutgoingBitrate?: number;
   rtpPacketLossReceived?: number;
   rtpPacketLossSent?: number;
-  /** Datagrams that were not from the peer: another source, or not a protocol of this transport. */
+  /**
+   * Datagrams that were not from the peer (another source, or not a protocol of this transport), and STUN requests that
+   * came too fast.
+   */
   datagramsDropped: number;
   /** Messages of the peer on a stream without a DataProducer, or over `maxReceiveMessageSize`. */
   messagesUnrouted: number;
@@ -906,6 +918,8 @@ export type WebRtcTransportStat = BaseTransportStats & {
   iceState: IceState;
   iceSelectedTuple?: TransportTuple;
   dtlsState: DtlsState;
+  /** DTLS records that came to nothing: out of place, or not the peer's, or known already. */
+  dtlsRecordsDropped: number;
 };
 
 export type WebRtcTransportEvents = TransportEvents & {

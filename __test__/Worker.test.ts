@@ -64,6 +64,9 @@ describe('worker.dump()', () => {
       datagramsUnsent: 0,
       eventsMerged: 0,
       logLinesDropped: 0,
+      datagramsOverflowed: 0,
+      datagramsDropped: 0,
+      connectionsRefused: 0,
       webRtcServerIds: [webRtcServer.id],
       routerIds: expect.arrayContaining(routers.map(({ id }) => id)),
       channelMessageHandlers: {

@@ -135,6 +135,7 @@ pub struct Dtls {
     retransmit_at: Option<Instant>,
     outgoing: Vec<Box<[u8]>>,
     events: VecDeque<DtlsEvent>,
+    records_dropped: u64,
 }
 
 impl Dtls {
@@ -152,7 +153,13 @@ impl Dtls {
             retransmit_at: None,
             outgoing: Vec::new(),
             events: VecDeque::new(),
+            records_dropped: 0,
         }
+    }
+
+    /// How many records came to nothing: out of place, or not the peer's, or known already.
+    pub fn records_dropped(&self) -> u64 {
+        self.records_dropped
     }
 
     /// The state.
@@ -329,6 +336,7 @@ impl Dtls {
                 _ => return,
             };
             if !expected {
+                self.records_dropped += 1;
                 continue;
             }
             if self.role == DtlsRole::Client
@@ -338,7 +346,11 @@ impl Dtls {
                 // Neither side will ever answer the other; better to say so than to wait for 30 s.
                 return self.fail(&"both sides are client", Some(Alert::UnexpectedMessage));
             }
+            let connected = self.state == DtlsState::Connected;
+            let before = self.events.len() + self.outgoing.len();
             self.drive(now, Some(record));
+            let silent = self.events.len() + self.outgoing.len() == before;
+            self.records_dropped += u64::from(connected && silent);
         }
     }
 

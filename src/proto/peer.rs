@@ -107,6 +107,11 @@ impl Peer {
         self.dtls.state()
     }
 
+    /// See [`Dtls::records_dropped`].
+    pub fn dtls_records_dropped(&self) -> u64 {
+        self.dtls.records_dropped()
+    }
+
     /// Our DTLS role; [`DtlsRole::Auto`] until [`Self::connect`].
     pub fn local_role(&self) -> DtlsRole {
         self.dtls.local_role()

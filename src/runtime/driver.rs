@@ -118,7 +118,7 @@ impl World {
         WorkerDump {
             events_merged: self.outbox.events_merged(),
             log_lines_dropped: self.outbox.log_lines_dropped(),
-            ..self.sfu.dump(usage::thread_id(), self.sockets.unsent())
+            ..self.sfu.dump(usage::thread_id(), self.sockets.counters())
         }
     }
 

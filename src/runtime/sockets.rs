@@ -8,16 +8,20 @@ use rustc_hash::{FxHashMap, FxRandomState};
 
 use crate::proto::transmit::{SocketId, Transmits, Tuple};
 use crate::sfu::Sfu;
+use crate::sfu::dump::SocketCounters;
 use crate::sfu::error::Error;
 use crate::sfu::transport::{Listen, ListenProtocol};
 
 use super::inbox::Inbox;
 use super::ports::{self, ListenInfo, PortRange};
-use super::tcp::{Accepted, Flow, PROBATION, TcpConnection, TcpPort};
+use super::tcp::{Accepted, Allowance, Flow, PROBATION, TcpConnection, TcpPort};
 use super::udp::{ReceiveBuffers, UdpPort};
 
 /// TCP connections of one worker that may be open without having proved anything.
 const MAX_STRANGERS: usize = 256;
+
+/// Connections that one listener accepts in one turn, at about 10 us each.
+const ACCEPTS_PER_TURN: usize = 16;
 
 /// How long a listener rests when the process has run out of files.
 const REST: Duration = Duration::from_secs(1);
@@ -38,8 +42,7 @@ pub(super) struct Sockets {
     /// Connections with something to write.
     unflushed: Vec<SocketId>,
     buffers: ReceiveBuffers,
-    /// Datagrams that neither the kernel nor a connection's buffer took.
-    unsent: u64,
+    counters: SocketCounters,
 }
 
 enum Socket {
@@ -61,7 +64,7 @@ impl Sockets {
             resting: VecDeque::new(),
             unflushed: Vec::new(),
             buffers: ReceiveBuffers::new(),
-            unsent: 0,
+            counters: SocketCounters::default(),
         }
     }
 
@@ -99,7 +102,9 @@ impl Sockets {
 
     /// Closes a socket, and the connections that came through it.
     pub(super) fn close(&mut self, id: SocketId) {
-        if let Some(Socket::TcpListener(_)) = self.sockets.remove(&id) {
+        let Some(socket) = self.sockets.remove(&id) else { return };
+        self.counters.datagrams_overflowed += overflowed(&socket);
+        if let Socket::TcpListener(_) = socket {
             let Self { sockets, connections, .. } = self;
             connections.retain(|tuple, connection| {
                 let keep = tuple.socket != id;
@@ -118,8 +123,11 @@ impl Sockets {
         }
     }
 
-    /// Reads the readable sockets; those that have more stay in the list.
+    /// Reads the readable sockets; those that have more stay in the list. Strangers share what one
+    /// turn has for them, and take turns: those who had to wait come first the next time.
     pub(super) fn receive(&mut self, readable: &mut Vec<SocketId>, sfu: &mut Sfu, now: Instant) {
+        let mut of_strangers = Allowance::of_strangers();
+        let mut served = Vec::new();
         for id in std::mem::take(readable) {
             let flow = match self.sockets.get_mut(&id) {
                 None => Flow::Waiting,
@@ -131,19 +139,28 @@ impl Sockets {
                 }
                 Some(Socket::TcpConnection(connection)) => {
                     let Tuple { socket, remote } = connection.tuple;
-                    connection.receive(|datagram| sfu.handle_datagram(socket, remote, datagram))
+                    let mut of_a_peer = Allowance::of_a_peer();
+                    let allowance = if sfu.is_valid_tuple(connection.tuple) {
+                        &mut of_a_peer
+                    } else if of_strangers.is_used_up() {
+                        readable.push(id);
+                        continue;
+                    } else {
+                        &mut of_strangers
+                    };
+                    connection.receive(allowance, |datagram| {
+                        sfu.handle_datagram(socket, remote, datagram);
+                    })
                 }
-                Some(Socket::TcpListener(_)) => {
-                    self.accept(id, now, sfu);
-                    Flow::Waiting
-                }
+                Some(Socket::TcpListener(_)) => self.accept(id, now, sfu),
             };
             match flow {
                 Flow::Waiting => {}
-                Flow::More => readable.push(id),
+                Flow::More => served.push(id),
                 Flow::Closed => self.connection_closed(id, sfu),
             }
         }
+        readable.append(&mut served);
     }
 
     /// Sends all of these.
@@ -151,7 +168,9 @@ impl Sockets {
         let mut index = 0;
         while let Some((tuple, datagram)) = transmits.get(index) {
             index += match self.sockets.get_mut(&tuple.socket) {
-                Some(Socket::Udp(port)) => port.send(transmits, index, &mut self.unsent),
+                Some(Socket::Udp(port)) => {
+                    port.send(transmits, index, &mut self.counters.datagrams_unsent)
+                }
                 Some(Socket::TcpListener(_)) => {
                     self.send_framed(tuple, datagram);
                     1
@@ -169,9 +188,12 @@ impl Sockets {
         }
     }
 
-    /// How many datagrams neither the kernel nor a connection's buffer took, since the beginning.
-    pub(super) fn unsent(&self) -> u64 {
-        self.unsent
+    /// What was lost since the beginning.
+    pub(super) fn counters(&self) -> SocketCounters {
+        let overflowed = self.sockets.values().map(overflowed).sum::<u64>();
+        let mut counters = self.counters;
+        counters.datagrams_overflowed += overflowed;
+        counters
     }
 
     /// When [`Self::expire`] has something to do.
@@ -195,12 +217,18 @@ impl Sockets {
         }
     }
 
-    fn accept(&mut self, id: SocketId, now: Instant, sfu: &Sfu) {
-        while let Some(Socket::TcpListener(port)) = self.sockets.get(&id) {
+    fn accept(&mut self, id: SocketId, now: Instant, sfu: &Sfu) -> Flow {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(Socket::TcpListener(port)) = self.sockets.get(&id) else {
+                return Flow::Waiting;
+            };
             let (stream, remote) = match port.accept() {
                 Accepted::Somebody(stream, remote) => (stream, remote),
-                Accepted::Nobody => return,
-                Accepted::NotNow => return self.resting.push_back((now + REST, id)),
+                Accepted::Nobody => return Flow::Waiting,
+                Accepted::NotNow => {
+                    self.resting.push_back((now + REST, id));
+                    return Flow::Waiting;
+                }
             };
             let connection = SocketId(self.next);
             let waker = self.inbox.socket_waker(connection);
@@ -213,10 +241,14 @@ impl Sockets {
                     waker.wake();
                 }
                 // Dropping it closes it.
-                Ok(_) => log::warn!("too many TCP connections without a valid STUN request"),
+                Ok(_) => {
+                    self.counters.connections_refused += 1;
+                    log::debug!("too many TCP connections without a valid STUN request");
+                }
                 Err(error) => log::debug!("TCP connection from {remote}: {error}"),
             }
         }
+        Flow::More
     }
 
     fn has_room_for_strangers(&mut self, sfu: &Sfu) -> bool {
@@ -234,7 +266,7 @@ impl Sockets {
         let Some(id) = self.connections.get(&tuple) else { return };
         if let Some(Socket::TcpConnection(connection)) = self.sockets.get_mut(id) {
             if !connection.send(datagram) {
-                self.unsent += 1;
+                self.counters.datagrams_unsent += 1;
             }
             if self.unflushed.last() != Some(id) {
                 self.unflushed.push(*id);
@@ -247,6 +279,14 @@ impl Sockets {
             self.connections.remove(&connection.tuple);
             sfu.handle_tuple_closed(connection.tuple);
         }
+    }
+}
+
+/// See [`UdpPort::overflowed`].
+fn overflowed(socket: &Socket) -> u64 {
+    match socket {
+        Socket::Udp(port) => port.overflowed(),
+        Socket::TcpListener(_) | Socket::TcpConnection(_) => 0,
     }
 }
 

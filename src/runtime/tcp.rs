@@ -23,8 +23,34 @@ const MAX_FRAME: usize = 16 * 1024;
 /// SCTP sends them again, or the peer is gone.
 const MAX_OUTGOING: usize = 256 * 1024;
 
-/// Bytes read from one connection in one turn.
-const READ_PER_TURN: usize = 64 * 1024;
+/// Bytes of one read.
+const CHUNK: usize = 8 * 1024;
+
+/// What one connection, or all strangers together, may cost in one turn. What is left is for the next.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    /// Frames, the empty ones included: a few bytes may hold thousands of them.
+    frames: usize,
+    /// System calls that read.
+    reads: usize,
+}
+
+impl Allowance {
+    /// As much as a UDP socket has.
+    pub(super) fn of_a_peer() -> Self {
+        Self { frames: 64, reads: 8 }
+    }
+
+    /// For all connections that have proved nothing: about 100 us of STUN. A stranger needs one frame
+    /// to prove something.
+    pub(super) fn of_strangers() -> Self {
+        Self { frames: 16, reads: 16 }
+    }
+
+    pub(super) fn is_used_up(&self) -> bool {
+        self.frames == 0 || self.reads == 0
+    }
+}
 
 /// The length in front of each datagram.
 const PREFIX: usize = 2;
@@ -117,23 +143,28 @@ impl TcpConnection {
         Ok(Self { tuple, stream, waker, incoming: Vec::new(), outgoing: Vec::new() })
     }
 
-    /// Hands over the datagrams that have arrived, and writes what waits.
-    pub(super) fn receive(&mut self, mut handle: impl FnMut(&[u8])) -> Flow {
+    /// Hands over the datagrams that have arrived, as many as are allowed, and writes what waits.
+    pub(super) fn receive(
+        &mut self,
+        allowance: &mut Allowance,
+        mut handle: impl FnMut(&[u8]),
+    ) -> Flow {
         if self.flush() == Flow::Closed {
             return Flow::Closed;
         }
-        let mut chunk = [0; 8 * 1024];
-        let mut budget = READ_PER_TURN;
-        while budget > 0 {
+        let mut chunk = [0; CHUNK];
+        loop {
+            // First those that the last turn has left.
+            if !take_frames(&mut self.incoming, &mut allowance.frames, &mut handle) {
+                return Flow::Closed;
+            }
+            if allowance.is_used_up() {
+                return Flow::More;
+            }
+            allowance.reads -= 1;
             match self.stream.try_read(&mut chunk) {
                 Ok(0) => return Flow::Closed,
-                Ok(len) => {
-                    budget = budget.saturating_sub(len);
-                    self.incoming.extend_from_slice(&chunk[..len]);
-                    if !take_frames(&mut self.incoming, &mut handle) {
-                        return Flow::Closed;
-                    }
-                }
+                Ok(len) => self.incoming.extend_from_slice(&chunk[..len]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let mut cx = Context::from_waker(&self.waker);
                     match self.stream.poll_read_ready(&mut cx) {
@@ -145,7 +176,6 @@ impl TcpConnection {
                 Err(_) => return Flow::Closed,
             }
         }
-        Flow::More
     }
 
     /// Queues a datagram for [`Self::flush`]. False if there is no room for it.
@@ -184,17 +214,24 @@ impl TcpConnection {
     }
 }
 
-/// Takes the whole frames off the front of `bytes`. False if what follows cannot be one.
-fn take_frames(bytes: &mut Vec<u8>, handle: &mut impl FnMut(&[u8])) -> bool {
+/// Takes whole frames off the front of `bytes`, as many as are `allowed`. False if what follows cannot
+/// be one. Empty ones say nothing (RFC 4571 §2).
+fn take_frames(bytes: &mut Vec<u8>, allowed: &mut usize, handle: &mut impl FnMut(&[u8])) -> bool {
     let mut taken = 0;
     let sane = loop {
+        if *allowed == 0 {
+            break true;
+        }
         let Some((prefix, rest)) = bytes[taken..].split_first_chunk::<PREFIX>() else { break true };
         let len = usize::from(u16::from_be_bytes(*prefix));
         if len > MAX_FRAME {
             break false;
         }
         let Some(datagram) = rest.get(..len) else { break true };
-        handle(datagram);
+        if !datagram.is_empty() {
+            handle(datagram);
+        }
+        *allowed -= 1;
         taken += PREFIX + len;
     };
     bytes.drain(..taken);
@@ -207,7 +244,8 @@ mod tests {
 
     fn frames(bytes: &mut Vec<u8>) -> (bool, Vec<Vec<u8>>) {
         let mut taken = Vec::new();
-        let sane = take_frames(bytes, &mut |datagram: &[u8]| taken.push(datagram.to_vec()));
+        let sane =
+            take_frames(bytes, &mut 1000, &mut |datagram: &[u8]| taken.push(datagram.to_vec()));
         (sane, taken)
     }
 
@@ -222,7 +260,7 @@ mod tests {
             assert!(sane);
             got.extend(taken);
         }
-        assert_eq!(got, [vec![1, 2, 3], vec![], vec![4, 5]]);
+        assert_eq!(got, [vec![1, 2, 3], vec![4, 5]]);
         assert!(bytes.is_empty());
         assert_eq!(frames(&mut stream.to_vec()).1, got);
     }
@@ -233,6 +271,21 @@ mod tests {
         let (sane, taken) = frames(&mut bytes);
         assert!(!sane);
         assert_eq!(taken, [vec![7]]);
+    }
+
+    #[test]
+    fn no_more_frames_are_taken_than_allowed_and_empty_ones_count() {
+        let mut bytes = [[0, 0]; 10].concat();
+        bytes.extend([0, 1, 7, 0, 1, 8]);
+        let mut taken = Vec::new();
+        let mut handle = |datagram: &[u8]| taken.push(datagram.to_vec());
+        for _ in 0..3 {
+            let mut allowed = 4;
+            assert!(take_frames(&mut bytes, &mut allowed, &mut handle));
+            assert_eq!(allowed, 0);
+        }
+        assert_eq!(taken, [[7], [8]]);
+        assert!(bytes.is_empty());
     }
 
     /// Both ends of a connection, the far end read by a plain socket.
@@ -274,7 +327,7 @@ mod tests {
             if let Ok(len) = far.read(&mut chunk) {
                 bytes.extend_from_slice(&chunk[..len]);
             }
-            assert!(take_frames(&mut bytes, &mut |it: &[u8]| {
+            assert!(take_frames(&mut bytes, &mut 1000, &mut |it: &[u8]| {
                 assert_eq!(it.len(), LEN);
                 got.push(u32::from_be_bytes(it[..4].try_into().unwrap()));
             }));

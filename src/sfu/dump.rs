@@ -41,14 +41,28 @@ pub struct KeyValues<K, V> {
     pub values: Vec<V>,
 }
 
-/// The answer of `worker.dump()`. `datagrams_unsent` counts what neither the kernel nor the buffer of
-/// a TCP connection took; `events_merged` and `log_lines_dropped` what JavaScript was too busy for.
+/// What was lost between the domain and the network, since the beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SocketCounters {
+    /// Datagrams that neither the kernel nor the buffer of a TCP connection took.
+    pub datagrams_unsent: u64,
+    /// Datagrams that came faster than they were taken: the kernel's receive buffer was full.
+    pub datagrams_overflowed: u64,
+    /// TCP connections that were closed at once: too many others had proved nothing yet.
+    pub connections_refused: u64,
+}
+
+/// The answer of `worker.dump()`. `datagrams_dropped` counts those that belonged to no transport;
+/// `events_merged` and `log_lines_dropped` what JavaScript was too busy for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "named as in the JavaScript API")]
 pub struct WorkerDump {
     pub pid: u32,
-    pub datagrams_unsent: u64,
+    #[serde(flatten)]
+    pub sockets: SocketCounters,
+    pub datagrams_dropped: u64,
     pub events_merged: u64,
     pub log_lines_dropped: u64,
     pub web_rtc_server_ids: Vec<Uuid>,

@@ -38,7 +38,7 @@ use crate::proto::transmit::{SocketId, Transmits, Tuple};
 use data_consumer::DataConsumer;
 use data_producer::DataProducer;
 use deadlines::Deadlines;
-use dump::{ChannelMessageHandlers, WorkerDump};
+use dump::{ChannelMessageHandlers, SocketCounters, WorkerDump};
 use event::{DataConsumerEvent, DataProducerEvent, Event};
 use id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
 use router::Router;
@@ -67,6 +67,8 @@ pub struct Sfu {
     dirty: Vec<TransportKey>,
     transmits: Transmits,
     events: VecDeque<Event>,
+    /// Datagrams that were nobody's.
+    datagrams_dropped: u64,
     /// The time of this turn.
     now: Instant,
     turn: u64,
@@ -100,6 +102,7 @@ impl Sfu {
             dirty: Vec::new(),
             transmits: Transmits::default(),
             events: VecDeque::new(),
+            datagrams_dropped: 0,
             now,
             turn: 0,
             clock: (now, uptime),
@@ -114,8 +117,9 @@ impl Sfu {
 
     /// A datagram has arrived. One that is nobody's is dropped.
     pub fn handle_datagram(&mut self, socket: SocketId, remote: SocketAddr, datagram: &[u8]) {
-        if let Some(key) = self.find_transport(socket, remote, datagram) {
-            self.handle_transport_datagram(key, Tuple { socket, remote }, datagram);
+        match self.find_transport(socket, remote, datagram) {
+            Some(key) => self.handle_transport_datagram(key, Tuple { socket, remote }, datagram),
+            None => self.datagrams_dropped += 1,
         }
     }
 
@@ -160,8 +164,8 @@ impl Sfu {
         self.events.pop_front()
     }
 
-    /// What `worker.dump()` answers; the first four numbers are the runtime's.
-    pub fn dump(&self, pid: u32, datagrams_unsent: u64) -> WorkerDump {
+    /// What `worker.dump()` answers; all numbers but `datagrams_dropped` are the runtime's.
+    pub fn dump(&self, pid: u32, sockets: SocketCounters) -> WorkerDump {
         let server_ids: Vec<Uuid> = self.servers.values().map(|it| it.id).collect();
         let router_ids: Vec<Uuid> = self.routers.values().map(|it| it.id).collect();
         let transports = self.transports.values().map(|it| it.id);
@@ -172,7 +176,8 @@ impl Sfu {
         asked.extend(self.transports.values().map(|it| it.id).chain(producers).chain(consumers));
         WorkerDump {
             pid,
-            datagrams_unsent,
+            sockets,
+            datagrams_dropped: self.datagrams_dropped,
             events_merged: 0,
             log_lines_dropped: 0,
             web_rtc_server_ids: server_ids,

@@ -94,7 +94,8 @@ pub struct TransportStats {
     /// What the association dropped, by reason.
     #[serde(flatten)]
     pub dropped: Option<SctpDropped>,
-    /// Datagrams that were not from the peer: another source, or not a protocol of this transport.
+    /// Datagrams that were not from the peer (another source, or not a protocol of this transport),
+    /// and STUN requests that came too fast.
     pub datagrams_dropped: u64,
     /// Data messages that belonged to no DataProducer, or came while their size was not allowed.
     pub messages_unrouted: u64,
@@ -188,6 +189,8 @@ pub enum KindStats {
         #[serde(skip_serializing_if = "Option::is_none")]
         ice_selected_tuple: Option<TupleInfo>,
         dtls_state: DtlsState,
+        /// Records that came to nothing: out of place, or not the peer's, or known already.
+        dtls_records_dropped: u64,
     },
     #[serde(rename = "plain-rtp-transport")]
     Plain { rtcp_mux: bool, comedia: bool, tuple: TupleInfo },

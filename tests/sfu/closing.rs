@@ -5,6 +5,7 @@ use std::time::Duration;
 use datasoup::proto::dtls::DtlsState;
 use datasoup::proto::ice_lite::IceState;
 use datasoup::proto::transmit::Tuple;
+use datasoup::sfu::dump::SocketCounters;
 use datasoup::sfu::event::{DataConsumerEvent, TransportEvent};
 use datasoup::sfu::id::{
     DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
@@ -84,7 +85,7 @@ fn everything(lab: &mut Lab) -> (Vec<Entity>, usize) {
 
 fn assert_nothing_is_left(lab: &mut Lab, sockets: usize) {
     lab.flush();
-    let dump = lab.sfu().dump(0, 0);
+    let dump = lab.sfu().dump(0, SocketCounters::default());
     assert!(dump.router_ids.is_empty() && dump.web_rtc_server_ids.is_empty());
     let handlers = dump.channel_message_handlers;
     assert!(handlers.channel_request_handlers.is_empty());

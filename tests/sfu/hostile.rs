@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use datasoup::proto::ice_lite::IceState;
+use datasoup::sfu::dump::SocketCounters;
 use datasoup::sfu::transport::IceParameters;
 
 use crate::client::Client;
@@ -137,6 +138,39 @@ fn datagrams_for_unknown_sockets_are_dropped() {
         lab.sfu().handle_datagram(socket, theirs(1), datagram);
     }
     assert!(lab.sfu().flush().is_empty());
+    assert_eq!(lab.sfu().dump(0, SocketCounters::default()).datagrams_dropped, 4);
+}
+
+#[test]
+fn what_is_nobodys_on_a_shared_port_is_counted() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(9));
+    let (_, client) = lab.join_server(router, server, 1);
+    let unknown =
+        IceParameters { username_fragment: "y".repeat(32), ..lab.clients[client].ice.clone() };
+    for datagram in [&[22; 100][..], &[200; 100], &Client::check(&unknown, true)] {
+        lab.inject(theirs(99), ours(9), datagram);
+    }
+    lab.run_for(Duration::from_millis(100));
+    assert_eq!(lab.sfu().dump(0, SocketCounters::default()).datagrams_dropped, 3);
+}
+
+#[test]
+fn records_that_are_not_the_peers_are_counted() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let (key, _) = lab.join(router, 1);
+    let dropped = |lab: &mut Lab| lab.stats(key)["dtlsRecordsDropped"].as_u64().expect("a number");
+    let before = dropped(&mut lab);
+    // Application data that nobody has sealed; a ClientHello in the clear.
+    let forged = [&[23, 254, 253, 0, 1, 0, 0, 0, 1, 0, 0, 0, 30][..], &[9; 30]].concat();
+    let hello = [&[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4][..], &[1, 0, 0, 0]].concat();
+    for datagram in [&forged, &forged, &hello] {
+        lab.inject(theirs(1), ours(1), datagram);
+        lab.run_for(Duration::from_millis(100));
+    }
+    assert_eq!(dropped(&mut lab) - before, 3);
 }
 
 #[test]

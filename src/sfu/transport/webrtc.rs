@@ -292,6 +292,7 @@ impl TransportMut<'_> {
                 ice_state: it.peer.ice_state(),
                 ice_selected_tuple: it.selected_tuple(),
                 dtls_state: it.peer.dtls_state(),
+                dtls_records_dropped: it.peer.dtls_records_dropped(),
             },
             Kind::Plain(it) => {
                 KindStats::Plain { rtcp_mux: true, comedia: it.comedia, tuple: it.tuple_info() }
