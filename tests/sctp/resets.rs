@@ -160,17 +160,18 @@ fn a_reset_comes_to_an_end() {
     }
 }
 
-/// Each is answered by two packets, of which the second names up to 256 streams: 25 us of our time, of
-/// which a peer has 250 ms at once and a quarter later.
+/// Each is answered, and sctp-proto then walks through all resets of ours that the peer has not
+/// answered: 16 us for the first, 330 us for the ten thousandth. A peer has 250 ms at once.
 #[test]
 fn a_flood_of_resets_takes_its_share_of_our_time_and_ends_nothing() {
-    const SENT: u32 = 12_000;
+    const SENT: u16 = 12_000;
     let mut stage = Stage::new(config());
     for n in 0..SENT {
-        stage.send(&[reset(stage.request.wrapping_add(n), 0, FIRST_TSN - 1, &[n as u16 % 1000])]);
+        let request = stage.request.wrapping_add(n.into());
+        stage.send(&[reset(request, 0, FIRST_TSN - 1, &[n])]);
     }
     let dropped = stage.sctp.counters().packets_overload;
-    assert!(dropped > u64::from(SENT) / 6, "{dropped} of {SENT} dropped");
+    assert!(dropped > u64::from(SENT) / 2, "{dropped} of {SENT} dropped");
     stage.pass(Duration::from_secs(2));
     stage.assert_alive();
 }

@@ -78,6 +78,15 @@ pub(super) enum Admission {
     Violation(&'static str),
 }
 
+/// What sctp-proto holds that only it knows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Load {
+    /// Streams.
+    pub(super) streams: usize,
+    /// Streams that the peer has reset, without an answer to our reset so far.
+    pub(super) half_reset: usize,
+}
+
 /// What becomes of one chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -370,18 +379,17 @@ impl Guard {
     }
 
     /// Counts a packet that has passed [`Self::screen`] and is the peer's without doubt.
-    /// `streams`: how many sctp-proto has.
     pub(super) fn admit(
         &mut self,
         now: Instant,
         ledger: &mut Ledger,
-        streams: usize,
+        load: Load,
         packet: &[u8],
     ) -> Admission {
         let Some((_, chunks)) = Header::parse(packet) else {
             return Admission::Refused(Dropped::Malformed);
         };
-        if !self.budget.take(now, cost(ledger, streams, chunks)) {
+        if !self.budget.take(now, cost(ledger, load, chunks)) {
             return Admission::Refused(Dropped::Overload);
         }
         for chunk in chunks.flatten() {
@@ -414,7 +422,7 @@ impl Guard {
         if ledger.held.chunks > self.max_held {
             return Admission::Violation("too many DATA chunks that complete no message");
         }
-        if streams > self.max_streams {
+        if load.streams > self.max_streams {
             return Admission::Violation("too many streams");
         }
         Admission::Granted
@@ -484,10 +492,11 @@ fn carry(writer: &mut Writer, chunk: &Chunk<'_>) {
 
 /// What a packet costs, in nanoseconds of our time, about. Measured on sctp-proto, of which every
 /// part walks all that it holds.
-fn cost(ledger: &Ledger, streams: usize, chunks: Chunks<'_>) -> u64 {
-    let (streams, held) = (streams as u64, ledger.held.chunks as u64);
+fn cost(ledger: &Ledger, load: Load, chunks: Chunks<'_>) -> u64 {
+    let (streams, held) = (load.streams as u64, ledger.held.chunks as u64);
     let in_flight = ledger.ours.as_ref().map_or(0, |ours| u64::from(ours.in_flight()));
-    let mut cost = 1000;
+    // What waits for the peer to answer our resets is walked whenever anything is sent.
+    let mut cost = 1000 + 40 * load.half_reset as u64;
     for chunk in chunks.flatten() {
         cost += match chunk.kind {
             kind::DATA => 300 + 4 * streams + 25 * held,

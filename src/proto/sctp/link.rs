@@ -16,7 +16,7 @@ use sctp_proto::{
 
 use super::SctpConfig;
 use super::egress::{self, Oversize};
-use super::guard::{Admission, Dropped, Guard, Screened};
+use super::guard::{Admission, Dropped, Guard, Load, Screened};
 use super::init;
 use super::ledger::Ledger;
 use super::ppid;
@@ -90,6 +90,8 @@ pub(super) struct Link {
     window: u32,
     /// How many streams sctp-proto knows.
     streams: usize,
+    /// How many of them the peer has reset, without an answer to our reset so far.
+    half_reset: usize,
 }
 
 impl Link {
@@ -141,6 +143,7 @@ impl Link {
             max_receive_message_size: config.max_receive_message_size as usize,
             window,
             streams: 0,
+            half_reset: 0,
         }
     }
 
@@ -166,7 +169,8 @@ impl Link {
         let Some(event) = self.route(now, packet.clone()) else {
             return Incoming::Dropped(Dropped::Foreign);
         };
-        match self.guard.admit(now, &mut self.ledger, self.streams, &packet) {
+        let load = Load { streams: self.streams, half_reset: self.half_reset };
+        match self.guard.admit(now, &mut self.ledger, load, &packet) {
             Admission::Granted => Incoming::Deliver(event),
             Admission::Refused(dropped) => Incoming::Dropped(dropped),
             Admission::Violation(rule) => Incoming::Violation(rule),
@@ -214,6 +218,10 @@ impl Link {
                 self.streams += 1;
                 // Not needed, but it would be kept for ever.
                 let _ = self.association.accept_stream();
+            }
+            Event::Stream(StreamEvent::Finished { .. }) => self.half_reset += 1,
+            Event::Stream(StreamEvent::ResetComplete { .. }) => {
+                self.half_reset = self.half_reset.saturating_sub(1);
             }
             Event::DataChannelStatsFinal(_) => self.streams = self.streams.saturating_sub(1),
             _ => {}
