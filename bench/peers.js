@@ -65,6 +65,11 @@ class Host {
     });
   }
 
+  /** @returns {number} */
+  get pid() {
+    return this.#child.pid ?? 0;
+  }
+
   async end() {
     const ended = once(this.#child, 'exit');
 
@@ -145,6 +150,16 @@ class Peers {
     await this.#all('ready');
   }
 
+  /** Has the clients note how long stamped messages take, from now on. */
+  async watch() {
+    await this.#all('watch');
+  }
+
+  /** @returns {Promise<number[]>} what they have noted, in µs. */
+  async watched() {
+    return (await this.#all('watched')).flat();
+  }
+
   /**
    * Resolves when each client has got `count` numbered messages since `ready()`, or nothing more comes.
    *
@@ -168,6 +183,21 @@ class Peers {
    */
   async send(load) {
     await this.#all('send', load);
+  }
+
+  /**
+   * Has each client make round trips, one at a time, over a channel whose messages come back.
+   *
+   * @param {{ seconds: number, size: number }} load
+   * @returns {Promise<number[]>} how long each took, in µs.
+   */
+  async ping(load) {
+    return (await this.#all('ping', load)).flat();
+  }
+
+  /** The processes of the clients. */
+  get pids() {
+    return this.#hosts.map((host) => host.pid);
   }
 
   /** Ends the clients, not their processes. */
