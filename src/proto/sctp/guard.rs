@@ -41,6 +41,10 @@ const MEAN_HELD: usize = 512;
 /// Streams on which a client may have sent: 3 MB of state. Browsers open at most 1,024 channels.
 const MAX_CLIENT_STREAMS: usize = 8192;
 
+/// Streams that a peer may have reset without an answer to our reset of them: twice a browser's
+/// channels. sctp-proto keeps a packet for each, and walks through all of them in every turn.
+const MAX_HALF_RESET: usize = 2048;
+
 /// Why a packet went no farther.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dropped {
@@ -424,6 +428,9 @@ impl Guard {
         }
         if load.streams > self.max_streams {
             return Admission::Violation("too many streams");
+        }
+        if load.half_reset > MAX_HALF_RESET {
+            return Admission::Violation("too many resets without an answer to ours");
         }
         Admission::Granted
     }
