@@ -2,18 +2,13 @@
 
 // The process of one case: the server of it.
 
-const path = require('node:path');
-
-/** @type {Record<string, import('./suite').Suite>} */
-const suites = { floods: require('./floods'), slow: require('./slow') };
-
-process.once('message', async (/** @type {any} */ { suite, name, seconds, rounds }) => {
-  const { cases, measureCase } = suites[suite];
+process.once('message', async (/** @type {any} */ { file, impl, name, seconds, rounds }) => {
+  const { cases, measureCase } = require(file);
   let result;
 
   try {
     const found = cases.find((each) => each.name === name);
-    const api = require(path.resolve(__dirname, '..'));
+    const api = require(impl);
 
     result = await measureCase({ ...found, api, seconds, rounds });
   } catch (error) {

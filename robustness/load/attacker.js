@@ -7,7 +7,7 @@ const { once } = require('node:events');
 const path = require('node:path');
 const readline = require('node:readline');
 
-const ROOT = path.resolve(__dirname, '..');
+const ROOT = path.resolve(__dirname, '../..');
 
 /** Builds it. Unoptimised it is as fast: what costs are system calls and cryptography. */
 function buildAttacker() {

@@ -1,0 +1,122 @@
+'use strict';
+
+// Runs the cases of a program, each in a process of its own, the server; peers and attackers have theirs.
+
+const { fork } = require('node:child_process');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+
+const { machineOf } = require('../../bench/report');
+
+/** A case that has not ended by then is killed. */
+const CASE_MS = 5 * 60 * 1_000;
+
+/**
+ * @typedef {object} Suite
+ * @property {{ name: string, title: string }[]} cases
+ * @property {{ seconds: number, rounds: number }} defaults - how long a phase takes, and how many there are of each.
+ * @property {() => void} [prepare]
+ * @property {(options: any) => Promise<any>} measureCase
+ * @property {(results: any[]) => string[][]} table
+ * @property {(result: any) => string[]} broken - what was promised and did not hold.
+ */
+
+/** @param {Suite} suite */
+function options(suite) {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: '' },
+      seconds: { type: 'string' },
+      rounds: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+    },
+  });
+  const seconds = Number(values.seconds ?? suite.defaults.seconds);
+  const rounds = Number(values.rounds ?? suite.defaults.rounds);
+
+  if (!(seconds > 0) || !Number.isInteger(rounds) || rounds < 1) {
+    throw new TypeError('--seconds and --rounds must be positive, and --rounds an integer');
+  }
+  return { ...values, only: new RegExp(values.only), seconds, rounds };
+}
+
+/**
+ * Measures one case in a process of its own.
+ *
+ * @param {object} order
+ * @returns {Promise<any>} what `caseProcess.js` tells.
+ */
+function measureCase(order) {
+  return new Promise((resolve) => {
+    const child = fork(path.join(__dirname, 'caseProcess.js'), [], { execArgv: ['--expose-gc'] });
+    const timer = setTimeout(() => child.kill('SIGKILL'), CASE_MS);
+    /** @type {any} */
+    let result = { error: 'its process has ended without a result' };
+
+    child.on('message', (message) => (result = message));
+    child.on('exit', () => {
+      clearTimeout(timer);
+      resolve(result);
+    });
+    child.send(order);
+  });
+}
+
+/** @param {string[][]} lines - the first one is the head. */
+function markdown(lines) {
+  const widths = lines[0].map((_, column) =>
+    Math.max(...lines.map((line) => line[column].length), 3),
+  );
+  const show = (/** @type {string[]} */ line) =>
+    `| ${line.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
+  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
+
+  return [show(lines[0]), rule, ...lines.slice(1).map(show)].join('\n');
+}
+
+/** @param {string} file - the suite's. */
+async function run(file) {
+  /** @type {Suite} */
+  const suite = require(file);
+  const { only, seconds, rounds, json, list } = options(suite);
+  const impl = path.resolve(process.env.IMPL ?? path.join(__dirname, '../..'));
+  const chosen = suite.cases.filter(({ name }) => only.test(name));
+  const results = [];
+
+  if (list) {
+    return chosen.forEach(({ name, title }) => console.log(`${name.padEnd(22)} ${title}`));
+  }
+  suite.prepare?.();
+  if (json) {
+    console.log(JSON.stringify(machineOf({ impl, runs: rounds, extent: 'full', ciphers: {} })));
+  }
+  for (const { name, title } of chosen) {
+    process.stderr.write(`${title} …\n`);
+
+    const result = {
+      name,
+      title,
+      ...(await measureCase({ file, impl, name, seconds, rounds })),
+    };
+
+    results.push(result);
+    if (json) {
+      console.log(JSON.stringify(result));
+    }
+  }
+  if (!json) {
+    console.log(markdown(suite.table(results)));
+  }
+
+  const broken = results.flatMap((result) =>
+    (result.error ? [result.error] : suite.broken(result)).map(
+      (what) => `${result.title}: ${what}`,
+    ),
+  );
+
+  broken.forEach((what) => console.error(what));
+  process.exitCode = broken.length > 0 ? 1 : 0;
+}
+
+module.exports = { run };
