@@ -1,4 +1,4 @@
-//! ICE over TCP (RFC 6544): passive candidates, datagrams framed by a length of two bytes (RFC 4571).
+//! ICE over TCP (RFC 6544): passive candidates, datagrams framed as RFC 4571 says.
 //!
 //! A stranger can open connections; so their number is bounded, one that proves nothing is closed
 //! after a while, and neither direction holds more than a bounded number of bytes.
@@ -10,14 +10,11 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::proto::framing::{push_frame, take_frames};
 use crate::proto::transmit::{SocketId, Tuple};
 
 /// How long a connection may stay without a valid STUN request.
 pub(super) const PROBATION: Duration = Duration::from_secs(15);
-
-/// The largest datagram that is taken: more than any STUN or DTLS packet needs. A longer one can
-/// only be a lie, and ends the connection.
-const MAX_FRAME: usize = 16 * 1024;
 
 /// What waits for a peer that does not read. Datagrams beyond it are dropped, as on any network:
 /// SCTP sends them again, or the peer is gone.
@@ -25,9 +22,6 @@ const MAX_OUTGOING: usize = 256 * 1024;
 
 /// Bytes read from one connection in one turn.
 const READ_PER_TURN: usize = 64 * 1024;
-
-/// The length in front of each datagram.
-const PREFIX: usize = 2;
 
 /// A listening socket.
 #[derive(Debug)]
@@ -150,13 +144,8 @@ impl TcpConnection {
 
     /// Queues a datagram for [`Self::flush`]. False if there is no room for it.
     pub(super) fn send(&mut self, datagram: &[u8]) -> bool {
-        let prefix = u16::try_from(datagram.len()).ok();
-        let room = prefix.filter(|_| self.outgoing.len() + datagram.len() <= MAX_OUTGOING);
-        if let Some(prefix) = room {
-            self.outgoing.extend_from_slice(&prefix.to_be_bytes());
-            self.outgoing.extend_from_slice(datagram);
-        }
-        room.is_some()
+        self.outgoing.len() + datagram.len() <= MAX_OUTGOING
+            && push_frame(&mut self.outgoing, datagram)
     }
 
     /// Writes what the kernel takes; if something is left, the waker is armed.
@@ -184,56 +173,9 @@ impl TcpConnection {
     }
 }
 
-/// Takes the whole frames off the front of `bytes`. False if what follows cannot be one.
-fn take_frames(bytes: &mut Vec<u8>, handle: &mut impl FnMut(&[u8])) -> bool {
-    let mut taken = 0;
-    let sane = loop {
-        let Some((prefix, rest)) = bytes[taken..].split_first_chunk::<PREFIX>() else { break true };
-        let len = usize::from(u16::from_be_bytes(*prefix));
-        if len > MAX_FRAME {
-            break false;
-        }
-        let Some(datagram) = rest.get(..len) else { break true };
-        handle(datagram);
-        taken += PREFIX + len;
-    };
-    bytes.drain(..taken);
-    sane
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn frames(bytes: &mut Vec<u8>) -> (bool, Vec<Vec<u8>>) {
-        let mut taken = Vec::new();
-        let sane = take_frames(bytes, &mut |datagram: &[u8]| taken.push(datagram.to_vec()));
-        (sane, taken)
-    }
-
-    #[test]
-    fn frames_are_taken_whole_however_they_arrive() {
-        let stream = [0, 3, 1, 2, 3, 0, 0, 0, 2, 4, 5];
-        let mut bytes = Vec::new();
-        let mut got = Vec::new();
-        for byte in stream {
-            bytes.push(byte);
-            let (sane, taken) = frames(&mut bytes);
-            assert!(sane);
-            got.extend(taken);
-        }
-        assert_eq!(got, [vec![1, 2, 3], vec![], vec![4, 5]]);
-        assert!(bytes.is_empty());
-        assert_eq!(frames(&mut stream.to_vec()).1, got);
-    }
-
-    #[test]
-    fn a_length_that_no_datagram_has_is_refused() {
-        let mut bytes = vec![0, 1, 7, 0xff, 0xff];
-        let (sane, taken) = frames(&mut bytes);
-        assert!(!sane);
-        assert_eq!(taken, [vec![7]]);
-    }
 
     /// Both ends of a connection, the far end read by a plain socket.
     #[allow(clippy::disallowed_types, reason = "the far end of the connection")]
@@ -263,7 +205,7 @@ mod tests {
             let accepted = near.send(&[&sent.to_be_bytes()[..], &[0; LEN - 4]].concat());
             dropped += u32::from(!accepted);
             assert_eq!(near.flush(), Flow::Waiting);
-            assert!(near.outgoing.len() <= MAX_OUTGOING + PREFIX);
+            assert!(near.outgoing.len() <= MAX_OUTGOING + 2);
             sent += 1;
         }
         far.set_nonblocking(true).unwrap();
