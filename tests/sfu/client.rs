@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use datasoup::proto::certificate::{Certificate, Fingerprint};
 use datasoup::proto::demux::{Protocol, demux};
 use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
@@ -46,6 +47,8 @@ pub(crate) struct Client {
     dtls: Dtls,
     pub(crate) dtls_states: Vec<DtlsState>,
     pub(crate) sctp: Association,
+    /// If given, the worker's packets end here, for whoever speaks SCTP by [`Self::seal`].
+    pub(crate) intercepted: Option<Vec<Bytes>>,
     /// Whether it sends the INIT, as browsers do.
     pub(crate) begins: bool,
     /// Nothing comes in or goes out.
@@ -85,6 +88,7 @@ impl Client {
             dtls,
             dtls_states: Vec::new(),
             sctp: Association::new(now),
+            intercepted: None,
             begins: true,
             frozen: false,
             datagrams_received: 0,
@@ -119,6 +123,14 @@ impl Client {
 
     pub(crate) fn send(&mut self, stream: u16, message: Message) {
         self.sctp.send(stream, message);
+    }
+
+    /// Sends a packet, or whatever it is, through the DTLS session.
+    pub(crate) fn seal(&mut self, packet: &[u8]) {
+        let mut record = Vec::new();
+        if self.dtls.seal(packet, &mut record).is_ok() {
+            self.queued.push(record);
+        }
     }
 
     /// Its messages since the last time.
@@ -217,10 +229,7 @@ impl Client {
         self.dtls.poll_transmit(tuple, &mut transmits);
         self.queued.extend(transmits.iter().map(|(_, bytes)| bytes.to_vec()));
         for packet in self.sctp.packets() {
-            let mut record = Vec::new();
-            if self.dtls.seal(&packet, &mut record).is_ok() {
-                self.queued.push(record);
-            }
+            self.seal(&packet);
         }
         for bytes in self.queued.drain(..) {
             out.push(Datagram { from: self.address, to: self.server, bytes });
@@ -236,7 +245,10 @@ impl Client {
                         self.sctp.connect(now);
                     }
                 }
-                DtlsEvent::Data(packet) => self.sctp.handle_packet(now, packet),
+                DtlsEvent::Data(packet) => match &mut self.intercepted {
+                    Some(intercepted) => intercepted.push(packet),
+                    None => self.sctp.handle_packet(now, packet),
+                },
             }
         }
     }

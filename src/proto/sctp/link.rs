@@ -163,6 +163,7 @@ impl Link {
             Screened::StaleCookie => return Incoming::StaleCookie,
             Screened::Drop(dropped) => return Incoming::Dropped(dropped),
         };
+        debug_assert!(wire::is_canonical(&packet), "the guard let {packet:?} through");
         let Some(event) = self.route(now, packet.clone()) else {
             return Incoming::Dropped(Dropped::Foreign);
         };
