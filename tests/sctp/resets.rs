@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use datasoup::proto::message::Reliability;
-use datasoup::proto::sctp::{Discarded, SctpEvent};
+use datasoup::proto::sctp::{Discarded, SctpConfig, SctpEvent};
 
 use crate::link::Conditions;
-use crate::peers::{Ours, number, numbered, pair};
+use crate::peers::{Ours, config, number, numbered, pair, pair_with};
 
 fn resets(ours: &Ours, stream: u16) -> usize {
     ours.events.iter().filter(|e| **e == SctpEvent::StreamReset { stream }).count()
@@ -157,4 +157,22 @@ fn a_reset_comes_to_an_end() {
         assert_eq!(net.sent, sent, "nobody has anything left to say");
         assert_eq!(resets(&net.b, 1), 1);
     }
+}
+
+#[test]
+fn closing_a_stream_that_the_peer_fills_the_window_with_does_not_end_the_association() {
+    let small = SctpConfig { max_receiver_window: 20_000, ..config() };
+    let mut net = pair_with(config(), small, Conditions::PERFECT, 6);
+    net.a.sctp.open_stream(1, Reliability::RELIABLE);
+    for i in 0..100 {
+        net.a.sctp.send(net.now, 1, numbered(i, 5000)).expect("room");
+    }
+    assert!(net.run_until(Duration::from_secs(30), |net| net.b.message_count() >= 10));
+    net.b.sctp.reset_stream(1);
+    net.run_for(Duration::from_secs(30));
+    assert!(net.a.is_connected() && net.b.is_connected());
+    net.a.sctp.open_stream(2, Reliability::RELIABLE);
+    net.a.sctp.send(net.now, 2, numbered(0, 15_000)).expect("room");
+    net.b.take_messages();
+    assert!(net.run_until(Duration::from_secs(30), |net| net.b.message_count() == 1));
 }

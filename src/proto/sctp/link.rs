@@ -216,6 +216,7 @@ impl Link {
                 // Not needed, but it would be kept for ever.
                 let _ = self.association.accept_stream();
             }
+            Event::Stream(StreamEvent::Finished { id }) => _ = self.ledger.unread.remove(id),
             Event::DataChannelStatsFinal(_) => self.streams = self.streams.saturating_sub(1),
             _ => {}
         }
@@ -343,6 +344,7 @@ impl Link {
     /// The next complete message of `stream`.
     pub(super) fn read(&mut self, stream: StreamId) -> Option<Read> {
         let mut stream = self.association.stream(stream).ok()?;
+            self.ledger.unread.insert(stream);
         let chunks = stream.read_sctp().ok()??;
         let len = chunks.len();
         self.ledger.held.remove(chunks.chunks.len(), len);
