@@ -7,6 +7,7 @@ use datasoup::proto::sctp::{Discarded, SctpConfig, SctpEvent};
 
 use crate::link::Conditions;
 use crate::peers::{Ours, config, number, numbered, pair, pair_with};
+use crate::puppet::*;
 
 fn resets(ours: &Ours, stream: u16) -> usize {
     ours.events.iter().filter(|e| **e == SctpEvent::StreamReset { stream }).count()
@@ -156,6 +157,39 @@ fn a_reset_comes_to_an_end() {
         net.run_for(Duration::from_secs(60));
         assert_eq!(net.sent, sent, "nobody has anything left to say");
         assert_eq!(resets(&net.b, 1), 1);
+    }
+}
+
+#[test]
+fn closing_what_the_peer_has_closed_before_leaves_the_stream_usable() {
+    let mut stage = Stage::new(config());
+    for round in 0..3 {
+        let tsn = stage.next_tsn();
+        stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"hello")]);
+        assert_eq!(stage.messages().len(), 1, "round {round}");
+        // The peer closes its channel; ours is reset in turn.
+        let request = stage.request;
+        stage.request += 1;
+        let sent = stage.send(&[reset(request, 0, tsn, &[1])]);
+        assert_eq!(stage.events(), [SctpEvent::StreamReset { stream: 1 }]);
+        answer_resets(&mut stage, sent);
+        stage.pass(Duration::from_secs(10));
+        // The application closes what belonged to it, long after that. The peer has nothing left
+        // that it could reset in turn.
+        stage.sctp.reset_stream(1);
+        let sent = stage.drain();
+        answer_resets(&mut stage, sent);
+        stage.pass(Duration::from_secs(10));
+        stage.drain();
+        assert!(stage.sctp.is_stream_free(1), "round {round}");
+    }
+}
+
+/// Performs all resets that ours asks for, as a peer does that has nothing to reset itself.
+fn answer_resets(stage: &mut Stage, sent: Vec<Seen>) {
+    for request in sent.iter().filter(|it| it.kind == RECONFIG && it.value[..2] == [0, 13]) {
+        let answer = [&request.value[4..8], &[0, 0, 0, 1]].concat();
+        stage.send(&[chunk(RECONFIG, 0, &parameter(16, &answer))]);
     }
 }
 

@@ -220,6 +220,7 @@ impl Sctp {
     /// over, not opened in band by the peer, and within the negotiated number as far as it is known.
     pub fn is_stream_free(&self, stream: StreamId) -> bool {
         self.can_open_stream(stream)
+        self.streams.on_use(stream);
             && !self.streams.is_closing(stream, self.clock)
             && !self.streams.is_channel(stream)
     }
@@ -503,6 +504,7 @@ impl Sctp {
                     });
                 }
             }
+        self.streams.on_use(stream);
             Ok(Dcep::Ack) if self.config.data_channels => {}
             _ => self.counters.bad_dcep += 1,
         }
