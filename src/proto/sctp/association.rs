@@ -40,6 +40,9 @@ pub struct Sctp {
     config: SctpConfig,
     state: SctpState,
     link: Option<Box<Link>>,
+    /// The one that has answered an INIT and then been given up for one of ours, until either is
+    /// established.
+    answered: Option<Box<Link>>,
     queues: SendQueues,
     flight: Flight,
     /// The peer may have acknowledged something since `flight` was counted.
@@ -71,6 +74,7 @@ impl Sctp {
             config,
             state: SctpState::New,
             link: None,
+            answered: None,
             flight: Flight::default(),
             flight_is_stale: false,
             streams: Streams::default(),
@@ -107,6 +111,7 @@ impl Sctp {
     /// Takes a packet. False if it was dropped: it was not the peer's, or made no sense.
     pub fn handle_packet(&mut self, now: Instant, packet: Bytes) -> bool {
         self.clock = Some(now);
+        self.recall(&packet);
         let incoming = match self.state {
             SctpState::Connecting if init::is(&packet) => self.on_init(now, &packet),
             SctpState::Connecting | SctpState::Connected => match &mut self.link {
@@ -161,7 +166,9 @@ impl Sctp {
         }
         if self.initiate_at.is_some_and(|at| at <= now) {
             self.initiate_at = None;
+            let answered = self.link.take();
             self.initiate();
+            self.answered = answered;
         }
         if let Some(link) = &mut self.link {
             link.handle_timeout(now);
@@ -213,6 +220,7 @@ impl Sctp {
     /// Opens our side of `stream`, or changes how it sends from now on.
     pub fn open_stream(&mut self, stream: StreamId, reliability: Reliability) {
         self.streams.end_quarantine(stream);
+        self.streams.on_use(stream);
         self.queues.open(stream, reliability);
     }
 
@@ -220,7 +228,6 @@ impl Sctp {
     /// over, not opened in band by the peer, and within the negotiated number as far as it is known.
     pub fn is_stream_free(&self, stream: StreamId) -> bool {
         self.can_open_stream(stream)
-        self.streams.on_use(stream);
             && !self.streams.is_closing(stream, self.clock)
             && !self.streams.is_channel(stream)
     }
@@ -322,6 +329,23 @@ impl Sctp {
         }
     }
 
+    /// The peer may still complete the handshake that it has begun and we have given up. Were it
+    /// refused, it would go on trying until both have failed, deaf to our own INIT (see
+    /// [`Self::on_init`]).
+    fn recall(&mut self, packet: &[u8]) {
+        let completes = self.answered.as_ref().is_some_and(|link| link.awaits(packet));
+        if completes && self.link.as_ref().is_none_or(|link| !link.knows_peer()) {
+            let answered = self.answered.take();
+            self.replace_link(answered);
+        }
+    }
+
+    fn forget_answered(&mut self) {
+        if let Some(old) = self.answered.take() {
+            self.counters.chunks_stripped += old.stripped();
+        }
+    }
+
     /// Takes an INIT before the association is established (RFC 9260 §5.2.1). There is never more
     /// than one association: the INIT is answered by the one that there is, by one that takes its
     /// place, or not at all.
@@ -392,6 +416,7 @@ impl Sctp {
             self.farewell = link.abort(cause);
         }
         self.replace_link(None);
+        self.forget_answered();
         self.flight = Flight::default();
         self.streams = Streams::default();
         self.initiate_at = None;
@@ -444,6 +469,7 @@ impl Sctp {
             match event {
                 Event::Connected => {
                     self.initiate_at = None;
+                    self.forget_answered();
                     self.flight_is_stale = false;
                     self.set_state(SctpState::Connected);
                 }
@@ -478,6 +504,7 @@ impl Sctp {
     }
 
     fn read(&mut self, stream: StreamId) {
+        self.streams.on_use(stream);
         while let Some(read) = self.link.as_mut().and_then(|link| link.read(stream)) {
             match read {
                 Read::Message(message) if message.ppid == Ppid::DCEP => {
@@ -504,7 +531,6 @@ impl Sctp {
                     });
                 }
             }
-        self.streams.on_use(stream);
             Ok(Dcep::Ack) if self.config.data_channels => {}
             _ => self.counters.bad_dcep += 1,
         }

@@ -249,6 +249,12 @@ impl Link {
         self.ledger.ours.as_ref().map(|ours| ours.party.tag)
     }
 
+    /// Whether `packet` is the COOKIE ECHO that completes the handshake.
+    pub(super) fn awaits(&self, packet: &[u8]) -> bool {
+        let cookie = self.ledger.ours.as_ref().and_then(|ours| ours.cookie.as_ref());
+        init::cookie(packet).is_some_and(|echoed| cookie.is_some_and(|cookie| cookie == echoed))
+    }
+
     /// Whether the peer has answered our INIT, or sent its own.
     pub(super) fn knows_peer(&self) -> bool {
         self.ledger.peer.is_some()
@@ -338,13 +344,13 @@ impl Link {
             && state.close().is_ok()
         {
             self.ledger.waiting_resets.insert(stream);
+            self.ledger.unread.insert(stream);
         }
     }
 
     /// The next complete message of `stream`.
     pub(super) fn read(&mut self, stream: StreamId) -> Option<Read> {
         let mut stream = self.association.stream(stream).ok()?;
-            self.ledger.unread.insert(stream);
         let chunks = stream.read_sctp().ok()??;
         let len = chunks.len();
         self.ledger.held.remove(chunks.chunks.len(), len);
