@@ -170,5 +170,5 @@ impl<'a> Step<'a> {
     }
 }
 
-/// The most packets of one script: some seconds of a flood.
-pub(crate) const MAX_PACKETS: u32 = 3000;
+/// The most packets of one script. With as many small chunks as fit, enough for every bound.
+pub(crate) const MAX_PACKETS: u32 = 400;

@@ -231,7 +231,7 @@ fn scripts() -> Seeds {
             [
                 made(&[(DATA, FIRST, fragment, 0)]),
                 made(&[(DATA, 0, fragment, 0); 20]),
-                vec![REPEAT, 255],
+                vec![REPEAT, 40],
             ]
             .concat(),
         ),

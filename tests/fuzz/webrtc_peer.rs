@@ -26,7 +26,6 @@ const STRANGER: u16 = 99;
 
 struct Scene {
     lab: Lab,
-    router: RouterKey,
     /// A direct one, which the attacker consumes.
     producer: DataProducerKey,
     attacker: Party,
@@ -89,7 +88,6 @@ impl Scene {
         let time = Duration::ZERO;
         Self {
             lab,
-            router,
             producer,
             attacker,
             peer,
@@ -207,7 +205,6 @@ impl Scene {
         self.lab.sfu().close();
         self.lab.run_for(Duration::from_secs(1));
         assert!(self.lab.sfu().is_empty());
-        let _ = self.router;
     }
 }
 
