@@ -5,17 +5,34 @@
 #
 # Wants the stable toolchain and a C++ compiler, and no cargo-fuzz. SANITIZER=address adds AddressSanitizer.
 #
-# A run starts from fuzz/seeds/<target> and keeps what reaches more code in fuzz/corpus/<target>. What breaks a promise
-# ends it, and lies in fuzz/artifacts/<target>.
+# A run starts from fuzz/seeds/<target> and keeps what reaches more code in fuzz/corpus/<target>. An input that breaks a
+# promise ends it, and is left in fuzz/artifacts/<target>.
 
 set -euo pipefail
+
+seconds=10
+targets=()
+files=()
+if [[ ${1:-} == [a-z]* ]]; then
+  targets=("$1")
+  shift
+  for file in "${@:?which file of this target?}"; do
+    files+=("$(realpath "$file")")
+  done
+elif (($# > 0)); then
+  seconds=$1
+  shift
+  targets=("$@")
+fi
+
 cd "$(dirname "$0")/../fuzz"
+if ((${#targets[@]} == 0)); then
+  for file in fuzz_targets/*.rs; do
+    targets+=("$(basename "$file" .rs)")
+  done
+fi
 
-readonly SANITIZER=${SANITIZER:-none}
-HOST=$(rustc -vV | sed -n 's/^host: //p')
-readonly HOST
-
-# What `cargo fuzz` would pass to the compiler.
+# What `cargo fuzz` passes to the compiler.
 flags=(
   --cfg fuzzing
   -Cdebug-assertions
@@ -27,43 +44,24 @@ flags=(
   -Cllvm-args=-sanitizer-coverage-trace-compares
   -Cllvm-args=-simplifycfg-branch-fold-threshold=0
 )
-if [ "$SANITIZER" != none ]; then
+sanitizer=${SANITIZER:-none}
+if [ "$sanitizer" != none ]; then
   # Its runtime comes with the stable toolchain, the switch for it does not.
   export RUSTC_BOOTSTRAP=1
-  flags+=("-Zsanitizer=$SANITIZER")
+  flags+=("-Zsanitizer=$sanitizer")
 fi
-
+host=$(rustc -vV | sed -n 's/^host: //p')
 # With --target, build scripts and macros are built without the flags.
-RUSTFLAGS="${flags[*]}" cargo build --locked --release --bins --target "$HOST" --target-dir "target/$SANITIZER"
+RUSTFLAGS="${flags[*]}" cargo build --locked --release --bins --target "$host" --target-dir "target/$sanitizer"
 
-run() {
-  local target=$1
-  shift
-  "target/$SANITIZER/$HOST/release/$target" -max_len=4096 -timeout=20 -artifact_prefix="artifacts/$target/" "$@"
-}
-
-if [[ ${1:-10} != [0-9]* ]]; then
-  target=$1
-  shift
-  files=()
-  for file in "$@"; do
-    files+=("$(realpath "$OLDPWD/$file")")
-  done
-  mkdir -p "artifacts/$target"
-  run "$target" "${files[@]}"
-  exit
-fi
-
-seconds=${1:-10}
-shift || true
-targets=("$@")
-if ((${#targets[@]} == 0)); then
-  for file in fuzz_targets/*.rs; do
-    targets+=("$(basename "$file" .rs)")
-  done
-fi
+export RUST_BACKTRACE=1
 for target in "${targets[@]}"; do
   echo "--- $target"
   mkdir -p "corpus/$target" "artifacts/$target"
-  run "$target" -max_total_time="$seconds" -print_final_stats=1 "corpus/$target" "seeds/$target"
+  run=("target/$sanitizer/$host/release/$target" -max_len=4096 -timeout=60 "-artifact_prefix=artifacts/$target/")
+  if ((${#files[@]} > 0)); then
+    "${run[@]}" "${files[@]}"
+  else
+    "${run[@]}" -max_total_time="$seconds" -print_final_stats=1 "corpus/$target" "seeds/$target"
+  fi
 done
