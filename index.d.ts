@@ -249,6 +249,17 @@ export type WorkerDump = {
   pid: number;
   /** Datagrams that neither the kernel nor the buffer of a TCP connection took, since the beginning. */
   datagramsUnsent: number;
+  /** Datagrams that came faster than they were taken, so that the kernel had no room: see `recvBufferSize`. */
+  datagramsOverflowed: number;
+  /** Events that were not emitted as the same happened again before JavaScript, which was busy, could be told. */
+  eventsMerged: number;
+  /** Lines of the worker's log that there were too many of. */
+  logLinesDropped: number;
+  /**
+   * TCP connections that were closed because they had proved nothing in 15 s, had to make room for others before they
+   * did, or announced a datagram that cannot be.
+   */
+  tcpConnectionsDropped: number;
   webRtcServerIds: string[];
   routerIds: string[];
   channelMessageHandlers: {
@@ -336,6 +347,8 @@ export type WebRtcServerDump = {
   tcpServers: IpPort[];
   webRtcTransportIds: string[];
   localIceUsernameFragments: IceUserNameFragment[];
+  /** Datagrams on its ports that were for none of its transports. */
+  datagramsDropped: number;
 };
 
 export type WebRtcServerEvents = {
@@ -530,7 +543,10 @@ export type TransportListenInfo = {
   flags?: TransportSocketFlags;
   /** The size of the socket's send buffer (SO_SNDBUF). 0-4294967295. */
   sendBufferSize?: number;
-  /** The size of its receive buffer (SO_RCVBUF). 0-4294967295. */
+  /**
+   * The size of its receive buffer (SO_RCVBUF). 0-4294967295. Default, and 0: of UDP sockets 2 MiB, of TCP the
+   * system's. The system gives at most `net.core.rmem_max`.
+   */
   recvBufferSize?: number;
 };
 
@@ -562,6 +578,10 @@ export type TransportTuple = {
   protocol: TransportProtocol;
 };
 
+/**
+ * 'failed': nobody answered the handshake; on PlainTransport and PipeTransport also: the peer has given no sign of life
+ * for 55 s. 'closed': ended by either side.
+ */
 export type SctpState = 'new' | 'connecting' | 'connected' | 'failed' | 'closed';
 
 export type SctpParameters = {
@@ -691,7 +711,10 @@ export type BaseTransportStats = {
   minOutgoingBitrate?: number;
   rtpPacketLossReceived?: number;
   rtpPacketLossSent?: number;
-  /** Datagrams that were not from the peer: another source, or not a protocol of this transport. */
+  /**
+   * Datagrams that were not the peer's (another source, no authentic STUN, or not a protocol of this transport), and STUN
+   * requests that came too fast.
+   */
   datagramsDropped: number;
   /** Messages of the peer on a stream without a DataProducer, or over `maxReceiveMessageSize`. */
   messagesUnrouted: number;
@@ -710,7 +733,15 @@ export type BaseTransportStats = {
   sctpChunksStripped?: number;
   /** With SCTP: messages whose `maxPacketLifeTime` passed before they were first sent. */
   messagesExpired?: number;
-  /** With SCTP: messages that were queued when the association ended. */
+  /**
+   * With SCTP: messages given up by `maxRetransmits` or `maxPacketLifeTime` after they had been sent, at
+   * least in part. Some may have arrived, and only the peer's word of it was lost or late.
+   */
+  messagesAbandoned?: number;
+  /**
+   * With SCTP: messages that were queued when the association ended. Of those that had had their turn, at most about
+   * 128 KiB, nobody knows whether they have arrived.
+   */
   messagesUnsent?: number;
   /** With SCTP: messages of the peer that contradict themselves, or DCEP that was not understood. */
   messagesGarbled?: number;
@@ -902,6 +933,8 @@ export type WebRtcTransportStat = BaseTransportStats & {
   iceState: IceState;
   iceSelectedTuple?: TransportTuple;
   dtlsState: DtlsState;
+  /** Records that were not the peer's, came twice, were out of place, or more than is kept before `connect()`. */
+  dtlsRecordsDropped: number;
 };
 
 export type WebRtcTransportEvents = TransportEvents & {
@@ -1198,6 +1231,8 @@ export type DataProducerStat = {
   protocol: string;
   messagesReceived: number;
   bytesReceived: number;
+  /** Those of them that came while it was paused, and went nowhere. */
+  messagesPaused: number;
 };
 
 export type DataProducerEvents = {
@@ -1330,9 +1365,19 @@ export type DataConsumerStat = {
   messagesSent: number;
   bytesSent: number;
   bufferedAmount: number;
-  /** Messages for this consumer that met a full queue or could not be sent, and their payload in bytes. */
+  /** Messages for this consumer that were lost before they were sent, and their payload in bytes. */
   messagesDropped: number;
   bytesDropped: number;
+  /** Those of them that met a full queue, towards the peer or towards JavaScript. */
+  messagesDroppedFull: number;
+  /** Those of them that were over the transport's `maxSendMessageSize`. */
+  messagesDroppedTooLarge: number;
+  /** Those of them that found no association, or a stream that the peer has reset. */
+  messagesDroppedUnsendable: number;
+  /** Messages of the DataProducer that came while this consumer was paused. */
+  messagesPaused: number;
+  /** Messages of the DataProducer whose subchannels are not those of this consumer. */
+  messagesFiltered: number;
 };
 
 export type DataConsumerEvents = {

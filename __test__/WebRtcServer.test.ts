@@ -2,7 +2,7 @@ import * as datasoup from '..';
 import type { types } from '..';
 import './helpers/closeWorkers';
 import { LOOPBACK } from './helpers/arrangement';
-import { EventRecorder } from './helpers/EventRecorder';
+import { closes, EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, NOT_OBJECTS, NOT_STRINGS, notIntegers, titled } from './helpers/arguments';
 import { canBind, closeSocket, freePort, udpSocket } from './helpers/sockets';
 
@@ -217,6 +217,7 @@ describe('webRtcServer.dump()', () => {
       tcpServers: [],
       webRtcTransportIds: [],
       localIceUsernameFragments: [],
+      datagramsDropped: 0,
     });
     const router = await worker.createRouter();
     const transport = await router.createWebRtcTransport({ webRtcServer });
@@ -306,6 +307,29 @@ describe('a transport of a WebRtcServer', () => {
       'transport.observer close',
     ]);
   });
+
+  test.each<[string, string[]]>([
+    ['webRtcServer', [...closes('transport', 'listenserverclose'), 'webRtcServer.observer close']],
+    ['transport', ['transport.observer close']],
+    ['router', [...closes('transport', 'routerclose'), 'router.observer close']],
+  ])(
+    '%s.close() in a newtransport listener: the server tells nothing of it',
+    async (name, lines) => {
+      const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
+      const router = await worker.createRouter();
+      const recorder = new EventRecorder().watch({ router, webRtcServer });
+      router.observer.on('newtransport', (transport) => {
+        recorder.watch({ transport });
+        recorder.take();
+        const objects: Record<string, { close(): void }> = { webRtcServer, transport, router };
+        objects[name]!.close();
+        expect(transport.closed).toBe(true);
+      });
+      const transport = await router.createWebRtcTransport({ webRtcServer });
+      expect(transport.closed).toBe(true);
+      expect(recorder.take()).toEqual(lines);
+    },
+  );
 
   test('createWebRtcTransport({ webRtcServer }) with a closed server rejects with an Error', async () => {
     const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });

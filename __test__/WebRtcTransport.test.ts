@@ -594,6 +594,7 @@ describe('webRtcTransport.dump() and getStats()', () => {
         iceRole: 'controlled',
         iceState: 'new',
         dtlsState: 'new',
+        dtlsRecordsDropped: 0,
       },
     ]);
   });

@@ -62,6 +62,10 @@ describe('worker.dump()', () => {
     expect(dump).toEqual({
       pid: worker.pid,
       datagramsUnsent: 0,
+      datagramsOverflowed: 0,
+      eventsMerged: 0,
+      logLinesDropped: 0,
+      tcpConnectionsDropped: 0,
       webRtcServerIds: [webRtcServer.id],
       routerIds: expect.arrayContaining(routers.map(({ id }) => id)),
       channelMessageHandlers: {

@@ -52,6 +52,8 @@ test('everything below closes, then died(error), subprocessclose, observer close
     'worker.observer close',
   ]);
   expect(error).toBeInstanceOf(Error);
+  // Its thread, what it said and where.
+  expect((error as Error).message).toMatch(/^\[pid:\d+\] panic for tests \(src\/.*:\d+:\d+\)$/);
   expect((error as Error).message).toContain(String(worker.pid));
   expect(worker).toMatchObject({ closed: true, died: true, subprocessClosed: true });
 });

@@ -1,4 +1,4 @@
-import { runNode } from './helpers/process';
+import { ROOT, runNode } from './helpers/process';
 
 /** The package in processes, threads and realms of its own. Each test runs a Node process. */
 
@@ -54,6 +54,59 @@ test('process.exit() inside a message listener, with traffic in flight', async (
   expect(ended).toEqual({ code: 7, signal: null, stdout: '', stderr: '' });
 });
 
+/** Places from which process.exit(9) is called, with traffic in flight. */
+const EXITS: Record<string, string> = {
+  'the listener of a large message': `
+    dataConsumer.on('message', exit);
+    dataProducer.send('x'.repeat(200000));`,
+  "a listener of observer 'close'": `
+    dataConsumer.observer.on('close', exit);
+    worker.close();`,
+  "a listener of 'transportclose' whose transport closes": `
+    dataProducer.on('transportclose', exit);
+    transport.close();`,
+  "a listener of 'subprocessclose'": `
+    worker.on('subprocessclose', exit);
+    worker.close();`,
+  "a listener of 'died'": `
+    worker.on('died', exit);
+    require(ROOT + '/lib/Entity').coreOf(worker).native.panicForTests();`,
+  'the code that awaits an answer': `
+    await router.dump();
+    exit();`,
+  'between a call and its answer': `
+    router.createDirectTransport();
+    dataProducer.send('x');
+    setImmediate(exit);`,
+  "a listener of the process's 'exit' that calls everything": `
+    process.on('exit', () => {
+      dataProducer.send('x');
+      dataConsumer.dump().catch(() => {});
+      router.createDirectTransport().catch(() => {});
+      worker.close();
+    });
+    exit();`,
+};
+
+test.each(Object.entries(EXITS))('process.exit() in %s', async (_title, script) => {
+  const ended = await runNode(`
+    const ROOT = ${JSON.stringify(ROOT)};
+    const exit = () => process.exit(9);
+    (async () => {
+      const worker = await datasoup.createWorker();
+      const router = await worker.createRouter();
+      const transport = await router.createDirectTransport();
+      const dataProducer = await transport.produceData();
+      const { id: dataProducerId } = dataProducer;
+      const dataConsumer = await transport.consumeData({ dataProducerId });
+      const other = await transport.consumeData({ dataProducerId });
+      other.on('message', () => {});
+      for (let number = 0; number < 1000; number++) dataProducer.send('x'.repeat(100));
+      ${script}
+    })();`);
+  expect(ended).toEqual({ code: 9, signal: null, stdout: '', stderr: '' });
+});
+
 test('process.exit() right after createWorker() was called', async () => {
   const ended = await runNode('void datasoup.createWorker(); process.exit(5);');
   expect(ended).toMatchObject({ code: 5, signal: null });
@@ -75,6 +128,27 @@ test('a listener that throws does not end the process', async () => {
       dataProducer.send('x');
     })();`);
   expect(ended).toMatchObject({ code: 0, stdout: 'message boom\n' });
+});
+
+test('listeners that throw and that nobody hears of do not end the process either', async () => {
+  const ended = await runNode(`${TRAFFIC}
+    process.on('uncaughtException', () => console.log('uncaught'));
+    process.on('unhandledRejection', () => console.log('unhandled'));
+    const boom = () => { throw new Error('boom'); };
+    (async () => {
+      const { worker, dataProducer, dataConsumer } = await traffic();
+      dataConsumer.on('message', boom);
+      dataConsumer.on('transportclose', boom);
+      dataConsumer.on('listenererror', boom);
+      dataProducer.observer.on('pause', boom);
+      worker.observer.on('close', boom);
+      worker.on('subprocessclose', boom);
+      dataProducer.send('x');
+      await dataProducer.pause();
+      worker.close();
+      console.log(dataConsumer.closed, dataProducer.closed);
+    })();`);
+  expect(ended).toEqual({ code: 0, signal: null, stdout: 'true true\n', stderr: '' });
 });
 
 test('SIGTERM ends a process with an open Worker', async () => {
@@ -108,26 +182,35 @@ const IN_THREADS = `
       const transport = await router.createDirectTransport();
       const dataProducer = await transport.produceData();
       const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+      // And over a tunnel to a second one, with a port that is listened on, and calls that wait.
+      const far = await datasoup.createWorker();
+      const farRouter = await far.createRouter();
+      const { pipeDataProducer } = await router.pipeToRouter({ dataProducerId: dataProducer.id, router: farRouter });
+      const farTransport = await farRouter.createDirectTransport();
+      const farConsumer = await farTransport.consumeData({ dataProducerId: pipeDataProducer.id });
+      const listenInfos = [{ protocol: 'udp', ip: '127.0.0.1' }];
+      const webRtcTransport = await router.createWebRtcTransport({ listenInfos, enableSctp: true });
+      await webRtcTransport.consumeData({ dataProducerId: dataProducer.id });
       let count = 0;
-      dataConsumer.on('message', () => { if (++count === 100) parentPort.postMessage('ready'); });
+      dataConsumer.on('message', () => {});
+      farConsumer.on('message', () => { if (++count === 100) parentPort.postMessage('ready'); });
       const more = () => {
         if (closing) return;
         for (let number = 0; number < 100; number++) dataProducer.send('x'.repeat(100));
+        for (const entity of [worker, router, farConsumer]) entity.dump().catch(() => {});
         setImmediate(more);
       };
       let closing = false;
       parentPort.once('message', () => {
         closing = true;
         worker.close();
+        far.close();
         parentPort.close();
       });
       more();
     })();
   \`;
-  const start = () => new Thread(code, { eval: true });`.replace(
-  'ROOT',
-  JSON.stringify(require('./helpers/process').ROOT),
-);
+  const start = () => new Thread(code, { eval: true });`.replace('ROOT', JSON.stringify(ROOT));
 
 test('worker_threads: loaded in several, ended by worker.close() in each', async () => {
   const ended = await runNode(`${IN_THREADS}
@@ -141,22 +224,30 @@ test('worker_threads: loaded in several, ended by worker.close() in each', async
   expect(ended).toEqual({ code: 0, signal: null, stdout: '0,0,0\n', stderr: '' });
 });
 
-test('worker_threads: terminate() with an open Worker and traffic in flight; the others go on', async () => {
-  const ended = await runNode(`${IN_THREADS}${TRAFFIC}
+test('worker_threads: terminate() with an open Worker and traffic in flight, 50 times; the others go on', async () => {
+  const ended = await runNode(
+    `${IN_THREADS}${TRAFFIC}
+    const held = (of) => require('node:fs').readdirSync('/proc/self/' + of).length;
     (async () => {
       const { worker, dataProducer, dataConsumer } = await traffic();
-      for (let round = 0; round < 5; round++) {
-        const thread = start();
-        await once(thread, 'message');
-        await thread.terminate();
+      let before;
+      for (let round = 0; round < 50; round += 2) {
+        const threads = [start(), start()];
+        await Promise.all(threads.map((thread) => once(thread, 'message')));
+        const codes = await Promise.all(threads.map((thread) => thread.terminate()));
+        if (codes.join() !== '1,1') console.log(codes);
+        before ??= { fds: held('fd'), threads: held('task') };
       }
+      console.log(held('fd') - before.fds, held('task') - before.threads);
       dataProducer.send('go on');
       const [message] = await once(dataConsumer, 'message');
       console.log(message.toString());
       worker.close();
-    })();`);
-  expect(ended).toEqual({ code: 0, signal: null, stdout: 'go on\n', stderr: '' });
-});
+    })();`,
+    { patience: 120_000 },
+  );
+  expect(ended).toEqual({ code: 0, signal: null, stdout: '0 0\ngo on\n', stderr: '' });
+}, 130_000);
 
 test('worker_threads: loaded again after a thread with it has ended', async () => {
   const ended = await runNode(`${IN_THREADS}
@@ -177,7 +268,7 @@ test('loaded twice in one process, with its own classes each', async () => {
     (async () => {
       const first = datasoup;
       for (const key of Object.keys(require.cache)) delete require.cache[key];
-      const second = require(${JSON.stringify(require('./helpers/process').ROOT)});
+      const second = require(${JSON.stringify(ROOT)});
       const workers = [await first.createWorker(), await second.createWorker()];
       console.log(first === second);
       for (const [index, { errors }] of [first, second].entries()) {
@@ -196,7 +287,7 @@ test('loaded in a vm context: errors are those of its realm', async () => {
     const { createRequire } = require('node:module');
     const { readFileSync } = require('node:fs');
     const path = require('node:path');
-    const root = ${JSON.stringify(require('./helpers/process').ROOT)};
+    const root = ${JSON.stringify(ROOT)};
     // A CommonJS loader, as test runners have one, that runs the package's files in a realm of their own.
     const context = vm.createContext({ ...globalThis, Buffer, process, console, setImmediate, setTimeout, clearTimeout, queueMicrotask });
     const cache = new Map();
@@ -243,6 +334,21 @@ test('a Worker that nobody holds is not collected while it is open', async () =>
     { args: ['--expose-gc'] },
   );
   expect(ended).toMatchObject({ code: 0, signal: null, stdout: 'message\n' });
+});
+
+test('a Worker that dies of a bug says so by its event and in the log, and nothing on stderr', async () => {
+  const ended = await runNode(
+    `
+    const { coreOf } = require(${JSON.stringify(ROOT)} + '/lib/Entity');
+    datasoup.setLogEventListeners({ onerror: (_namespace, line) => console.log('error:', line) });
+    datasoup.createWorker().then((worker) => {
+      worker.on('died', ({ message }) => console.log('died:', message));
+      coreOf(worker).native.panicForTests();
+    });`,
+    { env: { RUST_BACKTRACE: '0' } },
+  );
+  expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
+  expect(ended.stdout).toMatch(/^error: .*panic for tests.*\ndied: .*panic for tests.*\n$/);
 });
 
 test('a thousand Routers with transports come and go, and leave nothing in dump()', async () => {

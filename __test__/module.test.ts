@@ -245,6 +245,45 @@ describe('createWorker(settings)', () => {
   });
 });
 
+describe('loaded once more, with a module registry of its own', () => {
+  function load(): typeof datasoup {
+    let loaded: typeof datasoup | undefined;
+    jest.isolateModules(() => {
+      loaded = require('..') as typeof datasoup;
+    });
+    return loaded!;
+  }
+
+  test('each has its classes and its Workers, and they serve side by side', async () => {
+    const modules = [load(), load(), datasoup];
+    expect(new Set(modules.map(({ errors }) => errors.NotFoundError)).size).toBe(3);
+    const workers = await Promise.all(modules.map(({ createWorker }) => createWorker()));
+    expect(new Set(workers.map(({ pid }) => pid)).size).toBe(3);
+    for (const [index, worker] of workers.entries()) {
+      const router = await worker.createRouter();
+      const transport = await router.createDirectTransport();
+      const { NotFoundError } = modules[index]!.errors;
+      await expect(
+        transport.consumeData({ dataProducerId: '01234567-89ab-cdef-0123-456789abcdef' }),
+      ).rejects.toThrow(NotFoundError);
+      worker.close();
+    }
+  });
+
+  test('objects of one are not those of the other: TypeError', async () => {
+    const [here, there] = [await datasoup.createWorker(), await load().createWorker()];
+    const [router, other] = [await here.createRouter(), await there.createRouter()];
+    const listenInfos: types.TransportListenInfo[] = [{ protocol: 'udp', ip: '127.0.0.1' }];
+    const webRtcServer = await there.createWebRtcServer({ listenInfos });
+    const transport = await router.createDirectTransport();
+    const { id: dataProducerId } = await transport.produceData();
+    await expect(router.createWebRtcTransport({ webRtcServer })).rejects.toThrow(TypeError);
+    await expect(router.pipeToRouter({ dataProducerId, router: other })).rejects.toThrow(TypeError);
+    here.close();
+    there.close();
+  });
+});
+
 describe('in a process of its own', () => {
   const CAUSE_WARNING = `
     (async () => {

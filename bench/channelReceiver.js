@@ -2,7 +2,7 @@
 
 // Counts and checks what comes on channels of node-datachannel.
 
-const { numberOf, sum } = require('./harness');
+const { ageOf, numberOf, sum } = require('./harness');
 
 /** Channels whose messages have stopped coming for so long have lost the rest. */
 const QUIET_MS = 5_000;
@@ -13,6 +13,12 @@ class ChannelReceiver {
   disordered = 0;
   /** @type {(() => void) | undefined} */
   onArrived;
+  /**
+   * How long stamped messages took, in µs; see `stamp()`.
+   *
+   * @type {number[] | undefined}
+   */
+  latencies;
 
   /** @param {import('node-datachannel').DataChannel} channel */
   constructor(channel) {
@@ -24,6 +30,7 @@ class ChannelReceiver {
       }
       this.#next = number + 1;
       this.count++;
+      this.latencies?.push(ageOf(/** @type {Buffer} */ (message)));
       this.onArrived?.();
     });
   }

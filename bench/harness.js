@@ -239,6 +239,28 @@ function numberOf(message) {
   return (message[0] | (message[1] << 8) | (message[2] << 16) | (message[3] << 24)) >>> 0;
 }
 
+/** Where a stamp is, behind the number. */
+const STAMP = 8;
+
+/**
+ * Writes the time into a message of 16 bytes or more.
+ *
+ * @param {Buffer} message
+ */
+function stamp(message) {
+  message.writeBigUInt64LE(process.hrtime.bigint(), STAMP);
+  return message;
+}
+
+/**
+ * How long ago a message was stamped, in whatever process of this machine, in µs.
+ *
+ * @param {Buffer} message
+ */
+function ageOf(message) {
+  return Number(process.hrtime.bigint() - message.readBigUInt64LE(STAMP)) / 1_000;
+}
+
 /** @param {number[]} values */
 function sum(values) {
   return values.reduce((total, value) => total + value, 0);
@@ -256,4 +278,4 @@ function quantile(values, part) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
 }
 
-module.exports = { Receiver, measure, numberOf, paced, quantile, stream, sum };
+module.exports = { Receiver, ageOf, measure, numberOf, paced, quantile, stamp, stream, sum };

@@ -7,6 +7,9 @@ const datachannel = require('node-datachannel');
 const { ChannelReceiver, allReceived } = require('./channelReceiver');
 const { serve } = require('./peers');
 
+/** Round trips are given up when one takes longer. */
+const PATIENCE_MS = 10_000;
+
 /** How many bytes a client has in its own send queue at most, and when it goes on. */
 const HIGH_WATER = 1024 * 1024;
 const LOW_WATER = 256 * 1024;
@@ -49,6 +52,48 @@ class Client {
       fill();
     });
   }
+
+  /**
+   * Makes round trips, one at a time, over a channel whose messages come back.
+   *
+   * @param {{ seconds: number, size: number }} load
+   * @returns {Promise<number[]>} how long each took, in µs.
+   */
+  ping({ seconds, size }) {
+    return new Promise((resolve) => {
+      const message = Buffer.alloc(size, 'x');
+      const end = performance.now() + seconds * 1_000;
+      /** @type {number[]} */
+      const trips = [];
+      let begin = 0;
+      /** @type {NodeJS.Timeout} */
+      let patience;
+
+      const stop = () => {
+        this.receiver.onArrived = undefined;
+        resolve(trips);
+      };
+      const next = () => {
+        begin = performance.now();
+        if (begin > end) {
+          return stop();
+        }
+        patience = setTimeout(() => {
+          trips.push(PATIENCE_MS * 1_000);
+          stop();
+        }, PATIENCE_MS);
+        this.channel.sendMessageBinary(message);
+      };
+      const arrived = () => {
+        clearTimeout(patience);
+        trips.push((performance.now() - begin) * 1_000);
+        setTimeout(next, 1);
+      };
+
+      this.receiver.onArrived = arrived;
+      next();
+    });
+  }
 }
 
 /** @type {Client[]} */
@@ -73,6 +118,16 @@ serve({
     clients.forEach(({ receiver }) => receiver.reset());
   },
 
+  /** Has the clients note how long stamped messages take. */
+  watch() {
+    clients.forEach(({ receiver }) => (receiver.latencies = []));
+  },
+
+  /** What they have noted. */
+  watched() {
+    return clients.flatMap(({ receiver }) => receiver.latencies ?? []);
+  },
+
   /** @param {number} count */
   received: (count) =>
     allReceived(
@@ -83,6 +138,11 @@ serve({
   /** @param {{ count: number, size: number }} load */
   async send(load) {
     await Promise.all(clients.map((client) => client.send(load)));
+  },
+
+  /** @param {{ seconds: number, size: number }} load */
+  async ping(load) {
+    return (await Promise.all(clients.map((client) => client.ping(load)))).flat();
   },
 
   disconnect() {

@@ -57,8 +57,17 @@ class Host {
       };
 
       this.#pending.set(id, { resolve: settle(resolve), reject: settle(reject) });
-      this.#child.send({ id, method, args });
+      this.#child.send({ id, method, args }, (error) => {
+        if (error) {
+          settle(reject)(error);
+        }
+      });
     });
+  }
+
+  /** @returns {number} */
+  get pid() {
+    return this.#child.pid ?? 0;
   }
 
   async end() {
@@ -67,15 +76,26 @@ class Host {
     this.#child.disconnect();
     await ended;
   }
+
+  /** Ends the process without a word. */
+  async kill() {
+    const ended = once(this.#child, 'exit');
+
+    this.#child.kill('SIGKILL');
+    await ended;
+  }
 }
 
 /** What answers a method named `name` of `methods`: the other side of `Host`. */
 function serve(/** @type {Record<string, (...args: any[]) => unknown>} */ methods) {
   process.on('message', async (/** @type {any} */ { id, method, args }) => {
+    // Nobody may be there any more to be told.
+    const tell = (/** @type {object} */ told) => process.send?.({ id, ...told }, () => {});
+
     try {
-      process.send?.({ id, result: await methods[method](...args) });
+      tell({ result: await methods[method](...args) });
     } catch (error) {
-      process.send?.({ id, error: error instanceof Error ? error.stack : String(error) });
+      tell({ error: error instanceof Error ? error.stack : String(error) });
     }
   });
   process.on('disconnect', () => process.exit());
@@ -130,6 +150,16 @@ class Peers {
     await this.#all('ready');
   }
 
+  /** Has the clients note how long stamped messages take, from now on. */
+  async watch() {
+    await this.#all('watch');
+  }
+
+  /** @returns {Promise<number[]>} what they have noted, in µs. */
+  async watched() {
+    return (await this.#all('watched')).flat();
+  }
+
   /**
    * Resolves when each client has got `count` numbered messages since `ready()`, or nothing more comes.
    *
@@ -155,6 +185,21 @@ class Peers {
     await this.#all('send', load);
   }
 
+  /**
+   * Has each client make round trips, one at a time, over a channel whose messages come back.
+   *
+   * @param {{ seconds: number, size: number }} load
+   * @returns {Promise<number[]>} how long each took, in µs.
+   */
+  async ping(load) {
+    return (await this.#all('ping', load)).flat();
+  }
+
+  /** The processes of the clients. */
+  get pids() {
+    return this.#hosts.map((host) => host.pid);
+  }
+
   /** Ends the clients, not their processes. */
   async disconnect() {
     await this.#all('disconnect');
@@ -162,6 +207,11 @@ class Peers {
 
   async close() {
     await Promise.all(this.#hosts.map((host) => host.end()));
+  }
+
+  /** Ends the processes without a word to the servers of their clients. */
+  async kill() {
+    await Promise.all(this.#hosts.map((host) => host.kill()));
   }
 
   /**

@@ -17,14 +17,19 @@ const LISTEN_INFOS = [{ protocol: 'udp', ip: '127.0.0.1' }];
  * @param {number} [options.processes] - of the clients.
  * @param {(transport: any) => Promise<{ streamId: number }>} options.prepare - makes the transport's DataProducer or
  * DataConsumer, and answers its stream parameters.
+ * @param {object} [options.transportOptions]
  */
-async function connectPeers({ worker, router, count, processes, prepare }) {
+async function connectPeers({ worker, router, count, processes, prepare, transportOptions }) {
   const webRtcServer = await worker.createWebRtcServer({ listenInfos: LISTEN_INFOS });
   const transports = [];
   const streamIds = [];
 
   for (let index = 0; index < count; index++) {
-    const transport = await router.createWebRtcTransport({ webRtcServer, enableSctp: true });
+    const transport = await router.createWebRtcTransport({
+      webRtcServer,
+      enableSctp: true,
+      ...transportOptions,
+    });
     const { streamId } = await prepare(transport);
 
     transports.push(transport);

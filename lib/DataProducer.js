@@ -120,7 +120,6 @@ class DataProducer extends Entity {
       throw new TypeError('only a DataProducer of a DirectTransport can send()');
     }
 
-    const checkedPpid = validate.ppid(message, ppid);
     // The most frequent call has none of these, and passes no more than it must.
     const plain =
       subchannels === undefined &&
@@ -134,6 +133,8 @@ class DataProducer extends Entity {
           validate.optionalSubchannel(requiredSubchannel, 'requiredSubchannel'),
           validate.optionalSubchannel(ignoredSubchannel, 'ignoredSubchannel'),
         ];
+    // Last: looking at subchannels may run code that changes the message.
+    const checkedPpid = validate.ppid(message, ppid);
 
     if (this.#core.closed) {
       this.#dropClosed();

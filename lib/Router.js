@@ -5,7 +5,7 @@ const { Entity, coreOf } = require('./Entity');
 const { Logger } = require('./Logger');
 const { PipeTransport } = require('./PipeTransport');
 const { PlainTransport } = require('./PlainTransport');
-const { WebRtcServer, handleWebRtcTransport } = require('./WebRtcServer');
+const { WebRtcServer, handleWebRtcTransport, tellWebRtcTransport } = require('./WebRtcServer');
 const { WebRtcTransport } = require('./WebRtcTransport');
 const { NotFoundError, mediaUnsupported } = require('./errors');
 const { parseUdpListenInfo, parseWebRtcListenInfos } = require('./listenInfo');
@@ -108,9 +108,12 @@ class Router extends Entity {
 
         const transport = new WebRtcTransport(core, this.#transportData(result, sctp), appData);
 
-        this.observer.safeEmit('newtransport', transport);
         if (webRtcServer) {
           handleWebRtcTransport(webRtcServer, transport);
+        }
+        this.observer.safeEmit('newtransport', transport);
+        if (webRtcServer) {
+          tellWebRtcTransport(webRtcServer, transport);
         }
         return transport;
       },

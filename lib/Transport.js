@@ -113,8 +113,8 @@ class Transport extends Entity {
     const appData = validate.appData(given.appData);
     const data = {
       id: validate.optionalUuid(given.id, 'id'),
-      label: validate.string(given.label, 'label', ''),
-      protocol: validate.string(given.protocol, 'protocol', ''),
+      label: validate.text(given.label, 'label'),
+      protocol: validate.text(given.protocol, 'protocol'),
       paused: validate.boolean(given.paused, false),
       sctpStreamParameters: direct
         ? ignoreOnDirect(given, 'produceData', ['sctpStreamParameters'])

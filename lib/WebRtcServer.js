@@ -11,6 +11,8 @@ const logger = new Logger('WebRtcServer');
 
 /** @type {(webRtcServer: WebRtcServer<any>, webRtcTransport: WebRtcTransport) => void} */
 let handleWebRtcTransport;
+/** @type {(webRtcServer: WebRtcServer<any>, webRtcTransport: WebRtcTransport) => void} */
+let tellWebRtcTransport;
 
 /**
  * @template {AppData} [A=AppData]
@@ -20,12 +22,17 @@ let handleWebRtcTransport;
 class WebRtcServer extends Entity {
   #core;
   #id;
-  /** @type {Set<WebRtcTransport>} */
-  #webRtcTransports = new Set();
+  /**
+   * Those on its port, and whether the observer has been told.
+   *
+   * @type {Map<WebRtcTransport, boolean>}
+   */
+  #webRtcTransports = new Map();
 
   static {
     handleWebRtcTransport = (webRtcServer, webRtcTransport) =>
       webRtcServer.#handle(webRtcTransport);
+    tellWebRtcTransport = (webRtcServer, webRtcTransport) => webRtcServer.#tell(webRtcTransport);
   }
 
   /**
@@ -50,25 +57,43 @@ class WebRtcServer extends Entity {
 
   /** @param {WebRtcTransport} webRtcTransport */
   #handle(webRtcTransport) {
-    if (webRtcTransport.closed) {
-      return;
-    }
-    this.#webRtcTransports.add(webRtcTransport);
+    this.#webRtcTransports.set(webRtcTransport, false);
     coreOf(webRtcTransport).onClosing((event) => {
-      const handled = this.#webRtcTransports.delete(webRtcTransport);
+      const told = this.#forget(webRtcTransport);
 
       // Not if its router closes it: as in mediasoup.
-      if (handled && event === undefined) {
+      if (told && event === undefined) {
         this.observer.safeEmit('webrtctransportunhandled', webRtcTransport);
       }
     });
-    this.observer.safeEmit('webrtctransporthandled', webRtcTransport);
+  }
+
+  /** @param {WebRtcTransport} webRtcTransport */
+  #tell(webRtcTransport) {
+    // A listener may have closed it meanwhile.
+    if (this.#webRtcTransports.has(webRtcTransport)) {
+      this.#webRtcTransports.set(webRtcTransport, true);
+      this.observer.safeEmit('webrtctransporthandled', webRtcTransport);
+    }
+  }
+
+  /**
+   * @param {WebRtcTransport} webRtcTransport
+   * @returns {boolean} whether the observer has been told of it.
+   */
+  #forget(webRtcTransport) {
+    const told = this.#webRtcTransports.get(webRtcTransport) ?? false;
+
+    this.#webRtcTransports.delete(webRtcTransport);
+    return told;
   }
 
   #closeWebRtcTransports() {
-    for (const webRtcTransport of [...this.#webRtcTransports]) {
-      if (this.#webRtcTransports.delete(webRtcTransport)) {
-        coreOf(webRtcTransport).close('listenserverclose');
+    for (const webRtcTransport of this.#webRtcTransports.keys()) {
+      const told = this.#forget(webRtcTransport);
+
+      coreOf(webRtcTransport).close('listenserverclose');
+      if (told) {
         this.observer.safeEmit('webrtctransportunhandled', webRtcTransport);
       }
     }
@@ -76,4 +101,7 @@ class WebRtcServer extends Entity {
 }
 
 exports.WebRtcServer = WebRtcServer;
+/** A WebRtcTransport is on its port from now on… */
 exports.handleWebRtcTransport = handleWebRtcTransport;
+/** …and the observer is told, unless it is closed by then. */
+exports.tellWebRtcTransport = tellWebRtcTransport;

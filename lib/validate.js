@@ -3,7 +3,7 @@
 // Not the global one, which is a getter: a check of every message would pay for it.
 const { Buffer } = require('node:buffer');
 const { isIP } = require('node:net');
-const { inspect } = require('node:util');
+const { inspect, toUSVString } = require('node:util');
 
 // The checks of arguments. They take a value and its name, and return the value to go on with, or throw a TypeError
 // that names the argument, what it was and what it should be. `null` counts as not given.
@@ -92,6 +92,17 @@ function string(value, name, fallback) {
     throw wrong(name, value, 'a string');
   }
   return value;
+}
+
+/**
+ * A text that goes over the wire: with U+FFFD for each lone surrogate, which UTF-8 cannot have.
+ *
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {string} empty if not given.
+ */
+function text(value, name) {
+  return toUSVString(string(value, name, ''));
 }
 
 /**
@@ -230,7 +241,8 @@ function subchannels(value) {
 function ppid(message, value) {
   const isString = typeof message === 'string';
 
-  if (!isString && !Buffer.isBuffer(message)) {
+  // The first of both sees through what only claims to be a Buffer.
+  if (!isString && !(ArrayBuffer.isView(message) && Buffer.isBuffer(message))) {
     throw new TypeError('message must be a string or a Buffer');
   }
 
@@ -260,6 +272,7 @@ module.exports = {
   appData,
   array,
   string,
+  text,
   oneOf,
   boolean,
   integer,

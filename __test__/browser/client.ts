@@ -52,16 +52,21 @@ export class BrowserClient {
 
   /**
    * Connects to `transport`, with channels on `streams`, and waits until they are open. Those that are not
-   * `negotiated` are opened in band; the browser then chooses the streams, which are the even ones.
+   * `negotiated` are opened in band; the browser then chooses the streams, which are the even ones. `init` is
+   * for all of them, or tells what each is like; `alter` changes the answer that the browser is given.
    */
   static async connect(
     page: Page,
     transport: types.WebRtcTransport,
     streams: number[],
-    { negotiated = true, ...init }: RTCDataChannelInit = {},
+    init: RTCDataChannelInit | ((stream: number) => RTCDataChannelInit) = {},
+    alter: (sdp: string) => string = (sdp) => sdp,
   ): Promise<BrowserClient> {
     const client = new BrowserClient(page);
-    const inits = streams.map((id) => [id, { ...init, negotiated, ...(negotiated && { id }) }]);
+    const inits = streams.map((id) => {
+      const { negotiated = true, ...rest } = typeof init === 'function' ? init(id) : init;
+      return [id, { ...rest, negotiated, ...(negotiated && { id }) }];
+    });
     const offer = await page.evaluate(async (wanted) => {
       const made = new RTCPeerConnection();
       const states = new Map<number, ChannelState>();
@@ -84,7 +89,7 @@ export class BrowserClient {
         fingerprints: [{ algorithm, value } as types.DtlsFingerprint],
       },
     });
-    await client.answer(transport);
+    await client.answer(transport, alter);
     await client.untilOpen();
     return client;
   }
@@ -94,10 +99,13 @@ export class BrowserClient {
   }
 
   /** Gives the page what `transport` would answer. */
-  async answer(transport: types.WebRtcTransport): Promise<void> {
+  async answer(
+    transport: types.WebRtcTransport,
+    alter: (sdp: string) => string = (sdp) => sdp,
+  ): Promise<void> {
     await this.page.evaluate(
       (sdp) => connection.setRemoteDescription({ type: 'answer', sdp }),
-      withTcpCandidates(answerOf(transport, 'client'), transport),
+      alter(withTcpCandidates(answerOf(transport, 'client'), transport)),
     );
   }
 

@@ -12,26 +12,36 @@ export interface Ended {
   stderr: string;
 }
 
+interface Options {
+  args?: string[];
+  env?: Record<string, string>;
+  onStdout?: (output: string, kill: () => void) => void;
+  /** After so many milliseconds it is killed. */
+  patience?: number;
+}
+
 /**
  * Runs `script` in a Node process of its own, where `datasoup` is the package, and resolves when it
  * has ended. `onStdout` sees each piece of output and may end the process by its `kill`.
  */
-export async function runNode(
-  script: string,
-  {
-    args = [],
-    env = {},
-    onStdout = () => {},
-  }: {
-    args?: string[];
-    env?: Record<string, string>;
-    onStdout?: (output: string, kill: () => void) => void;
-  } = {},
-): Promise<Ended> {
+export async function runNode(script: string, options: Options = {}): Promise<Ended> {
+  const { args = [] } = options;
   const prologue = args.includes('--input-type=module')
     ? ''
     : `'use strict'; const datasoup = require(${JSON.stringify(ROOT)});\n`;
-  const child = spawn(process.execPath, [...args, '-e', prologue + script], {
+  return run([...args, '-e', prologue + script], options);
+}
+
+/** Runs one of the programs in `robustness/`. */
+export async function runRobustness(program: string, ...args: string[]): Promise<Ended> {
+  return run([`${ROOT}/robustness/index.js`, program, ...args], { patience: 280_000 });
+}
+
+async function run(
+  args: string[],
+  { env = {}, onStdout = () => {}, patience = 40_000 }: Options,
+): Promise<Ended> {
+  const child = spawn(process.execPath, args, {
     cwd: ROOT,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -45,7 +55,7 @@ export async function runNode(
   child.stderr.on('data', (data: Buffer) => {
     stderr += data.toString();
   });
-  const hung = setTimeout(() => child.kill('SIGKILL'), 40_000);
+  const hung = setTimeout(() => child.kill('SIGKILL'), patience);
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
   clearTimeout(hung);
   return { code, signal, stdout, stderr };

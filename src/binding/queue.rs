@@ -222,7 +222,7 @@ fn event_json(event: Event) -> Value {
         Event::Message(..)
         | Event::Parcel(..)
         | Event::SocketReleased(_)
-        | Event::TupleClosed(_) => Value::Null,
+        | Event::ConnectionReleased(_) => Value::Null,
     }
 }
 

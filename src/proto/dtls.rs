@@ -135,6 +135,7 @@ pub struct Dtls {
     retransmit_at: Option<Instant>,
     outgoing: Vec<Box<[u8]>>,
     events: VecDeque<DtlsEvent>,
+    dropped: u64,
 }
 
 impl Dtls {
@@ -152,6 +153,7 @@ impl Dtls {
             retransmit_at: None,
             outgoing: Vec::new(),
             events: VecDeque::new(),
+            dropped: 0,
         }
     }
 
@@ -163,6 +165,12 @@ impl Dtls {
     /// Our role: [`DtlsRole::Auto`] until [`Dtls::connect`].
     pub fn local_role(&self) -> DtlsRole {
         self.role
+    }
+
+    /// Records (and what looks like one) of which nothing came: not the peer's, sent twice, out of
+    /// place, or beyond what is kept. What the engine drops during the handshake is not among them.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// The peer's certificate as PEM, once it has matched.
@@ -304,13 +312,18 @@ impl Dtls {
     /// Keeps a datagram of the handshake for later. The oldest are the ones that matter; a client
     /// that has no answer sends them again, and then nothing but the record number differs.
     fn keep_early(&mut self, datagram: &[u8]) {
-        let Some(message) = record::handshake_message(datagram) else { return };
+        let Some(message) = record::handshake_message(datagram) else {
+            self.dropped += 1;
+            return;
+        };
         let bytes: usize = self.early.iter().map(|kept| kept.len()).sum();
         if self.early.len() < MAX_EARLY_DATAGRAMS
             && bytes + datagram.len() <= MAX_EARLY_BYTES
             && !self.early.iter().any(|kept| record::handshake_message(kept) == Some(message))
         {
             self.early.push(datagram.into());
+        } else {
+            self.dropped += 1;
         }
     }
 
@@ -319,16 +332,19 @@ impl Dtls {
     /// peer has packed a flight in another way than the first time; and all of one with more than 8
     /// records.
     fn handle_records(&mut self, now: Instant, datagram: &[u8]) {
+        let mut read = 0;
         for record in record::split(datagram) {
+            read += record.len();
             let expected = match self.state {
                 DtlsState::Connected => record::may_follow_the_handshake(record),
                 DtlsState::Connecting => {
                     record.len() <= MAX_HANDSHAKE_RECORD && record::may_be_of_the_handshake(record)
                 }
-                // An earlier record has ended the session.
-                _ => return,
+                // It is over, perhaps since an earlier record.
+                _ => return self.dropped += 1,
             };
             if !expected {
+                self.dropped += 1;
                 continue;
             }
             if self.role == DtlsRole::Client
@@ -338,7 +354,15 @@ impl Dtls {
                 // Neither side will ever answer the other; better to say so than to wait for 30 s.
                 return self.fail(&"both sides are client", Some(Alert::UnexpectedMessage));
             }
+            let before = (self.state, self.events.len(), self.outgoing.len());
             self.drive(now, Some(record));
+            let after = (self.state, self.events.len(), self.outgoing.len());
+            if before == after && self.state == DtlsState::Connected {
+                self.dropped += 1;
+            }
+        }
+        if read < datagram.len() || datagram.is_empty() {
+            self.dropped += 1;
         }
     }
 

@@ -7,18 +7,28 @@ pub const MAX_FRAME: usize = 16 * 1024;
 /// The length in front of each datagram.
 pub const PREFIX: usize = 2;
 
-/// Takes the whole frames off the front of `bytes` and hands each to `handle`. What is left begins
-/// with a frame that has yet to arrive. False if that cannot be one.
-pub fn take_frames(bytes: &mut Vec<u8>, handle: &mut impl FnMut(&[u8])) -> bool {
+/// Takes whole frames off the front of `bytes`, as many as are `allowed`, and hands each to `handle`,
+/// but for the empty ones, which say nothing (RFC 4571 §2). False if what follows cannot be one.
+pub fn take_frames(
+    bytes: &mut Vec<u8>,
+    allowed: &mut usize,
+    handle: &mut impl FnMut(&[u8]),
+) -> bool {
     let mut taken = 0;
     let sane = loop {
+        if *allowed == 0 {
+            break true;
+        }
         let Some((prefix, rest)) = bytes[taken..].split_first_chunk::<PREFIX>() else { break true };
         let len = usize::from(u16::from_be_bytes(*prefix));
         if len > MAX_FRAME {
             break false;
         }
         let Some(datagram) = rest.get(..len) else { break true };
-        handle(datagram);
+        if !datagram.is_empty() {
+            handle(datagram);
+        }
+        *allowed -= 1;
         taken += PREFIX + len;
     };
     bytes.drain(..taken);
@@ -40,7 +50,8 @@ mod tests {
 
     fn frames(bytes: &mut Vec<u8>) -> (bool, Vec<Vec<u8>>) {
         let mut taken = Vec::new();
-        let sane = take_frames(bytes, &mut |datagram: &[u8]| taken.push(datagram.to_vec()));
+        let sane =
+            take_frames(bytes, &mut 1000, &mut |datagram: &[u8]| taken.push(datagram.to_vec()));
         (sane, taken)
     }
 
@@ -59,7 +70,7 @@ mod tests {
             assert!(sane);
             got.extend(taken);
         }
-        assert_eq!(got, [vec![1, 2, 3], vec![], vec![4, 5]]);
+        assert_eq!(got, [vec![1, 2, 3], vec![4, 5]]);
         assert!(bytes.is_empty());
         assert_eq!(frames(&mut stream).1, got);
     }
@@ -70,6 +81,21 @@ mod tests {
         let (sane, taken) = frames(&mut bytes);
         assert!(!sane);
         assert_eq!(taken, [vec![7]]);
+    }
+
+    #[test]
+    fn no_more_frames_are_taken_than_allowed_and_empty_ones_count() {
+        let mut bytes = [[0, 0]; 10].concat();
+        bytes.extend([0, 1, 7, 0, 1, 8]);
+        let mut taken = Vec::new();
+        let mut handle = |datagram: &[u8]| taken.push(datagram.to_vec());
+        for _ in 0..3 {
+            let mut allowed = 4;
+            assert!(take_frames(&mut bytes, &mut allowed, &mut handle));
+            assert_eq!(allowed, 0);
+        }
+        assert_eq!(taken, [[7], [8]]);
+        assert!(bytes.is_empty());
     }
 
     #[test]

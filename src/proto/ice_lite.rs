@@ -29,6 +29,12 @@ use super::transmit::{Transmits, Tuple};
 /// How many valid tuples are kept. Each costs the peer an authentic request, but not more than that.
 const MAX_TUPLES: usize = 8;
 
+/// How many requests are looked at in [`QUOTA_TIME`]: of all strangers together, and of the valid tuples
+/// together. A full agent sends one every 50 ms and pair (RFC 8445 §14), and fewer later. One costs us
+/// about 5 us, mostly hashing, so whoever knows a username fragment gets at most 1 % of our time.
+const QUOTA: u32 = 100;
+const QUOTA_TIME: Duration = Duration::from_millis(50);
+
 /// The length of both credentials: 32 of 36 characters, 165 bits each (RFC 8445 §5.3 asks for 24
 /// and 128).
 const CREDENTIAL_CHARS: usize = 32;
@@ -118,6 +124,26 @@ struct ValidTuple {
     last_heard: Instant,
 }
 
+/// Counts requests.
+#[derive(Debug, Default)]
+struct Quota {
+    since: Option<Instant>,
+    used: u32,
+}
+
+impl Quota {
+    /// Whether there is room for one more.
+    fn take(&mut self, now: Instant) -> bool {
+        let is_over = |since| now.saturating_duration_since(since) >= QUOTA_TIME;
+        if self.since.is_none_or(is_over) {
+            *self = Self { since: Some(now), used: 0 };
+        }
+        let granted = self.used < QUOTA;
+        self.used += u32::from(granted);
+        granted
+    }
+}
+
 /// The ICE-Lite agent of one transport, with a single component.
 #[derive(Debug)]
 pub struct IceLite {
@@ -133,6 +159,9 @@ pub struct IceLite {
     nomination: u32,
     consent_timeout: Option<Duration>,
     last_request: Option<Instant>,
+    /// Separate, so that strangers cannot use up what keeps the peer's consent alive.
+    strangers_quota: Quota,
+    peer_quota: Quota,
     events: VecDeque<IceEvent>,
 }
 
@@ -149,6 +178,8 @@ impl IceLite {
             nomination: 0,
             consent_timeout,
             last_request: None,
+            strangers_quota: Quota::default(),
+            peer_quota: Quota::default(),
             events: VecDeque::new(),
         }
     }
@@ -199,18 +230,24 @@ impl IceLite {
     }
 
     /// Takes a STUN datagram, and answers it into `out`. What is neither a Binding request nor
-    /// worth an answer is dropped; nothing ends a session.
+    /// worth an answer is dropped, and so are requests that come too fast; nothing ends a session.
+    /// Tells whether it was an authentic request: whatever else it is changes nothing.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
         tuple: Tuple,
         datagram: &[u8],
         out: &mut Transmits,
-    ) {
+    ) -> bool {
         if self.state == IceState::Closed {
-            return;
+            return false;
         }
-        let Some(request) = Request::parse(datagram) else { return };
+        let quota =
+            if self.is_valid(tuple) { &mut self.peer_quota } else { &mut self.strangers_quota };
+        if !quota.take(now) {
+            return false;
+        }
+        let Some(request) = Request::parse(datagram) else { return false };
         let secret = request.local_fragment().and_then(|fragment| self.secret_of(fragment));
         let key = secret.map(|secret| &secret.key);
         match (request.verify(key), secret) {
@@ -222,12 +259,14 @@ impl IceLite {
                     self.retire_old_secret();
                 }
                 self.handle_check(now, tuple, check);
+                true
             }
             (Err(refusal), _) => {
                 out.push_with(tuple, |bytes| request.write_refusal(refusal, key, bytes));
+                false
             }
             // Without a key nothing is verified.
-            (Ok(_), None) => {}
+            (Ok(_), None) => false,
         }
     }
 

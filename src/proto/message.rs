@@ -79,6 +79,6 @@ impl Reliability {
 pub enum Limit {
     /// At most this many retransmissions; 0 sends each packet once.
     Retransmits(u16),
-    /// No transmission later than this many milliseconds after the message was queued.
+    /// No transmission later than this many milliseconds after the message was queued; 0 counts as 1.
     LifetimeMs(u16),
 }

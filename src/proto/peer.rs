@@ -112,6 +112,11 @@ impl Peer {
         self.dtls.local_role()
     }
 
+    /// DTLS records that were dropped: see [`Dtls::dropped`].
+    pub fn dtls_records_dropped(&self) -> u64 {
+        self.dtls.dropped()
+    }
+
     /// The association, if there is to be one.
     pub fn sctp(&self) -> Option<&Sctp> {
         self.sctp.as_ref()
@@ -158,13 +163,13 @@ impl Peer {
     ) -> bool {
         match demux(datagram) {
             Protocol::Stun => {
-                self.ice.handle_datagram(now, tuple, datagram, out);
-                self.pump_ice();
-                if matches!(self.ice.state(), IceState::Connected | IceState::Completed) {
+                let authentic = self.ice.handle_datagram(now, tuple, datagram, out);
+                if authentic {
+                    self.pump_ice();
                     self.dtls.path_ready(now);
                     self.pump_dtls(now);
                 }
-                self.ice.is_valid(tuple)
+                authentic
             }
             Protocol::Dtls if self.ice.is_valid(tuple) => {
                 self.dtls.handle_datagram(now, datagram);

@@ -58,10 +58,13 @@ pub struct World {
     pub sfu: Sfu,
     sockets: Sockets,
     inbox: Arc<Inbox>,
+    outbox: Arc<Outbox>,
     /// To be closed once this turn's datagrams are sent.
     released: Vec<Released>,
     /// Where the other ends of tunnels are.
     far_ends: FxHashMap<TransportKey, FarEnd>,
+    /// What goes to the workers of these, each in one piece.
+    parcels: Vec<(Arc<Inbox>, VecDeque<Job>)>,
     items: VecDeque<Item>,
     closing: bool,
     /// Whether JavaScript has come back within [`PATIENCE`] of the last turn.
@@ -80,17 +83,24 @@ pub struct FarEnd {
 /// What the domain does not need any more.
 enum Released {
     Socket(SocketId),
-    Tuple(Tuple),
+    Connection(Tuple),
 }
 
 impl World {
-    pub(super) fn new(certificate: Certificate, ports: PortRange, inbox: Arc<Inbox>) -> Self {
+    pub(super) fn new(
+        certificate: Certificate,
+        ports: PortRange,
+        inbox: Arc<Inbox>,
+        outbox: Arc<Outbox>,
+    ) -> Self {
         Self {
             sfu: Sfu::new(certificate, clock(), usage::monotonic()),
             sockets: Sockets::new(Arc::clone(&inbox), ports),
             inbox,
+            outbox,
             released: Vec::new(),
             far_ends: FxHashMap::default(),
+            parcels: Vec::new(),
             items: VecDeque::new(),
             closing: false,
             in_conversation: false,
@@ -105,7 +115,7 @@ impl World {
 
     /// What `worker.dump()` answers.
     pub fn dump(&self) -> WorkerDump {
-        self.sfu.dump(usage::thread_id(), self.sockets.unsent())
+        self.sfu.dump(usage::thread_id(), self.sockets.counters(), self.outbox.counters())
     }
 
     /// Binds the sockets of `infos`. An error leaves none bound.
@@ -133,29 +143,46 @@ impl World {
     /// Joins a pipe transport with one of the same process, past the network.
     pub fn tunnel(&mut self, transport: TransportKey, far_end: FarEnd) -> Result<(), Error> {
         self.sfu.transport(transport)?.tunnel()?;
+        far_end.inbox.tell_end(&self.inbox);
         self.far_ends.insert(transport, far_end);
         Ok(())
     }
 
-    /// Hands something to the other end of a tunnel. If that has gone without a word, this end is
-    /// told so.
+    /// Hands something to the other end of a tunnel, by [`Self::post_parcels`].
     fn hand_over(&mut self, transport: TransportKey, parcel: Parcel) {
         let last = matches!(parcel, Parcel::Goodbye);
-        let Some(far_end) = self.far_ends.get(&transport) else { return };
-        let gone = far_end.inbox.is_closed();
-        if !gone {
-            far_end.inbox.post(Job::Parcel(far_end.transport, parcel));
+        let Some(FarEnd { inbox, transport: there }) = self.far_ends.get(&transport) else {
+            return;
+        };
+        let job = Job::Parcel(*there, parcel);
+        match self.parcels.iter_mut().find(|(it, _)| Arc::ptr_eq(it, inbox)) {
+            Some((_, jobs)) => jobs.push_back(job),
+            None => self.parcels.push((Arc::clone(inbox), VecDeque::from([job]))),
         }
-        if gone || last {
+        if last {
             self.far_ends.remove(&transport);
         }
-        if gone && !last {
+    }
+
+    /// Posts what was handed over. To be called before JavaScript is told anything of this turn: what
+    /// it then asks of another worker comes behind what this one has sent there.
+    fn post_parcels(&mut self) {
+        self.parcels.retain_mut(|(inbox, jobs)| {
+            inbox.post_all(jobs);
+            !inbox.is_closed()
+        });
+    }
+
+    /// The ends of tunnels whose other ends are gone without a word learn of it.
+    fn handle_neighbour_ended(&mut self) {
+        let gone = |it: &FarEnd| it.inbox.is_closed();
+        for (transport, _) in self.far_ends.extract_if(|_, it| gone(it)).collect::<Vec<_>>() {
             self.sfu.handle_parcel(transport, Parcel::Goodbye);
         }
     }
 
     /// Serves until the worker is closed.
-    pub(super) async fn run(mut self, outbox: &Outbox) {
+    pub(super) async fn run(mut self) {
         let mut jobs = VecDeque::new();
         let mut readable = Vec::new();
         let mut sleep = pin!(tokio::time::sleep(FAR));
@@ -190,8 +217,10 @@ impl World {
             self.transmit();
             self.collect_events();
             self.release();
-            log::take(|level, text| self.items.push_back(Item::Log(level, text)));
-            outbox.push(&mut self.items);
+            self.post_parcels();
+            let lost = log::take(|level, text| self.items.push_back(Item::Log(level, text)));
+            self.outbox.count_dropped_lines(lost);
+            self.outbox.push(&mut self.items);
         }
         debug_assert!(self.sfu.is_empty(), "closing leaves nothing: {:#?}", self.sfu);
         // Nobody gets what comes after the end.
@@ -238,6 +267,7 @@ impl World {
             Job::Parcel(transport, parcel) => self.sfu.handle_parcel(transport, parcel),
             Job::NotifyDrain(producer) => self.sfu.notify_drain(producer),
             Job::Relieved(consumer) => self.sfu.relieved(consumer),
+            Job::NeighbourEnded => self.handle_neighbour_ended(),
             Job::Call(call) => {
                 self.collect_events();
                 call(self);
@@ -251,11 +281,18 @@ impl World {
     }
 
     fn transmit(&mut self) {
-        // Taken out, so that a connection that turns out to be closed can be told to the domain.
-        let mut transmits = std::mem::take(self.sfu.flush());
-        self.sockets.transmit(&transmits, &mut self.sfu);
-        transmits.clear();
-        self.sfu.recycle(transmits);
+        loop {
+            // Taken out, so that a connection that turns out to be closed can be told to the domain.
+            let mut transmits = std::mem::take(self.sfu.flush());
+            let lost = self.sockets.transmit(&transmits, &mut self.sfu);
+            transmits.clear();
+            self.sfu.recycle(transmits);
+            if !lost {
+                return;
+            }
+            // What waits for the peer goes another way, if there is one: now, as nothing may happen
+            // for long. Each round has one connection less.
+        }
     }
 
     fn collect_events(&mut self) {
@@ -263,7 +300,9 @@ impl World {
             match event {
                 Event::Parcel(transport, parcel) => self.hand_over(transport, parcel),
                 Event::SocketReleased(socket) => self.released.push(Released::Socket(socket)),
-                Event::TupleClosed(tuple) => self.released.push(Released::Tuple(tuple)),
+                Event::ConnectionReleased(tuple) => {
+                    self.released.push(Released::Connection(tuple));
+                }
                 event => self.items.push_back(Item::Event(event)),
             }
         }
@@ -273,7 +312,7 @@ impl World {
         for released in self.released.drain(..) {
             match released {
                 Released::Socket(socket) => self.sockets.close(socket),
-                Released::Tuple(tuple) => self.sockets.close_tuple(tuple),
+                Released::Connection(tuple) => self.sockets.close_connection(tuple),
             }
         }
     }
@@ -284,3 +323,6 @@ impl World {
 fn clock() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::proto::message::Message;
@@ -25,6 +25,8 @@ pub enum Job {
     Relieved(DataConsumerKey),
     /// From the other end of this transport's tunnel, which is in another worker or in this one.
     Parcel(TransportKey, Parcel),
+    /// A worker that has the other ends of tunnels has ended.
+    NeighbourEnded,
     /// Anything else.
     Call(Box<dyn FnOnce(&mut World) + Send>),
     /// Close everything and end.
@@ -40,6 +42,8 @@ pub struct Inbox {
     filled: AtomicBool,
     driver: Mutex<Option<Waker>>,
     closed: AtomicBool,
+    /// Who is told when nothing will be done any more.
+    neighbours: Mutex<Vec<Weak<Inbox>>>,
     /// The core of the thread that has last told the driver of something.
     told_from: AtomicU32,
 }
@@ -90,6 +94,25 @@ impl Inbox {
         let undone = std::mem::take(&mut *jobs);
         drop(jobs);
         drop(undone);
+        let neighbours = std::mem::take(&mut *lock(&self.neighbours));
+        for neighbour in neighbours.iter().filter_map(Weak::upgrade) {
+            neighbour.post(Job::NeighbourEnded);
+        }
+    }
+
+    /// Has `neighbour` told when nothing will be done here any more: once, however often this is
+    /// asked for, and at once if it is so already.
+    pub(super) fn tell_end(&self, neighbour: &Arc<Inbox>) {
+        let mut neighbours = lock(&self.neighbours);
+        if self.is_closed() {
+            drop(neighbours);
+            neighbour.post(Job::NeighbourEnded);
+            return;
+        }
+        neighbours.retain(|it| {
+            it.upgrade().is_some_and(|it| !it.is_closed() && !Arc::ptr_eq(&it, neighbour))
+        });
+        neighbours.push(Arc::downgrade(neighbour));
     }
 
     /// A waker that says that this socket is readable.

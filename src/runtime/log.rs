@@ -8,8 +8,11 @@ use std::cell::RefCell;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde::Deserialize;
 
-/// Lines of one turn. A peer can provoke lines, so their number is bounded.
+/// Lines of one turn. A peer can provoke lines, so their number is bounded…
 const LINES_PER_TURN: usize = 64;
+
+/// …and, as some quote what it has sent, their length in bytes as well.
+const MAX_LINE: usize = 1024;
 
 /// `WorkerSettings.logLevel`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -93,10 +96,11 @@ pub fn update(settings: &LogSettings) {
     });
 }
 
-/// Takes the lines of this turn: the JavaScript name of the level, and the text.
-pub(super) fn take(mut line: impl FnMut(&'static str, String)) {
+/// Takes the lines of this turn: the JavaScript name of the level, and the text. Answers how many
+/// there were beyond these.
+pub(super) fn take(mut line: impl FnMut(&'static str, String)) -> usize {
     SINK.with_borrow_mut(|sink| {
-        let Some(sink) = sink else { return };
+        let Some(sink) = sink else { return 0 };
         for (level, text) in sink.lines.drain(..) {
             let level = match level {
                 Level::Error => "error",
@@ -109,7 +113,8 @@ pub(super) fn take(mut line: impl FnMut(&'static str, String)) {
         if suppressed > 0 {
             line("warn", format!("{suppressed} more log lines in this turn were left out"));
         }
-    });
+        suppressed
+    })
 }
 
 struct ThreadLogger;
@@ -131,7 +136,12 @@ impl Log for ThreadLogger {
             let Ok(mut sink) = sink.try_borrow_mut() else { return };
             let Some(sink) = sink.as_mut() else { return };
             if sink.lines.len() < LINES_PER_TURN {
-                let text = format!("{}: {}", tag(record.target()), record.args());
+                let mut text = format!("{}: {}", tag(record.target()), record.args());
+                if text.len() > MAX_LINE {
+                    let end = (0..=MAX_LINE).rev().find(|it| text.is_char_boundary(*it));
+                    text.truncate(end.unwrap_or(0));
+                    text.push('…');
+                }
                 sink.lines.push((record.level(), text));
             } else {
                 sink.suppressed += 1;
@@ -195,6 +205,14 @@ mod tests {
         update(&LogSettings { log_level: Some(LogLevel::None), log_tags: None });
         log::error!(target: "dimpl", "silence");
         assert!(lines().is_empty());
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_two_characters() {
+        attach(&LogSettings { log_level: Some(LogLevel::Error), log_tags: None });
+        log::error!("{}", "ä".repeat(60_000));
+        let (_, line) = &lines()[0];
+        assert!(line.ends_with("ä…") && line.len() <= MAX_LINE + 3, "{}", line.len());
     }
 
     #[test]

@@ -108,6 +108,12 @@ fn bind_in(info: &ListenInfo, range: PortRange) -> Result<Socket, Error> {
     )))
 }
 
+/// What a UDP socket asks for if the application does not. The kernel gives at most
+/// `net.core.rmem_max` (Linux: 208 KiB unless it is set), and counts twice as much, for what it needs
+/// besides. Its own default holds 280 small datagrams: one flood, or a few milliseconds without the
+/// processor, and those of everybody on the port are lost. This holds 5,400.
+const RECEIVE_BUFFER: usize = 2 * 1024 * 1024;
+
 fn bind_port(info: &ListenInfo, port: u16) -> io::Result<Socket> {
     let address = SocketAddr::new(info.ip, port);
     let (kind, protocol) = match info.protocol {
@@ -127,8 +133,13 @@ fn bind_port(info: &ListenInfo, port: u16) -> io::Result<Socket> {
     if let Some(size) = info.send_buffer_size.filter(|it| *it > 0) {
         socket.set_send_buffer_size(size as usize)?;
     }
-    if let Some(size) = info.recv_buffer_size.filter(|it| *it > 0) {
-        socket.set_recv_buffer_size(size as usize)?;
+    match info.recv_buffer_size.filter(|it| *it > 0) {
+        Some(size) => socket.set_recv_buffer_size(size as usize)?,
+        None if info.protocol == ListenProtocol::Udp => {
+            // Not worth an error: the kernel gives what it allows.
+            let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        }
+        None => {}
     }
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;

@@ -1,23 +1,27 @@
 //! All sockets of a worker: who is readable, what leaves where, and what is closed.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxRandomState};
+use tokio::net::TcpStream;
 
 use crate::proto::transmit::{SocketId, Transmits, Tuple};
 use crate::sfu::Sfu;
+use crate::sfu::dump::SocketCounters;
 use crate::sfu::error::Error;
 use crate::sfu::transport::{Listen, ListenProtocol};
 
 use super::inbox::Inbox;
 use super::ports::{self, ListenInfo, PortRange};
-use super::tcp::{Accepted, Flow, PROBATION, TcpConnection, TcpPort};
+use super::strangers::Strangers;
+use super::tcp::{Accepted, Allowance, Flow, TcpConnection, TcpPort};
 use super::udp::{ReceiveBuffers, UdpPort};
 
-/// TCP connections of one worker that may be open without having proved anything.
-const MAX_STRANGERS: usize = 256;
+/// Connections taken from one listener in one turn, at about 10 us each. What is left is for the next.
+const ACCEPTS_PER_TURN: usize = 16;
 
 /// How long a listener rests when the process has run out of files.
 const REST: Duration = Duration::from_secs(1);
@@ -30,16 +34,14 @@ pub(super) struct Sockets {
     next: u32,
     /// The connection of each TCP path. A peer chooses its port, hence the random seed.
     connections: HashMap<Tuple, SocketId, FxRandomState>,
-    /// Connections in the order of their arrival, with the time by which they must have proved
-    /// themselves.
-    strangers: VecDeque<(Instant, SocketId)>,
+    /// Connections that have proved nothing, or have done so lately.
+    strangers: Strangers,
     /// Listeners that rest, with the time at which they try again, in this order.
     resting: VecDeque<(Instant, SocketId)>,
     /// Connections with something to write.
     unflushed: Vec<SocketId>,
     buffers: ReceiveBuffers,
-    /// Datagrams that neither the kernel nor a connection's buffer took.
-    unsent: u64,
+    counters: SocketCounters,
 }
 
 enum Socket {
@@ -57,11 +59,11 @@ impl Sockets {
             sockets: FxHashMap::default(),
             next: 0,
             connections: HashMap::default(),
-            strangers: VecDeque::new(),
+            strangers: Strangers::default(),
             resting: VecDeque::new(),
             unflushed: Vec::new(),
             buffers: ReceiveBuffers::new(),
-            unsent: 0,
+            counters: SocketCounters::default(),
         }
     }
 
@@ -99,7 +101,9 @@ impl Sockets {
 
     /// Closes a socket, and the connections that came through it.
     pub(super) fn close(&mut self, id: SocketId) {
-        if let Some(Socket::TcpListener(_)) = self.sockets.remove(&id) {
+        let Some(socket) = self.sockets.remove(&id) else { return };
+        self.counters.datagrams_overflowed += overflowed(&socket);
+        if let Socket::TcpListener(_) = socket {
             let Self { sockets, connections, .. } = self;
             connections.retain(|tuple, connection| {
                 let keep = tuple.socket != id;
@@ -112,14 +116,17 @@ impl Sockets {
     }
 
     /// Closes the TCP connection of this path, if it is one.
-    pub(super) fn close_tuple(&mut self, tuple: Tuple) {
+    pub(super) fn close_connection(&mut self, tuple: Tuple) {
         if let Some(id) = self.connections.remove(&tuple) {
             self.sockets.remove(&id);
         }
     }
 
-    /// Reads the readable sockets; those that have more stay in the list.
+    /// Reads the readable sockets; those that have more stay in the list. Strangers share what one
+    /// turn has for them, and take turns: those who had to wait come first the next time.
     pub(super) fn receive(&mut self, readable: &mut Vec<SocketId>, sfu: &mut Sfu, now: Instant) {
+        let mut of_strangers = Allowance::of_strangers();
+        let mut served = Vec::new();
         for id in std::mem::take(readable) {
             let flow = match self.sockets.get_mut(&id) {
                 None => Flow::Waiting,
@@ -131,53 +138,77 @@ impl Sockets {
                 }
                 Some(Socket::TcpConnection(connection)) => {
                     let Tuple { socket, remote } = connection.tuple;
-                    connection.receive(|datagram| sfu.handle_datagram(socket, remote, datagram))
+                    let mut of_a_peer = Allowance::of_a_peer();
+                    let allowance = if sfu.is_valid_tuple(connection.tuple) {
+                        &mut of_a_peer
+                    } else if of_strangers.is_used_up() {
+                        readable.push(id);
+                        continue;
+                    } else {
+                        &mut of_strangers
+                    };
+                    connection.receive(allowance, |datagram| {
+                        sfu.handle_datagram(socket, remote, datagram);
+                    })
                 }
-                Some(Socket::TcpListener(_)) => {
-                    self.accept(id, now, sfu);
-                    Flow::Waiting
-                }
+                Some(Socket::TcpListener(_)) => self.accept(id, now, sfu),
             };
             match flow {
                 Flow::Waiting => {}
-                Flow::More => readable.push(id),
+                Flow::More => served.push(id),
                 Flow::Closed => self.connection_closed(id, sfu),
+                Flow::Nonsense => {
+                    self.counters.tcp_connections_dropped += 1;
+                    self.connection_closed(id, sfu);
+                }
             }
         }
+        readable.append(&mut served);
     }
 
-    /// Sends all of these.
-    pub(super) fn transmit(&mut self, transmits: &Transmits, sfu: &mut Sfu) {
+    /// Sends all of these. Tells whether a connection turned out to be closed.
+    pub(super) fn transmit(&mut self, transmits: &Transmits, sfu: &mut Sfu) -> bool {
         let mut index = 0;
         while let Some((tuple, datagram)) = transmits.get(index) {
             index += match self.sockets.get_mut(&tuple.socket) {
-                Some(Socket::Udp(port)) => port.send(transmits, index, &mut self.unsent),
+                Some(Socket::Udp(port)) => {
+                    port.send(transmits, index, &mut self.counters.datagrams_unsent)
+                }
                 Some(Socket::TcpListener(_)) => {
                     self.send_framed(tuple, datagram);
                     1
                 }
                 // Closed in this turn.
-                Some(Socket::TcpConnection(_)) | None => 1,
+                Some(Socket::TcpConnection(_)) | None => {
+                    self.counters.datagrams_unsent += 1;
+                    1
+                }
             };
         }
+        let mut lost = false;
         while let Some(id) = self.unflushed.pop() {
             if let Some(Socket::TcpConnection(connection)) = self.sockets.get_mut(&id)
                 && connection.flush() == Flow::Closed
             {
                 self.connection_closed(id, sfu);
+                lost = true;
             }
         }
+        lost
     }
 
-    /// How many datagrams neither the kernel nor a connection's buffer took, since the beginning.
-    pub(super) fn unsent(&self) -> u64 {
-        self.unsent
+    /// What has been dropped, since the beginning.
+    pub(super) fn counters(&self) -> SocketCounters {
+        let overflowed = self.sockets.values().map(overflowed).sum::<u64>();
+        let mut counters = self.counters;
+        counters.datagrams_overflowed += overflowed;
+        counters
     }
 
     /// When [`Self::expire`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let fronts = [self.strangers.front(), self.resting.front()];
-        fronts.into_iter().flatten().map(|(at, _)| *at).min()
+        let resting = self.resting.front().map(|(at, _)| *at);
+        [self.strangers.deadline(), resting].into_iter().flatten().min()
     }
 
     /// Closes the connections that have proved nothing in their time, and wakes listeners.
@@ -185,60 +216,80 @@ impl Sockets {
         while let Some(id) = pop_due(&mut self.resting, now) {
             self.inbox.socket_waker(id).wake();
         }
-        while let Some(id) = pop_due(&mut self.strangers, now) {
-            if let Some(Socket::TcpConnection(connection)) = self.sockets.get(&id)
-                && !sfu.is_valid_tuple(connection.tuple)
-            {
-                let tuple = connection.tuple;
-                self.close_tuple(tuple);
+        while let Some(id) = self.strangers.pop_due(now) {
+            if is_stranger(&self.sockets, id, sfu) {
+                self.drop_stranger(id);
             }
         }
     }
 
-    fn accept(&mut self, id: SocketId, now: Instant, sfu: &Sfu) {
-        while let Some(Socket::TcpListener(port)) = self.sockets.get(&id) {
-            let (stream, remote) = match port.accept() {
-                Accepted::Somebody(stream, remote) => (stream, remote),
-                Accepted::Nobody => return,
-                Accepted::NotNow => return self.resting.push_back((now + REST, id)),
-            };
-            let connection = SocketId(self.next);
-            let waker = self.inbox.socket_waker(connection);
-            match TcpConnection::new(stream, id, remote, waker.clone()) {
-                Ok(it) if self.has_room_for_strangers(sfu) => {
-                    self.next += 1;
-                    self.connections.insert(it.tuple, connection);
-                    self.sockets.insert(connection, Socket::TcpConnection(it));
-                    self.strangers.push_back((now + PROBATION, connection));
-                    waker.wake();
+    /// Takes the next connections of a listener.
+    fn accept(&mut self, id: SocketId, now: Instant, sfu: &mut Sfu) -> Flow {
+        let Self { strangers, sockets, .. } = self;
+        strangers.retain(|id| is_stranger(sockets, id, sfu));
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(Socket::TcpListener(port)) = self.sockets.get(&id) else { break };
+            match port.accept() {
+                Accepted::Somebody(stream, remote) => self.admit(stream, id, remote, now, sfu),
+                Accepted::Nobody => return Flow::Waiting,
+                Accepted::NotNow => {
+                    self.resting.push_back((now + REST, id));
+                    return Flow::Waiting;
                 }
-                // Dropping it closes it.
-                Ok(_) => log::warn!("too many TCP connections without a valid STUN request"),
-                Err(error) => log::debug!("TCP connection from {remote}: {error}"),
             }
         }
+        Flow::More
     }
 
-    fn has_room_for_strangers(&mut self, sfu: &Sfu) -> bool {
-        if self.strangers.len() >= MAX_STRANGERS {
-            let Self { strangers, sockets, .. } = self;
-            strangers.retain(|(_, id)| match sockets.get(id) {
-                Some(Socket::TcpConnection(it)) => !sfu.is_valid_tuple(it.tuple),
-                _ => false,
-            });
+    fn admit(
+        &mut self,
+        stream: TcpStream,
+        listener: SocketId,
+        remote: SocketAddr,
+        now: Instant,
+        sfu: &mut Sfu,
+    ) {
+        let id = SocketId(self.next);
+        let waker = self.inbox.socket_waker(id);
+        let connection = match TcpConnection::new(stream, listener, remote, waker.clone()) {
+            Ok(connection) => connection,
+            Err(error) => return log::debug!("TCP connection from {remote}: {error}"),
+        };
+        self.next += 1;
+        // One from the same port that is still here has ended, without our having seen it. What it
+        // has proved is not to be this one's.
+        if let Some(&ended) = self.connections.get(&connection.tuple) {
+            self.connection_closed(ended, sfu);
         }
-        self.strangers.len() < MAX_STRANGERS
+        if let Some(evicted) = self.strangers.admit(now, id, remote.ip()) {
+            self.drop_stranger(evicted);
+        }
+        self.connections.insert(connection.tuple, id);
+        self.sockets.insert(id, Socket::TcpConnection(connection));
+        waker.wake();
+    }
+
+    /// Closes a connection that has proved nothing.
+    fn drop_stranger(&mut self, id: SocketId) {
+        if let Some(Socket::TcpConnection(connection)) = self.sockets.remove(&id) {
+            log::debug!("TCP connection from {}: nothing proved", connection.tuple.remote);
+            self.connections.remove(&connection.tuple);
+            self.counters.tcp_connections_dropped += 1;
+        }
     }
 
     fn send_framed(&mut self, tuple: Tuple, datagram: &[u8]) {
-        let Some(id) = self.connections.get(&tuple) else { return };
-        if let Some(Socket::TcpConnection(connection)) = self.sockets.get_mut(id) {
-            if !connection.send(datagram) {
-                self.unsent += 1;
-            }
-            if self.unflushed.last() != Some(id) {
-                self.unflushed.push(*id);
-            }
+        let connection =
+            self.connections.get(&tuple).and_then(|id| Some((id, self.sockets.get_mut(id)?)));
+        let Some((id, Socket::TcpConnection(connection))) = connection else {
+            self.counters.datagrams_unsent += 1;
+            return;
+        };
+        if !connection.send(datagram) {
+            self.counters.datagrams_unsent += 1;
+        }
+        if self.unflushed.last() != Some(id) {
+            self.unflushed.push(*id);
         }
     }
 
@@ -250,8 +301,27 @@ impl Sockets {
     }
 }
 
+/// Whether this is a connection over which no valid request has come.
+fn is_stranger(sockets: &FxHashMap<SocketId, Socket>, id: SocketId, sfu: &Sfu) -> bool {
+    match sockets.get(&id) {
+        Some(Socket::TcpConnection(connection)) => !sfu.is_valid_tuple(connection.tuple),
+        _ => false,
+    }
+}
+
+/// See [`UdpPort::overflowed`].
+fn overflowed(socket: &Socket) -> u64 {
+    match socket {
+        Socket::Udp(port) => port.overflowed(),
+        Socket::TcpListener(_) | Socket::TcpConnection(_) => 0,
+    }
+}
+
 /// Takes the first of a queue that is ordered by time, if its time has come.
 fn pop_due(queue: &mut VecDeque<(Instant, SocketId)>, now: Instant) -> Option<SocketId> {
     queue.front().filter(|(at, _)| *at <= now)?;
     queue.pop_front().map(|(_, id)| id)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,27 +1,49 @@
 //! ICE over TCP (RFC 6544): passive candidates, datagrams framed as RFC 4571 says.
 //!
-//! A stranger can open connections; so their number is bounded, one that proves nothing is closed
-//! after a while, and neither direction holds more than a bounded number of bytes.
+//! A stranger can open connections; so those that prove nothing are few and do not last (see
+//! `strangers`), and neither direction holds more than a bounded number of bytes.
 
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::proto::framing::{push_frame, take_frames};
 use crate::proto::transmit::{SocketId, Tuple};
 
-/// How long a connection may stay without a valid STUN request.
-pub(super) const PROBATION: Duration = Duration::from_secs(15);
-
 /// What waits for a peer that does not read. Datagrams beyond it are dropped, as on any network:
 /// SCTP sends them again, or the peer is gone.
 const MAX_OUTGOING: usize = 256 * 1024;
 
-/// Bytes read from one connection in one turn.
-const READ_PER_TURN: usize = 64 * 1024;
+/// Bytes of one read.
+const CHUNK: usize = 8 * 1024;
+
+/// What one connection, or all strangers together, may cost in one turn. What is left is for the next.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    /// Frames, the empty ones included: a few bytes may hold thousands of them.
+    frames: usize,
+    /// System calls that read.
+    reads: usize,
+}
+
+impl Allowance {
+    /// As much as a UDP socket has.
+    pub(super) fn of_a_peer() -> Self {
+        Self { frames: 64, reads: 8 }
+    }
+
+    /// For all connections that have proved nothing: about 100 us of STUN. A stranger needs one frame
+    /// to prove something.
+    pub(super) fn of_strangers() -> Self {
+        Self { frames: 16, reads: 16 }
+    }
+
+    pub(super) fn is_used_up(&self) -> bool {
+        self.frames == 0 || self.reads == 0
+    }
+}
 
 /// A listening socket.
 #[derive(Debug)]
@@ -84,8 +106,10 @@ pub(super) enum Flow {
     Waiting,
     /// There may be more to read.
     More,
-    /// The peer has closed it, or sent nonsense.
+    /// The peer has closed it.
     Closed,
+    /// The peer has announced a datagram that cannot be.
+    Nonsense,
 }
 
 /// A connection. Its path is the listening socket and the peer's address.
@@ -111,23 +135,28 @@ impl TcpConnection {
         Ok(Self { tuple, stream, waker, incoming: Vec::new(), outgoing: Vec::new() })
     }
 
-    /// Hands over the datagrams that have arrived, and writes what waits.
-    pub(super) fn receive(&mut self, mut handle: impl FnMut(&[u8])) -> Flow {
+    /// Hands over the datagrams that have arrived, as many as are allowed, and writes what waits.
+    pub(super) fn receive(
+        &mut self,
+        allowance: &mut Allowance,
+        mut handle: impl FnMut(&[u8]),
+    ) -> Flow {
         if self.flush() == Flow::Closed {
             return Flow::Closed;
         }
-        let mut chunk = [0; 8 * 1024];
-        let mut budget = READ_PER_TURN;
-        while budget > 0 {
+        let mut chunk = [0; CHUNK];
+        loop {
+            // First those that the last turn has left.
+            if !take_frames(&mut self.incoming, &mut allowance.frames, &mut handle) {
+                return Flow::Nonsense;
+            }
+            if allowance.is_used_up() {
+                return Flow::More;
+            }
+            allowance.reads -= 1;
             match self.stream.try_read(&mut chunk) {
                 Ok(0) => return Flow::Closed,
-                Ok(len) => {
-                    budget = budget.saturating_sub(len);
-                    self.incoming.extend_from_slice(&chunk[..len]);
-                    if !take_frames(&mut self.incoming, &mut handle) {
-                        return Flow::Closed;
-                    }
-                }
+                Ok(len) => self.incoming.extend_from_slice(&chunk[..len]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let mut cx = Context::from_waker(&self.waker);
                     match self.stream.poll_read_ready(&mut cx) {
@@ -139,7 +168,6 @@ impl TcpConnection {
                 Err(_) => return Flow::Closed,
             }
         }
-        Flow::More
     }
 
     /// Queues a datagram for [`Self::flush`]. False if there is no room for it.
@@ -216,7 +244,7 @@ mod tests {
             if let Ok(len) = far.read(&mut chunk) {
                 bytes.extend_from_slice(&chunk[..len]);
             }
-            assert!(take_frames(&mut bytes, &mut |it: &[u8]| {
+            assert!(take_frames(&mut bytes, &mut 1000, &mut |it: &[u8]| {
                 assert_eq!(it.len(), LEN);
                 got.push(u32::from_be_bytes(it[..4].try_into().unwrap()));
             }));

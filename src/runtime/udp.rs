@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::task::{Context, Waker};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
@@ -9,6 +10,8 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use crate::proto::transmit::Transmits;
+
+use super::usage;
 
 /// The largest receive: what a GRO batch or a UDP datagram can have.
 const RECEIVE_SIZE: usize = 65_535;
@@ -55,6 +58,11 @@ impl UdpPort {
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    /// How many datagrams came while the kernel's receive buffer was full, since the socket was bound.
+    pub(super) fn overflowed(&self) -> u64 {
+        usage::drops(self.socket.as_fd())
     }
 
     /// Hands over the datagrams that have arrived. Returns whether there may be more; if not, the

@@ -1,6 +1,8 @@
-//! What the operating system says about the calling thread. The only `unsafe` of this room: the C
-//! library has no safe interface for either.
+//! What the operating system says about the calling thread, and about a socket. The only `unsafe` of
+//! this room: there is no safe interface for any of it.
 #![allow(unsafe_code)]
+
+use std::os::fd::BorrowedFd;
 
 use serde::Serialize;
 
@@ -80,4 +82,37 @@ pub(super) fn core() -> u32 {
     return unsafe { libc::sched_getcpu() } as u32;
     #[cfg(not(target_os = "linux"))]
     return 0;
+}
+
+/// How many datagrams a UDP socket has lost because its receive buffer was full; 0 where the system
+/// does not tell (Linux before 4.12).
+pub(super) fn drops(socket: BorrowedFd<'_>) -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+
+        /// As in `linux/sock_diag.h`: which of the values it is, and how many there are.
+        const SK_MEMINFO_DROPS: usize = 8;
+        const SK_MEMINFO_VARS: usize = 9;
+
+        let mut values = [0u32; SK_MEMINFO_VARS];
+        let mut len = size_of_val(&values) as libc::socklen_t;
+        // SAFETY: the descriptor is open for as long as it is borrowed, and at most `len` bytes are
+        // written to `values`. Where it fails, zeros remain.
+        unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_MEMINFO,
+                values.as_mut_ptr().cast(),
+                &mut len,
+            );
+        }
+        values[SK_MEMINFO_DROPS].into()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        0
+    }
 }

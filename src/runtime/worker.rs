@@ -1,8 +1,6 @@
 //! The thread of a worker, and the handle to it.
 
-use std::any::Any;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
@@ -16,6 +14,7 @@ use super::driver::World;
 use super::inbox::{Inbox, Job};
 use super::log::{self, LogSettings};
 use super::outbox::{Item, Outbox};
+use super::panics;
 use super::ports::PortRange;
 use super::usage;
 
@@ -139,7 +138,7 @@ impl Drop for WorkerHandle {
 }
 
 fn run(settings: &mpsc::Receiver<(u32, WorkerSettings)>, inbox: &Arc<Inbox>, outbox: &Arc<Outbox>) {
-    let served = catch_unwind(AssertUnwindSafe(|| {
+    let served = panics::catch(|| {
         let Ok((request, settings)) = settings.recv() else { return };
         log::attach(&settings.log);
         let (serve, answer) = match serve(&settings, inbox, outbox) {
@@ -153,11 +152,12 @@ fn run(settings: &mpsc::Receiver<(u32, WorkerSettings)>, inbox: &Arc<Inbox>, out
         if let Some(serve) = serve {
             serve();
         }
-    }));
+    });
     inbox.close();
     let mut end = VecDeque::new();
     if let Err(panic) = served {
-        end.push_back(Item::Died(panic_message(&*panic)));
+        end.extend(panic.backtrace.map(|it| Item::Log("error", it)));
+        end.push_back(Item::Died(panic.message));
     }
     end.push_back(Item::Ended);
     outbox.push(&mut end);
@@ -180,12 +180,6 @@ fn serve(
     ::log::debug!("a worker begins, its ports are {} to {}", ports.min, ports.max);
     Ok(move || {
         dtls::warm_up();
-        runtime.block_on(World::new(certificate, ports, inbox).run(&outbox));
+        runtime.block_on(World::new(certificate, ports, inbox, outbox).run());
     })
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "the worker's thread panicked".into())
 }

@@ -84,11 +84,34 @@ pub struct DataConsumer {
     pub(super) subchannels: Subscriptions,
     messages_sent: u64,
     bytes_sent: u64,
-    dropped: Dropped,
+    not_sent: NotSent,
     /// The turn in which it was last said that the buffer is full.
     full_in_turn: Option<u64>,
     /// Payload waits for the peer, so that the transport looks how it shrinks.
     waits: bool,
+}
+
+/// The messages of its DataProducer that a DataConsumer did not pass on.
+#[derive(Debug, Default)]
+struct NotSent {
+    /// The sum of those that were lost: `full`, `too_large` and `unsendable`.
+    dropped: Dropped,
+    full: u64,
+    too_large: u64,
+    unsendable: u64,
+    paused: u64,
+    filtered: u64,
+}
+
+/// Why a message was not passed on, though somebody asked for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum DropReason {
+    /// Too much waits already, for the peer or for JavaScript.
+    Full,
+    /// Over the transport's `maxSendMessageSize`.
+    TooLarge,
+    /// There is no association, or it does not know the stream any more.
+    Unsendable,
 }
 
 /// Where a DataConsumer's messages go.
@@ -123,7 +146,7 @@ impl DataConsumer {
             subchannels,
             messages_sent: 0,
             bytes_sent: 0,
-            dropped: Dropped::default(),
+            not_sent: NotSent::default(),
             full_in_turn: None,
             waits: false,
         }
@@ -172,8 +195,24 @@ impl DataConsumer {
         self.bytes_sent += payload_len as u64;
     }
 
-    pub(super) fn drop_message(&mut self, payload_len: usize) {
-        self.dropped.count(payload_len);
+    /// Counts a message that is lost.
+    pub(super) fn drop_message(&mut self, payload_len: usize, reason: DropReason) {
+        self.not_sent.dropped.count(payload_len);
+        *match reason {
+            DropReason::Full => &mut self.not_sent.full,
+            DropReason::TooLarge => &mut self.not_sent.too_large,
+            DropReason::Unsendable => &mut self.not_sent.unsendable,
+        } += 1;
+    }
+
+    /// Counts a message that came while the consumer was paused.
+    pub(super) fn skip_paused(&mut self) {
+        self.not_sent.paused += 1;
+    }
+
+    /// Counts a message whose subchannels are not the consumer's.
+    pub(super) fn skip_filtered(&mut self) {
+        self.not_sent.filtered += 1;
     }
 
     /// Counts a message that the full queue towards the peer refused, and tells of it once a turn.
@@ -184,7 +223,7 @@ impl DataConsumer {
         turn: u64,
         events: &mut VecDeque<Event>,
     ) {
-        self.drop_message(payload_len);
+        self.drop_message(payload_len, DropReason::Full);
         if self.full_in_turn.replace(turn) != Some(turn) {
             events.push_back(Event::DataConsumer(key, DataConsumerEvent::SctpSendBufferFull));
         }
@@ -312,7 +351,7 @@ impl DataConsumerMut<'_> {
                 Err(full())
             }
             Err(_) => {
-                consumer.drop_message(payload_len);
+                consumer.drop_message(payload_len, DropReason::Unsendable);
                 Err(failed())
             }
         }
@@ -384,8 +423,13 @@ impl DataConsumerMut<'_> {
             messages_sent: it.messages_sent,
             bytes_sent: it.bytes_sent,
             buffered_amount,
-            messages_dropped: it.dropped.messages,
-            bytes_dropped: it.dropped.bytes,
+            messages_dropped: it.not_sent.dropped.messages,
+            bytes_dropped: it.not_sent.dropped.bytes,
+            messages_dropped_full: it.not_sent.full,
+            messages_dropped_too_large: it.not_sent.too_large,
+            messages_dropped_unsendable: it.not_sent.unsendable,
+            messages_paused: it.not_sent.paused,
+            messages_filtered: it.not_sent.filtered,
         }
     }
 

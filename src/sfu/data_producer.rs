@@ -81,6 +81,7 @@ pub struct DataProducer {
     wants_drain: bool,
     messages_received: u64,
     bytes_received: u64,
+    messages_paused: u64,
 }
 
 impl DataProducer {
@@ -105,6 +106,7 @@ impl DataProducer {
             wants_drain: false,
             messages_received: 0,
             bytes_received: 0,
+            messages_paused: 0,
         }
     }
 
@@ -115,6 +117,11 @@ impl DataProducer {
     pub(super) fn received(&mut self, message: &Message) {
         self.messages_received += 1;
         self.bytes_received += message.payload.len() as u64;
+    }
+
+    /// Counts a message that came while the producer was paused.
+    pub(super) fn skip_paused(&mut self) {
+        self.messages_paused += 1;
     }
 }
 
@@ -240,6 +247,7 @@ impl DataProducerMut<'_> {
             protocol: it.protocol.clone(),
             messages_received: it.messages_received,
             bytes_received: it.bytes_received,
+            messages_paused: it.messages_paused,
         }
     }
 

@@ -41,14 +41,39 @@ pub struct KeyValues<K, V> {
     pub values: Vec<V>,
 }
 
-/// The answer of `worker.dump()`. `datagrams_unsent` counts what neither the kernel nor the buffer of
-/// a TCP connection took.
+/// What a worker's sockets have dropped, since the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SocketCounters {
+    /// Datagrams that neither the kernel nor the buffer of a TCP connection took.
+    pub datagrams_unsent: u64,
+    /// Datagrams that came faster than they were taken: the kernel's receive buffer was full.
+    pub datagrams_overflowed: u64,
+    /// TCP connections that proved nothing in their time, had to make room for others before they
+    /// did, or announced a datagram that cannot be.
+    pub tcp_connections_dropped: u64,
+}
+
+/// What JavaScript was not told because it was too busy, since the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxCounters {
+    /// Events that were merged into later ones of their kind.
+    pub events_merged: u64,
+    /// Lines of the log that there were too many of.
+    pub log_lines_dropped: u64,
+}
+
+/// The answer of `worker.dump()`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "named as in the JavaScript API")]
 pub struct WorkerDump {
     pub pid: u32,
-    pub datagrams_unsent: u64,
+    #[serde(flatten)]
+    pub sockets: SocketCounters,
+    #[serde(flatten)]
+    pub outbox: OutboxCounters,
     pub web_rtc_server_ids: Vec<Uuid>,
     pub router_ids: Vec<Uuid>,
     pub channel_message_handlers: ChannelMessageHandlers,
@@ -73,6 +98,7 @@ pub struct WebRtcServerDump {
     pub tcp_servers: Vec<IpPort>,
     pub web_rtc_transport_ids: Vec<Uuid>,
     pub local_ice_username_fragments: Vec<LocalIceUsernameFragment>,
+    pub datagrams_dropped: u64,
 }
 
 /// A bound address.

@@ -26,8 +26,68 @@ pub enum Event {
     Parcel(TransportKey, Parcel),
     /// Nobody uses this socket any more: close it. For the runtime.
     SocketReleased(SocketId),
-    /// This TCP connection is to be closed. For the runtime.
-    TupleClosed(Tuple),
+    /// Nobody uses this TCP connection any more: close it. For the runtime.
+    ConnectionReleased(Tuple),
+}
+
+/// What an event is about, if a peer can make it happen over and over: then only the latest few need
+/// be told. What follows from the application's own calls has none, and neither has what happens once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "named as the events")]
+pub enum Topic {
+    IceState(TransportKey),
+    IceSelectedTuple(TransportKey),
+    DtlsState(TransportKey),
+    SctpState(TransportKey),
+    Tuple(TransportKey),
+    SctpSendBufferFull(DataConsumerKey),
+    BufferedAmountLow(DataConsumerKey),
+    StreamClose(DataProducerKey),
+}
+
+impl Topic {
+    /// How many that have not been told yet are kept. An ordinary session of a peer has fewer changes
+    /// of any one state; of what has no history the last one says it all.
+    pub fn kept(self) -> usize {
+        match self {
+            Self::IceState(_)
+            | Self::IceSelectedTuple(_)
+            | Self::DtlsState(_)
+            | Self::SctpState(_)
+            | Self::Tuple(_) => 8,
+            Self::SctpSendBufferFull(_) | Self::BufferedAmountLow(_) | Self::StreamClose(_) => 1,
+        }
+    }
+}
+
+impl Event {
+    /// See [`Topic`].
+    pub fn topic(&self) -> Option<Topic> {
+        Some(match self {
+            Self::Transport(key, event) => match event {
+                TransportEvent::IceState(_) => Topic::IceState(*key),
+                TransportEvent::IceSelectedTuple(_) => Topic::IceSelectedTuple(*key),
+                TransportEvent::DtlsState(..) => Topic::DtlsState(*key),
+                TransportEvent::SctpState(..) => Topic::SctpState(*key),
+                TransportEvent::Tuple(_) => Topic::Tuple(*key),
+            },
+            Self::DataConsumer(key, event) => match event {
+                DataConsumerEvent::SctpSendBufferFull => Topic::SctpSendBufferFull(*key),
+                DataConsumerEvent::BufferedAmountLow(_) => Topic::BufferedAmountLow(*key),
+                DataConsumerEvent::DataProducerClose
+                | DataConsumerEvent::DataProducerPause
+                | DataConsumerEvent::DataProducerResume
+                | DataConsumerEvent::Overflow(_)
+                | DataConsumerEvent::StreamClose => return None,
+            },
+            Self::DataProducer(key, DataProducerEvent::StreamClose) => Topic::StreamClose(*key),
+            Self::DataProducer(_, DataProducerEvent::Drain)
+            | Self::Message(..)
+            | Self::Parcel(..)
+            | Self::SocketReleased(_)
+            | Self::ConnectionReleased(_) => return None,
+        })
+    }
 }
 
 /// An event of a DataConsumer.
@@ -61,9 +121,9 @@ pub enum DataProducerEvent {
 /// An event of a transport.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TransportEvent {
-    /// The ICE state changed.
+    /// The ICE state changed: at the end of a turn, or before another of these events.
     IceState(IceState),
-    /// Another path to the peer was selected.
+    /// Another path to the peer was selected; told likewise.
     IceSelectedTuple(Box<TupleInfo>),
     /// The DTLS state changed; with the peer's certificate (PEM) when connected.
     DtlsState(DtlsState, Option<String>),

@@ -38,7 +38,7 @@ use crate::proto::transmit::{SocketId, Transmits, Tuple};
 use data_consumer::DataConsumer;
 use data_producer::DataProducer;
 use deadlines::Deadlines;
-use dump::{ChannelMessageHandlers, WorkerDump};
+use dump::{ChannelMessageHandlers, OutboxCounters, SocketCounters, WorkerDump};
 use event::{DataConsumerEvent, DataProducerEvent, Event};
 use id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
 use router::Router;
@@ -114,8 +114,9 @@ impl Sfu {
 
     /// A datagram has arrived. One that is nobody's is dropped.
     pub fn handle_datagram(&mut self, socket: SocketId, remote: SocketAddr, datagram: &[u8]) {
-        if let Some(key) = self.find_transport(socket, remote, datagram) {
-            self.handle_transport_datagram(key, Tuple { socket, remote }, datagram);
+        match self.find_transport(socket, remote, datagram) {
+            Some(key) => self.handle_transport_datagram(key, Tuple { socket, remote }, datagram),
+            None => self.count_nobodys(socket),
         }
     }
 
@@ -160,8 +161,8 @@ impl Sfu {
         self.events.pop_front()
     }
 
-    /// What `worker.dump()` answers; `pid` and `datagrams_unsent` are the runtime's.
-    pub fn dump(&self, pid: u32, datagrams_unsent: u64) -> WorkerDump {
+    /// What `worker.dump()` answers; all but the entities is the runtime's.
+    pub fn dump(&self, pid: u32, sockets: SocketCounters, outbox: OutboxCounters) -> WorkerDump {
         let server_ids: Vec<Uuid> = self.servers.values().map(|it| it.id).collect();
         let router_ids: Vec<Uuid> = self.routers.values().map(|it| it.id).collect();
         let transports = self.transports.values().map(|it| it.id);
@@ -172,7 +173,8 @@ impl Sfu {
         asked.extend(self.transports.values().map(|it| it.id).chain(producers).chain(consumers));
         WorkerDump {
             pid,
-            datagrams_unsent,
+            sockets,
+            outbox,
             web_rtc_server_ids: server_ids,
             router_ids,
             channel_message_handlers: ChannelMessageHandlers {

@@ -6,7 +6,7 @@ use crate::proto::message::Message;
 use crate::proto::sctp::SendError;
 
 use super::Sfu;
-use super::data_consumer::Sink;
+use super::data_consumer::{DropReason, Sink};
 use super::dump::{KeyValue, KeyValues, RouterDump};
 use super::error::Result;
 use super::event::{DataConsumerEvent, Dropped, Event};
@@ -31,8 +31,9 @@ impl Sfu {
     ) {
         let Self { data_producers, data_consumers, transports, events, dirty, turn, now, .. } =
             self;
-        let Some(producer) = data_producers.get(&key) else { return };
+        let Some(producer) = data_producers.get_mut(&key) else { return };
         if producer.paused {
+            producer.skip_paused();
             return;
         }
         let payload_len = message.payload.len();
@@ -42,6 +43,7 @@ impl Sfu {
             let Some(consumer) = data_consumers.get_mut(&key) else { continue };
             let Some(transport) = transports.get_mut(&consumer.transport) else { continue };
             if consumer.paused {
+                consumer.skip_paused();
                 continue;
             }
             // A pipe carries the selector on, as far as its consumer is subscribed to it.
@@ -49,15 +51,21 @@ impl Sfu {
                 None => None,
                 Some(selector) if transport.is_pipe() => {
                     match selector.through_pipe(&consumer.subchannels) {
-                        None => continue,
+                        None => {
+                            consumer.skip_filtered();
+                            continue;
+                        }
                         carried => carried,
                     }
                 }
                 Some(selector) if selector.matches(&consumer.subchannels) => None,
-                Some(_) => continue,
+                Some(_) => {
+                    consumer.skip_filtered();
+                    continue;
+                }
             };
             if payload_len > transport.max_send_message_size as usize {
-                consumer.drop_message(payload_len);
+                consumer.drop_message(payload_len, DropReason::TooLarge);
                 continue;
             }
             match &mut consumer.sink {
@@ -87,7 +95,7 @@ impl Sfu {
                             let event = DataConsumerEvent::Overflow(dropped);
                             events.push_back(Event::DataConsumer(key, event));
                         }
-                        consumer.drop_message(payload_len);
+                        consumer.drop_message(payload_len, DropReason::Full);
                     }
                 }
                 Sink::Sctp { stream, .. } => {
@@ -101,7 +109,7 @@ impl Sfu {
                         Err(SendError::Full) => {
                             consumer.refuse_message(key, payload_len, *turn, events);
                         }
-                        Err(_) => consumer.drop_message(payload_len),
+                        Err(_) => consumer.drop_message(payload_len, DropReason::Unsendable),
                     }
                 }
             }

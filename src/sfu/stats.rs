@@ -28,6 +28,8 @@ pub struct DataProducerStats {
     pub messages_received: u64,
     /// Their payload in bytes.
     pub bytes_received: u64,
+    /// Those of them that came while it was paused, and went nowhere.
+    pub messages_paused: u64,
 }
 
 /// Counters of a DataConsumer.
@@ -49,10 +51,20 @@ pub struct DataConsumerStats {
     pub bytes_sent: u64,
     /// Payload bytes that wait for the network or for JavaScript.
     pub buffered_amount: usize,
-    /// Messages that were for this consumer and did not fit, or could not be sent.
+    /// Messages that were for this consumer and are lost: the sum of the three reasons below.
     pub messages_dropped: u64,
     /// Their payload in bytes.
     pub bytes_dropped: u64,
+    /// Lost as too much waited already.
+    pub messages_dropped_full: u64,
+    /// Lost as they were over the transport's `maxSendMessageSize`.
+    pub messages_dropped_too_large: u64,
+    /// Lost as there was no association, or it did not know the stream any more.
+    pub messages_dropped_unsendable: u64,
+    /// Messages that came while it was paused.
+    pub messages_paused: u64,
+    /// Messages whose subchannels are not among its own.
+    pub messages_filtered: u64,
 }
 
 /// Counters of a transport.
@@ -82,7 +94,8 @@ pub struct TransportStats {
     /// What the association dropped, by reason.
     #[serde(flatten)]
     pub dropped: Option<SctpDropped>,
-    /// Datagrams that were not from the peer: another source, or not a protocol of this transport.
+    /// Datagrams that were not from the peer (another source, or not a protocol of this transport),
+    /// and STUN requests that came too fast.
     pub datagrams_dropped: u64,
     /// Data messages that belonged to no DataProducer, or came while their size was not allowed.
     pub messages_unrouted: u64,
@@ -111,6 +124,9 @@ pub struct SctpDropped {
     pub sctp_chunks_stripped: u64,
     /// Messages whose `maxPacketLifeTime` passed before they were first sent.
     pub messages_expired: u64,
+    /// Messages given up by `maxRetransmits` or `maxPacketLifeTime` after they had been sent at least in
+    /// part; some may have arrived all the same.
+    pub messages_abandoned: u64,
     /// Messages that were queued when the association ended, or that it refused then.
     pub messages_unsent: u64,
     /// Messages of the peer whose fragments contradict one another, and DCEP messages that were not
@@ -127,6 +143,7 @@ impl From<SctpCounters> for SctpDropped {
             sctp_packets_overload: it.packets_overload,
             sctp_chunks_stripped: it.chunks_stripped,
             messages_expired: it.expired.messages,
+            messages_abandoned: it.abandoned.messages,
             messages_unsent: it.unsent.messages + it.refused.messages,
             messages_garbled: it.garbled + it.bad_dcep,
         }
@@ -176,6 +193,7 @@ pub enum KindStats {
         #[serde(skip_serializing_if = "Option::is_none")]
         ice_selected_tuple: Option<TupleInfo>,
         dtls_state: DtlsState,
+        dtls_records_dropped: u64,
     },
     #[serde(rename = "plain-rtp-transport")]
     Plain { rtcp_mux: bool, comedia: bool, tuple: TupleInfo },

@@ -1,7 +1,7 @@
 //! WebRtcServer: one port for many WebRTC transports.
 //!
 //! STUN requests find their transport by the username that they carry, everything else by the remote
-//! address from which a valid request came. What fits neither is dropped, silently.
+//! address from which a valid request came. What fits neither is dropped without an answer.
 
 use std::net::SocketAddr;
 
@@ -24,6 +24,8 @@ pub struct WebRtcServer {
     pub(super) id: Uuid,
     pub(super) listens: Vec<Listen>,
     pub(super) transports: Vec<TransportKey>,
+    /// Datagrams for none of its transports.
+    datagrams_dropped: u64,
 }
 
 impl Sfu {
@@ -33,7 +35,8 @@ impl Sfu {
         for listen in &listens {
             self.owners.insert(listen.socket, Owner::Server(key));
         }
-        self.servers.insert(key, WebRtcServer { id, listens, transports: Vec::new() });
+        let transports = Vec::new();
+        self.servers.insert(key, WebRtcServer { id, listens, transports, datagrams_dropped: 0 });
         id
     }
 
@@ -74,6 +77,7 @@ impl Sfu {
             tcp_servers: sockets(ListenProtocol::Tcp),
             web_rtc_transport_ids: transports.map(|it| it.id).collect(),
             local_ice_username_fragments: fragments,
+            datagrams_dropped: server.datagrams_dropped,
         })
     }
 
@@ -98,6 +102,15 @@ impl Sfu {
         }
     }
 
+    /// Counts a datagram that is nobody's, if it came to a server's socket.
+    pub(super) fn count_nobodys(&mut self, socket: SocketId) {
+        if let Some(Owner::Server(key)) = self.owners.get(&socket)
+            && let Some(server) = self.servers.get_mut(key)
+        {
+            server.datagrams_dropped += 1;
+        }
+    }
+
     /// A valid request moves its path to the transport that it names, so that a client may use a
     /// port again for another session.
     pub(super) fn add_tuple(&mut self, key: TransportKey, tuple: Tuple) {
@@ -117,10 +130,18 @@ impl Sfu {
         }
     }
 
-    pub(super) fn remove_tuple(&mut self, key: TransportKey, tuple: Tuple) {
+    /// The transport does not use this path any more. A TCP connection is of no use to others.
+    pub(super) fn remove_tuple(
+        &mut self,
+        key: TransportKey,
+        tuple: Tuple,
+        protocol: ListenProtocol,
+    ) {
         if self.tuples.get(&tuple) == Some(&key) {
             self.tuples.remove(&tuple);
-            self.events.push_back(Event::TupleClosed(tuple));
+            if protocol == ListenProtocol::Tcp {
+                self.events.push_back(Event::ConnectionReleased(tuple));
+            }
         }
     }
 
@@ -141,7 +162,7 @@ impl Sfu {
                     self.usernames.remove(fragment);
                 }
                 for tuple in it.peer.tuples() {
-                    self.remove_tuple(key, tuple);
+                    self.remove_tuple(key, tuple, it.protocol(tuple));
                 }
                 for listen in it.sockets() {
                     self.release_socket(listen.socket);

@@ -16,6 +16,10 @@ pub(crate) struct Conditions {
     pub(crate) delay: Duration,
     /// Up to this much more, which also reorders.
     pub(crate) jitter: Duration,
+    /// The part of the packets that have to do with the jitter.
+    pub(crate) jittery: f64,
+    /// Bytes per second in either direction; what is more waits, without a bound.
+    pub(crate) rate: Option<u32>,
     pub(crate) loss: f64,
     pub(crate) duplication: f64,
     /// Larger packets vanish, as with Don't Fragment.
@@ -26,6 +30,8 @@ impl Conditions {
     pub(crate) const PERFECT: Self = Self {
         delay: Duration::from_millis(10),
         jitter: Duration::ZERO,
+        jittery: 1.0,
+        rate: None,
         loss: 0.0,
         duplication: 0.0,
         mtu: usize::MAX,
@@ -34,10 +40,37 @@ impl Conditions {
     pub(crate) const ROUGH: Self = Self {
         delay: Duration::from_millis(10),
         jitter: Duration::from_millis(15),
+        jittery: 1.0,
+        rate: None,
         loss: 0.05,
         duplication: 0.05,
         mtu: usize::MAX,
     };
+
+    /// When a packet of `len` bytes that leaves now arrives: never, once, or twice. `free_at` is when
+    /// its direction has done with the packets before it.
+    pub(crate) fn carry(
+        &self,
+        random: &mut Random,
+        free_at: &mut Instant,
+        now: Instant,
+        len: usize,
+    ) -> impl Iterator<Item = Instant> + use<> {
+        let lost = len > self.mtu || random.chance(self.loss);
+        let copies = if lost { 0 } else { 1 + usize::from(random.chance(self.duplication)) };
+        let mut arrivals = [now; 2];
+        for arrival in &mut arrivals[..copies] {
+            *free_at = now.max(*free_at);
+            if let Some(rate) = self.rate {
+                *free_at += Duration::from_secs_f64(len as f64 / f64::from(rate));
+            }
+            let late = self.jittery >= 1.0 || random.chance(self.jittery);
+            let jitter = if late { self.jitter.as_micros() as u64 } else { 0 };
+            let jitter = Duration::from_micros(random.below(jitter + 1));
+            *arrival = *free_at + self.delay + jitter;
+        }
+        arrivals.into_iter().take(copies)
+    }
 }
 
 /// A small generator of pseudo-random numbers (SplitMix64), so that a run can be repeated.

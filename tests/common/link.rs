@@ -39,24 +39,30 @@ pub(crate) struct Net<A, B> {
     pub(crate) random: Random,
     /// Comes before the conditions.
     pub(crate) filter: Option<Filter>,
+    /// What has been sent, when, and by whom, if a test has asked for it.
+    pub(crate) trace: Option<Vec<(Instant, Side, Bytes)>>,
     /// Packets sent, by A and by B.
     pub(crate) sent: [u64; 2],
     in_flight: BinaryHeap<Reverse<(Instant, u64, Side, Bytes)>>,
     order: u64,
+    free_at: [Instant; 2],
 }
 
 impl<A: Peer, B: Peer> Net<A, B> {
     pub(crate) fn new(a: A, b: B, conditions: Conditions, seed: u64) -> Self {
+        let now = start();
         Self {
-            now: start(),
+            now,
             a,
             b,
             conditions,
             random: Random(seed),
             filter: None,
+            trace: None,
             sent: [0; 2],
             in_flight: BinaryHeap::new(),
             order: 0,
+            free_at: [now; 2],
         }
     }
 
@@ -101,16 +107,14 @@ impl<A: Peer, B: Peer> Net<A, B> {
 
     fn transmit(&mut self, from: Side, packet: Bytes) {
         self.sent[from as usize] += 1;
+        if let Some(trace) = &mut self.trace {
+            trace.push((self.now, from, packet.clone()));
+        }
         if self.filter.as_mut().is_some_and(|filter| !filter(from, &packet)) {
             return;
         }
-        if packet.len() > self.conditions.mtu || self.random.chance(self.conditions.loss) {
-            return;
-        }
-        let copies = 1 + u32::from(self.random.chance(self.conditions.duplication));
-        for _ in 0..copies {
-            let jitter = self.random.below(self.conditions.jitter.as_micros() as u64 + 1);
-            let at = self.now + self.conditions.delay + Duration::from_micros(jitter);
+        let free_at = &mut self.free_at[from as usize];
+        for at in self.conditions.carry(&mut self.random, free_at, self.now, packet.len()) {
             self.order += 1;
             self.in_flight.push(Reverse((at, self.order, from, packet.clone())));
         }

@@ -288,6 +288,7 @@ fn what_is_kept_for_connect_is_bounded_and_the_oldest() {
         ours.handle_datagram(now, &fragment(i, 1, 60_000, 0, i * 1000, &[i as u8; 1000]));
         ours.handle_datagram(now, &vec![22; 60_000]);
     }
+    assert!(ours.dtls.dropped() >= 2 + 20_000 - 8, "{} dropped", ours.dtls.dropped());
     ours.dtls.connect(now, DtlsRole::Client, raw.fingerprints()).expect("the first call");
     let mut pair = Pair::new(now, ours, raw);
     pair.run(SECOND, &mut perfect);

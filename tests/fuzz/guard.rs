@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use datasoup::proto::message::{Message, Ppid, Reliability};
 use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
 
-use crate::heap;
+use crate::allocations::held;
 use crate::input::Input;
 use crate::link::start;
 use crate::packet::*;
@@ -30,14 +30,14 @@ struct Scene {
 
 /// One byte of flags, then a script.
 pub fn run(data: &[u8]) {
-    let before = heap::live();
+    let before = held();
     let mut input = Input::new(data);
     let mut scene = Scene::new(input.byte());
     let mut recipe = Recipe::default();
     let mut budget = MAX_PACKETS;
     while !input.is_empty() && budget > 0 {
         budget = scene.act(Step::read(&mut input, &mut recipe), budget - 1);
-        let held = heap::live() - before;
+        let held = held() - before;
         assert!(held <= MAX_HEAP, "{held} bytes are held");
     }
     scene.wait(Duration::from_secs(60));
@@ -45,7 +45,7 @@ pub fn run(data: &[u8]) {
     scene.listen();
     assert_eq!(scene.sctp.state(), scene.state);
     assert_eq!(rank(scene.state), LAST);
-    let held = heap::live() - before;
+    let held = held() - before;
     assert!(held <= 64 * 1024, "{held} bytes are held after the end");
 }
 

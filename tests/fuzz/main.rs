@@ -12,11 +12,12 @@ pub mod tcp_framing;
 pub mod two_peers;
 pub mod webrtc_peer;
 
-mod heap;
 mod input;
 mod script;
 
 // The stage and its props, from the other tests.
+#[path = "../memory/allocations.rs"]
+mod allocations;
 #[path = "../sfu/association.rs"]
 mod association;
 #[path = "../sfu/client.rs"]

@@ -69,6 +69,7 @@ fn conditions(input: &mut Input<'_>) -> Conditions {
         delay: Duration::from_millis(input.byte().into()),
         jitter: Duration::from_millis(input.byte().into()),
         mtu: MAX_PACKET,
+        ..Conditions::PERFECT
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use serde_json::Value;
 
+use crate::allocations::held;
 use crate::client::Client;
-use crate::heap;
 use crate::input::Input;
 use crate::lab::{Lab, binary, ours, text, theirs};
 use crate::link::Conditions;
@@ -46,13 +46,13 @@ struct Party {
 pub fn run(data: &[u8]) {
     let mut scene = Scene::new();
     let quiet = scene.innocent_state();
-    let before = heap::live();
+    let before = held();
     let mut input = Input::new(data);
     let mut recipe = Recipe::default();
     let mut budget = MAX_PACKETS;
     while !input.is_empty() && budget > 0 {
         budget = scene.act(Step::read(&mut input, &mut recipe), budget - 1);
-        let held = heap::live() - before;
+        let held = held() - before;
         assert!(held <= MAX_HEAP, "{held} bytes are held");
     }
     assert_eq!(scene.innocent_state(), quiet, "the innocent's");

@@ -7,6 +7,9 @@ use stun_types::attribute::{AttributeWriteExt, Fingerprint};
 
 use super::*;
 
+/// Between two requests, so that none comes too fast to be looked at.
+const UNHURRIED: Duration = Duration::from_millis(1);
+
 #[test]
 fn a_request_that_is_refused_makes_no_state() {
     let mut lab = Lab::new();
@@ -99,6 +102,7 @@ fn no_mutation_of_a_valid_request_panics_or_makes_state() {
             continue;
         }
         stun::local_fragment(&datagram);
+        lab.pass(UNHURRIED);
         assert_eq!(lab.receive(tuple(1), &datagram), [], "{datagram:02x?}");
         lab.assert_untouched();
     }
@@ -134,7 +138,48 @@ fn no_garbage_panics_or_makes_state() {
             }
         }
         stun::local_fragment(&datagram);
+        lab.pass(UNHURRIED);
         assert_eq!(lab.receive(tuple(1), &datagram), [], "{datagram:02x?}");
     }
     lab.assert_untouched();
+}
+
+#[test]
+fn a_flood_of_forgeries_costs_a_bounded_number_of_looks_and_the_peer_none_of_its_own() {
+    let mut lab = Lab::new();
+    let credentials = lab.ice.credentials().clone();
+    lab.check(tuple(1), USE_CANDIDATE);
+    let password = Credentials::generate().password;
+    let forged = request(&Credentials { password, ..credentials.clone() }, USE_CANDIDATE);
+    for n in 0..20 {
+        lab.pass(Duration::from_millis(50));
+        let mut answers = 0;
+        for m in 0..1000 {
+            assert_eq!(lab.receive(tuple(2 + m), &forged), []);
+            answers += u32::from(lab.answer().is_some());
+        }
+        assert_eq!(answers, 100, "in 50 ms");
+        // In the thick of it.
+        assert_eq!(lab.receive(tuple(1), &request(&credentials, USE_CANDIDATE)), []);
+        assert_eq!(lab.answer(), Some((MessageClass::Success, None)), "round {n}");
+    }
+    assert_eq!(lab.tuples(), [tuple(1)]);
+    lab.pass(Duration::from_millis(50));
+    // And when it is over, a new path is found.
+    lab.check(tuple(2), USE_CANDIDATE);
+    assert_eq!(lab.tuples(), [tuple(1), tuple(2)]);
+}
+
+#[test]
+fn a_peer_that_asks_too_fast_waits_for_its_answers_and_keeps_its_path() {
+    let mut lab = Lab::new();
+    let valid = request(&lab.ice.credentials().clone(), USE_CANDIDATE);
+    let mut answers = 0;
+    for n in 0..1000 {
+        lab.receive(tuple(n % 8), &valid);
+        answers += u32::from(lab.answer().is_some());
+    }
+    // A hundred as a peer, and those that made it one.
+    assert!((100..=108).contains(&answers), "{answers}");
+    assert_eq!(lab.ice.state(), Completed);
 }

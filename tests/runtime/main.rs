@@ -9,4 +9,6 @@
 mod lifecycle;
 mod order;
 mod sockets;
+mod strangers;
+mod tunnel;
 mod worker;

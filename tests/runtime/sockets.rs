@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::runtime::driver::World;
+use datasoup::runtime::inbox::Job;
 use datasoup::runtime::outbox::Item;
 use datasoup::runtime::ports::ListenInfo;
 use datasoup::sfu::backlog::Backlog;
@@ -31,24 +32,32 @@ const ROUTER: RouterKey = RouterKey(1);
 const TRANSPORT: TransportKey = TransportKey(2);
 
 /// Where a WebRTC transport listens, and its credentials.
-struct Target {
-    address: SocketAddr,
-    username: String,
-    password: String,
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) username: String,
+    pub(crate) password: String,
 }
 
 fn webrtc(worker: &mut Worker, ip: &'static str) -> Target {
     webrtc_on(worker, listen_info(ip, 0))
 }
 
-fn webrtc_on(worker: &mut Worker, info: ListenInfo) -> Target {
+pub(crate) fn webrtc_on(worker: &mut Worker, info: ListenInfo) -> Target {
+    webrtc_at(worker, 0, info)
+}
+
+/// The `n`-th of a worker.
+pub(crate) fn webrtc_at(worker: &mut Worker, n: u32, info: ListenInfo) -> Target {
     let answer = worker.call(move |world| {
         let listens = world.listen(&[(0, info)])?;
         let address = listens[0].local.to_string();
-        world.sfu.create_router(ROUTER);
+        if n == 0 {
+            world.sfu.create_router(ROUTER);
+        }
         let options = WebRtcTransportOptions { enable_tcp: true, ..Default::default() };
         let listen = WebRtcListen::Own(listens);
-        let ice = world.sfu.create_webrtc_transport(TRANSPORT, ROUTER, options, listen)?;
+        let key = TransportKey(TRANSPORT.0 + n);
+        let ice = world.sfu.create_webrtc_transport(key, ROUTER, options, listen)?;
         let ice = ice.ice_parameters;
         Ok([address, ice.username_fragment, ice.password].join(" "))
     });
@@ -58,7 +67,7 @@ fn webrtc_on(worker: &mut Worker, info: ListenInfo) -> Target {
     Target { address: next().parse().expect("an address"), username: next(), password: next() }
 }
 
-fn request(target: &Target) -> Vec<u8> {
+pub(crate) fn request(target: &Target) -> Vec<u8> {
     let mut message = Stun::builder_request(BINDING, MessageWriteVec::new());
     let username = format!("{}:theirs", target.username);
     message.add_attribute(&Username::new(&username).expect("short")).expect("room");
@@ -85,7 +94,7 @@ fn check(client: &UdpSocket, target: &Target) -> SocketAddr {
 }
 
 /// The same over TCP, each datagram behind its length (RFC 4571).
-fn check_tcp(client: &mut TcpStream, target: &Target) -> SocketAddr {
+pub(crate) fn check_tcp(client: &mut TcpStream, target: &Target) -> SocketAddr {
     let request = request(target);
     let prefix = (request.len() as u16).to_be_bytes();
     client.write_all(&[&prefix, &request[..]].concat()).expect("sent");
@@ -221,11 +230,7 @@ fn megabytes_pass_between_two_workers() {
     for sent in 0..MESSAGES {
         let payload = vec![sent as u8; SIZE];
         // No more than the queue holds: wait for what has been sent so far every now and then.
-        near.post(datasoup::runtime::inbox::Job::Send(
-            PRODUCER,
-            Message::new(Ppid::BINARY, payload.into()),
-            None,
-        ));
+        near.post(Job::Send(PRODUCER, Message::new(Ppid::BINARY, payload.into()), None));
         let got = far.until(|item| matches!(item, Item::Event(Event::Message(..))));
         let Some(Item::Event(Event::Message(CONSUMER, message))) = got.last() else {
             panic!("{got:?}")
@@ -266,7 +271,7 @@ fn a_pipe_knocks_as_soon_as_it_is_connected() {
     assert!(again == len && buffer[12] == 1);
 }
 
-fn tcp_info(port: u16) -> ListenInfo {
+pub(crate) fn tcp_info(port: u16) -> ListenInfo {
     ListenInfo { protocol: ListenProtocol::Tcp, ..listen_info("127.0.0.1", port) }
 }
 
@@ -304,4 +309,70 @@ fn a_listener_goes_on_after_the_process_had_no_file_left() {
     worker.until(|item| matches!(item, Item::Log("error", _)));
     drop(files);
     assert_eq!(check_tcp(&mut client, &target), client.local_addr().expect("connected"));
+}
+
+/// The counters in `worker.dump()`.
+fn counters(worker: &mut Worker) -> serde_json::Value {
+    let dump = worker.call(|world| Ok(serde_json::to_string(&world.dump()).expect("json")));
+    serde_json::from_str(&dump.expect("a dump")).expect("json")
+}
+
+#[test]
+fn every_datagram_of_a_flood_is_accounted_for() {
+    const SENT: u64 = 2000;
+    let mut worker = Worker::started();
+    let info =
+        serde_json::json!({ "protocol": "udp", "ip": "127.0.0.1", "recvBufferSize": 65_536 });
+    let info: ListenInfo = serde_json::from_value(info).expect("a TransportListenInfo");
+    let target = webrtc_on(&mut worker, info);
+    let client = socket("127.0.0.1");
+    // The worker does something else until all have been sent.
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let request = worker.ask(move |_| {
+        let _ = wait.recv();
+        Ok(String::new())
+    });
+    for _ in 0..SENT {
+        client.send_to(&[200; 100], target.address).expect("sent");
+    }
+    drop(go_on);
+    worker.answer(request).expect("an answer");
+    // What comes after them shows that they have all been looked at.
+    check(&client, &target);
+    let overflowed = counters(&mut worker)["datagramsOverflowed"].as_u64().expect("a number");
+    let dropped = worker.call(|world| {
+        let stats = world.sfu.transport(TRANSPORT)?.get_stats();
+        Ok(stats.datagrams_dropped.to_string())
+    });
+    let dropped: u64 = dropped.expect("statistics").parse().expect("a number");
+    assert!(overflowed > 0 && dropped > 0, "{overflowed} overflowed, {dropped} dropped");
+    assert_eq!(overflowed + dropped, SENT);
+
+    // They stay when the socket is gone.
+    worker.post(Job::Call(Box::new(|world| world.sfu.close_transport(TRANSPORT))));
+    assert_eq!(counters(&mut worker)["datagramsOverflowed"], overflowed);
+}
+
+#[test]
+fn strangers_who_say_nothing_at_length_keep_nobody_waiting() {
+    const STRANGERS: usize = 300;
+    let mut worker = Worker::started();
+    let target = webrtc_on(&mut worker, tcp_info(0));
+    let mut client = TcpStream::connect(target.address).expect("it listens");
+    check_tcp(&mut client, &target);
+    // Each says as much at once as fits, in frames of nothing.
+    let strangers: Vec<TcpStream> = (0..STRANGERS)
+        .map(|_| {
+            let mut stranger = TcpStream::connect(target.address).expect("it listens");
+            stranger.set_nonblocking(true).expect("a socket");
+            // It may be closed already.
+            let _ = stranger.write(&[0; 64 * 1024]);
+            stranger
+        })
+        .collect();
+    // Of one address 32 are kept. The client is served all the time.
+    while counters(&mut worker)["tcpConnectionsDropped"] != STRANGERS - 32 {
+        check_tcp(&mut client, &target);
+    }
+    drop(strangers);
 }

@@ -180,6 +180,32 @@ fn gap_blocks_out_of_order_are_not_walked() {
 }
 
 #[test]
+fn a_sack_that_announces_more_than_there_is_takes_its_packet_with_it() {
+    for at in [12, 14] {
+        let mut stage = Stage::new(config());
+        let mut lie = sack(stage.initial_tsn.wrapping_sub(1), 1 << 20, &[]);
+        lie[at..at + 2].copy_from_slice(&[0, 5]);
+        let tsn = stage.tsn;
+        stage.send(&[lie, data(WHOLE, tsn, 1, 0, 51, b"x")]);
+        assert_eq!(stage.messages(), []);
+        assert_eq!(stage.sctp.counters().packets_malformed, 1);
+        stage.assert_alive();
+    }
+}
+
+#[test]
+fn a_forward_tsn_of_the_wrong_length_does_not_take_its_packet_with_it() {
+    for len in [0, 3, 6, 7] {
+        let mut stage = Stage::new(config());
+        let mut value = stage.tsn.to_be_bytes().to_vec();
+        value.resize(len, 0);
+        let tsn = stage.next_tsn();
+        stage.send(&[chunk(FORWARD_TSN, 0, &value), data(WHOLE, tsn, 1, 0, 51, b"x")]);
+        assert_eq!(stage.messages().len(), 1, "{len} bytes");
+    }
+}
+
+#[test]
 fn data_beyond_the_negotiated_streams_ends_the_association() {
     let mut stage = Stage::with_streams(config(), (4, 8));
     assert_eq!(stage.sctp.negotiated_streams().map(|(_, incoming)| incoming), Some(4));

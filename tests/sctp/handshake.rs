@@ -170,6 +170,61 @@ fn a_peer_that_begins_again_during_the_handshake_is_followed() {
 }
 
 #[test]
+fn an_init_that_comes_again_is_answered_with_the_same_cookie() {
+    let mut stage = Stage::halfway(config(), (10, 10), &extensions());
+    let again = init(INIT, stage.own_tag, (10, 10), FIRST_TSN, &extensions());
+    let sent = stage.inject(packet(0, &[again]));
+    assert_eq!((sent[0].kind, sent[0].tsn()), (INIT_ACK, stage.tag));
+    assert_eq!(sent[0].value[20..20 + stage.cookie.len()], stage.cookie);
+    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    stage.send(&[echo]);
+    stage.assert_alive();
+}
+
+#[test]
+fn an_init_that_comes_late_does_not_undo_the_answer_to_ours() {
+    let mut sctp =
+        datasoup::proto::sctp::Sctp::new(SctpConfig { start: Start::AtOnce, ..config() });
+    let now = crate::link::start();
+    sctp.connect(now);
+    let mut sent = Vec::new();
+    sctp.drain_transmits(now, |packet| sent.extend(chunks(packet)));
+    let tag = sent[0].tsn();
+    // Its tag is higher than ours, for which ours would give way had it not been answered.
+    let ack = init(INIT_ACK, u32::MAX, (5, 5), 100, &parameter(7, b"cookie!!"));
+    sctp.handle_packet(now, packet(tag, &[ack]));
+    sctp.handle_packet(now, packet(0, &[init(INIT, u32::MAX, (5, 5), 100, &extensions())]));
+    sent.clear();
+    sctp.drain_transmits(now, |packet| sent.extend(chunks(packet)));
+    assert_eq!(sent.iter().map(|chunk| chunk.kind).collect::<Vec<_>>(), [COOKIE_ECHO]);
+    sctp.handle_packet(now, packet(tag, &[chunk(COOKIE_ACK, 0, &[])]));
+    assert_eq!(sctp.state(), SctpState::Connected);
+}
+
+#[test]
+fn a_second_init_ack_changes_nothing_and_one_with_too_large_a_cookie_neither() {
+    let mut sctp =
+        datasoup::proto::sctp::Sctp::new(SctpConfig { start: Start::AtOnce, ..config() });
+    let now = crate::link::start();
+    sctp.connect(now);
+    let mut sent = Vec::new();
+    sctp.drain_transmits(now, |packet| sent.extend(chunks(packet)));
+    let tag = sent[0].tsn();
+    let ack = |streams, cookie: &[u8]| {
+        packet(tag, &[init(INIT_ACK, 9, (streams, streams), 100, &parameter(7, cookie))])
+    };
+    sctp.handle_packet(now, ack(5, &[1; 1300]));
+    assert_eq!(sctp.counters().packets_malformed, 1, "our COOKIE ECHO would not fit a packet");
+    assert_eq!(sctp.state(), SctpState::Connecting);
+    sctp.handle_packet(now, ack(5, b"cookie!!"));
+    sctp.handle_packet(now, ack(7, b"another!"));
+    sctp.handle_packet(now, packet(tag, &[chunk(COOKIE_ACK, 0, &[])]));
+    sctp.handle_packet(now, ack(9, b"and more"));
+    assert_eq!(sctp.negotiated_streams(), Some((5, 5)));
+    assert_eq!(sctp.counters().packets_unexpected, 2);
+}
+
+#[test]
 fn a_cookie_that_the_peer_finds_too_old_starts_the_handshake_again() {
     let mut net = started(Start::AtOnce, Start::AtOnce, Conditions::PERFECT, 1);
     let mut sctp =

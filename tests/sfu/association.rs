@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use datasoup::proto::message::{Message, Ppid};
+use datasoup::proto::message::{Limit, Message, Ppid, Reliability};
 use dcsctp::api::{
     DcSctpSocket, Message as TheirMessage, Options, PpId, SendOptions, SocketEvent, SocketState,
     SocketTime, StreamId,
@@ -49,9 +49,21 @@ impl Association {
     }
 
     pub(crate) fn send(&mut self, stream: u16, message: Message) {
+        self.send_with(stream, message, Reliability::RELIABLE);
+    }
+
+    pub(crate) fn send_with(&mut self, stream: u16, message: Message, reliability: Reliability) {
         let payload = message.payload.to_vec();
         let message = TheirMessage::new(StreamId(stream), PpId(message.ppid.0), payload);
-        self.socket.send(message, &SendOptions::default()).expect("room");
+        let mut options = SendOptions { unordered: !reliability.ordered, ..Default::default() };
+        match reliability.limit {
+            None => {}
+            Some(Limit::Retransmits(count)) => options.max_retransmissions = Some(count),
+            Some(Limit::LifetimeMs(ms)) => {
+                options.lifetime = Some(Duration::from_millis(ms.into()));
+            }
+        }
+        self.socket.send(message, &options).expect("room");
     }
 
     /// Closes its side of a data channel.

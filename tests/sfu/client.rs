@@ -9,7 +9,7 @@ use bytes::Bytes;
 use datasoup::proto::certificate::{Certificate, Fingerprint};
 use datasoup::proto::demux::{Protocol, demux};
 use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
-use datasoup::proto::message::Message;
+use datasoup::proto::message::{Message, Reliability};
 use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
 use datasoup::sfu::transport::IceParameters;
 use datasoup::sfu::transport::webrtc::WebRtcTransportAnswer;
@@ -123,6 +123,10 @@ impl Client {
 
     pub(crate) fn send(&mut self, stream: u16, message: Message) {
         self.sctp.send(stream, message);
+    }
+
+    pub(crate) fn send_with(&mut self, stream: u16, message: Message, reliability: Reliability) {
+        self.sctp.send_with(stream, message, reliability);
     }
 
     /// Sends a packet, or whatever it is, through the DTLS session.

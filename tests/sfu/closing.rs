@@ -84,7 +84,7 @@ fn everything(lab: &mut Lab) -> (Vec<Entity>, usize) {
 
 fn assert_nothing_is_left(lab: &mut Lab, sockets: usize) {
     lab.flush();
-    let dump = lab.sfu().dump(0, 0);
+    let dump = lab.sfu().dump(0, Default::default(), Default::default());
     assert!(dump.router_ids.is_empty() && dump.web_rtc_server_ids.is_empty());
     let handlers = dump.channel_message_handlers;
     assert!(handlers.channel_request_handlers.is_empty());
@@ -208,6 +208,7 @@ fn a_client_that_leaves_ends_its_session_and_nothing_else() {
     lab.flush();
     let stats = lab.consumer_stats(consumer);
     assert_eq!((&stats["messagesSent"], &stats["messagesDropped"]), (&0.into(), &1.into()));
+    assert_eq!(stats["messagesDroppedUnsendable"], 1);
     let error = lab.sfu().data_consumer(consumer).expect("open").send(text("x"));
     assert_eq!(error.expect_err("gone").to_string(), "message send failed");
 }

@@ -66,6 +66,12 @@ impl Host {
         }
     }
 
+    /// What is bound to `address`.
+    pub(crate) fn socket(&self, address: SocketAddr) -> SocketId {
+        let bound = self.sockets.iter().find(|(_, bound)| **bound == address);
+        *bound.expect("bound").0
+    }
+
     pub(crate) fn router(&mut self) -> RouterKey {
         let key = RouterKey(self.key());
         self.sfu.create_router(key);

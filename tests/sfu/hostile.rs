@@ -1,13 +1,23 @@
 //! What strangers send changes nothing, ends nobody's session, and is never answered with more.
 
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use datasoup::proto::certificate::Certificate;
+use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsRole};
 use datasoup::proto::ice_lite::IceState;
+use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
+use datasoup::sfu::event::TransportEvent;
 use datasoup::sfu::transport::IceParameters;
+use datasoup::sfu::transport::webrtc::WebRtcListen;
 
 use crate::client::Client;
 use crate::conditions::Random;
-use crate::lab::{Lab, ours, text, theirs};
+use crate::lab::{Lab, binary, ours, text, theirs, webrtc_options};
+
+/// After it as many STUN requests are looked at again.
+const QUOTA_PERIOD: Duration = Duration::from_millis(50);
 
 /// Datagrams of all kinds from nobody.
 fn garbage(ice: &IceParameters) -> Vec<Vec<u8>> {
@@ -49,8 +59,8 @@ fn datagrams_of_strangers_change_nothing_and_are_not_amplified() {
         let (key, client) =
             if shared { lab.join_server(router, server, 1) } else { lab.join(router, 1) };
         let listen = lab.host().listen(ours(8));
-        let listen = datasoup::sfu::transport::webrtc::WebRtcListen::Own(vec![listen]);
-        let (fresh, _) = lab.host().webrtc_with(router, listen, crate::lab::webrtc_options());
+        let listen = WebRtcListen::Own(vec![listen]);
+        let (fresh, _) = lab.host().webrtc_with(router, listen, webrtc_options());
         let target = lab.clients[client].server;
         let ice = lab.clients[client].ice.clone();
         let before = (lab.dump(key), lab.dump(fresh));
@@ -127,16 +137,70 @@ fn a_check_with_another_clients_username_and_a_wrong_key_does_not_take_its_path(
     lab.expect("the message", |lab| lab.clients[bob].sctp.messages.len() == 1);
 }
 
+/// A ClientHello as good as any.
+fn client_hello(now: Instant, to: SocketAddr) -> Vec<u8> {
+    let context = Arc::new(DtlsContext::new(Certificate::generate().expect("a certificate")));
+    let mut eve = Dtls::new(context);
+    eve.connect(now, DtlsRole::Server, Vec::new()).expect("the first call");
+    eve.path_ready(now);
+    let mut out = Transmits::default();
+    eve.poll_transmit(Tuple { socket: SocketId(0), remote: to }, &mut out);
+    out.get(0).expect("a flight").1.to_vec()
+}
+
+#[test]
+fn a_client_hello_from_elsewhere_does_not_race_the_real_one() {
+    for shared in [false, true] {
+        let mut lab = Lab::new();
+        let router = lab.host().router();
+        let server = lab.host().server(ours(9));
+        let (key, client) = if shared {
+            let listen = WebRtcListen::Server(server);
+            let (key, answer) = lab.host().webrtc_with(router, listen, webrtc_options());
+            (key, lab.client(key, &answer, theirs(1), DtlsRole::Client))
+        } else {
+            lab.invite(router, 1)
+        };
+        let to = lab.clients[client].server;
+        let hello = client_hello(lab.now, to);
+        // Before the client, and all the time while it connects.
+        for _ in 0..300 {
+            lab.inject(theirs(99), to, &hello);
+            lab.run_for(Duration::from_millis(1));
+        }
+        assert!(lab.strays.is_empty(), "no answer");
+        lab.connected(key, client);
+        assert_eq!(lab.dump(key)["dtlsState"], "connected");
+    }
+}
+
 #[test]
 fn datagrams_for_unknown_sockets_are_dropped() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     lab.join(router, 1);
-    let socket = datasoup::proto::transmit::SocketId(u32::MAX);
+    let socket = SocketId(u32::MAX);
     for datagram in [&[][..], &[0; 20], &[22; 100], &[200; 100]] {
         lab.sfu().handle_datagram(socket, theirs(1), datagram);
     }
     assert!(lab.sfu().flush().is_empty());
+}
+
+#[test]
+fn records_that_are_not_the_peers_are_counted() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let (key, _) = lab.join(router, 1);
+    let dropped = |lab: &mut Lab| lab.stats(key)["dtlsRecordsDropped"].as_u64().expect("a number");
+    let before = dropped(&mut lab);
+    // Application data that nobody has sealed; a ClientHello in the clear.
+    let forged = [&[23, 254, 253, 0, 1, 0, 0, 0, 1, 0, 0, 0, 30][..], &[9; 30]].concat();
+    let hello = [&[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4][..], &[1, 0, 0, 0]].concat();
+    for datagram in [&forged, &forged, &hello] {
+        lab.inject(theirs(1), ours(1), datagram);
+        lab.run_for(Duration::from_millis(100));
+    }
+    assert_eq!(dropped(&mut lab) - before, 3);
 }
 
 #[test]
@@ -151,4 +215,224 @@ fn datagrams_of_strangers_are_counted() {
     lab.run_for(Duration::from_millis(100));
     assert_eq!(lab.stats(key)["datagramsDropped"], 3);
     assert_eq!(lab.stats(key)["bytesReceived"], received);
+}
+
+#[test]
+fn a_client_that_moves_with_every_packet_is_told_of_once_a_turn() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let (key, client) = lab.join(router, 1);
+    lab.host().transport_events(key);
+    let ice = lab.clients[client].ice.clone();
+    let socket = lab.host().socket(ours(1));
+    for turn in 0..10u16 {
+        for n in 0..90 {
+            let check = Client::check(&ice, true);
+            lab.sfu().handle_datagram(socket, theirs(2 + (turn + n) % 3), &check);
+        }
+        lab.flush();
+        let events = lab.host().transport_events(key);
+        let [TransportEvent::IceSelectedTuple(tuple)] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(tuple.remote_port, theirs(2 + (turn + 89) % 3).port(), "the last one");
+        assert_eq!(lab.dump(key)["iceSelectedTuple"]["remotePort"], tuple.remote_port);
+        lab.run_for(QUOTA_PERIOD);
+    }
+}
+
+#[test]
+fn two_sessions_that_fight_for_a_path_are_told_of_once_a_turn() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(9));
+    let (a, alice) = lab.join_server(router, server, 1);
+    let (b, bob) = lab.join_server(router, server, 2);
+    let checks = [alice, bob].map(|client| Client::check(&lab.clients[client].ice, true));
+    lab.host().events.clear();
+    let socket = lab.host().socket(ours(9));
+    for _ in 0..10 {
+        for check in checks.iter().cycle().take(91) {
+            lab.sfu().handle_datagram(socket, theirs(3), check);
+        }
+        lab.flush();
+        assert!(lab.host().transport_events(a).len() <= 2);
+        assert!(lab.host().transport_events(b).len() <= 2);
+        assert!(lab.host().events.is_empty(), "{:?}", lab.host().events);
+        lab.run_for(QUOTA_PERIOD);
+        lab.host().events.clear();
+    }
+}
+
+#[test]
+fn tuple_churn_leaves_no_more_than_eight_ways_to_a_transport() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(9));
+    let (key, client) = lab.join_server(router, server, 1);
+    let ice = lab.clients[client].ice.clone();
+    let socket = lab.host().socket(ours(9));
+    lab.host().events.clear();
+    for n in 0..5000 {
+        let check = Client::check(&ice, false);
+        lab.sfu().handle_datagram(socket, theirs(n), &check);
+    }
+    lab.flush();
+    assert_eq!(lab.host().events.len(), 0, "UDP has no connection to close");
+    let valid = |lab: &mut Lab, n| lab.sfu().is_valid_tuple(Tuple { socket, remote: theirs(n) });
+    assert_eq!((0..5000).filter(|n| valid(&mut lab, *n)).count(), 8);
+    assert!(valid(&mut lab, 1), "the selected one stays");
+    lab.sfu().close_transport(key);
+    assert_eq!((0..5000).filter(|n| valid(&mut lab, *n)).count(), 0);
+    lab.flush();
+    assert_eq!(lab.host().events.len(), 0);
+}
+
+/// On a shared port a valid request moves its path to the session that it names, so that a client
+/// may use its port again. Who can send in another's name (and has a session of its own) misuses
+/// that: this is all that it comes to.
+#[test]
+fn a_path_taken_in_anothers_name_comes_back_with_the_next_check() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(9));
+    let (victim, alice) = lab.join_server(router, server, 1);
+    let (thief, mallory) = lab.join_server(router, server, 2);
+    let direct = lab.host().direct(router);
+    let up = lab.host().produce(victim, 0);
+    let (heard, _) = lab.host().consume(direct, up);
+    let down = lab.host().produce(direct, 0);
+    let (told, _) = lab.host().consume(victim, down);
+    let theft = Client::check(&lab.clients[mallory].ice, true);
+    let before = lab.dump(victim);
+    lab.run_for(Duration::from_secs(1));
+    lab.host().events.clear();
+    let secrets = lab.stats(thief)["bytesReceived"].clone();
+
+    // Alice's next check is some time away.
+    lab.clients[alice].checks = false;
+    lab.inject(theirs(1), ours(9), &theft);
+    lab.run_for(Duration::from_millis(100));
+    assert_eq!(lab.ice_state(victim), IceState::Disconnected);
+    assert_eq!(lab.dump(thief)["iceSelectedTuple"]["remotePort"], 20_001);
+
+    // Meanwhile what she sends goes nowhere, and above all not into the thief's session; what is for
+    // her waits.
+    lab.sfu().send(down, text("for Alice"), None);
+    lab.clients[alice].send(0, text("from Alice"));
+    lab.run_for(Duration::from_secs(1));
+    assert!(lab.clients[alice].sctp.messages.is_empty());
+    assert!(lab.host().messages(heard).is_empty());
+    for key in [victim, thief] {
+        let dump = lab.dump(key);
+        assert_eq!(
+            (&dump["dtlsState"], &dump["sctpState"]),
+            (&before["dtlsState"], &before["sctpState"])
+        );
+    }
+    assert_ne!(lab.stats(thief)["bytesReceived"], secrets, "they arrive, but nothing opens them");
+    // The thief's own session is all that the thief has put at risk.
+    assert!(lab.clients[mallory].sctp.messages.is_empty());
+
+    // She checks again, and nothing is lost.
+    lab.clients[alice].checks = true;
+    lab.expect("both messages", |lab| lab.clients[alice].sctp.messages.len() == 1);
+    lab.run_for(Duration::from_secs(5));
+    assert_eq!(lab.host().messages(heard), [text("from Alice")]);
+    assert_eq!(lab.clients[alice].sctp.messages[0].1, text("for Alice"));
+    assert_eq!(lab.ice_state(victim), IceState::Completed);
+    assert_eq!(lab.dump(victim)["iceSelectedTuple"], before["iceSelectedTuple"]);
+    assert_eq!(lab.consumer_stats(told)["messagesDropped"], 0);
+    let events = lab.host().transport_events(victim);
+    assert!(
+        matches!(
+            &events[..],
+            [
+                TransportEvent::IceState(IceState::Disconnected),
+                TransportEvent::IceSelectedTuple(_),
+                TransportEvent::IceState(IceState::Completed),
+            ]
+        ),
+        "{events:?}"
+    );
+    // The thief is back at its own address, or nowhere; in no case at hers.
+    lab.run_for(Duration::from_secs(5));
+    assert_ne!(lab.dump(thief)["iceSelectedTuple"]["remotePort"], 20_001);
+}
+
+#[test]
+fn what_is_sent_to_a_stolen_path_is_no_more_than_what_was_asked_for_there() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(9));
+    let (thief, mallory) = lab.join_server(router, server, 2);
+    let direct = lab.host().direct(router);
+    let down = lab.host().produce(direct, 0);
+    lab.host().consume(thief, down);
+    // An address where nobody is: a check in its name points the thief's data there.
+    let theft = Client::check(&lab.clients[mallory].ice, true);
+    lab.clients[mallory].frozen = true;
+    lab.inject(theirs(77), ours(9), &theft);
+    lab.run_for(Duration::from_millis(100));
+    for _ in 0..100 {
+        lab.sfu().send(down, binary(1, 10_000), None);
+    }
+    lab.strays.clear();
+    lab.run_for(Duration::from_secs(120));
+    let sent: usize = lab.strays.iter().map(|it| it.bytes.len()).sum();
+    assert!(lab.strays.iter().all(|it| it.to == theirs(77)));
+    // A congestion window of which nothing is acknowledged, and its repetitions while consent lasts.
+    assert!(sent < 64 * 1024, "{sent} bytes to who has asked for nothing");
+    assert_eq!(lab.ice_state(thief), IceState::Disconnected);
+}
+
+#[test]
+fn whatever_is_dropped_is_counted_where_it_belongs() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let server = lab.host().server(ours(9));
+    let (key, client) = lab.join_server(router, server, 1);
+    let ice = lab.clients[client].ice.clone();
+    let unknown = IceParameters { username_fragment: "y".repeat(32), ..ice.clone() };
+    let wrong = IceParameters { password: "x".repeat(32), ..ice };
+    let record = [&[23, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 0, 30][..], &[9; 30]].concat();
+    let plaintext = [&[20, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], &[1]].concat();
+    let counts = |lab: &mut Lab| {
+        lab.run_for(Duration::from_millis(100));
+        let server = lab.sfu().dump_webrtc_server(server).expect("open").datagrams_dropped;
+        let stats = lab.stats(key);
+        let of = |name: &str| stats[name].as_u64().expect("a number");
+        [server, of("datagramsDropped"), of("dtlsRecordsDropped")]
+    };
+    let before = counts(&mut lab);
+    for (from, datagram, expected) in [
+        // Nobody's: of no transport.
+        (theirs(99), Client::check(&unknown, true), [1, 0, 0]),
+        (theirs(99), record.clone(), [1, 0, 0]),
+        (theirs(99), vec![200; 20], [1, 0, 0]),
+        (theirs(99), vec![], [1, 0, 0]),
+        (theirs(1), vec![0x13, 0x88, 0x13, 0x88], [1, 0, 0]),
+        // For a transport, by its username, from a stranger and from where its client is.
+        (theirs(99), Client::check(&wrong, true), [0, 1, 0]),
+        (theirs(1), Client::check(&wrong, true), [0, 1, 0]),
+        // In its client's name: nothing that opens, what has no place, and a length that lies.
+        (theirs(1), record.clone(), [0, 0, 1]),
+        (theirs(1), plaintext, [0, 0, 1]),
+        (theirs(1), record[..20].to_vec(), [0, 0, 1]),
+        (theirs(1), [&record[..], &record, &record[..5]].concat(), [0, 0, 3]),
+    ] {
+        let before = counts(&mut lab);
+        lab.inject(from, ours(9), &datagram);
+        let after = counts(&mut lab);
+        let counted: Vec<u64> = after.iter().zip(before).map(|(after, it)| after - it).collect();
+        assert_eq!(counted, expected, "{datagram:?}");
+    }
+    // What is good is not counted.
+    let producer = lab.host().produce(key, 0);
+    lab.host().consume(key, producer);
+    let between = counts(&mut lab);
+    for _ in 0..10 {
+        lab.clients[client].send(0, text("there and back"));
+        lab.run_for(Duration::from_secs(5));
+    }
+    assert_eq!(lab.clients[client].sctp.messages.len(), 10);
+    assert_eq!((before[2], counts(&mut lab)), (0, between));
 }

@@ -47,6 +47,8 @@ pub(crate) struct Lab {
     random: Random,
     in_flight: BinaryHeap<Reverse<(Instant, u64, Datagram)>>,
     order: u64,
+    /// When the way from an address has done with what left it before.
+    free_at: HashMap<SocketAddr, Instant>,
 }
 
 impl Lab {
@@ -69,6 +71,7 @@ impl Lab {
             random: Random(seed),
             in_flight: BinaryHeap::new(),
             order: 0,
+            free_at: HashMap::new(),
         }
     }
 
@@ -178,13 +181,9 @@ impl Lab {
     }
 
     fn transmit(&mut self, datagram: Datagram) {
-        if datagram.bytes.len() > self.conditions.mtu || self.random.chance(self.conditions.loss) {
-            return;
-        }
-        let copies = 1 + u32::from(self.random.chance(self.conditions.duplication));
-        for _ in 0..copies {
-            let jitter = self.random.below(self.conditions.jitter.as_micros() as u64 + 1);
-            let at = self.now + self.conditions.delay + Duration::from_micros(jitter);
+        let free_at = self.free_at.entry(datagram.from).or_insert(self.now);
+        let len = datagram.bytes.len();
+        for at in self.conditions.carry(&mut self.random, free_at, self.now, len) {
             self.order += 1;
             self.in_flight.push(Reverse((at, self.order, datagram.clone())));
         }

@@ -10,6 +10,9 @@ mod hostile;
 mod idle;
 mod lab;
 
+mod network;
+mod network_figures;
+mod networks;
 mod path;
 mod pipe;
 mod plain;

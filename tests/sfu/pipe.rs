@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use datasoup::proto::message::{Message, Ppid};
+use datasoup::proto::sctp::SctpState;
 use datasoup::sfu::data_consumer::DataConsumerOptions;
 use datasoup::sfu::data_producer::DataProducerOptions;
-use datasoup::sfu::event::DataConsumerEvent;
+use datasoup::sfu::event::{DataConsumerEvent, TransportEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::subchannels::{Selector, pipe};
 use datasoup::sfu::transport::SctpOptions;
@@ -13,7 +14,7 @@ use datasoup::sfu::transport::pipe::PipeTransportOptions;
 use datasoup::sfu::transport::plain::UdpConnectOptions;
 
 use crate::conditions::Conditions;
-use crate::lab::{Lab, binary, ours, text};
+use crate::lab::{Lab, binary, ours, text, theirs};
 
 /// One end of a pipe.
 #[derive(Clone, Copy)]
@@ -379,4 +380,47 @@ fn an_end_that_closes_tells_the_other_and_leaves_nothing() {
             assert!(host.sfu.is_empty(), "{by:?}");
         }
     }
+}
+
+#[test]
+fn an_end_that_has_gone_without_a_word_is_noticed_by_the_other() {
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let ends = joined(&mut lab, By::Network);
+    let producer = lab.hosts[0].produce(ends[0].direct, 0);
+    carry(&mut lab, ends, producer, vec![]);
+    lab.expect("a connection", |lab| lab.sctp_connected(ends[0].pipe));
+    lab.run_for(Duration::from_secs(3600));
+    assert_eq!(lab.stats(ends[0].pipe)["sctpState"], "connected", "idle and alive");
+    lab.host().transport_events(ends[0].pipe);
+    // Its host loses power.
+    lab.conditions.mtu = 0;
+    lab.run_for(Duration::from_secs(60));
+    let failed = TransportEvent::SctpState(SctpState::Failed, None);
+    assert_eq!(lab.host().transport_events(ends[0].pipe), [failed]);
+}
+
+#[test]
+fn datagrams_from_elsewhere_are_dropped_and_counted() {
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let ends = joined(&mut lab, By::Network);
+    let producer = lab.hosts[0].produce(ends[0].direct, 0);
+    let (consumer, far) = carry(&mut lab, ends, producer, vec![]);
+    lab.expect("a connection", |lab| lab.sctp_connected(ends[0].pipe));
+    let before = lab.stats(ends[0].pipe);
+    let sent = lab.sent[&ours(1)];
+    // A stranger that opens an association, and whatever else comes by.
+    lab.plain_peer(1, ours(1), true);
+    for datagram in [&[][..], &[0; 12], &[0x13; 60], &[0xff; 1200]] {
+        lab.inject(theirs(2), ours(1), datagram);
+    }
+    lab.run_for(Duration::from_secs(5));
+    let after = lab.stats(ends[0].pipe);
+    assert!(after["datagramsDropped"].as_u64() >= Some(5), "{after}");
+    assert_eq!(after["bytesReceived"], before["bytesReceived"]);
+    assert_eq!(lab.sent[&ours(1)], sent, "nothing is answered");
+    lab.sfu().send(producer, text("to the far end"), None);
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.consumer_stats(consumer)["messagesSent"], 1);
+    let stats = lab.hosts[1].sfu.data_producer(far).expect("open").get_stats();
+    assert_eq!(stats.messages_received, 1);
 }

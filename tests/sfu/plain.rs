@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use datasoup::proto::sctp::SctpState;
 use datasoup::sfu::event::TransportEvent;
 use datasoup::sfu::id::{RouterKey, TransportKey};
 use datasoup::sfu::transport::SctpOptions;
 use datasoup::sfu::transport::plain::{PlainTransportOptions, UdpConnectOptions};
 
-use crate::lab::{Lab, ours, text, theirs};
+use crate::association::Association;
+use crate::lab::{Lab, binary, ours, text, theirs};
 
 fn plain(lab: &mut Lab, router: RouterKey, n: u16, comedia: bool) -> TransportKey {
     let key = TransportKey(lab.host().key());
@@ -127,6 +129,13 @@ fn comedia_is_not_fooled_by_strangers_that_open_nothing() {
     lab.host().consume(key, down);
     lab.sfu().send(down, text("early"), None);
 
+    for datagram in [&[][..], &[0; 60], &[0x13, 0x88, 0x13, 0x88, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
+        lab.inject(theirs(7), ours(1), datagram);
+    }
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.stats(key)["sctpState"], "new");
+    assert_eq!(lab.stats(key)["datagramsDropped"], 3);
+
     // The shape of an INIT with a wrong checksum, then a right one from a peer that goes away.
     let mut forged = vec![0; 32];
     forged[12] = 1;
@@ -176,4 +185,103 @@ fn closing_tells_the_peer() {
     lab.run_for(Duration::from_secs(1));
     assert!(lab.plain_peers[peer].sctp.aborted);
     assert_eq!(lab.host().released.len(), 1);
+}
+
+#[test]
+fn a_peer_that_has_gone_without_a_word_is_noticed_idle_or_not() {
+    for idle in [true, false] {
+        let mut lab = Lab::new();
+        let router = lab.host().router();
+        let direct = lab.host().direct(router);
+        let key = plain(&mut lab, router, 1, false);
+        let peer = lab.plain_peer(1, ours(1), true);
+        connect(&mut lab, key, theirs(1)).expect("the first time");
+        let down = lab.host().produce(direct, 0);
+        let (consumer, _) = lab.host().consume(key, down);
+        lab.expect("a connection", |lab| lab.sctp_connected(key));
+        lab.host().transport_events(key);
+
+        lab.plain_peers[peer].frozen = true;
+        if !idle {
+            for _ in 0..10 {
+                lab.sfu().send(down, binary(1, 100_000), None);
+            }
+        }
+        lab.run_for(Duration::from_secs(38));
+        assert_eq!(lab.stats(key)["sctpState"], "connected");
+        lab.run_for(Duration::from_secs(20));
+        assert_eq!(
+            lab.host().transport_events(key),
+            [TransportEvent::SctpState(SctpState::Failed, None)]
+        );
+        // Of ten some had gone out.
+        let unsent = lab.stats(key)["messagesUnsent"].as_u64().expect("a number");
+        assert!(if idle { unsent == 0 } else { (5..10).contains(&unsent) }, "{unsent}");
+        lab.sfu().send(down, text("too late"), None);
+        lab.flush();
+        assert_eq!(lab.consumer_stats(consumer)["messagesDropped"], 1);
+        assert_eq!(lab.consumer_stats(consumer)["bufferedAmount"], 0);
+        assert_eq!(lab.sfu().poll_timeout(), None, "nothing goes on");
+    }
+}
+
+#[test]
+fn a_silent_peer_that_is_alive_stays_connected() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let direct = lab.host().direct(router);
+    let key = plain(&mut lab, router, 1, false);
+    let up = lab.host().produce(key, 0);
+    let (consumer, _) = lab.host().consume(direct, up);
+    let peer = lab.plain_peer(1, ours(1), true);
+    connect(&mut lab, key, theirs(1)).expect("the first time");
+    lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
+    let (before, _) = lab.sent[&ours(1)];
+    lab.run_for(Duration::from_secs(3600));
+    assert_eq!(lab.stats(key)["sctpState"], "connected");
+    // dcsctp asks every 30 s itself; each question of either side is one packet of ours.
+    let sent = lab.sent[&ours(1)].0 - before;
+    assert!(sent <= 3600 / 15 + 3600 / 30, "{sent} packets in an hour");
+    lab.plain_peers[peer].sctp.send(0, text("still here"));
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.host().messages(consumer), [text("still here")]);
+}
+
+#[test]
+fn what_is_forged_in_the_peers_name_ends_nothing() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let direct = lab.host().direct(router);
+    let key = plain(&mut lab, router, 1, false);
+    let up = lab.host().produce(key, 0);
+    let (consumer, _) = lab.host().consume(direct, up);
+    let peer = lab.plain_peer(1, ours(1), true);
+    connect(&mut lab, key, theirs(1)).expect("the first time");
+    lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
+    lab.host().events.clear();
+
+    // The forger can see no packet, and so knows no tag. An INIT needs none.
+    let mut forger = Association::new(lab.now);
+    forger.connect(lab.now);
+    let mut forged: Vec<Vec<u8>> = forger.packets().iter().map(|it| it.to_vec()).collect();
+    for kind in 0..=14 {
+        // Of each type of chunk one, and at its place all of the peer's but the tag.
+        let mut packet = vec![0x13, 0x88, 0x13, 0x88, 1, 2, 3, 4, 0, 0, 0, 0, kind, 0, 0, 20];
+        packet.resize(12 + 20, 7);
+        forged.push(packet);
+    }
+    for datagram in &forged {
+        lab.inject(theirs(1), ours(1), datagram);
+        lab.run_for(Duration::from_millis(100));
+    }
+    assert!(lab.host().events.is_empty(), "{:?}", lab.host().events);
+    let stats = lab.stats(key);
+    let dropped: u64 = ["sctpPacketsForeign", "sctpPacketsUnexpected", "sctpPacketsMalformed"]
+        .iter()
+        .filter_map(|reason| stats[reason].as_u64())
+        .sum();
+    assert_eq!(dropped, forged.len() as u64, "{stats}");
+    lab.plain_peers[peer].sctp.send(0, text("still here"));
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.host().messages(consumer), [text("still here")]);
 }

@@ -173,3 +173,53 @@ fn a_producer_of_another_router_is_not_found() {
     let error = transport.consume_data(key, options, backlog).expect_err("elsewhere");
     assert_eq!(error.name(), "NotFoundError");
 }
+
+/// Where did my message go? The counters always have the answer.
+#[test]
+fn every_message_that_a_producer_gets_is_accounted_for_by_each_of_its_consumers() {
+    let mut lab = Lab::new();
+    let (producer, mut consumers) = direct(&mut lab, 3);
+    let router = datasoup::sfu::id::RouterKey(2);
+    let small = TransportKey(lab.host().key());
+    let options = DirectTransportOptions { max_send_message_size: 10, ..Default::default() };
+    lab.sfu().create_direct_transport(small, router, &options).expect("the router");
+    consumers.push(lab.host().consume(small, producer).0);
+    lab.sfu().data_consumer(consumers[1]).expect("open").set_subchannels(vec![1]);
+
+    let selector = |subchannel| Selector { subchannels: vec![subchannel], ..Default::default() };
+    for (len, subchannel) in [(5, Some(1)), (50, Some(2)), (5, None), (50, None)] {
+        let message = binary(0, len);
+        lab.sfu().send(producer, message, subchannel.map(selector).as_ref());
+        lab.flush();
+    }
+    lab.sfu().data_consumer(consumers[2]).expect("open").pause();
+    send(&mut lab, producer, &binary(0, 5));
+    lab.sfu().data_producer(producer).expect("open").pause();
+    send(&mut lab, producer, &binary(0, 5));
+
+    let received = lab.producer_stats(producer);
+    assert_eq!(
+        (&received["messagesReceived"], &received["messagesPaused"]),
+        (&6.into(), &1.into())
+    );
+    let reasons = [
+        "messagesSent",
+        "messagesFiltered",
+        "messagesPaused",
+        "messagesDroppedTooLarge",
+        "messagesDroppedFull",
+        "messagesDroppedUnsendable",
+    ];
+    for (consumer, expected) in consumers.into_iter().zip([
+        [3, 2, 0, 0, 0, 0],
+        [4, 1, 0, 0, 0, 0],
+        [2, 2, 1, 0, 0, 0],
+        [2, 2, 0, 1, 0, 0],
+    ]) {
+        let stats = lab.consumer_stats(consumer);
+        let counts = reasons.map(|it| stats[it].as_u64().expect("a counter"));
+        assert_eq!(counts, expected, "{stats}");
+        assert_eq!(counts.iter().sum::<u64>(), 5);
+        assert_eq!(stats["messagesDropped"].as_u64(), Some(counts[3..].iter().sum()));
+    }
+}

@@ -1,37 +1,34 @@
 //! The association as the rest of the crate sees it: its states, its queues, and what comes out.
 
+mod handshake;
+
 use std::collections::VecDeque;
-use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rand::Rng;
-use sctp_proto::{Event, StreamEvent};
+use sctp_proto::{AssociationEvent, Event, StreamEvent};
 
-use super::flight::Flight;
-use super::guard::Dropped;
+use super::budget::Budget;
+use super::flight::{Admittance, Flight};
+use super::guard::{Dropped, Named};
+use super::heartbeat::{Due, Watch};
 use super::init;
-use super::link::{Incoming, Link, Read, Role};
+use super::link::{Incoming, Link, Read};
 use super::queue::{Bounds, PushError, SendQueues};
 use super::streams::Streams;
 use super::wire::cause;
 use super::{
     Discarded, OverflowPolicy, SctpConfig, SctpCounters, SctpEvent, SctpState, SendError, Start,
 };
-use crate::proto::dcep::Dcep;
+use crate::proto::dcep::{self, Dcep};
 use crate::proto::message::{Message, Ppid, Reliability, StreamId};
 
-/// How many milliseconds the INIT is left to the peer.
-const SILENCE_MS: RangeInclusive<u64> = 1000..=2000;
-
-/// How many milliseconds a peer that has sent an INIT has for the rest of the handshake, before we
-/// send one.
-const PATIENCE_MS: RangeInclusive<u64> = 3000..=4000;
-
-/// How long a shutdown that the peer has begun may take.
+/// How long a shutdown that the peer has begun may take: room for four retransmissions
+/// of a SHUTDOWN ACK, the first after 300 ms and each after twice the time of the one before.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
-/// How often we begin again because the peer refuses our cookie as too old.
+/// How often we begin again because the peer refuses our cookie as too old. Its lifetime is 60 s
+/// (RFC 9260 §16), so once should be enough.
 const STALE_COOKIES: u8 = 3;
 
 /// One association with one peer. Cheap until [`Self::connect`].
@@ -48,13 +45,17 @@ pub struct Sctp {
     /// The peer may have acknowledged something since `flight` was counted.
     flight_is_stale: bool,
     streams: Streams,
+    /// For INITs; later packets have the guard's.
+    budget: Budget,
     /// When to send an INIT, should the peer not have established the association by then.
     initiate_at: Option<Instant>,
     /// When a shutdown that the peer has begun has to be over.
     closed_by: Option<Instant>,
     stale_cookies: u8,
-    /// An ABORT on its way out.
-    farewell: Option<Bytes>,
+    /// While established, if the configuration asks for it.
+    watch: Option<Watch>,
+    /// A HEARTBEAT or an ABORT on its way out.
+    our_own: Option<Bytes>,
     events: VecDeque<SctpEvent>,
     counters: SctpCounters,
     /// The latest time that we have been told.
@@ -78,27 +79,15 @@ impl Sctp {
             flight: Flight::default(),
             flight_is_stale: false,
             streams: Streams::default(),
+            budget: Budget::default(),
             initiate_at: None,
             closed_by: None,
             stale_cookies: 0,
-            farewell: None,
+            watch: None,
+            our_own: None,
             events: VecDeque::new(),
             counters: SctpCounters::default(),
             clock: None,
-        }
-    }
-
-    /// The layer below is ready. Calls after the first do nothing.
-    pub fn connect(&mut self, now: Instant) {
-        self.clock = Some(now);
-        if self.state != SctpState::New {
-            return;
-        }
-        self.set_state(SctpState::Connecting);
-        match self.config.start {
-            Start::AtOnce => self.initiate(),
-            Start::AfterSilence => self.initiate_in(now, SILENCE_MS),
-            Start::Never => {}
         }
     }
 
@@ -123,23 +112,7 @@ impl Sctp {
             }
         };
         match incoming {
-            Incoming::Deliver(event) => {
-                let Some(link) = &mut self.link else { return false };
-                // What a packet says about a stream is lost on sctp-proto if it does not know the
-                // stream. One whose reset is being completed it need not know: its answer to one
-                // more reset would be answered again.
-                if link.takes_reset_of_all() {
-                    self.queues.streams().for_each(|stream| link.register(stream));
-                }
-                while let Some(stream) = link.pop_named() {
-                    if !self.streams.is_closing(stream, Some(now)) {
-                        link.register(stream);
-                    }
-                }
-                link.deliver(*event);
-                self.flight_is_stale = true;
-                self.collect(now);
-            }
+            Incoming::Deliver(events) => self.deliver(now, events),
             Incoming::Answered => self.collect(now),
             Incoming::Dropped(reason) => {
                 self.count_dropped(reason);
@@ -152,6 +125,7 @@ impl Sctp {
                     self.initiate();
                 }
             }
+            Incoming::Alive => self.heard(now),
             Incoming::Violation(rule) => self.violation(rule),
         }
         true
@@ -165,10 +139,12 @@ impl Sctp {
             return;
         }
         if self.initiate_at.is_some_and(|at| at <= now) {
-            self.initiate_at = None;
-            let answered = self.link.take();
-            self.initiate();
-            self.answered = answered;
+            self.lose_patience();
+        }
+        match self.watch.as_mut().map_or(Due::Nothing, |watch| watch.handle_timeout(now)) {
+            Due::Nothing => {}
+            Due::Ask => self.our_own = self.link.as_mut().and_then(|link| link.heartbeat()),
+            Due::GiveUp => return self.end(SctpState::Failed, Some(cause::USER_INITIATED)),
         }
         if let Some(link) = &mut self.link {
             link.handle_timeout(now);
@@ -180,15 +156,21 @@ impl Sctp {
     /// Hands the packets that are due to `sink`. Call it once a turn, after input.
     pub fn drain_transmits(&mut self, now: Instant, mut sink: impl FnMut(&[u8])) {
         self.clock = Some(now);
-        self.pump(now);
-        if let Some(link) = &mut self.link
-            && let Err(oversize) = link.drain(now, &mut sink)
-        {
-            log::warn!("SCTP: no path takes a packet with a chunk of {} bytes", oversize.0);
-            self.end(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
+        let mut goes_on = true;
+        while goes_on {
+            let wrote = self.pump(now);
+            let Some(link) = &mut self.link else { break };
+            let drained = link.drain(now, &mut sink);
+            // The window may take more than may be inside and unsent.
+            goes_on =
+                wrote && !self.queues.is_empty() && link.unsent().is_some_and(|it| it.is_empty());
+            if let Err(oversize) = drained {
+                log::warn!("SCTP: no path takes a packet with a chunk of {} bytes", oversize.0);
+                self.end(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
+            }
         }
-        if let Some(abort) = self.farewell.take() {
-            sink(&abort);
+        if let Some(packet) = self.our_own.take() {
+            sink(&packet);
         }
     }
 
@@ -200,7 +182,8 @@ impl Sctp {
     /// When to call [`Self::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
         let link = self.link.as_ref().and_then(|link| link.poll_timeout());
-        [link, self.initiate_at, self.closed_by].into_iter().flatten().min()
+        let watch = self.watch.as_ref().map(Watch::poll_timeout);
+        [link, self.initiate_at, self.closed_by, watch].into_iter().flatten().min()
     }
 
     /// The state of the association.
@@ -237,6 +220,12 @@ impl Sctp {
     pub fn can_open_stream(&self, stream: StreamId) -> bool {
         let limit = self.negotiated_streams().map_or(u16::MAX, |(outgoing, _)| outgoing);
         stream < limit && !self.queues.contains(stream) && !self.streams.is_resetting(stream)
+    }
+
+    /// How many bytes may be inside sctp-proto at a time; for measurements, before anything is sent.
+    #[doc(hidden)]
+    pub fn set_flight_budget(&mut self, budget: usize) {
+        self.flight = Flight::with_budget(budget);
     }
 
     /// Queues a message and answers the stream's buffered amount in bytes, this message included.
@@ -294,15 +283,24 @@ impl Sctp {
 
     /// What has been dropped.
     pub fn counters(&self) -> SctpCounters {
-        let stripped = self.link.as_ref().map_or(0, |link| link.stripped());
-        let chunks_stripped = self.counters.chunks_stripped + stripped;
-        SctpCounters { chunks_stripped, ..self.counters }
+        let mut counters = self.counters;
+        if let Some(link) = &self.link {
+            link.count(&mut counters);
+        }
+        counters
     }
 
     /// Ends the association. Everything is dropped; an ABORT goes out with the next drain.
     pub fn abort(&mut self, now: Instant) {
         self.clock = Some(now);
         self.end(SctpState::Closed, Some(cause::USER_INITIATED));
+    }
+
+    /// The peer has given a sign of life.
+    fn heard(&mut self, now: Instant) {
+        if let Some(watch) = &mut self.watch {
+            watch.heard(now);
+        }
     }
 
     fn set_state(&mut self, state: SctpState) {
@@ -312,74 +310,31 @@ impl Sctp {
         }
     }
 
-    /// Sends an INIT. What was begun before is forgotten.
-    fn initiate(&mut self) {
-        let link = Link::initiate(&self.config).map(Box::new);
-        self.replace_link(link);
-    }
-
-    fn initiate_in(&mut self, now: Instant, millis: RangeInclusive<u64>) {
-        let millis = rand::rng().random_range(millis);
-        self.initiate_at = Some(now + Duration::from_millis(millis));
-    }
-
     fn replace_link(&mut self, link: Option<Box<Link>>) {
         if let Some(old) = std::mem::replace(&mut self.link, link) {
-            self.counters.chunks_stripped += old.stripped();
+            old.count(&mut self.counters);
         }
     }
 
-    /// The peer may still complete the handshake that it has begun and we have given up. Were it
-    /// refused, it would go on trying until both have failed, deaf to our own INIT (see
-    /// [`Self::on_init`]).
-    fn recall(&mut self, packet: &[u8]) {
-        let completes = self.answered.as_ref().is_some_and(|link| link.awaits(packet));
-        if completes && self.link.as_ref().is_none_or(|link| !link.knows_peer()) {
-            let answered = self.answered.take();
-            self.replace_link(answered);
-        }
-    }
-
-    fn forget_answered(&mut self) {
-        if let Some(old) = self.answered.take() {
-            self.counters.chunks_stripped += old.stripped();
-        }
-    }
-
-    /// Takes an INIT before the association is established (RFC 9260 §5.2.1). There is never more
-    /// than one association: the INIT is answered by the one that there is, by one that takes its
-    /// place, or not at all.
-    fn on_init(&mut self, now: Instant, packet: &Bytes) -> Incoming {
-        let Some(peer_tag) = init::tag(packet) else {
-            return Incoming::Dropped(Dropped::Malformed);
-        };
-        if let Some(link) = &mut self.link {
-            match link.role {
-                Role::Responder { peer_tag: known } if known == peer_tag => {
-                    return link.repeat_init(now, packet);
-                }
-                // A new one from a peer that has begun again.
-                Role::Responder { .. } => {}
-                // INITs have crossed. Two of ours would each give way to the other and wait for
-                // ever, so the higher tag stays; any other peer answers our INIT as well.
-                Role::Initiator
-                    if link.knows_peer() || link.own_tag().is_some_and(|own| own > peer_tag) =>
-                {
-                    return Incoming::Dropped(Dropped::Unexpected);
-                }
-                Role::Initiator => {}
+    /// Hands what a packet led to to the association.
+    fn deliver(&mut self, now: Instant, events: Vec<AssociationEvent>) {
+        self.heard(now);
+        let Some(link) = &mut self.link else { return };
+        let Named { skipped, reset, resets_all } = link.take_named();
+        let all = self.queues.streams().filter(|_| resets_all);
+        for stream in all.chain(skipped).chain(reset.iter().copied()) {
+            // One whose reset is being completed it need not know: its answer to one more reset
+            // would be answered again.
+            if !self.streams.is_closing(stream, Some(now)) {
+                link.register(stream);
             }
         }
-        match Link::respond(&self.config, now, packet) {
-            Ok(link) => {
-                self.replace_link(Some(Box::new(link)));
-                // The answer may be lost, and an association that has answered has no timer.
-                if self.config.start != Start::Never {
-                    self.initiate_in(now, PATIENCE_MS);
-                }
-                Incoming::Answered
-            }
-            Err(dropped) => Incoming::Dropped(dropped),
+        events.into_iter().for_each(|event| link.deliver(event));
+        self.flight_is_stale = true;
+        self.collect(now);
+        if let Some(link) = self.link.as_mut().filter(|_| !reset.is_empty()) {
+            reset.into_iter().for_each(|stream| link.drop_pieces(stream));
+            self.collect(now);
         }
     }
 
@@ -413,7 +368,7 @@ impl Sctp {
             return;
         }
         if let (Some(link), Some(cause)) = (&self.link, abort) {
-            self.farewell = link.abort(cause);
+            self.our_own = link.abort(cause);
         }
         self.replace_link(None);
         self.forget_answered();
@@ -421,31 +376,45 @@ impl Sctp {
         self.streams = Streams::default();
         self.initiate_at = None;
         self.closed_by = None;
+        self.watch = None;
         let unsent = self.queues.clear();
         self.counters.unsent.add(unsent);
         self.set_state(state);
     }
 
-    /// Moves messages from the queues into the association, as many as may be inside.
-    fn pump(&mut self, now: Instant) {
-        let Some(link) = &mut self.link else { return };
+    /// Moves messages from the queues into the association, as many as may be inside. Tells whether it
+    /// has moved any.
+    fn pump(&mut self, now: Instant) -> bool {
+        let Some(link) = &mut self.link else { return false };
         if self.state != SctpState::Connected || self.closed_by.is_some() {
-            return;
+            return false;
         }
-        while let Some(stream) = self.streams.pop_unanswered() {
-            link.acknowledge_channel(stream);
-        }
-        if !self.queues.is_empty() {
+        let mut wrote = false;
+        if !self.queues.is_empty() || self.streams.owes_answers() {
             let flight = &mut self.flight;
             if std::mem::take(&mut self.flight_is_stale) {
-                flight.refresh(|stream| link.unacked(stream));
+                flight.refresh(link.in_flight(), |stream| link.unacked(stream));
+                link.unsent().into_iter().for_each(|unsent| flight.limit(unsent));
+            }
+            while flight.admits(dcep::ACK.len()) == Admittance::Now
+                && let Some(stream) = self.streams.pop_unanswered()
+            {
+                if let Some(bytes) = link.acknowledge_channel(now, stream) {
+                    flight.add(stream, bytes);
+                }
             }
             let expired = &mut self.counters.expired;
-            while let Some(next) = self.queues.pop(now, expired, |len| flight.admits(len)) {
+            while let Some(next) = self.queues.pop(now, expired, |reliability, len| {
+                match link.unsent().map(|unsent| unsent.admits(reliability.ordered, len)) {
+                    None | Some(Admittance::Now) => flight.admits(len),
+                    Some(refused) => refused,
+                }
+            }) {
+                wrote = true;
                 let (stream, len) = (next.stream, next.message.payload.len());
-                match link.write(next) {
+                match link.write(now, next) {
                     Some(bytes) => flight.add(stream, bytes),
-                    None => self.counters.refused.add(Discarded { messages: 1, bytes: len as u64 }),
+                    None => self.counters.refused.add(Discarded::one(len)),
                 }
             }
         }
@@ -455,6 +424,7 @@ impl Sctp {
             link.reset(stream);
         }
         self.collect_low();
+        wrote
     }
 
     fn collect_low(&mut self) {
@@ -471,6 +441,7 @@ impl Sctp {
                     self.initiate_at = None;
                     self.forget_answered();
                     self.flight_is_stale = false;
+                    self.watch = self.config.heartbeats.then(|| Watch::new(now));
                     self.set_state(SctpState::Connected);
                 }
                 Event::HandshakeFailed { .. } => self.ended_by_peer(SctpState::Failed, None),

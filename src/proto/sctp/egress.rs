@@ -8,7 +8,9 @@
 
 use bytes::Bytes;
 
+use super::flight::Unsent;
 use super::ledger::{Ledger, OurSide};
+use super::partial::Partial;
 use super::ppid::{self, PREFIX};
 use super::wire::{
     COMMON_HEADER, Chunk, Data, Header, Init, Writer, kind, parameter, u16_at, u32_at,
@@ -58,13 +60,13 @@ fn learn(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) ->
         kind::DATA => {
             let Some(data) = Data::parse(chunk) else { return false };
             if let Some(ours) = &mut ledger.ours {
-                ours.sent(data.tsn);
+                ours.sent(&data);
             }
             return data.ppid == ppid::CARRIER;
         }
         kind::FORWARD_TSN => {
             if let (Some(ours), Some(tsn)) = (&mut ledger.ours, u32_at(chunk.value, 0)) {
-                ours.sent(tsn);
+                ours.forwarded(tsn);
             }
         }
         kind::SACK => {
@@ -98,6 +100,8 @@ fn learn(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) ->
                     header,
                     highest_tsn: init.tsn.wrapping_sub(1),
                     acknowledged_tsn: init.tsn.wrapping_sub(1),
+                    partial: Partial::default(),
+                    unsent: Unsent::default(),
                 });
             }
         }

@@ -1,7 +1,8 @@
 //! How much of an association may be inside sctp-proto at a time.
 //!
 //! Its work per packet grows with the bytes in flight, so only a window's worth leaves the send
-//! queues. What counts is what the peer has not acknowledged, plus 64 bytes per message.
+//! queues. What counts is what the peer has not acknowledged, plus 64 bytes per message; and, for a
+//! peer that acknowledges all but the first, how many TSNs have to be kept.
 
 use std::collections::VecDeque;
 
@@ -13,10 +14,63 @@ use crate::proto::message::{StreamId, charge};
 /// at a round trip of 50 ms.
 const BUDGET: usize = 128 * 1024;
 
-/// A message over this size goes in only when no more than this is inside, and counts as this
-/// much. So one large message leaves half of the budget to the other streams, which matters once
-/// its last fragment has been sent; until then SCTP without I-DATA lets nothing pass.
-const LARGE: usize = BUDGET / 2;
+/// Payload bytes that may be inside and unsent. Enough for sctp-proto to fill a window that has opened by
+/// some acknowledgements, and to see that there is more, without which it does not widen the window.
+/// What is inside is sent before what comes later, so it costs the other streams time.
+const UNSENT: usize = 8 * 1024;
+
+/// The payload bytes that sctp-proto holds and has not sent, because the window is full.
+#[derive(Debug, Default)]
+pub(super) struct Unsent {
+    ordered: usize,
+    unordered: usize,
+}
+
+impl Unsent {
+    pub(super) fn add(&mut self, ordered: bool, len: usize) {
+        *self.of(ordered) += len;
+    }
+
+    pub(super) fn remove(&mut self, ordered: bool, len: usize) {
+        let bytes = self.of(ordered);
+        *bytes = bytes.saturating_sub(len);
+    }
+
+    /// It cannot be more than this in all: sctp-proto is slow to tell that it has given up the rest of a
+    /// message.
+    fn limit(&mut self, bytes: usize) {
+        self.ordered = self.ordered.min(bytes);
+        self.unordered = self.unordered.min(bytes);
+    }
+
+    /// Whether all has been sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ordered == 0 && self.unordered == 0
+    }
+
+    /// Whether a message may join what is there. sctp-proto sends all that is unordered first, so
+    /// unordered messages wait until the ordered ones have gone.
+    pub(super) fn admits(&self, ordered: bool, len: usize) -> Admittance {
+        if self.is_empty() {
+            Admittance::Now
+        } else if len > UNSENT {
+            Admittance::Smaller
+        } else if self.ordered + self.unordered + len > UNSENT || (!ordered && self.ordered > 0) {
+            Admittance::Full
+        } else {
+            Admittance::Now
+        }
+    }
+
+    fn of(&mut self, ordered: bool) -> &mut usize {
+        if ordered { &mut self.ordered } else { &mut self.unordered }
+    }
+}
+
+/// TSNs that the peer has not acknowledged cumulatively at which nothing more goes in: twice of
+/// what the budget lets in at once when every message is tiny. What it has acknowledged beyond a
+/// gap takes no bytes, but keeps 200 of state and its place in every scan.
+const MAX_TSNS: u32 = 2 * (BUDGET / 64) as u32;
 
 /// Whether a message may go in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +87,7 @@ pub(super) enum Admittance {
 struct StreamFlight {
     /// Payload lengths of the messages inside, oldest first.
     lengths: VecDeque<u32>,
-    /// Their sum, and that of the ones up to [`LARGE`].
+    /// Their sum, and that of the ones that are not large.
     written: usize,
     written_small: usize,
     /// Payload bytes of them not acknowledged.
@@ -41,83 +95,117 @@ struct StreamFlight {
 }
 
 impl StreamFlight {
-    fn push(&mut self, len: usize) {
+    fn push(&mut self, len: usize, large: usize) {
         self.lengths.push_back(u32::try_from(len).unwrap_or(u32::MAX));
         self.written += len;
         self.unacked += len;
-        if len <= LARGE {
+        if len <= large {
             self.written_small += len;
         }
     }
 
-    fn pop(&mut self) {
+    fn pop(&mut self, large: usize) {
         let len = self.lengths.pop_front().map_or(0, |len| len as usize);
         self.written -= len;
-        if len <= LARGE {
+        if len <= large {
             self.written_small -= len;
         }
     }
 
     /// Acknowledgements are counted in bytes only; the oldest messages are taken to be the
     /// acknowledged ones. Exact whenever the stream is empty.
-    fn set_unacked(&mut self, unacked: usize) {
+    fn set_unacked(&mut self, unacked: usize, large: usize) {
         self.unacked = unacked.min(self.written);
         while let Some(&oldest) = self.lengths.front()
             && (self.written - self.unacked >= oldest as usize || self.unacked == 0)
         {
-            self.pop();
+            self.pop(large);
         }
     }
 
     /// What the stream takes of the budget.
-    fn counted(&self) -> usize {
-        self.unacked.min(self.written_small + LARGE)
+    fn counted(&self, large: usize) -> usize {
+        self.unacked.min(self.written_small + large)
     }
 }
 
 /// The bytes inside sctp-proto, per stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Flight {
+    budget: usize,
     streams: FxHashMap<StreamId, StreamFlight>,
     messages: usize,
     /// Unacknowledged payload bytes.
     bytes: usize,
-    /// The same with large messages counting for [`LARGE`].
+    /// The same with large messages counting for [`Self::large`].
     counted: usize,
+    /// TSNs not acknowledged cumulatively.
+    tsns: u32,
+}
+
+impl Default for Flight {
+    fn default() -> Self {
+        Self::with_budget(BUDGET)
+    }
 }
 
 impl Flight {
+    /// With another budget than [`BUDGET`].
+    pub(super) fn with_budget(budget: usize) -> Self {
+        Self { budget, streams: FxHashMap::default(), messages: 0, bytes: 0, counted: 0, tsns: 0 }
+    }
+
+    /// A message over this size goes in only when no more than this is inside, and counts as this
+    /// much. So one large message leaves half of the budget to the other streams, which matters once
+    /// its last fragment has been sent; until then SCTP without I-DATA lets nothing pass.
+    fn large(&self) -> usize {
+        self.budget / 2
+    }
+
     /// Whether a message of `len` payload bytes may go in now.
     pub(super) fn admits(&self, len: usize) -> Admittance {
-        if len > LARGE {
-            if self.bytes <= LARGE { Admittance::Now } else { Admittance::Smaller }
-        } else if self.messages == 0 || self.counted + 64 * self.messages + charge(len) <= BUDGET {
+        if self.tsns >= MAX_TSNS {
+            Admittance::Full
+        } else if len > self.large() {
+            if self.bytes <= self.large() { Admittance::Now } else { Admittance::Smaller }
+        } else if self.messages == 0
+            || self.counted + 64 * self.messages + charge(len) <= self.budget
+        {
             Admittance::Now
         } else {
             Admittance::Full
         }
     }
 
+    /// Corrects what is taken to be unsent.
+    pub(super) fn limit(&self, unsent: &mut Unsent) {
+        unsent.limit(self.bytes);
+    }
+
     /// Counts a message that has gone in.
     pub(super) fn add(&mut self, stream: StreamId, len: usize) {
+        let large = self.large();
         let flight = self.streams.entry(stream).or_default();
-        self.counted -= flight.counted();
-        flight.push(len);
-        self.counted += flight.counted();
+        self.counted -= flight.counted(large);
+        flight.push(len, large);
+        self.counted += flight.counted(large);
         self.bytes += len;
         self.messages += 1;
     }
 
-    /// Counts again, with `unacked` telling a stream's payload bytes inside.
-    pub(super) fn refresh(&mut self, mut unacked: impl FnMut(StreamId) -> usize) {
+    /// Counts again. `tsns`: how many the peer has not acknowledged cumulatively. `unacked` tells a
+    /// stream's payload bytes inside.
+    pub(super) fn refresh(&mut self, tsns: u32, mut unacked: impl FnMut(StreamId) -> usize) {
+        let large = self.large();
+        self.tsns = tsns;
         self.messages = 0;
         self.bytes = 0;
         self.counted = 0;
         self.streams.retain(|stream, flight| {
-            flight.set_unacked(unacked(*stream));
+            flight.set_unacked(unacked(*stream), large);
             self.messages += flight.lengths.len();
             self.bytes += flight.unacked;
-            self.counted += flight.counted();
+            self.counted += flight.counted(large);
             !flight.lengths.is_empty()
         });
     }
@@ -134,10 +222,10 @@ mod tests {
             flight.add(1, 1000);
         }
         assert_eq!(flight.bytes, BUDGET / charge(1000) * 1000);
-        flight.refresh(|_| 500);
+        flight.refresh(0, |_| 500);
         assert_eq!(flight.messages, 1);
         assert_eq!(flight.admits(1000), Admittance::Now);
-        flight.refresh(|_| 0);
+        flight.refresh(0, |_| 0);
         assert!(flight.streams.is_empty());
     }
 
@@ -153,6 +241,16 @@ mod tests {
     }
 
     #[test]
+    fn nothing_goes_in_while_too_many_tsns_wait_for_a_missing_one() {
+        let mut flight = Flight::default();
+        flight.refresh(MAX_TSNS, |_| 0);
+        assert_eq!(flight.admits(1), Admittance::Full);
+        assert_eq!(flight.admits(262_144), Admittance::Full);
+        flight.refresh(MAX_TSNS - 1, |_| 0);
+        assert_eq!(flight.admits(1), Admittance::Now);
+    }
+
+    #[test]
     fn a_large_message_leaves_half_of_the_budget_to_others() {
         let mut flight = Flight::default();
         assert_eq!(flight.admits(262_144), Admittance::Now);
@@ -164,7 +262,7 @@ mod tests {
             others += 1000;
         }
         assert!(others > BUDGET / 3, "{others} bytes");
-        flight.refresh(|stream| if stream == 1 { LARGE } else { 0 });
+        flight.refresh(0, |stream| if stream == 1 { BUDGET / 2 } else { 0 });
         assert_eq!(flight.admits(262_144), Admittance::Now);
     }
 }

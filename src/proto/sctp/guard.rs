@@ -12,6 +12,8 @@
 //! So what is not the peer's never counts against it. Almost all packets pass as they came; one
 //! that is rewritten has its checksum verified first.
 
+mod reconfig;
+
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -21,14 +23,17 @@ use super::init;
 use super::ledger::Ledger;
 use super::link::Role;
 use super::ppid;
+use super::received::Reach;
 use super::wire::{
     COMMON_HEADER, Chunk, Chunks, Data, Header, Padding, Writer, before, cause, checksum_matches,
     kind, parameter, u16_at, u32_at,
 };
 use crate::proto::message::{Ppid, StreamId};
 
-/// DATA chunks that sctp-proto may hold for a client, whatever is in them: 4,096 take 2 MB, and each
-/// that comes on top up to 100 us. A window of 1 MiB holds 900 full ones.
+/// DATA chunks that sctp-proto may hold for a client, whatever is in them: 4,096 of one byte take
+/// 0.7 MB, 7 MB if each pins a packet of 1,500 bytes, and each that comes on top costs up to 100 us.
+/// A window of 1 MiB holds 900 full ones. Beyond a gap it is half as many, so that a good peer
+/// whose packet was lost is held up by that bound and not ended by this one.
 const MAX_CLIENT_HELD: usize = 4096;
 
 /// The same for another router, which has the messages of many clients to send.
@@ -38,7 +43,7 @@ const MAX_ROUTER_HELD: usize = 16_384;
 /// average.
 const MEAN_HELD: usize = 512;
 
-/// Streams on which a client may have sent: 3 MB of state. Browsers open at most 1,024 channels.
+/// Streams on which a client may have sent: 6 MB of state. Browsers open at most 1,024 channels.
 const MAX_CLIENT_STREAMS: usize = 8192;
 
 /// Why a packet went no farther.
@@ -63,6 +68,8 @@ pub(super) enum Screened {
     Abort,
     /// The peer, without doubt, refuses our cookie as too old.
     StaleCookie,
+    /// The peer, without doubt, answers our HEARTBEAT, and says nothing else.
+    Alive,
     /// Nothing else happens.
     Drop(Dropped),
 }
@@ -83,6 +90,8 @@ pub(super) enum Admission {
 enum Fate {
     Keep,
     Strip,
+    /// It is for us and not for sctp-proto.
+    Take,
     /// Strip it and all that follow.
     Stop,
     /// Keep only this much of its value.
@@ -101,6 +110,7 @@ struct Walk {
     /// An ABORT, and whether its T bit is set.
     abort: Option<bool>,
     stale_cookie: bool,
+    heartbeat_answered: bool,
     seen: Seen,
 }
 
@@ -116,14 +126,26 @@ struct Seen {
 pub(super) struct Guard {
     max_packet: usize,
     max_held: usize,
+    reach: Reach,
     max_streams: usize,
     budget: Budget,
+    /// A HEARTBEAT of ours has no answer yet.
+    pub(super) awaits_heartbeat: bool,
     /// Chunks that were taken out of packets.
     pub(super) stripped: u64,
-    /// Streams that the packet just admitted resets, or in which it skips messages. sctp-proto
-    /// forgets both if it does not know the stream, as long as nothing has come on it.
-    pub(super) named: Vec<StreamId>,
-    /// It resets all of them.
+    /// What the packet just admitted says about streams.
+    pub(super) named: Named,
+}
+
+/// What a packet says about streams. sctp-proto forgets it if it does not know the stream, as long
+/// as nothing has come on it.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    /// It skips messages in these.
+    pub(super) skipped: Vec<StreamId>,
+    /// It resets these.
+    pub(super) reset: Vec<StreamId>,
+    /// It resets all there are.
     pub(super) resets_all: bool,
 }
 
@@ -132,14 +154,16 @@ impl Guard {
     /// no more than a client needs.
     pub(super) fn new(max_packet: usize, window: usize, client: bool) -> Self {
         let held = if client { MAX_CLIENT_HELD } else { MAX_ROUTER_HELD };
+        let max_held = held.max(window / MEAN_HELD);
         Self {
             max_packet,
-            max_held: held.max(window / MEAN_HELD),
+            max_held,
+            reach: Reach { chunks: max_held / 2, bytes: window },
             max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
             budget: Budget::default(),
+            awaits_heartbeat: false,
             stripped: 0,
-            named: Vec::new(),
-            resets_all: false,
+            named: Named::default(),
         }
     }
 
@@ -175,14 +199,16 @@ impl Guard {
         if walk.stale_cookie {
             return Screened::StaleCookie;
         }
+        self.awaits_heartbeat &= !walk.heartbeat_answered;
         let mut writer = Writer::new(header, packet.len() + 64);
         // The first walk has been through without an error, and this one is the same.
         let _ = self.walk(ledger, role, chunks, Some(&mut writer));
         self.stripped += walk.stripped;
-        if writer.is_empty() {
-            return Screened::Drop(Dropped::Unexpected);
+        match (writer.is_empty(), walk.heartbeat_answered) {
+            (false, _) => Screened::Pass(writer.finish()),
+            (true, true) => Screened::Alive,
+            (true, false) => Screened::Drop(Dropped::Unexpected),
         }
-        Screened::Pass(writer.finish())
     }
 
     /// Decides on every chunk, and writes what remains to `writer`.
@@ -234,6 +260,10 @@ impl Guard {
                     walk.stale_cookie |= stale && !ledger.established;
                     Fate::Strip
                 }
+                kind::HEARTBEAT_ACK if self.awaits_heartbeat => {
+                    walk.heartbeat_answered = true;
+                    Fate::Take
+                }
                 kind::HEARTBEAT_ACK => Fate::Strip,
                 _ if !open => return Err(Dropped::Unexpected),
                 _ => self.fate(ledger, &chunk, chunks, &mut walk.seen)?,
@@ -252,7 +282,7 @@ impl Guard {
                     }
                     Fate::Carry => carry(writer, &chunk),
                     Fate::Hollow => hollow(writer, &chunk),
-                    Fate::Strip | Fate::Stop => {}
+                    Fate::Strip | Fate::Take | Fate::Stop => {}
                 }
             }
             match fate {
@@ -279,7 +309,7 @@ impl Guard {
             kind::DATA => {
                 let data = Data::parse(chunk).ok_or(Dropped::Malformed)?;
                 let peer = ledger.peer.as_ref().ok_or(Dropped::Unexpected)?;
-                if peer.received.is_too_far(data.tsn) {
+                if peer.received.is_too_far(data.tsn, self.reach) {
                     Fate::Strip
                 } else if ledger.unread.contains(&data.stream) && !data.payload.is_empty() {
                     Fate::Hollow
@@ -312,7 +342,7 @@ impl Guard {
             // A response and a request may come in chunks of their own.
             kind::RECONFIG if seen.reconfigs < 2 => {
                 seen.reconfigs += 1;
-                self.reconfig_fate(ledger, chunk, chunks)
+                reconfig::fate(ledger, self.max_packet, chunk, chunks)
             }
             kind::SHUTDOWN if chunk.value.len() >= 4 => Fate::Trim(4),
             kind::SHUTDOWN_ACK | kind::SHUTDOWN_COMPLETE => Fate::Trim(0),
@@ -322,56 +352,6 @@ impl Guard {
             unknown if unknown & 0x80 == 0 => Fate::Stop,
             _ => Fate::Strip,
         })
-    }
-
-    /// A RE-CONFIG passes if sctp-proto understands its parameters (RFC 6525 §3.1: one, or a
-    /// response followed by a request or another response) and can act on it at once. It would
-    /// keep a request that refers to DATA yet to come, at a cost that grows with the square of
-    /// that DATA; the peer repeats it anyway.
-    fn reconfig_fate(&self, ledger: &Ledger, chunk: &Chunk<'_>, chunks: Chunks<'_>) -> Fate {
-        let mut expected = 0;
-        let mut previous = None;
-        for item in chunk.parameters(0) {
-            let Ok((kind, value)) = item else { return Fate::Strip };
-            let acceptable = match (kind, previous) {
-                (parameter::RECONFIG_RESPONSE, None | Some(parameter::RECONFIG_RESPONSE)) => {
-                    value.len() == 8
-                }
-                (parameter::OUTGOING_RESET, None | Some(parameter::RECONFIG_RESPONSE)) => {
-                    // The answer resets the same streams, in one packet.
-                    let fits = COMMON_HEADER + 8 + value.len() <= self.max_packet;
-                    value.len() >= 12
-                        && value.len().is_multiple_of(2)
-                        && fits
-                        && self.has_come(ledger, value, chunks)
-                }
-                _ => false,
-            };
-            let second = previous.is_some();
-            if !acceptable || (second && expected % 4 != 0) {
-                return Fate::Strip;
-            }
-            expected += 4 + value.len();
-            if second {
-                break;
-            }
-            previous = Some(kind);
-        }
-        if expected == 0 { Fate::Strip } else { Fate::Trim(expected.min(chunk.value.len())) }
-    }
-
-    /// Whether all DATA that an outgoing reset request refers to has come, in this packet at the
-    /// latest.
-    fn has_come(&self, ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
-        let (Some(last), Some(peer)) = (u32_at(request, 8), &ledger.peer) else { return false };
-        let mut tsns: Vec<u32> = chunks
-            .flatten()
-            .filter(|chunk| chunk.kind == kind::DATA)
-            .filter_map(|chunk| Data::parse(&chunk))
-            .map(|data| data.tsn)
-            .collect();
-        tsns.sort_unstable();
-        !before(peer.received.cumulative_with(&tsns), last)
     }
 
     /// Counts a packet that has passed [`Self::screen`] and is the peer's without doubt.
@@ -407,9 +387,9 @@ impl Guard {
                     }
                     // Pairs of a stream and a sequence number (RFC 3758 §3.2).
                     let skips = chunk.value.get(4..).unwrap_or_default().chunks_exact(4);
-                    self.named.extend(skips.filter_map(|skip| u16_at(skip, 0)));
+                    self.named.skipped.extend(skips.filter_map(|skip| u16_at(skip, 0)));
                 }
-                kind::RECONFIG => self.admit_reconfig(ledger, &chunk),
+                kind::RECONFIG => reconfig::admit(ledger, &mut self.named, &chunk),
                 kind::INIT_ACK => {
                     ledger.peer = init::peer_side(&chunk);
                 }
@@ -423,18 +403,6 @@ impl Guard {
             return Admission::Violation("too many streams");
         }
         Admission::Granted
-    }
-
-    fn admit_reconfig(&mut self, ledger: &mut Ledger, chunk: &Chunk<'_>) {
-        let Some(peer) = &mut ledger.peer else { return };
-        for (kind, request) in chunk.parameters(0).flatten() {
-            if kind == parameter::OUTGOING_RESET && u32_at(request, 0) == Some(peer.next_reset) {
-                peer.next_reset = peer.next_reset.wrapping_add(1);
-                let ids = request.get(12..).unwrap_or_default().chunks_exact(2);
-                self.resets_all |= ids.len() == 0;
-                self.named.extend(ids.filter_map(|id| u16_at(id, 0)));
-            }
-        }
     }
 }
 
@@ -472,7 +440,7 @@ fn admit_data(ledger: &mut Ledger, chunk: &Chunk<'_>) -> Result<(), &'static str
     if streams.is_some_and(|(_, inbound)| data.stream >= inbound) {
         return Err("DATA on a stream beyond the negotiated number");
     }
-    if peer.received.insert(data.tsn) {
+    if peer.received.insert(data.tsn, data.payload.len()) {
         ledger.held.add(data.payload.len());
     }
     Ok(())

@@ -1,11 +1,15 @@
 //! What the packets of both directions have told about the association. sctp-proto keeps all of it
 //! to itself, and the guard needs it.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use rustc_hash::FxHashSet;
 
+use super::flight::Unsent;
+use super::partial::{Partial, Waiting};
 use super::received::{Held, Received};
-use super::wire::{Header, Init, before};
+use super::wire::{Data, Header, Init, before};
 use crate::proto::message::StreamId;
 
 /// What one side has said in its INIT or INIT ACK.
@@ -46,6 +50,8 @@ pub(super) struct OurSide {
     pub(super) highest_tsn: u32,
     /// The cumulative TSN that the peer has acknowledged.
     pub(super) acknowledged_tsn: u32,
+    pub(super) partial: Partial,
+    pub(super) unsent: Unsent,
 }
 
 impl OurSide {
@@ -58,14 +64,25 @@ impl OurSide {
     pub(super) fn acknowledged(&mut self, tsn: u32) {
         if before(self.acknowledged_tsn, tsn) {
             self.acknowledged_tsn = tsn;
+            self.partial.acknowledged(tsn);
         }
     }
 
-    /// Counts a TSN that goes out.
-    pub(super) fn sent(&mut self, tsn: u32) {
+    /// Counts a DATA chunk that goes out.
+    pub(super) fn sent(&mut self, data: &Data<'_>) {
+        if before(self.highest_tsn, data.tsn) {
+            self.highest_tsn = data.tsn;
+            self.unsent.remove(!data.unordered, data.payload.len());
+            self.partial.chunk_sent(data, &mut self.unsent);
+        }
+    }
+
+    /// Counts a FORWARD TSN that goes out.
+    pub(super) fn forwarded(&mut self, tsn: u32) {
         if before(self.highest_tsn, tsn) {
             self.highest_tsn = tsn;
         }
+        self.partial.forwarded(tsn, &mut self.unsent);
     }
 }
 
@@ -76,6 +93,8 @@ pub(super) struct Ledger {
     pub(super) peer: Option<PeerSide>,
     pub(super) established: bool,
     pub(super) held: Held,
+    /// Streams that the peer has reset and whose reset by us it has yet to answer.
+    pub(super) unfinished_resets: usize,
     /// Streams whose reset sctp-proto has yet to ask for.
     pub(super) waiting_resets: FxHashSet<StreamId>,
     /// Streams that we have reset and the peer has not yet: nobody reads what still comes on them.
@@ -83,6 +102,23 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// A message has gone into sctp-proto. Its limit, if it has one, is heeded if the peer understands
+    /// FORWARD TSN.
+    pub(super) fn written(&mut self, stream: StreamId, message: Waiting, is_limited: bool) {
+        let Some(ours) = &mut self.ours else { return };
+        ours.unsent.add(message.ordered, message.len);
+        if is_limited && self.peer.as_ref().is_some_and(|peer| peer.forward_tsn) {
+            ours.partial.written(stream, message);
+        }
+    }
+
+    /// Time has passed; see [`Partial::expire`].
+    pub(super) fn expire(&mut self, now: Instant) {
+        if let Some(ours) = &mut self.ours {
+            ours.partial.expire(now, &mut ours.unsent);
+        }
+    }
+
     /// How many outgoing and incoming streams there are (RFC 9260 §5.1.1).
     pub(super) fn streams(&self) -> Option<(u16, u16)> {
         let ours = self.ours.as_ref()?.party;

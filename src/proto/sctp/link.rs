@@ -14,14 +14,16 @@ use sctp_proto::{
     StreamEvent, TransportConfig,
 };
 
-use super::SctpConfig;
 use super::egress::{self, Oversize};
-use super::guard::{Admission, Dropped, Guard, Screened};
+use super::flight::Unsent;
+use super::guard::{Admission, Dropped, Guard, Named, Screened};
 use super::init;
 use super::ledger::Ledger;
+use super::partial::Waiting;
 use super::ppid;
 use super::queue::Next;
 use super::wire::{self, Header};
+use super::{SctpConfig, SctpCounters};
 use crate::proto::dcep;
 use crate::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
 
@@ -50,10 +52,14 @@ pub(super) enum Role {
     Responder { peer_tag: u32 },
 }
 
+/// sctp-proto keeps the whole packet as long as a chunk of it: of a larger one, each gets a part of
+/// its own. No path of the Internet carries more; TCP, loopback and jumbo frames do.
+const MAX_KEPT_PACKET: usize = 1500;
+
 /// What a packet of the peer led to.
 pub(super) enum Incoming {
     /// It may go to the association, after the streams that it names have been registered.
-    Deliver(Box<AssociationEvent>),
+    Deliver(Vec<AssociationEvent>),
     /// An INIT has been answered.
     Answered,
     /// Nothing.
@@ -62,6 +68,8 @@ pub(super) enum Incoming {
     Aborted,
     /// The peer refuses our cookie as too old.
     StaleCookie,
+    /// The peer has answered our HEARTBEAT.
+    Alive,
     /// The association has to end.
     Violation(&'static str),
 }
@@ -148,7 +156,7 @@ impl Link {
     pub(super) fn repeat_init(&mut self, now: Instant, packet: &[u8]) -> Incoming {
         match init::screen(packet) {
             Ok((init, ..)) => match self.route(now, init) {
-                Some(event) => Incoming::Deliver(event),
+                Some(event) => Incoming::Deliver(vec![event]),
                 None => Incoming::Dropped(Dropped::Foreign),
             },
             Err(dropped) => Incoming::Dropped(dropped),
@@ -161,6 +169,7 @@ impl Link {
             Screened::Pass(packet) => packet,
             Screened::Abort => return Incoming::Aborted,
             Screened::StaleCookie => return Incoming::StaleCookie,
+            Screened::Alive => return Incoming::Alive,
             Screened::Drop(dropped) => return Incoming::Dropped(dropped),
         };
         debug_assert!(wire::is_canonical(&packet), "the guard let {packet:?} through");
@@ -168,30 +177,29 @@ impl Link {
             return Incoming::Dropped(Dropped::Foreign);
         };
         match self.guard.admit(now, &mut self.ledger, self.streams, &packet) {
-            Admission::Granted => Incoming::Deliver(event),
+            Admission::Granted if packet.len() > MAX_KEPT_PACKET => {
+                let parts = wire::divide(&packet, MAX_KEPT_PACKET);
+                Incoming::Deliver(parts.into_iter().flat_map(|it| self.route(now, it)).collect())
+            }
+            Admission::Granted => Incoming::Deliver(vec![event]),
             Admission::Refused(dropped) => Incoming::Dropped(dropped),
             Admission::Violation(rule) => Incoming::Violation(rule),
         }
     }
 
     /// Has the endpoint verify checksum and tag.
-    fn route(&mut self, now: Instant, packet: Bytes) -> Option<Box<AssociationEvent>> {
+    fn route(&mut self, now: Instant, packet: Bytes) -> Option<AssociationEvent> {
         match self.endpoint.handle(now, NOBODY, None, None, packet)? {
             (handle, DatagramEvent::AssociationEvent(event)) if handle == self.handle => {
-                Some(Box::new(event))
+                Some(event)
             }
             _ => None,
         }
     }
 
-    /// Whether the packet just judged resets all streams.
-    pub(super) fn takes_reset_of_all(&mut self) -> bool {
-        std::mem::take(&mut self.guard.resets_all)
-    }
-
-    /// Takes a stream that the packet just judged resets, or in which it skips messages.
-    pub(super) fn pop_named(&mut self) -> Option<StreamId> {
-        self.guard.named.pop()
+    /// Takes what the packet just judged says about streams.
+    pub(super) fn take_named(&mut self) -> Named {
+        std::mem::take(&mut self.guard.named)
     }
 
     /// Hands a packet to the association.
@@ -216,8 +224,16 @@ impl Link {
                 // Not needed, but it would be kept for ever.
                 let _ = self.association.accept_stream();
             }
-            Event::Stream(StreamEvent::Finished { id }) => _ = self.ledger.unread.remove(id),
             Event::DataChannelStatsFinal(_) => self.streams = self.streams.saturating_sub(1),
+            // Whoever has told of the one tells of one of the others.
+            Event::Stream(StreamEvent::Finished { id }) => {
+                self.ledger.unfinished_resets += 1;
+                self.ledger.unread.remove(id);
+            }
+            Event::Stream(StreamEvent::ResetComplete { .. } | StreamEvent::ResetFailed { .. }) => {
+                let resets = &mut self.ledger.unfinished_resets;
+                *resets = resets.saturating_sub(1);
+            }
             _ => {}
         }
         Some(event)
@@ -229,7 +245,10 @@ impl Link {
         now: Instant,
         mut sink: impl FnMut(&[u8]),
     ) -> Result<(), Oversize> {
-        let Some(transmit) = self.association.poll_transmit(now) else { return Ok(()) };
+        let transmit = self.association.poll_transmit(now);
+        // What has expired by now has not been sent, and will not be.
+        self.ledger.expire(now);
+        let Some(transmit) = transmit else { return Ok(()) };
         let Payload::RawEncode(packets) = transmit.payload else { return Ok(()) };
         for packet in packets {
             egress::emit(&mut self.ledger, self.window, self.max_packet, &packet, &mut sink)?;
@@ -239,9 +258,21 @@ impl Link {
 
     /// An ABORT to the peer, if we know its tag.
     pub(super) fn abort(&self, cause: u16) -> Option<Bytes> {
+        Some(wire::abort(self.header()?, cause))
+    }
+
+    /// A HEARTBEAT to the peer, if we know its tag.
+    pub(super) fn heartbeat(&mut self) -> Option<Bytes> {
+        let heartbeat = wire::heartbeat(self.header()?);
+        self.guard.awaits_heartbeat = true;
+        Some(heartbeat)
+    }
+
+    /// The header of what is not written by sctp-proto.
+    fn header(&self) -> Option<Header> {
         let ours = self.ledger.ours.as_ref()?;
         let tag = self.ledger.peer.as_ref()?.party.tag;
-        Some(wire::abort(Header { tag, ..ours.header }, cause))
+        Some(Header { tag, ..ours.header })
     }
 
     /// The tag that packets to us carry, once the peer can know it.
@@ -265,9 +296,13 @@ impl Link {
         self.ledger.streams()
     }
 
-    /// Chunks that were taken out of the peer's packets.
-    pub(super) fn stripped(&self) -> u64 {
-        self.guard.stripped
+    /// Adds what the guard has taken out of the peer's packets, and what sctp-proto has given up.
+    pub(super) fn count(&self, counters: &mut SctpCounters) {
+        counters.chunks_stripped += self.guard.stripped;
+        if let Some(ours) = &self.ledger.ours {
+            counters.expired.add(ours.partial.expired);
+            counters.abandoned.add(ours.partial.abandoned);
+        }
     }
 
     /// The peer has begun a shutdown: nothing can be sent any more.
@@ -295,18 +330,17 @@ impl Link {
 
     /// Gives a message to the association, and answers how many bytes it counts for in
     /// [`Self::unacked`]; None if the stream cannot take it.
-    pub(super) fn write(&mut self, next: Next) -> Option<usize> {
-        let Next { stream, message, reliability, waited } = next;
-        self.register(stream);
-        let mut stream = self.association.stream(stream).ok()?;
+    pub(super) fn write(&mut self, now: Instant, next: Next) -> Option<usize> {
+        let Next { stream: id, message, reliability, deadline } = next;
+        self.register(id);
+        let mut stream = self.association.stream(id).ok()?;
         let (kind, value) = match reliability.limit {
             None => (ReliabilityType::Reliable, 0),
             Some(Limit::Retransmits(count)) => (ReliabilityType::Rexmit, u32::from(count)),
-            // The clock of a message has run since it was queued. Its turn has come within its
-            // lifetime, so one millisecond is left at least.
-            Some(Limit::LifetimeMs(ms)) => {
-                let left = Duration::from_millis(ms.into()).saturating_sub(waited);
-                (ReliabilityType::Timed, (left.as_millis() as u32).max(1))
+            // The clock of a message has run since it was queued.
+            Some(Limit::LifetimeMs(_)) => {
+                let left = deadline.unwrap_or(now).saturating_duration_since(now);
+                (ReliabilityType::Timed, left.as_millis() as u32)
             }
         };
         let payload = if ppid::is_known(message.ppid.0) {
@@ -316,20 +350,36 @@ impl Link {
         };
         stream.set_reliability_params(!reliability.ordered, kind, value).ok()?;
         stream.set_default_payload_type(message.ppid.0.into()).ok()?;
-        stream.write_chunks(&mut [payload]).ok()
+        let written = stream.write_chunks(&mut [payload]).ok()?;
+        let deadline =
+            (kind == ReliabilityType::Timed).then(|| now + Duration::from_millis(value.into()));
+        let message = Waiting { len: written, ordered: reliability.ordered, deadline };
+        self.ledger.written(id, message, kind != ReliabilityType::Reliable);
+        Some(written)
     }
 
-    /// Answers a DATA_CHANNEL_OPEN.
-    pub(super) fn acknowledge_channel(&mut self, stream: StreamId) {
+    /// What sctp-proto holds and has not sent.
+    pub(super) fn unsent(&mut self) -> Option<&mut Unsent> {
+        self.ledger.ours.as_mut().map(|ours| &mut ours.unsent)
+    }
+
+    /// TSNs that the peer has not acknowledged cumulatively.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.ledger.ours.as_ref().map_or(0, |ours| ours.in_flight())
+    }
+
+    /// Answers a DATA_CHANNEL_OPEN, and answers itself as [`Self::write`] does: None if the peer
+    /// has reset the channel meanwhile.
+    pub(super) fn acknowledge_channel(&mut self, now: Instant, stream: StreamId) -> Option<usize> {
         let payload = Bytes::from_static(&dcep::ACK);
-        // It goes nowhere if the peer has reset the channel meanwhile.
-        let _ = self.write(Next {
+        let next = Next {
             stream,
             message: Message { ppid: Ppid::DCEP, payload },
             // DCEP is always ordered and reliable (RFC 8832 §6).
             reliability: Reliability::RELIABLE,
-            waited: Duration::ZERO,
-        });
+            deadline: None,
+        };
+        self.write(now, next)
     }
 
     /// Whether [`Self::reset`] may be called: one RE-CONFIG has to fit a packet.
@@ -345,6 +395,16 @@ impl Link {
         {
             self.ledger.waiting_resets.insert(stream);
             self.ledger.unread.insert(stream);
+        }
+    }
+
+    /// Drops the pieces of messages that the peer has left incomplete by resetting `stream`.
+    /// sctp-proto would wait for the rest for ever, and keep what follows at a cost that grows with
+    /// its square.
+    pub(super) fn drop_pieces(&mut self, stream: StreamId) {
+        if let Ok(mut stream) = self.association.stream(stream) {
+            // Fails outside of an established association only, which is over then.
+            let _ = stream.stop();
         }
     }
 

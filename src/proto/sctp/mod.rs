@@ -19,7 +19,8 @@
 //! The states, which only go forward:
 //!
 //! ```text
-//! New ── connect ─► Connecting ─┬─ COOKIE ECHO or COOKIE ACK ─► Connected ─► Closed
+//! New ── connect ─► Connecting ─┬─ COOKIE ECHO or COOKIE ACK ─► Connected ─┬─► Closed
+//!                               │                                          └─ silence ─► Failed
 //!                               └─ no answer to INIT ─► Failed
 //! ```
 
@@ -28,9 +29,11 @@ mod budget;
 mod egress;
 mod flight;
 mod guard;
+mod heartbeat;
 mod init;
 mod ledger;
 mod link;
+mod partial;
 mod ppid;
 mod queue;
 mod received;
@@ -81,6 +84,9 @@ pub struct SctpConfig {
     /// direction of a stream closes the other (RFC 8831 §6.7). Without this the directions have
     /// nothing to do with each other, and we reset none.
     pub data_channels: bool,
+    /// A peer that falls silent is asked for a sign of life, and given up when none comes (RFC 9260
+    /// §8.1, §8.3). Not needed where the layer below notices that the peer has gone.
+    pub heartbeats: bool,
 }
 
 /// The state of the association. It only goes forward.
@@ -93,7 +99,7 @@ pub enum SctpState {
     Connecting,
     /// Established.
     Connected,
-    /// The peer did not answer our INIT.
+    /// The peer did not answer our INIT, or has fallen silent for good.
     Failed,
     /// Ended, by either side.
     Closed,
@@ -172,6 +178,9 @@ pub struct SctpCounters {
     pub chunks_stripped: u64,
     /// Messages that outlived their lifetime before they were first sent.
     pub expired: Discarded,
+    /// Messages of limited reliability that were given up after they had been sent at least in part.
+    /// Some may have arrived nonetheless, and only the word of it been lost.
+    pub abandoned: Discarded,
     /// Messages that were queued when the association ended.
     pub unsent: Discarded,
     /// Messages that the association did not take when their turn came.

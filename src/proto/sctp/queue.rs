@@ -22,8 +22,13 @@ use rustc_hash::FxHashMap;
 use super::flight::Admittance;
 use crate::proto::message::{Limit, Message, Reliability, StreamId, charge};
 
-/// What a stream may send per turn, in charged bytes.
+/// What a stream may send per turn, in charged bytes: seven full packets, so that small messages
+/// still share packets, and a sixteenth of what may be inside of sctp-proto.
 const QUANTUM: isize = 8 * 1024;
+
+/// sctp-proto counts lifetimes in whole milliseconds. A message that has less than one left is over:
+/// otherwise it could be sent late.
+const TICK: Duration = Duration::from_millis(1);
 
 /// What happens to a message that finds its queue full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -88,12 +93,16 @@ pub struct Discarded {
 }
 
 impl Discarded {
-    pub(super) fn count(&mut self, message: &Message) {
-        self.messages += 1;
-        self.bytes += message.payload.len() as u64;
+    /// One message of `len` payload bytes.
+    pub(super) fn one(len: usize) -> Self {
+        Self { messages: 1, bytes: len as u64 }
     }
 
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn count(&mut self, message: &Message) {
+        self.add(Self::one(message.payload.len()));
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
         self.messages += other.messages;
         self.bytes += other.bytes;
     }
@@ -121,9 +130,10 @@ struct StreamQueue {
 }
 
 impl StreamQueue {
-    fn lifetime(&self) -> Option<Duration> {
+    /// When the lifetime of a message that was queued at `at` is over.
+    fn deadline(&self, at: Instant) -> Option<Instant> {
         match self.reliability.limit {
-            Some(Limit::LifetimeMs(ms)) => Some(Duration::from_millis(ms.into())),
+            Some(Limit::LifetimeMs(ms)) => Some(at + Duration::from_millis(ms.into()).max(TICK)),
             _ => None,
         }
     }
@@ -143,8 +153,8 @@ pub(super) struct Next {
     pub(super) stream: StreamId,
     pub(super) message: Message,
     pub(super) reliability: Reliability,
-    /// How long it has waited.
-    pub(super) waited: Duration,
+    /// When its lifetime is over: in [`TICK`] at the earliest.
+    pub(super) deadline: Option<Instant>,
 }
 
 /// All send queues of an association.
@@ -279,7 +289,7 @@ impl SendQueues {
         &mut self,
         now: Instant,
         expired: &mut Discarded,
-        mut admits: impl FnMut(usize) -> Admittance,
+        mut admits: impl FnMut(Reliability, usize) -> Admittance,
     ) -> Option<Next> {
         // How many streams in a row have a message that is too large for now.
         let mut too_large = 0;
@@ -309,8 +319,8 @@ impl SendQueues {
                 }
                 _ => {}
             }
-            match admits(len) {
-                Admittance::Now => return self.take_head(now, stream),
+            match admits(queue.reliability, len) {
+                Admittance::Now => return self.take_head(stream),
                 Admittance::Full => return None,
                 Admittance::Smaller => {
                     let patience = charge(len);
@@ -324,12 +334,13 @@ impl SendQueues {
     }
 
     /// Takes the message at the head of `stream`, which is at the front of the ring.
-    fn take_head(&mut self, now: Instant, stream: StreamId) -> Option<Next> {
+    fn take_head(&mut self, stream: StreamId) -> Option<Next> {
         let queue = self.streams.get_mut(&stream)?;
         let Queued { at, message } = queue.messages.pop_front()?;
         let charge = message.charge();
         queue.deficit -= charge as isize;
         let reliability = queue.reliability;
+        let deadline = queue.deadline(at);
         let is_empty = queue.messages.is_empty();
         match &mut self.waiting {
             Some(waiting) if waiting.stream == stream => self.waiting = None,
@@ -340,7 +351,7 @@ impl SendQueues {
         if is_empty {
             self.leave_ring();
         }
-        Some(Next { stream, message, reliability, waited: now.saturating_duration_since(at) })
+        Some(Next { stream, message, reliability, deadline })
     }
 
     /// A stream whose buffered amount has fallen to or below its threshold, and that amount.
@@ -392,9 +403,9 @@ impl SendQueues {
     fn expire_heads(&mut self, now: Instant, stream: StreamId, expired: &mut Discarded) {
         loop {
             let Some(queue) = self.streams.get_mut(&stream) else { return };
-            let Some(lifetime) = queue.lifetime() else { return };
             let Some(head) = queue.messages.front() else { return };
-            if now.saturating_duration_since(head.at) <= lifetime {
+            let Some(deadline) = queue.deadline(head.at) else { return };
+            if now + TICK <= deadline {
                 return;
             }
             let Some(Queued { message, .. }) = queue.messages.pop_front() else { return };

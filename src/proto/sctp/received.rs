@@ -1,6 +1,6 @@
 //! Which TSNs of the peer have come, and how much of them sctp-proto still holds.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::wire::before;
 
@@ -8,13 +8,26 @@ use super::wire::before;
 /// farther (RFC 9260 §3.3.4).
 pub(super) const MAX_AHEAD: u32 = u16::MAX as u32;
 
+/// How much may come beyond the first TSN that is missing. sctp-proto keeps it, complete messages
+/// included, until the gap closes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    /// DATA chunks.
+    pub(super) chunks: usize,
+    /// Their payload.
+    pub(super) bytes: usize,
+}
+
 /// The TSNs that have come.
 #[derive(Debug)]
 pub(super) struct Received {
     /// All up to this one have come, or have been given up by the peer.
     cumulative: u32,
-    /// The others, as distances from `origin`, so that they sort across the wrap.
-    above: BTreeSet<u32>,
+    /// The others, as distances from `origin`, so that they sort across the wrap, and the bytes
+    /// that came with each.
+    above: BTreeMap<u32, u32>,
+    /// The sum of those bytes.
+    above_bytes: usize,
     origin: u32,
 }
 
@@ -22,16 +35,24 @@ impl Received {
     /// Nothing has come; the first TSN will be `initial_tsn`.
     pub(super) fn new(initial_tsn: u32) -> Self {
         let cumulative = initial_tsn.wrapping_sub(1);
-        Self { cumulative, above: BTreeSet::new(), origin: cumulative }
+        Self { cumulative, above: BTreeMap::new(), above_bytes: 0, origin: cumulative }
     }
 
-    /// Whether `tsn` is so far ahead that it cannot be accepted.
-    pub(super) fn is_too_far(&self, tsn: u32) -> bool {
-        before(self.cumulative, tsn) && tsn.wrapping_sub(self.cumulative) > MAX_AHEAD
+    /// Whether `tsn` cannot be accepted: it is too far ahead, or as much as may has come beyond the
+    /// first that is missing, and it is not that one.
+    pub(super) fn is_too_far(&self, tsn: u32, reach: Reach) -> bool {
+        let ahead = tsn.wrapping_sub(self.cumulative);
+        let is_full = self.above.len() >= reach.chunks || self.above_bytes >= reach.bytes;
+        before(self.cumulative, tsn) && (ahead > MAX_AHEAD || (ahead > 1 && is_full))
     }
 
-    /// Counts `tsn`. False if it has come before.
-    pub(super) fn insert(&mut self, tsn: u32) -> bool {
+    /// How many have come beyond the first that is missing.
+    pub(super) fn beyond_gap(&self) -> usize {
+        self.above.len()
+    }
+
+    /// Counts `tsn` and its payload. False if it has come before.
+    pub(super) fn insert(&mut self, tsn: u32, bytes: usize) -> bool {
         if !before(self.cumulative, tsn) {
             return false;
         }
@@ -42,9 +63,12 @@ impl Received {
             }
             self.origin = self.cumulative;
         }
-        if !self.above.insert(tsn.wrapping_sub(self.origin)) {
+        let distance = tsn.wrapping_sub(self.origin);
+        if self.above.contains_key(&distance) {
             return false;
         }
+        self.above.insert(distance, u32::try_from(bytes).unwrap_or(u32::MAX));
+        self.above_bytes += bytes;
         self.advance();
         true
     }
@@ -54,6 +78,7 @@ impl Received {
         if before(self.cumulative, tsn) {
             let distance = tsn.wrapping_sub(self.origin);
             self.above = self.above.split_off(&distance.saturating_add(1));
+            self.above_bytes = self.above.values().map(|bytes| *bytes as usize).sum();
             self.cumulative = tsn;
             if self.above.is_empty() {
                 self.origin = tsn;
@@ -75,7 +100,7 @@ impl Received {
         loop {
             let next = cumulative.wrapping_add(1);
             let come = tsns.binary_search(&next).is_ok()
-                || self.above.contains(&next.wrapping_sub(self.origin));
+                || self.above.contains_key(&next.wrapping_sub(self.origin));
             if !come {
                 return cumulative;
             }
@@ -84,10 +109,10 @@ impl Received {
     }
 
     fn advance(&mut self) {
-        while let Some(&first) = self.above.first()
-            && self.origin.wrapping_add(first) == self.cumulative.wrapping_add(1)
+        while let Some(first) = self.above.first_entry()
+            && self.origin.wrapping_add(*first.key()) == self.cumulative.wrapping_add(1)
         {
-            self.above.pop_first();
+            self.above_bytes -= first.remove() as usize;
             self.cumulative = self.cumulative.wrapping_add(1);
         }
         if self.above.is_empty() {
@@ -129,16 +154,18 @@ impl Held {
 mod tests {
     use super::*;
 
+    const REACH: Reach = Reach { chunks: 2, bytes: 100 };
+
     #[test]
     fn tsns_count_once_in_any_order_and_across_the_wrap() {
         let mut received = Received::new(u32::MAX - 1);
         for tsn in [0, u32::MAX, 2, u32::MAX - 1] {
-            assert!(received.insert(tsn));
-            assert!(!received.insert(tsn));
+            assert!(received.insert(tsn, 10));
+            assert!(!received.insert(tsn, 10));
         }
         assert_eq!(received.cumulative_with(&[]), 0);
         assert_eq!(received.cumulative_with(&[1]), 2);
-        assert!(received.insert(1));
+        assert!(received.insert(1, 10));
         assert_eq!(received.cumulative_with(&[]), 2);
         assert!(received.above.is_empty());
     }
@@ -147,25 +174,43 @@ mod tests {
     fn forwarding_skips_what_is_missing_and_keeps_what_is_beyond() {
         let mut received = Received::new(10);
         for tsn in [12, 15, 16, 20] {
-            received.insert(tsn);
+            received.insert(tsn, 10);
         }
         received.forward(14);
         assert_eq!(received.cumulative_with(&[]), 16);
-        assert!(!received.insert(13));
-        assert!(!received.insert(20));
+        assert!(!received.insert(13, 10));
+        assert!(!received.insert(20, 10));
         received.forward(9);
         assert_eq!(received.cumulative_with(&[]), 16);
         received.forward(100);
         assert_eq!(received.cumulative_with(&[]), 100);
-        assert!(received.insert(101));
+        assert!(received.insert(101, 10));
     }
 
     #[test]
     fn what_is_too_far_ahead_is_told_from_what_is_behind() {
         let received = Received::new(1000);
-        assert!(!received.is_too_far(999 + MAX_AHEAD));
-        assert!(received.is_too_far(1000 + MAX_AHEAD));
-        assert!(!received.is_too_far(5));
+        assert!(!received.is_too_far(999 + MAX_AHEAD, REACH));
+        assert!(received.is_too_far(1000 + MAX_AHEAD, REACH));
+        assert!(!received.is_too_far(5, REACH));
+    }
+
+    #[test]
+    fn beyond_a_gap_only_so_many_are_taken_and_always_the_one_that_closes_it() {
+        let mut received = Received::new(1000);
+        received.insert(1001, 10);
+        assert!(!received.is_too_far(1002, REACH));
+        received.insert(1002, 10);
+        assert!(received.is_too_far(1003, REACH));
+        assert!(!received.is_too_far(1000, REACH));
+        received.insert(1000, 10);
+        assert_eq!(received.beyond_gap(), 0);
+        assert!(!received.is_too_far(1004, REACH));
+        received.insert(1004, 100);
+        assert!(received.is_too_far(1005, REACH));
+        received.forward(1004);
+        assert_eq!(received.above_bytes, 0);
+        assert!(!received.is_too_far(1006, REACH));
     }
 
     #[test]

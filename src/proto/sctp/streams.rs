@@ -18,6 +18,7 @@ use crate::proto::message::StreamId;
 
 /// How long an id stays out of use after its reset: the peer may be about to reset it once more.
 /// (sctp-proto answers every reset with one of its own, so if it is at both ends there are three.)
+/// A RE-CONFIG that is lost comes again after an RTO of 1 s, and after 2 s more if it is lost twice.
 const QUARANTINE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +78,11 @@ impl Streams {
         if let Some(Closing::Quarantine(_)) = self.closing.get(&stream) {
             self.closing.remove(&stream);
         }
+    }
+
+    /// Whether a DATA_CHANNEL_OPEN is to be answered.
+    pub(super) fn owes_answers(&self) -> bool {
+        !self.unanswered.is_empty()
     }
 
     /// A stream whose DATA_CHANNEL_OPEN is to be answered.

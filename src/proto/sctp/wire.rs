@@ -177,6 +177,9 @@ pub(super) struct Data<'a> {
     pub(super) payload: &'a [u8],
     /// The chunk starts a message.
     pub(super) begins: bool,
+    /// The chunk ends it.
+    pub(super) ends: bool,
+    pub(super) unordered: bool,
 }
 
 impl<'a> Data<'a> {
@@ -189,6 +192,8 @@ impl<'a> Data<'a> {
             ppid: u32::from_be_bytes([p0, p1, p2, p3]),
             payload,
             begins: chunk.flags & 0x02 != 0,
+            ends: chunk.flags & 0x01 != 0,
+            unordered: chunk.flags & 0x04 != 0,
         })
     }
 }
@@ -318,11 +323,38 @@ impl Writer {
     }
 }
 
+/// Copies `packet` into several of at most `max` bytes, or of one chunk.
+pub(super) fn divide(packet: &[u8], max: usize) -> Vec<Bytes> {
+    let mut pieces = Vec::new();
+    let Some((header, chunks)) = Header::parse(packet) else { return pieces };
+    let mut writer = Writer::new(header, 0);
+    for chunk in chunks.flatten() {
+        if !writer.is_empty() && writer.len() + chunk.padded_len() > max {
+            pieces.push(std::mem::replace(&mut writer, Writer::new(header, 0)).finish());
+        }
+        writer.copy(&chunk);
+    }
+    if !writer.is_empty() {
+        pieces.push(writer.finish());
+    }
+    pieces
+}
+
 /// An ABORT (RFC 9260 §3.3.7).
 pub(super) fn abort(header: Header, cause: u16) -> Bytes {
     let mut writer = Writer::new(header, COMMON_HEADER + 8);
     let [c0, c1] = cause.to_be_bytes();
     writer.chunk(kind::ABORT, 0, &[&[c0, c1, 0, 4]]);
+    writer.finish()
+}
+
+/// A HEARTBEAT (RFC 9260 §3.3.5). Which of ours an answer belongs to does not matter, so the
+/// information in it, which comes back as it is, says nothing.
+pub(super) fn heartbeat(header: Header) -> Bytes {
+    const INFO: [u8; 4] = [0; 4];
+    let mut writer = Writer::new(header, COMMON_HEADER + 12);
+    let [k0, k1] = parameter::HEARTBEAT_INFO.to_be_bytes();
+    writer.chunk(kind::HEARTBEAT, 0, &[&[k0, k1, 0, 4 + INFO.len() as u8], &INFO]);
     writer.finish()
 }
 

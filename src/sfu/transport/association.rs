@@ -62,7 +62,11 @@ impl Transport {
     }
 
     pub(super) fn sctp_counters(&self) -> Option<SctpCounters> {
-        self.sctp_ref().map(Sctp::counters)
+        let mut counters = self.sctp_ref().map(Sctp::counters);
+        if let (Some(counters), Some(tunnel)) = (&mut counters, self.tunnel()) {
+            counters.unsent.add(tunnel.unsent());
+        }
+        counters
     }
 
     /// Opens our side of a stream. `backlog` is what JavaScript sees of what waits on it.

@@ -56,6 +56,7 @@ impl Sfu {
             transport.poll_transmit(self.now, &mut self.transmits);
             self.publish_buffered_amounts(key);
             self.pump(key);
+            self.tell_path(key);
             if let Some(transport) = self.transports.get(&key) {
                 self.deadlines.set(key, transport.poll_timeout());
             }
@@ -93,7 +94,7 @@ impl Sfu {
                 Polled::Event(event) => self.push_transport_event(key, event),
                 Polled::Parcel(parcel) => self.events.push_back(Event::Parcel(key, parcel)),
                 Polled::TupleAdded(tuple) => self.add_tuple(key, tuple),
-                Polled::TupleRemoved(tuple) => self.remove_tuple(key, tuple),
+                Polled::TupleRemoved(tuple, protocol) => self.remove_tuple(key, tuple, protocol),
                 Polled::UsernameRetired(username) => self.remove_username(key, &username),
                 Polled::Sctp(event) => self.handle_sctp_event(key, event),
             }
@@ -123,7 +124,21 @@ impl Sfu {
         }
     }
 
+    /// An event of a transport. What it says about a session comes after the path that led there.
     fn push_transport_event(&mut self, key: TransportKey, event: TransportEvent) {
+        self.tell_path(key);
+        self.tell(key, event);
+    }
+
+    /// Tells what has become of the path to a peer: at most once a turn, unless there is more to
+    /// tell of its transport.
+    fn tell_path(&mut self, key: TransportKey) {
+        while let Some(event) = self.transports.get_mut(&key).and_then(Transport::poll_path) {
+            self.tell(key, event);
+        }
+    }
+
+    fn tell(&mut self, key: TransportKey, event: TransportEvent) {
         log_event(self.id_of(key), &event);
         self.events.push_back(Event::Transport(key, event));
     }

@@ -85,7 +85,7 @@ pub(super) enum Polled {
     /// On a shared port, this path leads here from now on…
     TupleAdded(Tuple),
     /// …and from now on not any more.
-    TupleRemoved(Tuple),
+    TupleRemoved(Tuple, ListenProtocol),
     /// On a shared port, this username does not lead here any more.
     UsernameRetired(String),
 }
@@ -141,6 +141,13 @@ impl Transport {
             Kind::WebRtc(it) => it.poll(),
             Kind::Plain(it) => it.poll(),
             Kind::Pipe(it) => it.poll(),
+        }
+    }
+
+    fn poll_path(&mut self) -> Option<TransportEvent> {
+        match &mut self.kind {
+            Kind::WebRtc(it) => it.poll_path(),
+            _ => None,
         }
     }
 

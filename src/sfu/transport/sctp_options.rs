@@ -59,6 +59,8 @@ impl SctpOptions {
             start,
             max_packet_size,
             data_channels,
+            // Of a WebRTC client's absence ICE tells.
+            heartbeats: false,
         }
     }
 

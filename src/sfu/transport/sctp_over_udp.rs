@@ -44,7 +44,8 @@ impl SctpOverUdp {
     pub(super) const MAX_PACKET_SIZE: usize = MAX_UDP_PAYLOAD;
 
     pub(super) fn new(listen: Listen, sctp: Option<SctpConfig>) -> Self {
-        let sctp = sctp.map(Sctp::new);
+        // Nothing else would tell that the peer has gone.
+        let sctp = sctp.map(|config| Sctp::new(SctpConfig { heartbeats: true, ..config }));
         Self { listen, remote: None, sctp, wanted: false }
     }
 

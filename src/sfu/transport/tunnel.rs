@@ -30,8 +30,8 @@ pub enum Parcel {
     Welcome,
     /// A message.
     Message(Box<Piped>),
-    /// On this stream less is on its way than its threshold.
-    Low(StreamId),
+    /// On the stream of this lane less is on its way than its threshold.
+    Low(Arc<Lane>),
     /// This end is gone.
     Goodbye,
 }
@@ -39,7 +39,6 @@ pub enum Parcel {
 /// A message on its way, and where its sender counts it.
 #[derive(Debug)]
 pub struct Piped {
-    stream: StreamId,
     message: Message,
     selector: Option<Selector>,
     lane: Arc<Lane>,
@@ -48,7 +47,8 @@ pub struct Piped {
 
 /// What is on its way on one stream. The sending end lets in, the receiving end lets out.
 #[derive(Debug)]
-struct Lane {
+pub struct Lane {
+    stream: StreamId,
     backlog: Arc<Backlog>,
     low_threshold: AtomicU64,
     /// The amount has been above the threshold since `Low` was last sent.
@@ -69,6 +69,7 @@ pub(in crate::sfu) struct Tunnel {
     /// Messages go once both ends are ready.
     traffic: VecDeque<Box<Piped>>,
     events: VecDeque<SctpEvent>,
+    unsent: Discarded,
 }
 
 /// A message that has come through a tunnel.
@@ -91,11 +92,17 @@ impl Tunnel {
             control: VecDeque::new(),
             traffic: VecDeque::new(),
             events: VecDeque::new(),
+            unsent: Discarded::default(),
         }
     }
 
     pub(super) fn state(&self) -> SctpState {
         self.state
+    }
+
+    /// What had not left when the other end went, and what was refused since.
+    pub(super) fn unsent(&self) -> Discarded {
+        self.unsent
     }
 
     /// This end is ready.
@@ -109,7 +116,8 @@ impl Tunnel {
     /// `backlog` counts what is on its way on this stream.
     pub(super) fn open_stream(&mut self, stream: StreamId, backlog: Arc<Backlog>) {
         let low_threshold = self.default_low_threshold.into();
-        self.lanes.insert(stream, Arc::new(Lane { backlog, low_threshold, armed: false.into() }));
+        let lane = Lane { stream, backlog, low_threshold, armed: false.into() };
+        self.lanes.insert(stream, Arc::new(lane));
     }
 
     pub(super) fn is_stream_free(&self, stream: StreamId) -> bool {
@@ -134,6 +142,7 @@ impl Tunnel {
         message: &Message,
     ) -> Result<usize, SendError> {
         if self.state == SctpState::Closed {
+            self.unsent.count(message);
             return Err(SendError::Closed);
         }
         if message.payload.is_empty() {
@@ -150,7 +159,6 @@ impl Tunnel {
             lane.armed.store(true, Ordering::Release);
         }
         self.traffic.push_back(Box::new(Piped {
-            stream,
             message: message.clone(),
             selector: selector.cloned(),
             lane: Arc::clone(lane),
@@ -167,10 +175,9 @@ impl Tunnel {
             return discarded;
         }
         self.traffic.retain(|piped| {
-            let discard = piped.stream == stream;
+            let discard = piped.lane.stream == stream;
             if discard {
-                discarded.messages += 1;
-                discarded.bytes += piped.message.payload.len() as u64;
+                discarded.count(&piped.message);
                 self.total.withdraw(piped.message.payload.len());
             }
             !discard
@@ -191,30 +198,43 @@ impl Tunnel {
             // This end is not ready yet; its own Hello will be answered.
             Parcel::Hello | Parcel::Welcome => {}
             Parcel::Message(piped) => return Some(self.arrive(*piped)),
-            Parcel::Low(stream) => {
-                let amount = self.buffered_amount(stream);
-                self.events.push_back(SctpEvent::BufferedAmountLow { stream, amount });
-            }
-            Parcel::Goodbye => {
-                self.lanes.clear();
-                self.traffic.clear();
-                self.enter(SctpState::Closed);
-            }
+            Parcel::Low(lane) => self.low(&lane),
+            Parcel::Goodbye => self.lose_far_end(),
         }
         None
     }
 
+    fn low(&mut self, lane: &Arc<Lane>) {
+        let stream = lane.stream;
+        // The stream may have changed hands since.
+        if self.lanes.get(&stream).is_some_and(|it| Arc::ptr_eq(it, lane)) {
+            let amount = self.buffered_amount(stream);
+            self.events.push_back(SctpEvent::BufferedAmountLow { stream, amount });
+        }
+    }
+
+    fn lose_far_end(&mut self) {
+        for piped in self.traffic.drain(..) {
+            self.unsent.count(&piped.message);
+        }
+        for (_, lane) in self.lanes.drain() {
+            // Of what was handed over the other end lets nothing out any more.
+            lane.backlog.publish(0);
+        }
+        self.enter(SctpState::Closed);
+    }
+
     fn arrive(&mut self, piped: Piped) -> Arrival {
-        let Piped { stream, message, selector, lane, total } = piped;
+        let Piped { message, selector, lane, total } = piped;
         let payload = message.payload.len() as u64;
         lane.backlog.leave(1, payload);
         total.leave(1, payload);
         if lane.backlog.payload() <= lane.low_threshold.load(Ordering::Relaxed)
             && lane.armed.swap(false, Ordering::AcqRel)
         {
-            self.control.push_back(Parcel::Low(stream));
+            self.control.push_back(Parcel::Low(Arc::clone(&lane)));
         }
-        Arrival { stream, message, selector }
+        Arrival { stream: lane.stream, message, selector }
     }
 
     /// This end goes. It says so even to one that has gone before: that is also how the runtime
@@ -352,6 +372,45 @@ mod tests {
         assert_eq!(a.send(0, None, &message(1)), Err(SendError::Closed));
         open(&mut a, 0);
         assert_eq!(a.send(0, None, &message(1)), Ok(1), "and gives back its room");
+    }
+
+    #[test]
+    fn what_is_said_of_a_stream_does_not_reach_its_successor() {
+        let (mut a, mut b) = (Tunnel::new(&options()), Tunnel::new(&options()));
+        open(&mut a, 0);
+        a.connect();
+        b.connect();
+        carry([&mut a, &mut b]);
+        events(&mut a);
+        assert_eq!(a.send(0, None, &message(200)), Ok(200));
+        let parcel = a.poll_parcel().expect("a message");
+        b.handle_parcel(parcel);
+        // The news that it is low is on its way when the stream changes hands.
+        a.reset_stream(0);
+        open(&mut a, 0);
+        carry([&mut a, &mut b]);
+        assert_eq!(events(&mut a), []);
+    }
+
+    #[test]
+    fn what_had_not_left_when_the_other_end_went_is_counted_and_not_shown_as_queued() {
+        let (mut a, mut b) = (Tunnel::new(&options()), Tunnel::new(&options()));
+        let backlog = open(&mut a, 0);
+        a.connect();
+        b.connect();
+        carry([&mut a, &mut b]);
+        assert!(a.send(0, None, &message(10)).is_ok());
+        // Handed over, but never looked at there.
+        drop(a.poll_parcel());
+        assert!(a.send(0, None, &message(100)).is_ok());
+        a.handle_parcel(Parcel::Goodbye);
+        assert_eq!(a.unsent(), Discarded { messages: 1, bytes: 100 });
+        assert_eq!(backlog.payload(), 0);
+        assert_eq!(a.send(0, None, &message(5)), Err(SendError::Closed));
+        assert_eq!(a.unsent(), Discarded { messages: 2, bytes: 105 });
+        a.handle_parcel(Parcel::Goodbye);
+        assert_eq!(events(&mut a).last(), Some(&SctpEvent::State(SctpState::Closed)));
+        assert_eq!(a.unsent(), Discarded { messages: 2, bytes: 105 }, "once");
     }
 
     #[test]

@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use crate::proto::certificate::Fingerprint;
 use crate::proto::dtls::DtlsRole;
-use crate::proto::ice_lite::Credentials;
+use crate::proto::ice_lite::{Credentials, IceState};
 use crate::proto::peer::{Peer, PeerConfig, PeerEvent};
 use crate::proto::sctp::Start;
+use crate::proto::transmit::Tuple;
 use crate::sfu::dump::{DtlsParametersDump, KindDump};
 use crate::sfu::error::{Error, Result};
 use crate::sfu::event::TransportEvent;
@@ -122,27 +123,56 @@ pub(in crate::sfu) struct WebRtc {
     pub(in crate::sfu) server: Option<WebRtcServerKey>,
     listens: Vec<Listen>,
     candidates: Vec<IceCandidate>,
+    path: PathNews,
+}
+
+/// What the application has yet to be told of the path to the peer. A peer may change it with every
+/// packet; told is what has become of it at the end of the turn.
+#[derive(Debug)]
+struct PathNews {
+    selected: Option<Tuple>,
+    state: IceState,
+    told_state: IceState,
 }
 
 impl WebRtc {
     pub(super) fn poll(&mut self) -> Option<Polled> {
         loop {
-            let event = match self.peer.poll_event()? {
-                PeerEvent::Sctp(event) => return Some(Polled::Sctp(event)),
-                PeerEvent::TupleAdded(tuple) => return Some(Polled::TupleAdded(tuple)),
-                PeerEvent::TupleRemoved(tuple) => return Some(Polled::TupleRemoved(tuple)),
-                PeerEvent::UsernameRetired(it) => return Some(Polled::UsernameRetired(it)),
-                PeerEvent::Ice(state) => TransportEvent::IceState(state),
+            return Some(match self.peer.poll_event()? {
+                PeerEvent::Sctp(event) => Polled::Sctp(event),
+                PeerEvent::TupleAdded(tuple) => Polled::TupleAdded(tuple),
+                PeerEvent::TupleRemoved(tuple) => Polled::TupleRemoved(tuple, self.protocol(tuple)),
+                PeerEvent::UsernameRetired(it) => Polled::UsernameRetired(it),
                 PeerEvent::Dtls(state, certificate) => {
-                    TransportEvent::DtlsState(state, certificate)
+                    Polled::Event(TransportEvent::DtlsState(state, certificate))
                 }
-                PeerEvent::SelectedTuple(tuple) => match tuple_info(&self.listens, tuple) {
-                    Some(info) => TransportEvent::IceSelectedTuple(Box::new(info)),
-                    None => continue,
-                },
-            };
-            return Some(Polled::Event(event));
+                PeerEvent::Ice(state) => {
+                    self.path.state = state;
+                    continue;
+                }
+                PeerEvent::SelectedTuple(tuple) => {
+                    self.path.selected = Some(tuple);
+                    continue;
+                }
+            });
         }
+    }
+
+    /// What is new about the path: the selected tuple, then the state that it led to.
+    pub(super) fn poll_path(&mut self) -> Option<TransportEvent> {
+        let Self { path, listens, .. } = self;
+        let selected = path.selected.take().and_then(|tuple| tuple_info(listens, tuple));
+        if let Some(info) = selected {
+            return Some(TransportEvent::IceSelectedTuple(Box::new(info)));
+        }
+        let told = std::mem::replace(&mut path.told_state, path.state);
+        (told != path.state).then_some(TransportEvent::IceState(path.state))
+    }
+
+    /// What `tuple`, one of this transport's, goes over.
+    pub(in crate::sfu) fn protocol(&self, tuple: Tuple) -> ListenProtocol {
+        let listen = self.listens.iter().find(|it| it.socket == tuple.socket);
+        listen.map_or(ListenProtocol::Udp, |it| it.protocol)
     }
 
     fn selected_tuple(&self) -> Option<TupleInfo> {
@@ -205,7 +235,8 @@ impl Sfu {
         if let Some(server) = server.and_then(|key| self.servers.get_mut(&key)) {
             server.transports.push(key);
         }
-        let webrtc = WebRtc { peer, server, listens, candidates };
+        let path = PathNews { selected: None, state: IceState::New, told_state: IceState::New };
+        let webrtc = WebRtc { peer, server, listens, candidates, path };
         let kind = Kind::WebRtc(Box::new(webrtc));
         self.insert_transport(key, Transport::new(router, kind, options.sctp, self.now))?;
         self.transport(key)?.webrtc_answer()
@@ -292,6 +323,7 @@ impl TransportMut<'_> {
                 ice_state: it.peer.ice_state(),
                 ice_selected_tuple: it.selected_tuple(),
                 dtls_state: it.peer.dtls_state(),
+                dtls_records_dropped: it.peer.dtls_records_dropped(),
             },
             Kind::Plain(it) => {
                 KindStats::Plain { rtcp_mux: true, comedia: it.comedia, tuple: it.tuple_info() }

@@ -1,0 +1,75 @@
+import { Worker as Thread } from 'node:worker_threads';
+import type { types } from '..';
+import { arrange, SOME_FINGERPRINTS, type Arrangement } from './helpers/arrangement';
+import './helpers/closeWorkers';
+import { bindingRequest } from './helpers/stun';
+import { within } from './helpers/wait';
+
+/** JavaScript does nothing for a while: what a peer does meanwhile takes bounded memory, and is told rightly. */
+
+/** How often the peer changes its address. */
+const MOVES = 2_000;
+
+/**
+ * A peer in a thread of its own, which moves between two addresses with each request, waits for each
+ * answer, and wakes the thread that waits for `done`. `done[1]` is where it is in the end.
+ */
+const MOVING_PEER = `
+  const { workerData: { done, request, port, moves } } = require('node:worker_threads');
+  const dgram = require('node:dgram');
+  const { once } = require('node:events');
+  (async () => {
+    const sockets = [0, 1].map(() => dgram.createSocket('udp4'));
+    for (const socket of sockets) {
+      socket.bind(0, '127.0.0.1');
+      await once(socket, 'listening');
+    }
+    for (let move = 0; move < moves; move++) {
+      const socket = sockets[move % 2];
+      socket.send(request, port, '127.0.0.1');
+      await once(socket, 'message');
+      done[1] = socket.address().port;
+    }
+    sockets.forEach((socket) => socket.close());
+    Atomics.store(done, 0, 1);
+    Atomics.notify(done, 0);
+  })();`;
+
+let objects: Arrangement;
+
+beforeEach(async () => {
+  objects = await arrange();
+});
+
+afterEach(() => objects.worker.close());
+
+test('a peer that moves on and on: the latest moves are emitted, the others counted', async () => {
+  const { webRtcTransport, worker } = objects;
+  const { usernameFragment, password } = webRtcTransport.iceParameters;
+  const done = new Int32Array(new SharedArrayBuffer(8));
+  await webRtcTransport.connect({ dtlsParameters: { fingerprints: SOME_FINGERPRINTS } });
+  const tuples: types.TransportTuple[] = [];
+  webRtcTransport.on('iceselectedtuplechange', (tuple) => tuples.push(tuple));
+
+  const thread = new Thread(MOVING_PEER, {
+    eval: true,
+    workerData: {
+      done,
+      request: bindingRequest(`${usernameFragment}:peer`, password),
+      port: webRtcTransport.iceCandidates[0]!.port,
+      moves: MOVES,
+    },
+  });
+  const exited = new Promise((resolve) => thread.once('exit', resolve));
+  await within(new Promise((resolve) => thread.once('online', resolve)), 'the peer');
+  expect(Atomics.wait(done, 0, 0, 30_000)).not.toBe('timed-out');
+  await exited;
+
+  const { eventsMerged } = await worker.dump();
+  expect(webRtcTransport.iceSelectedTuple).toMatchObject({ remotePort: done[1] });
+  expect(tuples.at(-1)).toEqual(webRtcTransport.iceSelectedTuple);
+  // Those of the first turn come in any case, and of those behind them 8.
+  expect(tuples.length).toBeLessThan(MOVES / 10);
+  expect(eventsMerged).toBeGreaterThan(MOVES / 2);
+  expect(webRtcTransport.iceState).toBe('completed');
+});

@@ -1,0 +1,147 @@
+import type { Browser } from 'playwright-core';
+import '../helpers/closeWorkers';
+import { arrange, type Arrangement } from '../helpers/arrangement';
+import { BadNetwork } from '../helpers/BadNetwork';
+import { Inbox } from '../helpers/Inbox';
+import { launchChromium } from './chromium';
+import { BrowserClient, EmptyPage } from './client';
+
+/** Chromium behind a network that delays, loses, reorders and duplicates. */
+
+/** Two of them fit no datagram. */
+const SIZE = 1000;
+
+const emptyPage = new EmptyPage();
+let browser: Browser;
+let objects: Arrangement;
+let network: BadNetwork;
+
+beforeAll(async () => {
+  [browser] = await Promise.all([launchChromium(), emptyPage.listen()]);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  emptyPage.close();
+});
+
+beforeEach(async () => {
+  objects = await arrange();
+  network = await BadNetwork.to(objects.webRtcTransport);
+});
+
+afterEach(async () => {
+  await Promise.all(browser.contexts().map((context) => context.close()));
+  objects.worker.close();
+  await network.close();
+});
+
+/** Channels 0 and 1 are ordered, channel 2 is unordered and sends nothing again. */
+async function connect(): Promise<BrowserClient> {
+  const init = (stream: number) => (stream === 2 ? { ordered: false, maxRetransmits: 0 } : {});
+  const page = await emptyPage.open(browser);
+  return BrowserClient.connect(page, objects.webRtcTransport, [0, 1, 2], init, network.alter);
+}
+
+/** The text of message `number`. */
+function text(number: number): string {
+  return `${number} `.padEnd(SIZE, '.');
+}
+
+/** Texts to the page and numbered messages back, one after the other, on channels 0 and 1. */
+async function roundTrips(client: BrowserClient, inbox: Inbox, count: number): Promise<void> {
+  const there = (await client.received(0, 0)).length;
+  const back = inbox.messages.length;
+  for (let trip = 1; trip <= count; trip++) {
+    objects.dataProducerDirect.send('there');
+    await client.received(0, there + trip);
+    await client.send(1, 'and back');
+    await inbox.count(back + trip);
+  }
+}
+
+/** Resolves with what has come once nothing more does for some round trips, which wait for it. */
+async function settled<T>(
+  arrived: () => T[] | Promise<T[]>,
+  trips: () => Promise<void>,
+): Promise<T[]> {
+  let before: number;
+  let after = [...(await arrived())];
+  do {
+    before = after.length;
+    await trips();
+    after = [...(await arrived())];
+  } while (after.length > before);
+  return after;
+}
+
+/** Datagrams lost from now on that are longer than `length`. */
+function lostFromNow(way: 'up' | 'down', length = SIZE): () => number {
+  const before = network.lost[way].length;
+  return () => network.lost[way].slice(before).filter((each) => each > length).length;
+}
+
+test('an ordered channel: everything arrives once, in order, both ways at once', async () => {
+  const count = 300;
+  const inbox = new Inbox(objects.dataConsumerDirect);
+  const client = await connect();
+  await client.sendNumbered(1, count, SIZE);
+  const texts = Array.from({ length: count }, (_, number) => text(number));
+  texts.forEach((each) => objects.dataProducerDirect.send(each));
+  expect(await client.received(0, count)).toEqual(texts);
+  await inbox.count(count);
+  expect(inbox.buffers.map((buffer) => buffer.readUInt32BE())).toEqual([...texts.keys()]);
+  expect(network.lost.down.length * network.lost.up.length).toBeGreaterThan(0);
+});
+
+describe('an unordered channel with maxRetransmits: 0 loses what the network loses, nothing else', () => {
+  const COUNT = 300;
+
+  test('towards the page', async () => {
+    const { directTransport, webRtcTransport, dataConsumerDirect } = objects;
+    const source = await directTransport.produceData();
+    await webRtcTransport.consumeData({
+      dataProducerId: source.id,
+      streamId: 2,
+      ordered: false,
+      maxRetransmits: 0,
+    });
+    const inbox = new Inbox(dataConsumerDirect);
+    const client = await connect();
+    await roundTrips(client, inbox, 1);
+    const lost = lostFromNow('down');
+    for (let number = 0; number < COUNT; number++) {
+      source.send(text(number));
+    }
+    const arrived = await settled(
+      () => client.received(2, 0),
+      () => roundTrips(client, inbox, 5),
+    );
+    expect(new Set(arrived).size).toBe(arrived.length);
+    expect(lost()).toBeGreaterThan(0);
+    expect(COUNT - arrived.length).toBe(lost());
+  });
+
+  test('from the page', async () => {
+    const { directTransport, webRtcTransport, dataConsumerDirect } = objects;
+    const dataProducer = await webRtcTransport.produceData({
+      sctpStreamParameters: { streamId: 2, ordered: false, maxRetransmits: 0 },
+    });
+    const dataConsumer = await directTransport.consumeData({ dataProducerId: dataProducer.id });
+    const came = new Inbox(dataConsumer);
+    const inbox = new Inbox(dataConsumerDirect);
+    const client = await connect();
+    await roundTrips(client, inbox, 1);
+    const [lost, lostWithData] = [lostFromNow('up'), lostFromNow('up', 100)];
+    await client.sendNumbered(2, COUNT, SIZE);
+    const arrived = await settled(
+      () => came.buffers,
+      () => roundTrips(client, inbox, 5),
+    );
+    expect(new Set(arrived.map((buffer) => buffer.readUInt32BE())).size).toBe(arrived.length);
+    expect(lost()).toBeGreaterThan(0);
+    // Chromium fills its datagrams: one may hold a message, the end of another, and the beginning of a third.
+    expect(COUNT - arrived.length).toBeGreaterThanOrEqual(lost());
+    expect(COUNT - arrived.length).toBeLessThanOrEqual(3 * lostWithData());
+  });
+});

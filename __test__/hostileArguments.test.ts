@@ -1,0 +1,460 @@
+import { isNativeError } from 'node:util/types';
+import * as datasoup from '..';
+import type { types } from '..';
+import { titled } from './helpers/arguments';
+import { arrange, LOOPBACK, SOME_FINGERPRINTS, type Arrangement } from './helpers/arrangement';
+import './helpers/closeWorkers';
+import { Inbox } from './helpers/Inbox';
+
+/**
+ * Arguments that do something while they are looked at, or are not what they seem. Whatever they are, a
+ * call throws or rejects with an Error, leaves nothing behind, and the Worker goes on.
+ */
+
+let objects: Arrangement;
+let other: types.Router;
+
+beforeAll(async () => {
+  objects = await arrange();
+  other = await objects.worker.createRouter();
+});
+
+afterAll(() => objects.worker.close());
+
+type Options = Record<string, unknown>;
+type Call = (options: Options) => Promise<unknown>;
+
+const LISTEN_INFO = LOOPBACK[0]!;
+const PLAIN: Options = { listenInfo: LISTEN_INFO, enableSctp: true };
+const SCTP_OPTIONS = [
+  'enableSctp',
+  'maxSendMessageSize',
+  'maxReceiveMessageSize',
+  'sctpSendBufferSize',
+  'sctpPerStreamSendQueueLimit',
+  'sctpMaxReceiverWindowBufferSize',
+  'sctpDefaultStreamBufferedAmountLowThreshold',
+  'numSctpStreams',
+  'maxSctpMessageSize',
+];
+
+/** Each method that takes options: a good call, and the names that it looks at. */
+const METHODS: Record<string, { call: Call; good: () => Options; names: string[] }> = {
+  'createWorker()': {
+    call: (options) => datasoup.createWorker(options),
+    good: () => ({}),
+    names: [
+      'appData',
+      'logLevel',
+      'logTags',
+      'rtcMinPort',
+      'rtcMaxPort',
+      'dtlsCertificateFile',
+      'dtlsPrivateKeyFile',
+    ],
+  },
+  'worker.updateSettings()': {
+    call: (options) => objects.worker.updateSettings(options),
+    good: () => ({}),
+    names: ['logLevel', 'logTags'],
+  },
+  'worker.createWebRtcServer()': {
+    call: (options) => objects.worker.createWebRtcServer(options as any),
+    good: () => ({ listenInfos: LOOPBACK }),
+    names: ['appData', 'listenInfos'],
+  },
+  'worker.createWebRtcServer({ listenInfos: [info] })': {
+    call: (info) => objects.worker.createWebRtcServer({ listenInfos: [info as any] }),
+    good: () => ({ ...LISTEN_INFO }),
+    names: ['protocol', 'ip', 'announcedAddress', 'port', 'portRange', 'flags', 'sendBufferSize'],
+  },
+  'worker.createRouter()': {
+    call: (options) => objects.worker.createRouter(options),
+    good: () => ({}),
+    names: ['appData', 'mediaCodecs'],
+  },
+  'router.createDirectTransport()': {
+    call: (options) => objects.router.createDirectTransport(options),
+    good: () => ({}),
+    names: ['appData', 'maxSendMessageSize', 'maxReceiveMessageSize'],
+  },
+  'router.createPlainTransport()': {
+    call: (options) => objects.router.createPlainTransport(options as any),
+    good: () => ({ ...PLAIN }),
+    names: ['appData', 'listenInfo', 'comedia', ...SCTP_OPTIONS],
+  },
+  'router.createPipeTransport()': {
+    call: (options) => objects.router.createPipeTransport(options as any),
+    good: () => ({ ...PLAIN }),
+    names: ['appData', 'listenInfo', ...SCTP_OPTIONS],
+  },
+  'router.createWebRtcTransport()': {
+    call: (options) => objects.router.createWebRtcTransport(options as any),
+    good: () => ({ listenInfos: LOOPBACK, enableSctp: true }),
+    names: [
+      'appData',
+      'webRtcServer',
+      'listenInfos',
+      'enableUdp',
+      'enableTcp',
+      'preferUdp',
+      'iceConsentTimeout',
+      ...SCTP_OPTIONS,
+    ],
+  },
+  'router.pipeToRouter()': {
+    call: (options) => objects.router.pipeToRouter(options as any),
+    good: () => ({ dataProducerId: objects.dataProducerDirect.id, router: other }),
+    names: ['dataProducerId', 'router', 'keepId', 'listenInfo', 'enableSctp'],
+  },
+  'webRtcTransport.connect()': {
+    call: (options) => objects.webRtcTransport.connect(options as any),
+    good: () => ({ dtlsParameters: { fingerprints: SOME_FINGERPRINTS } }),
+    names: ['dtlsParameters'],
+  },
+  'webRtcTransport.connect({ dtlsParameters })': {
+    call: (dtlsParameters) =>
+      objects.webRtcTransport.connect({ dtlsParameters: dtlsParameters as any }),
+    good: () => ({ fingerprints: SOME_FINGERPRINTS }),
+    names: ['role', 'fingerprints'],
+  },
+  'transport.produceData()': {
+    call: (options) => objects.webRtcTransport.produceData(options as any),
+    good: () => ({ sctpStreamParameters: { streamId: 7 } }),
+    names: ['id', 'sctpStreamParameters', 'label', 'protocol', 'paused', 'appData'],
+  },
+  'transport.produceData({ sctpStreamParameters })': {
+    call: (sctpStreamParameters) =>
+      objects.webRtcTransport.produceData({ sctpStreamParameters: sctpStreamParameters as any }),
+    good: () => ({ streamId: 7 }),
+    names: ['streamId', 'ordered', 'maxPacketLifeTime', 'maxRetransmits'],
+  },
+  'transport.consumeData()': {
+    call: (options) => objects.webRtcTransport.consumeData(options as any),
+    good: () => ({ dataProducerId: objects.dataProducerDirect.id }),
+    names: [
+      'dataProducerId',
+      'ordered',
+      'maxPacketLifeTime',
+      'maxRetransmits',
+      'streamId',
+      'paused',
+      'subchannels',
+      'appData',
+    ],
+  },
+};
+
+/** Fails if something was made. */
+async function nothingMade(work: () => Promise<void>): Promise<void> {
+  const before = await objects.worker.dump();
+  await work();
+  await expect(objects.worker.dump()).resolves.toEqual(before);
+}
+
+/** Of whatever realm: some of these are made by the engine or by Node. */
+function isErrorNamed(error: unknown, name: string): boolean {
+  return isNativeError(error) && (name === 'Error' || error.name === name);
+}
+
+/** What a call throws or rejects with. */
+async function errorOf(call: () => unknown): Promise<unknown> {
+  try {
+    await call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+function revoked(target: object): any {
+  const { proxy, revoke } = Proxy.revocable(target, {});
+  revoke();
+  return proxy;
+}
+
+describe.each(Object.entries(METHODS))('%s', (_method, { call, good, names }) => {
+  test.each(names)('with a getter of %s that throws rejects with what is thrown', async (name) => {
+    const boom = new Error('boom');
+    const options = Object.defineProperty(good(), name, {
+      enumerable: true,
+      get() {
+        throw boom;
+      },
+    });
+    await nothingMade(() => expect(call(options)).rejects.toBe(boom));
+  });
+
+  test.each(names)(
+    'with a revoked Proxy as %s rejects with an Error, or takes it',
+    async (name) => {
+      if (name === 'appData') {
+        return; // It is the application's, and nobody looks at it.
+      }
+      await nothingMade(async () => {
+        const settled = await call({ ...good(), [name]: revoked([]) }).then(
+          (made) => made as { close?(): void } | undefined,
+          (error: unknown) => {
+            expect(isErrorNamed(error, 'Error')).toBe(true);
+            return undefined;
+          },
+        );
+        settled?.close?.();
+      });
+    },
+  );
+
+  test.each(names)('with a Symbol or a BigInt as %s does not break', async (name) => {
+    await nothingMade(async () => {
+      for (const value of [Symbol('s'), 1n, -1n]) {
+        try {
+          const made = (await call({ ...good(), [name]: value })) as { close?(): void } | undefined;
+          made?.close?.();
+        } catch (error) {
+          expect(error).toBeInstanceOf(Error);
+        }
+      }
+    });
+  });
+
+  test('with a revoked Proxy rejects with a TypeError', async () => {
+    await nothingMade(() => expect(call(revoked({}))).rejects.toThrow(TypeError));
+  });
+});
+
+test('a Proxy of options is as good as they are, and each is read through it', async () => {
+  const read: PropertyKey[] = [];
+  const options = new Proxy(
+    { label: 'l', protocol: 'p', sctpStreamParameters: { streamId: 9 } },
+    { get: (target, name) => (read.push(name), Reflect.get(target, name)) },
+  );
+  const dataProducer = await objects.webRtcTransport.produceData(options);
+  expect(dataProducer).toMatchObject({ label: 'l', protocol: 'p' });
+  expect(read).toEqual(expect.arrayContaining(['label', 'protocol', 'sctpStreamParameters']));
+  dataProducer.close();
+});
+
+test('keys named __proto__ change no prototype and are kept where they are the application’s', async () => {
+  const appData = JSON.parse('{ "__proto__": { "polluted": 1 }, "constructor": 5 }') as Options;
+  const options = JSON.parse('{ "__proto__": { "polluted": 1, "paused": true }, "label": "l" }');
+  const dataProducer = await objects.directTransport.produceData({ ...options, appData });
+  expect(({} as Options)['polluted']).toBeUndefined();
+  expect(dataProducer).toMatchObject({ label: 'l', paused: false });
+  expect(dataProducer.appData).toBe(appData);
+  dataProducer.close();
+});
+
+test('lone surrogates in a label and a protocol become U+FFFD, as in messages', async () => {
+  const dataProducer = await objects.directTransport.produceData({
+    label: 'a\ud800b',
+    protocol: '\udc00',
+  });
+  expect(dataProducer).toMatchObject({ label: 'a\ufffdb', protocol: '\ufffd' });
+  await expect(dataProducer.dump()).resolves.toMatchObject({
+    label: 'a\ufffdb',
+    protocol: '\ufffd',
+  });
+  dataProducer.close();
+});
+
+describe('an object that is closed while its arguments are looked at', () => {
+  const closing: Record<string, () => Promise<{ call: () => Promise<unknown> }>> = {
+    'router.createDirectTransport() closes the Router': async () => {
+      const router = await objects.worker.createRouter();
+      return {
+        call: () =>
+          router.createDirectTransport({
+            get appData() {
+              router.close();
+              return {};
+            },
+          }),
+      };
+    },
+    'transport.produceData() closes the transport': async () => {
+      const transport = await objects.router.createDirectTransport();
+      return {
+        call: () =>
+          transport.produceData({
+            get label() {
+              transport.close();
+              return '';
+            },
+          }),
+      };
+    },
+    'transport.consumeData() closes the DataProducer': async () => {
+      const dataProducer = await objects.directTransport.produceData();
+      return {
+        call: () =>
+          objects.directTransport.consumeData({
+            dataProducerId: dataProducer.id,
+            get paused() {
+              dataProducer.close();
+              return false;
+            },
+          }),
+      };
+    },
+    'dataConsumer.setSubchannels() closes the DataConsumer': async () => {
+      const { id } = objects.dataProducerDirect;
+      const dataConsumer = await objects.directTransport.consumeData({ dataProducerId: id });
+      const subchannels = Object.defineProperty([0], 0, {
+        get() {
+          dataConsumer.close();
+          return 1;
+        },
+      });
+      return { call: () => dataConsumer.setSubchannels(subchannels) };
+    },
+  };
+
+  test.each(Object.entries(closing))('%s: NotFoundError', async (_title, prepare) => {
+    const { call } = await prepare();
+    await expect(call()).rejects.toThrow(datasoup.errors.NotFoundError);
+  });
+});
+
+describe('dataProducer.send()', () => {
+  let dataProducer: types.DataProducer;
+  let inbox: Inbox;
+
+  beforeEach(async () => {
+    dataProducer = await objects.directTransport.produceData();
+    const { id } = dataProducer;
+    inbox = new Inbox(await objects.directTransport.consumeData({ dataProducerId: id }));
+  });
+
+  afterEach(() => dataProducer.close());
+
+  /** Subchannels that do something when they are looked at. */
+  function trap(spring: () => void): number[] {
+    return Object.defineProperty([0], 0, {
+      get() {
+        spring();
+        return 1;
+      },
+    });
+  }
+
+  async function arrived(): Promise<string[]> {
+    await objects.router.dump();
+    return inbox.texts;
+  }
+
+  test.each(titled<unknown>([1n, -1n, 2n ** 32n, Symbol('s'), -0.5, 2 ** 53, () => 5], String))(
+    'with %s as PPID or as a subchannel throws a TypeError',
+    async (_title, value) => {
+      const send = dataProducer.send.bind(dataProducer) as (...args: unknown[]) => void;
+      for (const args of [
+        ['x', value],
+        ['x', 51, [value]],
+        ['x', 51, [1], value],
+        ['x', 51, [1], undefined, value],
+      ]) {
+        expect(() => send(...args)).toThrow(TypeError);
+      }
+      expect(await arrived()).toEqual([]);
+    },
+  );
+
+  test.each<[string, () => unknown]>([
+    ['a Proxy of a Buffer', () => new Proxy(Buffer.from('x'), {})],
+    ['a revoked Proxy', () => revoked(Buffer.from('x'))],
+    ['an object that claims to be a Buffer', () => Object.create(Buffer.prototype)],
+    [
+      'one that claims a length, too',
+      () => Object.defineProperty(Object.create(Buffer.prototype), 'length', { value: 5 }),
+    ],
+  ])('of %s throws a TypeError', async (_title, make) => {
+    const error = await errorOf(() => dataProducer.send(make() as Buffer));
+    expect(isErrorNamed(error, 'TypeError')).toBe(true);
+    expect(await arrived()).toEqual([]);
+  });
+
+  test('of a Buffer that is transferred away while the subchannels are looked at throws', async () => {
+    const buffer = Buffer.from(new ArrayBuffer(16));
+    const subchannels = trap(() =>
+      structuredClone(buffer.buffer, { transfer: [buffer.buffer as any] }),
+    );
+    expect(() => dataProducer.send(buffer, 53, subchannels)).toThrow(TypeError);
+    expect(await arrived()).toEqual([]);
+  });
+
+  test('of a Buffer whose memory shrinks below it and grows again sends what it is at that moment', async () => {
+    type Resizable = ArrayBuffer & { resize(length: number): void };
+    const Constructor = ArrayBuffer as unknown as new (
+      length: number,
+      options: { maxByteLength: number },
+    ) => Resizable;
+    const memory = new Constructor(4, { maxByteLength: 8 });
+    const buffer = Buffer.from(memory).fill('x');
+    dataProducer.send(buffer);
+    memory.resize(2);
+    dataProducer.send(buffer);
+    memory.resize(8);
+    dataProducer.send(buffer);
+    memory.resize(0);
+    dataProducer.send(buffer);
+    expect((await arrived()).map((text) => text.length)).toEqual([4, 1, 4, 1]);
+  });
+
+  test('of shared memory sends what is there at that moment', async () => {
+    const buffer = Buffer.from(new SharedArrayBuffer(3)).fill('x');
+    dataProducer.send(buffer);
+    buffer.fill('y');
+    expect(await arrived()).toEqual(['xxx']);
+  });
+
+  test('of a string far too long throws a TypeError', () => {
+    expect(() => dataProducer.send('x'.repeat(64 * 1024 * 1024))).toThrow(TypeError);
+  });
+
+  test('closed while the subchannels are looked at drops the message', async () => {
+    dataProducer.send(
+      'x',
+      51,
+      trap(() => dataProducer.close()),
+    );
+    expect(await arrived()).toEqual([]);
+  });
+});
+
+describe('a method with a foreign this', () => {
+  test.each<[string, () => types.DataProducer | object]>([
+    ['Worker', () => objects.worker],
+    ['Router', () => objects.router],
+    ['DirectTransport', () => objects.directTransport],
+    ['WebRtcTransport', () => objects.webRtcTransport],
+    ['DataProducer', () => objects.dataProducerDirect],
+    ['DataConsumer', () => objects.dataConsumerSctp],
+  ])('of %s throws or rejects with an Error, or needs no this', async (_title, of) => {
+    const object = of();
+    const methods = methodsOf(object);
+    const thieves = [undefined, {}, objects, Object.create(object), new Proxy(object, {})];
+    let refused = 0;
+    for (const method of methods) {
+      for (const self of thieves) {
+        const error = await errorOf(() => Reflect.apply(method, self, [{}]));
+        expect(error === undefined || isErrorNamed(error, 'Error')).toBe(true);
+        refused += error === undefined ? 0 : 1;
+      }
+    }
+    expect(refused).toBeGreaterThan((methods.length * thieves.length) / 2);
+    expect((object as { closed: boolean }).closed).toBe(false);
+  });
+
+  /** Its methods and getters, but for those of every emitter. */
+  function methodsOf(object: object): ((...args: unknown[]) => unknown)[] {
+    const methods = [];
+    for (
+      let prototype = Object.getPrototypeOf(object) as object;
+      prototype.constructor.name !== 'EnhancedEventEmitter';
+      prototype = Object.getPrototypeOf(prototype) as object
+    ) {
+      const { constructor: _constructor, ...own } = Object.getOwnPropertyDescriptors(prototype);
+      methods.push(...Object.values(own).map(({ value, get }) => get ?? value));
+    }
+    return methods.filter((method) => typeof method === 'function');
+  }
+});

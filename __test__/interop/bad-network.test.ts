@@ -1,0 +1,161 @@
+import '../helpers/closeWorkers';
+import { arrange, type Arrangement } from '../helpers/arrangement';
+import { BadNetwork } from '../helpers/BadNetwork';
+import { Inbox } from '../helpers/Inbox';
+import { allOf, numbered, Tally } from '../helpers/numbered';
+import { until } from '../helpers/wait';
+import { WebRtcPeers, type ChannelOptions, type WebRtcPeer } from '../helpers/WebRtcPeers';
+
+/** A WebRTC client (libdatachannel) behind a network that delays, loses, reorders and duplicates. */
+
+jest.setTimeout(60_000);
+
+/** Two of them fit no datagram. */
+const SIZE = 1000;
+
+let peers: WebRtcPeers;
+let objects: Arrangement;
+let network: BadNetwork;
+
+beforeAll(() => {
+  peers = new WebRtcPeers();
+});
+
+beforeEach(async () => {
+  objects = await arrange();
+  network = await BadNetwork.to(objects.webRtcTransport);
+});
+
+afterEach(async () => {
+  objects.worker.close();
+  await network.close();
+});
+
+afterAll(() => peers.close());
+
+/** A client that knows the transport by the address of the network only. */
+async function connect(channels: ChannelOptions[]): Promise<WebRtcPeer> {
+  const peer = await peers.create({ channels });
+  const { webRtcTransport } = objects;
+  await webRtcTransport.connect({ dtlsParameters: peer.dtlsParameters() });
+  await peer.dial(webRtcTransport, 'client', network.alter);
+  await peer.untilOpen();
+  return peer;
+}
+
+/** Messages to the client and back, one after the other, on channels 0 and 1. */
+async function roundTrips(peer: WebRtcPeer, inbox: Inbox, count: number): Promise<void> {
+  const [there, back] = [peer.messages.get(0)?.length ?? 0, inbox.messages.length];
+  for (let trip = 1; trip <= count; trip++) {
+    objects.dataProducerDirect.send('there');
+    await peer.untilMessages(0, there + trip);
+    await peer.send(1, 'and back');
+    await inbox.count(back + trip);
+  }
+}
+
+/**
+ * Resolves with what `arrived` says once it says so for some round trips: what has not come by then never
+ * will, because what waits for the network makes the round trips wait as well.
+ */
+async function settled<T extends { count: number }>(
+  arrived: () => T | Promise<T>,
+  trip: () => Promise<void>,
+): Promise<T> {
+  let [before, after] = [await arrived(), await arrived()];
+  do {
+    before = after;
+    await trip();
+    after = await arrived();
+  } while (after.count > before.count);
+  return after;
+}
+
+test('an ordered channel: everything arrives once, in order, both ways at once', async () => {
+  const { dataConsumerSctp, dataProducerDirect, dataConsumerDirect } = objects;
+  const [count, size] = [200, 2500];
+  const up = new Tally();
+  dataConsumerDirect.on('message', (message) => up.add(message));
+  const peer = await connect([{ id: 0, tally: true }, { id: 1 }]);
+  await peer.sendNumbered(1, count, size);
+  for (let number = 0; number < count; number++) {
+    dataProducerDirect.send(numbered(number, size));
+  }
+  expect(await peer.tally(0, count)).toEqual(allOf(count, size));
+  await until(
+    dataConsumerDirect,
+    'message',
+    () => up.count >= count,
+    () => `${up.count} came`,
+  );
+  expect(up.summary).toEqual(allOf(count, size));
+  await expect(dataConsumerSctp.getStats()).resolves.toMatchObject([
+    { messagesSent: count, messagesDropped: 0, bufferedAmount: 0 },
+  ]);
+  expect(network.lost.down.length * network.lost.up.length).toBeGreaterThan(0);
+});
+
+describe('an unordered channel with maxRetransmits: 0 loses what the network loses, nothing else', () => {
+  const COUNT = 300;
+  const CHANNELS: ChannelOptions[] = [
+    { id: 0 },
+    { id: 1 },
+    { id: 2, tally: true, unordered: true, maxRetransmits: 0 },
+  ];
+
+  /** Datagrams lost from now on that had a message in them. */
+  function lostMessages(way: 'up' | 'down'): () => number {
+    const before = network.lost[way].length;
+    return () => network.lost[way].slice(before).filter((length) => length > SIZE).length;
+  }
+
+  test('towards the client', async () => {
+    const { directTransport, webRtcTransport, dataConsumerDirect } = objects;
+    const source = await directTransport.produceData();
+    await webRtcTransport.consumeData({
+      dataProducerId: source.id,
+      streamId: 2,
+      ordered: false,
+      maxRetransmits: 0,
+    });
+    const inbox = new Inbox(dataConsumerDirect);
+    const peer = await connect(CHANNELS);
+    await roundTrips(peer, inbox, 1);
+    const lost = lostMessages('down');
+    for (let number = 0; number < COUNT; number++) {
+      source.send(numbered(number, SIZE));
+    }
+    const { count, distinct, damaged } = await settled(
+      () => peer.tally(2, 0),
+      () => roundTrips(peer, inbox, 5),
+    );
+    expect({ count, damaged }).toEqual({ count: distinct, damaged: 0 });
+    expect(lost()).toBeGreaterThan(0);
+    expect(COUNT - count).toBe(lost());
+    const [stats] = await webRtcTransport.getStats();
+    expect(stats!.messagesExpired).toBe(0);
+    expect(stats!.messagesAbandoned).toBeGreaterThanOrEqual(COUNT - count);
+  });
+
+  test('from the client', async () => {
+    const { directTransport, webRtcTransport, dataConsumerDirect } = objects;
+    const dataProducer = await webRtcTransport.produceData({
+      sctpStreamParameters: { streamId: 2, ordered: false, maxRetransmits: 0 },
+    });
+    const dataConsumer = await directTransport.consumeData({ dataProducerId: dataProducer.id });
+    const up = new Tally();
+    dataConsumer.on('message', (message) => up.add(message));
+    const inbox = new Inbox(dataConsumerDirect);
+    const peer = await connect(CHANNELS);
+    await roundTrips(peer, inbox, 1);
+    const lost = lostMessages('up');
+    await peer.sendNumbered(2, COUNT, SIZE);
+    const { count, distinct, damaged } = await settled(
+      () => up.summary,
+      () => roundTrips(peer, inbox, 5),
+    );
+    expect({ count, damaged }).toEqual({ count: distinct, damaged: 0 });
+    expect(lost()).toBeGreaterThan(0);
+    expect(COUNT - count).toBe(lost());
+  });
+});

@@ -1,0 +1,79 @@
+import './helpers/closeWorkers';
+import type { types } from '..';
+import { arrange, LOOPBACK } from './helpers/arrangement';
+import { allOf, numbered } from './helpers/numbered';
+import { nextEvent } from './helpers/wait';
+import { WebRtcPeers, type WebRtcPeer } from './helpers/WebRtcPeers';
+
+/** Some clients of a DataProducer stop reading. `npm run robustness -- slow` measures it with 200. */
+
+const OTHERS = 10;
+const FROZEN = 2;
+const MESSAGES = 600;
+const SIZE = 1_000;
+const SEND_BUFFER = 100_000;
+
+interface Served {
+  peer: WebRtcPeer;
+  consumer: types.DataConsumer;
+}
+
+async function serve(
+  peers: WebRtcPeers,
+  router: types.Router,
+  dataProducerId: string,
+): Promise<Served> {
+  const transport = await router.createWebRtcTransport({
+    listenInfos: LOOPBACK,
+    enableSctp: true,
+    sctpSendBufferSize: SEND_BUFFER,
+  });
+  const consumer = await transport.consumeData({ dataProducerId });
+  return { peer: await peers.connect(transport, { channels: [{ id: 0, tally: true }] }), consumer };
+}
+
+async function statsOf({ consumer }: Served): Promise<types.DataConsumerStat> {
+  const [stats] = await consumer.getStats();
+  return stats!;
+}
+
+test('of 12 clients 2 are frozen: the others get everything, and theirs is bounded, counted and told', async () => {
+  const { worker, router, dataProducerDirect: producer } = await arrange();
+  const [awake, asleep] = [new WebRtcPeers(), new WebRtcPeers()];
+  const all = (count: number, peers: WebRtcPeers): Promise<Served[]> =>
+    Promise.all(Array.from({ length: count }, () => serve(peers, router, producer.id)));
+  const [others, frozen] = [await all(OTHERS, awake), await all(FROZEN, asleep)];
+  const told = Promise.all(frozen.map(({ consumer }) => nextEvent(consumer, 'sctpsendbufferfull')));
+
+  asleep.freeze();
+  // In steps that the others can follow.
+  for (let sent = 0; sent < MESSAGES;) {
+    const until = sent + 50;
+    while (sent < until) {
+      producer.send(numbered(sent++, SIZE));
+    }
+    await Promise.all(others.map(({ peer }) => peer.tally(0, sent)));
+  }
+  await told;
+
+  for (const each of others) {
+    expect(await each.peer.tally(0, MESSAGES)).toEqual(allOf(MESSAGES, SIZE));
+    expect(await statsOf(each)).toMatchObject({ messagesDropped: 0 });
+  }
+  for (const each of frozen) {
+    const { messagesSent, messagesDropped, bufferedAmount } = await statsOf(each);
+    expect(bufferedAmount).toBeGreaterThan(SEND_BUFFER - SIZE);
+    expect(bufferedAmount).toBeLessThanOrEqual(SEND_BUFFER + SIZE);
+    expect(messagesDropped).toBeGreaterThan(0);
+    expect(messagesSent + messagesDropped).toBe(MESSAGES);
+  }
+
+  // What was accepted arrives when they go on.
+  asleep.thaw();
+  for (const each of frozen) {
+    const { messagesSent } = await statsOf(each);
+    expect((await each.peer.tally(0, messagesSent)).count).toBe(messagesSent);
+  }
+  worker.close();
+  await Promise.all([awake.close(), asleep.close()]);
+}, 60_000);

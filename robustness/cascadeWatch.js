@@ -1,0 +1,378 @@
+'use strict';
+
+const { Entity, end } = require('./cascadeModel');
+
+/** The events that belong to an end. All others may come at any time before. */
+const LAST_EVENTS = new Set([
+  'close',
+  'workerclose',
+  'listenserverclose',
+  'routerclose',
+  'transportclose',
+  'dataproducerclose',
+  'webrtctransportunhandled',
+]);
+
+/** @type {Record<string, string>} */
+const NEWS = {
+  newrouter: 'router',
+  newwebrtcserver: 'webRtcServer',
+  newtransport: 'transport',
+  newdataproducer: 'dataProducer',
+  newdataconsumer: 'dataConsumer',
+};
+
+/** What is being emitted: by a call of close(), or (`late`) because the worker said so. */
+/** @typedef {{ events: Generator<string, void>, late: boolean }} Frame */
+
+/**
+ * Hears every event of a number of objects and their observers, and of all that is made below them, and compares it,
+ * and what is closed at that moment, with the model.
+ */
+class CascadeWatch {
+  /** @type {Entity[]} */
+  entities = [];
+  /** How deep listeners are in each other. */
+  depth = 0;
+  /** @type {string[]} */
+  trace = [];
+  /** @type {Error | undefined} the first thing that went wrong. */
+  failure;
+
+  /** @type {Frame[]} */
+  #frames = [];
+  /** Calls of pipeToRouter() that have not been answered. */
+  #pipes = 0;
+  #names = 0;
+  /** @type {{ emitter: string, error: Error } | undefined} */
+  #thrown;
+  /** @type {Map<Entity, number>} */
+  #lastMessage = new Map();
+  #react;
+
+  /** @param {() => Error | undefined} react - what a listener does at each event, and what it throws. */
+  constructor(react) {
+    this.#react = react;
+  }
+
+  /**
+   * Closes it, and checks what is emitted.
+   *
+   * @param {Entity} entity
+   */
+  close(entity) {
+    this.note(`${entity.name}.close() {`);
+    if (entity.loose) {
+      entity.object.close();
+    } else {
+      const frame = { events: end(entity), late: false };
+
+      this.#dropFinished();
+      this.#frames.push(frame);
+      entity.object.close();
+      this.#expectFinished(frame);
+      this.#frames.pop();
+    }
+    this.note('}');
+    if (!entity.object.closed) {
+      this.fail(`${entity.name} is open after its close()`);
+    }
+  }
+
+  /**
+   * Watches an object.
+   *
+   * @param {string} kind
+   * @param {any} object
+   * @param {Entity} [above]
+   */
+  add(kind, object, above) {
+    const entity = new Entity(kind, `${kind}${++this.#names}`, object, above);
+
+    if (above?.managed || (object.type === 'pipe' && !object.appData.mine)) {
+      entity.managed = true;
+      entity.loose = true;
+    }
+    if (object.appData.server) {
+      entity.server = /** @type {Entity} */ (object.appData.server);
+      entity.server.served.set(entity, false);
+    }
+    if (kind === 'dataConsumer') {
+      const router = entity.within('router');
+
+      entity.dataProducer = this.entities.findLast(
+        (it) =>
+          it.kind === 'dataProducer' &&
+          it.object.id === object.dataProducerId &&
+          it.within('router') === router,
+      );
+    }
+    this.entities.push(entity);
+    this.#listen(entity, object, '');
+    this.#listen(entity, object.observer, '.observer');
+  }
+
+  /**
+   * Hears all events, the unknown ones, too: this is each object's only listener.
+   *
+   * @param {Entity} entity
+   * @param {any} emitter
+   * @param {string} suffix
+   */
+  #listen(entity, emitter, suffix) {
+    emitter.emit = (/** @type {string} */ event, /** @type {any[]} */ ...args) => {
+      this.depth++;
+      try {
+        this.#heard(entity, suffix, event, args);
+      } finally {
+        this.depth--;
+      }
+      return Object.getPrototypeOf(emitter).emit.call(emitter, event, ...args);
+    };
+  }
+
+  /**
+   * @param {Entity} entity
+   * @param {string} suffix
+   * @param {string} event
+   * @param {any[]} args
+   */
+  #heard(entity, suffix, event, args) {
+    const emitter = `${entity.name}${suffix}`;
+    const line = `${emitter} ${event}`;
+
+    this.note(line);
+    if (this.#thrown) {
+      const { emitter: expected, error } = this.#thrown;
+
+      this.#thrown = undefined;
+      if (event !== 'listenererror' || emitter !== expected || args[1] !== error) {
+        this.fail(`${line} where ${expected} listenererror was expected`);
+      }
+      return;
+    }
+    if (event === 'listenererror') {
+      return this.fail(`${line}, but nobody has thrown`);
+    }
+    if (entity.ended && event !== 'subprocessclose') {
+      return this.fail(`${line} after its observer's close`);
+    }
+    if (LAST_EVENTS.has(event)) {
+      this.#heardLast(entity, line, event);
+    } else if (event in NEWS) {
+      this.add(NEWS[event], args[0], entity);
+    } else if (event === 'webrtctransporthandled') {
+      entity.served.set(this.find(args[0]), true);
+    } else if (event === 'message') {
+      this.#heardMessage(entity, Number(args[0]));
+    }
+    // While what is loose ends the model is not where the objects are.
+    if (!entity.loose) {
+      this.#reactTo(emitter);
+    }
+  }
+
+  /** @param {string} emitter */
+  #reactTo(emitter) {
+    const error = this.#react();
+
+    if (error) {
+      this.note(`${emitter}: a listener throws`);
+      this.#thrown = { emitter, error };
+      throw error;
+    }
+  }
+
+  /**
+   * @param {Entity} entity
+   * @param {string} line
+   * @param {string} event
+   */
+  #heardLast(entity, line, event) {
+    if (entity.loose) {
+      entity.closed = true;
+    } else {
+      const expected = this.#expected(entity, event);
+
+      if (expected !== line) {
+        this.fail(`${line} where ${expected ?? 'nothing'} was expected`);
+      }
+      this.#checkFlags();
+    }
+    if (event === 'close') {
+      entity.ended = true;
+    }
+  }
+
+  /**
+   * The next line of what is being closed; or, if that is nothing, the first of what the worker may have closed.
+   *
+   * @param {Entity} entity
+   * @param {string} event
+   */
+  #expected(entity, event) {
+    if (this.depth === 1) {
+      const [late] = this.#frames;
+      const next = late?.late ? late.events.next() : undefined;
+
+      if (next && !next.done) {
+        return next.value;
+      }
+      if (late?.late) {
+        this.#frames = [];
+      }
+    }
+
+    const frame = this.#frames.at(-1);
+
+    if (frame) {
+      return frame.events.next().value ?? undefined;
+    }
+    if (event === 'dataproducerclose' && entity.dataProducer?.closed) {
+      const events = end(entity, event);
+
+      this.#frames.push({ events, late: true });
+      return events.next().value ?? undefined;
+    }
+    return undefined;
+  }
+
+  /**
+   * @param {Entity} dataConsumer
+   * @param {number} number
+   */
+  #heardMessage(dataConsumer, number) {
+    if (number <= (this.#lastMessage.get(dataConsumer) ?? 0)) {
+      this.fail(`message ${number} of ${dataConsumer.name} is out of order`);
+    }
+    this.#lastMessage.set(dataConsumer, number);
+  }
+
+  /** What the worker had closed is over once other code runs. */
+  #dropFinished() {
+    if (this.depth === 0) {
+      const [late] = this.#frames;
+
+      if (late) {
+        this.#expectFinished(late);
+      }
+      this.#frames = [];
+    }
+  }
+
+  /** @param {Frame} frame */
+  #expectFinished({ events }) {
+    const { done, value } = events.next();
+
+    if (!done) {
+      this.fail(`${value} was not emitted`);
+    }
+  }
+
+  #checkFlags() {
+    if (this.#pipes > 0) {
+      return; // What is loose is passed over, so the model is not where the objects are.
+    }
+    for (const { name, closed, loose, object } of this.entities) {
+      if (object.closed !== closed && !loose) {
+        this.fail(`${name}.closed is ${object.closed}`);
+      }
+    }
+  }
+
+  /** To be called when everything has come to its end. */
+  check() {
+    this.#dropFinished();
+    this.#checkFlags();
+    for (const { name, above, closed, ended, dataProducer, loose } of this.entities) {
+      if (closed !== ended) {
+        this.fail(`${name} is closed, but has not said so`);
+      }
+      if (!closed && (above?.closed || dataProducer?.closed || loose)) {
+        this.fail(`${name} is still open`);
+      }
+    }
+  }
+
+  /**
+   * Watches a call of pipeToRouter(): what it has made closes together from then on.
+   *
+   * @param {() => Promise<{ pipeDataConsumer: any, pipeDataProducer: any }>} call
+   */
+  async pipe(call) {
+    this.#pipes++;
+    try {
+      const { pipeDataConsumer, pipeDataProducer } = await call();
+      const [near, far] = [this.find(pipeDataConsumer), this.find(pipeDataProducer)];
+
+      mirror(near, far);
+      mirror(/** @type {Entity} */ (near.above), /** @type {Entity} */ (far.above));
+    } finally {
+      this.#pipes--;
+      this.#tighten();
+    }
+  }
+
+  /** No pipe is being made: what there is of them will not close by itself. */
+  #tighten() {
+    if (this.#pipes > 0) {
+      return;
+    }
+
+    const loose = this.entities.filter((it) => it.loose && !it.closed);
+
+    for (const one of loose.filter(({ kind }) => kind === 'transport')) {
+      const other = loose.find(
+        ({ object }) => object.tuple?.localPort === one.object.tuple.remotePort,
+      );
+
+      if (other) {
+        mirror(one, other);
+      }
+    }
+  }
+
+  /**
+   * The open ones of a kind, or of all.
+   *
+   * @param {string} [kind]
+   */
+  open(kind) {
+    return this.entities.filter((it) => !it.closed && (kind === undefined || it.kind === kind));
+  }
+
+  /** @param {any} object */
+  find(object) {
+    return /** @type {Entity} */ (this.entities.find((it) => it.object === object));
+  }
+
+  /** @param {string} line */
+  note(line) {
+    this.trace.push(`${'  '.repeat(this.depth)}${line}`);
+  }
+
+  /** @param {string} message */
+  fail(message) {
+    this.note(`!!! ${message}`);
+    this.failure ??= new Error(message);
+  }
+
+  /** Lets go of the objects. */
+  release() {
+    for (const { object } of this.entities) {
+      delete object.emit;
+      delete object.observer.emit;
+    }
+  }
+}
+
+/**
+ * @param {Entity} one
+ * @param {Entity} other
+ */
+function mirror(one, other) {
+  Object.assign(one, { loose: false, mirror: other });
+  Object.assign(other, { loose: false, mirror: one });
+}
+
+module.exports = { CascadeWatch };

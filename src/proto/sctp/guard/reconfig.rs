@@ -1,0 +1,86 @@
+//! RE-CONFIG chunks (RFC 6525) on their way to sctp-proto, which ends at some, and cannot forget what
+//! others leave open.
+
+use super::super::ledger::Ledger;
+use super::super::wire::{
+    COMMON_HEADER, Chunk, Chunks, Data, before, kind, parameter, u16_at, u32_at,
+};
+use super::{Fate, Named};
+
+/// Streams that the peer has reset and whose reset by us it has not answered. More have to wait:
+/// sctp-proto walks all of them for every stream that a packet names, 1 ns each. A packet may name
+/// 600.
+const MAX_UNFINISHED_RESETS: usize = 256;
+
+/// A RE-CONFIG passes if sctp-proto understands its parameters (RFC 6525 §3.1: one, or a
+/// response followed by a request or another response) and can act on it at once. It would
+/// keep a request that refers to DATA yet to come, at a cost that grows with the square of
+/// that DATA; the peer repeats it anyway.
+pub(super) fn fate(
+    ledger: &Ledger,
+    max_packet: usize,
+    chunk: &Chunk<'_>,
+    chunks: Chunks<'_>,
+) -> Fate {
+    let mut expected = 0;
+    let mut previous = None;
+    for item in chunk.parameters(0) {
+        let Ok((kind, value)) = item else { return Fate::Strip };
+        let acceptable = match (kind, previous) {
+            (parameter::RECONFIG_RESPONSE, None | Some(parameter::RECONFIG_RESPONSE)) => {
+                value.len() == 8
+            }
+            (parameter::OUTGOING_RESET, None | Some(parameter::RECONFIG_RESPONSE)) => {
+                // The answer resets the same streams, in one packet.
+                let fits = COMMON_HEADER + 8 + value.len() <= max_packet;
+                ledger.unfinished_resets < MAX_UNFINISHED_RESETS
+                    && value.len() >= 12
+                    && value.len().is_multiple_of(2)
+                    && fits
+                    && has_come(ledger, value, chunks)
+            }
+            _ => false,
+        };
+        let second = previous.is_some();
+        if !acceptable || (second && expected % 4 != 0) {
+            return Fate::Strip;
+        }
+        expected += 4 + value.len();
+        if second {
+            break;
+        }
+        previous = Some(kind);
+    }
+    if expected == 0 { Fate::Strip } else { Fate::Trim(expected.min(chunk.value.len())) }
+}
+
+/// Whether all DATA that an outgoing reset request refers to has come, in this packet at the
+/// latest. If it is one of all streams, nobody could tell later which of them it has left with
+/// an incomplete message, so there must be none.
+fn has_come(ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
+    let (Some(last), Some(peer)) = (u32_at(request, 8), &ledger.peer) else { return false };
+    let mut tsns: Vec<u32> = chunks
+        .flatten()
+        .filter(|chunk| chunk.kind == kind::DATA)
+        .filter_map(|chunk| Data::parse(&chunk))
+        .map(|data| data.tsn)
+        .collect();
+    if request.len() == 12 && (ledger.held.chunks > 0 || !tsns.is_empty()) {
+        return false;
+    }
+    tsns.sort_unstable();
+    !before(peer.received.cumulative_with(&tsns), last)
+}
+
+/// Counts a RE-CONFIG that is the peer's without doubt, and notes what it resets.
+pub(super) fn admit(ledger: &mut Ledger, named: &mut Named, chunk: &Chunk<'_>) {
+    let Some(peer) = &mut ledger.peer else { return };
+    for (kind, request) in chunk.parameters(0).flatten() {
+        if kind == parameter::OUTGOING_RESET && u32_at(request, 0) == Some(peer.next_reset) {
+            peer.next_reset = peer.next_reset.wrapping_add(1);
+            let ids = request.get(12..).unwrap_or_default().chunks_exact(2);
+            named.resets_all |= ids.len() == 0;
+            named.reset.extend(ids.filter_map(|id| u16_at(id, 0)));
+        }
+    }
+}

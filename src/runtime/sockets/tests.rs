@@ -1,0 +1,86 @@
+//! Connections of strangers, and time.
+
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the far end, and its time"
+)]
+
+use std::io::{Read, Write};
+use std::net::TcpStream as Client;
+
+use super::*;
+use crate::proto::certificate::Certificate;
+
+fn listening() -> (Sockets, Sfu, Listen) {
+    let inbox = Arc::new(Inbox::default());
+    let mut sockets = Sockets::new(inbox, PortRange { min: 10_000, max: 59_999 });
+    let info = serde_json::json!({ "protocol": "tcp", "ip": "127.0.0.1" });
+    let info = serde_json::from_value(info).expect("a TransportListenInfo");
+    let listen = sockets.listen(0, &info).expect("a free port");
+    let certificate = Certificate::generate().expect("a certificate");
+    (sockets, Sfu::new(certificate, Instant::now(), Duration::ZERO), listen)
+}
+
+/// Looks at `ids` once, after the runtime has.
+async fn look(sockets: &mut Sockets, sfu: &mut Sfu, now: Instant, ids: &[SocketId]) -> bool {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut readable = ids.to_vec();
+    sockets.receive(&mut readable, sfu, now);
+    !readable.is_empty()
+}
+
+fn in_runtime(test: impl Future<Output = ()>) {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().expect("a runtime").block_on(test);
+}
+
+#[test]
+fn a_crowd_at_a_listener_is_taken_a_few_at_a_time() {
+    in_runtime(async {
+        let (mut sockets, mut sfu, listen) = listening();
+        let now = Instant::now();
+        // The first look arms the listener.
+        look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
+        let crowd: Vec<_> = (0..ACCEPTS_PER_TURN + 3)
+            .map(|_| Client::connect(listen.local).expect("it listens"))
+            .collect();
+        assert!(look(&mut sockets, &mut sfu, now, &[listen.socket]).await, "there are more");
+        // The last may have made room, as all are of one source; so they are counted by number.
+        let taken = sockets.next - 1;
+        assert_eq!(taken as usize, ACCEPTS_PER_TURN);
+        assert!(!look(&mut sockets, &mut sfu, now, &[listen.socket]).await, "those were all");
+        assert_eq!(sockets.next as usize - 1, crowd.len());
+    });
+}
+
+#[test]
+fn a_connection_that_proves_nothing_is_closed_in_time_whatever_it_sends() {
+    in_runtime(async {
+        let (mut sockets, mut sfu, listen) = listening();
+        let begin = Instant::now();
+        look(&mut sockets, &mut sfu, begin, &[listen.socket]).await;
+        let mut clients = [(); 2].map(|()| Client::connect(listen.local).expect("it listens"));
+        look(&mut sockets, &mut sfu, begin, &[listen.socket]).await;
+        let ids: Vec<SocketId> = sockets.connections.values().copied().collect();
+        assert_eq!(ids.len(), 2);
+        for second in 0..15 {
+            let now = begin + Duration::from_secs(second);
+            // One is silent, the other sends a frame of 1,000 bytes, one at a time.
+            clients[1].write_all(&[3]).expect("open");
+            look(&mut sockets, &mut sfu, now, &ids).await;
+            sockets.expire(now, &sfu);
+            assert_eq!(sockets.connections.len(), 2, "after {second} s");
+        }
+        let now = sockets.deadline().expect("a deadline");
+        assert_eq!(now, begin + Duration::from_secs(15));
+        sockets.expire(now, &sfu);
+        assert_eq!((sockets.connections.len(), sockets.sockets.len()), (0, 1));
+        assert_eq!(sockets.counters().tcp_connections_dropped, 2);
+        assert_eq!(sockets.deadline(), None);
+        for client in &mut clients {
+            // With what it has sent still unread it may be a reset.
+            assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)));
+        }
+    });
+}

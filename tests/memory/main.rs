@@ -1,0 +1,17 @@
+//! How much memory one hostile peer can make us hold.
+
+#[path = "../common/link.rs"]
+#[allow(dead_code, reason = "shared with the tests of the associations")]
+mod link;
+#[path = "../common/packet.rs"]
+#[allow(dead_code, reason = "shared with the tests of the associations")]
+mod packet;
+#[path = "../sctp/peers.rs"]
+#[allow(dead_code, reason = "shared with the tests of the associations")]
+mod peers;
+#[path = "../sctp/puppet.rs"]
+#[allow(dead_code, reason = "shared with the tests of the associations")]
+mod puppet;
+
+mod allocations;
+mod sctp;

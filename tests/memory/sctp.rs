@@ -1,0 +1,251 @@
+//! The heap that one association holds for a client that fills whatever it can. The bounds are those
+//! of docs/security.md; each follows from the constants that its test names.
+
+use std::time::Duration;
+
+use datasoup::proto::message::{Message, Ppid, Reliability};
+use datasoup::proto::sctp::{SctpConfig, SctpState};
+
+use crate::allocations::held;
+use crate::peers::config;
+use crate::puppet::*;
+
+const KIB: isize = 1024;
+const MIB: isize = 1024 * KIB;
+
+/// A piece of a message that sctp-proto holds: the part of a packet that it came in, 1,500 bytes at
+/// most if it is no larger itself, and what sctp-proto keeps of it, twice.
+const PIECE: isize = 2 * KIB;
+
+/// DATA_CHANNEL_OPEN without label and protocol (RFC 8832 §5.1).
+const OPEN: [u8; 12] = [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+struct Attack {
+    stage: Stage,
+    /// What was held before the association was there.
+    before: isize,
+    most: isize,
+}
+
+impl Attack {
+    fn new() -> Self {
+        Self::with(config())
+    }
+
+    fn with(config: SctpConfig) -> Self {
+        let before = held();
+        Self { stage: Stage::new(config), before, most: 0 }
+    }
+
+    /// Sends chunks in a packet, at a pace that the budget allows. False once it is over.
+    fn send(&mut self, chunks: &[Vec<u8>]) -> bool {
+        self.stage.now += Duration::from_millis(10);
+        let packet = packet(self.stage.tag, chunks);
+        self.stage.sctp.handle_packet(self.stage.now, packet);
+        self.turn();
+        self.stage.sctp.state() == SctpState::Connected
+    }
+
+    fn turn(&mut self) {
+        self.stage.sctp.drain_transmits(self.stage.now, |_| {});
+        while self.stage.sctp.poll_event().is_some() {}
+        self.most = self.most.max(held() - self.before);
+    }
+
+    fn piece(&mut self, flags: u8, stream: u16, len: usize) -> Vec<u8> {
+        data(flags, self.stage.next_tsn(), stream, 0, 53, &vec![0; len])
+    }
+
+    #[track_caller]
+    fn assert_at_most(&self, bound: isize) {
+        assert!(self.most <= bound, "{} of {} KiB", self.most / KIB, bound / KIB);
+        // What is not a quarter full is no bound but a guess.
+        assert!(self.most >= bound / 4, "{} of {} KiB only", self.most / KIB, bound / KIB);
+    }
+}
+
+/// A chunk that makes a packet large and is of no use: a SACK with many duplicates.
+fn ballast(stage: &Stage, len: usize) -> Vec<u8> {
+    let mut value = stage.initial_tsn.wrapping_sub(1).to_be_bytes().to_vec();
+    value.extend_from_slice(&(1u32 << 20).to_be_bytes());
+    let duplicates = (len as u16 - 16) / 4;
+    value.extend_from_slice(&[0, 0]);
+    value.extend_from_slice(&duplicates.to_be_bytes());
+    value.resize(12 + 4 * usize::from(duplicates), 0);
+    chunk(SACK, 0, &value)
+}
+
+/// Pieces without an end: 4,096 of them (`MAX_CLIENT_HELD`), however large the packets.
+fn fill_reassembly(attack: &mut Attack, packet: usize, pieces: usize) {
+    let ballast = ballast(&attack.stage, packet - 12 - 20);
+    let first = attack.piece(FIRST, 0, 1);
+    attack.send(&[first, ballast.clone()]);
+    for _ in 1..pieces {
+        let piece = attack.piece(MIDDLE, 0, 1);
+        if !attack.send(&[piece, ballast.clone()]) {
+            return;
+        }
+    }
+}
+
+/// Whole messages beyond a gap: 2,048 of them (`Reach::chunks`).
+fn fill_beyond_a_gap(attack: &mut Attack, packet: usize, messages: usize) {
+    let ballast = ballast(&attack.stage, packet - 12 - 20);
+    attack.stage.next_tsn();
+    for _ in 0..messages {
+        let message = attack.piece(WHOLE | UNORDERED, 0, 1);
+        assert!(attack.send(&[message, ballast.clone()]));
+    }
+}
+
+/// Streams with a channel each: 8,192 of them (`MAX_CLIENT_STREAMS`).
+fn fill_streams(attack: &mut Attack, streams: u16) {
+    for stream in 0..streams {
+        let tsn = attack.stage.next_tsn();
+        if !attack.send(&[data(WHOLE, tsn, stream, 0, 50, &OPEN)]) {
+            return;
+        }
+    }
+}
+
+/// Messages to a peer that takes none: `send_buffer_size`, and what is inside of sctp-proto.
+fn fill_queues(attack: &mut Attack, len: usize) {
+    attack.stage.sctp.open_stream(0, Reliability::RELIABLE);
+    // A turn moves at most 128 KiB to sctp-proto (`flight::BUDGET`), and then no more.
+    for _ in 0..2 {
+        loop {
+            let message = Message::new(Ppid::BINARY, vec![0; len].into());
+            if attack.stage.sctp.send(attack.stage.now, 0, message).is_err() {
+                break;
+            }
+        }
+        attack.turn();
+    }
+}
+
+#[test]
+fn pieces_of_messages_in_packets_of_any_size() {
+    let mut attack = Attack::new();
+    fill_reassembly(&mut attack, 1500, 5000);
+    assert_eq!(attack.stage.sctp.state(), SctpState::Closed);
+    attack.assert_at_most(4096 * PIECE);
+    assert!(held() - attack.before < 64 * KIB, "all of it is freed");
+
+    // Of a larger packet a piece keeps only its part.
+    let mut attack = Attack::new();
+    fill_reassembly(&mut attack, 3000, 4000);
+    attack.assert_at_most(3 * MIB / 2);
+}
+
+#[test]
+fn large_pieces_up_to_the_window() {
+    let mut attack = Attack::new();
+    for number in 0..2000 {
+        let flags = if number % 200 == 0 { FIRST } else { MIDDLE };
+        let piece = attack.piece(flags, number / 200, 1100);
+        if !attack.send(&[piece]) {
+            break;
+        }
+    }
+    assert_eq!(attack.stage.sctp.state(), SctpState::Closed);
+    attack.assert_at_most(2 * MIB);
+}
+
+#[test]
+fn whole_messages_beyond_a_gap() {
+    let mut attack = Attack::new();
+    fill_beyond_a_gap(&mut attack, 1500, 2500);
+    attack.assert_at_most(2048 * PIECE);
+}
+
+#[test]
+fn large_messages_beyond_a_gap() {
+    let mut attack = Attack::new();
+    attack.stage.next_tsn();
+    for _ in 0..200 {
+        let message = attack.piece(WHOLE | UNORDERED, 0, 16_000);
+        attack.send(&[message]);
+    }
+    // The window, `Reach::bytes`.
+    attack.assert_at_most(3 * MIB / 2);
+}
+
+#[test]
+fn streams_without_end() {
+    let mut attack = Attack::new();
+    fill_streams(&mut attack, 10_000);
+    assert_eq!(attack.stage.sctp.state(), SctpState::Closed);
+    attack.assert_at_most(8192 * KIB);
+}
+
+#[test]
+fn channels_opened_again_and_again() {
+    let mut attack = Attack::new();
+    for ssn in 0..4000 {
+        let tsn = attack.stage.next_tsn();
+        attack.send(&[data(WHOLE, tsn, 1, ssn, 50, &OPEN)]);
+    }
+    attack.assert_at_most(MIB);
+}
+
+#[test]
+fn resets_of_streams_by_the_hundred() {
+    let mut attack = Attack::new();
+    let last = attack.stage.initial_tsn.wrapping_sub(1);
+    for _ in 0..2 {
+        for first in (0..65_000).step_by(500) {
+            let ids: Vec<u16> = (first..first + 500).collect();
+            let tsn = attack.stage.tsn.wrapping_sub(1);
+            attack.send(&[reset(attack.stage.request, last, tsn, &ids)]);
+            attack.stage.request += 1;
+        }
+    }
+    attack.assert_at_most(MIB);
+}
+
+#[test]
+fn messages_that_nobody_takes() {
+    // Tiny ones: twice `sctpSendBufferSize` in charged bytes, and as much again for keeping them.
+    for (len, bound) in [(1, 6 * MIB), (100, 6 * MIB), (100_000, 3 * MIB)] {
+        let mut attack = Attack::new();
+        fill_queues(&mut attack, len);
+        attack.assert_at_most(bound);
+    }
+}
+
+#[test]
+fn messages_acknowledged_beyond_a_gap_that_never_closes() {
+    let mut attack = Attack::new();
+    attack.stage.sctp.open_stream(0, Reliability::RELIABLE);
+    let last = attack.stage.initial_tsn.wrapping_sub(1);
+    let mut highest = 1;
+    for _ in 0..300 {
+        for _ in 0..100 {
+            let message = Message::new(Ppid::BINARY, vec![0; 10].into());
+            let _ = attack.stage.sctp.send(attack.stage.now, 0, message);
+        }
+        attack.stage.sctp.drain_transmits(attack.stage.now, |packet| {
+            for chunk in chunks(packet).iter().filter(|chunk| chunk.kind == DATA) {
+                highest = highest.max(chunk.tsn().wrapping_sub(last));
+            }
+        });
+        if highest > 1 {
+            attack.send(&[sack(last, 1 << 20, &[(2, highest as u16)])]);
+        }
+    }
+    assert!(highest > 4096, "{highest}");
+    // As many TSNs (`flight::MAX_TSNS`), what the last turn let in, and the queue behind them.
+    attack.assert_at_most(8 * MIB);
+}
+
+#[test]
+fn everything_at_once() {
+    let mut attack = Attack::new();
+    fill_streams(&mut attack, 8000);
+    fill_reassembly(&mut attack, 1500, 2000);
+    fill_beyond_a_gap(&mut attack, 1500, 2100);
+    fill_queues(&mut attack, 1);
+    assert_eq!(attack.stage.sctp.state(), SctpState::Connected);
+    assert_eq!(attack.stage.sctp.counters().packets_overload, 0);
+    attack.assert_at_most(28 * MIB);
+}

@@ -1,0 +1,144 @@
+//! Pipes between the threads of two workers.
+
+use std::sync::Arc;
+
+use datasoup::proto::message::{Message, Ppid};
+use datasoup::proto::sctp::SctpState;
+use datasoup::runtime::driver::{FarEnd, World};
+use datasoup::runtime::inbox::Job;
+use datasoup::runtime::outbox::Item;
+use datasoup::sfu::backlog::Backlog;
+use datasoup::sfu::data_consumer::DataConsumerOptions;
+use datasoup::sfu::error::Error;
+use datasoup::sfu::event::{Event, TransportEvent};
+use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+use datasoup::sfu::transport::SctpOptions;
+use datasoup::sfu::transport::pipe::PipeTransportOptions;
+use datasoup::sfu::transport::plain::UdpConnectOptions;
+
+use crate::worker::{Worker, listen_info};
+
+const ROUTER: RouterKey = RouterKey(1);
+const PIPE: TransportKey = TransportKey(2);
+const PRODUCER: DataProducerKey = DataProducerKey(4);
+
+/// Full with one message of more bytes.
+const ROOM: u32 = 1000;
+
+fn pipe(world: &mut World) -> Result<String, Error> {
+    world.sfu.create_router(ROUTER);
+    let listen = world.listen(&[(0, listen_info("127.0.0.1", 0))])?.remove(0);
+    let sctp = SctpOptions { send_buffer_size: ROOM, ..Default::default() };
+    world.sfu.create_pipe_transport(
+        PIPE,
+        ROUTER,
+        PipeTransportOptions { sctp: Some(sctp) },
+        listen,
+    )?;
+    Ok(String::new())
+}
+
+/// A DataProducer whose messages go into the pipe.
+fn source(world: &mut World) -> Result<String, Error> {
+    let direct = TransportKey(3);
+    let backlog = || Arc::new(Backlog::new(1 << 20));
+    world.sfu.create_direct_transport(direct, ROUTER, &Default::default())?;
+    let mut transport = world.sfu.transport(direct)?;
+    let data_producer_id = transport.produce_data(PRODUCER, Default::default(), backlog())?;
+    let options = DataConsumerOptions { data_producer_id, ..Default::default() };
+    world.sfu.transport(PIPE)?.consume_data(DataConsumerKey(5), options, backlog())?;
+    Ok(String::new())
+}
+
+/// Two workers with a pipe between them, connected.
+fn joined() -> [Worker; 2] {
+    let mut workers = [Worker::started(), Worker::started()];
+    let inboxes = [0, 1].map(|it: usize| Arc::clone(workers[it].handle().inbox()));
+    for (worker, inbox) in workers.iter_mut().zip(inboxes.into_iter().rev()) {
+        worker.call(pipe).expect("a pipe");
+        let far_end = FarEnd { inbox, transport: PIPE };
+        worker.call(|world| world.tunnel(PIPE, far_end).map(|()| String::new())).expect("a tunnel");
+    }
+    for worker in &mut workers {
+        let connect = |world: &mut World| {
+            let options = UdpConnectOptions { ip: [127, 0, 0, 1].into(), port: 9 };
+            world.sfu.transport(PIPE)?.connect_udp(options).map(|_| String::new())
+        };
+        worker.call(connect).expect("connected");
+    }
+    let [near, far] = &mut workers;
+    near.call(source).expect("a source");
+    far.call(source).expect("a source");
+    near.until_state(SctpState::Connected);
+    far.until_state(SctpState::Connected);
+    workers
+}
+
+impl Worker {
+    fn until_state(&mut self, expected: SctpState) {
+        loop {
+            if let Item::Event(Event::Transport(PIPE, TransportEvent::SctpState(state, _))) =
+                self.next()
+                && state == expected
+            {
+                return;
+            }
+        }
+    }
+
+    fn send(&mut self, len: usize) {
+        let message = Message::new(Ppid::BINARY, vec![0; len].into());
+        self.post(Job::Send(PRODUCER, message, None));
+    }
+
+    fn unsent(&mut self) -> u64 {
+        let stats = self.call(|world| {
+            let stats = world.sfu.transport(PIPE)?.get_stats();
+            Ok(serde_json::to_string(&stats).expect("json"))
+        });
+        let stats: serde_json::Value = serde_json::from_str(&stats.expect("open")).expect("json");
+        stats["messagesUnsent"].as_u64().expect("a number")
+    }
+}
+
+#[test]
+fn a_far_worker_that_dies_is_noticed_by_a_full_tunnel_that_hands_over_nothing() {
+    let [mut near, mut far] = joined();
+    // Blocked, so that the tunnel stays full, then gone without a goodbye.
+    let (let_die, gate) = std::sync::mpsc::channel::<()>();
+    far.post(Job::Call(Box::new(move |_| {
+        gate.recv().expect("told");
+        panic!("on purpose");
+    })));
+    near.send(2 * ROOM as usize);
+    near.call(|_| Ok(String::new())).expect("an answer");
+    let_die.send(()).expect("it waits");
+    far.rest();
+    near.until_state(SctpState::Closed);
+    near.send(1);
+    assert_eq!(near.unsent(), 1);
+}
+
+#[test]
+fn a_tunnel_to_a_worker_that_is_gone_already_is_closed_at_once() {
+    let mut near = Worker::started();
+    let mut far = Worker::started();
+    let inbox = Arc::clone(far.handle().inbox());
+    far.handle().close();
+    far.rest();
+    near.call(pipe).expect("a pipe");
+    let far_end = FarEnd { inbox, transport: PIPE };
+    near.call(|world| world.tunnel(PIPE, far_end).map(|()| String::new())).expect("a tunnel");
+    near.until_state(SctpState::Closed);
+}
+
+#[test]
+fn a_worker_that_closes_says_goodbye_once() {
+    let [mut near, mut far] = joined();
+    far.handle().close();
+    far.rest();
+    near.until_state(SctpState::Closed);
+    near.handle().close();
+    let rest = near.rest();
+    assert!(matches!(rest[..], [Item::Ended]), "{rest:?}");
+}

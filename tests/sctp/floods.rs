@@ -1,0 +1,292 @@
+//! What a peer may send without end, and what it may leave unanswered: it is charged for the one,
+//! and bounded in the other.
+
+use std::time::Duration;
+
+use datasoup::proto::message::{Limit, Message, Ppid, Reliability};
+use datasoup::proto::sctp::{SctpConfig, SctpEvent, SctpState};
+
+use crate::peers::config;
+use crate::puppet::*;
+
+/// A DATA_CHANNEL_OPEN without label and protocol (RFC 8832 §5.1).
+const OPEN: [u8; 12] = [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// Sends the same packet again and again, in no time; answers how many were too many.
+fn flood(stage: &mut Stage, packet: &bytes::Bytes, count: u32) -> u64 {
+    let before = stage.sctp.counters().packets_overload;
+    for _ in 0..count {
+        stage.sctp.handle_packet(stage.now, packet.clone());
+    }
+    stage.sctp.drain_transmits(stage.now, |_| {});
+    assert_eq!(stage.sctp.state(), SctpState::Connected);
+    stage.sctp.counters().packets_overload - before
+}
+
+/// An association on which the peer has used 4,000 streams.
+fn stage_with_streams() -> Stage {
+    let mut stage = Stage::new(config());
+    for first in (0..4000).step_by(50) {
+        let chunks: Vec<_> = (first..first + 50)
+            .map(|stream| data(WHOLE, stage.next_tsn(), stream, 0, 51, b"x"))
+            .collect();
+        stage.send(&chunks);
+        stage.now += Duration::from_millis(10);
+    }
+    assert_eq!(stage.messages().len(), 4000);
+    stage.now += Duration::from_secs(10);
+    stage
+}
+
+#[test]
+fn sacks_are_charged_for_what_is_in_flight() {
+    let mut stage = Stage::new(config());
+    stage.sctp.open_stream(1, Reliability::RELIABLE);
+    let last = stage.initial_tsn.wrapping_sub(1);
+    for _ in 0..2000 {
+        let message = Message::new(Ppid::BINARY, vec![0; 1].into());
+        stage.sctp.send(stage.now, 1, message).expect("room");
+    }
+    let mut sent = 0;
+    for _ in 0..100 {
+        sent += stage.drain().iter().filter(|chunk| chunk.kind == DATA).count();
+        // All but the first has come, and there is room for more.
+        stage.send(&[sack(last, 1 << 20, &[(2, sent.max(2) as u16)])]);
+        stage.now += Duration::from_millis(20);
+    }
+    assert!(sent >= 1900, "{sent}");
+    let sack = packet(stage.tag, &[sack(last, 1 << 20, &[(2, sent as u16)])]);
+    assert!(flood(&mut stage, &sack, 4000) > 500);
+}
+
+#[test]
+fn data_is_charged_for_the_streams_there_are() {
+    let mut stage = stage_with_streams();
+    let again = data(WHOLE, FIRST_TSN, 1, 0, 51, b"x");
+    let packet = packet(stage.tag, &vec![again; 50]);
+    assert!(flood(&mut stage, &packet, 1000) > 500);
+}
+
+#[test]
+fn forward_tsns_are_charged_for_the_streams_there_are() {
+    let mut stage = stage_with_streams();
+    let again = chunk(FORWARD_TSN, 0, &FIRST_TSN.to_be_bytes());
+    let packet = packet(stage.tag, &vec![again; 50]);
+    assert!(flood(&mut stage, &packet, 1000) > 500);
+}
+
+#[test]
+fn resets_are_charged_for_the_streams_they_name() {
+    let mut stage = Stage::new(config());
+    let ids: Vec<u16> = (0..500).collect();
+    // Out of sequence: it is answered with an error, each time.
+    let reset = reset(stage.request + 7, 0, stage.tsn.wrapping_sub(1), &ids);
+    let packet = packet(stage.tag, &[reset]);
+    assert!(flood(&mut stage, &packet, 5000) > 1000);
+}
+
+#[test]
+fn inits_are_charged() {
+    let mut stage = Stage::halfway(config(), (10, 10), &extensions());
+    let mut answers = 0;
+    for tag in 1..60_000u32 {
+        let init = init(INIT, tag, (1, 1), 1, &[]);
+        stage.sctp.handle_packet(stage.now, packet(0, &[init]));
+        stage.sctp.drain_transmits(stage.now, |_| answers += 1);
+    }
+    assert!(answers < 30_000, "{answers} answers");
+    assert!(stage.sctp.counters().packets_overload > 30_000);
+    // With time another one is taken.
+    stage.now += Duration::from_millis(500);
+    stage.own_tag = 9;
+    let sent = stage.inject(packet(0, &[init(INIT, 9, (1, 1), 1, &[])]));
+    assert_eq!(sent[0].kind, INIT_ACK);
+}
+
+#[test]
+fn beyond_a_gap_only_so_much_is_kept_until_it_closes() {
+    let mut stage = Stage::new(config());
+    let missing = stage.next_tsn();
+    let mut packets = Vec::new();
+    for _ in 0..60 {
+        packets.push(
+            (0..50)
+                .map(|_| data(WHOLE | UNORDERED, stage.next_tsn(), 1, 0, 51, b"x"))
+                .collect::<Vec<_>>(),
+        );
+    }
+    let mut arrived = 0;
+    for chunks in &packets {
+        stage.send(chunks);
+        arrived += stage.messages().len();
+        stage.now += Duration::from_millis(20);
+    }
+    assert!((2048..2100).contains(&arrived), "{arrived} of 3,000");
+    assert_eq!(stage.sctp.counters().chunks_stripped, 3000 - arrived as u64);
+    // The peer takes the others for lost, and sends them again.
+    stage.send(&[data(WHOLE | UNORDERED, missing, 1, 0, 51, b"x")]);
+    arrived += stage.messages().len();
+    for chunks in &packets {
+        stage.send(chunks);
+        arrived += stage.messages().len();
+        stage.now += Duration::from_millis(20);
+    }
+    assert_eq!(arrived, 3001, "each of them once");
+    stage.assert_alive();
+}
+
+#[test]
+fn an_ordered_stream_behind_a_gap_is_slowed_down_and_not_ended() {
+    let mut stage = Stage::new(config());
+    let missing = data(WHOLE, stage.next_tsn(), 1, 0, 51, b"x");
+    for first in (1..6000u16).step_by(50) {
+        let chunks: Vec<_> = (first..first + 50)
+            .map(|ssn| data(WHOLE, stage.next_tsn(), 1, ssn, 51, b"x"))
+            .collect();
+        stage.send(&chunks);
+        stage.now += Duration::from_millis(20);
+    }
+    assert_eq!(stage.sctp.state(), SctpState::Connected);
+    stage.send(&[missing]);
+    assert!(stage.messages().len() > 2048);
+}
+
+#[test]
+fn no_more_is_sent_while_too_much_waits_for_one_tsn() {
+    let limited = Reliability { ordered: false, limit: Some(Limit::Retransmits(0)) };
+    for reliability in [Reliability::RELIABLE, limited] {
+        let mut stage = Stage::new(config());
+        stage.sctp.open_stream(1, reliability);
+        let last = stage.initial_tsn.wrapping_sub(1);
+        let mut highest = 0;
+        for _ in 0..400 {
+            for _ in 0..20 {
+                let message = Message::new(Ppid::BINARY, vec![0; 10].into());
+                let _ = stage.sctp.send(stage.now, 1, message);
+            }
+            stage.now += Duration::from_millis(20);
+            let sent = stage.drain();
+            let ahead = sent.iter().filter(|c| c.kind == DATA).map(|c| c.tsn().wrapping_sub(last));
+            highest = ahead.fold(highest, u32::max);
+            // The first is missing, and all others have come.
+            if highest >= 2 {
+                stage.send(&[sack(last, 1 << 20, &[(2, highest as u16)])]);
+            }
+        }
+        assert!(highest > 4000, "it goes on for a while: {highest}");
+        assert!(highest < 4096 + 2048, "{highest}");
+        // Once it has come after all, everything flows.
+        stage.send(&[sack(last.wrapping_add(highest), 1 << 20, &[])]);
+        assert!(stage.drain().is_empty());
+        stage.assert_alive();
+        assert!(stage.sctp.queued_bytes() < 40_000);
+    }
+}
+
+#[test]
+fn answers_to_opens_wait_for_acknowledgements() {
+    let mut stage = Stage::new(config());
+    let last = stage.initial_tsn.wrapping_sub(1);
+    for _ in 0..4000 {
+        let tsn = stage.next_tsn();
+        stage.send(&[data(WHOLE, tsn, 1, tsn.wrapping_sub(FIRST_TSN) as u16, 50, &OPEN)]);
+        stage.now += Duration::from_millis(1);
+    }
+    // What has been put aside for the peer comes out as soon as it acknowledges.
+    let mut highest = 0;
+    for _ in 0..400 {
+        let sent = stage.send(&[sack(last.wrapping_add(highest), 1 << 20, &[])]);
+        let numbers = sent.iter().filter(|c| c.kind == DATA).map(|c| c.tsn().wrapping_sub(last));
+        highest = numbers.fold(highest, u32::max);
+        stage.pass(Duration::from_millis(50));
+    }
+    assert!((100..2100).contains(&highest), "{highest} answers");
+    stage.assert_alive();
+}
+
+#[test]
+fn resets_that_the_peer_leaves_unanswered_keep_it_from_more() {
+    let mut stage = Stage::new(config());
+    let last = stage.initial_tsn.wrapping_sub(1);
+    let mut answered = 0;
+    for stream in 0..400 {
+        let tsn = stage.next_tsn();
+        let request = reset(stage.request, last, tsn, &[stream]);
+        let sent = stage.send(&[data(WHOLE, tsn, stream, 0, 51, b"x"), request]);
+        // A response begins with parameter type 16.
+        if sent.iter().any(|c| c.kind == RECONFIG && c.value.starts_with(&[0, 16])) {
+            answered += 1;
+            stage.request += 1;
+        }
+        stage.now += Duration::from_millis(10);
+    }
+    assert_eq!(answered, 256);
+    // It answers ours, and may go on.
+    for _ in 0..300 {
+        let sent = stage.pass(Duration::from_millis(6000));
+        let ours = sent.iter().rfind(|c| c.kind == RECONFIG && c.value.starts_with(&[0, 13]));
+        let Some(ours) = ours else { break };
+        let mut response = ours.value[4..8].to_vec();
+        response.extend_from_slice(&1u32.to_be_bytes());
+        stage.send(&[chunk(RECONFIG, 0, &parameter(16, &response))]);
+    }
+    let sent = stage.send(&[reset(stage.request, last, stage.tsn.wrapping_sub(1), &[300])]);
+    assert!(sent.iter().any(|c| c.kind == RECONFIG), "{sent:?}");
+    stage.assert_alive();
+}
+
+#[test]
+fn a_reset_within_a_message_drops_its_pieces() {
+    for ordered in [0, UNORDERED] {
+        let mut stage = Stage::new(config());
+        let last = stage.initial_tsn.wrapping_sub(1);
+        let tsn = stage.next_tsn();
+        let piece = data(FIRST | ordered, tsn, 1, 0, 53, &[0; 1000]);
+        stage.send(&[piece, reset(stage.request, last, tsn, &[1])]);
+        assert_eq!(stage.events(), [SctpEvent::StreamReset { stream: 1 }]);
+        let tsn = stage.next_tsn();
+        let mut sent = stage.send(&[data(WHOLE, tsn, 2, 0, 53, b"x")]);
+        sent.extend(stage.pass(Duration::from_secs(1)));
+        let sack = sent.iter().rfind(|chunk| chunk.kind == SACK).expect("an acknowledgement");
+        let window = u32::from_be_bytes(sack.value[4..8].try_into().expect("four"));
+        assert_eq!(window, 1024 * 1024, "nothing is held any more");
+        stage.assert_alive();
+    }
+}
+
+#[test]
+fn a_reset_of_all_streams_waits_for_what_is_incomplete() {
+    let mut stage = Stage::new(config());
+    stage.sctp.open_stream(1, Reliability::RELIABLE);
+    let last = stage.initial_tsn.wrapping_sub(1);
+    let (first, second) = (stage.next_tsn(), stage.next_tsn());
+    stage.send(&[data(FIRST, first, 7, 0, 53, b"x")]);
+    let sent = stage.send(&[reset(stage.request, last, first, &[])]);
+    assert!(sent.iter().all(|chunk| chunk.kind != RECONFIG), "{sent:?}");
+    stage.send(&[data(1, second, 7, 0, 53, b"y")]);
+    assert_eq!(stage.messages().len(), 1);
+    let sent = stage.send(&[reset(stage.request, last, second, &[])]);
+    assert!(sent.iter().any(|chunk| chunk.kind == RECONFIG), "{sent:?}");
+    let events = stage.events();
+    for stream in [1, 7] {
+        assert!(events.contains(&SctpEvent::StreamReset { stream }), "{events:?}");
+    }
+}
+
+#[test]
+fn a_packet_as_large_as_a_dtls_record_arrives_whole() {
+    let mut stage = Stage::new(SctpConfig { max_packet_size: 16_000, ..config() });
+    let chunks: Vec<_> = (0..400)
+        .map(|number: u16| data(WHOLE, stage.next_tsn(), 1, number, 51, &number.to_be_bytes()))
+        .chain([data(WHOLE, 1400, 2, 0, 51, &[7; 4000])])
+        .collect();
+    stage.tsn += 1;
+    stage.send(&chunks);
+    let messages = stage.messages();
+    assert_eq!(messages.len(), 401);
+    for (number, (_, message)) in messages.iter().take(400).enumerate() {
+        assert_eq!(message.payload[..], (number as u16).to_be_bytes());
+    }
+    assert_eq!(messages[400].1.payload.len(), 4000);
+    stage.assert_alive();
+}

@@ -1,0 +1,127 @@
+//! Figures, not checks:
+//! `cargo test --release --no-default-features --test sctp measure -- --ignored --nocapture`.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use datasoup::proto::message::Reliability;
+use datasoup::proto::sctp::{SctpConfig, Start};
+
+use crate::link::{Conditions, Net, Peer};
+use crate::peers::{Ours, config, numbered};
+
+/// A call that takes longer has been interrupted by something else on the machine, and is not
+/// counted.
+const INTERRUPTED: Duration = Duration::from_millis(2);
+
+#[allow(clippy::disallowed_methods, reason = "it is time that is measured")]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+/// One of ours, and the time that it has taken.
+struct Timed {
+    ours: Ours,
+    taken: Duration,
+    interrupted: u32,
+}
+
+impl Timed {
+    fn new(config: SctpConfig) -> Self {
+        Self { ours: Ours::new(config), taken: Duration::ZERO, interrupted: 0 }
+    }
+
+    fn time<T>(&mut self, call: impl FnOnce(&mut Ours) -> T) -> T {
+        let begin = clock();
+        let result = call(&mut self.ours);
+        let taken = clock() - begin;
+        if taken < INTERRUPTED {
+            self.taken += taken;
+        } else {
+            self.interrupted += 1;
+        }
+        result
+    }
+}
+
+impl Peer for Timed {
+    fn handle_packet(&mut self, now: Instant, packet: Bytes) {
+        self.time(|ours| ours.handle_packet(now, packet));
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.time(|ours| ours.handle_timeout(now));
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        self.ours.poll_timeout()
+    }
+
+    fn drain(&mut self, now: Instant, packets: &mut Vec<Bytes>) {
+        self.time(|ours| ours.drain(now, packets));
+    }
+}
+
+/// Keeps the queue full for `time`, and prints goodput and what a packet with data costs each side.
+fn in_flight(budget: usize, len: usize, loss: f64) {
+    const TIME: Duration = Duration::from_secs(5);
+    // 200 Mbit/s, so that packets and their acknowledgements come one after the other.
+    let rate = Some(25_000_000);
+    let delay = Duration::from_millis(25);
+    let conditions = Conditions { delay, rate, loss, ..Conditions::PERFECT };
+    let a = Timed::new(SctpConfig { start: Start::AtOnce, ..config() });
+    let b = Timed::new(SctpConfig { max_receive_message_size: 2_000_000, ..config() });
+    let mut net = Net::new(a, b, conditions, 1);
+    net.a.ours.sctp.connect(net.now);
+    net.b.ours.sctp.connect(net.now);
+    net.a.ours.sctp.set_flight_budget(budget);
+    net.a.ours.sctp.open_stream(1, Reliability::RELIABLE);
+    net.run_for(Duration::from_secs(1));
+    assert!(net.a.ours.is_connected());
+
+    // The window opens before anything is counted.
+    let begin = net.now + Duration::from_secs(2);
+    let (mut received, mut counted) = (0, false);
+    let mut sent = 0;
+    while net.now < begin + TIME {
+        if !counted && net.now >= begin {
+            counted = true;
+            (received, sent) = (0, net.sent[0]);
+            (net.a.taken, net.b.taken) = (Duration::ZERO, Duration::ZERO);
+        }
+        let now = net.now;
+        while net.a.ours.sctp.queued_bytes() < 1_000_000 {
+            let message = numbered(0, len);
+            net.a.time(|ours| ours.sctp.send(now, 1, message)).expect("room");
+        }
+        net.run_for(Duration::from_millis(5));
+        received += net.b.ours.take_messages().len() * len;
+    }
+    let packets = (net.sent[0] - sent) as f64;
+    let each = |timed: &Timed| timed.taken.as_secs_f64() * 1e6 / packets;
+    println!(
+        "| {} | {len} | {} % | {:.0} | {:.1} | {:.1} | {} |",
+        budget / 1024,
+        loss * 100.0,
+        received as f64 / TIME.as_secs_f64() / 1000.0,
+        each(&net.a),
+        each(&net.b),
+        net.a.interrupted + net.b.interrupted,
+    );
+}
+
+#[test]
+#[ignore = "prints figures"]
+fn measure() {
+    println!(
+        "| KiB in flight | message B | loss | goodput kB/s | sender µs | receiver µs | interrupted |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    for len in [1000, 16_384] {
+        for loss in [0.0, 0.01] {
+            for budget in [16, 64, 128, 256, 1024] {
+                in_flight(budget * 1024, len, loss);
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! A peer that has gone without a word (RFC 9260 §8.1, §8.3).
+
+use std::time::Duration;
+
+use datasoup::proto::message::{Message, Ppid, Reliability};
+use datasoup::proto::sctp::{SctpConfig, SctpState};
+
+use crate::link::Conditions;
+use crate::peers::{config, numbered, pair_with};
+use crate::puppet::*;
+
+/// From the last sign of life to the end.
+const GIVEN_UP: Duration = Duration::from_secs(55);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn watchful() -> SctpConfig {
+    SctpConfig { heartbeats: true, ..config() }
+}
+
+fn heartbeats(sent: &[Seen]) -> usize {
+    sent.iter().filter(|chunk| chunk.kind == HEARTBEAT).count()
+}
+
+/// The answer to a heartbeat of ours.
+fn answer(sent: &[Seen]) -> Vec<u8> {
+    let heartbeat = sent.iter().find(|chunk| chunk.kind == HEARTBEAT).expect("a heartbeat");
+    chunk(HEARTBEAT_ACK, 0, &heartbeat.value)
+}
+
+#[test]
+fn a_silent_peer_is_asked_for_a_sign_of_life_and_then_given_up() {
+    let mut stage = Stage::new(watchful());
+    assert_eq!(heartbeats(&stage.pass(Duration::from_millis(14_999))), 0);
+    let first = stage.pass(Duration::from_millis(1));
+    assert_eq!(heartbeats(&first), 1);
+    assert_eq!(first[0].value[..2], [0, 1], "RFC 9260 §3.3.5: heartbeat information");
+    let asked = heartbeats(&stage.pass(Duration::from_millis(39_999)));
+    assert_eq!((asked, stage.sctp.state()), (19, SctpState::Connected));
+    let last = stage.pass(Duration::from_millis(1));
+    assert_eq!(stage.sctp.state(), SctpState::Failed);
+    // It may hear us although we do not hear it.
+    assert_eq!(last.iter().map(|chunk| chunk.kind).collect::<Vec<_>>(), [ABORT]);
+    assert_eq!(stage.events().len(), 1, "told once");
+    assert_eq!((stage.pass(HOUR), stage.sctp.poll_timeout()), (vec![], None));
+}
+
+#[test]
+fn what_waits_for_a_peer_that_has_gone_is_counted() {
+    let mut stage = Stage::new(watchful());
+    stage.sctp.open_stream(1, Reliability::RELIABLE);
+    for n in 0..400 {
+        stage.sctp.send(stage.now, 1, numbered(n, 1000)).expect("room");
+    }
+    let sent = stage.drain();
+    assert!(sent.iter().any(|chunk| chunk.kind == DATA));
+    stage.pass(GIVEN_UP - Duration::from_millis(1));
+    assert_eq!(stage.sctp.state(), SctpState::Connected);
+    let queued = stage.sctp.queued_bytes() as u64;
+    assert!(queued > 0);
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(stage.sctp.state(), SctpState::Failed);
+    assert_eq!(stage.sctp.counters().unsent.bytes, queued);
+    assert_eq!(stage.sctp.queued_bytes(), 0);
+    let message = Message::new(Ppid::STRING, "late".into());
+    assert!(stage.sctp.send(stage.now, 1, message).is_err());
+}
+
+#[test]
+fn an_answered_heartbeat_proves_life_and_is_no_surprise() {
+    let mut stage = Stage::new(watchful());
+    for _ in 0..100 {
+        // The nineteen before are lost.
+        let sent = stage.pass(GIVEN_UP - Duration::from_secs(1));
+        assert_eq!(heartbeats(&sent), 20);
+        let answer = answer(&sent);
+        assert_eq!(stage.send(&[answer]), []);
+        assert_eq!(heartbeats(&stage.pass(Duration::from_secs(14))), 0);
+        let tsn = stage.next_tsn();
+        stage.send(&[data(WHOLE | UNORDERED, tsn, 9, 0, 51, b"also a sign")]);
+    }
+    let counters = stage.sctp.counters();
+    assert_eq!((counters.chunks_stripped, counters.packets_unexpected), (0, 0));
+    stage.assert_alive();
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_is_dropped_and_counted() {
+    let mut stage = Stage::new(watchful());
+    let heartbeat = stage.pass(Duration::from_secs(15));
+    let answer = answer(&heartbeat);
+    for _ in 0..3 {
+        stage.send(std::slice::from_ref(&answer));
+    }
+    assert_eq!(stage.sctp.counters().packets_unexpected, 2);
+    stage.assert_alive();
+}
+
+#[test]
+fn what_a_stranger_sends_proves_nothing() {
+    let mut stage = Stage::new(watchful());
+    let heartbeat = stage.pass(Duration::from_secs(15));
+    let answer = answer(&heartbeat);
+    let mut forged = packet(stage.tag, std::slice::from_ref(&answer)).to_vec();
+    forged[20] ^= 1;
+    let forgeries = [
+        packet(stage.tag ^ 1, &[answer]),
+        forged.into(),
+        packet(0, &[init(INIT, 7, (1, 1), 1, &extensions())]),
+        packet(stage.tag ^ 1, &[data(WHOLE, stage.tsn, 9, 0, 51, b"x")]),
+    ];
+    for _ in 0..60 {
+        for forgery in &forgeries {
+            stage.inject(forgery.clone());
+        }
+        stage.pass(Duration::from_secs(1));
+    }
+    assert_eq!(stage.sctp.state(), SctpState::Failed);
+}
+
+#[test]
+fn a_pause_of_our_own_is_not_the_peers_silence() {
+    let mut stage = Stage::new(watchful());
+    // The process has been stopped, and no timer has fired in time.
+    stage.now += HOUR;
+    stage.sctp.handle_timeout(stage.now);
+    let sent = stage.drain();
+    assert_eq!(heartbeats(&sent), 1);
+    let answer = answer(&sent);
+    stage.send(&[answer]);
+    stage.assert_alive();
+}
+
+#[test]
+fn two_idle_ends_stay_connected_and_cost_a_packet_now_and_then() {
+    let mut net = pair_with(watchful(), watchful(), Conditions::PERFECT, 1);
+    let before = net.sent;
+    net.run_for(24 * HOUR);
+    assert!(net.a.is_connected() && net.b.is_connected());
+    // Four intervals in a minute; in each a question of either side, and its answer.
+    let [a, b] = [net.sent[0] - before[0], net.sent[1] - before[1]];
+    assert!(a.max(b) <= 24 * 60 * 4 * 2, "{a} and {b} packets");
+}
+
+#[test]
+fn no_loss_that_anything_gets_through_ends_an_association() {
+    let lossy = Conditions { loss: 0.2, ..Conditions::ROUGH };
+    for seed in 0..4 {
+        let mut net = pair_with(watchful(), watchful(), lossy, seed);
+        net.run_for(6 * HOUR);
+        assert!(net.a.is_connected() && net.b.is_connected(), "idle, seed {seed}");
+        net.a.sctp.open_stream(1, Reliability::RELIABLE);
+        for n in 0..600 {
+            net.a.sctp.send(net.now, 1, numbered(n, 1000)).expect("room");
+            net.run_for(Duration::from_millis(100));
+        }
+        let arrived = net.run_until(10 * MINUTE, |net| net.b.message_count() == 600);
+        assert!(arrived && net.a.is_connected(), "with data, seed {seed}");
+    }
+}
+
+#[test]
+fn both_ends_of_a_cut_link_notice() {
+    let mut net = pair_with(watchful(), watchful(), Conditions::PERFECT, 1);
+    net.filter = Some(Box::new(|_, _| false));
+    net.run_for(2 * MINUTE);
+    assert_eq!(net.a.states().last(), Some(&SctpState::Failed));
+    assert_eq!(net.b.states().last(), Some(&SctpState::Failed));
+}
+
+#[test]
+fn where_another_layer_watches_nothing_is_asked() {
+    let mut stage = Stage::new(config());
+    assert_eq!((stage.pass(HOUR), stage.sctp.poll_timeout()), (vec![], None));
+    stage.assert_alive();
+}
