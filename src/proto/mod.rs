@@ -13,6 +13,7 @@ pub mod certificate;
 pub mod dcep;
 pub mod demux;
 pub mod dtls;
+pub mod framing;
 pub mod ice_lite;
 pub mod message;
 pub mod peer;

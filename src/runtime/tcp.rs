@@ -1,4 +1,4 @@
-//! ICE over TCP (RFC 6544): passive candidates, datagrams framed by a length of two bytes (RFC 4571).
+//! ICE over TCP (RFC 6544): passive candidates, datagrams framed as RFC 4571 says.
 //!
 //! A stranger can open connections; so those that prove nothing are few and do not last (see
 //! `strangers`), and neither direction holds more than a bounded number of bytes.
@@ -9,11 +9,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::proto::framing::{push_frame, take_frames};
 use crate::proto::transmit::{SocketId, Tuple};
-
-/// The largest datagram that is taken: more than any STUN or DTLS packet needs. A longer one can
-/// only be a lie, and ends the connection.
-const MAX_FRAME: usize = 16 * 1024;
 
 /// What waits for a peer that does not read. Datagrams beyond it are dropped, as on any network:
 /// SCTP sends them again, or the peer is gone.
@@ -47,9 +44,6 @@ impl Allowance {
         self.frames == 0 || self.reads == 0
     }
 }
-
-/// The length in front of each datagram.
-const PREFIX: usize = 2;
 
 /// A listening socket.
 #[derive(Debug)]
@@ -178,13 +172,8 @@ impl TcpConnection {
 
     /// Queues a datagram for [`Self::flush`]. False if there is no room for it.
     pub(super) fn send(&mut self, datagram: &[u8]) -> bool {
-        let prefix = u16::try_from(datagram.len()).ok();
-        let room = prefix.filter(|_| self.outgoing.len() + datagram.len() <= MAX_OUTGOING);
-        if let Some(prefix) = room {
-            self.outgoing.extend_from_slice(&prefix.to_be_bytes());
-            self.outgoing.extend_from_slice(datagram);
-        }
-        room.is_some()
+        self.outgoing.len() + datagram.len() <= MAX_OUTGOING
+            && push_frame(&mut self.outgoing, datagram)
     }
 
     /// Writes what the kernel takes; if something is left, the waker is armed.
@@ -212,79 +201,9 @@ impl TcpConnection {
     }
 }
 
-/// Takes whole frames off the front of `bytes`, as many as are `allowed`. False if what follows cannot
-/// be one. Empty ones say nothing (RFC 4571 §2).
-fn take_frames(bytes: &mut Vec<u8>, allowed: &mut usize, handle: &mut impl FnMut(&[u8])) -> bool {
-    let mut taken = 0;
-    let sane = loop {
-        if *allowed == 0 {
-            break true;
-        }
-        let Some((prefix, rest)) = bytes[taken..].split_first_chunk::<PREFIX>() else { break true };
-        let len = usize::from(u16::from_be_bytes(*prefix));
-        if len > MAX_FRAME {
-            break false;
-        }
-        let Some(datagram) = rest.get(..len) else { break true };
-        if !datagram.is_empty() {
-            handle(datagram);
-        }
-        *allowed -= 1;
-        taken += PREFIX + len;
-    };
-    bytes.drain(..taken);
-    sane
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn frames(bytes: &mut Vec<u8>) -> (bool, Vec<Vec<u8>>) {
-        let mut taken = Vec::new();
-        let sane =
-            take_frames(bytes, &mut 1000, &mut |datagram: &[u8]| taken.push(datagram.to_vec()));
-        (sane, taken)
-    }
-
-    #[test]
-    fn frames_are_taken_whole_however_they_arrive() {
-        let stream = [0, 3, 1, 2, 3, 0, 0, 0, 2, 4, 5];
-        let mut bytes = Vec::new();
-        let mut got = Vec::new();
-        for byte in stream {
-            bytes.push(byte);
-            let (sane, taken) = frames(&mut bytes);
-            assert!(sane);
-            got.extend(taken);
-        }
-        assert_eq!(got, [vec![1, 2, 3], vec![4, 5]]);
-        assert!(bytes.is_empty());
-        assert_eq!(frames(&mut stream.to_vec()).1, got);
-    }
-
-    #[test]
-    fn a_length_that_no_datagram_has_is_refused() {
-        let mut bytes = vec![0, 1, 7, 0xff, 0xff];
-        let (sane, taken) = frames(&mut bytes);
-        assert!(!sane);
-        assert_eq!(taken, [vec![7]]);
-    }
-
-    #[test]
-    fn no_more_frames_are_taken_than_allowed_and_empty_ones_count() {
-        let mut bytes = [[0, 0]; 10].concat();
-        bytes.extend([0, 1, 7, 0, 1, 8]);
-        let mut taken = Vec::new();
-        let mut handle = |datagram: &[u8]| taken.push(datagram.to_vec());
-        for _ in 0..3 {
-            let mut allowed = 4;
-            assert!(take_frames(&mut bytes, &mut allowed, &mut handle));
-            assert_eq!(allowed, 0);
-        }
-        assert_eq!(taken, [[7], [8]]);
-        assert!(bytes.is_empty());
-    }
 
     /// Both ends of a connection, the far end read by a plain socket.
     #[allow(clippy::disallowed_types, reason = "the far end of the connection")]
@@ -314,7 +233,7 @@ mod tests {
             let accepted = near.send(&[&sent.to_be_bytes()[..], &[0; LEN - 4]].concat());
             dropped += u32::from(!accepted);
             assert_eq!(near.flush(), Flow::Waiting);
-            assert!(near.outgoing.len() <= MAX_OUTGOING + PREFIX);
+            assert!(near.outgoing.len() <= MAX_OUTGOING + 2);
             sent += 1;
         }
         far.set_nonblocking(true).unwrap();

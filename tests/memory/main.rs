@@ -3,6 +3,9 @@
 #[path = "../common/link.rs"]
 #[allow(dead_code, reason = "shared with the tests of the associations")]
 mod link;
+#[path = "../common/packet.rs"]
+#[allow(dead_code, reason = "shared with the tests of the associations")]
+mod packet;
 #[path = "../sctp/peers.rs"]
 #[allow(dead_code, reason = "shared with the tests of the associations")]
 mod peers;

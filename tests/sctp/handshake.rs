@@ -105,6 +105,25 @@ fn any_packet_of_the_handshake_may_be_lost() {
 }
 
 #[test]
+fn a_handshake_of_which_one_half_is_lost_for_seconds_is_completed() {
+    for seed in 0..10 {
+        let mut net = started(Start::AtOnce, Start::AfterSilence, Conditions::PERFECT, seed);
+        // B has lost its patience by then, and sent an INIT of its own.
+        let end = net.now + Duration::from_secs(6);
+        let lost = std::rc::Rc::new(std::cell::Cell::new(true));
+        let is_lost = lost.clone();
+        net.filter = Some(Box::new(move |_, packet| {
+            chunks(packet)[0].kind != COOKIE_ECHO || !is_lost.get()
+        }));
+        net.run_until(end - net.now, |_| false);
+        assert!(!net.b.is_connected());
+        lost.set(false);
+        assert!(net.run_until(Duration::from_secs(10), both_connected), "seed {seed}");
+        assert_talk(&mut net);
+    }
+}
+
+#[test]
 fn a_handshake_over_a_terrible_path_succeeds() {
     let conditions = Conditions { loss: 0.4, duplication: 0.3, ..Conditions::ROUGH };
     let connected = (0..10)

@@ -3,6 +3,8 @@
 
 #[path = "../common/link.rs"]
 mod link;
+#[path = "../common/packet.rs"]
+mod packet;
 mod peers;
 mod puppet;
 

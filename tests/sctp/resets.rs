@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use datasoup::proto::message::Reliability;
-use datasoup::proto::sctp::{Discarded, SctpEvent};
+use datasoup::proto::sctp::{Discarded, SctpConfig, SctpEvent};
 
 use crate::link::Conditions;
-use crate::peers::{Ours, number, numbered, pair};
+use crate::peers::{Ours, config, number, numbered, pair, pair_with};
+use crate::puppet::*;
 
 fn resets(ours: &Ours, stream: u16) -> usize {
     ours.events.iter().filter(|e| **e == SctpEvent::StreamReset { stream }).count()
@@ -157,4 +158,55 @@ fn a_reset_comes_to_an_end() {
         assert_eq!(net.sent, sent, "nobody has anything left to say");
         assert_eq!(resets(&net.b, 1), 1);
     }
+}
+
+#[test]
+fn closing_what_the_peer_has_closed_before_leaves_the_stream_usable() {
+    let mut stage = Stage::new(config());
+    for round in 0..3 {
+        let tsn = stage.next_tsn();
+        stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"hello")]);
+        assert_eq!(stage.messages().len(), 1, "round {round}");
+        // The peer closes its channel; ours is reset in turn.
+        let request = stage.request;
+        stage.request += 1;
+        let sent = stage.send(&[reset(request, 0, tsn, &[1])]);
+        assert_eq!(stage.events(), [SctpEvent::StreamReset { stream: 1 }]);
+        answer_resets(&mut stage, sent);
+        stage.pass(Duration::from_secs(10));
+        // The application closes what belonged to it, long after that. The peer has nothing left
+        // that it could reset in turn.
+        stage.sctp.reset_stream(1);
+        let sent = stage.drain();
+        answer_resets(&mut stage, sent);
+        stage.pass(Duration::from_secs(10));
+        stage.drain();
+        assert!(stage.sctp.is_stream_free(1), "round {round}");
+    }
+}
+
+/// Performs all resets that ours asks for, as a peer does that has nothing to reset itself.
+fn answer_resets(stage: &mut Stage, sent: Vec<Seen>) {
+    for request in sent.iter().filter(|it| it.kind == RECONFIG && it.value[..2] == [0, 13]) {
+        let answer = [&request.value[4..8], &[0, 0, 0, 1]].concat();
+        stage.send(&[chunk(RECONFIG, 0, &parameter(16, &answer))]);
+    }
+}
+
+#[test]
+fn closing_a_stream_that_the_peer_fills_the_window_with_does_not_end_the_association() {
+    let small = SctpConfig { max_receiver_window: 20_000, ..config() };
+    let mut net = pair_with(config(), small, Conditions::PERFECT, 6);
+    net.a.sctp.open_stream(1, Reliability::RELIABLE);
+    for i in 0..100 {
+        net.a.sctp.send(net.now, 1, numbered(i, 5000)).expect("room");
+    }
+    assert!(net.run_until(Duration::from_secs(30), |net| net.b.message_count() >= 10));
+    net.b.sctp.reset_stream(1);
+    net.run_for(Duration::from_secs(30));
+    assert!(net.a.is_connected() && net.b.is_connected());
+    net.a.sctp.open_stream(2, Reliability::RELIABLE);
+    net.a.sctp.send(net.now, 2, numbered(0, 15_000)).expect("room");
+    net.b.take_messages();
+    assert!(net.run_until(Duration::from_secs(30), |net| net.b.message_count() == 1));
 }

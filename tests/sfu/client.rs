@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use datasoup::proto::certificate::{Certificate, Fingerprint};
 use datasoup::proto::demux::{Protocol, demux};
 use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
@@ -36,6 +37,8 @@ pub(crate) struct Client {
     dtls: Dtls,
     pub(crate) dtls_states: Vec<DtlsState>,
     pub(crate) sctp: Association,
+    /// If given, the worker's packets end here, for whoever speaks SCTP by [`Self::seal`].
+    pub(crate) intercepted: Option<Vec<Bytes>>,
     /// Whether it sends the INIT, as browsers do.
     pub(crate) begins: bool,
     /// Nothing comes in or goes out.
@@ -75,6 +78,7 @@ impl Client {
             dtls,
             dtls_states: Vec::new(),
             sctp: Association::new(now),
+            intercepted: None,
             begins: true,
             frozen: false,
             datagrams_received: 0,
@@ -113,6 +117,14 @@ impl Client {
 
     pub(crate) fn send_with(&mut self, stream: u16, message: Message, reliability: Reliability) {
         self.sctp.send_with(stream, message, reliability);
+    }
+
+    /// Sends a packet, or whatever it is, through the DTLS session.
+    pub(crate) fn seal(&mut self, packet: &[u8]) {
+        let mut record = Vec::new();
+        if self.dtls.seal(packet, &mut record).is_ok() {
+            self.queued.push(record);
+        }
     }
 
     /// Its messages since the last time.
@@ -192,10 +204,7 @@ impl Client {
         self.dtls.poll_transmit(tuple, &mut transmits);
         self.queued.extend(transmits.iter().map(|(_, bytes)| bytes.to_vec()));
         for packet in self.sctp.packets() {
-            let mut record = Vec::new();
-            if self.dtls.seal(&packet, &mut record).is_ok() {
-                self.queued.push(record);
-            }
+            self.seal(&packet);
         }
         for bytes in self.queued.drain(..) {
             out.push(Datagram { from: self.address, to: self.server, bytes });
@@ -211,7 +220,10 @@ impl Client {
                         self.sctp.connect(now);
                     }
                 }
-                DtlsEvent::Data(packet) => self.sctp.handle_packet(now, packet),
+                DtlsEvent::Data(packet) => match &mut self.intercepted {
+                    Some(intercepted) => intercepted.push(packet),
+                    None => self.sctp.handle_packet(now, packet),
+                },
             }
         }
     }

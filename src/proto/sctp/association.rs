@@ -37,6 +37,9 @@ pub struct Sctp {
     config: SctpConfig,
     state: SctpState,
     link: Option<Box<Link>>,
+    /// The one that has answered an INIT and then been given up for one of ours, until either is
+    /// established.
+    answered: Option<Box<Link>>,
     queues: SendQueues,
     flight: Flight,
     /// The peer may have acknowledged something since `flight` was counted.
@@ -72,6 +75,7 @@ impl Sctp {
             config,
             state: SctpState::New,
             link: None,
+            answered: None,
             flight: Flight::default(),
             flight_is_stale: false,
             streams: Streams::default(),
@@ -96,6 +100,7 @@ impl Sctp {
     /// Takes a packet. False if it was dropped: it was not the peer's, or made no sense.
     pub fn handle_packet(&mut self, now: Instant, packet: Bytes) -> bool {
         self.clock = Some(now);
+        self.recall(&packet);
         let incoming = match self.state {
             SctpState::Connecting if init::is(&packet) => self.on_init(now, &packet),
             SctpState::Connecting | SctpState::Connected => match &mut self.link {
@@ -135,8 +140,7 @@ impl Sctp {
             return;
         }
         if self.initiate_at.is_some_and(|at| at <= now) {
-            self.initiate_at = None;
-            self.initiate();
+            self.lose_patience();
         }
         match self.watch.as_mut().map_or(Due::Nothing, |watch| watch.handle_timeout(now)) {
             Due::Nothing => {}
@@ -208,6 +212,7 @@ impl Sctp {
     /// Opens our side of `stream`, or changes how it sends from now on.
     pub fn open_stream(&mut self, stream: StreamId, reliability: Reliability) {
         self.streams.end_quarantine(stream);
+        self.streams.on_use(stream);
         self.queues.open(stream, reliability);
     }
 
@@ -375,6 +380,7 @@ impl Sctp {
             self.our_own = link.abort(cause);
         }
         self.replace_link(None);
+        self.forget_answered();
         self.flight = Flight::default();
         self.streams = Streams::default();
         self.initiate_at = None;
@@ -442,6 +448,7 @@ impl Sctp {
             match event {
                 Event::Connected => {
                     self.initiate_at = None;
+                    self.forget_answered();
                     self.flight_is_stale = false;
                     self.watch = self.config.heartbeats.then(|| Watch::new(now));
                     self.set_state(SctpState::Connected);
@@ -477,6 +484,7 @@ impl Sctp {
     }
 
     fn read(&mut self, stream: StreamId) {
+        self.streams.on_use(stream);
         while let Some(read) = self.link.as_mut().and_then(|link| link.read(stream)) {
             match read {
                 Read::Message(message) if message.ppid == Ppid::DCEP => {

@@ -28,7 +28,7 @@ use super::wire::{
     COMMON_HEADER, Chunk, Chunks, Data, Header, Padding, Writer, before, cause, checksum_matches,
     kind, parameter, u16_at, u32_at,
 };
-use crate::proto::message::StreamId;
+use crate::proto::message::{Ppid, StreamId};
 
 /// DATA chunks that sctp-proto may hold for a client, whatever is in them: 4,096 of one byte take
 /// 0.7 MB, 7 MB if each pins a packet of 1,500 bytes, and each that comes on top costs up to 100 us.
@@ -98,6 +98,8 @@ enum Fate {
     Trim(usize),
     /// Put the PPID in front of the payload; see `ppid`.
     Carry,
+    /// Keep no more of it than an acknowledgement needs.
+    Hollow,
 }
 
 /// What is in a packet.
@@ -279,6 +281,7 @@ impl Guard {
                         writer.chunk(chunk.kind, chunk.flags, &[value]);
                     }
                     Fate::Carry => carry(writer, &chunk),
+                    Fate::Hollow => hollow(writer, &chunk),
                     Fate::Strip | Fate::Take | Fate::Stop => {}
                 }
             }
@@ -308,6 +311,8 @@ impl Guard {
                 let peer = ledger.peer.as_ref().ok_or(Dropped::Unexpected)?;
                 if peer.received.is_too_far(data.tsn, self.reach) {
                     Fate::Strip
+                } else if ledger.unread.contains(&data.stream) && !data.payload.is_empty() {
+                    Fate::Hollow
                 } else if data.begins && !ppid::is_known(data.ppid) {
                     Fate::Carry
                 } else {
@@ -448,4 +453,13 @@ fn carry(writer: &mut Writer, chunk: &Chunk<'_>) {
     // An empty payload stays one: `admit` is to see it.
     let prefix = if payload.is_empty() { &[] } else { real };
     writer.chunk(chunk.kind, chunk.flags, &[head, &carrier, prefix, payload]);
+}
+
+/// sctp-proto keeps what nobody reads until the peer resets the stream, and gives up once its window
+/// is full of that. So it gets a message of one byte instead, which waits for nothing.
+fn hollow(writer: &mut Writer, chunk: &Chunk<'_>) {
+    const WHOLE_UNORDERED: u8 = 7;
+    let tsn_and_stream = chunk.value.get(..6).unwrap_or_default();
+    let binary = Ppid::BINARY.0.to_be_bytes();
+    writer.chunk(chunk.kind, WHOLE_UNORDERED, &[tsn_and_stream, &[0, 0], &binary, &[0]]);
 }

@@ -33,6 +33,13 @@ pub(super) fn screen(packet: &[u8]) -> Result<(Bytes, PeerSide), Dropped> {
     Ok((writer.finish(), peer))
 }
 
+/// The cookie of a packet that begins with a COOKIE ECHO, or pretends to.
+pub(super) fn cookie(packet: &[u8]) -> Option<&[u8]> {
+    let (_, mut chunks) = Header::parse(packet)?;
+    let chunk = chunks.next()?.ok()?;
+    (chunk.kind == kind::COOKIE_ECHO).then_some(chunk.value)
+}
+
 /// Whether a packet is, or pretends to be, an INIT.
 pub(super) fn is(packet: &[u8]) -> bool {
     packet.get(COMMON_HEADER) == Some(&kind::INIT)

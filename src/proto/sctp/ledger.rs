@@ -97,6 +97,8 @@ pub(super) struct Ledger {
     pub(super) unfinished_resets: usize,
     /// Streams whose reset sctp-proto has yet to ask for.
     pub(super) waiting_resets: FxHashSet<StreamId>,
+    /// Streams that we have reset and the peer has not yet: nobody reads what still comes on them.
+    pub(super) unread: FxHashSet<StreamId>,
 }
 
 impl Ledger {

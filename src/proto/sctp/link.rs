@@ -175,6 +175,7 @@ impl Link {
             Screened::Alive => return Incoming::Alive,
             Screened::Drop(dropped) => return Incoming::Dropped(dropped),
         };
+        debug_assert!(wire::is_canonical(&packet), "the guard let {packet:?} through");
         let Some(event) = self.route(now, packet.clone()) else {
             return Incoming::Dropped(Dropped::Foreign);
         };
@@ -228,7 +229,10 @@ impl Link {
             }
             Event::DataChannelStatsFinal(_) => self.streams = self.streams.saturating_sub(1),
             // Whoever has told of the one tells of one of the others.
-            Event::Stream(StreamEvent::Finished { .. }) => self.ledger.unfinished_resets += 1,
+            Event::Stream(StreamEvent::Finished { id }) => {
+                self.ledger.unfinished_resets += 1;
+                self.ledger.unread.remove(id);
+            }
             Event::Stream(StreamEvent::ResetComplete { .. } | StreamEvent::ResetFailed { .. }) => {
                 let resets = &mut self.ledger.unfinished_resets;
                 *resets = resets.saturating_sub(1);
@@ -277,6 +281,12 @@ impl Link {
     /// The tag that packets to us carry, once the peer can know it.
     pub(super) fn own_tag(&self) -> Option<u32> {
         self.ledger.ours.as_ref().map(|ours| ours.party.tag)
+    }
+
+    /// Whether `packet` is the COOKIE ECHO that completes the handshake.
+    pub(super) fn awaits(&self, packet: &[u8]) -> bool {
+        let cookie = self.ledger.ours.as_ref().and_then(|ours| ours.cookie.as_ref());
+        init::cookie(packet).is_some_and(|echoed| cookie.is_some_and(|cookie| cookie == echoed))
     }
 
     /// Whether the peer has answered our INIT, or sent its own.
@@ -387,6 +397,7 @@ impl Link {
             && state.close().is_ok()
         {
             self.ledger.waiting_resets.insert(stream);
+            self.ledger.unread.insert(stream);
         }
     }
 

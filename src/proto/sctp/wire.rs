@@ -248,6 +248,27 @@ fn checksum(packet: &[u8]) -> u32 {
     digest.finalize()
 }
 
+/// Whether a packet is as the guard promises: whole chunks, of kinds that sctp-proto knows, padded
+/// with zeros.
+pub(super) fn is_canonical(packet: &[u8]) -> bool {
+    use kind::*;
+    const KNOWN: [u8; 11] = [
+        DATA,
+        INIT_ACK,
+        SACK,
+        HEARTBEAT,
+        SHUTDOWN,
+        SHUTDOWN_ACK,
+        COOKIE_ECHO,
+        COOKIE_ACK,
+        SHUTDOWN_COMPLETE,
+        RECONFIG,
+        FORWARD_TSN,
+    ];
+    let good = |chunk: Chunk<'_>| chunk.padding == Padding::Good && KNOWN.contains(&chunk.kind);
+    Header::parse(packet).is_some_and(|(_, mut chunks)| chunks.all(|chunk| chunk.is_ok_and(good)))
+}
+
 /// Writes a packet chunk by chunk.
 #[derive(Debug)]
 pub(super) struct Writer {

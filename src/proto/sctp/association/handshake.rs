@@ -49,6 +49,32 @@ impl Sctp {
         self.initiate_at = Some(now + Duration::from_millis(millis));
     }
 
+    /// Sends an INIT, as the peer has not established the association. It still may.
+    pub(super) fn lose_patience(&mut self) {
+        self.initiate_at = None;
+        let answered = self.link.take();
+        self.initiate();
+        self.answered = answered;
+    }
+
+    /// The peer may still complete the handshake that it has begun and we have given up. Were it
+    /// refused, it would go on trying until both have failed, deaf to our own INIT (see
+    /// [`Self::on_init`]).
+    pub(super) fn recall(&mut self, packet: &[u8]) {
+        let completes = self.answered.as_ref().is_some_and(|link| link.awaits(packet));
+        if completes && self.link.as_ref().is_none_or(|link| !link.knows_peer()) {
+            let answered = self.answered.take();
+            self.replace_link(answered);
+        }
+    }
+
+    /// One of both is established, or neither ever will be.
+    pub(super) fn forget_answered(&mut self) {
+        if let Some(old) = self.answered.take() {
+            old.count(&mut self.counters);
+        }
+    }
+
     /// Takes an INIT before the association is established (RFC 9260 §5.2.1). There is never more
     /// than one association: the INIT is answered by the one that there is, by one that takes its
     /// place, or not at all.

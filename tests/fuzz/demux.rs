@@ -1,0 +1,41 @@
+//! Any datagram to a peer that nobody has heard of yet.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use datasoup::proto::certificate::Certificate;
+use datasoup::proto::demux::{Protocol, demux};
+use datasoup::proto::dtls::{DtlsContext, DtlsState};
+use datasoup::proto::ice_lite::IceState;
+use datasoup::proto::peer::{Peer, PeerConfig};
+use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
+
+use crate::link::start;
+use crate::peers::config;
+
+/// The datagram.
+pub fn run(data: &[u8]) {
+    // The table of RFC 7983 §7.
+    let expected = match data {
+        [0..=3, ..] => Protocol::Stun,
+        [20..=63, ..] => Protocol::Dtls,
+        _ => Protocol::Other,
+    };
+    assert_eq!(demux(data), expected);
+
+    static DTLS: OnceLock<Arc<DtlsContext>> = OnceLock::new();
+    let dtls = DTLS.get_or_init(|| {
+        Arc::new(DtlsContext::new(Certificate::generate().expect("a certificate")))
+    });
+    let mut peer =
+        Peer::new(PeerConfig { dtls: dtls.clone(), consent_timeout: None, sctp: Some(config()) });
+    let mut transmits = Transmits::default();
+    let tuple = Tuple { socket: SocketId(1), remote: SocketAddr::from(([192, 0, 2, 1], 9)) };
+    assert!(!peer.handle_datagram(start(), tuple, data, &mut transmits), "it is nobody's");
+    assert!(transmits.bytes() <= data.len(), "amplified to {} bytes", transmits.bytes());
+    peer.poll_transmit(start(), &mut Transmits::default());
+    assert_eq!((peer.ice_state(), peer.dtls_state()), (IceState::New, DtlsState::New));
+    assert_eq!(peer.tuples().count(), 0);
+    assert!(peer.poll_event().is_none());
+    assert_eq!(peer.poll_timeout(), None);
+}

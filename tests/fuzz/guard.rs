@@ -1,0 +1,189 @@
+//! An association of ours with a peer that sends anything: what the guard lets through must not
+//! make sctp-proto panic, nor us send what no path takes, nor hold more than is promised.
+
+use std::time::{Duration, Instant};
+
+use datasoup::proto::message::{Message, Ppid, Reliability};
+use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
+
+use crate::allocations::held;
+use crate::input::Input;
+use crate::link::start;
+use crate::packet::*;
+use crate::peers::{MAX_PACKET, config};
+use crate::script::{Knowledge, MAX_PACKETS, Recipe, Step};
+
+/// What an association may hold, whatever its peer does: 2 MB of queued messages of ours, the window
+/// of 1 MiB, and what it costs to keep 4,096 chunks and 8,192 streams.
+const MAX_HEAP: isize = 12 << 20;
+
+/// Ours, and what its peer knows.
+struct Scene {
+    now: Instant,
+    sctp: Sctp,
+    config: SctpConfig,
+    state: SctpState,
+    peer: Knowledge,
+    /// Packets that ours has sent.
+    sent: u32,
+}
+
+/// One byte of flags, then a script.
+pub fn run(data: &[u8]) {
+    let before = held();
+    let mut input = Input::new(data);
+    let mut scene = Scene::new(input.byte());
+    let mut recipe = Recipe::default();
+    let mut budget = MAX_PACKETS;
+    while !input.is_empty() && budget > 0 {
+        budget = scene.act(Step::read(&mut input, &mut recipe), budget - 1);
+        let held = held() - before;
+        assert!(held <= MAX_HEAP, "{held} bytes are held");
+    }
+    scene.wait(Duration::from_secs(60));
+    scene.sctp.abort(scene.now);
+    scene.listen();
+    assert_eq!(scene.sctp.state(), scene.state);
+    assert_eq!(rank(scene.state), LAST);
+    let held = held() - before;
+    assert!(held <= 64 * 1024, "{held} bytes are held after the end");
+}
+
+impl Scene {
+    /// Flags from the lowest bit: no data channels; a small maximum size of messages; a small
+    /// window; few streams; the handshake is left to the script; ours begins.
+    fn new(flags: u8) -> Self {
+        let flag = |bit: u8| flags & 1 << bit != 0;
+        let config = SctpConfig {
+            data_channels: !flag(0),
+            max_receive_message_size: if flag(1) { 5000 } else { 262_144 },
+            max_receiver_window: if flag(2) { 1500 } else { 5_242_880 },
+            start: if flag(5) { Start::AtOnce } else { Start::AfterSilence },
+            ..config()
+        };
+        let streams = if flag(3) { (10, 10) } else { (u16::MAX, u16::MAX) };
+        let mut scene = Self {
+            now: start(),
+            sctp: Sctp::new(config.clone()),
+            config,
+            state: SctpState::New,
+            peer: Knowledge::new(0x0102_0304, 1000),
+            sent: 0,
+        };
+        scene.sctp.connect(scene.now);
+        scene.listen();
+        if !flag(4) {
+            let (own_tag, tsn) = (scene.peer.own_tag, scene.peer.tsn);
+            if flag(5) {
+                let cookie = [&extensions()[..], &[0, 0], &parameter(7, b"a cookie")].concat();
+                let ack = init(INIT_ACK, own_tag, streams, tsn, &cookie);
+                scene.packet(packet(scene.peer.tag, &[ack]));
+                scene.packet(packet(scene.peer.tag, &[chunk(COOKIE_ACK, 0, &[])]));
+            } else {
+                scene.packet(packet(0, &[init(INIT, own_tag, streams, tsn, &extensions())]));
+                let echo = chunk(COOKIE_ECHO, 0, &scene.peer.cookie);
+                scene.packet(packet(scene.peer.tag, &[echo]));
+            }
+            assert_eq!(scene.state, SctpState::Connected);
+        }
+        scene
+    }
+
+    /// Answers how many packets may still be sent.
+    fn act(&mut self, step: Step<'_>, mut budget: u32) -> u32 {
+        match step {
+            Step::Packets(recipe, times) => {
+                for _ in 0..u32::from(times).min(budget) {
+                    let packet = recipe.cook(&mut self.peer);
+                    self.packet(packet);
+                    budget -= 1;
+                }
+            }
+            Step::Raw(packet) | Step::Stranger(packet) => {
+                self.packet(packet.to_vec().into());
+            }
+            Step::Check { .. } => {}
+            Step::Wait(time) => self.wait(time),
+            Step::Send { channel, len } => {
+                let stream = u16::from(channel % 4);
+                if self.sctp.is_stream_free(stream) {
+                    let ordered = channel & 4 == 0;
+                    self.sctp.open_stream(stream, Reliability { ordered, limit: None });
+                }
+                // Now and then one that is sent in many packets.
+                let len = if channel & 8 == 0 { len.into() } else { usize::from(len) * 4 };
+                let message = Message::new(Ppid::BINARY, vec![channel; len].into());
+                let _ = self.sctp.send(self.now, stream, message);
+                self.listen();
+            }
+            Step::Reopen { channel } => {
+                self.sctp.reset_stream(u16::from(channel % 4));
+                self.listen();
+            }
+        }
+        budget
+    }
+
+    fn packet(&mut self, packet: bytes::Bytes) {
+        self.sctp.handle_packet(self.now, packet);
+        self.listen();
+    }
+
+    /// Takes all that ours has to say.
+    fn listen(&mut self) {
+        let Self { sctp, peer, sent, .. } = self;
+        sctp.drain_transmits(self.now, |packet| {
+            assert!(packet.len() <= MAX_PACKET, "a packet of {} bytes", packet.len());
+            *sent += 1;
+            peer.learn(packet);
+        });
+        while let Some(event) = self.sctp.poll_event() {
+            match event {
+                SctpEvent::State(state) => {
+                    assert!(rank(state) > rank(self.state), "{state:?} after {:?}", self.state);
+                    self.state = state;
+                }
+                SctpEvent::Message { message, .. } => {
+                    assert_ne!(message.ppid, Ppid::DCEP);
+                    assert!(!message.payload.is_empty());
+                    let largest = self.config.max_receive_message_size as usize;
+                    assert!(message.payload.len() <= largest);
+                }
+                SctpEvent::ChannelOpened { .. } => assert!(self.config.data_channels),
+                SctpEvent::StreamReset { .. } => {}
+                SctpEvent::BufferedAmountLow { .. } => {}
+            }
+        }
+        if rank(self.state) == LAST {
+            assert_eq!(self.sctp.poll_timeout(), None);
+            assert_eq!(self.sctp.queued_bytes(), 0);
+        }
+    }
+
+    fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        let mut timeouts = 0;
+        while let Some(at) = self.sctp.poll_timeout()
+            && at <= end
+        {
+            self.now = self.now.max(at);
+            self.sctp.handle_timeout(self.now);
+            self.listen();
+            timeouts += 1;
+            assert!(timeouts < 10_000, "time stands still");
+        }
+        self.now = end;
+    }
+}
+
+/// States only go forward, and there is nothing after this one.
+const LAST: u8 = 3;
+
+fn rank(state: SctpState) -> u8 {
+    match state {
+        SctpState::New => 0,
+        SctpState::Connecting => 1,
+        SctpState::Connected => 2,
+        SctpState::Failed | SctpState::Closed => LAST,
+    }
+}

@@ -1,0 +1,174 @@
+//! What a hostile peer does, step by step, as read from the fuzzer's bytes.
+//!
+//! ```text
+//! step:  1 byte  what, in the lower four bits; which tag its packets have, in the next two
+//!        …       see `Step::read`
+//! ```
+//!
+//! Numbers that only the association knows are written as distances: TSNs and RE-CONFIG requests of
+//! the peer from its next one, acknowledgements from the last TSN before ours. So zeros are what a
+//! good peer would send.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::input::Input;
+use crate::packet::*;
+
+/// What the peer knows of the association.
+#[derive(Debug, Clone)]
+pub(crate) struct Knowledge {
+    /// The tag of packets to ours, and of packets to the peer.
+    pub(crate) tag: u32,
+    pub(crate) own_tag: u32,
+    /// The peer's next TSN and next RE-CONFIG request.
+    pub(crate) tsn: u32,
+    pub(crate) request: u32,
+    /// Our first TSN.
+    pub(crate) initial_tsn: u32,
+    pub(crate) cookie: Vec<u8>,
+}
+
+impl Knowledge {
+    pub(crate) fn new(own_tag: u32, tsn: u32) -> Self {
+        let cookie = Vec::new();
+        Self { tag: 0, own_tag, tsn, request: tsn, initial_tsn: 0, cookie }
+    }
+
+    /// Listens to what ours sends.
+    pub(crate) fn learn(&mut self, packet: &[u8]) {
+        for greeting in chunks(packet).iter().filter_map(Greeting::read) {
+            (self.tag, self.initial_tsn) = (greeting.tag, greeting.tsn);
+            self.cookie = greeting.cookie;
+        }
+    }
+
+    /// Makes the numbers of a chunk's value absolute.
+    fn localise(&mut self, kind: u8, value: &mut [u8]) {
+        match kind {
+            DATA => {
+                let next = self.tsn;
+                if add(value, 0, next) == next {
+                    self.tsn = next.wrapping_add(1);
+                }
+            }
+            INIT | INIT_ACK => _ = add(value, 0, self.own_tag),
+            SACK | SHUTDOWN => _ = add(value, 0, self.initial_tsn.wrapping_sub(1)),
+            FORWARD_TSN => _ = add(value, 0, self.tsn.wrapping_sub(1)),
+            RECONFIG => match value {
+                [0, 13, _, _, request @ ..] => {
+                    let next = self.request;
+                    if add(request, 0, next) == next {
+                        self.request = next.wrapping_add(1);
+                    }
+                    add(request, 4, self.initial_tsn.wrapping_sub(1));
+                    add(request, 8, self.tsn.wrapping_sub(1));
+                }
+                [0, 16, _, _, response @ ..] => _ = add(response, 0, self.initial_tsn),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}
+
+/// Adds to the number at `offset` of `value`, if there is one, and answers the sum.
+fn add(value: &mut [u8], offset: usize, number: u32) -> u32 {
+    let Some(field) = value.get_mut(offset..).and_then(|it| it.first_chunk_mut::<4>()) else {
+        return 0;
+    };
+    let sum = u32::from_be_bytes(*field).wrapping_add(number);
+    *field = sum.to_be_bytes();
+    sum
+}
+
+/// How to make a packet.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Recipe<'a> {
+    /// Chunks as they are on the wire, or else: kind, flags, length in one byte, value; of DATA,
+    /// one more byte tells how many times 8 zeros follow the value.
+    wire: bool,
+    tag: u8,
+    bytes: &'a [u8],
+}
+
+impl Recipe<'_> {
+    /// Makes the packet. Every time the same one, but for the numbers.
+    pub(crate) fn cook(&self, knowledge: &mut Knowledge) -> Bytes {
+        let mut made = Vec::new();
+        let mut input = Input::new(self.bytes);
+        while !input.is_empty() {
+            let (kind, flags) = (input.byte(), input.byte());
+            if self.wire {
+                let length = input.u16();
+                let mut value = input.take(usize::from(length).saturating_sub(4)).to_vec();
+                knowledge.localise(kind, &mut value);
+                made.extend_from_slice(&[kind, flags]);
+                made.extend_from_slice(&length.to_be_bytes());
+                made.extend_from_slice(&value);
+                made.extend_from_slice(input.take(usize::from(length).wrapping_neg() % 4));
+                continue;
+            }
+            let len = input.byte();
+            let mut value = input.take(len.into()).to_vec();
+            if kind == COOKIE_ECHO && value.is_empty() {
+                value.clone_from(&knowledge.cookie);
+            }
+            if kind == DATA {
+                value.resize(value.len().max(12), 0);
+                value.resize(value.len() + 8 * usize::from(input.byte()), 0);
+            }
+            knowledge.localise(kind, &mut value);
+            made.extend_from_slice(&chunk(kind, flags, &value));
+        }
+        let tag = match self.tag {
+            0 | 1 => knowledge.tag,
+            2 => knowledge.own_tag,
+            _ => 0,
+        };
+        packet(tag, &[made])
+    }
+}
+
+/// What happens next.
+#[derive(Debug)]
+pub(crate) enum Step<'a> {
+    /// The peer sends this packet, so many times.
+    Packets(Recipe<'a>, u8),
+    /// The peer sends this.
+    Raw(&'a [u8]),
+    /// Somebody else sends this.
+    Stranger(&'a [u8]),
+    /// The peer sends a STUN request from one of its addresses.
+    Check { address: u8, nominates: bool },
+    /// Time passes.
+    Wait(Duration),
+    /// Our application sends a message.
+    Send { channel: u8, len: u16 },
+    /// Our application closes a channel and opens it again, if it can.
+    Reopen { channel: u8 },
+}
+
+impl<'a> Step<'a> {
+    /// `last`: the recipe of the packet before this.
+    pub(crate) fn read(input: &mut Input<'a>, last: &mut Recipe<'a>) -> Self {
+        let what = input.byte();
+        match what & 15 {
+            kind @ 0..=5 => {
+                *last = Recipe { wire: kind >= 3, tag: what >> 4 & 3, bytes: input.block() };
+                Self::Packets(*last, 1)
+            }
+            6 | 7 => Self::Packets(*last, input.byte()),
+            8 => Self::Raw(input.block()),
+            9 => Self::Stranger(input.block()),
+            10 => Self::Check { address: input.byte(), nominates: what & 16 != 0 },
+            11 | 12 => Self::Wait(input.duration()),
+            13 | 14 => Self::Send { channel: input.byte(), len: input.u16() },
+            _ => Self::Reopen { channel: input.byte() },
+        }
+    }
+}
+
+/// The most packets of one script. With as many small chunks as fit, enough for every bound.
+pub(crate) const MAX_PACKETS: u32 = 400;

@@ -1,0 +1,41 @@
+//! The header with which pipes carry subchannels.
+
+use bytes::Bytes;
+use datasoup::sfu::subchannels::{Selector, Subscriptions, pipe};
+
+use crate::input::Input;
+
+/// A message that came over a pipe; the same bytes are also taken for one that enters a pipe.
+pub fn run(data: &[u8]) {
+    let message = Bytes::copy_from_slice(data);
+    let (selector, payload) = pipe::decode(message.clone());
+    assert!(message.ends_with(&payload));
+    assert!(message.len() - payload.len() <= pipe::MAX_HEADER as usize);
+    match &selector {
+        Some(selector) => {
+            assert!(!selector.is_empty());
+            assert_eq!(pipe::encode(Some(selector), &payload), message);
+        }
+        // Behind an empty header, or without one.
+        None => assert!(payload.len() == message.len() || message.len() - payload.len() == 10),
+    }
+    // No payload forges a header.
+    assert_eq!(pipe::decode(pipe::encode(None, &message)), (None, message));
+
+    let mut input = Input::new(data);
+    let flags = input.byte();
+    let subchannels = (0..input.byte() % 16).map(|_| input.u16()).collect();
+    let required = (flags & 1 != 0).then(|| input.u16());
+    let ignored = (flags & 2 != 0).then(|| input.u16());
+    let subscribed = Subscriptions::new((0..input.byte() % 16).map(|_| input.u16()));
+    let selector = Selector { subchannels, required, ignored };
+    let payload = Bytes::copy_from_slice(input.rest());
+    let (got, rest) = pipe::decode(pipe::encode(Some(&selector), &payload));
+    assert_eq!((got.unwrap_or_default(), rest), (selector.clone(), payload));
+
+    // What a pipe carries, its consumer gets as it would have got it directly.
+    match selector.through_pipe(&subscribed) {
+        Some(carried) => assert_eq!(carried.matches(&subscribed), selector.matches(&subscribed)),
+        None => assert!(!selector.matches(&subscribed)),
+    }
+}

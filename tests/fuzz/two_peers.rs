@@ -1,0 +1,294 @@
+//! Two of ours on a bad network, and what their applications may rely on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+use datasoup::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
+use datasoup::proto::sctp::{SctpConfig, SctpEvent, SctpState, Start};
+
+use crate::input::Input;
+use crate::link::{Conditions, Net, Side};
+use crate::peers::{MAX_PACKET, Ours, Pair, config};
+
+/// Streams that are used.
+const STREAMS: u8 = 6;
+
+/// How long the network may take to deliver everything once it works.
+const HEALED: Duration = Duration::from_secs(300);
+
+/// The most messages of one run.
+const MAX_MESSAGES: u32 = 3000;
+
+/// The life of one side's channel from when it is opened until it is closed by either side.
+#[derive(Debug)]
+struct Channel {
+    reliability: Reliability,
+    /// The lengths of the messages that were taken to be sent.
+    sent: Vec<usize>,
+    /// The numbers of those that have arrived, in the order in which they did.
+    arrived: Vec<u32>,
+    /// Either side has closed it: what has not arrived need not.
+    closed: bool,
+}
+
+/// A sender, its stream, and how many channels it had there before.
+type Id = (Side, StreamId, u16);
+
+struct Model {
+    net: Pair,
+    channels: BTreeMap<Id, Channel>,
+    /// The latest channel of a sender on a stream.
+    latest: BTreeMap<(Side, StreamId), u16>,
+    /// The latest channel that a message has arrived of.
+    latest_arrived: BTreeMap<(Side, StreamId), u16>,
+    messages: u32,
+    data_channels: bool,
+}
+
+/// One byte of flags, from the lowest bit: both begin; the network is bad from the beginning; no
+/// data channels; small windows. One byte that seeds the network, its conditions, then actions.
+pub fn run(data: &[u8]) {
+    let mut input = Input::new(data);
+    let (flags, seed) = (input.byte(), input.byte());
+    let bad = conditions(&mut input);
+    let mut model = Model::connected(flags, seed, bad);
+    model.net.conditions = bad;
+    while !input.is_empty() && model.messages < MAX_MESSAGES {
+        model.act(&mut input);
+        model.collect();
+    }
+    model.heal();
+}
+
+fn conditions(input: &mut Input<'_>) -> Conditions {
+    let percent = |byte: u8, most: f64| f64::from(byte) / 255.0 * most;
+    Conditions {
+        loss: percent(input.byte(), 0.4),
+        duplication: percent(input.byte(), 0.4),
+        delay: Duration::from_millis(input.byte().into()),
+        jitter: Duration::from_millis(input.byte().into()),
+        mtu: MAX_PACKET,
+        ..Conditions::PERFECT
+    }
+}
+
+/// The `number`-th message of a channel: it says where it belongs.
+fn message((side, stream, channel): Id, number: u32, len: usize) -> Message {
+    let mut payload = vec![side as u8];
+    payload.extend_from_slice(&stream.to_be_bytes());
+    payload.extend_from_slice(&channel.to_be_bytes());
+    payload.extend_from_slice(&number.to_be_bytes());
+    payload.resize(len.max(payload.len()), number as u8);
+    let ppid = [Ppid::BINARY, Ppid::STRING, Ppid(number), Ppid(1234)][payload.len() % 4];
+    let reserved = ppid == Ppid::DCEP || ppid.is_empty();
+    Message { ppid: if reserved { Ppid::BINARY } else { ppid }, payload: payload.into() }
+}
+
+/// What [`message`] has made.
+fn parse(payload: &Bytes) -> (Id, u32) {
+    let [side, s0, s1, c0, c1, n0, n1, n2, n3, ..] = payload[..] else {
+        panic!("a message that nobody has sent: {payload:?}")
+    };
+    let side = if side == 0 { Side::A } else { Side::B };
+    let id = (side, u16::from_be_bytes([s0, s1]), u16::from_be_bytes([c0, c1]));
+    (id, u32::from_be_bytes([n0, n1, n2, n3]))
+}
+
+impl Model {
+    fn connected(flags: u8, seed: u8, bad: Conditions) -> Self {
+        let flag = |bit: u8| flags & 1 << bit != 0;
+        let config = |start| SctpConfig {
+            start,
+            data_channels: !flag(2),
+            max_receiver_window: if flag(3) { 20_000 } else { 5_242_880 },
+            max_receive_message_size: if flag(3) { 16_384 } else { 262_144 },
+            max_send_message_size: if flag(3) { 16_384 } else { 262_144 },
+            ..config()
+        };
+        let starts =
+            if flag(0) { [Start::AtOnce; 2] } else { [Start::AtOnce, Start::AfterSilence] };
+        let [a, b] = starts.map(|start| Ours::new(config(start)));
+        let conditions = if flag(1) { bad } else { Conditions::PERFECT };
+        let mut net = Net::new(a, b, conditions, seed.into());
+        net.a.sctp.connect(net.now);
+        net.b.sctp.connect(net.now);
+        let up = |net: &mut Pair| net.a.is_connected() && net.b.is_connected();
+        if !net.run_until(Duration::from_secs(5), up) {
+            net.conditions = Conditions::PERFECT;
+            assert!(net.run_until(Duration::from_secs(60), up), "they connect once they can");
+        }
+        net.a.events.clear();
+        net.b.events.clear();
+        Self {
+            net,
+            channels: BTreeMap::new(),
+            latest: BTreeMap::new(),
+            latest_arrived: BTreeMap::new(),
+            messages: 0,
+            data_channels: !flag(2),
+        }
+    }
+
+    fn peer(&mut self, side: Side) -> &mut Ours {
+        match side {
+            Side::A => &mut self.net.a,
+            Side::B => &mut self.net.b,
+        }
+    }
+
+    /// One byte: what, in the lower three bits; which side; which stream.
+    fn act(&mut self, input: &mut Input<'_>) {
+        let what = input.byte();
+        let side = if what & 8 == 0 { Side::A } else { Side::B };
+        let stream = u16::from((what >> 4) % STREAMS);
+        match what & 7 {
+            kind @ 0..=2 => {
+                let len = usize::from(input.byte()) * if kind == 2 { 257 } else { 1 };
+                let count = input.byte() % 32 + 1;
+                (0..count).for_each(|_| self.send(side, stream, len));
+            }
+            3 => {
+                let [how, value] = [input.byte(), input.byte()];
+                let limit = match how % 4 {
+                    0 | 1 => None,
+                    2 => Some(Limit::Retransmits(u16::from(value % 8))),
+                    _ => Some(Limit::LifetimeMs(u16::from(value) * 8)),
+                };
+                self.open(side, stream, Reliability { ordered: how & 4 == 0, limit });
+            }
+            4 => self.close(side, stream),
+            5 | 6 => self.wait(input.duration().min(Duration::from_secs(10))),
+            _ => self.net.conditions = conditions(input),
+        }
+    }
+
+    fn open(&mut self, side: Side, stream: StreamId, reliability: Reliability) {
+        let peer = self.peer(side);
+        if !peer.sctp.is_stream_free(stream) {
+            return;
+        }
+        peer.sctp.open_stream(stream, reliability);
+        let channel = self.latest.entry((side, stream)).and_modify(|it| *it += 1).or_default();
+        let id = (side, stream, *channel);
+        let fresh = Channel { reliability, sent: Vec::new(), arrived: Vec::new(), closed: false };
+        self.channels.insert(id, fresh);
+    }
+
+    fn send(&mut self, side: Side, stream: StreamId, len: usize) {
+        self.open(side, stream, Reliability::RELIABLE);
+        let Some(&channel) = self.latest.get(&(side, stream)) else { return };
+        let id = (side, stream, channel);
+        let number = self.channels[&id].sent.len() as u32;
+        let message = message(id, number, len);
+        let (now, len) = (self.net.now, message.payload.len());
+        if self.peer(side).sctp.send(now, stream, message).is_ok() {
+            self.channels.get_mut(&id).expect("open").sent.push(len);
+            self.messages += 1;
+        }
+    }
+
+    /// Closes a channel of the application's.
+    fn close(&mut self, side: Side, stream: StreamId) {
+        let latest = self.latest.get(&(side, stream));
+        if latest.is_some_and(|&channel| !self.channels[&(side, stream, channel)].closed) {
+            self.reset(side, stream);
+        }
+    }
+
+    /// Closes a channel, and so the other direction, too.
+    fn reset(&mut self, side: Side, stream: StreamId) {
+        self.peer(side).sctp.reset_stream(stream);
+        self.cut(stream);
+    }
+
+    /// Lets time pass. Both react at once to what happens meanwhile.
+    fn wait(&mut self, time: Duration) {
+        let end = self.net.now + time;
+        let told = |net: &mut Pair| !(net.a.events.is_empty() && net.b.events.is_empty());
+        while self.net.run_until(end - self.net.now, told) {
+            self.collect();
+        }
+        self.net.now = end;
+        self.collect();
+    }
+
+    fn cut(&mut self, stream: StreamId) {
+        for side in [Side::A, Side::B] {
+            if let Some(&channel) = self.latest.get(&(side, stream)) {
+                self.channels.get_mut(&(side, stream, channel)).expect("it was open").closed = true;
+            }
+        }
+    }
+
+    /// Takes what both have to say, and checks it.
+    fn collect(&mut self) {
+        self.net.flush();
+        for side in [Side::A, Side::B] {
+            let events = std::mem::take(&mut self.peer(side).events);
+            for event in events {
+                match event {
+                    SctpEvent::Message { stream, message } => self.arrived(side, stream, message),
+                    SctpEvent::StreamReset { stream } => self.reset(side, stream),
+                    SctpEvent::State(state) => assert_eq!(state, SctpState::Connected),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn arrived(&mut self, at: Side, stream: StreamId, got: Message) {
+        let (id, number) = parse(&got.payload);
+        assert_eq!(id.1, stream, "delivered to the wrong stream");
+        assert_ne!(id.0, at, "delivered to who has sent it");
+        let channel = self.channels.get_mut(&id).expect("of a channel that there was");
+        let len = *channel.sent.get(number as usize).expect("of a message that was sent");
+        assert!(got == message(id, number, len), "as it was sent");
+        if channel.reliability.ordered {
+            let next = channel.arrived.last().map_or(0, |last| last + 1);
+            assert!(number >= next, "{number} after {:?} on {id:?}", channel.arrived.last());
+            if channel.reliability.limit.is_none() {
+                assert_eq!(number, next, "one is missing on {id:?}");
+            }
+        }
+        channel.arrived.push(number);
+        // Without data channels there are no resets that keep one from the next.
+        if !self.data_channels {
+            return;
+        }
+        let latest = self.latest_arrived.entry((id.0, stream)).or_insert(id.2);
+        assert!(id.2 >= *latest, "of a channel that had been closed before");
+        *latest = id.2;
+    }
+
+    /// The network works again: everything that has to arrive does, and nothing waits any more.
+    fn heal(mut self) {
+        self.net.conditions = Conditions::PERFECT;
+        let end = self.net.now + HEALED;
+        while self.net.now < end && !self.is_done() {
+            self.wait(Duration::from_millis(200));
+        }
+        self.wait(Duration::from_secs(20));
+        assert!(self.net.a.is_connected() && self.net.b.is_connected());
+        for (id, channel) in &self.channels {
+            let unique: BTreeSet<_> = channel.arrived.iter().collect();
+            assert_eq!(unique.len(), channel.arrived.len(), "some came twice on {id:?}");
+            if channel.reliability.limit.is_none() && !channel.closed {
+                assert_eq!(channel.arrived.len(), channel.sent.len(), "missing on {id:?}");
+            }
+        }
+        for peer in [&self.net.a, &self.net.b] {
+            assert_eq!(peer.sctp.queued_bytes(), 0);
+            assert!((0..STREAMS.into()).all(|stream| peer.sctp.buffered_amount(stream) == 0));
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let arrived = self.channels.values().all(|channel| {
+            channel.closed
+                || channel.reliability.limit.is_some()
+                || channel.arrived.len() == channel.sent.len()
+        });
+        arrived && self.net.a.sctp.queued_bytes() + self.net.b.sctp.queued_bytes() == 0
+    }
+}

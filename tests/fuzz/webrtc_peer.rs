@@ -1,0 +1,240 @@
+//! A whole worker with two clients, one of which sends anything through its established session.
+//! The other one must not notice.
+
+use std::time::Duration;
+
+use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+use serde_json::Value;
+
+use crate::allocations::held;
+use crate::client::Client;
+use crate::input::Input;
+use crate::lab::{Lab, binary, ours, text, theirs};
+use crate::link::Conditions;
+use crate::packet::*;
+use crate::script::{Knowledge, MAX_PACKETS, Recipe, Step};
+
+/// What a transport may hold, whatever its peer does: see `guard`, and the bounds of a session.
+const MAX_HEAP: isize = 14 << 20;
+
+/// Time that a script may take: nobody loses consent meanwhile.
+const MAX_TIME: Duration = Duration::from_secs(20);
+
+/// Addresses of the attacker's from `theirs` on, and one of somebody else.
+const ATTACKER: u16 = 10;
+const STRANGER: u16 = 99;
+
+struct Scene {
+    lab: Lab,
+    /// A direct one, which the attacker consumes.
+    producer: DataProducerKey,
+    attacker: Party,
+    peer: Knowledge,
+    consumers: Vec<DataConsumerKey>,
+    innocent: Party,
+    innocent_sends: DataProducerKey,
+    innocent_gets: DataConsumerKey,
+    time: Duration,
+}
+
+struct Party {
+    key: TransportKey,
+    client: usize,
+}
+
+/// A script.
+pub fn run(data: &[u8]) {
+    let mut scene = Scene::new();
+    let quiet = scene.innocent_state();
+    let before = held();
+    let mut input = Input::new(data);
+    let mut recipe = Recipe::default();
+    let mut budget = MAX_PACKETS;
+    while !input.is_empty() && budget > 0 {
+        budget = scene.act(Step::read(&mut input, &mut recipe), budget - 1);
+        let held = held() - before;
+        assert!(held <= MAX_HEAP, "{held} bytes are held");
+    }
+    assert_eq!(scene.innocent_state(), quiet, "the innocent's");
+    scene.check_innocent();
+    scene.close();
+}
+
+impl Scene {
+    fn new() -> Self {
+        let conditions = Conditions { delay: Duration::ZERO, ..Conditions::PERFECT };
+        let mut lab = Lab::with(1, conditions, 1);
+        let router = lab.host().router();
+        let server = lab.host().server(ours(9));
+        let direct = lab.host().direct(router);
+
+        let (key, client) = lab.join_server(router, server, 1);
+        let innocent = Party { key, client };
+        let innocent_sends = lab.host().produce(key, 0);
+        let (innocent_gets, _) = lab.host().consume(direct, innocent_sends);
+        lab.host().events.clear();
+
+        let (attacker, peer) = attacker(&mut lab, router, server);
+        for stream in 0..3 {
+            let producer = lab.host().produce(attacker.key, stream);
+            lab.host().consume(direct, producer);
+        }
+        let producer = lab.host().produce(direct, 0);
+        let consumers = (0..2).map(|_| lab.host().consume(attacker.key, producer).0).collect();
+        // Their consent is not part of this.
+        lab.clients.iter_mut().for_each(|client| client.checks = false);
+        lab.run_for(Duration::from_secs(1));
+        lab.host().events.clear();
+        let time = Duration::ZERO;
+        Self {
+            lab,
+            producer,
+            attacker,
+            peer,
+            consumers,
+            innocent,
+            innocent_sends,
+            innocent_gets,
+            time,
+        }
+    }
+
+    fn act(&mut self, step: Step<'_>, mut budget: u32) -> u32 {
+        let server = ours(9);
+        match step {
+            Step::Packets(recipe, times) => {
+                for _ in 0..u32::from(times).min(budget) {
+                    let packet = recipe.cook(&mut self.peer);
+                    self.lab.clients[self.attacker.client].seal(&packet);
+                    budget -= 1;
+                }
+            }
+            Step::Raw([0, sealed @ ..]) => self.lab.clients[self.attacker.client].seal(sealed),
+            Step::Raw(bytes) => self.lab.inject(theirs(ATTACKER), server, bytes),
+            Step::Stranger(bytes) => self.lab.inject(theirs(STRANGER), server, bytes),
+            Step::Check { address, nominates } => {
+                let ice = self.lab.clients[self.attacker.client].ice.clone();
+                let from = theirs(ATTACKER + u16::from(address % 16));
+                self.lab.inject(from, server, &Client::check(&ice, nominates));
+            }
+            Step::Wait(time) => {
+                let time = time.min(MAX_TIME - self.time);
+                self.time += time;
+                self.lab.run_for(time);
+            }
+            Step::Send { channel, len } => {
+                self.lab.sfu().send(self.producer, binary(channel, len.into()), None);
+            }
+            Step::Reopen { channel } => {
+                let index = usize::from(channel) % self.consumers.len();
+                if let Ok(consumer) = self.lab.sfu().data_consumer(self.consumers[index]) {
+                    consumer.close();
+                }
+                // On the next stream; if the association has ended, it waits for ever.
+                let consumed = self.lab.host().consume(self.attacker.key, self.producer);
+                self.consumers[index] = consumed.0;
+            }
+        }
+        self.lab.run_for(Duration::ZERO);
+        self.listen(match step {
+            Step::Stranger(bytes) => bytes.len(),
+            _ => 0,
+        });
+        budget
+    }
+
+    /// Looks at what the worker has sent and told, and forgets it.
+    fn listen(&mut self, asked: usize) {
+        let strays = std::mem::take(&mut self.lab.strays);
+        let stranger = strays.iter().filter(|it| it.to == theirs(STRANGER));
+        let answered: usize = stranger.map(|it| it.bytes.len()).sum();
+        assert!(answered <= asked, "amplified from {asked} to {answered} bytes");
+        let intercepted = &mut self.lab.clients[self.attacker.client].intercepted;
+        for packet in intercepted.replace(Vec::new()).into_iter().flatten() {
+            self.peer.learn(&packet);
+        }
+        let events = std::mem::take(&mut self.lab.host().events);
+        let told = events.iter().any(|event| self.concerns_innocent(event));
+        assert!(!told, "the innocent's: {events:?}");
+    }
+
+    fn concerns_innocent(&self, event: &datasoup::sfu::event::Event) -> bool {
+        use datasoup::sfu::event::Event;
+        match event {
+            Event::Transport(key, _) => *key == self.innocent.key,
+            Event::DataProducer(key, _) => *key == self.innocent_sends,
+            Event::DataConsumer(key, _) | Event::Message(key, _) => *key == self.innocent_gets,
+            _ => false,
+        }
+    }
+
+    /// All that is shown of the innocent client's transport, but for the time.
+    fn innocent_state(&mut self) -> [Value; 3] {
+        let mut stats =
+            [self.lab.stats(self.innocent.key), self.lab.producer_stats(self.innocent_sends)];
+        for entity in &mut stats {
+            for name in ["timestamp", "recvBitrate", "sendBitrate"] {
+                entity.as_object_mut().expect("an object").remove(name);
+            }
+        }
+        let [transport, producer] = stats;
+        [self.lab.dump(self.innocent.key), transport, producer]
+    }
+
+    /// The innocent client sends and receives as ever.
+    fn check_innocent(&mut self) {
+        let (lab, client) = (&mut self.lab, self.innocent.client);
+        lab.clients[client].checks = true;
+        lab.clients[client].send(0, text("still here"));
+        let consumer = self.innocent_gets;
+        lab.expect("a message from the innocent", |lab| {
+            lab.host().messages(consumer) == [text("still here")]
+        });
+        lab.host().consume(self.innocent.key, self.producer);
+        lab.sfu().send(self.producer, text("and so are we"), None);
+        lab.expect("a message to the innocent", |lab| {
+            lab.clients[client].messages().iter().any(|(_, got)| *got == text("and so are we"))
+        });
+    }
+
+    fn close(mut self) {
+        assert!(
+            self.lab.sfu().transport(self.attacker.key).is_ok(),
+            "it is not the peer's to close"
+        );
+        self.lab.sfu().close();
+        self.lab.run_for(Duration::from_secs(1));
+        assert!(self.lab.sfu().is_empty());
+    }
+}
+
+/// A client whose association is a script.
+fn attacker(
+    lab: &mut Lab,
+    router: RouterKey,
+    server: datasoup::sfu::id::WebRtcServerKey,
+) -> (Party, Knowledge) {
+    use datasoup::proto::dtls::{DtlsRole, DtlsState};
+    use datasoup::sfu::transport::webrtc::WebRtcListen;
+
+    let listen = WebRtcListen::Server(server);
+    let (key, answer) = lab.host().webrtc_with(router, listen, crate::lab::webrtc_options());
+    let client = lab.client(key, &answer, theirs(ATTACKER), DtlsRole::Client);
+    lab.clients[client].intercepted = Some(Vec::new());
+    lab.clients[client].begins = false;
+    lab.expect("a session", |lab| {
+        let connected = lab.clients[client].dtls_states.contains(&DtlsState::Connected);
+        connected && lab.dump(key)["dtlsState"] == "connected"
+    });
+    let mut peer = Knowledge::new(0x0102_0304, 1000);
+    let streams = (u16::MAX, u16::MAX);
+    let hello = packet(0, &[init(INIT, peer.own_tag, streams, peer.tsn, &extensions())]);
+    lab.clients[client].seal(&hello);
+    lab.run_for(Duration::from_millis(1));
+    let heard = lab.clients[client].intercepted.replace(Vec::new());
+    heard.iter().flatten().for_each(|packet| peer.learn(packet));
+    let echo = packet(peer.tag, &[chunk(COOKIE_ECHO, 0, &peer.cookie)]);
+    lab.clients[client].seal(&echo);
+    lab.expect("an association", |lab| lab.sctp_connected(key));
+    (Party { key, client }, peer)
+}
