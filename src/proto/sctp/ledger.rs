@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::flight::Unsent;
 use super::partial::{Partial, Waiting};
@@ -97,8 +97,10 @@ pub(super) struct Ledger {
     pub(super) unfinished_resets: usize,
     /// Streams whose reset sctp-proto has yet to ask for.
     pub(super) waiting_resets: FxHashSet<StreamId>,
-    /// Streams that we have reset and the peer has not yet: nobody reads what still comes on them.
-    pub(super) unread: FxHashSet<StreamId>,
+    /// Streams that we have reset and the peer has not yet, and how many DATA chunks have come on each
+    /// since. Nobody reads them, so sctp-proto holds them until the peer's reset; they are not its
+    /// fault, and no part of `held`.
+    pub(super) unread: FxHashMap<StreamId, usize>,
 }
 
 impl Ledger {

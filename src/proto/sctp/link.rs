@@ -397,7 +397,7 @@ impl Link {
             && state.close().is_ok()
         {
             self.ledger.waiting_resets.insert(stream);
-            self.ledger.unread.insert(stream);
+            self.ledger.unread.insert(stream, 0);
         }
     }
 
