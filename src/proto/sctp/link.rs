@@ -242,7 +242,8 @@ impl Link {
         Some(event)
     }
 
-    /// Hands over the packets that are due. sctp-proto scans all that is in flight: once a turn.
+    /// Hands over the packets that are due. sctp-proto scans all that is in flight: once a turn, and again
+    /// only for what has gone in since.
     pub(super) fn drain(
         &mut self,
         now: Instant,
