@@ -43,7 +43,7 @@ const MAX_ROUTER_HELD: usize = 16_384;
 /// average.
 const MEAN_HELD: usize = 512;
 
-/// DATA chunks that may come on streams that we have reset before the peer resets them as well: 3 MB.
+/// DATA chunks that may come on streams that we have reset before the peer resets them as well: 4 MB.
 /// A good peer stops within a round trip, but until then it may send a window full of small messages.
 const MAX_UNREAD: usize = 16_384;
 

@@ -180,11 +180,15 @@ impl Link {
             return Incoming::Dropped(Dropped::Foreign);
         };
         match self.guard.admit(now, &mut self.ledger, self.streams, &packet) {
-            Admission::Granted if packet.len() > MAX_KEPT_PACKET => {
-                let parts = wire::divide(&packet, MAX_KEPT_PACKET);
+            Admission::Granted => {
+                // What nobody reads is kept for long, and is tiny.
+                let max = if self.ledger.has_unread(&packet) { 0 } else { MAX_KEPT_PACKET };
+                if packet.len() <= max {
+                    return Incoming::Deliver(event);
+                }
+                let parts = wire::divide(&packet, max);
                 Incoming::Divided(parts.into_iter().flat_map(|it| self.route(now, it)).collect())
             }
-            Admission::Granted => Incoming::Deliver(event),
             Admission::Refused(dropped) => Incoming::Dropped(dropped),
             Admission::Violation(rule) => Incoming::Violation(rule),
         }
