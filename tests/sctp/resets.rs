@@ -233,3 +233,27 @@ fn closing_a_stream_that_the_peer_goes_on_sending_on_does_not_end_the_associatio
     goes_on(&mut stage, 10_000);
     assert_eq!(stage.sctp.state(), SctpState::Closed);
 }
+
+#[test]
+fn a_stream_that_both_have_reset_at_once_carries_messages_again() {
+    let mut stage = Stage::new(config());
+    stage.sctp.open_stream(1, Reliability::RELIABLE);
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"hello")]);
+    assert_eq!(stage.messages().len(), 1);
+    // The peer's comes before ours has left.
+    stage.sctp.reset_stream(1);
+    let request = stage.request;
+    stage.request += 1;
+    let sent = stage.send(&[reset(request, 0, tsn, &[1])]);
+    answer_resets(&mut stage, sent);
+    let sent = stage.pass(Duration::from_secs(10));
+    answer_resets(&mut stage, sent);
+    stage.drain();
+    assert!(stage.sctp.is_stream_free(1));
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"again")]);
+    let messages = stage.messages();
+    assert_eq!(messages.len(), 1);
+    assert_eq!(&messages[0].1.payload[..], b"again");
+}
