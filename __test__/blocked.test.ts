@@ -28,6 +28,8 @@ const MOVING_PEER = `
       const socket = sockets[move % 2];
       socket.send(request, port, '127.0.0.1');
       await once(socket, 'message');
+      // No faster than such requests are looked at.
+      await new Promise((resolve) => setTimeout(resolve, 1));
       done[1] = socket.address().port;
     }
     sockets.forEach((socket) => socket.close());

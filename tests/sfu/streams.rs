@@ -171,6 +171,17 @@ fn a_closed_producer_asks_the_client_to_close_its_channel() {
 }
 
 #[test]
+fn a_closed_producer_on_which_nothing_has_come_asks_for_it_too_each_time_anew() {
+    let mut room = room();
+    for _ in 0..3 {
+        let producer = room.lab.host().produce(room.key, 9);
+        room.lab.sfu().data_producer(producer).expect("open").close();
+        room.lab.run_for(Duration::from_secs(5));
+        assert!(std::mem::take(&mut room.lab.clients[room.client].sctp.resets).contains(&9));
+    }
+}
+
+#[test]
 fn a_closed_producer_leaves_a_consumer_on_its_stream_alone() {
     let mut room = room();
     let producer = room.lab.host().produce(room.key, 9);

@@ -212,6 +212,11 @@ impl Sctp {
         self.queues.open(stream, reliability);
     }
 
+    /// The peer is about to send on `stream`, perhaps anew.
+    pub fn expect_stream(&mut self, stream: StreamId) {
+        self.streams.on_use(stream);
+    }
+
     /// Whether `stream` can be given to a new channel of ours: not open, no reset under way or just
     /// over, not opened in band by the peer, and within the negotiated number as far as it is known.
     pub fn is_stream_free(&self, stream: StreamId) -> bool {

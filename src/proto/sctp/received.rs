@@ -87,10 +87,13 @@ impl Received {
         }
     }
 
-    /// sctp-proto acknowledges no more than `tsn`, so it has refused some that were counted here.
+    /// sctp-proto acknowledges all up to `tsn`. If that is less than was counted here, it has refused
+    /// some; if it is more, they had come before that, and were forgotten with those.
     pub(super) fn correct(&mut self, tsn: u32) {
         if before(tsn, self.cumulative) {
             *self = Self::new(tsn.wrapping_add(1));
+        } else {
+            self.forward(tsn);
         }
     }
 
@@ -211,6 +214,23 @@ mod tests {
         received.forward(1004);
         assert_eq!(received.above_bytes, 0);
         assert!(!received.is_too_far(1006, REACH));
+    }
+
+    #[test]
+    fn what_sctp_proto_acknowledges_corrects_the_count_either_way() {
+        let mut received = Received::new(10);
+        for tsn in [10, 12, 14, 11] {
+            received.insert(tsn, 100);
+        }
+        // It has refused 12. That 14 has come is forgotten, too…
+        received.correct(11);
+        received.insert(12, 100);
+        received.insert(13, 100);
+        assert_eq!(received.cumulative_with(&[]), 13);
+        // …until it is acknowledged, and never sent again.
+        received.correct(14);
+        assert_eq!(received.cumulative_with(&[]), 14);
+        assert_eq!(received.beyond_gap(), 0);
     }
 
     #[test]

@@ -30,10 +30,10 @@ enum Closing {
 /// What is going on with the streams of an association.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    /// Streams that we have opened, or on which something has come, since they were last reset. The
-    /// others need no reset; a peer to which they mean nothing would not answer with its own, and
-    /// they would be out of use for good.
-    used: FxHashSet<StreamId>,
+    /// Streams of which both directions have been reset, and that nobody has used since. They need no
+    /// reset: a peer to which they mean nothing any more would not answer with its own, and they would
+    /// be out of use for good.
+    over: FxHashSet<StreamId>,
     closing: FxHashMap<StreamId, Closing>,
     /// Resets of ours that sctp-proto has not been asked for yet.
     waiting: VecDeque<StreamId>,
@@ -53,9 +53,9 @@ impl Streams {
         }
     }
 
-    /// We send on `stream`, or the peer does.
+    /// Somebody sends on `stream`, or is about to.
     pub(super) fn on_use(&mut self, stream: StreamId) {
-        self.used.insert(stream);
+        self.over.remove(&stream);
     }
 
     /// Whether the peer has opened a channel on `stream` in band.
@@ -93,7 +93,7 @@ impl Streams {
     /// We reset `stream`.
     pub(super) fn reset(&mut self, stream: StreamId, now: Option<Instant>) {
         self.channels.remove(&stream);
-        if self.used.contains(&stream) && !self.is_closing(stream, now) {
+        if !self.over.contains(&stream) && !self.is_closing(stream, now) {
             self.closing.insert(stream, Closing::Resetting);
             self.waiting.push_back(stream);
         }
@@ -119,7 +119,7 @@ impl Streams {
 
     /// Both directions of `stream` have been reset.
     pub(super) fn on_reset_complete(&mut self, stream: StreamId, now: Instant) {
-        self.used.remove(&stream);
+        self.over.insert(stream);
         self.closing.retain(|_, closing| match closing {
             Closing::Resetting => true,
             Closing::Quarantine(until) => now < *until,
@@ -137,7 +137,6 @@ mod tests {
     fn an_id_is_free_again_some_time_after_its_reset() {
         let now = start();
         let mut streams = Streams::default();
-        streams.on_use(4);
         streams.reset(4, Some(now));
         streams.reset(4, Some(now));
         assert_eq!(streams.pop_waiting(), Some(4));
@@ -151,17 +150,18 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_uses_is_not_reset() {
+    fn what_nobody_has_used_since_its_reset_is_not_reset_again() {
         let now = start();
+        let later = now + QUARANTINE;
         let mut streams = Streams::default();
-        streams.reset(4, Some(now));
-        assert_eq!(streams.pop_waiting(), None);
-        streams.on_use(4);
         assert!(streams.on_peer_reset(4, now));
         streams.on_reset_complete(4, now);
-        streams.reset(4, Some(now + QUARANTINE));
+        streams.reset(4, Some(later));
         assert_eq!(streams.pop_waiting(), None);
-        assert!(!streams.is_closing(4, Some(now + QUARANTINE)));
+        assert!(!streams.is_closing(4, Some(later)));
+        streams.on_use(4);
+        streams.reset(4, Some(later));
+        assert_eq!(streams.pop_waiting(), Some(4));
     }
 
     #[test]

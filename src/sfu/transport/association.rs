@@ -83,6 +83,13 @@ impl Transport {
         }
     }
 
+    /// A DataProducer waits for what the peer sends on `stream`.
+    pub(super) fn expect_stream(&mut self, stream: StreamId) {
+        if let Some(sctp) = self.sctp_mut() {
+            sctp.expect_stream(stream);
+        }
+    }
+
     /// Queues a message for the peer; a pipe carries `selector` with it.
     pub(in crate::sfu) fn send(
         &mut self,

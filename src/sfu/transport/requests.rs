@@ -55,6 +55,7 @@ impl TransportMut<'_> {
                 return Err(Error::Other(text));
             }
             transport.producer_streams.insert(id, key);
+            transport.expect_stream(id);
         }
         transport.data_producers.push(key);
         let router = transport.router;
