@@ -1,5 +1,5 @@
 //! The heap that one association holds for a client that fills whatever it can. The bounds are those
-//! of docs/ARCHITECTURE.md; each follows from the constants that its test names.
+//! of docs/security.md; each follows from the constants that its test names.
 
 use std::time::Duration;
 
