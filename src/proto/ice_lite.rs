@@ -23,15 +23,16 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 use serde::Serialize;
 
-use super::stun::{Check, Key, Request};
+use super::stun::{self, Check, Key, Request};
 use super::transmit::{Transmits, Tuple};
 
 /// How many valid tuples are kept. Each costs the peer an authentic request, but not more than that.
 const MAX_TUPLES: usize = 8;
 
-/// How many requests are looked at in [`QUOTA_TIME`]: of all strangers together, and of the valid tuples
-/// together. A full agent sends one every 50 ms and pair (RFC 8445 §14), and fewer later. One costs us
-/// about 5 us, mostly hashing, so whoever knows a username fragment gets at most 1 % of our time.
+/// How many requests are looked at in [`QUOTA_TIME`]: of those over the valid tuples, of those with a
+/// username fragment of ours over others, and of all others. A full agent sends one every 50 ms and pair
+/// (RFC 8445 §14), and fewer later. One costs us about 5 us, mostly hashing, so whoever knows a username
+/// fragment gets at most 1 % of our time.
 const QUOTA: u32 = 100;
 const QUOTA_TIME: Duration = Duration::from_millis(50);
 
@@ -144,6 +145,15 @@ impl Quota {
     }
 }
 
+/// Separate, so that strangers cannot use up what keeps the peer's consent alive, and who does not even
+/// know a username fragment not what lets a peer in.
+#[derive(Debug, Default)]
+struct Quotas {
+    peer: Quota,
+    strangers: Quota,
+    ignorant: Quota,
+}
+
 /// The ICE-Lite agent of one transport, with a single component.
 #[derive(Debug)]
 pub struct IceLite {
@@ -159,9 +169,7 @@ pub struct IceLite {
     nomination: u32,
     consent_timeout: Option<Duration>,
     last_request: Option<Instant>,
-    /// Separate, so that strangers cannot use up what keeps the peer's consent alive.
-    strangers_quota: Quota,
-    peer_quota: Quota,
+    quotas: Quotas,
     events: VecDeque<IceEvent>,
 }
 
@@ -178,8 +186,7 @@ impl IceLite {
             nomination: 0,
             consent_timeout,
             last_request: None,
-            strangers_quota: Quota::default(),
-            peer_quota: Quota::default(),
+            quotas: Quotas::default(),
             events: VecDeque::new(),
         }
     }
@@ -242,8 +249,12 @@ impl IceLite {
         if self.state == IceState::Closed {
             return false;
         }
-        let quota =
-            if self.is_valid(tuple) { &mut self.peer_quota } else { &mut self.strangers_quota };
+        let knows_us = stun::local_fragment(datagram).is_some_and(|it| self.accepts_username(it));
+        let quota = match (knows_us, self.is_valid(tuple)) {
+            (true, true) => &mut self.quotas.peer,
+            (true, false) => &mut self.quotas.strangers,
+            (false, _) => &mut self.quotas.ignorant,
+        };
         if !quota.take(now) {
             return false;
         }

@@ -312,6 +312,8 @@ impl World {
         for released in self.released.drain(..) {
             match released {
                 Released::Socket(socket) => self.sockets.close(socket),
+                // It may have been proved again since, or be the next one from its port.
+                Released::Connection(tuple) if self.sfu.is_valid_tuple(tuple) => {}
                 Released::Connection(tuple) => self.sockets.close_connection(tuple),
             }
         }

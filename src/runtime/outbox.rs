@@ -3,7 +3,7 @@
 //!
 //! JavaScript may be busy for long, and a peer must not make the queue grow meanwhile. So each kind of
 //! item has a bound: messages that of their DataConsumer's backlog, answers the number of requests,
-//! lines of the log [`MAX_LOG_BYTES`], and of the events of one [`Topic`] the latest few are kept.
+//! lines of the log [`MAX_LOG_BYTES`], and of the events of one [`Topic`] a few are kept, the latest among them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

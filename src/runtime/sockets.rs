@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustc_hash::{FxHashMap, FxRandomState};
+use rustc_hash::{FxHashMap, FxHashSet, FxRandomState};
 use tokio::net::TcpStream;
 
 use crate::proto::transmit::{SocketId, Transmits, Tuple};
@@ -40,6 +40,8 @@ pub(super) struct Sockets {
     resting: VecDeque<(Instant, SocketId)>,
     /// Connections with something to write.
     unflushed: Vec<SocketId>,
+    /// Those that have been read, or have to wait, in this turn.
+    seen: FxHashSet<SocketId>,
     buffers: ReceiveBuffers,
     counters: SocketCounters,
 }
@@ -62,6 +64,7 @@ impl Sockets {
             strangers: Strangers::default(),
             resting: VecDeque::new(),
             unflushed: Vec::new(),
+            seen: FxHashSet::default(),
             buffers: ReceiveBuffers::new(),
             counters: SocketCounters::default(),
         }
@@ -71,7 +74,7 @@ impl Sockets {
     pub(super) fn listen(&mut self, index: usize, info: &ListenInfo) -> Result<Listen, Error> {
         let failed = |error| Error::Other(format!("cannot listen on {}: {error}", info.ip));
         let socket = ports::bind(info, self.ports)?;
-        let id = SocketId(self.next);
+        let id = self.next_id();
         let waker = self.inbox.socket_waker(id);
         let (socket, local) = match info.protocol {
             ListenProtocol::Udp => {
@@ -85,7 +88,6 @@ impl Sockets {
                 (Socket::TcpListener(port), local)
             }
         };
-        self.next += 1;
         self.sockets.insert(id, socket);
         // The first look arms it.
         waker.wake();
@@ -127,7 +129,13 @@ impl Sockets {
     pub(super) fn receive(&mut self, readable: &mut Vec<SocketId>, sfu: &mut Sfu, now: Instant) {
         let mut of_strangers = Allowance::of_strangers();
         let mut served = Vec::new();
+        self.seen.clear();
         for id in std::mem::take(readable) {
+            // One that has more is in the list already when its waker, armed by a write, adds it: it
+            // would have its share twice, and then again and again.
+            if !self.seen.insert(id) {
+                continue;
+            }
             let flow = match self.sockets.get_mut(&id) {
                 None => Flow::Waiting,
                 Some(Socket::Udp(port)) => {
@@ -223,6 +231,17 @@ impl Sockets {
         }
     }
 
+    /// A number that no open socket has. Connections may well use up all in the life of a worker.
+    fn next_id(&mut self) -> SocketId {
+        loop {
+            let id = SocketId(self.next);
+            self.next = self.next.wrapping_add(1);
+            if !self.sockets.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
     /// Takes the next connections of a listener.
     fn accept(&mut self, id: SocketId, now: Instant, sfu: &mut Sfu) -> Flow {
         let Self { strangers, sockets, .. } = self;
@@ -249,13 +268,12 @@ impl Sockets {
         now: Instant,
         sfu: &mut Sfu,
     ) {
-        let id = SocketId(self.next);
+        let id = self.next_id();
         let waker = self.inbox.socket_waker(id);
         let connection = match TcpConnection::new(stream, listener, remote, waker.clone()) {
             Ok(connection) => connection,
             Err(error) => return log::debug!("TCP connection from {remote}: {error}"),
         };
-        self.next += 1;
         // One from the same port that is still here has ended, without our having seen it. What it
         // has proved is not to be this one's.
         if let Some(&ended) = self.connections.get(&connection.tuple) {

@@ -30,8 +30,8 @@ pub enum Event {
     ConnectionReleased(Tuple),
 }
 
-/// What an event is about, if a peer can make it happen over and over: then only the latest few need
-/// be told. What follows from the application's own calls has none, and neither has what happens once.
+/// What an event is about, if a peer can make it happen over and over: then only a few need be told, the
+/// latest among them. What follows from the application's own calls has none, and neither has what happens once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "named as the events")]
 pub enum Topic {
@@ -46,8 +46,8 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// How many that have not been told yet are kept. An ordinary session of a peer has fewer changes
-    /// of any one state; of what has no history the last one says it all.
+    /// How many that have not been told yet are kept: the first ones, and the latest. An ordinary session
+    /// of a peer has fewer changes of any one state; of what has no history the latest says it all.
     pub fn kept(self) -> usize {
         match self {
             Self::IceState(_)

@@ -63,9 +63,22 @@ fn a_flood_of_fragments_and_addresses_makes_no_state() {
     let mut lab = Lab::new();
     for n in 0..5_000 {
         let datagram = request(&Credentials::generate(), USE_CANDIDATE);
+        lab.pass(UNHURRIED);
         assert_eq!(lab.receive(tuple(n), &datagram), []);
+        assert_eq!(lab.answer(), Some((MessageClass::Error, Some(401))));
     }
     lab.assert_untouched();
+}
+
+#[test]
+fn who_knows_no_fragment_keeps_nobody_out() {
+    let mut lab = Lab::new();
+    let valid = request(lab.ice.credentials(), USE_CANDIDATE);
+    for n in 0..1_000 {
+        lab.receive(tuple(n), &request(&Credentials::generate(), USE_CANDIDATE));
+        lab.receive(tuple(n), &[0; 20]);
+    }
+    assert_eq!(lab.receive(tuple(1), &valid).last(), Some(&State(Completed)));
 }
 
 #[test]

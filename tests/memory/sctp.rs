@@ -159,6 +159,26 @@ fn whole_messages_beyond_a_gap() {
 }
 
 #[test]
+fn messages_on_a_stream_that_is_closed() {
+    let mut attack = Attack::new();
+    attack.stage.sctp.open_stream(1, Reliability::RELIABLE);
+    attack.stage.sctp.reset_stream(1);
+    attack.turn();
+    let ballast = ballast(&attack.stage, 1500 - 12 - 1004);
+    let mut messages = 0;
+    while messages < 20_000 {
+        let message = attack.piece(WHOLE, 1, 970);
+        if !attack.send(&[message, ballast.clone()]) {
+            break;
+        }
+        messages += 1;
+    }
+    assert_eq!(messages, 16_384, "`MAX_UNREAD`");
+    // Of each a byte, and what sctp-proto keeps of it.
+    attack.assert_at_most(16_384 * KIB / 4);
+}
+
+#[test]
 fn large_messages_beyond_a_gap() {
     let mut attack = Attack::new();
     attack.stage.next_tsn();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use datasoup::proto::message::Reliability;
-use datasoup::proto::sctp::{Discarded, SctpConfig, SctpEvent};
+use datasoup::proto::sctp::{Discarded, SctpConfig, SctpEvent, SctpState};
 
 use crate::link::Conditions;
 use crate::peers::{Ours, config, number, numbered, pair, pair_with};
@@ -209,4 +209,51 @@ fn closing_a_stream_that_the_peer_fills_the_window_with_does_not_end_the_associa
     net.a.sctp.send(net.now, 2, numbered(0, 15_000)).expect("room");
     net.b.take_messages();
     assert!(net.run_until(Duration::from_secs(30), |net| net.b.message_count() == 1));
+}
+
+#[test]
+fn closing_a_stream_that_the_peer_goes_on_sending_on_does_not_end_the_association() {
+    let mut stage = Stage::new(config());
+    stage.sctp.open_stream(1, Reliability::RELIABLE);
+    stage.sctp.reset_stream(1);
+    stage.drain();
+    let goes_on = |stage: &mut Stage, count: u16| {
+        for first in (0..count).step_by(50) {
+            let chunks: Vec<_> = (first..first + 50)
+                .map(|ssn| data(WHOLE, stage.next_tsn(), 1, ssn, 51, b"x"))
+                .collect();
+            stage.send(&chunks);
+            stage.now += Duration::from_millis(5);
+        }
+        assert_eq!(stage.messages(), []);
+    };
+    goes_on(&mut stage, 10_000);
+    stage.assert_alive();
+    // But there is an end to it.
+    goes_on(&mut stage, 10_000);
+    assert_eq!(stage.sctp.state(), SctpState::Closed);
+}
+
+#[test]
+fn a_stream_that_both_have_reset_at_once_carries_messages_again() {
+    let mut stage = Stage::new(config());
+    stage.sctp.open_stream(1, Reliability::RELIABLE);
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"hello")]);
+    assert_eq!(stage.messages().len(), 1);
+    // The peer's comes before ours has left.
+    stage.sctp.reset_stream(1);
+    let request = stage.request;
+    stage.request += 1;
+    let sent = stage.send(&[reset(request, 0, tsn, &[1])]);
+    answer_resets(&mut stage, sent);
+    let sent = stage.pass(Duration::from_secs(10));
+    answer_resets(&mut stage, sent);
+    stage.drain();
+    assert!(stage.sctp.is_stream_free(1));
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"again")]);
+    let messages = stage.messages();
+    assert_eq!(messages.len(), 1);
+    assert_eq!(&messages[0].1.payload[..], b"again");
 }

@@ -43,6 +43,10 @@ const MAX_ROUTER_HELD: usize = 16_384;
 /// average.
 const MEAN_HELD: usize = 512;
 
+/// DATA chunks that may come on streams that we have reset before the peer resets them as well: 4 MB.
+/// A good peer stops within a round trip, but until then it may send a window full of small messages.
+const MAX_UNREAD: usize = 16_384;
+
 /// Streams on which a client may have sent: 6 MB of state. Browsers open at most 1,024 channels.
 const MAX_CLIENT_STREAMS: usize = 8192;
 
@@ -311,7 +315,7 @@ impl Guard {
                 let peer = ledger.peer.as_ref().ok_or(Dropped::Unexpected)?;
                 if peer.received.is_too_far(data.tsn, self.reach) {
                     Fate::Strip
-                } else if ledger.unread.contains(&data.stream) && !data.payload.is_empty() {
+                } else if ledger.unread.contains_key(&data.stream) && !data.payload.is_empty() {
                     Fate::Hollow
                 } else if data.begins && !ppid::is_known(data.ppid) {
                     Fate::Carry
@@ -399,6 +403,9 @@ impl Guard {
         if ledger.held.chunks > self.max_held {
             return Admission::Violation("too many DATA chunks that complete no message");
         }
+        if ledger.unread.values().sum::<usize>() > MAX_UNREAD {
+            return Admission::Violation("too many DATA chunks on streams that are closed");
+        }
         if streams > self.max_streams {
             return Admission::Violation("too many streams");
         }
@@ -441,7 +448,10 @@ fn admit_data(ledger: &mut Ledger, chunk: &Chunk<'_>) -> Result<(), &'static str
         return Err("DATA on a stream beyond the negotiated number");
     }
     if peer.received.insert(data.tsn, data.payload.len()) {
-        ledger.held.add(data.payload.len());
+        match ledger.unread.get_mut(&data.stream) {
+            Some(unread) => *unread += 1,
+            None => ledger.held.add(data.payload.len()),
+        }
     }
     Ok(())
 }

@@ -180,11 +180,15 @@ impl Link {
             return Incoming::Dropped(Dropped::Foreign);
         };
         match self.guard.admit(now, &mut self.ledger, self.streams, &packet) {
-            Admission::Granted if packet.len() > MAX_KEPT_PACKET => {
-                let parts = wire::divide(&packet, MAX_KEPT_PACKET);
+            Admission::Granted => {
+                // What nobody reads is kept for long, and is tiny.
+                let max = if self.ledger.has_unread(&packet) { 0 } else { MAX_KEPT_PACKET };
+                if packet.len() <= max {
+                    return Incoming::Deliver(event);
+                }
+                let parts = wire::divide(&packet, max);
                 Incoming::Divided(parts.into_iter().flat_map(|it| self.route(now, it)).collect())
             }
-            Admission::Granted => Incoming::Deliver(event),
             Admission::Refused(dropped) => Incoming::Dropped(dropped),
             Admission::Violation(rule) => Incoming::Violation(rule),
         }
@@ -242,7 +246,8 @@ impl Link {
         Some(event)
     }
 
-    /// Hands over the packets that are due. sctp-proto scans all that is in flight: once a turn.
+    /// Hands over the packets that are due. sctp-proto scans all that is in flight: once a turn, and again
+    /// only for what has gone in since.
     pub(super) fn drain(
         &mut self,
         now: Instant,
@@ -397,7 +402,7 @@ impl Link {
             && state.close().is_ok()
         {
             self.ledger.waiting_resets.insert(stream);
-            self.ledger.unread.insert(stream);
+            self.ledger.unread.insert(stream, 0);
         }
     }
 

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use socket2::{Domain, Socket, Type};
-use stun_types::attribute::Username;
+use stun_types::attribute::{RawAttribute, Username};
 use stun_types::message::{
     BINDING, IntegrityAlgorithm, Message, MessageWrite, MessageWriteExt, MessageWriteVec,
     ShortTermCredentials,
@@ -22,10 +22,22 @@ use crate::sfu::id::RouterKey;
 use crate::sfu::transport::IceParameters;
 use crate::sfu::transport::webrtc::{WebRtcListen, WebRtcTransportOptions};
 
+/// A connectivity check that nominates its path.
+fn nomination(ice: &IceParameters) -> Vec<u8> {
+    checked(ice, &[RawAttribute::new(0x0025.into(), &[])])
+}
+
 fn check(ice: &IceParameters) -> Vec<u8> {
+    checked(ice, &[])
+}
+
+fn checked(ice: &IceParameters, attributes: &[RawAttribute<'_>]) -> Vec<u8> {
     let mut message = Message::builder_request(BINDING, MessageWriteVec::new());
     let username = format!("{}:theirs", ice.username_fragment);
     message.add_attribute(&Username::new(&username).expect("short")).expect("room");
+    for attribute in attributes {
+        message.add_attribute(attribute).expect("room");
+    }
     let key = ShortTermCredentials::new(ice.password.clone()).make_key();
     message.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).expect("room");
     message.finish()
@@ -43,6 +55,7 @@ struct Scene {
     udp: Listen,
     tcp: Listen,
     check: Vec<u8>,
+    nomination: Vec<u8>,
     client: Socket,
     remote: SocketAddr,
 }
@@ -58,14 +71,15 @@ impl Scene {
         let options = WebRtcTransportOptions { enable_tcp: true, ..Default::default() };
         let (key, listens) = (TransportKey(2), WebRtcListen::Own(vec![udp.clone(), tcp.clone()]));
         let made = world.sfu.create_webrtc_transport(key, RouterKey(1), options, listens);
-        let check = check(&made.expect("a transport").ice_parameters);
+        let ice = made.expect("a transport").ice_parameters;
+        let (check, nomination) = (check(&ice), nomination(&ice));
 
         let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         client.connect(&tcp.local.into()).expect("it listens");
         let remote = client.local_addr().expect("connected").as_socket().expect("an address");
         let framed = [&(check.len() as u16).to_be_bytes()[..], &check].concat();
         (&client).write_all(&framed).expect("room");
-        let mut scene = Self { world, udp, tcp, check, client, remote };
+        let mut scene = Self { world, udp, tcp, check, nomination, client, remote };
         while !scene.is_proved() {
             let mut readable = Vec::new();
             scene.world.inbox.take(&mut VecDeque::new(), &mut readable);
@@ -101,7 +115,7 @@ fn in_runtime(test: impl Future<Output = ()>) {
 #[test]
 fn a_connection_that_breaks_while_it_is_written_to_is_told_in_the_same_turn() {
     in_runtime(async {
-        let Scene { mut world, udp, tcp, check, client, remote } = Scene::new().await;
+        let Scene { mut world, udp, tcp, check, client, remote, .. } = Scene::new().await;
         Scene::reset(client);
         // Its answer is what meets the closed connection.
         world.sfu.handle_datagram(tcp.socket, remote, &check);
@@ -129,5 +143,28 @@ fn a_connection_that_comes_back_from_its_port_has_nothing_proved() {
             scene.look(&[listener]).await;
         }
         assert!(!scene.is_proved());
+    });
+}
+
+#[test]
+fn a_connection_that_is_proved_anew_in_the_turn_in_which_it_was_given_up_stays() {
+    in_runtime(async {
+        let mut scene = Scene::new().await;
+        let Scene { world, udp, tcp, check, nomination, remote, .. } = &mut scene;
+        world.sfu.handle_datagram(udp.socket, ([127, 0, 0, 1], 9).into(), nomination);
+        // More ways than are kept.
+        for port in 10..20 {
+            world.sfu.handle_datagram(udp.socket, ([127, 0, 0, 1], port).into(), check);
+        }
+        assert!(!world.sfu.is_valid_tuple(Tuple { socket: tcp.socket, remote: *remote }));
+        world.sfu.handle_datagram(tcp.socket, *remote, check);
+        world.transmit();
+        world.collect_events();
+        world.release();
+        let before = world.sockets.counters().datagrams_unsent;
+        world.sfu.handle_datagram(tcp.socket, *remote, check);
+        world.transmit();
+        assert_eq!(world.sockets.counters().datagrams_unsent, before, "its answer leaves");
+        assert!(scene.is_proved());
     });
 }

@@ -84,3 +84,40 @@ fn a_connection_that_proves_nothing_is_closed_in_time_whatever_it_sends() {
         }
     });
 }
+
+#[test]
+fn one_that_is_told_of_twice_is_read_once_a_turn() {
+    in_runtime(async {
+        let (mut sockets, mut sfu, listen) = listening();
+        let now = Instant::now();
+        look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
+        let mut client = Client::connect(listen.local).expect("it listens");
+        look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
+        let id = *sockets.connections.values().next().expect("a connection");
+        // Empty frames, more than a turn has for a stranger.
+        client.write_all(&[0; 1000]).expect("room");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut readable = vec![id];
+        for _ in 0..3 {
+            // Its waker may be that of a write: what is still to be read is in the list already.
+            readable.push(id);
+            sockets.receive(&mut readable, &mut sfu, now);
+            assert_eq!(readable, [id]);
+        }
+    });
+}
+
+#[test]
+fn the_number_of_a_socket_that_is_open_is_not_given_away() {
+    in_runtime(async {
+        let (mut sockets, mut sfu, listen) = listening();
+        let now = Instant::now();
+        look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
+        // After four thousand million connections.
+        sockets.next = u32::MAX;
+        let _clients = [(); 3].map(|()| Client::connect(listen.local).expect("it listens"));
+        look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
+        assert_eq!(sockets.sockets.len(), 4);
+        assert!(matches!(sockets.sockets[&listen.socket], Socket::TcpListener(_)));
+    });
+}
