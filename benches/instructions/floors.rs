@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 use std::time::Instant;
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use crc::{CRC_32_ISCSI, Crc, Table};
+use crc32c::crc32c;
 
 const ROUNDS: usize = 50;
 const TIMES: u32 = 1000;
@@ -47,33 +47,11 @@ fn copy(len: usize) {
     });
 }
 
-/// As sctp-proto computes it, in software.
 fn checksum(len: usize) {
-    const CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
     let packet = vec![1; 28 + len];
-    floor(&format!("CRC32c of {len} bytes and headers, in software"), || {
-        black_box(CRC32C.checksum(black_box(&packet)));
+    floor(&format!("CRC32c of {len} bytes and headers"), || {
+        black_box(crc32c(black_box(&packet)));
     });
-    #[cfg(target_arch = "x86_64")]
-    #[allow(unsafe_code, reason = "an instruction that not every processor has")]
-    if std::arch::is_x86_feature_detected!("sse4.2") {
-        floor(&format!("CRC32c of {len} bytes and headers, in hardware"), || {
-            // SAFETY: the processor has the instruction.
-            black_box(unsafe { crc32c(black_box(&packet)) });
-        });
-    }
-}
-
-/// One instruction per 8 bytes, without the interleaving that would make long inputs faster still.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "sse4.2")]
-fn crc32c(bytes: &[u8]) -> u32 {
-    use std::arch::x86_64::{_mm_crc32_u8, _mm_crc32_u64};
-    let (words, rest) = bytes.as_chunks::<8>();
-    let crc = words
-        .iter()
-        .fold(u64::from(u32::MAX), |crc, word| _mm_crc32_u64(crc, u64::from_le_bytes(*word)));
-    !rest.iter().fold(crc as u32, |crc, byte| _mm_crc32_u8(crc, *byte))
 }
 
 fn seal(len: usize) {

@@ -91,6 +91,21 @@ impl Transmits {
         Some((first.tuple, size, &self.bytes[first.range.start..end], count))
     }
 
+    /// From `index` on: datagrams of the same socket that are no part of a longer [`Self::run`], with
+    /// their destinations; at most `max`.
+    pub fn singles(&self, index: usize, max: usize) -> Vec<(SocketAddr, &[u8])> {
+        let Some(socket) = self.get(index).map(|(tuple, _)| tuple.socket) else {
+            return Vec::new();
+        };
+        (index..)
+            .map_while(|at| match self.run(at, 2)? {
+                (tuple, _, datagram, 1) if tuple.socket == socket => Some((tuple.remote, datagram)),
+                _ => None,
+            })
+            .take(max)
+            .collect()
+    }
+
     /// How many datagrams there are.
     pub fn len(&self) -> usize {
         self.datagrams.len()
@@ -149,6 +164,33 @@ mod tests {
         assert_eq!(run(&transmits, 3, 64), Some((1, 100)));
         assert_eq!(run(&transmits, 0, 2), Some((2, 200)));
         assert_eq!(run(&transmits, 5, 64), None);
+    }
+
+    #[test]
+    fn singles_end_before_a_run_and_before_another_socket() {
+        let to = |socket, port| Tuple {
+            socket: SocketId(socket),
+            remote: SocketAddr::new(TUPLE.remote.ip(), port),
+        };
+        let mut transmits = Transmits::default();
+        for (tuple, size) in [
+            (to(1, 1), 9),
+            (to(1, 2), 9),
+            (to(1, 3), 9),
+            (to(1, 3), 8),
+            (to(2, 4), 9),
+            (to(1, 5), 9),
+        ] {
+            transmits.push(tuple, &vec![0; size]);
+        }
+        let ports = |index, max| {
+            transmits.singles(index, max).iter().map(|(to, _)| to.port()).collect::<Vec<_>>()
+        };
+        assert_eq!(ports(0, 64), [1, 2]);
+        assert_eq!(ports(0, 1), [1]);
+        assert_eq!(ports(2, 64), [0; 0]);
+        assert_eq!(ports(4, 64), [4]);
+        assert_eq!(ports(6, 64), [0; 0]);
     }
 
     #[test]

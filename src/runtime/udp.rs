@@ -11,7 +11,7 @@ use tokio::net::UdpSocket;
 
 use crate::proto::transmit::Transmits;
 
-use super::usage;
+use super::{mmsg, usage};
 
 /// The largest receive: what a GRO batch or a UDP datagram can have.
 const RECEIVE_SIZE: usize = 65_535;
@@ -86,10 +86,12 @@ impl UdpPort {
                             handle(meta.addr, datagram);
                         }
                     }
+                    if count < RECEIVES && self.is_drained() {
+                        return false;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let mut cx = Context::from_waker(&self.waker);
-                    if self.socket.poll_recv_ready(&mut cx).is_pending() {
+                    if self.is_drained() {
                         return false;
                     }
                 }
@@ -100,11 +102,27 @@ impl UdpPort {
         true
     }
 
-    /// Sends the datagrams from `index` on that go over one path with one size; returns how many
-    /// these were. What the kernel does not take is lost, as on any network, and added to `unsent`.
+    /// Arms the waker, unless something has come since the runtime last looked. The kernel had less
+    /// than it was asked for: to ask once more, only to hear that it has nothing, would be a third of
+    /// what it costs to receive one datagram.
+    fn is_drained(&self) -> bool {
+        let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        // Tells tokio what we know; it keeps what the poller has told it meanwhile.
+        let _ = self.socket.try_io(Interest::READABLE, nothing);
+        self.socket.poll_recv_ready(&mut Context::from_waker(&self.waker)).is_pending()
+    }
+
+    /// Sends the datagrams from `index` on that can leave with one system call; returns how many these
+    /// were. What the kernel does not take is lost, as on any network, and added to `unsent`.
     pub(super) fn send(&mut self, transmits: &Transmits, index: usize, unsent: &mut u64) -> usize {
-        let max = self.state.max_gso_segments();
-        let Some((tuple, size, contents, count)) = transmits.run(index, max) else { return 1 };
+        let segments = self.state.max_gso_segments();
+        let Some((tuple, size, contents, count)) = transmits.run(index, segments) else { return 1 };
+        if count == 1 {
+            let singles = transmits.singles(index, mmsg::MAX_DATAGRAMS);
+            if singles.len() > 1 {
+                return self.send_many(&singles, unsent);
+            }
+        }
         let transmit = Transmit {
             destination: tuple.remote,
             ecn: None,
@@ -119,6 +137,18 @@ impl UdpPort {
             *unsent += count as u64;
         }
         count
+    }
+
+    fn send_many(&self, datagrams: &[(SocketAddr, &[u8])], unsent: &mut u64) -> usize {
+        match mmsg::send_many(self.socket.as_fd(), datagrams) {
+            Ok(sent) => sent,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(error) => {
+                log::debug!("UDP send to {}: {error}", datagrams[0].0);
+                *unsent += 1;
+                1
+            }
+        }
     }
 }
 

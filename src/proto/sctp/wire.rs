@@ -2,10 +2,7 @@
 //! by sctp-proto.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use crc::{CRC_32_ISCSI, Crc, Table};
-
-/// The checksum of SCTP (RFC 9260 Appendix A), with the tables that sctp-proto uses already.
-const CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
+use crc32c::{crc32c, crc32c_append};
 
 pub(super) const COMMON_HEADER: usize = 12;
 pub(super) const CHUNK_HEADER: usize = 4;
@@ -239,13 +236,11 @@ pub(super) fn checksum_matches(packet: &[u8]) -> bool {
     packet.get(8..COMMON_HEADER).is_some_and(|sum| sum == checksum(packet).to_le_bytes())
 }
 
-/// The checksum of `packet`, its field taken as zero.
+/// The checksum of `packet` (RFC 9260 Appendix A), its field taken as zero.
 fn checksum(packet: &[u8]) -> u32 {
-    let mut digest = CRC32C.digest();
-    digest.update(packet.get(..8).unwrap_or_default());
-    digest.update(&[0; 4]);
-    digest.update(packet.get(COMMON_HEADER..).unwrap_or_default());
-    digest.finalize()
+    let sum = crc32c(packet.get(..8).unwrap_or_default());
+    let sum = crc32c_append(sum, &[0; 4]);
+    crc32c_append(sum, packet.get(COMMON_HEADER..).unwrap_or_default())
 }
 
 /// Whether a packet is as the guard promises: whole chunks, of kinds that sctp-proto knows, padded

@@ -1,4 +1,4 @@
-//! Connections of strangers, and time.
+//! Connections of strangers, and time; and datagrams that leave together.
 
 #![allow(
     clippy::disallowed_types,
@@ -7,15 +7,19 @@
 )]
 
 use std::io::{Read, Write};
-use std::net::TcpStream as Client;
+use std::net::{TcpStream as Client, UdpSocket as Peer};
 
 use super::*;
 use crate::proto::certificate::Certificate;
 
 fn listening() -> (Sockets, Sfu, Listen) {
+    bound("tcp")
+}
+
+fn bound(protocol: &str) -> (Sockets, Sfu, Listen) {
     let inbox = Arc::new(Inbox::default());
     let mut sockets = Sockets::new(inbox, PortRange { min: 10_000, max: 59_999 });
-    let info = serde_json::json!({ "protocol": "tcp", "ip": "127.0.0.1" });
+    let info = serde_json::json!({ "protocol": protocol, "ip": "127.0.0.1" });
     let info = serde_json::from_value(info).expect("a TransportListenInfo");
     let listen = sockets.listen(0, &info).expect("a free port");
     let certificate = Certificate::generate().expect("a certificate");
@@ -119,5 +123,40 @@ fn the_number_of_a_socket_that_is_open_is_not_given_away() {
         look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
         assert_eq!(sockets.sockets.len(), 4);
         assert!(matches!(sockets.sockets[&listen.socket], Socket::TcpListener(_)));
+    });
+}
+
+#[test]
+fn one_datagram_that_cannot_leave_does_not_keep_the_others() {
+    in_runtime(async {
+        let (mut sockets, mut sfu, listen) = bound("udp");
+        let peers = [(); 100].map(|()| Peer::bind("127.0.0.1:0").expect("a free port"));
+        let mut transmits = Transmits::default();
+        for (number, peer) in peers.iter().enumerate() {
+            peer.set_read_timeout(Some(Duration::from_secs(5))).expect("more than zero");
+            let mut remote = peer.local_addr().expect("bound");
+            if matches!(number, 0 | 50 | 99) {
+                remote.set_port(0); // which the kernel refuses
+            }
+            transmits.push(Tuple { socket: listen.socket, remote }, &[number as u8]);
+            if number % 9 == 0 {
+                transmits.push(Tuple { socket: listen.socket, remote }, &[200]);
+            }
+        }
+        sockets.transmit(&transmits, &mut sfu);
+        for (number, peer) in peers.iter().enumerate() {
+            let mut bytes = [0; 8];
+            let expected: &[u8] = match number {
+                0 | 50 | 99 => continue,
+                _ if number % 9 == 0 => &[number as u8, 200],
+                _ => &[number as u8],
+            };
+            for byte in expected {
+                assert_eq!(peer.recv(&mut bytes).expect("a datagram"), 1, "peer {number}");
+                assert_eq!(bytes[0], *byte, "peer {number}");
+            }
+        }
+        // Two to each of the first and the last, one to the one in the middle.
+        assert_eq!(sockets.counters().datagrams_unsent, 5);
     });
 }
