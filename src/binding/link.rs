@@ -18,7 +18,7 @@ use crate::sfu::error::{Error, Result};
 const GATHERED_MESSAGES: usize = 512;
 
 /// …or so many bytes of them.
-const GATHERED_BYTES: usize = 64 * 1024;
+const GATHERED_BYTES: usize = 256 * 1024;
 
 /// Shared by all objects of a worker; they live on one JavaScript thread.
 pub(super) struct Link {
@@ -28,8 +28,8 @@ pub(super) struct Link {
     /// goes behind them.
     gathered: RefCell<VecDeque<Job>>,
     gathered_bytes: Cell<usize>,
-    /// Something was gathered since the last [`Self::flush`] that JavaScript asked for.
-    gathering: Cell<bool>,
+    /// Something was sent since the last [`Self::flush`].
+    sending: Cell<bool>,
     /// What each DataConsumer has on its way to JavaScript.
     pub(super) backlogs: RefCell<FxHashMap<u32, Arc<Backlog>>>,
 }
@@ -42,7 +42,7 @@ impl Link {
             inbox,
             gathered: RefCell::default(),
             gathered_bytes: Cell::new(0),
-            gathering: Cell::new(false),
+            sending: Cell::new(false),
             backlogs: RefCell::default(),
         })
     }
@@ -80,29 +80,28 @@ impl Link {
 
 impl Link {
     /// Sends a message with `len` bytes of payload. The first goes to the worker at once, so that it
-    /// is on its way while JavaScript makes the next; those that follow it more closely than the
-    /// worker does are gathered. Returns whether somebody has to call [`Self::flush`] soon.
+    /// is on its way while JavaScript makes the next; those that follow it are gathered. Returns whether
+    /// somebody has to call [`Self::flush`] soon.
     pub(super) fn send(&self, job: Job, len: usize) -> bool {
-        let mut gathered = self.gathered.borrow_mut();
-        if !self.gathering.get() && !self.inbox.is_filled() {
+        if !self.sending.replace(true) && !self.inbox.is_filled() {
             self.inbox.post(job);
             return false;
         }
-        let first = !self.gathering.replace(true);
+        let mut gathered = self.gathered.borrow_mut();
+        let first = gathered.is_empty();
         gathered.push_back(job);
         let bytes = self.gathered_bytes.get() + len;
         self.gathered_bytes.set(bytes);
-        if gathered.len() < GATHERED_MESSAGES && bytes < GATHERED_BYTES {
-            return first;
+        if gathered.len() >= GATHERED_MESSAGES || bytes >= GATHERED_BYTES {
+            self.gathered_bytes.set(0);
+            self.inbox.post_all(&mut gathered);
         }
-        self.gathered_bytes.set(0);
-        self.inbox.post_all(&mut gathered);
         first
     }
 
     /// Hands over what was gathered.
     pub(super) fn flush(&self) {
-        self.gathering.set(false);
+        self.sending.set(false);
         self.gathered_bytes.set(0);
         self.inbox.post_all(&mut self.gathered.borrow_mut());
     }
