@@ -1,11 +1,10 @@
 'use strict';
 
-// npm run bench:instructions [-- --update] [--details=CASE] [--budget] [--floors]
+// npm run bench:instructions [-- --update] [--details=CASE] [--budget]
 //
 // Counts the instructions of what is done per message, in valgrind, and compares them with the committed figures in
 // benches/instructions.json: fails if one has changed by more than a tenth in either direction. `--update` writes the
-// new ones, `--details` shows one case function by function, `--budget` a message step by step, and `--floors` what
-// this machine takes for the least that there is to do, in nanoseconds.
+// new ones, `--details` shows one case function by function, and `--budget` a message step by step.
 //
 // So that the figures are those of the code and not of the machine, only instructions that come from a line of Rust
 // count, without the hashes of the crate sha1: libc and aws-lc choose their code by the processor. They are shown. The
@@ -44,7 +43,7 @@ const CRATES = [
   ['ours', /\/src\/(proto|sfu)\/|^src\/(proto|sfu)\//, /datasoup/],
   ['sctp', /\/sctp-proto-/, /sctp_proto/],
   ['dtls', /\/dimpl-/, /dimpl/],
-  ['crc', /\/crc(-catalog)?-\d/, /\bcrc::/],
+  ['crc', /\bcrates\/crc\/|\/crc32(c|fast)-\d/, /\bcrc(32c|32fast)?::/],
   [
     'crypto',
     /\/(sha1|sha2|digest|block-buffer|hmac|cpufeatures)-\d/,
@@ -271,13 +270,9 @@ async function main() {
       update: { type: 'boolean', default: false },
       details: { type: 'string' },
       budget: { type: 'boolean', default: false },
-      floors: { type: 'boolean', default: false },
     },
   });
   const program = build();
-  if (values.floors) {
-    return console.log(execFileSync(program, ['floors'], { encoding: 'utf8' }));
-  }
   if (values.budget) {
     return budget(program);
   }

@@ -2,8 +2,7 @@
 //!
 //! Takes the name of a case; without one, prints all names. Each case prepares what it needs and then does the same
 //! thing `TIMES` times within [`measured`], which is all that is counted. A second argument, `time`, has it print how
-//! many nanoseconds one time took (the median, with a reading of the clock). `floors` prints what the machine takes for
-//! the least that there is to do.
+//! many nanoseconds one time took (the median, with a reading of the clock).
 
 use std::cell::RefCell;
 use std::time::Instant;
@@ -21,7 +20,6 @@ mod client;
 #[path = "../../tests/common/conditions.rs"]
 #[allow(dead_code, reason = "used in parts")]
 mod conditions;
-mod floors;
 #[path = "../../tests/sfu/host.rs"]
 #[allow(dead_code, reason = "used in parts")]
 mod host;
@@ -69,9 +67,6 @@ fn ours<R>(run: impl FnOnce() -> R) -> R {
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
     let name = arguments.next();
-    if name.as_deref() == Some("floors") {
-        return floors::print();
-    }
     if arguments.next().as_deref() == Some("time") {
         NANOSECONDS.set(Some(Vec::new()));
     }

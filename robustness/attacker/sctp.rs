@@ -54,12 +54,11 @@ pub(crate) fn init(tag: u32, tsn: u32) -> Vec<u8> {
 
 /// A packet with the right checksum.
 pub(crate) fn packet(tag: u32, chunks: &[Vec<u8>]) -> Vec<u8> {
-    const CRC32C: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, _>::new(&crc::CRC_32_ISCSI);
     let mut packet = vec![0x13, 0x88, 0x13, 0x88];
     packet.extend(tag.to_be_bytes());
     packet.extend([0; 4]);
     packet.extend(chunks.concat());
-    let sum = CRC32C.checksum(&packet);
+    let sum = crc32c::crc32c(&packet);
     packet[8..12].copy_from_slice(&sum.to_le_bytes());
     packet
 }

@@ -11,14 +11,11 @@ use std::ptr;
 use socket2::SockAddr;
 
 /// How many datagrams one call takes: among so many, the call itself costs some 10 ns each.
-pub(super) const MAX_DATAGRAMS: usize = 64;
+pub const MAX_DATAGRAMS: usize = 64;
 
 /// Sends these datagrams from `socket`, which must not block. Returns how many of them, from the
 /// front, the kernel has taken; or why it does not take the first.
-pub(super) fn send_many(
-    socket: BorrowedFd<'_>,
-    datagrams: &[(SocketAddr, &[u8])],
-) -> io::Result<usize> {
+pub fn send_many(socket: BorrowedFd<'_>, datagrams: &[(SocketAddr, &[u8])]) -> io::Result<usize> {
     let addresses: Vec<_> = datagrams.iter().map(|(to, _)| SockAddr::from(*to)).collect();
     let mut contents: Vec<_> = datagrams
         .iter()

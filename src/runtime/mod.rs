@@ -8,7 +8,7 @@
 pub mod driver;
 pub mod inbox;
 pub mod log;
-mod mmsg;
+pub mod mmsg;
 pub mod outbox;
 mod panics;
 pub mod ports;

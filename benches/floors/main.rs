@@ -1,0 +1,163 @@
+//! What the least is that a step of a message can cost on this machine, in nanoseconds: `npm run bench:floors`. Of many
+//! rounds the fastest counts: what else the machine does only ever adds.
+
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "measures the world")]
+
+use std::hint::black_box;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use crc32c::crc32c;
+use datasoup::runtime::mmsg;
+use quinn_udp::{Transmit, UdpSocketState};
+
+const ROUNDS: usize = 50;
+const TIMES: usize = 1000;
+
+/// What a datagram has besides the message, for DTLS, SCTP and DATA.
+const HEADERS: usize = 65;
+
+/// So many datagrams leave with one system call, where several do.
+const TOGETHER: usize = 40;
+
+fn main() {
+    for len in [100, 1000, 16 * 1024] {
+        copy(len);
+    }
+    for len in [100, 1000] {
+        checksum(len);
+        seal(len);
+        one_datagram(len);
+        datagrams_to_many(len);
+        datagrams_to_one(len);
+    }
+    floor("malloc and free of 1,000 bytes", TIMES, || {
+        timed(|| {
+            black_box(Vec::<u8>::with_capacity(black_box(1000)));
+        })
+    });
+    floor("reading the clock", TIMES, || {
+        timed(|| {
+            black_box(Instant::now());
+        })
+    });
+}
+
+/// Prints what one of `steps` steps takes that `work` does and times.
+fn floor(what: &str, steps: usize, mut work: impl FnMut() -> Duration) {
+    let fastest = (0..ROUNDS).map(|_| work()).min().unwrap_or_default();
+    println!("{what}: {:.1} ns", fastest.as_nanos() as f64 / steps as f64);
+}
+
+/// How long [`TIMES`] times take.
+fn timed(mut work: impl FnMut()) -> Duration {
+    let start = Instant::now();
+    (0..TIMES).for_each(|_| work());
+    start.elapsed()
+}
+
+fn copy(len: usize) {
+    let from = vec![1_u8; len];
+    let mut to = vec![0_u8; len];
+    floor(&format!("memcpy of {len} bytes"), TIMES, || {
+        timed(|| black_box(&mut to).copy_from_slice(black_box(&from)))
+    });
+}
+
+fn checksum(len: usize) {
+    let packet = vec![1; 28 + len];
+    floor(&format!("CRC32c of {len} bytes and headers"), TIMES, || {
+        timed(|| {
+            black_box(crc32c(black_box(&packet)));
+        })
+    });
+}
+
+fn seal(len: usize) {
+    let key = UnboundKey::new(&AES_128_GCM, &[7; 16]).expect("16 bytes");
+    let key = LessSafeKey::new(key);
+    let mut record = vec![1; 28 + len];
+    floor(&format!("AES-128-GCM of {len} bytes and headers"), TIMES, || {
+        timed(|| {
+            let nonce = Nonce::assume_unique_for_key([3; 12]);
+            let tag = key.seal_in_place_separate_tag(nonce, Aad::from([0; 13]), &mut record);
+            let _ = black_box(tag);
+        })
+    });
+}
+
+/// The way through the kernel, up to the queue of the other socket; and out of that queue.
+fn one_datagram(len: usize) {
+    let (from, to) = (socket(), socket());
+    let address = to.local_addr().expect("bound");
+    let record = vec![1; HEADERS + len];
+    let mut buffer = [0; 2048];
+    floor(&format!("sendto of {len} bytes and headers, on loopback"), TOGETHER, || {
+        let start = Instant::now();
+        for _ in 0..TOGETHER {
+            from.send_to(&record, address).expect("room");
+        }
+        let took = start.elapsed();
+        empty(&to);
+        took
+    });
+    floor(&format!("recvfrom of {len} bytes and headers"), TOGETHER, || {
+        for _ in 0..TOGETHER {
+            from.send_to(&record, address).expect("room");
+        }
+        let start = Instant::now();
+        for _ in 0..TOGETHER {
+            to.recv_from(&mut buffer).expect("just sent");
+        }
+        start.elapsed()
+    });
+}
+
+fn datagrams_to_many(len: usize) {
+    let from = socket();
+    let to: [_; TOGETHER] = std::array::from_fn(|_| socket());
+    let record = vec![1; HEADERS + len];
+    let datagrams: Vec<(SocketAddr, &[u8])> =
+        to.iter().map(|it| (it.local_addr().expect("bound"), &record[..])).collect();
+    floor(&format!("sendmmsg of {len} bytes and headers to {TOGETHER}, each"), TOGETHER, || {
+        let start = Instant::now();
+        let sent = mmsg::send_many(from.as_fd(), &datagrams).expect("room");
+        let took = start.elapsed();
+        assert_eq!(sent, TOGETHER);
+        to.iter().for_each(empty);
+        took
+    });
+}
+
+fn datagrams_to_one(len: usize) {
+    let (from, to) = (socket(), socket());
+    let state = UdpSocketState::new((&from).into()).expect("a UDP socket");
+    let contents = vec![1; TOGETHER * (HEADERS + len)];
+    let transmit = Transmit {
+        destination: to.local_addr().expect("bound"),
+        ecn: None,
+        contents: &contents,
+        segment_size: Some(HEADERS + len),
+        src_ip: None,
+    };
+    floor(&format!("GSO of {TOGETHER} times {len} bytes and headers, each"), TOGETHER, || {
+        let start = Instant::now();
+        state.try_send((&from).into(), &transmit).expect("room");
+        let took = start.elapsed();
+        empty(&to);
+        took
+    });
+}
+
+fn socket() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_nonblocking(true).expect("an open one");
+    socket
+}
+
+/// Reads all that has come.
+fn empty(socket: &UdpSocket) {
+    while socket.recv(&mut [0; 2048]).is_ok() {}
+}
