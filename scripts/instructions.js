@@ -101,9 +101,12 @@ function parse(text, each) {
   }
 }
 
-/** Builds the cases as what is released is built, but with names, and answers the path of the program. */
-function build() {
-  const args = ['--locked', '--profile=profiling', '--no-default-features', '--bench=instructions'];
+/**
+ * Builds a bench as what is released is built, but with names, and answers the path of the program.
+ * @param {string} bench
+ */
+function build(bench) {
+  const args = ['--locked', '--profile=profiling', '--no-default-features', `--bench=${bench}`];
   const messages = execFileSync('cargo', ['build', ...args, '--message-format=json'], {
     cwd: ROOT,
     encoding: 'utf8',
@@ -114,7 +117,7 @@ function build() {
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line))
-    .find((it) => it.executable && it.target.name === 'instructions').executable;
+    .find((it) => it.executable && it.target.name === bench).executable;
 }
 
 /**
@@ -272,7 +275,7 @@ async function main() {
       budget: { type: 'boolean', default: false },
     },
   });
-  const program = build();
+  const program = build('instructions');
   if (values.budget) {
     return budget(program);
   }
@@ -316,4 +319,6 @@ async function main() {
   }
 }
 
-main();
+module.exports = { build, parse };
+
+if (require.main === module) main();

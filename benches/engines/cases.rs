@@ -1,0 +1,200 @@
+//! What is counted, the same for every engine: reliable, ordered messages on one stream.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::allocations;
+use crate::link::{Conditions, Net, Peer};
+
+/// The largest packet: 1,232 bytes less a DTLS 1.2 record's 37.
+pub(crate) const MAX_PACKET: usize = 1195;
+/// So large that it never bounds anything.
+pub(crate) const RECEIVE_WINDOW: u32 = 5 * 1024 * 1024;
+/// The payload of a message that takes a packet of its own.
+pub(crate) const MESSAGE: usize = 1000;
+/// How often a message is sent or taken.
+const TIMES: usize = 200;
+/// Before that, so that everything has grown to its size.
+const BEFORE: usize = 100;
+
+/// An association at the end of a [`Net`].
+pub(crate) trait Engine: Peer {
+    /// `flight`: how many bytes of messages may be inside and not acknowledged.
+    fn new(initiates: bool, flight: usize) -> Self;
+    fn connect(&mut self, now: Instant);
+    fn is_connected(&self) -> bool;
+    /// A message on stream 0.
+    fn send(&mut self, now: Instant, payload: &Bytes);
+    /// Whether there is room for one more message in flight.
+    fn has_room(&mut self) -> bool;
+    /// Takes what has arrived, and answers how many messages that were.
+    fn take(&mut self) -> usize;
+}
+
+thread_local! {
+    /// While [`measured`] runs.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Valgrind counts from when this is entered until it is left, and knows it by its name.
+#[inline(never)]
+fn measured(work: &mut dyn FnMut()) {
+    let before = allocations::count();
+    work();
+    ALLOCATIONS.set(ALLOCATIONS.get() + allocations::count() - before);
+}
+
+/// For scripts/engines.js: how often what is measured was done, with how many allocations, and how many bytes of messages
+/// have arrived.
+fn report(times: u64, bytes: usize) {
+    println!("{times} {} {bytes}", ALLOCATIONS.get());
+}
+
+/// An engine that is measured, or is not.
+struct Watched<E> {
+    engine: E,
+    on: bool,
+    /// What it sends whenever there is room.
+    source: Option<Bytes>,
+    /// Something has happened to it since it was drained. A turn of others costs it nothing.
+    touched: bool,
+    taken: usize,
+}
+
+impl<E: Engine> Watched<E> {
+    fn new(initiates: bool, flight: usize) -> Self {
+        Self { engine: E::new(initiates, flight), on: false, source: None, touched: true, taken: 0 }
+    }
+
+    fn call(&mut self, mut work: impl FnMut(&mut E)) {
+        self.touched = true;
+        let engine = &mut self.engine;
+        if self.on { measured(&mut || work(engine)) } else { work(engine) }
+    }
+}
+
+impl<E: Engine> Peer for Watched<E> {
+    fn handle_packet(&mut self, now: Instant, packet: Bytes) {
+        let mut packet = Some(packet);
+        let mut taken = 0;
+        self.call(|engine| {
+            if let Some(packet) = packet.take() {
+                engine.handle_packet(now, packet);
+                taken = engine.take();
+            }
+        });
+        self.taken += taken;
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.call(|engine| engine.handle_timeout(now));
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        self.engine.poll_timeout()
+    }
+
+    fn drain(&mut self, now: Instant, packets: &mut Vec<Bytes>) {
+        if !self.touched {
+            return;
+        }
+        if let Some(payload) = self.source.clone() {
+            while self.engine.has_room() {
+                self.call(|engine| engine.send(now, &payload));
+            }
+        }
+        self.call(|engine| engine.drain(now, packets));
+        self.touched = false;
+    }
+}
+
+type Pair<E> = Net<Watched<E>, Watched<E>>;
+
+fn connected<E: Engine>(conditions: Conditions, flight: usize) -> Pair<E> {
+    let [a, b] = [true, false].map(|initiates| Watched::new(initiates, flight));
+    let mut net: Pair<E> = Net::new(a, b, conditions, 1);
+    net.b.engine.connect(net.now);
+    net.a.engine.connect(net.now);
+    let connected = net.run_until(Duration::from_secs(30), |net: &mut Pair<E>| {
+        net.a.engine.is_connected() && net.b.engine.is_connected()
+    });
+    assert!(connected, "they connect");
+    net
+}
+
+/// Does as `command` says.
+pub(crate) fn run<E: Engine>(command: &[&str]) {
+    let number = |index: usize| command.get(index)?.parse().ok();
+    let first = number(1).expect("a number");
+    match command[0] {
+        what @ ("out" | "in" | "sack") => turns::<E>(what, first),
+        what @ ("sender" | "receiver") => in_flight::<E>(what, first, number(2).unwrap_or(0)),
+        what => panic!("{what}?"),
+    }
+}
+
+/// Two messages, one after the other, and what acknowledges them; each in a turn of its own.
+fn turns<E: Engine>(what: &str, len: usize) {
+    let conditions = Conditions { delay: Duration::ZERO, ..Conditions::PERFECT };
+    let mut net: Pair<E> = connected(conditions, 1 << 20);
+    let payload = Bytes::from(vec![7; len]);
+    for n in 0..(BEFORE + TIMES) / 2 {
+        let counts = n >= BEFORE / 2;
+        let now = net.now;
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            let mut packets = Vec::with_capacity(1);
+            net.a.on = counts && what == "out";
+            net.a.call(|engine| {
+                engine.send(now, &payload);
+                engine.drain(now, &mut packets);
+            });
+            net.a.on = false;
+            assert_eq!(packets.len(), 1, "one packet");
+            net.b.on = counts && what == "in";
+            net.b.call(|engine| {
+                if let Some(packet) = packets.pop() {
+                    engine.handle_packet(now, packet);
+                    assert_eq!(engine.take(), 1, "one message");
+                    engine.drain(now, &mut answers);
+                }
+            });
+            net.b.on = false;
+        }
+        assert_eq!(answers.len(), 1, "one SACK for two packets (RFC 9260 §6.2)");
+        net.a.on = counts && what == "sack";
+        net.a.call(|engine| {
+            if let Some(packet) = answers.pop() {
+                engine.handle_packet(now, packet);
+                engine.drain(now, &mut answers);
+            }
+        });
+        net.a.on = false;
+        net.run_for(Duration::from_millis(1));
+    }
+    // A SACK is for two messages.
+    let times = if what == "sack" { TIMES / 2 } else { TIMES };
+    report(times as u64, TIMES * len);
+}
+
+/// Keeps `flight` bytes in flight over a round trip of 50 ms, for a second that counts (30 with losses) and one before, in which the window
+/// opens. `loss`: how many of 1,000 packets are lost in either direction.
+fn in_flight<E: Engine>(what: &str, flight: usize, loss: usize) {
+    // 200 Mbit/s, so that packets and their acknowledgements come one after the other.
+    let rate = Some(25_000_000);
+    let delay = Duration::from_millis(25);
+    let mut net: Pair<E> = connected(Conditions { delay, rate, ..Conditions::PERFECT }, flight);
+    net.conditions.loss = loss as f64 / 1000.0;
+    net.a.source = Some(Bytes::from(vec![7; MESSAGE]));
+    net.a.touched = true;
+    net.run_for(Duration::from_secs(1));
+    // Losses are few: it takes a while until they are what they are on average.
+    let time = Duration::from_secs(if loss > 0 { 30 } else { 1 });
+    net.a.on = what == "sender";
+    net.b.on = what == "receiver";
+    let (sent, taken) = (net.sent[0], net.b.taken);
+    net.run_for(time);
+    report(net.sent[0] - sent, (net.b.taken - taken) * MESSAGE);
+}

@@ -1,0 +1,36 @@
+//! What SCTP engines cost, each driven in the same way, in memory and in virtual time: `node scripts/engines.js`.
+//!
+//! Takes an engine and what is to be counted by valgrind: `out`, `in` or `sack` and a message's bytes, or `sender` or
+//! `receiver`, the bytes in flight, and how many of 1,000 packets are lost. Without any, prints the engines.
+
+#[path = "../../tests/common/link.rs"]
+#[allow(dead_code, reason = "used in parts")]
+mod link;
+
+mod allocations;
+mod cases;
+mod dcsctp;
+mod ours;
+mod sctp_proto;
+
+/// Runs a command with an engine.
+type Run = fn(&[&str]);
+
+const ENGINES: &[(&str, Run)] = &[
+    ("sctp-proto", cases::run::<sctp_proto::SctpProto>),
+    ("dcsctp", cases::run::<dcsctp::DcSctp>),
+    ("ours", cases::run::<ours::Ours>),
+];
+
+fn main() {
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|it| !it.starts_with("--")).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.split_first() {
+        None => ENGINES.iter().for_each(|(name, _)| println!("{name}")),
+        Some((engine, command)) => {
+            let (_, run) = ENGINES.iter().find(|(name, _)| name == engine).expect("an engine");
+            run(command);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `proto::sctp`: sctp-proto with all that is around it.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use datasoup::proto::message::{Message, Ppid, Reliability};
+use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
+
+use crate::cases::{Engine, MAX_PACKET, RECEIVE_WINDOW};
+use crate::link::Peer;
+
+pub(crate) struct Ours(Sctp);
+
+impl Peer for Ours {
+    fn handle_packet(&mut self, now: Instant, packet: Bytes) {
+        self.0.handle_packet(now, packet);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.0.handle_timeout(now);
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        self.0.poll_timeout()
+    }
+
+    fn drain(&mut self, now: Instant, packets: &mut Vec<Bytes>) {
+        self.0.drain_transmits(now, |packet| packets.push(Bytes::copy_from_slice(packet)));
+    }
+}
+
+impl Engine for Ours {
+    fn new(initiates: bool, flight: usize) -> Self {
+        let mut sctp = Sctp::new(SctpConfig {
+            max_send_message_size: 262_144,
+            // The window in force is at most twice that.
+            max_receive_message_size: RECEIVE_WINDOW,
+            send_buffer_size: 2_000_000,
+            per_stream_send_queue_limit: 2_000_000,
+            max_receiver_window: RECEIVE_WINDOW,
+            buffered_amount_low_threshold: 0,
+            start: if initiates { Start::AtOnce } else { Start::Never },
+            max_packet_size: MAX_PACKET,
+            data_channels: true,
+            heartbeats: false,
+        });
+        sctp.set_flight_budget(flight);
+        Self(sctp)
+    }
+
+    fn connect(&mut self, now: Instant) {
+        self.0.connect(now);
+        self.0.open_stream(0, Reliability::RELIABLE);
+    }
+
+    fn is_connected(&self) -> bool {
+        self.0.state() == SctpState::Connected
+    }
+
+    fn send(&mut self, now: Instant, payload: &Bytes) {
+        self.0.send(now, 0, Message::new(Ppid::BINARY, payload.clone())).expect("room");
+    }
+
+    fn has_room(&mut self) -> bool {
+        // It has a queue of its own, and takes from that what may be in flight.
+        self.0.queued_bytes() < 16_384
+    }
+
+    fn take(&mut self) -> usize {
+        let messages = std::iter::from_fn(|| self.0.poll_event());
+        messages.filter(|event| matches!(event, SctpEvent::Message { .. })).count()
+    }
+}

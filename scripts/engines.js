@@ -1,0 +1,139 @@
+'use strict';
+
+// node scripts/engines.js [--engines=dcsctp,ours] [--program=PATH] [--flights=64,256,1024]
+//
+// Counts what SCTP engines cost, in valgrind: instructions and allocations per message (benches/engines/cases.rs), and
+// goodput and instructions per packet with so many KiB in flight at a round trip of 50 ms. `--program` measures one that
+// is built elsewhere from the same cases. Docs: docs/sctp-engine.md.
+
+const { execFile, execFileSync } = require('node:child_process');
+const { readFileSync, mkdtempSync, rmSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const path = require('node:path');
+const { parseArgs, promisify } = require('node:util');
+
+const { build, parse } = require('./instructions.js');
+
+/**
+ * Whose an instruction is, by its file and function. The first that fits.
+ * @type {[string, RegExp][]}
+ */
+const PARTS = [
+  ['CRC32c', /crc/i],
+  [
+    'malloc and free',
+    /\b(_?(int_)?(malloc|calloc|realloc|free|memalign)|unlink_chunk|malloc_consolidate)\b/,
+  ],
+  ['memcpy and memset', /\bmem(cpy|set|move|cmp)\b|__mem/],
+  ['SipHash', /sip\.rs|hash\/random\.rs|BuildHasher::hash_one/],
+];
+
+/**
+ * @typedef {object} Counted
+ * @property {number} all Instructions.
+ * @property {Map<string, number>} parts The same, by whose they are.
+ * @property {number} times How often what was counted was done.
+ * @property {number} allocations
+ * @property {number} bytes Of messages that have arrived.
+ */
+
+/**
+ * @param {string} program
+ * @param {string[]} command
+ * @returns {Promise<Counted>}
+ */
+async function count(program, command) {
+  const directory = mkdtempSync(path.join(tmpdir(), 'engines-'));
+  const out = path.join(directory, 'out');
+  const options = [
+    '--tool=callgrind',
+    '--toggle-collect=*measured*',
+    `--callgrind-out-file=${out}`,
+  ];
+  try {
+    const run = promisify(execFile)('valgrind', [...options, program, ...command], {
+      timeout: 900_000,
+    });
+    const { stdout } = await run;
+    const text = readFileSync(out, 'utf8');
+    let all = 0;
+    const parts = new Map();
+    parse(text, (file, fn, _object, cost) => {
+      all += cost;
+      const [part] = PARTS.find(([, pattern]) => pattern.test(`${file} ${fn}`)) ?? ['the rest'];
+      parts.set(part, (parts.get(part) ?? 0) + cost);
+    });
+    const [times, allocations, bytes] = stdout.trim().split(' ').map(Number);
+    return { all, parts, times, allocations, bytes };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+const number = (/** @type {number} */ it) => Math.round(it).toLocaleString('en');
+
+/** @param {string[]} cells */
+const print = (...cells) => console.log(`| ${cells.join(' | ')} |`);
+
+/** @param {string[]} cells */
+function printHead(...cells) {
+  print(...cells);
+  print(...cells.map(() => '---'));
+}
+
+/**
+ * Each message in a turn of its own.
+ * @param {string} program
+ * @param {string[]} engines
+ */
+async function messages(program, engines) {
+  const columns = [...PARTS.map(([part]) => part), 'the rest'];
+  printHead('engine', 'case', ...columns, '**all**', 'allocations');
+  for (const engine of engines) {
+    for (const name of ['out 100', 'out 1000', 'in 100', 'in 1000', 'sack 1000']) {
+      const { all, parts, times, allocations } = await count(program, [engine, ...name.split(' ')]);
+      const cells = columns.map((part) => number((parts.get(part) ?? 0) / times));
+      print(engine, name, ...cells, number(all / times), (allocations / times).toFixed(1));
+    }
+  }
+}
+
+/**
+ * Per packet with data.
+ * @param {string} program
+ * @param {string[]} engines
+ * @param {number[]} flights In KiB.
+ */
+async function inFlight(program, engines, flights) {
+  printHead('engine', 'KiB in flight', 'loss', 'goodput kB/s', 'sender', 'receiver', 'allocations');
+  const cases = [...flights.map((flight) => [flight, 0]), [256, 10]];
+  for (const engine of engines) {
+    for (const [flight, loss] of cases) {
+      const run = (/** @type {string} */ side) =>
+        count(program, [engine, side, `${flight * 1024}`, `${loss}`]);
+      const sides = await Promise.all([run('sender'), run('receiver')]);
+      const goodput = number(sides[0].bytes / 1000 / (loss > 0 ? 30 : 1));
+      const each = sides.map(({ all, times }) => number(all / times));
+      const allocations = sides.map((it) => (it.allocations / it.times).toFixed(1)).join(' + ');
+      print(engine, `${flight}`, `${loss / 10} %`, goodput, ...each, allocations);
+    }
+  }
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      engines: { type: 'string' },
+      program: { type: 'string' },
+      flights: { type: 'string', default: '64,128,256,512,1024' },
+    },
+  });
+  const program = values.program ?? build('engines');
+  const all = execFileSync(program, { encoding: 'utf8' }).trim().split('\n');
+  const engines = values.engines?.split(',') ?? all;
+  await messages(program, engines);
+  console.log();
+  await inFlight(program, engines, values.flights.split(',').map(Number));
+}
+
+main();
