@@ -161,17 +161,23 @@ impl Sctp {
     /// Hands the packets that are due to `sink`. Call it once a turn, after input.
     pub fn drain_transmits(&mut self, now: Instant, mut sink: impl FnMut(&[u8])) {
         self.clock = Some(now);
-        let mut goes_on = true;
-        while goes_on {
-            let wrote = self.pump(now);
+        // In any case once: there may be something to acknowledge or to send again.
+        let mut due = true;
+        loop {
+            due |= self.pump(now);
             let Some(link) = &mut self.link else { break };
+            if !std::mem::take(&mut due) {
+                break;
+            }
             let drained = link.drain(now, &mut sink);
             // The window may take more than may be inside and unsent.
-            goes_on =
-                wrote && !self.queues.is_empty() && link.unsent().is_some_and(|it| it.is_empty());
+            let goes_on = !self.queues.is_empty() && link.unsent().is_some_and(|it| it.is_empty());
             if let Err(oversize) = drained {
                 log::warn!("SCTP: no path takes a packet with a chunk of {} bytes", oversize.0);
                 self.end(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
+            }
+            if !goes_on {
+                break;
             }
         }
         if let Some(packet) = self.our_own.take() {
@@ -370,8 +376,8 @@ impl Sctp {
         self.set_state(state);
     }
 
-    /// Moves messages from the queues into the association, as many as may be inside. Tells whether it
-    /// has moved any.
+    /// Moves messages from the queues into the association, as many as may be inside, and resets of
+    /// streams. Tells whether it has moved any.
     fn pump(&mut self, now: Instant) -> bool {
         let Some(link) = &mut self.link else { return false };
         if self.state != SctpState::Connected || self.closed_by.is_some() {
@@ -388,6 +394,7 @@ impl Sctp {
                 && let Some(stream) = self.streams.pop_unanswered()
             {
                 if let Some(bytes) = link.acknowledge_channel(now, stream) {
+                    wrote = true;
                     flight.add(stream, bytes);
                 }
             }
@@ -410,6 +417,7 @@ impl Sctp {
             && let Some(stream) = self.streams.pop_waiting()
         {
             link.reset(stream);
+            wrote = true;
         }
         self.collect_low();
         wrote
