@@ -5,6 +5,7 @@ const { performance } = require('node:perf_hooks');
 const { setImmediate } = require('node:timers');
 const { markAsUntransferable } = require('node:worker_threads');
 
+const { Table } = require('./Table');
 const { WorkerClosedError, errorFrom } = require('./errors');
 
 /** Messages are copied into slabs of this size and handed out as parts of it; those above an eighth come on their own. */
@@ -65,10 +66,10 @@ const EVENT = 5;
 class Channel {
   /** @type {import('../native/binding').Worker} */
   #native;
-  /** @type {Map<number, Pending>} */
-  #pending = new Map();
-  /** @type {Map<number, Target>} */
-  #targets = new Map();
+  /** @type {Table<number, Pending>} */
+  #pending = new Table();
+  /** @type {Table<number, Target>} */
+  #targets = new Table();
   #lastId = 0;
   #closed = false;
 
@@ -112,7 +113,7 @@ class Channel {
     this.#closed = true;
 
     const worker = this.#targets.get(0);
-    const pending = [...this.#pending.values()];
+    const pending = this.#pending.values();
 
     this.#targets.clear();
     this.#pending.clear();
@@ -176,14 +177,14 @@ class Channel {
 
   /** @param {number} handle */
   unsubscribe(handle) {
-    this.#targets.delete(handle);
+    this.#targets.take(handle);
   }
 
   /** Ids are 32 bits wide and come round, so one that is still in use must be skipped. */
   #newId() {
     do {
       this.#lastId = this.#lastId === 0xffffffff ? 1 : this.#lastId + 1;
-    } while (this.#pending.has(this.#lastId) || this.#targets.has(this.#lastId));
+    } while (this.#pending.get(this.#lastId) || this.#targets.get(this.#lastId));
     return this.#lastId;
   }
 
@@ -271,10 +272,8 @@ class Channel {
   #takeAnswers() {
     do {
       const [requestId, ok, result] = JSON.parse(this.#native.takeAnswer());
-      const pending = this.#pending.get(requestId);
 
-      this.#pending.delete(requestId);
-      pending?.settle([ok, result]);
+      this.#pending.take(requestId)?.settle([ok, result]);
     } while (this.#native.peek() === ANSWER);
   }
 

@@ -2,7 +2,7 @@
 
 const { DataConsumer } = require('./DataConsumer');
 const { DataProducer } = require('./DataProducer');
-const { Entity, coreOf } = require('./Entity');
+const { Entity, coreOf, tellObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { copy } = require('./copy');
 const { NotFoundError, UnsupportedError, mediaUnsupported } = require('./errors');
@@ -20,7 +20,7 @@ const logger = new Logger('Transport');
  * @property {string} id
  * @property {boolean} sctp - whether SCTP is enabled.
  * @property {number} maxReceiveMessageSize - in bytes.
- * @property {Map<string, DataProducer>} dataProducers - all those of the router, by id.
+ * @property {import('./Table').Table<string, DataProducer>} dataProducers - all those of the router, by id.
  */
 
 /**
@@ -127,13 +127,18 @@ class Transport extends Entity {
       'dataProducer',
       (native, requestId) => native.produceData(requestId, JSON.stringify(data)),
       (core, { id }) => {
+        /** @type {import('..').DataProducerType} */
         const type = direct ? 'direct' : 'sctp';
         const maxMessageSize = this.#maxReceiveMessageSize;
-        const dataProducer = new DataProducer(core, { ...data, id, type, maxMessageSize }, appData);
+        const dataProducer = new DataProducer(
+          core,
+          Object.assign(data, { id, type, maxMessageSize }),
+          appData,
+        );
 
         this.#dataProducers.set(id, dataProducer);
-        core.onClosed(() => this.#dataProducers.delete(id));
-        this.observer.safeEmit('newdataproducer', dataProducer);
+        core.onClosed(() => this.#dataProducers.take(id));
+        tellObserver(this, 'newdataproducer', dataProducer);
         return dataProducer;
       },
     );
@@ -188,7 +193,7 @@ class Transport extends Entity {
       (core, result) => {
         const dataConsumer = new DataConsumer(core, result, appData);
 
-        this.observer.safeEmit('newdataconsumer', dataConsumer);
+        tellObserver(this, 'newdataconsumer', dataConsumer);
         return dataConsumer;
       },
     );
@@ -254,7 +259,7 @@ function emitBoth(transport, event, arg) {
   coreOf(transport).debug(`transport: '${event}' ${JSON.stringify(arg)}`);
   transport.safeEmit(event, copy(arg));
   if (!transport.closed) {
-    transport.observer.safeEmit(event, copy(arg));
+    tellObserver(transport, event, copy(arg));
   }
 }
 

@@ -5,7 +5,7 @@ const { readFile } = require('node:fs/promises');
 const { Worker: NativeWorker } = require('../native/binding.js');
 const { Channel } = require('./Channel');
 const { Core } = require('./Core');
-const { Entity } = require('./Entity');
+const { Entity, tellObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { Router } = require('./Router');
 const { WebRtcServer } = require('./WebRtcServer');
@@ -134,7 +134,7 @@ class Worker extends Entity {
       (core, result) => {
         const webRtcServer = new WebRtcServer(core, result, appData);
 
-        this.observer.safeEmit('newwebrtcserver', webRtcServer);
+        tellObserver(this, 'newwebrtcserver', webRtcServer);
         return webRtcServer;
       },
     );
@@ -164,7 +164,7 @@ class Worker extends Entity {
       (core, result) => {
         const router = new Router(core, result, appData);
 
-        this.observer.safeEmit('newrouter', router);
+        tellObserver(this, 'newrouter', router);
         return router;
       },
     );
