@@ -42,9 +42,11 @@ const EVENT = 5;
  */
 
 /**
+ * @typedef {[ok: boolean, result: any]} Answer - the result, or what describes the error: see `resultOf()`.
+ *
  * @typedef {object} Pending
  * @property {string} method
- * @property {(answer: [ok: boolean, result: any]) => void} settle
+ * @property {(answer: Answer) => void} settle
  */
 
 /**
@@ -128,12 +130,12 @@ class Channel {
   }
 
   /**
-   * Makes a request. It has gone out when this returns.
+   * Makes a request. Those of one macrotask go out together when it ends.
    *
    * @template T
    * @param {string} method - e.g. 'router.createDirectTransport', for errors.
    * @param {(requestId: number) => T} call - the native call.
-   * @returns {{ handle: number, native: T, answer: Promise<any> }} what the call returned, and the answer to come.
+   * @returns {{ handle: number, native: T, answer: Promise<Answer> }} what the call returned, and the answer to come.
    * @throws {WorkerClosedError}
    */
   post(method, call) {
@@ -143,7 +145,8 @@ class Channel {
     const native = call(requestId);
     const answer = new Promise((settle) => this.#pending.set(requestId, { method, settle }));
 
-    return { handle: requestId, native, answer: unwrap(answer) };
+    this.flushSoon();
+    return { handle: requestId, native, answer };
   }
 
   /**
@@ -156,7 +159,7 @@ class Channel {
     }
   }
 
-  /** Has the messages that were sent in this macrotask, and wait for each other, go out when it ends. */
+  /** Has what was asked for and sent in this macrotask, and waits for each other, go out when it ends. */
   flushSoon() {
     if (!this.#flushing) {
       this.#flushing = true;
@@ -270,11 +273,9 @@ class Channel {
   }
 
   #takeAnswers() {
-    do {
-      const [requestId, ok, result] = JSON.parse(this.#native.takeAnswer());
-
+    for (const [requestId, ok, result] of JSON.parse(this.#native.takeAnswers())) {
       this.#pending.take(requestId)?.settle([ok, result]);
-    } while (this.#native.peek() === ANSWER);
+    }
   }
 
   #takeEvent() {
@@ -286,14 +287,13 @@ class Channel {
 }
 
 /**
- * The result, or the error that it describes: made here, below the `await` of the caller, so that its stack leads to
- * the application's call.
+ * To be called by who awaits the answer, so that the stack of an error leads to the application's call.
  *
- * @param {Promise<[ok: boolean, result: any]>} answer
+ * @param {Answer} answer
+ * @returns {any} the result.
+ * @throws {Error} what the answer describes.
  */
-async function unwrap(answer) {
-  const [ok, result] = await answer;
-
+function resultOf([ok, result]) {
   if (!ok) {
     throw errorFrom(result);
   }
@@ -323,3 +323,4 @@ function shout(method) {
 }
 
 exports.Channel = Channel;
+exports.resultOf = resultOf;

@@ -1,5 +1,6 @@
 'use strict';
 
+const { resultOf } = require('./Channel');
 const { tellObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { NotFoundError } = require('./errors');
@@ -119,11 +120,14 @@ class Core {
    * @param {string} line
    */
   debug(line) {
-    const logger = LOGGERS[this.kind];
-
-    if (logger.debugs) {
-      logger.debug(this.id ? `${line} [id:${this.id}]` : line);
+    if (this.debugs) {
+      LOGGERS[this.kind].debug(this.id ? `${line} [id:${this.id}]` : line);
     }
+  }
+
+  /** Whether anybody gets the lines of `debug()`. */
+  get debugs() {
+    return LOGGERS[this.kind].debugs;
   }
 
   /**
@@ -147,7 +151,10 @@ class Core {
    */
   async ask(method, call) {
     this.check(method);
-    return this.channel.post(method, (requestId) => call(this.native, requestId)).answer;
+
+    const { answer } = this.channel.post(method, (requestId) => call(this.native, requestId));
+
+    return resultOf(await answer);
   }
 
   /**
@@ -169,7 +176,7 @@ class Core {
     const { handle, native, answer } = channel.post(method, (requestId) =>
       call(this.native, requestId),
     );
-    const result = await answer;
+    const result = resultOf(await answer);
 
     this.check(method);
     return build(new Core({ channel, kind, handle, native, above: this }), result);
@@ -207,9 +214,15 @@ class Core {
       if (event === undefined) {
         this.debug(`${this.kind}.close()`);
       }
-      /** @type {any} */ (this.native).close();
+      this.closeNative();
       this.end(event);
     }
+  }
+
+  /** Closes what has an entity no more, or never had one. */
+  closeNative() {
+    /** @type {any} */ (this.native).close();
+    this.channel.flushSoon();
   }
 
   /**

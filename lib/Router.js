@@ -35,16 +35,19 @@ class Router extends Entity {
   #id;
   /** @type {Table<string, import('./DataProducer').DataProducer<any>>} */
   #dataProducers = new Table();
+  #dtlsFingerprints;
 
   /**
    * @param {import('./Core').Core<Native>} core
    * @param {{ id: string }} data
+   * @param {import('..').DtlsFingerprint[]} dtlsFingerprints - of the worker.
    * @param {A} appData
    */
-  constructor(core, data, appData) {
+  constructor(core, data, dtlsFingerprints, appData) {
     super(core, appData, { onEvent: (name) => logger.error(`unknown event '${name}'`) });
     this.#core = core;
     this.#id = data.id;
+    this.#dtlsFingerprints = dtlsFingerprints;
   }
 
   get id() {
@@ -103,11 +106,16 @@ class Router extends Entity {
         ),
       (core, result) => {
         if (webRtcServer?.closed) {
-          core.native.close();
+          core.closeNative();
           throw noWebRtcServer();
         }
 
-        const transport = new WebRtcTransport(core, this.#transportData(result, sctp), appData);
+        const transport = new WebRtcTransport(
+          core,
+          this.#transportData(result, sctp),
+          this.#dtlsFingerprints,
+          appData,
+        );
 
         if (webRtcServer) {
           handleWebRtcTransport(webRtcServer, transport);

@@ -15,6 +15,8 @@ const validate = require('./validate');
 
 const logger = new Logger('Transport');
 
+const UNLIMITED = { maxIncomingBitrate: 0, maxOutgoingBitrate: 0, minOutgoingBitrate: 0 };
+
 /**
  * @typedef {object} TransportData - what all kinds need to begin with.
  * @property {string} id
@@ -38,8 +40,8 @@ class Transport extends Entity {
   #sctp;
   #maxReceiveMessageSize;
   #dataProducers;
-  /** @type {Record<Bitrate, number>} */
-  #bitrates = { maxIncomingBitrate: 0, maxOutgoingBitrate: 0, minOutgoingBitrate: 0 };
+  /** @type {Readonly<Record<Bitrate, number>>} */
+  #bitrates = UNLIMITED;
 
   /**
    * @param {import('./Core').Core<Native>} core
@@ -256,7 +258,11 @@ class Transport extends Entity {
  * @param {unknown} arg
  */
 function emitBoth(transport, event, arg) {
-  coreOf(transport).debug(`transport: '${event}' ${JSON.stringify(arg)}`);
+  const core = coreOf(transport);
+
+  if (core.debugs) {
+    core.debug(`transport: '${event}' ${JSON.stringify(arg)}`);
+  }
   transport.safeEmit(event, copy(arg));
   if (!transport.closed) {
     tellObserver(transport, event, copy(arg));

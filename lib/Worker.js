@@ -32,6 +32,12 @@ class Worker extends Entity {
   #core;
   #channel;
   #pid;
+  /**
+   * Of its certificate, which all of its WebRtcTransports present.
+   *
+   * @type {import('..').DtlsFingerprint[]}
+   */
+  #dtlsFingerprints = [];
   #died = false;
   #subprocessClosed = false;
 
@@ -47,9 +53,11 @@ class Worker extends Entity {
     const worker = new Worker(appData);
 
     try {
-      await worker.#core.request('worker.start', (native, id) =>
+      const { dtlsFingerprints } = await worker.#core.request('worker.start', (native, id) =>
         native.start(id, JSON.stringify(data)),
       );
+
+      worker.#dtlsFingerprints = dtlsFingerprints;
     } catch (error) {
       worker.emit('@failure', /** @type {Error} */ (error));
       worker.close();
@@ -162,7 +170,7 @@ class Worker extends Entity {
       'router',
       (native, requestId) => native.createRouter(requestId, '{}'),
       (core, result) => {
-        const router = new Router(core, result, appData);
+        const router = new Router(core, result, this.#dtlsFingerprints, appData);
 
         tellObserver(this, 'newrouter', router);
         return router;

@@ -14,18 +14,17 @@ use crate::runtime::inbox::{Inbox, Job};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::error::{Error, Result};
 
-/// Gathered messages are handed over when there are so many…
-const GATHERED_MESSAGES: usize = 512;
+/// What is gathered is handed over when there is so much…
+const GATHERED_JOBS: usize = 512;
 
-/// …or so many bytes of them.
+/// …or so many bytes of messages.
 const GATHERED_BYTES: usize = 64 * 1024;
 
 /// Shared by all objects of a worker; they live on one JavaScript thread.
 pub(super) struct Link {
     pub(super) inbox: Arc<Inbox>,
-    /// Messages that JavaScript has sent in this macrotask and that are handed over together: a lock
-    /// and a wake for each of them cost more than all the rest. Whatever else is asked of the worker
-    /// goes behind them.
+    /// What JavaScript has asked for and sent in this macrotask, to be handed over together: a lock
+    /// and a wake for each of them cost more than all the rest.
     gathered: RefCell<VecDeque<Job>>,
     gathered_bytes: Cell<usize>,
     /// Something was gathered since the last [`Self::flush`] that JavaScript asked for.
@@ -71,10 +70,10 @@ impl Link {
         self.request(request, move |world| ask(world, parse(&options)?));
     }
 
-    /// Has the worker do something that nobody waits for.
+    /// Has the worker do something that nobody waits for. As with all of these, lib/ calls
+    /// [`Self::flush`] soon.
     pub(super) fn tell(&self, job: impl FnOnce(&mut World) + Send + 'static) {
-        self.flush();
-        self.inbox.post(Job::Call(Box::new(job)));
+        self.gather(Job::Call(Box::new(job)), 0);
     }
 }
 
@@ -83,20 +82,24 @@ impl Link {
     /// is on its way while JavaScript makes the next; those that follow it more closely than the
     /// worker does are gathered. Returns whether somebody has to call [`Self::flush`] soon.
     pub(super) fn send(&self, job: Job, len: usize) -> bool {
-        let mut gathered = self.gathered.borrow_mut();
         if !self.gathering.get() && !self.inbox.is_filled() {
             self.inbox.post(job);
             return false;
         }
+        self.gather(job, len)
+    }
+
+    /// Returns whether this is the first since the last [`Self::flush`].
+    fn gather(&self, job: Job, len: usize) -> bool {
+        let mut gathered = self.gathered.borrow_mut();
         let first = !self.gathering.replace(true);
         gathered.push_back(job);
         let bytes = self.gathered_bytes.get() + len;
         self.gathered_bytes.set(bytes);
-        if gathered.len() < GATHERED_MESSAGES && bytes < GATHERED_BYTES {
-            return first;
+        if gathered.len() >= GATHERED_JOBS || bytes >= GATHERED_BYTES {
+            self.gathered_bytes.set(0);
+            self.inbox.post_all(&mut gathered);
         }
-        self.gathered_bytes.set(0);
-        self.inbox.post_all(&mut gathered);
         first
     }
 

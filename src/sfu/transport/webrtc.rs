@@ -1,5 +1,6 @@
 //! WebRTC transport: ICE-Lite, DTLS and SCTP with one browser or other WebRTC peer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -93,7 +94,9 @@ pub struct WebRtcTransportAnswer {
     pub id: Uuid,
     pub ice_parameters: IceParameters,
     pub ice_candidates: Vec<IceCandidate>,
-    pub dtls_parameters: DtlsParametersDump,
+    /// Those of the worker, which JavaScript knows since its start.
+    #[serde(skip)]
+    pub dtls_fingerprints: Arc<[Fingerprint]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sctp_parameters: Option<SctpParameters>,
 }
@@ -253,20 +256,20 @@ impl TransportMut<'_> {
     }
 
     fn webrtc_answer(&mut self) -> Result<WebRtcTransportAnswer> {
-        let dtls_parameters = self.dtls_parameters()?;
+        let dtls_fingerprints = Arc::clone(&self.sfu.fingerprints);
         let (id, sctp_parameters) = (self.get().id, self.get().sctp_parameters());
         let webrtc = self.webrtc()?;
         Ok(WebRtcTransportAnswer {
             id,
             ice_parameters: webrtc.peer.credentials().into(),
             ice_candidates: webrtc.candidates.clone(),
-            dtls_parameters,
+            dtls_fingerprints,
             sctp_parameters,
         })
     }
 
     fn dtls_parameters(&mut self) -> Result<DtlsParametersDump> {
-        let fingerprints = self.sfu.fingerprints.clone();
+        let fingerprints = self.sfu.fingerprints.to_vec();
         Ok(DtlsParametersDump { fingerprints, role: self.webrtc()?.peer.local_role() })
     }
 
