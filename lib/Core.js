@@ -32,6 +32,13 @@ const LOGGERS = {
 };
 
 /**
+ * Hooks are added by copying: most entities have one at most, and an array that has grown keeps room for 17.
+ *
+ * @type {readonly never[]}
+ */
+const NO_HOOKS = [];
+
+/**
  * The inner side of an entity, which the application does not see: its place in the tree, its native object, and its
  * end. The close cascade is here and nowhere else:
  *
@@ -57,10 +64,10 @@ class Core {
   #previous;
   /** @type {Core<any> | undefined} */
   #next;
-  /** @type {((event: string | undefined) => void)[] | undefined} */
-  #closing;
-  /** @type {(() => void)[] | undefined} */
-  #closed;
+  /** @type {readonly ((event: string | undefined) => void)[]} */
+  #closing = NO_HOOKS;
+  /** @type {readonly (() => void)[]} */
+  #closed = NO_HOOKS;
 
   /**
    * @param {object} options
@@ -188,7 +195,7 @@ class Core {
    * @param {(event: string | undefined) => void} hook - told the event, if it is not the application that closes it.
    */
   onClosing(hook) {
-    (this.#closing ??= []).push(hook);
+    this.#closing = this.#closing.concat(hook);
   }
 
   /**
@@ -200,7 +207,7 @@ class Core {
     if (this.closed) {
       hook();
     } else {
-      (this.#closed ??= []).push(hook);
+      this.#closed = this.#closed.concat(hook);
     }
   }
 
@@ -238,7 +245,7 @@ class Core {
       this.debug(`${this.kind}: '${event}'`);
     }
     this.cascade();
-    for (const hook of this.#closing ?? []) {
+    for (const hook of this.#closing) {
       hook(event);
     }
     this.emitLast(event);
@@ -277,7 +284,7 @@ class Core {
     if (this.entity) {
       tellObserver(this.entity, 'close');
     }
-    for (const hook of this.#closed ?? []) {
+    for (const hook of this.#closed) {
       hook();
     }
   }

@@ -125,7 +125,7 @@ pub(in crate::sfu) struct WebRtc {
     pub(in crate::sfu) peer: Peer,
     pub(in crate::sfu) server: Option<WebRtcServerKey>,
     listens: Vec<Listen>,
-    candidates: Vec<IceCandidate>,
+    preference: Preference,
     path: PathNews,
 }
 
@@ -178,6 +178,10 @@ impl WebRtc {
         listen.map_or(ListenProtocol::Udp, |it| it.protocol)
     }
 
+    fn ice_candidates(&self) -> Vec<IceCandidate> {
+        ice_candidates(&self.listens, self.preference)
+    }
+
     fn selected_tuple(&self) -> Option<TupleInfo> {
         tuple_info(&self.listens, self.peer.selected_tuple()?)
     }
@@ -215,8 +219,7 @@ impl Sfu {
                 (listens, Some(key), prefer)
             }
         };
-        let candidates = ice_candidates(&listens, preference);
-        if candidates.is_empty() {
+        if listens.is_empty() {
             let text = "empty iceCandidates: enableUdp and enableTcp leave no address to listen on";
             return Err(Error::Type(text.into()));
         }
@@ -239,7 +242,7 @@ impl Sfu {
             server.transports.push(key);
         }
         let path = PathNews { selected: None, state: IceState::New, told_state: IceState::New };
-        let webrtc = WebRtc { peer, server, listens, candidates, path };
+        let webrtc = WebRtc { peer, server, listens, preference, path };
         let kind = Kind::WebRtc(Box::new(webrtc));
         self.insert_transport(key, Transport::new(router, kind, options.sctp, self.now))?;
         self.transport(key)?.webrtc_answer()
@@ -262,7 +265,7 @@ impl TransportMut<'_> {
         Ok(WebRtcTransportAnswer {
             id,
             ice_parameters: webrtc.peer.credentials().into(),
-            ice_candidates: webrtc.candidates.clone(),
+            ice_candidates: webrtc.ice_candidates(),
             dtls_fingerprints,
             sctp_parameters,
         })
@@ -304,7 +307,7 @@ impl TransportMut<'_> {
             (Kind::WebRtc(it), Some(dtls_parameters)) => KindDump::WebRtc {
                 ice_role: "controlled",
                 ice_parameters: it.peer.credentials().into(),
-                ice_candidates: it.candidates.clone(),
+                ice_candidates: it.ice_candidates(),
                 ice_state: it.peer.ice_state(),
                 ice_selected_tuple: it.selected_tuple(),
                 dtls_parameters,
