@@ -22,7 +22,11 @@ let tellObserver;
  */
 class Entity extends EnhancedEventEmitter {
   #core;
-  /** @type {A} */
+  /**
+   * Made when somebody asks for it.
+   *
+   * @type {A | undefined}
+   */
   #appData;
   /**
    * Made when somebody asks for it: most entities are never observed.
@@ -38,7 +42,7 @@ class Entity extends EnhancedEventEmitter {
 
   /**
    * @param {import('./Core').Core<any>} core
-   * @param {A} appData
+   * @param {A | undefined} appData
    * @param {import('./Channel').Target} target
    */
   constructor(core, appData, target) {
@@ -53,6 +57,7 @@ class Entity extends EnhancedEventEmitter {
   }
 
   get appData() {
+    this.#appData ??= /** @type {A} */ ({});
     return this.#appData;
   }
 

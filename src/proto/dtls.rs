@@ -126,7 +126,7 @@ pub struct Dtls {
     engine: Option<Box<dimpl::Dtls>>,
     /// Datagrams from before the handshake could start.
     early: Vec<Box<[u8]>>,
-    /// DER. There once it has matched, so this also says whether the peer is verified.
+    /// DER. There from when it has matched until it is taken.
     peer_certificate: Option<Box<[u8]>>,
     give_up_at: Option<Instant>,
     retransmit_at: Option<Instant>,
@@ -170,9 +170,9 @@ impl Dtls {
         self.dropped
     }
 
-    /// The peer's certificate as PEM, once it has matched.
-    pub fn peer_certificate_pem(&self) -> Option<String> {
-        self.peer_certificate.as_deref().map(certificate_to_pem)
+    /// The peer's certificate as PEM, if it has matched; it is not kept.
+    pub fn take_peer_certificate_pem(&mut self) -> Option<String> {
+        self.peer_certificate.take().as_deref().map(certificate_to_pem)
     }
 
     /// Says who the peer is. `remote_role` is the peer's part in the handshake (RFC 8842 §5.2): if
