@@ -223,6 +223,35 @@ describe('message sizes', () => {
   });
 });
 
+describe('what one macrotask asks for', () => {
+  test('happens in its order, messages and requests alike', async () => {
+    const producer = await transport.produceData();
+    const early = await transport.consumeData({ dataProducerId: producer.id });
+    const inbox = new Inbox(early);
+
+    producer.send('1');
+    producer.send('2');
+    await inbox.count(2);
+
+    const pausing = early.pause();
+
+    producer.send('while one is paused and the other not there');
+
+    const asked = transport.consumeData({ dataProducerId: producer.id });
+    const resuming = early.resume();
+
+    producer.send('3');
+    producer.send('4');
+
+    const late = new Inbox(await asked);
+
+    await Promise.all([pausing, resuming]);
+    await Promise.all([inbox.count(4), late.count(2)]);
+    expect(inbox.texts).toEqual(['1', '2', '3', '4']);
+    expect(late.texts).toEqual(['3', '4']);
+  });
+});
+
 describe('directTransport.close()', () => {
   test('is synchronous and idempotent', async () => {
     const recorder = new EventRecorder().watch({ transport });

@@ -5,6 +5,7 @@ const { performance } = require('node:perf_hooks');
 const { setImmediate } = require('node:timers');
 const { markAsUntransferable } = require('node:worker_threads');
 
+const { Table } = require('./Table');
 const { WorkerClosedError, errorFrom } = require('./errors');
 
 /** Messages are copied into slabs of this size and handed out as parts of it; those above an eighth come on their own. */
@@ -41,9 +42,11 @@ const EVENT = 5;
  */
 
 /**
+ * @typedef {[ok: boolean, result: any]} Answer - the result, or what describes the error: see `resultOf()`.
+ *
  * @typedef {object} Pending
  * @property {string} method
- * @property {(answer: [ok: boolean, result: any]) => void} settle
+ * @property {(answer: Answer) => void} settle
  */
 
 /**
@@ -65,10 +68,10 @@ const EVENT = 5;
 class Channel {
   /** @type {import('../native/binding').Worker} */
   #native;
-  /** @type {Map<number, Pending>} */
-  #pending = new Map();
-  /** @type {Map<number, Target>} */
-  #targets = new Map();
+  /** @type {Table<number, Pending>} */
+  #pending = new Table();
+  /** @type {Table<number, Target>} */
+  #targets = new Table();
   #lastId = 0;
   #closed = false;
 
@@ -112,7 +115,7 @@ class Channel {
     this.#closed = true;
 
     const worker = this.#targets.get(0);
-    const pending = [...this.#pending.values()];
+    const pending = this.#pending.values();
 
     this.#targets.clear();
     this.#pending.clear();
@@ -127,12 +130,12 @@ class Channel {
   }
 
   /**
-   * Makes a request. It has gone out when this returns.
+   * Makes a request. Those of one macrotask go out together when it ends.
    *
    * @template T
    * @param {string} method - e.g. 'router.createDirectTransport', for errors.
    * @param {(requestId: number) => T} call - the native call.
-   * @returns {{ handle: number, native: T, answer: Promise<any> }} what the call returned, and the answer to come.
+   * @returns {{ handle: number, native: T, answer: Promise<Answer> }} what the call returned, and the answer to come.
    * @throws {WorkerClosedError}
    */
   post(method, call) {
@@ -142,7 +145,8 @@ class Channel {
     const native = call(requestId);
     const answer = new Promise((settle) => this.#pending.set(requestId, { method, settle }));
 
-    return { handle: requestId, native, answer: unwrap(answer) };
+    this.flushSoon();
+    return { handle: requestId, native, answer };
   }
 
   /**
@@ -155,7 +159,7 @@ class Channel {
     }
   }
 
-  /** Has the messages that were sent in this macrotask, and wait for each other, go out when it ends. */
+  /** Has what was asked for and sent in this macrotask, and waits for each other, go out when it ends. */
   flushSoon() {
     if (!this.#flushing) {
       this.#flushing = true;
@@ -176,14 +180,14 @@ class Channel {
 
   /** @param {number} handle */
   unsubscribe(handle) {
-    this.#targets.delete(handle);
+    this.#targets.take(handle);
   }
 
   /** Ids are 32 bits wide and come round, so one that is still in use must be skipped. */
   #newId() {
     do {
       this.#lastId = this.#lastId === 0xffffffff ? 1 : this.#lastId + 1;
-    } while (this.#pending.has(this.#lastId) || this.#targets.has(this.#lastId));
+    } while (this.#pending.get(this.#lastId) || this.#targets.get(this.#lastId));
     return this.#lastId;
   }
 
@@ -269,13 +273,9 @@ class Channel {
   }
 
   #takeAnswers() {
-    do {
-      const [requestId, ok, result] = JSON.parse(this.#native.takeAnswer());
-      const pending = this.#pending.get(requestId);
-
-      this.#pending.delete(requestId);
-      pending?.settle([ok, result]);
-    } while (this.#native.peek() === ANSWER);
+    for (const [requestId, ok, result] of JSON.parse(this.#native.takeAnswers())) {
+      this.#pending.take(requestId)?.settle([ok, result]);
+    }
   }
 
   #takeEvent() {
@@ -287,14 +287,13 @@ class Channel {
 }
 
 /**
- * The result, or the error that it describes: made here, below the `await` of the caller, so that its stack leads to
- * the application's call.
+ * To be called by who awaits the answer, so that the stack of an error leads to the application's call.
  *
- * @param {Promise<[ok: boolean, result: any]>} answer
+ * @param {Answer} answer
+ * @returns {any} the result.
+ * @throws {Error} what the answer describes.
  */
-async function unwrap(answer) {
-  const [ok, result] = await answer;
-
+function resultOf([ok, result]) {
   if (!ok) {
     throw errorFrom(result);
   }
@@ -324,3 +323,4 @@ function shout(method) {
 }
 
 exports.Channel = Channel;
+exports.resultOf = resultOf;

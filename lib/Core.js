@@ -1,5 +1,7 @@
 'use strict';
 
+const { resultOf } = require('./Channel');
+const { tellObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { NotFoundError } = require('./errors');
 
@@ -30,6 +32,13 @@ const LOGGERS = {
 };
 
 /**
+ * Hooks are added by copying: most entities have one at most, and an array that has grown keeps room for 17.
+ *
+ * @type {readonly never[]}
+ */
+const NO_HOOKS = [];
+
+/**
  * The inner side of an entity, which the application does not see: its place in the tree, its native object, and its
  * end. The close cascade is here and nowhere else:
  *
@@ -40,14 +49,25 @@ const LOGGERS = {
  * @template N - the type of the native object.
  */
 class Core {
-  /** @type {Map<string, Set<Core<any>>>} */
-  #below;
   /** @type {Core<any> | undefined} */
   #above;
-  /** @type {((event: string | undefined) => void)[]} */
-  #closing = [];
-  /** @type {(() => void)[]} */
-  #closed = [];
+  /**
+   * The first and the last of those below, of all kinds, in the order in which they came. They are linked with each
+   * other, and unlinked when they close: that costs the same however many there are.
+   *
+   * @type {Core<any> | undefined}
+   */
+  #first;
+  /** @type {Core<any> | undefined} */
+  #last;
+  /** @type {Core<any> | undefined} */
+  #previous;
+  /** @type {Core<any> | undefined} */
+  #next;
+  /** @type {readonly ((event: string | undefined) => void)[]} */
+  #closing = NO_HOOKS;
+  /** @type {readonly (() => void)[]} */
+  #closed = NO_HOOKS;
 
   /**
    * @param {object} options
@@ -66,7 +86,6 @@ class Core {
     /** @type {import('./Entity').Entity<any, any, any> | undefined} */
     this.entity = undefined;
     this.#above = above;
-    this.#below = new Map(TREE[kind].below.map((name) => [name, new Set()]));
   }
 
   /**
@@ -79,7 +98,7 @@ class Core {
     this.entity = entity;
     this.channel.subscribe(this.handle, target);
     if (this.#above) {
-      this.#above.#below.get(this.kind)?.add(this);
+      this.#link(this.#above);
     }
   }
 
@@ -108,7 +127,14 @@ class Core {
    * @param {string} line
    */
   debug(line) {
-    LOGGERS[this.kind].debug(this.id ? `${line} [id:${this.id}]` : line);
+    if (this.debugs) {
+      LOGGERS[this.kind].debug(this.id ? `${line} [id:${this.id}]` : line);
+    }
+  }
+
+  /** Whether anybody gets the lines of `debug()`. */
+  get debugs() {
+    return LOGGERS[this.kind].debugs;
   }
 
   /**
@@ -132,7 +158,10 @@ class Core {
    */
   async ask(method, call) {
     this.check(method);
-    return this.channel.post(method, (requestId) => call(this.native, requestId)).answer;
+
+    const { answer } = this.channel.post(method, (requestId) => call(this.native, requestId));
+
+    return resultOf(await answer);
   }
 
   /**
@@ -154,7 +183,7 @@ class Core {
     const { handle, native, answer } = channel.post(method, (requestId) =>
       call(this.native, requestId),
     );
-    const result = await answer;
+    const result = resultOf(await answer);
 
     this.check(method);
     return build(new Core({ channel, kind, handle, native, above: this }), result);
@@ -166,7 +195,7 @@ class Core {
    * @param {(event: string | undefined) => void} hook - told the event, if it is not the application that closes it.
    */
   onClosing(hook) {
-    this.#closing.push(hook);
+    this.#closing = this.#closing.concat(hook);
   }
 
   /**
@@ -178,7 +207,7 @@ class Core {
     if (this.closed) {
       hook();
     } else {
-      this.#closed.push(hook);
+      this.#closed = this.#closed.concat(hook);
     }
   }
 
@@ -192,9 +221,15 @@ class Core {
       if (event === undefined) {
         this.debug(`${this.kind}.close()`);
       }
-      /** @type {any} */ (this.native).close();
+      this.closeNative();
       this.end(event);
     }
+  }
+
+  /** Closes what has an entity no more, or never had one. */
+  closeNative() {
+    /** @type {any} */ (this.native).close();
+    this.channel.flushSoon();
   }
 
   /**
@@ -222,10 +257,16 @@ class Core {
     // A Worker, which nothing is above, still hears of the end of its thread.
     if (this.#above) {
       this.channel.unsubscribe(this.handle);
-      this.#above.#below.get(this.kind)?.delete(this);
+      this.#unlink(this.#above);
     }
-    for (const siblings of this.#below.values()) {
-      for (const core of [...siblings]) {
+
+    const below = [];
+
+    for (let core = this.#first; core; core = core.#next) {
+      below.push(core);
+    }
+    for (const kind of TREE[this.kind].below) {
+      for (const core of below.filter((each) => each.kind === kind)) {
         core.end(TREE[this.kind].event);
       }
     }
@@ -240,10 +281,38 @@ class Core {
     if (event !== undefined) {
       this.entity?.safeEmit(event);
     }
-    this.entity?.observer.safeEmit('close');
+    if (this.entity) {
+      tellObserver(this.entity, 'close');
+    }
     for (const hook of this.#closed) {
       hook();
     }
+  }
+
+  /** @param {Core<any>} above */
+  #link(above) {
+    this.#previous = above.#last;
+    if (above.#last) {
+      above.#last.#next = this;
+    } else {
+      above.#first = this;
+    }
+    above.#last = this;
+  }
+
+  /** @param {Core<any>} above */
+  #unlink(above) {
+    if (this.#previous) {
+      this.#previous.#next = this.#next;
+    } else {
+      above.#first = this.#next;
+    }
+    if (this.#next) {
+      this.#next.#previous = this.#previous;
+    } else {
+      above.#last = this.#previous;
+    }
+    this.#previous = this.#next = undefined;
   }
 }
 

@@ -1,6 +1,6 @@
 'use strict';
 
-const { Entity } = require('./Entity');
+const { Entity, tellObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { copy } = require('./copy');
 const validate = require('./validate');
@@ -252,7 +252,7 @@ class DataConsumer extends Entity {
     const now = this.#paused || this.#dataProducerPaused;
 
     if (now !== before && !this.closed) {
-      this.observer.safeEmit(now ? 'pause' : 'resume');
+      tellObserver(this, now ? 'pause' : 'resume');
     }
   }
 

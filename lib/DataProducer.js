@@ -1,6 +1,6 @@
 'use strict';
 
-const { Entity } = require('./Entity');
+const { Entity, tellObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { WorkerClosedError } = require('./errors');
 const { copy } = require('./copy');
@@ -182,7 +182,7 @@ class DataProducer extends Entity {
 
     this.#paused = paused;
     if (changed && !this.closed) {
-      this.observer.safeEmit(event);
+      tellObserver(this, event);
     }
   }
 

@@ -9,6 +9,8 @@ const validate = require('./validate');
 
 /** @type {(entity: Entity<any, any, any>) => import('./Core').Core<any>} */
 let coreOf;
+/** @type {(entity: Entity<any, any, any>, event: string, ...args: any[]) => void} */
+let tellObserver;
 
 /**
  * What all objects of the package have in common.
@@ -20,18 +22,27 @@ let coreOf;
  */
 class Entity extends EnhancedEventEmitter {
   #core;
-  /** @type {A} */
+  /**
+   * Made when somebody asks for it.
+   *
+   * @type {A | undefined}
+   */
   #appData;
-  /** @type {import('..').EnhancedEventEmitter<O>} */
-  #observer = new EnhancedEventEmitter();
+  /**
+   * Made when somebody asks for it: most entities are never observed.
+   *
+   * @type {import('..').EnhancedEventEmitter<O> | undefined}
+   */
+  #observer;
 
   static {
     coreOf = (entity) => entity.#core;
+    tellObserver = (entity, event, ...args) => entity.#observer?.safeEmit(event, ...args);
   }
 
   /**
    * @param {import('./Core').Core<any>} core
-   * @param {A} appData
+   * @param {A | undefined} appData
    * @param {import('./Channel').Target} target
    */
   constructor(core, appData, target) {
@@ -46,6 +57,7 @@ class Entity extends EnhancedEventEmitter {
   }
 
   get appData() {
+    this.#appData ??= /** @type {A} */ ({});
     return this.#appData;
   }
 
@@ -54,6 +66,7 @@ class Entity extends EnhancedEventEmitter {
   }
 
   get observer() {
+    this.#observer ??= new EnhancedEventEmitter();
     return this.#observer;
   }
 
@@ -69,3 +82,5 @@ class Entity extends EnhancedEventEmitter {
 exports.Entity = Entity;
 /** The inner side of an entity, for the other classes of the package. */
 exports.coreOf = coreOf;
+/** Emits on the observer of an entity. */
+exports.tellObserver = tellObserver;

@@ -23,6 +23,11 @@ class Logger {
     this.#error = debug(`datasoup:ERROR${suffix}`);
   }
 
+  /** Whether anybody gets the lines of `debug()`. */
+  get debugs() {
+    return this.#debug.enabled || listeners.ondebug !== undefined;
+  }
+
   /** @param {string} line */
   debug(line) {
     this.#debug('%s', line);

@@ -1,10 +1,11 @@
 'use strict';
 
 const { DirectTransport } = require('./DirectTransport');
-const { Entity, coreOf } = require('./Entity');
+const { Entity, coreOf, tellObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { PipeTransport } = require('./PipeTransport');
 const { PlainTransport } = require('./PlainTransport');
+const { Table } = require('./Table');
 const { WebRtcServer, handleWebRtcTransport, tellWebRtcTransport } = require('./WebRtcServer');
 const { WebRtcTransport } = require('./WebRtcTransport');
 const { NotFoundError, mediaUnsupported } = require('./errors');
@@ -32,18 +33,21 @@ const logger = new Logger('Router');
 class Router extends Entity {
   #core;
   #id;
-  /** @type {Map<string, import('./DataProducer').DataProducer<any>>} */
-  #dataProducers = new Map();
+  /** @type {Table<string, import('./DataProducer').DataProducer<any>>} */
+  #dataProducers = new Table();
+  #dtlsFingerprints;
 
   /**
    * @param {import('./Core').Core<Native>} core
    * @param {{ id: string }} data
+   * @param {import('..').DtlsFingerprint[]} dtlsFingerprints - of the worker.
    * @param {A} appData
    */
-  constructor(core, data, appData) {
+  constructor(core, data, dtlsFingerprints, appData) {
     super(core, appData, { onEvent: (name) => logger.error(`unknown event '${name}'`) });
     this.#core = core;
     this.#id = data.id;
+    this.#dtlsFingerprints = dtlsFingerprints;
   }
 
   get id() {
@@ -102,16 +106,21 @@ class Router extends Entity {
         ),
       (core, result) => {
         if (webRtcServer?.closed) {
-          core.native.close();
+          core.closeNative();
           throw noWebRtcServer();
         }
 
-        const transport = new WebRtcTransport(core, this.#transportData(result, sctp), appData);
+        const transport = new WebRtcTransport(
+          core,
+          this.#transportData(result, sctp),
+          this.#dtlsFingerprints,
+          appData,
+        );
 
         if (webRtcServer) {
           handleWebRtcTransport(webRtcServer, transport);
         }
-        this.observer.safeEmit('newtransport', transport);
+        tellObserver(this, 'newtransport', transport);
         if (webRtcServer) {
           tellWebRtcTransport(webRtcServer, transport);
         }
@@ -144,10 +153,10 @@ class Router extends Entity {
       (native, requestId) =>
         native.createPlainTransport(requestId, JSON.stringify({ listenInfo, comedia, sctp })),
       (core, result) => {
-        const data = { ...this.#transportData(result, sctp), comedia };
+        const data = Object.assign(this.#transportData(result, sctp), { comedia });
         const transport = new PlainTransport(core, data, appData);
 
-        this.observer.safeEmit('newtransport', transport);
+        tellObserver(this, 'newtransport', transport);
         return transport;
       },
     );
@@ -178,7 +187,7 @@ class Router extends Entity {
       (core, result) => {
         const transport = new PipeTransport(core, this.#transportData(result, sctp), appData);
 
-        this.observer.safeEmit('newtransport', transport);
+        tellObserver(this, 'newtransport', transport);
         return transport;
       },
     );
@@ -205,7 +214,7 @@ class Router extends Entity {
       (core, result) => {
         const transport = new DirectTransport(core, this.#transportData(result, sizes), appData);
 
-        this.observer.safeEmit('newtransport', transport);
+        tellObserver(this, 'newtransport', transport);
         return transport;
       },
     );
@@ -273,16 +282,15 @@ class Router extends Entity {
   }
 
   /**
-   * @param {any} result - the worker's answer.
+   * @param {any} result - the worker's answer, to which the rest is added: a copy by `...` costs more than it shows.
    * @param {{ maxReceiveMessageSize: number } | undefined} sizes
    */
   #transportData(result, sizes) {
-    return {
-      ...result,
+    return Object.assign(result, {
       sctp: sizes !== undefined,
       maxReceiveMessageSize: sizes?.maxReceiveMessageSize ?? 0,
       dataProducers: this.#dataProducers,
-    };
+    });
   }
 
   /**

@@ -2,7 +2,7 @@
 
 const { DataConsumer } = require('./DataConsumer');
 const { DataProducer } = require('./DataProducer');
-const { Entity, coreOf } = require('./Entity');
+const { Entity, coreOf, tellObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { copy } = require('./copy');
 const { NotFoundError, UnsupportedError, mediaUnsupported } = require('./errors');
@@ -15,12 +15,14 @@ const validate = require('./validate');
 
 const logger = new Logger('Transport');
 
+const UNLIMITED = { maxIncomingBitrate: 0, maxOutgoingBitrate: 0, minOutgoingBitrate: 0 };
+
 /**
  * @typedef {object} TransportData - what all kinds need to begin with.
  * @property {string} id
  * @property {boolean} sctp - whether SCTP is enabled.
  * @property {number} maxReceiveMessageSize - in bytes.
- * @property {Map<string, DataProducer>} dataProducers - all those of the router, by id.
+ * @property {import('./Table').Table<string, DataProducer>} dataProducers - all those of the router, by id.
  */
 
 /**
@@ -38,8 +40,8 @@ class Transport extends Entity {
   #sctp;
   #maxReceiveMessageSize;
   #dataProducers;
-  /** @type {Record<Bitrate, number>} */
-  #bitrates = { maxIncomingBitrate: 0, maxOutgoingBitrate: 0, minOutgoingBitrate: 0 };
+  /** @type {Readonly<Record<Bitrate, number>>} */
+  #bitrates = UNLIMITED;
 
   /**
    * @param {import('./Core').Core<Native>} core
@@ -127,13 +129,18 @@ class Transport extends Entity {
       'dataProducer',
       (native, requestId) => native.produceData(requestId, JSON.stringify(data)),
       (core, { id }) => {
+        /** @type {import('..').DataProducerType} */
         const type = direct ? 'direct' : 'sctp';
         const maxMessageSize = this.#maxReceiveMessageSize;
-        const dataProducer = new DataProducer(core, { ...data, id, type, maxMessageSize }, appData);
+        const dataProducer = new DataProducer(
+          core,
+          Object.assign(data, { id, type, maxMessageSize }),
+          appData,
+        );
 
         this.#dataProducers.set(id, dataProducer);
-        core.onClosed(() => this.#dataProducers.delete(id));
-        this.observer.safeEmit('newdataproducer', dataProducer);
+        core.onClosed(() => this.#dataProducers.take(id));
+        tellObserver(this, 'newdataproducer', dataProducer);
         return dataProducer;
       },
     );
@@ -188,7 +195,7 @@ class Transport extends Entity {
       (core, result) => {
         const dataConsumer = new DataConsumer(core, result, appData);
 
-        this.observer.safeEmit('newdataconsumer', dataConsumer);
+        tellObserver(this, 'newdataconsumer', dataConsumer);
         return dataConsumer;
       },
     );
@@ -251,10 +258,14 @@ class Transport extends Entity {
  * @param {unknown} arg
  */
 function emitBoth(transport, event, arg) {
-  coreOf(transport).debug(`transport: '${event}' ${JSON.stringify(arg)}`);
+  const core = coreOf(transport);
+
+  if (core.debugs) {
+    core.debug(`transport: '${event}' ${JSON.stringify(arg)}`);
+  }
   transport.safeEmit(event, copy(arg));
   if (!transport.closed) {
-    transport.observer.safeEmit(event, copy(arg));
+    tellObserver(transport, event, copy(arg));
   }
 }
 

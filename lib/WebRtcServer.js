@@ -1,7 +1,8 @@
 'use strict';
 
-const { Entity, coreOf } = require('./Entity');
+const { Entity, coreOf, tellObserver } = require('./Entity');
 const { Logger } = require('./Logger');
+const { Table } = require('./Table');
 
 /** @import { AppData, WebRtcServer as Contract } from '..' */
 /** @import { WebRtcServer as Native } from '../native/binding' */
@@ -23,11 +24,11 @@ class WebRtcServer extends Entity {
   #core;
   #id;
   /**
-   * Those on its port, and whether the observer has been told.
+   * Those on its port, by their handles, and whether the observer has been told.
    *
-   * @type {Map<WebRtcTransport, boolean>}
+   * @type {Table<number, { webRtcTransport: WebRtcTransport, told: boolean }>}
    */
-  #webRtcTransports = new Map();
+  #webRtcTransports = new Table();
 
   static {
     handleWebRtcTransport = (webRtcServer, webRtcTransport) =>
@@ -57,44 +58,38 @@ class WebRtcServer extends Entity {
 
   /** @param {WebRtcTransport} webRtcTransport */
   #handle(webRtcTransport) {
-    this.#webRtcTransports.set(webRtcTransport, false);
-    coreOf(webRtcTransport).onClosing((event) => {
-      const told = this.#forget(webRtcTransport);
+    const core = coreOf(webRtcTransport);
+
+    this.#webRtcTransports.set(core.handle, { webRtcTransport, told: false });
+    core.onClosing((event) => {
+      const handled = this.#webRtcTransports.take(core.handle);
 
       // Not if its router closes it: as in mediasoup.
-      if (told && event === undefined) {
-        this.observer.safeEmit('webrtctransportunhandled', webRtcTransport);
+      if (handled?.told && event === undefined) {
+        tellObserver(this, 'webrtctransportunhandled', webRtcTransport);
       }
     });
   }
 
   /** @param {WebRtcTransport} webRtcTransport */
   #tell(webRtcTransport) {
+    const handled = this.#webRtcTransports.get(coreOf(webRtcTransport).handle);
+
     // A listener may have closed it meanwhile.
-    if (this.#webRtcTransports.has(webRtcTransport)) {
-      this.#webRtcTransports.set(webRtcTransport, true);
-      this.observer.safeEmit('webrtctransporthandled', webRtcTransport);
+    if (handled) {
+      handled.told = true;
+      tellObserver(this, 'webrtctransporthandled', webRtcTransport);
     }
   }
 
-  /**
-   * @param {WebRtcTransport} webRtcTransport
-   * @returns {boolean} whether the observer has been told of it.
-   */
-  #forget(webRtcTransport) {
-    const told = this.#webRtcTransports.get(webRtcTransport) ?? false;
-
-    this.#webRtcTransports.delete(webRtcTransport);
-    return told;
-  }
-
   #closeWebRtcTransports() {
-    for (const webRtcTransport of this.#webRtcTransports.keys()) {
-      const told = this.#forget(webRtcTransport);
+    for (const { webRtcTransport } of this.#webRtcTransports.values()) {
+      const core = coreOf(webRtcTransport);
+      const handled = this.#webRtcTransports.take(core.handle);
 
-      coreOf(webRtcTransport).close('listenserverclose');
-      if (told) {
-        this.observer.safeEmit('webrtctransportunhandled', webRtcTransport);
+      core.close('listenserverclose');
+      if (handled?.told) {
+        tellObserver(this, 'webrtctransportunhandled', webRtcTransport);
       }
     }
   }

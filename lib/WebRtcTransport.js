@@ -25,7 +25,10 @@ class WebRtcTransport extends Transport {
   #iceState = 'new';
   /** @type {import('..').TransportTuple | undefined} */
   #iceSelectedTuple;
-  #dtlsParameters;
+  /** Shared by all transports of the worker. */
+  #dtlsFingerprints;
+  /** @type {import('..').DtlsRole} */
+  #dtlsRole = 'auto';
   /** @type {import('..').DtlsState} */
   #dtlsState = 'new';
   /** @type {string | undefined} */
@@ -37,17 +40,17 @@ class WebRtcTransport extends Transport {
    * @param {import('./Transport').TransportData & {
    *   iceParameters: import('..').IceParameters,
    *   iceCandidates: import('..').IceCandidate[],
-   *   dtlsParameters: import('..').DtlsParameters,
    *   sctpParameters?: import('..').SctpParameters,
    * }} data
+   * @param {import('..').DtlsFingerprint[]} dtlsFingerprints - of the worker.
    * @param {A} appData
    */
-  constructor(core, data, appData) {
+  constructor(core, data, dtlsFingerprints, appData) {
     super(core, 'webrtc', data, appData, (name, args) => this.#onEvent(name, args));
     this.#core = core;
     this.#iceParameters = data.iceParameters;
     this.#iceCandidates = data.iceCandidates;
-    this.#dtlsParameters = data.dtlsParameters;
+    this.#dtlsFingerprints = dtlsFingerprints;
     this.#sctp = new SctpAssociation(data.sctpParameters);
     core.onClosing(() => this.#onClosing());
   }
@@ -79,7 +82,7 @@ class WebRtcTransport extends Transport {
   }
 
   get dtlsParameters() {
-    return copy(this.#dtlsParameters);
+    return { fingerprints: copy(this.#dtlsFingerprints), role: this.#dtlsRole };
   }
 
   get dtlsState() {
@@ -113,7 +116,7 @@ class WebRtcTransport extends Transport {
       native.connect(id, JSON.stringify({ dtlsParameters })),
     );
 
-    this.#dtlsParameters.role = dtlsLocalRole;
+    this.#dtlsRole = dtlsLocalRole;
   }
 
   async restartIce() {

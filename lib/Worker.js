@@ -5,7 +5,7 @@ const { readFile } = require('node:fs/promises');
 const { Worker: NativeWorker } = require('../native/binding.js');
 const { Channel } = require('./Channel');
 const { Core } = require('./Core');
-const { Entity } = require('./Entity');
+const { Entity, tellObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { Router } = require('./Router');
 const { WebRtcServer } = require('./WebRtcServer');
@@ -32,6 +32,12 @@ class Worker extends Entity {
   #core;
   #channel;
   #pid;
+  /**
+   * Of its certificate, which all of its WebRtcTransports present.
+   *
+   * @type {import('..').DtlsFingerprint[]}
+   */
+  #dtlsFingerprints = [];
   #died = false;
   #subprocessClosed = false;
 
@@ -47,9 +53,11 @@ class Worker extends Entity {
     const worker = new Worker(appData);
 
     try {
-      await worker.#core.request('worker.start', (native, id) =>
+      const { dtlsFingerprints } = await worker.#core.request('worker.start', (native, id) =>
         native.start(id, JSON.stringify(data)),
       );
+
+      worker.#dtlsFingerprints = dtlsFingerprints;
     } catch (error) {
       worker.emit('@failure', /** @type {Error} */ (error));
       worker.close();
@@ -134,7 +142,7 @@ class Worker extends Entity {
       (core, result) => {
         const webRtcServer = new WebRtcServer(core, result, appData);
 
-        this.observer.safeEmit('newwebrtcserver', webRtcServer);
+        tellObserver(this, 'newwebrtcserver', webRtcServer);
         return webRtcServer;
       },
     );
@@ -162,9 +170,9 @@ class Worker extends Entity {
       'router',
       (native, requestId) => native.createRouter(requestId, '{}'),
       (core, result) => {
-        const router = new Router(core, result, appData);
+        const router = new Router(core, result, this.#dtlsFingerprints, appData);
 
-        this.observer.safeEmit('newrouter', router);
+        tellObserver(this, 'newrouter', router);
         return router;
       },
     );

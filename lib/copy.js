@@ -13,9 +13,13 @@ function copy(data) {
     return /** @type {T} */ (data.map(copy));
   }
   if (typeof data === 'object' && data !== null) {
-    const entries = Object.entries(data).map(([key, value]) => [key, copy(value)]);
+    /** @type {Record<string, unknown>} */
+    const copied = {};
 
-    return Object.fromEntries(entries);
+    for (const key of Object.keys(data)) {
+      copied[key] = copy(/** @type {Record<string, unknown>} */ (data)[key]);
+    }
+    return /** @type {T} */ (copied);
   }
   return data;
 }

@@ -38,8 +38,10 @@ function parseMessageSizes(options, older) {
  * @returns {NativeSctpOptions | undefined} undefined without `enableSctp`.
  */
 function parseSctpOptions(options) {
+  const sizes = parseMessageSizes(options, 'maxSctpMessageSize');
   const parsed = {
-    ...parseMessageSizes(options, 'maxSctpMessageSize'),
+    maxSendMessageSize: sizes.maxSendMessageSize,
+    maxReceiveMessageSize: sizes.maxReceiveMessageSize,
     sendBufferSize: size(options, 'sctpSendBufferSize', 2_000_000),
     perStreamSendQueueLimit: size(options, 'sctpPerStreamSendQueueLimit', 2_000_000),
     maxReceiverWindowBufferSize: size(options, 'sctpMaxReceiverWindowBufferSize', 5_242_880),

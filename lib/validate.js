@@ -59,10 +59,10 @@ function object(value, name) {
 
 /**
  * @param {any} value
- * @returns {any} a new object if not given.
+ * @returns {any} undefined if not given: see `entity.appData`.
  */
 function appData(value) {
-  return object(value, 'appData');
+  return given(value) ? object(value, 'appData') : undefined;
 }
 
 /**

@@ -14,22 +14,21 @@ use crate::runtime::inbox::{Inbox, Job};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::error::{Error, Result};
 
-/// Gathered messages are handed over when there are so many…
-const GATHERED_MESSAGES: usize = 512;
+/// What is gathered is handed over when there is so much…
+const GATHERED_JOBS: usize = 512;
 
-/// …or so many bytes of them.
+/// …or so many bytes of messages.
 const GATHERED_BYTES: usize = 256 * 1024;
 
 /// Shared by all objects of a worker; they live on one JavaScript thread.
 pub(super) struct Link {
     pub(super) inbox: Arc<Inbox>,
-    /// Messages that JavaScript has sent in this macrotask and that are handed over together: a lock
-    /// and a wake for each of them cost more than all the rest. Whatever else is asked of the worker
-    /// goes behind them.
+    /// What JavaScript has asked for and sent in this macrotask, to be handed over together: a lock
+    /// and a wake for each of them cost more than all the rest.
     gathered: RefCell<VecDeque<Job>>,
     gathered_bytes: Cell<usize>,
-    /// Something was sent since the last [`Self::flush`].
-    sending: Cell<bool>,
+    /// Something was asked for or sent since the last [`Self::flush`]: what comes now goes behind it.
+    begun: Cell<bool>,
     /// What each DataConsumer has on its way to JavaScript.
     pub(super) backlogs: RefCell<FxHashMap<u32, Arc<Backlog>>>,
 }
@@ -42,7 +41,7 @@ impl Link {
             inbox,
             gathered: RefCell::default(),
             gathered_bytes: Cell::new(0),
-            sending: Cell::new(false),
+            begun: Cell::new(false),
             backlogs: RefCell::default(),
         })
     }
@@ -71,10 +70,10 @@ impl Link {
         self.request(request, move |world| ask(world, parse(&options)?));
     }
 
-    /// Has the worker do something that nobody waits for.
+    /// Has the worker do something that nobody waits for. As with all of these, lib/ calls
+    /// [`Self::flush`] soon.
     pub(super) fn tell(&self, job: impl FnOnce(&mut World) + Send + 'static) {
-        self.flush();
-        self.inbox.post(Job::Call(Box::new(job)));
+        self.gather(Job::Call(Box::new(job)), 0);
     }
 }
 
@@ -83,16 +82,22 @@ impl Link {
     /// is on its way while JavaScript makes the next; those that follow it are gathered. Returns whether
     /// somebody has to call [`Self::flush`] soon.
     pub(super) fn send(&self, job: Job, len: usize) -> bool {
-        if !self.sending.replace(true) && !self.inbox.is_filled() {
+        if !self.begun.replace(true) && !self.inbox.is_filled() {
             self.inbox.post(job);
             return false;
         }
+        self.gather(job, len)
+    }
+
+    /// Returns whether this is the first of those that wait.
+    fn gather(&self, job: Job, len: usize) -> bool {
         let mut gathered = self.gathered.borrow_mut();
         let first = gathered.is_empty();
+        self.begun.set(true);
         gathered.push_back(job);
         let bytes = self.gathered_bytes.get() + len;
         self.gathered_bytes.set(bytes);
-        if gathered.len() >= GATHERED_MESSAGES || bytes >= GATHERED_BYTES {
+        if gathered.len() >= GATHERED_JOBS || bytes >= GATHERED_BYTES {
             self.gathered_bytes.set(0);
             self.inbox.post_all(&mut gathered);
         }
@@ -101,7 +106,7 @@ impl Link {
 
     /// Hands over what was gathered.
     pub(super) fn flush(&self) {
-        self.sending.set(false);
+        self.begun.set(false);
         self.gathered_bytes.set(0);
         self.inbox.post_all(&mut self.gathered.borrow_mut());
     }

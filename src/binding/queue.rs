@@ -1,6 +1,7 @@
 //! The JavaScript end of the queue: hands messages out in batches, with no object made for any.
 
 use std::collections::VecDeque;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -126,17 +127,25 @@ impl Reader {
         }
     }
 
-    /// The answer that comes next, as JSON.
-    pub(super) fn take_answer(&mut self) -> String {
-        match self.cycle.pop_front() {
-            Some(Item::Answer(request, Ok(result))) => format!("[{request},true,{result}]"),
-            Some(Item::Answer(request, Err(error))) => {
-                let error = json!({ "name": error.name(), "message": error.to_string() });
-                json!([request, false, error]).to_string()
+    /// The answers that come next, as JSON.
+    pub(super) fn take_answers(&mut self) -> String {
+        let mut json = String::from("[");
+        while let Some(Item::Answer(..)) = self.cycle.front() {
+            let Some(Item::Answer(request, answer)) = self.cycle.pop_front() else { break };
+            if json.len() > 1 {
+                json.push(',');
             }
-            // lib/ asks only when an answer is next.
-            _ => "null".into(),
+            // Writing to a string does not fail.
+            let _ = match answer {
+                Ok(result) => write!(json, "[{request},true,{result}]"),
+                Err(error) => {
+                    let error = json!({ "name": error.name(), "message": error.to_string() });
+                    write!(json, "[{request},false,{error}]")
+                }
+            };
         }
+        json.push(']');
+        json
     }
 
     /// The event that comes next, as JSON; and whether it is the last of all.

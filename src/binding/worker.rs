@@ -23,6 +23,9 @@ use super::webrtc_server::WebRtcServer;
 
 type Handle = Rc<RefCell<Option<WorkerHandle>>>;
 
+/// What is left to do when Node.js ends without close().
+type Cleanup = CleanupEnvHook<(Handle, SharedLink)>;
+
 /// A worker's thread, and the queue of what it tells.
 #[napi]
 pub struct Worker {
@@ -30,7 +33,7 @@ pub struct Worker {
     outbox: Arc<Outbox>,
     link: SharedLink,
     reader: Reader,
-    cleanup: Option<CleanupEnvHook<Handle>>,
+    cleanup: Option<Cleanup>,
 }
 
 #[napi]
@@ -49,7 +52,9 @@ impl Worker {
         let reader = Reader::new(Arc::clone(&outbox), Rc::clone(&link));
         let handle = Rc::new(RefCell::new(Some(handle)));
         // Node.js may end without close(): a terminated worker_thread, process.exit().
-        let cleanup = env.add_env_cleanup_hook(Rc::clone(&handle), |handle| {
+        let held = (Rc::clone(&handle), Rc::clone(&link));
+        let cleanup = env.add_env_cleanup_hook(held, |(handle, link)| {
+            link.flush();
             drop(handle.borrow_mut().take());
         })?;
         Ok(Self { handle, outbox, link, reader, cleanup: Some(cleanup) })
@@ -125,7 +130,7 @@ impl Worker {
         }
     }
 
-    /// Hands over the messages that were gathered; see [`Link::send`].
+    /// Hands over what was gathered; see [`Link`].
     #[napi(catch_unwind)]
     pub fn flush(&self) {
         self.link.flush();
@@ -158,8 +163,8 @@ impl Worker {
     }
 
     #[napi(catch_unwind)]
-    pub fn take_answer(&mut self) -> String {
-        self.reader.take_answer()
+    pub fn take_answers(&mut self) -> String {
+        self.reader.take_answers()
     }
 
     #[napi(catch_unwind)]
@@ -175,6 +180,7 @@ impl Worker {
     #[napi(catch_unwind)]
     pub fn panic_for_tests(&self) {
         self.link.tell(|_| panic!("panic for tests"));
+        self.link.flush();
     }
 
     /// The thread has ended: nothing keeps Node.js from ending any more.

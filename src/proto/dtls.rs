@@ -35,7 +35,6 @@ use log::warn;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use self::context::MAX_QUEUED_RECORDS;
 pub use self::context::{DtlsContext, warm_up};
 use self::record::{Alert, HEADER_LEN};
 use super::certificate::{Fingerprint, certificate_to_pem};
@@ -51,10 +50,8 @@ pub const MAX_PLAINTEXT: usize = 1 << 14;
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Larger records are dropped during the handshake: no path carries them. Times the number of them
-/// that the engine holds, this bounds the certificate that may come out of it.
+/// Larger records are dropped during the handshake: no path carries them.
 const MAX_HANDSHAKE_RECORD: usize = 2048;
-const MAX_HANDSHAKE_BYTES: usize = MAX_QUEUED_RECORDS * MAX_HANDSHAKE_RECORD;
 
 /// Bounds of what is kept of a client that starts before `connect()`.
 const MAX_EARLY_DATAGRAMS: usize = 8;
@@ -129,7 +126,7 @@ pub struct Dtls {
     engine: Option<Box<dimpl::Dtls>>,
     /// Datagrams from before the handshake could start.
     early: Vec<Box<[u8]>>,
-    /// DER. There once it has matched, so this also says whether the peer is verified.
+    /// DER. There from when it has matched until it is taken.
     peer_certificate: Option<Box<[u8]>>,
     give_up_at: Option<Instant>,
     retransmit_at: Option<Instant>,
@@ -173,9 +170,9 @@ impl Dtls {
         self.dropped
     }
 
-    /// The peer's certificate as PEM, once it has matched.
-    pub fn peer_certificate_pem(&self) -> Option<String> {
-        self.peer_certificate.as_deref().map(certificate_to_pem)
+    /// The peer's certificate as PEM, if it has matched; it is not kept.
+    pub fn take_peer_certificate_pem(&mut self) -> Option<String> {
+        self.peer_certificate.take().as_deref().map(certificate_to_pem)
     }
 
     /// Says who the peer is. `remote_role` is the peer's part in the handshake (RFC 8842 §5.2): if
@@ -378,23 +375,25 @@ impl Dtls {
             return self.fail(&error, self.answer_to(&error));
         }
 
-        let buffer_len = match (self.state, record) {
+        match (self.state, record) {
             // Exactly the content of an AES-GCM record, so that it is copied once and never again.
             // Anything else that comes out asks for what it needs.
             (DtlsState::Connected, Some(record)) => {
-                record.len().saturating_sub(MAX_RECORD_OVERHEAD)
+                let len = record.len().saturating_sub(MAX_RECORD_OVERHEAD);
+                self.take_output(&mut vec![0; len]);
             }
-            // A certificate does not ask, it must fit.
-            _ => MAX_HANDSHAKE_BYTES,
-        };
-        self.take_output(vec![0; buffer_len]);
+            _ => {
+                let context = Arc::clone(&self.context);
+                self.take_output(&mut context.scratch());
+            }
+        }
     }
 
-    fn take_output(&mut self, mut buffer: Vec<u8>) {
+    fn take_output(&mut self, buffer: &mut Vec<u8>) {
         let Some(engine) = self.engine.as_mut() else { return };
         let mut said_goodbye = false;
         loop {
-            match engine.poll_output(&mut buffer) {
+            match engine.poll_output(buffer) {
                 Output::Packet(datagram) => self.outgoing.push(datagram.into()),
                 Output::BufferTooSmall { needed } => buffer.resize(needed, 0),
                 Output::PeerCert(certificate) => {
@@ -418,7 +417,7 @@ impl Dtls {
                 Output::ApplicationData(content) if self.state == DtlsState::Connected => {
                     let len = content.len();
                     let content = if len == buffer.len() {
-                        Bytes::from(std::mem::take(&mut buffer))
+                        Bytes::from(std::mem::take(buffer))
                     } else {
                         Bytes::copy_from_slice(&buffer[..len])
                     };

@@ -279,7 +279,7 @@ impl Peer {
 
     fn enter_dtls_state(&mut self, now: Instant, state: DtlsState) {
         let certificate = match state {
-            DtlsState::Connected => self.dtls.peer_certificate_pem(),
+            DtlsState::Connected => self.dtls.take_peer_certificate_pem(),
             _ => None,
         };
         let Some(sctp) = &mut self.sctp else {

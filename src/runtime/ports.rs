@@ -120,7 +120,7 @@ fn bind_port(info: &ListenInfo, port: u16) -> io::Result<Socket> {
         ListenProtocol::Udp => (Type::DGRAM, Protocol::UDP),
         ListenProtocol::Tcp => (Type::STREAM, Protocol::TCP),
     };
-    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    let socket = Socket::new(Domain::for_address(address), kind.nonblocking(), Some(protocol))?;
     if address.is_ipv6() {
         socket.set_only_v6(info.flags.ipv6_only)?;
     }
@@ -141,7 +141,6 @@ fn bind_port(info: &ListenInfo, port: u16) -> io::Result<Socket> {
         }
         None => {}
     }
-    socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;
     Ok(socket)
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::proto::certificate::{Certificate, CertificateError};
 use crate::proto::dtls;
@@ -142,7 +143,7 @@ fn run(settings: &mpsc::Receiver<(u32, WorkerSettings)>, inbox: &Arc<Inbox>, out
         let Ok((request, settings)) = settings.recv() else { return };
         log::attach(&settings.log);
         let (serve, answer) = match serve(&settings, inbox, outbox) {
-            Ok(serve) => (Some(serve), Ok("null".into())),
+            Ok((serve, answer)) => (Some(serve), Ok(answer)),
             Err(error) => (None, Err(error)),
         };
         let mut begin = VecDeque::new();
@@ -163,12 +164,12 @@ fn run(settings: &mpsc::Receiver<(u32, WorkerSettings)>, inbox: &Arc<Inbox>, out
     outbox.push(&mut end);
 }
 
-/// Makes everything that can fail; what it returns serves until the worker is closed.
+/// Makes everything that can fail; what it returns serves until the worker is closed, and is the answer to the start.
 fn serve(
     settings: &WorkerSettings,
     inbox: &Arc<Inbox>,
     outbox: &Arc<Outbox>,
-) -> Result<impl FnOnce() + use<>, Error> {
+) -> Result<(impl FnOnce() + use<>, String), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -178,8 +179,10 @@ fn serve(
     let (inbox, outbox) = (Arc::clone(inbox), Arc::clone(outbox));
     let ports = settings.port_range()?;
     ::log::debug!("a worker begins, its ports are {} to {}", ports.min, ports.max);
-    Ok(move || {
+    let answer = json!({ "dtlsFingerprints": certificate.fingerprints() }).to_string();
+    let serve = move || {
         dtls::warm_up();
         runtime.block_on(World::new(certificate, ports, inbox, outbox).run());
-    })
+    };
+    Ok((serve, answer))
 }

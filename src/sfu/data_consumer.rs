@@ -15,7 +15,7 @@ use super::data_producer::SctpStreamParameters;
 use super::dump::{DataConsumerDump, DataType};
 use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, Dropped, Event};
-use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use super::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
 use super::stats::DataConsumerStats;
 use super::subchannels::Subscriptions;
 
@@ -134,7 +134,7 @@ impl DataConsumer {
         subchannels: Subscriptions,
     ) -> Self {
         Self {
-            id: Uuid::new_v4(),
+            id: id::random(),
             transport,
             producer,
             producer_id,

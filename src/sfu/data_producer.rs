@@ -12,7 +12,7 @@ use super::backlog::Backlog;
 use super::dump::{DataProducerDump, DataType};
 use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, DataProducerEvent, Event};
-use super::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+use super::id::{self, DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use super::stats::DataProducerStats;
 use super::subchannels::Selector;
 
@@ -259,7 +259,7 @@ impl DataProducerMut<'_> {
 
 /// Checks an id that the application chose.
 pub(super) fn choose_id(sfu: &Sfu, transport: TransportKey, given: Option<Uuid>) -> Result<Uuid> {
-    let Some(id) = given else { return Ok(Uuid::new_v4()) };
+    let Some(id) = given else { return Ok(id::random()) };
     match sfu.data_producer_ids.get(&id).and_then(|key| sfu.data_producers.get(key)) {
         None => Ok(id),
         Some(other) => {

@@ -4,6 +4,13 @@
 //! the number of the request that creates the entity). So whoever asks for an entity can name it in
 //! the next request without waiting for the answer to the first.
 
+use uuid::Uuid;
+
+/// A random id. From the thread's generator, as each look at the system's is a call of it.
+pub(super) fn random() -> Uuid {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid()
+}
+
 macro_rules! keys {
     ($($(#[$doc:meta])* $name:ident = $entity:literal;)*) => {
         $(

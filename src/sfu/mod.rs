@@ -49,7 +49,7 @@ use webrtc_server::WebRtcServer;
 #[derive(Debug)]
 pub struct Sfu {
     dtls: Arc<DtlsContext>,
-    fingerprints: Vec<Fingerprint>,
+    fingerprints: Arc<[Fingerprint]>,
     servers: FxHashMap<WebRtcServerKey, WebRtcServer>,
     routers: FxHashMap<RouterKey, Router>,
     transports: FxHashMap<TransportKey, Transport>,
@@ -85,7 +85,7 @@ impl Sfu {
     /// Serves nothing yet. `uptime` is what the timestamps in statistics show at `now`.
     pub fn new(certificate: Certificate, now: Instant, uptime: Duration) -> Self {
         Self {
-            fingerprints: certificate.fingerprints(),
+            fingerprints: certificate.fingerprints().into(),
             dtls: Arc::new(DtlsContext::new(certificate)),
             servers: FxHashMap::default(),
             routers: FxHashMap::default(),

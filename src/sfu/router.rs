@@ -10,7 +10,7 @@ use super::data_consumer::{DropReason, Sink};
 use super::dump::{KeyValue, KeyValues, RouterDump};
 use super::error::Result;
 use super::event::{DataConsumerEvent, Dropped, Event};
-use super::id::{DataProducerKey, RouterKey, TransportKey};
+use super::id::{self, DataProducerKey, RouterKey, TransportKey};
 use super::subchannels::Selector;
 
 /// See the module's documentation.
@@ -119,7 +119,7 @@ impl Sfu {
 
     /// Makes a router.
     pub fn create_router(&mut self, key: RouterKey) -> Uuid {
-        let id = Uuid::new_v4();
+        let id = id::random();
         self.routers.insert(key, Router { id, transports: Vec::new() });
         id
     }

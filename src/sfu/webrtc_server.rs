@@ -14,7 +14,7 @@ use crate::proto::transmit::{SocketId, Tuple};
 use super::dump::{IpPort, LocalIceUsernameFragment, WebRtcServerDump};
 use super::error::Result;
 use super::event::Event;
-use super::id::{TransportKey, WebRtcServerKey};
+use super::id::{self, TransportKey, WebRtcServerKey};
 use super::transport::{Kind, Listen, ListenProtocol, Transport};
 use super::{Owner, Sfu};
 
@@ -31,7 +31,7 @@ pub struct WebRtcServer {
 impl Sfu {
     /// Makes a server on these sockets.
     pub fn create_webrtc_server(&mut self, key: WebRtcServerKey, listens: Vec<Listen>) -> Uuid {
-        let id = Uuid::new_v4();
+        let id = id::random();
         for listen in &listens {
             self.owners.insert(listen.socket, Owner::Server(key));
         }

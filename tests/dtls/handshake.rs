@@ -30,8 +30,8 @@ fn two_sessions_connect_and_then_have_no_timer() {
     assert_eq!(pair.b.states, LIFE);
     assert_eq!(pair.a.dtls.poll_timeout(), None);
     assert_eq!(pair.b.dtls.poll_timeout(), None);
-    assert_eq!(pair.a.dtls.peer_certificate_pem(), Some(pair.b.context.certificate().pem()));
-    assert_eq!(pair.b.dtls.peer_certificate_pem(), Some(pair.a.context.certificate().pem()));
+    assert_eq!(pair.a.dtls.take_peer_certificate_pem(), Some(pair.b.context.certificate().pem()));
+    assert_eq!(pair.b.dtls.take_peer_certificate_pem(), Some(pair.a.context.certificate().pem()));
     exchange(&mut pair);
     pair.run(Duration::from_secs(86_400), &mut perfect);
     exchange(&mut pair);
@@ -328,7 +328,7 @@ fn a_peer_without_a_known_fingerprint_fails_and_is_told() {
             let mut pair = Pair::new(now, ours, peer);
             pair.run(SECOND, &mut perfect);
             assert_eq!(pair.a.states, [DtlsState::Connecting, DtlsState::Failed]);
-            assert_eq!(pair.a.dtls.peer_certificate_pem(), None);
+            assert_eq!(pair.a.dtls.take_peer_certificate_pem(), None);
             assert_eq!(pair.a.dtls.seal(b"x", &mut Vec::new()), Err(SealError::NotConnected));
             assert_eq!(pair.b.states, [DtlsState::Connecting, DtlsState::Failed]);
             assert_eq!(pair.b.received.len(), 0);

@@ -15,7 +15,9 @@ fn a_worker_starts_answers_and_ends() {
     let mut worker = Worker::new();
     let id = worker.handle().thread_id();
     assert_ne!(id, std::process::id());
-    assert_eq!(worker.start(WorkerSettings::default()), Ok("null".into()));
+    let started = worker.start(WorkerSettings::default()).expect("good settings");
+    let started: serde_json::Value = serde_json::from_str(&started).expect("JSON");
+    assert_eq!(started["dtlsFingerprints"].as_array().map(Vec::len), Some(5));
     let answer = worker.call(|_| Ok(datasoup::runtime::usage::thread_id().to_string()));
     assert_eq!(answer, Ok(id.to_string()), "jobs run on the worker's thread");
     worker.handle().close();

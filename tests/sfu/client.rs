@@ -61,7 +61,7 @@ impl Client {
             DtlsRole::Client => DtlsRole::Server,
             DtlsRole::Server | DtlsRole::Auto => DtlsRole::Client,
         };
-        let fingerprints = server.dtls_parameters.fingerprints.clone();
+        let fingerprints = server.dtls_fingerprints.to_vec();
         dtls.connect(now, remote_role, fingerprints).expect("the first call");
         let candidate = &server.ice_candidates[0];
         Self {

@@ -1,11 +1,14 @@
 //! What the sessions of one worker share: the certificate and the settings of the engine.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::debug;
 
 use crate::proto::certificate::Certificate;
+
+use super::MAX_HANDSHAKE_RECORD;
 
 /// When a flight is first retransmitted; the interval then doubles. RFC 6347 §4.2.4.1 lets
 /// applications that feel the delay go below its second.
@@ -21,16 +24,19 @@ const HANDSHAKE_MTU: usize = 1200;
 
 /// Records, mostly with fragments of handshake messages, that the engine holds until it can use
 /// them. We give it one record at a time.
-pub(super) const MAX_QUEUED_RECORDS: usize = 32;
+const MAX_QUEUED_RECORDS: usize = 32;
+
+/// All that these can hold, which bounds the certificate that may come out of it.
+const MAX_HANDSHAKE_BYTES: usize = MAX_QUEUED_RECORDS * MAX_HANDSHAKE_RECORD;
 
 /// Datagrams that the engine holds for us. We take them after each call, so this never fills up.
 const MAX_OUTGOING_DATAGRAMS: usize = 64;
 
 /// What all sessions of one worker share.
-#[derive(Debug)]
 pub struct DtlsContext {
     certificate: Certificate,
     config: Arc<dimpl::Config>,
+    scratch: Mutex<Vec<u8>>,
 }
 
 impl DtlsContext {
@@ -53,7 +59,8 @@ impl DtlsContext {
             .build()
             // It checks nothing but the constants above.
             .expect("constants");
-        Self { certificate, config: Arc::new(config) }
+        let scratch = Mutex::new(vec![0; MAX_HANDSHAKE_BYTES]);
+        Self { certificate, config: Arc::new(config), scratch }
     }
 
     /// Makes the engine of one session, and decides on the version: `new_auto` here would let peers
@@ -65,9 +72,24 @@ impl DtlsContext {
         engine
     }
 
+    /// Where a session puts what comes out of its engine in one step of a handshake: large enough for
+    /// any certificate, which does not ask for room as the rest does.
+    pub(super) fn scratch(&self) -> MutexGuard<'_, Vec<u8>> {
+        // A panic while it was held leaves nothing that matters.
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The certificate that the sessions present.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
+    }
+}
+
+impl fmt::Debug for DtlsContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DtlsContext")
+            .field("certificate", &self.certificate)
+            .finish_non_exhaustive()
     }
 }
 

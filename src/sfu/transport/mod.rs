@@ -31,7 +31,7 @@ use tunnel::Parcel;
 use super::Sfu;
 use super::error::Result;
 use super::event::{Dropped, Event, TransportEvent};
-use super::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+use super::id::{self, DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use super::stats::{Bitrates, Meter};
 
 /// The default of both message size limits, in bytes.
@@ -94,7 +94,7 @@ impl Transport {
     fn new(router: RouterKey, kind: Kind, sctp: Option<SctpOptions>, now: Instant) -> Self {
         let size = |of: fn(&SctpOptions) -> u32| sctp.as_ref().map_or(DEFAULT_MAX_MESSAGE_SIZE, of);
         Self {
-            id: Uuid::new_v4(),
+            id: id::random(),
             router,
             kind,
             max_send_message_size: size(|it| it.max_send_message_size),

@@ -1,5 +1,6 @@
 //! WebRTC transport: ICE-Lite, DTLS and SCTP with one browser or other WebRTC peer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -93,7 +94,9 @@ pub struct WebRtcTransportAnswer {
     pub id: Uuid,
     pub ice_parameters: IceParameters,
     pub ice_candidates: Vec<IceCandidate>,
-    pub dtls_parameters: DtlsParametersDump,
+    /// Those of the worker, which JavaScript knows since its start.
+    #[serde(skip)]
+    pub dtls_fingerprints: Arc<[Fingerprint]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sctp_parameters: Option<SctpParameters>,
 }
@@ -122,7 +125,7 @@ pub(in crate::sfu) struct WebRtc {
     pub(in crate::sfu) peer: Peer,
     pub(in crate::sfu) server: Option<WebRtcServerKey>,
     listens: Vec<Listen>,
-    candidates: Vec<IceCandidate>,
+    preference: Preference,
     path: PathNews,
 }
 
@@ -175,6 +178,10 @@ impl WebRtc {
         listen.map_or(ListenProtocol::Udp, |it| it.protocol)
     }
 
+    fn ice_candidates(&self) -> Vec<IceCandidate> {
+        ice_candidates(&self.listens, self.preference)
+    }
+
     fn selected_tuple(&self) -> Option<TupleInfo> {
         tuple_info(&self.listens, self.peer.selected_tuple()?)
     }
@@ -212,8 +219,7 @@ impl Sfu {
                 (listens, Some(key), prefer)
             }
         };
-        let candidates = ice_candidates(&listens, preference);
-        if candidates.is_empty() {
+        if listens.is_empty() {
             let text = "empty iceCandidates: enableUdp and enableTcp leave no address to listen on";
             return Err(Error::Type(text.into()));
         }
@@ -236,7 +242,7 @@ impl Sfu {
             server.transports.push(key);
         }
         let path = PathNews { selected: None, state: IceState::New, told_state: IceState::New };
-        let webrtc = WebRtc { peer, server, listens, candidates, path };
+        let webrtc = WebRtc { peer, server, listens, preference, path };
         let kind = Kind::WebRtc(Box::new(webrtc));
         self.insert_transport(key, Transport::new(router, kind, options.sctp, self.now))?;
         self.transport(key)?.webrtc_answer()
@@ -253,20 +259,20 @@ impl TransportMut<'_> {
     }
 
     fn webrtc_answer(&mut self) -> Result<WebRtcTransportAnswer> {
-        let dtls_parameters = self.dtls_parameters()?;
+        let dtls_fingerprints = Arc::clone(&self.sfu.fingerprints);
         let (id, sctp_parameters) = (self.get().id, self.get().sctp_parameters());
         let webrtc = self.webrtc()?;
         Ok(WebRtcTransportAnswer {
             id,
             ice_parameters: webrtc.peer.credentials().into(),
-            ice_candidates: webrtc.candidates.clone(),
-            dtls_parameters,
+            ice_candidates: webrtc.ice_candidates(),
+            dtls_fingerprints,
             sctp_parameters,
         })
     }
 
     fn dtls_parameters(&mut self) -> Result<DtlsParametersDump> {
-        let fingerprints = self.sfu.fingerprints.clone();
+        let fingerprints = self.sfu.fingerprints.to_vec();
         Ok(DtlsParametersDump { fingerprints, role: self.webrtc()?.peer.local_role() })
     }
 
@@ -301,7 +307,7 @@ impl TransportMut<'_> {
             (Kind::WebRtc(it), Some(dtls_parameters)) => KindDump::WebRtc {
                 ice_role: "controlled",
                 ice_parameters: it.peer.credentials().into(),
-                ice_candidates: it.candidates.clone(),
+                ice_candidates: it.ice_candidates(),
                 ice_state: it.peer.ice_state(),
                 ice_selected_tuple: it.selected_tuple(),
                 dtls_parameters,
