@@ -155,6 +155,7 @@ impl Sctp {
     pub fn trim(&mut self) {
         self.queues.trim();
         self.flight.trim();
+        self.link.iter_mut().for_each(|link| link.trim());
         self.events.shrink_to(0);
     }
 

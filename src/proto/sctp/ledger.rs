@@ -104,13 +104,12 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// A message has gone into sctp-proto. Its limit, if it has one, is heeded if the peer understands
-    /// FORWARD TSN.
-    pub(super) fn written(&mut self, stream: StreamId, message: Waiting, is_limited: bool) {
+    /// A message has gone into sctp-proto. Limits are heeded if the peer understands FORWARD TSN.
+    pub(super) fn written(&mut self, message: Waiting) {
         let Some(ours) = &mut self.ours else { return };
         ours.unsent.add(message.ordered, message.len);
-        if is_limited && self.peer.as_ref().is_some_and(|peer| peer.forward_tsn) {
-            ours.partial.written(stream, message);
+        if self.peer.as_ref().is_some_and(|peer| peer.forward_tsn) {
+            ours.partial.written(message);
         }
     }
 
@@ -130,6 +129,13 @@ impl Ledger {
     pub(super) fn expire(&mut self, now: Instant) {
         if let Some(ours) = &mut self.ours {
             ours.partial.expire(now, &mut ours.unsent);
+        }
+    }
+
+    /// Gives back what nothing needs at the moment.
+    pub(super) fn trim(&mut self) {
+        if let Some(ours) = &mut self.ours {
+            ours.partial.trim();
         }
     }
 

@@ -340,6 +340,9 @@ impl Link {
     /// [`Self::unacked`]; None if the stream cannot take it.
     pub(super) fn write(&mut self, now: Instant, next: Next) -> Option<usize> {
         let Next { stream: id, message, reliability, deadline } = next;
+        // DCEP is always ordered and reliable (RFC 8832 §6), and sctp-proto sends it so.
+        let is_dcep = message.ppid == Ppid::DCEP;
+        let reliability = if is_dcep { Reliability::RELIABLE } else { reliability };
         self.register(id);
         let mut stream = self.association.stream(id).ok()?;
         let (kind, value) = match reliability.limit {
@@ -359,16 +362,24 @@ impl Link {
         stream.set_reliability_params(!reliability.ordered, kind, value).ok()?;
         stream.set_default_payload_type(message.ppid.0.into()).ok()?;
         let written = stream.write_chunks(&mut [payload]).ok()?;
-        let deadline =
-            (kind == ReliabilityType::Timed).then(|| now + Duration::from_millis(value.into()));
-        let message = Waiting { len: written, ordered: reliability.ordered, deadline };
-        self.ledger.written(id, message, kind != ReliabilityType::Reliable);
+        self.ledger.written(Waiting {
+            len: written,
+            ordered: reliability.ordered,
+            limited: kind != ReliabilityType::Reliable,
+            deadline: (kind == ReliabilityType::Timed)
+                .then(|| now + Duration::from_millis(value.into())),
+        });
         Some(written)
     }
 
     /// What sctp-proto holds and has not sent.
     pub(super) fn unsent(&mut self) -> Option<&mut Unsent> {
         self.ledger.ours.as_mut().map(|ours| &mut ours.unsent)
+    }
+
+    /// Gives back what nothing needs at the moment.
+    pub(super) fn trim(&mut self) {
+        self.ledger.trim();
     }
 
     /// TSNs that the peer has not acknowledged cumulatively.
@@ -383,7 +394,6 @@ impl Link {
         let next = Next {
             stream,
             message: Message { ppid: Ppid::DCEP, payload },
-            // DCEP is always ordered and reliable (RFC 8832 §6).
             reliability: Reliability::RELIABLE,
             deadline: None,
         };
