@@ -43,12 +43,12 @@ const MAX_ROUTER_HELD: usize = 16_384;
 /// average.
 const MEAN_HELD: usize = 512;
 
-/// DATA chunks that may come on streams that we have reset before the peer resets them as well: 4 MB.
-/// A good peer stops within a round trip, but until then it may send a window full of small messages.
-const MAX_UNREAD: usize = 16_384;
-
 /// Streams on which a client may have sent: 6 MB of state. Browsers open at most 1,024 channels.
 const MAX_CLIENT_STREAMS: usize = 8192;
+
+/// Where DATA goes that nobody reads: sctp-proto would keep it on its own stream, which is closed,
+/// until the peer resets that. No data channel has this id (RFC 8832 §6).
+pub(super) const SINK: StreamId = u16::MAX;
 
 /// Why a packet went no farther.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -315,7 +315,7 @@ impl Guard {
                 let peer = ledger.peer.as_ref().ok_or(Dropped::Unexpected)?;
                 if peer.received.is_too_far(data.tsn, self.reach) {
                     Fate::Strip
-                } else if ledger.unread.contains_key(&data.stream) && !data.payload.is_empty() {
+                } else if ledger.unread.contains(&data.stream) && !data.payload.is_empty() {
                     Fate::Hollow
                 } else if data.begins && !ppid::is_known(data.ppid) {
                     Fate::Carry
@@ -403,9 +403,6 @@ impl Guard {
         if ledger.held.chunks > self.max_held {
             return Admission::Violation("too many DATA chunks that complete no message");
         }
-        if ledger.unread.values().sum::<usize>() > MAX_UNREAD {
-            return Admission::Violation("too many DATA chunks on streams that are closed");
-        }
         if streams > self.max_streams {
             return Admission::Violation("too many streams");
         }
@@ -444,14 +441,11 @@ fn admit_data(ledger: &mut Ledger, chunk: &Chunk<'_>) -> Result<(), &'static str
     if data.payload.is_empty() {
         return Err("a DATA chunk without user data");
     }
-    if streams.is_some_and(|(_, inbound)| data.stream >= inbound) {
+    if streams.is_some_and(|(_, inbound)| data.stream >= inbound) && data.stream != SINK {
         return Err("DATA on a stream beyond the negotiated number");
     }
     if peer.received.insert(data.tsn, data.payload.len()) {
-        match ledger.unread.get_mut(&data.stream) {
-            Some(unread) => *unread += 1,
-            None => ledger.held.add(data.payload.len()),
-        }
+        ledger.held.add(data.payload.len());
     }
     Ok(())
 }
@@ -465,11 +459,10 @@ fn carry(writer: &mut Writer, chunk: &Chunk<'_>) {
     writer.chunk(chunk.kind, chunk.flags, &[head, &carrier, prefix, payload]);
 }
 
-/// sctp-proto keeps what nobody reads until the peer resets the stream, and gives up once its window
-/// is full of that. So it gets a message of one byte instead, which waits for nothing.
+/// A message of one byte to [`SINK`], which waits for nothing.
 fn hollow(writer: &mut Writer, chunk: &Chunk<'_>) {
     const WHOLE_UNORDERED: u8 = 7;
-    let tsn_and_stream = chunk.value.get(..6).unwrap_or_default();
+    let tsn = chunk.value.get(..4).unwrap_or_default();
     let binary = Ppid::BINARY.0.to_be_bytes();
-    writer.chunk(chunk.kind, WHOLE_UNORDERED, &[tsn_and_stream, &[0, 0], &binary, &[0]]);
+    writer.chunk(chunk.kind, WHOLE_UNORDERED, &[tsn, &SINK.to_be_bytes(), &[0, 0], &binary, &[0]]);
 }

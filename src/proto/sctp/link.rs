@@ -16,7 +16,7 @@ use sctp_proto::{
 
 use super::egress::{self, Oversize};
 use super::flight::Unsent;
-use super::guard::{Admission, Dropped, Guard, Named, Screened};
+use super::guard::{Admission, Dropped, Guard, Named, SINK, Screened};
 use super::init;
 use super::ledger::Ledger;
 use super::partial::Waiting;
@@ -181,12 +181,10 @@ impl Link {
         };
         match self.guard.admit(now, &mut self.ledger, self.streams, &packet) {
             Admission::Granted => {
-                // What nobody reads is kept for long, and is tiny.
-                let max = if self.ledger.has_unread(&packet) { 0 } else { MAX_KEPT_PACKET };
-                if packet.len() <= max {
+                if packet.len() <= MAX_KEPT_PACKET {
                     return Incoming::Deliver(event);
                 }
-                let parts = wire::divide(&packet, max);
+                let parts = wire::divide(&packet, MAX_KEPT_PACKET);
                 Incoming::Divided(parts.into_iter().flat_map(|it| self.route(now, it)).collect())
             }
             Admission::Refused(dropped) => Incoming::Dropped(dropped),
@@ -232,6 +230,7 @@ impl Link {
                 let _ = self.association.accept_stream();
             }
             Event::DataChannelStatsFinal(_) => self.streams = self.streams.saturating_sub(1),
+            Event::Stream(StreamEvent::Readable { id: SINK }) => while self.read(SINK).is_some() {},
             // Whoever has told of the one tells of one of the others.
             Event::Stream(StreamEvent::Finished { id }) => {
                 self.ledger.unfinished_resets += 1;
@@ -412,7 +411,7 @@ impl Link {
             && state.close().is_ok()
         {
             self.ledger.waiting_resets.insert(stream);
-            self.ledger.unread.insert(stream, 0);
+            self.ledger.unread.insert(stream);
         }
     }
 
