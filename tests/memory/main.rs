@@ -1,4 +1,4 @@
-//! How much memory one hostile peer can make us hold.
+//! How much memory one peer can make us hold, and for how long.
 
 #[path = "../common/counting.rs"]
 #[allow(dead_code, reason = "shared with the tests of what is allocated")]
@@ -16,4 +16,5 @@ mod peers;
 #[allow(dead_code, reason = "shared with the tests of the associations")]
 mod puppet;
 
+mod burst;
 mod sctp;

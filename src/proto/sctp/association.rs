@@ -140,6 +140,7 @@ impl Sctp {
         }
         match self.watch.as_mut().map_or(Due::Nothing, |watch| watch.handle_timeout(now)) {
             Due::Nothing => {}
+            Due::Rest => self.trim(),
             Due::Ask => self.our_own = self.link.as_mut().and_then(|link| link.heartbeat()),
             Due::GiveUp => return self.end(SctpState::Failed, Some(cause::USER_INITIATED)),
         }
