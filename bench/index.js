@@ -9,9 +9,9 @@
 const { fork } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
-const { parseArgs } = require('node:util');
 
 const { buildLightPeers } = require('./lightPeers');
+const { readOptions } = require('./options');
 const { plots } = require('./plots');
 const { jsonLine, machineOf, machineText, parse, table } = require('./report');
 const rows = require('./rows');
@@ -64,27 +64,21 @@ const SMOKE_ROWS = 2;
  */
 
 function options() {
-  const { values } = parseArgs({
-    options: {
-      rows: { type: 'string', default: '' },
-      runs: { type: 'string' },
-      quick: { type: 'boolean', default: false },
-      smoke: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      list: { type: 'boolean', default: false },
-      plots: { type: 'string' },
-      from: { type: 'string' },
-    },
+  const { runs, ...values } = readOptions({
+    rows: { type: 'pattern', default: /(?:)/ },
+    runs: { type: 'integer' },
+    quick: { type: 'boolean' },
+    smoke: { type: 'boolean' },
+    json: { type: 'boolean' },
+    list: { type: 'boolean' },
+    plots: { type: 'string' },
+    from: { type: 'string' },
   });
   const { quick, smoke } = values;
-  const runs = Number(values.runs ?? (quick || smoke ? 1 : 5));
   /** @type {Extent} */
   const extent = smoke ? 'smoke' : quick ? 'quick' : 'full';
 
-  if (!Number.isInteger(runs) || runs < 1) {
-    throw new TypeError(`--runs must be a positive integer (got ${values.runs})`);
-  }
-  return { ...values, rows: new RegExp(values.rows), runs, extent };
+  return { ...values, runs: runs ?? (quick || smoke ? 1 : 5), extent };
 }
 
 /**

@@ -4,8 +4,8 @@
 
 const { fork } = require('node:child_process');
 const path = require('node:path');
-const { parseArgs } = require('node:util');
 
+const { readOptions } = require('../../bench/options');
 const { machineOf } = require('../../bench/report');
 
 /** A case that has not ended by then is killed. */
@@ -20,26 +20,6 @@ const CASE_MS = 5 * 60 * 1_000;
  * @property {(results: any[]) => string[][]} table
  * @property {(result: any) => string[]} broken - what was promised and did not hold.
  */
-
-/** @param {Suite} suite */
-function options(suite) {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string', default: '' },
-      seconds: { type: 'string' },
-      rounds: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      list: { type: 'boolean', default: false },
-    },
-  });
-  const seconds = Number(values.seconds ?? suite.defaults.seconds);
-  const rounds = Number(values.rounds ?? suite.defaults.rounds);
-
-  if (!(seconds > 0) || !Number.isInteger(rounds) || rounds < 1) {
-    throw new TypeError('--seconds and --rounds must be positive, and --rounds an integer');
-  }
-  return { ...values, only: new RegExp(values.only), seconds, rounds };
-}
 
 /**
  * Measures one case in a process of its own.
@@ -79,7 +59,13 @@ function markdown(lines) {
 async function run(file) {
   /** @type {Suite} */
   const suite = require(file);
-  const { only, seconds, rounds, json, list } = options(suite);
+  const { only, seconds, rounds, json, list } = readOptions({
+    only: { type: 'pattern', default: /(?:)/ },
+    seconds: { type: 'number', default: suite.defaults.seconds },
+    rounds: { type: 'integer', default: suite.defaults.rounds },
+    json: { type: 'boolean' },
+    list: { type: 'boolean' },
+  });
   const impl = path.resolve(process.env.IMPL ?? path.join(__dirname, '../..'));
   const chosen = suite.cases.filter(({ name }) => only.test(name));
   const results = [];
