@@ -2,11 +2,13 @@
 
 // Runs the cases of a program, each in a process of its own, the server; peers and attackers have theirs.
 
-const { fork } = require('node:child_process');
 const path = require('node:path');
 
+const { doInProcess } = require('../../bench/errand');
 const { readOptions } = require('../../bench/options');
 const { machineOf } = require('../../bench/report');
+
+const CASE = require.resolve('./caseProcess');
 
 /** A case that has not ended by then is killed. */
 const CASE_MS = 5 * 60 * 1_000;
@@ -20,28 +22,6 @@ const CASE_MS = 5 * 60 * 1_000;
  * @property {(results: any[]) => string[][]} table
  * @property {(result: any) => string[]} broken - what was promised and did not hold.
  */
-
-/**
- * Measures one case in a process of its own.
- *
- * @param {object} order
- * @returns {Promise<any>} what `caseProcess.js` tells.
- */
-function measureCase(order) {
-  return new Promise((resolve) => {
-    const child = fork(path.join(__dirname, 'caseProcess.js'), [], { execArgv: ['--expose-gc'] });
-    const timer = setTimeout(() => child.kill('SIGKILL'), CASE_MS);
-    /** @type {any} */
-    let result = { error: 'its process has ended without a result' };
-
-    child.on('message', (message) => (result = message));
-    child.on('exit', () => {
-      clearTimeout(timer);
-      resolve(result);
-    });
-    child.send(order);
-  });
-}
 
 /** @param {string[][]} lines - the first one is the head. */
 function markdown(lines) {
@@ -83,7 +63,7 @@ async function run(file) {
     const result = {
       name,
       title,
-      ...(await measureCase({ file, impl, name, seconds, rounds })),
+      ...(await doInProcess(CASE, { file, impl, name, seconds, rounds }, CASE_MS)),
     };
 
     results.push(result);
