@@ -389,6 +389,7 @@ impl Sctp {
             while flight.admits(dcep::ACK.len()) == Admittance::Now
                 && let Some(stream) = self.streams.pop_unanswered()
             {
+                wrote = true;
                 if let Some(bytes) = link.acknowledge_channel(now, stream) {
                     flight.add(stream, bytes);
                 }
