@@ -739,8 +739,9 @@ export type BaseTransportStats = {
    */
   messagesAbandoned?: number;
   /**
-   * With SCTP: messages that were queued when the association ended. Of those that had had their turn, at most about
-   * 128 KiB, nobody knows whether they have arrived.
+   * With SCTP: messages that were queued when the association ended, or that it did not take when their turn came. Of
+   * those that had had their turn, at most about 128 KiB, nobody knows whether they have arrived. What comes later
+   * counts as `messagesDroppedUnsendable` of its DataConsumer.
    */
   messagesUnsent?: number;
   /** With SCTP: messages of the peer that contradict themselves, or DCEP that was not understood. */

@@ -37,6 +37,33 @@ const MOVING_PEER = `
     Atomics.notify(done, 0);
   })();`;
 
+/** How often the peer connects over TCP, and hangs up. */
+const CALLS = 20;
+
+/**
+ * A peer in a thread of its own, whose connections over TCP each last for one request, and which wakes the
+ * thread that waits for `done`.
+ */
+const FICKLE_PEER = `
+  const { workerData: { done, request, port, calls } } = require('node:worker_threads');
+  const net = require('node:net');
+  const { once } = require('node:events');
+  const { setTimeout: sleep } = require('node:timers/promises');
+  (async () => {
+    for (let call = 0; call < calls; call++) {
+      const socket = net.connect(port, '127.0.0.1');
+      // RFC 4571: a length in front of each datagram.
+      socket.write(Buffer.from([request.length >> 8, request.length & 255]));
+      socket.write(request);
+      await once(socket, 'data');
+      socket.destroy();
+      // The worker is to see that before the next call.
+      await sleep(10);
+    }
+    Atomics.store(done, 0, 1);
+    Atomics.notify(done, 0);
+  })();`;
+
 let objects: Arrangement;
 
 beforeEach(async () => {
@@ -44,6 +71,15 @@ beforeEach(async () => {
 });
 
 afterEach(() => objects.worker.close());
+
+/** Does nothing while `peer` does its work in a thread of its own. */
+async function blockedBy(peer: string, done: Int32Array, workerData: object): Promise<void> {
+  const thread = new Thread(peer, { eval: true, workerData: { done, ...workerData } });
+  const exited = new Promise((resolve) => thread.once('exit', resolve));
+  await within(new Promise((resolve) => thread.once('online', resolve)), 'the peer');
+  expect(Atomics.wait(done, 0, 0, 30_000)).not.toBe('timed-out');
+  await exited;
+}
 
 test('a peer that moves on and on: the latest moves are emitted, the others counted', async () => {
   const { webRtcTransport, worker } = objects;
@@ -53,19 +89,11 @@ test('a peer that moves on and on: the latest moves are emitted, the others coun
   const tuples: types.TransportTuple[] = [];
   webRtcTransport.on('iceselectedtuplechange', (tuple) => tuples.push(tuple));
 
-  const thread = new Thread(MOVING_PEER, {
-    eval: true,
-    workerData: {
-      done,
-      request: bindingRequest(`${usernameFragment}:peer`, password),
-      port: webRtcTransport.iceCandidates[0]!.port,
-      moves: MOVES,
-    },
+  await blockedBy(MOVING_PEER, done, {
+    request: bindingRequest(`${usernameFragment}:peer`, password),
+    port: webRtcTransport.iceCandidates[0]!.port,
+    moves: MOVES,
   });
-  const exited = new Promise((resolve) => thread.once('exit', resolve));
-  await within(new Promise((resolve) => thread.once('online', resolve)), 'the peer');
-  expect(Atomics.wait(done, 0, 0, 30_000)).not.toBe('timed-out');
-  await exited;
 
   const { eventsMerged } = await worker.dump();
   expect(webRtcTransport.iceSelectedTuple).toMatchObject({ remotePort: done[1] });
@@ -74,4 +102,27 @@ test('a peer that moves on and on: the latest moves are emitted, the others coun
   expect(tuples.length).toBeLessThan(MOVES / 10);
   expect(eventsMerged).toBeGreaterThan(MOVES / 2);
   expect(webRtcTransport.iceState).toBe('completed');
+});
+
+test('a peer that connects and hangs up over and over: no state is emitted twice in a row', async () => {
+  const { router, worker } = objects;
+  const transport = await router.createWebRtcTransport({
+    listenInfos: [{ protocol: 'tcp', ip: '127.0.0.1' }],
+    enableTcp: true,
+  });
+  const { usernameFragment, password } = transport.iceParameters;
+  const states: types.IceState[] = [];
+  transport.on('icestatechange', (state) => states.push(state));
+
+  await blockedBy(FICKLE_PEER, new Int32Array(new SharedArrayBuffer(4)), {
+    request: bindingRequest(`${usernameFragment}:peer`, password),
+    port: transport.iceCandidates[0]!.port,
+    calls: CALLS,
+  });
+  const { eventsMerged } = await worker.dump();
+
+  expect(eventsMerged).toBeGreaterThan(0);
+  expect(transport.iceState).toBe('disconnected');
+  expect(states.at(-1)).toBe('disconnected');
+  expect(states.filter((state, index) => state === states[index - 1])).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import { runRobustness } from './helpers/process';
+import { runProgram } from './helpers/process';
 
 /** Short runs of the programs in robustness/, which say themselves what they show. */
 
@@ -6,7 +6,13 @@ import { runRobustness } from './helpers/process';
 const SEED = String(Date.now() % 1_000_000_000);
 
 test(`10,000 random programs, or a minute of them, against the model of the close cascade, from seed ${SEED} on`, async () => {
-  const ended = await runRobustness('programs', '--count=10000', '--seconds=60', `--seed=${SEED}`);
+  const ended = await runProgram(
+    'robustness/index.js',
+    'programs',
+    '--count=10000',
+    '--seconds=60',
+    `--seed=${SEED}`,
+  );
   // What the program does that fails is on stdout.
   expect(ended).toMatchObject({
     code: 0,
@@ -17,6 +23,6 @@ test(`10,000 random programs, or a minute of them, against the model of the clos
 }, 300_000);
 
 test('3,000 cycles of create and close: memory, descriptors, threads and handles stay', async () => {
-  const ended = await runRobustness('cycles', '--count=3000');
+  const ended = await runProgram('robustness/index.js', 'cycles', '--count=3000');
   expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
 }, 300_000);

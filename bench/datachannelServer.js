@@ -6,7 +6,7 @@ const datachannel = require('node-datachannel');
 
 const { ChannelReceiver, allReceived } = require('./channelReceiver');
 const { burst, paced } = require('./harness');
-const { serve } = require('./peers');
+const { serve } = require('./host');
 
 /** The server's side of one client. */
 class Session {

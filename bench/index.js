@@ -6,15 +6,18 @@
 // Each row is measured in a process of its own, so that none inherits the heap, the compiled code or the threads of
 // another. docs/performance.md says what the figures mean.
 
-const { fork } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
-const { parseArgs } = require('node:util');
 
+const { doInProcess } = require('./errand');
 const { buildLightPeers } = require('./lightPeers');
+const { readOptions } = require('./options');
 const { plots } = require('./plots');
 const { jsonLine, machineOf, machineText, parse, table } = require('./report');
 const rows = require('./rows');
+
+const ROW = require.resolve('./rowProcess');
+const CIPHERS = require.resolve('./ciphers');
 
 /** A row that has not ended by then is killed. */
 const ROW_MS = 10 * 60 * 1_000;
@@ -64,53 +67,21 @@ const SMOKE_ROWS = 2;
  */
 
 function options() {
-  const { values } = parseArgs({
-    options: {
-      rows: { type: 'string', default: '' },
-      runs: { type: 'string' },
-      quick: { type: 'boolean', default: false },
-      smoke: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      list: { type: 'boolean', default: false },
-      plots: { type: 'string' },
-      from: { type: 'string' },
-    },
+  const { runs, ...values } = readOptions({
+    rows: { type: 'pattern', default: /(?:)/ },
+    runs: { type: 'integer' },
+    quick: { type: 'boolean' },
+    smoke: { type: 'boolean' },
+    json: { type: 'boolean' },
+    list: { type: 'boolean' },
+    plots: { type: 'string' },
+    from: { type: 'string' },
   });
   const { quick, smoke } = values;
-  const runs = Number(values.runs ?? (quick || smoke ? 1 : 5));
   /** @type {Extent} */
   const extent = smoke ? 'smoke' : quick ? 'quick' : 'full';
 
-  if (!Number.isInteger(runs) || runs < 1) {
-    throw new TypeError(`--runs must be a positive integer (got ${values.runs})`);
-  }
-  return { ...values, rows: new RegExp(values.rows), runs, extent };
-}
-
-/**
- * Has a process of its own do something, and tell the result in one message.
- *
- * @param {string} file
- * @param {object} order
- * @returns {Promise<any>}
- */
-function doInProcess(file, order) {
-  return new Promise((resolve) => {
-    const child = fork(path.join(__dirname, file), [], {
-      execArgv: ['--expose-gc', ...process.execArgv],
-      serialization: 'advanced',
-    });
-    const timer = setTimeout(() => child.kill('SIGKILL'), ROW_MS);
-    /** @type {any} */
-    let result = { error: 'its process has ended without a result' };
-
-    child.on('message', (message) => (result = message));
-    child.on('exit', () => {
-      clearTimeout(timer);
-      resolve(result);
-    });
-    child.send(order);
-  });
+  return { ...values, runs: runs ?? (quick || smoke ? 1 : 5), extent };
 }
 
 /**
@@ -126,7 +97,7 @@ async function measureRows(chosen, order, tell) {
   async function lane() {
     for (let row = left.shift(); row; row = left.shift()) {
       process.stderr.write(`${row.title} …\n`);
-      tell({ row, ...(await doInProcess('rowProcess.js', { name: row.name, ...order })) });
+      tell({ row, ...(await doInProcess(ROW, { name: row.name, ...order }, ROW_MS)) });
     }
   }
 
@@ -158,7 +129,9 @@ async function main() {
     }
 
     const ciphers =
-      clients.size > 1 || !clients.has(undefined) ? await doInProcess('ciphers.js', { impl }) : {};
+      clients.size > 1 || !clients.has(undefined)
+        ? await doInProcess(CIPHERS, { impl }, ROW_MS)
+        : {};
 
     machine = machineOf({ impl, runs, extent, ciphers });
     console.log(json ? JSON.stringify(machine) : machineText(machine));

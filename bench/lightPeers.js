@@ -2,15 +2,10 @@
 
 // WebRTC clients in Rust (clients/), thousands in one process where libdatachannel holds dozens.
 
-const { execFileSync, spawn } = require('node:child_process');
-const { once } = require('node:events');
+const { execFileSync } = require('node:child_process');
 const path = require('node:path');
-const readline = require('node:readline');
 
-const { cpuOfProcess } = require('./harness');
-
-/** What the process must have answered by then: 10,000 handshakes take a while. */
-const ANSWER_MS = 300_000;
+const { Host } = require('./host');
 
 /**
  * Builds the clients, unless they are up to date.
@@ -38,10 +33,7 @@ function buildLightPeers(profile) {
 
 /** Has the same methods as `Peers`, but for those with SDP. */
 class LightPeers {
-  /** @type {Map<number, { resolve: (result: any) => void, reject: (error: Error) => void }>} */
-  #pending = new Map();
-  #lastId = 0;
-  #child;
+  #host;
   /** @type {number[][]} */
   #streamIds = [];
 
@@ -52,25 +44,7 @@ class LightPeers {
     if (!program) {
       throw new Error('BENCH_CLIENTS does not name the program of the clients');
     }
-    this.#child = spawn(program, [`${threads}`], { stdio: ['pipe', 'pipe', 'inherit'] });
-    readline.createInterface({ input: this.#child.stdout }).on('line', (line) => {
-      const { id, result, error } = JSON.parse(line);
-      const pending = this.#pending.get(id);
-
-      this.#pending.delete(id);
-      if (error === undefined) {
-        pending?.resolve(result);
-      } else {
-        pending?.reject(new Error(error));
-      }
-    });
-    this.#child.on('exit', () => {
-      for (const { reject } of this.#pending.values()) {
-        reject(new Error('the process of the clients has ended'));
-      }
-    });
-    // What is written to a process that has ended is missed in its answers.
-    this.#child.stdin.on('error', () => {});
+    this.#host = Host.ofProgram(program, [`${threads}`]);
   }
 
   /**
@@ -78,7 +52,7 @@ class LightPeers {
    * @returns {Promise<any[]>} what the `connect()` of the transports takes.
    */
   async dtlsParameters(streamIds) {
-    const fingerprints = await this.#call('fingerprints');
+    const fingerprints = await this.#host.call('fingerprints');
 
     this.#streamIds = streamIds.map((each) => [each].flat());
     return streamIds.map(() => ({ role: 'client', fingerprints }));
@@ -97,17 +71,17 @@ class LightPeers {
       streamIds: this.#streamIds[index],
     }));
 
-    await this.#call('connect', { servers });
+    await this.#host.call('connect', { servers });
   }
 
   /** The CPU time of the clients so far, in µs. */
   get cpuMicros() {
-    return cpuOfProcess(this.#child.pid ?? 0);
+    return this.#host.cpuMicros;
   }
 
   /** @param {{ latencies?: boolean }} [options] */
   async ready({ latencies = false } = {}) {
-    await this.#call('ready', { latencies });
+    await this.#host.call('ready', { latencies });
   }
 
   /**
@@ -115,53 +89,27 @@ class LightPeers {
    * @returns {Promise<import('./harness').Outcome>}
    */
   async received(count) {
-    const outcome = await this.#call('received', { count });
+    const outcome = await this.#host.call('received', { count });
 
-    return { ...outcome, latencies: () => this.#call('latencies') };
+    return { ...outcome, latencies: () => this.#host.call('latencies') };
   }
 
   /** @param {{ count: number, size: number, perSecond?: number }} load - `perSecond` of each client. */
   async send(load) {
-    await this.#call('send', load);
+    await this.#host.call('send', load);
   }
 
   /** From now on the clients send back what they get. */
   async echo() {
-    await this.#call('echo');
+    await this.#host.call('echo');
   }
 
   async disconnect() {
-    await this.#call('disconnect');
+    await this.#host.call('disconnect');
   }
 
   async close() {
-    const ended = once(this.#child, 'exit');
-
-    this.#child.stdin.end();
-    await ended;
-  }
-
-  /**
-   * @param {string} method
-   * @param {object} [args]
-   * @returns {Promise<any>}
-   */
-  #call(method, args) {
-    const id = ++this.#lastId;
-
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new Error(`no answer to ${method}() in ${ANSWER_MS} ms`)),
-        ANSWER_MS,
-      );
-      const settle = (/** @type {(value: any) => void} */ how) => (/** @type {any} */ value) => {
-        clearTimeout(timer);
-        how(value);
-      };
-
-      this.#pending.set(id, { resolve: settle(resolve), reject: settle(reject) });
-      this.#child.stdin.write(`${JSON.stringify({ id, method, args })}\n`);
-    });
+    await this.#host.end();
   }
 }
 

@@ -5,7 +5,7 @@
 const datachannel = require('node-datachannel');
 
 const { ChannelReceiver, allReceived } = require('./channelReceiver');
-const { serve } = require('./peers');
+const { serve } = require('./host');
 
 /** Round trips are given up when one takes longer. */
 const PATIENCE_MS = 10_000;

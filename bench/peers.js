@@ -3,109 +3,8 @@
 // WebRTC clients (node-datachannel) in processes of their own: what they cost is not what a row measures. See also
 // lightPeers.js.
 
-const { fork } = require('node:child_process');
-const { once } = require('node:events');
-const path = require('node:path');
-
-const { cpuOfProcess, sum } = require('./harness');
-
-/** What a process must have answered by then. */
-const ANSWER_MS = 120_000;
-
-/** A process that does what it is asked: `{ id, method, args }` in, `{ id, result | error }` out. */
-class Host {
-  /** @type {Map<number, { resolve: (result: any) => void, reject: (error: Error) => void }>} */
-  #pending = new Map();
-  #lastId = 0;
-  #child;
-
-  /** @param {string} file */
-  constructor(file) {
-    this.#child = fork(path.join(__dirname, file), { serialization: 'advanced', execArgv: [] });
-    this.#child.on('message', (/** @type {any} */ { id, result, error }) => {
-      const pending = this.#pending.get(id);
-
-      this.#pending.delete(id);
-      if (error === undefined) {
-        pending?.resolve(result);
-      } else {
-        pending?.reject(new Error(error));
-      }
-    });
-    this.#child.on('exit', () => {
-      for (const { reject } of this.#pending.values()) {
-        reject(new Error(`the process of ${file} has ended`));
-      }
-    });
-  }
-
-  /**
-   * @param {string} method
-   * @param {...any} args
-   * @returns {Promise<any>}
-   */
-  call(method, ...args) {
-    const id = ++this.#lastId;
-
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new Error(`no answer to ${method}() in ${ANSWER_MS} ms`)),
-        ANSWER_MS,
-      );
-      const settle = (/** @type {(value: any) => void} */ how) => (/** @type {any} */ value) => {
-        clearTimeout(timer);
-        how(value);
-      };
-
-      this.#pending.set(id, { resolve: settle(resolve), reject: settle(reject) });
-      this.#child.send({ id, method, args }, (error) => {
-        if (error) {
-          settle(reject)(error);
-        }
-      });
-    });
-  }
-
-  /** @returns {number} */
-  get pid() {
-    return this.#child.pid ?? 0;
-  }
-
-  /** The CPU time of the process so far, in µs. */
-  get cpuMicros() {
-    return cpuOfProcess(this.#child.pid ?? 0);
-  }
-
-  async end() {
-    const ended = once(this.#child, 'exit');
-
-    this.#child.disconnect();
-    await ended;
-  }
-
-  /** Ends the process without a word. */
-  async kill() {
-    const ended = once(this.#child, 'exit');
-
-    this.#child.kill('SIGKILL');
-    await ended;
-  }
-}
-
-/** What answers a method named `name` of `methods`: the other side of `Host`. */
-function serve(/** @type {Record<string, (...args: any[]) => unknown>} */ methods) {
-  process.on('message', async (/** @type {any} */ { id, method, args }) => {
-    // Nobody may be there any more to be told.
-    const tell = (/** @type {object} */ told) => process.send?.({ id, ...told }, () => {});
-
-    try {
-      tell({ result: await methods[method](...args) });
-    } catch (error) {
-      tell({ error: error instanceof Error ? error.stack : String(error) });
-    }
-  });
-  process.on('disconnect', () => process.exit());
-}
+const { sum } = require('./harness');
+const { Host } = require('./host');
 
 /** A number of clients, in several processes. */
 class Peers {
@@ -115,7 +14,7 @@ class Peers {
   /** @param {{ count: number, processes?: number }} options */
   constructor({ count, processes = 1 }) {
     this.#count = count;
-    this.#hosts = Array.from({ length: processes }, () => new Host('peerHost.js'));
+    this.#hosts = Array.from({ length: processes }, () => Host.ofNode('peerHost.js'));
   }
 
   /**
@@ -292,8 +191,6 @@ function answerOf({ iceParameters, iceCandidates, dtlsParameters, sctpParameters
   ].join('\r\n');
 }
 
-exports.Host = Host;
 exports.Peers = Peers;
 exports.answerOf = answerOf;
 exports.dtlsParametersOf = dtlsParametersOf;
-exports.serve = serve;

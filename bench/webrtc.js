@@ -2,8 +2,9 @@
 
 // Clients on the server that is measured, and the same clients on the reference.
 
+const { Host } = require('./host');
 const { LightPeers } = require('./lightPeers');
-const { Host, Peers } = require('./peers');
+const { Peers } = require('./peers');
 
 /** One UDP port for all. */
 const LISTEN_INFOS = [{ protocol: 'udp', ip: '127.0.0.1' }];
@@ -86,7 +87,7 @@ async function withClientCpu(peers, load) {
 
 /** The reference: a server of node-datachannel in its own process, with clients like those of the row. */
 class DatachannelServer {
-  #server = new Host('datachannelServer.js');
+  #server = Host.ofNode('datachannelServer.js');
   #streamIds;
   #peers;
   /** @type {string[]} */

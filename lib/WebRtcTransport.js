@@ -141,8 +141,12 @@ class WebRtcTransport extends Transport {
   #onEvent(name, args) {
     switch (name) {
       case 'icestatechange':
-        this.#iceState = args[0];
-        emitBoth(this, 'icestatechange', args[0]);
+        // What lay between two equal ones may have been left out while JavaScript was busy. (The other states only go
+        // forward.)
+        if (this.#iceState !== args[0]) {
+          this.#iceState = args[0];
+          emitBoth(this, 'icestatechange', args[0]);
+        }
         break;
       case 'iceselectedtuplechange':
         this.#iceSelectedTuple = args[0];

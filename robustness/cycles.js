@@ -6,8 +6,8 @@
 // file descriptors, threads or handles grow, or if anything is left in the end.
 
 const path = require('node:path');
-const { parseArgs } = require('node:util');
 
+const { readOptions } = require('../bench/options');
 const { Census, row } = require('./census');
 
 const { createWorker } = require(path.resolve(process.env.IMPL ?? path.join(__dirname, '..')));
@@ -110,8 +110,7 @@ const CYCLES = {
 const CYCLES_PER_WORKER = 500;
 
 async function main() {
-  const { values } = parseArgs({ options: { count: { type: 'string', default: '100000' } } });
-  const count = Number(values.count);
+  const { count } = readOptions({ count: { type: 'integer', default: 100_000 } });
   const world = await arrange();
   const census = new Census();
   const kinds = Object.values(CYCLES).flatMap(({ share, cycle }) => Array(share).fill(cycle));

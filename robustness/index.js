@@ -2,18 +2,24 @@
 
 // npm run robustness -- PROGRAM [options]
 //
-// Each program is a file of this folder that says itself what it shows and which options it takes. IMPL=PATH measures
-// another build of the package.
+// PROGRAM is one of programs, cycles, floods, slow, soak: a file of this folder that says itself what it shows and
+// which options it takes, as does PROGRAM --help. IMPL=PATH measures another build of the package.
 
-const fs = require('node:fs');
 const path = require('node:path');
 
-const [program = '', ...args] = process.argv.slice(2);
-const file = path.join(__dirname, `${path.basename(program)}.js`);
+const { refuse, usageOf } = require('../bench/options');
 
-if (program === '' || program === 'index' || !fs.existsSync(file)) {
-  console.error('npm run robustness -- PROGRAM [options]: see robustness/');
-  process.exit(2);
+const PROGRAMS = ['programs', 'cycles', 'floods', 'slow', 'soak'];
+
+const [program = '', ...args] = process.argv.slice(2);
+
+if (['--help', '-h'].includes(program)) {
+  console.log(usageOf(__filename));
+} else if (PROGRAMS.includes(program)) {
+  const file = path.join(__dirname, `${program}.js`);
+
+  process.argv = [process.argv[0], file, ...args];
+  require(file);
+} else {
+  refuse(`PROGRAM must be one of ${PROGRAMS.join(', ')} (got '${program}')`);
 }
-process.argv = [process.argv[0], file, ...args];
-require(file);

@@ -8,8 +8,8 @@
 // fails is told by its seed: `--count=1 --seed=N` runs it again. After so many seconds no further one begins.
 
 const path = require('node:path');
-const { parseArgs } = require('node:util');
 
+const { readOptions } = require('../bench/options');
 const { CascadeWatch } = require('./cascadeWatch');
 const { Random } = require('./random');
 
@@ -358,22 +358,20 @@ function isNotWorker({ kind }) {
 }
 
 async function main() {
-  const { values } = parseArgs({
-    options: {
-      count: { type: 'string', default: '10000' },
-      seconds: { type: 'string', default: 'Infinity' },
-      seed: { type: 'string', default: '1' },
-      verbose: { type: 'boolean', default: false },
-    },
+  const options = readOptions({
+    count: { type: 'integer', default: 10_000 },
+    seconds: { type: 'number', default: Infinity },
+    seed: { type: 'integer', min: 0, default: 1 },
+    verbose: { type: 'boolean' },
   });
-  const [count, first] = [Number(values.count), Number(values.seed)];
+  const { count, seed: first } = options;
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1_000;
   let workers = [];
   let events = 0;
   let seed = first;
 
-  for (; seed < first + count && seconds() < Number(values.seconds); seed++) {
+  for (; seed < first + count && seconds() < options.seconds; seed++) {
     while (workers.length < 2) {
       workers.push(await createWorker());
     }
@@ -381,7 +379,7 @@ async function main() {
     const program = new Program(seed, workers);
 
     await program.run();
-    if (values.verbose || program.failure) {
+    if (options.verbose || program.failure) {
       console.log(program.trace.join('\n'));
     }
     if (program.failure) {

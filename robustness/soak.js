@@ -9,8 +9,8 @@
 // left in the end.
 
 const path = require('node:path');
-const { parseArgs } = require('node:util');
 
+const { readOptions } = require('../bench/options');
 const { Peers, answerOf, dtlsParametersOf } = require('../bench/peers');
 const { Census, row } = require('./census');
 const { Random } = require('./random');
@@ -36,25 +36,23 @@ const seen = { rooms: 0, disturbed: 0, messages: 0, killed: 0, workers: 0 };
 /** @typedef {{ here: any, there: any, servers: any[] }} World */
 
 async function main() {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: 'string', default: '30' },
-      rooms: { type: 'string', default: '3' },
-      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    },
+  const options = readOptions({
+    minutes: { type: 'number', default: 30 },
+    rooms: { type: 'integer', default: 3 },
+    seed: { type: 'integer', min: 0, default: Date.now() % 1_000_000 },
   });
-  const seed = Number(values.seed);
+  const { seed } = options;
 
   console.log(`seed ${seed}`);
 
-  const end = performance.now() + Number(values.minutes) * 60_000;
+  const end = performance.now() + options.minutes * 60_000;
   const over = () => performance.now() >= end;
   const here = await createWorker();
   const there = await createWorker();
   const servers = [await here.createWebRtcServer({ listenInfos: LISTEN_INFOS })];
   const world = { here, there, servers };
   const census = new Census();
-  const rooms = Array.from({ length: Number(values.rooms) }, (_value, index) =>
+  const rooms = Array.from({ length: options.rooms }, (_value, index) =>
     roomAfterRoom(world, new Random(seed + index), over),
   );
 

@@ -14,7 +14,9 @@ const { execFileSync, execFile } = require('node:child_process');
 const { readFileSync, writeFileSync, mkdtempSync, rmSync } = require('node:fs');
 const { availableParallelism, tmpdir } = require('node:os');
 const path = require('node:path');
-const { parseArgs, promisify } = require('node:util');
+const { promisify } = require('node:util');
+
+const { readOptions } = require('../bench/options');
 
 const ROOT = path.join(__dirname, '..');
 const FIGURES = path.join(ROOT, 'benches', 'instructions.json');
@@ -268,12 +270,10 @@ function complaint(now, committed) {
 }
 
 async function main() {
-  const { values } = parseArgs({
-    options: {
-      update: { type: 'boolean', default: false },
-      details: { type: 'string' },
-      budget: { type: 'boolean', default: false },
-    },
+  const values = readOptions({
+    update: { type: 'boolean' },
+    details: { type: 'string' },
+    budget: { type: 'boolean' },
   });
   const program = build('instructions');
   if (values.budget) {

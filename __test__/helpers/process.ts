@@ -32,9 +32,9 @@ export async function runNode(script: string, options: Options = {}): Promise<En
   return run([...args, '-e', prologue + script], options);
 }
 
-/** Runs one of the programs in `robustness/`. */
-export async function runRobustness(program: string, ...args: string[]): Promise<Ended> {
-  return run([`${ROOT}/robustness/index.js`, program, ...args], { patience: 280_000 });
+/** Runs a program of the repository. */
+export async function runProgram(file: string, ...args: string[]): Promise<Ended> {
+  return run([path.join(ROOT, file), ...args], { patience: 280_000 });
 }
 
 async function run(

@@ -2,11 +2,13 @@
 
 // Runs the cases of a program, each in a process of its own, the server; peers and attackers have theirs.
 
-const { fork } = require('node:child_process');
 const path = require('node:path');
-const { parseArgs } = require('node:util');
 
+const { doInProcess } = require('../../bench/errand');
+const { readOptions } = require('../../bench/options');
 const { machineOf } = require('../../bench/report');
+
+const CASE = require.resolve('./caseProcess');
 
 /** A case that has not ended by then is killed. */
 const CASE_MS = 5 * 60 * 1_000;
@@ -20,48 +22,6 @@ const CASE_MS = 5 * 60 * 1_000;
  * @property {(results: any[]) => string[][]} table
  * @property {(result: any) => string[]} broken - what was promised and did not hold.
  */
-
-/** @param {Suite} suite */
-function options(suite) {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string', default: '' },
-      seconds: { type: 'string' },
-      rounds: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      list: { type: 'boolean', default: false },
-    },
-  });
-  const seconds = Number(values.seconds ?? suite.defaults.seconds);
-  const rounds = Number(values.rounds ?? suite.defaults.rounds);
-
-  if (!(seconds > 0) || !Number.isInteger(rounds) || rounds < 1) {
-    throw new TypeError('--seconds and --rounds must be positive, and --rounds an integer');
-  }
-  return { ...values, only: new RegExp(values.only), seconds, rounds };
-}
-
-/**
- * Measures one case in a process of its own.
- *
- * @param {object} order
- * @returns {Promise<any>} what `caseProcess.js` tells.
- */
-function measureCase(order) {
-  return new Promise((resolve) => {
-    const child = fork(path.join(__dirname, 'caseProcess.js'), [], { execArgv: ['--expose-gc'] });
-    const timer = setTimeout(() => child.kill('SIGKILL'), CASE_MS);
-    /** @type {any} */
-    let result = { error: 'its process has ended without a result' };
-
-    child.on('message', (message) => (result = message));
-    child.on('exit', () => {
-      clearTimeout(timer);
-      resolve(result);
-    });
-    child.send(order);
-  });
-}
 
 /** @param {string[][]} lines - the first one is the head. */
 function markdown(lines) {
@@ -79,7 +39,13 @@ function markdown(lines) {
 async function run(file) {
   /** @type {Suite} */
   const suite = require(file);
-  const { only, seconds, rounds, json, list } = options(suite);
+  const { only, seconds, rounds, json, list } = readOptions({
+    only: { type: 'pattern', default: /(?:)/ },
+    seconds: { type: 'number', default: suite.defaults.seconds },
+    rounds: { type: 'integer', default: suite.defaults.rounds },
+    json: { type: 'boolean' },
+    list: { type: 'boolean' },
+  });
   const impl = path.resolve(process.env.IMPL ?? path.join(__dirname, '../..'));
   const chosen = suite.cases.filter(({ name }) => only.test(name));
   const results = [];
@@ -97,7 +63,7 @@ async function run(file) {
     const result = {
       name,
       title,
-      ...(await measureCase({ file, impl, name, seconds, rounds })),
+      ...(await doInProcess(CASE, { file, impl, name, seconds, rounds }, CASE_MS)),
     };
 
     results.push(result);

@@ -16,6 +16,9 @@ use crate::proto::transmit::{SocketId, Tuple};
 /// SCTP sends them again, or the peer is gone.
 const MAX_OUTGOING: usize = 256 * 1024;
 
+/// The memory for it that is kept once nothing waits: room for what most turns send.
+const KEPT: usize = 16 * 1024;
+
 /// Bytes of one read.
 const CHUNK: usize = 8 * 1024;
 
@@ -197,6 +200,9 @@ impl TcpConnection {
             }
         };
         self.outgoing.drain(..written);
+        if self.outgoing.is_empty() {
+            self.outgoing.shrink_to(KEPT);
+        }
         flow
     }
 }
@@ -252,5 +258,6 @@ mod tests {
         }
         assert!(got.is_sorted());
         assert_eq!(got.len(), (sent - 10) as usize);
+        assert!(near.outgoing.capacity() <= KEPT, "{}", near.outgoing.capacity());
     }
 }

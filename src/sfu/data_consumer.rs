@@ -1,23 +1,24 @@
 //! A sink of messages: a stream to a peer, or JavaScript.
 
+mod requests;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::proto::message::{Limit, Message, Reliability, StreamId};
-use crate::proto::sctp::SendError;
+use crate::proto::message::{Limit, Reliability, StreamId};
 
 use super::Sfu;
 use super::backlog::Backlog;
 use super::data_producer::SctpStreamParameters;
-use super::dump::{DataConsumerDump, DataType};
+use super::dump::DataType;
 use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, Dropped, Event};
 use super::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
-use super::stats::DataConsumerStats;
 use super::subchannels::Subscriptions;
+pub use requests::DataConsumerMut;
 
 /// What `consumeData()` takes.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -230,23 +231,7 @@ impl DataConsumer {
     }
 }
 
-/// A [`DataConsumer`] in its [`Sfu`]: what can be asked of it.
-#[derive(Debug)]
-pub struct DataConsumerMut<'a> {
-    sfu: &'a mut Sfu,
-    key: DataConsumerKey,
-}
-
 impl Sfu {
-    /// The DataConsumer, or [`Error::NotFound`].
-    pub fn data_consumer(&mut self, key: DataConsumerKey) -> Result<DataConsumerMut<'_>> {
-        if self.data_consumers.contains_key(&key) {
-            Ok(DataConsumerMut { sfu: self, key })
-        } else {
-            Err(key.into())
-        }
-    }
-
     /// JavaScript has caught up with a direct DataConsumer that overflowed: delivery goes on.
     pub fn relieved(&mut self, key: DataConsumerKey) {
         if let Some(consumer) = self.data_consumers.get_mut(&key)
@@ -274,181 +259,6 @@ impl Sfu {
             }
         }
     }
-}
-
-impl DataConsumerMut<'_> {
-    fn get(&mut self) -> &mut DataConsumer {
-        self.sfu.data_consumers.get_mut(&self.key).expect("checked when this view was made")
-    }
-
-    /// Stops delivering; messages are not kept.
-    pub fn pause(&mut self) {
-        self.get().paused = true;
-    }
-
-    /// Goes on delivering.
-    pub fn resume(&mut self) {
-        self.get().paused = false;
-    }
-
-    /// Subscribes to exactly these; returns the set.
-    pub fn set_subchannels(&mut self, subchannels: Vec<u16>) -> Vec<u16> {
-        self.get().subchannels = Subscriptions::new(subchannels);
-        self.subchannels()
-    }
-
-    /// Subscribes to one more; returns the set.
-    pub fn add_subchannel(&mut self, subchannel: u16) -> Vec<u16> {
-        self.get().subchannels.add(subchannel);
-        self.subchannels()
-    }
-
-    /// Unsubscribes from one; returns the set.
-    pub fn remove_subchannel(&mut self, subchannel: u16) -> Vec<u16> {
-        self.get().subchannels.remove(subchannel);
-        self.subchannels()
-    }
-
-    fn subchannels(&mut self) -> Vec<u16> {
-        self.get().subchannels.as_slice().to_vec()
-    }
-
-    fn sctp_stream(&mut self) -> Result<StreamId> {
-        match self.get().sink {
-            Sink::Sctp { stream, .. } => Ok(stream.stream_id),
-            Sink::Direct { .. } => Err(Error::Type("invalid DataConsumer type".into())),
-        }
-    }
-
-    /// Sends to the peer alone, past the DataProducer; returns the payload bytes queued then.
-    pub fn send(&mut self, message: Message) -> Result<usize> {
-        let failed = || Error::Other("message send failed".into());
-        let stream = self.sctp_stream()?;
-        let payload_len = message.payload.len();
-        let Self { sfu, key } = self;
-        let Sfu { now, turn, transports, data_consumers, events, dirty, .. } = &mut **sfu;
-        let consumer = data_consumers.get_mut(key).ok_or(*key)?;
-        let transport = transports.get_mut(&consumer.transport).ok_or(consumer.transport)?;
-        if payload_len > transport.max_send_message_size as usize {
-            let max = transport.max_send_message_size;
-            return Err(Error::Type(format!(
-                "given message exceeds maxMessageSize value [maxMessageSize:{max}, \
-                 len:{payload_len}]"
-            )));
-        }
-        if consumer.paused || consumer.producer_paused {
-            return Err(failed());
-        }
-        match transport.send(*now, stream, None, message) {
-            Ok(buffered) => {
-                consumer.sent(payload_len);
-                transport.show_buffered(*key, consumer, buffered);
-                transport.mark_dirty(consumer.transport, dirty);
-                Ok(buffered)
-            }
-            Err(SendError::Full) => {
-                consumer.refuse_message(*key, payload_len, *turn, events);
-                Err(full())
-            }
-            Err(_) => {
-                consumer.drop_message(payload_len, DropReason::Unsendable);
-                Err(failed())
-            }
-        }
-    }
-
-    /// Refuses a message as [`Self::send`] does if the queue is full: because too many of those that
-    /// were given before have not even come here. Answers the error.
-    pub fn refuse(&mut self, payload_len: usize) -> Error {
-        let Self { sfu, key } = self;
-        let Sfu { turn, data_consumers, events, .. } = &mut **sfu;
-        if let Some(consumer) = data_consumers.get_mut(key) {
-            consumer.refuse_message(*key, payload_len, *turn, events);
-        }
-        full()
-    }
-
-    /// Payload bytes that wait to be sent to the peer.
-    pub fn get_buffered_amount(&mut self) -> Result<usize> {
-        let stream = self.sctp_stream()?;
-        let transport = self.get().transport;
-        let transport = self.sfu.transports.get(&transport).ok_or(transport)?;
-        Ok(transport.buffered_amount(stream))
-    }
-
-    /// Sets when [`DataConsumerEvent::BufferedAmountLow`] is due, in payload bytes.
-    pub fn set_buffered_amount_low_threshold(&mut self, threshold: usize) -> Result<()> {
-        let id = self.sctp_stream()?;
-        if let Sink::Sctp { low_threshold, .. } = &mut self.get().sink {
-            *low_threshold = threshold;
-        }
-        let key = self.get().transport;
-        let transport = self.sfu.transports.get_mut(&key).ok_or(key)?;
-        transport.set_buffered_amount_low_threshold(id, threshold);
-        Ok(())
-    }
-
-    /// Its configuration.
-    pub fn dump(&mut self) -> DataConsumerDump {
-        let buffered_amount = self.buffered_amount();
-        let it = self.get();
-        DataConsumerDump {
-            id: it.id,
-            data_producer_id: it.producer_id,
-            kind: it.kind(),
-            sctp_stream_parameters: it.stream(),
-            label: it.label.clone(),
-            protocol: it.protocol.clone(),
-            buffered_amount,
-            buffered_amount_low_threshold: match it.sink {
-                Sink::Sctp { low_threshold, .. } => low_threshold,
-                Sink::Direct { .. } => 0,
-            },
-            paused: it.paused,
-            data_producer_paused: it.producer_paused,
-            subchannels: it.subchannels.as_slice().to_vec(),
-        }
-    }
-
-    /// Its counters.
-    pub fn get_stats(&mut self) -> DataConsumerStats {
-        let timestamp = self.sfu.timestamp();
-        let buffered_amount = self.buffered_amount();
-        let it = self.get();
-        DataConsumerStats {
-            kind: "data-consumer",
-            timestamp,
-            label: it.label.clone(),
-            protocol: it.protocol.clone(),
-            messages_sent: it.messages_sent,
-            bytes_sent: it.bytes_sent,
-            buffered_amount,
-            messages_dropped: it.not_sent.dropped.messages,
-            bytes_dropped: it.not_sent.dropped.bytes,
-            messages_dropped_full: it.not_sent.full,
-            messages_dropped_too_large: it.not_sent.too_large,
-            messages_dropped_unsendable: it.not_sent.unsendable,
-            messages_paused: it.not_sent.paused,
-            messages_filtered: it.not_sent.filtered,
-        }
-    }
-
-    fn buffered_amount(&mut self) -> usize {
-        match &self.get().sink {
-            Sink::Direct { backlog, .. } => backlog.payload() as usize,
-            Sink::Sctp { .. } => self.get_buffered_amount().unwrap_or(0),
-        }
-    }
-
-    /// Ends it. Its stream is reset; what it has not sent yet is discarded.
-    pub fn close(self) {
-        self.sfu.remove_data_consumer(self.key);
-    }
-}
-
-/// The queue towards the peer takes no more.
-fn full() -> Error {
-    Error::Other("sctpsendbufferfull".into())
 }
 
 #[cfg(test)]

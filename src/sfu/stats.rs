@@ -127,7 +127,7 @@ pub struct SctpDropped {
     /// Messages given up by `maxRetransmits` or `maxPacketLifeTime` after they had been sent at least in
     /// part; some may have arrived all the same.
     pub messages_abandoned: u64,
-    /// Messages that were queued when the association ended, or that it refused then.
+    /// Messages that were queued when the association ended, or that it did not take when their turn came.
     pub messages_unsent: u64,
     /// Messages of the peer whose fragments contradict one another, and DCEP messages that were not
     /// understood.

@@ -5,16 +5,12 @@ use std::time::Duration;
 
 use datasoup::sfu::id::DataProducerKey;
 
-use crate::counting::{Owner, attributed, count};
+use crate::counting::{Owner, attributed, count, live};
 use crate::host::binary;
 use crate::ours;
 use crate::rig::Rig;
 
 const KIB: i64 = 1024;
-
-fn live() -> i64 {
-    count().live.iter().sum()
-}
 
 /// A worker with a direct DataProducer and one client, which has made what all of them share.
 fn worker() -> (Rig, DataProducerKey) {

@@ -12,6 +12,8 @@ mod client;
 #[path = "../common/conditions.rs"]
 #[allow(dead_code, reason = "used in parts")]
 mod conditions;
+#[path = "../common/counting.rs"]
+#[allow(dead_code, reason = "used in parts")]
 mod counting;
 #[path = "../sfu/host.rs"]
 #[allow(dead_code, reason = "used in parts")]

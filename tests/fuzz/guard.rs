@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use datasoup::proto::message::{Message, Ppid, Reliability};
 use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
 
-use crate::allocations::held;
+use crate::counting::{all_ours, live};
 use crate::input::Input;
 use crate::link::start;
 use crate::packet::*;
@@ -15,7 +15,7 @@ use crate::script::{Knowledge, MAX_PACKETS, Recipe, Step};
 
 /// What an association may hold, whatever its peer does: 2 MB of queued messages of ours, the window
 /// of 1 MiB, and what it costs to keep 4,096 chunks and 8,192 streams.
-const MAX_HEAP: isize = 12 << 20;
+const MAX_HEAP: i64 = 12 << 20;
 
 /// Ours, and what its peer knows.
 struct Scene {
@@ -30,14 +30,15 @@ struct Scene {
 
 /// One byte of flags, then a script.
 pub fn run(data: &[u8]) {
-    let before = held();
+    all_ours();
+    let before = live();
     let mut input = Input::new(data);
     let mut scene = Scene::new(input.byte());
     let mut recipe = Recipe::default();
     let mut budget = MAX_PACKETS;
     while !input.is_empty() && budget > 0 {
         budget = scene.act(Step::read(&mut input, &mut recipe), budget - 1);
-        let held = held() - before;
+        let held = live() - before;
         assert!(held <= MAX_HEAP, "{held} bytes are held");
     }
     scene.wait(Duration::from_secs(60));
@@ -45,7 +46,7 @@ pub fn run(data: &[u8]) {
     scene.listen();
     assert_eq!(scene.sctp.state(), scene.state);
     assert_eq!(rank(scene.state), LAST);
-    let held = held() - before;
+    let held = live() - before;
     assert!(held <= 64 * 1024, "{held} bytes are held after the end");
 }
 

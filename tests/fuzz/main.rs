@@ -16,14 +16,14 @@ mod input;
 mod script;
 
 // The stage and its props, from the other tests.
-#[path = "../memory/allocations.rs"]
-mod allocations;
 #[path = "../sfu/association.rs"]
 mod association;
 #[path = "../common/checks.rs"]
 mod checks;
 #[path = "../sfu/client.rs"]
 mod client;
+#[path = "../common/counting.rs"]
+mod counting;
 #[path = "../sfu/host.rs"]
 mod host;
 #[path = "../sfu/lab.rs"]

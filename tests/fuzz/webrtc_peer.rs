@@ -6,8 +6,8 @@ use std::time::Duration;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use serde_json::Value;
 
-use crate::allocations::held;
 use crate::client::Client;
+use crate::counting::{all_ours, live};
 use crate::input::Input;
 use crate::lab::{Lab, binary, ours, text, theirs};
 use crate::link::Conditions;
@@ -15,7 +15,7 @@ use crate::packet::*;
 use crate::script::{Knowledge, MAX_PACKETS, Recipe, Step};
 
 /// What a transport may hold, whatever its peer does: see `guard`, and the bounds of a session.
-const MAX_HEAP: isize = 14 << 20;
+const MAX_HEAP: i64 = 14 << 20;
 
 /// Time that a script may take: nobody loses consent meanwhile.
 const MAX_TIME: Duration = Duration::from_secs(20);
@@ -44,15 +44,16 @@ struct Party {
 
 /// A script.
 pub fn run(data: &[u8]) {
+    all_ours();
     let mut scene = Scene::new();
     let quiet = scene.innocent_state();
-    let before = held();
+    let before = live();
     let mut input = Input::new(data);
     let mut recipe = Recipe::default();
     let mut budget = MAX_PACKETS;
     while !input.is_empty() && budget > 0 {
         budget = scene.act(Step::read(&mut input, &mut recipe), budget - 1);
-        let held = held() - before;
+        let held = live() - before;
         assert!(held <= MAX_HEAP, "{held} bytes are held");
     }
     assert_eq!(scene.innocent_state(), quiet, "the innocent's");

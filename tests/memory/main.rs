@@ -1,5 +1,8 @@
-//! How much memory one hostile peer can make us hold.
+//! How much memory one peer can make us hold, and for how long.
 
+#[path = "../common/counting.rs"]
+#[allow(dead_code, reason = "shared with the tests of what is allocated")]
+mod counting;
 #[path = "../common/link.rs"]
 #[allow(dead_code, reason = "shared with the tests of the associations")]
 mod link;
@@ -13,5 +16,5 @@ mod peers;
 #[allow(dead_code, reason = "shared with the tests of the associations")]
 mod puppet;
 
-mod allocations;
+mod burst;
 mod sctp;

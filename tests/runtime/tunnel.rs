@@ -15,12 +15,14 @@ use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKe
 use datasoup::sfu::transport::SctpOptions;
 use datasoup::sfu::transport::pipe::PipeTransportOptions;
 use datasoup::sfu::transport::plain::UdpConnectOptions;
+use serde_json::json;
 
 use crate::worker::{Worker, listen_info};
 
 const ROUTER: RouterKey = RouterKey(1);
 const PIPE: TransportKey = TransportKey(2);
 const PRODUCER: DataProducerKey = DataProducerKey(4);
+const CONSUMER: DataConsumerKey = DataConsumerKey(5);
 
 /// Full with one message of more bytes.
 const ROOM: u32 = 1000;
@@ -46,7 +48,7 @@ fn source(world: &mut World) -> Result<String, Error> {
     let mut transport = world.sfu.transport(direct)?;
     let data_producer_id = transport.produce_data(PRODUCER, Default::default(), backlog())?;
     let options = DataConsumerOptions { data_producer_id, ..Default::default() };
-    world.sfu.transport(PIPE)?.consume_data(DataConsumerKey(5), options, backlog())?;
+    world.sfu.transport(PIPE)?.consume_data(CONSUMER, options, backlog())?;
     Ok(String::new())
 }
 
@@ -91,13 +93,15 @@ impl Worker {
         self.post(Job::Send(PRODUCER, message, None));
     }
 
-    fn unsent(&mut self) -> u64 {
+    /// `messagesUnsent` of the pipe, `messagesDroppedUnsendable` of its DataConsumer.
+    fn lost(&mut self) -> [u64; 2] {
         let stats = self.call(|world| {
-            let stats = world.sfu.transport(PIPE)?.get_stats();
-            Ok(serde_json::to_string(&stats).expect("json"))
+            let transport = json!(world.sfu.transport(PIPE)?.get_stats());
+            let consumer = json!(world.sfu.data_consumer(CONSUMER)?.get_stats());
+            Ok(json!([transport["messagesUnsent"], consumer["messagesDroppedUnsendable"]])
+                .to_string())
         });
-        let stats: serde_json::Value = serde_json::from_str(&stats.expect("open")).expect("json");
-        stats["messagesUnsent"].as_u64().expect("a number")
+        serde_json::from_str(&stats.expect("open")).expect("two numbers")
     }
 }
 
@@ -116,7 +120,7 @@ fn a_far_worker_that_dies_is_noticed_by_a_full_tunnel_that_hands_over_nothing() 
     far.rest();
     near.until_state(SctpState::Closed);
     near.send(1);
-    assert_eq!(near.unsent(), 1);
+    assert_eq!(near.lost(), [0, 1], "refused, and never queued");
 }
 
 #[test]

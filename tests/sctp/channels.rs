@@ -47,6 +47,21 @@ fn an_open_is_answered_on_its_stream_and_told() {
 }
 
 #[test]
+fn messages_leave_with_the_answer_whatever_their_order() {
+    let mut stage = Stage::new(config());
+    let reliability = Reliability { ordered: false, limit: None };
+    let tsn = stage.next_tsn();
+    let open = packet(stage.tag, &[data(WHOLE, tsn, 6, 0, 50, &open_with("chat", reliability))]);
+    stage.sctp.handle_packet(stage.now, open);
+    stage.sctp.open_stream(6, reliability);
+    let message = Message::new(Ppid::STRING, "hello".into());
+    stage.sctp.send(stage.now, 6, message).expect("room");
+    let sent = stage.drain();
+    assert_eq!(acks(&sent), [6]);
+    assert!(sent.iter().any(|chunk| chunk.kind == DATA && chunk.value[12..] == *b"hello"));
+}
+
+#[test]
 fn messages_may_follow_an_open_in_its_packet() {
     let mut stage = Stage::new(config());
     let (first, second) = (stage.next_tsn(), stage.next_tsn());

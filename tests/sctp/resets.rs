@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use datasoup::proto::message::Reliability;
-use datasoup::proto::sctp::{Discarded, SctpConfig, SctpEvent, SctpState};
+use datasoup::proto::sctp::{Discarded, SctpConfig, SctpEvent};
 
 use crate::link::Conditions;
 use crate::peers::{Ours, config, number, numbered, pair, pair_with};
@@ -172,23 +172,27 @@ fn closing_what_the_peer_has_closed_before_leaves_the_stream_usable() {
         stage.request += 1;
         let sent = stage.send(&[reset(request, 0, tsn, &[1])]);
         assert_eq!(stage.events(), [SctpEvent::StreamReset { stream: 1 }]);
-        answer_resets(&mut stage, sent);
+        answer_resets(&mut stage, sent, PERFORMED);
         stage.pass(Duration::from_secs(10));
         // The application closes what belonged to it, long after that. The peer has nothing left
         // that it could reset in turn.
         stage.sctp.reset_stream(1);
         let sent = stage.drain();
-        answer_resets(&mut stage, sent);
+        answer_resets(&mut stage, sent, PERFORMED);
         stage.pass(Duration::from_secs(10));
         stage.drain();
         assert!(stage.sctp.is_stream_free(1), "round {round}");
     }
 }
 
-/// Performs all resets that ours asks for, as a peer does that has nothing to reset itself.
-fn answer_resets(stage: &mut Stage, sent: Vec<Seen>) {
+/// Results of a reset (RFC 6525 §4.4).
+const PERFORMED: u8 = 1;
+const DENIED: u8 = 2;
+
+/// Answers all resets that ours asks for, as a peer does that has nothing to reset itself.
+fn answer_resets(stage: &mut Stage, sent: Vec<Seen>, result: u8) {
     for request in sent.iter().filter(|it| it.kind == RECONFIG && it.value[..2] == [0, 13]) {
-        let answer = [&request.value[4..8], &[0, 0, 0, 1]].concat();
+        let answer = [&request.value[4..8], &[0, 0, 0, result]].concat();
         stage.send(&[chunk(RECONFIG, 0, &parameter(16, &answer))]);
     }
 }
@@ -211,27 +215,51 @@ fn closing_a_stream_that_the_peer_fills_the_window_with_does_not_end_the_associa
     assert!(net.run_until(Duration::from_secs(30), |net| net.b.message_count() == 1));
 }
 
+/// The peer sends messages on stream 1, of which none is delivered.
+fn go_on_sending(stage: &mut Stage, count: u16) {
+    for first in (0..count).step_by(50) {
+        let chunks: Vec<_> = (first..first + 50)
+            .map(|ssn| data(WHOLE, stage.next_tsn(), 1, ssn, 51, b"x"))
+            .collect();
+        stage.send(&chunks);
+        stage.now += Duration::from_millis(5);
+        assert_eq!(stage.messages(), []);
+    }
+}
+
 #[test]
 fn closing_a_stream_that_the_peer_goes_on_sending_on_does_not_end_the_association() {
     let mut stage = Stage::new(config());
     stage.sctp.open_stream(1, Reliability::RELIABLE);
     stage.sctp.reset_stream(1);
     stage.drain();
-    let goes_on = |stage: &mut Stage, count: u16| {
-        for first in (0..count).step_by(50) {
-            let chunks: Vec<_> = (first..first + 50)
-                .map(|ssn| data(WHOLE, stage.next_tsn(), 1, ssn, 51, b"x"))
-                .collect();
-            stage.send(&chunks);
-            stage.now += Duration::from_millis(5);
-        }
-        assert_eq!(stage.messages(), []);
-    };
-    goes_on(&mut stage, 10_000);
+    go_on_sending(&mut stage, 40_000);
     stage.assert_alive();
-    // But there is an end to it.
-    goes_on(&mut stage, 10_000);
-    assert_eq!(stage.sctp.state(), SctpState::Closed);
+}
+
+#[test]
+fn a_stream_whose_reset_is_denied_is_out_of_use_until_the_peer_resets_it() {
+    let mut stage = Stage::new(config());
+    stage.sctp.open_stream(1, Reliability::RELIABLE);
+    stage.sctp.reset_stream(1);
+    let sent = stage.drain();
+    answer_resets(&mut stage, sent, DENIED);
+    stage.pass(Duration::from_secs(60));
+    assert!(!stage.sctp.is_stream_free(1));
+    // Its own side is open, and it may say there what it likes (RFC 6525 §5.2.7).
+    go_on_sending(&mut stage, 20_000);
+    stage.assert_alive();
+    let last = stage.tsn.wrapping_sub(1);
+    let request = stage.request;
+    stage.request += 1;
+    let sent = stage.send(&[reset(request, 0, last, &[1])]);
+    answer_resets(&mut stage, sent, PERFORMED);
+    stage.pass(Duration::from_secs(10));
+    stage.drain();
+    assert!(stage.sctp.is_stream_free(1));
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"again")]);
+    assert_eq!(stage.messages().len(), 1);
 }
 
 #[test]
@@ -246,9 +274,9 @@ fn a_stream_that_both_have_reset_at_once_carries_messages_again() {
     let request = stage.request;
     stage.request += 1;
     let sent = stage.send(&[reset(request, 0, tsn, &[1])]);
-    answer_resets(&mut stage, sent);
+    answer_resets(&mut stage, sent, PERFORMED);
     let sent = stage.pass(Duration::from_secs(10));
-    answer_resets(&mut stage, sent);
+    answer_resets(&mut stage, sent, PERFORMED);
     stage.drain();
     assert!(stage.sctp.is_stream_free(1));
     let tsn = stage.next_tsn();

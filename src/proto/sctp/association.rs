@@ -140,6 +140,7 @@ impl Sctp {
         }
         match self.watch.as_mut().map_or(Due::Nothing, |watch| watch.handle_timeout(now)) {
             Due::Nothing => {}
+            Due::Rest => self.trim(),
             Due::Ask => self.our_own = self.link.as_mut().and_then(|link| link.heartbeat()),
             Due::GiveUp => return self.end(SctpState::Failed, Some(cause::USER_INITIATED)),
         }
@@ -155,6 +156,7 @@ impl Sctp {
     pub fn trim(&mut self) {
         self.queues.trim();
         self.flight.trim();
+        self.link.iter_mut().for_each(|link| link.trim());
         self.events.shrink_to(0);
     }
 
@@ -393,6 +395,7 @@ impl Sctp {
             while flight.admits(dcep::ACK.len()) == Admittance::Now
                 && let Some(stream) = self.streams.pop_unanswered()
             {
+                wrote = true;
                 if let Some(bytes) = link.acknowledge_channel(now, stream) {
                     wrote = true;
                     flight.add(stream, bytes);

@@ -12,6 +12,7 @@
 //! So what is not the peer's never counts against it. Almost all packets pass as they came; one
 //! that is rewritten has its checksum verified first.
 
+mod data;
 mod reconfig;
 
 use std::time::Instant;
@@ -22,13 +23,14 @@ use super::budget::{Budget, cost};
 use super::init;
 use super::ledger::Ledger;
 use super::link::Role;
-use super::ppid;
 use super::received::Reach;
 use super::wire::{
-    COMMON_HEADER, Chunk, Chunks, Data, Header, Padding, Writer, before, cause, checksum_matches,
-    kind, parameter, u16_at, u32_at,
+    COMMON_HEADER, Chunk, Chunks, Header, Padding, Writer, before, cause, checksum_matches, kind,
+    parameter, u16_at, u32_at,
 };
-use crate::proto::message::{Ppid, StreamId};
+use crate::proto::message::StreamId;
+
+pub(super) use data::SINK;
 
 /// DATA chunks that sctp-proto may hold for a client, whatever is in them: 4,096 of one byte take
 /// 0.7 MB, 7 MB if each pins a packet of 1,500 bytes, and each that comes on top costs up to 100 us.
@@ -42,10 +44,6 @@ const MAX_ROUTER_HELD: usize = 16_384;
 /// A window large enough for more full chunks than that may have them, if they have this size on
 /// average.
 const MEAN_HELD: usize = 512;
-
-/// DATA chunks that may come on streams that we have reset before the peer resets them as well: 4 MB.
-/// A good peer stops within a round trip, but until then it may send a window full of small messages.
-const MAX_UNREAD: usize = 16_384;
 
 /// Streams on which a client may have sent: 6 MB of state. Browsers open at most 1,024 channels.
 const MAX_CLIENT_STREAMS: usize = 8192;
@@ -284,8 +282,8 @@ impl Guard {
                         let value = chunk.value.get(..len).unwrap_or_default();
                         writer.chunk(chunk.kind, chunk.flags, &[value]);
                     }
-                    Fate::Carry => carry(writer, &chunk),
-                    Fate::Hollow => hollow(writer, &chunk),
+                    Fate::Carry => data::carry(writer, &chunk),
+                    Fate::Hollow => data::hollow(writer, &chunk),
                     Fate::Strip | Fate::Take | Fate::Stop => {}
                 }
             }
@@ -310,19 +308,7 @@ impl Guard {
         seen: &mut Seen,
     ) -> Result<Fate, Dropped> {
         Ok(match chunk.kind {
-            kind::DATA => {
-                let data = Data::parse(chunk).ok_or(Dropped::Malformed)?;
-                let peer = ledger.peer.as_ref().ok_or(Dropped::Unexpected)?;
-                if peer.received.is_too_far(data.tsn, self.reach) {
-                    Fate::Strip
-                } else if ledger.unread.contains_key(&data.stream) && !data.payload.is_empty() {
-                    Fate::Hollow
-                } else if data.begins && !ppid::is_known(data.ppid) {
-                    Fate::Carry
-                } else {
-                    Fate::Keep
-                }
-            }
+            kind::DATA => data::fate(ledger, self.reach, chunk)?,
             kind::SACK => {
                 let length = sack_len(ledger, chunk).ok_or(Dropped::Malformed)?;
                 length.map_or(Fate::Strip, Fate::Trim)
@@ -376,7 +362,7 @@ impl Guard {
         for chunk in chunks.flatten() {
             match chunk.kind {
                 kind::DATA => {
-                    if let Err(rule) = admit_data(ledger, &chunk) {
+                    if let Err(rule) = data::admit(ledger, &chunk) {
                         return Admission::Violation(rule);
                     }
                 }
@@ -402,9 +388,6 @@ impl Guard {
         }
         if ledger.held.chunks > self.max_held {
             return Admission::Violation("too many DATA chunks that complete no message");
-        }
-        if ledger.unread.values().sum::<usize>() > MAX_UNREAD {
-            return Admission::Violation("too many DATA chunks on streams that are closed");
         }
         if streams > self.max_streams {
             return Admission::Violation("too many streams");
@@ -436,40 +419,4 @@ fn sack_len(ledger: &Ledger, chunk: &Chunk<'_>) -> Option<Option<usize>> {
     }
     let highest = cumulative.wrapping_add(end.into());
     Some((!before(ours.highest_tsn, highest)).then_some(length))
-}
-
-fn admit_data(ledger: &mut Ledger, chunk: &Chunk<'_>) -> Result<(), &'static str> {
-    let streams = ledger.streams();
-    let (Some(data), Some(peer)) = (Data::parse(chunk), &mut ledger.peer) else { return Ok(()) };
-    if data.payload.is_empty() {
-        return Err("a DATA chunk without user data");
-    }
-    if streams.is_some_and(|(_, inbound)| data.stream >= inbound) {
-        return Err("DATA on a stream beyond the negotiated number");
-    }
-    if peer.received.insert(data.tsn, data.payload.len()) {
-        match ledger.unread.get_mut(&data.stream) {
-            Some(unread) => *unread += 1,
-            None => ledger.held.add(data.payload.len()),
-        }
-    }
-    Ok(())
-}
-
-fn carry(writer: &mut Writer, chunk: &Chunk<'_>) {
-    let Some((fields, payload)) = chunk.value.split_at_checked(12) else { return };
-    let (head, real) = fields.split_at(8);
-    let carrier = ppid::CARRIER.to_be_bytes();
-    // An empty payload stays one: `admit` is to see it.
-    let prefix = if payload.is_empty() { &[] } else { real };
-    writer.chunk(chunk.kind, chunk.flags, &[head, &carrier, prefix, payload]);
-}
-
-/// sctp-proto keeps what nobody reads until the peer resets the stream, and gives up once its window
-/// is full of that. So it gets a message of one byte instead, which waits for nothing.
-fn hollow(writer: &mut Writer, chunk: &Chunk<'_>) {
-    const WHOLE_UNORDERED: u8 = 7;
-    let tsn_and_stream = chunk.value.get(..6).unwrap_or_default();
-    let binary = Ppid::BINARY.0.to_be_bytes();
-    writer.chunk(chunk.kind, WHOLE_UNORDERED, &[tsn_and_stream, &[0, 0], &binary, &[0]]);
 }

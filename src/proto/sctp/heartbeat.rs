@@ -7,7 +7,8 @@
 //! heard ── QUIET ─► HEARTBEAT ── INTERVAL ─► HEARTBEAT … the last ── INTERVAL ─► gone
 //! ```
 //!
-//! Nothing is counted per packet and no timer restarted: the deadline is looked at when it comes.
+//! Nothing is counted per packet and no timer restarted: the deadline is looked at when it comes, and
+//! put off if the peer has been heard meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ const MAX_UNANSWERED: u8 = 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     Nothing,
+    /// The peer has been heard. A moment that comes every [`QUIET`] while it is.
+    Rest,
     /// Send a HEARTBEAT.
     Ask,
     /// Nobody is there any more.
@@ -39,17 +42,19 @@ pub(super) enum Due {
 #[derive(Debug)]
 pub(super) struct Watch {
     at: Instant,
+    heard: Instant,
     unanswered: u8,
 }
 
 impl Watch {
     pub(super) fn new(now: Instant) -> Self {
-        Self { at: now + QUIET, unanswered: 0 }
+        Self { at: now + QUIET, heard: now, unanswered: 0 }
     }
 
     /// The peer has given a sign of life.
     pub(super) fn heard(&mut self, now: Instant) {
-        *self = Self::new(now);
+        self.heard = now;
+        self.unanswered = 0;
     }
 
     pub(super) fn poll_timeout(&self) -> Instant {
@@ -60,6 +65,10 @@ impl Watch {
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Due {
         if now < self.at {
             return Due::Nothing;
+        }
+        if now < self.heard + QUIET {
+            self.at = self.heard + QUIET;
+            return Due::Rest;
         }
         if self.unanswered == MAX_UNANSWERED {
             return Due::GiveUp;

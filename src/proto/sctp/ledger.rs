@@ -4,12 +4,12 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use super::flight::Unsent;
 use super::partial::{Partial, Waiting};
 use super::received::{Held, Received};
-use super::wire::{Data, Header, Init, before, kind};
+use super::wire::{Data, Header, Init, before};
 use crate::proto::message::StreamId;
 
 /// What one side has said in its INIT or INIT ACK.
@@ -97,39 +97,32 @@ pub(super) struct Ledger {
     pub(super) unfinished_resets: usize,
     /// Streams whose reset sctp-proto has yet to ask for.
     pub(super) waiting_resets: FxHashSet<StreamId>,
-    /// Streams that we have reset and the peer has not yet, and how many DATA chunks have come on each
-    /// since. Nobody reads them, so sctp-proto holds them until the peer's reset; they are not its
-    /// fault, and no part of `held`.
-    pub(super) unread: FxHashMap<StreamId, usize>,
+    /// Streams that we have reset and the peer has not: it may be about to, or have denied ours and
+    /// never do (RFC 6525 §5.2.7). Nobody reads them.
+    pub(super) unread: FxHashSet<StreamId>,
 }
 
 impl Ledger {
-    /// A message has gone into sctp-proto. Its limit, if it has one, is heeded if the peer understands
-    /// FORWARD TSN.
-    pub(super) fn written(&mut self, stream: StreamId, message: Waiting, is_limited: bool) {
+    /// A message has gone into sctp-proto. Limits are heeded if the peer understands FORWARD TSN.
+    pub(super) fn written(&mut self, message: Waiting) {
         let Some(ours) = &mut self.ours else { return };
         ours.unsent.add(message.ordered, message.len);
-        if is_limited && self.peer.as_ref().is_some_and(|peer| peer.forward_tsn) {
-            ours.partial.written(stream, message);
+        if self.peer.as_ref().is_some_and(|peer| peer.forward_tsn) {
+            ours.partial.written(message);
         }
-    }
-
-    /// Whether DATA in `packet` is on a stream that nobody reads.
-    pub(super) fn has_unread(&self, packet: &[u8]) -> bool {
-        let Some((_, chunks)) = Header::parse(packet).filter(|_| !self.unread.is_empty()) else {
-            return false;
-        };
-        chunks
-            .flatten()
-            .filter(|chunk| chunk.kind == kind::DATA)
-            .filter_map(|chunk| Data::parse(&chunk))
-            .any(|data| self.unread.contains_key(&data.stream))
     }
 
     /// Time has passed; see [`Partial::expire`].
     pub(super) fn expire(&mut self, now: Instant) {
         if let Some(ours) = &mut self.ours {
             ours.partial.expire(now, &mut ours.unsent);
+        }
+    }
+
+    /// Gives back what nothing needs at the moment.
+    pub(super) fn trim(&mut self) {
+        if let Some(ours) = &mut self.ours {
+            ours.partial.trim();
         }
     }
 

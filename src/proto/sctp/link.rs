@@ -3,20 +3,21 @@
 //! sctp-proto routes packets to associations through an `Endpoint`; here each association has one
 //! of its own, so that two can never exist side by side.
 
+mod settings;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sctp_proto::{
-    Association, AssociationEvent, AssociationHandle, ClientConfig, DatagramEvent, Endpoint,
-    EndpointConfig, Event, Payload, PayloadProtocolIdentifier, ReliabilityType, ServerConfig,
-    StreamEvent, TransportConfig,
+    Association, AssociationEvent, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, Event,
+    Payload, PayloadProtocolIdentifier, ReliabilityType, StreamEvent,
 };
 
 use super::egress::{self, Oversize};
 use super::flight::Unsent;
-use super::guard::{Admission, Dropped, Guard, Named, Screened};
+use super::guard::{Admission, Dropped, Guard, Named, SINK, Screened};
 use super::init;
 use super::ledger::Ledger;
 use super::partial::Waiting;
@@ -29,18 +30,6 @@ use crate::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
 
 /// sctp-proto wants an address; the path below it is not its business.
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
-
-/// RFC 9260 §16 recommends an initial RTO of 1 s. The minimum is below its 1 s, as in every WebRTC
-/// stack (dcSCTP: 400 ms): a lost packet stands out otherwise.
-const RTO_INITIAL_MS: u64 = 1000;
-const RTO_MIN_MS: u64 = 300;
-const RTO_MAX_MS: u64 = 5000;
-
-/// With the RTOs above a handshake without an answer fails after about 37 s.
-const INIT_RETRANSMITS: usize = 8;
-
-/// The receive window never has to exceed two messages, whatever was asked for.
-const MIN_WINDOW: u32 = 1024 * 1024;
 
 /// Resets that wait in sctp-proto, which asks for all of them in one packet.
 const MAX_WAITING_RESETS: usize = 256;
@@ -106,9 +95,9 @@ pub(super) struct Link {
 impl Link {
     /// Starts an association with an INIT.
     pub(super) fn initiate(config: &SctpConfig) -> Option<Self> {
-        let mut endpoint = endpoint(config);
+        let mut endpoint = settings::endpoint(config);
         let mut client = ClientConfig::default();
-        client.transport = Arc::new(transport(config));
+        client.transport = Arc::new(settings::transport(config));
         let (handle, association) = endpoint.connect(client, NOBODY).ok()?;
         Some(Self::new(config, endpoint, handle, association, Role::Initiator))
     }
@@ -120,7 +109,7 @@ impl Link {
         packet: &[u8],
     ) -> Result<Self, Dropped> {
         let (init, peer) = init::screen(packet)?;
-        let mut endpoint = endpoint(config);
+        let mut endpoint = settings::endpoint(config);
         match endpoint.handle(now, NOBODY, None, None, init) {
             Some((handle, DatagramEvent::NewAssociation(association))) => {
                 let role = Role::Responder { peer_tag: peer.party.tag };
@@ -139,7 +128,7 @@ impl Link {
         association: Association,
         role: Role,
     ) -> Self {
-        let window = window(config);
+        let window = settings::window(config);
         Self {
             endpoint,
             handle,
@@ -148,7 +137,7 @@ impl Link {
             guard: Guard::new(config.max_packet_size, window as usize, config.data_channels),
             ledger: Ledger::default(),
             max_packet: config.max_packet_size,
-            max_fragment: max_fragment(config.max_packet_size),
+            max_fragment: settings::max_fragment(config.max_packet_size),
             max_receive_message_size: config.max_receive_message_size as usize,
             window,
             streams: 0,
@@ -181,12 +170,10 @@ impl Link {
         };
         match self.guard.admit(now, &mut self.ledger, self.streams, &packet) {
             Admission::Granted => {
-                // What nobody reads is kept for long, and is tiny.
-                let max = if self.ledger.has_unread(&packet) { 0 } else { MAX_KEPT_PACKET };
-                if packet.len() <= max {
+                if packet.len() <= MAX_KEPT_PACKET {
                     return Incoming::Deliver(event);
                 }
-                let parts = wire::divide(&packet, max);
+                let parts = wire::divide(&packet, MAX_KEPT_PACKET);
                 Incoming::Divided(parts.into_iter().flat_map(|it| self.route(now, it)).collect())
             }
             Admission::Refused(dropped) => Incoming::Dropped(dropped),
@@ -232,6 +219,7 @@ impl Link {
                 let _ = self.association.accept_stream();
             }
             Event::DataChannelStatsFinal(_) => self.streams = self.streams.saturating_sub(1),
+            Event::Stream(StreamEvent::Readable { id: SINK }) => while self.read(SINK).is_some() {},
             // Whoever has told of the one tells of one of the others.
             Event::Stream(StreamEvent::Finished { id }) => {
                 self.ledger.unfinished_resets += 1;
@@ -340,6 +328,9 @@ impl Link {
     /// [`Self::unacked`]; None if the stream cannot take it.
     pub(super) fn write(&mut self, now: Instant, next: Next) -> Option<usize> {
         let Next { stream: id, message, reliability, deadline } = next;
+        // DCEP is always ordered and reliable (RFC 8832 §6), and sctp-proto sends it so.
+        let is_dcep = message.ppid == Ppid::DCEP;
+        let reliability = if is_dcep { Reliability::RELIABLE } else { reliability };
         self.register(id);
         let mut stream = self.association.stream(id).ok()?;
         let (kind, value) = match reliability.limit {
@@ -359,16 +350,24 @@ impl Link {
         stream.set_reliability_params(!reliability.ordered, kind, value).ok()?;
         stream.set_default_payload_type(message.ppid.0.into()).ok()?;
         let written = stream.write_chunks(&mut [payload]).ok()?;
-        let deadline =
-            (kind == ReliabilityType::Timed).then(|| now + Duration::from_millis(value.into()));
-        let message = Waiting { len: written, ordered: reliability.ordered, deadline };
-        self.ledger.written(id, message, kind != ReliabilityType::Reliable);
+        self.ledger.written(Waiting {
+            len: written,
+            ordered: reliability.ordered,
+            limited: kind != ReliabilityType::Reliable,
+            deadline: (kind == ReliabilityType::Timed)
+                .then(|| now + Duration::from_millis(value.into())),
+        });
         Some(written)
     }
 
     /// What sctp-proto holds and has not sent.
     pub(super) fn unsent(&mut self) -> Option<&mut Unsent> {
         self.ledger.ours.as_mut().map(|ours| &mut ours.unsent)
+    }
+
+    /// Gives back what nothing needs at the moment.
+    pub(super) fn trim(&mut self) {
+        self.ledger.trim();
     }
 
     /// TSNs that the peer has not acknowledged cumulatively.
@@ -383,7 +382,6 @@ impl Link {
         let next = Next {
             stream,
             message: Message { ppid: Ppid::DCEP, payload },
-            // DCEP is always ordered and reliable (RFC 8832 §6).
             reliability: Reliability::RELIABLE,
             deadline: None,
         };
@@ -402,7 +400,7 @@ impl Link {
             && state.close().is_ok()
         {
             self.ledger.waiting_resets.insert(stream);
-            self.ledger.unread.insert(stream, 0);
+            self.ledger.unread.insert(stream);
         }
     }
 
@@ -435,42 +433,4 @@ impl Link {
         }
         Some(Read::Message(Message { ppid, payload }))
     }
-}
-
-fn endpoint(config: &SctpConfig) -> Endpoint {
-    let mut settings = EndpointConfig::new();
-    settings.max_payload_size(max_fragment(config.max_packet_size) as u32);
-    // Without a server configuration the endpoint panics on any INIT.
-    let mut server = ServerConfig::new();
-    server.transport = Arc::new(transport(config));
-    Endpoint::new(Arc::new(settings), Some(Arc::new(server)))
-}
-
-fn transport(config: &SctpConfig) -> TransportConfig {
-    // Room for the PPID that travels with some messages.
-    let largest = config.max_receive_message_size.saturating_add(ppid::PREFIX as u32);
-    TransportConfig::default()
-        .with_max_receive_buffer_size(window(config))
-        .with_max_receive_message_size(largest)
-        // Ours is checked before a message is queued.
-        .with_max_send_message_size(u32::MAX)
-        .with_max_init_retransmits(Some(INIT_RETRANSMITS))
-        .with_max_data_retransmits(None)
-        .with_rto_initial_ms(RTO_INITIAL_MS)
-        .with_rto_min_ms(RTO_MIN_MS)
-        .with_rto_max_ms(RTO_MAX_MS)
-}
-
-/// The receive window in force. RFC 9260 §3.3.2 wants 1,500 bytes at least.
-fn window(config: &SctpConfig) -> u32 {
-    let enough = config.max_receive_message_size.saturating_mul(2).max(MIN_WINDOW);
-    config.max_receiver_window.min(enough).max(1500)
-}
-
-/// The payload of a full DATA chunk such that a packet of `max_packet_size` bytes holds it and
-/// sctp-proto, which forgets the last chunk's header when it bundles, oversteps by padding only
-/// (which `egress` deals with).
-fn max_fragment(max_packet_size: usize) -> usize {
-    let overhead = 12 + 16 + 16;
-    max_packet_size.saturating_sub(overhead).clamp(64, 16_384) & !3
 }

@@ -10,34 +10,34 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use rustc_hash::FxHashMap;
-
 use super::flight::Unsent;
 use super::queue::Discarded;
 use super::wire::{Data, before};
-use crate::proto::message::StreamId;
 
-/// A message of which nothing has been sent. sctp-proto sends those of a stream in their order.
+/// A message of which nothing has been sent.
 #[derive(Debug)]
 pub(super) struct Waiting {
     /// Its payload bytes.
     pub(super) len: usize,
     pub(super) ordered: bool,
+    /// It may be given up.
+    pub(super) limited: bool,
     /// After this sctp-proto does not begin to send it.
     pub(super) deadline: Option<Instant>,
 }
 
-/// A message that has been sent at least in part. Its TSNs are consecutive.
+/// A message of limited reliability that has been sent at least in part. Its TSNs are consecutive.
 #[derive(Debug)]
 struct Sent {
-    stream: StreamId,
     len: usize,
     /// What of it has not been sent.
     unsent: usize,
     ordered: bool,
     first: u32,
-    /// Once its last chunk has been sent.
-    last: Option<u32>,
+    /// Of what has been sent.
+    last: u32,
+    /// All of it has been.
+    ended: bool,
 }
 
 impl Sent {
@@ -50,7 +50,10 @@ impl Sent {
 /// The messages of limited reliability.
 #[derive(Debug, Default)]
 pub(super) struct Partial {
-    waiting: FxHashMap<StreamId, VecDeque<Waiting>>,
+    /// All that wait, for those that are reliable stand between the others. sctp-proto sends what is
+    /// ordered in its order, and what is unordered in its.
+    ordered: VecDeque<Waiting>,
+    unordered: VecDeque<Waiting>,
     /// In the order of their TSNs.
     sent: VecDeque<Sent>,
     /// Messages that outlived their lifetime before they were first sent.
@@ -61,50 +64,50 @@ pub(super) struct Partial {
 
 impl Partial {
     /// A message has gone in.
-    pub(super) fn written(&mut self, stream: StreamId, message: Waiting) {
-        self.waiting.entry(stream).or_default().push_back(message);
+    pub(super) fn written(&mut self, message: Waiting) {
+        self.waiting(message.ordered).push_back(message);
     }
 
     /// Time has passed, and nothing has been sent since.
     pub(super) fn expire(&mut self, now: Instant, unsent: &mut Unsent) {
-        let expired = &mut self.expired;
-        self.waiting.retain(|_, waiting| {
-            while let Some(message) = waiting.front()
-                && message.deadline.is_some_and(|at| at <= now)
-            {
-                expired.add(Discarded::one(message.len));
-                unsent.remove(message.ordered, message.len);
-                waiting.pop_front();
-            }
-            !waiting.is_empty()
-        });
+        for waiting in [&mut self.ordered, &mut self.unordered] {
+            waiting.retain(|message| {
+                let is_over = message.deadline.is_some_and(|at| at <= now);
+                if is_over {
+                    self.expired.add(Discarded::one(message.len));
+                    unsent.remove(message.ordered, message.len);
+                }
+                !is_over
+            });
+        }
     }
 
     /// A DATA chunk goes out for the first time.
     pub(super) fn chunk_sent(&mut self, data: &Data<'_>, unsent: &mut Unsent) {
-        let Data { tsn, stream, .. } = *data;
-        let last = data.ends.then_some(tsn);
+        let Data { tsn, ends: ended, .. } = *data;
         if data.begins {
             // The one before is not sent to its end, or has been.
             self.sent.back_mut().into_iter().for_each(|message| message.cut(unsent));
-            let waiting = self.waiting.get_mut(&stream).and_then(VecDeque::pop_front);
-            if let Some(Waiting { len, ordered, .. }) = waiting {
-                let left = len.saturating_sub(data.payload.len());
-                self.sent.push_back(Sent { stream, len, unsent: left, ordered, first: tsn, last });
+            let waiting = self.waiting(!data.unordered).pop_front();
+            if let Some(Waiting { len, ordered, .. }) = waiting.filter(|message| message.limited) {
+                let unsent = len.saturating_sub(data.payload.len());
+                self.sent.push_back(Sent { len, unsent, ordered, first: tsn, last: tsn, ended });
             }
         } else if let Some(message) = self.sent.back_mut()
-            && message.stream == stream
-            && message.last.is_none()
+            && !message.ended
+            && message.last.wrapping_add(1) == tsn
         {
             message.unsent = message.unsent.saturating_sub(data.payload.len());
-            message.last = last;
+            message.last = tsn;
+            message.ended = ended;
         }
     }
 
     /// The peer has all up to `tsn`, or has been told to go on without it.
     pub(super) fn acknowledged(&mut self, tsn: u32) {
         while let Some(message) = self.sent.front()
-            && message.last.is_some_and(|last| !before(tsn, last))
+            && message.ended
+            && !before(tsn, message.last)
         {
             self.sent.pop_front();
         }
@@ -120,5 +123,16 @@ impl Partial {
             self.abandoned.add(Discarded::one(message.len));
             self.sent.pop_front();
         }
+    }
+
+    /// Gives back what nothing needs at the moment.
+    pub(super) fn trim(&mut self) {
+        self.ordered.shrink_to(0);
+        self.unordered.shrink_to(0);
+        self.sent.shrink_to(0);
+    }
+
+    fn waiting(&mut self, ordered: bool) -> &mut VecDeque<Waiting> {
+        if ordered { &mut self.ordered } else { &mut self.unordered }
     }
 }

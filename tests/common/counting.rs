@@ -1,4 +1,5 @@
 //! An allocator that knows which blocks are the worker's: those allocated within [`ours`], wherever they are freed.
+//! Every test has a thread of its own, and what is tested makes no others.
 
 #![allow(unsafe_code, reason = "a global allocator")]
 
@@ -85,9 +86,19 @@ fn with_attribution<R>(on: bool, run: impl FnOnce() -> R) -> R {
     result
 }
 
+/// All that this thread does from now on is the worker's.
+pub(crate) fn all_ours() {
+    INSIDE.set(true);
+}
+
 /// What has been counted on this thread.
 pub(crate) fn count() -> Count {
     COUNT.get()
+}
+
+/// The bytes of it that are not freed.
+pub(crate) fn live() -> i64 {
+    count().live.iter().sum()
 }
 
 fn allocated(owner: Owner, bytes: usize) {

@@ -1,0 +1,47 @@
+import { runProgram } from './helpers/process';
+
+/** What the programs of bench/ and robustness/ answer to options that are asked for, or make no sense. */
+
+const BENCH = 'bench/index.js';
+const ROBUSTNESS = 'robustness/index.js';
+
+const usages: [string[], RegExp][] = [
+  [[BENCH, '--help'], /^npm run bench -- \[--rows=REGEX\]/],
+  [[BENCH, '-h'], /^npm run bench --/],
+  [[ROBUSTNESS, '--help'], /^npm run robustness -- PROGRAM [^]*soak/],
+  [[ROBUSTNESS, '-h'], /^npm run robustness --/],
+  [[ROBUSTNESS, 'soak', '--help'], /^npm run robustness -- soak \[--minutes=30\]/],
+  [[ROBUSTNESS, 'floods', '-h'], /^npm run robustness -- floods/],
+];
+
+test.each(usages)('%j prints the usage', async ([file = '', ...args], usage) => {
+  const { code, stdout, stderr } = await runProgram(file, ...args);
+
+  expect(stdout).toMatch(usage);
+  expect(stdout).not.toMatch(/^\/\/|'use strict'|require/m);
+  expect(stdout.split('\n').length).toBeLessThan(15);
+  expect([code, stderr]).toEqual([0, '']);
+});
+
+const mistakes: [string[], RegExp][] = [
+  [[BENCH, '--colour'], /--colour/],
+  [[BENCH, '--runs=many'], /--runs.*many/],
+  [[BENCH, '--runs=0'], /--runs.*0/],
+  [[BENCH, '--runs='], /--runs/],
+  [[BENCH, '--rows=('], /--rows.*\(/],
+  [[BENCH, 'direct'], /direct/],
+  [[ROBUSTNESS], /programs, cycles, floods, slow, soak/],
+  [[ROBUSTNESS, 'census'], /programs, cycles, floods, slow, soak.*census/],
+  [[ROBUSTNESS, 'soak', '--minutes=ten'], /--minutes.*ten/],
+  [[ROBUSTNESS, 'programs', '--seed=-1'], /--seed.*-1/],
+  [[ROBUSTNESS, 'cycles', '--count=1.5'], /--count.*1\.5/],
+  [[ROBUSTNESS, 'slow', '--rounds=x'], /--rounds.*x/],
+];
+
+test.each(mistakes)('%j is refused in a line', async ([file = '', ...args], line) => {
+  const { code, stdout, stderr } = await runProgram(file, ...args);
+
+  expect(stderr).toMatch(line);
+  expect(stderr.trimEnd()).not.toContain('\n');
+  expect([code, stdout]).toEqual([2, '']);
+});

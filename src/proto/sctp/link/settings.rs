@@ -1,0 +1,60 @@
+//! What sctp-proto is told when it makes an association.
+
+use std::sync::Arc;
+
+use sctp_proto::{Endpoint, EndpointConfig, ServerConfig, TransportConfig};
+
+use super::super::SctpConfig;
+use super::super::ppid;
+
+/// RFC 9260 §16 recommends an initial RTO of 1 s. The minimum is below its 1 s, as in every WebRTC
+/// stack (dcSCTP: 400 ms): a lost packet stands out otherwise.
+const RTO_INITIAL_MS: u64 = 1000;
+const RTO_MIN_MS: u64 = 300;
+const RTO_MAX_MS: u64 = 5000;
+
+/// With the RTOs above a handshake without an answer fails after about 37 s.
+const INIT_RETRANSMITS: usize = 8;
+
+/// The receive window never has to exceed two messages, whatever was asked for.
+const MIN_WINDOW: u32 = 1024 * 1024;
+
+/// What makes the association, or answers the peer's INIT with one.
+pub(super) fn endpoint(config: &SctpConfig) -> Endpoint {
+    let mut settings = EndpointConfig::new();
+    settings.max_payload_size(max_fragment(config.max_packet_size) as u32);
+    // Without a server configuration the endpoint panics on any INIT.
+    let mut server = ServerConfig::new();
+    server.transport = Arc::new(transport(config));
+    Endpoint::new(Arc::new(settings), Some(Arc::new(server)))
+}
+
+/// What the association is to be like.
+pub(super) fn transport(config: &SctpConfig) -> TransportConfig {
+    // Room for the PPID that travels with some messages.
+    let largest = config.max_receive_message_size.saturating_add(ppid::PREFIX as u32);
+    TransportConfig::default()
+        .with_max_receive_buffer_size(window(config))
+        .with_max_receive_message_size(largest)
+        // Ours is checked before a message is queued.
+        .with_max_send_message_size(u32::MAX)
+        .with_max_init_retransmits(Some(INIT_RETRANSMITS))
+        .with_max_data_retransmits(None)
+        .with_rto_initial_ms(RTO_INITIAL_MS)
+        .with_rto_min_ms(RTO_MIN_MS)
+        .with_rto_max_ms(RTO_MAX_MS)
+}
+
+/// The receive window in force. RFC 9260 §3.3.2 wants 1,500 bytes at least.
+pub(super) fn window(config: &SctpConfig) -> u32 {
+    let enough = config.max_receive_message_size.saturating_mul(2).max(MIN_WINDOW);
+    config.max_receiver_window.min(enough).max(1500)
+}
+
+/// The payload of a full DATA chunk such that a packet of `max_packet_size` bytes holds it and
+/// sctp-proto, which forgets the last chunk's header when it bundles, oversteps by padding only
+/// (which `egress` deals with).
+pub(super) fn max_fragment(max_packet_size: usize) -> usize {
+    let overhead = 12 + 16 + 16;
+    max_packet_size.saturating_sub(overhead).clamp(64, 16_384) & !3
+}

@@ -1,0 +1,40 @@
+//! What a burst has taken is given back, however the peer goes on.
+
+use std::time::Duration;
+
+use datasoup::proto::message::Reliability;
+use datasoup::proto::sctp::SctpConfig;
+
+use crate::counting::{all_ours, live};
+use crate::peers::{config, numbered};
+use crate::puppet::*;
+
+const KIB: i64 = 1024;
+
+/// The peer acknowledges all there is, until nothing comes any more.
+fn acknowledge(stage: &mut Stage) {
+    while let Some(last) = stage.drain().iter().rfind(|chunk| chunk.kind == DATA).map(Seen::tsn) {
+        let packet = packet(stage.tag, &[sack(last, 1 << 20, &[])]);
+        stage.sctp.handle_packet(stage.now, packet);
+    }
+}
+
+#[test]
+fn an_association_that_is_never_silent_gives_back_what_its_queues_took() {
+    all_ours();
+    let mut stage = Stage::new(SctpConfig { heartbeats: true, ..config() });
+    stage.sctp.open_stream(1, Reliability::RELIABLE);
+    for number in 0..2000 {
+        stage.sctp.send(stage.now, 1, numbered(number, 100)).expect("room");
+    }
+    acknowledge(&mut stage);
+    assert_eq!(stage.sctp.queued_bytes(), 0);
+    let busy = live();
+    for number in 0..16 {
+        stage.pass(Duration::from_secs(1));
+        stage.sctp.send(stage.now, 1, numbered(number, 100)).expect("room");
+        acknowledge(&mut stage);
+    }
+    let idle = live();
+    assert!(idle + 100 * KIB <= busy, "{idle} of {busy} bytes are still there");
+}
