@@ -18,7 +18,7 @@ use crate::sfu::error::{Error, Result};
 const GATHERED_JOBS: usize = 512;
 
 /// …or so many bytes of messages.
-const GATHERED_BYTES: usize = 256 * 1024;
+const GATHERED_BYTES: usize = 1024 * 1024;
 
 /// Shared by all objects of a worker; they live on one JavaScript thread.
 pub(super) struct Link {
