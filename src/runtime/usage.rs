@@ -1,5 +1,5 @@
-//! What the operating system says about the calling thread, and about a socket. The only `unsafe` of
-//! this room: there is no safe interface for any of it.
+//! What the operating system says about the calling thread, and about a socket. There is no safe
+//! interface for any of it.
 #![allow(unsafe_code)]
 
 use std::os::fd::BorrowedFd;
