@@ -257,7 +257,9 @@ class Core {
     // A Worker, which nothing is above, still hears of the end of its thread.
     if (this.#above) {
       this.channel.unsubscribe(this.handle);
-      this.#unlink(this.#above);
+      if (this.entity) {
+        this.#unlink(this.#above);
+      }
     }
 
     const below = [];

@@ -78,22 +78,22 @@ impl Link {
 }
 
 impl Link {
-    /// Sends a message with `len` bytes of payload. The first goes to the worker at once, so that it
-    /// is on its way while JavaScript makes the next; those that follow it are gathered. Returns whether
-    /// somebody has to call [`Self::flush`] soon.
+    /// Sends a message with `len` bytes of payload. The first of a macrotask goes to the worker at once, so
+    /// that it is on its way while JavaScript makes the next; those that follow it are gathered. Returns
+    /// whether somebody has to call [`Self::flush`] when the macrotask ends.
     pub(super) fn send(&self, job: Job, len: usize) -> bool {
-        if !self.begun.replace(true) && !self.inbox.is_filled() {
+        let first = !self.begun.replace(true);
+        if first && !self.inbox.is_filled() {
             self.inbox.post(job);
-            return false;
+        } else {
+            self.gather(job, len);
         }
-        self.gather(job, len)
+        first
     }
 
-    /// Returns whether this is the first of those that wait.
-    fn gather(&self, job: Job, len: usize) -> bool {
-        let mut gathered = self.gathered.borrow_mut();
-        let first = gathered.is_empty();
+    fn gather(&self, job: Job, len: usize) {
         self.begun.set(true);
+        let mut gathered = self.gathered.borrow_mut();
         gathered.push_back(job);
         let bytes = self.gathered_bytes.get() + len;
         self.gathered_bytes.set(bytes);
@@ -101,10 +101,9 @@ impl Link {
             self.gathered_bytes.set(0);
             self.inbox.post_all(&mut gathered);
         }
-        first
     }
 
-    /// Hands over what was gathered.
+    /// The macrotask ends, or another begins: hands over what was gathered.
     pub(super) fn flush(&self) {
         self.begun.set(false);
         self.gathered_bytes.set(0);

@@ -95,19 +95,22 @@ impl UdpPort {
                         return false;
                     }
                 }
-                // An earlier send was answered by an ICMP error, say. The socket lives.
+                // Out of memory, say. The socket lives.
                 Err(error) => log::debug!("UDP receive: {error}"),
             }
         }
         true
     }
 
-    /// Arms the waker, unless something has come since the runtime last looked. The kernel had less
-    /// than it was asked for: to ask once more, only to hear that it has nothing, would be a third of
-    /// what it costs to receive one datagram.
+    /// Arms the waker. The kernel had less than it was asked for; to ask once more would be a system call
+    /// only to hear that it has nothing.
+    ///
+    /// That it had less does mean that it has nothing: the socket is not connected and reports no ICMP
+    /// errors (no IP_RECVERR), so nothing else cuts a receive short. And what comes from now on is not
+    /// missed, although this makes tokio forget that the socket was readable: the runtime has one
+    /// thread, so the poller has not run since, and tells of it the next time.
     fn is_drained(&self) -> bool {
         let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-        // Tells tokio what we know; it keeps what the poller has told it meanwhile.
         let _ = self.socket.try_io(Interest::READABLE, nothing);
         self.socket.poll_recv_ready(&mut Context::from_waker(&self.waker)).is_pending()
     }
@@ -117,11 +120,10 @@ impl UdpPort {
     pub(super) fn send(&mut self, transmits: &Transmits, index: usize, unsent: &mut u64) -> usize {
         let segments = self.state.max_gso_segments();
         let Some((tuple, size, contents, count)) = transmits.run(index, segments) else { return 1 };
-        if count == 1 {
-            let singles = transmits.singles(index, mmsg::MAX_DATAGRAMS);
-            if singles.len() > 1 {
-                return self.send_many(&singles, unsent);
-            }
+        if count == 1 && transmits.singles(index).nth(1).is_some() {
+            let mut singles = Vec::with_capacity(mmsg::MAX_DATAGRAMS);
+            singles.extend(transmits.singles(index).take(mmsg::MAX_DATAGRAMS));
+            return self.send_many(&singles, unsent);
         }
         let transmit = Transmit {
             destination: tuple.remote,
@@ -139,16 +141,20 @@ impl UdpPort {
         count
     }
 
+    /// Returns how many of these are done with; the caller goes on behind them.
     fn send_many(&self, datagrams: &[(SocketAddr, &[u8])], unsent: &mut u64) -> usize {
-        match mmsg::send_many(self.socket.as_fd(), datagrams) {
-            Ok(sent) => sent,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+        let lost = match mmsg::send_many(self.socket.as_fd(), datagrams) {
+            Ok(sent) => return sent,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return 0,
+            // The socket's buffer is full.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => datagrams.len(),
             Err(error) => {
                 log::debug!("UDP send to {}: {error}", datagrams[0].0);
-                *unsent += 1;
                 1
             }
-        }
+        };
+        *unsent += lost as u64;
+        lost
     }
 }
 

@@ -164,7 +164,8 @@ fn run(settings: &mpsc::Receiver<(u32, WorkerSettings)>, inbox: &Arc<Inbox>, out
     outbox.push(&mut end);
 }
 
-/// Makes everything that can fail; what it returns serves until the worker is closed, and is the answer to the start.
+/// Makes everything that can fail; what it returns serves until the worker is closed, and is the
+/// answer to the start.
 fn serve(
     settings: &WorkerSettings,
     inbox: &Arc<Inbox>,

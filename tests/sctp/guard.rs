@@ -219,6 +219,16 @@ fn data_beyond_the_negotiated_streams_ends_the_association() {
 }
 
 #[test]
+fn data_on_the_stream_that_none_can_have_is_dropped_and_counted() {
+    let mut stage = Stage::new(config());
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 65_535, 0, 51, b"x")]);
+    assert_eq!(stage.messages().len(), 0);
+    assert_eq!(stage.sctp.counters().packets_malformed, 1);
+    stage.assert_alive();
+}
+
+#[test]
 fn data_without_user_data_ends_the_association() {
     for ppid in [51, 1234] {
         let mut stage = Stage::new(config());

@@ -395,7 +395,6 @@ impl Sctp {
             while flight.admits(dcep::ACK.len()) == Admittance::Now
                 && let Some(stream) = self.streams.pop_unanswered()
             {
-                wrote = true;
                 if let Some(bytes) = link.acknowledge_channel(now, stream) {
                     wrote = true;
                     flight.add(stream, bytes);

@@ -15,6 +15,10 @@ pub(in super::super) const SINK: StreamId = u16::MAX;
 pub(super) fn fate(ledger: &Ledger, reach: Reach, chunk: &Chunk<'_>) -> Result<Fate, Dropped> {
     let data = Data::parse(chunk).ok_or(Dropped::Malformed)?;
     let peer = ledger.peer.as_ref().ok_or(Dropped::Unexpected)?;
+    if data.stream == SINK {
+        // No association has so many streams; and this one is ours.
+        return Err(Dropped::Malformed);
+    }
     Ok(if peer.received.is_too_far(data.tsn, reach) {
         Fate::Strip
     } else if ledger.unread.contains(&data.stream) && !data.payload.is_empty() {
