@@ -6,13 +6,10 @@
 // goodput and instructions per packet with so many KiB in flight at a round trip of 50 ms. `--program` measures one that
 // is built elsewhere from the same cases. Docs: docs/sctp-engine.md.
 
-const { execFile, execFileSync } = require('node:child_process');
-const { readFileSync, mkdtempSync, rmSync } = require('node:fs');
-const { tmpdir } = require('node:os');
-const path = require('node:path');
-const { parseArgs, promisify } = require('node:util');
+const { execFileSync } = require('node:child_process');
+const { parseArgs } = require('node:util');
 
-const { build, parse } = require('./instructions.js');
+const { build, callgrind, parse } = require('./instructions.js');
 
 /**
  * Whose an instruction is, by its file and function. The first that fits.
@@ -43,31 +40,16 @@ const PARTS = [
  * @returns {Promise<Counted>}
  */
 async function count(program, command) {
-  const directory = mkdtempSync(path.join(tmpdir(), 'engines-'));
-  const out = path.join(directory, 'out');
-  const options = [
-    '--tool=callgrind',
-    '--toggle-collect=*measured*',
-    `--callgrind-out-file=${out}`,
-  ];
-  try {
-    const run = promisify(execFile)('valgrind', [...options, program, ...command], {
-      timeout: 900_000,
-    });
-    const { stdout } = await run;
-    const text = readFileSync(out, 'utf8');
-    let all = 0;
-    const parts = new Map();
-    parse(text, (file, fn, _object, cost) => {
-      all += cost;
-      const [part] = PARTS.find(([, pattern]) => pattern.test(`${file} ${fn}`)) ?? ['the rest'];
-      parts.set(part, (parts.get(part) ?? 0) + cost);
-    });
-    const [times, allocations, bytes] = stdout.trim().split(' ').map(Number);
-    return { all, parts, times, allocations, bytes };
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+  const { text, stdout } = await callgrind(program, command, 900_000);
+  let all = 0;
+  const parts = new Map();
+  parse(text, (file, fn, _object, cost) => {
+    all += cost;
+    const [part] = PARTS.find(([, pattern]) => pattern.test(`${file} ${fn}`)) ?? ['the rest'];
+    parts.set(part, (parts.get(part) ?? 0) + cost);
+  });
+  const [times, allocations, bytes] = stdout.trim().split(' ').map(Number);
+  return { all, parts, times, allocations, bytes };
 }
 
 const number = (/** @type {number} */ it) => Math.round(it).toLocaleString('en');

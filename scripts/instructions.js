@@ -126,11 +126,13 @@ function build(bench) {
 }
 
 /**
- * Runs a case in valgrind and answers what callgrind has written.
+ * Runs a case in valgrind and answers what callgrind has written, and the program itself.
  * @param {string} program
- * @param {string} name
+ * @param {string[]} command
+ * @param {number} timeout In milliseconds.
+ * @returns {Promise<{ text: string, stdout: string }>}
  */
-async function count(program, name) {
+async function callgrind(program, command, timeout) {
   const directory = mkdtempSync(path.join(tmpdir(), 'instructions-'));
   const out = path.join(directory, 'out');
   const options = [
@@ -139,11 +141,22 @@ async function count(program, name) {
     `--callgrind-out-file=${out}`,
   ];
   try {
-    await promisify(execFile)('valgrind', [...options, program, name], { timeout: 120_000 });
-    return readFileSync(out, 'utf8');
+    const run = promisify(execFile)('valgrind', [...options, program, ...command], { timeout });
+    const { stdout } = await run;
+    return { text: readFileSync(out, 'utf8'), stdout };
   } finally {
     rmSync(directory, { recursive: true });
   }
+}
+
+/**
+ * What callgrind has written of a case.
+ * @param {string} program
+ * @param {string} name
+ */
+async function count(program, name) {
+  const { text } = await callgrind(program, [name], 120_000);
+  return text;
 }
 
 /**
@@ -332,6 +345,6 @@ async function main() {
   }
 }
 
-module.exports = { build, parse };
+module.exports = { build, callgrind, parse };
 
 if (require.main === module) main();
