@@ -9,7 +9,8 @@ use bytes::Bytes;
 use datasoup::proto::certificate::Certificate;
 use datasoup::proto::demux::{Protocol, demux};
 use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
-use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
+use datasoup::proto::net::{SocketId, Tuple};
+use datasoup::proto::transmit::Transmits;
 use stun_types::attribute::{RawAttribute, Username};
 use stun_types::message::{
     BINDING, IntegrityAlgorithm, Message, MessageWrite, MessageWriteExt, MessageWriteVec,

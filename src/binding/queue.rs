@@ -229,7 +229,7 @@ fn event_json(event: Event) -> Value {
         },
         // The runtime keeps these to itself; and messages are handed out by `drain`.
         Event::Message(..)
-        | Event::Parcel(..)
+        | Event::TunnelFrame(..)
         | Event::SocketReleased(_)
         | Event::ConnectionReleased(_) => Value::Null,
     }

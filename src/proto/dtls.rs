@@ -38,7 +38,8 @@ use thiserror::Error;
 pub use self::context::{DtlsContext, warm_up};
 use self::record::{Alert, HEADER_LEN};
 use super::certificate::{Fingerprint, certificate_to_pem};
-use super::transmit::{Transmits, Tuple};
+use super::net::Tuple;
+use super::transmit::Transmits;
 
 /// The most by which a record is longer than its content: a header of 13 bytes, an explicit nonce
 /// of 8 and a tag of 16 (RFC 6347 §4.1, RFC 5288 §3).

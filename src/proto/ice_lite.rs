@@ -23,8 +23,9 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 use serde::Serialize;
 
+use super::net::Tuple;
 use super::stun::{self, Check, Key, Request};
-use super::transmit::{Transmits, Tuple};
+use super::transmit::Transmits;
 
 /// How many valid tuples are kept. Each costs the peer an authentic request, but not more than that.
 const MAX_TUPLES: usize = 8;

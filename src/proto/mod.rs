@@ -16,6 +16,7 @@ pub mod dtls;
 pub mod framing;
 pub mod ice_lite;
 pub mod message;
+pub mod net;
 pub mod peer;
 pub mod sctp;
 pub mod stun;

@@ -15,8 +15,9 @@ use super::demux::{Protocol, demux};
 use super::dtls::MAX_RECORD_OVERHEAD;
 use super::dtls::{AlreadyConnected, Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use super::ice_lite::{Credentials, IceEvent, IceLite, IceState};
+use super::net::Tuple;
 use super::sctp::{Sctp, SctpConfig, SctpEvent};
-use super::transmit::{Transmits, Tuple};
+use super::transmit::Transmits;
 
 /// The largest UDP payload that we send: fits IPv6's minimum MTU of 1,280 bytes (RFC 8200 §5) with
 /// its headers, so that it crosses every path without fragmentation.

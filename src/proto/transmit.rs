@@ -3,19 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-/// A local socket, as the runtime numbers them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SocketId(pub u32);
-
-/// A path between us and a peer: our socket and its address. For TCP the socket is the listening
-/// one; the remote address then tells its connections apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tuple {
-    /// Our side.
-    pub socket: SocketId,
-    /// The peer's side.
-    pub remote: SocketAddr,
-}
+use super::net::Tuple;
 
 /// What one call of generic segmentation offload may carry: the kernel takes the whole run for one
 /// UDP payload before it cuts it up, and refuses what does not fit an IPv4 packet (65,535 bytes
@@ -136,6 +124,7 @@ fn clear<T>(vec: &mut Vec<T>, kept: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::net::SocketId;
 
     const TUPLE: Tuple = Tuple {
         socket: SocketId(1),

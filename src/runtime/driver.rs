@@ -20,14 +20,14 @@ use rustc_hash::FxHashMap;
 use tokio::time::Sleep;
 
 use crate::proto::certificate::Certificate;
-use crate::proto::transmit::{SocketId, Tuple};
+use crate::proto::net::{SocketId, Tuple};
 use crate::sfu::Sfu;
 use crate::sfu::dump::WorkerDump;
 use crate::sfu::error::Error;
 use crate::sfu::event::Event;
 use crate::sfu::id::TransportKey;
 use crate::sfu::transport::Listen;
-use crate::sfu::transport::tunnel::Parcel;
+use crate::sfu::transport::tunnel::TunnelFrame;
 
 use super::inbox::{Inbox, Job};
 use super::log;
@@ -64,7 +64,7 @@ pub struct World {
     /// Where the other ends of tunnels are.
     far_ends: FxHashMap<TransportKey, FarEnd>,
     /// What goes to the workers of these, each in one piece.
-    parcels: Vec<(Arc<Inbox>, VecDeque<Job>)>,
+    frames: Vec<(Arc<Inbox>, VecDeque<Job>)>,
     items: VecDeque<Item>,
     closing: bool,
     /// Whether JavaScript has come back within [`PATIENCE`] of the last turn.
@@ -100,7 +100,7 @@ impl World {
             outbox,
             released: Vec::new(),
             far_ends: FxHashMap::default(),
-            parcels: Vec::new(),
+            frames: Vec::new(),
             items: VecDeque::new(),
             closing: false,
             in_conversation: false,
@@ -149,15 +149,15 @@ impl World {
     }
 
     /// Hands something to the other end of a tunnel, by [`Self::post_parcels`].
-    fn hand_over(&mut self, transport: TransportKey, parcel: Parcel) {
-        let last = matches!(parcel, Parcel::Goodbye);
+    fn hand_over(&mut self, transport: TransportKey, frame: TunnelFrame) {
+        let last = matches!(frame, TunnelFrame::Close);
         let Some(FarEnd { inbox, transport: there }) = self.far_ends.get(&transport) else {
             return;
         };
-        let job = Job::Parcel(*there, parcel);
-        match self.parcels.iter_mut().find(|(it, _)| Arc::ptr_eq(it, inbox)) {
+        let job = Job::TunnelFrame(*there, frame);
+        match self.frames.iter_mut().find(|(it, _)| Arc::ptr_eq(it, inbox)) {
             Some((_, jobs)) => jobs.push_back(job),
-            None => self.parcels.push((Arc::clone(inbox), VecDeque::from([job]))),
+            None => self.frames.push((Arc::clone(inbox), VecDeque::from([job]))),
         }
         if last {
             self.far_ends.remove(&transport);
@@ -167,7 +167,7 @@ impl World {
     /// Posts what was handed over. To be called before JavaScript is told anything of this turn: what
     /// it then asks of another worker comes behind what this one has sent there.
     fn post_parcels(&mut self) {
-        self.parcels.retain_mut(|(inbox, jobs)| {
+        self.frames.retain_mut(|(inbox, jobs)| {
             inbox.post_all(jobs);
             !inbox.is_closed()
         });
@@ -177,7 +177,7 @@ impl World {
     fn handle_neighbour_ended(&mut self) {
         let gone = |it: &FarEnd| it.inbox.is_closed();
         for (transport, _) in self.far_ends.extract_if(|_, it| gone(it)).collect::<Vec<_>>() {
-            self.sfu.handle_parcel(transport, Parcel::Goodbye);
+            self.sfu.handle_tunnel_frame(transport, TunnelFrame::Close);
         }
     }
 
@@ -264,7 +264,7 @@ impl World {
             Job::Send(producer, message, selector) => {
                 self.sfu.send(producer, message, selector.as_deref());
             }
-            Job::Parcel(transport, parcel) => self.sfu.handle_parcel(transport, parcel),
+            Job::TunnelFrame(transport, frame) => self.sfu.handle_tunnel_frame(transport, frame),
             Job::NotifyDrain(producer) => self.sfu.notify_drain(producer),
             Job::Relieved(consumer) => self.sfu.relieved(consumer),
             Job::NeighbourEnded => self.handle_neighbour_ended(),
@@ -298,7 +298,7 @@ impl World {
     fn collect_events(&mut self) {
         while let Some(event) = self.sfu.poll_event() {
             match event {
-                Event::Parcel(transport, parcel) => self.hand_over(transport, parcel),
+                Event::TunnelFrame(transport, frame) => self.hand_over(transport, frame),
                 Event::SocketReleased(socket) => self.released.push(Released::Socket(socket)),
                 Event::ConnectionReleased(tuple) => {
                     self.released.push(Released::Connection(tuple));

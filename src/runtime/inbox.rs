@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::proto::message::Message;
-use crate::proto::transmit::SocketId;
+use crate::proto::net::SocketId;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::subchannels::Selector;
-use crate::sfu::transport::tunnel::Parcel;
+use crate::sfu::transport::tunnel::TunnelFrame;
 
 use super::driver::World;
 use super::usage;
@@ -24,7 +24,7 @@ pub enum Job {
     /// JavaScript has caught up with this overflowed DataConsumer.
     Relieved(DataConsumerKey),
     /// From the other end of this transport's tunnel, which is in another worker or in this one.
-    Parcel(TransportKey, Parcel),
+    TunnelFrame(TransportKey, TunnelFrame),
     /// A worker that has the other ends of tunnels has ended.
     NeighbourEnded,
     /// Anything else.

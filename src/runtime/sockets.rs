@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use rustc_hash::{FxHashMap, FxHashSet, FxRandomState};
 use tokio::net::TcpStream;
 
-use crate::proto::transmit::{SocketId, Transmits, Tuple};
+use crate::proto::net::{SocketId, Tuple};
+use crate::proto::transmit::Transmits;
 use crate::sfu::Sfu;
 use crate::sfu::dump::SocketCounters;
 use crate::sfu::error::Error;

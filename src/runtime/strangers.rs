@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use crate::proto::transmit::SocketId;
+use crate::proto::net::SocketId;
 
 /// Of one worker. Each holds a file, and at most one frame of 16 KiB that is not complete.
 const MAX: usize = 256;

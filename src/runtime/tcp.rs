@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::proto::framing::{push_frame, take_frames};
-use crate::proto::transmit::{SocketId, Tuple};
+use crate::proto::net::{SocketId, Tuple};
 
 /// What waits for a peer that does not read. Datagrams beyond it are dropped, as on any network:
 /// SCTP sends them again, or the peer is gone.

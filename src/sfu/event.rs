@@ -3,12 +3,12 @@
 use crate::proto::dtls::DtlsState;
 use crate::proto::ice_lite::IceState;
 use crate::proto::message::Message;
+use crate::proto::net::{SocketId, Tuple};
 use crate::proto::sctp::SctpState;
-use crate::proto::transmit::{SocketId, Tuple};
 
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use super::transport::TupleInfo;
-use super::transport::tunnel::Parcel;
+use super::transport::tunnel::TunnelFrame;
 
 /// Something happened to an entity by itself: not in answer to a request, but through the network,
 /// or through a request to another entity.
@@ -23,7 +23,7 @@ pub enum Event {
     /// A transport's.
     Transport(TransportKey, TransportEvent),
     /// Hand this to the other end of the tunnel. For the runtime.
-    Parcel(TransportKey, Parcel),
+    TunnelFrame(TransportKey, TunnelFrame),
     /// Nobody uses this socket any more: close it. For the runtime.
     SocketReleased(SocketId),
     /// Nobody uses this TCP connection any more: close it. For the runtime.
@@ -83,7 +83,7 @@ impl Event {
             Self::DataProducer(key, DataProducerEvent::StreamClose) => Topic::StreamClose(*key),
             Self::DataProducer(_, DataProducerEvent::Drain)
             | Self::Message(..)
-            | Self::Parcel(..)
+            | Self::TunnelFrame(..)
             | Self::SocketReleased(_)
             | Self::ConnectionReleased(_) => return None,
         })

@@ -33,7 +33,8 @@ use uuid::Uuid;
 use crate::proto::certificate::{Certificate, Fingerprint};
 use crate::proto::dtls::DtlsContext;
 use crate::proto::message::StreamId;
-use crate::proto::transmit::{SocketId, Transmits, Tuple};
+use crate::proto::net::{SocketId, Tuple};
+use crate::proto::transmit::Transmits;
 
 use data_consumer::DataConsumer;
 use data_producer::DataProducer;

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use uuid::Uuid;
 
 use crate::proto::demux::{Protocol, demux};
+use crate::proto::net::{SocketId, Tuple};
 use crate::proto::stun;
-use crate::proto::transmit::{SocketId, Tuple};
 
 use super::dump::{IpPort, LocalIceUsernameFragment, WebRtcServerDump};
 use super::error::Result;

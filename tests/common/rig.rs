@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use datasoup::proto::dtls::DtlsRole;
-use datasoup::proto::transmit::SocketId;
+use datasoup::proto::net::SocketId;
 use datasoup::sfu::Sfu;
 use datasoup::sfu::event::Event;
 use datasoup::sfu::id::{RouterKey, TransportKey, WebRtcServerKey};

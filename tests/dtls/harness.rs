@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use datasoup::proto::certificate::{Certificate, Fingerprint};
 use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
-use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
+use datasoup::proto::net::{SocketId, Tuple};
+use datasoup::proto::transmit::Transmits;
 
 /// An instant to count from. Nothing else in these tests reads the clock.
 #[allow(clippy::disallowed_methods, reason = "an Instant can be made in no other way")]

@@ -7,8 +7,9 @@ use datasoup::proto::certificate::Certificate;
 use datasoup::proto::demux::{Protocol, demux};
 use datasoup::proto::dtls::{DtlsContext, DtlsState};
 use datasoup::proto::ice_lite::IceState;
+use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::peer::{Peer, PeerConfig};
-use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
+use datasoup::proto::transmit::Transmits;
 
 use crate::link::start;
 use crate::peers::config;

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use datasoup::proto::ice_lite::{IceLite, IceState};
+use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::stun::{Key, Refusal, Request, local_fragment};
-use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
+use datasoup::proto::transmit::Transmits;
 use stun_types::attribute::{RawAttribute, Username};
 use stun_types::message::{
     BINDING, IntegrityAlgorithm, Message, MessageClass, MessageWrite, MessageWriteExt,

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use datasoup::proto::ice_lite::{Credentials, IceEvent, IceLite, IceState};
-use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
+use datasoup::proto::net::{SocketId, Tuple};
+use datasoup::proto::transmit::Transmits;
 use stun_types::attribute::{ErrorCode, RawAttribute, Username};
 use stun_types::message::{
     BINDING, IntegrityAlgorithm, Message, MessageClass, MessageWrite, MessageWriteExt,

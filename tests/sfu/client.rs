@@ -10,7 +10,8 @@ use datasoup::proto::certificate::{Certificate, Fingerprint};
 use datasoup::proto::demux::{Protocol, demux};
 use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use datasoup::proto::message::{Message, Reliability};
-use datasoup::proto::transmit::{SocketId, Transmits, Tuple};
+use datasoup::proto::net::{SocketId, Tuple};
+use datasoup::proto::transmit::Transmits;
 use datasoup::sfu::transport::IceParameters;
 use datasoup::sfu::transport::webrtc::WebRtcTransportAnswer;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use datasoup::proto::dtls::DtlsState;
 use datasoup::proto::ice_lite::IceState;
-use datasoup::proto::transmit::Tuple;
+use datasoup::proto::net::Tuple;
 use datasoup::sfu::event::{DataConsumerEvent, TransportEvent};
 use datasoup::sfu::id::{
     DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use datasoup::proto::certificate::Certificate;
 use datasoup::proto::message::{Message, Ppid};
-use datasoup::proto::transmit::SocketId;
+use datasoup::proto::net::SocketId;
 use datasoup::sfu::Sfu;
 use datasoup::sfu::backlog::{Backlog, DEFAULT_MAX_BUFFERED_AMOUNT};
 use datasoup::sfu::data_consumer::DataConsumerOptions;

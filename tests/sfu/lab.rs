@@ -149,28 +149,28 @@ impl Lab {
         }
     }
 
-    /// Takes parcels to the other ends of their tunnels, until there are none.
+    /// Takes frames to the other ends of their tunnels, until there are none.
     fn hand_over(&mut self) {
         loop {
-            let mut parcels = Vec::new();
+            let mut frames = Vec::new();
             for (index, host) in self.hosts.iter_mut().enumerate() {
                 host.sfu.flush();
                 host.collect();
                 let events = std::mem::take(&mut host.events);
                 for event in events {
                     match event {
-                        Event::Parcel(key, parcel) => {
-                            parcels.push((self.tunnels[&(index, key)], parcel))
+                        Event::TunnelFrame(key, frame) => {
+                            frames.push((self.tunnels[&(index, key)], frame))
                         }
                         event => host.events.push(event),
                     }
                 }
             }
-            if parcels.is_empty() {
+            if frames.is_empty() {
                 return;
             }
-            for ((index, key), parcel) in parcels {
-                self.hosts[index].sfu.handle_parcel(key, parcel);
+            for ((index, key), frame) in frames {
+                self.hosts[index].sfu.handle_tunnel_frame(key, frame);
             }
         }
     }

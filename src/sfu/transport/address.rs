@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::proto::transmit::{SocketId, Tuple};
+use crate::proto::net::{SocketId, Tuple};
 
 /// The protocol of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

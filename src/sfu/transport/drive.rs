@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use crate::proto::dtls::DtlsState;
 use crate::proto::message::{Message, StreamId};
+use crate::proto::net::Tuple;
 use crate::proto::sctp::{SctpEvent, SctpState};
-use crate::proto::transmit::Tuple;
 use crate::sfu::Sfu;
 use crate::sfu::event::{Event, TransportEvent};
 use crate::sfu::id::TransportKey;
@@ -92,7 +92,7 @@ impl Sfu {
         while let Some(polled) = self.transports.get_mut(&key).and_then(Transport::poll) {
             match polled {
                 Polled::Event(event) => self.push_transport_event(key, event),
-                Polled::Parcel(parcel) => self.events.push_back(Event::Parcel(key, parcel)),
+                Polled::TunnelFrame(frame) => self.events.push_back(Event::TunnelFrame(key, frame)),
                 Polled::TupleAdded(tuple) => self.add_tuple(key, tuple),
                 Polled::TupleRemoved(tuple, protocol) => self.remove_tuple(key, tuple, protocol),
                 Polled::UsernameRetired(username) => self.remove_username(key, &username),

@@ -18,15 +18,16 @@ use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
 use crate::proto::message::StreamId;
+use crate::proto::net::Tuple;
 use crate::proto::sctp::SctpEvent;
-use crate::proto::transmit::{Transmits, Tuple};
+use crate::proto::transmit::Transmits;
 
 pub use address::{IceCandidate, Listen, ListenProtocol, TupleInfo};
 pub use requests::TransportMut;
 pub use sctp_options::{NegotiatedStreams, SctpOptions, SctpParameters};
 pub use webrtc::IceParameters;
 
-use tunnel::Parcel;
+use tunnel::TunnelFrame;
 
 use super::Sfu;
 use super::error::Result;
@@ -79,7 +80,7 @@ pub(super) enum Polled {
     /// From the association.
     Sctp(SctpEvent),
     /// For the other end of a tunnel.
-    Parcel(Parcel),
+    TunnelFrame(TunnelFrame),
     /// For the application.
     Event(TransportEvent),
     /// On a shared port, this path leads here from now on…
@@ -226,8 +227,8 @@ impl Sfu {
             Kind::Plain(it) => it.path.close(self.now, &mut self.transmits),
             Kind::Pipe(it) => it.close(self.now, &mut self.transmits),
         }
-        while let Some(Polled::Parcel(parcel)) = transport.poll() {
-            self.events.push_back(Event::Parcel(key, parcel));
+        while let Some(Polled::TunnelFrame(frame)) = transport.poll() {
+            self.events.push_back(Event::TunnelFrame(key, frame));
         }
         self.forget_paths(key, &transport);
         if let Some(router) = self.routers.get_mut(&transport.router) {

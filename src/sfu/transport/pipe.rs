@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
+use crate::proto::net::Tuple;
 use crate::proto::sctp::Start;
-use crate::proto::transmit::{Transmits, Tuple};
+use crate::proto::transmit::Transmits;
 use crate::sfu::data_consumer::Sink;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{RouterKey, TransportKey};
@@ -17,7 +18,7 @@ use crate::sfu::{Owner, Sfu};
 use super::association::tunnelled_bytes;
 use super::plain::UdpTransportAnswer;
 use super::sctp_over_udp::SctpOverUdp;
-use super::tunnel::{Arrival, Parcel, Tunnel};
+use super::tunnel::{Arrival, Tunnel, TunnelFrame};
 use super::{Kind, Listen, Polled, SctpOptions, Transport, TransportMut};
 
 /// What `createPipeTransport()` takes, but for the socket.
@@ -54,7 +55,7 @@ impl Pipe {
         match &mut self.tunnel {
             Some(tunnel) => {
                 let event = tunnel.poll_event().map(Polled::Sctp);
-                event.or_else(|| tunnel.poll_parcel().map(Polled::Parcel))
+                event.or_else(|| tunnel.poll_frame().map(Polled::TunnelFrame))
             }
             None => self.path.poll_event().map(Polled::Sctp),
         }
@@ -91,7 +92,7 @@ impl Sfu {
 
 impl TransportMut<'_> {
     /// The other end of this pipe is in this process: from here on it is reached by
-    /// [`Event::Parcel`](crate::sfu::event::Event::Parcel) instead of the network. To be called
+    /// [`Event::TunnelFrame`](crate::sfu::event::Event::TunnelFrame) instead of the network. To be called
     /// before the transport is connected. Who consumes on it already goes on over the tunnel; what
     /// was sent to them is discarded and counted.
     pub fn tunnel(&mut self) -> Result<()> {
@@ -126,10 +127,10 @@ impl TransportMut<'_> {
 
 impl Sfu {
     /// The other end of a tunnel has handed this over.
-    pub fn handle_parcel(&mut self, key: TransportKey, parcel: Parcel) {
+    pub fn handle_tunnel_frame(&mut self, key: TransportKey, frame: TunnelFrame) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         let Some(tunnel) = transport.tunnel_mut() else { return };
-        if let Some(Arrival { stream, message, selector }) = tunnel.handle_parcel(parcel) {
+        if let Some(Arrival { stream, message, selector }) = tunnel.handle_frame(frame) {
             transport.received.add(self.now, tunnelled_bytes(&message));
             self.deliver(key, stream, message, selector.as_ref());
         }

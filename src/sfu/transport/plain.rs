@@ -6,8 +6,8 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::proto::net::Tuple;
 use crate::proto::sctp::Start;
-use crate::proto::transmit::Tuple;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::event::TransportEvent;
 use crate::sfu::id::{RouterKey, TransportKey};

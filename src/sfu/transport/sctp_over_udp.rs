@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::proto::net::{SocketId, Tuple};
 use crate::proto::peer::MAX_UDP_PAYLOAD;
 use crate::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
-use crate::proto::transmit::{SocketId, Transmits, Tuple};
+use crate::proto::transmit::Transmits;
 
 use super::{Listen, TupleInfo};
 

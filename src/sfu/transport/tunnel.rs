@@ -2,7 +2,7 @@
 //! thread instead, with the payload shared and nothing to encode, lose or retransmit.
 //!
 //! ```text
-//! send ─► Event::Parcel(key, Parcel) ─► the runtime ─► Sfu::handle_parcel(far key, Parcel)
+//! send ─► Event::TunnelFrame(key, frame) ─► runtime ─► Sfu::handle_tunnel_frame(far key, frame)
 //! ```
 //!
 //! It behaves as an association does: the same states, the same bounds (what is on its way counts as
@@ -23,32 +23,32 @@ use super::SctpOptions;
 
 /// What one end hands the other.
 #[derive(Debug)]
-pub enum Parcel {
+pub enum TunnelFrame {
     /// This end is ready. The other one answers if it is, too.
-    Hello,
+    Open,
     /// This end was ready before.
-    Welcome,
+    OpenAck,
     /// A message.
-    Message(Box<Piped>),
-    /// On the stream of this lane less is on its way than its threshold.
-    Low(Arc<Lane>),
+    Message(Box<TunnelMessage>),
+    /// Less than its threshold is on its way on this stream.
+    Low(Arc<TunnelStream>),
     /// This end is gone.
-    Goodbye,
+    Close,
 }
 
 /// A message on its way, and where its sender counts it.
 #[derive(Debug)]
-pub struct Piped {
+pub struct TunnelMessage {
     message: Message,
     selector: Option<Selector>,
-    lane: Arc<Lane>,
+    stream: Arc<TunnelStream>,
     total: Arc<Backlog>,
 }
 
 /// What is on its way on one stream. The sending end lets in, the receiving end lets out.
 #[derive(Debug)]
-pub struct Lane {
-    stream: StreamId,
+pub struct TunnelStream {
+    id: StreamId,
     backlog: Arc<Backlog>,
     low_threshold: AtomicU64,
     /// The amount has been above the threshold since `Low` was last sent.
@@ -62,12 +62,12 @@ pub(in crate::sfu) struct Tunnel {
     stream_limit: u64,
     default_low_threshold: u64,
     state: SctpState,
-    lanes: FxHashMap<StreamId, Arc<Lane>>,
+    streams: FxHashMap<StreamId, Arc<TunnelStream>>,
     total: Arc<Backlog>,
     /// What goes at once.
-    control: VecDeque<Parcel>,
+    control: VecDeque<TunnelFrame>,
     /// Messages go once both ends are ready.
-    traffic: VecDeque<Box<Piped>>,
+    traffic: VecDeque<Box<TunnelMessage>>,
     events: VecDeque<SctpEvent>,
     unsent: Discarded,
 }
@@ -87,7 +87,7 @@ impl Tunnel {
             stream_limit: options.per_stream_send_queue_limit.into(),
             default_low_threshold: options.buffered_amount_low_threshold.into(),
             state: SctpState::New,
-            lanes: FxHashMap::default(),
+            streams: FxHashMap::default(),
             total: Arc::new(Backlog::new(options.send_buffer_size.into())),
             control: VecDeque::new(),
             traffic: VecDeque::new(),
@@ -109,35 +109,35 @@ impl Tunnel {
     pub(super) fn connect(&mut self) {
         if self.state == SctpState::New {
             self.enter(SctpState::Connecting);
-            self.control.push_back(Parcel::Hello);
+            self.control.push_back(TunnelFrame::Open);
         }
     }
 
     /// `backlog` counts what is on its way on this stream.
-    pub(super) fn open_stream(&mut self, stream: StreamId, backlog: Arc<Backlog>) {
+    pub(super) fn open_stream(&mut self, id: StreamId, backlog: Arc<Backlog>) {
         let low_threshold = self.default_low_threshold.into();
-        let lane = Lane { stream, backlog, low_threshold, armed: false.into() };
-        self.lanes.insert(stream, Arc::new(lane));
+        let stream = TunnelStream { id, backlog, low_threshold, armed: false.into() };
+        self.streams.insert(id, Arc::new(stream));
     }
 
-    pub(super) fn is_stream_free(&self, stream: StreamId) -> bool {
-        !self.lanes.contains_key(&stream)
+    pub(super) fn is_stream_free(&self, id: StreamId) -> bool {
+        !self.streams.contains_key(&id)
     }
 
-    pub(super) fn set_low_threshold(&mut self, stream: StreamId, threshold: usize) {
-        if let Some(lane) = self.lanes.get(&stream) {
-            lane.low_threshold.store(threshold as u64, Ordering::Relaxed);
+    pub(super) fn set_low_threshold(&mut self, id: StreamId, threshold: usize) {
+        if let Some(stream) = self.streams.get(&id) {
+            stream.low_threshold.store(threshold as u64, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn buffered_amount(&self, stream: StreamId) -> usize {
-        self.lanes.get(&stream).map_or(0, |lane| lane.backlog.payload() as usize)
+    pub(super) fn buffered_amount(&self, id: StreamId) -> usize {
+        self.streams.get(&id).map_or(0, |stream| stream.backlog.payload() as usize)
     }
 
     /// Sends a message on its way; answers the payload bytes of the stream that are.
     pub(super) fn send(
         &mut self,
-        stream: StreamId,
+        id: StreamId,
         selector: Option<&Selector>,
         message: &Message,
     ) -> Result<usize, SendError> {
@@ -147,20 +147,20 @@ impl Tunnel {
         if message.payload.is_empty() {
             return Err(SendError::Empty);
         }
-        let lane = self.lanes.get(&stream).ok_or(SendError::Closed)?;
-        if is_full(&lane.backlog, self.stream_limit) || is_full(&self.total, self.total_limit) {
+        let stream = self.streams.get(&id).ok_or(SendError::Closed)?;
+        if is_full(&stream.backlog, self.stream_limit) || is_full(&self.total, self.total_limit) {
             return Err(SendError::Full);
         }
-        lane.backlog.enter(message.payload.len());
+        stream.backlog.enter(message.payload.len());
         self.total.enter(message.payload.len());
-        let queued = lane.backlog.payload();
-        if queued > lane.low_threshold.load(Ordering::Relaxed) {
-            lane.armed.store(true, Ordering::Release);
+        let queued = stream.backlog.payload();
+        if queued > stream.low_threshold.load(Ordering::Relaxed) {
+            stream.armed.store(true, Ordering::Release);
         }
-        self.traffic.push_back(Box::new(Piped {
+        self.traffic.push_back(Box::new(TunnelMessage {
             message: message.clone(),
             selector: selector.cloned(),
-            lane: Arc::clone(lane),
+            stream: Arc::clone(stream),
             total: Arc::clone(&self.total),
         }));
         Ok(queued as usize)
@@ -168,16 +168,16 @@ impl Tunnel {
 
     /// Lets go of a stream: what has not left is discarded. The other end is not told: whoever joins
     /// two routers closes both sides of what they carry.
-    pub(super) fn reset_stream(&mut self, stream: StreamId) -> Discarded {
+    pub(super) fn reset_stream(&mut self, id: StreamId) -> Discarded {
         let mut discarded = Discarded::default();
-        if self.lanes.remove(&stream).is_none() {
+        if self.streams.remove(&id).is_none() {
             return discarded;
         }
-        self.traffic.retain(|piped| {
-            let discard = piped.lane.stream == stream;
+        self.traffic.retain(|waiting| {
+            let discard = waiting.stream.id == id;
             if discard {
-                discarded.count(&piped.message);
-                self.total.withdraw(piped.message.payload.len());
+                discarded.count(&waiting.message);
+                self.total.withdraw(waiting.message.payload.len());
             }
             !discard
         });
@@ -185,77 +185,77 @@ impl Tunnel {
     }
 
     /// Takes what the other end has handed over.
-    pub(super) fn handle_parcel(&mut self, parcel: Parcel) -> Option<Arrival> {
-        match parcel {
-            Parcel::Hello if self.state == SctpState::Connecting => {
+    pub(super) fn handle_frame(&mut self, frame: TunnelFrame) -> Option<Arrival> {
+        match frame {
+            TunnelFrame::Open if self.state == SctpState::Connecting => {
                 self.enter(SctpState::Connected);
-                self.control.push_back(Parcel::Welcome);
+                self.control.push_back(TunnelFrame::OpenAck);
             }
-            Parcel::Welcome if self.state == SctpState::Connecting => {
+            TunnelFrame::OpenAck if self.state == SctpState::Connecting => {
                 self.enter(SctpState::Connected);
             }
-            // This end is not ready yet; its own Hello will be answered.
-            Parcel::Hello | Parcel::Welcome => {}
-            Parcel::Message(piped) => return Some(self.arrive(*piped)),
-            Parcel::Low(lane) => self.low(&lane),
-            Parcel::Goodbye => self.lose_far_end(),
+            // This end is not ready yet; its own Open will be answered.
+            TunnelFrame::Open | TunnelFrame::OpenAck => {}
+            TunnelFrame::Message(message) => return Some(self.arrive(*message)),
+            TunnelFrame::Low(stream) => self.low(&stream),
+            TunnelFrame::Close => self.lose_far_end(),
         }
         None
     }
 
-    fn low(&mut self, lane: &Arc<Lane>) {
-        let stream = lane.stream;
+    fn low(&mut self, stream: &Arc<TunnelStream>) {
+        let id = stream.id;
         // The stream may have changed hands since.
-        if self.lanes.get(&stream).is_some_and(|it| Arc::ptr_eq(it, lane)) {
-            let amount = self.buffered_amount(stream);
-            self.events.push_back(SctpEvent::BufferedAmountLow { stream, amount });
+        if self.streams.get(&id).is_some_and(|it| Arc::ptr_eq(it, stream)) {
+            let amount = self.buffered_amount(id);
+            self.events.push_back(SctpEvent::BufferedAmountLow { stream: id, amount });
         }
     }
 
     fn lose_far_end(&mut self) {
-        for piped in self.traffic.drain(..) {
-            self.unsent.count(&piped.message);
+        for unsent in self.traffic.drain(..) {
+            self.unsent.count(&unsent.message);
         }
-        for (_, lane) in self.lanes.drain() {
+        for (_, stream) in self.streams.drain() {
             // Of what was handed over the other end lets nothing out any more.
-            lane.backlog.publish(0);
+            stream.backlog.publish(0);
         }
         self.enter(SctpState::Closed);
     }
 
-    fn arrive(&mut self, piped: Piped) -> Arrival {
-        let Piped { message, selector, lane, total } = piped;
+    fn arrive(&mut self, arrived: TunnelMessage) -> Arrival {
+        let TunnelMessage { message, selector, stream, total } = arrived;
         let payload = message.payload.len() as u64;
-        lane.backlog.leave(1, payload);
+        stream.backlog.leave(1, payload);
         total.leave(1, payload);
-        if lane.backlog.payload() <= lane.low_threshold.load(Ordering::Relaxed)
-            && lane.armed.swap(false, Ordering::AcqRel)
+        if stream.backlog.payload() <= stream.low_threshold.load(Ordering::Relaxed)
+            && stream.armed.swap(false, Ordering::AcqRel)
         {
-            self.control.push_back(Parcel::Low(Arc::clone(&lane)));
+            self.control.push_back(TunnelFrame::Low(Arc::clone(&stream)));
         }
-        Arrival { stream: lane.stream, message, selector }
+        Arrival { stream: stream.id, message, selector }
     }
 
     /// This end goes. It says so even to one that has gone before: that is also how the runtime
     /// learns that the way there is not needed any more.
     pub(super) fn close(&mut self) {
         self.state = SctpState::Closed;
-        self.lanes.clear();
+        self.streams.clear();
         self.traffic.clear();
         self.events.clear();
-        self.control.push_back(Parcel::Goodbye);
+        self.control.push_back(TunnelFrame::Close);
     }
 
     pub(super) fn poll_event(&mut self) -> Option<SctpEvent> {
         self.events.pop_front()
     }
 
-    pub(super) fn poll_parcel(&mut self) -> Option<Parcel> {
-        if let Some(parcel) = self.control.pop_front() {
-            return Some(parcel);
+    pub(super) fn poll_frame(&mut self) -> Option<TunnelFrame> {
+        if let Some(frame) = self.control.pop_front() {
+            return Some(frame);
         }
         let ready = self.state == SctpState::Connected;
-        if ready { self.traffic.pop_front().map(Parcel::Message) } else { None }
+        if ready { self.traffic.pop_front().map(TunnelFrame::Message) } else { None }
     }
 
     fn enter(&mut self, state: SctpState) {
@@ -297,12 +297,12 @@ mod tests {
         let [a, b] = ends;
         let mut arrivals = Vec::new();
         loop {
-            let (from_a, from_b) = (a.poll_parcel(), b.poll_parcel());
+            let (from_a, from_b) = (a.poll_frame(), b.poll_frame());
             if from_a.is_none() && from_b.is_none() {
                 return arrivals;
             }
-            arrivals.extend(from_a.and_then(|it| b.handle_parcel(it)));
-            arrivals.extend(from_b.and_then(|it| a.handle_parcel(it)));
+            arrivals.extend(from_a.and_then(|it| b.handle_frame(it)));
+            arrivals.extend(from_b.and_then(|it| a.handle_frame(it)));
         }
     }
 
@@ -382,8 +382,8 @@ mod tests {
         carry([&mut a, &mut b]);
         events(&mut a);
         assert_eq!(a.send(0, None, &message(200)), Ok(200));
-        let parcel = a.poll_parcel().expect("a message");
-        b.handle_parcel(parcel);
+        let frame = a.poll_frame().expect("a message");
+        b.handle_frame(frame);
         // The news that it is low is on its way when the stream changes hands.
         a.reset_stream(0);
         open(&mut a, 0);
@@ -400,13 +400,13 @@ mod tests {
         carry([&mut a, &mut b]);
         assert!(a.send(0, None, &message(10)).is_ok());
         // Handed over, but never looked at there.
-        drop(a.poll_parcel());
+        drop(a.poll_frame());
         assert!(a.send(0, None, &message(100)).is_ok());
-        a.handle_parcel(Parcel::Goodbye);
+        a.handle_frame(TunnelFrame::Close);
         assert_eq!(a.unsent(), Discarded { messages: 1, bytes: 100 });
         assert_eq!(backlog.payload(), 0);
         assert_eq!(a.send(0, None, &message(5)), Err(SendError::Closed));
-        a.handle_parcel(Parcel::Goodbye);
+        a.handle_frame(TunnelFrame::Close);
         assert_eq!(events(&mut a).last(), Some(&SctpEvent::State(SctpState::Closed)));
         assert_eq!(a.unsent(), Discarded { messages: 1, bytes: 100 }, "once, and no more");
     }
@@ -423,7 +423,7 @@ mod tests {
         assert_eq!(a.state(), SctpState::Closed);
         assert_eq!(a.send(0, None, &message(1)), Err(SendError::Closed));
         a.close();
-        let last = std::iter::from_fn(|| a.poll_parcel()).last();
-        assert!(matches!(last, Some(Parcel::Goodbye)), "the runtime forgets the way by it");
+        let last = std::iter::from_fn(|| a.poll_frame()).last();
+        assert!(matches!(last, Some(TunnelFrame::Close)), "the runtime forgets the way by it");
     }
 }

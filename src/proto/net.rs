@@ -1,0 +1,17 @@
+//! Names of sockets and paths. The numbers are the runtime's; nothing here does I/O.
+
+use std::net::SocketAddr;
+
+/// A local socket, as the runtime numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId(pub u32);
+
+/// A path between us and a peer: our socket and its address. For TCP the socket is the listening
+/// one; the remote address then tells its connections apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tuple {
+    /// Our side.
+    pub socket: SocketId,
+    /// The peer's side.
+    pub remote: SocketAddr,
+}
