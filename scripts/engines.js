@@ -4,7 +4,7 @@
 //
 // Counts what SCTP engines cost, in valgrind: instructions and allocations per message (benches/engines/cases.rs), and
 // goodput and instructions per packet with so many KiB in flight at a round trip of 50 ms. `--program` measures one that
-// is built elsewhere from the same cases. Docs: docs/sctp-engine.md.
+// is built elsewhere from the same cases. Docs: docs/decisions/2026-11-22-sctp-engine.md.
 
 const { execFileSync } = require('node:child_process');
 const { parseArgs } = require('node:util');
