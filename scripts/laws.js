@@ -1,0 +1,47 @@
+'use strict';
+
+// npm run check -- --only laws, or node scripts/laws.js
+//
+// Checks the written laws that a script can check: that what documents and comments name exists, that imports go one
+// way, and that what belongs to one place is in that place. Prints each violation, by law.
+
+const path = require('node:path');
+
+const documents = require('./laws/documents');
+const javascript = require('./laws/javascript');
+const { Repository } = require('./laws/repository');
+const rust = require('./laws/rust');
+
+/** @type {[string, (repository: InstanceType<typeof Repository>) => string[]][]} */
+const LAWS = [
+  ['rooms of src/ name only themselves and the rooms below', rust.roomsPointDown],
+  ['lib/ requires nothing above it, and loads the addon in one file', javascript.libPointsDown],
+  ['no circles between Rust files', rust.noCircles],
+  ['no circles between JavaScript files', javascript.noCircles],
+  ['each crate of others is named in its place only', rust.cratesHaveOwners],
+  ['one file reads the clock', rust.oneClock],
+  ['unsafe code is allowed where ARCHITECTURE.md lists it', rust.unsafeIsListed],
+  ['links in Markdown work', documents.linksWork],
+  ['files that documents and comments name exist', documents.filesExist],
+  ['symbols and tests that documents name exist', documents.symbolsExist],
+  ['commands that documents and comments name exist', documents.commandsExist],
+];
+
+function main() {
+  const repository = Repository.read(path.join(__dirname, '..'));
+  let count = 0;
+  for (const [law, check] of LAWS) {
+    const violations = check(repository);
+    count += violations.length;
+    console.log(`${violations.length === 0 ? 'ok  ' : 'FAIL'} ${law}`);
+    for (const violation of violations) console.log(`     ${violation}`);
+  }
+  if (count > 0) {
+    console.log(`\n${count} violations`);
+    process.exitCode = 1;
+  }
+}
+
+module.exports = { LAWS };
+
+if (require.main === module) main();
