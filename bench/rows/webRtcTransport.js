@@ -5,7 +5,7 @@
 const { threadPingPong } = require('../references');
 
 const COUNT = 5_000;
-/** How many are alive at a time. */
+/** How many are alive at a time, unless each step of each life is awaited. */
 const LANES = 32;
 const LISTEN_INFOS = [{ protocol: 'udp', ip: '127.0.0.1' }];
 
@@ -14,10 +14,11 @@ const LISTEN_INFOS = [{ protocol: 'udp', ip: '127.0.0.1' }];
  * @param {string} options.name
  * @param {string} options.title
  * @param {(worker: any) => Promise<object>} options.where - the options that say where they listen.
+ * @param {number} [options.lanes] - how many are alive at a time.
  * @param {import('..').Mark} [options.mark]
  * @returns {import('..').Row}
  */
-function lives({ name, title, where, mark }) {
+function lives({ name, title, where, lanes = LANES, mark }) {
   return {
     name,
     title,
@@ -49,7 +50,7 @@ function lives({ name, title, where, mark }) {
             }
           }
 
-          await Promise.all(Array.from({ length: LANES }, lane));
+          await Promise.all(Array.from({ length: lanes }, lane));
           return { items: count };
         },
         reference: {
@@ -68,6 +69,13 @@ module.exports = [
     title: 'WebRtcTransport with its own port: create, produceData, getStats, close',
     where: async () => ({ listenInfos: LISTEN_INFOS }),
     mark: { cpu: 60 },
+  }),
+  lives({
+    name: 'transport-awaited',
+    title: 'WebRtcTransport with its own port, one at a time: create, produceData, getStats, close',
+    where: async () => ({ listenInfos: LISTEN_INFOS }),
+    lanes: 1,
+    mark: { cpu: 150 },
   }),
   lives({
     name: 'transport-on-server',

@@ -19,7 +19,7 @@ use super::inbox::Inbox;
 use super::ports::{self, ListenInfo, PortRange};
 use super::strangers::Strangers;
 use super::tcp::{Accepted, Allowance, Flow, TcpConnection, TcpPort};
-use super::udp::{ReceiveBuffers, UdpPort};
+use super::udp::{OffloadHold, ReceiveBuffers, UdpPort};
 
 /// Connections taken from one listener in one turn, at about 10 us each. What is left is for the next.
 const ACCEPTS_PER_TURN: usize = 16;
@@ -44,6 +44,7 @@ pub(super) struct Sockets {
     /// Those that have been read, or have to wait, in this turn.
     seen: FxHashSet<SocketId>,
     buffers: ReceiveBuffers,
+    offload: OffloadHold,
     counters: SocketCounters,
 }
 
@@ -67,6 +68,7 @@ impl Sockets {
             unflushed: Vec::new(),
             seen: FxHashSet::default(),
             buffers: ReceiveBuffers::new(),
+            offload: OffloadHold::default(),
             counters: SocketCounters::default(),
         }
     }
@@ -74,6 +76,9 @@ impl Sockets {
     /// Binds a socket as `info`, the `index`-th of its list, says.
     pub(super) fn listen(&mut self, index: usize, info: &ListenInfo) -> Result<Listen, Error> {
         let failed = |error| Error::Other(format!("cannot listen on {}: {error}", info.ip));
+        if info.protocol == ListenProtocol::Udp {
+            self.offload.hold(info.ip);
+        }
         let socket = ports::bind(info, self.ports)?;
         let id = self.next_id();
         let waker = self.inbox.socket_waker(id);

@@ -1,11 +1,12 @@
 //! UDP sockets: batched, with segmentation offload where the kernel has it.
 
 use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::task::{Context, Waker};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use socket2::{Domain, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -43,6 +44,33 @@ impl ReceiveBuffers {
         Self {
             buffers: std::iter::repeat_with(buffer).take(RECEIVES).collect(),
             meta: [RecvMeta::default(); RECEIVES],
+        }
+    }
+}
+
+/// Keeps receive offload (GRO) on in the kernel while a worker has no UDP socket of its own.
+///
+/// Linux patches its code when the first socket that uses GRO opens and when the last one closes, and
+/// interrupts every core to do so: 60 µs of a transport's life if one transport at a time comes and
+/// goes. One unbound socket of each IP version, kept until the worker ends, avoids that.
+#[derive(Debug, Default)]
+pub(super) struct OffloadHold {
+    ipv4: Option<socket2::Socket>,
+    ipv6: Option<socket2::Socket>,
+}
+
+impl OffloadHold {
+    /// Call this before a socket with the IP version of `address` opens. Failure only costs time.
+    pub(super) fn hold(&mut self, address: IpAddr) {
+        let (held, domain) = match address {
+            IpAddr::V4(_) => (&mut self.ipv4, Domain::IPV4),
+            IpAddr::V6(_) => (&mut self.ipv6, Domain::IPV6),
+        };
+        if held.is_none()
+            && let Ok(socket) = socket2::Socket::new(domain, Type::DGRAM, None)
+            && UdpSocketState::new((&socket).into()).is_ok()
+        {
+            *held = Some(socket);
         }
     }
 }
