@@ -1,13 +1,42 @@
 'use strict';
 
-/** Everything but what needs more than the package: `npm run test:browser`, `test:package`, `test:usrsctp`. */
+// `npm test` runs the project `api`; `npm run test:browser`, `test:package` and `test:usrsctp` run those that need more
+// than the package. Without a project, as in `npx jest PATH`, Jest looks through all of them. `tsc -p .` checks types.
+
+/** What all projects share. */
+const base = {
+  testEnvironment: 'node',
+  // cargo's output is large and holds nothing for Jest.
+  modulePathIgnorePatterns: ['<rootDir>/target/'],
+  transform: {
+    '\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
+    ],
+  },
+};
+
+/** @param {string} name */
+const project = (name) => ({
+  ...base,
+  displayName: name,
+  testMatch: [`<rootDir>/__test__/${name}/**/*.test.ts`],
+});
+
 module.exports = {
-  ...require('./jest.config.base.js'),
-  testPathIgnorePatterns: [
-    '/node_modules/',
-    '/__test__/browser/',
-    '/__test__/package/',
-    '/__test__/types/',
-    '/__test__/usrsctp/',
+  testTimeout: 20_000,
+  projects: [
+    {
+      ...base,
+      displayName: 'api',
+      testMatch: ['<rootDir>/__test__/**/*.test.ts'],
+      testPathIgnorePatterns: ['/node_modules/', '/__test__/(?:browser|package|usrsctp)/'],
+    },
+    // With a real Chromium (Debian: `apt-get install chromium`, or set CHROMIUM_PATH).
+    project('browser'),
+    // The packed module, installed into an empty folder. Needs the addon in native/, and a registry.
+    project('package'),
+    // With usrsctp's own tool, which Debian has in `libusrsctp-examples`.
+    project('usrsctp'),
   ],
 };

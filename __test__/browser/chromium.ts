@@ -2,6 +2,9 @@ import { existsSync } from 'node:fs';
 
 import { type Browser, chromium } from 'playwright-core';
 
+// A browser takes its time, most of all when other tests run beside it.
+jest.setTimeout(60_000);
+
 const EXECUTABLE = process.env.CHROMIUM_PATH || '/usr/bin/chromium';
 
 const FLAGS = [
@@ -14,7 +17,7 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** A headless Chromium with a fresh profile. Whoever has none is told how to get it. */
+/** Starts a headless Chromium with a fresh profile. Without one, the error says how to get it. */
 export async function launchChromium(): Promise<Browser> {
   if (!existsSync(EXECUTABLE)) {
     throw new Error(

@@ -7,17 +7,20 @@ import { ROOT } from '../helpers/process';
 
 /** The module as a user gets it: packed, and installed into an empty folder. */
 
+// npm fetches another Node.js and another TypeScript.
+jest.setTimeout(180_000);
+
 const run = promisify(execFile);
 
 let folder: string;
-/** What `npm pack` tells. */
+/** What `npm pack` prints. */
 let packed: { filename: string; files: { path: string }[] };
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'datasoup-package-'));
   await cp(path.join(__dirname, 'consumer'), folder, { recursive: true });
   await writeFile(path.join(folder, 'package.json'), JSON.stringify({ private: true }));
-  // Without `prepack`, which would build anew: the addon in native/ is the one under test.
+  // Without `prepack`, which would build it again: the addon in native/ is the one under test.
   const { stdout } = await npm(
     ROOT,
     'pack',
