@@ -16,7 +16,7 @@ use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use datasoup::proto::message::{Message, Ppid, Reliability, StreamId};
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::peer::Peer;
-use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
+use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
 use datasoup::proto::transmit::Transmits;
 use datasoup::runtime::usage::monotonic;
 use datasoup::sfu::transport::IceParameters;
@@ -130,7 +130,7 @@ pub(crate) struct Client {
     next_check: Instant,
     path_works: bool,
     dtls: Dtls,
-    sctp: Sctp,
+    sctp: Association,
     streams: Vec<StreamId>,
     orders: UnboundedReceiver<Order>,
     reporter: Sender<Report>,
@@ -172,7 +172,7 @@ impl Client {
         let mut dtls = Dtls::new(context);
         dtls.connect(now, DtlsRole::Server, server.dtls_parameters.fingerprints)
             .map_err(|error| error.to_string())?;
-        let mut sctp = Sctp::new(sctp_config());
+        let mut sctp = Association::new(sctp_config());
         for stream in &server.stream_ids {
             sctp.open_stream(*stream, Reliability::RELIABLE);
         }

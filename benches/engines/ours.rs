@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use datasoup::proto::message::{Message, Ppid, Reliability};
-use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
+use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
 
 use crate::cases::{Engine, MAX_PACKET, RECEIVE_WINDOW};
 use crate::link::Peer;
 
-pub(crate) struct Ours(Sctp);
+pub(crate) struct Ours(Association);
 
 impl Peer for Ours {
     fn handle_packet(&mut self, now: Instant, packet: Bytes) {
@@ -31,7 +31,7 @@ impl Peer for Ours {
 
 impl Engine for Ours {
     fn new(initiates: bool, flight: usize) -> Self {
-        let mut sctp = Sctp::new(SctpConfig {
+        let mut sctp = Association::new(SctpConfig {
             max_send_message_size: 262_144,
             // The window in force is at most twice that.
             max_receive_message_size: RECEIVE_WINDOW,

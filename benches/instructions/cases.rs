@@ -9,7 +9,7 @@ use bytes::Bytes;
 use datasoup::proto::ice_lite::IceLite;
 use datasoup::proto::message::Reliability;
 use datasoup::proto::net::{SocketId, Tuple};
-use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, Start};
+use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, Start};
 use datasoup::proto::transmit::Transmits;
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::data_consumer::DataConsumerOptions;
@@ -97,8 +97,8 @@ fn stun_check() {
 /// Two associations with nothing between them, of which the first has stream 0 open.
 struct Pair {
     now: Instant,
-    a: Sctp,
-    b: Sctp,
+    a: Association,
+    b: Association,
 }
 
 impl Pair {
@@ -115,7 +115,8 @@ impl Pair {
             data_channels: true,
             heartbeats: false,
         };
-        let (a, b) = (Sctp::new(config(Start::AtOnce)), Sctp::new(config(Start::Never)));
+        let (a, b) =
+            (Association::new(config(Start::AtOnce)), Association::new(config(Start::Never)));
         let mut pair = Self { now: start(), a, b };
         pair.a.connect(pair.now);
         pair.b.connect(pair.now);
@@ -158,7 +159,7 @@ impl Pair {
     }
 }
 
-fn packets(sctp: &mut Sctp, now: Instant) -> Vec<Bytes> {
+fn packets(sctp: &mut Association, now: Instant) -> Vec<Bytes> {
     let mut packets = Vec::new();
     sctp.drain_transmits(now, |packet| packets.push(Bytes::copy_from_slice(packet)));
     packets

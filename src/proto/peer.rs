@@ -16,7 +16,7 @@ use super::dtls::MAX_RECORD_OVERHEAD;
 use super::dtls::{AlreadyConnected, Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use super::ice_lite::{Credentials, IceEvent, IceLite, IceState};
 use super::net::Tuple;
-use super::sctp::{Sctp, SctpConfig, SctpEvent};
+use super::sctp::{Association, SctpConfig, SctpEvent};
 use super::transmit::Transmits;
 
 /// The largest UDP payload that we send: fits IPv6's minimum MTU of 1,280 bytes (RFC 8200 §5) with
@@ -58,7 +58,7 @@ pub enum PeerEvent {
 pub struct Peer {
     ice: IceLite,
     dtls: Dtls,
-    sctp: Option<Sctp>,
+    sctp: Option<Association>,
     /// Everything but the association's events, which are taken from it directly.
     events: VecDeque<PeerEvent>,
 }
@@ -72,7 +72,7 @@ impl Peer {
         Self {
             ice: IceLite::new(config.consent_timeout),
             dtls: Dtls::new(config.dtls),
-            sctp: config.sctp.map(Sctp::new),
+            sctp: config.sctp.map(Association::new),
             events: VecDeque::new(),
         }
     }
@@ -119,12 +119,12 @@ impl Peer {
     }
 
     /// The association, if there is to be one.
-    pub fn sctp(&self) -> Option<&Sctp> {
+    pub fn sctp(&self) -> Option<&Association> {
         self.sctp.as_ref()
     }
 
     /// The same, to send.
-    pub fn sctp_mut(&mut self) -> Option<&mut Sctp> {
+    pub fn sctp_mut(&mut self) -> Option<&mut Association> {
         self.sctp.as_mut()
     }
 
@@ -196,7 +196,7 @@ impl Peer {
 
     /// When something is to be done without input.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let sctp = self.sctp.as_ref().and_then(Sctp::poll_timeout);
+        let sctp = self.sctp.as_ref().and_then(Association::poll_timeout);
         [self.ice.poll_timeout(), self.dtls.poll_timeout(), sctp].into_iter().flatten().min()
     }
 

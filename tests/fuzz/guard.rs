@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use datasoup::proto::message::{Message, Ppid, Reliability};
-use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
+use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
 
 use crate::counting::{all_ours, live};
 use crate::input::Input;
@@ -20,7 +20,7 @@ const MAX_HEAP: i64 = 12 << 20;
 /// Ours, and what its peer knows.
 struct Scene {
     now: Instant,
-    sctp: Sctp,
+    sctp: Association,
     config: SctpConfig,
     state: SctpState,
     peer: Knowledge,
@@ -65,7 +65,7 @@ impl Scene {
         let streams = if flag(3) { (10, 10) } else { (u16::MAX, u16::MAX) };
         let mut scene = Self {
             now: start(),
-            sctp: Sctp::new(config.clone()),
+            sctp: Association::new(config.clone()),
             config,
             state: SctpState::New,
             peer: Knowledge::new(0x0102_0304, 1000),

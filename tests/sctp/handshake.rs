@@ -55,7 +55,7 @@ fn the_passive_side_waits_for_the_peer_and_then_begins_itself() {
 
     let mut stage_config = config();
     stage_config.start = Start::AfterSilence;
-    let mut sctp = datasoup::proto::sctp::Sctp::new(stage_config);
+    let mut sctp = datasoup::proto::sctp::Association::new(stage_config);
     let now = crate::link::start();
     sctp.connect(now);
     let at = sctp.poll_timeout().expect("it does not wait for ever");
@@ -184,7 +184,7 @@ fn an_init_that_comes_again_is_answered_with_the_same_cookie() {
 #[test]
 fn an_init_that_comes_late_does_not_undo_the_answer_to_ours() {
     let mut sctp =
-        datasoup::proto::sctp::Sctp::new(SctpConfig { start: Start::AtOnce, ..config() });
+        datasoup::proto::sctp::Association::new(SctpConfig { start: Start::AtOnce, ..config() });
     let now = crate::link::start();
     sctp.connect(now);
     let mut sent = Vec::new();
@@ -204,7 +204,7 @@ fn an_init_that_comes_late_does_not_undo_the_answer_to_ours() {
 #[test]
 fn a_second_init_ack_changes_nothing_and_one_with_too_large_a_cookie_neither() {
     let mut sctp =
-        datasoup::proto::sctp::Sctp::new(SctpConfig { start: Start::AtOnce, ..config() });
+        datasoup::proto::sctp::Association::new(SctpConfig { start: Start::AtOnce, ..config() });
     let now = crate::link::start();
     sctp.connect(now);
     let mut sent = Vec::new();
@@ -228,7 +228,7 @@ fn a_second_init_ack_changes_nothing_and_one_with_too_large_a_cookie_neither() {
 fn a_cookie_that_the_peer_finds_too_old_starts_the_handshake_again() {
     let mut net = started(Start::AtOnce, Start::AtOnce, Conditions::PERFECT, 1);
     let mut sctp =
-        datasoup::proto::sctp::Sctp::new(SctpConfig { start: Start::AtOnce, ..config() });
+        datasoup::proto::sctp::Association::new(SctpConfig { start: Start::AtOnce, ..config() });
     let now = net.now;
     sctp.connect(now);
     let mut sent = Vec::new();

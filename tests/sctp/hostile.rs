@@ -303,7 +303,7 @@ fn opening_streams_without_end_ends_the_association() {
 
 #[test]
 fn nothing_is_processed_before_connect_and_after_the_end() {
-    let mut sctp = datasoup::proto::sctp::Sctp::new(config());
+    let mut sctp = datasoup::proto::sctp::Association::new(config());
     let now: Instant = start();
     sctp.handle_packet(now, packet(0, &[init(INIT, 8, (1, 1), 1, &[])]));
     sctp.handle_timeout(now);

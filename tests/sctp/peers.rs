@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datasoup::proto::message::{Message, Ppid, Reliability, StreamId};
-use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
+use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
 
 use crate::link::{Conditions, Net, Peer};
 
@@ -28,14 +28,14 @@ pub(crate) fn config() -> SctpConfig {
 
 /// One of ours, and what it has said.
 pub(crate) struct Ours {
-    pub(crate) sctp: Sctp,
+    pub(crate) sctp: Association,
     pub(crate) events: Vec<SctpEvent>,
     pub(crate) largest_packet: usize,
 }
 
 impl Ours {
     pub(crate) fn new(config: SctpConfig) -> Self {
-        Self { sctp: Sctp::new(config), events: Vec::new(), largest_packet: 0 }
+        Self { sctp: Association::new(config), events: Vec::new(), largest_packet: 0 }
     }
 
     fn collect(&mut self) {

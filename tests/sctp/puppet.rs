@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datasoup::proto::message::{Message, StreamId};
-use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState};
+use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState};
 
 use crate::link::start;
 pub(crate) use crate::packet::*;
@@ -12,7 +12,7 @@ pub(crate) use crate::packet::*;
 /// One of ours with a puppet for a peer.
 pub(crate) struct Stage {
     pub(crate) now: Instant,
-    pub(crate) sctp: Sctp,
+    pub(crate) sctp: Association,
     /// The tag of packets to ours, and to the puppet.
     pub(crate) tag: u32,
     pub(crate) own_tag: u32,
@@ -31,7 +31,7 @@ impl Stage {
     /// The handshake up to the INIT ACK.
     pub(crate) fn halfway(config: SctpConfig, streams: (u16, u16), parameters: &[u8]) -> Self {
         let now = start();
-        let mut sctp = Sctp::new(config);
+        let mut sctp = Association::new(config);
         sctp.connect(now);
         let own_tag = 0x0102_0304;
         let mut stage = Self {

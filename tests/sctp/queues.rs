@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use datasoup::proto::message::{Message, Ppid, Reliability};
-use datasoup::proto::sctp::{Sctp, SctpConfig, SctpEvent, SendError};
+use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SendError};
 
 use crate::link::{Conditions, start};
 use crate::peers::{config, number, numbered, pair, pair_with};
@@ -14,7 +14,7 @@ fn message(len: usize) -> Message {
 
 #[test]
 fn messages_queue_before_the_association_is_up() {
-    let mut sctp = Sctp::new(config());
+    let mut sctp = Association::new(config());
     sctp.open_stream(1, Reliability::RELIABLE);
     let now = start();
     for i in 1..=20 {
@@ -34,7 +34,7 @@ fn full_means_that_the_bound_was_reached_before() {
         max_send_message_size: 400_000,
         ..config()
     };
-    let mut sctp = Sctp::new(config);
+    let mut sctp = Association::new(config);
     for stream in 0..5 {
         sctp.open_stream(stream, Reliability::RELIABLE);
     }
@@ -51,7 +51,7 @@ fn full_means_that_the_bound_was_reached_before() {
 #[test]
 fn a_million_tiny_messages_are_bounded_as_well() {
     let now = start();
-    let mut sctp = Sctp::new(config());
+    let mut sctp = Association::new(config());
     sctp.open_stream(1, Reliability::RELIABLE);
     let queued = (0..1_000_000).take_while(|_| sctp.send(now, 1, message(1)).is_ok()).count();
     assert_eq!(queued, (2 * 2_000_000 + 65_536usize).div_ceil(65));
@@ -61,7 +61,7 @@ fn a_million_tiny_messages_are_bounded_as_well() {
 #[test]
 fn what_cannot_be_sent_is_refused() {
     let now = start();
-    let mut sctp = Sctp::new(config());
+    let mut sctp = Association::new(config());
     sctp.open_stream(1, Reliability::RELIABLE);
     assert_eq!(sctp.send(now, 1, message(262_145)), Err(SendError::TooLarge));
     assert_eq!(sctp.send(now, 1, message(0)), Err(SendError::Empty));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use datasoup::proto::message::Reliability;
-use datasoup::proto::sctp::{Discarded, SctpConfig, SctpEvent};
+use datasoup::proto::sctp::{MessageTally, SctpConfig, SctpEvent};
 
 use crate::link::Conditions;
 use crate::peers::{Ours, config, number, numbered, pair, pair_with};
@@ -33,7 +33,7 @@ fn a_reset_is_told_once_and_its_id_can_be_used_again() {
                 assert!(arrived, "round {round}: {} of 20", net.b.message_count());
                 net.b.take_messages();
                 net.a.take_messages();
-                assert_eq!(net.a.sctp.reset_stream(5), Discarded::default());
+                assert_eq!(net.a.sctp.reset_stream(5), MessageTally::default());
                 assert!(!net.a.sctp.is_stream_free(5));
                 let told = net.run_until(Duration::from_secs(30), |net| resets(&net.b, 5) > round);
                 assert!(told, "round {round}");

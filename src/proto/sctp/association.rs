@@ -1,189 +1,195 @@
-//! The association as the rest of the crate sees it: its states, its queues, and what comes out.
+//! One association: its states, its queues, and what comes out of it.
+//!
+//! [`Association`] is the state machine that the rest of the crate uses; the module `sctp` says
+//! when to call what. `handshake` begins it, `inbound` takes what the peer sends, and this file
+//! has the rest: the way out, timers and the end.
 
 mod handshake;
-mod incoming;
+mod inbound;
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::budget::Budget;
+use super::budget::CpuBudget;
+use super::config::{SctpConfig, Start};
+use super::counters::{MessageTally, SctpCounters};
+use super::egress::Oversize;
+use super::engine::{Engine, Verdict};
+use super::event::{SctpEvent, SctpState, SendError};
 use super::flight::{Admittance, Flight};
-use super::guard::Dropped;
-use super::heartbeat::{Due, Watch};
+use super::heartbeat::{Action, HeartbeatTimer};
 use super::init;
-use super::link::{Incoming, Link};
-use super::queue::{Bounds, PushError, SendQueues};
+use super::queue::{PushError, QueueBounds, SendQueues};
 use super::streams::Streams;
+use super::verdict::DropReason;
 use super::wire::cause;
-use super::{
-    Discarded, OverflowPolicy, SctpConfig, SctpCounters, SctpEvent, SctpState, SendError, Start,
-};
 use crate::proto::dcep;
 use crate::proto::message::{Message, Reliability, StreamId};
 
-/// How often we begin again because the peer refuses our cookie as too old. Its lifetime is 60 s
-/// (RFC 9260 §16), so once should be enough.
-const STALE_COOKIES: u8 = 3;
+/// How often the handshake starts again because the peer rejects our cookie as stale. A cookie
+/// lives for 60 s (RFC 9260 §16), so once should be enough.
+const MAX_STALE_COOKIES: u8 = 3;
 
 /// One association with one peer. Cheap until [`Self::connect`].
 #[derive(Debug)]
-pub struct Sctp {
+pub struct Association {
     config: SctpConfig,
     state: SctpState,
-    link: Option<Box<Link>>,
-    /// The one that has answered an INIT and then been given up for one of ours, until either is
-    /// established.
-    answered: Option<Box<Link>>,
+    engine: Option<Box<Engine>>,
+    /// The engine that answered the peer's INIT before we sent one of our own. Kept until either
+    /// engine is established.
+    answered_engine: Option<Box<Engine>>,
     queues: SendQueues,
     flight: Flight,
-    /// The peer may have acknowledged something since `flight` was counted.
+    /// The peer may have acknowledged something since `flight` was refreshed.
     flight_is_stale: bool,
     streams: Streams,
-    /// For INITs; later packets have the guard's.
-    budget: Budget,
-    /// When to send an INIT, should the peer not have established the association by then.
+    /// For INITs; the guard has its own for later packets.
+    init_budget: CpuBudget,
+    /// When to send an INIT if the association is not established by then.
     initiate_at: Option<Instant>,
     /// When a shutdown that the peer has begun has to be over.
-    closed_by: Option<Instant>,
+    shutdown_deadline: Option<Instant>,
     stale_cookies: u8,
-    /// While established, if the configuration asks for it.
-    watch: Option<Watch>,
+    /// Present while established, if the configuration asks for HEARTBEATs.
+    heartbeat_timer: Option<HeartbeatTimer>,
     /// A HEARTBEAT or an ABORT on its way out.
-    our_own: Option<Bytes>,
+    control_packet: Option<Bytes>,
     events: VecDeque<SctpEvent>,
     counters: SctpCounters,
-    /// The latest time that we have been told.
+    /// The latest time that a call has passed in.
     clock: Option<Instant>,
 }
 
-impl Sctp {
+impl Association {
     /// Makes an association that waits for [`Self::connect`].
     pub fn new(config: SctpConfig) -> Self {
-        let bounds = Bounds {
+        let bounds = QueueBounds {
             total: config.send_buffer_size,
             per_stream: config.per_stream_send_queue_limit,
-            policy: OverflowPolicy::default(),
         };
         Self {
             queues: SendQueues::new(bounds, config.buffered_amount_low_threshold),
             config,
             state: SctpState::New,
-            link: None,
-            answered: None,
+            engine: None,
+            answered_engine: None,
             flight: Flight::default(),
             flight_is_stale: false,
             streams: Streams::default(),
-            budget: Budget::default(),
+            init_budget: CpuBudget::default(),
             initiate_at: None,
-            closed_by: None,
+            shutdown_deadline: None,
             stale_cookies: 0,
-            watch: None,
-            our_own: None,
+            heartbeat_timer: None,
+            control_packet: None,
             events: VecDeque::new(),
             counters: SctpCounters::default(),
             clock: None,
         }
     }
 
-    /// Chooses who sends the INIT, once both addresses are known. To be called before
-    /// [`Self::connect`].
+    /// Sets which side sends the INIT. Call this before [`Self::connect`].
     pub fn set_start(&mut self, start: Start) {
         self.config.start = start;
     }
 
-    /// Takes a packet. False if it was dropped: it was not the peer's, or made no sense.
+    /// Takes an inbound packet. False if it was dropped: it was not the peer's, or not valid.
     pub fn handle_packet(&mut self, now: Instant, packet: Bytes) -> bool {
         self.clock = Some(now);
-        self.recall(&packet);
-        let incoming = match self.state {
+        self.recall_answered(&packet);
+        let verdict = match self.state {
             SctpState::Connecting if init::is(&packet) => self.on_init(now, &packet),
-            SctpState::Connecting | SctpState::Connected => match &mut self.link {
-                Some(link) => link.judge(now, packet),
-                None => Incoming::Dropped(Dropped::Unexpected),
+            SctpState::Connecting | SctpState::Connected => match &mut self.engine {
+                Some(engine) => engine.judge(now, packet),
+                None => Verdict::Dropped(DropReason::Unexpected),
             },
             SctpState::New | SctpState::Failed | SctpState::Closed => {
-                Incoming::Dropped(Dropped::Unexpected)
+                Verdict::Dropped(DropReason::Unexpected)
             }
         };
-        match incoming {
-            Incoming::Deliver(event) => self.deliver(now, [event]),
-            Incoming::Divided(events) => self.deliver(now, events),
-            Incoming::Answered => self.collect(now),
-            Incoming::Dropped(reason) => {
+        match verdict {
+            Verdict::Accepted(packet) => self.deliver(now, packet),
+            Verdict::InitAnswered => self.collect(now),
+            Verdict::Dropped(reason) => {
                 self.count_dropped(reason);
                 return false;
             }
-            Incoming::Aborted => self.ended_by_peer(SctpState::Closed, None),
-            Incoming::StaleCookie => {
+            Verdict::Aborted => self.ended_by_peer(SctpState::Closed, None),
+            Verdict::StaleCookie => {
                 self.stale_cookies += 1;
-                if self.stale_cookies <= STALE_COOKIES {
+                if self.stale_cookies <= MAX_STALE_COOKIES {
                     self.initiate();
                 }
             }
-            Incoming::Alive => self.heard(now),
-            Incoming::Violation(rule) => self.violation(rule),
+            Verdict::HeartbeatAcked => self.on_sign_of_life(now),
+            Verdict::Violation(rule) => self.violation(rule),
         }
         true
     }
 
-    /// Does what is due.
+    /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.clock = Some(now);
-        if self.closed_by.is_some_and(|at| at <= now) {
+        if self.shutdown_deadline.is_some_and(|at| at <= now) {
             self.end(SctpState::Closed, Some(cause::USER_INITIATED));
             return;
         }
         if self.initiate_at.is_some_and(|at| at <= now) {
-            self.lose_patience();
+            self.initiate_ourselves();
         }
-        match self.watch.as_mut().map_or(Due::Nothing, |watch| watch.handle_timeout(now)) {
-            Due::Nothing => {}
-            Due::Rest => self.trim(),
-            Due::Ask => self.our_own = self.link.as_mut().and_then(|link| link.heartbeat()),
-            Due::GiveUp => return self.end(SctpState::Failed, Some(cause::USER_INITIATED)),
+        let timer = self.heartbeat_timer.as_mut();
+        match timer.map_or(Action::None, |timer| timer.handle_timeout(now)) {
+            Action::None => {}
+            Action::Trim => self.trim(),
+            Action::SendHeartbeat => {
+                self.control_packet = self.engine.as_mut().and_then(|engine| engine.heartbeat());
+            }
+            Action::Fail => return self.end(SctpState::Failed, Some(cause::USER_INITIATED)),
         }
-        if let Some(link) = &mut self.link {
-            link.handle_timeout(now);
+        if let Some(engine) = &mut self.engine {
+            engine.handle_timeout(now);
             self.flight_is_stale = true;
             self.collect(now);
         }
     }
 
-    /// Gives back the memory that a burst has taken and nothing needs any more. (What sctp-proto has
-    /// taken, it keeps.) For a moment that comes seldom, busy or not.
+    /// Releases memory that a burst has taken and nothing uses any more. (sctp-proto keeps its
+    /// own.) Call it seldom.
     pub fn trim(&mut self) {
         self.queues.trim();
         self.flight.trim();
-        self.link.iter_mut().for_each(|link| link.trim());
+        self.engine.iter_mut().for_each(|engine| engine.trim());
         self.events.shrink_to(0);
     }
 
-    /// Hands the packets that are due to `sink`. Call it once a turn, after input.
-    pub fn drain_transmits(&mut self, now: Instant, mut sink: impl FnMut(&[u8])) {
+    /// Hands the packets that are due to `send`. Call it once per turn, after all input.
+    pub fn drain_transmits(&mut self, now: Instant, mut send: impl FnMut(&[u8])) {
         self.clock = Some(now);
-        // In any case once: there may be something to acknowledge or to send again.
+        // The engine is drained at least once: an acknowledgement or a retransmission may be due.
         let mut due = true;
         loop {
             due |= self.pump(now);
-            let Some(link) = &mut self.link else { break };
+            let Some(engine) = &mut self.engine else { break };
             if !std::mem::take(&mut due) {
                 break;
             }
-            let drained = link.drain(now, &mut sink);
-            // The window may take more than may be inside and unsent.
-            let goes_on = !self.queues.is_empty() && link.unsent().is_some_and(|it| it.is_empty());
-            if let Err(oversize) = drained {
-                log::warn!("SCTP: no path takes a packet with a chunk of {} bytes", oversize.0);
+            let drained = engine.drain(now, &mut send);
+            // The window may take more than may wait unsent at a time.
+            let all_sent = engine.unsent().is_some_and(|unsent| unsent.is_empty());
+            let more = all_sent && !self.queues.is_empty();
+            if let Err(Oversize(len)) = drained {
+                log::warn!("SCTP: association aborted: a chunk of {len} bytes fits no packet");
                 self.end(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
             }
-            if !goes_on {
+            if !more {
                 break;
             }
         }
-        if let Some(packet) = self.our_own.take() {
-            sink(&packet);
+        if let Some(packet) = self.control_packet.take() {
+            send(&packet);
         }
     }
 
@@ -194,9 +200,9 @@ impl Sctp {
 
     /// When to call [`Self::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let link = self.link.as_ref().and_then(|link| link.poll_timeout());
-        let watch = self.watch.as_ref().map(Watch::poll_timeout);
-        [link, self.initiate_at, self.closed_by, watch].into_iter().flatten().min()
+        let engine = self.engine.as_ref().and_then(|engine| engine.poll_timeout());
+        let heartbeat = self.heartbeat_timer.as_ref().map(HeartbeatTimer::poll_timeout);
+        [engine, self.initiate_at, self.shutdown_deadline, heartbeat].into_iter().flatten().min()
     }
 
     /// The state of the association.
@@ -204,11 +210,11 @@ impl Sctp {
         self.state
     }
 
-    /// How many outgoing and incoming streams both sides have agreed on (RFC 9260 §5.1.1), while
-    /// the association is established.
+    /// How many outgoing and incoming streams both sides agreed on (RFC 9260 §5.1.1). `None`
+    /// unless connected.
     pub fn negotiated_streams(&self) -> Option<(u16, u16)> {
         match self.state {
-            SctpState::Connected => self.link.as_ref()?.negotiated_streams(),
+            SctpState::Connected => self.engine.as_ref()?.negotiated_streams(),
             _ => None,
         }
     }
@@ -220,33 +226,35 @@ impl Sctp {
         self.queues.open(stream, reliability);
     }
 
-    /// The peer is about to send on `stream`, perhaps anew.
+    /// The peer is about to send on `stream`, which may have been reset before.
     pub fn expect_stream(&mut self, stream: StreamId) {
         self.streams.on_use(stream);
     }
 
-    /// Whether `stream` can be given to a new channel of ours: not open, no reset under way or just
-    /// over, not opened in band by the peer, and within the negotiated number as far as it is known.
+    /// Whether `stream` can be given to a new channel of ours: it is not open, not being reset or
+    /// in quarantine after a reset, not opened in band by the peer, and below the negotiated
+    /// number of streams, if that is known.
     pub fn is_stream_free(&self, stream: StreamId) -> bool {
         self.can_open_stream(stream)
             && !self.streams.is_closing(stream, self.clock)
             && !self.streams.is_channel(stream)
     }
 
-    /// As [`Self::is_stream_free`], for who knows that the peer uses `stream` (anew): our side of a
-    /// channel that the peer has opened will do, and one whose reset is over but for a moment.
+    /// Like [`Self::is_stream_free`], but also allows streams that the peer has opened or that are
+    /// in quarantine. For a caller that knows that the peer uses `stream`.
     pub fn can_open_stream(&self, stream: StreamId) -> bool {
         let limit = self.negotiated_streams().map_or(u16::MAX, |(outgoing, _)| outgoing);
         stream < limit && !self.queues.contains(stream) && !self.streams.is_resetting(stream)
     }
 
-    /// How many bytes may be inside sctp-proto at a time; for measurements, before anything is sent.
+    /// Sets how many bytes may be inside sctp-proto at a time. For measurements, before anything
+    /// is sent.
     #[doc(hidden)]
     pub fn set_flight_budget(&mut self, budget: usize) {
         self.flight = Flight::with_budget(budget);
     }
 
-    /// Queues a message and answers the stream's buffered amount in bytes, this message included.
+    /// Queues a message. Returns the stream's buffered amount in bytes, this message included.
     pub fn send(
         &mut self,
         now: Instant,
@@ -270,8 +278,8 @@ impl Sctp {
         })
     }
 
-    /// Payload bytes of `stream` that wait for their turn; 0 for one that is not open. (At most
-    /// about 128 KiB of an association have had theirs and wait for the network.)
+    /// Payload bytes of `stream` that wait in its queue; 0 if the stream is not open. (At most
+    /// about 128 KiB per association have left the queues and wait for the network.)
     pub fn buffered_amount(&self, stream: StreamId) -> usize {
         self.queues.buffered_amount(stream)
     }
@@ -286,10 +294,10 @@ impl Sctp {
         self.queues.set_low_threshold(stream, threshold);
     }
 
-    /// Closes our side of `stream`: what is queued is discarded, what has had its turn still
-    /// arrives, then the peer is asked to reset the stream (RFC 6525 §5.1.2). What the peer sends
-    /// on it until it does is not delivered.
-    pub fn reset_stream(&mut self, stream: StreamId) -> Discarded {
+    /// Closes our side of `stream`. Queued messages are discarded, and returned as a count; those
+    /// that have left the queue still arrive, then the peer is asked to reset the stream (RFC 6525
+    /// §5.1.2). What the peer sends on it until then is not delivered.
+    pub fn reset_stream(&mut self, stream: StreamId) -> MessageTally {
         let closed_by_peer = self.queues.is_dead(stream);
         let discarded = self.queues.remove(stream);
         let connected = self.state == SctpState::Connected;
@@ -302,22 +310,22 @@ impl Sctp {
     /// What has been dropped.
     pub fn counters(&self) -> SctpCounters {
         let mut counters = self.counters;
-        if let Some(link) = &self.link {
-            link.count(&mut counters);
+        if let Some(engine) = &self.engine {
+            engine.count(&mut counters);
         }
         counters
     }
 
-    /// Ends the association. Everything is dropped; an ABORT goes out with the next drain.
+    /// Ends the association. Queued messages are counted as unsent; an ABORT leaves with the next
+    /// [`Self::drain_transmits`].
     pub fn abort(&mut self, now: Instant) {
         self.clock = Some(now);
         self.end(SctpState::Closed, Some(cause::USER_INITIATED));
     }
 
-    /// The peer has given a sign of life.
-    fn heard(&mut self, now: Instant) {
-        if let Some(watch) = &mut self.watch {
-            watch.heard(now);
+    fn on_sign_of_life(&mut self, now: Instant) {
+        if let Some(timer) = &mut self.heartbeat_timer {
+            timer.on_packet(now);
         }
     }
 
@@ -328,18 +336,18 @@ impl Sctp {
         }
     }
 
-    fn replace_link(&mut self, link: Option<Box<Link>>) {
-        if let Some(old) = std::mem::replace(&mut self.link, link) {
+    fn replace_engine(&mut self, engine: Option<Box<Engine>>) {
+        if let Some(old) = std::mem::replace(&mut self.engine, engine) {
             old.count(&mut self.counters);
         }
     }
 
-    fn count_dropped(&mut self, reason: Dropped) {
+    fn count_dropped(&mut self, reason: DropReason) {
         let counter = match reason {
-            Dropped::Malformed => &mut self.counters.packets_malformed,
-            Dropped::Foreign => &mut self.counters.packets_foreign,
-            Dropped::Unexpected => &mut self.counters.packets_unexpected,
-            Dropped::Overload => &mut self.counters.packets_overload,
+            DropReason::Malformed => &mut self.counters.packets_malformed,
+            DropReason::Foreign => &mut self.counters.packets_foreign,
+            DropReason::Unexpected => &mut self.counters.packets_unexpected,
+            DropReason::Overload => &mut self.counters.packets_overload,
         };
         *counter += 1;
     }
@@ -349,76 +357,76 @@ impl Sctp {
         self.ended_by_peer(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
     }
 
-    /// The end, unless whoever did this is not the peer yet: see [`Start::Never`].
+    /// Ends the association, unless the sender may not be the peer: see [`Start::Never`].
     fn ended_by_peer(&mut self, state: SctpState, abort: Option<u16>) {
         if self.state == SctpState::Connecting && self.config.start == Start::Never {
-            self.replace_link(None);
+            self.replace_engine(None);
         } else {
             self.end(state, abort);
         }
     }
 
-    /// Drops the association and all that waits for it. With a cause, the peer is sent an ABORT.
+    /// Drops the engine and everything queued. With a cause, sends the peer an ABORT.
     fn end(&mut self, state: SctpState, abort: Option<u16>) {
         if matches!(self.state, SctpState::Failed | SctpState::Closed) {
             return;
         }
-        if let (Some(link), Some(cause)) = (&self.link, abort) {
-            self.our_own = link.abort(cause);
+        if let (Some(engine), Some(cause)) = (&self.engine, abort) {
+            self.control_packet = engine.abort(cause);
         }
-        self.replace_link(None);
+        self.replace_engine(None);
         self.forget_answered();
         self.flight = Flight::default();
         self.streams = Streams::default();
         self.initiate_at = None;
-        self.closed_by = None;
-        self.watch = None;
+        self.shutdown_deadline = None;
+        self.heartbeat_timer = None;
         let unsent = self.queues.clear();
         self.counters.unsent.add(unsent);
         self.set_state(state);
     }
 
-    /// Moves messages from the queues into the association, as many as may be inside, and resets of
-    /// streams. Tells whether it has moved any.
+    /// Moves messages and stream resets into the engine, as many as are admitted. Returns whether
+    /// there were any.
     fn pump(&mut self, now: Instant) -> bool {
-        let Some(link) = &mut self.link else { return false };
-        if self.state != SctpState::Connected || self.closed_by.is_some() {
+        let Some(engine) = &mut self.engine else { return false };
+        if self.state != SctpState::Connected || self.shutdown_deadline.is_some() {
             return false;
         }
         let mut wrote = false;
-        if !self.queues.is_empty() || self.streams.owes_answers() {
+        if !self.queues.is_empty() || self.streams.owes_channel_acks() {
             let flight = &mut self.flight;
             if std::mem::take(&mut self.flight_is_stale) {
-                flight.refresh(link.in_flight(), |stream| link.unacked(stream));
-                link.unsent().into_iter().for_each(|unsent| flight.limit(unsent));
+                flight.refresh(engine.in_flight(), |stream| engine.unacked(stream));
+                engine.unsent().into_iter().for_each(|unsent| flight.limit(unsent));
             }
             while flight.admits(dcep::ACK.len()) == Admittance::Now
-                && let Some(stream) = self.streams.pop_unanswered()
+                && let Some(stream) = self.streams.pop_channel_ack()
             {
-                if let Some(bytes) = link.acknowledge_channel(now, stream) {
+                if let Some(bytes) = engine.acknowledge_channel(now, stream) {
                     wrote = true;
                     flight.add(stream, bytes);
                 }
             }
             let expired = &mut self.counters.expired;
-            while let Some(next) = self.queues.pop(now, expired, |reliability, len| {
-                match link.unsent().map(|unsent| unsent.admits(reliability.ordered, len)) {
+            while let Some(scheduled) = self.queues.pop(now, expired, |reliability, len| {
+                match engine.unsent().map(|unsent| unsent.admits(reliability.ordered, len)) {
                     None | Some(Admittance::Now) => flight.admits(len),
                     Some(refused) => refused,
                 }
             }) {
                 wrote = true;
-                let (stream, len) = (next.stream, next.message.payload.len());
-                match link.write(now, next) {
+                let (stream, len) = (scheduled.stream, scheduled.message.payload.len());
+                match engine.write(now, scheduled) {
                     Some(bytes) => flight.add(stream, bytes),
-                    None => self.counters.refused.add(Discarded::one(len)),
+                    None => self.counters.refused.add(MessageTally::one(len)),
                 }
             }
         }
-        while link.can_reset()
-            && let Some(stream) = self.streams.pop_waiting()
+        while engine.can_reset()
+            && let Some(stream) = self.streams.pop_reset()
         {
-            link.reset(stream);
+            engine.reset(stream);
             wrote = true;
         }
         self.collect_low();

@@ -17,12 +17,12 @@ const BURST: Duration = Duration::from_millis(250);
 /// A token bucket of time. A peer that runs it dry has its packets dropped, which a good peer's
 /// congestion control understands.
 #[derive(Debug, Default)]
-pub(super) struct Budget {
+pub(super) struct CpuBudget {
     used: Duration,
     since: Option<Instant>,
 }
 
-impl Budget {
+impl CpuBudget {
     /// Takes `cost` nanoseconds. False, and nothing is taken, if they are not there.
     pub(super) fn take(&mut self, now: Instant, cost: u64) -> bool {
         let elapsed = self.since.map_or(BURST, |since| now.saturating_duration_since(since));
@@ -48,7 +48,7 @@ pub(super) fn cost(ledger: &Ledger, streams: usize, chunks: Chunks<'_>) -> u64 {
     let (streams, held) = (streams as u64, ledger.held.chunks as u64);
     let beyond_gap = ledger.peer.as_ref().map_or(0, |peer| peer.received.beyond_gap() as u64);
     let resets = ledger.unfinished_resets as u64;
-    let in_flight = ledger.ours.as_ref().map_or(0, |ours| u64::from(ours.in_flight()));
+    let in_flight = ledger.local.as_ref().map_or(0, |local| u64::from(local.in_flight()));
     let mut cost = 1000 + 40 * resets;
     for chunk in chunks.flatten() {
         cost += match chunk.kind {
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn what_is_used_comes_back_with_time() {
         let mut now = start();
-        let mut budget = Budget::default();
+        let mut budget = CpuBudget::default();
         let all = BURST.as_nanos() as u64;
         assert!(budget.take(now, all));
         assert!(!budget.take(now, 1));

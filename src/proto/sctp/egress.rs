@@ -8,10 +8,10 @@
 
 use bytes::Bytes;
 
-use super::flight::Unsent;
-use super::ledger::{Ledger, OurSide};
-use super::partial::Partial;
+use super::flight::UnsentBytes;
+use super::ledger::{Ledger, LocalSide};
 use super::ppid::{self, PREFIX};
+use super::pr_sctp::PrSctp;
 use super::wire::{
     COMMON_HEADER, Chunk, Data, Header, Init, Writer, kind, parameter, u16_at, u32_at,
 };
@@ -59,14 +59,14 @@ fn learn(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) ->
     match chunk.kind {
         kind::DATA => {
             let Some(data) = Data::parse(chunk) else { return false };
-            if let Some(ours) = &mut ledger.ours {
-                ours.sent(&data);
+            if let Some(local) = &mut ledger.local {
+                local.sent(&data);
             }
             return data.ppid == ppid::CARRIER;
         }
         kind::FORWARD_TSN => {
-            if let (Some(ours), Some(tsn)) = (&mut ledger.ours, u32_at(chunk.value, 0)) {
-                ours.forwarded(tsn);
+            if let (Some(local), Some(tsn)) = (&mut ledger.local, u32_at(chunk.value, 0)) {
+                local.forwarded(tsn);
             }
         }
         kind::SACK => {
@@ -94,20 +94,20 @@ fn learn(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) ->
                     .parameters(Init::LEN)
                     .flatten()
                     .find(|(kind, _)| *kind == parameter::STATE_COOKIE);
-                ledger.ours = Some(OurSide {
-                    party: init.into(),
+                ledger.local = Some(LocalSide {
+                    announced: init.into(),
                     cookie: cookie.map(|(_, cookie)| Bytes::copy_from_slice(cookie)),
                     header,
                     highest_tsn: init.tsn.wrapping_sub(1),
                     acknowledged_tsn: init.tsn.wrapping_sub(1),
-                    partial: Partial::default(),
-                    unsent: Unsent::default(),
+                    pr_sctp: PrSctp::default(),
+                    unsent: UnsentBytes::default(),
                 });
             }
         }
         kind::COOKIE_ECHO => {
-            if let Some(ours) = &mut ledger.ours {
-                ours.header = header;
+            if let Some(local) = &mut ledger.local {
+                local.header = header;
             }
         }
         _ => {}

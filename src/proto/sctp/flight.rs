@@ -21,12 +21,12 @@ const UNSENT: usize = 8 * 1024;
 
 /// The payload bytes that sctp-proto holds and has not sent, because the window is full.
 #[derive(Debug, Default)]
-pub(super) struct Unsent {
+pub(super) struct UnsentBytes {
     ordered: usize,
     unordered: usize,
 }
 
-impl Unsent {
+impl UnsentBytes {
     pub(super) fn add(&mut self, ordered: bool, len: usize) {
         *self.of(ordered) += len;
     }
@@ -188,7 +188,7 @@ impl Flight {
     }
 
     /// Corrects what is taken to be unsent.
-    pub(super) fn limit(&self, unsent: &mut Unsent) {
+    pub(super) fn limit(&self, unsent: &mut UnsentBytes) {
         unsent.limit(self.bytes);
     }
 

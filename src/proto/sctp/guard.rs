@@ -12,6 +12,7 @@
 //! So what is not the peer's never counts against it. Almost all packets pass as they came; one
 //! that is rewritten has its checksum verified first.
 
+mod chunk;
 mod data;
 mod reconfig;
 
@@ -19,18 +20,20 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::budget::{Budget, cost};
+use super::budget::{CpuBudget, cost};
 use super::init;
 use super::ledger::Ledger;
-use super::link::Role;
-use super::received::Reach;
+use super::received::GapLimit;
+use super::verdict::{DropReason, Role};
 use super::wire::{
     COMMON_HEADER, Chunk, Chunks, Header, Padding, Writer, before, cause, checksum_matches, kind,
     parameter, u16_at, u32_at,
 };
-use crate::proto::message::StreamId;
 
-pub(super) use data::SINK;
+use chunk::Fate;
+
+pub(super) use chunk::StreamEffects;
+pub(super) use data::DISCARD_STREAM;
 
 /// DATA chunks that sctp-proto may hold for a client, whatever is in them: 4,096 of one byte take
 /// 0.7 MB, 7 MB if each pins a packet of 1,500 bytes, and each that comes on top costs up to 100 us.
@@ -48,19 +51,6 @@ const MEAN_HELD: usize = 512;
 /// Streams on which a client may have sent: 6 MB of state. Browsers open at most 1,024 channels.
 const MAX_CLIENT_STREAMS: usize = 8192;
 
-/// Why a packet went no farther.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dropped {
-    /// Its lengths lie, or something in it cannot be.
-    Malformed,
-    /// Its checksum, its tag or its ports are not those of the association.
-    Foreign,
-    /// It does not fit the state of the association.
-    Unexpected,
-    /// The peer has used up its share of our time.
-    Overload,
-}
-
 /// What [`Guard::screen`] makes of a packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Screened {
@@ -71,9 +61,9 @@ pub(super) enum Screened {
     /// The peer, without doubt, refuses our cookie as too old.
     StaleCookie,
     /// The peer, without doubt, answers our HEARTBEAT, and says nothing else.
-    Alive,
+    HeartbeatAcked,
     /// Nothing else happens.
-    Drop(Dropped),
+    Drop(DropReason),
 }
 
 /// What [`Guard::admit`] makes of a packet that is the peer's without doubt.
@@ -82,26 +72,9 @@ pub(super) enum Admission {
     /// To the association.
     Granted,
     /// Nothing else happens.
-    Refused(Dropped),
+    Refused(DropReason),
     /// The association ends: the peer has broken a rule that nobody breaks by accident.
     Violation(&'static str),
-}
-
-/// What becomes of one chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Keep,
-    Strip,
-    /// It is for us and not for sctp-proto.
-    Take,
-    /// Strip it and all that follow.
-    Stop,
-    /// Keep only this much of its value.
-    Trim(usize),
-    /// Put the PPID in front of the payload; see `ppid`.
-    Carry,
-    /// Keep no more of it than an acknowledgement needs.
-    Hollow,
 }
 
 /// What is in a packet.
@@ -128,27 +101,15 @@ struct Seen {
 pub(super) struct Guard {
     max_packet: usize,
     max_held: usize,
-    reach: Reach,
+    reach: GapLimit,
     max_streams: usize,
-    budget: Budget,
+    budget: CpuBudget,
     /// A HEARTBEAT of ours has no answer yet.
-    pub(super) awaits_heartbeat: bool,
+    pub(super) awaits_heartbeat_ack: bool,
     /// Chunks that were taken out of packets.
     pub(super) stripped: u64,
     /// What the packet just admitted says about streams.
-    pub(super) named: Named,
-}
-
-/// What a packet says about streams. sctp-proto forgets it if it does not know the stream, as long
-/// as nothing has come on it.
-#[derive(Debug, Default)]
-pub(super) struct Named {
-    /// It skips messages in these.
-    pub(super) skipped: Vec<StreamId>,
-    /// It resets these.
-    pub(super) reset: Vec<StreamId>,
-    /// It resets all there are.
-    pub(super) resets_all: bool,
+    pub(super) stream_effects: StreamEffects,
 }
 
 impl Guard {
@@ -160,25 +121,25 @@ impl Guard {
         Self {
             max_packet,
             max_held,
-            reach: Reach { chunks: max_held / 2, bytes: window },
+            reach: GapLimit { chunks: max_held / 2, bytes: window },
             max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
-            budget: Budget::default(),
-            awaits_heartbeat: false,
+            budget: CpuBudget::default(),
+            awaits_heartbeat_ack: false,
             stripped: 0,
-            named: Named::default(),
+            stream_effects: StreamEffects::default(),
         }
     }
 
     /// Looks at a packet other than an INIT. Nothing is counted against the peer.
     pub(super) fn screen(&mut self, ledger: &Ledger, role: Role, packet: Bytes) -> Screened {
         let Some((header, chunks)) = Header::parse(&packet) else {
-            return Screened::Drop(Dropped::Malformed);
+            return Screened::Drop(DropReason::Malformed);
         };
-        if let Some(ours) = &ledger.ours
+        if let Some(local) = &ledger.local
             && (header.source_port, header.destination_port)
-                != (ours.header.destination_port, ours.header.source_port)
+                != (local.header.destination_port, local.header.source_port)
         {
-            return Screened::Drop(Dropped::Foreign);
+            return Screened::Drop(DropReason::Foreign);
         }
         let walk = match self.walk(ledger, role, chunks, None) {
             Ok(walk) => walk,
@@ -189,11 +150,11 @@ impl Guard {
         }
         // An ABORT of a peer that knows no association has the tag that we sent it, and the T bit
         // (RFC 9260 §8.5.1 B).
-        let own_tag = ledger.ours.as_ref().map(|ours| ours.party.tag);
-        let peer_tag = ledger.peer.as_ref().map(|peer| peer.party.tag);
+        let own_tag = ledger.local.as_ref().map(|local| local.announced.tag);
+        let peer_tag = ledger.peer.as_ref().map(|peer| peer.announced.tag);
         let tag = if walk.abort == Some(true) { peer_tag } else { own_tag };
         if tag != Some(header.tag) || !checksum_matches(&packet) {
-            return Screened::Drop(Dropped::Foreign);
+            return Screened::Drop(DropReason::Foreign);
         }
         if walk.abort.is_some() {
             return Screened::Abort;
@@ -201,15 +162,15 @@ impl Guard {
         if walk.stale_cookie {
             return Screened::StaleCookie;
         }
-        self.awaits_heartbeat &= !walk.heartbeat_answered;
+        self.awaits_heartbeat_ack &= !walk.heartbeat_answered;
         let mut writer = Writer::new(header, packet.len() + 64);
         // The first walk has been through without an error, and this one is the same.
         let _ = self.walk(ledger, role, chunks, Some(&mut writer));
         self.stripped += walk.stripped;
         match (writer.is_empty(), walk.heartbeat_answered) {
             (false, _) => Screened::Pass(writer.finish()),
-            (true, true) => Screened::Alive,
-            (true, false) => Screened::Drop(Dropped::Unexpected),
+            (true, true) => Screened::HeartbeatAcked,
+            (true, false) => Screened::Drop(DropReason::Unexpected),
         }
     }
 
@@ -220,31 +181,31 @@ impl Guard {
         role: Role,
         chunks: Chunks<'_>,
         mut writer: Option<&mut Writer>,
-    ) -> Result<Walk, Dropped> {
+    ) -> Result<Walk, DropReason> {
         let mut walk = Walk::default();
         // DATA may follow the COOKIE ECHO that establishes us (RFC 9260 §5.1), and may overtake the
         // COOKIE ACK that does; before either it has no place.
         let mut open = ledger.established || (role == Role::Initiator && ledger.peer.is_some());
         for (index, chunk) in chunks.enumerate() {
-            let chunk = chunk.map_err(|_| Dropped::Malformed)?;
+            let chunk = chunk.map_err(|_| DropReason::Malformed)?;
             let fate = match chunk.kind {
                 kind::INIT_ACK => {
                     if index > 0 || ledger.peer.is_some() || role != Role::Initiator {
-                        return Err(Dropped::Unexpected);
+                        return Err(DropReason::Unexpected);
                     }
-                    let value =
-                        init::canonical_ack(&chunk, self.max_packet).ok_or(Dropped::Malformed)?;
+                    let value = init::canonical_ack(&chunk, self.max_packet)
+                        .ok_or(DropReason::Malformed)?;
                     walk.rewritten = true;
                     if let Some(writer) = writer.as_deref_mut() {
                         writer.chunk(chunk.kind, 0, &[&value]);
                     }
                     continue;
                 }
-                kind::INIT => return Err(Dropped::Unexpected),
+                kind::INIT => return Err(DropReason::Unexpected),
                 kind::COOKIE_ECHO => {
-                    let ours = ledger.ours.as_ref().and_then(|ours| ours.cookie.as_ref());
-                    if index > 0 || ours.is_none_or(|cookie| cookie != chunk.value) {
-                        return Err(Dropped::Unexpected);
+                    let local = ledger.local.as_ref().and_then(|local| local.cookie.as_ref());
+                    if index > 0 || local.is_none_or(|cookie| cookie != chunk.value) {
+                        return Err(DropReason::Unexpected);
                     }
                     open = true;
                     Fate::Keep
@@ -262,12 +223,12 @@ impl Guard {
                     walk.stale_cookie |= stale && !ledger.established;
                     Fate::Strip
                 }
-                kind::HEARTBEAT_ACK if self.awaits_heartbeat => {
+                kind::HEARTBEAT_ACK if self.awaits_heartbeat_ack => {
                     walk.heartbeat_answered = true;
                     Fate::Take
                 }
                 kind::HEARTBEAT_ACK => Fate::Strip,
-                _ if !open => return Err(Dropped::Unexpected),
+                _ if !open => return Err(DropReason::Unexpected),
                 _ => self.fate(ledger, &chunk, chunks, &mut walk.seen)?,
             };
             let fate = match fate {
@@ -306,17 +267,17 @@ impl Guard {
         chunk: &Chunk<'_>,
         chunks: Chunks<'_>,
         seen: &mut Seen,
-    ) -> Result<Fate, Dropped> {
+    ) -> Result<Fate, DropReason> {
         Ok(match chunk.kind {
             kind::DATA => data::fate(ledger, self.reach, chunk)?,
             kind::SACK => {
-                let length = sack_len(ledger, chunk).ok_or(Dropped::Malformed)?;
+                let length = sack_len(ledger, chunk).ok_or(DropReason::Malformed)?;
                 length.map_or(Fate::Strip, Fate::Trim)
             }
             // Answered with as many bytes, and one answer a packet is enough.
             kind::HEARTBEAT if !std::mem::replace(&mut seen.heartbeat, true) => {
-                let info = chunk.parameters(0).next().ok_or(Dropped::Malformed)?;
-                let (kind, info) = info.map_err(|_| Dropped::Malformed)?;
+                let info = chunk.parameters(0).next().ok_or(DropReason::Malformed)?;
+                let (kind, info) = info.map_err(|_| DropReason::Malformed)?;
                 let fits = COMMON_HEADER + chunk.padded_len() <= self.max_packet;
                 if kind == parameter::HEARTBEAT_INFO && fits {
                     Fate::Trim(4 + info.len())
@@ -354,10 +315,10 @@ impl Guard {
         packet: &[u8],
     ) -> Admission {
         let Some((_, chunks)) = Header::parse(packet) else {
-            return Admission::Refused(Dropped::Malformed);
+            return Admission::Refused(DropReason::Malformed);
         };
         if !self.budget.take(now, cost(ledger, streams, chunks)) {
-            return Admission::Refused(Dropped::Overload);
+            return Admission::Refused(DropReason::Overload);
         }
         for chunk in chunks.flatten() {
             match chunk.kind {
@@ -367,8 +328,8 @@ impl Guard {
                     }
                 }
                 kind::SACK => {
-                    if let (Some(ours), Some(tsn)) = (&mut ledger.ours, u32_at(chunk.value, 0)) {
-                        ours.acknowledged(tsn);
+                    if let (Some(local), Some(tsn)) = (&mut ledger.local, u32_at(chunk.value, 0)) {
+                        local.acknowledged(tsn);
                     }
                 }
                 kind::FORWARD_TSN => {
@@ -377,9 +338,9 @@ impl Guard {
                     }
                     // Pairs of a stream and a sequence number (RFC 3758 §3.2).
                     let skips = chunk.value.get(4..).unwrap_or_default().chunks_exact(4);
-                    self.named.skipped.extend(skips.filter_map(|skip| u16_at(skip, 0)));
+                    self.stream_effects.skipped.extend(skips.filter_map(|skip| u16_at(skip, 0)));
                 }
-                kind::RECONFIG => reconfig::admit(ledger, &mut self.named, &chunk),
+                kind::RECONFIG => reconfig::admit(ledger, &mut self.stream_effects, &chunk),
                 kind::INIT_ACK => {
                     ledger.peer = init::peer_side(&chunk);
                 }
@@ -408,7 +369,7 @@ fn sack_len(ledger: &Ledger, chunk: &Chunk<'_>) -> Option<Option<usize>> {
     if chunk.value.len() < length {
         return None;
     }
-    let Some(ours) = &ledger.ours else { return Some(None) };
+    let Some(local) = &ledger.local else { return Some(None) };
     let mut end = 0;
     for block in gaps.chunks_exact(4) {
         let (start, last) = (u16_at(block, 0)?, u16_at(block, 2)?);
@@ -418,5 +379,5 @@ fn sack_len(ledger: &Ledger, chunk: &Chunk<'_>) -> Option<Option<usize>> {
         end = last;
     }
     let highest = cumulative.wrapping_add(end.into());
-    Some((!before(ours.highest_tsn, highest)).then_some(length))
+    Some((!before(local.highest_tsn, highest)).then_some(length))
 }

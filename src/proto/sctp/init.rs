@@ -3,30 +3,30 @@
 
 use bytes::Bytes;
 
-use super::guard::Dropped;
 use super::ledger::PeerSide;
-use super::received::Received;
+use super::received::ReceivedTsns;
+use super::verdict::DropReason;
 use super::wire::{COMMON_HEADER, Chunk, Header, Init, Writer, checksum_matches, kind, parameter};
 
 /// An INIT that may start an association, with nothing in it that sctp-proto stumbles over; and
 /// what it says about the peer. The checksum has been verified.
-pub(super) fn screen(packet: &[u8]) -> Result<(Bytes, PeerSide), Dropped> {
-    let (header, mut chunks) = Header::parse(packet).ok_or(Dropped::Malformed)?;
-    let chunk = chunks.next().ok_or(Dropped::Malformed)?.map_err(|_| Dropped::Malformed)?;
+pub(super) fn screen(packet: &[u8]) -> Result<(Bytes, PeerSide), DropReason> {
+    let (header, mut chunks) = Header::parse(packet).ok_or(DropReason::Malformed)?;
+    let chunk = chunks.next().ok_or(DropReason::Malformed)?.map_err(|_| DropReason::Malformed)?;
     // RFC 9260 §8.5.1 (A): an INIT has no tag, and comes alone (§6.10).
     if chunk.kind != kind::INIT || header.tag != 0 || chunks.next().is_some() {
-        return Err(Dropped::Malformed);
+        return Err(DropReason::Malformed);
     }
     if header.source_port == 0 || header.destination_port == 0 {
-        return Err(Dropped::Malformed);
+        return Err(DropReason::Malformed);
     }
-    let mut value = canonical(&chunk).ok_or(Dropped::Malformed)?;
-    let peer = peer_side(&chunk).ok_or(Dropped::Malformed)?;
+    let mut value = canonical(&chunk).ok_or(DropReason::Malformed)?;
+    let peer = peer_side(&chunk).ok_or(DropReason::Malformed)?;
     // sctp-proto would answer with the smaller of what each side sends, not with what each side
     // can. It enforces nothing, so it need not know.
-    value.get_mut(8..12).ok_or(Dropped::Malformed)?.fill(0xff);
+    value.get_mut(8..12).ok_or(DropReason::Malformed)?.fill(0xff);
     if !checksum_matches(packet) {
-        return Err(Dropped::Foreign);
+        return Err(DropReason::Foreign);
     }
     let mut writer = Writer::new(header, packet.len());
     writer.chunk(kind::INIT, 0, &[&value]);
@@ -92,9 +92,9 @@ pub(super) fn peer_side(chunk: &Chunk<'_>) -> Option<PeerSide> {
         _ => false,
     });
     Some(PeerSide {
-        party: init.into(),
+        announced: init.into(),
         forward_tsn,
-        received: Received::new(init.tsn),
+        received: ReceivedTsns::new(init.tsn),
         next_reset: init.tsn,
     })
 }

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use super::counters::MessageTally;
 use super::flight::Admittance;
 use crate::proto::message::{Limit, Message, Reliability, StreamId, charge};
 
@@ -30,27 +31,17 @@ const QUANTUM: isize = 8 * 1024;
 /// otherwise it could be sent late.
 const TICK: Duration = Duration::from_millis(1);
 
-/// What happens to a message that finds its queue full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OverflowPolicy {
-    /// The new message is refused with [`PushError::Full`].
-    #[default]
-    RefuseNewest,
-}
-
 /// The bounds of the queues, in payload bytes.
 ///
 /// A queue is full when its payload has reached the bound, or its charge (payload plus 64 bytes
 /// per message) twice the bound plus 64 KiB. For messages of 64 bytes and more the payload alone
 /// decides, as documented; the second rule keeps millions of tiny messages out.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct QueueBounds {
     /// All streams together.
     pub(super) total: usize,
     /// Each stream.
     pub(super) per_stream: usize,
-    /// What happens at either.
-    pub(super) policy: OverflowPolicy,
 }
 
 /// Why a message was not queued.
@@ -62,12 +53,12 @@ pub(super) enum PushError {
 
 /// Payload and charge of some messages.
 #[derive(Debug, Clone, Copy, Default)]
-struct Amount {
+struct QueuedAmount {
     payload: usize,
     charge: usize,
 }
 
-impl Amount {
+impl QueuedAmount {
     fn add(&mut self, message: &Message) {
         self.payload += message.payload.len();
         self.charge += message.charge();
@@ -83,33 +74,8 @@ impl Amount {
     }
 }
 
-/// What was thrown away unsent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Discarded {
-    /// Messages.
-    pub messages: u64,
-    /// Their payload bytes.
-    pub bytes: u64,
-}
-
-impl Discarded {
-    /// One message of `len` payload bytes.
-    pub(super) fn one(len: usize) -> Self {
-        Self { messages: 1, bytes: len as u64 }
-    }
-
-    pub(crate) fn count(&mut self, message: &Message) {
-        self.add(Self::one(message.payload.len()));
-    }
-
-    pub(crate) fn add(&mut self, other: Self) {
-        self.messages += other.messages;
-        self.bytes += other.bytes;
-    }
-}
-
 #[derive(Debug)]
-struct Queued {
+struct QueuedMessage {
     at: Instant,
     message: Message,
 }
@@ -117,8 +83,8 @@ struct Queued {
 #[derive(Debug)]
 struct StreamQueue {
     reliability: Reliability,
-    messages: VecDeque<Queued>,
-    amount: Amount,
+    messages: VecDeque<QueuedMessage>,
+    amount: QueuedAmount,
     low_threshold: usize,
     /// Charged bytes that this turn still allows; below zero after a large message.
     deficit: isize,
@@ -141,7 +107,7 @@ impl StreamQueue {
 
 /// A large message that waits for room at the head of its stream.
 #[derive(Debug, Clone, Copy)]
-struct Waiting {
+struct BlockedHead {
     stream: StreamId,
     /// The charged bytes that may still pass it.
     patience: usize,
@@ -149,7 +115,7 @@ struct Waiting {
 
 /// A message whose turn it is.
 #[derive(Debug)]
-pub(super) struct Next {
+pub(super) struct ScheduledMessage {
     pub(super) stream: StreamId,
     pub(super) message: Message,
     pub(super) reliability: Reliability,
@@ -160,15 +126,15 @@ pub(super) struct Next {
 /// All send queues of an association.
 #[derive(Debug)]
 pub(super) struct SendQueues {
-    bounds: Bounds,
+    bounds: QueueBounds,
     default_low_threshold: usize,
     streams: FxHashMap<StreamId, StreamQueue>,
     /// The streams that have messages, in the order of their turns.
     ring: VecDeque<StreamId>,
     /// Counts the times at which the ring ran empty.
     period: u32,
-    amount: Amount,
-    waiting: Option<Waiting>,
+    amount: QueuedAmount,
+    blocked: Option<BlockedHead>,
     /// Streams whose amount has fallen to or below their threshold.
     low: Vec<(StreamId, usize)>,
     /// Messages have waited since the last [`Self::trim`].
@@ -176,15 +142,15 @@ pub(super) struct SendQueues {
 }
 
 impl SendQueues {
-    pub(super) fn new(bounds: Bounds, default_low_threshold: usize) -> Self {
+    pub(super) fn new(bounds: QueueBounds, default_low_threshold: usize) -> Self {
         Self {
             bounds,
             default_low_threshold,
             streams: FxHashMap::default(),
             ring: VecDeque::new(),
             period: 0,
-            amount: Amount::default(),
-            waiting: None,
+            amount: QueuedAmount::default(),
+            blocked: None,
             low: Vec::new(),
             untrimmed: false,
         }
@@ -198,7 +164,7 @@ impl SendQueues {
             .or_insert_with(|| StreamQueue {
                 reliability,
                 messages: VecDeque::new(),
-                amount: Amount::default(),
+                amount: QueuedAmount::default(),
                 low_threshold: self.default_low_threshold,
                 deficit: 0,
                 period: self.period,
@@ -248,7 +214,7 @@ impl SendQueues {
         now: Instant,
         stream: StreamId,
         message: Message,
-        expired: &mut Discarded,
+        expired: &mut MessageTally,
     ) -> Result<usize, PushError> {
         match self.streams.get(&stream) {
             Some(queue) if !queue.dead => {}
@@ -257,9 +223,7 @@ impl SendQueues {
         if self.is_full(stream) {
             self.expire_heads(now, stream, expired);
             if self.is_full(stream) {
-                match self.bounds.policy {
-                    OverflowPolicy::RefuseNewest => return Err(PushError::Full),
-                }
+                return Err(PushError::Full);
             }
         }
         let Some(queue) = self.streams.get_mut(&stream) else {
@@ -268,7 +232,7 @@ impl SendQueues {
         self.untrimmed = true;
         self.amount.add(&message);
         queue.amount.add(&message);
-        queue.messages.push_back(Queued { at: now, message });
+        queue.messages.push_back(QueuedMessage { at: now, message });
         if !queue.in_ring {
             queue.in_ring = true;
             if queue.period != self.period || queue.deficit > 0 {
@@ -292,9 +256,9 @@ impl SendQueues {
     pub(super) fn pop(
         &mut self,
         now: Instant,
-        expired: &mut Discarded,
+        expired: &mut MessageTally,
         mut admits: impl FnMut(Reliability, usize) -> Admittance,
-    ) -> Option<Next> {
+    ) -> Option<ScheduledMessage> {
         // How many streams in a row have a message that is too large for now.
         let mut too_large = 0;
         while too_large < self.ring.len() {
@@ -315,8 +279,8 @@ impl SendQueues {
                 continue;
             }
             let len = head.message.payload.len();
-            match self.waiting {
-                Some(Waiting { stream: first, patience: 0 }) if first != stream => {
+            match self.blocked {
+                Some(BlockedHead { stream: first, patience: 0 }) if first != stream => {
                     too_large += 1;
                     self.ring.rotate_left(1);
                     continue;
@@ -328,7 +292,7 @@ impl SendQueues {
                 Admittance::Full => return None,
                 Admittance::Smaller => {
                     let patience = charge(len);
-                    self.waiting.get_or_insert(Waiting { stream, patience });
+                    self.blocked.get_or_insert(BlockedHead { stream, patience });
                     too_large += 1;
                     self.ring.rotate_left(1);
                 }
@@ -338,24 +302,24 @@ impl SendQueues {
     }
 
     /// Takes the message at the head of `stream`, which is at the front of the ring.
-    fn take_head(&mut self, stream: StreamId) -> Option<Next> {
+    fn take_head(&mut self, stream: StreamId) -> Option<ScheduledMessage> {
         let queue = self.streams.get_mut(&stream)?;
-        let Queued { at, message } = queue.messages.pop_front()?;
+        let QueuedMessage { at, message } = queue.messages.pop_front()?;
         let charge = message.charge();
         queue.deficit -= charge as isize;
         let reliability = queue.reliability;
         let deadline = queue.deadline(at);
         let is_empty = queue.messages.is_empty();
-        match &mut self.waiting {
-            Some(waiting) if waiting.stream == stream => self.waiting = None,
-            Some(waiting) => waiting.patience = waiting.patience.saturating_sub(charge),
+        match &mut self.blocked {
+            Some(blocked) if blocked.stream == stream => self.blocked = None,
+            Some(blocked) => blocked.patience = blocked.patience.saturating_sub(charge),
             None => {}
         }
         self.account_removed(stream, &message);
         if is_empty {
             self.leave_ring();
         }
-        Some(Next { stream, message, reliability, deadline })
+        Some(ScheduledMessage { stream, message, reliability, deadline })
     }
 
     /// Gives back the memory of the messages that have waited here, once none does.
@@ -374,7 +338,7 @@ impl SendQueues {
 
     /// Stops `stream` without forgetting what it holds.
     pub(super) fn kill(&mut self, stream: StreamId) {
-        self.waiting.take_if(|waiting| waiting.stream == stream);
+        self.blocked.take_if(|blocked| blocked.stream == stream);
         if let Some(queue) = self.streams.get_mut(&stream) {
             queue.dead = true;
             queue.in_ring = false;
@@ -383,9 +347,9 @@ impl SendQueues {
     }
 
     /// Forgets `stream` and what it holds.
-    pub(super) fn remove(&mut self, stream: StreamId) -> Discarded {
-        let mut discarded = Discarded::default();
-        self.waiting.take_if(|waiting| waiting.stream == stream);
+    pub(super) fn remove(&mut self, stream: StreamId) -> MessageTally {
+        let mut discarded = MessageTally::default();
+        self.blocked.take_if(|blocked| blocked.stream == stream);
         if let Some(queue) = self.streams.remove(&stream) {
             for queued in &queue.messages {
                 discarded.count(&queued.message);
@@ -401,8 +365,8 @@ impl SendQueues {
     }
 
     /// Forgets everything.
-    pub(super) fn clear(&mut self) -> Discarded {
-        let mut discarded = Discarded::default();
+    pub(super) fn clear(&mut self) -> MessageTally {
+        let mut discarded = MessageTally::default();
         for queue in self.streams.values() {
             for queued in &queue.messages {
                 discarded.count(&queued.message);
@@ -413,7 +377,7 @@ impl SendQueues {
     }
 
     /// Drops the messages at the head of `stream` that have outlived its lifetime (RFC 3758 §3.5).
-    fn expire_heads(&mut self, now: Instant, stream: StreamId, expired: &mut Discarded) {
+    fn expire_heads(&mut self, now: Instant, stream: StreamId, expired: &mut MessageTally) {
         loop {
             let Some(queue) = self.streams.get_mut(&stream) else { return };
             let Some(head) = queue.messages.front() else { return };
@@ -421,9 +385,9 @@ impl SendQueues {
             if now + TICK <= deadline {
                 return;
             }
-            let Some(Queued { message, .. }) = queue.messages.pop_front() else { return };
+            let Some(QueuedMessage { message, .. }) = queue.messages.pop_front() else { return };
             expired.count(&message);
-            self.waiting.take_if(|waiting| waiting.stream == stream);
+            self.blocked.take_if(|blocked| blocked.stream == stream);
             self.account_removed(stream, &message);
         }
     }
@@ -434,7 +398,7 @@ impl SendQueues {
             && let Some(queue) = self.streams.get_mut(&stream)
         {
             queue.in_ring = false;
-            self.waiting.take_if(|waiting| waiting.stream == stream);
+            self.blocked.take_if(|blocked| blocked.stream == stream);
         }
         if self.ring.is_empty() {
             self.period = self.period.wrapping_add(1);

@@ -11,7 +11,7 @@ pub(super) const MAX_AHEAD: u32 = u16::MAX as u32;
 /// How much may come beyond the first TSN that is missing. sctp-proto keeps it, complete messages
 /// included, until the gap closes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reach {
+pub(super) struct GapLimit {
     /// DATA chunks.
     pub(super) chunks: usize,
     /// Their payload.
@@ -20,7 +20,7 @@ pub(super) struct Reach {
 
 /// The TSNs that have come.
 #[derive(Debug)]
-pub(super) struct Received {
+pub(super) struct ReceivedTsns {
     /// All up to this one have come, or have been given up by the peer.
     cumulative: u32,
     /// The others, as distances from `origin`, so that they sort across the wrap, and the bytes
@@ -31,7 +31,7 @@ pub(super) struct Received {
     origin: u32,
 }
 
-impl Received {
+impl ReceivedTsns {
     /// Nothing has come; the first TSN will be `initial_tsn`.
     pub(super) fn new(initial_tsn: u32) -> Self {
         let cumulative = initial_tsn.wrapping_sub(1);
@@ -40,7 +40,7 @@ impl Received {
 
     /// Whether `tsn` cannot be accepted: it is too far ahead, or as much as may has come beyond the
     /// first that is missing, and it is not that one.
-    pub(super) fn is_too_far(&self, tsn: u32, reach: Reach) -> bool {
+    pub(super) fn is_too_far(&self, tsn: u32, reach: GapLimit) -> bool {
         let ahead = tsn.wrapping_sub(self.cumulative);
         let is_full = self.above.len() >= reach.chunks || self.above_bytes >= reach.bytes;
         before(self.cumulative, tsn) && (ahead > MAX_AHEAD || (ahead > 1 && is_full))
@@ -126,12 +126,12 @@ impl Received {
 
 /// The DATA chunks that sctp-proto holds, waiting for the rest of their message or for their turn.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct HeldChunks {
     pub(super) chunks: usize,
     bytes: usize,
 }
 
-impl Held {
+impl HeldChunks {
     pub(super) fn add(&mut self, bytes: usize) {
         self.chunks += 1;
         self.bytes += bytes;
@@ -157,11 +157,11 @@ impl Held {
 mod tests {
     use super::*;
 
-    const REACH: Reach = Reach { chunks: 2, bytes: 100 };
+    const LIMIT: GapLimit = GapLimit { chunks: 2, bytes: 100 };
 
     #[test]
     fn tsns_count_once_in_any_order_and_across_the_wrap() {
-        let mut received = Received::new(u32::MAX - 1);
+        let mut received = ReceivedTsns::new(u32::MAX - 1);
         for tsn in [0, u32::MAX, 2, u32::MAX - 1] {
             assert!(received.insert(tsn, 10));
             assert!(!received.insert(tsn, 10));
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn forwarding_skips_what_is_missing_and_keeps_what_is_beyond() {
-        let mut received = Received::new(10);
+        let mut received = ReceivedTsns::new(10);
         for tsn in [12, 15, 16, 20] {
             received.insert(tsn, 10);
         }
@@ -192,33 +192,33 @@ mod tests {
 
     #[test]
     fn what_is_too_far_ahead_is_told_from_what_is_behind() {
-        let received = Received::new(1000);
-        assert!(!received.is_too_far(999 + MAX_AHEAD, REACH));
-        assert!(received.is_too_far(1000 + MAX_AHEAD, REACH));
-        assert!(!received.is_too_far(5, REACH));
+        let received = ReceivedTsns::new(1000);
+        assert!(!received.is_too_far(999 + MAX_AHEAD, LIMIT));
+        assert!(received.is_too_far(1000 + MAX_AHEAD, LIMIT));
+        assert!(!received.is_too_far(5, LIMIT));
     }
 
     #[test]
     fn beyond_a_gap_only_so_many_are_taken_and_always_the_one_that_closes_it() {
-        let mut received = Received::new(1000);
+        let mut received = ReceivedTsns::new(1000);
         received.insert(1001, 10);
-        assert!(!received.is_too_far(1002, REACH));
+        assert!(!received.is_too_far(1002, LIMIT));
         received.insert(1002, 10);
-        assert!(received.is_too_far(1003, REACH));
-        assert!(!received.is_too_far(1000, REACH));
+        assert!(received.is_too_far(1003, LIMIT));
+        assert!(!received.is_too_far(1000, LIMIT));
         received.insert(1000, 10);
         assert_eq!(received.beyond_gap(), 0);
-        assert!(!received.is_too_far(1004, REACH));
+        assert!(!received.is_too_far(1004, LIMIT));
         received.insert(1004, 100);
-        assert!(received.is_too_far(1005, REACH));
+        assert!(received.is_too_far(1005, LIMIT));
         received.forward(1004);
         assert_eq!(received.above_bytes, 0);
-        assert!(!received.is_too_far(1006, REACH));
+        assert!(!received.is_too_far(1006, LIMIT));
     }
 
     #[test]
     fn what_sctp_proto_acknowledges_corrects_the_count_either_way() {
-        let mut received = Received::new(10);
+        let mut received = ReceivedTsns::new(10);
         for tsn in [10, 12, 14, 11] {
             received.insert(tsn, 100);
         }
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_is_held_shrinks_with_the_bytes() {
-        let mut held = Held::default();
+        let mut held = HeldChunks::default();
         for _ in 0..100 {
             held.add(10);
         }

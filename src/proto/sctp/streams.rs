@@ -81,12 +81,12 @@ impl Streams {
     }
 
     /// Whether a DATA_CHANNEL_OPEN is to be answered.
-    pub(super) fn owes_answers(&self) -> bool {
+    pub(super) fn owes_channel_acks(&self) -> bool {
         !self.unanswered.is_empty()
     }
 
     /// A stream whose DATA_CHANNEL_OPEN is to be answered.
-    pub(super) fn pop_unanswered(&mut self) -> Option<StreamId> {
+    pub(super) fn pop_channel_ack(&mut self) -> Option<StreamId> {
         self.unanswered.pop_front()
     }
 
@@ -105,7 +105,7 @@ impl Streams {
     }
 
     /// A stream that sctp-proto is to be asked to reset.
-    pub(super) fn pop_waiting(&mut self) -> Option<StreamId> {
+    pub(super) fn pop_reset(&mut self) -> Option<StreamId> {
         self.waiting.pop_front()
     }
 
@@ -139,8 +139,8 @@ mod tests {
         let mut streams = Streams::default();
         streams.reset(4, Some(now));
         streams.reset(4, Some(now));
-        assert_eq!(streams.pop_waiting(), Some(4));
-        assert_eq!(streams.pop_waiting(), None);
+        assert_eq!(streams.pop_reset(), Some(4));
+        assert_eq!(streams.pop_reset(), None);
         assert!(!streams.on_peer_reset(4, now), "it answers ours");
         streams.on_reset_complete(4, now);
         assert!(streams.is_closing(4, Some(now)));
@@ -157,11 +157,11 @@ mod tests {
         assert!(streams.on_peer_reset(4, now));
         streams.on_reset_complete(4, now);
         streams.reset(4, Some(later));
-        assert_eq!(streams.pop_waiting(), None);
+        assert_eq!(streams.pop_reset(), None);
         assert!(!streams.is_closing(4, Some(later)));
         streams.on_use(4);
         streams.reset(4, Some(later));
-        assert_eq!(streams.pop_waiting(), Some(4));
+        assert_eq!(streams.pop_reset(), Some(4));
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
         let mut streams = Streams::default();
         assert!(streams.open_channel(1));
         assert!(!streams.open_channel(1));
-        assert_eq!(streams.pop_unanswered(), Some(1));
-        assert_eq!(streams.pop_unanswered(), None);
+        assert_eq!(streams.pop_channel_ack(), Some(1));
+        assert_eq!(streams.pop_channel_ack(), None);
     }
 }

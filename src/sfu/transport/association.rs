@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::proto::message::{Message, Reliability, StreamId};
-use crate::proto::sctp::{Sctp, SctpCounters, SctpState, SendError};
+use crate::proto::sctp::{Association, SctpCounters, SctpState, SendError};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::data_consumer::DataConsumer;
 use crate::sfu::error::{Error, Result};
@@ -16,7 +16,7 @@ use super::tunnel::Tunnel;
 use super::{Kind, LAST_STREAM, Transport};
 
 impl Transport {
-    fn sctp_mut(&mut self) -> Option<&mut Sctp> {
+    fn sctp_mut(&mut self) -> Option<&mut Association> {
         match &mut self.kind {
             Kind::Direct => None,
             Kind::WebRtc(it) => it.peer.sctp_mut(),
@@ -25,7 +25,7 @@ impl Transport {
         }
     }
 
-    fn sctp_ref(&self) -> Option<&Sctp> {
+    fn sctp_ref(&self) -> Option<&Association> {
         match &self.kind {
             Kind::Direct => None,
             Kind::WebRtc(it) => it.peer.sctp(),
@@ -50,7 +50,7 @@ impl Transport {
 
     pub(super) fn sctp_state(&self) -> Option<SctpState> {
         let tunnel = self.tunnel().map(Tunnel::state);
-        tunnel.or_else(|| self.sctp_ref().map(Sctp::state))
+        tunnel.or_else(|| self.sctp_ref().map(Association::state))
     }
 
     /// The streams that both sides have agreed on, outbound and inbound, once connected.
@@ -62,7 +62,7 @@ impl Transport {
     }
 
     pub(super) fn sctp_counters(&self) -> Option<SctpCounters> {
-        let mut counters = self.sctp_ref().map(Sctp::counters);
+        let mut counters = self.sctp_ref().map(Association::counters);
         if let (Some(counters), Some(tunnel)) = (&mut counters, self.tunnel()) {
             counters.unsent.add(tunnel.unsent());
         }
@@ -169,7 +169,7 @@ impl Transport {
     pub(super) fn next_free_stream(&mut self) -> Result<StreamId> {
         let free = (self.next_stream..=LAST_STREAM)
             .chain(0..self.next_stream)
-            .find(|it| self.is_stream_free(*it, Sctp::is_stream_free))
+            .find(|it| self.is_stream_free(*it, Association::is_stream_free))
             .ok_or_else(|| Error::Other("no free SCTP stream id on this transport".into()))?;
         self.next_stream = if free == LAST_STREAM { 0 } else { free + 1 };
         Ok(free)
@@ -177,14 +177,14 @@ impl Transport {
 
     /// A stream that the application has chosen; one that the peer has opened will do.
     pub(super) fn take_stream(&self, stream: StreamId) -> Result<StreamId> {
-        if self.is_stream_free(stream, Sctp::can_open_stream) {
+        if self.is_stream_free(stream, Association::can_open_stream) {
             Ok(stream)
         } else {
             Err(Error::Other(format!("streamId already in use [streamId:{stream}]")))
         }
     }
 
-    fn is_stream_free(&self, stream: StreamId, ask: fn(&Sctp, StreamId) -> bool) -> bool {
+    fn is_stream_free(&self, stream: StreamId, ask: fn(&Association, StreamId) -> bool) -> bool {
         let free = match self.tunnel() {
             Some(tunnel) => tunnel.is_stream_free(stream),
             None => self.sctp_ref().is_some_and(|sctp| ask(sctp, stream)),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::proto::net::{SocketId, Tuple};
 use crate::proto::peer::MAX_UDP_PAYLOAD;
-use crate::proto::sctp::{Sctp, SctpConfig, SctpEvent, SctpState, Start};
+use crate::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
 use crate::proto::transmit::Transmits;
 
 use super::{Listen, TupleInfo};
@@ -17,7 +17,7 @@ use super::{Listen, TupleInfo};
 pub(in crate::sfu) struct SctpOverUdp {
     listen: Listen,
     remote: Option<SocketAddr>,
-    sctp: Option<Sctp>,
+    sctp: Option<Association>,
     /// There is a DataProducer or a DataConsumer, so the association may begin.
     wanted: bool,
 }
@@ -46,7 +46,7 @@ impl SctpOverUdp {
 
     pub(super) fn new(listen: Listen, sctp: Option<SctpConfig>) -> Self {
         // Nothing else would tell that the peer has gone.
-        let sctp = sctp.map(|config| Sctp::new(SctpConfig { heartbeats: true, ..config }));
+        let sctp = sctp.map(|config| Association::new(SctpConfig { heartbeats: true, ..config }));
         Self { listen, remote: None, sctp, wanted: false }
     }
 
@@ -71,11 +71,11 @@ impl SctpOverUdp {
         self.listen.tuple_info(None)
     }
 
-    pub(super) fn sctp(&self) -> Option<&Sctp> {
+    pub(super) fn sctp(&self) -> Option<&Association> {
         self.sctp.as_ref()
     }
 
-    pub(super) fn sctp_mut(&mut self) -> Option<&mut Sctp> {
+    pub(super) fn sctp_mut(&mut self) -> Option<&mut Association> {
         self.sctp.as_mut()
     }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rustc_hash::FxHashMap;
 
 use crate::proto::message::{Message, StreamId};
-use crate::proto::sctp::{Discarded, SctpEvent, SctpState, SendError};
+use crate::proto::sctp::{MessageTally, SctpEvent, SctpState, SendError};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::subchannels::Selector;
 
@@ -69,7 +69,7 @@ pub(in crate::sfu) struct Tunnel {
     /// Messages go once both ends are ready.
     traffic: VecDeque<Box<TunnelMessage>>,
     events: VecDeque<SctpEvent>,
-    unsent: Discarded,
+    unsent: MessageTally,
 }
 
 /// A message that has come through a tunnel.
@@ -92,7 +92,7 @@ impl Tunnel {
             control: VecDeque::new(),
             traffic: VecDeque::new(),
             events: VecDeque::new(),
-            unsent: Discarded::default(),
+            unsent: MessageTally::default(),
         }
     }
 
@@ -101,7 +101,7 @@ impl Tunnel {
     }
 
     /// What had not left when the other end went.
-    pub(super) fn unsent(&self) -> Discarded {
+    pub(super) fn unsent(&self) -> MessageTally {
         self.unsent
     }
 
@@ -168,8 +168,8 @@ impl Tunnel {
 
     /// Lets go of a stream: what has not left is discarded. The other end is not told: whoever joins
     /// two routers closes both sides of what they carry.
-    pub(super) fn reset_stream(&mut self, id: StreamId) -> Discarded {
-        let mut discarded = Discarded::default();
+    pub(super) fn reset_stream(&mut self, id: StreamId) -> MessageTally {
+        let mut discarded = MessageTally::default();
         if self.streams.remove(&id).is_none() {
             return discarded;
         }
@@ -367,7 +367,7 @@ mod tests {
         open(&mut a, 0);
         a.connect();
         assert!(a.send(0, None, &message(500)).is_ok());
-        assert_eq!(a.reset_stream(0), Discarded { messages: 1, bytes: 500 });
+        assert_eq!(a.reset_stream(0), MessageTally { messages: 1, bytes: 500 });
         assert_eq!(a.send(0, None, &message(1)), Err(SendError::Closed));
         open(&mut a, 0);
         assert_eq!(a.send(0, None, &message(1)), Ok(1), "and gives back its room");
@@ -403,12 +403,12 @@ mod tests {
         drop(a.poll_frame());
         assert!(a.send(0, None, &message(100)).is_ok());
         a.handle_frame(TunnelFrame::Close);
-        assert_eq!(a.unsent(), Discarded { messages: 1, bytes: 100 });
+        assert_eq!(a.unsent(), MessageTally { messages: 1, bytes: 100 });
         assert_eq!(backlog.payload(), 0);
         assert_eq!(a.send(0, None, &message(5)), Err(SendError::Closed));
         a.handle_frame(TunnelFrame::Close);
         assert_eq!(events(&mut a).last(), Some(&SctpEvent::State(SctpState::Closed)));
-        assert_eq!(a.unsent(), Discarded { messages: 1, bytes: 100 }, "once, and no more");
+        assert_eq!(a.unsent(), MessageTally { messages: 1, bytes: 100 }, "once, and no more");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::super::ledger::Ledger;
 use super::super::wire::{
     COMMON_HEADER, Chunk, Chunks, Data, before, kind, parameter, u16_at, u32_at,
 };
-use super::{Fate, Named};
+use super::chunk::{Fate, StreamEffects};
 
 /// Streams that the peer has reset and whose reset by us it has not answered. More have to wait:
 /// sctp-proto walks all of them for every stream that a packet names, 1 ns each. A packet may name
@@ -73,7 +73,7 @@ fn has_come(ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
 }
 
 /// Counts a RE-CONFIG that is the peer's without doubt, and notes what it resets.
-pub(super) fn admit(ledger: &mut Ledger, named: &mut Named, chunk: &Chunk<'_>) {
+pub(super) fn admit(ledger: &mut Ledger, named: &mut StreamEffects, chunk: &Chunk<'_>) {
     let Some(peer) = &mut ledger.peer else { return };
     for (kind, request) in chunk.parameters(0).flatten() {
         if kind == parameter::OUTGOING_RESET && u32_at(request, 0) == Some(peer.next_reset) {

@@ -10,13 +10,13 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::flight::Unsent;
-use super::queue::Discarded;
+use super::counters::MessageTally;
+use super::flight::UnsentBytes;
 use super::wire::{Data, before};
 
 /// A message of which nothing has been sent.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct UnsentMessage {
     /// Its payload bytes.
     pub(super) len: usize,
     pub(super) ordered: bool,
@@ -28,7 +28,7 @@ pub(super) struct Waiting {
 
 /// A message of limited reliability that has been sent at least in part. Its TSNs are consecutive.
 #[derive(Debug)]
-struct Sent {
+struct SentMessage {
     len: usize,
     /// What of it has not been sent.
     unsent: usize,
@@ -40,41 +40,41 @@ struct Sent {
     ended: bool,
 }
 
-impl Sent {
+impl SentMessage {
     /// The rest of it is not sent.
-    fn cut(&mut self, unsent: &mut Unsent) {
+    fn cut(&mut self, unsent: &mut UnsentBytes) {
         unsent.remove(self.ordered, std::mem::take(&mut self.unsent));
     }
 }
 
 /// The messages of limited reliability.
 #[derive(Debug, Default)]
-pub(super) struct Partial {
+pub(super) struct PrSctp {
     /// All that wait, for those that are reliable stand between the others. sctp-proto sends what is
     /// ordered in its order, and what is unordered in its.
-    ordered: VecDeque<Waiting>,
-    unordered: VecDeque<Waiting>,
+    ordered: VecDeque<UnsentMessage>,
+    unordered: VecDeque<UnsentMessage>,
     /// In the order of their TSNs.
-    sent: VecDeque<Sent>,
+    sent: VecDeque<SentMessage>,
     /// Messages that outlived their lifetime before they were first sent.
-    pub(super) expired: Discarded,
+    pub(super) expired: MessageTally,
     /// Messages that were given up after they had been sent at least in part.
-    pub(super) abandoned: Discarded,
+    pub(super) abandoned: MessageTally,
 }
 
-impl Partial {
+impl PrSctp {
     /// A message has gone in.
-    pub(super) fn written(&mut self, message: Waiting) {
+    pub(super) fn written(&mut self, message: UnsentMessage) {
         self.waiting(message.ordered).push_back(message);
     }
 
     /// Time has passed, and nothing has been sent since.
-    pub(super) fn expire(&mut self, now: Instant, unsent: &mut Unsent) {
+    pub(super) fn expire(&mut self, now: Instant, unsent: &mut UnsentBytes) {
         for waiting in [&mut self.ordered, &mut self.unordered] {
             waiting.retain(|message| {
                 let is_over = message.deadline.is_some_and(|at| at <= now);
                 if is_over {
-                    self.expired.add(Discarded::one(message.len));
+                    self.expired.add(MessageTally::one(message.len));
                     unsent.remove(message.ordered, message.len);
                 }
                 !is_over
@@ -83,15 +83,24 @@ impl Partial {
     }
 
     /// A DATA chunk goes out for the first time.
-    pub(super) fn chunk_sent(&mut self, data: &Data<'_>, unsent: &mut Unsent) {
+    pub(super) fn chunk_sent(&mut self, data: &Data<'_>, unsent: &mut UnsentBytes) {
         let Data { tsn, ends: ended, .. } = *data;
         if data.begins {
             // The one before is not sent to its end, or has been.
             self.sent.back_mut().into_iter().for_each(|message| message.cut(unsent));
             let waiting = self.waiting(!data.unordered).pop_front();
-            if let Some(Waiting { len, ordered, .. }) = waiting.filter(|message| message.limited) {
+            if let Some(UnsentMessage { len, ordered, .. }) =
+                waiting.filter(|message| message.limited)
+            {
                 let unsent = len.saturating_sub(data.payload.len());
-                self.sent.push_back(Sent { len, unsent, ordered, first: tsn, last: tsn, ended });
+                self.sent.push_back(SentMessage {
+                    len,
+                    unsent,
+                    ordered,
+                    first: tsn,
+                    last: tsn,
+                    ended,
+                });
             }
         } else if let Some(message) = self.sent.back_mut()
             && !message.ended
@@ -115,12 +124,12 @@ impl Partial {
 
     /// The peer is told to go on behind `tsn` (RFC 3758 §3.5): what it has not acknowledged up to
     /// there has been given up.
-    pub(super) fn forwarded(&mut self, tsn: u32, unsent: &mut Unsent) {
+    pub(super) fn forwarded(&mut self, tsn: u32, unsent: &mut UnsentBytes) {
         while let Some(message) = self.sent.front_mut()
             && !before(tsn, message.first)
         {
             message.cut(unsent);
-            self.abandoned.add(Discarded::one(message.len));
+            self.abandoned.add(MessageTally::one(message.len));
             self.sent.pop_front();
         }
     }
@@ -132,7 +141,7 @@ impl Partial {
         self.sent.shrink_to(0);
     }
 
-    fn waiting(&mut self, ordered: bool) -> &mut VecDeque<Waiting> {
+    fn waiting(&mut self, ordered: bool) -> &mut VecDeque<UnsentMessage> {
         if ordered { &mut self.ordered } else { &mut self.unordered }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sctp_proto::{Endpoint, EndpointConfig, ServerConfig, TransportConfig};
 
-use super::super::SctpConfig;
+use super::super::config::SctpConfig;
 use super::super::ppid;
 
 /// RFC 9260 §16 recommends an initial RTO of 1 s. The minimum is below its 1 s, as in every WebRTC

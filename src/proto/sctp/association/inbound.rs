@@ -1,0 +1,109 @@
+//! The way in: from a judged packet to events.
+
+use std::time::{Duration, Instant};
+
+use super::super::engine::{Accepted, EngineEvent, Reassembled};
+use super::super::event::{SctpEvent, SctpState};
+use super::super::guard::StreamEffects;
+use super::super::heartbeat::HeartbeatTimer;
+use super::Association;
+use crate::proto::dcep::Dcep;
+use crate::proto::message::{Ppid, StreamId};
+
+/// How long a shutdown that the peer has begun may take: room for four retransmissions of a
+/// SHUTDOWN ACK, the first after 300 ms and each after twice the time of the one before.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+
+impl Association {
+    /// Hands a packet of the peer to the engine, and collects what comes of it.
+    pub(super) fn deliver(&mut self, now: Instant, packet: Accepted) {
+        self.on_sign_of_life(now);
+        let Some(engine) = &mut self.engine else { return };
+        let StreamEffects { skipped, reset, resets_all } = engine.take_stream_effects();
+        let all = self.queues.streams().filter(|_| resets_all);
+        for stream in all.chain(skipped).chain(reset.iter().copied()) {
+            // A stream whose reset is being completed stays unknown to sctp-proto: it would answer
+            // one more reset with its own, which the peer would answer again.
+            if !self.streams.is_closing(stream, Some(now)) {
+                engine.register(stream);
+            }
+        }
+        engine.deliver(packet);
+        self.flight_is_stale = true;
+        self.collect(now);
+        if let Some(engine) = self.engine.as_mut().filter(|_| !reset.is_empty()) {
+            reset.into_iter().for_each(|stream| engine.drop_fragments(stream));
+            self.collect(now);
+        }
+    }
+
+    /// Takes the events and messages out of the engine.
+    pub(super) fn collect(&mut self, now: Instant) {
+        while let Some(event) = self.engine.as_mut().and_then(|engine| engine.poll_event()) {
+            match event {
+                EngineEvent::Connected => {
+                    self.initiate_at = None;
+                    self.forget_answered();
+                    self.flight_is_stale = false;
+                    self.heartbeat_timer = self.config.heartbeats.then(|| HeartbeatTimer::new(now));
+                    self.set_state(SctpState::Connected);
+                }
+                EngineEvent::HandshakeFailed => self.ended_by_peer(SctpState::Failed, None),
+                EngineEvent::Lost(_) if self.shutdown_deadline.is_some() => {
+                    self.end(SctpState::Closed, None);
+                }
+                // The peer sent what sctp-proto does not accept: a message that is too large, or
+                // more than the window without an end.
+                EngineEvent::Lost(reason) => self.violation(&reason),
+                EngineEvent::Readable(stream) => self.read(stream),
+                EngineEvent::PeerReset(stream) => {
+                    if self.config.data_channels {
+                        self.queues.kill(stream);
+                    }
+                    if self.streams.on_peer_reset(stream, now) {
+                        self.events.push_back(SctpEvent::StreamReset { stream });
+                    }
+                }
+                EngineEvent::ResetComplete(stream) => self.streams.on_reset_complete(stream, now),
+            }
+        }
+        if self.shutdown_deadline.is_none()
+            && self.engine.as_ref().is_some_and(|engine| engine.is_closing())
+        {
+            self.shutdown_deadline = Some(now + SHUTDOWN);
+        }
+    }
+
+    fn read(&mut self, stream: StreamId) {
+        self.streams.on_use(stream);
+        while let Some(read) = self.engine.as_mut().and_then(|engine| engine.read(stream)) {
+            match read {
+                Reassembled::Message(message) if message.ppid == Ppid::DCEP => {
+                    self.on_dcep(stream, &message.payload);
+                }
+                Reassembled::Message(message) => {
+                    self.events.push_back(SctpEvent::Message { stream, message });
+                }
+                Reassembled::Garbled => self.counters.garbled += 1,
+                Reassembled::TooLarge => self.violation("message over the maximum size"),
+            }
+        }
+    }
+
+    fn on_dcep(&mut self, stream: StreamId, message: &[u8]) {
+        match Dcep::parse(message) {
+            Ok(Dcep::Open(open)) if self.config.data_channels => {
+                if self.streams.open_channel(stream) {
+                    self.events.push_back(SctpEvent::ChannelOpened {
+                        stream,
+                        label: open.label,
+                        protocol: open.protocol,
+                        reliability: open.reliability,
+                    });
+                }
+            }
+            Ok(Dcep::Ack) if self.config.data_channels => {}
+            _ => self.counters.bad_dcep += 1,
+        }
+    }
+}

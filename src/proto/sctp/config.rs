@@ -1,0 +1,50 @@
+//! What an association is made with.
+
+/// Which side sends the INIT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The peer; we do if none has come after 1 to 2 seconds.
+    AfterSilence,
+    /// We do, in [`Association::connect`].
+    ///
+    /// [`Association::connect`]: super::Association::connect
+    AtOnce,
+    /// The peer, however long that takes. If several peers try, the first to complete the
+    /// handshake wins; until then an ABORT or a violation ends only the attempt.
+    Never,
+}
+
+/// What an association is made with. Sizes in bytes.
+#[derive(Debug, Clone)]
+pub struct SctpConfig {
+    /// The largest message that [`Association::send`] accepts.
+    ///
+    /// [`Association::send`]: super::Association::send
+    pub max_send_message_size: u32,
+    /// The largest message that the peer may send; a larger one ends the association.
+    pub max_receive_message_size: u32,
+    /// The bound of all queued payload together; see [`SendError::Full`].
+    ///
+    /// [`SendError::Full`]: super::SendError::Full
+    pub send_buffer_size: usize,
+    /// The bound of each stream's queued payload.
+    pub per_stream_send_queue_limit: usize,
+    /// The receive window. The window in force is at most the larger of 1 MiB and twice
+    /// `max_receive_message_size`, and at least 1,500 bytes.
+    pub max_receiver_window: u32,
+    /// The threshold that streams start with; see [`SctpEvent::BufferedAmountLow`].
+    ///
+    /// [`SctpEvent::BufferedAmountLow`]: super::SctpEvent::BufferedAmountLow
+    pub buffered_amount_low_threshold: usize,
+    /// Which side sends the INIT.
+    pub start: Start,
+    /// The largest SCTP packet to send, common header included.
+    pub max_packet_size: usize,
+    /// Streams are data channels: a DATA_CHANNEL_OPEN is answered (RFC 8832), and closing one
+    /// direction of a stream closes the other (RFC 8831 §6.7). Without this the two directions
+    /// are independent, and we never reset ours.
+    pub data_channels: bool,
+    /// Send HEARTBEATs to a silent peer, and fail when it answers none (RFC 9260 §8.1, §8.3). Not
+    /// needed where the layer below notices that the peer is gone.
+    pub heartbeats: bool,
+}

@@ -1,0 +1,58 @@
+//! What an association counts.
+
+use crate::proto::message::Message;
+
+/// A number of messages and the sum of their payloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MessageTally {
+    /// Messages.
+    pub messages: u64,
+    /// Their payload in bytes.
+    pub bytes: u64,
+}
+
+impl MessageTally {
+    /// One message of `len` payload bytes.
+    pub(super) fn one(len: usize) -> Self {
+        Self { messages: 1, bytes: len as u64 }
+    }
+
+    pub(crate) fn count(&mut self, message: &Message) {
+        self.add(Self::one(message.payload.len()));
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
+}
+
+/// What an association has dropped since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SctpCounters {
+    /// Malformed packets: wrong lengths, or values that the RFC forbids.
+    pub packets_malformed: u64,
+    /// Packets whose checksum, tag or ports do not belong to the association.
+    pub packets_foreign: u64,
+    /// Packets that did not fit the state: an INIT once established, anything after the end.
+    pub packets_unexpected: u64,
+    /// Packets dropped because the peer had used up its share of CPU time.
+    pub packets_overload: u64,
+    /// Chunks removed from packets because sctp-proto must not see them.
+    pub chunks_stripped: u64,
+    /// Messages whose lifetime ended before they were first sent.
+    pub expired: MessageTally,
+    /// Messages of limited reliability that were given up after they had been sent at least in
+    /// part. Some may have arrived, if only their acknowledgement was lost.
+    pub abandoned: MessageTally,
+    /// Messages that were still queued when the association ended.
+    pub unsent: MessageTally,
+    /// Messages that sctp-proto rejected when their turn came.
+    pub refused: MessageTally,
+    /// Messages of PPID 50 that are malformed, or came without [`SctpConfig::data_channels`].
+    ///
+    /// [`SctpConfig::data_channels`]: super::SctpConfig::data_channels
+    pub bad_dcep: u64,
+    /// Messages whose fragments had different PPIDs.
+    pub garbled: u64,
+}

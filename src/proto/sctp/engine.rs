@@ -1,0 +1,498 @@
+//! One association of sctp-proto. This file and `settings` alone name that crate.
+//!
+//! sctp-proto routes packets to associations through an `Endpoint`; here each association has an
+//! endpoint of its own, so that two can never exist side by side.
+//!
+//! What goes in: [`Engine::judge`] for each inbound packet, [`Engine::write`] and
+//! [`Engine::reset`] for what the queues release, [`Engine::handle_timeout`]. What comes out:
+//! [`Engine::poll_event`] after each of these except `write`, [`Engine::drain`] once per turn.
+
+mod settings;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sctp_proto::{
+    AssociationEvent, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, Event, Payload,
+    PayloadProtocolIdentifier, ReliabilityType, StreamEvent,
+};
+
+use super::config::SctpConfig;
+use super::counters::SctpCounters;
+use super::egress::{self, Oversize};
+use super::flight::UnsentBytes;
+use super::guard::{Admission, DISCARD_STREAM, Guard, Screened, StreamEffects};
+use super::init;
+use super::ledger::Ledger;
+use super::ppid;
+use super::pr_sctp::UnsentMessage;
+use super::queue::ScheduledMessage;
+use super::verdict::{DropReason, Role};
+use super::wire::{self, Header};
+use crate::proto::dcep;
+use crate::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
+
+/// sctp-proto requires an address; it never uses it.
+const UNUSED_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
+
+/// Resets that may wait in sctp-proto, which requests all of them in one packet.
+const MAX_WAITING_RESETS: usize = 256;
+
+/// sctp-proto keeps the whole packet as long as it holds one chunk of it, so a larger packet is
+/// split. No path of the Internet carries more; TCP, loopback and jumbo frames do.
+const MAX_KEPT_PACKET: usize = 1500;
+
+/// What became of an inbound packet.
+#[allow(clippy::large_enum_variant, reason = "a box would be an allocation per packet")]
+pub(super) enum Verdict {
+    /// It belongs to the peer. Register the streams that it names, then call [`Engine::deliver`].
+    Accepted(Accepted),
+    /// An INIT was answered.
+    InitAnswered,
+    /// It was dropped.
+    Dropped(DropReason),
+    /// The peer aborted the association.
+    Aborted,
+    /// The peer rejected our cookie as stale.
+    StaleCookie,
+    /// The peer answered our HEARTBEAT, and the packet holds nothing else.
+    HeartbeatAcked,
+    /// The peer broke this rule; abort the association.
+    Violation(&'static str),
+}
+
+/// A verified packet on its way to [`Engine::deliver`].
+#[allow(clippy::large_enum_variant, reason = "a box would be an allocation per packet")]
+pub(super) enum Accepted {
+    Whole(AssociationEvent),
+    /// Split, because it is over [`MAX_KEPT_PACKET`].
+    Split(Vec<AssociationEvent>),
+}
+
+/// What [`Engine::poll_event`] reports.
+pub(super) enum EngineEvent {
+    /// The handshake is complete.
+    Connected,
+    /// The peer did not answer our INIT or COOKIE ECHO.
+    HandshakeFailed,
+    /// The association ended: after a shutdown, or because of an error, which is described.
+    Lost(String),
+    /// Call [`Engine::read`] until it returns `None`.
+    Readable(StreamId),
+    /// The peer reset its side of a stream. sctp-proto resets ours in return.
+    PeerReset(StreamId),
+    /// Both sides of a stream are reset.
+    ResetComplete(StreamId),
+}
+
+/// What [`Engine::read`] found.
+pub(super) enum Reassembled {
+    Message(Message),
+    /// The peer mixed PPIDs within one message, which is lost.
+    Garbled,
+    /// Over the maximum.
+    TooLarge,
+}
+
+/// An association, handshaking or established.
+#[derive(Debug)]
+pub(super) struct Engine {
+    endpoint: Endpoint,
+    handle: AssociationHandle,
+    association: sctp_proto::Association,
+    pub(super) role: Role,
+    guard: Guard,
+    ledger: Ledger,
+    max_packet: usize,
+    max_fragment: usize,
+    max_receive_message_size: usize,
+    window: u32,
+    /// How many streams sctp-proto knows.
+    streams: usize,
+}
+
+impl Engine {
+    /// Starts an association with an INIT.
+    pub(super) fn initiate(config: &SctpConfig) -> Option<Self> {
+        let mut endpoint = settings::endpoint(config);
+        let mut client = ClientConfig::default();
+        client.transport = Arc::new(settings::transport(config));
+        let (handle, association) = endpoint.connect(client, UNUSED_ADDRESS).ok()?;
+        Some(Self::new(config, endpoint, handle, association, Role::Initiator))
+    }
+
+    /// Answers an INIT.
+    pub(super) fn respond(
+        config: &SctpConfig,
+        now: Instant,
+        packet: &[u8],
+    ) -> Result<Self, DropReason> {
+        let (init, peer) = init::screen(packet)?;
+        let mut endpoint = settings::endpoint(config);
+        match endpoint.handle(now, UNUSED_ADDRESS, None, None, init) {
+            Some((handle, DatagramEvent::NewAssociation(association))) => {
+                let role = Role::Responder { peer_tag: peer.announced.tag };
+                let mut engine = Self::new(config, endpoint, handle, association, role);
+                engine.ledger.peer = Some(peer);
+                Ok(engine)
+            }
+            _ => Err(DropReason::Malformed),
+        }
+    }
+
+    fn new(
+        config: &SctpConfig,
+        endpoint: Endpoint,
+        handle: AssociationHandle,
+        association: sctp_proto::Association,
+        role: Role,
+    ) -> Self {
+        let window = settings::window(config);
+        Self {
+            endpoint,
+            handle,
+            association,
+            role,
+            guard: Guard::new(config.max_packet_size, window as usize, config.data_channels),
+            ledger: Ledger::default(),
+            max_packet: config.max_packet_size,
+            max_fragment: settings::max_fragment(config.max_packet_size),
+            max_receive_message_size: config.max_receive_message_size as usize,
+            window,
+            streams: 0,
+        }
+    }
+
+    /// Repeats the answer to the INIT that made this association.
+    pub(super) fn repeat_init(&mut self, now: Instant, packet: &[u8]) -> Verdict {
+        match init::screen(packet) {
+            Ok((init, ..)) => match self.verify(now, init) {
+                Some(event) => Verdict::Accepted(Accepted::Whole(event)),
+                None => Verdict::Dropped(DropReason::Foreign),
+            },
+            Err(reason) => Verdict::Dropped(reason),
+        }
+    }
+
+    /// Judges a packet other than an INIT.
+    pub(super) fn judge(&mut self, now: Instant, packet: Bytes) -> Verdict {
+        let packet = match self.guard.screen(&self.ledger, self.role, packet) {
+            Screened::Pass(packet) => packet,
+            Screened::Abort => return Verdict::Aborted,
+            Screened::StaleCookie => return Verdict::StaleCookie,
+            Screened::HeartbeatAcked => return Verdict::HeartbeatAcked,
+            Screened::Drop(reason) => return Verdict::Dropped(reason),
+        };
+        debug_assert!(wire::is_canonical(&packet), "the guard passed {packet:?}");
+        let Some(event) = self.verify(now, packet.clone()) else {
+            return Verdict::Dropped(DropReason::Foreign);
+        };
+        match self.guard.admit(now, &mut self.ledger, self.streams, &packet) {
+            Admission::Granted => {
+                if packet.len() <= MAX_KEPT_PACKET {
+                    return Verdict::Accepted(Accepted::Whole(event));
+                }
+                let parts = wire::divide(&packet, MAX_KEPT_PACKET);
+                let events = parts.into_iter().flat_map(|it| self.verify(now, it)).collect();
+                Verdict::Accepted(Accepted::Split(events))
+            }
+            Admission::Refused(reason) => Verdict::Dropped(reason),
+            Admission::Violation(rule) => Verdict::Violation(rule),
+        }
+    }
+
+    /// Verifies checksum and tag. `None` if either is wrong.
+    fn verify(&mut self, now: Instant, packet: Bytes) -> Option<AssociationEvent> {
+        match self.endpoint.handle(now, UNUSED_ADDRESS, None, None, packet)? {
+            (handle, DatagramEvent::AssociationEvent(event)) if handle == self.handle => {
+                Some(event)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes what the packet just judged says about streams.
+    pub(super) fn take_stream_effects(&mut self) -> StreamEffects {
+        std::mem::take(&mut self.guard.stream_effects)
+    }
+
+    /// Hands a packet to the association.
+    pub(super) fn deliver(&mut self, packet: Accepted) {
+        match packet {
+            Accepted::Whole(event) => self.association.handle_event(event),
+            Accepted::Split(events) => {
+                events.into_iter().for_each(|event| self.association.handle_event(event));
+            }
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.association.handle_timeout(now);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.association.poll_timeout()
+    }
+
+    pub(super) fn poll_event(&mut self) -> Option<EngineEvent> {
+        while let Some(event) = self.association.poll() {
+            let event = self.on_event(event);
+            if event.is_some() {
+                return event;
+            }
+        }
+        None
+    }
+
+    /// Counts an event of sctp-proto, and translates it if the association needs it.
+    fn on_event(&mut self, event: Event) -> Option<EngineEvent> {
+        match event {
+            Event::Connected => {
+                self.ledger.established = true;
+                Some(EngineEvent::Connected)
+            }
+            Event::HandshakeFailed { .. } => Some(EngineEvent::HandshakeFailed),
+            Event::AssociationLost { reason } => Some(EngineEvent::Lost(reason.to_string())),
+            Event::DataChannelStatsFinal(_) => {
+                self.streams = self.streams.saturating_sub(1);
+                None
+            }
+            Event::Stream(event) => self.on_stream_event(event),
+            _ => None,
+        }
+    }
+
+    fn on_stream_event(&mut self, event: StreamEvent) -> Option<EngineEvent> {
+        match event {
+            StreamEvent::Opened { .. } => {
+                self.streams += 1;
+                // The result is not needed, but sctp-proto keeps it until it is taken.
+                let _ = self.association.accept_stream();
+                None
+            }
+            StreamEvent::Readable { id: DISCARD_STREAM } => {
+                while self.read(DISCARD_STREAM).is_some() {}
+                None
+            }
+            StreamEvent::Readable { id } => Some(EngineEvent::Readable(id)),
+            // Each of these is followed by one `ResetComplete` or `ResetFailed`.
+            StreamEvent::Finished { id } => {
+                self.ledger.unfinished_resets += 1;
+                self.ledger.unread.remove(&id);
+                Some(EngineEvent::PeerReset(id))
+            }
+            StreamEvent::ResetComplete { id } => {
+                self.ledger.finish_reset();
+                Some(EngineEvent::ResetComplete(id))
+            }
+            // The stream stays out of use.
+            StreamEvent::ResetFailed { .. } => {
+                self.ledger.finish_reset();
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Hands the packets that are due to `send`. sctp-proto scans everything in flight, so call
+    /// this once per turn, and again only after a write.
+    pub(super) fn drain(
+        &mut self,
+        now: Instant,
+        mut send: impl FnMut(&[u8]),
+    ) -> Result<(), Oversize> {
+        let transmit = self.association.poll_transmit(now);
+        // What has expired by now has not been sent, and will not be.
+        self.ledger.expire(now);
+        let Some(transmit) = transmit else { return Ok(()) };
+        let Payload::RawEncode(packets) = transmit.payload else { return Ok(()) };
+        for packet in packets {
+            egress::emit(&mut self.ledger, self.window, self.max_packet, &packet, &mut send)?;
+        }
+        Ok(())
+    }
+
+    /// An ABORT to the peer, if its tag is known.
+    pub(super) fn abort(&self, cause: u16) -> Option<Bytes> {
+        Some(wire::abort(self.header()?, cause))
+    }
+
+    /// A HEARTBEAT to the peer, if its tag is known.
+    pub(super) fn heartbeat(&mut self) -> Option<Bytes> {
+        let heartbeat = wire::heartbeat(self.header()?);
+        self.guard.awaits_heartbeat_ack = true;
+        Some(heartbeat)
+    }
+
+    /// The header of packets that sctp-proto does not write.
+    fn header(&self) -> Option<Header> {
+        let local = self.ledger.local.as_ref()?;
+        let tag = self.ledger.peer.as_ref()?.announced.tag;
+        Some(Header { tag, ..local.header })
+    }
+
+    /// The tag of packets to us, once our INIT or INIT ACK has been sent.
+    pub(super) fn own_tag(&self) -> Option<u32> {
+        self.ledger.local.as_ref().map(|local| local.announced.tag)
+    }
+
+    /// Whether `packet` is the COOKIE ECHO that completes the handshake.
+    pub(super) fn is_completed_by(&self, packet: &[u8]) -> bool {
+        let cookie = self.ledger.local.as_ref().and_then(|local| local.cookie.as_ref());
+        init::cookie(packet).is_some_and(|echoed| cookie.is_some_and(|cookie| cookie == echoed))
+    }
+
+    /// Whether the peer has answered our INIT, or sent its own.
+    pub(super) fn knows_peer(&self) -> bool {
+        self.ledger.peer.is_some()
+    }
+
+    /// How many outgoing and incoming streams both sides agreed on.
+    pub(super) fn negotiated_streams(&self) -> Option<(u16, u16)> {
+        self.ledger.streams()
+    }
+
+    /// Adds the chunks that the guard stripped, and the messages that sctp-proto gave up.
+    pub(super) fn count(&self, counters: &mut SctpCounters) {
+        counters.chunks_stripped += self.guard.stripped;
+        if let Some(local) = &self.ledger.local {
+            counters.expired.add(local.pr_sctp.expired);
+            counters.abandoned.add(local.pr_sctp.abandoned);
+        }
+    }
+
+    /// The peer has begun a shutdown: nothing can be sent any more.
+    pub(super) fn is_closing(&self) -> bool {
+        self.association.is_closing()
+    }
+
+    /// Makes `stream` known to sctp-proto.
+    pub(super) fn register(&mut self, stream: StreamId) {
+        // Fails if the stream is known, or if its reset is under way: then there is nothing to do.
+        let unknown = PayloadProtocolIdentifier::Unknown;
+        if self.association.open_stream(stream, unknown).is_ok() {
+            self.streams += 1;
+        }
+    }
+
+    /// Payload bytes of `stream` that the peer has not acknowledged.
+    pub(super) fn unacked(&mut self, stream: StreamId) -> usize {
+        self.association
+            .stream(stream)
+            .ok()
+            .and_then(|stream| stream.buffered_amount().ok())
+            .unwrap_or(0)
+    }
+
+    /// Gives a message to sctp-proto. Returns the bytes that it adds to [`Self::unacked`], or
+    /// `None` if the stream cannot take it.
+    pub(super) fn write(&mut self, now: Instant, scheduled: ScheduledMessage) -> Option<usize> {
+        let ScheduledMessage { stream: id, message, reliability, deadline } = scheduled;
+        // DCEP is always ordered and reliable (RFC 8832 §6), and sctp-proto sends it so.
+        let is_dcep = message.ppid == Ppid::DCEP;
+        let reliability = if is_dcep { Reliability::RELIABLE } else { reliability };
+        self.register(id);
+        let mut stream = self.association.stream(id).ok()?;
+        let (kind, value) = match reliability.limit {
+            None => (ReliabilityType::Reliable, 0),
+            Some(Limit::Retransmits(count)) => (ReliabilityType::Rexmit, u32::from(count)),
+            // The lifetime of a message began when it was queued.
+            Some(Limit::LifetimeMs(_)) => {
+                let left = deadline.unwrap_or(now).saturating_duration_since(now);
+                (ReliabilityType::Timed, left.as_millis() as u32)
+            }
+        };
+        let payload = if ppid::is_known(message.ppid.0) {
+            message.payload
+        } else {
+            ppid::wrap(message.ppid, &message.payload, self.max_fragment)
+        };
+        stream.set_reliability_params(!reliability.ordered, kind, value).ok()?;
+        stream.set_default_payload_type(message.ppid.0.into()).ok()?;
+        let written = stream.write_chunks(&mut [payload]).ok()?;
+        self.ledger.written(UnsentMessage {
+            len: written,
+            ordered: reliability.ordered,
+            limited: kind != ReliabilityType::Reliable,
+            deadline: (kind == ReliabilityType::Timed)
+                .then(|| now + Duration::from_millis(value.into())),
+        });
+        Some(written)
+    }
+
+    /// What sctp-proto holds and has not sent, once our INIT or INIT ACK has been sent.
+    pub(super) fn unsent(&mut self) -> Option<&mut UnsentBytes> {
+        self.ledger.local.as_mut().map(|local| &mut local.unsent)
+    }
+
+    /// Releases memory that is not in use.
+    pub(super) fn trim(&mut self) {
+        self.ledger.trim();
+    }
+
+    /// TSNs that the peer has not acknowledged cumulatively.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.ledger.local.as_ref().map_or(0, |local| local.in_flight())
+    }
+
+    /// Answers a DATA_CHANNEL_OPEN. Returns what [`Self::write`] does: `None` if the peer has
+    /// reset the channel since.
+    pub(super) fn acknowledge_channel(&mut self, now: Instant, stream: StreamId) -> Option<usize> {
+        let payload = Bytes::from_static(&dcep::ACK);
+        let ack = ScheduledMessage {
+            stream,
+            message: Message { ppid: Ppid::DCEP, payload },
+            reliability: Reliability::RELIABLE,
+            deadline: None,
+        };
+        self.write(now, ack)
+    }
+
+    /// Whether [`Self::reset`] may be called: one RE-CONFIG has to fit a packet.
+    pub(super) fn can_reset(&self) -> bool {
+        self.ledger.waiting_resets.len() < MAX_WAITING_RESETS
+    }
+
+    /// Resets our side of `stream` once the peer has acknowledged what sctp-proto holds of it.
+    pub(super) fn reset(&mut self, stream: StreamId) {
+        self.register(stream);
+        if let Ok(mut state) = self.association.stream(stream)
+            && state.close().is_ok()
+        {
+            self.ledger.waiting_resets.insert(stream);
+            self.ledger.unread.insert(stream);
+        }
+    }
+
+    /// Drops the fragments of messages that the peer left incomplete by resetting `stream`.
+    /// sctp-proto would wait for the rest, and keep what follows at a cost that grows with its
+    /// square.
+    pub(super) fn drop_fragments(&mut self, stream: StreamId) {
+        if let Ok(mut stream) = self.association.stream(stream) {
+            // Fails only if the association is not established, and then it has ended.
+            let _ = stream.stop();
+        }
+    }
+
+    /// The next complete message of `stream`.
+    pub(super) fn read(&mut self, stream: StreamId) -> Option<Reassembled> {
+        let mut stream = self.association.stream(stream).ok()?;
+        let mut chunks = stream.read_sctp().ok()??;
+        let len = chunks.len();
+        self.ledger.held.remove(chunks.chunks.len(), len);
+        let payload = chunks.next(len)?.bytes;
+        let (ppid, payload) = match chunks.ppi {
+            PayloadProtocolIdentifier::Unknown => match ppid::unwrap(payload) {
+                Some(unwrapped) => unwrapped,
+                None => return Some(Reassembled::Garbled),
+            },
+            known => (Ppid(known as u32), payload),
+        };
+        if payload.len() > self.max_receive_message_size {
+            return Some(Reassembled::TooLarge);
+        }
+        Some(Reassembled::Message(Message { ppid, payload }))
+    }
+}

@@ -1,0 +1,87 @@
+//! What an association reports: states, events and the errors of sending.
+
+use serde::Serialize;
+
+use crate::proto::message::{Message, Reliability, StreamId};
+
+/// The state of the association. It only goes forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SctpState {
+    /// [`Association::connect`] has not been called.
+    ///
+    /// [`Association::connect`]: super::Association::connect
+    New,
+    /// Waiting for the peer's INIT, or for its answer to ours.
+    Connecting,
+    /// Established.
+    Connected,
+    /// The peer did not answer our INIT, or stopped answering HEARTBEATs.
+    Failed,
+    /// Ended by either side.
+    Closed,
+}
+
+/// What an association reports through [`Association::poll_event`].
+///
+/// [`Association::poll_event`]: super::Association::poll_event
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SctpEvent {
+    /// The state changed.
+    State(SctpState),
+    /// A message of the peer. Never one of PPID 50.
+    Message {
+        /// The stream it arrived on.
+        stream: StreamId,
+        /// The message.
+        message: Message,
+    },
+    /// The peer reset its outgoing stream, that is, closed its data channel (RFC 8831 §6.7). Ours
+    /// is being reset in return; call [`Association::reset_stream`] if it was open, which returns
+    /// what is discarded.
+    ///
+    /// [`Association::reset_stream`]: super::Association::reset_stream
+    StreamReset {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// The buffered amount of a stream fell to its threshold or below.
+    BufferedAmountLow {
+        /// The stream.
+        stream: StreamId,
+        /// Its buffered amount in bytes.
+        amount: usize,
+    },
+    /// The peer opened a data channel in band; the DATA_CHANNEL_ACK follows with the next packets.
+    ChannelOpened {
+        /// The stream.
+        stream: StreamId,
+        /// At most 65,535 bytes.
+        label: String,
+        /// At most 65,535 bytes.
+        protocol: String,
+        /// How the peer wants both sides to send on the channel.
+        reliability: Reliability,
+    },
+}
+
+/// Why [`Association::send`] rejected a message.
+///
+/// [`Association::send`]: super::Association::send
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The queued payload of the association or of the stream had already reached its bound. For
+    /// messages under 64 bytes the charge of 64 bytes per message decides earlier: at twice the
+    /// bound plus 64 KiB.
+    #[error("send queue full")]
+    Full,
+    /// The association has ended, or the stream is not open.
+    #[error("association or stream closed")]
+    Closed,
+    /// Over `max_send_message_size`.
+    #[error("message too large")]
+    TooLarge,
+    /// SCTP carries no empty message (RFC 8831 §6.6).
+    #[error("message empty")]
+    Empty,
+}
