@@ -1,13 +1,15 @@
 import { runProgram } from './helpers/process';
 
-/** What the programs of bench/ and robustness/ answer to options that are asked for, or make no sense. */
+/** What the programs of bench/, robustness/ and scripts/ print for --help, and for options that make no sense. */
 
 const BENCH = 'bench/index.js';
+const CHECK = 'scripts/check.js';
 const ROBUSTNESS = 'robustness/index.js';
 
 const usages: [string[], RegExp][] = [
   [[BENCH, '--help'], /^npm run bench -- \[--rows=REGEX\]/],
   [[BENCH, '-h'], /^npm run bench --/],
+  [[CHECK, '--help'], /^npm run check -- \[--only=STEP/],
   [[ROBUSTNESS, '--help'], /^npm run robustness -- PROGRAM [^]*soak/],
   [[ROBUSTNESS, '-h'], /^npm run robustness --/],
   [[ROBUSTNESS, 'soak', '--help'], /^npm run robustness -- soak \[--minutes=30\]/],
@@ -30,6 +32,7 @@ const mistakes: [string[], RegExp][] = [
   [[BENCH, '--runs='], /--runs/],
   [[BENCH, '--rows=('], /--rows.*\(/],
   [[BENCH, 'direct'], /direct/],
+  [[CHECK, '--only=laws,lint'], /no step lint; there are .*laws/],
   [[ROBUSTNESS], /programs, cycles, floods, slow, soak/],
   [[ROBUSTNESS, 'census'], /programs, cycles, floods, slow, soak.*census/],
   [[ROBUSTNESS, 'soak', '--minutes=ten'], /--minutes.*ten/],
@@ -38,7 +41,7 @@ const mistakes: [string[], RegExp][] = [
   [[ROBUSTNESS, 'slow', '--rounds=x'], /--rounds.*x/],
 ];
 
-test.each(mistakes)('%j is refused in a line', async ([file = '', ...args], line) => {
+test.each(mistakes)('%j is rejected in one line', async ([file = '', ...args], line) => {
   const { code, stdout, stderr } = await runProgram(file, ...args);
 
   expect(stderr).toMatch(line);

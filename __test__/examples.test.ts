@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import * as path from 'node:path';
 import { promisify } from 'node:util';
-import { ROOT } from './helpers/process';
+import { ROOT, runNode } from './helpers/process';
 
 /** The examples run to their end by themselves, and print what they say they do. */
 
@@ -58,4 +58,20 @@ test.each(Object.entries(printed))('examples/%s', async (script, lines) => {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [script], options);
   expect(stderr).toBe('');
   expect(stdout.trimEnd().split('\n')).toEqual(lines);
+});
+
+test('the first example of README.md, as a reader would paste it', async () => {
+  const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+  const [, example = ''] = /^```js\n([^]*?)^```$/m.exec(readme) ?? [];
+
+  // Its Worker stays open, so the process ends only when it is stopped.
+  const { stdout, stderr } = await runNode(example, {
+    onStdout: (output, kill) => {
+      if (output.includes('udpcandidate') && output.includes('news:')) kill();
+    },
+  });
+
+  expect(stdout).toMatch(/^news: hello 51$/m);
+  expect(stdout).toContain('udpcandidate');
+  expect(stderr).toBe('');
 });

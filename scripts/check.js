@@ -1,0 +1,199 @@
+'use strict';
+
+// npm run check -- [--only=STEP[,STEP…]] [--fast] [--list]
+//
+// Runs every step of the check, as CI does. `--only` runs the steps that are named, `--fast` those that need neither the
+// addon nor a test run, and `--list` prints all steps. A step that fails does not stop the next ones.
+//
+// The last line is `N passed, N failed`: tests are counted one by one, every other step as one. Exits with 1 unless all
+// passed. A Jest test that was skipped counts as failed.
+
+const { spawn } = require('node:child_process');
+const { existsSync, mkdtempSync, readFileSync, rmSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const path = require('node:path');
+
+const { readOptions, refuse } = require('../bench/options');
+
+const ROOT = path.join(__dirname, '..');
+
+/** A step that takes longer hangs, and has failed. */
+const MINUTES_PER_STEP = 15;
+
+/**
+ * @typedef {object} Step
+ * @property {string} name
+ * @property {string} command For a shell, in the root of the repository.
+ * @property {'cargo' | 'jest'} [tests] What runs the tests, if the step has some to count.
+ * @property {boolean} [fast]
+ * @property {boolean} [install] Part of `.ci/run` alone: a developer has installed these things.
+ */
+
+const CLIPPY = 'cargo clippy --locked --quiet --workspace --all-targets';
+
+/** @type {Step[]} */
+const STEPS = [
+  { name: 'debian', command: '.ci/debian-packages', install: true },
+  { name: 'npm-ci', command: 'npm ci --no-audit --no-fund --loglevel=error', install: true },
+  { name: 'laws', command: 'node scripts/laws.js', fast: true },
+  {
+    name: 'rustfmt',
+    command: 'cargo fmt --all --check && cargo fmt --manifest-path fuzz/Cargo.toml --check',
+    fast: true,
+  },
+  { name: 'prettier', command: 'npx --no-install prettier --check .', fast: true },
+  { name: 'types', command: 'npm run --silent test:types', fast: true },
+  { name: 'clippy-node', command: `${CLIPPY} --features node -- -D warnings`, fast: true },
+  { name: 'clippy-runtime', command: `${CLIPPY} -- -D warnings` },
+  { name: 'clippy-sans-io', command: `${CLIPPY} --no-default-features -- -D warnings` },
+  { name: 'deny', command: 'scripts/deny.sh' },
+  {
+    name: 'cargo-sans-io',
+    command: 'cargo test --locked --no-fail-fast --no-default-features',
+    tests: 'cargo',
+  },
+  { name: 'cargo-runtime', command: 'cargo test --locked --no-fail-fast', tests: 'cargo' },
+  { name: 'fuzz', command: 'scripts/fuzz.sh 10' },
+  { name: 'instructions', command: 'npm run --silent bench:instructions' },
+  { name: 'build', command: 'npm run --silent build' },
+  { name: 'docs', command: 'npm run --silent docs' },
+  { name: 'api', command: 'npm test --silent --', tests: 'jest' },
+  { name: 'browser', command: 'npm run --silent test:browser --', tests: 'jest' },
+  { name: 'package', command: 'npm run --silent test:package --', tests: 'jest' },
+  { name: 'usrsctp', command: 'npm run --silent test:usrsctp --', tests: 'jest' },
+  // Every row of the bench with a handful of messages: this measures nothing, but shows that the bench works.
+  { name: 'bench', command: 'npm run --silent bench -- --smoke' },
+];
+
+/**
+ * Runs a command, shows its output, and resolves with that and the exit code.
+ * @param {string} command
+ * @returns {Promise<{ code: number, output: string }>}
+ */
+function run(command) {
+  return new Promise((resolve) => {
+    // `timeout` ends the children of the shell as well.
+    const child = spawn(
+      'timeout',
+      ['--kill-after=10', `${MINUTES_PER_STEP}m`, 'sh', '-c', command],
+      {
+        cwd: ROOT,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+    let output = '';
+    child.stdout.on('data', (data) => {
+      process.stdout.write(data);
+      output += data;
+    });
+    child.stderr.on('data', (data) => {
+      process.stderr.write(data);
+      output += data;
+    });
+    child.on('close', (code) => resolve({ code: code ?? 1, output }));
+    child.on('error', (error) => resolve({ code: 1, output: `${error}` }));
+  });
+}
+
+/**
+ * Adds up the `test result:` lines of cargo.
+ * @param {string} output
+ */
+function countCargo(output) {
+  let passed = 0;
+  let failed = 0;
+  for (const [, good, bad] of output.matchAll(/^test result: .*?(\d+) passed; (\d+) failed/gm)) {
+    passed += Number(good);
+    failed += Number(bad);
+  }
+  return { passed, failed };
+}
+
+/**
+ * Reads Jest's report. A test file that cannot run has no tests, but is a failure.
+ * @param {string} file
+ */
+function countJest(file) {
+  const report = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+  const { numPassedTests = 0, numFailedTests = 0, numPendingTests = 0, numTodoTests = 0 } = report;
+  const { numRuntimeErrorTestSuites = 0 } = report;
+  return {
+    passed: numPassedTests,
+    failed: numFailedTests + numPendingTests + numTodoTests + numRuntimeErrorTestSuites,
+  };
+}
+
+/**
+ * @param {Step} step
+ * @returns {Promise<{ passed: number, failed: number }>}
+ */
+async function perform({ name, command, tests }) {
+  console.log(`\n=== ${name}: ${command}`);
+  const start = Date.now();
+  const folder = mkdtempSync(path.join(tmpdir(), 'check-'));
+  const report = path.join(folder, 'report.json');
+  const whole = tests === 'jest' ? `${command} --json --outputFile='${report}'` : command;
+  const { code, output } = await run(whole);
+  const seconds = Math.round((Date.now() - start) / 1000);
+  console.log(`=== ${name}: ${code === 0 ? 'ok' : `exit code ${code}`} after ${seconds} s`);
+
+  let counts = { passed: Number(code === 0), failed: Number(code !== 0) };
+  if (tests) {
+    counts = tests === 'jest' ? countJest(report) : countCargo(output);
+    // A run without a result, or one that failed without a failed test (it did not compile, say), is one failure.
+    const silent = counts.passed + counts.failed === 0;
+    if (silent || (code !== 0 && counts.failed === 0)) counts.failed += 1;
+  }
+  rmSync(folder, { recursive: true });
+  return counts;
+}
+
+/**
+ * @param {{ only?: string, fast?: boolean, install?: boolean }} options
+ * @returns {Step[]}
+ */
+function select({ only, fast, install }) {
+  if (only !== undefined) {
+    const names = only.split(',');
+    const unknown = names.filter((name) => !STEPS.some((step) => step.name === name));
+    if (unknown.length > 0) {
+      refuse(
+        `--only: no step ${unknown.join(', ')}; there are ${STEPS.map((it) => it.name).join(', ')}`,
+      );
+    }
+    return STEPS.filter((step) => names.includes(step.name));
+  }
+  return STEPS.filter((step) => (install || !step.install) && (!fast || step.fast));
+}
+
+async function main() {
+  const options = readOptions({
+    only: { type: 'string' },
+    fast: { type: 'boolean' },
+    install: { type: 'boolean' },
+    list: { type: 'boolean' },
+  });
+  const steps = select(options);
+  if (options.list) {
+    for (const { name, command, fast } of steps) {
+      console.log(`${name.padEnd(15)} ${fast ? 'fast' : '    '}  ${command}`);
+    }
+    return;
+  }
+
+  let passed = 0;
+  let failed = 0;
+  const failures = [];
+  for (const step of steps) {
+    const counts = await perform(step);
+    passed += counts.passed;
+    failed += counts.failed;
+    if (counts.failed > 0) failures.push(step.name);
+  }
+  console.log();
+  for (const name of failures) console.log(`failed: ${name} (npm run check -- --only=${name})`);
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 ? 0 : 1;
+}
+
+main();
