@@ -39,10 +39,11 @@ async function main() {
   const client = new PeerConnection('client', { iceServers: [] });
 
   client.onLocalDescription(async (offer) => {
-    const [, algorithm, value] = /a=fingerprint:(\S+) (\S+)/.exec(offer);
-    const dtlsParameters = { role: 'client', fingerprints: [{ algorithm, value }] };
+    const [, value] = /a=fingerprint:sha-256 (\S+)/.exec(offer);
 
-    await transport.connect({ dtlsParameters });
+    await transport.connect({
+      dtlsParameters: { role: 'client', fingerprints: [{ algorithm: 'sha-256', value }] },
+    });
     client.setRemoteDescription(answerOf(transport), 'answer');
   });
 

@@ -2,6 +2,8 @@
 
 const { Entity, end } = require('./cascadeModel');
 
+/** @typedef {InstanceType<typeof Entity>} WatchedEntity */
+
 /** The events that belong to an end. All others may come at any time before. */
 const LAST_EVENTS = new Set([
   'close',
@@ -30,7 +32,7 @@ const NEWS = {
  * and what is closed at that moment, with the model.
  */
 class CascadeWatch {
-  /** @type {Entity[]} */
+  /** @type {WatchedEntity[]} */
   entities = [];
   /** How deep listeners are in each other. */
   depth = 0;
@@ -46,7 +48,7 @@ class CascadeWatch {
   #names = 0;
   /** @type {{ emitter: string, error: Error } | undefined} */
   #thrown;
-  /** @type {Map<Entity, number>} */
+  /** @type {Map<WatchedEntity, number>} */
   #lastMessage = new Map();
   #react;
 
@@ -58,7 +60,7 @@ class CascadeWatch {
   /**
    * Closes it, and checks what is emitted.
    *
-   * @param {Entity} entity
+   * @param {WatchedEntity} entity
    */
   close(entity) {
     this.note(`${entity.name}.close() {`);
@@ -84,7 +86,7 @@ class CascadeWatch {
    *
    * @param {string} kind
    * @param {any} object
-   * @param {Entity} [above]
+   * @param {WatchedEntity} [above]
    */
   add(kind, object, above) {
     const entity = new Entity(kind, `${kind}${++this.#names}`, object, above);
@@ -94,7 +96,7 @@ class CascadeWatch {
       entity.loose = true;
     }
     if (object.appData.server) {
-      entity.server = /** @type {Entity} */ (object.appData.server);
+      entity.server = /** @type {WatchedEntity} */ (object.appData.server);
       entity.server.served.set(entity, false);
     }
     if (kind === 'dataConsumer') {
@@ -115,7 +117,7 @@ class CascadeWatch {
   /**
    * Hears all events, the unknown ones, too: this is each object's only listener.
    *
-   * @param {Entity} entity
+   * @param {WatchedEntity} entity
    * @param {any} emitter
    * @param {string} suffix
    */
@@ -132,7 +134,7 @@ class CascadeWatch {
   }
 
   /**
-   * @param {Entity} entity
+   * @param {WatchedEntity} entity
    * @param {string} suffix
    * @param {string} event
    * @param {any[]} args
@@ -184,7 +186,7 @@ class CascadeWatch {
   }
 
   /**
-   * @param {Entity} entity
+   * @param {WatchedEntity} entity
    * @param {string} line
    * @param {string} event
    */
@@ -207,7 +209,7 @@ class CascadeWatch {
   /**
    * The next line of what is being closed; or, if that is nothing, the first of what the worker may have closed.
    *
-   * @param {Entity} entity
+   * @param {WatchedEntity} entity
    * @param {string} event
    */
   #expected(entity, event) {
@@ -238,7 +240,7 @@ class CascadeWatch {
   }
 
   /**
-   * @param {Entity} dataConsumer
+   * @param {WatchedEntity} dataConsumer
    * @param {number} number
    */
   #heardMessage(dataConsumer, number) {
@@ -306,7 +308,7 @@ class CascadeWatch {
       const [near, far] = [this.find(pipeDataConsumer), this.find(pipeDataProducer)];
 
       mirror(near, far);
-      mirror(/** @type {Entity} */ (near.above), /** @type {Entity} */ (far.above));
+      mirror(/** @type {WatchedEntity} */ (near.above), /** @type {WatchedEntity} */ (far.above));
     } finally {
       this.#pipes--;
       this.#tighten();
@@ -343,7 +345,7 @@ class CascadeWatch {
 
   /** @param {any} object */
   find(object) {
-    return /** @type {Entity} */ (this.entities.find((it) => it.object === object));
+    return /** @type {WatchedEntity} */ (this.entities.find((it) => it.object === object));
   }
 
   /** @param {string} line */
@@ -367,8 +369,8 @@ class CascadeWatch {
 }
 
 /**
- * @param {Entity} one
- * @param {Entity} other
+ * @param {WatchedEntity} one
+ * @param {WatchedEntity} other
  */
 function mirror(one, other) {
   Object.assign(one, { loose: false, mirror: other });

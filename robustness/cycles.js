@@ -173,7 +173,7 @@ async function expectNothingLeft({ worker, router, webRtcServer, direct, dataPro
   }
 }
 
-/** @param {Census} census */
+/** @param {InstanceType<typeof Census>} census */
 function verdict(census) {
   const limits = { rss: MAX_RSS_GROWTH, heap: MAX_HEAP_GROWTH, fds: 0, threads: 0, handles: 0 };
   const grown = Object.entries(limits).filter(([name, limit]) => census.growth(name) > limit);

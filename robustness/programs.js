@@ -24,7 +24,7 @@ const MAX_DEPTH = 3;
 /** What closes something elsewhere goes over a Worker and back; a chain of pipes may be so long. */
 const HOPS = 6;
 
-/** @typedef {import('./cascadeModel').Entity} Entity */
+/** @typedef {InstanceType<typeof import('./cascadeModel').Entity>} Entity */
 
 /** One program. */
 class Program {

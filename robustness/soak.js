@@ -237,7 +237,7 @@ async function talkIn({ toAll, heard }, peers) {
     peers.send({ count: MESSAGES, size: 500 }),
   ]);
 
-  if (outcome.items !== PEERS_PER_ROOM * MESSAGES || outcome.disordered > 0) {
+  if (outcome.items !== PEERS_PER_ROOM * MESSAGES || Number(outcome.disordered) > 0) {
     throw new Error(`of ${PEERS_PER_ROOM * MESSAGES}: ${JSON.stringify(outcome)}`);
   }
   await Promise.all(arrived);
@@ -273,7 +273,7 @@ async function expectNothingLeft({ here, there, servers }) {
   }
 }
 
-/** @param {Census} census */
+/** @param {InstanceType<typeof Census>} census */
 function verdict(census) {
   const limits = { rss: MAX_RSS_GROWTH, heap: MAX_HEAP_GROWTH };
   // These go up and down with the rooms; what leaks only goes up.

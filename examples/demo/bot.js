@@ -189,8 +189,9 @@ function answerTo(text, { name }) {
 }
 
 function rollDice(text, name) {
-  const [, count, sides] = /^(\d{0,2})d(\d{1,3})$/i.exec(text) ?? [];
+  const [, count, digits] = /^(\d{0,2})d(\d{1,3})$/i.exec(text) ?? [];
   const dice = Number(count || 1);
+  const sides = Number(digits);
   if (!sides || dice < 1 || dice > 20 || sides < 2) {
     return { whisper: 'Up to 20 dice, please, like this: /dice 2d6' };
   }

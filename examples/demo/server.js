@@ -8,6 +8,7 @@
 //   page ══ DataChannel ═▶ WebRtcTransport ══▶ Router ══▶ WebRtcTransport ══▶ the other pages
 //                                                 ╚═════▶ DirectTransport ══▶ bot.js
 
+const { once } = require('node:events');
 const http = require('node:http');
 const { WebSocketServer } = require('ws');
 
@@ -27,10 +28,8 @@ async function main() {
   });
 
   const server = http.createServer((request, response) => servePage(page, request, response));
-  await new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(config.port, config.host, resolve);
-  });
+  server.listen(config.port, config.host);
+  await once(server, 'listening');
 
   const webRtcServer = await worker.createWebRtcServer({
     listenInfos: addressesFor(config).map((address) => ({
@@ -46,7 +45,8 @@ async function main() {
   const sockets = new WebSocketServer({ server, maxPayload: MAX_MESSAGE_BYTES });
   sockets.on('connection', (socket) => handleSocket(socket, rooms));
 
-  const { local, network } = urlsFor(config, server.address().port);
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const { local, network } = urlsFor(config, port);
   console.log('\n  datasoup demo\n');
   console.log(`  Local    ${local}`);
   for (const url of network) console.log(`  Network  ${url}`);

@@ -7,7 +7,7 @@ process.once('message', async (/** @type {any} */ { file, impl, name, seconds, r
   let result;
 
   try {
-    const found = cases.find((each) => each.name === name);
+    const found = cases.find((/** @type {{ name: string }} */ each) => each.name === name);
     const api = require(impl);
 
     result = await measureCase({ ...found, api, seconds, rounds });

@@ -130,7 +130,7 @@ class Scene {
  *
  * @param {Scene} scene
  * @param {Flood} flood
- * @param {Attacker} attacker
+ * @param {InstanceType<typeof Attacker>} attacker
  * @returns {Promise<any>} the transport that is attacked.
  */
 async function aim({ router, webRtcServer, direct, transport }, { at, own }, attacker) {
@@ -204,10 +204,13 @@ function numbersOf(object) {
  * @param {Record<string, any>} before
  */
 function difference(after, before) {
+  const changes = Object.keys(after).map((name) => ({
+    name,
+    change: after[name] - (before[name] ?? 0),
+  }));
+
   return Object.fromEntries(
-    Object.entries(after)
-      .map(([name, value]) => [name, value - (before[name] ?? 0)])
-      .filter(([, value]) => value > 0),
+    changes.filter(({ change }) => change > 0).map(({ name, change }) => [name, change]),
   );
 }
 
@@ -242,12 +245,16 @@ async function measureCase({ api, seconds, rounds, ...flood }) {
     const victim = await aim(scene, flood, attacker);
     const before = await counters(scene, victim);
 
-    const { latencies, workerMicros, wallMicros } = await measure(async () => {
+    const {
+      latencies = [],
+      workerMicros = 0,
+      wallMicros,
+    } = await measure(async () => {
       attacker.begin();
       return pinged(await scene.peers.ping({ seconds, size: SIZE }));
     }, [scene.worker]);
 
-    attacked.push(...latencies);
+    attacked.push(...Array.from(latencies));
     attacks.push({
       ...(await attacker.end()),
       sctpState: victim.sctpState,

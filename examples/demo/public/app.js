@@ -121,7 +121,7 @@ async function stay(room, name, onentered) {
 
   for (let attempt = 0; ; attempt += 1) {
     try {
-      const closed = new Promise((resolve) => (handlers.closed = resolve));
+      const closed = new Promise((resolve) => (handlers.closed = () => resolve(undefined)));
       session = await Session.join({ url, room, name, handlers });
       if (!entered) onentered();
       entered = true;
@@ -148,8 +148,9 @@ function setStatus(text) {
 }
 
 function setUpJoin() {
-  const dialog = element('join');
-  const { elements } = dialog.querySelector('form');
+  const dialog = /** @type {HTMLDialogElement} */ (element('join'));
+  /** @type {Record<string, any>} */
+  const elements = dialog.querySelector('form').elements;
   elements.name.value = suggestName();
   elements.room.value = roomFromAddress(location);
   dialog.addEventListener('cancel', (event) => event.preventDefault());

@@ -46,7 +46,10 @@ export class Panel {
     setTimeout(() => setInterval(() => this.#refresh(), 1000), PING_EVERY_MS / 2);
   }
 
-  /** `states`: any of { iceState, dtlsState, sctpState, browser, iceSelectedTuple }. */
+  /**
+   * @param {'send' | 'recv'} direction
+   * @param {Record<string, any>} states Any of iceState, dtlsState, sctpState, browser, iceSelectedTuple.
+   */
   setStates(direction, { iceSelectedTuple, ...states }) {
     for (const [name, state] of Object.entries(states)) {
       const cell = this.#part('state', `${direction}-${name}`);
@@ -65,7 +68,7 @@ export class Panel {
     this.#pings.clear();
     this.#server = { messagesDropped: 0, bufferedAmount: 0 };
     this.#part('value', 'tuple').textContent = '';
-    for (const direction of ['send', 'recv']) {
+    for (const direction of /** @type {const} */ (['send', 'recv'])) {
       this.setStates(direction, {
         iceState: state,
         dtlsState: state,

@@ -10,6 +10,7 @@ export class Signalling {
   #waiting = new Map();
 
   /** Called with (event, data). */
+  /** @type {(event: string, data: any) => void} */
   onnotification = () => {};
   /** Called once, when the socket is closed by anyone. */
   onclose = () => {};
@@ -52,7 +53,7 @@ export class Signalling {
     else this.#settle(message.id, message);
   }
 
-  #settle(id, { ok, data, error }) {
+  #settle(id, { ok = false, data = undefined, error = '' }) {
     const request = this.#waiting.get(id);
     if (!request) return;
 

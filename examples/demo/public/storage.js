@@ -1,6 +1,8 @@
 // What the page remembers. Storage can be forbidden; the page works without.
 
-/** `storage`: 'localStorage', or 'sessionStorage' for this tab alone. */
+/** @typedef {'localStorage' | 'sessionStorage'} Kind The second is for this tab alone. */
+
+/** @param {Kind} storage */
 export function recall(storage, key) {
   try {
     return window[storage].getItem(`datasoup-demo-${key}`);
@@ -9,6 +11,7 @@ export function recall(storage, key) {
   }
 }
 
+/** @param {Kind} storage */
 export function remember(storage, key, value) {
   try {
     window[storage].setItem(`datasoup-demo-${key}`, value);

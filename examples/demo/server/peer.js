@@ -108,7 +108,7 @@ class Peer {
     this.#transport('recv');
     this.#consuming = true;
     const { bot } = this.#room;
-    const heard = this.#room.othersThan(this).flatMap((other) => other.#heardByOthers());
+    const heard = this.#room.othersThan(this).flatMap((other) => other.heardByOthers());
     await Promise.all([...bot.producers, ...heard].map((producer) => this.consume(producer)));
   }
 
@@ -193,7 +193,8 @@ class Peer {
     return transport;
   }
 
-  #heardByOthers() {
+  /** The DataProducers that other peers consume. */
+  heardByOthers() {
     return [...this.#producers.values()].filter(({ label, closed }) => label !== 'ping' && !closed);
   }
 
