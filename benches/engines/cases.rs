@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::allocations;
-use crate::link::{Conditions, Net, Peer};
+use crate::sim::{Conditions, Net, Peer};
 
-/// The largest packet: 1,232 bytes less a DTLS 1.2 record's 37.
-pub(crate) const MAX_PACKET: usize = 1195;
 /// So large that it never bounds anything.
 pub(crate) const RECEIVE_WINDOW: u32 = 5 * 1024 * 1024;
 /// The payload of a message that takes a packet of its own.
@@ -186,7 +184,7 @@ fn in_flight<E: Engine>(what: &str, flight: usize, loss: usize) {
     let rate = Some(25_000_000);
     let delay = Duration::from_millis(25);
     let mut net: Pair<E> = connected(Conditions { delay, rate, ..Conditions::PERFECT }, flight);
-    net.conditions.loss = loss as f64 / 1000.0;
+    net.conditions().loss = loss as f64 / 1000.0;
     net.a.source = Some(Bytes::from(vec![7; MESSAGE]));
     net.a.touched = true;
     net.run_for(Duration::from_secs(1));

@@ -1,66 +1,38 @@
 //! dcsctp, bare.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ::dcsctp::api::{
-    DcSctpSocket, Message, Options, PpId, SendOptions, SocketEvent, SocketState, SocketTime,
-    StreamId,
-};
+use ::dcsctp::api::{Options, StreamId};
 use bytes::Bytes;
+use datasoup::proto::message::{Message, Ppid};
 
-use crate::cases::{Engine, MAX_PACKET, MESSAGE, RECEIVE_WINDOW};
-use crate::link::{Peer, start};
+use crate::cases::{Engine, MESSAGE, RECEIVE_WINDOW};
+use crate::common::dcsctp::DcSctp as Association;
+use crate::common::peers::MAX_PACKET;
+use crate::sim::{Peer, start};
 
 pub(crate) struct DcSctp {
     initiates: bool,
-    socket: Box<dyn DcSctpSocket>,
-    /// Its clock begins here.
-    epoch: Instant,
+    association: Association,
     flight: usize,
-    packets: Vec<Bytes>,
-    taken: usize,
-}
-
-impl DcSctp {
-    fn advance(&mut self, now: Instant) {
-        self.socket.advance_time(SocketTime::zero() + now.saturating_duration_since(self.epoch));
-    }
-
-    fn collect(&mut self) {
-        while let Some(event) = self.socket.poll_event() {
-            match event {
-                SocketEvent::SendPacket(packet) => self.packets.push(packet.into()),
-                SocketEvent::OnAborted(why, text) => panic!("{why:?} {text}"),
-                _ => {}
-            }
-        }
-        while self.socket.get_next_message().is_some() {
-            self.taken += 1;
-        }
-    }
 }
 
 impl Peer for DcSctp {
     fn handle_packet(&mut self, now: Instant, packet: Bytes) {
-        self.advance(now);
-        self.socket.handle_input(&packet);
-        self.collect();
+        self.association.handle_packet(now, packet);
+        assert!(!self.association.aborted);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.advance(now);
-        self.collect();
+        self.association.handle_timeout(now);
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {
-        let at = self.socket.poll_timeout();
-        (at != SocketTime::infinite_future())
-            .then(|| self.epoch + (at - SocketTime::zero()) + Duration::from_micros(1))
+        self.association.poll_timeout()
     }
 
-    fn drain(&mut self, _: Instant, packets: &mut Vec<Bytes>) {
-        self.collect();
-        packets.append(&mut self.packets);
+    fn drain(&mut self, now: Instant, packets: &mut Vec<Bytes>) {
+        self.association.drain(now, packets);
     }
 }
 
@@ -71,32 +43,31 @@ impl Engine for DcSctp {
             max_receiver_window_buffer_size: RECEIVE_WINDOW as usize,
             ..Options::default()
         };
-        let socket = ::dcsctp::new_socket("", &options);
-        Self { initiates, socket, epoch: start(), flight, packets: Vec::new(), taken: 0 }
+        Self { initiates, association: Association::with(start(), options), flight }
     }
 
-    fn connect(&mut self, _: Instant) {
+    fn connect(&mut self, now: Instant) {
         if self.initiates {
-            self.socket.connect();
+            self.association.connect(now);
         }
     }
 
     fn is_connected(&self) -> bool {
-        self.socket.state() == SocketState::Connected
+        self.association.is_connected()
     }
 
     fn send(&mut self, now: Instant, payload: &Bytes) {
-        self.advance(now);
-        let message = Message::new(StreamId(0), PpId(53), payload.to_vec());
-        self.socket.send(message, &SendOptions::default()).expect("room");
+        self.association.advance(now);
+        self.association.send(0, Message::new(Ppid::BINARY, payload.clone()));
     }
 
     fn has_room(&mut self) -> bool {
-        let unacknowledged = self.socket.get_metrics().map_or(0, |it| it.unack_data_count);
-        self.socket.buffered_amount(StreamId(0)) + unacknowledged * MESSAGE < self.flight
+        let socket = &self.association.socket;
+        let unacknowledged = socket.get_metrics().map_or(0, |it| it.unack_data_count);
+        socket.buffered_amount(StreamId(0)) + unacknowledged * MESSAGE < self.flight
     }
 
     fn take(&mut self) -> usize {
-        std::mem::take(&mut self.taken)
+        self.association.messages.drain(..).count()
     }
 }

@@ -3,9 +3,9 @@
 //! Takes an engine and what is to be counted by valgrind: `out`, `in` or `sack` and a message's bytes, or `sender` or
 //! `receiver`, the bytes in flight, and how many of 1,000 packets are lost. Without any, prints the engines.
 
-#[path = "../../tests/common/link.rs"]
-#[allow(dead_code, reason = "used in parts")]
-mod link;
+#[path = "../../tests/common/mod.rs"]
+mod common;
+use common::sim;
 
 mod allocations;
 mod cases;

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use datasoup::proto::message::{Message, Ppid, Reliability};
 use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
 
-use crate::cases::{Engine, MAX_PACKET, RECEIVE_WINDOW};
-use crate::link::Peer;
+use crate::cases::{Engine, RECEIVE_WINDOW};
+use crate::common::peers::MAX_PACKET;
+use crate::sim::Peer;
 
 pub(crate) struct Ours(Association);
 

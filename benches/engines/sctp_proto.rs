@@ -10,8 +10,9 @@ use ::sctp_proto::{
 };
 use bytes::Bytes;
 
-use crate::cases::{Engine, MAX_PACKET, RECEIVE_WINDOW};
-use crate::link::Peer;
+use crate::cases::{Engine, RECEIVE_WINDOW};
+use crate::common::peers::MAX_PACKET;
+use crate::sim::Peer;
 
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 

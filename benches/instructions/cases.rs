@@ -17,9 +17,9 @@ use datasoup::sfu::subchannels::{Selector, Subscriptions};
 use datasoup::sfu::transport::IceParameters;
 
 use crate::client::Client;
-use crate::conditions::start;
 use crate::host::binary;
 use crate::rig::Rig;
+use crate::sim::start;
 use crate::{TIMES, measure};
 
 /// Every case and its name.

@@ -7,28 +7,10 @@
 use std::cell::RefCell;
 use std::time::Instant;
 
-#[path = "../../tests/sfu/association.rs"]
-#[allow(dead_code, reason = "used in parts")]
-mod association;
 mod cases;
-#[path = "../../tests/common/checks.rs"]
-#[allow(dead_code, reason = "used in parts")]
-mod checks;
-#[path = "../../tests/sfu/client.rs"]
-#[allow(dead_code, reason = "used in parts")]
-mod client;
-#[path = "../../tests/common/conditions.rs"]
-#[allow(dead_code, reason = "used in parts")]
-mod conditions;
-#[path = "../../tests/sfu/host.rs"]
-#[allow(dead_code, reason = "used in parts")]
-mod host;
-#[path = "../../tests/sfu/lab.rs"]
-#[allow(dead_code, unused_imports, reason = "used in parts")]
-mod lab;
-#[path = "../../tests/sfu/plain_peer.rs"]
-#[allow(dead_code, reason = "used in parts")]
-mod plain_peer;
+#[path = "../../tests/common/mod.rs"]
+mod common;
+use common::{client, host, sim};
 #[path = "../../tests/common/rig.rs"]
 #[allow(dead_code, reason = "used in parts")]
 mod rig;

@@ -12,10 +12,10 @@ use datasoup::sfu::event::Event;
 use datasoup::sfu::id::{RouterKey, TransportKey, WebRtcServerKey};
 use datasoup::sfu::transport::webrtc::{DtlsParameters, WebRtcConnectOptions, WebRtcListen};
 
-use crate::client::Client;
-use crate::conditions::start;
-use crate::host::{Host, webrtc_options};
-use crate::lab::Datagram;
+use crate::common::client::Client;
+use crate::common::host::{Host, webrtc_options};
+use crate::common::lab::Datagram;
+use crate::common::sim::start;
 use crate::ours;
 
 /// Where the worker listens for all of them.

@@ -11,8 +11,8 @@ use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::peer::{Peer, PeerConfig};
 use datasoup::proto::transmit::Transmits;
 
-use crate::link::start;
 use crate::peers::config;
+use crate::sim::start;
 
 /// The datagram.
 pub fn run(data: &[u8]) {

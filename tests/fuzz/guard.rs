@@ -8,10 +8,10 @@ use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start
 
 use crate::counting::{all_ours, live};
 use crate::input::Input;
-use crate::link::start;
-use crate::packet::*;
 use crate::peers::{MAX_PACKET, config};
-use crate::script::{Knowledge, MAX_PACKETS, Recipe, Step};
+use crate::puppet::{COOKIE_ACK, FIRST_TSN, OWN_TAG, Puppet, chunk, extensions};
+use crate::script::{MAX_PACKETS, Recipe, Step};
+use crate::sim::start;
 
 /// What an association may hold, whatever its peer does: 2 MB of queued messages of ours, the window
 /// of 1 MiB, and what it costs to keep 4,096 chunks and 8,192 streams.
@@ -23,7 +23,7 @@ struct Scene {
     sctp: Association,
     config: SctpConfig,
     state: SctpState,
-    peer: Knowledge,
+    puppet: Puppet,
     /// Packets that ours has sent.
     sent: u32,
 }
@@ -68,22 +68,18 @@ impl Scene {
             sctp: Association::new(config.clone()),
             config,
             state: SctpState::New,
-            peer: Knowledge::new(0x0102_0304, 1000),
+            puppet: Puppet::new(OWN_TAG, FIRST_TSN),
             sent: 0,
         };
         scene.sctp.connect(scene.now);
         scene.listen();
         if !flag(4) {
-            let (own_tag, tsn) = (scene.peer.own_tag, scene.peer.tsn);
             if flag(5) {
-                let cookie = [&extensions()[..], &[0, 0], &parameter(7, b"a cookie")].concat();
-                let ack = init(INIT_ACK, own_tag, streams, tsn, &cookie);
-                scene.packet(packet(scene.peer.tag, &[ack]));
-                scene.packet(packet(scene.peer.tag, &[chunk(COOKIE_ACK, 0, &[])]));
+                scene.packet(scene.puppet.init_ack(streams));
+                scene.packet(scene.puppet.packet(&[chunk(COOKIE_ACK, 0, &[])]));
             } else {
-                scene.packet(packet(0, &[init(INIT, own_tag, streams, tsn, &extensions())]));
-                let echo = chunk(COOKIE_ECHO, 0, &scene.peer.cookie);
-                scene.packet(packet(scene.peer.tag, &[echo]));
+                scene.packet(scene.puppet.init(streams, &extensions()));
+                scene.packet(scene.puppet.cookie_echo());
             }
             assert_eq!(scene.state, SctpState::Connected);
         }
@@ -95,7 +91,7 @@ impl Scene {
         match step {
             Step::Packets(recipe, times) => {
                 for _ in 0..u32::from(times).min(budget) {
-                    let packet = recipe.cook(&mut self.peer);
+                    let packet = recipe.cook(&mut self.puppet);
                     self.packet(packet);
                     budget -= 1;
                 }
@@ -132,11 +128,11 @@ impl Scene {
 
     /// Takes all that ours has to say.
     fn listen(&mut self) {
-        let Self { sctp, peer, sent, .. } = self;
+        let Self { sctp, puppet, sent, .. } = self;
         sctp.drain_transmits(self.now, |packet| {
             assert!(packet.len() <= MAX_PACKET, "a packet of {} bytes", packet.len());
             *sent += 1;
-            peer.learn(packet);
+            puppet.learn(packet);
         });
         while let Some(event) = self.sctp.poll_event() {
             match event {

@@ -15,28 +15,11 @@ pub mod webrtc_peer;
 mod input;
 mod script;
 
-// The stage and its props, from the other tests.
-#[path = "../sfu/association.rs"]
-mod association;
-#[path = "../common/checks.rs"]
-mod checks;
-#[path = "../sfu/client.rs"]
-mod client;
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../common/counting.rs"]
 mod counting;
-#[path = "../sfu/host.rs"]
-mod host;
-#[path = "../sfu/lab.rs"]
-mod lab;
-#[path = "../common/link.rs"]
-mod link;
-#[path = "../common/packet.rs"]
-mod packet;
-#[path = "../sctp/peers.rs"]
-mod peers;
-#[path = "../sfu/plain_peer.rs"]
-mod plain_peer;
-use link as conditions;
+use common::{client, lab, packet, peers, puppet, sim};
 
 #[cfg(test)]
 mod seeds;

@@ -14,62 +14,33 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::input::Input;
-use crate::packet::*;
+use crate::puppet::*;
 
-/// What the peer knows of the association.
-#[derive(Debug, Clone)]
-pub(crate) struct Knowledge {
-    /// The tag of packets to ours, and of packets to the peer.
-    pub(crate) tag: u32,
-    pub(crate) own_tag: u32,
-    /// The peer's next TSN and next RE-CONFIG request.
-    pub(crate) tsn: u32,
-    pub(crate) request: u32,
-    /// Our first TSN.
-    pub(crate) initial_tsn: u32,
-    pub(crate) cookie: Vec<u8>,
-}
-
-impl Knowledge {
-    pub(crate) fn new(own_tag: u32, tsn: u32) -> Self {
-        let cookie = Vec::new();
-        Self { tag: 0, own_tag, tsn, request: tsn, initial_tsn: 0, cookie }
-    }
-
-    /// Listens to what ours sends.
-    pub(crate) fn learn(&mut self, packet: &[u8]) {
-        for greeting in chunks(packet).iter().filter_map(Greeting::read) {
-            (self.tag, self.initial_tsn) = (greeting.tag, greeting.tsn);
-            self.cookie = greeting.cookie;
-        }
-    }
-
-    /// Makes the numbers of a chunk's value absolute.
-    fn localise(&mut self, kind: u8, value: &mut [u8]) {
-        match kind {
-            DATA => {
-                let next = self.tsn;
-                if add(value, 0, next) == next {
-                    self.tsn = next.wrapping_add(1);
-                }
+/// Makes the numbers of a chunk's value absolute.
+fn localise(puppet: &mut Puppet, kind: u8, value: &mut [u8]) {
+    match kind {
+        DATA => {
+            let next = puppet.tsn;
+            if add(value, 0, next) == next {
+                puppet.tsn = next.wrapping_add(1);
             }
-            INIT | INIT_ACK => _ = add(value, 0, self.own_tag),
-            SACK | SHUTDOWN => _ = add(value, 0, self.initial_tsn.wrapping_sub(1)),
-            FORWARD_TSN => _ = add(value, 0, self.tsn.wrapping_sub(1)),
-            RECONFIG => match value {
-                [0, 13, _, _, request @ ..] => {
-                    let next = self.request;
-                    if add(request, 0, next) == next {
-                        self.request = next.wrapping_add(1);
-                    }
-                    add(request, 4, self.initial_tsn.wrapping_sub(1));
-                    add(request, 8, self.tsn.wrapping_sub(1));
-                }
-                [0, 16, _, _, response @ ..] => _ = add(response, 0, self.initial_tsn),
-                _ => {}
-            },
-            _ => {}
         }
+        INIT | INIT_ACK => _ = add(value, 0, puppet.own_tag),
+        SACK | SHUTDOWN => _ = add(value, 0, puppet.initial_tsn.wrapping_sub(1)),
+        FORWARD_TSN => _ = add(value, 0, puppet.tsn.wrapping_sub(1)),
+        RECONFIG => match value {
+            [0, 13, _, _, request @ ..] => {
+                let next = puppet.request;
+                if add(request, 0, next) == next {
+                    puppet.request = next.wrapping_add(1);
+                }
+                add(request, 4, puppet.initial_tsn.wrapping_sub(1));
+                add(request, 8, puppet.tsn.wrapping_sub(1));
+            }
+            [0, 16, _, _, response @ ..] => _ = add(response, 0, puppet.initial_tsn),
+            _ => {}
+        },
+        _ => {}
     }
 }
 
@@ -95,7 +66,7 @@ pub(crate) struct Recipe<'a> {
 
 impl Recipe<'_> {
     /// Makes the packet. Every time the same one, but for the numbers.
-    pub(crate) fn cook(&self, knowledge: &mut Knowledge) -> Bytes {
+    pub(crate) fn cook(&self, puppet: &mut Puppet) -> Bytes {
         let mut made = Vec::new();
         let mut input = Input::new(self.bytes);
         while !input.is_empty() {
@@ -103,7 +74,7 @@ impl Recipe<'_> {
             if self.wire {
                 let length = input.u16();
                 let mut value = input.take(usize::from(length).saturating_sub(4)).to_vec();
-                knowledge.localise(kind, &mut value);
+                localise(puppet, kind, &mut value);
                 made.extend_from_slice(&[kind, flags]);
                 made.extend_from_slice(&length.to_be_bytes());
                 made.extend_from_slice(&value);
@@ -113,18 +84,18 @@ impl Recipe<'_> {
             let len = input.byte();
             let mut value = input.take(len.into()).to_vec();
             if kind == COOKIE_ECHO && value.is_empty() {
-                value.clone_from(&knowledge.cookie);
+                value.clone_from(&puppet.cookie);
             }
             if kind == DATA {
                 value.resize(value.len().max(12), 0);
                 value.resize(value.len() + 8 * usize::from(input.byte()), 0);
             }
-            knowledge.localise(kind, &mut value);
+            localise(puppet, kind, &mut value);
             made.extend_from_slice(&chunk(kind, flags, &value));
         }
         let tag = match self.tag {
-            0 | 1 => knowledge.tag,
-            2 => knowledge.own_tag,
+            0 | 1 => puppet.tag,
+            2 => puppet.own_tag,
             _ => 0,
         };
         packet(tag, &[made])
@@ -138,7 +109,7 @@ pub(crate) enum Step<'a> {
     Packets(Recipe<'a>, u8),
     /// The peer sends this.
     Raw(&'a [u8]),
-    /// Somebody else sends this.
+    /// An unknown address sends this.
     Stranger(&'a [u8]),
     /// The peer sends a STUN request from one of its addresses.
     Check { address: u8, nominates: bool },

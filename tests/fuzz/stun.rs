@@ -13,7 +13,7 @@ use stun_types::message::{
 };
 
 use crate::input::Input;
-use crate::link::start;
+use crate::sim::start;
 
 const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
 

@@ -8,8 +8,8 @@ use datasoup::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
 use datasoup::proto::sctp::{SctpConfig, SctpEvent, SctpState, Start};
 
 use crate::input::Input;
-use crate::link::{Conditions, Net, Side};
 use crate::peers::{MAX_PACKET, Ours, Pair, config};
+use crate::sim::{Conditions, Net, Side};
 
 /// Streams that are used.
 const STREAMS: u8 = 6;
@@ -53,7 +53,7 @@ pub fn run(data: &[u8]) {
     let (flags, seed) = (input.byte(), input.byte());
     let bad = conditions(&mut input);
     let mut model = Model::connected(flags, seed, bad);
-    model.net.conditions = bad;
+    *model.net.conditions() = bad;
     while !input.is_empty() && model.messages < MAX_MESSAGES {
         model.act(&mut input);
         model.collect();
@@ -115,7 +115,7 @@ impl Model {
         net.b.sctp.connect(net.now);
         let up = |net: &mut Pair| net.a.is_connected() && net.b.is_connected();
         if !net.run_until(Duration::from_secs(5), up) {
-            net.conditions = Conditions::PERFECT;
+            *net.conditions() = Conditions::PERFECT;
             assert!(net.run_until(Duration::from_secs(60), up), "they connect once they can");
         }
         net.a.events.clear();
@@ -159,7 +159,7 @@ impl Model {
             }
             4 => self.close(side, stream),
             5 | 6 => self.wait(input.duration().min(Duration::from_secs(10))),
-            _ => self.net.conditions = conditions(input),
+            _ => *self.net.conditions() = conditions(input),
         }
     }
 
@@ -263,7 +263,7 @@ impl Model {
 
     /// The network works again: everything that has to arrive does, and nothing waits any more.
     fn heal(mut self) {
-        self.net.conditions = Conditions::PERFECT;
+        *self.net.conditions() = Conditions::PERFECT;
         let end = self.net.now + HEALED;
         while self.net.now < end && !self.is_done() {
             self.wait(Duration::from_millis(200));

@@ -10,9 +10,9 @@ use crate::client::Client;
 use crate::counting::{all_ours, live};
 use crate::input::Input;
 use crate::lab::{Lab, binary, ours, text, theirs};
-use crate::link::Conditions;
-use crate::packet::*;
-use crate::script::{Knowledge, MAX_PACKETS, Recipe, Step};
+use crate::puppet::*;
+use crate::script::{MAX_PACKETS, Recipe, Step};
+use crate::sim::Conditions;
 
 /// What a transport may hold, whatever its peer does: see `guard`, and the bounds of a session.
 const MAX_HEAP: i64 = 14 << 20;
@@ -29,7 +29,7 @@ struct Scene {
     /// A direct one, which the attacker consumes.
     producer: DataProducerKey,
     attacker: Party,
-    peer: Knowledge,
+    puppet: Puppet,
     consumers: Vec<DataConsumerKey>,
     innocent: Party,
     innocent_sends: DataProducerKey,
@@ -75,7 +75,7 @@ impl Scene {
         let (innocent_gets, _) = lab.host().consume(direct, innocent_sends);
         lab.host().events.clear();
 
-        let (attacker, peer) = attacker(&mut lab, router, server);
+        let (attacker, puppet) = attacker(&mut lab, router, server);
         for stream in 0..3 {
             let producer = lab.host().produce(attacker.key, stream);
             lab.host().consume(direct, producer);
@@ -91,7 +91,7 @@ impl Scene {
             lab,
             producer,
             attacker,
-            peer,
+            puppet,
             consumers,
             innocent,
             innocent_sends,
@@ -105,7 +105,7 @@ impl Scene {
         match step {
             Step::Packets(recipe, times) => {
                 for _ in 0..u32::from(times).min(budget) {
-                    let packet = recipe.cook(&mut self.peer);
+                    let packet = recipe.cook(&mut self.puppet);
                     self.lab.clients[self.attacker.client].seal(&packet);
                     budget -= 1;
                 }
@@ -152,7 +152,7 @@ impl Scene {
         assert!(answered <= asked, "amplified from {asked} to {answered} bytes");
         let intercepted = &mut self.lab.clients[self.attacker.client].intercepted;
         for packet in intercepted.replace(Vec::new()).into_iter().flatten() {
-            self.peer.learn(&packet);
+            self.puppet.learn(&packet);
         }
         let events = std::mem::take(&mut self.lab.host().events);
         let told = events.iter().any(|event| self.concerns_innocent(event));
@@ -214,7 +214,7 @@ fn attacker(
     lab: &mut Lab,
     router: RouterKey,
     server: datasoup::sfu::id::WebRtcServerKey,
-) -> (Party, Knowledge) {
+) -> (Party, Puppet) {
     use datasoup::proto::dtls::{DtlsRole, DtlsState};
     use datasoup::sfu::transport::webrtc::WebRtcListen;
 
@@ -227,15 +227,12 @@ fn attacker(
         let connected = lab.clients[client].dtls_states.contains(&DtlsState::Connected);
         connected && lab.dump(key)["dtlsState"] == "connected"
     });
-    let mut peer = Knowledge::new(0x0102_0304, 1000);
-    let streams = (u16::MAX, u16::MAX);
-    let hello = packet(0, &[init(INIT, peer.own_tag, streams, peer.tsn, &extensions())]);
-    lab.clients[client].seal(&hello);
+    let mut puppet = Puppet::new(OWN_TAG, FIRST_TSN);
+    lab.clients[client].seal(&puppet.init((u16::MAX, u16::MAX), &extensions()));
     lab.run_for(Duration::from_millis(1));
-    let heard = lab.clients[client].intercepted.replace(Vec::new());
-    heard.iter().flatten().for_each(|packet| peer.learn(packet));
-    let echo = packet(peer.tag, &[chunk(COOKIE_ECHO, 0, &peer.cookie)]);
-    lab.clients[client].seal(&echo);
+    let answers = lab.clients[client].intercepted.replace(Vec::new());
+    answers.iter().flatten().for_each(|packet| puppet.learn(packet));
+    lab.clients[client].seal(&puppet.cookie_echo());
     lab.expect("an association", |lab| lab.sctp_connected(key));
-    (Party { key, client }, peer)
+    (Party { key, client }, puppet)
 }

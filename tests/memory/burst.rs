@@ -14,7 +14,7 @@ const KIB: i64 = 1024;
 /// The peer acknowledges all there is, until nothing comes any more.
 fn acknowledge(stage: &mut Stage) {
     while let Some(last) = stage.drain().iter().rfind(|chunk| chunk.kind == DATA).map(Seen::tsn) {
-        let packet = packet(stage.tag, &[sack(last, 1 << 20, &[])]);
+        let packet = packet(stage.puppet.tag, &[sack(last, 1 << 20, &[])]);
         stage.sctp.handle_packet(stage.now, packet);
     }
 }

@@ -1,20 +1,11 @@
 //! How much memory one peer can make us hold, and for how long.
 
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../common/counting.rs"]
-#[allow(dead_code, reason = "shared with the tests of what is allocated")]
+#[allow(dead_code, reason = "used in parts")]
 mod counting;
-#[path = "../common/link.rs"]
-#[allow(dead_code, reason = "shared with the tests of the associations")]
-mod link;
-#[path = "../common/packet.rs"]
-#[allow(dead_code, reason = "shared with the tests of the associations")]
-mod packet;
-#[path = "../sctp/peers.rs"]
-#[allow(dead_code, reason = "shared with the tests of the associations")]
-mod peers;
-#[path = "../sctp/puppet.rs"]
-#[allow(dead_code, reason = "shared with the tests of the associations")]
-mod puppet;
+use common::{peers, puppet};
 
 mod burst;
 mod sctp;

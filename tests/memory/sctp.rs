@@ -42,7 +42,7 @@ impl Attack {
     /// Sends chunks in a packet, at a pace that the budget allows. False once it is over.
     fn send(&mut self, chunks: &[Vec<u8>]) -> bool {
         self.stage.now += Duration::from_millis(10);
-        let packet = packet(self.stage.tag, chunks);
+        let packet = packet(self.stage.puppet.tag, chunks);
         self.stage.sctp.handle_packet(self.stage.now, packet);
         self.turn();
         self.stage.sctp.state() == SctpState::Connected
@@ -68,7 +68,7 @@ impl Attack {
 
 /// A chunk that makes a packet large and is of no use: a SACK with many duplicates.
 fn ballast(stage: &Stage, len: usize) -> Vec<u8> {
-    let mut value = stage.initial_tsn.wrapping_sub(1).to_be_bytes().to_vec();
+    let mut value = stage.puppet.initial_tsn.wrapping_sub(1).to_be_bytes().to_vec();
     value.extend_from_slice(&(1u32 << 20).to_be_bytes());
     let duplicates = (len as u16 - 16) / 4;
     value.extend_from_slice(&[0, 0]);
@@ -208,13 +208,13 @@ fn channels_opened_again_and_again() {
 #[test]
 fn resets_of_streams_by_the_hundred() {
     let mut attack = Attack::new();
-    let last = attack.stage.initial_tsn.wrapping_sub(1);
+    let last = attack.stage.puppet.initial_tsn.wrapping_sub(1);
     for _ in 0..2 {
         for first in (0..65_000).step_by(500) {
             let ids: Vec<u16> = (first..first + 500).collect();
-            let tsn = attack.stage.tsn.wrapping_sub(1);
-            attack.send(&[reset(attack.stage.request, last, tsn, &ids)]);
-            attack.stage.request += 1;
+            let tsn = attack.stage.puppet.tsn.wrapping_sub(1);
+            attack.send(&[reset(attack.stage.puppet.request, last, tsn, &ids)]);
+            attack.stage.puppet.request += 1;
         }
     }
     attack.assert_at_most(MIB);
@@ -234,7 +234,7 @@ fn messages_that_nobody_takes() {
 fn messages_acknowledged_beyond_a_gap_that_never_closes() {
     let mut attack = Attack::new();
     attack.stage.sctp.open_stream(0, Reliability::RELIABLE);
-    let last = attack.stage.initial_tsn.wrapping_sub(1);
+    let last = attack.stage.puppet.initial_tsn.wrapping_sub(1);
     let mut highest = 1;
     for _ in 0..300 {
         for _ in 0..100 {

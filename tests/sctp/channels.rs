@@ -51,7 +51,8 @@ fn messages_leave_with_the_answer_whatever_their_order() {
     let mut stage = Stage::new(config());
     let reliability = Reliability { ordered: false, limit: None };
     let tsn = stage.next_tsn();
-    let open = packet(stage.tag, &[data(WHOLE, tsn, 6, 0, 50, &open_with("chat", reliability))]);
+    let open =
+        packet(stage.puppet.tag, &[data(WHOLE, tsn, 6, 0, 50, &open_with("chat", reliability))]);
     stage.sctp.handle_packet(stage.now, open);
     stage.sctp.open_stream(6, reliability);
     let message = Message::new(Ppid::STRING, "hello".into());
@@ -164,9 +165,9 @@ fn a_channel_can_be_opened_again_after_it_was_closed() {
     let mut stage = Stage::new(config());
     let tsn = stage.next_tsn();
     stage.send(&[data(WHOLE, tsn, 6, 0, 50, &open("one"))]);
-    let ack = sack(stage.initial_tsn, 1 << 20, &[]);
+    let ack = sack(stage.puppet.initial_tsn, 1 << 20, &[]);
     stage.send(&[ack]);
-    let request = reset(stage.request, stage.initial_tsn.wrapping_sub(1), tsn, &[6]);
+    let request = reset(stage.puppet.request, stage.puppet.initial_tsn.wrapping_sub(1), tsn, &[6]);
     let sent = stage.send(&[request]);
     stage.events();
     // Ours has reset its side in turn; the puppet performs that.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use datasoup::proto::message::{Message, Ppid, Reliability};
 use datasoup::proto::sctp::SctpConfig;
 
-use crate::link::Conditions;
 use crate::peers::{UNORDERED, config, number, numbered, pair, pair_with};
+use crate::sim::Conditions;
 
 #[test]
 fn a_reliable_ordered_stream_delivers_exactly_once_in_order_over_a_rough_path() {

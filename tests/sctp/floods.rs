@@ -42,7 +42,7 @@ fn stage_with_streams() -> Stage {
 fn sacks_are_charged_for_what_is_in_flight() {
     let mut stage = Stage::new(config());
     stage.sctp.open_stream(1, Reliability::RELIABLE);
-    let last = stage.initial_tsn.wrapping_sub(1);
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
     for _ in 0..2000 {
         let message = Message::new(Ppid::BINARY, vec![0; 1].into());
         stage.sctp.send(stage.now, 1, message).expect("room");
@@ -55,7 +55,7 @@ fn sacks_are_charged_for_what_is_in_flight() {
         stage.now += Duration::from_millis(20);
     }
     assert!(sent >= 1900, "{sent}");
-    let sack = packet(stage.tag, &[sack(last, 1 << 20, &[(2, sent as u16)])]);
+    let sack = packet(stage.puppet.tag, &[sack(last, 1 << 20, &[(2, sent as u16)])]);
     assert!(flood(&mut stage, &sack, 4000) > 500);
 }
 
@@ -63,7 +63,7 @@ fn sacks_are_charged_for_what_is_in_flight() {
 fn data_is_charged_for_the_streams_there_are() {
     let mut stage = stage_with_streams();
     let again = data(WHOLE, FIRST_TSN, 1, 0, 51, b"x");
-    let packet = packet(stage.tag, &vec![again; 50]);
+    let packet = packet(stage.puppet.tag, &vec![again; 50]);
     assert!(flood(&mut stage, &packet, 1000) > 500);
 }
 
@@ -71,7 +71,7 @@ fn data_is_charged_for_the_streams_there_are() {
 fn forward_tsns_are_charged_for_the_streams_there_are() {
     let mut stage = stage_with_streams();
     let again = chunk(FORWARD_TSN, 0, &FIRST_TSN.to_be_bytes());
-    let packet = packet(stage.tag, &vec![again; 50]);
+    let packet = packet(stage.puppet.tag, &vec![again; 50]);
     assert!(flood(&mut stage, &packet, 1000) > 500);
 }
 
@@ -80,8 +80,8 @@ fn resets_are_charged_for_the_streams_they_name() {
     let mut stage = Stage::new(config());
     let ids: Vec<u16> = (0..500).collect();
     // Out of sequence: it is answered with an error, each time.
-    let reset = reset(stage.request + 7, 0, stage.tsn.wrapping_sub(1), &ids);
-    let packet = packet(stage.tag, &[reset]);
+    let reset = reset(stage.puppet.request + 7, 0, stage.puppet.tsn.wrapping_sub(1), &ids);
+    let packet = packet(stage.puppet.tag, &[reset]);
     assert!(flood(&mut stage, &packet, 5000) > 1000);
 }
 
@@ -98,7 +98,7 @@ fn inits_are_charged() {
     assert!(stage.sctp.counters().packets_overload > 30_000);
     // With time another one is taken.
     stage.now += Duration::from_millis(500);
-    stage.own_tag = 9;
+    stage.puppet.own_tag = 9;
     let sent = stage.inject(packet(0, &[init(INIT, 9, (1, 1), 1, &[])]));
     assert_eq!(sent[0].kind, INIT_ACK);
 }
@@ -157,7 +157,7 @@ fn no_more_is_sent_while_too_much_waits_for_one_tsn() {
     for reliability in [Reliability::RELIABLE, limited] {
         let mut stage = Stage::new(config());
         stage.sctp.open_stream(1, reliability);
-        let last = stage.initial_tsn.wrapping_sub(1);
+        let last = stage.puppet.initial_tsn.wrapping_sub(1);
         let mut highest = 0;
         for _ in 0..400 {
             for _ in 0..20 {
@@ -186,7 +186,7 @@ fn no_more_is_sent_while_too_much_waits_for_one_tsn() {
 #[test]
 fn answers_to_opens_wait_for_acknowledgements() {
     let mut stage = Stage::new(config());
-    let last = stage.initial_tsn.wrapping_sub(1);
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
     for _ in 0..4000 {
         let tsn = stage.next_tsn();
         stage.send(&[data(WHOLE, tsn, 1, tsn.wrapping_sub(FIRST_TSN) as u16, 50, &OPEN)]);
@@ -207,16 +207,16 @@ fn answers_to_opens_wait_for_acknowledgements() {
 #[test]
 fn resets_that_the_peer_leaves_unanswered_keep_it_from_more() {
     let mut stage = Stage::new(config());
-    let last = stage.initial_tsn.wrapping_sub(1);
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
     let mut answered = 0;
     for stream in 0..400 {
         let tsn = stage.next_tsn();
-        let request = reset(stage.request, last, tsn, &[stream]);
+        let request = reset(stage.puppet.request, last, tsn, &[stream]);
         let sent = stage.send(&[data(WHOLE, tsn, stream, 0, 51, b"x"), request]);
         // A response begins with parameter type 16.
         if sent.iter().any(|c| c.kind == RECONFIG && c.value.starts_with(&[0, 16])) {
             answered += 1;
-            stage.request += 1;
+            stage.puppet.request += 1;
         }
         stage.now += Duration::from_millis(10);
     }
@@ -230,7 +230,8 @@ fn resets_that_the_peer_leaves_unanswered_keep_it_from_more() {
         response.extend_from_slice(&1u32.to_be_bytes());
         stage.send(&[chunk(RECONFIG, 0, &parameter(16, &response))]);
     }
-    let sent = stage.send(&[reset(stage.request, last, stage.tsn.wrapping_sub(1), &[300])]);
+    let sent =
+        stage.send(&[reset(stage.puppet.request, last, stage.puppet.tsn.wrapping_sub(1), &[300])]);
     assert!(sent.iter().any(|c| c.kind == RECONFIG), "{sent:?}");
     stage.assert_alive();
 }
@@ -239,10 +240,10 @@ fn resets_that_the_peer_leaves_unanswered_keep_it_from_more() {
 fn a_reset_within_a_message_drops_its_pieces() {
     for ordered in [0, UNORDERED] {
         let mut stage = Stage::new(config());
-        let last = stage.initial_tsn.wrapping_sub(1);
+        let last = stage.puppet.initial_tsn.wrapping_sub(1);
         let tsn = stage.next_tsn();
         let piece = data(FIRST | ordered, tsn, 1, 0, 53, &[0; 1000]);
-        stage.send(&[piece, reset(stage.request, last, tsn, &[1])]);
+        stage.send(&[piece, reset(stage.puppet.request, last, tsn, &[1])]);
         assert_eq!(stage.events(), [SctpEvent::StreamReset { stream: 1 }]);
         let tsn = stage.next_tsn();
         let mut sent = stage.send(&[data(WHOLE, tsn, 2, 0, 53, b"x")]);
@@ -258,14 +259,14 @@ fn a_reset_within_a_message_drops_its_pieces() {
 fn a_reset_of_all_streams_waits_for_what_is_incomplete() {
     let mut stage = Stage::new(config());
     stage.sctp.open_stream(1, Reliability::RELIABLE);
-    let last = stage.initial_tsn.wrapping_sub(1);
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
     let (first, second) = (stage.next_tsn(), stage.next_tsn());
     stage.send(&[data(FIRST, first, 7, 0, 53, b"x")]);
-    let sent = stage.send(&[reset(stage.request, last, first, &[])]);
+    let sent = stage.send(&[reset(stage.puppet.request, last, first, &[])]);
     assert!(sent.iter().all(|chunk| chunk.kind != RECONFIG), "{sent:?}");
     stage.send(&[data(1, second, 7, 0, 53, b"y")]);
     assert_eq!(stage.messages().len(), 1);
-    let sent = stage.send(&[reset(stage.request, last, second, &[])]);
+    let sent = stage.send(&[reset(stage.puppet.request, last, second, &[])]);
     assert!(sent.iter().any(|chunk| chunk.kind == RECONFIG), "{sent:?}");
     let events = stage.events();
     for stream in [1, 7] {
@@ -280,7 +281,7 @@ fn a_packet_as_large_as_a_dtls_record_arrives_whole() {
         .map(|number: u16| data(WHOLE, stage.next_tsn(), 1, number, 51, &number.to_be_bytes()))
         .chain([data(WHOLE, 1400, 2, 0, 51, &[7; 4000])])
         .collect();
-    stage.tsn += 1;
+    stage.puppet.tsn += 1;
     stage.send(&chunks);
     let messages = stage.messages();
     assert_eq!(messages.len(), 401);

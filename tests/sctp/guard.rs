@@ -11,7 +11,7 @@ use crate::puppet::*;
 #[test]
 fn a_late_duplicate_of_the_init_changes_nothing() {
     let mut stage = Stage::new(config());
-    let init = init(INIT, stage.own_tag, (u16::MAX, u16::MAX), FIRST_TSN, &extensions());
+    let init = init(INIT, stage.puppet.own_tag, (u16::MAX, u16::MAX), FIRST_TSN, &extensions());
     assert_eq!(stage.inject(packet(0, &[init])), []);
     stage.assert_alive();
 }
@@ -92,7 +92,7 @@ fn padding_that_is_not_zero_does_not_take_its_packet_with_it() {
 fn a_chunk_longer_than_its_content_does_not_shift_the_next() {
     let mut stage = Stage::new(config());
     let tsn = stage.next_tsn();
-    let mut sack = sack(stage.initial_tsn.wrapping_sub(1), 1 << 20, &[]);
+    let mut sack = sack(stage.puppet.initial_tsn.wrapping_sub(1), 1 << 20, &[]);
     sack[3] += 4;
     sack.extend_from_slice(&[0, 3, 0, 4]);
     stage.send(&[sack, chunk(COOKIE_ACK, 0, b"more"), data(WHOLE, tsn, 1, 0, 51, b"x")]);
@@ -107,7 +107,7 @@ fn unknown_parameters_do_not_stop_a_handshake() {
         .chain(extensions())
         .collect();
     let mut stage = Stage::halfway(config(), (10, 10), &unknown);
-    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
     stage.send(&[echo]);
     stage.assert_alive();
 }
@@ -115,7 +115,7 @@ fn unknown_parameters_do_not_stop_a_handshake() {
 #[test]
 fn forward_tsn_is_agreed_on_in_the_old_way_as_well() {
     let mut stage = Stage::halfway(config(), (10, 10), &parameter(0xc000, &[]));
-    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
     stage.send(&[echo]);
     let tsn = stage.next_tsn();
     let forward = chunk(FORWARD_TSN, 0, &tsn.to_be_bytes());
@@ -128,7 +128,7 @@ fn forward_tsn_is_agreed_on_in_the_old_way_as_well() {
 #[test]
 fn a_forward_tsn_that_was_not_agreed_on_is_not_answered() {
     let mut stage = Stage::halfway(config(), (10, 10), &[]);
-    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
     stage.send(&[echo]);
     assert_eq!(stage.send(&[chunk(FORWARD_TSN, 0, &2000u32.to_be_bytes())]), []);
     stage.assert_alive();
@@ -137,7 +137,7 @@ fn a_forward_tsn_that_was_not_agreed_on_is_not_answered() {
 #[test]
 fn a_sack_for_what_was_never_sent_changes_nothing() {
     let mut stage = Stage::new(config());
-    let last = stage.initial_tsn.wrapping_sub(1);
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
     stage.send(&[sack(last.wrapping_add(1), 1 << 20, &[])]);
     stage.assert_alive();
     stage.send(&[sack(last, 1 << 20, &[(2, 2)])]);
@@ -170,12 +170,15 @@ fn gap_blocks_out_of_order_are_not_walked() {
             stage.sctp.send(stage.now, 1, message).expect("room");
         }
         stage.drain();
-        stage.send(&[sack(stage.initial_tsn.wrapping_sub(1), 1 << 20, gaps)]);
+        stage.send(&[sack(stage.puppet.initial_tsn.wrapping_sub(1), 1 << 20, gaps)]);
         assert_eq!(stage.sctp.state(), SctpState::Connected, "{gaps:?}");
-        stage.send(&[sack(stage.initial_tsn, 1 << 20, &[])]);
+        stage.send(&[sack(stage.puppet.initial_tsn, 1 << 20, &[])]);
         let again = stage.pass(Duration::from_secs(3));
         let tsns: Vec<u32> = again.iter().filter(|c| c.kind == DATA).map(|c| c.tsn()).collect();
-        assert!(tsns.contains(&stage.initial_tsn.wrapping_add(1)), "{gaps:?} acknowledged nothing");
+        assert!(
+            tsns.contains(&stage.puppet.initial_tsn.wrapping_add(1)),
+            "{gaps:?} acknowledged nothing"
+        );
     }
 }
 
@@ -183,9 +186,9 @@ fn gap_blocks_out_of_order_are_not_walked() {
 fn a_sack_that_announces_more_than_there_is_takes_its_packet_with_it() {
     for at in [12, 14] {
         let mut stage = Stage::new(config());
-        let mut lie = sack(stage.initial_tsn.wrapping_sub(1), 1 << 20, &[]);
+        let mut lie = sack(stage.puppet.initial_tsn.wrapping_sub(1), 1 << 20, &[]);
         lie[at..at + 2].copy_from_slice(&[0, 5]);
-        let tsn = stage.tsn;
+        let tsn = stage.puppet.tsn;
         stage.send(&[lie, data(WHOLE, tsn, 1, 0, 51, b"x")]);
         assert_eq!(stage.messages(), []);
         assert_eq!(stage.sctp.counters().packets_malformed, 1);
@@ -197,7 +200,7 @@ fn a_sack_that_announces_more_than_there_is_takes_its_packet_with_it() {
 fn a_forward_tsn_of_the_wrong_length_does_not_take_its_packet_with_it() {
     for len in [0, 3, 6, 7] {
         let mut stage = Stage::new(config());
-        let mut value = stage.tsn.to_be_bytes().to_vec();
+        let mut value = stage.puppet.tsn.to_be_bytes().to_vec();
         value.resize(len, 0);
         let tsn = stage.next_tsn();
         stage.send(&[chunk(FORWARD_TSN, 0, &value), data(WHOLE, tsn, 1, 0, 51, b"x")]);
@@ -242,7 +245,7 @@ fn data_without_user_data_ends_the_association() {
 #[test]
 fn a_tsn_too_far_ahead_is_not_kept() {
     let mut stage = Stage::new(config());
-    let far = stage.tsn.wrapping_add(70_000);
+    let far = stage.puppet.tsn.wrapping_add(70_000);
     let near = stage.next_tsn();
     stage.send(&[data(WHOLE, far, 1, 0, 51, b"far"), data(WHOLE, near, 2, 0, 51, b"near")]);
     assert_eq!(stage.messages().len(), 1);
@@ -293,7 +296,8 @@ fn a_reset_that_refers_to_data_yet_to_come_waits_for_it() {
     let mut stage = Stage::new(config());
     let (first, second) = (stage.next_tsn(), stage.next_tsn());
     stage.send(&[data(WHOLE, first, 1, 0, 51, b"one")]);
-    let request = reset(stage.request, stage.initial_tsn.wrapping_sub(1), second, &[1]);
+    let request =
+        reset(stage.puppet.request, stage.puppet.initial_tsn.wrapping_sub(1), second, &[1]);
     let sent = stage.send(std::slice::from_ref(&request));
     assert!(sent.iter().all(|chunk| chunk.kind != RECONFIG), "no answer yet: {sent:?}");
     stage.send(&[data(WHOLE, second, 1, 1, 51, b"two")]);
@@ -309,7 +313,7 @@ fn a_reset_in_the_packet_of_the_data_that_it_refers_to_works() {
     let tsn = stage.next_tsn();
     stage.send(&[
         data(WHOLE, tsn, 1, 0, 51, b"last words"),
-        reset(stage.request, stage.initial_tsn.wrapping_sub(1), tsn, &[1]),
+        reset(stage.puppet.request, stage.puppet.initial_tsn.wrapping_sub(1), tsn, &[1]),
     ]);
     let events = stage.events();
     assert!(matches!(
@@ -368,15 +372,15 @@ fn one_heartbeat_a_packet_is_answered() {
 #[test]
 fn a_cookie_that_is_not_ours_opens_nothing() {
     let mut stage = Stage::halfway(config(), (10, 10), &extensions());
-    let mut wrong = stage.cookie.clone();
+    let mut wrong = stage.puppet.cookie.clone();
     wrong[0] ^= 1;
-    let tsn = stage.tsn;
+    let tsn = stage.puppet.tsn;
     let sent = stage.send(&[chunk(COOKIE_ECHO, 0, &wrong), data(WHOLE, tsn, 1, 0, 51, b"early")]);
     assert_eq!(sent, []);
     assert_eq!(stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"early")]), []);
     assert_eq!(stage.messages(), []);
     assert_eq!(stage.sctp.state(), SctpState::Connecting);
-    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
     stage.send(&[echo]);
     stage.assert_alive();
 }
@@ -385,7 +389,7 @@ fn a_cookie_that_is_not_ours_opens_nothing() {
 fn data_with_the_cookie_arrives() {
     let mut stage = Stage::halfway(config(), (10, 10), &extensions());
     let tsn = stage.next_tsn();
-    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
     stage.send(&[echo, data(WHOLE, tsn, 1, 0, 51, b"early")]);
     assert_eq!(stage.messages().len(), 1);
 }
@@ -402,7 +406,7 @@ fn an_abort_ends_the_association_whatever_its_causes_look_like() {
 #[test]
 fn an_abort_of_a_peer_that_knows_no_association_ends_ours() {
     let mut stage = Stage::new(config());
-    stage.inject(packet(stage.own_tag, &[chunk(ABORT, 1, b"")]));
+    stage.inject(packet(stage.puppet.own_tag, &[chunk(ABORT, 1, b"")]));
     assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)]);
 }
 

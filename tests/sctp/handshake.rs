@@ -5,9 +5,9 @@ use std::time::Duration;
 use datasoup::proto::message::Reliability;
 use datasoup::proto::sctp::{SctpConfig, SctpState, Start};
 
-use crate::link::{Conditions, Net, Side};
 use crate::peers::{Ours, Pair, config, numbered, pair};
 use crate::puppet::*;
+use crate::sim::{Conditions, Net, Side};
 
 fn started(a: Start, b: Start, conditions: Conditions, seed: u64) -> Pair {
     let a = SctpConfig { start: a, ..config() };
@@ -56,7 +56,7 @@ fn the_passive_side_waits_for_the_peer_and_then_begins_itself() {
     let mut stage_config = config();
     stage_config.start = Start::AfterSilence;
     let mut sctp = datasoup::proto::sctp::Association::new(stage_config);
-    let now = crate::link::start();
+    let now = crate::sim::start();
     sctp.connect(now);
     let at = sctp.poll_timeout().expect("it does not wait for ever");
     assert!(at >= now + Duration::from_secs(1) && at <= now + Duration::from_secs(2));
@@ -155,16 +155,16 @@ fn a_peer_that_never_answers_is_given_up() {
 fn a_peer_that_begins_again_during_the_handshake_is_followed() {
     let mut stage = Stage::halfway(config(), (10, 10), &extensions());
     // It has forgotten everything, and takes another tag.
-    stage.own_tag = 0x0a0b_0c0d;
-    let again = init(INIT, stage.own_tag, (10, 10), FIRST_TSN, &extensions());
+    stage.puppet.own_tag = 0x0a0b_0c0d;
+    let again = init(INIT, stage.puppet.own_tag, (10, 10), FIRST_TSN, &extensions());
     let sent = stage.inject(packet(0, &[again]));
     assert_eq!(sent[0].kind, INIT_ACK);
-    assert_ne!(sent[0].tsn(), stage.tag);
-    let old = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    assert_ne!(sent[0].tsn(), stage.puppet.tag);
+    let old = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
     assert_eq!(stage.send(&[old]), [], "the first association is gone");
-    stage.tag = sent[0].tsn();
-    stage.cookie = sent[0].value[20..52].to_vec();
-    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    stage.puppet.tag = sent[0].tsn();
+    stage.puppet.cookie = sent[0].value[20..52].to_vec();
+    let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
     stage.send(&[echo]);
     stage.assert_alive();
 }
@@ -172,11 +172,11 @@ fn a_peer_that_begins_again_during_the_handshake_is_followed() {
 #[test]
 fn an_init_that_comes_again_is_answered_with_the_same_cookie() {
     let mut stage = Stage::halfway(config(), (10, 10), &extensions());
-    let again = init(INIT, stage.own_tag, (10, 10), FIRST_TSN, &extensions());
+    let again = init(INIT, stage.puppet.own_tag, (10, 10), FIRST_TSN, &extensions());
     let sent = stage.inject(packet(0, &[again]));
-    assert_eq!((sent[0].kind, sent[0].tsn()), (INIT_ACK, stage.tag));
-    assert_eq!(sent[0].value[20..20 + stage.cookie.len()], stage.cookie);
-    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    assert_eq!((sent[0].kind, sent[0].tsn()), (INIT_ACK, stage.puppet.tag));
+    assert_eq!(sent[0].value[20..20 + stage.puppet.cookie.len()], stage.puppet.cookie);
+    let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
     stage.send(&[echo]);
     stage.assert_alive();
 }
@@ -185,7 +185,7 @@ fn an_init_that_comes_again_is_answered_with_the_same_cookie() {
 fn an_init_that_comes_late_does_not_undo_the_answer_to_ours() {
     let mut sctp =
         datasoup::proto::sctp::Association::new(SctpConfig { start: Start::AtOnce, ..config() });
-    let now = crate::link::start();
+    let now = crate::sim::start();
     sctp.connect(now);
     let mut sent = Vec::new();
     sctp.drain_transmits(now, |packet| sent.extend(chunks(packet)));
@@ -205,7 +205,7 @@ fn an_init_that_comes_late_does_not_undo_the_answer_to_ours() {
 fn a_second_init_ack_changes_nothing_and_one_with_too_large_a_cookie_neither() {
     let mut sctp =
         datasoup::proto::sctp::Association::new(SctpConfig { start: Start::AtOnce, ..config() });
-    let now = crate::link::start();
+    let now = crate::sim::start();
     sctp.connect(now);
     let mut sent = Vec::new();
     sctp.drain_transmits(now, |packet| sent.extend(chunks(packet)));

@@ -5,27 +5,27 @@ use std::time::{Duration, Instant};
 use datasoup::proto::message::{Message, Ppid, Reliability};
 use datasoup::proto::sctp::{SctpConfig, SctpEvent, SctpState};
 
-use crate::link::{Random, start};
 use crate::peers::config;
 use crate::puppet::*;
+use crate::sim::{Random, start};
 
 #[test]
 fn packets_that_are_not_the_peers_have_no_effect() {
     let mut stage = Stage::new(config());
-    let tsn = stage.tsn;
+    let tsn = stage.puppet.tsn;
     let message = data(WHOLE, tsn, 1, 0, 51, b"x");
     let abort = chunk(ABORT, 0, &[]);
     let empty = data(WHOLE, tsn, 1, 0, 51, b"");
     for chunks in
         [message, abort, empty, chunk(SHUTDOWN, 0, &[0; 4]), chunk(ERROR, 0, &[0, 3, 0, 8])]
     {
-        for tag in [0, 1, stage.tag ^ 1, stage.own_tag] {
+        for tag in [0, 1, stage.puppet.tag ^ 1, stage.puppet.own_tag] {
             assert_eq!(stage.inject(packet(tag, std::slice::from_ref(&chunks))), []);
         }
-        let mut broken = packet(stage.tag, std::slice::from_ref(&chunks)).to_vec();
+        let mut broken = packet(stage.puppet.tag, std::slice::from_ref(&chunks)).to_vec();
         broken[8] ^= 1;
         assert_eq!(stage.inject(broken.into()), []);
-        let mut ports = packet(stage.tag, &[chunks]).to_vec();
+        let mut ports = packet(stage.puppet.tag, &[chunks]).to_vec();
         ports[1] ^= 1;
         assert_eq!(stage.inject(seal(ports)), []);
         assert_eq!(stage.events(), []);
@@ -37,9 +37,10 @@ fn packets_that_are_not_the_peers_have_no_effect() {
 #[test]
 fn the_budget_is_not_charged_for_what_is_not_the_peers() {
     let mut stage = Stage::new(config());
-    let chunks: Vec<_> = (0..50).map(|i| data(MIDDLE, stage.tsn + i, 1, 0, 53, b"x")).collect();
+    let chunks: Vec<_> =
+        (0..50).map(|i| data(MIDDLE, stage.puppet.tsn + i, 1, 0, 53, b"x")).collect();
     for _ in 0..20_000 {
-        stage.inject(packet(stage.tag ^ 1, &chunks));
+        stage.inject(packet(stage.puppet.tag ^ 1, &chunks));
     }
     assert_eq!(stage.sctp.counters().packets_overload, 0);
     stage.assert_alive();
@@ -67,13 +68,13 @@ fn lengths_that_lie_have_no_effect() {
 #[test]
 fn every_truncated_and_every_flipped_packet_is_survived() {
     let whole = |stage: &mut Stage| {
-        let tsn = stage.tsn;
+        let tsn = stage.puppet.tsn;
         packet(
-            stage.tag,
+            stage.puppet.tag,
             &[
-                sack(stage.initial_tsn.wrapping_sub(1), 1 << 20, &[(2, 3)]),
+                sack(stage.puppet.initial_tsn.wrapping_sub(1), 1 << 20, &[(2, 3)]),
                 chunk(HEARTBEAT, 0, &parameter(1, b"12345678")),
-                reset(stage.request, 0, tsn, &[1, 2, 3]),
+                reset(stage.puppet.request, 0, tsn, &[1, 2, 3]),
                 chunk(FORWARD_TSN, 0, &[0, 0, 3, 0xe9, 0, 1, 0, 0]),
                 data(FIRST, tsn, 1, 0, 53, b"12345"),
             ],
@@ -119,7 +120,8 @@ fn random_chunks_are_survived() {
                     if random.chance(0.7)
                         && let Some(tsn) = value.first_chunk_mut::<4>()
                     {
-                        let base = if kind == DATA { stage.tsn } else { stage.initial_tsn };
+                        let base =
+                            if kind == DATA { stage.puppet.tsn } else { stage.puppet.initial_tsn };
                         *tsn = (base.wrapping_add(random.below(4) as u32)).to_be_bytes();
                     }
                     chunk(kind, random.next() as u8 & 7, &value)
@@ -155,7 +157,7 @@ fn an_init_that_cannot_be_is_not_answered() {
         assert_eq!(stage.inject(packet(0, &chunks)), []);
     }
     assert_eq!(stage.inject(packet(1, &[good()])), [], "an INIT has no tag");
-    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
     stage.send(&[echo]);
     stage.assert_alive();
 }
@@ -175,7 +177,7 @@ fn any_number_of_streams_but_none_is_agreed_on() {
 #[test]
 fn a_cookie_that_is_replayed_revives_nothing() {
     let mut stage = Stage::new(config());
-    let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
+    let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
     assert_eq!(
         stage.send(std::slice::from_ref(&echo))[0].kind,
         COOKIE_ACK,
@@ -247,12 +249,14 @@ fn floods_of_forward_tsn_and_reconfig_have_few_answers() {
         let tsn = stage.next_tsn();
         stage.send(&[data(WHOLE, tsn, tsn as u16 % 50, 0, 51, b"x")]);
     }
-    let forward = chunk(FORWARD_TSN, 0, &stage.tsn.to_be_bytes());
+    let forward = chunk(FORWARD_TSN, 0, &stage.puppet.tsn.to_be_bytes());
     assert!(stage.send(&vec![forward; 100]).len() <= 1);
     stage.next_tsn();
     stage.pass(Duration::from_secs(1));
     let requests: Vec<_> = (0..60)
-        .map(|i| reset(stage.request + i, 0, stage.tsn.wrapping_sub(1), &[(i % 50) as u16]))
+        .map(|i| {
+            reset(stage.puppet.request + i, 0, stage.puppet.tsn.wrapping_sub(1), &[(i % 50) as u16])
+        })
         .collect();
     assert!(stage.send(&requests).len() <= 4);
     stage.assert_alive();
@@ -263,9 +267,9 @@ fn a_forward_tsn_far_ahead_costs_the_peer_only() {
     let mut stage = Stage::new(config());
     let first = stage.next_tsn();
     stage.send(&[data(FIRST, first, 1, 0, 53, b"x")]);
-    let ahead = stage.tsn.wrapping_add(1 << 30);
+    let ahead = stage.puppet.tsn.wrapping_add(1 << 30);
     stage.send(&[chunk(FORWARD_TSN, 0, &ahead.to_be_bytes())]);
-    stage.tsn = ahead.wrapping_add(1);
+    stage.puppet.tsn = ahead.wrapping_add(1);
     stage.assert_alive();
 }
 
@@ -273,7 +277,7 @@ fn a_forward_tsn_far_ahead_costs_the_peer_only() {
 fn a_window_of_zero_for_ever_blocks_only_itself() {
     let mut stage = Stage::new(config());
     stage.sctp.open_stream(1, Reliability::RELIABLE);
-    let last = stage.initial_tsn.wrapping_sub(1);
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
     let mut refused = 0;
     for _ in 0..3000 {
         let message = Message::new(Ppid::BINARY, vec![0; 1000].into());
@@ -321,13 +325,14 @@ fn nothing_is_processed_before_connect_and_after_the_end() {
 #[test]
 fn a_shutdown_of_the_peer_closes_in_the_end() {
     let mut stage = Stage::new(config());
-    let sent = stage.send(&[chunk(SHUTDOWN, 0, &stage.initial_tsn.wrapping_sub(1).to_be_bytes())]);
+    let sent =
+        stage.send(&[chunk(SHUTDOWN, 0, &stage.puppet.initial_tsn.wrapping_sub(1).to_be_bytes())]);
     assert_eq!(sent[0].kind, SHUTDOWN_ACK);
     stage.send(&[chunk(SHUTDOWN_COMPLETE, 0, &[])]);
     assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)]);
 
     let mut stage = Stage::new(config());
-    stage.send(&[chunk(SHUTDOWN, 0, &stage.initial_tsn.wrapping_sub(1).to_be_bytes())]);
+    stage.send(&[chunk(SHUTDOWN, 0, &stage.puppet.initial_tsn.wrapping_sub(1).to_be_bytes())]);
     let sent = stage.pass(Duration::from_secs(60));
     assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)]);
     assert!(sent.len() < 20);
@@ -339,11 +344,11 @@ fn a_stream_id_used_again_before_its_reset_completes_is_survived() {
     let mut stage = Stage::new(config());
     for round in 0..20u32 {
         let tsn = stage.next_tsn();
-        let request = stage.request;
-        stage.request += 1;
+        let request = stage.puppet.request;
+        stage.puppet.request += 1;
         stage.send(&[
             data(WHOLE, tsn, 1, 0, 51, b"x"),
-            reset(request, stage.initial_tsn.wrapping_sub(1), tsn, &[1]),
+            reset(request, stage.puppet.initial_tsn.wrapping_sub(1), tsn, &[1]),
         ]);
         assert_eq!(stage.sctp.state(), SctpState::Connected, "round {round}");
         assert!(!stage.sctp.is_stream_free(1));

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use datasoup::proto::message::{Limit, Reliability};
 use datasoup::proto::sctp::SctpCounters;
 
-use crate::link::{Conditions, Side};
 use crate::peers::{Pair, config, number, numbered, pair};
 use crate::puppet::{DATA, FORWARD_TSN, Seen, Stage, chunks, sack};
+use crate::sim::{Conditions, Side};
 
 const LIFETIME: Duration = Duration::from_millis(100);
 
@@ -137,7 +137,7 @@ fn nothing_is_late_when_the_peers_window_has_been_closed() {
         let mut stage = Stage::new(config());
         stage.sctp.open_stream(BRIEF, brief(ordered));
         let mut wire = Wire::default();
-        let mut acknowledged = stage.initial_tsn.wrapping_sub(1);
+        let mut acknowledged = stage.puppet.initial_tsn.wrapping_sub(1);
         let mut latest = acknowledged;
         let mut see = |wire: &mut Wire, at, chunks: Vec<Seen>| {
             for chunk in chunks {

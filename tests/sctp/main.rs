@@ -1,12 +1,8 @@
-//! Associations in memory and in virtual time: two of ours, one of ours with dcsctp, and one of
-//! ours with a puppet that says what it is told.
+//! Associations in memory and in virtual time: two of ours, ours with dcsctp, and ours with a scripted peer.
 
-#[path = "../common/link.rs"]
-mod link;
-#[path = "../common/packet.rs"]
-mod packet;
-mod peers;
-mod puppet;
+#[path = "../common/mod.rs"]
+mod common;
+use common::{dcsctp, peers, puppet, sim};
 
 mod channels;
 mod dcsctp_peer;

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use datasoup::proto::message::Reliability;
 use datasoup::proto::sctp::{SctpConfig, Start};
 
-use crate::link::{Conditions, Net, Peer};
 use crate::peers::{Ours, config, numbered};
+use crate::sim::{Conditions, Net, Peer};
 
 /// Of so many runs of the same the fastest counts: what else the machine does only ever adds to it.
 const ROUNDS: usize = 3;

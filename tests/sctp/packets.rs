@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use datasoup::proto::message::{Message, Ppid, Reliability};
 
-use crate::link::Conditions;
 use crate::peers::{MAX_PACKET, UNORDERED, config, number, numbered, pair, pair_with};
+use crate::sim::Conditions;
 
 // `Ours::drain` checks the size of every packet in every test here and elsewhere.
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use datasoup::proto::message::{Message, Ppid, Reliability};
 use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SendError};
 
-use crate::link::{Conditions, start};
 use crate::peers::{config, number, numbered, pair, pair_with};
+use crate::sim::{Conditions, start};
 
 fn message(len: usize) -> Message {
     Message::new(Ppid::BINARY, vec![0; len].into())

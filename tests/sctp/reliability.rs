@@ -5,9 +5,9 @@ use std::time::Duration;
 use datasoup::proto::dcep::Open;
 use datasoup::proto::message::{Limit, Reliability};
 
-use crate::link::{Conditions, Side};
 use crate::peers::{Pair, config, number, numbered, pair};
 use crate::puppet::{DATA, FORWARD_TSN, Stage, WHOLE, chunks, data, sack};
+use crate::sim::{Conditions, Side};
 
 const fn unordered(limit: Limit) -> Reliability {
     Reliability { ordered: false, limit: Some(limit) }
@@ -201,7 +201,7 @@ fn giving_up_is_told_by_forward_tsn() {
 /// The peer acknowledges all that has been sent but the last chunk, which is given up: answers the
 /// messages and bytes that are counted for it.
 fn give_up_the_last(stage: &mut Stage, chunks: u32) -> (u64, u64) {
-    let last = stage.initial_tsn.wrapping_add(chunks - 1);
+    let last = stage.puppet.initial_tsn.wrapping_add(chunks - 1);
     stage.send(&[sack(last.wrapping_sub(1), 1 << 20, &[])]);
     let told = stage.pass(Duration::from_secs(5));
     assert!(told.iter().any(|chunk| chunk.kind == FORWARD_TSN && chunk.tsn() == last));
@@ -215,7 +215,8 @@ fn what_is_given_up_behind_the_answer_to_an_open_is_counted() {
     let reliability = ordered(Limit::Retransmits(0));
     let open = Open { label: String::new(), protocol: String::new(), priority: 0, reliability };
     let tsn = stage.next_tsn();
-    let packet = crate::puppet::packet(stage.tag, &[data(WHOLE, tsn, 6, 0, 50, &open.encode())]);
+    let packet =
+        crate::puppet::packet(stage.puppet.tag, &[data(WHOLE, tsn, 6, 0, 50, &open.encode())]);
     stage.sctp.handle_packet(stage.now, packet);
     stage.sctp.open_stream(6, reliability);
     for (number, len) in [(0, 100), (1, 200)] {
@@ -231,7 +232,7 @@ fn what_is_given_up_is_counted_on_a_stream_whose_reliability_has_changed() {
     let mut stage = Stage::new(config());
     stage.sctp.open_stream(6, Reliability::RELIABLE);
     // The first chunk always leaves; the second message waits inside of sctp-proto.
-    stage.send(&[sack(stage.initial_tsn.wrapping_sub(1), 0, &[])]);
+    stage.send(&[sack(stage.puppet.initial_tsn.wrapping_sub(1), 0, &[])]);
     for (number, len) in [(0, 100), (1, 3000)] {
         stage.sctp.send(stage.now, 6, numbered(number, len)).expect("room");
         stage.drain();
@@ -241,7 +242,7 @@ fn what_is_given_up_is_counted_on_a_stream_whose_reliability_has_changed() {
         stage.sctp.send(stage.now, 6, numbered(number, len)).expect("room");
         stage.drain();
     }
-    let sent = stage.send(&[sack(stage.initial_tsn, 1 << 20, &[])]);
+    let sent = stage.send(&[sack(stage.puppet.initial_tsn, 1 << 20, &[])]);
     assert_eq!(sent.iter().filter(|chunk| chunk.kind == DATA).count(), 5);
     assert_eq!(give_up_the_last(&mut stage, 6), (1, 300));
 }

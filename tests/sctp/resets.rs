@@ -5,9 +5,9 @@ use std::time::Duration;
 use datasoup::proto::message::Reliability;
 use datasoup::proto::sctp::{MessageTally, SctpConfig, SctpEvent};
 
-use crate::link::Conditions;
 use crate::peers::{Ours, config, number, numbered, pair, pair_with};
 use crate::puppet::*;
+use crate::sim::Conditions;
 
 fn resets(ours: &Ours, stream: u16) -> usize {
     ours.events.iter().filter(|e| **e == SctpEvent::StreamReset { stream }).count()
@@ -168,8 +168,8 @@ fn closing_what_the_peer_has_closed_before_leaves_the_stream_usable() {
         stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"hello")]);
         assert_eq!(stage.messages().len(), 1, "round {round}");
         // The peer closes its channel; ours is reset in turn.
-        let request = stage.request;
-        stage.request += 1;
+        let request = stage.puppet.request;
+        stage.puppet.request += 1;
         let sent = stage.send(&[reset(request, 0, tsn, &[1])]);
         assert_eq!(stage.events(), [SctpEvent::StreamReset { stream: 1 }]);
         answer_resets(&mut stage, sent, PERFORMED);
@@ -249,9 +249,9 @@ fn a_stream_whose_reset_is_denied_is_out_of_use_until_the_peer_resets_it() {
     // Its own side is open, and it may say there what it likes (RFC 6525 §5.2.7).
     go_on_sending(&mut stage, 20_000);
     stage.assert_alive();
-    let last = stage.tsn.wrapping_sub(1);
-    let request = stage.request;
-    stage.request += 1;
+    let last = stage.puppet.tsn.wrapping_sub(1);
+    let request = stage.puppet.request;
+    stage.puppet.request += 1;
     let sent = stage.send(&[reset(request, 0, last, &[1])]);
     answer_resets(&mut stage, sent, PERFORMED);
     stage.pass(Duration::from_secs(10));
@@ -271,8 +271,8 @@ fn a_stream_that_both_have_reset_at_once_carries_messages_again() {
     assert_eq!(stage.messages().len(), 1);
     // The peer's comes before ours has left.
     stage.sctp.reset_stream(1);
-    let request = stage.request;
-    stage.request += 1;
+    let request = stage.puppet.request;
+    stage.puppet.request += 1;
     let sent = stage.send(&[reset(request, 0, tsn, &[1])]);
     answer_resets(&mut stage, sent, PERFORMED);
     let sent = stage.pass(Duration::from_secs(10));

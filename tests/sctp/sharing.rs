@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use datasoup::proto::message::Reliability;
 
-use crate::link::Conditions;
 use crate::peers::{Pair, UNORDERED, number, numbered, pair};
+use crate::sim::Conditions;
 
 const BULK: u16 = 1;
 const SMALL: u16 = 2;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use datasoup::proto::message::{Message, Ppid, Reliability};
 use datasoup::proto::sctp::{SctpConfig, SctpState};
 
-use crate::link::Conditions;
 use crate::peers::{config, numbered, pair_with};
 use crate::puppet::*;
+use crate::sim::Conditions;
 
 /// From the last sign of life to the end.
 const GIVEN_UP: Duration = Duration::from_secs(55);
@@ -101,13 +101,13 @@ fn what_a_stranger_sends_proves_nothing() {
     let mut stage = Stage::new(watchful());
     let heartbeat = stage.pass(Duration::from_secs(15));
     let answer = answer(&heartbeat);
-    let mut forged = packet(stage.tag, std::slice::from_ref(&answer)).to_vec();
+    let mut forged = packet(stage.puppet.tag, std::slice::from_ref(&answer)).to_vec();
     forged[20] ^= 1;
     let forgeries = [
-        packet(stage.tag ^ 1, &[answer]),
+        packet(stage.puppet.tag ^ 1, &[answer]),
         forged.into(),
         packet(0, &[init(INIT, 7, (1, 1), 1, &extensions())]),
-        packet(stage.tag ^ 1, &[data(WHOLE, stage.tsn, 9, 0, 51, b"x")]),
+        packet(stage.puppet.tag ^ 1, &[data(WHOLE, stage.puppet.tsn, 9, 0, 51, b"x")]),
     ];
     for _ in 0..60 {
         for forgery in &forgeries {

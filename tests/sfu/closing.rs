@@ -13,8 +13,8 @@ use datasoup::sfu::transport::SctpOptions;
 use datasoup::sfu::transport::pipe::PipeTransportOptions;
 use datasoup::sfu::transport::plain::{PlainTransportOptions, UdpConnectOptions};
 
-use crate::conditions::Random;
 use crate::lab::{Lab, ours, text, theirs};
+use crate::sim::Random;
 
 #[derive(Debug, Clone, Copy)]
 enum Entity {

@@ -14,8 +14,8 @@ use datasoup::sfu::transport::IceParameters;
 use datasoup::sfu::transport::webrtc::WebRtcListen;
 
 use crate::client::Client;
-use crate::conditions::Random;
 use crate::lab::{Lab, binary, ours, text, theirs, webrtc_options};
+use crate::sim::Random;
 
 /// After it as many STUN requests are looked at again.
 const QUOTA_PERIOD: Duration = Duration::from_millis(50);

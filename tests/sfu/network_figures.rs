@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::conditions::Conditions;
 use crate::network::{Channel, Network, ROUND_TRIPS, Way};
+use crate::sim::Conditions;
 
 /// 100 Mbit/s.
 const RATE: u32 = 12_500_000;

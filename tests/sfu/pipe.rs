@@ -13,8 +13,8 @@ use datasoup::sfu::transport::SctpOptions;
 use datasoup::sfu::transport::pipe::PipeTransportOptions;
 use datasoup::sfu::transport::plain::UdpConnectOptions;
 
-use crate::conditions::Conditions;
 use crate::lab::{Lab, binary, ours, text, theirs};
+use crate::sim::Conditions;
 
 /// One end of a pipe.
 #[derive(Clone, Copy)]
@@ -393,7 +393,7 @@ fn an_end_that_has_gone_without_a_word_is_noticed_by_the_other() {
     assert_eq!(lab.stats(ends[0].pipe)["sctpState"], "connected", "idle and alive");
     lab.host().transport_events(ends[0].pipe);
     // Its host loses power.
-    lab.conditions.mtu = 0;
+    lab.conditions().mtu = 0;
     lab.run_for(Duration::from_secs(60));
     let failed = TransportEvent::SctpState(SctpState::Failed, None);
     assert_eq!(lab.host().transport_events(ends[0].pipe), [failed]);

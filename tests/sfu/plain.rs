@@ -9,7 +9,7 @@ use datasoup::sfu::id::{RouterKey, TransportKey};
 use datasoup::sfu::transport::SctpOptions;
 use datasoup::sfu::transport::plain::{PlainTransportOptions, UdpConnectOptions};
 
-use crate::association::Association;
+use crate::dcsctp::DcSctp;
 use crate::lab::{Lab, binary, ours, text, theirs};
 
 fn plain(lab: &mut Lab, router: RouterKey, n: u16, comedia: bool) -> TransportKey {
@@ -261,7 +261,7 @@ fn what_is_forged_in_the_peers_name_ends_nothing() {
     lab.host().events.clear();
 
     // The forger can see no packet, and so knows no tag. An INIT needs none.
-    let mut forger = Association::new(lab.now);
+    let mut forger = DcSctp::new(lab.now);
     forger.connect(lab.now);
     let mut forged: Vec<Vec<u8>> = forger.packets().iter().map(|it| it.to_vec()).collect();
     for kind in 0..=14 {

@@ -9,8 +9,8 @@ use datasoup::proto::sctp::SctpState;
 use datasoup::sfu::event::TransportEvent;
 use datasoup::sfu::transport::webrtc::WebRtcListen;
 
-use crate::conditions::Conditions;
 use crate::lab::{Lab, binary, options_on, ours, text, theirs, webrtc_options};
+use crate::sim::Conditions;
 
 #[test]
 fn a_message_goes_from_browser_to_browser() {

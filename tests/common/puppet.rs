@@ -1,4 +1,4 @@
-//! A peer made of bytes: it shakes hands like any other, and then sends what a test tells it to.
+//! A scripted SCTP peer, made of bytes: it completes the handshake like any other, and then sends what a test says.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +6,19 @@ use bytes::Bytes;
 use datasoup::proto::message::{Message, StreamId};
 use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState};
 
-use crate::link::start;
-pub(crate) use crate::packet::*;
+pub(crate) use super::packet::*;
+use super::sim::start;
 
-/// One of ours with a puppet for a peer.
-pub(crate) struct Stage {
-    pub(crate) now: Instant,
-    pub(crate) sctp: Association,
-    /// The tag of packets to ours, and to the puppet.
+/// The tag of packets to a puppet, its first TSN, and its first RE-CONFIG request, unless a test wants others.
+pub(crate) const OWN_TAG: u32 = 0x0102_0304;
+pub(crate) const FIRST_TSN: u32 = 1000;
+
+/// The state of the scripted peer.
+#[derive(Debug, Clone)]
+pub(crate) struct Puppet {
+    /// The tag of packets to ours.
     pub(crate) tag: u32,
+    /// The tag of packets to the puppet.
     pub(crate) own_tag: u32,
     /// The puppet's next TSN and next RE-CONFIG request.
     pub(crate) tsn: u32,
@@ -22,10 +26,67 @@ pub(crate) struct Stage {
     /// The first TSN of ours.
     pub(crate) initial_tsn: u32,
     pub(crate) cookie: Vec<u8>,
-    pub(crate) largest: usize,
 }
 
-pub(crate) const FIRST_TSN: u32 = 1000;
+impl Puppet {
+    pub(crate) fn new(own_tag: u32, first_tsn: u32) -> Self {
+        Self {
+            tag: 0,
+            own_tag,
+            tsn: first_tsn,
+            request: first_tsn,
+            initial_tsn: 0,
+            cookie: Vec::new(),
+        }
+    }
+
+    /// Reads the INIT or INIT ACK in a packet of ours, if there is one.
+    pub(crate) fn learn(&mut self, packet: &[u8]) {
+        chunks(packet).iter().for_each(|chunk| self.learn_chunk(chunk));
+    }
+
+    fn learn_chunk(&mut self, chunk: &Seen) {
+        if let Some(greeting) = Greeting::read(chunk) {
+            (self.tag, self.initial_tsn) = (greeting.tag, greeting.tsn);
+            self.cookie = greeting.cookie;
+        }
+    }
+
+    /// Its INIT.
+    pub(crate) fn init(&self, streams: (u16, u16), parameters: &[u8]) -> Bytes {
+        packet(0, &[init(INIT, self.own_tag, streams, self.tsn, parameters)])
+    }
+
+    /// Its INIT ACK, with a cookie that it does not look at.
+    pub(crate) fn init_ack(&self, streams: (u16, u16)) -> Bytes {
+        let parameters = [&extensions()[..], &[0, 0], &parameter(7, b"a cookie")].concat();
+        self.packet(&[init(INIT_ACK, self.own_tag, streams, self.tsn, &parameters)])
+    }
+
+    pub(crate) fn cookie_echo(&self) -> Bytes {
+        self.packet(&[chunk(COOKIE_ECHO, 0, &self.cookie)])
+    }
+
+    /// A packet to ours.
+    pub(crate) fn packet(&self, chunks: &[Vec<u8>]) -> Bytes {
+        packet(self.tag, chunks)
+    }
+
+    /// The next TSN of the puppet.
+    pub(crate) fn next_tsn(&mut self) -> u32 {
+        self.tsn = self.tsn.wrapping_add(1);
+        self.tsn.wrapping_sub(1)
+    }
+}
+
+/// One of ours with a puppet for a peer.
+pub(crate) struct Stage {
+    pub(crate) now: Instant,
+    pub(crate) sctp: Association,
+    pub(crate) puppet: Puppet,
+    /// The largest packet that ours has sent.
+    pub(crate) largest: usize,
+}
 
 impl Stage {
     /// The handshake up to the INIT ACK.
@@ -33,24 +94,12 @@ impl Stage {
         let now = start();
         let mut sctp = Association::new(config);
         sctp.connect(now);
-        let own_tag = 0x0102_0304;
-        let mut stage = Self {
-            now,
-            sctp,
-            tag: 0,
-            own_tag,
-            tsn: FIRST_TSN,
-            request: FIRST_TSN,
-            initial_tsn: 0,
-            cookie: Vec::new(),
-            largest: 0,
-        };
-        let sent = stage.inject(packet(0, &[init(INIT, own_tag, streams, FIRST_TSN, parameters)]));
+        let puppet = Puppet::new(OWN_TAG, FIRST_TSN);
+        let mut stage = Self { now, sctp, puppet, largest: 0 };
+        let sent = stage.inject(stage.puppet.init(streams, parameters));
         let [ack] = &sent[..] else { panic!("an INIT ACK, not {sent:?}") };
         assert_eq!(ack.kind, INIT_ACK);
-        let greeting = Greeting::read(ack).expect("an INIT ACK");
-        (stage.tag, stage.initial_tsn, stage.cookie) =
-            (greeting.tag, greeting.tsn, greeting.cookie);
+        stage.puppet.learn_chunk(ack);
         stage
     }
 
@@ -61,17 +110,16 @@ impl Stage {
 
     pub(crate) fn with_streams(config: SctpConfig, streams: (u16, u16)) -> Self {
         let mut stage = Self::halfway(config, streams, &extensions());
-        let echo = chunk(COOKIE_ECHO, 0, &stage.cookie);
-        let sent = stage.send(&[echo]);
+        let sent = stage.inject(stage.puppet.cookie_echo());
         assert_eq!(sent.iter().map(|chunk| chunk.kind).collect::<Vec<_>>(), [COOKIE_ACK]);
         assert_eq!(stage.sctp.state(), SctpState::Connected);
         while stage.sctp.poll_event().is_some() {}
         stage
     }
 
-    /// Sends chunks in one packet with everything right about it; answers what ours then sends.
+    /// Sends chunks in a valid packet. Returns what ours sends in return.
     pub(crate) fn send(&mut self, chunks: &[Vec<u8>]) -> Vec<Seen> {
-        self.inject(packet(self.tag, chunks))
+        self.inject(self.puppet.packet(chunks))
     }
 
     pub(crate) fn inject(&mut self, packet: Bytes) -> Vec<Seen> {
@@ -81,7 +129,7 @@ impl Stage {
 
     pub(crate) fn drain(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();
-        let (largest, own_tag) = (&mut self.largest, self.own_tag);
+        let (largest, own_tag) = (&mut self.largest, self.puppet.own_tag);
         self.sctp.drain_transmits(self.now, |packet| {
             assert_eq!(packet[4..8], own_tag.to_be_bytes(), "the tag of what ours sends");
             *largest = (*largest).max(packet.len());
@@ -90,7 +138,7 @@ impl Stage {
         seen
     }
 
-    /// Lets time pass, timers included; answers what ours sends meanwhile.
+    /// Lets time pass, timers included. Returns what ours sends in that time.
     pub(crate) fn pass(&mut self, time: Duration) -> Vec<Seen> {
         let end = self.now + time;
         let mut seen = Vec::new();
@@ -107,8 +155,7 @@ impl Stage {
 
     /// The next TSN of the puppet.
     pub(crate) fn next_tsn(&mut self) -> u32 {
-        self.tsn = self.tsn.wrapping_add(1);
-        self.tsn.wrapping_sub(1)
+        self.puppet.next_tsn()
     }
 
     pub(crate) fn events(&mut self) -> Vec<SctpEvent> {

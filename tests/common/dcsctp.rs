@@ -1,41 +1,49 @@
-//! dcsctp behind a small face.
+//! dcsctp, the association of libwebrtc in Rust, which shares no code with ours.
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use datasoup::proto::message::{Limit, Message, Ppid, Reliability};
-use dcsctp::api::{
+use ::dcsctp::api::{
     DcSctpSocket, Message as TheirMessage, Options, PpId, SendOptions, SocketEvent, SocketState,
     SocketTime, StreamId,
 };
+use bytes::Bytes;
+use datasoup::proto::message::{Limit, Message, Ppid, Reliability};
 
-/// What fits the datagrams that ours may send: 1,232 bytes less a DTLS record's 37.
-const MTU: usize = 1195;
+use super::peers::MAX_PACKET;
+use super::sim::Peer;
 
-pub(crate) struct Association {
-    socket: Box<dyn DcSctpSocket>,
+/// See the module's documentation.
+pub(crate) struct DcSctp {
+    pub(crate) socket: Box<dyn DcSctpSocket>,
+    /// The zero of its clock.
     start: Instant,
     packets: Vec<Bytes>,
     pub(crate) messages: Vec<(u16, Message)>,
-    /// Streams that the worker has reset.
+    /// Streams that the peer has reset.
     pub(crate) resets: Vec<u16>,
-    /// The worker has sent an ABORT.
+    /// The peer has sent an ABORT, or the association has given up.
     pub(crate) aborted: bool,
-    /// Messages are not read, so that its window closes.
+    /// Messages are not read, so that its receive window closes.
     pub(crate) deaf: bool,
+    /// An error or a refused reset panics: the peer gives no reason for one.
+    pub(crate) strict: bool,
 }
 
-impl Association {
+impl DcSctp {
     pub(crate) fn new(now: Instant) -> Self {
-        let options = Options { mtu: MTU, ..Options::default() };
+        Self::with(now, Options { mtu: MAX_PACKET, ..Options::default() })
+    }
+
+    pub(crate) fn with(now: Instant, options: Options) -> Self {
         Self {
-            socket: dcsctp::new_socket("theirs", &options),
+            socket: ::dcsctp::new_socket("theirs", &options),
             start: now,
             packets: Vec::new(),
             messages: Vec::new(),
             resets: Vec::new(),
             aborted: false,
             deaf: false,
+            strict: false,
         }
     }
 
@@ -44,7 +52,7 @@ impl Association {
     }
 
     pub(crate) fn connect(&mut self, now: Instant) {
-        self.socket.advance_time(self.time(now));
+        self.advance(now);
         self.socket.connect();
     }
 
@@ -71,17 +79,6 @@ impl Association {
         self.socket.reset_streams(&[StreamId(stream)]).expect("connected");
     }
 
-    pub(crate) fn handle_packet(&mut self, now: Instant, packet: Bytes) {
-        self.socket.advance_time(self.time(now));
-        self.socket.handle_input(&packet);
-        self.collect();
-    }
-
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        self.socket.advance_time(self.time(now));
-        self.collect();
-    }
-
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let at = self.socket.poll_timeout();
         (at != SocketTime::infinite_future())
@@ -93,8 +90,10 @@ impl Association {
         std::mem::take(&mut self.packets)
     }
 
-    fn time(&self, now: Instant) -> SocketTime {
-        SocketTime::zero() + now.saturating_duration_since(self.start)
+    /// Sets its clock.
+    pub(crate) fn advance(&mut self, now: Instant) {
+        let time = SocketTime::zero() + now.saturating_duration_since(self.start);
+        self.socket.advance_time(time);
     }
 
     fn collect(&mut self) {
@@ -105,9 +104,11 @@ impl Association {
                     // As a browser does: the channel is closed on both sides.
                     self.resets.extend(streams.iter().map(|stream| stream.0));
                     // Refused if it has begun the reset itself.
-                    let _ = self.socket.reset_streams(&streams);
+                    let refused = self.socket.reset_streams(&streams).is_err();
+                    assert!(!(refused && self.strict), "the reset of {streams:?} is refused");
                 }
                 SocketEvent::OnAborted(..) => self.aborted = true,
+                SocketEvent::OnError(kind, why) if self.strict => panic!("{kind:?} {why}"),
                 _ => {}
             }
         }
@@ -118,5 +119,26 @@ impl Association {
             let payload = message.payload.into();
             self.messages.push((message.stream_id.0, Message { ppid, payload }));
         }
+    }
+}
+
+impl Peer for DcSctp {
+    fn handle_packet(&mut self, now: Instant, packet: Bytes) {
+        self.advance(now);
+        self.socket.handle_input(&packet);
+        self.collect();
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        self.collect();
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        DcSctp::poll_timeout(self)
+    }
+
+    fn drain(&mut self, _: Instant, packets: &mut Vec<Bytes>) {
+        packets.append(&mut self.packets());
     }
 }

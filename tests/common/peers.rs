@@ -6,7 +6,7 @@ use bytes::Bytes;
 use datasoup::proto::message::{Message, Ppid, Reliability, StreamId};
 use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
 
-use crate::link::{Conditions, Net, Peer};
+use super::sim::{Conditions, Net, Peer};
 
 /// The largest packet that ours may emit in these tests: 1,232 bytes less a DTLS 1.2 record's 37.
 pub(crate) const MAX_PACKET: usize = 1195;

@@ -1,8 +1,6 @@
-//! A network with workers and clients on it, in virtual time. Nothing sleeps; the same seed gives
-//! the same run, but for what the protocols draw themselves.
+//! Workers, WebRTC clients and peers of plain transports on the simulated network.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -17,13 +15,13 @@ use datasoup::sfu::transport::webrtc::{
     DtlsParameters, WebRtcConnectOptions, WebRtcListen, WebRtcTransportAnswer,
 };
 
-use crate::client::Client;
-use crate::conditions::{Conditions, Random, start};
-use crate::host::Host;
-pub(crate) use crate::host::{binary, options_on, text, webrtc_options};
-use crate::plain_peer::PlainPeer;
+use super::client::Client;
+use super::host::Host;
+pub(crate) use super::host::{binary, options_on, text, webrtc_options};
+use super::plain_peer::PlainPeer;
+use super::sim::{self, Conditions, InFlight, Peer, Timeline, start};
 
-/// A datagram on its way.
+/// A datagram on the network.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Datagram {
     pub(crate) from: SocketAddr,
@@ -37,18 +35,14 @@ pub(crate) struct Lab {
     pub(crate) hosts: Vec<Host>,
     pub(crate) clients: Vec<Client>,
     pub(crate) plain_peers: Vec<PlainPeer>,
-    pub(crate) conditions: Conditions,
-    /// Datagrams that went to an address where nobody is.
+    /// Datagrams to an address without a receiver.
     pub(crate) strays: Vec<Datagram>,
     /// The other end of each tunnel: which worker's, and which transport there.
     pub(crate) tunnels: HashMap<(usize, TransportKey), (usize, TransportKey)>,
     /// Datagrams and bytes that left each of our sockets.
     pub(crate) sent: HashMap<SocketAddr, (u64, u64)>,
-    random: Random,
-    in_flight: BinaryHeap<Reverse<(Instant, u64, Datagram)>>,
-    order: u64,
-    /// When the way from an address has done with what left it before.
-    free_at: HashMap<SocketAddr, Instant>,
+    /// The sender is an address.
+    in_flight: InFlight<SocketAddr, Datagram>,
 }
 
 impl Lab {
@@ -64,14 +58,10 @@ impl Lab {
             hosts: (0..hosts).map(|_| Host::new(now)).collect(),
             clients: Vec::new(),
             plain_peers: Vec::new(),
-            conditions,
             strays: Vec::new(),
             tunnels: HashMap::new(),
             sent: HashMap::new(),
-            random: Random(seed),
-            in_flight: BinaryHeap::new(),
-            order: 0,
-            free_at: HashMap::new(),
+            in_flight: InFlight::new(conditions, seed),
         }
     }
 
@@ -84,40 +74,28 @@ impl Lab {
         &mut self.hosts[0].sfu
     }
 
-    /// Runs until `done`, for at most `limit` of virtual time. Answers whether it was done.
+    pub(crate) fn conditions(&mut self) -> &mut Conditions {
+        &mut self.in_flight.conditions
+    }
+
+    /// See [`sim::run_until`].
     pub(crate) fn run_until(
         &mut self,
         limit: Duration,
-        mut done: impl FnMut(&mut Self) -> bool,
+        done: impl FnMut(&mut Self) -> bool,
     ) -> bool {
-        let end = self.now + limit;
-        let mut steps_here = (self.now, 0);
-        loop {
-            self.flush();
-            if done(self) {
-                return true;
-            }
-            if !self.step(end) {
-                return false;
-            }
-            steps_here =
-                if steps_here.0 == self.now { (self.now, steps_here.1 + 1) } else { (self.now, 0) };
-            assert!(steps_here.1 < 1000, "time stands still");
-        }
+        sim::run_until(self, limit, done)
+    }
+
+    /// See [`sim::run_for`].
+    pub(crate) fn run_for(&mut self, time: Duration) {
+        sim::run_for(self, time);
     }
 
     /// As [`Self::run_until`], and it has to be done within a minute.
     #[track_caller]
     pub(crate) fn expect(&mut self, what: &str, done: impl FnMut(&mut Self) -> bool) {
         assert!(self.run_until(Duration::from_secs(60), done), "not within a minute: {what}");
-    }
-
-    /// Runs for `time`.
-    pub(crate) fn run_for(&mut self, time: Duration) {
-        let end = self.now + time;
-        self.run_until(time, |_| false);
-        self.now = end;
-        self.flush();
     }
 
     /// Ends the turn of every worker and begins the next; takes all datagrams to the network.
@@ -181,48 +159,7 @@ impl Lab {
     }
 
     fn transmit(&mut self, datagram: Datagram) {
-        let free_at = self.free_at.entry(datagram.from).or_insert(self.now);
-        let len = datagram.bytes.len();
-        for at in self.conditions.carry(&mut self.random, free_at, self.now, len) {
-            self.order += 1;
-            self.in_flight.push(Reverse((at, self.order, datagram.clone())));
-        }
-    }
-
-    /// When something happens without a test's doing: an arrival or a deadline.
-    pub(crate) fn next_event(&mut self) -> Option<Instant> {
-        let arrival = self.in_flight.peek().map(|Reverse((at, ..))| *at);
-        let hosts = self.hosts.iter().filter_map(|host| host.sfu.poll_timeout());
-        let clients = self.clients.iter_mut().filter_map(Client::poll_timeout);
-        let plain = self.plain_peers.iter().filter(|it| !it.frozen);
-        let plain = plain.filter_map(|it| it.sctp.poll_timeout());
-        arrival.into_iter().chain(hosts).chain(clients).chain(plain).min()
-    }
-
-    fn step(&mut self, end: Instant) -> bool {
-        let Some(next) = self.next_event().filter(|next| *next <= end) else { return false };
-        self.now = self.now.max(next);
-        for host in &mut self.hosts {
-            host.sfu.begin_turn(self.now);
-        }
-        while let Some(Reverse((at, ..))) = self.in_flight.peek()
-            && *at <= self.now
-        {
-            let Some(Reverse((_, _, datagram))) = self.in_flight.pop() else { break };
-            self.deliver(datagram);
-        }
-        for host in &mut self.hosts {
-            if host.sfu.poll_timeout().is_some_and(|at| at <= self.now) {
-                host.sfu.handle_timeout();
-            }
-        }
-        for client in &mut self.clients {
-            client.handle_timeout(self.now);
-        }
-        for peer in &mut self.plain_peers {
-            peer.sctp.handle_timeout(self.now);
-        }
-        true
+        self.in_flight.send(self.now, datagram.from, datagram.bytes.len(), datagram);
     }
 
     fn deliver(&mut self, datagram: Datagram) {
@@ -344,6 +281,45 @@ impl Lab {
     pub(crate) fn producer_stats(&mut self, key: DataProducerKey) -> serde_json::Value {
         let stats = self.sfu().data_producer(key).expect("open").get_stats();
         serde_json::to_value(stats).expect("json")
+    }
+}
+
+impl Timeline for Lab {
+    fn now(&mut self) -> &mut Instant {
+        &mut self.now
+    }
+
+    fn flush(&mut self) {
+        Lab::flush(self);
+    }
+
+    fn next_event(&mut self) -> Option<Instant> {
+        let arrival = self.in_flight.next_arrival();
+        let hosts = self.hosts.iter().filter_map(|host| host.sfu.poll_timeout());
+        let clients = self.clients.iter_mut().filter_map(Client::poll_timeout);
+        let plain = self.plain_peers.iter().filter(|it| !it.frozen);
+        let plain = plain.filter_map(|it| it.sctp.poll_timeout());
+        arrival.into_iter().chain(hosts).chain(clients).chain(plain).min()
+    }
+
+    fn advance(&mut self) {
+        for host in &mut self.hosts {
+            host.sfu.begin_turn(self.now);
+        }
+        while let Some(datagram) = self.in_flight.poll(self.now) {
+            self.deliver(datagram);
+        }
+        for host in &mut self.hosts {
+            if host.sfu.poll_timeout().is_some_and(|at| at <= self.now) {
+                host.sfu.handle_timeout();
+            }
+        }
+        for client in &mut self.clients {
+            client.handle_timeout(self.now);
+        }
+        for peer in &mut self.plain_peers {
+            peer.sctp.handle_timeout(self.now);
+        }
     }
 }
 

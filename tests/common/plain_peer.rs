@@ -3,20 +3,21 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::association::Association;
-use crate::lab::Datagram;
+use super::dcsctp::DcSctp;
+use super::lab::Datagram;
+use super::sim::Peer;
 
 pub(crate) struct PlainPeer {
     pub(crate) address: SocketAddr,
     pub(crate) server: SocketAddr,
-    pub(crate) sctp: Association,
+    pub(crate) sctp: DcSctp,
     /// Nothing comes in or goes out.
     pub(crate) frozen: bool,
 }
 
 impl PlainPeer {
     pub(crate) fn new(now: Instant, address: SocketAddr, server: SocketAddr) -> Self {
-        Self { address, server, sctp: Association::new(now), frozen: false }
+        Self { address, server, sctp: DcSctp::new(now), frozen: false }
     }
 
     pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {

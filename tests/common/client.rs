@@ -15,9 +15,10 @@ use datasoup::proto::transmit::Transmits;
 use datasoup::sfu::transport::IceParameters;
 use datasoup::sfu::transport::webrtc::WebRtcTransportAnswer;
 
-use crate::association::Association;
-use crate::checks::{self, Answer, CHECK, CONSENT};
-use crate::lab::Datagram;
+use super::checks::{self, Answer, CHECK, CONSENT};
+use super::dcsctp::DcSctp;
+use super::lab::Datagram;
+use super::sim::Peer;
 
 pub(crate) struct Client {
     /// Where it sends from; it still receives at its former ones.
@@ -37,7 +38,7 @@ pub(crate) struct Client {
     context: Arc<DtlsContext>,
     dtls: Dtls,
     pub(crate) dtls_states: Vec<DtlsState>,
-    pub(crate) sctp: Association,
+    pub(crate) sctp: DcSctp,
     /// If given, the worker's packets end here, for whoever speaks SCTP by [`Self::seal`].
     pub(crate) intercepted: Option<Vec<Bytes>>,
     /// Whether it sends the INIT, as browsers do.
@@ -78,7 +79,7 @@ impl Client {
             context,
             dtls,
             dtls_states: Vec::new(),
-            sctp: Association::new(now),
+            sctp: DcSctp::new(now),
             intercepted: None,
             begins: true,
             frozen: false,
