@@ -1,21 +1,22 @@
 'use strict';
 
-// Which DTLS cipher suite each kind of client gets. Nobody tells, but the ServerHello says it in plain text (RFC 5246
-// §7.4.1.3), so the clients connect by way of a relay that reads along.
+// Finds out which DTLS cipher suite each kind of client negotiates: the clients connect through a relay that reads it
+// from the ServerHello, which is in plain text (RFC 5246 §7.4.1.3).
 
 const dgram = require('node:dgram');
 const { once } = require('node:events');
 const fs = require('node:fs');
 
-const { LightPeers } = require('./lightPeers');
-const { Peers, answerOf, dtlsParametersOf } = require('./peers');
+const { DatachannelClients, answerOf, dtlsParametersOf } = require('./clients/datachannel');
+const { LightClients } = require('./clients/light');
+const { answerOnce } = require('./processes/runInProcess');
 
 const CHROMIUM = process.env.CHROMIUM_PATH || '/usr/bin/chromium';
 const CHROMIUM_FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'];
-/** A client that has not connected by then shows no suite. */
+/** The time that a client has to connect. */
 const PATIENCE_MS = 20_000;
 
-/** IANA's names. */
+/** Names of IANA's registry. */
 const SUITES = new Map([
   [0x1301, 'TLS_AES_128_GCM_SHA256'],
   [0x1302, 'TLS_AES_256_GCM_SHA384'],
@@ -32,11 +33,11 @@ const SUITES = new Map([
 
 const HANDSHAKE = 22;
 const SERVER_HELLO = 2;
-/** The record's header, the handshake message's, the version and the random. */
+/** After the headers of record and handshake message, the version and the random. */
 const SESSION_ID_AT = 13 + 12 + 2 + 32;
 
 /**
- * The suite that a datagram chooses, if it begins with a ServerHello.
+ * The suite in a datagram that begins with a ServerHello.
  *
  * @param {Buffer} datagram
  */
@@ -50,7 +51,7 @@ function suiteOf(datagram) {
   return SUITES.get(suite) ?? `0x${suite.toString(16).padStart(4, '0')}`;
 }
 
-/** Stands between one client and the server. */
+/** Relays datagrams between one client and the server. */
 class Relay {
   #outside = dgram.createSocket('udp4');
   #inside = dgram.createSocket('udp4');
@@ -94,7 +95,7 @@ class Relay {
 
 /**
  * @param {any} router
- * @param {(transport: any) => Promise<() => unknown>} connect - connects a client and answers how to end it.
+ * @param {(transport: any) => Promise<() => unknown>} connect - connects a client; returns a function that closes it.
  */
 async function suiteWith(router, connect) {
   const transport = await router.createWebRtcTransport({
@@ -109,7 +110,7 @@ async function suiteWith(router, connect) {
   let timer;
 
   try {
-    const end = await connect({
+    const close = await connect({
       iceParameters,
       dtlsParameters,
       sctpParameters,
@@ -121,7 +122,7 @@ async function suiteWith(router, connect) {
     });
     const suite = await Promise.race([relay.suite, late]);
 
-    await end();
+    await close();
     return suite;
   } catch (error) {
     return `none: ${/** @type {Error} */ (error).message.split('\n')[0]}`;
@@ -132,14 +133,14 @@ async function suiteWith(router, connect) {
   }
 }
 
-/** @param {import('./peers').Peers | import('./lightPeers').LightPeers} peers */
-function withPeers(peers) {
+/** @param {import('./types').Clients} clients */
+function withClients(clients) {
   return async (/** @type {any} */ transport) => {
-    const [dtlsParameters] = await peers.dtlsParameters([0]);
+    const [dtlsParameters] = await clients.dtlsParameters([0]);
 
     await transport.connect({ dtlsParameters });
-    await peers.connectTo([transport]);
-    return () => peers.close();
+    await clients.connectTo([transport]);
+    return () => clients.close();
   };
 }
 
@@ -150,7 +151,7 @@ async function withChromium(transport) {
 
   try {
     const page = await browser.newPage();
-    // In the page, where `globalThis` is a window.
+    // Runs in the page, where `globalThis` is a window.
     const offer = await page.evaluate(async () => {
       const window = /** @type {any} */ (globalThis);
       const connection = new window.RTCPeerConnection();
@@ -174,17 +175,17 @@ async function withChromium(transport) {
   }
 }
 
-process.once('message', async (/** @type {{ impl: string }} */ { impl }) => {
+answerOnce(async ({ impl }) => {
   const worker = await require(impl).createWorker();
   const router = await worker.createRouter();
   const suites = {
-    libdatachannel: await suiteWith(router, withPeers(new Peers({ count: 1 }))),
+    libdatachannel: await suiteWith(router, withClients(new DatachannelClients({ count: 1 }))),
     ...(fs.existsSync(CHROMIUM) && { Chromium: await suiteWith(router, withChromium) }),
     ...(process.env.BENCH_CLIENTS && {
-      'light clients': await suiteWith(router, withPeers(new LightPeers())),
+      'light clients': await suiteWith(router, withClients(new LightClients())),
     }),
   };
 
   worker.close();
-  process.send?.(suites, () => process.exit());
+  return suites;
 });

@@ -1,14 +1,16 @@
 'use strict';
 
-// The process of one row: runs it and its reference in turns, and tells index.js what came out.
+// The process of one row: runs the row and its reference alternately, and answers with the figures.
 
-const { measure, quantile, sum } = require('./harness');
+const { measure } = require('./measure');
+const { answerOnce } = require('./processes/runInProcess');
 const rows = require('./rows');
+const { median, quantile, sum } = require('./statistics');
 
 /**
- * How much of `count` is done, and with how many clients.
+ * The number of items and of clients.
  *
- * @type {Record<import('.').Extent, Pick<import('.').Context, 'scale' | 'fleet'>>}
+ * @type {Record<import('./types').Extent, Pick<import('./types').Context, 'scale' | 'fleet'>>}
  */
 const EXTENTS = {
   full: { scale: (count) => count, fleet: (count) => count },
@@ -16,14 +18,14 @@ const EXTENTS = {
   smoke: { scale: (count) => Math.min(count, 100), fleet: (count) => Math.min(count, 3) },
 };
 
-/** @typedef {import('./harness').Measured} Measured */
+/** @typedef {import('./types').Measured} Measured */
 
-/** @param {{ name: string, runs: number, extent: import('.').Extent, impl: string }} order */
+/** @param {{ name: string, runs: number, extent: import('./types').Extent, impl: string }} order */
 async function measureRow({ name, runs, extent, impl }) {
   const row = rows.find((each) => each.name === name);
 
   if (!row) {
-    throw new Error(`there is no row '${name}'`);
+    throw new Error(`unknown row '${name}'`);
   }
 
   const api = require(impl);
@@ -55,7 +57,7 @@ async function measureRow({ name, runs, extent, impl }) {
 }
 
 /**
- * @param {import('.').Load} load
+ * @param {import('./types').Load} load
  * @param {{ pid: number }[]} [workers]
  * @returns {Promise<Measured>}
  */
@@ -69,7 +71,7 @@ async function measureLoad({ before, run, after }, workers) {
 }
 
 /**
- * The medians, and the least CPU: what the machine does besides only ever adds to it.
+ * The medians, and the least CPU time, because other load on the machine can only add to it.
  *
  * @param {Measured[]} runs
  */
@@ -104,18 +106,4 @@ function figuresOf(runs) {
   );
 }
 
-/** @param {number[]} values */
-function median(values) {
-  return quantile(values, 0.5);
-}
-
-process.once('message', async (/** @type {any} */ order) => {
-  let result;
-
-  try {
-    result = await measureRow(order);
-  } catch (error) {
-    result = { error: error instanceof Error ? error.stack : String(error) };
-  }
-  process.send?.(result, () => process.exit());
-});
+answerOnce(measureRow);

@@ -8,8 +8,7 @@
 const { EventEmitter } = require('node:events');
 const path = require('node:path');
 const { performance } = require('node:perf_hooks');
-
-const { sleep } = require('./harness');
+const { setTimeout: sleep } = require('node:timers/promises');
 
 /** @type {any} */
 const api = require(path.resolve(process.env.IMPL ?? path.join(__dirname, '..')));

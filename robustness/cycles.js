@@ -7,7 +7,7 @@
 
 const path = require('node:path');
 
-const { readOptions } = require('../bench/options');
+const { readOptions } = require('../scripts/options');
 const { Census, row } = require('./census');
 
 const { createWorker } = require(path.resolve(process.env.IMPL ?? path.join(__dirname, '..')));

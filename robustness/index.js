@@ -7,7 +7,7 @@
 
 const path = require('node:path');
 
-const { refuse, usageOf } = require('../bench/options');
+const { refuse, usageOf } = require('../scripts/options');
 
 const PROGRAMS = ['programs', 'cycles', 'floods', 'slow', 'soak'];
 

@@ -9,7 +9,7 @@
 
 const path = require('node:path');
 
-const { readOptions } = require('../bench/options');
+const { readOptions } = require('../scripts/options');
 const { CascadeWatch } = require('./cascadeWatch');
 const { Random } = require('./random');
 

@@ -10,8 +10,8 @@
 
 const path = require('node:path');
 
-const { readOptions } = require('../bench/options');
-const { Peers, answerOf, dtlsParametersOf } = require('../bench/peers');
+const { readOptions } = require('../scripts/options');
+const { DatachannelClients, answerOf, dtlsParametersOf } = require('../bench/clients/datachannel');
 const { Census, row } = require('./census');
 const { Random } = require('./random');
 
@@ -92,7 +92,7 @@ async function figures({ here, there }) {
  * @param {() => boolean} over
  */
 async function roomAfterRoom(world, random, over) {
-  /** @type {Peers | undefined} */
+  /** @type {DatachannelClients | undefined} */
   let peers;
 
   for (let count = 0; !over(); count++) {
@@ -100,7 +100,7 @@ async function roomAfterRoom(world, random, over) {
       await peers?.close();
       peers = undefined;
     }
-    peers ??= new Peers({ count: PEERS_PER_ROOM });
+    peers ??= new DatachannelClients({ count: PEERS_PER_ROOM });
     if (await oneRoom(world, random, peers)) {
       peers = undefined;
     }
@@ -112,7 +112,7 @@ async function roomAfterRoom(world, random, over) {
 /**
  * @param {World} world
  * @param {Random} random
- * @param {Peers} peers
+ * @param {DatachannelClients} peers
  * @returns {Promise<boolean>} whether the clients' process has ended with it.
  */
 async function oneRoom(world, random, peers) {
@@ -138,7 +138,7 @@ async function oneRoom(world, random, peers) {
  *
  * @param {Random} random
  * @param {Room} room
- * @param {Peers} peers
+ * @param {DatachannelClients} peers
  */
 async function disturb(random, room, peers) {
   seen.disturbed++;
@@ -162,7 +162,7 @@ async function disturb(random, room, peers) {
 /**
  * @param {World} world
  * @param {Random} random
- * @param {Peers} peers
+ * @param {DatachannelClients} peers
  */
 async function openRoom({ here, there, servers }, random, peers) {
   const router = await here.createRouter();
@@ -206,7 +206,7 @@ async function openRoom({ here, there, servers }, random, peers) {
  * Everybody hears `toAll`, and the far end everybody.
  *
  * @param {Room} room
- * @param {Peers} peers
+ * @param {DatachannelClients} peers
  */
 async function talkIn({ toAll, heard }, peers) {
   await peers.ready();

@@ -2,39 +2,41 @@
 
 // WebRTC clients connect on one port: from createWebRtcTransport() to the open channel.
 
-const { sleep } = require('../harness');
-const { DatachannelServer, LISTEN_INFOS, makePeers } = require('../webrtc');
+const { setTimeout: sleep } = require('node:timers/promises');
 
-/** After so long what the handshakes needed is given back, as far as it ever is. */
+const { LISTEN_INFOS, makeClients } = require('../clients/connect');
+const { DatachannelServer } = require('../references/datachannel');
+
+/** By then allocators have returned what the handshakes used, as far as they ever do. */
 const SETTLE_MS = 1_000;
 const PROCESSES = 2;
-/** More clients of libdatachannel than these are too much for the machine, not for the server. */
+/** More clients of libdatachannel would measure the machine, not the server. */
 const MOST_OF_LIBDATACHANNEL = 200;
 
 /**
  * @param {object} options
- * @param {number} options.clients
+ * @param {number} options.count
  * @param {boolean} [options.light]
- * @param {import('..').Mark} [options.mark]
- * @returns {import('..').Row}
+ * @param {import('../types').Mark} [options.mark]
+ * @returns {import('../types').Row}
  */
-function connect({ clients, light = false, mark }) {
-  const shown = clients.toLocaleString('en');
+function connect({ count: full, light = false, mark }) {
+  const shown = full.toLocaleString('en');
 
   return {
-    name: `connect${light ? '-light' : ''}-${clients}`,
+    name: `connect${light ? '-light' : ''}-${full}`,
     title: `${shown} ${light ? 'light ' : ''}WebRTC clients connect on one port`,
     unit: 'connect',
     clients: light ? 'light' : 'libdatachannel',
     mark,
-    // Memory that was used once is used again: only the first run shows what a client needs.
+    // Later runs reuse the memory of earlier ones: only the first shows what a client needs.
     cold: true,
     async prepare({ api, fleet }) {
       const worker = await api.createWorker();
       const router = await worker.createRouter();
       const webRtcServer = await worker.createWebRtcServer({ listenInfos: LISTEN_INFOS });
-      const count = fleet(clients);
-      const peers = makePeers({ count, light, processes: PROCESSES });
+      const count = fleet(full);
+      const clients = makeClients({ count, light, processes: PROCESSES });
       const ofReference = Math.min(count, MOST_OF_LIBDATACHANNEL);
       const server = new DatachannelServer({ count: ofReference, processes: PROCESSES });
       /** @type {any[]} */
@@ -56,14 +58,14 @@ function connect({ clients, light = false, mark }) {
       return {
         workers: [worker],
         async before() {
-          await peers.disconnect();
-          offers = await peers.dtlsParameters(Array(count).fill(0));
+          await clients.disconnect();
+          offers = await clients.dtlsParameters(Array(count).fill(0));
           global.gc?.();
           memoryBefore = process.memoryUsage.rss();
         },
         async run() {
           transports = await Promise.all(offers.map(serve));
-          await peers.connectTo(transports);
+          await clients.connectTo(transports);
           return { items: count };
         },
         async after() {
@@ -92,7 +94,7 @@ function connect({ clients, light = false, mark }) {
         },
         async close() {
           worker.close();
-          await peers.close();
+          await clients.close();
         },
       };
     },
@@ -100,7 +102,7 @@ function connect({ clients, light = false, mark }) {
 }
 
 module.exports = [
-  connect({ clients: 200, mark: { cpu: 800, memory: 40 } }),
-  connect({ clients: 200, light: true, mark: { cpu: 800, memory: 40 } }),
-  connect({ clients: 1_000, light: true, mark: { cpu: 800, memory: 40 } }),
+  connect({ count: 200, mark: { cpu: 800, memory: 40 } }),
+  connect({ count: 200, light: true, mark: { cpu: 800, memory: 40 } }),
+  connect({ count: 1_000, light: true, mark: { cpu: 800, memory: 40 } }),
 ];

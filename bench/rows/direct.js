@@ -2,8 +2,8 @@
 
 // JavaScript → Router → JavaScript, on DirectTransports.
 
-const { Receiver, stream } = require('../harness');
-const { emitter } = require('../references');
+const { Receiver, stream } = require('../messages');
+const { emitter } = require('../references/inProcess');
 
 /**
  * @param {object} options
@@ -13,8 +13,8 @@ const { emitter } = require('../references');
  * @param {number} options.size
  * @param {number} [options.consumers]
  * @param {number} [options.window]
- * @param {import('..').Mark} options.mark
- * @returns {import('..').Row}
+ * @param {import('../types').Mark} options.mark
+ * @returns {import('../types').Row}
  */
 function direct({ name, title, count, size, consumers = 1, window, mark }) {
   return {
@@ -27,13 +27,13 @@ function direct({ name, title, count, size, consumers = 1, window, mark }) {
       const router = await worker.createRouter();
       const transport = await router.createDirectTransport();
       const producer = await transport.produceData();
-      /** @type {import('../harness').Receiver[]} */
+      /** @type {import('../messages').Receiver[]} */
       const receivers = [];
 
       for (let index = 0; index < consumers; index++) {
         const consumer = await transport.consumeData({ dataProducerId: producer.id });
 
-        receivers.push(new Receiver(consumer));
+        receivers.push(Receiver.of(consumer));
       }
 
       const load = { count: scale(count), size, window };

@@ -1,64 +1,29 @@
 'use strict';
 
-// WebRTC clients in another process → Router → JavaScript, as fast as it goes.
+// WebRTC clients in another process → Router → JavaScript, as fast as possible.
 
-const { EventEmitter, once } = require('node:events');
-
-const { Receiver, sum, whenQuiet } = require('../harness');
-const { DatachannelServer, connectPeers, withClientCpu } = require('../webrtc');
+const { connectClients, withClientCpu } = require('../clients/connect');
+const { Receiver, allReceived } = require('../messages');
+const { DatachannelServer } = require('../references/datachannel');
 
 const SIZE = 1_024;
-/** More clients of libdatachannel than these are too much for the machine, not for the server. */
+/** More clients of libdatachannel would measure the machine, not the server. */
 const MOST_OF_LIBDATACHANNEL = 40;
 
 /**
- * Resolves when all receivers have `count` messages, or nothing more comes.
- *
- * @param {import('../harness').Receiver[]} receivers
- * @param {number} count
- * @returns {Promise<import('../harness').Outcome>}
- */
-async function allReceived(receivers, count) {
-  const done = new EventEmitter();
-  let left = count * receivers.length;
-
-  receivers.forEach((receiver) =>
-    receiver.reset(() => {
-      left--;
-      if (left === 0) {
-        done.emit('end');
-      }
-    }),
-  );
-
-  const watch = whenQuiet(
-    () => left,
-    () => done.emit('end'),
-  );
-
-  await once(done, 'end');
-  clearInterval(watch);
-  return {
-    items: count * receivers.length - left,
-    lost: left,
-    disordered: sum(receivers.map(({ disordered }) => disordered)),
-  };
-}
-
-/**
  * @param {object} options
- * @param {number} options.peers
- * @param {number} options.count - of messages, each.
+ * @param {number} options.clients
+ * @param {number} options.count - messages per client.
  * @param {boolean} [options.light]
- * @param {import('..').Mark} [options.mark]
- * @returns {import('..').Row}
+ * @param {import('../types').Mark} [options.mark]
+ * @returns {import('../types').Row}
  */
-function fanIn({ peers: producers, count: each, light = false, mark }) {
-  const clients = light ? 'light WebRTC' : 'WebRTC';
+function fanIn({ clients: producers, count: each, light = false, mark }) {
+  const kind = light ? 'light WebRTC' : 'WebRTC';
 
   return {
     name: `fan-in${light ? '-light' : ''}-${producers}-1KB`,
-    title: `${producers} ${clients} → direct, 1 KB, ${each.toLocaleString('en')} each`,
+    title: `${producers} ${kind} → direct, 1 KB, ${each.toLocaleString('en')} each`,
     unit: 'message',
     clients: light ? 'light' : 'libdatachannel',
     mark,
@@ -67,9 +32,9 @@ function fanIn({ peers: producers, count: each, light = false, mark }) {
       const worker = await api.createWorker();
       const router = await worker.createRouter();
       const direct = await router.createDirectTransport();
-      /** @type {import('../harness').Receiver[]} */
+      /** @type {import('../messages').Receiver[]} */
       const receivers = [];
-      const peers = await connectPeers({
+      const clients = await connectClients({
         worker,
         router,
         count,
@@ -78,7 +43,7 @@ function fanIn({ peers: producers, count: each, light = false, mark }) {
           const streamId = 0;
           const producer = await transport.produceData({ sctpStreamParameters: { streamId } });
 
-          receivers.push(new Receiver(await direct.consumeData({ dataProducerId: producer.id })));
+          receivers.push(Receiver.of(await direct.consumeData({ dataProducerId: producer.id })));
           return streamId;
         },
       });
@@ -91,10 +56,12 @@ function fanIn({ peers: producers, count: each, light = false, mark }) {
       return {
         workers: [worker],
         run: () =>
-          withClientCpu(peers, async () => {
+          withClientCpu(clients, async () => {
+            receivers.forEach((receiver) => receiver.reset());
+
             const received = allReceived(receivers, load.count);
 
-            await peers.send(load);
+            await clients.send(load);
             return received;
           }),
         reference: {
@@ -104,14 +71,14 @@ function fanIn({ peers: producers, count: each, light = false, mark }) {
             server.measured(async () => {
               const received = server.call('received', load.count);
 
-              await server.peers.send(load);
+              await server.clients.send(load);
               return received;
             }),
           close: () => server.close(),
         },
         async close() {
           worker.close();
-          await peers.close();
+          await clients.close();
         },
       };
     },
@@ -119,7 +86,7 @@ function fanIn({ peers: producers, count: each, light = false, mark }) {
 }
 
 module.exports = [
-  fanIn({ peers: 4, count: 30_000, mark: { cpu: 5 } }),
-  fanIn({ peers: 4, count: 30_000, light: true }),
-  fanIn({ peers: 100, count: 1_000, light: true }),
+  fanIn({ clients: 4, count: 30_000, mark: { cpu: 5 } }),
+  fanIn({ clients: 4, count: 30_000, light: true }),
+  fanIn({ clients: 100, count: 1_000, light: true }),
 ];

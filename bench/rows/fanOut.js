@@ -2,13 +2,14 @@
 
 // JavaScript → Router → WebRTC clients in another process, at an even pace.
 
-const { paced } = require('../harness');
-const { DatachannelServer, connectPeers, withClientCpu } = require('../webrtc');
+const { connectClients, withClientCpu } = require('../clients/connect');
+const { paced } = require('../messages');
+const { DatachannelServer } = require('../references/datachannel');
 
 const SECONDS = 2;
-/** More clients of libdatachannel than these are too much for the machine, not for the server. */
+/** More clients of libdatachannel would measure the machine, not the server. */
 const MOST_OF_LIBDATACHANNEL = 40;
-/** How often the clients get a message: as many as one core serves beside the server. */
+/** Messages per second by the number of clients: as many as one core can serve next to the server. */
 const PER_SECOND = new Map([
   [1, 400],
   [10, 400],
@@ -20,7 +21,7 @@ const SIZES = [
   { size: 100, sizeName: '100 B' },
   { size: 1_024, sizeName: '1 KB' },
 ];
-/** By the size, of 40 clients of libdatachannel. */
+/** By the size, for 40 clients of libdatachannel. */
 const MARKS = new Map([
   [100, { cpu: 5 }],
   [1_024, { cpu: 6 }],
@@ -28,30 +29,30 @@ const MARKS = new Map([
 
 /**
  * @param {object} options
- * @param {number} options.peers
+ * @param {number} options.consumers
  * @param {boolean} options.light
  * @param {number} options.size
  * @param {string} options.sizeName
- * @returns {import('..').Row}
+ * @returns {import('../types').Row}
  */
-function fanOut({ peers: consumers, light, size, sizeName }) {
+function fanOut({ consumers, light, size, sizeName }) {
   const perSecond = paceOf(consumers);
-  const clients = light ? 'light' : 'libdatachannel';
+  const kind = light ? 'light' : 'libdatachannel';
   const name = `fan-out${light ? '-light' : ''}-${consumers}-${sizeName.replace(' ', '')}`;
 
   return {
     name,
     title: `1 direct → ${consumers} ${light ? 'light ' : ''}WebRTC, ${sizeName}, ${perSecond}/s`,
     unit: 'message',
-    group: { name: 'fan-out', clients, consumers, size },
-    clients,
+    group: { name: 'fan-out', clients: kind, consumers, size },
+    clients: kind,
     mark: !light && consumers === 40 ? MARKS.get(size) : undefined,
     async prepare({ api, scale, fleet }) {
       const count = fleet(consumers);
       const worker = await api.createWorker();
       const router = await worker.createRouter();
       const producer = await (await router.createDirectTransport()).produceData();
-      const peers = await connectPeers({
+      const clients = await connectClients({
         worker,
         router,
         count,
@@ -67,9 +68,9 @@ function fanOut({ peers: consumers, light, size, sizeName }) {
       return {
         workers: [worker],
         async run() {
-          await peers.ready({ latencies: true });
-          return withClientCpu(peers, async () => {
-            const received = peers.received(load.count);
+          await clients.ready({ latencies: true });
+          return withClientCpu(clients, async () => {
+            const received = clients.received(load.count);
 
             await paced({ send: (message) => producer.send(message), ...load });
             return received;
@@ -78,7 +79,7 @@ function fanOut({ peers: consumers, light, size, sizeName }) {
         reference: await reference({ consumers, scale, fleet, size }),
         async close() {
           worker.close();
-          await peers.close();
+          await clients.close();
         },
       };
     },
@@ -86,7 +87,7 @@ function fanOut({ peers: consumers, light, size, sizeName }) {
 }
 
 /**
- * The same for clients of libdatachannel, as many as there can be.
+ * The same load on node-datachannel, with as many clients of libdatachannel as possible.
  *
  * @param {object} options
  * @param {number} options.consumers
@@ -105,9 +106,9 @@ async function reference({ consumers, scale, fleet, size }) {
   return {
     name: most < consumers ? `node-datachannel, ${most} clients` : 'node-datachannel',
     async run() {
-      await server.peers.ready({ latencies: true });
+      await server.clients.ready({ latencies: true });
       return server.measured(async () => {
-        const received = server.peers.received(load.count);
+        const received = server.clients.received(load.count);
 
         await server.call('broadcast', load);
         return received;
@@ -122,9 +123,9 @@ function paceOf(consumers) {
   return PER_SECOND.get(consumers) ?? 400;
 }
 
-const CLIENTS = [...PER_SECOND.keys()].flatMap((peers) => [
-  ...(peers <= MOST_OF_LIBDATACHANNEL ? [{ peers, light: false }] : []),
-  { peers, light: true },
+const CLIENTS = [...PER_SECOND.keys()].flatMap((consumers) => [
+  ...(consumers <= MOST_OF_LIBDATACHANNEL ? [{ consumers, light: false }] : []),
+  { consumers, light: true },
 ]);
 
 module.exports = CLIENTS.flatMap((clients) => SIZES.map((size) => fanOut({ ...clients, ...size })));

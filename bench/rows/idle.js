@@ -1,20 +1,22 @@
 'use strict';
 
-// What transports cost that are connected and say nothing, but for the consent checks of their clients; and the round
-// trip of the one client that does speak: JavaScript → Router → WebRTC → the client → WebRTC → JavaScript.
+// Connected transports without traffic, except for the consent checks of their clients: what they cost, and the round trip
+// of the one active client: JavaScript → Router → WebRTC → client → WebRTC → Router → JavaScript.
 
-const { measure, sleep } = require('../harness');
-const { connectPeers } = require('../webrtc');
+const { setTimeout: sleep } = require('node:timers/promises');
+
+const { connectClients } = require('../clients/connect');
+const { measure } = require('../measure');
 
 const PINGS = 5_000;
 const SIZE = 100;
 const IDLE_MS = 5_000;
 
 /**
- * A worker with a client that sends back what it gets, and its round trips.
+ * A worker with one client that sends back what it receives.
  *
  * @param {any} api
- * @param {number} count - of round trips.
+ * @param {number} count - round trips per run.
  */
 async function echo(api, count) {
   const worker = await api.createWorker();
@@ -24,7 +26,7 @@ async function echo(api, count) {
   const message = Buffer.alloc(SIZE, 'x');
   /** @type {any} */
   let pong;
-  const peers = await connectPeers({
+  const clients = await connectClients({
     worker,
     router,
     count: 1,
@@ -39,11 +41,11 @@ async function echo(api, count) {
     },
   });
 
-  await /** @type {import('../lightPeers').LightPeers} */ (peers).echo();
+  await /** @type {import('../clients/light').LightClients} */ (clients).echo();
   return {
     worker,
     router,
-    /** @returns {Promise<import('../harness').Outcome>} */
+    /** @returns {Promise<import('../types').Outcome>} */
     run: () =>
       new Promise((resolve) => {
         const latencies = new Float64Array(count);
@@ -66,19 +68,19 @@ async function echo(api, count) {
       }),
     async close() {
       worker.close();
-      await peers.close();
+      await clients.close();
     },
   };
 }
 
 /**
  * @param {number} transports
- * @returns {import('..').Row}
+ * @returns {import('../types').Row}
  */
 function idle(transports) {
   return {
     name: `idle-${transports}`,
-    title: `ping over WebRTC beside ${transports.toLocaleString('en')} idle transports`,
+    title: `ping over WebRTC next to ${transports.toLocaleString('en')} idle transports`,
     unit: 'round trip',
     group: { name: 'idle', transports },
     clients: 'light',
@@ -94,7 +96,7 @@ function idle(transports) {
       };
       const before = await measure(doNothing, [worker]);
       const memoryBefore = process.memoryUsage.rss();
-      const peers = await connectPeers({
+      const clients = await connectClients({
         worker,
         router,
         count,
@@ -110,7 +112,7 @@ function idle(transports) {
       const after = await measure(doNothing, [worker]);
       const seconds = waiting / 1_000;
       const figures = {
-        /** Of the whole process for all idle transports, in ms per second. */
+        /** CPU time of the process for all idle transports, in ms per second. */
         idleCpu: (after.cpuMicros - before.cpuMicros) / 1_000 / seconds,
         /** KiB per transport. */
         memory: (process.memoryUsage.rss() - memoryBefore) / 1024 / count,
@@ -122,7 +124,7 @@ function idle(transports) {
         reference: { name: 'a worker without idle transports', run: quiet.run, close: quiet.close },
         async close() {
           await busy.close();
-          await peers.close();
+          await clients.close();
         },
       };
     },

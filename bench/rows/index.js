@@ -1,6 +1,8 @@
 'use strict';
 
-/** @type {import('..').Row[]} */
+// All rows, in the order of the table.
+
+/** @type {import('../types').Row[]} */
 module.exports = [
   ...require('./direct'),
   ...require('./pingPong'),

@@ -1,22 +1,24 @@
 'use strict';
 
-// How long messages take from send() to the receiver, while 10, 50 and 90 % of what goes through at most does. They
-// are sent when they are due, whether or not those before them have arrived.
+// Latency from send() to the receiver at 10, 50 and 90 % of the maximum rate. Messages are sent when they are due, whether
+// or not earlier ones have arrived.
 
-const { Receiver, burst, inBatches, openLoop, paced, quantile, stream } = require('../harness');
-const { echoThread } = require('../references');
-const { DatachannelServer, connectPeers } = require('../webrtc');
+const { connectClients } = require('../clients/connect');
+const { Receiver, burst, inBatches, openLoop, paced, stream } = require('../messages');
+const { DatachannelServer } = require('../references/datachannel');
+const { echoThread } = require('../references/inProcess');
+const { median } = require('../statistics');
 
 const PARTS = [0.1, 0.5, 0.9];
 const SECONDS = 2;
 const MEGABYTE = 1024 * 1024;
-/** How often the maximum is measured; the median counts. */
+/** The maximum rate is the median of so many runs. */
 const TRIALS = 3;
 
 /**
- * How many items a second go through at most.
+ * The maximum rate of a load, in items per second.
  *
- * @param {() => Promise<import('../harness').Outcome>} load
+ * @param {() => Promise<import('../types').Outcome>} load
  */
 async function maximumOf(load) {
   const rates = [];
@@ -28,23 +30,23 @@ async function maximumOf(load) {
 
     rates.push((items / (performance.now() - begin)) * 1_000);
   }
-  return quantile(rates, 0.5);
+  return median(rates);
 }
 
-const PEERS = 10;
+const CLIENTS = 10;
 const WEBRTC_SIZE = 1_024;
 const WEBRTC_COUNT = 10_000;
 
 /**
  * @param {number} part
- * @returns {import('..').Row}
+ * @returns {import('../types').Row}
  */
 function fanOut(part) {
   const percent = part * 100;
 
   return {
     name: `latency-webrtc-${percent}`,
-    title: `1 direct → ${PEERS} light WebRTC, 1 KB, at ${percent} % of the maximum`,
+    title: `1 direct → ${CLIENTS} light WebRTC, 1 KB, at ${percent} % of the maximum`,
     unit: 'message',
     group: { name: 'latency', path: 'direct → WebRTC', part },
     clients: 'light',
@@ -55,13 +57,13 @@ function fanOut(part) {
       const size = WEBRTC_SIZE;
       const probe = scale(WEBRTC_COUNT);
       const send = (/** @type {Buffer} */ message) => producer.send(message);
-      const count = fleet(PEERS);
-      const peers = await connectPeers({
+      const count = fleet(CLIENTS);
+      const clients = await connectClients({
         worker,
         router,
         count,
         light: true,
-        // So that what does not get through at once waits, and shows as latency.
+        // Large, so that messages wait instead of being dropped, and the wait shows as latency.
         transportOptions: {
           sctpSendBufferSize: 64 * MEGABYTE,
           sctpPerStreamSendQueueLimit: 64 * MEGABYTE,
@@ -73,10 +75,10 @@ function fanOut(part) {
         },
       });
       const maximum = await maximumOf(async () => {
-        await peers.ready();
+        await clients.ready();
         return inBatches({
           send: (from, to) => burst({ send, from, to, size }),
-          received: (received) => peers.received(received),
+          received: (received) => clients.received(received),
           count: probe,
         });
       });
@@ -86,9 +88,9 @@ function fanOut(part) {
       return {
         workers: [worker],
         async run() {
-          await peers.ready({ latencies: true });
+          await clients.ready({ latencies: true });
 
-          const received = peers.received(load.count);
+          const received = clients.received(load.count);
 
           await paced({ send, ...load });
           return { ...(await received), figures: { maximum } };
@@ -96,7 +98,7 @@ function fanOut(part) {
         reference: await datachannelAt(part, { scale, fleet }),
         async close() {
           worker.close();
-          await peers.close();
+          await clients.close();
         },
       };
     },
@@ -104,25 +106,25 @@ function fanOut(part) {
 }
 
 /**
- * The same for a server and clients of node-datachannel, at a part of their own maximum.
+ * The same load on a server of node-datachannel, at the same part of its own maximum.
  *
  * @param {number} part
  * @param {{ scale: (count: number) => number, fleet: (count: number) => number }} context
  */
 async function datachannelAt(part, { scale, fleet }) {
-  const count = fleet(PEERS);
+  const count = fleet(CLIENTS);
   const server = new DatachannelServer({ count });
-  const { peers } = server;
+  const { clients } = server;
   const size = WEBRTC_SIZE;
 
   await server.offer();
   await server.connect();
 
   const maximum = await maximumOf(async () => {
-    await peers.ready();
+    await clients.ready();
     return inBatches({
       send: (from, to) => server.call('burst', { from, to, size }),
-      received: (received) => peers.received(received),
+      received: (received) => clients.received(received),
       count: scale(WEBRTC_COUNT),
     });
   });
@@ -132,9 +134,9 @@ async function datachannelAt(part, { scale, fleet }) {
   return {
     name: 'node-datachannel',
     async run() {
-      await peers.ready({ latencies: true });
+      await clients.ready({ latencies: true });
       return server.measured(async () => {
-        const received = peers.received(load.count);
+        const received = clients.received(load.count);
 
         await server.call('broadcast', load);
         return { ...(await received), figures: { maximum } };
@@ -149,7 +151,7 @@ const DIRECT_COUNT = 500_000;
 
 /**
  * @param {number} part
- * @returns {import('..').Row}
+ * @returns {import('../types').Row}
  */
 function direct(part) {
   const percent = part * 100;
@@ -172,14 +174,14 @@ function direct(part) {
         workers: [worker],
         run: await atPart(part, {
           send: (message) => producer.send(message),
-          receiver: new Receiver(consumer),
+          receiver: Receiver.of(consumer),
           scale,
         }),
         reference: {
           name: 'worker_threads, there and back',
           run: await atPart(part, {
             send: (message) => thread.postMessage(message),
-            receiver: new Receiver(thread),
+            receiver: Receiver.of(thread),
             scale,
           }),
           close: async () => void (await thread.terminate()),
@@ -191,12 +193,12 @@ function direct(part) {
 }
 
 /**
- * Finds the maximum, and answers a load of a part of it.
+ * Measures the maximum rate, and returns a load at a part of it.
  *
  * @param {number} part
  * @param {object} path
  * @param {(message: Buffer) => void} path.send
- * @param {import('../harness').Receiver} path.receiver
+ * @param {import('../messages').Receiver} path.receiver
  * @param {(count: number) => number} path.scale
  */
 async function atPart(part, { send, receiver, scale }) {

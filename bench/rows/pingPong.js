@@ -4,12 +4,12 @@
 
 const { performance } = require('node:perf_hooks');
 
-const { threadPingPong } = require('../references');
+const { threadPingPong } = require('../references/inProcess');
 
 const COUNT = 20_000;
 const SIZE = 100;
 
-/** @type {import('..').Row} */
+/** @type {import('../types').Row} */
 const pingPong = {
   name: 'ping-pong',
   title: 'ping-pong over two direct DataProducers, 100 B',

@@ -1,9 +1,9 @@
 'use strict';
 
-// direct → pipe → direct, between two workers.
+// DirectTransport → pipe → DirectTransport, between two workers.
 
-const { Receiver, stream } = require('../harness');
-const { thread } = require('../references');
+const { Receiver, stream } = require('../messages');
+const { thread } = require('../references/inProcess');
 
 const MEGABYTE = 1024 * 1024;
 const LISTEN = { protocol: 'udp', ip: '127.0.0.1' };
@@ -14,7 +14,7 @@ const SCTP = {
 };
 
 /**
- * Carries the DataProducer to the other router, over SCTP on loopback UDP.
+ * Pipes the DataProducer to the other router over SCTP on loopback UDP.
  *
  * @param {any} producer
  * @param {any} near
@@ -44,7 +44,7 @@ async function overUdp(producer, near, far) {
 }
 
 /**
- * Carries the DataProducer to the other router in whatever way pipeToRouter() takes within one process.
+ * Pipes the DataProducer to the other router with pipeToRouter(), in whatever way that takes within one process.
  *
  * @param {any} producer
  * @param {any} near
@@ -64,8 +64,8 @@ async function toRouter(producer, near, far) {
  * @param {number} options.count
  * @param {number} options.size
  * @param {typeof overUdp} [options.carry]
- * @param {import('..').Mark} [options.mark]
- * @returns {import('..').Row}
+ * @param {import('../types').Mark} [options.mark]
+ * @returns {import('../types').Row}
  */
 function pipe({ name, title, count, size, carry = overUdp, mark }) {
   return {
@@ -81,7 +81,7 @@ function pipe({ name, title, count, size, carry = overUdp, mark }) {
       const consumer = await (
         await far.createDirectTransport()
       ).consumeData({ dataProducerId: piped.id });
-      const receivers = [new Receiver(consumer)];
+      const receivers = [Receiver.of(consumer)];
       const load = { count: scale(count), size };
 
       return {

@@ -1,16 +1,17 @@
 'use strict';
 
-// The same work on two workers and on one: they share nothing but the process. The reference is the one worker.
+// The same work on two workers, which share nothing but the process, and on one, which is the reference.
 
-const { Receiver, burst, inBatches, stream, sum } = require('../harness');
-const { connectPeers } = require('../webrtc');
+const { connectClients } = require('../clients/connect');
+const { Receiver, burst, inBatches, stream } = require('../messages');
+const { sum } = require('../statistics');
 
 const WORKERS = 2;
 
 /**
- * @typedef {object} Side - the part of the work that one worker does.
+ * @typedef {object} Side - the share of one worker.
  * @property {any} worker
- * @property {(part: number) => Promise<import('../harness').Outcome>} run - does that part of the work, 0 to 1.
+ * @property {(part: number) => Promise<import('../types').Outcome>} run - does a part of the work, 0 to 1.
  * @property {() => Promise<void>} close
  */
 
@@ -19,8 +20,8 @@ const WORKERS = 2;
  * @param {string} options.name
  * @param {string} options.title
  * @param {'light'} [options.clients]
- * @param {(context: import('..').Context) => Promise<Side>} options.side
- * @returns {import('..').Row}
+ * @param {(context: import('../types').Context) => Promise<Side>} options.side
+ * @returns {import('../types').Row}
  */
 function scale({ name, title, clients, side: prepareSide }) {
   return {
@@ -64,7 +65,7 @@ function scale({ name, title, clients, side: prepareSide }) {
 }
 
 /**
- * @param {import('..').Context} context
+ * @param {import('../types').Context} context
  * @returns {Promise<Side>}
  */
 async function direct({ api, scale }) {
@@ -72,7 +73,7 @@ async function direct({ api, scale }) {
   const router = await worker.createRouter();
   const transport = await router.createDirectTransport();
   const producer = await transport.produceData();
-  const receivers = [new Receiver(await transport.consumeData({ dataProducerId: producer.id }))];
+  const receivers = [Receiver.of(await transport.consumeData({ dataProducerId: producer.id }))];
   const send = (/** @type {Buffer} */ message) => producer.send(message);
 
   return {
@@ -83,7 +84,7 @@ async function direct({ api, scale }) {
 }
 
 /**
- * @param {import('..').Context} context
+ * @param {import('../types').Context} context
  * @returns {Promise<Side>}
  */
 async function fanOut({ api, scale, fleet }) {
@@ -92,7 +93,7 @@ async function fanOut({ api, scale, fleet }) {
   const producer = await (await router.createDirectTransport()).produceData();
   const send = (/** @type {Buffer} */ message) => producer.send(message);
   const size = 1_024;
-  const peers = await connectPeers({
+  const clients = await connectClients({
     worker,
     router,
     count: fleet(10),
@@ -107,16 +108,16 @@ async function fanOut({ api, scale, fleet }) {
   return {
     worker,
     async run(part) {
-      await peers.ready();
+      await clients.ready();
       return inBatches({
         send: (from, to) => burst({ send, from, to, size }),
-        received: (received) => peers.received(received),
+        received: (received) => clients.received(received),
         count: scale(part * 10_000),
       });
     },
     async close() {
       worker.close();
-      await peers.close();
+      await clients.close();
     },
   };
 }
@@ -125,7 +126,7 @@ module.exports = [
   scale({ name: 'scale-direct', title: 'direct → direct, 100 B', side: direct }),
   scale({
     name: 'scale-fan-out',
-    title: '1 direct → 10 light WebRTC, 1 KB, as fast as it goes',
+    title: '1 direct → 10 light WebRTC, 1 KB, as fast as possible',
     clients: 'light',
     side: fanOut,
   }),

@@ -1,11 +1,11 @@
 'use strict';
 
-// The life of WebRtcTransports that nobody connects to: create, produceData, getStats, close.
+// The life of WebRtcTransports without a client: create, produceData, getStats, close.
 
-const { threadPingPong } = require('../references');
+const { threadPingPong } = require('../references/inProcess');
 
 const COUNT = 5_000;
-/** How many are alive at a time, unless each step of each life is awaited. */
+/** Transports that are alive at a time, where lives overlap. */
 const LANES = 32;
 const LISTEN_INFOS = [{ protocol: 'udp', ip: '127.0.0.1' }];
 
@@ -14,9 +14,9 @@ const LISTEN_INFOS = [{ protocol: 'udp', ip: '127.0.0.1' }];
  * @param {string} options.name
  * @param {string} options.title
  * @param {(worker: any) => Promise<object>} options.where - the options that say where they listen.
- * @param {number} [options.lanes] - how many are alive at a time.
- * @param {import('..').Mark} [options.mark]
- * @returns {import('..').Row}
+ * @param {number} [options.lanes] - transports that are alive at a time.
+ * @param {import('../types').Mark} [options.mark]
+ * @returns {import('../types').Row}
  */
 function lives({ name, title, where, lanes = LANES, mark }) {
   return {

@@ -2,8 +2,13 @@
 
 // Floods: one attacker at full speed, and what it costs a well-behaved peer of the same worker.
 
-const { measure, quantile, sum } = require('../../bench/harness');
-const { answerOf, dtlsParametersOf, Peers } = require('../../bench/peers');
+const {
+  DatachannelClients,
+  answerOf,
+  dtlsParametersOf,
+} = require('../../bench/clients/datachannel');
+const { measure } = require('../../bench/measure');
+const { quantile, sum } = require('../../bench/statistics');
 
 const { Attacker, buildAttacker } = require('./attacker');
 const { pin, rss, watchRss } = require('./process');
@@ -100,7 +105,7 @@ class Scene {
       back.send(message),
     );
 
-    const peers = new Peers({ count: 1 });
+    const peers = new DatachannelClients({ count: 1 });
     const [offer] = await peers.offer([streamId]);
 
     await transport.connect({ dtlsParameters: dtlsParametersOf(offer) });
@@ -115,7 +120,7 @@ class Scene {
     this.webRtcServer = webRtcServer;
     this.direct = direct;
     this.transport = transport;
-    /** @type {Peers} */
+    /** @type {DatachannelClients} */
     this.peers = peers;
   }
 

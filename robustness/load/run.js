@@ -4,9 +4,10 @@
 
 const path = require('node:path');
 
-const { doInProcess } = require('../../bench/errand');
-const { readOptions } = require('../../bench/options');
-const { machineOf } = require('../../bench/report');
+const { readOptions } = require('../../scripts/options');
+const { runInProcess } = require('../../bench/processes/runInProcess');
+const { markdown } = require('../../bench/report/markdown');
+const { machineOf } = require('../../bench/report/table');
 
 const CASE = require.resolve('./caseProcess');
 
@@ -22,18 +23,6 @@ const CASE_MS = 5 * 60 * 1_000;
  * @property {(results: any[]) => string[][]} table
  * @property {(result: any) => string[]} broken - what was promised and did not hold.
  */
-
-/** @param {string[][]} lines - the first one is the head. */
-function markdown(lines) {
-  const widths = lines[0].map((_, column) =>
-    Math.max(...lines.map((line) => line[column].length), 3),
-  );
-  const show = (/** @type {string[]} */ line) =>
-    `| ${line.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
-  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
-
-  return [show(lines[0]), rule, ...lines.slice(1).map(show)].join('\n');
-}
 
 /** @param {string} file - the suite's. */
 async function run(file) {
@@ -63,7 +52,7 @@ async function run(file) {
     const result = {
       name,
       title,
-      ...(await doInProcess(CASE, { file, impl, name, seconds, rounds }, CASE_MS)),
+      ...(await runInProcess(CASE, { file, impl, name, seconds, rounds }, CASE_MS)),
     };
 
     results.push(result);

@@ -2,8 +2,9 @@
 
 // Slow consumers: some of many WebRTC clients stop, and the others must not notice.
 
-const { paced, quantile } = require('../../bench/harness');
-const { connectPeers } = require('../../bench/webrtc');
+const { connectClients } = require('../../bench/clients/connect');
+const { paced } = require('../../bench/messages');
+const { quantile } = require('../../bench/statistics');
 
 const { rss, watchRss } = require('./process');
 
@@ -35,7 +36,7 @@ class Clients {
   static async create({ worker, router, dataProducerId, count, processes }) {
     const clients = new Clients();
 
-    clients.peers = await connectPeers({
+    clients.peers = await connectClients({
       worker,
       router,
       count,

@@ -1,18 +1,19 @@
 'use strict';
 
-// node scripts/engines.js [--engines=dcsctp,ours] [--program=PATH] [--flights=64,256,1024]
+// npm run bench:engines [-- --engines=dcsctp,ours] [--flights=64,256,1024] [--program=PATH]
 //
-// Counts what SCTP engines cost, in valgrind: instructions and allocations per message (benches/engines/cases.rs), and
-// goodput and instructions per packet with so many KiB in flight at a round trip of 50 ms. `--program` measures one that
-// is built elsewhere from the same cases. Docs: docs/decisions/2026-11-22-sctp-engine.md.
+// Compares SCTP engines in valgrind: instructions and allocations per message, and goodput and instructions per packet
+// with so many KiB in flight at a round trip of 50 ms. `--program` measures an engine that was built elsewhere from the
+// same cases (bench/engines/cases.rs).
 
 const { execFileSync } = require('node:child_process');
-const { parseArgs } = require('node:util');
 
-const { build, callgrind, parse } = require('./instructions.js');
+const { readOptions } = require('../../scripts/options');
+const { build, callgrind, parse } = require('../callgrind');
 
 /**
- * Whose an instruction is, by its file and function. The first that fits.
+ * Parts of the work, by file and function. The first match counts.
+ *
  * @type {[string, RegExp][]}
  */
 const PARTS = [
@@ -28,10 +29,10 @@ const PARTS = [
 /**
  * @typedef {object} Counted
  * @property {number} all Instructions.
- * @property {Map<string, number>} parts The same, by whose they are.
- * @property {number} times How often what was counted was done.
+ * @property {Map<string, number>} parts The same by part.
+ * @property {number} times How often the work was done.
  * @property {number} allocations
- * @property {number} bytes Of messages that have arrived.
+ * @property {number} bytes Of messages that arrived.
  */
 
 /**
@@ -40,10 +41,10 @@ const PARTS = [
  * @returns {Promise<Counted>}
  */
 async function count(program, command) {
-  const { text, stdout } = await callgrind(program, command, 900_000);
+  const { counts, stdout } = await callgrind(program, command, 900_000);
   let all = 0;
   const parts = new Map();
-  parse(text, (file, fn, _object, cost) => {
+  parse(counts, (file, fn, _object, cost) => {
     all += cost;
     const [part] = PARTS.find(([, pattern]) => pattern.test(`${file} ${fn}`)) ?? ['the rest'];
     parts.set(part, (parts.get(part) ?? 0) + cost);
@@ -64,7 +65,8 @@ function printHead(...cells) {
 }
 
 /**
- * Each message in a turn of its own.
+ * Per message, each in a turn of its own.
+ *
  * @param {string} program
  * @param {string[]} engines
  */
@@ -82,9 +84,10 @@ async function messages(program, engines) {
 
 /**
  * Per packet with data.
+ *
  * @param {string} program
  * @param {string[]} engines
- * @param {number[]} flights In KiB.
+ * @param {number[]} flights - in KiB.
  */
 async function inFlight(program, engines, flights) {
   printHead('engine', 'KiB in flight', 'loss', 'goodput kB/s', 'sender', 'receiver', 'allocations');
@@ -103,19 +106,17 @@ async function inFlight(program, engines, flights) {
 }
 
 async function main() {
-  const { values } = parseArgs({
-    options: {
-      engines: { type: 'string' },
-      program: { type: 'string' },
-      flights: { type: 'string', default: '64,128,256,512,1024' },
-    },
+  const options = readOptions({
+    engines: { type: 'string' },
+    program: { type: 'string' },
+    flights: { type: 'string', default: '64,128,256,512,1024' },
   });
-  const program = values.program ?? build('engines');
+  const program = options.program ?? build('engines');
   const all = execFileSync(program, { encoding: 'utf8' }).trim().split('\n');
-  const engines = values.engines?.split(',') ?? all;
+  const engines = options.engines?.split(',') ?? all;
   await messages(program, engines);
   console.log();
-  await inFlight(program, engines, values.flights.split(',').map(Number));
+  await inFlight(program, engines, options.flights.split(',').map(Number));
 }
 
 main();

@@ -1,21 +1,20 @@
 'use strict';
 
-// A process that does what it is asked: `{ id, method, args }` goes in, `{ id, result | error }` comes out.
+// A child process that serves method calls: `{ id, method, args }` goes in, `{ id, result | error }` comes out.
 
 const { fork, spawn } = require('node:child_process');
 const { once } = require('node:events');
-const path = require('node:path');
 const readline = require('node:readline');
 
-const { cpuOfProcess } = require('./harness');
+const { cpuOfProcess } = require('../measure');
 
-/** What a process must have answered by then: 10,000 handshakes take a while. */
+/** The longest that a call may take: 10,000 handshakes take a while. */
 const ANSWER_MS = 300_000;
 
 /**
- * @typedef {object} Ways - how a process is asked, and how it learns that there is nothing more to do.
- * @property {(question: any, done: (error?: Error | null) => void) => unknown} ask
- * @property {() => unknown} end
+ * @typedef {object} Connection - to the process.
+ * @property {(call: any, done: (error?: Error | null) => void) => unknown} send
+ * @property {() => unknown} end - lets the process exit.
  */
 
 class Host {
@@ -23,17 +22,17 @@ class Host {
   #pending = new Map();
   #lastId = 0;
   #child;
-  #ways;
+  #connection;
 
   /**
-   * A file of this folder that calls `serve()`.
+   * Runs a Node.js program that calls `serve()`.
    *
    * @param {string} file
    */
   static ofNode(file) {
-    const child = fork(path.join(__dirname, file), { serialization: 'advanced', execArgv: [] });
+    const child = fork(file, { serialization: 'advanced', execArgv: [] });
     const host = new Host(child, {
-      ask: (question, done) => child.send(question, done),
+      send: (call, done) => child.send(call, done),
       end: () => child.disconnect(),
     });
 
@@ -42,7 +41,7 @@ class Host {
   }
 
   /**
-   * Any program: lines of JSON go through its standard input and output, with the first argument as `args`.
+   * Runs any program that reads lines of JSON from stdin and writes lines of JSON to stdout. A call has one argument.
    *
    * @param {string} program
    * @param {string[]} args
@@ -50,12 +49,12 @@ class Host {
   static ofProgram(program, args) {
     const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const host = new Host(child, {
-      ask: ({ id, method, args: [only] }, done) =>
-        child.stdin.write(`${JSON.stringify({ id, method, args: only })}\n`, done),
+      send: ({ id, method, args: [argument] }, done) =>
+        child.stdin.write(`${JSON.stringify({ id, method, args: argument })}\n`, done),
       end: () => child.stdin.end(),
     });
 
-    // Whoever has asked is told.
+    // write() reports errors to its callback as well.
     child.stdin.on('error', () => {});
     readline
       .createInterface({ input: child.stdout })
@@ -65,14 +64,14 @@ class Host {
 
   /**
    * @param {import('node:child_process').ChildProcess} child
-   * @param {Ways} ways
+   * @param {Connection} connection
    */
-  constructor(child, ways) {
+  constructor(child, connection) {
     this.#child = child;
-    this.#ways = ways;
+    this.#connection = connection;
     child.on('exit', () => {
       for (const { reject } of this.#pending.values()) {
-        reject(new Error(`${child.spawnargs.join(' ')} has ended`));
+        reject(new Error(`process exited: ${child.spawnargs.join(' ')}`));
       }
     });
   }
@@ -96,7 +95,7 @@ class Host {
       };
 
       this.#pending.set(id, { resolve: settle(resolve), reject: settle(reject) });
-      this.#ways.ask({ id, method, args }, (error) => {
+      this.#connection.send({ id, method, args }, (error) => {
         if (error) {
           settle(reject)(error);
         }
@@ -116,11 +115,11 @@ class Host {
   async end() {
     const ended = once(this.#child, 'exit');
 
-    this.#ways.end();
+    this.#connection.end();
     await ended;
   }
 
-  /** Ends the process without a word. */
+  /** Kills the process, so that its connections are not closed. */
   async kill() {
     const ended = once(this.#child, 'exit');
 
@@ -141,16 +140,20 @@ class Host {
   }
 }
 
-/** What answers a method named `name` of `methods`: the other side of `Host.ofNode()`. */
-function serve(/** @type {Record<string, (...args: any[]) => unknown>} */ methods) {
+/**
+ * The other side of `Host.ofNode()`: calls these methods and sends back what they return.
+ *
+ * @param {Record<string, (...args: any[]) => unknown>} methods
+ */
+function serve(methods) {
   process.on('message', async (/** @type {any} */ { id, method, args }) => {
-    // Nobody may be there any more to be told.
-    const tell = (/** @type {object} */ told) => process.send?.({ id, ...told }, () => {});
+    // The parent may have exited: ignore the error.
+    const answer = (/** @type {object} */ outcome) => process.send?.({ id, ...outcome }, () => {});
 
     try {
-      tell({ result: await methods[method](...args) });
+      answer({ result: await methods[method](...args) });
     } catch (error) {
-      tell({ error: error instanceof Error ? error.stack : String(error) });
+      answer({ error: error instanceof Error ? error.stack : String(error) });
     }
   });
   process.on('disconnect', () => process.exit());

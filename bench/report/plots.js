@@ -1,17 +1,17 @@
 'use strict';
 
-// The plots of docs/performance.md.
+// The plots in docs/plots, as SVG.
 
 const { bars, lines } = require('./svg');
 
-/** @typedef {{ row: Pick<import('.').Row, 'name' | 'title' | 'group'>, [figure: string]: any }} Result */
+/** @typedef {{ row: Pick<import('../types').Row, 'name' | 'title' | 'group'>, [figure: string]: any }} Result */
 
-/** Rows that are not about what a message costs. */
+/** Groups of rows that do not measure the cost of a message. */
 const NOT_COMPARED = ['latency', 'scale'];
 
 /**
  * @param {Result[]} results
- * @returns {[string, string][]} the names and the SVG of the plots for which there are results.
+ * @returns {[string, string][]} name and SVG of each plot that has results.
  */
 function plots(results) {
   const measured = results.filter(({ error }) => !error);
@@ -46,8 +46,8 @@ function plot(name, svg) {
 /** @param {Result[]} results */
 function ratios(results) {
   return bars({
-    title: 'CPU time, as a multiple of the reference’s',
-    unit: 'less than 1 is less than the reference',
+    title: 'CPU time relative to the reference',
+    unit: 'below 1: less than the reference',
     bars: results.map(({ row, cpuRatio }) => ({ label: row.name, value: cpuRatio })),
   });
 }
@@ -64,7 +64,7 @@ function fanOut(size, results) {
     );
 
   return lines({
-    title: `Fan-out to WebRTC, ${size} B: what a delivered message costs the server`,
+    title: `Fan-out to WebRTC, ${size} B: CPU time of the server per delivered message`,
     unit: 'CPU µs',
     categories: 'consumers',
     labels: consumers.map(String),
@@ -87,7 +87,7 @@ function latencyOf(path, results) {
   return lines({
     title: `Latency, ${path}`,
     unit: 'µs',
-    categories: 'load, of the maximum',
+    categories: 'load, relative to the maximum',
     labels: results.map(({ row }) => `${Number(row.group?.part) * 100} %`),
     series: quantiles(results),
   });
@@ -96,7 +96,7 @@ function latencyOf(path, results) {
 /** @param {Result[]} results */
 function idle(results) {
   return lines({
-    title: 'Round trip of one client beside idle ones',
+    title: 'Round trip of one client next to idle transports',
     unit: 'µs',
     categories: 'idle transports',
     labels: [

@@ -1,25 +1,25 @@
 'use strict';
 
-// WebRTC clients in Rust (clients/), thousands in one process where libdatachannel holds dozens.
+// WebRTC clients in Rust (light/): thousands to a process, where libdatachannel manages dozens.
 
 const { execFileSync } = require('node:child_process');
 const path = require('node:path');
 
-const { Host } = require('./host');
+const { Host } = require('../processes/host');
 
 /**
  * Builds the clients, unless they are up to date.
  *
  * @param {string} profile - of Cargo.
- * @returns {string} the program.
+ * @returns {string} the path of the program.
  */
-function buildLightPeers(profile) {
+function buildLightClients(profile) {
   const args = ['build', '--locked', '--quiet', '--example', 'webrtc-clients'];
   const output = execFileSync(
     'cargo',
     [...args, '--profile', profile, '--message-format', 'json-render-diagnostics'],
     {
-      cwd: path.join(__dirname, '..'),
+      cwd: path.join(__dirname, '../..'),
       encoding: 'utf8',
       maxBuffer: 2 ** 28,
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -31,8 +31,8 @@ function buildLightPeers(profile) {
   return built.executable;
 }
 
-/** Has the same methods as `Peers`, but for those with SDP. */
-class LightPeers {
+/** Has the methods of `DatachannelClients`, except those with SDP. */
+class LightClients {
   #host;
   /** @type {number[][]} */
   #streamIds = [];
@@ -42,14 +42,16 @@ class LightPeers {
     const program = process.env.BENCH_CLIENTS;
 
     if (!program) {
-      throw new Error('BENCH_CLIENTS does not name the program of the clients');
+      throw new Error('BENCH_CLIENTS must be the path of the program of the clients');
     }
     this.#host = Host.ofProgram(program, [`${threads}`]);
   }
 
   /**
-   * @param {(number | number[])[]} streamIds - of the channels of each client. It sends on its first.
-   * @returns {Promise<any[]>} what the `connect()` of the transports takes.
+   * Returns what the `connect()` of WebRtcTransports takes.
+   *
+   * @param {(number | number[])[]} streamIds - one or more for each client's channels. It sends on the first.
+   * @returns {Promise<any[]>}
    */
   async dtlsParameters(streamIds) {
     const fingerprints = await this.#host.call('fingerprints');
@@ -74,7 +76,7 @@ class LightPeers {
     await this.#host.call('connect', { servers });
   }
 
-  /** The CPU time of the clients so far, in µs. */
+  /** CPU time of the clients so far, in µs. */
   get cpuMicros() {
     return this.#host.cpuMicros;
   }
@@ -86,7 +88,7 @@ class LightPeers {
 
   /**
    * @param {number} count
-   * @returns {Promise<import('./harness').Outcome>}
+   * @returns {Promise<import('../types').Outcome>}
    */
   async received(count) {
     const outcome = await this.#host.call('received', { count });
@@ -99,7 +101,7 @@ class LightPeers {
     await this.#host.call('send', load);
   }
 
-  /** From now on the clients send back what they get. */
+  /** Makes the clients send back what they receive. */
   async echo() {
     await this.#host.call('echo');
   }
@@ -113,5 +115,5 @@ class LightPeers {
   }
 }
 
-exports.LightPeers = LightPeers;
-exports.buildLightPeers = buildLightPeers;
+exports.LightClients = LightClients;
+exports.buildLightClients = buildLightClients;

@@ -44,8 +44,7 @@ fn measured(work: &mut dyn FnMut()) {
     ALLOCATIONS.set(ALLOCATIONS.get() + allocations::count() - before);
 }
 
-/// For scripts/engines.js: how often what is measured was done, with how many allocations, and how many bytes of messages
-/// have arrived.
+/// Prints for index.js how often the measured work was done, its allocations, and the bytes of messages that arrived.
 fn report(times: u64, bytes: usize) {
     println!("{times} {} {bytes}", ALLOCATIONS.get());
 }

@@ -1,22 +1,22 @@
 'use strict';
 
-// What a row is compared with, in turns within one run: the absolute figures of a machine move, their ratio less so.
+// References of the rows without WebRTC: a plain EventEmitter, and a thread of worker_threads.
 
 const { EventEmitter, once } = require('node:events');
 const { performance } = require('node:perf_hooks');
 const { Worker } = require('node:worker_threads');
 
-const { Receiver, stream } = require('./harness');
+const { Receiver, stream } = require('../messages');
 
 /**
- * The same messages through a plain EventEmitter: no thread, no copy, the least that 'message' can cost.
+ * The same messages through a plain EventEmitter: no thread, no copy, the least that a 'message' event can cost.
  *
  * @param {{ count: number, size: number, consumers?: number }} options
- * @returns {import('.').Load}
+ * @returns {import('../types').Load}
  */
 function emitter({ count, size, consumers = 1 }) {
   const emitters = Array.from({ length: consumers }, () => new EventEmitter());
-  const receivers = emitters.map((each) => new Receiver(each));
+  const receivers = emitters.map((each) => Receiver.of(each));
   const send = (/** @type {Buffer} */ message) => {
     for (const each of emitters) {
       each.emit('message', message, 53);
@@ -27,7 +27,7 @@ function emitter({ count, size, consumers = 1 }) {
 }
 
 /**
- * A thread of worker_threads that sends back what it gets.
+ * A thread of worker_threads that sends back what it receives.
  *
  * @returns {Worker}
  */
@@ -44,11 +44,11 @@ function echoThread() {
  * The same messages to a thread and back.
  *
  * @param {{ count: number, size: number }} options
- * @returns {import('.').Load}
+ * @returns {import('../types').Load}
  */
 function thread({ count, size }) {
   const worker = echoThread();
-  const receivers = [new Receiver(worker)];
+  const receivers = [Receiver.of(worker)];
   const send = (/** @type {Buffer} */ message) => worker.postMessage(message);
 
   return {
@@ -58,10 +58,10 @@ function thread({ count, size }) {
 }
 
 /**
- * Round trips to a thread, one after the other.
+ * Round trips to a thread, one at a time.
  *
- * @param {{ count: number, size: number, trips?: number }} options - `trips` to the thread and back are one round trip.
- * @returns {import('.').Load}
+ * @param {{ count: number, size: number, trips?: number }} options - `trips` times to the thread and back count as one round trip.
+ * @returns {import('../types').Load}
  */
 function threadPingPong({ count, size, trips = 1 }) {
   const worker = echoThread();

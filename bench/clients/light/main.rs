@@ -14,7 +14,7 @@
     reason = "a process of its own, with sockets, threads and a clock"
 )]
 
-#[path = "../../tests/common/checks.rs"]
+#[path = "../../../tests/common/checks.rs"]
 mod checks;
 mod client;
 mod fleet;

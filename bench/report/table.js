@@ -1,11 +1,13 @@
 'use strict';
 
-// The figures as JSON lines and as a table.
+// Results as JSON lines and as a table.
 
 const os = require('node:os');
 
+const { markdown } = require('./markdown');
+
 /**
- * What was measured, and on what.
+ * What was measured, and on which machine.
  *
  * @param {{ impl: string, runs: number, extent: string, ciphers: object }} options
  */
@@ -33,12 +35,12 @@ function versionOf(impl) {
   try {
     return require(`${impl}/package.json`).version;
   } catch {
-    return undefined; // a file, or a folder that is no package
+    return undefined; // a file, or a folder without package.json
   }
 }
 
 /**
- * The same in words.
+ * What `machineOf()` returns, as text.
  *
  * @param {any} machine
  */
@@ -60,7 +62,7 @@ function jsonLine({ row, ...figures }) {
 }
 
 /**
- * What `npm run bench -- --json` has written: the machine, and the results as `table()` takes them.
+ * Parses the output of `npm run bench -- --json`: the machine, and results for `table()`.
  *
  * @param {string} text
  */
@@ -90,23 +92,20 @@ const COLUMNS = [
 
 /** @param {any[]} results */
 function table(results) {
-  const lines = [COLUMNS, ...results.map(cells)];
-  const widths = COLUMNS.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
-  const show = (/** @type {string[]} */ line) =>
-    `| ${line.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
-  const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`;
   const notes = results.flatMap(({ row, figures, rateRatio, error }) => [
     ...(figures ? [`${row.title}: ${Object.entries(figures).map(figure).join(', ')}`] : []),
-    ...(row.group?.name === 'scale' ? [`${row.title}: ${number(rateRatio)} times the rate`] : []),
+    ...(row.group?.name === 'scale'
+      ? [`${row.title}: ${number(rateRatio)} times the rate of the reference`]
+      : []),
     ...(error ? [`${row.title}: ${error}`] : []),
   ]);
 
-  return [show(lines[0]), rule, ...lines.slice(1).map(show), '', ...notes].join('\n');
+  return [markdown([COLUMNS, ...results.map(cells)]), '', ...notes].join('\n');
 }
 
-/** What else a row may show. */
+/** Names of further figures. */
 const FIGURES = new Map([
-  ['clientCpu', 'CPU µs each of the clients'],
+  ['clientCpu', 'CPU µs each in the clients'],
   ['idleCpu', 'CPU ms per second while idle'],
   ['maximum', 'per second at most'],
   ['memory', 'KiB per client'],
@@ -142,7 +141,7 @@ function cells({ row, error, ...result }) {
 }
 
 /**
- * @param {import('.').Mark | undefined} mark
+ * @param {import('../types').Mark | undefined} mark
  * @param {any} result
  */
 function verdict(mark = {}, result) {
@@ -155,7 +154,7 @@ function verdict(mark = {}, result) {
   return each.join(', ');
 }
 
-/** @param {number} value - shown with three digits at least. */
+/** @param {number} value - with at least three digits. */
 function number(value) {
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
 

@@ -1,27 +1,29 @@
 'use strict';
 
-// WebRTC clients (node-datachannel) in processes of their own: what they cost is not what a row measures. See also
-// lightPeers.js.
+// WebRTC clients of node-datachannel (libdatachannel), in processes of their own, so that a row does not measure their
+// cost. light.js has the same methods.
 
-const { sum } = require('./harness');
-const { Host } = require('./host');
+const { Host } = require('../processes/host');
+const { sum } = require('../statistics');
 
-/** A number of clients, in several processes. */
-class Peers {
+const PROCESS = require.resolve('./datachannelProcess');
+
+/** Clients, spread over several processes. */
+class DatachannelClients {
   #hosts;
   #count;
 
   /** @param {{ count: number, processes?: number }} options */
   constructor({ count, processes = 1 }) {
     this.#count = count;
-    this.#hosts = Array.from({ length: processes }, () => Host.ofNode('peerHost.js'));
+    this.#hosts = Array.from({ length: processes }, () => Host.ofNode(PROCESS));
   }
 
   /**
-   * Makes the clients, each with one channel, and has them offer.
+   * Makes the clients, each with one channel.
    *
-   * @param {number[]} streamIds - of the channels, one each.
-   * @returns {Promise<string[]>} the offers.
+   * @param {number[]} streamIds - one for each client's channel.
+   * @returns {Promise<string[]>} their offers.
    */
   async offer(streamIds) {
     const perHost = Math.ceil(this.#count / this.#hosts.length);
@@ -35,7 +37,7 @@ class Peers {
   }
 
   /**
-   * Gives the clients their answers.
+   * Hands the clients their answers.
    *
    * @param {string[]} answers - in the order of the offers.
    * @returns {Promise<void>} resolves when all channels are open.
@@ -51,17 +53,17 @@ class Peers {
   }
 
   /**
-   * As `offer()`, for a server with the API that is measured.
+   * Like `offer()`, but returns what the `connect()` of WebRtcTransports takes.
    *
    * @param {number[]} streamIds
-   * @returns {Promise<any[]>} what the `connect()` of the transports takes.
+   * @returns {Promise<any[]>}
    */
   async dtlsParameters(streamIds) {
     return (await this.offer(streamIds)).map(dtlsParametersOf);
   }
 
   /**
-   * As `connect()`.
+   * Like `connect()`, with the answers of WebRtcTransports.
    *
    * @param {any[]} transports - in the order of the DTLS parameters.
    */
@@ -69,25 +71,25 @@ class Peers {
     await this.connect(transports.map(answerOf));
   }
 
-  /** The CPU time of the clients so far, in µs. */
+  /** CPU time of the clients so far, in µs. */
   get cpuMicros() {
     return sum(this.#hosts.map((host) => host.cpuMicros));
   }
 
   /**
-   * Has the clients expect message 0.
+   * Makes the clients expect message 0.
    *
-   * @param {{ latencies?: boolean }} [options] - whether to measure how long messages take.
+   * @param {{ latencies?: boolean }} [options] - whether to measure latencies.
    */
   async ready(options) {
     await this.#all('ready', options);
   }
 
   /**
-   * Resolves when each client has got `count` numbered messages since `ready()`, or nothing more comes.
+   * Resolves when each client has `count` messages since `ready()`, or when messages stop coming.
    *
    * @param {number} count
-   * @returns {Promise<import('./harness').Outcome>}
+   * @returns {Promise<import('../types').Outcome>}
    */
   async received(count) {
     const outcomes = await this.#all('received', count);
@@ -101,7 +103,7 @@ class Peers {
   }
 
   /**
-   * Has each client send numbered messages, as fast as they are taken.
+   * Makes each client send numbered messages as fast as its channel takes them.
    *
    * @param {{ count: number, size: number }} load
    */
@@ -110,21 +112,20 @@ class Peers {
   }
 
   /**
-   * Has each client make round trips, one at a time, over a channel whose messages come back.
+   * Makes each client measure round trips, one at a time, over a channel whose messages come back.
    *
    * @param {{ seconds: number, size: number }} load
-   * @returns {Promise<number[]>} how long each took, in µs.
+   * @returns {Promise<number[]>} the time that each took, in µs.
    */
   async ping(load) {
     return (await this.#all('ping', load)).flat();
   }
 
-  /** The processes of the clients. */
   get pids() {
     return this.#hosts.map((host) => host.pid);
   }
 
-  /** Ends the clients, not their processes. */
+  /** Closes the clients, but not their processes. */
   async disconnect() {
     await this.#all('disconnect');
   }
@@ -133,7 +134,7 @@ class Peers {
     await Promise.all(this.#hosts.map((host) => host.end()));
   }
 
-  /** Ends the processes without a word to the servers of their clients. */
+  /** Kills the processes, so that the clients do not close their connections. */
   async kill() {
     await Promise.all(this.#hosts.map((host) => host.kill()));
   }
@@ -155,7 +156,7 @@ function dtlsParametersOf(offer) {
 }
 
 /**
- * The SDP answer that a WebRtcTransport would give to a client that is to be the DTLS client.
+ * The SDP answer of a WebRtcTransport; the client is to be the DTLS client.
  *
  * @param {any} transport
  * @returns {string}
@@ -191,6 +192,6 @@ function answerOf({ iceParameters, iceCandidates, dtlsParameters, sctpParameters
   ].join('\r\n');
 }
 
-exports.Peers = Peers;
+exports.DatachannelClients = DatachannelClients;
 exports.answerOf = answerOf;
 exports.dtlsParametersOf = dtlsParametersOf;

@@ -15,7 +15,7 @@ use common::{client, host, sim};
 #[allow(dead_code, reason = "used in parts")]
 mod rig;
 
-/// How often a case does its thing. Known to scripts/instructions.js.
+/// How often a case does its thing. Known to index.js.
 const TIMES: usize = 200;
 
 thread_local! {

@@ -2,35 +2,34 @@
 
 // npm run bench:instructions [-- --update] [--details=CASE] [--budget]
 //
-// Counts the instructions of what is done per message, in valgrind, and compares them with the committed figures in
-// benches/instructions.json: fails if one has changed by more than a tenth in either direction. `--update` writes the
-// new ones, `--details` shows one case function by function, and `--budget` a message step by step.
+// Counts the instructions of the work per message in valgrind, and compares them with figures.json. Fails if a count
+// differs by more than a tenth, in either direction. `--update` writes the new counts, `--details` shows the functions of
+// a case, `--budget` the steps of a message.
 //
-// So that the figures are those of the code and not of the machine, only instructions that come from a line of Rust
-// count, without the hashes of the crate sha1: libc and aws-lc choose their code by the processor. They are shown. The
-// figures are those of x86_64; on another processor nothing is compared.
+// Only instructions of Rust code count, except those of the hash crates: libc and aws-lc select their code by the
+// processor. Those are shown. figures.json is for x86_64; other processors compare nothing.
 
-const { execFileSync, execFile } = require('node:child_process');
-const { readFileSync, writeFileSync, mkdtempSync, rmSync } = require('node:fs');
-const { availableParallelism, tmpdir } = require('node:os');
+const { execFileSync } = require('node:child_process');
+const { readFileSync, writeFileSync } = require('node:fs');
+const { availableParallelism } = require('node:os');
 const path = require('node:path');
-const { promisify } = require('node:util');
 
-const { readOptions } = require('../bench/options');
+const { readOptions } = require('../../scripts/options');
+const { build, callgrind, parse } = require('../callgrind');
 
-const ROOT = path.join(__dirname, '..');
-const FIGURES = path.join(ROOT, 'benches', 'instructions.json');
+const FIGURES = path.join(__dirname, 'figures.json');
 
-/** How often a case does its thing, as in benches/instructions/main.rs. */
+/** How often a case repeats its work, as in main.rs. */
 const TIMES = 200;
 
-/** By how much a figure may differ: a part of it, and so many instructions. */
+/** Tolerated differences: a part of the count, plus this many instructions. */
 const TOLERANCE = 0.1;
 const SLACK = 3;
 
 /**
- * Instructions per time, by whose they are: `ours`, `sctp` (sctp-proto), `dtls` (dimpl), `crc`, `other` Rust; and those
+ * Instructions per repetition by owner: `ours`, `sctp` (sctp-proto), `dtls` (dimpl), `crc`, `other` Rust; and those
  * that do not count: `crypto` and `libc`.
+ *
  * @typedef {Record<string, number>} Counts
  */
 
@@ -41,7 +40,8 @@ const SHOWN = ['crypto', 'libc'];
 const CHECKSUMS = [/\bcrates\/crc\/|\/crc32(c|fast)-\d/, /\bcrc(32c|32fast)?::/];
 
 /**
- * Crates, as they are found in a path or in the name of a function.
+ * Patterns of crates: for paths, and for names of functions.
+ *
  * @type {[string, RegExp, RegExp][]}
  */
 const CRATES = [
@@ -57,8 +57,9 @@ const CRATES = [
 ];
 
 /**
- * Whose an instruction is: that of the crate whose file it comes from; what the standard library and such do inside
- * of a function belongs to that function's.
+ * The owner of an instruction: the crate of its file or, for inlined code of the standard library and such, the crate
+ * of its function.
+ *
  * @param {string} file
  * @param {string} fn
  * @param {string} object
@@ -72,91 +73,14 @@ function owner(file, fn, object) {
 }
 
 /**
- * Reads what callgrind has written (https://valgrind.org/docs/manual/cl-format.html).
- * @param {string} text
- * @param {(file: string, fn: string, object: string, cost: number) => void} each
- */
-function parse(text, each) {
-  /** @type {Map<string, string>} */
-  const names = new Map();
-  /** A name is written once, behind its number, which stands for it from then on. */
-  const resolve = (/** @type {'file' | 'fn' | 'ob'} */ kind, /** @type {string} */ value) => {
-    const [, id, name] = /^(\(\d+\))(?: (.*))?$/.exec(value) ?? [];
-    if (name !== undefined) names.set(kind + id, name);
-    return names.get(kind + id) ?? '';
-  };
-  let object = '';
-  let file = '';
-  let fn = '';
-  let called = false;
-  for (const line of text.split('\n')) {
-    const [, key, value] = /^(\w+)=(.*)$/.exec(line) ?? [];
-    if (key === 'ob') object = resolve('ob', value);
-    else if (key === 'cob') resolve('ob', value);
-    else if (key === 'fl' || key === 'fi' || key === 'fe') file = resolve('file', value);
-    else if (key === 'cfi' || key === 'cfl') resolve('file', value);
-    else if (key === 'fn') fn = resolve('fn', value);
-    else if (key === 'cfn') resolve('fn', value);
-    else if (key === 'calls') called = true;
-    else if (/^[+\-*\d]/.test(line)) {
-      // The line after `calls=` has the cost of the callee.
-      if (!called) each(file, fn, object, Number(line.split(' ')[1]));
-      called = false;
-    }
-  }
-}
-
-/**
- * Builds a bench as what is released is built, but with names, and answers the path of the program.
- * @param {string} bench
- */
-function build(bench) {
-  const args = ['--locked', '--profile=profiling', '--no-default-features', `--bench=${bench}`];
-  const messages = execFileSync('cargo', ['build', ...args, '--message-format=json'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  return messages
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line))
-    .find((it) => it.executable && it.target.name === bench).executable;
-}
-
-/**
- * Runs a case in valgrind and answers what callgrind has written, and the program itself.
- * @param {string} program
- * @param {string[]} command
- * @param {number} timeout In milliseconds.
- * @returns {Promise<{ text: string, stdout: string }>}
- */
-async function callgrind(program, command, timeout) {
-  const directory = mkdtempSync(path.join(tmpdir(), 'instructions-'));
-  const out = path.join(directory, 'out');
-  const options = [
-    '--tool=callgrind',
-    '--toggle-collect=*measured*',
-    `--callgrind-out-file=${out}`,
-  ];
-  try {
-    const run = promisify(execFile)('valgrind', [...options, program, ...command], { timeout });
-    const { stdout } = await run;
-    return { text: readFileSync(out, 'utf8'), stdout };
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
-
-/**
- * What callgrind has written of a case.
+ * Runs a case; returns callgrind's file.
+ *
  * @param {string} program
  * @param {string} name
  */
 async function count(program, name) {
-  const { text } = await callgrind(program, [name], 120_000);
-  return text;
+  const { counts } = await callgrind(program, [name], 120_000);
+  return counts;
 }
 
 /**
@@ -169,20 +93,21 @@ function sum(text) {
     counts[owner(file, fn, object)] += cost;
   });
   if (COUNTED.every((it) => counts[it] === 0)) {
-    throw new Error('nothing was counted: was the program stripped?');
+    throw new Error('no instructions counted: is the program stripped?');
   }
   return Object.fromEntries(
-    Object.entries(counts).map(([who, cost]) => [who, Math.round(cost / TIMES)]),
+    Object.entries(counts).map(([name, cost]) => [name, Math.round(cost / TIMES)]),
   );
 }
 
 /** @param {Counts} counts */
 function total(counts) {
-  return COUNTED.reduce((all, who) => all + counts[who], 0);
+  return COUNTED.reduce((all, name) => all + counts[name], 0);
 }
 
 /**
- * The steps of a message, as they are found in a path or in the name of a function. The first that fits counts.
+ * Patterns of the steps of a message: for paths, and for names of functions. The first match counts.
+ *
  * @type {[string, RegExp, RegExp][]}
  */
 const STEPS = [
@@ -207,8 +132,9 @@ const STEPS = [
 ];
 
 /**
- * A table in Markdown: what a message costs step by step, and in all; in brackets nanoseconds, which are measured
- * outside of valgrind for all together and divided in proportion.
+ * Prints a table in Markdown: the instructions of each step of a message, and in total. The nanoseconds in brackets are
+ * the total measured outside valgrind, divided in proportion to the instructions.
+ *
  * @param {string} program
  */
 async function budget(program) {
@@ -278,18 +204,19 @@ function details(text) {
 }
 
 /**
- * What is wrong with a case, if anything is.
+ * The difference between a case and its committed counts, if there is one that matters.
+ *
  * @param {Counts} now
  * @param {Record<string, number> | undefined} committed
  */
-function complaint(now, committed) {
-  if (!committed) return 'has no committed figures';
+function differenceFrom(now, committed) {
+  if (!committed) return 'is not in figures.json';
   /** @type {Record<string, number>} */
   const all = { ours: now.ours, total: total(now) };
   for (const [what, before] of Object.entries(committed)) {
     const change = all[what] - before;
     if (Math.abs(change) > before * TOLERANCE + SLACK) {
-      return `${what}: ${before} → ${all[what]}, ${change > 0 ? 'which is too much' : 'which is to be committed'}`;
+      return `${what}: ${before} → ${all[what]}, ${change > 0 ? 'too many' : 'fewer: commit the new figures'}`;
     }
   }
   return undefined;
@@ -312,9 +239,9 @@ async function main() {
   const compared = !values.update && process.arch === 'x64';
   const committed = compared ? JSON.parse(readFileSync(FIGURES, 'utf8')) : {};
   const results = new Map();
-  const waiting = [...names];
+  const queue = [...names];
   const work = async () => {
-    for (let name = waiting.shift(); name; name = waiting.shift()) {
+    for (let name = queue.shift(); name; name = queue.shift()) {
       results.set(name, sum(await count(program, name)));
     }
   };
@@ -324,7 +251,7 @@ async function main() {
   console.log(`${'instructions'.padEnd(22)} ${columns.map((it) => it.padStart(7)).join(' ')}`);
   /** @type {Record<string, Record<string, number>>} */
   const figures = {};
-  const complaints = [];
+  const differences = [];
   for (const name of names) {
     const counts = results.get(name);
     const row = columns.map((it) =>
@@ -332,19 +259,17 @@ async function main() {
     );
     console.log(`${name.padEnd(22)} ${row.join(' ')}`);
     figures[name] = { ours: counts.ours, total: total(counts) };
-    const wrong = compared ? complaint(counts, committed[name]) : undefined;
-    if (wrong) complaints.push(`${name} ${wrong}`);
+    const difference = compared ? differenceFrom(counts, committed[name]) : undefined;
+    if (difference) differences.push(`${name} ${difference}`);
   }
   if (values.update) {
     writeFileSync(FIGURES, `${JSON.stringify(figures, null, 2)}\n`);
-  } else if (complaints.length > 0) {
+  } else if (differences.length > 0) {
     console.log(
-      `\n${complaints.join('\n')}\n\nIf that is meant: npm run bench:instructions -- --update`,
+      `\n${differences.join('\n')}\n\nIf intended: npm run bench:instructions -- --update`,
     );
     process.exitCode = 1;
   }
 }
 
-module.exports = { build, callgrind, parse };
-
-if (require.main === module) main();
+main();

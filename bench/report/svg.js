@@ -1,6 +1,6 @@
 'use strict';
 
-// Two kinds of charts, as SVG without a background: their greys and colours can be read on white and on black.
+// Two kinds of charts, as SVG without a background: greys and colours are legible on white and on black.
 
 const GREY = '#7d8590';
 const COLOURS = ['#3b82c4', '#d9752b', '#2f9e6e'];
@@ -10,14 +10,14 @@ const WIDTH = 720;
 const TITLE = 48;
 
 /**
- * Values over categories, a line for each series.
+ * A line chart: values over categories.
  *
  * @param {object} chart
  * @param {string} chart.title
  * @param {string} chart.unit - of the values.
- * @param {string} chart.categories - what they are.
+ * @param {string} chart.categories - the title of the axis.
  * @param {string[]} chart.labels - of the categories.
- * @param {{ name: string, values: (number | undefined)[] }[]} chart.series - at most three, so that labels have room.
+ * @param {{ name: string, values: (number | undefined)[] }[]} chart.series - at most three, so that labels fit.
  * @returns {string}
  */
 function lines({ title, unit, categories, labels, series }) {
@@ -40,7 +40,7 @@ function lines({ title, unit, categories, labels, series }) {
     `<circle cx='${left + 6 + index * 210}' cy='${TITLE + 6}' r='4' fill='${COLOURS[index]}'/>`,
     text(left + 16 + index * 210, TITLE + 10, name),
   ]);
-  // Their labels go below, so that the next ones have room for their own.
+  // The labels of the lowest values go below them, to keep clear of the next series.
   const lowest = labels.map((_, at) =>
     Math.min(...series.map((each) => each.values[at] ?? Infinity)),
   );
@@ -81,7 +81,7 @@ function line({ points, colour }) {
 }
 
 /**
- * A bar for each value, from 1 to the left or to the right.
+ * A bar chart: each bar extends from 1 to its value.
  *
  * @param {object} chart
  * @param {string} chart.title
@@ -126,7 +126,7 @@ function decades(values) {
 
   return {
     ticks: Array.from({ length: high - low + 1 }, (_, index) => 10 ** (low + index)),
-    /** @param {number} value - answers 0 to 1. */
+    /** @param {number} value - returns 0 to 1. */
     at: (value) => (Math.log10(Math.max(value, 10 ** low)) - low) / (high - low),
   };
 }

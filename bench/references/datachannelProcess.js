@@ -1,12 +1,11 @@
 'use strict';
 
-// The reference of the WebRTC rows, in a process of its own: a server of node-datachannel, which fans out in a loop.
+// The process of DatachannelServer (datachannel.js): a server that sends each message to all clients in a loop.
 
 const datachannel = require('node-datachannel');
 
-const { ChannelReceiver, allReceived } = require('./channelReceiver');
-const { burst, paced } = require('./harness');
-const { serve } = require('./host');
+const { Receiver, allReceived, burst, paced } = require('../messages');
+const { serve } = require('../processes/host');
 
 /** The server's side of one client. */
 class Session {
@@ -31,7 +30,9 @@ class Session {
     this.channel = this.connection.createDataChannel('', { negotiated: true, id: streamId });
     /** @type {Promise<void>} */
     this.opened = new Promise((resolve) => this.channel.onOpen(resolve));
-    this.receiver = new ChannelReceiver(this.channel);
+    this.receiver = new Receiver((listener) =>
+      this.channel.onMessage((message) => listener(/** @type {Buffer} */ (message))),
+    );
     this.connection.setRemoteDescription(offer, /** @type {any} */ ('offer'));
   }
 }
@@ -61,17 +62,17 @@ serve({
     await Promise.all(sessions.map(({ opened }) => opened));
   },
 
-  /** Starts counting CPU time, and expects message 0. */
+  /** Starts to count CPU time, and expects message 0. */
   begin() {
     sessions.forEach(({ receiver }) => receiver.reset());
     cpuBefore = process.cpuUsage();
   },
 
-  /** The CPU time since `begin()`, in µs; and the memory of the process, in KiB. */
-  usage() {
+  /** The CPU time since `begin()`, in µs. */
+  cpuMicros() {
     const { user, system } = process.cpuUsage(cpuBefore);
 
-    return { cpuMicros: user + system, rss: process.memoryUsage.rss() / 1024 };
+    return user + system;
   },
 
   /**
@@ -82,9 +83,9 @@ serve({
   broadcast: (load) => paced({ ...load, send: toAll }),
 
   /**
-   * Sends messages to all clients, as fast as it goes.
+   * Sends messages to all clients at once.
    *
-   * @param {{ from: number, to: number, size: number }} load - the numbers of the messages
+   * @param {{ from: number, to: number, size: number }} load - the numbers of the messages; `to` is exclusive.
    */
   burst: (load) => burst({ ...load, send: toAll }),
 

@@ -1,16 +1,16 @@
 'use strict';
 
-// A process with WebRTC clients, of peers.js.
+// The process of DatachannelClients (datachannel.js).
 
 const datachannel = require('node-datachannel');
 
-const { ChannelReceiver, allReceived } = require('./channelReceiver');
-const { serve } = require('./host');
+const { Receiver, allReceived, sinceStamp } = require('../messages');
+const { serve } = require('../processes/host');
 
-/** Round trips are given up when one takes longer. */
+/** A round trip that takes longer ends the measurement. */
 const PATIENCE_MS = 10_000;
 
-/** How many bytes a client has in its own send queue at most, and when it goes on. */
+/** A client stops sending with this many bytes in its own send queue, and continues below `LOW_WATER`. */
 const HIGH_WATER = 1024 * 1024;
 const LOW_WATER = 256 * 1024;
 
@@ -28,7 +28,9 @@ class Client {
     this.channel = this.connection.createDataChannel('', { negotiated: true, id: streamId });
     /** @type {Promise<void>} */
     this.opened = new Promise((resolve) => this.channel.onOpen(resolve));
-    this.receiver = new ChannelReceiver(this.channel);
+    this.receiver = new Receiver((listener) =>
+      this.channel.onMessage((message) => listener(/** @type {Buffer} */ (message))),
+    );
   }
 
   /** @param {{ count: number, size: number }} load */
@@ -57,7 +59,7 @@ class Client {
    * Makes round trips, one at a time, over a channel whose messages come back.
    *
    * @param {{ seconds: number, size: number }} load
-   * @returns {Promise<number[]>} how long each took, in µs.
+   * @returns {Promise<number[]>} the time that each took, in µs.
    */
   ping({ seconds, size }) {
     return new Promise((resolve) => {
@@ -70,7 +72,7 @@ class Client {
       let patience;
 
       const stop = () => {
-        this.receiver.onArrived = undefined;
+        this.receiver.reset();
         resolve(trips);
       };
       const next = () => {
@@ -90,7 +92,7 @@ class Client {
         setTimeout(next, 1);
       };
 
-      this.receiver.onArrived = arrived;
+      this.receiver.reset(arrived);
       next();
     });
   }
@@ -98,6 +100,10 @@ class Client {
 
 /** @type {Client[]} */
 let clients = [];
+/** @type {number[]} */
+let latencies = [];
+
+const receivers = () => clients.map(({ receiver }) => receiver);
 
 serve({
   /** @param {number[]} streamIds */
@@ -116,18 +122,17 @@ serve({
 
   /** @param {{ latencies?: boolean }} [options] */
   ready(options) {
-    clients.forEach(({ receiver }) => receiver.reset(options));
+    const note = (/** @type {Uint8Array} */ message) => void latencies.push(sinceStamp(message));
+
+    latencies = [];
+    receivers().forEach((receiver) => receiver.reset(options?.latencies ? note : undefined));
   },
 
   /** @param {number} count */
-  received: (count) =>
-    allReceived(
-      clients.map(({ receiver }) => receiver),
-      count,
-    ),
+  received: (count) => allReceived(receivers(), count),
 
-  /** How long the messages took, in µs, if `ready()` was told to measure it. */
-  latencies: () => clients.flatMap(({ receiver }) => receiver.latencies ?? []),
+  /** How long messages took, in µs, if `ready()` asked for it. */
+  latencies: () => latencies,
 
   /** @param {{ count: number, size: number }} load */
   async send(load) {

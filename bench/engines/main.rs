@@ -1,4 +1,4 @@
-//! What SCTP engines cost, each driven in the same way, in memory and in virtual time: `node scripts/engines.js`.
+//! What SCTP engines cost, each driven in the same way, in memory and in virtual time: `npm run bench:engines`.
 //!
 //! Takes an engine and what is to be counted by valgrind: `out`, `in` or `sack` and a message's bytes, or `sender` or
 //! `receiver`, the bytes in flight, and how many of 1,000 packets are lost. Without any, prints the engines.
