@@ -13,7 +13,7 @@ const { existsSync, mkdtempSync, readFileSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
 
-const { readOptions, refuse } = require('../bench/options');
+const { readOptions, refuse } = require('./options');
 
 const ROOT = path.join(__dirname, '..');
 
