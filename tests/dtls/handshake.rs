@@ -1,21 +1,23 @@
-//! Handshakes that should succeed, and those that should fail; and the end of a session.
+//! Handshakes that succeed, handshakes that fail, and the end of a session.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use datasoup::proto::certificate::{Fingerprint, FingerprintAlgorithm};
 use datasoup::proto::dtls::{
     AlreadyConnected, Dtls, DtlsRole, DtlsState, MAX_PLAINTEXT, MAX_RECORD_OVERHEAD, SealError,
 };
 
 use crate::harness::{
-    Endpoint, LATENCY, Ours, Pair, Random, Raw, To, acquainted, clock, connected, context, perfect,
+    LATENCY, Ours, Pair, Raw, acquainted, acquainted_on, connected, context, deliver, net,
 };
+use crate::sim::{Conditions, Net, Peer, Side, start};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIFE: [DtlsState; 2] = [DtlsState::Connecting, DtlsState::Connected];
 
 /// Sends a message each way.
-fn exchange(pair: &mut Pair<Ours, Ours>) {
+fn exchange(pair: &mut Pair) {
     let (from_a, from_b) = (pair.a.seal(b"from a"), pair.b.seal(b"from b"));
     pair.b.handle_datagram(pair.now, &from_a);
     pair.a.handle_datagram(pair.now, &from_b);
@@ -33,13 +35,13 @@ fn two_sessions_connect_and_then_have_no_timer() {
     assert_eq!(pair.a.dtls.take_peer_certificate_pem(), Some(pair.b.context.certificate().pem()));
     assert_eq!(pair.b.dtls.take_peer_certificate_pem(), Some(pair.a.context.certificate().pem()));
     exchange(&mut pair);
-    pair.run(Duration::from_secs(86_400), &mut perfect);
+    pair.run_for(Duration::from_secs(86_400));
     exchange(&mut pair);
 }
 
 #[test]
 fn the_role_follows_from_that_of_the_remote_side() {
-    let now = clock();
+    let now = start();
     for (remote, local) in [
         (DtlsRole::Auto, DtlsRole::Client),
         (DtlsRole::Server, DtlsRole::Client),
@@ -60,12 +62,12 @@ fn the_role_follows_from_that_of_the_remote_side() {
         assert_eq!(ours.flush().len(), usize::from(local == DtlsRole::Client));
         assert_eq!(ours.states, [DtlsState::Connecting]);
         ours.dtls.path_ready(now);
-        assert!(ours.flush().is_empty(), "once is enough");
+        assert!(ours.flush().is_empty(), "the second call does nothing");
     }
 }
 
 #[test]
-fn names_are_those_of_the_api() {
+fn states_and_roles_have_the_names_of_the_api() {
     let json = |state| serde_json::to_string(&state).expect("JSON");
     assert_eq!(json(DtlsState::Connecting), r#""connecting""#);
     assert_eq!(serde_json::from_str::<DtlsRole>(r#""auto""#).expect("a role"), DtlsRole::Auto);
@@ -82,9 +84,9 @@ fn connects_with_another_implementation_in_both_roles() {
         Some(Suite::ECDHE_ECDSA_CHACHA20_POLY1305_SHA256),
     ];
     for remote_role in [DtlsRole::Client, DtlsRole::Server] {
-        // A server of the other kind also asks for a cookie and cuts its messages in pieces.
+        // The other server also requires a cookie and sends its messages in fragments.
         for (suite, mtu) in suites.into_iter().flat_map(|suite| [(suite, 1150), (suite, 250)]) {
-            let now = clock();
+            let now = start();
             let mut config = dimpl::Config::builder().mtu(mtu);
             if let Some(suite) = suite {
                 config = config.dtls12_cipher_suites(&[suite]);
@@ -92,12 +94,12 @@ fn connects_with_another_implementation_in_both_roles() {
             let raw = Raw::new(now, remote_role == DtlsRole::Client, config);
             let mut ours = Ours::new();
             ours.start(now, remote_role, raw.fingerprints());
-            let mut pair = Pair::new(now, ours, raw);
+            let mut pair = net(now, ours, raw);
             let mut chosen = None;
-            pair.run(SECOND, &mut |to, datagram| {
+            pair.run_through(SECOND, &mut |_, datagram| {
                 assert!(datagram.len() <= 1200);
                 chosen = chosen.or(suite_of_server_hello(&datagram));
-                perfect(to, datagram)
+                deliver(datagram)
             });
             assert_eq!(pair.a.states, LIFE, "{remote_role:?} {suite:?} {mtu}");
             assert!(pair.b.connected);
@@ -114,7 +116,7 @@ fn connects_with_another_implementation_in_both_roles() {
                 assert_eq!(pair.b.received.pop(), Some(content.clone()));
                 pair.b.engine.send_application_data(&content).expect("sent");
                 pair.b.take_output();
-                pair.run(SECOND, &mut perfect);
+                pair.run_for(SECOND);
                 assert_eq!(pair.a.received.pop().as_deref(), Some(&content[..]));
             }
         }
@@ -135,14 +137,15 @@ fn suite_of_server_hello(datagram: &[u8]) -> Option<u16> {
 #[test]
 fn survives_loss_duplication_and_reordering() {
     for seed in 1..=60 {
-        let mut random = Random(seed);
-        let mut pair = acquainted();
-        let mut link = |_: To, datagram: Vec<u8>| {
-            let copies = if random.percent(30) { 0 } else { 1 + usize::from(random.percent(30)) };
-            let late = |random: &mut Random| LATENCY * random.below(30) as u32;
-            (0..copies).map(|_| (late(&mut random), datagram.clone())).collect()
+        let conditions = Conditions {
+            delay: Duration::ZERO,
+            jitter: 30 * LATENCY,
+            loss: 0.3,
+            duplication: 0.3,
+            ..Conditions::PERFECT
         };
-        pair.run(29 * SECOND, &mut link);
+        let mut pair = acquainted_on(conditions, 100 + seed);
+        pair.run_for(29 * SECOND);
         assert_eq!(pair.a.states, LIFE, "seed {seed}");
         assert_eq!(pair.b.states, LIFE, "seed {seed}");
         exchange(&mut pair);
@@ -150,11 +153,10 @@ fn survives_loss_duplication_and_reordering() {
 }
 
 #[test]
-fn survives_loss_and_reordering_of_small_pieces_from_another_implementation() {
+fn survives_loss_and_reordering_of_fragments_from_another_implementation() {
     for seed in 1..=40 {
-        let mut random = Random(seed);
         let remote_role = if seed % 2 == 0 { DtlsRole::Client } else { DtlsRole::Server };
-        let now = clock();
+        let now = start();
         let config = dimpl::Config::builder()
             .mtu(300)
             .flight_start_rto(Duration::from_millis(250))
@@ -162,29 +164,30 @@ fn survives_loss_and_reordering_of_small_pieces_from_another_implementation() {
         let raw = Raw::new(now, remote_role == DtlsRole::Client, config);
         let mut ours = Ours::new();
         ours.start(now, remote_role, raw.fingerprints());
-        let mut pair = Pair::new(now, ours, raw);
-        let mut link = |_: To, datagram: Vec<u8>| {
-            let lost = random.percent(15);
-            let delay = LATENCY * random.below(10) as u32;
-            if lost { Vec::new() } else { vec![(delay, datagram)] }
+        let conditions = Conditions {
+            delay: Duration::ZERO,
+            jitter: 10 * LATENCY,
+            loss: 0.15,
+            ..Conditions::PERFECT
         };
-        pair.run(29 * SECOND, &mut link);
+        let mut pair = Net::at(now, ours, raw, conditions, seed);
+        pair.run_for(29 * SECOND);
         assert_eq!(pair.a.states, LIFE, "seed {seed}");
         assert!(pair.b.connected, "seed {seed}");
     }
 }
 
 #[test]
-fn a_flight_may_come_again_in_another_packing() {
+fn a_flight_may_be_retransmitted_in_other_records() {
     let mut pair = acquainted();
     let mut cut = true;
-    pair.run(5 * SECOND, &mut |to, mut datagram| {
-        // The client's Certificate arrives alone first, and then in front of all the rest.
-        if to == To::B && datagram.get(13) == Some(&11) && cut {
+    pair.run_through(5 * SECOND, &mut |from, mut datagram| {
+        // At first only the client's Certificate arrives, then the whole flight.
+        if from == Side::A && datagram.get(13) == Some(&11) && cut {
             cut = false;
             datagram.truncate(13 + usize::from(u16::from_be_bytes([datagram[11], datagram[12]])));
         }
-        perfect(to, datagram)
+        deliver(datagram)
     });
     assert!(!cut);
     assert_eq!(pair.a.states, LIFE);
@@ -192,16 +195,16 @@ fn a_flight_may_come_again_in_another_packing() {
 }
 
 #[test]
-fn a_lost_last_flight_is_sent_again_although_its_sender_is_connected() {
+fn a_lost_last_flight_is_retransmitted_after_its_sender_has_connected() {
     let mut pair = acquainted();
     let mut losses = 3;
-    pair.run(10 * SECOND, &mut |to, datagram| {
-        // ChangeCipherSpec of the server, with its Finished behind.
-        if to == To::A && datagram[0] == 20 && losses > 0 {
+    pair.run_through(10 * SECOND, &mut |from, datagram| {
+        // The server's ChangeCipherSpec and Finished.
+        if from == Side::B && datagram[0] == 20 && losses > 0 {
             losses -= 1;
             return Vec::new();
         }
-        perfect(to, datagram)
+        deliver(datagram)
     });
     assert_eq!(losses, 0);
     assert_eq!(pair.a.states, LIFE);
@@ -211,30 +214,30 @@ fn a_lost_last_flight_is_sent_again_although_its_sender_is_connected() {
 
 #[test]
 fn a_client_may_start_before_connect() {
-    let now = clock();
+    let now = start();
     let (mut client, mut server) = (Ours::new(), Ours::new());
     client.start(now, DtlsRole::Auto, server.fingerprints());
     server.dtls.path_ready(now);
-    let mut pair = Pair::new(now, client, server);
-    // It sends its ClientHello again and again, and all that time nothing fails.
-    pair.run(20 * SECOND, &mut perfect);
+    let mut pair = net(now, client, server);
+    // The client retransmits its ClientHello, and nothing fails in that time.
+    pair.run_for(20 * SECOND);
     assert_eq!(pair.b.states, [DtlsState::Connecting]);
     assert_eq!(pair.b.dtls.poll_timeout(), None);
 
     let fingerprints = pair.a.fingerprints();
     pair.b.dtls.connect(pair.now, DtlsRole::Client, fingerprints).expect("the first call");
     let answers = pair.b.flush();
-    assert_eq!(answers.len(), 1, "one answer, however often it was asked");
+    assert_eq!(answers.len(), 1, "one answer to all retransmissions");
     pair.a.handle_datagram(pair.now, &answers[0]);
-    pair.run(SECOND, &mut perfect);
+    pair.run_for(SECOND);
     assert_eq!(pair.a.states, LIFE);
     assert_eq!(pair.b.states, LIFE);
     exchange(&mut pair);
 }
 
 #[test]
-fn waiting_for_connect_lasts_as_long_as_it_lasts() {
-    let now = clock();
+fn waiting_for_connect_has_no_timeout() {
+    let now = start();
     let mut ours = Ours::new();
     ours.dtls.path_ready(now);
     assert_eq!(ours.dtls.poll_timeout(), None);
@@ -244,45 +247,45 @@ fn waiting_for_connect_lasts_as_long_as_it_lasts() {
 
 #[test]
 fn two_clients_fail_at_once() {
-    let now = clock();
+    let now = start();
     let (mut a, mut b) = (Ours::new(), Ours::new());
     a.start(now, DtlsRole::Auto, b.fingerprints());
     b.start(now, DtlsRole::Auto, a.fingerprints());
-    let mut pair = Pair::new(now, a, b);
-    pair.run(SECOND, &mut perfect);
+    let mut pair = net(now, a, b);
+    pair.run_for(SECOND);
     assert_eq!(pair.a.states, [DtlsState::Connecting, DtlsState::Failed]);
     assert_eq!(pair.b.states, [DtlsState::Connecting, DtlsState::Failed]);
 }
 
 #[test]
-fn two_servers_fail_in_the_end() {
-    let now = clock();
+fn two_servers_fail_after_the_timeout() {
+    let now = start();
     let (mut a, mut b) = (Ours::new(), Ours::new());
     a.start(now, DtlsRole::Client, b.fingerprints());
     b.start(now, DtlsRole::Client, a.fingerprints());
-    let mut pair = Pair::new(now, a, b);
-    pair.run(31 * SECOND, &mut perfect);
+    let mut pair = net(now, a, b);
+    pair.run_for(31 * SECOND);
     assert!(pair.a.is(DtlsState::Failed) && pair.b.is(DtlsState::Failed));
 }
 
 #[test]
 fn a_handshake_that_never_ends_fails_after_30_seconds() {
     for role in [DtlsRole::Client, DtlsRole::Server] {
-        let now = clock();
+        let now = start();
         let mut ours = Ours::new();
         ours.start(now, role, ours.fingerprints());
         let silent = Raw::new(now, role == DtlsRole::Client, dimpl::Config::builder());
-        let mut pair = Pair::new(now, ours, silent);
+        let mut pair = net(now, ours, silent);
         let mut sent = 0;
-        // The peer's first flight arrives, and then nothing more in either direction.
-        let mut link = |to, datagram: Vec<u8>| {
-            sent += usize::from(to == To::B);
-            let first = to == To::A && datagram.get(13) == Some(&1);
-            if first { perfect(to, datagram) } else { Vec::new() }
+        // The peer's first flight arrives, then nothing in either direction.
+        let mut link = |from, datagram: Bytes| {
+            sent += usize::from(from == Side::A);
+            let first = from == Side::B && datagram.get(13) == Some(&1);
+            if first { deliver(datagram) } else { Vec::new() }
         };
-        pair.run(Duration::from_millis(29_900), &mut link);
+        pair.run_through(Duration::from_millis(29_900), &mut link);
         assert_eq!(pair.a.states, [DtlsState::Connecting]);
-        pair.run(Duration::from_millis(200), &mut link);
+        pair.run_through(Duration::from_millis(200), &mut link);
         assert_eq!(pair.a.states, [DtlsState::Connecting, DtlsState::Failed]);
         assert_eq!(pair.a.dtls.poll_timeout(), None);
         assert!((5..=10).contains(&sent), "{sent} flights in 30 seconds");
@@ -290,9 +293,9 @@ fn a_handshake_that_never_ends_fails_after_30_seconds() {
 }
 
 #[test]
-fn any_fingerprint_of_any_algorithm_in_any_case_will_do() {
+fn one_matching_fingerprint_is_enough_in_any_algorithm_and_case() {
     for algorithm in FingerprintAlgorithm::ALL {
-        let now = clock();
+        let now = start();
         let (mut client, mut server) = (Ours::new(), Ours::new());
         let of = |ours: &Ours| Fingerprint::of(algorithm, ours.context.certificate().der());
         let mut of_client = of(&client);
@@ -300,15 +303,15 @@ fn any_fingerprint_of_any_algorithm_in_any_case_will_do() {
         // One of several is enough.
         client.start(now, DtlsRole::Auto, vec![of(&client), of(&server)]);
         server.start(now, DtlsRole::Client, vec![of_client]);
-        let mut pair = Pair::new(now, client, server);
-        pair.run(SECOND, &mut perfect);
+        let mut pair = net(now, client, server);
+        pair.run_for(SECOND);
         assert_eq!(pair.a.states, LIFE, "{algorithm:?}");
         assert_eq!(pair.b.states, LIFE, "{algorithm:?}");
     }
 }
 
 #[test]
-fn a_peer_without_a_known_fingerprint_fails_and_is_told() {
+fn a_peer_with_an_unknown_fingerprint_fails_at_both_ends() {
     let stranger = Ours::new();
     let mut wrong: Vec<Vec<Fingerprint>> =
         stranger.fingerprints().into_iter().map(|fingerprint| vec![fingerprint]).collect();
@@ -317,7 +320,7 @@ fn a_peer_without_a_known_fingerprint_fails_and_is_told() {
     wrong.push(vec![Fingerprint { algorithm: FingerprintAlgorithm::Sha256, value: "".into() }]);
     for fingerprints in wrong {
         for we_are_client in [true, false] {
-            let now = clock();
+            let now = start();
             let (mut ours, mut peer) = (Ours::new(), Ours::new());
             let (remote, local) = match we_are_client {
                 true => (DtlsRole::Server, DtlsRole::Client),
@@ -325,8 +328,8 @@ fn a_peer_without_a_known_fingerprint_fails_and_is_told() {
             };
             ours.start(now, remote, fingerprints.clone());
             peer.start(now, local, ours.fingerprints());
-            let mut pair = Pair::new(now, ours, peer);
-            pair.run(SECOND, &mut perfect);
+            let mut pair = net(now, ours, peer);
+            pair.run_for(SECOND);
             assert_eq!(pair.a.states, [DtlsState::Connecting, DtlsState::Failed]);
             assert_eq!(pair.a.dtls.take_peer_certificate_pem(), None);
             assert_eq!(pair.a.dtls.seal(b"x", &mut Vec::new()), Err(SealError::NotConnected));
@@ -338,15 +341,15 @@ fn a_peer_without_a_known_fingerprint_fails_and_is_told() {
 
 #[test]
 fn a_client_without_a_certificate_fails() {
-    // A certificate that no suite can use is left out by nobody, so take one away on the wire: the
-    // list of certificates becomes empty, and that is enough for a server to refuse.
+    // No implementation here leaves its certificate out, so the network removes it: an empty list of certificates makes
+    // the server reject the client.
     let mut pair = acquainted();
-    pair.run(SECOND, &mut |to, mut datagram| {
-        if to == To::B && datagram.get(13) == Some(&11) {
+    pair.run_through(SECOND, &mut |from, datagram| {
+        if from == Side::A && datagram.get(13) == Some(&11) {
             let record = [&datagram[..11], &[0, 15, 11, 0, 0, 3], &datagram[17..19]].concat();
-            datagram = [&record[..], &[0, 0, 0, 0, 0, 3, 0, 0, 0]].concat();
+            return deliver([&record[..], &[0, 0, 0, 0, 0, 3, 0, 0, 0]].concat());
         }
-        perfect(to, datagram)
+        deliver(datagram)
     });
     assert_eq!(pair.b.states, [DtlsState::Connecting, DtlsState::Failed]);
     assert!(pair.a.is(DtlsState::Failed));
@@ -379,7 +382,7 @@ fn many_small_records_in_one_datagram_all_arrive() {
 }
 
 #[test]
-fn close_says_goodbye_and_the_peer_hears_it() {
+fn close_sends_close_notify_and_the_peer_closes() {
     for client_closes in [true, false] {
         let mut pair = connected();
         let (closing, other) = match client_closes {
@@ -394,7 +397,7 @@ fn close_says_goodbye_and_the_peer_hears_it() {
         assert_eq!(goodbye.len(), 1);
         assert_eq!(goodbye[0][0], 21, "an alert");
         assert_eq!(closing.dtls.state(), DtlsState::Closed);
-        assert_eq!(closing.states, LIFE, "no event of what the caller did itself");
+        assert_eq!(closing.states, LIFE, "close() emits no event at its own end");
         closing.handle_datagram(pair.now, &late);
         assert!(closing.received.is_empty());
 
@@ -411,29 +414,29 @@ fn close_says_goodbye_and_the_peer_hears_it() {
 }
 
 #[test]
-fn hears_the_goodbye_of_another_implementation_and_the_other_way_round() {
+fn close_notify_works_with_another_implementation_in_both_directions() {
     for we_close in [true, false] {
-        let now = clock();
+        let now = start();
         let raw = Raw::new(now, true, dimpl::Config::builder());
         let mut ours = Ours::new();
         ours.start(now, DtlsRole::Client, raw.fingerprints());
-        let mut pair = Pair::new(now, ours, raw);
-        pair.run(SECOND, &mut perfect);
+        let mut pair = net(now, ours, raw);
+        pair.run_for(SECOND);
         if we_close {
             pair.a.dtls.close();
         } else {
             pair.b.engine.close().expect("closed");
             pair.b.take_output();
         }
-        pair.run(SECOND, &mut perfect);
+        pair.run_for(SECOND);
         assert_eq!(pair.a.dtls.state(), DtlsState::Closed);
-        assert!(pair.b.closed, "it hears ours or our answer");
+        assert!(pair.b.closed, "it receives our close_notify or our answer");
     }
 }
 
 #[test]
-fn close_in_any_state_ends_everything() {
-    let now = clock();
+fn close_in_any_state_ends_the_session() {
+    let now = start();
     let mut fresh = Dtls::new(context());
     fresh.close();
     fresh.path_ready(now);
@@ -447,7 +450,7 @@ fn close_in_any_state_ends_everything() {
     assert_eq!((ours.dtls.poll_timeout(), ours.dtls.poll_event()), (None, None));
 
     let mut pair = acquainted();
-    pair.run(31 * SECOND, &mut |_, _| Vec::new());
+    pair.run_through(31 * SECOND, &mut |_, _| Vec::new());
     assert!(pair.a.is(DtlsState::Failed));
     assert!(pair.a.flush().is_empty());
     pair.a.dtls.close();

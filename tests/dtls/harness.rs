@@ -1,4 +1,4 @@
-//! Two endpoints, the link between them, and the time.
+//! A session of ours, and one of the engine alone, as the peers of the simulated network.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,26 +10,13 @@ use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::transmit::Transmits;
 
-/// An instant to count from. Nothing else in these tests reads the clock.
-#[allow(clippy::disallowed_methods, reason = "an Instant can be made in no other way")]
-pub(crate) fn clock() -> Instant {
-    Instant::now()
-}
+use crate::sim::{Conditions, Net, Peer, start};
 
 pub(crate) fn context() -> Arc<DtlsContext> {
     Arc::new(DtlsContext::new(Certificate::generate().expect("a certificate")))
 }
 
-/// What stands at an end of the link.
-pub(crate) trait Endpoint {
-    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]);
-    fn handle_timeout(&mut self, now: Instant);
-    fn poll_timeout(&self) -> Option<Instant>;
-    /// The datagrams to send.
-    fn flush(&mut self) -> Vec<Vec<u8>>;
-}
-
-/// A session of ours, with all that it told.
+/// A session of ours, and what it has emitted.
 pub(crate) struct Ours {
     pub(crate) dtls: Dtls,
     pub(crate) context: Arc<DtlsContext>,
@@ -74,16 +61,29 @@ impl Ours {
         }
     }
 
+    pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        self.dtls.handle_datagram(now, datagram);
+        self.drain_events();
+    }
+
+    /// Takes the datagrams to send.
+    pub(crate) fn flush(&mut self) -> Vec<Vec<u8>> {
+        self.drain_events();
+        let remote = SocketAddr::from(([127, 0, 0, 1], 9));
+        let mut transmits = Transmits::default();
+        self.dtls.poll_transmit(Tuple { socket: SocketId(0), remote }, &mut transmits);
+        transmits.iter().map(|(_, datagram)| datagram.to_vec()).collect()
+    }
+
     pub(crate) fn is(&self, state: DtlsState) -> bool {
         assert!(self.states.last().is_none_or(|last| *last == self.dtls.state()));
         self.dtls.state() == state
     }
 }
 
-impl Endpoint for Ours {
-    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
-        self.dtls.handle_datagram(now, datagram);
-        self.drain_events();
+impl Peer for Ours {
+    fn handle_packet(&mut self, now: Instant, packet: Bytes) {
+        self.handle_datagram(now, &packet);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -91,20 +91,16 @@ impl Endpoint for Ours {
         self.drain_events();
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&mut self) -> Option<Instant> {
         self.dtls.poll_timeout()
     }
 
-    fn flush(&mut self) -> Vec<Vec<u8>> {
-        self.drain_events();
-        let remote = SocketAddr::from(([127, 0, 0, 1], 9));
-        let mut transmits = Transmits::default();
-        self.dtls.poll_transmit(Tuple { socket: SocketId(0), remote }, &mut transmits);
-        transmits.iter().map(|(_, datagram)| datagram.to_vec()).collect()
+    fn drain(&mut self, _: Instant, packets: &mut Vec<Bytes>) {
+        packets.extend(self.flush().into_iter().map(Bytes::from));
     }
 }
 
-/// The engine on its own, as another implementation would use it.
+/// The engine alone, as another implementation would use it.
 pub(crate) struct Raw {
     pub(crate) engine: dimpl::Dtls,
     pub(crate) certificate: dimpl::DtlsCertificate,
@@ -141,6 +137,17 @@ impl Raw {
         vec![Fingerprint::of(Sha256, &self.certificate.certificate)]
     }
 
+    pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        self.failed |= self.engine.handle_timeout(now).is_err();
+        self.failed |= self.engine.handle_packet(datagram).is_err();
+        self.take_output();
+    }
+
+    /// Takes the datagrams to send.
+    pub(crate) fn flush(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.outgoing)
+    }
+
     pub(crate) fn take_output(&mut self) {
         let mut buffer = vec![0; 65_536];
         loop {
@@ -159,11 +166,9 @@ impl Raw {
     }
 }
 
-impl Endpoint for Raw {
-    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
-        self.failed |= self.engine.handle_timeout(now).is_err();
-        self.failed |= self.engine.handle_packet(datagram).is_err();
-        self.take_output();
+impl Peer for Raw {
+    fn handle_packet(&mut self, now: Instant, packet: Bytes) {
+        self.handle_datagram(now, &packet);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -171,130 +176,47 @@ impl Endpoint for Raw {
         self.take_output();
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&mut self) -> Option<Instant> {
         self.wake_at.filter(|_| !self.failed)
     }
 
-    fn flush(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.outgoing)
+    fn drain(&mut self, _: Instant, packets: &mut Vec<Bytes>) {
+        packets.extend(self.flush().into_iter().map(Bytes::from));
     }
 }
 
-/// A small generator, so that a failing run can be repeated.
-pub(crate) struct Random(pub(crate) u64);
+/// How long a datagram takes on a perfect network.
+pub(crate) const LATENCY: Duration = Conditions::PERFECT.delay;
 
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    pub(crate) fn percent(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.next() as u8).collect()
-    }
+/// What a link returns for a datagram that it delivers.
+pub(crate) fn deliver(datagram: impl Into<Bytes>) -> Vec<(Duration, Bytes)> {
+    vec![(LATENCY, datagram.into())]
 }
 
-/// Which way a datagram goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum To {
-    A,
-    B,
+pub(crate) type Pair = Net<Ours, Ours>;
+
+/// Two peers on a perfect network.
+pub(crate) fn net<A: Peer, B: Peer>(now: Instant, a: A, b: B) -> Net<A, B> {
+    Net::at(now, a, b, Conditions::PERFECT, 1)
 }
 
-/// What the link does to a datagram: the ones that arrive instead of it, and after which delay.
-pub(crate) type Link<'a> = dyn FnMut(To, Vec<u8>) -> Vec<(Duration, Vec<u8>)> + 'a;
-
-/// How long a datagram takes.
-pub(crate) const LATENCY: Duration = Duration::from_millis(10);
-
-pub(crate) fn perfect(_: To, datagram: Vec<u8>) -> Vec<(Duration, Vec<u8>)> {
-    vec![(LATENCY, datagram)]
+/// Two sessions of ours that know each other's fingerprints: `a` is the client, `b` the server.
+pub(crate) fn acquainted() -> Pair {
+    acquainted_on(Conditions::PERFECT, 1)
 }
 
-pub(crate) struct Pair<A, B> {
-    pub(crate) a: A,
-    pub(crate) b: B,
-    pub(crate) now: Instant,
-    in_flight: Vec<(Instant, u64, To, Vec<u8>)>,
-    sent: u64,
-}
-
-impl<A: Endpoint, B: Endpoint> Pair<A, B> {
-    pub(crate) fn new(now: Instant, a: A, b: B) -> Self {
-        Self { a, b, now, in_flight: Vec::new(), sent: 0 }
-    }
-
-    /// Lets `duration` pass.
-    pub(crate) fn run(&mut self, duration: Duration, link: &mut Link<'_>) {
-        let end = self.now + duration;
-        loop {
-            self.flush(link);
-            let arrival = self.in_flight.iter().map(|(at, ..)| *at).min();
-            let timeouts = [self.a.poll_timeout(), self.b.poll_timeout(), arrival];
-            let Some(next) = timeouts.into_iter().flatten().min().filter(|at| *at <= end) else {
-                self.now = end;
-                return;
-            };
-            self.now = self.now.max(next);
-            self.deliver();
-            if self.a.poll_timeout().is_some_and(|at| at <= self.now) {
-                self.a.handle_timeout(self.now);
-            }
-            if self.b.poll_timeout().is_some_and(|at| at <= self.now) {
-                self.b.handle_timeout(self.now);
-            }
-        }
-    }
-
-    fn flush(&mut self, link: &mut Link<'_>) {
-        let to_b = self.a.flush().into_iter().map(|datagram| (To::B, datagram));
-        let to_a = self.b.flush().into_iter().map(|datagram| (To::A, datagram));
-        for (to, datagram) in to_b.chain(to_a).collect::<Vec<_>>() {
-            for (delay, datagram) in link(to, datagram) {
-                self.sent += 1;
-                self.in_flight.push((self.now + delay, self.sent, to, datagram));
-            }
-        }
-    }
-
-    fn deliver(&mut self) {
-        let now = self.now;
-        let (mut due, later): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.in_flight).into_iter().partition(|(at, ..)| *at <= now);
-        self.in_flight = later;
-        due.sort_by_key(|(at, order, ..)| (*at, *order));
-        for (_, _, to, datagram) in due {
-            match to {
-                To::A => self.a.handle_datagram(now, &datagram),
-                To::B => self.b.handle_datagram(now, &datagram),
-            }
-        }
-    }
-}
-
-/// Two sessions of ours that know each other: `a` is the client, `b` the server.
-pub(crate) fn acquainted() -> Pair<Ours, Ours> {
-    let now = clock();
+pub(crate) fn acquainted_on(conditions: Conditions, seed: u64) -> Pair {
+    let now = start();
     let (mut client, mut server) = (Ours::new(), Ours::new());
     client.start(now, DtlsRole::Server, server.fingerprints());
     server.start(now, DtlsRole::Client, client.fingerprints());
-    Pair::new(now, client, server)
+    Net::at(now, client, server, conditions, seed)
 }
 
 /// The same two after the handshake.
-pub(crate) fn connected() -> Pair<Ours, Ours> {
+pub(crate) fn connected() -> Pair {
     let mut pair = acquainted();
-    pair.run(Duration::from_secs(1), &mut perfect);
+    pair.run_for(Duration::from_secs(1));
     assert!(pair.a.is(DtlsState::Connected) && pair.b.is(DtlsState::Connected));
     pair
 }

@@ -1,4 +1,8 @@
-//! DTLS sessions over a link in memory, in virtual time.
+//! DTLS sessions over the simulated network.
+
+#[path = "../common/mod.rs"]
+mod common;
+use common::sim;
 
 mod handshake;
 mod harness;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use datasoup::proto::dtls::{DtlsState, warm_up};
 
-use crate::harness::{acquainted, clock, connected, perfect};
+use crate::harness::{acquainted, connected};
+use crate::sim::start as clock;
 
 fn each(what: &str, count: u32, since: Instant) {
     println!("{what}: {} ns", (clock() - since).as_nanos() / u128::from(count));
@@ -24,7 +25,7 @@ fn measure() {
     let start = clock();
     for _ in 0..100 {
         let mut pair = acquainted();
-        pair.run(Duration::from_millis(100), &mut perfect);
+        pair.run_for(Duration::from_millis(100));
         assert!(pair.a.is(DtlsState::Connected));
     }
     each("two certificates and a handshake, both sides", 100, start);
