@@ -1,7 +1,7 @@
 //! One association: its states, its queues, and what comes out of it.
 //!
-//! [`Association`] is the state machine that the rest of the crate uses; the module `sctp` says
-//! when to call what. `handshake` begins it, `inbound` takes what the peer sends, and this file
+//! [`Association`] is the state machine that the rest of the crate uses; the comment of the module
+//! `sctp` is its contract. `handshake` begins it, `inbound` takes what the peer sends, and this file
 //! has the rest: the way out, timers and the end.
 
 mod handshake;
@@ -32,7 +32,8 @@ use crate::proto::message::{Message, Reliability, StreamId};
 /// lives for 60 s (RFC 9260 §16), so once should be enough.
 const MAX_STALE_COOKIES: u8 = 3;
 
-/// One association with one peer. Cheap until [`Self::connect`].
+/// One association with one peer; the comment of the module is its contract. Cheap until
+/// [`Self::connect`].
 #[derive(Debug)]
 pub struct Association {
     config: SctpConfig,

@@ -1,40 +1,37 @@
-//! The last look at packets before they leave.
+//! The last step of packets before they leave.
 //!
-//! sctp-proto forgets padding and a chunk header when it bundles, and does not bound its SACKs, so
-//! a packet may come out larger than the path takes: datagrams leave with Don't Fragment, and a
-//! larger one would vanish on every retransmission. Here such a packet is divided or shortened.
-//! PPIDs that sctp-proto does not know get back where they belong (see `ppid`), and the ledger
-//! learns what has gone out.
+//! sctp-proto ignores padding and a chunk header when it bundles, and does not bound its SACKs, so
+//! a packet may be larger than the path takes: datagrams leave with Don't Fragment, and a larger
+//! one would be lost on every retransmission. Such a packet is split or shortened here. PPIDs that
+//! sctp-proto does not know return to their place (see `ppid`), and the ledger learns what is sent.
 
 use bytes::Bytes;
 
-use super::flight::UnsentBytes;
 use super::ledger::{Ledger, LocalSide};
 use super::ppid::{self, PREFIX};
-use super::pr_sctp::PrSctp;
 use super::wire::{
     COMMON_HEADER, Chunk, Data, Header, Init, Writer, kind, parameter, u16_at, u32_at,
 };
 
-/// A packet that is too large and cannot be divided.
+/// A chunk, of so many bytes, that no packet holds and that cannot be shortened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Oversize(pub(super) usize);
 
-/// Hands `packet` to `sink`, in several packets if it is over `max` bytes.
+/// Hands `packet` to `send`, as several packets if it is over `max` bytes.
 pub(super) fn emit(
     ledger: &mut Ledger,
     window: u32,
     max: usize,
     packet: &[u8],
-    mut sink: impl FnMut(&[u8]),
+    mut send: impl FnMut(&[u8]),
 ) -> Result<(), Oversize> {
     let Some((header, chunks)) = Header::parse(packet) else { return Ok(()) };
-    let mut carries = false;
+    let mut has_carrier = false;
     for chunk in chunks.flatten() {
-        carries |= learn(ledger, window, header, &chunk);
+        has_carrier |= record(ledger, window, header, &chunk);
     }
-    if packet.len() <= max && !carries {
-        sink(packet);
+    if packet.len() <= max && !has_carrier {
+        send(packet);
         return Ok(());
     }
     let mut writer = Writer::new(header, max);
@@ -44,18 +41,18 @@ pub(super) fn emit(
             return Err(Oversize(chunk.padded_len()));
         }
         if !writer.is_empty() && writer.len() + chunk.padded_len() > max {
-            sink(&std::mem::replace(&mut writer, Writer::new(header, max)).finish());
+            send(&std::mem::replace(&mut writer, Writer::new(header, max)).finish());
         }
         write(&mut writer, &chunk, room);
     }
     if !writer.is_empty() {
-        sink(&writer.finish());
+        send(&writer.finish());
     }
     Ok(())
 }
 
-/// Takes a chunk to the ledger. True if it carries a PPID that sctp-proto does not know.
-fn learn(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) -> bool {
+/// Records an outgoing chunk in the ledger. True if its PPID is the carrier's.
+fn record(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) -> bool {
     match chunk.kind {
         kind::DATA => {
             let Some(data) = Data::parse(chunk) else { return false };
@@ -69,42 +66,19 @@ fn learn(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) ->
                 local.forwarded(tsn);
             }
         }
-        kind::SACK => {
-            if let (Some(cumulative), Some(credit)) =
-                (u32_at(chunk.value, 0), u32_at(chunk.value, 4))
-            {
-                ledger.held.correct(window.saturating_sub(credit) as usize);
-                if let Some(peer) = &mut ledger.peer {
-                    peer.received.correct(cumulative);
-                }
-            }
-        }
-        kind::RECONFIG => {
-            for (kind, request) in chunk.parameters(0).flatten() {
-                if kind == parameter::OUTGOING_RESET {
-                    for id in request.get(12..).unwrap_or_default().chunks_exact(2) {
-                        u16_at(id, 0).map(|id| ledger.waiting_resets.remove(&id));
-                    }
-                }
-            }
-        }
+        kind::SACK => record_sack(ledger, window, chunk),
+        kind::RECONFIG => record_reset_requests(ledger, chunk),
         kind::INIT | kind::INIT_ACK => {
             if let Some(init) = Init::parse(chunk) {
                 let cookie = chunk
                     .parameters(Init::LEN)
                     .flatten()
-                    .find(|(kind, _)| *kind == parameter::STATE_COOKIE);
-                ledger.local = Some(LocalSide {
-                    announced: init.into(),
-                    cookie: cookie.map(|(_, cookie)| Bytes::copy_from_slice(cookie)),
-                    header,
-                    highest_tsn: init.tsn.wrapping_sub(1),
-                    acknowledged_tsn: init.tsn.wrapping_sub(1),
-                    pr_sctp: PrSctp::default(),
-                    unsent: UnsentBytes::default(),
-                });
+                    .find(|(kind, _)| *kind == parameter::STATE_COOKIE)
+                    .map(|(_, cookie)| Bytes::copy_from_slice(cookie));
+                ledger.local = Some(LocalSide::new(init, cookie, header));
             }
         }
+        // The first packet of an initiator with the peer's tag.
         kind::COOKIE_ECHO => {
             if let Some(local) = &mut ledger.local {
                 local.header = header;
@@ -113,6 +87,27 @@ fn learn(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) ->
         _ => {}
     }
     false
+}
+
+/// Our SACK says what sctp-proto has accepted, and how much of the window it holds.
+fn record_sack(ledger: &mut Ledger, window: u32, chunk: &Chunk<'_>) {
+    let (Some(cumulative), Some(credit)) = (u32_at(chunk.value, 0), u32_at(chunk.value, 4)) else {
+        return;
+    };
+    ledger.held.correct(window.saturating_sub(credit) as usize);
+    if let Some(peer) = &mut ledger.peer {
+        peer.received.correct(cumulative);
+    }
+}
+
+fn record_reset_requests(ledger: &mut Ledger, chunk: &Chunk<'_>) {
+    for (kind, request) in chunk.parameters(0).flatten() {
+        if kind == parameter::OUTGOING_RESET {
+            for id in request.get(12..).unwrap_or_default().chunks_exact(2) {
+                u16_at(id, 0).map(|id| ledger.waiting_resets.remove(&id));
+            }
+        }
+    }
 }
 
 fn write(writer: &mut Writer, chunk: &Chunk<'_>, room: usize) {
@@ -126,7 +121,7 @@ fn write(writer: &mut Writer, chunk: &Chunk<'_>, room: usize) {
 fn write_data(writer: &mut Writer, chunk: &Chunk<'_>) {
     let (head, rest) = chunk.value.split_at(chunk.value.len().min(12 - PREFIX));
     match Data::parse(chunk) {
-        // The fragment begins with its PPID, which takes the place of the carrier's.
+        // The fragment begins with its PPID, which replaces the carrier's.
         Some(data) if data.ppid == ppid::CARRIER && data.payload.len() > PREFIX => {
             writer.chunk(chunk.kind, chunk.flags, &[head, &rest[PREFIX..]]);
         }
@@ -134,8 +129,8 @@ fn write_data(writer: &mut Writer, chunk: &Chunk<'_>) {
     }
 }
 
-/// A SACK with as many gap blocks as there is room for, and no duplicates (RFC 9260 §6.2: the
-/// lowest TSNs first, and none is lost for the others that follow in later SACKs).
+/// Writes a SACK with as many gap blocks as there is room for, and no duplicates. RFC 9260 §6.2: the
+/// lowest TSNs come first; later SACKs report the others.
 fn write_short_sack(writer: &mut Writer, chunk: &Chunk<'_>, room: usize) {
     let blocks = usize::from(u16_at(chunk.value, 8).unwrap_or(0));
     let kept = blocks.min(room.saturating_sub(16) / 4);
@@ -210,7 +205,7 @@ mod tests {
         value.extend_from_slice(&[0; 4]);
         let mut writer = Writer::new(HEADER, 0);
         writer.chunk(kind::SACK, 0, &[&value]);
-        let packets = emitted(&writer.finish(), 300).expect("it can be shortened");
+        let packets = emitted(&writer.finish(), 300).expect("it is shortened");
         let [packet] = &packets[..] else { panic!("one packet") };
         let (_, mut chunks) = Header::parse(packet).expect("a header");
         let sack = chunks.next().expect("a chunk").expect("its length");
@@ -220,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ppid_that_was_carried_is_put_in_its_place() {
+    fn a_carried_ppid_returns_to_its_place() {
         let mut writer = Writer::new(HEADER, 0);
         data(&mut writer, 5, ppid::CARRIER, b"\x12\x34\x56\x78payload");
         let packets = emitted(&writer.finish(), 300).expect("it fits");

@@ -23,7 +23,7 @@ use super::config::SctpConfig;
 use super::counters::SctpCounters;
 use super::egress::{self, Oversize};
 use super::flight::UnsentBytes;
-use super::guard::{Admission, DISCARD_STREAM, Guard, Screened, StreamEffects};
+use super::guard::{Admission, DISCARD_STREAM, Guard, Screening, StreamEffects};
 use super::init;
 use super::ledger::Ledger;
 use super::ppid;
@@ -178,18 +178,19 @@ impl Engine {
 
     /// Judges a packet other than an INIT.
     pub(super) fn judge(&mut self, now: Instant, packet: Bytes) -> Verdict {
-        let packet = match self.guard.screen(&self.ledger, self.role, packet) {
-            Screened::Pass(packet) => packet,
-            Screened::Abort => return Verdict::Aborted,
-            Screened::StaleCookie => return Verdict::StaleCookie,
-            Screened::HeartbeatAcked => return Verdict::HeartbeatAcked,
-            Screened::Drop(reason) => return Verdict::Dropped(reason),
+        let packet = match self.guard.screen(&self.ledger, self.role, &packet) {
+            Screening::Pass => packet,
+            Screening::Rewritten(packet) => packet,
+            Screening::Abort => return Verdict::Aborted,
+            Screening::StaleCookie => return Verdict::StaleCookie,
+            Screening::HeartbeatAcked => return Verdict::HeartbeatAcked,
+            Screening::Drop(reason) => return Verdict::Dropped(reason),
         };
         debug_assert!(wire::is_canonical(&packet), "the guard passed {packet:?}");
         let Some(event) = self.verify(now, packet.clone()) else {
             return Verdict::Dropped(DropReason::Foreign);
         };
-        match self.guard.admit(now, &mut self.ledger, self.streams, &packet) {
+        match self.guard.admit(now, &mut self.ledger, self.streams) {
             Admission::Granted => {
                 if packet.len() <= MAX_KEPT_PACKET {
                     return Verdict::Accepted(Accepted::Whole(event));

@@ -52,7 +52,7 @@ pub enum SctpEvent {
         /// Its buffered amount in bytes.
         amount: usize,
     },
-    /// The peer opened a data channel in band; the DATA_CHANNEL_ACK follows with the next packets.
+    /// The peer opened a data channel in band. The DATA_CHANNEL_ACK is sent without a further call.
     ChannelOpened {
         /// The stream.
         stream: StreamId,

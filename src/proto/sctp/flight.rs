@@ -1,8 +1,8 @@
-//! How much of an association may be inside sctp-proto at a time.
+//! How many bytes of an association may be inside sctp-proto at a time.
 //!
-//! Its work per packet grows with the bytes in flight, so only a window's worth leaves the send
-//! queues. What counts is what the peer has not acknowledged, plus 64 bytes per message; and, for a
-//! peer that acknowledges all but the first, how many TSNs have to be kept.
+//! The work of sctp-proto per packet grows with the bytes in flight, so only a window's worth leaves
+//! the send queues. The budget counts what the peer has not acknowledged, plus 64 bytes per message.
+//! A second bound counts TSNs, for a peer that acknowledges all of them but the first.
 
 use std::collections::VecDeque;
 
@@ -10,13 +10,12 @@ use rustc_hash::FxHashMap;
 
 use crate::proto::message::{StreamId, charge};
 
-/// Charged bytes inside sctp-proto at which nothing more goes in: 128 KiB fill a path of 20 Mbit/s
-/// at a round trip of 50 ms.
+/// Charged bytes inside sctp-proto: 128 KiB fill a path of 20 Mbit/s at a round trip of 50 ms.
 const BUDGET: usize = 128 * 1024;
 
-/// Payload bytes that may be inside and unsent. Enough for sctp-proto to fill a window that has opened by
-/// some acknowledgements, and to see that there is more, without which it does not widen the window.
-/// What is inside is sent before what comes later, so it costs the other streams time.
+/// Payload bytes that may be inside and unsent. Enough for sctp-proto to fill a window that some
+/// acknowledgements have opened, and to see that more is pending: otherwise it does not widen the
+/// window. Unsent messages delay those of other streams, so it is no more than that.
 const UNSENT: usize = 8 * 1024;
 
 /// The payload bytes that sctp-proto holds and has not sent, because the window is full.
@@ -36,25 +35,25 @@ impl UnsentBytes {
         *bytes = bytes.saturating_sub(len);
     }
 
-    /// It cannot be more than this in all: sctp-proto is slow to tell that it has given up the rest of a
-    /// message.
+    /// Lowers the count to `bytes`, which is what is inside in all: it is too high after sctp-proto
+    /// has given up the rest of a message.
     fn limit(&mut self, bytes: usize) {
         self.ordered = self.ordered.min(bytes);
         self.unordered = self.unordered.min(bytes);
     }
 
-    /// Whether all has been sent.
+    /// Whether everything has been sent.
     pub(super) fn is_empty(&self) -> bool {
         self.ordered == 0 && self.unordered == 0
     }
 
-    /// Whether a message may join what is there. sctp-proto sends all that is unordered first, so
-    /// unordered messages wait until the ordered ones have gone.
+    /// Whether a message may be added. sctp-proto sends unordered messages first, so they wait until
+    /// the ordered ones have been sent.
     pub(super) fn admits(&self, ordered: bool, len: usize) -> Admittance {
         if self.is_empty() {
             Admittance::Now
         } else if len > UNSENT {
-            Admittance::Smaller
+            Admittance::OnlySmaller
         } else if self.ordered + self.unordered + len > UNSENT || (!ordered && self.ordered > 0) {
             Admittance::Full
         } else {
@@ -67,9 +66,9 @@ impl UnsentBytes {
     }
 }
 
-/// TSNs that the peer has not acknowledged cumulatively at which nothing more goes in: twice of
-/// what the budget lets in at once when every message is tiny. What it has acknowledged beyond a
-/// gap takes no bytes, but keeps 200 of state and its place in every scan.
+/// TSNs that the peer has not acknowledged cumulatively: twice as many as the budget admits at once
+/// if every message is tiny. A TSN that is acknowledged beyond a gap counts no payload bytes, but
+/// takes 200 bytes of state and is scanned with the others.
 const MAX_TSNS: u32 = 2 * (BUDGET / 64) as u32;
 
 /// Whether a message may go in.
@@ -78,8 +77,8 @@ pub(super) enum Admittance {
     /// Yes.
     Now,
     /// No, because it is large. A smaller one may.
-    Smaller,
-    /// No, and no other.
+    OnlySmaller,
+    /// No, nor any other.
     Full,
 }
 
@@ -87,10 +86,10 @@ pub(super) enum Admittance {
 struct StreamFlight {
     /// Payload lengths of the messages inside, oldest first.
     lengths: VecDeque<u32>,
-    /// Their sum, and that of the ones that are not large.
+    /// The sum of all, and of those that are not large.
     written: usize,
     written_small: usize,
-    /// Payload bytes of them not acknowledged.
+    /// Payload bytes that are not acknowledged.
     unacked: usize,
 }
 
@@ -112,7 +111,7 @@ impl StreamFlight {
         }
     }
 
-    /// Acknowledgements are counted in bytes only; the oldest messages are taken to be the
+    /// sctp-proto counts acknowledgements in bytes only, so the oldest messages are taken to be the
     /// acknowledged ones. Exact whenever the stream is empty.
     fn set_unacked(&mut self, unacked: usize, large: usize) {
         self.unacked = unacked.min(self.written);
@@ -123,7 +122,7 @@ impl StreamFlight {
         }
     }
 
-    /// What the stream takes of the budget.
+    /// What the stream uses of the budget.
     fn counted(&self, large: usize) -> usize {
         self.unacked.min(self.written_small + large)
     }
@@ -134,12 +133,12 @@ impl StreamFlight {
 pub(super) struct Flight {
     budget: usize,
     streams: FxHashMap<StreamId, StreamFlight>,
-    /// Emptied ones, for the next streams that send.
+    /// Empty ones, for reuse by the next streams that send.
     spare: Vec<StreamFlight>,
     messages: usize,
     /// Unacknowledged payload bytes.
     bytes: usize,
-    /// The same with large messages counting for [`Self::large`].
+    /// The same, but a large message counts as [`Self::large`].
     counted: usize,
     /// TSNs not acknowledged cumulatively.
     tsns: u32,
@@ -165,19 +164,19 @@ impl Flight {
         }
     }
 
-    /// A message over this size goes in only when no more than this is inside, and counts as this
-    /// much. So one large message leaves half of the budget to the other streams, which matters once
-    /// its last fragment has been sent; until then SCTP without I-DATA lets nothing pass.
+    /// A message over this size is admitted only if no more than this is inside, and counts as this
+    /// much. So one large message leaves half of the budget to the other streams. They use it once
+    /// its last fragment has been sent; until then SCTP without I-DATA sends nothing else.
     fn large(&self) -> usize {
         self.budget / 2
     }
 
-    /// Whether a message of `len` payload bytes may go in now.
+    /// Whether a message of `len` payload bytes is admitted now.
     pub(super) fn admits(&self, len: usize) -> Admittance {
         if self.tsns >= MAX_TSNS {
             Admittance::Full
         } else if len > self.large() {
-            if self.bytes <= self.large() { Admittance::Now } else { Admittance::Smaller }
+            if self.bytes <= self.large() { Admittance::Now } else { Admittance::OnlySmaller }
         } else if self.messages == 0
             || self.counted + 64 * self.messages + charge(len) <= self.budget
         {
@@ -187,12 +186,12 @@ impl Flight {
         }
     }
 
-    /// Corrects what is taken to be unsent.
+    /// Corrects the count of unsent bytes.
     pub(super) fn limit(&self, unsent: &mut UnsentBytes) {
         unsent.limit(self.bytes);
     }
 
-    /// Counts a message that has gone in.
+    /// Counts a message that was admitted.
     pub(super) fn add(&mut self, stream: StreamId, len: usize) {
         let large = self.large();
         let spare = &mut self.spare;
@@ -204,8 +203,8 @@ impl Flight {
         self.messages += 1;
     }
 
-    /// Counts again. `tsns`: how many the peer has not acknowledged cumulatively. `unacked` tells a
-    /// stream's payload bytes inside.
+    /// Counts again. `tsns`: how many the peer has not acknowledged cumulatively. `unacked` returns
+    /// a stream's unacknowledged payload bytes.
     pub(super) fn refresh(&mut self, tsns: u32, mut unacked: impl FnMut(StreamId) -> usize) {
         let large = self.large();
         self.tsns = tsns;
@@ -225,7 +224,7 @@ impl Flight {
         });
     }
 
-    /// Gives back what nothing needs at the moment.
+    /// Releases memory that is not in use.
     pub(super) fn trim(&mut self) {
         self.spare = Vec::new();
     }
@@ -236,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_messages_go_in_up_to_the_budget_and_again_once_acknowledged() {
+    fn small_messages_are_admitted_up_to_the_budget_and_again_once_acknowledged() {
         let mut flight = Flight::default();
         while flight.admits(1000) == Admittance::Now {
             flight.add(1, 1000);
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_in_while_too_many_tsns_wait_for_a_missing_one() {
+    fn nothing_is_admitted_while_too_many_tsns_wait_for_a_missing_one() {
         let mut flight = Flight::default();
         flight.refresh(MAX_TSNS, |_| 0);
         assert_eq!(flight.admits(1), Admittance::Full);
@@ -275,7 +274,7 @@ mod tests {
         let mut flight = Flight::default();
         assert_eq!(flight.admits(262_144), Admittance::Now);
         flight.add(1, 262_144);
-        assert_eq!(flight.admits(262_144), Admittance::Smaller);
+        assert_eq!(flight.admits(262_144), Admittance::OnlySmaller);
         let mut others = 0;
         while flight.admits(1000) == Admittance::Now {
             flight.add(2, 1000);

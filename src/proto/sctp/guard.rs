@@ -1,51 +1,53 @@
-//! What stands between the network and sctp-proto.
-//!
-//! sctp-proto is a good association for a good peer. Some packets that are legal end it, and some
-//! that are not cost it seconds. The guard sees every packet twice:
+//! Stands between the network and sctp-proto, which is a good association for a good peer: some
+//! legal packets end it, and some illegal ones cost it seconds.
 //!
 //! ```text
 //! packet ─► screen ─► checksum and tag (sctp-proto's endpoint) ─► admit ─► association
-//!             │ changes nothing                                     │ counts
+//!             │ notes what the packet changes                       │ applies it
 //!             └► dropped, or rewritten without what must not pass   └► dropped, or the end
 //! ```
 //!
-//! So what is not the peer's never counts against it. Almost all packets pass as they came; one
-//! that is rewritten has its checksum verified first.
+//! [`Guard::screen`] parses the chunks once and notes their effects. [`Guard::admit`] applies them
+//! when the packet is verified, so that a forged packet never counts against the peer. Almost all
+//! packets pass as they came; one that is rewritten has its tag and checksum verified first.
 
-mod chunk;
 mod data;
+mod effects;
+mod fate;
 mod reconfig;
+mod rewriter;
+mod sack;
 
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::budget::{CpuBudget, cost};
+use super::budget::CpuBudget;
 use super::init;
 use super::ledger::Ledger;
 use super::received::GapLimit;
 use super::verdict::{DropReason, Role};
 use super::wire::{
-    COMMON_HEADER, Chunk, Chunks, Header, Padding, Writer, before, cause, checksum_matches, kind,
-    parameter, u16_at, u32_at,
+    COMMON_HEADER, Chunk, Chunks, Data, Header, cause, checksum_matches, kind, parameter, u16_at,
+    u32_at,
 };
+use effects::{ChunkEffect, PendingEffects};
+use fate::Fate;
+use rewriter::Rewriter;
 
-use chunk::Fate;
-
-pub(super) use chunk::StreamEffects;
 pub(super) use data::DISCARD_STREAM;
+pub(super) use effects::StreamEffects;
 
-/// DATA chunks that sctp-proto may hold for a client, whatever is in them: 4,096 of one byte take
-/// 0.7 MB, 7 MB if each pins a packet of 1,500 bytes, and each that comes on top costs up to 100 us.
-/// A window of 1 MiB holds 900 full ones. Beyond a gap it is half as many, so that a good peer
-/// whose packet was lost is held up by that bound and not ended by this one.
+/// DATA chunks that sctp-proto may hold for a client, whatever their size: 4,096 of one byte take
+/// 0.7 MB, 7 MB if each pins a packet of 1,500 bytes, and each further one costs up to 100 us. A
+/// window of 1 MiB holds 900 full ones. Beyond a gap it is half as many, so that this bound delays
+/// a good peer whose packet was lost and does not end it.
 const MAX_CLIENT_HELD: usize = 4096;
 
-/// The same for another router, which has the messages of many clients to send.
+/// The same for another router, which sends the messages of many clients.
 const MAX_ROUTER_HELD: usize = 16_384;
 
-/// A window large enough for more full chunks than that may have them, if they have this size on
-/// average.
+/// A larger window raises the bound to as many chunks as it holds of this average size.
 const MEAN_HELD: usize = 512;
 
 /// Streams on which a client may have sent: 6 MB of state. Browsers open at most 1,024 channels.
@@ -53,46 +55,44 @@ const MAX_CLIENT_STREAMS: usize = 8192;
 
 /// What [`Guard::screen`] makes of a packet.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Screened {
-    /// To sctp-proto, if checksum and tag are right.
-    Pass(Bytes),
-    /// The peer, without doubt, ends the association.
+pub(super) enum Screening {
+    /// It may go to sctp-proto as it is, if checksum and tag are right.
+    Pass,
+    /// This packet may go to sctp-proto in its place. Checksum and tag were right.
+    Rewritten(Bytes),
+    /// The peer aborts the association. Verified.
     Abort,
-    /// The peer, without doubt, refuses our cookie as too old.
+    /// The peer rejects our cookie as stale. Verified.
     StaleCookie,
-    /// The peer, without doubt, answers our HEARTBEAT, and says nothing else.
+    /// The peer answers our HEARTBEAT, and the packet holds nothing else. Verified.
     HeartbeatAcked,
-    /// Nothing else happens.
+    /// It is dropped.
     Drop(DropReason),
 }
 
-/// What [`Guard::admit`] makes of a packet that is the peer's without doubt.
+/// What [`Guard::admit`] makes of a verified packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// To the association.
+    /// It goes to sctp-proto.
     Granted,
-    /// Nothing else happens.
+    /// It is dropped.
     Refused(DropReason),
-    /// The association ends: the peer has broken a rule that nobody breaks by accident.
+    /// The association ends: the peer broke this rule, which no correct peer breaks.
     Violation(&'static str),
 }
 
-/// What is in a packet.
-#[derive(Debug, Default)]
-struct Walk {
-    rewritten: bool,
+/// What the chunks of a packet amount to, but for their effects.
+struct Inspection<'a> {
+    rewriter: Rewriter<'a>,
+    /// Chunks of an association that is being established may follow.
+    open: bool,
     stripped: u64,
     /// An ABORT, and whether its T bit is set.
     abort: Option<bool>,
     stale_cookie: bool,
-    heartbeat_answered: bool,
-    seen: Seen,
-}
-
-/// The chunks that are answered, each with a packet.
-#[derive(Debug, Default)]
-struct Seen {
-    heartbeat: bool,
+    heartbeat_acked: bool,
+    /// HEARTBEATs and RE-CONFIGs that passed; sctp-proto answers each with a packet.
+    heartbeats: u8,
     reconfigs: u8,
 }
 
@@ -101,251 +101,288 @@ struct Seen {
 pub(super) struct Guard {
     max_packet: usize,
     max_held: usize,
-    reach: GapLimit,
+    gap_limit: GapLimit,
     max_streams: usize,
     budget: CpuBudget,
+    pending: PendingEffects,
     /// A HEARTBEAT of ours has no answer yet.
     pub(super) awaits_heartbeat_ack: bool,
-    /// Chunks that were taken out of packets.
+    /// Chunks that were stripped from packets.
     pub(super) stripped: u64,
     /// What the packet just admitted says about streams.
     pub(super) stream_effects: StreamEffects,
 }
 
 impl Guard {
-    /// `window`: the receive window in bytes. `client`: the peer is no router, and is trusted with
-    /// no more than a client needs.
+    /// `window`: the receive window in bytes. `client`: the peer is no router, so the bounds are
+    /// what a client needs.
     pub(super) fn new(max_packet: usize, window: usize, client: bool) -> Self {
         let held = if client { MAX_CLIENT_HELD } else { MAX_ROUTER_HELD };
         let max_held = held.max(window / MEAN_HELD);
         Self {
             max_packet,
             max_held,
-            reach: GapLimit { chunks: max_held / 2, bytes: window },
+            gap_limit: GapLimit { chunks: max_held / 2, bytes: window },
             max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
             budget: CpuBudget::default(),
+            pending: PendingEffects::default(),
             awaits_heartbeat_ack: false,
             stripped: 0,
             stream_effects: StreamEffects::default(),
         }
     }
 
-    /// Looks at a packet other than an INIT. Nothing is counted against the peer.
-    pub(super) fn screen(&mut self, ledger: &Ledger, role: Role, packet: Bytes) -> Screened {
-        let Some((header, chunks)) = Header::parse(&packet) else {
-            return Screened::Drop(DropReason::Malformed);
+    /// Inspects a packet other than an INIT. Call [`Self::admit`] once it is verified.
+    pub(super) fn screen(&mut self, ledger: &Ledger, role: Role, packet: &[u8]) -> Screening {
+        let Some((header, chunks)) = Header::parse(packet) else {
+            return Screening::Drop(DropReason::Malformed);
         };
         if let Some(local) = &ledger.local
             && (header.source_port, header.destination_port)
                 != (local.header.destination_port, local.header.source_port)
         {
-            return Screened::Drop(DropReason::Foreign);
+            return Screening::Drop(DropReason::Foreign);
         }
-        let walk = match self.walk(ledger, role, chunks, None) {
-            Ok(walk) => walk,
-            Err(dropped) => return Screened::Drop(dropped),
+        let inspection = match self.inspect(ledger, role, packet, chunks) {
+            Ok(inspection) => inspection,
+            Err(reason) => return Screening::Drop(reason),
         };
-        if !walk.rewritten {
-            return Screened::Pass(packet);
+        if !inspection.rewriter.differs() {
+            return Screening::Pass;
         }
         // An ABORT of a peer that knows no association has the tag that we sent it, and the T bit
         // (RFC 9260 §8.5.1 B).
         let own_tag = ledger.local.as_ref().map(|local| local.announced.tag);
         let peer_tag = ledger.peer.as_ref().map(|peer| peer.announced.tag);
-        let tag = if walk.abort == Some(true) { peer_tag } else { own_tag };
-        if tag != Some(header.tag) || !checksum_matches(&packet) {
-            return Screened::Drop(DropReason::Foreign);
+        let tag = if inspection.abort == Some(true) { peer_tag } else { own_tag };
+        if tag != Some(header.tag) || !checksum_matches(packet) {
+            return Screening::Drop(DropReason::Foreign);
         }
-        if walk.abort.is_some() {
-            return Screened::Abort;
+        if inspection.abort.is_some() {
+            return Screening::Abort;
         }
-        if walk.stale_cookie {
-            return Screened::StaleCookie;
+        if inspection.stale_cookie {
+            return Screening::StaleCookie;
         }
-        self.awaits_heartbeat_ack &= !walk.heartbeat_answered;
-        let mut writer = Writer::new(header, packet.len() + 64);
-        // The first walk has been through without an error, and this one is the same.
-        let _ = self.walk(ledger, role, chunks, Some(&mut writer));
-        self.stripped += walk.stripped;
-        match (writer.is_empty(), walk.heartbeat_answered) {
-            (false, _) => Screened::Pass(writer.finish()),
-            (true, true) => Screened::HeartbeatAcked,
-            (true, false) => Screened::Drop(DropReason::Unexpected),
+        self.awaits_heartbeat_ack &= !inspection.heartbeat_acked;
+        self.stripped += inspection.stripped;
+        match inspection.rewriter.finish() {
+            Some(packet) => Screening::Rewritten(packet),
+            None if inspection.heartbeat_acked => Screening::HeartbeatAcked,
+            None => Screening::Drop(DropReason::Unexpected),
         }
     }
 
-    /// Decides on every chunk, and writes what remains to `writer`.
-    fn walk(
-        &self,
+    /// Decides about every chunk, and notes the effects of those that pass.
+    fn inspect<'a>(
+        &mut self,
         ledger: &Ledger,
         role: Role,
-        chunks: Chunks<'_>,
-        mut writer: Option<&mut Writer>,
-    ) -> Result<Walk, DropReason> {
-        let mut walk = Walk::default();
-        // DATA may follow the COOKIE ECHO that establishes us (RFC 9260 §5.1), and may overtake the
-        // COOKIE ACK that does; before either it has no place.
-        let mut open = ledger.established || (role == Role::Initiator && ledger.peer.is_some());
+        packet: &'a [u8],
+        chunks: Chunks<'a>,
+    ) -> Result<Inspection<'a>, DropReason> {
+        self.pending.clear();
+        let mut inspection = Inspection {
+            rewriter: Rewriter::new(packet),
+            // DATA may follow the COOKIE ECHO that establishes the association (RFC 9260 §5.1),
+            // and may overtake the COOKIE ACK that does.
+            open: ledger.established || (role == Role::Initiator && ledger.peer.is_some()),
+            stripped: 0,
+            abort: None,
+            stale_cookie: false,
+            heartbeat_acked: false,
+            heartbeats: 0,
+            reconfigs: 0,
+        };
         for (index, chunk) in chunks.enumerate() {
             let chunk = chunk.map_err(|_| DropReason::Malformed)?;
-            let fate = match chunk.kind {
-                kind::INIT_ACK => {
-                    if index > 0 || ledger.peer.is_some() || role != Role::Initiator {
-                        return Err(DropReason::Unexpected);
-                    }
-                    let value = init::canonical_ack(&chunk, self.max_packet)
-                        .ok_or(DropReason::Malformed)?;
-                    walk.rewritten = true;
-                    if let Some(writer) = writer.as_deref_mut() {
-                        writer.chunk(chunk.kind, 0, &[&value]);
-                    }
-                    continue;
+            if chunk.kind == kind::INIT_ACK {
+                if index > 0 || ledger.peer.is_some() || role != Role::Initiator {
+                    return Err(DropReason::Unexpected);
                 }
-                kind::INIT => return Err(DropReason::Unexpected),
-                kind::COOKIE_ECHO => {
-                    let local = ledger.local.as_ref().and_then(|local| local.cookie.as_ref());
-                    if index > 0 || local.is_none_or(|cookie| cookie != chunk.value) {
-                        return Err(DropReason::Unexpected);
-                    }
-                    open = true;
-                    Fate::Keep
-                }
-                kind::COOKIE_ACK => {
-                    open |= role == Role::Initiator;
-                    Fate::Trim(0)
-                }
-                kind::ABORT => {
-                    walk.abort = Some(chunk.flags & 1 != 0);
-                    Fate::Stop
-                }
-                kind::ERROR => {
-                    let stale = u16_at(chunk.value, 0) == Some(cause::STALE_COOKIE);
-                    walk.stale_cookie |= stale && !ledger.established;
-                    Fate::Strip
-                }
-                kind::HEARTBEAT_ACK if self.awaits_heartbeat_ack => {
-                    walk.heartbeat_answered = true;
-                    Fate::Take
-                }
-                kind::HEARTBEAT_ACK => Fate::Strip,
-                _ if !open => return Err(DropReason::Unexpected),
-                _ => self.fate(ledger, &chunk, chunks, &mut walk.seen)?,
-            };
-            let fate = match fate {
-                Fate::Trim(len) if len == chunk.value.len() => Fate::Keep,
-                fate => fate,
-            };
-            walk.rewritten |= fate != Fate::Keep || chunk.padding == Padding::Bad;
-            if let Some(writer) = writer.as_deref_mut() {
-                match fate {
-                    Fate::Keep => writer.copy(&chunk),
-                    Fate::Trim(len) => {
-                        let value = chunk.value.get(..len).unwrap_or_default();
-                        writer.chunk(chunk.kind, chunk.flags, &[value]);
-                    }
-                    Fate::Carry => data::carry(writer, &chunk),
-                    Fate::Hollow => data::hollow(writer, &chunk),
-                    Fate::Strip | Fate::Take | Fate::Stop => {}
-                }
+                self.pass_init_ack(&mut inspection, &chunk)?;
+                continue;
             }
-            match fate {
-                Fate::Strip => walk.stripped += 1,
-                Fate::Stop => {
-                    walk.stripped += 1;
-                    break;
-                }
-                _ => {}
+            if chunk.kind == kind::COOKIE_ECHO && index > 0 {
+                return Err(DropReason::Unexpected);
+            }
+            let fate = self.fate(ledger, role, &mut inspection, &chunk, chunks)?;
+            self.apply(&mut inspection, &chunk, fate);
+            if fate == Fate::StripRest {
+                break;
             }
         }
-        Ok(walk)
+        Ok(inspection)
     }
 
-    /// Decides on a chunk of an association that is, or is just being, established.
+    fn pass_init_ack(
+        &mut self,
+        inspection: &mut Inspection<'_>,
+        chunk: &Chunk<'_>,
+    ) -> Result<(), DropReason> {
+        let value = init::canonical_ack(chunk, self.max_packet).ok_or(DropReason::Malformed)?;
+        inspection.rewriter.differ().chunk(chunk.kind, 0, &[&value]);
+        self.pending.peer = init::peer_side(chunk);
+        self.pending.load.add(chunk.kind, value.len());
+        Ok(())
+    }
+
+    /// Decides about a chunk other than an INIT ACK.
     fn fate(
-        &self,
+        &mut self,
         ledger: &Ledger,
+        role: Role,
+        inspection: &mut Inspection<'_>,
         chunk: &Chunk<'_>,
         chunks: Chunks<'_>,
-        seen: &mut Seen,
     ) -> Result<Fate, DropReason> {
         Ok(match chunk.kind {
-            kind::DATA => data::fate(ledger, self.reach, chunk)?,
-            kind::SACK => {
-                let length = sack_len(ledger, chunk).ok_or(DropReason::Malformed)?;
-                length.map_or(Fate::Strip, Fate::Trim)
-            }
-            // Answered with as many bytes, and one answer a packet is enough.
-            kind::HEARTBEAT if !std::mem::replace(&mut seen.heartbeat, true) => {
-                let info = chunk.parameters(0).next().ok_or(DropReason::Malformed)?;
-                let (kind, info) = info.map_err(|_| DropReason::Malformed)?;
-                let fits = COMMON_HEADER + chunk.padded_len() <= self.max_packet;
-                if kind == parameter::HEARTBEAT_INFO && fits {
-                    Fate::Trim(4 + info.len())
-                } else {
-                    Fate::Strip
+            kind::INIT => return Err(DropReason::Unexpected),
+            kind::COOKIE_ECHO => {
+                let cookie = ledger.local.as_ref().and_then(|local| local.cookie.as_ref());
+                if cookie.is_none_or(|cookie| cookie != chunk.value) {
+                    return Err(DropReason::Unexpected);
                 }
+                inspection.open = true;
+                Fate::Keep
             }
-            kind::FORWARD_TSN => {
-                let well_formed = chunk.value.len() >= 4 && chunk.value.len().is_multiple_of(4);
-                let agreed = ledger.peer.as_ref().is_some_and(|peer| peer.forward_tsn);
-                if well_formed && agreed { Fate::Keep } else { Fate::Strip }
+            kind::COOKIE_ACK => {
+                inspection.open |= role == Role::Initiator;
+                Fate::Trim(0)
             }
+            kind::ABORT => {
+                inspection.abort = Some(chunk.flags & 1 != 0);
+                Fate::StripRest
+            }
+            kind::ERROR => {
+                let stale = u16_at(chunk.value, 0) == Some(cause::STALE_COOKIE);
+                inspection.stale_cookie |= stale && !ledger.established;
+                Fate::Strip
+            }
+            kind::HEARTBEAT_ACK if self.awaits_heartbeat_ack => {
+                inspection.heartbeat_acked = true;
+                Fate::Consume
+            }
+            kind::HEARTBEAT_ACK => Fate::Strip,
+            _ if !inspection.open => return Err(DropReason::Unexpected),
+            kind::DATA => {
+                let data = Data::parse(chunk).ok_or(DropReason::Malformed)?;
+                let fate = data::fate(ledger, self.gap_limit, &data)?;
+                self.pending.chunks.extend(data::passed(&data, fate).map(ChunkEffect::Data));
+                fate
+            }
+            kind::SACK => {
+                let fate = sack::fate(ledger, chunk)?;
+                if fate != Fate::Strip {
+                    let cumulative = u32_at(chunk.value, 0);
+                    self.pending.chunks.extend(cumulative.map(ChunkEffect::Acknowledged));
+                }
+                fate
+            }
+            kind::HEARTBEAT => self.heartbeat_fate(inspection, chunk)?,
+            kind::FORWARD_TSN => self.forward_tsn_fate(ledger, chunk),
             // A response and a request may come in chunks of their own.
-            kind::RECONFIG if seen.reconfigs < 2 => {
-                seen.reconfigs += 1;
-                reconfig::fate(ledger, self.max_packet, chunk, chunks)
+            kind::RECONFIG if inspection.reconfigs < 2 => {
+                inspection.reconfigs += 1;
+                let fate = reconfig::fate(ledger, self.max_packet, chunk, chunks);
+                if let Fate::Trim(len) = fate {
+                    reconfig::note(ledger, &mut self.pending, chunk, len);
+                }
+                fate
             }
             kind::SHUTDOWN if chunk.value.len() >= 4 => Fate::Trim(4),
             kind::SHUTDOWN_ACK | kind::SHUTDOWN_COMPLETE => Fate::Trim(0),
-            kind::HEARTBEAT | kind::RECONFIG | kind::SHUTDOWN => Fate::Strip,
-            // RFC 9260 §3.2: the two highest bits of a type say what to do with one that is not
-            // known. (The reports that 01 and 11 ask for are of no use to anybody.)
-            unknown if unknown & 0x80 == 0 => Fate::Stop,
+            kind::RECONFIG | kind::SHUTDOWN => Fate::Strip,
+            // RFC 9260 §3.2: the two highest bits say what to do with an unknown type. (The reports
+            // that 01 and 11 ask for are of no use.)
+            unknown if unknown & 0x80 == 0 => Fate::StripRest,
             _ => Fate::Strip,
         })
     }
 
-    /// Counts a packet that has passed [`Self::screen`] and is the peer's without doubt.
-    /// `streams`: how many sctp-proto has.
-    pub(super) fn admit(
-        &mut self,
-        now: Instant,
-        ledger: &mut Ledger,
-        streams: usize,
-        packet: &[u8],
-    ) -> Admission {
-        let Some((_, chunks)) = Header::parse(packet) else {
-            return Admission::Refused(DropReason::Malformed);
-        };
-        if !self.budget.take(now, cost(ledger, streams, chunks)) {
+    /// A HEARTBEAT is answered with as many bytes, so one per packet passes.
+    fn heartbeat_fate(
+        &self,
+        inspection: &mut Inspection<'_>,
+        chunk: &Chunk<'_>,
+    ) -> Result<Fate, DropReason> {
+        if inspection.heartbeats > 0 {
+            return Ok(Fate::Strip);
+        }
+        inspection.heartbeats = 1;
+        let info = chunk.parameters(0).next().ok_or(DropReason::Malformed)?;
+        let (kind, info) = info.map_err(|_| DropReason::Malformed)?;
+        let fits = COMMON_HEADER + chunk.padded_len() <= self.max_packet;
+        let passes = kind == parameter::HEARTBEAT_INFO && fits;
+        Ok(if passes { Fate::Trim(4 + info.len()) } else { Fate::Strip })
+    }
+
+    fn forward_tsn_fate(&mut self, ledger: &Ledger, chunk: &Chunk<'_>) -> Fate {
+        let well_formed = chunk.value.len() >= 4 && chunk.value.len().is_multiple_of(4);
+        let agreed = ledger.peer.as_ref().is_some_and(|peer| peer.forward_tsn);
+        if !well_formed || !agreed {
+            return Fate::Strip;
+        }
+        self.pending.chunks.extend(u32_at(chunk.value, 0).map(ChunkEffect::Forwarded));
+        // Pairs of a stream and a sequence number (RFC 3758 §3.2).
+        let skips = chunk.value.get(4..).unwrap_or_default().chunks_exact(4);
+        self.pending.streams.skipped.extend(skips.filter_map(|skip| u16_at(skip, 0)));
+        Fate::Keep
+    }
+
+    fn apply(&mut self, inspection: &mut Inspection<'_>, chunk: &Chunk<'_>, fate: Fate) {
+        let rewriter = &mut inspection.rewriter;
+        let mut passed_len = chunk.value.len();
+        match fate {
+            Fate::Keep => rewriter.keep(chunk),
+            Fate::Trim(len) if len == chunk.value.len() => rewriter.keep(chunk),
+            Fate::Trim(len) => {
+                let value = chunk.value.get(..len).unwrap_or_default();
+                passed_len = value.len();
+                rewriter.differ().chunk(chunk.kind, chunk.flags, &[value]);
+            }
+            Fate::PrefixPpid => data::write_prefixed(rewriter.differ(), chunk),
+            Fate::Placeholder => data::write_placeholder(rewriter.differ(), chunk),
+            Fate::Strip | Fate::StripRest => {
+                rewriter.differ();
+                inspection.stripped += 1;
+                return;
+            }
+            Fate::Consume => {
+                rewriter.differ();
+                return;
+            }
+        }
+        self.pending.load.add(chunk.kind, passed_len);
+    }
+
+    /// Applies the effects of the packet just screened, which belongs to the peer. `streams`: how
+    /// many sctp-proto has.
+    pub(super) fn admit(&mut self, now: Instant, ledger: &mut Ledger, streams: usize) -> Admission {
+        let pending = &mut self.pending;
+        if !self.budget.take(now, pending.load.cost(ledger, streams)) {
             return Admission::Refused(DropReason::Overload);
         }
-        for chunk in chunks.flatten() {
-            match chunk.kind {
-                kind::DATA => {
-                    if let Err(rule) = data::admit(ledger, &chunk) {
+        if let Some(peer) = pending.peer.take() {
+            ledger.peer = Some(peer);
+        }
+        for effect in &pending.chunks {
+            match *effect {
+                ChunkEffect::Data(data) => {
+                    if let Err(rule) = data::admit(ledger, data) {
                         return Admission::Violation(rule);
                     }
                 }
-                kind::SACK => {
-                    if let (Some(local), Some(tsn)) = (&mut ledger.local, u32_at(chunk.value, 0)) {
-                        local.acknowledged(tsn);
-                    }
+                ChunkEffect::Acknowledged(tsn) => {
+                    ledger.local.iter_mut().for_each(|local| local.acknowledged(tsn));
                 }
-                kind::FORWARD_TSN => {
-                    if let (Some(peer), Some(tsn)) = (&mut ledger.peer, u32_at(chunk.value, 0)) {
-                        peer.received.forward(tsn);
-                    }
-                    // Pairs of a stream and a sequence number (RFC 3758 §3.2).
-                    let skips = chunk.value.get(4..).unwrap_or_default().chunks_exact(4);
-                    self.stream_effects.skipped.extend(skips.filter_map(|skip| u16_at(skip, 0)));
+                ChunkEffect::Forwarded(tsn) => {
+                    ledger.peer.iter_mut().for_each(|peer| peer.received.forward(tsn));
                 }
-                kind::RECONFIG => reconfig::admit(ledger, &mut self.stream_effects, &chunk),
-                kind::INIT_ACK => {
-                    ledger.peer = init::peer_side(&chunk);
-                }
-                _ => {}
             }
+        }
+        if let Some(peer) = &mut ledger.peer {
+            peer.next_reset = peer.next_reset.wrapping_add(pending.reset_requests);
         }
         if ledger.held.chunks > self.max_held {
             return Admission::Violation("too many DATA chunks that complete no message");
@@ -353,31 +390,7 @@ impl Guard {
         if streams > self.max_streams {
             return Admission::Violation("too many streams");
         }
+        std::mem::swap(&mut self.stream_effects, &mut pending.streams);
         Admission::Granted
     }
-}
-
-/// The length of a SACK's value that sctp-proto can take; `Some(None)` for one that it must not
-/// see: it acknowledges what was never sent, or its gap blocks are not in order (RFC 9260 §3.3.4),
-/// so that walking them is not bounded by what is in flight.
-fn sack_len(ledger: &Ledger, chunk: &Chunk<'_>) -> Option<Option<usize>> {
-    let cumulative = u32_at(chunk.value, 0)?;
-    let blocks = usize::from(u16_at(chunk.value, 8)?);
-    let duplicates = usize::from(u16_at(chunk.value, 10)?);
-    let gaps = chunk.value.get(12..12 + 4 * blocks)?;
-    let length = 12 + 4 * blocks + 4 * duplicates;
-    if chunk.value.len() < length {
-        return None;
-    }
-    let Some(local) = &ledger.local else { return Some(None) };
-    let mut end = 0;
-    for block in gaps.chunks_exact(4) {
-        let (start, last) = (u16_at(block, 0)?, u16_at(block, 2)?);
-        if start <= end || last < start {
-            return Some(None);
-        }
-        end = last;
-    }
-    let highest = cumulative.wrapping_add(end.into());
-    Some((!before(local.highest_tsn, highest)).then_some(length))
 }

@@ -1,5 +1,5 @@
-//! INIT and INIT ACK on their way to sctp-proto, which gives up on parameters that it does not know
-//! and on much else.
+//! INIT and INIT ACK on their way to sctp-proto, which fails on parameters that it does not know and
+//! on much else.
 
 use bytes::Bytes;
 
@@ -8,8 +8,8 @@ use super::received::ReceivedTsns;
 use super::verdict::DropReason;
 use super::wire::{COMMON_HEADER, Chunk, Header, Init, Writer, checksum_matches, kind, parameter};
 
-/// An INIT that may start an association, with nothing in it that sctp-proto stumbles over; and
-/// what it says about the peer. The checksum has been verified.
+/// Checks an INIT, its checksum included. Returns it without what sctp-proto fails on, and what it
+/// says about the peer.
 pub(super) fn screen(packet: &[u8]) -> Result<(Bytes, PeerSide), DropReason> {
     let (header, mut chunks) = Header::parse(packet).ok_or(DropReason::Malformed)?;
     let chunk = chunks.next().ok_or(DropReason::Malformed)?.map_err(|_| DropReason::Malformed)?;
@@ -22,8 +22,8 @@ pub(super) fn screen(packet: &[u8]) -> Result<(Bytes, PeerSide), DropReason> {
     }
     let mut value = canonical(&chunk).ok_or(DropReason::Malformed)?;
     let peer = peer_side(&chunk).ok_or(DropReason::Malformed)?;
-    // sctp-proto would answer with the smaller of what each side sends, not with what each side
-    // can. It enforces nothing, so it need not know.
+    // Both stream counts become 65,535: sctp-proto compares each with the wrong one of its own, and
+    // would announce too few in its answer. It enforces neither; the guard does.
     value.get_mut(8..12).ok_or(DropReason::Malformed)?.fill(0xff);
     if !checksum_matches(packet) {
         return Err(DropReason::Foreign);
@@ -33,14 +33,14 @@ pub(super) fn screen(packet: &[u8]) -> Result<(Bytes, PeerSide), DropReason> {
     Ok((writer.finish(), peer))
 }
 
-/// The cookie of a packet that begins with a COOKIE ECHO, or pretends to.
+/// The cookie of a packet that begins with a COOKIE ECHO.
 pub(super) fn cookie(packet: &[u8]) -> Option<&[u8]> {
     let (_, mut chunks) = Header::parse(packet)?;
     let chunk = chunks.next()?.ok()?;
     (chunk.kind == kind::COOKIE_ECHO).then_some(chunk.value)
 }
 
-/// Whether a packet is, or pretends to be, an INIT.
+/// Whether a packet begins with an INIT.
 pub(super) fn is(packet: &[u8]) -> bool {
     packet.get(COMMON_HEADER) == Some(&kind::INIT)
 }
@@ -52,7 +52,8 @@ pub(super) fn tag(packet: &[u8]) -> Option<u32> {
 }
 
 /// The value of an INIT or INIT ACK with only the parameters that matter: the state cookie and the
-/// supported extensions (RFC 5061 §4.2.7), FORWARD TSN among them if it was announced the old way.
+/// supported extensions (RFC 5061 §4.2.7). A Forward-TSN-Supported parameter (RFC 3758 §3.1) becomes
+/// one of these.
 fn canonical(chunk: &Chunk<'_>) -> Option<Vec<u8>> {
     let init = Init::parse(chunk)?;
     // RFC 9260 §3.3.2: neither the tag nor a number of streams may be 0, nor the window below 1500.
@@ -78,7 +79,7 @@ fn canonical(chunk: &Chunk<'_>) -> Option<Vec<u8>> {
 fn push_parameter(value: &mut Vec<u8>, kind: u16, content: &[u8]) {
     value.resize(value.len().next_multiple_of(4), 0);
     value.extend_from_slice(&kind.to_be_bytes());
-    // It comes out of a chunk, whose length has 16 bits.
+    // The content comes from a chunk, whose length has 16 bits.
     value.extend_from_slice(&u16::try_from(4 + content.len()).unwrap_or(u16::MAX).to_be_bytes());
     value.extend_from_slice(content);
 }
@@ -99,8 +100,8 @@ pub(super) fn peer_side(chunk: &Chunk<'_>) -> Option<PeerSide> {
     })
 }
 
-/// The value of an INIT ACK with nothing in it that sctp-proto stumbles over. None without a state
-/// cookie, or with one that would not fit our COOKIE ECHO, a packet of `max_packet` bytes.
+/// The value of an INIT ACK without what sctp-proto fails on. `None` without a state cookie, or with
+/// one that would not fit our COOKIE ECHO, a packet of `max_packet` bytes.
 pub(super) fn canonical_ack(chunk: &Chunk<'_>, max_packet: usize) -> Option<Vec<u8>> {
     let fits = |cookie: &[u8]| COMMON_HEADER + 4 + cookie.len() <= max_packet;
     chunk

@@ -1,5 +1,23 @@
-//! What the packets of both directions have told about the association. sctp-proto keeps all of it
-//! to itself, and the guard needs it.
+//! What the packets of both directions say about the association, and what went into sctp-proto.
+//! sctp-proto tells neither, and the guard, the budget and the flight need both.
+//!
+//! Each side becomes known by its INIT or INIT ACK; `local` is written by the egress, `peer` by the
+//! guard, or by the engine for an INIT:
+//!
+//! ```text
+//! initiator ─ INIT sent ─► local ─ INIT ACK ─► local, peer ─┐
+//!                                                           ├─ COOKIE ACK or ECHO ─► established
+//! responder ─ INIT ─► peer ─ INIT ACK sent ─► local, peer ──┘
+//! ```
+//!
+//! The reset of a stream, our side above, the peer's below (RFC 6525):
+//!
+//! ```text
+//! reset ─► waiting_resets ─ RE-CONFIG sent ─► in sctp-proto
+//!   └────► unread ─ the peer resets its side ─► read again
+//!
+//! the peer resets its side ─► unfinished_resets ─ our answering reset completes or fails ─► done
+//! ```
 
 use std::time::Instant;
 
@@ -12,10 +30,10 @@ use super::received::{HeldChunks, ReceivedTsns};
 use super::wire::{Data, Header, Init, before};
 use crate::proto::message::StreamId;
 
-/// What one side has said in its INIT or INIT ACK.
+/// What one side announced in its INIT or INIT ACK.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Announced {
-    /// The tag that packets to this side carry.
+    /// The verification tag of packets to this side.
     pub(super) tag: u32,
     pub(super) outbound: u16,
     pub(super) inbound: u16,
@@ -27,26 +45,26 @@ impl From<Init> for Announced {
     }
 }
 
-/// The peer, once its INIT or INIT ACK has come.
+/// The peer, once its INIT or INIT ACK has arrived.
 #[derive(Debug)]
 pub(super) struct PeerSide {
     pub(super) announced: Announced,
-    /// It understands FORWARD TSN (RFC 3758 §3.1).
+    /// It supports FORWARD TSN (RFC 3758 §3.1).
     pub(super) forward_tsn: bool,
     pub(super) received: ReceivedTsns,
-    /// The sequence number of its next RE-CONFIG request (RFC 6525 §4).
+    /// The sequence number of its next RE-CONFIG request (RFC 6525 §4.1).
     pub(super) next_reset: u32,
 }
 
-/// Ourselves, once our INIT or INIT ACK has gone.
+/// Our side, once our INIT or INIT ACK has been sent.
 #[derive(Debug)]
 pub(super) struct LocalSide {
     pub(super) announced: Announced,
-    /// The state cookie that our INIT ACK carried.
+    /// The state cookie in our INIT ACK.
     pub(super) cookie: Option<Bytes>,
-    /// The ports and the tag of the packets that go to the peer; the tag is 0 before its INIT.
+    /// The header of packets to the peer; its tag is 0 until the peer has sent an INIT or INIT ACK.
     pub(super) header: Header,
-    /// The highest TSN that the peer has been told of; before the first, the one before it.
+    /// The highest TSN that was sent or forwarded; before the first, the one before it.
     pub(super) highest_tsn: u32,
     /// The cumulative TSN that the peer has acknowledged.
     pub(super) acknowledged_tsn: u32,
@@ -55,12 +73,25 @@ pub(super) struct LocalSide {
 }
 
 impl LocalSide {
+    pub(super) fn new(init: Init, cookie: Option<Bytes>, header: Header) -> Self {
+        let before_first = init.tsn.wrapping_sub(1);
+        Self {
+            announced: init.into(),
+            cookie,
+            header,
+            highest_tsn: before_first,
+            acknowledged_tsn: before_first,
+            pr_sctp: PrSctp::default(),
+            unsent: UnsentBytes::default(),
+        }
+    }
+
     /// How many TSNs the peer has not acknowledged.
     pub(super) fn in_flight(&self) -> u32 {
         self.highest_tsn.wrapping_sub(self.acknowledged_tsn)
     }
 
-    /// The peer acknowledges all up to `tsn`.
+    /// The peer acknowledges all TSNs up to `tsn`.
     pub(super) fn acknowledged(&mut self, tsn: u32) {
         if before(self.acknowledged_tsn, tsn) {
             self.acknowledged_tsn = tsn;
@@ -68,7 +99,7 @@ impl LocalSide {
         }
     }
 
-    /// Counts a DATA chunk that goes out.
+    /// Counts an outgoing DATA chunk, unless it is a retransmission.
     pub(super) fn sent(&mut self, data: &Data<'_>) {
         if before(self.highest_tsn, data.tsn) {
             self.highest_tsn = data.tsn;
@@ -77,7 +108,7 @@ impl LocalSide {
         }
     }
 
-    /// Counts a FORWARD TSN that goes out.
+    /// Counts an outgoing FORWARD TSN.
     pub(super) fn forwarded(&mut self, tsn: u32) {
         if before(self.highest_tsn, tsn) {
             self.highest_tsn = tsn;
@@ -86,24 +117,25 @@ impl LocalSide {
     }
 }
 
-/// Both sides.
+/// What is known about an association.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) local: Option<LocalSide>,
     pub(super) peer: Option<PeerSide>,
     pub(super) established: bool,
     pub(super) held: HeldChunks,
-    /// Streams that the peer has reset and whose reset by us it has yet to answer.
+    /// Streams that the peer has reset while it has yet to answer our reset of the same stream.
     pub(super) unfinished_resets: usize,
-    /// Streams whose reset sctp-proto has yet to ask for.
+    /// Streams that sctp-proto has been told to reset and has not sent a request for.
     pub(super) waiting_resets: FxHashSet<StreamId>,
-    /// Streams that we have reset and the peer has not: it may be about to, or have denied ours and
-    /// never do (RFC 6525 §5.2.7). Nobody reads them.
+    /// Streams that we have reset and the peer has not. It may be about to, or have denied our
+    /// request and never do (RFC 6525 §5.2.7). What it sends on them is not delivered.
     pub(super) unread: FxHashSet<StreamId>,
 }
 
 impl Ledger {
-    /// A message has gone into sctp-proto. Limits are heeded if the peer understands FORWARD TSN.
+    /// A message has gone into sctp-proto, which applies a limit only if the peer supports FORWARD
+    /// TSN.
     pub(super) fn written(&mut self, message: UnsentMessage) {
         let Some(local) = &mut self.local else { return };
         local.unsent.add(message.ordered, message.len);
@@ -112,19 +144,19 @@ impl Ledger {
         }
     }
 
-    /// Time has passed; see [`PrSctp::expire`].
+    /// See [`PrSctp::expire`].
     pub(super) fn expire(&mut self, now: Instant) {
         if let Some(local) = &mut self.local {
             local.pr_sctp.expire(now, &mut local.unsent);
         }
     }
 
-    /// A reset of ours that the peer's called for is complete, or has failed.
+    /// Our reset in answer to one of the peer is complete, or has failed.
     pub(super) fn finish_reset(&mut self) {
         self.unfinished_resets = self.unfinished_resets.saturating_sub(1);
     }
 
-    /// Gives back what nothing needs at the moment.
+    /// Releases memory that is not in use.
     pub(super) fn trim(&mut self) {
         if let Some(local) = &mut self.local {
             local.pr_sctp.trim();

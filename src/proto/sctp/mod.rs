@@ -1,7 +1,67 @@
 //! SCTP over DTLS or UDP (RFC 9260, RFC 8261) for data channels (RFC 8831), over sctp-proto.
 //!
-//! Sans-IO: packets and the time go in, packets and events come out. May use `message` and `dcep`;
-//! `engine` alone names sctp-proto.
+//! An [`Association`] is sans-IO: packets and the time go in, packets and events come out. This
+//! module may use `message` and `dcep`; `engine` alone names sctp-proto.
+//!
+//! # Contract
+//!
+//! - **Start.** [`Association::connect`] once the layer below is ready. Before that streams can be
+//!   opened and messages sent, which wait in the queues; packets are dropped.
+//! - **In.** [`Association::handle_packet`] for each packet of the layer below, and
+//!   [`Association::handle_timeout`] when the time of [`Association::poll_timeout`] has come. Every
+//!   call that takes the time expects one that is not before the last.
+//! - **Out.** Any call with `&mut self` may queue events, so take them with
+//!   [`Association::poll_event`] until it returns `None`. After all input of a turn call
+//!   [`Association::drain_transmits`] once: it moves messages out of the queues and scans
+//!   everything in flight, which is the expensive part. Then take the events again, and ask
+//!   [`Association::poll_timeout`], which any call may have changed.
+//! - **Errors.** [`Association::send`] alone returns errors. A [`SendError`] concerns that
+//!   message only. What a peer does wrong is dropped and counted, see [`SctpCounters`],
+//!   or ends the association, with a line in the log.
+//! - **End.** [`SctpState::Closed`] and [`SctpState::Failed`] are final. One more
+//!   [`Association::drain_transmits`] sends the ABORT, if there is one. After that packets are
+//!   dropped and counted, `send` returns [`SendError::Closed`] and there is no timeout.
+//!
+//! ```text
+//! New ── connect ─► Connecting ─┬─ COOKIE ECHO or COOKIE ACK ─► Connected ─┬─► Closed
+//!                               │                                          └─ silence ─► Failed
+//!                               ├─ ABORT, or a violation ─► Closed
+//!                               └─ no answer to INIT ─► Failed
+//! ```
+//!
+//! [`Association::abort`] leads from every state but the final ones to `Closed`.
+//!
+//! # The way in, and the way out
+//!
+//! ```text
+//! handle_packet             association           send                       association
+//!  ├─ INIT ─► on_init       association/handshake  └─► push                  queue
+//!  └─► judge                engine                drain_transmits            association
+//!       ├─► screen          guard, init            ├─► pump                  association
+//!       ├─► verify          engine                 │    ├─► admits           flight
+//!       └─► admit           guard, budget,         │    ├─► pop              queue
+//!            │              received, ledger       │    └─► write            engine, ppid,
+//!  deliver ◄─┘              association/inbound    │                         ledger, pr_sctp
+//!   └─► read                engine, ppid           └─► drain                 engine
+//!        └─► events         event                       └─► emit             egress, ledger
+//! ```
+//!
+//! # The files
+//!
+//! | File | What it is |
+//! | --- | --- |
+//! | `association`, `association/` | the state machine: handshake, way in, way out, end |
+//! | `config`, `event`, `counters` | what goes in and comes out |
+//! | `engine`, `engine/settings` | one association of sctp-proto |
+//! | `guard`, `guard/`, `init` | what sctp-proto must not see |
+//! | `verdict` | what guard, handshake and engine share |
+//! | `budget` | how much CPU time a peer may take |
+//! | `ledger`, `received`, `pr_sctp` | what the packets of both directions show |
+//! | `queue`, `flight` | what waits, and how much may be inside sctp-proto |
+//! | `egress` | what no path must see |
+//! | `streams` | which stream ids are in use, and which are being reset |
+//! | `heartbeat` | whether the peer is gone |
+//! | `ppid`, `wire` | PPIDs that sctp-proto does not know; packets as bytes |
 
 mod association;
 mod budget;

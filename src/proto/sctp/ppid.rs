@@ -1,22 +1,22 @@
-//! How every PPID gets through sctp-proto, which knows five of them.
+//! Carries any PPID through sctp-proto, which knows five of them.
 //!
 //! The others become one value of its enumeration, 58 on the wire. So a message with another PPID
-//! passes through it as 58, with the real one in front of the payload:
+//! passes through sctp-proto as 58, the carrier, with the real PPID in front of the payload:
 //!
-//! - outgoing, in front of every fragment, because any may be retransmitted alone; `egress` takes
-//!   it away again and puts it where it belongs;
-//! - incoming, in front of the first fragment, where `guard` puts it; [`unwrap`] takes it away.
+//! - outgoing, in front of every fragment, because any may be retransmitted alone; `egress` removes
+//!   it and writes it into the PPID field;
+//! - incoming, in front of the first fragment, where `guard` puts it; [`unwrap`] removes it.
 //!
-//! Messages of data channels have a PPID that sctp-proto knows, and pass untouched.
+//! Messages of data channels have a PPID that sctp-proto knows, and pass unchanged.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::proto::message::Ppid;
 
-/// The PPID that carries all that sctp-proto does not know.
+/// The PPID that carries those that sctp-proto does not know.
 pub(super) const CARRIER: u32 = 58;
 
-/// The bytes in front of a payload.
+/// The length of a PPID in front of a payload.
 pub(super) const PREFIX: usize = 4;
 
 /// Whether sctp-proto knows `ppid`.
@@ -36,8 +36,8 @@ pub(super) fn wrap(ppid: Ppid, payload: &[u8], fragment: usize) -> Bytes {
     wrapped.freeze()
 }
 
-/// Takes the PPID from in front of an incoming message. None if there is none, which a peer gets
-/// by mixing PPIDs within one message.
+/// Splits the PPID from an incoming message. `None` if there is no room for it, which happens if a
+/// peer mixes PPIDs within one message.
 pub(super) fn unwrap(mut payload: Bytes) -> Option<(Ppid, Bytes)> {
     let ppid = u32::from_be_bytes(*payload.first_chunk::<PREFIX>()?);
     let payload = payload.split_off(PREFIX);
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_a_ppid_in_front_is_none() {
+    fn a_message_too_short_for_a_ppid_and_a_payload_is_none() {
         assert_eq!(unwrap(Bytes::from_static(b"\0\0\0\x09x")), Some((Ppid(9), "x".into())));
         assert_eq!(unwrap(Bytes::from_static(b"\0\0\0\x09")), None);
         assert_eq!(unwrap(Bytes::from_static(b"\0\0")), None);

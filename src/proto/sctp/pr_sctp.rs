@@ -1,10 +1,14 @@
-//! What becomes of messages of limited reliability (RFC 3758) inside sctp-proto, which gives them up
-//! in silence. It shows in the packets of both directions:
+//! Messages of limited reliability (RFC 3758) inside sctp-proto, which gives them up without an
+//! event. What became of each shows in the packets of both directions:
 //!
 //! ```text
-//! written ─► waiting ─ its first DATA chunk ─► sent ─ acknowledged ─► forgotten
-//!               │                               └─ FORWARD TSN ─► abandoned
-//!               └─ its lifetime has passed ─► expired
+//!             first fragment sent          last fragment sent       acknowledged
+//! UnsentMessage ───────────► Sending ─────────────────────► Complete ───────────► forgotten
+//!      │                      │    │                           │
+//!      │ lifetime over        │    │ next message begins       │ FORWARD TSN
+//!      ▼                      │    ▼                           ▼
+//!   expired                   │   Cut ── FORWARD TSN ──────► abandoned
+//!                             └───────── FORWARD TSN ──────────┘
 //! ```
 
 use std::collections::VecDeque;
@@ -14,134 +18,151 @@ use super::counters::MessageTally;
 use super::flight::UnsentBytes;
 use super::wire::{Data, before};
 
-/// A message of which nothing has been sent.
+/// A message inside sctp-proto of which nothing has been sent.
 #[derive(Debug)]
 pub(super) struct UnsentMessage {
     /// Its payload bytes.
     pub(super) len: usize,
     pub(super) ordered: bool,
-    /// It may be given up.
+    /// Its reliability is limited.
     pub(super) limited: bool,
     /// After this sctp-proto does not begin to send it.
     pub(super) deadline: Option<Instant>,
+}
+
+/// How much of a message has been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Fragments with this much payload are left.
+    Sending { unsent: usize },
+    /// sctp-proto has given up the fragments that are left.
+    Cut,
+    /// No fragment is left.
+    Complete,
 }
 
 /// A message of limited reliability that has been sent at least in part. Its TSNs are consecutive.
 #[derive(Debug)]
 struct SentMessage {
     len: usize,
-    /// What of it has not been sent.
-    unsent: usize,
     ordered: bool,
+    /// The TSNs of its first fragment, and of the last one sent.
     first: u32,
-    /// Of what has been sent.
     last: u32,
-    /// All of it has been.
-    ended: bool,
+    progress: Progress,
 }
 
 impl SentMessage {
-    /// The rest of it is not sent.
-    fn cut(&mut self, unsent: &mut UnsentBytes) {
-        unsent.remove(self.ordered, std::mem::take(&mut self.unsent));
+    /// The fragments that are left will not be sent.
+    fn cut(&mut self, total: &mut UnsentBytes) {
+        if let Progress::Sending { unsent } = self.progress {
+            total.remove(self.ordered, unsent);
+            self.progress = Progress::Cut;
+        }
+    }
+
+    /// A fragment of `len` payload bytes has been sent.
+    fn advance(&mut self, tsn: u32, len: usize, is_last: bool) {
+        let Progress::Sending { unsent } = self.progress else { return };
+        self.last = tsn;
+        self.progress = if is_last {
+            Progress::Complete
+        } else {
+            Progress::Sending { unsent: unsent.saturating_sub(len) }
+        };
     }
 }
 
-/// The messages of limited reliability.
+/// The messages of limited reliability of one association.
 #[derive(Debug, Default)]
 pub(super) struct PrSctp {
-    /// All that wait, for those that are reliable stand between the others. sctp-proto sends what is
-    /// ordered in its order, and what is unordered in its.
+    /// Unsent messages, reliable ones included, since those are sent in between. sctp-proto keeps
+    /// one queue for ordered messages and one for unordered ones.
     ordered: VecDeque<UnsentMessage>,
     unordered: VecDeque<UnsentMessage>,
     /// In the order of their TSNs.
     sent: VecDeque<SentMessage>,
-    /// Messages that outlived their lifetime before they were first sent.
+    /// Messages whose lifetime ended before they were first sent.
     pub(super) expired: MessageTally,
     /// Messages that were given up after they had been sent at least in part.
     pub(super) abandoned: MessageTally,
 }
 
 impl PrSctp {
-    /// A message has gone in.
+    /// A message has gone into sctp-proto.
     pub(super) fn written(&mut self, message: UnsentMessage) {
-        self.waiting(message.ordered).push_back(message);
+        self.unsent(message.ordered).push_back(message);
     }
 
-    /// Time has passed, and nothing has been sent since.
-    pub(super) fn expire(&mut self, now: Instant, unsent: &mut UnsentBytes) {
-        for waiting in [&mut self.ordered, &mut self.unordered] {
-            waiting.retain(|message| {
+    /// Drops the messages that sctp-proto will not begin to send any more. Call this after sending.
+    pub(super) fn expire(&mut self, now: Instant, total: &mut UnsentBytes) {
+        for unsent in [&mut self.ordered, &mut self.unordered] {
+            unsent.retain(|message| {
                 let is_over = message.deadline.is_some_and(|at| at <= now);
                 if is_over {
                     self.expired.add(MessageTally::one(message.len));
-                    unsent.remove(message.ordered, message.len);
+                    total.remove(message.ordered, message.len);
                 }
                 !is_over
             });
         }
     }
 
-    /// A DATA chunk goes out for the first time.
-    pub(super) fn chunk_sent(&mut self, data: &Data<'_>, unsent: &mut UnsentBytes) {
-        let Data { tsn, ends: ended, .. } = *data;
+    /// A DATA chunk is sent for the first time.
+    pub(super) fn chunk_sent(&mut self, data: &Data<'_>, total: &mut UnsentBytes) {
         if data.begins {
-            // The one before is not sent to its end, or has been.
-            self.sent.back_mut().into_iter().for_each(|message| message.cut(unsent));
-            let waiting = self.waiting(!data.unordered).pop_front();
-            if let Some(UnsentMessage { len, ordered, .. }) =
-                waiting.filter(|message| message.limited)
-            {
-                let unsent = len.saturating_sub(data.payload.len());
-                self.sent.push_back(SentMessage {
-                    len,
-                    unsent,
-                    ordered,
-                    first: tsn,
-                    last: tsn,
-                    ended,
-                });
-            }
+            self.message_begun(data, total);
         } else if let Some(message) = self.sent.back_mut()
-            && !message.ended
-            && message.last.wrapping_add(1) == tsn
+            && message.last.wrapping_add(1) == data.tsn
         {
-            message.unsent = message.unsent.saturating_sub(data.payload.len());
-            message.last = tsn;
-            message.ended = ended;
+            message.advance(data.tsn, data.payload.len(), data.ends);
         }
     }
 
-    /// The peer has all up to `tsn`, or has been told to go on without it.
+    fn message_begun(&mut self, data: &Data<'_>, total: &mut UnsentBytes) {
+        if let Some(previous) = self.sent.back_mut() {
+            previous.cut(total);
+        }
+        let message = self.unsent(!data.unordered).pop_front();
+        if let Some(UnsentMessage { len, ordered, .. }) = message.filter(|it| it.limited) {
+            let progress = Progress::Sending { unsent: len };
+            let mut message =
+                SentMessage { len, ordered, first: data.tsn, last: data.tsn, progress };
+            message.advance(data.tsn, data.payload.len(), data.ends);
+            self.sent.push_back(message);
+        }
+    }
+
+    /// The peer acknowledges all TSNs up to `tsn`.
     pub(super) fn acknowledged(&mut self, tsn: u32) {
         while let Some(message) = self.sent.front()
-            && message.ended
+            && message.progress == Progress::Complete
             && !before(tsn, message.last)
         {
             self.sent.pop_front();
         }
     }
 
-    /// The peer is told to go on behind `tsn` (RFC 3758 §3.5): what it has not acknowledged up to
-    /// there has been given up.
-    pub(super) fn forwarded(&mut self, tsn: u32, unsent: &mut UnsentBytes) {
+    /// A FORWARD TSN is sent: what the peer has not acknowledged up to `tsn` is given up (RFC 3758
+    /// §3.5).
+    pub(super) fn forwarded(&mut self, tsn: u32, total: &mut UnsentBytes) {
         while let Some(message) = self.sent.front_mut()
             && !before(tsn, message.first)
         {
-            message.cut(unsent);
+            message.cut(total);
             self.abandoned.add(MessageTally::one(message.len));
             self.sent.pop_front();
         }
     }
 
-    /// Gives back what nothing needs at the moment.
+    /// Releases memory that is not in use.
     pub(super) fn trim(&mut self) {
         self.ordered.shrink_to(0);
         self.unordered.shrink_to(0);
         self.sent.shrink_to(0);
     }
 
-    fn waiting(&mut self, ordered: bool) -> &mut VecDeque<UnsentMessage> {
+    fn unsent(&mut self, ordered: bool) -> &mut VecDeque<UnsentMessage> {
         if ordered { &mut self.ordered } else { &mut self.unordered }
     }
 }

@@ -1,8 +1,7 @@
-//! What waits for the association: one queue per outgoing stream, served in turns.
+//! The send queues: one per outgoing stream, served in turns.
 //!
-//! sctp-proto has neither a bound on what it is given nor a scheduler, and its work per packet
-//! grows with what it holds. So messages wait here, and [`super::flight`] says when the next one
-//! may go.
+//! sctp-proto has neither a bound on its send side nor a scheduler, and its work per packet grows
+//! with what it holds. So messages wait here, and `flight` says when the next one is admitted.
 //!
 //! ```text
 //! send ─► per-stream queue ─┐
@@ -10,9 +9,9 @@
 //! send ─► per-stream queue ─┘
 //! ```
 //!
-//! Turns are counted in bytes (deficit round robin, Shreedhar and Varghese 1995): a stream that
-//! has just sent 256 KiB lets the others catch up before it sends again. A large message that has
-//! to wait for room lets as many bytes of the others pass as it has itself; then they wait for it.
+//! Turns are counted in bytes (deficit round robin, Shreedhar and Varghese 1995): a stream that has
+//! just sent 256 KiB lets the others catch up before it sends again. While a large message waits for
+//! admittance, others may pass it with as many bytes in all as it has; then they wait for it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -24,18 +23,18 @@ use super::flight::Admittance;
 use crate::proto::message::{Limit, Message, Reliability, StreamId, charge};
 
 /// What a stream may send per turn, in charged bytes: seven full packets, so that small messages
-/// still share packets, and a sixteenth of what may be inside of sctp-proto.
+/// still share packets, and a sixteenth of what may be inside sctp-proto.
 const QUANTUM: isize = 8 * 1024;
 
-/// sctp-proto counts lifetimes in whole milliseconds. A message that has less than one left is over:
-/// otherwise it could be sent late.
+/// sctp-proto counts lifetimes in whole milliseconds. A message with less than one left counts as
+/// expired, because it could be sent late.
 const TICK: Duration = Duration::from_millis(1);
 
 /// The bounds of the queues, in payload bytes.
 ///
-/// A queue is full when its payload has reached the bound, or its charge (payload plus 64 bytes
-/// per message) twice the bound plus 64 KiB. For messages of 64 bytes and more the payload alone
-/// decides, as documented; the second rule keeps millions of tiny messages out.
+/// A queue is full when its payload has reached the bound, or its charge (payload plus 64 bytes per
+/// message) twice the bound plus 64 KiB. For messages of 64 bytes and more the payload alone decides;
+/// the second rule bounds the number of tiny messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QueueBounds {
     /// All streams together.
@@ -91,12 +90,12 @@ struct StreamQueue {
     /// The busy period that `deficit` belongs to; an older one is forgiven.
     period: u32,
     in_ring: bool,
-    /// The peer has reset the stream: it takes and gives nothing until it is removed.
+    /// The peer has reset the stream: nothing goes in or out until it is removed.
     dead: bool,
 }
 
 impl StreamQueue {
-    /// When the lifetime of a message that was queued at `at` is over.
+    /// When the lifetime of a message that was queued at `at` ends.
     fn deadline(&self, at: Instant) -> Option<Instant> {
         match self.reliability.limit {
             Some(Limit::LifetimeMs(ms)) => Some(at + Duration::from_millis(ms.into()).max(TICK)),
@@ -105,11 +104,11 @@ impl StreamQueue {
     }
 }
 
-/// A large message that waits for room at the head of its stream.
+/// A large message at the head of its stream that waits for admittance.
 #[derive(Debug, Clone, Copy)]
 struct BlockedHead {
     stream: StreamId,
-    /// The charged bytes that may still pass it.
+    /// How many charged bytes may still pass it.
     patience: usize,
 }
 
@@ -119,7 +118,7 @@ pub(super) struct ScheduledMessage {
     pub(super) stream: StreamId,
     pub(super) message: Message,
     pub(super) reliability: Reliability,
-    /// When its lifetime is over: in [`TICK`] at the earliest.
+    /// When its lifetime ends: in [`TICK`] at the earliest.
     pub(super) deadline: Option<Instant>,
 }
 
@@ -129,15 +128,15 @@ pub(super) struct SendQueues {
     bounds: QueueBounds,
     default_low_threshold: usize,
     streams: FxHashMap<StreamId, StreamQueue>,
-    /// The streams that have messages, in the order of their turns.
+    /// The streams with messages, in the order of their turns.
     ring: VecDeque<StreamId>,
-    /// Counts the times at which the ring ran empty.
+    /// Counts how often the ring ran empty.
     period: u32,
     amount: QueuedAmount,
     blocked: Option<BlockedHead>,
-    /// Streams whose amount has fallen to or below their threshold.
+    /// Streams whose amount has fallen to their threshold or below, and that amount.
     low: Vec<(StreamId, usize)>,
-    /// Messages have waited since the last [`Self::trim`].
+    /// Messages have been queued since the last [`Self::trim`].
     untrimmed: bool,
 }
 
@@ -156,7 +155,7 @@ impl SendQueues {
         }
     }
 
-    /// Opens `stream`, or changes the reliability of what it sends from now on.
+    /// Opens `stream`, or changes the reliability of its messages from now on.
     pub(super) fn open(&mut self, stream: StreamId, reliability: Reliability) {
         self.streams
             .entry(stream)
@@ -177,7 +176,7 @@ impl SendQueues {
         self.streams.contains_key(&stream)
     }
 
-    /// Whether the peer has reset `stream`, which waits to be removed.
+    /// Whether the peer has reset `stream`, which is yet to be removed.
     pub(super) fn is_dead(&self, stream: StreamId) -> bool {
         self.streams.get(&stream).is_some_and(|queue| queue.dead)
     }
@@ -186,7 +185,7 @@ impl SendQueues {
         self.streams.keys().copied()
     }
 
-    /// Whether a message waits.
+    /// Whether no message is queued.
     pub(super) fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }
@@ -207,8 +206,8 @@ impl SendQueues {
         }
     }
 
-    /// Queues a message and answers the stream's amount of payload bytes, its own included.
-    /// What has outlived its lifetime makes room first, into `expired`.
+    /// Queues a message. Returns the stream's payload bytes, its own included. If the queue is full,
+    /// expired messages are dropped first, and counted in `expired`.
     pub(super) fn push(
         &mut self,
         now: Instant,
@@ -252,14 +251,15 @@ impl SendQueues {
                 .is_some_and(|queue| queue.amount.reaches(self.bounds.per_stream))
     }
 
-    /// Takes the message whose turn it is, if `admits` (its payload length) lets it.
+    /// Takes the message whose turn it is, if `admits` allows it. Calls that with the reliability and
+    /// the payload length.
     pub(super) fn pop(
         &mut self,
         now: Instant,
         expired: &mut MessageTally,
         mut admits: impl FnMut(Reliability, usize) -> Admittance,
     ) -> Option<ScheduledMessage> {
-        // How many streams in a row have a message that is too large for now.
+        // How many streams in a row have a message that is not admitted now.
         let mut too_large = 0;
         while too_large < self.ring.len() {
             let stream = *self.ring.front()?;
@@ -290,7 +290,7 @@ impl SendQueues {
             match admits(queue.reliability, len) {
                 Admittance::Now => return self.take_head(stream),
                 Admittance::Full => return None,
-                Admittance::Smaller => {
+                Admittance::OnlySmaller => {
                     let patience = charge(len);
                     self.blocked.get_or_insert(BlockedHead { stream, patience });
                     too_large += 1;
@@ -322,7 +322,7 @@ impl SendQueues {
         Some(ScheduledMessage { stream, message, reliability, deadline })
     }
 
-    /// Gives back the memory of the messages that have waited here, once none does.
+    /// Releases the memory of past messages, unless one is queued.
     pub(super) fn trim(&mut self) {
         if self.is_empty() && std::mem::take(&mut self.untrimmed) {
             self.streams.values_mut().for_each(|queue| queue.messages = VecDeque::new());
@@ -331,12 +331,12 @@ impl SendQueues {
         }
     }
 
-    /// A stream whose buffered amount has fallen to or below its threshold, and that amount.
+    /// A stream whose buffered amount has fallen to its threshold or below, and that amount.
     pub(super) fn poll_low(&mut self) -> Option<(StreamId, usize)> {
         self.low.pop()
     }
 
-    /// Stops `stream` without forgetting what it holds.
+    /// Stops `stream` but keeps its messages, to be counted when it is removed.
     pub(super) fn kill(&mut self, stream: StreamId) {
         self.blocked.take_if(|blocked| blocked.stream == stream);
         if let Some(queue) = self.streams.get_mut(&stream) {
@@ -346,7 +346,7 @@ impl SendQueues {
         }
     }
 
-    /// Forgets `stream` and what it holds.
+    /// Removes `stream` and its messages.
     pub(super) fn remove(&mut self, stream: StreamId) -> MessageTally {
         let mut discarded = MessageTally::default();
         self.blocked.take_if(|blocked| blocked.stream == stream);
@@ -364,7 +364,7 @@ impl SendQueues {
         discarded
     }
 
-    /// Forgets everything.
+    /// Removes all streams and messages.
     pub(super) fn clear(&mut self) -> MessageTally {
         let mut discarded = MessageTally::default();
         for queue in self.streams.values() {
@@ -376,7 +376,7 @@ impl SendQueues {
         discarded
     }
 
-    /// Drops the messages at the head of `stream` that have outlived its lifetime (RFC 3758 §3.5).
+    /// Drops the expired messages at the head of `stream` (RFC 3758 §3.5).
     fn expire_heads(&mut self, now: Instant, stream: StreamId, expired: &mut MessageTally) {
         loop {
             let Some(queue) = self.streams.get_mut(&stream) else { return };
@@ -392,7 +392,7 @@ impl SendQueues {
         }
     }
 
-    /// Takes the stream at the front, which has run empty, out of the ring.
+    /// Takes the stream at the front, which is empty, out of the ring.
     fn leave_ring(&mut self) {
         if let Some(stream) = self.ring.pop_front()
             && let Some(queue) = self.streams.get_mut(&stream)

@@ -1,15 +1,15 @@
-//! Which TSNs of the peer have come, and how much of them sctp-proto still holds.
+//! Which TSNs of the peer have arrived, and how many DATA chunks sctp-proto holds.
 
 use std::collections::BTreeMap;
 
 use super::wire::before;
 
-/// How far ahead of the cumulative TSN a DATA chunk may be. A SACK could not report one that is
-/// farther (RFC 9260 §3.3.4).
+/// How far ahead of the cumulative TSN a DATA chunk may be. A SACK cannot report one that is farther
+/// (RFC 9260 §3.3.4).
 pub(super) const MAX_AHEAD: u32 = u16::MAX as u32;
 
-/// How much may come beyond the first TSN that is missing. sctp-proto keeps it, complete messages
-/// included, until the gap closes.
+/// How much may arrive beyond the first missing TSN. sctp-proto keeps it, complete messages included,
+/// until the gap closes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GapLimit {
     /// DATA chunks.
@@ -18,10 +18,10 @@ pub(super) struct GapLimit {
     pub(super) bytes: usize,
 }
 
-/// The TSNs that have come.
+/// The TSNs that have arrived.
 #[derive(Debug)]
 pub(super) struct ReceivedTsns {
-    /// All up to this one have come, or have been given up by the peer.
+    /// All up to this one have arrived, or the peer has given them up.
     cumulative: u32,
     /// The others, as distances from `origin`, so that they sort across the wrap, and the bytes
     /// that came with each.
@@ -32,26 +32,26 @@ pub(super) struct ReceivedTsns {
 }
 
 impl ReceivedTsns {
-    /// Nothing has come; the first TSN will be `initial_tsn`.
+    /// Nothing has arrived; the first TSN will be `initial_tsn`.
     pub(super) fn new(initial_tsn: u32) -> Self {
         let cumulative = initial_tsn.wrapping_sub(1);
         Self { cumulative, above: BTreeMap::new(), above_bytes: 0, origin: cumulative }
     }
 
-    /// Whether `tsn` cannot be accepted: it is too far ahead, or as much as may has come beyond the
-    /// first that is missing, and it is not that one.
+    /// Whether `tsn` cannot be accepted: it is farther ahead than [`MAX_AHEAD`], or the limit beyond
+    /// the first missing TSN is reached and this is not the missing one.
     pub(super) fn is_too_far(&self, tsn: u32, reach: GapLimit) -> bool {
         let ahead = tsn.wrapping_sub(self.cumulative);
         let is_full = self.above.len() >= reach.chunks || self.above_bytes >= reach.bytes;
         before(self.cumulative, tsn) && (ahead > MAX_AHEAD || (ahead > 1 && is_full))
     }
 
-    /// How many have come beyond the first that is missing.
+    /// How many have arrived beyond the first missing TSN.
     pub(super) fn beyond_gap(&self) -> usize {
         self.above.len()
     }
 
-    /// Counts `tsn` and its payload. False if it has come before.
+    /// Counts `tsn` and its payload. False if it is a duplicate.
     pub(super) fn insert(&mut self, tsn: u32, bytes: usize) -> bool {
         if !before(self.cumulative, tsn) {
             return false;
@@ -87,8 +87,9 @@ impl ReceivedTsns {
         }
     }
 
-    /// sctp-proto acknowledges all up to `tsn`. If that is less than was counted here, it has refused
-    /// some; if it is more, they had come before that, and were forgotten with those.
+    /// sctp-proto acknowledges all up to `tsn`. If that is less than was counted here, it has rejected
+    /// some, and everything beyond is forgotten. If it is more, those beyond had arrived and been
+    /// forgotten so.
     pub(super) fn correct(&mut self, tsn: u32) {
         if before(tsn, self.cumulative) {
             *self = Self::new(tsn.wrapping_add(1));
@@ -97,14 +98,14 @@ impl ReceivedTsns {
         }
     }
 
-    /// What the cumulative TSN will be once `tsns`, which are sorted, have come as well.
+    /// What the cumulative TSN will be once `tsns`, which are sorted, have arrived as well.
     pub(super) fn cumulative_with(&self, tsns: &[u32]) -> u32 {
         let mut cumulative = self.cumulative;
         loop {
             let next = cumulative.wrapping_add(1);
-            let come = tsns.binary_search(&next).is_ok()
+            let arrived = tsns.binary_search(&next).is_ok()
                 || self.above.contains_key(&next.wrapping_sub(self.origin));
-            if !come {
+            if !arrived {
                 return cumulative;
             }
             cumulative = next;
@@ -137,14 +138,14 @@ impl HeldChunks {
         self.bytes += bytes;
     }
 
-    /// A message has been read.
+    /// A message was read.
     pub(super) fn remove(&mut self, chunks: usize, bytes: usize) {
         self.chunks = self.chunks.saturating_sub(chunks);
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// The window that we announce tells how many bytes are really held: fewer than counted if
-    /// fragments have been given up or refused. Their number is taken to shrink with them.
+    /// Corrects the count to `bytes`, which the announced window shows: fewer than counted if chunks
+    /// were given up or rejected. Their number is taken to shrink with their bytes.
     pub(super) fn correct(&mut self, bytes: usize) {
         if bytes < self.bytes {
             self.chunks = (self.chunks * bytes).div_ceil(self.bytes);
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarding_skips_what_is_missing_and_keeps_what_is_beyond() {
+    fn a_forward_tsn_skips_the_missing_tsns_and_keeps_those_beyond() {
         let mut received = ReceivedTsns::new(10);
         for tsn in [12, 15, 16, 20] {
             received.insert(tsn, 10);
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_far_ahead_is_told_from_what_is_behind() {
+    fn a_tsn_too_far_ahead_differs_from_one_that_is_behind() {
         let received = ReceivedTsns::new(1000);
         assert!(!received.is_too_far(999 + MAX_AHEAD, LIMIT));
         assert!(received.is_too_far(1000 + MAX_AHEAD, LIMIT));
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_a_gap_only_so_many_are_taken_and_always_the_one_that_closes_it() {
+    fn beyond_a_gap_the_limit_applies_but_the_missing_tsn_is_accepted() {
         let mut received = ReceivedTsns::new(1000);
         received.insert(1001, 10);
         assert!(!received.is_too_far(1002, LIMIT));
@@ -217,24 +218,24 @@ mod tests {
     }
 
     #[test]
-    fn what_sctp_proto_acknowledges_corrects_the_count_either_way() {
+    fn the_cumulative_tsn_of_sctp_proto_corrects_the_count_either_way() {
         let mut received = ReceivedTsns::new(10);
         for tsn in [10, 12, 14, 11] {
             received.insert(tsn, 100);
         }
-        // It has refused 12. That 14 has come is forgotten, too…
+        // It has rejected 12. The arrival of 14 is forgotten as well…
         received.correct(11);
         received.insert(12, 100);
         received.insert(13, 100);
         assert_eq!(received.cumulative_with(&[]), 13);
-        // …until it is acknowledged, and never sent again.
+        // …until it is acknowledged.
         received.correct(14);
         assert_eq!(received.cumulative_with(&[]), 14);
         assert_eq!(received.beyond_gap(), 0);
     }
 
     #[test]
-    fn what_is_held_shrinks_with_the_bytes() {
+    fn the_number_of_held_chunks_shrinks_with_their_bytes() {
         let mut held = HeldChunks::default();
         for _ in 0..100 {
             held.add(10);

@@ -1,12 +1,12 @@
-//! The life of stream ids: channels that the peer opens in band, and resets.
+//! The states of stream ids: channels that the peer opens in band, and resets.
 //!
-//! A data channel closes by a reset of both directions (RFC 8831 §6.7); its id is free again when
-//! both have completed:
+//! A data channel closes by a reset of both directions (RFC 8831 §6.7); its id is free again after
+//! both are complete:
 //!
 //! ```text
 //! we reset ────┐
 //!              ├─► Resetting ─ both directions reset ─► Quarantine ─ 3 s ─► free
-//! peer resets ─┘        └─ refused, or never answered: out of use for good
+//! peer resets ─┘        └─ denied, or never answered: out of use for good
 //! ```
 
 use std::collections::VecDeque;
@@ -17,8 +17,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::proto::message::StreamId;
 
 /// How long an id stays out of use after its reset: the peer may be about to reset it once more.
-/// (sctp-proto answers every reset with one of its own, so if it is at both ends there are three.)
-/// A RE-CONFIG that is lost comes again after an RTO of 1 s, and after 2 s more if it is lost twice.
+/// (sctp-proto answers every reset with one of its own, so between two of us there are three.) A
+/// lost RE-CONFIG is repeated after an RTO of 1 s, and after 2 s more if it is lost twice.
 const QUARANTINE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy)]
@@ -27,24 +27,24 @@ enum Closing {
     Quarantine(Instant),
 }
 
-/// What is going on with the streams of an association.
+/// The streams of an association that are not simply open or free.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    /// Streams of which both directions have been reset, and that nobody has used since. They need no
-    /// reset: a peer to which they mean nothing any more would not answer with its own, and they would
-    /// be out of use for good.
+    /// Streams that are reset in both directions and unused since. They need no further reset: a peer
+    /// that has nothing to reset itself would not answer with its own, and the stream would be out of
+    /// use for good.
     over: FxHashSet<StreamId>,
     closing: FxHashMap<StreamId, Closing>,
-    /// Resets of ours that sctp-proto has not been asked for yet.
-    waiting: VecDeque<StreamId>,
+    /// Resets of ours that wait for the engine.
+    pending_resets: VecDeque<StreamId>,
     /// Streams on which the peer has opened a data channel in band.
     channels: FxHashSet<StreamId>,
-    /// Those whose DATA_CHANNEL_OPEN waits for its answer.
-    unanswered: VecDeque<StreamId>,
+    /// Those whose DATA_CHANNEL_OPEN waits for its DATA_CHANNEL_ACK.
+    pending_acks: VecDeque<StreamId>,
 }
 
 impl Streams {
-    /// Whether a reset of `stream` is under way, or was a moment ago.
+    /// Whether `stream` is being reset, or in quarantine.
     pub(super) fn is_closing(&self, stream: StreamId, now: Option<Instant>) -> bool {
         match self.closing.get(&stream) {
             None => false,
@@ -53,7 +53,7 @@ impl Streams {
         }
     }
 
-    /// Somebody sends on `stream`, or is about to.
+    /// Either side sends on `stream`, or is about to.
     pub(super) fn on_use(&mut self, stream: StreamId) {
         self.over.remove(&stream);
     }
@@ -63,31 +63,31 @@ impl Streams {
         self.channels.contains(&stream)
     }
 
-    /// The peer opens a channel: its answer is due. False if it has been opened already.
+    /// The peer opens a channel, which is to be acknowledged. False if it was open already.
     pub(super) fn open_channel(&mut self, stream: StreamId) -> bool {
-        if !self.unanswered.contains(&stream) {
-            self.unanswered.push_back(stream);
+        if !self.pending_acks.contains(&stream) {
+            self.pending_acks.push_back(stream);
         }
-        // Who opens a channel anew is done with resetting the one before.
+        // A peer that opens the channel again has completed the reset.
         self.end_quarantine(stream);
         self.channels.insert(stream)
     }
 
-    /// Takes `stream` into use before its time: somebody knows that the peer is done with it.
+    /// Takes `stream` out of quarantine, because the peer is known to have completed its reset.
     pub(super) fn end_quarantine(&mut self, stream: StreamId) {
         if let Some(Closing::Quarantine(_)) = self.closing.get(&stream) {
             self.closing.remove(&stream);
         }
     }
 
-    /// Whether a DATA_CHANNEL_OPEN is to be answered.
+    /// Whether a DATA_CHANNEL_ACK is to be sent.
     pub(super) fn owes_channel_acks(&self) -> bool {
-        !self.unanswered.is_empty()
+        !self.pending_acks.is_empty()
     }
 
-    /// A stream whose DATA_CHANNEL_OPEN is to be answered.
+    /// The next stream to send a DATA_CHANNEL_ACK on.
     pub(super) fn pop_channel_ack(&mut self) -> Option<StreamId> {
-        self.unanswered.pop_front()
+        self.pending_acks.pop_front()
     }
 
     /// We reset `stream`.
@@ -95,21 +95,22 @@ impl Streams {
         self.channels.remove(&stream);
         if !self.over.contains(&stream) && !self.is_closing(stream, now) {
             self.closing.insert(stream, Closing::Resetting);
-            self.waiting.push_back(stream);
+            self.pending_resets.push_back(stream);
         }
     }
 
-    /// Whether a reset of `stream` is under way.
+    /// Whether `stream` is being reset.
     pub(super) fn is_resetting(&self, stream: StreamId) -> bool {
         matches!(self.closing.get(&stream), Some(Closing::Resetting))
     }
 
-    /// A stream that sctp-proto is to be asked to reset.
+    /// The next stream for the engine to reset.
     pub(super) fn pop_reset(&mut self) -> Option<StreamId> {
-        self.waiting.pop_front()
+        self.pending_resets.pop_front()
     }
 
-    /// The peer has reset `stream`, and sctp-proto resets ours in turn. False if we did before.
+    /// The peer has reset its side of `stream`, and sctp-proto resets ours in return. False if this
+    /// answers a reset of ours.
     pub(super) fn on_peer_reset(&mut self, stream: StreamId, now: Instant) -> bool {
         self.channels.remove(&stream);
         let new = !self.is_closing(stream, Some(now));
@@ -117,7 +118,7 @@ impl Streams {
         new
     }
 
-    /// Both directions of `stream` have been reset.
+    /// Both directions of `stream` are reset.
     pub(super) fn on_reset_complete(&mut self, stream: StreamId, now: Instant) {
         self.over.insert(stream);
         self.closing.retain(|_, closing| match closing {
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_has_used_since_its_reset_is_not_reset_again() {
+    fn a_stream_unused_since_its_reset_is_not_reset_again() {
         let now = start();
         let later = now + QUARANTINE;
         let mut streams = Streams::default();
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_that_the_peer_opens_anew_is_in_use_at_once() {
+    fn a_channel_that_the_peer_opens_again_is_in_use_at_once() {
         let now = start();
         let mut streams = Streams::default();
         streams.open_channel(4);
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_that_comes_twice_is_answered_once_a_turn() {
+    fn a_repeated_open_is_acknowledged_once_per_turn() {
         let mut streams = Streams::default();
         assert!(streams.open_channel(1));
         assert!(!streams.open_channel(1));

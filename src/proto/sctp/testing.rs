@@ -1,4 +1,4 @@
-//! For the tests of this room.
+//! What the unit tests of `sctp` share.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
-//! SCTP packets as bytes (RFC 9260 §3): what the guard reads and what is written here instead of
-//! by sctp-proto.
+//! SCTP packets as bytes (RFC 9260 §3): what the guard and the egress read, and what we write
+//! instead of sctp-proto.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use crc32c::{crc32c, crc32c_append};
@@ -38,11 +38,11 @@ pub(super) mod parameter {
 
 /// Error causes (RFC 9260 §3.3.10).
 pub(super) mod cause {
-    /// The peer no longer takes the cookie that it has made.
+    /// The peer no longer accepts the cookie that it made.
     pub(in super::super) const STALE_COOKIE: u16 = 3;
-    /// An ABORT because we close.
+    /// We close.
     pub(in super::super) const USER_INITIATED: u16 = 12;
-    /// An ABORT because the peer broke the rules or a bound.
+    /// The peer broke a rule or a bound.
     pub(in super::super) const PROTOCOL_VIOLATION: u16 = 13;
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads the header of `packet` and answers it with the chunks behind it.
+    /// Reads the header of `packet`, and returns it with the chunks after it.
     pub(super) fn parse(packet: &[u8]) -> Option<(Self, Chunks<'_>)> {
         let (header, chunks) = packet.split_first_chunk::<COMMON_HEADER>()?;
         let [s0, s1, d0, d1, t0, t1, t2, t3, ..] = *header;
@@ -83,11 +83,12 @@ pub(super) struct Chunk<'a> {
 pub(super) enum Padding {
     /// Complete and zero.
     Good,
-    /// Missing at the end of the packet, or not zero. Receivers ignore padding; sctp-proto minds.
+    /// Missing at the end of the packet, or not zero. Receivers have to ignore it (RFC 9260 §3.2);
+    /// sctp-proto drops the packet.
     Bad,
 }
 
-/// The chunks of a packet. Yields `Err` once where lengths lie, then ends.
+/// The chunks of a packet. Yields `Err` once where a length is wrong, then ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunks<'a> {
     rest: &'a [u8],
@@ -127,7 +128,7 @@ impl<'a> Chunks<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    /// The bytes that the chunk takes, padding included.
+    /// The length of the chunk, padding included.
     pub(super) fn padded_len(&self) -> usize {
         (CHUNK_HEADER + self.value.len()).next_multiple_of(4)
     }
@@ -138,7 +139,7 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// The parameters of a chunk: type and value. Ends early, with `Err`, where lengths lie.
+/// The parameters of a chunk: type and value. Yields `Err` once where a length is wrong, then ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Parameters<'a> {
     rest: &'a [u8],
@@ -221,7 +222,7 @@ impl Init {
     }
 }
 
-/// The first four bytes of `value` as a number.
+/// The four bytes of `value` at `offset` as a number.
 pub(super) fn u32_at(value: &[u8], offset: usize) -> Option<u32> {
     value.get(offset..)?.first_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes))
 }
@@ -243,8 +244,8 @@ fn checksum(packet: &[u8]) -> u32 {
     crc32c_append(sum, packet.get(COMMON_HEADER..).unwrap_or_default())
 }
 
-/// Whether a packet is as the guard promises: whole chunks, of kinds that sctp-proto knows, padded
-/// with zeros.
+/// Whether a packet is what the guard has to pass: whole chunks of types that sctp-proto knows,
+/// padded with zeros.
 pub(super) fn is_canonical(packet: &[u8]) -> bool {
     use kind::*;
     const KNOWN: [u8; 11] = [
@@ -280,13 +281,20 @@ impl Writer {
         Self { packet }
     }
 
+    /// A writer that has the beginning of a packet, with its header.
+    pub(super) fn continuing(beginning: &[u8], capacity: usize) -> Self {
+        let mut packet = BytesMut::with_capacity(capacity.max(COMMON_HEADER));
+        packet.extend_from_slice(beginning);
+        Self { packet }
+    }
+
     /// Adds a chunk whose value is the concatenation of `parts`, and pads it.
     pub(super) fn chunk(&mut self, kind: u8, flags: u8, parts: &[&[u8]]) {
         let value: usize = parts.iter().map(|part| part.len()).sum();
         self.packet.put_u8(kind);
         self.packet.put_u8(flags);
-        // Every caller takes its parts from one packet, whose chunks have 16-bit lengths, and adds
-        // at most a few bytes to one that the packet's own size keeps far below.
+        // The parts come from one chunk of a packet under 64 KiB, and what callers add is less than
+        // the common header that is left out.
         self.packet.put_u16(u16::try_from(CHUNK_HEADER + value).unwrap_or(u16::MAX));
         for part in parts {
             self.packet.extend_from_slice(part);
@@ -318,7 +326,7 @@ impl Writer {
     }
 }
 
-/// Copies `packet` into several of at most `max` bytes, or of one chunk.
+/// Copies `packet` into several of at most `max` bytes, or of one chunk if that is larger.
 pub(super) fn divide(packet: &[u8], max: usize) -> Vec<Bytes> {
     let mut pieces = Vec::new();
     let Some((header, chunks)) = Header::parse(packet) else { return pieces };
@@ -343,8 +351,8 @@ pub(super) fn abort(header: Header, cause: u16) -> Bytes {
     writer.finish()
 }
 
-/// A HEARTBEAT (RFC 9260 §3.3.5). Which of ours an answer belongs to does not matter, so the
-/// information in it, which comes back as it is, says nothing.
+/// A HEARTBEAT (RFC 9260 §3.3.5). It does not matter which HEARTBEAT a HEARTBEAT ACK answers, so the
+/// information that comes back is always the same.
 pub(super) fn heartbeat(header: Header) -> Bytes {
     const INFO: [u8; 4] = [0; 4];
     let mut writer = Writer::new(header, COMMON_HEADER + 12);
@@ -365,7 +373,7 @@ mod tests {
     const HEADER: Header = Header { source_port: 5000, destination_port: 5000, tag: 7 };
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_packet_parses_to_its_chunks() {
         let mut writer = Writer::new(HEADER, 100);
         writer.chunk(kind::COOKIE_ACK, 0, &[]);
         writer.chunk(kind::SACK, 3, &[b"ab", b"c"]);
@@ -390,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_lie_end_the_walk_with_an_error() {
+    fn a_wrong_length_ends_the_chunks_with_an_error() {
         for length in [0u16, 3, 9, u16::MAX] {
             let mut packet = Writer::new(HEADER, 0).finish().to_vec();
             packet.extend_from_slice(&[kind::DATA, 3]);
@@ -403,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_that_is_missing_or_not_zero_is_noticed() {
+    fn missing_and_nonzero_padding_is_bad() {
         let mut packet = Writer::new(HEADER, 0).finish().to_vec();
         packet.extend_from_slice(&[kind::ERROR, 0, 0, 5, b'x']);
         let (_, mut chunks) = Header::parse(&packet).expect("a header");

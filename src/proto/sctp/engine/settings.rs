@@ -1,4 +1,4 @@
-//! What sctp-proto is told when it makes an association.
+//! How sctp-proto is configured.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use super::super::config::SctpConfig;
 use super::super::ppid;
 
 /// RFC 9260 §16 recommends an initial RTO of 1 s. The minimum is below its 1 s, as in every WebRTC
-/// stack (dcSCTP: 400 ms): a lost packet stands out otherwise.
+/// stack (dcSCTP: 400 ms), so that a lost packet delays what follows less.
 const RTO_INITIAL_MS: u64 = 1000;
 const RTO_MIN_MS: u64 = 300;
 const RTO_MAX_MS: u64 = 5000;
 
-/// With the RTOs above a handshake without an answer fails after about 37 s.
+/// With these RTOs a handshake without an answer fails after about 37 s.
 const INIT_RETRANSMITS: usize = 8;
 
-/// The receive window never has to exceed two messages, whatever was asked for.
+/// A window of two messages is large enough, but never less than this.
 const MIN_WINDOW: u32 = 1024 * 1024;
 
-/// What makes the association, or answers the peer's INIT with one.
+/// The endpoint that makes one association, or answers the peer's INIT with one.
 pub(super) fn endpoint(config: &SctpConfig) -> Endpoint {
     let mut settings = EndpointConfig::new();
     settings.max_payload_size(max_fragment(config.max_packet_size) as u32);
@@ -29,14 +29,14 @@ pub(super) fn endpoint(config: &SctpConfig) -> Endpoint {
     Endpoint::new(Arc::new(settings), Some(Arc::new(server)))
 }
 
-/// What the association is to be like.
+/// The settings of the association.
 pub(super) fn transport(config: &SctpConfig) -> TransportConfig {
-    // Room for the PPID that travels with some messages.
+    // Room for the PPID that some messages carry.
     let largest = config.max_receive_message_size.saturating_add(ppid::PREFIX as u32);
     TransportConfig::default()
         .with_max_receive_buffer_size(window(config))
         .with_max_receive_message_size(largest)
-        // Ours is checked before a message is queued.
+        // `Association::send` has checked the size.
         .with_max_send_message_size(u32::MAX)
         .with_max_init_retransmits(Some(INIT_RETRANSMITS))
         .with_max_data_retransmits(None)
@@ -45,15 +45,15 @@ pub(super) fn transport(config: &SctpConfig) -> TransportConfig {
         .with_rto_max_ms(RTO_MAX_MS)
 }
 
-/// The receive window in force. RFC 9260 §3.3.2 wants 1,500 bytes at least.
+/// The receive window in force. RFC 9260 §3.3.2 requires at least 1,500 bytes.
 pub(super) fn window(config: &SctpConfig) -> u32 {
     let enough = config.max_receive_message_size.saturating_mul(2).max(MIN_WINDOW);
     config.max_receiver_window.min(enough).max(1500)
 }
 
-/// The payload of a full DATA chunk such that a packet of `max_packet_size` bytes holds it and
-/// sctp-proto, which forgets the last chunk's header when it bundles, oversteps by padding only
-/// (which `egress` deals with).
+/// The payload of a full DATA chunk. It leaves room for a second chunk header, which sctp-proto does
+/// not count when it bundles, so that a packet exceeds `max_packet_size` by padding only. `egress`
+/// splits such a packet.
 pub(super) fn max_fragment(max_packet_size: usize) -> usize {
     let overhead = 12 + 16 + 16;
     max_packet_size.saturating_sub(overhead).clamp(64, 16_384) & !3

@@ -5,70 +5,79 @@ use super::super::ppid;
 use super::super::received::GapLimit;
 use super::super::verdict::DropReason;
 use super::super::wire::{Chunk, Data, Writer};
-use super::chunk::Fate;
+use super::effects::InboundData;
+use super::fate::Fate;
 use crate::proto::message::{Ppid, StreamId};
 
-/// Where DATA goes that nobody reads: sctp-proto would keep it on its own stream, which is closed,
-/// until the peer resets that. No data channel has this id (RFC 8832 §6).
+/// The stream of DATA that is not read: on its own stream, which is closed, sctp-proto would keep
+/// it until the peer resets that. No data channel has this id (RFC 8832 §6).
 pub(in super::super) const DISCARD_STREAM: StreamId = u16::MAX;
 
-/// What passes, and how; nothing that is too far ahead of what is missing.
-pub(super) fn fate(
-    ledger: &Ledger,
-    reach: GapLimit,
-    chunk: &Chunk<'_>,
-) -> Result<Fate, DropReason> {
-    let data = Data::parse(chunk).ok_or(DropReason::Malformed)?;
+/// Decides about a DATA chunk. It is stripped if it is too far ahead of what is missing.
+pub(super) fn fate(ledger: &Ledger, limit: GapLimit, data: &Data<'_>) -> Result<Fate, DropReason> {
     let peer = ledger.peer.as_ref().ok_or(DropReason::Unexpected)?;
     if data.stream == DISCARD_STREAM {
-        // No association has so many streams; and this one is local.
+        // At most 65,535 streams can be negotiated, so the peer has no stream with this id.
         return Err(DropReason::Malformed);
     }
-    Ok(if peer.received.is_too_far(data.tsn, reach) {
+    Ok(if peer.received.is_too_far(data.tsn, limit) {
         Fate::Strip
     } else if ledger.unread.contains(&data.stream) && !data.payload.is_empty() {
-        Fate::Hollow
+        Fate::Placeholder
     } else if data.begins && !ppid::is_known(data.ppid) {
-        Fate::Carry
+        Fate::PrefixPpid
     } else {
         Fate::Keep
     })
 }
 
-/// Counts a DATA chunk that is the peer's without doubt.
-pub(super) fn admit(ledger: &mut Ledger, chunk: &Chunk<'_>) -> Result<(), &'static str> {
+/// What passes of a DATA chunk.
+pub(super) fn passed(data: &Data<'_>, fate: Fate) -> Option<InboundData> {
+    let (stream, len) = match (fate, data.payload.len()) {
+        (Fate::Strip, _) => return None,
+        (Fate::Placeholder, _) => (DISCARD_STREAM, PLACEHOLDER.len()),
+        (Fate::PrefixPpid, len @ 1..) => (data.stream, ppid::PREFIX + len),
+        (_, len) => (data.stream, len),
+    };
+    // A chunk has less than 64 KiB.
+    Some(InboundData { tsn: data.tsn, stream, len: len as u32 })
+}
+
+/// Counts a DATA chunk of a verified packet.
+pub(super) fn admit(ledger: &mut Ledger, data: InboundData) -> Result<(), &'static str> {
     let streams = ledger.streams();
-    let (Some(data), Some(peer)) = (Data::parse(chunk), &mut ledger.peer) else { return Ok(()) };
-    if data.payload.is_empty() {
-        return Err("a DATA chunk without user data");
+    let Some(peer) = &mut ledger.peer else { return Ok(()) };
+    if data.len == 0 {
+        return Err("DATA chunk without user data");
     }
-    if streams.is_some_and(|(_, inbound)| data.stream >= inbound) && data.stream != DISCARD_STREAM {
+    let is_beyond = streams.is_some_and(|(_, inbound)| data.stream >= inbound);
+    if is_beyond && data.stream != DISCARD_STREAM {
         return Err("DATA on a stream beyond the negotiated number");
     }
-    if peer.received.insert(data.tsn, data.payload.len()) {
-        ledger.held.add(data.payload.len());
+    if peer.received.insert(data.tsn, data.len as usize) {
+        ledger.held.add(data.len as usize);
     }
     Ok(())
 }
 
-/// The same, with its PPID in front of the payload; see `ppid`.
-pub(super) fn carry(writer: &mut Writer, chunk: &Chunk<'_>) {
+/// Writes a DATA chunk with its PPID in front of the payload; see `ppid`.
+pub(super) fn write_prefixed(writer: &mut Writer, chunk: &Chunk<'_>) {
     let Some((fields, payload)) = chunk.value.split_at_checked(12) else { return };
     let (head, real) = fields.split_at(8);
     let carrier = ppid::CARRIER.to_be_bytes();
-    // An empty payload stays one: `admit` is to see it.
+    // An empty payload stays empty, so that `admit` rejects it.
     let prefix = if payload.is_empty() { &[] } else { real };
     writer.chunk(chunk.kind, chunk.flags, &[head, &carrier, prefix, payload]);
 }
 
-/// A message of one byte to [`DISCARD_STREAM`], which waits for nothing.
-pub(super) fn hollow(writer: &mut Writer, chunk: &Chunk<'_>) {
+/// The payload of a placeholder; DATA must not be empty.
+const PLACEHOLDER: [u8; 1] = [0];
+
+/// Writes an unordered message of one byte to [`DISCARD_STREAM`].
+pub(super) fn write_placeholder(writer: &mut Writer, chunk: &Chunk<'_>) {
     const WHOLE_UNORDERED: u8 = 7;
     let tsn = chunk.value.get(..4).unwrap_or_default();
+    let (stream, ssn) = (DISCARD_STREAM.to_be_bytes(), [0, 0]);
     let binary = Ppid::BINARY.0.to_be_bytes();
-    writer.chunk(
-        chunk.kind,
-        WHOLE_UNORDERED,
-        &[tsn, &DISCARD_STREAM.to_be_bytes(), &[0, 0], &binary, &[0]],
-    );
+    writer.chunk(chunk.kind, WHOLE_UNORDERED, &[tsn, &stream, &ssn, &binary, &PLACEHOLDER]);
 }

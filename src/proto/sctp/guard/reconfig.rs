@@ -1,21 +1,22 @@
-//! RE-CONFIG chunks (RFC 6525) on their way to sctp-proto, which ends at some, and cannot forget what
-//! others leave open.
+//! RE-CONFIG chunks (RFC 6525) on their way to sctp-proto, which ends the association at some, and
+//! never releases what others leave open.
 
 use super::super::ledger::Ledger;
 use super::super::wire::{
     COMMON_HEADER, Chunk, Chunks, Data, before, kind, parameter, u16_at, u32_at,
 };
-use super::chunk::{Fate, StreamEffects};
+use super::effects::PendingEffects;
+use super::fate::Fate;
 
-/// Streams that the peer has reset and whose reset by us it has not answered. More have to wait:
-/// sctp-proto walks all of them for every stream that a packet names, 1 ns each. A packet may name
-/// 600.
+/// Streams that the peer has reset while it has yet to answer our reset of the same stream. Further
+/// requests have to wait: sctp-proto walks all of them for every stream that a packet names, 1 ns
+/// each, and a packet may name 600.
 const MAX_UNFINISHED_RESETS: usize = 256;
 
-/// A RE-CONFIG passes if sctp-proto understands its parameters (RFC 6525 §3.1: one, or a
-/// response followed by a request or another response) and can act on it at once. It would
-/// keep a request that refers to DATA yet to come, at a cost that grows with the square of
-/// that DATA; the peer repeats it anyway.
+/// A RE-CONFIG passes if sctp-proto understands its parameters (RFC 6525 §3.1: one, or a response
+/// followed by a request or another response) and can act on it at once. It would keep a request
+/// that refers to DATA yet to come, at a cost that grows with the square of that DATA; the peer
+/// repeats the request anyway.
 pub(super) fn fate(
     ledger: &Ledger,
     max_packet: usize,
@@ -37,7 +38,7 @@ pub(super) fn fate(
                     && value.len() >= 12
                     && value.len().is_multiple_of(2)
                     && fits
-                    && has_come(ledger, value, chunks)
+                    && has_arrived(ledger, value, chunks)
             }
             _ => false,
         };
@@ -54,10 +55,10 @@ pub(super) fn fate(
     if expected == 0 { Fate::Strip } else { Fate::Trim(expected.min(chunk.value.len())) }
 }
 
-/// Whether all DATA that an outgoing reset request refers to has come, in this packet at the
-/// latest. If it is one of all streams, nobody could tell later which of them it has left with
-/// an incomplete message, so there must be none.
-fn has_come(ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
+/// Whether all DATA that an outgoing reset request refers to has arrived, counting `chunks`, those
+/// of its packet. A request for all streams requires that no message is incomplete, because the
+/// streams with fragments to drop would not be known.
+fn has_arrived(ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
     let (Some(last), Some(peer)) = (u32_at(request, 8), &ledger.peer) else { return false };
     let mut tsns: Vec<u32> = chunks
         .flatten()
@@ -72,15 +73,17 @@ fn has_come(ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
     !before(peer.received.cumulative_with(&tsns), last)
 }
 
-/// Counts a RE-CONFIG that is the peer's without doubt, and notes what it resets.
-pub(super) fn admit(ledger: &mut Ledger, named: &mut StreamEffects, chunk: &Chunk<'_>) {
-    let Some(peer) = &mut ledger.peer else { return };
-    for (kind, request) in chunk.parameters(0).flatten() {
-        if kind == parameter::OUTGOING_RESET && u32_at(request, 0) == Some(peer.next_reset) {
-            peer.next_reset = peer.next_reset.wrapping_add(1);
+/// Notes which streams the first `len` bytes of a RE-CONFIG's value reset.
+pub(super) fn note(ledger: &Ledger, effects: &mut PendingEffects, chunk: &Chunk<'_>, len: usize) {
+    let Some(peer) = &ledger.peer else { return };
+    let passed = Chunk { value: chunk.value.get(..len).unwrap_or_default(), ..*chunk };
+    for (kind, request) in passed.parameters(0).flatten() {
+        let next = peer.next_reset.wrapping_add(effects.reset_requests);
+        if kind == parameter::OUTGOING_RESET && u32_at(request, 0) == Some(next) {
+            effects.reset_requests += 1;
             let ids = request.get(12..).unwrap_or_default().chunks_exact(2);
-            named.resets_all |= ids.len() == 0;
-            named.reset.extend(ids.filter_map(|id| u16_at(id, 0)));
+            effects.streams.resets_all |= ids.len() == 0;
+            effects.streams.reset.extend(ids.filter_map(|id| u16_at(id, 0)));
         }
     }
 }

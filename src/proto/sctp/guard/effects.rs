@@ -1,0 +1,65 @@
+//! What an inbound packet will change once it is verified.
+
+use super::super::budget::PacketLoad;
+use super::super::ledger::PeerSide;
+use crate::proto::message::StreamId;
+
+/// The effects of the packet under inspection, which `admit` applies.
+#[derive(Debug, Default)]
+pub(super) struct PendingEffects {
+    /// In the order of the chunks.
+    pub(super) chunks: Vec<ChunkEffect>,
+    /// What an INIT ACK says about the peer.
+    pub(super) peer: Option<PeerSide>,
+    /// How many reset requests are the next ones of the peer (RFC 6525 §4.1).
+    pub(super) reset_requests: u32,
+    pub(super) streams: StreamEffects,
+    pub(super) load: PacketLoad,
+}
+
+impl PendingEffects {
+    /// Memory for this many chunks is kept; a full packet rarely has more.
+    const KEPT: usize = 64;
+
+    pub(super) fn clear(&mut self) {
+        self.chunks.clear();
+        self.chunks.shrink_to(Self::KEPT);
+        self.peer = None;
+        self.reset_requests = 0;
+        self.streams.skipped.clear();
+        self.streams.reset.clear();
+        self.streams.resets_all = false;
+        self.load = PacketLoad::default();
+    }
+}
+
+/// What one chunk changes in the ledger.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ChunkEffect {
+    Data(InboundData),
+    /// All TSNs of ours up to this one have arrived.
+    Acknowledged(u32),
+    /// The peer has given up what is missing up to this TSN.
+    Forwarded(u32),
+}
+
+/// A DATA chunk as sctp-proto will see it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InboundData {
+    pub(super) tsn: u32,
+    pub(super) stream: StreamId,
+    /// Payload bytes.
+    pub(super) len: u32,
+}
+
+/// What a packet says about streams. sctp-proto ignores it for streams that it does not know, so
+/// they have to be registered first.
+#[derive(Debug, Default)]
+pub(in super::super) struct StreamEffects {
+    /// Streams in which the packet skips messages.
+    pub(in super::super) skipped: Vec<StreamId>,
+    /// Streams that the packet resets.
+    pub(in super::super) reset: Vec<StreamId>,
+    /// The packet resets all streams.
+    pub(in super::super) resets_all: bool,
+}
