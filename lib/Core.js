@@ -1,14 +1,14 @@
 'use strict';
 
 const { resultOf } = require('./Channel');
-const { tellObserver } = require('./Entity');
+const { emitOnObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { NotFoundError } = require('./errors');
 
 /** @typedef {keyof typeof TREE} Kind */
 
 /**
- * Who is below whom, in the order in which they close, and what those below emit when the one above closes.
+ * For each kind: the kinds below it, in the order in which they close, and the event that these emit when it closes.
  *
  * @satisfies {Record<string, { below: string[], event: string }>}
  */
@@ -32,17 +32,17 @@ const LOGGERS = {
 };
 
 /**
- * Hooks are added by copying: most entities have one at most, and an array that has grown keeps room for 17.
+ * Hooks are added by copying: most entities have at most one, and an array that has grown keeps room for 17.
  *
  * @type {readonly never[]}
  */
 const NO_HOOKS = [];
 
 /**
- * The inner side of an entity, which the application does not see: its place in the tree, its native object, and its
- * end. The close cascade is here and nowhere else:
+ * The inner side of an entity, hidden from the application: its place in the tree, its native object, and its end.
+ * The close cascade is here and nowhere else:
  *
- *     close() of one object: the native side is told, then, at once,
+ *     close() of an object closes the native object, then, synchronously,
  *       each object below it, in the order of TREE:   its own cascade · its event ('transportclose' …) · observer 'close'
  *       the object itself:                            observer 'close'
  *
@@ -52,8 +52,8 @@ class Core {
   /** @type {Core<any> | undefined} */
   #above;
   /**
-   * The first and the last of those below, of all kinds, in the order in which they came. They are linked with each
-   * other, and unlinked when they close: that costs the same however many there are.
+   * The first and the last of the cores below, of all kinds, in the order of creation. They form a doubly linked
+   * list, so that closing one costs the same however many there are.
    *
    * @type {Core<any> | undefined}
    */
@@ -89,7 +89,7 @@ class Core {
   }
 
   /**
-   * Gives the core its entity: from now on the entity hears of the worker's events, and closes with what is above.
+   * Gives the core its entity: from now on the entity receives the worker's events, and closes with the core above.
    *
    * @param {import('./Entity').Entity<any, any, any>} entity
    * @param {import('./Channel').Target} target
@@ -132,13 +132,22 @@ class Core {
     }
   }
 
-  /** Whether anybody gets the lines of `debug()`. */
+  /** Whether the lines of `debug()` go anywhere. */
   get debugs() {
     return LOGGERS[this.kind].debugs;
   }
 
   /**
-   * Makes a request, at once, and logs it.
+   * Reports an event of the worker that the entity does not know.
+   *
+   * @param {string} name
+   */
+  onUnknownEvent(name) {
+    LOGGERS[this.kind].error(`unknown event '${name}' from the worker [id:${this.id}]`);
+  }
+
+  /**
+   * Makes a request, synchronously, and logs it.
    *
    * @param {string} method
    * @param {(native: N, requestId: number) => void} call
@@ -150,7 +159,7 @@ class Core {
   }
 
   /**
-   * As `request()`, for what is called too often for the log.
+   * Like `request()`, but without a line in the log, for frequent calls.
    *
    * @param {string} method
    * @param {(native: N, requestId: number) => void} call
@@ -165,15 +174,15 @@ class Core {
   }
 
   /**
-   * Makes a request that creates an object below this one, at once.
+   * Makes a request, synchronously, that creates an object below this one.
    *
    * @template C, T
    * @param {string} method
    * @param {Kind} kind - of the new object.
    * @param {(native: N, requestId: number) => C} call - returns the new native object.
    * @param {(core: Core<C>, result: any) => T} build - makes the entity, from its core and the answer.
-   * @returns {Promise<T>} the entity. If this object was closed meanwhile, so was the new one, natively: the promise
-   * rejects, and nothing is left.
+   * @returns {Promise<T>} the entity. If this object closes before the answer, the worker closes the new one along
+   * with it, and the promise rejects.
    */
   async create(method, kind, call, build) {
     this.debug(`${method}()`);
@@ -190,16 +199,16 @@ class Core {
   }
 
   /**
-   * Calls `hook` when all below is closed and the entity is about to emit its last events.
+   * Calls `hook` when everything below is closed and the entity is about to emit its last events.
    *
-   * @param {(event: string | undefined) => void} hook - told the event, if it is not the application that closes it.
+   * @param {(event: string | undefined) => void} hook - called with the event, undefined if the application closes it.
    */
   onClosing(hook) {
     this.#closing = this.#closing.concat(hook);
   }
 
   /**
-   * Calls `hook` when the entity has emitted its last event; at once, if it is closed.
+   * Calls `hook` after the entity's last event; immediately, if it is closed.
    *
    * @param {() => void} hook
    */
@@ -214,7 +223,7 @@ class Core {
   /**
    * Closes it, natively as well.
    *
-   * @param {string} [event] - what the entity emits, if somebody else than the application closes it.
+   * @param {string} [event] - what the entity emits, undefined if the application closes it.
    */
   close(event) {
     if (!this.closed) {
@@ -226,14 +235,14 @@ class Core {
     }
   }
 
-  /** Closes what has an entity no more, or never had one. */
+  /** Closes the native object alone. */
   closeNative() {
     /** @type {any} */ (this.native).close();
     this.channel.flushSoon();
   }
 
   /**
-   * Closes what is closed natively already.
+   * Closes it when the native object is closed already.
    *
    * @param {string} [event]
    */
@@ -251,10 +260,10 @@ class Core {
     this.emitLast(event);
   }
 
-  /** The first part of its end: closed it is, and so is all below. */
+  /** The first part of its end: it is closed, and everything below closes. */
   cascade() {
     this.closed = true;
-    // A Worker, which nothing is above, still hears of the end of its thread.
+    // A Worker, which has nothing above it, still receives the end of its thread.
     if (this.#above) {
       this.channel.unsubscribe(this.handle);
       if (this.entity) {
@@ -284,7 +293,7 @@ class Core {
       this.entity?.safeEmit(event);
     }
     if (this.entity) {
-      tellObserver(this.entity, 'close');
+      emitOnObserver(this.entity, 'close');
     }
     for (const hook of this.#closed) {
       hook();

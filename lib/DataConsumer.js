@@ -1,14 +1,12 @@
 'use strict';
 
-const { Entity, tellObserver } = require('./Entity');
-const { Logger } = require('./Logger');
+const { Entity, emitOnObserver } = require('./Entity');
 const { copy } = require('./copy');
-const validate = require('./validate');
+const { parsePpid, parseSubchannel, parseSubchannels } = require('./options/message');
+const validate = require('./options/validate');
 
 /** @import { AppData, DataConsumer as Contract } from '..' */
 /** @import { DataConsumer as Native } from '../native/binding' */
-
-const logger = new Logger('DataConsumer');
 
 /**
  * @template {AppData} [A=AppData]
@@ -145,47 +143,25 @@ class DataConsumer extends Entity {
 
     this.#checkSctp(method);
 
-    const checkedPpid = validate.ppid(message, ppid);
+    const checkedPpid = parsePpid(message, ppid);
 
     return this.#core.ask(method, (native, id) => native.send(id, message, checkedPpid));
   }
 
   /** @param {number[]} subchannels */
   async setSubchannels(subchannels) {
-    const method = 'dataConsumer.setSubchannels';
-
-    this.#core.check(method);
-
-    const checked = validate.subchannels(subchannels);
-
-    this.#subchannels = await this.#core.request(method, (native, id) =>
-      native.setSubchannels(id, checked),
-    );
+    await this.#updateSubchannels('setSubchannels', () => parseSubchannels(subchannels));
   }
 
   /** @param {number} subchannel */
   async addSubchannel(subchannel) {
-    const method = 'dataConsumer.addSubchannel';
-
-    this.#core.check(method);
-
-    const checked = validate.subchannel(subchannel, 'subchannel');
-
-    this.#subchannels = await this.#core.request(method, (native, id) =>
-      native.addSubchannel(id, checked),
-    );
+    await this.#updateSubchannels('addSubchannel', () => parseSubchannel(subchannel, 'subchannel'));
   }
 
   /** @param {number} subchannel */
   async removeSubchannel(subchannel) {
-    const method = 'dataConsumer.removeSubchannel';
-
-    this.#core.check(method);
-
-    const checked = validate.subchannel(subchannel, 'subchannel');
-
-    this.#subchannels = await this.#core.request(method, (native, id) =>
-      native.removeSubchannel(id, checked),
+    await this.#updateSubchannels('removeSubchannel', () =>
+      parseSubchannel(subchannel, 'subchannel'),
     );
   }
 
@@ -215,7 +191,7 @@ class DataConsumer extends Entity {
         this.safeEmit('overflow', args[0]);
         break;
       default:
-        logger.error(`unknown event '${name}'`);
+        this.#core.onUnknownEvent(name);
     }
   }
 
@@ -244,16 +220,30 @@ class DataConsumer extends Entity {
   }
 
   /**
-   * Its own pause and its DataProducer's are separate; the observer hears of the sum of both.
+   * The consumer's own pause and its DataProducer's are separate; the observer emits changes of the two combined.
    *
-   * @param {boolean} before - whether messages were held up.
+   * @param {boolean} before - whether either was paused.
    */
   #emitEffective(before) {
     const now = this.#paused || this.#dataProducerPaused;
 
     if (now !== before && !this.closed) {
-      tellObserver(this, now ? 'pause' : 'resume');
+      emitOnObserver(this, now ? 'pause' : 'resume');
     }
+  }
+
+  /**
+   * @param {'setSubchannels' | 'addSubchannel' | 'removeSubchannel'} name - of the native method.
+   * @param {() => any} parse - returns its argument.
+   */
+  async #updateSubchannels(name, parse) {
+    const method = `dataConsumer.${name}`;
+
+    this.#core.check(method);
+
+    const parsed = parse();
+
+    this.#subchannels = await this.#core.request(method, (native, id) => native[name](id, parsed));
   }
 
   /**

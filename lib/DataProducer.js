@@ -1,10 +1,11 @@
 'use strict';
 
-const { Entity, tellObserver } = require('./Entity');
+const { Entity, emitOnObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { WorkerClosedError } = require('./errors');
 const { copy } = require('./copy');
-const validate = require('./validate');
+const { parseOptionalSubchannel, parsePpid, parseSubchannels } = require('./options/message');
+const validate = require('./options/validate');
 
 /** @import { AppData, DataProducer as Contract } from '..' */
 /** @import { DataProducer as Native } from '../native/binding' */
@@ -44,7 +45,7 @@ class DataProducer extends Entity {
    * @param {string} data.label
    * @param {string} data.protocol
    * @param {boolean} data.paused
-   * @param {number} data.maxMessageSize - what `send()` takes, in bytes.
+   * @param {number} data.maxMessageSize - the largest message that `send()` accepts, in bytes.
    * @param {A} appData
    */
   constructor(core, data, appData) {
@@ -120,7 +121,7 @@ class DataProducer extends Entity {
       throw new TypeError('only a DataProducer of a DirectTransport can send()');
     }
 
-    // The most frequent call has none of these, and passes no more than it must.
+    // Most calls have none of these, and fewer arguments make the native call faster.
     const plain =
       subchannels === undefined &&
       requiredSubchannel === undefined &&
@@ -129,12 +130,12 @@ class DataProducer extends Entity {
     const routing = plain
       ? []
       : [
-          validate.given(subchannels) ? validate.subchannels(subchannels) : undefined,
-          validate.optionalSubchannel(requiredSubchannel, 'requiredSubchannel'),
-          validate.optionalSubchannel(ignoredSubchannel, 'ignoredSubchannel'),
+          validate.given(subchannels) ? parseSubchannels(subchannels) : undefined,
+          parseOptionalSubchannel(requiredSubchannel, 'requiredSubchannel'),
+          parseOptionalSubchannel(ignoredSubchannel, 'ignoredSubchannel'),
         ];
-    // Last: looking at subchannels may run code that changes the message.
-    const checkedPpid = validate.ppid(message, ppid);
+    // Last, as reading the subchannels may run getters that change the message.
+    const checkedPpid = parsePpid(message, ppid);
 
     if (this.#core.closed) {
       this.#dropClosed();
@@ -169,7 +170,7 @@ class DataProducer extends Entity {
         this.safeEmit('streamclose');
         break;
       default:
-        logger.error(`unknown event '${name}'`);
+        this.#core.onUnknownEvent(name);
     }
   }
 
@@ -182,7 +183,7 @@ class DataProducer extends Entity {
 
     this.#paused = paused;
     if (changed && !this.closed) {
-      tellObserver(this, event);
+      emitOnObserver(this, event);
     }
   }
 
@@ -190,7 +191,7 @@ class DataProducer extends Entity {
     if (this.#core.channel.closed) {
       throw closedWorker();
     }
-    logger.warn(`send(): a message is dropped, the DataProducer is closed [id:${this.#id}]`);
+    logger.warn(`send(): message dropped, the DataProducer is closed [id:${this.#id}]`);
   }
 
   /**
@@ -201,7 +202,7 @@ class DataProducer extends Entity {
   #notAccepted(outcome, message) {
     switch (outcome) {
       case QUEUE_FULL: {
-        const error = new Error('too many messages are not yet routed: go on with the drain event');
+        const error = new Error('send queue full: wait for the drain event');
 
         return Object.assign(error, { code: 'ERR_SEND_QUEUE_FULL' });
       }

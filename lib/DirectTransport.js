@@ -2,13 +2,10 @@
 
 const { Transport } = require('./Transport');
 const { coreOf } = require('./Entity');
-const { Logger } = require('./Logger');
 const { mediaUnsupported } = require('./errors');
 
 /** @import { AppData, DirectTransport as Contract } from '..' */
 /** @import { Transport as Native } from '../native/binding' */
-
-const logger = new Logger('DirectTransport');
 
 /**
  * @template {AppData} [A=AppData]
@@ -22,7 +19,7 @@ class DirectTransport extends Transport {
    * @param {A} appData
    */
   constructor(core, data, appData) {
-    super(core, 'direct', data, appData, (name) => logger.error(`unknown event '${name}'`));
+    super(core, 'direct', data, appData, (name) => core.onUnknownEvent(name));
   }
 
   /** @type {'direct'} */

@@ -2,15 +2,17 @@
 
 const { EnhancedEventEmitter } = require('./EnhancedEventEmitter');
 const symbols = require('./symbols');
-const validate = require('./validate');
+const validate = require('./options/validate');
 
 /** @import { AppData } from '..' */
 /** @typedef {import('..').Events} Events */
 
 /** @type {(entity: Entity<any, any, any>) => import('./Core').Core<any>} */
 let coreOf;
+/** @type {(value: unknown, kind: import('./Core').Kind) => boolean} */
+let isEntity;
 /** @type {(entity: Entity<any, any, any>, event: string, ...args: any[]) => void} */
-let tellObserver;
+let emitOnObserver;
 
 /**
  * What all objects of the package have in common.
@@ -23,13 +25,13 @@ let tellObserver;
 class Entity extends EnhancedEventEmitter {
   #core;
   /**
-   * Made when somebody asks for it.
+   * Made at the first access.
    *
    * @type {A | undefined}
    */
   #appData;
   /**
-   * Made when somebody asks for it: most entities are never observed.
+   * Made at the first access: most entities are never observed.
    *
    * @type {import('..').EnhancedEventEmitter<O> | undefined}
    */
@@ -37,7 +39,9 @@ class Entity extends EnhancedEventEmitter {
 
   static {
     coreOf = (entity) => entity.#core;
-    tellObserver = (entity, event, ...args) => entity.#observer?.safeEmit(event, ...args);
+    isEntity = (value, kind) =>
+      typeof value === 'object' && value !== null && #core in value && value.#core.kind === kind;
+    emitOnObserver = (entity, event, ...args) => entity.#observer?.safeEmit(event, ...args);
   }
 
   /**
@@ -82,5 +86,7 @@ class Entity extends EnhancedEventEmitter {
 exports.Entity = Entity;
 /** The inner side of an entity, for the other classes of the package. */
 exports.coreOf = coreOf;
+/** Whether the value is an entity of this kind; its subclasses are, Proxies of it are not. */
+exports.isEntity = isEntity;
 /** Emits on the observer of an entity. */
-exports.tellObserver = tellObserver;
+exports.emitOnObserver = emitOnObserver;

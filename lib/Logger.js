@@ -5,7 +5,7 @@ const debug = require('debug');
 /** @type {import('..').LogEventListeners} */
 let listeners = {};
 
-/** Lines of one part of the package: to `debug`, and to the listeners of `setLogEventListeners()`. */
+/** Hands the log lines of one part of the package to `debug` and to the listeners of `setLogEventListeners()`. */
 class Logger {
   /** @type {debug.Debugger} */
   #debug;
@@ -23,7 +23,7 @@ class Logger {
     this.#error = debug(`datasoup:ERROR${suffix}`);
   }
 
-  /** Whether anybody gets the lines of `debug()`. */
+  /** Whether the lines of `debug()` go anywhere. */
   get debugs() {
     return this.#debug.enabled || listeners.ondebug !== undefined;
   }
@@ -31,31 +31,31 @@ class Logger {
   /** @param {string} line */
   debug(line) {
     this.#debug('%s', line);
-    tell(() => listeners.ondebug?.(this.#debug.namespace, line));
+    callListener(() => listeners.ondebug?.(this.#debug.namespace, line));
   }
 
   /** @param {string} line */
   warn(line) {
     this.#warn('%s', line);
-    tell(() => listeners.onwarn?.(this.#warn.namespace, line));
+    callListener(() => listeners.onwarn?.(this.#warn.namespace, line));
   }
 
   /**
    * @param {string} line
-   * @param {Error} [error] - what the line speaks of.
+   * @param {Error} [error] - what the line is about.
    */
   error(line, error) {
     this.#error(error ? '%s: %o' : '%s', line, ...(error ? [error] : []));
-    tell(() => listeners.onerror?.(this.#error.namespace, line, error));
+    callListener(() => listeners.onerror?.(this.#error.namespace, line, error));
   }
 }
 
 /**
- * A listener that throws is the application's mistake; it must not break what the package was about to do.
+ * A listener that throws is a bug of the application: it must not interrupt the package.
  *
  * @param {() => void} listener
  */
-function tell(listener) {
+function callListener(listener) {
   try {
     listener();
   } catch (error) {

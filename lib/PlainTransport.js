@@ -1,44 +1,30 @@
 'use strict';
 
-const { Logger } = require('./Logger');
-const { SctpAssociation } = require('./SctpAssociation');
-const { Transport, emitBoth } = require('./Transport');
-const { copy } = require('./copy');
-const { mediaUnsupported } = require('./errors');
-const validate = require('./validate');
+const { UdpTransport } = require('./UdpTransport');
+const { coreOf } = require('./Entity');
+const { refuseSrtpParameters } = require('./options/transport');
+const validate = require('./options/validate');
 
 /** @import { AppData, PlainTransport as Contract } from '..' */
 /** @import { Transport as Native } from '../native/binding' */
 
-const logger = new Logger('PlainTransport');
-
 /**
  * @template {AppData} [A=AppData]
- * @extends {Transport<import('..').PlainTransportEvents, import('..').PlainTransportObserverEvents, A>}
+ * @extends {UdpTransport<import('..').PlainTransportEvents, import('..').PlainTransportObserverEvents, A>}
  * @implements {Contract<A>}
  */
-class PlainTransport extends Transport {
-  #core;
+class PlainTransport extends UdpTransport {
   #comedia;
-  #tuple;
-  #sctp;
 
   /**
    * @param {import('./Core').Core<Native>} core
-   * @param {import('./Transport').TransportData & {
-   *   comedia: boolean,
-   *   tuple: import('..').TransportTuple,
-   *   sctpParameters?: import('..').SctpParameters,
-   * }} data
+   * @param {import('./UdpTransport').UdpTransportData} data
+   * @param {boolean} comedia
    * @param {A} appData
    */
-  constructor(core, data, appData) {
-    super(core, 'plain', data, appData, (name, args) => this.#onEvent(name, args));
-    this.#core = core;
-    this.#comedia = data.comedia;
-    this.#tuple = data.tuple;
-    this.#sctp = new SctpAssociation(data.sctpParameters);
-    core.onClosing(() => this.#sctp.close());
+  constructor(core, data, comedia, appData) {
+    super(core, 'plain', data, appData);
+    this.#comedia = comedia;
   }
 
   /** @type {'plain'} */
@@ -46,73 +32,20 @@ class PlainTransport extends Transport {
     return 'plain';
   }
 
-  get tuple() {
-    return copy(this.#tuple);
-  }
-
   get rtcpTuple() {
     return undefined;
   }
 
-  get sctpParameters() {
-    return this.#sctp.parameters;
-  }
-
-  get sctpState() {
-    return this.#sctp.state;
-  }
-
-  get sctpNegotiatedCapabilities() {
-    return this.#sctp.negotiatedCapabilities;
-  }
-
-  get srtpParameters() {
-    return undefined;
-  }
-
-  /** @param {{ ip?: string, port?: number, rtcpPort?: number, srtpParameters?: object }} [params] */
-  async connect(params) {
-    const method = 'plainTransport.connect';
-
-    this.#core.check(method);
-
-    const given = validate.object(params, 'params');
-
-    if (validate.given(given.srtpParameters)) {
-      throw mediaUnsupported('srtpParameters');
-    }
-    if (this.#comedia) {
-      return;
-    }
-
-    const remote = {
-      ip: validate.ip(given.ip, 'ip'),
-      port: validate.integer(given.port, 'port', validate.MAX_UINT16, 1),
-    };
-    const { tuple } = await this.#core.request(method, (native, id) =>
-      native.connect(id, JSON.stringify(remote)),
-    );
-
-    this.#tuple = tuple;
-  }
-
   /**
-   * @param {string} name
-   * @param {any[]} args
+   * @override
+   * @param {{ ip?: string, port?: number, rtcpPort?: number, srtpParameters?: object }} [params]
    */
-  #onEvent(name, args) {
-    switch (name) {
-      case 'tuple':
-        this.#tuple = args[0];
-        emitBoth(this, 'tuple', this.#tuple);
-        break;
-      case 'sctpstatechange':
-        this.#sctp.change(args[0], args[1]);
-        emitBoth(this, 'sctpstatechange', args[0]);
-        break;
-      default:
-        logger.error(`unknown event '${name}'`);
+  async connect(params) {
+    if (!this.#comedia) {
+      return super.connect(params);
     }
+    coreOf(this).check('plainTransport.connect');
+    refuseSrtpParameters(validate.object(params, 'params'));
   }
 }
 

@@ -1,29 +1,27 @@
 'use strict';
 
 const { DirectTransport } = require('./DirectTransport');
-const { Entity, coreOf, tellObserver } = require('./Entity');
-const { Logger } = require('./Logger');
+const { Entity, coreOf, emitOnObserver, isEntity } = require('./Entity');
 const { PipeTransport } = require('./PipeTransport');
 const { PlainTransport } = require('./PlainTransport');
 const { Table } = require('./Table');
-const { WebRtcServer, handleWebRtcTransport, tellWebRtcTransport } = require('./WebRtcServer');
+const { addWebRtcTransport, emitHandled } = require('./WebRtcServer');
 const { WebRtcTransport } = require('./WebRtcTransport');
 const { NotFoundError, mediaUnsupported } = require('./errors');
-const { parseUdpListenInfo, parseWebRtcListenInfos } = require('./listenInfo');
 const { pipeDataProducer } = require('./pipe');
 const { emptyRtpCapabilities, checkMediaCodecs } = require('./media');
-const { parseMessageSizes, parseSctpOptions } = require('./sctpOptions');
-const validate = require('./validate');
+const { parsePipeToRouterOptions } = require('./options/pipeToRouter');
+const {
+  parseDirectTransportOptions,
+  parsePipeTransportOptions,
+  parsePlainTransportOptions,
+} = require('./options/transport');
+const validate = require('./options/validate');
+const { parseWebRtcTransportOptions } = require('./options/webRtc');
 
 /** @import { AppData, Router as Contract } from '..' */
-/** @import { Router as Native } from '../native/binding' */
-
-/** In seconds. */
-const ICE_CONSENT_TIMEOUT = 30;
-const MIN_ICE_CONSENT_TIMEOUT = 10;
-const MAX_ICE_CONSENT_TIMEOUT = 60;
-
-const logger = new Logger('Router');
+/** @import { Router as Native, Transport as NativeTransport } from '../native/binding' */
+/** @typedef {import('./WebRtcServer').WebRtcServer<any>} WebRtcServer */
 
 /**
  * @template {AppData} [A=AppData]
@@ -44,7 +42,7 @@ class Router extends Entity {
    * @param {A} appData
    */
   constructor(core, data, dtlsFingerprints, appData) {
-    super(core, appData, { onEvent: (name) => logger.error(`unknown event '${name}'`) });
+    super(core, appData, { onEvent: (name) => core.onUnknownEvent(name) });
     this.#core = core;
     this.#id = data.id;
     this.#dtlsFingerprints = dtlsFingerprints;
@@ -74,58 +72,28 @@ class Router extends Entity {
 
     const given = validate.object(options, 'options');
     const appData = validate.appData(given.appData);
-    const webRtcServer = parseWebRtcServer(given, this.#core.channel);
-    const enableUdp = validate.boolean(given.enableUdp, true);
-    const enableTcp = validate.boolean(given.enableTcp, webRtcServer !== undefined);
-    const preferUdp = validate.boolean(given.preferUdp, false);
-    const preferTcp = validate.boolean(given.preferTcp, false);
-    const sctp = parseSctpOptions(given);
-    const data = {
-      listenInfos: webRtcServer
-        ? undefined
-        : parseWebRtcListenInfos(
-            given,
-            protocolsInOrder({ enableUdp, enableTcp, tcpFirst: preferTcp && !preferUdp }),
-          ),
-      enableUdp,
-      enableTcp,
-      preferUdp,
-      preferTcp,
-      iceConsentTimeout: parseIceConsentTimeout(given.iceConsentTimeout),
-      sctp,
-    };
+    const webRtcServer = this.#parseWebRtcServer(given.webRtcServer);
+    const parsed = parseWebRtcTransportOptions(given, webRtcServer !== undefined);
+    const nativeServer = webRtcServer && coreOf(webRtcServer).native;
 
-    return this.#core.create(
+    return this.#createTransport(
       method,
-      'transport',
-      (native, requestId) =>
-        native.createWebRtcTransport(
-          requestId,
-          JSON.stringify(data),
-          webRtcServer && coreOf(webRtcServer).native,
-        ),
-      (core, result) => {
+      (native, id) => native.createWebRtcTransport(id, JSON.stringify(parsed), nativeServer),
+      parsed.sctp,
+      (core, data) => {
         if (webRtcServer?.closed) {
           core.closeNative();
           throw noWebRtcServer();
         }
 
-        const transport = new WebRtcTransport(
-          core,
-          this.#transportData(result, sctp),
-          this.#dtlsFingerprints,
-          appData,
-        );
+        const transport = new WebRtcTransport(core, data, this.#dtlsFingerprints, appData);
 
         if (webRtcServer) {
-          handleWebRtcTransport(webRtcServer, transport);
-        }
-        tellObserver(this, 'newtransport', transport);
-        if (webRtcServer) {
-          tellWebRtcTransport(webRtcServer, transport);
+          addWebRtcTransport(webRtcServer, transport);
         }
         return transport;
       },
+      (transport) => webRtcServer && emitHandled(webRtcServer, transport),
     );
   }
 
@@ -141,24 +109,13 @@ class Router extends Entity {
 
     const given = validate.object(options, 'options');
     const appData = validate.appData(given.appData);
-    const listenInfo = parseUdpListenInfo(given);
-    const comedia = validate.boolean(given.comedia, false);
-    const sctp = parseSctpOptions(given);
+    const parsed = parsePlainTransportOptions(given);
 
-    checkSrtp(given);
-
-    return this.#core.create(
+    return this.#createTransport(
       method,
-      'transport',
-      (native, requestId) =>
-        native.createPlainTransport(requestId, JSON.stringify({ listenInfo, comedia, sctp })),
-      (core, result) => {
-        const data = Object.assign(this.#transportData(result, sctp), { comedia });
-        const transport = new PlainTransport(core, data, appData);
-
-        tellObserver(this, 'newtransport', transport);
-        return transport;
-      },
+      (native, id) => native.createPlainTransport(id, JSON.stringify(parsed)),
+      parsed.sctp,
+      (core, data) => new PlainTransport(core, data, parsed.comedia, appData),
     );
   }
 
@@ -168,29 +125,12 @@ class Router extends Entity {
    * @returns {Promise<PipeTransport<T>>}
    */
   async createPipeTransport(options) {
-    const method = 'router.createPipeTransport';
-
-    this.#core.check(method);
+    this.#core.check('router.createPipeTransport');
 
     const given = validate.object(options, 'options');
     const appData = validate.appData(given.appData);
-    const listenInfo = parseUdpListenInfo(given);
-    const sctp = parseSctpOptions(given);
 
-    checkSrtp(given);
-
-    return this.#core.create(
-      method,
-      'transport',
-      (native, requestId) =>
-        native.createPipeTransport(requestId, JSON.stringify({ listenInfo, sctp })),
-      (core, result) => {
-        const transport = new PipeTransport(core, this.#transportData(result, sctp), appData);
-
-        tellObserver(this, 'newtransport', transport);
-        return transport;
-      },
-    );
+    return this.#createPipeTransport(parsePipeTransportOptions(given), appData);
   }
 
   /**
@@ -205,18 +145,13 @@ class Router extends Entity {
 
     const given = validate.object(options, 'options');
     const appData = validate.appData(given.appData);
-    const sizes = parseMessageSizes(given, 'maxMessageSize');
+    const parsed = parseDirectTransportOptions(given);
 
-    return this.#core.create(
+    return this.#createTransport(
       method,
-      'transport',
-      (native, requestId) => native.createDirectTransport(requestId, JSON.stringify(sizes)),
-      (core, result) => {
-        const transport = new DirectTransport(core, this.#transportData(result, sizes), appData);
-
-        tellObserver(this, 'newtransport', transport);
-        return transport;
-      },
+      (native, id) => native.createDirectTransport(id, JSON.stringify(parsed)),
+      parsed,
+      (core, data) => new DirectTransport(core, data, appData),
     );
   }
 
@@ -228,36 +163,27 @@ class Router extends Entity {
     this.#core.check('router.pipeToRouter');
 
     const given = validate.object(options, 'options');
-    const { dataProducerId, router } = this.#parsePipeTarget(given);
-    const { listenInfo, listenIp } = given;
-    const anywhere = !validate.given(listenInfo) && !validate.given(listenIp);
-    const transportOptions = {
-      ...given,
-      listenInfo: parseUdpListenInfo(
-        anywhere ? { listenIp: '127.0.0.1' } : { listenInfo, listenIp },
-      ),
-      listenIp: undefined,
-      enableSctp: validate.boolean(given.enableSctp, true),
-      appData: undefined,
-    };
-    const keepId = validate.boolean(given.keepId, true);
-
-    parseSctpOptions(transportOptions);
-    checkSrtp(given);
-
-    // UUIDs are the same in either case; the worker writes them in lower.
+    const { dataProducerId, router, keepId, transport } = parsePipeToRouterOptions(given, this);
+    // UUIDs are case-insensitive; the worker writes them in lower case.
     const dataProducer = this.#dataProducers.get(dataProducerId.toLowerCase());
 
     if (!dataProducer) {
-      throw new NotFoundError('DataProducer not found');
+      throw new NotFoundError(`DataProducer with id "${dataProducerId}" not found`);
     }
     if (keepId && coreOf(router).channel === this.#core.channel) {
       throw new Error(
         `Channel request handler with ID ${dataProducer.id} already exists: ` +
-          'within one Worker keepId must be false',
+          'set keepId to false to pipe within one Worker',
       );
     }
-    return pipeDataProducer({ dataProducer, from: this, to: router, keepId, transportOptions });
+    return pipeDataProducer({
+      dataProducer,
+      from: this,
+      to: router,
+      keepId,
+      ip: transport.listenInfo.ip,
+      createPipeTransport: (end) => end.#createPipeTransport(transport),
+    });
   }
 
   /** @returns {Promise<never>} */
@@ -282,105 +208,65 @@ class Router extends Entity {
   }
 
   /**
-   * @param {any} result - the worker's answer, to which the rest is added: a copy by `...` costs more than it shows.
-   * @param {{ maxReceiveMessageSize: number } | undefined} sizes
+   * @param {ReturnType<typeof parsePipeTransportOptions>} parsed
+   * @param {any} [appData]
+   * @returns {Promise<PipeTransport<any>>}
    */
-  #transportData(result, sizes) {
-    return Object.assign(result, {
-      sctp: sizes !== undefined,
-      maxReceiveMessageSize: sizes?.maxReceiveMessageSize ?? 0,
-      dataProducers: this.#dataProducers,
+  #createPipeTransport(parsed, appData) {
+    return this.#createTransport(
+      'router.createPipeTransport',
+      (native, id) => native.createPipeTransport(id, JSON.stringify(parsed)),
+      parsed.sctp,
+      (core, data) => new PipeTransport(core, data, appData),
+    );
+  }
+
+  /**
+   * @template {import('./Transport').Transport<any, any, any>} T
+   * @param {string} method
+   * @param {(native: Native, requestId: number) => NativeTransport} call
+   * @param {{ maxReceiveMessageSize: number } | undefined} sizes - undefined if it carries no messages.
+   * @param {(core: import('./Core').Core<NativeTransport>, data: any) => T} make
+   * @param {(transport: T) => void} [made] - called after 'newtransport'.
+   * @returns {Promise<T>}
+   */
+  #createTransport(method, call, sizes, make, made) {
+    return this.#core.create(method, 'transport', call, (core, answer) => {
+      // Added to the answer: a copy by `...` costs more than it shows.
+      const data = Object.assign(answer, {
+        maxReceiveMessageSize: sizes?.maxReceiveMessageSize,
+        dataProducers: this.#dataProducers,
+      });
+      const transport = make(core, data);
+
+      emitOnObserver(this, 'newtransport', transport);
+      made?.(transport);
+      return transport;
     });
   }
 
   /**
-   * @param {Record<string, any>} options
-   * @returns {{ dataProducerId: string, router: Router<any> }}
+   * @param {unknown} value
+   * @returns {WebRtcServer | undefined}
    */
-  #parsePipeTarget(options) {
-    const producerId = validate.string(options.producerId, 'producerId', undefined);
-    const dataProducerId = validate.string(options.dataProducerId, 'dataProducerId', undefined);
-    const { router } = options;
+  #parseWebRtcServer(value) {
+    if (!validate.given(value)) {
+      return undefined;
+    }
+    if (!isEntity(value, 'webRtcServer')) {
+      throw validate.wrong('webRtcServer', value, 'a WebRtcServer');
+    }
 
-    if (!producerId && !dataProducerId) {
-      throw new TypeError('missing producerId or dataProducerId');
+    const webRtcServer = /** @type {WebRtcServer} */ (value);
+
+    if (webRtcServer.closed || coreOf(webRtcServer).channel !== this.#core.channel) {
+      throw noWebRtcServer();
     }
-    if (producerId && dataProducerId) {
-      throw new TypeError('producerId and dataProducerId cannot both be given');
-    }
-    if (!validate.given(router)) {
-      throw new TypeError('missing router');
-    }
-    if (!(router instanceof Router)) {
-      throw validate.wrong('router', router, 'a Router');
-    }
-    if (/** @type {unknown} */ (router) === this) {
-      throw new TypeError('cannot use this Router as destination');
-    }
-    if (!dataProducerId) {
-      throw mediaUnsupported('producerId');
-    }
-    return { dataProducerId, router };
+    return webRtcServer;
   }
 }
 
-/**
- * @param {Record<string, any>} options
- * @param {import('./Channel').Channel} channel - of the worker that the server must belong to.
- * @returns {WebRtcServer<any> | undefined}
- */
-function parseWebRtcServer({ webRtcServer, listenInfos, listenIps }, channel) {
-  if (!validate.given(webRtcServer)) {
-    return undefined;
-  }
-  if (!(webRtcServer instanceof WebRtcServer)) {
-    throw validate.wrong('webRtcServer', webRtcServer, 'a WebRtcServer');
-  }
-  if (webRtcServer.closed || coreOf(webRtcServer).channel !== channel) {
-    throw noWebRtcServer();
-  }
-  if (validate.given(listenInfos) || validate.given(listenIps)) {
-    logger.warn('webRtcServer is given: listenInfos and listenIps are ignored');
-  }
-  return webRtcServer;
-}
-
-/**
- * @param {{ enableUdp: boolean, enableTcp: boolean, tcpFirst: boolean }} options
- * @returns {('udp' | 'tcp')[]}
- */
-function protocolsInOrder({ enableUdp, enableTcp, tcpFirst }) {
-  /** @type {('udp' | 'tcp')[]} */
-  const protocols = tcpFirst ? ['tcp', 'udp'] : ['udp', 'tcp'];
-
-  return protocols.filter((protocol) => (protocol === 'udp' ? enableUdp : enableTcp));
-}
-
-/** @param {Record<string, any>} options */
-function checkSrtp({ enableSrtp }) {
-  if (validate.boolean(enableSrtp, false)) {
-    throw mediaUnsupported('enableSrtp');
-  }
-}
-
-/**
- * @param {unknown} value
- * @returns {number} 0 for never, else at least so long that a lost request ends nothing, and at most so long that the
- * dead are not kept.
- */
-function parseIceConsentTimeout(value) {
-  const seconds =
-    validate.optionalInteger(value, 'iceConsentTimeout', validate.MAX_UINT16) ??
-    ICE_CONSENT_TIMEOUT;
-  const clamped =
-    seconds && Math.min(Math.max(seconds, MIN_ICE_CONSENT_TIMEOUT), MAX_ICE_CONSENT_TIMEOUT);
-
-  if (clamped !== seconds) {
-    logger.warn(`iceConsentTimeout is clamped from ${seconds} to ${clamped} seconds`);
-  }
-  return clamped;
-}
-
+/** The text is mediasoup's. */
 function noWebRtcServer() {
   return new Error('wrong webRtcServerId (no associated WebRtcServer found)');
 }

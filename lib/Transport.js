@@ -2,31 +2,33 @@
 
 const { DataConsumer } = require('./DataConsumer');
 const { DataProducer } = require('./DataProducer');
-const { Entity, coreOf, tellObserver } = require('./Entity');
-const { Logger } = require('./Logger');
+const { Entity, coreOf, emitOnObserver } = require('./Entity');
 const { copy } = require('./copy');
 const { NotFoundError, UnsupportedError, mediaUnsupported } = require('./errors');
-const { parseReliabilityOverrides, parseSctpStreamParameters } = require('./sctpStreamParameters');
-const validate = require('./validate');
+const {
+  parseDataConsumerOptions,
+  parseDataProducerOptions,
+  parseMaxBufferedAmount,
+} = require('./options/data');
+const { parseBitrates } = require('./options/transport');
+const validate = require('./options/validate');
 
 /** @import { AppData } from '..' */
 /** @import { Transport as Native } from '../native/binding' */
-/** @typedef {'maxIncomingBitrate' | 'maxOutgoingBitrate' | 'minOutgoingBitrate'} Bitrate */
+/** @typedef {import('./options/transport').Bitrates} Bitrates */
 
-const logger = new Logger('Transport');
-
-const UNLIMITED = { maxIncomingBitrate: 0, maxOutgoingBitrate: 0, minOutgoingBitrate: 0 };
+/** @type {Bitrates} */
+const UNLIMITED = {};
 
 /**
- * @typedef {object} TransportData - what all kinds need to begin with.
+ * @typedef {object} TransportData
  * @property {string} id
- * @property {boolean} sctp - whether SCTP is enabled.
- * @property {number} maxReceiveMessageSize - in bytes.
- * @property {import('./Table').Table<string, DataProducer>} dataProducers - all those of the router, by id.
+ * @property {number} [maxReceiveMessageSize] - in bytes; undefined: it carries no messages, as SCTP is not enabled.
+ * @property {import('./Table').Table<string, DataProducer>} dataProducers - all of the router, by id.
  */
 
 /**
- * What all kinds of transports have in common.
+ * What all types of transports have in common.
  *
  * @template {import('..').TransportEvents} E
  * @template {import('..').TransportObserverEvents} O
@@ -37,10 +39,9 @@ class Transport extends Entity {
   #core;
   #id;
   #type;
-  #sctp;
   #maxReceiveMessageSize;
   #dataProducers;
-  /** @type {Readonly<Record<Bitrate, number>>} */
+  /** @type {Readonly<Bitrates>} */
   #bitrates = UNLIMITED;
 
   /**
@@ -55,7 +56,6 @@ class Transport extends Entity {
     this.#core = core;
     this.#id = data.id;
     this.#type = type;
-    this.#sctp = data.sctp;
     this.#maxReceiveMessageSize = data.maxReceiveMessageSize;
     this.#dataProducers = data.dataProducers;
   }
@@ -108,39 +108,31 @@ class Transport extends Entity {
     const method = 'transport.produceData';
 
     this.#core.check(method);
-    this.#checkData();
 
+    const maxMessageSize = this.#checkData();
     const given = validate.object(options, 'options');
     const direct = this.#type === 'direct';
     const appData = validate.appData(given.appData);
-    const data = {
-      id: validate.optionalUuid(given.id, 'id'),
-      label: validate.text(given.label, 'label'),
-      protocol: validate.text(given.protocol, 'protocol'),
-      paused: validate.boolean(given.paused, false),
-      sctpStreamParameters: direct
-        ? ignoreOnDirect(given, 'produceData', ['sctpStreamParameters'])
-        : parseSctpStreamParameters(given.sctpStreamParameters),
-      maxBufferedAmount: validate.optionalInteger(given.maxBufferedAmount, 'maxBufferedAmount'),
-    };
+    const parsed = parseDataProducerOptions(given, direct);
+    const maxBufferedAmount = parseMaxBufferedAmount(given);
 
     return this.#core.create(
       method,
       'dataProducer',
-      (native, requestId) => native.produceData(requestId, JSON.stringify(data)),
+      (native, requestId) =>
+        native.produceData(requestId, JSON.stringify(parsed), maxBufferedAmount, maxMessageSize),
       (core, { id }) => {
         /** @type {import('..').DataProducerType} */
         const type = direct ? 'direct' : 'sctp';
-        const maxMessageSize = this.#maxReceiveMessageSize;
         const dataProducer = new DataProducer(
           core,
-          Object.assign(data, { id, type, maxMessageSize }),
+          Object.assign(parsed, { id, type, maxMessageSize }),
           appData,
         );
 
         this.#dataProducers.set(id, dataProducer);
         core.onClosed(() => this.#dataProducers.take(id));
-        tellObserver(this, 'newdataproducer', dataProducer);
+        emitOnObserver(this, 'newdataproducer', dataProducer);
         return dataProducer;
       },
     );
@@ -160,42 +152,22 @@ class Transport extends Entity {
     const given = validate.object(options, 'options');
     const direct = this.#type === 'direct';
     const appData = validate.appData(given.appData);
-    const dataProducerId = validate.string(given.dataProducerId, 'dataProducerId', undefined);
+    const parsed = parseDataConsumerOptions(given, direct);
+    const maxBufferedAmount = parseMaxBufferedAmount(given);
 
-    if (!dataProducerId) {
-      throw new TypeError('missing dataProducerId');
-    }
-
-    const data = {
-      dataProducerId,
-      paused: validate.boolean(given.paused, false),
-      subchannels: validate.given(given.subchannels) ? validate.subchannels(given.subchannels) : [],
-      ...(direct
-        ? ignoreOnDirect(given, 'consumeData', [
-            'ordered',
-            'maxPacketLifeTime',
-            'maxRetransmits',
-            'streamId',
-          ])
-        : {
-            ...parseReliabilityOverrides(given),
-            streamId: validate.optionalInteger(given.streamId, 'streamId', validate.MAX_STREAM_ID),
-          }),
-      maxBufferedAmount: validate.optionalInteger(given.maxBufferedAmount, 'maxBufferedAmount'),
-    };
-
-    if (!validate.isUuid(dataProducerId)) {
-      throw new NotFoundError(`DataProducer with id "${dataProducerId}" not found`);
+    if (!validate.isUuid(parsed.dataProducerId)) {
+      throw new NotFoundError(`DataProducer with id "${parsed.dataProducerId}" not found`);
     }
 
     return this.#core.create(
       method,
       'dataConsumer',
-      (native, requestId) => native.consumeData(requestId, JSON.stringify(data)),
+      (native, requestId) =>
+        native.consumeData(requestId, JSON.stringify(parsed), maxBufferedAmount),
       (core, result) => {
         const dataConsumer = new DataConsumer(core, result, appData);
 
-        tellObserver(this, 'newdataconsumer', dataConsumer);
+        emitOnObserver(this, 'newdataconsumer', dataConsumer);
         return dataConsumer;
       },
     );
@@ -216,7 +188,7 @@ class Transport extends Entity {
 
   /**
    * @param {string} method
-   * @param {Bitrate} name
+   * @param {keyof Bitrates} name
    * @param {number} bitrate - in bits per second; 0 is no limit.
    */
   async #setBitrate(method, name, bitrate) {
@@ -225,28 +197,23 @@ class Transport extends Entity {
       throw new UnsupportedError(`${name} cannot be set on a DirectTransport`);
     }
 
-    const bitrates = { ...this.#bitrates, [name]: validate.integer(bitrate, name) };
-    const { minOutgoingBitrate, maxOutgoingBitrate } = bitrates;
+    const parsed = parseBitrates(this.#bitrates, name, bitrate);
 
-    if (maxOutgoingBitrate !== 0 && minOutgoingBitrate > maxOutgoingBitrate) {
-      throw new TypeError(
-        `minOutgoingBitrate (${minOutgoingBitrate}) cannot be above maxOutgoingBitrate (${maxOutgoingBitrate})`,
-      );
-    }
-    this.#bitrates = bitrates;
-
-    const limits = Object.entries(bitrates).filter(([, limit]) => limit !== 0);
-
+    this.#bitrates = parsed;
     await this.#core.request(method, (native, id) =>
-      native.setBitrates(id, JSON.stringify(Object.fromEntries(limits))),
+      native.setBitrates(id, JSON.stringify(parsed)),
     );
   }
 
-  /** @throws {Error} */
+  /**
+   * @returns {number} the largest message that its DataProducers accept, in bytes.
+   * @throws {Error} if it carries no messages.
+   */
   #checkData() {
-    if (!this.#sctp && this.#type !== 'direct') {
+    if (this.#maxReceiveMessageSize === undefined) {
       throw new Error('SCTP not enabled and not a direct Transport');
     }
+    return this.#maxReceiveMessageSize;
   }
 }
 
@@ -265,23 +232,8 @@ function emitBoth(transport, event, arg) {
   }
   transport.safeEmit(event, copy(arg));
   if (!transport.closed) {
-    tellObserver(transport, event, copy(arg));
+    emitOnObserver(transport, event, copy(arg));
   }
-}
-
-/**
- * @param {Record<string, any>} options
- * @param {string} method
- * @param {string[]} names
- * @returns {undefined}
- */
-function ignoreOnDirect(options, method, names) {
-  const ignored = names.filter((name) => validate.given(options[name]));
-
-  if (ignored.length > 0) {
-    logger.warn(`${method}(): ${ignored.join(', ')} ignored on a DirectTransport`);
-  }
-  return undefined;
 }
 
 exports.Transport = Transport;

@@ -1,19 +1,16 @@
 'use strict';
 
-const { Entity, coreOf, tellObserver } = require('./Entity');
-const { Logger } = require('./Logger');
+const { Entity, coreOf, emitOnObserver } = require('./Entity');
 const { Table } = require('./Table');
 
 /** @import { AppData, WebRtcServer as Contract } from '..' */
 /** @import { WebRtcServer as Native } from '../native/binding' */
 /** @typedef {import('./WebRtcTransport').WebRtcTransport<any>} WebRtcTransport */
 
-const logger = new Logger('WebRtcServer');
-
 /** @type {(webRtcServer: WebRtcServer<any>, webRtcTransport: WebRtcTransport) => void} */
-let handleWebRtcTransport;
+let addWebRtcTransport;
 /** @type {(webRtcServer: WebRtcServer<any>, webRtcTransport: WebRtcTransport) => void} */
-let tellWebRtcTransport;
+let emitHandled;
 
 /**
  * @template {AppData} [A=AppData]
@@ -24,16 +21,15 @@ class WebRtcServer extends Entity {
   #core;
   #id;
   /**
-   * Those on its port, by their handles, and whether the observer has been told.
+   * The transports on its port by handle, and whether 'webrtctransporthandled' was emitted for each.
    *
-   * @type {Table<number, { webRtcTransport: WebRtcTransport, told: boolean }>}
+   * @type {Table<number, { webRtcTransport: WebRtcTransport, emitted: boolean }>}
    */
   #webRtcTransports = new Table();
 
   static {
-    handleWebRtcTransport = (webRtcServer, webRtcTransport) =>
-      webRtcServer.#handle(webRtcTransport);
-    tellWebRtcTransport = (webRtcServer, webRtcTransport) => webRtcServer.#tell(webRtcTransport);
+    addWebRtcTransport = (webRtcServer, webRtcTransport) => webRtcServer.#add(webRtcTransport);
+    emitHandled = (webRtcServer, webRtcTransport) => webRtcServer.#emitHandled(webRtcTransport);
   }
 
   /**
@@ -42,7 +38,7 @@ class WebRtcServer extends Entity {
    * @param {A} appData
    */
   constructor(core, data, appData) {
-    super(core, appData, { onEvent: (name) => logger.error(`unknown event '${name}'`) });
+    super(core, appData, { onEvent: (name) => core.onUnknownEvent(name) });
     this.#core = core;
     this.#id = data.id;
     core.onClosing(() => this.#closeWebRtcTransports());
@@ -57,28 +53,28 @@ class WebRtcServer extends Entity {
   }
 
   /** @param {WebRtcTransport} webRtcTransport */
-  #handle(webRtcTransport) {
+  #add(webRtcTransport) {
     const core = coreOf(webRtcTransport);
 
-    this.#webRtcTransports.set(core.handle, { webRtcTransport, told: false });
+    this.#webRtcTransports.set(core.handle, { webRtcTransport, emitted: false });
     core.onClosing((event) => {
       const handled = this.#webRtcTransports.take(core.handle);
 
-      // Not if its router closes it: as in mediasoup.
-      if (handled?.told && event === undefined) {
-        tellObserver(this, 'webrtctransportunhandled', webRtcTransport);
+      // As in mediasoup, not if its router closes it.
+      if (handled?.emitted && event === undefined) {
+        emitOnObserver(this, 'webrtctransportunhandled', webRtcTransport);
       }
     });
   }
 
   /** @param {WebRtcTransport} webRtcTransport */
-  #tell(webRtcTransport) {
+  #emitHandled(webRtcTransport) {
     const handled = this.#webRtcTransports.get(coreOf(webRtcTransport).handle);
 
-    // A listener may have closed it meanwhile.
+    // A listener of 'newtransport' may have closed it.
     if (handled) {
-      handled.told = true;
-      tellObserver(this, 'webrtctransporthandled', webRtcTransport);
+      handled.emitted = true;
+      emitOnObserver(this, 'webrtctransporthandled', webRtcTransport);
     }
   }
 
@@ -88,15 +84,15 @@ class WebRtcServer extends Entity {
       const handled = this.#webRtcTransports.take(core.handle);
 
       core.close('listenserverclose');
-      if (handled?.told) {
-        tellObserver(this, 'webrtctransportunhandled', webRtcTransport);
+      if (handled?.emitted) {
+        emitOnObserver(this, 'webrtctransportunhandled', webRtcTransport);
       }
     }
   }
 }
 
 exports.WebRtcServer = WebRtcServer;
-/** A WebRtcTransport is on its port from now on… */
-exports.handleWebRtcTransport = handleWebRtcTransport;
-/** …and the observer is told, unless it is closed by then. */
-exports.tellWebRtcTransport = tellWebRtcTransport;
+/** Closes the WebRtcTransport along with the server from now on. */
+exports.addWebRtcTransport = addWebRtcTransport;
+/** Emits 'webrtctransporthandled', unless the WebRtcTransport is closed. */
+exports.emitHandled = emitHandled;

@@ -1,23 +1,20 @@
 'use strict';
 
-const { Logger } = require('./Logger');
-const { SctpAssociation } = require('./SctpAssociation');
-const { Transport, emitBoth } = require('./Transport');
+const { SctpTransport } = require('./SctpTransport');
+const { emitBoth } = require('./Transport');
 const { copy } = require('./copy');
-const { parseDtlsParameters } = require('./dtlsParameters');
-const validate = require('./validate');
+const validate = require('./options/validate');
+const { parseWebRtcConnectOptions } = require('./options/webRtc');
 
 /** @import { AppData, WebRtcTransport as Contract } from '..' */
 /** @import { Transport as Native } from '../native/binding' */
 
-const logger = new Logger('WebRtcTransport');
-
 /**
  * @template {AppData} [A=AppData]
- * @extends {Transport<import('..').WebRtcTransportEvents, import('..').WebRtcTransportObserverEvents, A>}
+ * @extends {SctpTransport<import('..').WebRtcTransportEvents, import('..').WebRtcTransportObserverEvents, A>}
  * @implements {Contract<A>}
  */
-class WebRtcTransport extends Transport {
+class WebRtcTransport extends SctpTransport {
   #core;
   #iceParameters;
   #iceCandidates;
@@ -33,14 +30,12 @@ class WebRtcTransport extends Transport {
   #dtlsState = 'new';
   /** @type {string | undefined} */
   #dtlsRemoteCert;
-  #sctp;
 
   /**
    * @param {import('./Core').Core<Native>} core
-   * @param {import('./Transport').TransportData & {
+   * @param {import('./SctpTransport').SctpTransportData & {
    *   iceParameters: import('..').IceParameters,
    *   iceCandidates: import('..').IceCandidate[],
-   *   sctpParameters?: import('..').SctpParameters,
    * }} data
    * @param {import('..').DtlsFingerprint[]} dtlsFingerprints - of the worker.
    * @param {A} appData
@@ -51,7 +46,6 @@ class WebRtcTransport extends Transport {
     this.#iceParameters = data.iceParameters;
     this.#iceCandidates = data.iceCandidates;
     this.#dtlsFingerprints = dtlsFingerprints;
-    this.#sctp = new SctpAssociation(data.sctpParameters);
     core.onClosing(() => this.#onClosing());
   }
 
@@ -93,27 +87,15 @@ class WebRtcTransport extends Transport {
     return this.#dtlsRemoteCert;
   }
 
-  get sctpParameters() {
-    return this.#sctp.parameters;
-  }
-
-  get sctpState() {
-    return this.#sctp.state;
-  }
-
-  get sctpNegotiatedCapabilities() {
-    return this.#sctp.negotiatedCapabilities;
-  }
-
   /** @param {{ dtlsParameters: import('..').DtlsParameters }} params */
   async connect(params) {
     const method = 'webRtcTransport.connect';
 
     this.#core.check(method);
 
-    const dtlsParameters = parseDtlsParameters(validate.object(params, 'params').dtlsParameters);
+    const parsed = parseWebRtcConnectOptions(validate.object(params, 'params'));
     const { dtlsLocalRole } = await this.#core.request(method, (native, id) =>
-      native.connect(id, JSON.stringify({ dtlsParameters })),
+      native.connect(id, JSON.stringify(parsed)),
     );
 
     this.#dtlsRole = dtlsLocalRole;
@@ -126,12 +108,11 @@ class WebRtcTransport extends Transport {
     return this.iceParameters;
   }
 
-  /** What is closed says so, without events. */
+  /** Without events: a closed transport emits only its close. */
   #onClosing() {
     this.#iceState = 'closed';
     this.#iceSelectedTuple = undefined;
     this.#dtlsState = 'closed';
-    this.#sctp.close();
   }
 
   /**
@@ -141,8 +122,8 @@ class WebRtcTransport extends Transport {
   #onEvent(name, args) {
     switch (name) {
       case 'icestatechange':
-        // What lay between two equal ones may have been left out while JavaScript was busy. (The other states only go
-        // forward.)
+        // While JavaScript is busy, only the latest state is kept: it may equal the one emitted last. (The states of
+        // DTLS and SCTP never return to an earlier one.)
         if (this.#iceState !== args[0]) {
           this.#iceState = args[0];
           emitBoth(this, 'icestatechange', args[0]);
@@ -157,12 +138,8 @@ class WebRtcTransport extends Transport {
         this.#dtlsRemoteCert = args[1] ?? this.#dtlsRemoteCert;
         emitBoth(this, 'dtlsstatechange', args[0]);
         break;
-      case 'sctpstatechange':
-        this.#sctp.change(args[0], args[1]);
-        emitBoth(this, 'sctpstatechange', args[0]);
-        break;
       default:
-        logger.error(`unknown event '${name}'`);
+        this.#core.onUnknownEvent(name);
     }
   }
 }

@@ -1,25 +1,22 @@
 'use strict';
 
-const { readFile } = require('node:fs/promises');
-
 const { Worker: NativeWorker } = require('../native/binding.js');
 const { Channel } = require('./Channel');
 const { Core } = require('./Core');
-const { Entity, tellObserver } = require('./Entity');
+const { Entity, emitOnObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { Router } = require('./Router');
 const { WebRtcServer } = require('./WebRtcServer');
-const { parseListenInfos } = require('./listenInfo');
 const { checkMediaCodecs } = require('./media');
+const validate = require('./options/validate');
+const {
+  parseLogSettings,
+  parseWebRtcServerOptions,
+  parseWorkerSettings,
+} = require('./options/worker');
 const symbols = require('./symbols');
-const validate = require('./validate');
 
 /** @import { AppData, Worker as Contract } from '..' */
-
-/** @type {import('..').WorkerLogLevel[]} */
-const LOG_LEVELS = ['debug', 'warn', 'error', 'none'];
-const RTC_MIN_PORT = 10_000;
-const RTC_MAX_PORT = 59_999;
 
 const logger = new Logger('Worker');
 
@@ -33,7 +30,7 @@ class Worker extends Entity {
   #channel;
   #pid;
   /**
-   * Of its certificate, which all of its WebRtcTransports present.
+   * Of its certificate, which all WebRtcTransports of the worker present.
    *
    * @type {import('..').DtlsFingerprint[]}
    */
@@ -49,12 +46,12 @@ class Worker extends Entity {
   static async create(settings) {
     const given = validate.object(settings, 'settings');
     const appData = validate.appData(given.appData);
-    const data = await parseSettings(given);
+    const parsed = await parseWorkerSettings(given);
     const worker = new Worker(appData);
 
     try {
       const { dtlsFingerprints } = await worker.#core.request('worker.start', (native, id) =>
-        native.start(id, JSON.stringify(data)),
+        native.start(id, JSON.stringify(parsed)),
       );
 
       worker.#dtlsFingerprints = dtlsFingerprints;
@@ -114,10 +111,10 @@ class Worker extends Entity {
 
     this.#core.check(method);
 
-    const data = parseLogSettings(validate.object(settings, 'settings'));
+    const parsed = parseLogSettings(validate.object(settings, 'settings'));
 
     await this.#core.request(method, (native, id) =>
-      native.updateSettings(id, JSON.stringify(data)),
+      native.updateSettings(id, JSON.stringify(parsed)),
     );
   }
 
@@ -133,16 +130,16 @@ class Worker extends Entity {
 
     const given = validate.object(options, 'options');
     const appData = validate.appData(given.appData);
-    const listenInfos = parseListenInfos(given.listenInfos);
+    const parsed = parseWebRtcServerOptions(given);
 
     return this.#core.create(
       method,
       'webRtcServer',
-      (native, requestId) => native.createWebRtcServer(requestId, JSON.stringify({ listenInfos })),
+      (native, requestId) => native.createWebRtcServer(requestId, JSON.stringify(parsed)),
       (core, result) => {
         const webRtcServer = new WebRtcServer(core, result, appData);
 
-        tellObserver(this, 'newwebrtcserver', webRtcServer);
+        emitOnObserver(this, 'newwebrtcserver', webRtcServer);
         return webRtcServer;
       },
     );
@@ -168,11 +165,11 @@ class Worker extends Entity {
     return this.#core.create(
       method,
       'router',
-      (native, requestId) => native.createRouter(requestId, '{}'),
+      (native, requestId) => native.createRouter(requestId),
       (core, result) => {
         const router = new Router(core, result, this.#dtlsFingerprints, appData);
 
-        tellObserver(this, 'newrouter', router);
+        emitOnObserver(this, 'newrouter', router);
         return router;
       },
     );
@@ -201,7 +198,7 @@ class Worker extends Entity {
         this.#onSubprocessClose();
         break;
       default:
-        logger.error(`unknown event '${name}'`);
+        this.#core.onUnknownEvent(name);
     }
   }
 
@@ -231,95 +228,6 @@ class Worker extends Entity {
     if (this.#died) {
       this.#core.emitLast();
     }
-  }
-}
-
-/**
- * @param {Record<string, any>} settings
- * @returns {Promise<object>} as the worker wants them.
- */
-async function parseSettings(settings) {
-  const rtcMinPort = port(settings, 'rtcMinPort') ?? RTC_MIN_PORT;
-  const rtcMaxPort = port(settings, 'rtcMaxPort') ?? RTC_MAX_PORT;
-  const log = parseLogSettings(settings);
-
-  if (rtcMinPort > rtcMaxPort) {
-    throw new TypeError(`rtcMinPort (${rtcMinPort}) cannot be above rtcMaxPort (${rtcMaxPort})`);
-  }
-
-  const certificateFile = path(settings, 'dtlsCertificateFile');
-  const privateKeyFile = path(settings, 'dtlsPrivateKeyFile');
-
-  if ((certificateFile === undefined) !== (privateKeyFile === undefined)) {
-    throw new TypeError('dtlsCertificateFile and dtlsPrivateKeyFile must be given together');
-  }
-
-  const [certificate, privateKey] = await Promise.all([
-    readPem('dtlsCertificateFile', certificateFile),
-    readPem('dtlsPrivateKeyFile', privateKeyFile),
-  ]);
-
-  return {
-    logLevel: 'error',
-    logTags: [],
-    ...log,
-    rtcMinPort,
-    rtcMaxPort,
-    certificate,
-    privateKey,
-  };
-}
-
-/**
- * @param {Record<string, any>} settings
- * @returns {import('..').WorkerUpdateableSettings} without what is not given.
- */
-function parseLogSettings({ logLevel, logTags }) {
-  /** @type {import('..').WorkerUpdateableSettings} */
-  const parsed = {};
-
-  if (validate.given(logLevel)) {
-    parsed.logLevel = validate.oneOf(logLevel, 'logLevel', LOG_LEVELS);
-  }
-  if (validate.given(logTags)) {
-    parsed.logTags = Array.from(validate.array(logTags, 'logTags'), (tag, index) => {
-      if (typeof tag !== 'string') {
-        throw validate.wrong(`logTags[${index}]`, tag, 'a string');
-      }
-      return /** @type {import('..').WorkerLogTag} */ (tag);
-    });
-  }
-  return parsed;
-}
-
-/**
- * @param {Record<string, any>} settings
- * @param {string} name
- */
-function port(settings, name) {
-  return validate.optionalInteger(settings[name], name, validate.MAX_UINT16);
-}
-
-/**
- * @param {Record<string, any>} settings
- * @param {string} name
- */
-function path(settings, name) {
-  return validate.string(settings[name], name, undefined);
-}
-
-/**
- * @param {string} name
- * @param {string | undefined} file
- */
-async function readPem(name, file) {
-  if (file === undefined) {
-    return undefined;
-  }
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new TypeError(`${name} '${file}' cannot be read`, { cause: error });
   }
 }
 

@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * A deep copy of plain data, for getters: what the application does with it does not reach the original. (It is not
- * `structuredClone()`, whose objects belong to another realm inside of Jest and of vm contexts.)
+ * A deep copy of plain data, for getters: the application may change it without changing the original. (Not
+ * `structuredClone()`: inside Jest and vm contexts, its objects belong to another realm.)
  *
  * @template T
  * @param {T} data - as JSON has it.
@@ -17,7 +17,19 @@ function copy(data) {
     const copied = {};
 
     for (const key of Object.keys(data)) {
-      copied[key] = copy(/** @type {Record<string, unknown>} */ (data)[key]);
+      const value = copy(/** @type {Record<string, unknown>} */ (data)[key]);
+
+      if (key === '__proto__') {
+        // An assignment would set the prototype.
+        Object.defineProperty(copied, key, {
+          value,
+          configurable: true,
+          enumerable: true,
+          writable: true,
+        });
+      } else {
+        copied[key] = value;
+      }
     }
     return /** @type {T} */ (copied);
   }

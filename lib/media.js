@@ -1,9 +1,9 @@
 'use strict';
 
 const { Logger } = require('./Logger');
-const validate = require('./validate');
+const validate = require('./options/validate');
 
-// What is left of media: applications that come from mediasoup may name codecs, and learn that there are none.
+// Applications written for mediasoup may name codecs: they are accepted, and none is supported.
 
 const logger = new Logger('media');
 

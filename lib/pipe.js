@@ -8,11 +8,17 @@ const { NotFoundError } = require('./errors');
 /** @typedef {import('./Router').Router<any>} Router */
 
 /**
+ * @typedef {object} Setup - how to make the PipeTransports of a pair.
+ * @property {string} ip - where both listen.
+ * @property {(router: Router) => Promise<PipeTransport>} createPipeTransport
+ */
+
+/**
  * @typedef {object} Pair - the PipeTransports between two routers.
- * @property {Router} router - the one that the first of them belongs to.
+ * @property {Router} router - the router of the first.
  * @property {Promise<[PipeTransport, PipeTransport]>} transports
- * @property {() => boolean} gone - whether they exist no more. It is forgotten then, but that comes after the last
- * events of what it carried, whose listeners may pipe again.
+ * @property {() => boolean} closed - whether one of them is. A closed pair leaves `pairs` only after the last events of
+ * what it carried, whose listeners may pipe again.
  */
 
 /**
@@ -23,18 +29,14 @@ const { NotFoundError } = require('./errors');
 const pairs = new WeakMap();
 
 /**
- * `router.pipeToRouter()`, with its arguments checked.
+ * `router.pipeToRouter()` with parsed options.
  *
- * @param {object} options
- * @param {DataProducer} options.dataProducer
- * @param {Router} options.from - its router.
- * @param {Router} options.to
- * @param {boolean} options.keepId
- * @param {any} options.transportOptions - of `createPipeTransport()`, if there is no pair yet.
+ * @param {Setup & { dataProducer: DataProducer, from: Router, to: Router, keepId: boolean }} options - `from` is the
+ * router of the DataProducer.
  * @returns {Promise<Required<import('..').PipeToRouterResult>>}
  */
-async function pipeDataProducer({ dataProducer, from, to, keepId, transportOptions }) {
-  const [here, there] = await transportsBetween(from, to, transportOptions);
+async function pipeDataProducer({ dataProducer, from, to, keepId, ...setup }) {
+  const [here, there] = await transportsBetween(from, to, setup);
   const pipeDataConsumer = await here.consumeData({ dataProducerId: dataProducer.id });
   const pipeDataProducer = await there
     .produceData({
@@ -52,35 +54,25 @@ async function pipeDataProducer({ dataProducer, from, to, keepId, transportOptio
   if (dataProducer.closed || pipeDataConsumer.closed || pipeDataProducer.closed) {
     pipeDataConsumer.close();
     pipeDataProducer.close();
-    throw new NotFoundError(`DataProducer with id "${dataProducer.id}" closed meanwhile`);
+    throw new NotFoundError(`DataProducer with id "${dataProducer.id}" closed while being piped`);
   }
   mirrorClose(pipeDataConsumer, pipeDataProducer);
   return { pipeDataConsumer, pipeDataProducer };
 }
 
 /**
- * The pair of transports between two routers, made by whoever asks first.
+ * The pair of transports between two routers; the first call of either makes it.
  *
  * @param {Router} from
  * @param {Router} to
- * @param {any} transportOptions
+ * @param {Setup} setup
  * @returns {Promise<[here: PipeTransport, there: PipeTransport]>}
  */
-async function transportsBetween(from, to, transportOptions) {
+async function transportsBetween(from, to, setup) {
   let pair = pairs.get(from)?.get(to);
 
-  if (!pair || pair.gone()) {
-    const transports = connectedTransports(from, to, transportOptions);
-    let gone = () => false;
-
-    transports.then(
-      ([first, second]) => (gone = () => first.closed || second.closed),
-      () => {},
-    );
-    pair = { router: from, transports, gone: () => gone() };
-    remember(from, to, pair);
-    remember(to, from, pair);
-    forgetWhenGone(from, to, pair);
+  if (!pair || pair.closed()) {
+    pair = makePair(from, to, setup);
   }
 
   const [first, second] = await pair.transports;
@@ -91,14 +83,39 @@ async function transportsBetween(from, to, transportOptions) {
 /**
  * @param {Router} from
  * @param {Router} to
- * @param {any} transportOptions
+ * @param {Setup} setup
+ * @returns {Pair}
+ */
+function makePair(from, to, setup) {
+  const transports = connectedTransports(from, to, setup);
+  let closed = () => false;
+  /** @type {Pair} */
+  const pair = { router: from, transports, closed: () => closed() };
+  const remove = () => {
+    // Another pair may have taken its place.
+    if (pairs.get(from)?.get(to) === pair) {
+      pairs.get(from)?.delete(to);
+      pairs.get(to)?.delete(from);
+    }
+  };
+
+  add(from, to, pair);
+  add(to, from, pair);
+  transports.then(([first, second]) => {
+    closed = () => first.closed || second.closed;
+    coreOf(first).onClosed(remove);
+  }, remove);
+  return pair;
+}
+
+/**
+ * @param {Router} from
+ * @param {Router} to
+ * @param {Setup} setup
  * @returns {Promise<[PipeTransport, PipeTransport]>}
  */
-async function connectedTransports(from, to, transportOptions) {
-  const created = await Promise.allSettled([
-    from.createPipeTransport(transportOptions),
-    to.createPipeTransport(transportOptions),
-  ]);
+async function connectedTransports(from, to, { ip, createPipeTransport }) {
+  const created = await Promise.allSettled([createPipeTransport(from), createPipeTransport(to)]);
   const transports = created.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const failure = created.find((one) => one.status === 'rejected');
 
@@ -108,14 +125,14 @@ async function connectedTransports(from, to, transportOptions) {
     }
 
     const [first, second] = transports;
-    // They meet at the address listened on, whatever is announced.
-    const ip = connectable(transportOptions.listenInfo.ip);
+    // Not the announced address, which may not lead back to this machine.
+    const reachable = reachableIp(ip);
 
-    // Both are in this process, so what they carry goes from thread to thread, past the network.
+    // Both are in this process: their messages go from thread to thread, past the network.
     await Promise.all([tunnel(first, second), tunnel(second, first)]);
     await Promise.all([
-      first.connect({ ip, port: second.tuple.localPort }),
-      second.connect({ ip, port: first.tuple.localPort }),
+      first.connect({ ip: reachable, port: second.tuple.localPort }),
+      second.connect({ ip: reachable, port: first.tuple.localPort }),
     ]);
     mirrorClose(first, second);
     return [first, second];
@@ -144,7 +161,7 @@ async function tunnel(near, far) {
  * @param {Router} to
  * @param {Pair} pair
  */
-function remember(from, to, pair) {
+function add(from, to, pair) {
   const others = pairs.get(from) ?? new WeakMap();
 
   others.set(to, pair);
@@ -152,24 +169,7 @@ function remember(from, to, pair) {
 }
 
 /**
- * @param {Router} from
- * @param {Router} to
- * @param {Pair} pair
- */
-function forgetWhenGone(from, to, pair) {
-  const forget = () => {
-    // Another pair may have its place.
-    if (pairs.get(from)?.get(to) === pair) {
-      pairs.get(from)?.delete(to);
-      pairs.get(to)?.delete(from);
-    }
-  };
-
-  pair.transports.then(([first]) => coreOf(first).onClosed(forget), forget);
-}
-
-/**
- * When one of them has closed, so does the other one.
+ * When one of them has closed, the other closes too.
  *
  * @param {import('./Entity').Entity<any, any, any>} one
  * @param {import('./Entity').Entity<any, any, any>} other
@@ -181,9 +181,9 @@ function mirrorClose(one, other) {
 
 /**
  * @param {string} ip - listened on.
- * @returns {string} one that reaches it from this machine.
+ * @returns {string} an address that reaches it from this machine.
  */
-function connectable(ip) {
+function reachableIp(ip) {
   if (ip === '0.0.0.0') {
     return '127.0.0.1';
   }

@@ -14,9 +14,9 @@ use crate::sfu::transport::direct::DirectTransportOptions;
 use crate::sfu::transport::pipe::PipeTransportOptions;
 use crate::sfu::transport::plain::PlainTransportOptions;
 use crate::sfu::transport::webrtc::{WebRtcListen, WebRtcTransportOptions};
-use crate::sfu::transport::{DEFAULT_MAX_MESSAGE_SIZE, Listen, ListenProtocol};
+use crate::sfu::transport::{Listen, ListenProtocol};
 
-use super::link::{SharedLink, parse};
+use super::link::SharedLink;
 use super::transport::Transport;
 use super::webrtc_server::WebRtcServer;
 
@@ -49,13 +49,11 @@ impl Router {
     #[napi(catch_unwind)]
     pub fn create_direct_transport(&self, request: u32, options: String) -> Transport {
         let (router, key) = (self.key, TransportKey(request));
-        let options: DirectTransportOptions = parse(&options).unwrap_or_default();
-        let max_message_size = options.max_receive_message_size;
-        self.link.request(request, move |world| {
+        self.link.request_with(request, options, move |world, options: DirectTransportOptions| {
             let id = world.sfu.create_direct_transport(key, router, &options)?;
             Ok(json!({ "id": id }))
         });
-        self.transport(key, max_message_size)
+        self.transport(key)
     }
 
     #[napi(catch_unwind)]
@@ -78,7 +76,7 @@ impl Router {
             };
             world.sfu.create_webrtc_transport(key, router, options, WebRtcListen::Server(server))
         });
-        self.transport(key, DEFAULT_MAX_MESSAGE_SIZE)
+        self.transport(key)
     }
 
     #[napi(catch_unwind)]
@@ -91,7 +89,7 @@ impl Router {
                 world.sfu.create_plain_transport(key, router, given.options, listen)
             })
         });
-        self.transport(key, DEFAULT_MAX_MESSAGE_SIZE)
+        self.transport(key)
     }
 
     #[napi(catch_unwind)]
@@ -104,7 +102,7 @@ impl Router {
                 world.sfu.create_pipe_transport(key, router, given.options, listen)
             })
         });
-        self.transport(key, DEFAULT_MAX_MESSAGE_SIZE)
+        self.transport(key)
     }
 
     #[napi(catch_unwind)]
@@ -119,8 +117,8 @@ impl Router {
         self.link.tell(move |world| world.sfu.close_router(key));
     }
 
-    fn transport(&self, key: TransportKey, max_message_size: u32) -> Transport {
-        Transport { link: Rc::clone(&self.link), key, max_message_size }
+    fn transport(&self, key: TransportKey) -> Transport {
+        Transport { link: Rc::clone(&self.link), key }
     }
 }
 

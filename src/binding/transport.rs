@@ -8,8 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::runtime::driver::FarEnd;
-use crate::sfu::backlog::{Backlog, DEFAULT_MAX_BUFFERED_AMOUNT};
-use crate::sfu::error::Result;
+use crate::sfu::backlog::Backlog;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::stats::Bitrates;
 use crate::sfu::transport::plain::UdpConnectOptions;
@@ -17,15 +16,13 @@ use crate::sfu::transport::webrtc::WebRtcConnectOptions;
 
 use super::data_consumer::DataConsumer;
 use super::data_producer::DataProducer;
-use super::link::{SharedLink, parse};
+use super::link::SharedLink;
 
 /// What connects a router with one peer, or with JavaScript.
 #[napi]
 pub struct Transport {
     pub(super) link: SharedLink,
     pub(super) key: TransportKey,
-    /// Of messages that JavaScript sends.
-    pub(super) max_message_size: u32,
 }
 
 #[derive(Deserialize)]
@@ -69,22 +66,33 @@ impl Transport {
     }
 
     #[napi(catch_unwind)]
-    pub fn produce_data(&self, request: u32, options: String) -> DataProducer {
+    pub fn produce_data(
+        &self,
+        request: u32,
+        options: String,
+        max_buffered_amount: u32,
+        max_message_size: u32,
+    ) -> DataProducer {
         let (transport, key) = (self.key, DataProducerKey(request));
-        let intake = backlog(&options);
+        let intake = Arc::new(Backlog::new(max_buffered_amount.into()));
         let counted = Arc::clone(&intake);
         self.link.request_with(request, options, move |world, options| {
             let id = world.sfu.transport(transport)?.produce_data(key, options, counted)?;
             Ok(json!({ "id": id }))
         });
-        let max_message_size = self.max_message_size as usize;
+        let max_message_size = max_message_size as usize;
         DataProducer { link: Rc::clone(&self.link), key, intake, max_message_size }
     }
 
     #[napi(catch_unwind)]
-    pub fn consume_data(&self, request: u32, options: String) -> DataConsumer {
+    pub fn consume_data(
+        &self,
+        request: u32,
+        options: String,
+        max_buffered_amount: u32,
+    ) -> DataConsumer {
         let (transport, key) = (self.key, DataConsumerKey(request));
-        let backlog = backlog(&options);
+        let backlog = Arc::new(Backlog::new(max_buffered_amount.into()));
         self.link.backlogs.borrow_mut().insert(request, Arc::clone(&backlog));
         let counted = Arc::clone(&backlog);
         self.link.request_with(request, options, move |world, options| {
@@ -119,16 +127,4 @@ impl Transport {
         let key = self.key;
         self.link.tell(move |world| world.sfu.close_transport(key));
     }
-}
-
-/// A backlog with the bound that the options of `produceData()` or `consumeData()` name.
-fn backlog(options: &str) -> Arc<Backlog> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Options {
-        max_buffered_amount: Option<u64>,
-    }
-    let options: Result<Options> = parse(options);
-    let bound = options.ok().and_then(|it| it.max_buffered_amount);
-    Arc::new(Backlog::new(bound.unwrap_or(DEFAULT_MAX_BUFFERED_AMOUNT)))
 }

@@ -113,7 +113,7 @@ impl Worker {
     }
 
     #[napi(catch_unwind)]
-    pub fn create_router(&self, request: u32, _options: String) -> Router {
+    pub fn create_router(&self, request: u32) -> Router {
         let key = RouterKey(request);
         self.link.request(request, move |world| {
             Ok(serde_json::json!({ "id": world.sfu.create_router(key) }))

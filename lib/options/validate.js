@@ -1,24 +1,14 @@
 'use strict';
 
-// Not the global one, which is a getter: a check of every message would pay for it.
-const { Buffer } = require('node:buffer');
 const { isIP } = require('node:net');
 const { inspect, toUSVString } = require('node:util');
 
-// The checks of arguments. They take a value and its name, and return the value to go on with, or throw a TypeError
-// that names the argument, what it was and what it should be. `null` counts as not given.
+// Checks of single values. Each takes a value and its name, and returns the checked value or throws a TypeError that
+// names the option, what it must be and what it is. `null` counts as not given.
 
 const MAX_UINT32 = 0xffffffff;
 const MAX_UINT16 = 0xffff;
-const MAX_STREAM_ID = 65534;
-const MAX_SUBCHANNELS = 65535;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
-/** SCTP payload protocol ids (RFC 8831, section 8): strings, Buffers, and empty ones. */
-const PPID_STRING = 51;
-const PPID_BINARY = 53;
-const PPID_STRING_EMPTY = 56;
-const PPID_BINARY_EMPTY = 57;
 
 /**
  * @param {unknown} value
@@ -41,9 +31,7 @@ function wrong(name, value, expected) {
 }
 
 /**
- * Options or a part of them.
- *
- * @param {unknown} value
+ * @param {unknown} value - an options object.
  * @param {string} name
  * @returns {Record<string, any>} empty if not given.
  */
@@ -59,7 +47,7 @@ function object(value, name) {
 
 /**
  * @param {any} value
- * @returns {any} undefined if not given: see `entity.appData`.
+ * @returns {any} undefined if not given: `entity.appData` then makes an empty object when it is read.
  */
 function appData(value) {
   return given(value) ? object(value, 'appData') : undefined;
@@ -95,7 +83,7 @@ function string(value, name, fallback) {
 }
 
 /**
- * A text that goes over the wire: with U+FFFD for each lone surrogate, which UTF-8 cannot have.
+ * A string that goes over the wire. UTF-8 has no lone surrogates: each becomes U+FFFD.
  *
  * @param {unknown} value
  * @param {string} name
@@ -110,12 +98,9 @@ function text(value, name) {
  * @param {unknown} value
  * @param {string} name
  * @param {readonly T[]} choices
- * @returns {T | undefined}
+ * @returns {T}
  */
 function oneOf(value, name, choices) {
-  if (!given(value)) {
-    return undefined;
-  }
   if (!choices.includes(/** @type {T} */ (value))) {
     throw wrong(name, value, `one of ${choices.map((choice) => `'${choice}'`).join(', ')}`);
   }
@@ -123,19 +108,18 @@ function oneOf(value, name, choices) {
 }
 
 /**
- * As JavaScript takes it: what is truthy is true.
+ * By JavaScript's truth, as in mediasoup.
  *
- * @template {boolean | undefined} T
  * @param {unknown} value
- * @param {T} fallback
- * @returns {boolean | T}
+ * @param {boolean} fallback
+ * @returns {boolean}
  */
 function boolean(value, fallback) {
   return given(value) ? Boolean(value) : fallback;
 }
 
 /**
- * An integer from `min` to `max`. It is required.
+ * A required integer from `min` to `max`.
  *
  * @param {unknown} value
  * @param {string} name
@@ -151,16 +135,15 @@ function integer(value, name, max = MAX_UINT32, min = 0) {
 }
 
 /**
- * An integer from `min` to `max`, or `undefined`.
+ * An optional integer from 0 to `max`.
  *
  * @param {unknown} value
  * @param {string} name
  * @param {number} [max]
- * @param {number} [min]
  * @returns {number | undefined}
  */
-function optionalInteger(value, name, max, min) {
-  return given(value) ? integer(value, name, max, min) : undefined;
+function optionalInteger(value, name, max) {
+  return given(value) ? integer(value, name, max) : undefined;
 }
 
 /**
@@ -169,7 +152,7 @@ function optionalInteger(value, name, max, min) {
  * @returns {string}
  */
 function ip(value, name) {
-  // A zone ('fe80::1%eth0') is no part of an address, and the worker takes none.
+  // isIP() accepts a zone ('fe80::1%eth0'); the worker does not.
   if (typeof value !== 'string' || isIP(value) === 0 || value.includes('%')) {
     throw wrong(name, value, 'an IPv4 or IPv6 address');
   }
@@ -199,73 +182,8 @@ function optionalUuid(value, name) {
   return value;
 }
 
-/**
- * @param {unknown} value
- * @param {string} name
- * @returns {number}
- */
-function subchannel(value, name) {
-  return integer(value, name, MAX_UINT16);
-}
-
-/**
- * @param {unknown} value
- * @param {string} name
- * @returns {number | undefined}
- */
-function optionalSubchannel(value, name) {
-  return given(value) ? subchannel(value, name) : undefined;
-}
-
-/**
- * @param {unknown} value
- * @returns {number[]}
- */
-function subchannels(value) {
-  const list = array(value, 'subchannels');
-
-  if (list.length > MAX_SUBCHANNELS) {
-    throw wrong('subchannels', value, `an array of at most ${MAX_SUBCHANNELS}`);
-  }
-  // Not `map()`, which leaves holes as they are.
-  return Array.from(list, (value, index) => subchannel(value, `subchannels[${index}]`));
-}
-
-/**
- * Checks a message and its PPID.
- *
- * @param {unknown} message
- * @param {unknown} value - the PPID, if given.
- * @returns {number} the PPID: the given one, or what goes with the message.
- */
-function ppid(message, value) {
-  const isString = typeof message === 'string';
-
-  // The first of both sees through what only claims to be a Buffer.
-  if (!isString && !(ArrayBuffer.isView(message) && Buffer.isBuffer(message))) {
-    throw new TypeError('message must be a string or a Buffer');
-  }
-
-  const empty = message.length === 0;
-
-  if (!given(value)) {
-    if (isString) {
-      return empty ? PPID_STRING_EMPTY : PPID_STRING;
-    }
-    return empty ? PPID_BINARY_EMPTY : PPID_BINARY;
-  }
-
-  const ppid = integer(value, 'ppid');
-
-  if (empty && ppid !== PPID_STRING_EMPTY && ppid !== PPID_BINARY_EMPTY) {
-    throw wrong('ppid', ppid, `${PPID_STRING_EMPTY} or ${PPID_BINARY_EMPTY} for an empty message`);
-  }
-  return ppid;
-}
-
 module.exports = {
   MAX_UINT16,
-  MAX_STREAM_ID,
   given,
   wrong,
   object,
@@ -280,8 +198,4 @@ module.exports = {
   ip,
   isUuid,
   optionalUuid,
-  subchannel,
-  optionalSubchannel,
-  subchannels,
-  ppid,
 };

@@ -2,9 +2,10 @@
 
 const validate = require('./validate');
 
+/** @type {import('../..').DtlsRole[]} */
 const ROLES = ['auto', 'client', 'server'];
-/** The algorithms, and how many bytes a fingerprint of each has. */
-const LENGTHS = new Map([
+/** The length of a fingerprint by algorithm, in bytes. */
+const FINGERPRINT_LENGTHS = new Map([
   ['sha-1', 20],
   ['sha-224', 28],
   ['sha-256', 32],
@@ -13,19 +14,19 @@ const LENGTHS = new Map([
 ]);
 
 /**
- * The DTLS parameters of a peer.
+ * The peer's DTLS parameters, as Rust's `DtlsParameters`.
  *
  * @param {unknown} value
- * @returns {Required<import('..').DtlsParameters>}
+ * @returns {Required<import('../..').DtlsParameters>} with at least one fingerprint.
  */
 function parseDtlsParameters(value) {
   if (!validate.given(value)) {
     throw new TypeError('missing dtlsParameters');
   }
 
-  const options = validate.object(value, 'dtlsParameters');
-  const role = options.role ?? 'auto';
-  const fingerprints = validate.array(options.fingerprints, 'dtlsParameters.fingerprints');
+  const given = validate.object(value, 'dtlsParameters');
+  const role = given.role ?? 'auto';
+  const fingerprints = validate.array(given.fingerprints, 'dtlsParameters.fingerprints');
 
   if (!ROLES.includes(role)) {
     throw new TypeError(`invalid DtlsRole: ${String(role)}`);
@@ -39,29 +40,28 @@ function parseDtlsParameters(value) {
 /**
  * @param {unknown} fingerprint
  * @param {number} index
- * @returns {import('..').DtlsFingerprint}
+ * @returns {import('../..').DtlsFingerprint}
  */
 function parseFingerprint(fingerprint, index) {
   const name = `dtlsParameters.fingerprints[${index}]`;
   const { algorithm, value } = validate.object(fingerprint, name);
+  const length = FINGERPRINT_LENGTHS.get(algorithm);
 
-  const bytes = LENGTHS.get(algorithm);
-
-  if (bytes === undefined) {
+  if (length === undefined) {
     throw new TypeError(`invalid FingerprintAlgorithm: ${String(algorithm)}`);
   }
-  if (typeof value !== 'string' || !isHex(value, bytes)) {
-    throw validate.wrong(`${name}.value`, value, `${bytes} bytes in hex, with colons between them`);
+  if (typeof value !== 'string' || !isHex(value, length)) {
+    throw validate.wrong(`${name}.value`, value, `${length} bytes in hex, separated by colons`);
   }
   return { algorithm, value };
 }
 
 /**
  * @param {string} value
- * @param {number} bytes
+ * @param {number} length - in bytes.
  */
-function isHex(value, bytes) {
-  return value.length === 3 * bytes - 1 && /^[0-9a-f]{2}(:[0-9a-f]{2})*$/i.test(value);
+function isHex(value, length) {
+  return value.length === 3 * length - 1 && /^[0-9a-f]{2}(:[0-9a-f]{2})*$/i.test(value);
 }
 
-exports.parseDtlsParameters = parseDtlsParameters;
+module.exports = { parseDtlsParameters };

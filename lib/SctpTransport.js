@@ -1,0 +1,75 @@
+'use strict';
+
+const { Transport, emitBoth } = require('./Transport');
+const { copy } = require('./copy');
+
+/** @import { AppData } from '..' */
+/** @import { Transport as Native } from '../native/binding' */
+
+/**
+ * @typedef {import('./Transport').TransportData & { sctpParameters?: import('..').SctpParameters }} SctpTransportData
+ * Without `sctpParameters`, SCTP is not enabled.
+ */
+
+/**
+ * What transports with SCTP have in common: WebRtcTransport and UdpTransport.
+ *
+ * @template {import('..').TransportEvents} E
+ * @template {import('..').TransportObserverEvents} O
+ * @template {AppData} A
+ * @extends {Transport<E, O, A>}
+ */
+class SctpTransport extends Transport {
+  #sctpParameters;
+  /** @type {import('..').SctpState | undefined} */
+  #sctpState;
+  /** @type {import('..').SctpNegotiatedCapabilities | undefined} */
+  #sctpNegotiatedCapabilities;
+
+  /**
+   * @param {import('./Core').Core<Native>} core
+   * @param {import('..').TransportType} type
+   * @param {SctpTransportData} data
+   * @param {A} appData
+   * @param {(name: string, args: any[]) => void} onEvent - for all other events.
+   */
+  constructor(core, type, data, appData, onEvent) {
+    super(core, type, data, appData, (name, args) => {
+      if (name === 'sctpstatechange') {
+        this.#onSctpStateChange(args[0], args[1]);
+      } else {
+        onEvent(name, args);
+      }
+    });
+    this.#sctpParameters = data.sctpParameters;
+    this.#sctpState = data.sctpParameters && 'new';
+    core.onClosing(() => {
+      // Without an event: a closed transport emits only its close.
+      this.#sctpState &&= 'closed';
+    });
+  }
+
+  get sctpParameters() {
+    return copy(this.#sctpParameters);
+  }
+
+  get sctpState() {
+    return this.#sctpState;
+  }
+
+  get sctpNegotiatedCapabilities() {
+    return copy(this.#sctpNegotiatedCapabilities);
+  }
+
+  /**
+   * @param {import('..').SctpState} state
+   * @param {import('..').SctpNegotiatedCapabilities} [negotiatedCapabilities] - with 'connected'.
+   */
+  #onSctpStateChange(state, negotiatedCapabilities) {
+    this.#sctpState = state;
+    this.#sctpNegotiatedCapabilities = negotiatedCapabilities ?? this.#sctpNegotiatedCapabilities;
+    emitBoth(this, 'sctpstatechange', state);
+  }
+}
+
+exports.SctpTransport = SctpTransport;

@@ -1,0 +1,80 @@
+'use strict';
+
+const { SctpTransport } = require('./SctpTransport');
+const { emitBoth } = require('./Transport');
+const { copy } = require('./copy');
+const { parseUdpConnectOptions } = require('./options/transport');
+const validate = require('./options/validate');
+
+/** @import { AppData } from '..' */
+/** @import { Transport as Native } from '../native/binding' */
+
+/**
+ * @typedef {import('./SctpTransport').SctpTransportData & { tuple: import('..').TransportTuple }} UdpTransportData
+ */
+
+/**
+ * What the transports with SCTP over plain UDP have in common: PlainTransport and PipeTransport.
+ *
+ * @template {import('..').TransportEvents} E
+ * @template {import('..').TransportObserverEvents} O
+ * @template {AppData} A
+ * @extends {SctpTransport<E, O, A>}
+ */
+class UdpTransport extends SctpTransport {
+  #core;
+  #type;
+  #tuple;
+
+  /**
+   * @param {import('./Core').Core<Native>} core
+   * @param {'plain' | 'pipe'} type
+   * @param {UdpTransportData} data
+   * @param {A} appData
+   */
+  constructor(core, type, data, appData) {
+    super(core, type, data, appData, (name, args) => this.#onEvent(name, args));
+    this.#core = core;
+    this.#type = type;
+    this.#tuple = data.tuple;
+  }
+
+  get tuple() {
+    return copy(this.#tuple);
+  }
+
+  get srtpParameters() {
+    return undefined;
+  }
+
+  /** @param {{ ip?: string, port?: number, srtpParameters?: object }} [params] */
+  async connect(params) {
+    const method = `${this.#type}Transport.connect`;
+
+    this.#core.check(method);
+
+    const parsed = parseUdpConnectOptions(validate.object(params, 'params'));
+    const { tuple } = await this.#core.request(method, (native, id) =>
+      native.connect(id, JSON.stringify(parsed)),
+    );
+
+    this.#tuple = tuple;
+  }
+
+  /**
+   * @param {string} name
+   * @param {any[]} args
+   */
+  #onEvent(name, args) {
+    switch (name) {
+      case 'tuple':
+        this.#tuple = args[0];
+        emitBoth(this, 'tuple', this.#tuple);
+        break;
+      default:
+        this.#core.onUnknownEvent(name);
+    }
+  }
+}
+
+exports.UdpTransport = UdpTransport;

@@ -1,0 +1,164 @@
+'use strict';
+
+const { Logger } = require('../Logger');
+const { parseSubchannels } = require('./message');
+const validate = require('./validate');
+
+/** Stream 65535 does not exist (RFC 8832, section 6). */
+const MAX_STREAM_ID = 65_534;
+/** In bytes. */
+const MAX_BUFFERED_AMOUNT = 64 * 1024 * 1024;
+
+const logger = new Logger('Transport');
+
+/**
+ * @typedef {object} SctpStreamParameters - Rust's `SctpStreamParameters`.
+ * @property {number} streamId
+ * @property {boolean} ordered
+ * @property {number} [maxPacketLifeTime] - in milliseconds.
+ * @property {number} [maxRetransmits]
+ */
+
+/**
+ * @typedef {object} DataProducerOptions - Rust's `DataProducerOptions`.
+ * @property {string} [id]
+ * @property {string} label
+ * @property {string} protocol
+ * @property {boolean} paused
+ * @property {SctpStreamParameters} [sctpStreamParameters] - undefined on a DirectTransport.
+ */
+
+/**
+ * @typedef {object} DataConsumerOptions - Rust's `DataConsumerOptions`. What is undefined of the reliability, the worker
+ * takes from the DataProducer.
+ * @property {string} dataProducerId
+ * @property {boolean} paused
+ * @property {number[]} subchannels
+ * @property {boolean} [ordered]
+ * @property {number} [maxPacketLifeTime] - in milliseconds.
+ * @property {number} [maxRetransmits]
+ * @property {number} [streamId]
+ */
+
+/**
+ * @param {Record<string, any>} given
+ * @param {boolean} direct - whether the transport is a DirectTransport.
+ * @returns {DataProducerOptions}
+ */
+function parseDataProducerOptions(given, direct) {
+  if (direct) {
+    warnOfIgnored('produceData()', given, ['sctpStreamParameters']);
+  }
+  return {
+    id: validate.optionalUuid(given.id, 'id'),
+    label: validate.text(given.label, 'label'),
+    protocol: validate.text(given.protocol, 'protocol'),
+    paused: validate.boolean(given.paused, false),
+    sctpStreamParameters: direct
+      ? undefined
+      : parseSctpStreamParameters(given.sctpStreamParameters),
+  };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @param {boolean} direct - whether the transport is a DirectTransport.
+ * @returns {DataConsumerOptions}
+ */
+function parseDataConsumerOptions(given, direct) {
+  const dataProducerId = validate.string(given.dataProducerId, 'dataProducerId', undefined);
+
+  if (!dataProducerId) {
+    throw new TypeError('missing dataProducerId');
+  }
+  if (direct) {
+    warnOfIgnored('consumeData()', given, [
+      'ordered',
+      'maxPacketLifeTime',
+      'maxRetransmits',
+      'streamId',
+    ]);
+  }
+  return {
+    dataProducerId,
+    paused: validate.boolean(given.paused, false),
+    subchannels: validate.given(given.subchannels) ? parseSubchannels(given.subchannels) : [],
+    ...(direct
+      ? {}
+      : {
+          ...parseReliability(given, ''),
+          streamId: validate.optionalInteger(given.streamId, 'streamId', MAX_STREAM_ID),
+        }),
+  };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @returns {number} in bytes.
+ */
+function parseMaxBufferedAmount({ maxBufferedAmount }) {
+  return validate.optionalInteger(maxBufferedAmount, 'maxBufferedAmount') ?? MAX_BUFFERED_AMOUNT;
+}
+
+/**
+ * The stream of a DataProducer. A limit, even 0, makes it unordered.
+ *
+ * @param {unknown} value
+ * @returns {SctpStreamParameters}
+ */
+function parseSctpStreamParameters(value) {
+  const name = 'sctpStreamParameters';
+
+  if (!validate.given(value)) {
+    throw new TypeError(`missing ${name}`);
+  }
+
+  const given = validate.object(value, name);
+  const streamId = validate.integer(given.streamId, `${name}.streamId`, MAX_STREAM_ID);
+  const { ordered, maxPacketLifeTime, maxRetransmits } = parseReliability(given, `${name}.`);
+  const limited = maxPacketLifeTime !== undefined || maxRetransmits !== undefined;
+
+  if (maxPacketLifeTime !== undefined && maxRetransmits !== undefined) {
+    throw new TypeError('cannot provide both maxPacketLifeTime and maxRetransmits');
+  }
+  if (ordered && limited) {
+    throw new TypeError('cannot be ordered with maxPacketLifeTime or maxRetransmits');
+  }
+  return { streamId, ordered: ordered ?? !limited, maxPacketLifeTime, maxRetransmits };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @param {string} prefix - of the names, in errors.
+ * @returns {{ ordered?: boolean, maxPacketLifeTime?: number, maxRetransmits?: number }}
+ */
+function parseReliability({ ordered, maxPacketLifeTime, maxRetransmits }, prefix) {
+  return {
+    ordered: validate.given(ordered) ? Boolean(ordered) : undefined,
+    maxPacketLifeTime: validate.optionalInteger(
+      maxPacketLifeTime,
+      `${prefix}maxPacketLifeTime`,
+      validate.MAX_UINT16,
+    ),
+    maxRetransmits: validate.optionalInteger(
+      maxRetransmits,
+      `${prefix}maxRetransmits`,
+      validate.MAX_UINT16,
+    ),
+  };
+}
+
+/**
+ * @param {string} method
+ * @param {Record<string, any>} given
+ * @param {string[]} names
+ */
+function warnOfIgnored(method, given, names) {
+  const ignored = names.filter((name) => validate.given(given[name]));
+
+  if (ignored.length > 0) {
+    logger.warn(`${method}: ${ignored.join(', ')} ignored on a DirectTransport`);
+  }
+}
+
+module.exports = { parseDataProducerOptions, parseDataConsumerOptions, parseMaxBufferedAmount };

@@ -1,0 +1,204 @@
+'use strict';
+
+const { Logger } = require('../Logger');
+const validate = require('./validate');
+
+const logger = new Logger('listenInfo');
+
+/**
+ * The receive buffer of a UDP socket, in bytes. The system grants at most `net.core.rmem_max` (Linux: 208 KiB by
+ * default) and doubles it for its own overhead. The system's default holds 280 small datagrams, which one burst, or a
+ * few milliseconds without the processor, overflows for every client of the port. This one holds 5,400.
+ */
+const UDP_RECV_BUFFER_SIZE = 2 * 1024 * 1024;
+
+/** @typedef {'udp' | 'tcp'} Protocol */
+
+/**
+ * @typedef {object} ListenInfo - Rust's `ListenInfo`. With neither `port` nor `portRange`: a port of the Worker's range.
+ * @property {Protocol} protocol
+ * @property {string} ip
+ * @property {string} [announcedAddress]
+ * @property {boolean} exposeInternalIp
+ * @property {number} [port] - not 0, and not with `portRange`.
+ * @property {{ min: number, max: number }} [portRange]
+ * @property {{ ipv6Only: boolean, udpReusePort: boolean }} flags
+ * @property {number} [sendBufferSize] - in bytes, not 0.
+ * @property {number} [recvBufferSize] - in bytes, not 0.
+ */
+
+/**
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {ListenInfo}
+ */
+function parseListenInfo(value, name) {
+  const given = validate.object(value, name);
+  const protocol = validate.oneOf(given.protocol, `${name}.protocol`, ['udp', 'tcp']);
+
+  return {
+    protocol,
+    ip: validate.ip(given.ip, `${name}.ip`),
+    announcedAddress: parseAnnouncedAddress(given, name),
+    exposeInternalIp: validate.boolean(given.exposeInternalIp, false),
+    ...(validate.given(given.portRange)
+      ? { portRange: parsePortRange(given.portRange, `${name}.portRange`) }
+      : { port: parsePort(given.port, `${name}.port`) }),
+    flags: parseFlags(given.flags, `${name}.flags`),
+    sendBufferSize: parseBufferSize(given, 'sendBufferSize', name),
+    recvBufferSize: parseBufferSize(given, 'recvBufferSize', name) ?? recvBufferSize(protocol),
+  };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {ListenInfo[]} at least one.
+ */
+function parseListenInfos(value) {
+  const infos = validate.array(value, 'listenInfos');
+
+  if (infos.length === 0) {
+    throw validate.wrong('listenInfos', value, 'an array of at least one');
+  }
+  return Array.from(infos, (info, index) => parseListenInfo(info, `listenInfos[${index}]`));
+}
+
+/**
+ * Where a PlainTransport or PipeTransport listens: `listenInfo`, or the older `listenIp` and `port`.
+ *
+ * @param {Record<string, any>} options
+ * @returns {ListenInfo} for UDP.
+ */
+function parseUdpListenInfo({ listenInfo, listenIp, port }) {
+  if (validate.given(listenInfo) && validate.given(listenIp)) {
+    throw new TypeError('listenInfo and listenIp cannot both be given: use listenInfo');
+  }
+  if (validate.given(listenIp)) {
+    return parseListenIp(listenIp, 'listenIp', 'udp', port);
+  }
+  if (!validate.given(listenInfo)) {
+    throw new TypeError('missing listenInfo or listenIp');
+  }
+
+  const info = parseListenInfo(listenInfo, 'listenInfo');
+
+  if (info.protocol !== 'udp') {
+    throw validate.wrong('listenInfo.protocol', info.protocol, "'udp'");
+  }
+  return info;
+}
+
+/**
+ * Where a WebRtcTransport without WebRtcServer listens: the older `listenIps` and `port`, or `listenInfos`.
+ *
+ * @param {Record<string, any>} options
+ * @param {Protocol[]} protocols - what to listen on for each of `listenIps`.
+ * @returns {ListenInfo[]}
+ */
+function parseWebRtcListenInfos({ listenIps, listenInfos, port }, protocols) {
+  if (!validate.given(listenIps)) {
+    if (!validate.given(listenInfos)) {
+      throw new TypeError('missing webRtcServer, listenInfos or listenIps');
+    }
+    return parseListenInfos(listenInfos);
+  }
+  if (validate.given(listenInfos)) {
+    logger.warn('listenIps and listenInfos are both given: listenInfos are ignored');
+  }
+
+  const ips = validate.array(listenIps, 'listenIps');
+
+  if (ips.length === 0) {
+    throw validate.wrong('listenIps', listenIps, 'an array of at least one');
+  }
+  return Array.from(ips, (listenIp, index) =>
+    protocols.map((protocol) => parseListenIp(listenIp, `listenIps[${index}]`, protocol, port)),
+  ).flat();
+}
+
+/**
+ * @param {unknown} value - an address, or an object with one.
+ * @param {string} name
+ * @param {Protocol} protocol
+ * @param {unknown} port
+ * @returns {ListenInfo}
+ */
+function parseListenIp(value, name, protocol, port) {
+  const given = typeof value === 'string' ? { ip: value } : validate.object(value, name);
+
+  return {
+    protocol,
+    ip: validate.ip(given.ip, typeof value === 'string' ? name : `${name}.ip`),
+    announcedAddress: parseAnnouncedAddress(given, name),
+    exposeInternalIp: false,
+    port: parsePort(port, 'port'),
+    flags: parseFlags(undefined, 'flags'),
+    recvBufferSize: recvBufferSize(protocol),
+  };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @param {string} name
+ * @returns {string | undefined}
+ */
+function parseAnnouncedAddress({ announcedIp, announcedAddress }, name) {
+  const older = validate.string(announcedIp, `${name}.announcedIp`, undefined);
+
+  return validate.string(announcedAddress, `${name}.announcedAddress`, older) || undefined;
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {number | undefined} undefined for a port of the Worker's range.
+ */
+function parsePort(value, name) {
+  return validate.optionalInteger(value, name, validate.MAX_UINT16) || undefined;
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {{ min: number, max: number } | undefined} undefined for the Worker's range.
+ */
+function parsePortRange(value, name) {
+  const given = validate.object(value, name);
+  const min = validate.integer(given.min, `${name}.min`, validate.MAX_UINT16);
+  const max = validate.integer(given.max, `${name}.max`, validate.MAX_UINT16, min);
+
+  return max === 0 ? undefined : { min, max };
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} name
+ */
+function parseFlags(value, name) {
+  const { ipv6Only, udpReusePort } = validate.object(value, name);
+
+  return {
+    ipv6Only: validate.boolean(ipv6Only, false),
+    udpReusePort: validate.boolean(udpReusePort, false),
+  };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @param {'sendBufferSize' | 'recvBufferSize'} option
+ * @param {string} name
+ * @returns {number | undefined} undefined for the default.
+ */
+function parseBufferSize(given, option, name) {
+  return validate.optionalInteger(given[option], `${name}.${option}`) || undefined;
+}
+
+/**
+ * @param {Protocol} protocol
+ * @returns {number | undefined} undefined for the system's.
+ */
+function recvBufferSize(protocol) {
+  return protocol === 'udp' ? UDP_RECV_BUFFER_SIZE : undefined;
+}
+
+module.exports = { parseListenInfo, parseListenInfos, parseUdpListenInfo, parseWebRtcListenInfos };

@@ -1,0 +1,87 @@
+'use strict';
+
+// Not the global Buffer: that is a getter, which every message would pay for.
+const { Buffer } = require('node:buffer');
+
+const validate = require('./validate');
+
+// The arguments of `send()`, and the subchannels of a DataConsumer.
+
+/** As many as a 16-bit count can announce in the header of a pipe. */
+const MAX_SUBCHANNELS = 65_535;
+
+/** SCTP payload protocol ids (RFC 8831, section 8): strings and binary, each also for empty messages. */
+const PPID_STRING = 51;
+const PPID_BINARY = 53;
+const PPID_STRING_EMPTY = 56;
+const PPID_BINARY_EMPTY = 57;
+
+/**
+ * Checks a message and its PPID.
+ *
+ * @param {unknown} message
+ * @param {unknown} value - the PPID, if given.
+ * @returns {number} the PPID: the given one, or the one that goes with the message.
+ */
+function parsePpid(message, value) {
+  const isString = typeof message === 'string';
+
+  // isView() rejects objects that only inherit from Buffer, and Proxies; Buffer.isBuffer() does not.
+  if (!isString && !(ArrayBuffer.isView(message) && Buffer.isBuffer(message))) {
+    throw new TypeError('message must be a string or a Buffer');
+  }
+
+  const empty = message.length === 0;
+
+  if (!validate.given(value)) {
+    if (isString) {
+      return empty ? PPID_STRING_EMPTY : PPID_STRING;
+    }
+    return empty ? PPID_BINARY_EMPTY : PPID_BINARY;
+  }
+
+  const ppid = validate.integer(value, 'ppid');
+
+  if (empty && ppid !== PPID_STRING_EMPTY && ppid !== PPID_BINARY_EMPTY) {
+    throw validate.wrong(
+      'ppid',
+      ppid,
+      `${PPID_STRING_EMPTY} or ${PPID_BINARY_EMPTY} for an empty message`,
+    );
+  }
+  return ppid;
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {number}
+ */
+function parseSubchannel(value, name) {
+  return validate.integer(value, name, validate.MAX_UINT16);
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {number | undefined}
+ */
+function parseOptionalSubchannel(value, name) {
+  return validate.given(value) ? parseSubchannel(value, name) : undefined;
+}
+
+/**
+ * @param {unknown} value
+ * @returns {number[]}
+ */
+function parseSubchannels(value) {
+  const list = validate.array(value, 'subchannels');
+
+  if (list.length > MAX_SUBCHANNELS) {
+    throw validate.wrong('subchannels', value, `an array of at most ${MAX_SUBCHANNELS}`);
+  }
+  // Not `map()`, which skips holes.
+  return Array.from(list, (value, index) => parseSubchannel(value, `subchannels[${index}]`));
+}
+
+module.exports = { parsePpid, parseSubchannel, parseOptionalSubchannel, parseSubchannels };

@@ -1,0 +1,93 @@
+'use strict';
+
+const validate = require('./validate');
+
+/**
+ * @typedef {object} SctpOptions - Rust's `SctpOptions`, all in bytes.
+ * @property {number} maxSendMessageSize
+ * @property {number} maxReceiveMessageSize
+ * @property {number} sendBufferSize
+ * @property {number} perStreamSendQueueLimit
+ * @property {number} maxReceiverWindowBufferSize
+ * @property {number} bufferedAmountLowThreshold
+ */
+
+const MAX_MESSAGE_SIZE = 262_144;
+const SEND_BUFFER_SIZE = 2_000_000;
+const PER_STREAM_SEND_QUEUE_LIMIT = 2_000_000;
+const MAX_RECEIVER_WINDOW_BUFFER_SIZE = 5_242_880;
+const BUFFERED_AMOUNT_LOW_THRESHOLD = 1024;
+
+/**
+ * The SCTP options of a transport. All are checked, even if SCTP is not enabled.
+ *
+ * @param {Record<string, any>} given
+ * @returns {SctpOptions | undefined} undefined without `enableSctp`.
+ */
+function parseSctpOptions(given) {
+  const { maxSendMessageSize, maxReceiveMessageSize } = parseMessageSizes(
+    given,
+    'maxSctpMessageSize',
+  );
+  const parsed = {
+    maxSendMessageSize,
+    maxReceiveMessageSize,
+    sendBufferSize: parseSize(given, 'sctpSendBufferSize', SEND_BUFFER_SIZE),
+    perStreamSendQueueLimit: parseSize(
+      given,
+      'sctpPerStreamSendQueueLimit',
+      PER_STREAM_SEND_QUEUE_LIMIT,
+    ),
+    maxReceiverWindowBufferSize: parseSize(
+      given,
+      'sctpMaxReceiverWindowBufferSize',
+      MAX_RECEIVER_WINDOW_BUFFER_SIZE,
+    ),
+    bufferedAmountLowThreshold: parseSize(
+      given,
+      'sctpDefaultStreamBufferedAmountLowThreshold',
+      BUFFERED_AMOUNT_LOW_THRESHOLD,
+    ),
+  };
+
+  checkNumSctpStreams(given.numSctpStreams);
+  return validate.boolean(given.enableSctp, false) ? parsed : undefined;
+}
+
+/**
+ * The largest message in either direction. The older option sets both.
+ *
+ * @param {Record<string, any>} given
+ * @param {'maxSctpMessageSize' | 'maxMessageSize'} older
+ */
+function parseMessageSizes(given, older) {
+  const size = parseSize(given, older, MAX_MESSAGE_SIZE);
+
+  return {
+    maxSendMessageSize: parseSize(given, 'maxSendMessageSize', size),
+    maxReceiveMessageSize: parseSize(given, 'maxReceiveMessageSize', size),
+  };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @param {string} name
+ * @param {number} fallback
+ */
+function parseSize(given, name, fallback) {
+  return validate.optionalInteger(given[name], name) ?? fallback;
+}
+
+/**
+ * An older option: it is checked and has no effect.
+ *
+ * @param {unknown} value
+ */
+function checkNumSctpStreams(value) {
+  const { OS, MIS } = validate.object(value, 'numSctpStreams');
+
+  validate.optionalInteger(OS, 'numSctpStreams.OS', validate.MAX_UINT16);
+  validate.optionalInteger(MIS, 'numSctpStreams.MIS', validate.MAX_UINT16);
+}
+
+module.exports = { parseSctpOptions, parseMessageSizes };

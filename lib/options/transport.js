@@ -1,0 +1,99 @@
+'use strict';
+
+const { mediaUnsupported } = require('../errors');
+const { parseUdpListenInfo } = require('./listenInfo');
+const { parseMessageSizes, parseSctpOptions } = require('./sctp');
+const validate = require('./validate');
+
+// The options of PlainTransport, PipeTransport and DirectTransport; those of WebRtcTransport are in webRtc.js.
+
+/** @typedef {import('./listenInfo').ListenInfo} ListenInfo */
+/** @typedef {import('./sctp').SctpOptions} SctpOptions */
+/** @typedef {'maxIncomingBitrate' | 'maxOutgoingBitrate' | 'minOutgoingBitrate'} Bitrate */
+/** @typedef {Partial<Record<Bitrate, number>>} Bitrates - Rust's `Bitrates`, without those that are not limited. */
+
+/**
+ * @param {Record<string, any>} given
+ * @returns {{ listenInfo: ListenInfo, comedia: boolean, sctp: SctpOptions | undefined }} Rust's `PlainTransportOptions`.
+ */
+function parsePlainTransportOptions(given) {
+  const listenInfo = parseUdpListenInfo(given);
+  const comedia = validate.boolean(given.comedia, false);
+  const sctp = parseSctpOptions(given);
+
+  refuseSrtp(given);
+  return { listenInfo, comedia, sctp };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @returns {{ listenInfo: ListenInfo, sctp: SctpOptions | undefined }} Rust's `PipeTransportOptions`.
+ */
+function parsePipeTransportOptions(given) {
+  const listenInfo = parseUdpListenInfo(given);
+  const sctp = parseSctpOptions(given);
+
+  refuseSrtp(given);
+  return { listenInfo, sctp };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @returns {{ maxSendMessageSize: number, maxReceiveMessageSize: number }} Rust's `DirectTransportOptions`, in bytes.
+ */
+function parseDirectTransportOptions(given) {
+  return parseMessageSizes(given, 'maxMessageSize');
+}
+
+/**
+ * @param {Record<string, any>} given - the parameters of `connect()`.
+ * @returns {{ ip: string, port: number }} Rust's `UdpConnectOptions`.
+ */
+function parseUdpConnectOptions(given) {
+  refuseSrtpParameters(given);
+  return {
+    ip: validate.ip(given.ip, 'ip'),
+    port: validate.integer(given.port, 'port', validate.MAX_UINT16, 1),
+  };
+}
+
+/**
+ * Sets one limit.
+ *
+ * @param {Bitrates} bitrates - those in force.
+ * @param {Bitrate} name
+ * @param {unknown} value - in bits per second; 0 is no limit.
+ * @returns {Bitrates}
+ */
+function parseBitrates(bitrates, name, value) {
+  const parsed = { ...bitrates, [name]: validate.integer(value, name) || undefined };
+  const { minOutgoingBitrate: min = 0, maxOutgoingBitrate: max = Infinity } = parsed;
+
+  if (min > max) {
+    throw new TypeError(`minOutgoingBitrate (${min}) cannot be above maxOutgoingBitrate (${max})`);
+  }
+  return parsed;
+}
+
+/** @param {Record<string, any>} given */
+function refuseSrtp({ enableSrtp }) {
+  if (validate.boolean(enableSrtp, false)) {
+    throw mediaUnsupported('enableSrtp');
+  }
+}
+
+/** @param {Record<string, any>} given - the parameters of `connect()`. */
+function refuseSrtpParameters({ srtpParameters }) {
+  if (validate.given(srtpParameters)) {
+    throw mediaUnsupported('srtpParameters');
+  }
+}
+
+module.exports = {
+  parsePlainTransportOptions,
+  parsePipeTransportOptions,
+  parseDirectTransportOptions,
+  parseUdpConnectOptions,
+  parseBitrates,
+  refuseSrtpParameters,
+};

@@ -1,0 +1,100 @@
+'use strict';
+
+const { Logger } = require('../Logger');
+const { parseDtlsParameters } = require('./dtls');
+const { parseWebRtcListenInfos } = require('./listenInfo');
+const { parseSctpOptions } = require('./sctp');
+const validate = require('./validate');
+
+/** In seconds. */
+const ICE_CONSENT_TIMEOUT = 30;
+/** Shorter, and a few lost requests would disconnect a client. */
+const MIN_ICE_CONSENT_TIMEOUT = 10;
+/** Longer, and clients that are gone would be kept. */
+const MAX_ICE_CONSENT_TIMEOUT = 60;
+
+const logger = new Logger('Router');
+
+/**
+ * @typedef {object} WebRtcTransportOptions - Rust's `WebRtcTransportOptions`.
+ * @property {import('./listenInfo').ListenInfo[]} [listenInfos] - undefined on a WebRtcServer.
+ * @property {boolean} enableUdp
+ * @property {boolean} enableTcp
+ * @property {boolean} preferUdp
+ * @property {boolean} preferTcp
+ * @property {number} iceConsentTimeout - in seconds: 0 for never, or 10 to 60.
+ * @property {import('./sctp').SctpOptions} [sctp] - undefined: SCTP is not enabled.
+ */
+
+/**
+ * @param {Record<string, any>} given
+ * @param {boolean} onServer - whether the transport listens on a WebRtcServer.
+ * @returns {WebRtcTransportOptions}
+ */
+function parseWebRtcTransportOptions(given, onServer) {
+  const enableUdp = validate.boolean(given.enableUdp, true);
+  const enableTcp = validate.boolean(given.enableTcp, onServer);
+  const preferUdp = validate.boolean(given.preferUdp, false);
+  const preferTcp = validate.boolean(given.preferTcp, false);
+  const sctp = parseSctpOptions(given);
+
+  if (onServer && (validate.given(given.listenInfos) || validate.given(given.listenIps))) {
+    logger.warn('webRtcServer is given: listenInfos and listenIps are ignored');
+  }
+  return {
+    listenInfos: onServer
+      ? undefined
+      : parseWebRtcListenInfos(
+          given,
+          protocolsInOrder({ enableUdp, enableTcp, tcpFirst: preferTcp && !preferUdp }),
+        ),
+    enableUdp,
+    enableTcp,
+    preferUdp,
+    preferTcp,
+    iceConsentTimeout: parseIceConsentTimeout(given.iceConsentTimeout),
+    sctp,
+  };
+}
+
+/**
+ * @param {Record<string, any>} given - the parameters of `connect()`.
+ * @returns {{ dtlsParameters: Required<import('../..').DtlsParameters> }} Rust's `WebRtcConnectOptions`.
+ */
+function parseWebRtcConnectOptions({ dtlsParameters }) {
+  return { dtlsParameters: parseDtlsParameters(dtlsParameters) };
+}
+
+/**
+ * @param {{ enableUdp: boolean, enableTcp: boolean, tcpFirst: boolean }} options
+ * @returns {import('./listenInfo').Protocol[]}
+ */
+function protocolsInOrder({ enableUdp, enableTcp, tcpFirst }) {
+  /** @type {import('./listenInfo').Protocol[]} */
+  const protocols = tcpFirst ? ['tcp', 'udp'] : ['udp', 'tcp'];
+
+  return protocols.filter((protocol) => (protocol === 'udp' ? enableUdp : enableTcp));
+}
+
+/**
+ * @param {unknown} value
+ * @returns {number} in seconds.
+ */
+function parseIceConsentTimeout(value) {
+  const seconds =
+    validate.optionalInteger(value, 'iceConsentTimeout', validate.MAX_UINT16) ??
+    ICE_CONSENT_TIMEOUT;
+
+  if (seconds === 0) {
+    return 0;
+  }
+
+  const clamped = Math.min(Math.max(seconds, MIN_ICE_CONSENT_TIMEOUT), MAX_ICE_CONSENT_TIMEOUT);
+
+  if (clamped !== seconds) {
+    logger.warn(`iceConsentTimeout is clamped from ${seconds} to ${clamped} seconds`);
+  }
+  return clamped;
+}
+
+module.exports = { parseWebRtcTransportOptions, parseWebRtcConnectOptions };

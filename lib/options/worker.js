@@ -1,0 +1,125 @@
+'use strict';
+
+const { readFile } = require('node:fs/promises');
+
+const { parseListenInfos } = require('./listenInfo');
+const validate = require('./validate');
+
+/** @type {import('../..').WorkerLogLevel[]} */
+const LOG_LEVELS = ['debug', 'warn', 'error', 'none'];
+/** @type {import('../..').WorkerLogLevel} */
+const LOG_LEVEL = 'error';
+const RTC_MIN_PORT = 10_000;
+const RTC_MAX_PORT = 59_999;
+
+/**
+ * @typedef {object} WorkerSettings - Rust's `WorkerSettings`.
+ * @property {import('../..').WorkerLogLevel} logLevel
+ * @property {string[]} logTags
+ * @property {number} rtcMinPort
+ * @property {number} rtcMaxPort - not below `rtcMinPort`.
+ * @property {string} [certificate] - in PEM.
+ * @property {string} [privateKey] - in PEM; both or neither.
+ */
+
+/**
+ * @typedef {object} LogSettings - Rust's `LogSettings`. What is undefined stays as it is.
+ * @property {import('../..').WorkerLogLevel} [logLevel]
+ * @property {string[]} [logTags]
+ */
+
+/**
+ * @param {Record<string, any>} given
+ * @returns {Promise<WorkerSettings>}
+ */
+async function parseWorkerSettings(given) {
+  const { logLevel = LOG_LEVEL, logTags = [] } = parseLogSettings(given);
+  const rtcMinPort = parsePort(given, 'rtcMinPort') ?? RTC_MIN_PORT;
+  const rtcMaxPort = parsePort(given, 'rtcMaxPort') ?? RTC_MAX_PORT;
+
+  if (rtcMinPort > rtcMaxPort) {
+    throw new TypeError(`rtcMinPort (${rtcMinPort}) cannot be above rtcMaxPort (${rtcMaxPort})`);
+  }
+
+  const certificateFile = parsePath(given, 'dtlsCertificateFile');
+  const privateKeyFile = parsePath(given, 'dtlsPrivateKeyFile');
+
+  if ((certificateFile === undefined) !== (privateKeyFile === undefined)) {
+    throw new TypeError('dtlsCertificateFile and dtlsPrivateKeyFile must be given together');
+  }
+
+  const [certificate, privateKey] = await Promise.all([
+    readPem('dtlsCertificateFile', certificateFile),
+    readPem('dtlsPrivateKeyFile', privateKeyFile),
+  ]);
+
+  return { logLevel, logTags, rtcMinPort, rtcMaxPort, certificate, privateKey };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @returns {LogSettings}
+ */
+function parseLogSettings({ logLevel, logTags }) {
+  return {
+    logLevel: validate.given(logLevel)
+      ? validate.oneOf(logLevel, 'logLevel', LOG_LEVELS)
+      : undefined,
+    logTags: validate.given(logTags)
+      ? Array.from(validate.array(logTags, 'logTags'), parseLogTag)
+      : undefined,
+  };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @returns {{ listenInfos: import('./listenInfo').ListenInfo[] }} Rust's `WebRtcServerOptions`.
+ */
+function parseWebRtcServerOptions({ listenInfos }) {
+  return { listenInfos: parseListenInfos(listenInfos) };
+}
+
+/**
+ * @param {unknown} tag
+ * @param {number} index
+ * @returns {string} any string: the worker ignores tags that it does not know.
+ */
+function parseLogTag(tag, index) {
+  if (typeof tag !== 'string') {
+    throw validate.wrong(`logTags[${index}]`, tag, 'a string');
+  }
+  return tag;
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @param {string} name
+ */
+function parsePort(given, name) {
+  return validate.optionalInteger(given[name], name, validate.MAX_UINT16);
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @param {string} name
+ */
+function parsePath(given, name) {
+  return validate.string(given[name], name, undefined);
+}
+
+/**
+ * @param {string} name
+ * @param {string | undefined} file
+ */
+async function readPem(name, file) {
+  if (file === undefined) {
+    return undefined;
+  }
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new TypeError(`${name} '${file}' cannot be read`, { cause: error });
+  }
+}
+
+module.exports = { parseWorkerSettings, parseLogSettings, parseWebRtcServerOptions };
