@@ -1,0 +1,210 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseDataConsumerOptions, parseDataProducerOptions } from '../lib/options/data';
+import { parsePipeToRouterOptions } from '../lib/options/pipeToRouter';
+import {
+  parseBitrates,
+  parseDirectTransportOptions,
+  parsePipeTransportOptions,
+  parsePlainTransportOptions,
+  parseUdpConnectOptions,
+} from '../lib/options/transport';
+import { parseWebRtcConnectOptions, parseWebRtcTransportOptions } from '../lib/options/webRtc';
+import {
+  parseLogSettings,
+  parseWebRtcServerOptions,
+  parseWorkerSettings,
+} from '../lib/options/worker';
+import * as datasoup from '..';
+
+/**
+ * The contract between lib/ and Rust. `tests/contract/options/<struct>.json` holds what lib/ sends for each of the
+ * calls below: it is made here, and `cargo test --test contract` reads it with the struct of that name, which refuses
+ * unknown members. To accept a change: `UPDATE_FIXTURES=1 npx jest contract`.
+ */
+
+const FOLDER = join(__dirname, '../tests/contract/options');
+const FILES = join(__dirname, 'helpers/fixtures');
+
+const UDP = { protocol: 'udp', ip: '127.0.0.1' };
+const TCP = { protocol: 'tcp', ip: '::1' };
+const FULL_LISTEN_INFO = {
+  ...UDP,
+  announcedAddress: 'sfu.example',
+  exposeInternalIp: true,
+  portRange: { min: 40_000, max: 40_100 },
+  flags: { ipv6Only: true, udpReusePort: true },
+  sendBufferSize: 100_000,
+  recvBufferSize: 200_000,
+};
+const OLDER_LISTEN_IP = { ip: '127.0.0.1', announcedIp: '192.0.2.1' };
+const FULL_SCTP = {
+  enableSctp: true,
+  maxSendMessageSize: 1,
+  maxReceiveMessageSize: 2,
+  sctpSendBufferSize: 3,
+  sctpPerStreamSendQueueLimit: 4,
+  sctpMaxReceiverWindowBufferSize: 5,
+  sctpDefaultStreamBufferedAmountLowThreshold: 6,
+};
+const OLDER_SCTP = {
+  enableSctp: true,
+  maxSctpMessageSize: 1000,
+  numSctpStreams: { OS: 16, MIS: 16 },
+};
+const ID = '5e7ad0b5-1a0e-4f5c-8a39-1d5f5b1d9f10';
+const FINGERPRINT = { algorithm: 'sha-256', value: Array(32).fill('AB').join(':') };
+
+/** By Rust struct: what lib/ makes of a minimal call, of one with all options, and of older spellings. */
+const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
+  WorkerSettings: () =>
+    Promise.all([
+      parseWorkerSettings({}),
+      parseWorkerSettings({
+        logLevel: 'debug',
+        logTags: ['ice', 'sctp'],
+        rtcMinPort: 40_000,
+        rtcMaxPort: 49_999,
+        dtlsCertificateFile: join(FILES, 'ec-cert.pem'),
+        dtlsPrivateKeyFile: join(FILES, 'ec-key.pem'),
+      }),
+    ]),
+  LogSettings: () => [
+    parseLogSettings({}),
+    parseLogSettings({ logLevel: 'warn' }),
+    parseLogSettings({ logLevel: 'none', logTags: ['dtls', 'rtp'] }),
+  ],
+  WebRtcServerOptions: () => [
+    parseWebRtcServerOptions({ listenInfos: [UDP, TCP] }),
+    parseWebRtcServerOptions({ listenInfos: [FULL_LISTEN_INFO, { ...TCP, port: 44_443 }] }),
+    parseWebRtcServerOptions({ listenInfos: [{ ...UDP, announcedIp: '192.0.2.1' }] }),
+  ],
+  WebRtcTransportOptions: () => [
+    parseWebRtcTransportOptions({ listenInfos: [UDP] }, false),
+    parseWebRtcTransportOptions({}, true),
+    parseWebRtcTransportOptions(
+      {
+        listenInfos: [FULL_LISTEN_INFO, TCP],
+        enableUdp: false,
+        enableTcp: true,
+        preferUdp: true,
+        preferTcp: true,
+        iceConsentTimeout: 20,
+        ...FULL_SCTP,
+      },
+      false,
+    ),
+    parseWebRtcTransportOptions(
+      {
+        listenIps: ['127.0.0.1', OLDER_LISTEN_IP],
+        port: 44_444,
+        enableTcp: true,
+        preferTcp: true,
+        ...OLDER_SCTP,
+      },
+      false,
+    ),
+    ...[0, 1, 1000].map((iceConsentTimeout) =>
+      parseWebRtcTransportOptions({ iceConsentTimeout }, true),
+    ),
+  ],
+  PlainTransportOptions: () => [
+    parsePlainTransportOptions({ listenInfo: UDP }),
+    parsePlainTransportOptions({ listenInfo: FULL_LISTEN_INFO, comedia: true, ...FULL_SCTP }),
+    parsePlainTransportOptions({ listenIp: OLDER_LISTEN_IP, port: 44_444, ...OLDER_SCTP }),
+  ],
+  PipeTransportOptions: () => [
+    parsePipeTransportOptions({ listenInfo: UDP }),
+    parsePipeTransportOptions({ listenInfo: FULL_LISTEN_INFO, ...FULL_SCTP }),
+    parsePipeTransportOptions({ listenIp: '127.0.0.1', port: 44_444, ...OLDER_SCTP }),
+    ...[{}, { listenInfo: FULL_LISTEN_INFO }, { listenIp: '::1', ...OLDER_SCTP }].map(
+      (options) => piped(options).transport,
+    ),
+  ],
+  DirectTransportOptions: () => [
+    parseDirectTransportOptions({}),
+    parseDirectTransportOptions({ maxSendMessageSize: 1, maxReceiveMessageSize: 2 }),
+    parseDirectTransportOptions({ maxMessageSize: 1000 }),
+  ],
+  WebRtcConnectOptions: () => [
+    parseWebRtcConnectOptions({ dtlsParameters: { fingerprints: [FINGERPRINT] } }),
+    ...['auto', 'client', 'server'].map((role) =>
+      parseWebRtcConnectOptions({ dtlsParameters: { role, fingerprints: [FINGERPRINT] } }),
+    ),
+  ],
+  UdpConnectOptions: () => [
+    parseUdpConnectOptions({ ip: '192.0.2.1', port: 5000 }),
+    parseUdpConnectOptions({ ip: '2001:db8::1', port: 65_535 }),
+  ],
+  Bitrates: () => [
+    parseBitrates({}, 'maxIncomingBitrate', 0),
+    parseBitrates(
+      { maxIncomingBitrate: 3_000_000, maxOutgoingBitrate: 2_000_000 },
+      'minOutgoingBitrate',
+      1_000_000,
+    ),
+  ],
+  DataProducerOptions: () => [
+    parseDataProducerOptions({}, true),
+    parseDataProducerOptions({ sctpStreamParameters: { streamId: 0 } }, false),
+    ...[{ maxPacketLifeTime: 100 }, { maxRetransmits: 0 }, { ordered: false }].map((reliability) =>
+      parseDataProducerOptions(
+        {
+          id: ID,
+          label: 'label',
+          protocol: 'protocol',
+          paused: true,
+          sctpStreamParameters: { streamId: 65_534, ...reliability },
+        },
+        false,
+      ),
+    ),
+  ],
+  DataConsumerOptions: () => [
+    parseDataConsumerOptions({ dataProducerId: ID }, true),
+    parseDataConsumerOptions({ dataProducerId: ID }, false),
+    ...[{ maxPacketLifeTime: 100 }, { maxRetransmits: 0 }, { ordered: true }].map((reliability) =>
+      parseDataConsumerOptions(
+        {
+          dataProducerId: ID,
+          paused: true,
+          subchannels: [0, 65_535],
+          streamId: 65_534,
+          ...reliability,
+        },
+        false,
+      ),
+    ),
+  ],
+};
+
+function piped(options: object): ReturnType<typeof parsePipeToRouterOptions> {
+  return parsePipeToRouterOptions({ dataProducerId: ID, router: other, ...options }, router as any);
+}
+
+let worker: datasoup.types.Worker;
+let router: datasoup.types.Router;
+let other: datasoup.types.Router;
+
+beforeAll(async () => {
+  worker = await datasoup.createWorker();
+  [router, other] = [await worker.createRouter(), await worker.createRouter()];
+});
+
+afterAll(() => worker.close());
+
+test.each(Object.entries(CASES))('%s: lib/ sends what the fixture holds', async (name, make) => {
+  const file = join(FOLDER, `${name}.json`);
+  const json = `${JSON.stringify(await make(), null, 2)}\n`;
+  if (process.env['UPDATE_FIXTURES']) {
+    mkdirSync(FOLDER, { recursive: true });
+    writeFileSync(file, json);
+  }
+  expect(existsSync(file)).toBe(true);
+  expect(JSON.parse(json)).toEqual(JSON.parse(readFileSync(file, 'utf8')));
+});
+
+test('each fixture is of a struct above', () => {
+  const names = readdirSync(FOLDER).map((file) => file.replace(/\.json$/, ''));
+  expect(names.sort()).toEqual(Object.keys(CASES).sort());
+});
