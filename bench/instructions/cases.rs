@@ -10,6 +10,7 @@ use datasoup::proto::ice_lite::IceLite;
 use datasoup::proto::message::Reliability;
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, Start};
+use datasoup::proto::stun::Binding;
 use datasoup::proto::transmit::Transmits;
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::data_consumer::DataConsumerOptions;
@@ -87,7 +88,8 @@ fn stun_check() {
         // Not faster than they are looked at.
         now += Duration::from_millis(1);
         measure(&mut || {
-            ice.handle_datagram(now, tuple, &check, &mut transmits);
+            let request = Binding::read(&check).expect("a request");
+            ice.handle_request(now, tuple, request, &mut transmits);
         });
         assert_eq!(transmits.len(), 1, "an answer");
         transmits.clear();

@@ -1,7 +1,7 @@
 //! ICE-Lite: which remote address is the peer (RFC 8445 §2.5, §7.3; consent RFC 7675).
 //!
 //! A lite agent sends no checks; it answers the peer's, learns its addresses from those that are
-//! authentic, and obeys its nominations. The peer controls, always.
+//! authentic, and follows its nominations. The peer always controls.
 //!
 //! ```text
 //!  New ──────────────┬─ valid request ─────────────► Connected ─┐
@@ -13,65 +13,27 @@
 //!       └───────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A tuple is *valid* once an authentic request has come over it; nothing that is wrong, missing or
-//! forged makes any state. One valid tuple is *selected*: data goes there.
+//! A tuple is *valid* once an authentic request has come over it; a request that is wrong or forged
+//! creates no state. One valid tuple is *selected*: data is sent there.
+
+mod credentials;
+mod quota;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::{Duration, Instant};
 
-use rand::Rng;
 use serde::Serialize;
 
 use super::net::Tuple;
-use super::stun::{self, Check, Key, Request};
+use super::stun::{Binding, Check};
 use super::transmit::Transmits;
+
+pub use credentials::Credentials;
+use credentials::{Generation, Secrets};
+use quota::{Quotas, Sender};
 
 /// How many valid tuples are kept. Each costs the peer an authentic request, but not more than that.
 const MAX_TUPLES: usize = 8;
-
-/// How many requests are looked at in [`QUOTA_TIME`]: of those over the valid tuples, of those with a
-/// username fragment of ours over others, and of all others. A full agent sends one every 50 ms and pair
-/// (RFC 8445 §14), and fewer later. One costs us about 5 us, mostly hashing, so whoever knows a username
-/// fragment gets at most 1 % of our time.
-const QUOTA: u32 = 100;
-const QUOTA_TIME: Duration = Duration::from_millis(50);
-
-/// The length of both credentials: 32 of 36 characters, 165 bits each (RFC 8445 §5.3 asks for 24
-/// and 128).
-const CREDENTIAL_CHARS: usize = 32;
-
-/// What the peer's requests must prove knowledge of.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// Ours in a USERNAME, before the ':'. 32 lowercase letters and digits.
-    pub username_fragment: String,
-    /// The key of MESSAGE-INTEGRITY. 32 lowercase letters and digits.
-    pub password: String,
-}
-
-impl Credentials {
-    /// Makes credentials from a cryptographic random source.
-    pub fn generate() -> Self {
-        const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-        let mut rng = rand::rng();
-        let mut chars = || {
-            (0..CREDENTIAL_CHARS)
-                .map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]))
-                .collect()
-        };
-        Self { username_fragment: chars(), password: chars() }
-    }
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The password has no place in a log.
-        f.debug_struct("Credentials")
-            .field("username_fragment", &self.username_fragment)
-            .finish_non_exhaustive()
-    }
-}
 
 /// The state that the application sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -83,41 +45,24 @@ pub enum IceState {
     Connected,
     /// The peer has nominated a tuple.
     Completed,
-    /// Consent has timed out, or the last tuple is gone. An authentic request leads back.
+    /// Consent has timed out, or the last tuple was removed. An authentic request connects again.
     Disconnected,
-    /// [`IceLite::close`] was called.
-    Closed,
 }
 
-/// What happened, in the order in which it did.
+/// What has happened, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IceEvent {
     /// The state has changed.
     State(IceState),
-    /// Data goes over this tuple from now on. Comes before the state that it leads to, and again
+    /// Data is sent over this tuple from now on. Comes before the state that it leads to, and again
     /// when a connection comes back over the tuple that it had before.
     SelectedTuple(Tuple),
     /// The tuple has become valid.
     TupleAdded(Tuple),
-    /// The tuple is no longer valid. Not for one that [`IceLite::remove_tuple`] was told of.
+    /// The tuple is no longer valid. Not emitted for [`IceLite::remove_tuple`].
     TupleRemoved(Tuple),
-    /// Requests with this username fragment are refused from now on.
+    /// Requests with this username fragment are rejected from now on.
     CredentialsRetired(String),
-}
-
-/// Credentials and the key made of them.
-#[derive(Debug)]
-struct Secret {
-    credentials: Credentials,
-    key: Key,
-}
-
-impl Secret {
-    fn generate() -> Self {
-        let credentials = Credentials::generate();
-        let key = Key::new(&credentials.password);
-        Self { credentials, key }
-    }
 }
 
 #[derive(Debug)]
@@ -126,45 +71,15 @@ struct ValidTuple {
     last_heard: Instant,
 }
 
-/// Counts requests.
-#[derive(Debug, Default)]
-struct Quota {
-    since: Option<Instant>,
-    used: u32,
-}
-
-impl Quota {
-    /// Whether there is room for one more.
-    fn take(&mut self, now: Instant) -> bool {
-        let is_over = |since| now.saturating_duration_since(since) >= QUOTA_TIME;
-        if self.since.is_none_or(is_over) {
-            *self = Self { since: Some(now), used: 0 };
-        }
-        let granted = self.used < QUOTA;
-        self.used += u32::from(granted);
-        granted
-    }
-}
-
-/// Separate, so that strangers cannot use up what keeps the peer's consent alive, and who does not even
-/// know a username fragment not what lets a peer in.
-#[derive(Debug, Default)]
-struct Quotas {
-    peer: Quota,
-    strangers: Quota,
-    ignorant: Quota,
-}
-
 /// The ICE-Lite agent of one transport, with a single component.
 #[derive(Debug)]
 pub struct IceLite {
     state: IceState,
-    secret: Secret,
-    /// Those before a restart, for as long as the peer has not used the new ones.
-    old_secret: Option<Secret>,
+    /// The previous ones stay valid until the peer uses the current ones.
+    secrets: Secrets,
     /// In the order of their arrival; empty unless Connected or Completed.
     tuples: Vec<ValidTuple>,
-    /// One of `tuples` when Connected or Completed; later what was selected last.
+    /// One of `tuples` when Connected or Completed, or the last one when Disconnected.
     selected: Option<Tuple>,
     /// The highest NOMINATION of these credentials and this connection; 0 is none.
     nomination: u32,
@@ -175,13 +90,12 @@ pub struct IceLite {
 }
 
 impl IceLite {
-    /// An agent with new credentials. Without a valid request for `consent_timeout` a connection
-    /// counts as lost; `None` for never.
+    /// Makes an agent with new credentials. A connection without a valid request for
+    /// `consent_timeout` is lost; `None` for no timeout.
     pub fn new(consent_timeout: Option<Duration>) -> Self {
         Self {
             state: IceState::New,
-            secret: Secret::generate(),
-            old_secret: None,
+            secrets: Secrets::generate(),
             tuples: Vec::new(),
             selected: None,
             nomination: 0,
@@ -192,22 +106,14 @@ impl IceLite {
         }
     }
 
-    /// The credentials to tell the peer.
+    /// The credentials that signalling gives to the peer.
     pub fn credentials(&self) -> &Credentials {
-        &self.secret.credentials
+        self.secrets.current()
     }
 
-    /// The username fragments that are ours now: one, or two after a restart.
+    /// The username fragments whose requests are accepted: one, or two after a restart.
     pub fn username_fragments(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.secret)
-            .chain(&self.old_secret)
-            .map(|secret| secret.credentials.username_fragment.as_str())
-    }
-
-    /// Whether requests with this local username fragment are ours: that of the current
-    /// credentials, or of those before a restart while they are valid.
-    pub fn accepts_username(&self, username_fragment: &str) -> bool {
-        self.state != IceState::Closed && self.secret_of(username_fragment).is_some()
+        self.secrets.username_fragments()
     }
 
     /// The state.
@@ -215,8 +121,8 @@ impl IceLite {
         self.state
     }
 
-    /// The selected tuple, or what was selected last once Disconnected. To show, not to send to:
-    /// see [`Self::path`].
+    /// The selected tuple, or the last one when Disconnected. For display; [`Self::path`] is where
+    /// to send.
     pub fn selected(&self) -> Option<Tuple> {
         self.selected
     }
@@ -237,38 +143,32 @@ impl IceLite {
         self.tuples().any(|valid| valid == tuple)
     }
 
-    /// Takes a STUN datagram, and answers it into `out`. What is neither a Binding request nor
-    /// worth an answer is dropped, and so are requests that come too fast; nothing ends a session.
-    /// Tells whether it was an authentic request: whatever else it is changes nothing.
-    pub fn handle_datagram(
+    /// Handles a STUN request and writes the answer to `out`. A request that is malformed, not worth
+    /// an answer or over the quota is dropped; nothing ends a session. Returns whether the request
+    /// was authentic; if not, it has changed nothing.
+    pub fn handle_request(
         &mut self,
         now: Instant,
         tuple: Tuple,
-        datagram: &[u8],
+        request: Binding<'_>,
         out: &mut Transmits,
     ) -> bool {
-        if self.state == IceState::Closed {
-            return false;
-        }
-        let knows_us = stun::local_fragment(datagram).is_some_and(|it| self.accepts_username(it));
-        let quota = match (knows_us, self.is_valid(tuple)) {
-            (true, true) => &mut self.quotas.peer,
-            (true, false) => &mut self.quotas.strangers,
-            (false, _) => &mut self.quotas.ignorant,
+        let generation = request.local_fragment().and_then(|it| self.secrets.find(it));
+        let sender = match (generation, self.is_valid(tuple)) {
+            (Some(_), true) => Sender::Peer,
+            (Some(_), false) => Sender::KnownUfrag,
+            (None, _) => Sender::UnknownUfrag,
         };
-        if !quota.take(now) {
+        if !self.quotas.take(now, sender) {
             return false;
         }
-        let Some(request) = Request::parse(datagram) else { return false };
-        let secret = request.local_fragment().and_then(|fragment| self.secret_of(fragment));
-        let key = secret.map(|secret| &secret.key);
-        match (request.verify(key), secret) {
-            (Ok(check), Some(secret)) => {
-                out.push_with(tuple, |bytes| {
-                    request.write_success(&secret.key, tuple.remote, bytes);
-                });
-                if std::ptr::eq(secret, &self.secret) {
-                    self.retire_old_secret();
+        let Some(request) = request.parse() else { return false };
+        let key = generation.and_then(|it| self.secrets.key(it));
+        match (request.verify(key), key) {
+            (Ok(check), Some(key)) => {
+                out.push_with(tuple, |bytes| request.write_success(key, tuple.remote, bytes));
+                if generation == Some(Generation::Current) {
+                    self.retire_previous_credentials();
                 }
                 self.handle_check(now, tuple, check);
                 true
@@ -282,18 +182,18 @@ impl IceLite {
         }
     }
 
-    /// Data that only the peer can have sent came from `tuple`. If that is valid, the peer sends
-    /// there now (from Wi-Fi to mobile, say), and so do we. Consent is not renewed by it: RFC 7675
-    /// §5.1 leaves that to the requests.
-    pub fn data_from(&mut self, now: Instant, tuple: Tuple) {
+    /// Authenticated data came from `tuple`. If that is valid, the peer sends there now (from Wi-Fi
+    /// to mobile, for example), and so do we. Consent is not renewed: RFC 7675 §5.1 leaves that to
+    /// the requests.
+    pub fn handle_data(&mut self, now: Instant, tuple: Tuple) {
         if let Some(valid) = self.tuples.iter_mut().find(|valid| valid.tuple == tuple) {
             valid.last_heard = now;
             self.select(tuple);
         }
     }
 
-    /// Forgets `tuple`: its TCP connection has closed, or another transport has claimed it. If it
-    /// was selected, the one heard of last takes its place; without any left the connection is lost.
+    /// Removes `tuple`: its TCP connection has closed, or another transport has claimed it. If it
+    /// was selected, the one used last takes its place; without any left the connection is lost.
     pub fn remove_tuple(&mut self, tuple: Tuple) {
         let Some(index) = self.tuples.iter().position(|valid| valid.tuple == tuple) else { return };
         self.tuples.remove(index);
@@ -308,20 +208,9 @@ impl IceLite {
     /// Makes new credentials (RFC 8445 §9). The old ones, the tuples and the state stay until a
     /// request with the new ones arrives; those of an earlier restart are retired at once.
     pub fn restart(&mut self) -> Credentials {
-        if self.state != IceState::Closed {
-            let secret = std::mem::replace(&mut self.secret, Secret::generate());
-            self.retire_old_secret();
-            self.old_secret = Some(secret);
-        }
+        self.retire_previous_credentials();
+        self.secrets.rotate();
         self.credentials().clone()
-    }
-
-    /// Ends everything, without an event.
-    pub fn close(&mut self) {
-        self.state = IceState::Closed;
-        self.tuples.clear();
-        self.selected = None;
-        self.events.clear();
     }
 
     /// The next event.
@@ -334,7 +223,7 @@ impl IceLite {
         self.last_request.filter(|_| self.is_connected())?.checked_add(self.consent_timeout?)
     }
 
-    /// To be called at [`Self::poll_timeout`]; earlier does nothing.
+    /// Call this at [`Self::poll_timeout`]. An earlier call does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.disconnect();
@@ -345,17 +234,11 @@ impl IceLite {
         matches!(self.state, IceState::Connected | IceState::Completed)
     }
 
-    fn secret_of(&self, username_fragment: &str) -> Option<&Secret> {
-        std::iter::once(&self.secret)
-            .chain(&self.old_secret)
-            .find(|secret| secret.credentials.username_fragment == username_fragment)
-    }
-
-    fn retire_old_secret(&mut self) {
-        if let Some(old) = self.old_secret.take() {
+    fn retire_previous_credentials(&mut self) {
+        if let Some(username_fragment) = self.secrets.retire_previous() {
             // Nominations count within one set of credentials.
             self.nomination = 0;
-            self.events.push_back(IceEvent::CredentialsRetired(old.credentials.username_fragment));
+            self.events.push_back(IceEvent::CredentialsRetired(username_fragment));
         }
     }
 
@@ -408,7 +291,7 @@ impl IceLite {
         }
     }
 
-    /// Forgets all tuples, but keeps what was selected to be shown.
+    /// Removes all tuples. The selected one is kept for display.
     fn disconnect(&mut self) {
         for valid in self.tuples.drain(..) {
             self.events.push_back(IceEvent::TupleRemoved(valid.tuple));

@@ -1,53 +1,77 @@
 //! The whole WebRTC stack of one peer: ICE-Lite, DTLS, SCTP.
 //!
 //! ```text
-//! datagram ─► demux ─┬─ STUN ──► ice_lite ── valid tuple ──► dtls may start
-//!                    └─ DTLS, from a valid tuple only ──► dtls ── verified data ──► sctp ─► events
+//! datagram ─► Incoming ─┬─ STUN ──► ice_lite ── valid tuple ──► dtls may start
+//!                       └─ DTLS, from a valid tuple only ──► dtls ── verified data ──► sctp ─► events
 //! sctp ─► packets ─► dtls seals each into the send buffer ─► the selected tuple
 //! ```
+//!
+//! # How to drive it
+//!
+//! Input is everything that takes `&mut self` and is no `poll_*`: [`Peer::connect`], [`Peer::restart_ice`],
+//! [`Peer::remove_tuple`], [`Peer::handle_incoming`], [`Peer::handle_timeout`], and calls of the association through
+//! [`Peer::sctp_mut`]. Inputs come in any order, and `now` never goes backwards.
+//!
+//! Output follows an input that has changed something ([`Peer::handle_incoming`] returns whether it has):
+//!
+//! 1. [`Peer::poll_event`] until it returns `None`, at once: later input would meet events of an older state, as a
+//!    tuple that is no longer valid.
+//! 2. [`Peer::poll_transmit`] once. This may wait until several inputs are in (the end of a turn); it fills datagrams
+//!    better then. Answers to STUN do not wait: `handle_incoming` has written them to its `out`.
+//! 3. [`Peer::poll_event`] again, because sealing can end a session.
+//! 4. [`Peer::poll_timeout`], which every step above may have moved.
+//!
+//! Nothing that a peer sends is an error to the caller. What is malformed, forged or over a limit is dropped and counted.
+//! A session that fails emits [`PeerEvent::Dtls`] with `Failed`, an association [`PeerEvent::Sctp`] with its state; both
+//! are final, but ICE goes on, and the peer stays usable to be looked at and closed. The one error,
+//! [`AlreadyConnected`], changes nothing.
+//!
+//! [`Peer::close`] comes last. After it only the getters may be called: what leads to the peer (its username fragments
+//! and tuples) is still there to be removed from the tables of the caller.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::certificate::Fingerprint;
-use super::demux::{Protocol, demux};
+use super::demux::Incoming;
 use super::dtls::MAX_RECORD_OVERHEAD;
 use super::dtls::{AlreadyConnected, Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use super::ice_lite::{Credentials, IceEvent, IceLite, IceState};
 use super::net::Tuple;
 use super::sctp::{Association, SctpConfig, SctpEvent};
+use super::stun::Binding;
 use super::transmit::Transmits;
 
-/// The largest UDP payload that we send: fits IPv6's minimum MTU of 1,280 bytes (RFC 8200 §5) with
-/// its headers, so that it crosses every path without fragmentation.
+/// The largest UDP payload that we send. With its headers it fits IPv6's minimum MTU of 1,280 bytes
+/// (RFC 8200 §5), so it crosses every path without fragmentation.
 pub const MAX_UDP_PAYLOAD: usize = 1232;
 
-/// What makes a peer.
+/// The settings of a peer.
 #[derive(Debug)]
 pub struct PeerConfig {
     /// The worker's certificate and DTLS settings.
     pub dtls: Arc<DtlsContext>,
-    /// Without a valid STUN request for so long the peer counts as gone.
+    /// The peer is disconnected after this time without a valid STUN request; `None` for no timeout.
     pub consent_timeout: Option<Duration>,
-    /// `None`: no SCTP, and so no data.
+    /// `None`: no SCTP, so no data.
     pub sctp: Option<SctpConfig>,
 }
 
-/// What a peer tells.
+/// What has happened to a peer.
 #[derive(Debug)]
 pub enum PeerEvent {
     /// The ICE state changed.
     Ice(IceState),
-    /// Datagrams go over this tuple from now on.
+    /// Datagrams are sent over this tuple from now on.
     SelectedTuple(Tuple),
-    /// The tuple has become valid…
+    /// The tuple has become valid.
     TupleAdded(Tuple),
-    /// …and is valid no longer.
+    /// The tuple is no longer valid.
     TupleRemoved(Tuple),
-    /// This username fragment is refused from now on.
+    /// This username fragment is rejected from now on.
     UsernameRetired(String),
-    /// The DTLS state changed; with the peer's certificate (PEM) once connected.
+    /// The DTLS state changed. With the peer's certificate (PEM) once connected.
     Dtls(DtlsState, Option<String>),
     /// From the association.
     Sctp(SctpEvent),
@@ -67,7 +91,7 @@ impl Peer {
     /// The largest SCTP packet that still fits a datagram of [`MAX_UDP_PAYLOAD`] when sealed.
     pub const MAX_SCTP_PACKET_SIZE: usize = MAX_UDP_PAYLOAD - MAX_RECORD_OVERHEAD;
 
-    /// A peer that nobody has heard of yet.
+    /// Makes a peer with new credentials. It waits for the first STUN request.
     pub fn new(config: PeerConfig) -> Self {
         Self {
             ice: IceLite::new(config.consent_timeout),
@@ -77,13 +101,12 @@ impl Peer {
         }
     }
 
-    /// The credentials to tell the peer.
+    /// The credentials that signalling gives to the peer.
     pub fn credentials(&self) -> &Credentials {
         self.ice.credentials()
     }
 
-    /// The username fragments by which requests for this peer are known: see
-    /// [`IceLite::username_fragments`].
+    /// The username fragments that route requests to this peer: see [`IceLite::username_fragments`].
     pub fn username_fragments(&self) -> impl Iterator<Item = &str> {
         self.ice.username_fragments()
     }
@@ -93,7 +116,7 @@ impl Peer {
         self.ice.state()
     }
 
-    /// The selected tuple, or what was selected last.
+    /// The selected tuple, or the last one when disconnected.
     pub fn selected_tuple(&self) -> Option<Tuple> {
         self.ice.selected()
     }
@@ -118,17 +141,17 @@ impl Peer {
         self.dtls.dropped()
     }
 
-    /// The association, if there is to be one.
+    /// The association, unless SCTP is off.
     pub fn sctp(&self) -> Option<&Association> {
         self.sctp.as_ref()
     }
 
-    /// The same, to send.
+    /// The association, for sending and for its streams.
     pub fn sctp_mut(&mut self) -> Option<&mut Association> {
         self.sctp.as_mut()
     }
 
-    /// Says who the peer is: see [`Dtls::connect`].
+    /// Sets the DTLS role and the certificate fingerprints of the peer: see [`Dtls::connect`].
     pub fn connect(
         &mut self,
         now: Instant,
@@ -140,50 +163,60 @@ impl Peer {
         Ok(())
     }
 
-    /// New ICE credentials; see [`IceLite::restart`].
+    /// Makes new ICE credentials; see [`IceLite::restart`].
     pub fn restart_ice(&mut self) -> Credentials {
         let credentials = self.ice.restart();
         self.pump_ice();
         credentials
     }
 
-    /// The tuple belongs to another transport now, or its TCP connection has closed.
+    /// Removes a tuple that belongs to another transport now, or whose TCP connection has closed.
     pub fn remove_tuple(&mut self, tuple: Tuple) {
         self.ice.remove_tuple(tuple);
         self.pump_ice();
     }
 
-    /// Takes a datagram; answers to STUN go to `out` at once. Tells whether it was the peer's:
-    /// whatever else arrives changes nothing.
-    pub fn handle_datagram(
+    /// Handles a datagram and writes the answer to a STUN request to `out`. Returns whether it is
+    /// authentic (STUN) or from a valid tuple (DTLS); if not, it has changed nothing.
+    pub fn handle_incoming(
         &mut self,
         now: Instant,
         tuple: Tuple,
-        datagram: &[u8],
+        incoming: Incoming<'_>,
         out: &mut Transmits,
     ) -> bool {
-        match demux(datagram) {
-            Protocol::Stun => {
-                let authentic = self.ice.handle_datagram(now, tuple, datagram, out);
-                if authentic {
-                    self.pump_ice();
-                    self.dtls.path_ready(now);
-                    self.pump_dtls(now);
-                    // Whoever is there sends a check every few seconds (RFC 7675 §5.1).
-                    self.trim();
+        match incoming {
+            Incoming::Stun(request) => self.handle_request(now, tuple, request, out),
+            Incoming::Dtls(records) => {
+                let valid = self.ice.is_valid(tuple);
+                if valid {
+                    self.dtls.handle_datagram(now, records);
+                    self.pump_dtls_from(now, Some(tuple));
                 }
-                authentic
+                valid
             }
-            Protocol::Dtls if self.ice.is_valid(tuple) => {
-                self.dtls.handle_datagram(now, datagram);
-                self.pump_dtls_from(now, Some(tuple));
-                true
-            }
-            Protocol::Dtls | Protocol::Other => false,
         }
     }
 
-    /// To be called at [`Self::poll_timeout`].
+    fn handle_request(
+        &mut self,
+        now: Instant,
+        tuple: Tuple,
+        request: Binding<'_>,
+        out: &mut Transmits,
+    ) -> bool {
+        let authentic = self.ice.handle_request(now, tuple, request, out);
+        if authentic {
+            self.pump_ice();
+            self.dtls.path_ready(now);
+            self.pump_dtls(now);
+            // A peer sends a check every few seconds (RFC 7675 §5.1), so this is a regular occasion.
+            self.trim();
+        }
+        authentic
+    }
+
+    /// Call this at [`Self::poll_timeout`]. An earlier call does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.ice.handle_timeout(now);
         self.pump_ice();
@@ -194,13 +227,13 @@ impl Peer {
         }
     }
 
-    /// When something is to be done without input.
+    /// When [`Self::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let sctp = self.sctp.as_ref().and_then(Association::poll_timeout);
         [self.ice.poll_timeout(), self.dtls.poll_timeout(), sctp].into_iter().flatten().min()
     }
 
-    /// Writes what is to be sent: the handshake, then each SCTP packet sealed in place. Without a
+    /// Writes the datagrams to send: the handshake, then each SCTP packet sealed in place. Without a
     /// path to the peer everything waits.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Transmits) {
         let Some(tuple) = self.ice.path() else { return };
@@ -209,7 +242,7 @@ impl Peer {
         if dtls.state() == DtlsState::Connected {
             sctp.drain_transmits(now, |packet| {
                 out.push_with(tuple, |bytes| {
-                    // A session that fails here tells so by its event, and the association ends.
+                    // A session that fails here emits its event, which ends the association.
                     let _ = dtls.seal(packet, bytes);
                 });
             });
@@ -217,14 +250,14 @@ impl Peer {
         }
     }
 
-    /// What happened next.
+    /// The next event, in order.
     pub fn poll_event(&mut self) -> Option<PeerEvent> {
         let sctp = &mut self.sctp;
         self.events.pop_front().or_else(|| sctp.as_mut()?.poll_event().map(PeerEvent::Sctp))
     }
 
-    /// Ends the association and the session; the last [`Self::poll_transmit`] tells the peer. No
-    /// event tells of it.
+    /// Ends the association and the session, and writes the ABORT and the close_notify to `out`.
+    /// Emits no event.
     pub fn close(&mut self, now: Instant, out: &mut Transmits) {
         if let Some(sctp) = &mut self.sctp {
             sctp.abort(now);
@@ -237,6 +270,7 @@ impl Peer {
         self.events.clear();
     }
 
+    /// Gives back memory that a burst has left behind.
     fn trim(&mut self) {
         self.events.shrink_to(0);
         if let Some(sctp) = &mut self.sctp {
@@ -260,13 +294,13 @@ impl Peer {
         self.pump_dtls_from(now, None);
     }
 
-    /// Hands verified data up and tells of states. `tuple` is where the data came from.
+    /// Passes verified data on, and emits states. `tuple` is the source of the data.
     fn pump_dtls_from(&mut self, now: Instant, tuple: Option<Tuple>) {
         while let Some(event) = self.dtls.poll_event() {
             match event {
                 DtlsEvent::Data(data) => {
                     if let Some(tuple) = tuple {
-                        self.ice.data_from(now, tuple);
+                        self.ice.handle_data(now, tuple);
                         self.pump_ice();
                     }
                     if let Some(sctp) = &mut self.sctp {
@@ -286,7 +320,7 @@ impl Peer {
         let Some(sctp) = &mut self.sctp else {
             return self.events.push_back(PeerEvent::Dtls(state, certificate));
         };
-        // What the association has to say happened before this.
+        // The events of the association happened before this.
         self.events.extend(std::iter::from_fn(|| sctp.poll_event()).map(PeerEvent::Sctp));
         self.events.push_back(PeerEvent::Dtls(state, certificate));
         match state {

@@ -1,17 +1,20 @@
 //! STUN Binding requests, as an ICE-Lite agent receives and answers them.
 //!
 //! RFC 8489 for the messages, RFC 8445 §7.3 for what ICE adds to a server. Only requests are
-//! understood: a lite agent sends none, so a response or an indication can only be noise.
+//! read: a lite agent sends none, so it expects neither responses nor indications.
 //!
 //! ```text
-//! datagram ─► Request::parse ─► Request ─► verify ─┬─ Ok(Check)    ─► write_success
-//!                 │                                └─ Err(Refusal) ─► write_refusal
-//!                 └─ None: not a well-formed Binding request, dropped in silence
+//! datagram ─► Binding::read ─► Binding ─► parse ─► Request ─► verify ─┬─ Ok(Check)    ─► write_success
+//!                 │            USERNAME     │                         └─ Err(Refusal) ─► write_refusal
+//!                 └─ None                   └─ None: malformed; dropped without an answer
 //! ```
 //!
-//! No answer is larger than its request, whoever asks: a forged source address gains nothing. It
-//! costs no honest peer an answer, because a request that carries a USERNAME of ours and an
-//! integrity (84 bytes or more) always outweighs the largest success (76 bytes over IPv6).
+//! A [`Binding`] costs little: it routes a request on a shared port and picks its quota, before the
+//! request is parsed and hashed.
+//!
+//! No answer is larger than its request, so a forged source address amplifies nothing. An honest
+//! peer still gets every answer: a request that carries a USERNAME of ours and an integrity (84
+//! bytes or more) is always larger than the largest success (76 bytes over IPv6).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -25,25 +28,25 @@ use stun_types::message::{
     MessageWrite, MessageWriteExt, MessageWriteMutSlice, ShortTermCredentials, StunWriteError,
 };
 
-/// Nobody sends a check that an MTU does not hold; hashing and walking longer ones is work for free.
+/// A check fits an MTU. Longer requests are not worth parsing and hashing.
 const MAX_REQUEST_BYTES: usize = 1500;
 
 /// The longest answer: a 420 with [`MAX_UNKNOWN`] attributes and the longer of the two integrities.
 const MAX_ANSWER_BYTES: usize = 128;
 
-/// How many unknown attributes a 420 names.
+/// How many unknown attributes a 420 lists.
 const MAX_UNKNOWN: usize = 16;
 
-// ICE's attributes (RFC 8445 §16.1), and the two places where NOMINATION is found: 0x0030 in
-// draft-thatcher-ice-renomination, 0xC001 in what libwebrtc puts on the wire.
+// ICE's attributes (RFC 8445 §16.1). NOMINATION has two numbers: 0x0030 in
+// draft-thatcher-ice-renomination, 0xC001 in what libwebrtc sends.
 const PRIORITY: u16 = 0x0024;
 const USE_CANDIDATE: u16 = 0x0025;
 const NOMINATION: u16 = 0x0030;
 const ICE_CONTROLLED: u16 = 0x8029;
 const NOMINATION_LIBWEBRTC: u16 = 0xC001;
 
-/// What must be comprehended and is. Attributes that RFC 8489 defines for other messages are known
-/// as well, hence ignored (§6.3), not refused.
+/// The comprehension-required attributes that are known. Those that RFC 8489 defines for other
+/// messages are ignored (§6.3), not rejected.
 const KNOWN: &[u16] = &[
     0x0001, // MAPPED-ADDRESS
     0x0006, // USERNAME
@@ -61,20 +64,74 @@ const KNOWN: &[u16] = &[
     NOMINATION,
 ];
 
-/// The local username fragment, what stands before the ':' in USERNAME, of a Binding request: what
-/// a shared port routes by. Allocates nothing and verifies nothing.
-///
-/// `None` for everything that [`Request::parse`] would drop on sight, and for a request without a
-/// USERNAME of the form `local:remote`.
-pub fn local_fragment(datagram: &[u8]) -> Option<&str> {
-    binding_request(datagram)?;
+/// A datagram that can be a Binding request by its header, read up to its USERNAME. Nothing is
+/// verified.
+#[derive(Debug, Clone, Copy)]
+pub struct Binding<'a> {
+    datagram: &'a [u8],
+    /// The first USERNAME before the integrity.
+    username: Option<&'a [u8]>,
+}
+
+impl<'a> Binding<'a> {
+    /// Reads the header and the USERNAME. `None` if type, magic cookie or length are not those of a
+    /// Binding request (RFC 8489 §5, §6.3), or the datagram is over 1,500 bytes. Allocates nothing.
+    pub fn read(datagram: &'a [u8]) -> Option<Self> {
+        let request = MessageType::from_class_method(MessageClass::Request, BINDING);
+        let header = MessageHeader::from_bytes(datagram).ok()?;
+        let len = MessageHeader::LENGTH + usize::from(header.data_length());
+        let plausible = header.get_type() == request
+            && len == datagram.len()
+            && len.is_multiple_of(4)
+            && len <= MAX_REQUEST_BYTES;
+        plausible.then(|| Self { datagram, username: find_username(datagram) })
+    }
+
+    /// Our part of the USERNAME, which is `local:remote`. `None` without such a USERNAME.
+    pub fn local_fragment(&self) -> Option<&'a str> {
+        let username = self.username?;
+        let colon = username.iter().position(|&byte| byte == b':')?;
+        std::str::from_utf8(username.get(..colon)?).ok()
+    }
+
+    /// Parses all attributes. `None`: one reaches past the end or has the wrong size, or the
+    /// FINGERPRINT does not match.
+    pub fn parse(self) -> Option<Request<'a>> {
+        // This also verifies the FINGERPRINT, if there is one.
+        let message = Message::from_bytes(self.datagram).ok()?;
+        let mut request = Request {
+            message,
+            has_username: self.username.is_some(),
+            integrity: None,
+            controlled: false,
+            check: Check::default(),
+        };
+        // Ends after the integrity, which does not cover what follows it. Of an attribute that occurs
+        // twice the first counts (RFC 8489 §14).
+        for (offset, attribute) in message.iter_attributes() {
+            let start = offset + 4;
+            let value = self.datagram.get(start..start + usize::from(attribute.length()))?;
+            match attribute.get_type() {
+                MessageIntegrity::TYPE => request.integrity = Some(IntegrityAlgorithm::Sha1),
+                MessageIntegritySha256::TYPE => {
+                    request.integrity = Some(IntegrityAlgorithm::Sha256);
+                }
+                other => request.read_ice_attribute(other.value(), value)?,
+            }
+        }
+        Some(request)
+    }
+}
+
+/// The value of the first USERNAME that an integrity can cover.
+fn find_username(datagram: &[u8]) -> Option<&[u8]> {
     let mut rest = datagram.get(MessageHeader::LENGTH..)?;
     while let [type_hi, type_lo, len_hi, len_lo, tail @ ..] = rest {
         let attribute = AttributeType::new(u16::from_be_bytes([*type_hi, *type_lo]));
         let len = usize::from(u16::from_be_bytes([*len_hi, *len_lo]));
         match attribute {
-            Username::TYPE => return before_colon(tail.get(..len)?),
-            // What follows is not covered by the integrity (RFC 8489 §14.5).
+            Username::TYPE => return tail.get(..len),
+            // The integrity does not cover what follows it (RFC 8489 §14.5).
             MessageIntegrity::TYPE | MessageIntegritySha256::TYPE | Fingerprint::TYPE => {
                 return None;
             }
@@ -98,15 +155,15 @@ impl Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(..)") // a password has no place in a log
+        f.write_str("Key(..)") // a password must not appear in a log
     }
 }
 
-/// A well-formed Binding request whose sender is not known yet.
+/// A well-formed Binding request that is not verified yet.
 #[derive(Debug)]
 pub struct Request<'a> {
     message: Message<'a>,
-    username: Option<&'a [u8]>,
+    has_username: bool,
     integrity: Option<IntegrityAlgorithm>,
     controlled: bool,
     check: Check,
@@ -115,8 +172,8 @@ pub struct Request<'a> {
 /// What an authentic connectivity check says (RFC 8445 §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Check {
-    /// PRIORITY: that of the peer-reflexive candidate which a full agent would learn. A lite agent
-    /// needs none, hence does not insist on it: consent checks of some stacks leave it out.
+    /// PRIORITY of the peer-reflexive candidate that a full agent would learn. A lite agent does not
+    /// need it, so it may be missing, as in the consent checks of some stacks.
     pub priority: Option<u32>,
     /// USE-CANDIDATE: the peer nominates this path.
     pub use_candidate: bool,
@@ -125,17 +182,17 @@ pub struct Check {
     pub nomination: Option<u32>,
 }
 
-/// Why a request is refused.
+/// Why a request is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// No USERNAME or no integrity (RFC 8489 §9.1.3).
     BadRequest,
-    /// A USERNAME that is not ours, or an integrity that another password made (RFC 8489 §9.1.3).
+    /// A USERNAME that is not ours, or an integrity of another password (RFC 8489 §9.1.3).
     Unauthorized,
     /// A comprehension-required attribute that we do not know (RFC 8489 §6.3.1).
     UnknownAttributes,
-    /// The peer says that it is controlled. So are we, always: a lite agent never controls a full
-    /// one, so it is the peer that has to change (RFC 8445 §6.1.1, §7.3.1.1).
+    /// The peer claims to be controlled. A lite agent never controls a full one, so the peer must
+    /// change its role (RFC 8445 §6.1.1, §7.3.1.1).
     RoleConflict,
 }
 
@@ -156,37 +213,7 @@ impl Refusal {
     }
 }
 
-impl<'a> Request<'a> {
-    /// Parses a Binding request. `None`: anything else, an attribute that reaches past the end or
-    /// has the wrong size, a FINGERPRINT that does not match, or more than 1,500 bytes.
-    pub fn parse(datagram: &'a [u8]) -> Option<Self> {
-        binding_request(datagram)?;
-        // This also verifies the FINGERPRINT, if there is one.
-        let message = Message::from_bytes(datagram).ok()?;
-        let mut request = Self {
-            message,
-            username: None,
-            integrity: None,
-            controlled: false,
-            check: Check::default(),
-        };
-        // Ends after the integrity: what follows it is not covered. Of an attribute that occurs
-        // twice the first counts (RFC 8489 §14).
-        for (offset, attribute) in message.iter_attributes() {
-            let start = offset + 4;
-            let value = datagram.get(start..start + usize::from(attribute.length()))?;
-            match attribute.get_type() {
-                Username::TYPE => request.username = request.username.or(Some(value)),
-                MessageIntegrity::TYPE => request.integrity = Some(IntegrityAlgorithm::Sha1),
-                MessageIntegritySha256::TYPE => {
-                    request.integrity = Some(IntegrityAlgorithm::Sha256);
-                }
-                other => request.read_ice_attribute(other.value(), value)?,
-            }
-        }
-        Some(request)
-    }
-
+impl Request<'_> {
     fn read_ice_attribute(&mut self, attribute: u16, value: &[u8]) -> Option<()> {
         let check = &mut self.check;
         match attribute {
@@ -201,16 +228,11 @@ impl<'a> Request<'a> {
         Some(())
     }
 
-    /// As [`local_fragment`].
-    pub fn local_fragment(&self) -> Option<&'a str> {
-        before_colon(self.username?)
-    }
-
-    /// Decides over the request, in the order of RFC 8489 §9.1.3 and §6.3.1 and RFC 8445 §7.3.1.1.
-    /// `key` is that of [`Self::local_fragment`], `None` if no such fragment is ours. Integrities
-    /// are compared in constant time.
+    /// Verifies the request, in the order of RFC 8489 §9.1.3 and §6.3.1 and RFC 8445 §7.3.1.1.
+    /// `key` is that of [`Binding::local_fragment`], or `None` if that is not ours. Integrities are
+    /// compared in constant time.
     pub fn verify(&self, key: Option<&Key>) -> Result<Check, Refusal> {
-        if self.username.is_none() || self.integrity.is_none() {
+        if !self.has_username || self.integrity.is_none() {
             return Err(Refusal::BadRequest);
         }
         let Some(Key(key)) = key else { return Err(Refusal::Unauthorized) };
@@ -226,22 +248,22 @@ impl<'a> Request<'a> {
         Ok(self.check)
     }
 
-    /// Appends the success response: `mapped`, where the request came from, and the integrity of
+    /// Appends the success response with `mapped`, the source of the request, and an integrity of
     /// the same kind as the request's.
     pub fn write_success(&self, key: &Key, mapped: SocketAddr, out: &mut Vec<u8>) {
-        // A dual-stack socket shows IPv4 peers as ::ffff:a.b.c.d, which they would not recognise.
+        // A dual-stack socket reports IPv4 peers as ::ffff:a.b.c.d, which they would not recognise.
         let mapped = SocketAddr::new(mapped.ip().to_canonical(), mapped.port());
         self.answer(MessageClass::Success, Some(key), out, |message| {
             message.add_attribute(&XorMappedAddress::new(mapped, self.message.transaction_id()))
         });
     }
 
-    /// Appends the error response, or nothing if the request is too short to deserve one. `key` is
-    /// what [`Self::verify`] was given.
+    /// Appends the error response, or nothing if it would be larger than the request. `key` is that
+    /// of [`Self::verify`].
     pub fn write_refusal(&self, refusal: Refusal, key: Option<&Key>, out: &mut Vec<u8>) {
         let key = key.filter(|_| refusal.is_signed());
         self.answer(MessageClass::Error, key, out, |message| {
-            // The reason phrase is for humans, and left out to keep the answer small.
+            // Without a reason phrase, to keep the answer small.
             message.add_attribute(&ErrorCode::new(refusal.code(), "")?)?;
             if refusal == Refusal::UnknownAttributes {
                 let unknown: Vec<_> = self.unknown_attributes().take(MAX_UNKNOWN).collect();
@@ -251,8 +273,8 @@ impl<'a> Request<'a> {
         });
     }
 
-    /// Builds an answer with the attributes that `write` adds, and appends it to `out` unless it
-    /// came out larger than the request.
+    /// Builds an answer with the attributes that `write` adds, and appends it to `out` unless it is
+    /// larger than the request.
     fn answer(
         &self,
         class: MessageClass,
@@ -289,24 +311,6 @@ impl<'a> Request<'a> {
             .map(|(_, attribute)| attribute.get_type())
             .filter(|kind| kind.comprehension_required() && !KNOWN.contains(&kind.value()))
     }
-}
-
-/// Tells from the header alone whether `datagram` can be a Binding request: type, magic cookie, and
-/// a length that is exactly the datagram's (RFC 8489 §5, §6.3).
-fn binding_request(datagram: &[u8]) -> Option<()> {
-    let request = MessageType::from_class_method(MessageClass::Request, BINDING);
-    let header = MessageHeader::from_bytes(datagram).ok()?;
-    let len = MessageHeader::LENGTH + usize::from(header.data_length());
-    let plausible = header.get_type() == request
-        && len == datagram.len()
-        && len.is_multiple_of(4)
-        && len <= MAX_REQUEST_BYTES;
-    plausible.then_some(())
-}
-
-fn before_colon(username: &[u8]) -> Option<&str> {
-    let colon = username.iter().position(|&byte| byte == b':')?;
-    std::str::from_utf8(username.get(..colon)?).ok()
 }
 
 fn be_u32(value: &[u8]) -> Option<u32> {

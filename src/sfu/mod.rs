@@ -31,6 +31,7 @@ use rustc_hash::{FxHashMap, FxRandomState};
 use uuid::Uuid;
 
 use crate::proto::certificate::{Certificate, Fingerprint};
+use crate::proto::demux::Incoming;
 use crate::proto::dtls::DtlsContext;
 use crate::proto::message::StreamId;
 use crate::proto::net::{SocketId, Tuple};
@@ -113,11 +114,21 @@ impl Sfu {
         self.turn += 1;
     }
 
-    /// A datagram has arrived. One that is nobody's is dropped.
+    /// A datagram has arrived. One for no transport is dropped.
     pub fn handle_datagram(&mut self, socket: SocketId, remote: SocketAddr, datagram: &[u8]) {
-        match self.find_transport(socket, remote, datagram) {
-            Some(key) => self.handle_transport_datagram(key, Tuple { socket, remote }, datagram),
-            None => self.count_nobodys(socket),
+        let tuple = Tuple { socket, remote };
+        match self.owners.get(&socket).copied() {
+            Some(Owner::Transport(key)) => {
+                self.handle_transport_datagram(key, tuple, datagram, None);
+            }
+            Some(Owner::Server(server)) => {
+                let incoming = Incoming::read(datagram);
+                match incoming.and_then(|it| self.find_transport(server, tuple, it)) {
+                    Some(key) => self.handle_transport_datagram(key, tuple, datagram, incoming),
+                    None => self.count_unmatched(server),
+                }
+            }
+            None => {}
         }
     }
 

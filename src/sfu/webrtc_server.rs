@@ -3,13 +3,10 @@
 //! STUN requests find their transport by the username that they carry, everything else by the remote
 //! address from which a valid request came. What fits neither is dropped without an answer.
 
-use std::net::SocketAddr;
-
 use uuid::Uuid;
 
-use crate::proto::demux::{Protocol, demux};
+use crate::proto::demux::Incoming;
 use crate::proto::net::{SocketId, Tuple};
-use crate::proto::stun;
 
 use super::dump::{IpPort, LocalIceUsernameFragment, WebRtcServerDump};
 use super::error::Result;
@@ -81,32 +78,26 @@ impl Sfu {
         })
     }
 
-    /// Finds the transport that a datagram is for.
+    /// Finds the transport of a server that a datagram is for.
     pub(super) fn find_transport(
         &self,
-        socket: SocketId,
-        remote: SocketAddr,
-        datagram: &[u8],
+        server: WebRtcServerKey,
+        tuple: Tuple,
+        incoming: Incoming<'_>,
     ) -> Option<TransportKey> {
-        match self.owners.get(&socket)? {
-            Owner::Transport(key) => Some(*key),
-            Owner::Server(server) => match demux(datagram) {
-                Protocol::Stun => {
-                    let key = *self.usernames.get(stun::local_fragment(datagram)?)?;
-                    let Kind::WebRtc(it) = &self.transports.get(&key)?.kind else { return None };
-                    (it.server == Some(*server)).then_some(key)
-                }
-                Protocol::Dtls => self.tuples.get(&Tuple { socket, remote }).copied(),
-                Protocol::Other => None,
-            },
+        match incoming {
+            Incoming::Stun(request) => {
+                let key = *self.usernames.get(request.local_fragment()?)?;
+                let Kind::WebRtc(it) = &self.transports.get(&key)?.kind else { return None };
+                (it.server == Some(server)).then_some(key)
+            }
+            Incoming::Dtls(_) => self.tuples.get(&tuple).copied(),
         }
     }
 
-    /// Counts a datagram that is nobody's, if it came to a server's socket.
-    pub(super) fn count_nobodys(&mut self, socket: SocketId) {
-        if let Some(Owner::Server(key)) = self.owners.get(&socket)
-            && let Some(server) = self.servers.get_mut(key)
-        {
+    /// Counts a datagram to a server's socket that is for none of its transports.
+    pub(super) fn count_unmatched(&mut self, key: WebRtcServerKey) {
+        if let Some(server) = self.servers.get_mut(&key) {
             server.datagrams_dropped += 1;
         }
     }

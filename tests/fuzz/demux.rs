@@ -1,10 +1,10 @@
-//! Any datagram to a peer that nobody has heard of yet.
+//! Any datagram to a new peer.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use datasoup::proto::certificate::Certificate;
-use datasoup::proto::demux::{Protocol, demux};
+use datasoup::proto::demux::{Incoming, Protocol, demux};
 use datasoup::proto::dtls::{DtlsContext, DtlsState};
 use datasoup::proto::ice_lite::IceState;
 use datasoup::proto::net::{SocketId, Tuple};
@@ -32,7 +32,10 @@ pub fn run(data: &[u8]) {
         Peer::new(PeerConfig { dtls: dtls.clone(), consent_timeout: None, sctp: Some(config()) });
     let mut transmits = Transmits::default();
     let tuple = Tuple { socket: SocketId(1), remote: SocketAddr::from(([192, 0, 2, 1], 9)) };
-    assert!(!peer.handle_datagram(start(), tuple, data, &mut transmits), "it is nobody's");
+    if let Some(incoming) = Incoming::read(data) {
+        let accepted = peer.handle_incoming(start(), tuple, incoming, &mut transmits);
+        assert!(!accepted, "without credentials nothing is accepted");
+    }
     assert!(transmits.bytes() <= data.len(), "amplified to {} bytes", transmits.bytes());
     peer.poll_transmit(start(), &mut Transmits::default());
     assert_eq!((peer.ice_state(), peer.dtls_state()), (IceState::New, DtlsState::New));

@@ -1,12 +1,12 @@
-//! STUN from anybody, as it is and with an integrity that is right.
+//! Any STUN request, as it is and with a valid integrity.
 
 use std::net::SocketAddr;
 
 use datasoup::proto::ice_lite::{IceLite, IceState};
 use datasoup::proto::net::{SocketId, Tuple};
-use datasoup::proto::stun::{Key, Refusal, Request, local_fragment};
+use datasoup::proto::stun::{Binding, Key, Refusal};
 use datasoup::proto::transmit::Transmits;
-use stun_types::attribute::{RawAttribute, Username};
+use stun_types::attribute::{Attribute, AttributeStaticType, RawAttribute, Username};
 use stun_types::message::{
     BINDING, IntegrityAlgorithm, Message, MessageClass, MessageWrite, MessageWriteExt,
     MessageWriteVec, ShortTermCredentials,
@@ -31,8 +31,11 @@ pub fn run(data: &[u8]) {
         None => input.rest().to_vec(),
     };
     let key = Key::new(PASSWORD);
-    if let Some(request) = Request::parse(&datagram) {
-        assert_eq!(local_fragment(&datagram), request.local_fragment());
+    let binding = Binding::read(&datagram);
+    if let Some(binding) = binding {
+        check_fragment(binding, &datagram);
+    }
+    if let Some(request) = binding.and_then(Binding::parse) {
         assert!(request.verify(None).is_err());
         let decision = request.verify(Some(&key));
         if algorithm.is_some() {
@@ -58,14 +61,14 @@ pub fn run(data: &[u8]) {
     check_agent(&datagram);
 }
 
-/// A request that only somebody who knows the password can make.
+/// A request that only a sender with the password can make.
 fn signed(mut input: Input<'_>, algorithm: IntegrityAlgorithm) -> Vec<u8> {
     let mut message = Message::builder_request(BINDING, MessageWriteVec::new());
     while !input.is_empty() {
         let kind = input.u16();
         let len = input.byte();
         let value = input.take(len.into());
-        // Those that end what is signed are added below.
+        // Those that end the signed part are added below.
         if ![0x0008, 0x001C, 0x8028].contains(&kind) {
             let attribute = RawAttribute::new(kind.into(), value);
             let _ = message.add_attribute(&attribute);
@@ -76,6 +79,21 @@ fn signed(mut input: Input<'_>, algorithm: IntegrityAlgorithm) -> Vec<u8> {
     message.add_message_integrity_with_key(&key, algorithm).expect("room");
     message.add_fingerprint().expect("room");
     message.finish()
+}
+
+/// The fragment is that of the first USERNAME which stun-types finds.
+fn check_fragment(binding: Binding<'_>, datagram: &[u8]) {
+    let Ok(message) = Message::from_bytes(datagram) else { return };
+    let mut attributes = message.iter_attributes();
+    let username = attributes.find(|(_, it)| it.get_type() == Username::TYPE);
+    let local = username.and_then(|(_, it)| {
+        let (local, _) = std::str::from_utf8(&it.value).ok()?.split_once(':')?;
+        Some(local.to_owned())
+    });
+    // The remote part need not be UTF-8.
+    if let Some(local) = local {
+        assert_eq!(binding.local_fragment(), Some(&local[..]));
+    }
 }
 
 /// An answer is never larger than the request, belongs to it, and is signed if the request was.
@@ -103,12 +121,14 @@ fn check_answer(
     }
 }
 
-/// Nobody knows the credentials of a new agent, so nothing makes any state.
+/// The credentials of a new agent are unknown, so nothing creates state.
 fn check_agent(datagram: &[u8]) {
     let mut agent = IceLite::new(None);
     let mut transmits = Transmits::default();
     let tuple = Tuple { socket: SocketId(1), remote: SocketAddr::from(([192, 0, 2, 1], 9)) };
-    agent.handle_datagram(start(), tuple, datagram, &mut transmits);
+    if let Some(binding) = Binding::read(datagram) {
+        agent.handle_request(start(), tuple, binding, &mut transmits);
+    }
     assert_eq!(agent.state(), IceState::New);
     assert_eq!(agent.tuples().count(), 0);
     assert_eq!(agent.poll_event(), None);

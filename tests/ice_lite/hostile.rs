@@ -1,23 +1,22 @@
-//! Whatever is wrong makes no state, and never a larger answer.
+//! Invalid requests create no state, and no answer is larger than its request.
 
-use datasoup::proto::stun;
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 use stun_types::attribute::{AttributeWriteExt, Fingerprint};
 
 use super::*;
 
-/// Between two requests, so that none comes too fast to be looked at.
+/// The time between two requests that keeps them under the quota.
 const UNHURRIED: Duration = Duration::from_millis(1);
 
 #[test]
-fn a_request_that_is_refused_makes_no_state() {
+fn a_rejected_request_creates_no_state() {
     let mut lab = Lab::new();
     let ours = lab.ice.credentials().clone();
-    let stranger = Credentials::generate();
+    let other = Credentials::generate();
     let half =
         Credentials { username_fragment: ours.username_fragment[..31].into(), ..ours.clone() };
-    let wrong = Credentials { password: stranger.password.clone(), ..ours.clone() };
+    let wrong = Credentials { password: other.password.clone(), ..ours.clone() };
     let unsigned = {
         let mut message = Message::builder_request(BINDING, MessageWriteVec::new());
         let username = format!("{}:peer", ours.username_fragment);
@@ -26,7 +25,7 @@ fn a_request_that_is_refused_makes_no_state() {
         message.finish()
     };
     for (what, datagram, code) in [
-        ("an unknown fragment", request(&stranger, USE_CANDIDATE), 401),
+        ("an unknown fragment", request(&other, USE_CANDIDATE), 401),
         ("a part of our fragment", request(&half, USE_CANDIDATE), 401),
         ("the wrong password", request(&wrong, USE_CANDIDATE), 401),
         ("no integrity", unsigned, 400),
@@ -49,7 +48,7 @@ fn responses_indications_and_bare_requests_are_not_answered() {
         Message::builder_success(&parsed, MessageWriteVec::new()).finish(),
         Message::builder_error(&parsed, MessageWriteVec::new()).finish(),
         Message::builder_indication(BINDING, MessageWriteVec::new()).finish(),
-        // What a scanner sends to find servers that reflect.
+        // What a scanner sends to find servers for reflection attacks.
         Message::builder_request(BINDING, MessageWriteVec::new()).finish(),
     ] {
         assert_eq!(lab.receive(tuple(1), &datagram), []);
@@ -59,7 +58,7 @@ fn responses_indications_and_bare_requests_are_not_answered() {
 }
 
 #[test]
-fn a_flood_of_fragments_and_addresses_makes_no_state() {
+fn a_flood_of_fragments_and_addresses_creates_no_state() {
     let mut lab = Lab::new();
     for n in 0..5_000 {
         let datagram = request(&Credentials::generate(), USE_CANDIDATE);
@@ -71,7 +70,7 @@ fn a_flood_of_fragments_and_addresses_makes_no_state() {
 }
 
 #[test]
-fn who_knows_no_fragment_keeps_nobody_out() {
+fn requests_without_our_fragment_do_not_keep_the_peer_out() {
     let mut lab = Lab::new();
     let valid = request(lab.ice.credentials(), USE_CANDIDATE);
     for n in 0..1_000 {
@@ -82,12 +81,12 @@ fn who_knows_no_fragment_keeps_nobody_out() {
 }
 
 #[test]
-fn no_mutation_of_a_valid_request_panics_or_makes_state() {
+fn no_mutation_of_a_valid_request_panics_or_creates_state() {
     let mut rng = StdRng::seed_from_u64(0x1ce);
     let mut lab = Lab::new();
     let credentials = lab.ice.credentials().clone();
     let valid = request(&credentials, USE_CANDIDATE);
-    // Where the integrity ends; FINGERPRINT is behind it.
+    // The end of the integrity; FINGERPRINT follows.
     let signed = valid.len() - 8;
     for _ in 0..200_000 {
         let mut datagram = valid.clone();
@@ -96,8 +95,8 @@ fn no_mutation_of_a_valid_request_panics_or_makes_state() {
             1 => datagram.extend((0..rng.random_range(1..64)).map(|_| rng.random::<u8>())),
             _ => {}
         }
-        // At least one byte that the integrity covers differs, and the FINGERPRINT is made to fit
-        // half of the time, so that the mutation gets past it.
+        // At least one byte that the integrity covers differs. Half of the time the FINGERPRINT is
+        // corrected, so that the mutation passes it.
         for _ in 0..rng.random_range(1..4) {
             let at = rng.random_range(0..datagram.len().clamp(1, signed));
             if let Some(byte) = datagram.get_mut(at) {
@@ -107,14 +106,13 @@ fn no_mutation_of_a_valid_request_panics_or_makes_state() {
         if rng.random() && datagram.len() > 28 {
             repair(&mut datagram);
         }
-        // All but the length, which the integrity replaces by its own.
+        // All but the length, which the integrity replaces with its own.
         let covered = |datagram: &[u8]| {
             [datagram.get(..2), datagram.get(4..signed)].map(|part| part.map(<[u8]>::to_vec))
         };
         if covered(&datagram) == covered(&valid) {
             continue;
         }
-        stun::local_fragment(&datagram);
         lab.pass(UNHURRIED);
         assert_eq!(lab.receive(tuple(1), &datagram), [], "{datagram:02x?}");
         lab.assert_untouched();
@@ -122,7 +120,7 @@ fn no_mutation_of_a_valid_request_panics_or_makes_state() {
     assert_eq!(lab.receive(tuple(1), &valid).last(), Some(&State(Completed)));
 }
 
-/// Makes the header's length and the FINGERPRINT at the end fit the bytes before.
+/// Corrects the length in the header and the FINGERPRINT at the end.
 fn repair(datagram: &mut Vec<u8>) {
     datagram.truncate((datagram.len() / 4 * 4).max(28));
     let body = datagram.len() - 8;
@@ -133,7 +131,7 @@ fn repair(datagram: &mut Vec<u8>) {
 }
 
 #[test]
-fn no_garbage_panics_or_makes_state() {
+fn no_garbage_panics_or_creates_state() {
     let mut rng = StdRng::seed_from_u64(0x57);
     let mut lab = Lab::new();
     let mut datagram = Vec::new();
@@ -150,7 +148,6 @@ fn no_garbage_panics_or_makes_state() {
                 attribute.copy_from_slice(&[0, kind, 0, rng.random_range(0..6)]);
             }
         }
-        stun::local_fragment(&datagram);
         lab.pass(UNHURRIED);
         assert_eq!(lab.receive(tuple(1), &datagram), [], "{datagram:02x?}");
     }
@@ -158,7 +155,7 @@ fn no_garbage_panics_or_makes_state() {
 }
 
 #[test]
-fn a_flood_of_forgeries_costs_a_bounded_number_of_looks_and_the_peer_none_of_its_own() {
+fn a_flood_of_forgeries_is_verified_within_its_quota_and_leaves_that_of_the_peer_alone() {
     let mut lab = Lab::new();
     let credentials = lab.ice.credentials().clone();
     lab.check(tuple(1), USE_CANDIDATE);
@@ -172,19 +169,43 @@ fn a_flood_of_forgeries_costs_a_bounded_number_of_looks_and_the_peer_none_of_its
             answers += u32::from(lab.answer().is_some());
         }
         assert_eq!(answers, 100, "in 50 ms");
-        // In the thick of it.
+        // During the flood.
         assert_eq!(lab.receive(tuple(1), &request(&credentials, USE_CANDIDATE)), []);
         assert_eq!(lab.answer(), Some((MessageClass::Success, None)), "round {n}");
     }
     assert_eq!(lab.tuples(), [tuple(1)]);
     lab.pass(Duration::from_millis(50));
-    // And when it is over, a new path is found.
+    // After the flood a new path is found.
     lab.check(tuple(2), USE_CANDIDATE);
     assert_eq!(lab.tuples(), [tuple(1), tuple(2)]);
 }
 
 #[test]
-fn a_peer_that_asks_too_fast_waits_for_its_answers_and_keeps_its_path() {
+fn requests_without_our_fragment_over_a_valid_tuple_leave_the_quota_of_the_peer_alone() {
+    let mut lab = Lab::new();
+    let credentials = lab.ice.credentials().clone();
+    lab.check(tuple(1), USE_CANDIDATE);
+    let mut no_username = Message::builder_request(BINDING, MessageWriteVec::new());
+    no_username.add_attribute(&RawAttribute::new(0x8022.into(), &[b'x'; 40])).unwrap();
+    let unknown = [request(&Credentials::generate(), USE_CANDIDATE), no_username.finish()];
+    for datagram in unknown {
+        lab.pass(Duration::from_millis(50));
+        let mut answers = 0;
+        for _ in 0..1000 {
+            // The source address of the peer can be forged.
+            assert_eq!(lab.receive(tuple(1), &datagram), []);
+            answers += u32::from(lab.answer().is_some());
+        }
+        assert_eq!(answers, 100, "a quota of their own");
+        for n in 0..100 {
+            lab.receive(tuple(1), &request(&credentials, USE_CANDIDATE));
+            assert_eq!(lab.answer(), Some((MessageClass::Success, None)), "request {n}");
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_asks_too_fast_gets_fewer_answers_and_keeps_its_path() {
     let mut lab = Lab::new();
     let valid = request(&lab.ice.credentials().clone(), USE_CANDIDATE);
     let mut answers = 0;
@@ -192,7 +213,7 @@ fn a_peer_that_asks_too_fast_waits_for_its_answers_and_keeps_its_path() {
         lab.receive(tuple(n % 8), &valid);
         answers += u32::from(lab.answer().is_some());
     }
-    // A hundred as a peer, and those that made it one.
+    // A hundred over valid tuples, and those that made the tuples valid.
     assert!((100..=108).contains(&answers), "{answers}");
     assert_eq!(lab.ice.state(), Completed);
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use datasoup::proto::ice_lite::{Credentials, IceEvent, IceLite, IceState};
 use datasoup::proto::net::{SocketId, Tuple};
+use datasoup::proto::stun::Binding;
 use datasoup::proto::transmit::Transmits;
 use stun_types::attribute::{ErrorCode, RawAttribute, Username};
 use stun_types::message::{
@@ -16,7 +17,7 @@ use stun_types::message::{
 };
 
 use IceEvent::{CredentialsRetired, SelectedTuple, State, TupleAdded, TupleRemoved};
-use IceState::{Closed, Completed, Connected, Disconnected, New};
+use IceState::{Completed, Connected, Disconnected, New};
 
 const CONSENT: Duration = Duration::from_secs(30);
 const PLAIN: &[(u16, &[u8])] = &[];
@@ -76,7 +77,9 @@ impl Lab {
 
     fn receive(&mut self, from: Tuple, datagram: &[u8]) -> Vec<IceEvent> {
         self.out.clear();
-        self.ice.handle_datagram(self.now, from, datagram, &mut self.out);
+        if let Some(request) = Binding::read(datagram) {
+            self.ice.handle_request(self.now, from, request, &mut self.out);
+        }
         for (to, answer) in self.out.iter() {
             assert_eq!(to, from, "an answer goes where the request came from");
             assert!(answer.len() <= datagram.len(), "an answer is never larger than its request");
@@ -85,7 +88,7 @@ impl Lab {
     }
 
     fn data(&mut self, from: Tuple) -> Vec<IceEvent> {
-        self.ice.data_from(self.now, from);
+        self.ice.handle_data(self.now, from);
         self.events()
     }
 
@@ -94,6 +97,10 @@ impl Lab {
         self.now += time;
         self.ice.handle_timeout(self.now);
         self.events()
+    }
+
+    fn accepts(&self, credentials: &Credentials) -> bool {
+        self.ice.username_fragments().any(|it| it == credentials.username_fragment)
     }
 
     fn events(&mut self) -> Vec<IceEvent> {

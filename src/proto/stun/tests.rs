@@ -1,4 +1,4 @@
-//! Known answers, and every way in which a request can be wrong.
+//! Known requests and answers, and every kind of invalid request.
 
 use stun_types::attribute::RawAttribute;
 use stun_types::message::MessageWriteVec;
@@ -38,13 +38,21 @@ fn start(attributes: Attributes<'_>) -> MessageWriteVec {
     message
 }
 
+fn parse(datagram: &[u8]) -> Option<Request<'_>> {
+    Binding::read(datagram)?.parse()
+}
+
+fn local_fragment(datagram: &[u8]) -> Option<&str> {
+    Binding::read(datagram)?.local_fragment()
+}
+
 fn verify(datagram: &[u8]) -> Result<Check, Refusal> {
-    Request::parse(datagram).expect("a request").verify(Some(&Key::new(PASSWORD)))
+    parse(datagram).expect("a request").verify(Some(&Key::new(PASSWORD)))
 }
 
 fn refusal(datagram: &[u8], refusal: Refusal) -> Vec<u8> {
     let mut answer = Vec::new();
-    let request = Request::parse(datagram).expect("a request");
+    let request = parse(datagram).expect("a request");
     request.write_refusal(refusal, Some(&Key::new(PASSWORD)), &mut answer);
     answer
 }
@@ -52,8 +60,7 @@ fn refusal(datagram: &[u8], refusal: Refusal) -> Vec<u8> {
 #[test]
 fn the_request_of_rfc_5769_is_authentic_and_in_conflict() {
     assert_eq!(local_fragment(RFC_5769_REQUEST), Some("evtj"));
-    let request = Request::parse(RFC_5769_REQUEST).unwrap();
-    assert_eq!(request.local_fragment(), Some("evtj"));
+    let request = parse(RFC_5769_REQUEST).unwrap();
     assert_eq!(request.check.priority, Some(0x6e00_01ff));
     assert_eq!(request.verify(Some(&Key::new(PASSWORD))), Err(Refusal::RoleConflict));
     assert_eq!(request.verify(Some(&Key::new("other"))), Err(Refusal::Unauthorized));
@@ -89,7 +96,7 @@ fn ice_attributes_are_read() {
 }
 
 #[test]
-fn attributes_behind_the_integrity_do_not_count() {
+fn attributes_after_the_integrity_are_ignored() {
     let mut datagram = request(&[], IntegrityAlgorithm::Sha1);
     datagram.truncate(datagram.len() - 8);
     datagram.extend_from_slice(&[0x00, 0x25, 0x00, 0x00]);
@@ -99,9 +106,9 @@ fn attributes_behind_the_integrity_do_not_count() {
 }
 
 #[test]
-fn what_is_no_well_formed_binding_request_is_dropped() {
+fn anything_but_a_well_formed_binding_request_is_dropped() {
     let valid = request(&[(PRIORITY, &[0, 0, 1, 0])], IntegrityAlgorithm::Sha1);
-    assert!(Request::parse(&valid).is_some());
+    assert!(parse(&valid).is_some());
     let altered = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut datagram = valid.clone();
         change(&mut datagram);
@@ -124,12 +131,12 @@ fn what_is_no_well_formed_binding_request_is_dropped() {
         ("1,500 bytes and more", request(&[(0x8022, &[0; 1500])], IntegrityAlgorithm::Sha1)),
     ];
     for (what, datagram) in cases {
-        assert!(Request::parse(&datagram).is_none(), "{what}");
+        assert!(parse(&datagram).is_none(), "{what}");
     }
 }
 
 #[test]
-fn the_fragment_is_found_without_parsing_the_rest() {
+fn the_username_fragment_is_read_without_parsing_the_rest() {
     let datagram = |username: &[u8]| start(&[(0x0006, username)]).finish();
     for (username, expected) in [
         (&b"local:remote"[..], Some("local")),
@@ -140,18 +147,18 @@ fn the_fragment_is_found_without_parsing_the_rest() {
         (b"", None),
         (b"\xff\xfe:remote", None),
     ] {
-        assert_eq!(local_fragment(&datagram(username)), expected, "{username:?}");
         let datagram = datagram(username);
-        assert_eq!(Request::parse(&datagram).unwrap().local_fragment(), expected);
+        assert_eq!(local_fragment(&datagram), expected, "{username:?}");
+        assert!(parse(&datagram).is_some(), "{username:?}");
     }
     assert_eq!(local_fragment(&start(&[]).finish()), None);
-    let mut lying = datagram(b"local:remote");
-    lying[23] = 13;
-    assert_eq!(local_fragment(&lying), None, "a USERNAME that reaches past the end");
+    let mut overlong = datagram(b"local:remote");
+    overlong[23] = 13;
+    assert_eq!(local_fragment(&overlong), None, "a USERNAME that reaches past the end");
 }
 
 #[test]
-fn refusals_are_as_the_rfcs_say() {
+fn refusals_follow_the_rfcs() {
     let valid = request(&[], IntegrityAlgorithm::Sha1);
     let mut no_integrity = start(&[]);
     no_integrity.add_attribute(&Username::new("evtj:h6vY").unwrap()).unwrap();
@@ -193,7 +200,7 @@ fn refusals_are_as_the_rfcs_say() {
 #[test]
 fn no_answer_is_larger_than_its_request() {
     assert!(refusal(&start(&[]).finish(), Refusal::BadRequest).is_empty());
-    // A flood of unknown attributes names only some of them.
+    // Of many unknown attributes only some are listed.
     let flood: Vec<(u16, &[u8])> = (0x4000..0x4100).map(|kind| (kind, &[][..])).collect();
     for algorithm in [IntegrityAlgorithm::Sha1, IntegrityAlgorithm::Sha256] {
         let datagram = request(&flood, algorithm);
@@ -203,7 +210,7 @@ fn no_answer_is_larger_than_its_request() {
 }
 
 #[test]
-fn a_success_names_the_mapped_address_and_is_signed() {
+fn a_success_has_the_mapped_address_and_is_signed() {
     let key = Key::new(PASSWORD);
     for (from, mapped) in [
         ("192.0.2.1:32853", "192.0.2.1:32853"),
@@ -214,7 +221,7 @@ fn a_success_names_the_mapped_address_and_is_signed() {
             // The remote fragment is short here; with ours of 32 characters there is room.
             let datagram = request(&[(0x8022, &[0; 20])], algorithm);
             let mut answer = b"before".to_vec();
-            let parsed = Request::parse(&datagram).unwrap();
+            let parsed = parse(&datagram).unwrap();
             parsed.write_success(&key, from.parse().unwrap(), &mut answer);
             let message = Message::from_bytes(&answer["before".len()..]).unwrap();
             assert!(message.has_class(MessageClass::Success) && message.has_method(BINDING));

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::proto::demux::Incoming;
 use crate::proto::dtls::DtlsState;
 use crate::proto::message::{Message, StreamId};
 use crate::proto::net::Tuple;
@@ -21,19 +22,22 @@ impl Sfu {
         }
     }
 
-    /// A datagram for this transport has arrived over `tuple`.
+    /// A datagram for this transport has arrived over `tuple`. `incoming` is what a shared port has read of it.
     pub(in crate::sfu) fn handle_transport_datagram(
         &mut self,
         key: TransportKey,
         tuple: Tuple,
         datagram: &[u8],
+        incoming: Option<Incoming<'_>>,
     ) {
         let Self { now, transports, transmits, .. } = self;
         let Some(transport) = transports.get_mut(&key) else { return };
         let before = transmits.bytes();
         let accepted = match &mut transport.kind {
             Kind::Direct => false,
-            Kind::WebRtc(it) => it.peer.handle_datagram(*now, tuple, datagram, transmits),
+            Kind::WebRtc(it) => incoming
+                .or_else(|| Incoming::read(datagram))
+                .is_some_and(|incoming| it.peer.handle_incoming(*now, tuple, incoming, transmits)),
             Kind::Plain(it) => it.handle_datagram(*now, tuple, datagram),
             Kind::Pipe(it) => it.handle_datagram(*now, tuple, datagram),
         };
