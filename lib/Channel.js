@@ -8,41 +8,41 @@ const { markAsUntransferable } = require('node:worker_threads');
 const { Table } = require('./Table');
 const { WorkerClosedError, errorFrom } = require('./errors');
 
-/** Messages are copied into slabs of this size and handed out as parts of it; those above an eighth come on their own. */
+/** Messages are parts of slabs of this size; those over an eighth of it get memory of their own. */
 const SLAB_BYTES = 16 * 1024;
-/** How many messages one call of `drain()` hands over at most. */
+/** The most messages that one call of `drain()` returns. */
 const RECORDS = 512;
-/** The words that come before the first record: how many there are, and why the native side stopped. */
+/** The words before the first record: the number of records, and why the native side stopped. */
 const HEADER = 2;
 /** The words of a record: target, ppid, offset, length. */
 const RECORD = 4;
 /**
- * After so many milliseconds other work of the event loop gets its turn. While we fall behind, because listeners take
- * longer than others take to send, it is twice as long each time, up to the maximum.
+ * How long a drain runs before it yields to other work of the event loop, in milliseconds. Each drain that runs out of
+ * time, because listeners are slower than the senders, doubles it, up to the maximum.
  */
 const CYCLE_MS = 5;
 const MAX_CYCLE_MS = 40;
-/** How many messages are delivered between two looks at the clock. */
+/** The clock is read once per so many messages. */
 const CLOCK_EVERY = 8;
 
 const SETTLED = Promise.resolve();
 
-/** Why `drain()` stopped, and what `peek()` sees next. GO_ON: there was no room for another record. */
+/** Why `drain()` stopped, and what `peek()` returns. CONTINUE: no room for another record. */
 const DONE = 0;
 const SLAB_FULL = 1;
-const GO_ON = 2;
+const CONTINUE = 2;
 const LARGE_MESSAGE = 3;
 const ANSWER = 4;
 const EVENT = 5;
 
 /**
- * @typedef {object} Target - who is told what the worker has for one object.
+ * @typedef {object} Target - receives the events and messages of one object.
  * @property {(name: string, args: any[]) => void} onEvent
  * @property {(message: Buffer, ppid: number) => void} [onMessage]
  */
 
 /**
- * @typedef {[ok: boolean, result: any]} Answer - the result, or what describes the error: see `resultOf()`.
+ * @typedef {[ok: boolean, result: any]} Answer - the result, or the description of an error: see `resultOf()`.
  *
  * @typedef {object} Pending
  * @property {string} method
@@ -52,18 +52,18 @@ const EVENT = 5;
 /**
  * The way to one worker and back.
  *
- * Down: every request has an id, and a request that creates an object gives it its id as its handle. The calls go to
- * the worker in their order, so nothing has to be awaited for the next one to see its effect.
+ * Down: every request has an id. The id of a request that creates an object is also the handle of that object. The
+ * worker runs the calls in their order, so each sees the effect of those before it without awaiting them.
  *
- * Up: answers, events and messages come through ONE queue, in the order in which they happened. The native side wakes
- * us when it is no longer empty, and we drain it:
+ * Up: answers, events and messages come through one queue, in the order in which they happened. The native side wakes
+ * JavaScript when the queue is no longer empty, and JavaScript drains it:
  *
- *     wake ──► drain() ──► messages … ──► answers … ──► break off, go on in a later macrotask
+ *     wake ──► drain() ──► messages … ──► answers … ──► stop, continue in a later macrotask
  *                ▲   └──► messages … ──► event ──┐
- *                └────────────────────────────────┘   until the queue is done, or for about 5 ms
+ *                └────────────────────────────────┘   until the queue is empty, or for about 5 ms
  *
- * The break-off is what lets the code that awaits an answer run before the next event or message is delivered: nobody
- * can miss the first message of a DataConsumer, or its 'dataproducerclose'.
+ * Stopping after answers lets the code that awaits them run before the next event or message is delivered: it cannot
+ * miss the first message of a DataConsumer, or its 'dataproducerclose'.
  */
 class Channel {
   /** @type {import('../native/binding').Worker} */
@@ -73,17 +73,18 @@ class Channel {
   /** @type {Table<number, Target>} */
   #targets = new Table();
   #lastId = 0;
+  #maxId;
   #closed = false;
 
   #slab = newSlab();
   #offset = 0;
   #records = new Uint32Array(HEADER + RECORDS * RECORD);
-  /** The next record to deliver, their number, and what comes after them. */
+  /** The next record to deliver, the number of records, and what follows them. */
   #next = 0;
   #count = 0;
-  #stop = GO_ON;
+  #stop = CONTINUE;
   #cycleMs = CYCLE_MS;
-  /** Whether a later macrotask goes on. */
+  /** Whether a later macrotask continues the drain. */
   #scheduled = false;
   /** Whether `flush()` is about to be called. */
   #flushing = false;
@@ -92,11 +93,15 @@ class Channel {
     this.#native.flush();
   };
 
-  /** @param {new (wake: () => void) => import('../native/binding').Worker} Worker */
-  constructor(Worker) {
+  /**
+   * @param {new (wake: () => void) => import('../native/binding').Worker} Worker
+   * @param {number} [maxId] - the largest request id, below 2^32: tests set a smaller one.
+   */
+  constructor(Worker, maxId = 0xffffffff) {
+    this.#maxId = maxId;
     this.#native = new Worker(() => {
       if (!this.#scheduled) {
-        this.#stop = GO_ON;
+        this.#stop = CONTINUE;
         this.#drain();
       }
     });
@@ -110,7 +115,7 @@ class Channel {
     return this.#closed;
   }
 
-  /** Rejects what is pending; from now on there are only events of the worker itself. */
+  /** Rejects the pending requests. From now on only the events of the worker itself are delivered. */
   close() {
     this.#closed = true;
 
@@ -130,12 +135,12 @@ class Channel {
   }
 
   /**
-   * Makes a request. Those of one macrotask go out together when it ends.
+   * Makes a request. The requests of one macrotask are handed over together when it ends.
    *
    * @template T
    * @param {string} method - e.g. 'router.createDirectTransport', for errors.
    * @param {(requestId: number) => T} call - the native call.
-   * @returns {{ handle: number, native: T, answer: Promise<Answer> }} what the call returned, and the answer to come.
+   * @returns {{ handle: number, native: T, answer: Promise<Answer> }} the request's id, and what the call returned.
    * @throws {WorkerClosedError}
    */
   post(method, call) {
@@ -169,7 +174,7 @@ class Channel {
   }
 
   /**
-   * Delivers what comes for `handle`.
+   * Delivers the events and messages of the object `handle`.
    *
    * @param {number} handle - 0 is the worker itself.
    * @param {Target} target
@@ -183,15 +188,15 @@ class Channel {
     this.#targets.take(handle);
   }
 
-  /** Ids are 32 bits wide and come round, so one that is still in use must be skipped. */
+  /** Ids wrap, so those that a request or an object still uses are skipped. */
   #newId() {
     do {
-      this.#lastId = this.#lastId === 0xffffffff ? 1 : this.#lastId + 1;
+      this.#lastId = this.#lastId === this.#maxId ? 1 : this.#lastId + 1;
     } while (this.#pending.get(this.#lastId) || this.#targets.get(this.#lastId));
     return this.#lastId;
   }
 
-  /** Goes on where it broke off, then takes what is queued. */
+  /** Delivers what an earlier call left, then what is queued. */
   #drain() {
     const deadline = performance.now() + this.#cycleMs;
 
@@ -201,19 +206,19 @@ class Channel {
       }
       switch (this.#stop) {
         case DONE:
-          // What has come since the cycle began may not wake us: the queue was not empty.
+          // What came during this drain did not wake us, as the queue was not empty.
           if (this.#native.peek() === DONE) {
             this.#cycleMs = CYCLE_MS;
             return;
           }
-          this.#stop = GO_ON;
+          this.#stop = CONTINUE;
           return this.#continueLater();
         case ANSWER:
-          this.#stop = GO_ON;
+          this.#stop = CONTINUE;
           this.#takeAnswers();
           return this.#continueLater();
         case EVENT:
-          this.#stop = GO_ON;
+          this.#stop = CONTINUE;
           this.#takeEvent();
           break;
         case SLAB_FULL:
@@ -233,7 +238,7 @@ class Channel {
     }
   }
 
-  /** Time ran out. */
+  /** The drain ran out of time. */
   #continueBehind() {
     this.#cycleMs = Math.min(2 * this.#cycleMs, MAX_CYCLE_MS);
     this.#continueLater();
@@ -249,11 +254,11 @@ class Channel {
 
   /**
    * @param {number} deadline
-   * @returns {boolean} false if time ran out before the last one.
+   * @returns {boolean} false if time ran out before the last message.
    */
   #deliverMessages(deadline) {
     const records = this.#records;
-    // What `subarray()` would give, at two thirds of its cost.
+    // `Buffer.from(slab, …)` gives the same as `subarray()`, at two thirds of its cost.
     const slab = this.#slab.buffer;
 
     while (this.#next < this.#count) {
@@ -281,17 +286,17 @@ class Channel {
   #takeEvent() {
     const [handle, name, ...args] = JSON.parse(this.#native.takeEvent());
 
-    // What is closed has been unsubscribed, and emits nothing more.
+    // Closed objects are unsubscribed: they emit nothing more.
     this.#targets.get(handle)?.onEvent(name, args);
   }
 }
 
 /**
- * To be called by who awaits the answer, so that the stack of an error leads to the application's call.
+ * Call it from the awaiting function, so that the stack of an error reaches the application's call.
  *
  * @param {Answer} answer
  * @returns {any} the result.
- * @throws {Error} what the answer describes.
+ * @throws {Error} the error that the answer describes.
  */
 function resultOf([ok, result]) {
   if (!ok) {
@@ -301,8 +306,8 @@ function resultOf([ok, result]) {
 }
 
 /**
- * A region of a slab that was handed out is never written to again: when the slab is full, there is a new one. It
- * cannot be transferred to another thread either, which would take away the other messages in it.
+ * No part of a slab is written twice: a full slab is replaced. It cannot be transferred to another thread, as that
+ * would detach all messages in it.
  */
 function newSlab() {
   const slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
@@ -312,7 +317,7 @@ function newSlab() {
 }
 
 /**
- * 'router.createDirectTransport' → 'ROUTER_CREATE_DIRECTTRANSPORT', as applications know it from mediasoup.
+ * 'router.createDirectTransport' → 'ROUTER_CREATE_DIRECTTRANSPORT', the name of mediasoup's request.
  *
  * @param {string} method
  */
