@@ -59,6 +59,29 @@ test('worker.close() closes everything, and subprocessclose follows', async () =
   expect(await during(() => worker.close())).toEqual({ during: [], after: [] });
 });
 
+test('worker.close() rejects what is pending before it closes what is below', async () => {
+  const { worker, router, directTransport } = objects;
+  const rejected: string[] = [];
+  const record = (title: string) => (error: Error) => rejected.push(`${title}: ${error.name}`);
+  const calls: Promise<unknown>[] = [router.dump().catch(record('pending'))];
+  for (const [name, emitter, event] of [
+    ['transport', directTransport, 'routerclose'],
+    ['router', router, 'workerclose'],
+  ] as const) {
+    // The object is closed by now: without its worker's close this would be a NotFoundError.
+    (emitter as types.Router).on(event as 'workerclose', () => {
+      calls.push(emitter.dump().catch(record(`in a listener of the ${name}`)));
+    });
+  }
+  worker.close();
+  await Promise.all(calls);
+  expect(rejected).toEqual([
+    'pending: WorkerClosedError',
+    'in a listener of the transport: WorkerClosedError',
+    'in a listener of the router: WorkerClosedError',
+  ]);
+});
+
 test('router.close() closes its transports and what is on them', async () => {
   const { router, worker } = objects;
   expect(await during(() => router.close())).toEqual({

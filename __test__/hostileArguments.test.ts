@@ -315,6 +315,33 @@ describe('an object that is closed while its arguments are looked at', () => {
   });
 });
 
+test.each<[string, (subchannels: number[]) => Promise<unknown>]>([
+  ['dataConsumer.setSubchannels()', (it) => objects.dataConsumerDirect.setSubchannels(it)],
+  [
+    'transport.consumeData()',
+    (subchannels) =>
+      objects.directTransport.consumeData({
+        dataProducerId: objects.dataProducerDirect.id,
+        subchannels,
+      }),
+  ],
+  [
+    'dataProducer.send()',
+    async (subchannels) => objects.dataProducerDirect.send('x', 51, subchannels),
+  ],
+])('%s rejects subchannels with a hole', async (_title, call) => {
+  for (const [subchannels, hole] of [
+    [[, 1], 0],
+    [[1, ,], 1],
+    [new Array(3), 0],
+  ] as [number[], number][]) {
+    await expect(call(subchannels)).rejects.toThrow(
+      `subchannels[${hole}] must be an integer from 0 to 65535 (got undefined)`,
+    );
+  }
+  expect(objects.dataConsumerDirect.subchannels).toEqual([]);
+});
+
 describe('dataProducer.send()', () => {
   let dataProducer: types.DataProducer;
   let inbox: Inbox;

@@ -236,6 +236,75 @@ describe('router.pipeToRouter()', () => {
   });
 });
 
+describe('what closes while pipeToRouter() waits', () => {
+  /** Nothing is left of the attempt: no entity on a transport, and no pair that is not connected. */
+  async function nothingLeft(): Promise<void> {
+    await settled();
+    for (const router of [router1, router2]) {
+      if (router.closed) {
+        continue;
+      }
+      const dump = await router.dump();
+      const consumers = dump.mapDataProducerIdDataConsumerIds.flatMap(({ values }) => values);
+      expect(consumers).toEqual([]);
+      expect(dump.mapDataProducerIdDataConsumerIds.map(({ key }) => key)).toEqual(
+        router === router1 && !original.closed ? [original.id] : [],
+      );
+    }
+  }
+
+  /** Calls `close` when the observer of the PipeTransport of `router` emits `event`. */
+  function on(
+    router: types.Router,
+    event: 'newdataconsumer' | 'newdataproducer',
+    close: (made: types.DataConsumer | types.DataProducer) => void,
+  ): void {
+    router.observer.once('newtransport', (transport) => {
+      transport.observer.once(event as 'newdataproducer', close);
+    });
+  }
+
+  const closing: Record<string, () => void> = {
+    'the DataProducer, once its pipeDataConsumer is made': () =>
+      on(router1, 'newdataconsumer', () => original.close()),
+    'the DataProducer, once the pipeDataProducer is made': () =>
+      on(router2, 'newdataproducer', () => original.close()),
+    'the pipeDataConsumer': () => on(router1, 'newdataconsumer', (made) => made.close()),
+    'the pipeDataProducer': () => on(router2, 'newdataproducer', (made) => made.close()),
+    'the other router, once the pipeDataConsumer is made': () =>
+      on(router1, 'newdataconsumer', () => router2.close()),
+    'the other router, once its transport is made': () =>
+      router2.observer.once('newtransport', () => router2.close()),
+    'the other router, once the first transport is made': () =>
+      router1.observer.once('newtransport', () => router2.close()),
+    'the first transport': () =>
+      router1.observer.once('newtransport', (transport) => transport.close()),
+    'the second transport': () =>
+      router2.observer.once('newtransport', (transport) => transport.close()),
+  };
+
+  test.each(Object.entries(closing))('%s: NotFoundError, and nothing is left', async (_t, arm) => {
+    const recorder: types.Transport[] = [];
+    for (const router of [router1, router2]) {
+      router.observer.on('newtransport', (transport) => recorder.push(transport));
+    }
+    arm();
+    await expect(pipe()).rejects.toThrow(NotFoundError);
+    await nothingLeft();
+    // The transports are a connected pair, or both are closed.
+    expect(recorder.map(({ closed }) => closed)).toEqual(
+      new Array(recorder.length).fill(recorder[0]!.closed),
+    );
+    if (!router2.closed) {
+      const dataProducer = original.closed ? await direct1.produceData() : original;
+      const { pipeDataProducer } = await pipe({ dataProducerId: dataProducer.id });
+      const inbox = new Inbox(await direct2.consumeData({ dataProducerId: pipeDataProducer.id }));
+      dataProducer.send('again');
+      expect(await inbox.count(1)).toEqual([{ text: 'again', ppid: 51 }]);
+    }
+  });
+});
+
 describe('close is mirrored', () => {
   let piped: Piped;
   let recorder: EventRecorder;
