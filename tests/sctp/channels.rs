@@ -21,7 +21,7 @@ fn acks(sent: &[Seen]) -> Vec<u16> {
 }
 
 #[test]
-fn an_open_is_answered_on_its_stream_and_told() {
+fn an_open_is_acknowledged_on_its_stream_and_emits_channel_opened() {
     let mut stage = Stage::new(config());
     let reliability = Reliability { ordered: false, limit: Some(Limit::Retransmits(0)) };
     let tsn = stage.next_tsn();
@@ -35,8 +35,8 @@ fn an_open_is_answered_on_its_stream_and_told() {
     };
     assert_eq!(stage.events(), [expected]);
 
-    assert!(!stage.sctp.is_stream_free(6), "not for a channel of ours");
-    assert!(stage.sctp.can_open_stream(6), "but for our side of this one");
+    assert!(!stage.sctp.is_stream_free(6), "the peer has opened it");
+    assert!(stage.sctp.can_open_stream(6), "for our side of that channel");
     stage.sctp.open_stream(6, reliability);
     assert!(!stage.sctp.can_open_stream(6));
     let message = Message::new(Ppid::STRING, "hello".into());
@@ -47,7 +47,7 @@ fn an_open_is_answered_on_its_stream_and_told() {
 }
 
 #[test]
-fn messages_leave_with_the_answer_whatever_their_order() {
+fn messages_leave_together_with_the_acknowledgement() {
     let mut stage = Stage::new(config());
     let reliability = Reliability { ordered: false, limit: None };
     let tsn = stage.next_tsn();
@@ -75,7 +75,7 @@ fn messages_may_follow_an_open_in_its_packet() {
 }
 
 #[test]
-fn an_open_that_comes_again_is_answered_and_not_told() {
+fn a_repeated_open_is_acknowledged_without_a_second_event() {
     let mut stage = Stage::new(config());
     for ssn in 0..5 {
         let tsn = stage.next_tsn();
@@ -94,20 +94,20 @@ fn an_open_on_a_stream_in_use_is_tolerated() {
     let sent = stage.send(&[data(WHOLE, second, 6, 1, 50, &open("late"))]);
     assert_eq!(acks(&sent), [6]);
     let message = Message::new(Ppid::STRING, "hello".into());
-    stage.sctp.send(stage.now, 6, message).expect("it is still open");
+    stage.sctp.send(stage.now, 6, message).expect("the stream is still open");
     stage.assert_alive();
 }
 
 #[test]
-fn ppid_50_never_comes_out_as_a_message() {
+fn messages_of_ppid_50_are_never_delivered() {
     for data_channels in [true, false] {
         let mut stage = Stage::new(SctpConfig { data_channels, ..config() });
-        let lies = [&[2][..], &[3], &[3, 0, 0, 0], &[0], &[255; 40], &open("x")];
-        for (ssn, payload) in lies.into_iter().enumerate() {
+        let invalid = [&[2][..], &[3], &[3, 0, 0, 0], &[0], &[255; 40], &open("x")];
+        for (ssn, payload) in invalid.into_iter().enumerate() {
             let tsn = stage.next_tsn();
             stage.send(&[data(WHOLE, tsn, 1, ssn as u16, 50, payload)]);
         }
-        // The same with a PPID that travels in front of the payload.
+        // A PPID of 50 in front of the payload, where carried PPIDs travel.
         let (first, second) = (stage.next_tsn(), stage.next_tsn());
         stage.send(&[
             data(FIRST, second, 2, 0, 51, b"\0\0\0\x32"),
@@ -120,7 +120,7 @@ fn ppid_50_never_comes_out_as_a_message() {
 }
 
 #[test]
-fn without_data_channels_nothing_is_answered() {
+fn without_data_channels_an_open_is_ignored() {
     let mut stage = Stage::new(SctpConfig { data_channels: false, ..config() });
     let tsn = stage.next_tsn();
     assert_eq!(acks(&stage.send(&[data(WHOLE, tsn, 6, 0, 50, &open("chat"))])), [] as [u16; 0]);
@@ -128,7 +128,7 @@ fn without_data_channels_nothing_is_answered() {
 }
 
 #[test]
-fn the_longest_label_is_taken() {
+fn a_label_of_maximum_length_is_accepted() {
     let mut stage = Stage::new(config());
     let label = "é".repeat(32_767);
     let message = open(&label);
@@ -139,12 +139,12 @@ fn the_longest_label_is_taken() {
         stage.send(&[data(flags, tsn, 1, 0, 50, piece)]);
     }
     let events = stage.events();
-    let [SctpEvent::ChannelOpened { label: told, .. }] = &events[..] else { panic!() };
-    assert_eq!(*told, label);
+    let [SctpEvent::ChannelOpened { label: opened, .. }] = &events[..] else { panic!() };
+    assert_eq!(*opened, label);
 }
 
 #[test]
-fn a_flood_of_opens_is_answered_once_each() {
+fn repeated_opens_emit_channel_opened_once_per_stream() {
     let mut stage = Stage::new(config());
     let message = open("");
     for round in 0..40 {
@@ -170,7 +170,7 @@ fn a_channel_can_be_opened_again_after_it_was_closed() {
     let request = reset(stage.puppet.request, stage.puppet.initial_tsn.wrapping_sub(1), tsn, &[6]);
     let sent = stage.send(&[request]);
     stage.events();
-    // Ours has reset its side in turn; the puppet performs that.
+    // The association has reset its side in return; the puppet performs that reset.
     let requests = sent.iter().filter(|c| c.kind == RECONFIG && c.value[1] == 13);
     let sequence: Vec<u8> = requests.flat_map(|c| c.value[4..8].to_vec()).collect();
     assert_eq!(sequence.len(), 4, "{sent:?}");

@@ -1,4 +1,4 @@
-//! What is sent arrives: in order, once, whole.
+//! Sent messages arrive in order, once and whole.
 
 use std::time::Duration;
 
@@ -38,14 +38,14 @@ fn an_unordered_stream_delivers_exactly_once_over_a_rough_path() {
     assert!(net.run_until(Duration::from_secs(60), |net| net.b.message_count() == 500));
     net.run_for(Duration::from_secs(5));
     let numbers: Vec<u32> = net.b.take_messages().iter().map(|(_, m)| number(m)).collect();
-    assert_ne!(numbers, (0..500).collect::<Vec<_>>(), "this path reorders");
+    assert_ne!(numbers, (0..500).collect::<Vec<_>>(), "the path reorders");
     let mut sorted = numbers;
     sorted.sort_unstable();
     assert_eq!(sorted, (0..500).collect::<Vec<_>>());
 }
 
 #[test]
-fn the_largest_messages_pass_both_ways_at_once() {
+fn messages_of_the_maximum_size_arrive_both_ways_at_once() {
     let mut net = pair(Conditions::ROUGH, 6);
     net.a.sctp.open_stream(0, Reliability::RELIABLE);
     net.b.sctp.open_stream(0, Reliability::RELIABLE);
@@ -86,7 +86,7 @@ fn every_ppid_arrives_as_it_was_sent() {
 }
 
 #[test]
-fn a_message_of_four_megabytes_passes_if_it_is_allowed() {
+fn a_message_of_four_megabytes_arrives_if_the_maximum_allows_it() {
     let size = 4_000_000;
     let config = SctpConfig {
         max_send_message_size: size,

@@ -1,5 +1,4 @@
-//! What a peer may send without end, and what it may leave unanswered: it is charged for the one,
-//! and bounded in the other.
+//! Floods: what a peer sends is charged to its budget, and what it leaves unanswered is bounded.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::puppet::*;
 /// A DATA_CHANNEL_OPEN without label and protocol (RFC 8832 §5.1).
 const OPEN: [u8; 12] = [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// Sends the same packet again and again, in no time; answers how many were too many.
+/// Sends the same packet `count` times at once. Returns how many were dropped for overload.
 fn flood(stage: &mut Stage, packet: &bytes::Bytes, count: u32) -> u64 {
     let before = stage.sctp.counters().packets_overload;
     for _ in 0..count {
@@ -50,7 +49,7 @@ fn sacks_are_charged_for_what_is_in_flight() {
     let mut sent = 0;
     for _ in 0..100 {
         sent += stage.drain().iter().filter(|chunk| chunk.kind == DATA).count();
-        // All but the first has come, and there is room for more.
+        // All but the first have arrived, and there is room for more.
         stage.send(&[sack(last, 1 << 20, &[(2, sent.max(2) as u16)])]);
         stage.now += Duration::from_millis(20);
     }
@@ -60,7 +59,7 @@ fn sacks_are_charged_for_what_is_in_flight() {
 }
 
 #[test]
-fn data_is_charged_for_the_streams_there_are() {
+fn data_is_charged_for_every_stream_in_use() {
     let mut stage = stage_with_streams();
     let again = data(WHOLE, FIRST_TSN, 1, 0, 51, b"x");
     let packet = packet(stage.puppet.tag, &vec![again; 50]);
@@ -68,7 +67,7 @@ fn data_is_charged_for_the_streams_there_are() {
 }
 
 #[test]
-fn forward_tsns_are_charged_for_the_streams_there_are() {
+fn forward_tsns_are_charged_for_every_stream_in_use() {
     let mut stage = stage_with_streams();
     let again = chunk(FORWARD_TSN, 0, &FIRST_TSN.to_be_bytes());
     let packet = packet(stage.puppet.tag, &vec![again; 50]);
@@ -79,7 +78,7 @@ fn forward_tsns_are_charged_for_the_streams_there_are() {
 fn resets_are_charged_for_the_streams_they_name() {
     let mut stage = Stage::new(config());
     let ids: Vec<u16> = (0..500).collect();
-    // Out of sequence: it is answered with an error, each time.
+    // Out of sequence, so it is answered with an error each time.
     let reset = reset(stage.puppet.request + 7, 0, stage.puppet.tsn.wrapping_sub(1), &ids);
     let packet = packet(stage.puppet.tag, &[reset]);
     assert!(flood(&mut stage, &packet, 5000) > 1000);
@@ -96,7 +95,7 @@ fn inits_are_charged() {
     }
     assert!(answers < 30_000, "{answers} answers");
     assert!(stage.sctp.counters().packets_overload > 30_000);
-    // With time another one is taken.
+    // Later another one is answered.
     stage.now += Duration::from_millis(500);
     stage.puppet.own_tag = 9;
     let sent = stage.inject(packet(0, &[init(INIT, 9, (1, 1), 1, &[])]));
@@ -104,7 +103,7 @@ fn inits_are_charged() {
 }
 
 #[test]
-fn beyond_a_gap_only_so_much_is_kept_until_it_closes() {
+fn the_chunks_kept_beyond_a_gap_are_bounded_until_it_closes() {
     let mut stage = Stage::new(config());
     let missing = stage.next_tsn();
     let mut packets = Vec::new();
@@ -123,7 +122,7 @@ fn beyond_a_gap_only_so_much_is_kept_until_it_closes() {
     }
     assert!((2048..2100).contains(&arrived), "{arrived} of 3,000");
     assert_eq!(stage.sctp.counters().chunks_stripped, 3000 - arrived as u64);
-    // The peer takes the others for lost, and sends them again.
+    // The peer retransmits the others.
     stage.send(&[data(WHOLE | UNORDERED, missing, 1, 0, 51, b"x")]);
     arrived += stage.messages().len();
     for chunks in &packets {
@@ -131,12 +130,12 @@ fn beyond_a_gap_only_so_much_is_kept_until_it_closes() {
         arrived += stage.messages().len();
         stage.now += Duration::from_millis(20);
     }
-    assert_eq!(arrived, 3001, "each of them once");
+    assert_eq!(arrived, 3001, "each once");
     stage.assert_alive();
 }
 
 #[test]
-fn an_ordered_stream_behind_a_gap_is_slowed_down_and_not_ended() {
+fn an_ordered_stream_behind_a_gap_is_delayed_and_not_aborted() {
     let mut stage = Stage::new(config());
     let missing = data(WHOLE, stage.next_tsn(), 1, 0, 51, b"x");
     for first in (1..6000u16).step_by(50) {
@@ -152,7 +151,7 @@ fn an_ordered_stream_behind_a_gap_is_slowed_down_and_not_ended() {
 }
 
 #[test]
-fn no_more_is_sent_while_too_much_waits_for_one_tsn() {
+fn sending_stops_while_too_many_tsns_wait_for_a_missing_one() {
     let limited = Reliability { ordered: false, limit: Some(Limit::Retransmits(0)) };
     for reliability in [Reliability::RELIABLE, limited] {
         let mut stage = Stage::new(config());
@@ -168,14 +167,14 @@ fn no_more_is_sent_while_too_much_waits_for_one_tsn() {
             let sent = stage.drain();
             let ahead = sent.iter().filter(|c| c.kind == DATA).map(|c| c.tsn().wrapping_sub(last));
             highest = ahead.fold(highest, u32::max);
-            // The first is missing, and all others have come.
+            // The first is missing, and all others have arrived.
             if highest >= 2 {
                 stage.send(&[sack(last, 1 << 20, &[(2, highest as u16)])]);
             }
         }
-        assert!(highest > 4000, "it goes on for a while: {highest}");
+        assert!(highest > 4000, "sending continues for a while: {highest}");
         assert!(highest < 4096 + 2048, "{highest}");
-        // Once it has come after all, everything flows.
+        // When the missing one arrives, sending continues.
         stage.send(&[sack(last.wrapping_add(highest), 1 << 20, &[])]);
         assert!(stage.drain().is_empty());
         stage.assert_alive();
@@ -184,7 +183,7 @@ fn no_more_is_sent_while_too_much_waits_for_one_tsn() {
 }
 
 #[test]
-fn answers_to_opens_wait_for_acknowledgements() {
+fn acknowledgements_of_opens_wait_while_the_peer_acknowledges_nothing() {
     let mut stage = Stage::new(config());
     let last = stage.puppet.initial_tsn.wrapping_sub(1);
     for _ in 0..4000 {
@@ -192,7 +191,7 @@ fn answers_to_opens_wait_for_acknowledgements() {
         stage.send(&[data(WHOLE, tsn, 1, tsn.wrapping_sub(FIRST_TSN) as u16, 50, &OPEN)]);
         stage.now += Duration::from_millis(1);
     }
-    // What has been put aside for the peer comes out as soon as it acknowledges.
+    // The acknowledgements that wait are sent as soon as the peer acknowledges.
     let mut highest = 0;
     for _ in 0..400 {
         let sent = stage.send(&[sack(last.wrapping_add(highest), 1 << 20, &[])]);
@@ -205,7 +204,7 @@ fn answers_to_opens_wait_for_acknowledgements() {
 }
 
 #[test]
-fn resets_that_the_peer_leaves_unanswered_keep_it_from_more() {
+fn a_peer_that_leaves_resets_unanswered_cannot_reset_more_streams() {
     let mut stage = Stage::new(config());
     let last = stage.puppet.initial_tsn.wrapping_sub(1);
     let mut answered = 0;
@@ -221,7 +220,7 @@ fn resets_that_the_peer_leaves_unanswered_keep_it_from_more() {
         stage.now += Duration::from_millis(10);
     }
     assert_eq!(answered, 256);
-    // It answers ours, and may go on.
+    // The peer answers our resets, and may reset more streams.
     for _ in 0..300 {
         let sent = stage.pass(Duration::from_millis(6000));
         let ours = sent.iter().rfind(|c| c.kind == RECONFIG && c.value.starts_with(&[0, 13]));
@@ -237,7 +236,7 @@ fn resets_that_the_peer_leaves_unanswered_keep_it_from_more() {
 }
 
 #[test]
-fn a_reset_within_a_message_drops_its_pieces() {
+fn a_reset_within_a_message_drops_its_fragments() {
     for ordered in [0, UNORDERED] {
         let mut stage = Stage::new(config());
         let last = stage.puppet.initial_tsn.wrapping_sub(1);
@@ -250,13 +249,13 @@ fn a_reset_within_a_message_drops_its_pieces() {
         sent.extend(stage.pass(Duration::from_secs(1)));
         let sack = sent.iter().rfind(|chunk| chunk.kind == SACK).expect("an acknowledgement");
         let window = u32::from_be_bytes(sack.value[4..8].try_into().expect("four"));
-        assert_eq!(window, 1024 * 1024, "nothing is held any more");
+        assert_eq!(window, 1024 * 1024, "nothing is held");
         stage.assert_alive();
     }
 }
 
 #[test]
-fn a_reset_of_all_streams_waits_for_what_is_incomplete() {
+fn a_reset_of_all_streams_waits_for_incomplete_messages() {
     let mut stage = Stage::new(config());
     stage.sctp.open_stream(1, Reliability::RELIABLE);
     let last = stage.puppet.initial_tsn.wrapping_sub(1);
@@ -275,7 +274,7 @@ fn a_reset_of_all_streams_waits_for_what_is_incomplete() {
 }
 
 #[test]
-fn a_packet_as_large_as_a_dtls_record_arrives_whole() {
+fn a_packet_as_large_as_a_dtls_record_is_delivered_whole() {
     let mut stage = Stage::new(SctpConfig { max_packet_size: 16_000, ..config() });
     let chunks: Vec<_> = (0..400)
         .map(|number: u16| data(WHOLE, stage.next_tsn(), 1, number, 51, &number.to_be_bytes()))

@@ -1,4 +1,4 @@
-//! What the guard keeps from sctp-proto. Each of these tests fails without it.
+//! What the guard keeps from sctp-proto. Each of these tests fails without the guard.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn an_init_with_another_tag_makes_no_second_association() {
 }
 
 #[test]
-fn an_error_chunk_is_no_reason_to_end() {
+fn an_error_chunk_does_not_end_the_association() {
     let mut stage = Stage::new(config());
     for cause in [1u16, 3, 6, 7, 13, 999] {
         let mut value = cause.to_be_bytes().to_vec();
@@ -49,8 +49,8 @@ fn chunks_around_an_error_chunk_arrive() {
 }
 
 #[test]
-fn unknown_chunks_are_treated_as_their_top_two_bits_say() {
-    // Skipped, and the rest is processed; or everything from there on is dropped.
+fn unknown_chunks_are_handled_as_their_two_highest_bits_say() {
+    // Either the chunk alone is skipped, or it and everything after it.
     for (kind, rest_arrives) in
         [(0x1f, false), (0x40, false), (0x84, true), (0xc1, true), (194, true)]
     {
@@ -68,7 +68,7 @@ fn unknown_chunks_are_treated_as_their_top_two_bits_say() {
 }
 
 #[test]
-fn a_heartbeat_ack_does_not_take_its_packet_with_it() {
+fn a_heartbeat_ack_does_not_drop_the_rest_of_its_packet() {
     let mut stage = Stage::new(config());
     let tsn = stage.next_tsn();
     stage.send(&[
@@ -79,7 +79,7 @@ fn a_heartbeat_ack_does_not_take_its_packet_with_it() {
 }
 
 #[test]
-fn padding_that_is_not_zero_does_not_take_its_packet_with_it() {
+fn nonzero_padding_does_not_drop_its_packet() {
     let mut stage = Stage::new(config());
     let tsn = stage.next_tsn();
     let mut chunk = data(WHOLE, tsn, 1, 0, 51, b"x");
@@ -89,7 +89,7 @@ fn padding_that_is_not_zero_does_not_take_its_packet_with_it() {
 }
 
 #[test]
-fn a_chunk_longer_than_its_content_does_not_shift_the_next() {
+fn a_chunk_longer_than_its_content_does_not_shift_the_next_chunk() {
     let mut stage = Stage::new(config());
     let tsn = stage.next_tsn();
     let mut sack = sack(stage.puppet.initial_tsn.wrapping_sub(1), 1 << 20, &[]);
@@ -100,7 +100,7 @@ fn a_chunk_longer_than_its_content_does_not_shift_the_next() {
 }
 
 #[test]
-fn unknown_parameters_do_not_stop_a_handshake() {
+fn unknown_parameters_do_not_fail_a_handshake() {
     let unknown: Vec<u8> = [0x8001u16, 0x4003, 0x0005, 0x000c, 0xc007]
         .into_iter()
         .flat_map(|kind| parameter(kind, b"1234"))
@@ -113,7 +113,7 @@ fn unknown_parameters_do_not_stop_a_handshake() {
 }
 
 #[test]
-fn forward_tsn_is_agreed_on_in_the_old_way_as_well() {
+fn forward_tsn_can_be_announced_by_its_own_parameter() {
     let mut stage = Stage::halfway(config(), (10, 10), &parameter(0xc000, &[]));
     let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
     stage.send(&[echo]);
@@ -126,7 +126,7 @@ fn forward_tsn_is_agreed_on_in_the_old_way_as_well() {
 }
 
 #[test]
-fn a_forward_tsn_that_was_not_agreed_on_is_not_answered() {
+fn a_forward_tsn_that_was_not_negotiated_is_ignored() {
     let mut stage = Stage::halfway(config(), (10, 10), &[]);
     let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
     stage.send(&[echo]);
@@ -135,7 +135,7 @@ fn a_forward_tsn_that_was_not_agreed_on_is_not_answered() {
 }
 
 #[test]
-fn a_sack_for_what_was_never_sent_changes_nothing() {
+fn a_sack_for_unsent_data_changes_nothing() {
     let mut stage = Stage::new(config());
     let last = stage.puppet.initial_tsn.wrapping_sub(1);
     stage.send(&[sack(last.wrapping_add(1), 1 << 20, &[])]);
@@ -161,7 +161,7 @@ fn a_sack_for_what_was_never_sent_changes_nothing() {
 }
 
 #[test]
-fn gap_blocks_out_of_order_are_not_walked() {
+fn a_sack_with_gap_blocks_out_of_order_acknowledges_nothing() {
     for gaps in [&[(3, 2)][..], &[(3, 3), (2, 2)], &[(2, 3), (3, 3)], &[(2, 2); 250], &[(0, 2)]] {
         let mut stage = Stage::new(config());
         stage.sctp.open_stream(1, Reliability::RELIABLE);
@@ -183,13 +183,13 @@ fn gap_blocks_out_of_order_are_not_walked() {
 }
 
 #[test]
-fn a_sack_that_announces_more_than_there_is_takes_its_packet_with_it() {
+fn a_sack_with_wrong_counts_drops_its_packet() {
     for at in [12, 14] {
         let mut stage = Stage::new(config());
-        let mut lie = sack(stage.puppet.initial_tsn.wrapping_sub(1), 1 << 20, &[]);
-        lie[at..at + 2].copy_from_slice(&[0, 5]);
+        let mut sack = sack(stage.puppet.initial_tsn.wrapping_sub(1), 1 << 20, &[]);
+        sack[at..at + 2].copy_from_slice(&[0, 5]);
         let tsn = stage.puppet.tsn;
-        stage.send(&[lie, data(WHOLE, tsn, 1, 0, 51, b"x")]);
+        stage.send(&[sack, data(WHOLE, tsn, 1, 0, 51, b"x")]);
         assert_eq!(stage.messages(), []);
         assert_eq!(stage.sctp.counters().packets_malformed, 1);
         stage.assert_alive();
@@ -197,7 +197,7 @@ fn a_sack_that_announces_more_than_there_is_takes_its_packet_with_it() {
 }
 
 #[test]
-fn a_forward_tsn_of_the_wrong_length_does_not_take_its_packet_with_it() {
+fn a_forward_tsn_of_the_wrong_length_does_not_drop_its_packet() {
     for len in [0, 3, 6, 7] {
         let mut stage = Stage::new(config());
         let mut value = stage.puppet.tsn.to_be_bytes().to_vec();
@@ -222,7 +222,7 @@ fn data_beyond_the_negotiated_streams_ends_the_association() {
 }
 
 #[test]
-fn data_on_the_stream_that_none_can_have_is_dropped_and_counted() {
+fn data_on_stream_65535_is_dropped_and_counted() {
     let mut stage = Stage::new(config());
     let tsn = stage.next_tsn();
     stage.send(&[data(WHOLE, tsn, 65_535, 0, 51, b"x")]);
@@ -254,7 +254,7 @@ fn a_tsn_too_far_ahead_is_not_kept() {
 }
 
 #[test]
-fn small_fragments_without_an_end_end_the_association() {
+fn fragments_without_an_end_abort_the_association() {
     let mut stage = Stage::new(config());
     let first = stage.next_tsn();
     stage.send(&[data(FIRST, first, 1, 0, 53, b"x")]);
@@ -271,9 +271,9 @@ fn small_fragments_without_an_end_end_the_association() {
 }
 
 #[test]
-fn a_peer_that_costs_more_than_its_share_has_its_packets_dropped() {
+fn packets_beyond_the_peers_share_of_cpu_time_are_dropped() {
     let mut stage = Stage::new(config());
-    // One packet ahead of a gap, again and again: each is worth a walk over all that is held.
+    // Chunks beyond a gap, repeated: each makes sctp-proto walk all that it holds.
     let first = stage.next_tsn();
     let _missing = stage.next_tsn();
     stage.send(&[data(FIRST, first, 1, 0, 53, b"x")]);
@@ -286,13 +286,13 @@ fn a_peer_that_costs_more_than_its_share_has_its_packets_dropped() {
     }
     assert!(stage.sctp.counters().packets_overload > 500);
     assert_eq!(stage.sctp.state(), SctpState::Connected);
-    // With time it may again.
+    // Later its packets are accepted again.
     stage.now += Duration::from_secs(2);
     stage.assert_alive();
 }
 
 #[test]
-fn a_reset_that_refers_to_data_yet_to_come_waits_for_it() {
+fn a_reset_waits_for_the_data_that_it_refers_to() {
     let mut stage = Stage::new(config());
     let (first, second) = (stage.next_tsn(), stage.next_tsn());
     stage.send(&[data(WHOLE, first, 1, 0, 51, b"one")]);
@@ -308,7 +308,7 @@ fn a_reset_that_refers_to_data_yet_to_come_waits_for_it() {
 }
 
 #[test]
-fn a_reset_in_the_packet_of_the_data_that_it_refers_to_works() {
+fn a_reset_in_the_packet_of_its_data_is_performed() {
     let mut stage = Stage::new(config());
     let tsn = stage.next_tsn();
     stage.send(&[
@@ -323,7 +323,7 @@ fn a_reset_in_the_packet_of_the_data_that_it_refers_to_works() {
 }
 
 #[test]
-fn reconfig_chunks_that_sctp_proto_would_end_at_are_ignored() {
+fn invalid_reconfig_chunks_are_ignored() {
     let last = FIRST_TSN.wrapping_sub(1);
     let response = parameter(16, &[0, 0, 0, 1, 0, 0, 0, 1]);
     let request = {
@@ -333,7 +333,7 @@ fn reconfig_chunks_that_sctp_proto_would_end_at_are_ignored() {
         parameter(13, &value)
     };
     let cases = [
-        // Two requests, a request before a response, and kinds that nobody here knows.
+        // Two requests, a request before a response, and unsupported parameters.
         [request.clone(), request.clone()].concat(),
         [request.clone(), response.clone()].concat(),
         parameter(14, &[0; 4]),
@@ -358,7 +358,7 @@ fn reconfig_chunks_that_sctp_proto_would_end_at_are_ignored() {
 }
 
 #[test]
-fn one_heartbeat_a_packet_is_answered() {
+fn one_heartbeat_per_packet_is_answered() {
     let mut stage = Stage::new(config());
     let heartbeat = chunk(HEARTBEAT, 0, &parameter(1, b"12345678"));
     let sent = stage.send(&vec![heartbeat; 50]);
@@ -370,7 +370,7 @@ fn one_heartbeat_a_packet_is_answered() {
 }
 
 #[test]
-fn a_cookie_that_is_not_ours_opens_nothing() {
+fn a_cookie_that_is_not_ours_establishes_nothing() {
     let mut stage = Stage::halfway(config(), (10, 10), &extensions());
     let mut wrong = stage.puppet.cookie.clone();
     wrong[0] ^= 1;
@@ -386,7 +386,7 @@ fn a_cookie_that_is_not_ours_opens_nothing() {
 }
 
 #[test]
-fn data_with_the_cookie_arrives() {
+fn data_in_the_packet_of_the_cookie_echo_is_delivered() {
     let mut stage = Stage::halfway(config(), (10, 10), &extensions());
     let tsn = stage.next_tsn();
     let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
@@ -395,7 +395,7 @@ fn data_with_the_cookie_arrives() {
 }
 
 #[test]
-fn an_abort_ends_the_association_whatever_its_causes_look_like() {
+fn an_abort_ends_the_association_whatever_its_causes_are() {
     for causes in [&b""[..], &[0, 12, 0, 4], &[0, 12, 0, 0], &[0, 1, 0xff, 0xff], &[9]] {
         let mut stage = Stage::new(config());
         assert_eq!(stage.send(&[chunk(ABORT, 0, causes)]), [], "an ABORT is not answered");
@@ -404,14 +404,14 @@ fn an_abort_ends_the_association_whatever_its_causes_look_like() {
 }
 
 #[test]
-fn an_abort_of_a_peer_that_knows_no_association_ends_ours() {
+fn an_abort_with_the_t_bit_and_the_peers_tag_ends_the_association() {
     let mut stage = Stage::new(config());
     stage.inject(packet(stage.puppet.own_tag, &[chunk(ABORT, 1, b"")]));
     assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)]);
 }
 
 #[test]
-fn our_sacks_fit_a_packet_whatever_arrives() {
+fn sacks_fit_a_packet_whatever_gaps_there_are() {
     let mut stage = Stage::new(config());
     for _ in 0..40 {
         let chunks: Vec<_> = (0..50)
@@ -424,12 +424,12 @@ fn our_sacks_fit_a_packet_whatever_arrives() {
         stage.send(&chunks);
     }
     assert!(stage.largest <= config().max_packet_size, "{} bytes", stage.largest);
-    assert!(stage.largest > 1000, "there were gaps enough: {} bytes", stage.largest);
+    assert!(stage.largest > 1000, "there are many gaps: {} bytes", stage.largest);
     stage.assert_alive();
 }
 
 #[test]
-fn messages_skipped_before_the_first_one_do_not_stop_their_stream() {
+fn a_stream_whose_first_messages_are_skipped_delivers_the_next() {
     let mut stage = Stage::new(config());
     stage.next_tsn();
     let skipped = stage.next_tsn();

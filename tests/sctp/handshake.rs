@@ -1,4 +1,4 @@
-//! How associations begin and end.
+//! How associations start and end.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn assert_talk(net: &mut Pair) {
 }
 
 #[test]
-fn the_states_are_told_once_each() {
+fn each_state_is_emitted_once() {
     let mut net = pair(Conditions::PERFECT, 1);
     net.a.sctp.connect(net.now);
     assert_eq!(net.a.states(), [SctpState::Connecting, SctpState::Connected]);
@@ -49,7 +49,7 @@ fn the_states_are_told_once_each() {
 }
 
 #[test]
-fn the_passive_side_waits_for_the_peer_and_then_begins_itself() {
+fn the_passive_side_waits_for_an_init_and_then_sends_its_own() {
     let mut net = started(Start::AfterSilence, Start::AtOnce, Conditions::PERFECT, 1);
     assert!(net.run_until(Duration::from_millis(900), both_connected));
 
@@ -58,9 +58,9 @@ fn the_passive_side_waits_for_the_peer_and_then_begins_itself() {
     let mut sctp = datasoup::proto::sctp::Association::new(stage_config);
     let now = crate::sim::start();
     sctp.connect(now);
-    let at = sctp.poll_timeout().expect("it does not wait for ever");
+    let at = sctp.poll_timeout().expect("a timeout");
     assert!(at >= now + Duration::from_secs(1) && at <= now + Duration::from_secs(2));
-    sctp.drain_transmits(now, |_| panic!("it is the peer's turn"));
+    sctp.drain_transmits(now, |_| panic!("the peer sends its INIT first"));
     sctp.handle_timeout(at);
     let mut sent = Vec::new();
     sctp.drain_transmits(at, |packet| sent.extend(chunks(packet)));
@@ -72,7 +72,7 @@ fn simultaneous_inits_make_one_association() {
     for seed in 0..20 {
         let conditions = if seed % 2 == 0 { Conditions::PERFECT } else { Conditions::ROUGH };
         let mut net = started(Start::AtOnce, Start::AtOnce, conditions, seed);
-        // Without loss nothing has to be sent again.
+        // Without loss nothing is retransmitted.
         let limit = Duration::from_millis(if seed % 2 == 0 { 900 } else { 60_000 });
         assert!(net.run_until(limit, both_connected), "seed {seed}");
         assert_talk(&mut net);
@@ -80,7 +80,7 @@ fn simultaneous_inits_make_one_association() {
 }
 
 #[test]
-fn two_passive_sides_find_each_other() {
+fn two_passive_sides_connect() {
     for seed in 0..10 {
         let mut net = started(Start::AfterSilence, Start::AfterSilence, Conditions::ROUGH, seed);
         assert!(net.run_until(Duration::from_secs(60), both_connected), "seed {seed}");
@@ -105,10 +105,10 @@ fn any_packet_of_the_handshake_may_be_lost() {
 }
 
 #[test]
-fn a_handshake_of_which_one_half_is_lost_for_seconds_is_completed() {
+fn a_handshake_whose_cookie_echo_is_lost_for_seconds_completes() {
     for seed in 0..10 {
         let mut net = started(Start::AtOnce, Start::AfterSilence, Conditions::PERFECT, seed);
-        // B has lost its patience by then, and sent an INIT of its own.
+        // By then B has sent an INIT of its own.
         let end = net.now + Duration::from_secs(6);
         let lost = std::rc::Rc::new(std::cell::Cell::new(true));
         let is_lost = lost.clone();
@@ -136,7 +136,7 @@ fn a_handshake_over_a_terrible_path_succeeds() {
 }
 
 #[test]
-fn a_peer_that_never_answers_is_given_up() {
+fn an_unanswered_init_fails_the_association() {
     let mut net = started(Start::AtOnce, Start::AtOnce, Conditions::PERFECT, 1);
     net.filter = Some(Box::new(|_, _| false));
     net.a.sctp.open_stream(1, Reliability::RELIABLE);
@@ -152,9 +152,9 @@ fn a_peer_that_never_answers_is_given_up() {
 }
 
 #[test]
-fn a_peer_that_begins_again_during_the_handshake_is_followed() {
+fn a_peer_that_restarts_during_the_handshake_can_connect() {
     let mut stage = Stage::halfway(config(), (10, 10), &extensions());
-    // It has forgotten everything, and takes another tag.
+    // The peer has restarted, with another tag.
     stage.puppet.own_tag = 0x0a0b_0c0d;
     let again = init(INIT, stage.puppet.own_tag, (10, 10), FIRST_TSN, &extensions());
     let sent = stage.inject(packet(0, &[again]));
@@ -170,7 +170,7 @@ fn a_peer_that_begins_again_during_the_handshake_is_followed() {
 }
 
 #[test]
-fn an_init_that_comes_again_is_answered_with_the_same_cookie() {
+fn a_repeated_init_is_answered_with_the_same_cookie() {
     let mut stage = Stage::halfway(config(), (10, 10), &extensions());
     let again = init(INIT, stage.puppet.own_tag, (10, 10), FIRST_TSN, &extensions());
     let sent = stage.inject(packet(0, &[again]));
@@ -182,7 +182,7 @@ fn an_init_that_comes_again_is_answered_with_the_same_cookie() {
 }
 
 #[test]
-fn an_init_that_comes_late_does_not_undo_the_answer_to_ours() {
+fn a_late_init_does_not_undo_an_init_ack() {
     let mut sctp =
         datasoup::proto::sctp::Association::new(SctpConfig { start: Start::AtOnce, ..config() });
     let now = crate::sim::start();
@@ -190,7 +190,7 @@ fn an_init_that_comes_late_does_not_undo_the_answer_to_ours() {
     let mut sent = Vec::new();
     sctp.drain_transmits(now, |packet| sent.extend(chunks(packet)));
     let tag = sent[0].tsn();
-    // Its tag is higher than ours, for which ours would give way had it not been answered.
+    // The peer's tag is higher than ours, so its INIT would win if ours had no answer yet.
     let ack = init(INIT_ACK, u32::MAX, (5, 5), 100, &parameter(7, b"cookie!!"));
     sctp.handle_packet(now, packet(tag, &[ack]));
     sctp.handle_packet(now, packet(0, &[init(INIT, u32::MAX, (5, 5), 100, &extensions())]));
@@ -202,7 +202,7 @@ fn an_init_that_comes_late_does_not_undo_the_answer_to_ours() {
 }
 
 #[test]
-fn a_second_init_ack_changes_nothing_and_one_with_too_large_a_cookie_neither() {
+fn an_init_ack_that_is_repeated_or_has_too_large_a_cookie_changes_nothing() {
     let mut sctp =
         datasoup::proto::sctp::Association::new(SctpConfig { start: Start::AtOnce, ..config() });
     let now = crate::sim::start();
@@ -214,7 +214,7 @@ fn a_second_init_ack_changes_nothing_and_one_with_too_large_a_cookie_neither() {
         packet(tag, &[init(INIT_ACK, 9, (streams, streams), 100, &parameter(7, cookie))])
     };
     sctp.handle_packet(now, ack(5, &[1; 1300]));
-    assert_eq!(sctp.counters().packets_malformed, 1, "our COOKIE ECHO would not fit a packet");
+    assert_eq!(sctp.counters().packets_malformed, 1, "the COOKIE ECHO would not fit a packet");
     assert_eq!(sctp.state(), SctpState::Connecting);
     sctp.handle_packet(now, ack(5, b"cookie!!"));
     sctp.handle_packet(now, ack(7, b"another!"));
@@ -225,7 +225,7 @@ fn a_second_init_ack_changes_nothing_and_one_with_too_large_a_cookie_neither() {
 }
 
 #[test]
-fn a_cookie_that_the_peer_finds_too_old_starts_the_handshake_again() {
+fn a_stale_cookie_error_restarts_the_handshake_three_times() {
     let mut net = started(Start::AtOnce, Start::AtOnce, Conditions::PERFECT, 1);
     let mut sctp =
         datasoup::proto::sctp::Association::new(SctpConfig { start: Start::AtOnce, ..config() });
@@ -248,7 +248,7 @@ fn a_cookie_that_the_peer_finds_too_old_starts_the_handshake_again() {
         assert_eq!((sent[0].kind, &sent[0].value[..]), (COOKIE_ECHO, &b"cookie!!"[..]));
         sctp.handle_packet(now, packet(tag, &[chunk(ERROR, 0, &[0, 3, 0, 8, 0, 0, 0, 9])]));
     }
-    assert_eq!(inits, 4, "three times, and no more");
+    assert_eq!(inits, 4, "the first and three more");
     net.run_for(Duration::from_secs(1));
 }
 
@@ -263,7 +263,7 @@ fn an_abort_reaches_the_peer_and_carries_a_cause() {
 }
 
 #[test]
-fn a_lost_abort_is_made_up_for_by_nothing_and_does_no_harm() {
+fn after_a_lost_abort_the_ended_side_drops_packets() {
     let mut net = pair(Conditions::PERFECT, 2);
     net.filter = Some(Box::new(|side, _| side == Side::B));
     net.a.sctp.abort(net.now);

@@ -1,4 +1,4 @@
-//! No DATA chunk of a message leaves after its lifetime (RFC 3758 §3.5), wherever it has waited.
+//! No DATA chunk of a message is sent after its lifetime (RFC 3758 §3.5), wherever it waits.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::sim::{Conditions, Side};
 
 const LIFETIME: Duration = Duration::from_millis(100);
 
-/// The stream whose messages have a lifetime, and one without.
+/// A stream whose messages have a lifetime, and a reliable one.
 const BRIEF: u16 = 1;
 const RELIABLE: u16 = 2;
 
@@ -20,18 +20,18 @@ fn brief(ordered: bool) -> Reliability {
     Reliability { ordered, limit: Some(Limit::LifetimeMs(LIFETIME.as_millis() as u16)) }
 }
 
-/// What has been seen of the messages with a lifetime, whose number is the place in `sent`.
+/// What was sent of the messages with a lifetime. A message's number is its index in `sent`.
 #[derive(Debug, Default)]
 struct Wire {
     sent: Vec<Instant>,
-    /// The message that each TSN belongs to.
+    /// The number of the message that each TSN belongs to.
     tsns: HashMap<u32, u32>,
     begun: HashSet<u32>,
     chunks: usize,
 }
 
 impl Wire {
-    /// Checks a chunk that leaves at `at`.
+    /// Checks a chunk that is sent at `at`.
     fn see(&mut self, at: Instant, chunk: &Seen) {
         if chunk.kind != DATA || chunk.value[4..6] != BRIEF.to_be_bytes() {
             return;
@@ -49,17 +49,17 @@ impl Wire {
         assert!(age < LIFETIME, "a chunk of message {message} left after {age:?}");
     }
 
-    /// Every message has arrived or is counted, each where it belongs.
+    /// Checks that every message has arrived, or is counted as expired or abandoned.
     fn account(&self, arrived: usize, counters: SctpCounters) {
         let expired = self.sent.len() - self.begun.len();
-        assert_eq!(counters.expired.messages as usize, expired, "those never sent");
+        assert_eq!(counters.expired.messages as usize, expired, "expired are those never sent");
         let abandoned = counters.abandoned.messages as usize;
         assert!(arrived + abandoned >= self.begun.len(), "{arrived} + {abandoned}");
         assert!(abandoned <= self.begun.len());
     }
 }
 
-/// Sends `count` messages with a lifetime, one every `pace`, and lets everything come to an end.
+/// Sends `count` messages with a lifetime, one every `pace`, and waits until all have ended.
 fn watched(
     net: &mut Pair,
     count: u32,
@@ -85,14 +85,14 @@ fn watched(
 }
 
 #[test]
-fn nothing_is_late_on_a_rough_path_with_more_to_send_than_it_takes() {
+fn no_chunk_is_late_on_a_rough_path_with_too_much_to_send() {
     for (seed, ordered) in [(1, true), (2, false), (3, true), (4, false)] {
         for delay in [20, 50, 120] {
             let delay = Duration::from_millis(delay);
             let conditions = Conditions { loss: 0.1, delay, ..Conditions::ROUGH };
             let mut net = pair(conditions, seed);
             net.a.sctp.open_stream(BRIEF, brief(ordered));
-            // Times that are no whole milliseconds.
+            // Not a whole number of milliseconds.
             let pace = Duration::from_micros(1777);
             let (wire, arrived) = watched(&mut net, 400, pace, |i| 4 + (i as usize * 997) % 6000);
             assert!(arrived > 20, "{arrived} at {delay:?}");
@@ -104,7 +104,7 @@ fn nothing_is_late_on_a_rough_path_with_more_to_send_than_it_takes() {
 }
 
 #[test]
-fn nothing_is_late_behind_a_stream_that_fills_the_association() {
+fn no_chunk_is_late_beside_a_stream_that_fills_the_association() {
     let mut net = pair(Conditions { loss: 0.02, ..Conditions::ROUGH }, 5);
     net.a.sctp.open_stream(BRIEF, brief(true));
     net.a.sctp.open_stream(RELIABLE, Reliability::RELIABLE);
@@ -117,7 +117,7 @@ fn nothing_is_late_behind_a_stream_that_fills_the_association() {
 }
 
 #[test]
-fn a_large_message_ends_in_the_middle_and_the_next_ones_arrive() {
+fn a_large_message_is_abandoned_and_the_next_ones_arrive() {
     for ordered in [true, false] {
         let mut net =
             pair(Conditions { delay: Duration::from_millis(25), ..Conditions::PERFECT }, 6);
@@ -132,7 +132,7 @@ fn a_large_message_ends_in_the_middle_and_the_next_ones_arrive() {
 }
 
 #[test]
-fn nothing_is_late_when_the_peers_window_has_been_closed() {
+fn no_chunk_is_late_after_the_peers_window_was_closed() {
     for ordered in [true, false] {
         let mut stage = Stage::new(config());
         stage.sctp.open_stream(BRIEF, brief(ordered));
@@ -149,7 +149,7 @@ fn nothing_is_late_when_the_peers_window_has_been_closed() {
             }
             latest
         };
-        // Closed for 600 ms, when nothing is taken, and open for 200; a message comes every 20 ms.
+        // The window is closed for 600 ms and open for 200; a message is sent every 20 ms.
         for step in 0..1600 {
             let is_open = step % 40 >= 30;
             wire.sent.push(stage.now);
@@ -178,7 +178,7 @@ fn nothing_is_late_when_the_peers_window_has_been_closed() {
 }
 
 #[test]
-fn a_message_without_a_lifetime_leaves_at_once_or_not_at_all() {
+fn a_message_with_a_lifetime_of_zero_is_sent_at_once_or_expires() {
     let mut net = pair(Conditions::PERFECT, 7);
     let none = Reliability { ordered: false, limit: Some(Limit::LifetimeMs(0)) };
     net.a.sctp.open_stream(BRIEF, none);
@@ -187,7 +187,7 @@ fn a_message_without_a_lifetime_leaves_at_once_or_not_at_all() {
         net.run_for(Duration::from_millis(50));
     }
     assert_eq!(net.b.take_messages().len(), 5);
-    // A window's worth leaves, no more.
+    // A window's worth is sent, no more.
     for i in 0..50 {
         net.a.sctp.send(net.now, BRIEF, numbered(i, 1000)).expect("room");
     }

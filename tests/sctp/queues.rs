@@ -1,4 +1,4 @@
-//! The send queues: bounds, amounts, turns.
+//! The send queues: bounds, buffered amounts, turns.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ fn full_means_that_the_bound_was_reached_before() {
     assert_eq!(sctp.send(now, 0, message(1)), Err(SendError::Full));
     assert_eq!(sctp.send(now, 1, message(300_000)), Ok(300_000));
     assert_eq!(sctp.send(now, 2, message(1)), Ok(1));
-    assert_eq!(sctp.send(now, 3, message(1)), Err(SendError::Full), "1,000,000 in all");
+    assert_eq!(sctp.send(now, 3, message(1)), Err(SendError::Full), "1,000,000 bytes in all");
     assert_eq!(sctp.reset_stream(1).bytes, 300_000);
     assert_eq!(sctp.send(now, 3, message(1)), Ok(1));
 }
@@ -59,7 +59,7 @@ fn a_million_tiny_messages_are_bounded_as_well() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_refused() {
+fn invalid_messages_are_rejected() {
     let now = start();
     let mut sctp = Association::new(config());
     sctp.open_stream(1, Reliability::RELIABLE);
@@ -75,7 +75,7 @@ fn what_cannot_be_sent_is_refused() {
 }
 
 #[test]
-fn amounts_go_back_to_zero_and_say_so_once() {
+fn buffered_amount_low_is_emitted_once_when_the_queue_drains() {
     let mut net = pair(Conditions::PERFECT, 1);
     net.a.sctp.open_stream(1, Reliability::RELIABLE);
     net.a.sctp.open_stream(2, Reliability::RELIABLE);
@@ -98,7 +98,7 @@ fn amounts_go_back_to_zero_and_say_so_once() {
 }
 
 #[test]
-fn an_amount_that_never_was_above_its_threshold_says_nothing() {
+fn an_amount_that_stays_below_its_threshold_emits_nothing() {
     let mut net = pair(Conditions::PERFECT, 2);
     net.a.sctp.open_stream(1, Reliability::RELIABLE);
     for i in 0..10 {
@@ -127,11 +127,12 @@ fn a_large_message_lets_the_small_ones_of_other_streams_pass() {
     assert!(net.run_until(Duration::from_secs(60), |net| net.b.message_count() == 107));
     let order: Vec<u16> = net.b.take_messages().iter().map(|(stream, _)| *stream).collect();
     let large_before = |n: usize| {
-        let small = order.iter().enumerate().filter(|(_, s)| **s == 2).nth(n).expect("all came").0;
+        let small =
+            order.iter().enumerate().filter(|(_, s)| **s == 2).nth(n).expect("all arrived").0;
         order[..small].iter().filter(|stream| **stream == 1).count()
     };
-    assert!(large_before(0) <= 1, "the first small one waits for one large one: {order:?}");
-    assert!(large_before(99) <= 2, "and the last one for two: {order:?}");
+    assert!(large_before(0) <= 1, "the first small one waits for at most one large one: {order:?}");
+    assert!(large_before(99) <= 2, "the last small one waits for at most two: {order:?}");
 }
 
 #[test]
@@ -149,9 +150,9 @@ fn streams_take_turns_by_bytes() {
     }
     assert!(net.run_until(Duration::from_secs(60), |net| net.b.message_count() == 160));
     let messages = net.b.take_messages();
-    let last_small = messages.iter().rposition(|(stream, _)| *stream != 0).expect("they came");
+    let last_small = messages.iter().rposition(|(stream, _)| *stream != 0).expect("they arrived");
     let large_before = messages[..last_small].iter().filter(|(stream, _)| *stream == 0).count();
-    assert!(large_before < 12, "{large_before} large ones came before the last small one");
+    assert!(large_before < 12, "{large_before} large ones before the last small one");
     for stream in 0..4 {
         let numbers: Vec<u32> =
             messages.iter().filter(|(s, _)| *s == stream).map(|(_, m)| number(m)).collect();
@@ -160,7 +161,7 @@ fn streams_take_turns_by_bytes() {
 }
 
 #[test]
-fn little_of_an_association_is_inside_sctp_proto() {
+fn the_bytes_inside_sctp_proto_are_bounded() {
     let config = SctpConfig { send_buffer_size: 10_000_000, ..config() };
     let config = SctpConfig { per_stream_send_queue_limit: 10_000_000, ..config };
     let mut net = pair_with(config, crate::peers::config(), Conditions::PERFECT, 5);

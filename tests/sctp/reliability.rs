@@ -1,4 +1,4 @@
-//! Partial reliability (RFC 3758): what is given up, and what is not.
+//! Partial reliability (RFC 3758): which messages are abandoned, and which are not.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const fn ordered(limit: Limit) -> Reliability {
     Reliability { ordered: true, limit: Some(limit) }
 }
 
-/// Makes every packet with DATA from A vanish while `lose` says so; counts them.
+/// Counts the packets with DATA from A, and drops them while the flag is set.
 fn lose_data(net: &mut Pair) -> std::rc::Rc<std::cell::Cell<(bool, u32)>> {
     let state = std::rc::Rc::new(std::cell::Cell::new((false, 0)));
     let shared = state.clone();
@@ -33,7 +33,7 @@ fn lose_data(net: &mut Pair) -> std::rc::Rc<std::cell::Cell<(bool, u32)>> {
 }
 
 #[test]
-fn no_retransmission_means_that_nothing_is_sent_twice() {
+fn with_zero_retransmissions_nothing_is_sent_twice() {
     for reliability in [unordered(Limit::Retransmits(0)), ordered(Limit::Retransmits(0))] {
         let mut net = pair(Conditions::PERFECT, 1);
         net.a.sctp.open_stream(1, reliability);
@@ -101,7 +101,7 @@ fn a_message_within_its_lifetime_is_sent_again() {
 }
 
 #[test]
-fn a_message_that_outlives_its_lifetime_in_the_queue_is_dropped_and_counted() {
+fn a_message_whose_lifetime_ends_in_the_queue_expires() {
     let mut net = pair(Conditions::PERFECT, 5);
     net.a.sctp.open_stream(1, unordered(Limit::LifetimeMs(100)));
     let state = lose_data(&mut net);
@@ -124,14 +124,14 @@ fn the_lifetime_runs_while_a_message_is_queued() {
     let mut net = pair(Conditions::PERFECT, 6);
     net.a.sctp.open_stream(1, unordered(Limit::LifetimeMs(1000)));
     net.a.sctp.open_stream(2, Reliability::RELIABLE);
-    // The round trip is known then, and a retransmission would be due after 300 ms.
+    // The round trip is known now, so a retransmission would be due after 300 ms.
     net.a.sctp.send(net.now, 2, numbered(9, 1000)).expect("room");
     net.run_for(Duration::from_secs(2));
     assert_eq!(net.b.take_messages().len(), 1);
     let state = lose_data(&mut net);
     state.set((true, 0));
     net.a.sctp.send(net.now, 1, numbered(0, 1000)).expect("room");
-    // It goes out late in its life, and gets no new one from that.
+    // It is sent late in its lifetime, which does not start again.
     net.now += Duration::from_millis(900);
     net.flush();
     assert_eq!(state.get().1, 1);
@@ -142,7 +142,7 @@ fn the_lifetime_runs_while_a_message_is_queued() {
 }
 
 #[test]
-fn room_is_made_by_what_has_expired() {
+fn expired_messages_make_room_in_a_full_queue() {
     let mut net = pair(Conditions::PERFECT, 7);
     net.a.sctp.open_stream(1, unordered(Limit::LifetimeMs(100)));
     net.filter = Some(Box::new(|side, _| side == Side::B));
@@ -158,7 +158,7 @@ fn room_is_made_by_what_has_expired() {
 }
 
 #[test]
-fn an_ordered_stream_goes_on_behind_what_was_given_up() {
+fn an_ordered_stream_continues_after_abandoned_messages() {
     for seed in 0..4 {
         let conditions = Conditions { loss: 0.2, ..Conditions::ROUGH };
         let mut net = pair(conditions, seed);
@@ -183,11 +183,11 @@ fn an_ordered_stream_goes_on_behind_what_was_given_up() {
 }
 
 #[test]
-fn giving_up_is_told_by_forward_tsn() {
+fn abandoning_a_message_sends_a_forward_tsn() {
     let mut net = pair(Conditions::PERFECT, 8);
     net.a.sctp.open_stream(1, unordered(Limit::Retransmits(0)));
-    let told = std::rc::Rc::new(std::cell::Cell::new(false));
-    let shared = told.clone();
+    let sent = std::rc::Rc::new(std::cell::Cell::new(false));
+    let shared = sent.clone();
     net.filter = Some(Box::new(move |side, packet| {
         let chunks = chunks(packet);
         shared.set(shared.get() || chunks.iter().any(|chunk| chunk.kind == FORWARD_TSN));
@@ -195,22 +195,22 @@ fn giving_up_is_told_by_forward_tsn() {
     }));
     net.a.sctp.send(net.now, 1, numbered(0, 1000)).expect("room");
     net.run_for(Duration::from_secs(5));
-    assert!(told.get());
+    assert!(sent.get());
 }
 
-/// The peer acknowledges all that has been sent but the last chunk, which is given up: answers the
-/// messages and bytes that are counted for it.
-fn give_up_the_last(stage: &mut Stage, chunks: u32) -> (u64, u64) {
+/// The peer acknowledges all chunks but the last, which is abandoned. Returns the messages and bytes
+/// that are counted as abandoned.
+fn abandon_the_last(stage: &mut Stage, chunks: u32) -> (u64, u64) {
     let last = stage.puppet.initial_tsn.wrapping_add(chunks - 1);
     stage.send(&[sack(last.wrapping_sub(1), 1 << 20, &[])]);
-    let told = stage.pass(Duration::from_secs(5));
-    assert!(told.iter().any(|chunk| chunk.kind == FORWARD_TSN && chunk.tsn() == last));
+    let sent = stage.pass(Duration::from_secs(5));
+    assert!(sent.iter().any(|chunk| chunk.kind == FORWARD_TSN && chunk.tsn() == last));
     let abandoned = stage.sctp.counters().abandoned;
     (abandoned.messages, abandoned.bytes)
 }
 
 #[test]
-fn what_is_given_up_behind_the_answer_to_an_open_is_counted() {
+fn an_abandoned_message_after_a_channel_acknowledgement_is_counted() {
     let mut stage = Stage::new(config());
     let reliability = ordered(Limit::Retransmits(0));
     let open = Open { label: String::new(), protocol: String::new(), priority: 0, reliability };
@@ -224,14 +224,14 @@ fn what_is_given_up_behind_the_answer_to_an_open_is_counted() {
     }
     let sent = stage.drain();
     assert_eq!(sent.iter().filter(|chunk| chunk.kind == DATA).count(), 3);
-    assert_eq!(give_up_the_last(&mut stage, 3), (1, 200));
+    assert_eq!(abandon_the_last(&mut stage, 3), (1, 200));
 }
 
 #[test]
-fn what_is_given_up_is_counted_on_a_stream_whose_reliability_has_changed() {
+fn an_abandoned_message_is_counted_after_a_change_of_reliability() {
     let mut stage = Stage::new(config());
     stage.sctp.open_stream(6, Reliability::RELIABLE);
-    // The first chunk always leaves; the second message waits inside of sctp-proto.
+    // The first chunk is sent although the window is closed; the second message waits in sctp-proto.
     stage.send(&[sack(stage.puppet.initial_tsn.wrapping_sub(1), 0, &[])]);
     for (number, len) in [(0, 100), (1, 3000)] {
         stage.sctp.send(stage.now, 6, numbered(number, len)).expect("room");
@@ -244,5 +244,5 @@ fn what_is_given_up_is_counted_on_a_stream_whose_reliability_has_changed() {
     }
     let sent = stage.send(&[sack(stage.puppet.initial_tsn, 1 << 20, &[])]);
     assert_eq!(sent.iter().filter(|chunk| chunk.kind == DATA).count(), 5);
-    assert_eq!(give_up_the_last(&mut stage, 6), (1, 300));
+    assert_eq!(abandon_the_last(&mut stage, 6), (1, 300));
 }

@@ -1,4 +1,4 @@
-//! Closing channels: resets of streams (RFC 6525), and their ids afterwards.
+//! Closing channels: resets of streams (RFC 6525), and reuse of their ids.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn resets(ours: &Ours, stream: u16) -> usize {
 }
 
 #[test]
-fn a_reset_is_told_once_and_its_id_can_be_used_again() {
+fn a_reset_is_emitted_once_and_its_stream_can_be_used_again() {
     for conditions in [Conditions::PERFECT, Conditions::ROUGH] {
         for seed in 0..3 {
             let mut net = pair(conditions, seed);
@@ -35,20 +35,21 @@ fn a_reset_is_told_once_and_its_id_can_be_used_again() {
                 net.a.take_messages();
                 assert_eq!(net.a.sctp.reset_stream(5), MessageTally::default());
                 assert!(!net.a.sctp.is_stream_free(5));
-                let told = net.run_until(Duration::from_secs(30), |net| resets(&net.b, 5) > round);
-                assert!(told, "round {round}");
+                let emitted =
+                    net.run_until(Duration::from_secs(30), |net| resets(&net.b, 5) > round);
+                assert!(emitted, "round {round}");
                 net.b.sctp.reset_stream(5);
                 net.run_for(Duration::from_secs(20));
                 assert!(net.a.sctp.is_stream_free(5) && net.b.sctp.is_stream_free(5));
                 assert_eq!(resets(&net.b, 5), round + 1);
-                assert_eq!(resets(&net.a, 5), 0, "A did it itself");
+                assert_eq!(resets(&net.a, 5), 0, "A reset it itself");
             }
         }
     }
 }
 
 #[test]
-fn the_reset_of_a_stream_that_never_carried_anything_is_told() {
+fn the_reset_of_an_unused_stream_is_emitted() {
     let mut net = pair(Conditions::PERFECT, 1);
     net.a.sctp.open_stream(8, Reliability::RELIABLE);
     net.b.sctp.open_stream(8, Reliability::RELIABLE);
@@ -61,7 +62,7 @@ fn the_reset_of_a_stream_that_never_carried_anything_is_told() {
 }
 
 #[test]
-fn what_is_queued_is_discarded_and_what_had_its_turn_arrives() {
+fn a_reset_discards_queued_messages_and_delivers_those_already_written() {
     let mut net = pair(Conditions::PERFECT, 2);
     net.a.sctp.open_stream(1, Reliability::RELIABLE);
     for i in 0..1000 {
@@ -75,11 +76,11 @@ fn what_is_queued_is_discarded_and_what_had_its_turn_arrives() {
     net.run_for(Duration::from_secs(20));
     let numbers: Vec<u32> = net.b.take_messages().iter().map(|(_, m)| number(m)).collect();
     assert_eq!(numbers, (0..1000 - discarded.messages as u32).collect::<Vec<_>>());
-    assert_eq!(resets(&net.b, 1), 1, "after all of them");
+    assert_eq!(resets(&net.b, 1), 1, "emitted after the messages");
 }
 
 #[test]
-fn both_may_reset_at_once() {
+fn both_sides_can_reset_a_stream_at_once() {
     for seed in 0..3 {
         let mut net = pair(Conditions::ROUGH, seed);
         for ours in [&mut net.a, &mut net.b] {
@@ -96,7 +97,7 @@ fn both_may_reset_at_once() {
 }
 
 #[test]
-fn the_peers_reset_leaves_what_is_queued_to_be_counted() {
+fn after_a_reset_of_the_peer_the_queued_messages_are_still_counted() {
     let mut net = pair(Conditions::PERFECT, 4);
     net.a.sctp.open_stream(1, Reliability::RELIABLE);
     net.b.sctp.open_stream(1, Reliability::RELIABLE);
@@ -107,7 +108,7 @@ fn the_peers_reset_leaves_what_is_queued_to_be_counted() {
         net.a.sctp.send(net.now, 1, numbered(i, 1000)).expect("room");
     }
     assert!(net.run_until(Duration::from_secs(5), |net| resets(&net.a, 1) == 1));
-    assert!(net.a.sctp.send(net.now, 1, numbered(0, 10)).is_err(), "it is closed");
+    assert!(net.a.sctp.send(net.now, 1, numbered(0, 10)).is_err(), "the stream is closed");
     let discarded = net.a.sctp.reset_stream(1);
     assert!(discarded.messages > 0);
     net.run_for(Duration::from_secs(20));
@@ -155,27 +156,27 @@ fn a_reset_comes_to_an_end() {
         net.run_for(Duration::from_secs(30));
         let sent = net.sent;
         net.run_for(Duration::from_secs(60));
-        assert_eq!(net.sent, sent, "nobody has anything left to say");
+        assert_eq!(net.sent, sent, "nothing is left to send");
         assert_eq!(resets(&net.b, 1), 1);
     }
 }
 
 #[test]
-fn closing_what_the_peer_has_closed_before_leaves_the_stream_usable() {
+fn closing_a_channel_that_the_peer_has_closed_leaves_its_stream_usable() {
     let mut stage = Stage::new(config());
     for round in 0..3 {
         let tsn = stage.next_tsn();
         stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"hello")]);
         assert_eq!(stage.messages().len(), 1, "round {round}");
-        // The peer closes its channel; ours is reset in turn.
+        // The peer closes its channel; our side is reset in return.
         let request = stage.puppet.request;
         stage.puppet.request += 1;
         let sent = stage.send(&[reset(request, 0, tsn, &[1])]);
         assert_eq!(stage.events(), [SctpEvent::StreamReset { stream: 1 }]);
         answer_resets(&mut stage, sent, PERFORMED);
         stage.pass(Duration::from_secs(10));
-        // The application closes what belonged to it, long after that. The peer has nothing left
-        // that it could reset in turn.
+        // The application closes its side long after that, when the peer has nothing left to reset
+        // in return.
         stage.sctp.reset_stream(1);
         let sent = stage.drain();
         answer_resets(&mut stage, sent, PERFORMED);
@@ -189,7 +190,7 @@ fn closing_what_the_peer_has_closed_before_leaves_the_stream_usable() {
 const PERFORMED: u8 = 1;
 const DENIED: u8 = 2;
 
-/// Answers all resets that ours asks for, as a peer does that has nothing to reset itself.
+/// Answers all reset requests in `sent`, as a peer does that has nothing to reset itself.
 fn answer_resets(stage: &mut Stage, sent: Vec<Seen>, result: u8) {
     for request in sent.iter().filter(|it| it.kind == RECONFIG && it.value[..2] == [0, 13]) {
         let answer = [&request.value[4..8], &[0, 0, 0, result]].concat();
@@ -198,7 +199,7 @@ fn answer_resets(stage: &mut Stage, sent: Vec<Seen>, result: u8) {
 }
 
 #[test]
-fn closing_a_stream_that_the_peer_fills_the_window_with_does_not_end_the_association() {
+fn closing_a_stream_that_fills_the_window_keeps_the_association() {
     let small = SctpConfig { max_receiver_window: 20_000, ..config() };
     let mut net = pair_with(config(), small, Conditions::PERFECT, 6);
     net.a.sctp.open_stream(1, Reliability::RELIABLE);
@@ -215,8 +216,8 @@ fn closing_a_stream_that_the_peer_fills_the_window_with_does_not_end_the_associa
     assert!(net.run_until(Duration::from_secs(30), |net| net.b.message_count() == 1));
 }
 
-/// The peer sends messages on stream 1, of which none is delivered.
-fn go_on_sending(stage: &mut Stage, count: u16) {
+/// The peer sends `count` messages on stream 1; none is delivered.
+fn keep_sending(stage: &mut Stage, count: u16) {
     for first in (0..count).step_by(50) {
         let chunks: Vec<_> = (first..first + 50)
             .map(|ssn| data(WHOLE, stage.next_tsn(), 1, ssn, 51, b"x"))
@@ -228,17 +229,17 @@ fn go_on_sending(stage: &mut Stage, count: u16) {
 }
 
 #[test]
-fn closing_a_stream_that_the_peer_goes_on_sending_on_does_not_end_the_association() {
+fn closing_a_stream_that_the_peer_still_sends_on_keeps_the_association() {
     let mut stage = Stage::new(config());
     stage.sctp.open_stream(1, Reliability::RELIABLE);
     stage.sctp.reset_stream(1);
     stage.drain();
-    go_on_sending(&mut stage, 40_000);
+    keep_sending(&mut stage, 40_000);
     stage.assert_alive();
 }
 
 #[test]
-fn a_stream_whose_reset_is_denied_is_out_of_use_until_the_peer_resets_it() {
+fn a_stream_whose_reset_is_denied_is_not_free_until_the_peer_resets_it() {
     let mut stage = Stage::new(config());
     stage.sctp.open_stream(1, Reliability::RELIABLE);
     stage.sctp.reset_stream(1);
@@ -246,8 +247,8 @@ fn a_stream_whose_reset_is_denied_is_out_of_use_until_the_peer_resets_it() {
     answer_resets(&mut stage, sent, DENIED);
     stage.pass(Duration::from_secs(60));
     assert!(!stage.sctp.is_stream_free(1));
-    // Its own side is open, and it may say there what it likes (RFC 6525 §5.2.7).
-    go_on_sending(&mut stage, 20_000);
+    // The peer's side is open, so it may send on it (RFC 6525 §5.2.7).
+    keep_sending(&mut stage, 20_000);
     stage.assert_alive();
     let last = stage.puppet.tsn.wrapping_sub(1);
     let request = stage.puppet.request;
@@ -263,13 +264,13 @@ fn a_stream_whose_reset_is_denied_is_out_of_use_until_the_peer_resets_it() {
 }
 
 #[test]
-fn a_stream_that_both_have_reset_at_once_carries_messages_again() {
+fn a_stream_reset_by_both_sides_at_once_carries_messages_again() {
     let mut stage = Stage::new(config());
     stage.sctp.open_stream(1, Reliability::RELIABLE);
     let tsn = stage.next_tsn();
     stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"hello")]);
     assert_eq!(stage.messages().len(), 1);
-    // The peer's comes before ours has left.
+    // The peer's reset arrives before ours is sent.
     stage.sctp.reset_stream(1);
     let request = stage.puppet.request;
     stage.puppet.request += 1;

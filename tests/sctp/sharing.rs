@@ -1,4 +1,4 @@
-//! What streams of one association cost each other.
+//! How streams of one association delay each other.
 
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,8 @@ use crate::sim::Conditions;
 const BULK: u16 = 1;
 const SMALL: u16 = 2;
 
-/// Sends a message of 100 bytes every 20 ms on a stream beside one that always has more to send than
-/// the path takes. Answers how long the small ones took, sorted.
+/// Sends a message of 100 bytes every 20 ms beside a stream that always has more to send than the
+/// path carries. Returns the sorted latencies of the small messages.
 fn beside_bulk(net: &mut Pair, bulk: Reliability, small: Reliability) -> Vec<Duration> {
     net.a.sctp.open_stream(BULK, bulk);
     net.a.sctp.open_stream(SMALL, small);
@@ -38,7 +38,7 @@ fn beside_bulk(net: &mut Pair, bulk: Reliability, small: Reliability) -> Vec<Dur
 }
 
 #[test]
-fn a_small_message_does_not_wait_behind_what_another_stream_has_to_send() {
+fn a_small_message_does_not_wait_for_the_backlog_of_another_stream() {
     // 2 Mbit/s.
     let conditions = Conditions {
         delay: Duration::from_millis(25),

@@ -1,4 +1,4 @@
-//! A peer that has gone without a word (RFC 9260 §8.1, §8.3).
+//! HEARTBEATs and peers that fall silent (RFC 9260 §8.1, §8.3).
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::peers::{config, numbered, pair_with};
 use crate::puppet::*;
 use crate::sim::Conditions;
 
-/// From the last sign of life to the end.
-const GIVEN_UP: Duration = Duration::from_secs(55);
+/// From the last packet of the peer to the failure.
+const FAILURE: Duration = Duration::from_secs(55);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn watchful() -> SctpConfig {
+fn with_heartbeats() -> SctpConfig {
     SctpConfig { heartbeats: true, ..config() }
 }
 
@@ -22,15 +22,15 @@ fn heartbeats(sent: &[Seen]) -> usize {
     sent.iter().filter(|chunk| chunk.kind == HEARTBEAT).count()
 }
 
-/// The answer to a heartbeat of ours.
+/// The HEARTBEAT ACK for the HEARTBEAT in `sent`.
 fn answer(sent: &[Seen]) -> Vec<u8> {
     let heartbeat = sent.iter().find(|chunk| chunk.kind == HEARTBEAT).expect("a heartbeat");
     chunk(HEARTBEAT_ACK, 0, &heartbeat.value)
 }
 
 #[test]
-fn a_silent_peer_is_asked_for_a_sign_of_life_and_then_given_up() {
-    let mut stage = Stage::new(watchful());
+fn a_silent_peer_gets_twenty_heartbeats_and_then_fails_the_association() {
+    let mut stage = Stage::new(with_heartbeats());
     assert_eq!(heartbeats(&stage.pass(Duration::from_millis(14_999))), 0);
     let first = stage.pass(Duration::from_millis(1));
     assert_eq!(heartbeats(&first), 1);
@@ -39,22 +39,22 @@ fn a_silent_peer_is_asked_for_a_sign_of_life_and_then_given_up() {
     assert_eq!((asked, stage.sctp.state()), (19, SctpState::Connected));
     let last = stage.pass(Duration::from_millis(1));
     assert_eq!(stage.sctp.state(), SctpState::Failed);
-    // It may hear us although we do not hear it.
+    // The peer may still receive packets, although none of its own arrive.
     assert_eq!(last.iter().map(|chunk| chunk.kind).collect::<Vec<_>>(), [ABORT]);
-    assert_eq!(stage.events().len(), 1, "told once");
+    assert_eq!(stage.events().len(), 1, "one event");
     assert_eq!((stage.pass(HOUR), stage.sctp.poll_timeout()), (vec![], None));
 }
 
 #[test]
-fn what_waits_for_a_peer_that_has_gone_is_counted() {
-    let mut stage = Stage::new(watchful());
+fn messages_queued_for_a_peer_that_is_gone_are_counted_as_unsent() {
+    let mut stage = Stage::new(with_heartbeats());
     stage.sctp.open_stream(1, Reliability::RELIABLE);
     for n in 0..400 {
         stage.sctp.send(stage.now, 1, numbered(n, 1000)).expect("room");
     }
     let sent = stage.drain();
     assert!(sent.iter().any(|chunk| chunk.kind == DATA));
-    stage.pass(GIVEN_UP - Duration::from_millis(1));
+    stage.pass(FAILURE - Duration::from_millis(1));
     assert_eq!(stage.sctp.state(), SctpState::Connected);
     let queued = stage.sctp.queued_bytes() as u64;
     assert!(queued > 0);
@@ -67,11 +67,11 @@ fn what_waits_for_a_peer_that_has_gone_is_counted() {
 }
 
 #[test]
-fn an_answered_heartbeat_proves_life_and_is_no_surprise() {
-    let mut stage = Stage::new(watchful());
+fn an_answered_heartbeat_keeps_the_association() {
+    let mut stage = Stage::new(with_heartbeats());
     for _ in 0..100 {
-        // The nineteen before are lost.
-        let sent = stage.pass(GIVEN_UP - Duration::from_secs(1));
+        // The first nineteen are lost.
+        let sent = stage.pass(FAILURE - Duration::from_secs(1));
         assert_eq!(heartbeats(&sent), 20);
         let answer = answer(&sent);
         assert_eq!(stage.send(&[answer]), []);
@@ -85,8 +85,8 @@ fn an_answered_heartbeat_proves_life_and_is_no_surprise() {
 }
 
 #[test]
-fn an_answer_that_nobody_asked_for_is_dropped_and_counted() {
-    let mut stage = Stage::new(watchful());
+fn an_unexpected_heartbeat_ack_is_dropped_and_counted() {
+    let mut stage = Stage::new(with_heartbeats());
     let heartbeat = stage.pass(Duration::from_secs(15));
     let answer = answer(&heartbeat);
     for _ in 0..3 {
@@ -97,8 +97,8 @@ fn an_answer_that_nobody_asked_for_is_dropped_and_counted() {
 }
 
 #[test]
-fn what_a_stranger_sends_proves_nothing() {
-    let mut stage = Stage::new(watchful());
+fn forged_packets_do_not_keep_the_association() {
+    let mut stage = Stage::new(with_heartbeats());
     let heartbeat = stage.pass(Duration::from_secs(15));
     let answer = answer(&heartbeat);
     let mut forged = packet(stage.puppet.tag, std::slice::from_ref(&answer)).to_vec();
@@ -119,9 +119,9 @@ fn what_a_stranger_sends_proves_nothing() {
 }
 
 #[test]
-fn a_pause_of_our_own_is_not_the_peers_silence() {
-    let mut stage = Stage::new(watchful());
-    // The process has been stopped, and no timer has fired in time.
+fn a_pause_of_this_process_does_not_fail_the_association() {
+    let mut stage = Stage::new(with_heartbeats());
+    // The process was stopped, so no timer fired in time.
     stage.now += HOUR;
     stage.sctp.handle_timeout(stage.now);
     let sent = stage.drain();
@@ -132,21 +132,23 @@ fn a_pause_of_our_own_is_not_the_peers_silence() {
 }
 
 #[test]
-fn two_idle_ends_stay_connected_and_cost_a_packet_now_and_then() {
-    let mut net = pair_with(watchful(), watchful(), Conditions::PERFECT, 1);
+fn two_idle_sides_stay_connected_with_a_heartbeat_every_15_seconds() {
+    let mut net = pair_with(with_heartbeats(), with_heartbeats(), Conditions::PERFECT, 1);
     let before = net.sent;
     net.run_for(24 * HOUR);
     assert!(net.a.is_connected() && net.b.is_connected());
-    // Four intervals in a minute; in each a question of either side, and its answer.
+    // Four intervals per minute, each with a HEARTBEAT of either side and its answer.
     let [a, b] = [net.sent[0] - before[0], net.sent[1] - before[1]];
     assert!(a.max(b) <= 24 * 60 * 4 * 2, "{a} and {b} packets");
+    // The answer delays the next HEARTBEAT by a round trip.
+    assert!(a.min(b) > 24 * 60 * 4 - 60, "{a} and {b} packets");
 }
 
 #[test]
-fn no_loss_that_anything_gets_through_ends_an_association() {
+fn heavy_loss_does_not_fail_an_association() {
     let lossy = Conditions { loss: 0.2, ..Conditions::ROUGH };
     for seed in 0..4 {
-        let mut net = pair_with(watchful(), watchful(), lossy, seed);
+        let mut net = pair_with(with_heartbeats(), with_heartbeats(), lossy, seed);
         net.run_for(6 * HOUR);
         assert!(net.a.is_connected() && net.b.is_connected(), "idle, seed {seed}");
         net.a.sctp.open_stream(1, Reliability::RELIABLE);
@@ -160,8 +162,8 @@ fn no_loss_that_anything_gets_through_ends_an_association() {
 }
 
 #[test]
-fn both_ends_of_a_cut_link_notice() {
-    let mut net = pair_with(watchful(), watchful(), Conditions::PERFECT, 1);
+fn both_sides_of_a_cut_link_fail() {
+    let mut net = pair_with(with_heartbeats(), with_heartbeats(), Conditions::PERFECT, 1);
     net.filter = Some(Box::new(|_, _| false));
     net.run_for(2 * MINUTE);
     assert_eq!(net.a.states().last(), Some(&SctpState::Failed));
@@ -169,7 +171,7 @@ fn both_ends_of_a_cut_link_notice() {
 }
 
 #[test]
-fn where_another_layer_watches_nothing_is_asked() {
+fn without_the_option_no_heartbeat_is_sent() {
     let mut stage = Stage::new(config());
     assert_eq!((stage.pass(HOUR), stage.sctp.poll_timeout()), (vec![], None));
     stage.assert_alive();

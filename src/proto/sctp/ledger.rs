@@ -1,5 +1,5 @@
 //! What the packets of both directions say about the association, and what went into sctp-proto.
-//! sctp-proto tells neither, and the guard, the budget and the flight need both.
+//! sctp-proto exposes neither; the guard, the budget and the flight need both.
 //!
 //! Each side becomes known by its INIT or INIT ACK; `local` is written by the egress, `peer` by the
 //! guard, or by the engine for an INIT:
@@ -126,7 +126,7 @@ pub(super) struct Ledger {
     pub(super) held: HeldChunks,
     /// Streams that the peer has reset while it has yet to answer our reset of the same stream.
     pub(super) unfinished_resets: usize,
-    /// Streams that sctp-proto has been told to reset and has not sent a request for.
+    /// Streams that sctp-proto was asked to reset, and for which it has sent no request.
     pub(super) waiting_resets: FxHashSet<StreamId>,
     /// Streams that we have reset and the peer has not. It may be about to, or have denied our
     /// request and never do (RFC 6525 §5.2.7). What it sends on them is not delivered.

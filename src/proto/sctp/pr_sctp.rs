@@ -18,7 +18,7 @@ use super::counters::MessageTally;
 use super::flight::UnsentBytes;
 use super::wire::{Data, before};
 
-/// A message inside sctp-proto of which nothing has been sent.
+/// A message inside sctp-proto that has not been sent, not even in part.
 #[derive(Debug)]
 pub(super) struct UnsentMessage {
     /// Its payload bytes.
