@@ -1,4 +1,8 @@
-import { runProgram } from './helpers/process';
+import { execFile } from 'node:child_process';
+import * as path from 'node:path';
+import { promisify } from 'node:util';
+
+import { ROOT, runProgram } from './helpers/process';
 
 /** What the programs of bench/, robustness/ and scripts/ print for --help, and for options that make no sense. */
 
@@ -47,4 +51,16 @@ test.each(mistakes)('%j is rejected in one line', async ([file = '', ...args], l
   expect(stderr).toMatch(line);
   expect(stderr.trimEnd()).not.toContain('\n');
   expect([code, stdout]).toEqual([2, '']);
+});
+
+test('a build without Rust says in one line what to install', async () => {
+  const build = promisify(execFile)(process.execPath, [path.join(ROOT, 'scripts/build.js')], {
+    env: { ...process.env, PATH: '/nowhere' },
+  });
+
+  await expect(build).rejects.toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/^datasoup: cannot build the addon: install Rust .*rustup.*\n$/),
+  });
 });

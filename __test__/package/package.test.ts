@@ -45,12 +45,16 @@ function npm(cwd: string, ...args: string[]): Promise<{ stdout: string }> {
 }
 
 describe('the tarball', () => {
-  test('holds what is needed to run, and nothing else', () => {
-    const files = packed.files.map((file) => file.path);
-    expect(files).toEqual(
+  const names = (): string[] => packed.files.map((file) => file.path);
+
+  test('holds what is needed to run and to read, and nothing else', () => {
+    expect(names()).toEqual(
       expect.arrayContaining([
+        'CHANGELOG.md',
         'LICENSE',
         'README.md',
+        'SECURITY.md',
+        'docs/ARCHITECTURE.md',
         'index.d.mts',
         'index.d.ts',
         'index.js',
@@ -61,9 +65,25 @@ describe('the tarball', () => {
         expect.stringMatching(/^native\/datasoup\.[\w-]+\.node$/),
       ]),
     );
-    const strange =
-      /^(LICENSE|README\.md|package\.json|index\.(d\.)?m?[jt]s|lib\/\w+\.js|native\/.+)$/;
-    expect(files.filter((file) => !strange.test(file))).toEqual([]);
+    const expected = [
+      /^(LICENSE|README\.md|CHANGELOG\.md|SECURITY\.md|package\.json)$/,
+      /^index\.(d\.)?m?[jt]s$/,
+      /^lib\/[\w/]+\.js$/,
+      /^native\/(binding\.(js|d\.ts)|datasoup\.[\w-]+\.node)$/,
+      /^docs\/[\w-]+\.md$/,
+      /^docs\/decisions\/[\w-]+\.md$/,
+      /^docs\/plots\/[\w-]+\.svg$/,
+    ];
+    expect(names().filter((name) => !expected.some((it) => it.test(name)))).toEqual([]);
+  });
+
+  test('holds every page that README.md links to, but for those of the repository', async () => {
+    const readme = await readFile(path.join(ROOT, 'README.md'), 'utf8');
+    const links = [...readme.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
+    expect(links).toContain('docs/ARCHITECTURE.md');
+
+    const dead = links.filter((link) => !names().includes(link));
+    expect(dead.filter((link) => !/^(CONTRIBUTING\.md|examples\/|bench\/)/.test(link))).toEqual([]);
   });
 
   test('installs no build tools: its only dependencies are debug and ms', async () => {
