@@ -13,8 +13,13 @@ Unsafe code (\`unsafe_code\`) is in \`runtime/usage.rs\`. The map: [here](#the-m
 `;
 
 const OBEDIENT: Record<string, string> = {
-  'package.json': JSON.stringify({ scripts: { check: '' }, dependencies: { debug: '' } }),
-  'Cargo.toml': '[[bench]]\nname = "floors"\n',
+  'package.json': JSON.stringify({
+    version: '1.2.3',
+    scripts: { check: '' },
+    dependencies: { debug: '' },
+  }),
+  'CHANGELOG.md': '## [1.2.3] - today\n',
+  'Cargo.toml': 'version = "1.2.3"\n[[bench]]\nname = "floors"\n',
   'docs/ARCHITECTURE.md': ARCHITECTURE,
   'index.js': "module.exports = require('./lib/index.js');\n",
   'lib/index.js': "require('./Worker');\n",
@@ -150,6 +155,16 @@ const cases: [string, Record<string, string>, RegExp][] = [
     'commands that documents and comments name exist',
     { 'CONTRIBUTING.md': '`cargo bench --bench floors`, `cargo test --test dtls`\n' },
     /^CONTRIBUTING\.md:1: cargo --test dtls does not exist/,
+  ],
+  [
+    'package, crate and change log have one version',
+    { 'Cargo.toml': 'version = "1.2.4"\n[[bench]]\nname = "floors"\n' },
+    /^Cargo\.toml: version 1\.2\.4, package\.json: 1\.2\.3/,
+  ],
+  [
+    'package, crate and change log have one version',
+    { 'CHANGELOG.md': '## [Unreleased]\n' },
+    /^CHANGELOG\.md: has no section for 1\.2\.3/,
   ],
 ];
 

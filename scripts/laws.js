@@ -25,6 +25,7 @@ const LAWS = [
   ['files that documents and comments name exist', documents.filesExist],
   ['symbols and tests that documents name exist', documents.symbolsExist],
   ['commands that documents and comments name exist', documents.commandsExist],
+  ['package, crate and change log have one version', documents.versionsAgree],
 ];
 
 function main() {

@@ -287,4 +287,19 @@ function symbolsExist(repository) {
   return found;
 }
 
-module.exports = { commandsExist, filesExist, linksWork, symbolsExist };
+/**
+ * The package and the crate have one version.
+ * @param {Repository} repository
+ */
+function versionsAgree(repository) {
+  const { version } = JSON.parse(repository.text('package.json'));
+  const [, ofCrate] = /^version = "([^"]+)"/m.exec(repository.text('Cargo.toml')) ?? [];
+  const found =
+    ofCrate === version ? [] : [`Cargo.toml: version ${ofCrate}, package.json: ${version}`];
+  if (!repository.text('CHANGELOG.md').includes(`## [${version}]`)) {
+    found.push(`CHANGELOG.md: has no section for ${version}`);
+  }
+  return found;
+}
+
+module.exports = { commandsExist, filesExist, linksWork, symbolsExist, versionsAgree };

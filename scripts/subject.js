@@ -1,0 +1,61 @@
+'use strict';
+
+// npm run test:subject -- SUBJECT
+//
+// Runs the tests of one subject in both languages: those of cargo whose path has the word (subchannel, tcp, consent…),
+// the Jest files that are named after it, and in other files the tests whose titles have it.
+
+const { spawnSync } = require('node:child_process');
+const { readdirSync, readFileSync } = require('node:fs');
+const path = require('node:path');
+
+const ROOT = path.join(__dirname, '..');
+const TESTS = '__test__';
+/** Projects of their own, which need more than the package. */
+const OTHERS = /^(browser|package|usrsctp|types)\//;
+
+/**
+ * @param {string} title What runs, for the reader.
+ * @param {string} program
+ * @param {string[]} args
+ */
+function run(title, program, args) {
+  console.log(`\n=== ${title}`);
+  return spawnSync(program, args, { cwd: ROOT, stdio: 'inherit' }).status === 0;
+}
+
+/** @param {string} subject */
+function jestFiles(subject) {
+  const word = subject.toLowerCase();
+  const files = readdirSync(path.join(ROOT, TESTS), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.ts') && !OTHERS.test(file))
+    .map((file) => `${TESTS}/${file}`);
+  const named = files.filter((file) => file.toLowerCase().includes(word));
+  const titled = files.filter(
+    (file) =>
+      !named.includes(file) &&
+      readFileSync(path.join(ROOT, file), 'utf8').toLowerCase().includes(word),
+  );
+  return { named, titled };
+}
+
+/** @param {string} subject */
+function main(subject) {
+  const jest = path.join(ROOT, 'node_modules', '.bin', 'jest');
+  const { named, titled } = jestFiles(subject);
+  const results = [
+    run(`cargo test ${subject}`, 'cargo', ['test', '--quiet', '--no-fail-fast', subject]),
+  ];
+
+  if (named.length > 0) results.push(run(`jest ${named.join(' ')}`, jest, named));
+  if (titled.length > 0) results.push(run(`jest -t ${subject}`, jest, ['-t', subject, ...titled]));
+  return results.every(Boolean) ? 0 : 1;
+}
+
+const [subject = '--help'] = process.argv.slice(2);
+
+if (subject.startsWith('-')) {
+  console.log('npm run test:subject -- SUBJECT, such as subchannel, tcp or consent');
+} else {
+  process.exitCode = main(subject);
+}
