@@ -2,15 +2,15 @@
  * datasoup: the data half of a WebRTC SFU. This file is the public contract of the package, written by hand; `lib/` is
  * checked against it by `tsc -p .`.
  *
- * What holds everywhere:
+ * Rules for all members:
  *
  * - Sizes and amounts are bytes of payload, times are milliseconds, unless a member says otherwise.
  * - `null` counts as not given. Unknown options are ignored. Options objects are never modified.
- * - Getters that return objects or arrays return copies; `appData` is the application's own object.
- * - Wrong arguments are a `TypeError`: thrown where the method returns a value, the reason of the rejection where it
- *   returns a promise.
- * - A promise of an object that was closed before or meanwhile rejects with {@link errors.NotFoundError}, and with
- *   {@link errors.WorkerClosedError} if its worker was closed.
+ * - Boolean options accept any value, by JavaScript's truth.
+ * - Getters return copies of objects and arrays; `appData` is the application's own object.
+ * - Invalid arguments are a `TypeError`: methods that return a promise reject with it, all others throw it.
+ * - If the object is closed before a call is answered, its promise rejects with {@link errors.NotFoundError}; if the
+ *   Worker is closed, with {@link errors.WorkerClosedError}.
  * - Calls that are not awaited take effect in the order of the calls.
  */
 
@@ -23,13 +23,13 @@ import { EventEmitter } from 'node:events';
 /** The version of this package. */
 export const version: string;
 
-/** Tells of every new Worker. */
+/** Emits every new Worker. */
 export const observer: Observer;
 
 /**
- * Starts a Worker: a thread of its own that runs everything which is created below it.
+ * Starts a Worker: a thread that runs everything created below it.
  *
- * @throws TypeError: a setting is wrong, a PEM file cannot be read, or certificate and key do not belong together.
+ * @throws TypeError: a setting is invalid, a PEM file cannot be read, or certificate and key do not match.
  * @throws UnsupportedError: the key is not an ECDSA key.
  */
 export function createWorker<WorkerAppData extends AppData = AppData>(
@@ -37,18 +37,18 @@ export function createWorker<WorkerAppData extends AppData = AppData>(
 ): Promise<Worker<WorkerAppData>>;
 
 /**
- * Hands the log lines of the package to the application, in addition to what `debug` prints
- * (`DEBUG=datasoup*`, namespaces `datasoup:*`, `datasoup:WARN:*` and `datasoup:ERROR:*`).
- * A listener that is not given, or a call without argument, ends it.
+ * Passes the package's log lines to the application, in addition to the output of `debug`
+ * (`DEBUG=datasoup*`, namespaces `datasoup:*`, `datasoup:WARN:*` and `datasoup:ERROR:*`). Each call replaces all
+ * listeners; a call without argument removes them.
  */
 export function setLogEventListeners(listeners?: LogEventListeners): void;
 
-/** The media that can be routed: none. A fresh object at each call. */
+/** The media that can be routed: none. Returns a new object at each call. */
 export function getSupportedRtpCapabilities(): RtpCapabilities;
 
-/** The errors of this package. Wrong arguments are a `TypeError`, everything else an `Error`. */
+/** The error classes of this package. Invalid arguments are a `TypeError`, other failures an `Error`. */
 export namespace errors {
-  /** What was asked for exists elsewhere (media, RSA keys) but not here. */
+  /** The package does not implement the feature: media, RSA keys. */
   class UnsupportedError extends Error {
     constructor(message: string);
   }
@@ -58,7 +58,7 @@ export namespace errors {
     constructor(message: string);
   }
 
-  /** The object does not exist, or no more. */
+  /** The object does not exist, or is closed. */
   class NotFoundError extends Error {
     constructor(message: string);
   }
@@ -68,7 +68,7 @@ export namespace errors {
 export namespace extras {
   /**
    * An EventEmitter with typed events, any number of listeners, and `safeEmit()`. Every object of this package is one,
-   * and so is its `observer`.
+   * and so is every `observer`.
    */
   class EnhancedEventEmitter<
     E extends Events = Events,
@@ -77,8 +77,8 @@ export namespace extras {
     constructor();
     emit<K extends keyof E2 & string>(eventName: K, ...args: E2[K]): boolean;
     /**
-     * Emits like `emit()`, but never throws: if a listener does, the emitter emits
-     * 'listenererror' (eventName, error) and the listeners after it are not called.
+     * Like `emit()`, but never throws: if a listener throws, the listeners after it are not called, and the emitter
+     * emits 'listenererror' (eventName, error).
      *
      * @returns whether the event had listeners and none of them threw.
      */
@@ -109,7 +109,7 @@ export namespace extras {
   }
 
   /**
-   * `once()` of `node:events`, typed: the arguments of the next `eventName`, as in
+   * `once()` of `node:events` with types. It resolves with the arguments of the next `eventName`, as in
    * `const [message, ppid] = await enhancedOnce<types.DataConsumerEvents, 'message'>(dataConsumer, 'message')`.
    *
    * @param options - `signal` aborts the wait.
@@ -126,7 +126,7 @@ export type * as types from './index';
 
 // ------------------------------------------------------------------------------------------------------------- Common
 
-/** Data of the application, carried by every object. The package never reads it. */
+/** The application's own data on an object. The package never reads it. */
 export type AppData = { [key: string]: unknown };
 
 /** Events by name, each with the arguments of its listeners. */
@@ -150,7 +150,7 @@ export type Observer = EnhancedEventEmitter<ObserverEvents>;
 export type LogEventListeners = {
   ondebug?: (namespace: string, log: string) => void;
   onwarn?: (namespace: string, log: string) => void;
-  /** `error` is given if the line speaks of one. */
+  /** `error` is given if the line is about one. */
   onerror?: (namespace: string, log: string, error?: Error) => void;
 };
 
@@ -162,7 +162,7 @@ export type RtpCapabilities = {
 
 export type RouterRtpCapabilities = RtpCapabilities;
 
-/** Accepted where mediasoup takes it, and not looked into. */
+/** Accepted where mediasoup accepts it, and ignored. */
 export type RtpCodecCapability = { kind: string; mimeType: string; [key: string]: unknown };
 
 export type RouterRtpCodecCapability = RtpCodecCapability;
@@ -189,28 +189,30 @@ export type WorkerLogTag =
   | 'message';
 
 export type WorkerSettings<WorkerAppData extends AppData = AppData> = {
-  /** What the worker's thread logs. Default 'error'. */
+  /** The lowest level that the worker's thread logs. Default 'error'. */
   logLevel?: WorkerLogLevel;
   /**
-   * Which parts of it log below level 'error': 'ice', 'dtls' and 'sctp' the states of transports and what goes wrong,
-   * 'message' what is not routed, 'info' the rest. The other tags are about media. Default none.
+   * The parts that log below level 'error'. 'ice', 'dtls' and 'sctp': states and failures of transports; 'message':
+   * messages that are not routed; 'info': everything else. Other tags have no effect: they are about media. Default
+   * none. The log keeps at most 64 lines per turn of the worker, 1 KiB each, and 256 KiB that wait for JavaScript; the
+   * rest counts as `logLinesDropped`.
    */
   logTags?: WorkerLogTag[];
   /**
-   * The lowest port that transports without a port of their own are given. 0-65535, default 10000.
+   * The lowest port for sockets with neither `port` nor `portRange`. 0-65535, default 10000.
    *
    * @deprecated `portRange` of {@link TransportListenInfo}.
    */
   rtcMinPort?: number;
   /**
-   * The highest one, not below `rtcMinPort`. 0-65535, default 59999.
+   * The highest port for them, not below `rtcMinPort`. 0-65535, default 59999.
    *
    * @deprecated `portRange` of {@link TransportListenInfo}.
    */
   rtcMaxPort?: number;
-  /** A PEM file with the certificate of this Worker's DTLS (ECDSA). Default: made when the Worker starts. */
+  /** A PEM file with the certificate for DTLS (ECDSA). Default: the Worker generates one when it starts. */
   dtlsCertificateFile?: string;
-  /** The PEM file of its private key. Both files or none. */
+  /** A PEM file with the private key of `dtlsCertificateFile`. Required with it, and not allowed without it. */
   dtlsPrivateKeyFile?: string;
   appData?: WorkerAppData;
 };
@@ -220,13 +222,13 @@ export type WorkerUpdateableSettings<WorkerAppData extends AppData = AppData> = 
   'logLevel' | 'logTags'
 >;
 
-/** Of the worker's thread, in the fields of libuv's uv_rusage_t. */
+/** The resource usage of the worker's thread, in the fields of libuv's `uv_rusage_t`. */
 export type WorkerResourceUsage = {
   /** CPU time in user mode, in milliseconds. */
   ru_utime: number;
   /** CPU time in the kernel, in milliseconds. */
   ru_stime: number;
-  /** The largest resident set of the process, in KB. */
+  /** The largest resident set size of the process, in KB. */
   ru_maxrss: number;
   ru_ixrss: number;
   ru_idrss: number;
@@ -247,17 +249,24 @@ export type WorkerResourceUsage = {
 
 export type WorkerDump = {
   pid: number;
-  /** Datagrams that neither the kernel nor the buffer of a TCP connection took, since the beginning. */
+  /**
+   * Datagrams dropped because neither the kernel nor the buffer of a TCP connection had room for them. 256 KiB may wait
+   * for a TCP peer that does not read.
+   */
   datagramsUnsent: number;
-  /** Datagrams that came faster than they were taken, so that the kernel had no room: see `recvBufferSize`. */
+  /** Datagrams that the kernel dropped because a socket's receive buffer was full: see `recvBufferSize`. */
   datagramsOverflowed: number;
-  /** Events that were not emitted as the same happened again before JavaScript, which was busy, could be told. */
+  /**
+   * Events that were not emitted because newer ones of the same kind replaced them while JavaScript was busy. Of events
+   * that a peer can repeat, at most the first 7 and the latest of each object wait.
+   */
   eventsMerged: number;
-  /** Lines of the worker's log that there were too many of. */
+  /** Log lines dropped at the bounds of `logTags`. */
   logLinesDropped: number;
   /**
-   * TCP connections that were closed because they had proved nothing in 15 s, had to make room for others before they
-   * did, or announced a datagram that cannot be.
+   * TCP connections closed because they did not authenticate by STUN within 15 s, were evicted by newer ones before
+   * they did (at most 256 per Worker, and 32 per IPv4 address or IPv6 /64, may be unauthenticated), or announced an
+   * invalid frame. 24 KiB of an unfinished frame are kept.
    */
   tcpConnectionsDropped: number;
   webRtcServerIds: string[];
@@ -269,7 +278,7 @@ export type WorkerDump = {
 };
 
 export type WorkerEvents = {
-  /** The thread ended by itself, by a bug. Everything below it is closed. */
+  /** The thread ended because of a bug. Everything below the Worker is closed. */
   died: [error: Error];
   /** The thread has ended, after `close()` or 'died'. The last event of a Worker. */
   subprocessclose: [];
@@ -285,14 +294,14 @@ export type WorkerObserverEvents = {
 
 export type WorkerObserver = EnhancedEventEmitter<WorkerObserverEvents>;
 
-/** One thread, and all objects below it. While a Worker is open the process does not exit by itself. */
+/** One thread, and all objects below it. While a Worker is open, the process does not exit by itself. */
 export interface Worker<
   WorkerAppData extends AppData = AppData,
 > extends extras.EnhancedEventEmitter<WorkerEvents> {
-  /** The id of the operating system's thread, different for each Worker. */
+  /** The operating system's id of the thread, different for each Worker. */
   readonly pid: number;
   readonly closed: boolean;
-  /** Whether the thread ended by itself. */
+  /** Whether the thread ended because of a bug. */
   readonly died: boolean;
   /** Whether the thread has ended. */
   readonly subprocessClosed: boolean;
@@ -300,16 +309,23 @@ export interface Worker<
   set appData(appData: WorkerAppData);
   readonly observer: WorkerObserver;
 
-  /** Closes its routers and WebRtcServers, says goodbye to the peers, and ends the thread: then 'subprocessclose'. */
+  /**
+   * Closes its Routers, which emit 'workerclose', then its WebRtcServers, notifies the peers, and ends the thread: then
+   * it emits 'subprocessclose'. Pending promises reject with WorkerClosedError.
+   */
   close(): void;
   /** @throws WorkerClosedError */
   dump(): Promise<WorkerDump>;
   /** @throws WorkerClosedError */
   getResourceUsage(): Promise<WorkerResourceUsage>;
-  /** @throws TypeError, WorkerClosedError */
+  /**
+   * Changes what the worker logs. Options that are not given stay as they are.
+   *
+   * @throws TypeError, WorkerClosedError
+   */
   updateSettings(settings?: WorkerUpdateableSettings<WorkerAppData>): Promise<void>;
   /**
-   * @throws TypeError: `listenInfos` are missing, empty or wrong.
+   * @throws TypeError: `listenInfos` is missing, empty or invalid.
    * @throws Error: an address cannot be bound.
    * @throws WorkerClosedError
    */
@@ -320,9 +336,9 @@ export interface Worker<
   createRouter<RouterAppData extends AppData = AppData>(
     options?: RouterOptions<RouterAppData>,
   ): Promise<Router<RouterAppData>>;
-  /** `close()`. */
+  /** Calls `close()`. */
   [Symbol.dispose](): void;
-  /** `close()`; resolves once the thread has ended. */
+  /** Calls `close()`, and resolves when the thread has ended. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -347,7 +363,7 @@ export type WebRtcServerDump = {
   tcpServers: IpPort[];
   webRtcTransportIds: string[];
   localIceUsernameFragments: IceUserNameFragment[];
-  /** Datagrams on its ports that were for none of its transports. */
+  /** Datagrams on its ports that were for none of its transports, and dropped. */
   datagramsDropped: number;
 };
 
@@ -363,7 +379,7 @@ export type WebRtcServerObserverEvents = {
 
 export type WebRtcServerObserver = EnhancedEventEmitter<WebRtcServerObserverEvents>;
 
-/** One UDP and/or TCP port for any number of WebRtcTransports, of all routers of its Worker. */
+/** UDP and TCP ports that any number of WebRtcTransports share, of all Routers of its Worker. */
 export interface WebRtcServer<
   WebRtcServerAppData extends AppData = AppData,
 > extends extras.EnhancedEventEmitter<WebRtcServerEvents> {
@@ -374,34 +390,34 @@ export interface WebRtcServer<
   set appData(appData: WebRtcServerAppData);
   readonly observer: WebRtcServerObserver;
 
-  /** Closes its transports, which emit 'listenserverclose', and the sockets. */
+  /** Closes its transports, which emit 'listenserverclose', and its sockets. */
   close(): void;
   /** @throws NotFoundError, WorkerClosedError */
   dump(): Promise<WebRtcServerDump>;
-  /** `close()`. */
+  /** Calls `close()`. */
   [Symbol.dispose](): void;
 }
 
 // ------------------------------------------------------------------------------------------------------------- Router
 
 export type RouterOptions<RouterAppData extends AppData = AppData> = {
-  /** Accepted, with a warning in the log. */
+  /** Ignored, with a warning in the log if it is not empty: media is not routed. */
   mediaCodecs?: RouterRtpCodecCapability[];
   appData?: RouterAppData;
 };
 
 export type PipeToRouterOptions = {
-  /** Media is not routed: UnsupportedError. */
+  /** Rejected with UnsupportedError: media is not routed. */
   producerId?: string;
-  /** The DataProducer to pipe, one of this router. */
+  /** The DataProducer to pipe, one of this Router. Required. */
   dataProducerId?: string;
-  /** The router to pipe to. */
+  /** The Router to pipe to, of any Worker of the process. */
   router: Router;
   /**
-   * Whether the DataProducer over there has the id of the one here. Default true. Within one Worker it must be false.
+   * Whether the new DataProducer has the same id as the piped one. Default true. Must be false within one Worker.
    */
   keepId?: boolean;
-  /** Default true; false makes the call fail. */
+  /** Default true. false makes the call fail: data needs SCTP. */
   enableSctp?: boolean;
 } & SctpOptions &
   Either<
@@ -416,9 +432,9 @@ export type PipeToRouterOptions = {
   >;
 
 export type PipeToRouterResult = {
-  /** The DataConsumer on this router. */
+  /** The DataConsumer on this Router. */
   pipeDataConsumer?: DataConsumer;
-  /** The DataProducer on the other router. */
+  /** The DataProducer on the other Router. */
   pipeDataProducer?: DataProducer;
 };
 
@@ -444,14 +460,14 @@ export type RouterObserverEvents = {
 
 export type RouterObserver = EnhancedEventEmitter<RouterObserverEvents>;
 
-/** What is produced on any of its transports can be consumed on any of them. */
+/** A group of transports: the DataProducers of each can be consumed on all of them. */
 export interface Router<
   RouterAppData extends AppData = AppData,
 > extends extras.EnhancedEventEmitter<RouterEvents> {
   /** A UUID. */
   readonly id: string;
   readonly closed: boolean;
-  /** Always empty lists; mediasoup-client's `device.load()` takes them. */
+  /** Two empty lists, which mediasoup-client's `device.load()` accepts. */
   readonly rtpCapabilities: RtpCapabilities;
   get appData(): RouterAppData;
   set appData(appData: RouterAppData);
@@ -462,15 +478,15 @@ export interface Router<
   /** @throws NotFoundError, WorkerClosedError */
   dump(): Promise<RouterDump>;
   /**
-   * @throws TypeError: wrong options, or nothing to listen on.
-   * @throws Error: an address cannot be bound, or the WebRtcServer is closed.
+   * @throws TypeError: invalid options, or nothing to listen on.
+   * @throws Error: an address cannot be bound, or the WebRtcServer is closed or of another Worker.
    * @throws NotFoundError, WorkerClosedError
    */
   createWebRtcTransport<WebRtcTransportAppData extends AppData = AppData>(
     options: WebRtcTransportOptions<WebRtcTransportAppData>,
   ): Promise<WebRtcTransport<WebRtcTransportAppData>>;
   /**
-   * @throws TypeError: wrong options.
+   * @throws TypeError: invalid options.
    * @throws Error: the address cannot be bound.
    * @throws UnsupportedError: `enableSrtp`.
    * @throws NotFoundError, WorkerClosedError
@@ -479,7 +495,7 @@ export interface Router<
     options: PlainTransportOptions<PlainTransportAppData>,
   ): Promise<PlainTransport<PlainTransportAppData>>;
   /**
-   * @throws TypeError: wrong options.
+   * @throws TypeError: invalid options.
    * @throws Error: the address cannot be bound.
    * @throws UnsupportedError: `enableSrtp`.
    * @throws NotFoundError, WorkerClosedError
@@ -492,15 +508,18 @@ export interface Router<
     options?: DirectTransportOptions<DirectTransportAppData>,
   ): Promise<DirectTransport<DirectTransportAppData>>;
   /**
-   * Makes a DataProducer of this router available on another one, of this or of another Worker of the process: a
-   * DataConsumer here and a DataProducer there with its label, protocol, stream parameters and `appData`. The pair of
-   * PipeTransports between two routers is created once, by the first call of either side, whose SCTP options hold.
-   * When the DataConsumer or the DataProducer closes, so does the other one.
+   * Makes a DataProducer of this Router available on another Router, of the same Worker or of another one in the
+   * process. It creates a DataConsumer on this Router, and on the other one a DataProducer with the same label,
+   * protocol, stream parameters and `appData`. When either closes, the other closes too.
    *
-   * @throws TypeError: wrong options, or the router itself.
-   * @throws NotFoundError: this router has no such DataProducer, or it was closed meanwhile.
-   * @throws UnsupportedError: `producerId`.
-   * @throws Error: `keepId` within one Worker.
+   * The first call between two Routers creates a pair of PipeTransports with its SCTP options; later calls, in either
+   * direction, use the same pair.
+   *
+   * @throws TypeError: invalid options, or `router` is this Router.
+   * @throws NotFoundError: this Router has no such DataProducer, or one of the objects closed during the call.
+   * @throws UnsupportedError: `producerId` or `enableSrtp`.
+   * @throws Error: `keepId` within one Worker, or the other Router has a DataProducer of this id.
+   * @throws WorkerClosedError
    */
   pipeToRouter(options: PipeToRouterOptions): Promise<PipeToRouterResult>;
   /** @throws UnsupportedError */
@@ -510,12 +529,12 @@ export interface Router<
   /** False: there is no media. */
   canConsume(options?: { producerId: string; rtpCapabilities: RtpCapabilities }): boolean;
   /**
-   * Accepted, with a warning in the log.
+   * Does nothing; it logs a warning if the array is not empty.
    *
    * @throws TypeError: not an array.
    */
   updateMediaCodecs(mediaCodecs: RouterRtpCodecCapability[]): void;
-  /** `close()`. */
+  /** Calls `close()`. */
   [Symbol.dispose](): void;
 }
 
@@ -527,25 +546,26 @@ export type TransportProtocol = 'udp' | 'tcp';
 
 /** Where a transport or a WebRtcServer listens. */
 export type TransportListenInfo = {
+  /** 'tcp' is for WebRTC only. */
   protocol: TransportProtocol;
-  /** An IPv4 or IPv6 address. */
+  /** The IPv4 or IPv6 address to bind, without a zone. */
   ip: string;
-  /** The address or host name that peers are told instead of `ip`, e.g. the public one behind NAT. */
+  /** The address or host name to announce to peers instead of `ip`, e.g. the public one behind NAT. */
   announcedAddress?: string;
   /** @deprecated `announcedAddress` */
   announcedIp?: string;
-  /** Whether peers are told `ip` as well if there is an `announcedAddress` (ICE candidates only). Default false. */
+  /** Whether to announce `ip` as well as `announcedAddress` (ICE candidates only). Default false. */
   exposeInternalIp?: boolean;
-  /** 0-65535. Default, and 0: a free port of the Worker's range. */
+  /** The port to bind. 0-65535. Default, and 0: a free port from `rtcMinPort` to `rtcMaxPort` of the Worker. */
   port?: number;
-  /** A free port of this range is taken; `port` is ignored. */
+  /** Binds a free port of this range; `port` is ignored. */
   portRange?: TransportPortRange;
   flags?: TransportSocketFlags;
-  /** The size of the socket's send buffer (SO_SNDBUF). 0-4294967295. */
+  /** The socket's send buffer (SO_SNDBUF). 0-4294967295. Default, and 0: the system's. */
   sendBufferSize?: number;
   /**
-   * The size of its receive buffer (SO_RCVBUF). 0-4294967295. Default, and 0: of UDP sockets 2 MiB, of TCP the
-   * system's. The system gives at most `net.core.rmem_max`.
+   * The socket's receive buffer (SO_RCVBUF). 0-4294967295. Default, and 0: 2 MiB for UDP, the system's for TCP. The
+   * system grants at most `net.core.rmem_max`. Datagrams beyond it count as `datagramsOverflowed` of the Worker.
    */
   recvBufferSize?: number;
 };
@@ -561,16 +581,16 @@ export type TransportPortRange = {
 };
 
 export type TransportSocketFlags = {
-  /** No IPv4 on an IPv6 socket. */
+  /** Whether an IPv6 socket accepts no IPv4. Default false. */
   ipv6Only?: boolean;
-  /** Several UDP sockets may be bound to the same address. */
+  /** Whether other UDP sockets may bind the same address and port (SO_REUSEPORT). Default false. */
   udpReusePort?: boolean;
 };
 
 export type TransportTuple = {
   /** @deprecated `localAddress` */
   localIp: string;
-  /** The announced address if there is one, else the address listened on. */
+  /** The announced address, or the bound one. */
   localAddress: string;
   localPort: number;
   remoteIp?: string;
@@ -579,26 +599,26 @@ export type TransportTuple = {
 };
 
 /**
- * 'failed': nobody answered the handshake; on PlainTransport and PipeTransport also: the peer has given no sign of life
- * for 55 s. 'closed': ended by either side.
+ * 'failed': the peer did not answer the handshake; on PlainTransport and PipeTransport also: the peer was silent for
+ * 55 s (15 s, then 20 HEARTBEATs without an answer). 'closed': either side ended the association.
  */
 export type SctpState = 'new' | 'connecting' | 'connected' | 'failed' | 'closed';
 
 export type SctpParameters = {
   /** Always 5000. */
   port: number;
-  /** The largest message that DataConsumers send. */
+  /** See {@link SctpOptions}. */
   maxSendMessageSize: number;
-  /** The largest message that DataProducers accept. */
+  /** See {@link SctpOptions}. */
   maxReceiveMessageSize: number;
   sendBufferSize: number;
   perStreamSendQueueLimit: number;
   maxReceiverWindowBufferSize: number;
   /** Whether SCTP runs over DTLS, for DataChannels. */
   isDataChannel: boolean;
-  /** For clients of before mediasoup 3.20: the number of outgoing streams. */
+  /** The number of outgoing streams, for clients older than mediasoup 3.20. */
   OS: number;
-  /** The number of incoming streams. */
+  /** The number of incoming streams, for the same clients. */
   MIS: number;
   /** The largest message that a client may send: `maxReceiveMessageSize`. */
   maxMessageSize: number;
@@ -613,31 +633,48 @@ export type SctpNegotiatedCapabilities = {
 export type SctpStreamParameters = {
   /** 0-65534. */
   streamId: number;
-  /** Whether messages arrive in the order of sending. Default true, false if a limit is given. */
+  /** Whether messages arrive in the order of sending. Default true; false with a limit. */
   ordered?: boolean;
-  /** How long a message may be retransmitted, in milliseconds. 0-65535; not together with `ordered: true`. */
+  /** For how long a message may be sent and retransmitted, in milliseconds. 0-65535; not with `ordered: true`. */
   maxPacketLifeTime?: number;
-  /** How often. 0-65535; not together with `ordered: true` or `maxPacketLifeTime`. */
+  /** How often a message may be retransmitted. 0-65535; not with `ordered: true` or `maxPacketLifeTime`. */
   maxRetransmits?: number;
 };
 
-/** The SCTP options of transports. Sizes are bytes, 0-4294967295. */
+/**
+ * The SCTP options of transports. Sizes are bytes, 0-4294967295.
+ *
+ * No option changes these limits on a peer: 4,096 fragments of incomplete messages, 2,048 chunks received beyond a lost
+ * packet, 8,192 streams that it has sent on, 256 stream resets whose responses it leaves unanswered, 4,096 TSNs plus
+ * 128 KiB that it has not acknowledged cumulatively, and a quarter of a core for its packets.
+ */
 export type SctpOptions = {
-  /** The largest message that DataConsumers send. Default 262144. */
+  /** The largest message that DataConsumers send; larger ones are dropped and counted. Default 262144. */
   maxSendMessageSize?: number;
-  /** The largest message that DataProducers accept. Default 262144. */
+  /**
+   * The largest message that DataProducers accept. Default 262144. A larger message of a peer ends its association; on
+   * a PipeTransport it may be dropped instead.
+   */
   maxReceiveMessageSize?: number;
-  /** How much may be queued for sending on all streams together. Default 2000000. */
+  /**
+   * When the messages queued on all streams together reach this size, further messages are dropped and counted, and
+   * their DataConsumers emit 'sctpsendbufferfull'. Default 2000000. The number of small messages is bounded too:
+   * payload plus 64 bytes per message may reach twice this size plus 64 KiB. Messages inside the association, at most
+   * 128 KiB that the peer has not acknowledged, do not count.
+   */
   sctpSendBufferSize?: number;
-  /** How much may be queued on each stream. Default 2000000. */
+  /** The same for each stream. Default 2000000. */
   sctpPerStreamSendQueueLimit?: number;
-  /** The receive window. Default 5242880. */
+  /**
+   * The receive window: how much the peer may send ahead. Default 5242880, and at most the larger of 1 MiB and
+   * 2 × `maxReceiveMessageSize`.
+   */
   sctpMaxReceiverWindowBufferSize?: number;
-  /** The threshold that DataConsumers start with, see `setBufferedAmountLowThreshold()`. Default 1024. */
+  /** The initial threshold of DataConsumers, see `setBufferedAmountLowThreshold()`. Default 1024. */
   sctpDefaultStreamBufferedAmountLowThreshold?: number;
-  /** @deprecated `maxSendMessageSize` and `maxReceiveMessageSize`, which win over it. */
+  /** @deprecated Use `maxSendMessageSize` and `maxReceiveMessageSize`, which take precedence. */
   maxSctpMessageSize?: number;
-  /** @deprecated Checked and not used: streams are negotiated up to what the peer offers. */
+  /** @deprecated It is checked and has no effect: as many streams are used as the peer offers. */
   numSctpStreams?: NumSctpStreams;
 };
 
@@ -684,7 +721,7 @@ export type BaseTransportDump = {
   traceEventTypes?: string[];
 };
 
-/** Bytes are those of whole packets, bitrates are bits per second. The fields of RTP are 0. */
+/** Bytes are those of whole datagrams, bitrates are bits per second. The fields of RTP and RTX are 0. */
 export type BaseTransportStats = {
   transportId: string;
   /** Milliseconds of a monotonic clock. */
@@ -712,39 +749,40 @@ export type BaseTransportStats = {
   rtpPacketLossReceived?: number;
   rtpPacketLossSent?: number;
   /**
-   * Datagrams that were not the peer's (another source, no authentic STUN, or not a protocol of this transport), and STUN
-   * requests that came too fast.
+   * Datagrams dropped because they were not the peer's (another source, no authentic STUN, or no protocol of this
+   * transport), and STUN requests above the limits: 100 in 50 ms each for requests of the peer, for those with its
+   * username, and for all others.
    */
   datagramsDropped: number;
-  /** Messages of the peer on a stream without a DataProducer, or over `maxReceiveMessageSize`. */
+  /** Messages of the peer dropped because their stream has no DataProducer, or they exceed `maxReceiveMessageSize`. */
   messagesUnrouted: number;
-  /** Messages that were still queued when their DataConsumer closed, and their payload in bytes. */
+  /** Messages discarded because their DataConsumer closed while they were queued, and their payload in bytes. */
   messagesDiscarded: number;
   bytesDiscarded: number;
-  /** With SCTP: packets whose lengths lie. */
+  /** With SCTP: malformed packets, dropped. */
   sctpPacketsMalformed?: number;
-  /** With SCTP: packets whose checksum, tag or ports are not the association's. */
+  /** With SCTP: packets dropped because their checksum, tag or ports are not the association's. */
   sctpPacketsForeign?: number;
-  /** With SCTP: packets that did not fit the association's state. */
+  /** With SCTP: packets dropped because they did not fit the state of the association. */
   sctpPacketsUnexpected?: number;
-  /** With SCTP: packets of a peer that took more than its share of the worker's time. */
+  /** With SCTP: packets dropped because the peer exceeded its share of the worker's time, a quarter of a core. */
   sctpPacketsOverload?: number;
-  /** With SCTP: chunks that were taken out of packets, because of an unknown type, say. */
+  /** With SCTP: chunks removed from packets, e.g. of an unknown type. */
   sctpChunksStripped?: number;
-  /** With SCTP: messages whose `maxPacketLifeTime` passed before they were first sent. */
+  /** With SCTP: messages that expired: their `maxPacketLifeTime` ended before they were first sent. */
   messagesExpired?: number;
   /**
-   * With SCTP: messages given up by `maxRetransmits` or `maxPacketLifeTime` after they had been sent, at
-   * least in part. Some may have arrived, and only the peer's word of it was lost or late.
+   * With SCTP: messages abandoned by `maxRetransmits` or `maxPacketLifeTime` after they were sent at least in part.
+   * Some may have arrived, if only the acknowledgement was lost or late.
    */
   messagesAbandoned?: number;
   /**
-   * With SCTP: messages that were queued when the association ended, or that it did not take when their turn came. Of
-   * those that had had their turn, at most about 128 KiB, nobody knows whether they have arrived. What comes later
-   * counts as `messagesDroppedUnsendable` of its DataConsumer.
+   * With SCTP: messages queued when the association ended, or rejected by it. Messages inside the association, at most
+   * about 128 KiB, may or may not have arrived. Later messages count as `messagesDroppedUnsendable` of their
+   * DataConsumer.
    */
   messagesUnsent?: number;
-  /** With SCTP: messages of the peer that contradict themselves, or DCEP that was not understood. */
+  /** With SCTP: messages of the peer that were inconsistent, or invalid DCEP; dropped. */
   messagesGarbled?: number;
 };
 
@@ -760,7 +798,7 @@ export type TransportTraceEventData = {
 export type TransportEvents = {
   routerclose: [];
   listenserverclose: [];
-  /** Never emitted: it is about media. */
+  /** Never emitted: traces are about media. */
   trace: [trace: TransportTraceEventData];
 };
 
@@ -773,7 +811,7 @@ export type TransportObserverEvents = {
 
 export type TransportObserver = EnhancedEventEmitter<TransportObserverEvents>;
 
-/** What all kinds of transports have in common. */
+/** What all types of transports have in common. */
 export interface Transport<
   TransportAppData extends AppData = AppData,
   E extends TransportEvents = TransportEvents,
@@ -787,43 +825,43 @@ export interface Transport<
   set appData(appData: TransportAppData);
   readonly observer: O;
 
-  /** Closes its DataProducers and DataConsumers, which emit 'transportclose', and says goodbye to the peer. */
+  /** Closes its DataProducers, then its DataConsumers, which emit 'transportclose', and notifies the peer. */
   close(): void;
   /** @throws NotFoundError, WorkerClosedError */
   dump(): Promise<BaseTransportDump>;
   /** @throws NotFoundError, WorkerClosedError */
   getStats(): Promise<BaseTransportStats[]>;
-  /** Tells the transport where and who its peer is. */
+  /** Sets the peer's address, or its DTLS parameters. */
   connect(params: unknown): Promise<void>;
   /**
-   * Kept and shown by `getStats()`; it limits media only.
+   * Kept and shown by `getStats()`, without effect on data: it limits media only.
    *
    * @param bitrate - bits per second, 0-4294967295; 0 is no limit.
    * @throws UnsupportedError: on a DirectTransport.
    * @throws TypeError, NotFoundError, WorkerClosedError
    */
   setMaxIncomingBitrate(bitrate: number): Promise<void>;
-  /** As `setMaxIncomingBitrate()`; not below the minimum. */
+  /** Like `setMaxIncomingBitrate()`; not below the minimum. */
   setMaxOutgoingBitrate(bitrate: number): Promise<void>;
-  /** As `setMaxIncomingBitrate()`; not above the maximum. */
+  /** Like `setMaxIncomingBitrate()`; not above the maximum. */
   setMinOutgoingBitrate(bitrate: number): Promise<void>;
   /** @throws UnsupportedError: media is not routed. */
   produce(options?: object): Promise<never>;
   /** @throws UnsupportedError: media is not routed. */
   consume(options?: object): Promise<never>;
   /**
-   * @throws TypeError: wrong options, no `sctpStreamParameters` (unless on a DirectTransport), or an `id` that a
-   * DataProducer of this transport has.
-   * @throws Error: SCTP is not enabled, the stream or the `id` is in use.
+   * @throws TypeError: invalid options, no `sctpStreamParameters` (except on a DirectTransport), or the `id` of a
+   * DataProducer of this transport.
+   * @throws Error: SCTP is not enabled, or the stream or the `id` is in use.
    * @throws NotFoundError, WorkerClosedError
    */
   produceData<DataProducerAppData extends AppData = AppData>(
     options?: DataProducerOptions<DataProducerAppData>,
   ): Promise<DataProducer<DataProducerAppData>>;
   /**
-   * @throws TypeError: wrong options.
-   * @throws NotFoundError: this router has no such DataProducer.
-   * @throws Error: SCTP is not enabled, or no stream is free, or `streamId` is in use.
+   * @throws TypeError: invalid options.
+   * @throws NotFoundError: this Router has no such DataProducer.
+   * @throws Error: SCTP is not enabled, no stream is free, or `streamId` is in use.
    * @throws WorkerClosedError
    */
   consumeData<DataConsumerAppData extends AppData = AppData>(
@@ -836,30 +874,32 @@ export interface Transport<
    * @throws NotFoundError, WorkerClosedError
    */
   enableTraceEvent(types?: TransportTraceEventType[]): Promise<void>;
-  /** `close()`. */
+  /** Calls `close()`. */
   [Symbol.dispose](): void;
 }
 
 // ---------------------------------------------------------------------------------------------------- WebRtcTransport
 
-/** One of `webRtcServer`, `listenIps` and `listenInfos`; if several are given, the first in this order counts. */
+/**
+ * One of `webRtcServer`, `listenIps` and `listenInfos` is required. If several are given, the first of them is used.
+ */
 export type WebRtcTransportOptions<WebRtcTransportAppData extends AppData = AppData> = {
-  /** Whether to listen on UDP. Default true. */
+  /** Whether to offer UDP candidates. Default true. */
   enableUdp?: boolean;
-  /** Whether to listen on TCP. Default false, true with a `webRtcServer`. */
+  /** Whether to offer TCP candidates. Default false; true with a `webRtcServer`. */
   enableTcp?: boolean;
-  /** Whether UDP candidates come first. Default false. */
+  /** Whether UDP candidates have the higher priority, on a `webRtcServer` or `listenIps`. Default false. */
   preferUdp?: boolean;
-  /** Whether TCP candidates come first. Default false. */
+  /** Whether TCP candidates have the higher priority, on a `webRtcServer` or `listenIps`. Default false. */
   preferTcp?: boolean;
   /**
-   * After how many seconds without consent of the peer iceState becomes 'disconnected' (RFC 7675). 0-65535, 0 is never.
-   * Default 30.
+   * The seconds without consent of the peer (RFC 7675) after which `iceState` becomes 'disconnected'. 0-65535; 0 is
+   * never, other values are clamped to 10-60 with a warning in the log. Default 30.
    */
   iceConsentTimeout?: number;
-  /** Default false. */
+  /** Whether the transport carries data. Default false. */
   enableSctp?: boolean;
-  /** Ignored: it is about media. */
+  /** Ignored: media is not routed. */
   initialAvailableOutgoingBitrate?: number;
   appData?: WebRtcTransportAppData;
 } & SctpOptions &
@@ -899,11 +939,16 @@ export type IceCandidateTcpType = 'passive';
 export type IceRole = 'controlled' | 'controlling';
 export type IceState = 'new' | 'connected' | 'completed' | 'disconnected' | 'closed';
 export type DtlsRole = 'auto' | 'client' | 'server';
+/**
+ * 'failed': the peer's certificate did not match, or the handshake failed or took more than 30 s. A handshake holds at
+ * most 64 KiB.
+ */
 export type DtlsState = 'new' | 'connecting' | 'connected' | 'failed' | 'closed';
 
 export type DtlsParameters = {
-  /** In `connect()`: the role of the peer, default 'auto'. */
+  /** In `connect()`: the peer's role. Default 'auto'. */
   role?: DtlsRole;
+  /** At least one. The peer's certificate must match one of them. */
   fingerprints: DtlsFingerprint[];
 };
 
@@ -934,7 +979,7 @@ export type WebRtcTransportStat = BaseTransportStats & {
   iceState: IceState;
   iceSelectedTuple?: TransportTuple;
   dtlsState: DtlsState;
-  /** Records that were not the peer's, came twice, were out of place, or more than is kept before `connect()`. */
+  /** Records dropped: forged, replayed, misplaced, or beyond what is kept (see `connect()`). */
   dtlsRecordsDropped: number;
 };
 
@@ -954,7 +999,7 @@ export type WebRtcTransportObserverEvents = TransportObserverEvents & {
 
 export type WebRtcTransportObserver = EnhancedEventEmitter<WebRtcTransportObserverEvents>;
 
-/** The way to one browser: ICE-Lite, DTLS, SCTP. */
+/** A connection with one WebRTC client: ICE-Lite, DTLS, SCTP. It keeps up to 8 valid tuples. */
 export interface WebRtcTransport<
   WebRtcTransportAppData extends AppData = AppData,
 > extends Transport<WebRtcTransportAppData, WebRtcTransportEvents, WebRtcTransportObserver> {
@@ -964,28 +1009,29 @@ export interface WebRtcTransport<
   readonly iceCandidates: IceCandidate[];
   readonly iceState: IceState;
   readonly iceSelectedTuple: TransportTuple | undefined;
-  /** The own role and fingerprints. */
+  /** Our role and fingerprints. */
   readonly dtlsParameters: DtlsParameters;
   readonly dtlsState: DtlsState;
-  /** The peer's certificate in PEM, once dtlsState is 'connected'. */
+  /** The peer's certificate in PEM, once `dtlsState` is 'connected'. */
   readonly dtlsRemoteCert: string | undefined;
   readonly sctpParameters: SctpParameters | undefined;
   readonly sctpState: SctpState | undefined;
-  /** Once sctpState is 'connected'. */
+  /** Set once `sctpState` is 'connected'. */
   readonly sctpNegotiatedCapabilities: SctpNegotiatedCapabilities | undefined;
 
   dump(): Promise<WebRtcTransportDump>;
   getStats(): Promise<WebRtcTransportStat[]>;
   /**
-   * Gives the peer's DTLS role and fingerprints.
+   * Sets the peer's DTLS role and fingerprints. The handshake cannot begin before; until then, 8 datagrams or 16 KiB of
+   * the peer are kept.
    *
-   * @throws TypeError: wrong role, no fingerprint, or one of an unknown algorithm.
+   * @throws TypeError: invalid role, no fingerprint, or an invalid one.
    * @throws Error: called before.
    * @throws NotFoundError, WorkerClosedError
    */
   connect(params: { dtlsParameters: DtlsParameters }): Promise<void>;
   /**
-   * Makes new ICE parameters for the peer; the connection goes on until the peer uses them.
+   * Makes new ICE parameters for the peer. The old ones stay valid until the peer uses the new ones.
    *
    * @throws NotFoundError, WorkerClosedError
    */
@@ -994,17 +1040,17 @@ export interface WebRtcTransport<
 
 // ----------------------------------------------------------------------------------------------------- PlainTransport
 
-/** Exactly one of `listenInfo` and `listenIp`, for UDP. */
+/** Exactly one of `listenInfo` and `listenIp` is required, for UDP. */
 export type PlainTransportOptions<PlainTransportAppData extends AppData = AppData> = {
-  /** Whether the first peer that opens a valid association becomes the remote one. Default false. */
+  /** Whether to learn the peer's address from the first valid association, instead of by `connect()`. Default false. */
   comedia?: boolean;
-  /** Default false. */
+  /** Whether the transport carries data. Default false. */
   enableSctp?: boolean;
-  /** Accepted; it is about media. Default true. */
+  /** Ignored: RTCP is about media. Default true. */
   rtcpMux?: boolean;
-  /** Ignored: it is about media. */
+  /** Ignored: RTCP is about media. */
   rtcpListenInfo?: TransportListenInfo;
-  /** UnsupportedError if true. */
+  /** Rejected with UnsupportedError if true. */
   enableSrtp?: boolean;
   appData?: PlainTransportAppData;
 } & SctpOptions &
@@ -1033,7 +1079,7 @@ export type PlainTransportStat = BaseTransportStats & {
 };
 
 export type PlainTransportEvents = TransportEvents & {
-  /** With `comedia`: the peer is known. */
+  /** With `comedia`: the peer's address is learned. */
   tuple: [tuple: TransportTuple];
   sctpstatechange: [sctpState: SctpState];
 };
@@ -1045,7 +1091,7 @@ export type PlainTransportObserverEvents = TransportObserverEvents & {
 
 export type PlainTransportObserver = EnhancedEventEmitter<PlainTransportObserverEvents>;
 
-/** SCTP over plain UDP. Only datagrams of the connected tuple are looked at. */
+/** SCTP over plain UDP with one remote address; datagrams of other sources are dropped. */
 export interface PlainTransport<PlainTransportAppData extends AppData = AppData> extends Transport<
   PlainTransportAppData,
   PlainTransportEvents,
@@ -1053,22 +1099,22 @@ export interface PlainTransport<PlainTransportAppData extends AppData = AppData>
 > {
   readonly type: 'plain';
   readonly tuple: TransportTuple;
-  /** Undefined: it is about media. */
+  /** Always undefined: RTCP is about media. */
   readonly rtcpTuple: undefined;
   readonly sctpParameters: SctpParameters | undefined;
   readonly sctpState: SctpState | undefined;
-  /** Once sctpState is 'connected'. */
+  /** Set once `sctpState` is 'connected'. */
   readonly sctpNegotiatedCapabilities: SctpNegotiatedCapabilities | undefined;
-  /** Undefined: SRTP is about media. */
+  /** Always undefined: SRTP is about media. */
   readonly srtpParameters: undefined;
 
   dump(): Promise<PlainTransportDump>;
   getStats(): Promise<PlainTransportStat[]>;
   /**
-   * Gives the peer's address. With `comedia` it is ignored.
+   * Sets the peer's address; with `comedia` it is ignored.
    *
-   * @param params - `ip`: an IPv4 or IPv6 address. `port`: 1-65535.
-   * @throws TypeError: wrong address.
+   * @param params - `ip`: an IPv4 or IPv6 address, of the family that the transport listens on. `port`: 1-65535.
+   * @throws TypeError: invalid address.
    * @throws Error: called before.
    * @throws UnsupportedError: `srtpParameters`.
    * @throws NotFoundError, WorkerClosedError
@@ -1076,7 +1122,7 @@ export interface PlainTransport<PlainTransportAppData extends AppData = AppData>
   connect(params?: {
     ip?: string;
     port?: number;
-    /** Ignored: it is about media. */
+    /** Ignored: RTCP is about media. */
     rtcpPort?: number;
     srtpParameters?: object;
   }): Promise<void>;
@@ -1084,13 +1130,13 @@ export interface PlainTransport<PlainTransportAppData extends AppData = AppData>
 
 // ------------------------------------------------------------------------------------------------------ PipeTransport
 
-/** Exactly one of `listenInfo` and `listenIp`, for UDP. */
+/** Exactly one of `listenInfo` and `listenIp` is required, for UDP. */
 export type PipeTransportOptions<PipeTransportAppData extends AppData = AppData> = {
-  /** Default false. */
+  /** Whether the transport carries data. Default false. */
   enableSctp?: boolean;
-  /** Ignored: it is about media. */
+  /** Ignored: RTX is about media. */
   enableRtx?: boolean;
-  /** UnsupportedError if true. */
+  /** Rejected with UnsupportedError if true. */
   enableSrtp?: boolean;
   appData?: PipeTransportAppData;
 } & SctpOptions &
@@ -1125,7 +1171,7 @@ export type PipeTransportObserverEvents = TransportObserverEvents & {
 
 export type PipeTransportObserver = EnhancedEventEmitter<PipeTransportObserverEvents>;
 
-/** The way to a PipeTransport of another router, in this process or elsewhere; it carries the subchannels of messages. */
+/** One end of a pipe between two Routers, in one process or on two hosts. It carries the subchannels of messages. */
 export interface PipeTransport<PipeTransportAppData extends AppData = AppData> extends Transport<
   PipeTransportAppData,
   PipeTransportEvents,
@@ -1135,18 +1181,18 @@ export interface PipeTransport<PipeTransportAppData extends AppData = AppData> e
   readonly tuple: TransportTuple;
   readonly sctpParameters: SctpParameters | undefined;
   readonly sctpState: SctpState | undefined;
-  /** Once sctpState is 'connected'. */
+  /** Set once `sctpState` is 'connected'. */
   readonly sctpNegotiatedCapabilities: SctpNegotiatedCapabilities | undefined;
-  /** Undefined: SRTP is about media. */
+  /** Always undefined: SRTP is about media. */
   readonly srtpParameters: undefined;
 
   dump(): Promise<PipeTransportDump>;
   getStats(): Promise<PipeTransportStat[]>;
   /**
-   * Gives the address of the other PipeTransport.
+   * Sets the address of the other PipeTransport.
    *
-   * @param params - `ip`: an IPv4 or IPv6 address. `port`: 1-65535.
-   * @throws TypeError: wrong address.
+   * @param params - `ip`: an IPv4 or IPv6 address, of the family that the transport listens on. `port`: 1-65535.
+   * @throws TypeError: invalid address.
    * @throws Error: called before.
    * @throws UnsupportedError: `srtpParameters`.
    * @throws NotFoundError, WorkerClosedError
@@ -1157,11 +1203,11 @@ export interface PipeTransport<PipeTransportAppData extends AppData = AppData> e
 // ---------------------------------------------------------------------------------------------------- DirectTransport
 
 export type DirectTransportOptions<DirectTransportAppData extends AppData = AppData> = {
-  /** The largest message that its DataConsumers deliver. Default 262144. */
+  /** The largest message that its DataConsumers deliver; larger ones are dropped. 0-4294967295, default 262144. */
   maxSendMessageSize?: number;
-  /** The largest message that its DataProducers accept. Default 262144. */
+  /** The largest message that its DataProducers accept. 0-4294967295, default 262144. */
   maxReceiveMessageSize?: number;
-  /** @deprecated `maxSendMessageSize` and `maxReceiveMessageSize`, which win over it. */
+  /** @deprecated Use `maxSendMessageSize` and `maxReceiveMessageSize`, which take precedence. */
   maxMessageSize?: number;
   appData?: DirectTransportAppData;
 };
@@ -1177,7 +1223,7 @@ export type DirectTransportEvents = TransportEvents;
 export type DirectTransportObserverEvents = TransportObserverEvents;
 export type DirectTransportObserver = EnhancedEventEmitter<DirectTransportObserverEvents>;
 
-/** The way to the application itself: `dataProducer.send()` and the 'message' event of DataConsumers. */
+/** Messages from and to the application itself: `dataProducer.send()`, and the 'message' event of DataConsumers. */
 export interface DirectTransport<
   DirectTransportAppData extends AppData = AppData,
 > extends Transport<DirectTransportAppData, DirectTransportEvents, DirectTransportObserver> {
@@ -1194,9 +1240,9 @@ export interface DirectTransport<
 // ------------------------------------------------------------------------------------------------------- DataProducer
 
 export type DataProducerOptions<DataProducerAppData extends AppData = AppData> = {
-  /** A UUID. Default: a new one. */
+  /** A UUID. Default: a random one. */
   id?: string;
-  /** Required, but on a DirectTransport, where it is ignored. */
+  /** The peer's stream. Required, except on a DirectTransport, where it is ignored with a warning in the log. */
   sctpStreamParameters?: SctpStreamParameters;
   /** Default ''. */
   label?: string;
@@ -1205,8 +1251,8 @@ export type DataProducerOptions<DataProducerAppData extends AppData = AppData> =
   /** Default false. */
   paused?: boolean;
   /**
-   * On a DirectTransport: how many bytes `send()` accepts ahead of routing, each message charged 64 bytes more than its
-   * payload. 0-4294967295, default 67108864.
+   * On a DirectTransport: how many bytes may wait for routing. Each message is charged its payload plus 64 bytes;
+   * beyond the bound `send()` throws ERR_SEND_QUEUE_FULL. 0-4294967295, default 67108864.
    */
   maxBufferedAmount?: number;
   appData?: DataProducerAppData;
@@ -1232,13 +1278,13 @@ export type DataProducerStat = {
   protocol: string;
   messagesReceived: number;
   bytesReceived: number;
-  /** Those of them that came while it was paused, and went nowhere. */
+  /** Those of them that were dropped because the DataProducer was paused. */
   messagesPaused: number;
 };
 
 export type DataProducerEvents = {
   transportclose: [];
-  /** After `send()` has thrown ERR_SEND_QUEUE_FULL: `bufferedAmount` has fallen below a quarter of the bound. */
+  /** After `send()` threw ERR_SEND_QUEUE_FULL: less than a quarter of `maxBufferedAmount` waits now. */
   drain: [];
   /** The peer has reset the stream, e.g. a browser closed its DataChannel. The DataProducer stays open. */
   streamclose: [];
@@ -1252,7 +1298,7 @@ export type DataProducerObserverEvents = {
 
 export type DataProducerObserver = EnhancedEventEmitter<DataProducerObserverEvents>;
 
-/** A source of messages: an incoming SCTP stream, or (type 'direct') the application. */
+/** A source of messages: an SCTP stream of the peer, or (type 'direct') the application. */
 export interface DataProducer<
   DataProducerAppData extends AppData = AppData,
 > extends extras.EnhancedEventEmitter<DataProducerEvents> {
@@ -1265,20 +1311,20 @@ export interface DataProducer<
   readonly label: string;
   readonly protocol: string;
   readonly paused: boolean;
-  /** Type 'direct': bytes that `send()` has accepted and that are not yet routed. Else 0. */
+  /** Type 'direct': bytes that `send()` accepted and that are not routed yet. Type 'sctp': 0. */
   readonly bufferedAmount: number;
   get appData(): DataProducerAppData;
   set appData(appData: DataProducerAppData);
   readonly observer: DataProducerObserver;
 
-  /** Its DataConsumers close with 'dataproducerclose'; over WebRTC the peer's stream is reset. */
+  /** Closes its DataConsumers, which emit 'dataproducerclose'. Over WebRTC it also resets the stream. */
   close(): void;
   /** @throws NotFoundError, WorkerClosedError */
   dump(): Promise<DataProducerDump>;
   /** @throws NotFoundError, WorkerClosedError */
   getStats(): Promise<DataProducerStat[]>;
   /**
-   * While paused, messages are counted but not routed.
+   * Drops and counts all messages until `resume()`.
    *
    * @throws NotFoundError, WorkerClosedError
    */
@@ -1286,19 +1332,20 @@ export interface DataProducer<
   /** @throws NotFoundError, WorkerClosedError */
   resume(): Promise<void>;
   /**
-   * Sends a message to the DataConsumers (type 'direct'). The message is copied. If the DataProducer is closed, it is
-   * dropped, with a warning in the log.
+   * Sends a message to the DataConsumers (type 'direct'). It copies the message. If the DataProducer is closed, it
+   * drops the message and logs a warning.
    *
    * @param message - at most `maxReceiveMessageSize` bytes.
-   * @param ppid - SCTP payload protocol id, 0-4294967295. Default: 51 for a string, 53 for a Buffer, 56 and 57 for empty
-   * ones. Messages with 56 or 57 arrive as one byte on DirectTransports, and empty elsewhere.
+   * @param ppid - the SCTP payload protocol id (RFC 8831, section 8), 0-4294967295; for an empty message 56 or 57.
+   * Default: 51 for a string, 53 for a Buffer, 56 and 57 for empty ones. Messages with 56 or 57 arrive as one byte on
+   * DirectTransports, and empty elsewhere.
    * @param subchannels - if not empty: only to DataConsumers that are subscribed to one of these. At most 65535, each
    * 0-65535.
-   * @param requiredSubchannel - only to DataConsumers that are subscribed to this. 0-65535.
-   * @param ignoredSubchannel - not to DataConsumers that are subscribed to this. 0-65535.
-   * @throws TypeError: wrong arguments, message too large, or type 'sctp'.
-   * @throws Error with code 'ERR_SEND_QUEUE_FULL': too much is not yet routed; the message was not accepted. Go on with
-   * 'drain'.
+   * @param requiredSubchannel - only to DataConsumers that are subscribed to this subchannel. 0-65535.
+   * @param ignoredSubchannel - not to DataConsumers that are subscribed to this subchannel. 0-65535.
+   * @throws TypeError: invalid arguments, message too large, or type 'sctp'.
+   * @throws Error with code 'ERR_SEND_QUEUE_FULL': `maxBufferedAmount` is reached, and the message was not accepted.
+   * Wait for 'drain'.
    * @throws WorkerClosedError
    */
   send(
@@ -1308,33 +1355,34 @@ export interface DataProducer<
     requiredSubchannel?: number,
     ignoredSubchannel?: number,
   ): void;
-  /** `close()`. */
+  /** Calls `close()`. */
   [Symbol.dispose](): void;
 }
 
 // ------------------------------------------------------------------------------------------------------- DataConsumer
 
 export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> = {
-  /** A DataProducer of the same router. */
+  /** A DataProducer of the same Router. */
   dataProducerId: string;
   /**
-   * Default: as the DataProducer's (true if that is direct), but false if a limit is given here. true ignores limits.
-   * Like the limits and `streamId`, ignored on a DirectTransport.
+   * Whether messages arrive in the order of sending. Default: as the DataProducer's (true if that is direct), but false
+   * with a limit. true removes all limits. On a DirectTransport this option, the limits and `streamId` are ignored with
+   * a warning in the log.
    */
   ordered?: boolean;
-  /** In milliseconds, 0-65535. Default: the DataProducer's. */
+  /** See {@link SctpStreamParameters}. 0-65535. Default: the DataProducer's. */
   maxPacketLifeTime?: number;
-  /** 0-65535. Default: the DataProducer's. */
+  /** See {@link SctpStreamParameters}. 0-65535. Default: the DataProducer's. */
   maxRetransmits?: number;
-  /** The SCTP stream to use, 0-65534, e.g. to answer a channel that was opened in band. Default: the next free one. */
+  /** The SCTP stream, e.g. to answer a channel that was opened in band. 0-65534. Default: the next free one. */
   streamId?: number;
   /** Default false. */
   paused?: boolean;
-  /** What it is subscribed to at first. At most 65535, each 0-65535. Default none. */
+  /** The initial subscriptions. At most 65535, each 0-65535. Default none. */
   subchannels?: number[];
   /**
-   * On a DirectTransport: how many bytes may wait for the application, each message charged 64 bytes more than its
-   * payload; beyond it messages are dropped. 0-4294967295, default 67108864.
+   * On a DirectTransport: how many bytes may wait for the application. Each message is charged its payload plus 64
+   * bytes; beyond the bound messages are dropped and counted, see 'overflow'. 0-4294967295, default 67108864.
    */
   maxBufferedAmount?: number;
   appData?: DataConsumerAppData;
@@ -1366,18 +1414,18 @@ export type DataConsumerStat = {
   messagesSent: number;
   bytesSent: number;
   bufferedAmount: number;
-  /** Messages for this consumer that were lost before they were sent, and their payload in bytes. */
+  /** Messages dropped before they were sent, and their payload in bytes. */
   messagesDropped: number;
   bytesDropped: number;
-  /** Those of them that met a full queue, towards the peer or towards JavaScript. */
+  /** Those of them that met a full queue, to the peer or to the application. */
   messagesDroppedFull: number;
-  /** Those of them that were over the transport's `maxSendMessageSize`. */
+  /** Those of them that exceeded the transport's `maxSendMessageSize`. */
   messagesDroppedTooLarge: number;
-  /** Those of them that found no association, or a stream that the peer has reset. */
+  /** Those of them that had no association, or a stream that the peer has reset. */
   messagesDroppedUnsendable: number;
-  /** Messages of the DataProducer that came while this consumer was paused. */
+  /** Messages of the DataProducer that were not routed here because this consumer was paused. */
   messagesPaused: number;
-  /** Messages of the DataProducer whose subchannels are not those of this consumer. */
+  /** Messages of the DataProducer that were not routed here because of their subchannels. */
   messagesFiltered: number;
 };
 
@@ -1388,11 +1436,11 @@ export type DataConsumerEvents = {
   dataproducerresume: [];
   /** Type 'direct'. The Buffer belongs to the listener. */
   message: [message: Buffer, ppid: number];
-  /** Type 'sctp': a message met a full queue. At most once per turn of the worker. */
+  /** Type 'sctp': a message met a full queue and was dropped. At most once per turn of the worker. */
   sctpsendbufferfull: [];
   /** Type 'sctp': `bufferedAmount` has fallen to or below the threshold. */
   bufferedamountlow: [bufferedAmount: number];
-  /** Type 'direct': messages were dropped as too much was waiting; delivery goes on now. */
+  /** Type 'direct': messages were dropped at `maxBufferedAmount`; there is room again. */
   overflow: [dropped: { messages: number; bytes: number }];
   /** The peer has reset the stream, e.g. a browser closed its DataChannel. The DataConsumer is closed. */
   streamclose: [];
@@ -1400,15 +1448,15 @@ export type DataConsumerEvents = {
 
 export type DataConsumerObserverEvents = {
   close: [];
-  /** It or its DataProducer was paused, and neither was before. */
+  /** The DataConsumer or its DataProducer was paused, and neither was paused before. */
   pause: [];
-  /** Neither it nor its DataProducer is paused any more. */
+  /** Neither the DataConsumer nor its DataProducer is paused any more. */
   resume: [];
 };
 
 export type DataConsumerObserver = EnhancedEventEmitter<DataConsumerObserverEvents>;
 
-/** A destination of messages: an outgoing SCTP stream, or (type 'direct') the application. */
+/** A destination of messages: an SCTP stream to the peer, or (type 'direct') the application. */
 export interface DataConsumer<
   DataConsumerAppData extends AppData = AppData,
 > extends extras.EnhancedEventEmitter<DataConsumerEvents> {
@@ -1423,22 +1471,22 @@ export interface DataConsumer<
   readonly protocol: string;
   readonly paused: boolean;
   readonly dataProducerPaused: boolean;
-  /** What it is subscribed to, in no particular order. */
+  /** Its subscriptions, in no particular order. */
   readonly subchannels: number[];
-  /** Type 'sctp': bytes queued for the peer. Type 'direct': bytes waiting for the application. */
+  /** Type 'sctp': bytes queued for the peer. Type 'direct': bytes that wait for the application. */
   readonly bufferedAmount: number;
   get appData(): DataConsumerAppData;
   set appData(appData: DataConsumerAppData);
   readonly observer: DataConsumerObserver;
 
-  /** Over WebRTC its stream is reset; unsent data is discarded. */
+  /** Discards what is not sent yet. Over WebRTC it also resets the stream. */
   close(): void;
   /** @throws NotFoundError, WorkerClosedError */
   dump(): Promise<DataConsumerDump>;
   /** @throws NotFoundError, WorkerClosedError */
   getStats(): Promise<DataConsumerStat[]>;
   /**
-   * While paused, messages are neither delivered nor kept.
+   * Drops and counts all messages of the DataProducer until `resume()`.
    *
    * @throws NotFoundError, WorkerClosedError
    */
@@ -1446,47 +1494,53 @@ export interface DataConsumer<
   /** @throws NotFoundError, WorkerClosedError */
   resume(): Promise<void>;
   /**
-   * At and below which amount 'bufferedamountlow' fires.
+   * Sets the amount at or below which the DataConsumer emits 'bufferedamountlow'.
    *
    * @param threshold - 0-4294967295.
-   * @throws TypeError: wrong argument, or type 'direct'.
+   * @throws TypeError: invalid argument, or type 'direct'.
    * @throws NotFoundError, WorkerClosedError
    */
   setBufferedAmountLowThreshold(threshold: number): Promise<void>;
   /**
-   * Bytes queued for the peer.
+   * Resolves with the bytes queued for the peer.
    *
    * @throws TypeError: type 'direct'.
    * @throws NotFoundError, WorkerClosedError
    */
   getBufferedAmount(): Promise<number>;
   /**
-   * Sends a message to its peer only (type 'sctp'); it queues until the association is up.
+   * Sends a message to its peer only (type 'sctp'). Messages are queued until the association is up.
    *
    * @param message - at most `maxSendMessageSize` bytes.
    * @param ppid - as in `dataProducer.send()`.
    * @returns the bytes queued now.
-   * @throws TypeError: wrong arguments, message too large, or type 'direct'.
-   * @throws Error 'message send failed': it or its DataProducer is paused, or the association is gone.
+   * @throws TypeError: invalid arguments, message too large, or type 'direct'.
+   * @throws Error 'message send failed': it or its DataProducer is paused, or the association has ended.
    * @throws Error 'sctpsendbufferfull': the queue is full.
    * @throws NotFoundError, WorkerClosedError
    */
   send(message: string | Buffer, ppid?: number): Promise<number>;
   /**
-   * @param subchannels - at most 65535, each 0-65535; duplicates fold.
+   * Replaces all subscriptions.
+   *
+   * @param subchannels - at most 65535, each 0-65535; duplicates count once.
    * @throws TypeError, NotFoundError, WorkerClosedError
    */
   setSubchannels(subchannels: number[]): Promise<void>;
   /**
+   * Adds a subscription.
+   *
    * @param subchannel - 0-65535.
    * @throws TypeError, NotFoundError, WorkerClosedError
    */
   addSubchannel(subchannel: number): Promise<void>;
   /**
+   * Removes a subscription.
+   *
    * @param subchannel - 0-65535.
    * @throws TypeError, NotFoundError, WorkerClosedError
    */
   removeSubchannel(subchannel: number): Promise<void>;
-  /** `close()`. */
+  /** Calls `close()`. */
   [Symbol.dispose](): void;
 }
