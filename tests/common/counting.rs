@@ -86,11 +86,6 @@ fn with_attribution<R>(on: bool, run: impl FnOnce() -> R) -> R {
     result
 }
 
-/// All that this thread does from now on is the worker's.
-pub(crate) fn all_ours() {
-    INSIDE.set(true);
-}
-
 /// What has been counted on this thread.
 pub(crate) fn count() -> Count {
     COUNT.get()

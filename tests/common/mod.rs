@@ -9,7 +9,8 @@
 //!   lab        workers (`host`), WebRTC clients (`client`, with the checks of `checks`), peers of plain transports
 //! ```
 //!
-//! `rig.rs` (a worker and clients without a network) and `counting.rs` (an allocator) are included on their own.
+//! `rig.rs` (a worker and clients without a network) and the allocators, `heap.rs` and `counting.rs`, are included on their
+//! own.
 
 #![allow(dead_code, unused_imports, reason = "each crate uses a part")]
 

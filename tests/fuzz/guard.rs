@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use datasoup::proto::message::{Message, Ppid, Reliability};
 use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
 
-use crate::counting::{all_ours, live};
+use crate::heap::live;
 use crate::input::Input;
 use crate::peers::{MAX_PACKET, config};
 use crate::puppet::{COOKIE_ACK, FIRST_TSN, OWN_TAG, Puppet, chunk, extensions};
@@ -30,7 +30,6 @@ struct Scene {
 
 /// One byte of flags, then a script.
 pub fn run(data: &[u8]) {
-    all_ours();
     let before = live();
     let mut input = Input::new(data);
     let mut scene = Scene::new(input.byte());

@@ -17,8 +17,8 @@ mod script;
 
 #[path = "../common/mod.rs"]
 mod common;
-#[path = "../common/counting.rs"]
-mod counting;
+#[path = "../common/heap.rs"]
+mod heap;
 use common::{client, lab, packet, peers, puppet, sim};
 
 #[cfg(test)]

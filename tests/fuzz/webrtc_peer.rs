@@ -7,7 +7,7 @@ use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKe
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::counting::{all_ours, live};
+use crate::heap::live;
 use crate::input::Input;
 use crate::lab::{Lab, binary, ours, text, theirs};
 use crate::puppet::*;
@@ -44,7 +44,6 @@ struct Party {
 
 /// A script.
 pub fn run(data: &[u8]) {
-    all_ours();
     let mut scene = Scene::new();
     let quiet = scene.innocent_state();
     let before = live();

@@ -2,9 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-#[path = "../common/counting.rs"]
-#[allow(dead_code, reason = "used in parts")]
-mod counting;
+#[path = "../common/heap.rs"]
+mod heap;
 use common::{peers, puppet};
 
 mod burst;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use datasoup::proto::message::{Message, Ppid, Reliability};
 use datasoup::proto::sctp::{SctpConfig, SctpState};
 
-use crate::counting::{all_ours, live};
+use crate::heap::live;
 use crate::peers::config;
 use crate::puppet::*;
 
@@ -33,8 +33,6 @@ impl Attack {
     }
 
     fn with(config: SctpConfig) -> Self {
-        // The packets as well: we keep parts of them.
-        all_ours();
         let before = live();
         Self { stage: Stage::new(config), before, most: 0 }
     }
