@@ -1,42 +1,45 @@
-//! The certificate that a worker presents, and the fingerprints by which peers are recognised.
+//! The certificate of a worker, and the fingerprints that authenticate peers.
 //!
-//! WebRTC asks no authority who a peer is. Each side tells the hash of its certificate over the
-//! signalling channel (RFC 8122 §5), and the handshake is worth something only if the certificate
-//! presented in it has one of those hashes (RFC 8827 §6.5).
+//! WebRTC has no certificate authority. Each side sends the hash of its certificate over the
+//! signalling channel (RFC 8122 §5), and the certificate in the handshake must have one of the hashes
+//! that were received (RFC 8827 §6.5).
+
+mod fingerprint;
+mod pem;
 
 use std::fmt;
 
-use aws_lc_rs::digest;
 use dimpl::crypto::{Buf, SignatureAlgorithm};
 use dimpl::{CryptoError, DtlsCertificate};
-use pem_rfc7468::LineEnding;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use fingerprint::{Fingerprint, FingerprintAlgorithm};
+pub use pem::certificate_to_pem;
 
 /// A certificate and its private key: ECDSA on P-256 or P-384. One per worker.
 #[derive(Clone)]
 pub struct Certificate(DtlsCertificate);
 
-/// Why there is no certificate.
+/// Why a certificate was rejected or not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CertificateError {
-    /// The text for the certificate holds no `CERTIFICATE` block, or one that cannot be parsed.
+    /// The text has no `CERTIFICATE` block, or one that cannot be parsed.
     #[error("the certificate is not readable PEM")]
     UnreadableCertificate,
-    /// The text for the key holds no unencrypted `PRIVATE KEY` or `EC PRIVATE KEY` block.
+    /// The text has no unencrypted `PRIVATE KEY` or `EC PRIVATE KEY` block.
     #[error("the private key is not readable PEM (PKCS#8 or SEC1, without a passphrase)")]
     UnreadableKey,
     /// The key is an RSA key.
     #[error("RSA keys are not supported, use an ECDSA key on the curve P-256")]
     Rsa,
-    /// The key is broken, or of another kind or on another curve than we can use.
+    /// The key is invalid, or not ECDSA on one of the two curves.
     #[error("the private key is not an ECDSA key on the curve P-256 or P-384")]
     UnsupportedKey,
-    /// The certificate was made for another key.
+    /// The certificate belongs to another key.
     #[error("the private key does not match the certificate")]
     Mismatch,
-    /// The system gave no randomness.
-    #[error("no certificate could be generated")]
+    /// The system has no randomness.
+    #[error("a certificate could not be generated")]
     Generate,
 }
 
@@ -51,16 +54,16 @@ impl Certificate {
     /// Reads the first certificate of `cert_pem` and the first private key of `key_pem`, PKCS#8
     /// (`PRIVATE KEY`) or SEC1 (`EC PRIVATE KEY`); other blocks and text around them are skipped.
     pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, CertificateError> {
-        let certificate = pem_blocks(cert_pem)
+        let certificate = pem::blocks(cert_pem)
             .find(|(label, _)| *label == "CERTIFICATE")
-            .and_then(|(_, block)| decode_pem(block))
+            .and_then(|(_, block)| pem::decode(block))
             .ok_or(CertificateError::UnreadableCertificate)?;
-        let (label, block) = pem_blocks(key_pem)
+        let (label, block) = pem::blocks(key_pem)
             .find(|(label, _)| label.ends_with("PRIVATE KEY"))
             .ok_or(CertificateError::UnreadableKey)?;
         let private_key = match label {
             "PRIVATE KEY" | "EC PRIVATE KEY" => {
-                decode_pem(block).ok_or(CertificateError::UnreadableKey)?
+                pem::decode(block).ok_or(CertificateError::UnreadableKey)?
             }
             "RSA PRIVATE KEY" => return Err(CertificateError::Rsa),
             _ => return Err(CertificateError::UnreadableKey),
@@ -93,7 +96,7 @@ impl Certificate {
     }
 }
 
-/// Shows the fingerprint, and nothing of the key.
+/// Shows the fingerprint, but not the key.
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fingerprint = Fingerprint::of(FingerprintAlgorithm::Sha256, self.der());
@@ -101,95 +104,8 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// The hash of a certificate, as `a=fingerprint` of SDP has it (RFC 8122 §5).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fingerprint {
-    /// The hash function.
-    pub algorithm: FingerprintAlgorithm,
-    /// The hash in hex, a colon between two bytes. Ours is uppercase; a peer's may be either.
-    pub value: String,
-}
-
-impl Fingerprint {
-    /// The fingerprint of a DER certificate.
-    pub fn of(algorithm: FingerprintAlgorithm, certificate: &[u8]) -> Self {
-        let hash = digest::digest(algorithm.function(), certificate);
-        let hex: Vec<String> = hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
-        Self { algorithm, value: hex.join(":") }
-    }
-
-    /// Whether `certificate`, DER, has this fingerprint. A value of the wrong length or form is
-    /// the fingerprint of no certificate.
-    pub fn matches(&self, certificate: &[u8]) -> bool {
-        Self::of(self.algorithm, certificate).value.eq_ignore_ascii_case(&self.value)
-    }
-}
-
-/// A hash function for fingerprints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum FingerprintAlgorithm {
-    /// SHA-1.
-    #[serde(rename = "sha-1")]
-    Sha1,
-    /// SHA-224.
-    #[serde(rename = "sha-224")]
-    Sha224,
-    /// SHA-256.
-    #[serde(rename = "sha-256")]
-    Sha256,
-    /// SHA-384.
-    #[serde(rename = "sha-384")]
-    Sha384,
-    /// SHA-512.
-    #[serde(rename = "sha-512")]
-    Sha512,
-}
-
-impl FingerprintAlgorithm {
-    /// All of them, weakest first.
-    pub const ALL: [Self; 5] = [Self::Sha1, Self::Sha224, Self::Sha256, Self::Sha384, Self::Sha512];
-
-    fn function(self) -> &'static digest::Algorithm {
-        match self {
-            Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            Self::Sha224 => &digest::SHA224,
-            Self::Sha256 => &digest::SHA256,
-            Self::Sha384 => &digest::SHA384,
-            Self::Sha512 => &digest::SHA512,
-        }
-    }
-}
-
-/// A DER certificate as PEM (RFC 7468 §5): 64 characters a line, a line feed after each.
-pub fn certificate_to_pem(der: &[u8]) -> String {
-    // Fails only for a label that is none, or where the length overflows `usize`.
-    pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, der).unwrap_or_default()
-}
-
-/// The PEM blocks of a text, each with its label and from `-----BEGIN` to the end of `-----END …`.
-fn pem_blocks(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    const BEGIN: &str = "-----BEGIN ";
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let block = &rest[rest.find(BEGIN)?..];
-        let after = &block[BEGIN.len()..];
-        let label = &after[..after.find("-----")?];
-        let end = format!("-----END {label}-----");
-        let len = block.find(&end)? + end.len();
-        rest = &block[len..];
-        Some((label, &block[..len]))
-    })
-}
-
-fn decode_pem(block: &str) -> Option<Vec<u8>> {
-    let mut der = Vec::new();
-    let mut decoder = pem_rfc7468::Decoder::new_detect_wrap(block.as_bytes()).ok()?;
-    decoder.decode_to_end(&mut der).ok()?;
-    Some(der)
-}
-
-/// Whether a PKCS#8 key says `rsaEncryption` where it names its algorithm (RFC 5958 §2): after two
-/// sequence headers and a version, so within the first bytes.
+/// Whether a PKCS#8 key has the algorithm `rsaEncryption` (RFC 5958 §2), which is within the first
+/// bytes: after two sequence headers and a version.
 fn is_pkcs8_rsa(private_key: &[u8]) -> bool {
     /// OBJECT IDENTIFIER 1.2.840.113549.1.1.1.
     const RSA_ENCRYPTION: [u8; 11] = *b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
@@ -198,8 +114,7 @@ fn is_pkcs8_rsa(private_key: &[u8]) -> bool {
     start.windows(RSA_ENCRYPTION.len()).any(|window| window == RSA_ENCRYPTION)
 }
 
-/// Tells whether the two belong together by doing what a handshake does: the key signs, and the
-/// certificate verifies.
+/// Checks that the two belong together as a handshake does: the key signs, the certificate verifies.
 fn check_pair(certificate: &[u8], private_key: &[u8]) -> Result<(), CertificateError> {
     const PROBE: &[u8] = b"does this key belong to this certificate?";
     let crypto = dimpl::crypto::aws_lc_rs::default_provider();
@@ -223,7 +138,7 @@ fn check_pair(certificate: &[u8], private_key: &[u8]) -> Result<(), CertificateE
 mod tests {
     use super::*;
 
-    // Made with openssl for these tests, and used nowhere else.
+    // Made with openssl for these tests only.
     const CERT_P256: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBbzCCARWgAwIBAgIUI1d2mZSrbvn1aSrZiPkgN7bRBt8wCgYIKoZIzj0EAwIw
@@ -306,7 +221,7 @@ MC4CAQAwBQYDK2VwBCIEIHUQFEqLW+WN/sAuN7HI8Gd39RNxuBVoY+QhDRGmWa/H
     }
 
     #[test]
-    fn tells_what_is_wrong() {
+    fn each_kind_of_bad_input_has_its_error() {
         use CertificateError::*;
         let generated = Certificate::generate().expect("a certificate").pem();
         for bad in ["", "é", "-----BEGIN CERTIFICATE-----", KEY_P256_PKCS8, "-----BEGIN ----------"]
@@ -333,7 +248,7 @@ MC4CAQAwBQYDK2VwBCIEIHUQFEqLW+WN/sAuN7HI8Gd39RNxuBVoY+QhDRGmWa/H
     }
 
     #[test]
-    fn names_ecdsa_to_whom_brings_an_rsa_key() {
+    fn an_rsa_key_is_rejected_with_advice_to_use_ecdsa() {
         let pkcs1 = "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n";
         // SEQUENCE { INTEGER 0, SEQUENCE { OBJECT IDENTIFIER rsaEncryption, NULL }, … } of 1213 bytes.
         let mut der = b"\x30\x82\x04\xbd\x02\x01\x00\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"
@@ -347,7 +262,7 @@ MC4CAQAwBQYDK2VwBCIEIHUQFEqLW+WN/sAuN7HI8Gd39RNxuBVoY+QhDRGmWa/H
     }
 
     #[test]
-    fn fingerprints_are_those_that_openssl_prints() {
+    fn fingerprints_equal_those_of_openssl() {
         let certificate = Certificate::from_pem(CERT_P256, KEY_P256_PKCS8).expect("a good pair");
         let expected = [
             ("sha-1", "07:36:2E:F1:F3:98:21:13:03:DE:21:D9:B6:61:56:3C:47:AE:6D:EA"),
@@ -382,7 +297,7 @@ MC4CAQAwBQYDK2VwBCIEIHUQFEqLW+WN/sAuN7HI8Gd39RNxuBVoY+QhDRGmWa/H
     }
 
     #[test]
-    fn matches_either_case_and_nothing_shorter_or_longer() {
+    fn fingerprints_match_in_either_case_and_only_in_full() {
         let certificate = Certificate::generate().expect("a certificate");
         let other = Certificate::generate().expect("a certificate");
         for fingerprint in certificate.fingerprints() {

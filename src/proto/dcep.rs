@@ -27,11 +27,11 @@ pub struct Open {
     pub protocol: String,
     /// 0 to 65535, higher first (RFC 8831 §6.4). Nothing here depends on it.
     pub priority: u16,
-    /// How both sides are to send on the channel.
+    /// The reliability of both directions.
     pub reliability: Reliability,
 }
 
-/// Why a message of PPID 50 was not understood.
+/// Why a message of PPID 50 was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DcepError {
     /// The message is shorter than its header or than the lengths in it.
@@ -49,7 +49,7 @@ pub enum DcepError {
 }
 
 impl Dcep {
-    /// Parses a message. Bytes behind the protocol field are ignored.
+    /// Parses a message. Bytes after the protocol field are ignored.
     pub fn parse(message: &[u8]) -> Result<Self, DcepError> {
         match *message.first().ok_or(DcepError::TooShort)? {
             OPEN => Open::parse(message).map(Self::Open),
@@ -69,7 +69,7 @@ impl Open {
         let protocol_len = usize::from(u16::from_be_bytes([s0, s1]));
         let (label, text) = text.split_at_checked(label_len).ok_or(DcepError::TooShort)?;
         let protocol = text.get(..protocol_len).ok_or(DcepError::TooShort)?;
-        // The wire allows 32 bits, the API of data channels 16; what is larger is as good as 65535.
+        // The message has 32 bits, the API of data channels 16; larger values become 65535.
         let limit = u16::try_from(parameter).unwrap_or(u16::MAX);
         let limit = match channel & !UNORDERED {
             0 => None,
@@ -85,7 +85,7 @@ impl Open {
         })
     }
 
-    /// The message on the wire. A label or protocol over 65,535 bytes is cut at a character.
+    /// Encodes the message. A label or protocol over 65,535 bytes is truncated at a character.
     pub fn encode(&self) -> Vec<u8> {
         let label = cut(&self.label);
         let protocol = cut(&self.protocol);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn lying_lengths_unknown_types_and_bad_utf8_are_errors() {
+    fn wrong_lengths_unknown_types_and_bad_utf8_are_errors() {
         let mut message = open(Reliability::RELIABLE).encode();
         message[8..10].copy_from_slice(&u16::MAX.to_be_bytes());
         assert_eq!(Dcep::parse(&message), Err(DcepError::TooShort));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_beyond_sixteen_bits_counts_as_the_largest() {
+    fn a_limit_over_sixteen_bits_becomes_the_largest() {
         let mut message =
             open(Reliability { ordered: true, limit: Some(Limit::Retransmits(1)) }).encode();
         message[4] = 1;
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_too_long_for_the_wire_is_cut_at_a_character() {
+    fn a_label_too_long_for_the_message_is_truncated_at_a_character() {
         let open = Open { label: "é".repeat(40_000), ..open(Reliability::RELIABLE) };
         let Ok(Dcep::Open(parsed)) = Dcep::parse(&open.encode()) else { panic!("parses") };
         assert_eq!(parsed.label.len(), 65_534);

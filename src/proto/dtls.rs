@@ -8,20 +8,21 @@
 //!                            └─────────────────► Failed ◄────────────────┘   Closed ◄── close()
 //! ```
 //!
-//! The state follows ICE alone, but the handshake starts when both [`Dtls::connect`] was called and
-//! the path is ready: who we are in it (client or server) is known only then. What an eager client
-//! sends before that is kept, within bounds, and answered then.
+//! `Connecting` follows ICE alone. The handshake starts once the path is ready and [`Dtls::connect`]
+//! was called, because our role (client or server) is known only then. Datagrams that a client sends
+//! before that are kept, within bounds, and handled then.
 //!
 //! No byte of the application passes in either direction before the peer's certificate has matched
 //! a fingerprint given to [`Dtls::connect`] (RFC 8827 §6.5). `Failed` and `Closed` are final:
-//! whatever arrives is ignored, and nothing but what says goodbye leaves.
+//! input is ignored, and the only output is a last alert.
 //!
-//! What a peer can do to us is bounded by what its own session can hold. Noise is dropped: here by
+//! A peer can affect only its own session, whose memory is bounded. Noise is dropped: here by
 //! the record header once connected, and in the engine otherwise. The engine's errors are all
-//! fatal, and a peer (whose path ICE has proved) can provoke them: with more handshake fragments
-//! than `MAX_QUEUED_RECORDS`, say. It ends its own session by that and none else.
+//! fatal, and a peer (whose path ICE has proved) can provoke them, for example with more handshake
+//! fragments than `MAX_QUEUED_RECORDS`. That ends its own session only.
 
 mod context;
+mod early;
 mod record;
 
 use std::collections::VecDeque;
@@ -36,29 +37,26 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::context::{DtlsContext, warm_up};
+use self::early::EarlyDatagrams;
 use self::record::{Alert, HEADER_LEN};
 use super::certificate::{Fingerprint, certificate_to_pem};
 use super::net::Tuple;
 use super::transmit::Transmits;
 
-/// The most by which a record is longer than its content: a header of 13 bytes, an explicit nonce
+/// A record is at most this much longer than its content: a header of 13 bytes, an explicit nonce
 /// of 8 and a tag of 16 (RFC 6347 §4.1, RFC 5288 §3).
 pub const MAX_RECORD_OVERHEAD: usize = HEADER_LEN + 8 + 16;
 
 /// The most content in one record (RFC 6347 §4.1.1).
 pub const MAX_PLAINTEXT: usize = 1 << 14;
 
-/// How long a handshake may take.
+/// The time limit of a handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Larger records are dropped during the handshake: no path carries them.
 const MAX_HANDSHAKE_RECORD: usize = 2048;
 
-/// Bounds of what is kept of a client that starts before `connect()`.
-const MAX_EARLY_DATAGRAMS: usize = 8;
-const MAX_EARLY_BYTES: usize = 16 * 1024;
-
-/// The state of the session, with the names that the API gives it.
+/// The state of the session, with the names of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DtlsState {
@@ -66,29 +64,28 @@ pub enum DtlsState {
     New,
     /// There is a path; the handshake is waiting for `connect()` or under way.
     Connecting,
-    /// The handshake is done and the peer is who it should be.
+    /// The handshake is done, and the certificate of the peer has matched a fingerprint.
     Connected,
-    /// Over: no handshake, or the wrong peer, or a fatal error.
+    /// Ended by a timeout, a wrong certificate or a fatal error.
     Failed,
-    /// Over: the peer said goodbye, or [`Dtls::close`] was called.
+    /// Ended by the peer's close_notify or by [`Dtls::close`].
     Closed,
 }
 
-/// Who starts the handshake.
+/// The role in the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DtlsRole {
-    /// Of the remote side: ours to choose, and we choose that it is the server. Of our side: not
-    /// chosen yet.
+    /// Remote side: not given; it is taken for the server. Our side: not known yet.
     #[default]
     Auto,
     /// Sends the ClientHello.
     Client,
-    /// Waits for it.
+    /// Waits for the ClientHello.
     Server,
 }
 
-/// What a session tells.
+/// What has happened to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DtlsEvent {
     /// The state changed.
@@ -113,21 +110,21 @@ pub enum SealError {
     TooLarge,
 }
 
-/// A DTLS session with one peer. Costs little until the handshake starts, and again after the end.
+/// A DTLS session with one peer. It takes little memory before the handshake and after the end.
 ///
-/// After each `handle_*`, `connect`, `path_ready` and `close`: take what [`Dtls::poll_transmit`]
-/// and [`Dtls::poll_event`] have.
+/// After each `handle_*`, `connect`, `path_ready` and `close`, call [`Dtls::poll_transmit`] and
+/// [`Dtls::poll_event`].
 pub struct Dtls {
     context: Arc<DtlsContext>,
     state: DtlsState,
     /// Ours; `Auto` until `connect()`.
     role: DtlsRole,
-    /// What the peer's certificate must match one of. Forgotten once it has.
+    /// The peer's certificate must match one of them. Empty once it has.
     fingerprints: Vec<Fingerprint>,
     engine: Option<Box<dimpl::Dtls>>,
     /// Datagrams from before the handshake could start.
-    early: Vec<Box<[u8]>>,
-    /// DER. There from when it has matched until it is taken.
+    early: EarlyDatagrams,
+    /// DER, from when it has matched until it is taken.
     peer_certificate: Option<Box<[u8]>>,
     give_up_at: Option<Instant>,
     retransmit_at: Option<Instant>,
@@ -137,7 +134,7 @@ pub struct Dtls {
 }
 
 impl Dtls {
-    /// A session in state [`DtlsState::New`].
+    /// Makes a session in state [`DtlsState::New`].
     pub fn new(context: Arc<DtlsContext>) -> Self {
         Self {
             context,
@@ -145,7 +142,7 @@ impl Dtls {
             role: DtlsRole::Auto,
             fingerprints: Vec::new(),
             engine: None,
-            early: Vec::new(),
+            early: EarlyDatagrams::default(),
             peer_certificate: None,
             give_up_at: None,
             retransmit_at: None,
@@ -165,20 +162,21 @@ impl Dtls {
         self.role
     }
 
-    /// Records (and what looks like one) of which nothing came: not the peer's, sent twice, out of
-    /// place, or beyond what is kept. What the engine drops during the handshake is not among them.
+    /// Dropped records: forged, replayed, misplaced, malformed or over a limit. Those that the engine
+    /// drops during the handshake are not counted.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// The peer's certificate as PEM, if it has matched; it is not kept.
+    /// Takes the peer's certificate as PEM, once it has matched.
     pub fn take_peer_certificate_pem(&mut self) -> Option<String> {
         self.peer_certificate.take().as_deref().map(certificate_to_pem)
     }
 
-    /// Says who the peer is. `remote_role` is the peer's part in the handshake (RFC 8842 §5.2): if
-    /// it is the client, we are the server; else we are the client. A peer that matches none of the
-    /// fingerprints fails, so with none given every peer does.
+    /// Sets the role and the fingerprints of the peer (RFC 8842 §5.2). If the peer is the client, we
+    /// are the server, otherwise the client. A peer whose certificate matches none of the fingerprints
+    /// fails, so with none given every peer does. The error means that this is not the first call; it
+    /// changes nothing.
     pub fn connect(
         &mut self,
         now: Instant,
@@ -197,7 +195,7 @@ impl Dtls {
         Ok(())
     }
 
-    /// ICE has a valid tuple. Calls after the first change nothing.
+    /// ICE has a valid tuple. Later calls change nothing.
     pub fn path_ready(&mut self, now: Instant) {
         if self.state == DtlsState::New {
             self.enter(DtlsState::Connecting);
@@ -205,21 +203,21 @@ impl Dtls {
         self.start_if_possible(now);
     }
 
-    /// Takes a datagram that arrived on a valid tuple.
+    /// Handles a datagram from a valid tuple.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         match self.state {
             DtlsState::New | DtlsState::Connecting if self.engine.is_none() => {
-                self.keep_early(datagram);
+                self.dropped += u64::from(!self.early.keep(datagram));
             }
             _ => self.handle_records(now, datagram),
         }
     }
 
-    /// Seals `content` into one record and appends that to `out`. It can be up to
-    /// [`MAX_RECORD_OVERHEAD`] bytes longer. On an error `out` is as it was.
+    /// Seals `content` into one record, up to [`MAX_RECORD_OVERHEAD`] bytes longer, and appends it to
+    /// `out`. An error leaves `out` unchanged.
     ///
-    /// Take what [`Dtls::poll_transmit`] has first: the end of the handshake may still be there, and
-    /// a record that overtakes it is lost.
+    /// Call [`Dtls::poll_transmit`] first: it may have the end of the handshake, and a record that
+    /// overtakes that is lost.
     pub fn seal(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
         let (DtlsState::Connected, Some(engine)) = (self.state, self.engine.as_mut()) else {
             return Err(SealError::NotConnected);
@@ -233,32 +231,32 @@ impl Dtls {
         }
         let start = out.len();
         out.resize(start + content.len() + MAX_RECORD_OVERHEAD, 0);
-        // The engine's queue was empty, as we take all after each call; so this is our record.
+        // The queue of the engine is emptied after each call, so this is our record.
         let len = match engine.poll_output(&mut out[start..]) {
             Output::Packet(record) => record.len(),
             _ => 0,
         };
         out.truncate(start + len);
         if len == 0 {
-            self.fail(&"a record did not come out", None);
+            self.fail(&"the engine returned no record", None);
             return Err(SealError::NotConnected);
         }
         Ok(())
     }
 
-    /// Says goodbye to a connected peer (RFC 5246 §7.2.1) and forgets everything. No event tells of
-    /// it, and events that were not taken are gone.
+    /// Sends close_notify to a connected peer (RFC 5246 §7.2.1) and ends the session. Emits no event,
+    /// and discards those that were not polled.
     pub fn close(&mut self) {
         match (self.state, self.engine.as_mut()) {
             (DtlsState::Connected, Some(engine)) => {
-                let mut goodbye = [0; 2 + MAX_RECORD_OVERHEAD];
+                let mut close_notify = [0; 2 + MAX_RECORD_OVERHEAD];
                 if engine.close().is_ok()
-                    && let Output::Packet(record) = engine.poll_output(&mut goodbye)
+                    && let Output::Packet(record) = engine.poll_output(&mut close_notify)
                 {
                     self.outgoing.push(record.into());
                 }
             }
-            // What the end before this one said is still to be sent.
+            // The last alert is still to be sent.
             (DtlsState::Failed | DtlsState::Closed, _) => {}
             _ => self.outgoing.clear(),
         }
@@ -266,24 +264,24 @@ impl Dtls {
         self.events.clear();
     }
 
-    /// Moves the datagrams of the handshake and the closing into `out`, to leave by `tuple`.
+    /// Moves the datagrams of the handshake and of the end into `out`, to be sent over `tuple`.
     pub fn poll_transmit(&mut self, tuple: Tuple, out: &mut Transmits) {
         for datagram in self.outgoing.drain(..) {
             out.push(tuple, &datagram);
         }
     }
 
-    /// What happened next.
+    /// The next event.
     pub fn poll_event(&mut self) -> Option<DtlsEvent> {
         self.events.pop_front()
     }
 
-    /// When to call [`Dtls::handle_timeout`]. Never for a session without a handshake under way.
+    /// When to call [`Dtls::handle_timeout`]. `None` unless a handshake is under way.
     pub fn poll_timeout(&self) -> Option<Instant> {
         [self.give_up_at, self.retransmit_at].into_iter().flatten().min()
     }
 
-    /// Retransmits, or gives up.
+    /// Retransmits a flight, or fails the handshake. An early call does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.give_up_at.is_some_and(|at| at <= now) {
             self.fail(&"no handshake within 30 s", None);
@@ -302,33 +300,14 @@ impl Dtls {
         self.give_up_at = Some(now + HANDSHAKE_TIMEOUT);
         // Lets a client write its ClientHello.
         self.drive(now, None);
-        for datagram in std::mem::take(&mut self.early) {
+        for datagram in self.early.take() {
             self.handle_datagram(now, &datagram);
         }
     }
 
-    /// Keeps a datagram of the handshake for later. The oldest are the ones that matter; a client
-    /// that has no answer sends them again, and then nothing but the record number differs.
-    fn keep_early(&mut self, datagram: &[u8]) {
-        let Some(message) = record::handshake_message(datagram) else {
-            self.dropped += 1;
-            return;
-        };
-        let bytes: usize = self.early.iter().map(|kept| kept.len()).sum();
-        if self.early.len() < MAX_EARLY_DATAGRAMS
-            && bytes + datagram.len() <= MAX_EARLY_BYTES
-            && !self.early.iter().any(|kept| record::handshake_message(kept) == Some(message))
-        {
-            self.early.push(datagram.into());
-        } else {
-            self.dropped += 1;
-        }
-    }
-
-    /// Gives the engine the records of a datagram one by one. In a datagram as a whole it would
-    /// ignore what comes behind a message that it knows already, even if that is new because the
-    /// peer has packed a flight in another way than the first time; and all of one with more than 8
-    /// records.
+    /// Passes the records of a datagram to the engine one by one. From a whole datagram it would
+    /// ignore everything after a message that it has already, although a retransmitted flight may
+    /// have new messages there, and all of a datagram with more than 8 records.
     fn handle_records(&mut self, now: Instant, datagram: &[u8]) {
         let mut read = 0;
         for record in record::split(datagram) {
@@ -338,7 +317,7 @@ impl Dtls {
                 DtlsState::Connecting => {
                     record.len() <= MAX_HANDSHAKE_RECORD && record::may_be_of_the_handshake(record)
                 }
-                // It is over, perhaps since an earlier record.
+                // An earlier record may have ended the session.
                 _ => return self.dropped += 1,
             };
             if !expected {
@@ -349,7 +328,7 @@ impl Dtls {
                 && record::is_client_hello(record)
                 && self.state == DtlsState::Connecting
             {
-                // Neither side will ever answer the other; better to say so than to wait for 30 s.
+                // Neither side would answer the other, so there is no point in waiting for the timeout.
                 return self.fail(&"both sides are client", Some(Alert::UnexpectedMessage));
             }
             let before = (self.state, self.events.len(), self.outgoing.len());
@@ -364,8 +343,8 @@ impl Dtls {
         }
     }
 
-    /// Gives the engine the time and, if there is one, a record, and takes everything that comes
-    /// out of it: what it queues is bounded, and it fails when that is full.
+    /// Passes the time and a record, if any, to the engine, and takes all its output: its queue is
+    /// bounded, and it fails when that is full.
     fn drive(&mut self, now: Instant, record: Option<&[u8]>) {
         let Some(engine) = self.engine.as_mut() else { return };
         let mut result = engine.handle_timeout(now);
@@ -377,8 +356,8 @@ impl Dtls {
         }
 
         match (self.state, record) {
-            // Exactly the content of an AES-GCM record, so that it is copied once and never again.
-            // Anything else that comes out asks for what it needs.
+            // The size of the content of an AES-GCM record, so that it is copied only once. Any other
+            // output grows the buffer to its size.
             (DtlsState::Connected, Some(record)) => {
                 let len = record.len().saturating_sub(MAX_RECORD_OVERHEAD);
                 self.take_output(&mut vec![0; len]);
@@ -392,7 +371,7 @@ impl Dtls {
 
     fn take_output(&mut self, buffer: &mut Vec<u8>) {
         let Some(engine) = self.engine.as_mut() else { return };
-        let mut said_goodbye = false;
+        let mut closed_by_peer = false;
         loop {
             match engine.poll_output(buffer) {
                 Output::Packet(datagram) => self.outgoing.push(datagram.into()),
@@ -401,7 +380,7 @@ impl Dtls {
                     if !self.fingerprints.iter().any(|f| f.matches(certificate)) {
                         let alert = Some(Alert::BadCertificate);
                         return self
-                            .fail(&"the peer's certificate has no known fingerprint", alert);
+                            .fail(&"the peer's certificate matches no given fingerprint", alert);
                     }
                     self.peer_certificate = Some(certificate.into());
                     self.fingerprints = Vec::new();
@@ -409,7 +388,7 @@ impl Dtls {
                 Output::Connected => {
                     if self.peer_certificate.is_none() {
                         let alert = Some(Alert::BadCertificate);
-                        return self.fail(&"the peer showed no certificate", alert);
+                        return self.fail(&"the peer has sent no certificate", alert);
                     }
                     self.give_up_at = None;
                     self.state = DtlsState::Connected;
@@ -426,38 +405,38 @@ impl Dtls {
                         self.events.push_back(DtlsEvent::Data(content));
                     }
                 }
-                Output::CloseNotify => said_goodbye = true,
+                Output::CloseNotify => closed_by_peer = true,
                 Output::Timeout(at) => {
-                    // Once connected DTLS 1.2 has no timers: a lost last flight is sent again when
-                    // the peer asks for it. What the engine says then is far away, or no matter.
+                    // Once connected, DTLS 1.2 has no timers: a lost last flight is retransmitted when
+                    // the peer retransmits its own.
                     self.retransmit_at = (self.state == DtlsState::Connecting).then_some(at);
                     break;
                 }
-                // Keys for SRTP, which we have not; data of a peer that is not verified, which the
-                // engine does not let through.
+                // SRTP keys, which are not used, and data before the handshake is done, which the
+                // engine does not return.
                 _ => {}
             }
         }
-        if said_goodbye {
+        if closed_by_peer {
             self.end(DtlsState::Closed);
             self.events.push_back(DtlsEvent::State(DtlsState::Closed));
         }
     }
 
-    /// What to tell the peer of an error of the engine.
+    /// The alert for an error of the engine, if the peer gets one.
     fn answer_to(&self, error: &dimpl::Error) -> Option<Alert> {
         match error {
-            // It told us.
+            // The error is the peer's own alert.
             dimpl::Error::SecurityError(SecurityError::FatalAlert { .. }) => None,
             dimpl::Error::Timeout(_) => None,
             _ if self.state == DtlsState::Connecting => Some(Alert::HandshakeFailure),
-            // A plaintext alert would now be ignored, and the engine seals none but close_notify.
+            // The peer would ignore a plaintext alert now, and the engine seals only close_notify.
             _ => None,
         }
     }
 
-    /// Ends the session with an error. `alert` goes out in plaintext, which a peer believes until
-    /// the handshake is over.
+    /// Ends the session with an error. `alert` is sent in plaintext, which a peer accepts until the
+    /// handshake is done.
     fn fail(&mut self, why: &dyn fmt::Display, alert: Option<Alert>) {
         warn!("DTLS failed: {why}");
         self.outgoing.clear();
@@ -468,11 +447,11 @@ impl Dtls {
         self.events.push_back(DtlsEvent::State(DtlsState::Failed));
     }
 
-    /// Enters a final state and gives back the memory.
+    /// Enters a final state and frees memory.
     fn end(&mut self, state: DtlsState) {
         self.state = state;
         self.engine = None;
-        self.early = Vec::new();
+        self.early = EarlyDatagrams::default();
         self.fingerprints = Vec::new();
         self.give_up_at = None;
         self.retransmit_at = None;

@@ -1,14 +1,15 @@
-//! Datagrams over TCP (RFC 4571 §2, as RFC 6544 §3 uses it): each behind its length in two bytes.
+//! Datagrams over TCP (RFC 4571 §2, as in RFC 6544 §3): a length in two bytes, then the datagram.
 
-/// The largest datagram that is taken: more than any STUN or DTLS packet needs. A longer one can
-/// only be a lie, and ends the connection.
+/// The largest datagram that is accepted, larger than any STUN message or DTLS flight. A longer one is
+/// a protocol error and ends the connection.
 pub const MAX_FRAME: usize = 16 * 1024;
 
 /// The length in front of each datagram.
 pub const PREFIX: usize = 2;
 
-/// Takes whole frames off the front of `bytes`, as many as are `allowed`, and hands each to `handle`,
-/// but for the empty ones, which say nothing (RFC 4571 §2). False if what follows cannot be one.
+/// Takes whole frames from the front of `bytes`, at most as many as are `allowed`, and passes each to
+/// `handle`. Empty frames are counted and skipped (RFC 4571 §2). Returns false if the next length is
+/// over [`MAX_FRAME`].
 pub fn take_frames(
     bytes: &mut Vec<u8>,
     allowed: &mut usize,
@@ -35,8 +36,7 @@ pub fn take_frames(
     sane
 }
 
-/// Appends `datagram` to `bytes`, framed. False, and nothing is appended, if it is over 65,535
-/// bytes.
+/// Appends `datagram` to `bytes`, framed. Over 65,535 bytes it appends nothing and returns false.
 pub fn push_frame(bytes: &mut Vec<u8>, datagram: &[u8]) -> bool {
     let Ok(len) = u16::try_from(datagram.len()) else { return false };
     bytes.extend_from_slice(&len.to_be_bytes());
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_no_datagram_has_is_refused() {
+    fn a_length_over_the_maximum_is_rejected() {
         let mut bytes = vec![0, 1, 7, 0xff, 0xff];
         let (sane, taken) = frames(&mut bytes);
         assert!(!sane);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_that_no_length_tells_is_not_framed() {
+    fn a_datagram_too_long_for_its_length_field_is_not_framed() {
         let mut bytes = vec![9];
         assert!(!push_frame(&mut bytes, &vec![0; 65_536]));
         assert_eq!(bytes, [9]);

@@ -1,4 +1,4 @@
-//! What a data channel carries: a payload and its payload protocol identifier.
+//! A message of a data channel: a payload and its payload protocol identifier.
 
 use bytes::Bytes;
 
@@ -16,12 +16,12 @@ impl Ppid {
     pub const STRING: Self = Self(51);
     /// Bytes.
     pub const BINARY: Self = Self(53);
-    /// An empty string, on the wire as one byte that the receiver ignores.
+    /// An empty string, sent as one byte that the receiver ignores.
     pub const STRING_EMPTY: Self = Self(56);
-    /// Empty bytes, on the wire as one byte that the receiver ignores.
+    /// Empty bytes, sent as one byte that the receiver ignores.
     pub const BINARY_EMPTY: Self = Self(57);
 
-    /// SCTP cannot carry an empty message, so RFC 8831 §6.6 marks it by its identifier.
+    /// Whether this marks an empty message, which SCTP cannot carry (RFC 8831 §6.6).
     pub fn is_empty(self) -> bool {
         self == Self::STRING_EMPTY || self == Self::BINARY_EMPTY
     }
@@ -30,15 +30,15 @@ impl Ppid {
 /// One user message. Cloning it shares the payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// What the payload is.
+    /// The kind of the payload.
     pub ppid: Ppid,
     /// The bytes. One byte, to be ignored, where [`Ppid::is_empty`].
     pub payload: Bytes,
 }
 
 impl Message {
-    /// Makes a message, applying the rule of RFC 8831 §6.6: whatever is given under one of the two
-    /// "empty" identifiers becomes the single byte that stands for it.
+    /// Makes a message. With one of the two "empty" identifiers the payload becomes the single byte that
+    /// RFC 8831 §6.6 defines for it.
     pub fn new(ppid: Ppid, payload: Bytes) -> Self {
         let payload = match ppid {
             Ppid::STRING_EMPTY => Bytes::from_static(b" "),
@@ -48,8 +48,8 @@ impl Message {
         Self { ppid, payload }
     }
 
-    /// What every queue charges for a message: its payload plus 64 bytes for keeping it, so that a
-    /// million messages of one byte are not free.
+    /// What every queue charges for a message: its payload plus 64 bytes of overhead, so that a million
+    /// messages of one byte are not free.
     pub fn charge(&self) -> usize {
         charge(self.payload.len())
     }
@@ -60,12 +60,12 @@ pub fn charge(payload_len: usize) -> usize {
     payload_len + 64
 }
 
-/// How reliably a stream sends (RFC 3758, RFC 8831 §6.4).
+/// The reliability of a stream (RFC 3758, RFC 8831 §6.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reliability {
     /// Deliver in the order of sending.
     pub ordered: bool,
-    /// What bounds the retransmissions of a message.
+    /// The limit of a message's retransmissions; `None` retransmits until it arrives.
     pub limit: Option<Limit>,
 }
 

@@ -1,13 +1,16 @@
 //! Room 1: the protocols of one peer, sans-IO.
 //!
-//! Verbs are the same in every module: `handle_*(now, …)` takes input, `poll_*` gives output,
-//! `poll_timeout` says when to call `handle_timeout` next. Nothing here reads a clock, opens a
-//! socket or starts a thread; `clippy.toml` keeps it so.
+//! Verbs are the same in every module: `handle_*(now, …)` takes input, `poll_*` returns output, and
+//! `poll_timeout` returns when to call `handle_timeout`. Nothing here reads a clock, opens a socket or
+//! starts a thread (`clippy.toml` checks that), and nothing imports another room.
 //!
 //! ```text
 //! datagram ─► demux ─┬─ STUN ─► ice_lite      which remote address is the peer
 //!                    └─ DTLS ─► dtls ─► sctp ─► messages
 //! ```
+//!
+//! [`peer`] drives all of them for one WebRTC peer and documents the order of calls; transports
+//! without ICE and DTLS drive [`sctp`] alone.
 
 pub mod certificate;
 pub mod dcep;

@@ -10,26 +10,26 @@ use crate::proto::certificate::Certificate;
 
 use super::MAX_HANDSHAKE_RECORD;
 
-/// When a flight is first retransmitted; the interval then doubles. RFC 6347 §4.2.4.1 lets
-/// applications that feel the delay go below its second.
+/// When a flight is first retransmitted; the interval then doubles. RFC 6347 §4.2.4.1 allows less
+/// than its one second for applications that are sensitive to delay.
 const FLIGHT_RTO: Duration = Duration::from_millis(250);
 
-/// The engine's own limits on time. They lie beyond the 30 seconds that a session gives a handshake,
-/// so that nobody meets them: 16 doublings, where 7 take 30 seconds.
+/// The engine's own time limits, which never apply: a session fails its handshake after 30 seconds,
+/// and 7 of the 16 doublings take as long.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(60);
 const ENGINE_RETRIES: usize = 16;
 
-/// UDP payload of our handshake datagrams. What the application sends, it sizes itself.
+/// The UDP payload of handshake datagrams. Data records are as large as their content.
 const HANDSHAKE_MTU: usize = 1200;
 
 /// Records, mostly with fragments of handshake messages, that the engine holds until it can use
-/// them. We give it one record at a time.
+/// them. It gets one record at a time.
 const MAX_QUEUED_RECORDS: usize = 32;
 
-/// All that these can hold, which bounds the certificate that may come out of it.
+/// What these can hold together, which bounds the size of a certificate.
 const MAX_HANDSHAKE_BYTES: usize = MAX_QUEUED_RECORDS * MAX_HANDSHAKE_RECORD;
 
-/// Datagrams that the engine holds for us. We take them after each call, so this never fills up.
+/// Datagrams that wait in the engine. They are taken after each call, so this is never reached.
 const MAX_OUTGOING_DATAGRAMS: usize = 64;
 
 /// What all sessions of one worker share.
@@ -40,24 +40,24 @@ pub struct DtlsContext {
 }
 
 impl DtlsContext {
-    /// Sessions that present `certificate`.
+    /// Makes the context of sessions that present `certificate`.
     ///
     /// The engine offers and accepts ECDHE-ECDSA with AES-128-GCM, AES-256-GCM and
     /// ChaCha20-Poly1305. As a client it offers them in this order, fastest first; as a server it
-    /// leaves the choice to the client, who knows whether it has AES in hardware.
+    /// follows the client, which knows whether it has AES in hardware.
     pub fn new(certificate: Certificate) -> Self {
         let config = dimpl::Config::builder()
             .mtu(HANDSHAKE_MTU)
             .max_queue_rx(MAX_QUEUED_RECORDS)
             .max_queue_tx(MAX_OUTGOING_DATAGRAMS)
             .require_client_certificate(true)
-            // The cookie proves that the client receives at its address; ICE has proved that.
+            // A cookie proves that the client receives at its address, which ICE has proved already.
             .use_server_cookie(false)
             .flight_start_rto(FLIGHT_RTO)
             .flight_retries(ENGINE_RETRIES)
             .handshake_timeout(ENGINE_TIMEOUT)
             .build()
-            // It checks nothing but the constants above.
+            // Cannot fail: it validates only the constants above.
             .expect("constants");
         let scratch = Mutex::new(vec![0; MAX_HANDSHAKE_BYTES]);
         Self { certificate, config: Arc::new(config), scratch }
@@ -72,10 +72,10 @@ impl DtlsContext {
         engine
     }
 
-    /// Where a session puts what comes out of its engine in one step of a handshake: large enough for
-    /// any certificate, which does not ask for room as the rest does.
+    /// A buffer for the output of an engine during a handshake. It is large enough for any
+    /// certificate, for which an engine cannot request room as it can for other output.
     pub(super) fn scratch(&self) -> MutexGuard<'_, Vec<u8>> {
-        // A panic while it was held leaves nothing that matters.
+        // A panic that poisoned it leaves nothing of value in it.
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -93,11 +93,11 @@ impl fmt::Debug for DtlsContext {
     }
 }
 
-/// Gathers the entropy that the first handshake of a process would otherwise wait for, which takes
-/// 40 to 100 ms. Call it once, where nobody is waiting.
+/// Gathers entropy, which takes 40 to 100 ms, so that the first handshake of the process does not
+/// wait for it. Call this once, on a thread that serves no one yet.
 pub fn warm_up() {
     let mut seed = [0; 32];
     if aws_lc_rs::rand::fill(&mut seed).is_err() {
-        debug!("no randomness yet");
+        debug!("the system has no randomness yet");
     }
 }

@@ -15,7 +15,7 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
-/// What some peers write until the version is agreed.
+/// The version that some peers send until one is negotiated.
 const DTLS_1_0: [u8; 2] = [0xfe, 0xff];
 const DTLS_1_2: [u8; 2] = [0xfe, 0xfd];
 
@@ -42,9 +42,9 @@ pub(super) fn split(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Whether a record (DTLS 1.2) can mean anything once the handshake is over: sealed ones, and
-/// plaintext of the handshake, by which a peer asks for our last flight again. What is sealed but
-/// not by the peer, or a second time, the engine drops.
+/// Whether a record can be used once the handshake is done: sealed ones, and plaintext of the
+/// handshake, with which a peer asks for our last flight again. The engine drops forged and replayed
+/// records.
 pub(super) fn may_follow_the_handshake(record: &[u8]) -> bool {
     let &[content_type, major, minor, epoch_high, epoch_low, ..] = record else { return false };
     let epoch = u16::from_be_bytes([epoch_high, epoch_low]);
@@ -62,18 +62,17 @@ pub(super) fn is_client_hello(datagram: &[u8]) -> bool {
         && datagram.get(HEADER_LEN) == Some(&CLIENT_HELLO)
 }
 
-/// A fatal alert before the keys are there: epoch 0, with a number beyond those of the handshake.
+/// A fatal alert before there are keys: epoch 0, with a number beyond those of the handshake.
 pub(super) fn fatal_alert(alert: Alert) -> [u8; HEADER_LEN + 2] {
     const FATAL: u8 = 2;
     let [major, minor] = DTLS_1_2;
     [ALERT, major, minor, 0, 0, 0, 0, 1, 0, 0, 0, 0, 2, FATAL, alert as u8]
 }
 
-/// Whether a record is of a kind that a handshake has, with whole fragments in it if it is plaintext.
-/// The engine would queue what it cannot read, and an empty fragment in the place of the real one.
+/// Whether a record can be part of a handshake. In plaintext it must hold whole fragments: the engine
+/// would queue a record that it cannot read, and take an empty fragment for the real one.
 ///
-/// Data that overtook the end of the handshake is none of it. It is as good as lost, and SCTP sends
-/// it again.
+/// Data that overtakes the end of the handshake is dropped; SCTP retransmits it.
 pub(super) fn may_be_of_the_handshake(record: &[u8]) -> bool {
     let Some((&[content_type, major, minor, epoch_high, epoch_low, ..], fragment)) =
         record.split_first_chunk::<HEADER_LEN>()
@@ -90,8 +89,8 @@ pub(super) fn may_be_of_the_handshake(record: &[u8]) -> bool {
         }
 }
 
-/// Whether a record holds one or more whole fragments of messages (RFC 6347 §4.2.2) that make sense
-/// in themselves: inside their message, and not empty unless that is.
+/// Whether a record holds one or more whole fragments of messages (RFC 6347 §4.2.2), each inside its
+/// message, and empty only if the message is.
 fn are_messages(mut rest: &[u8]) -> bool {
     loop {
         let &[_, l0, l1, l2, _, _, o0, o1, o2, f0, f1, f2, ref body @ ..] = rest else {
@@ -112,8 +111,8 @@ fn are_messages(mut rest: &[u8]) -> bool {
     }
 }
 
-/// Of a datagram that starts with a plaintext message of the handshake: all but what differs when
-/// it is sent again, which is the record number.
+/// A datagram that starts with a plaintext handshake message, without what a retransmission changes:
+/// the record number.
 pub(super) fn handshake_message(datagram: &[u8]) -> Option<&[u8]> {
     match datagram {
         [HANDSHAKE, _, _, 0, 0, _, _, _, _, _, _, message @ ..] => Some(message),
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn splits_a_datagram_up_to_the_first_lie() {
+    fn splits_a_datagram_up_to_the_first_malformed_record() {
         let one = record(APPLICATION_DATA, DTLS_1_2, 1, b"one");
         let none = record(APPLICATION_DATA, DTLS_1_2, 1, b"");
         let all = [one.clone(), none.clone(), one.clone()].concat();
@@ -142,9 +141,9 @@ mod tests {
             assert_eq!(split(&one[..len]).count(), 0, "cut at {len}");
             assert_eq!(split(&[&one[..], &one[..len]].concat()).count(), 1, "cut at {len}");
         }
-        let mut lie = one.clone();
-        lie[11] = 0xff;
-        assert_eq!(split(&[one, lie].concat()).count(), 1);
+        let mut overlong = one.clone();
+        overlong[11] = 0xff;
+        assert_eq!(split(&[one, overlong].concat()).count(), 1);
     }
 
     #[test]
@@ -205,13 +204,13 @@ mod tests {
             message[at] = byte;
             plain(&message)
         };
-        assert!(!change(3, 8), "ends behind its message");
-        assert!(!change(11, 5), "something follows that is no fragment");
+        assert!(!change(3, 8), "ends after its message");
+        assert!(!change(11, 5), "followed by something else");
         assert!(!plain(&[2, 0, 0, 9, 0, 0, 0, 0, 3, 0, 0, 0]), "empty");
     }
 
     #[test]
-    fn a_message_sent_again_is_recognised_under_another_number() {
+    fn a_retransmission_is_recognised_by_all_but_its_record_number() {
         let hello = record(HANDSHAKE, DTLS_1_0, 0, &[CLIENT_HELLO, 0, 0, 9]);
         let mut again = hello.clone();
         again[10] += 1;

@@ -1,0 +1,30 @@
+//! Datagrams of a client that starts the handshake before our role is known.
+
+use super::record;
+
+const MAX_DATAGRAMS: usize = 8;
+const MAX_BYTES: usize = 16 * 1024;
+
+/// The first datagrams of a handshake. A client without an answer retransmits them with only the record numbers changed,
+/// so each message is kept once.
+#[derive(Debug, Default)]
+pub(super) struct EarlyDatagrams(Vec<Box<[u8]>>);
+
+impl EarlyDatagrams {
+    /// Keeps a datagram. Returns false if it is dropped: not of a handshake, kept already, or over a bound.
+    pub(super) fn keep(&mut self, datagram: &[u8]) -> bool {
+        let Some(message) = record::handshake_message(datagram) else { return false };
+        let bytes: usize = self.0.iter().map(|kept| kept.len()).sum();
+        let kept = self.0.len() < MAX_DATAGRAMS
+            && bytes + datagram.len() <= MAX_BYTES
+            && !self.0.iter().any(|kept| record::handshake_message(kept) == Some(message));
+        if kept {
+            self.0.push(datagram.into());
+        }
+        kept
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut self.0)
+    }
+}
