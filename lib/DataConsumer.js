@@ -27,16 +27,7 @@ class DataConsumer extends Entity {
 
   /**
    * @param {import('./Core').Core<Native>} core
-   * @param {object} data
-   * @param {string} data.id
-   * @param {string} data.dataProducerId
-   * @param {import('..').DataConsumerType} data.type
-   * @param {import('..').SctpStreamParameters} [data.sctpStreamParameters]
-   * @param {string} data.label
-   * @param {string} data.protocol
-   * @param {boolean} data.paused
-   * @param {boolean} data.dataProducerPaused
-   * @param {number[]} data.subchannels
+   * @param {import('..').DataConsumerDump} data
    * @param {A} appData
    */
   constructor(core, data, appData) {

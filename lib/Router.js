@@ -37,7 +37,7 @@ class Router extends Entity {
 
   /**
    * @param {import('./Core').Core<Native>} core
-   * @param {{ id: string }} data
+   * @param {import('./answers').CreatedAnswer} data
    * @param {import('..').DtlsFingerprint[]} dtlsFingerprints - of the worker.
    * @param {A} appData
    */

@@ -8,7 +8,7 @@ const { copy } = require('./copy');
 
 /**
  * @typedef {import('./Transport').TransportData & { sctpParameters?: import('..').SctpParameters }} SctpTransportData
- * Without `sctpParameters`, SCTP is not enabled.
+ * `sctpParameters` is undefined if SCTP is not enabled.
  */
 
 /**

@@ -121,7 +121,7 @@ class Transport extends Entity {
       'dataProducer',
       (native, requestId) =>
         native.produceData(requestId, JSON.stringify(parsed), maxBufferedAmount, maxMessageSize),
-      (core, { id }) => {
+      (core, /** @type {import('./answers').CreatedAnswer} */ { id }) => {
         /** @type {import('..').DataProducerType} */
         const type = direct ? 'direct' : 'sctp';
         const dataProducer = new DataProducer(
@@ -164,8 +164,8 @@ class Transport extends Entity {
       'dataConsumer',
       (native, requestId) =>
         native.consumeData(requestId, JSON.stringify(parsed), maxBufferedAmount),
-      (core, result) => {
-        const dataConsumer = new DataConsumer(core, result, appData);
+      (core, /** @type {import('..').DataConsumerDump} */ dump) => {
+        const dataConsumer = new DataConsumer(core, dump, appData);
 
         emitOnObserver(this, 'newdataconsumer', dataConsumer);
         return dataConsumer;

@@ -9,9 +9,7 @@ const validate = require('./options/validate');
 /** @import { AppData } from '..' */
 /** @import { Transport as Native } from '../native/binding' */
 
-/**
- * @typedef {import('./SctpTransport').SctpTransportData & { tuple: import('..').TransportTuple }} UdpTransportData
- */
+/** @typedef {import('./Transport').TransportData & import('./answers').UdpTransportAnswer} UdpTransportData */
 
 /**
  * What the transports with SCTP over plain UDP have in common: PlainTransport and PipeTransport.
@@ -54,11 +52,12 @@ class UdpTransport extends SctpTransport {
     this.#core.check(method);
 
     const parsed = parseUdpConnectOptions(validate.object(params, 'params'));
-    const { tuple } = await this.#core.request(method, (native, id) =>
+    /** @type {import('./answers').UdpConnectAnswer} */
+    const answer = await this.#core.request(method, (native, id) =>
       native.connect(id, JSON.stringify(parsed)),
     );
 
-    this.#tuple = tuple;
+    this.#tuple = answer.tuple;
   }
 
   /**

@@ -34,7 +34,7 @@ class WebRtcServer extends Entity {
 
   /**
    * @param {import('./Core').Core<Native>} core
-   * @param {{ id: string }} data
+   * @param {import('./answers').CreatedAnswer} data
    * @param {A} appData
    */
   constructor(core, data, appData) {

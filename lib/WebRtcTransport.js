@@ -33,10 +33,7 @@ class WebRtcTransport extends SctpTransport {
 
   /**
    * @param {import('./Core').Core<Native>} core
-   * @param {import('./SctpTransport').SctpTransportData & {
-   *   iceParameters: import('..').IceParameters,
-   *   iceCandidates: import('..').IceCandidate[],
-   * }} data
+   * @param {import('./Transport').TransportData & import('./answers').WebRtcTransportAnswer} data
    * @param {import('..').DtlsFingerprint[]} dtlsFingerprints - of the worker.
    * @param {A} appData
    */
@@ -94,11 +91,12 @@ class WebRtcTransport extends SctpTransport {
     this.#core.check(method);
 
     const parsed = parseWebRtcConnectOptions(validate.object(params, 'params'));
-    const { dtlsLocalRole } = await this.#core.request(method, (native, id) =>
+    /** @type {import('./answers').WebRtcConnectAnswer} */
+    const answer = await this.#core.request(method, (native, id) =>
       native.connect(id, JSON.stringify(parsed)),
     );
 
-    this.#dtlsRole = dtlsLocalRole;
+    this.#dtlsRole = answer.dtlsLocalRole;
   }
 
   async restartIce() {

@@ -50,11 +50,12 @@ class Worker extends Entity {
     const worker = new Worker(appData);
 
     try {
-      const { dtlsFingerprints } = await worker.#core.request('worker.start', (native, id) =>
+      /** @type {import('./answers').WorkerAnswer} */
+      const answer = await worker.#core.request('worker.start', (native, id) =>
         native.start(id, JSON.stringify(parsed)),
       );
 
-      worker.#dtlsFingerprints = dtlsFingerprints;
+      worker.#dtlsFingerprints = answer.dtlsFingerprints;
     } catch (error) {
       worker.emit('@failure', /** @type {Error} */ (error));
       worker.close();

@@ -1,0 +1,34 @@
+// The worker's answers to requests, as far as index.d.ts does not show them to the application. Each has the name of its
+// Rust struct; `__test__/types/answers.ts` holds the two to each other.
+
+import type {
+  DtlsFingerprint,
+  DtlsRole,
+  IceCandidate,
+  IceParameters,
+  SctpParameters,
+  TransportTuple,
+} from '..';
+
+export type WorkerAnswer = { dtlsFingerprints: DtlsFingerprint[] };
+
+export type CreatedAnswer = { id: string };
+
+export type WebRtcTransportAnswer = {
+  id: string;
+  iceParameters: IceParameters;
+  iceCandidates: IceCandidate[];
+  /** Undefined: SCTP is not enabled. */
+  sctpParameters?: SctpParameters;
+};
+
+export type UdpTransportAnswer = {
+  id: string;
+  tuple: TransportTuple;
+  /** Undefined: SCTP is not enabled. */
+  sctpParameters?: SctpParameters;
+};
+
+export type WebRtcConnectAnswer = { dtlsLocalRole: DtlsRole };
+
+export type UdpConnectAnswer = { tuple: TransportTuple };
