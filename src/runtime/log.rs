@@ -8,6 +8,8 @@ use std::cell::RefCell;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde::Deserialize;
 
+use crate::proto::sctp::ENGINE_LOG_TARGET;
+
 /// Lines of one turn. A peer can provoke lines, so their number is bounded…
 const LINES_PER_TURN: usize = 64;
 
@@ -170,7 +172,7 @@ fn tag(target: &str) -> &'static str {
         "ice"
     } else if is("datasoup::proto::dtls") || is("dimpl") {
         "dtls"
-    } else if is("datasoup::proto::sctp") || is("sctp_proto") {
+    } else if is("datasoup::proto::sctp") || is(ENGINE_LOG_TARGET) {
         "sctp"
     } else if is("datasoup::proto::dcep") {
         "message"
@@ -198,7 +200,7 @@ mod tests {
 
         update(&LogSettings { log_level: None, log_tags: Some(vec!["dtls".into()]) });
         log::warn!(target: "dimpl", "asked for");
-        log::warn!(target: "sctp_proto::association", "not asked for");
+        log::warn!(target: ENGINE_LOG_TARGET, "not asked for");
         log::debug!(target: "dimpl", "too much");
         assert_eq!(lines(), [("warn", "dtls: asked for".to_owned())]);
 

@@ -5,7 +5,8 @@
 //!
 //! What goes in: [`Engine::judge`] for each inbound packet, [`Engine::write`] and
 //! [`Engine::reset`] for what the queues release, [`Engine::handle_timeout`]. What comes out:
-//! [`Engine::poll_event`] after each of these except `write`, [`Engine::drain`] once per turn.
+//! [`Engine::drain`] once per turn, and [`Engine::poll_event`] after [`Engine::respond`],
+//! [`Engine::deliver`], [`Engine::drop_fragments`] and [`Engine::handle_timeout`].
 
 mod settings;
 
@@ -33,6 +34,9 @@ use super::verdict::{DropReason, Role};
 use super::wire::{self, Header};
 use crate::proto::dcep;
 use crate::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
+
+/// The target of the log lines of sctp-proto.
+pub const ENGINE_LOG_TARGET: &str = "sctp_proto";
 
 /// sctp-proto requires an address; it never uses it.
 const UNUSED_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);

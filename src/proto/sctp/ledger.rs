@@ -25,8 +25,9 @@ use bytes::Bytes;
 use rustc_hash::FxHashSet;
 
 use super::flight::UnsentBytes;
+use super::held::HeldChunks;
 use super::pr_sctp::{PrSctp, UnsentMessage};
-use super::received::{HeldChunks, ReceivedTsns};
+use super::received::ReceivedTsns;
 use super::wire::{Data, Header, Init, before};
 use crate::proto::message::StreamId;
 

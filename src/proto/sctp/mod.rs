@@ -40,7 +40,7 @@
 //!       ├─► screen          guard, init            ├─► pump                  association
 //!       ├─► verify          engine                 │    ├─► admits           flight
 //!       └─► admit           guard, budget,         │    ├─► pop              queue
-//!            │              received, ledger       │    └─► write            engine, ppid,
+//!            │              ledger, received       │    └─► write            engine, ppid,
 //!  deliver ◄─┘              association/inbound    │                         ledger, pr_sctp
 //!   └─► read                engine, ppid           └─► drain                 engine
 //!        └─► events         event                       └─► emit             egress, ledger
@@ -56,7 +56,7 @@
 //! | `guard`, `guard/`, `init` | what sctp-proto must not see |
 //! | `verdict` | what guard, handshake and engine share |
 //! | `budget` | how much CPU time a peer may take |
-//! | `ledger`, `received`, `pr_sctp` | what the packets of both directions show |
+//! | `ledger`, `received`, `held`, `pr_sctp` | what the packets of both directions show |
 //! | `queue`, `flight` | what waits, and how much may be inside sctp-proto |
 //! | `egress` | what no path must see |
 //! | `streams` | which stream ids are in use, and which are being reset |
@@ -73,6 +73,7 @@ mod event;
 mod flight;
 mod guard;
 mod heartbeat;
+mod held;
 mod init;
 mod ledger;
 mod ppid;
@@ -88,4 +89,5 @@ mod wire;
 pub use self::association::Association;
 pub use self::config::{SctpConfig, Start};
 pub use self::counters::{MessageTally, SctpCounters};
+pub use self::engine::ENGINE_LOG_TARGET;
 pub use self::event::{SctpEvent, SctpState, SendError};

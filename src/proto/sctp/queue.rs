@@ -87,7 +87,7 @@ struct StreamQueue {
     low_threshold: usize,
     /// Charged bytes that this turn still allows; below zero after a large message.
     deficit: isize,
-    /// The busy period that `deficit` belongs to; an older one is forgiven.
+    /// The value of [`SendQueues::period`] that `deficit` belongs to; an older deficit is cleared.
     period: u32,
     in_ring: bool,
     /// The peer has reset the stream: nothing goes in or out until it is removed.

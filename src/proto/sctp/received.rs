@@ -1,4 +1,4 @@
-//! Which TSNs of the peer have arrived, and how many DATA chunks sctp-proto holds.
+//! Which TSNs of the peer have arrived.
 
 use std::collections::BTreeMap;
 
@@ -40,9 +40,9 @@ impl ReceivedTsns {
 
     /// Whether `tsn` cannot be accepted: it is farther ahead than [`MAX_AHEAD`], or the limit beyond
     /// the first missing TSN is reached and this is not the missing one.
-    pub(super) fn is_too_far(&self, tsn: u32, reach: GapLimit) -> bool {
+    pub(super) fn is_too_far(&self, tsn: u32, limit: GapLimit) -> bool {
         let ahead = tsn.wrapping_sub(self.cumulative);
-        let is_full = self.above.len() >= reach.chunks || self.above_bytes >= reach.bytes;
+        let is_full = self.above.len() >= limit.chunks || self.above_bytes >= limit.bytes;
         before(self.cumulative, tsn) && (ahead > MAX_AHEAD || (ahead > 1 && is_full))
     }
 
@@ -88,8 +88,8 @@ impl ReceivedTsns {
     }
 
     /// sctp-proto acknowledges all up to `tsn`. If that is less than was counted here, it has rejected
-    /// some, and everything beyond is forgotten. If it is more, those beyond had arrived and been
-    /// forgotten so.
+    /// some, and everything beyond is forgotten. If it is more, those had arrived before and
+    /// were forgotten.
     pub(super) fn correct(&mut self, tsn: u32) {
         if before(tsn, self.cumulative) {
             *self = Self::new(tsn.wrapping_add(1));
@@ -121,35 +121,6 @@ impl ReceivedTsns {
         }
         if self.above.is_empty() {
             self.origin = self.cumulative;
-        }
-    }
-}
-
-/// The DATA chunks that sctp-proto holds, waiting for the rest of their message or for their turn.
-#[derive(Debug, Default)]
-pub(super) struct HeldChunks {
-    pub(super) chunks: usize,
-    bytes: usize,
-}
-
-impl HeldChunks {
-    pub(super) fn add(&mut self, bytes: usize) {
-        self.chunks += 1;
-        self.bytes += bytes;
-    }
-
-    /// A message was read.
-    pub(super) fn remove(&mut self, chunks: usize, bytes: usize) {
-        self.chunks = self.chunks.saturating_sub(chunks);
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
-
-    /// Corrects the count to `bytes`, which the announced window shows: fewer than counted if chunks
-    /// were given up or rejected. Their number is taken to shrink with their bytes.
-    pub(super) fn correct(&mut self, bytes: usize) {
-        if bytes < self.bytes {
-            self.chunks = (self.chunks * bytes).div_ceil(self.bytes);
-            self.bytes = bytes;
         }
     }
 }
@@ -232,19 +203,5 @@ mod tests {
         received.correct(14);
         assert_eq!(received.cumulative_with(&[]), 14);
         assert_eq!(received.beyond_gap(), 0);
-    }
-
-    #[test]
-    fn the_number_of_held_chunks_shrinks_with_their_bytes() {
-        let mut held = HeldChunks::default();
-        for _ in 0..100 {
-            held.add(10);
-        }
-        held.remove(20, 200);
-        assert_eq!(held.chunks, 80);
-        held.correct(400);
-        assert_eq!(held.chunks, 40);
-        held.correct(0);
-        assert_eq!(held.chunks, 0);
     }
 }

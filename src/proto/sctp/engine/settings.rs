@@ -16,8 +16,8 @@ const RTO_MAX_MS: u64 = 5000;
 /// With these RTOs a handshake without an answer fails after about 37 s.
 const INIT_RETRANSMITS: usize = 8;
 
-/// A window of two messages is large enough, but never less than this.
-const MIN_WINDOW: u32 = 1024 * 1024;
+/// The receive window is capped at two messages, or at this if that is more.
+const MIN_WINDOW_CAP: u32 = 1024 * 1024;
 
 /// The endpoint that makes one association, or answers the peer's INIT with one.
 pub(super) fn endpoint(config: &SctpConfig) -> Endpoint {
@@ -47,7 +47,7 @@ pub(super) fn transport(config: &SctpConfig) -> TransportConfig {
 
 /// The receive window in force. RFC 9260 §3.3.2 requires at least 1,500 bytes.
 pub(super) fn window(config: &SctpConfig) -> u32 {
-    let enough = config.max_receive_message_size.saturating_mul(2).max(MIN_WINDOW);
+    let enough = config.max_receive_message_size.saturating_mul(2).max(MIN_WINDOW_CAP);
     config.max_receiver_window.min(enough).max(1500)
 }
 
