@@ -1,5 +1,5 @@
 'use strict';
 
-// The data half of a WebRTC SFU: index.d.ts says what it does, docs/ARCHITECTURE.md how. `lib/` is where it begins.
+// The data half of a WebRTC SFU. index.d.ts describes its API, docs/ARCHITECTURE.md how it works; lib/ is the code.
 
 module.exports = require('./lib');

@@ -9,5 +9,5 @@ export const {
   errors,
   extras,
 } = datasoup;
-// As Node.js gives it for CommonJS modules, which mediasoup is: `import mediasoup from 'mediasoup'`.
+// So that `import datasoup from 'datasoup'` works as for CommonJS modules, one of which is mediasoup.
 export default datasoup;

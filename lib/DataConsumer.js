@@ -244,7 +244,7 @@ class DataConsumer extends Entity {
   #checkSctp(method) {
     this.#core.check(method);
     if (this.#type !== 'sctp') {
-      throw new TypeError('invalid DataConsumer type');
+      throw new TypeError(`${method}() needs a DataConsumer of type 'sctp' (this one is 'direct')`);
     }
   }
 }

@@ -10,7 +10,7 @@ const validate = require('./options/validate');
 /** @import { AppData, DataProducer as Contract } from '..' */
 /** @import { DataProducer as Native } from '../native/binding' */
 
-/** What the native `send` functions return. */
+/** The results of the native `send` functions. */
 const ACCEPTED = 0;
 const QUEUE_FULL = 1;
 const TOO_LARGE = 2;
@@ -118,7 +118,9 @@ class DataProducer extends Entity {
    */
   send(message, ppid, subchannels, requiredSubchannel, ignoredSubchannel) {
     if (this.#sendString === undefined || this.#sendBuffer === undefined) {
-      throw new TypeError('only a DataProducer of a DirectTransport can send()');
+      throw new TypeError(
+        `send() needs a DataProducer of type 'direct' (this one is '${this.#type}')`,
+      );
     }
 
     // Most calls have none of these, and fewer arguments make the native call faster.
@@ -208,8 +210,8 @@ class DataProducer extends Entity {
       }
       case TOO_LARGE:
         return new TypeError(
-          `given message exceeds maxMessageSize value [maxMessageSize:${this.#maxMessageSize}, ` +
-            `len:${Buffer.byteLength(message)}]`,
+          `message of ${Buffer.byteLength(message)} bytes exceeds ` +
+            `maxReceiveMessageSize (${this.#maxMessageSize}) of the transport`,
         );
       default:
         return closedWorker();

@@ -6,7 +6,9 @@ const { Logger } = require('./Logger');
 
 const logger = new Logger('EnhancedEventEmitter');
 
-/** What every object of the package is, and every observer. The contract in index.d.ts adds the types of the events. */
+/**
+ * The base of all objects of the package and of their observers. The contract in index.d.ts adds the types of events.
+ */
 class EnhancedEventEmitter extends EventEmitter {
   constructor() {
     super();
@@ -14,7 +16,7 @@ class EnhancedEventEmitter extends EventEmitter {
   }
 
   /**
-   * Emits, and survives a listener that throws.
+   * Like `emit()`, but never throws: see index.d.ts.
    *
    * @param {string} eventName
    * @param {...unknown} args
@@ -24,7 +26,7 @@ class EnhancedEventEmitter extends EventEmitter {
     try {
       return this.emit(eventName, ...args);
     } catch (error) {
-      logger.error(`a listener of '${eventName}' has thrown`, asError(error));
+      logger.error(`a listener of '${eventName}' threw`, asError(error));
       this.#emitListenerError(eventName, error);
       return false;
     }
@@ -38,7 +40,7 @@ class EnhancedEventEmitter extends EventEmitter {
     try {
       this.emit('listenererror', eventName, error);
     } catch (second) {
-      logger.error("a listener of 'listenererror' has thrown", asError(second));
+      logger.error("a listener of 'listenererror' threw", asError(second));
     }
   }
 }

@@ -15,7 +15,7 @@ let isEntity;
 let emitOnObserver;
 
 /**
- * What all objects of the package have in common.
+ * The base of all objects of the package.
  *
  * @template {Events} E - its events.
  * @template {Events} O - those of its observer.

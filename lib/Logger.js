@@ -59,7 +59,7 @@ function callListener(listener) {
   try {
     listener();
   } catch (error) {
-    debug('datasoup:ERROR:Logger')('a log listener has thrown: %o', error);
+    debug('datasoup:ERROR:Logger')('a log listener threw: %o', error);
   }
 }
 

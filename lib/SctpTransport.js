@@ -12,7 +12,7 @@ const { copy } = require('./copy');
  */
 
 /**
- * What transports with SCTP have in common: WebRtcTransport and UdpTransport.
+ * The base of transports with SCTP: WebRtcTransport and UdpTransport.
  *
  * @template {import('..').TransportEvents} E
  * @template {import('..').TransportObserverEvents} O

@@ -1,14 +1,14 @@
 'use strict';
 
 /**
- * Entries by key, in the order in which they came, for what comes and goes as long as the process lives.
+ * Entries by key, in the order of insertion, for entries that come and go during the life of the process.
  *
- * It is not a `Map`, whose removed entries V8 keeps for long: as entries come and go the map moves on from one table to
- * the next, each table refers to the next, and one that has grown old keeps all that came after it, with what was in
- * them, until the next collection of old objects. A plain object's tables know nothing of each other.
+ * It is not a `Map`, as V8 keeps the removed entries of a Map: when it resizes, its old table refers to the new one,
+ * and an old table that was promoted to the old generation retains all later tables and their entries until the next
+ * full garbage collection. The tables of a plain object do not refer to each other.
  *
- * @template {string | number} K - all of one kind, and numbers in ascending order, or they change places.
- * @template V - anything but undefined.
+ * @template {string | number} K - all strings, or all numbers, which come in ascending order.
+ * @template V - not undefined.
  */
 class Table {
   /** @type {Record<K, V>} */
@@ -32,7 +32,7 @@ class Table {
 
   /**
    * @param {K} key
-   * @returns {V | undefined} what it was.
+   * @returns {V | undefined} the removed value.
    */
   take(key) {
     const value = this.#entries[key];

@@ -28,7 +28,7 @@ const UNLIMITED = {};
  */
 
 /**
- * What all types of transports have in common.
+ * The base of all types of transports.
  *
  * @template {import('..').TransportEvents} E
  * @template {import('..').TransportObserverEvents} O
@@ -194,7 +194,7 @@ class Transport extends Entity {
   async #setBitrate(method, name, bitrate) {
     this.#core.check(method);
     if (this.#type === 'direct') {
-      throw new UnsupportedError(`${name} cannot be set on a DirectTransport`);
+      throw new UnsupportedError(`${name} cannot be set on a DirectTransport: it has no bitrates`);
     }
 
     const parsed = parseBitrates(this.#bitrates, name, bitrate);
@@ -211,14 +211,14 @@ class Transport extends Entity {
    */
   #checkData() {
     if (this.#maxReceiveMessageSize === undefined) {
-      throw new Error('SCTP not enabled and not a direct Transport');
+      throw new Error('SCTP not enabled and not a direct Transport: set enableSctp');
     }
     return this.#maxReceiveMessageSize;
   }
 }
 
 /**
- * Emits on a transport and on its observer, unless a listener of the first closes the transport.
+ * Emits on a transport and then on its observer, unless a listener of the transport closes it.
  *
  * @param {Transport<any, any, any>} transport
  * @param {string} event

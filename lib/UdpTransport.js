@@ -12,7 +12,7 @@ const validate = require('./options/validate');
 /** @typedef {import('./Transport').TransportData & import('./answers').UdpTransportAnswer} UdpTransportData */
 
 /**
- * What the transports with SCTP over plain UDP have in common: PlainTransport and PipeTransport.
+ * The base of transports with SCTP over plain UDP: PlainTransport and PipeTransport.
  *
  * @template {import('..').TransportEvents} E
  * @template {import('..').TransportObserverEvents} O

@@ -1,6 +1,6 @@
 'use strict';
 
-/** What was asked for exists elsewhere but not here. */
+/** The package does not implement the feature. */
 class UnsupportedError extends Error {
   static {
     this.prototype.name = 'UnsupportedError';
@@ -14,7 +14,7 @@ class WorkerClosedError extends Error {
   }
 }
 
-/** The object does not exist, or no more. */
+/** The object does not exist, or is closed. */
 class NotFoundError extends Error {
   static {
     this.prototype.name = 'NotFoundError';
@@ -25,8 +25,8 @@ class NotFoundError extends Error {
 const classes = { Error, TypeError, UnsupportedError, WorkerClosedError, NotFoundError };
 
 /**
- * The error that an answer of the worker describes. Errors are made here and not natively, so that `instanceof` holds
- * in whichever realm the package was loaded.
+ * The error that an answer of the worker describes. Errors are made in JavaScript, so that `instanceof` holds in the
+ * realm that loaded the package.
  *
  * @param {{ name: string, message: string }} description
  * @returns {Error}
@@ -36,7 +36,7 @@ function errorFrom({ name, message }) {
 }
 
 /**
- * @param {string} what - begins the sentence.
+ * @param {string} what - the subject of the sentence.
  * @returns {UnsupportedError}
  */
 function mediaUnsupported(what) {

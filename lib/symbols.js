@@ -1,6 +1,6 @@
 'use strict';
 
-// In Node 20 these are Node's own, under names in the global registry, and vm contexts do not have them on `Symbol`.
+// Node 20 defines these symbols under names in the global registry; vm contexts do not have them on `Symbol`.
 
 /** @type {typeof Symbol.dispose} */
 exports.dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');

@@ -29,8 +29,8 @@ const logger = new Logger('Transport');
  */
 
 /**
- * @typedef {object} DataConsumerOptions - Rust's `DataConsumerOptions`. What is undefined of the reliability, the worker
- * takes from the DataProducer.
+ * @typedef {object} DataConsumerOptions - Rust's `DataConsumerOptions`. The worker completes the reliability from that
+ * of the DataProducer.
  * @property {string} dataProducerId
  * @property {boolean} paused
  * @property {number[]} subchannels
@@ -122,7 +122,7 @@ function parseSctpStreamParameters(value) {
     throw new TypeError('cannot provide both maxPacketLifeTime and maxRetransmits');
   }
   if (ordered && limited) {
-    throw new TypeError('cannot be ordered with maxPacketLifeTime or maxRetransmits');
+    throw new TypeError(`${name}.ordered cannot be true with maxPacketLifeTime or maxRetransmits`);
   }
   return { streamId, ordered: ordered ?? !limited, maxPacketLifeTime, maxRetransmits };
 }

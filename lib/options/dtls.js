@@ -4,7 +4,11 @@ const validate = require('./validate');
 
 /** @type {import('../..').DtlsRole[]} */
 const ROLES = ['auto', 'client', 'server'];
-/** The length of a fingerprint by algorithm, in bytes. */
+/**
+ * The length of a fingerprint by algorithm, in bytes.
+ *
+ * @type {Map<import('../..').FingerprintAlgorithm, number>}
+ */
 const FINGERPRINT_LENGTHS = new Map([
   ['sha-1', 20],
   ['sha-224', 28],
@@ -12,6 +16,7 @@ const FINGERPRINT_LENGTHS = new Map([
   ['sha-384', 48],
   ['sha-512', 64],
 ]);
+const ALGORITHMS = [...FINGERPRINT_LENGTHS.keys()];
 
 /**
  * The peer's DTLS parameters, as Rust's `DtlsParameters`.
@@ -25,14 +30,11 @@ function parseDtlsParameters(value) {
   }
 
   const given = validate.object(value, 'dtlsParameters');
-  const role = given.role ?? 'auto';
+  const role = validate.oneOf(given.role ?? 'auto', 'dtlsParameters.role', ROLES);
   const fingerprints = validate.array(given.fingerprints, 'dtlsParameters.fingerprints');
 
-  if (!ROLES.includes(role)) {
-    throw new TypeError(`invalid DtlsRole: ${String(role)}`);
-  }
   if (fingerprints.length === 0) {
-    throw new TypeError('empty dtlsParameters.fingerprints array');
+    throw validate.wrong('dtlsParameters.fingerprints', fingerprints, 'an array of at least one');
   }
   return { role, fingerprints: Array.from(fingerprints, parseFingerprint) };
 }
@@ -44,12 +46,11 @@ function parseDtlsParameters(value) {
  */
 function parseFingerprint(fingerprint, index) {
   const name = `dtlsParameters.fingerprints[${index}]`;
-  const { algorithm, value } = validate.object(fingerprint, name);
-  const length = FINGERPRINT_LENGTHS.get(algorithm);
+  const given = validate.object(fingerprint, name);
+  const algorithm = validate.oneOf(given.algorithm, `${name}.algorithm`, ALGORITHMS);
+  const length = Number(FINGERPRINT_LENGTHS.get(algorithm));
+  const { value } = given;
 
-  if (length === undefined) {
-    throw new TypeError(`invalid FingerprintAlgorithm: ${String(algorithm)}`);
-  }
   if (typeof value !== 'string' || !isHex(value, length)) {
     throw validate.wrong(`${name}.value`, value, `${length} bytes in hex, separated by colons`);
   }

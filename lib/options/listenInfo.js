@@ -15,7 +15,7 @@ const UDP_RECV_BUFFER_SIZE = 2 * 1024 * 1024;
 /** @typedef {'udp' | 'tcp'} Protocol */
 
 /**
- * @typedef {object} ListenInfo - Rust's `ListenInfo`. With neither `port` nor `portRange`: a port of the Worker's range.
+ * @typedef {object} ListenInfo - Rust's `ListenInfo`. Without `port` and `portRange`: a port of the Worker's range.
  * @property {Protocol} protocol
  * @property {string} ip
  * @property {string} [announcedAddress]

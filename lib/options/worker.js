@@ -23,7 +23,7 @@ const RTC_MAX_PORT = 59_999;
  */
 
 /**
- * @typedef {object} LogSettings - Rust's `LogSettings`. What is undefined stays as it is.
+ * @typedef {object} LogSettings - Rust's `LogSettings`. Undefined settings stay as they are.
  * @property {import('../..').WorkerLogLevel} [logLevel]
  * @property {string[]} [logTags]
  */
@@ -45,7 +45,9 @@ async function parseWorkerSettings(given) {
   const privateKeyFile = parsePath(given, 'dtlsPrivateKeyFile');
 
   if ((certificateFile === undefined) !== (privateKeyFile === undefined)) {
-    throw new TypeError('dtlsCertificateFile and dtlsPrivateKeyFile must be given together');
+    throw new TypeError(
+      'dtlsCertificateFile and dtlsPrivateKeyFile must both be given, or neither',
+    );
   }
 
   const [certificate, privateKey] = await Promise.all([
