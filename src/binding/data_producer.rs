@@ -9,7 +9,7 @@ use napi::{JsString, Result};
 use napi_derive::napi;
 
 use crate::proto::message::{Message, Ppid};
-use crate::runtime::inbox::Job;
+use crate::runtime::job::Job;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::id::DataProducerKey;
 use crate::sfu::subchannels::Selector;

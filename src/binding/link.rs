@@ -9,8 +9,8 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::runtime::driver::World;
-use crate::runtime::inbox::{Inbox, Job};
+use crate::runtime::job::Job;
+use crate::runtime::world::{WorkerInbox, World};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::error::{Error, Result};
 
@@ -22,10 +22,10 @@ const GATHERED_BYTES: usize = 1024 * 1024;
 
 /// Shared by all objects of a worker; they live on one JavaScript thread.
 pub(super) struct Link {
-    pub(super) inbox: Arc<Inbox>,
+    pub(super) inbox: Arc<WorkerInbox>,
     /// What JavaScript has asked for and sent in this macrotask, to be handed over together: a lock
     /// and a wake for each of them cost more than all the rest.
-    gathered: RefCell<VecDeque<Job>>,
+    gathered: RefCell<VecDeque<Job<World>>>,
     gathered_bytes: Cell<usize>,
     /// Something was asked for or sent since the last [`Self::flush`]: what comes now goes behind it.
     begun: Cell<bool>,
@@ -36,7 +36,7 @@ pub(super) struct Link {
 pub(super) type SharedLink = Rc<Link>;
 
 impl Link {
-    pub(super) fn new(inbox: Arc<Inbox>) -> SharedLink {
+    pub(super) fn new(inbox: Arc<WorkerInbox>) -> SharedLink {
         Rc::new(Self {
             inbox,
             gathered: RefCell::default(),
@@ -81,7 +81,7 @@ impl Link {
     /// Sends a message with `len` bytes of payload. The first of a macrotask goes to the worker at once, so
     /// that it is on its way while JavaScript makes the next; those that follow it are gathered. Returns
     /// whether somebody has to call [`Self::flush`] when the macrotask ends.
-    pub(super) fn send(&self, job: Job, len: usize) -> bool {
+    pub(super) fn send(&self, job: Job<World>, len: usize) -> bool {
         let first = !self.begun.replace(true);
         if first && !self.inbox.is_filled() {
             self.inbox.post(job);
@@ -91,7 +91,7 @@ impl Link {
         first
     }
 
-    fn gather(&self, job: Job, len: usize) {
+    fn gather(&self, job: Job<World>, len: usize) {
         self.begun.set(true);
         let mut gathered = self.gathered.borrow_mut();
         gathered.push_back(job);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::proto::message::Message;
-use crate::runtime::inbox::Job;
+use crate::runtime::job::Job;
 use crate::runtime::outbox::{Item, Outbox};
 use crate::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
 use crate::sfu::id::DataConsumerKey;

@@ -6,8 +6,8 @@ use napi_derive::napi;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::runtime::driver::World;
 use crate::runtime::ports::ListenInfo;
+use crate::runtime::world::World;
 use crate::sfu::error::Result;
 use crate::sfu::id::{RouterKey, TransportKey};
 use crate::sfu::transport::direct::DirectTransportOptions;

@@ -7,7 +7,7 @@ use napi_derive::napi;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::runtime::driver::FarEnd;
+use crate::runtime::world::FarEnd;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::stats::Bitrates;

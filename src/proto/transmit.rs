@@ -1,14 +1,8 @@
 //! Datagrams on their way out, written one behind the other into one reused buffer.
 
-use std::net::SocketAddr;
 use std::ops::Range;
 
 use super::net::Tuple;
-
-/// What one call of generic segmentation offload may carry: the kernel takes the whole run for one
-/// UDP payload before it cuts it up, and refuses what does not fit an IPv4 packet (65,535 bytes
-/// with 28 of headers).
-const MAX_RUN_BYTES: usize = 65_507;
 
 /// Memory that is kept between turns, whatever they need: 850 full datagrams. What one turn needs beyond that
 /// is given back when another needs less than a quarter of it.
@@ -56,39 +50,13 @@ impl Transmits {
         self.datagrams.get(index).map(|d| (d.tuple, &self.bytes[d.range.clone()]))
     }
 
-    /// Of `index` and the datagrams after it: how many go over the same path with the same size
-    /// (the last may be smaller), and their bytes, which lie one behind the other. What generic
-    /// segmentation offload sends in one call; at most `max` datagrams of 65,507 bytes together.
-    pub fn run(&self, index: usize, max: usize) -> Option<(Tuple, usize, &[u8], usize)> {
-        let first = self.datagrams.get(index)?;
-        let size = first.range.len();
-        let mut end = first.range.end;
-        let mut count = 1;
-        for next in self.datagrams[index + 1..].iter().take(max.saturating_sub(1)) {
-            let len = next.range.len();
-            let fits = next.range.end - first.range.start <= MAX_RUN_BYTES;
-            if next.tuple != first.tuple || len > size || !fits {
-                break;
-            }
-            end = next.range.end;
-            count += 1;
-            if len < size {
-                break;
-            }
+    /// The bytes of these datagrams, which lie back to back. Panics if there are not as many.
+    pub fn contents(&self, indices: Range<usize>) -> &[u8] {
+        let datagrams = &self.datagrams[indices];
+        match (datagrams.first(), datagrams.last()) {
+            (Some(first), Some(last)) => &self.bytes[first.range.start..last.range.end],
+            _ => &[],
         }
-        Some((first.tuple, size, &self.bytes[first.range.start..end], count))
-    }
-
-    /// From `index` on: datagrams of the same socket that are no part of a longer [`Self::run`], with
-    /// their destinations.
-    pub fn singles(&self, index: usize) -> impl Iterator<Item = (SocketAddr, &[u8])> {
-        let socket = self.get(index).map(|(tuple, _)| tuple.socket);
-        (index..).map_while(move |at| match self.run(at, 2)? {
-            (tuple, _, datagram, 1) if Some(tuple.socket) == socket => {
-                Some((tuple.remote, datagram))
-            }
-            _ => None,
-        })
     }
 
     /// How many datagrams there are.
@@ -128,7 +96,10 @@ mod tests {
 
     const TUPLE: Tuple = Tuple {
         socket: SocketId(1),
-        remote: SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 5000)),
+        remote: std::net::SocketAddr::V4(std::net::SocketAddrV4::new(
+            std::net::Ipv4Addr::LOCALHOST,
+            5000,
+        )),
     };
 
     fn transmits(sizes: impl IntoIterator<Item = usize>) -> Transmits {
@@ -137,43 +108,6 @@ mod tests {
             transmits.push(TUPLE, &vec![0; size]);
         }
         transmits
-    }
-
-    fn run(transmits: &Transmits, index: usize, max: usize) -> Option<(usize, usize)> {
-        transmits.run(index, max).map(|(_, _, contents, count)| (count, contents.len()))
-    }
-
-    #[test]
-    fn a_run_ends_with_the_first_smaller_datagram_and_before_a_larger_one() {
-        let transmits = transmits([100, 100, 40, 100, 120]);
-        assert_eq!(run(&transmits, 0, 64), Some((3, 240)));
-        assert_eq!(run(&transmits, 3, 64), Some((1, 100)));
-        assert_eq!(run(&transmits, 0, 2), Some((2, 200)));
-        assert_eq!(run(&transmits, 5, 64), None);
-    }
-
-    #[test]
-    fn singles_end_before_a_run_and_before_another_socket() {
-        let to = |socket, port| Tuple {
-            socket: SocketId(socket),
-            remote: SocketAddr::new(TUPLE.remote.ip(), port),
-        };
-        let mut transmits = Transmits::default();
-        for (tuple, size) in [
-            (to(1, 1), 9),
-            (to(1, 2), 9),
-            (to(1, 3), 9),
-            (to(1, 3), 8),
-            (to(2, 4), 9),
-            (to(1, 5), 9),
-        ] {
-            transmits.push(tuple, &vec![0; size]);
-        }
-        let ports = |index| transmits.singles(index).map(|(to, _)| to.port()).collect::<Vec<_>>();
-        assert_eq!(ports(0), [1, 2]);
-        assert_eq!(ports(2), [0; 0]);
-        assert_eq!(ports(4), [4]);
-        assert_eq!(ports(6), [0; 0]);
     }
 
     #[test]
@@ -187,12 +121,5 @@ mod tests {
         transmits.push(TUPLE, &[0; 100]);
         transmits.clear();
         assert_eq!(transmits.bytes.capacity(), KEPT_BYTES);
-    }
-
-    #[test]
-    fn a_run_is_no_longer_than_the_largest_udp_payload() {
-        let transmits = transmits(std::iter::repeat_n(1052, 100));
-        assert_eq!(run(&transmits, 0, 64), Some((62, 62 * 1052)));
-        assert_eq!(run(&transmits, 62, 64), Some((38, 38 * 1052)));
     }
 }

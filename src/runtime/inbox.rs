@@ -1,59 +1,57 @@
-//! What a worker's thread waits for: jobs from JavaScript, and sockets that have become readable.
+//! What a worker's thread waits for: jobs from other threads, and sockets that have become readable.
+//!
+//! ```text
+//! JavaScript, other workers ── post() ──► jobs ─────┐
+//!                                                   ├─► filled: wakes the driver once ── take()
+//! tokio ── socket_waker() ──────────────► readable ─┘
+//! ```
+//!
+//! Any thread may post. One thread, the driver, takes; it is woken only by the first post after a
+//! take. A post after the end is dropped.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::proto::message::Message;
 use crate::proto::net::SocketId;
-use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
-use crate::sfu::subchannels::Selector;
-use crate::sfu::transport::tunnel::TunnelFrame;
 
-use super::driver::World;
-use super::usage;
-
-/// Something for the worker's thread to do. What JavaScript does often has a variant of its own,
-/// which needs no allocation.
-pub enum Job {
-    /// Route a message of a direct DataProducer.
-    Send(DataProducerKey, Message, Option<Box<Selector>>),
-    /// Tell when this DataProducer's backlog has shrunk.
-    NotifyDrain(DataProducerKey),
-    /// JavaScript has caught up with this overflowed DataConsumer.
-    Relieved(DataConsumerKey),
-    /// From the other end of this transport's tunnel, which is in another worker or in this one.
-    TunnelFrame(TransportKey, TunnelFrame),
-    /// A worker that has the other ends of tunnels has ended.
-    NeighbourEnded,
-    /// Anything else.
-    Call(Box<dyn FnOnce(&mut World) + Send>),
-    /// Close everything and end.
-    Close,
-}
+use super::cpu;
 
 /// See the module's documentation.
-#[derive(Default)]
-pub struct Inbox {
-    jobs: Mutex<VecDeque<Job>>,
+pub struct Inbox<J> {
+    jobs: Mutex<VecDeque<J>>,
     readable: Mutex<Vec<SocketId>>,
-    /// Something was added that the driver has not seen yet.
+    /// Something was added that the driver has not taken yet.
     filled: AtomicBool,
     driver: Mutex<Option<Waker>>,
     closed: AtomicBool,
-    /// Who is told when nothing will be done any more.
-    neighbours: Mutex<Vec<Weak<Inbox>>>,
-    /// The core of the thread that has last told the driver of something.
-    told_from: AtomicU32,
+    /// Other inboxes, and the job that each gets when this one closes.
+    watchers: Mutex<Vec<(Weak<Self>, J)>>,
+    /// The core of the thread whose post has last woken the driver.
+    woken_from: AtomicU32,
 }
 
-impl Inbox {
-    /// Adds a job. One that comes after the end is dropped; see [`Self::is_closed`].
-    pub fn post(&self, job: Job) {
+impl<J> Default for Inbox<J> {
+    fn default() -> Self {
+        Self {
+            jobs: Mutex::default(),
+            readable: Mutex::default(),
+            filled: AtomicBool::default(),
+            driver: Mutex::default(),
+            closed: AtomicBool::default(),
+            watchers: Mutex::default(),
+            woken_from: AtomicU32::default(),
+        }
+    }
+}
+
+impl<J> Inbox<J> {
+    /// Adds a job. After the end the job is dropped; see [`Self::is_closed`].
+    pub fn post(&self, job: J) {
         let mut jobs = lock(&self.jobs);
         if self.is_closed() {
-            drop(jobs); // first: what a job holds may have something to post when it goes
+            drop(jobs); // First: dropping the job may post another one.
             return;
         }
         jobs.push_back(job);
@@ -62,7 +60,7 @@ impl Inbox {
     }
 
     /// Adds all of `batch` and leaves it empty.
-    pub fn post_all(&self, batch: &mut VecDeque<Job>) {
+    pub fn post_all(&self, batch: &mut VecDeque<J>) {
         if batch.is_empty() {
             return;
         }
@@ -77,47 +75,44 @@ impl Inbox {
         self.wake_driver();
     }
 
-    /// Whether the driver has been told of something that it has not looked at yet.
+    /// Whether something waits that the driver has not taken yet.
     pub fn is_filled(&self) -> bool {
         self.filled.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing will be done any more.
+    /// Whether jobs are dropped from here on.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Nothing will be done from here on.
+    /// Drops the jobs that wait and all that come later, and posts to the watchers.
     pub(super) fn close(&self) {
         let mut jobs = lock(&self.jobs);
         self.closed.store(true, Ordering::Release);
         let undone = std::mem::take(&mut *jobs);
         drop(jobs);
         drop(undone);
-        let neighbours = std::mem::take(&mut *lock(&self.neighbours));
-        for neighbour in neighbours.iter().filter_map(Weak::upgrade) {
-            neighbour.post(Job::NeighbourEnded);
+        let watchers = std::mem::take(&mut *lock(&self.watchers));
+        for (watcher, job) in watchers {
+            if let Some(watcher) = watcher.upgrade() {
+                watcher.post(job);
+            }
         }
     }
 
-    /// Has `neighbour` told when nothing will be done here any more: once, however often this is
-    /// asked for, and at once if it is so already.
-    pub(super) fn tell_end(&self, neighbour: &Arc<Inbox>) {
-        let mut neighbours = lock(&self.neighbours);
+    /// Posts `job` to `watcher` when this inbox closes; at once if it has closed. Only the last job
+    /// for each watcher counts.
+    pub(super) fn post_at_close(&self, watcher: &Arc<Self>, job: J) {
+        let mut watchers = lock(&self.watchers);
         if self.is_closed() {
-            drop(neighbours);
-            neighbour.post(Job::NeighbourEnded);
+            drop(watchers);
+            watcher.post(job);
             return;
         }
-        neighbours.retain(|it| {
-            it.upgrade().is_some_and(|it| !it.is_closed() && !Arc::ptr_eq(&it, neighbour))
+        watchers.retain(|(it, _)| {
+            it.upgrade().is_some_and(|it| !it.is_closed() && !Arc::ptr_eq(&it, watcher))
         });
-        neighbours.push(Arc::downgrade(neighbour));
-    }
-
-    /// A waker that says that this socket is readable.
-    pub(super) fn socket_waker(self: &Arc<Self>, socket: SocketId) -> Waker {
-        Arc::new(SocketWaker { inbox: Arc::clone(self), socket }).into()
+        watchers.push((Arc::downgrade(watcher), job));
     }
 
     /// Waits until there is something to take.
@@ -126,29 +121,29 @@ impl Inbox {
             return Poll::Ready(());
         }
         lock(&self.driver).replace(cx.waker().clone());
-        // Once more: something may have come before the waker was in its place.
+        // Something may have been posted before the waker was in its place.
         if self.filled.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Takes all jobs and all readable sockets; the queues' memory is used again.
-    pub(super) fn take(&self, jobs: &mut VecDeque<Job>, readable: &mut Vec<SocketId>) {
+    /// Takes all jobs and all readable sockets; the memory of the queues is used again.
+    pub(super) fn take(&self, jobs: &mut VecDeque<J>, readable: &mut Vec<SocketId>) {
         if self.filled.swap(false, Ordering::AcqRel) {
             append(jobs, &mut lock(&self.jobs));
             readable.append(&mut lock(&self.readable));
         }
     }
 
-    /// Whether the driver was last told of something from the core that this is called on.
-    pub(super) fn is_from_this_core(&self) -> bool {
-        self.told_from.load(Ordering::Relaxed) == usage::core()
+    /// Whether the last wake came from the core that the calling thread runs on.
+    pub(super) fn was_woken_from_this_core(&self) -> bool {
+        self.woken_from.load(Ordering::Relaxed) == cpu::current()
     }
 
     fn wake_driver(&self) {
         if !self.is_filled() {
-            self.told_from.store(usage::core(), Ordering::Relaxed);
+            self.woken_from.store(cpu::current(), Ordering::Relaxed);
         }
         if !self.filled.swap(true, Ordering::AcqRel) {
-            // The lock is free again before the driver is woken, which takes it at once.
+            // Released before the driver wakes, which takes this lock at once.
             let waker = lock(&self.driver).take();
             if let Some(waker) = waker {
                 waker.wake();
@@ -157,14 +152,21 @@ impl Inbox {
     }
 }
 
-impl std::fmt::Debug for Inbox {
+impl<J: Send + 'static> Inbox<J> {
+    /// A waker that marks this socket as readable.
+    pub(super) fn socket_waker(self: &Arc<Self>, socket: SocketId) -> Waker {
+        Arc::new(SocketWaker { inbox: Arc::clone(self), socket }).into()
+    }
+}
+
+impl<J> std::fmt::Debug for Inbox<J> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inbox").field("jobs", &lock(&self.jobs).len()).finish_non_exhaustive()
     }
 }
 
 /// Moves all of `from` to the end of `to`.
-fn append(to: &mut VecDeque<Job>, from: &mut VecDeque<Job>) {
+fn append<J>(to: &mut VecDeque<J>, from: &mut VecDeque<J>) {
     if to.is_empty() {
         std::mem::swap(to, from);
     } else {
@@ -173,16 +175,16 @@ fn append(to: &mut VecDeque<Job>, from: &mut VecDeque<Job>) {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic while it was held leaves a valid queue.
+    // A panic while the lock was held leaves a valid queue.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct SocketWaker {
-    inbox: Arc<Inbox>,
+struct SocketWaker<J> {
+    inbox: Arc<Inbox<J>>,
     socket: SocketId,
 }
 
-impl Wake for SocketWaker {
+impl<J: Send + 'static> Wake for SocketWaker<J> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }

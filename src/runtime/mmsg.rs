@@ -1,5 +1,5 @@
-//! Datagrams to many destinations with one system call, which std, tokio and quinn-udp do not have.
-//! On loopback a fifth of what sending costs is to go into the kernel and come back.
+//! Datagrams to many destinations with one system call, which std, tokio and quinn-udp do not offer.
+//! On loopback, entering and leaving the kernel is a fifth of the cost of sending.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -10,11 +10,11 @@ use std::ptr;
 
 use socket2::SockAddr;
 
-/// How many datagrams one call takes: among so many, the call itself costs some 10 ns each.
+/// The most datagrams that one call takes. Divided among so many, the call costs about 10 ns each.
 pub const MAX_DATAGRAMS: usize = 64;
 
 /// Sends these datagrams from `socket`, which must not block. Returns how many of them, from the
-/// front, the kernel has taken; or why it does not take the first.
+/// front, the kernel has taken, or the error with which it refused the first.
 pub fn send_many(socket: BorrowedFd<'_>, datagrams: &[(SocketAddr, &[u8])]) -> io::Result<usize> {
     let addresses: Vec<_> = datagrams.iter().map(|(to, _)| SockAddr::from(*to)).collect();
     let mut contents: Vec<_> = datagrams
@@ -26,8 +26,8 @@ pub fn send_many(socket: BorrowedFd<'_>, datagrams: &[(SocketAddr, &[u8])]) -> i
         .collect();
     let mut messages: Vec<_> =
         addresses.iter().zip(&mut contents).map(|(to, bytes)| message(to, bytes)).collect();
-    // SAFETY: `messages` has as many elements as it is said to have, and what they point to, in
-    // `addresses`, `contents` and `datagrams`, lives until the call returns, which only reads it.
+    // SAFETY: the length is that of `messages`. Its pointers lead to `addresses`, `contents` and
+    // `datagrams`, which live until the call returns and are only read.
     let sent = unsafe {
         libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), messages.len() as u32, 0)
     };
@@ -36,8 +36,8 @@ pub fn send_many(socket: BorrowedFd<'_>, datagrams: &[(SocketAddr, &[u8])]) -> i
 
 fn message(to: &SockAddr, contents: &mut libc::iovec) -> libc::mmsghdr {
     // SAFETY: all-zero is a valid value of this struct of integers and pointers: no address, no
-    // contents, no control message, no flags. Some platforms have padding with a name in it, which
-    // is why it cannot be written as a literal.
+    // contents, no control message, no flags. A literal is not portable, as some platforms have named
+    // padding.
     let mut message: libc::mmsghdr = unsafe { mem::zeroed() };
     message.msg_hdr.msg_name = to.as_ptr().cast_mut().cast();
     message.msg_hdr.msg_namelen = to.len();

@@ -1,8 +1,8 @@
-//! All sockets of a worker: who is readable, what leaves where, and what is closed.
+//! All sockets of a worker: what is read in a turn, what leaves through which socket, and what closes.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet, FxRandomState};
@@ -15,33 +15,34 @@ use crate::sfu::dump::SocketCounters;
 use crate::sfu::error::Error;
 use crate::sfu::transport::{Listen, ListenProtocol};
 
-use super::inbox::Inbox;
 use super::ports::{self, ListenInfo, PortRange};
-use super::strangers::Strangers;
 use super::tcp::{Accepted, Allowance, Flow, TcpConnection, TcpPort};
 use super::udp::{OffloadHold, ReceiveBuffers, UdpPort};
+use super::unverified::UnverifiedConnections;
 
-/// Connections taken from one listener in one turn, at about 10 us each. What is left is for the next.
+/// Connections taken from one listener in one turn, at about 10 µs each. The rest waits for the next
+/// turn.
 const ACCEPTS_PER_TURN: usize = 16;
 
-/// How long a listener rests when the process has run out of files.
+/// How long a listener rests when the process has run out of file descriptors.
 const REST: Duration = Duration::from_secs(1);
 
 /// See the module's documentation.
 pub(super) struct Sockets {
-    inbox: Arc<Inbox>,
+    /// Makes the waker that marks a socket as readable.
+    waker_of: Box<dyn Fn(SocketId) -> Waker>,
     ports: PortRange,
     sockets: FxHashMap<SocketId, Socket>,
     next: u32,
-    /// The connection of each TCP path. A peer chooses its port, hence the random seed.
+    /// The connection of each TCP tuple. A peer chooses its port, hence the random seed.
     connections: HashMap<Tuple, SocketId, FxRandomState>,
-    /// Connections that have proved nothing, or have done so lately.
-    strangers: Strangers,
-    /// Listeners that rest, with the time at which they try again, in this order.
+    /// Connections without a valid STUN request, and some that have had one lately.
+    unverified: UnverifiedConnections,
+    /// Listeners that rest, ordered by the time at which they try again.
     resting: VecDeque<(Instant, SocketId)>,
-    /// Connections with something to write.
+    /// Connections that have something to write.
     unflushed: Vec<SocketId>,
-    /// Those that have been read, or have to wait, in this turn.
+    /// The sockets that were looked at in this turn.
     seen: FxHashSet<SocketId>,
     buffers: ReceiveBuffers,
     offload: OffloadHold,
@@ -55,15 +56,15 @@ enum Socket {
 }
 
 impl Sockets {
-    /// No sockets yet. Those who name no port get one of `ports`.
-    pub(super) fn new(inbox: Arc<Inbox>, ports: PortRange) -> Self {
+    /// No sockets yet. A socket without a port of its own gets one of `ports`.
+    pub(super) fn new(waker_of: impl Fn(SocketId) -> Waker + 'static, ports: PortRange) -> Self {
         Self {
-            inbox,
+            waker_of: Box::new(waker_of),
             ports,
             sockets: FxHashMap::default(),
             next: 0,
             connections: HashMap::default(),
-            strangers: Strangers::default(),
+            unverified: UnverifiedConnections::default(),
             resting: VecDeque::new(),
             unflushed: Vec::new(),
             seen: FxHashSet::default(),
@@ -73,7 +74,7 @@ impl Sockets {
         }
     }
 
-    /// Binds a socket as `info`, the `index`-th of its list, says.
+    /// Binds a socket as `info` says, which is at `index` in the application's list.
     pub(super) fn listen(&mut self, index: usize, info: &ListenInfo) -> Result<Listen, Error> {
         let failed = |error| Error::Other(format!("cannot listen on {}: {error}", info.ip));
         if info.protocol == ListenProtocol::Udp {
@@ -81,7 +82,7 @@ impl Sockets {
         }
         let socket = ports::bind(info, self.ports)?;
         let id = self.next_id();
-        let waker = self.inbox.socket_waker(id);
+        let waker = (self.waker_of)(id);
         let (socket, local) = match info.protocol {
             ListenProtocol::Udp => {
                 let port = UdpPort::new(socket, waker.clone()).map_err(failed)?;
@@ -95,7 +96,7 @@ impl Sockets {
             }
         };
         self.sockets.insert(id, socket);
-        // The first look arms it.
+        // The first read arms the waker.
         waker.wake();
         Ok(Listen {
             socket: id,
@@ -123,22 +124,22 @@ impl Sockets {
         }
     }
 
-    /// Closes the TCP connection of this path, if it is one.
+    /// Closes the TCP connection of this tuple, if there is one.
     pub(super) fn close_connection(&mut self, tuple: Tuple) {
         if let Some(id) = self.connections.remove(&tuple) {
             self.sockets.remove(&id);
         }
     }
 
-    /// Reads the readable sockets; those that have more stay in the list. Strangers share what one
-    /// turn has for them, and take turns: those who had to wait come first the next time.
+    /// Reads the readable sockets; those with more to read stay in the list. Unverified connections
+    /// share one allowance per turn, and those that did not get a part of it come first in the next.
     pub(super) fn receive(&mut self, readable: &mut Vec<SocketId>, sfu: &mut Sfu, now: Instant) {
-        let mut of_strangers = Allowance::of_strangers();
+        let mut unverified = Allowance::of_all_unverified();
         let mut served = Vec::new();
         self.seen.clear();
         for id in std::mem::take(readable) {
-            // One that has more is in the list already when its waker, armed by a write, adds it: it
-            // would have its share twice, and then again and again.
+            // A socket that is still in the list may be added again by a waker that a write has armed.
+            // It must not be read twice in a turn.
             if !self.seen.insert(id) {
                 continue;
             }
@@ -152,14 +153,14 @@ impl Sockets {
                 }
                 Some(Socket::TcpConnection(connection)) => {
                     let Tuple { socket, remote } = connection.tuple;
-                    let mut of_a_peer = Allowance::of_a_peer();
+                    let mut own = Allowance::of_a_peer();
                     let allowance = if sfu.is_valid_tuple(connection.tuple) {
-                        &mut of_a_peer
-                    } else if of_strangers.is_used_up() {
+                        &mut own
+                    } else if unverified.is_used_up() {
                         readable.push(id);
                         continue;
                     } else {
-                        &mut of_strangers
+                        &mut unverified
                     };
                     connection.receive(allowance, |datagram| {
                         sfu.handle_datagram(socket, remote, datagram);
@@ -171,7 +172,7 @@ impl Sockets {
                 Flow::Waiting => {}
                 Flow::More => served.push(id),
                 Flow::Closed => self.connection_closed(id, sfu),
-                Flow::Nonsense => {
+                Flow::Malformed => {
                     self.counters.tcp_connections_dropped += 1;
                     self.connection_closed(id, sfu);
                 }
@@ -180,7 +181,7 @@ impl Sockets {
         readable.append(&mut served);
     }
 
-    /// Sends all of these. Tells whether a connection turned out to be closed.
+    /// Sends all of these. Returns whether a connection turned out to be closed.
     pub(super) fn transmit(&mut self, transmits: &Transmits, sfu: &mut Sfu) -> bool {
         let mut index = 0;
         while let Some((tuple, datagram)) = transmits.get(index) {
@@ -192,7 +193,7 @@ impl Sockets {
                     self.send_framed(tuple, datagram);
                     1
                 }
-                // Closed in this turn.
+                // The listener was closed in this turn.
                 Some(Socket::TcpConnection(_)) | None => {
                     self.counters.datagrams_unsent += 1;
                     1
@@ -211,7 +212,7 @@ impl Sockets {
         lost
     }
 
-    /// What has been dropped, since the beginning.
+    /// What was dropped so far.
     pub(super) fn counters(&self) -> SocketCounters {
         let overflowed = self.sockets.values().map(overflowed).sum::<u64>();
         let mut counters = self.counters;
@@ -222,22 +223,22 @@ impl Sockets {
     /// When [`Self::expire`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let resting = self.resting.front().map(|(at, _)| *at);
-        [self.strangers.deadline(), resting].into_iter().flatten().min()
+        [self.unverified.deadline(), resting].into_iter().flatten().min()
     }
 
-    /// Closes the connections that have proved nothing in their time, and wakes listeners.
+    /// Closes the connections whose probation is over, and wakes listeners that have rested.
     pub(super) fn expire(&mut self, now: Instant, sfu: &Sfu) {
         while let Some(id) = pop_due(&mut self.resting, now) {
-            self.inbox.socket_waker(id).wake();
+            (self.waker_of)(id).wake();
         }
-        while let Some(id) = self.strangers.pop_due(now) {
-            if is_stranger(&self.sockets, id, sfu) {
-                self.drop_stranger(id);
+        while let Some(id) = self.unverified.pop_due(now) {
+            if is_unverified(&self.sockets, id, sfu) {
+                self.drop_unverified(id);
             }
         }
     }
 
-    /// A number that no open socket has. Connections may well use up all in the life of a worker.
+    /// An id that no open socket has. In the life of a worker, connections may use up all 32 bits.
     fn next_id(&mut self) -> SocketId {
         loop {
             let id = SocketId(self.next);
@@ -250,14 +251,14 @@ impl Sockets {
 
     /// Takes the next connections of a listener.
     fn accept(&mut self, id: SocketId, now: Instant, sfu: &mut Sfu) -> Flow {
-        let Self { strangers, sockets, .. } = self;
-        strangers.retain(|id| is_stranger(sockets, id, sfu));
+        let Self { unverified, sockets, .. } = self;
+        unverified.retain(|id| is_unverified(sockets, id, sfu));
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(Socket::TcpListener(port)) = self.sockets.get(&id) else { break };
             match port.accept() {
-                Accepted::Somebody(stream, remote) => self.admit(stream, id, remote, now, sfu),
-                Accepted::Nobody => return Flow::Waiting,
-                Accepted::NotNow => {
+                Accepted::Connection(stream, remote) => self.admit(stream, id, remote, now, sfu),
+                Accepted::Nothing => return Flow::Waiting,
+                Accepted::OutOfFiles => {
                     self.resting.push_back((now + REST, id));
                     return Flow::Waiting;
                 }
@@ -275,28 +276,31 @@ impl Sockets {
         sfu: &mut Sfu,
     ) {
         let id = self.next_id();
-        let waker = self.inbox.socket_waker(id);
+        let waker = (self.waker_of)(id);
         let connection = match TcpConnection::new(stream, listener, remote, waker.clone()) {
             Ok(connection) => connection,
             Err(error) => return log::debug!("TCP connection from {remote}: {error}"),
         };
-        // One from the same port that is still here has ended, without our having seen it. What it
-        // has proved is not to be this one's.
+        // An older connection from the same port has ended, though its end was not read yet. The new
+        // one must not inherit its valid tuple.
         if let Some(&ended) = self.connections.get(&connection.tuple) {
             self.connection_closed(ended, sfu);
         }
-        if let Some(evicted) = self.strangers.admit(now, id, remote.ip()) {
-            self.drop_stranger(evicted);
+        if let Some(evicted) = self.unverified.admit(now, id, remote.ip()) {
+            self.drop_unverified(evicted);
         }
         self.connections.insert(connection.tuple, id);
         self.sockets.insert(id, Socket::TcpConnection(connection));
         waker.wake();
     }
 
-    /// Closes a connection that has proved nothing.
-    fn drop_stranger(&mut self, id: SocketId) {
+    /// Closes a connection that has had no valid request.
+    fn drop_unverified(&mut self, id: SocketId) {
         if let Some(Socket::TcpConnection(connection)) = self.sockets.remove(&id) {
-            log::debug!("TCP connection from {}: nothing proved", connection.tuple.remote);
+            log::debug!(
+                "TCP connection from {}: closed without a valid request",
+                connection.tuple.remote
+            );
             self.connections.remove(&connection.tuple);
             self.counters.tcp_connections_dropped += 1;
         }
@@ -325,8 +329,8 @@ impl Sockets {
     }
 }
 
-/// Whether this is a connection over which no valid request has come.
-fn is_stranger(sockets: &FxHashMap<SocketId, Socket>, id: SocketId, sfu: &Sfu) -> bool {
+/// Whether this is a connection on which no valid request has arrived.
+fn is_unverified(sockets: &FxHashMap<SocketId, Socket>, id: SocketId, sfu: &Sfu) -> bool {
     match sockets.get(&id) {
         Some(Socket::TcpConnection(connection)) => !sfu.is_valid_tuple(connection.tuple),
         _ => false,
@@ -341,7 +345,7 @@ fn overflowed(socket: &Socket) -> u64 {
     }
 }
 
-/// Takes the first of a queue that is ordered by time, if its time has come.
+/// Takes the first entry of a queue ordered by time, if it is due.
 fn pop_due(queue: &mut VecDeque<(Instant, SocketId)>, now: Instant) -> Option<SocketId> {
     queue.front().filter(|(at, _)| *at <= now)?;
     queue.pop_front().map(|(_, id)| id)

@@ -1,7 +1,7 @@
-//! ICE over TCP (RFC 6544): passive candidates, datagrams framed as RFC 4571 says.
+//! ICE over TCP (RFC 6544): passive candidates, with datagrams framed as RFC 4571 says.
 //!
-//! A stranger can open connections; so those that prove nothing are few and do not last (see
-//! `strangers`), and neither direction holds more than a bounded number of bytes.
+//! Anyone can open connections. So unverified ones are few and short-lived (see `unverified.rs`), and
+//! each direction holds a bounded number of bytes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,20 +12,21 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::proto::framing::{push_frame, take_frames};
 use crate::proto::net::{SocketId, Tuple};
 
-/// What waits for a peer that does not read. Datagrams beyond it are dropped, as on any network:
-/// SCTP sends them again, or the peer is gone.
+/// Bytes that wait for a peer that does not read. Datagrams beyond that are dropped, as on any network:
+/// SCTP retransmits them, or the peer is gone.
 const MAX_OUTGOING: usize = 256 * 1024;
 
-/// The memory for it that is kept once nothing waits: room for what most turns send.
+/// The capacity that is kept once nothing waits: enough for most turns.
 const KEPT: usize = 16 * 1024;
 
 /// Bytes of one read.
 const CHUNK: usize = 8 * 1024;
 
-/// What one connection, or all strangers together, may cost in one turn. What is left is for the next.
+/// What one verified connection, or all unverified ones together, may cost in one turn. The rest waits
+/// for the next turn.
 #[derive(Debug)]
 pub(super) struct Allowance {
-    /// Frames, the empty ones included: a few bytes may hold thousands of them.
+    /// Frames, empty ones included: a few bytes may hold thousands of them.
     frames: usize,
     /// System calls that read.
     reads: usize,
@@ -37,9 +38,8 @@ impl Allowance {
         Self { frames: 64, reads: 8 }
     }
 
-    /// For all connections that have proved nothing: about 100 us of STUN. A stranger needs one frame
-    /// to prove something.
-    pub(super) fn of_strangers() -> Self {
+    /// About 100 µs of STUN. A connection needs one frame to be verified.
+    pub(super) fn of_all_unverified() -> Self {
         Self { frames: 16, reads: 16 }
     }
 
@@ -56,8 +56,8 @@ pub(super) struct TcpPort {
 }
 
 impl TcpPort {
-    /// Takes a bound, non-blocking socket and listens on it; `waker` is called when there is
-    /// somebody. To be called inside of the runtime.
+    /// Listens on a bound, non-blocking socket; `waker` is called when a connection arrives. Call
+    /// this inside of the tokio runtime.
     pub(super) fn new(socket: socket2::Socket, waker: Waker) -> io::Result<Self> {
         const BACKLOG: i32 = 128;
         socket.listen(BACKLOG)?;
@@ -73,13 +73,13 @@ impl TcpPort {
         let mut cx = Context::from_waker(&self.waker);
         loop {
             match self.listener.poll_accept(&mut cx) {
-                Poll::Pending => return Accepted::Nobody,
-                Poll::Ready(Ok((stream, remote))) => return Accepted::Somebody(stream, remote),
+                Poll::Pending => return Accepted::Nothing,
+                Poll::Ready(Ok((stream, remote))) => return Accepted::Connection(stream, remote),
                 Poll::Ready(Err(error)) if out_of_files(&error) => {
                     log::error!("TCP accept: {error}");
-                    return Accepted::NotNow;
+                    return Accepted::OutOfFiles;
                 }
-                // That one is gone already.
+                // The peer has aborted that connection.
                 Poll::Ready(Err(error)) => log::debug!("TCP accept: {error}"),
             }
         }
@@ -90,32 +90,32 @@ impl TcpPort {
 #[derive(Debug)]
 pub(super) enum Accepted {
     /// A connection.
-    Somebody(TcpStream, SocketAddr),
-    /// None; the waker is armed.
-    Nobody,
-    /// One that stays in the kernel's queue, because the process has no file or memory for it. The
-    /// waker is not armed: to try again at once would spin.
-    NotNow,
+    Connection(TcpStream, SocketAddr),
+    /// No connection; the waker is armed.
+    Nothing,
+    /// A connection stays in the kernel's queue, because the process has no file descriptor or memory
+    /// for it. The waker is not armed: trying again at once would spin.
+    OutOfFiles,
 }
 
 fn out_of_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
-/// Whether a connection lives.
+/// What a socket has after a read or a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
-    /// It waits for its waker.
+    /// Nothing more; the waker is armed.
     Waiting,
     /// There may be more to read.
     More,
-    /// The peer has closed it.
+    /// The peer has closed the connection.
     Closed,
-    /// The peer has announced a datagram that cannot be.
-    Nonsense,
+    /// The peer has announced a datagram that is too long.
+    Malformed,
 }
 
-/// A connection. Its path is the listening socket and the peer's address.
+/// A connection. Its tuple is the listening socket and the peer's address.
 #[derive(Debug)]
 pub(super) struct TcpConnection {
     pub(super) tuple: Tuple,
@@ -132,13 +132,13 @@ impl TcpConnection {
         remote: SocketAddr,
         waker: Waker,
     ) -> io::Result<Self> {
-        // A datagram must not wait for the acknowledgement of the one before.
+        // A datagram must not wait for the acknowledgement of the previous one.
         stream.set_nodelay(true)?;
         let tuple = Tuple { socket: listener, remote };
         Ok(Self { tuple, stream, waker, incoming: Vec::new(), outgoing: Vec::new() })
     }
 
-    /// Hands over the datagrams that have arrived, as many as are allowed, and writes what waits.
+    /// Hands over as many datagrams as are allowed, and writes what waits.
     pub(super) fn receive(
         &mut self,
         allowance: &mut Allowance,
@@ -149,9 +149,9 @@ impl TcpConnection {
         }
         let mut chunk = [0; CHUNK];
         loop {
-            // First those that the last turn has left.
+            // The frames that the last turn has left come first.
             if !take_frames(&mut self.incoming, &mut allowance.frames, &mut handle) {
-                return Flow::Nonsense;
+                return Flow::Malformed;
             }
             if allowance.is_used_up() {
                 return Flow::More;
@@ -173,13 +173,13 @@ impl TcpConnection {
         }
     }
 
-    /// Queues a datagram for [`Self::flush`]. False if there is no room for it.
+    /// Queues a datagram for [`Self::flush`]. Returns false if there is no room.
     pub(super) fn send(&mut self, datagram: &[u8]) -> bool {
         self.outgoing.len() + datagram.len() <= MAX_OUTGOING
             && push_frame(&mut self.outgoing, datagram)
     }
 
-    /// Writes what the kernel takes; if something is left, the waker is armed.
+    /// Writes what the kernel takes. If something is left, the waker is armed.
     pub(super) fn flush(&mut self) -> Flow {
         let mut written = 0;
         let flow = loop {

@@ -12,16 +12,17 @@ use tokio::net::UdpSocket;
 
 use crate::proto::transmit::Transmits;
 
-use super::{mmsg, usage};
+use super::batch::Batch;
+use super::{mmsg, socket_drops};
 
-/// The largest receive: what a GRO batch or a UDP datagram can have.
+/// The largest receive: a GRO batch or a UDP datagram.
 const RECEIVE_SIZE: usize = 65_535;
 
 /// How many receives one system call takes.
 const RECEIVES: usize = if BATCH_SIZE < 8 { BATCH_SIZE } else { 8 };
 
-/// System calls on one socket in one turn. What is left is for the next turn, so that one busy
-/// socket does not keep the others waiting.
+/// System calls on one socket in one turn. The rest waits for the next turn, so that a busy socket does
+/// not keep the others waiting.
 const RECEIVE_CALLS_PER_TURN: usize = 4;
 
 /// One bound UDP socket.
@@ -32,7 +33,7 @@ pub(super) struct UdpPort {
     waker: Waker,
 }
 
-/// Where datagrams are received into: one for all sockets of a worker.
+/// The buffers that datagrams are received into, shared by all sockets of a worker.
 pub(super) struct ReceiveBuffers {
     buffers: Vec<Box<[u8]>>,
     meta: [RecvMeta; RECEIVES],
@@ -76,8 +77,8 @@ impl OffloadHold {
 }
 
 impl UdpPort {
-    /// Takes a bound, non-blocking socket; `waker` is called when it becomes readable. To be called
-    /// inside of the runtime.
+    /// Takes a bound, non-blocking socket; `waker` is called when it becomes readable. Call this inside
+    /// of the tokio runtime.
     pub(super) fn new(socket: socket2::Socket, waker: Waker) -> io::Result<Self> {
         let state = UdpSocketState::new((&socket).into())?;
         let socket = UdpSocket::from_std(socket.into())?;
@@ -88,13 +89,13 @@ impl UdpPort {
         self.socket.local_addr()
     }
 
-    /// How many datagrams came while the kernel's receive buffer was full, since the socket was bound.
+    /// Datagrams that arrived while the kernel's receive buffer was full, since the socket was bound.
     pub(super) fn overflowed(&self) -> u64 {
-        usage::drops(self.socket.as_fd())
+        socket_drops::read(self.socket.as_fd())
     }
 
-    /// Hands over the datagrams that have arrived. Returns whether there may be more; if not, the
-    /// waker is armed.
+    /// Hands over the datagrams that have arrived, as many as one turn may. Returns whether there may be
+    /// more; if not, the waker is armed.
     pub(super) fn receive(
         &mut self,
         buffers: &mut ReceiveBuffers,
@@ -123,20 +124,20 @@ impl UdpPort {
                         return false;
                     }
                 }
-                // Out of memory, say. The socket lives.
+                // The kernel is out of memory, for example. The socket stays usable.
                 Err(error) => log::debug!("UDP receive: {error}"),
             }
         }
         true
     }
 
-    /// Arms the waker. The kernel had less than it was asked for; to ask once more would be a system call
-    /// only to hear that it has nothing.
+    /// Arms the waker. The kernel had less than it was asked for, so the socket is empty, and another
+    /// system call would only confirm that.
     ///
-    /// That it had less does mean that it has nothing: the socket is not connected and reports no ICMP
-    /// errors (no IP_RECVERR), so nothing else cuts a receive short. And what comes from now on is not
-    /// missed, although this makes tokio forget that the socket was readable: the runtime has one
-    /// thread, so the poller has not run since, and tells of it the next time.
+    /// Nothing else cuts a receive short: the socket is not connected and reports no ICMP errors (no
+    /// IP_RECVERR). This makes tokio forget that the socket was readable, but no later datagram is
+    /// missed: the tokio runtime has one thread, so its poller has not run since and reports the
+    /// datagram the next time.
     fn is_drained(&self) -> bool {
         let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
         let _ = self.socket.try_io(Interest::READABLE, nothing);
@@ -144,32 +145,28 @@ impl UdpPort {
     }
 
     /// Sends the datagrams from `index` on that can leave with one system call; returns how many these
-    /// were. What the kernel does not take is lost, as on any network, and added to `unsent`.
+    /// were. Datagrams that the kernel does not take are lost, as on any network, and added to `unsent`.
     pub(super) fn send(&mut self, transmits: &Transmits, index: usize, unsent: &mut u64) -> usize {
         let segments = self.state.max_gso_segments();
-        let Some((tuple, size, contents, count)) = transmits.run(index, segments) else { return 1 };
-        if count == 1 && transmits.singles(index).nth(1).is_some() {
-            let mut singles = Vec::with_capacity(mmsg::MAX_DATAGRAMS);
-            singles.extend(transmits.singles(index).take(mmsg::MAX_DATAGRAMS));
-            return self.send_many(&singles, unsent);
-        }
-        let transmit = Transmit {
-            destination: tuple.remote,
-            ecn: None,
-            contents,
-            segment_size: (count > 1).then_some(size),
-            src_ip: None,
+        let Some(batch) = Batch::at(transmits, index, segments, mmsg::MAX_DATAGRAMS) else {
+            return 1;
         };
-        // Past tokio, which would refuse on a socket that it has not looked at yet, and then until
-        // it looks again. A UDP socket is writable unless its buffer is full.
+        let (destination, contents, segment_size, count) = match batch {
+            Batch::Single(to, datagram) => (to, datagram, None, 1),
+            Batch::Segments { to, size, contents, count } => (to, contents, Some(size), count),
+            Batch::Many(datagrams) => return self.send_many(&datagrams, unsent),
+        };
+        let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
+        // Past tokio, which refuses on a socket that it has not looked at yet, and then until it looks
+        // again. A UDP socket is writable unless its buffer is full.
         if let Err(error) = self.state.try_send((&self.socket).into(), &transmit) {
-            log::debug!("UDP send to {}: {error}", tuple.remote);
+            log::debug!("UDP send to {destination}: {error}");
             *unsent += count as u64;
         }
         count
     }
 
-    /// Returns how many of these are done with; the caller goes on behind them.
+    /// Returns how many of these were sent or lost; the caller continues after them.
     fn send_many(&self, datagrams: &[(SocketAddr, &[u8])], unsent: &mut u64) -> usize {
         let lost = match mmsg::send_many(self.socket.as_fd(), datagrams) {
             Ok(sent) => return sent,

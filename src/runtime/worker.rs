@@ -11,13 +11,14 @@ use crate::proto::certificate::{Certificate, CertificateError};
 use crate::proto::dtls;
 use crate::sfu::error::Error;
 
-use super::driver::World;
-use super::inbox::{Inbox, Job};
+use super::driver::Driver;
+use super::job::Job;
 use super::log::{self, LogSettings};
 use super::outbox::{Item, Outbox};
 use super::panics;
 use super::ports::PortRange;
 use super::usage;
+use super::world::{WorkerInbox, World};
 
 /// What a worker starts with.
 #[derive(Debug, Clone, Deserialize)]
@@ -76,7 +77,7 @@ impl WorkerSettings {
 /// A worker's thread. Dropping the handle closes the worker and waits for the thread's end.
 #[derive(Debug)]
 pub struct WorkerHandle {
-    inbox: Arc<Inbox>,
+    inbox: Arc<WorkerInbox>,
     thread_id: u32,
     start: Option<mpsc::Sender<(u32, WorkerSettings)>>,
     thread: Option<JoinHandle<()>>,
@@ -85,14 +86,14 @@ pub struct WorkerHandle {
 impl WorkerHandle {
     /// Makes the thread, which waits for [`Self::start`].
     pub fn new(outbox: Arc<Outbox>) -> std::io::Result<Self> {
-        let inbox = Arc::new(Inbox::default());
+        let inbox = Arc::new(WorkerInbox::default());
         let (start, settings) = mpsc::channel();
-        let (tell_id, id) = mpsc::channel();
+        let (send_id, id) = mpsc::channel();
         let main = {
             let inbox = Arc::clone(&inbox);
             move || {
-                // The handle waits for it; if that is gone, nobody wants to know.
-                let _ = tell_id.send(usage::thread_id());
+                // Fails only if the handle, which waits for it, has gone.
+                let _ = send_id.send(usage::thread_id());
                 run(&settings, &inbox, &outbox);
             }
         };
@@ -117,7 +118,7 @@ impl WorkerHandle {
     }
 
     /// Where jobs go.
-    pub fn inbox(&self) -> &Arc<Inbox> {
+    pub fn inbox(&self) -> &Arc<WorkerInbox> {
         &self.inbox
     }
 
@@ -138,7 +139,11 @@ impl Drop for WorkerHandle {
     }
 }
 
-fn run(settings: &mpsc::Receiver<(u32, WorkerSettings)>, inbox: &Arc<Inbox>, outbox: &Arc<Outbox>) {
+fn run(
+    settings: &mpsc::Receiver<(u32, WorkerSettings)>,
+    inbox: &Arc<WorkerInbox>,
+    outbox: &Arc<Outbox>,
+) {
     let served = panics::catch(|| {
         let Ok((request, settings)) = settings.recv() else { return };
         log::attach(&settings.log);
@@ -168,7 +173,7 @@ fn run(settings: &mpsc::Receiver<(u32, WorkerSettings)>, inbox: &Arc<Inbox>, out
 /// answer to the start.
 fn serve(
     settings: &WorkerSettings,
-    inbox: &Arc<Inbox>,
+    inbox: &Arc<WorkerInbox>,
     outbox: &Arc<Outbox>,
 ) -> Result<(impl FnOnce() + use<>, String), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -183,7 +188,8 @@ fn serve(
     let answer = json!({ "dtlsFingerprints": certificate.fingerprints() }).to_string();
     let serve = move || {
         dtls::warm_up();
-        runtime.block_on(World::new(certificate, ports, inbox, outbox).run());
+        let world = World::new(certificate, ports, Arc::clone(&inbox), outbox);
+        runtime.block_on(Driver::new(world, inbox).run());
     };
     Ok((serve, answer))
 }

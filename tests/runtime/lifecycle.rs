@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use datasoup::runtime::inbox::Job;
+use datasoup::runtime::job::Job;
 use datasoup::runtime::outbox::Item;
 use datasoup::runtime::worker::WorkerSettings;
 use datasoup::sfu::id::RouterKey;

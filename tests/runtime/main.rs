@@ -3,12 +3,12 @@
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
-    reason = "these tests are the world that the runtime meets"
+    reason = "these tests are the remote side of the sockets"
 )]
 
 mod lifecycle;
 mod order;
 mod sockets;
-mod strangers;
 mod tunnel;
+mod unverified;
 mod worker;

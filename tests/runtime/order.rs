@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use datasoup::proto::message::{Message, Ppid};
-use datasoup::runtime::driver::World;
-use datasoup::runtime::inbox::Job;
+use datasoup::runtime::job::Job;
 use datasoup::runtime::outbox::{Item, Outbox};
+use datasoup::runtime::world::World;
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::data_consumer::DataConsumerOptions;
 use datasoup::sfu::error::Error;
@@ -32,7 +32,7 @@ fn direct_pair(world: &mut World) -> Result<String, Error> {
     Ok(String::new())
 }
 
-fn send(n: u32) -> Job {
+fn send(n: u32) -> Job<World> {
     let message = Message::new(Ppid::BINARY, n.to_be_bytes().to_vec().into());
     Job::Send(PRODUCER, message, None)
 }

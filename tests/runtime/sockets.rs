@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use datasoup::proto::message::{Message, Ppid};
-use datasoup::runtime::driver::World;
-use datasoup::runtime::inbox::Job;
+use datasoup::runtime::job::Job;
 use datasoup::runtime::outbox::Item;
 use datasoup::runtime::ports::ListenInfo;
+use datasoup::runtime::world::World;
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::data_consumer::DataConsumerOptions;
 use datasoup::sfu::data_producer::DataProducerOptions;

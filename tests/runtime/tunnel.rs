@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::proto::sctp::SctpState;
-use datasoup::runtime::driver::{FarEnd, World};
-use datasoup::runtime::inbox::Job;
+use datasoup::runtime::job::Job;
 use datasoup::runtime::outbox::Item;
+use datasoup::runtime::world::{FarEnd, World};
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::data_consumer::DataConsumerOptions;
 use datasoup::sfu::error::Error;

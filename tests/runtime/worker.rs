@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use datasoup::runtime::driver::World;
-use datasoup::runtime::inbox::Job;
+use datasoup::runtime::job::Job;
 use datasoup::runtime::outbox::{Item, Outbox};
 use datasoup::runtime::ports::ListenInfo;
 use datasoup::runtime::worker::{WorkerHandle, WorkerSettings};
+use datasoup::runtime::world::World;
 use datasoup::sfu::error::Error;
 
 /// Long enough for whatever is waited for; nothing waits for so long unless it fails.
@@ -56,7 +56,7 @@ impl Worker {
         self.handle.as_mut().expect("not dropped yet")
     }
 
-    pub(crate) fn post(&mut self, job: Job) {
+    pub(crate) fn post(&mut self, job: Job<World>) {
         self.handle().inbox().post(job);
     }
 

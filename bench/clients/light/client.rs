@@ -18,7 +18,8 @@ use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::peer::Peer;
 use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
 use datasoup::proto::transmit::Transmits;
-use datasoup::runtime::usage::monotonic;
+use datasoup::runtime::batch::Batch;
+use datasoup::runtime::clock::monotonic;
 use datasoup::sfu::transport::IceParameters;
 use datasoup::sfu::transport::webrtc::DtlsParameters;
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
@@ -377,14 +378,14 @@ impl Client {
         }
         let mut index = 0;
         let max = self.state.max_gso_segments();
-        while let Some((_, size, contents, count)) = transmits.run(index, max) {
-            let transmit = Transmit {
-                destination: self.tuple.remote,
-                ecn: None,
-                contents,
-                segment_size: (count > 1).then_some(size),
-                src_ip: None,
+        while let Some(batch) = Batch::at(transmits, index, max, 1) {
+            let (destination, contents, segment_size, count) = match batch {
+                Batch::Single(to, datagram) => (to, datagram, None, 1),
+                Batch::Segments { to, size, contents, count } => (to, contents, Some(size), count),
+                Batch::Many(_) => unreachable!("at most one datagram to several peers"),
             };
+            let transmit =
+                Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
             // What the kernel does not take is lost, as on any network.
             let _ = self.state.try_send((&self.socket).into(), &transmit);
             index += count;

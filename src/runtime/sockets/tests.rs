@@ -1,4 +1,4 @@
-//! Connections of strangers, and time; and datagrams that leave together.
+//! Unverified connections, and datagrams that leave together.
 
 #![allow(
     clippy::disallowed_types,
@@ -17,8 +17,8 @@ fn listening() -> (Sockets, Sfu, Listen) {
 }
 
 fn bound(protocol: &str) -> (Sockets, Sfu, Listen) {
-    let inbox = Arc::new(Inbox::default());
-    let mut sockets = Sockets::new(inbox, PortRange { min: 10_000, max: 59_999 });
+    let ports = PortRange { min: 10_000, max: 59_999 };
+    let mut sockets = Sockets::new(|_| Waker::noop().clone(), ports);
     let info = serde_json::json!({ "protocol": protocol, "ip": "127.0.0.1" });
     let info = serde_json::from_value(info).expect("a TransportListenInfo");
     let listen = sockets.listen(0, &info).expect("a free port");
@@ -26,7 +26,7 @@ fn bound(protocol: &str) -> (Sockets, Sfu, Listen) {
     (sockets, Sfu::new(certificate, Instant::now(), Duration::ZERO), listen)
 }
 
-/// Looks at `ids` once, after the runtime has.
+/// Reads `ids` once, after tokio has looked at all sockets. Returns whether there is more to read.
 async fn look(sockets: &mut Sockets, sfu: &mut Sfu, now: Instant, ids: &[SocketId]) -> bool {
     tokio::time::sleep(Duration::from_millis(20)).await;
     let mut readable = ids.to_vec();
@@ -98,7 +98,7 @@ fn one_that_is_told_of_twice_is_read_once_a_turn() {
         let mut client = Client::connect(listen.local).expect("it listens");
         look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
         let id = *sockets.connections.values().next().expect("a connection");
-        // Empty frames, more than a turn has for a stranger.
+        // Empty frames, more than one turn reads from unverified connections.
         client.write_all(&[0; 1000]).expect("room");
         tokio::time::sleep(Duration::from_millis(20)).await;
         let mut readable = vec![id];

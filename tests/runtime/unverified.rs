@@ -1,4 +1,4 @@
-//! TCP connections of whoever comes along.
+//! TCP connections that send no valid request.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,16 +8,16 @@ use socket2::{Domain, Socket, Type};
 use crate::sockets::{Target, check_tcp, request, tcp_info, webrtc_at, webrtc_on};
 use crate::worker::{PATIENCE, Worker};
 
-/// A connection from this address of 127.0.0.0/8, which is all ours.
+/// A connection from an address of 127.0.0.0/8, all of which are local.
 fn connect(last_byte: u8, target: &Target) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let source = SocketAddr::from(([127, 0, 0, last_byte], 0));
-    socket.bind(&source.into()).expect("an address of ours");
+    socket.bind(&source.into()).expect("a local address");
     socket.connect(&target.address.into()).expect("it listens");
     socket.into()
 }
 
-/// Waits for the end of a connection; false if it does not come.
+/// Waits for the end of a connection; returns false if it does not come.
 fn ends(client: &mut TcpStream) -> bool {
     client.set_read_timeout(Some(PATIENCE)).expect("not zero");
     match client.read(&mut [0; 1]) {
@@ -26,7 +26,7 @@ fn ends(client: &mut TcpStream) -> bool {
     }
 }
 
-/// Whether nothing can be read from it and it lives.
+/// Whether the connection is open and has nothing to read.
 fn is_open(client: &mut TcpStream) -> bool {
     client.set_nonblocking(true).expect("an option");
     let read = client.read(&mut [0; 1]);
@@ -41,24 +41,24 @@ fn dropped(worker: &mut Worker) -> u64 {
 }
 
 #[test]
-fn who_opens_connections_without_end_locks_nobody_out() {
+fn a_source_that_opens_connections_without_end_locks_out_no_client() {
     let mut worker = Worker::started();
     let target = webrtc_on(&mut worker, tcp_info(0));
     let flood: Vec<TcpStream> = (0..300).map(|_| connect(1, &target)).collect();
-    // Somebody else, and somebody behind the same address.
+    // A client at another address, and one at the same address.
     for byte in [2, 1] {
         let mut client = connect(byte, &target);
         assert_eq!(check_tcp(&mut client, &target), client.local_addr().expect("connected"));
     }
     let mut flood = flood.into_iter();
     assert!(flood.by_ref().take(300 - 32).all(|mut client| ends(&mut client)));
-    // One of the others has made room for the second client.
+    // One of the others was evicted for the second client.
     assert_eq!(flood.filter_map(|mut client| is_open(&mut client).then_some(())).count(), 31);
     assert_eq!(dropped(&mut worker), 300 - 31);
 }
 
 #[test]
-fn strangers_of_many_addresses_lock_nobody_out() {
+fn unverified_connections_from_many_sources_lock_out_no_client() {
     let mut worker = Worker::started();
     let target = webrtc_on(&mut worker, tcp_info(0));
     let mut flood: Vec<TcpStream> = Vec::new();
@@ -73,9 +73,9 @@ fn strangers_of_many_addresses_lock_nobody_out() {
 }
 
 #[test]
-fn connections_that_have_proved_themselves_are_not_counted() {
+fn verified_connections_do_not_count_towards_the_limit() {
     let mut worker = Worker::started();
-    // At most eight lead to each.
+    // A transport has at most eight tuples.
     let targets: Vec<Target> = (0..5).map(|n| webrtc_at(&mut worker, n, tcp_info(0))).collect();
     let mut clients = Vec::new();
     for target in &targets {
@@ -93,35 +93,35 @@ fn connections_that_have_proved_themselves_are_not_counted() {
 }
 
 #[test]
-fn bytes_that_prove_nothing_keep_no_connection() {
+fn bytes_without_a_valid_request_keep_no_connection_open() {
     let mut worker = Worker::started();
     let target = webrtc_on(&mut worker, tcp_info(0));
     let wrong = Target { password: "wrong".into(), ..webrtc_at(&mut worker, 1, tcp_info(0)) };
     let mut slow: Vec<TcpStream> = (0..40).map(|_| connect(1, &target)).collect();
     for client in &mut slow {
-        // A part of a frame, a whole one of nothing, a refused request.
+        // A refused request, an empty frame, a part of a frame.
         let request = request(&wrong);
         let framed = [&(request.len() as u16).to_be_bytes()[..], &request].concat();
         for bytes in [&framed[..], &[0, 0], &[0x3f, 0xff, 1, 2, 3]] {
-            // It may have made room by now.
+            // The connection may be evicted by now.
             let _ = client.write_all(bytes);
         }
     }
     let mut good = connect(1, &target);
     check_tcp(&mut good, &target);
-    assert_eq!(dropped(&mut worker), 40 + 1 - 32, "all of them were strangers still");
+    assert_eq!(dropped(&mut worker), 40 + 1 - 32, "all of them were still unverified");
 }
 
 #[test]
-fn a_length_that_lies_ends_its_connection_and_is_counted() {
+fn an_impossible_frame_length_closes_its_connection_and_is_counted() {
     let mut worker = Worker::started();
     let target = webrtc_on(&mut worker, tcp_info(0));
     let mut good = connect(1, &target);
     check_tcp(&mut good, &target);
-    let mut liar = connect(1, &target);
-    check_tcp(&mut liar, &target);
-    liar.write_all(&[0x40, 0x01]).expect("sent");
-    assert!(ends(&mut liar), "16 KiB is all that a datagram can have");
+    let mut hostile = connect(1, &target);
+    check_tcp(&mut hostile, &target);
+    hostile.write_all(&[0x40, 0x01]).expect("sent");
+    assert!(ends(&mut hostile), "a datagram has at most 16 KiB");
     assert_eq!(dropped(&mut worker), 1);
     assert_eq!(check_tcp(&mut good, &target), good.local_addr().expect("connected"));
 }

@@ -1,0 +1,25 @@
+//! What a worker's thread is asked to do.
+
+use crate::proto::message::Message;
+use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use crate::sfu::subchannels::Selector;
+use crate::sfu::transport::tunnel::TunnelFrame;
+
+/// A job for the thread that owns a `W`. What comes often has a variant of its own, which needs no
+/// allocation.
+pub enum Job<W> {
+    /// Route a message of a direct DataProducer.
+    Send(DataProducerKey, Message, Option<Box<Selector>>),
+    /// Emit 'drain' when the backlog of this DataProducer has shrunk.
+    NotifyDrain(DataProducerKey),
+    /// The backlog of this DataConsumer, which had overflowed, has room again.
+    Relieved(DataConsumerKey),
+    /// A frame from the other end of this transport's tunnel, in this worker or in another one.
+    TunnelFrame(TransportKey, TunnelFrame),
+    /// A worker that had the other ends of tunnels has ended.
+    NeighbourEnded,
+    /// Anything else.
+    Call(Box<dyn FnOnce(&mut W) + Send>),
+    /// Close everything and end.
+    Close,
+}

@@ -1,0 +1,262 @@
+//! Everything that a worker's thread owns, and the parts of a turn.
+//!
+//! Jobs get a `&mut World`. They may ask the [`Sfu`] for anything, bind sockets and answer requests;
+//! what they cause leaves with the turn: see `driver.rs` for the order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustc_hash::FxHashMap;
+
+use crate::proto::certificate::Certificate;
+use crate::proto::net::{SocketId, Tuple};
+use crate::sfu::Sfu;
+use crate::sfu::dump::WorkerDump;
+use crate::sfu::error::Error;
+use crate::sfu::event::Event;
+use crate::sfu::id::TransportKey;
+use crate::sfu::transport::Listen;
+use crate::sfu::transport::tunnel::TunnelFrame;
+
+use super::inbox::Inbox;
+use super::job::Job;
+use super::outbox::{Item, Outbox};
+use super::ports::{ListenInfo, PortRange};
+use super::sockets::Sockets;
+use super::{clock, log, usage};
+
+/// The inbox of a worker.
+pub type WorkerInbox = Inbox<Job<World>>;
+
+/// See the module's documentation.
+pub struct World {
+    /// The entities.
+    pub sfu: Sfu,
+    sockets: Sockets,
+    inbox: Arc<WorkerInbox>,
+    outbox: Arc<Outbox>,
+    /// To be closed once the datagrams of this turn have left.
+    released: Vec<Released>,
+    /// The other ends of tunnels.
+    far_ends: FxHashMap<TransportKey, FarEnd>,
+    /// Frames for other workers: one batch for each.
+    frames: Vec<(Arc<WorkerInbox>, VecDeque<Job<World>>)>,
+    items: VecDeque<Item>,
+    closing: bool,
+}
+
+/// The other end of a tunnel.
+#[derive(Clone)]
+pub struct FarEnd {
+    /// The inbox of its worker.
+    pub inbox: Arc<WorkerInbox>,
+    /// Its transport there.
+    pub transport: TransportKey,
+}
+
+/// What the `Sfu` has let go.
+enum Released {
+    Socket(SocketId),
+    Connection(Tuple),
+}
+
+/// What jobs use.
+impl World {
+    /// Answers a request. Events from before the answer precede it in the outbox, and those that the
+    /// request itself causes follow it.
+    pub fn answer(&mut self, request: u32, result: Result<String, Error>) {
+        self.items.push_back(Item::Answer(request, result));
+    }
+
+    /// The answer of `worker.dump()`.
+    pub fn dump(&self) -> WorkerDump {
+        self.sfu.dump(usage::thread_id(), self.sockets.counters(), self.outbox.counters())
+    }
+
+    /// Binds the sockets of `infos`, each with its index in the application's list. After an error
+    /// none is bound.
+    pub fn listen(&mut self, infos: &[(usize, ListenInfo)]) -> Result<Vec<Listen>, Error> {
+        let mut listens = Vec::with_capacity(infos.len());
+        for (index, info) in infos {
+            match self.sockets.listen(*index, info) {
+                Ok(listen) => listens.push(listen),
+                Err(error) => {
+                    self.unlisten(&listens);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(listens)
+    }
+
+    /// Closes sockets that no entity has taken.
+    pub fn unlisten(&mut self, listens: &[Listen]) {
+        for listen in listens {
+            self.sockets.close(listen.socket);
+        }
+    }
+
+    /// Connects a pipe transport with one of the same process, past the network.
+    pub fn tunnel(&mut self, transport: TransportKey, far_end: FarEnd) -> Result<(), Error> {
+        self.sfu.transport(transport)?.tunnel()?;
+        far_end.inbox.post_at_close(&self.inbox, Job::NeighbourEnded);
+        self.far_ends.insert(transport, far_end);
+        Ok(())
+    }
+}
+
+/// The parts of a turn.
+impl World {
+    pub(super) fn new(
+        certificate: Certificate,
+        ports: PortRange,
+        inbox: Arc<WorkerInbox>,
+        outbox: Arc<Outbox>,
+    ) -> Self {
+        let sockets = {
+            let inbox = Arc::clone(&inbox);
+            Sockets::new(move |socket| inbox.socket_waker(socket), ports)
+        };
+        Self {
+            sfu: Sfu::new(certificate, clock::now(), clock::monotonic()),
+            sockets,
+            inbox,
+            outbox,
+            released: Vec::new(),
+            far_ends: FxHashMap::default(),
+            frames: Vec::new(),
+            items: VecDeque::new(),
+            closing: false,
+        }
+    }
+
+    /// Whether [`Job::Close`] was done.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// The next deadline.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        [self.sfu.poll_timeout(), self.sockets.deadline()].into_iter().flatten().min()
+    }
+
+    /// Reads the readable sockets, as far as one turn may. Those with more to read stay in the list.
+    pub(super) fn receive(&mut self, readable: &mut Vec<SocketId>, now: Instant) {
+        self.sockets.receive(readable, &mut self.sfu, now);
+    }
+
+    pub(super) fn do_job(&mut self, job: Job<Self>) {
+        match job {
+            Job::Send(producer, message, selector) => {
+                self.sfu.send(producer, message, selector.as_deref());
+            }
+            Job::TunnelFrame(transport, frame) => self.sfu.handle_tunnel_frame(transport, frame),
+            Job::NotifyDrain(producer) => self.sfu.notify_drain(producer),
+            Job::Relieved(consumer) => self.sfu.relieved(consumer),
+            Job::NeighbourEnded => self.close_broken_tunnels(),
+            Job::Call(call) => {
+                self.collect_events();
+                call(self);
+                self.collect_events();
+            }
+            Job::Close => {
+                self.sfu.close();
+                self.closing = true;
+            }
+        }
+    }
+
+    pub(super) fn handle_timeouts(&mut self, now: Instant) {
+        if self.sfu.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.sfu.handle_timeout();
+        }
+        self.sockets.expire(now, &self.sfu);
+    }
+
+    /// Sends the datagrams of all dirty transports.
+    pub(super) fn transmit(&mut self) {
+        loop {
+            // Taken out of the `Sfu`, which is notified of connections that turn out to be closed.
+            let mut transmits = std::mem::take(self.sfu.flush());
+            let lost = self.sockets.transmit(&transmits, &mut self.sfu);
+            transmits.clear();
+            self.sfu.recycle(transmits);
+            if !lost {
+                return;
+            }
+            // What waits for that peer now takes another path, if there is one, without waiting for
+            // the next turn. Each round has one connection less.
+        }
+    }
+
+    /// Hands over what this turn has caused, and closes what it has released.
+    pub(super) fn finish_turn(&mut self) {
+        self.collect_events();
+        self.release();
+        // Before JavaScript can react to this turn: what it then asks of another worker must come
+        // after the frames for that worker.
+        self.post_frames();
+        let lost = log::take(|level, text| self.items.push_back(Item::Log(level, text)));
+        self.outbox.count_dropped_lines(lost);
+        self.outbox.push(&mut self.items);
+    }
+
+    fn collect_events(&mut self) {
+        while let Some(event) = self.sfu.poll_event() {
+            match event {
+                Event::TunnelFrame(transport, frame) => self.queue_frame(transport, frame),
+                Event::SocketReleased(socket) => self.released.push(Released::Socket(socket)),
+                Event::ConnectionReleased(tuple) => {
+                    self.released.push(Released::Connection(tuple));
+                }
+                event => self.items.push_back(Item::Event(event)),
+            }
+        }
+    }
+
+    fn release(&mut self) {
+        for released in self.released.drain(..) {
+            match released {
+                Released::Socket(socket) => self.sockets.close(socket),
+                // A request may have made the tuple valid again, or a new connection may have it.
+                Released::Connection(tuple) if self.sfu.is_valid_tuple(tuple) => {}
+                Released::Connection(tuple) => self.sockets.close_connection(tuple),
+            }
+        }
+    }
+
+    /// Queues a frame for the other end of a tunnel until [`Self::post_frames`].
+    fn queue_frame(&mut self, transport: TransportKey, frame: TunnelFrame) {
+        let last = matches!(frame, TunnelFrame::Close);
+        let Some(FarEnd { inbox, transport: there }) = self.far_ends.get(&transport) else {
+            return;
+        };
+        let job = Job::TunnelFrame(*there, frame);
+        match self.frames.iter_mut().find(|(it, _)| Arc::ptr_eq(it, inbox)) {
+            Some((_, jobs)) => jobs.push_back(job),
+            None => self.frames.push((Arc::clone(inbox), VecDeque::from([job]))),
+        }
+        if last {
+            self.far_ends.remove(&transport);
+        }
+    }
+
+    fn post_frames(&mut self) {
+        self.frames.retain_mut(|(inbox, jobs)| {
+            inbox.post_all(jobs);
+            !inbox.is_closed()
+        });
+    }
+
+    /// Closes the tunnels to workers that have ended without a Close frame: a panic, say.
+    fn close_broken_tunnels(&mut self) {
+        let broken = |it: &FarEnd| it.inbox.is_closed();
+        for (transport, _) in self.far_ends.extract_if(|_, it| broken(it)).collect::<Vec<_>>() {
+            self.sfu.handle_tunnel_frame(transport, TunnelFrame::Close);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
