@@ -5,7 +5,7 @@ type Events = { ping: [number]; pong: []; listenererror: [string, Error] };
 
 const { EnhancedEventEmitter, enhancedOnce } = extras;
 
-test('new EnhancedEventEmitter() takes any number of listeners without a warning', async () => {
+test('new EnhancedEventEmitter() accepts any number of listeners without a warning', async () => {
   const warnings: Error[] = [];
   const listener = (warning: Error): void => void warnings.push(warning);
   process.on('warning', listener);
@@ -35,7 +35,7 @@ test('emitter.on(), once(), off(), prependListener() and emit() are those of Eve
   expect(seen).toEqual(['first 1', 'on 1', 'once 1', 'first 2', 'on 2', 'first 3']);
 });
 
-test('emitter.safeEmit() gives the listeners their arguments and tells whether there was one', () => {
+test('emitter.safeEmit() passes the arguments, and returns whether there was a listener', () => {
   const emitter = new EnhancedEventEmitter<Events>();
   expect(emitter.safeEmit('ping', 1)).toBe(false);
   const seen: number[] = [];
@@ -44,7 +44,7 @@ test('emitter.safeEmit() gives the listeners their arguments and tells whether t
   expect(seen).toEqual([2]);
 });
 
-test('emitter.safeEmit() does not throw what a listener throws, but emits it as listenererror', () => {
+test('emitter.safeEmit() emits the error of a listener that throws as listenererror', () => {
   const emitter = new EnhancedEventEmitter<Events>();
   const boom = new Error('boom');
   const errors: unknown[] = [];
@@ -57,7 +57,7 @@ test('emitter.safeEmit() does not throw what a listener throws, but emits it as 
   expect((errors[0] as unknown[])[1]).toBe(boom);
 });
 
-test('emitter.safeEmit() survives a throwing listener that nobody hears of', () => {
+test('emitter.safeEmit() does not throw without a listenererror listener', () => {
   const emitter = new EnhancedEventEmitter<Events>();
   emitter.on('pong', () => {
     throw new Error('boom');
@@ -65,7 +65,7 @@ test('emitter.safeEmit() survives a throwing listener that nobody hears of', () 
   expect(() => emitter.safeEmit('pong')).not.toThrow();
 });
 
-test('emitter.safeEmit() survives a listenererror listener that throws', () => {
+test('emitter.safeEmit() does not throw if a listenererror listener throws', () => {
   const emitter = new EnhancedEventEmitter<Events>();
   let count = 0;
   emitter.on('pong', () => {

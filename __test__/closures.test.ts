@@ -6,8 +6,8 @@ import { closes, EventRecorder } from './helpers/EventRecorder';
 import { until } from './helpers/wait';
 
 /**
- * Who emits what, on whom, in which order, when something closes. What an object emits during
- * close() it has emitted when close() returns; consumers elsewhere hear of it soon after.
+ * Which object emits which events, and in which order, when something closes. An object emits the events of its
+ * close() before close() returns; consumers on other transports emit theirs soon after.
  */
 
 let objects: Arrangement;
@@ -20,7 +20,7 @@ beforeEach(async () => {
 
 afterEach(() => objects.worker.close());
 
-/** What was emitted during `close()`, and what after it. */
+/** The events during `close()`, and those after it. */
 async function during(close: () => void): Promise<{ during: string[]; after: string[] }> {
   close();
   const lines = recorder.take();
@@ -43,7 +43,7 @@ function closedOf({ worker: _worker, ...rest }: Arrangement): boolean[] {
   return Object.values(rest).map((object: { closed: boolean }) => object.closed);
 }
 
-test('worker.close() closes everything, and subprocessclose follows', async () => {
+test('worker.close() closes everything, then emits subprocessclose', async () => {
   const { worker } = objects;
   expect(await during(() => worker.close())).toEqual({
     during: [
@@ -59,7 +59,7 @@ test('worker.close() closes everything, and subprocessclose follows', async () =
   expect(await during(() => worker.close())).toEqual({ during: [], after: [] });
 });
 
-test('worker.close() rejects what is pending before it closes what is below', async () => {
+test('worker.close() rejects pending calls before it closes the objects below', async () => {
   const { worker, router, directTransport } = objects;
   const rejected: string[] = [];
   const record = (title: string) => (error: Error) => rejected.push(`${title}: ${error.name}`);
@@ -82,7 +82,7 @@ test('worker.close() rejects what is pending before it closes what is below', as
   ]);
 });
 
-test('router.close() closes its transports and what is on them', async () => {
+test('router.close() closes its transports, their producers and consumers', async () => {
   const { router, worker } = objects;
   expect(await during(() => router.close())).toEqual({
     during: [...TRANSPORTS_OF_A_CLOSING_ROUTER, 'router.observer close'],
@@ -93,7 +93,7 @@ test('router.close() closes its transports and what is on them', async () => {
   expect(await during(() => router.close())).toEqual({ during: [], after: [] });
 });
 
-test('directTransport.close(): producers, then consumers; the consumers of its producers follow', async () => {
+test('directTransport.close() closes its producers, then its consumers, then the consumers of its producers', async () => {
   const { directTransport, webRtcTransport, dataConsumerSctp, dataProducerSctp } = objects;
   expect(await during(() => directTransport.close())).toEqual({
     during: [
@@ -111,7 +111,7 @@ test('directTransport.close(): producers, then consumers; the consumers of its p
   });
 });
 
-test('webRtcTransport.close(): the same the other way round', async () => {
+test('webRtcTransport.close() does the same in the other direction', async () => {
   const { webRtcTransport, dataProducerDirect } = objects;
   expect(await during(() => webRtcTransport.close())).toEqual({
     during: [
@@ -124,7 +124,7 @@ test('webRtcTransport.close(): the same the other way round', async () => {
   expect(dataProducerDirect.closed).toBe(false);
 });
 
-test('transport.close() where a consumer of the same transport consumes its producer: transportclose only', async () => {
+test('transport.close() with a consumer of a producer of the same transport emits only transportclose on it', async () => {
   const { directTransport, dataProducerDirect } = objects;
   const dataConsumerOwn = await directTransport.consumeData({
     dataProducerId: dataProducerDirect.id,
@@ -142,7 +142,7 @@ test('transport.close() where a consumer of the same transport consumes its prod
   });
 });
 
-test('dataProducer.close(): its consumers emit dataproducerclose', async () => {
+test('dataProducer.close() makes its consumers emit dataproducerclose', async () => {
   const { dataProducerDirect, dataConsumerSctp } = objects;
   expect(await during(() => dataProducerDirect.close())).toEqual({
     during: ['dataProducerDirect.observer close'],
@@ -152,7 +152,7 @@ test('dataProducer.close(): its consumers emit dataproducerclose', async () => {
   expect(await during(() => dataProducerDirect.close())).toEqual({ during: [], after: [] });
 });
 
-test('dataConsumer.close(): nobody else hears of it', async () => {
+test('dataConsumer.close() emits on no other object', async () => {
   const { dataConsumerDirect, dataProducerSctp } = objects;
   expect(await during(() => dataConsumerDirect.close())).toEqual({
     during: ['dataConsumerDirect.observer close'],
@@ -172,7 +172,7 @@ describe('with a WebRtcServer', () => {
     recorder.watch({ webRtcServer, served });
   });
 
-  test('webRtcServer.close(): its transports emit listenserverclose', async () => {
+  test('webRtcServer.close() makes its transports emit listenserverclose', async () => {
     const servedProducer = await served.produceData({ sctpStreamParameters: { streamId: 1 } });
     const elsewhere = await objects.directTransport.consumeData({
       dataProducerId: servedProducer.id,
@@ -191,14 +191,14 @@ describe('with a WebRtcServer', () => {
     expect(served.closed).toBe(true);
   });
 
-  test('transport.close() of a transport on it', async () => {
+  test('transport.close() emits webrtctransportunhandled on the server', async () => {
     expect(await during(() => served.close())).toEqual({
       during: ['webRtcServer.observer webrtctransportunhandled(served)', 'served.observer close'],
       after: [],
     });
   });
 
-  test('router.close() with a transport on it', async () => {
+  test('router.close() closes the transport without webrtctransportunhandled', async () => {
     const { during: lines } = await during(() => objects.router.close());
     expect(lines.filter((line) => /^(served|webRtcServer|router)/.test(line))).toEqual([
       ...closes('served', 'routerclose'),
@@ -207,7 +207,7 @@ describe('with a WebRtcServer', () => {
     await expect(webRtcServer.dump()).resolves.toMatchObject({ webRtcTransportIds: [] });
   });
 
-  test('worker.close(): the server emits workerclose after the routers', async () => {
+  test('worker.close() makes the server emit workerclose after the routers', async () => {
     const { during: lines } = await during(() => objects.worker.close());
     expect(lines.filter((line) => /^(served|webRtcServer|router|worker)/.test(line))).toEqual([
       ...closes('served', 'routerclose'),
@@ -219,7 +219,7 @@ describe('with a WebRtcServer', () => {
 });
 
 describe('listeners', () => {
-  test('one that throws: listenererror on its emitter, and the cascade goes on', async () => {
+  test('a listener that throws: its emitter emits listenererror, and the cascade continues', async () => {
     const { directTransport, dataProducerDirect } = objects;
     dataProducerDirect.on('transportclose', () => {
       throw new Error('boom');
@@ -236,7 +236,7 @@ describe('listeners', () => {
     });
   });
 
-  test('one of an observer that throws: the cascade goes on', async () => {
+  test('a listener of an observer that throws: the cascade continues', async () => {
     const { router, worker } = objects;
     router.observer.on('close', () => {
       throw new Error('boom');
@@ -255,7 +255,7 @@ describe('listeners', () => {
   };
 
   test.each(Object.entries(closing))(
-    '%s inside a transportclose listener: each object emits its close once',
+    '%s in a transportclose listener: each object emits its close once',
     async (_title, close) => {
       const { dataProducerDirect, worker, directTransport } = objects;
       dataProducerDirect.on('transportclose', () => close(objects));
@@ -277,7 +277,7 @@ describe('listeners', () => {
 });
 
 describe('random orders', () => {
-  /** A small generator of its own, so that a failure can be repeated by its seed. */
+  /** Pseudo-random numbers, so that a failure can be repeated by its seed. */
   function* numbers(seed: number): Generator<number, never> {
     for (let state = seed; ;) {
       state = (state * 1_103_515_245 + 12_345) & 0x7fff_ffff;
@@ -286,7 +286,7 @@ describe('random orders', () => {
   }
 
   test.each([1, 2, 3, 4, 5, 6, 7, 8])(
-    'seed %d: each object closes once, with one reason at most',
+    'seed %d: each object closes once, with at most one reason',
     async (seed) => {
       const { worker: _worker, ...rest } = objects;
       const names = Object.keys(rest) as (keyof typeof rest)[];
@@ -315,7 +315,7 @@ describe('random orders', () => {
   );
 });
 
-test('after close an object emits nothing more, whatever was on its way', async () => {
+test('a closed object emits nothing, even if messages and events were on their way', async () => {
   const { directTransport, dataProducerDirect, worker } = objects;
   const dataConsumer = await directTransport.consumeData({
     dataProducerId: dataProducerDirect.id,
@@ -333,7 +333,7 @@ test('after close an object emits nothing more, whatever was on its way', async 
   expect(recorder.take().filter((line) => line.startsWith('dataConsumer '))).toEqual([]);
 });
 
-test('observer of the module is not closed by its workers', async () => {
+test('the observer of the module stays open when its workers close', async () => {
   objects.worker.close();
   const seen: types.Worker[] = [];
   const listener = (worker: types.Worker): void => void seen.push(worker);

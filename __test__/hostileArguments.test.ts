@@ -7,8 +7,8 @@ import './helpers/closeWorkers';
 import { Inbox } from './helpers/Inbox';
 
 /**
- * Arguments that do something while they are looked at, or are not what they seem. Whatever they are, a
- * call throws or rejects with an Error, leaves nothing behind, and the Worker goes on.
+ * Arguments with side effects, such as getters and Proxies, and arguments that imitate others. With any of them a call
+ * throws or rejects with an Error, creates nothing, and the Worker keeps running.
  */
 
 let objects: Arrangement;
@@ -38,7 +38,7 @@ const SCTP_OPTIONS = [
   'maxSctpMessageSize',
 ];
 
-/** Each method that takes options: a good call, and the names that it looks at. */
+/** Each method with options: a call, valid options, and the names that it reads. */
 const METHODS: Record<string, { call: Call; good: () => Options; names: string[] }> = {
   'createWorker()': {
     call: (options) => datasoup.createWorker(options),
@@ -145,19 +145,19 @@ const METHODS: Record<string, { call: Call; good: () => Options; names: string[]
   },
 };
 
-/** Fails if something was made. */
+/** Fails if `work` created an object. */
 async function nothingMade(work: () => Promise<void>): Promise<void> {
   const before = await objects.worker.dump();
   await work();
   await expect(objects.worker.dump()).resolves.toEqual(before);
 }
 
-/** Of whatever realm: some of these are made by the engine or by Node. */
+/** Of any realm: the engine and Node.js make errors of theirs. */
 function isErrorNamed(error: unknown, name: string): boolean {
   return isNativeError(error) && (name === 'Error' || error.name === name);
 }
 
-/** What a call throws or rejects with. */
+/** The error with which a call throws or rejects. */
 async function errorOf(call: () => unknown): Promise<unknown> {
   try {
     await call();
@@ -174,7 +174,7 @@ function revoked(target: object): any {
 }
 
 describe.each(Object.entries(METHODS))('%s', (_method, { call, good, names }) => {
-  test.each(names)('with a getter of %s that throws rejects with what is thrown', async (name) => {
+  test.each(names)('with a getter of %s that throws rejects with the same error', async (name) => {
     const boom = new Error('boom');
     const options = Object.defineProperty(good(), name, {
       enumerable: true,
@@ -186,10 +186,10 @@ describe.each(Object.entries(METHODS))('%s', (_method, { call, good, names }) =>
   });
 
   test.each(names)(
-    'with a revoked Proxy as %s rejects with an Error, or takes it',
+    'with a revoked Proxy as %s rejects with an Error, or accepts it',
     async (name) => {
       if (name === 'appData') {
-        return; // It is the application's, and nobody looks at it.
+        return; // The package does not read it.
       }
       await nothingMade(async () => {
         const settled = await call({ ...good(), [name]: revoked([]) }).then(
@@ -204,25 +204,29 @@ describe.each(Object.entries(METHODS))('%s', (_method, { call, good, names }) =>
     },
   );
 
-  test.each(names)('with a Symbol or a BigInt as %s does not break', async (name) => {
-    await nothingMade(async () => {
-      for (const value of [Symbol('s'), 1n, -1n]) {
-        try {
-          const made = (await call({ ...good(), [name]: value })) as { close?(): void } | undefined;
-          made?.close?.();
-        } catch (error) {
-          expect(error).toBeInstanceOf(Error);
+  test.each(names)(
+    'with a Symbol or a BigInt as %s rejects with an Error, or accepts it',
+    async (name) => {
+      await nothingMade(async () => {
+        for (const value of [Symbol('s'), 1n, -1n]) {
+          try {
+            const made = (await call({ ...good(), [name]: value })) as
+              { close?(): void } | undefined;
+            made?.close?.();
+          } catch (error) {
+            expect(error).toBeInstanceOf(Error);
+          }
         }
-      }
-    });
-  });
+      });
+    },
+  );
 
   test('with a revoked Proxy rejects with a TypeError', async () => {
     await nothingMade(() => expect(call(revoked({}))).rejects.toThrow(TypeError));
   });
 });
 
-test('a Proxy of options is as good as they are, and each is read through it', async () => {
+test('a Proxy of options works like the options, which are read through it', async () => {
   const read: PropertyKey[] = [];
   const options = new Proxy(
     { label: 'l', protocol: 'p', sctpStreamParameters: { streamId: 9 } },
@@ -234,7 +238,7 @@ test('a Proxy of options is as good as they are, and each is read through it', a
   dataProducer.close();
 });
 
-test('keys named __proto__ change no prototype and are kept where they are the application’s', async () => {
+test('keys named __proto__ change no prototype, and are kept in appData', async () => {
   const appData = JSON.parse('{ "__proto__": { "polluted": 1 }, "constructor": 5 }') as Options;
   const options = JSON.parse('{ "__proto__": { "polluted": 1, "paused": true }, "label": "l" }');
   const dataProducer = await objects.directTransport.produceData({ ...options, appData });
@@ -257,7 +261,7 @@ test('lone surrogates in a label and a protocol become U+FFFD, as in messages', 
   dataProducer.close();
 });
 
-describe('an object that is closed while its arguments are looked at', () => {
+describe('an object that its own arguments close', () => {
   const closing: Record<string, () => Promise<{ call: () => Promise<unknown> }>> = {
     'router.createDirectTransport() closes the Router': async () => {
       const router = await objects.worker.createRouter();
@@ -354,7 +358,7 @@ describe('dataProducer.send()', () => {
 
   afterEach(() => dataProducer.close());
 
-  /** Subchannels that do something when they are looked at. */
+  /** Subchannels that call `spring` when they are read. */
   function trap(spring: () => void): number[] {
     return Object.defineProperty([0], 0, {
       get() {
@@ -390,7 +394,7 @@ describe('dataProducer.send()', () => {
     ['a revoked Proxy', () => revoked(Buffer.from('x'))],
     ['an object that claims to be a Buffer', () => Object.create(Buffer.prototype)],
     [
-      'one that claims a length, too',
+      'an object that claims a length, too',
       () => Object.defineProperty(Object.create(Buffer.prototype), 'length', { value: 5 }),
     ],
   ])('of %s throws a TypeError', async (_title, make) => {
@@ -399,7 +403,7 @@ describe('dataProducer.send()', () => {
     expect(await arrived()).toEqual([]);
   });
 
-  test('of a Buffer that is transferred away while the subchannels are looked at throws', async () => {
+  test('of a Buffer that the getter of a subchannel transfers throws', async () => {
     const buffer = Buffer.from(new ArrayBuffer(16));
     const subchannels = trap(() =>
       structuredClone(buffer.buffer, { transfer: [buffer.buffer as any] }),
@@ -408,7 +412,7 @@ describe('dataProducer.send()', () => {
     expect(await arrived()).toEqual([]);
   });
 
-  test('of a Buffer whose memory shrinks below it and grows again sends what it is at that moment', async () => {
+  test('of a Buffer on resizable memory sends its bytes at the time of the call', async () => {
     type Resizable = ArrayBuffer & { resize(length: number): void };
     const Constructor = ArrayBuffer as unknown as new (
       length: number,
@@ -426,18 +430,18 @@ describe('dataProducer.send()', () => {
     expect((await arrived()).map((text) => text.length)).toEqual([4, 1, 4, 1]);
   });
 
-  test('of shared memory sends what is there at that moment', async () => {
+  test('of shared memory sends its bytes at the time of the call', async () => {
     const buffer = Buffer.from(new SharedArrayBuffer(3)).fill('x');
     dataProducer.send(buffer);
     buffer.fill('y');
     expect(await arrived()).toEqual(['xxx']);
   });
 
-  test('of a string far too long throws a TypeError', () => {
+  test('of a string of 64 MiB throws a TypeError', () => {
     expect(() => dataProducer.send('x'.repeat(64 * 1024 * 1024))).toThrow(TypeError);
   });
 
-  test('closed while the subchannels are looked at drops the message', async () => {
+  test('closed by the getter of a subchannel drops the message', async () => {
     dataProducer.send(
       'x',
       51,
@@ -447,7 +451,7 @@ describe('dataProducer.send()', () => {
   });
 });
 
-describe('a method with a foreign this', () => {
+describe('methods with a foreign this', () => {
   test.each<[string, () => types.DataProducer | object]>([
     ['Worker', () => objects.worker],
     ['Router', () => objects.router],
@@ -455,7 +459,7 @@ describe('a method with a foreign this', () => {
     ['WebRtcTransport', () => objects.webRtcTransport],
     ['DataProducer', () => objects.dataProducerDirect],
     ['DataConsumer', () => objects.dataConsumerSctp],
-  ])('of %s throws or rejects with an Error, or needs no this', async (_title, of) => {
+  ])('of %s throw or reject with an Error, or do not use this', async (_title, of) => {
     const object = of();
     const methods = methodsOf(object);
     const thieves = [undefined, {}, objects, Object.create(object), new Proxy(object, {})];
@@ -471,7 +475,7 @@ describe('a method with a foreign this', () => {
     expect((object as { closed: boolean }).closed).toBe(false);
   });
 
-  /** Its methods and getters, but for those of every emitter. */
+  /** Its methods and getters, without those of every emitter. */
   function methodsOf(object: object): ((...args: unknown[]) => unknown)[] {
     const methods = [];
     for (

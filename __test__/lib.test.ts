@@ -2,7 +2,7 @@ import * as datasoup from '..';
 import { Channel } from '../lib/Channel';
 import { copy } from '../lib/copy';
 
-/** Mechanisms of lib/, of which some edge cases are out of the public API's reach. */
+/** Mechanisms of lib/ with edge cases that the public API cannot reach. */
 
 describe('Channel', () => {
   /** A native worker that answers when it is asked to. */

@@ -1,6 +1,6 @@
 import { ROOT, runNode } from './helpers/process';
 
-/** The package in processes, threads and realms of its own. Each test runs a Node process. */
+/** The package in processes, worker_threads and vm contexts. Each test runs a Node.js process. */
 
 const TRAFFIC = `
   async function traffic() {
@@ -12,7 +12,7 @@ const TRAFFIC = `
     return { worker, dataProducer, dataConsumer };
   }`;
 
-test('the process ends by itself after worker.close()', async () => {
+test('the process exits by itself after worker.close()', async () => {
   const ended = await runNode(`${TRAFFIC}
     (async () => {
       const { worker, dataProducer, dataConsumer } = await traffic();
@@ -23,16 +23,16 @@ test('the process ends by itself after worker.close()', async () => {
   expect(ended).toEqual({ code: 0, signal: null, stdout: 'subprocessclose\n', stderr: '' });
 });
 
-test('the process stays alive while a Worker is open', async () => {
+test('the process keeps running while a Worker is open', async () => {
   const ended = await runNode(`
     datasoup.createWorker().then((worker) => {
-      // Nothing but the worker keeps the process: a timer without reference does not.
+      // Only the Worker keeps the process running: an unreferenced timer does not.
       setTimeout(() => { console.log('still here'); worker.close(); }, 200).unref();
     });`);
   expect(ended).toEqual({ code: 0, signal: null, stdout: 'still here\n', stderr: '' });
 });
 
-test('a pending call keeps the process until it is answered', async () => {
+test('a pending call keeps the process running until it is answered', async () => {
   const ended = await runNode(`
     (async () => {
       const worker = await datasoup.createWorker();
@@ -54,7 +54,7 @@ test('process.exit() inside a message listener, with traffic in flight', async (
   expect(ended).toEqual({ code: 7, signal: null, stdout: '', stderr: '' });
 });
 
-/** Places from which process.exit(9) is called, with traffic in flight. */
+/** Places that call process.exit(9), with traffic in flight. */
 const EXITS: Record<string, string> = {
   'the listener of a large message': `
     dataConsumer.on('message', exit);
@@ -107,12 +107,12 @@ test.each(Object.entries(EXITS))('process.exit() in %s', async (_title, script) 
   expect(ended).toEqual({ code: 9, signal: null, stdout: '', stderr: '' });
 });
 
-test('process.exit() right after createWorker() was called', async () => {
+test('process.exit() right after the call of createWorker()', async () => {
   const ended = await runNode('void datasoup.createWorker(); process.exit(5);');
   expect(ended).toMatchObject({ code: 5, signal: null });
 });
 
-test('an uncaught exception with an open Worker ends the process as ever', async () => {
+test('an uncaught exception with an open Worker ends the process with code 1', async () => {
   const ended = await runNode(`
     datasoup.createWorker().then(() => { setImmediate(() => { throw new Error('mine'); }); });`);
   expect(ended).toMatchObject({ code: 1, signal: null });
@@ -130,7 +130,7 @@ test('a listener that throws does not end the process', async () => {
   expect(ended).toMatchObject({ code: 0, stdout: 'message boom\n' });
 });
 
-test('listeners that throw and that nobody hears of do not end the process either', async () => {
+test('listeners that throw, without a listenererror listener, do not end the process', async () => {
   const ended = await runNode(`${TRAFFIC}
     process.on('uncaughtException', () => console.log('uncaught'));
     process.on('unhandledRejection', () => console.log('unhandled'));
@@ -182,7 +182,7 @@ const IN_THREADS = `
       const transport = await router.createDirectTransport();
       const dataProducer = await transport.produceData();
       const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
-      // And over a tunnel to a second one, with a port that is listened on, and calls that wait.
+      // Also through a tunnel to a second Worker, with a bound port and pending calls.
       const far = await datasoup.createWorker();
       const farRouter = await far.createRouter();
       const { pipeDataProducer } = await router.pipeToRouter({ dataProducerId: dataProducer.id, router: farRouter });
@@ -212,7 +212,7 @@ const IN_THREADS = `
   \`;
   const start = () => new Thread(code, { eval: true });`.replace('ROOT', JSON.stringify(ROOT));
 
-test('worker_threads: loaded in several, ended by worker.close() in each', async () => {
+test('worker_threads: loaded in several threads, each exits after worker.close()', async () => {
   const ended = await runNode(`${IN_THREADS}
     (async () => {
       const threads = [start(), start(), start()];
@@ -224,7 +224,7 @@ test('worker_threads: loaded in several, ended by worker.close() in each', async
   expect(ended).toEqual({ code: 0, signal: null, stdout: '0,0,0\n', stderr: '' });
 });
 
-test('worker_threads: terminate() with an open Worker and traffic in flight, 50 times; the others go on', async () => {
+test('worker_threads: terminate() with an open Worker and traffic in flight, 50 times; other threads keep running', async () => {
   const ended = await runNode(
     `${IN_THREADS}${TRAFFIC}
     const held = (of) => require('node:fs').readdirSync('/proc/self/' + of).length;
@@ -249,7 +249,7 @@ test('worker_threads: terminate() with an open Worker and traffic in flight, 50 
   expect(ended).toEqual({ code: 0, signal: null, stdout: '0 0\ngo on\n', stderr: '' });
 }, 130_000);
 
-test('worker_threads: loaded again after a thread with it has ended', async () => {
+test('worker_threads: loaded again after a thread that had loaded it has exited', async () => {
   const ended = await runNode(`${IN_THREADS}
     (async () => {
       const first = start();
@@ -263,7 +263,7 @@ test('worker_threads: loaded again after a thread with it has ended', async () =
   expect(ended).toEqual({ code: 0, signal: null, stdout: '0\n', stderr: '' });
 });
 
-test('loaded twice in one process, with its own classes each', async () => {
+test('loaded twice in one process, each copy with its own classes', async () => {
   const ended = await runNode(`${TRAFFIC}
     (async () => {
       const first = datasoup;
@@ -288,7 +288,7 @@ test('loaded in a vm context: errors are those of its realm', async () => {
     const { readFileSync } = require('node:fs');
     const path = require('node:path');
     const root = ${JSON.stringify(ROOT)};
-    // A CommonJS loader, as test runners have one, that runs the package's files in a realm of their own.
+    // A CommonJS loader like those of test runners: it runs the package's files in a realm of its own.
     const context = vm.createContext({ ...globalThis, Buffer, process, console, setImmediate, setTimeout, clearTimeout, queueMicrotask });
     const cache = new Map();
     const load = (file) => {
@@ -321,7 +321,7 @@ test('loaded in a vm context: errors are those of its realm', async () => {
   expect(ended).toEqual({ code: 0, signal: null, stdout: 'true\nrealm true\n', stderr: '' });
 });
 
-test('a Worker that nobody holds is not collected while it is open', async () => {
+test('an open Worker without references is not garbage-collected', async () => {
   const ended = await runNode(
     `${TRAFFIC}
     (async () => {
@@ -336,7 +336,7 @@ test('a Worker that nobody holds is not collected while it is open', async () =>
   expect(ended).toMatchObject({ code: 0, signal: null, stdout: 'message\n' });
 });
 
-test('a Worker that dies of a bug says so by its event and in the log, and nothing on stderr', async () => {
+test('a Worker that dies of a bug reports it by its event and in the log, not on stderr', async () => {
   const ended = await runNode(
     `
     const { coreOf } = require(${JSON.stringify(ROOT)} + '/lib/Entity');
@@ -351,7 +351,7 @@ test('a Worker that dies of a bug says so by its event and in the log, and nothi
   expect(ended.stdout).toMatch(/^error: .*panic for tests.*\ndied: .*panic for tests.*\n$/);
 });
 
-test('a thousand Routers with transports come and go, and leave nothing in dump()', async () => {
+test('a thousand Routers with transports open and close, and leave nothing in dump()', async () => {
   const ended = await runNode(`
     (async () => {
       const worker = await datasoup.createWorker();

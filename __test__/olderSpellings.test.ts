@@ -5,7 +5,7 @@ import { Inbox } from './helpers/Inbox';
 import { freePort } from './helpers/sockets';
 import { WebRtcPeers } from './helpers/WebRtcPeers';
 
-/** Options as applications write them that have been with mediasoup for long: they do the same as the newer ones. */
+/** Older spellings of options, as in applications written for old versions of mediasoup, work like the newer ones. */
 
 let worker: types.Worker;
 let router: types.Router;
@@ -20,7 +20,7 @@ afterEach(() => worker.close());
 type SctpTransport = types.WebRtcTransport | types.PlainTransport | types.PipeTransport;
 type Create = (options: Record<string, unknown>) => Promise<SctpTransport>;
 
-/** Creates a transport of each kind with SCTP, in the older way. */
+/** Creates a transport of each type with SCTP, by older spellings. */
 const kinds: [string, Create][] = [
   [
     'createWebRtcTransport()',
@@ -39,7 +39,7 @@ const kinds: [string, Create][] = [
   ],
 ];
 
-/** Where a transport tells its peers to go. */
+/** The address that a transport announces to its peers. */
 function addressOf(transport: SctpTransport): { address: string; port: number } {
   if (transport.type === 'webrtc') {
     const [{ address, port }] = transport.iceCandidates as [types.IceCandidate];
@@ -53,18 +53,18 @@ describe.each(kinds)('%s', (_title, create) => {
     ['maxSctpMessageSize', { maxSctpMessageSize: 1234 }, 1234, 1234],
     ['0', { maxSctpMessageSize: 0 }, 0, 0],
     [
-      'maxSendMessageSize wins over it',
+      'maxSendMessageSize takes precedence',
       { maxSctpMessageSize: 1234, maxSendMessageSize: 5 },
       5,
       1234,
     ],
     [
-      'maxReceiveMessageSize wins over it',
+      'maxReceiveMessageSize takes precedence',
       { maxSctpMessageSize: 1234, maxReceiveMessageSize: 6 },
       1234,
       6,
     ],
-    ['null is not given', { maxSctpMessageSize: null }, 262_144, 262_144],
+    ['null counts as not given', { maxSctpMessageSize: null }, 262_144, 262_144],
   ])('maxSctpMessageSize: %s', async (_name, options, send, receive) => {
     const transport = await create(options);
     expect(transport.sctpParameters).toMatchObject({
@@ -79,7 +79,7 @@ describe.each(kinds)('%s', (_title, create) => {
   });
 
   test.each(titled([{ OS: 1024, MIS: 1024 }, { OS: 0, MIS: 65_535 }, {}, null]))(
-    'numSctpStreams: %s is accepted, and changes nothing',
+    'numSctpStreams: %s is accepted and has no effect',
     async (_name, numSctpStreams) => {
       const { OS, MIS } = (await create({})).sctpParameters!;
       const transport = await create({ numSctpStreams });
@@ -105,7 +105,7 @@ describe.each(kinds)('%s', (_title, create) => {
     expect(addressOf(transport)).toEqual({ address: '127.0.0.1', port });
   });
 
-  test('listenIp(s) without port: one of the worker’s range', async () => {
+  test('listenIp(s) without port: a port of the worker’s range', async () => {
     const narrow = await datasoup.createWorker({ rtcMinPort: 41_000, rtcMaxPort: 41_200 });
     router = await narrow.createRouter();
     const { port } = addressOf(await create({}));
@@ -119,7 +119,7 @@ describe.each(kinds)('%s', (_title, create) => {
     ['an empty announcedIp', { announcedIp: '' }, '127.0.0.1'],
     ['null', { announcedIp: null }, '127.0.0.1'],
     [
-      'announcedAddress, which wins',
+      'announcedAddress, which takes precedence',
       { announcedIp: '9.9.9.1', announcedAddress: 'a.test' },
       'a.test',
     ],
@@ -213,7 +213,7 @@ describe('pipeToRouter()', () => {
   });
 });
 
-test('an application of years ago: a client connects and talks', async () => {
+test('an application in older spellings: a client connects and sends', async () => {
   const peers = new WebRtcPeers();
   const transport = await router.createWebRtcTransport({
     listenIps: [{ ip: '127.0.0.1', announcedIp: '127.0.0.1' }],

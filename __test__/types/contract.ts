@@ -1,4 +1,4 @@
-// Not run: `tsc -p .` checks that the contract accepts what it should, and (@ts-expect-error) refuses what it should.
+// Not run: `tsc -p .` checks what index.d.ts accepts, and (@ts-expect-error) what it rejects.
 
 import * as datasoup from '../..';
 import type { DataConsumer, types } from '../..';

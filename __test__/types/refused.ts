@@ -1,4 +1,4 @@
-// Not run: what `tsc -p .` must refuse, one line each. A line that it came to accept is an error itself.
+// Not run: each line is one that `tsc -p .` must reject. If it accepts one, the @ts-expect-error above it is an error.
 
 import * as datasoup from '../..';
 import type { types } from '../..';
