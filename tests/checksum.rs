@@ -1,4 +1,4 @@
-//! What sctp-proto and stun-types compute their checksums with: see `crates/crc`.
+//! The checksums of sctp-proto and stun-types: see `crates/crc`.
 
 use crc::{CRC_32_ISCSI, CRC_32_ISO_HDLC, Crc, Table};
 
@@ -22,15 +22,14 @@ fn bitwise(polynomial: u32, bytes: &[u8]) -> u32 {
     })
 }
 
-/// The check values of the catalogue of parametrised CRC algorithms.
 #[test]
-fn the_known_sums_of_nine_digits() {
+fn the_check_values_of_the_catalogue() {
     assert_eq!(of(&ISCSI, &[b"123456789"]), 0xe306_9283);
     assert_eq!(of(&ISO_HDLC, &[b"123456789"]), 0xcbf4_3926);
 }
 
 #[test]
-fn every_length_in_one_piece_or_in_three_wherever_it_lies() {
+fn every_length_whole_and_in_three_parts_at_any_alignment() {
     let bytes: Vec<u8> = (0..3000u32).map(|n| (n * n % 251) as u8).collect();
     for len in (0..200).chain([255, 256, 767, 768, 1023, 1024, 1025, 1200, 2999]) {
         let bytes = &bytes[len % 2..][..len];

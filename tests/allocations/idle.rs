@@ -1,5 +1,5 @@
-//! The heap of transports that idle. What aws-lc allocates for the keys of a session, 1.2 KB, does not go through the
-//! allocator of Rust and is not in these figures.
+//! The heap of idle transports. The figures do not include the 1.2 KB that aws-lc allocates for the keys of a session,
+//! because it does not use Rust's allocator.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::rig::Rig;
 
 const KIB: i64 = 1024;
 
-/// A worker with a direct DataProducer and one client, which has made what all of them share.
+/// A worker with a direct DataProducer and one client, for which everything shared is allocated already.
 fn worker() -> (Rig, DataProducerKey) {
     let mut rig = Rig::new();
     let direct = ours(|| rig.host.direct(rig.router));
@@ -21,7 +21,7 @@ fn worker() -> (Rig, DataProducerKey) {
     (rig, producer)
 }
 
-/// A connected client with a channel in both directions; `producer` feeds the one to it.
+/// Adds a connected client with a channel in each direction; `producer` sends to it.
 fn join(rig: &mut Rig, producer: DataProducerKey) {
     let key = rig.join();
     ours(|| rig.host.produce(key, 0));
@@ -60,9 +60,9 @@ fn owners_of_the_heap_of_a_transport() {
     }
 }
 
-/// sctp-proto keeps what it has taken; the send queues above it do not.
+/// The send queues free their memory after a burst; sctp-proto keeps what it has allocated.
 #[test]
-fn a_transport_that_was_busy_gives_back_what_its_queues_took() {
+fn a_transport_frees_its_queues_after_a_burst() {
     let (mut rig, producer) = worker();
     join(&mut rig, producer);
     for _ in 0..2000 {
@@ -75,13 +75,13 @@ fn a_transport_that_was_busy_gives_back_what_its_queues_took() {
     rig.pass(Duration::from_secs(10));
     let idle = live();
     println!("{busy} bytes of heap while busy, {idle} when idle again");
-    assert!(idle + 100 * KIB <= busy, "{idle} of {busy} bytes are still there");
+    assert!(idle + 100 * KIB <= busy, "{idle} of {busy} bytes are still allocated");
 }
 
-/// The same for what a burst leaves behind; see the test below.
+/// The same for the heap after a burst.
 #[test]
 #[ignore = "prints figures"]
-fn owners_of_what_a_burst_leaves_behind() {
+fn owners_of_the_heap_after_a_burst() {
     let (mut rig, producer) = worker();
     join(&mut rig, producer);
     let before = count();

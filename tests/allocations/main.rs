@@ -1,4 +1,4 @@
-//! What the worker allocates: nothing of its own per message, and how much for an idle transport.
+//! What the worker allocates per message, and for an idle transport.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,5 +1,5 @@
-//! Allocations per message, once everything has grown to its size: on the way out none of ours; on the way in the
-//! packet and the message, because sctp-proto takes the one and gives the other that way.
+//! Allocations per message, once every buffer has grown to its size: none of ours for a message that is sent; the packet
+//! and the message for one that is received, because sctp-proto takes and returns owned bytes.
 
 use datasoup::sfu::id::DataProducerKey;
 
@@ -8,22 +8,22 @@ use crate::host::binary;
 use crate::ours;
 use crate::rig::Rig;
 
-/// Messages that are sent before any is looked at, and those that are.
+/// Messages that are sent before the count, and those that are counted.
 const BEFORE: usize = 1000;
-const LOOKED_AT: i64 = 20;
+const COUNTED: i64 = 20;
 
-/// Does something `BEFORE` times, and answers what it then allocates each time.
+/// Does something `BEFORE` times, then returns what it allocates in `COUNTED` times.
 #[track_caller]
 fn each_time(what: &str, mut work: impl FnMut()) -> ByOwner {
     for _ in 0..BEFORE {
         work();
     }
     let before = count();
-    for _ in 0..LOOKED_AT {
+    for _ in 0..COUNTED {
         attributed(&mut work);
     }
     let all = count().since(before).allocations;
-    let each = |owner: Owner| all[owner as usize] as f64 / LOOKED_AT as f64;
+    let each = |owner: Owner| all[owner as usize] as f64 / COUNTED as f64;
     println!(
         "{what}: {} ours, {} sctp-proto's, {} dimpl's",
         each(Owner::Proto) + each(Owner::Sfu),
@@ -33,11 +33,10 @@ fn each_time(what: &str, mut work: impl FnMut()) -> ByOwner {
     all
 }
 
-/// Fails if somebody allocated more than so often per time.
+/// Fails if an owner has allocated more often than this each time.
 #[track_caller]
 fn assert_at_most(all: ByOwner, ours: i64, sctp_proto: i64, dimpl: i64) {
-    let at_most =
-        |owner: Owner, each| assert!(all[owner as usize] <= each * LOOKED_AT, "{owner:?}");
+    let at_most = |owner: Owner, each| assert!(all[owner as usize] <= each * COUNTED, "{owner:?}");
     at_most(Owner::Proto, ours);
     at_most(Owner::Sfu, 0);
     at_most(Owner::SctpProto, sctp_proto);
@@ -45,11 +44,11 @@ fn assert_at_most(all: ByOwner, ours: i64, sctp_proto: i64, dimpl: i64) {
 }
 
 #[test]
-fn a_message_to_a_client_costs_no_allocation_of_ours() {
+fn a_message_to_a_client_needs_no_allocation_of_ours() {
     for len in [100, 1000] {
         let (mut rig, producer) = to_a_client();
         let all = each_time(&format!("{len} bytes out"), || {
-            // The payload is the application's.
+            // The application allocates the payload.
             let message = binary(1, len);
             ours(|| {
                 rig.host.sfu.send(producer, message, None);
@@ -75,7 +74,7 @@ fn to_a_client() -> (Rig, DataProducerKey) {
 }
 
 #[test]
-fn a_message_from_a_client_costs_the_packet_and_the_message() {
+fn a_message_from_a_client_needs_two_allocations_of_ours() {
     for len in [100, 1000] {
         let mut rig = Rig::new();
         let direct = ours(|| rig.host.direct(rig.router));
@@ -91,7 +90,7 @@ fn a_message_from_a_client_costs_the_packet_and_the_message() {
 }
 
 #[test]
-fn an_acknowledgement_from_a_client_costs_its_packet() {
+fn an_acknowledgement_from_a_client_needs_one_allocation_of_ours() {
     let (mut rig, producer) = to_a_client();
     let all = each_time("an acknowledgement in", || {
         unattributed(|| {

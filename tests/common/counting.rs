@@ -1,5 +1,5 @@
-//! An allocator that knows which blocks are the worker's: those allocated within [`ours`], wherever they are freed.
-//! Every test has a thread of its own, and what is tested makes no others.
+//! An allocator that attributes blocks to the worker: those allocated within [`ours`], wherever they are freed. A header
+//! in front of each block holds its owner. Every test has a thread of its own, and what is tested starts no others.
 
 #![allow(unsafe_code, reason = "a global allocator")]
 
@@ -7,8 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
 use std::cell::Cell;
 
-/// Whose code has asked for a block. What that calls in between, as the standard library or `bytes`, asks on its
-/// behalf.
+/// The code that allocates a block, directly or through a library such as `bytes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Owner {
@@ -18,7 +17,7 @@ pub(crate) enum Owner {
     Proto,
     /// `src/sfu`.
     Sfu,
-    /// Somebody else, or allocated outside of [`attributed`].
+    /// Other code, or allocated outside of [`attributed`].
     Unknown,
 }
 
@@ -28,12 +27,12 @@ const OWNERS: [Owner; 5] =
 /// A number for each [`Owner`].
 pub(crate) type ByOwner = [i64; OWNERS.len()];
 
-/// What the worker has allocated on this thread, since its beginning.
+/// What the worker has allocated on this thread since its start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Count {
     /// Allocations and reallocations.
     pub(crate) allocations: ByOwner,
-    /// Bytes that are not freed.
+    /// Bytes that are not freed yet.
     pub(crate) live: ByOwner,
 }
 
@@ -69,12 +68,12 @@ pub(crate) fn ours<R>(run: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Runs `run` and finds out who asks for each allocation of the worker, which takes a while.
+/// Runs `run` and finds the owner of each allocation of the worker, which is slow.
 pub(crate) fn attributed<R>(run: impl FnOnce() -> R) -> R {
     with_attribution(true, run)
 }
 
-/// Runs a part of that which is not to be counted for anybody known.
+/// Runs a part of that without finding owners.
 pub(crate) fn unattributed<R>(run: impl FnOnce() -> R) -> R {
     with_attribution(false, run)
 }
@@ -91,7 +90,7 @@ pub(crate) fn count() -> Count {
     COUNT.get()
 }
 
-/// The bytes of it that are not freed.
+/// The bytes of the worker that are not freed yet.
 pub(crate) fn live() -> i64 {
     count().live.iter().sum()
 }
@@ -110,7 +109,7 @@ fn freed(owner: Owner, bytes: usize) {
 }
 
 impl Owner {
-    /// The innermost caller of this that is one of them.
+    /// The owner of the innermost known caller.
     fn of_caller() -> Self {
         if !ATTRIBUTED.get() {
             return Self::Unknown;
@@ -143,7 +142,7 @@ impl Owner {
     }
 }
 
-/// The size of what is in front of every block and says whose it is.
+/// The size of the header in front of a block.
 fn header(layout: Layout) -> usize {
     layout.align().max(16)
 }
@@ -154,7 +153,7 @@ fn with_header(layout: Layout) -> Layout {
     Layout::from_size_align(header + layout.size(), header).unwrap_or(layout)
 }
 
-/// What is in the header of a block: 0 if it is not the worker's, else one more than its owner.
+/// The content of a header: 0 if the block is not the worker's, else one more than its owner.
 fn mark(owner: Option<Owner>) -> u8 {
     owner.map_or(0, |owner| owner as u8 + 1)
 }
@@ -163,8 +162,8 @@ fn marked(mark: u8) -> Option<Owner> {
     OWNERS.get(usize::from(mark).checked_sub(1)?).copied()
 }
 
-// SAFETY: every block is one of `System` with a header in front of it, whose size is a multiple of the alignment, so
-// that what is behind it is aligned as well. All calls make their layouts in the same way.
+// SAFETY: every block is one of `System` that begins with a header. The header's size is a multiple of the alignment, so
+// the rest is aligned, too. All calls compute their layouts in the same way.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the size is not zero.
@@ -184,7 +183,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the header is in front of what `alloc` has answered.
+        // SAFETY: the header is in front of what `alloc` has returned.
         unsafe {
             let block = pointer.sub(header(layout));
             if let Some(owner) = marked(block.read()) {
@@ -206,7 +205,7 @@ unsafe impl GlobalAlloc for Counting {
             }
             if let Some(owner) = owner {
                 freed(owner, layout.size());
-                // Who makes it larger asks for it anew.
+                // The code that grows a block owns it.
                 let owner = Owner::of_caller();
                 allocated(owner, size);
                 block.write(mark(Some(owner)));

@@ -1,4 +1,4 @@
-//! SCTP packets as bytes, written and read with nothing of ours.
+//! SCTP packets as bytes, written and read without code of ours.
 
 use bytes::Bytes;
 
@@ -18,7 +18,7 @@ pub(crate) const SHUTDOWN_COMPLETE: u8 = 14;
 pub(crate) const RECONFIG: u8 = 130;
 pub(crate) const FORWARD_TSN: u8 = 192;
 
-/// The flags of a DATA chunk that is a whole message, and of the pieces of one.
+/// Flags of a DATA chunk: a whole message, and the first and the middle fragments of one.
 pub(crate) const WHOLE: u8 = 3;
 pub(crate) const FIRST: u8 = 2;
 pub(crate) const MIDDLE: u8 = 0;
@@ -102,7 +102,7 @@ pub(crate) fn packet(tag: u32, chunks: &[Vec<u8>]) -> Bytes {
     seal(packet)
 }
 
-/// Puts the right checksum into a packet.
+/// Writes the valid checksum into a packet.
 pub(crate) fn seal(mut packet: Vec<u8>) -> Bytes {
     packet[8..12].fill(0);
     let sum = crc32c(&packet);
@@ -110,7 +110,7 @@ pub(crate) fn seal(mut packet: Vec<u8>) -> Bytes {
     packet.into()
 }
 
-/// Bit by bit, so that it has nothing in common with what it checks.
+/// Bit by bit, to share no code with what it checks.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |mut crc, byte| {
         crc ^= u32::from(*byte);
@@ -135,9 +135,9 @@ impl Seen {
     }
 }
 
-/// The chunks of a packet, whose checksum has to be right.
+/// The chunks of a packet, whose checksum must be valid.
 pub(crate) fn chunks(packet: &[u8]) -> Vec<Seen> {
-    assert_eq!(seal(packet.to_vec()), packet, "the checksum of what ours sends");
+    assert_eq!(seal(packet.to_vec()), packet, "the checksum of a packet of ours");
     let mut rest = &packet[12..];
     let mut chunks = Vec::new();
     while let [kind, flags, l0, l1, ..] = *rest {
@@ -153,7 +153,7 @@ pub(crate) fn extensions() -> Vec<u8> {
     parameter(0x8008, &[130, 192])
 }
 
-/// What the INIT ACK, or the INIT, of ours says.
+/// The fields of an INIT ACK or INIT of ours.
 pub(crate) struct Greeting {
     pub(crate) tag: u32,
     pub(crate) tsn: u32,

@@ -1,4 +1,4 @@
-//! The peers that the tests put at the ends of a link.
+//! Associations of ours as the peers of a network.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start
 
 use super::sim::{Conditions, Net, Peer};
 
-/// The largest packet that ours may emit in these tests: 1,232 bytes less a DTLS 1.2 record's 37.
+/// The largest packet that ours may send in these tests: 1,232 bytes less the 37 of a DTLS 1.2 record.
 pub(crate) const MAX_PACKET: usize = 1195;
 
 pub(crate) fn config() -> SctpConfig {
@@ -26,7 +26,7 @@ pub(crate) fn config() -> SctpConfig {
     }
 }
 
-/// One of ours, and what it has said.
+/// One of ours, and the events that it has emitted.
 pub(crate) struct Ours {
     pub(crate) sctp: Association,
     pub(crate) events: Vec<SctpEvent>,
@@ -44,7 +44,7 @@ impl Ours {
         }
     }
 
-    /// The messages so far, in order; they are forgotten.
+    /// Takes the messages so far, in order.
     pub(crate) fn take_messages(&mut self) -> Vec<(StreamId, Message)> {
         self.collect();
         let mut messages = Vec::new();
@@ -58,7 +58,7 @@ impl Ours {
         messages
     }
 
-    /// How many messages have come and were not taken.
+    /// The messages that have arrived and were not taken.
     pub(crate) fn message_count(&mut self) -> usize {
         self.collect();
         self.events.iter().filter(|event| matches!(event, SctpEvent::Message { .. })).count()
@@ -126,7 +126,7 @@ pub(crate) fn pair_with(a: SctpConfig, b: SctpConfig, conditions: Conditions, se
     net
 }
 
-/// A message that can be told from its neighbours.
+/// A message that begins with its number.
 pub(crate) fn numbered(number: u32, len: usize) -> Message {
     let mut payload = vec![number as u8; len.max(4)];
     payload[..4].copy_from_slice(&number.to_be_bytes());

@@ -131,7 +131,7 @@ impl Stage {
         let mut seen = Vec::new();
         let (largest, own_tag) = (&mut self.largest, self.puppet.own_tag);
         self.sctp.drain_transmits(self.now, |packet| {
-            assert_eq!(packet[4..8], own_tag.to_be_bytes(), "the tag of what ours sends");
+            assert_eq!(packet[4..8], own_tag.to_be_bytes(), "the tag of a packet of ours");
             *largest = (*largest).max(packet.len());
             seen.extend(chunks(packet));
         });

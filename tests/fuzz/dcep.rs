@@ -1,11 +1,11 @@
-//! DATA_CHANNEL_OPEN of a peer, and ours on the wire and back.
+//! DATA_CHANNEL_OPEN: any message of a peer, and ours encoded and parsed.
 
 use datasoup::proto::dcep::{Dcep, Open};
 use datasoup::proto::message::{Limit, Reliability};
 
 use crate::input::Input;
 
-/// A message, which is parsed; the same bytes are also taken for the fields of one.
+/// A message to parse. The same bytes are also the fields of one to encode.
 pub fn run(data: &[u8]) {
     if let Ok(Dcep::Open(open)) = Dcep::parse(data) {
         assert!(open.label.len() + open.protocol.len() + 12 <= data.len());

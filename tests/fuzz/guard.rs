@@ -1,5 +1,5 @@
-//! An association of ours with a peer that sends anything: what the guard lets through must not
-//! make sctp-proto panic, nor us send what no path takes, nor hold more than is promised.
+//! An association of ours with a peer that sends anything: what the guard accepts must not make
+//! sctp-proto panic, make us send too large packets, or hold more memory than the bound.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,11 @@ use crate::puppet::{COOKIE_ACK, FIRST_TSN, OWN_TAG, Puppet, chunk, extensions};
 use crate::script::{MAX_PACKETS, Recipe, Step};
 use crate::sim::start;
 
-/// What an association may hold, whatever its peer does: 2 MB of queued messages of ours, the window
-/// of 1 MiB, and what it costs to keep 4,096 chunks and 8,192 streams.
+/// The bound of an association's heap: 2 MB of queued messages of ours, the window of 1 MiB, and the
+/// overhead of 4,096 chunks and 8,192 streams.
 const MAX_HEAP: i64 = 12 << 20;
 
-/// Ours, and what its peer knows.
+/// Ours, and the scripted peer.
 struct Scene {
     now: Instant,
     sctp: Association,
@@ -50,8 +50,8 @@ pub fn run(data: &[u8]) {
 }
 
 impl Scene {
-    /// Flags from the lowest bit: no data channels; a small maximum size of messages; a small
-    /// window; few streams; the handshake is left to the script; ours begins.
+    /// Flags from the lowest bit: no data channels; a small maximum message size; a small window; few
+    /// streams; the script does the handshake; ours sends the INIT.
     fn new(flags: u8) -> Self {
         let flag = |bit: u8| flags & 1 << bit != 0;
         let config = SctpConfig {
@@ -85,7 +85,7 @@ impl Scene {
         scene
     }
 
-    /// Answers how many packets may still be sent.
+    /// Returns how many packets may still be sent.
     fn act(&mut self, step: Step<'_>, mut budget: u32) -> u32 {
         match step {
             Step::Packets(recipe, times) => {
@@ -106,7 +106,7 @@ impl Scene {
                     let ordered = channel & 4 == 0;
                     self.sctp.open_stream(stream, Reliability { ordered, limit: None });
                 }
-                // Now and then one that is sent in many packets.
+                // Some are sent in many packets.
                 let len = if channel & 8 == 0 { len.into() } else { usize::from(len) * 4 };
                 let message = Message::new(Ppid::BINARY, vec![channel; len].into());
                 let _ = self.sctp.send(self.now, stream, message);
@@ -125,7 +125,7 @@ impl Scene {
         self.listen();
     }
 
-    /// Takes all that ours has to say.
+    /// Takes the packets and events of ours.
     fn listen(&mut self) {
         let Self { sctp, puppet, sent, .. } = self;
         sctp.drain_transmits(self.now, |packet| {
@@ -172,7 +172,7 @@ impl Scene {
     }
 }
 
-/// States only go forward, and there is nothing after this one.
+/// States only move forward; this is the last.
 const LAST: u8 = 3;
 
 fn rank(state: SctpState) -> u8 {

@@ -1,8 +1,8 @@
-//! How a target reads what the fuzzer has thought of.
+//! How a target reads the fuzzer's bytes.
 
 use std::time::Duration;
 
-/// Bytes, read from the front. At the end there are zeros, so that every input means something.
+/// Bytes, read from the front. Zeros follow the end, so that every input is valid.
 #[derive(Debug, Clone)]
 pub(crate) struct Input<'a>(&'a [u8]);
 
@@ -27,14 +27,14 @@ impl<'a> Input<'a> {
         u32::from(self.u16()) << 16 | u32::from(self.u16())
     }
 
-    /// As many bytes as that, or all.
+    /// Takes `len` bytes, or all that are left.
     pub(crate) fn take(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(len.min(self.0.len()));
         self.0 = rest;
         taken
     }
 
-    /// A length of two bytes, and the bytes.
+    /// Takes a length of two bytes and that many bytes.
     pub(crate) fn block(&mut self) -> &'a [u8] {
         let len = self.u16();
         self.take(len.into())
@@ -44,7 +44,7 @@ impl<'a> Input<'a> {
         self.take(usize::MAX)
     }
 
-    /// Up to a minute, in steps that get larger.
+    /// A byte as a time of up to a minute, in growing steps.
     pub(crate) fn duration(&mut self) -> Duration {
         let byte = u64::from(self.byte());
         Duration::from_millis(if byte < 128 { byte } else { (byte - 127) * 470 })

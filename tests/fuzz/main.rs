@@ -1,7 +1,7 @@
-//! What is fuzzed: per target a function that takes the fuzzer's bytes and panics if a promise is
-//! broken. `fuzz/` drives them with libFuzzer; the tests here replay the seeds.
+//! The fuzz targets: each is a function that takes the fuzzer's bytes and panics if an invariant is
+//! broken. `fuzz/` runs them with libFuzzer; the tests here replay the seeds.
 
-#![allow(dead_code, unused_imports, unreachable_pub, reason = "as a library this is for `fuzz/`")]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "this is also a library for `fuzz/`")]
 
 pub mod dcep;
 pub mod demux;

@@ -1,13 +1,13 @@
-//! What a hostile peer does, step by step, as read from the fuzzer's bytes.
+//! The steps of a hostile peer, read from the fuzzer's bytes.
 //!
 //! ```text
-//! step:  1 byte  what, in the lower four bits; which tag its packets have, in the next two
+//! step:  1 byte  the kind in the lower four bits, the tag of its packets in the next two
 //!        …       see `Step::read`
 //! ```
 //!
-//! Numbers that only the association knows are written as distances: TSNs and RE-CONFIG requests of
-//! the peer from its next one, acknowledgements from the last TSN before ours. So zeros are what a
-//! good peer would send.
+//! Numbers that depend on the association are written as distances: TSNs and RE-CONFIG requests of
+//! the peer from its next one, acknowledgements from the last TSN before ours. Zeros are what a
+//! correct peer would send.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn localise(puppet: &mut Puppet, kind: u8, value: &mut [u8]) {
     }
 }
 
-/// Adds to the number at `offset` of `value`, if there is one, and answers the sum.
+/// Adds to the number at `offset` of `value`, if there is one. Returns the sum.
 fn add(value: &mut [u8], offset: usize, number: u32) -> u32 {
     let Some(field) = value.get_mut(offset..).and_then(|it| it.first_chunk_mut::<4>()) else {
         return 0;
@@ -57,15 +57,15 @@ fn add(value: &mut [u8], offset: usize, number: u32) -> u32 {
 /// How to make a packet.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Recipe<'a> {
-    /// Chunks as they are on the wire, or else: kind, flags, length in one byte, value; of DATA,
-    /// one more byte tells how many times 8 zeros follow the value.
+    /// Chunks as in a packet. Otherwise: kind, flags, length in one byte, value, and for DATA a byte
+    /// that counts how many times 8 zeros follow the value.
     wire: bool,
     tag: u8,
     bytes: &'a [u8],
 }
 
 impl Recipe<'_> {
-    /// Makes the packet. Every time the same one, but for the numbers.
+    /// Makes the packet, each time the same except for the numbers.
     pub(crate) fn cook(&self, puppet: &mut Puppet) -> Bytes {
         let mut made = Vec::new();
         let mut input = Input::new(self.bytes);
@@ -102,10 +102,10 @@ impl Recipe<'_> {
     }
 }
 
-/// What happens next.
+/// One step.
 #[derive(Debug)]
 pub(crate) enum Step<'a> {
-    /// The peer sends this packet, so many times.
+    /// The peer sends this packet this many times.
     Packets(Recipe<'a>, u8),
     /// The peer sends this.
     Raw(&'a [u8]),
@@ -122,7 +122,7 @@ pub(crate) enum Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// `last`: the recipe of the packet before this.
+    /// `last`: the recipe of the previous packet.
     pub(crate) fn read(input: &mut Input<'a>, last: &mut Recipe<'a>) -> Self {
         let what = input.byte();
         match what & 15 {
@@ -141,5 +141,5 @@ impl<'a> Step<'a> {
     }
 }
 
-/// The most packets of one script. With as many small chunks as fit, enough for every bound.
+/// The maximum of packets in a script, enough to reach every bound with small chunks.
 pub(crate) const MAX_PACKETS: u32 = 400;

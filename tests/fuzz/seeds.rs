@@ -1,8 +1,8 @@
-//! The inputs from which the fuzzer starts: what good peers send, and some of what bad ones do.
+//! The seeds of the fuzzer: what correct peers send, and some of what hostile ones do.
 //!
-//! They are made here, in the format that each target reads, and lie in `fuzz/seeds/<target>`.
-//! `UPDATE_SEEDS=1 cargo test --test fuzz` writes them. What the fuzzer has found goes into the same
-//! folders by hand, under a name that begins with `found-`.
+//! They are made here, in the format that each target reads, and stored in `fuzz/seeds/<target>`.
+//! `UPDATE_SEEDS=1 cargo test --test fuzz` writes them. Inputs that the fuzzer has found are added to
+//! the same folders by hand, with names that begin with `found-`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ targets! {
     two_peers: model_seeds();
 }
 
-/// Runs a target with all that lies in its folder, and holds the folder to `seeds`.
+/// Runs a target with every file of its folder, and checks that the folder has `seeds`.
 fn replay(target: &str, run: fn(&[u8]), seeds: Seeds) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
     if env::var_os("UPDATE_SEEDS").is_some() {
@@ -140,22 +140,22 @@ fn framing_seeds() -> Seeds {
         lens.iter().for_each(|&len| assert!(push_frame(&mut stream, &vec![len as u8; len])));
         stream
     };
-    let mut lie = stream(4, &[3]);
-    lie.extend_from_slice(&[0xff, 0xff, 1]);
+    let mut overlong = stream(4, &[3]);
+    overlong.extend_from_slice(&[0xff, 0xff, 1]);
     vec![
         ("byte-by-byte", stream(0, &[3, 0, 20])),
         ("at-once", stream(255, &[100, 50])),
-        ("lie", lie),
+        ("overlong", overlong),
     ]
 }
 
-/// A packet of these chunks, as they are on the wire.
+/// A step with a packet of these chunks.
 fn wire(chunks: &[Vec<u8>]) -> Vec<u8> {
     let chunks = chunks.concat();
     [&[3][..], &(chunks.len() as u16).to_be_bytes(), &chunks].concat()
 }
 
-/// A packet of chunks that are made by the script: kind, flags, value; and the zeros behind it.
+/// A step with a packet of chunks that the script makes: kind, flags, value, and the zeros after it.
 fn made(chunks: &[(u8, u8, &[u8], u8)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for &(kind, flags, value, zeros) in chunks {
@@ -174,7 +174,7 @@ const WAIT: u8 = 11;
 const SEND: u8 = 13;
 const REOPEN: u8 = 15;
 
-/// A script for each thing that a peer can do in an association.
+/// A script for each action of a peer in an association.
 fn scripts() -> Seeds {
     let text = |stream: u16, ssn, payload: &[u8]| data(WHOLE, 0, stream, ssn, 51, payload);
     let open = Open {

@@ -1,11 +1,11 @@
-//! The header with which pipes carry subchannels.
+//! The header that carries subchannels through pipes.
 
 use bytes::Bytes;
 use datasoup::sfu::subchannels::{Selector, Subscriptions, pipe};
 
 use crate::input::Input;
 
-/// A message that came over a pipe; the same bytes are also taken for one that enters a pipe.
+/// A message from a pipe. The same bytes are also a message into a pipe.
 pub fn run(data: &[u8]) {
     let message = Bytes::copy_from_slice(data);
     let (selector, payload) = pipe::decode(message.clone());
@@ -16,10 +16,10 @@ pub fn run(data: &[u8]) {
             assert!(!selector.is_empty());
             assert_eq!(pipe::encode(Some(selector), &payload), message);
         }
-        // Behind an empty header, or without one.
+        // After an empty header, or without one.
         None => assert!(payload.len() == message.len() || message.len() - payload.len() == 10),
     }
-    // No payload forges a header.
+    // No payload can forge a header.
     assert_eq!(pipe::decode(pipe::encode(None, &message)), (None, message));
 
     let mut input = Input::new(data);
@@ -33,7 +33,7 @@ pub fn run(data: &[u8]) {
     let (got, rest) = pipe::decode(pipe::encode(Some(&selector), &payload));
     assert_eq!((got.unwrap_or_default(), rest), (selector.clone(), payload));
 
-    // What a pipe carries, its consumer gets as it would have got it directly.
+    // A consumer behind a pipe gets the same messages as a direct one.
     match selector.through_pipe(&subscribed) {
         Some(carried) => assert_eq!(carried.matches(&subscribed), selector.matches(&subscribed)),
         None => assert!(!selector.matches(&subscribed)),

@@ -4,8 +4,8 @@ use datasoup::proto::framing::{MAX_FRAME, PREFIX, push_frame, take_frames};
 
 use crate::input::Input;
 
-/// One byte, how large the pieces are in which the stream arrives, and how few frames are taken at
-/// once; then the stream. Its bytes are also taken for datagrams, and framed.
+/// One byte: the size of the parts in which the stream arrives, and the limit of frames per call.
+/// Then the stream, whose bytes are also datagrams to frame.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let piece = usize::from(input.byte()) + 1;

@@ -1,4 +1,4 @@
-//! Two of ours on a bad network, and what their applications may rely on.
+//! Two of ours on a bad network, and the guarantees to their applications.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,28 +11,28 @@ use crate::input::Input;
 use crate::peers::{MAX_PACKET, Ours, Pair, config};
 use crate::sim::{Conditions, Net, Side};
 
-/// Streams that are used.
+/// The streams in use.
 const STREAMS: u8 = 6;
 
-/// How long the network may take to deliver everything once it works.
+/// The time limit for delivering everything once the network works again.
 const HEALED: Duration = Duration::from_secs(300);
 
-/// The most messages of one run.
+/// The maximum of messages in a run.
 const MAX_MESSAGES: u32 = 3000;
 
-/// The life of one side's channel from when it is opened until it is closed by either side.
+/// A channel of one side, from when it is opened until either side closes it.
 #[derive(Debug)]
 struct Channel {
     reliability: Reliability,
-    /// The lengths of the messages that were taken to be sent.
+    /// The lengths of the messages that send() has accepted.
     sent: Vec<usize>,
-    /// The numbers of those that have arrived, in the order in which they did.
+    /// The numbers of those that have arrived, in order of arrival.
     arrived: Vec<u32>,
-    /// Either side has closed it: what has not arrived need not.
+    /// Either side has closed it: messages on their way need not arrive.
     closed: bool,
 }
 
-/// A sender, its stream, and how many channels it had there before.
+/// A sender, its stream, and the number of its earlier channels there.
 type Id = (Side, StreamId, u16);
 
 struct Model {
@@ -40,13 +40,13 @@ struct Model {
     channels: BTreeMap<Id, Channel>,
     /// The latest channel of a sender on a stream.
     latest: BTreeMap<(Side, StreamId), u16>,
-    /// The latest channel that a message has arrived of.
+    /// The latest channel from which a message has arrived.
     latest_arrived: BTreeMap<(Side, StreamId), u16>,
     messages: u32,
     data_channels: bool,
 }
 
-/// One byte of flags, from the lowest bit: both begin; the network is bad from the beginning; no
+/// One byte of flags, from the lowest bit: both send an INIT; the network is bad from the start; no
 /// data channels; small windows. One byte that seeds the network, its conditions, then actions.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
@@ -73,7 +73,7 @@ fn conditions(input: &mut Input<'_>) -> Conditions {
     }
 }
 
-/// The `number`-th message of a channel: it says where it belongs.
+/// The `number`-th message of a channel, which names its channel and number.
 fn message((side, stream, channel): Id, number: u32, len: usize) -> Message {
     let mut payload = vec![side as u8];
     payload.extend_from_slice(&stream.to_be_bytes());
@@ -88,7 +88,7 @@ fn message((side, stream, channel): Id, number: u32, len: usize) -> Message {
 /// What [`message`] has made.
 fn parse(payload: &Bytes) -> (Id, u32) {
     let [side, s0, s1, c0, c1, n0, n1, n2, n3, ..] = payload[..] else {
-        panic!("a message that nobody has sent: {payload:?}")
+        panic!("a message that was never sent: {payload:?}")
     };
     let side = if side == 0 { Side::A } else { Side::B };
     let id = (side, u16::from_be_bytes([s0, s1]), u16::from_be_bytes([c0, c1]));
@@ -137,7 +137,7 @@ impl Model {
         }
     }
 
-    /// One byte: what, in the lower three bits; which side; which stream.
+    /// One byte: the action in the lower three bits, then the side, then the stream.
     fn act(&mut self, input: &mut Input<'_>) {
         let what = input.byte();
         let side = if what & 8 == 0 { Side::A } else { Side::B };
@@ -188,7 +188,7 @@ impl Model {
         }
     }
 
-    /// Closes a channel of the application's.
+    /// The application closes its channel.
     fn close(&mut self, side: Side, stream: StreamId) {
         let latest = self.latest.get(&(side, stream));
         if latest.is_some_and(|&channel| !self.channels[&(side, stream, channel)].closed) {
@@ -196,17 +196,17 @@ impl Model {
         }
     }
 
-    /// Closes a channel, and so the other direction, too.
+    /// Closes a channel, and with it the other direction.
     fn reset(&mut self, side: Side, stream: StreamId) {
         self.peer(side).sctp.reset_stream(stream);
         self.cut(stream);
     }
 
-    /// Lets time pass. Both react at once to what happens meanwhile.
+    /// Lets time pass. Both react to events at once.
     fn wait(&mut self, time: Duration) {
         let end = self.net.now + time;
-        let told = |net: &mut Pair| !(net.a.events.is_empty() && net.b.events.is_empty());
-        while self.net.run_until(end - self.net.now, told) {
+        let happened = |net: &mut Pair| !(net.a.events.is_empty() && net.b.events.is_empty());
+        while self.net.run_until(end - self.net.now, happened) {
             self.collect();
         }
         self.net.now = end;
@@ -221,7 +221,7 @@ impl Model {
         }
     }
 
-    /// Takes what both have to say, and checks it.
+    /// Takes and checks the events of both.
     fn collect(&mut self) {
         self.net.flush();
         for side in [Side::A, Side::B] {
@@ -240,7 +240,7 @@ impl Model {
     fn arrived(&mut self, at: Side, stream: StreamId, got: Message) {
         let (id, number) = parse(&got.payload);
         assert_eq!(id.1, stream, "delivered to the wrong stream");
-        assert_ne!(id.0, at, "delivered to who has sent it");
+        assert_ne!(id.0, at, "delivered to its sender");
         let channel = self.channels.get_mut(&id).expect("of a channel that there was");
         let len = *channel.sent.get(number as usize).expect("of a message that was sent");
         assert!(got == message(id, number, len), "as it was sent");
@@ -252,7 +252,7 @@ impl Model {
             }
         }
         channel.arrived.push(number);
-        // Without data channels there are no resets that keep one from the next.
+        // Without data channels no reset separates a channel from the next.
         if !self.data_channels {
             return;
         }
@@ -261,7 +261,7 @@ impl Model {
         *latest = id.2;
     }
 
-    /// The network works again: everything that has to arrive does, and nothing waits any more.
+    /// The network works again: every guaranteed message arrives, and no queue is left.
     fn heal(mut self) {
         *self.net.conditions() = Conditions::PERFECT;
         let end = self.net.now + HEALED;

@@ -1,5 +1,5 @@
 //! A whole worker with two clients, one of which sends anything through its established session.
-//! The other one must not notice.
+//! It must not affect the other one.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use crate::puppet::*;
 use crate::script::{MAX_PACKETS, Recipe, Step};
 use crate::sim::Conditions;
 
-/// What a transport may hold, whatever its peer does: see `guard`, and the bounds of a session.
+/// The bound of a transport's heap: see `guard`, and the bounds of a session.
 const MAX_HEAP: i64 = 14 << 20;
 
-/// Time that a script may take: nobody loses consent meanwhile.
+/// The time limit of a script, below the consent timeout.
 const MAX_TIME: Duration = Duration::from_secs(20);
 
-/// Addresses of the attacker's from `theirs` on, and one of somebody else.
+/// The addresses of the attacker begin here; and an unknown one.
 const ATTACKER: u16 = 10;
 const STRANGER: u16 = 99;
 
 struct Scene {
     lab: Lab,
-    /// A direct one, which the attacker consumes.
+    /// Of a direct transport; the attacker consumes it.
     producer: DataProducerKey,
     attacker: Party,
     puppet: Puppet,
@@ -55,7 +55,7 @@ pub fn run(data: &[u8]) {
         let held = live() - before;
         assert!(held <= MAX_HEAP, "{held} bytes are held");
     }
-    assert_eq!(scene.innocent_state(), quiet, "the innocent's");
+    assert_eq!(scene.innocent_state(), quiet, "the innocent client");
     scene.check_innocent();
     scene.close();
 }
@@ -81,7 +81,7 @@ impl Scene {
         }
         let producer = lab.host().produce(direct, 0);
         let consumers = (0..2).map(|_| lab.host().consume(attacker.key, producer).0).collect();
-        // Their consent is not part of this.
+        // Consent is not part of this test.
         lab.clients.iter_mut().for_each(|client| client.checks = false);
         lab.run_for(Duration::from_secs(1));
         lab.host().events.clear();
@@ -130,7 +130,7 @@ impl Scene {
                 if let Ok(consumer) = self.lab.sfu().data_consumer(self.consumers[index]) {
                     consumer.close();
                 }
-                // On the next stream; if the association has ended, it waits for ever.
+                // On the next stream. If the association has ended, it waits without end.
                 let consumed = self.lab.host().consume(self.attacker.key, self.producer);
                 self.consumers[index] = consumed.0;
             }
@@ -143,7 +143,7 @@ impl Scene {
         budget
     }
 
-    /// Looks at what the worker has sent and told, and forgets it.
+    /// Checks what the worker has sent and emitted.
     fn listen(&mut self, asked: usize) {
         let strays = std::mem::take(&mut self.lab.strays);
         let stranger = strays.iter().filter(|it| it.to == theirs(STRANGER));
@@ -154,8 +154,8 @@ impl Scene {
             self.puppet.learn(&packet);
         }
         let events = std::mem::take(&mut self.lab.host().events);
-        let told = events.iter().any(|event| self.concerns_innocent(event));
-        assert!(!told, "the innocent's: {events:?}");
+        let concerned = events.iter().any(|event| self.concerns_innocent(event));
+        assert!(!concerned, "events of the innocent client: {events:?}");
     }
 
     fn concerns_innocent(&self, event: &datasoup::sfu::event::Event) -> bool {
@@ -168,7 +168,7 @@ impl Scene {
         }
     }
 
-    /// All that is shown of the innocent client's transport, but for the time.
+    /// Dump and stats of the innocent client's transport, without times.
     fn innocent_state(&mut self) -> [Value; 3] {
         let mut stats =
             [self.lab.stats(self.innocent.key), self.lab.producer_stats(self.innocent_sends)];
@@ -181,7 +181,7 @@ impl Scene {
         [self.lab.dump(self.innocent.key), transport, producer]
     }
 
-    /// The innocent client sends and receives as ever.
+    /// The innocent client still sends and receives.
     fn check_innocent(&mut self) {
         let (lab, client) = (&mut self.lab, self.innocent.client);
         lab.clients[client].checks = true;

@@ -1,4 +1,4 @@
-//! What a burst has taken is given back, however the peer goes on.
+//! The memory of a burst is freed, whatever the peer does next.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::puppet::*;
 
 const KIB: i64 = 1024;
 
-/// The peer acknowledges all there is, until nothing comes any more.
+/// The peer acknowledges everything until nothing more arrives.
 fn acknowledge(stage: &mut Stage) {
     while let Some(last) = stage.drain().iter().rfind(|chunk| chunk.kind == DATA).map(Seen::tsn) {
         let packet = packet(stage.puppet.tag, &[sack(last, 1 << 20, &[])]);
@@ -20,7 +20,7 @@ fn acknowledge(stage: &mut Stage) {
 }
 
 #[test]
-fn an_association_that_is_never_silent_gives_back_what_its_queues_took() {
+fn an_association_that_stays_active_frees_its_queues_after_a_burst() {
     let mut stage = Stage::new(SctpConfig { heartbeats: true, ..config() });
     stage.sctp.open_stream(1, Reliability::RELIABLE);
     for number in 0..2000 {
@@ -35,5 +35,5 @@ fn an_association_that_is_never_silent_gives_back_what_its_queues_took() {
         acknowledge(&mut stage);
     }
     let idle = live();
-    assert!(idle + 100 * KIB <= busy, "{idle} of {busy} bytes are still there");
+    assert!(idle + 100 * KIB <= busy, "{idle} of {busy} bytes are still allocated");
 }

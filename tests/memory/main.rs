@@ -1,4 +1,4 @@
-//! How much memory one peer can make us hold, and for how long.
+//! How much memory a peer can make an association hold, and for how long.
 
 #[path = "../common/mod.rs"]
 mod common;

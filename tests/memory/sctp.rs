@@ -1,5 +1,5 @@
-//! The heap that one association holds for a client that fills whatever it can. The bounds are those
-//! of docs/security.md; each follows from the constants that its test names.
+//! The heap of one association whose client fills everything it can. The bounds are those of
+//! docs/security.md; each follows from the constants that its test names.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use crate::puppet::*;
 const KIB: i64 = 1024;
 const MIB: i64 = 1024 * KIB;
 
-/// A piece of a message that sctp-proto holds: the part of a packet that it came in, 1,500 bytes at
-/// most if it is no larger itself, and what sctp-proto keeps of it, twice.
-const PIECE: i64 = 2 * KIB;
+/// A fragment in sctp-proto: its part of the packet, or the whole packet up to 1,500 bytes, and
+/// sctp-proto's two records of it.
+const FRAGMENT: i64 = 2 * KIB;
 
 /// DATA_CHANNEL_OPEN without label and protocol (RFC 8832 §5.1).
 const OPEN: [u8; 12] = [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 struct Attack {
     stage: Stage,
-    /// What was held before the association was there.
+    /// The heap before the association was made.
     before: i64,
     most: i64,
 }
@@ -37,7 +37,7 @@ impl Attack {
         Self { stage: Stage::new(config), before, most: 0 }
     }
 
-    /// Sends chunks in a packet, at a pace that the budget allows. False once it is over.
+    /// Sends chunks in a packet, at a pace that the budget allows. Returns false once the association has ended.
     fn send(&mut self, chunks: &[Vec<u8>]) -> bool {
         self.stage.now += Duration::from_millis(10);
         let packet = packet(self.stage.puppet.tag, chunks);
@@ -52,19 +52,19 @@ impl Attack {
         self.most = self.most.max(live() - self.before);
     }
 
-    fn piece(&mut self, flags: u8, stream: u16, len: usize) -> Vec<u8> {
+    fn fragment(&mut self, flags: u8, stream: u16, len: usize) -> Vec<u8> {
         data(flags, self.stage.next_tsn(), stream, 0, 53, &vec![0; len])
     }
 
     #[track_caller]
     fn assert_at_most(&self, bound: i64) {
         assert!(self.most <= bound, "{} of {} KiB", self.most / KIB, bound / KIB);
-        // What is not a quarter full is no bound but a guess.
+        // A bound that is not filled to a quarter is only a guess.
         assert!(self.most >= bound / 4, "{} of {} KiB only", self.most / KIB, bound / KIB);
     }
 }
 
-/// A chunk that makes a packet large and is of no use: a SACK with many duplicates.
+/// A chunk that makes a packet large: a SACK with many duplicates.
 fn ballast(stage: &Stage, len: usize) -> Vec<u8> {
     let mut value = stage.puppet.initial_tsn.wrapping_sub(1).to_be_bytes().to_vec();
     value.extend_from_slice(&(1u32 << 20).to_be_bytes());
@@ -75,30 +75,30 @@ fn ballast(stage: &Stage, len: usize) -> Vec<u8> {
     chunk(SACK, 0, &value)
 }
 
-/// Pieces without an end: 4,096 of them (`MAX_CLIENT_HELD`), however large the packets.
-fn fill_reassembly(attack: &mut Attack, packet: usize, pieces: usize) {
+/// Fragments of a message without an end: 4,096 (`MAX_CLIENT_HELD`), in packets of any size.
+fn fill_reassembly(attack: &mut Attack, packet: usize, fragments: usize) {
     let ballast = ballast(&attack.stage, packet - 12 - 20);
-    let first = attack.piece(FIRST, 0, 1);
+    let first = attack.fragment(FIRST, 0, 1);
     attack.send(&[first, ballast.clone()]);
-    for _ in 1..pieces {
-        let piece = attack.piece(MIDDLE, 0, 1);
-        if !attack.send(&[piece, ballast.clone()]) {
+    for _ in 1..fragments {
+        let fragment = attack.fragment(MIDDLE, 0, 1);
+        if !attack.send(&[fragment, ballast.clone()]) {
             return;
         }
     }
 }
 
-/// Whole messages beyond a gap: 2,048 of them (`Reach::chunks`).
+/// Whole messages beyond a gap: 2,048 (`Reach::chunks`).
 fn fill_beyond_a_gap(attack: &mut Attack, packet: usize, messages: usize) {
     let ballast = ballast(&attack.stage, packet - 12 - 20);
     attack.stage.next_tsn();
     for _ in 0..messages {
-        let message = attack.piece(WHOLE | UNORDERED, 0, 1);
+        let message = attack.fragment(WHOLE | UNORDERED, 0, 1);
         assert!(attack.send(&[message, ballast.clone()]));
     }
 }
 
-/// Streams with a channel each: 8,192 of them (`MAX_CLIENT_STREAMS`).
+/// Streams with a channel each: 8,192 (`MAX_CLIENT_STREAMS`).
 fn fill_streams(attack: &mut Attack, streams: u16) {
     for stream in 0..streams {
         let tsn = attack.stage.next_tsn();
@@ -108,7 +108,7 @@ fn fill_streams(attack: &mut Attack, streams: u16) {
     }
 }
 
-/// Messages to a peer that takes none: `send_buffer_size`, and what is inside of sctp-proto.
+/// Messages to a peer that acknowledges none: `send_buffer_size`, and what is in sctp-proto.
 fn fill_queues(attack: &mut Attack, len: usize) {
     attack.stage.sctp.open_stream(0, Reliability::RELIABLE);
     // A turn moves at most 128 KiB to sctp-proto (`flight::BUDGET`), and then no more.
@@ -124,26 +124,26 @@ fn fill_queues(attack: &mut Attack, len: usize) {
 }
 
 #[test]
-fn pieces_of_messages_in_packets_of_any_size() {
+fn fragments_of_messages_in_packets_of_any_size() {
     let mut attack = Attack::new();
     fill_reassembly(&mut attack, 1500, 5000);
     assert_eq!(attack.stage.sctp.state(), SctpState::Closed);
-    attack.assert_at_most(4096 * PIECE);
-    assert!(live() - attack.before < 64 * KIB, "all of it is freed");
+    attack.assert_at_most(4096 * FRAGMENT);
+    assert!(live() - attack.before < 64 * KIB, "everything is freed");
 
-    // Of a larger packet a piece keeps only its part.
+    // Of a larger packet a fragment keeps only its part.
     let mut attack = Attack::new();
     fill_reassembly(&mut attack, 3000, 4000);
     attack.assert_at_most(3 * MIB / 2);
 }
 
 #[test]
-fn large_pieces_up_to_the_window() {
+fn large_fragments_up_to_the_window() {
     let mut attack = Attack::new();
     for number in 0..2000 {
         let flags = if number % 200 == 0 { FIRST } else { MIDDLE };
-        let piece = attack.piece(flags, number / 200, 1100);
-        if !attack.send(&[piece]) {
+        let fragment = attack.fragment(flags, number / 200, 1100);
+        if !attack.send(&[fragment]) {
             break;
         }
     }
@@ -155,7 +155,7 @@ fn large_pieces_up_to_the_window() {
 fn whole_messages_beyond_a_gap() {
     let mut attack = Attack::new();
     fill_beyond_a_gap(&mut attack, 1500, 2500);
-    attack.assert_at_most(2048 * PIECE);
+    attack.assert_at_most(2048 * FRAGMENT);
 }
 
 #[test]
@@ -166,10 +166,10 @@ fn messages_on_a_stream_that_is_closed() {
     attack.turn();
     let ballast = ballast(&attack.stage, 1500 - 12 - 1004);
     for _ in 0..20_000 {
-        let message = attack.piece(WHOLE, 1, 970);
+        let message = attack.fragment(WHOLE, 1, 970);
         assert!(attack.send(&[message, ballast.clone()]));
     }
-    // What the association takes by itself: nothing is kept of them.
+    // The association alone; nothing is kept of the messages.
     attack.assert_at_most(16 * KIB);
 }
 
@@ -178,7 +178,7 @@ fn large_messages_beyond_a_gap() {
     let mut attack = Attack::new();
     attack.stage.next_tsn();
     for _ in 0..200 {
-        let message = attack.piece(WHOLE | UNORDERED, 0, 16_000);
+        let message = attack.fragment(WHOLE | UNORDERED, 0, 16_000);
         attack.send(&[message]);
     }
     // The window, `Reach::bytes`.
@@ -186,7 +186,7 @@ fn large_messages_beyond_a_gap() {
 }
 
 #[test]
-fn streams_without_end() {
+fn streams_without_limit() {
     let mut attack = Attack::new();
     fill_streams(&mut attack, 10_000);
     assert_eq!(attack.stage.sctp.state(), SctpState::Closed);
@@ -219,8 +219,8 @@ fn resets_of_streams_by_the_hundred() {
 }
 
 #[test]
-fn messages_that_nobody_takes() {
-    // Tiny ones: twice `sctpSendBufferSize` in charged bytes, and as much again for keeping them.
+fn messages_that_the_peer_does_not_acknowledge() {
+    // Tiny ones: twice `sctpSendBufferSize` in charged bytes, and as much again in overhead.
     for (len, bound) in [(1, 6 * MIB), (100, 6 * MIB), (100_000, 3 * MIB)] {
         let mut attack = Attack::new();
         fill_queues(&mut attack, len);
@@ -249,7 +249,7 @@ fn messages_acknowledged_beyond_a_gap_that_never_closes() {
         }
     }
     assert!(highest > 4096, "{highest}");
-    // As many TSNs (`flight::MAX_TSNS`), what the last turn let in, and the queue behind them.
+    // That many TSNs (`flight::MAX_TSNS`), those of the last turn, and the queue after them.
     attack.assert_at_most(8 * MIB);
 }
 

@@ -1,16 +1,16 @@
-//! The checksums of SCTP and of STUN by instructions of the processor, under the name and with the
-//! interface of the crate [`crc`](https://docs.rs/crc), which computes them with tables.
+//! The checksums of SCTP and STUN by instructions of the processor, with the name and the interface
+//! of the crate [`crc`](https://docs.rs/crc), which computes them with tables.
 //!
-//! sctp-proto and stun-types compute a checksum over each packet and have no setting for how.
-//! `[patch.crates-io]` in datasoup's Cargo.toml puts this crate in the place of the other one. It has
-//! what those two use and no more: anything else does not compile.
+//! sctp-proto and stun-types compute a checksum of each packet with `crc` and cannot be configured to
+//! use another crate. `[patch.crates-io]` in datasoup's Cargo.toml replaces it with this one, which
+//! has only what those two use.
 
 use std::marker::PhantomData;
 
-/// Which checksum: of the whole catalogue of `crc`, the two that are used.
+/// A checksum: one of the two that are used, of the whole catalogue of `crc`.
 #[derive(Debug, Clone, Copy)]
 pub struct Algorithm {
-    /// The checksum of what came before, and what comes now.
+    /// Extends the checksum of the bytes so far with more bytes.
     append: fn(u32, &[u8]) -> u32,
 }
 
@@ -20,11 +20,11 @@ pub const CRC_32_ISCSI: Algorithm = Algorithm { append: crc32c::crc32c_append };
 /// CRC-32 of the FINGERPRINT attribute of STUN: RFC 8489 §14.7.
 pub const CRC_32_ISO_HDLC: Algorithm = Algorithm { append: crc32 };
 
-/// There the size of the tables; here there are none.
+/// The size of the tables in `crc`; this crate has none.
 #[derive(Debug, Clone, Copy)]
 pub struct Table<const LANES: usize>;
 
-/// A way to compute checksums.
+/// A computation of checksums.
 #[derive(Debug, Clone, Copy)]
 pub struct Crc<W, I = Table<1>> {
     algorithm: &'static Algorithm,
@@ -32,18 +32,18 @@ pub struct Crc<W, I = Table<1>> {
 }
 
 impl<I> Crc<u32, I> {
-    /// By this algorithm.
+    /// With this algorithm.
     pub const fn new(algorithm: &'static Algorithm) -> Self {
         Self { algorithm, parameters: PhantomData }
     }
 
-    /// A checksum of what is still to come.
+    /// Begins a checksum.
     pub const fn digest(&self) -> Digest {
         Digest { algorithm: self.algorithm, value: 0 }
     }
 }
 
-/// The checksum of what has come so far.
+/// The checksum of the bytes so far.
 #[derive(Debug, Clone)]
 pub struct Digest {
     algorithm: &'static Algorithm,
@@ -51,7 +51,7 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Goes on with `bytes`.
+    /// Adds `bytes`.
     pub fn update(&mut self, bytes: &[u8]) {
         self.value = (self.algorithm.append)(self.value, bytes);
     }
