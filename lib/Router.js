@@ -1,13 +1,13 @@
 'use strict';
 
 const { DirectTransport } = require('./DirectTransport');
-const { Entity, coreOf, emitOnObserver, isEntity } = require('./Entity');
+const { Entity, coreOf, emitOnObserver } = require('./Entity');
 const { PipeTransport } = require('./PipeTransport');
 const { PlainTransport } = require('./PlainTransport');
 const { Table } = require('./Table');
 const { addWebRtcTransport, emitHandled } = require('./WebRtcServer');
 const { WebRtcTransport } = require('./WebRtcTransport');
-const { NotFoundError, mediaUnsupported } = require('./errors');
+const { NotFoundError, mediaUnsupported, webRtcServerNotFound } = require('./errors');
 const { pipeDataProducer } = require('./pipe');
 const { emptyRtpCapabilities, checkMediaCodecs } = require('./media');
 const { parsePipeToRouterOptions } = require('./options/pipeToRouter');
@@ -17,11 +17,10 @@ const {
   parsePlainTransportOptions,
 } = require('./options/transport');
 const validate = require('./options/validate');
-const { parseWebRtcTransportOptions } = require('./options/webRtc');
+const { parseWebRtcServer, parseWebRtcTransportOptions } = require('./options/webRtc');
 
 /** @import { AppData, Router as Contract } from '..' */
 /** @import { Router as Native, Transport as NativeTransport } from '../native/binding' */
-/** @typedef {import('./WebRtcServer').WebRtcServer<any>} WebRtcServer */
 
 /**
  * @template {AppData} [A=AppData]
@@ -72,7 +71,7 @@ class Router extends Entity {
 
     const given = validate.object(options, 'options');
     const appData = validate.appData(given.appData);
-    const webRtcServer = this.#parseWebRtcServer(given.webRtcServer);
+    const webRtcServer = parseWebRtcServer(given, this.#core.channel);
     const parsed = parseWebRtcTransportOptions(given, webRtcServer !== undefined);
     const nativeServer = webRtcServer && coreOf(webRtcServer).native;
 
@@ -83,7 +82,7 @@ class Router extends Entity {
       (core, data) => {
         if (webRtcServer?.closed) {
           core.closeNative();
-          throw noWebRtcServer();
+          throw webRtcServerNotFound();
         }
 
         const transport = new WebRtcTransport(core, data, this.#dtlsFingerprints, appData);
@@ -244,31 +243,6 @@ class Router extends Entity {
       return transport;
     });
   }
-
-  /**
-   * @param {unknown} value
-   * @returns {WebRtcServer | undefined}
-   */
-  #parseWebRtcServer(value) {
-    if (!validate.given(value)) {
-      return undefined;
-    }
-    if (!isEntity(value, 'webRtcServer')) {
-      throw validate.wrong('webRtcServer', value, 'a WebRtcServer');
-    }
-
-    const webRtcServer = /** @type {WebRtcServer} */ (value);
-
-    if (webRtcServer.closed || coreOf(webRtcServer).channel !== this.#core.channel) {
-      throw noWebRtcServer();
-    }
-    return webRtcServer;
-  }
-}
-
-/** The text is mediasoup's. */
-function noWebRtcServer() {
-  return new Error('wrong webRtcServerId (no associated WebRtcServer found)');
 }
 
 exports.Router = Router;

@@ -10,7 +10,7 @@ const {
   parseDataProducerOptions,
   parseMaxBufferedAmount,
 } = require('./options/data');
-const { parseBitrates } = require('./options/transport');
+const { checkTraceEventTypes, parseBitrates } = require('./options/transport');
 const validate = require('./options/validate');
 
 /** @import { AppData } from '..' */
@@ -176,14 +176,7 @@ class Transport extends Entity {
   /** @param {import('..').TransportTraceEventType[]} [types] */
   async enableTraceEvent(types) {
     this.#core.check('transport.enableTraceEvent');
-    if (!validate.given(types)) {
-      return;
-    }
-    for (const [index, type] of validate.array(types, 'types').entries()) {
-      if (typeof type !== 'string') {
-        throw validate.wrong(`types[${index}]`, type, 'a string');
-      }
-    }
+    checkTraceEventTypes(types);
   }
 
   /**

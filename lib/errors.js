@@ -43,8 +43,14 @@ function mediaUnsupported(what) {
   return new UnsupportedError(`${what} is not supported: datasoup routes data, not media`);
 }
 
+/** The text is mediasoup's. */
+function webRtcServerNotFound() {
+  return new Error('wrong webRtcServerId (no associated WebRtcServer found)');
+}
+
 exports.UnsupportedError = UnsupportedError;
 exports.WorkerClosedError = WorkerClosedError;
 exports.NotFoundError = NotFoundError;
 exports.errorFrom = errorFrom;
 exports.mediaUnsupported = mediaUnsupported;
+exports.webRtcServerNotFound = webRtcServerNotFound;

@@ -75,6 +75,13 @@ function parseBitrates(bitrates, name, value) {
   return parsed;
 }
 
+/** @param {unknown} types - they have no effect: traces are about media. */
+function checkTraceEventTypes(types) {
+  if (validate.given(types)) {
+    validate.strings(types, 'types');
+  }
+}
+
 /** @param {Record<string, any>} given */
 function refuseSrtp({ enableSrtp }) {
   if (validate.boolean(enableSrtp, false)) {
@@ -95,5 +102,6 @@ module.exports = {
   parseDirectTransportOptions,
   parseUdpConnectOptions,
   parseBitrates,
+  checkTraceEventTypes,
   refuseSrtpParameters,
 };

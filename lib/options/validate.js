@@ -83,6 +83,21 @@ function string(value, name, fallback) {
 }
 
 /**
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {string[]}
+ */
+function strings(value, name) {
+  // Not `map()`, which skips holes.
+  return Array.from(array(value, name), (each, index) => {
+    if (typeof each !== 'string') {
+      throw wrong(`${name}[${index}]`, each, 'a string');
+    }
+    return each;
+  });
+}
+
+/**
  * A string that goes over the wire. UTF-8 has no lone surrogates: each becomes U+FFFD.
  *
  * @param {unknown} value
@@ -190,6 +205,7 @@ module.exports = {
   appData,
   array,
   string,
+  strings,
   text,
   oneOf,
   boolean,

@@ -1,6 +1,8 @@
 'use strict';
 
+const { coreOf, isEntity } = require('../Entity');
 const { Logger } = require('../Logger');
+const { webRtcServerNotFound } = require('../errors');
 const { parseDtlsParameters } = require('./dtls');
 const { parseWebRtcListenInfos } = require('./listenInfo');
 const { parseSctpOptions } = require('./sctp');
@@ -15,6 +17,8 @@ const MAX_ICE_CONSENT_TIMEOUT = 60;
 
 const logger = new Logger('Router');
 
+/** @typedef {import('../WebRtcServer').WebRtcServer<any>} WebRtcServer */
+
 /**
  * @typedef {object} WebRtcTransportOptions - Rust's `WebRtcTransportOptions`.
  * @property {import('./listenInfo').ListenInfo[]} [listenInfos] - undefined on a WebRtcServer.
@@ -25,6 +29,27 @@ const logger = new Logger('Router');
  * @property {number} iceConsentTimeout - in seconds: 0 for never, or 10 to 60.
  * @property {import('./sctp').SctpOptions} [sctp] - undefined: SCTP is not enabled.
  */
+
+/**
+ * @param {Record<string, any>} given
+ * @param {import('../Channel').Channel} channel - of the Worker that the server must belong to.
+ * @returns {WebRtcServer | undefined}
+ */
+function parseWebRtcServer({ webRtcServer: value }, channel) {
+  if (!validate.given(value)) {
+    return undefined;
+  }
+  if (!isEntity(value, 'webRtcServer')) {
+    throw validate.wrong('webRtcServer', value, 'a WebRtcServer');
+  }
+
+  const webRtcServer = /** @type {WebRtcServer} */ (value);
+
+  if (webRtcServer.closed || coreOf(webRtcServer).channel !== channel) {
+    throw webRtcServerNotFound();
+  }
+  return webRtcServer;
+}
 
 /**
  * @param {Record<string, any>} given
@@ -97,4 +122,4 @@ function parseIceConsentTimeout(value) {
   return clamped;
 }
 
-module.exports = { parseWebRtcTransportOptions, parseWebRtcConnectOptions };
+module.exports = { parseWebRtcServer, parseWebRtcTransportOptions, parseWebRtcConnectOptions };

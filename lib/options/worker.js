@@ -67,9 +67,8 @@ function parseLogSettings({ logLevel, logTags }) {
     logLevel: validate.given(logLevel)
       ? validate.oneOf(logLevel, 'logLevel', LOG_LEVELS)
       : undefined,
-    logTags: validate.given(logTags)
-      ? Array.from(validate.array(logTags, 'logTags'), parseLogTag)
-      : undefined,
+    // The worker ignores tags that it does not know.
+    logTags: validate.given(logTags) ? validate.strings(logTags, 'logTags') : undefined,
   };
 }
 
@@ -79,18 +78,6 @@ function parseLogSettings({ logLevel, logTags }) {
  */
 function parseWebRtcServerOptions({ listenInfos }) {
   return { listenInfos: parseListenInfos(listenInfos) };
-}
-
-/**
- * @param {unknown} tag
- * @param {number} index
- * @returns {string} any string: the worker ignores tags that it does not know.
- */
-function parseLogTag(tag, index) {
-  if (typeof tag !== 'string') {
-    throw validate.wrong(`logTags[${index}]`, tag, 'a string');
-  }
-  return tag;
 }
 
 /**
