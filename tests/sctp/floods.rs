@@ -255,6 +255,45 @@ fn a_reset_within_a_message_drops_its_fragments() {
 }
 
 #[test]
+fn fragments_of_messages_that_the_peer_abandons_are_not_held() {
+    let mut stage = Stage::new(config());
+    // More than a client may leave incomplete.
+    for ssn in 0..6000u16 {
+        let (first, lost) = (stage.next_tsn(), stage.next_tsn());
+        let skip = [&lost.to_be_bytes()[..], &1u16.to_be_bytes(), &ssn.to_be_bytes()].concat();
+        stage.send(&[data(FIRST, first, 1, ssn, 53, b"x")]);
+        stage.send(&[chunk(FORWARD_TSN, 0, &skip)]);
+        stage.now += Duration::from_millis(10);
+    }
+    assert_eq!(stage.events(), []);
+    stage.assert_alive();
+}
+
+#[test]
+fn data_that_the_full_window_rejects_has_not_arrived() {
+    const LAST: u8 = 1;
+    let mut stage = Stage::new(SctpConfig { max_receiver_window: 1500, ..config() });
+    let [first, missing, second, rejected] = std::array::from_fn(|_| stage.next_tsn());
+    stage.send(&[data(FIRST, first, 1, 0, 53, &[0; 1000])]);
+    stage.send(&[data(FIRST, second, 3, 0, 53, &[0; 500])]);
+    stage.send(&[data(WHOLE, rejected, 2, 0, 53, b"x")]);
+    let mut sent = stage.send(&[data(LAST, missing, 1, 0, 53, b"x")]);
+    assert_eq!(stage.messages().len(), 1);
+    sent.extend(stage.pass(Duration::from_secs(1)));
+    let sack = sent.iter().rfind(|chunk| chunk.kind == SACK).expect("an acknowledgement");
+    assert_eq!(sack.tsn(), second);
+    // A reset that refers to the rejected chunk has to wait for it.
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
+    let reset = reset(stage.puppet.request, last, rejected, &[2]);
+    let sent = stage.send(std::slice::from_ref(&reset));
+    assert!(sent.iter().all(|chunk| chunk.kind != RECONFIG), "{sent:?}");
+    assert_eq!(stage.sctp.counters().chunks_stripped, 1);
+    let sent = stage.send(&[data(WHOLE, rejected, 2, 0, 53, b"x"), reset]);
+    assert!(sent.iter().any(|chunk| chunk.kind == RECONFIG), "{sent:?}");
+    assert_eq!(stage.messages().len(), 1);
+}
+
+#[test]
 fn a_reset_of_all_streams_waits_for_incomplete_messages() {
     let mut stage = Stage::new(config());
     stage.sctp.open_stream(1, Reliability::RELIABLE);

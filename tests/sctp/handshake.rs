@@ -273,3 +273,19 @@ fn after_a_lost_abort_the_ended_side_drops_packets() {
     assert_eq!(net.a.sctp.state(), SctpState::Closed);
     assert!(net.a.sctp.counters().packets_unexpected > 2);
 }
+
+#[test]
+fn with_start_never_an_abort_during_the_handshake_ends_only_the_attempt() {
+    let never = SctpConfig { start: Start::Never, ..config() };
+    let mut stage = Stage::halfway(never, (10, 10), &extensions());
+    stage.send(&[chunk(ABORT, 0, &[])]);
+    assert_eq!(stage.sctp.state(), SctpState::Connecting);
+    assert_eq!(stage.pass(Duration::from_secs(60)), [], "it never sends an INIT");
+    let sent = stage.inject(stage.puppet.init((10, 10), &extensions()));
+    assert_eq!(sent[0].kind, INIT_ACK);
+    stage.puppet.tag = sent[0].tsn();
+    stage.puppet.cookie = Greeting::read(&sent[0]).expect("an INIT ACK").cookie;
+    let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
+    stage.send(&[echo]);
+    stage.assert_alive();
+}

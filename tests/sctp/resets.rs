@@ -286,3 +286,47 @@ fn a_stream_reset_by_both_sides_at_once_carries_messages_again() {
     assert_eq!(messages.len(), 1);
     assert_eq!(&messages[0].1.payload[..], b"again");
 }
+
+#[test]
+fn closing_a_channel_that_the_peer_has_closed_and_uses_again_resets_nothing() {
+    let mut stage = Stage::new(config());
+    stage.sctp.open_stream(1, Reliability::RELIABLE);
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"hello")]);
+    let sent = stage.send(&[reset(stage.puppet.request, 0, tsn, &[1])]);
+    answer_resets(&mut stage, sent, PERFORMED);
+    stage.pass(Duration::from_secs(10));
+    stage.sctp.expect_stream(1);
+    stage.sctp.reset_stream(1);
+    assert_eq!(stage.drain(), []);
+    stage.events();
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"again")]);
+    assert_eq!(stage.messages().len(), 1);
+}
+
+#[test]
+fn a_stream_expected_to_be_used_again_is_reset_when_it_is_closed_again() {
+    let mut stage = Stage::new(config());
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"hello")]);
+    let sent = stage.send(&[reset(stage.puppet.request, 0, tsn, &[1])]);
+    answer_resets(&mut stage, sent, PERFORMED);
+    stage.pass(Duration::from_secs(10));
+    stage.sctp.reset_stream(1);
+    assert_eq!(stage.drain(), [], "nothing has used it since its reset");
+    stage.sctp.expect_stream(1);
+    stage.sctp.reset_stream(1);
+    assert!(stage.drain().iter().any(|chunk| chunk.kind == RECONFIG));
+}
+
+#[test]
+fn without_data_channels_a_closed_stream_is_not_reset() {
+    let mut stage = Stage::new(SctpConfig { data_channels: false, ..config() });
+    stage.sctp.open_stream(1, Reliability::RELIABLE);
+    stage.sctp.send(stage.now, 1, numbered(0, 10)).expect("room");
+    assert_eq!(stage.drain().len(), 1);
+    stage.sctp.reset_stream(1);
+    assert_eq!(stage.drain(), []);
+    assert!(stage.sctp.is_stream_free(1));
+}

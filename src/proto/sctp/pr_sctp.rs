@@ -166,3 +166,62 @@ impl PrSctp {
         if ordered { &mut self.ordered } else { &mut self.unordered }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message of 3,000 bytes in fragments of 1,000, and one of 500 bytes.
+    fn two_messages() -> (PrSctp, UnsentBytes) {
+        let (mut pr_sctp, mut total) = (PrSctp::default(), UnsentBytes::default());
+        for len in [3000, 500] {
+            total.add(true, len);
+            pr_sctp.written(UnsentMessage { len, ordered: true, limited: true, deadline: None });
+        }
+        (pr_sctp, total)
+    }
+
+    fn send(pr_sctp: &mut PrSctp, total: &mut UnsentBytes, tsn: u32, position: &str, len: usize) {
+        let (begins, ends) = (position.starts_with('B'), position.ends_with('E'));
+        let payload = &[0; 1000][..len];
+        let data = Data { tsn, stream: 1, ppid: 53, payload, begins, ends, unordered: false };
+        total.remove(true, len);
+        pr_sctp.chunk_sent(&data, total);
+    }
+
+    #[test]
+    fn a_complete_message_is_forgotten_when_it_is_acknowledged() {
+        let (mut pr_sctp, mut total) = two_messages();
+        for (tsn, position, len) in [(1, "B", 1000), (2, "", 1000), (3, "E", 1000), (4, "BE", 500)]
+        {
+            send(&mut pr_sctp, &mut total, tsn, position, len);
+        }
+        assert!(total.is_empty());
+        pr_sctp.acknowledged(3);
+        pr_sctp.forwarded(4, &mut total);
+        assert_eq!(pr_sctp.abandoned, MessageTally { messages: 1, bytes: 500 });
+    }
+
+    #[test]
+    fn a_message_is_cut_when_the_next_one_begins() {
+        let (mut pr_sctp, mut total) = two_messages();
+        send(&mut pr_sctp, &mut total, 1, "B", 1000);
+        assert!(!total.is_empty());
+        send(&mut pr_sctp, &mut total, 2, "BE", 500);
+        assert!(total.is_empty(), "the rest of the first is not sent");
+        // It has not been acknowledged as a whole, so it is abandoned.
+        pr_sctp.acknowledged(1);
+        pr_sctp.forwarded(1, &mut total);
+        assert_eq!(pr_sctp.abandoned, MessageTally { messages: 1, bytes: 3000 });
+    }
+
+    #[test]
+    fn a_forward_tsn_abandons_a_message_and_its_unsent_rest() {
+        let (mut pr_sctp, mut total) = two_messages();
+        send(&mut pr_sctp, &mut total, 1, "B", 1000);
+        pr_sctp.forwarded(1, &mut total);
+        assert_eq!(pr_sctp.abandoned, MessageTally { messages: 1, bytes: 3000 });
+        send(&mut pr_sctp, &mut total, 2, "BE", 500);
+        assert!(total.is_empty());
+    }
+}
