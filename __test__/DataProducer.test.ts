@@ -482,6 +482,43 @@ describe('dataProducer.send() and subchannels', () => {
   );
 });
 
+describe('dataProducer.send() within a macrotask', () => {
+  /** Blocks the event loop until the worker has routed everything that it got. */
+  function routesWhileBlocked(dataProducer: types.DataProducer): boolean {
+    const end = performance.now() + 5_000;
+    while (dataProducer.bufferedAmount > 0 && performance.now() < end);
+    return dataProducer.bufferedAmount === 0;
+  }
+
+  test('hands the first message of each macrotask to the worker at once', async () => {
+    const { dataProducer, inbox } = await pair();
+    for (let round = 0; round < 3; round++) {
+      dataProducer.send(`first of ${round}`);
+      expect(routesWhileBlocked(dataProducer)).toBe(true);
+      dataProducer.send(`second of ${round}`);
+      await nextMacrotask();
+      expect(routesWhileBlocked(dataProducer)).toBe(true);
+    }
+    await settled();
+    expect(inbox.messages.length).toBe(6);
+  });
+
+  test('hands the first message of a listener to the worker at once', async () => {
+    const { dataProducer, dataConsumer } = await pair();
+    const { dataProducer: other } = await pair();
+    const routed: boolean[] = [];
+    dataConsumer.on('message', () => {
+      other.send('from a listener');
+      routed.push(routesWhileBlocked(other));
+    });
+    for (let round = 0; round < 3; round++) {
+      dataProducer.send('to the listener');
+      await until(dataConsumer, 'message', () => routed.length === round + 1);
+    }
+    expect(routed).toEqual([true, true, true]);
+  });
+});
+
 describe('dataProducer.send() in great numbers', () => {
   const SIZE = 100;
 

@@ -86,11 +86,15 @@ class Channel {
   #cycleMs = CYCLE_MS;
   /** Whether a later macrotask continues the drain. */
   #scheduled = false;
-  /** Whether `flush()` is about to be called. */
-  #flushing = false;
-  #flush = () => {
-    this.#flushing = false;
-    this.#native.flush();
+  /** Whether calls since the last flush may wait for the next one. */
+  #unflushed = false;
+  /** Whether a microtask will flush. */
+  #flushScheduled = false;
+  /** Whether a drain is running: it flushes by itself. */
+  #draining = false;
+  #endMacrotask = () => {
+    this.#flushScheduled = false;
+    this.#flush();
   };
 
   /**
@@ -164,12 +168,23 @@ class Channel {
     }
   }
 
-  /** Has what was asked for and sent in this macrotask, and waits for each other, go out when it ends. */
+  /**
+   * Has the native side hand over, when this macrotask ends, what was requested and sent in it. Call it after every
+   * native call that requests or sends something.
+   */
   flushSoon() {
-    if (!this.#flushing) {
-      this.#flushing = true;
+    this.#unflushed = true;
+    if (!this.#flushScheduled && !this.#draining) {
+      this.#flushScheduled = true;
       // Not queueMicrotask(), which test runners replace together with the timers.
-      SETTLED.then(this.#flush);
+      SETTLED.then(this.#endMacrotask);
+    }
+  }
+
+  #flush() {
+    if (this.#unflushed) {
+      this.#unflushed = false;
+      this.#native.flush();
     }
   }
 
@@ -196,8 +211,18 @@ class Channel {
     return this.#lastId;
   }
 
-  /** Delivers what an earlier call left, then what is queued. */
   #drain() {
+    this.#draining = true;
+    try {
+      this.#deliver();
+    } finally {
+      this.#draining = false;
+      this.#flush();
+    }
+  }
+
+  /** Delivers what an earlier call left, then what is queued. */
+  #deliver() {
     const deadline = performance.now() + this.#cycleMs;
 
     for (;;) {
@@ -231,6 +256,8 @@ class Channel {
       if (performance.now() > deadline) {
         return this.#continueBehind();
       }
+      // What listeners send does not wait for the end of the drain.
+      this.#flush();
       this.#offset = this.#native.drain(this.#slab, this.#offset, this.#records);
       this.#next = 0;
       this.#count = this.#records[0];

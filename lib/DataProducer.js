@@ -14,7 +14,6 @@ const validate = require('./options/validate');
 const ACCEPTED = 0;
 const QUEUE_FULL = 1;
 const TOO_LARGE = 2;
-const GATHERED = 4;
 
 const logger = new Logger('DataProducer');
 
@@ -155,11 +154,10 @@ class DataProducer extends Entity {
         ? this.#sendBuffer(message, checkedPpid)
         : this.#sendBuffer(message, checkedPpid, ...routing);
     }
-    if (outcome === GATHERED) {
-      this.#core.channel.flushSoon();
-    } else if (outcome !== ACCEPTED) {
+    if (outcome !== ACCEPTED) {
       throw this.#notAccepted(outcome, message);
     }
+    this.#core.channel.flushSoon();
   }
 
   /** @param {string} name */

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use napi::bindgen_prelude::{BufferSlice, Env, Function, FunctionCallContext};
 use napi::{JsString, Result};
 use napi_derive::napi;
@@ -120,8 +119,6 @@ enum Sent {
     QueueFull = 1,
     TooLarge = 2,
     WorkerGone = 3,
-    /// Accepted, and `flush()` is to be called at the end of this macrotask.
-    Gathered = 4,
 }
 
 /// Where the messages of one DataProducer go in.
@@ -141,7 +138,7 @@ impl Intake {
 
     /// Copies the payload: the one copy on its way in.
     fn accept(&self, ppid: Ppid, payload: &[u8], selector: Option<Box<Selector>>) -> Sent {
-        let len = if ppid.is_empty() { 1 } else { payload.len() };
+        let len = Message::payload_len(ppid, payload.len());
         if self.link.inbox.is_closed() {
             return Sent::WorkerGone;
         }
@@ -149,17 +146,16 @@ impl Intake {
             return Sent::TooLarge;
         }
         if !self.backlog.has_room(len) {
-            // Once, however often JavaScript tries.
+            // Once per overflow, however often JavaScript tries.
             if self.backlog.overflow() {
-                self.link.flush();
-                self.link.inbox.post(Job::NotifyDrain(self.key));
+                self.link.post(Job::NotifyDrain(self.key));
             }
             return Sent::QueueFull;
         }
-        let payload = if ppid.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(payload) };
         self.backlog.enter(len);
-        let job = Job::Send(self.key, Message::new(ppid, payload), selector);
-        if self.link.send(job, len) { Sent::Gathered } else { Sent::Accepted }
+        let job = Job::Send(self.key, Message::copy_from_slice(ppid, payload), selector);
+        self.link.send(job, len);
+        Sent::Accepted
     }
 }
 

@@ -78,17 +78,21 @@ impl Link {
 }
 
 impl Link {
-    /// Sends a message with `len` bytes of payload. The first of a macrotask goes to the worker at once, so
-    /// that it is on its way while JavaScript makes the next; those that follow it are gathered. Returns
-    /// whether somebody has to call [`Self::flush`] when the macrotask ends.
-    pub(super) fn send(&self, job: Job<World>, len: usize) -> bool {
+    /// Sends a message with `len` bytes of payload. The first one after a flush goes to the worker at
+    /// once, so that the worker routes it while JavaScript makes the next ones, which are gathered.
+    pub(super) fn send(&self, job: Job<World>, len: usize) {
         let first = !self.begun.replace(true);
         if first && !self.inbox.is_filled() {
             self.inbox.post(job);
         } else {
             self.gather(job, len);
         }
-        first
+    }
+
+    /// Hands over a job at once, after those that were gathered.
+    pub(super) fn post(&self, job: Job<World>) {
+        self.flush();
+        self.inbox.post(job);
     }
 
     fn gather(&self, job: Job<World>, len: usize) {

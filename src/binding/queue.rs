@@ -62,8 +62,6 @@ impl Reader {
         mut offset: usize,
         records: &mut [u32],
     ) -> usize {
-        // What the last listeners have sent.
-        self.link.flush();
         self.begin_cycle();
         let mut count = 0;
         let reason = loop {

@@ -48,6 +48,17 @@ impl Message {
         Self { ppid, payload }
     }
 
+    /// As [`Self::new`], with a copy of `payload`.
+    pub fn copy_from_slice(ppid: Ppid, payload: &[u8]) -> Self {
+        let payload = if ppid.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(payload) };
+        Self::new(ppid, payload)
+    }
+
+    /// The length that `len` bytes given to [`Self::new`] have in the message.
+    pub fn payload_len(ppid: Ppid, len: usize) -> usize {
+        if ppid.is_empty() { 1 } else { len }
+    }
+
     /// What every queue charges for a message: its payload plus 64 bytes of overhead, so that a million
     /// messages of one byte are not free.
     pub fn charge(&self) -> usize {

@@ -194,3 +194,41 @@ impl<J: Send + 'static> Wake for SocketWaker<J> {
         self.inbox.wake_driver();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(inbox: &Inbox<u32>) -> Vec<u32> {
+        let mut jobs = VecDeque::new();
+        inbox.take(&mut jobs, &mut Vec::new());
+        jobs.into()
+    }
+
+    #[test]
+    fn jobs_are_taken_in_order_and_dropped_after_the_end() {
+        let inbox = Inbox::default();
+        inbox.post(1);
+        inbox.post_all(&mut VecDeque::from([2, 3]));
+        assert!(inbox.is_filled());
+        assert_eq!(taken(&inbox), [1, 2, 3]);
+        assert!(!inbox.is_filled());
+        inbox.post(4);
+        inbox.close();
+        inbox.post(5);
+        inbox.post_all(&mut VecDeque::from([6]));
+        assert_eq!(taken(&inbox), [0; 0]);
+    }
+
+    #[test]
+    fn a_watcher_gets_one_job_when_the_inbox_closes() {
+        let (inbox, watcher) = (Inbox::default(), Arc::new(Inbox::default()));
+        inbox.post_at_close(&watcher, 1);
+        inbox.post_at_close(&watcher, 2);
+        assert_eq!(taken(&watcher), [0; 0]);
+        inbox.close();
+        assert_eq!(taken(&watcher), [2]);
+        inbox.post_at_close(&watcher, 3);
+        assert_eq!(taken(&watcher), [3], "at once, as the inbox has closed");
+    }
+}

@@ -193,3 +193,36 @@ impl EachSlice for Vec<Box<[u8]>> {
         std::array::from_fn(|_| IoSliceMut::new(buffers.next().map_or(&mut [], |it| it)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_types, reason = "the remote side")]
+    fn one_turn_receives_a_bounded_number_of_datagrams_and_reports_that_there_are_more() {
+        const SENT: usize = 3 * RECEIVE_CALLS_PER_TURN * RECEIVES;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let socket =
+                socket2::Socket::new(Domain::IPV4, Type::DGRAM.nonblocking(), None).unwrap();
+            socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+            let mut port = UdpPort::new(socket, Waker::noop().clone()).unwrap();
+            let remote = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            for number in 0..SENT {
+                remote.send_to(&[number as u8], port.local_addr().unwrap()).unwrap();
+            }
+            // Lets tokio see that the socket is readable.
+            port.socket.readable().await.unwrap();
+            let mut buffers = ReceiveBuffers::new();
+            let mut received = Vec::new();
+            for turn in 1..=3 {
+                let more = port.receive(&mut buffers, |_, datagram| received.push(datagram[0]));
+                assert!(more, "turn {turn}");
+                assert_eq!(received.len(), turn * RECEIVE_CALLS_PER_TURN * RECEIVES);
+            }
+            assert!(!port.receive(&mut buffers, |_, datagram| received.push(datagram[0])));
+            assert!(received.iter().copied().eq((0..SENT).map(|number| number as u8)));
+        });
+    }
+}

@@ -160,3 +160,13 @@ fn one_datagram_that_cannot_leave_does_not_keep_the_others() {
         assert_eq!(sockets.counters().datagrams_unsent, 5);
     });
 }
+
+#[test]
+fn ports_are_taken_at_random_from_the_range() {
+    in_runtime(async {
+        let ports: Vec<u16> = (0..20).map(|_| bound("udp").2.local.port()).collect();
+        assert!(ports.iter().all(|port| (10_000..=59_999).contains(port)), "{ports:?}");
+        let (min, max) = (ports.iter().min().unwrap(), ports.iter().max().unwrap());
+        assert!(max - min > 1000, "{ports:?}");
+    });
+}
