@@ -2,13 +2,13 @@
 
 // Builds a bench of Cargo, runs it in callgrind and reads the counts.
 
-const { execFile, execFileSync } = require('node:child_process');
+const { execFile } = require('node:child_process');
 const { mkdtempSync, readFileSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { promisify } = require('node:util');
 
-const ROOT = path.join(__dirname, '..');
+const { buildProgram } = require('./processes/cargo');
 
 /**
  * Builds a bench like the released addon, but with symbols.
@@ -17,19 +17,7 @@ const ROOT = path.join(__dirname, '..');
  * @returns {string} the path of the program.
  */
 function build(bench) {
-  const args = ['--locked', '--profile=profiling', '--no-default-features', `--bench=${bench}`];
-  const messages = execFileSync('cargo', ['build', ...args, '--message-format=json'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-
-  return messages
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line))
-    .find((it) => it.executable && it.target.name === bench).executable;
+  return buildProgram('bench', bench, 'profiling', ['--no-default-features']);
 }
 
 /**

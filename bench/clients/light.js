@@ -2,9 +2,7 @@
 
 // WebRTC clients in Rust (light/): thousands to a process, where libdatachannel manages dozens.
 
-const { execFileSync } = require('node:child_process');
-const path = require('node:path');
-
+const { buildProgram } = require('../processes/cargo');
 const { Host } = require('../processes/host');
 
 /**
@@ -14,21 +12,7 @@ const { Host } = require('../processes/host');
  * @returns {string} the path of the program.
  */
 function buildLightClients(profile) {
-  const args = ['build', '--locked', '--quiet', '--example', 'webrtc-clients'];
-  const output = execFileSync(
-    'cargo',
-    [...args, '--profile', profile, '--message-format', 'json-render-diagnostics'],
-    {
-      cwd: path.join(__dirname, '../..'),
-      encoding: 'utf8',
-      maxBuffer: 2 ** 28,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
-  const lines = output.split('\n').filter((line) => line.includes('"executable"'));
-  const built = lines.map((line) => JSON.parse(line)).find(({ executable }) => executable);
-
-  return built.executable;
+  return buildProgram('example', 'webrtc-clients', profile);
 }
 
 /** Has the methods of `DatachannelClients`, except those with SDP. */

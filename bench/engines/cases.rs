@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::allocations;
-use crate::sim::{Conditions, Net, Peer};
+use crate::common::sim::{Conditions, Net, Peer};
 
 /// So large that it never bounds anything.
 pub(crate) const RECEIVE_WINDOW: u32 = 5 * 1024 * 1024;

@@ -9,7 +9,7 @@ use datasoup::proto::message::{Message, Ppid};
 use crate::cases::{Engine, MESSAGE, RECEIVE_WINDOW};
 use crate::common::dcsctp::DcSctp as Association;
 use crate::common::peers::MAX_PACKET;
-use crate::sim::{Peer, start};
+use crate::common::sim::{Peer, start};
 
 pub(crate) struct DcSctp {
     initiates: bool,

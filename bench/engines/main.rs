@@ -1,11 +1,10 @@
-//! What SCTP engines cost, each driven in the same way, in memory and in virtual time: `npm run bench:engines`.
+//! SCTP engines side by side, driven in the same way, in memory and in virtual time: `npm run bench:engines`.
 //!
-//! Takes an engine and what is to be counted by valgrind: `out`, `in` or `sack` and a message's bytes, or `sender` or
-//! `receiver`, the bytes in flight, and how many of 1,000 packets are lost. Without any, prints the engines.
+//! Takes the name of an engine, and the work to count: `out`, `in` or `sack` with the size of a message, or `sender` or
+//! `receiver` with the bytes in flight and the packets lost of 1,000. Without arguments, prints the names of all engines.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
-use common::sim;
 
 mod allocations;
 mod cases;

@@ -8,7 +8,7 @@ use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start
 
 use crate::cases::{Engine, RECEIVE_WINDOW};
 use crate::common::peers::MAX_PACKET;
-use crate::sim::Peer;
+use crate::common::sim::Peer;
 
 pub(crate) struct Ours(Association);
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::cases::{Engine, RECEIVE_WINDOW};
 use crate::common::peers::MAX_PACKET;
-use crate::sim::Peer;
+use crate::common::sim::Peer;
 
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 

@@ -1,5 +1,5 @@
-//! The cases. None of what they measure depends on the time or on what a peer draws at random, but for the order of
-//! a few hash maps.
+//! The cases. What they measure depends neither on time nor on random numbers of a peer, except for the order of a few
+//! hash maps.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use datasoup::sfu::data_consumer::DataConsumerOptions;
 use datasoup::sfu::subchannels::{Selector, Subscriptions};
 use datasoup::sfu::transport::IceParameters;
 
-use crate::client::Client;
-use crate::host::binary;
+use crate::common::client::Client;
+use crate::common::host::binary;
+use crate::common::sim::start;
+use crate::probe::{TIMES, measure};
 use crate::rig::Rig;
-use crate::sim::start;
-use crate::{TIMES, measure};
 
-/// Every case and its name.
+/// All cases, by name.
 pub(crate) const ALL: &[(&str, fn())] = &[
     ("route-1", || route(1, None)),
     ("route-100", || route(100, None)),
@@ -41,7 +41,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("idle-turn", idle_turn),
 ];
 
-/// A message from JavaScript to direct consumers. With `subchannels`, consumer `n` is subscribed to `n`.
+/// A message from JavaScript to direct consumers. With `subchannels`, consumer `n` has subscribed to `n`.
 fn route(consumers: u16, subchannels: Option<&[u16]>) {
     let mut rig = Rig::new();
     let direct = rig.host.direct(rig.router);
@@ -76,7 +76,7 @@ fn subchannel_match() {
     }
 }
 
-/// A connectivity check: parsed, verified, answered.
+/// Parses, verifies and answers a connectivity check.
 fn stun_check() {
     let mut now = start();
     let mut ice = IceLite::new(None);
@@ -85,18 +85,18 @@ fn stun_check() {
     let tuple = Tuple { socket: SocketId(1), remote };
     let mut transmits = Transmits::default();
     for _ in 0..TIMES {
-        // Not faster than they are looked at.
+        // Later than the limit on the rate of checks.
         now += Duration::from_millis(1);
         measure(&mut || {
             let request = Binding::read(&check).expect("a request");
             ice.handle_request(now, tuple, request, &mut transmits);
         });
-        assert_eq!(transmits.len(), 1, "an answer");
+        assert_eq!(transmits.len(), 1, "one response");
         transmits.clear();
     }
 }
 
-/// Two associations with nothing between them, of which the first has stream 0 open.
+/// Two associations without a network between them. The first has stream 0 open.
 struct Pair {
     now: Instant,
     a: Association,
@@ -127,7 +127,7 @@ impl Pair {
         pair
     }
 
-    /// What `a` has to send.
+    /// Takes the packets that `a` has to send.
     fn packets(&mut self) -> Vec<Bytes> {
         packets(&mut self.a, self.now)
     }
@@ -138,10 +138,10 @@ impl Pair {
         while self.b.poll_event().is_some() {}
     }
 
-    /// Lets everything arrive and be acknowledged.
+    /// Delivers and acknowledges everything.
     fn settle(&mut self) {
         self.exchange();
-        // The longest that an acknowledgement is delayed (RFC 9260 §6.2), and a little more.
+        // More than the delay of an acknowledgement (RFC 9260 §6.2).
         self.now += Duration::from_millis(250);
         self.a.handle_timeout(self.now);
         self.b.handle_timeout(self.now);
@@ -167,7 +167,7 @@ fn packets(sctp: &mut Association, now: Instant) -> Vec<Bytes> {
     packets
 }
 
-/// Through the stream queue and out.
+/// Sends a message: through the stream queue to the packet.
 fn sctp_send(len: usize) {
     let mut pair = Pair::connected();
     for _ in 0..TIMES {
@@ -185,14 +185,14 @@ fn sctp_send(len: usize) {
     }
 }
 
-/// A packet with one message in: through the guard, and out of the association.
+/// Receives a packet with one message: through the guard to the event.
 fn sctp_data(len: usize) {
     let mut pair = Pair::connected();
     for _ in 0..TIMES {
         pair.a.send(pair.now, 0, binary(1, len)).expect("room");
         let mut packets = pair.packets();
         let mut packet = packets.pop();
-        assert!(packets.is_empty(), "one was all");
+        assert!(packets.is_empty(), "one packet");
         let mut event = None;
         let Pair { now, b, .. } = &mut pair;
         measure(&mut || {
@@ -206,7 +206,7 @@ fn sctp_data(len: usize) {
     }
 }
 
-/// A packet with the acknowledgement of two messages.
+/// Receives a SACK for two messages.
 fn sctp_sack() {
     let mut pair = Pair::connected();
     for _ in 0..TIMES {
@@ -229,7 +229,7 @@ fn sctp_sack() {
     }
 }
 
-/// A message from JavaScript to a WebRTC client, until the datagram is there.
+/// A message from JavaScript to a WebRTC client, up to the datagram in the send arena.
 fn webrtc_out(len: usize) {
     let mut rig = Rig::new();
     let direct = rig.host.direct(rig.router);
@@ -261,7 +261,7 @@ fn webrtc_out(len: usize) {
     }
 }
 
-/// A datagram with a message, until the event is there.
+/// A datagram with a message from a WebRTC client, up to the event for JavaScript.
 fn webrtc_in(len: usize) {
     let mut rig = Rig::new();
     let direct = rig.host.direct(rig.router);
@@ -285,7 +285,7 @@ fn webrtc_in(len: usize) {
     }
 }
 
-/// The datagram in which a client acknowledges two messages, and what follows from it.
+/// A datagram with a SACK of a WebRTC client for two messages.
 fn webrtc_sack() {
     let mut rig = Rig::new();
     let direct = rig.host.direct(rig.router);
@@ -308,7 +308,7 @@ fn webrtc_sack() {
     }
 }
 
-/// A turn in which nothing happens, with 100 connected transports: nothing that grows with them.
+/// A turn without work, with 100 connected transports: its cost must not depend on their number.
 fn idle_turn() {
     let mut rig = Rig::new();
     for _ in 0..100 {

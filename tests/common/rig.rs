@@ -1,5 +1,5 @@
 //! One worker and its WebRTC clients with nothing between them: a datagram that is sent has arrived. For what is to
-//! be measured of the worker alone; every call into it passes through `crate::ours`.
+//! be measured of the worker alone; every call into it passes through `crate::counting::ours`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use crate::common::client::Client;
 use crate::common::host::{Host, webrtc_options};
 use crate::common::lab::Datagram;
 use crate::common::sim::start;
-use crate::ours;
+use crate::counting::ours;
 
 /// Where the worker listens for all of them.
 const SERVER: ([u8; 4], u16) = ([10, 0, 0, 1], 10_000);

@@ -1,4 +1,4 @@
-//! TCP connections of strangers.
+//! Floods without a session, over TCP.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use crate::session::check;
-use crate::{Outcome, Result, Stop, Target};
+use crate::attack::{Outcome, Result, Stop, Target};
+use crate::wire::check;
 
-/// More than the worker lets in.
+/// More than the worker accepts.
 const CONNECTIONS: usize = 300;
 
-/// The longest frame that is not a lie at once.
+/// The longest frame that the worker does not reject by its length.
 const LONG_FRAME: u16 = 16 * 1024;
 
 pub(crate) fn attack(kind: &str, target: &Target, stop: &Stop) -> Result<Outcome> {
@@ -23,59 +23,59 @@ pub(crate) fn attack(kind: &str, target: &Target, stop: &Stop) -> Result<Outcome
         "tcp-slow" => hold(target, stop, &Trickle),
         "tcp-empty" => hold(target, stop, &Frames(vec![0; 64 * 1024])),
         "tcp-stun" => {
-            let ours = target.username_fragment.as_deref().unwrap_or("nobody");
-            let check = check(ours, "the password of somebody else");
+            let known = target.username_fragment.as_deref().unwrap_or("unknown");
+            let check = check(known, "the password of another agent");
             let mut frame = (check.len() as u16).to_be_bytes().to_vec();
             frame.extend(check);
             hold(target, stop, &Frames(frame.repeat(500)))
         }
-        other => Err(format!("there is no kind {other:?}").into()),
+        other => Err(format!("unknown kind {other:?}").into()),
     }
 }
 
-/// Opens connections, says something and is gone. Counts connections.
+/// Opens connections, writes a few bytes and closes them. Counts connections.
 fn connects(target: &Target, stop: &Stop, bytes: &[u8]) -> Result<Outcome> {
     let mut sent = 0;
     while !stop.is_set() {
         let Ok(mut stream) = connect(target) else { continue };
-        // It may be closed already.
+        // The worker may have closed it already.
         let _ = stream.write(bytes);
         sent += 1;
     }
     Ok(Outcome { sent, ended: false })
 }
 
-/// What a connection that stays says.
-trait Says {
-    /// How many bytes of it the kernel took.
-    fn say(&self, stream: &mut TcpStream, said: usize) -> std::io::Result<usize>;
+/// What a connection writes that stays open.
+trait Content {
+    /// Writes what follows the first `written` bytes. Returns the number of bytes that the kernel took.
+    fn write(&self, stream: &mut TcpStream, written: usize) -> std::io::Result<usize>;
 }
 
-/// A long frame that never ends, a byte at a time.
+/// A long frame, byte by byte, that never ends.
 struct Trickle;
 
-impl Says for Trickle {
-    fn say(&self, stream: &mut TcpStream, said: usize) -> std::io::Result<usize> {
-        match said {
+impl Content for Trickle {
+    fn write(&self, stream: &mut TcpStream, written: usize) -> std::io::Result<usize> {
+        match written {
             0 => stream.write(&LONG_FRAME.to_be_bytes()),
-            // All but the last, which would make it a datagram.
-            1.. if said < usize::from(LONG_FRAME) => stream.write(&[1]),
+            // All but the last byte, which would complete the frame.
+            1.. if written < usize::from(LONG_FRAME) => stream.write(&[1]),
             _ => Err(ErrorKind::WouldBlock.into()),
         }
     }
 }
 
-/// As many as the kernel takes.
+/// Whole frames, as many as the kernel takes.
 struct Frames(Vec<u8>);
 
-impl Says for Frames {
-    fn say(&self, stream: &mut TcpStream, said: usize) -> std::io::Result<usize> {
-        stream.write(&self.0[said % self.0.len()..])
+impl Content for Frames {
+    fn write(&self, stream: &mut TcpStream, written: usize) -> std::io::Result<usize> {
+        stream.write(&self.0[written % self.0.len()..])
     }
 }
 
-/// Keeps as many connections as it gets, and replaces those that are closed. Counts bytes.
-fn hold(target: &Target, stop: &Stop, says: &impl Says) -> Result<Outcome> {
+/// Keeps connections open, and replaces those that the worker closes. Counts bytes.
+fn hold(target: &Target, stop: &Stop, content: &impl Content) -> Result<Outcome> {
     let mut held: VecDeque<(TcpStream, usize)> = VecDeque::new();
     let mut sent = 0;
     let mut next = Instant::now();
@@ -87,14 +87,14 @@ fn hold(target: &Target, stop: &Stop, says: &impl Says) -> Result<Outcome> {
             }
         }
         for _ in 0..held.len() {
-            let Some((mut stream, said)) = held.pop_front() else { break };
-            match says.say(&mut stream, said) {
+            let Some((mut stream, written)) = held.pop_front() else { break };
+            match content.write(&mut stream, written) {
                 Ok(len) => {
                     sent += len as u64;
-                    held.push_back((stream, said + len));
+                    held.push_back((stream, written + len));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    held.push_back((stream, said));
+                    held.push_back((stream, written));
                 }
                 Err(_) => {}
             }
@@ -103,7 +103,7 @@ fn hold(target: &Target, stop: &Stop, says: &impl Says) -> Result<Outcome> {
     Ok(Outcome { sent, ended: false })
 }
 
-/// A connection that goes by a reset, and so leaves no port in TIME_WAIT.
+/// A connection that closes with a reset, and leaves no port in TIME_WAIT.
 fn connect(target: &Target) -> Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&target.address(), Duration::from_millis(100))?;
     stream.set_nonblocking(true)?;
