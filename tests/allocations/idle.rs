@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use datasoup::sfu::id::DataProducerKey;
 
-use crate::counting::{Owner, attributed, count, live};
+use crate::counting::live;
 use crate::host::binary;
 use crate::ours;
 use crate::rig::Rig;
@@ -42,24 +42,6 @@ fn an_idle_transport_with_one_channel_takes_20_kib_at_most() {
     assert!(each <= 20 * KIB, "{each} bytes");
 }
 
-/// Figures, not a check:
-/// `cargo test --no-default-features --test allocations owners -- --ignored --nocapture`.
-#[test]
-#[ignore = "prints figures"]
-fn owners_of_the_heap_of_a_transport() {
-    const TRANSPORTS: i64 = 5;
-    let (mut rig, producer) = worker();
-    let before = count();
-    for _ in 0..TRANSPORTS {
-        attributed(|| join(&mut rig, producer));
-    }
-    rig.pass(Duration::from_secs(10));
-    let by = count().since(before).live;
-    for owner in [Owner::Dimpl, Owner::SctpProto, Owner::Proto, Owner::Sfu, Owner::Unknown] {
-        println!("{owner:?}: {} bytes", by[owner as usize] / TRANSPORTS);
-    }
-}
-
 /// The send queues free their memory after a burst; sctp-proto keeps what it has allocated.
 #[test]
 fn a_transport_frees_its_queues_after_a_burst() {
@@ -76,26 +58,4 @@ fn a_transport_frees_its_queues_after_a_burst() {
     let idle = live();
     println!("{busy} bytes of heap while busy, {idle} when idle again");
     assert!(idle + 100 * KIB <= busy, "{idle} of {busy} bytes are still allocated");
-}
-
-/// The same for the heap after a burst.
-#[test]
-#[ignore = "prints figures"]
-fn owners_of_the_heap_after_a_burst() {
-    let (mut rig, producer) = worker();
-    join(&mut rig, producer);
-    let before = count();
-    for _ in 0..2000 {
-        ours(|| rig.host.sfu.send(producer, binary(1, 100), None));
-    }
-    attributed(|| {
-        rig.flush();
-        rig.deliver_to_clients();
-        rig.settle();
-    });
-    rig.pass(Duration::from_secs(10));
-    let by = count().since(before).live;
-    for owner in [Owner::Dimpl, Owner::SctpProto, Owner::Proto, Owner::Sfu, Owner::Unknown] {
-        println!("{owner:?}: {} bytes", by[owner as usize]);
-    }
 }

@@ -10,7 +10,7 @@ use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::transmit::Transmits;
 
-use crate::sim::{Conditions, Net, Peer, start};
+use crate::common::sim::{Conditions, Net, Peer, start};
 
 pub(crate) fn context() -> Arc<DtlsContext> {
     Arc::new(DtlsContext::new(Certificate::generate().expect("a certificate")))

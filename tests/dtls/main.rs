@@ -7,4 +7,3 @@ use common::sim;
 mod handshake;
 mod harness;
 mod hostile;
-mod measure;

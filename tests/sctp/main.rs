@@ -12,7 +12,6 @@ mod guard;
 mod handshake;
 mod hostile;
 mod lifetimes;
-mod measure;
 mod packets;
 mod queues;
 mod reliability;

@@ -8,7 +8,6 @@ mod closing;
 mod hostile;
 mod idle;
 mod network;
-mod network_figures;
 mod networks;
 mod path;
 mod pipe;

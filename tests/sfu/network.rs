@@ -6,8 +6,8 @@ use datasoup::proto::message::{Limit, Message, Ppid, Reliability};
 use datasoup::sfu::data_consumer::DataConsumerOptions;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 
-use crate::lab::Lab;
-use crate::sim::Conditions;
+use crate::common::lab::Lab;
+use crate::common::sim::Conditions;
 
 /// The lifetime of the messages that have one.
 pub(crate) const LIFETIME: Duration = Duration::from_millis(100);

@@ -1,10 +1,9 @@
-//! Figures, not checks:
-//! `cargo test --no-default-features --test sfu network_figures -- --ignored --nocapture`.
+//! Goodput and latency of a worker and a WebRTC client over networks of many kinds, in virtual time.
 
 use std::time::Duration;
 
-use crate::network::{Channel, Network, ROUND_TRIPS, Way};
-use crate::sim::Conditions;
+use crate::common::sim::Conditions;
+use crate::network::{CHANNELS, Channel, Network, ROUND_TRIPS, Way};
 
 /// 100 Mbit/s.
 const RATE: u32 = 12_500_000;
@@ -23,8 +22,8 @@ fn conditions(round_trip: u64, loss: f64, reorders: bool, duplicates: bool) -> C
     }
 }
 
-/// Bytes per second of messages of 1,000 bytes that arrive while more wait than can be sent: in
-/// 8 seconds, or as long as 4 MB take.
+/// Goodput in bytes per second, in messages of 1,000 bytes, with messages always waiting: over 8 s, or until 4 MB have
+/// arrived.
 fn goodput(conditions: Conditions, channel: Channel, seed: u64) -> f64 {
     const LEN: usize = 1000;
     const WAITING: usize = 256;
@@ -44,8 +43,7 @@ fn goodput(conditions: Conditions, channel: Channel, seed: u64) -> f64 {
     (received * LEN) as f64 / (network.lab.now - begin).as_secs_f64()
 }
 
-/// The part of 100-byte messages, 50 a second, that arrives, and how long the median and the
-/// 99th percentile of them take.
+/// The part that arrives of messages of 100 bytes, 50 per second, and the median and 99th percentile of their latency.
 fn paced(conditions: Conditions, channel: Channel, seed: u64) -> (f64, Duration, Duration) {
     const MESSAGES: usize = 1000;
     let mut network = Network::new(conditions, seed);
@@ -62,6 +60,11 @@ fn paced(conditions: Conditions, channel: Channel, seed: u64) -> (f64, Duration,
 
 fn millis(time: Duration) -> String {
     format!("{:.0}", time.as_secs_f64() * 1000.0)
+}
+
+/// Prints a table for each kind of channel.
+pub(crate) fn run() {
+    CHANNELS.into_iter().for_each(measure);
 }
 
 fn measure(channel: Channel) {
@@ -91,28 +94,4 @@ fn measure(channel: Channel) {
         }
     }
     println!("{table}");
-}
-
-#[test]
-#[ignore = "prints figures"]
-fn measure_ordered() {
-    measure(Channel::Ordered);
-}
-
-#[test]
-#[ignore = "prints figures"]
-fn measure_unordered() {
-    measure(Channel::Unordered);
-}
-
-#[test]
-#[ignore = "prints figures"]
-fn measure_no_retransmits() {
-    measure(Channel::Once);
-}
-
-#[test]
-#[ignore = "prints figures"]
-fn measure_lifetime_of_100_ms() {
-    measure(Channel::Brief);
 }

@@ -1,25 +1,23 @@
-//! Figures, not checks:
-//! `cargo test --no-default-features --test dtls measure -- --ignored --nocapture`.
+//! The time of a handshake, and of sealing and opening records.
 
 use std::time::{Duration, Instant};
 
 use datasoup::proto::dtls::{DtlsState, warm_up};
 
+use crate::common::sim::start as clock;
 use crate::harness::{acquainted, connected};
-use crate::sim::start as clock;
 
 fn each(what: &str, count: u32, since: Instant) {
     println!("{what}: {} ns", (clock() - since).as_nanos() / u128::from(count));
 }
 
-#[test]
-#[ignore = "prints figures"]
-fn measure() {
+/// Prints a line for each.
+pub(crate) fn run() {
     const COUNT: u32 = 50_000;
     for _ in 0..2 {
         let start = clock();
         warm_up();
-        each("warm_up", 1, start);
+        each("warm_up()", 1, start);
     }
 
     let start = clock();

@@ -1,5 +1,4 @@
-//! Figures, not checks:
-//! `cargo test --release --no-default-features --test sctp measure -- --ignored --nocapture`.
+//! CPU time per packet of two associations, and their goodput, by the bytes in flight.
 
 use std::time::{Duration, Instant};
 
@@ -7,22 +6,22 @@ use bytes::Bytes;
 use datasoup::proto::message::Reliability;
 use datasoup::proto::sctp::{SctpConfig, Start};
 
-use crate::peers::{Ours, config, numbered};
-use crate::sim::{Conditions, Net, Peer};
+use crate::common::peers::{Ours, config, numbered};
+use crate::common::sim::{Conditions, Net, Peer};
 
-/// Of so many runs of the same the fastest counts: what else the machine does only ever adds to it.
+/// The fastest of these runs counts, because other load on the machine can only add to it.
 const ROUNDS: usize = 3;
 
-#[allow(clippy::disallowed_methods, reason = "it is time that is measured")]
+#[allow(clippy::disallowed_methods, reason = "measures real time")]
 fn clock() -> Instant {
     Instant::now()
 }
 
-/// One of ours, and the time that it has taken.
+/// An association, and the CPU time of its calls.
 struct Timed {
     ours: Ours,
     taken: Duration,
-    /// Something has happened to it since it was drained. A turn of others costs it nothing.
+    /// Whether anything has happened to it since it was drained. A turn of the others costs nothing.
     touched: bool,
 }
 
@@ -61,19 +60,19 @@ impl Peer for Timed {
     }
 }
 
-/// What is measured.
 struct Figures {
     /// Bytes of messages per second of virtual time.
     goodput: f64,
-    /// Microseconds per packet of the sender, most of which have data.
+    /// µs per packet of the sender, most of which carry data.
     sender: f64,
+    /// µs per packet of the sender.
     receiver: f64,
 }
 
-/// Keeps the queue full for a while.
+/// Keeps the send queue full for 5 s, after 2 s in which the window opens.
 fn in_flight(budget: usize, len: usize, loss: f64) -> Figures {
     const TIME: Duration = Duration::from_secs(5);
-    // 200 Mbit/s, so that packets and their acknowledgements come one after the other.
+    // 200 Mbit/s, so that packets and acknowledgements do not arrive in bursts.
     let rate = Some(25_000_000);
     let delay = Duration::from_millis(25);
     let conditions = Conditions { delay, rate, loss, ..Conditions::PERFECT };
@@ -87,7 +86,6 @@ fn in_flight(budget: usize, len: usize, loss: f64) -> Figures {
     net.run_for(Duration::from_secs(1));
     assert!(net.a.ours.is_connected());
 
-    // The window opens before anything is counted.
     let begin = net.now + Duration::from_secs(2);
     let (mut received, mut counted) = (0, false);
     let mut sent = 0;
@@ -111,9 +109,8 @@ fn in_flight(budget: usize, len: usize, loss: f64) -> Figures {
     Figures { goodput, sender: each(&net.a), receiver: each(&net.b) }
 }
 
-#[test]
-#[ignore = "prints figures"]
-fn measure() {
+/// Prints the table.
+pub(crate) fn run() {
     println!("| message B | loss | KiB in flight | goodput kB/s | sender µs | receiver µs |");
     println!("| --- | --- | --- | --- | --- | --- |");
     for len in [1000, 16_384] {

@@ -1,0 +1,79 @@
+//! Who allocated the heap of a transport: `npm run bench:heap`. What aws-lc allocates for the keys of a session, 1.2
+//! KB, does not go through Rust's allocator.
+
+#[path = "../../tests/common/mod.rs"]
+mod common;
+#[allow(dead_code, reason = "used in parts")]
+#[path = "../../tests/common/counting.rs"]
+mod counting;
+#[allow(dead_code, reason = "used in parts")]
+#[path = "../../tests/common/rig.rs"]
+mod rig;
+
+use std::time::Duration;
+
+use datasoup::sfu::id::DataProducerKey;
+
+use common::host::binary;
+use counting::{Count, Owner, attributed, count, ours};
+use rig::Rig;
+
+const OWNERS: [Owner; 5] =
+    [Owner::Dimpl, Owner::SctpProto, Owner::Proto, Owner::Sfu, Owner::Unknown];
+
+fn main() {
+    println!("bytes of a connected, idle transport with one channel in each direction:");
+    idle_transport();
+    println!("bytes that a transport keeps after a burst of 2,000 messages of 100 bytes:");
+    after_burst();
+}
+
+/// A worker with a direct DataProducer, and one client: later ones share what it allocated.
+fn worker() -> (Rig, DataProducerKey) {
+    let mut rig = Rig::new();
+    let direct = ours(|| rig.host.direct(rig.router));
+    let producer = ours(|| rig.host.produce(direct, 0));
+    rig.join();
+    (rig, producer)
+}
+
+/// Connects a client with a channel in each direction.
+fn join(rig: &mut Rig, producer: DataProducerKey) {
+    let key = rig.join();
+    ours(|| rig.host.produce(key, 0));
+    ours(|| rig.host.consume(key, producer));
+}
+
+fn idle_transport() {
+    const TRANSPORTS: i64 = 5;
+    let (mut rig, producer) = worker();
+    let before = count();
+    for _ in 0..TRANSPORTS {
+        attributed(|| join(&mut rig, producer));
+    }
+    rig.pass(Duration::from_secs(10));
+    print_growth(before, TRANSPORTS);
+}
+
+fn after_burst() {
+    let (mut rig, producer) = worker();
+    join(&mut rig, producer);
+    let before = count();
+    for _ in 0..2000 {
+        ours(|| rig.host.sfu.send(producer, binary(1, 100), None));
+    }
+    attributed(|| {
+        rig.flush();
+        rig.deliver_to_clients();
+        rig.settle();
+    });
+    rig.pass(Duration::from_secs(10));
+    print_growth(before, 1);
+}
+
+fn print_growth(before: Count, transports: i64) {
+    let by = count().since(before).live;
+    for owner in OWNERS {
+        println!("  {owner:?}: {}", by[owner as usize] / transports);
+    }
+}
