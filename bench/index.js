@@ -11,6 +11,7 @@ const path = require('node:path');
 
 const { readOptions } = require('../scripts/options');
 const { buildLightClients } = require('./clients/light');
+const { IMPL } = require('./implementation');
 const { runInProcess } = require('./processes/runInProcess');
 const { plots } = require('./report/plots');
 const { jsonLine, machineOf, machineText, parse, table } = require('./report/table');
@@ -65,7 +66,7 @@ async function measureRows(chosen, order, onResult) {
 
 async function main() {
   const { rows: pattern, runs, extent, json, list, plots: folder, from } = options();
-  const impl = path.resolve(process.env.IMPL ?? path.join(__dirname, '..'));
+  const impl = IMPL;
   const chosen = rows.filter(({ name }) => pattern.test(name));
 
   if (list) {

@@ -2,18 +2,20 @@
 
 // npm run bench:steps
 //
-// What one message between DirectTransports costs, step by step, in nanoseconds. Each step is measured by itself, many
-// times, and the fastest counts: what else the machine does only ever adds. `IMPL=path` measures another module.
+// The steps of a message between DirectTransports, in nanoseconds. Each step is measured alone, many times, and the
+// fastest counts, because other load on the machine can only add to it. `IMPL=PATH` measures another module.
 
 const { EventEmitter } = require('node:events');
-const path = require('node:path');
 const { performance } = require('node:perf_hooks');
 const { setTimeout: sleep } = require('node:timers/promises');
 
-/** @type {any} */
-const api = require(path.resolve(process.env.IMPL ?? path.join(__dirname, '..')));
+const { readOptions } = require('../scripts/options');
+const { IMPL } = require('./implementation');
 
-/** So many messages are handed over in one piece. */
+/** @type {any} */
+const api = require(IMPL);
+
+/** Messages per burst. */
 const BURST = 500;
 const ROUNDS = 300;
 const SIZES = [100, 1_024, 16 * 1_024];
@@ -24,9 +26,9 @@ const steps = [];
 
 /**
  * @param {string} step
- * @param {...(number | undefined)} figures - for SIZES.
+ * @param {...(number | undefined)} figures - one for each of SIZES.
  */
-function tell(step, ...figures) {
+function add(step, ...figures) {
   steps.push({ step, figures });
 }
 
@@ -44,8 +46,8 @@ async function direct() {
 }
 
 /**
- * Bursts: what the calls take, and, after the worker had the time to put all of it into the queue, what it takes from
- * the first listener to the last.
+ * Measures bursts: the calls of send() and, after the worker has queued all messages, the time from the first listener
+ * to the last.
  *
  * @param {number} size
  */
@@ -80,7 +82,7 @@ async function bursts(size) {
     }
     calls.push(nanos(performance.now() - begin) / count);
 
-    // What was gathered leaves behind this macrotask's promises; then JavaScript is busy, and the queue fills.
+    // The gathered messages leave after the microtasks; then JavaScript is busy, and the queue fills.
     await undefined;
     await undefined;
     for (const until = performance.now() + 2; performance.now() < until;);
@@ -128,7 +130,7 @@ async function thread(size) {
   return nanos(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / received;
 }
 
-/** What the same listener costs without us. */
+/** The same listener on a plain EventEmitter. */
 function emitter() {
   const emitter = new EventEmitter();
   const message = Buffer.alloc(100);
@@ -147,7 +149,7 @@ function emitter() {
   return fastest(times);
 }
 
-/** A call that wakes a sleeping worker; and the time until the message is back, with everybody asleep before. */
+/** A call that wakes the sleeping worker, and the time until the message is back, with both threads asleep before. */
 async function wakes() {
   const { worker, producer, consumer } = await direct();
   const message = Buffer.alloc(100);
@@ -170,6 +172,8 @@ async function wakes() {
 }
 
 async function main() {
+  readOptions({});
+
   const inBursts = [];
   const onThread = [];
 
@@ -177,15 +181,15 @@ async function main() {
     inBursts.push(await bursts(size));
     onThread.push(await thread(size));
   }
-  tell('send(): the call, a copy, the queue', ...inBursts.map(({ call }) => call));
-  tell('worker: queue, routing, queue, its wakes', ...onThread);
-  tell('drain, a Buffer, the event', ...inBursts.map(({ listener }) => listener));
-  tell('floor: emit() of an EventEmitter', emitter());
+  add('send(): the call, a copy, the queue', ...inBursts.map(({ call }) => call));
+  add('worker: queue, routing, queue, its wakes', ...onThread);
+  add('drain, a Buffer, the event', ...inBursts.map(({ listener }) => listener));
+  add('floor: emit() of an EventEmitter', emitter());
 
   const { call, there } = await wakes();
 
-  tell('send() that wakes the worker', call);
-  tell('from send() to the listener, all asleep before', there);
+  add('send() that wakes the worker', call);
+  add('from send() to the listener, both threads asleep before', there);
 
   const width = Math.max(...steps.map(({ step }) => step.length));
 

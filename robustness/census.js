@@ -1,10 +1,12 @@
 'use strict';
 
-// What a process holds, over time: whether it grows.
+// Samples of what a process holds, to see whether it grows.
 
 const fs = require('node:fs');
 const v8 = require('node:v8');
 const vm = require('node:vm');
+
+const { median } = require('../bench/statistics');
 
 v8.setFlagsFromString('--expose-gc');
 
@@ -14,19 +16,19 @@ const gc = vm.runInNewContext('gc');
  * @typedef {object} Sample
  * @property {number} seconds - since the first one.
  * @property {number} rss - MiB
- * @property {number} heap - MiB of JavaScript's, after a garbage collection.
+ * @property {number} heap - MiB of JavaScript's heap, after a garbage collection.
  * @property {number} fds - open file descriptors: sockets, epoll, timers …
  * @property {number} threads
- * @property {number} handles - what keeps the event loop alive.
+ * @property {number} handles - resources that keep the event loop alive.
  */
 
-/** Samples of this process, and what they say. */
+/** Samples of this process. */
 class Census {
   /** @type {(Sample & Record<string, number>)[]} */
   samples = [];
   #began = performance.now();
 
-  /** @param {Record<string, number>} [more] - columns of the program's own. */
+  /** @param {Record<string, number>} [more] - columns of the program. */
   async take(more = {}) {
     await collect();
 
@@ -35,7 +37,7 @@ class Census {
       seconds: (performance.now() - this.#began) / 1_000,
       rss: rss / 2 ** 20,
       heap: heapUsed / 2 ** 20,
-      fds: fs.readdirSync('/proc/self/fd').length - 1, // that of the folder itself
+      fds: fs.readdirSync('/proc/self/fd').length - 1, // except the one of the folder
       threads: fs.readdirSync('/proc/self/task').length,
       handles: process.getActiveResourcesInfo().length,
       ...more,
@@ -46,7 +48,7 @@ class Census {
   }
 
   /**
-   * The samples as a Markdown table, at most about `rows` of them.
+   * About `rows` samples as a Markdown table.
    *
    * @param {number} [rows]
    */
@@ -58,7 +60,7 @@ class Census {
     return shown.map(row).join('\n');
   }
 
-  /** The head of the table. */
+  /** The head of that table. */
   get head() {
     const names = Object.keys(this.samples[0] ?? {});
 
@@ -66,8 +68,7 @@ class Census {
   }
 
   /**
-   * How much `name` grows per hour: the slope of the straight line through the samples after the first fifth, in
-   * which caches fill.
+   * Growth of `name` per hour: the slope of the regression line through the settled samples.
    *
    * @param {string} name
    */
@@ -85,7 +86,7 @@ class Census {
   }
 
   /**
-   * How much more of `name` the last third of the settled samples has than the first third of them, by their medians.
+   * The median of `name` in the last third of the settled samples, minus that in the first third.
    *
    * @param {string} name
    */
@@ -96,12 +97,13 @@ class Census {
     return median(values.slice(-third)) - median(values.slice(0, third));
   }
 
+  /** Without the first fifth, in which caches fill. */
   get settled() {
     return this.samples.slice(Math.floor(this.samples.length / 5));
   }
 }
 
-/** Finalizers of native objects run in macrotasks after the collection that has found them. */
+/** Finalizers of native objects run in macrotasks after the garbage collection. */
 async function collect() {
   for (let round = 0; round < 3; round++) {
     gc();
@@ -121,11 +123,6 @@ function row(sample) {
 /** @param {string[]} cells */
 function line(cells) {
   return `| ${cells.map((cell) => cell.padStart(8)).join(' | ')} |`;
-}
-
-/** @param {number[]} values */
-function median(values) {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 module.exports = { Census, row };

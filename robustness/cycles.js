@@ -2,21 +2,20 @@
 
 // npm run robustness -- cycles [--count=100000]
 //
-// Makes and closes as many objects of each kind as there are cycles, over and over on one Worker, and fails if memory,
-// file descriptors, threads or handles grow, or if anything is left in the end.
+// Creates and closes objects of each kind on one Worker. Fails if memory, file descriptors, threads or handles grow, or
+// if an object is left at the end.
 
-const path = require('node:path');
-
+const { IMPL } = require('../bench/implementation');
 const { readOptions } = require('../scripts/options');
 const { Census, row } = require('./census');
 
-const { createWorker } = require(path.resolve(process.env.IMPL ?? path.join(__dirname, '..')));
+const { createWorker } = require(IMPL);
 
-/** So many cycles run at once. */
+/** Cycles that run at the same time. */
 const BATCH = 20;
-/** How often a look is taken. */
+/** Samples over the whole run. */
 const SAMPLES = 30;
-/** Room for what an allocator keeps for later: MiB. */
+/** Tolerance for what allocators keep, in MiB. */
 const MAX_RSS_GROWTH = 8;
 const MAX_HEAP_GROWTH = 1;
 
@@ -33,12 +32,12 @@ const STREAM = { sctpStreamParameters: { streamId: 1 } };
  */
 
 /**
- * One cycle of each kind, and how often it comes in a hundred.
+ * The kinds of cycles, and their share of a hundred.
  *
  * @type {Record<string, { share: number, cycle: (world: World) => Promise<void> }>}
  */
 const CYCLES = {
-  'WebRtcTransport on a port of its own, with a DataProducer and a DataConsumer': {
+  'WebRtcTransport on its own port, with a DataProducer and a DataConsumer': {
     share: 20,
     async cycle({ router, dataProducer }) {
       const transport = await router.createWebRtcTransport({
@@ -106,7 +105,7 @@ const CYCLES = {
   },
 };
 
-/** One Worker for so many cycles. */
+/** One more Worker is created and closed per this many cycles. */
 const CYCLES_PER_WORKER = 500;
 
 async function main() {
@@ -114,7 +113,7 @@ async function main() {
   const world = await arrange();
   const census = new Census();
   const kinds = Object.values(CYCLES).flatMap(({ share, cycle }) => Array(share).fill(cycle));
-  // Spread over the hundred.
+  // Mixes the kinds.
   const kindOf = (/** @type {number} */ index) => kinds[(index * 37) % kinds.length];
   const every = Math.ceil(count / SAMPLES / BATCH) * BATCH;
 
@@ -169,7 +168,7 @@ async function expectNothingLeft({ worker, router, webRtcServer, direct, dataPro
   );
 
   if (left.length > 0) {
-    throw new Error(`${left.length} objects are left in worker.dump()`);
+    throw new Error(`worker.dump() still has ${left.length} objects`);
   }
 }
 
@@ -184,12 +183,9 @@ function verdict(census) {
     );
   }
   if (grown.length > 0) {
-    throw new Error(`it grows: ${grown.map(([name]) => name).join(', ')}`);
+    throw new Error(`growth: ${grown.map(([name]) => name).join(', ')}`);
   }
   console.log('flat');
 }
 
-main().catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+exports.main = main;

@@ -2,8 +2,8 @@
 
 // npm run robustness -- PROGRAM [options]
 //
-// PROGRAM is one of programs, cycles, floods, slow, soak: a file of this folder that says itself what it shows and
-// which options it takes, as does PROGRAM --help. IMPL=PATH measures another build of the package.
+// PROGRAM is one of programs, cycles, floods, slow, soak. PROGRAM --help prints what it shows and its options.
+// IMPL=PATH tests another build of the package.
 
 const path = require('node:path');
 
@@ -11,15 +11,23 @@ const { refuse, usageOf } = require('../scripts/options');
 
 const PROGRAMS = ['programs', 'cycles', 'floods', 'slow', 'soak'];
 
-const [program = '', ...args] = process.argv.slice(2);
+async function main() {
+  const [program = '', ...args] = process.argv.slice(2);
 
-if (['--help', '-h'].includes(program)) {
-  console.log(usageOf(__filename));
-} else if (PROGRAMS.includes(program)) {
+  if (['--help', '-h'].includes(program)) {
+    return console.log(usageOf(__filename));
+  }
+  if (!PROGRAMS.includes(program)) {
+    refuse(`PROGRAM must be one of ${PROGRAMS.join(', ')} (got '${program}')`);
+  }
+
   const file = path.join(__dirname, `${program}.js`);
 
   process.argv = [process.argv[0], file, ...args];
-  require(file);
-} else {
-  refuse(`PROGRAM must be one of ${PROGRAMS.join(', ')} (got '${program}')`);
+  await require(file).main();
 }
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

@@ -2,29 +2,26 @@
 
 // npm run robustness -- programs [--count=10000] [--seconds=N] [--seed=1] [--verbose]
 //
-// Random programs: each makes objects on two Workers, sends, pauses, pipes and closes them in random order, with and
-// without awaiting, also from inside of listeners, some of which throw. A model of the close cascade foretells every
-// event of every close() and what is closed after it; in the end nothing may be left in worker.dump(). A program that
-// fails is told by its seed: `--count=1 --seed=N` runs it again. After so many seconds no further one begins.
+// Random programs: each creates, pauses, pipes and closes objects on two Workers and sends messages, in random order,
+// with and without await, also within listeners, some of which throw. A model of the close cascade predicts every event
+// of every close(), and what is closed after it. At the end worker.dump() must be empty. `--count=1 --seed=N` repeats a
+// program that failed; `--seconds` is the time after which no further program starts.
 
-const path = require('node:path');
-
+const { IMPL } = require('../bench/implementation');
 const { readOptions } = require('../scripts/options');
-const { CascadeWatch } = require('./cascadeWatch');
+const { CascadeWatch } = require('./cascade/watch');
 const { Random } = require('./random');
 
-const { createWorker, errors } = require(
-  path.resolve(process.env.IMPL ?? path.join(__dirname, '..')),
-);
+const { createWorker, errors } = require(IMPL);
 
 const LISTEN_INFO = { protocol: 'udp', ip: '127.0.0.1' };
 const STEPS = 30;
-/** Listeners that call something may be as deep in each other. */
+/** The deepest nesting of listeners that act. */
 const MAX_DEPTH = 3;
-/** What closes something elsewhere goes over a Worker and back; a chain of pipes may be so long. */
+/** Closing across a pipe takes a round trip to a Worker; the longest chain of pipes. */
 const HOPS = 6;
 
-/** @typedef {InstanceType<typeof import('./cascadeModel').Entity>} Entity */
+/** @typedef {InstanceType<typeof import('./cascade/model').Entity>} Entity */
 
 /** One program. */
 class Program {
@@ -65,7 +62,7 @@ class Program {
     }
     await this.#settle();
     this.#watch.check();
-    // Listeners may make others meanwhile.
+    // Listeners may create further objects.
     for (
       let left = this.#watch.open();
       left.some(isNotWorker) && !this.failure;
@@ -208,7 +205,7 @@ class Program {
             keepId: from.above !== to.above && this.#random.chance(50),
           }),
         ),
-      // Its id is taken there, or a listener has closed what was being made.
+      // The id exists there already, or a listener closed an object that was being created.
       /already exists|not found|closed/i,
     );
   }
@@ -262,7 +259,7 @@ class Program {
       return undefined;
     }
 
-    // Also what is closed already.
+    // Sometimes one that is closed already.
     const all = this.#watch.entities.filter((it) => it.kind === kind);
     const entity = this.#random.chance(90)
       ? this.#pick(kind)
@@ -275,7 +272,7 @@ class Program {
   }
 
   /**
-   * Makes a call that may fail only if one of `involved` is closed, or with an error like `unless`.
+   * Makes a call, which may fail only if one of `involved` is closed, or with an error that matches `unless`.
    *
    * @param {string} what
    * @param {Entity[]} involved
@@ -301,9 +298,9 @@ class Program {
     return promise;
   }
 
-  // What is emitted.
+  // The listeners.
 
-  /** What a listener does, at times; answers what it throws. */
+  /** Sometimes acts; returns an error for the listener to throw. */
   #react() {
     if (this.#watch.depth > MAX_DEPTH || !this.#random.chance(15) || this.failure) {
       return undefined;
@@ -312,7 +309,7 @@ class Program {
     return this.#random.chance(20) ? new Error('thrown by a listener') : undefined;
   }
 
-  /** Waits until everything that was begun has come to its end. */
+  /** Waits until all calls have settled, and all closes have reached the other Workers. */
   async #settle() {
     for (let settled = 0; settled < this.#pending.length;) {
       settled = this.#pending.length;
@@ -336,7 +333,7 @@ class Program {
     ];
 
     if (left.length > 0) {
-      this.#watch.fail(`${left.length} objects are left in worker.dump()`);
+      this.#watch.fail(`worker.dump() still has ${left.length} objects`);
     }
   }
 
@@ -383,7 +380,7 @@ async function main() {
       console.log(program.trace.join('\n'));
     }
     if (program.failure) {
-      throw new Error(`the program of seed ${seed}: ${program.failure.message}`);
+      throw new Error(`program with seed ${seed}: ${program.failure.message}`);
     }
     events += program.trace.length;
     workers = program.workers;
@@ -391,12 +388,9 @@ async function main() {
   workers.forEach((worker) => worker.close());
 
   console.log(
-    `${seed - first} programs, seeds ${first} to ${seed - 1}, as foretold: ` +
+    `${seed - first} programs, seeds ${first} to ${seed - 1}, as predicted: ` +
       `${events} calls and events, ${seconds().toFixed(1)} s`,
   );
 }
 
-main().catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+exports.main = main;

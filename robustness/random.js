@@ -1,6 +1,6 @@
 'use strict';
 
-/** Random numbers that come again with the same seed (mulberry32). */
+/** Pseudo-random numbers: the same seed gives the same numbers (mulberry32). */
 class Random {
   #state;
 

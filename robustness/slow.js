@@ -2,6 +2,237 @@
 
 // npm run robustness -- slow [--seconds=N] [--rounds=N] [--json]
 //
-// One DataProducer, 200 WebRTC clients, 5 of them frozen (SIGSTOP) every other time: what the others notice of it.
+// One DataProducer and 200 WebRTC clients, of which 5 are frozen (SIGSTOP) in every other phase. Fails if the other
+// clients lose a message, or if their p99 doubles.
 
-require('./load/run').run(require.resolve('./load/slow'));
+const { connectClients } = require('../bench/clients/connect');
+const { paced } = require('../bench/messages');
+const { quantile } = require('../bench/statistics');
+const { runSuite } = require('./load/suite');
+const { rss, watchRss } = require('./load/system');
+
+const CLIENTS = 200;
+const FROZEN = 5;
+/** Processes of the clients that stay awake; the frozen ones have one of their own. */
+const PROCESSES = 3;
+const PER_SECOND = 50;
+const SIZE = 1_024;
+/** Small, so that it is full after a few seconds. */
+const SEND_BUFFER = 128 * 1024;
+/** What else an association holds (docs/ARCHITECTURE.md, Bounds). */
+const FLIGHT = 128 * 1024;
+
+const cases = [{ name: 'frozen', title: `${FROZEN} of ${CLIENTS} clients frozen` }];
+
+/** Clients, and the DataConsumers that serve them. */
+class Group {
+  full = 0;
+
+  /**
+   * @param {object} options
+   * @param {any} options.worker
+   * @param {any} options.router
+   * @param {string} options.dataProducerId
+   * @param {number} options.count
+   * @param {number} options.processes
+   */
+  static async create({ worker, router, dataProducerId, count, processes }) {
+    const group = new Group();
+
+    group.clients = await connectClients({
+      worker,
+      router,
+      count,
+      processes,
+      transportOptions: { sctpSendBufferSize: SEND_BUFFER },
+      async prepare(transport) {
+        const consumer = await transport.consumeData({ dataProducerId });
+
+        consumer.on('sctpsendbufferfull', () => group.full++);
+        group.consumers.push(consumer);
+        group.transports.push(transport);
+        return consumer.sctpStreamParameters.streamId;
+      },
+    });
+    return group;
+  }
+
+  /** @type {any} */
+  clients;
+  /** @type {any[]} */
+  consumers = [];
+  /** @type {any[]} */
+  transports = [];
+
+  /** @param {NodeJS.Signals} signal */
+  signal(signal) {
+    this.clients.pids.forEach((/** @type {number} */ pid) => process.kill(pid, signal));
+  }
+
+  async dropped() {
+    const stats = await Promise.all(this.consumers.map((consumer) => consumer.getStats()));
+
+    return stats.reduce((total, [{ messagesDropped }]) => total + messagesDropped, 0);
+  }
+
+  buffered() {
+    return this.consumers.reduce((total, { bufferedAmount }) => total + bufferedAmount, 0);
+  }
+
+  /** Resolves when nothing is queued for them. */
+  async drained() {
+    while (this.buffered() > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
+/**
+ * Alternates between phases with all clients awake and phases with some frozen.
+ *
+ * @param {{ api: any, seconds: number, rounds: number }} options
+ */
+async function measureCase({ api, seconds, rounds }) {
+  const worker = await api.createWorker();
+  const router = await worker.createRouter();
+  const producer = await (await router.createDirectTransport()).produceData();
+  const common = { worker, router, dataProducerId: producer.id };
+  const others = await Group.create({ ...common, count: CLIENTS - FROZEN, processes: PROCESSES });
+  const frozen = await Group.create({ ...common, count: FROZEN, processes: 1 });
+  const count = Math.round(seconds * PER_SECOND);
+
+  async function phase() {
+    const before = {
+      full: [others.full, frozen.full],
+      dropped: [await others.dropped(), await frozen.dropped()],
+    };
+    const memory = watchRss(process.pid);
+
+    await others.clients.ready({ latencies: true });
+
+    const received = others.clients.received(count);
+
+    await paced({
+      send: (message) => producer.send(message),
+      count,
+      size: SIZE,
+      perSecond: PER_SECOND,
+    });
+
+    const waiting = frozen.buffered();
+    const { lost, disordered, latencies } = await received;
+
+    return {
+      latencies: await latencies(),
+      lost,
+      disordered,
+      waiting,
+      rss: memory.highest(),
+      others: {
+        full: others.full - before.full[0],
+        dropped: (await others.dropped()) - before.dropped[0],
+      },
+      frozen: {
+        full: frozen.full - before.full[1],
+        dropped: (await frozen.dropped()) - before.dropped[1],
+      },
+      states: frozen.transports.map(({ sctpState }) => sctpState),
+    };
+  }
+
+  const awake = [];
+  const stopped = [];
+
+  await phase();
+  global.gc?.();
+
+  const rssBefore = rss(process.pid);
+
+  for (let round = 0; round < rounds; round++) {
+    awake.push(await phase());
+    frozen.signal('SIGSTOP');
+    stopped.push(await phase());
+    frozen.signal('SIGCONT');
+    await frozen.drained();
+  }
+  awake.push(await phase());
+  worker.close();
+  await Promise.all([others.clients.close(), frozen.clients.close()]);
+
+  const summary = (/** @type {any[]} */ phases) => {
+    const latencies = phases.flatMap((each) => each.latencies);
+    const total = (/** @type {(each: any) => number} */ of) =>
+      phases.reduce((sum, each) => sum + of(each), 0);
+
+    return {
+      messages: latencies.length,
+      p50: quantile(latencies, 0.5),
+      p99: quantile(latencies, 0.99),
+      p99s: phases.map((each) => Math.round(quantile(each.latencies, 0.99))),
+      lost: total(({ lost }) => lost),
+      disordered: total(({ disordered }) => disordered),
+      othersDropped: total((each) => each.others.dropped),
+      frozenDropped: total((each) => each.frozen.dropped),
+      frozenFull: total((each) => each.frozen.full),
+      waiting: Math.max(...phases.map(({ waiting }) => waiting)),
+      rss: Math.max(...phases.map((each) => each.rss)) - rssBefore,
+    };
+  };
+  const figures = { awake: summary(awake), stopped: summary(stopped) };
+
+  return {
+    ...figures,
+    ratio: figures.stopped.p99 / figures.awake.p99,
+    rss: rssBefore,
+    bound: (FROZEN * (SEND_BUFFER + SIZE + FLIGHT)) / 2 ** 20,
+    states: stopped.flatMap(({ states }) => states).join(' '),
+  };
+}
+
+const COLUMNS = [
+  '',
+  'messages',
+  'p50 ms',
+  'p99 ms',
+  'lost',
+  'dropped for the frozen',
+  "'sctpsendbufferfull'",
+  'RSS',
+];
+
+/** @param {any[]} results */
+function table(results) {
+  return [
+    COLUMNS,
+    ...results.flatMap(({ error, title, ...figures }) =>
+      error
+        ? [[title, 'failed', ...Array(COLUMNS.length - 2).fill('')]]
+        : [
+            ['all awake', figures.awake],
+            [title, figures.stopped],
+          ].map(([name, each]) => [
+            name,
+            `${each.messages}`,
+            (each.p50 / 1_000).toFixed(2),
+            (each.p99 / 1_000).toFixed(2),
+            `${each.lost + each.othersDropped}`,
+            `${each.frozenDropped}`,
+            `${each.frozenFull}`,
+            `${each.rss >= 0 ? '+' : ''}${each.rss.toFixed(1)} MiB`,
+          ]),
+    ),
+  ];
+}
+
+/** The promises that did not hold. */
+function broken(/** @type {any} */ { stopped, ratio }) {
+  return [
+    ...(stopped.lost + stopped.othersDropped > 0 ? [`${stopped.lost} messages lost`] : []),
+    ...(stopped.frozenDropped === 0 ? ['no message was dropped for the frozen clients'] : []),
+    ...(ratio > 2 ? [`p99 × ${ratio.toFixed(1)}`] : []),
+  ];
+}
+
+const suite = { broken, cases, defaults: { seconds: 8, rounds: 3 }, measureCase, table };
+
+module.exports = { ...suite, main: () => runSuite(__filename, suite) };

@@ -2,35 +2,37 @@
 
 // npm run robustness -- soak [--minutes=30] [--rooms=3] [--seed=N]
 //
-// Rooms come and go: WebRTC clients of libdatachannel in processes of their own connect to one Worker, talk to each
-// other and, through a pipe, to a second Worker, and end in every way there is: they say goodbye, they are killed, or
-// the server closes things in random order while messages are on their way. Each 10 s a look is taken at what this
-// process holds. It fails if that grows, if a message is lost in a room that nobody has disturbed, or if anything is
-// left in the end.
+// Opens and closes rooms: WebRTC clients of libdatachannel, in processes of their own, connect to one Worker and
+// exchange messages with each other and, through a pipe, with a second Worker. They close, they are killed, or the
+// server closes objects in random order while messages are in transit. Samples this process every 10 s. Fails if it
+// grows, if an undisturbed room loses a message, or if an object is left at the end.
 
-const path = require('node:path');
+const { setTimeout: sleep } = require('node:timers/promises');
 
-const { readOptions } = require('../scripts/options');
 const { DatachannelClients, answerOf, dtlsParametersOf } = require('../bench/clients/datachannel');
+const { IMPL } = require('../bench/implementation');
+const { readOptions } = require('../scripts/options');
 const { Census, row } = require('./census');
 const { Random } = require('./random');
 
-const { createWorker } = require(path.resolve(process.env.IMPL ?? path.join(__dirname, '..')));
+const { createWorker } = require(IMPL);
 
 const SAMPLE_MS = 10_000;
-const PEERS_PER_ROOM = 4;
-/** A process of clients is replaced after so many rooms: what libdatachannel keeps is not looked at here. */
+const CLIENTS_PER_ROOM = 4;
+/**
+ * The process of the clients is replaced after this many rooms, because libdatachannel's own growth is not of interest.
+ */
 const ROOMS_PER_PROCESS = 25;
 const MESSAGES = 200;
-/** What all of a room's messages may take, on a busy machine. */
+/** The time that all messages of a room may take on a busy machine. */
 const ROOM_MS = 60_000;
-/** Room for what allocators keep for later: MiB. */
+/** Tolerance for what allocators keep, in MiB. */
 const MAX_RSS_GROWTH = 8;
 const MAX_HEAP_GROWTH = 2;
 
 const LISTEN_INFOS = [{ protocol: 'udp', ip: '127.0.0.1' }];
 
-/** What this process has seen. */
+/** Totals of this process. */
 const seen = { rooms: 0, disturbed: 0, messages: 0, killed: 0, workers: 0 };
 
 /** @typedef {{ here: any, there: any, servers: any[] }} World */
@@ -93,68 +95,68 @@ async function figures({ here, there }) {
  */
 async function roomAfterRoom(world, random, over) {
   /** @type {DatachannelClients | undefined} */
-  let peers;
+  let clients;
 
   for (let count = 0; !over(); count++) {
     if (count % ROOMS_PER_PROCESS === 0) {
-      await peers?.close();
-      peers = undefined;
+      await clients?.close();
+      clients = undefined;
     }
-    peers ??= new DatachannelClients({ count: PEERS_PER_ROOM });
-    if (await oneRoom(world, random, peers)) {
-      peers = undefined;
+    clients ??= new DatachannelClients({ count: CLIENTS_PER_ROOM });
+    if (await oneRoom(world, random, clients)) {
+      clients = undefined;
     }
     seen.rooms++;
   }
-  await peers?.close();
+  await clients?.close();
 }
 
 /**
  * @param {World} world
  * @param {Random} random
- * @param {DatachannelClients} peers
- * @returns {Promise<boolean>} whether the clients' process has ended with it.
+ * @param {DatachannelClients} clients
+ * @returns {Promise<boolean>} whether the process of the clients has ended.
  */
-async function oneRoom(world, random, peers) {
-  const room = await openRoom(world, random, peers);
-  const talk = talkIn(room, peers);
+async function oneRoom(world, random, clients) {
+  const room = await openRoom(world, random, clients);
+  const talk = talkIn(room, clients);
 
   if (random.chance(30)) {
-    talk.catch(() => {}); // it may as well never end
-    await disturb(random, room, peers);
+    talk.catch(() => {}); // It may fail or never settle.
+    await disturb(random, room, clients);
     return true;
   }
   await within(talk, 'all messages of a room');
   if (random.chance(50)) {
-    await peers.disconnect();
+    await clients.disconnect();
   }
   await closeAll(random, room, async () => {});
-  await peers.disconnect();
+  await clients.disconnect();
   return false;
 }
 
 /**
- * Ends a room whose messages are on their way.
+ * Ends a room while messages are in transit.
  *
  * @param {Random} random
  * @param {Room} room
- * @param {DatachannelClients} peers
+ * @param {DatachannelClients} clients
  */
-async function disturb(random, room, peers) {
+async function disturb(random, room, clients) {
   seen.disturbed++;
   await sleep(random.below(50));
   if (random.chance(30)) {
     seen.killed++;
-    await peers.kill();
+    await clients.kill();
     await sleep(random.below(200));
     await closeAll(random, room, async () => {});
     return;
   }
   if (random.chance(50)) {
-    await peers.disconnect();
+    await clients.disconnect();
   }
   await closeAll(random, room, () => sleep(random.below(3)));
-  await peers.close();
+  await clients.close();
 }
 
 /** @typedef {Awaited<ReturnType<typeof openRoom>>} Room */
@@ -162,9 +164,9 @@ async function disturb(random, room, peers) {
 /**
  * @param {World} world
  * @param {Random} random
- * @param {DatachannelClients} peers
+ * @param {DatachannelClients} clients
  */
-async function openRoom({ here, there, servers }, random, peers) {
+async function openRoom({ here, there, servers }, random, clients) {
   const router = await here.createRouter();
   const farWorker = random.chance(10) ? await createWorker() : undefined;
   const farRouter = await (farWorker ?? there).createRouter();
@@ -177,7 +179,7 @@ async function openRoom({ here, there, servers }, random, peers) {
   const heard = [];
 
   seen.workers += farWorker ? 1 : 0;
-  for (let index = 0; index < PEERS_PER_ROOM; index++) {
+  for (let index = 0; index < CLIENTS_PER_ROOM; index++) {
     const transport = await router.createWebRtcTransport({ ...where, enableSctp: true });
     const dataProducer = await transport.produceData({ sctpStreamParameters: { streamId: 1 } });
     const dataConsumer = await transport.consumeData({ dataProducerId: toAll.id, streamId: 1 });
@@ -191,25 +193,25 @@ async function openRoom({ here, there, servers }, random, peers) {
     entities.push(transport, dataProducer, dataConsumer, pipeDataProducer, heard[index]);
   }
 
-  const offers = await peers.offer(transports.map(() => 1));
+  const offers = await clients.offer(transports.map(() => 1));
 
   await Promise.all(
     transports.map((transport, index) =>
       transport.connect({ dtlsParameters: dtlsParametersOf(offers[index]) }),
     ),
   );
-  await peers.connect(transports.map(answerOf));
+  await clients.connect(transports.map(answerOf));
   return { router, farRouter, farWorker, toAll, heard, entities };
 }
 
 /**
- * Everybody hears `toAll`, and the far end everybody.
+ * Sends from `toAll` to all clients, and from all clients to the other Worker.
  *
  * @param {Room} room
- * @param {DatachannelClients} peers
+ * @param {DatachannelClients} clients
  */
-async function talkIn({ toAll, heard }, peers) {
-  await peers.ready();
+async function talkIn({ toAll, heard }, clients) {
+  await clients.ready();
 
   const arrived = heard.map(
     (dataConsumer) =>
@@ -233,12 +235,12 @@ async function talkIn({ toAll, heard }, peers) {
   }
 
   const [outcome] = await Promise.all([
-    peers.received(MESSAGES),
-    peers.send({ count: MESSAGES, size: 500 }),
+    clients.received(MESSAGES),
+    clients.send({ count: MESSAGES, size: 500 }),
   ]);
 
-  if (outcome.items !== PEERS_PER_ROOM * MESSAGES || Number(outcome.disordered) > 0) {
-    throw new Error(`of ${PEERS_PER_ROOM * MESSAGES}: ${JSON.stringify(outcome)}`);
+  if (outcome.items !== CLIENTS_PER_ROOM * MESSAGES || Number(outcome.disordered) > 0) {
+    throw new Error(`expected ${CLIENTS_PER_ROOM * MESSAGES} messages: ${JSON.stringify(outcome)}`);
   }
   await Promise.all(arrived);
 }
@@ -246,10 +248,10 @@ async function talkIn({ toAll, heard }, peers) {
 /**
  * @param {Random} random
  * @param {Room} room
- * @param {() => Promise<void>} pause - between two.
+ * @param {() => Promise<void>} pause - after each close().
  */
 async function closeAll(random, { entities, farWorker, router, farRouter }, pause) {
-  // Often from above, which leaves nothing to do for the others.
+  // Often from above: the close cascade ends the others.
   const order = random.chance(30) ? [router, farRouter] : random.shuffle(entities);
 
   for (const entity of order) {
@@ -268,7 +270,7 @@ async function expectNothingLeft({ here, there, servers }) {
     const left = channelMessageHandlers.channelRequestHandlers.length;
 
     if (routerIds.length > 0 || left !== (worker === here ? servers.length : 0)) {
-      throw new Error(`${left} objects are left in worker.dump()`);
+      throw new Error(`worker.dump() still has ${left} objects`);
     }
   }
 }
@@ -276,8 +278,8 @@ async function expectNothingLeft({ here, there, servers }) {
 /** @param {InstanceType<typeof Census>} census */
 function verdict(census) {
   const limits = { rss: MAX_RSS_GROWTH, heap: MAX_HEAP_GROWTH };
-  // These go up and down with the rooms; what leaks only goes up.
-  const counted = { fds: PEERS_PER_ROOM * 10, threads: 4, handles: 10 };
+  // These vary with the rooms; a leak only grows.
+  const counted = { fds: CLIENTS_PER_ROOM * 10, threads: 4, handles: 10 };
 
   for (const [name, limit] of Object.entries({ ...limits, ...counted })) {
     const growth = census.growth(name);
@@ -293,11 +295,6 @@ function verdict(census) {
   console.log('flat');
 }
 
-/** @param {number} ms */
-function sleep(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 /**
  * @template T
  * @param {Promise<T>} promise
@@ -308,7 +305,7 @@ async function within(promise, what) {
   /** @type {NodeJS.Timeout | undefined} */
   let timer;
   const late = new Promise((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`not in time: ${what}`)), ROOM_MS);
+    timer = setTimeout(() => reject(new Error(`timeout: ${what}`)), ROOM_MS);
   });
 
   try {
@@ -318,7 +315,4 @@ async function within(promise, what) {
   }
 }
 
-main().catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+exports.main = main;

@@ -1,19 +1,19 @@
 'use strict';
 
-// The options of a program of bench/, robustness/ or scripts/. Its first comment is what `--help` prints.
+// Command-line options of the programs of bench/, robustness/ and scripts/. `--help` prints a program's first comment.
 
 const fs = require('node:fs');
 const { parseArgs } = require('node:util');
 
 /**
  * @typedef {object} Option
- * @property {'boolean' | 'string' | 'pattern' | 'number' | 'integer'} type - a number is above 0.
+ * @property {'boolean' | 'string' | 'pattern' | 'number' | 'integer'} type - numbers are positive.
  * @property {number} [min] - of an integer; 1 if it is not given.
  * @property {any} [default]
  */
 
 /**
- * Reads the command line. If that asks for help, or makes no sense, this is the end of the program: with status 0 or 2.
+ * Parses the command line. Exits with status 0 after `--help`, and with 2 after an error.
  *
  * @param {Record<string, Option>} options
  * @returns {any} their values, by name.
@@ -35,7 +35,7 @@ function readOptions(options) {
 }
 
 /**
- * Ends the program, whose command line makes no sense.
+ * Reports an error in the command line, and exits with status 2.
  *
  * @param {string} why
  * @returns {never}

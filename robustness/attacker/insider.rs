@@ -1,5 +1,5 @@
-//! Floods of a peer that was let in, against the association and the DTLS session. The SCTP is written by hand (RFC 9260),
-//! so that nothing enforces the rules.
+//! Floods of a peer that was let in, against the association and the DTLS session. The SCTP is written by hand (RFC
+//! 9260), so that nothing enforces the rules.
 
 use rand::RngCore;
 

@@ -1,18 +1,12 @@
 'use strict';
 
-// The process of one case: the server of it.
+// The process of one case: the server, and what measures.
 
-process.once('message', async (/** @type {any} */ { file, impl, name, seconds, rounds }) => {
+const { answerOnce } = require('../../bench/processes/runInProcess');
+
+answerOnce(async ({ file, impl, name, seconds, rounds }) => {
   const { cases, measureCase } = require(file);
-  let result;
+  const found = cases.find((/** @type {{ name: string }} */ each) => each.name === name);
 
-  try {
-    const found = cases.find((/** @type {{ name: string }} */ each) => each.name === name);
-    const api = require(impl);
-
-    result = await measureCase({ ...found, api, seconds, rounds });
-  } catch (error) {
-    result = { error: error instanceof Error ? error.stack : String(error) };
-  }
-  process.send?.(result, () => process.exit());
+  return measureCase({ ...found, api: require(impl), seconds, rounds });
 });

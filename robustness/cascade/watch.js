@@ -1,10 +1,10 @@
 'use strict';
 
-const { Entity, end } = require('./cascadeModel');
+const { Entity, end } = require('./model');
 
 /** @typedef {InstanceType<typeof Entity>} WatchedEntity */
 
-/** The events that belong to an end. All others may come at any time before. */
+/** The events of the close cascade. All others may be emitted at any time before. */
 const LAST_EVENTS = new Set([
   'close',
   'workerclose',
@@ -16,7 +16,7 @@ const LAST_EVENTS = new Set([
 ]);
 
 /** @type {Record<string, string>} */
-const NEWS = {
+const CREATIONS = {
   newrouter: 'router',
   newwebrtcserver: 'webRtcServer',
   newtransport: 'transport',
@@ -24,26 +24,26 @@ const NEWS = {
   newdataconsumer: 'dataConsumer',
 };
 
-/** What is being emitted: by a call of close(), or (`late`) because the worker said so. */
+/** Predicted events: of a call of close(), or (`late`) of a close that the worker notified. */
 /** @typedef {{ events: Generator<string, void>, late: boolean }} Frame */
 
 /**
- * Hears every event of a number of objects and their observers, and of all that is made below them, and compares it,
- * and what is closed at that moment, with the model.
+ * Watches every event of objects, their observers, and all objects created below them. Compares each event, and what is
+ * closed at that moment, with the model.
  */
 class CascadeWatch {
   /** @type {WatchedEntity[]} */
   entities = [];
-  /** How deep listeners are in each other. */
+  /** The nesting of listeners. */
   depth = 0;
   /** @type {string[]} */
   trace = [];
-  /** @type {Error | undefined} the first thing that went wrong. */
+  /** @type {Error | undefined} the first failure. */
   failure;
 
   /** @type {Frame[]} */
   #frames = [];
-  /** Calls of pipeToRouter() that have not been answered. */
+  /** Calls of pipeToRouter() that have not settled. */
   #pipes = 0;
   #names = 0;
   /** @type {{ emitter: string, error: Error } | undefined} */
@@ -52,13 +52,13 @@ class CascadeWatch {
   #lastMessage = new Map();
   #react;
 
-  /** @param {() => Error | undefined} react - what a listener does at each event, and what it throws. */
+  /** @param {() => Error | undefined} react - called for each event; returns an error for the listener to throw. */
   constructor(react) {
     this.#react = react;
   }
 
   /**
-   * Closes it, and checks what is emitted.
+   * Closes an object, and checks the events.
    *
    * @param {WatchedEntity} entity
    */
@@ -115,7 +115,7 @@ class CascadeWatch {
   }
 
   /**
-   * Hears all events, the unknown ones, too: this is each object's only listener.
+   * Intercepts all events, including unknown ones.
    *
    * @param {WatchedEntity} entity
    * @param {any} emitter
@@ -125,7 +125,7 @@ class CascadeWatch {
     emitter.emit = (/** @type {string} */ event, /** @type {any[]} */ ...args) => {
       this.depth++;
       try {
-        this.#heard(entity, suffix, event, args);
+        this.#onEvent(entity, suffix, event, args);
       } finally {
         this.depth--;
       }
@@ -139,7 +139,7 @@ class CascadeWatch {
    * @param {string} event
    * @param {any[]} args
    */
-  #heard(entity, suffix, event, args) {
+  #onEvent(entity, suffix, event, args) {
     const emitter = `${entity.name}${suffix}`;
     const line = `${emitter} ${event}`;
 
@@ -154,21 +154,21 @@ class CascadeWatch {
       return;
     }
     if (event === 'listenererror') {
-      return this.fail(`${line}, but nobody has thrown`);
+      return this.fail(`${line}, but no listener has thrown`);
     }
     if (entity.ended && event !== 'subprocessclose') {
       return this.fail(`${line} after its observer's close`);
     }
     if (LAST_EVENTS.has(event)) {
-      this.#heardLast(entity, line, event);
-    } else if (event in NEWS) {
-      this.add(NEWS[event], args[0], entity);
+      this.#onLastEvent(entity, line, event);
+    } else if (event in CREATIONS) {
+      this.add(CREATIONS[event], args[0], entity);
     } else if (event === 'webrtctransporthandled') {
       entity.served.set(this.find(args[0]), true);
     } else if (event === 'message') {
-      this.#heardMessage(entity, Number(args[0]));
+      this.#onMessage(entity, Number(args[0]));
     }
-    // While what is loose ends the model is not where the objects are.
+    // While a loose object closes, model and objects differ.
     if (!entity.loose) {
       this.#reactTo(emitter);
     }
@@ -190,7 +190,7 @@ class CascadeWatch {
    * @param {string} line
    * @param {string} event
    */
-  #heardLast(entity, line, event) {
+  #onLastEvent(entity, line, event) {
     if (entity.loose) {
       entity.closed = true;
     } else {
@@ -207,7 +207,7 @@ class CascadeWatch {
   }
 
   /**
-   * The next line of what is being closed; or, if that is nothing, the first of what the worker may have closed.
+   * The next predicted event or, if nothing is closing, the first event of what the worker may have closed.
    *
    * @param {WatchedEntity} entity
    * @param {string} event
@@ -243,14 +243,14 @@ class CascadeWatch {
    * @param {WatchedEntity} dataConsumer
    * @param {number} number
    */
-  #heardMessage(dataConsumer, number) {
+  #onMessage(dataConsumer, number) {
     if (number <= (this.#lastMessage.get(dataConsumer) ?? 0)) {
       this.fail(`message ${number} of ${dataConsumer.name} is out of order`);
     }
     this.#lastMessage.set(dataConsumer, number);
   }
 
-  /** What the worker had closed is over once other code runs. */
+  /** A close that the worker notified has finished once other code runs. */
   #dropFinished() {
     if (this.depth === 0) {
       const [late] = this.#frames;
@@ -273,7 +273,7 @@ class CascadeWatch {
 
   #checkFlags() {
     if (this.#pipes > 0) {
-      return; // What is loose is passed over, so the model is not where the objects are.
+      return; // The model skips loose objects, so it differs from the objects.
     }
     for (const { name, closed, loose, object } of this.entities) {
       if (object.closed !== closed && !loose) {
@@ -282,13 +282,13 @@ class CascadeWatch {
     }
   }
 
-  /** To be called when everything has come to its end. */
+  /** Checks the final state, after everything has settled. */
   check() {
     this.#dropFinished();
     this.#checkFlags();
     for (const { name, above, closed, ended, dataProducer, loose } of this.entities) {
       if (closed !== ended) {
-        this.fail(`${name} is closed, but has not said so`);
+        this.fail(`${name} is closed, but has not emitted close`);
       }
       if (!closed && (above?.closed || dataProducer?.closed || loose)) {
         this.fail(`${name} is still open`);
@@ -297,7 +297,7 @@ class CascadeWatch {
   }
 
   /**
-   * Watches a call of pipeToRouter(): what it has made closes together from then on.
+   * Watches a call of pipeToRouter(): the objects that it creates close together from then on.
    *
    * @param {() => Promise<{ pipeDataConsumer: any, pipeDataProducer: any }>} call
    */
@@ -315,7 +315,7 @@ class CascadeWatch {
     }
   }
 
-  /** No pipe is being made: what there is of them will not close by itself. */
+  /** Without calls of pipeToRouter(), loose objects are predictable again. */
   #tighten() {
     if (this.#pipes > 0) {
       return;
@@ -335,7 +335,7 @@ class CascadeWatch {
   }
 
   /**
-   * The open ones of a kind, or of all.
+   * The open objects of a kind, or of all kinds.
    *
    * @param {string} [kind]
    */
@@ -359,7 +359,7 @@ class CascadeWatch {
     this.failure ??= new Error(message);
   }
 
-  /** Lets go of the objects. */
+  /** Stops watching. */
   release() {
     for (const { object } of this.entities) {
       delete object.emit;

@@ -1,33 +1,33 @@
 'use strict';
 
-// Runs the cases of a program, each in a process of its own, the server; peers and attackers have theirs.
+// Runs the cases of a program. Each has a process of its own, which is the server; clients and attackers have theirs.
 
-const path = require('node:path');
-
-const { readOptions } = require('../../scripts/options');
+const { IMPL } = require('../../bench/implementation');
 const { runInProcess } = require('../../bench/processes/runInProcess');
 const { markdown } = require('../../bench/report/markdown');
 const { machineOf } = require('../../bench/report/table');
+const { readOptions } = require('../../scripts/options');
 
 const CASE = require.resolve('./caseProcess');
 
-/** A case that has not ended by then is killed. */
+/** A case that takes longer is killed. */
 const CASE_MS = 5 * 60 * 1_000;
 
 /**
  * @typedef {object} Suite
  * @property {{ name: string, title: string }[]} cases
- * @property {{ seconds: number, rounds: number }} defaults - how long a phase takes, and how many there are of each.
+ * @property {{ seconds: number, rounds: number }} defaults - the length of a phase, and the number of rounds.
  * @property {() => void} [prepare]
  * @property {(options: any) => Promise<any>} measureCase
  * @property {(results: any[]) => string[][]} table
- * @property {(result: any) => string[]} broken - what was promised and did not hold.
+ * @property {(result: any) => string[]} broken - the promises that did not hold.
  */
 
-/** @param {string} file - the suite's. */
-async function run(file) {
-  /** @type {Suite} */
-  const suite = require(file);
+/**
+ * @param {string} file - exports the `cases` and `measureCase` of the suite.
+ * @param {Suite} suite
+ */
+async function runSuite(file, suite) {
   const { only, seconds, rounds, json, list } = readOptions({
     only: { type: 'pattern', default: /(?:)/ },
     seconds: { type: 'number', default: suite.defaults.seconds },
@@ -35,7 +35,6 @@ async function run(file) {
     json: { type: 'boolean' },
     list: { type: 'boolean' },
   });
-  const impl = path.resolve(process.env.IMPL ?? path.join(__dirname, '../..'));
   const chosen = suite.cases.filter(({ name }) => only.test(name));
   const results = [];
 
@@ -44,16 +43,15 @@ async function run(file) {
   }
   suite.prepare?.();
   if (json) {
-    console.log(JSON.stringify(machineOf({ impl, runs: rounds, extent: 'full', ciphers: {} })));
+    const machine = machineOf({ impl: IMPL, runs: rounds, extent: 'full', ciphers: {} });
+
+    console.log(JSON.stringify(machine));
   }
   for (const { name, title } of chosen) {
     process.stderr.write(`${title} …\n`);
 
-    const result = {
-      name,
-      title,
-      ...(await runInProcess(CASE, { file, impl, name, seconds, rounds }, CASE_MS)),
-    };
+    const order = { file, impl: IMPL, name, seconds, rounds };
+    const result = { name, title, ...(await runInProcess(CASE, order, CASE_MS)) };
 
     results.push(result);
     if (json) {
@@ -74,4 +72,4 @@ async function run(file) {
   process.exitCode = broken.length > 0 ? 1 : 0;
 }
 
-module.exports = { run };
+exports.runSuite = runSuite;

@@ -1,17 +1,17 @@
 'use strict';
 
-// What the system does with processes and says of them.
+// Cores, priorities and memory of processes.
 
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 
 /**
- * Keeps a process and its threads on one core, where there are two or more, and says how nice it is.
+ * Pins a process and its threads to one core, if there are enough, and sets its niceness.
  *
  * @param {number} pid
  * @param {number} core
- * @param {number} niceness - below 0 where that is allowed, so that what else the machine does disturbs less.
+ * @param {number} niceness - below 0, if that is allowed, other load disturbs less.
  */
 function pin(pid, core, niceness) {
   if (os.cpus().length > core) {
@@ -21,7 +21,7 @@ function pin(pid, core, niceness) {
     try {
       os.setPriority(Number(thread), niceness);
     } catch {
-      return; // Only root may be less nice than others.
+      return; // Only root may lower the niceness.
     }
   }
 }
@@ -33,7 +33,7 @@ function rss(/** @type {number} */ pid) {
   return Number(kib) / 1024;
 }
 
-/** Notes the highest resident memory of a process, in MiB. */
+/** Watches the highest resident memory of a process, in MiB. */
 function watchRss(/** @type {number} */ pid) {
   let highest = rss(pid);
   const timer = setInterval(() => (highest = Math.max(highest, rss(pid))), 50);
@@ -46,4 +46,6 @@ function watchRss(/** @type {number} */ pid) {
   };
 }
 
-module.exports = { pin, rss, watchRss };
+exports.pin = pin;
+exports.rss = rss;
+exports.watchRss = watchRss;

@@ -1,9 +1,9 @@
 'use strict';
 
-// The close cascade as docs/closures.md tells it: what is closed when, and who emits what in which order.
+// The close cascade of docs/closures.md: what closes when, and which object emits what in which order.
 
 /**
- * Who is below whom, in the order in which they close, and what they emit then.
+ * What is below each kind, in the order of closing, and the event that it emits.
  *
  * @type {Record<string, { below: string[], event: string }>}
  */
@@ -16,7 +16,7 @@ const RULES = {
   dataConsumer: { below: [], event: '' },
 };
 
-/** What the model knows of an object. */
+/** The model of an object. */
 class Entity {
   closed = false;
   /** It has emitted its last event. */
@@ -25,15 +25,15 @@ class Entity {
   below = [];
   /** @type {Entity | undefined} the WebRtcServer of a transport. */
   server;
-  /** @type {Map<Entity, boolean>} the transports of a WebRtcServer, and whether it has told of them. */
+  /** @type {Map<Entity, boolean>} of a WebRtcServer: its transports, and whether 'webrtctransporthandled' was emitted. */
   served = new Map();
   /** @type {Entity | undefined} of a DataConsumer. */
   dataProducer;
-  /** @type {Entity | undefined} its counterpart at the other end of a pipe, which closes with it. */
+  /** @type {Entity | undefined} its counterpart at the other end of a pipe: they close together. */
   mirror;
-  /** pipeToRouter() is about to make it and may close it again by itself: nothing is foretold of it yet. */
+  /** pipeToRouter() is creating it and may close it again, so nothing is predicted yet. */
   loose = false;
-  /** It was made by pipeToRouter(). */
+  /** pipeToRouter() created it. */
   managed = false;
 
   /**
@@ -50,18 +50,17 @@ class Entity {
     above?.below.push(this);
   }
 
-  /** @returns {Entity | undefined} the one of that kind that it belongs to. */
+  /** @returns {Entity | undefined} the entity of that kind above it, or itself. */
   within(/** @type {string} */ kind) {
     return this.kind === kind ? this : this.above?.within(kind);
   }
 }
 
 /**
- * The end of `entity`: yields what is emitted, step by step, so that what listeners close meanwhile is taken into
- * account.
+ * Closes `entity`. Yields event by event, so that it accounts for what listeners close in between.
  *
  * @param {Entity} entity
- * @param {string} [event] - unless the application closes it.
+ * @param {string} [event] - that it emits, if not the application closes it.
  * @returns {Generator<string, void>} `name event` or `name.observer event`.
  */
 function* end(entity, event) {
@@ -76,19 +75,19 @@ function* end(entity, event) {
       yield* end(sibling, RULES[entity.kind].event);
     }
   }
-  for (const [transport, told] of [...entity.served]) {
+  for (const [transport, handled] of [...entity.served]) {
     if (entity.served.delete(transport)) {
       yield* end(transport, RULES.webRtcServer.event);
-      if (told) {
+      if (handled) {
         yield `${entity.name}.observer webrtctransportunhandled`;
       }
     }
   }
 
-  const told = entity.server?.served.get(entity) ?? false;
+  const handled = entity.server?.served.get(entity) ?? false;
 
   entity.server?.served.delete(entity);
-  if (told && event === undefined) {
+  if (handled && event === undefined) {
     yield `${entity.server?.name}.observer webrtctransportunhandled`;
   }
   if (event !== undefined) {
