@@ -332,7 +332,8 @@ function burst({ send, from, to, size }) {
  *
  * @param {object} options
  * @param {(from: number, to: number) => unknown} options.send - sends the messages with these numbers.
- * @param {(count: number) => Promise<import('./types').Outcome>} options.received - resolves when each receiver has this many.
+ * @param {(count: number) => Promise<import('./types').Outcome>} options.received - resolves when each receiver has
+ * this many.
  * @param {number} options.count
  * @param {number} [options.batch]
  * @returns {Promise<import('./types').Outcome>}

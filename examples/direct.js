@@ -1,6 +1,6 @@
 'use strict';
 
-// DirectTransport: the application itself produces and consumes. Subchannels choose who gets what.
+// DirectTransport: the application itself produces and consumes. Subchannels select the consumers of a message.
 
 const { createWorker } = require('datasoup');
 
@@ -13,12 +13,12 @@ async function main() {
   const transport = await router.createDirectTransport();
   const dataProducer = await transport.produceData({ label: 'broadcast' });
 
-  // A message without subchannels is for everybody, one with subchannels for who subscribed to any.
+  // A message without subchannels goes to all consumers; with subchannels, to those that subscribed to one of them.
   await listen('no subscriptions', []);
   await listen('news', [NEWS]);
   await listen('news and sports', [NEWS, SPORTS]);
 
-  dataProducer.send('for everybody');
+  dataProducer.send('for all');
   dataProducer.send('the election', undefined, [NEWS]);
   dataProducer.send('the match', undefined, [SPORTS]);
   dataProducer.send(Buffer.from([1, 2, 3]));
@@ -35,7 +35,7 @@ async function main() {
       const text = ppid === 51 ? message.toString() : `${message.length} bytes`;
 
       console.log(`${name}: ${text}`);
-      // Messages come in order, consumers in the order of their creation: this is the last one.
+      // Messages arrive in order, at consumers in the order of their creation: this is the last one.
       if (ppid !== 51 && name === 'news and sports') {
         const [{ messagesReceived, bytesReceived }] = await dataProducer.getStats();
 

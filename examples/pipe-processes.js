@@ -1,14 +1,14 @@
 'use strict';
 
-// PipeTransports by hand, between two processes, which might as well be on two hosts. They need a
-// way to tell each other addresses and ids: here the IPC of child_process.fork().
+// PipeTransports between two processes, which could be on two hosts. They exchange addresses and ids over a channel of
+// their own: here, the IPC of child_process.fork().
 
 const { fork } = require('node:child_process');
 const { once } = require('node:events');
 
 const { createWorker } = require('datasoup');
 
-/** One end: a worker with a router, and a PipeTransport whose address is to be told. */
+/** One end: a worker with a router, and a PipeTransport with its address. */
 async function createEnd() {
   const worker = await createWorker();
   const router = await worker.createRouter();

@@ -1,7 +1,7 @@
 'use strict';
 
-// pipeToRouter(): a DataProducer of one worker is consumed on another one, so that one room can use
-// several cores. The pair of PipeTransports is made by the first call and closed with the routers.
+// pipeToRouter(): a DataProducer of one worker is consumed on another, so that one room can use several cores. The first
+// call creates the pair of PipeTransports; they close with the routers.
 
 const { createWorker } = require('datasoup');
 
@@ -17,7 +17,7 @@ async function main() {
     router: router2,
   });
 
-  console.log(`worker 2 knows it by the same id: ${pipeDataProducer.id === dataProducer.id}`);
+  console.log(`same id on worker 2: ${pipeDataProducer.id === dataProducer.id}`);
 
   const dataConsumer = await transport2.consumeData({
     dataProducerId: dataProducer.id,
@@ -33,14 +33,14 @@ async function main() {
       dataProducer.close();
     }
   });
-  // What closes on one side closes on the other.
+  // Closing the DataProducer closes its counterpart on the other worker.
   dataConsumer.on('dataproducerclose', () => {
     console.log('the DataProducer is closed');
     worker1.close();
     worker2.close();
   });
 
-  dataProducer.send('for everybody');
+  dataProducer.send('for all');
   dataProducer.send('for subchannel 8 only', undefined, [8]);
   dataProducer.send('for subchannel 7 only', undefined, [7]);
   dataProducer.send('the last one');

@@ -1,7 +1,7 @@
 'use strict';
 
-// PlainTransport: SCTP over plain UDP, here with another SCTP implementation (werift-sctp) as the
-// peer. With `comedia` the peer's address need not be known: it calls first.
+// PlainTransport: SCTP over plain UDP, here with another implementation (werift-sctp) as the peer. With `comedia` the
+// transport learns the peer's address from its first packet.
 
 const dgram = require('node:dgram');
 const { once } = require('node:events');
@@ -20,13 +20,13 @@ async function main() {
     comedia: true,
   });
 
-  plainTransport.on('tuple', ({ remoteIp }) => console.log(`the peer calls from ${remoteIp}`));
+  plainTransport.on('tuple', ({ remoteIp }) => console.log(`the peer is at ${remoteIp}`));
 
-  // What the peer sends on stream 7 goes to the application…
+  // Messages of the peer on stream 7 go to the application…
   const directTransport = await router.createDirectTransport();
   const { id } = await plainTransport.produceData({ sctpStreamParameters: { streamId: 7 } });
   const fromPeer = await directTransport.consumeData({ dataProducerId: id });
-  // …and what the application sends goes to the peer.
+  // …and messages of the application go to the peer.
   const toPeer = await directTransport.produceData();
   const { sctpStreamParameters } = await plainTransport.consumeData({ dataProducerId: toPeer.id });
 

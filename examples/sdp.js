@@ -1,7 +1,7 @@
 'use strict';
 
-// A client that speaks SDP wants an answer to its offer. Here it is, made of what a WebRtcTransport
-// has: for one data channel section, and a client that is DTLS client.
+// The SDP answer of a WebRtcTransport, for an offer with one data channel section from a client that is to be the DTLS
+// client.
 
 function answerOf({ iceParameters, iceCandidates, dtlsParameters, sctpParameters }) {
   const [{ foundation, priority, address, port }] = iceCandidates;

@@ -1,8 +1,7 @@
 'use strict';
 
-// WebRtcTransport: a WebRTC client, here node-datachannel in the place of a browser, sends messages
-// to the application and gets answers. (In a browser, mediasoup-client does the client's part: see
-// demo/.)
+// WebRtcTransport: a WebRTC client sends messages to the application and gets answers. Here the client is
+// node-datachannel; in a browser, use mediasoup-client (see demo/).
 
 const { createWorker } = require('datasoup');
 const { PeerConnection, cleanup } = require('node-datachannel');
@@ -27,7 +26,7 @@ async function main() {
     }
   });
 
-  // The channel with id 0, in both directions: what comes from the client is answered.
+  // The channel with id 0, in both directions.
   const directTransport = await router.createDirectTransport();
   const up = await transport.produceData({ sctpStreamParameters: { streamId: 0 } });
   const fromClient = await directTransport.consumeData({ dataProducerId: up.id });

@@ -1,4 +1,4 @@
-//! Counts allocations, at two instructions each, which are in the figures.
+//! Counts allocations. Each count costs two instructions, which the figures include.
 
 #![allow(unsafe_code, reason = "a global allocator")]
 
@@ -14,12 +14,12 @@ thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Allocations and reallocations of this thread since its beginning.
+/// Allocations and reallocations of this thread so far.
 pub(crate) fn count() -> u64 {
     COUNT.get()
 }
 
-// SAFETY: all calls go to `System` as they are.
+// SAFETY: forwards all calls to `System`.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);

@@ -1,4 +1,4 @@
-//! What is counted, the same for every engine: reliable, ordered messages on one stream.
+//! The cases, the same for every engine: reliable, ordered messages on one stream.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -8,35 +8,35 @@ use bytes::Bytes;
 use crate::allocations;
 use crate::common::sim::{Conditions, Net, Peer};
 
-/// So large that it never bounds anything.
+/// Large enough never to limit the sender.
 pub(crate) const RECEIVE_WINDOW: u32 = 5 * 1024 * 1024;
-/// The payload of a message that takes a packet of its own.
+/// The size of a message that fills a packet.
 pub(crate) const MESSAGE: usize = 1000;
-/// How often a message is sent or taken.
+/// Messages that count.
 const TIMES: usize = 200;
-/// Before that, so that everything has grown to its size.
+/// Messages before those, for buffers to reach their size.
 const BEFORE: usize = 100;
 
 /// An association at the end of a [`Net`].
 pub(crate) trait Engine: Peer {
-    /// `flight`: how many bytes of messages may be inside and not acknowledged.
+    /// `flight`: the bytes of messages that may be in flight.
     fn new(initiates: bool, flight: usize) -> Self;
     fn connect(&mut self, now: Instant);
     fn is_connected(&self) -> bool;
     /// A message on stream 0.
     fn send(&mut self, now: Instant, payload: &Bytes);
-    /// Whether there is room for one more message in flight.
+    /// Whether another message may be in flight.
     fn has_room(&mut self) -> bool;
-    /// Takes what has arrived, and answers how many messages that were.
+    /// Takes the messages that have arrived; returns their number.
     fn take(&mut self) -> usize;
 }
 
 thread_local! {
-    /// While [`measured`] runs.
+    /// Allocations within [`measured`].
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Valgrind counts from when this is entered until it is left, and knows it by its name.
+/// Callgrind counts within this function, which it finds by its name.
 #[inline(never)]
 fn measured(work: &mut dyn FnMut()) {
     let before = allocations::count();
@@ -49,13 +49,13 @@ fn report(times: u64, bytes: usize) {
     println!("{times} {} {bytes}", ALLOCATIONS.get());
 }
 
-/// An engine that is measured, or is not.
+/// An engine, measured while it is `on`.
 struct Watched<E> {
     engine: E,
     on: bool,
-    /// What it sends whenever there is room.
+    /// The message that it sends whenever there is room.
     source: Option<Bytes>,
-    /// Something has happened to it since it was drained. A turn of others costs it nothing.
+    /// Whether anything has happened to it since it was drained. A turn of the other engine costs nothing.
     touched: bool,
     taken: usize,
 }
@@ -121,7 +121,7 @@ fn connected<E: Engine>(conditions: Conditions, flight: usize) -> Pair<E> {
     net
 }
 
-/// Does as `command` says.
+/// Runs a command; see the root.
 pub(crate) fn run<E: Engine>(command: &[&str]) {
     let number = |index: usize| command.get(index)?.parse().ok();
     let first = number(1).expect("a number");
@@ -132,7 +132,7 @@ pub(crate) fn run<E: Engine>(command: &[&str]) {
     }
 }
 
-/// Two messages, one after the other, and what acknowledges them; each in a turn of its own.
+/// Two messages and the SACK for both, each in a turn of its own.
 fn turns<E: Engine>(what: &str, len: usize) {
     let conditions = Conditions { delay: Duration::ZERO, ..Conditions::PERFECT };
     let mut net: Pair<E> = connected(conditions, 1 << 20);
@@ -176,10 +176,10 @@ fn turns<E: Engine>(what: &str, len: usize) {
     report(times as u64, TIMES * len);
 }
 
-/// Keeps `flight` bytes in flight over a round trip of 50 ms, for a second that counts (30 with losses) and one before, in which the window
-/// opens. `loss`: how many of 1,000 packets are lost in either direction.
+/// Keeps `flight` bytes in flight over a round trip of 50 ms, for a second that counts (30 with losses) and one before,
+/// in which the window opens. `loss`: how many of 1,000 packets are lost in either direction.
 fn in_flight<E: Engine>(what: &str, flight: usize, loss: usize) {
-    // 200 Mbit/s, so that packets and their acknowledgements come one after the other.
+    // 200 Mbit/s, so that packets and acknowledgements do not arrive in bursts.
     let rate = Some(25_000_000);
     let delay = Duration::from_millis(25);
     let mut net: Pair<E> = connected(Conditions { delay, rate, ..Conditions::PERFECT }, flight);
@@ -187,7 +187,7 @@ fn in_flight<E: Engine>(what: &str, flight: usize, loss: usize) {
     net.a.source = Some(Bytes::from(vec![7; MESSAGE]));
     net.a.touched = true;
     net.run_for(Duration::from_secs(1));
-    // Losses are few: it takes a while until they are what they are on average.
+    // Losses are rare: it takes a while for their average to settle.
     let time = Duration::from_secs(if loss > 0 { 30 } else { 1 });
     net.a.on = what == "sender";
     net.b.on = what == "receiver";

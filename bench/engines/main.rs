@@ -1,7 +1,8 @@
 //! SCTP engines side by side, driven in the same way, in memory and in virtual time: `npm run bench:engines`.
 //!
 //! Takes the name of an engine, and the work to count: `out`, `in` or `sack` with the size of a message, or `sender` or
-//! `receiver` with the bytes in flight and the packets lost of 1,000. Without arguments, prints the names of all engines.
+//! `receiver` with the bytes in flight and the packets lost of 1,000. Without arguments, prints the names of all
+//! engines.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;

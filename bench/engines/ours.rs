@@ -34,7 +34,7 @@ impl Engine for Ours {
     fn new(initiates: bool, flight: usize) -> Self {
         let mut sctp = Association::new(SctpConfig {
             max_send_message_size: 262_144,
-            // The window in force is at most twice that.
+            // The receive window is at most twice this.
             max_receive_message_size: RECEIVE_WINDOW,
             send_buffer_size: 2_000_000,
             per_stream_send_queue_limit: 2_000_000,
@@ -63,7 +63,7 @@ impl Engine for Ours {
     }
 
     fn has_room(&mut self) -> bool {
-        // It has a queue of its own, and takes from that what may be in flight.
+        // It limits the bytes in flight itself, and takes messages from its queue.
         self.0.queued_bytes() < 16_384
     }
 

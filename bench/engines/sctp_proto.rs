@@ -14,7 +14,7 @@ use crate::cases::{Engine, RECEIVE_WINDOW};
 use crate::common::peers::MAX_PACKET;
 use crate::common::sim::Peer;
 
-const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
+const REMOTE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 
 pub(crate) struct SctpProto {
     initiates: bool,
@@ -30,7 +30,7 @@ fn transport() -> Arc<TransportConfig> {
 }
 
 impl SctpProto {
-    /// As a driver does: what the association has for the endpoint, and its events.
+    /// Handles events like a driver: the association's for the endpoint, and the application's.
     fn collect(&mut self) {
         let Some((handle, association)) = &mut self.association else { return };
         while let Some(event) = association.poll_endpoint_event() {
@@ -61,7 +61,7 @@ impl SctpProto {
 
 impl Peer for SctpProto {
     fn handle_packet(&mut self, now: Instant, packet: Bytes) {
-        match self.endpoint.handle(now, NOBODY, None, None, packet) {
+        match self.endpoint.handle(now, REMOTE, None, None, packet) {
             Some((handle, DatagramEvent::NewAssociation(association))) => {
                 self.association = Some((handle, association));
             }
@@ -88,7 +88,7 @@ impl Peer for SctpProto {
 
     fn drain(&mut self, now: Instant, packets: &mut Vec<Bytes>) {
         let Some((_, association)) = &mut self.association else { return };
-        // Once a turn: it answers all that may go.
+        // Once per turn: it returns all packets that may be sent.
         if let Some(transmit) = association.poll_transmit(now)
             && let Payload::RawEncode(raw) = transmit.payload
         {
@@ -100,7 +100,7 @@ impl Peer for SctpProto {
 impl Engine for SctpProto {
     fn new(initiates: bool, flight: usize) -> Self {
         let mut settings = EndpointConfig::new();
-        // A chunk's header and the packet's, and what it forgets when it bundles.
+        // Minus headers of packet and chunk, and what sctp-proto does not account for when it bundles.
         settings.max_payload_size((MAX_PACKET - 44) as u32 & !3);
         let mut server = ServerConfig::new();
         server.transport = transport();
@@ -118,7 +118,7 @@ impl Engine for SctpProto {
         if self.initiates {
             let mut client = ClientConfig::default();
             client.transport = transport();
-            self.association = Some(self.endpoint.connect(client, NOBODY).expect("an INIT"));
+            self.association = Some(self.endpoint.connect(client, REMOTE).expect("an INIT"));
         }
     }
 

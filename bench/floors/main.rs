@@ -1,7 +1,7 @@
-//! What the least is that a step of a message can cost on this machine, in nanoseconds: `npm run bench:floors`. Of many
-//! rounds the fastest counts: what else the machine does only ever adds.
+//! The least time that steps of a message can take on this machine, in nanoseconds: `npm run bench:floors`. The fastest
+//! round counts, because other load on the machine can only add to it.
 
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "measures the world")]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "measures real time")]
 
 use std::hint::black_box;
 use std::net::{SocketAddr, UdpSocket};
@@ -16,10 +16,10 @@ use quinn_udp::{Transmit, UdpSocketState};
 const ROUNDS: usize = 50;
 const TIMES: usize = 1000;
 
-/// What a datagram has besides the message, for DTLS, SCTP and DATA.
+/// Bytes of a datagram besides the message: headers of DTLS, SCTP and DATA.
 const HEADERS: usize = 65;
 
-/// So many datagrams leave with one system call, where several do.
+/// Datagrams per system call that sends several.
 const TOGETHER: usize = 40;
 
 fn main() {
@@ -45,13 +45,13 @@ fn main() {
     });
 }
 
-/// Prints what one of `steps` steps takes that `work` does and times.
+/// Prints the time of a step. `work` does `steps` of them and returns the time.
 fn floor(what: &str, steps: usize, mut work: impl FnMut() -> Duration) {
     let fastest = (0..ROUNDS).map(|_| work()).min().unwrap_or_default();
     println!("{what}: {:.1} ns", fastest.as_nanos() as f64 / steps as f64);
 }
 
-/// How long [`TIMES`] times take.
+/// The time of [`TIMES`] repetitions.
 fn timed(mut work: impl FnMut()) -> Duration {
     let start = Instant::now();
     (0..TIMES).for_each(|_| work());
@@ -88,7 +88,7 @@ fn seal(len: usize) {
     });
 }
 
-/// The way through the kernel, up to the queue of the other socket; and out of that queue.
+/// Through the kernel to the queue of the other socket, and out of that queue.
 fn one_datagram(len: usize) {
     let (from, to) = (socket(), socket());
     let address = to.local_addr().expect("bound");
@@ -157,7 +157,7 @@ fn socket() -> UdpSocket {
     socket
 }
 
-/// Reads all that has come.
+/// Reads all datagrams in the queue.
 fn empty(socket: &UdpSocket) {
     while socket.recv(&mut [0; 2048]).is_ok() {}
 }

@@ -3,8 +3,8 @@
 // npm run bench:instructions [-- --update] [--details=CASE] [--budget]
 //
 // Counts the instructions of the work per message in valgrind, and compares them with figures.json. Fails if a count
-// differs by more than a tenth, in either direction. `--update` writes the new counts, `--details` shows the functions of
-// a case, `--budget` the steps of a message.
+// differs by more than a tenth, in either direction. `--update` writes the new counts, `--details` shows the functions
+// of a case, `--budget` the steps of a message.
 //
 // Only instructions of Rust code count, except those of the hash crates: libc and aws-lc select their code by the
 // processor. Those are shown. figures.json is for x86_64; other processors compare nothing.

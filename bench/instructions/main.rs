@@ -1,7 +1,7 @@
 //! The work per message, for callgrind to count: `npm run bench:instructions`.
 //!
-//! Takes the name of a case; without one, prints all names. Each case prepares what it needs, then repeats the same work
-//! within [`probe::measure`]. With `time` as a second argument it prints the nanoseconds of one repetition: the
+//! Takes the name of a case; without one, prints all names. Each case prepares what it needs, then repeats the same
+//! work within [`probe::measure`]. With `time` as a second argument it prints the nanoseconds of one repetition: the
 //! median, including one reading of the clock.
 
 mod cases;

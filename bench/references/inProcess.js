@@ -60,7 +60,8 @@ function thread({ count, size }) {
 /**
  * Round trips to a thread, one at a time.
  *
- * @param {{ count: number, size: number, trips?: number }} options - `trips` times to the thread and back count as one round trip.
+ * @param {{ count: number, size: number, trips?: number }} options - `trips` times to the thread and back count as one
+ * round trip.
  * @returns {import('../types').Load}
  */
 function threadPingPong({ count, size, trips = 1 }) {

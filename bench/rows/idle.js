@@ -1,7 +1,7 @@
 'use strict';
 
-// Connected transports without traffic, except for the consent checks of their clients: what they cost, and the round trip
-// of the one active client: JavaScript → Router → WebRTC → client → WebRTC → Router → JavaScript.
+// Connected transports without traffic, except for the consent checks of their clients: what they cost, and the round
+// trip of the one active client: JavaScript → Router → WebRTC → client → WebRTC → Router → JavaScript.
 
 const { setTimeout: sleep } = require('node:timers/promises');
 

@@ -1,7 +1,7 @@
 'use strict';
 
-// Latency from send() to the receiver at 10, 50 and 90 % of the maximum rate. Messages are sent when they are due, whether
-// or not earlier ones have arrived.
+// Latency from send() to the receiver at 10, 50 and 90 % of the maximum rate. Messages are sent when they are due,
+// whether or not earlier ones have arrived.
 
 const { connectClients } = require('../clients/connect');
 const { Receiver, burst, inBatches, openLoop, paced, stream } = require('../messages');

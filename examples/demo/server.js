@@ -1,8 +1,7 @@
 'use strict';
 
-// The demo, from the top: a Worker (one thread of Rust) with one WebRtcServer (one UDP port for
-// everybody), an HTTP server for the page, and a WebSocket for what has to be said before data
-// channels exist. Everything else, chat to statistics, goes through datasoup.
+// The server of the demo: a Worker (a thread in Rust) with a WebRtcServer (one UDP port for all browsers), an HTTP server
+// for the page, and a WebSocket for signalling. Everything else, from chat to statistics, goes through datasoup.
 //
 //   page ── WebSocket ──▶ signalling.js ──▶ Peer ─┐
 //   page ══ DataChannel ═▶ WebRtcTransport ══▶ Router ══▶ WebRtcTransport ══▶ the other pages
@@ -35,8 +34,7 @@ async function main() {
     listenInfos: addressesFor(config).map((address) => ({
       protocol: 'udp',
       ...address,
-      // The same number as HTTP, so that there is one port to remember. 0 leaves the choice to
-      // the worker's range.
+      // The same number as HTTP, so that there is one port to remember. With 0 the worker picks one.
       ...(config.rtcPort > 0 && { port: config.rtcPort }),
     })),
   });
@@ -52,7 +50,7 @@ async function main() {
   for (const url of network) console.log(`  Network  ${url}`);
   console.log('\n  Open it in two tabs. Ctrl+C stops.\n');
 
-  // The worker tells its peers good-bye before its thread ends.
+  // The worker closes its connections before its thread ends.
   const stop = () => {
     worker.once('subprocessclose', () => process.exit(0));
     worker.close();

@@ -1,4 +1,4 @@
-//! One client: a task with a UDP socket. It takes what has come, does what is due, and sends.
+//! One client: a task with a UDP socket. Each poll receives datagrams, takes orders, does what is due, and sends.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -31,24 +31,24 @@ use tokio::time::Sleep;
 
 use crate::checks::{self, Answer, CHECK, CONSENT};
 
-/// Receives of one turn of a client; what is left is for its next.
+/// Receive calls per turn of a client; the next turn receives the rest.
 const RECEIVES: usize = 8;
-/// The largest receive: what GRO or a UDP datagram can have.
+/// The largest receive: a UDP datagram, or several with GRO.
 const RECEIVE_SIZE: usize = 65_535;
-/// What waits above the association at most, while a client sends as fast as it can.
+/// A client that sends as fast as possible keeps up to this many bytes in its send queue.
 const HIGH_WATER: usize = 256 * 1024;
-/// Where a message says when it was sent: nanoseconds of the system's monotonic clock.
+/// Where a message has the time at which it was sent, in nanoseconds of the system's monotonic clock.
 const STAMP: std::ops::Range<usize> = 8..16;
 
-/// Where a client connects to, by the names of a WebRtcTransport.
+/// The server of a client, with the names of a WebRtcTransport.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Server {
     ice_parameters: Ice,
-    /// The first one with UDP counts.
+    /// The client uses the first with UDP.
     ice_candidates: Vec<Candidate>,
     dtls_parameters: DtlsParameters,
-    /// Its channels. It sends on the first.
+    /// Streams of the client's channels. It sends on the first.
     stream_ids: Vec<StreamId>,
 }
 
@@ -66,22 +66,22 @@ struct Candidate {
     protocol: String,
 }
 
-/// What a client is to send.
+/// The messages that a client sends.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Load {
     count: u32,
-    /// In bytes, 16 at least.
+    /// In bytes, at least 16.
     size: usize,
-    /// At an even pace; without it, as fast as it goes.
+    /// The pace; without it, as fast as possible.
     per_second: Option<f64>,
 }
 
 pub(crate) enum Order {
     Ready { latencies: bool },
     Expect(u32),
-    Tell,
-    TellLatencies,
+    Report,
+    ReportLatencies,
     Send(Load),
     Echo,
     Close,
@@ -89,7 +89,7 @@ pub(crate) enum Order {
 
 pub(crate) enum Report {
     Connected,
-    /// Before it was connected.
+    /// Failed to connect.
     Failed(String),
     Ready,
     Reached(u32),
@@ -99,7 +99,7 @@ pub(crate) enum Report {
     Closed,
 }
 
-/// What a client has received.
+/// The messages that a client has received.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Tally {
     pub(crate) count: u32,
@@ -113,7 +113,7 @@ struct Sending {
 }
 
 impl Sending {
-    /// When message `sent` is due.
+    /// The time at which the next message is due.
     fn next(&self) -> Instant {
         match self.load.per_second {
             Some(rate) => self.begun + Duration::from_secs_f64(f64::from(self.sent) / rate),
@@ -139,7 +139,7 @@ pub(crate) struct Client {
     /// The number of the next message.
     next: u32,
     tally: Tally,
-    /// In µs, if they are to be measured.
+    /// In µs, if they are measured.
     latencies: Option<Vec<u32>>,
     expected: Option<u32>,
     sending: Option<Sending>,
@@ -147,7 +147,7 @@ pub(crate) struct Client {
     sleep: Pin<Box<Sleep>>,
 }
 
-/// What the clients of a thread use in turns.
+/// Buffers that the clients of a thread share.
 struct Scratch {
     received: Vec<u8>,
     transmits: Transmits,
@@ -159,7 +159,7 @@ thread_local! {
 }
 
 impl Client {
-    /// To be called inside of a runtime.
+    /// Must be called within a tokio runtime.
     pub(crate) fn new(
         server: Server,
         context: Arc<DtlsContext>,
@@ -205,11 +205,11 @@ impl Client {
     }
 
     fn report(&self, report: Report) {
-        // Nobody is interested once the process ends.
+        // The receiver is gone when the process ends.
         let _ = self.reporter.send(report);
     }
 
-    /// Takes what has come. The socket wakes us when there is more.
+    /// Receives datagrams. The socket wakes the task for more.
     fn receive(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) {
         for _ in 0..RECEIVES {
             let mut meta = [RecvMeta::default()];
@@ -230,7 +230,7 @@ impl Client {
                         return;
                     }
                 }
-                // The server's port has closed, say. It may come back.
+                // For example, the server's port is closed. It may open again.
                 Err(_) => {}
             }
         }
@@ -246,7 +246,7 @@ impl Client {
                     self.dtls.path_ready(now);
                 }
                 Answer::Refusal(code) => {
-                    self.report(Report::Failed(format!("the check is refused: {code}")));
+                    self.report(Report::Failed(format!("connectivity check rejected: {code}")));
                 }
                 Answer::Foreign => {}
             },
@@ -281,7 +281,7 @@ impl Client {
 
     fn handle_message(&mut self, now: Instant, message: Message) {
         if self.echoes {
-            // As with the echo of a real application: what has no room is lost, and the row fails.
+            // A full send queue loses the message, as in an application, and the row fails.
             let _ = self.sctp.send(now, self.streams[0], message);
             return;
         }
@@ -307,7 +307,7 @@ impl Client {
         }
     }
 
-    /// Does what is asked. True at the end.
+    /// Takes orders. True if the client is to close.
     fn take_orders(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         while let Poll::Ready(order) = self.orders.poll_recv(cx) {
             match order {
@@ -320,8 +320,8 @@ impl Client {
                     self.expected = Some(count);
                     self.check_expected();
                 }
-                Some(Order::Tell) => self.report(Report::Tally(self.tally)),
-                Some(Order::TellLatencies) => {
+                Some(Order::Report) => self.report(Report::Tally(self.tally)),
+                Some(Order::ReportLatencies) => {
                     let latencies = self.latencies.take().unwrap_or_default();
                     self.report(Report::Latencies(latencies));
                 }
@@ -372,7 +372,7 @@ impl Client {
         dtls.poll_transmit(*tuple, transmits);
         if dtls.state() == DtlsState::Connected {
             sctp.drain_transmits(now, |packet| {
-                // A session that fails here tells so by its event.
+                // A failure is reported by the event of the session.
                 transmits.push_with(*tuple, |bytes| _ = dtls.seal(packet, bytes));
             });
         }
@@ -386,7 +386,7 @@ impl Client {
             };
             let transmit =
                 Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-            // What the kernel does not take is lost, as on any network.
+            // A datagram that the kernel does not take is lost, as on any network.
             let _ = self.state.try_send((&self.socket).into(), &transmit);
             index += count;
         }
@@ -401,7 +401,7 @@ impl Client {
         self.report(Report::Closed);
     }
 
-    /// Sleeps until something is due.
+    /// Sets the timer to the next deadline.
     fn rest(&mut self, cx: &mut Context<'_>) {
         let paced = self.sending.as_ref().filter(|it| it.load.per_second.is_some());
         let deadlines =
@@ -444,7 +444,7 @@ impl Server {
     }
 }
 
-/// A socket that is connected, so that the kernel need not look for the route of each datagram.
+/// A connected socket, so that the kernel does not look up the route of each datagram.
 fn bind(remote: SocketAddr) -> io::Result<(UdpSocket, UdpSocketState)> {
     let local = match remote {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -457,7 +457,7 @@ fn bind(remote: SocketAddr) -> io::Result<(UdpSocket, UdpSocketState)> {
     Ok((UdpSocket::from_std(socket)?, state))
 }
 
-/// As a browser's: the client sends the INIT.
+/// Like a browser's: the client sends the INIT.
 fn sctp_config() -> SctpConfig {
     const MESSAGE: u32 = 262_144;
     const BUFFER: usize = 1024 * 1024;

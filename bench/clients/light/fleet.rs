@@ -1,5 +1,4 @@
-//! All clients of the process, on a few threads; what is asked of all of them, and what they answer
-//! together.
+//! All clients of the process, on a few threads: passes orders to all of them and sums up their reports.
 
 use std::future::pending;
 use std::io;
@@ -17,11 +16,10 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::client::{Client, Load, Order, Report, Server, Tally};
 
-/// How many handshakes are under way at a time: more of them only wait for each other, until the
-/// first give up waiting and send again.
+/// Handshakes at a time. With more of them, the first ones time out and retransmit.
 const HANDSHAKES: usize = 64;
 
-/// A fleet that has nothing to tell for so long waits in vain.
+/// Without a report or a message for this long, waiting fails.
 const QUIET: Duration = Duration::from_secs(5);
 
 pub(crate) struct Fleet {
@@ -30,11 +28,11 @@ pub(crate) struct Fleet {
     clients: Vec<UnboundedSender<Order>>,
     reports: Receiver<Report>,
     reporter: Sender<Report>,
-    /// What all clients have received.
+    /// Messages that all clients have received.
     delivered: Arc<AtomicU64>,
 }
 
-/// What all clients together have received, named as the harness does.
+/// The sum over all clients, an `Outcome` of types.d.ts.
 #[derive(Default, Serialize)]
 pub(crate) struct Received {
     items: u64,
@@ -82,9 +80,9 @@ impl Fleet {
 
     pub(crate) fn received(&mut self, count: u32) -> Received {
         self.order(|| Order::Expect(count));
-        // Whoever does not get there in time is counted as it is.
+        // Clients that do not get there in time are counted as they are.
         let _ = self.wait_for_all(|report| matches!(report, Report::Reached(it) if it == count));
-        self.order(|| Order::Tell);
+        self.order(|| Order::Report);
         let mut received = Received::default();
         for _ in 0..self.clients.len() {
             let tally = self.wait(|report| match report {
@@ -99,16 +97,16 @@ impl Fleet {
         received
     }
 
-    /// In µs, of all messages since [`Self::ready`], if it was to measure them.
+    /// In µs, of all messages since [`Self::ready`], if that asked for latencies.
     pub(crate) fn latencies(&mut self) -> Vec<u32> {
-        self.order(|| Order::TellLatencies);
-        let told = |_| {
+        self.order(|| Order::ReportLatencies);
+        let latencies = |_| {
             self.wait(|report| match report {
                 Report::Latencies(latencies) => Some(latencies),
                 _ => None,
             })
         };
-        (0..self.clients.len()).map_while(|it| told(it).ok()).flatten().collect()
+        (0..self.clients.len()).map_while(|it| latencies(it).ok()).flatten().collect()
     }
 
     pub(crate) fn send(&mut self, load: Load) -> Result<(), String> {
@@ -122,7 +120,7 @@ impl Fleet {
 
     pub(crate) fn disconnect(&mut self) {
         self.order(|| Order::Close);
-        // Those that have failed before are not there any more.
+        // Clients that have failed do not report.
         let _ = self.wait_for_all(|report| matches!(report, Report::Closed));
         self.clients.clear();
     }
@@ -142,12 +140,12 @@ impl Fleet {
 
     fn order(&self, order: impl Fn() -> Order) {
         for client in &self.clients {
-            // One that has ended will be missed in the reports.
+            // A client that has ended is noticed by its missing report.
             let _ = client.send(order());
         }
     }
 
-    /// Waits for a report that `pick` takes, past those that are of no interest any more.
+    /// Waits for a report that `pick` accepts, and skips others.
     fn wait<T>(&self, mut pick: impl FnMut(Report) -> Option<T>) -> Result<T, String> {
         let mut seen = self.delivered.load(Ordering::Relaxed);
         loop {
@@ -165,18 +163,18 @@ impl Fleet {
                     }
                     seen = delivered;
                 }
-                Err(RecvTimeoutError::Disconnected) => unreachable!("we have a sender ourselves"),
+                Err(RecvTimeoutError::Disconnected) => unreachable!("self.reporter is a sender"),
             }
         }
     }
 
-    /// Waits for as many of these reports as there are clients.
+    /// Waits for one such report per client.
     fn wait_for_all(&self, is_it: impl Fn(Report) -> bool) -> Result<(), String> {
         (0..self.clients.len()).try_for_each(|_| self.wait(|report| is_it(report).then_some(())))
     }
 }
 
-/// A thread that serves what is spawned on it until the process ends.
+/// A thread that runs spawned tasks until the process ends.
 fn spawn_thread() -> io::Result<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();

@@ -1,9 +1,9 @@
-//! WebRTC clients for `npm run bench`, many to a process: full ICE agents with one address, over the
-//! DTLS and SCTP of this crate. A client of libdatachannel costs megabytes and threads; one of these
-//! a socket and some kilobytes, so that 10,000 fit.
+//! WebRTC clients for `npm run bench`, many to a process: full ICE agents with one address, over the DTLS and SCTP of this
+//! crate. A client of libdatachannel takes megabytes and threads; one of these takes a socket and some kilobytes, so that
+//! 10,000 fit.
 //!
-//! A line of JSON on stdin asks for something, `{ "id", "method", "args" }`; one on stdout answers,
-//! `{ "id", "result" | "error" }`. One thing at a time. The end of stdin is the end of the process.
+//! Each line on stdin is a call in JSON, `{ "id", "method", "args" }`; each line on stdout is its answer,
+//! `{ "id", "result" | "error" }`. One call at a time. The process ends with stdin.
 //!
 //! ```text
 //! webrtc-clients THREADS
@@ -37,23 +37,22 @@ struct Request {
 #[derive(Deserialize)]
 #[serde(tag = "method", content = "args", rename_all = "camelCase")]
 enum Method {
-    /// Answers the fingerprints of the certificate that all clients share.
+    /// Returns the fingerprints of the certificate that all clients share.
     Fingerprints,
-    /// Adds clients, and answers when all of them are connected.
+    /// Adds clients; returns when all of them are connected.
     Connect { servers: Vec<Server> },
-    /// Has the clients expect message 0; with `latencies`, and measure how long messages take since
-    /// the time written into them.
+    /// Makes the clients expect message 0 and, with `latencies`, measure the time since the timestamp in each message.
     #[serde(rename_all = "camelCase")]
     Ready { latencies: bool },
-    /// Answers when each client has got `count` messages since `ready`, or nothing more comes.
+    /// Returns when each client has `count` messages since `ready`, or when messages stop coming.
     Received { count: u32 },
-    /// Answers how long the messages since `ready` took, in µs.
+    /// Returns the latencies of the messages since `ready`, in µs.
     Latencies,
-    /// Has each client send, and answers when all is sent.
+    /// Makes each client send; returns when everything is sent.
     Send(Load),
-    /// From now on each client sends back what it gets.
+    /// Makes each client send back what it receives.
     Echo,
-    /// Ends all clients.
+    /// Closes all clients.
     Disconnect,
 }
 
