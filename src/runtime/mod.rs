@@ -14,6 +14,19 @@
 //!   connections, `ports.rs` binds, `batch.rs` groups datagrams for one system call.
 //! - C interfaces, the only `unsafe` code: `clock.rs`, `cpu.rs`, `mmsg.rs`, `socket_drops.rs`,
 //!   `usage.rs`.
+//!
+//! # How the end of a peer is noticed
+//!
+//! | Mechanism | Peers | Noticed after | Then |
+//! | --- | --- | --- | --- |
+//! | ICE consent, `proto/ice_lite.rs` | WebRTC | `iceConsentTimeout`, 30 s by default | `iceState` 'disconnected'; messages wait, an authentic request reconnects |
+//! | DTLS close_notify, `proto/dtls.rs` | WebRTC | at once | `dtlsState` 'closed', the association ends |
+//! | TCP close, `runtime/tcp.rs` | WebRTC over TCP | at once | the tuple is gone; if it was the only one, `iceState` 'disconnected' |
+//! | SCTP: ABORT or SHUTDOWN, `proto/sctp/association` | all | at once | `sctpState` 'closed' |
+//! | SCTP HEARTBEATs, `proto/sctp/heartbeat.rs` | plain, pipe | 55 s | `sctpState` 'failed' |
+//! | the end of the other worker, `inbox.rs` | tunnels | at once | `sctpState` 'closed' |
+//!
+//! None of them closes the transport, which is left to the application.
 
 pub mod batch;
 pub mod clock;

@@ -1,9 +1,9 @@
-//! What a worker tells JavaScript: answers, events and messages in one queue, in the order in which
-//! they happened.
+//! The queue from a worker to JavaScript: answers, events and messages, in the order in which they
+//! happened.
 //!
-//! JavaScript may be busy for long, and a peer must not make the queue grow meanwhile. So each kind of
-//! item has a bound: messages that of their DataConsumer's backlog, answers the number of requests,
-//! lines of the log [`MAX_LOG_BYTES`], and of the events of one [`Topic`] a few are kept, the latest among them.
+//! JavaScript may be busy for a long time, in which a peer must not make the queue grow. So each kind of
+//! item has a bound: for messages the backlog of their DataConsumer, for answers the number of requests,
+//! for log lines [`MAX_LOG_BYTES`]. Of the events of one [`Topic`] a few are kept, including the latest.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,32 +16,31 @@ use crate::sfu::dump::OutboxCounters;
 use crate::sfu::error::Error;
 use crate::sfu::event::{Event, Topic};
 
-/// What waiting lines of the log may take, each charged its text plus 64 bytes.
+/// The bound of the log lines that wait, each charged its text plus 64 bytes.
 const MAX_LOG_BYTES: usize = 256 * 1024;
 
-/// So many events that later ones have made needless are kept at most, if there are not as many others.
+/// Superseded events that stay in the queue before it is swept, unless it is twice as long anyway.
 const MAX_STALE: usize = 1024;
 
-/// One thing to tell.
+/// One entry of the queue.
 #[derive(Debug)]
 pub enum Item {
-    /// The answer to a request: JSON, or why it was refused.
+    /// The answer to a request: JSON, or an error.
     Answer(u32, Result<String, Error>),
-    /// Something happened to an entity.
+    /// An event of an entity.
     Event(Event),
-    /// A line for the log: its level and its text.
+    /// A log line: its level and its text.
     Log(&'static str, String),
-    /// The thread panicked with this message, and is gone.
+    /// The thread panicked with this message and has ended.
     Died(String),
-    /// The thread has ended. Nothing comes after this.
+    /// The thread has ended. This is the last item.
     Ended,
 }
 
-/// A queue that is filled by one thread and emptied by another, which is woken when the queue was
-/// empty.
+/// A queue that one thread fills and another empties. The first push after a take wakes the reader.
 pub struct Outbox {
     queue: Mutex<Queue>,
-    /// The reader has been woken and has not come yet.
+    /// The reader was woken and has not taken anything since.
     woken: AtomicBool,
     wake: Mutex<Option<Box<dyn Fn() + Send>>>,
     events_merged: AtomicU64,
@@ -51,19 +50,19 @@ pub struct Outbox {
 #[derive(Default)]
 struct Queue {
     items: VecDeque<Item>,
-    /// Where the events are that later ones have made needless.
+    /// The indices of events that later ones supersede.
     stale: Vec<usize>,
-    /// The events of which there may come too many.
+    /// The events that a peer can repeat.
     waiting: FxHashMap<Topic, Waiting>,
     log_bytes: usize,
-    /// Where it is to be said that lines are missing, and how many.
+    /// The index of the line that will say how many lines are missing, and their number.
     missing: Option<(usize, u64)>,
 }
 
 #[derive(Default)]
 struct Waiting {
     count: usize,
-    /// Where the latest one is.
+    /// The index of the latest one.
     latest: usize,
 }
 
@@ -79,7 +78,7 @@ impl Outbox {
         }
     }
 
-    /// Nobody is to be woken any more: drops `wake`.
+    /// Wakes the reader no more: drops `wake`.
     pub fn retire(&self) {
         self.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -92,7 +91,7 @@ impl Outbox {
         {
             let mut queue = self.lock();
             if queue.items.is_empty() {
-                // One turn's: that much is always kept.
+                // The items of one turn are never merged.
                 std::mem::swap(&mut queue.items, batch);
             } else {
                 batch.drain(..).for_each(|item| self.add(&mut queue, item));
@@ -105,15 +104,15 @@ impl Outbox {
         }
     }
 
-    /// Takes all that is there; `into` must be empty, its memory is used again.
+    /// Takes all items. `into` must be empty; its memory is used again.
     pub fn take(&self, into: &mut VecDeque<Item>) {
-        // First allow the next wake, then look: what is pushed in between wakes once too often
-        // rather than never.
+        // Allow the next wake before looking: a push in between wakes the reader once too often
+        // instead of never.
         self.woken.store(false, Ordering::Release);
         self.lock().take(into);
     }
 
-    /// What JavaScript was not told, so far.
+    /// What was merged or dropped so far.
     pub fn counters(&self) -> OutboxCounters {
         OutboxCounters {
             events_merged: self.events_merged.load(Ordering::Relaxed),
@@ -121,7 +120,7 @@ impl Outbox {
         }
     }
 
-    /// Counts lines that were not even written.
+    /// Counts lines that were dropped before they got here.
     pub(super) fn count_dropped_lines(&self, count: usize) {
         self.log_lines_dropped.fetch_add(count as u64, Ordering::Relaxed);
     }
@@ -129,7 +128,7 @@ impl Outbox {
     fn add(&self, queue: &mut Queue, item: Item) {
         match &item {
             Item::Event(event) => {
-                if event.topic().is_some_and(|topic| queue.replaces(topic)) {
+                if event.topic().is_some_and(|topic| queue.supersedes(topic)) {
                     self.events_merged.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -146,14 +145,14 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // A panic while it was held leaves a valid queue.
+        // A panic while the lock was held leaves a valid queue.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Queue {
-    /// An event of this topic comes next: whether it makes an earlier one needless.
-    fn replaces(&mut self, topic: Topic) -> bool {
+    /// Counts the next event, of this topic. Returns whether it supersedes an earlier one.
+    fn supersedes(&mut self, topic: Topic) -> bool {
         if self.stale.len() > MAX_STALE.max(self.items.len() / 2) {
             self.sweep();
         }
@@ -182,7 +181,7 @@ impl Queue {
     fn take(&mut self, into: &mut VecDeque<Item>) {
         self.sweep();
         if let Some((place, count)) = self.missing.take() {
-            let text = format!("{count} log lines were left out: JavaScript was busy for too long");
+            let text = format!("{count} log lines dropped: JavaScript was busy for too long");
             self.items[place] = Item::Log("warn", text);
         }
         self.waiting.clear();
@@ -190,7 +189,7 @@ impl Queue {
         std::mem::swap(&mut self.items, into);
     }
 
-    /// Removes what is stale.
+    /// Removes the superseded events.
     fn sweep(&mut self) {
         if self.stale.is_empty() {
             return;
@@ -199,10 +198,10 @@ impl Queue {
         stale.sort_unstable();
         let (mut place, mut next) = (0, 0);
         self.items.retain(|_| {
-            let needless = stale.get(next) == Some(&place);
-            next += usize::from(needless);
+            let superseded = stale.get(next) == Some(&place);
+            next += usize::from(superseded);
             place += 1;
-            !needless
+            !superseded
         });
         let moved = |place: &mut usize| *place -= stale.partition_point(|it| it < place);
         self.waiting.values_mut().for_each(|it| moved(&mut it.latest));
@@ -238,7 +237,7 @@ mod tests {
         Item::Answer(request, Ok(String::new()))
     }
 
-    /// One that JavaScript does not look at while `items` come, each in a turn of its own.
+    /// An outbox with `items`, each pushed in a turn of its own before JavaScript takes any.
     fn busy(items: impl IntoIterator<Item = Item>) -> Outbox {
         let outbox = Outbox::new(|| ());
         for item in items {
@@ -247,7 +246,7 @@ mod tests {
         outbox
     }
 
-    fn told(outbox: &Outbox) -> Vec<String> {
+    fn taken(outbox: &Outbox) -> Vec<String> {
         let mut items = VecDeque::new();
         outbox.take(&mut items);
         let short = |item: &Item| match item {
@@ -263,40 +262,40 @@ mod tests {
     }
 
     #[test]
-    fn of_what_has_no_history_the_last_is_told_in_its_place() {
+    fn events_without_a_history_are_merged_into_the_latest() {
         let outbox =
             busy([answer(1), low(7, 1), low(8, 1), answer(2), low(7, 2), answer(3), low(7, 3)]);
         let expected = ["answer 1", "8 low 1", "answer 2", "answer 3", "7 low 3"];
-        assert_eq!(told(&outbox), expected);
+        assert_eq!(taken(&outbox), expected);
         assert_eq!(outbox.counters().events_merged, 2);
-        // What comes after that is not less welcome.
+        // A take starts over.
         outbox.push(&mut VecDeque::from([answer(4), low(7, 4)]));
-        assert_eq!(told(&outbox), ["answer 4", "7 low 4"]);
+        assert_eq!(taken(&outbox), ["answer 4", "7 low 4"]);
     }
 
     #[test]
-    fn a_state_that_changes_on_and_on_is_told_from_its_beginning_and_with_its_end() {
+    fn a_state_that_keeps_changing_keeps_its_first_changes_and_the_latest() {
         let states = [IceState::Disconnected, IceState::Connected];
         let flapping = (0..100_001).map(|n| ice(states[n % 2]));
         let outbox = busy([answer(1)].into_iter().chain(flapping).chain([answer(2)]));
         assert!(outbox.lock().items.len() < 3 * MAX_STALE);
-        let told = told(&outbox);
-        assert_eq!(told.len(), 10, "{told:?}");
-        assert_eq!(told[1..4], ["Disconnected", "Connected", "Disconnected"]);
-        assert_eq!(told[8..], ["Disconnected", "answer 2"]);
+        let items = taken(&outbox);
+        assert_eq!(items.len(), 10, "{items:?}");
+        assert_eq!(items[1..4], ["Disconnected", "Connected", "Disconnected"]);
+        assert_eq!(items[8..], ["Disconnected", "answer 2"]);
         assert_eq!(outbox.counters().events_merged, 100_001 - 8);
     }
 
     #[test]
-    fn too_many_lines_of_the_log_are_counted_in_one() {
+    fn log_lines_over_the_bound_are_counted_in_one_line() {
         let line = |n| Item::Log("warn", format!("{n:0>1000}"));
         let outbox = busy([answer(1)].into_iter().chain((0..1000).map(line)).chain([answer(2)]));
-        let told = told(&outbox);
+        let items = taken(&outbox);
         let kept = MAX_LOG_BYTES / charge(1000);
-        assert_eq!(told.len(), kept + 3);
-        let expected = format!("{} log lines were left out", 1000 - kept);
-        assert!(told[kept + 1].starts_with(&expected), "{}", told[kept + 1]);
-        assert_eq!(told[kept + 2], "answer 2");
+        assert_eq!(items.len(), kept + 3);
+        let expected = format!("{} log lines dropped", 1000 - kept);
+        assert!(items[kept + 1].starts_with(&expected), "{}", items[kept + 1]);
+        assert_eq!(items[kept + 2], "answer 2");
         assert_eq!(outbox.counters().log_lines_dropped, 1000 - kept as u64);
     }
 }

@@ -1,7 +1,10 @@
-//! What a panic of a worker's thread says, for the application instead of stderr.
+//! Reports a panic of a worker's thread to the application instead of stderr.
 //!
-//! The hook is process-wide (of this copy of the standard library: an addon has one of its own). It
-//! looks at the threads of workers only, and leaves all others to the hook that was there before.
+//! A panic unwinds the worker's thread and ends the worker alone ('died'). A second panic while the first
+//! unwinds, in a destructor, ends the process: Rust aborts, and the message goes to stderr.
+//!
+//! The panic hook is process-wide (for this copy of the standard library; an addon has its own). Ours
+//! handles the threads of workers and leaves all others to the previous hook.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
@@ -11,9 +14,9 @@ use std::sync::Once;
 /// A panic.
 #[derive(Debug)]
 pub(super) struct Report {
-    /// What it said, and where.
+    /// The message, with the place in the source.
     pub(super) message: String,
-    /// If the environment asks for one (`RUST_BACKTRACE=1`).
+    /// Present if the environment asks for it (`RUST_BACKTRACE=1`).
     pub(super) backtrace: Option<String>,
 }
 
@@ -29,7 +32,7 @@ thread_local! {
     static WATCH: RefCell<Watch> = const { RefCell::new(Watch::NotAWorker) };
 }
 
-/// Does all that a worker's thread does, and answers the panic that ended it.
+/// Runs `work`, all that a worker's thread does. Returns the panic that ended it, if there was one.
 pub(super) fn catch(work: impl FnOnce()) -> Result<(), Report> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -45,15 +48,15 @@ pub(super) fn catch(work: impl FnOnce()) -> Result<(), Report> {
     match (ended, WATCH.take()) {
         (Ok(()), _) => Ok(()),
         (Err(_), Watch::Panicked(report)) => Err(report),
-        // The hook is not ours any more: somebody has set another one since.
+        // Other code of this addon has replaced our hook.
         (Err(_), _) => {
             Err(Report { message: "the worker's thread panicked".into(), backtrace: None })
         }
     }
 }
 
-/// Keeps what is said, if this is a worker's first panic. A second one, while the first unwinds, is
-/// the end of the process, whose last words belong on stderr.
+/// Keeps the report if this is the first panic of a worker's thread. A second one, while the first
+/// unwinds, aborts the process, so its message belongs on stderr.
 fn report(info: &PanicHookInfo<'_>) -> bool {
     WATCH.with(|watch| {
         let Ok(mut watch) = watch.try_borrow_mut() else { return false };
@@ -86,11 +89,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_told_with_its_place_and_those_of_other_threads_are_not_touched() {
+    fn a_panic_is_reported_with_its_place_and_other_threads_are_left_alone() {
         let died = catch(|| panic!("on {}", "purpose"));
         let message = died.expect_err("a panic").message;
         assert!(message.starts_with("on purpose (") && message.contains("panics.rs:"), "{message}");
-        assert!(matches!(WATCH.take(), Watch::NotAWorker), "this thread is none any more");
+        assert!(matches!(WATCH.take(), Watch::NotAWorker), "this thread is no worker any more");
         assert!(catch(|| ()).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! How a worker begins and ends.
+//! The start and the end of a worker.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -33,7 +33,7 @@ fn workers_have_threads_of_their_own() {
 }
 
 #[test]
-fn wrong_settings_are_answered_and_end_the_thread() {
+fn wrong_settings_are_rejected_and_end_the_thread() {
     let default = WorkerSettings::default;
     let half = WorkerSettings { certificate: Some("a PEM".into()), ..default() };
     let nonsense = WorkerSettings { private_key: Some("not a PEM".into()), ..half.clone() };
@@ -47,7 +47,7 @@ fn wrong_settings_are_answered_and_end_the_thread() {
 }
 
 #[test]
-fn a_worker_that_was_never_started_ends_as_well() {
+fn a_worker_that_was_never_started_ends_too() {
     let mut worker = Worker::new();
     worker.handle().close();
     assert!(matches!(worker.rest()[..], [Item::Ended]));
@@ -63,9 +63,9 @@ fn dropping_the_handle_ends_the_thread_and_waits_for_it() {
         })
         .expect("done");
     drop(worker.handle.take());
-    let mut told = Default::default();
-    worker.outbox.take(&mut told);
-    assert!(matches!(told.back(), Some(Item::Ended)), "already there: {told:?}");
+    let mut items = Default::default();
+    worker.outbox.take(&mut items);
+    assert!(matches!(items.back(), Some(Item::Ended)), "already there: {items:?}");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_panic_ends_the_worker_and_not_the_process() {
 }
 
 #[test]
-fn what_is_asked_after_close_is_not_done_and_not_kept() {
+fn jobs_after_close_are_neither_done_nor_kept() {
     let mut worker = Worker::started();
     let (release, gate) = mpsc::channel::<()>();
     worker.post(Job::Call(Box::new(move |_| gate.recv().expect("to be released"))));
@@ -107,7 +107,7 @@ fn what_is_asked_after_close_is_not_done_and_not_kept() {
 }
 
 #[test]
-fn close_gives_every_socket_back() {
+fn close_closes_every_socket() {
     let mut worker = Worker::started();
     let ports = worker.call(|world| {
         let infos: Vec<_> = (0..3).map(|n| (n, listen_info("127.0.0.1", 0))).collect();

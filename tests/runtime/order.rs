@@ -1,4 +1,4 @@
-//! In which order things are told, and how often the reader is woken.
+//! The order of answers and events, and how often the reader is woken.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +37,7 @@ fn send(n: u32) -> Job<World> {
     Job::Send(PRODUCER, message, None)
 }
 
-/// What was told, in short.
+/// An item in short.
 fn short(item: &Item) -> String {
     match item {
         Item::Answer(request, result) => format!("answer {request} {}", result.is_ok()),
@@ -54,13 +54,13 @@ fn short(item: &Item) -> String {
 }
 
 #[test]
-fn answers_and_events_are_told_in_the_order_in_which_they_happened() {
+fn answers_and_events_come_in_the_order_in_which_they_happened() {
     let mut worker = Worker::started();
     worker.call(direct_pair).expect("made");
     worker.post(send(1));
     let first = worker.ask(|_| Ok(String::new()));
     worker.post(send(2));
-    // Its events come after its answer: the asking code runs before it hears of them.
+    // The events that a request causes follow its answer, so that the awaiting code runs first.
     let pause = worker.ask(|world| {
         world.sfu.data_producer(PRODUCER)?.pause();
         Ok(String::new())
@@ -72,8 +72,8 @@ fn answers_and_events_are_told_in_the_order_in_which_they_happened() {
     });
     worker.post(send(4));
     let last = worker.ask(|_| Err(Error::Other("refused".into())));
-    let told = worker.until(|item| matches!(item, Item::Answer(request, _) if *request == last));
-    let told: Vec<String> = told.iter().map(short).collect();
+    let items = worker.until(|item| matches!(item, Item::Answer(request, _) if *request == last));
+    let items: Vec<String> = items.iter().map(short).collect();
     let expected = [
         "message 1".to_owned(),
         format!("answer {first} true"),
@@ -85,7 +85,7 @@ fn answers_and_events_are_told_in_the_order_in_which_they_happened() {
         "message 4".to_owned(),
         format!("answer {last} false"),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(items, expected);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_batch_wakes_the_reader_once() {
         begin.send(()).expect("the test waits for it");
         gate.recv().expect("to be released");
     })));
-    // The turn has begun, so what is posted now is all for the next.
+    // The turn has begun, so the next turn takes all that is posted now.
     begun.recv().expect("the worker lives");
     for n in 0..1000 {
         worker.post(send(n));
@@ -121,13 +121,13 @@ fn a_batch_wakes_the_reader_once() {
     let last = worker.ask(|_| Ok(String::new()));
     let before = worker.wakes.load(Ordering::SeqCst);
     release.send(()).expect("it waits");
-    let told = worker.until(|item| matches!(item, Item::Answer(request, _) if *request == last));
-    assert_eq!(told.len(), 1001);
+    let items = worker.until(|item| matches!(item, Item::Answer(request, _) if *request == last));
+    assert_eq!(items.len(), 1001);
     assert_eq!(worker.wakes.load(Ordering::SeqCst), before + 1);
 }
 
 #[test]
-fn a_reader_that_does_not_come_is_not_woken_again() {
+fn a_reader_that_has_not_taken_is_not_woken_again() {
     let wakes = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&wakes);
     let outbox = Outbox::new(move || {
@@ -143,7 +143,7 @@ fn a_reader_that_does_not_come_is_not_woken_again() {
         assert_eq!(taken.drain(..).count(), 10);
     }
     outbox.push(&mut VecDeque::new());
-    assert_eq!(wakes.load(Ordering::SeqCst), 3, "there is nothing to read");
+    assert_eq!(wakes.load(Ordering::SeqCst), 3, "there is nothing to take");
     outbox.retire();
     outbox.push(&mut VecDeque::from([Item::Ended]));
     assert_eq!(wakes.load(Ordering::SeqCst), 3);

@@ -1,4 +1,4 @@
-//! Real datagrams.
+//! Real datagrams, on loopback.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -32,7 +32,7 @@ use crate::worker::{PATIENCE, Worker, is_free, listen_info, socket};
 const ROUTER: RouterKey = RouterKey(1);
 const TRANSPORT: TransportKey = TransportKey(2);
 
-/// Where a WebRTC transport listens, and its credentials.
+/// The address and the credentials of a WebRTC transport.
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) username: String,
@@ -47,7 +47,7 @@ pub(crate) fn webrtc_on(worker: &mut Worker, info: ListenInfo) -> Target {
     webrtc_at(worker, 0, info)
 }
 
-/// The `n`-th of a worker.
+/// The `n`-th WebRTC transport of a worker.
 pub(crate) fn webrtc_at(worker: &mut Worker, n: u32, info: ListenInfo) -> Target {
     let answer = worker.call(move |world| {
         let listens = world.listen(&[(0, info)])?;
@@ -94,7 +94,7 @@ fn check(client: &UdpSocket, target: &Target) -> SocketAddr {
     mapped(&buffer[..len])
 }
 
-/// The same over TCP, each datagram behind its length (RFC 4571).
+/// The same over TCP, each datagram framed with its length (RFC 4571).
 pub(crate) fn check_tcp(client: &mut TcpStream, target: &Target) -> SocketAddr {
     let request = request(target);
     let prefix = (request.len() as u16).to_be_bytes();
@@ -114,15 +114,15 @@ fn a_check_is_answered_over_ipv4_and_ipv6() {
         let target = webrtc(&mut worker, ip);
         let client = socket(ip);
         assert_eq!(check(&client, &target), client.local_addr().expect("bound"));
-        let told = worker.until(|item| {
+        let items = worker.until(|item| {
             matches!(item, Item::Event(Event::Transport(TRANSPORT, TransportEvent::IceState(_))))
         });
-        assert_eq!(told.len(), 2, "the tuple and the state: {told:?}");
+        assert_eq!(items.len(), 2, "the tuple and the state: {items:?}");
     }
 }
 
 #[test]
-fn a_dual_stack_socket_tells_ipv4_clients_their_own_address() {
+fn a_dual_stack_socket_maps_ipv4_clients_to_their_own_address() {
     let mut worker = Worker::started();
     let mut target = webrtc(&mut worker, "::");
     target.address = SocketAddr::from(([127, 0, 0, 1], target.address.port()));
@@ -131,7 +131,7 @@ fn a_dual_stack_socket_tells_ipv4_clients_their_own_address() {
 }
 
 #[test]
-fn a_port_that_cannot_be_bound_is_named_and_nothing_is_left_behind() {
+fn an_error_names_the_port_that_cannot_be_bound_and_leaves_nothing_bound() {
     let mut worker = Worker::started();
     let taken = socket("127.0.0.1");
     let taken_address = taken.local_addr().expect("bound");
@@ -147,12 +147,12 @@ fn a_port_that_cannot_be_bound_is_named_and_nothing_is_left_behind() {
 
     let foreign = listen_info("192.0.2.1", 4000);
     let error = worker.call(move |world| world.listen(&[(0, foreign)]).map(|_| String::new()));
-    let error = error.expect_err("not an address of ours").to_string();
+    let error = error.expect_err("not a local address").to_string();
     assert!(error.contains("192.0.2.1:4000"), "{error}");
 }
 
 #[test]
-fn a_range_gives_its_free_port_and_says_when_there_is_none() {
+fn a_range_gives_its_free_port_and_an_error_if_there_is_none() {
     let mut worker = Worker::started();
     let port = socket("127.0.0.1").local_addr().expect("bound").port();
     let ranged = |min: u16, max: u16| -> ListenInfo {
@@ -173,7 +173,7 @@ fn a_range_gives_its_free_port_and_says_when_there_is_none() {
     assert_eq!(error.name(), "TypeError");
 }
 
-/// One end of a pipe over the network, with a direct transport beside it.
+/// One end of a pipe over the network, and a direct transport.
 fn pipe(worker: &mut Worker) -> SocketAddr {
     let address = worker.call(|world| {
         let mut listens = world.listen(&[(0, listen_info("127.0.0.1", 0))])?;
@@ -230,7 +230,7 @@ fn megabytes_pass_between_two_workers() {
 
     for sent in 0..MESSAGES {
         let payload = vec![sent as u8; SIZE];
-        // No more than the queue holds: wait for what has been sent so far every now and then.
+        // The queue is bounded: wait from time to time until the messages so far have arrived.
         near.post(Job::Send(PRODUCER, Message::new(Ppid::BINARY, payload.into()), None));
         let got = far.until(|item| matches!(item, Item::Event(Event::Message(..))));
         let Some(Item::Event(Event::Message(CONSUMER, message))) = got.last() else {
@@ -241,11 +241,11 @@ fn megabytes_pass_between_two_workers() {
 }
 
 #[test]
-fn a_pipe_knocks_as_soon_as_it_is_connected() {
+fn a_pipe_sends_its_init_as_soon_as_it_is_connected() {
     let peer = socket("127.0.0.2");
     let to = peer.local_addr().expect("bound");
     let mut worker = Worker::started();
-    // Everything within one turn, so that nobody has looked at the new socket yet.
+    // All of it within one turn, so that tokio has not looked at the new socket yet.
     worker
         .call(move |world| {
             let mut listens = world.listen(&[(0, listen_info("127.0.0.1", 0))])?;
@@ -264,9 +264,9 @@ fn a_pipe_knocks_as_soon_as_it_is_connected() {
         .expect("connected");
     peer.set_read_timeout(Some(std::time::Duration::from_millis(900))).expect("not zero");
     let mut buffer = [0; 1500];
-    let (len, _) = peer.recv_from(&mut buffer).expect("an INIT before its first repetition");
+    let (len, _) = peer.recv_from(&mut buffer).expect("an INIT before its first retransmission");
     assert!(len >= 32 && buffer[12] == 1);
-    // And once more a second later: deadlines pass without any traffic.
+    // Retransmitted a second later: deadlines are met without any traffic.
     peer.set_read_timeout(Some(PATIENCE)).expect("not zero");
     let (again, _) = peer.recv_from(&mut buffer).expect("an INIT");
     assert!(again == len && buffer[12] == 1);
@@ -288,15 +288,15 @@ fn tcp_and_udp_can_share_a_port_number() {
     assert_eq!(check_tcp(&mut client, &target), client.local_addr().expect("connected"));
 }
 
-/// Runs in a process of its own, which may have few files open.
+/// Runs in a process of its own, with few file descriptors.
 #[test]
-fn a_listener_goes_on_after_the_process_had_no_file_left() {
+fn a_listener_recovers_after_the_process_ran_out_of_files() {
     const CHILD: &str = "DATASOUP_TEST_FEW_FILES";
     if std::env::var_os(CHILD).is_none() {
         let status = std::process::Command::new("sh")
             .args(["-c", "ulimit -n 100 && exec \"$0\" \"$@\""])
             .arg(std::env::current_exe().expect("this program"))
-            .args(["--exact", "sockets::a_listener_goes_on_after_the_process_had_no_file_left"])
+            .args(["--exact", "sockets::a_listener_recovers_after_the_process_ran_out_of_files"])
             .env(CHILD, "1")
             .status();
         return assert!(status.expect("sh").success());
@@ -305,7 +305,7 @@ fn a_listener_goes_on_after_the_process_had_no_file_left() {
     let target = webrtc_on(&mut worker, tcp_info(0));
     let mut files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     drop(files.pop());
-    // Connected by the kernel with our last file; none is left to accept it with.
+    // The kernel completes the connection with our last file descriptor; none is left to accept it.
     let mut client = TcpStream::connect(target.address).expect("it listens");
     worker.until(|item| matches!(item, Item::Log("error", _)));
     drop(files);
@@ -327,7 +327,7 @@ fn every_datagram_of_a_flood_is_accounted_for() {
     let info: ListenInfo = serde_json::from_value(info).expect("a TransportListenInfo");
     let target = webrtc_on(&mut worker, info);
     let client = socket("127.0.0.1");
-    // The worker does something else until all have been sent.
+    // The worker is blocked until all have been sent.
     let (go_on, wait) = std::sync::mpsc::channel::<()>();
     let request = worker.ask(move |_| {
         let _ = wait.recv();
@@ -346,7 +346,7 @@ fn every_datagram_of_a_flood_is_accounted_for() {
         });
         (overflowed, dropped.expect("statistics").parse::<u64>().expect("a number"))
     };
-    // It may take some turns until they have all been looked at.
+    // It may take some turns to read them all.
     let (mut overflowed, mut dropped) = count();
     let begun = Instant::now();
     while overflowed + dropped < SENT && begun.elapsed() < PATIENCE {
@@ -355,29 +355,29 @@ fn every_datagram_of_a_flood_is_accounted_for() {
     assert!(overflowed > 0 && dropped > 0, "{overflowed} overflowed, {dropped} dropped");
     assert_eq!(overflowed + dropped, SENT);
 
-    // They stay when the socket is gone.
+    // The counts stay when the socket has closed.
     worker.post(Job::Call(Box::new(|world| world.sfu.close_transport(TRANSPORT))));
     assert_eq!(counters(&mut worker)["datagramsOverflowed"], overflowed);
 }
 
 #[test]
-fn strangers_who_say_nothing_at_length_keep_nobody_waiting() {
+fn unverified_connections_full_of_empty_frames_do_not_delay_a_client() {
     const STRANGERS: usize = 300;
     let mut worker = Worker::started();
     let target = webrtc_on(&mut worker, tcp_info(0));
     let mut client = TcpStream::connect(target.address).expect("it listens");
     check_tcp(&mut client, &target);
-    // Each says as much at once as fits, in frames of nothing.
+    // Each sends as many empty frames at once as fit.
     let strangers: Vec<TcpStream> = (0..STRANGERS)
         .map(|_| {
             let mut stranger = TcpStream::connect(target.address).expect("it listens");
             stranger.set_nonblocking(true).expect("a socket");
-            // It may be closed already.
+            // The connection may be closed already.
             let _ = stranger.write(&[0; 64 * 1024]);
             stranger
         })
         .collect();
-    // Of one address 32 are kept. The client is served all the time.
+    // 32 connections of one address are kept. The client is served all the time.
     while counters(&mut worker)["tcpConnectionsDropped"] != STRANGERS - 32 {
         check_tcp(&mut client, &target);
     }

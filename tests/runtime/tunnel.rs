@@ -24,7 +24,7 @@ const PIPE: TransportKey = TransportKey(2);
 const PRODUCER: DataProducerKey = DataProducerKey(4);
 const CONSUMER: DataConsumerKey = DataConsumerKey(5);
 
-/// Full with one message of more bytes.
+/// The send buffer; one larger message fills it.
 const ROOM: u32 = 1000;
 
 fn pipe(world: &mut World) -> Result<String, Error> {
@@ -40,7 +40,7 @@ fn pipe(world: &mut World) -> Result<String, Error> {
     Ok(String::new())
 }
 
-/// A DataProducer whose messages go into the pipe.
+/// A DataProducer and a DataConsumer of it on the pipe.
 fn source(world: &mut World) -> Result<String, Error> {
     let direct = TransportKey(3);
     let backlog = || Arc::new(Backlog::new(1 << 20));
@@ -52,7 +52,7 @@ fn source(world: &mut World) -> Result<String, Error> {
     Ok(String::new())
 }
 
-/// Two workers with a pipe between them, connected.
+/// Two workers with a connected pipe between them.
 fn joined() -> [Worker; 2] {
     let mut workers = [Worker::started(), Worker::started()];
     let inboxes = [0, 1].map(|it: usize| Arc::clone(workers[it].handle().inbox()));
@@ -106,12 +106,12 @@ impl Worker {
 }
 
 #[test]
-fn a_far_worker_that_dies_is_noticed_by_a_full_tunnel_that_hands_over_nothing() {
+fn a_full_tunnel_closes_when_the_other_worker_dies() {
     let [mut near, mut far] = joined();
-    // Blocked, so that the tunnel stays full, then gone without a goodbye.
+    // Blocked, so that the tunnel stays full, then ended without a Close frame.
     let (let_die, gate) = std::sync::mpsc::channel::<()>();
     far.post(Job::Call(Box::new(move |_| {
-        gate.recv().expect("told");
+        gate.recv().expect("released");
         panic!("on purpose");
     })));
     near.send(2 * ROOM as usize);
@@ -120,11 +120,11 @@ fn a_far_worker_that_dies_is_noticed_by_a_full_tunnel_that_hands_over_nothing() 
     far.rest();
     near.until_state(SctpState::Closed);
     near.send(1);
-    assert_eq!(near.lost(), [0, 1], "refused, and never queued");
+    assert_eq!(near.lost(), [0, 1], "rejected, and never queued");
 }
 
 #[test]
-fn a_tunnel_to_a_worker_that_is_gone_already_is_closed_at_once() {
+fn a_tunnel_to_a_worker_that_has_ended_closes_at_once() {
     let mut near = Worker::started();
     let mut far = Worker::started();
     let inbox = Arc::clone(far.handle().inbox());
@@ -137,7 +137,7 @@ fn a_tunnel_to_a_worker_that_is_gone_already_is_closed_at_once() {
 }
 
 #[test]
-fn a_worker_that_closes_says_goodbye_once() {
+fn a_worker_that_closes_sends_close_once() {
     let [mut near, mut far] = joined();
     far.handle().close();
     far.rest();

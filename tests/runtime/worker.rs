@@ -1,4 +1,4 @@
-//! A worker, and what it tells.
+//! A worker, and the items of its outbox.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -13,7 +13,7 @@ use datasoup::runtime::worker::{WorkerHandle, WorkerSettings};
 use datasoup::runtime::world::World;
 use datasoup::sfu::error::Error;
 
-/// Long enough for whatever is waited for; nothing waits for so long unless it fails.
+/// The longest wait. Only a test that fails waits for so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Worker {
@@ -26,7 +26,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// One whose thread waits to be started.
+    /// A worker whose thread waits for its start.
     pub(crate) fn new() -> Self {
         let (wake, woken) = mpsc::channel();
         let wakes = Arc::new(AtomicUsize::new(0));
@@ -40,7 +40,7 @@ impl Worker {
         Self { handle, outbox, wakes, woken, batch: VecDeque::new(), next_request: 100 }
     }
 
-    /// One that serves.
+    /// A worker that serves.
     pub(crate) fn started() -> Self {
         let mut worker = Self::new();
         worker.start(WorkerSettings::default()).expect("good settings");
@@ -60,7 +60,7 @@ impl Worker {
         self.handle().inbox().post(job);
     }
 
-    /// Has the worker do something that is answered; returns the number of the request.
+    /// Posts a job that is answered; returns the number of the request.
     pub(crate) fn ask(
         &mut self,
         job: impl FnOnce(&mut World) -> Result<String, Error> + Send + 'static,
@@ -74,7 +74,7 @@ impl Worker {
         request
     }
 
-    /// The same, and waits for the answer. What is told before it is skipped.
+    /// The same, and waits for the answer. Skips the items before it.
     pub(crate) fn call(
         &mut self,
         job: impl FnOnce(&mut World) -> Result<String, Error> + Send + 'static,
@@ -93,18 +93,18 @@ impl Worker {
         }
     }
 
-    /// What is told next.
+    /// The next item.
     pub(crate) fn next(&mut self) -> Item {
         loop {
             if let Some(item) = self.batch.pop_front() {
                 return item;
             }
-            self.woken.recv_timeout(PATIENCE).expect("something to be told");
+            self.woken.recv_timeout(PATIENCE).expect("another item");
             self.outbox.take(&mut self.batch);
         }
     }
 
-    /// What is told until `done`, that item included.
+    /// The items up to and including the one for which `done` returns true.
     pub(crate) fn until(&mut self, mut done: impl FnMut(&Item) -> bool) -> Vec<Item> {
         let mut items = Vec::new();
         loop {
@@ -117,7 +117,7 @@ impl Worker {
         }
     }
 
-    /// Everything up to the end.
+    /// All items up to the end.
     pub(crate) fn rest(&mut self) -> Vec<Item> {
         self.until(|item| matches!(item, Item::Ended))
     }
@@ -136,7 +136,7 @@ pub(crate) fn socket(ip: &str) -> UdpSocket {
     socket
 }
 
-/// Whether nobody else is bound to it.
+/// Whether no socket is bound to it.
 pub(crate) fn is_free(address: SocketAddr) -> bool {
     UdpSocket::bind(address).is_ok()
 }

@@ -3,7 +3,7 @@
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
-    reason = "the far end, and its time"
+    reason = "the remote side, and its time"
 )]
 
 use std::io::{Read, Write};
@@ -40,17 +40,17 @@ fn in_runtime(test: impl Future<Output = ()>) {
 }
 
 #[test]
-fn a_crowd_at_a_listener_is_taken_a_few_at_a_time() {
+fn a_turn_accepts_a_bounded_number_of_connections() {
     in_runtime(async {
         let (mut sockets, mut sfu, listen) = listening();
         let now = Instant::now();
-        // The first look arms the listener.
+        // The first read arms the listener.
         look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
         let crowd: Vec<_> = (0..ACCEPTS_PER_TURN + 3)
             .map(|_| Client::connect(listen.local).expect("it listens"))
             .collect();
         assert!(look(&mut sockets, &mut sfu, now, &[listen.socket]).await, "there are more");
-        // The last may have made room, as all are of one source; so they are counted by number.
+        // Counted by id, as some may have been evicted: all come from one source.
         let taken = sockets.next - 1;
         assert_eq!(taken as usize, ACCEPTS_PER_TURN);
         assert!(!look(&mut sockets, &mut sfu, now, &[listen.socket]).await, "those were all");
@@ -59,7 +59,7 @@ fn a_crowd_at_a_listener_is_taken_a_few_at_a_time() {
 }
 
 #[test]
-fn a_connection_that_proves_nothing_is_closed_in_time_whatever_it_sends() {
+fn a_connection_without_a_valid_request_is_closed_in_time_whatever_it_sends() {
     in_runtime(async {
         let (mut sockets, mut sfu, listen) = listening();
         let begin = Instant::now();
@@ -70,7 +70,7 @@ fn a_connection_that_proves_nothing_is_closed_in_time_whatever_it_sends() {
         assert_eq!(ids.len(), 2);
         for second in 0..15 {
             let now = begin + Duration::from_secs(second);
-            // One is silent, the other sends a frame of 1,000 bytes, one at a time.
+            // One is silent, the other sends a frame of 1,000 bytes byte by byte.
             clients[1].write_all(&[3]).expect("open");
             look(&mut sockets, &mut sfu, now, &ids).await;
             sockets.expire(now, &sfu);
@@ -83,14 +83,14 @@ fn a_connection_that_proves_nothing_is_closed_in_time_whatever_it_sends() {
         assert_eq!(sockets.counters().tcp_connections_dropped, 2);
         assert_eq!(sockets.deadline(), None);
         for client in &mut clients {
-            // With what it has sent still unread it may be a reset.
+            // Unread bytes may turn the close into a reset.
             assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)));
         }
     });
 }
 
 #[test]
-fn one_that_is_told_of_twice_is_read_once_a_turn() {
+fn a_socket_that_is_marked_readable_twice_is_read_once_a_turn() {
     in_runtime(async {
         let (mut sockets, mut sfu, listen) = listening();
         let now = Instant::now();
@@ -103,7 +103,7 @@ fn one_that_is_told_of_twice_is_read_once_a_turn() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let mut readable = vec![id];
         for _ in 0..3 {
-            // Its waker may be that of a write: what is still to be read is in the list already.
+            // A waker armed by a write may add a socket that is still in the list.
             readable.push(id);
             sockets.receive(&mut readable, &mut sfu, now);
             assert_eq!(readable, [id]);
@@ -112,12 +112,12 @@ fn one_that_is_told_of_twice_is_read_once_a_turn() {
 }
 
 #[test]
-fn the_number_of_a_socket_that_is_open_is_not_given_away() {
+fn the_id_of_an_open_socket_is_not_used_again() {
     in_runtime(async {
         let (mut sockets, mut sfu, listen) = listening();
         let now = Instant::now();
         look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
-        // After four thousand million connections.
+        // After 2^32 connections.
         sockets.next = u32::MAX;
         let _clients = [(); 3].map(|()| Client::connect(listen.local).expect("it listens"));
         look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
@@ -127,7 +127,7 @@ fn the_number_of_a_socket_that_is_open_is_not_given_away() {
 }
 
 #[test]
-fn one_datagram_that_cannot_leave_does_not_keep_the_others() {
+fn a_datagram_that_cannot_leave_does_not_stop_the_others() {
     in_runtime(async {
         let (mut sockets, mut sfu, listen) = bound("udp");
         let peers = [(); 100].map(|()| Peer::bind("127.0.0.1:0").expect("a free port"));
@@ -136,7 +136,7 @@ fn one_datagram_that_cannot_leave_does_not_keep_the_others() {
             peer.set_read_timeout(Some(Duration::from_secs(5))).expect("more than zero");
             let mut remote = peer.local_addr().expect("bound");
             if matches!(number, 0 | 50 | 99) {
-                remote.set_port(0); // which the kernel refuses
+                remote.set_port(0); // The kernel rejects it.
             }
             transmits.push(Tuple { socket: listen.socket, remote }, &[number as u8]);
             if number % 9 == 0 {
@@ -156,7 +156,7 @@ fn one_datagram_that_cannot_leave_does_not_keep_the_others() {
                 assert_eq!(bytes[0], *byte, "peer {number}");
             }
         }
-        // Two to each of the first and the last, one to the one in the middle.
+        // Two each to the first and the last peer, one to the peer in the middle.
         assert_eq!(sockets.counters().datagrams_unsent, 5);
     });
 }

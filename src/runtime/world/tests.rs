@@ -3,7 +3,7 @@
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
-    reason = "the far end, and its time"
+    reason = "the remote side, and its time"
 )]
 
 use std::io::Write;
