@@ -15,6 +15,14 @@
 //!
 //! Feature `runtime` (default) adds the third room, feature `node` the fourth.
 
+// What unit tests and tests/ share names this crate as the latter do.
+#[cfg(test)]
+extern crate self as datasoup;
+#[cfg(test)]
+#[path = "../tests/common/options.rs"]
+#[allow(dead_code, unreachable_pub, reason = "unit tests use a part")]
+mod options;
+
 #[cfg(feature = "node")]
 mod binding;
 pub mod proto;

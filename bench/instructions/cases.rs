@@ -13,12 +13,13 @@ use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, Start};
 use datasoup::proto::stun::Binding;
 use datasoup::proto::transmit::Transmits;
 use datasoup::sfu::backlog::Backlog;
-use datasoup::sfu::data_consumer::DataConsumerOptions;
+use datasoup::sfu::contract::options::DataConsumerOptions;
+use datasoup::sfu::contract::parameters::IceParameters;
 use datasoup::sfu::subchannels::{Selector, Subscriptions};
-use datasoup::sfu::transport::IceParameters;
 
 use crate::common::client::Client;
 use crate::common::host::binary;
+use crate::common::options;
 use crate::common::sim::start;
 use crate::probe::{TIMES, measure};
 use crate::rig::Rig;
@@ -49,7 +50,7 @@ fn route(consumers: u16, subchannels: Option<&[u16]>) {
     let backlog = Arc::new(Backlog::new(u64::MAX));
     for n in 0..consumers {
         let subchannels = subchannels.map_or_else(Vec::new, |_| vec![n, n + 100, n + 200]);
-        let options = DataConsumerOptions { subchannels, ..Default::default() };
+        let options = DataConsumerOptions { subchannels, ..options::consumer() };
         rig.host.consume_into(direct, producer, options, Arc::clone(&backlog));
     }
     let subchannels = subchannels.map(<[u16]>::to_vec);

@@ -1,6 +1,6 @@
 //! What several attacks write: SCTP packets with a fast checksum, INITs, and connectivity checks.
 
-use datasoup::sfu::transport::IceParameters;
+use datasoup::sfu::contract::parameters::IceParameters;
 
 use crate::checks;
 use crate::packet::{self, INIT};

@@ -7,11 +7,14 @@ use napi::bindgen_prelude::{BufferSlice, Either};
 use napi_derive::napi;
 
 use crate::proto::message::{Message, Ppid};
-use crate::sfu::backlog::{Backlog, DEFAULT_MAX_BUFFERED_AMOUNT};
+use crate::sfu::backlog::Backlog;
 use crate::sfu::error::Result;
 use crate::sfu::id::DataConsumerKey;
 
 use super::link::SharedLink;
+
+/// What `send()` takes while the worker has not looked at it yet, in charged bytes (payload + 64 per message).
+const MAX_INTAKE: u64 = 64 << 20;
 
 /// A sink of messages.
 #[napi]
@@ -27,7 +30,7 @@ pub struct DataConsumer {
 #[napi]
 impl DataConsumer {
     pub(super) fn new(link: SharedLink, key: DataConsumerKey, backlog: Arc<Backlog>) -> Self {
-        let intake = Arc::new(Backlog::new(DEFAULT_MAX_BUFFERED_AMOUNT));
+        let intake = Arc::new(Backlog::new(MAX_INTAKE));
         Self { link, key, backlog, intake }
     }
 

@@ -54,7 +54,7 @@ impl Link {
     ) {
         self.tell(move |world| {
             let answer = ask(world).and_then(|it| {
-                serde_json::to_string(&it).map_err(|error| Error::Other(error.to_string()))
+                serde_json::to_string(&it).map_err(|error| Error::InvalidAnswer(error.to_string()))
             });
             world.answer(request, answer);
         });
@@ -117,5 +117,5 @@ impl Link {
 
 /// Reads options.
 pub(super) fn parse<O: DeserializeOwned>(json: &str) -> Result<O> {
-    serde_json::from_str(json).map_err(|error| Error::Type(format!("invalid options: {error}")))
+    serde_json::from_str(json).map_err(|error| Error::InvalidOptions(error.to_string()))
 }

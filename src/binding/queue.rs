@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use crate::proto::message::Message;
 use crate::runtime::job::Job;
 use crate::runtime::outbox::{Item, Outbox};
+use crate::sfu::contract::parameters::NegotiatedStreams;
 use crate::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
 use crate::sfu::id::DataConsumerKey;
-use crate::sfu::transport::NegotiatedStreams;
 
 use super::link::SharedLink;
 

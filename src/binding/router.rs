@@ -3,18 +3,16 @@
 use std::rc::Rc;
 
 use napi_derive::napi;
-use serde::Deserialize;
-use serde_json::json;
 
-use crate::runtime::ports::ListenInfo;
 use crate::runtime::world::World;
-use crate::sfu::error::Result;
+use crate::sfu::address::Listen;
+use crate::sfu::contract::options::{
+    DirectTransportOptions, ListenInfo, PipeTransportOptions, PlainTransportOptions,
+    WebRtcTransportOptions,
+};
+use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{RouterKey, TransportKey};
-use crate::sfu::transport::direct::DirectTransportOptions;
-use crate::sfu::transport::pipe::PipeTransportOptions;
-use crate::sfu::transport::plain::PlainTransportOptions;
-use crate::sfu::transport::webrtc::{WebRtcListen, WebRtcTransportOptions};
-use crate::sfu::transport::{Listen, ListenProtocol};
+use crate::sfu::transport::webrtc::WebRtcListen;
 
 use super::link::SharedLink;
 use super::transport::Transport;
@@ -27,31 +25,14 @@ pub struct Router {
     pub(super) key: RouterKey,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WithListenInfos {
-    #[serde(default)]
-    listen_infos: Vec<ListenInfo>,
-    #[serde(flatten)]
-    options: WebRtcTransportOptions,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WithListenInfo<O> {
-    listen_info: ListenInfo,
-    #[serde(flatten)]
-    options: O,
-}
-
 #[napi]
 impl Router {
     #[napi(catch_unwind)]
     pub fn create_direct_transport(&self, request: u32, options: String) -> Transport {
         let (router, key) = (self.key, TransportKey(request));
-        self.link.request_with(request, options, move |world, options: DirectTransportOptions| {
-            let id = world.sfu.create_direct_transport(key, router, &options)?;
-            Ok(json!({ "id": id }))
+        type Options = DirectTransportOptions;
+        self.link.request_with(request, options, move |world, options: Options| {
+            world.sfu.create_direct_transport(key, router, &options)
         });
         self.transport(key)
     }
@@ -64,17 +45,14 @@ impl Router {
         server: Option<&WebRtcServer>,
     ) -> Transport {
         let (router, key) = (self.key, TransportKey(request));
-        let server = server.map(|it| it.key);
-        self.link.request_with(request, options, move |world, given: WithListenInfos| {
-            let WithListenInfos { listen_infos, options } = given;
-            let Some(server) = server else {
-                let infos = enabled(listen_infos, &options);
-                return listening(world, &infos, |world, listens| {
-                    let listen = WebRtcListen::Own(listens);
-                    world.sfu.create_webrtc_transport(key, router, options, listen)
-                });
-            };
-            world.sfu.create_webrtc_transport(key, router, options, WebRtcListen::Server(server))
+        let server = server.map(|it| WebRtcListen::Server(it.key));
+        type Options = WebRtcTransportOptions;
+        self.link.request_with(request, options, move |world, options: Options| match server {
+            Some(listen) => world.sfu.create_webrtc_transport(key, router, &options, listen),
+            None => listening(world, &options.enabled_listen_infos(), |world, listens| {
+                let listen = WebRtcListen::Own(listens);
+                world.sfu.create_webrtc_transport(key, router, &options, listen)
+            }),
         });
         self.transport(key)
     }
@@ -82,11 +60,10 @@ impl Router {
     #[napi(catch_unwind)]
     pub fn create_plain_transport(&self, request: u32, options: String) -> Transport {
         let (router, key) = (self.key, TransportKey(request));
-        type Given = WithListenInfo<PlainTransportOptions>;
-        self.link.request_with(request, options, move |world, given: Given| {
-            listening(world, &[(0, given.listen_info)], |world, listens| {
-                let listen = the_one(listens)?;
-                world.sfu.create_plain_transport(key, router, given.options, listen)
+        type Options = PlainTransportOptions;
+        self.link.request_with(request, options, move |world, options: Options| {
+            listening(world, &[(0, &options.listen_info)], |world, listens| {
+                world.sfu.create_plain_transport(key, router, &options, the_one(listens)?)
             })
         });
         self.transport(key)
@@ -95,11 +72,10 @@ impl Router {
     #[napi(catch_unwind)]
     pub fn create_pipe_transport(&self, request: u32, options: String) -> Transport {
         let (router, key) = (self.key, TransportKey(request));
-        type Given = WithListenInfo<PipeTransportOptions>;
-        self.link.request_with(request, options, move |world, given: Given| {
-            listening(world, &[(0, given.listen_info)], |world, listens| {
-                let listen = the_one(listens)?;
-                world.sfu.create_pipe_transport(key, router, given.options, listen)
+        type Options = PipeTransportOptions;
+        self.link.request_with(request, options, move |world, options: Options| {
+            listening(world, &[(0, &options.listen_info)], |world, listens| {
+                world.sfu.create_pipe_transport(key, router, &options, the_one(listens)?)
             })
         });
         self.transport(key)
@@ -122,19 +98,10 @@ impl Router {
     }
 }
 
-/// Those that may be listened on, each with its place among all.
-fn enabled(infos: Vec<ListenInfo>, options: &WebRtcTransportOptions) -> Vec<(usize, ListenInfo)> {
-    let enabled = |info: &ListenInfo| match info.protocol {
-        ListenProtocol::Udp => options.enable_udp,
-        ListenProtocol::Tcp => options.enable_tcp,
-    };
-    infos.into_iter().enumerate().filter(|(_, info)| enabled(info)).collect()
-}
-
 /// Binds sockets for `make`, and closes them again if that fails.
 fn listening<T>(
     world: &mut World,
-    infos: &[(usize, ListenInfo)],
+    infos: &[(usize, &ListenInfo)],
     make: impl FnOnce(&mut World, Vec<Listen>) -> Result<T>,
 ) -> Result<T> {
     let listens = world.listen(infos)?;
@@ -142,6 +109,5 @@ fn listening<T>(
 }
 
 fn the_one(listens: Vec<Listen>) -> Result<Listen> {
-    let missing = || crate::sfu::error::Error::Type("missing listenInfo".into());
-    listens.into_iter().next().ok_or_else(missing)
+    listens.into_iter().next().ok_or_else(|| Error::InvalidOptions("no listenInfo".into()))
 }

@@ -4,19 +4,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use napi_derive::napi;
-use serde::Deserialize;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::runtime::world::FarEnd;
 use crate::sfu::backlog::Backlog;
+use crate::sfu::contract::answers::{UdpConnectAnswer, WebRtcConnectAnswer};
+use crate::sfu::contract::parameters::Bitrates;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
-use crate::sfu::stats::Bitrates;
-use crate::sfu::transport::plain::UdpConnectOptions;
-use crate::sfu::transport::webrtc::WebRtcConnectOptions;
 
 use super::data_consumer::DataConsumer;
 use super::data_producer::DataProducer;
-use super::link::SharedLink;
+use super::link::{SharedLink, parse};
 
 /// What connects a router with one peer, or with JavaScript.
 #[napi]
@@ -25,27 +23,25 @@ pub struct Transport {
     pub(super) key: TransportKey,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
-enum ConnectOptions {
-    WebRtc(WebRtcConnectOptions),
-    Udp(UdpConnectOptions),
+enum ConnectAnswer {
+    WebRtc(WebRtcConnectAnswer),
+    Udp(UdpConnectAnswer),
 }
 
 #[napi]
 impl Transport {
+    /// Takes the options of its kind, and answers likewise.
     #[napi(catch_unwind)]
     pub fn connect(&self, request: u32, options: String) {
         let key = self.key;
-        self.link.request_with(request, options, move |world, options: ConnectOptions| {
+        self.link.request(request, move |world| {
             let mut transport = world.sfu.transport(key)?;
-            Ok(match options {
-                ConnectOptions::WebRtc(options) => {
-                    json!({ "dtlsLocalRole": transport.connect_webrtc(options)? })
-                }
-                ConnectOptions::Udp(options) => {
-                    json!({ "tuple": transport.connect_udp(options)? })
-                }
+            Ok(if transport.is_webrtc() {
+                ConnectAnswer::WebRtc(transport.connect_webrtc(parse(&options)?)?)
+            } else {
+                ConnectAnswer::Udp(transport.connect_udp(parse(&options)?)?)
             })
         });
     }
@@ -65,6 +61,8 @@ impl Transport {
         self.link.request(request, move |world| world.sfu.transport(key)?.restart_ice());
     }
 
+    /// `max_buffered_amount` bounds what was sent and is not routed yet, `max_message_size` a message;
+    /// both in bytes, both for direct transports only.
     #[napi(catch_unwind)]
     pub fn produce_data(
         &self,
@@ -77,13 +75,13 @@ impl Transport {
         let intake = Arc::new(Backlog::new(max_buffered_amount.into()));
         let counted = Arc::clone(&intake);
         self.link.request_with(request, options, move |world, options| {
-            let id = world.sfu.transport(transport)?.produce_data(key, options, counted)?;
-            Ok(json!({ "id": id }))
+            world.sfu.transport(transport)?.produce_data(key, options, counted)
         });
         let max_message_size = max_message_size as usize;
         DataProducer { link: Rc::clone(&self.link), key, intake, max_message_size }
     }
 
+    /// `max_buffered_amount` bounds what waits for JavaScript, in bytes; for direct transports only.
     #[napi(catch_unwind)]
     pub fn consume_data(
         &self,

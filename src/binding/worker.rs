@@ -9,11 +9,11 @@ use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{CleanupEnvHook, Result};
 use napi_derive::napi;
 
-use crate::runtime::log::{self, LogSettings};
+use crate::runtime::log;
 use crate::runtime::outbox::Outbox;
-use crate::runtime::ports::ListenInfo;
 use crate::runtime::usage;
-use crate::runtime::worker::{WorkerHandle, WorkerSettings};
+use crate::runtime::worker::WorkerHandle;
+use crate::sfu::contract::options::{LogSettings, WebRtcServerOptions, WorkerSettings};
 use crate::sfu::id::{RouterKey, WebRtcServerKey};
 
 use super::link::{Link, SharedLink, parse};
@@ -80,7 +80,7 @@ impl Worker {
     #[napi(catch_unwind)]
     pub fn update_settings(&self, request: u32, settings: String) {
         self.link.request_with(request, settings, |_, settings: LogSettings| {
-            log::update(&settings);
+            log::update(settings);
             Ok(())
         });
     }
@@ -97,17 +97,11 @@ impl Worker {
 
     #[napi(catch_unwind)]
     pub fn create_web_rtc_server(&self, request: u32, options: String) -> WebRtcServer {
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Options {
-            listen_infos: Vec<ListenInfo>,
-        }
         let key = WebRtcServerKey(request);
-        self.link.request_with(request, options, move |world, options: Options| {
-            let infos: Vec<_> = options.listen_infos.into_iter().enumerate().collect();
+        self.link.request_with(request, options, move |world, options: WebRtcServerOptions| {
+            let infos: Vec<_> = options.listen_infos.iter().enumerate().collect();
             let listens = world.listen(&infos)?;
-            let id = world.sfu.create_webrtc_server(key, listens);
-            Ok(serde_json::json!({ "id": id }))
+            Ok(world.sfu.create_webrtc_server(key, listens))
         });
         WebRtcServer { link: Rc::clone(&self.link), key }
     }
@@ -115,9 +109,7 @@ impl Worker {
     #[napi(catch_unwind)]
     pub fn create_router(&self, request: u32) -> Router {
         let key = RouterKey(request);
-        self.link.request(request, move |world| {
-            Ok(serde_json::json!({ "id": world.sfu.create_router(key) }))
-        });
+        self.link.request(request, move |world| Ok(world.sfu.create_router(key)));
         Router { link: Rc::clone(&self.link), key }
     }
 

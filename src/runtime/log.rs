@@ -6,7 +6,8 @@
 use std::cell::RefCell;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use serde::Deserialize;
+
+use crate::sfu::contract::options::{LogLevel, LogSettings};
 
 use crate::proto::sctp::ENGINE_LOG_TARGET;
 
@@ -16,41 +17,14 @@ const LINES_PER_TURN: usize = 64;
 /// …and, as some quote what it has sent, their length in bytes as well.
 const MAX_LINE: usize = 1024;
 
-/// `WorkerSettings.logLevel`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Everything.
-    Debug,
-    /// Warnings and errors.
-    Warn,
-    /// Errors only.
-    #[default]
-    Error,
-    /// Nothing.
-    None,
-}
-
-impl LogLevel {
-    fn filter(self) -> LevelFilter {
-        match self {
-            Self::Debug => LevelFilter::Debug,
-            Self::Warn => LevelFilter::Warn,
-            Self::Error => LevelFilter::Error,
-            Self::None => LevelFilter::Off,
-        }
+/// The least severe level that passes.
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::None => LevelFilter::Off,
     }
-}
-
-/// What `worker.updateSettings()` takes; what is absent stays.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct LogSettings {
-    /// How much to log.
-    pub log_level: Option<LogLevel>,
-    /// About what to log below errors: `ice`, `dtls`, `sctp`, `message`, `info`. Others are for
-    /// media.
-    pub log_tags: Option<Vec<String>>,
 }
 
 /// What the lines of one thread pass through.
@@ -68,32 +42,31 @@ thread_local! {
 }
 
 /// Makes the calling thread a worker's.
-pub(super) fn attach(settings: &LogSettings) {
+pub(super) fn attach(level: LogLevel, tags: Vec<String>) {
     // Somebody else in this process may have set a logger of theirs: then the lines are theirs.
     let _ = log::set_logger(&ThreadLogger);
-    let level = settings.log_level.unwrap_or_default();
     SINK.with_borrow_mut(|sink| {
         *sink = Some(Sink {
-            level: LogLevel::None.filter(),
+            level: LevelFilter::Off,
             tags: Vec::new(),
             lines: Vec::new(),
             suppressed: 0,
         });
     });
-    update(&LogSettings { log_level: Some(level), log_tags: settings.log_tags.clone() });
+    update(LogSettings { log_level: Some(level), log_tags: Some(tags) });
 }
 
 /// Changes what the calling worker's thread logs.
-pub fn update(settings: &LogSettings) {
+pub fn update(settings: LogSettings) {
     SINK.with_borrow_mut(|sink| {
         let Some(sink) = sink else { return };
         if let Some(level) = settings.log_level {
-            sink.level = level.filter();
+            sink.level = filter(level);
             // The process-wide gate only ever opens: other workers may need it.
             log::set_max_level(log::max_level().max(sink.level));
         }
-        if let Some(tags) = &settings.log_tags {
-            sink.tags.clone_from(tags);
+        if let Some(tags) = settings.log_tags {
+            sink.tags = tags;
         }
     });
 }
@@ -193,25 +166,25 @@ mod tests {
 
     #[test]
     fn a_worker_logs_what_its_level_and_tags_ask_for() {
-        attach(&LogSettings { log_level: Some(LogLevel::Warn), log_tags: None });
+        attach(LogLevel::Warn, Vec::new());
         log::warn!(target: "dimpl", "not asked for");
         log::error!(target: "dimpl", "an error");
         assert_eq!(lines(), [("error", "dtls: an error".to_owned())]);
 
-        update(&LogSettings { log_level: None, log_tags: Some(vec!["dtls".into()]) });
+        update(LogSettings { log_level: None, log_tags: Some(vec!["dtls".into()]) });
         log::warn!(target: "dimpl", "asked for");
         log::warn!(target: ENGINE_LOG_TARGET, "not asked for");
         log::debug!(target: "dimpl", "too much");
         assert_eq!(lines(), [("warn", "dtls: asked for".to_owned())]);
 
-        update(&LogSettings { log_level: Some(LogLevel::None), log_tags: None });
+        update(LogSettings { log_level: Some(LogLevel::None), log_tags: None });
         log::error!(target: "dimpl", "silence");
         assert!(lines().is_empty());
     }
 
     #[test]
     fn a_long_line_is_cut_between_two_characters() {
-        attach(&LogSettings { log_level: Some(LogLevel::Error), log_tags: None });
+        attach(LogLevel::Error, Vec::new());
         log::error!("{}", "ä".repeat(60_000));
         let (_, line) = &lines()[0];
         assert!(line.ends_with("ä…") && line.len() <= MAX_LINE + 3, "{}", line.len());
@@ -219,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_lines_is_cut_and_says_so() {
-        attach(&LogSettings { log_level: Some(LogLevel::Error), log_tags: None });
+        attach(LogLevel::Error, Vec::new());
         (0..LINES_PER_TURN + 5).for_each(|n| log::error!("line {n}"));
         let lines = lines();
         assert_eq!(lines.len(), LINES_PER_TURN + 1);

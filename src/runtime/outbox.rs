@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustc_hash::FxHashMap;
 
 use crate::proto::message::charge;
-use crate::sfu::dump::OutboxCounters;
+use crate::sfu::contract::dump::OutboxCounters;
 use crate::sfu::error::Error;
 use crate::sfu::event::{Event, Topic};
 

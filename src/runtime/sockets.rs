@@ -1,6 +1,7 @@
 //! All sockets of a worker: what is read in a turn, what leaves through which socket, and what closes.
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::net::SocketAddr;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -11,11 +12,13 @@ use tokio::net::TcpStream;
 use crate::proto::net::{SocketId, Tuple};
 use crate::proto::transmit::Transmits;
 use crate::sfu::Sfu;
-use crate::sfu::dump::SocketCounters;
+use crate::sfu::address::Listen;
+use crate::sfu::contract::dump::SocketCounters;
+use crate::sfu::contract::options::{ListenInfo, PortRange};
+use crate::sfu::contract::parameters::ListenProtocol;
 use crate::sfu::error::Error;
-use crate::sfu::transport::{Listen, ListenProtocol};
 
-use super::ports::{self, ListenInfo, PortRange};
+use super::ports;
 use super::tcp::{Accepted, Allowance, Flow, TcpConnection, TcpPort};
 use super::udp::{OffloadHold, ReceiveBuffers, UdpPort};
 use super::unverified::UnverifiedConnections;
@@ -76,7 +79,7 @@ impl Sockets {
 
     /// Binds a socket as `info` says, which is at `index` in the application's list.
     pub(super) fn listen(&mut self, index: usize, info: &ListenInfo) -> Result<Listen, Error> {
-        let failed = |error| Error::Other(format!("cannot listen on {}: {error}", info.ip));
+        let failed = |error: io::Error| Error::Listen { ip: info.ip, error: error.to_string() };
         if info.protocol == ListenProtocol::Udp {
             self.offload.hold(info.ip);
         }

@@ -1,32 +1,7 @@
 //! The calling thread's id and resource usage.
 #![allow(unsafe_code)]
 
-use serde::Serialize;
-
-/// Resources that a worker's thread has used, named as in libuv's `uv_rusage_t`.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[allow(missing_docs, reason = "see getrusage(2)")]
-pub struct ResourceUsage {
-    /// User CPU time in milliseconds.
-    pub ru_utime: i64,
-    /// System CPU time in milliseconds.
-    pub ru_stime: i64,
-    /// Maximum resident set size in kilobytes; of the whole process.
-    pub ru_maxrss: i64,
-    pub ru_ixrss: i64,
-    pub ru_idrss: i64,
-    pub ru_isrss: i64,
-    pub ru_minflt: i64,
-    pub ru_majflt: i64,
-    pub ru_nswap: i64,
-    pub ru_inblock: i64,
-    pub ru_oublock: i64,
-    pub ru_msgsnd: i64,
-    pub ru_msgrcv: i64,
-    pub ru_nsignals: i64,
-    pub ru_nvcsw: i64,
-    pub ru_nivcsw: i64,
-}
+use crate::sfu::contract::stats::ResourceUsage;
 
 /// The usage of the calling thread.
 pub fn of_this_thread() -> ResourceUsage {

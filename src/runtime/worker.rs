@@ -4,74 +4,34 @@ use std::collections::VecDeque;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use serde::Deserialize;
-use serde_json::json;
-
-use crate::proto::certificate::{Certificate, CertificateError};
+use crate::proto::certificate::Certificate;
 use crate::proto::dtls;
+use crate::sfu::contract::answers::WorkerAnswer;
+use crate::sfu::contract::options::{PortRange, WorkerSettings};
 use crate::sfu::error::Error;
 
 use super::driver::Driver;
 use super::job::Job;
-use super::log::{self, LogSettings};
+use super::log;
 use super::outbox::{Item, Outbox};
 use super::panics;
-use super::ports::PortRange;
 use super::usage;
 use super::world::{WorkerInbox, World};
 
-/// What a worker starts with.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct WorkerSettings {
-    /// The first of the ports for transports that name none.
-    pub rtc_min_port: u16,
-    /// The last one.
-    pub rtc_max_port: u16,
-    /// PEM, ECDSA; generated if absent.
-    pub certificate: Option<String>,
-    /// PEM, the certificate's.
-    pub private_key: Option<String>,
-    /// What to log.
-    #[serde(flatten)]
-    pub log: LogSettings,
+fn port_range(settings: &WorkerSettings) -> Result<PortRange, Error> {
+    let (min, max) = (settings.rtc_min_port, settings.rtc_max_port);
+    if min > max {
+        return Err(Error::WorkerPorts { min, max });
+    }
+    Ok(PortRange { min, max })
 }
 
-impl Default for WorkerSettings {
-    fn default() -> Self {
-        Self {
-            rtc_min_port: 10_000,
-            rtc_max_port: 59_999,
-            certificate: None,
-            private_key: None,
-            log: LogSettings::default(),
-        }
-    }
-}
-
-impl WorkerSettings {
-    fn port_range(&self) -> Result<PortRange, Error> {
-        let (min, max) = (self.rtc_min_port, self.rtc_max_port);
-        if min > max {
-            return Err(Error::Type(format!("rtcMinPort {min} is over rtcMaxPort {max}")));
-        }
-        Ok(PortRange { min, max })
-    }
-
-    fn certificate(&self) -> Result<Certificate, Error> {
-        let certificate = match (&self.certificate, &self.private_key) {
-            (None, None) => Certificate::generate(),
-            (Some(certificate), Some(key)) => Certificate::from_pem(certificate, key),
-            _ => {
-                let text = "dtlsCertificateFile and dtlsPrivateKeyFile belong together";
-                return Err(Error::Type(text.into()));
-            }
-        };
-        certificate.map_err(|error| match error {
-            CertificateError::Rsa => Error::Unsupported(error.to_string()),
-            _ => Error::Type(error.to_string()),
-        })
-    }
+fn certificate(settings: &WorkerSettings) -> Result<Certificate, Error> {
+    Ok(match (&settings.certificate, &settings.private_key) {
+        (None, None) => Certificate::generate()?,
+        (Some(certificate), Some(key)) => Certificate::from_pem(certificate, key)?,
+        _ => return Err(Error::HalfCertificate),
+    })
 }
 
 /// A worker's thread. Dropping the handle closes the worker and waits for the thread's end.
@@ -146,7 +106,7 @@ fn run(
 ) {
     let served = panics::catch(|| {
         let Ok((request, settings)) = settings.recv() else { return };
-        log::attach(&settings.log);
+        log::attach(settings.log_level, settings.log_tags.clone());
         let (serve, answer) = match serve(&settings, inbox, outbox) {
             Ok((serve, answer)) => (Some(serve), Ok(answer)),
             Err(error) => (None, Err(error)),
@@ -180,12 +140,14 @@ fn serve(
         .enable_io()
         .enable_time()
         .build()
-        .map_err(|error| Error::Other(format!("cannot start the worker: {error}")))?;
-    let certificate = settings.certificate()?;
+        .map_err(|error| Error::Start(error.to_string()))?;
+    let certificate = certificate(settings)?;
     let (inbox, outbox) = (Arc::clone(inbox), Arc::clone(outbox));
-    let ports = settings.port_range()?;
+    let ports = port_range(settings)?;
     ::log::debug!("a worker begins, its ports are {} to {}", ports.min, ports.max);
-    let answer = json!({ "dtlsFingerprints": certificate.fingerprints() }).to_string();
+    let answer = WorkerAnswer { dtls_fingerprints: certificate.fingerprints() };
+    let answer =
+        serde_json::to_string(&answer).map_err(|it| Error::InvalidAnswer(it.to_string()))?;
     let serve = move || {
         dtls::warm_up();
         let world = World::new(certificate, ports, Arc::clone(&inbox), outbox);

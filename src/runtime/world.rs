@@ -3,6 +3,7 @@
 //! Jobs get a `&mut World`. They may ask the [`Sfu`] for anything, bind sockets and answer requests;
 //! what they cause leaves with the turn: see `driver.rs` for the order.
 
+use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,17 +13,17 @@ use rustc_hash::FxHashMap;
 use crate::proto::certificate::Certificate;
 use crate::proto::net::{SocketId, Tuple};
 use crate::sfu::Sfu;
-use crate::sfu::dump::WorkerDump;
+use crate::sfu::address::Listen;
+use crate::sfu::contract::dump::WorkerDump;
+use crate::sfu::contract::options::{ListenInfo, PortRange};
 use crate::sfu::error::Error;
 use crate::sfu::event::Event;
 use crate::sfu::id::TransportKey;
-use crate::sfu::transport::Listen;
 use crate::sfu::transport::tunnel::TunnelFrame;
 
 use super::inbox::Inbox;
 use super::job::Job;
 use super::outbox::{Item, Outbox};
-use super::ports::{ListenInfo, PortRange};
 use super::sockets::Sockets;
 use super::{clock, log, usage};
 
@@ -76,10 +77,13 @@ impl World {
 
     /// Binds the sockets of `infos`, each with its index in the application's list. After an error
     /// none is bound.
-    pub fn listen(&mut self, infos: &[(usize, ListenInfo)]) -> Result<Vec<Listen>, Error> {
+    pub fn listen<I: Borrow<ListenInfo>>(
+        &mut self,
+        infos: &[(usize, I)],
+    ) -> Result<Vec<Listen>, Error> {
         let mut listens = Vec::with_capacity(infos.len());
         for (index, info) in infos {
-            match self.sockets.listen(*index, info) {
+            match self.sockets.listen(*index, info.borrow()) {
                 Ok(listen) => listens.push(listen),
                 Err(error) => {
                     self.unlisten(&listens);

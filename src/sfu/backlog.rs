@@ -7,9 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use crate::proto::message::charge;
 
-/// The default bound of a backlog, in charged bytes (payload + 64 per message): 64 MiB.
-pub const DEFAULT_MAX_BUFFERED_AMOUNT: u64 = 64 << 20;
-
 /// Counts messages between their entering and their leaving of a queue.
 #[derive(Debug)]
 pub struct Backlog {

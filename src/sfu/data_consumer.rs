@@ -5,40 +5,19 @@ mod requests;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::proto::message::{Limit, Reliability, StreamId};
 
 use super::Sfu;
 use super::backlog::Backlog;
-use super::data_producer::SctpStreamParameters;
-use super::dump::DataType;
+use super::contract::options::DataConsumerOptions;
+use super::contract::parameters::{DataType, DropCount, SctpStreamParameters};
 use super::error::{Error, Result};
-use super::event::{DataConsumerEvent, Dropped, Event};
+use super::event::{DataConsumerEvent, Event};
 use super::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
 use super::subchannels::Subscriptions;
 pub use requests::DataConsumerMut;
-
-/// What `consumeData()` takes.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct DataConsumerOptions {
-    /// Whose messages.
-    pub data_producer_id: Uuid,
-    /// Start paused.
-    pub paused: bool,
-    /// Subscribe to these; duplicates fold.
-    pub subchannels: Vec<u16>,
-    /// Overrides the DataProducer's order.
-    pub ordered: Option<bool>,
-    /// Overrides the DataProducer's limit; milliseconds.
-    pub max_packet_life_time: Option<u16>,
-    /// Overrides the DataProducer's limit.
-    pub max_retransmits: Option<u16>,
-    /// Use this stream instead of the next free one.
-    pub stream_id: Option<StreamId>,
-}
 
 impl DataConsumerOptions {
     /// The reliability of the consumer: the producer's unless overridden here. A limit alone means
@@ -57,9 +36,7 @@ impl DataConsumerOptions {
         let retransmits = self.max_retransmits.or(inherited_retransmits);
         let limit = match (lifetime, retransmits) {
             (Some(_), Some(_)) => {
-                return Err(Error::Type(
-                    "cannot provide both maxPacketLifeTime and maxRetransmits".into(),
-                ));
+                return Err(Error::TwoLimits);
             }
             (lifetime, retransmits) => {
                 lifetime.map(Limit::LifetimeMs).or(retransmits.map(Limit::Retransmits))
@@ -96,7 +73,7 @@ pub struct DataConsumer {
 #[derive(Debug, Default)]
 struct NotSent {
     /// The sum of those that were lost: `full`, `too_large` and `unsendable`.
-    dropped: Dropped,
+    dropped: DropCount,
     full: u64,
     too_large: u64,
     unsendable: u64,
@@ -121,7 +98,7 @@ pub(super) enum Sink {
     /// To the peer, over this stream. `gauge` shows JavaScript the payload bytes that wait.
     Sctp { stream: SctpStreamParameters, low_threshold: usize, gauge: Arc<Backlog> },
     /// To JavaScript. `dropping` is what the current overflow has cost so far.
-    Direct { backlog: Arc<Backlog>, dropping: Option<Dropped> },
+    Direct { backlog: Arc<Backlog>, dropping: Option<DropCount> },
 }
 
 impl DataConsumer {
@@ -198,7 +175,7 @@ impl DataConsumer {
 
     /// Counts a message that is lost.
     pub(super) fn drop_message(&mut self, payload_len: usize, reason: DropReason) {
-        self.not_sent.dropped.count(payload_len);
+        self.not_sent.dropped.add(payload_len);
         *match reason {
             DropReason::Full => &mut self.not_sent.full,
             DropReason::TooLarge => &mut self.not_sent.too_large,
@@ -273,12 +250,15 @@ mod tests {
         let retransmits = limited(Limit::Retransmits(3));
         let lifetime = limited(Limit::LifetimeMs(50));
         let options = |ordered, max_packet_life_time, max_retransmits| DataConsumerOptions {
+            data_producer_id: Uuid::nil(),
+            paused: false,
+            subchannels: Vec::new(),
             ordered,
             max_packet_life_time,
             max_retransmits,
-            ..Default::default()
+            stream_id: None,
         };
-        let both = Error::Type("cannot provide both maxPacketLifeTime and maxRetransmits".into());
+        let both = Error::TwoLimits;
         for (producer, given, expected) in [
             (reliable, options(None, None, None), Ok(Reliability::RELIABLE)),
             (None, options(None, None, None), Ok(Reliability::RELIABLE)),

@@ -2,68 +2,20 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::proto::message::{Limit, Message, Reliability, StreamId};
+use crate::proto::message::Message;
 
 use super::Sfu;
 use super::backlog::Backlog;
-use super::dump::{DataProducerDump, DataType};
+use super::contract::dump::DataProducerDump;
+use super::contract::options::DataProducerOptions;
+use super::contract::parameters::{DataType, SctpStreamParameters};
+use super::contract::stats::DataProducerStats;
 use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, DataProducerEvent, Event};
 use super::id::{self, DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
-use super::stats::DataProducerStats;
 use super::subchannels::Selector;
-
-/// The reliability and the stream of a data channel, as JavaScript sees them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SctpStreamParameters {
-    /// 0 to 65534.
-    pub stream_id: StreamId,
-    /// Deliver in the order of sending.
-    pub ordered: bool,
-    /// Milliseconds after which a message is not sent any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_packet_life_time: Option<u16>,
-    /// How often a message is retransmitted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_retransmits: Option<u16>,
-}
-
-impl SctpStreamParameters {
-    pub(super) fn new(stream_id: StreamId, reliability: Reliability) -> Self {
-        let (max_packet_life_time, max_retransmits) = match reliability.limit {
-            None => (None, None),
-            Some(Limit::LifetimeMs(ms)) => (Some(ms), None),
-            Some(Limit::Retransmits(n)) => (None, Some(n)),
-        };
-        Self { stream_id, ordered: reliability.ordered, max_packet_life_time, max_retransmits }
-    }
-
-    pub(super) fn reliability(&self) -> Reliability {
-        let lifetime = self.max_packet_life_time.map(Limit::LifetimeMs);
-        let limit = lifetime.or(self.max_retransmits.map(Limit::Retransmits));
-        Reliability { ordered: self.ordered, limit }
-    }
-}
-
-/// What `produceData()` takes.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct DataProducerOptions {
-    /// The id to use instead of a fresh one.
-    pub id: Option<Uuid>,
-    /// The data channel's label.
-    pub label: String,
-    /// The data channel's sub-protocol.
-    pub protocol: String,
-    /// Start paused.
-    pub paused: bool,
-    /// The peer's stream. Required unless the transport is direct.
-    pub sctp_stream_parameters: Option<SctpStreamParameters>,
-}
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -263,8 +215,8 @@ pub(super) fn choose_id(sfu: &Sfu, transport: TransportKey, given: Option<Uuid>)
     match sfu.data_producer_ids.get(&id).and_then(|key| sfu.data_producers.get(key)) {
         None => Ok(id),
         Some(other) => {
-            let text = format!("a DataProducer with same id \"{id}\" already exists");
-            Err(if other.transport == transport { Error::Type(text) } else { Error::Other(text) })
+            let same_transport = other.transport == transport;
+            Err(Error::DataProducerExists { id, same_transport })
         }
     }
 }

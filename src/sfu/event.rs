@@ -6,8 +6,8 @@ use crate::proto::message::Message;
 use crate::proto::net::{SocketId, Tuple};
 use crate::proto::sctp::SctpState;
 
+use super::contract::parameters::{DropCount, TupleInfo};
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
-use super::transport::TupleInfo;
 use super::transport::tunnel::TunnelFrame;
 
 /// Something happened to an entity by itself: not in answer to a request, but through the network,
@@ -104,7 +104,7 @@ pub enum DataConsumerEvent {
     /// The payload bytes queued towards the peer have fallen to the threshold.
     BufferedAmountLow(usize),
     /// Delivery goes on after this much was dropped because JavaScript did not keep up.
-    Overflow(Dropped),
+    Overflow(DropCount),
     /// The peer closed the data channel, and so the consumer is closed, too.
     StreamClose,
 }
@@ -131,20 +131,4 @@ pub enum TransportEvent {
     SctpState(SctpState, Option<(u16, u16)>),
     /// A plain transport learned its peer's address.
     Tuple(Box<TupleInfo>),
-}
-
-/// Messages that did not reach their consumer, and their payload bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Dropped {
-    /// How many.
-    pub messages: u64,
-    /// Their payload in bytes.
-    pub bytes: u64,
-}
-
-impl Dropped {
-    pub(super) fn count(&mut self, payload_len: usize) {
-        self.messages += 1;
-        self.bytes += payload_len as u64;
-    }
 }

@@ -1,18 +1,18 @@
 //! How entities are named: by a `Uuid` outside, by a small key inside.
 //!
 //! A key is a number that the caller chooses and never uses again in this worker (the binding takes
-//! the number of the request that creates the entity). So whoever asks for an entity can name it in
-//! the next request without waiting for the answer to the first.
+//! the number of the request that creates the entity). So the caller can name an entity in its next
+//! request without waiting for the answer to the first.
 
 use uuid::Uuid;
 
-/// A random id. From the thread's generator, as each look at the system's is a call of it.
+/// A random id, from the thread's generator: the system's costs a system call each time.
 pub(super) fn random() -> Uuid {
     uuid::Builder::from_random_bytes(rand::random()).into_uuid()
 }
 
 macro_rules! keys {
-    ($($(#[$doc:meta])* $name:ident = $entity:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $entity:ident;)*) => {
         $(
             $(#[$doc])*
             #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,22 +20,43 @@ macro_rules! keys {
 
             impl std::fmt::Display for $name {
                 fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                    write!(f, concat!($entity, " #{}"), self.0)
+                    write!(f, concat!(stringify!($entity), " #{}"), self.0)
+                }
+            }
+
+            impl From<$name> for EntityKey {
+                fn from(key: $name) -> Self {
+                    Self::$entity(key)
                 }
             }
         )*
+
+        /// The key of an entity of any kind.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "named as the entities")]
+        pub enum EntityKey {
+            $($entity($name),)*
+        }
+
+        impl std::fmt::Display for EntityKey {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self {
+                    $(Self::$entity(key) => key.fmt(f),)*
+                }
+            }
+        }
     };
 }
 
 keys! {
-    /// Names a [`WebRtcServer`](super::webrtc_server::WebRtcServer).
-    WebRtcServerKey = "WebRtcServer";
-    /// Names a [`Router`](super::router::Router).
-    RouterKey = "Router";
-    /// Names a [`Transport`](super::transport::Transport).
-    TransportKey = "Transport";
-    /// Names a [`DataProducer`](super::data_producer::DataProducer).
-    DataProducerKey = "DataProducer";
-    /// Names a [`DataConsumer`](super::data_consumer::DataConsumer).
-    DataConsumerKey = "DataConsumer";
+    /// Names a WebRtcServer.
+    WebRtcServerKey = WebRtcServer;
+    /// Names a router.
+    RouterKey = Router;
+    /// Names a transport.
+    TransportKey = Transport;
+    /// Names a DataProducer.
+    DataProducerKey = DataProducer;
+    /// Names a DataConsumer.
+    DataConsumerKey = DataConsumer;
 }

@@ -8,16 +8,17 @@
 //! Datagrams, requests and the time go in; datagrams ([`Sfu::flush`]) and events
 //! ([`Sfu::poll_event`]) come out. What a call costs does not depend on how many transports idle.
 
+pub mod address;
 pub mod backlog;
+pub mod contract;
 pub mod data_consumer;
 pub mod data_producer;
 mod deadlines;
-pub mod dump;
 pub mod error;
 pub mod event;
 pub mod id;
+mod meter;
 pub mod router;
-pub mod stats;
 pub mod subchannels;
 pub mod transport;
 pub mod webrtc_server;
@@ -30,17 +31,17 @@ use std::time::{Duration, Instant};
 use rustc_hash::{FxHashMap, FxRandomState};
 use uuid::Uuid;
 
-use crate::proto::certificate::{Certificate, Fingerprint};
+use crate::proto::certificate::Certificate;
 use crate::proto::demux::Incoming;
 use crate::proto::dtls::DtlsContext;
 use crate::proto::message::StreamId;
 use crate::proto::net::{SocketId, Tuple};
 use crate::proto::transmit::Transmits;
 
+use contract::dump::{ChannelMessageHandlers, OutboxCounters, SocketCounters, WorkerDump};
 use data_consumer::DataConsumer;
 use data_producer::DataProducer;
 use deadlines::Deadlines;
-use dump::{ChannelMessageHandlers, OutboxCounters, SocketCounters, WorkerDump};
 use event::{DataConsumerEvent, DataProducerEvent, Event};
 use id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
 use router::Router;
@@ -51,7 +52,6 @@ use webrtc_server::WebRtcServer;
 #[derive(Debug)]
 pub struct Sfu {
     dtls: Arc<DtlsContext>,
-    fingerprints: Arc<[Fingerprint]>,
     servers: FxHashMap<WebRtcServerKey, WebRtcServer>,
     routers: FxHashMap<RouterKey, Router>,
     transports: FxHashMap<TransportKey, Transport>,
@@ -87,7 +87,6 @@ impl Sfu {
     /// Serves nothing yet. `uptime` is what the timestamps in statistics show at `now`.
     pub fn new(certificate: Certificate, now: Instant, uptime: Duration) -> Self {
         Self {
-            fingerprints: certificate.fingerprints().into(),
             dtls: Arc::new(DtlsContext::new(certificate)),
             servers: FxHashMap::default(),
             routers: FxHashMap::default(),

@@ -6,10 +6,12 @@ use crate::proto::message::Message;
 use crate::proto::sctp::SendError;
 
 use super::Sfu;
+use super::contract::answers::CreatedAnswer;
+use super::contract::dump::{KeyValue, KeyValues, RouterDump};
+use super::contract::parameters::DropCount;
 use super::data_consumer::{DropReason, Sink};
-use super::dump::{KeyValue, KeyValues, RouterDump};
 use super::error::Result;
-use super::event::{DataConsumerEvent, Dropped, Event};
+use super::event::{DataConsumerEvent, Event};
 use super::id::{self, DataProducerKey, RouterKey, TransportKey};
 use super::subchannels::Selector;
 
@@ -87,7 +89,7 @@ impl Sfu {
                         events.push_back(Event::Message(key, message()));
                         consumer.sent(payload_len);
                     } else {
-                        dropping.get_or_insert_with(Dropped::default).count(payload_len);
+                        dropping.get_or_insert_with(DropCount::default).add(payload_len);
                         backlog.overflow();
                         // JavaScript may have taken the rest meanwhile, and then does not say so.
                         if backlog.take_relief()
@@ -118,10 +120,10 @@ impl Sfu {
     }
 
     /// Makes a router.
-    pub fn create_router(&mut self, key: RouterKey) -> Uuid {
+    pub fn create_router(&mut self, key: RouterKey) -> CreatedAnswer {
         let id = id::random();
         self.routers.insert(key, Router { id, transports: Vec::new() });
-        id
+        CreatedAnswer { id }
     }
 
     /// Closes a router and everything on it.

@@ -8,11 +8,14 @@ use uuid::Uuid;
 use crate::proto::demux::Incoming;
 use crate::proto::net::{SocketId, Tuple};
 
-use super::dump::{IpPort, LocalIceUsernameFragment, WebRtcServerDump};
+use super::address::Listen;
+use super::contract::answers::CreatedAnswer;
+use super::contract::dump::{IpPort, LocalIceUsernameFragment, WebRtcServerDump};
+use super::contract::parameters::ListenProtocol;
 use super::error::Result;
 use super::event::Event;
 use super::id::{self, TransportKey, WebRtcServerKey};
-use super::transport::{Kind, Listen, ListenProtocol, Transport};
+use super::transport::{Kind, Transport};
 use super::{Owner, Sfu};
 
 /// See the module's documentation.
@@ -27,14 +30,18 @@ pub struct WebRtcServer {
 
 impl Sfu {
     /// Makes a server on these sockets.
-    pub fn create_webrtc_server(&mut self, key: WebRtcServerKey, listens: Vec<Listen>) -> Uuid {
+    pub fn create_webrtc_server(
+        &mut self,
+        key: WebRtcServerKey,
+        listens: Vec<Listen>,
+    ) -> CreatedAnswer {
         let id = id::random();
         for listen in &listens {
             self.owners.insert(listen.socket, Owner::Server(key));
         }
         let transports = Vec::new();
         self.servers.insert(key, WebRtcServer { id, listens, transports, datagrams_dropped: 0 });
-        id
+        CreatedAnswer { id }
     }
 
     /// Closes a server and the transports on it.

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use datasoup::sfu::transport::IceParameters;
+use datasoup::sfu::contract::parameters::IceParameters;
 use stun_types::attribute::{ErrorCode, RawAttribute, Username, XorMappedAddress};
 use stun_types::message::{
     BINDING, IntegrityAlgorithm, Message, MessageClass, MessageWrite, MessageWriteExt,

@@ -12,8 +12,8 @@ use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use datasoup::proto::message::{Message, Reliability};
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::transmit::Transmits;
-use datasoup::sfu::transport::IceParameters;
-use datasoup::sfu::transport::webrtc::WebRtcTransportAnswer;
+use datasoup::sfu::contract::answers::WebRtcTransportAnswer;
+use datasoup::sfu::contract::parameters::IceParameters;
 
 use super::checks::{self, Answer, CHECK, CONSENT};
 use super::dcsctp::DcSctp;
@@ -50,11 +50,12 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// `role` is its own in DTLS.
+    /// `fingerprints` are those of the worker; `role` is its own in DTLS.
     pub(crate) fn new(
         now: Instant,
         address: SocketAddr,
         server: &WebRtcTransportAnswer,
+        fingerprints: Vec<Fingerprint>,
         role: DtlsRole,
     ) -> Self {
         let context = Arc::new(DtlsContext::new(Certificate::generate().expect("a certificate")));
@@ -63,7 +64,6 @@ impl Client {
             DtlsRole::Client => DtlsRole::Server,
             DtlsRole::Server | DtlsRole::Auto => DtlsRole::Client,
         };
-        let fingerprints = server.dtls_fingerprints.to_vec();
         dtls.connect(now, remote_role, fingerprints).expect("the first call");
         let candidate = &server.ice_candidates[0];
         Self {

@@ -5,23 +5,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use datasoup::proto::certificate::Certificate;
+use datasoup::proto::certificate::{Certificate, Fingerprint};
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::proto::net::SocketId;
 use datasoup::sfu::Sfu;
-use datasoup::sfu::backlog::{Backlog, DEFAULT_MAX_BUFFERED_AMOUNT};
-use datasoup::sfu::data_consumer::DataConsumerOptions;
-use datasoup::sfu::data_producer::{DataProducerOptions, SctpStreamParameters};
-use datasoup::sfu::dump::DataConsumerDump;
+use datasoup::sfu::address::Listen;
+use datasoup::sfu::backlog::Backlog;
+use datasoup::sfu::contract::answers::WebRtcTransportAnswer;
+use datasoup::sfu::contract::dump::DataConsumerDump;
+use datasoup::sfu::contract::options::{
+    DataConsumerOptions, DataProducerOptions, WebRtcTransportOptions,
+};
+use datasoup::sfu::contract::parameters::ListenProtocol;
 use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
 use datasoup::sfu::id::{
     DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
 };
-use datasoup::sfu::transport::webrtc::{
-    WebRtcListen, WebRtcTransportAnswer, WebRtcTransportOptions,
-};
-use datasoup::sfu::transport::{Listen, ListenProtocol, SctpOptions};
+use datasoup::sfu::transport::webrtc::WebRtcListen;
 use uuid::Uuid;
+
+use super::options;
 
 /// A worker without its runtime: the domain, and which address each socket is bound to.
 pub(crate) struct Host {
@@ -31,6 +34,8 @@ pub(crate) struct Host {
     pub(crate) events: Vec<Event>,
     /// Sockets it has given back.
     pub(crate) released: Vec<SocketId>,
+    /// Of its certificate.
+    pub(crate) fingerprints: Vec<Fingerprint>,
     next: u32,
 }
 
@@ -38,6 +43,7 @@ impl Host {
     pub(crate) fn new(now: Instant) -> Self {
         let certificate = Certificate::generate().expect("a certificate");
         Self {
+            fingerprints: certificate.fingerprints(),
             sfu: Sfu::new(certificate, now, Duration::from_secs(1000)),
             sockets: HashMap::new(),
             events: Vec::new(),
@@ -87,7 +93,7 @@ impl Host {
 
     pub(crate) fn direct(&mut self, router: RouterKey) -> TransportKey {
         let key = TransportKey(self.key());
-        self.sfu.create_direct_transport(key, router, &Default::default()).expect("a router");
+        self.sfu.create_direct_transport(key, router, &options::direct()).expect("a router");
         key
     }
 
@@ -99,12 +105,12 @@ impl Host {
     ) -> (TransportKey, WebRtcTransportAnswer) {
         let key = TransportKey(self.key());
         let answer =
-            self.sfu.create_webrtc_transport(key, router, options, listen).expect("a transport");
+            self.sfu.create_webrtc_transport(key, router, &options, listen).expect("a transport");
         (key, answer)
     }
 
     pub(crate) fn produce(&mut self, transport: TransportKey, stream_id: u16) -> DataProducerKey {
-        self.produce_with(transport, options_on(stream_id))
+        self.produce_with(transport, options::producer_on(stream_id))
     }
 
     pub(crate) fn produce_with(
@@ -113,9 +119,8 @@ impl Host {
         options: DataProducerOptions,
     ) -> DataProducerKey {
         let key = DataProducerKey(self.key());
-        let intake = Arc::new(Backlog::new(DEFAULT_MAX_BUFFERED_AMOUNT));
         let mut transport = self.sfu.transport(transport).expect("open");
-        transport.produce_data(key, options, intake).expect("a producer");
+        transport.produce_data(key, options, options::backlog()).expect("a producer");
         key
     }
 
@@ -128,17 +133,17 @@ impl Host {
         transport: TransportKey,
         producer: DataProducerKey,
     ) -> (DataConsumerKey, DataConsumerDump) {
-        self.consume_with(transport, producer, DataConsumerOptions::default())
+        self.consume_with(transport, producer, options::consumer())
     }
 
+    /// The DataProducer's id in `options` is filled in.
     pub(crate) fn consume_with(
         &mut self,
         transport: TransportKey,
         producer: DataProducerKey,
         options: DataConsumerOptions,
     ) -> (DataConsumerKey, DataConsumerDump) {
-        let backlog = Arc::new(Backlog::new(DEFAULT_MAX_BUFFERED_AMOUNT));
-        self.consume_into(transport, producer, options, backlog)
+        self.consume_into(transport, producer, options, options::backlog())
     }
 
     pub(crate) fn consume_into(
@@ -204,23 +209,6 @@ impl Host {
                 event => self.events.push(event),
             }
         }
-    }
-}
-
-pub(crate) fn webrtc_options() -> WebRtcTransportOptions {
-    WebRtcTransportOptions { sctp: Some(SctpOptions::default()), ..Default::default() }
-}
-
-/// A DataProducer on this stream, ordered and reliable.
-pub(crate) fn options_on(stream_id: u16) -> DataProducerOptions {
-    DataProducerOptions {
-        sctp_stream_parameters: Some(SctpStreamParameters {
-            stream_id,
-            ordered: true,
-            max_packet_life_time: None,
-            max_retransmits: None,
-        }),
-        ..Default::default()
     }
 }
 

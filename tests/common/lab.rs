@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 use datasoup::proto::dtls::DtlsRole;
 use datasoup::proto::ice_lite::IceState;
 use datasoup::sfu::Sfu;
+use datasoup::sfu::contract::answers::WebRtcTransportAnswer;
+use datasoup::sfu::contract::options::{DtlsParameters, WebRtcConnectOptions};
 use datasoup::sfu::event::Event;
 use datasoup::sfu::id::{
     DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
 };
-use datasoup::sfu::transport::webrtc::{
-    DtlsParameters, WebRtcConnectOptions, WebRtcListen, WebRtcTransportAnswer,
-};
+use datasoup::sfu::transport::webrtc::WebRtcListen;
 
 use super::client::Client;
 use super::host::Host;
-pub(crate) use super::host::{binary, options_on, text, webrtc_options};
+pub(crate) use super::host::{binary, text};
+use super::options;
 use super::plain_peer::PlainPeer;
 use super::sim::{self, Conditions, InFlight, Peer, Timeline, start};
 
@@ -202,7 +203,7 @@ impl Lab {
     /// The same, before anything has been sent.
     pub(crate) fn invite(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
         let listen = WebRtcListen::Own(vec![self.host().listen(ours(n))]);
-        let (key, answer) = self.host().webrtc_with(router, listen, webrtc_options());
+        let (key, answer) = self.host().webrtc_with(router, listen, options::webrtc());
         let client = self.client(key, &answer, theirs(n), DtlsRole::Client);
         (key, client)
     }
@@ -215,7 +216,7 @@ impl Lab {
         n: u16,
     ) -> (TransportKey, usize) {
         let listen = WebRtcListen::Server(server);
-        let (key, answer) = self.host().webrtc_with(router, listen, webrtc_options());
+        let (key, answer) = self.host().webrtc_with(router, listen, options::webrtc());
         let client = self.client(key, &answer, theirs(n), DtlsRole::Client);
         self.connected(key, client);
         (key, client)
@@ -230,7 +231,8 @@ impl Lab {
         role: DtlsRole,
     ) -> usize {
         let now = self.now;
-        let client = Client::new(now, address, answer, role);
+        let fingerprints = self.host().fingerprints.clone();
+        let client = Client::new(now, address, answer, fingerprints, role);
         let fingerprints = client.fingerprints();
         self.clients.push(client);
         let dtls_parameters = DtlsParameters { role, fingerprints };

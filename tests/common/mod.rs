@@ -9,6 +9,8 @@
 //!   lab        workers (`host`), WebRTC clients (`client`, with the checks of `checks`), peers of plain transports
 //! ```
 //!
+//! `options` has the options of all entities to begin with.
+//!
 //! `rig.rs` (a worker and clients without a network) and the allocators, `heap.rs` and `counting.rs`, are included on their
 //! own.
 
@@ -19,6 +21,7 @@ pub(crate) mod client;
 pub(crate) mod dcsctp;
 pub(crate) mod host;
 pub(crate) mod lab;
+pub(crate) mod options;
 pub(crate) mod packet;
 pub(crate) mod peers;
 pub(crate) mod plain_peer;

@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use datasoup::proto::dtls::DtlsRole;
 use datasoup::proto::net::SocketId;
 use datasoup::sfu::Sfu;
+use datasoup::sfu::contract::options::{DtlsParameters, WebRtcConnectOptions};
 use datasoup::sfu::event::Event;
 use datasoup::sfu::id::{RouterKey, TransportKey, WebRtcServerKey};
-use datasoup::sfu::transport::webrtc::{DtlsParameters, WebRtcConnectOptions, WebRtcListen};
+use datasoup::sfu::transport::webrtc::WebRtcListen;
 
 use crate::common::client::Client;
-use crate::common::host::{Host, webrtc_options};
+use crate::common::host::Host;
 use crate::common::lab::Datagram;
+use crate::common::options;
 use crate::common::sim::start;
 use crate::counting::ours;
 
@@ -54,11 +56,12 @@ impl Rig {
     pub(crate) fn invite(&mut self) -> TransportKey {
         let Self { now, host, router, server, .. } = self;
         let listen = WebRtcListen::Server(*server);
-        let (key, answer) = ours(|| host.webrtc_with(*router, listen, webrtc_options()));
+        let (key, answer) = ours(|| host.webrtc_with(*router, listen, options::webrtc()));
         let index = self.clients.len();
         let [_, b, c, _] = (index as u32).to_be_bytes();
         let address = SocketAddr::from(([192, 0, b, c], 20_000 + index as u16 % 256));
-        let client = Client::new(*now, address, &answer, DtlsRole::Client);
+        let fingerprints = host.fingerprints.clone();
+        let client = Client::new(*now, address, &answer, fingerprints, DtlsRole::Client);
         let fingerprints = client.fingerprints();
         let dtls_parameters = DtlsParameters { role: DtlsRole::Client, fingerprints };
         let options = WebRtcConnectOptions { dtls_parameters };

@@ -218,7 +218,7 @@ fn attacker(
     use datasoup::sfu::transport::webrtc::WebRtcListen;
 
     let listen = WebRtcListen::Server(server);
-    let (key, answer) = lab.host().webrtc_with(router, listen, crate::lab::webrtc_options());
+    let (key, answer) = lab.host().webrtc_with(router, listen, crate::common::options::webrtc());
     let client = lab.client(key, &answer, theirs(ATTACKER), DtlsRole::Client);
     lab.clients[client].intercepted = Some(Vec::new());
     lab.clients[client].begins = false;

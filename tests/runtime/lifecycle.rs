@@ -5,9 +5,10 @@ use std::sync::mpsc;
 
 use datasoup::runtime::job::Job;
 use datasoup::runtime::outbox::Item;
-use datasoup::runtime::worker::WorkerSettings;
+use datasoup::sfu::contract::options::WorkerSettings;
 use datasoup::sfu::id::RouterKey;
 
+use crate::options;
 use crate::worker::{Worker, is_free, listen_info};
 
 #[test]
@@ -15,7 +16,7 @@ fn a_worker_starts_answers_and_ends() {
     let mut worker = Worker::new();
     let id = worker.handle().thread_id();
     assert_ne!(id, std::process::id());
-    let started = worker.start(WorkerSettings::default()).expect("good settings");
+    let started = worker.start(options::worker()).expect("good settings");
     let started: serde_json::Value = serde_json::from_str(&started).expect("JSON");
     assert_eq!(started["dtlsFingerprints"].as_array().map(Vec::len), Some(5));
     let answer = worker.call(|_| Ok(datasoup::runtime::usage::thread_id().to_string()));
@@ -34,7 +35,7 @@ fn workers_have_threads_of_their_own() {
 
 #[test]
 fn wrong_settings_are_rejected_and_end_the_thread() {
-    let default = WorkerSettings::default;
+    let default = options::worker;
     let half = WorkerSettings { certificate: Some("a PEM".into()), ..default() };
     let nonsense = WorkerSettings { private_key: Some("not a PEM".into()), ..half.clone() };
     let ports = WorkerSettings { rtc_min_port: 2000, rtc_max_port: 1000, ..default() };
@@ -119,7 +120,7 @@ fn close_closes_every_socket() {
         world.sfu.create_plain_transport(
             key,
             RouterKey(2),
-            Default::default(),
+            &options::plain(false),
             listens.remove(0),
         )?;
         Ok(serde_json::to_string(&addresses).expect("json"))

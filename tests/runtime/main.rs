@@ -7,6 +7,9 @@
 )]
 
 mod lifecycle;
+#[path = "../common/options.rs"]
+#[allow(dead_code, reason = "not all kinds of options are used here")]
+mod options;
 mod order;
 mod sockets;
 mod tunnel;

@@ -8,12 +8,11 @@ use datasoup::proto::message::{Message, Ppid};
 use datasoup::runtime::job::Job;
 use datasoup::runtime::outbox::{Item, Outbox};
 use datasoup::runtime::world::World;
-use datasoup::sfu::backlog::Backlog;
-use datasoup::sfu::data_consumer::DataConsumerOptions;
 use datasoup::sfu::error::Error;
 use datasoup::sfu::event::{DataConsumerEvent, Event};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 
+use crate::options;
 use crate::worker::Worker;
 
 const PRODUCER: DataProducerKey = DataProducerKey(3);
@@ -23,12 +22,12 @@ const CONSUMER: DataConsumerKey = DataConsumerKey(4);
 fn direct_pair(world: &mut World) -> Result<String, Error> {
     let (router, transport) = (RouterKey(1), TransportKey(2));
     world.sfu.create_router(router);
-    world.sfu.create_direct_transport(transport, router, &Default::default())?;
-    let backlog = || Arc::new(Backlog::new(1 << 20));
+    world.sfu.create_direct_transport(transport, router, &options::direct())?;
     let mut transport = world.sfu.transport(transport)?;
-    let data_producer_id = transport.produce_data(PRODUCER, Default::default(), backlog())?;
-    let options = DataConsumerOptions { data_producer_id, ..Default::default() };
-    transport.consume_data(CONSUMER, options, backlog())?;
+    let data_producer_id =
+        transport.produce_data(PRODUCER, options::producer(), options::backlog())?.id;
+    let options = options::consumer_of(data_producer_id);
+    transport.consume_data(CONSUMER, options, options::backlog())?;
     Ok(String::new())
 }
 
@@ -71,7 +70,7 @@ fn answers_and_events_come_in_the_order_in_which_they_happened() {
         Ok(String::new())
     });
     worker.post(send(4));
-    let last = worker.ask(|_| Err(Error::Other("refused".into())));
+    let last = worker.ask(|_| Err(Error::SendFailed));
     let items = worker.until(|item| matches!(item, Item::Answer(request, _) if *request == last));
     let items: Vec<String> = items.iter().map(short).collect();
     let expected = [

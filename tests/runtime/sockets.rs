@@ -3,30 +3,27 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::sync::Arc;
 use std::time::Instant;
 
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::runtime::job::Job;
 use datasoup::runtime::outbox::Item;
-use datasoup::runtime::ports::ListenInfo;
 use datasoup::runtime::world::World;
-use datasoup::sfu::backlog::Backlog;
-use datasoup::sfu::data_consumer::DataConsumerOptions;
-use datasoup::sfu::data_producer::DataProducerOptions;
+use datasoup::sfu::contract::options::{
+    DataProducerOptions, ListenInfo, PortRange, UdpConnectOptions, WebRtcTransportOptions,
+};
+use datasoup::sfu::contract::parameters::ListenProtocol;
 use datasoup::sfu::error::Error;
 use datasoup::sfu::event::{Event, TransportEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
-use datasoup::sfu::transport::pipe::PipeTransportOptions;
-use datasoup::sfu::transport::plain::UdpConnectOptions;
-use datasoup::sfu::transport::webrtc::{WebRtcListen, WebRtcTransportOptions};
-use datasoup::sfu::transport::{ListenProtocol, SctpOptions};
+use datasoup::sfu::transport::webrtc::WebRtcListen;
 use stun_types::attribute::{Username, XorMappedAddress};
 use stun_types::message::{
     BINDING, IntegrityAlgorithm, Message as Stun, MessageWrite, MessageWriteExt, MessageWriteVec,
     ShortTermCredentials,
 };
 
+use crate::options;
 use crate::worker::{PATIENCE, Worker, is_free, listen_info, socket};
 
 const ROUTER: RouterKey = RouterKey(1);
@@ -55,10 +52,10 @@ pub(crate) fn webrtc_at(worker: &mut Worker, n: u32, info: ListenInfo) -> Target
         if n == 0 {
             world.sfu.create_router(ROUTER);
         }
-        let options = WebRtcTransportOptions { enable_tcp: true, ..Default::default() };
+        let options = WebRtcTransportOptions { enable_tcp: true, ..options::webrtc() };
         let listen = WebRtcListen::Own(listens);
         let key = TransportKey(TRANSPORT.0 + n);
-        let ice = world.sfu.create_webrtc_transport(key, ROUTER, options, listen)?;
+        let ice = world.sfu.create_webrtc_transport(key, ROUTER, &options, listen)?;
         let ice = ice.ice_parameters;
         Ok([address, ice.username_fragment, ice.password].join(" "))
     });
@@ -156,9 +153,8 @@ fn a_range_gives_its_free_port_and_an_error_if_there_is_none() {
     let mut worker = Worker::started();
     let port = socket("127.0.0.1").local_addr().expect("bound").port();
     let ranged = |min: u16, max: u16| -> ListenInfo {
-        let range = serde_json::json!({ "min": min, "max": max });
-        let info = serde_json::json!({ "protocol": "udp", "ip": "127.0.0.1", "portRange": range });
-        serde_json::from_value(info).expect("a TransportListenInfo")
+        let port_range = Some(PortRange { min, max });
+        ListenInfo { port_range, ..listen_info("127.0.0.1", 0) }
     };
     let mut listen = |info: ListenInfo| {
         worker.call(move |world| {
@@ -179,9 +175,9 @@ fn pipe(worker: &mut Worker) -> SocketAddr {
         let mut listens = world.listen(&[(0, listen_info("127.0.0.1", 0))])?;
         let address = listens[0].local;
         world.sfu.create_router(ROUTER);
-        let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
-        world.sfu.create_pipe_transport(TRANSPORT, ROUTER, options, listens.remove(0))?;
-        world.sfu.create_direct_transport(TransportKey(3), ROUTER, &Default::default())?;
+        let options = options::pipe();
+        world.sfu.create_pipe_transport(TRANSPORT, ROUTER, &options, listens.remove(0))?;
+        world.sfu.create_direct_transport(TransportKey(3), ROUTER, &options::direct())?;
         Ok(address.to_string())
     });
     address.expect("a pipe").parse().expect("an address")
@@ -190,10 +186,6 @@ fn pipe(worker: &mut Worker) -> SocketAddr {
 fn connect(world: &mut World, to: SocketAddr) -> Result<(), Error> {
     let options = UdpConnectOptions { ip: to.ip(), port: to.port() };
     world.sfu.transport(TRANSPORT)?.connect_udp(options).map(drop)
-}
-
-fn backlog() -> Arc<Backlog> {
-    Arc::new(Backlog::new(1 << 30))
 }
 
 const PRODUCER: DataProducerKey = DataProducerKey(4);
@@ -209,21 +201,23 @@ fn megabytes_pass_between_two_workers() {
     let stream = near.call(move |world| {
         connect(world, addresses[1])?;
         let mut direct = world.sfu.transport(TransportKey(3))?;
-        let data_producer_id = direct.produce_data(PRODUCER, Default::default(), backlog())?;
-        let options = DataConsumerOptions { data_producer_id, ..Default::default() };
-        let dump = world.sfu.transport(TRANSPORT)?.consume_data(CONSUMER, options, backlog())?;
+        let data_producer_id =
+            direct.produce_data(PRODUCER, options::producer(), options::backlog())?.id;
+        let options = options::consumer_of(data_producer_id);
+        let dump =
+            world.sfu.transport(TRANSPORT)?.consume_data(CONSUMER, options, options::backlog())?;
         Ok(serde_json::to_string(&dump.sctp_stream_parameters).expect("json"))
     });
     let stream = stream.expect("a consumer");
     far.call(move |world| {
         connect(world, addresses[0])?;
         let sctp_stream_parameters = serde_json::from_str(&stream).expect("json");
-        let options = DataProducerOptions { sctp_stream_parameters, ..Default::default() };
+        let options = DataProducerOptions { sctp_stream_parameters, ..options::producer() };
         let mut pipe = world.sfu.transport(TRANSPORT)?;
-        let data_producer_id = pipe.produce_data(PRODUCER, options, backlog())?;
-        let options = DataConsumerOptions { data_producer_id, ..Default::default() };
+        let data_producer_id = pipe.produce_data(PRODUCER, options, options::backlog())?.id;
+        let options = options::consumer_of(data_producer_id);
         let mut direct = world.sfu.transport(TransportKey(3))?;
-        direct.consume_data(CONSUMER, options, backlog())?;
+        direct.consume_data(CONSUMER, options, options::backlog())?;
         Ok(String::new())
     })
     .expect("a producer");
@@ -250,16 +244,12 @@ fn a_pipe_sends_its_init_as_soon_as_it_is_connected() {
         .call(move |world| {
             let mut listens = world.listen(&[(0, listen_info("127.0.0.1", 0))])?;
             world.sfu.create_router(ROUTER);
-            let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
-            world.sfu.create_pipe_transport(TRANSPORT, ROUTER, options, listens.remove(0))?;
+            let options = options::pipe();
+            world.sfu.create_pipe_transport(TRANSPORT, ROUTER, &options, listens.remove(0))?;
             connect(world, to)?;
-            let stream = serde_json::json!({ "streamId": 0, "ordered": true });
-            let options = DataProducerOptions {
-                sctp_stream_parameters: serde_json::from_value(stream).expect("parameters"),
-                ..Default::default()
-            };
+            let options = options::producer_on(0);
             let mut pipe = world.sfu.transport(TRANSPORT)?;
-            pipe.produce_data(PRODUCER, options, backlog()).map(|_| String::new())
+            pipe.produce_data(PRODUCER, options, options::backlog()).map(|_| String::new())
         })
         .expect("connected");
     peer.set_read_timeout(Some(std::time::Duration::from_millis(900))).expect("not zero");
@@ -322,9 +312,7 @@ fn counters(worker: &mut Worker) -> serde_json::Value {
 fn every_datagram_of_a_flood_is_accounted_for() {
     const SENT: u64 = 2000;
     let mut worker = Worker::started();
-    let info =
-        serde_json::json!({ "protocol": "udp", "ip": "127.0.0.1", "recvBufferSize": 65_536 });
-    let info: ListenInfo = serde_json::from_value(info).expect("a TransportListenInfo");
+    let info = ListenInfo { recv_buffer_size: Some(65_536), ..listen_info("127.0.0.1", 0) };
     let target = webrtc_on(&mut worker, info);
     let client = socket("127.0.0.1");
     // The worker is blocked until all have been sent.

@@ -7,16 +7,13 @@ use datasoup::proto::sctp::SctpState;
 use datasoup::runtime::job::Job;
 use datasoup::runtime::outbox::Item;
 use datasoup::runtime::world::{FarEnd, World};
-use datasoup::sfu::backlog::Backlog;
-use datasoup::sfu::data_consumer::DataConsumerOptions;
+use datasoup::sfu::contract::options::{PipeTransportOptions, SctpOptions, UdpConnectOptions};
 use datasoup::sfu::error::Error;
 use datasoup::sfu::event::{Event, TransportEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
-use datasoup::sfu::transport::SctpOptions;
-use datasoup::sfu::transport::pipe::PipeTransportOptions;
-use datasoup::sfu::transport::plain::UdpConnectOptions;
 use serde_json::json;
 
+use crate::options;
 use crate::worker::{Worker, listen_info};
 
 const ROUTER: RouterKey = RouterKey(1);
@@ -30,11 +27,11 @@ const ROOM: u32 = 1000;
 fn pipe(world: &mut World) -> Result<String, Error> {
     world.sfu.create_router(ROUTER);
     let listen = world.listen(&[(0, listen_info("127.0.0.1", 0))])?.remove(0);
-    let sctp = SctpOptions { send_buffer_size: ROOM, ..Default::default() };
+    let sctp = SctpOptions { send_buffer_size: ROOM, ..options::sctp() };
     world.sfu.create_pipe_transport(
         PIPE,
         ROUTER,
-        PipeTransportOptions { sctp: Some(sctp) },
+        &PipeTransportOptions { sctp: Some(sctp), ..options::pipe() },
         listen,
     )?;
     Ok(String::new())
@@ -43,12 +40,12 @@ fn pipe(world: &mut World) -> Result<String, Error> {
 /// A DataProducer and a DataConsumer of it on the pipe.
 fn source(world: &mut World) -> Result<String, Error> {
     let direct = TransportKey(3);
-    let backlog = || Arc::new(Backlog::new(1 << 20));
-    world.sfu.create_direct_transport(direct, ROUTER, &Default::default())?;
+    world.sfu.create_direct_transport(direct, ROUTER, &options::direct())?;
     let mut transport = world.sfu.transport(direct)?;
-    let data_producer_id = transport.produce_data(PRODUCER, Default::default(), backlog())?;
-    let options = DataConsumerOptions { data_producer_id, ..Default::default() };
-    world.sfu.transport(PIPE)?.consume_data(CONSUMER, options, backlog())?;
+    let data_producer_id =
+        transport.produce_data(PRODUCER, options::producer(), options::backlog())?.id;
+    let options = options::consumer_of(data_producer_id);
+    world.sfu.transport(PIPE)?.consume_data(CONSUMER, options, options::backlog())?;
     Ok(String::new())
 }
 

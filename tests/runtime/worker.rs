@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use crate::options;
 use datasoup::runtime::job::Job;
 use datasoup::runtime::outbox::{Item, Outbox};
-use datasoup::runtime::ports::ListenInfo;
-use datasoup::runtime::worker::{WorkerHandle, WorkerSettings};
+use datasoup::runtime::worker::WorkerHandle;
 use datasoup::runtime::world::World;
+use datasoup::sfu::contract::options::{ListenInfo, WorkerSettings};
+use datasoup::sfu::contract::parameters::ListenProtocol;
 use datasoup::sfu::error::Error;
 
 /// The longest wait. Only a test that fails waits for so long.
@@ -43,7 +45,7 @@ impl Worker {
     /// A worker that serves.
     pub(crate) fn started() -> Self {
         let mut worker = Self::new();
-        worker.start(WorkerSettings::default()).expect("good settings");
+        worker.start(options::worker()).expect("good settings");
         worker
     }
 
@@ -124,8 +126,9 @@ impl Worker {
 }
 
 pub(crate) fn listen_info(ip: &str, port: u16) -> ListenInfo {
-    let info = serde_json::json!({ "protocol": "udp", "ip": ip, "port": port });
-    serde_json::from_value(info).expect("a TransportListenInfo")
+    let port = (port != 0).then_some(port);
+    let ip = ip.parse().expect("an address");
+    ListenInfo { ip, port, ..options::listen_info(ListenProtocol::Udp) }
 }
 
 /// A client's socket on this address.

@@ -5,16 +5,15 @@ use std::time::Duration;
 use datasoup::proto::dtls::DtlsState;
 use datasoup::proto::ice_lite::IceState;
 use datasoup::proto::net::Tuple;
+use datasoup::sfu::contract::options::UdpConnectOptions;
 use datasoup::sfu::event::{DataConsumerEvent, TransportEvent};
 use datasoup::sfu::id::{
     DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
 };
-use datasoup::sfu::transport::SctpOptions;
-use datasoup::sfu::transport::pipe::PipeTransportOptions;
-use datasoup::sfu::transport::plain::{PlainTransportOptions, UdpConnectOptions};
 
-use crate::lab::{Lab, ours, text, theirs};
-use crate::sim::Random;
+use crate::common::lab::{Lab, ours, text, theirs};
+use crate::common::options;
+use crate::common::sim::Random;
 
 #[derive(Debug, Clone, Copy)]
 enum Entity {
@@ -49,13 +48,13 @@ fn everything(lab: &mut Lab) -> (Vec<Entity>, usize) {
         let direct = lab.host().direct(router);
         let plain = TransportKey(lab.host().key());
         let listen = lab.host().listen(ours(base + 3));
-        let options = PlainTransportOptions { comedia: true, sctp: Some(SctpOptions::default()) };
-        lab.sfu().create_plain_transport(plain, router, options, listen).expect("a router");
+        let options = options::plain(true);
+        lab.sfu().create_plain_transport(plain, router, &options, listen).expect("a router");
         let peer = lab.plain_peer(base + 3, ours(base + 3), true);
         let pipe = TransportKey(lab.host().key());
         let listen = lab.host().listen(ours(base + 4));
-        let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
-        lab.sfu().create_pipe_transport(pipe, router, options, listen).expect("a router");
+        let options = options::pipe();
+        lab.sfu().create_pipe_transport(pipe, router, &options, listen).expect("a router");
         let to = UdpConnectOptions { ip: theirs(base + 4).ip(), port: theirs(base + 4).port() };
         lab.sfu().transport(pipe).expect("open").connect_udp(to).expect("the first time");
         // One that nobody has joined, one that is restarting.
@@ -220,12 +219,12 @@ fn an_entity_on_a_router_that_is_gone_cannot_be_made() {
     lab.sfu().close_router(router);
     let key = TransportKey(lab.host().key());
     let listen = lab.host().listen(ours(1));
-    let error = lab.sfu().create_plain_transport(key, router, Default::default(), listen);
+    let error = lab.sfu().create_plain_transport(key, router, &options::plain(false), listen);
     assert_eq!(error.expect_err("no router").name(), "NotFoundError");
     let listen = lab.host().listen(ours(2));
-    let error = lab.sfu().create_pipe_transport(key, router, Default::default(), listen);
+    let error = lab.sfu().create_pipe_transport(key, router, &options::pipe(), listen);
     assert_eq!(error.expect_err("no router").name(), "NotFoundError");
-    let error = lab.sfu().create_direct_transport(key, router, &Default::default());
+    let error = lab.sfu().create_direct_transport(key, router, &options::direct());
     assert_eq!(error.expect_err("no router").name(), "NotFoundError");
     assert!(lab.sfu().is_empty(), "the sockets stay the caller's");
     lab.flush();

@@ -9,13 +9,14 @@ use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsRole};
 use datasoup::proto::ice_lite::IceState;
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::transmit::Transmits;
+use datasoup::sfu::contract::parameters::IceParameters;
 use datasoup::sfu::event::TransportEvent;
-use datasoup::sfu::transport::IceParameters;
 use datasoup::sfu::transport::webrtc::WebRtcListen;
 
-use crate::client::Client;
-use crate::lab::{Lab, binary, ours, text, theirs, webrtc_options};
-use crate::sim::Random;
+use crate::common::client::Client;
+use crate::common::lab::{Lab, binary, ours, text, theirs};
+use crate::common::options;
+use crate::common::sim::Random;
 
 /// After it as many STUN requests are looked at again.
 const QUOTA_PERIOD: Duration = Duration::from_millis(50);
@@ -61,7 +62,7 @@ fn datagrams_of_strangers_change_nothing_and_are_not_amplified() {
             if shared { lab.join_server(router, server, 1) } else { lab.join(router, 1) };
         let listen = lab.host().listen(ours(8));
         let listen = WebRtcListen::Own(vec![listen]);
-        let (fresh, _) = lab.host().webrtc_with(router, listen, webrtc_options());
+        let (fresh, _) = lab.host().webrtc_with(router, listen, options::webrtc());
         let target = lab.clients[client].server;
         let ice = lab.clients[client].ice.clone();
         let before = (lab.dump(key), lab.dump(fresh));
@@ -157,7 +158,7 @@ fn a_client_hello_from_elsewhere_does_not_race_the_real_one() {
         let server = lab.host().server(ours(9));
         let (key, client) = if shared {
             let listen = WebRtcListen::Server(server);
-            let (key, answer) = lab.host().webrtc_with(router, listen, webrtc_options());
+            let (key, answer) = lab.host().webrtc_with(router, listen, options::webrtc());
             (key, lab.client(key, &answer, theirs(1), DtlsRole::Client))
         } else {
             lab.invite(router, 1)

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::lab::{Lab, ours, text, webrtc_options};
+use crate::common::lab::{Lab, ours, text};
+use crate::common::options;
 
 #[test]
 fn an_idle_client_needs_nothing_but_a_look_at_its_consent() {
@@ -42,13 +43,13 @@ fn without_consent_timeout_a_connected_and_idle_transport_has_no_deadline() {
     let router = lab.host().router();
     let listen = lab.host().listen(ours(1));
     let listen = datasoup::sfu::transport::webrtc::WebRtcListen::Own(vec![listen]);
-    let options = datasoup::sfu::transport::webrtc::WebRtcTransportOptions {
+    let options = datasoup::sfu::contract::options::WebRtcTransportOptions {
         ice_consent_timeout: 0,
-        ..webrtc_options()
+        ..options::webrtc()
     };
     let (key, answer) = lab.host().webrtc_with(router, listen, options);
     let role = datasoup::proto::dtls::DtlsRole::Client;
-    let client = lab.client(key, &answer, crate::lab::theirs(1), role);
+    let client = lab.client(key, &answer, crate::common::lab::theirs(1), role);
     lab.connected(key, client);
     let producer = lab.host().produce(key, 0);
     lab.host().consume(key, producer);

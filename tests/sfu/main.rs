@@ -2,7 +2,6 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-use common::{client, dcsctp, lab, sim};
 
 mod closing;
 mod hostile;

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use datasoup::proto::message::{Limit, Message, Ppid, Reliability};
-use datasoup::sfu::data_consumer::DataConsumerOptions;
+use datasoup::sfu::contract::options::DataConsumerOptions;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 
 use crate::common::lab::Lab;
+use crate::common::options;
 use crate::common::sim::Conditions;
 
 /// The lifetime of the messages that have one.
@@ -55,7 +56,7 @@ impl Channel {
             max_retransmits: (limit == Some(Limit::Retransmits(0))).then_some(0),
             max_packet_life_time: matches!(limit, Some(Limit::LifetimeMs(_)))
                 .then_some(LIFETIME.as_millis() as u16),
-            ..Default::default()
+            ..options::consumer()
         }
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use datasoup::proto::ice_lite::IceState;
 use datasoup::sfu::event::TransportEvent;
 
-use crate::client::Client;
-use crate::lab::{Lab, ours, text, theirs};
+use crate::common::client::Client;
+use crate::common::lab::{Lab, ours, text, theirs};
+use crate::common::options;
 
 #[test]
 fn a_client_that_moves_to_another_address_keeps_its_session() {
@@ -89,9 +90,9 @@ fn without_a_consent_timeout_nobody_is_given_up() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let listen = lab.host().listen(ours(1));
-    let options = datasoup::sfu::transport::webrtc::WebRtcTransportOptions {
+    let options = datasoup::sfu::contract::options::WebRtcTransportOptions {
         ice_consent_timeout: 0,
-        ..crate::lab::webrtc_options()
+        ..options::webrtc()
     };
     let listen = datasoup::sfu::transport::webrtc::WebRtcListen::Own(vec![listen]);
     let (key, answer) = lab.host().webrtc_with(router, listen, options);

@@ -4,17 +4,16 @@ use std::time::Duration;
 
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::proto::sctp::SctpState;
-use datasoup::sfu::data_consumer::DataConsumerOptions;
-use datasoup::sfu::data_producer::DataProducerOptions;
+use datasoup::sfu::contract::options::{
+    DataConsumerOptions, DataProducerOptions, UdpConnectOptions,
+};
 use datasoup::sfu::event::{DataConsumerEvent, TransportEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::subchannels::{Selector, pipe};
-use datasoup::sfu::transport::SctpOptions;
-use datasoup::sfu::transport::pipe::PipeTransportOptions;
-use datasoup::sfu::transport::plain::UdpConnectOptions;
 
-use crate::lab::{Lab, binary, ours, text, theirs};
-use crate::sim::Conditions;
+use crate::common::lab::{Lab, binary, ours, text, theirs};
+use crate::common::options;
+use crate::common::sim::Conditions;
 
 /// One end of a pipe.
 #[derive(Clone, Copy)]
@@ -45,8 +44,8 @@ fn joined(lab: &mut Lab, by: By) -> [End; 2] {
         let direct = host.direct(router);
         let pipe = TransportKey(host.key());
         let listen = host.listen(ours(n));
-        let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
-        host.sfu.create_pipe_transport(pipe, router, options, listen).expect("a router");
+        let options = options::pipe();
+        host.sfu.create_pipe_transport(pipe, router, &options, listen).expect("a router");
         End { host: index, router, pipe, direct }
     });
     for (end, far) in [(ends[0], ends[1]), (ends[1], ends[0])] {
@@ -71,11 +70,11 @@ fn carry(
     producer: DataProducerKey,
     subchannels: Vec<u16>,
 ) -> (DataConsumerKey, DataProducerKey) {
-    let options = DataConsumerOptions { subchannels, ..Default::default() };
+    let options = DataConsumerOptions { subchannels, ..options::consumer() };
     let (consumer, dump) = lab.hosts[from.host].consume_with(from.pipe, producer, options);
     let options = DataProducerOptions {
         sctp_stream_parameters: dump.sctp_stream_parameters,
-        ..Default::default()
+        ..options::producer()
     };
     (consumer, lab.hosts[to.host].produce_with(to.pipe, options))
 }
@@ -94,7 +93,7 @@ fn messages_and_subchannels_pass_through_a_pipe() {
         let consumers: Vec<DataConsumerKey> = [vec![], vec![1], vec![1, 2]]
             .into_iter()
             .map(|subchannels| {
-                let options = DataConsumerOptions { subchannels, ..Default::default() };
+                let options = DataConsumerOptions { subchannels, ..options::consumer() };
                 lab.hosts[far.host].consume_with(far.direct, remote, options).0
             })
             .collect();
@@ -125,7 +124,7 @@ fn a_pipe_consumer_with_subscriptions_carries_only_these() {
         let [near, far] = joined(&mut lab, by);
         let producer = lab.hosts[near.host].produce(near.direct, 0);
         let (carrier, remote) = carry(&mut lab, [near, far], producer, vec![1]);
-        let options = DataConsumerOptions { subchannels: vec![2], ..Default::default() };
+        let options = DataConsumerOptions { subchannels: vec![2], ..options::consumer() };
         let (two, _) = lab.hosts[far.host].consume_with(far.direct, remote, options);
         let (any, _) = lab.hosts[far.host].consume(far.direct, remote);
         let send = |lab: &mut Lab, name, selector: Selector| {
@@ -157,7 +156,7 @@ fn the_largest_messages_pass_with_as_many_subchannels_as_there_can_be() {
         let [near, far] = joined(&mut lab, by);
         let producer = lab.hosts[near.host].produce(near.direct, 0);
         let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
-        let options = DataConsumerOptions { subchannels: vec![7], ..Default::default() };
+        let options = DataConsumerOptions { subchannels: vec![7], ..options::consumer() };
         let (consumer, _) = lab.hosts[far.host].consume_with(far.direct, remote, options);
         let all: Vec<u16> = (0..65_535).collect();
         for (fill, selector) in [
@@ -209,7 +208,7 @@ fn a_message_comes_through_two_pipes_with_its_subchannels() {
         let (_, middle) = carry(&mut lab, [a, b], producer, Vec::new());
         // And back again.
         let (_, last) = carry(&mut lab, [b, a], middle, Vec::new());
-        let options = DataConsumerOptions { subchannels: vec![3], ..Default::default() };
+        let options = DataConsumerOptions { subchannels: vec![3], ..options::consumer() };
         let (consumer, _) = lab.host().consume_with(a.direct, last, options);
         let (other, _) = lab.host().consume(a.direct, last);
         lab.sfu().send(producer, text("three"), Some(&selector(&[3], None, None)));
@@ -259,8 +258,8 @@ fn pipes_that_know_each_other_by_other_addresses_connect_as_well() {
         let key = TransportKey(host.key());
         let mut listen = host.listen(ours(n));
         listen.local = std::net::SocketAddr::from(([0, 0, 0, 0], ours(n).port()));
-        let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
-        host.sfu.create_pipe_transport(key, router, options, listen).expect("a router");
+        let options = options::pipe();
+        host.sfu.create_pipe_transport(key, router, &options, listen).expect("a router");
         host.consume(key, producer);
         pipes.push(key);
     }
@@ -310,13 +309,13 @@ fn who_consumes_on_a_pipe_before_it_is_a_tunnel_goes_on_over_the_tunnel() {
     let host = lab.host();
     let pipe = TransportKey(host.key());
     let listen = host.listen(ours(3));
-    let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
-    host.sfu.create_pipe_transport(pipe, router, options, listen).expect("a router");
+    let options = options::pipe();
+    host.sfu.create_pipe_transport(pipe, router, &options, listen).expect("a router");
     let far = End { pipe: TransportKey(lab.hosts[far.host].key()), ..far };
     let host = &mut lab.hosts[far.host];
     let listen = host.listen(ours(4));
-    let options = PipeTransportOptions { sctp: Some(SctpOptions::default()) };
-    host.sfu.create_pipe_transport(far.pipe, far.router, options, listen).expect("a router");
+    let options = options::pipe();
+    host.sfu.create_pipe_transport(far.pipe, far.router, &options, listen).expect("a router");
 
     let near = End { pipe, ..near };
     let (carrier, remote) = carry(&mut lab, [near, far], producer, Vec::new());

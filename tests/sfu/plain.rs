@@ -4,19 +4,19 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use datasoup::proto::sctp::SctpState;
+use datasoup::sfu::contract::options::UdpConnectOptions;
 use datasoup::sfu::event::TransportEvent;
 use datasoup::sfu::id::{RouterKey, TransportKey};
-use datasoup::sfu::transport::SctpOptions;
-use datasoup::sfu::transport::plain::{PlainTransportOptions, UdpConnectOptions};
 
-use crate::dcsctp::DcSctp;
-use crate::lab::{Lab, binary, ours, text, theirs};
+use crate::common::dcsctp::DcSctp;
+use crate::common::lab::{Lab, binary, ours, text, theirs};
+use crate::common::options;
 
 fn plain(lab: &mut Lab, router: RouterKey, n: u16, comedia: bool) -> TransportKey {
     let key = TransportKey(lab.host().key());
     let listen = lab.host().listen(ours(n));
-    let options = PlainTransportOptions { comedia, sctp: Some(SctpOptions::default()) };
-    lab.sfu().create_plain_transport(key, router, options, listen).expect("a router");
+    let options = options::plain(comedia);
+    lab.sfu().create_plain_transport(key, router, &options, listen).expect("a router");
     key
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datasoup::sfu::backlog::Backlog;
-use datasoup::sfu::data_consumer::DataConsumerOptions;
-use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Dropped};
+use datasoup::sfu::contract::options::{SctpOptions, WebRtcTransportOptions};
+use datasoup::sfu::contract::parameters::DropCount;
+use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
-use datasoup::sfu::transport::SctpOptions;
-use datasoup::sfu::transport::webrtc::{WebRtcListen, WebRtcTransportOptions};
+use datasoup::sfu::transport::webrtc::WebRtcListen;
 
-use crate::lab::{Lab, binary, ours, text, theirs};
+use crate::common::lab::{Lab, binary, ours, text, theirs};
+use crate::common::options;
 
 /// A direct DataProducer, and a direct DataConsumer with a backlog of this bound.
 fn direct(lab: &mut Lab, bound: u64) -> (DataProducerKey, DataConsumerKey, Arc<Backlog>) {
@@ -18,7 +19,7 @@ fn direct(lab: &mut Lab, bound: u64) -> (DataProducerKey, DataConsumerKey, Arc<B
     let transport = lab.host().direct(router);
     let producer = lab.host().produce(transport, 0);
     let backlog = Arc::new(Backlog::new(bound));
-    let options = DataConsumerOptions::default();
+    let options = options::consumer();
     let (consumer, _) = lab.host().consume_into(transport, producer, options, Arc::clone(&backlog));
     (producer, consumer, backlog)
 }
@@ -50,7 +51,7 @@ fn a_direct_consumer_drops_beyond_its_bound_and_tells_once_it_goes_on() {
     lab.sfu().relieved(consumer);
     lab.sfu().relieved(consumer);
     lab.flush();
-    let overflow = DataConsumerEvent::Overflow(Dropped { messages: 4, bytes: 400 });
+    let overflow = DataConsumerEvent::Overflow(DropCount { messages: 4, bytes: 400 });
     assert_eq!(lab.host().consumer_events(consumer), [overflow]);
 
     lab.sfu().send(producer, binary(1, 100), None);
@@ -91,7 +92,7 @@ fn drain_is_told_below_a_quarter_of_the_bound_once() {
     let transport = lab.host().direct(router);
     let intake = Arc::new(Backlog::new(1000));
     let producer = DataProducerKey(lab.host().key());
-    let options = datasoup::sfu::data_producer::DataProducerOptions::default();
+    let options = options::producer();
     let mut it = lab.sfu().transport(transport).expect("open");
     it.produce_data(producer, options, Arc::clone(&intake)).expect("a producer");
 
@@ -124,7 +125,7 @@ fn drain_comes_however_small_the_bound() {
         let transport = lab.host().direct(router);
         let intake = Arc::new(Backlog::new(bound));
         let producer = DataProducerKey(lab.host().key());
-        let options = datasoup::sfu::data_producer::DataProducerOptions::default();
+        let options = options::producer();
         let mut it = lab.sfu().transport(transport).expect("open");
         it.produce_data(producer, options, Arc::clone(&intake)).expect("a producer");
         intake.enter(500);
@@ -142,9 +143,9 @@ fn small(lab: &mut Lab) -> (TransportKey, usize, DataProducerKey, DataConsumerKe
     let sctp = SctpOptions {
         send_buffer_size: 100_000,
         per_stream_send_queue_limit: 50_000,
-        ..Default::default()
+        ..options::sctp()
     };
-    let options = WebRtcTransportOptions { sctp: Some(sctp), ..Default::default() };
+    let options = WebRtcTransportOptions { sctp: Some(sctp), ..options::webrtc() };
     let (key, answer) = lab.host().webrtc_with(router, listen, options);
     let role = datasoup::proto::dtls::DtlsRole::Client;
     let client = lab.client(key, &answer, theirs(1), role);
@@ -152,7 +153,7 @@ fn small(lab: &mut Lab) -> (TransportKey, usize, DataProducerKey, DataConsumerKe
     let direct = lab.host().direct(router);
     let producer = lab.host().produce(direct, 0);
     let gauge = Arc::new(Backlog::new(1));
-    let options = DataConsumerOptions::default();
+    let options = options::consumer();
     let (consumer, _) = lab.host().consume_into(key, producer, options, Arc::clone(&gauge));
     (key, client, producer, consumer, gauge)
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use datasoup::proto::message::Message;
-use datasoup::sfu::data_consumer::DataConsumerOptions;
+use datasoup::sfu::contract::options::{DataConsumerOptions, DirectTransportOptions};
 use datasoup::sfu::event::DataConsumerEvent;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use datasoup::sfu::subchannels::Selector;
-use datasoup::sfu::transport::direct::DirectTransportOptions;
 
-use crate::lab::{Lab, binary, text};
+use crate::common::lab::{Lab, binary, text};
+use crate::common::options;
 
 /// A direct DataProducer and as many direct DataConsumers.
 fn direct(lab: &mut Lab, consumers: usize) -> (DataProducerKey, Vec<DataConsumerKey>) {
@@ -69,7 +69,7 @@ fn subchannels_choose_among_webrtc_consumers_as_well() {
     let mut clients = Vec::new();
     for n in 1..=2 {
         let (key, client) = lab.join(router, n);
-        let options = DataConsumerOptions { subchannels: vec![n], ..Default::default() };
+        let options = DataConsumerOptions { subchannels: vec![n], ..options::consumer() };
         lab.host().consume_with(key, producer, options);
         clients.push(client);
     }
@@ -148,7 +148,7 @@ fn what_is_too_large_for_a_consumer_is_dropped_and_counted_there_alone() {
     let (producer, consumers) = direct(&mut lab, 1);
     let router = datasoup::sfu::id::RouterKey(2);
     let small = TransportKey(lab.host().key());
-    let options = DirectTransportOptions { max_send_message_size: 10, ..Default::default() };
+    let options = DirectTransportOptions { max_send_message_size: 10, ..options::direct() };
     lab.sfu().create_direct_transport(small, router, &options).expect("the router");
     let (consumer, _) = lab.host().consume(small, producer);
     send(&mut lab, producer, &binary(1, 11));
@@ -167,7 +167,7 @@ fn a_producer_of_another_router_is_not_found() {
     let router = lab.host().router();
     let transport = lab.host().direct(router);
     let key = DataConsumerKey(lab.host().key());
-    let options = DataConsumerOptions { data_producer_id: id, ..Default::default() };
+    let options = options::consumer_of(id);
     let backlog = std::sync::Arc::new(datasoup::sfu::backlog::Backlog::new(1000));
     let mut transport = lab.sfu().transport(transport).expect("open");
     let error = transport.consume_data(key, options, backlog).expect_err("elsewhere");
@@ -181,7 +181,7 @@ fn every_message_that_a_producer_gets_is_accounted_for_by_each_of_its_consumers(
     let (producer, mut consumers) = direct(&mut lab, 3);
     let router = datasoup::sfu::id::RouterKey(2);
     let small = TransportKey(lab.host().key());
-    let options = DirectTransportOptions { max_send_message_size: 10, ..Default::default() };
+    let options = DirectTransportOptions { max_send_message_size: 10, ..options::direct() };
     lab.sfu().create_direct_transport(small, router, &options).expect("the router");
     consumers.push(lab.host().consume(small, producer).0);
     lab.sfu().data_consumer(consumers[1]).expect("open").set_subchannels(vec![1]);

@@ -6,7 +6,8 @@ use datasoup::proto::dtls::DtlsRole;
 use datasoup::proto::ice_lite::IceState;
 use datasoup::sfu::transport::webrtc::WebRtcListen;
 
-use crate::lab::{Lab, ours, text, theirs, webrtc_options};
+use crate::common::lab::{Lab, ours, text, theirs};
+use crate::common::options;
 
 #[test]
 fn clients_on_one_port_are_told_apart() {
@@ -44,7 +45,7 @@ fn a_client_may_use_its_port_again_for_another_session() {
     // The tab is reloaded: no goodbye, the same port.
     lab.clients.remove(client);
     let listen = WebRtcListen::Server(server);
-    let (new, answer) = lab.host().webrtc_with(router, listen, webrtc_options());
+    let (new, answer) = lab.host().webrtc_with(router, listen, options::webrtc());
     let client = lab.client(new, &answer, theirs(1), DtlsRole::Client);
     lab.connected(new, client);
     assert_eq!(lab.ice_state(old), IceState::Disconnected, "its only path is gone");
@@ -81,7 +82,7 @@ fn a_closed_server_takes_its_transports_with_it_and_no_others() {
     let listen = WebRtcListen::Server(server);
     let error = lab
         .sfu()
-        .create_webrtc_transport(key, router, webrtc_options(), listen)
+        .create_webrtc_transport(key, router, &options::webrtc(), listen)
         .expect_err("the server is gone");
     assert_eq!(error.name(), "Error");
     lab.flush();

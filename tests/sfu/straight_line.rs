@@ -9,8 +9,9 @@ use datasoup::proto::sctp::SctpState;
 use datasoup::sfu::event::TransportEvent;
 use datasoup::sfu::transport::webrtc::WebRtcListen;
 
-use crate::lab::{Lab, binary, options_on, ours, text, theirs, webrtc_options};
-use crate::sim::Conditions;
+use crate::common::lab::{Lab, binary, ours, text, theirs};
+use crate::common::options;
+use crate::common::sim::Conditions;
 
 #[test]
 fn a_message_goes_from_browser_to_browser() {
@@ -42,7 +43,7 @@ fn the_way_up_is_told_in_order_in_both_dtls_roles() {
         let mut lab = Lab::new();
         let router = lab.host().router();
         let listen = WebRtcListen::Own(vec![lab.host().listen(ours(1))]);
-        let (key, answer) = lab.host().webrtc_with(router, listen, webrtc_options());
+        let (key, answer) = lab.host().webrtc_with(router, listen, options::webrtc());
         assert_eq!(lab.dump(key)["dtlsParameters"]["role"], "auto");
         let client = lab.client(key, &answer, theirs(1), role);
         lab.connected(key, client);
@@ -82,8 +83,15 @@ fn a_client_may_start_before_connect_is_called() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let listen = WebRtcListen::Own(vec![lab.host().listen(ours(1))]);
-    let (key, answer) = lab.host().webrtc_with(router, listen, webrtc_options());
-    let client = crate::client::Client::new(lab.now, theirs(1), &answer, DtlsRole::Client);
+    let (key, answer) = lab.host().webrtc_with(router, listen, options::webrtc());
+    let fingerprints = lab.host().fingerprints.clone();
+    let client = crate::common::client::Client::new(
+        lab.now,
+        theirs(1),
+        &answer,
+        fingerprints.clone(),
+        DtlsRole::Client,
+    );
     let fingerprints = client.fingerprints();
     lab.clients.push(client);
     lab.run_for(Duration::from_secs(1));
@@ -91,10 +99,11 @@ fn a_client_may_start_before_connect_is_called() {
     assert_eq!(lab.dump(key)["dtlsState"], "connecting");
 
     let dtls_parameters =
-        datasoup::sfu::transport::webrtc::DtlsParameters { role: DtlsRole::Client, fingerprints };
-    let options = datasoup::sfu::transport::webrtc::WebRtcConnectOptions { dtls_parameters };
+        datasoup::sfu::contract::options::DtlsParameters { role: DtlsRole::Client, fingerprints };
+    let options = datasoup::sfu::contract::options::WebRtcConnectOptions { dtls_parameters };
     let mut transport = lab.sfu().transport(key).expect("open");
-    assert_eq!(transport.connect_webrtc(options.clone()), Ok(DtlsRole::Server));
+    let answer = transport.connect_webrtc(options.clone()).map(|it| it.dtls_local_role);
+    assert_eq!(answer, Ok(DtlsRole::Server));
     let again = transport.connect_webrtc(options).expect_err("only once");
     assert_eq!(again.name(), "Error");
     lab.connected(key, 0);
@@ -179,16 +188,29 @@ fn a_wrong_certificate_fails_the_session_and_no_data_passes() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let listen = WebRtcListen::Own(vec![lab.host().listen(ours(1))]);
-    let (key, answer) = lab.host().webrtc_with(router, listen, webrtc_options());
-    lab.host().produce_with(key, options_on(0));
-    let client = crate::client::Client::new(lab.now, theirs(1), &answer, DtlsRole::Client);
-    let other = crate::client::Client::new(lab.now, theirs(2), &answer, DtlsRole::Client);
+    let (key, answer) = lab.host().webrtc_with(router, listen, options::webrtc());
+    lab.host().produce_with(key, options::producer_on(0));
+    let fingerprints = lab.host().fingerprints.clone();
+    let client = crate::common::client::Client::new(
+        lab.now,
+        theirs(1),
+        &answer,
+        fingerprints.clone(),
+        DtlsRole::Client,
+    );
+    let other = crate::common::client::Client::new(
+        lab.now,
+        theirs(2),
+        &answer,
+        fingerprints,
+        DtlsRole::Client,
+    );
     lab.clients.push(client);
-    let dtls_parameters = datasoup::sfu::transport::webrtc::DtlsParameters {
+    let dtls_parameters = datasoup::sfu::contract::options::DtlsParameters {
         role: DtlsRole::Client,
         fingerprints: other.fingerprints(),
     };
-    let options = datasoup::sfu::transport::webrtc::WebRtcConnectOptions { dtls_parameters };
+    let options = datasoup::sfu::contract::options::WebRtcConnectOptions { dtls_parameters };
     lab.sfu().transport(key).expect("open").connect_webrtc(options).expect("the first time");
     lab.run_for(Duration::from_secs(5));
     let events = lab.host().transport_events(key);
@@ -209,15 +231,15 @@ fn the_same_stream_or_id_is_refused_twice() {
         let key = datasoup::sfu::id::DataProducerKey(lab.host().key());
         let intake = std::sync::Arc::new(datasoup::sfu::backlog::Backlog::new(1000));
         let mut transport = lab.sfu().transport(transport).expect("open");
-        transport.produce_data(key, options, intake).map_err(|error| error.name())
+        transport.produce_data(key, options, intake).map(drop).map_err(|error| error.name())
     };
-    let with_id = |stream, id| datasoup::sfu::data_producer::DataProducerOptions {
+    let with_id = |stream, id| datasoup::sfu::contract::options::DataProducerOptions {
         id: Some(id),
-        ..options_on(stream)
+        ..options::producer_on(stream)
     };
-    assert_eq!(produce(key, options_on(0)), Err("Error"), "the stream");
+    assert_eq!(produce(key, options::producer_on(0)), Err("Error"), "the stream");
     assert_eq!(produce(key, with_id(1, id)), Err("TypeError"), "the id on this transport");
     assert_eq!(produce(other, with_id(1, id)), Err("Error"), "the id elsewhere");
-    assert_eq!(produce(key, Default::default()), Err("TypeError"), "no stream");
-    assert!(produce(key, options_on(1)).is_ok(), "a refusal has left nothing behind");
+    assert_eq!(produce(key, options::producer()), Err("TypeError"), "no stream");
+    assert!(produce(key, options::producer_on(1)).is_ok(), "a refusal has left nothing behind");
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datasoup::sfu::backlog::Backlog;
-use datasoup::sfu::data_consumer::DataConsumerOptions;
+use datasoup::sfu::contract::options::DataConsumerOptions;
 use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 
-use crate::lab::{Lab, text};
+use crate::common::lab::{Lab, text};
+use crate::common::options;
 
 struct Room {
     lab: Lab,
@@ -38,7 +39,7 @@ impl Room {
         let options = DataConsumerOptions {
             data_producer_id: self.lab.host().producer_id(self.producer),
             stream_id: Some(stream),
-            ..Default::default()
+            ..options::consumer()
         };
         let mut transport = self.lab.sfu().transport(self.key).expect("open");
         let made = transport.consume_data(key, options, Arc::new(Backlog::new(1)));
@@ -76,7 +77,7 @@ fn stream_ids_wrap_and_run_out() {
     assert!(room.consume_on(65_535).is_err(), "not for data channels");
     let key = DataConsumerKey(room.lab.host().key());
     let data_producer_id = room.lab.host().producer_id(room.producer);
-    let options = DataConsumerOptions { data_producer_id, ..Default::default() };
+    let options = options::consumer_of(data_producer_id);
     let mut transport = room.lab.sfu().transport(room.key).expect("open");
     let error = transport.consume_data(key, options, Arc::new(Backlog::new(1)));
     assert_eq!(error.expect_err("none is left").name(), "Error");

@@ -20,8 +20,8 @@ use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start
 use datasoup::proto::transmit::Transmits;
 use datasoup::runtime::batch::Batch;
 use datasoup::runtime::clock::monotonic;
-use datasoup::sfu::transport::IceParameters;
-use datasoup::sfu::transport::webrtc::DtlsParameters;
+use datasoup::sfu::contract::options::DtlsParameters;
+use datasoup::sfu::contract::parameters::IceParameters;
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use serde::Deserialize;
 use tokio::io::Interest;

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::proto::certificate::Certificate;
 use crate::runtime::outbox::Outbox;
-use crate::runtime::ports::PortRange;
+use crate::sfu::contract::options::PortRange;
 
 fn driver() -> Driver {
     let certificate = Certificate::generate().expect("a certificate");

@@ -10,17 +10,17 @@ use std::io::{Read, Write};
 use std::net::{TcpStream as Client, UdpSocket as Peer};
 
 use super::*;
+use crate::options;
 use crate::proto::certificate::Certificate;
 
 fn listening() -> (Sockets, Sfu, Listen) {
-    bound("tcp")
+    bound(ListenProtocol::Tcp)
 }
 
-fn bound(protocol: &str) -> (Sockets, Sfu, Listen) {
+fn bound(protocol: ListenProtocol) -> (Sockets, Sfu, Listen) {
     let ports = PortRange { min: 10_000, max: 59_999 };
     let mut sockets = Sockets::new(|_| Waker::noop().clone(), ports);
-    let info = serde_json::json!({ "protocol": protocol, "ip": "127.0.0.1" });
-    let info = serde_json::from_value(info).expect("a TransportListenInfo");
+    let info = options::listen_info(protocol);
     let listen = sockets.listen(0, &info).expect("a free port");
     let certificate = Certificate::generate().expect("a certificate");
     (sockets, Sfu::new(certificate, Instant::now(), Duration::ZERO), listen)
@@ -129,7 +129,7 @@ fn the_id_of_an_open_socket_is_not_used_again() {
 #[test]
 fn a_datagram_that_cannot_leave_does_not_stop_the_others() {
     in_runtime(async {
-        let (mut sockets, mut sfu, listen) = bound("udp");
+        let (mut sockets, mut sfu, listen) = bound(ListenProtocol::Udp);
         let peers = [(); 100].map(|()| Peer::bind("127.0.0.1:0").expect("a free port"));
         let mut transmits = Transmits::default();
         for (number, peer) in peers.iter().enumerate() {
@@ -164,7 +164,7 @@ fn a_datagram_that_cannot_leave_does_not_stop_the_others() {
 #[test]
 fn ports_are_taken_at_random_from_the_range() {
     in_runtime(async {
-        let ports: Vec<u16> = (0..20).map(|_| bound("udp").2.local.port()).collect();
+        let ports: Vec<u16> = (0..20).map(|_| bound(ListenProtocol::Udp).2.local.port()).collect();
         assert!(ports.iter().all(|port| (10_000..=59_999).contains(port)), "{ports:?}");
         let (min, max) = (ports.iter().min().unwrap(), ports.iter().max().unwrap());
         assert!(max - min > 1000, "{ports:?}");

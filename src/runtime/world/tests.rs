@@ -18,10 +18,12 @@ use stun_types::message::{
 };
 
 use super::*;
+use crate::options;
+use crate::sfu::contract::options::WebRtcTransportOptions;
+use crate::sfu::contract::parameters::{IceParameters, ListenProtocol};
 use crate::sfu::event::TransportEvent;
 use crate::sfu::id::RouterKey;
-use crate::sfu::transport::IceParameters;
-use crate::sfu::transport::webrtc::{WebRtcListen, WebRtcTransportOptions};
+use crate::sfu::transport::webrtc::WebRtcListen;
 
 /// A connectivity check that nominates its tuple.
 fn nomination(ice: &IceParameters) -> Vec<u8> {
@@ -44,9 +46,8 @@ fn checked(ice: &IceParameters, attributes: &[RawAttribute<'_>]) -> Vec<u8> {
     message.finish()
 }
 
-fn listen(world: &mut World, protocol: &str) -> Listen {
-    let info = serde_json::json!({ "protocol": protocol, "ip": "127.0.0.1" });
-    let info = serde_json::from_value(info).expect("a TransportListenInfo");
+fn listen(world: &mut World, protocol: ListenProtocol) -> Listen {
+    let info = options::listen_info(protocol);
     world.listen(&[(0, info)]).expect("a free port").remove(0)
 }
 
@@ -67,11 +68,12 @@ impl Scene {
         let ports = PortRange { min: 10_000, max: 59_999 };
         let (inbox, outbox) = (Arc::new(WorkerInbox::default()), Arc::new(Outbox::new(|| {})));
         let mut world = World::new(certificate, ports, inbox, outbox);
-        let (udp, tcp) = (listen(&mut world, "udp"), listen(&mut world, "tcp"));
+        let (udp, tcp) =
+            (listen(&mut world, ListenProtocol::Udp), listen(&mut world, ListenProtocol::Tcp));
         world.sfu.create_router(RouterKey(1));
-        let options = WebRtcTransportOptions { enable_tcp: true, ..Default::default() };
+        let options = WebRtcTransportOptions { enable_tcp: true, ..options::webrtc() };
         let (key, listens) = (TransportKey(2), WebRtcListen::Own(vec![udp.clone(), tcp.clone()]));
-        let made = world.sfu.create_webrtc_transport(key, RouterKey(1), options, listens);
+        let made = world.sfu.create_webrtc_transport(key, RouterKey(1), &options, listens);
         let ice = made.expect("a transport").ice_parameters;
         let (check, nomination) = (check(&ice), nomination(&ice));
 

@@ -3,10 +3,10 @@
 use crate::proto::message::{Message, StreamId};
 use crate::proto::sctp::SendError;
 use crate::sfu::Sfu;
-use crate::sfu::dump::DataConsumerDump;
+use crate::sfu::contract::dump::DataConsumerDump;
+use crate::sfu::contract::stats::DataConsumerStats;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::DataConsumerKey;
-use crate::sfu::stats::DataConsumerStats;
 use crate::sfu::subchannels::Subscriptions;
 
 use super::{DataConsumer, DropReason, Sink};
@@ -69,13 +69,12 @@ impl DataConsumerMut<'_> {
     fn sctp_stream(&mut self) -> Result<StreamId> {
         match self.get().sink {
             Sink::Sctp { stream, .. } => Ok(stream.stream_id),
-            Sink::Direct { .. } => Err(Error::Type("invalid DataConsumer type".into())),
+            Sink::Direct { .. } => Err(Error::DirectDataConsumer),
         }
     }
 
     /// Sends to the peer alone, past the DataProducer; returns the payload bytes queued then.
     pub fn send(&mut self, message: Message) -> Result<usize> {
-        let failed = || Error::Other("message send failed".into());
         let stream = self.sctp_stream()?;
         let payload_len = message.payload.len();
         let Self { sfu, key } = self;
@@ -84,13 +83,10 @@ impl DataConsumerMut<'_> {
         let transport = transports.get_mut(&consumer.transport).ok_or(consumer.transport)?;
         if payload_len > transport.max_send_message_size as usize {
             let max = transport.max_send_message_size;
-            return Err(Error::Type(format!(
-                "given message exceeds maxMessageSize value [maxMessageSize:{max}, \
-                 len:{payload_len}]"
-            )));
+            return Err(Error::MessageTooLarge { max, len: payload_len });
         }
         if consumer.paused || consumer.producer_paused {
-            return Err(failed());
+            return Err(Error::SendFailed);
         }
         match transport.send(*now, stream, None, message) {
             Ok(buffered) => {
@@ -101,11 +97,11 @@ impl DataConsumerMut<'_> {
             }
             Err(SendError::Full) => {
                 consumer.refuse_message(*key, payload_len, *turn, events);
-                Err(full())
+                Err(Error::SendBufferFull)
             }
             Err(_) => {
                 consumer.drop_message(payload_len, DropReason::Unsendable);
-                Err(failed())
+                Err(Error::SendFailed)
             }
         }
     }
@@ -118,7 +114,7 @@ impl DataConsumerMut<'_> {
         if let Some(consumer) = data_consumers.get_mut(key) {
             consumer.refuse_message(*key, payload_len, *turn, events);
         }
-        full()
+        Error::SendBufferFull
     }
 
     /// Payload bytes that wait to be sent to the peer.
@@ -197,9 +193,4 @@ impl DataConsumerMut<'_> {
     pub fn close(self) {
         self.sfu.remove_data_consumer(self.key);
     }
-}
-
-/// The queue towards the peer takes no more.
-fn full() -> Error {
-    Error::Other("sctpsendbufferfull".into())
 }

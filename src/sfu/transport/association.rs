@@ -11,7 +11,7 @@ use crate::sfu::error::{Error, Result};
 use crate::sfu::id::DataConsumerKey;
 use crate::sfu::subchannels::{Selector, pipe as pipe_codec};
 
-use super::sctp_options::STREAMS;
+use super::sctp::STREAMS;
 use super::tunnel::Tunnel;
 use super::{Kind, LAST_STREAM, Transport};
 
@@ -170,7 +170,7 @@ impl Transport {
         let free = (self.next_stream..=LAST_STREAM)
             .chain(0..self.next_stream)
             .find(|it| self.is_stream_free(*it, Association::is_stream_free))
-            .ok_or_else(|| Error::Other("no free SCTP stream id on this transport".into()))?;
+            .ok_or(Error::NoFreeStream)?;
         self.next_stream = if free == LAST_STREAM { 0 } else { free + 1 };
         Ok(free)
     }
@@ -180,7 +180,7 @@ impl Transport {
         if self.is_stream_free(stream, Association::can_open_stream) {
             Ok(stream)
         } else {
-            Err(Error::Other(format!("streamId already in use [streamId:{stream}]")))
+            Err(Error::StreamInUse(stream))
         }
     }
 

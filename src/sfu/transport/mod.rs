@@ -1,13 +1,12 @@
 //! What all kinds of transports share: streams, counters, and how they come and go.
 
-pub mod address;
 mod association;
 pub mod direct;
 mod drive;
 pub mod pipe;
 pub mod plain;
 mod requests;
-mod sctp_options;
+mod sctp;
 mod sctp_over_udp;
 pub mod tunnel;
 pub mod webrtc;
@@ -22,18 +21,17 @@ use crate::proto::net::Tuple;
 use crate::proto::sctp::SctpEvent;
 use crate::proto::transmit::Transmits;
 
-pub use address::{IceCandidate, Listen, ListenProtocol, TupleInfo};
 pub use requests::TransportMut;
-pub use sctp_options::{NegotiatedStreams, SctpOptions, SctpParameters};
-pub use webrtc::IceParameters;
 
 use tunnel::TunnelFrame;
 
 use super::Sfu;
+use super::contract::options::SctpOptions;
+use super::contract::parameters::{Bitrates, DropCount, ListenProtocol, SctpParameters};
 use super::error::Result;
-use super::event::{Dropped, Event, TransportEvent};
+use super::event::{Event, TransportEvent};
 use super::id::{self, DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
-use super::stats::{Bitrates, Meter};
+use super::meter::Meter;
 
 /// The default of both message size limits, in bytes.
 pub const DEFAULT_MAX_MESSAGE_SIZE: u32 = 262_144;
@@ -62,7 +60,7 @@ pub struct Transport {
     sent: Meter,
     datagrams_dropped: u64,
     messages_unrouted: u64,
-    discarded: Dropped,
+    discarded: DropCount,
     dirty: bool,
 }
 
@@ -112,7 +110,7 @@ impl Transport {
             sent: Meter::new(now),
             datagrams_dropped: 0,
             messages_unrouted: 0,
-            discarded: Dropped::default(),
+            discarded: DropCount::default(),
             dirty: false,
         }
     }
@@ -184,7 +182,7 @@ impl Transport {
 
     /// `transport.sctpParameters`, if SCTP is enabled.
     fn sctp_parameters(&self) -> Option<SctpParameters> {
-        Some(self.sctp.as_ref()?.parameters(self.is_webrtc()))
+        Some(sctp::parameters(self.sctp.as_ref()?, self.is_webrtc()))
     }
 }
 

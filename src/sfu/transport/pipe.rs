@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde::Deserialize;
-
 use crate::proto::net::Tuple;
 use crate::proto::sctp::Start;
 use crate::proto::transmit::Transmits;
+use crate::sfu::address::Listen;
+use crate::sfu::contract::answers::UdpTransportAnswer;
+use crate::sfu::contract::options::PipeTransportOptions;
 use crate::sfu::data_consumer::Sink;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{RouterKey, TransportKey};
@@ -16,18 +17,9 @@ use crate::sfu::subchannels::pipe::MAX_HEADER;
 use crate::sfu::{Owner, Sfu};
 
 use super::association::tunnelled_bytes;
-use super::plain::UdpTransportAnswer;
 use super::sctp_over_udp::SctpOverUdp;
 use super::tunnel::{Arrival, Tunnel, TunnelFrame};
-use super::{Kind, Listen, Polled, SctpOptions, Transport, TransportMut};
-
-/// What `createPipeTransport()` takes, but for the socket.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PipeTransportOptions {
-    /// Enables SCTP.
-    pub sctp: Option<SctpOptions>,
-}
+use super::{Kind, Polled, Transport, TransportMut, sctp};
 
 /// What only a pipe transport has.
 #[derive(Debug)]
@@ -75,16 +67,16 @@ impl Sfu {
         &mut self,
         key: TransportKey,
         router: RouterKey,
-        options: PipeTransportOptions,
+        options: &PipeTransportOptions,
         listen: Listen,
     ) -> Result<UdpTransportAnswer> {
         let socket = listen.socket;
-        let config = options.sctp.as_ref().map(|sctp| {
-            sctp.config(MAX_HEADER, Start::AfterSilence, SctpOverUdp::MAX_PACKET_SIZE, false)
+        let config = options.sctp.as_ref().map(|it| {
+            sctp::config(it, MAX_HEADER, Start::AfterSilence, SctpOverUdp::MAX_PACKET_SIZE, false)
         });
         let kind =
             Kind::Pipe(Box::new(Pipe { path: SctpOverUdp::new(listen, config), tunnel: None }));
-        self.insert_transport(key, Transport::new(router, kind, options.sctp, self.now))?;
+        self.insert_transport(key, Transport::new(router, kind, options.sctp.clone(), self.now))?;
         self.owners.insert(socket, Owner::Transport(key));
         self.transport(key)?.udp_answer()
     }
@@ -102,7 +94,7 @@ impl TransportMut<'_> {
         let (wanted, mut tunnel) = match (&mut transport.kind, &transport.sctp) {
             (Kind::Pipe(it), Some(options)) => (it.path.take_wanted(), Tunnel::new(options)),
             (Kind::Pipe(_), None) => return Ok(()),
-            _ => return Err(Error::Type(format!("{key} is not a PipeTransport"))),
+            _ => return Err(Error::WrongKind { key, expected: "PipeTransport" }),
         };
         transport.waiting.clear();
         for (stream, consumer) in transport.consumer_streams.clone() {

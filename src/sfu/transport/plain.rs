@@ -3,50 +3,19 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
-
 use crate::proto::net::Tuple;
 use crate::proto::sctp::Start;
+use crate::sfu::address::Listen;
+use crate::sfu::contract::answers::{UdpConnectAnswer, UdpTransportAnswer};
+use crate::sfu::contract::options::{PlainTransportOptions, UdpConnectOptions};
+use crate::sfu::contract::parameters::TupleInfo;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::event::TransportEvent;
 use crate::sfu::id::{RouterKey, TransportKey};
 use crate::sfu::{Owner, Sfu};
 
 use super::sctp_over_udp::{Learned, SctpOverUdp};
-use super::{
-    Kind, Listen, Polled, SctpOptions, SctpParameters, Transport, TransportMut, TupleInfo,
-};
-
-/// What `createPlainTransport()` takes, but for the socket.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PlainTransportOptions {
-    /// Learn the remote address from whoever opens an association, instead of by `connect()`.
-    pub comedia: bool,
-    /// Enables SCTP.
-    pub sctp: Option<SctpOptions>,
-}
-
-/// What `createPlainTransport()` and `createPipeTransport()` answer.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs, reason = "named as in the JavaScript API")]
-pub struct UdpTransportAnswer {
-    pub id: Uuid,
-    pub tuple: TupleInfo,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sctp_parameters: Option<SctpParameters>,
-}
-
-/// What `connect()` of plain and pipe transports takes.
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub struct UdpConnectOptions {
-    /// The remote address.
-    pub ip: std::net::IpAddr,
-    /// The remote port.
-    pub port: u16,
-}
+use super::{Kind, Polled, Transport, TransportMut, sctp};
 
 /// What only a plain transport has.
 #[derive(Debug)]
@@ -96,18 +65,18 @@ impl Sfu {
         &mut self,
         key: TransportKey,
         router: RouterKey,
-        options: PlainTransportOptions,
+        options: &PlainTransportOptions,
         listen: Listen,
     ) -> Result<UdpTransportAnswer> {
         let socket = listen.socket;
         let config = options
             .sctp
             .as_ref()
-            .map(|sctp| sctp.config(0, Start::AfterSilence, SctpOverUdp::MAX_PACKET_SIZE, true));
+            .map(|it| sctp::config(it, 0, Start::AfterSilence, SctpOverUdp::MAX_PACKET_SIZE, true));
         let path = SctpOverUdp::new(listen, config);
         let plain = Plain { path, comedia: options.comedia, learned: false, news: false };
         let kind = Kind::Plain(Box::new(plain));
-        self.insert_transport(key, Transport::new(router, kind, options.sctp, self.now))?;
+        self.insert_transport(key, Transport::new(router, kind, options.sctp.clone(), self.now))?;
         self.owners.insert(socket, Owner::Transport(key));
         self.transport(key)?.udp_answer()
     }
@@ -119,7 +88,7 @@ impl TransportMut<'_> {
         match &mut self.get().kind {
             Kind::Plain(it) => Ok(&mut it.path),
             Kind::Pipe(it) => Ok(&mut it.path),
-            _ => Err(Error::Type(format!("{key} has no remote address to connect to"))),
+            _ => Err(Error::NoRemoteAddress(key)),
         }
     }
 
@@ -132,29 +101,30 @@ impl TransportMut<'_> {
 
     /// Tells a plain or pipe transport where its peer is; answers the tuple. With comedia the
     /// address is ignored: it is learned.
-    pub fn connect_udp(&mut self, options: UdpConnectOptions) -> Result<TupleInfo> {
+    pub fn connect_udp(&mut self, options: UdpConnectOptions) -> Result<UdpConnectAnswer> {
         let now = self.sfu.now;
         let remote = SocketAddr::new(options.ip, options.port);
         let start = match &self.get().kind {
-            Kind::Plain(it) if it.comedia => return Ok(it.tuple_info()),
+            Kind::Plain(it) if it.comedia => {
+                return Ok(UdpConnectAnswer { tuple: it.tuple_info() });
+            }
             // Of two pipe transports one has to begin, and both know both addresses.
             Kind::Pipe(it) if it.path.local() < remote => Start::AtOnce,
             _ => Start::AfterSilence,
         };
         let path = self.path()?;
         if path.remote().is_some() {
-            return Err(Error::Other("connect() already called".into()));
+            return Err(Error::AlreadyConnected);
         }
         if remote.is_ipv4() != path.local().is_ipv4() {
             let local = path.local().ip();
-            let text = format!("cannot connect to {remote}: this transport listens on {local}");
-            return Err(Error::Type(text));
+            return Err(Error::OtherAddressFamily { remote, local });
         }
         path.connect(now, remote, start);
         let tuple = path.tuple_info();
         let key = self.key;
         self.sfu.pump(key);
         self.sfu.touch(key);
-        Ok(tuple)
+        Ok(UdpConnectAnswer { tuple })
     }
 }

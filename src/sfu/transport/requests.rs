@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use crate::proto::message::{Reliability, StreamId};
 use crate::sfu::Sfu;
 use crate::sfu::backlog::Backlog;
-use crate::sfu::data_consumer::{DataConsumer, DataConsumerOptions, Sink};
-use crate::sfu::data_producer::{
-    DataProducer, DataProducerOptions, SctpStreamParameters, choose_id,
+use crate::sfu::contract::answers::CreatedAnswer;
+use crate::sfu::contract::dump::{
+    DataConsumerDump, KeyValue, SctpDump, SctpListener, TransportDump,
 };
-use crate::sfu::dump::{DataConsumerDump, KeyValue, SctpDump, SctpListener, TransportDump};
+use crate::sfu::contract::options::{DataConsumerOptions, DataProducerOptions};
+use crate::sfu::contract::parameters::{Bitrates, NegotiatedStreams, SctpStreamParameters};
+use crate::sfu::contract::stats::TransportStats;
+use crate::sfu::data_consumer::{DataConsumer, Sink};
+use crate::sfu::data_producer::{DataProducer, choose_id};
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
-use crate::sfu::stats::{Bitrates, TransportStats};
 use crate::sfu::subchannels::Subscriptions;
 
 use super::{Kind, Transport};
@@ -31,19 +32,24 @@ impl TransportMut<'_> {
         self.sfu.transports.get_mut(&self.key).expect("checked when this view was made")
     }
 
+    /// Whether it is a WebRTC transport, which is connected by other options than the others.
+    pub fn is_webrtc(&mut self) -> bool {
+        self.get().is_webrtc()
+    }
+
     /// Makes a DataProducer. `intake` counts what JavaScript sends to a direct one.
     pub fn produce_data(
         &mut self,
         key: DataProducerKey,
         options: DataProducerOptions,
         intake: Arc<Backlog>,
-    ) -> Result<Uuid> {
+    ) -> Result<CreatedAnswer> {
         let transport_key = self.key;
         let direct = self.get().is_direct();
         let stream = match options.sctp_stream_parameters {
             _ if direct => None,
-            _ if self.get().sctp.is_none() => return Err(Error::no_sctp()),
-            None => return Err(Error::Type("missing sctpStreamParameters".into())),
+            _ if self.get().sctp.is_none() => return Err(Error::NoSctp),
+            None => return Err(Error::NoStreamParameters),
             stream => stream,
         };
         let id = choose_id(self.sfu, transport_key, options.id)?;
@@ -51,8 +57,7 @@ impl TransportMut<'_> {
         if let Some(stream) = stream {
             let id = stream.stream_id;
             if transport.producer_streams.contains_key(&id) {
-                let text = format!("streamId already exists in SCTP listener [streamId:{id}]");
-                return Err(Error::Other(text));
+                return Err(Error::StreamProduced(id));
             }
             transport.producer_streams.insert(id, key);
             transport.expect_stream(id);
@@ -64,7 +69,7 @@ impl TransportMut<'_> {
         self.sfu.data_producers.insert(key, producer);
         self.sfu.data_producer_ids.insert(id, key);
         self.start_sctp();
-        Ok(id)
+        Ok(CreatedAnswer { id })
     }
 
     /// Makes a DataConsumer and answers with its dump. `backlog` counts what it has not handed over
@@ -82,7 +87,7 @@ impl TransportMut<'_> {
         let producer = producer_key
             .and_then(|key| Some((key, self.sfu.data_producers.get(&key)?)))
             .filter(|(_, producer)| producer.router == router)
-            .ok_or_else(|| Error::NotFound(format!("DataProducer with id \"{id}\" not found")))?;
+            .ok_or(Error::DataProducerIdNotFound(id))?;
         let (producer_key, producer) = producer;
         let inherited = producer.stream.map(|it| it.reliability());
         let texts = (producer.label.clone(), producer.protocol.clone());
@@ -116,7 +121,7 @@ impl TransportMut<'_> {
         let transport = self.get();
         let low_threshold = match &transport.sctp {
             Some(options) => options.buffered_amount_low_threshold as usize,
-            None => return Err(Error::no_sctp()),
+            None => return Err(Error::NoSctp),
         };
         let stream = match wanted {
             Some(stream) => transport.take_stream(stream)?,
@@ -158,12 +163,14 @@ impl TransportMut<'_> {
             .filter_map(|(&key, producer)| Some(KeyValue { key, value: id_of(producer)? }))
             .collect();
         streams.sort_by_key(|it| it.key);
-        let negotiated = transport.negotiated_streams().unwrap_or_default();
+        let negotiated = transport.negotiated_streams();
         let sctp =
             transport.sctp_state().zip(transport.sctp_parameters()).map(|(state, it)| SctpDump {
                 sctp_parameters: it,
                 sctp_state: state,
-                sctp_negotiated_capabilities: negotiated.into(),
+                sctp_negotiated_capabilities: negotiated
+                    .map(NegotiatedStreams::from)
+                    .unwrap_or_default(),
                 sctp_listener: SctpListener { stream_id_table: streams },
             });
         TransportDump {

@@ -10,7 +10,8 @@ use crate::proto::peer::MAX_UDP_PAYLOAD;
 use crate::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
 use crate::proto::transmit::Transmits;
 
-use super::{Listen, TupleInfo};
+use crate::sfu::address::Listen;
+use crate::sfu::contract::parameters::TupleInfo;
 
 /// An association over our socket with one remote address.
 #[derive(Debug)]

@@ -17,9 +17,8 @@ use rustc_hash::FxHashMap;
 use crate::proto::message::{Message, StreamId};
 use crate::proto::sctp::{MessageTally, SctpEvent, SctpState, SendError};
 use crate::sfu::backlog::Backlog;
+use crate::sfu::contract::options::SctpOptions;
 use crate::sfu::subchannels::Selector;
-
-use super::SctpOptions;
 
 /// What one end hands the other.
 #[derive(Debug)]
@@ -281,10 +280,12 @@ mod tests {
 
     fn options() -> SctpOptions {
         SctpOptions {
+            max_send_message_size: 1000,
+            max_receive_message_size: 1000,
             send_buffer_size: 500,
             per_stream_send_queue_limit: 300,
             buffered_amount_low_threshold: 100,
-            ..SctpOptions::default()
+            max_receiver_window_buffer_size: 100_000,
         }
     }
 

@@ -1,61 +1,24 @@
 //! WebRTC transport: ICE-Lite, DTLS and SCTP with one browser or other WebRTC peer.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
-
-use crate::proto::certificate::Fingerprint;
-use crate::proto::dtls::DtlsRole;
-use crate::proto::ice_lite::{Credentials, IceState};
+use crate::proto::ice_lite::IceState;
 use crate::proto::net::Tuple;
 use crate::proto::peer::{Peer, PeerConfig, PeerEvent};
 use crate::proto::sctp::Start;
-use crate::sfu::dump::{DtlsParametersDump, KindDump};
+use crate::sfu::address::{Listen, Preference, ice_candidates, tuple_info};
+use crate::sfu::contract::answers::{WebRtcConnectAnswer, WebRtcTransportAnswer};
+use crate::sfu::contract::dump::{DtlsParametersDump, KindDump};
+use crate::sfu::contract::options::{DtlsParameters, WebRtcConnectOptions, WebRtcTransportOptions};
+use crate::sfu::contract::parameters::{IceCandidate, IceParameters, ListenProtocol, TupleInfo};
+use crate::sfu::contract::stats::KindStats;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::event::TransportEvent;
 use crate::sfu::id::{RouterKey, TransportKey, WebRtcServerKey};
-use crate::sfu::stats::KindStats;
 use crate::sfu::{Owner, Sfu};
 
-use super::address::{Preference, ice_candidates, tuple_info};
-use super::{
-    IceCandidate, Kind, Listen, ListenProtocol, Polled, SctpOptions, SctpParameters, Transport,
-    TransportMut, TupleInfo,
-};
-
-/// What `createWebRtcTransport()` takes, but for the sockets.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct WebRtcTransportOptions {
-    /// Offer UDP candidates.
-    pub enable_udp: bool,
-    /// Offer TCP candidates.
-    pub enable_tcp: bool,
-    /// Rank UDP candidates higher.
-    pub prefer_udp: bool,
-    /// Rank TCP candidates higher.
-    pub prefer_tcp: bool,
-    /// Seconds without a valid request after which the peer counts as gone, clamped to 10 to 60; 0
-    /// for never.
-    pub ice_consent_timeout: u32,
-    /// Enables SCTP.
-    pub sctp: Option<SctpOptions>,
-}
-
-impl Default for WebRtcTransportOptions {
-    fn default() -> Self {
-        Self {
-            enable_udp: true,
-            enable_tcp: false,
-            prefer_udp: false,
-            prefer_tcp: false,
-            ice_consent_timeout: 30,
-            sctp: None,
-        }
-    }
-}
+use super::sctp;
+use super::{Kind, Polled, Transport, TransportMut};
 
 /// Where a WebRTC transport listens.
 #[derive(Debug, Clone)]
@@ -64,59 +27,6 @@ pub enum WebRtcListen {
     Own(Vec<Listen>),
     /// On those of a server, as far as the options enable their protocols.
     Server(WebRtcServerKey),
-}
-
-/// `webRtcTransport.iceParameters`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs, reason = "named as in the JavaScript API")]
-pub struct IceParameters {
-    pub username_fragment: String,
-    pub password: String,
-    pub ice_lite: bool,
-}
-
-impl From<&Credentials> for IceParameters {
-    fn from(credentials: &Credentials) -> Self {
-        Self {
-            username_fragment: credentials.username_fragment.clone(),
-            password: credentials.password.clone(),
-            ice_lite: true,
-        }
-    }
-}
-
-/// What `createWebRtcTransport()` answers.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs, reason = "named as in the JavaScript API")]
-pub struct WebRtcTransportAnswer {
-    pub id: Uuid,
-    pub ice_parameters: IceParameters,
-    pub ice_candidates: Vec<IceCandidate>,
-    /// Those of the worker, which JavaScript knows since its start.
-    #[serde(skip)]
-    pub dtls_fingerprints: Arc<[Fingerprint]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sctp_parameters: Option<SctpParameters>,
-}
-
-/// What `connect()` takes.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WebRtcConnectOptions {
-    /// The peer's side of DTLS.
-    pub dtls_parameters: DtlsParameters,
-}
-
-/// The peer's DTLS role and the fingerprints of its certificate.
-#[derive(Debug, Clone, Deserialize)]
-pub struct DtlsParameters {
-    /// The role of the remote side.
-    #[serde(default)]
-    pub role: DtlsRole,
-    /// At least one. The certificate must match one of them.
-    pub fingerprints: Vec<Fingerprint>,
 }
 
 /// What only a WebRTC transport has.
@@ -197,7 +107,7 @@ impl Sfu {
         &mut self,
         key: TransportKey,
         router: RouterKey,
-        options: WebRtcTransportOptions,
+        options: &WebRtcTransportOptions,
         listen: WebRtcListen,
     ) -> Result<WebRtcTransportAnswer> {
         if !self.routers.contains_key(&router) {
@@ -206,33 +116,25 @@ impl Sfu {
         let (listens, server, preference) = match listen {
             WebRtcListen::Own(listens) => (listens, None, Preference::default()),
             WebRtcListen::Server(key) => {
-                let server = self.servers.get(&key).ok_or_else(|| {
-                    let text = "wrong webRtcServerId (no associated WebRtcServer found)";
-                    Error::Other(text.into())
-                })?;
+                let server = self.servers.get(&key).ok_or(Error::NoWebRtcServer)?;
                 let prefer = Preference { udp: options.prefer_udp, tcp: options.prefer_tcp };
-                let enabled = |it: &&Listen| match it.protocol {
-                    ListenProtocol::Udp => options.enable_udp,
-                    ListenProtocol::Tcp => options.enable_tcp,
-                };
+                let enabled = |it: &&Listen| options.enables(it.protocol);
                 let listens = server.listens.iter().filter(enabled).cloned().collect();
                 (listens, Some(key), prefer)
             }
         };
         if listens.is_empty() {
-            let text = "empty iceCandidates: enableUdp and enableTcp leave no address to listen on";
-            return Err(Error::Type(text.into()));
+            return Err(Error::NoIceCandidates);
         }
         let peer = Peer::new(PeerConfig {
             dtls: self.dtls.clone(),
             consent_timeout: match options.ice_consent_timeout {
                 0 => None,
-                seconds => Some(Duration::from_secs(seconds.clamp(10, 60).into())),
+                seconds => Some(Duration::from_secs(seconds.into())),
             },
-            sctp: options
-                .sctp
-                .as_ref()
-                .map(|sctp| sctp.config(0, Start::AfterSilence, Peer::MAX_SCTP_PACKET_SIZE, true)),
+            sctp: options.sctp.as_ref().map(|it| {
+                sctp::config(it, 0, Start::AfterSilence, Peer::MAX_SCTP_PACKET_SIZE, true)
+            }),
         });
         self.usernames.insert(peer.credentials().username_fragment.clone(), key);
         for listen in listens.iter().filter(|_| server.is_none()) {
@@ -244,7 +146,7 @@ impl Sfu {
         let path = PathNews { selected: None, state: IceState::New, told_state: IceState::New };
         let webrtc = WebRtc { peer, server, listens, preference, path };
         let kind = Kind::WebRtc(Box::new(webrtc));
-        self.insert_transport(key, Transport::new(router, kind, options.sctp, self.now))?;
+        self.insert_transport(key, Transport::new(router, kind, options.sctp.clone(), self.now))?;
         self.transport(key)?.webrtc_answer()
     }
 }
@@ -254,42 +156,37 @@ impl TransportMut<'_> {
         let key = self.key;
         match &mut self.get().kind {
             Kind::WebRtc(it) => Ok(it),
-            _ => Err(Error::Type(format!("{key} is not a WebRtcTransport"))),
+            _ => Err(Error::WrongKind { key, expected: "WebRtcTransport" }),
         }
     }
 
     fn webrtc_answer(&mut self) -> Result<WebRtcTransportAnswer> {
-        let dtls_fingerprints = Arc::clone(&self.sfu.fingerprints);
         let (id, sctp_parameters) = (self.get().id, self.get().sctp_parameters());
         let webrtc = self.webrtc()?;
         Ok(WebRtcTransportAnswer {
             id,
             ice_parameters: webrtc.peer.credentials().into(),
             ice_candidates: webrtc.ice_candidates(),
-            dtls_fingerprints,
             sctp_parameters,
         })
     }
 
     fn dtls_parameters(&mut self) -> Result<DtlsParametersDump> {
-        let fingerprints = self.sfu.fingerprints.to_vec();
+        let fingerprints = self.sfu.dtls.certificate().fingerprints();
         Ok(DtlsParametersDump { fingerprints, role: self.webrtc()?.peer.local_role() })
     }
 
-    /// Tells whom to expect; answers the DTLS role that we take.
-    pub fn connect_webrtc(&mut self, options: WebRtcConnectOptions) -> Result<DtlsRole> {
+    /// Expects a peer with one of these certificates.
+    pub fn connect_webrtc(&mut self, options: WebRtcConnectOptions) -> Result<WebRtcConnectAnswer> {
         let now = self.sfu.now;
         let DtlsParameters { role, fingerprints } = options.dtls_parameters;
-        if fingerprints.is_empty() {
-            return Err(Error::Type("empty dtlsParameters.fingerprints array".into()));
-        }
         let peer = &mut self.webrtc()?.peer;
-        peer.connect(now, role, fingerprints).map_err(|it| Error::Other(it.to_string()))?;
-        let role = peer.local_role();
+        peer.connect(now, role, fingerprints).map_err(|_| Error::AlreadyConnected)?;
+        let dtls_local_role = peer.local_role();
         let key = self.key;
         self.sfu.pump(key);
         self.sfu.touch(key);
-        Ok(role)
+        Ok(WebRtcConnectAnswer { dtls_local_role })
     }
 
     /// New ICE credentials. The old ones stay valid until a request with the new ones arrives.

@@ -1,6 +1,4 @@
-//! What `getStats()` answers. Field names are those of the JavaScript API; RTP counters stay 0.
-
-use std::time::{Duration, Instant};
+//! The answers of `getStats()`. Members are named as in the JavaScript API; those of RTP stay 0.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -9,7 +7,32 @@ use crate::proto::dtls::DtlsState;
 use crate::proto::ice_lite::IceState;
 use crate::proto::sctp::{SctpCounters, SctpState};
 
-use super::transport::TupleInfo;
+use super::parameters::{Bitrates, TupleInfo};
+
+/// The answer of `worker.getResourceUsage()`: resources that a worker's thread has used, named as in libuv's `uv_rusage_t`.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[allow(missing_docs, reason = "see getrusage(2)")]
+pub struct ResourceUsage {
+    /// User CPU time in milliseconds.
+    pub ru_utime: i64,
+    /// System CPU time in milliseconds.
+    pub ru_stime: i64,
+    /// Maximum resident set size in kilobytes; of the whole process.
+    pub ru_maxrss: i64,
+    pub ru_ixrss: i64,
+    pub ru_idrss: i64,
+    pub ru_isrss: i64,
+    pub ru_minflt: i64,
+    pub ru_majflt: i64,
+    pub ru_nswap: i64,
+    pub ru_inblock: i64,
+    pub ru_oublock: i64,
+    pub ru_msgsnd: i64,
+    pub ru_msgrcv: i64,
+    pub ru_nsignals: i64,
+    pub ru_nvcsw: i64,
+    pub ru_nivcsw: i64,
+}
 
 /// Counters of a DataProducer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -87,7 +110,7 @@ pub struct TransportStats {
     /// Bits per second, about now.
     pub send_bitrate: u64,
     #[serde(flatten)]
-    pub(super) rtp: RtpStats,
+    pub(in crate::sfu) rtp: RtpStats,
     /// As set by the application.
     #[serde(flatten)]
     pub bitrates: Bitrates,
@@ -150,23 +173,10 @@ impl From<SctpCounters> for SctpDropped {
     }
 }
 
-/// Limits that an application sets for media; kept and shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "named as in the JavaScript API")]
-pub struct Bitrates {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_incoming_bitrate: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_outgoing_bitrate: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_outgoing_bitrate: Option<f64>,
-}
-
 /// The counters of RTP, all 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RtpStats {
+pub(in crate::sfu) struct RtpStats {
     rtp_bytes_received: u8,
     rtp_recv_bitrate: u8,
     rtp_bytes_sent: u8,
@@ -199,70 +209,4 @@ pub enum KindStats {
     Plain { rtcp_mux: bool, comedia: bool, tuple: TupleInfo },
     #[serde(rename = "pipe-transport")]
     Pipe { tuple: TupleInfo },
-}
-
-/// Counts bytes and estimates their rate over the last second. Idle, it costs nothing.
-#[derive(Debug)]
-pub(super) struct Meter {
-    total: u64,
-    window_start: Instant,
-    current: u64,
-    previous: u64,
-}
-
-const WINDOW: Duration = Duration::from_secs(1);
-
-impl Meter {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { total: 0, window_start: now, current: 0, previous: 0 }
-    }
-
-    pub(super) fn add(&mut self, now: Instant, bytes: usize) {
-        self.advance(now);
-        self.total += bytes as u64;
-        self.current += bytes as u64;
-    }
-
-    /// All bytes ever.
-    pub(super) fn total(&self) -> u64 {
-        self.total
-    }
-
-    /// Bits per second: this window's bytes, and of the window before it the part that the last
-    /// second still overlaps.
-    pub(super) fn bitrate(&mut self, now: Instant) -> u64 {
-        self.advance(now);
-        let elapsed = now.saturating_duration_since(self.window_start);
-        let overlap = 1.0 - elapsed.as_secs_f64().min(1.0);
-        ((self.current as f64 + self.previous as f64 * overlap) * 8.0) as u64
-    }
-
-    fn advance(&mut self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.window_start);
-        if elapsed < WINDOW {
-            return;
-        }
-        let next_window = elapsed < 2 * WINDOW;
-        self.previous = if next_window { self.current } else { 0 };
-        self.window_start = if next_window { self.window_start + WINDOW } else { now };
-        self.current = 0;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[allow(clippy::disallowed_methods, reason = "the origin of virtual time")]
-    fn the_bitrate_is_that_of_the_last_second() {
-        let start = Instant::now();
-        let at = |ms| start + Duration::from_millis(ms);
-        let mut meter = Meter::new(start);
-        meter.add(at(0), 1000);
-        assert_eq!(meter.bitrate(at(500)), 8000);
-        assert_eq!(meter.bitrate(at(1500)), 4000);
-        assert_eq!(meter.bitrate(at(2500)), 0);
-        assert_eq!(meter.total(), 1000);
-    }
 }

@@ -1,4 +1,4 @@
-//! What `dump()` answers. Field names are those of the JavaScript API; media fields stay empty.
+//! The answers of `dump()`. Members are named as in the JavaScript API; those of media stay empty.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -9,21 +9,13 @@ use crate::proto::ice_lite::IceState;
 use crate::proto::message::StreamId;
 use crate::proto::sctp::SctpState;
 
-use super::data_producer::SctpStreamParameters;
-use super::transport::{IceCandidate, IceParameters, NegotiatedStreams, SctpParameters, TupleInfo};
+use super::parameters::{
+    DataType, IceCandidate, IceParameters, NegotiatedStreams, SctpParameters, SctpStreamParameters,
+    TupleInfo,
+};
 
 /// Always `[]`: what only media has.
 type Nothing = [(); 0];
-
-/// Whether data goes over SCTP or to and from JavaScript.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DataType {
-    /// Over SCTP.
-    Sctp,
-    /// To or from JavaScript.
-    Direct,
-}
 
 /// One entry of a map, as mediasoup writes maps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -125,10 +117,10 @@ pub struct LocalIceUsernameFragment {
 pub struct RouterDump {
     pub id: Uuid,
     pub transport_ids: Vec<Uuid>,
-    pub(super) rtp_observer_ids: Nothing,
-    pub(super) map_producer_id_consumer_ids: Nothing,
-    pub(super) map_consumer_id_producer_id: Nothing,
-    pub(super) map_producer_id_observer_ids: Nothing,
+    pub(in crate::sfu) rtp_observer_ids: Nothing,
+    pub(in crate::sfu) map_producer_id_consumer_ids: Nothing,
+    pub(in crate::sfu) map_consumer_id_producer_id: Nothing,
+    pub(in crate::sfu) map_producer_id_observer_ids: Nothing,
     pub map_data_producer_id_data_consumer_ids: Vec<KeyValues<Uuid, Uuid>>,
     pub map_data_consumer_id_data_producer_id: Vec<KeyValue<Uuid, Uuid>>,
 }
@@ -139,31 +131,31 @@ pub struct RouterDump {
 #[allow(missing_docs, reason = "named as in the JavaScript API")]
 pub struct TransportDump {
     pub id: Uuid,
-    pub(super) producer_ids: Nothing,
-    pub(super) consumer_ids: Nothing,
-    pub(super) map_ssrc_consumer_id: Nothing,
-    pub(super) map_rtx_ssrc_consumer_id: Nothing,
+    pub(in crate::sfu) producer_ids: Nothing,
+    pub(in crate::sfu) consumer_ids: Nothing,
+    pub(in crate::sfu) map_ssrc_consumer_id: Nothing,
+    pub(in crate::sfu) map_rtx_ssrc_consumer_id: Nothing,
     pub data_producer_ids: Vec<Uuid>,
     pub data_consumer_ids: Vec<Uuid>,
-    pub(super) recv_rtp_header_extensions: Empty,
-    pub(super) rtp_listener: RtpListener,
+    pub(in crate::sfu) recv_rtp_header_extensions: Empty,
+    pub(in crate::sfu) rtp_listener: RtpListener,
     pub max_send_message_size: u32,
     pub max_receive_message_size: u32,
     #[serde(flatten)]
     pub sctp: Option<SctpDump>,
-    pub(super) trace_event_types: Nothing,
+    pub(in crate::sfu) trace_event_types: Nothing,
     #[serde(flatten)]
     pub kind: KindDump,
 }
 
 /// `{}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Empty {}
+pub(in crate::sfu) struct Empty {}
 
 /// The tables of RTP, empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RtpListener {
+pub(in crate::sfu) struct RtpListener {
     ssrc_table: Nothing,
     mid_table: Nothing,
     rid_table: Nothing,

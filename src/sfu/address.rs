@@ -2,19 +2,9 @@
 
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::proto::net::{SocketId, Tuple};
 
-/// The protocol of a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ListenProtocol {
-    /// UDP.
-    Udp,
-    /// TCP; only for ICE (RFC 6544).
-    Tcp,
-}
+use super::contract::parameters::{IceCandidate, ListenProtocol, TupleInfo};
 
 /// A bound socket, as the runtime hands it in.
 #[derive(Debug, Clone)]
@@ -99,37 +89,6 @@ pub(super) fn ice_candidates(listens: &[Listen], prefer: Preference) -> Vec<IceC
 pub(super) fn tuple_info(listens: &[Listen], tuple: Tuple) -> Option<TupleInfo> {
     let listen = listens.iter().find(|it| it.socket == tuple.socket)?;
     Some(listen.tuple_info(Some(tuple.remote)))
-}
-
-/// A path between us and a peer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs, reason = "named as in the JavaScript API")]
-pub struct TupleInfo {
-    pub local_ip: String,
-    pub local_address: String,
-    pub local_port: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub remote_ip: Option<String>,
-    pub remote_port: u16,
-    pub protocol: ListenProtocol,
-}
-
-/// An address to which a peer may send its ICE checks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs, reason = "named as in the JavaScript API")]
-pub struct IceCandidate {
-    pub foundation: &'static str,
-    pub priority: u32,
-    pub ip: String,
-    pub address: String,
-    pub protocol: ListenProtocol,
-    pub port: u16,
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tcp_type: Option<&'static str>,
 }
 
 #[cfg(test)]

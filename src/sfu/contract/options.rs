@@ -1,0 +1,255 @@
+//! What `lib/` asks for: arguments that it has checked and completed.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::proto::certificate::Fingerprint;
+use crate::proto::dtls::DtlsRole;
+use crate::proto::message::StreamId;
+
+use super::parameters::{ListenProtocol, SctpStreamParameters};
+
+/// What a worker starts with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkerSettings {
+    /// How much to log.
+    pub log_level: LogLevel,
+    /// About what to log below errors: `ice`, `dtls`, `sctp`, `message`, `info`. Others are for media.
+    pub log_tags: Vec<String>,
+    /// The first of the ports for transports that name none.
+    pub rtc_min_port: u16,
+    /// The last one; not below the first.
+    pub rtc_max_port: u16,
+    /// PEM, ECDSA; generated if absent. Given together with the key.
+    pub certificate: Option<String>,
+    /// PEM, the certificate's.
+    pub private_key: Option<String>,
+}
+
+/// What `worker.updateSettings()` takes; what is absent stays as it is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LogSettings {
+    /// See [`WorkerSettings::log_level`].
+    pub log_level: Option<LogLevel>,
+    /// See [`WorkerSettings::log_tags`].
+    pub log_tags: Option<Vec<String>>,
+}
+
+/// `WorkerSettings.logLevel`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// Warnings and errors.
+    Warn,
+    /// Errors only.
+    Error,
+    /// Nothing.
+    None,
+}
+
+/// `TransportListenInfo`: where and how to listen.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListenInfo {
+    /// UDP or TCP.
+    pub protocol: ListenProtocol,
+    /// The local address.
+    pub ip: IpAddr,
+    /// The address or name to show to peers instead.
+    pub announced_address: Option<String>,
+    /// Show the local address as well.
+    pub expose_internal_ip: bool,
+    /// This port only, never 0.
+    pub port: Option<u16>,
+    /// One of these ports. With neither a port nor a range: one of the worker's.
+    pub port_range: Option<PortRange>,
+    /// Socket options.
+    pub flags: Flags,
+    /// `SO_SNDBUF` in bytes, never 0; the system's if absent.
+    pub send_buffer_size: Option<u32>,
+    /// `SO_RCVBUF` in bytes, never 0; see `runtime/ports.rs` if absent.
+    pub recv_buffer_size: Option<u32>,
+}
+
+/// Socket options.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Flags {
+    /// On an IPv6 address, accept no IPv4.
+    pub ipv6_only: bool,
+    /// Let several sockets share the port (`SO_REUSEPORT`).
+    pub udp_reuse_port: bool,
+}
+
+/// Ports from `min` to `max`, both included; `min` is not above `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "see above")]
+pub struct PortRange {
+    pub min: u16,
+    pub max: u16,
+}
+
+/// What `worker.createWebRtcServer()` takes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebRtcServerOptions {
+    /// At least one.
+    pub listen_infos: Vec<ListenInfo>,
+}
+
+/// The SCTP options of a transport. Sizes are in bytes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SctpOptions {
+    /// The largest message that may be sent.
+    pub max_send_message_size: u32,
+    /// The largest message that the peer may send.
+    pub max_receive_message_size: u32,
+    /// At this much queued payload a further message is rejected.
+    pub send_buffer_size: u32,
+    /// The same for one stream.
+    pub per_stream_send_queue_limit: u32,
+    /// The upper bound of the receive window.
+    pub max_receiver_window_buffer_size: u32,
+    /// The threshold of `bufferedamountlow` that a DataConsumer starts with.
+    pub buffered_amount_low_threshold: u32,
+}
+
+/// What `router.createWebRtcTransport()` takes; its WebRtcServer is an argument of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebRtcTransportOptions {
+    /// Where to listen, as far as the protocol is enabled. `None` with a WebRtcServer.
+    pub listen_infos: Option<Vec<ListenInfo>>,
+    /// Offer UDP candidates.
+    pub enable_udp: bool,
+    /// Offer TCP candidates.
+    pub enable_tcp: bool,
+    /// With a WebRtcServer: rank UDP candidates higher.
+    pub prefer_udp: bool,
+    /// With a WebRtcServer: rank TCP candidates higher.
+    pub prefer_tcp: bool,
+    /// Seconds without a valid STUN request after which the peer counts as gone; 0 for never.
+    pub ice_consent_timeout: u16,
+    /// Enables SCTP.
+    pub sctp: Option<SctpOptions>,
+}
+
+impl WebRtcTransportOptions {
+    /// Whether to offer candidates of this protocol.
+    pub fn enables(&self, protocol: ListenProtocol) -> bool {
+        match protocol {
+            ListenProtocol::Udp => self.enable_udp,
+            ListenProtocol::Tcp => self.enable_tcp,
+        }
+    }
+
+    /// The [`Self::listen_infos`] whose protocol is enabled, each with its place among all.
+    pub fn enabled_listen_infos(&self) -> Vec<(usize, &ListenInfo)> {
+        let infos = self.listen_infos.iter().flatten().enumerate();
+        infos.filter(|(_, info)| self.enables(info.protocol)).collect()
+    }
+}
+
+/// What `router.createPlainTransport()` takes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlainTransportOptions {
+    /// Where to listen.
+    pub listen_info: ListenInfo,
+    /// Learn the remote address from the peer that opens an association, instead of by `connect()`.
+    pub comedia: bool,
+    /// Enables SCTP.
+    pub sctp: Option<SctpOptions>,
+}
+
+/// What `router.createPipeTransport()` takes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PipeTransportOptions {
+    /// Where to listen.
+    pub listen_info: ListenInfo,
+    /// Enables SCTP.
+    pub sctp: Option<SctpOptions>,
+}
+
+/// What `router.createDirectTransport()` takes. Sizes are in bytes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DirectTransportOptions {
+    /// The largest message that its DataConsumers deliver to JavaScript; larger ones are dropped.
+    pub max_send_message_size: u32,
+    /// The largest message that JavaScript may send.
+    pub max_receive_message_size: u32,
+}
+
+/// What `webRtcTransport.connect()` takes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebRtcConnectOptions {
+    /// The peer's side of DTLS.
+    pub dtls_parameters: DtlsParameters,
+}
+
+/// The peer's DTLS role and the fingerprints of its certificate.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DtlsParameters {
+    /// The role of the remote side.
+    pub role: DtlsRole,
+    /// At least one. The certificate must match one of them.
+    pub fingerprints: Vec<Fingerprint>,
+}
+
+/// What `connect()` of a plain or pipe transport takes.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UdpConnectOptions {
+    /// The remote address.
+    pub ip: IpAddr,
+    /// The remote port.
+    pub port: u16,
+}
+
+/// What `transport.produceData()` takes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DataProducerOptions {
+    /// The id to use instead of a fresh one.
+    pub id: Option<Uuid>,
+    /// The data channel's label.
+    pub label: String,
+    /// The data channel's sub-protocol.
+    pub protocol: String,
+    /// Start paused.
+    pub paused: bool,
+    /// The peer's stream. Required unless the transport is direct.
+    pub sctp_stream_parameters: Option<SctpStreamParameters>,
+}
+
+/// What `transport.consumeData()` takes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DataConsumerOptions {
+    /// The DataProducer.
+    pub data_producer_id: Uuid,
+    /// Start paused.
+    pub paused: bool,
+    /// Subscribe to these; duplicates fold.
+    pub subchannels: Vec<u16>,
+    /// Overrides the DataProducer's order.
+    pub ordered: Option<bool>,
+    /// Overrides the DataProducer's limit; milliseconds.
+    pub max_packet_life_time: Option<u16>,
+    /// Overrides the DataProducer's limit.
+    pub max_retransmits: Option<u16>,
+    /// Use this stream instead of the next free one.
+    pub stream_id: Option<StreamId>,
+}

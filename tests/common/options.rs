@@ -1,0 +1,122 @@
+//! Options as `lib/` makes them of a minimal call, to begin with: tests change the members that they are about.
+
+use std::sync::Arc;
+
+use datasoup::sfu::backlog::Backlog;
+use datasoup::sfu::contract::options::{
+    DataConsumerOptions, DataProducerOptions, DirectTransportOptions, Flags, ListenInfo, LogLevel,
+    PipeTransportOptions, PlainTransportOptions, SctpOptions, WebRtcTransportOptions,
+    WorkerSettings,
+};
+use datasoup::sfu::contract::parameters::{ListenProtocol, SctpStreamParameters};
+use uuid::Uuid;
+
+pub(crate) fn worker() -> WorkerSettings {
+    WorkerSettings {
+        log_level: LogLevel::Error,
+        log_tags: Vec::new(),
+        rtc_min_port: 10_000,
+        rtc_max_port: 59_999,
+        certificate: None,
+        private_key: None,
+    }
+}
+
+/// A port of the worker's range on the loopback address.
+pub(crate) fn listen_info(protocol: ListenProtocol) -> ListenInfo {
+    ListenInfo {
+        protocol,
+        ip: "127.0.0.1".parse().expect("an address"),
+        announced_address: None,
+        expose_internal_ip: false,
+        port: None,
+        port_range: None,
+        flags: Flags { ipv6_only: false, udp_reuse_port: false },
+        send_buffer_size: None,
+        recv_buffer_size: (protocol == ListenProtocol::Udp).then_some(2 * 1024 * 1024),
+    }
+}
+
+pub(crate) fn sctp() -> SctpOptions {
+    SctpOptions {
+        max_send_message_size: 262_144,
+        max_receive_message_size: 262_144,
+        send_buffer_size: 2_000_000,
+        per_stream_send_queue_limit: 2_000_000,
+        max_receiver_window_buffer_size: 5_242_880,
+        buffered_amount_low_threshold: 1024,
+    }
+}
+
+/// With UDP and SCTP.
+pub(crate) fn webrtc() -> WebRtcTransportOptions {
+    WebRtcTransportOptions {
+        listen_infos: None,
+        enable_udp: true,
+        enable_tcp: false,
+        prefer_udp: false,
+        prefer_tcp: false,
+        ice_consent_timeout: 30,
+        sctp: Some(sctp()),
+    }
+}
+
+/// With SCTP.
+pub(crate) fn plain(comedia: bool) -> PlainTransportOptions {
+    let listen_info = listen_info(ListenProtocol::Udp);
+    PlainTransportOptions { listen_info, comedia, sctp: Some(sctp()) }
+}
+
+/// With SCTP.
+pub(crate) fn pipe() -> PipeTransportOptions {
+    PipeTransportOptions { listen_info: listen_info(ListenProtocol::Udp), sctp: Some(sctp()) }
+}
+
+pub(crate) fn direct() -> DirectTransportOptions {
+    DirectTransportOptions { max_send_message_size: 262_144, max_receive_message_size: 262_144 }
+}
+
+/// A direct DataProducer.
+pub(crate) fn producer() -> DataProducerOptions {
+    DataProducerOptions {
+        id: None,
+        label: String::new(),
+        protocol: String::new(),
+        paused: false,
+        sctp_stream_parameters: None,
+    }
+}
+
+/// A DataProducer on this stream, ordered and reliable.
+pub(crate) fn producer_on(stream_id: u16) -> DataProducerOptions {
+    let sctp_stream_parameters = Some(SctpStreamParameters {
+        stream_id,
+        ordered: true,
+        max_packet_life_time: None,
+        max_retransmits: None,
+    });
+    DataProducerOptions { sctp_stream_parameters, ..producer() }
+}
+
+/// A DataConsumer of the DataProducer with this id.
+pub(crate) fn consumer_of(data_producer_id: Uuid) -> DataConsumerOptions {
+    DataConsumerOptions { data_producer_id, ..consumer() }
+}
+
+/// A DataConsumer of a DataProducer that is not chosen yet.
+pub(crate) fn consumer() -> DataConsumerOptions {
+    DataConsumerOptions {
+        data_producer_id: Uuid::nil(),
+        paused: false,
+        subchannels: Vec::new(),
+        ordered: None,
+        max_packet_life_time: None,
+        max_retransmits: None,
+        stream_id: None,
+    }
+}
+
+/// `maxBufferedAmount` of a DataProducer or DataConsumer.
+pub(crate) fn backlog() -> Arc<Backlog> {
+    Arc::new(Backlog::new(64 << 20))
+}
