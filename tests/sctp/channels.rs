@@ -1,5 +1,7 @@
 //! Data channels that the peer opens in band (RFC 8832).
 
+use std::time::Duration;
+
 use datasoup::proto::dcep::Open;
 use datasoup::proto::message::{Limit, Message, Ppid, Reliability};
 use datasoup::proto::sctp::{SctpConfig, SctpEvent};
@@ -60,6 +62,21 @@ fn messages_leave_together_with_the_acknowledgement() {
     let sent = stage.drain();
     assert_eq!(acks(&sent), [6]);
     assert!(sent.iter().any(|chunk| chunk.kind == DATA && chunk.value[12..] == *b"hello"));
+}
+
+#[test]
+fn a_message_of_ppid_50_is_sent_ordered_and_reliably_whatever_its_stream_does() {
+    let mut stage = Stage::new(config());
+    let brief = Reliability { ordered: false, limit: Some(Limit::LifetimeMs(100)) };
+    stage.sctp.open_stream(6, brief);
+    let message = Message::new(Ppid::DCEP, open("chat").into());
+    stage.sctp.send(stage.now, 6, message).expect("room");
+    let sent = stage.drain();
+    assert_eq!((sent[0].kind, sent[0].flags & UNORDERED), (DATA, 0));
+    let again = stage.pass(Duration::from_secs(5));
+    assert!(again.iter().any(|chunk| chunk.kind == DATA), "it is retransmitted");
+    let counters = stage.sctp.counters();
+    assert_eq!((counters.expired.messages, counters.abandoned.messages), (0, 0));
 }
 
 #[test]

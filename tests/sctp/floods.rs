@@ -240,12 +240,15 @@ fn a_reset_within_a_message_drops_its_fragments() {
     for ordered in [0, UNORDERED] {
         let mut stage = Stage::new(config());
         let last = stage.puppet.initial_tsn.wrapping_sub(1);
+        for stream in [1, 2] {
+            let tsn = stage.next_tsn();
+            let fragment = data(FIRST | ordered, tsn, stream, 0, 53, &[0; 1000]);
+            stage.send(&[fragment, reset(stage.puppet.request, last, tsn, &[stream])]);
+            stage.puppet.request += 1;
+            assert_eq!(stage.events(), [SctpEvent::StreamReset { stream }]);
+        }
         let tsn = stage.next_tsn();
-        let piece = data(FIRST | ordered, tsn, 1, 0, 53, &[0; 1000]);
-        stage.send(&[piece, reset(stage.puppet.request, last, tsn, &[1])]);
-        assert_eq!(stage.events(), [SctpEvent::StreamReset { stream: 1 }]);
-        let tsn = stage.next_tsn();
-        let mut sent = stage.send(&[data(WHOLE, tsn, 2, 0, 53, b"x")]);
+        let mut sent = stage.send(&[data(WHOLE, tsn, 3, 0, 53, b"x")]);
         sent.extend(stage.pass(Duration::from_secs(1)));
         let sack = sent.iter().rfind(|chunk| chunk.kind == SACK).expect("an acknowledgement");
         let window = u32::from_be_bytes(sack.value[4..8].try_into().expect("four"));

@@ -23,7 +23,7 @@ use super::heartbeat::{Action, HeartbeatTimer};
 use super::init;
 use super::queue::{PushError, QueueBounds, SendQueues};
 use super::streams::Streams;
-use super::verdict::DropReason;
+use super::verdict::PacketDrop;
 use super::wire::cause;
 use crate::proto::dcep;
 use crate::proto::message::{Message, Reliability, StreamId};
@@ -105,10 +105,10 @@ impl Association {
             SctpState::Connecting if init::is(&packet) => self.on_init(now, &packet),
             SctpState::Connecting | SctpState::Connected => match &mut self.engine {
                 Some(engine) => engine.judge(now, packet),
-                None => Verdict::Dropped(DropReason::Unexpected),
+                None => Verdict::Dropped(PacketDrop::Unexpected),
             },
             SctpState::New | SctpState::Failed | SctpState::Closed => {
-                Verdict::Dropped(DropReason::Unexpected)
+                Verdict::Dropped(PacketDrop::Unexpected)
             }
         };
         match verdict {
@@ -343,12 +343,12 @@ impl Association {
         }
     }
 
-    fn count_dropped(&mut self, reason: DropReason) {
+    fn count_dropped(&mut self, reason: PacketDrop) {
         let counter = match reason {
-            DropReason::Malformed => &mut self.counters.packets_malformed,
-            DropReason::Foreign => &mut self.counters.packets_foreign,
-            DropReason::Unexpected => &mut self.counters.packets_unexpected,
-            DropReason::Overload => &mut self.counters.packets_overload,
+            PacketDrop::Malformed => &mut self.counters.packets_malformed,
+            PacketDrop::Foreign => &mut self.counters.packets_foreign,
+            PacketDrop::Unexpected => &mut self.counters.packets_unexpected,
+            PacketDrop::Overload => &mut self.counters.packets_overload,
         };
         *counter += 1;
     }

@@ -30,7 +30,7 @@ use super::ledger::Ledger;
 use super::ppid;
 use super::pr_sctp::UnsentMessage;
 use super::queue::ScheduledMessage;
-use super::verdict::{DropReason, Role};
+use super::verdict::{PacketDrop, Role};
 use super::wire::{self, Header};
 use crate::proto::dcep;
 use crate::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
@@ -52,11 +52,11 @@ const MAX_KEPT_PACKET: usize = 1500;
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation per packet")]
 pub(super) enum Verdict {
     /// It belongs to the peer. Register the streams that it names, then call [`Engine::deliver`].
-    Accepted(Accepted),
+    Accepted(VerifiedPacket),
     /// An INIT was answered.
     InitAnswered,
     /// It was dropped.
-    Dropped(DropReason),
+    Dropped(PacketDrop),
     /// The peer aborted the association.
     Aborted,
     /// The peer rejected our cookie as stale.
@@ -69,7 +69,7 @@ pub(super) enum Verdict {
 
 /// A verified packet on its way to [`Engine::deliver`].
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation per packet")]
-pub(super) enum Accepted {
+pub(super) enum VerifiedPacket {
     Whole(AssociationEvent),
     /// Split, because it is over [`MAX_KEPT_PACKET`].
     Split(Vec<AssociationEvent>),
@@ -132,7 +132,7 @@ impl Engine {
         config: &SctpConfig,
         now: Instant,
         packet: &[u8],
-    ) -> Result<Self, DropReason> {
+    ) -> Result<Self, PacketDrop> {
         let (init, peer) = init::screen(packet)?;
         let mut endpoint = settings::endpoint(config);
         match endpoint.handle(now, UNUSED_ADDRESS, None, None, init) {
@@ -142,7 +142,7 @@ impl Engine {
                 engine.ledger.peer = Some(peer);
                 Ok(engine)
             }
-            _ => Err(DropReason::Malformed),
+            _ => Err(PacketDrop::Malformed),
         }
     }
 
@@ -173,8 +173,8 @@ impl Engine {
     pub(super) fn repeat_init(&mut self, now: Instant, packet: &[u8]) -> Verdict {
         match init::screen(packet) {
             Ok((init, ..)) => match self.verify(now, init) {
-                Some(event) => Verdict::Accepted(Accepted::Whole(event)),
-                None => Verdict::Dropped(DropReason::Foreign),
+                Some(event) => Verdict::Accepted(VerifiedPacket::Whole(event)),
+                None => Verdict::Dropped(PacketDrop::Foreign),
             },
             Err(reason) => Verdict::Dropped(reason),
         }
@@ -192,16 +192,16 @@ impl Engine {
         };
         debug_assert!(wire::is_canonical(&packet), "the guard passed {packet:?}");
         let Some(event) = self.verify(now, packet.clone()) else {
-            return Verdict::Dropped(DropReason::Foreign);
+            return Verdict::Dropped(PacketDrop::Foreign);
         };
         match self.guard.admit(now, &mut self.ledger, self.streams) {
             Admission::Granted => {
                 if packet.len() <= MAX_KEPT_PACKET {
-                    return Verdict::Accepted(Accepted::Whole(event));
+                    return Verdict::Accepted(VerifiedPacket::Whole(event));
                 }
                 let parts = wire::divide(&packet, MAX_KEPT_PACKET);
                 let events = parts.into_iter().flat_map(|it| self.verify(now, it)).collect();
-                Verdict::Accepted(Accepted::Split(events))
+                Verdict::Accepted(VerifiedPacket::Split(events))
             }
             Admission::Refused(reason) => Verdict::Dropped(reason),
             Admission::Violation(rule) => Verdict::Violation(rule),
@@ -224,10 +224,10 @@ impl Engine {
     }
 
     /// Hands a packet to the association.
-    pub(super) fn deliver(&mut self, packet: Accepted) {
+    pub(super) fn deliver(&mut self, packet: VerifiedPacket) {
         match packet {
-            Accepted::Whole(event) => self.association.handle_event(event),
-            Accepted::Split(events) => {
+            VerifiedPacket::Whole(event) => self.association.handle_event(event),
+            VerifiedPacket::Split(events) => {
                 events.into_iter().for_each(|event| self.association.handle_event(event));
             }
         }

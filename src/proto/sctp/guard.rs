@@ -26,7 +26,7 @@ use super::budget::CpuBudget;
 use super::init;
 use super::ledger::Ledger;
 use super::received::GapLimit;
-use super::verdict::{DropReason, Role};
+use super::verdict::{PacketDrop, Role};
 use super::wire::{
     COMMON_HEADER, Chunk, Chunks, Data, Header, cause, checksum_matches, kind, parameter, u16_at,
     u32_at,
@@ -67,7 +67,7 @@ pub(super) enum Screening {
     /// The peer answers our HEARTBEAT, and the packet holds nothing else. Verified.
     HeartbeatAcked,
     /// It is dropped.
-    Drop(DropReason),
+    Drop(PacketDrop),
 }
 
 /// What [`Guard::admit`] makes of a verified packet.
@@ -76,7 +76,7 @@ pub(super) enum Admission {
     /// It goes to sctp-proto.
     Granted,
     /// It is dropped.
-    Refused(DropReason),
+    Refused(PacketDrop),
     /// The association ends: the peer broke this rule, which no correct peer breaks.
     Violation(&'static str),
 }
@@ -135,13 +135,13 @@ impl Guard {
     /// Inspects a packet other than an INIT. Call [`Self::admit`] once it is verified.
     pub(super) fn screen(&mut self, ledger: &Ledger, role: Role, packet: &[u8]) -> Screening {
         let Some((header, chunks)) = Header::parse(packet) else {
-            return Screening::Drop(DropReason::Malformed);
+            return Screening::Drop(PacketDrop::Malformed);
         };
         if let Some(local) = &ledger.local
             && (header.source_port, header.destination_port)
                 != (local.header.destination_port, local.header.source_port)
         {
-            return Screening::Drop(DropReason::Foreign);
+            return Screening::Drop(PacketDrop::Foreign);
         }
         let inspection = match self.inspect(ledger, role, packet, chunks) {
             Ok(inspection) => inspection,
@@ -156,7 +156,7 @@ impl Guard {
         let peer_tag = ledger.peer.as_ref().map(|peer| peer.announced.tag);
         let tag = if inspection.abort == Some(true) { peer_tag } else { own_tag };
         if tag != Some(header.tag) || !checksum_matches(packet) {
-            return Screening::Drop(DropReason::Foreign);
+            return Screening::Drop(PacketDrop::Foreign);
         }
         if inspection.abort.is_some() {
             return Screening::Abort;
@@ -169,7 +169,7 @@ impl Guard {
         match inspection.rewriter.finish() {
             Some(packet) => Screening::Rewritten(packet),
             None if inspection.heartbeat_acked => Screening::HeartbeatAcked,
-            None => Screening::Drop(DropReason::Unexpected),
+            None => Screening::Drop(PacketDrop::Unexpected),
         }
     }
 
@@ -180,7 +180,7 @@ impl Guard {
         role: Role,
         packet: &'a [u8],
         chunks: Chunks<'a>,
-    ) -> Result<Inspection<'a>, DropReason> {
+    ) -> Result<Inspection<'a>, PacketDrop> {
         self.pending.clear();
         let mut inspection = Inspection {
             rewriter: Rewriter::new(packet),
@@ -195,16 +195,16 @@ impl Guard {
             reconfigs: 0,
         };
         for (index, chunk) in chunks.enumerate() {
-            let chunk = chunk.map_err(|_| DropReason::Malformed)?;
+            let chunk = chunk.map_err(|_| PacketDrop::Malformed)?;
             if chunk.kind == kind::INIT_ACK {
                 if index > 0 || ledger.peer.is_some() || role != Role::Initiator {
-                    return Err(DropReason::Unexpected);
+                    return Err(PacketDrop::Unexpected);
                 }
                 self.pass_init_ack(&mut inspection, &chunk)?;
                 continue;
             }
             if chunk.kind == kind::COOKIE_ECHO && index > 0 {
-                return Err(DropReason::Unexpected);
+                return Err(PacketDrop::Unexpected);
             }
             let fate = self.fate(ledger, role, &mut inspection, &chunk, chunks)?;
             self.apply(&mut inspection, &chunk, fate);
@@ -219,8 +219,8 @@ impl Guard {
         &mut self,
         inspection: &mut Inspection<'_>,
         chunk: &Chunk<'_>,
-    ) -> Result<(), DropReason> {
-        let value = init::canonical_ack(chunk, self.max_packet).ok_or(DropReason::Malformed)?;
+    ) -> Result<(), PacketDrop> {
+        let value = init::canonical_ack(chunk, self.max_packet).ok_or(PacketDrop::Malformed)?;
         inspection.rewriter.differ().chunk(chunk.kind, 0, &[&value]);
         self.pending.peer = init::peer_side(chunk);
         self.pending.load.add(chunk.kind, value.len());
@@ -235,13 +235,13 @@ impl Guard {
         inspection: &mut Inspection<'_>,
         chunk: &Chunk<'_>,
         chunks: Chunks<'_>,
-    ) -> Result<Fate, DropReason> {
+    ) -> Result<Fate, PacketDrop> {
         Ok(match chunk.kind {
-            kind::INIT => return Err(DropReason::Unexpected),
+            kind::INIT => return Err(PacketDrop::Unexpected),
             kind::COOKIE_ECHO => {
                 let cookie = ledger.local.as_ref().and_then(|local| local.cookie.as_ref());
                 if cookie.is_none_or(|cookie| cookie != chunk.value) {
-                    return Err(DropReason::Unexpected);
+                    return Err(PacketDrop::Unexpected);
                 }
                 inspection.open = true;
                 Fate::Keep
@@ -264,9 +264,9 @@ impl Guard {
                 Fate::Consume
             }
             kind::HEARTBEAT_ACK => Fate::Strip,
-            _ if !inspection.open => return Err(DropReason::Unexpected),
+            _ if !inspection.open => return Err(PacketDrop::Unexpected),
             kind::DATA => {
-                let data = Data::parse(chunk).ok_or(DropReason::Malformed)?;
+                let data = Data::parse(chunk).ok_or(PacketDrop::Malformed)?;
                 let fate = data::fate(ledger, self.gap_limit, &data)?;
                 self.pending.chunks.extend(data::passed(&data, fate).map(ChunkEffect::Data));
                 fate
@@ -305,13 +305,13 @@ impl Guard {
         &self,
         inspection: &mut Inspection<'_>,
         chunk: &Chunk<'_>,
-    ) -> Result<Fate, DropReason> {
+    ) -> Result<Fate, PacketDrop> {
         if inspection.heartbeats > 0 {
             return Ok(Fate::Strip);
         }
         inspection.heartbeats = 1;
-        let info = chunk.parameters(0).next().ok_or(DropReason::Malformed)?;
-        let (kind, info) = info.map_err(|_| DropReason::Malformed)?;
+        let info = chunk.parameters(0).next().ok_or(PacketDrop::Malformed)?;
+        let (kind, info) = info.map_err(|_| PacketDrop::Malformed)?;
         let fits = COMMON_HEADER + chunk.padded_len() <= self.max_packet;
         let passes = kind == parameter::HEARTBEAT_INFO && fits;
         Ok(if passes { Fate::Trim(4 + info.len()) } else { Fate::Strip })
@@ -361,7 +361,7 @@ impl Guard {
     pub(super) fn admit(&mut self, now: Instant, ledger: &mut Ledger, streams: usize) -> Admission {
         let pending = &mut self.pending;
         if !self.budget.take(now, pending.load.cost(ledger, streams)) {
-            return Admission::Refused(DropReason::Overload);
+            return Admission::Refused(PacketDrop::Overload);
         }
         if let Some(peer) = pending.peer.take() {
             ledger.peer = Some(peer);

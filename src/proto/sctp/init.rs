@@ -5,28 +5,28 @@ use bytes::Bytes;
 
 use super::ledger::PeerSide;
 use super::received::ReceivedTsns;
-use super::verdict::DropReason;
+use super::verdict::PacketDrop;
 use super::wire::{COMMON_HEADER, Chunk, Header, Init, Writer, checksum_matches, kind, parameter};
 
 /// Checks an INIT, its checksum included. Returns it without what sctp-proto fails on, and what it
 /// says about the peer.
-pub(super) fn screen(packet: &[u8]) -> Result<(Bytes, PeerSide), DropReason> {
-    let (header, mut chunks) = Header::parse(packet).ok_or(DropReason::Malformed)?;
-    let chunk = chunks.next().ok_or(DropReason::Malformed)?.map_err(|_| DropReason::Malformed)?;
+pub(super) fn screen(packet: &[u8]) -> Result<(Bytes, PeerSide), PacketDrop> {
+    let (header, mut chunks) = Header::parse(packet).ok_or(PacketDrop::Malformed)?;
+    let chunk = chunks.next().ok_or(PacketDrop::Malformed)?.map_err(|_| PacketDrop::Malformed)?;
     // RFC 9260 §8.5.1 (A): an INIT has no tag, and comes alone (§6.10).
     if chunk.kind != kind::INIT || header.tag != 0 || chunks.next().is_some() {
-        return Err(DropReason::Malformed);
+        return Err(PacketDrop::Malformed);
     }
     if header.source_port == 0 || header.destination_port == 0 {
-        return Err(DropReason::Malformed);
+        return Err(PacketDrop::Malformed);
     }
-    let mut value = canonical(&chunk).ok_or(DropReason::Malformed)?;
-    let peer = peer_side(&chunk).ok_or(DropReason::Malformed)?;
+    let mut value = canonical(&chunk).ok_or(PacketDrop::Malformed)?;
+    let peer = peer_side(&chunk).ok_or(PacketDrop::Malformed)?;
     // Both stream counts become 65,535: sctp-proto compares each with the wrong one of its own, and
     // would announce too few in its answer. It enforces neither; the guard does.
-    value.get_mut(8..12).ok_or(DropReason::Malformed)?.fill(0xff);
+    value.get_mut(8..12).ok_or(PacketDrop::Malformed)?.fill(0xff);
     if !checksum_matches(packet) {
-        return Err(DropReason::Foreign);
+        return Err(PacketDrop::Foreign);
     }
     let mut writer = Writer::new(header, packet.len());
     writer.chunk(kind::INIT, 0, &[&value]);

@@ -11,7 +11,7 @@ pub(super) enum Role {
 
 /// Why an inbound packet was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DropReason {
+pub(super) enum PacketDrop {
     /// A length is wrong, or a field has a value that the RFC forbids.
     Malformed,
     /// The checksum, the verification tag or the ports do not belong to the association.

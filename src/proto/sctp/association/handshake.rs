@@ -10,7 +10,7 @@ use super::super::config::Start;
 use super::super::engine::{Engine, Verdict};
 use super::super::event::SctpState;
 use super::super::init;
-use super::super::verdict::{DropReason, Role};
+use super::super::verdict::{PacketDrop, Role};
 use super::Association;
 
 /// How many milliseconds we wait for the peer's INIT before we send one: browsers send theirs at
@@ -82,7 +82,7 @@ impl Association {
     /// than one association.
     pub(super) fn on_init(&mut self, now: Instant, packet: &Bytes) -> Verdict {
         let Some(peer_tag) = init::tag(packet) else {
-            return Verdict::Dropped(DropReason::Malformed);
+            return Verdict::Dropped(PacketDrop::Malformed);
         };
         if let Some(engine) = &mut self.engine {
             match engine.role {
@@ -97,13 +97,13 @@ impl Association {
                     if engine.knows_peer()
                         || engine.own_tag().is_some_and(|own| own > peer_tag) =>
                 {
-                    return Verdict::Dropped(DropReason::Unexpected);
+                    return Verdict::Dropped(PacketDrop::Unexpected);
                 }
                 Role::Initiator => {}
             }
         }
         if !self.init_budget.take(now, INIT_COST) {
-            return Verdict::Dropped(DropReason::Overload);
+            return Verdict::Dropped(PacketDrop::Overload);
         }
         match Engine::respond(&self.config, now, packet) {
             Ok(engine) => {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::engine::{Accepted, EngineEvent, Reassembled};
+use super::super::engine::{EngineEvent, Reassembled, VerifiedPacket};
 use super::super::event::{SctpEvent, SctpState};
 use super::super::guard::StreamEffects;
 use super::super::heartbeat::HeartbeatTimer;
@@ -16,7 +16,7 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 
 impl Association {
     /// Hands a packet of the peer to the engine, and collects what comes of it.
-    pub(super) fn deliver(&mut self, now: Instant, packet: Accepted) {
+    pub(super) fn deliver(&mut self, now: Instant, packet: VerifiedPacket) {
         self.on_sign_of_life(now);
         let Some(engine) = &mut self.engine else { return };
         let StreamEffects { skipped, reset, resets_all } = engine.take_stream_effects();

@@ -3,7 +3,7 @@
 use super::super::ledger::Ledger;
 use super::super::ppid;
 use super::super::received::GapLimit;
-use super::super::verdict::DropReason;
+use super::super::verdict::PacketDrop;
 use super::super::wire::{Chunk, Data, Writer};
 use super::effects::InboundData;
 use super::fate::Fate;
@@ -14,11 +14,11 @@ use crate::proto::message::{Ppid, StreamId};
 pub(in super::super) const DISCARD_STREAM: StreamId = u16::MAX;
 
 /// Decides about a DATA chunk. It is stripped if it is too far ahead of what is missing.
-pub(super) fn fate(ledger: &Ledger, limit: GapLimit, data: &Data<'_>) -> Result<Fate, DropReason> {
-    let peer = ledger.peer.as_ref().ok_or(DropReason::Unexpected)?;
+pub(super) fn fate(ledger: &Ledger, limit: GapLimit, data: &Data<'_>) -> Result<Fate, PacketDrop> {
+    let peer = ledger.peer.as_ref().ok_or(PacketDrop::Unexpected)?;
     if data.stream == DISCARD_STREAM {
         // At most 65,535 streams can be negotiated, so the peer has no stream with this id.
-        return Err(DropReason::Malformed);
+        return Err(PacketDrop::Malformed);
     }
     Ok(if peer.received.is_too_far(data.tsn, limit) {
         Fate::Strip

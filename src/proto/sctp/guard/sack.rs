@@ -1,14 +1,14 @@
 //! SACK chunks (RFC 9260 §3.3.4) on their way to sctp-proto.
 
 use super::super::ledger::Ledger;
-use super::super::verdict::DropReason;
+use super::super::verdict::PacketDrop;
 use super::super::wire::{Chunk, before, u16_at, u32_at};
 use super::fate::Fate;
 
 /// A SACK passes if it acknowledges only what was sent and its gap blocks are in order, so that
 /// what is in flight bounds the work of walking them.
-pub(super) fn fate(ledger: &Ledger, chunk: &Chunk<'_>) -> Result<Fate, DropReason> {
-    let sack = Sack::parse(chunk.value).ok_or(DropReason::Malformed)?;
+pub(super) fn fate(ledger: &Ledger, chunk: &Chunk<'_>) -> Result<Fate, PacketDrop> {
+    let sack = Sack::parse(chunk.value).ok_or(PacketDrop::Malformed)?;
     let Some(local) = &ledger.local else { return Ok(Fate::Strip) };
     let Some(end) = sack.last_gap_end() else { return Ok(Fate::Strip) };
     let highest = sack.cumulative.wrapping_add(end.into());
