@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseDataConsumerOptions, parseDataProducerOptions } from '../lib/options/data';
 import { parsePipeToRouterOptions } from '../lib/options/pipeToRouter';
 import {
@@ -18,12 +18,19 @@ import {
 import * as datasoup from '..';
 
 /**
- * The contract between lib/ and Rust. `tests/contract/options/<struct>.json` holds what lib/ sends for each of the
- * calls below: it is made here, and `cargo test --test contract` reads it with the struct of that name, which refuses
- * unknown members. To accept a change: `UPDATE_FIXTURES=1 npx jest contract`.
+ * The JavaScript half of the contract between lib/ and Rust; the other half is `tests/contract/main.rs`. To accept a
+ * change: `UPDATE_FIXTURES=1 npx jest contract`.
+ *
+ * `tests/contract/options/<struct>.json` is what lib/ makes of the calls below. It is made here; cargo reads it with the
+ * struct of that name, which rejects unknown members.
+ *
+ * `tests/contract/answers/<struct>.json` is what a worker answers, made by cargo. `types/answers.ts` is made of it here,
+ * as constants with the types of index.d.ts and lib/answers.d.ts, which `tsc -p .` checks.
  */
 
-const FOLDER = join(__dirname, '../tests/contract/options');
+const OPTIONS = join(__dirname, '../tests/contract/options');
+const ANSWERS = join(__dirname, '../tests/contract/answers');
+const TYPED_ANSWERS = join(__dirname, 'types/answers.ts');
 const FILES = join(__dirname, 'helpers/fixtures');
 
 const UDP = { protocol: 'udp', ip: '127.0.0.1' };
@@ -193,18 +200,88 @@ beforeAll(async () => {
 
 afterAll(() => worker.close());
 
-test.each(Object.entries(CASES))('%s: lib/ sends what the fixture holds', async (name, make) => {
-  const file = join(FOLDER, `${name}.json`);
-  const json = `${JSON.stringify(await make(), null, 2)}\n`;
+/** Compares `content` with that of `file`, after writing it if fixtures are updated. */
+function expectFile(file: string, content: string): void {
   if (process.env['UPDATE_FIXTURES']) {
-    mkdirSync(FOLDER, { recursive: true });
-    writeFileSync(file, json);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, content);
   }
-  expect(existsSync(file)).toBe(true);
-  expect(JSON.parse(json)).toEqual(JSON.parse(readFileSync(file, 'utf8')));
+  expect(content).toBe(existsSync(file) ? readFileSync(file, 'utf8') : undefined);
+}
+
+function structsIn(folder: string): string[] {
+  return readdirSync(folder)
+    .map((file) => file.replace(/\.json$/, ''))
+    .sort();
+}
+
+describe('options', () => {
+  test.each(Object.entries(CASES))('%s: lib/ sends what the fixture holds', async (name, make) => {
+    expectFile(join(OPTIONS, `${name}.json`), `${JSON.stringify(await make(), null, 2)}\n`);
+  });
+
+  test('each fixture is of a struct above', () => {
+    expect(structsIn(OPTIONS)).toEqual(Object.keys(CASES).sort());
+  });
 });
 
-test('each fixture is of a struct above', () => {
-  const names = readdirSync(FOLDER).map((file) => file.replace(/\.json$/, ''));
-  expect(names.sort()).toEqual(Object.keys(CASES).sort());
+describe('answers', () => {
+  const STAT_TYPES: Record<string, string> = {
+    'webrtc-transport': 'types.WebRtcTransportStat',
+    'plain-rtp-transport': 'types.PlainTransportStat',
+    'pipe-transport': 'types.PipeTransportStat',
+    'direct-transport': 'types.DirectTransportStat',
+  };
+
+  /** By Rust struct: the TypeScript type of an answer. */
+  const TYPES: Record<string, (answer: any) => string | undefined> = {
+    WorkerAnswer: () => 'answers.WorkerAnswer',
+    CreatedAnswer: () => 'answers.CreatedAnswer',
+    WebRtcTransportAnswer: () => 'answers.WebRtcTransportAnswer',
+    UdpTransportAnswer: () => 'answers.UdpTransportAnswer',
+    WebRtcConnectAnswer: () => 'answers.WebRtcConnectAnswer',
+    UdpConnectAnswer: () => 'answers.UdpConnectAnswer',
+    WorkerDump: () => 'types.WorkerDump',
+    WebRtcServerDump: () => 'types.WebRtcServerDump',
+    RouterDump: () => 'types.RouterDump',
+    TransportDump: (dump) => {
+      if ('iceRole' in dump) {
+        return 'types.WebRtcTransportDump';
+      }
+      if ('comedia' in dump) {
+        return 'types.PlainTransportDump';
+      }
+      return 'rtx' in dump ? 'types.PipeTransportDump' : 'types.DirectTransportDump';
+    },
+    TransportStats: ({ type }) => STAT_TYPES[type],
+    DataProducerDump: () => 'types.DataProducerDump',
+    DataProducerStats: () => 'types.DataProducerStat',
+    DataConsumerDump: () => 'types.DataConsumerDump',
+    DataConsumerStats: () => 'types.DataConsumerStat',
+    TupleInfo: () => 'types.TransportTuple',
+    IceParameters: () => 'types.IceParameters',
+    NegotiatedStreams: () => 'types.SctpNegotiatedCapabilities',
+    DropCount: () => "types.DataConsumerEvents['overflow'][0]",
+  };
+
+  test('types/answers.ts holds the fixtures, with a type for each', () => {
+    expect(structsIn(ANSWERS)).toEqual(Object.keys(TYPES).sort());
+    const constants = structsIn(ANSWERS).flatMap((struct) => {
+      const fixture: unknown[] = JSON.parse(readFileSync(join(ANSWERS, `${struct}.json`), 'utf8'));
+      return fixture.map((answer, index) => {
+        const type = TYPES[struct]!(answer);
+        expect(type).toBeDefined();
+        return `export const ${struct}${index}: ${type} = ${JSON.stringify(answer, null, 2)};\n`;
+      });
+    });
+    expectFile(
+      TYPED_ANSWERS,
+      [
+        '// Made by contract.test.ts of tests/contract/answers/.\n',
+        "import type { types } from '../..';",
+        "import type * as answers from '../../lib/answers';\n",
+        ...constants,
+      ].join('\n'),
+    );
+  });
 });

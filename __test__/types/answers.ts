@@ -1,0 +1,822 @@
+// Made by contract.test.ts of tests/contract/answers/.
+
+import type { types } from '../..';
+import type * as answers from '../../lib/answers';
+
+export const CreatedAnswer0: answers.CreatedAnswer = {
+  "id": "00000000-0000-0000-0000-000000000000"
+};
+
+export const CreatedAnswer1: answers.CreatedAnswer = {
+  "id": "00000000-0000-0000-0000-000000000000"
+};
+
+export const DataConsumerDump0: types.DataConsumerDump = {
+  "bufferedAmount": 0,
+  "bufferedAmountLowThreshold": 1024,
+  "dataProducerId": "00000000-0000-0000-0000-000000000000",
+  "dataProducerPaused": false,
+  "id": "00000000-0000-0000-0000-000000000000",
+  "label": "",
+  "paused": false,
+  "protocol": "",
+  "sctpStreamParameters": {
+    "maxRetransmits": 3,
+    "ordered": false,
+    "streamId": 0
+  },
+  "subchannels": [],
+  "type": "sctp"
+};
+
+export const DataConsumerDump1: types.DataConsumerDump = {
+  "bufferedAmount": 0,
+  "bufferedAmountLowThreshold": 0,
+  "dataProducerId": "00000000-0000-0000-0000-000000000000",
+  "dataProducerPaused": false,
+  "id": "00000000-0000-0000-0000-000000000000",
+  "label": "",
+  "paused": false,
+  "protocol": "",
+  "subchannels": [],
+  "type": "direct"
+};
+
+export const DataConsumerStats0: types.DataConsumerStat = {
+  "bufferedAmount": 0,
+  "bytesDropped": 0,
+  "bytesSent": 0,
+  "label": "",
+  "messagesDropped": 0,
+  "messagesDroppedFull": 0,
+  "messagesDroppedTooLarge": 0,
+  "messagesDroppedUnsendable": 0,
+  "messagesFiltered": 0,
+  "messagesPaused": 0,
+  "messagesSent": 0,
+  "protocol": "",
+  "timestamp": 0,
+  "type": "data-consumer"
+};
+
+export const DataConsumerStats1: types.DataConsumerStat = {
+  "bufferedAmount": 0,
+  "bytesDropped": 0,
+  "bytesSent": 0,
+  "label": "",
+  "messagesDropped": 0,
+  "messagesDroppedFull": 0,
+  "messagesDroppedTooLarge": 0,
+  "messagesDroppedUnsendable": 0,
+  "messagesFiltered": 0,
+  "messagesPaused": 0,
+  "messagesSent": 0,
+  "protocol": "",
+  "timestamp": 0,
+  "type": "data-consumer"
+};
+
+export const DataProducerDump0: types.DataProducerDump = {
+  "id": "00000000-0000-0000-0000-000000000000",
+  "label": "",
+  "paused": false,
+  "protocol": "",
+  "sctpStreamParameters": {
+    "ordered": true,
+    "streamId": 0
+  },
+  "type": "sctp"
+};
+
+export const DataProducerDump1: types.DataProducerDump = {
+  "id": "00000000-0000-0000-0000-000000000000",
+  "label": "",
+  "paused": false,
+  "protocol": "",
+  "type": "direct"
+};
+
+export const DataProducerStats0: types.DataProducerStat = {
+  "bytesReceived": 0,
+  "label": "",
+  "messagesPaused": 0,
+  "messagesReceived": 0,
+  "protocol": "",
+  "timestamp": 0,
+  "type": "data-producer"
+};
+
+export const DataProducerStats1: types.DataProducerStat = {
+  "bytesReceived": 0,
+  "label": "",
+  "messagesPaused": 0,
+  "messagesReceived": 0,
+  "protocol": "",
+  "timestamp": 0,
+  "type": "data-producer"
+};
+
+export const DropCount0: types.DataConsumerEvents['overflow'][0] = {
+  "bytes": 2,
+  "messages": 1
+};
+
+export const IceParameters0: types.IceParameters = {
+  "iceLite": true,
+  "password": "secret",
+  "usernameFragment": "secret"
+};
+
+export const NegotiatedStreams0: types.SctpNegotiatedCapabilities = {
+  "negotiatedMaxInboundStreams": 65535,
+  "negotiatedMaxOutboundStreams": 65535
+};
+
+export const RouterDump0: types.RouterDump = {
+  "id": "00000000-0000-0000-0000-000000000000",
+  "mapConsumerIdProducerId": [],
+  "mapDataConsumerIdDataProducerId": [
+    {
+      "key": "00000000-0000-0000-0000-000000000000",
+      "value": "hash or id"
+    },
+    {
+      "key": "00000000-0000-0000-0000-000000000000",
+      "value": "hash or id"
+    }
+  ],
+  "mapDataProducerIdDataConsumerIds": [
+    {
+      "key": "00000000-0000-0000-0000-000000000000",
+      "values": [
+        "00000000-0000-0000-0000-000000000000"
+      ]
+    },
+    {
+      "key": "00000000-0000-0000-0000-000000000000",
+      "values": [
+        "00000000-0000-0000-0000-000000000000"
+      ]
+    }
+  ],
+  "mapProducerIdConsumerIds": [],
+  "mapProducerIdObserverIds": [],
+  "rtpObserverIds": [],
+  "transportIds": [
+    "00000000-0000-0000-0000-000000000000",
+    "00000000-0000-0000-0000-000000000000",
+    "00000000-0000-0000-0000-000000000000",
+    "00000000-0000-0000-0000-000000000000",
+    "00000000-0000-0000-0000-000000000000"
+  ]
+};
+
+export const TransportDump0: types.WebRtcTransportDump = {
+  "consumerIds": [],
+  "dataConsumerIds": [
+    "00000000-0000-0000-0000-000000000000"
+  ],
+  "dataProducerIds": [
+    "00000000-0000-0000-0000-000000000000"
+  ],
+  "dtlsParameters": {
+    "fingerprints": [
+      {
+        "algorithm": "sha-1",
+        "value": "hash or id"
+      },
+      {
+        "algorithm": "sha-224",
+        "value": "hash or id"
+      },
+      {
+        "algorithm": "sha-256",
+        "value": "hash or id"
+      },
+      {
+        "algorithm": "sha-384",
+        "value": "hash or id"
+      },
+      {
+        "algorithm": "sha-512",
+        "value": "hash or id"
+      }
+    ],
+    "role": "server"
+  },
+  "dtlsState": "connected",
+  "iceCandidates": [
+    {
+      "address": "10.0.0.1",
+      "foundation": "udpcandidate",
+      "ip": "10.0.0.1",
+      "port": 10001,
+      "priority": 1076302079,
+      "protocol": "udp",
+      "type": "host"
+    }
+  ],
+  "iceParameters": {
+    "iceLite": true,
+    "password": "secret",
+    "usernameFragment": "secret"
+  },
+  "iceRole": "controlled",
+  "iceSelectedTuple": {
+    "localAddress": "10.0.0.1",
+    "localIp": "10.0.0.1",
+    "localPort": 10001,
+    "protocol": "udp",
+    "remoteIp": "192.0.2.1",
+    "remotePort": 20001
+  },
+  "iceState": "completed",
+  "id": "00000000-0000-0000-0000-000000000000",
+  "mapRtxSsrcConsumerId": [],
+  "mapSsrcConsumerId": [],
+  "maxReceiveMessageSize": 262144,
+  "maxSendMessageSize": 262144,
+  "producerIds": [],
+  "recvRtpHeaderExtensions": {},
+  "rtpListener": {
+    "midTable": [],
+    "ridTable": [],
+    "ssrcTable": []
+  },
+  "sctpListener": {
+    "streamIdTable": [
+      {
+        "key": 0,
+        "value": "hash or id"
+      }
+    ]
+  },
+  "sctpNegotiatedCapabilities": {
+    "negotiatedMaxInboundStreams": 65535,
+    "negotiatedMaxOutboundStreams": 65535
+  },
+  "sctpParameters": {
+    "MIS": 65535,
+    "OS": 65535,
+    "isDataChannel": true,
+    "maxMessageSize": 262144,
+    "maxReceiveMessageSize": 262144,
+    "maxReceiverWindowBufferSize": 5242880,
+    "maxSendMessageSize": 262144,
+    "perStreamSendQueueLimit": 2000000,
+    "port": 5000,
+    "sendBufferSize": 2000000
+  },
+  "sctpState": "connected",
+  "traceEventTypes": []
+};
+
+export const TransportDump1: types.WebRtcTransportDump = {
+  "consumerIds": [],
+  "dataConsumerIds": [],
+  "dataProducerIds": [],
+  "dtlsParameters": {
+    "fingerprints": [
+      {
+        "algorithm": "sha-1",
+        "value": "hash or id"
+      },
+      {
+        "algorithm": "sha-224",
+        "value": "hash or id"
+      },
+      {
+        "algorithm": "sha-256",
+        "value": "hash or id"
+      },
+      {
+        "algorithm": "sha-384",
+        "value": "hash or id"
+      },
+      {
+        "algorithm": "sha-512",
+        "value": "hash or id"
+      }
+    ],
+    "role": "server"
+  },
+  "dtlsState": "new",
+  "iceCandidates": [
+    {
+      "address": "10.0.0.1",
+      "foundation": "udpcandidate",
+      "ip": "10.0.0.1",
+      "port": 10002,
+      "priority": 1076302079,
+      "protocol": "udp",
+      "type": "host"
+    }
+  ],
+  "iceParameters": {
+    "iceLite": true,
+    "password": "secret",
+    "usernameFragment": "secret"
+  },
+  "iceRole": "controlled",
+  "iceState": "new",
+  "id": "00000000-0000-0000-0000-000000000000",
+  "mapRtxSsrcConsumerId": [],
+  "mapSsrcConsumerId": [],
+  "maxReceiveMessageSize": 262144,
+  "maxSendMessageSize": 262144,
+  "producerIds": [],
+  "recvRtpHeaderExtensions": {},
+  "rtpListener": {
+    "midTable": [],
+    "ridTable": [],
+    "ssrcTable": []
+  },
+  "traceEventTypes": []
+};
+
+export const TransportDump2: types.PlainTransportDump = {
+  "comedia": false,
+  "consumerIds": [],
+  "dataConsumerIds": [],
+  "dataProducerIds": [],
+  "id": "00000000-0000-0000-0000-000000000000",
+  "mapRtxSsrcConsumerId": [],
+  "mapSsrcConsumerId": [],
+  "maxReceiveMessageSize": 262144,
+  "maxSendMessageSize": 262144,
+  "producerIds": [],
+  "recvRtpHeaderExtensions": {},
+  "rtcpMux": true,
+  "rtpListener": {
+    "midTable": [],
+    "ridTable": [],
+    "ssrcTable": []
+  },
+  "sctpListener": {
+    "streamIdTable": []
+  },
+  "sctpNegotiatedCapabilities": {
+    "negotiatedMaxInboundStreams": 0,
+    "negotiatedMaxOutboundStreams": 0
+  },
+  "sctpParameters": {
+    "MIS": 65535,
+    "OS": 65535,
+    "isDataChannel": false,
+    "maxMessageSize": 262144,
+    "maxReceiveMessageSize": 262144,
+    "maxReceiverWindowBufferSize": 5242880,
+    "maxSendMessageSize": 262144,
+    "perStreamSendQueueLimit": 2000000,
+    "port": 5000,
+    "sendBufferSize": 2000000
+  },
+  "sctpState": "new",
+  "traceEventTypes": [],
+  "tuple": {
+    "localAddress": "10.0.0.1",
+    "localIp": "10.0.0.1",
+    "localPort": 10003,
+    "protocol": "udp",
+    "remoteIp": "192.0.2.1",
+    "remotePort": 20003
+  }
+};
+
+export const TransportDump3: types.PipeTransportDump = {
+  "consumerIds": [],
+  "dataConsumerIds": [],
+  "dataProducerIds": [],
+  "id": "00000000-0000-0000-0000-000000000000",
+  "mapRtxSsrcConsumerId": [],
+  "mapSsrcConsumerId": [],
+  "maxReceiveMessageSize": 262144,
+  "maxSendMessageSize": 262144,
+  "producerIds": [],
+  "recvRtpHeaderExtensions": {},
+  "rtpListener": {
+    "midTable": [],
+    "ridTable": [],
+    "ssrcTable": []
+  },
+  "rtx": false,
+  "traceEventTypes": [],
+  "tuple": {
+    "localAddress": "10.0.0.1",
+    "localIp": "10.0.0.1",
+    "localPort": 10004,
+    "protocol": "udp",
+    "remotePort": 0
+  }
+};
+
+export const TransportDump4: types.DirectTransportDump = {
+  "consumerIds": [],
+  "dataConsumerIds": [
+    "00000000-0000-0000-0000-000000000000"
+  ],
+  "dataProducerIds": [
+    "00000000-0000-0000-0000-000000000000"
+  ],
+  "id": "00000000-0000-0000-0000-000000000000",
+  "mapRtxSsrcConsumerId": [],
+  "mapSsrcConsumerId": [],
+  "maxReceiveMessageSize": 262144,
+  "maxSendMessageSize": 262144,
+  "producerIds": [],
+  "recvRtpHeaderExtensions": {},
+  "rtpListener": {
+    "midTable": [],
+    "ridTable": [],
+    "ssrcTable": []
+  },
+  "traceEventTypes": []
+};
+
+export const TransportStats0: types.WebRtcTransportStat = {
+  "bytesDiscarded": 0,
+  "bytesReceived": 0,
+  "bytesSent": 0,
+  "datagramsDropped": 0,
+  "dtlsRecordsDropped": 0,
+  "dtlsState": "connected",
+  "iceRole": "controlled",
+  "iceSelectedTuple": {
+    "localAddress": "10.0.0.1",
+    "localIp": "10.0.0.1",
+    "localPort": 10001,
+    "protocol": "udp",
+    "remoteIp": "192.0.2.1",
+    "remotePort": 20001
+  },
+  "iceState": "completed",
+  "maxIncomingBitrate": 0,
+  "maxOutgoingBitrate": 0,
+  "messagesAbandoned": 0,
+  "messagesDiscarded": 0,
+  "messagesExpired": 0,
+  "messagesGarbled": 0,
+  "messagesUnrouted": 0,
+  "messagesUnsent": 0,
+  "minOutgoingBitrate": 0,
+  "probationBytesSent": 0,
+  "probationSendBitrate": 0,
+  "recvBitrate": 0,
+  "rtpBytesReceived": 0,
+  "rtpBytesSent": 0,
+  "rtpRecvBitrate": 0,
+  "rtpSendBitrate": 0,
+  "rtxBytesReceived": 0,
+  "rtxBytesSent": 0,
+  "rtxRecvBitrate": 0,
+  "rtxSendBitrate": 0,
+  "sctpChunksStripped": 0,
+  "sctpPacketsForeign": 0,
+  "sctpPacketsMalformed": 0,
+  "sctpPacketsOverload": 0,
+  "sctpPacketsUnexpected": 0,
+  "sctpState": "connected",
+  "sendBitrate": 0,
+  "timestamp": 0,
+  "transportId": "00000000-0000-0000-0000-000000000000",
+  "type": "webrtc-transport"
+};
+
+export const TransportStats1: types.WebRtcTransportStat = {
+  "bytesDiscarded": 0,
+  "bytesReceived": 0,
+  "bytesSent": 0,
+  "datagramsDropped": 0,
+  "dtlsRecordsDropped": 0,
+  "dtlsState": "new",
+  "iceRole": "controlled",
+  "iceState": "new",
+  "messagesDiscarded": 0,
+  "messagesUnrouted": 0,
+  "probationBytesSent": 0,
+  "probationSendBitrate": 0,
+  "recvBitrate": 0,
+  "rtpBytesReceived": 0,
+  "rtpBytesSent": 0,
+  "rtpRecvBitrate": 0,
+  "rtpSendBitrate": 0,
+  "rtxBytesReceived": 0,
+  "rtxBytesSent": 0,
+  "rtxRecvBitrate": 0,
+  "rtxSendBitrate": 0,
+  "sendBitrate": 0,
+  "timestamp": 0,
+  "transportId": "00000000-0000-0000-0000-000000000000",
+  "type": "webrtc-transport"
+};
+
+export const TransportStats2: types.PlainTransportStat = {
+  "bytesDiscarded": 0,
+  "bytesReceived": 0,
+  "bytesSent": 0,
+  "comedia": false,
+  "datagramsDropped": 0,
+  "messagesAbandoned": 0,
+  "messagesDiscarded": 0,
+  "messagesExpired": 0,
+  "messagesGarbled": 0,
+  "messagesUnrouted": 0,
+  "messagesUnsent": 0,
+  "probationBytesSent": 0,
+  "probationSendBitrate": 0,
+  "recvBitrate": 0,
+  "rtcpMux": true,
+  "rtpBytesReceived": 0,
+  "rtpBytesSent": 0,
+  "rtpRecvBitrate": 0,
+  "rtpSendBitrate": 0,
+  "rtxBytesReceived": 0,
+  "rtxBytesSent": 0,
+  "rtxRecvBitrate": 0,
+  "rtxSendBitrate": 0,
+  "sctpChunksStripped": 0,
+  "sctpPacketsForeign": 0,
+  "sctpPacketsMalformed": 0,
+  "sctpPacketsOverload": 0,
+  "sctpPacketsUnexpected": 0,
+  "sctpState": "new",
+  "sendBitrate": 0,
+  "timestamp": 0,
+  "transportId": "00000000-0000-0000-0000-000000000000",
+  "tuple": {
+    "localAddress": "10.0.0.1",
+    "localIp": "10.0.0.1",
+    "localPort": 10003,
+    "protocol": "udp",
+    "remoteIp": "192.0.2.1",
+    "remotePort": 20003
+  },
+  "type": "plain-rtp-transport"
+};
+
+export const TransportStats3: types.PipeTransportStat = {
+  "bytesDiscarded": 0,
+  "bytesReceived": 0,
+  "bytesSent": 0,
+  "datagramsDropped": 0,
+  "messagesDiscarded": 0,
+  "messagesUnrouted": 0,
+  "probationBytesSent": 0,
+  "probationSendBitrate": 0,
+  "recvBitrate": 0,
+  "rtpBytesReceived": 0,
+  "rtpBytesSent": 0,
+  "rtpRecvBitrate": 0,
+  "rtpSendBitrate": 0,
+  "rtxBytesReceived": 0,
+  "rtxBytesSent": 0,
+  "rtxRecvBitrate": 0,
+  "rtxSendBitrate": 0,
+  "sendBitrate": 0,
+  "timestamp": 0,
+  "transportId": "00000000-0000-0000-0000-000000000000",
+  "tuple": {
+    "localAddress": "10.0.0.1",
+    "localIp": "10.0.0.1",
+    "localPort": 10004,
+    "protocol": "udp",
+    "remotePort": 0
+  },
+  "type": "pipe-transport"
+};
+
+export const TransportStats4: types.DirectTransportStat = {
+  "bytesDiscarded": 0,
+  "bytesReceived": 0,
+  "bytesSent": 0,
+  "datagramsDropped": 0,
+  "messagesDiscarded": 0,
+  "messagesUnrouted": 0,
+  "probationBytesSent": 0,
+  "probationSendBitrate": 0,
+  "recvBitrate": 0,
+  "rtpBytesReceived": 0,
+  "rtpBytesSent": 0,
+  "rtpRecvBitrate": 0,
+  "rtpSendBitrate": 0,
+  "rtxBytesReceived": 0,
+  "rtxBytesSent": 0,
+  "rtxRecvBitrate": 0,
+  "rtxSendBitrate": 0,
+  "sendBitrate": 0,
+  "timestamp": 0,
+  "transportId": "00000000-0000-0000-0000-000000000000",
+  "type": "direct-transport"
+};
+
+export const TupleInfo0: types.TransportTuple = {
+  "localAddress": "10.0.0.1",
+  "localIp": "10.0.0.1",
+  "localPort": 10001,
+  "protocol": "udp",
+  "remoteIp": "192.0.2.1",
+  "remotePort": 20001
+};
+
+export const TupleInfo1: types.TransportTuple = {
+  "localAddress": "10.0.0.1",
+  "localIp": "10.0.0.1",
+  "localPort": 10003,
+  "protocol": "udp",
+  "remoteIp": "192.0.2.1",
+  "remotePort": 20003
+};
+
+export const TupleInfo2: types.TransportTuple = {
+  "localAddress": "10.0.0.1",
+  "localIp": "10.0.0.1",
+  "localPort": 10004,
+  "protocol": "udp",
+  "remotePort": 0
+};
+
+export const UdpConnectAnswer0: answers.UdpConnectAnswer = {
+  "tuple": {
+    "localAddress": "10.0.0.1",
+    "localIp": "10.0.0.1",
+    "localPort": 10003,
+    "protocol": "udp",
+    "remoteIp": "192.0.2.1",
+    "remotePort": 20003
+  }
+};
+
+export const UdpTransportAnswer0: answers.UdpTransportAnswer = {
+  "id": "00000000-0000-0000-0000-000000000000",
+  "sctpParameters": {
+    "MIS": 65535,
+    "OS": 65535,
+    "isDataChannel": false,
+    "maxMessageSize": 262144,
+    "maxReceiveMessageSize": 262144,
+    "maxReceiverWindowBufferSize": 5242880,
+    "maxSendMessageSize": 262144,
+    "perStreamSendQueueLimit": 2000000,
+    "port": 5000,
+    "sendBufferSize": 2000000
+  },
+  "tuple": {
+    "localAddress": "10.0.0.1",
+    "localIp": "10.0.0.1",
+    "localPort": 10003,
+    "protocol": "udp",
+    "remotePort": 0
+  }
+};
+
+export const UdpTransportAnswer1: answers.UdpTransportAnswer = {
+  "id": "00000000-0000-0000-0000-000000000000",
+  "tuple": {
+    "localAddress": "10.0.0.1",
+    "localIp": "10.0.0.1",
+    "localPort": 10004,
+    "protocol": "udp",
+    "remotePort": 0
+  }
+};
+
+export const WebRtcConnectAnswer0: answers.WebRtcConnectAnswer = {
+  "dtlsLocalRole": "server"
+};
+
+export const WebRtcServerDump0: types.WebRtcServerDump = {
+  "datagramsDropped": 0,
+  "id": "00000000-0000-0000-0000-000000000000",
+  "localIceUsernameFragments": [
+    {
+      "localIceUsernameFragment": "secret",
+      "webRtcTransportId": "00000000-0000-0000-0000-000000000000"
+    }
+  ],
+  "tcpServers": [],
+  "udpSockets": [
+    {
+      "ip": "10.0.0.1",
+      "port": 10001
+    }
+  ],
+  "webRtcTransportIds": [
+    "00000000-0000-0000-0000-000000000000"
+  ]
+};
+
+export const WebRtcTransportAnswer0: answers.WebRtcTransportAnswer = {
+  "iceCandidates": [
+    {
+      "address": "10.0.0.1",
+      "foundation": "udpcandidate",
+      "ip": "10.0.0.1",
+      "port": 10001,
+      "priority": 1076302079,
+      "protocol": "udp",
+      "type": "host"
+    }
+  ],
+  "iceParameters": {
+    "iceLite": true,
+    "password": "secret",
+    "usernameFragment": "secret"
+  },
+  "id": "00000000-0000-0000-0000-000000000000",
+  "sctpParameters": {
+    "MIS": 65535,
+    "OS": 65535,
+    "isDataChannel": true,
+    "maxMessageSize": 262144,
+    "maxReceiveMessageSize": 262144,
+    "maxReceiverWindowBufferSize": 5242880,
+    "maxSendMessageSize": 262144,
+    "perStreamSendQueueLimit": 2000000,
+    "port": 5000,
+    "sendBufferSize": 2000000
+  }
+};
+
+export const WebRtcTransportAnswer1: answers.WebRtcTransportAnswer = {
+  "iceCandidates": [
+    {
+      "address": "10.0.0.1",
+      "foundation": "udpcandidate",
+      "ip": "10.0.0.1",
+      "port": 10002,
+      "priority": 1076302079,
+      "protocol": "udp",
+      "type": "host"
+    }
+  ],
+  "iceParameters": {
+    "iceLite": true,
+    "password": "secret",
+    "usernameFragment": "secret"
+  },
+  "id": "00000000-0000-0000-0000-000000000000"
+};
+
+export const WorkerAnswer0: answers.WorkerAnswer = {
+  "dtlsFingerprints": [
+    {
+      "algorithm": "sha-1",
+      "value": "hash or id"
+    },
+    {
+      "algorithm": "sha-224",
+      "value": "hash or id"
+    },
+    {
+      "algorithm": "sha-256",
+      "value": "hash or id"
+    },
+    {
+      "algorithm": "sha-384",
+      "value": "hash or id"
+    },
+    {
+      "algorithm": "sha-512",
+      "value": "hash or id"
+    }
+  ]
+};
+
+export const WorkerDump0: types.WorkerDump = {
+  "channelMessageHandlers": {
+    "channelNotificationHandlers": [
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000"
+    ],
+    "channelRequestHandlers": [
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000"
+    ]
+  },
+  "datagramsOverflowed": 0,
+  "datagramsUnsent": 0,
+  "eventsMerged": 0,
+  "logLinesDropped": 0,
+  "pid": 1,
+  "routerIds": [
+    "00000000-0000-0000-0000-000000000000"
+  ],
+  "tcpConnectionsDropped": 0,
+  "webRtcServerIds": [
+    "00000000-0000-0000-0000-000000000000"
+  ]
+};
