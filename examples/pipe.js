@@ -1,7 +1,7 @@
 'use strict';
 
-// pipeToRouter(): a DataProducer of one worker is consumed on another, so that one room can use several cores. The first
-// call creates the pair of PipeTransports; they close with the routers.
+// pipeToRouter(): a DataProducer of one worker is consumed on another, so that one room can use several cores. The
+// first call creates the pair of PipeTransports; they close with the routers.
 
 const { createWorker } = require('datasoup');
 

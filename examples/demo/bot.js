@@ -1,27 +1,27 @@
 'use strict';
 
-// Ladle, who lives in Node. No socket, no WebRTC: a DirectTransport puts it behind the same
-// Router as the browsers. It consumes every chat channel and answers on one of its own, and it
-// returns pings, which is what the page's round trip is measured with.
+// Ladle, the bot, runs in Node: without a socket and without WebRTC. A DirectTransport puts it behind the same Router
+// as the browsers. It consumes every chat channel and answers on its own, and it returns pings, with which the page
+// measures the round trip.
 //
 //   page ═ chat ═▶ Router ═▶ DataConsumer 'message' ─▶ answer() ─▶ DataProducer.send() ═▶ Router ═▶ pages
 //
-// Both of its DataProducers speak to the whole room, or with a subchannel to one peer: each peer's
-// consumer is subscribed to the peer's number.
+// Both of its DataProducers send to the whole room or, with a subchannel, to one peer: the DataConsumer of each peer
+// subscribes to the peer's number.
 
 const NAME = 'Ladle';
-/** More than this no one types; what is longer is not read. Bytes. */
+/** Longer messages are ignored. In bytes. */
 const MAX_MESSAGE_BYTES = 4096;
-/** Answers that one peer may draw at once, and how fast they come back. */
+/** Limits on the answers to one peer: at once, and per second. */
 const ANSWERS_BURST = 5;
 const ANSWERS_PER_SECOND = 1;
 
 const HELP = [
-  'This is what I can do:',
-  '/dice 2d6 — roll for you',
-  '/time — what the clock in the kitchen says',
-  '/echo hello — say it again',
-  '/stats — how the kitchen is doing',
+  'I know these commands:',
+  '/dice 2d6 — roll two dice',
+  '/time — the time in the kitchen',
+  '/echo hello — repeat it to all',
+  '/stats — statistics of the kitchen',
 ].join('\n');
 
 const GREETINGS = /^(hi|hey|hello|hallo|hola|salut|moin)\b/i;
@@ -34,7 +34,7 @@ class Bot {
   #worker;
   #since = performance.now();
   #heard = 0;
-  /** Who was greeted already, and how many answers everybody may still draw: keyed by Peer. */
+  /** Peers that were greeted, and the answers that each peer may still get. */
   #greeted = new WeakSet();
   #allowances = new WeakMap();
 
@@ -56,7 +56,7 @@ class Bot {
     this.#worker = worker;
   }
 
-  /** What the peers consume. */
+  /** The DataProducers that peers consume. */
   get producers() {
     return [this.#chat, this.#telemetry];
   }
@@ -78,7 +78,7 @@ class Bot {
     });
   }
 
-  /** A word to who has just come, once its end of the chat is open. */
+  /** Greets a peer once its end of the chat channel is open. */
   greet(peer, consumer) {
     if (consumer.dataProducerId !== this.#chat.id || this.#greeted.has(peer)) return;
 
@@ -89,7 +89,7 @@ class Bot {
     );
   }
 
-  tellStats(peer, stats) {
+  sendStats(peer, stats) {
     this.#send(this.#telemetry, { stats }, peer);
   }
 
@@ -129,12 +129,12 @@ class Bot {
     try {
       producer.send(JSON.stringify(message), undefined, peer && [peer.number]);
     } catch (error) {
-      // The queue is full: this message is lost, the next may find room.
-      console.warn(`${NAME} could not speak: ${error.message}`);
+      // The send queue is full: this message is lost.
+      console.warn(`${NAME} could not send a message: ${error.message}`);
     }
   }
 
-  /** A bucket of answers per peer, so that nobody makes the bot fill everybody's chat. */
+  /** A token bucket per peer, so that no peer makes the bot flood the chat. */
   #mayAnswer(peer) {
     const now = performance.now();
     const { left, at } = this.#allowances.get(peer) ?? { left: ANSWERS_BURST, at: now };
@@ -149,7 +149,8 @@ class Bot {
     try {
       this.#say(this.#describeKitchen(await this.#worker.getResourceUsage()));
     } catch (error) {
-      if (!this.#transport.closed) console.warn(`${NAME} has no statistics: ${error.message}`);
+      if (!this.#transport.closed)
+        console.warn(`${NAME} could not get statistics: ${error.message}`);
     }
   }
 
@@ -158,13 +159,13 @@ class Bot {
 
     return [
       `Open for ${minutes === 1 ? '1 minute' : `${minutes} minutes`}, ${this.#heard} messages heard.`,
-      `The worker's thread has used ${ru_utime + ru_stime} ms of CPU so far,`,
-      `and Node holds ${Math.round(process.memoryUsage.rss() / 2 ** 20)} MB.`,
+      `The worker thread has used ${ru_utime + ru_stime} ms of CPU,`,
+      `and the process ${Math.round(process.memoryUsage.rss() / 2 ** 20)} MiB of memory.`,
     ].join(' ');
   }
 }
 
-/** { say } to all, { whisper } to who asked, { stats: true }, or undefined: not meant for a bot. */
+/** `{ say }` to all, `{ whisper }` to the sender, `{ stats: true }`, or undefined if no answer is due. */
 function answerTo(text, { name }) {
   const [, command, rest] = /^\/(\S*)\s*([\s\S]*)$/.exec(text) ?? [];
 
@@ -184,7 +185,7 @@ function answerTo(text, { name }) {
     case 'stats':
       return { stats: true };
     default:
-      return { whisper: `I do not know /${command.slice(0, 20)}. /help tells what I know.` };
+      return { whisper: `Unknown command: /${command.slice(0, 20)}. Try /help.` };
   }
 }
 
@@ -193,7 +194,7 @@ function rollDice(text, name) {
   const dice = Number(count || 1);
   const sides = Number(digits);
   if (!sides || dice < 1 || dice > 20 || sides < 2) {
-    return { whisper: 'Up to 20 dice, please, like this: /dice 2d6' };
+    return { whisper: 'Up to 20 dice, for example /dice 2d6' };
   }
 
   const rolls = Array.from({ length: dice }, () => 1 + Math.floor(Math.random() * sides));
@@ -202,7 +203,7 @@ function rollDice(text, name) {
   return { say: `${name} rolls ${rolls.join(' + ')}${dice > 1 ? ` = ${total}` : ''}` };
 }
 
-/** A peer may send anything at all: what is no JSON object is nothing. */
+/** Peers may send anything: undefined unless it is a JSON object. */
 function parse(buffer) {
   if (buffer.length > MAX_MESSAGE_BYTES) return undefined;
 

@@ -1,7 +1,7 @@
 'use strict';
 
-// The server of the demo: a Worker (a thread in Rust) with a WebRtcServer (one UDP port for all browsers), an HTTP server
-// for the page, and a WebSocket for signalling. Everything else, from chat to statistics, goes through datasoup.
+// The server of the demo: a Worker (a thread in Rust) with a WebRtcServer (one UDP port for all browsers), an HTTP
+// server for the page, and a WebSocket for signalling. Everything else, from chat to statistics, goes through datasoup.
 //
 //   page ── WebSocket ──▶ signalling.js ──▶ Peer ─┐
 //   page ══ DataChannel ═▶ WebRtcTransport ══▶ Router ══▶ WebRtcTransport ══▶ the other pages

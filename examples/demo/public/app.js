@@ -1,4 +1,4 @@
-// The page: asks for a name, joins, and connects what comes from the session with what is shown.
+// The page: asks for a name, joins a room, and connects the session with the parts of the page.
 
 import { Chat } from './chat.js';
 import { Cursors } from './cursors.js';
@@ -12,7 +12,7 @@ const RETRY_MS = [500, 1000, 2000, 5000];
 
 const element = (id) => document.getElementById(id);
 
-/** id → { id, name, hue, role } of everybody in the room, ourselves and the bot included. */
+/** id → { id, name, hue, role } of all people in the room, including this one and the bot. */
 const people = new Map();
 let session;
 let you;
@@ -70,7 +70,7 @@ const handlers = {
 
   sent(label) {
     panel.countOut();
-    stage.show(label, you.id, hearersOf(label, you.id));
+    stage.show(label, you.id, receiversOf(label, you.id));
   },
 
   message(label, peerId, message) {
@@ -79,10 +79,10 @@ const handlers = {
     if (!peer) return;
 
     const alone = label === 'telemetry' || message.whisper === true;
-    stage.show(label, peerId, alone ? [you.id] : hearersOf(label, peerId));
+    stage.show(label, peerId, alone ? [you.id] : receiversOf(label, peerId));
     if (label === 'chat') chat.add(peer, message.text, { whisper: message.whisper === true });
     if (label === 'cursor') cursors.receive(peer, message);
-    // Only the bot has such a channel.
+    // Only the bot has this channel.
     if (label === 'telemetry') panel.receive(message);
   },
 
@@ -91,8 +91,8 @@ const handlers = {
   closed: () => {},
 };
 
-/** Whom the Router hands a message: pings go to the bot, positions to people, words to all. */
-function hearersOf(label, from) {
+/** The receivers of a message: the bot for pings, people for cursors, all for chat. */
+function receiversOf(label, from) {
   if (label === 'ping') return ['bot'];
 
   return [...people.keys()].filter((id) => id !== from && (id !== 'bot' || label === 'chat'));
@@ -114,7 +114,7 @@ function showPeople() {
   element('count').textContent = names.length === 1 ? 'just you' : `${names.length} people`;
 }
 
-/** Stays in the room, and comes back when the connection is lost. Throws if it never got in. */
+/** Stays in the room, and joins again when the connection is lost. Throws if the first attempt fails. */
 async function stay(room, name, onentered) {
   const url = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/`;
   let entered = false;
@@ -129,13 +129,13 @@ async function stay(room, name, onentered) {
       setStatus('');
       await closed;
     } catch (error) {
-      // The first attempt fails in front of the user, who may change something.
+      // The user sees why the first attempt fails.
       if (!entered) throw error;
     }
 
     session = undefined;
     panel.reset('closed');
-    setStatus('The connection is lost. Trying again…');
+    setStatus('The connection is lost. Reconnecting…');
     await new Promise((resolve) =>
       setTimeout(resolve, RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]),
     );
@@ -161,7 +161,7 @@ function setUpJoin() {
     rememberName(name);
     element('join-error').textContent = '';
     elements.enter.disabled = true;
-    // So that the address can be given to a friend.
+    // So that the address can be shared.
     history.replaceState(null, '', `${location.pathname}#${encodeURIComponent(room)}`);
     try {
       await stay(room, name, () => {
@@ -183,14 +183,14 @@ function setUpLink(button) {
       await navigator.clipboard.writeText(location.href);
       button.dataset.done = 'Copied';
     } catch {
-      // Without https or on request the clipboard is closed: the address bar has the same.
+      // No clipboard without HTTPS or permission: the address bar has the link.
       button.dataset.done = 'See the address bar';
     }
     setTimeout(() => delete button.dataset.done, 1600);
   });
 }
 
-/** On a small screen chat and panel share one place. */
+/** On a small screen, tabs select chat or panel. */
 function setUpTabs(bar) {
   bar.addEventListener('click', ({ target }) => {
     const { view } = target.dataset;

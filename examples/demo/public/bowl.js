@@ -1,5 +1,4 @@
-// The bowl under everything, seen from above. It changes with the size and the theme only, so it
-// has a canvas of its own and is painted when it must.
+// The bowl in the background, seen from above. It changes only with size and theme, so it has its own canvas.
 
 const RIM = 18;
 
@@ -11,7 +10,7 @@ export class Bowl {
     this.#canvas = canvas;
   }
 
-  /** `width`, `height`: of the canvas in CSS pixels, of which each is `ratio` of its own. */
+  /** `width` and `height` of the canvas in CSS pixels; `ratio`: device pixels per CSS pixel. */
   update({ width, height, ratio, bowl, colours }) {
     const key = [width, height, ratio, bowl.rx, bowl.ry, colours.broth, colours.rim].join();
     if (key === this.#key) return;

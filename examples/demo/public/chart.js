@@ -1,4 +1,4 @@
-// A line over the last `length` values, as an SVG that CSS colours.
+// A line chart of the last `length` values, as an SVG with colours from CSS.
 
 const SVG = 'http://www.w3.org/2000/svg';
 const WIDTH = 100;
@@ -10,7 +10,7 @@ export class Chart {
   #area;
   #floor;
 
-  /** `floor`: the least value that the upper edge stands for, so that noise stays small. */
+  /** `floor`: the least value of the upper edge, so that noise stays small. */
   constructor(container, { length, floor }) {
     this.#values = new Array(length).fill(undefined);
     this.#floor = floor;
@@ -58,7 +58,7 @@ export class Chart {
     this.#area.setAttribute('d', area);
   }
 
-  /** What the upper edge stands for. A single spike is cut off there, or it would flatten the rest. */
+  /** The value of the upper edge. It cuts off a single spike, which would flatten the rest. */
   #top() {
     const sorted = this.#values.filter((value) => value !== undefined).sort((a, b) => a - b);
     const usual = sorted[Math.floor(sorted.length * 0.9)] ?? 0;

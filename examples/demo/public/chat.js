@@ -1,4 +1,4 @@
-// The list of messages and the line to write in.
+// The list of messages and the input.
 
 const MAX_SHOWN = 300;
 const MAX_CHARACTERS = 2000;
@@ -8,7 +8,7 @@ export class Chat {
   #input;
   #last;
 
-  /** `onsay(text)` tells whether the message could be sent. */
+  /** `onsay(text)` returns whether the message could be sent. */
   constructor({ list, form, onsay }) {
     this.#list = list;
     this.#input = form.elements.text;
@@ -28,7 +28,7 @@ export class Chat {
     this.#input.focus({ preventScroll: true });
   }
 
-  /** `peer`: { id, name, hue? }; `own`: ours; `whisper`: for us alone. */
+  /** `peer`: { id, name, hue? }; `own`: of this user; `whisper`: to this user only. */
   add(peer, text, { own = false, whisper = false } = {}) {
     if (typeof text !== 'string' || text.length === 0) return;
 
@@ -44,7 +44,7 @@ export class Chat {
     const author = document.createElement('span');
     author.className = 'author';
     author.textContent = peer.name;
-    if (whisper) author.dataset.note = 'to you alone';
+    if (whisper) author.dataset.note = 'only to you';
 
     const bubble = document.createElement('p');
     bubble.textContent = text.slice(0, MAX_CHARACTERS);
@@ -54,7 +54,7 @@ export class Chat {
     this.#last = peer.id;
   }
 
-  /** A line that nobody said. */
+  /** A line of the page itself. */
   note(text) {
     const item = document.createElement('li');
     item.className = 'note';
@@ -64,7 +64,7 @@ export class Chat {
   }
 
   #append(item) {
-    // Who has scrolled up to read is left there.
+    // Keep the position of a user who has scrolled up.
     const { scrollTop, scrollHeight, clientHeight } = this.#list;
     const atEnd = scrollHeight - scrollTop - clientHeight < 60;
 

@@ -1,9 +1,8 @@
-// Everybody's pointer over the stage. Positions go out unordered and are never resent: the next
-// one is better than a late one. Each carries a number, so that a receiver can leave out what comes
-// late and count what never comes.
+// The pointers of all people over the stage. Positions are unordered and not resent, because the next one is better
+// than a late one. Each has a number, so that a receiver can skip late positions and count lost ones.
 
 const SEND_EVERY_MS = 33;
-/** The last position of a movement is sent once more, as nothing follows that could replace it. */
+/** The last position of a movement is sent twice, because no later one would replace it. */
 const REPEAT_AFTER_MS = 150;
 const QUIET_AFTER_MS = 4000;
 
@@ -30,7 +29,7 @@ export class Cursors {
     stage.addEventListener('pointerleave', () => this.#transmit({ gone: true }));
   }
 
-  /** Positions that were sent to us and never came. */
+  /** Positions that did not arrive. */
   get lost() {
     let lost = 0;
     for (const cursor of this.#cursors.values()) lost += cursor.lost;
@@ -44,7 +43,7 @@ export class Cursors {
     const cursor = this.#cursors.get(peer.id) ?? this.#create(peer, seq);
     const step = seq - cursor.seq;
     if (step < 0) {
-      // Overtaken on its way: counted as lost too early, and of no use any more.
+      // Overtaken: it was counted as lost, and is useless now.
       cursor.lost = Math.max(0, cursor.lost - 1);
       return;
     }
@@ -114,7 +113,7 @@ export class Cursors {
 
   #transmit(message) {
     clearTimeout(this.#timer);
-    // A number is used up only by what was sent: what stays here is no loss.
+    // Only positions that were sent take a number: others are not lost.
     if (this.#send({ seq: this.#seq + 1, ...message })) this.#seq += 1;
     this.#sentAt = performance.now();
   }

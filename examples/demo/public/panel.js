@@ -1,10 +1,10 @@
-// The live panel: what state the connection is in, and what goes through it. Once a second it
-// puts together what the page counted itself and what the server last told.
+// The live panel: the state of the connection, and its traffic. Once per second it shows the page's own counters and
+// the server's latest statistics.
 
 import { Chart } from './chart.js';
 
 const PING_EVERY_MS = 500;
-/** A pong that takes longer is taken for lost. */
+/** A pong that takes longer counts as lost. */
 const PONG_WITHIN_MS = 3000;
 const RTT_SHOWN = 60;
 const RATE_SHOWN = 60;
@@ -18,7 +18,7 @@ export class Panel {
   #lostCursors;
   #bufferedAmount;
   #seq = 0;
-  /** seq → when it was sent */
+  /** seq → time of sending */
   #pings = new Map();
   #lostPings = 0;
   #rtts = [];
@@ -27,8 +27,7 @@ export class Panel {
   #charts;
 
   /**
-   * `ping(message)` sends and tells whether it could; `lostCursors()` and `bufferedAmount()` are
-   * asked once a second.
+   * `ping(message)` returns whether it could send; `lostCursors()` and `bufferedAmount()` are called once per second.
    */
   constructor(element, { ping, lostCursors, bufferedAmount }) {
     this.#element = element;
@@ -42,7 +41,7 @@ export class Panel {
     };
 
     setInterval(() => this.#sendPing(), PING_EVERY_MS);
-    // Between two pings: right after one it would always be seen waiting.
+    // Between two pings: right after one, it would always be queued.
     setTimeout(() => setInterval(() => this.#refresh(), 1000), PING_EVERY_MS / 2);
   }
 
@@ -86,7 +85,7 @@ export class Panel {
     this.#counts.out += 1;
   }
 
-  /** From the bot: the echo of a ping, or the server's statistics about us. */
+  /** From the bot: the echo of a ping, or the server's statistics of this peer. */
   receive({ pong, stats }) {
     if (pong && this.#pings.delete(pong.seq)) {
       const rtt = performance.now() - pong.sentAt;
@@ -107,7 +106,7 @@ export class Panel {
       this.#charts.rtt.push(undefined);
     }
 
-    // A tab in the background is slowed down by the browser: what it measures is the browser.
+    // Browsers throttle background tabs, which would show as latency.
     if (document.hidden) return;
     const seq = this.#seq + 1;
     if (!this.#ping({ seq, sentAt: now })) return;

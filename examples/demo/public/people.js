@@ -1,4 +1,4 @@
-// Names: of the room, and of who has just come.
+// Suggests names for the room and for the user.
 
 import { recall, remember } from './storage.js';
 
@@ -9,7 +9,7 @@ const SPICES = (
   'Nutmeg Oregano Paprika Pepper Rosemary Saffron Sage Sesame Sumac Tarragon Thyme'
 ).split(' ');
 
-/** What this tab was called before a reload, or what to be called if nothing comes to mind. */
+/** The name in this tab before a reload, or a random one. */
 export function suggestName() {
   return recall('sessionStorage', NAME) ?? SPICES[Math.floor(Math.random() * SPICES.length)];
 }
@@ -18,7 +18,7 @@ export function rememberName(name) {
   remember('sessionStorage', NAME, name);
 }
 
-/** The room that the address names: #room or ?room=. */
+/** The room in the address: #room or ?room=. */
 export function roomFromAddress({ hash, search }) {
   return decode(hash.slice(1)) || new URLSearchParams(search).get('room') || 'kitchen';
 }

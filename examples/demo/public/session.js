@@ -1,9 +1,9 @@
-// One stay in a room, with mediasoup-client: a transport to send, a transport to receive, three
-// channels out, and a channel in for each of those that the others and the bot have.
+// One stay in a room, with mediasoup-client: a transport to send, a transport to receive, three outgoing channels, and
+// an incoming channel for each of the other peers' and the bot's.
 //
-//   out   chat       ordered, reliable            in   chat, cursor   of everybody else
-//         cursor     unordered, never resent           chat           of the bot
-//         ping       unordered, never resent           telemetry      of the bot, for us alone
+//   out   chat       ordered, reliable            in   chat, cursor   of each other peer
+//         cursor     unordered, not resent             chat           of the bot
+//         ping       unordered, not resent             telemetry      of the bot, to this peer only
 
 import { Device } from 'mediasoup-client';
 import { Signalling } from './signalling.js';
@@ -25,7 +25,7 @@ export class Session {
   #producers = new Map();
   /** id → DataConsumer */
   #consumers = new Map();
-  /** New and closed consumers are handled one after the other, in the order of their coming. */
+  /** New and closed consumers are handled one at a time, in order. */
   #turn = Promise.resolve();
 
   /**
@@ -47,14 +47,14 @@ export class Session {
   constructor(signalling, handlers) {
     this.#signalling = signalling;
     this.#handlers = handlers;
-    signalling.onnotification = (event, data) => this.#notified(event, data);
+    signalling.onnotification = (event, data) => this.#onNotification(event, data);
     signalling.onclose = () => {
       this.#closeTransports();
       handlers.closed();
     };
   }
 
-  /** Bytes that the browser holds back on our own channels. */
+  /** Bytes queued in the browser on the outgoing channels. */
   get bufferedAmount() {
     let amount = 0;
     for (const { bufferedAmount } of this.#producers.values()) amount += bufferedAmount;
@@ -62,7 +62,7 @@ export class Session {
     return amount;
   }
 
-  /** Whether the message could be handed to the browser. */
+  /** Returns whether the channel was open. */
   send(label, message) {
     const producer = this.#producers.get(label);
     if (producer?.readyState !== 'open') return false;
@@ -119,11 +119,11 @@ export class Session {
     try {
       await transport.restartIce(await this.#signalling.request('restartIce', { direction }));
     } catch {
-      // Then the server gives the peer up after a while and closes the WebSocket.
+      // The server closes the peer after a while, and the WebSocket.
     }
   }
 
-  #notified(event, data) {
+  #onNotification(event, data) {
     switch (event) {
       case 'peerJoined':
         return this.#handlers.peerJoined(data.peer);
@@ -138,7 +138,7 @@ export class Session {
       case 'consumerClosed':
         return this.#inTurn(() => this.#consumers.get(data.id)?.close());
       default:
-        // A newer server may say more than this page knows.
+        // From a newer server.
         return undefined;
     }
   }
@@ -159,8 +159,7 @@ export class Session {
       if (message) this.#handlers.message(consumer.label, peerId, message);
     });
 
-    // The server holds the messages back until here: a browser throws away what arrives on a
-    // channel that it has not opened yet.
+    // The DataConsumer is paused until then: browsers drop messages of channels that they have not opened yet.
     const resume = () => {
       this.#signalling.request('resumeDataConsumer', { id: consumer.id }).catch(() => {});
     };
@@ -174,7 +173,7 @@ export class Session {
   }
 }
 
-/** What others send is theirs to choose: what is no JSON object is nothing. */
+/** Others may send anything: undefined unless it is a JSON object. */
 function parse(data) {
   try {
     const message = JSON.parse(data);

@@ -1,5 +1,4 @@
-// The WebSocket to the server: requests with an answer, and notifications. The protocol is
-// described in ../server/signalling.js.
+// The WebSocket to the server: requests with answers, and notifications. See ../server/signalling.js for the protocol.
 
 const ANSWER_MS = 10_000;
 
@@ -12,7 +11,7 @@ export class Signalling {
   /** Called with (event, data). */
   /** @type {(event: string, data: any) => void} */
   onnotification = () => {};
-  /** Called once, when the socket is closed by anyone. */
+  /** Called once, when either side has closed the socket. */
   onclose = () => {};
 
   static open(url) {

@@ -1,12 +1,12 @@
-// The bowl: the Router in the middle, everybody on the rim, and a drop that travels along for
-// every message that this page sends or receives. Drawn on a canvas, as there may be hundreds.
+// The stage: the Router in the middle of the bowl, people on the rim, and a moving drop for every message that this
+// page sends or receives. On a canvas, because there may be hundreds.
 
 import { Bowl } from './bowl.js';
 
 const LEG_MS = 380;
 const MAX_DROPS = 400;
 const RIPPLE_MS = 900;
-/** Positions are too many to show each: one drop in this time, per sender. */
+/** At most one drop per sender in this time for cursors, which send too many messages to show all. */
 const CURSOR_DROP_EVERY_MS = 120;
 const THEME_EVERY_MS = 200;
 
@@ -28,7 +28,7 @@ export class Stage {
   #coloursAt = -Infinity;
   #still = matchMedia('(prefers-reduced-motion: reduce)');
 
-  /** Two canvases of the same size, the bowl's below. */
+  /** Two canvases of the same size; the bowl is the lower one. */
   constructor({ bowl, drops }) {
     this.#bowl = new Bowl(bowl);
     this.#canvas = drops;
@@ -37,7 +37,7 @@ export class Stage {
     requestAnimationFrame((now) => this.#frame(now));
   }
 
-  /** Everybody in the room: { id, name, hue }, `role` one of 'you', 'bot', 'peer'. */
+  /** All people in the room: { id, name, hue, role }; `role` is 'you', 'bot' or 'peer'. */
   setPeople(people) {
     const before = this.#nodes;
     this.#nodes = new Map(
@@ -46,7 +46,7 @@ export class Stage {
     this.#place();
   }
 
-  /** A message on its way from one to others, through the Router. */
+  /** Shows a message from one person to others, through the Router. */
   show(label, from, to) {
     if (this.#still.matches || document.hidden || !this.#nodes.has(from)) return;
 
@@ -76,7 +76,7 @@ export class Stage {
     this.#place(true);
   }
 
-  /** Where the bowl is. Room is left above and below for the names. */
+  /** The place of the bowl, with room for names above and below. */
   get #ellipse() {
     const narrow = this.#width < 520;
     const ry = Math.max(50, Math.min(this.#height / 2 - (narrow ? 60 : 66), 300));
@@ -85,7 +85,7 @@ export class Stage {
     return { x: this.#width / 2, y: this.#height / 2 - 2, rx, ry };
   }
 
-  /** You below, the bot above, the others to the right and the left in turn. */
+  /** You at the bottom, the bot at the top, others alternately right and left. */
   #place(atOnce = false) {
     const { x, y, rx, ry } = this.#ellipse;
     const others = [...this.#nodes.values()].filter(({ role }) => role === 'peer');
@@ -127,7 +127,7 @@ export class Stage {
     for (const node of this.#nodes.values()) this.#drawNode(node);
   }
 
-  /** Colours come from style.css, where they are registered, so that they are resolved here. */
+  /** Colours are registered in style.css, so that the browser resolves them here. */
   #prepare(now) {
     const style = getComputedStyle(this.#canvas);
     const read = (name) => style.getPropertyValue(name).trim();
@@ -156,7 +156,7 @@ export class Stage {
     });
   }
 
-  /** Everybody has a hue but the bot, which is written in ink. */
+  /** Each person has a hue; the bot has the colour of text. */
   #colourOf(hue, alpha = 1) {
     const { ink, peerLight, peerChroma } = this.#colours;
 
@@ -202,7 +202,7 @@ export class Stage {
       const from = this.#nodes.get(drop.from);
       const to = drop.to.map((id) => this.#nodes.get(id)).filter(Boolean);
 
-      // First to the Router, then one from there to each who hears it.
+      // One drop to the Router, then one to each receiver.
       if (progress < 1) {
         if (from) this.#drawDrop(drop, from, centre, Math.max(0, progress));
       } else if (progress < 2) {
@@ -285,7 +285,7 @@ export class Stage {
     context.font = `700 14px ${font}`;
     context.fillText([...name][0].toUpperCase(), x, y + 1);
 
-    // Names stand outside of the bowl.
+    // Names are outside the bowl.
     const kind = { you: 'you', bot: 'Node, DirectTransport' }[role];
     const above = y < this.#ellipse.y - 8;
     context.fillStyle = ink;

@@ -1,6 +1,6 @@
-// What the page remembers. Storage can be forbidden; the page works without.
+// Storage of the page's settings. The browser may forbid it; the page works without.
 
-/** @typedef {'localStorage' | 'sessionStorage'} Kind The second is for this tab alone. */
+/** @typedef {'localStorage' | 'sessionStorage'} Kind The second is per tab. */
 
 /** @param {Kind} storage */
 export function recall(storage, key) {
@@ -16,6 +16,6 @@ export function remember(storage, key, value) {
   try {
     window[storage].setItem(`datasoup-demo-${key}`, value);
   } catch {
-    // Then it is asked again next time.
+    // Not remembered.
   }
 }

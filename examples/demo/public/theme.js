@@ -1,4 +1,4 @@
-// Light or dark: as the system says, until the button says otherwise.
+// Light or dark: the system's setting, until the user presses the button.
 
 import { recall, remember } from './storage.js';
 

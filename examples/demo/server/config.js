@@ -1,6 +1,6 @@
 'use strict';
 
-// What the environment says, and which addresses follow from it.
+// The configuration, from environment variables, and the addresses that follow from it.
 
 const net = require('node:net');
 const os = require('node:os');
@@ -9,8 +9,8 @@ const WILDCARDS = new Set(['0.0.0.0', '::']);
 const LOOPBACKS = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /**
- * PORT (3000; 0 takes a free one), HOST (127.0.0.1), ANNOUNCED_ADDRESS (none),
- * RTC_PORT (the UDP port: as PORT).
+ * PORT (default 3000; 0 picks a free one), HOST (127.0.0.1), ANNOUNCED_ADDRESS (none), RTC_PORT (the UDP port; default:
+ * PORT).
  */
 function readConfig(env) {
   const port = readPort('PORT', env.PORT, 3000);
@@ -38,9 +38,8 @@ function readPort(name, text, fallback) {
 function addressesFor({ host, announcedAddress }) {
   if (announcedAddress) return [{ ip: net.isIP(host) ? host : '0.0.0.0', announcedAddress }];
 
-  // A wildcard is nothing that a browser could send to, so every interface is named instead.
-  // On loopback too: Firefox gathers no candidate there, it comes by way of the interface.
-  // Whoever comes needs the ICE password, and that is told on HOST only.
+  // A browser cannot send to a wildcard address, so list every interface instead. On loopback too, because Firefox
+  // gathers no loopback candidates and connects through an interface. The ICE password is available on HOST only.
   if (WILDCARDS.has(host) || LOOPBACKS.has(host)) {
     return ['127.0.0.1', ...networkAddresses()].map((ip) => ({ ip }));
   }
@@ -48,7 +47,7 @@ function addressesFor({ host, announcedAddress }) {
   return [{ ip: host }];
 }
 
-/** What to print: the address for this machine and those for the others in the network. */
+/** The URLs to print: for this machine, and for others in the network. */
 function urlsFor({ host }, port) {
   const url = (name) => `http://${net.isIPv6(name) ? `[${name}]` : name}:${port}`;
 

@@ -1,7 +1,7 @@
 'use strict';
 
-// The page: four files, held in memory. esbuild puts app.js and mediasoup-client, unchanged, into
-// one script when the server starts, so there is no build step and nothing comes from elsewhere.
+// The page: four files in memory. When the server starts, esbuild bundles app.js and mediasoup-client into one script,
+// so there is no build step, and nothing is loaded from other servers.
 
 const fs = require('node:fs/promises');
 const path = require('node:path');

@@ -1,20 +1,16 @@
 'use strict';
 
-// One tab: two WebRtcTransports, the DataProducers of what it says and the DataConsumers of what
-// it hears.
+// One tab: two WebRtcTransports, the DataProducers of its channels, and DataConsumers of the others'.
 
 const { randomUUID } = require('node:crypto');
 
 const { RequestError } = require('./validate');
 
 const GOLDEN_ANGLE = 137.508;
-/** How long a peer whose ICE is disconnected may take to come back. */
+/** The time that a peer has to reconnect after its ICE state became 'disconnected'. */
 const RETURN_MS = 15_000;
 
-/**
- * How each channel travels to those who hear it. A cursor's position is worth nothing once the
- * next one is there, so a lost one stays lost.
- */
+/** Reliability of each channel. The next position of a cursor replaces a lost one, so that is not retransmitted. */
 const RELIABILITY = {
   chat: { ordered: true },
   cursor: { ordered: false, maxRetransmits: 0 },
@@ -29,14 +25,14 @@ class Peer {
   closed = false;
   #room;
   #onClose;
-  /** 'send' | 'recv' → WebRtcTransport, from the page's point of view */
+  /** 'send' | 'recv', as the page names them → WebRtcTransport */
   #transports = new Map();
   /** label → DataProducer */
   #producers = new Map();
   /** id → DataConsumer */
   #consumers = new Map();
-  /** Ids of the DataProducers that have a consumer here, or will in a moment. */
-  #heard = new Set();
+  /** Ids of the DataProducers that this peer consumes, or is about to. */
+  #consumed = new Set();
   #consuming = false;
 
   constructor({ room, name, number, notify, onClose }) {
@@ -53,7 +49,7 @@ class Peer {
 
   async createTransport(direction) {
     if (this.#transports.has(direction))
-      throw new RequestError(`there is a ${direction} transport`);
+      throw new RequestError(`the ${direction} transport exists already`);
 
     const transport = await this.#room.router.createWebRtcTransport({
       webRtcServer: this.#room.webRtcServer,
@@ -83,7 +79,7 @@ class Peer {
   }
 
   async produceData({ label, sctpStreamParameters }) {
-    if (this.#producers.has(label)) throw new RequestError(`there is a "${label}" channel`);
+    if (this.#producers.has(label)) throw new RequestError(`the "${label}" channel exists already`);
 
     const producer = await this.#transport('send').produceData({
       label,
@@ -92,7 +88,7 @@ class Peer {
     });
     this.#producers.set(label, producer);
 
-    // To the bot what it answers, to the others what they show.
+    // The bot answers chat and pings; other peers show chat and cursors.
     if (label !== 'cursor') await this.#room.bot.listen(producer, this);
     if (label !== 'ping') {
       await Promise.all(this.#room.othersThan(this).map((other) => other.consume(producer)));
@@ -101,35 +97,36 @@ class Peer {
     return { id: producer.id };
   }
 
-  /** From now on this peer hears everybody: whoever is here, and whoever comes. */
+  /** Consumes the channels of all peers, now and later. */
   async consumeAll() {
     if (this.#consuming) throw new RequestError('already consuming');
 
     this.#transport('recv');
     this.#consuming = true;
     const { bot } = this.#room;
-    const heard = this.#room.othersThan(this).flatMap((other) => other.heardByOthers());
-    await Promise.all([...bot.producers, ...heard].map((producer) => this.consume(producer)));
+    const others = this.#room.othersThan(this).flatMap((other) => other.sharedProducers());
+    await Promise.all([...bot.producers, ...others].map((producer) => this.consume(producer)));
   }
 
   async consume(producer) {
-    if (!this.#consuming || this.closed || producer.closed || this.#heard.has(producer.id)) return;
+    if (!this.#consuming || this.closed || producer.closed || this.#consumed.has(producer.id))
+      return;
 
-    this.#heard.add(producer.id);
+    this.#consumed.add(producer.id);
     let consumer;
     try {
       consumer = await this.#transport('recv').consumeData({
         dataProducerId: producer.id,
         ...RELIABILITY[producer.label],
-        // Of the bot's messages this peer hears those for all and those for its number.
+        // The bot's messages to all, and those to this peer's number.
         subchannels: [this.number],
-        // Until the page has opened its end, see resumeDataConsumer().
+        // Until resumeDataConsumer().
         paused: true,
         appData: { peerId: producer.appData.peerId },
       });
     } catch (error) {
-      this.#heard.delete(producer.id);
-      // Either side may have left meanwhile.
+      this.#consumed.delete(producer.id);
+      // Either side may have left in the meantime.
       if (this.closed || producer.closed) return;
       throw error;
     }
@@ -137,7 +134,7 @@ class Peer {
     this.#consumers.set(consumer.id, consumer);
     consumer.observer.once('close', () => {
       this.#consumers.delete(consumer.id);
-      this.#heard.delete(producer.id);
+      this.#consumed.delete(producer.id);
     });
     consumer.once('dataproducerclose', () => this.notify('consumerClosed', { id: consumer.id }));
     this.notify('newConsumer', {
@@ -150,17 +147,17 @@ class Peer {
     });
   }
 
-  /** The page has opened its end of the channel. What came before would have been lost there. */
+  /** Called when the page has opened its end of the channel: it would lose earlier messages. */
   async resumeDataConsumer(id) {
     const consumer = this.#consumers.get(id);
-    // Its producer may just have left; the page will hear of that.
+    // Its producer may have left; the page is notified.
     if (!consumer) return;
 
     await consumer.resume();
     this.#room.bot.greet(this, consumer);
   }
 
-  /** What the server knows about this peer's channels, for the panel. */
+  /** Statistics of this peer's channels, for the panel. */
   async getStats() {
     const producers = [...this.#producers.values()].filter(({ closed }) => !closed);
     const consumers = [...this.#consumers.values()];
@@ -188,17 +185,17 @@ class Peer {
 
   #transport(direction) {
     const transport = this.#transports.get(direction);
-    if (!transport) throw new RequestError(`there is no ${direction} transport`);
+    if (!transport) throw new RequestError(`create the ${direction} transport first`);
 
     return transport;
   }
 
   /** The DataProducers that other peers consume. */
-  heardByOthers() {
+  sharedProducers() {
     return [...this.#producers.values()].filter(({ label, closed }) => label !== 'ping' && !closed);
   }
 
-  /** Tells the page each state, and notices a tab that went without closing its WebSocket. */
+  /** Notifies the page of each state, and detects a tab that went away without closing its WebSocket. */
   #watch(transport, direction) {
     let returnTimer;
     const report = () => {
@@ -220,7 +217,7 @@ class Peer {
     transport.on('iceselectedtuplechange', report);
     transport.on('icestatechange', (iceState) => {
       report();
-      // Out of reach for longer than ICE's consent lasts; restartIce() may bring it back.
+      // Unreachable for longer than ICE consent lasts; restartIce() may reconnect it.
       clearTimeout(returnTimer);
       if (iceState === 'disconnected') {
         returnTimer = setTimeout(() => this.close('connection lost'), RETURN_MS);

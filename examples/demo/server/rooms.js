@@ -1,7 +1,6 @@
 'use strict';
 
-// Rooms by name. A room is a Router, a bot and the peers; it is made for the first peer and
-// closed after the last.
+// Rooms by name. A room is a Router, a bot and peers; it opens for the first peer and closes after the last.
 
 const { Bot } = require('../bot');
 const { Peer } = require('./peer');
@@ -14,7 +13,7 @@ const TELEMETRY_MS = 1000;
 class Rooms {
   #worker;
   #webRtcServer;
-  /** name → Promise of a Room: two who come at the same time share one. */
+  /** name → Promise of a Room, which peers that join at the same time share. */
   #rooms = new Map();
 
   constructor({ worker, webRtcServer }) {
@@ -27,7 +26,7 @@ class Rooms {
       if (!this.#rooms.has(name)) this.#create(name);
 
       const room = await this.#rooms.get(name);
-      // Closed meanwhile, because its last peer left: the next round makes a new one.
+      // It closed because its last peer left: try again with a new one.
       if (!room.closed) return room;
     }
   }
@@ -40,7 +39,7 @@ class Rooms {
   }
 
   #create(name) {
-    if (this.#rooms.size >= MAX_ROOMS) throw new RequestError('no more rooms here');
+    if (this.#rooms.size >= MAX_ROOMS) throw new RequestError('too many rooms');
 
     const room = Room.create({
       name,
@@ -127,7 +126,7 @@ class Room {
     this.router.close();
   }
 
-  /** The lowest number that nobody has: it picks the colour and is the peer's subchannel. */
+  /** The lowest free number: it selects the peer's colour and is its subchannel. */
   #freeNumber() {
     const taken = new Set([...this.peers.values()].map(({ number }) => number));
     let number = 1;
@@ -143,10 +142,10 @@ class Room {
     for (const peer of this.peers.values()) {
       try {
         const stats = await peer.getStats();
-        if (!peer.closed) this.bot.tellStats(peer, stats);
+        if (!peer.closed) this.bot.sendStats(peer, stats);
       } catch (error) {
-        // A peer that leaves while it is being asked is no news; nor is one of its channels.
-        if (error.name !== 'NotFoundError') console.error('No statistics:', error);
+        // The peer, or one of its channels, may have closed.
+        if (error.name !== 'NotFoundError') console.error('Could not get statistics:', error);
       }
     }
     this.#asking = false;

@@ -1,24 +1,24 @@
 'use strict';
 
-// The WebSocket: requests from the page, answers and notifications to it, one JSON text each.
+// The WebSocket: requests from the page, answers and notifications to it, one JSON object each.
 //
 //   page → server   { id, method, data }
 //   server → page   { id, ok: true, data } | { id, ok: false, error }
 //   server → page   { event, data }
 //
-// Nothing that a page says is trusted. What is no request is answered with an error; who floods, or
-// sends more than MAX_MESSAGE_BYTES at once, is disconnected (1008, 1009). Requests of one socket
-// run one after the other, so that no two of them can race.
+// Pages are not trusted. The answer to an invalid request is an error. A page that floods, or sends more than
+// MAX_MESSAGE_BYTES at once, is disconnected (1008, 1009). Requests of one socket run one at a time, so that they
+// cannot race.
 
 const { RequestError, integer, object, oneOf, text } = require('./validate');
 
 const MAX_MESSAGE_BYTES = 16 * 1024;
 const MAX_WAITING_REQUESTS = 256;
-/** Who reads so little that this much waits for it is not there any more. */
+/** A page with this much unsent data is considered gone. */
 const MAX_UNSENT_BYTES = 1024 * 1024;
 const HEARTBEAT_MS = 10_000;
 
-/** Per method: what a peer that has joined may ask for. `join` is in handleSocket. */
+/** The requests of a peer that has joined; see handleSocket for `join`. */
 const METHODS = {
   createTransport: (peer, data) =>
     peer.createTransport(oneOf(data.direction, 'direction', ['send', 'recv'])),
@@ -58,7 +58,7 @@ function handleSocket(socket, rooms) {
 
     const name = text(data.name, 'name', 24);
     const room = await rooms.open(roomName(data.room));
-    // The tab may have been closed while the router was made.
+    // The tab may have been closed while the room opened.
     if (socket.readyState !== socket.OPEN) {
       rooms.closeIfEmpty(room);
       return undefined;
@@ -67,7 +67,7 @@ function handleSocket(socket, rooms) {
     peer = room.add({
       name,
       notify: (event, payload) => send({ event, data: payload }),
-      // 4000: the peer's data connection is gone; without it the socket is of no use.
+      // 4000: without the data connection the socket is of no use.
       onClose: () => socket.close(4000, 'data connection closed'),
     });
 
@@ -86,7 +86,7 @@ function handleSocket(socket, rooms) {
       const result = method === 'join' ? await join(data) : await METHODS[method](peer, data);
       send({ id, ok: true, data: result ?? {} });
     } catch (error) {
-      // A TypeError is datasoup's word for arguments that cannot be right: the page's doing.
+      // datasoup throws a TypeError for invalid arguments, which are the page's.
       const expected = error instanceof RequestError || error instanceof TypeError || peer?.closed;
       if (!expected) console.error('A request failed:', error);
       send({ id, ok: false, error: expected ? error.message : 'internal error' });
@@ -100,7 +100,7 @@ function handleSocket(socket, rooms) {
     turn = turn.then(() => answer(isBinary ? '' : message)).finally(() => (waiting -= 1));
   });
 
-  // A machine that goes to sleep says no goodbye.
+  // A machine that goes to sleep does not close the socket.
   socket.on('pong', () => (alive = true));
   const heartbeat = setInterval(() => {
     if (!alive) return socket.terminate();
@@ -109,7 +109,7 @@ function handleSocket(socket, rooms) {
     socket.ping();
   }, HEARTBEAT_MS);
 
-  // What went wrong is of no use here: 'close' follows.
+  // 'close' follows.
   socket.on('error', () => {});
   socket.on('close', () => {
     clearInterval(heartbeat);
@@ -128,7 +128,7 @@ function parse(message) {
 function roomName(value) {
   const name = text(value, 'room', 32);
   if (!/^[\p{L}\p{N}_-]+$/u.test(name)) {
-    throw new RequestError('room may have letters, digits, - and _ only');
+    throw new RequestError('room may contain only letters, digits, - and _');
   }
 
   return name.toLowerCase();

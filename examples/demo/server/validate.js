@@ -1,8 +1,8 @@
 'use strict';
 
-// Checks of what a page says. Each returns the value, or throws a RequestError that names it.
+// Checks of values from a page. Each returns the value, or throws a RequestError that names it.
 
-/** The page's fault: the message goes back to it. */
+/** An error of the page, which gets the message. */
 class RequestError extends Error {}
 
 function object(value, name) {
@@ -23,7 +23,7 @@ function integer(value, name) {
 function text(value, name, max) {
   const trimmed = typeof value === 'string' ? value.replace(/\p{Cc}/gu, '').trim() : '';
   if (trimmed.length === 0 || trimmed.length > max) {
-    throw new RequestError(`${name} must be a text of 1 to ${max} characters`);
+    throw new RequestError(`${name} must be a string of 1 to ${max} characters`);
   }
 
   return trimmed;
