@@ -66,11 +66,7 @@ class Router extends Entity {
    */
   async createWebRtcTransport(options) {
     const method = 'router.createWebRtcTransport';
-
-    this.#core.check(method);
-
-    const given = validate.object(options, 'options');
-    const appData = validate.appData(given.appData);
+    const { given, appData } = this.#core.checkOptions(method, options);
     const webRtcServer = parseWebRtcServer(given, this.#core.channel);
     const parsed = parseWebRtcTransportOptions(given, webRtcServer !== undefined);
     const nativeServer = webRtcServer && coreOf(webRtcServer).native;
@@ -103,11 +99,7 @@ class Router extends Entity {
    */
   async createPlainTransport(options) {
     const method = 'router.createPlainTransport';
-
-    this.#core.check(method);
-
-    const given = validate.object(options, 'options');
-    const appData = validate.appData(given.appData);
+    const { given, appData } = this.#core.checkOptions(method, options);
     const parsed = parsePlainTransportOptions(given);
 
     return this.#createTransport(
@@ -124,10 +116,7 @@ class Router extends Entity {
    * @returns {Promise<PipeTransport<T>>}
    */
   async createPipeTransport(options) {
-    this.#core.check('router.createPipeTransport');
-
-    const given = validate.object(options, 'options');
-    const appData = validate.appData(given.appData);
+    const { given, appData } = this.#core.checkOptions('router.createPipeTransport', options);
 
     return this.#createPipeTransport(parsePipeTransportOptions(given), appData);
   }
@@ -139,11 +128,7 @@ class Router extends Entity {
    */
   async createDirectTransport(options) {
     const method = 'router.createDirectTransport';
-
-    this.#core.check(method);
-
-    const given = validate.object(options, 'options');
-    const appData = validate.appData(given.appData);
+    const { given, appData } = this.#core.checkOptions(method, options);
     const parsed = parseDirectTransportOptions(given);
 
     return this.#createTransport(

@@ -106,13 +106,9 @@ class Transport extends Entity {
    */
   async produceData(options) {
     const method = 'transport.produceData';
-
-    this.#core.check(method);
-
+    const { given, appData } = this.#core.checkOptions(method, options);
     const maxMessageSize = this.#checkData();
-    const given = validate.object(options, 'options');
     const direct = this.#type === 'direct';
-    const appData = validate.appData(given.appData);
     const parsed = parseDataProducerOptions(given, direct);
     const maxBufferedAmount = parseMaxBufferedAmount(given);
 
@@ -145,13 +141,11 @@ class Transport extends Entity {
    */
   async consumeData(options) {
     const method = 'transport.consumeData';
+    const { given, appData } = this.#core.checkOptions(method, options);
 
-    this.#core.check(method);
     this.#checkData();
 
-    const given = validate.object(options, 'options');
     const direct = this.#type === 'direct';
-    const appData = validate.appData(given.appData);
     const parsed = parseDataConsumerOptions(given, direct);
     const maxBufferedAmount = parseMaxBufferedAmount(given);
 

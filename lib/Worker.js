@@ -126,11 +126,7 @@ class Worker extends Entity {
    */
   async createWebRtcServer(options) {
     const method = 'worker.createWebRtcServer';
-
-    this.#core.check(method);
-
-    const given = validate.object(options, 'options');
-    const appData = validate.appData(given.appData);
+    const { given, appData } = this.#core.checkOptions(method, options);
     const parsed = parseWebRtcServerOptions(given);
 
     return this.#core.create(
@@ -153,11 +149,7 @@ class Worker extends Entity {
    */
   async createRouter(options) {
     const method = 'worker.createRouter';
-
-    this.#core.check(method);
-
-    const given = validate.object(options, 'options');
-    const appData = validate.appData(given.appData);
+    const { given, appData } = this.#core.checkOptions(method, options);
 
     if (validate.given(given.mediaCodecs)) {
       checkMediaCodecs(given.mediaCodecs, 'worker.createRouter()');
