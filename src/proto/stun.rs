@@ -172,9 +172,6 @@ pub struct Request<'a> {
 /// What an authentic connectivity check says (RFC 8445 §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Check {
-    /// PRIORITY of the peer-reflexive candidate that a full agent would learn. A lite agent does not
-    /// need it, so it may be missing, as in the consent checks of some stacks.
-    pub priority: Option<u32>,
     /// USE-CANDIDATE: the peer nominates this path.
     pub use_candidate: bool,
     /// NOMINATION: the peer nominates this path if the value is higher than those before
@@ -217,7 +214,9 @@ impl Request<'_> {
     fn read_ice_attribute(&mut self, attribute: u16, value: &[u8]) -> Option<()> {
         let check = &mut self.check;
         match attribute {
-            PRIORITY => check.priority = check.priority.or(Some(be_u32(value)?)),
+            // Only its size is checked: it is the priority of a candidate that a lite agent does not learn.
+            // The consent checks of some stacks leave it out.
+            PRIORITY => _ = be_u32(value)?,
             USE_CANDIDATE => check.use_candidate = true,
             NOMINATION | NOMINATION_LIBWEBRTC => {
                 check.nomination = check.nomination.or(Some(be_u32(value)?));
