@@ -1,19 +1,18 @@
-//! Datagrams on their way out, written one behind the other into one reused buffer.
+//! The datagrams to send, written back to back into one reused buffer.
 
 use std::ops::Range;
 
 use super::net::Tuple;
 
-/// Memory that is kept between turns, whatever they need: 850 full datagrams. What one turn needs beyond that
-/// is given back when another needs less than a quarter of it.
+/// Memory that is always kept between turns: 850 full datagrams. What a turn needs beyond that is freed after a turn that
+/// needs less than a quarter of it.
 const KEPT_BYTES: usize = 1 << 20;
 const KEPT_DATAGRAMS: usize = KEPT_BYTES / 64;
 
-/// One datagram inside [`Transmits`].
-#[derive(Debug, Clone)]
-pub struct Datagram {
-    /// Where it leaves and where it goes.
-    pub tuple: Tuple,
+/// A datagram in the buffer of [`Transmits`].
+#[derive(Debug)]
+struct Slot {
+    tuple: Tuple,
     range: Range<usize>,
 }
 
@@ -21,7 +20,7 @@ pub struct Datagram {
 #[derive(Debug, Default)]
 pub struct Transmits {
     bytes: Vec<u8>,
-    datagrams: Vec<Datagram>,
+    datagrams: Vec<Slot>,
 }
 
 impl Transmits {
@@ -30,13 +29,13 @@ impl Transmits {
         self.push_with(tuple, |bytes| bytes.extend_from_slice(datagram));
     }
 
-    /// Adds a datagram that `write` appends to the buffer in place. Appending nothing adds none.
+    /// Adds a datagram that `write` appends to the buffer. If it appends nothing, none is added.
     pub fn push_with(&mut self, tuple: Tuple, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
         debug_assert!(self.bytes.len() >= start, "push_with only appends");
         if self.bytes.len() > start {
-            self.datagrams.push(Datagram { tuple, range: start..self.bytes.len() });
+            self.datagrams.push(Slot { tuple, range: start..self.bytes.len() });
         }
     }
 
@@ -45,12 +44,12 @@ impl Transmits {
         self.datagrams.iter().map(|d| (d.tuple, &self.bytes[d.range.clone()]))
     }
 
-    /// The `index`-th datagram's path and bytes.
+    /// The tuple and the bytes of the datagram at `index`.
     pub fn get(&self, index: usize) -> Option<(Tuple, &[u8])> {
         self.datagrams.get(index).map(|d| (d.tuple, &self.bytes[d.range.clone()]))
     }
 
-    /// The bytes of these datagrams, which lie back to back. Panics if there are not as many.
+    /// The bytes of these datagrams, back to back. Panics if the range is out of bounds.
     pub fn contents(&self, indices: Range<usize>) -> &[u8] {
         let datagrams = &self.datagrams[indices];
         match (datagrams.first(), datagrams.last()) {
@@ -59,22 +58,22 @@ impl Transmits {
         }
     }
 
-    /// How many datagrams there are.
+    /// The number of datagrams.
     pub fn len(&self) -> usize {
         self.datagrams.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no datagrams.
     pub fn is_empty(&self) -> bool {
         self.datagrams.is_empty()
     }
 
-    /// All payload bytes.
+    /// The size of all datagrams in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Forgets the datagrams and keeps the memory, unless it is far more than was needed.
+    /// Removes the datagrams and keeps the memory, unless it is far more than was needed.
     pub fn clear(&mut self) {
         clear(&mut self.bytes, KEPT_BYTES);
         clear(&mut self.datagrams, KEPT_DATAGRAMS);
@@ -111,10 +110,10 @@ mod tests {
     }
 
     #[test]
-    fn what_one_large_turn_needed_is_given_back_after_a_small_one() {
+    fn the_memory_of_a_large_turn_is_freed_after_a_small_one() {
         let mut transmits = transmits(std::iter::repeat_n(1200, 5000));
         transmits.clear();
-        assert!(transmits.bytes.capacity() >= 5000 * 1200, "the next turn may need it as well");
+        assert!(transmits.bytes.capacity() >= 5000 * 1200, "the next turn may need it, too");
         transmits.push(TUPLE, &[0; 100]);
         transmits.clear();
         assert_eq!(transmits.bytes.capacity(), KEPT_BYTES);
