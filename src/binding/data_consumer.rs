@@ -11,33 +11,34 @@ use crate::sfu::backlog::Backlog;
 use crate::sfu::error::Result;
 use crate::sfu::id::DataConsumerKey;
 
-use super::link::SharedLink;
+use super::batcher::SharedBatcher;
 
-/// What `send()` takes while the worker has not looked at it yet, in charged bytes (payload + 64 per message).
+/// The bound of what `send()` was given and the worker has not taken yet, in charged bytes (payload + 64
+/// per message).
 const MAX_INTAKE: u64 = 64 << 20;
 
 /// A sink of messages.
 #[napi]
 pub struct DataConsumer {
-    link: SharedLink,
+    batcher: SharedBatcher,
     key: DataConsumerKey,
-    /// What waits for JavaScript, or for the peer.
+    /// Counts what waits for JavaScript, or for the peer.
     backlog: Arc<Backlog>,
-    /// What `send()` has been given and the worker has not looked at yet.
+    /// Counts what `send()` was given and the worker has not taken yet.
     intake: Arc<Backlog>,
 }
 
 #[napi]
 impl DataConsumer {
-    pub(super) fn new(link: SharedLink, key: DataConsumerKey, backlog: Arc<Backlog>) -> Self {
+    pub(super) fn new(batcher: SharedBatcher, key: DataConsumerKey, backlog: Arc<Backlog>) -> Self {
         let intake = Arc::new(Backlog::new(MAX_INTAKE));
-        Self { link, key, backlog, intake }
+        Self { batcher, key, backlog, intake }
     }
 
     #[napi(catch_unwind)]
     pub fn pause(&self, request: u32) {
         let key = self.key;
-        self.link.request(request, move |world| {
+        self.batcher.request(request, move |world| {
             world.sfu.data_consumer(key)?.pause();
             Ok(())
         });
@@ -46,7 +47,7 @@ impl DataConsumer {
     #[napi(catch_unwind)]
     pub fn resume(&self, request: u32) {
         let key = self.key;
-        self.link.request(request, move |world| {
+        self.batcher.request(request, move |world| {
             world.sfu.data_consumer(key)?.resume();
             Ok(())
         });
@@ -56,7 +57,7 @@ impl DataConsumer {
     pub fn set_subchannels(&self, request: u32, subchannels: Vec<u32>) {
         let key = self.key;
         let subchannels = subchannels.into_iter().map(|it| it as u16).collect();
-        self.link.request(request, move |world| {
+        self.batcher.request(request, move |world| {
             Ok(world.sfu.data_consumer(key)?.set_subchannels(subchannels))
         });
     }
@@ -64,7 +65,7 @@ impl DataConsumer {
     #[napi(catch_unwind)]
     pub fn add_subchannel(&self, request: u32, subchannel: u32) {
         let key = self.key;
-        self.link.request(request, move |world| {
+        self.batcher.request(request, move |world| {
             Ok(world.sfu.data_consumer(key)?.add_subchannel(subchannel as u16))
         });
     }
@@ -72,12 +73,12 @@ impl DataConsumer {
     #[napi(catch_unwind)]
     pub fn remove_subchannel(&self, request: u32, subchannel: u32) {
         let key = self.key;
-        self.link.request(request, move |world| {
+        self.batcher.request(request, move |world| {
             Ok(world.sfu.data_consumer(key)?.remove_subchannel(subchannel as u16))
         });
     }
 
-    /// Sends to the peer alone; answers the buffered amount.
+    /// Sends to this peer only. The answer is the buffered amount.
     #[napi(catch_unwind)]
     pub fn send(&self, request: u32, message: Either<BufferSlice<'_>, String>, ppid: u32) {
         let payload = match message {
@@ -86,13 +87,13 @@ impl DataConsumer {
         };
         let (key, len) = (self.key, payload.len());
         if !self.intake.has_room(len) {
-            return self.link.request(request, move |world| -> Result<usize> {
+            return self.batcher.request(request, move |world| -> Result<usize> {
                 Err(world.sfu.data_consumer(key)?.refuse(len))
             });
         }
         self.intake.enter(len);
         let intake = Arc::clone(&self.intake);
-        self.link.request(request, move |world| {
+        self.batcher.request(request, move |world| {
             intake.leave(1, len as u64);
             world.sfu.data_consumer(key)?.send(Message::new(Ppid(ppid), payload))
         });
@@ -101,14 +102,14 @@ impl DataConsumer {
     #[napi(catch_unwind)]
     pub fn get_buffered_amount(&self, request: u32) {
         let key = self.key;
-        self.link
+        self.batcher
             .request(request, move |world| world.sfu.data_consumer(key)?.get_buffered_amount());
     }
 
     #[napi(catch_unwind)]
     pub fn set_buffered_amount_low_threshold(&self, request: u32, threshold: u32) {
         let key = self.key;
-        self.link.request(request, move |world| {
+        self.batcher.request(request, move |world| {
             let mut consumer = world.sfu.data_consumer(key)?;
             consumer.set_buffered_amount_low_threshold(threshold as usize)
         });
@@ -117,19 +118,19 @@ impl DataConsumer {
     #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
-        self.link.request(request, move |world| Ok(world.sfu.data_consumer(key)?.dump()));
+        self.batcher.request(request, move |world| Ok(world.sfu.data_consumer(key)?.dump()));
     }
 
     #[napi(catch_unwind)]
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
-        self.link.request(request, move |world| Ok([world.sfu.data_consumer(key)?.get_stats()]));
+        self.batcher.request(request, move |world| Ok([world.sfu.data_consumer(key)?.get_stats()]));
     }
 
     #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
-        self.link.tell(move |world| {
+        self.batcher.run(move |world| {
             if let Ok(consumer) = world.sfu.data_consumer(key) {
                 consumer.close();
             }
@@ -145,6 +146,43 @@ impl DataConsumer {
 
 impl Drop for DataConsumer {
     fn drop(&mut self) {
-        self.link.backlogs.borrow_mut().remove(&self.key.0);
+        self.batcher.backlogs.borrow_mut().remove(&self.key.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::binding::batcher::Batcher;
+    use crate::binding::transport::Transport;
+    use crate::proto::message::charge;
+    use crate::sfu::id::TransportKey;
+
+    #[test]
+    fn a_data_consumer_takes_its_backlog_out_of_the_table_when_it_is_dropped() {
+        let batcher = Batcher::new(Arc::default());
+        let transport = Transport { batcher: Rc::clone(&batcher), key: TransportKey(1) };
+        let consume = |request| transport.consume_data(request, String::new(), 1000);
+        let kept = consume(2);
+        for request in 3..1000 {
+            consume(request).close();
+        }
+        assert_eq!(batcher.backlogs.borrow().keys().copied().collect::<Vec<_>>(), [2]);
+        drop(kept);
+        assert!(batcher.backlogs.borrow().is_empty());
+    }
+
+    #[test]
+    fn send_takes_a_bounded_number_of_bytes_before_the_worker_takes_them() {
+        const LEN: usize = 8 << 20;
+        let batcher = Batcher::new(Arc::default());
+        let consumer = DataConsumer::new(batcher, DataConsumerKey(1), Arc::new(Backlog::new(1000)));
+        let accepted = MAX_INTAKE as usize / charge(LEN);
+        for request in 0..2 * accepted as u32 {
+            consumer.send(request, Either::B("x".repeat(LEN)), 51);
+        }
+        assert_eq!(consumer.intake.payload(), (accepted * LEN) as u64);
     }
 }

@@ -13,12 +13,12 @@ use crate::sfu::backlog::Backlog;
 use crate::sfu::id::DataProducerKey;
 use crate::sfu::subchannels::Selector;
 
-use super::link::SharedLink;
+use super::batcher::SharedBatcher;
 
 /// A source of messages.
 #[napi]
 pub struct DataProducer {
-    pub(super) link: SharedLink,
+    pub(super) batcher: SharedBatcher,
     pub(super) key: DataProducerKey,
     pub(super) intake: Arc<Backlog>,
     pub(super) max_message_size: usize,
@@ -29,7 +29,7 @@ impl DataProducer {
     #[napi(catch_unwind)]
     pub fn pause(&self, request: u32) {
         let key = self.key;
-        self.link.request(request, move |world| {
+        self.batcher.request(request, move |world| {
             world.sfu.data_producer(key)?.pause();
             Ok(())
         });
@@ -38,7 +38,7 @@ impl DataProducer {
     #[napi(catch_unwind)]
     pub fn resume(&self, request: u32) {
         let key = self.key;
-        self.link.request(request, move |world| {
+        self.batcher.request(request, move |world| {
             world.sfu.data_producer(key)?.resume();
             Ok(())
         });
@@ -47,19 +47,19 @@ impl DataProducer {
     #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
-        self.link.request(request, move |world| Ok(world.sfu.data_producer(key)?.dump()));
+        self.batcher.request(request, move |world| Ok(world.sfu.data_producer(key)?.dump()));
     }
 
     #[napi(catch_unwind)]
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
-        self.link.request(request, move |world| Ok([world.sfu.data_producer(key)?.get_stats()]));
+        self.batcher.request(request, move |world| Ok([world.sfu.data_producer(key)?.get_stats()]));
     }
 
     #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
-        self.link.tell(move |world| {
+        self.batcher.run(move |world| {
             if let Ok(producer) = world.sfu.data_producer(key) {
                 producer.close();
             }
@@ -103,7 +103,7 @@ impl DataProducer {
 
     fn intake(&self) -> Intake {
         Intake {
-            link: Rc::clone(&self.link),
+            batcher: Rc::clone(&self.batcher),
             backlog: Arc::clone(&self.intake),
             key: self.key,
             max_message_size: self.max_message_size,
@@ -123,7 +123,7 @@ enum Sent {
 
 /// Where the messages of one DataProducer go in.
 struct Intake {
-    link: SharedLink,
+    batcher: SharedBatcher,
     backlog: Arc<Backlog>,
     key: DataProducerKey,
     max_message_size: usize,
@@ -139,7 +139,7 @@ impl Intake {
     /// Copies the payload: the one copy on its way in.
     fn accept(&self, ppid: Ppid, payload: &[u8], selector: Option<Box<Selector>>) -> Sent {
         let len = Message::payload_len(ppid, payload.len());
-        if self.link.inbox.is_closed() {
+        if self.batcher.inbox.is_closed() {
             return Sent::WorkerGone;
         }
         if len > self.max_message_size {
@@ -148,13 +148,13 @@ impl Intake {
         if !self.backlog.has_room(len) {
             // Once per overflow, however often JavaScript tries.
             if self.backlog.overflow() {
-                self.link.post(Job::NotifyDrain(self.key));
+                self.batcher.post(Job::NotifyDrain(self.key));
             }
             return Sent::QueueFull;
         }
         self.backlog.enter(len);
         let job = Job::Send(self.key, Message::copy_from_slice(ppid, payload), selector);
-        self.link.send(job, len);
+        self.batcher.send(job, len);
         Sent::Accepted
     }
 }

@@ -1,19 +1,31 @@
-//! Room 4: Node.js. One N-API class per entity, and the queue through which answers, events and
-//! messages come back.
+//! Room 4: Node.js. N-API classes with short methods, one per entity; no rules and no errors of its own.
 //!
-//! A control method takes the number of the request, posts a job to the worker and returns; the
-//! answer comes through the queue. **The number of the request that creates an entity is the
-//! entity's key**, so the object that stands for it is there, and can be used, at once.
+//! ```text
+//! lib/ ── method(request, json) ──► batcher ── flush() ──► inbox of the worker
+//! lib/ ◄── drain() ── reader ◄──────────────────────────── outbox of the worker
+//! ```
 //!
-//! `lib/` is the only caller and has checked all arguments. No JavaScript error is made here.
+//! A control method takes the id of the request, gathers a job and returns; the answer comes through the
+//! queue. **The id of the request that creates an entity is the key of the entity**, so the object that a
+//! create method returns can be used before the answer.
 //!
-//! N-API is a C interface: what the attributes below expand to is `unsafe`.
+//! `lib/` is the only caller. It has checked all arguments, gives final values, and makes the errors and
+//! promises. JSON is parsed on the worker's thread; what is needed here is an argument of its own.
+//!
+//! - `worker.rs`, `webrtc_server.rs`, `router.rs`, `transport.rs`, `data_producer.rs`,
+//!   `data_consumer.rs`: the classes.
+//! - `batcher.rs`: what JavaScript requests and sends in one macrotask goes to the worker together.
+//! - `queue.rs`, `reader.rs`, `events.rs`: what comes back.
+//!
+//! N-API is a C interface: what the attributes expand to is `unsafe`.
 #![allow(unsafe_code)]
 
+mod batcher;
 mod data_consumer;
 mod data_producer;
-mod link;
+mod events;
 mod queue;
+mod reader;
 mod router;
 mod transport;
 mod webrtc_server;

@@ -14,14 +14,14 @@ use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{RouterKey, TransportKey};
 use crate::sfu::transport::webrtc::WebRtcListen;
 
-use super::link::SharedLink;
+use super::batcher::SharedBatcher;
 use super::transport::Transport;
 use super::webrtc_server::WebRtcServer;
 
 /// Where the DataProducers and DataConsumers of several transports meet.
 #[napi]
 pub struct Router {
-    pub(super) link: SharedLink,
+    pub(super) batcher: SharedBatcher,
     pub(super) key: RouterKey,
 }
 
@@ -31,7 +31,7 @@ impl Router {
     pub fn create_direct_transport(&self, request: u32, options: String) -> Transport {
         let (router, key) = (self.key, TransportKey(request));
         type Options = DirectTransportOptions;
-        self.link.request_with(request, options, move |world, options: Options| {
+        self.batcher.request_with(request, options, move |world, options: Options| {
             world.sfu.create_direct_transport(key, router, &options)
         });
         self.transport(key)
@@ -47,7 +47,7 @@ impl Router {
         let (router, key) = (self.key, TransportKey(request));
         let server = server.map(|it| WebRtcListen::Server(it.key));
         type Options = WebRtcTransportOptions;
-        self.link.request_with(request, options, move |world, options: Options| match server {
+        self.batcher.request_with(request, options, move |world, options: Options| match server {
             Some(listen) => world.sfu.create_webrtc_transport(key, router, &options, listen),
             None => listening(world, &options.enabled_listen_infos(), |world, listens| {
                 let listen = WebRtcListen::Own(listens);
@@ -61,7 +61,7 @@ impl Router {
     pub fn create_plain_transport(&self, request: u32, options: String) -> Transport {
         let (router, key) = (self.key, TransportKey(request));
         type Options = PlainTransportOptions;
-        self.link.request_with(request, options, move |world, options: Options| {
+        self.batcher.request_with(request, options, move |world, options: Options| {
             listening(world, &[(0, &options.listen_info)], |world, listens| {
                 world.sfu.create_plain_transport(key, router, &options, the_one(listens)?)
             })
@@ -73,7 +73,7 @@ impl Router {
     pub fn create_pipe_transport(&self, request: u32, options: String) -> Transport {
         let (router, key) = (self.key, TransportKey(request));
         type Options = PipeTransportOptions;
-        self.link.request_with(request, options, move |world, options: Options| {
+        self.batcher.request_with(request, options, move |world, options: Options| {
             listening(world, &[(0, &options.listen_info)], |world, listens| {
                 world.sfu.create_pipe_transport(key, router, &options, the_one(listens)?)
             })
@@ -84,17 +84,17 @@ impl Router {
     #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
-        self.link.request(request, move |world| world.sfu.dump_router(key));
+        self.batcher.request(request, move |world| world.sfu.dump_router(key));
     }
 
     #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
-        self.link.tell(move |world| world.sfu.close_router(key));
+        self.batcher.run(move |world| world.sfu.close_router(key));
     }
 
     fn transport(&self, key: TransportKey) -> Transport {
-        Transport { link: Rc::clone(&self.link), key }
+        Transport { batcher: Rc::clone(&self.batcher), key }
     }
 }
 

@@ -12,14 +12,14 @@ use crate::sfu::contract::answers::{UdpConnectAnswer, WebRtcConnectAnswer};
 use crate::sfu::contract::parameters::Bitrates;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 
+use super::batcher::{SharedBatcher, parse};
 use super::data_consumer::DataConsumer;
 use super::data_producer::DataProducer;
-use super::link::{SharedLink, parse};
 
 /// What connects a router with one peer, or with JavaScript.
 #[napi]
 pub struct Transport {
-    pub(super) link: SharedLink,
+    pub(super) batcher: SharedBatcher,
     pub(super) key: TransportKey,
 }
 
@@ -36,7 +36,7 @@ impl Transport {
     #[napi(catch_unwind)]
     pub fn connect(&self, request: u32, options: String) {
         let key = self.key;
-        self.link.request(request, move |world| {
+        self.batcher.request(request, move |world| {
             let mut transport = world.sfu.transport(key)?;
             Ok(if transport.is_webrtc() {
                 ConnectAnswer::WebRtc(transport.connect_webrtc(parse(&options)?)?)
@@ -50,15 +50,15 @@ impl Transport {
     /// connected.
     #[napi(catch_unwind)]
     pub fn tunnel(&self, request: u32, other: &Transport) {
-        let far_end = FarEnd { inbox: Arc::clone(&other.link.inbox), transport: other.key };
+        let far_end = FarEnd { inbox: Arc::clone(&other.batcher.inbox), transport: other.key };
         let key = self.key;
-        self.link.request(request, move |world| world.tunnel(key, far_end));
+        self.batcher.request(request, move |world| world.tunnel(key, far_end));
     }
 
     #[napi(catch_unwind)]
     pub fn restart_ice(&self, request: u32) {
         let key = self.key;
-        self.link.request(request, move |world| world.sfu.transport(key)?.restart_ice());
+        self.batcher.request(request, move |world| world.sfu.transport(key)?.restart_ice());
     }
 
     /// `max_buffered_amount` bounds what was sent and is not routed yet, `max_message_size` a message;
@@ -74,11 +74,11 @@ impl Transport {
         let (transport, key) = (self.key, DataProducerKey(request));
         let intake = Arc::new(Backlog::new(max_buffered_amount.into()));
         let counted = Arc::clone(&intake);
-        self.link.request_with(request, options, move |world, options| {
+        self.batcher.request_with(request, options, move |world, options| {
             world.sfu.transport(transport)?.produce_data(key, options, counted)
         });
         let max_message_size = max_message_size as usize;
-        DataProducer { link: Rc::clone(&self.link), key, intake, max_message_size }
+        DataProducer { batcher: Rc::clone(&self.batcher), key, intake, max_message_size }
     }
 
     /// `max_buffered_amount` bounds what waits for JavaScript, in bytes; for direct transports only.
@@ -91,18 +91,18 @@ impl Transport {
     ) -> DataConsumer {
         let (transport, key) = (self.key, DataConsumerKey(request));
         let backlog = Arc::new(Backlog::new(max_buffered_amount.into()));
-        self.link.backlogs.borrow_mut().insert(request, Arc::clone(&backlog));
+        self.batcher.backlogs.borrow_mut().insert(request, Arc::clone(&backlog));
         let counted = Arc::clone(&backlog);
-        self.link.request_with(request, options, move |world, options| {
+        self.batcher.request_with(request, options, move |world, options| {
             world.sfu.transport(transport)?.consume_data(key, options, counted)
         });
-        DataConsumer::new(Rc::clone(&self.link), key, backlog)
+        DataConsumer::new(Rc::clone(&self.batcher), key, backlog)
     }
 
     #[napi(catch_unwind)]
     pub fn set_bitrates(&self, request: u32, bitrates: String) {
         let key = self.key;
-        self.link.request_with(request, bitrates, move |world, bitrates: Bitrates| {
+        self.batcher.request_with(request, bitrates, move |world, bitrates: Bitrates| {
             world.sfu.transport(key)?.set_bitrates(bitrates);
             Ok(())
         });
@@ -111,18 +111,18 @@ impl Transport {
     #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
-        self.link.request(request, move |world| Ok(world.sfu.transport(key)?.dump()));
+        self.batcher.request(request, move |world| Ok(world.sfu.transport(key)?.dump()));
     }
 
     #[napi(catch_unwind)]
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
-        self.link.request(request, move |world| Ok([world.sfu.transport(key)?.get_stats()]));
+        self.batcher.request(request, move |world| Ok([world.sfu.transport(key)?.get_stats()]));
     }
 
     #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
-        self.link.tell(move |world| world.sfu.close_transport(key));
+        self.batcher.run(move |world| world.sfu.close_transport(key));
     }
 }

@@ -126,7 +126,7 @@ impl<J> Inbox<J> {
     }
 
     /// Takes all jobs and all readable sockets; the memory of the queues is used again.
-    pub(super) fn take(&self, jobs: &mut VecDeque<J>, readable: &mut Vec<SocketId>) {
+    pub(crate) fn take(&self, jobs: &mut VecDeque<J>, readable: &mut Vec<SocketId>) {
         if self.filled.swap(false, Ordering::AcqRel) {
             append(jobs, &mut lock(&self.jobs));
             readable.append(&mut lock(&self.readable));

@@ -1,0 +1,183 @@
+//! The way from the objects of one worker to its thread.
+//!
+//! ```text
+//! request() run() ──► gathered ── flush() ──► inbox
+//! send() ─────┬─────────▲                       ▲
+//!             └── the first after a flush ──────┘
+//! ```
+//!
+//! What JavaScript requests and sends in one macrotask is handed over together, in its order: a lock
+//! and a wake for each would cost more than all the rest. `lib/Channel.js` decides when, with
+//! `flushSoon()`.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::runtime::job::Job;
+use crate::runtime::world::{WorkerInbox, World};
+use crate::sfu::backlog::Backlog;
+use crate::sfu::error::{Error, Result};
+
+/// So many gathered jobs are handed over without a flush…
+const GATHERED_JOBS: usize = 512;
+
+/// …and so many bytes of gathered messages.
+const GATHERED_BYTES: usize = 1024 * 1024;
+
+/// Shared by all objects of a worker, which live on one JavaScript thread.
+pub(super) struct Batcher {
+    pub(super) inbox: Arc<WorkerInbox>,
+    gathered: RefCell<VecDeque<Job<World>>>,
+    gathered_bytes: Cell<usize>,
+    /// Something was requested or sent since the last [`Self::flush`]; later jobs must come after it.
+    begun: Cell<bool>,
+    /// The backlog of each DataConsumer: what waits for JavaScript.
+    pub(super) backlogs: RefCell<FxHashMap<u32, Arc<Backlog>>>,
+}
+
+pub(super) type SharedBatcher = Rc<Batcher>;
+
+impl Batcher {
+    pub(super) fn new(inbox: Arc<WorkerInbox>) -> SharedBatcher {
+        Rc::new(Self {
+            inbox,
+            gathered: RefCell::default(),
+            gathered_bytes: Cell::new(0),
+            begun: Cell::new(false),
+            backlogs: RefCell::default(),
+        })
+    }
+
+    /// Runs `ask` on the worker's thread and answers the request with its result.
+    pub(super) fn request<T: Serialize>(
+        &self,
+        request: u32,
+        ask: impl FnOnce(&mut World) -> Result<T> + Send + 'static,
+    ) {
+        self.run(move |world| {
+            let answer = ask(world).and_then(|it| {
+                serde_json::to_string(&it).map_err(|error| Error::InvalidAnswer(error.to_string()))
+            });
+            world.answer(request, answer);
+        });
+    }
+
+    /// The same with options in JSON, which are parsed on the worker's thread.
+    pub(super) fn request_with<O: DeserializeOwned, T: Serialize>(
+        &self,
+        request: u32,
+        options: String,
+        ask: impl FnOnce(&mut World, O) -> Result<T> + Send + 'static,
+    ) {
+        self.request(request, move |world| ask(world, parse(&options)?));
+    }
+
+    /// Runs `job` on the worker's thread, without an answer.
+    pub(super) fn run(&self, job: impl FnOnce(&mut World) + Send + 'static) {
+        self.gather(Job::Call(Box::new(job)), 0);
+    }
+
+    /// Sends a message with `len` bytes of payload. The first one after a flush goes to the worker at
+    /// once, so that the worker routes it while JavaScript makes the next ones, which are gathered.
+    pub(super) fn send(&self, job: Job<World>, len: usize) {
+        let first = !self.begun.replace(true);
+        if first && !self.inbox.is_filled() {
+            self.inbox.post(job);
+        } else {
+            self.gather(job, len);
+        }
+    }
+
+    /// Hands over a job at once, after those that were gathered.
+    pub(super) fn post(&self, job: Job<World>) {
+        self.flush();
+        self.inbox.post(job);
+    }
+
+    /// Hands over what was gathered. lib/ calls this when a macrotask ends.
+    pub(super) fn flush(&self) {
+        self.begun.set(false);
+        self.gathered_bytes.set(0);
+        self.inbox.post_all(&mut self.gathered.borrow_mut());
+    }
+
+    fn gather(&self, job: Job<World>, len: usize) {
+        self.begun.set(true);
+        let mut gathered = self.gathered.borrow_mut();
+        gathered.push_back(job);
+        let bytes = self.gathered_bytes.get() + len;
+        self.gathered_bytes.set(bytes);
+        if gathered.len() >= GATHERED_JOBS || bytes >= GATHERED_BYTES {
+            self.gathered_bytes.set(0);
+            self.inbox.post_all(&mut gathered);
+        }
+    }
+}
+
+/// Parses options.
+pub(super) fn parse<O: DeserializeOwned>(json: &str) -> Result<O> {
+    serde_json::from_str(json).map_err(|error| Error::InvalidOptions(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::message::{Message, Ppid};
+    use crate::sfu::id::DataProducerKey;
+
+    fn message(number: u8) -> Job<World> {
+        Job::Send(DataProducerKey(1), Message::copy_from_slice(Ppid::BINARY, &[number]), None)
+    }
+
+    /// What the worker would take: messages by their number, all else as 0.
+    fn taken(batcher: &Batcher) -> Vec<u8> {
+        let mut jobs = VecDeque::new();
+        batcher.inbox.take(&mut jobs, &mut Vec::new());
+        let number = |job: &Job<_>| match job {
+            Job::Send(_, message, _) => message.payload[0],
+            _ => 0,
+        };
+        jobs.iter().map(number).collect()
+    }
+
+    #[test]
+    fn the_first_message_after_a_flush_leaves_at_once_and_later_ones_with_the_next_flush() {
+        let batcher = Batcher::new(Arc::default());
+        for _ in 0..3 {
+            batcher.send(message(1), 1);
+            assert_eq!(taken(&batcher), [1]);
+            batcher.send(message(2), 1);
+            batcher.send(message(3), 1);
+            assert_eq!(taken(&batcher), [0; 0]);
+            batcher.flush();
+            assert_eq!(taken(&batcher), [2, 3]);
+        }
+    }
+
+    #[test]
+    fn a_message_after_a_request_waits_for_it() {
+        let batcher = Batcher::new(Arc::default());
+        batcher.run(|_| ());
+        batcher.send(message(1), 1);
+        assert_eq!(taken(&batcher), [0; 0]);
+        batcher.post(message(2));
+        assert_eq!(taken(&batcher), [0, 1, 2]);
+    }
+
+    #[test]
+    fn many_jobs_or_bytes_do_not_wait_for_a_flush() {
+        let batcher = Batcher::new(Arc::default());
+        (0..GATHERED_JOBS).for_each(|_| batcher.run(|_| ()));
+        assert_eq!(taken(&batcher).len(), GATHERED_JOBS);
+        batcher.send(message(1), GATHERED_BYTES);
+        assert_eq!(taken(&batcher), [1]);
+        batcher.send(message(2), 1);
+        assert_eq!(taken(&batcher), [0; 0]);
+    }
+}

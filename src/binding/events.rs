@@ -1,0 +1,55 @@
+//! Events as JSON for lib/.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::sfu::contract::parameters::NegotiatedStreams;
+use crate::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
+
+/// `[target, name, …arguments]`.
+pub(super) fn to_json(event: Event) -> Value {
+    match event {
+        Event::DataConsumer(key, event) => match event {
+            DataConsumerEvent::DataProducerClose => json!([key.0, "dataproducerclose"]),
+            DataConsumerEvent::DataProducerPause => json!([key.0, "dataproducerpause"]),
+            DataConsumerEvent::DataProducerResume => json!([key.0, "dataproducerresume"]),
+            DataConsumerEvent::SctpSendBufferFull => json!([key.0, "sctpsendbufferfull"]),
+            DataConsumerEvent::BufferedAmountLow(it) => json!([key.0, "bufferedamountlow", it]),
+            DataConsumerEvent::Overflow(it) => json!([key.0, "overflow", it]),
+            DataConsumerEvent::StreamClose => json!([key.0, "streamclose"]),
+        },
+        Event::DataProducer(key, event) => match event {
+            DataProducerEvent::Drain => json!([key.0, "drain"]),
+            DataProducerEvent::StreamClose => json!([key.0, "streamclose"]),
+        },
+        Event::Transport(key, event) => match event {
+            TransportEvent::IceState(state) => json!([key.0, "icestatechange", state]),
+            TransportEvent::IceSelectedTuple(it) => json!([key.0, "iceselectedtuplechange", it]),
+            TransportEvent::Tuple(tuple) => json!([key.0, "tuple", tuple]),
+            TransportEvent::DtlsState(state, certificate) => {
+                with_detail(key.0, "dtlsstatechange", state, certificate)
+            }
+            TransportEvent::SctpState(state, streams) => {
+                let streams = streams.map(NegotiatedStreams::from);
+                with_detail(key.0, "sctpstatechange", state, streams)
+            }
+        },
+        // The runtime handles these itself, and messages come as records.
+        Event::Message(..)
+        | Event::TunnelFrame(..)
+        | Event::SocketReleased(_)
+        | Event::ConnectionReleased(_) => Value::Null,
+    }
+}
+
+fn with_detail(
+    target: u32,
+    name: &str,
+    state: impl Serialize,
+    detail: Option<impl Serialize>,
+) -> Value {
+    match detail {
+        Some(detail) => json!([target, name, state, detail]),
+        None => json!([target, name, state]),
+    }
+}

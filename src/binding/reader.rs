@@ -1,0 +1,266 @@
+//! Hands out what the outbox holds: messages in batches, without an object for each, answers and events
+//! as JSON. Counts what was handed out in the backlogs.
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::proto::message::Message;
+use crate::runtime::job::Job;
+use crate::runtime::outbox::{Item, Outbox};
+use crate::sfu::event::Event;
+use crate::sfu::id::DataConsumerKey;
+
+use super::batcher::SharedBatcher;
+use super::events;
+
+/// Why [`Reader::drain`] stopped, or what comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Next {
+    /// The cycle has ended: all that it began with was handed out.
+    Nothing = 0,
+    /// The slab has no room for the next message. From [`Reader::peek`]: a message.
+    SlabFull = 1,
+    /// There is no room for another record.
+    RecordsFull = 2,
+    /// The message of the last record is too large for the slab: see [`Reader::take_message`].
+    LargeMessage = 3,
+    /// An answer.
+    Answer = 4,
+    /// An event.
+    Event = 5,
+}
+
+/// Four numbers each: target, PPID, offset, length.
+const RECORD: usize = 4;
+/// The number of records and the reason to stop, before the records.
+const HEADER: usize = 2;
+
+/// Takes the queue in cycles: each has what was in the outbox when it began.
+pub(super) struct Reader {
+    outbox: Arc<Outbox>,
+    batcher: SharedBatcher,
+    cycle: VecDeque<Item>,
+    in_cycle: bool,
+    /// Messages that were handed out and not yet counted: consumer, messages, payload bytes.
+    run: (u32, u64, u64),
+}
+
+impl Reader {
+    pub(super) fn new(outbox: Arc<Outbox>, batcher: SharedBatcher) -> Self {
+        Self { outbox, batcher, cycle: VecDeque::new(), in_cycle: false, run: (0, 0, 0) }
+    }
+
+    /// Copies messages into `slab` from `offset` on, as long as no answer or event comes in between, and
+    /// their records into `records`. Returns the first free offset.
+    pub(super) fn drain(
+        &mut self,
+        slab: &mut [u8],
+        mut offset: usize,
+        records: &mut [u32],
+    ) -> usize {
+        self.begin_cycle();
+        let mut count = 0;
+        let reason = loop {
+            let Some(item) = self.cycle.front() else {
+                self.in_cycle = false;
+                break Next::Nothing;
+            };
+            let Item::Event(Event::Message(DataConsumerKey(target), message)) = item else {
+                break next(item);
+            };
+            let at = HEADER + RECORD * count;
+            let Some(record) = records.get_mut(at..at + RECORD) else { break Next::RecordsFull };
+            let (target, len) = (*target, message.payload.len());
+            let large = len > slab.len() / 8;
+            if !large {
+                let Some(room) = slab.get_mut(offset..offset + len) else { break Next::SlabFull };
+                room.copy_from_slice(&message.payload);
+            }
+            record.copy_from_slice(&[target, message.ppid.0, offset as u32, len as u32]);
+            count += 1;
+            if large {
+                break Next::LargeMessage;
+            }
+            offset += len;
+            self.cycle.pop_front();
+            self.handed_out(target, len);
+        };
+        self.settle();
+        if let [counted, stopped, ..] = records {
+            *counted = count as u32;
+            *stopped = reason as u32;
+        }
+        offset
+    }
+
+    /// What comes next in this cycle.
+    pub(super) fn peek(&mut self) -> Next {
+        self.begin_cycle();
+        match self.cycle.front() {
+            Some(Item::Event(Event::Message(..))) => Next::SlabFull,
+            Some(item) => next(item),
+            None => {
+                self.in_cycle = false;
+                Next::Nothing
+            }
+        }
+    }
+
+    /// The message of the last record, after [`Next::LargeMessage`].
+    pub(super) fn take_message(&mut self) -> Option<Message> {
+        match self.cycle.pop_front()? {
+            Item::Event(Event::Message(DataConsumerKey(target), message)) => {
+                self.handed_out(target, message.payload.len());
+                self.settle();
+                Some(message)
+            }
+            item => {
+                self.cycle.push_front(item);
+                None
+            }
+        }
+    }
+
+    /// The answers that come next, as JSON: `[[request, ok, result or error], …]`.
+    pub(super) fn take_answers(&mut self) -> String {
+        let mut json = String::from("[");
+        while let Some(Item::Answer(..)) = self.cycle.front() {
+            let Some(Item::Answer(request, answer)) = self.cycle.pop_front() else { break };
+            if json.len() > 1 {
+                json.push(',');
+            }
+            // Writing to a string does not fail.
+            let _ = match answer {
+                Ok(result) => write!(json, "[{request},true,{result}]"),
+                Err(error) => {
+                    let error = json!({ "name": error.name(), "message": error.to_string() });
+                    write!(json, "[{request},false,{error}]")
+                }
+            };
+        }
+        json.push(']');
+        json
+    }
+
+    /// The event that comes next, as JSON, and whether it is the last one of the worker.
+    pub(super) fn take_event(&mut self) -> (String, bool) {
+        match self.cycle.pop_front() {
+            Some(Item::Event(event)) => (events::to_json(event).to_string(), false),
+            Some(Item::Log(level, text)) => (json!([0, "log", level, text]).to_string(), false),
+            Some(Item::Died(message)) => (json!([0, "died", message]).to_string(), false),
+            Some(Item::Ended) => (json!([0, "subprocessclose"]).to_string(), true),
+            // lib/ calls this only if an event is next.
+            Some(Item::Answer(..)) | None => ("null".into(), false),
+        }
+    }
+
+    fn begin_cycle(&mut self) {
+        if !self.in_cycle {
+            self.in_cycle = true;
+            self.outbox.take(&mut self.cycle);
+        }
+    }
+
+    fn handed_out(&mut self, target: u32, len: usize) {
+        if self.run.0 != target {
+            self.settle();
+            self.run.0 = target;
+        }
+        self.run.1 += 1;
+        self.run.2 += len as u64;
+    }
+
+    /// Counts the messages of the run as handed out. If that ends an overflow, the worker is notified: it
+    /// counts what was dropped, and its 'overflow' event must come before the next message.
+    fn settle(&mut self) {
+        let (target, messages, payload) = self.run;
+        if messages == 0 {
+            return;
+        }
+        self.run = (target, 0, 0);
+        if let Some(backlog) = self.batcher.backlogs.borrow().get(&target) {
+            backlog.leave(messages, payload);
+            if backlog.take_relief() {
+                self.batcher.inbox.post(Job::Relieved(DataConsumerKey(target)));
+            }
+        }
+    }
+}
+
+fn next(item: &Item) -> Next {
+    match item {
+        Item::Answer(..) => Next::Answer,
+        _ => Next::Event,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binding::batcher::Batcher;
+    use crate::proto::message::{Ppid, charge};
+    use crate::runtime::world::WorkerInbox;
+    use crate::sfu::backlog::Backlog;
+
+    const CONSUMER: u32 = 7;
+    const LEN: usize = 36;
+
+    /// A queue with `count` messages for a DataConsumer whose backlog they fill, and which has dropped
+    /// more of them.
+    fn overflowed(count: usize) -> (Reader, Arc<WorkerInbox>, Arc<Backlog>) {
+        let inbox = Arc::new(WorkerInbox::default());
+        let batcher = Batcher::new(Arc::clone(&inbox));
+        let backlog = Arc::new(Backlog::new((count * charge(LEN)) as u64));
+        batcher.backlogs.borrow_mut().insert(CONSUMER, Arc::clone(&backlog));
+        let outbox = Arc::new(Outbox::new(|| ()));
+        for _ in 0..count {
+            assert!(backlog.has_room(LEN));
+            backlog.enter(LEN);
+            let message = Message::new(Ppid::BINARY, vec![0; LEN].into());
+            let event = Event::Message(DataConsumerKey(CONSUMER), message);
+            outbox.push(&mut VecDeque::from([Item::Event(event)]));
+        }
+        assert!(!backlog.has_room(LEN) && backlog.overflow());
+        (Reader::new(outbox, batcher), inbox, backlog)
+    }
+
+    fn relieved(inbox: &WorkerInbox) -> usize {
+        let mut jobs = VecDeque::new();
+        inbox.take(&mut jobs, &mut Vec::new());
+        let relieved = |job: &Job<_>| matches!(job, Job::Relieved(DataConsumerKey(CONSUMER)));
+        assert!(jobs.iter().all(relieved), "nothing else is posted");
+        jobs.len()
+    }
+
+    #[test]
+    fn the_worker_is_notified_once_when_half_of_an_overflowed_backlog_has_been_handed_out() {
+        let (mut reader, inbox, backlog) = overflowed(8);
+        let mut slab = [0; 1024];
+        let mut records = [0; HEADER + RECORD];
+        for handed_out in 1..=8 {
+            assert_eq!(reader.drain(&mut slab, 0, &mut records), LEN);
+            assert_eq!(
+                records[..3],
+                [1, Next::RecordsFull as u32 * u32::from(handed_out < 8), CONSUMER]
+            );
+            assert_eq!(relieved(&inbox), usize::from(handed_out == 4), "after {handed_out}");
+        }
+        assert_eq!(backlog.payload(), 0);
+    }
+
+    #[test]
+    fn a_large_message_is_counted_when_it_is_taken() {
+        let (mut reader, inbox, backlog) = overflowed(1);
+        let mut slab = [0; 8 * LEN - 1];
+        let mut records = [0; HEADER + RECORD];
+        assert_eq!(reader.drain(&mut slab, 5, &mut records), 5);
+        assert_eq!(records[..2], [1, Next::LargeMessage as u32]);
+        assert_eq!((backlog.payload(), relieved(&inbox)), (LEN as u64, 0));
+        assert_eq!(reader.take_message().map(|it| it.payload.len()), Some(LEN));
+        assert_eq!((backlog.payload(), relieved(&inbox)), (0, 1));
+    }
+}
