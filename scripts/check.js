@@ -52,7 +52,11 @@ const STEPS = [
     command: 'cargo test --locked --no-fail-fast --no-default-features',
     tests: 'cargo',
   },
-  { name: 'cargo-runtime', command: 'cargo test --locked --no-fail-fast', tests: 'cargo' },
+  {
+    name: 'cargo-node',
+    command: 'cargo test --locked --no-fail-fast --features node',
+    tests: 'cargo',
+  },
   { name: 'fuzz', command: 'scripts/fuzz.sh 10' },
   { name: 'instructions', command: 'npm run --silent bench:instructions' },
   { name: 'build', command: 'npm run --silent build' },
