@@ -282,7 +282,9 @@ export type WorkerEvents = {
   died: [error: Error];
   /** The thread has ended, after `close()` or 'died'. The last event of a Worker. */
   subprocessclose: [];
+  /** `createWorker()` succeeds, before its promise resolves. As in mediasoup, for internal use. */
   '@success': [];
+  /** `createWorker()` fails, before its promise rejects. As in mediasoup, for internal use. */
   '@failure': [error: Error];
 };
 
@@ -368,12 +370,15 @@ export type WebRtcServerDump = {
 };
 
 export type WebRtcServerEvents = {
+  /** Its Worker was closed or died; the object is closed. */
   workerclose: [];
 };
 
 export type WebRtcServerObserverEvents = {
   close: [];
+  /** A new WebRtcTransport uses the server. */
   webrtctransporthandled: [webRtcTransport: WebRtcTransport];
+  /** One of its WebRtcTransports was closed, by the application or along with the server. */
   webrtctransportunhandled: [webRtcTransport: WebRtcTransport];
 };
 
@@ -450,6 +455,7 @@ export type RouterDump = {
 };
 
 export type RouterEvents = {
+  /** Its Worker was closed or died; the object is closed. */
   workerclose: [];
 };
 
@@ -796,7 +802,9 @@ export type TransportTraceEventData = {
 };
 
 export type TransportEvents = {
+  /** Its Router was closed; the transport is closed. */
   routerclose: [];
+  /** Its WebRtcServer was closed; the transport is closed. */
   listenserverclose: [];
   /** Never emitted: traces are about media. */
   trace: [trace: TransportTraceEventData];
@@ -937,6 +945,10 @@ export type IceCandidate = {
 export type IceCandidateType = 'host';
 export type IceCandidateTcpType = 'passive';
 export type IceRole = 'controlled' | 'controlling';
+/**
+ * 'connected': a tuple is selected. 'completed': the peer has nominated one. 'disconnected': consent timed out (see
+ * `iceConsentTimeout`), or the last tuple was lost; the peer's next valid STUN request reconnects.
+ */
 export type IceState = 'new' | 'connected' | 'completed' | 'disconnected' | 'closed';
 export type DtlsRole = 'auto' | 'client' | 'server';
 /**
@@ -1283,6 +1295,7 @@ export type DataProducerStat = {
 };
 
 export type DataProducerEvents = {
+  /** Its transport was closed; the object is closed. */
   transportclose: [];
   /** After `send()` threw ERR_SEND_QUEUE_FULL: less than a quarter of `maxBufferedAmount` waits now. */
   drain: [];
@@ -1430,9 +1443,13 @@ export type DataConsumerStat = {
 };
 
 export type DataConsumerEvents = {
+  /** Its transport was closed; the object is closed. */
   transportclose: [];
+  /** Its DataProducer was closed; the DataConsumer is closed. */
   dataproducerclose: [];
+  /** Its DataProducer was paused. */
   dataproducerpause: [];
+  /** Its DataProducer was resumed. */
   dataproducerresume: [];
   /** Type 'direct'. The Buffer belongs to the listener. */
   message: [message: Buffer, ppid: number];
