@@ -88,7 +88,7 @@ impl DataConsumer {
         let (key, len) = (self.key, payload.len());
         if !self.intake.has_room(len) {
             return self.batcher.request(request, move |world| -> Result<usize> {
-                Err(world.sfu.data_consumer(key)?.refuse(len))
+                Err(world.sfu.data_consumer(key)?.reject(len))
             });
         }
         self.intake.enter(len);

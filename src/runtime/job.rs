@@ -3,7 +3,7 @@
 use crate::proto::message::Message;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::subchannels::Selector;
-use crate::sfu::transport::tunnel::TunnelFrame;
+use crate::sfu::tunnel::TunnelFrame;
 
 /// A job for the thread that owns a `W`. What comes often has a variant of its own, which needs no
 /// allocation.

@@ -19,7 +19,7 @@ use crate::sfu::contract::options::{ListenInfo, PortRange};
 use crate::sfu::error::Error;
 use crate::sfu::event::Event;
 use crate::sfu::id::TransportKey;
-use crate::sfu::transport::tunnel::TunnelFrame;
+use crate::sfu::tunnel::TunnelFrame;
 
 use super::inbox::Inbox;
 use super::job::Job;

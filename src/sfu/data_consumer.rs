@@ -1,209 +1,30 @@
-//! A sink of messages: a stream to a peer, or JavaScript.
+//! What can be asked of a DataConsumer. How a message gets to it: `route.rs`.
 
-mod requests;
+use crate::proto::message::StreamId;
+use crate::sfu::Sfu;
+use crate::sfu::contract::dump::DataConsumerDump;
+use crate::sfu::contract::stats::DataConsumerStats;
+use crate::sfu::error::{Error, Result};
+use crate::sfu::event::{DataConsumerEvent, Event};
+use crate::sfu::id::DataConsumerKey;
+use crate::sfu::subchannels::Subscriptions;
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use super::entity::data_consumer::{DataConsumer, Destination};
 
-use uuid::Uuid;
-
-use crate::proto::message::{Limit, Reliability, StreamId};
-
-use super::Sfu;
-use super::backlog::Backlog;
-use super::contract::options::DataConsumerOptions;
-use super::contract::parameters::{DataType, DropCount, SctpStreamParameters};
-use super::error::{Error, Result};
-use super::event::{DataConsumerEvent, Event};
-use super::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
-use super::subchannels::Subscriptions;
-pub use requests::DataConsumerMut;
-
-impl DataConsumerOptions {
-    /// The reliability of the consumer: the producer's unless overridden here. A limit alone means
-    /// unordered; `ordered: true` clears all limits.
-    pub(super) fn reliability(&self, producer: Option<Reliability>) -> Result<Reliability> {
-        let inherited = producer.unwrap_or(Reliability::RELIABLE);
-        if self.ordered == Some(true) {
-            return Ok(Reliability::RELIABLE);
-        }
-        let (inherited_lifetime, inherited_retransmits) = match inherited.limit {
-            Some(Limit::LifetimeMs(ms)) => (Some(ms), None),
-            Some(Limit::Retransmits(n)) => (None, Some(n)),
-            None => (None, None),
-        };
-        let lifetime = self.max_packet_life_time.or(inherited_lifetime);
-        let retransmits = self.max_retransmits.or(inherited_retransmits);
-        let limit = match (lifetime, retransmits) {
-            (Some(_), Some(_)) => {
-                return Err(Error::TwoLimits);
-            }
-            (lifetime, retransmits) => {
-                lifetime.map(Limit::LifetimeMs).or(retransmits.map(Limit::Retransmits))
-            }
-        };
-        let ordered = self.ordered.unwrap_or(inherited.ordered) && limit.is_none();
-        Ok(Reliability { ordered, limit })
-    }
-}
-
-/// See the module's documentation.
+/// A [`DataConsumer`] in its [`Sfu`]: what can be asked of it.
 #[derive(Debug)]
-pub struct DataConsumer {
-    pub(super) id: Uuid,
-    pub(super) transport: TransportKey,
-    pub(super) producer: DataProducerKey,
-    pub(super) producer_id: Uuid,
-    pub(super) sink: Sink,
-    pub(super) label: String,
-    pub(super) protocol: String,
-    pub(super) paused: bool,
-    pub(super) producer_paused: bool,
-    pub(super) subchannels: Subscriptions,
-    messages_sent: u64,
-    bytes_sent: u64,
-    not_sent: NotSent,
-    /// The turn in which it was last said that the buffer is full.
-    full_in_turn: Option<u64>,
-    /// Payload waits for the peer, so that the transport looks how it shrinks.
-    waits: bool,
+pub struct DataConsumerMut<'a> {
+    pub(super) sfu: &'a mut Sfu,
+    pub(super) key: DataConsumerKey,
 }
 
-/// The messages of its DataProducer that a DataConsumer did not pass on.
-#[derive(Debug, Default)]
-struct NotSent {
-    /// The sum of those that were lost: `full`, `too_large` and `unsendable`.
-    dropped: DropCount,
-    full: u64,
-    too_large: u64,
-    unsendable: u64,
-    paused: u64,
-    filtered: u64,
-}
-
-/// Why a message was not passed on, though somebody asked for it.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum DropReason {
-    /// Too much waits already, for the peer or for JavaScript.
-    Full,
-    /// Over the transport's `maxSendMessageSize`.
-    TooLarge,
-    /// There is no association, or it does not know the stream any more.
-    Unsendable,
-}
-
-/// Where a DataConsumer's messages go.
-#[derive(Debug)]
-pub(super) enum Sink {
-    /// To the peer, over this stream. `gauge` shows JavaScript the payload bytes that wait.
-    Sctp { stream: SctpStreamParameters, low_threshold: usize, gauge: Arc<Backlog> },
-    /// To JavaScript. `dropping` is what the current overflow has cost so far.
-    Direct { backlog: Arc<Backlog>, dropping: Option<DropCount> },
-}
-
-impl DataConsumer {
-    pub(super) fn new(
-        transport: TransportKey,
-        producer: DataProducerKey,
-        producer_id: Uuid,
-        sink: Sink,
-        (label, protocol): (String, String),
-        (paused, producer_paused): (bool, bool),
-        subchannels: Subscriptions,
-    ) -> Self {
-        Self {
-            id: id::random(),
-            transport,
-            producer,
-            producer_id,
-            sink,
-            label,
-            protocol,
-            paused,
-            producer_paused,
-            subchannels,
-            messages_sent: 0,
-            bytes_sent: 0,
-            not_sent: NotSent::default(),
-            full_in_turn: None,
-            waits: false,
-        }
-    }
-
-    fn kind(&self) -> DataType {
-        match self.sink {
-            Sink::Sctp { .. } => DataType::Sctp,
-            Sink::Direct { .. } => DataType::Direct,
-        }
-    }
-
-    fn stream(&self) -> Option<SctpStreamParameters> {
-        match self.sink {
-            Sink::Sctp { stream, .. } => Some(stream),
-            Sink::Direct { .. } => None,
-        }
-    }
-
-    /// Shows JavaScript how many payload bytes wait for the peer.
-    pub(super) fn publish_buffered_amount(&self, amount: usize) {
-        if let Sink::Sctp { gauge, .. } = &self.sink {
-            gauge.publish(amount);
-        }
-    }
-
-    /// Payload waits for the peer from now on. True if none did before.
-    pub(super) fn begins_to_wait(&mut self) -> bool {
-        !std::mem::replace(&mut self.waits, true)
-    }
-
-    /// Shows JavaScript how much still waits; false if that is nothing.
-    pub(super) fn still_waits(&mut self, amount: usize) -> bool {
-        self.publish_buffered_amount(amount);
-        self.waits = amount > 0;
-        self.waits
-    }
-
-    /// The stream to the peer, unless it is direct.
-    pub(super) fn stream_id(&self) -> Option<StreamId> {
-        self.stream().map(|it| it.stream_id)
-    }
-
-    pub(super) fn sent(&mut self, payload_len: usize) {
-        self.messages_sent += 1;
-        self.bytes_sent += payload_len as u64;
-    }
-
-    /// Counts a message that is lost.
-    pub(super) fn drop_message(&mut self, payload_len: usize, reason: DropReason) {
-        self.not_sent.dropped.add(payload_len);
-        *match reason {
-            DropReason::Full => &mut self.not_sent.full,
-            DropReason::TooLarge => &mut self.not_sent.too_large,
-            DropReason::Unsendable => &mut self.not_sent.unsendable,
-        } += 1;
-    }
-
-    /// Counts a message that came while the consumer was paused.
-    pub(super) fn skip_paused(&mut self) {
-        self.not_sent.paused += 1;
-    }
-
-    /// Counts a message whose subchannels are not the consumer's.
-    pub(super) fn skip_filtered(&mut self) {
-        self.not_sent.filtered += 1;
-    }
-
-    /// Counts a message that the full queue towards the peer refused, and tells of it once a turn.
-    pub(super) fn refuse_message(
-        &mut self,
-        key: DataConsumerKey,
-        payload_len: usize,
-        turn: u64,
-        events: &mut VecDeque<Event>,
-    ) {
-        self.drop_message(payload_len, DropReason::Full);
-        if self.full_in_turn.replace(turn) != Some(turn) {
-            events.push_back(Event::DataConsumer(key, DataConsumerEvent::SctpSendBufferFull));
+impl Sfu {
+    /// The DataConsumer, or [`Error::NotFound`].
+    pub fn data_consumer(&mut self, key: DataConsumerKey) -> Result<DataConsumerMut<'_>> {
+        if self.data_consumers.contains_key(&key) {
+            Ok(DataConsumerMut { sfu: self, key })
+        } else {
+            Err(key.into())
         }
     }
 }
@@ -212,7 +33,7 @@ impl Sfu {
     /// JavaScript has caught up with a direct DataConsumer that overflowed: delivery goes on.
     pub fn relieved(&mut self, key: DataConsumerKey) {
         if let Some(consumer) = self.data_consumers.get_mut(&key)
-            && let Sink::Direct { dropping, .. } = &mut consumer.sink
+            && let Destination::Direct { dropping, .. } = &mut consumer.sink
             && let Some(dropped) = dropping.take()
         {
             let event = DataConsumerEvent::Overflow(dropped);
@@ -238,41 +59,124 @@ impl Sfu {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl DataConsumerMut<'_> {
+    fn get(&mut self) -> &mut DataConsumer {
+        self.sfu.data_consumers.get_mut(&self.key).expect("checked when this view was made")
+    }
 
-    #[test]
-    fn the_reliability_is_the_producers_unless_overridden() {
-        let reliable = Some(Reliability::RELIABLE);
-        let unordered = Reliability { ordered: false, limit: None };
-        let limited = |limit| Reliability { ordered: false, limit: Some(limit) };
-        let retransmits = limited(Limit::Retransmits(3));
-        let lifetime = limited(Limit::LifetimeMs(50));
-        let options = |ordered, max_packet_life_time, max_retransmits| DataConsumerOptions {
-            data_producer_id: Uuid::nil(),
-            paused: false,
-            subchannels: Vec::new(),
-            ordered,
-            max_packet_life_time,
-            max_retransmits,
-            stream_id: None,
-        };
-        let both = Error::TwoLimits;
-        for (producer, given, expected) in [
-            (reliable, options(None, None, None), Ok(Reliability::RELIABLE)),
-            (None, options(None, None, None), Ok(Reliability::RELIABLE)),
-            (None, options(Some(false), None, None), Ok(unordered)),
-            (reliable, options(None, None, Some(0)), Ok(limited(Limit::Retransmits(0)))),
-            (Some(retransmits), options(None, None, None), Ok(retransmits)),
-            (Some(retransmits), options(Some(false), None, None), Ok(retransmits)),
-            (Some(retransmits), options(Some(true), None, Some(2)), Ok(Reliability::RELIABLE)),
-            (Some(retransmits), options(None, Some(20), None), Err(both.clone())),
-            (Some(lifetime), options(None, Some(20), None), Ok(limited(Limit::LifetimeMs(20)))),
-            (Some(unordered), options(None, None, Some(5)), Ok(limited(Limit::Retransmits(5)))),
-            (reliable, options(None, Some(20), Some(2)), Err(both)),
-        ] {
-            assert_eq!(given.reliability(producer), expected, "{producer:?} {given:?}");
+    /// Stops delivering; messages are not kept.
+    pub fn pause(&mut self) {
+        self.get().paused = true;
+    }
+
+    /// Goes on delivering.
+    pub fn resume(&mut self) {
+        self.get().paused = false;
+    }
+
+    /// Subscribes to exactly these; returns the set.
+    pub fn set_subchannels(&mut self, subchannels: Vec<u16>) -> Vec<u16> {
+        self.get().subchannels = Subscriptions::new(subchannels);
+        self.subchannels()
+    }
+
+    /// Subscribes to one more; returns the set.
+    pub fn add_subchannel(&mut self, subchannel: u16) -> Vec<u16> {
+        self.get().subchannels.add(subchannel);
+        self.subchannels()
+    }
+
+    /// Unsubscribes from one; returns the set.
+    pub fn remove_subchannel(&mut self, subchannel: u16) -> Vec<u16> {
+        self.get().subchannels.remove(subchannel);
+        self.subchannels()
+    }
+
+    fn subchannels(&mut self) -> Vec<u16> {
+        self.get().subchannels.as_slice().to_vec()
+    }
+
+    pub(super) fn sctp_stream(&mut self) -> Result<StreamId> {
+        match self.get().sink {
+            Destination::Sctp { stream, .. } => Ok(stream.stream_id),
+            Destination::Direct { .. } => Err(Error::DirectDataConsumer),
         }
+    }
+
+    /// Payload bytes that wait to be sent to the peer.
+    pub fn get_buffered_amount(&mut self) -> Result<usize> {
+        let stream = self.sctp_stream()?;
+        let transport = self.get().transport;
+        let transport = self.sfu.transports.get(&transport).ok_or(transport)?;
+        Ok(transport.buffered_amount(stream))
+    }
+
+    /// Sets when [`DataConsumerEvent::BufferedAmountLow`] is due, in payload bytes.
+    pub fn set_buffered_amount_low_threshold(&mut self, threshold: usize) -> Result<()> {
+        let id = self.sctp_stream()?;
+        if let Destination::Sctp { low_threshold, .. } = &mut self.get().sink {
+            *low_threshold = threshold;
+        }
+        let key = self.get().transport;
+        let transport = self.sfu.transports.get_mut(&key).ok_or(key)?;
+        transport.set_buffered_amount_low_threshold(id, threshold);
+        Ok(())
+    }
+
+    /// Its configuration.
+    pub fn dump(&mut self) -> DataConsumerDump {
+        let buffered_amount = self.buffered_amount();
+        let it = self.get();
+        DataConsumerDump {
+            id: it.id,
+            data_producer_id: it.producer_id,
+            kind: it.kind(),
+            sctp_stream_parameters: it.stream(),
+            label: it.label.clone(),
+            protocol: it.protocol.clone(),
+            buffered_amount,
+            buffered_amount_low_threshold: match it.sink {
+                Destination::Sctp { low_threshold, .. } => low_threshold,
+                Destination::Direct { .. } => 0,
+            },
+            paused: it.paused,
+            data_producer_paused: it.producer_paused,
+            subchannels: it.subchannels.as_slice().to_vec(),
+        }
+    }
+
+    /// Its counters.
+    pub fn get_stats(&mut self) -> DataConsumerStats {
+        let timestamp = self.sfu.timestamp();
+        let buffered_amount = self.buffered_amount();
+        let it = self.get();
+        DataConsumerStats {
+            kind: "data-consumer",
+            timestamp,
+            label: it.label.clone(),
+            protocol: it.protocol.clone(),
+            messages_sent: it.messages_sent,
+            bytes_sent: it.bytes_sent,
+            buffered_amount,
+            messages_dropped: it.not_sent.dropped.messages,
+            bytes_dropped: it.not_sent.dropped.bytes,
+            messages_dropped_full: it.not_sent.full,
+            messages_dropped_too_large: it.not_sent.too_large,
+            messages_dropped_unsendable: it.not_sent.unsendable,
+            messages_paused: it.not_sent.paused,
+            messages_filtered: it.not_sent.filtered,
+        }
+    }
+
+    fn buffered_amount(&mut self) -> usize {
+        match &self.get().sink {
+            Destination::Direct { backlog, .. } => backlog.payload() as usize,
+            Destination::Sctp { .. } => self.get_buffered_amount().unwrap_or(0),
+        }
+    }
+
+    /// Ends it. Its stream is reset; what it has not sent yet is discarded.
+    pub fn close(self) {
+        self.sfu.remove_data_consumer(self.key);
     }
 }

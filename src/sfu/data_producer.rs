@@ -1,81 +1,14 @@
-//! A source of messages: a stream from a peer, or JavaScript.
-
-use std::sync::Arc;
+//! What can be asked of a DataProducer.
 
 use uuid::Uuid;
 
-use crate::proto::message::Message;
-
 use super::Sfu;
-use super::backlog::Backlog;
 use super::contract::dump::DataProducerDump;
-use super::contract::options::DataProducerOptions;
-use super::contract::parameters::{DataType, SctpStreamParameters};
 use super::contract::stats::DataProducerStats;
+use super::entity::data_producer::DataProducer;
 use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, DataProducerEvent, Event};
-use super::id::{self, DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
-use super::subchannels::Selector;
-
-/// See the module's documentation.
-#[derive(Debug)]
-pub struct DataProducer {
-    pub(super) id: Uuid,
-    pub(super) router: RouterKey,
-    pub(super) transport: TransportKey,
-    pub(super) stream: Option<SctpStreamParameters>,
-    pub(super) label: String,
-    pub(super) protocol: String,
-    pub(super) paused: bool,
-    pub(super) consumers: Vec<DataConsumerKey>,
-    /// What JavaScript has sent and we have not routed yet. Direct producers only.
-    intake: Option<Arc<Backlog>>,
-    wants_drain: bool,
-    messages_received: u64,
-    bytes_received: u64,
-    messages_paused: u64,
-}
-
-impl DataProducer {
-    pub(super) fn new(
-        id: Uuid,
-        router: RouterKey,
-        transport: TransportKey,
-        options: DataProducerOptions,
-        stream: Option<SctpStreamParameters>,
-        intake: Option<Arc<Backlog>>,
-    ) -> Self {
-        Self {
-            id,
-            router,
-            transport,
-            stream,
-            label: options.label,
-            protocol: options.protocol,
-            paused: options.paused,
-            consumers: Vec::new(),
-            intake,
-            wants_drain: false,
-            messages_received: 0,
-            bytes_received: 0,
-            messages_paused: 0,
-        }
-    }
-
-    pub(super) fn kind(&self) -> DataType {
-        if self.stream.is_some() { DataType::Sctp } else { DataType::Direct }
-    }
-
-    pub(super) fn received(&mut self, message: &Message) {
-        self.messages_received += 1;
-        self.bytes_received += message.payload.len() as u64;
-    }
-
-    /// Counts a message that came while the producer was paused.
-    pub(super) fn skip_paused(&mut self) {
-        self.messages_paused += 1;
-    }
-}
+use super::id::{self, DataProducerKey, TransportKey};
 
 /// A [`DataProducer`] in its [`Sfu`]: what can be asked of it.
 #[derive(Debug)]
@@ -94,20 +27,6 @@ impl Sfu {
         }
     }
 
-    /// Routes a message that JavaScript gave to a direct DataProducer. One that is closed
-    /// meanwhile drops it.
-    pub fn send(&mut self, key: DataProducerKey, message: Message, selector: Option<&Selector>) {
-        let Some(producer) = self.data_producers.get_mut(&key) else { return };
-        if let Some(intake) = &producer.intake {
-            intake.leave(1, message.payload.len() as u64);
-        }
-        producer.received(&message);
-        if producer.wants_drain {
-            self.check_drain(key);
-        }
-        self.route(key, message, selector);
-    }
-
     /// JavaScript was refused a `send()`: tell it when the backlog is below a quarter of its bound.
     pub fn notify_drain(&mut self, key: DataProducerKey) {
         if let Some(producer) = self.data_producers.get_mut(&key) {
@@ -116,7 +35,7 @@ impl Sfu {
         }
     }
 
-    fn check_drain(&mut self, key: DataProducerKey) {
+    pub(super) fn check_drain(&mut self, key: DataProducerKey) {
         if let Some(producer) = self.data_producers.get_mut(&key)
             && producer.intake.as_ref().is_some_and(|it| it.take_drain())
         {

@@ -8,7 +8,7 @@ use crate::proto::sctp::SctpState;
 
 use super::contract::parameters::{DropCount, TupleInfo};
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
-use super::transport::tunnel::TunnelFrame;
+use super::tunnel::TunnelFrame;
 
 /// Something happened to an entity by itself: not in answer to a request, but through the network,
 /// or through a request to another entity.

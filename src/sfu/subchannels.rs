@@ -1,6 +1,4 @@
-//! Subchannels: which consumers of a DataProducer a message is for, and how a pipe carries that.
-
-use bytes::{BufMut, Bytes, BytesMut};
+//! Subchannels: which DataConsumers of its DataProducer a message is for.
 
 /// What a message says about who is to get it. Most messages have none of this.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,85 +87,6 @@ impl Subscriptions {
     }
 }
 
-/// The header with which a pipe carries a [`Selector`] in front of the payload, big endian:
-///
-/// ```text
-/// 8 bytes  token; bit 1: `required` follows, bit 0: `ignored` follows
-/// 2 bytes  number of subchannels
-/// 2 bytes  each subchannel
-/// 2 bytes  required, if flagged
-/// 2 bytes  ignored, if flagged
-/// ```
-///
-/// A payload that itself begins with the token travels behind an empty header, so that no client can
-/// forge routing through a pipe.
-pub mod pipe {
-    use super::*;
-
-    const TOKEN: u64 = 0xA5F0_9CB3_D6E1_F28C;
-    const REQUIRED: u64 = 0b10;
-    const IGNORED: u64 = 0b01;
-    const FLAGS: u64 = REQUIRED | IGNORED;
-
-    /// The largest header in bytes: the token, the count, 65,535 subchannels and the other two.
-    pub const MAX_HEADER: u32 = 131_084;
-
-    /// The message as the pipe carries it: `payload` untouched if there is nothing to say.
-    pub fn encode(selector: Option<&Selector>, payload: &Bytes) -> Bytes {
-        let nothing = Selector::default();
-        let selector = selector.filter(|it| !it.is_empty());
-        if selector.is_none() && token(payload).is_none() {
-            return payload.clone();
-        }
-        let selector = selector.unwrap_or(&nothing);
-        // `send()` takes at most 65,535 subchannels, and the header that came over another pipe
-        // counts them in 16 bits.
-        let subchannels = &selector.subchannels[..selector.subchannels.len().min(65_535)];
-        let mut out = BytesMut::with_capacity(14 + 2 * subchannels.len() + payload.len());
-        let required = selector.required.map_or(0, |_| REQUIRED);
-        let ignored = selector.ignored.map_or(0, |_| IGNORED);
-        out.put_u64(TOKEN | required | ignored);
-        out.put_u16(subchannels.len() as u16);
-        subchannels.iter().for_each(|&it| out.put_u16(it));
-        selector.required.into_iter().chain(selector.ignored).for_each(|it| out.put_u16(it));
-        out.put_slice(payload);
-        out.freeze()
-    }
-
-    /// Takes the header off a message that came through a pipe. A message without one, or too short
-    /// for what its header announces, is an ordinary message.
-    pub fn decode(mut message: Bytes) -> (Option<Selector>, Bytes) {
-        match header(&message) {
-            Some((selector, len)) => {
-                let payload = message.split_off(len);
-                ((!selector.is_empty()).then_some(selector), payload)
-            }
-            None => (None, message),
-        }
-    }
-
-    fn token(message: &[u8]) -> Option<u64> {
-        let token = u64::from_be_bytes(*message.first_chunk()?);
-        (token & !FLAGS == TOKEN & !FLAGS).then_some(token)
-    }
-
-    fn header(message: &[u8]) -> Option<(Selector, usize)> {
-        let token = token(message)?;
-        let u16_at = |at: usize| Some(u16::from_be_bytes(*message.get(at..)?.first_chunk::<2>()?));
-        let count = usize::from(u16_at(8)?);
-        let mut at = 10;
-        let mut next = || {
-            let value = u16_at(at);
-            at += 2;
-            value
-        };
-        let subchannels = (0..count).map(|_| next()).collect::<Option<_>>()?;
-        let required = if token & REQUIRED != 0 { Some(next()?) } else { None };
-        let ignored = if token & IGNORED != 0 { Some(next()?) } else { None };
-        Some((Selector { subchannels, required, ignored }, at))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,57 +129,5 @@ mod tests {
         assert_eq!(message.through_pipe(&one), Some(selector(&[1], None, Some(1))));
         assert_eq!(selector(&[2], None, None).through_pipe(&one), None);
         assert_eq!(selector(&[], Some(2), None).through_pipe(&one), None);
-    }
-
-    #[test]
-    fn the_pipe_header_is_these_bytes() {
-        let payload = Bytes::from_static(b"hi");
-        let encoded = pipe::encode(Some(&selector(&[1, 258], Some(3), None)), &payload);
-        assert_eq!(
-            encoded[..],
-            [0xA5, 0xF0, 0x9C, 0xB3, 0xD6, 0xE1, 0xF2, 0x8E, 0, 2, 0, 1, 1, 2, 0, 3, b'h', b'i']
-        );
-        let encoded = pipe::encode(Some(&selector(&[], None, Some(4))), &payload);
-        assert_eq!(
-            encoded[..],
-            [0xA5, 0xF0, 0x9C, 0xB3, 0xD6, 0xE1, 0xF2, 0x8D, 0, 0, 0, 4, b'h', b'i']
-        );
-    }
-
-    #[test]
-    fn what_goes_into_a_pipe_comes_out_of_it() {
-        let payload = Bytes::from_static(b"payload");
-        for selector in [
-            selector(&[], None, None),
-            selector(&[1, 2, 65535], None, None),
-            selector(&[], Some(7), None),
-            selector(&[], None, Some(7)),
-            selector(&[9], Some(7), Some(8)),
-            selector(&(0..65535).collect::<Vec<_>>(), Some(1), Some(2)),
-        ] {
-            let (got, rest) = pipe::decode(pipe::encode(Some(&selector), &payload));
-            assert_eq!(got.unwrap_or_default(), selector);
-            assert_eq!(rest, payload);
-        }
-    }
-
-    #[test]
-    fn a_payload_that_looks_like_a_header_crosses_a_pipe_as_payload() {
-        let forged = pipe::encode(Some(&selector(&[5], Some(6), None)), &Bytes::from_static(b"x"));
-        for flags in 0..4 {
-            let mut bytes = BytesMut::from(&forged[..]);
-            bytes[7] = bytes[7] & !3 | flags;
-            let forged = bytes.freeze();
-            assert_eq!(pipe::decode(pipe::encode(None, &forged)), (None, forged));
-        }
-    }
-
-    #[test]
-    fn a_message_too_short_for_its_header_is_an_ordinary_message() {
-        let whole = pipe::encode(Some(&selector(&[1, 2], Some(3), Some(4))), &Bytes::new());
-        for len in 0..whole.len() {
-            let cut = whole.slice(..len);
-            assert_eq!(pipe::decode(cut.clone()), (None, cut), "{len} bytes");
-        }
     }
 }

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use datasoup::proto::dcep::Open;
 use datasoup::proto::framing::push_frame;
 use datasoup::proto::message::{Limit, Reliability};
-use datasoup::sfu::subchannels::{Selector, pipe};
+use datasoup::sfu::pipe_header;
+use datasoup::sfu::subchannels::Selector;
 
 use crate::packet::*;
 
@@ -122,9 +123,9 @@ fn dcep_seeds() -> Seeds {
 fn header_seeds() -> Seeds {
     let header = |subchannels: &[u16], required, ignored| {
         let selector = Selector { subchannels: subchannels.to_vec(), required, ignored };
-        pipe::encode(Some(&selector), &Bytes::from_static(b"payload")).to_vec()
+        pipe_header::encode(Some(&selector), &Bytes::from_static(b"payload")).to_vec()
     };
-    let empty = pipe::encode(None, &header(&[], Some(1), None).into()).to_vec();
+    let empty = pipe_header::encode(None, &header(&[], Some(1), None).into()).to_vec();
     vec![
         ("all", header(&[1, 2, 258], Some(3), Some(4))),
         ("required", header(&[], Some(7), None)),

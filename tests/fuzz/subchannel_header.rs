@@ -1,26 +1,27 @@
 //! The header that carries subchannels through pipes.
 
 use bytes::Bytes;
-use datasoup::sfu::subchannels::{Selector, Subscriptions, pipe};
+use datasoup::sfu::pipe_header;
+use datasoup::sfu::subchannels::{Selector, Subscriptions};
 
 use crate::input::Input;
 
 /// A message from a pipe. The same bytes are also a message into a pipe.
 pub fn run(data: &[u8]) {
     let message = Bytes::copy_from_slice(data);
-    let (selector, payload) = pipe::decode(message.clone());
+    let (selector, payload) = pipe_header::decode(message.clone());
     assert!(message.ends_with(&payload));
-    assert!(message.len() - payload.len() <= pipe::MAX_HEADER as usize);
+    assert!(message.len() - payload.len() <= pipe_header::MAX_HEADER as usize);
     match &selector {
         Some(selector) => {
             assert!(!selector.is_empty());
-            assert_eq!(pipe::encode(Some(selector), &payload), message);
+            assert_eq!(pipe_header::encode(Some(selector), &payload), message);
         }
         // After an empty header, or without one.
         None => assert!(payload.len() == message.len() || message.len() - payload.len() == 10),
     }
     // No payload can forge a header.
-    assert_eq!(pipe::decode(pipe::encode(None, &message)), (None, message));
+    assert_eq!(pipe_header::decode(pipe_header::encode(None, &message)), (None, message));
 
     let mut input = Input::new(data);
     let flags = input.byte();
@@ -30,7 +31,7 @@ pub fn run(data: &[u8]) {
     let subscribed = Subscriptions::new((0..input.byte() % 16).map(|_| input.u16()));
     let selector = Selector { subchannels, required, ignored };
     let payload = Bytes::copy_from_slice(input.rest());
-    let (got, rest) = pipe::decode(pipe::encode(Some(&selector), &payload));
+    let (got, rest) = pipe_header::decode(pipe_header::encode(Some(&selector), &payload));
     assert_eq!((got.unwrap_or_default(), rest), (selector.clone(), payload));
 
     // A consumer behind a pipe gets the same messages as a direct one.

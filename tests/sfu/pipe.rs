@@ -9,7 +9,8 @@ use datasoup::sfu::contract::options::{
 };
 use datasoup::sfu::event::{DataConsumerEvent, TransportEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
-use datasoup::sfu::subchannels::{Selector, pipe};
+use datasoup::sfu::pipe_header;
+use datasoup::sfu::subchannels::Selector;
 
 use crate::common::lab::{Lab, binary, ours, text, theirs};
 use crate::common::options;
@@ -184,7 +185,7 @@ fn empty_messages_and_payloads_that_look_like_headers_pass_unchanged() {
         let producer = lab.hosts[near.host].produce(near.direct, 0);
         let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
         let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
-        let forged = pipe::encode(Some(&selector(&[5], Some(6), None)), &"x".into());
+        let forged = pipe_header::encode(Some(&selector(&[5], Some(6), None)), &"x".into());
         let sent = [
             Message::new(Ppid::STRING_EMPTY, Default::default()),
             Message::new(Ppid::BINARY, forged.clone()),

@@ -195,7 +195,7 @@ fn a_message_that_is_refused_on_its_way_to_the_worker_is_told_and_counted_like_a
     let mut lab = Lab::new();
     let (_, _, _, consumer, _) = small(&mut lab);
     for _ in 0..2 {
-        let error = lab.sfu().data_consumer(consumer).expect("open").refuse(1000);
+        let error = lab.sfu().data_consumer(consumer).expect("open").reject(1000);
         assert_eq!(error.to_string(), "sctpsendbufferfull");
     }
     lab.flush();

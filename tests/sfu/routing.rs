@@ -75,7 +75,7 @@ fn subchannels_choose_among_webrtc_consumers_as_well() {
     }
     let selector = Selector { subchannels: vec![2], ..Default::default() };
     // A payload that looks like a pipe's header is a payload.
-    let forged = datasoup::sfu::subchannels::pipe::encode(Some(&selector), &"x".into());
+    let forged = datasoup::sfu::pipe_header::encode(Some(&selector), &"x".into());
     let message = Message::new(datasoup::proto::message::Ppid::BINARY, forged);
     lab.sfu().send(producer, message.clone(), Some(&selector));
     lab.run_for(Duration::from_secs(1));

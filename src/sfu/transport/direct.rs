@@ -6,7 +6,7 @@ use crate::sfu::contract::options::DirectTransportOptions;
 use crate::sfu::error::Result;
 use crate::sfu::id::{RouterKey, TransportKey};
 
-use super::{Kind, Transport};
+use crate::sfu::entity::transport::{Kind, Transport};
 
 impl Sfu {
     /// Makes a direct transport.

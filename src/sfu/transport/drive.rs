@@ -4,15 +4,13 @@ use uuid::Uuid;
 
 use crate::proto::demux::Incoming;
 use crate::proto::dtls::DtlsState;
-use crate::proto::message::{Message, StreamId};
 use crate::proto::net::Tuple;
 use crate::proto::sctp::{SctpEvent, SctpState};
 use crate::sfu::Sfu;
 use crate::sfu::event::{Event, TransportEvent};
 use crate::sfu::id::TransportKey;
-use crate::sfu::subchannels::{Selector, pipe as pipe_codec};
 
-use super::{Kind, Polled, Transport};
+use crate::sfu::entity::transport::{Kind, Polled, Transport};
 
 impl Sfu {
     /// Remembers to ask this transport for datagrams at the end of the turn.
@@ -60,7 +58,7 @@ impl Sfu {
             transport.poll_transmit(self.now, &mut self.transmits);
             self.publish_buffered_amounts(key);
             self.pump(key);
-            self.tell_path(key);
+            self.emit_path_changes(key);
             if let Some(transport) = self.transports.get(&key) {
                 self.deadlines.set(key, transport.poll_timeout());
             }
@@ -71,13 +69,13 @@ impl Sfu {
     fn publish_buffered_amounts(&mut self, key: TransportKey) {
         let Self { transports, data_consumers, .. } = self;
         let Some(transport) = transports.get_mut(&key) else { return };
-        let mut waiting = std::mem::take(&mut transport.waiting);
+        let mut waiting = std::mem::take(&mut transport.backlogged);
         waiting.retain(|key| {
             let Some(consumer) = data_consumers.get_mut(key) else { return false };
             let amount = consumer.stream_id().map_or(0, |it| transport.buffered_amount(it));
             consumer.still_waits(amount)
         });
-        transport.waiting = waiting;
+        transport.backlogged = waiting;
     }
 
     /// Wakes the transports whose deadline has come.
@@ -99,7 +97,7 @@ impl Sfu {
                 Polled::TunnelFrame(frame) => self.events.push_back(Event::TunnelFrame(key, frame)),
                 Polled::TupleAdded(tuple) => self.add_tuple(key, tuple),
                 Polled::TupleRemoved(tuple, protocol) => self.remove_tuple(key, tuple, protocol),
-                Polled::UsernameRetired(username) => self.remove_username(key, &username),
+                Polled::UsernameRetired(username) => self.paths.remove_username(&username, key),
                 Polled::Sctp(event) => self.handle_sctp_event(key, event),
             }
         }
@@ -130,19 +128,19 @@ impl Sfu {
 
     /// An event of a transport. What it says about a session comes after the path that led there.
     fn push_transport_event(&mut self, key: TransportKey, event: TransportEvent) {
-        self.tell_path(key);
-        self.tell(key, event);
+        self.emit_path_changes(key);
+        self.emit(key, event);
     }
 
     /// Tells what has become of the path to a peer: at most once a turn, unless there is more to
     /// tell of its transport.
-    fn tell_path(&mut self, key: TransportKey) {
+    fn emit_path_changes(&mut self, key: TransportKey) {
         while let Some(event) = self.transports.get_mut(&key).and_then(Transport::poll_path) {
-            self.tell(key, event);
+            self.emit(key, event);
         }
     }
 
-    fn tell(&mut self, key: TransportKey, event: TransportEvent) {
+    fn emit(&mut self, key: TransportKey, event: TransportEvent) {
         log_event(self.id_of(key), &event);
         self.events.push_back(Event::Transport(key, event));
     }
@@ -150,42 +148,6 @@ impl Sfu {
     /// The transport's id, for the log.
     fn id_of(&self, key: TransportKey) -> Uuid {
         self.transports.get(&key).map(|it| it.id).unwrap_or_default()
-    }
-
-    /// A message from the peer.
-    fn receive(&mut self, key: TransportKey, stream: StreamId, mut message: Message) {
-        let Some(transport) = self.transports.get_mut(&key) else { return };
-        let mut selector = None;
-        if transport.is_pipe() {
-            (selector, message.payload) = pipe_codec::decode(message.payload);
-        }
-        self.deliver(key, stream, message, selector.as_ref());
-    }
-
-    /// A message for the DataProducer on this stream.
-    pub(super) fn deliver(
-        &mut self,
-        key: TransportKey,
-        stream: StreamId,
-        message: Message,
-        selector: Option<&Selector>,
-    ) {
-        let Some(transport) = self.transports.get_mut(&key) else { return };
-        let producer = transport.producer_streams.get(&stream).copied();
-        let too_large = message.payload.len() > transport.max_receive_message_size as usize;
-        let producer = producer.filter(|_| !too_large);
-        match producer.and_then(|it| Some((it, self.data_producers.get_mut(&it)?))) {
-            Some((producer, entity)) => {
-                entity.received(&message);
-                self.route(producer, message, selector);
-            }
-            None => {
-                transport.messages_unrouted += 1;
-                let (id, len) = (transport.id, message.payload.len());
-                let why = if too_large { "is too large" } else { "has no DataProducer" };
-                log::debug!(target: "message", "transport {id}: {len} bytes on stream {stream}: {why}");
-            }
-        }
     }
 }
 

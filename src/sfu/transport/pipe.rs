@@ -1,65 +1,24 @@
-//! Pipe transport: joins two routers, in one process or on two hosts. Subchannels travel with the
-//! messages; see [`pipe`](crate::sfu::subchannels::pipe).
+//! What can be asked of a pipe transport, and its tunnel to another one of this process.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use crate::proto::net::Tuple;
 use crate::proto::sctp::Start;
-use crate::proto::transmit::Transmits;
+use crate::sfu::Sfu;
 use crate::sfu::address::Listen;
 use crate::sfu::contract::answers::UdpTransportAnswer;
 use crate::sfu::contract::options::PipeTransportOptions;
-use crate::sfu::data_consumer::Sink;
+use crate::sfu::entity::data_consumer::Destination;
+use crate::sfu::entity::transport::pipe::Pipe;
+use crate::sfu::entity::transport::sctp_over_udp::SctpOverUdp;
+use crate::sfu::entity::transport::streams::tunnelled_bytes;
+use crate::sfu::entity::transport::{Kind, Transport, sctp};
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{RouterKey, TransportKey};
-use crate::sfu::subchannels::pipe::MAX_HEADER;
-use crate::sfu::{Owner, Sfu};
+use crate::sfu::paths::SocketOwner;
+use crate::sfu::pipe_header::MAX_HEADER;
+use crate::sfu::tunnel::{Arrival, Tunnel, TunnelFrame};
 
-use super::association::tunnelled_bytes;
-use super::sctp_over_udp::SctpOverUdp;
-use super::tunnel::{Arrival, Tunnel, TunnelFrame};
-use super::{Kind, Polled, Transport, TransportMut, sctp};
-
-/// What only a pipe transport has.
-#[derive(Debug)]
-pub(in crate::sfu) struct Pipe {
-    pub(in crate::sfu) path: SctpOverUdp,
-    /// Used instead of the network where both ends are in this process.
-    pub(super) tunnel: Option<Tunnel>,
-}
-
-impl Pipe {
-    /// There is something to carry.
-    pub(super) fn start(&mut self, now: Instant) {
-        match &mut self.tunnel {
-            Some(tunnel) => tunnel.connect(),
-            None => self.path.start(now),
-        }
-    }
-
-    /// With a tunnel nothing comes over the network.
-    pub(super) fn handle_datagram(&mut self, now: Instant, tuple: Tuple, datagram: &[u8]) -> bool {
-        self.tunnel.is_none() && self.path.handle_datagram(now, tuple, datagram)
-    }
-
-    pub(super) fn poll(&mut self) -> Option<Polled> {
-        match &mut self.tunnel {
-            Some(tunnel) => {
-                let event = tunnel.poll_event().map(Polled::Sctp);
-                event.or_else(|| tunnel.poll_frame().map(Polled::TunnelFrame))
-            }
-            None => self.path.poll_event().map(Polled::Sctp),
-        }
-    }
-
-    pub(super) fn close(&mut self, now: Instant, out: &mut Transmits) {
-        if let Some(tunnel) = &mut self.tunnel {
-            tunnel.close();
-        }
-        self.path.close(now, out);
-    }
-}
+use super::TransportMut;
 
 impl Sfu {
     /// Makes a pipe transport.
@@ -77,7 +36,7 @@ impl Sfu {
         let kind =
             Kind::Pipe(Box::new(Pipe { path: SctpOverUdp::new(listen, config), tunnel: None }));
         self.insert_transport(key, Transport::new(router, kind, options.sctp.clone(), self.now))?;
-        self.owners.insert(socket, Owner::Transport(key));
+        self.paths.add_socket(socket, SocketOwner::Transport(key));
         self.transport(key)?.udp_answer()
     }
 }
@@ -96,11 +55,11 @@ impl TransportMut<'_> {
             (Kind::Pipe(_), None) => return Ok(()),
             _ => return Err(Error::WrongKind { key, expected: "PipeTransport" }),
         };
-        transport.waiting.clear();
+        transport.backlogged.clear();
         for (stream, consumer) in transport.consumer_streams.clone() {
             transport.reset_stream(stream);
             let sink = data_consumers.get(&consumer).map(|it| &it.sink);
-            if let Some(Sink::Sctp { gauge, low_threshold, .. }) = sink {
+            if let Some(Destination::Sctp { gauge, low_threshold, .. }) = sink {
                 gauge.publish(0);
                 tunnel.open_stream(stream, Arc::clone(gauge));
                 tunnel.set_low_threshold(stream, *low_threshold);

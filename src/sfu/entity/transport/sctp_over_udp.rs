@@ -25,7 +25,7 @@ pub(in crate::sfu) struct SctpOverUdp {
 
 /// What [`SctpOverUdp::learn_remote`] made of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Learned {
+pub(in crate::sfu) enum Learned {
     /// Nothing.
     Noise,
     /// A step towards an association.
@@ -43,9 +43,9 @@ fn opens_association(packet: &[u8]) -> bool {
 }
 
 impl SctpOverUdp {
-    pub(super) const MAX_PACKET_SIZE: usize = MAX_UDP_PAYLOAD;
+    pub(in crate::sfu) const MAX_PACKET_SIZE: usize = MAX_UDP_PAYLOAD;
 
-    pub(super) fn new(listen: Listen, sctp: Option<SctpConfig>) -> Self {
+    pub(in crate::sfu) fn new(listen: Listen, sctp: Option<SctpConfig>) -> Self {
         // Nothing else would tell that the peer has gone.
         let sctp = sctp.map(|config| Association::new(SctpConfig { heartbeats: true, ..config }));
         Self { listen, remote: None, sctp, wanted: false }
@@ -55,33 +55,33 @@ impl SctpOverUdp {
         self.listen.socket
     }
 
-    pub(super) fn local(&self) -> SocketAddr {
+    pub(in crate::sfu) fn local(&self) -> SocketAddr {
         self.listen.local
     }
 
-    pub(super) fn remote(&self) -> Option<SocketAddr> {
+    pub(in crate::sfu) fn remote(&self) -> Option<SocketAddr> {
         self.remote
     }
 
-    pub(super) fn tuple_info(&self) -> TupleInfo {
+    pub(in crate::sfu) fn tuple_info(&self) -> TupleInfo {
         self.listen.tuple_info(self.remote)
     }
 
     /// The same while the remote address is being learned.
-    pub(super) fn local_tuple_info(&self) -> TupleInfo {
+    pub(in crate::sfu) fn local_tuple_info(&self) -> TupleInfo {
         self.listen.tuple_info(None)
     }
 
-    pub(super) fn sctp(&self) -> Option<&Association> {
+    pub(in crate::sfu) fn sctp(&self) -> Option<&Association> {
         self.sctp.as_ref()
     }
 
-    pub(super) fn sctp_mut(&mut self) -> Option<&mut Association> {
+    pub(in crate::sfu) fn sctp_mut(&mut self) -> Option<&mut Association> {
         self.sctp.as_mut()
     }
 
     /// The peer is at `remote`. `start` says who sends the INIT.
-    pub(super) fn connect(&mut self, now: Instant, remote: SocketAddr, start: Start) {
+    pub(in crate::sfu) fn connect(&mut self, now: Instant, remote: SocketAddr, start: Start) {
         self.remote = Some(remote);
         if let Some(sctp) = &mut self.sctp {
             sctp.set_start(start);
@@ -90,13 +90,13 @@ impl SctpOverUdp {
     }
 
     /// There is something to carry.
-    pub(super) fn start(&mut self, now: Instant) {
+    pub(in crate::sfu) fn start(&mut self, now: Instant) {
         self.wanted = true;
         self.begin(now);
     }
 
     /// Whether there was something to carry. There is not any more: it goes another way.
-    pub(super) fn take_wanted(&mut self) -> bool {
+    pub(in crate::sfu) fn take_wanted(&mut self) -> bool {
         std::mem::take(&mut self.wanted)
     }
 
@@ -111,7 +111,12 @@ impl SctpOverUdp {
 
     /// Takes a datagram, if it is from the peer. One that opens an association is welcome before
     /// there is anything to carry.
-    pub(super) fn handle_datagram(&mut self, now: Instant, tuple: Tuple, datagram: &[u8]) -> bool {
+    pub(in crate::sfu) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        tuple: Tuple,
+        datagram: &[u8],
+    ) -> bool {
         if self.remote != Some(tuple.remote) {
             return false;
         }
@@ -124,7 +129,7 @@ impl SctpOverUdp {
 
     /// Takes a datagram from whoever completes the handshake first; until then the answers go to
     /// the last who said something that makes sense.
-    pub(super) fn learn_remote(
+    pub(in crate::sfu) fn learn_remote(
         &mut self,
         now: Instant,
         remote: SocketAddr,
@@ -145,28 +150,28 @@ impl SctpOverUdp {
         if sctp.state() == SctpState::Connected { Learned::Peer } else { Learned::Candidate }
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    pub(in crate::sfu) fn handle_timeout(&mut self, now: Instant) {
         if let Some(sctp) = &mut self.sctp {
             sctp.handle_timeout(now);
         }
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(in crate::sfu) fn poll_timeout(&self) -> Option<Instant> {
         self.sctp.as_ref()?.poll_timeout()
     }
 
-    pub(super) fn poll_event(&mut self) -> Option<SctpEvent> {
+    pub(in crate::sfu) fn poll_event(&mut self) -> Option<SctpEvent> {
         self.sctp.as_mut()?.poll_event()
     }
 
-    pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut Transmits) {
+    pub(in crate::sfu) fn poll_transmit(&mut self, now: Instant, out: &mut Transmits) {
         let (Some(sctp), Some(remote)) = (&mut self.sctp, self.remote) else { return };
         let tuple = Tuple { socket: self.listen.socket, remote };
         sctp.drain_transmits(now, |packet| out.push(tuple, packet));
     }
 
     /// Aborts the association; the peer is told.
-    pub(super) fn close(&mut self, now: Instant, out: &mut Transmits) {
+    pub(in crate::sfu) fn close(&mut self, now: Instant, out: &mut Transmits) {
         if let Some(sctp) = &mut self.sctp {
             sctp.abort(now);
         }

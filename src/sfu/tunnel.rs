@@ -73,14 +73,14 @@ pub(in crate::sfu) struct Tunnel {
 
 /// A message that has come through a tunnel.
 #[derive(Debug)]
-pub(super) struct Arrival {
-    pub(super) stream: StreamId,
-    pub(super) message: Message,
-    pub(super) selector: Option<Selector>,
+pub(in crate::sfu) struct Arrival {
+    pub(in crate::sfu) stream: StreamId,
+    pub(in crate::sfu) message: Message,
+    pub(in crate::sfu) selector: Option<Selector>,
 }
 
 impl Tunnel {
-    pub(super) fn new(options: &SctpOptions) -> Self {
+    pub(in crate::sfu) fn new(options: &SctpOptions) -> Self {
         Self {
             total_limit: options.send_buffer_size.into(),
             stream_limit: options.per_stream_send_queue_limit.into(),
@@ -95,17 +95,17 @@ impl Tunnel {
         }
     }
 
-    pub(super) fn state(&self) -> SctpState {
+    pub(in crate::sfu) fn state(&self) -> SctpState {
         self.state
     }
 
     /// What had not left when the other end went.
-    pub(super) fn unsent(&self) -> MessageTally {
+    pub(in crate::sfu) fn unsent(&self) -> MessageTally {
         self.unsent
     }
 
     /// This end is ready.
-    pub(super) fn connect(&mut self) {
+    pub(in crate::sfu) fn connect(&mut self) {
         if self.state == SctpState::New {
             self.enter(SctpState::Connecting);
             self.control.push_back(TunnelFrame::Open);
@@ -113,28 +113,28 @@ impl Tunnel {
     }
 
     /// `backlog` counts what is on its way on this stream.
-    pub(super) fn open_stream(&mut self, id: StreamId, backlog: Arc<Backlog>) {
+    pub(in crate::sfu) fn open_stream(&mut self, id: StreamId, backlog: Arc<Backlog>) {
         let low_threshold = self.default_low_threshold.into();
         let stream = TunnelStream { id, backlog, low_threshold, armed: false.into() };
         self.streams.insert(id, Arc::new(stream));
     }
 
-    pub(super) fn is_stream_free(&self, id: StreamId) -> bool {
+    pub(in crate::sfu) fn is_stream_free(&self, id: StreamId) -> bool {
         !self.streams.contains_key(&id)
     }
 
-    pub(super) fn set_low_threshold(&mut self, id: StreamId, threshold: usize) {
+    pub(in crate::sfu) fn set_low_threshold(&mut self, id: StreamId, threshold: usize) {
         if let Some(stream) = self.streams.get(&id) {
             stream.low_threshold.store(threshold as u64, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn buffered_amount(&self, id: StreamId) -> usize {
+    pub(in crate::sfu) fn buffered_amount(&self, id: StreamId) -> usize {
         self.streams.get(&id).map_or(0, |stream| stream.backlog.payload() as usize)
     }
 
     /// Sends a message on its way; answers the payload bytes of the stream that are.
-    pub(super) fn send(
+    pub(in crate::sfu) fn send(
         &mut self,
         id: StreamId,
         selector: Option<&Selector>,
@@ -167,7 +167,7 @@ impl Tunnel {
 
     /// Lets go of a stream: what has not left is discarded. The other end is not told: whoever joins
     /// two routers closes both sides of what they carry.
-    pub(super) fn reset_stream(&mut self, id: StreamId) -> MessageTally {
+    pub(in crate::sfu) fn reset_stream(&mut self, id: StreamId) -> MessageTally {
         let mut discarded = MessageTally::default();
         if self.streams.remove(&id).is_none() {
             return discarded;
@@ -184,7 +184,7 @@ impl Tunnel {
     }
 
     /// Takes what the other end has handed over.
-    pub(super) fn handle_frame(&mut self, frame: TunnelFrame) -> Option<Arrival> {
+    pub(in crate::sfu) fn handle_frame(&mut self, frame: TunnelFrame) -> Option<Arrival> {
         match frame {
             TunnelFrame::Open if self.state == SctpState::Connecting => {
                 self.enter(SctpState::Connected);
@@ -237,7 +237,7 @@ impl Tunnel {
 
     /// This end goes. It says so even to one that has gone before: that is also how the runtime
     /// learns that the way there is not needed any more.
-    pub(super) fn close(&mut self) {
+    pub(in crate::sfu) fn close(&mut self) {
         self.state = SctpState::Closed;
         self.streams.clear();
         self.traffic.clear();
@@ -245,11 +245,11 @@ impl Tunnel {
         self.control.push_back(TunnelFrame::Close);
     }
 
-    pub(super) fn poll_event(&mut self) -> Option<SctpEvent> {
+    pub(in crate::sfu) fn poll_event(&mut self) -> Option<SctpEvent> {
         self.events.pop_front()
     }
 
-    pub(super) fn poll_frame(&mut self) -> Option<TunnelFrame> {
+    pub(in crate::sfu) fn poll_frame(&mut self) -> Option<TunnelFrame> {
         if let Some(frame) = self.control.pop_front() {
             return Some(frame);
         }

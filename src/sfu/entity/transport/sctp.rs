@@ -5,10 +5,10 @@ use crate::sfu::contract::options::SctpOptions;
 use crate::sfu::contract::parameters::SctpParameters;
 
 /// Streams that we offer in either direction: all.
-pub(super) const STREAMS: u16 = 65_535;
+pub(in crate::sfu) const STREAMS: u16 = 65_535;
 
 /// `header` is what the transport may add to a message's size.
-pub(super) fn config(
+pub(in crate::sfu) fn config(
     options: &SctpOptions,
     header: u32,
     start: Start,
@@ -31,7 +31,7 @@ pub(super) fn config(
 }
 
 /// What the application is shown. `is_data_channel`: it is a WebRTC transport's.
-pub(super) fn parameters(options: &SctpOptions, is_data_channel: bool) -> SctpParameters {
+pub(in crate::sfu) fn parameters(options: &SctpOptions, is_data_channel: bool) -> SctpParameters {
     SctpParameters {
         port: 5000,
         max_send_message_size: options.max_send_message_size,

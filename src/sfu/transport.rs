@@ -1,30 +1,93 @@
 //! What can be asked of a transport, whatever its kind.
 
+mod direct;
+mod drive;
+mod dump;
+mod pipe;
+mod plain;
+mod tuples;
+mod udp;
+pub mod webrtc;
+
 use std::sync::Arc;
+
+use uuid::Uuid;
 
 use crate::proto::message::{Reliability, StreamId};
 use crate::sfu::Sfu;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::answers::CreatedAnswer;
-use crate::sfu::contract::dump::{
-    DataConsumerDump, KeyValue, SctpDump, SctpListener, TransportDump,
-};
+use crate::sfu::contract::dump::DataConsumerDump;
 use crate::sfu::contract::options::{DataConsumerOptions, DataProducerOptions};
-use crate::sfu::contract::parameters::{Bitrates, NegotiatedStreams, SctpStreamParameters};
-use crate::sfu::contract::stats::TransportStats;
-use crate::sfu::data_consumer::{DataConsumer, Sink};
-use crate::sfu::data_producer::{DataProducer, choose_id};
+use crate::sfu::contract::parameters::{Bitrates, SctpStreamParameters};
+use crate::sfu::data_producer::choose_id;
+use crate::sfu::entity::data_consumer::{DataConsumer, Destination};
+use crate::sfu::entity::data_producer::DataProducer;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::subchannels::Subscriptions;
 
-use super::{Kind, Transport};
+use super::entity::transport::{Kind, Polled, Transport};
+use super::event::Event;
 
 /// A [`Transport`] in its [`Sfu`]: what can be asked of it.
 #[derive(Debug)]
 pub struct TransportMut<'a> {
     pub(super) sfu: &'a mut Sfu,
     pub(super) key: TransportKey,
+}
+
+impl Sfu {
+    /// Adds a transport to its router.
+    pub(super) fn insert_transport(
+        &mut self,
+        key: TransportKey,
+        transport: Transport,
+    ) -> Result<Uuid> {
+        let router = self.routers.get_mut(&transport.router).ok_or(transport.router)?;
+        router.transports.push(key);
+        let id = transport.id;
+        self.transports.insert(key, transport);
+        Ok(id)
+    }
+
+    /// The transport, or [`Error::NotFound`].
+    pub fn transport(&mut self, key: TransportKey) -> Result<TransportMut<'_>> {
+        if self.transports.contains_key(&key) {
+            Ok(TransportMut { sfu: self, key })
+        } else {
+            Err(key.into())
+        }
+    }
+
+    /// Closes a transport and everything on it; the peer is told.
+    pub fn close_transport(&mut self, key: TransportKey) {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        // Taken out, so that none of them has to be looked for in these.
+        let producers = std::mem::take(&mut transport.data_producers);
+        let consumers = std::mem::take(&mut transport.data_consumers);
+        for producer in producers {
+            self.remove_data_producer(producer);
+        }
+        for consumer in consumers {
+            self.remove_data_consumer(consumer);
+        }
+        let Some(mut transport) = self.transports.remove(&key) else { return };
+        self.deadlines.remove(key);
+        match &mut transport.kind {
+            Kind::Direct => {}
+            Kind::WebRtc(it) => it.peer.close(self.now, &mut self.transmits),
+            Kind::Plain(it) => it.path.close(self.now, &mut self.transmits),
+            Kind::Pipe(it) => it.close(self.now, &mut self.transmits),
+        }
+        while let Some(Polled::TunnelFrame(frame)) = transport.poll() {
+            self.events.push_back(Event::TunnelFrame(key, frame));
+        }
+        self.forget_paths(key, &transport);
+        if let Some(router) = self.routers.get_mut(&transport.router) {
+            router.transports.retain(|it| *it != key);
+        }
+    }
 }
 
 impl TransportMut<'_> {
@@ -95,7 +158,7 @@ impl TransportMut<'_> {
         let subscriptions = Subscriptions::new(options.subchannels.iter().copied());
 
         let sink = if self.get().is_direct() {
-            Sink::Direct { backlog, dropping: None }
+            Destination::Direct { backlog, dropping: None }
         } else {
             let reliability = options.reliability(inherited)?;
             self.open_stream(key, options.stream_id, reliability, backlog)?
@@ -117,7 +180,7 @@ impl TransportMut<'_> {
         wanted: Option<StreamId>,
         reliability: Reliability,
         gauge: Arc<Backlog>,
-    ) -> Result<Sink> {
+    ) -> Result<Destination> {
         let transport = self.get();
         let low_threshold = match &transport.sctp {
             Some(options) => options.buffered_amount_low_threshold as usize,
@@ -130,7 +193,7 @@ impl TransportMut<'_> {
         transport.consumer_streams.insert(stream, key);
         transport.open_stream(stream, reliability, &gauge);
         let stream = SctpStreamParameters::new(stream, reliability);
-        Ok(Sink::Sctp { stream, low_threshold, gauge })
+        Ok(Destination::Sctp { stream, low_threshold, gauge })
     }
 
     /// A plain or pipe association begins when there is something to carry.
@@ -149,73 +212,5 @@ impl TransportMut<'_> {
     /// Keeps the bitrates that the application sets.
     pub fn set_bitrates(&mut self, bitrates: Bitrates) {
         self.get().bitrates = bitrates;
-    }
-
-    /// Its configuration and state.
-    pub fn dump(&mut self) -> TransportDump {
-        let transport = &self.sfu.transports[&self.key];
-        let producers = &self.sfu.data_producers;
-        let id_of = |key| producers.get(key).map(|it: &DataProducer| it.id);
-        let consumers = &self.sfu.data_consumers;
-        let mut streams: Vec<_> = transport
-            .producer_streams
-            .iter()
-            .filter_map(|(&key, producer)| Some(KeyValue { key, value: id_of(producer)? }))
-            .collect();
-        streams.sort_by_key(|it| it.key);
-        let negotiated = transport.negotiated_streams();
-        let sctp =
-            transport.sctp_state().zip(transport.sctp_parameters()).map(|(state, it)| SctpDump {
-                sctp_parameters: it,
-                sctp_state: state,
-                sctp_negotiated_capabilities: negotiated
-                    .map(NegotiatedStreams::from)
-                    .unwrap_or_default(),
-                sctp_listener: SctpListener { stream_id_table: streams },
-            });
-        TransportDump {
-            id: transport.id,
-            producer_ids: [],
-            consumer_ids: [],
-            map_ssrc_consumer_id: [],
-            map_rtx_ssrc_consumer_id: [],
-            data_producer_ids: transport.data_producers.iter().filter_map(id_of).collect(),
-            data_consumer_ids: transport
-                .data_consumers
-                .iter()
-                .filter_map(|key| Some(consumers.get(key)?.id))
-                .collect(),
-            recv_rtp_header_extensions: Default::default(),
-            rtp_listener: Default::default(),
-            max_send_message_size: transport.max_send_message_size,
-            max_receive_message_size: transport.max_receive_message_size,
-            sctp,
-            trace_event_types: [],
-            kind: self.kind_dump(),
-        }
-    }
-
-    /// Its counters.
-    pub fn get_stats(&mut self) -> TransportStats {
-        let (now, timestamp) = (self.sfu.now, self.sfu.timestamp());
-        let kind = self.kind_stats();
-        let it = self.get();
-        TransportStats {
-            transport_id: it.id,
-            timestamp,
-            sctp_state: it.sctp_state(),
-            bytes_received: it.received.total(),
-            recv_bitrate: it.received.bitrate(now),
-            bytes_sent: it.sent.total(),
-            send_bitrate: it.sent.bitrate(now),
-            rtp: Default::default(),
-            bitrates: it.bitrates,
-            dropped: it.sctp_counters().map(Into::into),
-            datagrams_dropped: it.datagrams_dropped,
-            messages_unrouted: it.messages_unrouted,
-            messages_discarded: it.discarded.messages,
-            bytes_discarded: it.discarded.bytes,
-            kind,
-        }
     }
 }

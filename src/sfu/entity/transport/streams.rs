@@ -6,14 +6,15 @@ use std::time::Instant;
 use crate::proto::message::{Message, Reliability, StreamId};
 use crate::proto::sctp::{Association, SctpCounters, SctpState, SendError};
 use crate::sfu::backlog::Backlog;
-use crate::sfu::data_consumer::DataConsumer;
+use crate::sfu::entity::data_consumer::DataConsumer;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::DataConsumerKey;
-use crate::sfu::subchannels::{Selector, pipe as pipe_codec};
+use crate::sfu::pipe_header;
+use crate::sfu::subchannels::Selector;
 
 use super::sctp::STREAMS;
-use super::tunnel::Tunnel;
 use super::{Kind, LAST_STREAM, Transport};
+use crate::sfu::tunnel::Tunnel;
 
 impl Transport {
     fn sctp_mut(&mut self) -> Option<&mut Association> {
@@ -41,27 +42,27 @@ impl Transport {
         }
     }
 
-    pub(super) fn tunnel_mut(&mut self) -> Option<&mut Tunnel> {
+    pub(in crate::sfu) fn tunnel_mut(&mut self) -> Option<&mut Tunnel> {
         match &mut self.kind {
             Kind::Pipe(it) => it.tunnel.as_mut(),
             _ => None,
         }
     }
 
-    pub(super) fn sctp_state(&self) -> Option<SctpState> {
+    pub(in crate::sfu) fn sctp_state(&self) -> Option<SctpState> {
         let tunnel = self.tunnel().map(Tunnel::state);
         tunnel.or_else(|| self.sctp_ref().map(Association::state))
     }
 
     /// The streams that both sides have agreed on, outbound and inbound, once connected.
-    pub(super) fn negotiated_streams(&self) -> Option<(u16, u16)> {
+    pub(in crate::sfu) fn negotiated_streams(&self) -> Option<(u16, u16)> {
         match self.tunnel() {
             Some(tunnel) => (tunnel.state() == SctpState::Connected).then_some((STREAMS, STREAMS)),
             None => self.sctp_ref()?.negotiated_streams(),
         }
     }
 
-    pub(super) fn sctp_counters(&self) -> Option<SctpCounters> {
+    pub(in crate::sfu) fn sctp_counters(&self) -> Option<SctpCounters> {
         let mut counters = self.sctp_ref().map(Association::counters);
         if let (Some(counters), Some(tunnel)) = (&mut counters, self.tunnel()) {
             counters.unsent.add(tunnel.unsent());
@@ -70,7 +71,7 @@ impl Transport {
     }
 
     /// Opens our side of a stream. `backlog` is what JavaScript sees of what waits on it.
-    pub(super) fn open_stream(
+    pub(in crate::sfu) fn open_stream(
         &mut self,
         stream: StreamId,
         reliability: Reliability,
@@ -84,7 +85,7 @@ impl Transport {
     }
 
     /// A DataProducer waits for what the peer sends on `stream`.
-    pub(super) fn expect_stream(&mut self, stream: StreamId) {
+    pub(in crate::sfu) fn expect_stream(&mut self, stream: StreamId) {
         if let Some(sctp) = self.sctp_mut() {
             sctp.expect_stream(stream);
         }
@@ -104,7 +105,7 @@ impl Transport {
             return Ok(queued);
         }
         if self.is_pipe() {
-            message.payload = pipe_codec::encode(selector, &message.payload);
+            message.payload = pipe_header::encode(selector, &message.payload);
         }
         self.sctp_mut().ok_or(SendError::Closed)?.send(now, stream, message)
     }
@@ -128,7 +129,7 @@ impl Transport {
         }
         consumer.publish_buffered_amount(amount);
         if consumer.begins_to_wait() {
-            self.waiting.push(key);
+            self.backlogged.push(key);
         }
     }
 
@@ -166,7 +167,7 @@ impl Transport {
 
     /// The stream of the next DataConsumer: the one after the last that was given out, wrapping,
     /// past those in use and those whose reset has not completed.
-    pub(super) fn next_free_stream(&mut self) -> Result<StreamId> {
+    pub(in crate::sfu) fn next_free_stream(&mut self) -> Result<StreamId> {
         let free = (self.next_stream..=LAST_STREAM)
             .chain(0..self.next_stream)
             .find(|it| self.is_stream_free(*it, Association::is_stream_free))
@@ -176,7 +177,7 @@ impl Transport {
     }
 
     /// A stream that the application has chosen; one that the peer has opened will do.
-    pub(super) fn take_stream(&self, stream: StreamId) -> Result<StreamId> {
+    pub(in crate::sfu) fn take_stream(&self, stream: StreamId) -> Result<StreamId> {
         if self.is_stream_free(stream, Association::can_open_stream) {
             Ok(stream)
         } else {
@@ -195,7 +196,7 @@ impl Transport {
 
 /// What a message in a tunnel counts in the transport's bytes: its payload and what SCTP would have
 /// put in front of it, a common header and a DATA chunk's (RFC 9260 §3.1, §3.3.1).
-pub(super) fn tunnelled_bytes(message: &Message) -> usize {
+pub(in crate::sfu) fn tunnelled_bytes(message: &Message) -> usize {
     const HEADERS: usize = 12 + 16;
     message.payload.len() + HEADERS
 }

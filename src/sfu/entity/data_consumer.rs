@@ -1,0 +1,244 @@
+//! A sink of messages: a stream to a peer, or JavaScript.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::proto::message::{Limit, Reliability, StreamId};
+
+use crate::sfu::backlog::Backlog;
+use crate::sfu::contract::options::DataConsumerOptions;
+use crate::sfu::contract::parameters::{DataType, DropCount, SctpStreamParameters};
+use crate::sfu::error::{Error, Result};
+use crate::sfu::event::{DataConsumerEvent, Event};
+use crate::sfu::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
+use crate::sfu::subchannels::Subscriptions;
+
+impl DataConsumerOptions {
+    /// The reliability of the consumer: the producer's unless overridden here. A limit alone means
+    /// unordered; `ordered: true` clears all limits.
+    pub(in crate::sfu) fn reliability(&self, producer: Option<Reliability>) -> Result<Reliability> {
+        let inherited = producer.unwrap_or(Reliability::RELIABLE);
+        if self.ordered == Some(true) {
+            return Ok(Reliability::RELIABLE);
+        }
+        let (inherited_lifetime, inherited_retransmits) = match inherited.limit {
+            Some(Limit::LifetimeMs(ms)) => (Some(ms), None),
+            Some(Limit::Retransmits(n)) => (None, Some(n)),
+            None => (None, None),
+        };
+        let lifetime = self.max_packet_life_time.or(inherited_lifetime);
+        let retransmits = self.max_retransmits.or(inherited_retransmits);
+        let limit = match (lifetime, retransmits) {
+            (Some(_), Some(_)) => {
+                return Err(Error::TwoLimits);
+            }
+            (lifetime, retransmits) => {
+                lifetime.map(Limit::LifetimeMs).or(retransmits.map(Limit::Retransmits))
+            }
+        };
+        let ordered = self.ordered.unwrap_or(inherited.ordered) && limit.is_none();
+        Ok(Reliability { ordered, limit })
+    }
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(in crate::sfu) struct DataConsumer {
+    pub(in crate::sfu) id: Uuid,
+    pub(in crate::sfu) transport: TransportKey,
+    pub(in crate::sfu) producer: DataProducerKey,
+    pub(in crate::sfu) producer_id: Uuid,
+    pub(in crate::sfu) sink: Destination,
+    pub(in crate::sfu) label: String,
+    pub(in crate::sfu) protocol: String,
+    pub(in crate::sfu) paused: bool,
+    pub(in crate::sfu) producer_paused: bool,
+    pub(in crate::sfu) subchannels: Subscriptions,
+    pub(in crate::sfu) messages_sent: u64,
+    pub(in crate::sfu) bytes_sent: u64,
+    pub(in crate::sfu) not_sent: NotSent,
+    /// The turn in which it was last said that the buffer is full.
+    pub(in crate::sfu) full_in_turn: Option<u64>,
+    /// Payload waits for the peer, so that the transport looks how it shrinks.
+    pub(in crate::sfu) waits: bool,
+}
+
+/// The messages of its DataProducer that a DataConsumer did not pass on.
+#[derive(Debug, Default)]
+pub(in crate::sfu) struct NotSent {
+    /// The sum of those that were lost: `full`, `too_large` and `unsendable`.
+    pub(in crate::sfu) dropped: DropCount,
+    pub(in crate::sfu) full: u64,
+    pub(in crate::sfu) too_large: u64,
+    pub(in crate::sfu) unsendable: u64,
+    pub(in crate::sfu) paused: u64,
+    pub(in crate::sfu) filtered: u64,
+}
+
+/// Why a message was not passed on, though somebody asked for it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sfu) enum DropReason {
+    /// Too much waits already, for the peer or for JavaScript.
+    Full,
+    /// Over the transport's `maxSendMessageSize`.
+    TooLarge,
+    /// There is no association, or it does not know the stream any more.
+    Unsendable,
+}
+
+/// Where a DataConsumer's messages go.
+#[derive(Debug)]
+pub(in crate::sfu) enum Destination {
+    /// To the peer, over this stream. `gauge` shows JavaScript the payload bytes that wait.
+    Sctp { stream: SctpStreamParameters, low_threshold: usize, gauge: Arc<Backlog> },
+    /// To JavaScript. `dropping` is what the current overflow has cost so far.
+    Direct { backlog: Arc<Backlog>, dropping: Option<DropCount> },
+}
+
+impl DataConsumer {
+    pub(in crate::sfu) fn new(
+        transport: TransportKey,
+        producer: DataProducerKey,
+        producer_id: Uuid,
+        sink: Destination,
+        (label, protocol): (String, String),
+        (paused, producer_paused): (bool, bool),
+        subchannels: Subscriptions,
+    ) -> Self {
+        Self {
+            id: id::random(),
+            transport,
+            producer,
+            producer_id,
+            sink,
+            label,
+            protocol,
+            paused,
+            producer_paused,
+            subchannels,
+            messages_sent: 0,
+            bytes_sent: 0,
+            not_sent: NotSent::default(),
+            full_in_turn: None,
+            waits: false,
+        }
+    }
+
+    pub(in crate::sfu) fn kind(&self) -> DataType {
+        match self.sink {
+            Destination::Sctp { .. } => DataType::Sctp,
+            Destination::Direct { .. } => DataType::Direct,
+        }
+    }
+
+    pub(in crate::sfu) fn stream(&self) -> Option<SctpStreamParameters> {
+        match self.sink {
+            Destination::Sctp { stream, .. } => Some(stream),
+            Destination::Direct { .. } => None,
+        }
+    }
+
+    /// Shows JavaScript how many payload bytes wait for the peer.
+    pub(in crate::sfu) fn publish_buffered_amount(&self, amount: usize) {
+        if let Destination::Sctp { gauge, .. } = &self.sink {
+            gauge.publish(amount);
+        }
+    }
+
+    /// Payload waits for the peer from now on. True if none did before.
+    pub(in crate::sfu) fn begins_to_wait(&mut self) -> bool {
+        !std::mem::replace(&mut self.waits, true)
+    }
+
+    /// Shows JavaScript how much still waits; false if that is nothing.
+    pub(in crate::sfu) fn still_waits(&mut self, amount: usize) -> bool {
+        self.publish_buffered_amount(amount);
+        self.waits = amount > 0;
+        self.waits
+    }
+
+    /// The stream to the peer, unless it is direct.
+    pub(in crate::sfu) fn stream_id(&self) -> Option<StreamId> {
+        self.stream().map(|it| it.stream_id)
+    }
+
+    pub(in crate::sfu) fn sent(&mut self, payload_len: usize) {
+        self.messages_sent += 1;
+        self.bytes_sent += payload_len as u64;
+    }
+
+    /// Counts a message that is lost.
+    pub(in crate::sfu) fn drop_message(&mut self, payload_len: usize, reason: DropReason) {
+        self.not_sent.dropped.add(payload_len);
+        *match reason {
+            DropReason::Full => &mut self.not_sent.full,
+            DropReason::TooLarge => &mut self.not_sent.too_large,
+            DropReason::Unsendable => &mut self.not_sent.unsendable,
+        } += 1;
+    }
+
+    /// Counts a message that came while the consumer was paused.
+    pub(in crate::sfu) fn skip_paused(&mut self) {
+        self.not_sent.paused += 1;
+    }
+
+    /// Counts a message whose subchannels are not the consumer's.
+    pub(in crate::sfu) fn skip_filtered(&mut self) {
+        self.not_sent.filtered += 1;
+    }
+
+    /// Counts a message that the full queue towards the peer refused, and tells of it once a turn.
+    pub(in crate::sfu) fn reject_message(
+        &mut self,
+        key: DataConsumerKey,
+        payload_len: usize,
+        turn: u64,
+        events: &mut VecDeque<Event>,
+    ) {
+        self.drop_message(payload_len, DropReason::Full);
+        if self.full_in_turn.replace(turn) != Some(turn) {
+            events.push_back(Event::DataConsumer(key, DataConsumerEvent::SctpSendBufferFull));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reliability_is_the_producers_unless_overridden() {
+        let reliable = Some(Reliability::RELIABLE);
+        let unordered = Reliability { ordered: false, limit: None };
+        let limited = |limit| Reliability { ordered: false, limit: Some(limit) };
+        let retransmits = limited(Limit::Retransmits(3));
+        let lifetime = limited(Limit::LifetimeMs(50));
+        let options = |ordered, max_packet_life_time, max_retransmits| DataConsumerOptions {
+            data_producer_id: Uuid::nil(),
+            paused: false,
+            subchannels: Vec::new(),
+            ordered,
+            max_packet_life_time,
+            max_retransmits,
+            stream_id: None,
+        };
+        let both = Error::TwoLimits;
+        for (producer, given, expected) in [
+            (reliable, options(None, None, None), Ok(Reliability::RELIABLE)),
+            (None, options(None, None, None), Ok(Reliability::RELIABLE)),
+            (None, options(Some(false), None, None), Ok(unordered)),
+            (reliable, options(None, None, Some(0)), Ok(limited(Limit::Retransmits(0)))),
+            (Some(retransmits), options(None, None, None), Ok(retransmits)),
+            (Some(retransmits), options(Some(false), None, None), Ok(retransmits)),
+            (Some(retransmits), options(Some(true), None, Some(2)), Ok(Reliability::RELIABLE)),
+            (Some(retransmits), options(None, Some(20), None), Err(both.clone())),
+            (Some(lifetime), options(None, Some(20), None), Ok(limited(Limit::LifetimeMs(20)))),
+            (Some(unordered), options(None, None, Some(5)), Ok(limited(Limit::Retransmits(5)))),
+            (reliable, options(None, Some(20), Some(2)), Err(both)),
+        ] {
+            assert_eq!(given.reliability(producer), expected, "{producer:?} {given:?}");
+        }
+    }
+}

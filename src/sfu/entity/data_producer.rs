@@ -1,0 +1,71 @@
+//! A source of messages: a stream from a peer, or JavaScript.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::proto::message::Message;
+use crate::sfu::backlog::Backlog;
+use crate::sfu::contract::options::DataProducerOptions;
+use crate::sfu::contract::parameters::{DataType, SctpStreamParameters};
+use crate::sfu::id::{DataConsumerKey, RouterKey, TransportKey};
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(in crate::sfu) struct DataProducer {
+    pub(in crate::sfu) id: Uuid,
+    pub(in crate::sfu) router: RouterKey,
+    pub(in crate::sfu) transport: TransportKey,
+    pub(in crate::sfu) stream: Option<SctpStreamParameters>,
+    pub(in crate::sfu) label: String,
+    pub(in crate::sfu) protocol: String,
+    pub(in crate::sfu) paused: bool,
+    pub(in crate::sfu) consumers: Vec<DataConsumerKey>,
+    /// What JavaScript has sent and we have not routed yet. Direct producers only.
+    pub(in crate::sfu) intake: Option<Arc<Backlog>>,
+    pub(in crate::sfu) wants_drain: bool,
+    pub(in crate::sfu) messages_received: u64,
+    pub(in crate::sfu) bytes_received: u64,
+    pub(in crate::sfu) messages_paused: u64,
+}
+
+impl DataProducer {
+    pub(in crate::sfu) fn new(
+        id: Uuid,
+        router: RouterKey,
+        transport: TransportKey,
+        options: DataProducerOptions,
+        stream: Option<SctpStreamParameters>,
+        intake: Option<Arc<Backlog>>,
+    ) -> Self {
+        Self {
+            id,
+            router,
+            transport,
+            stream,
+            label: options.label,
+            protocol: options.protocol,
+            paused: options.paused,
+            consumers: Vec::new(),
+            intake,
+            wants_drain: false,
+            messages_received: 0,
+            bytes_received: 0,
+            messages_paused: 0,
+        }
+    }
+
+    pub(in crate::sfu) fn kind(&self) -> DataType {
+        if self.stream.is_some() { DataType::Sctp } else { DataType::Direct }
+    }
+
+    pub(in crate::sfu) fn received(&mut self, message: &Message) {
+        self.messages_received += 1;
+        self.bytes_received += message.payload.len() as u64;
+    }
+
+    /// Counts a message that came while the producer was paused.
+    pub(in crate::sfu) fn skip_paused(&mut self) {
+        self.messages_paused += 1;
+    }
+}

@@ -1,0 +1,8 @@
+//! Each entity by itself: its state, and what needs no other entity. What entities do together is in the files
+//! above, which are named as these.
+
+pub(super) mod data_consumer;
+pub(super) mod data_producer;
+pub(super) mod router;
+pub(super) mod transport;
+pub(super) mod webrtc_server;

@@ -1,0 +1,167 @@
+//! What all kinds of transports share: streams and counters.
+
+pub(in crate::sfu) mod pipe;
+pub(in crate::sfu) mod plain;
+mod polled;
+pub(in crate::sfu) mod sctp;
+pub(in crate::sfu) mod sctp_over_udp;
+pub(in crate::sfu) mod streams;
+pub(in crate::sfu) mod webrtc;
+
+use std::time::Instant;
+
+use rustc_hash::FxHashMap;
+use uuid::Uuid;
+
+use crate::proto::message::StreamId;
+use crate::proto::transmit::Transmits;
+
+use crate::sfu::contract::options::SctpOptions;
+use crate::sfu::contract::parameters::{Bitrates, DropCount, SctpParameters};
+use crate::sfu::event::TransportEvent;
+use crate::sfu::id::{self, DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+use crate::sfu::meter::Meter;
+
+/// What `dump()` shows as both limits of a transport without SCTP, in bytes.
+const DEFAULT_MAX_MESSAGE_SIZE: u32 = 262_144;
+
+/// Data channels use streams 0 to 65534 (RFC 8831 §6.2).
+const LAST_STREAM: StreamId = 65_534;
+
+/// One transport. What differs between the kinds is in [`Kind`].
+#[derive(Debug)]
+pub(in crate::sfu) struct Transport {
+    pub(in crate::sfu) id: Uuid,
+    pub(in crate::sfu) router: RouterKey,
+    pub(in crate::sfu) kind: Kind,
+    pub(in crate::sfu) sctp: Option<SctpOptions>,
+    pub(in crate::sfu) max_send_message_size: u32,
+    pub(in crate::sfu) max_receive_message_size: u32,
+    pub(in crate::sfu) data_producers: Vec<DataProducerKey>,
+    pub(in crate::sfu) data_consumers: Vec<DataConsumerKey>,
+    pub(in crate::sfu) producer_streams: FxHashMap<StreamId, DataProducerKey>,
+    pub(in crate::sfu) consumer_streams: FxHashMap<StreamId, DataConsumerKey>,
+    pub(in crate::sfu) next_stream: StreamId,
+    /// DataConsumers whose payload waits for the peer, as far as JavaScript has been shown.
+    pub(in crate::sfu) backlogged: Vec<DataConsumerKey>,
+    pub(in crate::sfu) bitrates: Bitrates,
+    pub(in crate::sfu) received: Meter,
+    pub(in crate::sfu) sent: Meter,
+    pub(in crate::sfu) datagrams_dropped: u64,
+    pub(in crate::sfu) messages_unrouted: u64,
+    pub(in crate::sfu) discarded: DropCount,
+    pub(in crate::sfu) dirty: bool,
+}
+
+pub(in crate::sfu) use polled::Polled;
+
+/// The kinds of transports.
+#[derive(Debug)]
+pub(in crate::sfu) enum Kind {
+    Direct,
+    WebRtc(Box<webrtc::WebRtc>),
+    Plain(Box<plain::Plain>),
+    Pipe(Box<pipe::Pipe>),
+}
+
+impl Transport {
+    pub(in crate::sfu) fn new(
+        router: RouterKey,
+        kind: Kind,
+        sctp: Option<SctpOptions>,
+        now: Instant,
+    ) -> Self {
+        let size = |of: fn(&SctpOptions) -> u32| sctp.as_ref().map_or(DEFAULT_MAX_MESSAGE_SIZE, of);
+        Self {
+            id: id::random(),
+            router,
+            kind,
+            max_send_message_size: size(|it| it.max_send_message_size),
+            max_receive_message_size: size(|it| it.max_receive_message_size),
+            sctp,
+            data_producers: Vec::new(),
+            data_consumers: Vec::new(),
+            producer_streams: FxHashMap::default(),
+            consumer_streams: FxHashMap::default(),
+            next_stream: 0,
+            backlogged: Vec::new(),
+            bitrates: Bitrates::default(),
+            received: Meter::new(now),
+            sent: Meter::new(now),
+            datagrams_dropped: 0,
+            messages_unrouted: 0,
+            discarded: DropCount::default(),
+            dirty: false,
+        }
+    }
+
+    pub(in crate::sfu) fn is_webrtc(&self) -> bool {
+        matches!(self.kind, Kind::WebRtc(_))
+    }
+
+    pub(in crate::sfu) fn is_pipe(&self) -> bool {
+        matches!(self.kind, Kind::Pipe(_))
+    }
+
+    pub(in crate::sfu) fn is_direct(&self) -> bool {
+        matches!(self.kind, Kind::Direct)
+    }
+
+    /// Remembers to ask this transport for datagrams at the end of the turn.
+    pub(in crate::sfu) fn mark_dirty(&mut self, key: TransportKey, dirty: &mut Vec<TransportKey>) {
+        if !std::mem::replace(&mut self.dirty, true) {
+            dirty.push(key);
+        }
+    }
+
+    pub(in crate::sfu) fn poll(&mut self) -> Option<Polled> {
+        match &mut self.kind {
+            Kind::Direct => None,
+            Kind::WebRtc(it) => it.poll(),
+            Kind::Plain(it) => it.poll(),
+            Kind::Pipe(it) => it.poll(),
+        }
+    }
+
+    pub(in crate::sfu) fn poll_path(&mut self) -> Option<TransportEvent> {
+        match &mut self.kind {
+            Kind::WebRtc(it) => it.poll_path(),
+            _ => None,
+        }
+    }
+
+    pub(in crate::sfu) fn poll_transmit(&mut self, now: Instant, out: &mut Transmits) {
+        self.dirty = false;
+        let before = out.bytes();
+        match &mut self.kind {
+            Kind::Direct => {}
+            Kind::WebRtc(it) => it.peer.poll_transmit(now, out),
+            Kind::Plain(it) => it.path.poll_transmit(now, out),
+            Kind::Pipe(it) => it.path.poll_transmit(now, out),
+        }
+        self.sent.add(now, out.bytes() - before);
+    }
+
+    pub(in crate::sfu) fn poll_timeout(&self) -> Option<Instant> {
+        match &self.kind {
+            Kind::Direct => None,
+            Kind::WebRtc(it) => it.peer.poll_timeout(),
+            Kind::Plain(it) => it.path.poll_timeout(),
+            Kind::Pipe(it) => it.path.poll_timeout(),
+        }
+    }
+
+    pub(in crate::sfu) fn handle_timeout(&mut self, now: Instant) {
+        match &mut self.kind {
+            Kind::Direct => {}
+            Kind::WebRtc(it) => it.peer.handle_timeout(now),
+            Kind::Plain(it) => it.path.handle_timeout(now),
+            Kind::Pipe(it) => it.path.handle_timeout(now),
+        }
+    }
+
+    /// `transport.sctpParameters`, if SCTP is enabled.
+    pub(in crate::sfu) fn sctp_parameters(&self) -> Option<SctpParameters> {
+        Some(sctp::parameters(self.sctp.as_ref()?, self.is_webrtc()))
+    }
+}

@@ -1,0 +1,56 @@
+//! Pipe transport: joins two routers, in one process or on two hosts. Subchannels travel with the
+//! messages; see [`pipe_header`](crate::sfu::pipe_header).
+
+use std::time::Instant;
+
+use crate::proto::net::Tuple;
+use crate::proto::transmit::Transmits;
+use crate::sfu::tunnel::Tunnel;
+
+use super::polled::Polled;
+use super::sctp_over_udp::SctpOverUdp;
+
+/// What only a pipe transport has.
+#[derive(Debug)]
+pub(in crate::sfu) struct Pipe {
+    pub(in crate::sfu) path: SctpOverUdp,
+    /// Used instead of the network where both ends are in this process.
+    pub(in crate::sfu) tunnel: Option<Tunnel>,
+}
+
+impl Pipe {
+    /// There is something to carry.
+    pub(in crate::sfu) fn start(&mut self, now: Instant) {
+        match &mut self.tunnel {
+            Some(tunnel) => tunnel.connect(),
+            None => self.path.start(now),
+        }
+    }
+
+    /// With a tunnel nothing comes over the network.
+    pub(in crate::sfu) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        tuple: Tuple,
+        datagram: &[u8],
+    ) -> bool {
+        self.tunnel.is_none() && self.path.handle_datagram(now, tuple, datagram)
+    }
+
+    pub(in crate::sfu) fn poll(&mut self) -> Option<Polled> {
+        match &mut self.tunnel {
+            Some(tunnel) => {
+                let event = tunnel.poll_event().map(Polled::Sctp);
+                event.or_else(|| tunnel.poll_frame().map(Polled::TunnelFrame))
+            }
+            None => self.path.poll_event().map(Polled::Sctp),
+        }
+    }
+
+    pub(in crate::sfu) fn close(&mut self, now: Instant, out: &mut Transmits) {
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.close();
+        }
+        self.path.close(now, out);
+    }
+}

@@ -1,0 +1,215 @@
+//! The ways of a message to the DataConsumers of its DataProducer, and past the DataProducer to one.
+//!
+//! ```text
+//! JavaScript ──► Sfu::send ───────────────────────────┐
+//! a peer ──► receive ──► deliver ──┬──────────────────┴──► route ──► each DataConsumer
+//! a tunnel ────────────────────────┘
+//! JavaScript ──► DataConsumerMut::send ─────────────────────────────► one DataConsumer
+//! ```
+
+use crate::proto::message::{Message, StreamId};
+use crate::proto::sctp::SendError;
+
+use super::Sfu;
+use super::contract::parameters::DropCount;
+use super::data_consumer::DataConsumerMut;
+use super::entity::data_consumer::{Destination, DropReason};
+use super::error::{Error, Result};
+use super::event::{DataConsumerEvent, Event};
+use super::id::{DataProducerKey, TransportKey};
+use super::pipe_header;
+use super::subchannels::Selector;
+
+impl Sfu {
+    /// Routes a message that JavaScript gave to a direct DataProducer. One that is closed
+    /// meanwhile drops it.
+    pub fn send(&mut self, key: DataProducerKey, message: Message, selector: Option<&Selector>) {
+        let Some(producer) = self.data_producers.get_mut(&key) else { return };
+        if let Some(intake) = &producer.intake {
+            intake.leave(1, message.payload.len() as u64);
+        }
+        producer.received(&message);
+        if producer.wants_drain {
+            self.check_drain(key);
+        }
+        self.route(key, message, selector);
+    }
+
+    /// A message from the peer.
+    pub(super) fn receive(&mut self, key: TransportKey, stream: StreamId, mut message: Message) {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        let mut selector = None;
+        if transport.is_pipe() {
+            (selector, message.payload) = pipe_header::decode(message.payload);
+        }
+        self.deliver(key, stream, message, selector.as_ref());
+    }
+
+    /// A message for the DataProducer on this stream.
+    pub(super) fn deliver(
+        &mut self,
+        key: TransportKey,
+        stream: StreamId,
+        message: Message,
+        selector: Option<&Selector>,
+    ) {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        let producer = transport.producer_streams.get(&stream).copied();
+        let too_large = message.payload.len() > transport.max_receive_message_size as usize;
+        let producer = producer.filter(|_| !too_large);
+        match producer.and_then(|it| Some((it, self.data_producers.get_mut(&it)?))) {
+            Some((producer, entity)) => {
+                entity.received(&message);
+                self.route(producer, message, selector);
+            }
+            None => {
+                transport.messages_unrouted += 1;
+                let (id, len) = (transport.id, message.payload.len());
+                let why = if too_large { "is too large" } else { "has no DataProducer" };
+                log::debug!(target: "message", "transport {id}: {len} bytes on stream {stream}: {why}");
+            }
+        }
+    }
+
+    /// THE place where every message meets its consumers: paused ones are passed over, subchannels
+    /// are checked before anything is cloned, and all consumers share one payload.
+    pub(super) fn route(
+        &mut self,
+        key: DataProducerKey,
+        mut message: Message,
+        selector: Option<&Selector>,
+    ) {
+        let Self { data_producers, data_consumers, transports, events, dirty, turn, now, .. } =
+            self;
+        let Some(producer) = data_producers.get_mut(&key) else { return };
+        if producer.paused {
+            producer.skip_paused();
+            return;
+        }
+        let payload_len = message.payload.len();
+        let mut left = producer.consumers.len();
+        for &key in &producer.consumers {
+            left -= 1;
+            let Some(consumer) = data_consumers.get_mut(&key) else { continue };
+            let Some(transport) = transports.get_mut(&consumer.transport) else { continue };
+            if consumer.paused {
+                consumer.skip_paused();
+                continue;
+            }
+            // A pipe carries the selector on, as far as its consumer is subscribed to it.
+            let carried = match selector {
+                None => None,
+                Some(selector) if transport.is_pipe() => {
+                    match selector.through_pipe(&consumer.subchannels) {
+                        None => {
+                            consumer.skip_filtered();
+                            continue;
+                        }
+                        carried => carried,
+                    }
+                }
+                Some(selector) if selector.matches(&consumer.subchannels) => None,
+                Some(_) => {
+                    consumer.skip_filtered();
+                    continue;
+                }
+            };
+            if payload_len > transport.max_send_message_size as usize {
+                consumer.drop_message(payload_len, DropReason::TooLarge);
+                continue;
+            }
+            // The last one need not share, which saves an allocation and a few atomic operations.
+            let mut message = || Message {
+                ppid: message.ppid,
+                payload: match left {
+                    0 => std::mem::take(&mut message.payload),
+                    _ => message.payload.clone(),
+                },
+            };
+            match &mut consumer.sink {
+                Destination::Direct { backlog, dropping } => {
+                    if backlog.has_room(payload_len) {
+                        backlog.enter(payload_len);
+                        if let Some(dropped) = dropping.take() {
+                            let event = DataConsumerEvent::Overflow(dropped);
+                            events.push_back(Event::DataConsumer(key, event));
+                        }
+                        events.push_back(Event::Message(key, message()));
+                        consumer.sent(payload_len);
+                    } else {
+                        dropping.get_or_insert_with(DropCount::default).add(payload_len);
+                        backlog.overflow();
+                        // JavaScript may have taken the rest meanwhile, and then does not say so.
+                        if backlog.take_relief()
+                            && let Some(dropped) = dropping.take()
+                        {
+                            let event = DataConsumerEvent::Overflow(dropped);
+                            events.push_back(Event::DataConsumer(key, event));
+                        }
+                        consumer.drop_message(payload_len, DropReason::Full);
+                    }
+                }
+                Destination::Sctp { stream, .. } => {
+                    let stream = stream.stream_id;
+                    match transport.send(*now, stream, carried.as_ref(), message()) {
+                        Ok(buffered) => {
+                            consumer.sent(payload_len);
+                            transport.show_buffered(key, consumer, buffered);
+                            transport.mark_dirty(consumer.transport, dirty);
+                        }
+                        Err(SendError::Full) => {
+                            consumer.reject_message(key, payload_len, *turn, events);
+                        }
+                        Err(_) => consumer.drop_message(payload_len, DropReason::Unsendable),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl DataConsumerMut<'_> {
+    /// Sends to the peer alone, past the DataProducer; returns the payload bytes queued then.
+    pub fn send(&mut self, message: Message) -> Result<usize> {
+        let stream = self.sctp_stream()?;
+        let payload_len = message.payload.len();
+        let Self { sfu, key } = self;
+        let Sfu { now, turn, transports, data_consumers, events, dirty, .. } = &mut **sfu;
+        let consumer = data_consumers.get_mut(key).ok_or(*key)?;
+        let transport = transports.get_mut(&consumer.transport).ok_or(consumer.transport)?;
+        if payload_len > transport.max_send_message_size as usize {
+            let max = transport.max_send_message_size;
+            return Err(Error::MessageTooLarge { max, len: payload_len });
+        }
+        if consumer.paused || consumer.producer_paused {
+            return Err(Error::SendFailed);
+        }
+        match transport.send(*now, stream, None, message) {
+            Ok(buffered) => {
+                consumer.sent(payload_len);
+                transport.show_buffered(*key, consumer, buffered);
+                transport.mark_dirty(consumer.transport, dirty);
+                Ok(buffered)
+            }
+            Err(SendError::Full) => {
+                consumer.reject_message(*key, payload_len, *turn, events);
+                Err(Error::SendBufferFull)
+            }
+            Err(_) => {
+                consumer.drop_message(payload_len, DropReason::Unsendable);
+                Err(Error::SendFailed)
+            }
+        }
+    }
+
+    /// Refuses a message as [`Self::send`] does if the queue is full: because too many of those that
+    /// were given before have not even come here. Answers the error.
+    pub fn reject(&mut self, payload_len: usize) -> Error {
+        let Self { sfu, key } = self;
+        let Sfu { turn, data_consumers, events, .. } = &mut **sfu;
+        if let Some(consumer) = data_consumers.get_mut(key) {
+            consumer.reject_message(*key, payload_len, *turn, events);
+        }
+        Error::SendBufferFull
+    }
+}

@@ -1,0 +1,226 @@
+//! The tables of all entities, and the way in and out.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+use uuid::Uuid;
+
+use crate::proto::certificate::Certificate;
+use crate::proto::demux::Incoming;
+use crate::proto::dtls::DtlsContext;
+use crate::proto::message::StreamId;
+use crate::proto::net::{SocketId, Tuple};
+use crate::proto::transmit::Transmits;
+
+use super::contract::dump::{ChannelMessageHandlers, OutboxCounters, SocketCounters, WorkerDump};
+use super::deadlines::Deadlines;
+use super::entity::data_consumer::DataConsumer;
+use super::entity::data_producer::DataProducer;
+use super::entity::router::Router;
+use super::entity::transport::Transport;
+use super::entity::webrtc_server::WebRtcServer;
+use super::event::{DataConsumerEvent, DataProducerEvent, Event};
+use super::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
+use super::paths::{Paths, SocketOwner};
+
+/// Everything that one worker serves.
+#[derive(Debug)]
+pub struct Sfu {
+    pub(super) dtls: Arc<DtlsContext>,
+    pub(super) servers: FxHashMap<WebRtcServerKey, WebRtcServer>,
+    pub(super) routers: FxHashMap<RouterKey, Router>,
+    pub(super) transports: FxHashMap<TransportKey, Transport>,
+    pub(super) data_producers: FxHashMap<DataProducerKey, DataProducer>,
+    pub(super) data_consumers: FxHashMap<DataConsumerKey, DataConsumer>,
+    pub(super) data_producer_ids: FxHashMap<Uuid, DataProducerKey>,
+    pub(super) paths: Paths,
+    pub(super) deadlines: Deadlines,
+    /// The transports that something has happened to in this turn.
+    pub(super) dirty: Vec<TransportKey>,
+    pub(super) transmits: Transmits,
+    pub(super) events: VecDeque<Event>,
+    /// The time of this turn.
+    pub(super) now: Instant,
+    pub(super) turn: u64,
+    /// `now` as the application sees it: milliseconds since some moment in the past.
+    pub(super) clock: (Instant, Duration),
+}
+
+impl Sfu {
+    /// Serves nothing yet. `uptime` is what the timestamps in statistics show at `now`.
+    pub fn new(certificate: Certificate, now: Instant, uptime: Duration) -> Self {
+        Self {
+            dtls: Arc::new(DtlsContext::new(certificate)),
+            servers: FxHashMap::default(),
+            routers: FxHashMap::default(),
+            transports: FxHashMap::default(),
+            data_producers: FxHashMap::default(),
+            data_consumers: FxHashMap::default(),
+            data_producer_ids: FxHashMap::default(),
+            paths: Paths::default(),
+            deadlines: Deadlines::default(),
+            dirty: Vec::new(),
+            transmits: Transmits::default(),
+            events: VecDeque::new(),
+            now,
+            turn: 0,
+            clock: (now, uptime),
+        }
+    }
+
+    /// Begins a turn: all that is asked from here on happens at `now`.
+    pub fn begin_turn(&mut self, now: Instant) {
+        self.now = now.max(self.now);
+        self.turn += 1;
+    }
+
+    /// A datagram has arrived. One for no transport is dropped.
+    pub fn handle_datagram(&mut self, socket: SocketId, remote: SocketAddr, datagram: &[u8]) {
+        let tuple = Tuple { socket, remote };
+        match self.paths.socket_owner(socket) {
+            Some(SocketOwner::Transport(key)) => {
+                self.handle_transport_datagram(key, tuple, datagram, None);
+            }
+            Some(SocketOwner::Server(server)) => {
+                let incoming = Incoming::read(datagram);
+                match incoming.and_then(|it| self.paths.find(server, tuple, it)) {
+                    Some(key) => self.handle_transport_datagram(key, tuple, datagram, incoming),
+                    None => self.count_unmatched(server),
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// A TCP connection has closed: its path is gone.
+    pub fn handle_tuple_closed(&mut self, tuple: Tuple) {
+        if let Some(key) = self.paths.remove_tuple(tuple) {
+            self.lose_tuple(key, tuple);
+        }
+    }
+
+    /// To be called at [`Self::poll_timeout`].
+    pub fn handle_timeout(&mut self) {
+        self.handle_deadlines();
+    }
+
+    /// When something is to be done without input. May be too early, never too late.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// Asks every transport that something has happened to for its datagrams, once, and gives all
+    /// of this turn. The caller sends and clears them.
+    pub fn flush(&mut self) -> &mut Transmits {
+        self.flush_dirty();
+        &mut self.transmits
+    }
+
+    /// Gives back the memory that [`Self::flush`] gave, cleared, to be used again.
+    pub fn recycle(&mut self, transmits: Transmits) {
+        if self.transmits.is_empty() {
+            self.transmits = transmits;
+        }
+    }
+
+    /// Whether a valid request has come over this path.
+    pub fn is_valid_tuple(&self, tuple: Tuple) -> bool {
+        self.paths.has_tuple(tuple)
+    }
+
+    /// What happened next.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What `worker.dump()` answers; all but the entities is the runtime's.
+    pub fn dump(&self, pid: u32, sockets: SocketCounters, outbox: OutboxCounters) -> WorkerDump {
+        let server_ids: Vec<Uuid> = self.servers.values().map(|it| it.id).collect();
+        let router_ids: Vec<Uuid> = self.routers.values().map(|it| it.id).collect();
+        let transports = self.transports.values().map(|it| it.id);
+        let producers = self.data_producers.values().map(|it| it.id);
+        let consumers = self.data_consumers.values().map(|it| it.id);
+        let notified: Vec<Uuid> = transports.chain(producers.clone()).collect();
+        let mut asked: Vec<Uuid> = server_ids.iter().chain(&router_ids).copied().collect();
+        asked.extend(self.transports.values().map(|it| it.id).chain(producers).chain(consumers));
+        WorkerDump {
+            pid,
+            sockets,
+            outbox,
+            web_rtc_server_ids: server_ids,
+            router_ids,
+            channel_message_handlers: ChannelMessageHandlers {
+                channel_request_handlers: asked,
+                channel_notification_handlers: notified,
+            },
+        }
+    }
+
+    /// Whether nothing is left: no entity, no socket, and nothing that leads to one or waits for
+    /// one. True when everything has been closed and flushed.
+    pub fn is_empty(&self) -> bool {
+        let entities = self.servers.len()
+            + self.routers.len()
+            + self.transports.len()
+            + self.data_producers.len()
+            + self.data_consumers.len();
+        entities + self.data_producer_ids.len() == 0
+            && self.paths.is_empty()
+            && self.dirty.is_empty()
+            && self.deadlines.next().is_none()
+    }
+
+    /// Closes everything. [`Self::flush`] then has what tells the peers.
+    pub fn close(&mut self) {
+        for key in self.routers.keys().copied().collect::<Vec<_>>() {
+            self.close_router(key);
+        }
+        for key in self.servers.keys().copied().collect::<Vec<_>>() {
+            self.close_webrtc_server(key);
+        }
+    }
+
+    /// Monotonic milliseconds.
+    pub(super) fn timestamp(&self) -> u64 {
+        let (origin, uptime) = self.clock;
+        (uptime + self.now.saturating_duration_since(origin)).as_millis() as u64
+    }
+
+    pub(super) fn buffered_amount_low(
+        &mut self,
+        key: TransportKey,
+        stream: StreamId,
+        amount: usize,
+    ) {
+        let transport = self.transports.get(&key);
+        if let Some(&consumer) = transport.and_then(|it| it.consumer_streams.get(&stream)) {
+            let event = DataConsumerEvent::BufferedAmountLow(amount);
+            self.events.push_back(Event::DataConsumer(consumer, event));
+        }
+    }
+
+    /// The peer has reset its side of a stream, and the application is told. With WebRTC that is
+    /// how a data channel is closed: so ours is reset in turn (RFC 8831 §6.7), and a DataConsumer on
+    /// it is closed. A DataProducer stays, as the peer may open the channel again.
+    pub(super) fn stream_closed(&mut self, key: TransportKey, stream: StreamId) {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        let producer = transport.producer_streams.get(&stream).copied();
+        let producer = producer.map(|it| Event::DataProducer(it, DataProducerEvent::StreamClose));
+        self.events.extend(producer);
+        if !transport.is_webrtc() {
+            return;
+        }
+        match transport.consumer_streams.get(&stream).copied() {
+            Some(consumer) => {
+                self.remove_data_consumer(consumer);
+                let event = DataConsumerEvent::StreamClose;
+                self.events.push_back(Event::DataConsumer(consumer, event));
+            }
+            None => transport.reset_stream(stream),
+        }
+        self.touch(key);
+    }
+}

@@ -1,0 +1,76 @@
+//! Paths that come and go: what the tables of `paths.rs` mean for transports and sockets.
+
+use crate::proto::net::{SocketId, Tuple};
+use crate::sfu::Sfu;
+use crate::sfu::contract::parameters::ListenProtocol;
+use crate::sfu::entity::transport::{Kind, Transport};
+use crate::sfu::event::Event;
+use crate::sfu::id::{TransportKey, WebRtcServerKey};
+
+impl Sfu {
+    /// Counts a datagram to a server's socket that is for none of its transports.
+    pub(in crate::sfu) fn count_unmatched(&mut self, key: WebRtcServerKey) {
+        if let Some(server) = self.servers.get_mut(&key) {
+            server.datagrams_dropped += 1;
+        }
+    }
+
+    /// A valid request moves its path to the transport that it names, so that a client may use a
+    /// port again for another session.
+    pub(in crate::sfu) fn add_tuple(&mut self, key: TransportKey, tuple: Tuple) {
+        if let Some(other) = self.paths.add_tuple(tuple, key) {
+            self.lose_tuple(other, tuple);
+        }
+    }
+
+    /// A path does not lead to this transport any more.
+    pub(in crate::sfu) fn lose_tuple(&mut self, key: TransportKey, tuple: Tuple) {
+        if let Some(transport) = self.transports.get_mut(&key)
+            && let Kind::WebRtc(it) = &mut transport.kind
+        {
+            it.peer.remove_tuple(tuple);
+            self.pump(key);
+            self.touch(key);
+        }
+    }
+
+    /// The transport does not use this path any more. A TCP connection is of no use to others.
+    pub(in crate::sfu) fn remove_tuple(
+        &mut self,
+        key: TransportKey,
+        tuple: Tuple,
+        protocol: ListenProtocol,
+    ) {
+        if self.paths.remove_tuple_of(key, tuple) && protocol == ListenProtocol::Tcp {
+            self.events.push_back(Event::ConnectionReleased(tuple));
+        }
+    }
+
+    /// A closed transport: nothing leads to it any more, and its own sockets are released.
+    pub(in crate::sfu) fn forget_paths(&mut self, key: TransportKey, transport: &Transport) {
+        match &transport.kind {
+            Kind::Direct => {}
+            Kind::Plain(it) => self.release_socket(it.path.socket()),
+            Kind::Pipe(it) => self.release_socket(it.path.socket()),
+            Kind::WebRtc(it) => {
+                for fragment in it.peer.username_fragments() {
+                    self.paths.remove_username(fragment, key);
+                }
+                for tuple in it.peer.tuples() {
+                    self.remove_tuple(key, tuple, it.protocol(tuple));
+                }
+                for listen in it.sockets() {
+                    self.release_socket(listen.socket);
+                }
+                if let Some(server) = it.server.and_then(|key| self.servers.get_mut(&key)) {
+                    server.transports.retain(|it| *it != key);
+                }
+            }
+        }
+    }
+
+    pub(in crate::sfu) fn release_socket(&mut self, socket: SocketId) {
+        self.paths.remove_socket(socket);
+        self.events.push_back(Event::SocketReleased(socket));
+    }
+}

@@ -1,0 +1,59 @@
+//! What can be asked of plain and pipe transports alike: SCTP over UDP with one remote address.
+
+use std::net::SocketAddr;
+
+use crate::proto::sctp::Start;
+use crate::sfu::contract::answers::{UdpConnectAnswer, UdpTransportAnswer};
+use crate::sfu::contract::options::UdpConnectOptions;
+use crate::sfu::entity::transport::Kind;
+use crate::sfu::entity::transport::sctp_over_udp::SctpOverUdp;
+use crate::sfu::error::{Error, Result};
+
+use super::TransportMut;
+
+impl TransportMut<'_> {
+    fn path(&mut self) -> Result<&mut SctpOverUdp> {
+        let key = self.key;
+        match &mut self.get().kind {
+            Kind::Plain(it) => Ok(&mut it.path),
+            Kind::Pipe(it) => Ok(&mut it.path),
+            _ => Err(Error::NoRemoteAddress(key)),
+        }
+    }
+
+    pub(super) fn udp_answer(&mut self) -> Result<UdpTransportAnswer> {
+        let tuple = self.path()?.tuple_info();
+        let transport = self.get();
+        let sctp_parameters = transport.sctp_parameters();
+        Ok(UdpTransportAnswer { id: transport.id, tuple, sctp_parameters })
+    }
+
+    /// Tells a plain or pipe transport where its peer is; answers the tuple. With comedia the
+    /// address is ignored: it is learned.
+    pub fn connect_udp(&mut self, options: UdpConnectOptions) -> Result<UdpConnectAnswer> {
+        let now = self.sfu.now;
+        let remote = SocketAddr::new(options.ip, options.port);
+        let start = match &self.get().kind {
+            Kind::Plain(it) if it.comedia => {
+                return Ok(UdpConnectAnswer { tuple: it.tuple_info() });
+            }
+            // Of two pipe transports one has to begin, and both know both addresses.
+            Kind::Pipe(it) if it.path.local() < remote => Start::AtOnce,
+            _ => Start::AfterSilence,
+        };
+        let path = self.path()?;
+        if path.remote().is_some() {
+            return Err(Error::AlreadyConnected);
+        }
+        if remote.is_ipv4() != path.local().is_ipv4() {
+            let local = path.local().ip();
+            return Err(Error::OtherAddressFamily { remote, local });
+        }
+        path.connect(now, remote, start);
+        let tuple = path.tuple_info();
+        let key = self.key;
+        self.sfu.pump(key);
+        self.sfu.touch(key);
+        Ok(UdpConnectAnswer { tuple })
+    }
+}
