@@ -135,6 +135,18 @@ fn the_chunks_kept_beyond_a_gap_are_bounded_until_it_closes() {
 }
 
 #[test]
+fn the_bytes_kept_beyond_a_gap_are_bounded_by_the_window() {
+    let mut stage = Stage::new(SctpConfig { max_receiver_window: 20_000, ..config() });
+    stage.next_tsn();
+    for _ in 0..30 {
+        let tsn = stage.next_tsn();
+        stage.send(&[data(WHOLE | UNORDERED, tsn, 1, 0, 53, &[0; 1000])]);
+    }
+    assert_eq!(stage.messages().len(), 20);
+    assert_eq!(stage.sctp.counters().chunks_stripped, 10);
+}
+
+#[test]
 fn an_ordered_stream_behind_a_gap_is_delayed_and_not_aborted() {
     let mut stage = Stage::new(config());
     let missing = data(WHOLE, stage.next_tsn(), 1, 0, 51, b"x");

@@ -206,7 +206,7 @@ impl Guard {
             if chunk.kind == kind::COOKIE_ECHO && index > 0 {
                 return Err(PacketDrop::Unexpected);
             }
-            let fate = self.fate(ledger, role, &mut inspection, &chunk, chunks)?;
+            let fate = self.fate(ledger, &mut inspection, &chunk, chunks)?;
             self.apply(&mut inspection, &chunk, fate);
             if fate == Fate::StripRest {
                 break;
@@ -231,7 +231,6 @@ impl Guard {
     fn fate(
         &mut self,
         ledger: &Ledger,
-        role: Role,
         inspection: &mut Inspection<'_>,
         chunk: &Chunk<'_>,
         chunks: Chunks<'_>,
@@ -246,10 +245,7 @@ impl Guard {
                 inspection.open = true;
                 Fate::Keep
             }
-            kind::COOKIE_ACK => {
-                inspection.open |= role == Role::Initiator;
-                Fate::Trim(0)
-            }
+            kind::COOKIE_ACK => Fate::Trim(0),
             kind::ABORT => {
                 inspection.abort = Some(chunk.flags & 1 != 0);
                 Fate::StripRest

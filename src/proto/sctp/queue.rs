@@ -416,3 +416,59 @@ impl SendQueues {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::message::Ppid;
+    use crate::proto::sctp::testing::start;
+
+    /// Queues for streams 1 and 2, which hold messages of these sizes.
+    fn queues(first: &[usize], second: &[usize]) -> SendQueues {
+        let bounds = QueueBounds { total: usize::MAX, per_stream: usize::MAX };
+        let mut queues = SendQueues::new(bounds, 0);
+        for stream in [1, 2] {
+            queues.open(stream, Reliability::RELIABLE);
+        }
+        push(&mut queues, 1, first);
+        push(&mut queues, 2, second);
+        queues
+    }
+
+    fn push(queues: &mut SendQueues, stream: StreamId, sizes: &[usize]) {
+        for size in sizes {
+            let message = Message::new(Ppid::BINARY, vec![0; *size].into());
+            queues.push(start(), stream, message, &mut MessageTally::default()).expect("room");
+        }
+    }
+
+    /// The streams of the messages that are popped one after the other.
+    fn pop_all(queues: &mut SendQueues, admits: impl Fn(usize) -> Admittance) -> Vec<StreamId> {
+        let mut streams = Vec::new();
+        let mut expired = MessageTally::default();
+        while let Some(next) = queues.pop(start(), &mut expired, |_, len| admits(len)) {
+            streams.push(next.stream);
+        }
+        streams
+    }
+
+    #[test]
+    fn a_large_message_is_passed_by_no_more_bytes_than_it_has() {
+        let mut queues = queues(&[10_000], &[500; 100]);
+        let small_only = |len| if len > 1000 { Admittance::OnlySmaller } else { Admittance::Now };
+        let passed = pop_all(&mut queues, small_only);
+        assert_eq!(passed, vec![2; charge(10_000).div_ceil(charge(500))]);
+        let rest = pop_all(&mut queues, |_| Admittance::Now);
+        assert_eq!(rest[0], 1);
+        assert_eq!(passed.len() + rest.len(), 101);
+    }
+
+    #[test]
+    fn a_large_message_of_the_past_does_not_delay_its_stream_once_all_queues_were_empty() {
+        let mut queues = queues(&[256 * 1024], &[]);
+        assert_eq!(pop_all(&mut queues, |_| Admittance::Now), [1]);
+        push(&mut queues, 1, &[100]);
+        push(&mut queues, 2, &[1000; 20]);
+        assert_eq!(pop_all(&mut queues, |_| Admittance::Now)[0], 1);
+    }
+}
