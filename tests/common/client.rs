@@ -17,8 +17,7 @@ use datasoup::sfu::contract::parameters::IceParameters;
 
 use super::checks::{self, Answer, CHECK, CONSENT};
 use super::dcsctp::DcSctp;
-use super::lab::Datagram;
-use super::sim::Peer;
+use super::sim::{Datagram, Peer};
 
 pub(crate) struct Client {
     /// Where it sends from; it still receives at its former ones.

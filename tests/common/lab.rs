@@ -20,15 +20,7 @@ use super::host::Host;
 pub(crate) use super::host::{binary, text};
 use super::options;
 use super::plain_peer::PlainPeer;
-use super::sim::{self, Conditions, InFlight, Peer, Timeline, start};
-
-/// A datagram on the network.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Datagram {
-    pub(crate) from: SocketAddr,
-    pub(crate) to: SocketAddr,
-    pub(crate) bytes: Vec<u8>,
-}
+use super::sim::{self, Conditions, Datagram, InFlight, Peer, Timeline, start};
 
 /// Everything there is.
 pub(crate) struct Lab {

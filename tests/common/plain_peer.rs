@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::dcsctp::DcSctp;
-use super::lab::Datagram;
-use super::sim::Peer;
+use super::sim::{Datagram, Peer};
 
 pub(crate) struct PlainPeer {
     pub(crate) address: SocketAddr,

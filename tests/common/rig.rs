@@ -15,9 +15,8 @@ use datasoup::sfu::transport::webrtc::WebRtcListen;
 
 use crate::common::client::Client;
 use crate::common::host::Host;
-use crate::common::lab::Datagram;
 use crate::common::options;
-use crate::common::sim::start;
+use crate::common::sim::{Datagram, start};
 use crate::counting::ours;
 
 /// Where the worker listens for all of them.

@@ -7,9 +7,18 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::Hash;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+
+/// A datagram on the network.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Datagram {
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) bytes: Vec<u8>,
+}
 
 /// The real time. Virtual time starts here, because sctp-proto reads the clock itself when it sends an INIT.
 #[allow(clippy::disallowed_methods, reason = "the one place where the tests read the clock")]
