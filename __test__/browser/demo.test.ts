@@ -135,12 +135,12 @@ describe('the bot in Node', () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
 
     await anise.say('/help');
-    await anise.message('Ladle', 'This is what I can do').waitFor();
+    await anise.message('Ladle', 'I know these commands').waitFor();
     // Ordered behind the whisper: once this is here, the whisper will not come any more.
     await anise.say('/echo done');
     await basil.message('Ladle', 'done').waitFor();
 
-    expect(await basil.message('Ladle', 'This is what I can do').count()).toBe(0);
+    expect(await basil.message('Ladle', 'I know these commands').count()).toBe(0);
     expect(await basil.said('Ladle')).toEqual([expect.stringContaining('Welcome, Basil!'), 'done']);
   });
 });

@@ -12,8 +12,6 @@ mod rig;
 
 use std::time::Duration;
 
-use datasoup::sfu::id::DataProducerKey;
-
 use common::host::binary;
 use counting::{Count, Owner, attributed, count, ours};
 use rig::Rig;
@@ -28,36 +26,20 @@ fn main() {
     after_burst();
 }
 
-/// A worker with a direct DataProducer, and one client: later ones share what it allocated.
-fn worker() -> (Rig, DataProducerKey) {
-    let mut rig = Rig::new();
-    let direct = ours(|| rig.host.direct(rig.router));
-    let producer = ours(|| rig.host.produce(direct, 0));
-    rig.join();
-    (rig, producer)
-}
-
-/// Connects a client with a channel in each direction.
-fn join(rig: &mut Rig, producer: DataProducerKey) {
-    let key = rig.join();
-    ours(|| rig.host.produce(key, 0));
-    ours(|| rig.host.consume(key, producer));
-}
-
 fn idle_transport() {
     const TRANSPORTS: i64 = 5;
-    let (mut rig, producer) = worker();
+    let (mut rig, producer) = Rig::with_producer();
     let before = count();
     for _ in 0..TRANSPORTS {
-        attributed(|| join(&mut rig, producer));
+        attributed(|| rig.join_with_channels(producer));
     }
     rig.pass(Duration::from_secs(10));
     print_growth(before, TRANSPORTS);
 }
 
 fn after_burst() {
-    let (mut rig, producer) = worker();
-    join(&mut rig, producer);
+    let (mut rig, producer) = Rig::with_producer();
+    rig.join_with_channels(producer);
     let before = count();
     for _ in 0..2000 {
         ours(|| rig.host.sfu.send(producer, binary(1, 100), None));

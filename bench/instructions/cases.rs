@@ -20,6 +20,7 @@ use datasoup::sfu::subchannels::{Selector, Subscriptions};
 use crate::common::client::Client;
 use crate::common::host::binary;
 use crate::common::options;
+use crate::common::peers::config;
 use crate::common::sim::start;
 use crate::probe::{TIMES, measure};
 use crate::rig::Rig;
@@ -106,20 +107,8 @@ struct Pair {
 
 impl Pair {
     fn connected() -> Self {
-        let config = |start| SctpConfig {
-            max_send_message_size: 262_144,
-            max_receive_message_size: 262_144,
-            send_buffer_size: 2_000_000,
-            per_stream_send_queue_limit: 2_000_000,
-            max_receiver_window: 5_242_880,
-            buffered_amount_low_threshold: 1024,
-            start,
-            max_packet_size: 1195,
-            data_channels: true,
-            heartbeats: false,
-        };
-        let (a, b) =
-            (Association::new(config(Start::AtOnce)), Association::new(config(Start::Never)));
+        let new = |start| Association::new(SctpConfig { start, ..config() });
+        let (a, b) = (new(Start::AtOnce), new(Start::Never));
         let mut pair = Self { now: start(), a, b };
         pair.a.connect(pair.now);
         pair.b.connect(pair.now);

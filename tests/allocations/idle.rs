@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use datasoup::sfu::id::DataProducerKey;
-
 use crate::counting::live;
 use crate::host::binary;
 use crate::ours;
@@ -12,29 +10,13 @@ use crate::rig::Rig;
 
 const KIB: i64 = 1024;
 
-/// A worker with a direct DataProducer and one client, for which everything shared is allocated already.
-fn worker() -> (Rig, DataProducerKey) {
-    let mut rig = Rig::new();
-    let direct = ours(|| rig.host.direct(rig.router));
-    let producer = ours(|| rig.host.produce(direct, 0));
-    rig.join();
-    (rig, producer)
-}
-
-/// Adds a connected client with a channel in each direction; `producer` sends to it.
-fn join(rig: &mut Rig, producer: DataProducerKey) {
-    let key = rig.join();
-    ours(|| rig.host.produce(key, 0));
-    ours(|| rig.host.consume(key, producer));
-}
-
 #[test]
 fn an_idle_transport_with_one_channel_takes_20_kib_at_most() {
     const TRANSPORTS: i64 = 100;
-    let (mut rig, producer) = worker();
+    let (mut rig, producer) = Rig::with_producer();
     let before = live();
     for _ in 0..TRANSPORTS {
-        join(&mut rig, producer);
+        rig.join_with_channels(producer);
     }
     rig.pass(Duration::from_secs(10));
     let each = (live() - before) / TRANSPORTS;
@@ -45,8 +27,8 @@ fn an_idle_transport_with_one_channel_takes_20_kib_at_most() {
 /// The send queues free their memory after a burst; sctp-proto keeps what it has allocated.
 #[test]
 fn a_transport_frees_its_queues_after_a_burst() {
-    let (mut rig, producer) = worker();
-    join(&mut rig, producer);
+    let (mut rig, producer) = Rig::with_producer();
+    rig.join_with_channels(producer);
     for _ in 0..2000 {
         ours(|| rig.host.sfu.send(producer, binary(1, 100), None));
     }

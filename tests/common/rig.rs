@@ -10,7 +10,7 @@ use datasoup::proto::net::SocketId;
 use datasoup::sfu::Sfu;
 use datasoup::sfu::contract::options::{DtlsParameters, WebRtcConnectOptions};
 use datasoup::sfu::event::Event;
-use datasoup::sfu::id::{RouterKey, TransportKey, WebRtcServerKey};
+use datasoup::sfu::id::{DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
 use datasoup::sfu::transport::webrtc::WebRtcListen;
 
 use crate::common::client::Client;
@@ -77,6 +77,22 @@ impl Rig {
         let client = self.clients.last().expect("just added");
         assert!(client.is_connected(), "there is nothing between the two");
         key
+    }
+
+    /// A worker with a direct DataProducer and one client, for which everything shared is allocated already.
+    pub(crate) fn with_producer() -> (Self, DataProducerKey) {
+        let mut rig = Self::new();
+        let direct = ours(|| rig.host.direct(rig.router));
+        let producer = ours(|| rig.host.produce(direct, 0));
+        rig.join();
+        (rig, producer)
+    }
+
+    /// Adds a connected client with a channel in each direction; `producer` sends to it.
+    pub(crate) fn join_with_channels(&mut self, producer: DataProducerKey) {
+        let key = self.join();
+        ours(|| self.host.produce(key, 0));
+        ours(|| self.host.consume(key, producer));
     }
 
     /// The worker.
