@@ -1,4 +1,4 @@
-//! Compiles what Node.js needs to load the crate as an addon.
+//! Sets the linker options with which Node.js can load the crate as an addon.
 
 fn main() {
     #[cfg(feature = "node")]

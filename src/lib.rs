@@ -6,12 +6,12 @@
 //! lib/ (JavaScript) → binding → runtime → sfu → proto
 //! ```
 //!
-//! - [`proto`]: the protocols of ONE peer (ICE-Lite, DTLS, SCTP, DCEP). Bytes and the time go in,
-//!   bytes and events come out; no socket, no clock, no thread.
-//! - [`sfu`]: the domain. All entities of one worker, owned by value, and the one place where a
-//!   message meets its consumers. Sans-IO as well.
-//! - `runtime`: the world. One thread per worker, its sockets and its clock.
-//! - `binding`: Node.js. N-API classes around the entities, and the queue of events and answers.
+//! - [`proto`]: the protocols of one peer (ICE-Lite, DTLS, SCTP, DCEP). Bytes and the time go in, bytes
+//!   and events come out; no sockets, no clock, no threads.
+//! - [`sfu`]: the domain. All entities of one worker, owned by value, and the routing of messages.
+//!   Sans-IO as well.
+//! - `runtime`: the world. One thread per worker, with its sockets and its clock.
+//! - `binding`: Node.js. N-API classes around the entities, and the queue of answers and events.
 //!
 //! Feature `runtime` (default) adds the third room, feature `node` the fourth.
 

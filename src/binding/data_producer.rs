@@ -1,4 +1,4 @@
-//! `DataProducer`, and the way in of every message that JavaScript sends.
+//! `DataProducer`, and its `send()`.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ impl DataProducer {
     }
 
     /// `send()` for a Buffer: (message, ppid, subchannels?, required?, ignored?) → [`Sent`].
-    /// A function of its own because a call of it costs a quarter of a method's.
+    /// A closure, as a call of it costs a quarter of a method call.
     #[napi(
         getter,
         catch_unwind,
@@ -111,7 +111,7 @@ impl DataProducer {
     }
 }
 
-/// What became of a message.
+/// The result of `send()`.
 #[derive(Debug, Clone, Copy)]
 #[repr(u32)]
 enum Sent {
@@ -121,7 +121,7 @@ enum Sent {
     WorkerGone = 3,
 }
 
-/// Where the messages of one DataProducer go in.
+/// Accepts the messages of one DataProducer.
 struct Intake {
     batcher: SharedBatcher,
     backlog: Arc<Backlog>,

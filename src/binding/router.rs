@@ -18,7 +18,7 @@ use super::batcher::SharedBatcher;
 use super::transport::Transport;
 use super::webrtc_server::WebRtcServer;
 
-/// Where the DataProducers and DataConsumers of several transports meet.
+/// Routes messages between the transports that belong to it.
 #[napi]
 pub struct Router {
     pub(super) batcher: SharedBatcher,
@@ -98,7 +98,7 @@ impl Router {
     }
 }
 
-/// Binds sockets for `make`, and closes them again if that fails.
+/// Binds sockets for `make`, and closes them if it fails.
 fn listening<T>(
     world: &mut World,
     infos: &[(usize, &ListenInfo)],

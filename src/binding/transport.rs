@@ -16,7 +16,7 @@ use super::batcher::{SharedBatcher, parse};
 use super::data_consumer::DataConsumer;
 use super::data_producer::DataProducer;
 
-/// What connects a router with one peer, or with JavaScript.
+/// Connects a router with one peer, or with JavaScript.
 #[napi]
 pub struct Transport {
     pub(super) batcher: SharedBatcher,
@@ -46,8 +46,7 @@ impl Transport {
         });
     }
 
-    /// Joins two pipe transports of this process past the network. To be called before they are
-    /// connected.
+    /// Connects two pipe transports of this process past the network. Call it before their `connect()`.
     #[napi(catch_unwind)]
     pub fn tunnel(&self, request: u32, other: &Transport) {
         let far_end = FarEnd { inbox: Arc::clone(&other.batcher.inbox), transport: other.key };

@@ -1,7 +1,7 @@
 //! Log lines on their way to JavaScript.
 //!
-//! The `log` crate has one logger for the whole process; ours keeps nothing but hands each line to
-//! the worker on whose thread it was written, which filters by its own level and tags.
+//! The `log` crate has one logger for the whole process. Ours gives each line to the worker on whose
+//! thread it was written, which filters by its own level and tags.
 
 use std::cell::RefCell;
 
@@ -11,10 +11,10 @@ use crate::sfu::contract::options::{LogLevel, LogSettings};
 
 use crate::proto::sctp::ENGINE_LOG_TARGET;
 
-/// Lines of one turn. A peer can provoke lines, so their number is bounded…
+/// The lines of one turn. A peer can provoke lines, so their number is bounded…
 const LINES_PER_TURN: usize = 64;
 
-/// …and, as some quote what it has sent, their length in bytes as well.
+/// …and so is their length in bytes, as some quote what the peer has sent.
 const MAX_LINE: usize = 1024;
 
 /// The least severe level that passes.
@@ -27,42 +27,38 @@ fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// What the lines of one thread pass through.
+/// Filters and collects the lines of one thread.
 #[derive(Debug)]
 struct Sink {
     level: LevelFilter,
     tags: Vec<String>,
     lines: Vec<(Level, String)>,
-    suppressed: usize,
+    dropped: usize,
 }
 
 thread_local! {
-    /// `None` on threads that are not a worker's.
+    /// `None` on threads that belong to no worker.
     static SINK: RefCell<Option<Sink>> = const { RefCell::new(None) };
 }
 
-/// Makes the calling thread a worker's.
+/// Collects the lines of the calling thread from now on.
 pub(super) fn attach(level: LogLevel, tags: Vec<String>) {
-    // Somebody else in this process may have set a logger of theirs: then the lines are theirs.
+    // Fails if other code of this addon has set a logger, which then gets the lines.
     let _ = log::set_logger(&ThreadLogger);
     SINK.with_borrow_mut(|sink| {
-        *sink = Some(Sink {
-            level: LevelFilter::Off,
-            tags: Vec::new(),
-            lines: Vec::new(),
-            suppressed: 0,
-        });
+        *sink =
+            Some(Sink { level: LevelFilter::Off, tags: Vec::new(), lines: Vec::new(), dropped: 0 });
     });
     update(LogSettings { log_level: Some(level), log_tags: Some(tags) });
 }
 
-/// Changes what the calling worker's thread logs.
+/// Changes what the calling thread, a worker's, logs.
 pub fn update(settings: LogSettings) {
     SINK.with_borrow_mut(|sink| {
         let Some(sink) = sink else { return };
         if let Some(level) = settings.log_level {
             sink.level = filter(level);
-            // The process-wide gate only ever opens: other workers may need it.
+            // The level of the process is never lowered: other workers may need it.
             log::set_max_level(log::max_level().max(sink.level));
         }
         if let Some(tags) = settings.log_tags {
@@ -71,8 +67,8 @@ pub fn update(settings: LogSettings) {
     });
 }
 
-/// Takes the lines of this turn: the JavaScript name of the level, and the text. Answers how many
-/// there were beyond these.
+/// Takes the lines of this turn: the JavaScript name of the level, and the text. Returns how many more
+/// lines were dropped.
 pub(super) fn take(mut line: impl FnMut(&'static str, String)) -> usize {
     SINK.with_borrow_mut(|sink| {
         let Some(sink) = sink else { return 0 };
@@ -84,11 +80,11 @@ pub(super) fn take(mut line: impl FnMut(&'static str, String)) -> usize {
             };
             line(level, text);
         }
-        let suppressed = std::mem::take(&mut sink.suppressed);
-        if suppressed > 0 {
-            line("warn", format!("{suppressed} more log lines in this turn were left out"));
+        let dropped = std::mem::take(&mut sink.dropped);
+        if dropped > 0 {
+            line("warn", format!("{dropped} more log lines of this turn dropped"));
         }
-        suppressed
+        dropped
     })
 }
 
@@ -96,7 +92,7 @@ struct ThreadLogger;
 
 impl Log for ThreadLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // A line written while the sink is in use would be about the sink.
+        // A line that is written while the sink is borrowed comes from the sink itself.
         SINK.with(|sink| {
             sink.try_borrow()
                 .is_ok_and(|sink| sink.as_ref().is_some_and(|sink| sink.wants(metadata)))
@@ -119,7 +115,7 @@ impl Log for ThreadLogger {
                 }
                 sink.lines.push((record.level(), text));
             } else {
-                sink.suppressed += 1;
+                sink.dropped += 1;
             }
         });
     }
@@ -135,7 +131,7 @@ impl Sink {
     }
 }
 
-/// What a line is about: that is its target, or told by the module that wrote it.
+/// The tag of a line: its target, or derived from the module that wrote it.
 fn tag(target: &str) -> &'static str {
     if let Some(tag) = ["ice", "dtls", "sctp", "message"].into_iter().find(|it| *it == target) {
         return tag;
@@ -191,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_lines_is_cut_and_says_so() {
+    fn lines_over_the_bound_of_a_turn_are_counted_in_one_line() {
         attach(LogLevel::Error, Vec::new());
         (0..LINES_PER_TURN + 5).for_each(|n| log::error!("line {n}"));
         let lines = lines();

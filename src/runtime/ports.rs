@@ -1,4 +1,4 @@
-//! Which address a socket is bound to.
+//! Binds sockets.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use crate::sfu::contract::options::{ListenInfo, PortRange};
 use crate::sfu::contract::parameters::ListenProtocol;
 use crate::sfu::error::Error;
 
-/// Binds a socket as `info` says, in non-blocking mode. `default_range` is for those who name
+/// Binds a socket as `info` says, in non-blocking mode; to a port of `default_range` if `info` names
 /// neither a port nor a range. An error names the address, and leaves nothing bound.
 pub fn bind(info: &ListenInfo, default_range: PortRange) -> Result<Socket, Error> {
     match (info.port_range, info.port) {
@@ -24,8 +24,8 @@ pub fn bind(info: &ListenInfo, default_range: PortRange) -> Result<Socket, Error
     }
 }
 
-/// Takes the first free port from a random place in the range on, so that a port that was given
-/// back rests before it is used again.
+/// Takes the first free port from a random place in the range on, so that a port rests after its socket
+/// has closed.
 fn bind_in(info: &ListenInfo, range: PortRange) -> Result<Socket, Error> {
     let PortRange { min, max } = range;
     if min > max {
@@ -43,7 +43,7 @@ fn bind_in(info: &ListenInfo, range: PortRange) -> Result<Socket, Error> {
                 );
                 last_error = Some(error);
                 if !taken {
-                    break; // No other port will do better.
+                    break; // Other ports would fail alike.
                 }
             }
         }
@@ -65,7 +65,7 @@ fn bind_port(info: &ListenInfo, port: u16) -> io::Result<Socket> {
     match info.protocol {
         ListenProtocol::Udp if info.flags.udp_reuse_port => socket.set_reuse_port(true)?,
         ListenProtocol::Udp => {}
-        // So that a listener can come back while old connections linger in TIME_WAIT.
+        // Allows a listener on this port while old connections are in TIME_WAIT.
         ListenProtocol::Tcp => socket.set_reuse_address(true)?,
     }
     if let Some(size) = info.send_buffer_size {

@@ -18,14 +18,6 @@ use super::panics;
 use super::usage;
 use super::world::{WorkerInbox, World};
 
-fn port_range(settings: &WorkerSettings) -> Result<PortRange, Error> {
-    let (min, max) = (settings.rtc_min_port, settings.rtc_max_port);
-    if min > max {
-        return Err(Error::WorkerPorts { min, max });
-    }
-    Ok(PortRange { min, max })
-}
-
 fn certificate(settings: &WorkerSettings) -> Result<Certificate, Error> {
     Ok(match (&settings.certificate, &settings.private_key) {
         (None, None) => Certificate::generate()?,
@@ -44,7 +36,7 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    /// Makes the thread, which waits for [`Self::start`].
+    /// Spawns the thread, which waits for [`Self::start`].
     pub fn new(outbox: Arc<Outbox>) -> std::io::Result<Self> {
         let inbox = Arc::new(WorkerInbox::default());
         let (start, settings) = mpsc::channel();
@@ -57,17 +49,16 @@ impl WorkerHandle {
                 run(&settings, &inbox, &outbox);
             }
         };
-        #[allow(clippy::disallowed_methods, reason = "this is where the threads live")]
+        #[allow(clippy::disallowed_methods, reason = "the one place where threads begin")]
         let thread = std::thread::Builder::new().name("datasoup-worker".into()).spawn(main)?;
         let thread_id = id.recv().unwrap_or_default();
         Ok(Self { inbox, thread_id, start: Some(start), thread: Some(thread) })
     }
 
-    /// Begins to serve. The answer to `request` says whether the settings were good; if not, the
-    /// thread ends.
+    /// Begins to serve, and answers `request`. If the settings are rejected, the thread ends.
     pub fn start(&mut self, request: u32, settings: WorkerSettings) {
         if let Some(start) = self.start.take() {
-            // Fails only if the thread is gone, and then its end is in the outbox.
+            // Fails only if the thread has ended, which the outbox says.
             let _ = start.send((request, settings));
         }
     }
@@ -77,12 +68,12 @@ impl WorkerHandle {
         self.thread_id
     }
 
-    /// Where jobs go.
+    /// The inbox for jobs.
     pub fn inbox(&self) -> &Arc<WorkerInbox> {
         &self.inbox
     }
 
-    /// Closes everything that the worker serves; its thread then ends by itself.
+    /// Closes everything that the worker serves. Its thread then ends by itself.
     pub fn close(&mut self) {
         self.start = None;
         self.inbox.post(Job::Close);
@@ -93,7 +84,7 @@ impl Drop for WorkerHandle {
     fn drop(&mut self) {
         self.close();
         if let Some(thread) = self.thread.take() {
-            // It has caught its own panic.
+            // The thread catches its own panics.
             let _ = thread.join();
         }
     }
@@ -129,7 +120,7 @@ fn run(
     outbox.push(&mut end);
 }
 
-/// Makes everything that can fail; what it returns serves until the worker is closed, and is the
+/// Does everything that can fail. Returns a function that serves until the worker is closed, and the
 /// answer to the start.
 fn serve(
     settings: &WorkerSettings,
@@ -143,8 +134,8 @@ fn serve(
         .map_err(|error| Error::Start(error.to_string()))?;
     let certificate = certificate(settings)?;
     let (inbox, outbox) = (Arc::clone(inbox), Arc::clone(outbox));
-    let ports = port_range(settings)?;
-    ::log::debug!("a worker begins, its ports are {} to {}", ports.min, ports.max);
+    let ports = PortRange { min: settings.rtc_min_port, max: settings.rtc_max_port };
+    ::log::debug!("worker started, ports {} to {}", ports.min, ports.max);
     let answer = WorkerAnswer { dtls_fingerprints: certificate.fingerprints() };
     let answer =
         serde_json::to_string(&answer).map_err(|it| Error::InvalidAnswer(it.to_string()))?;

@@ -43,8 +43,6 @@ pub enum Error {
     Certificate(#[from] CertificateError),
     #[error("dtlsCertificateFile and dtlsPrivateKeyFile belong together")]
     HalfCertificate,
-    #[error("rtcMinPort {min} is over rtcMaxPort {max}")]
-    WorkerPorts { min: u16, max: u16 },
     #[error("a port range from {min} to {max} has no port")]
     EmptyPortRange { min: u16, max: u16 },
 
@@ -100,7 +98,6 @@ impl Error {
             | Self::DataProducerExists { same_transport: true, .. }
             | Self::Certificate(_)
             | Self::HalfCertificate
-            | Self::WorkerPorts { .. }
             | Self::EmptyPortRange { .. } => "TypeError",
             Self::DataProducerExists { same_transport: false, .. }
             | Self::NoSctp
