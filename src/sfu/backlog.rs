@@ -1,4 +1,6 @@
-//! How much is on its way between two threads.
+//! How much is on its way between two threads. The one exception to the rule that this room knows no threads:
+//! only the counters here and in `tunnel.rs` are shared, none of them blocks, wakes or waits, and with one thread
+//! they behave the same.
 //!
 //! One thread counts what enters, the other what leaves; each counter has a single writer, so the
 //! hot path pays for plain loads and stores only, and both sides can ask for the difference.

@@ -5,8 +5,33 @@
 //!   (one port for many)                                            └─► DataConsumer ◄┘ route()
 //! ```
 //!
-//! Datagrams, requests and the time go in; datagrams ([`Sfu::flush`]) and events
-//! ([`Sfu::poll_event`]) come out. What a call costs does not depend on how many transports idle.
+//! Datagrams, requests and the time go in; datagrams and events come out. The caller keeps this order:
+//!
+//! ```text
+//! begin_turn(now)            first, and once a turn: everything until the next one happens at `now`
+//!   handle_datagram(…)       any number of these, in any order
+//!   handle_tuple_closed(…)
+//!   handle_tunnel_frame(…)
+//!   send(…), create_…(…), transport(key)?.…(…)
+//!   handle_timeout()         if poll_timeout() is not after `now`
+//! flush()                    once all input of the turn is in; send what it returns, then clear it
+//! poll_event()               until it returns None: after flush(), which causes events, and before the turn ends
+//! poll_timeout()             last: when to begin a turn without input
+//! ```
+//!
+//! - Input only marks a transport: packets are made by [`Sfu::flush`], so several messages share one.
+//!   Answers to STUN requests and the last packets of a closed transport are in the same buffer.
+//! - [`Sfu::poll_event`] may be called at any time, also between two inputs. The order of events is the
+//!   order in which they happened; a change of the path to a peer is emitted at the end of the turn.
+//! - [`Sfu::poll_timeout`] may be too early, never too late; calling [`Sfu::handle_timeout`] too early does no
+//!   harm. Deadlines are up to date after a flush.
+//! - A key names one entity for ever: the caller never uses it again. A request for an entity that has closed
+//!   is rejected with [`error::Error::NotFound`]; messages, datagrams and frames for one are dropped.
+//! - An [`error::Error`] has changed nothing. Sockets that were handed in with a rejected request stay the caller's;
+//!   [`event::Event::SocketReleased`] returns all others.
+//! - [`Sfu::close`] closes everything; one more flush and poll, and [`Sfu::is_empty`] is true.
+//!
+//! What a call costs does not depend on how many transports are idle.
 
 pub mod address;
 pub mod backlog;

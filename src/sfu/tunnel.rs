@@ -17,7 +17,6 @@ use rustc_hash::FxHashMap;
 use crate::proto::message::{Message, StreamId};
 use crate::proto::sctp::{MessageTally, SctpEvent, SctpState, SendError};
 use crate::sfu::backlog::Backlog;
-use crate::sfu::contract::options::SctpOptions;
 use crate::sfu::subchannels::Selector;
 
 /// What one end hands the other.
@@ -80,14 +79,19 @@ pub(in crate::sfu) struct Arrival {
 }
 
 impl Tunnel {
-    pub(in crate::sfu) fn new(options: &SctpOptions) -> Self {
+    /// Sizes are in bytes.
+    pub(in crate::sfu) fn new(
+        total_limit: u32,
+        stream_limit: u32,
+        default_low_threshold: u32,
+    ) -> Self {
         Self {
-            total_limit: options.send_buffer_size.into(),
-            stream_limit: options.per_stream_send_queue_limit.into(),
-            default_low_threshold: options.buffered_amount_low_threshold.into(),
+            total_limit: total_limit.into(),
+            stream_limit: stream_limit.into(),
+            default_low_threshold: default_low_threshold.into(),
             state: SctpState::New,
             streams: FxHashMap::default(),
-            total: Arc::new(Backlog::new(options.send_buffer_size.into())),
+            total: Arc::new(Backlog::new(total_limit.into())),
             control: VecDeque::new(),
             traffic: VecDeque::new(),
             events: VecDeque::new(),
@@ -278,15 +282,8 @@ mod tests {
     use super::*;
     use crate::proto::message::Ppid;
 
-    fn options() -> SctpOptions {
-        SctpOptions {
-            max_send_message_size: 1000,
-            max_receive_message_size: 1000,
-            send_buffer_size: 500,
-            per_stream_send_queue_limit: 300,
-            buffered_amount_low_threshold: 100,
-            max_receiver_window_buffer_size: 100_000,
-        }
+    fn tunnel() -> Tunnel {
+        Tunnel::new(500, 300, 100)
     }
 
     fn message(len: usize) -> Message {
@@ -319,7 +316,7 @@ mod tests {
 
     #[test]
     fn both_ends_are_connected_when_both_are_ready_and_what_waited_arrives_in_order() {
-        let (mut a, mut b) = (Tunnel::new(&options()), Tunnel::new(&options()));
+        let (mut a, mut b) = (tunnel(), tunnel());
         let backlog = open(&mut a, 7);
         a.connect();
         for len in [1, 2, 3] {
@@ -341,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_stream_or_a_tunnel_at_its_limit_is_full_and_tells_when_it_is_low() {
-        let (mut a, mut b) = (Tunnel::new(&options()), Tunnel::new(&options()));
+        let (mut a, mut b) = (tunnel(), tunnel());
         a.connect();
         b.connect();
         carry([&mut a, &mut b]);
@@ -364,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_let_go_discards_what_has_not_left() {
-        let mut a = Tunnel::new(&options());
+        let mut a = tunnel();
         open(&mut a, 0);
         a.connect();
         assert!(a.send(0, None, &message(500)).is_ok());
@@ -376,7 +373,7 @@ mod tests {
 
     #[test]
     fn what_is_said_of_a_stream_does_not_reach_its_successor() {
-        let (mut a, mut b) = (Tunnel::new(&options()), Tunnel::new(&options()));
+        let (mut a, mut b) = (tunnel(), tunnel());
         open(&mut a, 0);
         a.connect();
         b.connect();
@@ -394,7 +391,7 @@ mod tests {
 
     #[test]
     fn what_had_not_left_when_the_other_end_went_is_counted_and_not_shown_as_queued() {
-        let (mut a, mut b) = (Tunnel::new(&options()), Tunnel::new(&options()));
+        let (mut a, mut b) = (tunnel(), tunnel());
         let backlog = open(&mut a, 0);
         a.connect();
         b.connect();
@@ -414,7 +411,7 @@ mod tests {
 
     #[test]
     fn an_end_whose_other_end_is_gone_is_closed() {
-        let (mut a, mut b) = (Tunnel::new(&options()), Tunnel::new(&options()));
+        let (mut a, mut b) = (tunnel(), tunnel());
         open(&mut a, 0);
         a.connect();
         b.connect();

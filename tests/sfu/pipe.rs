@@ -5,7 +5,7 @@ use std::time::Duration;
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::proto::sctp::SctpState;
 use datasoup::sfu::contract::options::{
-    DataConsumerOptions, DataProducerOptions, UdpConnectOptions,
+    DataConsumerOptions, DataProducerOptions, PipeTransportOptions, SctpOptions, UdpConnectOptions,
 };
 use datasoup::sfu::event::{DataConsumerEvent, TransportEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
@@ -36,6 +36,11 @@ const BOTH: [By; 2] = [By::Network, By::Tunnel];
 
 /// Two routers, joined. With one worker in the lab, both in that.
 fn joined(lab: &mut Lab, by: By) -> [End; 2] {
+    joined_with(lab, by, [(); 2].map(|()| options::sctp()))
+}
+
+fn joined_with(lab: &mut Lab, by: By, sctp: [SctpOptions; 2]) -> [End; 2] {
+    let mut sctp = sctp.into_iter();
     let hosts = [0, lab.hosts.len() - 1];
     let mut n = 0;
     let ends = hosts.map(|index| {
@@ -45,7 +50,7 @@ fn joined(lab: &mut Lab, by: By) -> [End; 2] {
         let direct = host.direct(router);
         let pipe = TransportKey(host.key());
         let listen = host.listen(ours(n));
-        let options = options::pipe();
+        let options = PipeTransportOptions { sctp: sctp.next(), ..options::pipe() };
         host.sfu.create_pipe_transport(pipe, router, &options, listen).expect("a router");
         End { host: index, router, pipe, direct }
     });
@@ -119,6 +124,29 @@ fn messages_and_subchannels_pass_through_a_pipe() {
 }
 
 #[test]
+fn a_message_over_the_receivers_size_is_counted_and_not_delivered() {
+    for by in BOTH {
+        let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+        let small = SctpOptions { max_receive_message_size: 10, ..options::sctp() };
+        let [near, far] = joined_with(&mut lab, by, [options::sctp(), small]);
+        let producer = lab.hosts[near.host].produce(near.direct, 0);
+        let (carrier, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+        let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
+        for len in [10, 11] {
+            lab.hosts[near.host].sfu.send(producer, binary(1, len), None);
+            lab.run_for(Duration::from_secs(1));
+        }
+        let sent = lab.hosts[near.host].sfu.data_consumer(carrier).expect("open").get_stats();
+        assert_eq!(sent.messages_sent, 2, "{by:?}");
+        assert_eq!(lab.hosts[far.host].messages(consumer), [binary(1, 10)], "{by:?}");
+        let received = lab.hosts[far.host].sfu.transport(far.pipe).expect("open").get_stats();
+        assert_eq!(received.messages_unrouted, 1, "{by:?}");
+        let producer = lab.hosts[far.host].sfu.data_producer(remote).expect("open").get_stats();
+        assert_eq!(producer.messages_received, 1, "{by:?}");
+    }
+}
+
+#[test]
 fn a_pipe_consumer_with_subscriptions_carries_only_these() {
     for by in BOTH {
         let mut lab = Lab::with(2, Conditions::PERFECT, 1);
@@ -138,15 +166,8 @@ fn a_pipe_consumer_with_subscriptions_carries_only_these() {
         send(&mut lab, "carried, to be ignored there", selector(&[], None, Some(1)));
         assert_eq!(lab.hosts[far.host].messages(two), [text("carried, to be ignored there")]);
         assert_eq!(lab.hosts[far.host].messages(any), [text("carried, to be ignored there")]);
-        assert_eq!(
-            lab.hosts[near.host]
-                .sfu
-                .data_consumer(carrier)
-                .expect("open")
-                .get_stats()
-                .messages_sent,
-            2
-        );
+        let stats = lab.hosts[near.host].sfu.data_consumer(carrier).expect("open").get_stats();
+        assert_eq!((stats.messages_sent, stats.messages_filtered), (2, 2), "{by:?}");
     }
 }
 

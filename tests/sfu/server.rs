@@ -6,6 +6,7 @@ use datasoup::proto::dtls::DtlsRole;
 use datasoup::proto::ice_lite::IceState;
 use datasoup::sfu::transport::webrtc::WebRtcListen;
 
+use crate::common::client::Client;
 use crate::common::lab::{Lab, ours, text, theirs};
 use crate::common::options;
 
@@ -33,6 +34,34 @@ fn clients_on_one_port_are_told_apart() {
     assert_eq!(dump.web_rtc_transport_ids.len(), 5);
     assert_eq!(dump.local_ice_username_fragments.len(), 5);
     assert_eq!((dump.udp_sockets.len(), dump.tcp_servers.len()), (1, 0));
+}
+
+#[test]
+fn a_request_on_one_server_for_a_transport_of_another_is_dropped() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let servers = [1, 2].map(|n| lab.host().server(ours(n)));
+    let (key, client) = lab.join_server(router, servers[0], 1);
+    let check = Client::check(&lab.clients[client].ice, true);
+    let dropped = |lab: &mut Lab, server| {
+        lab.sfu().dump_webrtc_server(server).expect("open").datagrams_dropped
+    };
+    let (from, before) = (theirs(9), lab.stats(key));
+
+    lab.inject(from, ours(2), &check);
+    lab.run_for(Duration::from_millis(100));
+    assert_eq!(servers.map(|it| dropped(&mut lab, it)), [0, 1]);
+    let after = lab.stats(key);
+    for unchanged in ["bytesReceived", "bytesSent", "datagramsDropped", "iceSelectedTuple"] {
+        assert_eq!(before[unchanged], after[unchanged], "{unchanged}");
+    }
+    assert!(lab.strays.iter().all(|it| it.to != from), "it is not answered");
+
+    // The same request is valid where the transport is.
+    lab.inject(from, ours(1), &check);
+    lab.run_for(Duration::from_millis(100));
+    assert_eq!(servers.map(|it| dropped(&mut lab, it)), [0, 1]);
+    assert!(lab.strays.iter().any(|it| it.to == from), "it is answered");
 }
 
 #[test]

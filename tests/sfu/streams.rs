@@ -86,6 +86,10 @@ fn stream_ids_wrap_and_run_out() {
     room.close(held[99]);
     room.lab.run_for(Duration::from_secs(10));
     assert_eq!(room.consume().1, 100, "free again once its reset has completed");
+
+    room.close(held[49]);
+    room.lab.run_for(Duration::from_secs(10));
+    assert_eq!(room.consume().1, 50, "all ids after the last one, and the first ones, are in use");
 }
 
 #[test]

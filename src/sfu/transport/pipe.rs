@@ -35,7 +35,7 @@ impl Sfu {
         });
         let kind =
             Kind::Pipe(Box::new(Pipe { path: SctpOverUdp::new(listen, config), tunnel: None }));
-        self.insert_transport(key, Transport::new(router, kind, options.sctp.clone(), self.now))?;
+        self.insert_transport(key, Transport::new(router, kind, options.sctp.as_ref(), self.now))?;
         self.paths.add_socket(socket, SocketOwner::Transport(key));
         self.transport(key)?.udp_answer()
     }
@@ -51,7 +51,14 @@ impl TransportMut<'_> {
         let Sfu { transports, data_consumers, .. } = &mut *self.sfu;
         let transport = transports.get_mut(&key).ok_or(key)?;
         let (wanted, mut tunnel) = match (&mut transport.kind, &transport.sctp) {
-            (Kind::Pipe(it), Some(options)) => (it.path.take_wanted(), Tunnel::new(options)),
+            (Kind::Pipe(it), Some(bounds)) => {
+                let tunnel = Tunnel::new(
+                    bounds.send_buffer_size,
+                    bounds.per_stream_send_queue_limit,
+                    bounds.buffered_amount_low_threshold,
+                );
+                (it.path.take_wanted(), tunnel)
+            }
             (Kind::Pipe(_), None) => return Ok(()),
             _ => return Err(Error::WrongKind { key, expected: "PipeTransport" }),
         };

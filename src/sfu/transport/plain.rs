@@ -29,7 +29,7 @@ impl Sfu {
         let path = SctpOverUdp::new(listen, config);
         let plain = Plain::new(path, options.comedia);
         let kind = Kind::Plain(Box::new(plain));
-        self.insert_transport(key, Transport::new(router, kind, options.sctp.clone(), self.now))?;
+        self.insert_transport(key, Transport::new(router, kind, options.sctp.as_ref(), self.now))?;
         self.paths.add_socket(socket, SocketOwner::Transport(key));
         self.transport(key)?.udp_answer()
     }

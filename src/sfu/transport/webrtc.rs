@@ -71,7 +71,7 @@ impl Sfu {
         }
         let webrtc = WebRtc::new(peer, server, listens, preference);
         let kind = Kind::WebRtc(Box::new(webrtc));
-        self.insert_transport(key, Transport::new(router, kind, options.sctp.clone(), self.now))?;
+        self.insert_transport(key, Transport::new(router, kind, options.sctp.as_ref(), self.now))?;
         self.transport(key)?.webrtc_answer()
     }
 }

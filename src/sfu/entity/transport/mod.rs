@@ -34,7 +34,7 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) id: Uuid,
     pub(in crate::sfu) router: RouterKey,
     pub(in crate::sfu) kind: Kind,
-    pub(in crate::sfu) sctp: Option<SctpOptions>,
+    pub(in crate::sfu) sctp: Option<SctpBounds>,
     pub(in crate::sfu) max_send_message_size: u32,
     pub(in crate::sfu) max_receive_message_size: u32,
     pub(in crate::sfu) data_producers: Vec<DataProducerKey>,
@@ -54,6 +54,7 @@ pub(in crate::sfu) struct Transport {
 }
 
 pub(in crate::sfu) use polled::Polled;
+use sctp::{STREAMS, SctpBounds};
 
 /// The kinds of transports.
 #[derive(Debug)]
@@ -68,17 +69,17 @@ impl Transport {
     pub(in crate::sfu) fn new(
         router: RouterKey,
         kind: Kind,
-        sctp: Option<SctpOptions>,
+        sctp: Option<&SctpOptions>,
         now: Instant,
     ) -> Self {
-        let size = |of: fn(&SctpOptions) -> u32| sctp.as_ref().map_or(DEFAULT_MAX_MESSAGE_SIZE, of);
+        let size = |of: fn(&SctpOptions) -> u32| sctp.map_or(DEFAULT_MAX_MESSAGE_SIZE, of);
         Self {
             id: id::random(),
             router,
             kind,
             max_send_message_size: size(|it| it.max_send_message_size),
             max_receive_message_size: size(|it| it.max_receive_message_size),
-            sctp,
+            sctp: sctp.map(SctpBounds::from),
             data_producers: Vec::new(),
             data_consumers: Vec::new(),
             producer_streams: FxHashMap::default(),
@@ -162,6 +163,18 @@ impl Transport {
 
     /// `transport.sctpParameters`, if SCTP is enabled.
     pub(in crate::sfu) fn sctp_parameters(&self) -> Option<SctpParameters> {
-        Some(sctp::parameters(self.sctp.as_ref()?, self.is_webrtc()))
+        let bounds = self.sctp?;
+        Some(SctpParameters {
+            port: 5000,
+            max_send_message_size: self.max_send_message_size,
+            max_receive_message_size: self.max_receive_message_size,
+            send_buffer_size: bounds.send_buffer_size,
+            per_stream_send_queue_limit: bounds.per_stream_send_queue_limit,
+            max_receiver_window_buffer_size: bounds.max_receiver_window_buffer_size,
+            is_data_channel: self.is_webrtc(),
+            os: STREAMS,
+            mis: STREAMS,
+            max_message_size: self.max_receive_message_size,
+        })
     }
 }

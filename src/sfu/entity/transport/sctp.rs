@@ -1,8 +1,7 @@
-//! What an application chooses about SCTP, for the association, and what it is shown of it.
+//! The SCTP options of a transport, for its association and for the transport itself.
 
 use crate::proto::sctp::{SctpConfig, Start};
 use crate::sfu::contract::options::SctpOptions;
-use crate::sfu::contract::parameters::SctpParameters;
 
 /// Streams that we offer in either direction: all.
 pub(in crate::sfu) const STREAMS: u16 = 65_535;
@@ -25,23 +24,27 @@ pub(in crate::sfu) fn config(
         start,
         max_packet_size,
         data_channels,
-        // Of a WebRTC client's absence ICE tells.
+        // ICE consent notices that a WebRTC client has gone.
         heartbeats: false,
     }
 }
 
-/// What the application is shown. `is_data_channel`: it is a WebRTC transport's.
-pub(in crate::sfu) fn parameters(options: &SctpOptions, is_data_channel: bool) -> SctpParameters {
-    SctpParameters {
-        port: 5000,
-        max_send_message_size: options.max_send_message_size,
-        max_receive_message_size: options.max_receive_message_size,
-        send_buffer_size: options.send_buffer_size,
-        per_stream_send_queue_limit: options.per_stream_send_queue_limit,
-        max_receiver_window_buffer_size: options.max_receiver_window_buffer_size,
-        is_data_channel,
-        os: STREAMS,
-        mis: STREAMS,
-        max_message_size: options.max_receive_message_size,
+/// What a transport keeps of its SCTP options: all but the message sizes, which every transport has.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sfu) struct SctpBounds {
+    pub(in crate::sfu) send_buffer_size: u32,
+    pub(in crate::sfu) per_stream_send_queue_limit: u32,
+    pub(in crate::sfu) max_receiver_window_buffer_size: u32,
+    pub(in crate::sfu) buffered_amount_low_threshold: u32,
+}
+
+impl From<&SctpOptions> for SctpBounds {
+    fn from(options: &SctpOptions) -> Self {
+        Self {
+            send_buffer_size: options.send_buffer_size,
+            per_stream_send_queue_limit: options.per_stream_send_queue_limit,
+            max_receiver_window_buffer_size: options.max_receiver_window_buffer_size,
+            buffered_amount_low_threshold: options.buffered_amount_low_threshold,
+        }
     }
 }
