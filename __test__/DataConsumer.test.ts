@@ -40,7 +40,7 @@ function createWebRtcTransport(more: object = {}): Promise<types.WebRtcTransport
   return router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true, ...more });
 }
 
-/** Resolves once everything that was called before has been done and has been told to JavaScript. */
+/** Resolves once everything that was called before is done and its events have been emitted. */
 async function settled(): Promise<void> {
   await router.dump();
 }
@@ -333,7 +333,7 @@ describe('transport.consumeData(): streams', () => {
     });
   });
 
-  test('consumeData({ streamId }) of a closed DataConsumer is free again where nobody is connected', async () => {
+  test('consumeData({ streamId }) of a closed DataConsumer is free again without a connection', async () => {
     const dataConsumer = await webRtcTransport.consumeData({ dataProducerId, streamId: 5 });
     dataConsumer.close();
     expect(await streamIdOf({ streamId: 5 })).toBe(5);
@@ -341,13 +341,13 @@ describe('transport.consumeData(): streams', () => {
 });
 
 describe("dataConsumer 'message'", () => {
-  test('the Buffer is the application’s: what it writes nobody else sees', async () => {
+  test('the Buffer is the application’s: no other consumer sees what it writes', async () => {
     const { length } = { length: 200 };
     const writer = await transport.consumeData({ dataProducerId });
     const reader = await transport.consumeData({ dataProducerId });
     const written: Buffer[] = [];
     writer.on('message', (message) => {
-      // All of the memory that can be reached from it by its length, and no more.
+      // All memory that its length makes reachable, and no more.
       message.fill(0xff);
       written.push(message);
     });
@@ -396,7 +396,7 @@ describe("dataConsumer 'message'", () => {
     try {
       structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
     } catch {
-      // Refused, which is one way to keep the promise.
+      // Rejecting the change keeps the promise as well.
     }
     expect(inbox.buffers[1]!.toString()).toBe('two');
   });
@@ -517,7 +517,7 @@ describe('dataConsumer.pause() and resume()', () => {
     ]);
   });
 
-  test('the own pause and the producer’s are separate: observer tells of the effective state', async () => {
+  test('the own pause and the producer’s are separate: the observer emits the effective state', async () => {
     const dataConsumerA = await transport.consumeData({ dataProducerId });
     const dataConsumerPaused = await transport.consumeData({ dataProducerId, paused: true });
     const recorder = new EventRecorder().watch({ dataConsumerA, dataConsumerPaused });
@@ -633,7 +633,7 @@ describe('dataConsumer.setSubchannels(), addSubchannel() and removeSubchannel()'
 });
 
 describe('a direct DataConsumer whose application is too slow', () => {
-  test('drops and counts beyond maxBufferedAmount, and tells by overflow', async () => {
+  test('drops and counts beyond maxBufferedAmount, and emits overflow', async () => {
     const TOTAL = 50_000;
     const dataConsumer = await transport.consumeData({ dataProducerId, maxBufferedAmount: 2_000 });
     const received: number[] = [];
@@ -793,7 +793,7 @@ describe('dataConsumer.send() before a client connects', () => {
 });
 
 describe("'sctpsendbufferfull'", () => {
-  /** Sends `count` messages of 100 KB, one after the other: the amounts, then the errors. */
+  /** Sends `count` messages of 100 KB, in sequence: the amounts, then the errors. */
   async function fill(dataConsumer: types.DataConsumer, count: number): Promise<unknown[]> {
     const outcomes: unknown[] = [];
     for (let sent = 0; sent < count; sent++) {
@@ -992,7 +992,7 @@ describe('dataConsumer.close()', () => {
     expect(recorder.take()).toEqual(['dataConsumer.observer close']);
   });
 
-  test('from inside its message listener nothing more comes', async () => {
+  test('in its message listener: it receives nothing more', async () => {
     const dataConsumer = await transport.consumeData({ dataProducerId });
     const inbox = new Inbox(dataConsumer);
     const other = new Inbox(await transport.consumeData({ dataProducerId }));

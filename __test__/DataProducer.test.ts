@@ -48,7 +48,7 @@ async function pair(
   return { dataProducer, dataConsumer, inbox: new Inbox(dataConsumer) };
 }
 
-/** Resolves once everything that was called before has been done and has been told to JavaScript. */
+/** Resolves once everything that was called before is done and its events have been emitted. */
 async function settled(): Promise<void> {
   await router.dump();
 }
@@ -273,7 +273,10 @@ describe('transport.produceData() on a WebRtcTransport', () => {
     ]);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
     dataProducer.close();
-    await expect(webRtcTransport.produceData({ sctpStreamParameters })).resolves.toBeDefined();
+    await expect(webRtcTransport.produceData({ sctpStreamParameters })).resolves.toMatchObject({
+      closed: false,
+      sctpStreamParameters: { streamId: 1 },
+    });
   });
 
   test('a streamId may be used by a DataProducer and a DataConsumer', async () => {
@@ -483,7 +486,7 @@ describe('dataProducer.send() and subchannels', () => {
 });
 
 describe('dataProducer.send() within a macrotask', () => {
-  /** Blocks the event loop until the worker has routed everything that it got. */
+  /** Blocks the event loop until the worker has routed all messages. */
   function routesWhileBlocked(dataProducer: types.DataProducer): boolean {
     const end = performance.now() + 5_000;
     while (dataProducer.bufferedAmount > 0 && performance.now() < end);

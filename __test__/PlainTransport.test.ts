@@ -168,7 +168,7 @@ describe('plainTransport.connect()', () => {
     );
   });
 
-  test('an address with a zone is refused by name', async () => {
+  test('an address with a zone is rejected with its name', async () => {
     const transport = await create();
     await expect(transport.connect({ ip: 'fe80::1%lo', port: 5000 })).rejects.toThrow(
       /^ip must be an IPv4 or IPv6 address/,
@@ -280,7 +280,7 @@ describe('two PlainTransports', () => {
     expect(plain.tuple).toMatchObject({ localIp: '::1', remoteIp: '::1' });
   });
 
-  test('comedia: the first that opens a valid association becomes the remote side', async () => {
+  test('comedia: the first peer that opens a valid association becomes the remote side', async () => {
     const plain = await create({ comedia: true });
     const far = await create({}, router2);
     const recorder = new EventRecorder().watch({ plain });

@@ -79,7 +79,7 @@ describe('media', () => {
 });
 
 describe('router.dump()', () => {
-  test('tells its transports and which DataConsumers consume which DataProducer', async () => {
+  test('lists its transports and which DataConsumers consume which DataProducer', async () => {
     const objects = await arrange();
     const { directTransport, webRtcTransport, dataProducerDirect, dataProducerSctp } = objects;
     const { dataConsumerDirect, dataConsumerSctp } = objects;

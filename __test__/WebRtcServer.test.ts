@@ -209,7 +209,7 @@ describe('worker.createWebRtcServer()', () => {
 });
 
 describe('webRtcServer.dump()', () => {
-  test('tells its sockets, its transports and their username fragments', async () => {
+  test('lists its sockets, its transports and their username fragments', async () => {
     const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
     await expect(webRtcServer.dump()).resolves.toEqual({
       id: webRtcServer.id,

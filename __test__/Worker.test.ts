@@ -55,7 +55,7 @@ describe('a Worker', () => {
 });
 
 describe('worker.dump()', () => {
-  test('tells the pid and the ids of what the worker owns', async () => {
+  test('lists the pid and the ids of what the worker owns', async () => {
     const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
     const routers = [await worker.createRouter(), await worker.createRouter()];
     const dump = await worker.dump();

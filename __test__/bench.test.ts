@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 import { ROOT } from './helpers/process';
 
 /**
- * What `npm run bench` does with options, on the rows that need no clients. That every row works is what
- * `npm run bench -- --smoke` shows, which CI runs.
+ * The options of `npm run bench`, on the rows that need no clients. CI runs `npm run bench -- --smoke`, which
+ * shows that every row works.
  */
 
 const BENCH = path.join(ROOT, 'bench/index.js');

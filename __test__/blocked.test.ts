@@ -5,14 +5,14 @@ import './helpers/closeWorkers';
 import { bindingRequest } from './helpers/stun';
 import { within } from './helpers/wait';
 
-/** JavaScript does nothing for a while: what a peer does meanwhile takes bounded memory, and is told rightly. */
+/** While JavaScript is blocked, the events that a peer causes take bounded memory, and are emitted in order. */
 
 /** How often the peer changes its address. */
 const MOVES = 2_000;
 
 /**
  * A peer in a thread of its own, which moves between two addresses with each request, waits for each
- * answer, and wakes the thread that waits for `done`. `done[1]` is where it is in the end.
+ * answer, and wakes the thread that waits for `done`. `done[1]` is its last address.
  */
 const MOVING_PEER = `
   const { workerData: { done, request, port, moves } } = require('node:worker_threads');
@@ -28,7 +28,7 @@ const MOVING_PEER = `
       const socket = sockets[move % 2];
       socket.send(request, port, '127.0.0.1');
       await once(socket, 'message');
-      // No faster than such requests are looked at.
+      // No faster than the worker looks at such requests.
       await new Promise((resolve) => setTimeout(resolve, 1));
       done[1] = socket.address().port;
     }
@@ -57,7 +57,7 @@ const FICKLE_PEER = `
       socket.write(request);
       await once(socket, 'data');
       socket.destroy();
-      // The worker is to see that before the next call.
+      // The worker has to see that before the next connection.
       await sleep(10);
     }
     Atomics.store(done, 0, 1);
@@ -98,7 +98,7 @@ test('a peer that moves on and on: the latest moves are emitted, the others coun
   const { eventsMerged } = await worker.dump();
   expect(webRtcTransport.iceSelectedTuple).toMatchObject({ remotePort: done[1] });
   expect(tuples.at(-1)).toEqual(webRtcTransport.iceSelectedTuple);
-  // Those of the first turn come in any case, and of those behind them 8.
+  // Those of the first turn are emitted in any case, and 8 of the later ones.
   expect(tuples.length).toBeLessThan(MOVES / 10);
   expect(eventsMerged).toBeGreaterThan(MOVES / 2);
   expect(webRtcTransport.iceState).toBe('completed');

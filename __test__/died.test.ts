@@ -1,4 +1,4 @@
-// First, as it wraps the native side of the package before that is loaded.
+// Imported first: it wraps the addon before the package loads it.
 import { createMortalWorker } from './helpers/panic';
 import * as datasoup from '..';
 import type { types } from '..';
@@ -9,7 +9,7 @@ import { Inbox } from './helpers/Inbox';
 import { canBind } from './helpers/sockets';
 import { nextEvent, until } from './helpers/wait';
 
-/** A bug in the thread of a Worker: it dies, and takes nothing else with it. */
+/** A bug in the thread of a Worker: the Worker dies, and nothing else does. */
 
 const { WorkerClosedError } = datasoup.errors;
 
@@ -24,7 +24,7 @@ beforeEach(async () => {
 
 afterEach(() => worker.close());
 
-/** Makes the worker die and resolves once everything about it has been told. */
+/** Makes the worker die and resolves once all its events have been emitted. */
 async function die(): Promise<void> {
   panic();
   await until(worker, 'subprocessclose', () => worker.subprocessClosed);
@@ -52,7 +52,7 @@ test('everything below closes, then died(error), subprocessclose, observer close
     'worker.observer close',
   ]);
   expect(error).toBeInstanceOf(Error);
-  // Its thread, what it said and where.
+  // Its thread, the message of the panic and its place.
   expect((error as Error).message).toMatch(/^\[pid:\d+\] panic for tests \(src\/.*:\d+:\d+\)$/);
   expect((error as Error).message).toContain(String(worker.pid));
   expect(worker).toMatchObject({ closed: true, died: true, subprocessClosed: true });
@@ -86,7 +86,7 @@ test('calls afterwards reject with WorkerClosedError, and send() throws it', asy
   expect(() => objects.dataProducerDirect.send('x')).toThrow(WorkerClosedError);
 });
 
-test('send() between the death and its news neither breaks nor blocks', async () => {
+test('send() between the death and its event neither breaks nor blocks', async () => {
   panic();
   for (let count = 0; count < 1000; count++) {
     try {
@@ -98,7 +98,7 @@ test('send() between the death and its news neither breaks nor blocks', async ()
   await until(worker, 'subprocessclose', () => worker.subprocessClosed);
 });
 
-test('other workers go on, and new ones can be made', async () => {
+test('other workers keep working, and new ones can be created', async () => {
   const other = await arrange();
   const dataConsumer = await other.directTransport.consumeData({
     dataProducerId: other.dataProducerDirect.id,
@@ -127,7 +127,7 @@ test('its WebRtcServers emit workerclose', async () => {
   expect(recorder.take()).toEqual(closes('webRtcServer', 'workerclose'));
 });
 
-test('worker.close() afterwards, or meanwhile, changes nothing', async () => {
+test('worker.close() during and after it changes nothing', async () => {
   const recorder = new EventRecorder().watch({ worker });
   worker.once('died', () => worker.close());
   await die();

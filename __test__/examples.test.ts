@@ -4,10 +4,10 @@ import * as path from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT, runNode } from './helpers/process';
 
-/** The examples run to their end by themselves, and print what they say they do. */
+/** The examples end by themselves, and print what their comments promise. */
 
 const EXAMPLES = path.join(ROOT, 'examples');
-/** Not an example, but of use to them. */
+/** Not an example, but shared by them. */
 const HELPERS = ['sdp.js'];
 
 const printed: Record<string, string[]> = {

@@ -10,15 +10,15 @@ import { nextMacrotask, until } from './helpers/wait';
 import { WebRtcPeers, type WebRtcPeer } from './helpers/WebRtcPeers';
 
 /**
- * While somebody floods the port from a process of its own, a well-behaved client's messages still go to JavaScript and
- * back. `npm run robustness -- floods` measures it, with more attackers, that are faster.
+ * While another process floods the port, the messages of a well-behaved client still go to JavaScript and back.
+ * `npm run robustness -- floods` measures this with more and faster attackers.
  */
 
 /** What is promised: 10 times the quiet median; a quiet round trip of less than 1 ms counts as 1 ms. */
 const MAX_RATIO = 10;
 const LEAST_MS = 1;
 
-/** Bounds what Jest's own heap does meanwhile, too; an attacker that could make us hold what it sends fills it at once. */
+/** Includes what Jest's own heap does in that time. An attacker whose data we had to hold would fill it at once. */
 const MAX_GROWTH = 64 * 1024 * 1024;
 
 const TRIPS = 60;
@@ -81,14 +81,14 @@ async function begin(protocol: 'udp' | 'tcp', datagrams: Buffer[]): Promise<void
   await once(flood, 'message');
 }
 
-/** How much of strangers has been turned away. */
+/** How many datagrams and connections of strangers have been dropped. */
 async function turnedAway(): Promise<number> {
   const dump = await objects.worker.dump();
   const [stats] = (await objects.webRtcTransport.getStats()) as types.WebRtcTransportStat[];
   return dump.datagramsOverflowed + dump.tcpConnectionsDropped + stats!.datagramsDropped;
 }
 
-/** Resolves when more has been turned away than `before`: the flood is there. */
+/** Resolves when more has been dropped than `before`: the flood has begun. */
 async function untilFlooded(before: number): Promise<void> {
   while ((await turnedAway()) <= before) {
     await nextMacrotask();

@@ -62,7 +62,7 @@ interface Session {
   peer: WebRtcPeer;
 }
 
-/** A client connects, says something that nobody listens to, and something that somebody does. */
+/** A client connects, sends a message without a consumer and one with a consumer. */
 async function session(settings: types.WorkerSettings): Promise<Session> {
   const worker = await datasoup.createWorker(settings);
   const router = await worker.createRouter();
@@ -75,7 +75,7 @@ async function session(settings: types.WorkerSettings): Promise<Session> {
   await peer.send(2, 'to nobody');
   await peer.send(1, 'to somebody');
   await inbox.count(1);
-  // Its answer comes after all lines of before.
+  // Its answer arrives after all earlier lines.
   await worker.dump();
   return { worker, transport, peer };
 }

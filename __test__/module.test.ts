@@ -87,7 +87,7 @@ describe('the module', () => {
 });
 
 describe('setLogEventListeners()', () => {
-  test('setLogEventListeners({ onwarn }) hears what the library warns of', async () => {
+  test('setLogEventListeners({ onwarn }) gets the warnings of the library', async () => {
     const warnings: [string, string][] = [];
     datasoup.setLogEventListeners({
       onwarn: (namespace, log) => void warnings.push([namespace, log]),
@@ -101,7 +101,7 @@ describe('setLogEventListeners()', () => {
     expect(warnings.some(([namespace]) => namespace.includes('DataProducer'))).toBe(true);
   });
 
-  test('setLogEventListeners({ ondebug }) hears what the library does', async () => {
+  test('setLogEventListeners({ ondebug }) gets the debug lines of the library', async () => {
     const logs: string[] = [];
     datasoup.setLogEventListeners({ ondebug: (namespace) => void logs.push(namespace) });
     await causeWarning();

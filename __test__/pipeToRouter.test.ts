@@ -41,7 +41,7 @@ async function pipe(more: Partial<types.PipeToRouterOptions> = {}): Promise<Pipe
   } as types.PipeToRouterOptions)) as Piped;
 }
 
-/** Both workers have done and told everything. */
+/** Resolves once both workers are done and their events have been emitted. */
 async function settled(): Promise<void> {
   for (const worker of [worker1, worker2, worker1, worker2]) {
     if (!worker.closed) {
@@ -223,7 +223,7 @@ describe('router.pipeToRouter()', () => {
     await expect(pipe({ dataProducerId: 'nope' })).rejects.toThrow(NotFoundError);
   });
 
-  test('of a DataProducer that is closed meanwhile rejects with NotFoundError', async () => {
+  test('of a DataProducer that closes during the call rejects with NotFoundError', async () => {
     const pending = pipe();
     original.close();
     await expect(pending).rejects.toThrow(NotFoundError);

@@ -1,8 +1,8 @@
 import { runProgram } from './helpers/process';
 
-/** Short runs of the programs in robustness/, which say themselves what they show. */
+/** Short runs of the programs in robustness/, whose first comments say what they show. */
 
-/** Other ones each time; those that fail are told. */
+/** Random in each run; the output names those that fail. */
 const SEED = String(Date.now() % 1_000_000_000);
 
 test(`10,000 random programs, or a minute of them, against the model of the close cascade, from seed ${SEED} on`, async () => {
@@ -13,7 +13,7 @@ test(`10,000 random programs, or a minute of them, against the model of the clos
     '--seconds=60',
     `--seed=${SEED}`,
   );
-  // What the program does that fails is on stdout.
+  // stdout has the program that fails.
   expect(ended).toMatchObject({
     code: 0,
     signal: null,

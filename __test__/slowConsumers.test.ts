@@ -37,7 +37,7 @@ async function statsOf({ consumer }: Served): Promise<types.DataConsumerStat> {
   return stats!;
 }
 
-test('of 12 clients 2 are frozen: the others get everything, and theirs is bounded, counted and told', async () => {
+test('of 12 clients 2 are frozen: the others get everything; what waits for the two is bounded, dropped, counted and reported', async () => {
   const { worker, router, dataProducerDirect: producer } = await arrange();
   const [awake, asleep] = [new WebRtcPeers(), new WebRtcPeers()];
   const all = (count: number, peers: WebRtcPeers): Promise<Served[]> =>
@@ -46,7 +46,7 @@ test('of 12 clients 2 are frozen: the others get everything, and theirs is bound
   const told = Promise.all(frozen.map(({ consumer }) => nextEvent(consumer, 'sctpsendbufferfull')));
 
   asleep.freeze();
-  // In steps that the others can follow.
+  // In steps that the other clients can keep up with.
   for (let sent = 0; sent < MESSAGES;) {
     const until = sent + 50;
     while (sent < until) {
@@ -68,7 +68,7 @@ test('of 12 clients 2 are frozen: the others get everything, and theirs is bound
     expect(messagesSent + messagesDropped).toBe(MESSAGES);
   }
 
-  // What was accepted arrives when they go on.
+  // What was accepted arrives when they resume.
   asleep.thaw();
   for (const each of frozen) {
     const { messagesSent } = await statsOf(each);

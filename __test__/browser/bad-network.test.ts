@@ -3,12 +3,13 @@ import '../helpers/closeWorkers';
 import { arrange, type Arrangement } from '../helpers/arrangement';
 import { BadNetwork } from '../helpers/BadNetwork';
 import { Inbox } from '../helpers/Inbox';
+import { settled } from '../helpers/wait';
 import { launchChromium } from './chromium';
 import { BrowserClient, EmptyPage } from './client';
 
 /** Chromium behind a network that delays, loses, reorders and duplicates. */
 
-/** Two of them fit no datagram. */
+/** Two of them are larger than a datagram. */
 const SIZE = 1000;
 
 const emptyPage = new EmptyPage();
@@ -48,7 +49,7 @@ function text(number: number): string {
   return `${number} `.padEnd(SIZE, '.');
 }
 
-/** Texts to the page and numbered messages back, one after the other, on channels 0 and 1. */
+/** Texts to the page and numbered messages back, alternately, on channels 0 and 1. */
 async function roundTrips(client: BrowserClient, inbox: Inbox, count: number): Promise<void> {
   const there = (await client.received(0, 0)).length;
   const back = inbox.messages.length;
@@ -58,21 +59,6 @@ async function roundTrips(client: BrowserClient, inbox: Inbox, count: number): P
     await client.send(1, 'and back');
     await inbox.count(back + trip);
   }
-}
-
-/** Resolves with what has come once nothing more does for some round trips, which wait for it. */
-async function settled<T>(
-  arrived: () => T[] | Promise<T[]>,
-  trips: () => Promise<void>,
-): Promise<T[]> {
-  let before: number;
-  let after = [...(await arrived())];
-  do {
-    before = after.length;
-    await trips();
-    after = [...(await arrived())];
-  } while (after.length > before);
-  return after;
 }
 
 /** Datagrams lost from now on that are longer than `length`. */
@@ -115,6 +101,7 @@ describe('an unordered channel with maxRetransmits: 0 loses what the network los
     }
     const arrived = await settled(
       () => client.received(2, 0),
+      ({ length }) => length,
       () => roundTrips(client, inbox, 5),
     );
     expect(new Set(arrived).size).toBe(arrived.length);
@@ -136,6 +123,7 @@ describe('an unordered channel with maxRetransmits: 0 loses what the network los
     await client.sendNumbered(2, COUNT, SIZE);
     const arrived = await settled(
       () => came.buffers,
+      ({ length }) => length,
       () => roundTrips(client, inbox, 5),
     );
     expect(new Set(arrived.map((buffer) => buffer.readUInt32BE())).size).toBe(arrived.length);

@@ -9,7 +9,7 @@ import { answerOf } from '../helpers/WebRtcPeers';
 
 /**
  * A page with one RTCPeerConnection and nothing else: no mediasoup-client, no signalling of its own.
- * What happens in it is done and seen from here.
+ * The test drives and observes it from here.
  */
 
 interface ChannelState {
@@ -20,7 +20,7 @@ interface ChannelState {
 declare const connection: RTCPeerConnection;
 declare const channels: Map<number, ChannelState>;
 
-/** A page that is as empty as can be, but has an origin. */
+/** An empty page with an origin. */
 export class EmptyPage {
   readonly #server: Server = createServer((_request, response) => {
     response.setHeader('content-type', 'text/html; charset=utf-8');
@@ -53,7 +53,7 @@ export class BrowserClient {
   /**
    * Connects to `transport`, with channels on `streams`, and waits until they are open. Those that are not
    * `negotiated` are opened in band; the browser then chooses the streams, which are the even ones. `init` is
-   * for all of them, or tells what each is like; `alter` changes the answer that the browser is given.
+   * for all of them, or a function of each; `alter` changes the answer that the browser gets.
    */
   static async connect(
     page: Page,
@@ -157,7 +157,7 @@ export class BrowserClient {
     );
   }
 
-  /** What has come on a channel, once there are `count` messages: texts, or the length of others. */
+  /** What has arrived on a channel, once there are `count` messages: texts, or the length of others. */
   async received(id: number, count: number): Promise<(string | number)[]> {
     await this.page.waitForFunction(
       ([it, wanted]) => (channels.get(it!)?.received.length ?? 0) >= wanted!,
@@ -170,7 +170,7 @@ export class BrowserClient {
     );
   }
 
-  /** The protocol that the page uses towards the transport, as its own statistics tell. */
+  /** The protocol that the page uses towards the transport, by its own statistics. */
   async protocol(): Promise<string | undefined> {
     return this.page.evaluate(async () => {
       const report = await connection.getStats();
@@ -186,7 +186,7 @@ export class BrowserClient {
   }
 }
 
-/** TCP candidates, which the other clients of the tests do not know, in front of the end of candidates. */
+/** TCP candidates, which no other client of the tests supports, in front of the end of candidates. */
 function withTcpCandidates(sdp: string, transport: types.WebRtcTransport): string {
   const lines = transport.iceCandidates
     .filter(({ protocol }) => protocol === 'tcp')

@@ -37,7 +37,7 @@ afterEach(async () => {
   expect(server.complaints()).toBe('');
 });
 
-/** Tabs in a room of their own, one after the other. */
+/** Tabs in a room of their own, opened in sequence. */
 async function join(...names: string[]): Promise<Tab[]> {
   const joined = [];
   for (const name of names) {
@@ -131,12 +131,12 @@ describe('the bot in Node', () => {
     await anise.message('Ladle', /Open for \d+ minutes?, 2 messages heard/).waitFor();
   });
 
-  test('whispers to who asked, by subchannel', async () => {
+  test('whispers to the person who asked, by subchannel', async () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
 
     await anise.say('/help');
     await anise.message('Ladle', 'I know these commands').waitFor();
-    // Ordered behind the whisper: once this is here, the whisper will not come any more.
+    // Ordered behind the whisper: once this has arrived, the whisper cannot.
     await anise.say('/echo done');
     await basil.message('Ladle', 'done').waitFor();
 
@@ -196,7 +196,7 @@ describe('a tab that closes', () => {
     `);
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
 
-    // The WebSocket stays open: only DTLS tells the server.
+    // The WebSocket stays open: the server learns of it by DTLS only.
     await basil.page.evaluate('connections.splice(0).forEach((connection) => connection.close())');
     await anise.note('Basil left').waitFor();
     await anise.note('Basil sat down').nth(1).waitFor();
@@ -206,7 +206,7 @@ describe('a tab that closes', () => {
     await anise.message('Basil', 'That was quick').waitFor();
   });
 
-  test('leaves a room in which one can go on, and to which one can come back', async () => {
+  test('the others stay connected, and the person can come back', async () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
     await basil.page.close();
     await anise.note('Basil left').waitFor();
@@ -258,7 +258,7 @@ describe('the signalling', () => {
     expect(answer).toEqual({ id, ok: false, error: expect.stringContaining(error) });
   });
 
-  test('answers wrong parameters of a peer with an error, and goes on', async () => {
+  test('answers wrong parameters of a peer with an error, and stays up', async () => {
     const socket = await connect();
     const request = async (id: number, method: string, data: object) =>
       await ask(socket, { id, method, data });
@@ -278,7 +278,7 @@ describe('the signalling', () => {
     socket.close();
   });
 
-  test('disconnects who sends too much', async () => {
+  test('disconnects a page that sends too much', async () => {
     const long = await connect();
     long.send('x'.repeat(20_000));
     expect((await once(long, 'close'))[0]).toBe(1009);

@@ -1,6 +1,6 @@
 import type { BrowserContext, Locator, Page } from 'playwright-core';
 
-/** The demo's page as somebody uses it who looks at the screen. */
+/** The demo's page, used through what is on the screen. */
 export class Tab {
   readonly page: Page;
   readonly name: string;
@@ -44,7 +44,7 @@ export class Tab {
     await input.press('Enter');
   }
 
-  /** A message in the chat, by who wrote it and what it says. */
+  /** A message in the chat, by its author and its text. */
   message(author: string, text: string | RegExp): Locator {
     return this.page
       .locator('.message')

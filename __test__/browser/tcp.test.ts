@@ -10,7 +10,7 @@ import { BrowserClient, EmptyPage } from './client';
 
 const UDP: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
 const TCP: types.TransportListenInfo = { protocol: 'tcp', ip: '127.0.0.1' };
-/** TEST-NET-1, where nobody is. */
+/** TEST-NET-1, which has no hosts. */
 const NOWHERE = '192.0.2.1';
 
 const emptyPage = new EmptyPage();
@@ -126,7 +126,7 @@ describe('a transport with TCP sockets of its own', () => {
     expect(await client.received(0, 4)).toEqual(Array(4).fill(262_144));
   });
 
-  test('restartIce(): goes on over a connection with the new credentials', async () => {
+  test('restartIce(): continues over a connection with the new credentials', async () => {
     const { transport, client } = session;
     const before = transport.iceSelectedTuple;
     await transport.restartIce();
@@ -146,7 +146,7 @@ describe('a transport with TCP sockets of its own', () => {
     await untilState(transport, 'dtlsState', 'closed');
   });
 
-  test('the client is gone without a word: iceState disconnected, at once', async () => {
+  test('the client disappears: iceState disconnected, at once', async () => {
     const { transport, client } = session;
     await client.page.close();
     await untilState(transport, 'iceState', 'disconnected');

@@ -7,7 +7,7 @@ import { closeSocket, udpSocket } from './sockets';
 export interface Conditions {
   /** How long each takes, in milliseconds. */
   delay: number;
-  /** How much longer those take that others overtake, in milliseconds. */
+  /** How much longer a reordered datagram takes at most, in milliseconds. */
   jitter: number;
   reordering: number;
   duplication: number;
@@ -28,7 +28,7 @@ export type Way = 'up' | 'down';
 
 /**
  * A UDP proxy in front of a WebRtcTransport. Each client address gets a socket of its own towards the
- * transport, as with a NAT. The same seed decides the same for the same datagrams.
+ * transport, as with a NAT. The same seed and the same datagrams give the same run.
  */
 export class BadNetwork {
   /** Lengths of the datagrams that were lost. */
@@ -61,7 +61,7 @@ export class BadNetwork {
     front.on('message', (datagram, client) => void this.#fromClient(datagram, client));
   }
 
-  /** An SDP answer of the transport, with the proxy for its candidate. */
+  /** An SDP answer of the transport, with the proxy as its candidate. */
   readonly alter = (sdp: string): string => {
     const { address, port } = this.#target;
     return sdp.replace(` ${address} ${port} typ`, ` ${address} ${this.#front.address().port} typ`);

@@ -50,7 +50,7 @@ const OBSERVER_EVENTS = [
 type Watched = Emitter & { observer?: Emitter };
 
 /**
- * Writes down what any number of objects and their observers emit, in order, one line each:
+ * Records what any number of objects and their observers emit, in order, one line each:
  * `dataProducer transportclose`, `dataProducer.observer close`, `transport icestatechange(connected)`.
  */
 export class EventRecorder {
@@ -83,7 +83,7 @@ export class EventRecorder {
     return lines;
   }
 
-  /** What was recorded since the last `take()`, left where it is. */
+  /** What was recorded since the last `take()`, without taking it. */
   get lines(): string[] {
     return [...this.#lines];
   }

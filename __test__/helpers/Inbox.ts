@@ -1,6 +1,6 @@
 import { until, type Emitter } from './wait';
 
-/** A message as a listener got it, in a form that compares well. */
+/** A message as a listener received it, in a form that is easy to compare. */
 export interface Received {
   text: string;
   ppid: number;

@@ -15,7 +15,7 @@ export interface ChannelOptions {
   maxPacketLifeTime?: number;
   /** False to open it in band, by a DATA_CHANNEL_OPEN (RFC 8832). */
   negotiated?: boolean;
-  /** Count the messages in the client's process (see `numbered.js`) instead of handing them over. */
+  /** Count the messages in the client's process (see `numbered.js`) instead of passing them on. */
   tally?: boolean;
 }
 
@@ -28,7 +28,7 @@ export interface PeerOptions {
 /** The DTLS role of the client. */
 export type ClientRole = 'client' | 'server';
 
-/** What happened at a client, as its process tells it. */
+/** An event of a client, as its process reports it. */
 export interface PeerEvent {
   peer: string;
   event: string;
@@ -39,8 +39,8 @@ export interface PeerEvent {
   protocol?: string;
 }
 
-/** What the process tells: an answer to a request, or an event. */
-export type Told = { request: number; result?: unknown; error?: string } | PeerEvent;
+/** A message of the process: an answer to a request, or an event. */
+export type FromProcess = { request: number; result?: unknown; error?: string } | PeerEvent;
 
 /** A process with WebRTC clients (node-datachannel) in it. */
 export class WebRtcPeers {
@@ -50,8 +50,10 @@ export class WebRtcPeers {
   #count = 0;
 
   constructor() {
-    this.#child = fork(path.join(__dirname, 'peerHost.js'), { serialization: 'advanced' });
-    this.#child.on('message', (told: Told) => this.#told(told));
+    this.#child = fork(path.join(__dirname, 'webRtcPeersProcess.js'), {
+      serialization: 'advanced',
+    });
+    this.#child.on('message', (message: FromProcess) => this.#handle(message));
     this.#child.on('exit', () => {
       for (const { reject } of this.#requests.values()) {
         reject(new Error('the process of the WebRTC clients has ended'));
@@ -77,7 +79,7 @@ export class WebRtcPeers {
     await transport.connect({ dtlsParameters: peer.dtlsParameters(options.role) });
     await peer.dial(transport, options.role);
     await peer.untilOpen();
-    // The client may know it before our events have come.
+    // The client may be connected before our events have arrived.
     await untilState(transport, 'sctpState', 'connected');
     return peer;
   }
@@ -92,17 +94,17 @@ export class WebRtcPeers {
     return within(answered, `answer of the WebRTC clients to ${method}()`, 60_000);
   }
 
-  /** Stops the process where it is (SIGSTOP): its clients fall silent without a word. */
+  /** Stops the process where it is (SIGSTOP): its clients fall silent. */
   freeze(): void {
     this.#child.kill('SIGSTOP');
   }
 
-  /** Lets a frozen process go on. */
+  /** Resumes a frozen process. */
   thaw(): void {
     this.#child.kill('SIGCONT');
   }
 
-  /** Kills the process: its clients are gone without a word. */
+  /** Kills the process: its clients disappear without ending their sessions. */
   async kill(): Promise<void> {
     const exited = once(this.#child, 'exit');
     this.#child.kill('SIGKILL');
@@ -124,17 +126,17 @@ export class WebRtcPeers {
     }
   }
 
-  #told(told: Told): void {
-    if ('peer' in told) {
-      this.#peers.get(told.peer)?.told(told);
+  #handle(message: FromProcess): void {
+    if ('peer' in message) {
+      this.#peers.get(message.peer)?.handle(message);
       return;
     }
-    const waiting = this.#requests.get(told.request);
-    this.#requests.delete(told.request);
-    if (told.error === undefined) {
-      waiting?.resolve(told.result);
+    const waiting = this.#requests.get(message.request);
+    this.#requests.delete(message.request);
+    if (message.error === undefined) {
+      waiting?.resolve(message.result);
     } else {
-      waiting?.reject(new Error(told.error));
+      waiting?.reject(new Error(message.error));
     }
   }
 }
@@ -167,14 +169,13 @@ export class WebRtcPeer extends EventEmitter {
     return { algorithm, value } as types.DtlsFingerprint;
   }
 
-  /** What `transport.connect()` wants to know of the client. */
+  /** The parameters of the client for `transport.connect()`. */
   dtlsParameters(role: types.DtlsRole = 'client'): types.DtlsParameters {
     return { role, fingerprints: [this.fingerprint] };
   }
 
   /**
-   * Starts towards `transport`, as DTLS client or server. `alter` changes the answer that the client
-   * is given.
+   * Connects to `transport`, as DTLS client or server. `alter` changes the SDP answer of the transport.
    */
   async dial(
     transport: types.WebRtcTransport,
@@ -200,7 +201,7 @@ export class WebRtcPeer extends EventEmitter {
     await this.#peers.call('sendNumbered', this.name, id, count, size);
   }
 
-  /** What came on a channel with `tally`, once there are `count` messages. */
+  /** The tally of a channel with `tally`, once there are `count` messages. */
   async tally(id: number, count: number): Promise<TallySummary> {
     return (await this.#peers.call('tally', this.name, id, count)) as TallySummary;
   }
@@ -249,8 +250,8 @@ export class WebRtcPeer extends EventEmitter {
     return messages();
   }
 
-  /** Takes what the process tells. */
-  told({ event, channel = -1, message, state = '' }: PeerEvent): void {
+  /** Handles an event that the process reports. */
+  handle({ event, channel = -1, message, state = '' }: PeerEvent): void {
     switch (event) {
       case 'state':
         this.state = state;
@@ -284,7 +285,7 @@ export class WebRtcPeer extends EventEmitter {
 
 /**
  * The SDP answer that `transport` would give: an ICE-Lite agent with its candidates and its
- * certificate, which lets a DTLS client be active and tells a DTLS server to be passive.
+ * certificate, passive towards a DTLS client and active towards a DTLS server.
  */
 export function answerOf(transport: types.WebRtcTransport, role: ClientRole): string {
   const { iceParameters, iceCandidates, dtlsParameters, sctpParameters } = transport;

@@ -1,6 +1,5 @@
 /**
- * Values for table-driven argument checks. Each table says what its values are not; a test goes
- * through all of them.
+ * Values for table-driven argument checks. Each table is named after what its values are not.
  */
 
 /** Not an integer of `min` to `max`. */

@@ -4,7 +4,7 @@ import type { types } from '../..';
 /** Listens on the loopback address, on a port of the worker's range. */
 export const LOOPBACK: types.TransportListenInfo[] = [{ protocol: 'udp', ip: '127.0.0.1' }];
 
-/** Fingerprints of nobody, for a `connect()` that leads nowhere. */
+/** Fingerprints of no certificate, for a `connect()` without a peer. */
 export const SOME_FINGERPRINTS: types.DtlsFingerprint[] = [
   { algorithm: 'sha-256', value: Array.from({ length: 32 }, () => 'AB').join(':') },
 ];

@@ -2,8 +2,8 @@ import * as datasoup from '../..';
 import type { types } from '../..';
 
 /**
- * Imported for its effect: whatever a test file leaves open, when a test fails for one, is closed at its
- * end, so that Jest ends by itself.
+ * Imported for its effect: closes at the end of a test file the Workers that a failed test left open, so
+ * that Jest can exit.
  */
 
 const workers = new Set<types.Worker>();

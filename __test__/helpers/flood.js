@@ -8,9 +8,9 @@ const net = require('node:net');
 
 const [, , protocol, port] = process.argv;
 
-/** More than the worker lets in. */
+/** More than the worker admits. */
 const CONNECTIONS = 300;
-/** Datagrams that are handed to the kernel between two looks at whether to stop. */
+/** Datagrams sent between two checks whether to stop. */
 const BATCH = 64;
 
 /** @param {Buffer[]} datagrams */

@@ -1,15 +1,15 @@
 'use strict';
 
 /**
- * Numbered messages: the first four bytes are the number, big endian, and every other byte follows
- * from it and from its own place. A receiver can tell a lost, doubled, moved or damaged one.
+ * Numbered messages: the first four bytes are the number, big endian, and every other byte is a function
+ * of the number and of its position. So a receiver recognises lost, duplicated, reordered and damaged ones.
  * Plain JavaScript, because the process of the WebRTC clients uses it too.
  *
  * @typedef {object} TallySummary
  * @property {number} count
  * @property {number} bytes
  * @property {number} damaged - messages that are not byte for byte what was sent
- * @property {number} outOfOrder - messages that came at another place than their own
+ * @property {number} outOfOrder - messages that arrived out of their place
  * @property {number} distinct - different ones among those that are not damaged
  */
 
@@ -41,7 +41,7 @@ function numberOf(message) {
   return numbered(number, message.length).equals(message) ? number : -1;
 }
 
-/** Counts numbered messages that should come in order, from 0, with none missing. */
+/** Counts numbered messages that should arrive in order, from 0, without a gap. */
 class Tally {
   count = 0;
   bytes = 0;
@@ -77,7 +77,7 @@ class Tally {
 }
 
 /**
- * The tally of `count` messages of `size` bytes that all came as they were sent.
+ * The tally of `count` messages of `size` bytes that all arrived as they were sent.
  *
  * @param {number} count
  * @param {number} size

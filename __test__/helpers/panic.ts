@@ -1,7 +1,7 @@
 import type * as datasoup from '../..';
 import type { types } from '../..';
 
-/** The part of the native side that no application sees. */
+/** The part of the addon that is hidden from applications. */
 interface NativeWorker {
   panicForTests(): void;
 }
@@ -27,7 +27,7 @@ binding.Worker = new Proxy(Worker, {
 
 const { createWorker } = require('../..') as typeof datasoup;
 
-/** A Worker, and a way to make a bug happen in its thread. */
+/** A Worker, and a function that panics in its thread. */
 export async function createMortalWorker(): Promise<{ worker: types.Worker; panic: () => void }> {
   const worker = await createWorker();
   const native = latest;

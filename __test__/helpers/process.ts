@@ -16,7 +16,7 @@ interface Options {
   args?: string[];
   env?: Record<string, string>;
   onStdout?: (output: string, kill: () => void) => void;
-  /** After so many milliseconds it is killed. */
+  /** The process is killed after so many milliseconds. */
   patience?: number;
 }
 

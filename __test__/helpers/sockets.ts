@@ -4,7 +4,7 @@ import { once } from 'node:events';
 /** A UDP socket of the test's own, bound to `ip` and, if given, `port`. */
 export async function udpSocket(ip = '127.0.0.1', port = 0): Promise<dgram.Socket> {
   const socket = dgram.createSocket(ip.includes(':') ? 'udp6' : 'udp4');
-  // A failing test may not close it; that must not keep Jest.
+  // A failed test may leave it open, which must not keep Jest from exiting.
   socket.unref();
   socket.bind(port, ip);
   await once(socket, 'listening');
@@ -17,7 +17,7 @@ export async function closeSocket(socket: dgram.Socket): Promise<void> {
   await closed;
 }
 
-/** A UDP port that nobody had a moment ago. */
+/** A UDP port that was free a moment ago. */
 export async function freePort(ip = '127.0.0.1'): Promise<number> {
   const socket = await udpSocket(ip);
   const { port } = socket.address();
@@ -25,7 +25,7 @@ export async function freePort(ip = '127.0.0.1'): Promise<number> {
   return port;
 }
 
-/** Whether `port` of `ip` can be bound, which it can if nobody has left a socket on it. */
+/** Whether `port` of `ip` can be bound, so that no socket is left on it. */
 export async function canBind(ip: string, port: number): Promise<boolean> {
   try {
     await closeSocket(await udpSocket(ip, port));

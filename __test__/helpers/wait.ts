@@ -1,6 +1,6 @@
 /**
- * Waiting for events, never for time: each of these resolves as soon as what it names has happened,
- * and rejects with what it was waiting for if it does not happen at all.
+ * Waiting for events, never for time. Each function resolves as soon as its event has happened; if it
+ * does not happen, the error names it.
  */
 
 /** The part of an event emitter that is needed to wait for an event. */
@@ -9,10 +9,10 @@ export interface Emitter {
   off(event: string, listener: (...args: any[]) => void): unknown;
 }
 
-/** How long something may take before a test is told that it did not happen, in milliseconds. */
+/** How long to wait for an event before the test fails, in milliseconds. */
 export const PATIENCE = 30_000;
 
-/** `promise`, or a rejection that says `what` was waited for in vain. */
+/** Resolves as `promise` does, or rejects with an error that names `what`. */
 export async function within<T>(
   promise: Promise<T>,
   what: string | (() => string),
@@ -41,7 +41,7 @@ export function nextEvent(emitter: Emitter, event: string, patience = PATIENCE):
   return within(happened, `event '${event}'`, patience).finally(() => emitter.off(event, listener));
 }
 
-/** Resolves once `condition` holds; it is looked at now and at each `event` of `emitter`. */
+/** Resolves once `condition` holds. Checks it now and at each `event` of `emitter`. */
 export async function until(
   emitter: Emitter,
   event: string,
@@ -90,7 +90,26 @@ export function untilState<K extends StateOf>(
   );
 }
 
-/** The next macrotask, in which everything is done that this one has already caused. */
+/** Resolves in the next macrotask, after everything that this one has caused. */
 export function nextMacrotask(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+/**
+ * Resolves with the result of `arrived` once its size stays the same during a round trip. What has not arrived by then
+ * never will, because a datagram in the network would delay the round trip as well.
+ */
+export async function settled<T>(
+  arrived: () => T | Promise<T>,
+  sizeOf: (it: T) => number,
+  trip: () => Promise<unknown>,
+): Promise<T> {
+  let after = await arrived();
+  let before: number;
+  do {
+    before = sizeOf(after);
+    await trip();
+    after = await arrived();
+  } while (sizeOf(after) > before);
+  return after;
 }

@@ -3,14 +3,14 @@ import { arrange, type Arrangement } from '../helpers/arrangement';
 import { BadNetwork } from '../helpers/BadNetwork';
 import { Inbox } from '../helpers/Inbox';
 import { allOf, numbered, Tally } from '../helpers/numbered';
-import { until } from '../helpers/wait';
+import { settled, until } from '../helpers/wait';
 import { WebRtcPeers, type ChannelOptions, type WebRtcPeer } from '../helpers/WebRtcPeers';
 
 /** A WebRTC client (libdatachannel) behind a network that delays, loses, reorders and duplicates. */
 
 jest.setTimeout(60_000);
 
-/** Two of them fit no datagram. */
+/** Two of them are larger than a datagram. */
 const SIZE = 1000;
 
 let peers: WebRtcPeers;
@@ -33,7 +33,7 @@ afterEach(async () => {
 
 afterAll(() => peers.close());
 
-/** A client that knows the transport by the address of the network only. */
+/** A client that reaches the transport through the network only. */
 async function connect(channels: ChannelOptions[]): Promise<WebRtcPeer> {
   const peer = await peers.create({ channels });
   const { webRtcTransport } = objects;
@@ -43,7 +43,7 @@ async function connect(channels: ChannelOptions[]): Promise<WebRtcPeer> {
   return peer;
 }
 
-/** Messages to the client and back, one after the other, on channels 0 and 1. */
+/** Messages to the client and back, alternately, on channels 0 and 1. */
 async function roundTrips(peer: WebRtcPeer, inbox: Inbox, count: number): Promise<void> {
   const [there, back] = [peer.messages.get(0)?.length ?? 0, inbox.messages.length];
   for (let trip = 1; trip <= count; trip++) {
@@ -52,23 +52,6 @@ async function roundTrips(peer: WebRtcPeer, inbox: Inbox, count: number): Promis
     await peer.send(1, 'and back');
     await inbox.count(back + trip);
   }
-}
-
-/**
- * Resolves with what `arrived` says once it says so for some round trips: what has not come by then never
- * will, because what waits for the network makes the round trips wait as well.
- */
-async function settled<T extends { count: number }>(
-  arrived: () => T | Promise<T>,
-  trip: () => Promise<void>,
-): Promise<T> {
-  let [before, after] = [await arrived(), await arrived()];
-  do {
-    before = after;
-    await trip();
-    after = await arrived();
-  } while (after.count > before.count);
-  return after;
 }
 
 test('an ordered channel: everything arrives once, in order, both ways at once', async () => {
@@ -127,6 +110,7 @@ describe('an unordered channel with maxRetransmits: 0 loses what the network los
     }
     const { count, distinct, damaged } = await settled(
       () => peer.tally(2, 0),
+      (tally) => tally.count,
       () => roundTrips(peer, inbox, 5),
     );
     expect({ count, damaged }).toEqual({ count: distinct, damaged: 0 });
@@ -152,6 +136,7 @@ describe('an unordered channel with maxRetransmits: 0 loses what the network los
     await peer.sendNumbered(2, COUNT, SIZE);
     const { count, distinct, damaged } = await settled(
       () => up.summary,
+      (tally) => tally.count,
       () => roundTrips(peer, inbox, 5),
     );
     expect({ count, damaged }).toEqual({ count: distinct, damaged: 0 });

@@ -6,12 +6,12 @@ import { nextEvent, until, untilState } from '../helpers/wait';
 import { WebRtcPeers, type ChannelOptions, type WebRtcPeer } from '../helpers/WebRtcPeers';
 
 /**
- * Plain clients, which know nothing of mediasoup: they open their channels in band, by a
+ * Clients without mediasoup-client: they open their channels in band, by a
  * DATA_CHANNEL_OPEN (RFC 8832), and use one channel for both directions. Here a DataProducer and a
- * DataConsumer({ streamId }) are made for the channel's id.
+ * DataConsumer({ streamId }) are created for the id of the channel.
  */
 
-/** A client that is DTLS client takes even ids (RFC 8832 §6). */
+/** A DTLS client uses even ids (RFC 8832 §6). */
 const ID = 4;
 
 let peers: WebRtcPeers;
@@ -93,7 +93,7 @@ describe('a channel that the client opens in band', () => {
     const peer = await connect({});
     await untilState(objects.webRtcTransport, 'iceState', 'completed');
     await untilState(objects.webRtcTransport, 'sctpState', 'connected');
-    // JavaScript hears of states only.
+    // JavaScript gets events of states only.
     expect(recorder.take().filter((line) => !/(state|tuple)change/.test(line))).toEqual([]);
 
     const { inbox, dataConsumer } = await channelFor(ID);
@@ -168,7 +168,7 @@ describe('a channel that the client opens in band and closes', () => {
     expect(dataProducer.closed).toBe(false);
   });
 
-  test('and opens anew: it is acknowledged anew, and carries messages both ways', async () => {
+  test('and opens it again: the OPEN is acknowledged again, and messages go both ways', async () => {
     const { directTransport, webRtcTransport } = objects;
     const { inbox, dataConsumer } = await channelFor(ID);
     const peer = await connect({}, { id: 0, negotiated: true });
@@ -177,8 +177,8 @@ describe('a channel that the client opens in band and closes', () => {
     const gone = nextEvent(dataConsumer, 'streamclose');
     await peer.closeChannel(ID);
     await gone;
-    // The id is free once both directions are reset (RFC 8831 §6.7). The client tells of its own
-    // only; but what we send after ours comes after it.
+    // The id is free once both directions are reset (RFC 8831 §6.7). The client reports its own only, but what we
+    // send after ours arrives after it.
     objects.dataProducerDirect.send('reset');
     await peer.untilMessages(0, 1);
 

@@ -6,7 +6,7 @@ import { Inbox } from '../helpers/Inbox';
 import { nextEvent, until, untilState } from '../helpers/wait';
 import { WebRtcPeers, type WebRtcPeer } from '../helpers/WebRtcPeers';
 
-/** Who closes what, between a WebRTC client (libdatachannel) and the server. */
+/** A WebRTC client (libdatachannel) or the server closes a channel, a transport or a connection. */
 
 const CHANNELS = [{ id: 0 }, { id: 1 }];
 
@@ -42,7 +42,7 @@ describe('the client closes a DataChannel', () => {
     expect(dataConsumerSctp.closed).toBe(true);
     expect(dataProducerDirect.closed).toBe(false);
     await expect(webRtcTransport.dump()).resolves.toMatchObject({ dataConsumerIds: [] });
-    // The others go on.
+    // The others keep working.
     const inbox = new Inbox(objects.dataConsumerDirect);
     await peer.send(1, 'still here');
     await inbox.count(1);
@@ -60,7 +60,7 @@ describe('the client closes a DataChannel', () => {
     expect(dataConsumerDirect.closed).toBe(false);
   });
 
-  test('of a DataProducer and opens it again: the DataProducer goes on', async () => {
+  test('of a DataProducer and opens it again: the DataProducer keeps working', async () => {
     const { dataProducerSctp, dataConsumerDirect } = objects;
     const inbox = new Inbox(dataConsumerDirect);
     await peer.send(1, 'before');
@@ -129,7 +129,7 @@ describe('the server closes', () => {
     expect(peer.closed).toEqual(new Set([0]));
   });
 
-  test('the stream of a closed DataConsumer is given out again, but not before its turn', async () => {
+  test('the stream of a closed DataConsumer is used again, but not before the others', async () => {
     const { webRtcTransport, dataProducerDirect, dataConsumerSctp } = objects;
     const { id: dataProducerId } = dataProducerDirect;
     dataConsumerSctp.close();
@@ -169,7 +169,7 @@ describe('the server closes', () => {
 });
 
 describe('the client closes its PeerConnection', () => {
-  test('sctpState closed; the transport and what is on it stay, and drop', async () => {
+  test('sctpState closed; the transport and its entities stay open, and drop messages', async () => {
     const { webRtcTransport, dataProducerSctp, dataConsumerSctp, dataProducerDirect } = objects;
     const recorder = new EventRecorder().watch({ ...objects });
     await peer.close();

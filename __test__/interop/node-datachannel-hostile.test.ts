@@ -10,8 +10,8 @@ import { nextMacrotask, untilState } from '../helpers/wait';
 import { WebRtcPeers, type WebRtcPeer } from '../helpers/WebRtcPeers';
 
 /**
- * Datagrams of strangers, to a transport with an established session: nothing larger comes back, and
- * the session goes on.
+ * Datagrams of strangers to a transport with an established session: no answer is larger than its
+ * request, and the session stays up.
  */
 
 let peers: WebRtcPeers;
@@ -19,7 +19,7 @@ let objects: Arrangement;
 let peer: WebRtcPeer;
 let inbox: Inbox;
 let stranger: dgram.Socket;
-/** What came back to the stranger. */
+/** What the stranger received. */
 let answers: Buffer[];
 
 beforeAll(async () => {
@@ -43,7 +43,7 @@ afterAll(async () => {
   await peers.close();
 });
 
-/** Sends `datagrams` to the transport; resolves once each of them has been looked at. */
+/** Sends `datagrams` to the transport, and resolves once it has handled each of them. */
 async function send(datagrams: Buffer[]): Promise<void> {
   const { port } = objects.webRtcTransport.iceCandidates[0]!;
   for (const datagram of datagrams) {
@@ -52,7 +52,7 @@ async function send(datagrams: Buffer[]): Promise<void> {
     });
   }
   await exchange();
-  // What was sent to the stranger's socket is in it by now; let it be read.
+  // What was sent to the stranger's socket has arrived; let it be read.
   await nextMacrotask();
   await nextMacrotask();
 }
@@ -133,7 +133,7 @@ const silent: [string, () => Buffer[]][] = [
   ],
 ];
 
-test.each(silent)('%s: nothing larger comes back, the session goes on', async (_title, make) => {
+test.each(silent)('%s: no larger answer, the session stays up', async (_title, make) => {
   const recorder = new EventRecorder().watch({ transport: objects.webRtcTransport });
   const datagrams = make();
   await send(datagrams);
@@ -173,7 +173,7 @@ test('a Binding request without integrity: no success', async () => {
   expectUnharmed(recorder);
 });
 
-test('a Binding request cut short at every length: the session goes on', async () => {
+test('a Binding request cut short at every length: the session stays up', async () => {
   const recorder = new EventRecorder().watch({ transport: objects.webRtcTransport });
   const { usernameFragment, password } = objects.webRtcTransport.iceParameters;
   const request = bindingRequest(`${usernameFragment}:stranger`, password);
@@ -188,7 +188,7 @@ test('a Binding request cut short at every length: the session goes on', async (
   expectUnharmed(recorder);
 });
 
-test('a Binding request with the right password is answered: the test knows how to ask', async () => {
+test('a Binding request with the right password is answered: the requests of this test are valid', async () => {
   const transport = await objects.router.createWebRtcTransport({ listenInfos: LOOPBACK });
   const { usernameFragment, password } = transport.iceParameters;
   const request = bindingRequest(`${usernameFragment}:stranger`, password);
@@ -206,7 +206,7 @@ test('a Binding request with the right password is answered: the test knows how 
   transport.close();
 });
 
-test('10,000 Binding requests with random username fragments: no state, the session goes on', async () => {
+test('10,000 Binding requests with random username fragments: no state, the session stays up', async () => {
   const recorder = new EventRecorder().watch({ transport: objects.webRtcTransport });
   for (let round = 0; round < 20; round++) {
     await send(

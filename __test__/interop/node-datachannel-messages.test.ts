@@ -95,7 +95,7 @@ describe('payload protocol identifiers and empty messages', () => {
     expect(await inbox.count(1)).toEqual([{ text: open.toString('latin1'), ppid: 53 }]);
   });
 
-  test('what a client sends on a stream without a DataProducer goes nowhere', async () => {
+  test('what a client sends on a stream without a DataProducer is dropped', async () => {
     const { webRtcTransport, dataConsumerDirect } = objects;
     const inbox = new Inbox(dataConsumerDirect);
     const peer = await peers.connect(webRtcTransport, { channels: [...CHANNELS, { id: 9 }] });
@@ -119,7 +119,7 @@ describe('in numbers, on an ordered channel', () => {
         channels: [{ id: 0, tally: true }, { id: 1 }],
       });
       for (let number = 0; number < count; number++) {
-        // The queue holds 2 MB: what it does not take is offered again when there is room.
+        // The queue holds 2 MB: what it rejects is sent again when there is room.
         for (;;) {
           try {
             await dataConsumerSctp.send(numbered(number, size));
@@ -272,7 +272,7 @@ describe('unordered and partially reliable channels', () => {
         { id: 5, ...channel },
       ],
     });
-    // Few enough that loopback loses none.
+    // Few enough for loopback to lose none.
     const COUNT = 50;
     for (let number = 0; number < COUNT; number++) {
       await dataConsumer.send(numbered(number, 1000));
@@ -358,7 +358,7 @@ describe('queues', () => {
     expect(Number(amount)).toBeLessThanOrEqual(1024);
   });
 
-  test('a client that is frozen: the queue fills; it goes on: everything accepted arrives', async () => {
+  test('a client is frozen: the queue fills; it resumes: everything accepted arrives', async () => {
     const sleeper = new WebRtcPeers();
     const { webRtcTransport, dataConsumerSctp } = objects;
     await dataConsumerSctp.setBufferedAmountLowThreshold(500_000);
@@ -440,7 +440,7 @@ describe('pausing', () => {
     expect(await peer.untilMessages(0, 2)).toEqual(['c', 'd']);
   });
 
-  test('dataProducer.pause() of a client’s: what it sends is counted and goes nowhere', async () => {
+  test('dataProducer.pause() of a client’s: what it sends is counted and is dropped', async () => {
     const { webRtcTransport, dataProducerSctp, dataConsumerDirect } = objects;
     const inbox = new Inbox(dataConsumerDirect);
     const peer = await peers.connect(webRtcTransport, { channels: CHANNELS });
@@ -485,7 +485,7 @@ describe('sizes', () => {
     const inbox = new Inbox(await directTransport.consumeData({ dataProducerId: dataProducer.id }));
     const peer = await peers.create({ channels: [{ id: 1 }] });
     await bounded.connect({ dtlsParameters: peer.dtlsParameters() });
-    // The client is told that more is allowed, as one that does not care would have it.
+    // The client gets a higher limit, as if it ignored the real one.
     await peer.dial(bounded, 'client', (sdp) =>
       sdp.replace(/a=max-message-size:\d+/, 'a=max-message-size:262144'),
     );

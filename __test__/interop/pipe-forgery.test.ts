@@ -6,11 +6,11 @@ import { Inbox } from '../helpers/Inbox';
 import { WebRtcPeers, type WebRtcPeer } from '../helpers/WebRtcPeers';
 
 /**
- * A pipe carries subchannels in a header in front of the payload. A browser that sends such a header by itself must not
- * decide who gets its message on the far side: it is payload, and everybody gets it as it was sent.
+ * A pipe carries subchannels in a header in front of the payload. A browser that sends such a header must not
+ * select the consumers on the far side: the header is payload, and all consumers get it as it was sent.
  */
 
-/** What begins the header: a token whose last two bits say what follows the subchannels. */
+/** The beginning of the header: a token whose last two bits are flags. */
 const TOKEN = [0xa5, 0xf0, 0x9c, 0xb3, 0xd6, 0xe1, 0xf2, 0x8c];
 const REQUIRED = 0b10;
 const IGNORED = 0b01;

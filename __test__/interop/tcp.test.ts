@@ -6,7 +6,7 @@ import '../helpers/closeWorkers';
 import { bindingRequest, SUCCESS } from '../helpers/stun';
 import { untilState, within } from '../helpers/wait';
 
-/** ICE over TCP: candidates, and a client that knows RFC 4571 framing and STUN. */
+/** ICE over TCP: candidates, and a client with RFC 4571 framing and STUN. */
 
 const UDP: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
 const TCP: types.TransportListenInfo = { protocol: 'tcp', ip: '127.0.0.1' };
@@ -40,7 +40,7 @@ function framed(message: Buffer): Buffer {
   return Buffer.concat([length, message]);
 }
 
-/** The next frame that comes. */
+/** The next frame. */
 async function nextFrame(socket: net.Socket): Promise<Buffer> {
   let received = Buffer.alloc(0);
   const complete = new Promise<Buffer>((resolve) => {
@@ -54,7 +54,7 @@ async function nextFrame(socket: net.Socket): Promise<Buffer> {
   return within(complete, 'a frame over TCP');
 }
 
-/** Resolves when the connection has ended, well or not. */
+/** Resolves when the connection has ended, with or without an error. */
 function gone(socket: net.Socket): Promise<void> {
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   return within(closed, 'the end of a connection');

@@ -8,7 +8,7 @@ import { allOf, numbered, Tally } from '../helpers/numbered';
 import { udpSocket } from '../helpers/sockets';
 import { until, untilState, within } from '../helpers/wait';
 
-/** A PlainTransport with SCTP over UDP, and an SCTP of another make (werift) at the far end. */
+/** A PlainTransport with SCTP over UDP, and the SCTP implementation of werift at the far end. */
 
 const PPID_STRING = 51;
 const PPID_BINARY = 53;

@@ -4,13 +4,13 @@ import { existsSync } from 'node:fs';
 import * as datasoup from '../..';
 import type { types } from '../..';
 import '../helpers/closeWorkers';
-import { udpSocket } from '../helpers/sockets';
+import { freePort } from '../helpers/sockets';
 import { until, untilState } from '../helpers/wait';
 
 /** A PlainTransport, and usrsctp's throughput tool `tsctp` at the far end: SCTP over UDP, as fast as it goes. */
 
 const TSCTP = process.env.TSCTP_PATH ?? '/usr/lib/usrsctp/tsctp';
-/** tsctp's messages have none. */
+/** tsctp sends without a PPID. */
 const NO_PPID = 0;
 
 let worker: types.Worker;
@@ -37,16 +37,8 @@ afterEach(() => {
   tsctp?.kill('SIGKILL');
 });
 
-/** A UDP port that nobody has. */
-async function freePort(): Promise<number> {
-  const socket = await udpSocket();
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
-}
-
 function start(args: (string | number)[]): ChildProcess {
-  // What it prints is for its own developers, and a lot.
+  // It prints a lot for its own developers.
   tsctp = spawn(TSCTP, args.map(String), { stdio: 'ignore' });
   return tsctp;
 }
@@ -104,7 +96,7 @@ test('tsctp listens, and takes what we send', async () => {
   for (let sent = 0; sent < 1000; sent++) {
     producer.send(message);
   }
-  // The worker has them all once it answers.
+  // Once the worker answers, it has them all.
   await consumer.setBufferedAmountLowThreshold(0);
   // An association that has delivered everything has nothing left to wait for.
   await until(consumer, 'bufferedamountlow', () => consumer.bufferedAmount === 0);

@@ -1,13 +1,12 @@
 'use strict';
 
 /**
- * The process in which the WebRTC clients of the interop tests live, so that a test can freeze or
- * kill them, and so that Jest never loads their native module. It does what the messages of its
- * parent (WebRtcPeers.ts) say: `{ request, method, args }` in, `{ request, result | error }` out, and
- * `{ peer, event, … }` whenever something happens.
+ * The process of the WebRTC clients of the interop tests. A test can freeze or kill it, and Jest never
+ * loads the native module of the clients. Its parent (WebRtcPeers.ts) sends `{ request, method, args }`;
+ * it answers with `{ request, result | error }`, and reports events as `{ peer, event, … }`.
  *
  * @typedef {import('./WebRtcPeers').ChannelOptions} ChannelOptions
- * @typedef {import('./WebRtcPeers').Told} Told
+ * @typedef {import('./WebRtcPeers').FromProcess} FromProcess
  * @typedef {import('./WebRtcPeers').PeerEvent} PeerEvent
  * @typedef {import('./numbered').TallySummary} TallySummary
  * @typedef {{ count: number, resolve: (summary: TallySummary) => void }} Waiting
@@ -16,10 +15,10 @@
 const ndc = require('node-datachannel');
 const { Tally, numbered } = require('./numbered');
 
-/** @param {Told} told */
-function tell(told) {
+/** @param {FromProcess} message */
+function report(message) {
   if (process.connected) {
-    process.send?.(told);
+    process.send?.(message);
   }
 }
 
@@ -56,7 +55,7 @@ class Channel {
   }
 
   /**
-   * Resolves with the tally once `count` messages have come.
+   * Resolves with the tally once `count` messages have arrived.
    *
    * @param {number} count
    * @returns {Promise<TallySummary>}
@@ -103,19 +102,19 @@ class Client {
       maxMessageSize: 262144,
       ...config,
     });
-    this.#connection.onStateChange((state) => tell({ peer: name, event: 'state', state }));
+    this.#connection.onStateChange((state) => report({ peer: name, event: 'state', state }));
     this.#connection.onDataChannel((channel) => {
       const id = channel.getId();
       this.#add(id, channel, false);
       const label = channel.getLabel();
       const protocol = channel.getProtocol();
-      tell({ peer: name, event: 'datachannel', channel: id, label, protocol });
-      tell({ peer: name, event: 'open', channel: id });
+      report({ peer: name, event: 'datachannel', channel: id, label, protocol });
+      report({ peer: name, event: 'open', channel: id });
     });
   }
 
   /**
-   * Opens the channels and resolves with what the client offers.
+   * Opens the channels and resolves with the client's offer.
    *
    * @param {ChannelOptions[]} channels
    * @returns {Promise<string>}
@@ -158,7 +157,7 @@ class Client {
    */
   #add(id, channel, tally) {
     const happened = (/** @type {Omit<PeerEvent, 'peer'>} */ event) =>
-      tell({ peer: this.#name, channel: id, ...event });
+      report({ peer: this.#name, channel: id, ...event });
     this.#channels.set(id, new Channel(channel, tally, happened));
   }
 }
@@ -205,9 +204,9 @@ const methods = {
 
 process.on('message', async (/** @type {any} */ { request, method, args }) => {
   try {
-    tell({ request, result: await methods[method](...args) });
+    report({ request, result: await methods[method](...args) });
   } catch (error) {
-    tell({ request, error: String(error) });
+    report({ request, error: String(error) });
   }
 });
 
