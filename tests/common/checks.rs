@@ -1,5 +1,5 @@
-//! The connectivity checks of a full and controlling ICE agent with one address: what a client sends
-//! (RFC 8445 §7.2.4), and what it reads from the answers.
+//! The connectivity checks of a full and controlling ICE agent with one address: its requests (RFC
+//! 8445 §7.2.4), and how it reads the answers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,26 +11,35 @@ use stun_types::message::{
     MessageWriteVec, ShortTermCredentials,
 };
 
-/// Between two checks before the first answer.
+/// The interval of checks before the first answer.
 pub(crate) const CHECK: Duration = Duration::from_millis(50);
-/// The same after it, as browsers do for consent (RFC 7675).
+/// The interval after it, as in browsers (consent, RFC 7675).
 pub(crate) const CONSENT: Duration = Duration::from_millis(2500);
 
 const PRIORITY: u16 = 0x0024;
 const USE_CANDIDATE: u16 = 0x0025;
 const ICE_CONTROLLING: u16 = 0x802A;
 
-/// A check, authentic by the credentials given; `nominates` by USE-CANDIDATE.
+/// A check with these credentials. It nominates with USE-CANDIDATE.
 pub(crate) fn check(ice: &IceParameters, nominates: bool) -> Vec<u8> {
+    let attributes: &[(u16, &[u8])] = if nominates { &[(USE_CANDIDATE, &[])] } else { &[] };
+    request(&ice.username_fragment, &ice.password, attributes)
+}
+
+/// A check with these attributes besides PRIORITY and ICE-CONTROLLING.
+pub(crate) fn request(
+    username_fragment: &str,
+    password: &str,
+    attributes: &[(u16, &[u8])],
+) -> Vec<u8> {
     let mut message = Message::builder_request(BINDING, MessageWriteVec::new());
-    let username = format!("{}:theirs", ice.username_fragment);
+    let username = format!("{username_fragment}:theirs");
     message.add_attribute(&Username::new(&username).expect("short")).expect("room");
-    message.add_attribute(&RawAttribute::new(PRIORITY.into(), &[0x6e, 0, 1, 0xff])).expect("room");
-    message.add_attribute(&RawAttribute::new(ICE_CONTROLLING.into(), &[7; 8])).expect("room");
-    if nominates {
-        message.add_attribute(&RawAttribute::new(USE_CANDIDATE.into(), &[])).expect("room");
+    let common: [(u16, &[u8]); 2] = [(PRIORITY, &[0x6e, 0, 1, 0xff]), (ICE_CONTROLLING, &[7; 8])];
+    for (kind, value) in common.iter().chain(attributes) {
+        message.add_attribute(&RawAttribute::new((*kind).into(), value)).expect("room");
     }
-    let key = ShortTermCredentials::new(ice.password.clone()).make_key();
+    let key = ShortTermCredentials::new(password.to_owned()).make_key();
     message.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).expect("room");
     message.add_fingerprint().expect("room");
     message.finish()
@@ -38,16 +47,16 @@ pub(crate) fn check(ice: &IceParameters, nominates: bool) -> Vec<u8> {
 
 /// An answer to a check.
 pub(crate) enum Answer {
-    /// The path works; the check came from here.
-    #[allow(dead_code, reason = "not every client wants to know how it is seen")]
+    /// The path works. The mapped address of the client.
+    #[allow(dead_code, reason = "not every client reads it")]
     Success(SocketAddr),
     /// An ERROR-CODE.
     Refusal(u16),
-    /// To a check with another password, from before a restart say.
+    /// To a check with another password, for example from before a restart.
     Foreign,
 }
 
-/// Reads an answer of a server, which is expected to make sense.
+/// Reads a valid answer of a server.
 pub(crate) fn read_answer(datagram: &[u8], ice: &IceParameters) -> Answer {
     let answer = Message::from_bytes(datagram).expect("an answer is well-formed");
     if answer.class() == MessageClass::Error {

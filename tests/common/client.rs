@@ -1,5 +1,5 @@
 //! A WebRTC client: a full ICE agent with one address, DTLS, and dcsctp, the association of libwebrtc
-//! in Rust, which has nothing in common with ours.
+//! in Rust, which shares no code with ours.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use super::dcsctp::DcSctp;
 use super::sim::{Datagram, Peer};
 
 pub(crate) struct Client {
-    /// Where it sends from; it still receives at its former ones.
+    /// The address that it sends from. It still receives at former ones.
     pub(crate) address: SocketAddr,
     former: Vec<SocketAddr>,
     pub(crate) server: SocketAddr,
     pub(crate) ice: IceParameters,
-    /// Whether it still sends checks.
+    /// Whether it sends checks.
     pub(crate) checks: bool,
-    /// With USE-CANDIDATE.
+    /// Whether its checks have USE-CANDIDATE.
     pub(crate) nominates: bool,
     /// A check has been answered from the current address.
     pub(crate) path_works: bool,
@@ -38,11 +38,12 @@ pub(crate) struct Client {
     dtls: Dtls,
     pub(crate) dtls_states: Vec<DtlsState>,
     pub(crate) sctp: DcSctp,
-    /// If given, the worker's packets end here, for whoever speaks SCTP by [`Self::seal`].
+    /// If given, takes the worker's packets instead of the association; a test answers them with
+    /// [`Self::seal`].
     pub(crate) intercepted: Option<Vec<Bytes>>,
     /// Whether it sends the INIT, as browsers do.
     pub(crate) begins: bool,
-    /// Nothing comes in or goes out.
+    /// It neither receives nor sends.
     pub(crate) frozen: bool,
     pub(crate) datagrams_received: u64,
     queued: Vec<Vec<u8>>,
@@ -99,14 +100,14 @@ impl Client {
         self.address == address || self.former.contains(&address)
     }
 
-    /// From Wi-Fi to mobile.
+    /// Changes its address, as from Wi-Fi to mobile.
     pub(crate) fn move_to(&mut self, now: Instant, address: SocketAddr) {
         self.former.push(std::mem::replace(&mut self.address, address));
         self.path_works = false;
         self.next_check = now;
     }
 
-    /// Signalling brought new credentials.
+    /// Uses new credentials, which signalling has brought.
     pub(crate) fn restart_ice(&mut self, now: Instant, ice: IceParameters) {
         self.ice = ice;
         self.next_check = now;
@@ -120,7 +121,7 @@ impl Client {
         self.sctp.send_with(stream, message, reliability);
     }
 
-    /// Sends a packet, or whatever it is, through the DTLS session.
+    /// Sends any bytes through the DTLS session.
     pub(crate) fn seal(&mut self, packet: &[u8]) {
         let mut record = Vec::new();
         if self.dtls.seal(packet, &mut record).is_ok() {
@@ -128,18 +129,18 @@ impl Client {
         }
     }
 
-    /// Its messages since the last time.
+    /// Takes the messages that it has received.
     pub(crate) fn messages(&mut self) -> Vec<(u16, Message)> {
         std::mem::take(&mut self.sctp.messages)
     }
 
-    /// Closes the tab.
+    /// Ends the session, as when its tab closes.
     pub(crate) fn close(&mut self) {
         self.dtls.close();
         self.checks = false;
     }
 
-    /// A check, authentic by the credentials given.
+    /// A check with these credentials.
     pub(crate) fn check(ice: &IceParameters, nominates: bool) -> Vec<u8> {
         checks::check(ice, nominates)
     }

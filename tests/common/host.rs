@@ -1,4 +1,4 @@
-//! A worker without its runtime, and what is usually made in it.
+//! A worker without its runtime, and short ways to create entities in it.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -26,13 +26,13 @@ use uuid::Uuid;
 
 use super::options;
 
-/// A worker without its runtime: the domain, and which address each socket is bound to.
+/// A worker without its runtime: the domain, and the address of each socket.
 pub(crate) struct Host {
     pub(crate) sfu: Sfu,
     pub(crate) sockets: HashMap<SocketId, SocketAddr>,
-    /// What it has told, and no test has taken yet.
+    /// Events that no test has taken yet.
     pub(crate) events: Vec<Event>,
-    /// Sockets it has given back.
+    /// Sockets that it has released.
     pub(crate) released: Vec<SocketId>,
     /// Of its certificate.
     pub(crate) fingerprints: Vec<Fingerprint>,
@@ -52,7 +52,7 @@ impl Host {
         }
     }
 
-    /// A number that no entity has had.
+    /// A key that no entity has had.
     pub(crate) fn key(&mut self) -> u32 {
         self.next += 1;
         self.next
@@ -72,7 +72,7 @@ impl Host {
         }
     }
 
-    /// What is bound to `address`.
+    /// The socket that is bound to `address`.
     pub(crate) fn socket(&self, address: SocketAddr) -> SocketId {
         let bound = self.sockets.iter().find(|(_, bound)| **bound == address);
         *bound.expect("bound").0
@@ -160,7 +160,7 @@ impl Host {
         (key, transport.consume_data(key, options, backlog).expect("a consumer"))
     }
 
-    /// The messages that a direct consumer has handed over since the last time.
+    /// Takes the messages that a direct consumer has emitted.
     pub(crate) fn messages(&mut self, consumer: DataConsumerKey) -> Vec<Message> {
         self.take(|event| match event {
             Event::Message(key, message) if *key == consumer => Some(message.clone()),

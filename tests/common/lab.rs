@@ -22,7 +22,7 @@ use super::options;
 use super::plain_peer::PlainPeer;
 use super::sim::{self, Conditions, Datagram, InFlight, Peer, Timeline, start};
 
-/// Everything there is.
+/// The workers, the clients and the network.
 pub(crate) struct Lab {
     pub(crate) now: Instant,
     pub(crate) hosts: Vec<Host>,
@@ -30,9 +30,9 @@ pub(crate) struct Lab {
     pub(crate) plain_peers: Vec<PlainPeer>,
     /// Datagrams to an address without a receiver.
     pub(crate) strays: Vec<Datagram>,
-    /// The other end of each tunnel: which worker's, and which transport there.
+    /// The other end of each tunnel: the index of its worker, and its transport.
     pub(crate) tunnels: HashMap<(usize, TransportKey), (usize, TransportKey)>,
-    /// Datagrams and bytes that left each of our sockets.
+    /// Datagrams and bytes sent by each socket of the workers.
     pub(crate) sent: HashMap<SocketAddr, (u64, u64)>,
     /// The sender is an address.
     in_flight: InFlight<SocketAddr, Datagram>,
@@ -58,7 +58,7 @@ impl Lab {
         }
     }
 
-    /// The only, or the first, worker.
+    /// The first worker.
     pub(crate) fn host(&mut self) -> &mut Host {
         &mut self.hosts[0]
     }
@@ -85,13 +85,13 @@ impl Lab {
         sim::run_for(self, time);
     }
 
-    /// As [`Self::run_until`], and it has to be done within a minute.
+    /// Runs until `done`, and panics after a minute.
     #[track_caller]
     pub(crate) fn expect(&mut self, what: &str, done: impl FnMut(&mut Self) -> bool) {
         assert!(self.run_until(Duration::from_secs(60), done), "not within a minute: {what}");
     }
 
-    /// Ends the turn of every worker and begins the next; takes all datagrams to the network.
+    /// Ends the turn of every worker and begins the next. Takes all datagrams to the network.
     pub(crate) fn flush(&mut self) {
         let mut datagrams = Vec::new();
         for host in &mut self.hosts {
@@ -120,7 +120,7 @@ impl Lab {
         }
     }
 
-    /// Takes frames to the other ends of their tunnels, until there are none.
+    /// Carries frames through the tunnels until there are none.
     fn hand_over(&mut self) {
         loop {
             let mut frames = Vec::new();
@@ -146,7 +146,7 @@ impl Lab {
         }
     }
 
-    /// Puts a datagram on the network, whoever it claims to be from.
+    /// Puts a datagram with any source address on the network.
     pub(crate) fn inject(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         self.transmit(Datagram { from, to, bytes: bytes.to_vec() });
     }
@@ -173,7 +173,7 @@ impl Lab {
         self.strays.push(datagram);
     }
 
-    /// A peer of a plain transport; it sends the INIT if it `begins`.
+    /// Adds a peer of a plain transport. It sends the INIT if it `begins`.
     pub(crate) fn plain_peer(&mut self, n: u16, server: SocketAddr, begins: bool) -> usize {
         let mut peer = PlainPeer::new(self.now, theirs(n), server);
         if begins {
@@ -183,16 +183,16 @@ impl Lab {
         self.plain_peers.len() - 1
     }
 
-    // What most tests begin with.
+    // The starting point of most tests.
 
-    /// A client of its own transport on a socket of its own, connected.
+    /// Adds a connected client on a transport with its own socket.
     pub(crate) fn join(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
         let (key, client) = self.invite(router, n);
         self.connected(key, client);
         (key, client)
     }
 
-    /// The same, before anything has been sent.
+    /// The same, before anything is sent.
     pub(crate) fn invite(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
         let listen = WebRtcListen::Own(vec![self.host().listen(ours(n))]);
         let (key, answer) = self.host().webrtc_with(router, listen, options::webrtc());
@@ -200,7 +200,7 @@ impl Lab {
         (key, client)
     }
 
-    /// A client on a server's port, connected.
+    /// Adds a connected client on a server's port.
     pub(crate) fn join_server(
         &mut self,
         router: RouterKey,
@@ -214,7 +214,7 @@ impl Lab {
         (key, client)
     }
 
-    /// A client for this transport, each told of the other; `role` is the client's.
+    /// Adds a client for this transport, and connects both ends. `role` is that of the client.
     pub(crate) fn client(
         &mut self,
         key: TransportKey,
@@ -317,12 +317,12 @@ impl Timeline for Lab {
     }
 }
 
-/// The `n`-th address of ours.
+/// The `n`-th address of the workers.
 pub(crate) fn ours(n: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 1], 10_000 + n))
 }
 
-/// The `n`-th address of theirs.
+/// The `n`-th address of the clients.
 pub(crate) fn theirs(n: u16) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 20_000 + n))
 }

@@ -10,7 +10,7 @@ pub(crate) struct PlainPeer {
     pub(crate) address: SocketAddr,
     pub(crate) server: SocketAddr,
     pub(crate) sctp: DcSctp,
-    /// Nothing comes in or goes out.
+    /// It neither receives nor sends.
     pub(crate) frozen: bool,
 }
 

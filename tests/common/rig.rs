@@ -1,5 +1,5 @@
-//! One worker and its WebRTC clients with nothing between them: a datagram that is sent has arrived. For what is to
-//! be measured of the worker alone; every call into it passes through `crate::counting::ours`.
+//! One worker and its WebRTC clients without a network: a datagram arrives when it is sent. For measurements of the
+//! worker alone; every call of it goes through `crate::counting::ours`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use crate::common::options;
 use crate::common::sim::{Datagram, start};
 use crate::counting::ours;
 
-/// Where the worker listens for all of them.
+/// The address of the worker for all clients.
 const SERVER: ([u8; 4], u16) = ([10, 0, 0, 1], 10_000);
 
 /// See the module's documentation.
@@ -51,7 +51,7 @@ impl Rig {
         }
     }
 
-    /// A transport on the worker's port, and its client; not connected yet.
+    /// Adds a transport on the worker's port, and its client, not connected yet.
     pub(crate) fn invite(&mut self) -> TransportKey {
         let Self { now, host, router, server, .. } = self;
         let listen = WebRtcListen::Server(*server);
@@ -100,7 +100,7 @@ impl Rig {
         &mut self.host.sfu
     }
 
-    /// Carries datagrams to and fro until there are none.
+    /// Carries datagrams in both directions until there are none.
     pub(crate) fn settle(&mut self) {
         loop {
             self.take_from_clients();
@@ -113,7 +113,7 @@ impl Rig {
         }
     }
 
-    /// Lets `time` pass, with every timer of both sides at its moment.
+    /// Lets `time` pass, and runs every timer of both sides.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(next) = self.next_deadline().filter(|next| *next <= end) {
@@ -139,14 +139,14 @@ impl Rig {
         clients.chain(self.host.sfu.poll_timeout()).min()
     }
 
-    /// Takes what the clients have to send.
+    /// Takes the datagrams of the clients.
     pub(crate) fn take_from_clients(&mut self) {
         for client in &mut self.clients {
             client.flush(self.now, &mut self.to_worker);
         }
     }
 
-    /// Hands it over, as the worker's sockets would.
+    /// Delivers the datagrams of the clients, as the worker's sockets would.
     pub(crate) fn deliver_to_worker(&mut self) {
         let socket = self.socket();
         for datagram in self.to_worker.drain(..) {
@@ -158,7 +158,7 @@ impl Rig {
         *self.host.sockets.keys().next().expect("the server's")
     }
 
-    /// Ends the worker's turn and begins the next. Messages are dropped, other events as well.
+    /// Ends the worker's turn and begins the next. Events are thrown away.
     pub(crate) fn flush(&mut self) {
         let Self { now, host, to_clients, .. } = self;
         ours(|| host.sfu.flush());
@@ -176,7 +176,7 @@ impl Rig {
         });
     }
 
-    /// Hands the clients what the worker has sent.
+    /// Delivers the datagrams of the worker.
     pub(crate) fn deliver_to_clients(&mut self) {
         for datagram in self.to_clients.drain(..) {
             let client = &mut self.clients[self.by_address[&datagram.to]];

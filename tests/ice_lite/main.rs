@@ -1,6 +1,9 @@
 //! The ICE-Lite agent against a peer that builds its requests with stun-types, in virtual time.
 
 mod behaviour;
+#[path = "../common/checks.rs"]
+#[allow(dead_code, reason = "used in parts")]
+mod checks;
 mod hostile;
 
 use std::net::SocketAddr;
@@ -25,18 +28,7 @@ const USE_CANDIDATE: &[(u16, &[u8])] = &[(0x0025, &[])];
 
 /// A request with the given attributes, as a controlling peer makes it.
 fn request(credentials: &Credentials, attributes: &[(u16, &[u8])]) -> Vec<u8> {
-    let mut message = Message::builder_request(BINDING, MessageWriteVec::new());
-    let username = format!("{}:peer", credentials.username_fragment);
-    message.add_attribute(&Username::new(&username).unwrap()).unwrap();
-    message.add_attribute(&RawAttribute::new(0x0024.into(), &[0x6e, 0, 1, 0xff])).unwrap();
-    message.add_attribute(&RawAttribute::new(0x802A.into(), &[7; 8])).unwrap();
-    for &(kind, value) in attributes {
-        message.add_attribute(&RawAttribute::new(kind.into(), value)).unwrap();
-    }
-    let key = ShortTermCredentials::new(credentials.password.clone()).make_key();
-    message.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).unwrap();
-    message.add_fingerprint().unwrap();
-    message.finish()
+    checks::request(&credentials.username_fragment, &credentials.password, attributes)
 }
 
 /// The peer's `n`-th address.
@@ -49,7 +41,7 @@ fn origin() -> Instant {
     Instant::now()
 }
 
-/// An agent, the time, and what came out.
+/// An agent, the time, and the answers.
 struct Lab {
     ice: IceLite,
     now: Instant,
@@ -92,7 +84,7 @@ impl Lab {
         self.events()
     }
 
-    /// Lets the time pass, and calls `handle_timeout` at its end.
+    /// Lets time pass, then calls `handle_timeout`.
     fn pass(&mut self, time: Duration) -> Vec<IceEvent> {
         self.now += time;
         self.ice.handle_timeout(self.now);

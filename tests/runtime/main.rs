@@ -6,6 +6,9 @@
     reason = "these tests are the remote side of the sockets"
 )]
 
+#[path = "../common/checks.rs"]
+#[allow(dead_code, reason = "used in parts")]
+mod checks;
 mod lifecycle;
 #[path = "../common/options.rs"]
 #[allow(dead_code, reason = "not all kinds of options are used here")]

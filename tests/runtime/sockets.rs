@@ -17,12 +17,10 @@ use datasoup::sfu::error::Error;
 use datasoup::sfu::event::{Event, TransportEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::transport::webrtc::WebRtcListen;
-use stun_types::attribute::{Username, XorMappedAddress};
-use stun_types::message::{
-    BINDING, IntegrityAlgorithm, Message as Stun, MessageWrite, MessageWriteExt, MessageWriteVec,
-    ShortTermCredentials,
-};
+use stun_types::attribute::XorMappedAddress;
+use stun_types::message::Message as Stun;
 
+use crate::checks;
 use crate::options;
 use crate::worker::{PATIENCE, Worker, is_free, listen_info, socket};
 
@@ -66,13 +64,7 @@ pub(crate) fn webrtc_at(worker: &mut Worker, n: u32, info: ListenInfo) -> Target
 }
 
 pub(crate) fn request(target: &Target) -> Vec<u8> {
-    let mut message = Stun::builder_request(BINDING, MessageWriteVec::new());
-    let username = format!("{}:theirs", target.username);
-    message.add_attribute(&Username::new(&username).expect("short")).expect("room");
-    let key = ShortTermCredentials::new(target.password.clone()).make_key();
-    message.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).expect("room");
-    message.add_fingerprint().expect("room");
-    message.finish()
+    checks::request(&target.username, &target.password, &[])
 }
 
 /// The mapped address in an answer.
