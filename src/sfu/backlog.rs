@@ -48,12 +48,12 @@ impl Backlog {
         queued == 0 || queued + charge(payload_len) as u64 <= self.bound
     }
 
-    /// A message enters. To be called by one thread only.
+    /// A message enters. Only one thread may call this.
     pub fn enter(&self, payload_len: usize) {
         self.entered.add(1, payload_len as u64);
     }
 
-    /// A message that has entered goes back out the same way. For the thread that let it in.
+    /// Takes back a message that entered. Only the thread that enters messages may call this.
     pub fn withdraw(&self, payload_len: usize) {
         let Side { messages, payload } = &self.entered;
         messages.store(messages.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
@@ -61,7 +61,7 @@ impl Backlog {
         payload.store(rest, Ordering::Release);
     }
 
-    /// `messages` with `payload` bytes in all leave. To be called by one thread only.
+    /// `messages` with `payload` bytes in all leave. Only one thread may call this.
     pub fn leave(&self, messages: u64, payload: u64) {
         self.left.add(messages, payload);
     }
@@ -71,18 +71,18 @@ impl Backlog {
         self.entered.payload.store(payload as u64, Ordering::Release);
     }
 
-    /// The side that fills had to refuse or drop something. True once per overflow.
+    /// The entering side had to reject or drop something. True once per overflow.
     ///
-    /// The other side may have emptied the queue just before it could see this, and then does not
-    /// come back: ask [`Self::take_relief`] afterwards.
+    /// The other side may have emptied the queue just before it could see this, and then will not look
+    /// again: call [`Self::take_relief`] afterwards.
     pub fn overflow(&self) -> bool {
-        let news = !self.overflowing.swap(true, Ordering::Relaxed);
+        let first = !self.overflowing.swap(true, Ordering::Relaxed);
         // Each side writes its own and then reads the other's: one of the two sees both.
         fence(Ordering::SeqCst);
-        news
+        first
     }
 
-    /// Whether something was refused or dropped, and half of the room is free again. True once per
+    /// Whether something was rejected or dropped, and half of the room is free again. True once per
     /// overflow, to whichever side asks first.
     pub fn take_relief(&self) -> bool {
         fence(Ordering::SeqCst);

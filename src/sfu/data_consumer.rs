@@ -30,7 +30,7 @@ impl Sfu {
 }
 
 impl Sfu {
-    /// JavaScript has caught up with a direct DataConsumer that overflowed: delivery goes on.
+    /// JavaScript has caught up with a direct DataConsumer that overflowed: emits what was dropped.
     pub fn relieved(&mut self, key: DataConsumerKey) {
         if let Some(consumer) = self.data_consumers.get_mut(&key)
             && let Destination::Direct { dropping, .. } = &mut consumer.sink
@@ -69,7 +69,7 @@ impl DataConsumerMut<'_> {
         self.get().paused = true;
     }
 
-    /// Goes on delivering.
+    /// Delivers again.
     pub fn resume(&mut self) {
         self.get().paused = false;
     }
@@ -103,7 +103,7 @@ impl DataConsumerMut<'_> {
         }
     }
 
-    /// Payload bytes that wait to be sent to the peer.
+    /// Payload bytes queued for the peer.
     pub fn get_buffered_amount(&mut self) -> Result<usize> {
         let stream = self.sctp_stream()?;
         let transport = self.get().transport;
@@ -175,7 +175,7 @@ impl DataConsumerMut<'_> {
         }
     }
 
-    /// Ends it. Its stream is reset; what it has not sent yet is discarded.
+    /// Closes it. Its stream is reset, and queued messages are discarded.
     pub fn close(self) {
         self.sfu.remove_data_consumer(self.key);
     }

@@ -27,7 +27,7 @@ impl Sfu {
         }
     }
 
-    /// JavaScript was refused a `send()`: tell it when the backlog is below a quarter of its bound.
+    /// A `send()` was rejected: emits 'drain' once the backlog is below a quarter of its bound.
     pub fn notify_drain(&mut self, key: DataProducerKey) {
         if let Some(producer) = self.data_producers.get_mut(&key) {
             producer.wants_drain = true;
@@ -44,7 +44,7 @@ impl Sfu {
         }
     }
 
-    /// Removes a DataProducer, and with it its consumers, which are told.
+    /// Removes a DataProducer and its DataConsumers, which emit that.
     pub(super) fn remove_data_producer(&mut self, key: DataProducerKey) {
         let Some(producer) = self.data_producers.remove(&key) else { return };
         self.data_producer_ids.remove(&producer.id);
@@ -68,12 +68,12 @@ impl DataProducerMut<'_> {
         self.sfu.data_producers.get_mut(&self.key).expect("checked when this view was made")
     }
 
-    /// Stops routing: messages are counted only. Consumers are told.
+    /// Stops routing: messages are only counted. Its DataConsumers emit the change.
     pub fn pause(&mut self) {
         self.set_paused(true);
     }
 
-    /// Goes on routing. Consumers are told.
+    /// Routes again. Its DataConsumers emit the change.
     pub fn resume(&mut self) {
         self.set_paused(false);
     }
@@ -122,7 +122,7 @@ impl DataProducerMut<'_> {
         }
     }
 
-    /// Ends it. Its consumers end as well and are told; the peer is asked to close its channel.
+    /// Closes it and its DataConsumers, which emit that. The peer is asked to close its channel.
     pub fn close(self) {
         self.sfu.remove_data_producer(self.key);
     }

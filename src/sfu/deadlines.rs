@@ -20,10 +20,10 @@ pub(super) struct Deadlines {
 /// What one transport has.
 #[derive(Debug, Default)]
 struct Entries {
-    /// When it wants to be called.
+    /// Its deadline.
     wanted: Option<Instant>,
     /// Its entries in the heap, latest first. A later one stays there while an earlier one is
-    /// served, and is used again: what goes to and fro between two timers adds nothing.
+    /// served, and is used again: alternating between two timers adds nothing.
     queued: Vec<Instant>,
 }
 
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_goes_to_and_fro_adds_no_entries() {
+    fn a_deadline_that_alternates_adds_no_entries() {
         let start = origin();
         let at = |ms| start + Duration::from_millis(ms);
         let key = TransportKey(1);

@@ -24,14 +24,14 @@ pub enum Event {
     Transport(TransportKey, TransportEvent),
     /// Hand this to the other end of the tunnel. For the runtime.
     TunnelFrame(TransportKey, TunnelFrame),
-    /// Nobody uses this socket any more: close it. For the runtime.
+    /// No entity uses this socket any more: close it. For the runtime.
     SocketReleased(SocketId),
-    /// Nobody uses this TCP connection any more: close it. For the runtime.
+    /// No transport uses this TCP connection any more: close it. For the runtime.
     ConnectionReleased(Tuple),
 }
 
-/// What an event is about, if a peer can make it happen over and over: then only a few need be told, the
-/// latest among them. What follows from the application's own calls has none, and neither has what happens once.
+/// The subject of an event that a peer can cause over and over: of each subject only a few are kept for
+/// JavaScript, the latest among them. Events that the application causes or that happen once have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "named as the events")]
 pub enum Topic {
@@ -46,8 +46,8 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// How many that have not been told yet are kept: the first ones, and the latest. An ordinary session
-    /// of a peer has fewer changes of any one state; of what has no history the latest says it all.
+    /// How many events that have not been emitted are kept: the first ones, and the latest. An ordinary session
+    /// has fewer changes of any one state; where the history does not matter, the latest is enough.
     pub fn kept(self) -> usize {
         match self {
             Self::IceState(_)
@@ -99,11 +99,11 @@ pub enum DataConsumerEvent {
     DataProducerPause,
     /// Its DataProducer resumed.
     DataProducerResume,
-    /// A message was refused because the queue towards the peer is full. At most once a turn.
+    /// A message was rejected because the queue towards the peer is full. At most once a turn.
     SctpSendBufferFull,
     /// The payload bytes queued towards the peer have fallen to the threshold.
     BufferedAmountLow(usize),
-    /// Delivery goes on after this much was dropped because JavaScript did not keep up.
+    /// Delivery resumes; this much was dropped because JavaScript did not keep up.
     Overflow(DropCount),
     /// The peer closed the data channel, and so the consumer is closed, too.
     StreamClose,
@@ -112,7 +112,7 @@ pub enum DataConsumerEvent {
 /// An event of a DataProducer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataProducerEvent {
-    /// After a refused `send()`: there is room again.
+    /// There is room again after a rejected `send()`.
     Drain,
     /// The peer closed the data channel.
     StreamClose,
@@ -123,7 +123,7 @@ pub enum DataProducerEvent {
 pub enum TransportEvent {
     /// The ICE state changed: at the end of a turn, or before another of these events.
     IceState(IceState),
-    /// Another path to the peer was selected; told likewise.
+    /// Another path to the peer was selected; emitted likewise.
     IceSelectedTuple(Box<TupleInfo>),
     /// The DTLS state changed; with the peer's certificate (PEM) when connected.
     DtlsState(DtlsState, Option<String>),

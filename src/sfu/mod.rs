@@ -25,7 +25,7 @@
 //!   order in which they happened; a change of the path to a peer is emitted at the end of the turn.
 //! - [`Sfu::poll_timeout`] may be too early, never too late; calling [`Sfu::handle_timeout`] too early does no
 //!   harm. Deadlines are up to date after a flush.
-//! - A key names one entity for ever: the caller never uses it again. A request for an entity that has closed
+//! - A key names one entity: the caller never uses it again. A request for an entity that has closed
 //!   is rejected with [`error::Error::NotFound`]; messages, datagrams and frames for one are dropped.
 //! - An [`error::Error`] has changed nothing. Sockets that were handed in with a rejected request stay the caller's;
 //!   [`event::Event::SocketReleased`] returns all others.

@@ -21,8 +21,8 @@ use super::pipe_header;
 use super::subchannels::Selector;
 
 impl Sfu {
-    /// Routes a message that JavaScript gave to a direct DataProducer. One that is closed
-    /// meanwhile drops it.
+    /// Routes a message that JavaScript sent to a direct DataProducer. If that has closed, the message is
+    /// dropped.
     pub fn send(&mut self, key: DataProducerKey, message: Message, selector: Option<&Selector>) {
         let Some(producer) = self.data_producers.get_mut(&key) else { return };
         if let Some(intake) = &producer.intake {
@@ -71,7 +71,7 @@ impl Sfu {
         }
     }
 
-    /// THE place where every message meets its consumers: paused ones are passed over, subchannels
+    /// Routes a message to the DataConsumers of its DataProducer: paused ones are skipped, subchannels
     /// are checked before anything is cloned, and all consumers share one payload.
     pub(super) fn route(
         &mut self,
@@ -118,7 +118,7 @@ impl Sfu {
                 consumer.drop_message(payload_len, DropReason::TooLarge);
                 continue;
             }
-            // The last one need not share, which saves an allocation and a few atomic operations.
+            // The last one takes the payload itself, which saves an allocation and a few atomic operations.
             let mut message = || Message {
                 ppid: message.ppid,
                 payload: match left {
@@ -139,7 +139,7 @@ impl Sfu {
                     } else {
                         dropping.get_or_insert_with(DropCount::default).add(payload_len);
                         backlog.overflow();
-                        // JavaScript may have taken the rest meanwhile, and then does not say so.
+                        // JavaScript may have drained the backlog just now, and will not look again.
                         if backlog.take_relief()
                             && let Some(dropped) = dropping.take()
                         {
@@ -169,7 +169,7 @@ impl Sfu {
 }
 
 impl DataConsumerMut<'_> {
-    /// Sends to the peer alone, past the DataProducer; returns the payload bytes queued then.
+    /// Sends to this peer alone, past the DataProducer; returns the payload bytes queued.
     pub fn send(&mut self, message: Message) -> Result<usize> {
         let stream = self.sctp_stream()?;
         let payload_len = message.payload.len();
@@ -202,8 +202,8 @@ impl DataConsumerMut<'_> {
         }
     }
 
-    /// Refuses a message as [`Self::send`] does if the queue is full: because too many of those that
-    /// were given before have not even come here. Answers the error.
+    /// Rejects a message before [`Self::send`], because too many earlier ones have not reached the worker. It
+    /// counts and emits as a full queue does; returns the error.
     pub fn reject(&mut self, payload_len: usize) -> Error {
         let Self { sfu, key } = self;
         let Sfu { turn, data_consumers, events, .. } = &mut **sfu;

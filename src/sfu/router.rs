@@ -25,7 +25,7 @@ impl Sfu {
         }
     }
 
-    /// A router's transports and who consumes whom.
+    /// The ids of a router's transports, and which DataConsumer belongs to which DataProducer.
     pub fn dump_router(&self, key: RouterKey) -> Result<RouterDump> {
         let router = self.routers.get(&key).ok_or(key)?;
         let mut consumers_of = Vec::new();

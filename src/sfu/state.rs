@@ -38,7 +38,7 @@ pub struct Sfu {
     pub(super) data_producer_ids: FxHashMap<Uuid, DataProducerKey>,
     pub(super) paths: Paths,
     pub(super) deadlines: Deadlines,
-    /// The transports that something has happened to in this turn.
+    /// The transports that had input in this turn.
     pub(super) dirty: Vec<TransportKey>,
     pub(super) transmits: Transmits,
     pub(super) events: VecDeque<Event>,
@@ -95,48 +95,48 @@ impl Sfu {
         }
     }
 
-    /// A TCP connection has closed: its path is gone.
+    /// A TCP connection has closed, and its tuple with it.
     pub fn handle_tuple_closed(&mut self, tuple: Tuple) {
         if let Some(key) = self.paths.remove_tuple(tuple) {
             self.lose_tuple(key, tuple);
         }
     }
 
-    /// To be called at [`Self::poll_timeout`].
+    /// Handles the deadlines that have come. Call it at [`Self::poll_timeout`].
     pub fn handle_timeout(&mut self) {
         self.handle_deadlines();
     }
 
-    /// When something is to be done without input. May be too early, never too late.
+    /// When to call [`Self::handle_timeout`] without input. May be too early, never too late.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.deadlines.next()
     }
 
-    /// Asks every transport that something has happened to for its datagrams, once, and gives all
-    /// of this turn. The caller sends and clears them.
+    /// Polls every transport that had input, once, and returns all datagrams of this turn. The caller
+    /// sends and clears them.
     pub fn flush(&mut self) -> &mut Transmits {
         self.flush_dirty();
         &mut self.transmits
     }
 
-    /// Gives back the memory that [`Self::flush`] gave, cleared, to be used again.
+    /// Takes back the cleared buffer of [`Self::flush`] for the next turn.
     pub fn recycle(&mut self, transmits: Transmits) {
         if self.transmits.is_empty() {
             self.transmits = transmits;
         }
     }
 
-    /// Whether a valid request has come over this path.
+    /// Whether a valid request has come over this tuple.
     pub fn is_valid_tuple(&self, tuple: Tuple) -> bool {
         self.paths.has_tuple(tuple)
     }
 
-    /// What happened next.
+    /// The next event, in the order in which they happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// What `worker.dump()` answers; all but the entities is the runtime's.
+    /// The answer of `worker.dump()`. The counters are the runtime's.
     pub fn dump(&self, pid: u32, sockets: SocketCounters, outbox: OutboxCounters) -> WorkerDump {
         let server_ids: Vec<Uuid> = self.servers.values().map(|it| it.id).collect();
         let router_ids: Vec<Uuid> = self.routers.values().map(|it| it.id).collect();
@@ -159,8 +159,8 @@ impl Sfu {
         }
     }
 
-    /// Whether nothing is left: no entity, no socket, and nothing that leads to one or waits for
-    /// one. True when everything has been closed and flushed.
+    /// Whether no entity, socket, table entry or deadline is left. True once everything has been closed
+    /// and flushed.
     pub fn is_empty(&self) -> bool {
         let entities = self.servers.len()
             + self.routers.len()
@@ -173,7 +173,7 @@ impl Sfu {
             && self.deadlines.next().is_none()
     }
 
-    /// Closes everything. [`Self::flush`] then has what tells the peers.
+    /// Closes everything. [`Self::flush`] then returns the last packets to the peers.
     pub fn close(&mut self) {
         for key in self.routers.keys().copied().collect::<Vec<_>>() {
             self.close_router(key);
@@ -202,9 +202,9 @@ impl Sfu {
         }
     }
 
-    /// The peer has reset its side of a stream, and the application is told. With WebRTC that is
-    /// how a data channel is closed: so ours is reset in turn (RFC 8831 §6.7), and a DataConsumer on
-    /// it is closed. A DataProducer stays, as the peer may open the channel again.
+    /// The peer has reset its side of a stream. With WebRTC that closes a data channel: our side is reset
+    /// in turn (RFC 8831 §6.7), and a DataConsumer on it closes. A DataProducer stays, as the peer may open the
+    /// channel again.
     pub(super) fn stream_closed(&mut self, key: TransportKey, stream: StreamId) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         let producer = transport.producer_streams.get(&stream).copied();

@@ -1,6 +1,6 @@
 //! Subchannels: which DataConsumers of its DataProducer a message is for.
 
-/// What a message says about who is to get it. Most messages have none of this.
+/// Which DataConsumers a message is for. Most messages have no selector.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selector {
     /// If not empty, the consumer must be subscribed to at least one of these.
@@ -12,7 +12,7 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// Whether this selects everybody.
+    /// Whether this selects every DataConsumer.
     pub fn is_empty(&self) -> bool {
         self.subchannels.is_empty() && self.required.is_none() && self.ignored.is_none()
     }
@@ -27,7 +27,7 @@ impl Selector {
 
     /// What a pipe consumer with these subscriptions carries of the message, or `None` if it
     /// carries nothing of it. One that is subscribed to nothing carries everything; another one
-    /// only the subchannels that it is subscribed to. Whom to ignore is decided at the far end.
+    /// only the subchannels that it is subscribed to. `ignored` is applied at the far end.
     pub fn through_pipe(&self, subscribed: &Subscriptions) -> Option<Self> {
         if subscribed.is_empty() {
             return Some(self.clone());

@@ -60,10 +60,10 @@ impl Sfu {
         }
     }
 
-    /// Closes a transport and everything on it; the peer is told.
+    /// Closes a transport and everything on it; the last packets to the peer say so.
     pub fn close_transport(&mut self, key: TransportKey) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
-        // Taken out, so that none of them has to be looked for in these.
+        // Taken out first: removing each would search these lists.
         let producers = std::mem::take(&mut transport.data_producers);
         let consumers = std::mem::take(&mut transport.data_consumers);
         for producer in producers {
@@ -135,8 +135,7 @@ impl TransportMut<'_> {
         Ok(CreatedAnswer { id })
     }
 
-    /// Makes a DataConsumer and answers with its dump. `backlog` counts what it has not handed over
-    /// yet.
+    /// Makes a DataConsumer and returns its dump. `backlog` counts what it has not delivered yet.
     pub fn consume_data(
         &mut self,
         key: DataConsumerKey,

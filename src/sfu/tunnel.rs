@@ -22,7 +22,7 @@ use crate::sfu::subchannels::Selector;
 /// What one end hands the other.
 #[derive(Debug)]
 pub enum TunnelFrame {
-    /// This end is ready. The other one answers if it is, too.
+    /// This end is ready. The other end replies if it is ready, too.
     Open,
     /// This end was ready before.
     OpenAck,
@@ -30,7 +30,7 @@ pub enum TunnelFrame {
     Message(Box<TunnelMessage>),
     /// Less than its threshold is on its way on this stream.
     Low(Arc<TunnelStream>),
-    /// This end is gone.
+    /// This end has closed.
     Close,
 }
 
@@ -43,7 +43,7 @@ pub struct TunnelMessage {
     total: Arc<Backlog>,
 }
 
-/// What is on its way on one stream. The sending end lets in, the receiving end lets out.
+/// What is on its way on one stream. The sending end counts what enters, the receiving end what leaves.
 #[derive(Debug)]
 pub struct TunnelStream {
     id: StreamId,
@@ -103,7 +103,7 @@ impl Tunnel {
         self.state
     }
 
-    /// What had not left when the other end went.
+    /// What had not left when the other end closed.
     pub(in crate::sfu) fn unsent(&self) -> MessageTally {
         self.unsent
     }
@@ -137,7 +137,7 @@ impl Tunnel {
         self.streams.get(&id).map_or(0, |stream| stream.backlog.payload() as usize)
     }
 
-    /// Sends a message on its way; answers the payload bytes of the stream that are.
+    /// Queues a message; returns the payload bytes of its stream that have not arrived.
     pub(in crate::sfu) fn send(
         &mut self,
         id: StreamId,
@@ -169,8 +169,8 @@ impl Tunnel {
         Ok(queued as usize)
     }
 
-    /// Lets go of a stream: what has not left is discarded. The other end is not told: whoever joins
-    /// two routers closes both sides of what they carry.
+    /// Closes a stream; what has not left is discarded. The other end is not notified: `pipeToRouter()`
+    /// closes both sides.
     pub(in crate::sfu) fn reset_stream(&mut self, id: StreamId) -> MessageTally {
         let mut discarded = MessageTally::default();
         if self.streams.remove(&id).is_none() {
@@ -208,7 +208,7 @@ impl Tunnel {
 
     fn low(&mut self, stream: &Arc<TunnelStream>) {
         let id = stream.id;
-        // The stream may have changed hands since.
+        // The stream may have a new consumer since.
         if self.streams.get(&id).is_some_and(|it| Arc::ptr_eq(it, stream)) {
             let amount = self.buffered_amount(id);
             self.events.push_back(SctpEvent::BufferedAmountLow { stream: id, amount });
@@ -220,7 +220,7 @@ impl Tunnel {
             self.unsent.count(&unsent.message);
         }
         for (_, stream) in self.streams.drain() {
-            // Of what was handed over the other end lets nothing out any more.
+            // The other end will not count what was handed over as arrived.
             stream.backlog.publish(0);
         }
         self.enter(SctpState::Closed);
@@ -239,8 +239,8 @@ impl Tunnel {
         Arrival { stream: stream.id, message, selector }
     }
 
-    /// This end goes. It says so even to one that has gone before: that is also how the runtime
-    /// learns that the way there is not needed any more.
+    /// Closes this end. The frame goes out even if the other end has closed before: it also lets the runtime
+    /// forget the other end.
     pub(in crate::sfu) fn close(&mut self) {
         self.state = SctpState::Closed;
         self.streams.clear();
@@ -269,8 +269,8 @@ impl Tunnel {
     }
 }
 
-/// Full is what has reached its limit before the message that asks; tiny messages are charged for
-/// what keeping them costs, as an association does.
+/// A queue is full once it has reached its limit, not when the next message would exceed it. Tiny messages are
+/// charged for what keeping them costs, as in an association.
 fn is_full(backlog: &Backlog, limit: u64) -> bool {
     backlog.payload() >= limit || backlog.charge() >= 2 * limit + 65_536
 }
@@ -290,7 +290,7 @@ mod tests {
         Message::new(Ppid::BINARY, Bytes::from(vec![0; len]))
     }
 
-    /// Carries everything both ways; answers what has arrived at either end.
+    /// Carries everything both ways; returns what has arrived at either end.
     fn carry(ends: [&mut Tunnel; 2]) -> Vec<Arrival> {
         let [a, b] = ends;
         let mut arrivals = Vec::new();
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ends_are_connected_when_both_are_ready_and_what_waited_arrives_in_order() {
+    fn both_ends_connect_when_both_are_ready_and_queued_messages_arrive_in_order() {
         let (mut a, mut b) = (tunnel(), tunnel());
         let backlog = open(&mut a, 7);
         a.connect();
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_or_a_tunnel_at_its_limit_is_full_and_tells_when_it_is_low() {
+    fn a_stream_or_a_tunnel_at_its_limit_is_full_and_emits_when_it_is_low() {
         let (mut a, mut b) = (tunnel(), tunnel());
         a.connect();
         b.connect();
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_is_let_go_discards_what_has_not_left() {
+    fn a_reset_stream_discards_what_has_not_left() {
         let mut a = tunnel();
         open(&mut a, 0);
         a.connect();
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_stream_does_not_reach_its_successor() {
+    fn a_low_frame_does_not_reach_the_next_consumer_of_its_stream() {
         let (mut a, mut b) = (tunnel(), tunnel());
         open(&mut a, 0);
         a.connect();
@@ -382,7 +382,7 @@ mod tests {
         assert_eq!(a.send(0, None, &message(200)), Ok(200));
         let frame = a.poll_frame().expect("a message");
         b.handle_frame(frame);
-        // The news that it is low is on its way when the stream changes hands.
+        // `Low` is on its way when the stream gets a new consumer.
         a.reset_stream(0);
         open(&mut a, 0);
         carry([&mut a, &mut b]);
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn what_had_not_left_when_the_other_end_went_is_counted_and_not_shown_as_queued() {
+    fn messages_that_had_not_left_when_the_other_end_closed_are_counted_and_not_queued() {
         let (mut a, mut b) = (tunnel(), tunnel());
         let backlog = open(&mut a, 0);
         a.connect();
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_whose_other_end_is_gone_is_closed() {
+    fn an_end_closes_with_the_other_end() {
         let (mut a, mut b) = (tunnel(), tunnel());
         open(&mut a, 0);
         a.connect();

@@ -33,7 +33,7 @@ fn connected(config: SctpConfig, they_begin: bool, conditions: Conditions, seed:
 }
 
 #[test]
-fn messages_pass_both_ways_whoever_begins() {
+fn messages_pass_both_ways_whichever_side_begins() {
     for they_begin in [true, false] {
         for (seed, conditions) in [Conditions::PERFECT, Conditions::ROUGH].into_iter().enumerate() {
             let mut net = connected(config(), they_begin, conditions, seed as u64);

@@ -142,7 +142,7 @@ fn closing_from_the_bottom_up_leaves_nothing() {
 }
 
 #[test]
-fn consumers_elsewhere_are_told_that_their_producer_is_gone() {
+fn consumers_on_other_transports_close_with_their_producer() {
     for close_transport in [true, false] {
         let mut lab = Lab::new();
         let router = lab.host().router();
@@ -174,7 +174,7 @@ fn consumers_elsewhere_are_told_that_their_producer_is_gone() {
 }
 
 #[test]
-fn a_closed_transport_tells_its_peer_with_abort_and_close_notify() {
+fn a_closed_transport_sends_abort_and_close_notify() {
     for shared in [false, true] {
         let mut lab = Lab::new();
         let router = lab.host().router();
@@ -237,7 +237,7 @@ fn an_entity_on_a_router_that_is_gone_cannot_be_made() {
 }
 
 #[test]
-fn a_path_whose_connection_has_closed_is_forgotten() {
+fn a_tuple_is_removed_when_its_connection_closes() {
     for shared in [false, true] {
         let mut lab = Lab::new();
         let router = lab.host().router();

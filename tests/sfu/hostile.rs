@@ -220,7 +220,7 @@ fn datagrams_of_strangers_are_counted() {
 }
 
 #[test]
-fn a_client_that_moves_with_every_packet_is_told_of_once_a_turn() {
+fn a_client_that_moves_with_every_packet_emits_once_a_turn() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let (key, client) = lab.join(router, 1);
@@ -242,7 +242,7 @@ fn a_client_that_moves_with_every_packet_is_told_of_once_a_turn() {
 }
 
 #[test]
-fn two_sessions_that_fight_for_a_path_are_told_of_once_a_turn() {
+fn two_sessions_that_compete_for_a_path_emit_once_a_turn() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let server = lab.host().server(ours(9));

@@ -61,7 +61,7 @@ fn without_consent_timeout_a_connected_and_idle_transport_has_no_deadline() {
 }
 
 #[test]
-fn a_turn_without_work_sends_nothing_and_tells_nothing() {
+fn a_turn_without_work_sends_and_emits_nothing() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let (key, _) = lab.join(router, 1);

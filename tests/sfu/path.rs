@@ -86,7 +86,7 @@ fn a_silent_client_counts_as_gone_and_may_come_back() {
 }
 
 #[test]
-fn without_a_consent_timeout_nobody_is_given_up() {
+fn without_a_consent_timeout_no_client_is_given_up() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let listen = lab.host().listen(ours(1));

@@ -299,7 +299,7 @@ fn pipes_that_know_each_other_by_other_addresses_connect_as_well() {
 }
 
 #[test]
-fn a_pipe_whose_far_end_is_not_there_yet_connects_when_it_comes() {
+fn a_pipe_connects_once_its_far_end_exists() {
     for by in BOTH {
         let mut lab = Lab::with(2, Conditions::PERFECT, 1);
         let [near, far] = joined(&mut lab, by);
@@ -323,7 +323,7 @@ fn a_pipe_whose_far_end_is_not_there_yet_connects_when_it_comes() {
 }
 
 #[test]
-fn who_consumes_on_a_pipe_before_it_is_a_tunnel_goes_on_over_the_tunnel() {
+fn a_consumer_made_before_the_tunnel_continues_over_it() {
     let mut lab = Lab::with(2, Conditions::PERFECT, 1);
     let [near, far] = joined(&mut lab, By::Network);
     let producer = lab.hosts[near.host].produce(near.direct, 0);
@@ -382,7 +382,7 @@ fn a_tunnel_is_bounded_and_counts_as_an_association_does() {
 }
 
 #[test]
-fn an_end_that_closes_tells_the_other_and_leaves_nothing() {
+fn an_end_that_closes_closes_the_other_and_leaves_nothing() {
     for by in BOTH {
         let mut lab = Lab::with(2, Conditions::PERFECT, 1);
         let [near, far] = joined(&mut lab, by);

@@ -27,7 +27,7 @@ fn connect(lab: &mut Lab, key: TransportKey, to: SocketAddr) -> Result<(), Strin
 }
 
 #[test]
-fn messages_pass_both_ways_whoever_begins() {
+fn messages_pass_both_ways_whichever_side_begins() {
     for they_begin in [true, false] {
         let mut lab = Lab::new();
         let router = lab.host().router();
@@ -155,7 +155,7 @@ fn comedia_is_not_fooled_by_strangers_that_open_nothing() {
 }
 
 #[test]
-fn an_association_that_nobody_answers_fails_and_the_transport_stays() {
+fn an_association_without_an_answer_fails_and_the_transport_stays() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let direct = lab.host().direct(router);
@@ -175,7 +175,7 @@ fn an_association_that_nobody_answers_fails_and_the_transport_stays() {
 }
 
 #[test]
-fn closing_tells_the_peer() {
+fn closing_aborts_the_association() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let key = plain(&mut lab, router, 1, true);

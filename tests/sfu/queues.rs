@@ -25,7 +25,7 @@ fn direct(lab: &mut Lab, bound: u64) -> (DataProducerKey, DataConsumerKey, Arc<B
 }
 
 #[test]
-fn a_direct_consumer_drops_beyond_its_bound_and_tells_once_it_goes_on() {
+fn a_direct_consumer_drops_beyond_its_bound_and_emits_when_delivery_resumes() {
     let mut lab = Lab::new();
     let (producer, consumer, backlog) = direct(&mut lab, 1000);
     // Each is charged 100 + 64 bytes: six fit.
@@ -61,7 +61,7 @@ fn a_direct_consumer_drops_beyond_its_bound_and_tells_once_it_goes_on() {
 }
 
 #[test]
-fn an_overflow_is_told_before_the_message_with_which_delivery_goes_on() {
+fn overflow_is_emitted_before_the_first_message_after_it() {
     let mut lab = Lab::new();
     let (producer, consumer, backlog) = direct(&mut lab, 1000);
     for _ in 0..7 {
@@ -86,7 +86,7 @@ fn an_overflow_is_told_before_the_message_with_which_delivery_goes_on() {
 }
 
 #[test]
-fn drain_is_told_below_a_quarter_of_the_bound_once() {
+fn drain_is_emitted_once_below_a_quarter_of_the_bound() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let transport = lab.host().direct(router);
@@ -159,7 +159,7 @@ fn small(lab: &mut Lab) -> (TransportKey, usize, DataProducerKey, DataConsumerKe
 }
 
 #[test]
-fn sctpsendbufferfull_is_told_once_a_turn_and_counted_exactly() {
+fn sctpsendbufferfull_is_emitted_once_a_turn_and_counted_exactly() {
     let mut lab = Lab::new();
     let (_, client, producer, consumer, _) = small(&mut lab);
     // Five of them make the 50,000 of the stream; at that the next is refused.
@@ -191,7 +191,7 @@ fn sctpsendbufferfull_is_told_once_a_turn_and_counted_exactly() {
 }
 
 #[test]
-fn a_message_that_is_refused_on_its_way_to_the_worker_is_told_and_counted_like_any_other() {
+fn a_message_rejected_before_the_worker_is_emitted_and_counted_like_any_other() {
     let mut lab = Lab::new();
     let (_, _, _, consumer, _) = small(&mut lab);
     for _ in 0..2 {
@@ -222,7 +222,7 @@ fn the_transports_bound_counts_all_streams() {
 }
 
 #[test]
-fn bufferedamountlow_is_told_when_the_amount_falls_to_the_threshold() {
+fn bufferedamountlow_is_emitted_when_the_amount_falls_to_the_threshold() {
     let mut lab = Lab::new();
     let (_, client, producer, consumer, gauge) = small(&mut lab);
     let mut it = lab.sfu().data_consumer(consumer).expect("open");
@@ -251,7 +251,7 @@ fn bufferedamountlow_is_told_when_the_amount_falls_to_the_threshold() {
 }
 
 #[test]
-fn one_frozen_consumer_keeps_nobody_waiting() {
+fn one_frozen_consumer_delays_no_other() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let direct = lab.host().direct(router);

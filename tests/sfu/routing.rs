@@ -97,7 +97,7 @@ fn a_paused_consumer_gets_nothing_and_nothing_is_kept() {
 }
 
 #[test]
-fn a_paused_producer_counts_and_routes_nothing_and_tells_its_consumers_once() {
+fn a_paused_producer_counts_and_routes_nothing_and_its_consumers_emit_once() {
     let mut lab = Lab::new();
     let (producer, consumers) = direct(&mut lab, 1);
     for _ in 0..2 {

@@ -11,7 +11,7 @@ use crate::common::lab::{Lab, ours, text, theirs};
 use crate::common::options;
 
 #[test]
-fn clients_on_one_port_are_told_apart() {
+fn clients_on_one_port_are_distinguished() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let server = lab.host().server(ours(1));

@@ -38,7 +38,7 @@ fn a_message_goes_from_browser_to_browser() {
 }
 
 #[test]
-fn the_way_up_is_told_in_order_in_both_dtls_roles() {
+fn states_are_emitted_in_order_in_both_dtls_roles() {
     for role in [DtlsRole::Client, DtlsRole::Server] {
         let mut lab = Lab::new();
         let router = lab.host().router();
@@ -220,7 +220,7 @@ fn a_wrong_certificate_fails_the_session_and_no_data_passes() {
 }
 
 #[test]
-fn the_same_stream_or_id_is_refused_twice() {
+fn a_second_producer_of_a_stream_or_id_is_rejected() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let (key, _) = lab.join(router, 1);

@@ -129,7 +129,7 @@ fn a_channel_that_the_client_closes_closes_its_consumer() {
 }
 
 #[test]
-fn a_channel_that_the_client_closes_tells_its_producer_which_stays() {
+fn a_channel_that_the_client_closes_emits_on_its_producer_which_stays() {
     let mut room = room();
     let producer = room.lab.host().produce(room.key, 9);
     let router = datasoup::sfu::id::RouterKey(2);
@@ -147,7 +147,7 @@ fn a_channel_that_the_client_closes_tells_its_producer_which_stays() {
 }
 
 #[test]
-fn a_channel_with_both_directions_tells_both() {
+fn a_channel_with_both_directions_emits_on_both() {
     let mut room = room();
     let producer = room.lab.host().produce(room.key, 9);
     let consumer = room.consume_on(9).expect("free");
@@ -176,7 +176,7 @@ fn a_closed_producer_asks_the_client_to_close_its_channel() {
 }
 
 #[test]
-fn a_closed_producer_on_which_nothing_has_come_asks_for_it_too_each_time_anew() {
+fn a_closed_producer_without_messages_resets_its_stream_each_time() {
     let mut room = room();
     for _ in 0..3 {
         let producer = room.lab.host().produce(room.key, 9);

@@ -33,7 +33,7 @@ pub struct KeyValues<K, V> {
     pub values: Vec<V>,
 }
 
-/// What a worker's sockets have dropped, since the beginning.
+/// What a worker's sockets have dropped, since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SocketCounters {
@@ -41,18 +41,18 @@ pub struct SocketCounters {
     pub datagrams_unsent: u64,
     /// Datagrams that came faster than they were taken: the kernel's receive buffer was full.
     pub datagrams_overflowed: u64,
-    /// TCP connections that proved nothing in their time, had to make room for others before they
-    /// did, or announced a datagram that cannot be.
+    /// TCP connections without a valid STUN request in time, evicted before one came, or with a frame of an
+    /// impossible length.
     pub tcp_connections_dropped: u64,
 }
 
-/// What JavaScript was not told because it was too busy, since the beginning.
+/// What did not reach JavaScript because it was too busy, since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutboxCounters {
     /// Events that were merged into later ones of their kind.
     pub events_merged: u64,
-    /// Lines of the log that there were too many of.
+    /// Lines of the log beyond its bounds.
     pub log_lines_dropped: u64,
 }
 

@@ -135,7 +135,7 @@ pub struct TransportStats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SctpDropped {
-    /// Packets whose lengths lie.
+    /// Malformed packets: lengths that contradict one another.
     pub sctp_packets_malformed: u64,
     /// Packets whose checksum, tag or ports are not the association's.
     pub sctp_packets_foreign: u64,
@@ -148,7 +148,7 @@ pub struct SctpDropped {
     /// Messages whose `maxPacketLifeTime` passed before they were first sent.
     pub messages_expired: u64,
     /// Messages given up by `maxRetransmits` or `maxPacketLifeTime` after they had been sent at least in
-    /// part; some may have arrived all the same.
+    /// part; some may have arrived.
     pub messages_abandoned: u64,
     /// Messages that were queued when the association ended, or that it did not take when their turn came.
     pub messages_unsent: u64,

@@ -65,7 +65,7 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) waits: bool,
 }
 
-/// The messages of its DataProducer that a DataConsumer did not pass on.
+/// The messages of its DataProducer that a DataConsumer did not send.
 #[derive(Debug, Default)]
 pub(in crate::sfu) struct NotSent {
     /// The sum of those that were lost: `full`, `too_large` and `unsendable`.
@@ -77,10 +77,10 @@ pub(in crate::sfu) struct NotSent {
     pub(in crate::sfu) filtered: u64,
 }
 
-/// Why a message was not passed on, though somebody asked for it.
+/// Why a message was dropped.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::sfu) enum DropReason {
-    /// Too much waits already, for the peer or for JavaScript.
+    /// The queue to the peer or to JavaScript is full.
     Full,
     /// Over the transport's `maxSendMessageSize`.
     TooLarge,
@@ -147,12 +147,12 @@ impl DataConsumer {
         }
     }
 
-    /// Payload waits for the peer from now on. True if none did before.
+    /// Payload is queued for the peer. True if none was before.
     pub(in crate::sfu) fn begins_to_wait(&mut self) -> bool {
         !std::mem::replace(&mut self.waits, true)
     }
 
-    /// Shows JavaScript how much still waits; false if that is nothing.
+    /// Shows JavaScript how much is still queued; false if nothing is.
     pub(in crate::sfu) fn still_waits(&mut self, amount: usize) -> bool {
         self.publish_buffered_amount(amount);
         self.waits = amount > 0;
@@ -169,7 +169,7 @@ impl DataConsumer {
         self.bytes_sent += payload_len as u64;
     }
 
-    /// Counts a message that is lost.
+    /// Counts a dropped message.
     pub(in crate::sfu) fn drop_message(&mut self, payload_len: usize, reason: DropReason) {
         self.not_sent.dropped.add(payload_len);
         *match reason {
@@ -184,12 +184,12 @@ impl DataConsumer {
         self.not_sent.paused += 1;
     }
 
-    /// Counts a message whose subchannels are not the consumer's.
+    /// Counts a message whose subchannels the consumer is not subscribed to.
     pub(in crate::sfu) fn skip_filtered(&mut self) {
         self.not_sent.filtered += 1;
     }
 
-    /// Counts a message that the full queue towards the peer refused, and tells of it once a turn.
+    /// Counts a message that the full queue to the peer rejected, and emits that once a turn.
     pub(in crate::sfu) fn reject_message(
         &mut self,
         key: DataConsumerKey,

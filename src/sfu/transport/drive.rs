@@ -20,7 +20,7 @@ impl Sfu {
         }
     }
 
-    /// A datagram for this transport has arrived over `tuple`. `incoming` is what a shared port has read of it.
+    /// Takes a datagram for this transport. `incoming` is what a shared port has read of it.
     pub(in crate::sfu) fn handle_transport_datagram(
         &mut self,
         key: TransportKey,
@@ -39,10 +39,10 @@ impl Sfu {
             Kind::Plain(it) => it.handle_datagram(*now, tuple, datagram),
             Kind::Pipe(it) => it.handle_datagram(*now, tuple, datagram),
         };
-        // A refusal is an answer, too.
+        // STUN requests are answered at once, rejected ones as well.
         transport.sent.add(*now, transmits.bytes() - before);
         if !accepted {
-            // Nothing has changed, so there is nothing to do.
+            // Nothing has changed.
             transport.datagrams_dropped += 1;
             return;
         }
@@ -51,7 +51,7 @@ impl Sfu {
         self.touch(key);
     }
 
-    /// Flushes every transport that something happened to, once.
+    /// Flushes every transport that had input, once.
     pub(in crate::sfu) fn flush_dirty(&mut self) {
         while let Some(key) = self.dirty.pop() {
             let Some(transport) = self.transports.get_mut(&key) else { continue };
@@ -65,7 +65,7 @@ impl Sfu {
         }
     }
 
-    /// Shows JavaScript how what waits for the peer has shrunk.
+    /// Shows JavaScript how far the queues for the peer have shrunk.
     fn publish_buffered_amounts(&mut self, key: TransportKey) {
         let Self { transports, data_consumers, .. } = self;
         let Some(transport) = transports.get_mut(&key) else { return };
@@ -89,7 +89,7 @@ impl Sfu {
         }
     }
 
-    /// Takes what a transport has to say.
+    /// Takes the outputs of a transport.
     pub(in crate::sfu) fn pump(&mut self, key: TransportKey) {
         while let Some(polled) = self.transports.get_mut(&key).and_then(Transport::poll) {
             match polled {
@@ -126,14 +126,13 @@ impl Sfu {
         }
     }
 
-    /// An event of a transport. What it says about a session comes after the path that led there.
+    /// Emits an event of a transport, after the path changes that led to it.
     fn push_transport_event(&mut self, key: TransportKey, event: TransportEvent) {
         self.emit_path_changes(key);
         self.emit(key, event);
     }
 
-    /// Tells what has become of the path to a peer: at most once a turn, unless there is more to
-    /// tell of its transport.
+    /// Emits the changes of the path to a peer: once a turn, or before another event of its transport.
     fn emit_path_changes(&mut self, key: TransportKey) {
         while let Some(event) = self.transports.get_mut(&key).and_then(Transport::poll_path) {
             self.emit(key, event);

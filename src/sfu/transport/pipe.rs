@@ -42,10 +42,10 @@ impl Sfu {
 }
 
 impl TransportMut<'_> {
-    /// The other end of this pipe is in this process: from here on it is reached by
-    /// [`Event::TunnelFrame`](crate::sfu::event::Event::TunnelFrame) instead of the network. To be called
-    /// before the transport is connected. Who consumes on it already goes on over the tunnel; what
-    /// was sent to them is discarded and counted.
+    /// The other end of this pipe is in this process: from here on
+    /// [`Event::TunnelFrame`](crate::sfu::event::Event::TunnelFrame) reaches it instead of the network. Call this
+    /// before the transport is connected. Its DataConsumers continue over the tunnel; messages that they have
+    /// queued are discarded and counted.
     pub fn tunnel(&mut self) -> Result<()> {
         let key = self.key;
         let Sfu { transports, data_consumers, .. } = &mut *self.sfu;
@@ -84,7 +84,7 @@ impl TransportMut<'_> {
 }
 
 impl Sfu {
-    /// The other end of a tunnel has handed this over.
+    /// Takes a frame from the other end of a tunnel.
     pub fn handle_tunnel_frame(&mut self, key: TransportKey, frame: TunnelFrame) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         let Some(tunnel) = transport.tunnel_mut() else { return };

@@ -28,7 +28,7 @@ impl TransportMut<'_> {
         Ok(UdpTransportAnswer { id: transport.id, tuple, sctp_parameters })
     }
 
-    /// Tells a plain or pipe transport where its peer is; answers the tuple. With comedia the
+    /// Sets the remote address of a plain or pipe transport. With comedia the
     /// address is ignored: it is learned.
     pub fn connect_udp(&mut self, options: UdpConnectOptions) -> Result<UdpConnectAnswer> {
         let now = self.sfu.now;
@@ -37,7 +37,7 @@ impl TransportMut<'_> {
             Kind::Plain(it) if it.comedia => {
                 return Ok(UdpConnectAnswer { tuple: it.tuple_info() });
             }
-            // Of two pipe transports one has to begin, and both know both addresses.
+            // One of two pipe transports has to begin; both know both addresses.
             Kind::Pipe(it) if it.path.local() < remote => Start::AtOnce,
             _ => Start::AfterSilence,
         };

@@ -46,7 +46,7 @@ impl SctpOverUdp {
     pub(in crate::sfu) const MAX_PACKET_SIZE: usize = MAX_UDP_PAYLOAD;
 
     pub(in crate::sfu) fn new(listen: Listen, sctp: Option<SctpConfig>) -> Self {
-        // Nothing else would tell that the peer has gone.
+        // Nothing else notices that the peer has gone.
         let sctp = sctp.map(|config| Association::new(SctpConfig { heartbeats: true, ..config }));
         Self { listen, remote: None, sctp, wanted: false }
     }
@@ -67,7 +67,7 @@ impl SctpOverUdp {
         self.listen.tuple_info(self.remote)
     }
 
-    /// The same while the remote address is being learned.
+    /// The tuple while the remote address is being learned.
     pub(in crate::sfu) fn local_tuple_info(&self) -> TupleInfo {
         self.listen.tuple_info(None)
     }
@@ -80,7 +80,7 @@ impl SctpOverUdp {
         self.sctp.as_mut()
     }
 
-    /// The peer is at `remote`. `start` says who sends the INIT.
+    /// The peer is at `remote`. `start` says which side sends the INIT.
     pub(in crate::sfu) fn connect(&mut self, now: Instant, remote: SocketAddr, start: Start) {
         self.remote = Some(remote);
         if let Some(sctp) = &mut self.sctp {
@@ -95,7 +95,7 @@ impl SctpOverUdp {
         self.begin(now);
     }
 
-    /// Whether there was something to carry. There is not any more: it goes another way.
+    /// Whether there was something to carry, which takes another way from now on.
     pub(in crate::sfu) fn take_wanted(&mut self) -> bool {
         std::mem::take(&mut self.wanted)
     }
@@ -109,8 +109,8 @@ impl SctpOverUdp {
         }
     }
 
-    /// Takes a datagram, if it is from the peer. One that opens an association is welcome before
-    /// there is anything to carry.
+    /// Takes a datagram, if it is from the peer. It may open the association before this side has
+    /// anything to carry.
     pub(in crate::sfu) fn handle_datagram(
         &mut self,
         now: Instant,
@@ -127,8 +127,8 @@ impl SctpOverUdp {
         true
     }
 
-    /// Takes a datagram from whoever completes the handshake first; until then the answers go to
-    /// the last who said something that makes sense.
+    /// Takes a datagram while the remote address is unknown. The peer is the sender that completes the
+    /// handshake; until then replies go to the last sender of a valid packet.
     pub(in crate::sfu) fn learn_remote(
         &mut self,
         now: Instant,
@@ -170,7 +170,7 @@ impl SctpOverUdp {
         sctp.drain_transmits(now, |packet| out.push(tuple, packet));
     }
 
-    /// Aborts the association; the peer is told.
+    /// Aborts the association; the last packet is an ABORT.
     pub(in crate::sfu) fn close(&mut self, now: Instant, out: &mut Transmits) {
         if let Some(sctp) = &mut self.sctp {
             sctp.abort(now);
