@@ -1,4 +1,4 @@
-//! Who allocated the heap of a transport: `npm run bench:heap`. What aws-lc allocates for the keys of a session, 1.2
+//! The heap of a transport by owner: `npm run bench:heap`. What aws-lc allocates for the keys of a session, 1.2
 //! KB, does not go through Rust's allocator.
 
 #[path = "../../tests/common/mod.rs"]
