@@ -170,6 +170,19 @@ fn a_peer_that_restarts_during_the_handshake_can_connect() {
 }
 
 #[test]
+fn a_peer_has_three_seconds_to_complete_the_handshake_it_has_begun() {
+    let stage = Stage::halfway(config(), (10, 10), &extensions());
+    let at = stage.sctp.poll_timeout().expect("a timeout");
+    assert!(at >= stage.now + Duration::from_secs(3) && at <= stage.now + Duration::from_secs(4));
+    // Then the association sends an INIT of its own.
+    let Stage { mut sctp, .. } = stage;
+    sctp.handle_timeout(at);
+    let mut sent = Vec::new();
+    sctp.drain_transmits(at, |packet| sent.extend(chunks(packet)));
+    assert_eq!(sent[0].kind, INIT);
+}
+
+#[test]
 fn a_repeated_init_is_answered_with_the_same_cookie() {
     let mut stage = Stage::halfway(config(), (10, 10), &extensions());
     let again = init(INIT, stage.puppet.own_tag, (10, 10), FIRST_TSN, &extensions());
