@@ -1,4 +1,4 @@
-//! The protocols of one port (RFC 7983 §7), told apart by the first byte of a datagram.
+//! The protocols of one port, distinguished by the first byte of a datagram (RFC 7983 §7).
 
 use super::stun::Binding;
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 pub struct SocketId(pub u32);
 
 /// A path between us and a peer: our socket and its address. For TCP the socket is the listening
-/// one; the remote address then tells its connections apart.
+/// one; its connections differ in the remote address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Tuple {
     /// Our side.

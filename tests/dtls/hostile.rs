@@ -241,7 +241,7 @@ fn outcome(pair: &mut Pair, what: &str) -> Outcome {
     }
 }
 
-/// Handshakes some datagrams of which are changed: nothing panics, no session hangs, and both ends agree.
+/// Handshakes in which some datagrams are changed: nothing panics, no session hangs, and both ends agree.
 fn mutated_handshakes(seeds: std::ops::Range<u64>) {
     let mut outcomes = [0; 3];
     for seed in seeds {
