@@ -44,6 +44,12 @@ const STEPS = [
   { name: 'prettier', command: 'npx --no-install prettier --check .', fast: true },
   { name: 'types', command: 'npm run --silent test:types', fast: true },
   { name: 'clippy-node', command: `${CLIPPY} --features node -- -D warnings`, fast: true },
+  {
+    name: 'rustdoc',
+    command:
+      "RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --quiet --no-deps --document-private-items --features node",
+    fast: true,
+  },
   { name: 'clippy-runtime', command: `${CLIPPY} -- -D warnings` },
   { name: 'clippy-sans-io', command: `${CLIPPY} --no-default-features -- -D warnings` },
   { name: 'deny', command: 'scripts/deny.sh' },

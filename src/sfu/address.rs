@@ -68,7 +68,7 @@ impl Listen {
 
 /// Which protocol's candidates a peer should try first, on a [`WebRtcServer`]'s sockets.
 ///
-/// [`WebRtcServer`]: crate::sfu::webrtc_server::WebRtcServer
+/// [`WebRtcServer`]: crate::sfu::entity::webrtc_server::WebRtcServer
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Preference {
     pub(super) udp: bool,
