@@ -296,6 +296,7 @@ fn closing_a_channel_that_the_peer_has_closed_and_uses_again_resets_nothing() {
     let sent = stage.send(&[reset(stage.puppet.request, 0, tsn, &[1])]);
     answer_resets(&mut stage, sent, PERFORMED);
     stage.pass(Duration::from_secs(10));
+    stage.drain();
     stage.sctp.expect_stream(1);
     stage.sctp.reset_stream(1);
     assert_eq!(stage.drain(), []);
