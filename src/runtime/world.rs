@@ -157,7 +157,7 @@ impl World {
             }
             Job::TunnelFrame(transport, frame) => self.sfu.handle_tunnel_frame(transport, frame),
             Job::NotifyDrain(producer) => self.sfu.notify_drain(producer),
-            Job::Relieved(consumer) => self.sfu.relieved(consumer),
+            Job::Relieved(consumer) => self.sfu.handle_relief(consumer),
             Job::NeighbourEnded => self.close_broken_tunnels(),
             Job::Call(call) => {
                 self.collect_events();

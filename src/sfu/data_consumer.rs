@@ -31,7 +31,7 @@ impl Sfu {
 
 impl Sfu {
     /// JavaScript has caught up with a direct DataConsumer that overflowed: emits what was dropped.
-    pub fn relieved(&mut self, key: DataConsumerKey) {
+    pub fn handle_relief(&mut self, key: DataConsumerKey) {
         if let Some(consumer) = self.data_consumers.get_mut(&key)
             && let Destination::Direct { dropping, .. } = &mut consumer.sink
             && let Some(dropped) = dropping.take()
