@@ -1,6 +1,6 @@
 //! How much is on its way between two threads. The one exception to the rule that this room knows no threads:
-//! only the counters here and in `tunnel.rs` are shared, none of them blocks, wakes or waits, and with one thread
-//! they behave the same.
+//! only the counters here are shared, none of them blocks, wakes or waits, and with one thread they behave the
+//! same.
 //!
 //! One thread counts what enters, the other what leaves; each counter has a single writer, so the
 //! hot path pays for plain loads and stores only, and both sides can ask for the difference.
@@ -112,6 +112,38 @@ impl Backlog {
         let left = self.left.messages.load(Ordering::Relaxed);
         let messages = self.entered.messages.load(Ordering::Relaxed).saturating_sub(left);
         self.payload() + messages * charge(0) as u64
+    }
+}
+
+/// Whether a backlog has fallen to its threshold since it was last above. The entering side arms it, the leaving
+/// side takes it.
+#[derive(Debug)]
+pub(super) struct LowWatermark {
+    threshold: AtomicU64,
+    armed: AtomicBool,
+}
+
+impl LowWatermark {
+    /// `threshold` is in payload bytes.
+    pub(super) fn new(threshold: u64) -> Self {
+        Self { threshold: threshold.into(), armed: false.into() }
+    }
+
+    pub(super) fn set_threshold(&self, threshold: u64) {
+        self.threshold.store(threshold, Ordering::Relaxed);
+    }
+
+    /// The backlog has grown to this many payload bytes.
+    pub(super) fn grown_to(&self, payload: u64) {
+        if payload > self.threshold.load(Ordering::Relaxed) {
+            self.armed.store(true, Ordering::Release);
+        }
+    }
+
+    /// The backlog has shrunk to this many payload bytes. True the first time at the threshold or below.
+    pub(super) fn shrunk_to(&self, payload: u64) -> bool {
+        payload <= self.threshold.load(Ordering::Relaxed)
+            && self.armed.swap(false, Ordering::AcqRel)
     }
 }
 

@@ -10,13 +10,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 
 use crate::proto::message::{Message, StreamId};
 use crate::proto::sctp::{MessageTally, SctpEvent, SctpState, SendError};
-use crate::sfu::backlog::Backlog;
+use crate::sfu::backlog::{Backlog, LowWatermark};
 use crate::sfu::subchannels::Selector;
 
 /// What one end hands the other.
@@ -48,9 +47,7 @@ pub struct TunnelMessage {
 pub struct TunnelStream {
     id: StreamId,
     backlog: Arc<Backlog>,
-    low_threshold: AtomicU64,
-    /// The amount has been above the threshold since `Low` was last sent.
-    armed: AtomicBool,
+    low: LowWatermark,
 }
 
 /// One end of a tunnel.
@@ -118,8 +115,8 @@ impl Tunnel {
 
     /// `backlog` counts what is on its way on this stream.
     pub(in crate::sfu) fn open_stream(&mut self, id: StreamId, backlog: Arc<Backlog>) {
-        let low_threshold = self.default_low_threshold.into();
-        let stream = TunnelStream { id, backlog, low_threshold, armed: false.into() };
+        let low = LowWatermark::new(self.default_low_threshold);
+        let stream = TunnelStream { id, backlog, low };
         self.streams.insert(id, Arc::new(stream));
     }
 
@@ -129,7 +126,7 @@ impl Tunnel {
 
     pub(in crate::sfu) fn set_low_threshold(&mut self, id: StreamId, threshold: usize) {
         if let Some(stream) = self.streams.get(&id) {
-            stream.low_threshold.store(threshold as u64, Ordering::Relaxed);
+            stream.low.set_threshold(threshold as u64);
         }
     }
 
@@ -157,9 +154,7 @@ impl Tunnel {
         stream.backlog.enter(message.payload.len());
         self.total.enter(message.payload.len());
         let queued = stream.backlog.payload();
-        if queued > stream.low_threshold.load(Ordering::Relaxed) {
-            stream.armed.store(true, Ordering::Release);
-        }
+        stream.low.grown_to(queued);
         self.traffic.push_back(Box::new(TunnelMessage {
             message: message.clone(),
             selector: selector.cloned(),
@@ -231,9 +226,7 @@ impl Tunnel {
         let payload = message.payload.len() as u64;
         stream.backlog.leave(1, payload);
         total.leave(1, payload);
-        if stream.backlog.payload() <= stream.low_threshold.load(Ordering::Relaxed)
-            && stream.armed.swap(false, Ordering::AcqRel)
-        {
+        if stream.low.shrunk_to(stream.backlog.payload()) {
             self.control.push_back(TunnelFrame::Low(Arc::clone(&stream)));
         }
         Arrival { stream: stream.id, message, selector }
