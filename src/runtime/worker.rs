@@ -104,7 +104,7 @@ fn run(
         };
         let mut begin = VecDeque::new();
         log::take(|level, text| begin.push_back(Item::Log(level, text)));
-        begin.push_back(Item::Answer(request, answer));
+        begin.push_back(Item::Answer(request, answer.map_err(Box::new)));
         outbox.push(&mut begin);
         if let Some(serve) = serve {
             serve();

@@ -67,7 +67,7 @@ impl World {
     /// Answers a request. Events from before the answer precede it in the outbox, and those that the
     /// request itself causes follow it.
     pub fn answer(&mut self, request: u32, result: Result<String, Error>) {
-        self.items.push_back(Item::Answer(request, result));
+        self.items.push_back(Item::Answer(request, result.map_err(Box::new)));
     }
 
     /// The answer of `worker.dump()`.

@@ -88,7 +88,9 @@ impl Worker {
     pub(crate) fn answer(&mut self, request: u32) -> Result<String, Error> {
         loop {
             match self.next() {
-                Item::Answer(number, result) if number == request => return result,
+                Item::Answer(number, result) if number == request => {
+                    return result.map_err(|error| *error);
+                }
                 Item::Ended => panic!("the worker has ended"),
                 _ => {}
             }
