@@ -72,8 +72,8 @@ async function session(settings: types.WorkerSettings): Promise<Session> {
   const inbox = new Inbox(await direct.consumeData({ dataProducerId: dataProducer.id }));
   const peer = await peers.connect(transport, { channels: [{ id: 1 }, { id: 2 }] });
   await untilState(transport, 'iceState', 'completed');
-  await peer.send(2, 'to nobody');
-  await peer.send(1, 'to somebody');
+  await peer.send(2, 'no consumer');
+  await peer.send(1, 'a consumer');
   await inbox.count(1);
   // Its answer arrives after all earlier lines.
   await worker.dump();
@@ -99,8 +99,8 @@ describe('createWorker({ logLevel: debug, logTags })', () => {
     ice: [/the peer is at 127\.0\.0\.1 port \d+/, /ICE Connected/, /ICE Completed/],
     dtls: [/DTLS Connecting/, /DTLS Connected/],
     sctp: [/SCTP Connecting/, /SCTP Connected/],
-    message: [/9 bytes on stream 2: has no DataProducer/],
-    info: [/a worker begins, its ports are 10000 to 59999/],
+    message: [/11 bytes on stream 2: has no DataProducer/],
+    info: [/worker started, ports 10000 to 59999/],
   };
 
   test.each(TAGS)('%s: its lines, and no others', async (tag) => {
@@ -205,12 +205,12 @@ test('DEBUG=datasoup:* shows what a worker’s thread logs', async () => {
     { env: { DEBUG: 'datasoup:*' } },
   );
   expect(code).toBe(0);
-  expect(stderr).toMatch(/ datasoup:Worker \[pid:\d+\] info: a worker begins/);
+  expect(stderr).toMatch(/ datasoup:Worker \[pid:\d+\] info: worker started/);
   expect(stderr).toMatch(/ datasoup:Worker worker\.close\(\)/);
 });
 
 test('lines reach the listeners without DEBUG', async () => {
   const worker = await datasoup.createWorker({ logLevel: 'debug', logTags: ['info'] });
-  await untilLine(/info: a worker begins/);
+  await untilLine(/info: worker started/);
   worker.close();
 });
