@@ -1,4 +1,4 @@
-//! What a worker answers, and the arguments of its events. What varies from run to run is made the same.
+//! The answers of a worker and the arguments of its events, without what varies from run to run.
 
 use std::net::SocketAddr;
 
@@ -19,7 +19,7 @@ fn to_json(it: impl Serialize) -> Value {
     serde_json::to_value(it).expect("JSON")
 }
 
-/// A worker with an entity of each kind, the WebRTC transport of which is connected.
+/// The answers of a worker with an entity of each kind. Its first WebRTC transport is connected.
 #[allow(clippy::too_many_lines, reason = "a list of answers")]
 fn answers() -> Vec<(&'static str, Vec<Value>)> {
     let mut lab = Lab::new();
@@ -119,7 +119,7 @@ fn dump_producer(lab: &mut Lab, key: DataProducerKey) -> Value {
     to_json(lab.sfu().data_producer(key).expect("open").dump())
 }
 
-/// Makes the same what is not: ids and secrets, what the protocols draw, and every counter.
+/// Replaces what varies: ids, secrets, and every counter.
 fn normalise(name: &str, value: &mut Value) {
     match value {
         Value::Array(items) => {

@@ -108,7 +108,7 @@ fn options_with_an_unknown_member_are_rejected() {
 }
 
 #[test]
-fn a_missing_member_is_no_silent_default() {
+fn a_missing_member_is_an_error() {
     // What is absent in the fixture of a minimal call may be absent; all else is required.
     for (name, Reader { read, .. }) in readers() {
         let value = fixture(name).remove(0);

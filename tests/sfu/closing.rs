@@ -1,4 +1,4 @@
-//! Whatever is closed, in whatever order: everybody is told, and nothing is left behind.
+//! Closing, of anything and in any order: what closes with it is emitted, and nothing is left behind.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ fn everything(lab: &mut Lab) -> (Vec<Entity>, usize) {
         lab.sfu().create_pipe_transport(pipe, router, &options, listen).expect("a router");
         let to = UdpConnectOptions { ip: theirs(base + 4).ip(), port: theirs(base + 4).port() };
         lab.sfu().transport(pipe).expect("open").connect_udp(to).expect("the first time");
-        // One that nobody has joined, one that is restarting.
+        // A transport that no client has joined, and one that is restarting.
         let (fresh, _) = lab.invite(router, base + 5);
         let gone = lab.clients.len() - 1;
         lab.clients[gone].frozen = true;
@@ -95,7 +95,7 @@ fn assert_nothing_is_left(lab: &mut Lab, sockets: usize) {
     released.dedup();
     assert_eq!(released.len(), sockets, "each once");
     assert!(lab.sfu().is_empty(), "{:#?}", lab.sfu());
-    // And nothing comes of what still arrives.
+    // Datagrams that still arrive cause no event.
     lab.host().events.clear();
     lab.run_for(Duration::from_secs(100));
     assert!(lab.host().events.is_empty());
@@ -166,7 +166,7 @@ fn consumers_on_other_transports_close_with_their_producer() {
             assert_eq!(events, [DataConsumerEvent::DataProducerClose]);
             assert!(lab.sfu().data_consumer(consumer).is_err());
         }
-        lab.sfu().send(producer, text("for nobody"), None);
+        lab.sfu().send(producer, text("too late"), None);
         lab.flush();
         let events = &lab.host().events;
         assert!(!events.iter().any(|it| matches!(it, Event::Message(..))), "{events:?}");
@@ -187,7 +187,7 @@ fn a_closed_transport_sends_abort_and_close_notify() {
         assert!(lab.clients[client].sctp.aborted);
         assert_eq!(lab.clients[client].dtls_states.last(), Some(&DtlsState::Closed));
         assert_eq!(lab.host().released.len(), usize::from(!shared));
-        assert!(lab.host().transport_events(key).is_empty(), "its owner closed it");
+        assert!(lab.host().transport_events(key).is_empty(), "the application closed it");
     }
 }
 
@@ -208,7 +208,7 @@ fn a_client_that_leaves_ends_its_session_and_nothing_else() {
     else {
         panic!("{events:?}")
     };
-    lab.sfu().send(producer, text("nobody listens"), None);
+    lab.sfu().send(producer, text("too late"), None);
     lab.flush();
     let stats = lab.consumer_stats(consumer);
     assert_eq!((&stats["messagesSent"], &stats["messagesDropped"]), (&0.into(), &1.into()));
@@ -218,7 +218,7 @@ fn a_client_that_leaves_ends_its_session_and_nothing_else() {
 }
 
 #[test]
-fn an_entity_on_a_router_that_is_gone_cannot_be_made() {
+fn a_transport_of_a_closed_router_cannot_be_created() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     lab.sfu().close_router(router);

@@ -1,4 +1,4 @@
-//! What strangers send changes nothing, ends nobody's session, and is never answered with more.
+//! Hostile datagrams change no state, end no session, and get no answer larger than themselves.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::common::lab::{Lab, binary, ours, text, theirs};
 use crate::common::options;
 use crate::common::sim::Random;
 
-/// After it as many STUN requests are looked at again.
+/// The period of the quota of STUN requests; see `proto/ice_lite/quota.rs`.
 const QUOTA_PERIOD: Duration = Duration::from_millis(50);
 
-/// Datagrams of all kinds from nobody.
+/// Datagrams of all kinds that no peer sends.
 fn garbage(ice: &IceParameters) -> Vec<Vec<u8>> {
     let wrong = IceParameters { password: "x".repeat(32), ..ice.clone() };
     let unknown = IceParameters { username_fragment: "y".repeat(32), ..ice.clone() };
@@ -53,7 +53,7 @@ fn garbage(ice: &IceParameters) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn datagrams_of_strangers_change_nothing_and_are_not_amplified() {
+fn hostile_datagrams_change_nothing_and_are_not_amplified() {
     for shared in [false, true] {
         let mut lab = Lab::new();
         let router = lab.host().router();
@@ -96,7 +96,7 @@ fn datagrams_of_strangers_change_nothing_and_are_not_amplified() {
 }
 
 #[test]
-fn garbage_from_the_clients_own_address_ends_nothing() {
+fn garbage_from_the_clients_own_address_ends_no_session() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let server = lab.host().server(ours(9));
@@ -139,7 +139,7 @@ fn a_check_with_another_clients_username_and_a_wrong_key_does_not_take_its_path(
     lab.expect("the message", |lab| lab.clients[bob].sctp.messages.len() == 1);
 }
 
-/// A ClientHello as good as any.
+/// A well-formed ClientHello.
 fn client_hello(now: Instant, to: SocketAddr) -> Vec<u8> {
     let context = Arc::new(DtlsContext::new(Certificate::generate().expect("a certificate")));
     let mut eve = Dtls::new(context);
@@ -195,7 +195,7 @@ fn records_that_are_not_the_peers_are_counted() {
     let (key, _) = lab.join(router, 1);
     let dropped = |lab: &mut Lab| lab.stats(key)["dtlsRecordsDropped"].as_u64().expect("a number");
     let before = dropped(&mut lab);
-    // Application data that nobody has sealed; a ClientHello in the clear.
+    // Application data that the peer has not sealed, and a ClientHello in the clear.
     let forged = [&[23, 254, 253, 0, 1, 0, 0, 0, 1, 0, 0, 0, 30][..], &[9; 30]].concat();
     let hello = [&[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4][..], &[1, 0, 0, 0]].concat();
     for datagram in [&forged, &forged, &hello] {
@@ -206,7 +206,7 @@ fn records_that_are_not_the_peers_are_counted() {
 }
 
 #[test]
-fn datagrams_of_strangers_are_counted() {
+fn datagrams_from_another_address_are_counted() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let (key, _) = lab.join(router, 1);
@@ -265,7 +265,7 @@ fn two_sessions_that_compete_for_a_path_emit_once_a_turn() {
 }
 
 #[test]
-fn tuple_churn_leaves_no_more_than_eight_ways_to_a_transport() {
+fn tuple_churn_leaves_a_transport_no_more_than_eight_tuples() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let server = lab.host().server(ours(9));
@@ -288,11 +288,11 @@ fn tuple_churn_leaves_no_more_than_eight_ways_to_a_transport() {
     assert_eq!(lab.host().events.len(), 0);
 }
 
-/// On a shared port a valid request moves its path to the session that it names, so that a client
-/// may use its port again. Who can send in another's name (and has a session of its own) misuses
-/// that: this is all that it comes to.
+/// On a shared port a valid request moves its tuple to the transport that it names, so that a client
+/// may use its port again. A client that can spoof the address of another one misuses that; this
+/// test shows all that it achieves.
 #[test]
-fn a_path_taken_in_anothers_name_comes_back_with_the_next_check() {
+fn a_tuple_stolen_with_a_spoofed_check_comes_back_with_the_next_check() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let server = lab.host().server(ours(9));
@@ -300,9 +300,9 @@ fn a_path_taken_in_anothers_name_comes_back_with_the_next_check() {
     let (thief, mallory) = lab.join_server(router, server, 2);
     let direct = lab.host().direct(router);
     let up = lab.host().produce(victim, 0);
-    let (heard, _) = lab.host().consume(direct, up);
+    let (from_victim, _) = lab.host().consume(direct, up);
     let down = lab.host().produce(direct, 0);
-    let (told, _) = lab.host().consume(victim, down);
+    let (to_victim, _) = lab.host().consume(victim, down);
     let theft = Client::check(&lab.clients[mallory].ice, true);
     let before = lab.dump(victim);
     lab.run_for(Duration::from_secs(1));
@@ -316,13 +316,13 @@ fn a_path_taken_in_anothers_name_comes_back_with_the_next_check() {
     assert_eq!(lab.ice_state(victim), IceState::Disconnected);
     assert_eq!(lab.dump(thief)["iceSelectedTuple"]["remotePort"], 20_001);
 
-    // Meanwhile what she sends goes nowhere, and above all not into the thief's session; what is for
-    // her waits.
+    // Until then her messages go nowhere, least of all into the thief's session, and messages for her
+    // wait.
     lab.sfu().send(down, text("for Alice"), None);
     lab.clients[alice].send(0, text("from Alice"));
     lab.run_for(Duration::from_secs(1));
     assert!(lab.clients[alice].sctp.messages.is_empty());
-    assert!(lab.host().messages(heard).is_empty());
+    assert!(lab.host().messages(from_victim).is_empty());
     for key in [victim, thief] {
         let dump = lab.dump(key);
         assert_eq!(
@@ -331,18 +331,18 @@ fn a_path_taken_in_anothers_name_comes_back_with_the_next_check() {
         );
     }
     assert_ne!(lab.stats(thief)["bytesReceived"], secrets, "they arrive, but nothing opens them");
-    // The thief's own session is all that the thief has put at risk.
+    // The thief gets none of them.
     assert!(lab.clients[mallory].sctp.messages.is_empty());
 
     // She checks again, and nothing is lost.
     lab.clients[alice].checks = true;
     lab.expect("both messages", |lab| lab.clients[alice].sctp.messages.len() == 1);
     lab.run_for(Duration::from_secs(5));
-    assert_eq!(lab.host().messages(heard), [text("from Alice")]);
+    assert_eq!(lab.host().messages(from_victim), [text("from Alice")]);
     assert_eq!(lab.clients[alice].sctp.messages[0].1, text("for Alice"));
     assert_eq!(lab.ice_state(victim), IceState::Completed);
     assert_eq!(lab.dump(victim)["iceSelectedTuple"], before["iceSelectedTuple"]);
-    assert_eq!(lab.consumer_stats(told)["messagesDropped"], 0);
+    assert_eq!(lab.consumer_stats(to_victim)["messagesDropped"], 0);
     let events = lab.host().transport_events(victim);
     assert!(
         matches!(
@@ -361,7 +361,7 @@ fn a_path_taken_in_anothers_name_comes_back_with_the_next_check() {
 }
 
 #[test]
-fn what_is_sent_to_a_stolen_path_is_no_more_than_what_was_asked_for_there() {
+fn a_spoofed_address_gets_no_more_than_a_congestion_window() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let server = lab.host().server(ours(9));
@@ -369,7 +369,7 @@ fn what_is_sent_to_a_stolen_path_is_no_more_than_what_was_asked_for_there() {
     let direct = lab.host().direct(router);
     let down = lab.host().produce(direct, 0);
     lab.host().consume(thief, down);
-    // An address where nobody is: a check in its name points the thief's data there.
+    // A check with a spoofed source address directs the thief's data there.
     let theft = Client::check(&lab.clients[mallory].ice, true);
     lab.clients[mallory].frozen = true;
     lab.inject(theirs(77), ours(9), &theft);
@@ -381,13 +381,13 @@ fn what_is_sent_to_a_stolen_path_is_no_more_than_what_was_asked_for_there() {
     lab.run_for(Duration::from_secs(120));
     let sent: usize = lab.strays.iter().map(|it| it.bytes.len()).sum();
     assert!(lab.strays.iter().all(|it| it.to == theirs(77)));
-    // A congestion window of which nothing is acknowledged, and its repetitions while consent lasts.
-    assert!(sent < 64 * 1024, "{sent} bytes to who has asked for nothing");
+    // One congestion window, never acknowledged, and its retransmissions until consent runs out.
+    assert!(sent < 64 * 1024, "{sent} bytes to an address that asked for nothing");
     assert_eq!(lab.ice_state(thief), IceState::Disconnected);
 }
 
 #[test]
-fn whatever_is_dropped_is_counted_where_it_belongs() {
+fn every_dropped_datagram_is_counted_by_the_layer_that_drops_it() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let server = lab.host().server(ours(9));
@@ -406,16 +406,16 @@ fn whatever_is_dropped_is_counted_where_it_belongs() {
     };
     let before = counts(&mut lab);
     for (from, datagram, expected) in [
-        // Nobody's: of no transport.
+        // For no transport.
         (theirs(99), Client::check(&unknown, true), [1, 0, 0]),
         (theirs(99), record.clone(), [1, 0, 0]),
         (theirs(99), vec![200; 20], [1, 0, 0]),
         (theirs(99), vec![], [1, 0, 0]),
         (theirs(1), vec![0x13, 0x88, 0x13, 0x88], [1, 0, 0]),
-        // For a transport, by its username, from a stranger and from where its client is.
+        // For a transport by its username, from another address and from its client's.
         (theirs(99), Client::check(&wrong, true), [0, 1, 0]),
         (theirs(1), Client::check(&wrong, true), [0, 1, 0]),
-        // In its client's name: nothing that opens, what has no place, and a length that lies.
+        // From its client's tuple: a record that does not decrypt, one out of place, and truncated ones.
         (theirs(1), record.clone(), [0, 0, 1]),
         (theirs(1), plaintext, [0, 0, 1]),
         (theirs(1), record[..20].to_vec(), [0, 0, 1]),
@@ -427,7 +427,7 @@ fn whatever_is_dropped_is_counted_where_it_belongs() {
         let counted: Vec<u64> = after.iter().zip(before).map(|(after, it)| after - it).collect();
         assert_eq!(counted, expected, "{datagram:?}");
     }
-    // What is good is not counted.
+    // Good datagrams are not counted.
     let producer = lab.host().produce(key, 0);
     lab.host().consume(key, producer);
     let between = counts(&mut lab);

@@ -1,4 +1,4 @@
-//! Who does nothing costs nothing.
+//! Idle transports cost nothing.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::common::lab::{Lab, ours, text};
 use crate::common::options;
 
 #[test]
-fn an_idle_client_needs_nothing_but_a_look_at_its_consent() {
+fn an_idle_client_causes_no_wakes_but_for_its_consent() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let (key, client) = lab.join(router, 1);
@@ -20,7 +20,7 @@ fn an_idle_client_needs_nothing_but_a_look_at_its_consent() {
     assert_eq!(lab.host().messages(consumer).len(), 20);
     lab.run_for(Duration::from_secs(60));
 
-    // From here on the only thing that happens by itself is that consent runs out.
+    // From here on nothing happens by itself but that consent runs out.
     lab.clients[client].frozen = true;
     let frozen_at = lab.now;
     let mut wakes = 0;
@@ -76,7 +76,7 @@ fn a_turn_without_work_sends_and_emits_nothing() {
 }
 
 #[test]
-fn statistics_count_what_passes() {
+fn statistics_count_datagrams_and_messages() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let (key, client) = lab.join(router, 1);

@@ -1,4 +1,4 @@
-//! A client behind a network of some kind, with channels of every reliability in both directions.
+//! A worker and a client on a simulated network, with a channel of every reliability in both directions.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ pub(crate) const LIFETIME: Duration = Duration::from_millis(100);
 /// The round trips of the networks, in milliseconds.
 pub(crate) const ROUND_TRIPS: [u64; 5] = [0, 20, 50, 100, 200];
 
-/// What a channel promises. Each is a stream of its own, whose id is its place here.
+/// A channel, named after what it promises. Its stream id is its place here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channel {
     Ordered,
@@ -71,9 +71,9 @@ pub(crate) enum Way {
 /// What has been sent and received on a channel, in one direction.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    /// When each message was sent, and how long it was; its number is its place.
+    /// When each message was sent, and its length. The number of a message is its index.
     pub(crate) sent: Vec<(Instant, usize)>,
-    /// The numbers of the messages that came, and when.
+    /// The numbers of the messages that arrived, and when.
     pub(crate) received: Vec<(u32, Instant)>,
 }
 
@@ -174,7 +174,7 @@ impl Network {
         &logs[usize::from(channel.stream())]
     }
 
-    /// Runs until `done`, for at most `limit` of virtual time. Answers whether it was done.
+    /// Runs until `done`, for at most `limit` of virtual time. Returns whether it was.
     pub(crate) fn run_until(
         &mut self,
         limit: Duration,

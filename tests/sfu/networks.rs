@@ -10,7 +10,7 @@ const MESSAGES: usize = 60;
 
 const PACE: Duration = Duration::from_millis(25);
 
-/// Their sizes: from the smallest to some that take several packets.
+/// The size of a message: some take several packets.
 fn size(number: usize) -> usize {
     4 + (number * 373) % 3000
 }
@@ -64,7 +64,7 @@ fn promises_hold(round_trip: u64) {
         network.run_until(Duration::from_secs(60), |it| {
             all_came(it, Way::Down) && all_came(it, Way::Up)
         });
-        // What is late or comes twice has time to.
+        // Time for late and duplicated messages.
         network.run_for(Duration::from_secs(10));
 
         for way in [Way::Down, Way::Up] {

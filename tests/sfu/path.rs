@@ -1,4 +1,4 @@
-//! Which remote address is the peer: migration, consent, restarts.
+//! Which remote address is the peer's: migration, consent, restarts.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn data_from_another_valid_address_moves_the_selection_there() {
 }
 
 #[test]
-fn a_silent_client_counts_as_gone_and_may_come_back() {
+fn a_silent_client_is_disconnected_and_may_come_back() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let (a, alice) = lab.join(router, 1);
@@ -73,10 +73,10 @@ fn a_silent_client_counts_as_gone_and_may_come_back() {
     assert_eq!(
         lab.host().transport_events(b),
         [TransportEvent::IceState(IceState::Disconnected)],
-        "the session itself goes on"
+        "the DTLS session and the association stay"
     );
     let (sent, _) = lab.sent[&ours(2)];
-    lab.clients[alice].send(0, text("meanwhile"));
+    lab.clients[alice].send(0, text("queued"));
     lab.run_for(Duration::from_secs(20));
     assert_eq!(lab.sent[&ours(2)].0, sent, "nothing is sent without consent");
 
@@ -86,7 +86,7 @@ fn a_silent_client_counts_as_gone_and_may_come_back() {
 }
 
 #[test]
-fn without_a_consent_timeout_no_client_is_given_up() {
+fn without_a_consent_timeout_no_client_is_disconnected() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let listen = lab.host().listen(ours(1));
@@ -134,7 +134,7 @@ fn after_restart_ice_old_credentials_work_until_the_new_ones_are_used() {
             let dump = lab.sfu().dump_webrtc_server(server).expect("open");
             assert_eq!(dump.local_ice_username_fragments.len(), 1);
         }
-        assert_eq!(lab.dump(key)["iceSelectedTuple"]["remotePort"], 20_001, "refused");
+        assert_eq!(lab.dump(key)["iceSelectedTuple"]["remotePort"], 20_001, "rejected");
         lab.run_for(Duration::from_secs(60));
         assert_eq!(lab.ice_state(key), IceState::Completed);
     }

@@ -118,7 +118,7 @@ fn messages_and_subchannels_pass_through_a_pipe() {
                 consumers.iter().map(|it| lab.hosts[far.host].messages(*it)).collect();
             let lens: Vec<usize> = got.iter().map(Vec::len).collect();
             assert_eq!(lens, expected, "{selector:?}");
-            assert!(got.iter().flatten().all(|it| *it == message), "the header is gone");
+            assert!(got.iter().flatten().all(|it| *it == message), "without the header");
         }
     }
 }
@@ -269,7 +269,7 @@ fn the_two_directions_of_a_pipe_are_independent() {
 
 #[test]
 fn pipes_that_know_each_other_by_other_addresses_connect_as_well() {
-    // Each is bound to 0.0.0.0, which is lower than whatever the other is.
+    // Each is bound to 0.0.0.0, which is below the address of the other, so both begin.
     let mut lab = Lab::with(2, Conditions::PERFECT, 1);
     let mut pipes = Vec::new();
     for n in 1..=2 {
@@ -304,7 +304,7 @@ fn a_pipe_connects_once_its_far_end_exists() {
         let mut lab = Lab::with(2, Conditions::PERFECT, 1);
         let [near, far] = joined(&mut lab, by);
         let producer = lab.hosts[near.host].produce(near.direct, 0);
-        // Nothing is to be carried yet, so nothing has begun.
+        // There is nothing to carry yet, so nothing begins.
         lab.run_for(Duration::from_secs(100));
         assert!(lab.sent.is_empty());
         let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
@@ -365,7 +365,7 @@ fn a_tunnel_is_bounded_and_counts_as_an_association_does() {
     let (carrier, remote) = carry(&mut lab, [near, far], producer, Vec::new());
     lab.run_for(Duration::from_secs(1));
     let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
-    // At the 2,000,000 of the stream the next one is refused.
+    // At the 2,000,000 of the stream the next one is rejected.
     for _ in 0..11 {
         lab.sfu().send(producer, binary(1, 250_000), None);
     }
@@ -392,7 +392,7 @@ fn an_end_that_closes_closes_the_other_and_leaves_nothing() {
         lab.hosts[far.host].sfu.close();
         lab.run_for(Duration::from_secs(1));
         assert_eq!(lab.stats(near.pipe)["sctpState"], "closed", "{by:?}");
-        lab.sfu().send(producer, text("for nobody"), None);
+        lab.sfu().send(producer, text("too late"), None);
         lab.flush();
         assert_eq!(lab.consumer_stats(carrier)["messagesDropped"], 1);
         lab.sfu().close();
@@ -404,7 +404,7 @@ fn an_end_that_closes_closes_the_other_and_leaves_nothing() {
 }
 
 #[test]
-fn an_end_that_has_gone_without_a_word_is_noticed_by_the_other() {
+fn an_end_that_disappears_is_noticed_by_the_other() {
     let mut lab = Lab::with(2, Conditions::PERFECT, 1);
     let ends = joined(&mut lab, By::Network);
     let producer = lab.hosts[0].produce(ends[0].direct, 0);
@@ -429,7 +429,7 @@ fn datagrams_from_elsewhere_are_dropped_and_counted() {
     lab.expect("a connection", |lab| lab.sctp_connected(ends[0].pipe));
     let before = lab.stats(ends[0].pipe);
     let sent = lab.sent[&ours(1)];
-    // A stranger that opens an association, and whatever else comes by.
+    // Another peer that opens an association, and garbage.
     lab.plain_peer(1, ours(1), true);
     for datagram in [&[][..], &[0; 12], &[0x13; 60], &[0xff; 1200]] {
         lab.inject(theirs(2), ours(1), datagram);

@@ -50,7 +50,7 @@ fn messages_pass_both_ways_whichever_side_begins() {
 }
 
 #[test]
-fn connect_is_for_once_and_for_one_family() {
+fn connect_is_accepted_once_and_for_the_address_family_of_the_socket() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let key = plain(&mut lab, router, 1, false);
@@ -96,7 +96,7 @@ fn comedia_learns_the_address_from_the_peer_that_opens_an_association() {
     let up = lab.host().produce(key, 0);
     let (consumer, _) = lab.host().consume(direct, up);
     lab.run_for(Duration::from_secs(300));
-    assert_eq!(lab.stats(key)["sctpState"], "new", "it waits as long as it takes");
+    assert_eq!(lab.stats(key)["sctpState"], "new", "it waits without a deadline");
     assert_eq!(connect(&mut lab, key, theirs(7)), Ok(()), "accepted and ignored");
 
     let peer = lab.plain_peer(1, ours(1), true);
@@ -120,7 +120,7 @@ fn comedia_learns_the_address_from_the_peer_that_opens_an_association() {
 }
 
 #[test]
-fn comedia_is_not_fooled_by_strangers_that_open_nothing() {
+fn comedia_does_not_learn_from_datagrams_that_open_no_association() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let direct = lab.host().direct(router);
@@ -136,7 +136,7 @@ fn comedia_is_not_fooled_by_strangers_that_open_nothing() {
     assert_eq!(lab.stats(key)["sctpState"], "new");
     assert_eq!(lab.stats(key)["datagramsDropped"], 3);
 
-    // The shape of an INIT with a wrong checksum, then a right one from a peer that goes away.
+    // An INIT with a wrong checksum, then a valid one from a peer that disappears.
     let mut forged = vec![0; 32];
     forged[12] = 1;
     forged[15] = 20;
@@ -146,7 +146,7 @@ fn comedia_is_not_fooled_by_strangers_that_open_nothing() {
     lab.plain_peers[scanner].frozen = true;
     lab.run_for(Duration::from_secs(100));
     assert_ne!(lab.stats(key)["sctpState"], "failed");
-    assert_eq!(lab.dump(key)["tuple"].get("remoteIp"), None, "nobody has been learned");
+    assert_eq!(lab.dump(key)["tuple"].get("remoteIp"), None, "no address was learned");
     assert!(lab.strays.iter().all(|it| it.to != theirs(8)));
 
     let peer = lab.plain_peer(1, ours(1), true);
@@ -188,7 +188,7 @@ fn closing_aborts_the_association() {
 }
 
 #[test]
-fn a_peer_that_has_gone_without_a_word_is_noticed_idle_or_not() {
+fn a_peer_that_disappears_is_noticed_idle_or_not() {
     for idle in [true, false] {
         let mut lab = Lab::new();
         let router = lab.host().router();
@@ -214,14 +214,14 @@ fn a_peer_that_has_gone_without_a_word_is_noticed_idle_or_not() {
             lab.host().transport_events(key),
             [TransportEvent::SctpState(SctpState::Failed, None)]
         );
-        // Of ten some had gone out.
+        // Some of the ten had been sent.
         let unsent = lab.stats(key)["messagesUnsent"].as_u64().expect("a number");
         assert!(if idle { unsent == 0 } else { (5..10).contains(&unsent) }, "{unsent}");
         lab.sfu().send(down, text("too late"), None);
         lab.flush();
         assert_eq!(lab.consumer_stats(consumer)["messagesDropped"], 1);
         assert_eq!(lab.consumer_stats(consumer)["bufferedAmount"], 0);
-        assert_eq!(lab.sfu().poll_timeout(), None, "nothing goes on");
+        assert_eq!(lab.sfu().poll_timeout(), None, "no timer runs");
     }
 }
 
@@ -239,7 +239,7 @@ fn a_silent_peer_that_is_alive_stays_connected() {
     let (before, _) = lab.sent[&ours(1)];
     lab.run_for(Duration::from_secs(3600));
     assert_eq!(lab.stats(key)["sctpState"], "connected");
-    // dcsctp asks every 30 s itself; each question of either side is one packet of ours.
+    // dcsctp sends a HEARTBEAT every 30 s itself. Each one, of either side, is one packet of ours.
     let sent = lab.sent[&ours(1)].0 - before;
     assert!(sent <= 3600 / 15 + 3600 / 30, "{sent} packets in an hour");
     lab.plain_peers[peer].sctp.send(0, text("still here"));
@@ -248,7 +248,7 @@ fn a_silent_peer_that_is_alive_stays_connected() {
 }
 
 #[test]
-fn what_is_forged_in_the_peers_name_ends_nothing() {
+fn packets_with_a_spoofed_source_end_no_association() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let direct = lab.host().direct(router);
@@ -260,12 +260,12 @@ fn what_is_forged_in_the_peers_name_ends_nothing() {
     lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
     lab.host().events.clear();
 
-    // The forger can see no packet, and so knows no tag. An INIT needs none.
+    // An attacker that sees no packet knows no tag. An INIT needs none.
     let mut forger = DcSctp::new(lab.now);
     forger.connect(lab.now);
     let mut forged: Vec<Vec<u8>> = forger.packets().iter().map(|it| it.to_vec()).collect();
     for kind in 0..=14 {
-        // Of each type of chunk one, and at its place all of the peer's but the tag.
+        // One of each chunk type, in which all is as in the peer's packets but the tag.
         let mut packet = vec![0x13, 0x88, 0x13, 0x88, 1, 2, 3, 4, 0, 0, 0, 0, kind, 0, 0, 20];
         packet.resize(12 + 20, 7);
         forged.push(packet);

@@ -1,4 +1,4 @@
-//! What waits is bounded; what happens at the bound is counted and told.
+//! Queues are bounded; what happens at the bound is counted and emitted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn a_direct_consumer_drops_beyond_its_bound_and_emits_when_delivery_resumes() {
     }
     lab.flush();
     assert_eq!(lab.host().messages(consumer).len(), 6);
-    assert!(lab.host().consumer_events(consumer).is_empty(), "the episode is not over");
+    assert!(lab.host().consumer_events(consumer).is_empty(), "the overflow is not over");
     let stats = lab.consumer_stats(consumer);
     assert_eq!(stats["messagesSent"], 6);
     assert_eq!((&stats["messagesDropped"], &stats["bytesDropped"]), (&4.into(), &400.into()));
@@ -121,7 +121,7 @@ fn drain_is_emitted_once_below_a_quarter_of_the_bound() {
 }
 
 #[test]
-fn drain_comes_however_small_the_bound() {
+fn drain_is_emitted_however_small_the_bound() {
     for bound in [0, 1, 3, 100] {
         let mut lab = Lab::new();
         let router = lab.host().router();
@@ -165,7 +165,7 @@ fn small(lab: &mut Lab) -> (TransportKey, usize, DataProducerKey, DataConsumerKe
 fn sctpsendbufferfull_is_emitted_once_a_turn_and_counted_exactly() {
     let mut lab = Lab::new();
     let (_, client, producer, consumer, _) = small(&mut lab);
-    // Five of them make the 50,000 of the stream; at that the next is refused.
+    // Five of them fill the 50,000 of the stream; the next is rejected.
     for _ in 0..9 {
         lab.sfu().send(producer, binary(1, 10_000), None);
     }
@@ -180,7 +180,7 @@ fn sctpsendbufferfull_is_emitted_once_a_turn_and_counted_exactly() {
     lab.expect("all that was accepted", |lab| lab.clients[client].sctp.messages.len() == 5);
     let low = DataConsumerEvent::BufferedAmountLow(0);
     assert_eq!(lab.host().consumer_events(consumer), [low]);
-    // Next time, next turn: told again.
+    // It is emitted again in each later turn.
     lab.host().events.clear();
     for turn in 0..2 {
         for _ in 0..20 {
@@ -194,7 +194,7 @@ fn sctpsendbufferfull_is_emitted_once_a_turn_and_counted_exactly() {
 }
 
 #[test]
-fn a_message_rejected_before_the_worker_is_emitted_and_counted_like_any_other() {
+fn a_rejection_before_the_worker_is_emitted_and_counted_like_any_other() {
     let mut lab = Lab::new();
     let (_, _, _, consumer, _) = small(&mut lab);
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! Who gets a message: subchannels, pauses, sizes.
+//! Which DataConsumers get a message: subchannels, pauses, sizes.
 
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ fn a_paused_producer_counts_and_routes_nothing_and_its_consumers_emit_once() {
 }
 
 #[test]
-fn a_consumer_of_a_paused_producer_knows_it_from_the_start() {
+fn a_consumer_of_a_paused_producer_shows_it_from_the_start() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let (key, client) = lab.join(router, 1);
@@ -143,7 +143,7 @@ fn a_consumer_of_a_paused_producer_knows_it_from_the_start() {
 }
 
 #[test]
-fn what_is_too_large_for_a_consumer_is_dropped_and_counted_there_alone() {
+fn a_message_too_large_for_one_consumer_is_dropped_and_counted_there_only() {
     let mut lab = Lab::new();
     let (producer, consumers) = direct(&mut lab, 1);
     let router = datasoup::sfu::id::RouterKey(2);
@@ -174,7 +174,7 @@ fn a_producer_of_another_router_is_not_found() {
     assert_eq!(error.name(), "NotFoundError");
 }
 
-/// Where did my message go? The counters always have the answer.
+/// The counters behind 'Where did my message go?' in docs/security.md.
 #[test]
 fn every_message_that_a_producer_gets_is_accounted_for_by_each_of_its_consumers() {
     let mut lab = Lab::new();

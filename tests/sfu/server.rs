@@ -71,7 +71,7 @@ fn a_client_may_use_its_port_again_for_another_session() {
     let server = lab.host().server(ours(1));
     let (old, client) = lab.join_server(router, server, 1);
     let (bystander, _) = lab.join_server(router, server, 2);
-    // The tab is reloaded: no goodbye, the same port.
+    // The tab is reloaded: no close_notify, and the same port.
     lab.clients.remove(client);
     let listen = WebRtcListen::Server(server);
     let (new, answer) = lab.host().webrtc_with(router, listen, options::webrtc());

@@ -1,4 +1,4 @@
-//! Browser → DataProducer → router → DataConsumer → browser, and what lies between.
+//! The way of a message: browser → DataProducer → router → DataConsumer → browser.
 
 use std::time::Duration;
 
@@ -137,7 +137,7 @@ fn everything_arrives_in_order_over_a_rough_path() {
 }
 
 #[test]
-fn what_is_queued_before_the_association_is_up_is_sent_then() {
+fn messages_queued_before_the_association_is_connected_are_sent_then() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let direct = lab.host().direct(router);
@@ -177,7 +177,7 @@ fn a_message_on_a_stream_without_a_producer_is_counted_and_dropped() {
     let mut lab = Lab::new();
     let router = lab.host().router();
     let (key, client) = lab.join(router, 1);
-    lab.clients[client].send(5, text("for nobody"));
+    lab.clients[client].send(5, text("unrouted"));
     lab.run_for(Duration::from_secs(1));
     assert_eq!(lab.stats(key)["messagesUnrouted"], 1);
     assert_eq!(lab.dump(key)["sctpState"], "connected");
@@ -241,5 +241,8 @@ fn a_second_producer_of_a_stream_or_id_is_rejected() {
     assert_eq!(produce(key, with_id(1, id)), Err("TypeError"), "the id on this transport");
     assert_eq!(produce(other, with_id(1, id)), Err("Error"), "the id elsewhere");
     assert_eq!(produce(key, options::producer()), Err("TypeError"), "no stream");
-    assert!(produce(key, options::producer_on(1)).is_ok(), "a refusal has left nothing behind");
+    assert!(
+        produce(key, options::producer_on(1)).is_ok(),
+        "a rejected request leaves nothing behind"
+    );
 }

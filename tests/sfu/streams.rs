@@ -1,4 +1,4 @@
-//! The streams of a WebRTC transport: which are given out, and how they close.
+//! The streams of a WebRTC transport: how ids are assigned, and how streams close.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl Room {
 }
 
 #[test]
-fn stream_ids_ascend_and_skip_what_is_in_use() {
+fn stream_ids_ascend_and_skip_those_in_use() {
     let mut room = room();
     assert_eq!([room.consume().1, room.consume().1], [0, 1]);
     room.consume_on(2).expect("free");
