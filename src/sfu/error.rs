@@ -1,4 +1,5 @@
-//! Why a request is rejected. Nothing has changed when one of these is returned.
+//! Why a request is rejected. When one of these is returned, nothing has changed but the counters of a
+//! DataConsumer whose message was dropped.
 //!
 //! Each reason is a variant, its text is written here alone, and [`Error::name`] says which class
 //! JavaScript gives it. What `lib/` checks beforehand has no variant.

@@ -12,7 +12,8 @@
 //!   handle_datagram(…)       any number of these, in any order
 //!   handle_tuple_closed(…)
 //!   handle_tunnel_frame(…)
-//!   send(…), create_…(…), transport(key)?.…(…)
+//!   send(…), notify_drain(…), handle_relief(…)
+//!   create_…(…), close_…(…), transport(key)?.…(…)
 //!   handle_timeout()         if poll_timeout() is not after `now`
 //! flush()                    once all input of the turn is in; send what it returns, then clear it
 //! poll_event()               until it returns None: after flush(), which causes events, and before the turn ends
@@ -22,16 +23,19 @@
 //! - Input only marks a transport: packets are made by [`Sfu::flush`], so several messages share one.
 //!   Answers to STUN requests and the last packets of a closed transport are in the same buffer.
 //! - [`Sfu::poll_event`] may be called at any time, also between two inputs. The order of events is the
-//!   order in which they happened; a change of the path to a peer is emitted at the end of the turn.
+//!   order in which they happened; a change of the path to a peer is emitted at the end of the turn, or before
+//!   another event of its transport.
 //! - [`Sfu::poll_timeout`] may be too early, never too late; calling [`Sfu::handle_timeout`] too early does no
 //!   harm. Deadlines are up to date after a flush.
 //! - A key names one entity: the caller never uses it again. A request for an entity that has closed
-//!   is rejected with [`error::Error::NotFound`]; messages, datagrams and frames for one are dropped.
-//! - An [`error::Error`] has changed nothing. Sockets that were handed in with a rejected request stay the caller's;
-//!   [`event::Event::SocketReleased`] returns all others.
+//!   is rejected with [`error::Error::NotFound`]; messages, datagrams and frames for one are dropped, and
+//!   closing it again does nothing.
+//! - An [`error::Error`] has changed nothing, but that a `send()` counts the message that it drops. Sockets
+//!   that were handed in with a rejected request stay the caller's; [`event::Event::SocketReleased`] returns all
+//!   others.
 //! - [`Sfu::close`] closes everything; one more flush and poll, and [`Sfu::is_empty`] is true.
 //!
-//! What a call costs does not depend on how many transports are idle.
+//! What a datagram, a message or a timeout costs does not depend on how many transports are idle.
 
 pub mod address;
 pub mod backlog;

@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
-use crate::proto::certificate::Certificate;
+use crate::proto::certificate::{Certificate, Fingerprint};
 use crate::proto::demux::Incoming;
 use crate::proto::dtls::DtlsContext;
-use crate::proto::message::StreamId;
 use crate::proto::net::{SocketId, Tuple};
 use crate::proto::transmit::Transmits;
 
@@ -22,7 +21,7 @@ use super::entity::data_producer::DataProducer;
 use super::entity::router::Router;
 use super::entity::transport::Transport;
 use super::entity::webrtc_server::WebRtcServer;
-use super::event::{DataConsumerEvent, DataProducerEvent, Event};
+use super::event::Event;
 use super::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
 use super::paths::{Paths, SocketOwner};
 
@@ -30,6 +29,8 @@ use super::paths::{Paths, SocketOwner};
 #[derive(Debug)]
 pub struct Sfu {
     pub(super) dtls: Arc<DtlsContext>,
+    /// Those of the certificate. Each is a hash, so they are not made for every dump.
+    pub(super) fingerprints: Vec<Fingerprint>,
     pub(super) servers: FxHashMap<WebRtcServerKey, WebRtcServer>,
     pub(super) routers: FxHashMap<RouterKey, Router>,
     pub(super) transports: FxHashMap<TransportKey, Transport>,
@@ -53,6 +54,7 @@ impl Sfu {
     /// Serves nothing yet. `uptime` is what the timestamps in statistics show at `now`.
     pub fn new(certificate: Certificate, now: Instant, uptime: Duration) -> Self {
         Self {
+            fingerprints: certificate.fingerprints(),
             dtls: Arc::new(DtlsContext::new(certificate)),
             servers: FxHashMap::default(),
             routers: FxHashMap::default(),
@@ -187,40 +189,5 @@ impl Sfu {
     pub(super) fn timestamp(&self) -> u64 {
         let (origin, uptime) = self.clock;
         (uptime + self.now.saturating_duration_since(origin)).as_millis() as u64
-    }
-
-    pub(super) fn buffered_amount_low(
-        &mut self,
-        key: TransportKey,
-        stream: StreamId,
-        amount: usize,
-    ) {
-        let transport = self.transports.get(&key);
-        if let Some(&consumer) = transport.and_then(|it| it.consumer_streams.get(&stream)) {
-            let event = DataConsumerEvent::BufferedAmountLow(amount);
-            self.events.push_back(Event::DataConsumer(consumer, event));
-        }
-    }
-
-    /// The peer has reset its side of a stream. With WebRTC that closes a data channel: our side is reset
-    /// in turn (RFC 8831 §6.7), and a DataConsumer on it closes. A DataProducer stays, as the peer may open the
-    /// channel again.
-    pub(super) fn stream_closed(&mut self, key: TransportKey, stream: StreamId) {
-        let Some(transport) = self.transports.get_mut(&key) else { return };
-        let producer = transport.producer_streams.get(&stream).copied();
-        let producer = producer.map(|it| Event::DataProducer(it, DataProducerEvent::StreamClose));
-        self.events.extend(producer);
-        if !transport.is_webrtc() {
-            return;
-        }
-        match transport.consumer_streams.get(&stream).copied() {
-            Some(consumer) => {
-                self.remove_data_consumer(consumer);
-                let event = DataConsumerEvent::StreamClose;
-                self.events.push_back(Event::DataConsumer(consumer, event));
-            }
-            None => transport.reset_stream(stream),
-        }
-        self.touch(key);
     }
 }

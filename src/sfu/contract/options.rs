@@ -73,7 +73,7 @@ pub struct ListenInfo {
     pub flags: Flags,
     /// `SO_SNDBUF` in bytes, never 0; the system's if absent.
     pub send_buffer_size: Option<u32>,
-    /// `SO_RCVBUF` in bytes, never 0; see `runtime/ports.rs` if absent.
+    /// `SO_RCVBUF` in bytes, never 0; the system's if absent.
     pub recv_buffer_size: Option<u32>,
 }
 

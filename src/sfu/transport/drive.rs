@@ -4,10 +4,11 @@ use uuid::Uuid;
 
 use crate::proto::demux::Incoming;
 use crate::proto::dtls::DtlsState;
+use crate::proto::message::StreamId;
 use crate::proto::net::Tuple;
 use crate::proto::sctp::{SctpEvent, SctpState};
 use crate::sfu::Sfu;
-use crate::sfu::event::{Event, TransportEvent};
+use crate::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
 use crate::sfu::id::TransportKey;
 
 use crate::sfu::entity::transport::{Kind, Polled, Transport};
@@ -124,6 +125,36 @@ impl Sfu {
                 log::debug!(target: "message", "transport {id}: the peer opens stream {stream} as {label:?}");
             }
         }
+    }
+
+    fn buffered_amount_low(&mut self, key: TransportKey, stream: StreamId, amount: usize) {
+        let transport = self.transports.get(&key);
+        if let Some(&consumer) = transport.and_then(|it| it.consumer_streams.get(&stream)) {
+            let event = DataConsumerEvent::BufferedAmountLow(amount);
+            self.events.push_back(Event::DataConsumer(consumer, event));
+        }
+    }
+
+    /// The peer has reset its side of a stream. With WebRTC that closes a data channel: our side is reset
+    /// in turn (RFC 8831 §6.7), and a DataConsumer on it closes. A DataProducer stays, as the peer may open the
+    /// channel again.
+    fn stream_closed(&mut self, key: TransportKey, stream: StreamId) {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        let producer = transport.producer_streams.get(&stream).copied();
+        let producer = producer.map(|it| Event::DataProducer(it, DataProducerEvent::StreamClose));
+        self.events.extend(producer);
+        if !transport.is_webrtc() {
+            return;
+        }
+        match transport.consumer_streams.get(&stream).copied() {
+            Some(consumer) => {
+                self.remove_data_consumer(consumer);
+                let event = DataConsumerEvent::StreamClose;
+                self.events.push_back(Event::DataConsumer(consumer, event));
+            }
+            None => transport.reset_stream(stream),
+        }
+        self.touch(key);
     }
 
     /// Emits an event of a transport, after the path changes that led to it.

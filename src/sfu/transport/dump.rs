@@ -88,7 +88,7 @@ impl TransportMut<'_> {
                 ice_state: it.peer.ice_state(),
                 ice_selected_tuple: it.selected_tuple(),
                 dtls_parameters: DtlsParametersDump {
-                    fingerprints: self.sfu.dtls.certificate().fingerprints(),
+                    fingerprints: self.sfu.fingerprints.clone(),
                     role: it.peer.local_role(),
                 },
                 dtls_state: it.peer.dtls_state(),
