@@ -27,13 +27,11 @@ impl Sfu {
             Err(key.into())
         }
     }
-}
 
-impl Sfu {
     /// JavaScript has caught up with a direct DataConsumer that overflowed: emits what was dropped.
     pub fn handle_relief(&mut self, key: DataConsumerKey) {
         if let Some(consumer) = self.data_consumers.get_mut(&key)
-            && let Destination::Direct { dropping, .. } = &mut consumer.sink
+            && let Destination::Direct { dropping, .. } = &mut consumer.destination
             && let Some(dropped) = dropping.take()
         {
             let event = DataConsumerEvent::Overflow(dropped);
@@ -97,7 +95,7 @@ impl DataConsumerMut<'_> {
     }
 
     pub(super) fn sctp_stream(&mut self) -> Result<StreamId> {
-        match self.get().sink {
+        match self.get().destination {
             Destination::Sctp { stream, .. } => Ok(stream.stream_id),
             Destination::Direct { .. } => Err(Error::DirectDataConsumer),
         }
@@ -114,7 +112,7 @@ impl DataConsumerMut<'_> {
     /// Sets when [`DataConsumerEvent::BufferedAmountLow`] is due, in payload bytes.
     pub fn set_buffered_amount_low_threshold(&mut self, threshold: usize) -> Result<()> {
         let id = self.sctp_stream()?;
-        if let Destination::Sctp { low_threshold, .. } = &mut self.get().sink {
+        if let Destination::Sctp { low_threshold, .. } = &mut self.get().destination {
             *low_threshold = threshold;
         }
         let key = self.get().transport;
@@ -135,7 +133,7 @@ impl DataConsumerMut<'_> {
             label: it.label.clone(),
             protocol: it.protocol.clone(),
             buffered_amount,
-            buffered_amount_low_threshold: match it.sink {
+            buffered_amount_low_threshold: match it.destination {
                 Destination::Sctp { low_threshold, .. } => low_threshold,
                 Destination::Direct { .. } => 0,
             },
@@ -169,7 +167,7 @@ impl DataConsumerMut<'_> {
     }
 
     fn buffered_amount(&mut self) -> usize {
-        match &self.get().sink {
+        match &self.get().destination {
             Destination::Direct { backlog, .. } => backlog.payload() as usize,
             Destination::Sctp { .. } => self.get_buffered_amount().unwrap_or(0),
         }

@@ -126,7 +126,7 @@ impl Sfu {
                     _ => message.payload.clone(),
                 },
             };
-            match &mut consumer.sink {
+            match &mut consumer.destination {
                 Destination::Direct { backlog, dropping } => {
                     if backlog.has_room(payload_len) {
                         backlog.enter(payload_len);

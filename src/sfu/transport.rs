@@ -156,14 +156,21 @@ impl TransportMut<'_> {
         let paused = (options.paused, producer.paused);
         let subscriptions = Subscriptions::new(options.subchannels.iter().copied());
 
-        let sink = if self.get().is_direct() {
+        let destination = if self.get().is_direct() {
             Destination::Direct { backlog, dropping: None }
         } else {
             let reliability = options.reliability(inherited)?;
             self.open_stream(key, options.stream_id, reliability, backlog)?
         };
-        let consumer =
-            DataConsumer::new(transport_key, producer_key, id, sink, texts, paused, subscriptions);
+        let consumer = DataConsumer::new(
+            transport_key,
+            producer_key,
+            id,
+            destination,
+            texts,
+            paused,
+            subscriptions,
+        );
         self.get().data_consumers.push(key);
         if let Some(producer) = self.sfu.data_producers.get_mut(&producer_key) {
             producer.consumers.push(key);

@@ -1,4 +1,4 @@
-//! A sink of messages: a stream to a peer, or JavaScript.
+//! A DataConsumer: where messages go, to a stream of a peer or to JavaScript.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) transport: TransportKey,
     pub(in crate::sfu) producer: DataProducerKey,
     pub(in crate::sfu) producer_id: Uuid,
-    pub(in crate::sfu) sink: Destination,
+    pub(in crate::sfu) destination: Destination,
     pub(in crate::sfu) label: String,
     pub(in crate::sfu) protocol: String,
     pub(in crate::sfu) paused: bool,
@@ -102,7 +102,7 @@ impl DataConsumer {
         transport: TransportKey,
         producer: DataProducerKey,
         producer_id: Uuid,
-        sink: Destination,
+        destination: Destination,
         (label, protocol): (String, String),
         (paused, producer_paused): (bool, bool),
         subchannels: Subscriptions,
@@ -112,7 +112,7 @@ impl DataConsumer {
             transport,
             producer,
             producer_id,
-            sink,
+            destination,
             label,
             protocol,
             paused,
@@ -127,14 +127,14 @@ impl DataConsumer {
     }
 
     pub(in crate::sfu) fn kind(&self) -> DataType {
-        match self.sink {
+        match self.destination {
             Destination::Sctp { .. } => DataType::Sctp,
             Destination::Direct { .. } => DataType::Direct,
         }
     }
 
     pub(in crate::sfu) fn stream(&self) -> Option<SctpStreamParameters> {
-        match self.sink {
+        match self.destination {
             Destination::Sctp { stream, .. } => Some(stream),
             Destination::Direct { .. } => None,
         }
@@ -142,7 +142,7 @@ impl DataConsumer {
 
     /// Shows JavaScript how many payload bytes wait for the peer.
     pub(in crate::sfu) fn publish_buffered_amount(&self, amount: usize) {
-        if let Destination::Sctp { gauge, .. } = &self.sink {
+        if let Destination::Sctp { gauge, .. } = &self.destination {
             gauge.publish(amount);
         }
     }

@@ -1,4 +1,4 @@
-//! A source of messages: a stream from a peer, or JavaScript.
+//! A DataProducer: where messages come from, a stream of a peer or JavaScript.
 
 use std::sync::Arc;
 

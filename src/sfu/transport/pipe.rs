@@ -65,8 +65,8 @@ impl TransportMut<'_> {
         transport.backlogged.clear();
         for (stream, consumer) in transport.consumer_streams.clone() {
             transport.reset_stream(stream);
-            let sink = data_consumers.get(&consumer).map(|it| &it.sink);
-            if let Some(Destination::Sctp { gauge, low_threshold, .. }) = sink {
+            let destination = data_consumers.get(&consumer).map(|it| &it.destination);
+            if let Some(Destination::Sctp { gauge, low_threshold, .. }) = destination {
                 gauge.publish(0);
                 tunnel.open_stream(stream, Arc::clone(gauge));
                 tunnel.set_low_threshold(stream, *low_threshold);
