@@ -2,8 +2,9 @@
 
 // npm run test:subject -- SUBJECT
 //
-// Runs the tests of one subject in both languages: those of cargo whose path has the word (subchannel, tcp, consent…),
-// the Jest files that are named after it, and in other files the tests whose titles have it.
+// Runs the tests of one subject in both languages: those of cargo whose module or name has the word (subchannel, tcp,
+// consent…), the Jest files that are named after it, and in other files the tests whose titles have it. Not those of a
+// folder of tests/: `cargo test --test sctp` runs one.
 
 const { spawnSync } = require('node:child_process');
 const { readdirSync, readFileSync } = require('node:fs');
