@@ -1,4 +1,4 @@
-//! Room 4: Node.js. N-API classes with short methods, one per entity; no rules and no errors of its own.
+//! Node.js. N-API classes with short methods, one per entity; no rules and no errors of its own.
 //!
 //! ```text
 //! lib/ ── method(request, json) ──► batcher ── flush() ──► inbox of the worker

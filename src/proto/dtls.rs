@@ -328,7 +328,7 @@ impl Dtls {
                 && record::is_client_hello(record)
                 && self.state == DtlsState::Connecting
             {
-                // Neither side would answer the other, so there is no point in waiting for the timeout.
+                // Two clients never answer each other: fail now instead of after the timeout.
                 return self.fail(&"both sides are client", Some(Alert::UnexpectedMessage));
             }
             let before = (self.state, self.events.len(), self.outgoing.len());

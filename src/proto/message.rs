@@ -54,7 +54,8 @@ impl Message {
         Self::new(ppid, payload)
     }
 
-    /// The length that `len` bytes given to [`Self::new`] have in the message.
+    /// The payload length of a message that [`Self::new`] makes of `len` bytes: an empty one has one byte, as
+    /// SCTP carries no empty message (RFC 8831 §6.6).
     pub fn payload_len(ppid: Ppid, len: usize) -> usize {
         if ppid.is_empty() { 1 } else { len }
     }

@@ -1,4 +1,4 @@
-//! Room 1: the protocols of one peer, sans-IO.
+//! The protocols of one peer, sans-IO.
 //!
 //! Verbs are the same in every module: `handle_*(now, …)` takes input, `poll_*` returns output, and
 //! `poll_timeout` returns when to call `handle_timeout`. Nothing here reads a clock, opens a socket or

@@ -1,4 +1,4 @@
-//! Room 3: the world. One thread per worker, with its sockets and its clock; no protocols, no Node.js.
+//! The world. One thread per worker, with its sockets and its clock; no protocols, no Node.js.
 //!
 //! ```text
 //! WorkerHandle ──jobs──► inbox ─┐                        ┌─► outbox ──one wake a turn──► JavaScript

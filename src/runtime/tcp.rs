@@ -234,7 +234,7 @@ mod tests {
         let (mut near, mut far) = connected().await;
         let mut sent = 0u32;
         let mut dropped = 0;
-        // The kernel takes some megabytes first.
+        // The first megabytes fit the kernel's socket buffers.
         while dropped < 10 {
             let accepted = near.send(&[&sent.to_be_bytes()[..], &[0; LEN - 4]].concat());
             dropped += u32::from(!accepted);

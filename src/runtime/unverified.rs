@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::proto::net::SocketId;
 
-/// Per worker. Each connection holds a file descriptor and at most one incomplete frame of 16 KiB.
+/// Per worker. Each connection holds a file descriptor and at most 24 KiB of an
+/// incomplete frame.
 const MAX: usize = 256;
 
 /// Per source. Many clients behind one address may connect at the same moment, but each stays

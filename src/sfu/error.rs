@@ -1,8 +1,9 @@
 //! Why a request is rejected. When one of these is returned, nothing has changed but the counters of a
 //! DataConsumer whose message was dropped.
 //!
-//! Each reason is a variant, its text is written here alone, and [`Error::name`] says which class
-//! JavaScript gives it. What `lib/` checks beforehand has no variant.
+//! Each reason is a variant with its text, except that the texts about certificates are in
+//! [`CertificateError`]. [`Error::name`] names the JavaScript class, which `lib/errors.js` looks up. What `lib/`
+//! can check by itself has no variant.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! Room 2: the domain, sans-IO. One [`Sfu`] owns every entity of a worker by value.
+//! The domain, sans-IO. One [`Sfu`] owns every entity of a worker by value.
 //!
 //! ```text
 //! WebRtcServer ──► WebRTC transports        Router ──► Transport ──┬─► DataProducer ─┐

@@ -35,7 +35,7 @@ impl Sfu {
         self.route(key, message, selector);
     }
 
-    /// A message from the peer.
+    /// Delivers a message from the peer; a pipe's header comes off first.
     pub(super) fn receive(&mut self, key: TransportKey, stream: StreamId, mut message: Message) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         let mut selector = None;
@@ -45,7 +45,8 @@ impl Sfu {
         self.deliver(key, stream, message, selector.as_ref());
     }
 
-    /// A message for the DataProducer on this stream.
+    /// Routes a message to the DataProducer of this stream. Without one, or over the size, it is counted as
+    /// unrouted.
     pub(super) fn deliver(
         &mut self,
         key: TransportKey,
@@ -139,7 +140,8 @@ impl Sfu {
                     } else {
                         dropping.get_or_insert_with(DropCount::default).add(payload_len);
                         backlog.overflow();
-                        // JavaScript may have drained the backlog just now, and will not look again.
+                        // JavaScript may have drained the backlog before it could see the overflow. No further
+                        // drain would end it then, so this side does.
                         if backlog.take_relief()
                             && let Some(dropped) = dropping.take()
                         {

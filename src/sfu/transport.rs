@@ -60,7 +60,7 @@ impl Sfu {
         }
     }
 
-    /// Closes a transport and everything on it; the last packets to the peer say so.
+    /// Closes a transport and everything on it, and queues the last packets to the peer, which end the session.
     pub fn close_transport(&mut self, key: TransportKey) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         // Taken out first: removing each would search these lists.

@@ -21,13 +21,13 @@ use crate::sfu::subchannels::Selector;
 /// What one end hands the other.
 #[derive(Debug)]
 pub enum TunnelFrame {
-    /// This end is ready. The other end replies if it is ready, too.
+    /// This end is ready. If the other end is ready as well, it answers with [`Self::OpenAck`].
     Open,
-    /// This end was ready before.
+    /// The answer to [`Self::Open`]: this end is ready as well.
     OpenAck,
     /// A message.
     Message(Box<TunnelMessage>),
-    /// Less than its threshold is on its way on this stream.
+    /// The payload on its way on this stream has fallen to its threshold: `bufferedamountlow` is due.
     Low(Arc<TunnelStream>),
     /// This end has closed.
     Close,
@@ -59,9 +59,9 @@ pub(in crate::sfu) struct Tunnel {
     state: SctpState,
     streams: FxHashMap<StreamId, Arc<TunnelStream>>,
     total: Arc<Backlog>,
-    /// What goes at once.
+    /// Frames other than messages, which do not wait for the other end.
     control: VecDeque<TunnelFrame>,
-    /// Messages go once both ends are ready.
+    /// Messages, which wait until both ends are ready.
     traffic: VecDeque<Box<TunnelMessage>>,
     events: VecDeque<SctpEvent>,
     unsent: MessageTally,
@@ -100,7 +100,7 @@ impl Tunnel {
         self.state
     }
 
-    /// What had not left when the other end closed.
+    /// The messages that had not left when the other end closed.
     pub(in crate::sfu) fn unsent(&self) -> MessageTally {
         self.unsent
     }
@@ -203,7 +203,7 @@ impl Tunnel {
 
     fn low(&mut self, stream: &Arc<TunnelStream>) {
         let id = stream.id;
-        // The stream may have a new consumer since.
+        // The DataConsumer may have closed, and another one may have opened the same stream id.
         if self.streams.get(&id).is_some_and(|it| Arc::ptr_eq(it, stream)) {
             let amount = self.buffered_amount(id);
             self.events.push_back(SctpEvent::BufferedAmountLow { stream: id, amount });

@@ -1,4 +1,4 @@
-//! DATA chunks on their way to sctp-proto.
+//! Which DATA chunks reach sctp-proto, and in which form.
 
 use super::super::ledger::Ledger;
 use super::super::ppid;

@@ -23,7 +23,7 @@ struct Sack<'a> {
     cumulative: u32,
     /// Gap blocks: two numbers each, the offsets of its first and last TSN.
     gaps: &'a [u8],
-    /// The bytes of the value that the fields announce.
+    /// The length in bytes that the announced numbers of gap blocks and duplicates need.
     len: usize,
 }
 
