@@ -43,7 +43,7 @@ pub(crate) struct Client {
     pub(crate) intercepted: Option<Vec<Bytes>>,
     /// Whether it sends the INIT, as browsers do.
     pub(crate) begins: bool,
-    /// It neither receives nor sends.
+    /// Simulates a peer that has vanished: nothing is received or sent.
     pub(crate) frozen: bool,
     pub(crate) datagrams_received: u64,
     queued: Vec<Vec<u8>>,

@@ -192,7 +192,7 @@ impl Lab {
         (key, client)
     }
 
-    /// The same, before anything is sent.
+    /// Adds such a client, but sends nothing yet.
     pub(crate) fn invite(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
         let listen = WebRtcListen::Own(vec![self.host().listen(ours(n))]);
         let (key, answer) = self.host().webrtc_with(router, listen, options::webrtc());

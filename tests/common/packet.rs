@@ -1,4 +1,4 @@
-//! SCTP packets as bytes, written and read without code of ours.
+//! SCTP packets as bytes, written and read without the code under test.
 
 use bytes::Bytes;
 
@@ -121,7 +121,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
     })
 }
 
-/// A chunk that ours has sent.
+/// A chunk that the association under test has sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) kind: u8,
@@ -153,7 +153,7 @@ pub(crate) fn extensions() -> Vec<u8> {
     parameter(0x8008, &[130, 192])
 }
 
-/// The fields of an INIT ACK or INIT of ours.
+/// What a peer needs of the INIT or INIT ACK that the association under test has sent.
 pub(crate) struct Greeting {
     pub(crate) tag: u32,
     pub(crate) tsn: u32,

@@ -1,4 +1,4 @@
-//! Associations of ours as the peers of a network.
+//! Our associations as the peers of a network.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start
 
 use super::sim::{Conditions, Net, Peer};
 
-/// The largest packet that ours may send in these tests: 1,232 bytes less the 37 of a DTLS 1.2 record.
+/// The largest packet that our associations may send in these tests: 1,232 bytes less the 37 of a DTLS 1.2 record.
 pub(crate) const MAX_PACKET: usize = 1195;
 
 pub(crate) fn config() -> SctpConfig {
@@ -26,7 +26,7 @@ pub(crate) fn config() -> SctpConfig {
     }
 }
 
-/// One of ours, and the events that it has emitted.
+/// Our association, and the events that it has emitted.
 pub(crate) struct Ours {
     pub(crate) sctp: Association,
     pub(crate) events: Vec<SctpEvent>,
@@ -110,7 +110,7 @@ impl Peer for Ours {
 
 pub(crate) type Pair = Net<Ours, Ours>;
 
-/// Two of ours, connected. A sends the INIT.
+/// Two connected associations of ours. A sends the INIT.
 pub(crate) fn pair(conditions: Conditions, seed: u64) -> Pair {
     pair_with(config(), config(), conditions, seed)
 }

@@ -10,7 +10,7 @@ pub(crate) struct PlainPeer {
     pub(crate) address: SocketAddr,
     pub(crate) server: SocketAddr,
     pub(crate) sctp: DcSctp,
-    /// It neither receives nor sends.
+    /// Simulates a peer that has vanished: nothing is received or sent.
     pub(crate) frozen: bool,
 }
 

@@ -16,14 +16,14 @@ pub(crate) const FIRST_TSN: u32 = 1000;
 /// The state of the scripted peer.
 #[derive(Debug, Clone)]
 pub(crate) struct Puppet {
-    /// The tag of packets to ours.
+    /// The tag of packets to our association.
     pub(crate) tag: u32,
     /// The tag of packets to the puppet.
     pub(crate) own_tag: u32,
     /// The puppet's next TSN and next RE-CONFIG request.
     pub(crate) tsn: u32,
     pub(crate) request: u32,
-    /// The first TSN of ours.
+    /// The first TSN of our association.
     pub(crate) initial_tsn: u32,
     pub(crate) cookie: Vec<u8>,
 }
@@ -40,7 +40,7 @@ impl Puppet {
         }
     }
 
-    /// Reads the INIT or INIT ACK in a packet of ours, if there is one.
+    /// Learns tag, TSN and cookie from an INIT or INIT ACK of our association, if `packet` has one.
     pub(crate) fn learn(&mut self, packet: &[u8]) {
         chunks(packet).iter().for_each(|chunk| self.learn_chunk(chunk));
     }
@@ -52,12 +52,12 @@ impl Puppet {
         }
     }
 
-    /// Its INIT.
+    /// The puppet's INIT.
     pub(crate) fn init(&self, streams: (u16, u16), parameters: &[u8]) -> Bytes {
         packet(0, &[init(INIT, self.own_tag, streams, self.tsn, parameters)])
     }
 
-    /// Its INIT ACK, with a cookie that it does not look at.
+    /// The puppet's INIT ACK. The puppet does not check that its cookie comes back.
     pub(crate) fn init_ack(&self, streams: (u16, u16)) -> Bytes {
         let parameters = [&extensions()[..], &[0, 0], &parameter(7, b"a cookie")].concat();
         self.packet(&[init(INIT_ACK, self.own_tag, streams, self.tsn, &parameters)])
@@ -67,7 +67,7 @@ impl Puppet {
         self.packet(&[chunk(COOKIE_ECHO, 0, &self.cookie)])
     }
 
-    /// A packet to ours.
+    /// A packet to our association.
     pub(crate) fn packet(&self, chunks: &[Vec<u8>]) -> Bytes {
         packet(self.tag, chunks)
     }
@@ -79,17 +79,17 @@ impl Puppet {
     }
 }
 
-/// One of ours with a puppet for a peer.
+/// Our association with a puppet for a peer.
 pub(crate) struct Stage {
     pub(crate) now: Instant,
     pub(crate) sctp: Association,
     pub(crate) puppet: Puppet,
-    /// The largest packet that ours has sent.
+    /// The size in bytes of the largest packet that our association has sent.
     pub(crate) largest: usize,
 }
 
 impl Stage {
-    /// The handshake up to the INIT ACK.
+    /// An association that has answered the puppet's INIT and waits for its COOKIE ECHO.
     pub(crate) fn halfway(config: SctpConfig, streams: (u16, u16), parameters: &[u8]) -> Self {
         let now = start();
         let mut sctp = Association::new(config);
@@ -117,7 +117,7 @@ impl Stage {
         stage
     }
 
-    /// Sends chunks in a valid packet. Returns what ours sends in return.
+    /// Sends chunks in a valid packet. Returns the chunks that our association sends in return.
     pub(crate) fn send(&mut self, chunks: &[Vec<u8>]) -> Vec<Seen> {
         self.inject(self.puppet.packet(chunks))
     }
@@ -138,7 +138,7 @@ impl Stage {
         seen
     }
 
-    /// Lets time pass, timers included. Returns what ours sends in that time.
+    /// Lets time pass, timers included. Returns the chunks that our association sends in that time.
     pub(crate) fn pass(&mut self, time: Duration) -> Vec<Seen> {
         let end = self.now + time;
         let mut seen = Vec::new();

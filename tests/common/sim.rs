@@ -227,10 +227,10 @@ pub(crate) enum Side {
     B,
 }
 
-/// Sees every packet and its sender; false loses it.
+/// Is called with every packet and its sender; returns false to lose the packet.
 pub(crate) type Filter = Box<dyn FnMut(Side, &Bytes) -> bool>;
 
-/// Takes the place of the conditions: what arrives for a packet of this sender, each after a delay.
+/// A network instead of [`Conditions`]: returns what arrives for a packet of this sender, each with its delay.
 pub(crate) type Link<'a> = dyn FnMut(Side, Bytes) -> Vec<(Duration, Bytes)> + 'a;
 
 /// Two peers and the network between them.
@@ -238,7 +238,7 @@ pub(crate) struct Net<A, B> {
     pub(crate) now: Instant,
     pub(crate) a: A,
     pub(crate) b: B,
-    /// Comes before the conditions.
+    /// Applies before the conditions.
     pub(crate) filter: Option<Filter>,
     /// The packets that were sent, with time and sender, if a test has asked for them.
     pub(crate) trace: Option<Vec<(Instant, Side, Bytes)>>,
@@ -252,7 +252,7 @@ impl<A: Peer, B: Peer> Net<A, B> {
         Self::at(start(), a, b, conditions, seed)
     }
 
-    /// Begins at a moment that the peers know already.
+    /// Starts at `now`, for peers that were made at that time.
     pub(crate) fn at(now: Instant, a: A, b: B, conditions: Conditions, seed: u64) -> Self {
         let in_flight = InFlight::new(conditions, seed);
         Self { now, a, b, filter: None, trace: None, sent: [0; 2], in_flight }

@@ -41,7 +41,7 @@ impl Reader {
     }
 }
 
-/// By the name of the struct, which is also that of the file.
+/// What reads each fixture file, by the name of the struct, which is also the file's name.
 fn readers() -> BTreeMap<&'static str, Reader> {
     BTreeMap::from([
         ("WorkerSettings", Reader::of::<WorkerSettings>()),

@@ -85,7 +85,7 @@ impl Scene {
         scene
     }
 
-    /// Returns how many packets may still be sent.
+    /// Performs a step with at most `budget` packets. Returns how many may still be sent.
     fn act(&mut self, step: Step<'_>, mut budget: u32) -> u32 {
         match step {
             Step::Packets(recipe, times) => {
