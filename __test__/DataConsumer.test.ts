@@ -13,7 +13,7 @@ let worker: types.Worker;
 let router: types.Router;
 let transport: types.DirectTransport;
 let webRtcTransport: types.WebRtcTransport;
-/** A direct one, on `transport`. */
+/** Creates a direct DataConsumer on `transport`. */
 let dataProducer: types.DataProducer;
 let dataProducerId: string;
 
@@ -212,7 +212,10 @@ describe('transport.consumeData(): reliability', () => {
   type Given = Omit<types.SctpStreamParameters, 'streamId'>;
   type Kept = Given | 'TypeError';
 
-  /** Of a DataProducer with these parameters ('direct': a direct one): what is given and kept. */
+  /**
+   * Per kind of DataProducer ('direct', or the parameters of its stream): what `consumeData()` is given, and what the
+   * DataConsumer then has.
+   */
   const tables: [string, Given | 'direct', [Given, Kept][]][] = [
     [
       'a direct DataProducer',
@@ -347,7 +350,7 @@ describe("dataConsumer 'message'", () => {
     const reader = await transport.consumeData({ dataProducerId });
     const written: Buffer[] = [];
     writer.on('message', (message) => {
-      // All memory that its length makes reachable, and no more.
+      // Overwrites all bytes that the message shows, but none beside them.
       message.fill(0xff);
       written.push(message);
     });
@@ -381,7 +384,7 @@ describe("dataConsumer 'message'", () => {
     expect(Buffer.isBuffer(message)).toBe(true);
     expect(message).toBeInstanceOf(Uint8Array);
     expect(message.subarray(1).toString()).toBe('bc');
-    // The sender's answer may be sent again as it is.
+    // A received message can be sent again without a copy.
     dataProducer.send(message);
     await inbox.count(2);
     expect(inbox.texts).toEqual(['abc', 'abc']);
@@ -396,7 +399,7 @@ describe("dataConsumer 'message'", () => {
     try {
       structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
     } catch {
-      // Rejecting the change keeps the promise as well.
+      // A runtime that refuses to transfer the memory has not changed the message either.
     }
     expect(inbox.buffers[1]!.toString()).toBe('two');
   });
@@ -755,7 +758,7 @@ describe('dataConsumer.send() before a client connects', () => {
     const dataConsumer = await bounded.consumeData({ dataProducerId });
     await expect(dataConsumer.send(Buffer.alloc(1001))).rejects.toThrow(TypeError);
     await expect(dataConsumer.send(Buffer.alloc(1000))).resolves.toBe(1000);
-    // Routed ones over it are dropped and counted.
+    // The DataConsumer drops and counts routed messages over the maximum.
     dataProducer.send(Buffer.alloc(1001));
     await settled();
     expect(dataConsumer.bufferedAmount).toBe(1000);
@@ -793,7 +796,7 @@ describe('dataConsumer.send() before a client connects', () => {
 });
 
 describe("'sctpsendbufferfull'", () => {
-  /** Sends `count` messages of 100 KB, in sequence: the amounts, then the errors. */
+  /** Sends `count` messages of 100 KB in sequence. Returns what each resolved with or rejected with. */
   async function fill(dataConsumer: types.DataConsumer, count: number): Promise<unknown[]> {
     const outcomes: unknown[] = [];
     for (let sent = 0; sent < count; sent++) {

@@ -659,7 +659,7 @@ describe('dataProducer.bufferedAmount and maxBufferedAmount', () => {
     let shown = 0;
     expect(() => {
       for (; accepted < 5_000_000; accepted++) {
-        // One byte each: by payload alone 6,400 of them would fit.
+        // The overhead of each message is counted as well: by payload alone 6,400 bytes would fit.
         dataProducer.send('x');
         shown = Math.max(shown, dataProducer.bufferedAmount);
       }

@@ -209,7 +209,7 @@ describe('a pipe', () => {
     source.send('e', 51, [1, 3]);
     source.send('f');
     await three.count(1);
-    // Subchannel 3 was not carried, so a consumer with 3 alone does not get e.
+    // The pipe consumer is not subscribed to 3, so the pipe does not carry 3 and `three` does not get e.
     expect(three.texts).toEqual(['f']);
   });
 

@@ -54,7 +54,7 @@ async function connect(a: types.PlainTransport, b: types.PlainTransport): Promis
   await b.connect({ ip: a.tuple.localIp, port: a.tuple.localPort });
 }
 
-/** One DataProducer far away, whose messages come through `transport` and `far` to an Inbox here. */
+/** Creates a DataProducer on `router2`, whose messages reach an Inbox through `far` and `transport`. */
 async function flow(
   transport: types.PlainTransport,
   far: types.PlainTransport,
@@ -309,7 +309,7 @@ describe('two PlainTransports', () => {
     const stranger = await udpSocket();
     const answers: Buffer[] = [];
     stranger.on('message', (message) => answers.push(message));
-    // An INIT, an ABORT, and garbage.
+    // An INIT, an ABORT, and 1,200 bytes that are no SCTP packet.
     for (const datagram of [
       Buffer.from('13881388000000000000000001000014000000010002000000010001000000010', 'hex'),
       Buffer.from('138813880000000000000000060000040', 'hex'),

@@ -28,7 +28,7 @@ const MOVING_PEER = `
       const socket = sockets[move % 2];
       socket.send(request, port, '127.0.0.1');
       await once(socket, 'message');
-      // No faster than the worker looks at such requests.
+      // A faster peer would exceed the worker's quota of STUN requests.
       await new Promise((resolve) => setTimeout(resolve, 1));
       done[1] = socket.address().port;
     }
@@ -57,7 +57,7 @@ const FICKLE_PEER = `
       socket.write(request);
       await once(socket, 'data');
       socket.destroy();
-      // The worker has to see that before the next connection.
+      // The worker has to see the end of this connection before the next one.
       await sleep(10);
     }
     Atomics.store(done, 0, 1);
@@ -98,7 +98,7 @@ test('a peer that moves on and on: the latest moves are emitted, the others coun
   const { eventsMerged } = await worker.dump();
   expect(webRtcTransport.iceSelectedTuple).toMatchObject({ remotePort: done[1] });
   expect(tuples.at(-1)).toEqual(webRtcTransport.iceSelectedTuple);
-  // Those of the first turn are emitted in any case, and 8 of the later ones.
+  // All changes of the first turn are emitted; later ones are merged, except for 8.
   expect(tuples.length).toBeLessThan(MOVES / 10);
   expect(eventsMerged).toBeGreaterThan(MOVES / 2);
   expect(webRtcTransport.iceState).toBe('completed');

@@ -233,7 +233,7 @@ describe('answers', () => {
     'direct-transport': 'types.DirectTransportStat',
   };
 
-  /** By Rust struct: the TypeScript type of an answer. */
+  /** The TypeScript type of each answer, by the name of its Rust struct. */
   const TYPES: Record<string, (answer: any) => string | undefined> = {
     WorkerAnswer: () => 'answers.WorkerAnswer',
     CreatedAnswer: () => 'answers.CreatedAnswer',

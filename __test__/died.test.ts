@@ -52,7 +52,7 @@ test('everything below closes, then died(error), subprocessclose, observer close
     'worker.observer close',
   ]);
   expect(error).toBeInstanceOf(Error);
-  // Its thread, the message of the panic and its place.
+  // The error names the thread, the message of the panic and its place in the source.
   expect((error as Error).message).toMatch(/^\[pid:\d+\] panic for tests \(src\/.*:\d+:\d+\)$/);
   expect((error as Error).message).toContain(String(worker.pid));
   expect(worker).toMatchObject({ closed: true, died: true, subprocessClosed: true });

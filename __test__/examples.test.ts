@@ -64,7 +64,7 @@ test('the first example of README.md, as a reader would paste it', async () => {
   const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
   const [, example = ''] = /^```js\n([^]*?)^```$/m.exec(readme) ?? [];
 
-  // Its Worker stays open, so the process ends only when it is stopped.
+  // The Worker of the example stays open, so the process has to be killed.
   const { stdout, stderr } = await runNode(example, {
     onStdout: (output, kill) => {
       if (output.includes('udpcandidate') && output.includes('news:')) kill();

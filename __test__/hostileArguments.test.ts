@@ -152,7 +152,7 @@ async function nothingMade(work: () => Promise<void>): Promise<void> {
   await expect(objects.worker.dump()).resolves.toEqual(before);
 }
 
-/** Of any realm: the engine and Node.js make errors of theirs. */
+/** Accepts an error of any realm, as the engine and Node.js create errors outside of Jest's. */
 function isErrorNamed(error: unknown, name: string): boolean {
   return isNativeError(error) && (name === 'Error' || error.name === name);
 }
@@ -475,7 +475,7 @@ describe('methods with a foreign this', () => {
     expect((object as { closed: boolean }).closed).toBe(false);
   });
 
-  /** Its methods and getters, without those of every emitter. */
+  /** The methods and getters of an object, without those that EnhancedEventEmitter gives to all. */
   function methodsOf(object: object): ((...args: unknown[]) => unknown)[] {
     const methods = [];
     for (

@@ -93,7 +93,7 @@ describe('a drain', () => {
       for (let number = 0; number < MESSAGES; number++) {
         dataProducer.send('x'.repeat(size));
       }
-      // All of them wait in the queue when the drain begins.
+      // All messages wait in the queue before the drain begins.
       await Promise.resolve();
       while (dataProducer.bufferedAmount > 0) {
         spin(1);

@@ -2,7 +2,7 @@ import { runProgram } from './helpers/process';
 
 /** Short runs of the programs in robustness/, whose first comments say what they show. */
 
-/** Random in each run; the output names those that fail. */
+/** The first seed. It differs in each run; the output names the seeds of programs that fail. */
 const SEED = String(Date.now() % 1_000_000_000);
 
 test(`10,000 random programs, or a minute of them, against the model of the close cascade, from seed ${SEED} on`, async () => {
@@ -13,7 +13,7 @@ test(`10,000 random programs, or a minute of them, against the model of the clos
     '--seconds=60',
     `--seed=${SEED}`,
   );
-  // stdout has the program that fails.
+  // If a program fails, stdout shows it.
   expect(ended).toMatchObject({
     code: 0,
     signal: null,

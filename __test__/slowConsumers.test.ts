@@ -46,7 +46,7 @@ test('of 12 clients 2 are frozen: the others get everything; what waits for the 
   const told = Promise.all(frozen.map(({ consumer }) => nextEvent(consumer, 'sctpsendbufferfull')));
 
   asleep.freeze();
-  // In steps that the other clients can keep up with.
+  // Sends in steps, so that the other clients can keep up.
   for (let sent = 0; sent < MESSAGES;) {
     const until = sent + 50;
     while (sent < until) {

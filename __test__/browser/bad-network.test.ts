@@ -9,7 +9,7 @@ import { BrowserClient, EmptyPage } from './client';
 
 /** Chromium behind a network that delays, loses, reorders and duplicates. */
 
-/** Two of them are larger than a datagram. */
+/** The length of a message. Two messages do not fit one datagram. */
 const SIZE = 1000;
 
 const emptyPage = new EmptyPage();
@@ -49,7 +49,7 @@ function text(number: number): string {
   return `${number} `.padEnd(SIZE, '.');
 }
 
-/** Texts to the page and numbered messages back, alternately, on channels 0 and 1. */
+/** Sends texts to the page and awaits numbered messages from it, alternately, on channels 0 and 1. */
 async function roundTrips(client: BrowserClient, inbox: Inbox, count: number): Promise<void> {
   const there = (await client.received(0, 0)).length;
   const back = inbox.messages.length;
@@ -61,7 +61,7 @@ async function roundTrips(client: BrowserClient, inbox: Inbox, count: number): P
   }
 }
 
-/** Datagrams lost from now on that are longer than `length`. */
+/** Returns a function that counts the datagrams over `length` bytes lost since this call. */
 function lostFromNow(way: 'up' | 'down', length = SIZE): () => number {
   const before = network.lost[way].length;
   return () => network.lost[way].slice(before).filter((each) => each > length).length;

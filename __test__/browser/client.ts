@@ -157,7 +157,7 @@ export class BrowserClient {
     );
   }
 
-  /** What has arrived on a channel, once there are `count` messages: texts, or the length of others. */
+  /** Waits for `count` messages on a channel. Returns the text of strings and the length of binary messages. */
   async received(id: number, count: number): Promise<(string | number)[]> {
     await this.page.waitForFunction(
       ([it, wanted]) => (channels.get(it!)?.received.length ?? 0) >= wanted!,

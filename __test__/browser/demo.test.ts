@@ -196,7 +196,7 @@ describe('a tab that closes', () => {
     `);
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
 
-    // The WebSocket stays open: the server learns of it by DTLS only.
+    // The WebSocket stays open, so the server learns only by DTLS that Basil has left.
     await basil.page.evaluate('connections.splice(0).forEach((connection) => connection.close())');
     await anise.note('Basil left').waitFor();
     await anise.note('Basil sat down').nth(1).waitFor();

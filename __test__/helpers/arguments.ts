@@ -2,7 +2,7 @@
  * Values for table-driven argument checks. Each table is named after what its values are not.
  */
 
-/** Not an integer of `min` to `max`. */
+/** Values that are not an integer from `min` to `max`. */
 export function notIntegers(min: number, max: number): unknown[] {
   return [min - 1, max + 1, min + 0.5, NaN, Infinity, -Infinity, String(min + 1), {}, [], true];
 }

@@ -9,7 +9,7 @@ export const SOME_FINGERPRINTS: types.DtlsFingerprint[] = [
   { algorithm: 'sha-256', value: Array.from({ length: 32 }, () => 'AB').join(':') },
 ];
 
-/** One of each, as in a room with a server-side application and a browser. */
+/** One entity of each kind, as for an application that talks with one browser. */
 export interface Arrangement {
   worker: types.Worker;
   router: types.Router;

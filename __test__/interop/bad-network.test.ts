@@ -10,7 +10,7 @@ import { WebRtcPeers, type ChannelOptions, type WebRtcPeer } from '../helpers/We
 
 jest.setTimeout(60_000);
 
-/** Two of them are larger than a datagram. */
+/** The length of a message. Two messages do not fit one datagram. */
 const SIZE = 1000;
 
 let peers: WebRtcPeers;
@@ -86,7 +86,7 @@ describe('an unordered channel with maxRetransmits: 0 loses what the network los
     { id: 2, tally: true, unordered: true, maxRetransmits: 0 },
   ];
 
-  /** Datagrams lost from now on that had a message in them. */
+  /** Returns a function that counts the datagrams with a message lost since this call. */
   function lostMessages(way: 'up' | 'down'): () => number {
     const before = network.lost[way].length;
     return () => network.lost[way].slice(before).filter((length) => length > SIZE).length;

@@ -93,7 +93,7 @@ describe('a channel that the client opens in band', () => {
     const peer = await connect({});
     await untilState(objects.webRtcTransport, 'iceState', 'completed');
     await untilState(objects.webRtcTransport, 'sctpState', 'connected');
-    // JavaScript gets events of states only.
+    // JavaScript sees nothing of the channel, only changes of the transport's states.
     expect(recorder.take().filter((line) => !/(state|tuple)change/.test(line))).toEqual([]);
 
     const { inbox, dataConsumer } = await channelFor(ID);

@@ -52,7 +52,7 @@ async function send(datagrams: Buffer[]): Promise<void> {
     });
   }
   await exchange();
-  // What was sent to the stranger's socket has arrived; let it be read.
+  // Answers to the stranger are in its socket by now: let Node.js read and emit them.
   await nextMacrotask();
   await nextMacrotask();
 }

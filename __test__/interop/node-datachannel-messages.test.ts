@@ -272,7 +272,7 @@ describe('unordered and partially reliable channels', () => {
         { id: 5, ...channel },
       ],
     });
-    // Few enough for loopback to lose none.
+    // So few messages that the buffers of the loopback device lose none.
     const COUNT = 50;
     for (let number = 0; number < COUNT; number++) {
       await dataConsumer.send(numbered(number, 1000));

@@ -15,7 +15,7 @@ const TOKEN = [0xa5, 0xf0, 0x9c, 0xb3, 0xd6, 0xe1, 0xf2, 0x8c];
 const REQUIRED = 0b10;
 const IGNORED = 0b01;
 
-/** For subchannel 7 alone, as a pipe would write it. */
+/** A message with a forged header of subchannel 7, as a pipe would write it. */
 function forged(flags: number, ...more: number[]): Buffer {
   const token = [...TOKEN.slice(0, 7), TOKEN[7]! | flags];
   return Buffer.from([...token, 0, 1, 0, 7, ...more, ...Buffer.from('payload')]);

@@ -169,9 +169,9 @@ export function events(): void {
   webRtcTransport.on('dtlsstatechange', (state) => state === 'open');
   // @ts-expect-error 'message' gives a Buffer
   dataConsumer.on('message', (_message: string) => {});
-  // @ts-expect-error of DataConsumers
+  // @ts-expect-error only a DataConsumer emits 'message'
   dataProducer.once('message', () => {});
-  // @ts-expect-error of DataProducers
+  // @ts-expect-error only a DataProducer emits 'drain'
   dataConsumer.off('drain', () => {});
   // @ts-expect-error one argument too few
   dataConsumer.emit('bufferedamountlow');

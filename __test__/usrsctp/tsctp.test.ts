@@ -38,7 +38,7 @@ afterEach(() => {
 });
 
 function start(args: (string | number)[]): ChildProcess {
-  // It prints a lot for its own developers.
+  // The output of tsctp is only for its own developers.
   tsctp = spawn(TSCTP, args.map(String), { stdio: 'ignore' });
   return tsctp;
 }
@@ -96,9 +96,9 @@ test('tsctp listens, and takes what we send', async () => {
   for (let sent = 0; sent < 1000; sent++) {
     producer.send(message);
   }
-  // Once the worker answers, it has them all.
+  // The answer to this request says that the worker has taken all messages.
   await consumer.setBufferedAmountLowThreshold(0);
-  // An association that has delivered everything has nothing left to wait for.
+  // Waits until the association has nothing left to send.
   await until(consumer, 'bufferedamountlow', () => consumer.bufferedAmount === 0);
   await expect(consumer.getStats()).resolves.toMatchObject([
     { messagesSent: 1000, bytesSent: 1_000_000, bufferedAmount: 0, messagesDropped: 0 },

@@ -106,7 +106,8 @@ function total(counts) {
 }
 
 /**
- * Patterns of the steps of a message: for paths, and for names of functions. The first match counts.
+ * How a function is assigned to a step of a message: the step, a pattern for the file, a pattern for the function's
+ * name. The first match counts.
  *
  * @type {[string, RegExp, RegExp][]}
  */

@@ -28,7 +28,7 @@ function parsePipeToRouterOptions(given, from) {
     dataProducerId: parseDataProducerId(given),
     router: parseRouter(given, from),
     keepId: validate.boolean(given.keepId, true),
-    // Not `port`: the two transports need two.
+    // `port` is ignored, because both transports would bind it.
     transport: parsePipeTransportOptions({
       ...given,
       listenIp: anywhere ? '127.0.0.1' : listenIp,
