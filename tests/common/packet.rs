@@ -18,10 +18,11 @@ pub(crate) const SHUTDOWN_COMPLETE: u8 = 14;
 pub(crate) const RECONFIG: u8 = 130;
 pub(crate) const FORWARD_TSN: u8 = 192;
 
-/// Flags of a DATA chunk: a whole message, and the first and the middle fragments of one.
+/// Flags of a DATA chunk: a whole message, and the first, a middle and the last fragment of one.
 pub(crate) const WHOLE: u8 = 3;
 pub(crate) const FIRST: u8 = 2;
 pub(crate) const MIDDLE: u8 = 0;
+pub(crate) const LAST: u8 = 1;
 pub(crate) const UNORDERED: u8 = 4;
 
 /// A chunk, its padding included.

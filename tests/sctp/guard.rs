@@ -386,6 +386,15 @@ fn a_cookie_that_is_not_ours_establishes_nothing() {
 }
 
 #[test]
+fn a_cookie_echo_that_is_not_the_first_chunk_establishes_nothing() {
+    let mut stage = Stage::halfway(config(), (10, 10), &extensions());
+    let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
+    assert_eq!(stage.send(&[chunk(COOKIE_ACK, 0, &[]), echo]), []);
+    assert_eq!(stage.sctp.state(), SctpState::Connecting);
+    assert_eq!(stage.sctp.counters().packets_unexpected, 1);
+}
+
+#[test]
 fn data_in_the_packet_of_the_cookie_echo_is_delivered() {
     let mut stage = Stage::halfway(config(), (10, 10), &extensions());
     let tsn = stage.next_tsn();

@@ -215,7 +215,7 @@ fn a_late_init_does_not_undo_an_init_ack() {
 }
 
 #[test]
-fn an_init_ack_that_is_repeated_or_has_too_large_a_cookie_changes_nothing() {
+fn an_init_ack_that_is_late_or_repeated_or_has_too_large_a_cookie_changes_nothing() {
     let mut sctp =
         datasoup::proto::sctp::Association::new(SctpConfig { start: Start::AtOnce, ..config() });
     let now = crate::sim::start();
@@ -228,13 +228,16 @@ fn an_init_ack_that_is_repeated_or_has_too_large_a_cookie_changes_nothing() {
     };
     sctp.handle_packet(now, ack(5, &[1; 1300]));
     assert_eq!(sctp.counters().packets_malformed, 1, "the COOKIE ECHO would not fit a packet");
+    let late = init(INIT_ACK, 9, (3, 3), 100, &parameter(7, b"cookie!!"));
+    sctp.handle_packet(now, packet(tag, &[chunk(COOKIE_ACK, 0, &[]), late]));
+    assert_eq!(sctp.counters().packets_unexpected, 1, "it has to be the first chunk");
     assert_eq!(sctp.state(), SctpState::Connecting);
     sctp.handle_packet(now, ack(5, b"cookie!!"));
     sctp.handle_packet(now, ack(7, b"another!"));
     sctp.handle_packet(now, packet(tag, &[chunk(COOKIE_ACK, 0, &[])]));
     sctp.handle_packet(now, ack(9, b"and more"));
     assert_eq!(sctp.negotiated_streams(), Some((5, 5)));
-    assert_eq!(sctp.counters().packets_unexpected, 2);
+    assert_eq!(sctp.counters().packets_unexpected, 3);
 }
 
 #[test]

@@ -35,6 +35,23 @@ fn forged_packets_have_no_effect() {
 }
 
 #[test]
+fn a_forged_reset_does_not_drop_the_fragments_of_its_stream() {
+    let mut stage = Stage::new(config());
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
+    let first = stage.next_tsn();
+    stage.send(&[data(FIRST, first, 1, 0, 53, b"one ")]);
+    let forged = reset(stage.puppet.request, last, first, &[1]);
+    stage.inject(packet(stage.puppet.tag ^ 1, &[forged]));
+    for (flags, fragment) in [(MIDDLE, b"mess"), (LAST, b"age.")] {
+        let tsn = stage.next_tsn();
+        stage.send(&[data(flags, tsn, 1, 0, 53, fragment)]);
+    }
+    let messages = stage.messages();
+    assert_eq!(messages.len(), 1);
+    assert_eq!(&messages[0].1.payload[..], b"one message.");
+}
+
+#[test]
 fn forged_packets_are_not_charged_to_the_peers_budget() {
     let mut stage = Stage::new(config());
     let chunks: Vec<_> =

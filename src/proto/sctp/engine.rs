@@ -334,13 +334,13 @@ impl Engine {
     /// The header of packets that sctp-proto does not write.
     fn header(&self) -> Option<Header> {
         let local = self.ledger.local.as_ref()?;
-        let tag = self.ledger.peer.as_ref()?.announced.tag;
+        let tag = self.ledger.peer_tag()?;
         Some(Header { tag, ..local.header })
     }
 
     /// The tag of packets to us, once our INIT or INIT ACK has been sent.
     pub(super) fn own_tag(&self) -> Option<u32> {
-        self.ledger.local.as_ref().map(|local| local.announced.tag)
+        self.ledger.own_tag()
     }
 
     /// Whether `packet` is the COOKIE ECHO that completes the handshake.

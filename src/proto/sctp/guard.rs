@@ -28,8 +28,7 @@ use super::ledger::Ledger;
 use super::received::GapLimit;
 use super::verdict::{PacketDrop, Role};
 use super::wire::{
-    COMMON_HEADER, Chunk, Chunks, Data, Header, cause, checksum_matches, kind, parameter, u16_at,
-    u32_at,
+    COMMON_HEADER, Chunk, Chunks, Data, Header, cause, kind, parameter, u16_at, u32_at,
 };
 use effects::{ChunkEffect, PendingEffects};
 use fate::Fate;
@@ -91,7 +90,7 @@ struct Inspection<'a> {
     abort: Option<bool>,
     stale_cookie: bool,
     heartbeat_acked: bool,
-    /// HEARTBEATs and RE-CONFIGs that passed; sctp-proto answers each with a packet.
+    /// HEARTBEATs and RE-CONFIGs so far. sctp-proto answers each with a packet, so few pass.
     heartbeats: u8,
     reconfigs: u8,
 }
@@ -143,7 +142,8 @@ impl Guard {
         {
             return Screening::Drop(PacketDrop::Foreign);
         }
-        let inspection = match self.inspect(ledger, role, packet, chunks) {
+        let rewriter = Rewriter::new(packet, ledger.knows_tag(header.tag));
+        let inspection = match self.inspect(ledger, role, rewriter, chunks) {
             Ok(inspection) => inspection,
             Err(reason) => return Screening::Drop(reason),
         };
@@ -152,10 +152,8 @@ impl Guard {
         }
         // An ABORT of a peer that knows no association has the tag that we sent it, and the T bit
         // (RFC 9260 §8.5.1 B).
-        let own_tag = ledger.local.as_ref().map(|local| local.announced.tag);
-        let peer_tag = ledger.peer.as_ref().map(|peer| peer.announced.tag);
-        let tag = if inspection.abort == Some(true) { peer_tag } else { own_tag };
-        if tag != Some(header.tag) || !checksum_matches(packet) {
+        let tag = if inspection.abort == Some(true) { ledger.peer_tag() } else { ledger.own_tag() };
+        if tag != Some(header.tag) {
             return Screening::Drop(PacketDrop::Foreign);
         }
         if inspection.abort.is_some() {
@@ -178,12 +176,12 @@ impl Guard {
         &mut self,
         ledger: &Ledger,
         role: Role,
-        packet: &'a [u8],
+        rewriter: Rewriter<'a>,
         chunks: Chunks<'a>,
     ) -> Result<Inspection<'a>, PacketDrop> {
         self.pending.clear();
         let mut inspection = Inspection {
-            rewriter: Rewriter::new(packet),
+            rewriter,
             // DATA may follow the COOKIE ECHO that establishes the association (RFC 9260 §5.1),
             // and may overtake the COOKIE ACK that does.
             open: ledger.established || (role == Role::Initiator && ledger.peer.is_some()),
@@ -207,7 +205,7 @@ impl Guard {
                 return Err(PacketDrop::Unexpected);
             }
             let fate = self.fate(ledger, &mut inspection, &chunk, chunks)?;
-            self.apply(&mut inspection, &chunk, fate);
+            self.apply(&mut inspection, &chunk, fate)?;
             if fate == Fate::StripRest {
                 break;
             }
@@ -221,7 +219,7 @@ impl Guard {
         chunk: &Chunk<'_>,
     ) -> Result<(), PacketDrop> {
         let value = init::canonical_ack(chunk, self.max_packet).ok_or(PacketDrop::Malformed)?;
-        inspection.rewriter.differ().chunk(chunk.kind, 0, &[&value]);
+        inspection.rewriter.differ()?.chunk(chunk.kind, 0, &[&value]);
         self.pending.peer = init::peer_side(chunk);
         self.pending.load.add(chunk.kind, value.len());
         Ok(())
@@ -326,30 +324,36 @@ impl Guard {
         Fate::Keep
     }
 
-    fn apply(&mut self, inspection: &mut Inspection<'_>, chunk: &Chunk<'_>, fate: Fate) {
+    fn apply(
+        &mut self,
+        inspection: &mut Inspection<'_>,
+        chunk: &Chunk<'_>,
+        fate: Fate,
+    ) -> Result<(), PacketDrop> {
         let rewriter = &mut inspection.rewriter;
         let mut passed_len = chunk.value.len();
         match fate {
-            Fate::Keep => rewriter.keep(chunk),
-            Fate::Trim(len) if len == chunk.value.len() => rewriter.keep(chunk),
+            Fate::Keep => rewriter.keep(chunk)?,
+            Fate::Trim(len) if len == chunk.value.len() => rewriter.keep(chunk)?,
             Fate::Trim(len) => {
                 let value = chunk.value.get(..len).unwrap_or_default();
                 passed_len = value.len();
-                rewriter.differ().chunk(chunk.kind, chunk.flags, &[value]);
+                rewriter.differ()?.chunk(chunk.kind, chunk.flags, &[value]);
             }
-            Fate::PrefixPpid => data::write_prefixed(rewriter.differ(), chunk),
-            Fate::Placeholder => data::write_placeholder(rewriter.differ(), chunk),
+            Fate::PrefixPpid => data::write_prefixed(rewriter.differ()?, chunk),
+            Fate::Placeholder => data::write_placeholder(rewriter.differ()?, chunk),
             Fate::Strip | Fate::StripRest => {
-                rewriter.differ();
+                rewriter.differ()?;
                 inspection.stripped += 1;
-                return;
+                return Ok(());
             }
             Fate::Consume => {
-                rewriter.differ();
-                return;
+                rewriter.differ()?;
+                return Ok(());
             }
         }
         self.pending.load.add(chunk.kind, passed_len);
+        Ok(())
     }
 
     /// Applies the effects of the packet just screened, which belongs to the peer. `streams`: how

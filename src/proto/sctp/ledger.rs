@@ -164,6 +164,21 @@ impl Ledger {
         }
     }
 
+    /// The tag of packets to us, once our INIT or INIT ACK has been sent.
+    pub(super) fn own_tag(&self) -> Option<u32> {
+        self.local.as_ref().map(|local| local.announced.tag)
+    }
+
+    /// The tag of packets to the peer, once its INIT or INIT ACK has arrived.
+    pub(super) fn peer_tag(&self) -> Option<u32> {
+        self.peer.as_ref().map(|peer| peer.announced.tag)
+    }
+
+    /// Whether an inbound packet may have `tag`: ours or, for some ABORTs, the peer's.
+    pub(super) fn knows_tag(&self, tag: u32) -> bool {
+        [self.own_tag(), self.peer_tag()].contains(&Some(tag))
+    }
+
     /// How many outgoing and incoming streams there are (RFC 9260 §5.1.1).
     pub(super) fn streams(&self) -> Option<(u16, u16)> {
         let local = self.local.as_ref()?.announced;
