@@ -63,7 +63,7 @@ impl Deadlines {
     pub(super) fn expired(&mut self, now: Instant) -> Option<TransportKey> {
         while self.next().is_some_and(|at| at <= now) {
             let Some(Reverse((entry, key))) = self.heap.pop() else { break };
-            // The transport may be gone, and then its entries are only now.
+            // The entries of a transport that has closed stay in the heap until they come up.
             let Some(entries) = self.transports.get_mut(&key) else { continue };
             debug_assert_eq!(entries.queued.last(), Some(&entry), "each has its entry in the heap");
             entries.queued.pop();

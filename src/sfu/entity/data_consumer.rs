@@ -59,9 +59,9 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) messages_sent: u64,
     pub(in crate::sfu) bytes_sent: u64,
     pub(in crate::sfu) not_sent: NotSent,
-    /// The turn in which it was last said that the buffer is full.
+    /// The turn in which `sctpsendbufferfull` was last emitted, as it is emitted at most once a turn.
     pub(in crate::sfu) full_in_turn: Option<u64>,
-    /// Payload waits for the peer, so that the transport looks how it shrinks.
+    /// Payload waits for the peer, so the transport has to publish how the amount shrinks.
     pub(in crate::sfu) waits: bool,
 }
 
@@ -147,12 +147,12 @@ impl DataConsumer {
         }
     }
 
-    /// Payload is queued for the peer. True if none was before.
+    /// Notes that payload is queued for the peer. Returns true if none was before.
     pub(in crate::sfu) fn begins_to_wait(&mut self) -> bool {
         !std::mem::replace(&mut self.waits, true)
     }
 
-    /// Shows JavaScript how much is still queued; false if nothing is.
+    /// Shows JavaScript how many bytes are still queued for the peer. Returns false if there are none.
     pub(in crate::sfu) fn still_waits(&mut self, amount: usize) -> bool {
         self.publish_buffered_amount(amount);
         self.waits = amount > 0;

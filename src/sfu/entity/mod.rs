@@ -1,5 +1,5 @@
 //! Each entity by itself: its state, and what needs no other entity. What entities do together is in the files
-//! above, which are named as these.
+//! of the same names in `src/sfu/`.
 
 pub(super) mod data_consumer;
 pub(super) mod data_producer;

@@ -19,7 +19,7 @@ pub(in crate::sfu) struct Pipe {
 }
 
 impl Pipe {
-    /// There is something to carry.
+    /// Connects, now that there is a DataProducer or a DataConsumer.
     pub(in crate::sfu) fn start(&mut self, now: Instant) {
         match &mut self.tunnel {
             Some(tunnel) => tunnel.connect(),
@@ -27,7 +27,7 @@ impl Pipe {
         }
     }
 
-    /// With a tunnel nothing comes over the network.
+    /// Takes a datagram, unless the pipe has a tunnel: then it expects nothing over the network.
     pub(in crate::sfu) fn handle_datagram(
         &mut self,
         now: Instant,

@@ -14,10 +14,10 @@ pub(in crate::sfu) enum Polled {
     TunnelFrame(TunnelFrame),
     /// For the application.
     Event(TransportEvent),
-    /// On a shared port, this path leads here from now on…
+    /// On a shared port, this tuple leads to this transport from now on.
     TupleAdded(Tuple),
-    /// …and from now on not any more.
+    /// On a shared port, this tuple does not lead to this transport any more.
     TupleRemoved(Tuple, ListenProtocol),
-    /// On a shared port, this username does not lead here any more.
+    /// On a shared port, this username fragment does not lead to this transport any more.
     UsernameRetired(String),
 }

@@ -46,7 +46,7 @@ impl SctpOverUdp {
     pub(in crate::sfu) const MAX_PACKET_SIZE: usize = MAX_UDP_PAYLOAD;
 
     pub(in crate::sfu) fn new(listen: Listen, sctp: Option<SctpConfig>) -> Self {
-        // Nothing else notices that the peer has gone.
+        // Without ICE or DTLS only HEARTBEATs notice that the peer has gone.
         let sctp = sctp.map(|config| Association::new(SctpConfig { heartbeats: true, ..config }));
         Self { listen, remote: None, sctp, wanted: false }
     }
@@ -89,13 +89,14 @@ impl SctpOverUdp {
         self.begin(now);
     }
 
-    /// There is something to carry.
+    /// Begins the association, now that there is a DataProducer or a DataConsumer, or notes to begin it once the
+    /// remote address is known.
     pub(in crate::sfu) fn start(&mut self, now: Instant) {
         self.wanted = true;
         self.begin(now);
     }
 
-    /// Whether there was something to carry, which takes another way from now on.
+    /// Returns whether there was something to carry, and forgets that: a tunnel carries it from now on.
     pub(in crate::sfu) fn take_wanted(&mut self) -> bool {
         std::mem::take(&mut self.wanted)
     }

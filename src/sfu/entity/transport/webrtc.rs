@@ -71,7 +71,7 @@ impl WebRtc {
         (emitted != path.state).then_some(TransportEvent::IceState(path.state))
     }
 
-    /// What `tuple`, one of this transport's, goes over.
+    /// Whether `tuple`, which is one of this transport's, is of UDP or TCP.
     pub(in crate::sfu) fn protocol(&self, tuple: Tuple) -> ListenProtocol {
         let listen = self.listens.iter().find(|it| it.socket == tuple.socket);
         listen.map_or(ListenProtocol::Udp, |it| it.protocol)
