@@ -1,5 +1,5 @@
-//! Allocations per message, once every buffer has grown to its size: none of ours for a message that is sent; the packet
-//! and the message for one that is received, because sctp-proto takes and returns owned bytes.
+//! Allocations per message, once every buffer has grown to its size: none of the worker's for a message that is sent; the
+//! packet and the message for one that is received, because sctp-proto takes and returns owned bytes.
 
 use datasoup::sfu::id::DataProducerKey;
 

@@ -1,4 +1,4 @@
-//! A session of ours, and one of the engine alone, as the peers of the simulated network.
+//! The session under test, and one of the engine alone, as the peers of the simulated network.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(crate) fn context() -> Arc<DtlsContext> {
     Arc::new(DtlsContext::new(Certificate::generate().expect("a certificate")))
 }
 
-/// A session of ours, and what it has emitted.
+/// The session under test, and what it has emitted.
 pub(crate) struct Ours {
     pub(crate) dtls: Dtls,
     pub(crate) context: Arc<DtlsContext>,
@@ -200,7 +200,7 @@ pub(crate) fn net<A: Peer, B: Peer>(now: Instant, a: A, b: B) -> Net<A, B> {
     Net::at(now, a, b, Conditions::PERFECT, 1)
 }
 
-/// Two sessions of ours that know each other's fingerprints: `a` is the client, `b` the server.
+/// Two sessions under test that know each other's fingerprints: `a` is the client, `b` the server.
 pub(crate) fn acquainted() -> Pair {
     acquainted_on(Conditions::PERFECT, 1)
 }
@@ -213,7 +213,7 @@ pub(crate) fn acquainted_on(conditions: Conditions, seed: u64) -> Pair {
     Net::at(now, client, server, conditions, seed)
 }
 
-/// The same two after the handshake.
+/// Two sessions under test after their handshake.
 pub(crate) fn connected() -> Pair {
     let mut pair = acquainted();
     pair.run_for(Duration::from_secs(1));

@@ -193,7 +193,7 @@ fn mutate(random: &mut Random, datagram: &mut Vec<u8>) {
     }
 }
 
-/// Two new sessions with the certificates of these.
+/// Two new sessions with the certificates of `pair`.
 fn again(pair: &Pair) -> Pair {
     let renew = |ours: &Ours| Ours {
         dtls: Dtls::new(Arc::clone(&ours.context)),
@@ -221,7 +221,7 @@ fn outcome(pair: &mut Pair, what: &str) -> Outcome {
     assert!(pair.a.received.is_empty() && pair.b.received.is_empty(), "no forged data: {what}");
     match (pair.a.dtls.state(), pair.b.dtls.state()) {
         (DtlsState::Connected, DtlsState::Connected) => {
-            // They agree on keys and certificates.
+            // Both are connected, so each has to read what the other one seals.
             let (from_a, from_b) = (pair.a.seal(b"from a"), pair.b.seal(b"from b"));
             pair.b.handle_datagram(pair.now, &from_a);
             pair.a.handle_datagram(pair.now, &from_b);

@@ -147,7 +147,7 @@ fn without_requests_consent_times_out_and_a_request_reconnects() {
     assert_eq!(lab.data(tuple(1)), []);
     assert_eq!(lab.pass(CONSENT), []);
 
-    // The same tuple is announced again.
+    // A tuple that was removed is announced again when a valid request comes over it.
     assert_eq!(
         lab.check(tuple(1), PLAIN),
         [TupleAdded(tuple(1)), SelectedTuple(tuple(1)), State(Connected)]

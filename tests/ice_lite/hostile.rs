@@ -106,7 +106,7 @@ fn no_mutation_of_a_valid_request_panics_or_creates_state() {
         if rng.random() && datagram.len() > 28 {
             repair(&mut datagram);
         }
-        // All but the length, which the integrity replaces with its own.
+        // The integrity covers all but the length, which its calculation replaces (RFC 8489 §14.5).
         let covered = |datagram: &[u8]| {
             [datagram.get(..2), datagram.get(4..signed)].map(|part| part.map(<[u8]>::to_vec))
         };

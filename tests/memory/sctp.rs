@@ -131,7 +131,7 @@ fn fragments_of_messages_in_packets_of_any_size() {
     attack.assert_at_most(4096 * FRAGMENT);
     assert!(live() - attack.before < 64 * KIB, "everything is freed");
 
-    // Of a larger packet a fragment keeps only its part.
+    // A larger packet is split, so that a fragment does not keep the whole packet.
     let mut attack = Attack::new();
     fill_reassembly(&mut attack, 3000, 4000);
     attack.assert_at_most(3 * MIB / 2);

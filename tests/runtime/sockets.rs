@@ -326,7 +326,7 @@ fn every_datagram_of_a_flood_is_accounted_for() {
         });
         (overflowed, dropped.expect("statistics").parse::<u64>().expect("a number"))
     };
-    // It may take some turns to read them all.
+    // The worker may need some turns to read all datagrams.
     let (mut overflowed, mut dropped) = count();
     let begun = Instant::now();
     while overflowed + dropped < SENT && begun.elapsed() < PATIENCE {

@@ -49,7 +49,7 @@ fn sacks_are_charged_for_what_is_in_flight() {
     let mut sent = 0;
     for _ in 0..100 {
         sent += stage.drain().iter().filter(|chunk| chunk.kind == DATA).count();
-        // All but the first have arrived, and there is room for more.
+        // The SACK says that all chunks but the first have arrived, and that there is room for more.
         stage.send(&[sack(last, 1 << 20, &[(2, sent.max(2) as u16)])]);
         stage.now += Duration::from_millis(20);
     }

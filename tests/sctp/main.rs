@@ -1,4 +1,5 @@
-//! Associations in memory and in virtual time: two of ours, ours with dcsctp, and ours with a scripted peer.
+//! Associations in memory and in virtual time: two of ours with each other, one with dcsctp, and one
+//! with a scripted peer.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -34,7 +34,7 @@ enum By {
 
 const BOTH: [By; 2] = [By::Network, By::Tunnel];
 
-/// Two routers, joined. With one worker in the lab, both in that.
+/// Joins two routers by a pipe. If the lab has one worker, it has both routers.
 fn joined(lab: &mut Lab, by: By) -> [End; 2] {
     joined_with(lab, by, [(); 2].map(|()| options::sctp()))
 }
