@@ -674,6 +674,9 @@ describe('without enableSctp', () => {
     await expect(plain.consumeData({ dataProducerId: dataProducer.id })).rejects.toThrow(
       /SCTP not enabled/,
     );
+    // Before any option is looked at.
+    await expect(plain.produceData(5 as any)).rejects.toThrow(/SCTP not enabled/);
+    await expect(plain.consumeData({ appData: 5 } as any)).rejects.toThrow(/SCTP not enabled/);
     plain.close();
   });
 });

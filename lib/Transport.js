@@ -106,8 +106,8 @@ class Transport extends Entity {
    */
   async produceData(options) {
     const method = 'transport.produceData';
+    const maxMessageSize = this.#checkData(method);
     const { given, appData } = this.#core.checkOptions(method, options);
-    const maxMessageSize = this.#checkData();
     const direct = this.#type === 'direct';
     const parsed = parseDataProducerOptions(given, direct);
     const maxBufferedAmount = parseMaxBufferedAmount(given);
@@ -141,10 +141,10 @@ class Transport extends Entity {
    */
   async consumeData(options) {
     const method = 'transport.consumeData';
+
+    this.#checkData(method);
+
     const { given, appData } = this.#core.checkOptions(method, options);
-
-    this.#checkData();
-
     const direct = this.#type === 'direct';
     const parsed = parseDataConsumerOptions(given, direct);
     const maxBufferedAmount = parseMaxBufferedAmount(given);
@@ -193,10 +193,12 @@ class Transport extends Entity {
   }
 
   /**
+   * @param {string} method
    * @returns {number} the largest message that its DataProducers accept, in bytes.
-   * @throws {Error} if it carries no messages.
+   * @throws {Error} if it is closed, or carries no messages.
    */
-  #checkData() {
+  #checkData(method) {
+    this.#core.check(method);
     if (this.#maxReceiveMessageSize === undefined) {
       throw new Error('SCTP not enabled and not a direct Transport: set enableSctp');
     }

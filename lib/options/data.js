@@ -86,7 +86,7 @@ function parseDataConsumerOptions(given, direct) {
     ...(direct
       ? {}
       : {
-          ...parseReliability(given, ''),
+          ...parseReliabilityOverrides(given),
           streamId: validate.optionalInteger(given.streamId, 'streamId', MAX_STREAM_ID),
         }),
   };
@@ -118,13 +118,26 @@ function parseSctpStreamParameters(value) {
   const { ordered, maxPacketLifeTime, maxRetransmits } = parseReliability(given, `${name}.`);
   const limited = maxPacketLifeTime !== undefined || maxRetransmits !== undefined;
 
-  if (maxPacketLifeTime !== undefined && maxRetransmits !== undefined) {
-    throw new TypeError('cannot provide both maxPacketLifeTime and maxRetransmits');
-  }
+  rejectTwoLimits(maxPacketLifeTime, maxRetransmits);
   if (ordered && limited) {
     throw new TypeError(`${name}.ordered cannot be true with maxPacketLifeTime or maxRetransmits`);
   }
   return { streamId, ordered: ordered ?? !limited, maxPacketLifeTime, maxRetransmits };
+}
+
+/**
+ * What a DataConsumer has in place of the reliability of its DataProducer. `ordered: true` removes all limits.
+ *
+ * @param {Record<string, any>} given
+ * @returns {ReturnType<typeof parseReliability>}
+ */
+function parseReliabilityOverrides(given) {
+  const parsed = parseReliability(given, '');
+
+  if (!parsed.ordered) {
+    rejectTwoLimits(parsed.maxPacketLifeTime, parsed.maxRetransmits);
+  }
+  return parsed;
 }
 
 /**
@@ -146,6 +159,16 @@ function parseReliability({ ordered, maxPacketLifeTime, maxRetransmits }, prefix
       validate.MAX_UINT16,
     ),
   };
+}
+
+/**
+ * @param {number | undefined} maxPacketLifeTime
+ * @param {number | undefined} maxRetransmits
+ */
+function rejectTwoLimits(maxPacketLifeTime, maxRetransmits) {
+  if (maxPacketLifeTime !== undefined && maxRetransmits !== undefined) {
+    throw new TypeError('cannot provide both maxPacketLifeTime and maxRetransmits');
+  }
 }
 
 /**
