@@ -22,7 +22,7 @@ const RECORD = 4;
  */
 const CYCLE_MS = 5;
 const MAX_CYCLE_MS = 40;
-/** The clock is read once per so many messages. */
+/** A drain reads the clock once per this many messages. */
 const CLOCK_EVERY = 8;
 
 const SETTLED = Promise.resolve();

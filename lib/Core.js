@@ -143,14 +143,14 @@ class Core {
    * @param {string} line
    */
   debug(line) {
-    if (this.debugs) {
+    if (this.debugEnabled) {
       LOGGERS[this.kind].debug(this.id ? `${line} [id:${this.id}]` : line);
     }
   }
 
   /** Whether the lines of `debug()` go anywhere. */
-  get debugs() {
-    return LOGGERS[this.kind].debugs;
+  get debugEnabled() {
+    return LOGGERS[this.kind].debugEnabled;
   }
 
   /**

@@ -24,7 +24,7 @@ class Logger {
   }
 
   /** Whether the lines of `debug()` go anywhere. */
-  get debugs() {
+  get debugEnabled() {
     return this.#debug.enabled || listeners.ondebug !== undefined;
   }
 

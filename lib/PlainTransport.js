@@ -2,7 +2,7 @@
 
 const { UdpTransport } = require('./UdpTransport');
 const { coreOf } = require('./Entity');
-const { refuseSrtpParameters } = require('./options/transport');
+const { rejectSrtpParameters } = require('./options/transport');
 const validate = require('./options/validate');
 
 /** @import { AppData, PlainTransport as Contract } from '..' */
@@ -45,7 +45,7 @@ class PlainTransport extends UdpTransport {
       return super.connect(params);
     }
     coreOf(this).check('plainTransport.connect');
-    refuseSrtpParameters(validate.object(params, 'params'));
+    rejectSrtpParameters(validate.object(params, 'params'));
   }
 }
 

@@ -216,7 +216,7 @@ class Transport extends Entity {
 function emitBoth(transport, event, arg) {
   const core = coreOf(transport);
 
-  if (core.debugs) {
+  if (core.debugEnabled) {
     core.debug(`transport: '${event}' ${JSON.stringify(arg)}`);
   }
   transport.safeEmit(event, copy(arg));

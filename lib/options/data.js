@@ -47,7 +47,7 @@ const logger = new Logger('Transport');
  */
 function parseDataProducerOptions(given, direct) {
   if (direct) {
-    warnOfIgnored('produceData()', given, ['sctpStreamParameters']);
+    warnIfIgnored('produceData()', given, ['sctpStreamParameters']);
   }
   return {
     id: validate.optionalUuid(given.id, 'id'),
@@ -72,7 +72,7 @@ function parseDataConsumerOptions(given, direct) {
     throw new TypeError('missing dataProducerId');
   }
   if (direct) {
-    warnOfIgnored('consumeData()', given, [
+    warnIfIgnored('consumeData()', given, [
       'ordered',
       'maxPacketLifeTime',
       'maxRetransmits',
@@ -176,7 +176,7 @@ function rejectTwoLimits(maxPacketLifeTime, maxRetransmits) {
  * @param {Record<string, any>} given
  * @param {string[]} names
  */
-function warnOfIgnored(method, given, names) {
+function warnIfIgnored(method, given, names) {
   const ignored = names.filter((name) => validate.given(given[name]));
 
   if (ignored.length > 0) {

@@ -22,7 +22,7 @@ const validate = require('./validate');
  */
 function parsePipeToRouterOptions(given, from) {
   const { listenInfo, listenIp } = given;
-  const anywhere = !validate.given(listenInfo) && !validate.given(listenIp);
+  const byDefault = !validate.given(listenInfo) && !validate.given(listenIp);
 
   return {
     dataProducerId: parseDataProducerId(given),
@@ -31,7 +31,7 @@ function parsePipeToRouterOptions(given, from) {
     // `port` is ignored, because both transports would bind it.
     transport: parsePipeTransportOptions({
       ...given,
-      listenIp: anywhere ? '127.0.0.1' : listenIp,
+      listenIp: byDefault ? '127.0.0.1' : listenIp,
       port: undefined,
       enableSctp: validate.boolean(given.enableSctp, true),
     }),

@@ -21,7 +21,7 @@ function parsePlainTransportOptions(given) {
   const comedia = validate.boolean(given.comedia, false);
   const sctp = parseSctpOptions(given);
 
-  refuseSrtp(given);
+  rejectSrtp(given);
   return { listenInfo, comedia, sctp };
 }
 
@@ -33,7 +33,7 @@ function parsePipeTransportOptions(given) {
   const listenInfo = parseUdpListenInfo(given);
   const sctp = parseSctpOptions(given);
 
-  refuseSrtp(given);
+  rejectSrtp(given);
   return { listenInfo, sctp };
 }
 
@@ -50,7 +50,7 @@ function parseDirectTransportOptions(given) {
  * @returns {{ ip: string, port: number }} Rust's `UdpConnectOptions`.
  */
 function parseUdpConnectOptions(given) {
-  refuseSrtpParameters(given);
+  rejectSrtpParameters(given);
   return {
     ip: validate.ip(given.ip, 'ip'),
     port: validate.integer(given.port, 'port', validate.MAX_UINT16, 1),
@@ -83,14 +83,14 @@ function checkTraceEventTypes(types) {
 }
 
 /** @param {Record<string, any>} given */
-function refuseSrtp({ enableSrtp }) {
+function rejectSrtp({ enableSrtp }) {
   if (validate.boolean(enableSrtp, false)) {
     throw mediaUnsupported('enableSrtp');
   }
 }
 
 /** @param {Record<string, any>} given - the parameters of `connect()`. */
-function refuseSrtpParameters({ srtpParameters }) {
+function rejectSrtpParameters({ srtpParameters }) {
   if (validate.given(srtpParameters)) {
     throw mediaUnsupported('srtpParameters');
   }
@@ -103,5 +103,5 @@ module.exports = {
   parseUdpConnectOptions,
   parseBitrates,
   checkTraceEventTypes,
-  refuseSrtpParameters,
+  rejectSrtpParameters,
 };
