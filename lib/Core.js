@@ -276,7 +276,7 @@ class Core {
     this.emitLast(event);
   }
 
-  /** The first part of its end: it is closed, and everything below closes. */
+  /** The first part of closing an entity: marks it as closed, then closes everything below it. */
   cascade() {
     this.closed = true;
     // A Worker, which has nothing above it, still receives the end of its thread.

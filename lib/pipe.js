@@ -128,7 +128,7 @@ async function connectedTransports(from, to, { ip, createPipeTransport }) {
     // Not the announced address, which may not lead back to this machine.
     const reachable = reachableIp(ip);
 
-    // Both are in this process: their messages go from thread to thread, past the network.
+    // Both transports are in this process: their messages go from thread to thread, past the network.
     await Promise.all([tunnel(first, second), tunnel(second, first)]);
     await Promise.all([
       first.connect({ ip: reachable, port: second.tuple.localPort }),

@@ -11,7 +11,8 @@ pub(super) struct PendingEffects {
     pub(super) chunks: Vec<ChunkEffect>,
     /// What an INIT ACK says about the peer.
     pub(super) peer: Option<PeerSide>,
-    /// How many reset requests are the next ones of the peer (RFC 6525 §4.1).
+    /// How many reset requests of the packet have the sequence numbers that the peer uses next, so that they are new
+    /// (RFC 6525 §4.1).
     pub(super) reset_requests: u32,
     pub(super) streams: StreamEffects,
     pub(super) load: PacketLoad,
