@@ -32,7 +32,7 @@ impl Router {
         let (router, key) = (self.key, TransportKey(request));
         type Options = DirectTransportOptions;
         self.batcher.request_with(request, options, move |world, options: Options| {
-            world.sfu.create_direct_transport(key, router, &options)
+            Ok(world.sfu.router(router)?.create_direct_transport(key, &options))
         });
         self.transport(key)
     }
@@ -48,10 +48,12 @@ impl Router {
         let server = server.map(|it| WebRtcListen::Server(it.key));
         type Options = WebRtcTransportOptions;
         self.batcher.request_with(request, options, move |world, options: Options| match server {
-            Some(listen) => world.sfu.create_webrtc_transport(key, router, &options, listen),
+            Some(listen) => {
+                world.sfu.router(router)?.create_webrtc_transport(key, &options, listen)
+            }
             None => listening(world, &options.enabled_listen_infos(), |world, listens| {
                 let listen = WebRtcListen::Own(listens);
-                world.sfu.create_webrtc_transport(key, router, &options, listen)
+                world.sfu.router(router)?.create_webrtc_transport(key, &options, listen)
             }),
         });
         self.transport(key)
@@ -63,7 +65,8 @@ impl Router {
         type Options = PlainTransportOptions;
         self.batcher.request_with(request, options, move |world, options: Options| {
             listening(world, &[(0, &options.listen_info)], |world, listens| {
-                world.sfu.create_plain_transport(key, router, &options, the_one(listens)?)
+                let listen = the_one(listens)?;
+                Ok(world.sfu.router(router)?.create_plain_transport(key, &options, listen))
             })
         });
         self.transport(key)
@@ -75,7 +78,8 @@ impl Router {
         type Options = PipeTransportOptions;
         self.batcher.request_with(request, options, move |world, options: Options| {
             listening(world, &[(0, &options.listen_info)], |world, listens| {
-                world.sfu.create_pipe_transport(key, router, &options, the_one(listens)?)
+                let listen = the_one(listens)?;
+                Ok(world.sfu.router(router)?.create_pipe_transport(key, &options, listen))
             })
         });
         self.transport(key)
@@ -84,13 +88,17 @@ impl Router {
     #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
-        self.batcher.request(request, move |world| world.sfu.dump_router(key));
+        self.batcher.request(request, move |world| Ok(world.sfu.router(key)?.dump()));
     }
 
     #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
-        self.batcher.run(move |world| world.sfu.close_router(key));
+        self.batcher.run(move |world| {
+            if let Ok(router) = world.sfu.router(key) {
+                router.close();
+            }
+        });
     }
 
     fn transport(&self, key: TransportKey) -> Transport {

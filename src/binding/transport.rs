@@ -122,6 +122,10 @@ impl Transport {
     #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
-        self.batcher.run(move |world| world.sfu.close_transport(key));
+        self.batcher.run(move |world| {
+            if let Ok(transport) = world.sfu.transport(key) {
+                transport.close();
+            }
+        });
     }
 }

@@ -18,12 +18,16 @@ impl WebRtcServer {
     #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
-        self.batcher.request(request, move |world| world.sfu.dump_webrtc_server(key));
+        self.batcher.request(request, move |world| Ok(world.sfu.webrtc_server(key)?.dump()));
     }
 
     #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
-        self.batcher.run(move |world| world.sfu.close_webrtc_server(key));
+        self.batcher.run(move |world| {
+            if let Ok(server) = world.sfu.webrtc_server(key) {
+                server.close();
+            }
+        });
     }
 }

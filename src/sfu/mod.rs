@@ -13,7 +13,7 @@
 //!   handle_tuple_closed(…)
 //!   handle_tunnel_frame(…)
 //!   send(…), notify_drain(…), handle_relief(…)
-//!   create_…(…), close_…(…), transport(key)?.…(…)
+//!   create_…(…), router(key)?.…(…), transport(key)?.…(…), …
 //!   handle_timeout()         if poll_timeout() is not after `now`
 //! flush()                    once all input of the turn is in; send what it returns, then clear it
 //! poll_event()               until it returns None: after flush(), which causes events, and before the turn ends
@@ -28,11 +28,9 @@
 //! - [`Sfu::poll_timeout`] may be too early, never too late; calling [`Sfu::handle_timeout`] too early does no
 //!   harm. Deadlines are up to date after a flush.
 //! - A key names one entity: the caller never uses it again. A request for an entity that has closed
-//!   is rejected with [`error::Error::NotFound`]; messages, datagrams and frames for one are dropped, and
-//!   closing it again does nothing.
-//! - An [`error::Error`] has changed nothing, but that a `send()` counts the message that it drops. Sockets
-//!   that were handed in with a rejected request stay the caller's; [`event::Event::SocketReleased`] returns all
-//!   others.
+//!   is rejected with [`error::Error::NotFound`]; messages, datagrams and frames for one are dropped.
+//! - An [`error::Error`] has changed nothing, but that a `send()` counts the message that it drops. Sockets of a
+//!   rejected request stay the caller's; [`event::Event::SocketReleased`] returns all others.
 //! - [`Sfu::close`] closes everything; one more flush and poll, and [`Sfu::is_empty`] is true.
 //!
 //! What a datagram, a message or a timeout costs does not depend on how many transports are idle.
@@ -51,11 +49,11 @@ mod meter;
 mod paths;
 pub mod pipe_header;
 mod route;
-mod router;
+pub mod router;
 mod state;
 pub mod subchannels;
 pub mod transport;
 pub mod tunnel;
-mod webrtc_server;
+pub mod webrtc_server;
 
 pub use state::Sfu;

@@ -6,8 +6,16 @@ use super::Sfu;
 use super::contract::answers::CreatedAnswer;
 use super::contract::dump::{KeyValue, KeyValues, RouterDump};
 use super::entity::router::Router;
+use super::entity::transport::Transport;
 use super::error::Result;
-use super::id::{self, RouterKey};
+use super::id::{self, RouterKey, TransportKey};
+
+/// A [`Router`] in its [`Sfu`]: what can be asked of it. What creates a transport is in the file of its kind.
+#[derive(Debug)]
+pub struct RouterMut<'a> {
+    pub(super) sfu: &'a mut Sfu,
+    pub(super) key: RouterKey,
+}
 
 impl Sfu {
     /// Makes a router.
@@ -17,26 +25,48 @@ impl Sfu {
         CreatedAnswer { id }
     }
 
-    /// Closes a router and everything on it.
-    pub fn close_router(&mut self, key: RouterKey) {
-        let Some(router) = self.routers.remove(&key) else { return };
-        for transport in router.transports {
-            self.close_transport(transport);
+    /// The router, or [`Error::NotFound`](super::error::Error::NotFound).
+    pub fn router(&mut self, key: RouterKey) -> Result<RouterMut<'_>> {
+        if self.routers.contains_key(&key) {
+            Ok(RouterMut { sfu: self, key })
+        } else {
+            Err(key.into())
         }
     }
 
-    /// The ids of a router's transports, and which DataConsumer belongs to which DataProducer.
-    pub fn dump_router(&self, key: RouterKey) -> Result<RouterDump> {
-        let router = self.routers.get(&key).ok_or(key)?;
+    /// Removes a router and everything on it.
+    pub(super) fn remove_router(&mut self, key: RouterKey) {
+        let Some(router) = self.routers.remove(&key) else { return };
+        for transport in router.transports {
+            self.remove_transport(transport);
+        }
+    }
+}
+
+impl RouterMut<'_> {
+    /// Adds a transport.
+    pub(super) fn insert(&mut self, key: TransportKey, transport: Transport) {
+        self.get().transports.push(key);
+        self.sfu.transports.insert(key, transport);
+    }
+
+    fn get(&mut self) -> &mut Router {
+        self.sfu.routers.get_mut(&self.key).expect("checked when this view was made")
+    }
+
+    /// The ids of its transports, and which DataConsumer belongs to which DataProducer.
+    pub fn dump(&self) -> RouterDump {
+        let Sfu { routers, transports, data_producers, data_consumers, .. } = &*self.sfu;
+        let router = &routers[&self.key];
         let mut consumers_of = Vec::new();
         let mut producer_of = Vec::new();
-        let transports = || router.transports.iter().filter_map(|key| self.transports.get(key));
+        let transports = || router.transports.iter().filter_map(|key| transports.get(key));
         for key in transports().flat_map(|it| &it.data_producers) {
-            let Some(producer) = self.data_producers.get(key) else { continue };
+            let Some(producer) = data_producers.get(key) else { continue };
             let consumers: Vec<Uuid> = producer
                 .consumers
                 .iter()
-                .filter_map(|key| self.data_consumers.get(key))
+                .filter_map(|key| data_consumers.get(key))
                 .map(|consumer| consumer.id)
                 .collect();
             producer_of.extend(
@@ -44,12 +74,17 @@ impl Sfu {
             );
             consumers_of.push(KeyValues { key: producer.id, values: consumers });
         }
-        Ok(RouterDump {
+        RouterDump {
             id: router.id,
             transport_ids: transports().map(|it| it.id).collect(),
             map_data_producer_id_data_consumer_ids: consumers_of,
             map_data_consumer_id_data_producer_id: producer_of,
             ..RouterDump::default()
-        })
+        }
+    }
+
+    /// Closes it and everything on it.
+    pub fn close(self) {
+        self.sfu.remove_router(self.key);
     }
 }

@@ -178,10 +178,10 @@ impl Sfu {
     /// Closes everything. [`Self::flush`] then returns the last packets to the peers.
     pub fn close(&mut self) {
         for key in self.routers.keys().copied().collect::<Vec<_>>() {
-            self.close_router(key);
+            self.remove_router(key);
         }
         for key in self.servers.keys().copied().collect::<Vec<_>>() {
-            self.close_webrtc_server(key);
+            self.remove_webrtc_server(key);
         }
     }
 

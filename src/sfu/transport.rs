@@ -11,8 +11,6 @@ pub mod webrtc;
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use crate::proto::message::{Reliability, StreamId};
 use crate::sfu::Sfu;
 use crate::sfu::backlog::Backlog;
@@ -38,19 +36,6 @@ pub struct TransportMut<'a> {
 }
 
 impl Sfu {
-    /// Adds a transport to its router.
-    pub(super) fn insert_transport(
-        &mut self,
-        key: TransportKey,
-        transport: Transport,
-    ) -> Result<Uuid> {
-        let router = self.routers.get_mut(&transport.router).ok_or(transport.router)?;
-        router.transports.push(key);
-        let id = transport.id;
-        self.transports.insert(key, transport);
-        Ok(id)
-    }
-
     /// The transport, or [`Error::NotFound`].
     pub fn transport(&mut self, key: TransportKey) -> Result<TransportMut<'_>> {
         if self.transports.contains_key(&key) {
@@ -60,8 +45,8 @@ impl Sfu {
         }
     }
 
-    /// Closes a transport and everything on it, and queues the last packets to the peer, which end the session.
-    pub fn close_transport(&mut self, key: TransportKey) {
+    /// Removes a transport and everything on it, and queues the last packets to the peer, which end the session.
+    pub(super) fn remove_transport(&mut self, key: TransportKey) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         // Taken out first: removing each would search these lists.
         let producers = std::mem::take(&mut transport.data_producers);
@@ -218,5 +203,10 @@ impl TransportMut<'_> {
     /// Keeps the bitrates that the application sets.
     pub fn set_bitrates(&mut self, bitrates: Bitrates) {
         self.get().bitrates = bitrates;
+    }
+
+    /// Closes it and everything on it, and queues the last packets to the peer, which end the session.
+    pub fn close(self) {
+        self.sfu.remove_transport(self.key);
     }
 }

@@ -1,7 +1,6 @@
 //! What can be asked of a WebRtcServer.
 
-use crate::sfu::Sfu;
-
+use super::Sfu;
 use super::address::Listen;
 use super::contract::answers::CreatedAnswer;
 use super::contract::dump::{IpPort, LocalIceUsernameFragment, WebRtcServerDump};
@@ -11,6 +10,13 @@ use super::entity::webrtc_server::WebRtcServer;
 use super::error::Result;
 use super::id::{self, WebRtcServerKey};
 use super::paths::SocketOwner;
+
+/// A [`WebRtcServer`] in its [`Sfu`]: what can be asked of it.
+#[derive(Debug)]
+pub struct WebRtcServerMut<'a> {
+    sfu: &'a mut Sfu,
+    key: WebRtcServerKey,
+}
 
 impl Sfu {
     /// Makes a server on these sockets.
@@ -28,27 +34,38 @@ impl Sfu {
         CreatedAnswer { id }
     }
 
-    /// Closes a server and the transports on it.
-    pub fn close_webrtc_server(&mut self, key: WebRtcServerKey) {
+    /// The server, or [`Error::NotFound`](super::error::Error::NotFound).
+    pub fn webrtc_server(&mut self, key: WebRtcServerKey) -> Result<WebRtcServerMut<'_>> {
+        if self.servers.contains_key(&key) {
+            Ok(WebRtcServerMut { sfu: self, key })
+        } else {
+            Err(key.into())
+        }
+    }
+
+    /// Removes a server and the transports on it.
+    pub(super) fn remove_webrtc_server(&mut self, key: WebRtcServerKey) {
         let Some(server) = self.servers.remove(&key) else { return };
         for transport in server.transports {
-            self.close_transport(transport);
+            self.remove_transport(transport);
         }
         for listen in &server.listens {
             self.release_socket(listen.socket);
         }
     }
+}
 
-    /// A server's sockets and transports.
-    pub fn dump_webrtc_server(&self, key: WebRtcServerKey) -> Result<WebRtcServerDump> {
-        let server = self.servers.get(&key).ok_or(key)?;
+impl WebRtcServerMut<'_> {
+    /// Its sockets and transports.
+    pub fn dump(&self) -> WebRtcServerDump {
+        let server = &self.sfu.servers[&self.key];
         let sockets = |protocol| {
             let listens = server.listens.iter().filter(move |it| it.protocol == protocol);
             listens
                 .map(|it| IpPort { ip: it.local.ip().to_string(), port: it.local.port() })
                 .collect()
         };
-        let transports = server.transports.iter().filter_map(|key| self.transports.get(key));
+        let transports = server.transports.iter().filter_map(|key| self.sfu.transports.get(key));
         let mut fragments = Vec::new();
         for transport in transports.clone() {
             let Kind::WebRtc(it) = &transport.kind else { continue };
@@ -59,13 +76,18 @@ impl Sfu {
                 }
             }));
         }
-        Ok(WebRtcServerDump {
+        WebRtcServerDump {
             id: server.id,
             udp_sockets: sockets(ListenProtocol::Udp),
             tcp_servers: sockets(ListenProtocol::Tcp),
             web_rtc_transport_ids: transports.map(|it| it.id).collect(),
             local_ice_username_fragments: fragments,
             datagrams_dropped: server.datagrams_dropped,
-        })
+        }
+    }
+
+    /// Closes it and the transports on it.
+    pub fn close(self) {
+        self.sfu.remove_webrtc_server(self.key);
     }
 }

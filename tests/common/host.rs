@@ -93,7 +93,7 @@ impl Host {
 
     pub(crate) fn direct(&mut self, router: RouterKey) -> TransportKey {
         let key = TransportKey(self.key());
-        self.sfu.create_direct_transport(key, router, &options::direct()).expect("a router");
+        self.sfu.router(router).expect("open").create_direct_transport(key, &options::direct());
         key
     }
 
@@ -104,8 +104,12 @@ impl Host {
         options: WebRtcTransportOptions,
     ) -> (TransportKey, WebRtcTransportAnswer) {
         let key = TransportKey(self.key());
-        let answer =
-            self.sfu.create_webrtc_transport(key, router, &options, listen).expect("a transport");
+        let answer = self
+            .sfu
+            .router(router)
+            .expect("open")
+            .create_webrtc_transport(key, &options, listen)
+            .expect("a transport");
         (key, answer)
     }
 

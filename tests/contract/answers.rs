@@ -45,13 +45,17 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
 
     let plain = TransportKey(lab.host().key());
     let listen = lab.host().listen(ours(3));
-    let plain_answer =
-        lab.sfu().create_plain_transport(plain, key, &options::plain(false), listen).expect("made");
+    let plain_answer = lab.sfu().router(key).expect("open").create_plain_transport(
+        plain,
+        &options::plain(false),
+        listen,
+    );
     let pipe = TransportKey(lab.host().key());
     let listen = lab.host().listen(ours(4));
     let no_sctp =
         datasoup::sfu::contract::options::PipeTransportOptions { sctp: None, ..options::pipe() };
-    let pipe_answer = lab.sfu().create_pipe_transport(pipe, key, &no_sctp, listen).expect("made");
+    let pipe_answer =
+        lab.sfu().router(key).expect("open").create_pipe_transport(pipe, &no_sctp, listen);
     let peer: SocketAddr = theirs(3);
     let udp = UdpConnectOptions { ip: peer.ip(), port: peer.port() };
     let udp_connect =
@@ -98,7 +102,7 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
         ("IceParameters", vec![ice]),
         ("WorkerDump", vec![to_json(lab.sfu().dump(1, Default::default(), Default::default()))]),
         ("WebRtcServerDump", vec![to_json(dump_server(&mut lab, server))]),
-        ("RouterDump", vec![to_json(lab.sfu().dump_router(key).expect("open"))]),
+        ("RouterDump", vec![to_json(lab.sfu().router(key).expect("open").dump())]),
         ("TransportDump", transports.map(|it| lab.dump(it)).to_vec()),
         ("TransportStats", transports.map(|it| lab.stats(it)).to_vec()),
         ("DataProducerDump", producers.map(|it| dump_producer(&mut lab, it)).to_vec()),
@@ -112,7 +116,7 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
 }
 
 fn dump_server(lab: &mut Lab, key: WebRtcServerKey) -> Value {
-    to_json(lab.sfu().dump_webrtc_server(key).expect("open"))
+    to_json(lab.sfu().webrtc_server(key).expect("open").dump())
 }
 
 fn dump_producer(lab: &mut Lab, key: DataProducerKey) -> Value {

@@ -126,12 +126,8 @@ fn close_closes_every_socket() {
         world.sfu.create_webrtc_server(datasoup::sfu::id::WebRtcServerKey(1), listens.split_off(1));
         world.sfu.create_router(RouterKey(2));
         let key = datasoup::sfu::id::TransportKey(3);
-        world.sfu.create_plain_transport(
-            key,
-            RouterKey(2),
-            &options::plain(false),
-            listens.remove(0),
-        )?;
+        let mut router = world.sfu.router(RouterKey(2))?;
+        router.create_plain_transport(key, &options::plain(false), listens.remove(0));
         Ok(serde_json::to_string(&addresses).expect("json"))
     });
     let ports: Vec<std::net::SocketAddr> =

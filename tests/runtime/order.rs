@@ -22,7 +22,7 @@ const CONSUMER: DataConsumerKey = DataConsumerKey(4);
 fn direct_pair(world: &mut World) -> Result<String, Error> {
     let (router, transport) = (RouterKey(1), TransportKey(2));
     world.sfu.create_router(router);
-    world.sfu.create_direct_transport(transport, router, &options::direct())?;
+    world.sfu.router(router)?.create_direct_transport(transport, &options::direct());
     let mut transport = world.sfu.transport(transport)?;
     let data_producer_id =
         transport.produce_data(PRODUCER, options::producer(), options::backlog())?.id;

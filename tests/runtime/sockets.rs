@@ -53,7 +53,7 @@ pub(crate) fn webrtc_at(worker: &mut Worker, n: u32, info: ListenInfo) -> Target
         let options = WebRtcTransportOptions { enable_tcp: true, ..options::webrtc() };
         let listen = WebRtcListen::Own(listens);
         let key = TransportKey(TRANSPORT.0 + n);
-        let ice = world.sfu.create_webrtc_transport(key, ROUTER, &options, listen)?;
+        let ice = world.sfu.router(ROUTER)?.create_webrtc_transport(key, &options, listen)?;
         let ice = ice.ice_parameters;
         Ok([address, ice.username_fragment, ice.password].join(" "))
     });
@@ -168,8 +168,8 @@ fn pipe(worker: &mut Worker) -> SocketAddr {
         let address = listens[0].local;
         world.sfu.create_router(ROUTER);
         let options = options::pipe();
-        world.sfu.create_pipe_transport(TRANSPORT, ROUTER, &options, listens.remove(0))?;
-        world.sfu.create_direct_transport(TransportKey(3), ROUTER, &options::direct())?;
+        world.sfu.router(ROUTER)?.create_pipe_transport(TRANSPORT, &options, listens.remove(0));
+        world.sfu.router(ROUTER)?.create_direct_transport(TransportKey(3), &options::direct());
         Ok(address.to_string())
     });
     address.expect("a pipe").parse().expect("an address")
@@ -237,7 +237,7 @@ fn a_pipe_sends_its_init_as_soon_as_it_is_connected() {
             let mut listens = world.listen(&[(0, listen_info("127.0.0.1", 0))])?;
             world.sfu.create_router(ROUTER);
             let options = options::pipe();
-            world.sfu.create_pipe_transport(TRANSPORT, ROUTER, &options, listens.remove(0))?;
+            world.sfu.router(ROUTER)?.create_pipe_transport(TRANSPORT, &options, listens.remove(0));
             connect(world, to)?;
             let options = options::producer_on(0);
             let mut pipe = world.sfu.transport(TRANSPORT)?;
@@ -336,7 +336,7 @@ fn every_datagram_of_a_flood_is_accounted_for() {
     assert_eq!(overflowed + dropped, SENT);
 
     // The counts stay when the socket has closed.
-    worker.post(Job::Call(Box::new(|world| world.sfu.close_transport(TRANSPORT))));
+    worker.post(Job::Call(Box::new(|world| world.sfu.transport(TRANSPORT).expect("open").close())));
     assert_eq!(counters(&mut worker)["datagramsOverflowed"], overflowed);
 }
 

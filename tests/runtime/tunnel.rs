@@ -28,19 +28,15 @@ fn pipe(world: &mut World) -> Result<String, Error> {
     world.sfu.create_router(ROUTER);
     let listen = world.listen(&[(0, listen_info("127.0.0.1", 0))])?.remove(0);
     let sctp = SctpOptions { send_buffer_size: ROOM, ..options::sctp() };
-    world.sfu.create_pipe_transport(
-        PIPE,
-        ROUTER,
-        &PipeTransportOptions { sctp: Some(sctp), ..options::pipe() },
-        listen,
-    )?;
+    let options = PipeTransportOptions { sctp: Some(sctp), ..options::pipe() };
+    world.sfu.router(ROUTER)?.create_pipe_transport(PIPE, &options, listen);
     Ok(String::new())
 }
 
 /// A DataProducer and a DataConsumer of it on the pipe.
 fn source(world: &mut World) -> Result<String, Error> {
     let direct = TransportKey(3);
-    world.sfu.create_direct_transport(direct, ROUTER, &options::direct())?;
+    world.sfu.router(ROUTER)?.create_direct_transport(direct, &options::direct());
     let mut transport = world.sfu.transport(direct)?;
     let data_producer_id =
         transport.produce_data(PRODUCER, options::producer(), options::backlog())?.id;

@@ -28,9 +28,9 @@ impl Entity {
     fn close(self, lab: &mut Lab) {
         let sfu = lab.sfu();
         match self {
-            Self::Server(key) => sfu.close_webrtc_server(key),
-            Self::Router(key) => sfu.close_router(key),
-            Self::Transport(key) => sfu.close_transport(key),
+            Self::Server(key) => drop(sfu.webrtc_server(key).map(|it| it.close())),
+            Self::Router(key) => drop(sfu.router(key).map(|it| it.close())),
+            Self::Transport(key) => drop(sfu.transport(key).map(|it| it.close())),
             Self::Producer(key) => drop(sfu.data_producer(key).map(|it| it.close())),
             Self::Consumer(key) => drop(sfu.data_consumer(key).map(|it| it.close())),
         }
@@ -49,12 +49,12 @@ fn everything(lab: &mut Lab) -> (Vec<Entity>, usize) {
         let plain = TransportKey(lab.host().key());
         let listen = lab.host().listen(ours(base + 3));
         let options = options::plain(true);
-        lab.sfu().create_plain_transport(plain, router, &options, listen).expect("a router");
+        lab.sfu().router(router).expect("open").create_plain_transport(plain, &options, listen);
         let peer = lab.plain_peer(base + 3, ours(base + 3), true);
         let pipe = TransportKey(lab.host().key());
         let listen = lab.host().listen(ours(base + 4));
         let options = options::pipe();
-        lab.sfu().create_pipe_transport(pipe, router, &options, listen).expect("a router");
+        lab.sfu().router(router).expect("open").create_pipe_transport(pipe, &options, listen);
         let to = UdpConnectOptions { ip: theirs(base + 4).ip(), port: theirs(base + 4).port() };
         lab.sfu().transport(pipe).expect("open").connect_udp(to).expect("the first time");
         // A transport that no client has joined, and one that is restarting.
@@ -156,7 +156,7 @@ fn consumers_on_other_transports_close_with_their_producer() {
             assert_eq!(lab.host().messages(consumer), [text("before")]);
         }
         if close_transport {
-            lab.sfu().close_transport(key);
+            lab.sfu().transport(key).expect("open").close();
         } else {
             lab.sfu().data_producer(producer).expect("open").close();
         }
@@ -182,7 +182,7 @@ fn a_closed_transport_sends_abort_and_close_notify() {
         let (key, client) =
             if shared { lab.join_server(router, server, 1) } else { lab.join(router, 1) };
         lab.host().events.clear();
-        lab.sfu().close_transport(key);
+        lab.sfu().transport(key).expect("open").close();
         lab.run_for(Duration::from_millis(100));
         assert!(lab.clients[client].sctp.aborted);
         assert_eq!(lab.clients[client].dtls_states.last(), Some(&DtlsState::Closed));
@@ -221,19 +221,12 @@ fn a_client_that_leaves_ends_its_session_and_nothing_else() {
 fn a_transport_of_a_closed_router_cannot_be_created() {
     let mut lab = Lab::new();
     let router = lab.host().router();
-    lab.sfu().close_router(router);
-    let key = TransportKey(lab.host().key());
-    let listen = lab.host().listen(ours(1));
-    let error = lab.sfu().create_plain_transport(key, router, &options::plain(false), listen);
-    assert_eq!(error.expect_err("no router").name(), "NotFoundError");
-    let listen = lab.host().listen(ours(2));
-    let error = lab.sfu().create_pipe_transport(key, router, &options::pipe(), listen);
-    assert_eq!(error.expect_err("no router").name(), "NotFoundError");
-    let error = lab.sfu().create_direct_transport(key, router, &options::direct());
-    assert_eq!(error.expect_err("no router").name(), "NotFoundError");
-    assert!(lab.sfu().is_empty(), "the sockets stay the caller's");
+    lab.sfu().router(router).expect("open").close();
+    let error = lab.sfu().router(router).expect_err("no router");
+    assert_eq!(error.name(), "NotFoundError");
+    assert_eq!(error.to_string(), format!("{router} not found"));
     lab.flush();
-    assert!(lab.host().released.is_empty());
+    assert!(lab.sfu().is_empty());
 }
 
 #[test]

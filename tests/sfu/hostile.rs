@@ -282,7 +282,7 @@ fn tuple_churn_leaves_a_transport_no_more_than_eight_tuples() {
     let valid = |lab: &mut Lab, n| lab.sfu().is_valid_tuple(Tuple { socket, remote: theirs(n) });
     assert_eq!((0..5000).filter(|n| valid(&mut lab, *n)).count(), 8);
     assert!(valid(&mut lab, 1), "the selected one stays");
-    lab.sfu().close_transport(key);
+    lab.sfu().transport(key).expect("open").close();
     assert_eq!((0..5000).filter(|n| valid(&mut lab, *n)).count(), 0);
     lab.flush();
     assert_eq!(lab.host().events.len(), 0);
@@ -399,7 +399,7 @@ fn every_dropped_datagram_is_counted_by_the_layer_that_drops_it() {
     let plaintext = [&[20, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], &[1]].concat();
     let counts = |lab: &mut Lab| {
         lab.run_for(Duration::from_millis(100));
-        let server = lab.sfu().dump_webrtc_server(server).expect("open").datagrams_dropped;
+        let server = lab.sfu().webrtc_server(server).expect("open").dump().datagrams_dropped;
         let stats = lab.stats(key);
         let of = |name: &str| stats[name].as_u64().expect("a number");
         [server, of("datagramsDropped"), of("dtlsRecordsDropped")]

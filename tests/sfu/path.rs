@@ -117,7 +117,7 @@ fn after_restart_ice_old_credentials_work_until_the_new_ones_are_used() {
         assert_ne!(old, new);
         assert_eq!(lab.dump(key)["iceParameters"]["usernameFragment"], new.username_fragment);
         if shared {
-            let dump = lab.sfu().dump_webrtc_server(server).expect("open");
+            let dump = lab.sfu().webrtc_server(server).expect("open").dump();
             assert_eq!(dump.local_ice_username_fragments.len(), 2);
         }
         lab.run_for(Duration::from_secs(40));
@@ -131,7 +131,7 @@ fn after_restart_ice_old_credentials_work_until_the_new_ones_are_used() {
         lab.inject(theirs(5), to, &Client::check(&old, true));
         lab.run_for(Duration::from_secs(1));
         if shared {
-            let dump = lab.sfu().dump_webrtc_server(server).expect("open");
+            let dump = lab.sfu().webrtc_server(server).expect("open").dump();
             assert_eq!(dump.local_ice_username_fragments.len(), 1);
         }
         assert_eq!(lab.dump(key)["iceSelectedTuple"]["remotePort"], 20_001, "rejected");

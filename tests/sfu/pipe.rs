@@ -51,7 +51,7 @@ fn joined_with(lab: &mut Lab, by: By, sctp: [SctpOptions; 2]) -> [End; 2] {
         let pipe = TransportKey(host.key());
         let listen = host.listen(ours(n));
         let options = PipeTransportOptions { sctp: sctp.next(), ..options::pipe() };
-        host.sfu.create_pipe_transport(pipe, router, &options, listen).expect("a router");
+        host.sfu.router(router).expect("open").create_pipe_transport(pipe, &options, listen);
         End { host: index, router, pipe, direct }
     });
     for (end, far) in [(ends[0], ends[1]), (ends[1], ends[0])] {
@@ -281,7 +281,7 @@ fn pipes_that_know_each_other_by_other_addresses_connect_as_well() {
         let mut listen = host.listen(ours(n));
         listen.local = std::net::SocketAddr::from(([0, 0, 0, 0], ours(n).port()));
         let options = options::pipe();
-        host.sfu.create_pipe_transport(key, router, &options, listen).expect("a router");
+        host.sfu.router(router).expect("open").create_pipe_transport(key, &options, listen);
         host.consume(key, producer);
         pipes.push(key);
     }
@@ -312,7 +312,7 @@ fn a_pipe_connects_once_its_far_end_exists() {
         lab.hosts[near.host].sfu.send(producer, text("x"), None);
         lab.run_for(Duration::from_secs(4));
         assert_eq!(lab.hosts[far.host].messages(consumer), [text("x")]);
-        let dump = lab.hosts[near.host].sfu.dump_router(near.router).expect("open");
+        let dump = lab.hosts[near.host].sfu.router(near.router).expect("open").dump();
         assert_eq!(dump.map_data_producer_id_data_consumer_ids[0].values.len(), 1);
         let mut transport = lab.hosts[near.host].sfu.transport(near.pipe).expect("open");
         let dump = serde_json::to_value(transport.dump()).expect("json");
@@ -332,12 +332,12 @@ fn a_consumer_made_before_the_tunnel_continues_over_it() {
     let pipe = TransportKey(host.key());
     let listen = host.listen(ours(3));
     let options = options::pipe();
-    host.sfu.create_pipe_transport(pipe, router, &options, listen).expect("a router");
+    host.sfu.router(router).expect("open").create_pipe_transport(pipe, &options, listen);
     let far = End { pipe: TransportKey(lab.hosts[far.host].key()), ..far };
     let host = &mut lab.hosts[far.host];
     let listen = host.listen(ours(4));
     let options = options::pipe();
-    host.sfu.create_pipe_transport(far.pipe, far.router, &options, listen).expect("a router");
+    host.sfu.router(far.router).expect("open").create_pipe_transport(far.pipe, &options, listen);
 
     let near = End { pipe, ..near };
     let (carrier, remote) = carry(&mut lab, [near, far], producer, Vec::new());

@@ -16,7 +16,7 @@ fn plain(lab: &mut Lab, router: RouterKey, n: u16, comedia: bool) -> TransportKe
     let key = TransportKey(lab.host().key());
     let listen = lab.host().listen(ours(n));
     let options = options::plain(comedia);
-    lab.sfu().create_plain_transport(key, router, &options, listen).expect("a router");
+    lab.sfu().router(router).expect("open").create_plain_transport(key, &options, listen);
     key
 }
 
@@ -181,7 +181,7 @@ fn closing_aborts_the_association() {
     let key = plain(&mut lab, router, 1, true);
     let peer = lab.plain_peer(1, ours(1), true);
     lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
-    lab.sfu().close_transport(key);
+    lab.sfu().transport(key).expect("open").close();
     lab.run_for(Duration::from_secs(1));
     assert!(lab.plain_peers[peer].sctp.aborted);
     assert_eq!(lab.host().released.len(), 1);

@@ -149,7 +149,7 @@ fn a_message_too_large_for_one_consumer_is_dropped_and_counted_there_only() {
     let router = datasoup::sfu::id::RouterKey(2);
     let small = TransportKey(lab.host().key());
     let options = DirectTransportOptions { max_send_message_size: 10, ..options::direct() };
-    lab.sfu().create_direct_transport(small, router, &options).expect("the router");
+    lab.sfu().router(router).expect("open").create_direct_transport(small, &options);
     let (consumer, _) = lab.host().consume(small, producer);
     send(&mut lab, producer, &binary(1, 11));
     send(&mut lab, producer, &binary(2, 10));
@@ -182,7 +182,7 @@ fn every_message_that_a_producer_gets_is_accounted_for_by_each_of_its_consumers(
     let router = datasoup::sfu::id::RouterKey(2);
     let small = TransportKey(lab.host().key());
     let options = DirectTransportOptions { max_send_message_size: 10, ..options::direct() };
-    lab.sfu().create_direct_transport(small, router, &options).expect("the router");
+    lab.sfu().router(router).expect("open").create_direct_transport(small, &options);
     consumers.push(lab.host().consume(small, producer).0);
     lab.sfu().data_consumer(consumers[1]).expect("open").set_subchannels(vec![1]);
 

@@ -30,7 +30,7 @@ fn clients_on_one_port_are_distinguished() {
     for (client, consumer) in consumers {
         assert_eq!(lab.host().messages(consumer), [text(&format!("from {client}"))]);
     }
-    let dump = lab.sfu().dump_webrtc_server(server).expect("open");
+    let dump = lab.sfu().webrtc_server(server).expect("open").dump();
     assert_eq!(dump.web_rtc_transport_ids.len(), 5);
     assert_eq!(dump.local_ice_username_fragments.len(), 5);
     assert_eq!((dump.udp_sockets.len(), dump.tcp_servers.len()), (1, 0));
@@ -44,7 +44,7 @@ fn a_request_on_one_server_for_a_transport_of_another_is_dropped() {
     let (key, client) = lab.join_server(router, servers[0], 1);
     let check = Client::check(&lab.clients[client].ice, true);
     let dropped = |lab: &mut Lab, server| {
-        lab.sfu().dump_webrtc_server(server).expect("open").datagrams_dropped
+        lab.sfu().webrtc_server(server).expect("open").dump().datagrams_dropped
     };
     let (from, before) = (theirs(9), lab.stats(key));
 
@@ -87,7 +87,7 @@ fn a_client_may_use_its_port_again_for_another_session() {
     lab.run_for(Duration::from_secs(1));
     assert_eq!(lab.host().messages(consumer), [text("again")]);
     // Closing the old one does not take the path away.
-    lab.sfu().close_transport(old);
+    lab.sfu().transport(old).expect("open").close();
     lab.clients[client].send(0, text("and again"));
     lab.run_for(Duration::from_secs(1));
     assert_eq!(lab.host().messages(consumer), [text("and again")]);
@@ -100,18 +100,19 @@ fn a_closed_server_takes_its_transports_with_it_and_no_others() {
     let server = lab.host().server(ours(1));
     let (shared, _) = lab.join_server(router, server, 1);
     let (own, _) = lab.join(router, 2);
-    lab.sfu().close_webrtc_server(server);
-    lab.sfu().close_webrtc_server(server);
+    lab.sfu().webrtc_server(server).expect("open").close();
     assert!(lab.sfu().transport(shared).is_err());
     assert!(lab.sfu().transport(own).is_ok());
-    assert!(lab.sfu().dump_webrtc_server(server).is_err());
-    let dump = lab.sfu().dump_router(router).expect("open");
+    assert!(lab.sfu().webrtc_server(server).is_err());
+    let dump = lab.sfu().router(router).expect("open").dump();
     assert_eq!(dump.transport_ids.len(), 1);
     let key = datasoup::sfu::id::TransportKey(lab.host().key());
     let listen = WebRtcListen::Server(server);
     let error = lab
         .sfu()
-        .create_webrtc_transport(key, router, &options::webrtc(), listen)
+        .router(router)
+        .expect("open")
+        .create_webrtc_transport(key, &options::webrtc(), listen)
         .expect_err("the server is gone");
     assert_eq!(error.name(), "Error");
     lab.flush();

@@ -73,7 +73,11 @@ impl Scene {
         world.sfu.create_router(RouterKey(1));
         let options = WebRtcTransportOptions { enable_tcp: true, ..options::webrtc() };
         let (key, listens) = (TransportKey(2), WebRtcListen::Own(vec![udp.clone(), tcp.clone()]));
-        let made = world.sfu.create_webrtc_transport(key, RouterKey(1), &options, listens);
+        let made = world
+            .sfu
+            .router(RouterKey(1))
+            .expect("open")
+            .create_webrtc_transport(key, &options, listens);
         let ice = made.expect("a transport").ice_parameters;
         let (check, nomination) = (check(&ice), nomination(&ice));
 

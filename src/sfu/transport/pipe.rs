@@ -13,31 +13,29 @@ use crate::sfu::entity::transport::sctp_over_udp::SctpOverUdp;
 use crate::sfu::entity::transport::streams::tunnelled_bytes;
 use crate::sfu::entity::transport::{Kind, Transport, sctp};
 use crate::sfu::error::{Error, Result};
-use crate::sfu::id::{RouterKey, TransportKey};
-use crate::sfu::paths::SocketOwner;
+use crate::sfu::id::TransportKey;
 use crate::sfu::pipe_header::MAX_HEADER;
+use crate::sfu::router::RouterMut;
 use crate::sfu::tunnel::{Arrival, Tunnel, TunnelFrame};
 
 use super::TransportMut;
 
-impl Sfu {
+impl RouterMut<'_> {
     /// Makes a pipe transport.
     pub fn create_pipe_transport(
         &mut self,
         key: TransportKey,
-        router: RouterKey,
         options: &PipeTransportOptions,
         listen: Listen,
-    ) -> Result<UdpTransportAnswer> {
-        let socket = listen.socket;
-        let config = options.sctp.as_ref().map(|it| {
+    ) -> UdpTransportAnswer {
+        let sctp = options.sctp.as_ref();
+        let config = sctp.map(|it| {
             sctp::config(it, MAX_HEADER, Start::AfterSilence, SctpOverUdp::MAX_PACKET_SIZE, false)
         });
-        let kind =
-            Kind::Pipe(Box::new(Pipe { path: SctpOverUdp::new(listen, config), tunnel: None }));
-        self.insert_transport(key, Transport::new(router, kind, options.sctp.as_ref(), self.now))?;
-        self.paths.add_socket(socket, SocketOwner::Transport(key));
-        self.transport(key)?.udp_answer()
+        let path = SctpOverUdp::new(listen, config);
+        let (socket, tuple) = (path.socket(), path.tuple_info());
+        let kind = Kind::Pipe(Box::new(Pipe { path, tunnel: None }));
+        self.insert_udp(key, Transport::new(self.key, kind, sctp, self.sfu.now), socket, tuple)
     }
 }
 

@@ -2,14 +2,35 @@
 
 use std::net::SocketAddr;
 
+use crate::proto::net::SocketId;
 use crate::proto::sctp::Start;
 use crate::sfu::contract::answers::{UdpConnectAnswer, UdpTransportAnswer};
 use crate::sfu::contract::options::UdpConnectOptions;
-use crate::sfu::entity::transport::Kind;
+use crate::sfu::contract::parameters::TupleInfo;
 use crate::sfu::entity::transport::sctp_over_udp::SctpOverUdp;
+use crate::sfu::entity::transport::{Kind, Transport};
 use crate::sfu::error::{Error, Result};
+use crate::sfu::id::TransportKey;
+use crate::sfu::paths::SocketOwner;
+use crate::sfu::router::RouterMut;
 
 use super::TransportMut;
+
+impl RouterMut<'_> {
+    /// Adds a plain or pipe transport on this socket.
+    pub(super) fn insert_udp(
+        &mut self,
+        key: TransportKey,
+        transport: Transport,
+        socket: SocketId,
+        tuple: TupleInfo,
+    ) -> UdpTransportAnswer {
+        let (id, sctp_parameters) = (transport.id, transport.sctp_parameters());
+        self.sfu.paths.add_socket(socket, SocketOwner::Transport(key));
+        self.insert(key, transport);
+        UdpTransportAnswer { id, tuple, sctp_parameters }
+    }
+}
 
 impl TransportMut<'_> {
     fn path(&mut self) -> Result<&mut SctpOverUdp> {
@@ -21,15 +42,8 @@ impl TransportMut<'_> {
         }
     }
 
-    pub(super) fn udp_answer(&mut self) -> Result<UdpTransportAnswer> {
-        let tuple = self.path()?.tuple_info();
-        let transport = self.get();
-        let sctp_parameters = transport.sctp_parameters();
-        Ok(UdpTransportAnswer { id: transport.id, tuple, sctp_parameters })
-    }
-
-    /// Sets the remote address of a plain or pipe transport. With comedia the
-    /// address is ignored: it is learned.
+    /// Sets the remote address of a plain or pipe transport. With comedia it is ignored: the address is
+    /// learned.
     pub fn connect_udp(&mut self, options: UdpConnectOptions) -> Result<UdpConnectAnswer> {
         let now = self.sfu.now;
         let remote = SocketAddr::new(options.ip, options.port);

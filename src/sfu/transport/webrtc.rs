@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::proto::peer::{Peer, PeerConfig};
 use crate::proto::sctp::Start;
-use crate::sfu::Sfu;
 use crate::sfu::address::{Listen, Preference};
 use crate::sfu::contract::answers::{WebRtcConnectAnswer, WebRtcTransportAnswer};
 use crate::sfu::contract::options::{DtlsParameters, WebRtcConnectOptions, WebRtcTransportOptions};
@@ -12,8 +11,9 @@ use crate::sfu::contract::parameters::IceParameters;
 use crate::sfu::entity::transport::webrtc::WebRtc;
 use crate::sfu::entity::transport::{Kind, Transport, sctp};
 use crate::sfu::error::{Error, Result};
-use crate::sfu::id::{RouterKey, TransportKey, WebRtcServerKey};
+use crate::sfu::id::{TransportKey, WebRtcServerKey};
 use crate::sfu::paths::{SocketOwner, UsernameOwner};
+use crate::sfu::router::RouterMut;
 
 use super::TransportMut;
 
@@ -26,22 +26,19 @@ pub enum WebRtcListen {
     Server(WebRtcServerKey),
 }
 
-impl Sfu {
+impl RouterMut<'_> {
     /// Makes a WebRTC transport. An error leaves the sockets to the caller.
     pub fn create_webrtc_transport(
         &mut self,
         key: TransportKey,
-        router: RouterKey,
         options: &WebRtcTransportOptions,
         listen: WebRtcListen,
     ) -> Result<WebRtcTransportAnswer> {
-        if !self.routers.contains_key(&router) {
-            return Err(router.into());
-        }
+        let Self { sfu, key: router } = self;
         let (listens, server, preference) = match listen {
             WebRtcListen::Own(listens) => (listens, None, Preference::default()),
             WebRtcListen::Server(key) => {
-                let server = self.servers.get(&key).ok_or(Error::NoWebRtcServer)?;
+                let server = sfu.servers.get(&key).ok_or(Error::NoWebRtcServer)?;
                 let prefer = Preference { udp: options.prefer_udp, tcp: options.prefer_tcp };
                 let enabled = |it: &&Listen| options.enables(it.protocol);
                 let listens = server.listens.iter().filter(enabled).cloned().collect();
@@ -52,7 +49,7 @@ impl Sfu {
             return Err(Error::NoIceCandidates);
         }
         let peer = Peer::new(PeerConfig {
-            dtls: self.dtls.clone(),
+            dtls: sfu.dtls.clone(),
             consent_timeout: match options.ice_consent_timeout {
                 0 => None,
                 seconds => Some(Duration::from_secs(seconds.into())),
@@ -62,17 +59,21 @@ impl Sfu {
             }),
         });
         let owner = UsernameOwner { transport: key, server };
-        self.paths.add_username(peer.credentials().username_fragment.clone(), owner);
+        sfu.paths.add_username(peer.credentials().username_fragment.clone(), owner);
         for listen in listens.iter().filter(|_| server.is_none()) {
-            self.paths.add_socket(listen.socket, SocketOwner::Transport(key));
+            sfu.paths.add_socket(listen.socket, SocketOwner::Transport(key));
         }
-        if let Some(server) = server.and_then(|key| self.servers.get_mut(&key)) {
+        if let Some(server) = server.and_then(|key| sfu.servers.get_mut(&key)) {
             server.transports.push(key);
         }
         let webrtc = WebRtc::new(peer, server, listens, preference);
+        let ice_parameters = webrtc.peer.credentials().into();
+        let ice_candidates = webrtc.ice_candidates();
         let kind = Kind::WebRtc(Box::new(webrtc));
-        self.insert_transport(key, Transport::new(router, kind, options.sctp.as_ref(), self.now))?;
-        self.transport(key)?.webrtc_answer()
+        let transport = Transport::new(*router, kind, options.sctp.as_ref(), sfu.now);
+        let (id, sctp_parameters) = (transport.id, transport.sctp_parameters());
+        self.insert(key, transport);
+        Ok(WebRtcTransportAnswer { id, ice_parameters, ice_candidates, sctp_parameters })
     }
 }
 
@@ -83,17 +84,6 @@ impl TransportMut<'_> {
             Kind::WebRtc(it) => Ok(it),
             _ => Err(Error::WrongKind { key, expected: "WebRtcTransport" }),
         }
-    }
-
-    fn webrtc_answer(&mut self) -> Result<WebRtcTransportAnswer> {
-        let (id, sctp_parameters) = (self.get().id, self.get().sctp_parameters());
-        let webrtc = self.webrtc()?;
-        Ok(WebRtcTransportAnswer {
-            id,
-            ice_parameters: webrtc.peer.credentials().into(),
-            ice_candidates: webrtc.ice_candidates(),
-            sctp_parameters,
-        })
     }
 
     /// Expects a peer with one of these certificates.

@@ -22,7 +22,8 @@ use crate::sfu::event::TransportEvent;
 use crate::sfu::id::{self, DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use crate::sfu::meter::Meter;
 
-/// What `dump()` shows as both limits of a transport without SCTP, in bytes.
+/// What `dump()` shows as both limits of a transport without SCTP, in bytes. Such a transport carries no
+/// messages, so `lib/` sends no sizes for it.
 const DEFAULT_MAX_MESSAGE_SIZE: u32 = 262_144;
 
 /// Data channels use streams 0 to 65534 (RFC 8831 §6.2).
