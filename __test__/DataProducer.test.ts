@@ -35,7 +35,7 @@ afterEach(() => {
 
 afterAll(() => worker.close());
 
-/** A DataProducer and what a consumer on the same transport receives of it. */
+/** A DataProducer, a DataConsumer on the same transport, and its Inbox. */
 async function pair(
   options: types.DataProducerOptions = {},
   consumerOptions: Partial<types.DataConsumerOptions> = {},
@@ -48,7 +48,7 @@ async function pair(
   return { dataProducer, dataConsumer, inbox: new Inbox(dataConsumer) };
 }
 
-/** Resolves once everything that was called before is done and its events have been emitted. */
+/** Resolves once the worker has handled every earlier call and lib/ has emitted the events. */
 async function settled(): Promise<void> {
   await router.dump();
 }
@@ -71,7 +71,7 @@ describe('transport.produceData() on a DirectTransport', () => {
     expect(dataProducer.observer).toBeInstanceOf(datasoup.extras.EnhancedEventEmitter);
   });
 
-  test('keeps label, protocol, paused and appData, and leaves its argument as it is', async () => {
+  test('keeps label, protocol, paused and appData, and does not change its argument', async () => {
     const options = Object.freeze({
       label: 'chat',
       protocol: 'json',
@@ -94,7 +94,7 @@ describe('transport.produceData() on a DirectTransport', () => {
     await expect(dataProducer.dump()).resolves.toMatchObject({ label, protocol: label });
   });
 
-  test('transport.observer emits newdataproducer(dataProducer) before it resolves', async () => {
+  test('transport.observer emits newdataproducer(dataProducer) before produceData() resolves', async () => {
     const recorder = new EventRecorder().watch({ transport });
     await transport.produceData();
     recorder.note('(resolved)');
@@ -104,7 +104,7 @@ describe('transport.produceData() on a DirectTransport', () => {
     ]);
   });
 
-  test('ignores sctpStreamParameters, with a warning', async () => {
+  test('ignores sctpStreamParameters and logs a warning', async () => {
     const warnings: string[] = [];
     datasoup.setLogEventListeners({ onwarn: (_namespace, log) => void warnings.push(log) });
     const dataProducer = await transport.produceData({ sctpStreamParameters: { streamId: 3 } });
@@ -113,19 +113,19 @@ describe('transport.produceData() on a DirectTransport', () => {
     expect(dataProducer.sctpStreamParameters).toBeUndefined();
   });
 
-  test('takes an id', async () => {
+  test('produceData({ id }) resolves with a DataProducer with that id', async () => {
     const id = '0f8fad5b-d9cb-469f-a165-70867728950e';
     const dataProducer = await transport.produceData({ id });
     expect(dataProducer.id).toBe(id);
   });
 
-  test('with an id taken on this transport rejects with a TypeError', async () => {
+  test('produceData({ id }) rejects with a TypeError if the id is in use on the transport', async () => {
     const { id } = await transport.produceData();
     await expect(transport.produceData({ id })).rejects.toThrow(TypeError);
     await expect(transport.dump()).resolves.toMatchObject({ dataProducerIds: [id] });
   });
 
-  test('with an id taken elsewhere in the worker rejects with an Error', async () => {
+  test('produceData({ id }) rejects with an Error if the id is in use elsewhere in the worker', async () => {
     const { id } = await transport.produceData();
     const other = await router.createDirectTransport();
     await expect(other.produceData({ id })).rejects.toThrow(Error);
@@ -137,7 +137,7 @@ describe('transport.produceData() on a DirectTransport', () => {
     otherRouter.close();
   });
 
-  test('with one id twice at once: one resolves, one rejects', async () => {
+  test('two concurrent produceData({ id }) with the same id: the first resolves, the second rejects', async () => {
     const id = '0f8fad5b-d9cb-469f-a165-70867728950f';
     const outcomes = await Promise.allSettled([
       transport.produceData({ id }),
@@ -146,7 +146,7 @@ describe('transport.produceData() on a DirectTransport', () => {
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
   });
 
-  test('the id of a closed DataProducer can be taken again', async () => {
+  test('produceData({ id }) accepts the id of a closed DataProducer', async () => {
     const { id } = await transport.produceData();
     (await transport.produceData()).close();
     const other = await transport.produceData();
@@ -170,7 +170,7 @@ describe('transport.produceData() on a DirectTransport', () => {
     await expect(transport.dump()).resolves.toMatchObject({ dataProducerIds: [] });
   });
 
-  test('produceData() with nulls is produceData()', async () => {
+  test('produceData() treats null options like missing ones', async () => {
     await expect(
       transport.produceData({
         id: null,
@@ -224,15 +224,18 @@ describe('transport.produceData() on a WebRtcTransport', () => {
     ],
   ];
 
-  test.each(reliabilities)('sctpStreamParameters { streamId, ...%j }: %j', async (given, kept) => {
-    const dataProducer = await webRtcTransport.produceData({
-      sctpStreamParameters: { streamId: 1, ...given },
-    });
-    expect(dataProducer.sctpStreamParameters).toEqual({ streamId: 1, ...kept });
-    await expect(dataProducer.dump()).resolves.toMatchObject({
-      sctpStreamParameters: { streamId: 1, ...kept },
-    });
-  });
+  test.each(reliabilities)(
+    'sctpStreamParameters { streamId, ...%j } become %j',
+    async (given, kept) => {
+      const dataProducer = await webRtcTransport.produceData({
+        sctpStreamParameters: { streamId: 1, ...given },
+      });
+      expect(dataProducer.sctpStreamParameters).toEqual({ streamId: 1, ...kept });
+      await expect(dataProducer.dump()).resolves.toMatchObject({
+        sctpStreamParameters: { streamId: 1, ...kept },
+      });
+    },
+  );
 
   test.each([0, 1, 65_534])('streamId %d is accepted', async (streamId) => {
     const dataProducer = await webRtcTransport.produceData({ sctpStreamParameters: { streamId } });
@@ -256,14 +259,17 @@ describe('transport.produceData() on a WebRtcTransport', () => {
       { streamId: 1, maxRetransmits: 3, maxPacketLifeTime: 100 },
       { streamId: 1, maxRetransmits: 0, maxPacketLifeTime: 0 },
     ]),
-  )('sctpStreamParameters %s: TypeError', async (_title, sctpStreamParameters) => {
-    await expect(
-      webRtcTransport.produceData({ sctpStreamParameters } as types.DataProducerOptions),
-    ).rejects.toThrow(TypeError);
-    await expect(webRtcTransport.dump()).resolves.toMatchObject({ dataProducerIds: [] });
-  });
+  )(
+    'produceData({ sctpStreamParameters: %s }) rejects with a TypeError',
+    async (_title, sctpStreamParameters) => {
+      await expect(
+        webRtcTransport.produceData({ sctpStreamParameters } as types.DataProducerOptions),
+      ).rejects.toThrow(TypeError);
+      await expect(webRtcTransport.dump()).resolves.toMatchObject({ dataProducerIds: [] });
+    },
+  );
 
-  test('a streamId in use rejects with an Error, until its DataProducer is closed', async () => {
+  test('produceData() rejects with an Error while another DataProducer uses the streamId', async () => {
     const sctpStreamParameters = { streamId: 1 };
     const dataProducer = await webRtcTransport.produceData({ sctpStreamParameters });
     await expect(webRtcTransport.produceData({ sctpStreamParameters })).rejects.toThrow(Error);
@@ -279,13 +285,13 @@ describe('transport.produceData() on a WebRtcTransport', () => {
     });
   });
 
-  test('a streamId may be used by a DataProducer and a DataConsumer', async () => {
+  test('a DataProducer and a DataConsumer can use the same streamId', async () => {
     const { id } = await webRtcTransport.produceData({ sctpStreamParameters: { streamId: 0 } });
     const dataConsumer = await webRtcTransport.consumeData({ dataProducerId: id });
     expect(dataConsumer.sctpStreamParameters!.streamId).toBe(0);
   });
 
-  test('dataProducer.send() of type sctp throws a TypeError', async () => {
+  test('send() of a DataProducer of type sctp throws a TypeError', async () => {
     const dataProducer = await webRtcTransport.produceData({
       sctpStreamParameters: { streamId: 1 },
     });
@@ -324,15 +330,18 @@ describe('dataProducer.send(message, ppid)', () => {
     ),
   ];
 
-  test.each(rows)('send(%s) arrives', async (_title, args, text, ppid) => {
-    const { dataProducer, inbox } = await pair();
-    expect(dataProducer.send(...args)).toBeUndefined();
-    await settled();
-    expect(inbox.messages).toEqual([{ text, ppid }]);
-    await expect(dataProducer.getStats()).resolves.toMatchObject([
-      { messagesReceived: 1, bytesReceived: text.length },
-    ]);
-  });
+  test.each(rows)(
+    'send(%s) delivers the expected payload and PPID',
+    async (_title, args, text, ppid) => {
+      const { dataProducer, inbox } = await pair();
+      expect(dataProducer.send(...args)).toBeUndefined();
+      await settled();
+      expect(inbox.messages).toEqual([{ text, ppid }]);
+      await expect(dataProducer.getStats()).resolves.toMatchObject([
+        { messagesReceived: 1, bytesReceived: text.length },
+      ]);
+    },
+  );
 
   test.each(
     titled<unknown[]>(
@@ -367,7 +376,7 @@ describe('dataProducer.send(message, ppid)', () => {
           ? "['x', 51, 65,536 subchannels]"
           : args.map((arg) => String(arg)).join(', '),
     ),
-  )('send(%s) throws a TypeError, and nothing is sent', async (_title, args) => {
+  )('send(%s) throws a TypeError and sends nothing', async (_title, args) => {
     const { dataProducer, inbox } = await pair();
     expect(() => (dataProducer.send as (...given: unknown[]) => void)(...args)).toThrow(TypeError);
     await settled();
@@ -378,7 +387,7 @@ describe('dataProducer.send(message, ppid)', () => {
     ]);
   });
 
-  test('send() with 65,535 subchannels arrives', async () => {
+  test('send() accepts 65,535 subchannels', async () => {
     const { dataProducer, inbox } = await pair({}, { subchannels: [65_534] });
     dataProducer.send(
       'x',
@@ -389,7 +398,7 @@ describe('dataProducer.send(message, ppid)', () => {
     expect(inbox.texts).toEqual(['x']);
   });
 
-  test('send(string) arrives as UTF-8, a lone surrogate as U+FFFD', async () => {
+  test('send(string) encodes UTF-8, and a lone surrogate as U+FFFD', async () => {
     const { dataProducer, inbox } = await pair();
     dataProducer.send('é ✓ 😀');
     dataProducer.send('a\ud800b');
@@ -402,7 +411,7 @@ describe('dataProducer.send(message, ppid)', () => {
     ]);
   });
 
-  test('send(buffer) keeps no reference: the buffer may be changed at once', async () => {
+  test('send(buffer) copies: a change of the buffer right after the call has no effect', async () => {
     const { dataProducer, inbox } = await pair();
     const buffer = Buffer.from('before');
     dataProducer.send(buffer);
@@ -411,7 +420,7 @@ describe('dataProducer.send(message, ppid)', () => {
     expect(inbox.texts).toEqual(['before']);
   });
 
-  test('send(buffer) of a part of a larger ArrayBuffer sends that part', async () => {
+  test('send(buffer) sends only the part of the ArrayBuffer that the Buffer covers', async () => {
     const { dataProducer, inbox } = await pair();
     dataProducer.send(Buffer.from('0123456789').subarray(3, 6));
     dataProducer.send(Buffer.from(new SharedArrayBuffer(4)));
@@ -419,7 +428,7 @@ describe('dataProducer.send(message, ppid)', () => {
     expect(inbox.texts).toEqual(['345', '\0\0\0\0']);
   });
 
-  test('send() of a Buffer whose memory was transferred away sends nothing or an empty message', async () => {
+  test('send(buffer) of a detached Buffer sends an empty message', async () => {
     const { dataProducer, inbox } = await pair();
     const buffer = Buffer.from(new ArrayBuffer(16));
     structuredClone(buffer.buffer, { transfer: [buffer.buffer as ArrayBuffer] });
@@ -429,7 +438,7 @@ describe('dataProducer.send(message, ppid)', () => {
     expect(inbox.messages).toEqual([{ text: '\0', ppid: 57 }]);
   });
 
-  test('send() leaves its arguments as they are', async () => {
+  test('send() does not change its arguments', async () => {
     const { dataProducer, inbox } = await pair({}, { subchannels: [1] });
     const subchannels = Object.freeze([1, 1, 2]) as number[];
     dataProducer.send('x', 51, subchannels, 1, 5);
@@ -461,7 +470,7 @@ describe('dataProducer.send() and subchannels', () => {
   ];
 
   test.each(routing)(
-    "send('x', 51, %j, %j, %j) goes to %s",
+    "send('x', 51, %j, %j, %j) reaches the DataConsumers %s",
     async (subchannels, required, ignored, expected) => {
       const dataProducer = await transport.produceData();
       const { id: dataProducerId } = dataProducer;
@@ -486,7 +495,7 @@ describe('dataProducer.send() and subchannels', () => {
 });
 
 describe('dataProducer.send() within a macrotask', () => {
-  /** Blocks the event loop until the worker has routed all messages. */
+  /** Blocks the event loop until the worker has routed all messages; returns false after 5 seconds. */
   function routesWhileBlocked(dataProducer: types.DataProducer): boolean {
     const end = performance.now() + 5_000;
     while (dataProducer.bufferedAmount > 0 && performance.now() < end);
@@ -506,7 +515,7 @@ describe('dataProducer.send() within a macrotask', () => {
     expect(inbox.messages.length).toBe(6);
   });
 
-  test('hands the first message of a listener to the worker at once', async () => {
+  test('hands the first message sent by a listener to the worker at once', async () => {
     const { dataProducer, dataConsumer } = await pair();
     const { dataProducer: other } = await pair();
     const routed: boolean[] = [];
@@ -522,10 +531,10 @@ describe('dataProducer.send() within a macrotask', () => {
   });
 });
 
-describe('dataProducer.send() in great numbers', () => {
+describe('dataProducer.send() of many messages', () => {
   const SIZE = 100;
 
-  test('1,000,000 messages of 100 B in chunks of 10,000 per macrotask all arrive, in order', async () => {
+  test('1,000,000 messages of 100 B, 10,000 per macrotask, all arrive in order', async () => {
     const { dataProducer, dataConsumer } = await pair();
     const TOTAL = 1_000_000;
     const CHUNK = 10_000;
@@ -568,7 +577,7 @@ describe('dataProducer.send() in great numbers', () => {
     expect(dataConsumer.bufferedAmount).toBe(0);
   }, 120_000);
 
-  test('100,000 messages of 100 B in one synchronous loop all arrive, in order', async () => {
+  test('100,000 messages of 100 B in one synchronous loop all arrive in order', async () => {
     const { dataProducer, dataConsumer } = await pair();
     const tally = new Tally();
     dataConsumer.on('message', (message) => tally.add(message));
@@ -584,7 +593,7 @@ describe('dataProducer.send() in great numbers', () => {
     expect(tally.summary).toEqual(allOf(100_000, SIZE));
   });
 
-  test('messages of many sizes arrive as they were, in order', async () => {
+  test('messages of many sizes arrive unchanged and in order', async () => {
     const { dataProducer, dataConsumer } = await pair();
     const sizes = [
       4, 5, 100, 1023, 1024, 1025, 2047, 2048, 4096, 8191, 8192, 16_384, 65_536, 262_144,
@@ -601,7 +610,7 @@ describe('dataProducer.send() in great numbers', () => {
     expect(tally.summary).toEqual({ ...allOf(300, 0), bytes });
   });
 
-  test('ten consumers get each message, in order', async () => {
+  test('ten DataConsumers get every message in order', async () => {
     const dataProducer = await transport.produceData();
     const inboxes: Inbox[] = [];
     for (let count = 0; count < 10; count++) {
@@ -617,7 +626,7 @@ describe('dataProducer.send() in great numbers', () => {
 });
 
 describe('dataProducer.bufferedAmount and maxBufferedAmount', () => {
-  /** Sends until send() throws, and returns what it threw. */
+  /** Sends until send() throws; returns the accepted messages and the error. */
   function sendUntilFull(dataProducer: types.DataProducer): { sent: string[]; thrown: unknown } {
     const sent: string[] = [];
     for (;;) {
@@ -634,7 +643,7 @@ describe('dataProducer.bufferedAmount and maxBufferedAmount', () => {
     }
   }
 
-  test('bufferedAmount is 0 again once the messages are routed', async () => {
+  test('bufferedAmount returns to 0 once the messages are routed', async () => {
     const { dataProducer } = await pair();
     dataProducer.send(Buffer.alloc(1000));
     expect(dataProducer.bufferedAmount).toBeLessThanOrEqual(1000);
@@ -642,7 +651,7 @@ describe('dataProducer.bufferedAmount and maxBufferedAmount', () => {
     expect(dataProducer.bufferedAmount).toBe(0);
   });
 
-  test('at the bound send() throws ERR_SEND_QUEUE_FULL, and what was accepted arrives', async () => {
+  test('beyond maxBufferedAmount send() throws ERR_SEND_QUEUE_FULL, and every accepted message arrives', async () => {
     const { dataProducer, inbox } = await pair({ maxBufferedAmount: 10_000 });
     const { sent, thrown } = sendUntilFull(dataProducer);
     expect(thrown).toBeInstanceOf(Error);
@@ -653,13 +662,13 @@ describe('dataProducer.bufferedAmount and maxBufferedAmount', () => {
     expect(inbox.texts).toEqual(sent);
   });
 
-  test('the bound charges each message its payload and 64 bytes', async () => {
+  test('maxBufferedAmount counts 64 bytes per message besides its payload', async () => {
     const { dataProducer } = await pair({ maxBufferedAmount: 6_400 });
     let accepted = 0;
     let shown = 0;
     expect(() => {
       for (; accepted < 5_000_000; accepted++) {
-        // The overhead of each message is counted as well: by payload alone 6,400 bytes would fit.
+        // By payload alone 6,400 messages would fit.
         dataProducer.send('x');
         shown = Math.max(shown, dataProducer.bufferedAmount);
       }
@@ -699,7 +708,7 @@ describe('dataProducer.bufferedAmount and maxBufferedAmount', () => {
     expect(recorder.take()).toEqual([]);
   });
 
-  test('the bound of one DataProducer does not hinder another one', async () => {
+  test('a DataProducer with a full queue does not stop another one from sending', async () => {
     const { dataProducer } = await pair({ maxBufferedAmount: 10_000 });
     const other = await pair();
     const { thrown } = sendUntilFull(dataProducer);
@@ -710,7 +719,7 @@ describe('dataProducer.bufferedAmount and maxBufferedAmount', () => {
 });
 
 describe('dataProducer.pause() and resume()', () => {
-  test('resolve; paused follows; observer emits on a real change only', async () => {
+  test('resolve and set paused; the observer emits only when the state changes', async () => {
     const dataProducer = await transport.produceData();
     const recorder = new EventRecorder().watch({ dataProducer });
     await expect(dataProducer.pause()).resolves.toBeUndefined();
@@ -727,7 +736,7 @@ describe('dataProducer.pause() and resume()', () => {
     ]);
   });
 
-  test('while paused messages are counted but not routed', async () => {
+  test('messages sent while paused are counted but not routed', async () => {
     const { dataProducer, inbox } = await pair();
     await dataProducer.pause();
     dataProducer.send('a');
@@ -751,7 +760,7 @@ describe('dataProducer.pause() and resume()', () => {
     expect(dataConsumer.dataProducerPaused).toBe(false);
   });
 
-  test('un-awaited pause(), send(a), resume(), send(b), pause(), send(c), resume(), send(d) in one tick: b and d', async () => {
+  test('pause(), send(a), resume(), send(b), pause(), send(c), resume(), send(d) without await delivers b and d', async () => {
     const { dataProducer, dataConsumer, inbox } = await pair();
     const recorder = new EventRecorder().watch({ dataConsumer });
     const calls = [dataProducer.pause()];
@@ -780,7 +789,7 @@ describe('dataProducer.pause() and resume()', () => {
     ]);
   });
 
-  test('send(a), un-awaited pause(), send(b); later send(c), un-awaited resume(), send(d): a and d', async () => {
+  test('send(a), pause(), send(b) without await, later send(c), resume(), send(d), delivers a and d', async () => {
     const { dataProducer, inbox } = await pair();
     dataProducer.send('a');
     void dataProducer.pause();
@@ -794,7 +803,7 @@ describe('dataProducer.pause() and resume()', () => {
     expect(inbox.texts).toEqual(['a', 'd']);
   });
 
-  test('a thousand messages around un-awaited pauses and resumes keep their places', async () => {
+  test('1,000 messages between calls of pause() and resume() without await: exactly those sent while not paused arrive', async () => {
     const { dataProducer, inbox } = await pair();
     const expected: string[] = [];
     let paused = false;
@@ -812,7 +821,7 @@ describe('dataProducer.pause() and resume()', () => {
     expect(inbox.texts).toEqual(expected);
   });
 
-  test('pause() twice and resume() twice un-awaited emit once each', async () => {
+  test('pause() twice and resume() twice without await emit pause and resume once', async () => {
     const dataProducer = await transport.produceData();
     const recorder = new EventRecorder().watch({ dataProducer });
     await Promise.all([
@@ -829,7 +838,7 @@ describe('dataProducer.pause() and resume()', () => {
 });
 
 describe('dataProducer.getStats() and dump()', () => {
-  test('getStats() has mediasoup’s fields and exact counts', async () => {
+  test('getStats() has mediasoup’s fields and counts exactly', async () => {
     const { dataProducer } = await pair({ label: 'l', protocol: 'p' });
     const [before] = await dataProducer.getStats();
     expect(before).toMatchObject({
@@ -862,7 +871,7 @@ describe('dataProducer.getStats() and dump()', () => {
 });
 
 describe('dataProducer.close()', () => {
-  test('is synchronous and idempotent; observer emits close', async () => {
+  test('is synchronous and idempotent; the observer emits close once', async () => {
     const dataProducer = await transport.produceData();
     const recorder = new EventRecorder().watch({ dataProducer });
     expect(dataProducer.close()).toBeUndefined();
@@ -879,7 +888,7 @@ describe('dataProducer.close()', () => {
     expect(dataProducer.closed).toBe(true);
   });
 
-  test('what was sent before arrives before dataproducerclose', async () => {
+  test('messages sent before close() arrive before dataproducerclose', async () => {
     const { dataProducer, dataConsumer } = await pair();
     const recorder = new EventRecorder().watch({ dataProducer, dataConsumer });
     for (let number = 0; number < 5; number++) {
@@ -902,7 +911,7 @@ describe('dataProducer.close()', () => {
     expect(dataConsumer.closed).toBe(true);
   });
 
-  test('send() afterwards is dropped with a warning in the log', async () => {
+  test('send() after close() drops the message and logs a warning', async () => {
     const { dataProducer, inbox } = await pair();
     dataProducer.close();
     const warnings: string[] = [];
@@ -922,7 +931,7 @@ describe('dataProducer.close()', () => {
   };
 
   test.each(Object.entries(calls))(
-    'after it %s rejects with NotFoundError',
+    'after close(), %s rejects with NotFoundError',
     async (_title, call) => {
       const dataProducer = await transport.produceData();
       dataProducer.close();
@@ -938,7 +947,7 @@ describe('dataProducer.close()', () => {
     );
   });
 
-  test('from inside a message listener is safe, and nothing follows dataproducerclose', async () => {
+  test('in a message listener: no message follows dataproducerclose', async () => {
     const { dataProducer, dataConsumer, inbox } = await pair();
     const recorder = new EventRecorder().watch({ dataConsumer });
     dataConsumer.on('message', () => dataProducer.close());

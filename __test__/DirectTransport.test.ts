@@ -48,7 +48,7 @@ describe('router.createDirectTransport()', () => {
     made.close();
   });
 
-  test('keeps appData, and leaves its argument as it is', async () => {
+  test('keeps appData, and does not change its argument', async () => {
     const options = Object.freeze({ appData: Object.freeze({ a: 1 }) });
     const made = await router.createDirectTransport(options);
     expect(made.appData).toBe(options.appData);
@@ -108,7 +108,7 @@ describe('directTransport.dump()', () => {
 });
 
 describe('directTransport.getStats()', () => {
-  test('has mediasoup’s fields, with the bytes of the messages', async () => {
+  test('has mediasoup’s fields and a monotonic timestamp in milliseconds', async () => {
     const dataProducer = await transport.produceData();
     const inbox = new Inbox(await transport.consumeData({ dataProducerId: dataProducer.id }));
     const [before] = await transport.getStats();
@@ -156,7 +156,7 @@ describe('directTransport.enableTraceEvent()', () => {
   );
 });
 
-describe('what a DirectTransport does not have', () => {
+describe('methods that a DirectTransport does not support', () => {
   const calls: Record<string, () => unknown> = {
     'setMaxIncomingBitrate(1)': () => transport.setMaxIncomingBitrate(1),
     'setMaxOutgoingBitrate(1)': () => transport.setMaxOutgoingBitrate(1),
@@ -166,13 +166,16 @@ describe('what a DirectTransport does not have', () => {
     'sendRtcp()': () => transport.sendRtcp(Buffer.alloc(8)),
   };
 
-  test.each(Object.entries(calls))('%s: UnsupportedError', async (_title, call) => {
-    await expect((async () => call())()).rejects.toThrow(UnsupportedError);
-  });
+  test.each(Object.entries(calls))(
+    'directTransport.%s rejects with UnsupportedError',
+    async (_title, call) => {
+      await expect((async () => call())()).rejects.toThrow(UnsupportedError);
+    },
+  );
 });
 
 describe('message sizes', () => {
-  test('maxReceiveMessageSize bounds dataProducer.send(), exactly', async () => {
+  test('send() throws a TypeError for a message of more than maxReceiveMessageSize bytes', async () => {
     const bounded = await router.createDirectTransport({ maxReceiveMessageSize: 1000 });
     const dataProducer = await bounded.produceData();
     const inbox = new Inbox(await bounded.consumeData({ dataProducerId: dataProducer.id }));
@@ -186,7 +189,7 @@ describe('message sizes', () => {
     bounded.close();
   });
 
-  test('a string counts by its bytes in UTF-8', async () => {
+  test('maxReceiveMessageSize counts the UTF-8 bytes of a string', async () => {
     const bounded = await router.createDirectTransport({ maxReceiveMessageSize: 4 });
     const dataProducer = await bounded.produceData();
     const inbox = new Inbox(await bounded.consumeData({ dataProducerId: dataProducer.id }));
@@ -197,7 +200,7 @@ describe('message sizes', () => {
     bounded.close();
   });
 
-  test('a message over the consumer’s maxSendMessageSize is dropped and counted', async () => {
+  test('a message over the maxSendMessageSize of the DataConsumer’s transport is dropped and counted', async () => {
     const bounded = await router.createDirectTransport({ maxSendMessageSize: 2000 });
     const dataProducer = await transport.produceData();
     const dataConsumer = await bounded.consumeData({ dataProducerId: dataProducer.id });
@@ -212,7 +215,7 @@ describe('message sizes', () => {
     bounded.close();
   });
 
-  test('a message of 262,144 bytes arrives as it was', async () => {
+  test('a message of 262,144 bytes arrives unchanged', async () => {
     const { randomBytes } = await import('node:crypto');
     const dataProducer = await transport.produceData();
     const inbox = new Inbox(await transport.consumeData({ dataProducerId: dataProducer.id }));
@@ -223,8 +226,8 @@ describe('message sizes', () => {
   });
 });
 
-describe('what one macrotask asks for', () => {
-  test('happens in its order, messages and requests alike', async () => {
+describe('messages and requests of one macrotask', () => {
+  test('take effect in the order of the calls', async () => {
     const producer = await transport.produceData();
     const early = await transport.consumeData({ dataProducerId: producer.id });
     const inbox = new Inbox(early);
@@ -235,7 +238,7 @@ describe('what one macrotask asks for', () => {
 
     const pausing = early.pause();
 
-    producer.send('while one is paused and the other not there');
+    producer.send('while one is paused and the other does not exist');
 
     const asked = transport.consumeData({ dataProducerId: producer.id });
     const resuming = early.resume();
@@ -253,7 +256,7 @@ describe('what one macrotask asks for', () => {
 });
 
 describe('directTransport.close()', () => {
-  test('is synchronous and idempotent', async () => {
+  test('is synchronous and idempotent; the observer emits close once', async () => {
     const recorder = new EventRecorder().watch({ transport });
     expect(transport.close()).toBeUndefined();
     expect(transport.closed).toBe(true);
@@ -268,7 +271,7 @@ describe('directTransport.close()', () => {
     expect(transport.closed).toBe(true);
   });
 
-  test('while produceData() and consumeData() are pending makes them reject', async () => {
+  test('makes pending produceData() and consumeData() reject', async () => {
     const dataProducer = await transport.produceData();
     const recorder = new EventRecorder().watch({ transport });
     const pending = [
@@ -290,7 +293,7 @@ describe('directTransport.close()', () => {
   };
 
   test.each(Object.entries(calls))(
-    'after it %s rejects with NotFoundError',
+    'after close(), %s rejects with NotFoundError',
     async (_title, call) => {
       transport.close();
       await expect(call()).rejects.toThrow(NotFoundError);

@@ -19,7 +19,7 @@ test('new EnhancedEventEmitter() accepts any number of listeners without a warni
   expect(emitter.listenerCount('ping')).toBe(1000);
 });
 
-test('emitter.on(), once(), off(), prependListener() and emit() are those of EventEmitter', () => {
+test('emitter.on(), once(), off(), prependListener() and emit() behave as in EventEmitter', () => {
   const emitter = new EnhancedEventEmitter<Events>();
   const seen: string[] = [];
   const on = (value: number): void => void seen.push(`on ${value}`);

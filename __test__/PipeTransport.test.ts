@@ -9,7 +9,7 @@ import { untilState } from './helpers/wait';
 const { NotFoundError, UnsupportedError } = datasoup.errors;
 
 const LISTEN_INFO: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
-/** What a pipe puts before a message with subchannels; the last two bits are flags. */
+/** The start of the header of a message with subchannels; the last two bits are flags. */
 const TOKEN = Buffer.from('a5f09cb3d6e1f28c', 'hex');
 
 let worker: types.Worker;
@@ -49,7 +49,7 @@ function create(more: object = {}, on = router): Promise<types.PipeTransport> {
   } as types.PipeTransportOptions);
 }
 
-/** A pipe from `source` to `far`, made by hand. */
+/** A pipe from `source` to `far`, of two PipeTransports. */
 async function pipe(subchannels: number[] = []): Promise<{
   pipe1: types.PipeTransport;
   pipe2: types.PipeTransport;
@@ -109,13 +109,13 @@ describe('router.createPipeTransport()', () => {
     );
   });
 
-  test('enableSrtp rejects with UnsupportedError', async () => {
+  test('createPipeTransport({ enableSrtp: true }) rejects with UnsupportedError', async () => {
     await expect(create({ enableSrtp: true })).rejects.toThrow(UnsupportedError);
   });
 });
 
 describe('pipeTransport.connect()', () => {
-  test('a second time rejects with an Error', async () => {
+  test('rejects a second call with an Error', async () => {
     const transport = await create();
     await transport.connect({ ip: '127.0.0.1', port: 5000 });
     expect(transport.tuple).toMatchObject({ remoteIp: '127.0.0.1', remotePort: 5000 });
@@ -141,7 +141,7 @@ describe('pipeTransport.connect()', () => {
     );
   });
 
-  test('after close() rejects with NotFoundError', async () => {
+  test('rejects with NotFoundError after close()', async () => {
     const transport = await create();
     transport.close();
     await expect(transport.connect({ ip: '127.0.0.1', port: 5000 })).rejects.toThrow(NotFoundError);
@@ -149,7 +149,7 @@ describe('pipeTransport.connect()', () => {
 });
 
 describe('a pipe', () => {
-  test('pipeTransport.consumeData({ ordered: false, maxRetransmits: 1 }) of an ordered producer', async () => {
+  test('keeps consumeData({ ordered: false, maxRetransmits: 1 }) of an ordered DataProducer', async () => {
     const transport = await create();
     const { sctpStreamParameters } = await transport.consumeData({
       dataProducerId: source.id,
@@ -196,7 +196,7 @@ describe('a pipe', () => {
     expect(inboxes.two.texts).toEqual(['a', 'b', 'c', 'g']);
   });
 
-  test('a pipe consumer subscribed to something carries that only', async () => {
+  test('carries only the subchannels that the pipeDataConsumer subscribes to', async () => {
     await pipe([1, 2]);
     const inbox = await inboxOf([1, 2, 3]);
     source.send('a', 51, [1, 3]);
@@ -209,11 +209,11 @@ describe('a pipe', () => {
     source.send('e', 51, [1, 3]);
     source.send('f');
     await three.count(1);
-    // The pipe consumer is not subscribed to 3, so the pipe does not carry 3 and `three` does not get e.
+    // The pipe does not carry subchannel 3, so a DataConsumer with 3 alone does not get e.
     expect(three.texts).toEqual(['f']);
   });
 
-  test('a message of 262,144 bytes with subchannels crosses', async () => {
+  test('carries a message of 262,144 bytes with 1,000 subchannels', async () => {
     await pipe();
     const inbox = await inboxOf([7]);
     const message = Buffer.alloc(262_144, 3);
@@ -226,7 +226,7 @@ describe('a pipe', () => {
     expect(inbox.buffers[0]!.equals(message)).toBe(true);
   });
 
-  test('a payload that looks like a header arrives as it was', async () => {
+  test('delivers payloads that look like a header unchanged', async () => {
     await pipe();
     const inbox = await inboxOf([]);
     const payloads = [0, 1, 2, 3].map((flags) => {
@@ -242,7 +242,7 @@ describe('a pipe', () => {
     );
   });
 
-  test('close() of one end: sctpState closed at the other', async () => {
+  test('close() of one end sets sctpState of the other to closed', async () => {
     const { pipe1, pipe2 } = await pipe();
     const recorder = new EventRecorder().watch({ pipe2 });
     pipe1.close();

@@ -14,7 +14,7 @@ const LISTEN_INFO: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1
 
 let worker: types.Worker;
 let router: types.Router;
-/** The far end. */
+/** The remote side. */
 let worker2: types.Worker;
 let router2: types.Router;
 let directTransport: types.DirectTransport;
@@ -54,7 +54,7 @@ async function connect(a: types.PlainTransport, b: types.PlainTransport): Promis
   await b.connect({ ip: a.tuple.localIp, port: a.tuple.localPort });
 }
 
-/** Creates a DataProducer on `router2`, whose messages reach an Inbox through `far` and `transport`. */
+/** A DataProducer on router2, whose messages go through `far` and `transport` to an Inbox on `router`. */
 async function flow(
   transport: types.PlainTransport,
   far: types.PlainTransport,
@@ -109,7 +109,7 @@ describe('router.createPlainTransport()', () => {
     expect(transport.closed).toBe(false);
   });
 
-  test('announcedAddress is the tuple’s localAddress', async () => {
+  test('announcedAddress is shown as tuple.localAddress', async () => {
     const transport = await create({ listenInfo: { ...LISTEN_INFO, announcedAddress: '9.9.9.1' } });
     expect(transport.tuple).toMatchObject({ localIp: '9.9.9.1', localAddress: '9.9.9.1' });
   });
@@ -138,11 +138,11 @@ describe('router.createPlainTransport()', () => {
     ).rejects.toThrow(TypeError);
   });
 
-  test('enableSrtp rejects with UnsupportedError', async () => {
+  test('createPlainTransport({ enableSrtp: true }) rejects with UnsupportedError', async () => {
     await expect(create({ enableSrtp: true })).rejects.toThrow(UnsupportedError);
   });
 
-  test('a port in use rejects with an Error that names address and port', async () => {
+  test('createPlainTransport() rejects with an Error that names the address and port in use', async () => {
     const taken = await udpSocket();
     const { port } = taken.address();
     const rejected = create({ listenInfo: { ...LISTEN_INFO, port } });
@@ -158,7 +158,7 @@ describe('router.createPlainTransport()', () => {
 });
 
 describe('plainTransport.connect()', () => {
-  test('sets the remote side of the tuple, once', async () => {
+  test('sets the remote side of the tuple, and rejects a second call', async () => {
     const transport = await create();
     const port = await freePort();
     await expect(transport.connect({ ip: '127.0.0.1', port })).resolves.toBeUndefined();
@@ -168,7 +168,7 @@ describe('plainTransport.connect()', () => {
     );
   });
 
-  test('an address with a zone is rejected with its name', async () => {
+  test('rejects an address with a zone with an error that names the option', async () => {
     const transport = await create();
     await expect(transport.connect({ ip: 'fe80::1%lo', port: 5000 })).rejects.toThrow(
       /^ip must be an IPv4 or IPv6 address/,
@@ -196,7 +196,7 @@ describe('plainTransport.connect()', () => {
     expect(transport.tuple.remoteIp).toBeUndefined();
   });
 
-  test('with comedia it is accepted, and ignored', async () => {
+  test('resolves with comedia, and has no effect', async () => {
     const transport = await create({ comedia: true });
     await expect(transport.connect({ ip: '127.0.0.1', port: 5000 })).resolves.toBeUndefined();
     await expect(transport.connect()).resolves.toBeUndefined();
@@ -206,7 +206,7 @@ describe('plainTransport.connect()', () => {
 });
 
 describe('two PlainTransports', () => {
-  test('nothing happens before there is something to carry; then they connect', async () => {
+  test('open no association before there is a DataProducer or DataConsumer', async () => {
     const plain = await create();
     const plain2 = await create({}, router2);
     const recorder = new EventRecorder().watch({ plain, plain2 });
@@ -230,7 +230,7 @@ describe('two PlainTransports', () => {
     }
   });
 
-  test('exchange messages: PPIDs, empty ones, 262,144 bytes', async () => {
+  test('carry empty messages, any PPID and 262,144 bytes', async () => {
     const plain = await create();
     const far = await create({}, router2);
     await connect(plain, far);
@@ -252,7 +252,7 @@ describe('two PlainTransports', () => {
     expect(inbox.buffers[5]!.equals(Buffer.alloc(262_144, 7))).toBe(true);
   });
 
-  test('1,000 messages of 100 B and 20 of 200 KB arrive, in order', async () => {
+  test('deliver 1,000 messages of 100 B and 20 of 200 KB in order', async () => {
     const plain = await create();
     const far = await create(
       { sctpSendBufferSize: 64_000_000, sctpPerStreamSendQueueLimit: 64_000_000 },
@@ -269,7 +269,7 @@ describe('two PlainTransports', () => {
     expect(tally.summary).toEqual({ ...allOf(1_020, 0), bytes: 100_000 + 4_000_000 });
   });
 
-  test('over IPv6', async () => {
+  test('connect over IPv6', async () => {
     const listenInfo = { protocol: 'udp', ip: '::1' };
     const plain = await create({ listenInfo });
     const far = await create({ listenInfo }, router2);
@@ -280,7 +280,7 @@ describe('two PlainTransports', () => {
     expect(plain.tuple).toMatchObject({ localIp: '::1', remoteIp: '::1' });
   });
 
-  test('comedia: the first peer that opens a valid association becomes the remote side', async () => {
+  test('with comedia, the first peer that opens a valid association becomes the remote side', async () => {
     const plain = await create({ comedia: true });
     const far = await create({}, router2);
     const recorder = new EventRecorder().watch({ plain });
@@ -300,7 +300,7 @@ describe('two PlainTransports', () => {
     await closeSocket(stranger);
   });
 
-  test('a datagram from another source than the connected one changes nothing', async () => {
+  test('drop datagrams of a source that is not the connected one, without an answer', async () => {
     const plain = await create();
     const far = await create({}, router2);
     await connect(plain, far);
@@ -311,8 +311,8 @@ describe('two PlainTransports', () => {
     stranger.on('message', (message) => answers.push(message));
     // An INIT, an ABORT, and 1,200 bytes that are no SCTP packet.
     for (const datagram of [
-      Buffer.from('13881388000000000000000001000014000000010002000000010001000000010', 'hex'),
-      Buffer.from('138813880000000000000000060000040', 'hex'),
+      Buffer.from('1388138800000000000000000100001400000001000200000001000100000001', 'hex'),
+      Buffer.from('13881388000000000000000006000004', 'hex'),
       Buffer.alloc(1200, 1),
     ]) {
       stranger.send(datagram, plain.tuple.localPort, '127.0.0.1');
@@ -324,7 +324,7 @@ describe('two PlainTransports', () => {
     await closeSocket(stranger);
   });
 
-  test('close() of one: sctpState closed at the other, which stays open', async () => {
+  test('close() of one sets sctpState of the other to closed, which stays open', async () => {
     const plain = await create();
     const far = await create({}, router2);
     await connect(plain, far);
@@ -379,7 +379,7 @@ describe('plainTransport.close()', () => {
   };
 
   test.each(Object.entries(calls))(
-    'after it %s rejects with NotFoundError',
+    'after close(), %s rejects with NotFoundError',
     async (_title, call) => {
       const transport = await create();
       transport.close();

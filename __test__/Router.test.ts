@@ -19,7 +19,7 @@ beforeEach(async () => {
 afterEach(() => worker.close());
 
 describe('a Router', () => {
-  test('has an id, and is not closed', () => {
+  test('has an id, is open, and has appData that can be set', () => {
     expect(router.id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     expect(router.closed).toBe(false);
     expect(router.appData).toEqual({});
@@ -32,7 +32,7 @@ describe('a Router', () => {
     expect(router.observer).toBeInstanceOf(datasoup.extras.EnhancedEventEmitter);
   });
 
-  test('router.rtpCapabilities is empty, and a fresh object each time', () => {
+  test('router.rtpCapabilities returns a new object with empty capabilities on each access', () => {
     const { rtpCapabilities } = router;
     expect(rtpCapabilities).toEqual({ codecs: [], headerExtensions: [] });
     (rtpCapabilities.codecs as unknown[]).push('changed');
@@ -47,7 +47,7 @@ describe('a Router', () => {
 });
 
 describe('router.updateMediaCodecs()', () => {
-  test('updateMediaCodecs(array) warns and changes nothing', async () => {
+  test('updateMediaCodecs(array) logs a warning and changes nothing', async () => {
     const warnings: string[] = [];
     datasoup.setLogEventListeners({ onwarn: (_namespace, log) => void warnings.push(log) });
     await router.updateMediaCodecs([
@@ -58,11 +58,14 @@ describe('router.updateMediaCodecs()', () => {
     expect(router.rtpCapabilities).toEqual({ codecs: [], headerExtensions: [] });
   });
 
-  test.each(titled(NOT_ARRAYS))('updateMediaCodecs(%s): TypeError', async (_title, mediaCodecs) => {
-    await expect((async () => router.updateMediaCodecs(mediaCodecs as []))()).rejects.toThrow(
-      TypeError,
-    );
-  });
+  test.each(titled(NOT_ARRAYS))(
+    'updateMediaCodecs(%s) rejects with a TypeError',
+    async (_title, mediaCodecs) => {
+      await expect((async () => router.updateMediaCodecs(mediaCodecs as []))()).rejects.toThrow(
+        TypeError,
+      );
+    },
+  );
 });
 
 describe('media', () => {
@@ -79,7 +82,7 @@ describe('media', () => {
 });
 
 describe('router.dump()', () => {
-  test('lists its transports and which DataConsumers consume which DataProducer', async () => {
+  test('lists the transports, and the DataConsumers of each DataProducer', async () => {
     const objects = await arrange();
     const { directTransport, webRtcTransport, dataProducerDirect, dataProducerSctp } = objects;
     const { dataConsumerDirect, dataConsumerSctp } = objects;
@@ -126,7 +129,7 @@ describe('router.createDirectTransport() and createWebRtcTransport()', () => {
     ]);
   });
 
-  test('calls that are not awaited resolve in their order', async () => {
+  test('concurrent calls resolve in the order of the calls', async () => {
     const order: number[] = [];
     await Promise.all(
       Array.from({ length: 50 }, async (_value, index) => {
@@ -143,7 +146,7 @@ describe('router.createDirectTransport() and createWebRtcTransport()', () => {
 });
 
 describe('routing', () => {
-  test('a DataProducer of one transport is consumed on any transport of the router', async () => {
+  test('any transport of the router can consume a DataProducer', async () => {
     const transports = await Promise.all([1, 2, 3].map(() => router.createDirectTransport()));
     const dataProducer = await transports[0]!.produceData();
     const inboxes = await Promise.all(
@@ -159,7 +162,7 @@ describe('routing', () => {
     }
   });
 
-  test('a DataProducer of another router is not found', async () => {
+  test('consumeData() of a DataProducer of another router rejects with NotFoundError', async () => {
     const other = await worker.createRouter();
     const dataProducer = await (await other.createDirectTransport()).produceData();
     const transport = await router.createDirectTransport();
@@ -168,19 +171,19 @@ describe('routing', () => {
     );
   });
 
-  test('a consumer gets the messages of its own producer only', async () => {
+  test('a DataConsumer gets only the messages of its DataProducer', async () => {
     const transport = await router.createDirectTransport();
     const producers = [await transport.produceData(), await transport.produceData()];
     const inbox = new Inbox(await transport.consumeData({ dataProducerId: producers[1]!.id }));
-    producers[0]!.send('not for you');
-    producers[1]!.send('for you');
+    producers[0]!.send('of another DataProducer');
+    producers[1]!.send('of its DataProducer');
     await router.dump();
-    expect(inbox.texts).toEqual(['for you']);
+    expect(inbox.texts).toEqual(['of its DataProducer']);
   });
 });
 
 describe('router.close()', () => {
-  test('is synchronous and idempotent', async () => {
+  test('is synchronous and idempotent; the observer emits close once', async () => {
     const recorder = new EventRecorder().watch({ worker, router });
     expect(router.close()).toBeUndefined();
     expect(router.closed).toBe(true);
@@ -195,7 +198,7 @@ describe('router.close()', () => {
     expect(router.closed).toBe(true);
   });
 
-  test('while createDirectTransport() is pending makes it reject, and emits no newtransport after close', async () => {
+  test('makes a pending createDirectTransport() reject, and newtransport is not emitted', async () => {
     const recorder = new EventRecorder().watch({ router });
     const pending = router.createDirectTransport();
     router.close();
@@ -210,7 +213,7 @@ describe('router.close()', () => {
   };
 
   test.each(Object.entries(calls))(
-    'after it %s rejects with NotFoundError',
+    'after close(), %s rejects with NotFoundError',
     async (_title, call) => {
       router.close();
       await expect(call()).rejects.toThrow(NotFoundError);

@@ -77,7 +77,7 @@ describe('router.createWebRtcTransport()', () => {
     expect(transport.observer).toBeInstanceOf(datasoup.extras.EnhancedEventEmitter);
   });
 
-  test('iceParameters are those of an ICE-Lite agent, other ones for each transport', async () => {
+  test('each transport has iceParameters of its own, of an ICE-Lite agent', async () => {
     expect(transport.iceParameters).toEqual({
       usernameFragment: expect.stringMatching(/^[0-9a-z]{32}$/),
       password: expect.stringMatching(/^[0-9a-z]{32}$/),
@@ -89,7 +89,7 @@ describe('router.createWebRtcTransport()', () => {
     other.close();
   });
 
-  test('dtlsParameters have role auto and a fingerprint of each algorithm, the worker’s', async () => {
+  test('dtlsParameters have role auto and the worker’s fingerprint in each algorithm', async () => {
     const { role, fingerprints } = transport.dtlsParameters;
     expect(role).toBe('auto');
     expect(fingerprints.map(({ algorithm }) => algorithm)).toEqual([
@@ -108,11 +108,11 @@ describe('router.createWebRtcTransport()', () => {
     other.close();
   });
 
-  test('sctpParameters have the defaults', () => {
+  test('sctpParameters have the default values', () => {
     expect(transport.sctpParameters).toEqual(SCTP_DEFAULTS);
   });
 
-  test('without enableSctp there are no sctpParameters and no sctpState', async () => {
+  test('without enableSctp sctpParameters and sctpState are undefined', async () => {
     const other = await create({ enableSctp: false });
     expect(other.sctpParameters).toBeUndefined();
     expect(other.sctpState).toBeUndefined();
@@ -132,7 +132,7 @@ describe('router.createWebRtcTransport()', () => {
     expect(transport.sctpParameters!.port).toBe(5000);
   });
 
-  test('leaves its argument as it is', async () => {
+  test('does not change its argument', async () => {
     const options = {
       listenInfos: LOOPBACK.map((listenInfo) => Object.freeze({ ...listenInfo })),
       enableSctp: true,
@@ -168,13 +168,13 @@ describe('router.createWebRtcTransport()', () => {
       { maxSendMessageSize: 1234, maxReceiveMessageSize: 1234, maxMessageSize: 1234 },
     ],
     [{ maxSendMessageSize: null, sctpSendBufferSize: null, sctpPerStreamSendQueueLimit: null }, {}],
-  ])('createWebRtcTransport(%j): sctpParameters %j', async (options, expected) => {
+  ])('createWebRtcTransport(%j) has sctpParameters %j', async (options, expected) => {
     const other = await create(options);
     expect(other.sctpParameters).toMatchObject(expected);
     other.close();
   });
 
-  test('createWebRtcTransport({ numSctpStreams }) is accepted', async () => {
+  test('createWebRtcTransport({ numSctpStreams }) resolves', async () => {
     const other = await create({ numSctpStreams: { OS: 1024, MIS: 1024 } });
     expect(other.sctpParameters).toMatchObject({ port: 5000, isDataChannel: true });
     other.close();
@@ -197,7 +197,7 @@ describe('router.createWebRtcTransport()', () => {
   });
 
   test.each([1, 9, 61, 1000])(
-    'createWebRtcTransport({ iceConsentTimeout: %d }) is clamped with a warning',
+    'createWebRtcTransport({ iceConsentTimeout: %d }) resolves and logs a warning',
     async (iceConsentTimeout) => {
       const warnings = await warningsOf(async () => (await create({ iceConsentTimeout })).close());
       expect(warnings.some((log) => log.includes('iceConsentTimeout'))).toBe(true);
@@ -232,9 +232,9 @@ describe('router.createWebRtcTransport()', () => {
       { listenIps: 'x' },
       { webRtcServer: {} },
       { webRtcServer: 'x' },
-      ...notIntegers(0, 65_535)
-        .filter((port) => port !== null)
-        .map((port) => ({ listenInfos: [{ protocol: 'udp', ip: '127.0.0.1', port }] })),
+      ...notIntegers(0, 65_535).map((port) => ({
+        listenInfos: [{ protocol: 'udp', ip: '127.0.0.1', port }],
+      })),
       ...sizes.flatMap((name) =>
         [-1, 1.5, NaN, Infinity, 2 ** 32, '1000', {}].map((value) => ({
           listenInfos: LOOPBACK,
@@ -256,7 +256,7 @@ describe('router.createWebRtcTransport()', () => {
     expect((await router.dump()).transportIds).toEqual(before.transportIds);
   });
 
-  test('a port in use rejects with an Error that names address and port, and leaks nothing', async () => {
+  test('createWebRtcTransport() rejects with an Error that names the address and port in use, and leaves no port bound', async () => {
     const before = await router.dump();
     const taken = await udpSocket();
     const { port } = taken.address();
@@ -280,7 +280,7 @@ describe('router.createWebRtcTransport()', () => {
     expect(await canBind('127.0.0.1', port)).toBe(true);
   });
 
-  test('webRtcServer wins over listenIps and listenInfos, with a warning', async () => {
+  test('webRtcServer takes precedence over listenIps and listenInfos, with a warning', async () => {
     const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
     const { udpSockets } = await webRtcServer.dump();
     let other: types.WebRtcTransport | undefined;
@@ -293,7 +293,7 @@ describe('router.createWebRtcTransport()', () => {
     expect(other!.closed).toBe(true);
   });
 
-  test('listenIps win over listenInfos, with a warning', async () => {
+  test('listenIps take precedence over listenInfos, with a warning', async () => {
     let other: types.WebRtcTransport | undefined;
     const warnings = await warningsOf(async () => {
       other = await create({ listenIps: [{ ip: '127.0.0.1', announcedIp: '9.9.9.1' }] });
@@ -359,7 +359,7 @@ describe('webRtcTransport.iceCandidates', () => {
       [{ protocol: 'udp', ip: '127.0.0.1', exposeInternalIp: true }],
       [candidate('127.0.0.1', FIRST)],
     ],
-  ])('of listenInfos: %s', async (_title, listenInfos, expected) => {
+  ])('createWebRtcTransport({ listenInfos }): %s', async (_title, listenInfos, expected) => {
     const other = await create({ listenInfos });
     expect(other.iceCandidates).toEqual(expected);
     other.close();
@@ -369,13 +369,13 @@ describe('webRtcTransport.iceCandidates', () => {
     ['strings', ['127.0.0.1', '::1'], ['127.0.0.1', '::1']],
     ['objects', [{ ip: '127.0.0.1', announcedIp: '9.9.9.1' }], ['9.9.9.1']],
     ['objects without announcedIp', [{ ip: '127.0.0.1' }], ['127.0.0.1']],
-  ])('of listenIps: %s', async (_title, listenIps, expected) => {
+  ])('createWebRtcTransport({ listenIps }): %s', async (_title, listenIps, expected) => {
     const other = await create({ listenInfos: undefined, listenIps });
     expect(other.iceCandidates.map(({ address }) => address)).toEqual(expected);
     other.close();
   });
 
-  test('of listenIps with port', async () => {
+  test('createWebRtcTransport({ listenIps, port }) listens on that port', async () => {
     const port = await freePort();
     const other = await create({ listenInfos: undefined, listenIps: ['127.0.0.1'], port });
     expect(other.iceCandidates.map((made) => made.port)).toEqual([port]);
@@ -383,7 +383,7 @@ describe('webRtcTransport.iceCandidates', () => {
     other.close();
   });
 
-  test('of listenInfos with port and with portRange, which wins', async () => {
+  test('listenInfos[].port is the port, and portRange takes precedence over it', async () => {
     const port = await freePort();
     const fixed = await create({ listenInfos: [{ ...LOOPBACK[0], port }] });
     expect(fixed.iceCandidates.map((made) => made.port)).toEqual([port]);
@@ -396,11 +396,11 @@ describe('webRtcTransport.iceCandidates', () => {
     ranged.close();
   });
 
-  test('with enableUdp false and enableTcp false there would be none: TypeError', async () => {
+  test('createWebRtcTransport({ enableUdp: false, enableTcp: false }) rejects with a TypeError', async () => {
     await expect(create({ enableUdp: false, enableTcp: false })).rejects.toThrow(TypeError);
   });
 
-  test('a port is bound until close()', async () => {
+  test('close() frees the port', async () => {
     const { port } = transport.iceCandidates[0]!;
     expect(await canBind('127.0.0.1', port)).toBe(false);
     transport.close();
@@ -419,18 +419,21 @@ describe('webRtcTransport.connect()', () => {
     ['server', 'client'],
     [undefined, 'client'],
     [null, 'client'],
-  ])('connect({ dtlsParameters: { role: %s } }): dtlsParameters.role %s', async (role, own) => {
-    const recorder = new EventRecorder().watch({ transport });
-    await expect(
-      transport.connect({ dtlsParameters: { role, fingerprints } as types.DtlsParameters }),
-    ).resolves.toBeUndefined();
-    expect(transport).toMatchObject({ dtlsState: 'new', iceState: 'new', sctpState: 'new' });
-    expect(transport.dtlsParameters.role).toBe(own);
-    expect(recorder.take()).toEqual([]);
-  });
+  ])(
+    'connect({ dtlsParameters: { role: %s } }) sets dtlsParameters.role to %s',
+    async (role, own) => {
+      const recorder = new EventRecorder().watch({ transport });
+      await expect(
+        transport.connect({ dtlsParameters: { role, fingerprints } as types.DtlsParameters }),
+      ).resolves.toBeUndefined();
+      expect(transport).toMatchObject({ dtlsState: 'new', iceState: 'new', sctpState: 'new' });
+      expect(transport.dtlsParameters.role).toBe(own);
+      expect(recorder.take()).toEqual([]);
+    },
+  );
 
   test.each(['sha-1', 'sha-224', 'sha-256', 'sha-384', 'sha-512'])(
-    'connect() takes a fingerprint by %s, in lower case too',
+    'connect() accepts a %s fingerprint in lower case',
     async (algorithm) => {
       const own = transport.dtlsParameters.fingerprints.find(
         (fingerprint) => fingerprint.algorithm === algorithm,
@@ -471,7 +474,7 @@ describe('webRtcTransport.connect()', () => {
       { dtlsParameters: { role: 5, fingerprints } },
     ]),
   )(
-    'connect(%s) rejects with a TypeError, and connect() is still possible',
+    'connect(%s) rejects with a TypeError, and a later connect() resolves',
     async (_title, given) => {
       await expect(
         transport.connect(given as Parameters<typeof transport.connect>[0]),
@@ -483,7 +486,7 @@ describe('webRtcTransport.connect()', () => {
     },
   );
 
-  test('connect() a second time rejects with an Error', async () => {
+  test('a second connect() rejects with an Error', async () => {
     await transport.connect({ dtlsParameters: { role: 'client', fingerprints } });
     await expect(
       transport.connect({ dtlsParameters: { role: 'server', fingerprints } }),
@@ -491,7 +494,7 @@ describe('webRtcTransport.connect()', () => {
     expect(transport.dtlsParameters.role).toBe('server');
   });
 
-  test('connect() twice at once: one resolves, one rejects', async () => {
+  test('two concurrent connect(): the first resolves, the second rejects', async () => {
     const settled = await Promise.allSettled([
       transport.connect({ dtlsParameters: { fingerprints } as types.DtlsParameters }),
       transport.connect({ dtlsParameters: { fingerprints } as types.DtlsParameters }),
@@ -499,14 +502,14 @@ describe('webRtcTransport.connect()', () => {
     expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
   });
 
-  test('leaves its argument as it is', async () => {
+  test('does not change its argument', async () => {
     const dtlsParameters = Object.freeze({
       role: 'client' as const,
       fingerprints: Object.freeze(fingerprints.map((given) => Object.freeze({ ...given }))),
     });
-    await transport.connect({ dtlsParameters } as unknown as Parameters<
-      typeof transport.connect
-    >[0]);
+    await expect(
+      transport.connect({ dtlsParameters } as unknown as Parameters<typeof transport.connect>[0]),
+    ).resolves.toBeUndefined();
   });
 });
 
@@ -600,8 +603,8 @@ describe('webRtcTransport.dump() and getStats()', () => {
   });
 });
 
-describe('webRtcTransport.setMax/MinBitrate()', () => {
-  test('are accepted and kept', async () => {
+describe('webRtcTransport.setMaxIncomingBitrate(), setMaxOutgoingBitrate() and setMinOutgoingBitrate()', () => {
+  test('set what getStats() shows', async () => {
     await transport.setMaxIncomingBitrate(1_000_000);
     await transport.setMaxOutgoingBitrate(2_000_000);
     await transport.setMinOutgoingBitrate(500_000);
@@ -629,7 +632,7 @@ describe('webRtcTransport.setMax/MinBitrate()', () => {
     );
   }
 
-  test('setMinOutgoingBitrate() over the maximum rejects with a TypeError', async () => {
+  test('a minimum outgoing bitrate above the maximum rejects with a TypeError', async () => {
     await transport.setMaxOutgoingBitrate(1_000_000);
     await expect(transport.setMinOutgoingBitrate(1_000_001)).rejects.toThrow(TypeError);
     await transport.setMinOutgoingBitrate(1_000_000);
@@ -659,9 +662,12 @@ describe('media', () => {
     'consume()': () => transport.consume({} as never),
   };
 
-  test.each(Object.entries(calls))('webRtcTransport.%s: UnsupportedError', async (_title, call) => {
-    await expect((async () => call())()).rejects.toThrow(UnsupportedError);
-  });
+  test.each(Object.entries(calls))(
+    'webRtcTransport.%s rejects with UnsupportedError',
+    async (_title, call) => {
+      await expect((async () => call())()).rejects.toThrow(UnsupportedError);
+    },
+  );
 });
 
 describe('without enableSctp', () => {
@@ -682,7 +688,7 @@ describe('without enableSctp', () => {
 });
 
 describe('webRtcTransport.close()', () => {
-  test('is synchronous and idempotent', async () => {
+  test('is synchronous and idempotent; the observer emits close once', async () => {
     const recorder = new EventRecorder().watch({ transport });
     expect(transport.close()).toBeUndefined();
     expect(transport.closed).toBe(true);
@@ -710,7 +716,7 @@ describe('webRtcTransport.close()', () => {
   };
 
   test.each(Object.entries(calls))(
-    'after it %s rejects with NotFoundError',
+    'after close(), %s rejects with NotFoundError',
     async (_title, call) => {
       transport.close();
       await expect(call()).rejects.toThrow(NotFoundError);

@@ -17,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => worker.close());
 
 describe('a Worker', () => {
-  test('worker.pid is a positive integer, another one for each Worker', async () => {
+  test('each Worker has a pid of its own, a positive integer', async () => {
     const others = await Promise.all([1, 2, 3].map(() => datasoup.createWorker()));
     const pids = [worker, ...others].map(({ pid }) => pid);
     for (const pid of pids) {
@@ -27,7 +27,7 @@ describe('a Worker', () => {
     others.forEach((other) => other.close());
   });
 
-  test('worker.closed, died and subprocessClosed are false', () => {
+  test('worker.closed, worker.died and worker.subprocessClosed are false at first', () => {
     expect(worker).toMatchObject({ closed: false, died: false, subprocessClosed: false });
   });
 
@@ -37,7 +37,7 @@ describe('a Worker', () => {
     expect(worker.observer).not.toBe(worker);
   });
 
-  test('worker.appData is {} unless given, and can be set', async () => {
+  test('worker.appData defaults to {} and can be set', async () => {
     expect(worker.appData).toEqual({});
     worker.appData = { room: 1 };
     expect(worker.appData).toEqual({ room: 1 });
@@ -47,7 +47,7 @@ describe('a Worker', () => {
     other.close();
   });
 
-  test('no signal handlers are installed', () => {
+  test('createWorker() installs no signal handlers', () => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE']) {
       expect(process.listenerCount(signal)).toBe(0);
     }
@@ -55,7 +55,7 @@ describe('a Worker', () => {
 });
 
 describe('worker.dump()', () => {
-  test('lists the pid and the ids of what the worker owns', async () => {
+  test('lists the pid and the ids of the worker’s servers and routers', async () => {
     const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
     const routers = [await worker.createRouter(), await worker.createRouter()];
     const dump = await worker.dump();
@@ -84,7 +84,7 @@ describe('worker.dump()', () => {
 });
 
 describe('worker.getResourceUsage()', () => {
-  test('has the fields of uv_rusage_t, as numbers', async () => {
+  test('resolves with the fields of uv_rusage_t as numbers', async () => {
     const usage = await worker.getResourceUsage();
     expect(Object.keys(usage).sort()).toEqual(
       [
@@ -161,7 +161,7 @@ describe('worker.createRouter()', () => {
     expect(router.appData).toEqual((options as { appData?: object } | null)?.appData ?? {});
   });
 
-  test('createRouter({ mediaCodecs }) is accepted with a warning, and has no capabilities', async () => {
+  test('createRouter({ mediaCodecs }) logs a warning and creates a Router without capabilities', async () => {
     const warnings: string[] = [];
     datasoup.setLogEventListeners({ onwarn: (_namespace, log) => void warnings.push(log) });
     const router = await worker.createRouter({
@@ -182,7 +182,7 @@ describe('worker.createRouter()', () => {
     await expect(worker.dump()).resolves.toMatchObject({ routerIds: [] });
   });
 
-  test('createRouter() a hundred times at once gives each its own id', async () => {
+  test('100 concurrent createRouter() give each Router an id of its own', async () => {
     const routers = await Promise.all(Array.from({ length: 100 }, () => worker.createRouter()));
     expect(new Set(routers.map(({ id }) => id)).size).toBe(100);
     expect(routers[0]?.id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
@@ -190,7 +190,7 @@ describe('worker.createRouter()', () => {
 });
 
 describe('worker.close()', () => {
-  test('is synchronous, idempotent, and followed by subprocessclose once', async () => {
+  test('is synchronous and idempotent; subprocessclose follows once', async () => {
     const recorder = new EventRecorder().watch({ worker });
     expect(worker.close()).toBeUndefined();
     recorder.note('(returned)');
@@ -206,7 +206,7 @@ describe('worker.close()', () => {
     expect(worker).toMatchObject({ closed: true, died: false, subprocessClosed: true });
   });
 
-  test('the ids stay readable', async () => {
+  test('keeps pid and id readable', async () => {
     const router = await worker.createRouter();
     const { pid } = worker;
     const { id } = router;
@@ -215,7 +215,7 @@ describe('worker.close()', () => {
     expect(router.id).toBe(id);
   });
 
-  test('calls that are pending reject with WorkerClosedError', async () => {
+  test('makes pending calls reject with WorkerClosedError', async () => {
     const router = await worker.createRouter();
     const pending = [
       worker.dump(),
@@ -241,7 +241,7 @@ describe('worker.close()', () => {
     ]);
   });
 
-  test('from inside a callback of the worker is safe', async () => {
+  test('in a message listener stops the delivery of further messages', async () => {
     const { dataProducerDirect, directTransport, worker: inner } = await arrange();
     const dataConsumer = await directTransport.consumeData({
       dataProducerId: dataProducerDirect.id,
@@ -318,11 +318,11 @@ describe('after worker.close()', () => {
       dataConsumerSctp.removeSubchannel(1),
   };
 
-  test.each(Object.entries(calls))('%s: WorkerClosedError', async (_title, call) => {
+  test.each(Object.entries(calls))('%s rejects with WorkerClosedError', async (_title, call) => {
     await expect((async () => call(closed))()).rejects.toThrow(WorkerClosedError);
   });
 
-  test("dataProducer.send('x') throws WorkerClosedError at once", () => {
+  test("dataProducer.send('x') throws WorkerClosedError synchronously", () => {
     expect(() => closed.dataProducerDirect.send('x')).toThrow(WorkerClosedError);
   });
 });
@@ -342,7 +342,7 @@ describe('Symbol.dispose and Symbol.asyncDispose', () => {
     expect(worker.subprocessClosed).toBe(true);
   });
 
-  test('worker[Symbol.asyncDispose]() of a closed worker waits for the end of its thread', async () => {
+  test('worker[Symbol.asyncDispose]() of a closed Worker resolves once its thread has ended', async () => {
     worker.close();
     await worker[Symbol.asyncDispose]();
     expect(worker.subprocessClosed).toBe(true);

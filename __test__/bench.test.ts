@@ -38,7 +38,7 @@ async function bench(args: string[], env: Record<string, string> = {}): Promise<
   return stdout;
 }
 
-test('IMPL=path measures the module there', async () => {
+test('IMPL=path measures the module at that path', async () => {
   const impl = path.join(folder, 'other.js');
   const used = path.join(folder, 'used');
   writeFileSync(
@@ -70,7 +70,7 @@ test('IMPL=path measures the module there', async () => {
   }
 }, 120_000);
 
-test('a message out of order fails the bench', async () => {
+test('a message out of order makes the bench exit with 1', async () => {
   const impl = path.join(folder, 'disorderly.js');
   writeFileSync(
     impl,
@@ -96,7 +96,7 @@ test('a message out of order fails the bench', async () => {
   });
 }, 120_000);
 
-test('--from shows what was measured before, and --plots draws it', async () => {
+test('--from prints an earlier measurement, and --plots draws it', async () => {
   const measured = path.join(folder, 'measured.jsonl');
   const plots = path.join(folder, 'plots');
   const figures = { perSecond: 1000, cpu: { median: 8.25, min: 8 }, p50: 50, p99: 90, p999: 95 };

@@ -5,14 +5,14 @@ import './helpers/closeWorkers';
 import { bindingRequest } from './helpers/stun';
 import { within } from './helpers/wait';
 
-/** While JavaScript is blocked, the events that a peer causes take bounded memory, and are emitted in order. */
+/** While JavaScript is blocked, the worker keeps a bounded number of the events of a peer, in their order. */
 
-/** How often the peer changes its address. */
+/** The number of requests of the moving peer, each from its other address. */
 const MOVES = 2_000;
 
 /**
- * A peer in a thread of its own, which moves between two addresses with each request, waits for each
- * answer, and wakes the thread that waits for `done`. `done[1]` is its last address.
+ * A peer in a thread of its own. It sends each request from the other of two addresses, waits for the answer,
+ * and finally wakes the thread that waits for `done`. `done[1]` is its last port.
  */
 const MOVING_PEER = `
   const { workerData: { done, request, port, moves } } = require('node:worker_threads');
@@ -28,7 +28,7 @@ const MOVING_PEER = `
       const socket = sockets[move % 2];
       socket.send(request, port, '127.0.0.1');
       await once(socket, 'message');
-      // A faster peer would exceed the worker's quota of STUN requests.
+      // Stay within the worker's quota of STUN requests that it verifies.
       await new Promise((resolve) => setTimeout(resolve, 1));
       done[1] = socket.address().port;
     }
@@ -37,14 +37,14 @@ const MOVING_PEER = `
     Atomics.notify(done, 0);
   })();`;
 
-/** How often the peer connects over TCP, and hangs up. */
+/** The number of TCP connections of the reconnecting peer. */
 const CALLS = 20;
 
 /**
- * A peer in a thread of its own, whose connections over TCP each last for one request, and which wakes the
- * thread that waits for `done`.
+ * A peer in a thread of its own. It makes TCP connections for one request each, and finally wakes the thread
+ * that waits for `done`.
  */
-const FICKLE_PEER = `
+const RECONNECTING_PEER = `
   const { workerData: { done, request, port, calls } } = require('node:worker_threads');
   const net = require('node:net');
   const { once } = require('node:events');
@@ -57,7 +57,7 @@ const FICKLE_PEER = `
       socket.write(request);
       await once(socket, 'data');
       socket.destroy();
-      // The worker has to see the end of this connection before the next one.
+      // The worker must see the end of the connection before the next one begins.
       await sleep(10);
     }
     Atomics.store(done, 0, 1);
@@ -72,7 +72,7 @@ beforeEach(async () => {
 
 afterEach(() => objects.worker.close());
 
-/** Does nothing while `peer` does its work in a thread of its own. */
+/** Runs `peer` in a thread of its own, and blocks this one until the peer is done. */
 async function blockedBy(peer: string, done: Int32Array, workerData: object): Promise<void> {
   const thread = new Thread(peer, { eval: true, workerData: { done, ...workerData } });
   const exited = new Promise((resolve) => thread.once('exit', resolve));
@@ -81,7 +81,7 @@ async function blockedBy(peer: string, done: Int32Array, workerData: object): Pr
   await exited;
 }
 
-test('a peer that moves on and on: the latest moves are emitted, the others counted', async () => {
+test('a peer that changes its address 2,000 times: iceselectedtuplechange is emitted for the latest, eventsMerged counts the others', async () => {
   const { webRtcTransport, worker } = objects;
   const { usernameFragment, password } = webRtcTransport.iceParameters;
   const done = new Int32Array(new SharedArrayBuffer(8));
@@ -98,13 +98,13 @@ test('a peer that moves on and on: the latest moves are emitted, the others coun
   const { eventsMerged } = await worker.dump();
   expect(webRtcTransport.iceSelectedTuple).toMatchObject({ remotePort: done[1] });
   expect(tuples.at(-1)).toEqual(webRtcTransport.iceSelectedTuple);
-  // All changes of the first turn are emitted; later ones are merged, except for 8.
+  // The outbox keeps 8 events of a topic, besides those of the first turn.
   expect(tuples.length).toBeLessThan(MOVES / 10);
   expect(eventsMerged).toBeGreaterThan(MOVES / 2);
   expect(webRtcTransport.iceState).toBe('completed');
 });
 
-test('a peer that connects and hangs up over and over: no state is emitted twice in a row', async () => {
+test('a peer that reconnects over TCP 20 times: icestatechange is never emitted twice with the same state', async () => {
   const { router, worker } = objects;
   const transport = await router.createWebRtcTransport({
     listenInfos: [{ protocol: 'tcp', ip: '127.0.0.1' }],
@@ -114,7 +114,7 @@ test('a peer that connects and hangs up over and over: no state is emitted twice
   const states: types.IceState[] = [];
   transport.on('icestatechange', (state) => states.push(state));
 
-  await blockedBy(FICKLE_PEER, new Int32Array(new SharedArrayBuffer(4)), {
+  await blockedBy(RECONNECTING_PEER, new Int32Array(new SharedArrayBuffer(4)), {
     request: bindingRequest(`${usernameFragment}:peer`, password),
     port: transport.iceCandidates[0]!.port,
     calls: CALLS,

@@ -20,7 +20,7 @@ beforeEach(async () => {
 
 afterEach(() => objects.worker.close());
 
-/** The events during `close()`, and those after it. */
+/** The events emitted during `close()`, and those emitted later. */
 async function during(close: () => void): Promise<{ during: string[]; after: string[] }> {
   close();
   const lines = recorder.take();
@@ -43,7 +43,7 @@ function closedOf({ worker: _worker, ...rest }: Arrangement): boolean[] {
   return Object.values(rest).map((object: { closed: boolean }) => object.closed);
 }
 
-test('worker.close() closes everything, then emits subprocessclose', async () => {
+test('worker.close() closes all objects of the Worker, then the Worker emits subprocessclose', async () => {
   const { worker } = objects;
   expect(await during(() => worker.close())).toEqual({
     during: [
@@ -59,7 +59,7 @@ test('worker.close() closes everything, then emits subprocessclose', async () =>
   expect(await during(() => worker.close())).toEqual({ during: [], after: [] });
 });
 
-test('worker.close() rejects pending calls before it closes the objects below', async () => {
+test('worker.close() rejects pending calls, and calls made in close listeners, with WorkerClosedError', async () => {
   const { worker, router, directTransport } = objects;
   const rejected: string[] = [];
   const record = (title: string) => (error: Error) => rejected.push(`${title}: ${error.name}`);
@@ -82,7 +82,7 @@ test('worker.close() rejects pending calls before it closes the objects below', 
   ]);
 });
 
-test('router.close() closes its transports, their producers and consumers', async () => {
+test('router.close() closes its transports and their DataProducers and DataConsumers', async () => {
   const { router, worker } = objects;
   expect(await during(() => router.close())).toEqual({
     during: [...TRANSPORTS_OF_A_CLOSING_ROUTER, 'router.observer close'],
@@ -93,7 +93,7 @@ test('router.close() closes its transports, their producers and consumers', asyn
   expect(await during(() => router.close())).toEqual({ during: [], after: [] });
 });
 
-test('directTransport.close() closes its producers, then its consumers, then the consumers of its producers', async () => {
+test('directTransport.close() closes its DataProducers, its DataConsumers, then the DataConsumers of its DataProducers', async () => {
   const { directTransport, webRtcTransport, dataConsumerSctp, dataProducerSctp } = objects;
   expect(await during(() => directTransport.close())).toEqual({
     during: [
@@ -111,7 +111,7 @@ test('directTransport.close() closes its producers, then its consumers, then the
   });
 });
 
-test('webRtcTransport.close() does the same in the other direction', async () => {
+test('webRtcTransport.close() closes its DataProducers, its DataConsumers, then the DataConsumers of its DataProducers', async () => {
   const { webRtcTransport, dataProducerDirect } = objects;
   expect(await during(() => webRtcTransport.close())).toEqual({
     during: [
@@ -124,7 +124,7 @@ test('webRtcTransport.close() does the same in the other direction', async () =>
   expect(dataProducerDirect.closed).toBe(false);
 });
 
-test('transport.close() with a consumer of a producer of the same transport emits only transportclose on it', async () => {
+test('a DataConsumer on the transport of its DataProducer emits only transportclose on transport.close()', async () => {
   const { directTransport, dataProducerDirect } = objects;
   const dataConsumerOwn = await directTransport.consumeData({
     dataProducerId: dataProducerDirect.id,
@@ -152,7 +152,7 @@ test('dataProducer.close() makes its consumers emit dataproducerclose', async ()
   expect(await during(() => dataProducerDirect.close())).toEqual({ during: [], after: [] });
 });
 
-test('dataConsumer.close() emits on no other object', async () => {
+test('dataConsumer.close() makes no other object emit', async () => {
   const { dataConsumerDirect, dataProducerSctp } = objects;
   expect(await during(() => dataConsumerDirect.close())).toEqual({
     during: ['dataConsumerDirect.observer close'],
@@ -191,14 +191,14 @@ describe('with a WebRtcServer', () => {
     expect(served.closed).toBe(true);
   });
 
-  test('transport.close() emits webrtctransportunhandled on the server', async () => {
+  test('transport.close() makes the observer of the server emit webrtctransportunhandled', async () => {
     expect(await during(() => served.close())).toEqual({
       during: ['webRtcServer.observer webrtctransportunhandled(served)', 'served.observer close'],
       after: [],
     });
   });
 
-  test('router.close() closes the transport without webrtctransportunhandled', async () => {
+  test('router.close() closes the transport, and the server emits no webrtctransportunhandled', async () => {
     const { during: lines } = await during(() => objects.router.close());
     expect(lines.filter((line) => /^(served|webRtcServer|router)/.test(line))).toEqual([
       ...closes('served', 'routerclose'),
@@ -207,7 +207,7 @@ describe('with a WebRtcServer', () => {
     await expect(webRtcServer.dump()).resolves.toMatchObject({ webRtcTransportIds: [] });
   });
 
-  test('worker.close() makes the server emit workerclose after the routers', async () => {
+  test('worker.close() makes the server emit workerclose after the Routers', async () => {
     const { during: lines } = await during(() => objects.worker.close());
     expect(lines.filter((line) => /^(served|webRtcServer|router|worker)/.test(line))).toEqual([
       ...closes('served', 'routerclose'),
@@ -219,7 +219,7 @@ describe('with a WebRtcServer', () => {
 });
 
 describe('listeners', () => {
-  test('a listener that throws: its emitter emits listenererror, and the cascade continues', async () => {
+  test('a listener that throws makes its object emit listenererror, and the cascade continues', async () => {
     const { directTransport, dataProducerDirect } = objects;
     dataProducerDirect.on('transportclose', () => {
       throw new Error('boom');
@@ -236,7 +236,7 @@ describe('listeners', () => {
     });
   });
 
-  test('a listener of an observer that throws: the cascade continues', async () => {
+  test('the cascade continues after a listener of an observer throws', async () => {
     const { router, worker } = objects;
     router.observer.on('close', () => {
       throw new Error('boom');
@@ -255,7 +255,7 @@ describe('listeners', () => {
   };
 
   test.each(Object.entries(closing))(
-    '%s in a transportclose listener: each object emits its close once',
+    '%s in a transportclose listener: each observer emits close once',
     async (_title, close) => {
       const { dataProducerDirect, worker, directTransport } = objects;
       dataProducerDirect.on('transportclose', () => close(objects));
@@ -277,7 +277,7 @@ describe('listeners', () => {
 });
 
 describe('random orders', () => {
-  /** Pseudo-random numbers, so that a failure can be repeated by its seed. */
+  /** Pseudo-random numbers (a linear congruential generator): a seed repeats a failure. */
   function* numbers(seed: number): Generator<number, never> {
     for (let state = seed; ;) {
       state = (state * 1_103_515_245 + 12_345) & 0x7fff_ffff;
@@ -286,7 +286,7 @@ describe('random orders', () => {
   }
 
   test.each([1, 2, 3, 4, 5, 6, 7, 8])(
-    'seed %d: each object closes once, with at most one reason',
+    'seed %d: each observer emits close once, after at most one event of its object, and nothing later',
     async (seed) => {
       const { worker: _worker, ...rest } = objects;
       const names = Object.keys(rest) as (keyof typeof rest)[];
@@ -307,7 +307,6 @@ describe('random orders', () => {
           (line) => line.startsWith(`${name} `) || line.startsWith(`${name}.`),
         );
         expect(own.filter((line) => line === `${name}.observer close`)).toHaveLength(1);
-        // Nothing after its close.
         expect(own.at(-1)).toBe(`${name}.observer close`);
         expect(own.length).toBeLessThanOrEqual(2);
       }
@@ -315,7 +314,7 @@ describe('random orders', () => {
   );
 });
 
-test('a closed object emits nothing, even if messages and events were on their way', async () => {
+test('a closed DataConsumer emits nothing, even if messages and events are still in flight', async () => {
   const { directTransport, dataProducerDirect, worker } = objects;
   const dataConsumer = await directTransport.consumeData({
     dataProducerId: dataProducerDirect.id,
@@ -333,7 +332,7 @@ test('a closed object emits nothing, even if messages and events were on their w
   expect(recorder.take().filter((line) => line.startsWith('dataConsumer '))).toEqual([]);
 });
 
-test('the observer of the module stays open when its workers close', async () => {
+test('datasoup.observer keeps emitting after a Worker closes', async () => {
   objects.worker.close();
   const seen: types.Worker[] = [];
   const listener = (worker: types.Worker): void => void seen.push(worker);

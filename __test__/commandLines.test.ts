@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 
 import { ROOT, runProgram } from './helpers/process';
 
-/** What the programs of bench/, robustness/ and scripts/ print for --help, and for options that make no sense. */
+/** The output of the programs of bench/, robustness/ and scripts/ for --help and for invalid options. */
 
 const BENCH = 'bench/index.js';
 const CHECK = 'scripts/check.js';
@@ -45,15 +45,18 @@ const mistakes: [string[], RegExp][] = [
   [[ROBUSTNESS, 'slow', '--rounds=x'], /--rounds.*x/],
 ];
 
-test.each(mistakes)('%j is rejected in one line', async ([file = '', ...args], line) => {
-  const { code, stdout, stderr } = await runProgram(file, ...args);
+test.each(mistakes)(
+  '%j exits with 2 and prints one line that names the mistake',
+  async ([file = '', ...args], line) => {
+    const { code, stdout, stderr } = await runProgram(file, ...args);
 
-  expect(stderr).toMatch(line);
-  expect(stderr.trimEnd()).not.toContain('\n');
-  expect([code, stdout]).toEqual([2, '']);
-});
+    expect(stderr).toMatch(line);
+    expect(stderr.trimEnd()).not.toContain('\n');
+    expect([code, stdout]).toEqual([2, '']);
+  },
+);
 
-test('a build without Rust says in one line what to install', async () => {
+test('scripts/build.js without Rust exits with 1 and prints one line that says what to install', async () => {
   const build = promisify(execFile)(process.execPath, [path.join(ROOT, 'scripts/build.js')], {
     env: { ...process.env, PATH: '/nowhere' },
   });

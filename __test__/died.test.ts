@@ -7,9 +7,9 @@ import './helpers/closeWorkers';
 import { closes, EventRecorder } from './helpers/EventRecorder';
 import { Inbox } from './helpers/Inbox';
 import { canBind } from './helpers/sockets';
-import { nextEvent, until } from './helpers/wait';
+import { nextEvent, nextMacrotask, until } from './helpers/wait';
 
-/** A bug in the thread of a Worker: the Worker dies, and nothing else does. */
+/** A panic in the thread of a Worker ends that Worker only. */
 
 const { WorkerClosedError } = datasoup.errors;
 
@@ -30,7 +30,7 @@ async function die(): Promise<void> {
   await until(worker, 'subprocessclose', () => worker.subprocessClosed);
 }
 
-test('everything below closes, then died(error), subprocessclose, observer close', async () => {
+test('all objects of the Worker close, then it emits died(error), subprocessclose and observer close', async () => {
   const recorder = new EventRecorder().watch({ ...objects });
   let error: unknown;
   worker.on('died', (given) => {
@@ -52,13 +52,13 @@ test('everything below closes, then died(error), subprocessclose, observer close
     'worker.observer close',
   ]);
   expect(error).toBeInstanceOf(Error);
-  // The error names the thread, the message of the panic and its place in the source.
+  // The thread, the panic's message and its source position.
   expect((error as Error).message).toMatch(/^\[pid:\d+\] panic for tests \(src\/.*:\d+:\d+\)$/);
   expect((error as Error).message).toContain(String(worker.pid));
   expect(worker).toMatchObject({ closed: true, died: true, subprocessClosed: true });
 });
 
-test('calls that are pending reject with WorkerClosedError', async () => {
+test('pending calls reject with WorkerClosedError', async () => {
   panic();
   const pending: Promise<unknown>[] = [
     worker.dump(),
@@ -77,7 +77,7 @@ test('calls that are pending reject with WorkerClosedError', async () => {
   }
 });
 
-test('calls afterwards reject with WorkerClosedError, and send() throws it', async () => {
+test('calls after died reject with WorkerClosedError, and send() throws it', async () => {
   await die();
   await expect(worker.dump()).rejects.toThrow(WorkerClosedError);
   await expect(worker.createRouter()).rejects.toThrow(WorkerClosedError);
@@ -86,7 +86,7 @@ test('calls afterwards reject with WorkerClosedError, and send() throws it', asy
   expect(() => objects.dataProducerDirect.send('x')).toThrow(WorkerClosedError);
 });
 
-test('send() between the death and its event neither breaks nor blocks', async () => {
+test('send() between the panic and died returns or throws WorkerClosedError', async () => {
   panic();
   for (let count = 0; count < 1000; count++) {
     try {
@@ -105,29 +105,29 @@ test('other workers keep working, and new ones can be created', async () => {
   });
   const inbox = new Inbox(dataConsumer);
   await die();
-  other.dataProducerDirect.send('go on');
-  expect(await inbox.count(1)).toEqual([{ text: 'go on', ppid: 51 }]);
+  other.dataProducerDirect.send('still here');
+  expect(await inbox.count(1)).toEqual([{ text: 'still here', ppid: 51 }]);
   const third = await datasoup.createWorker();
   await expect(third.dump()).resolves.toMatchObject({ pid: third.pid });
   third.close();
   other.worker.close();
 });
 
-test('its ports are free again', async () => {
+test('the ports of the Worker are free again', async () => {
   const { port } = objects.webRtcTransport.iceCandidates[0]!;
   expect(await canBind('127.0.0.1', port)).toBe(false);
   await die();
   expect(await canBind('127.0.0.1', port)).toBe(true);
 });
 
-test('its WebRtcServers emit workerclose', async () => {
+test('the WebRtcServers of the Worker emit workerclose', async () => {
   const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
   const recorder = new EventRecorder().watch({ webRtcServer });
   await die();
   expect(recorder.take()).toEqual(closes('webRtcServer', 'workerclose'));
 });
 
-test('worker.close() during and after it changes nothing', async () => {
+test('worker.close() in a died listener and later has no effect', async () => {
   const recorder = new EventRecorder().watch({ worker });
   worker.once('died', () => worker.close());
   await die();
@@ -140,7 +140,7 @@ test('worker.close() during and after it changes nothing', async () => {
   await worker[Symbol.asyncDispose]();
 });
 
-test('a worker that was closed does not die of a bug after it', async () => {
+test('a Worker closed right after a panic emits no died', async () => {
   const recorder = new EventRecorder().watch({ worker });
   panic();
   worker.close();
@@ -149,7 +149,7 @@ test('a worker that was closed does not die of a bug after it', async () => {
   expect(worker.died).toBe(false);
 });
 
-test('messages that were routed before are not lost', async () => {
+test('messages routed before the panic are delivered', async () => {
   const dataConsumer = await objects.directTransport.consumeData({
     dataProducerId: objects.dataProducerDirect.id,
   });
@@ -157,7 +157,10 @@ test('messages that were routed before are not lost', async () => {
   for (let number = 0; number < 100; number++) {
     objects.dataProducerDirect.send(String(number));
   }
-  await worker.dump();
+  await nextMacrotask();
+  // Block the event loop until the worker has routed all messages.
+  const end = performance.now() + 5_000;
+  while (objects.dataProducerDirect.bufferedAmount > 0 && performance.now() < end);
   await die();
   expect(inbox.texts).toEqual(Array.from({ length: 100 }, (_value, index) => String(index)));
 });

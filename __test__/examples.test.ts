@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT, runNode } from './helpers/process';
 
-/** The examples end by themselves, and print what their comments promise. */
+/** The examples exit without help and print what their comments promise. */
 
 const EXAMPLES = path.join(ROOT, 'examples');
 /** Not an example, but shared by them. */
@@ -48,19 +48,22 @@ const printed: Record<string, string[]> = {
   ],
 };
 
-test('all examples are here', () => {
+test('every script in examples/ has a test', () => {
   const scripts = readdirSync(EXAMPLES).filter((name) => name.endsWith('.js'));
   expect(scripts.sort()).toEqual([...Object.keys(printed), ...HELPERS].sort());
 });
 
-test.each(Object.entries(printed))('examples/%s', async (script, lines) => {
-  const options = { cwd: EXAMPLES, timeout: 15_000, env: { ...process.env, DEBUG: '' } };
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [script], options);
-  expect(stderr).toBe('');
-  expect(stdout.trimEnd().split('\n')).toEqual(lines);
-});
+test.each(Object.entries(printed))(
+  'examples/%s prints its expected lines',
+  async (script, lines) => {
+    const options = { cwd: EXAMPLES, timeout: 15_000, env: { ...process.env, DEBUG: '' } };
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [script], options);
+    expect(stderr).toBe('');
+    expect(stdout.trimEnd().split('\n')).toEqual(lines);
+  },
+);
 
-test('the first example of README.md, as a reader would paste it', async () => {
+test('the first example of README.md runs as it is', async () => {
   const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
   const [, example = ''] = /^```js\n([^]*?)^```$/m.exec(readme) ?? [];
 

@@ -14,16 +14,16 @@ import { WebRtcPeers, type WebRtcPeer } from './helpers/WebRtcPeers';
  * `npm run robustness -- floods` measures this with more and faster attackers.
  */
 
-/** What is promised: 10 times the quiet median; a quiet round trip of less than 1 ms counts as 1 ms. */
+/** The promise: at most 10 times the quiet median. A quiet round trip of less than 1 ms counts as 1 ms. */
 const MAX_RATIO = 10;
 const LEAST_MS = 1;
 
-/** Includes what Jest's own heap does in that time. An attacker whose data we had to hold would fill it at once. */
+/** Includes the growth of Jest's own heap. A flood that the worker buffered would exceed it at once. */
 const MAX_GROWTH = 64 * 1024 * 1024;
 
 const TRIPS = 60;
 
-/** On a busy machine round trips take long with or without a flood. */
+/** Ends a measurement early on a busy machine, where round trips take long with or without a flood. */
 const LONGEST_MS = 5_000;
 
 let peers: WebRtcPeers;
@@ -81,16 +81,16 @@ async function begin(protocol: 'udp' | 'tcp', datagrams: Buffer[]): Promise<void
   await once(flood, 'message');
 }
 
-/** How many datagrams and connections of strangers have been dropped. */
-async function turnedAway(): Promise<number> {
+/** The number of datagrams and connections that the worker dropped. */
+async function dropped(): Promise<number> {
   const dump = await objects.worker.dump();
   const [stats] = (await objects.webRtcTransport.getStats()) as types.WebRtcTransportStat[];
   return dump.datagramsOverflowed + dump.tcpConnectionsDropped + stats!.datagramsDropped;
 }
 
-/** Resolves when more has been dropped than `before`: the flood has begun. */
+/** Resolves once the worker has dropped more than `before`, so that the flood has begun. */
 async function untilFlooded(before: number): Promise<void> {
-  while ((await turnedAway()) <= before) {
+  while ((await dropped()) <= before) {
     await nextMacrotask();
   }
 }
@@ -106,12 +106,12 @@ const floods: [string, 'udp' | 'tcp', () => Buffer[]][] = [
 ];
 
 test.each(floods)(
-  'a flood of %s: round trips of others stay below 10 times their time, memory stays bounded',
+  'during a flood of %s a client’s round trip stays below 10 times the quiet one, and memory stays bounded',
   async (_what, protocol, datagrams) => {
     const quiet = await medianTrip();
-    const before = { turnedAway: await turnedAway(), rss: process.memoryUsage.rss() };
+    const before = { dropped: await dropped(), rss: process.memoryUsage.rss() };
     await begin(protocol, datagrams());
-    await untilFlooded(before.turnedAway);
+    await untilFlooded(before.dropped);
     const attacked = await medianTrip();
     expect(attacked / Math.max(quiet, LEAST_MS)).toBeLessThan(MAX_RATIO);
     expect(process.memoryUsage.rss() - before.rss).toBeLessThan(MAX_GROWTH);

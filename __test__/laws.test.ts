@@ -1,7 +1,7 @@
 import { LAWS } from '../scripts/laws';
 import { Repository } from '../scripts/laws/repository';
 
-/** Each law of scripts/laws.js finds its violation, in a small repository that obeys all others. */
+/** Each law of scripts/laws.js finds its violation in a small repository that obeys the other laws. */
 
 const ARCHITECTURE = `# Architecture
 
@@ -178,7 +178,7 @@ test('a repository that obeys the laws has no violations', () => {
   expect(violations({})).toEqual([]);
 });
 
-test.each(cases)('"%s" finds %j', (law, changes, text) => {
+test.each(cases)('law "%s" reports the violation in %j', (law, changes, text) => {
   expect(violations(changes)).toEqual([{ law, text: expect.stringMatching(text) }]);
 });
 

@@ -43,7 +43,7 @@ test('a pending call keeps the process running until it is answered', async () =
   expect(ended).toEqual({ code: 0, signal: null, stdout: 'answered\n', stderr: '' });
 });
 
-test('process.exit() inside a message listener, with traffic in flight', async () => {
+test('process.exit() in a message listener ends the process with traffic in flight', async () => {
   const ended = await runNode(`${TRAFFIC}
     (async () => {
       const { dataProducer, dataConsumer } = await traffic();
@@ -54,7 +54,7 @@ test('process.exit() inside a message listener, with traffic in flight', async (
   expect(ended).toEqual({ code: 7, signal: null, stdout: '', stderr: '' });
 });
 
-/** Places that call process.exit(9), with traffic in flight. */
+/** Code that calls process.exit(9) with traffic in flight, by its place. */
 const EXITS: Record<string, string> = {
   'the listener of a large message': `
     dataConsumer.on('message', exit);
@@ -74,7 +74,7 @@ const EXITS: Record<string, string> = {
   'the code that awaits an answer': `
     await router.dump();
     exit();`,
-  'between a call and its answer': `
+  'a macrotask between a call and its answer': `
     router.createDirectTransport();
     dataProducer.send('x');
     setImmediate(exit);`,
@@ -88,8 +88,10 @@ const EXITS: Record<string, string> = {
     exit();`,
 };
 
-test.each(Object.entries(EXITS))('process.exit() in %s', async (_title, script) => {
-  const ended = await runNode(`
+test.each(Object.entries(EXITS))(
+  'process.exit() in %s ends the process with its exit code',
+  async (_title, script) => {
+    const ended = await runNode(`
     const ROOT = ${JSON.stringify(ROOT)};
     const exit = () => process.exit(9);
     (async () => {
@@ -104,10 +106,11 @@ test.each(Object.entries(EXITS))('process.exit() in %s', async (_title, script) 
       for (let number = 0; number < 1000; number++) dataProducer.send('x'.repeat(100));
       ${script}
     })();`);
-  expect(ended).toEqual({ code: 9, signal: null, stdout: '', stderr: '' });
-});
+    expect(ended).toEqual({ code: 9, signal: null, stdout: '', stderr: '' });
+  },
+);
 
-test('process.exit() right after the call of createWorker()', async () => {
+test('process.exit() right after createWorker() ends the process with its exit code', async () => {
   const ended = await runNode('void datasoup.createWorker(); process.exit(5);');
   expect(ended).toMatchObject({ code: 5, signal: null });
 });
@@ -130,7 +133,7 @@ test('a listener that throws does not end the process', async () => {
   expect(ended).toMatchObject({ code: 0, stdout: 'message boom\n' });
 });
 
-test('listeners that throw, without a listenererror listener, do not end the process', async () => {
+test('listeners that throw, including a listenererror listener, do not end the process', async () => {
   const ended = await runNode(`${TRAFFIC}
     process.on('uncaughtException', () => console.log('uncaught'));
     process.on('unhandledRejection', () => console.log('unhandled'));
@@ -158,7 +161,7 @@ test('SIGTERM ends a process with an open Worker', async () => {
   expect(ended).toMatchObject({ code: null, signal: 'SIGTERM' });
 });
 
-test('fifty Workers at once, closed in any order', async () => {
+test('50 concurrent Workers close in reverse order', async () => {
   const ended = await runNode(`
     (async () => {
       const workers = await Promise.all(Array.from({ length: 50 }, () => datasoup.createWorker()));
@@ -212,7 +215,7 @@ const IN_THREADS = `
   \`;
   const start = () => new Thread(code, { eval: true });`.replace('ROOT', JSON.stringify(ROOT));
 
-test('worker_threads: loaded in several threads, each exits after worker.close()', async () => {
+test('worker_threads: each thread that loads the package exits after worker.close()', async () => {
   const ended = await runNode(`${IN_THREADS}
     (async () => {
       const threads = [start(), start(), start()];
@@ -224,7 +227,7 @@ test('worker_threads: loaded in several threads, each exits after worker.close()
   expect(ended).toEqual({ code: 0, signal: null, stdout: '0,0,0\n', stderr: '' });
 });
 
-test('worker_threads: terminate() with an open Worker and traffic in flight, 50 times; other threads keep running', async () => {
+test('worker_threads: terminate() of 50 threads with open Workers leaks nothing, and the main thread keeps working', async () => {
   const ended = await runNode(
     `${IN_THREADS}${TRAFFIC}
     const held = (of) => require('node:fs').readdirSync('/proc/self/' + of).length;
@@ -239,17 +242,17 @@ test('worker_threads: terminate() with an open Worker and traffic in flight, 50 
         before ??= { fds: held('fd'), threads: held('task') };
       }
       console.log(held('fd') - before.fds, held('task') - before.threads);
-      dataProducer.send('go on');
+      dataProducer.send('still here');
       const [message] = await once(dataConsumer, 'message');
       console.log(message.toString());
       worker.close();
     })();`,
     { patience: 120_000 },
   );
-  expect(ended).toEqual({ code: 0, signal: null, stdout: '0 0\ngo on\n', stderr: '' });
+  expect(ended).toEqual({ code: 0, signal: null, stdout: '0 0\nstill here\n', stderr: '' });
 }, 130_000);
 
-test('worker_threads: loaded again after a thread that had loaded it has exited', async () => {
+test('worker_threads: the package loads again after a thread that used it has been terminated', async () => {
   const ended = await runNode(`${IN_THREADS}
     (async () => {
       const first = start();
@@ -263,7 +266,7 @@ test('worker_threads: loaded again after a thread that had loaded it has exited'
   expect(ended).toEqual({ code: 0, signal: null, stdout: '0\n', stderr: '' });
 });
 
-test('loaded twice in one process, each copy with its own classes', async () => {
+test('two copies of the package in one process have classes of their own', async () => {
   const ended = await runNode(`${TRAFFIC}
     (async () => {
       const first = datasoup;
@@ -281,7 +284,7 @@ test('loaded twice in one process, each copy with its own classes', async () => 
   expect(ended).toEqual({ code: 0, signal: null, stdout: 'false\ntrue\ntrue\n', stderr: '' });
 });
 
-test('loaded in a vm context: errors are those of its realm', async () => {
+test('in a vm context the package throws errors of that realm', async () => {
   const ended = await runNode(`
     const vm = require('node:vm');
     const { createRequire } = require('node:module');
@@ -336,7 +339,7 @@ test('an open Worker without references is not garbage-collected', async () => {
   expect(ended).toMatchObject({ code: 0, signal: null, stdout: 'message\n' });
 });
 
-test('a Worker that dies of a bug reports it by its event and in the log, not on stderr', async () => {
+test('a Worker whose thread panics emits died and logs an error, and writes nothing to stderr', async () => {
   const ended = await runNode(
     `
     const { coreOf } = require(${JSON.stringify(ROOT)} + '/lib/Entity');
@@ -351,7 +354,7 @@ test('a Worker that dies of a bug reports it by its event and in the log, not on
   expect(ended.stdout).toMatch(/^error: .*panic for tests.*\ndied: .*panic for tests.*\n$/);
 });
 
-test('a thousand Routers with transports open and close, and leave nothing in dump()', async () => {
+test('1,000 Routers with transports open and close and leave nothing in worker.dump()', async () => {
   const ended = await runNode(`
     (async () => {
       const worker = await datasoup.createWorker();

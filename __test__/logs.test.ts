@@ -7,7 +7,7 @@ import { runNode } from './helpers/process';
 import { until, untilState } from './helpers/wait';
 import { WebRtcPeers, type WebRtcPeer } from './helpers/WebRtcPeers';
 
-/** What the worker's thread logs, by level and tag. What lib/ logs is in module.test.ts. */
+/** The lines that the worker's thread logs, by level and tag. module.test.ts covers the lines of lib/. */
 
 interface Line {
   level: 'debug' | 'warn' | 'error';
@@ -19,7 +19,7 @@ const TAGS = ['ice', 'dtls', 'sctp', 'message', 'info'] as const;
 
 let peers: WebRtcPeers;
 let journal: EventEmitter;
-/** The lines of workers' threads, which begin with `[pid:N]`. */
+/** The lines of workers' threads; they begin with `[pid:N]`. */
 let lines: Line[];
 
 beforeAll(() => {
@@ -62,7 +62,7 @@ interface Session {
   peer: WebRtcPeer;
 }
 
-/** A client connects, sends a message without a consumer and one with a consumer. */
+/** A client connects and sends a message on a stream without a DataProducer and one that is consumed. */
 async function session(settings: types.WorkerSettings): Promise<Session> {
   const worker = await datasoup.createWorker(settings);
   const router = await worker.createRouter();
@@ -72,15 +72,15 @@ async function session(settings: types.WorkerSettings): Promise<Session> {
   const inbox = new Inbox(await direct.consumeData({ dataProducerId: dataProducer.id }));
   const peer = await peers.connect(transport, { channels: [{ id: 1 }, { id: 2 }] });
   await untilState(transport, 'iceState', 'completed');
-  await peer.send(2, 'no consumer');
-  await peer.send(1, 'a consumer');
+  await peer.send(2, 'no producer');
+  await peer.send(1, 'a producer');
   await inbox.count(1);
-  // Its answer arrives after all earlier lines.
+  // The worker's answer arrives after all earlier lines.
   await worker.dump();
   return { worker, transport, peer };
 }
 
-/** A client whose certificate is not the expected one. */
+/** A client fails to connect because its certificate does not have the expected fingerprint. */
 async function failToConnect(worker: types.Worker): Promise<types.WebRtcTransport> {
   const router = await worker.createRouter();
   const transport = await router.createWebRtcTransport({ listenInfos: LOOPBACK });
@@ -103,7 +103,7 @@ describe('createWorker({ logLevel: debug, logTags })', () => {
     info: [/worker started, ports 10000 to 59999/],
   };
 
-  test.each(TAGS)('%s: its lines, and no others', async (tag) => {
+  test.each(TAGS)('tag %s logs its lines and no others', async (tag) => {
     const { worker, transport } = await session({ logLevel: 'debug', logTags: [tag] });
     worker.close();
     const texts = lines.map(({ text }) => text);
@@ -117,7 +117,7 @@ describe('createWorker({ logLevel: debug, logTags })', () => {
     expect(lines.every(({ namespace }) => /^datasoup:(WARN:)?Worker$/.test(namespace))).toBe(true);
   });
 
-  test('several tags: the lines of all of them', async () => {
+  test('several tags log the lines of all of them', async () => {
     const { worker } = await session({ logLevel: 'debug', logTags: [...TAGS] });
     worker.close();
     const tags = new Set(lines.map(({ text }) => /^\[pid:\d+\] (\w+): /.exec(text)?.[1]));
@@ -130,27 +130,27 @@ describe('createWorker({ logLevel: debug, logTags })', () => {
     ['level error', { logLevel: 'error', logTags: [...TAGS] }],
     ['the default level', { logTags: [...TAGS] }],
     ['level none', { logLevel: 'none', logTags: [...TAGS] }],
-  ])('%s: no lines', async (_title, settings) => {
+  ])('with %s no line is logged', async (_title, settings) => {
     const { worker } = await session(settings);
     worker.close();
     expect(lines).toEqual([]);
   });
 
-  test('each worker has its own', async () => {
-    const talkative = await session({ logLevel: 'debug', logTags: [...TAGS] });
+  test('each Worker has a level and tags of its own', async () => {
+    const verbose = await session({ logLevel: 'debug', logTags: [...TAGS] });
     const count = lines.length;
     const quiet = await session({ logLevel: 'warn', logTags: [...TAGS] });
-    await talkative.worker.dump();
+    await verbose.worker.dump();
     const own = `[pid:${quiet.worker.pid}]`;
     expect(count).toBeGreaterThan(0);
     expect(lines.filter(({ text }) => text.startsWith(own))).toEqual([]);
-    talkative.worker.close();
+    verbose.worker.close();
     quiet.worker.close();
   });
 });
 
 describe('a DTLS handshake that fails', () => {
-  test('is a warning of tag dtls, with the reason and the transport', async () => {
+  test('logs a warning with tag dtls, with the reason and the transport', async () => {
     const worker = await datasoup.createWorker({ logLevel: 'warn', logTags: ['dtls'] });
     const transport = await failToConnect(worker);
     worker.close();
@@ -168,7 +168,7 @@ describe('a DTLS handshake that fails', () => {
     ]);
   });
 
-  test('is silent without the tag', async () => {
+  test('logs nothing without the tag', async () => {
     const worker = await datasoup.createWorker({ logLevel: 'warn', logTags: ['ice'] });
     await failToConnect(worker);
     worker.close();
@@ -177,25 +177,25 @@ describe('a DTLS handshake that fails', () => {
 });
 
 describe('worker.updateSettings()', () => {
-  test('logLevel and logTags, each alone and at once', async () => {
+  test('changes logLevel and logTags, each alone and both together', async () => {
     const worker = await datasoup.createWorker({ logLevel: 'none' });
-    const said = async (settings: types.WorkerUpdateableSettings): Promise<number> => {
+    const warningsWith = async (settings: types.WorkerUpdateableSettings): Promise<number> => {
       await worker.updateSettings(settings);
       lines = [];
       await failToConnect(worker);
       return lines.filter(({ text }) => text.includes('DTLS failed')).length;
     };
-    expect(await said({})).toBe(0);
-    expect(await said({ logLevel: 'warn' })).toBe(0);
-    expect(await said({ logTags: ['dtls'] })).toBe(1);
-    expect(await said({ logLevel: 'error' })).toBe(0);
-    expect(await said({ logLevel: 'debug', logTags: ['dtls', 'ice'] })).toBe(1);
-    expect(await said({ logTags: [] })).toBe(0);
+    expect(await warningsWith({})).toBe(0);
+    expect(await warningsWith({ logLevel: 'warn' })).toBe(0);
+    expect(await warningsWith({ logTags: ['dtls'] })).toBe(1);
+    expect(await warningsWith({ logLevel: 'error' })).toBe(0);
+    expect(await warningsWith({ logLevel: 'debug', logTags: ['dtls', 'ice'] })).toBe(1);
+    expect(await warningsWith({ logTags: [] })).toBe(0);
     worker.close();
   });
 });
 
-test('DEBUG=datasoup:* shows what a worker’s thread logs', async () => {
+test('DEBUG=datasoup:* prints the lines of a worker’s thread', async () => {
   const { code, stderr } = await runNode(
     `(async () => {
        const worker = await datasoup.createWorker({ logLevel: 'debug', logTags: ['info'] });
@@ -209,7 +209,7 @@ test('DEBUG=datasoup:* shows what a worker’s thread logs', async () => {
   expect(stderr).toMatch(/ datasoup:Worker worker\.close\(\)/);
 });
 
-test('lines reach the listeners without DEBUG', async () => {
+test('log listeners get the lines without DEBUG', async () => {
   const worker = await datasoup.createWorker({ logLevel: 'debug', logTags: ['info'] });
   await untilLine(/info: worker started/);
   worker.close();

@@ -9,7 +9,7 @@ const manifest = require('../package.json') as { name: string; version: string }
 
 afterEach(() => datasoup.setLogEventListeners());
 
-/** Makes the library warn: a message for a DataProducer that is closed. */
+/** Makes the library log a warning: send() of a closed DataProducer. */
 async function causeWarning(): Promise<void> {
   const worker = await datasoup.createWorker();
   const router = await worker.createRouter();
@@ -37,7 +37,7 @@ describe('the module', () => {
     expect(datasoup).not.toHaveProperty(name);
   });
 
-  test('version is that of the package', () => {
+  test('version is the version of package.json', () => {
     expect(datasoup.version).toBe(manifest.version);
   });
 
@@ -51,7 +51,7 @@ describe('the module', () => {
     worker.close();
   });
 
-  test('observer is an EnhancedEventEmitter whose throwing listener does not break createWorker()', async () => {
+  test('createWorker() resolves although a newworker listener throws', async () => {
     expect(datasoup.observer).toBeInstanceOf(datasoup.extras.EnhancedEventEmitter);
     const listener = (): void => {
       throw new Error('boom');
@@ -63,7 +63,7 @@ describe('the module', () => {
     worker.close();
   });
 
-  test('getSupportedRtpCapabilities() returns empty capabilities, fresh ones each time', () => {
+  test('getSupportedRtpCapabilities() returns a new object with empty capabilities on each call', () => {
     const capabilities = datasoup.getSupportedRtpCapabilities();
     expect(capabilities).toEqual({ codecs: [], headerExtensions: [] });
     (capabilities.codecs as unknown[]).push('changed');
@@ -71,7 +71,7 @@ describe('the module', () => {
   });
 
   test.each(['UnsupportedError', 'WorkerClosedError', 'NotFoundError'] as const)(
-    'errors.%s is a class of Error with its name and message',
+    'errors.%s is a subclass of Error with its name and message',
     (name) => {
       const error = new datasoup.errors[name]('what happened');
       expect(error).toBeInstanceOf(Error);
@@ -87,7 +87,7 @@ describe('the module', () => {
 });
 
 describe('setLogEventListeners()', () => {
-  test('setLogEventListeners({ onwarn }) gets the warnings of the library', async () => {
+  test('setLogEventListeners({ onwarn }) passes the warnings of the library to onwarn', async () => {
     const warnings: [string, string][] = [];
     datasoup.setLogEventListeners({
       onwarn: (namespace, log) => void warnings.push([namespace, log]),
@@ -101,7 +101,7 @@ describe('setLogEventListeners()', () => {
     expect(warnings.some(([namespace]) => namespace.includes('DataProducer'))).toBe(true);
   });
 
-  test('setLogEventListeners({ ondebug }) gets the debug lines of the library', async () => {
+  test('setLogEventListeners({ ondebug }) passes the debug lines of the library to ondebug', async () => {
     const logs: string[] = [];
     datasoup.setLogEventListeners({ ondebug: (namespace) => void logs.push(namespace) });
     await causeWarning();
@@ -116,7 +116,7 @@ describe('setLogEventListeners()', () => {
     expect(warnings).toEqual([]);
   });
 
-  test('setLogEventListeners({ onwarn }) with a listener that throws breaks nothing', async () => {
+  test('setLogEventListeners({ onwarn }) ignores what the listener throws', async () => {
     datasoup.setLogEventListeners({
       onwarn: () => {
         throw new Error('boom');
@@ -143,7 +143,7 @@ describe('createWorker(settings)', () => {
     worker.close();
   });
 
-  test('leaves its argument as it is', async () => {
+  test('does not change its argument', async () => {
     const settings = Object.freeze({
       logLevel: 'none',
       logTags: Object.freeze(['ice', 'dtls']),
@@ -190,9 +190,9 @@ describe('createWorker(settings)', () => {
   test.each([
     ['a certificate that cannot be read', 'missing.pem', 'ec-key.pem'],
     ['a key that cannot be read', 'ec-cert.pem', 'missing.pem'],
-    ['a certificate that is none', 'README.md', 'ec-key.pem'],
-    ['a key that is none', 'ec-cert.pem', 'README.md'],
-    ['the two in each other’s place', 'ec-key.pem', 'ec-cert.pem'],
+    ['a file that is no certificate', 'README.md', 'ec-key.pem'],
+    ['a file that is no key', 'ec-cert.pem', 'README.md'],
+    ['certificate and key swapped', 'ec-key.pem', 'ec-cert.pem'],
     ['a key that does not belong to the certificate', 'ec-cert.pem', 'other-ec-key.pem'],
   ])('rejects %s with a TypeError', async (_title, certificate, key) => {
     await expect(
@@ -222,7 +222,7 @@ describe('createWorker(settings)', () => {
   test.each([
     ['PKCS #8', 'ec-cert.pem', 'ec-key.pem'],
     ['SEC 1', 'sec1-cert.pem', 'sec1-key.pem'],
-  ])('uses the certificate that it is given, with a %s key', async (_title, certificate, key) => {
+  ])('uses the given certificate with a %s key', async (_title, certificate, key) => {
     const { X509Certificate } = await import('node:crypto');
     const { readFileSync } = await import('node:fs');
     const worker = await datasoup.createWorker({
@@ -245,7 +245,7 @@ describe('createWorker(settings)', () => {
   });
 });
 
-describe('loaded once more, with a module registry of its own', () => {
+describe('copies of the package in several module registries', () => {
   function load(): typeof datasoup {
     let loaded: typeof datasoup | undefined;
     jest.isolateModules(() => {
@@ -254,7 +254,7 @@ describe('loaded once more, with a module registry of its own', () => {
     return loaded!;
   }
 
-  test('each has its classes and its Workers, and they serve side by side', async () => {
+  test('each copy has classes and Workers of its own, and all work side by side', async () => {
     const modules = [load(), load(), datasoup];
     expect(new Set(modules.map(({ errors }) => errors.NotFoundError)).size).toBe(3);
     const workers = await Promise.all(modules.map(({ createWorker }) => createWorker()));
@@ -270,7 +270,7 @@ describe('loaded once more, with a module registry of its own', () => {
     }
   });
 
-  test('objects of one are not those of the other: TypeError', async () => {
+  test('a copy rejects the objects of another one with a TypeError', async () => {
     const [here, there] = [await datasoup.createWorker(), await load().createWorker()];
     const [router, other] = [await here.createRouter(), await there.createRouter()];
     const listenInfos: types.TransportListenInfo[] = [{ protocol: 'udp', ip: '127.0.0.1' }];
@@ -296,19 +296,19 @@ describe('in a process of its own', () => {
       worker.close();
     })();`;
 
-  test('require() starts nothing: the process ends by itself', async () => {
+  test('require() alone does not keep the process running', async () => {
     const ended = await runNode('console.log(typeof datasoup.createWorker)');
     expect(ended).toEqual({ code: 0, signal: null, stdout: 'function\n', stderr: '' });
   });
 
-  test('DEBUG=datasoup* shows the logs under datasoup and datasoup:WARN:*', async () => {
+  test('DEBUG=datasoup* prints the logs under datasoup and datasoup:WARN:*', async () => {
     const { code, stderr } = await runNode(CAUSE_WARNING, { env: { DEBUG: 'datasoup*' } });
     expect(code).toBe(0);
     expect(stderr).toMatch(/ datasoup:(?!WARN|ERROR)/);
     expect(stderr).toMatch(/ datasoup:WARN:\S*DataProducer/);
   });
 
-  test('DEBUG=datasoup:WARN:* shows the warnings only', async () => {
+  test('DEBUG=datasoup:WARN:* prints only the warnings', async () => {
     const { code, stderr } = await runNode(CAUSE_WARNING, { env: { DEBUG: 'datasoup:WARN:*' } });
     expect(code).toBe(0);
     expect(stderr).toMatch(/ datasoup:WARN:/);

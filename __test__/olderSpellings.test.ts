@@ -20,7 +20,7 @@ afterEach(() => worker.close());
 type SctpTransport = types.WebRtcTransport | types.PlainTransport | types.PipeTransport;
 type Create = (options: Record<string, unknown>) => Promise<SctpTransport>;
 
-/** Creates a transport of each type with SCTP, by older spellings. */
+/** One call per transport type with SCTP, with the older spellings. */
 const kinds: [string, Create][] = [
   [
     'createWebRtcTransport()',
@@ -50,8 +50,8 @@ function addressOf(transport: SctpTransport): { address: string; port: number } 
 
 describe.each(kinds)('%s', (_title, create) => {
   test.each([
-    ['maxSctpMessageSize', { maxSctpMessageSize: 1234 }, 1234, 1234],
-    ['0', { maxSctpMessageSize: 0 }, 0, 0],
+    ['sets both sizes', { maxSctpMessageSize: 1234 }, 1234, 1234],
+    ['0 is kept', { maxSctpMessageSize: 0 }, 0, 0],
     [
       'maxSendMessageSize takes precedence',
       { maxSctpMessageSize: 1234, maxSendMessageSize: 5 },
@@ -99,13 +99,13 @@ describe.each(kinds)('%s', (_title, create) => {
     await expect(create(options)).rejects.toThrow(TypeError);
   });
 
-  test('listenIp(s) with port', async () => {
+  test('listens on the port given beside listenIp(s)', async () => {
     const port = await freePort();
     const transport = await create({ port });
     expect(addressOf(transport)).toEqual({ address: '127.0.0.1', port });
   });
 
-  test('listenIp(s) without port: a port of the worker’s range', async () => {
+  test('listens on a port of the worker’s range if there is only listenIp(s)', async () => {
     const narrow = await datasoup.createWorker({ rtcMinPort: 41_000, rtcMaxPort: 41_200 });
     router = await narrow.createRouter();
     const { port } = addressOf(await create({}));
@@ -123,11 +123,14 @@ describe.each(kinds)('%s', (_title, create) => {
       { announcedIp: '9.9.9.1', announcedAddress: 'a.test' },
       'a.test',
     ],
-  ])('listenIp(s) as objects, with %s', async (_name, announced, address) => {
-    const listenIp = Object.freeze({ ip: '127.0.0.1', ...announced });
-    const transport = await create({ listenIp, listenIps: Object.freeze([listenIp]) });
-    expect(addressOf(transport).address).toBe(address);
-  });
+  ])(
+    'announces the address of listenIp(s) as objects with %s',
+    async (_name, announced, address) => {
+      const listenIp = Object.freeze({ ip: '127.0.0.1', ...announced });
+      const transport = await create({ listenIp, listenIps: Object.freeze([listenIp]) });
+      expect(addressOf(transport).address).toBe(address);
+    },
+  );
 
   test.each(titled([5, {}, true]))(
     'rejects announcedIp: %s with a TypeError',
@@ -141,12 +144,12 @@ describe.each(kinds)('%s', (_title, create) => {
 describe('listenInfos with announcedIp', () => {
   const info = { protocol: 'udp', ip: '127.0.0.1', announcedIp: '9.9.9.1' } as const;
 
-  test('of a transport', async () => {
+  test('sets the address that a PlainTransport announces', async () => {
     const transport = await router.createPlainTransport({ listenInfo: info });
     expect(transport.tuple).toMatchObject({ localIp: '9.9.9.1', localAddress: '9.9.9.1' });
   });
 
-  test('of a WebRtcServer', async () => {
+  test('sets the address that a WebRtcServer announces', async () => {
     const webRtcServer = await worker.createWebRtcServer({ listenInfos: [info] });
     const transport = await router.createWebRtcTransport({ webRtcServer });
     expect(transport.iceCandidates).toMatchObject([{ ip: '9.9.9.1', address: '9.9.9.1' }]);
@@ -154,7 +157,7 @@ describe('listenInfos with announcedIp', () => {
 });
 
 describe('createWebRtcTransport({ listenIps })', () => {
-  test('listens on the protocols that are enabled, in the order of preference', async () => {
+  test('listens on the enabled protocols in the order of preference', async () => {
     const protocols = async (options: object): Promise<string[]> => {
       const transport = await router.createWebRtcTransport({
         listenIps: ['127.0.0.1'],
@@ -174,7 +177,7 @@ describe('createDirectTransport({ maxMessageSize })', () => {
     [{ maxMessageSize: 3 }, 3, 3],
     [{ maxMessageSize: 3, maxSendMessageSize: 5 }, 5, 3],
     [{ maxMessageSize: 3, maxReceiveMessageSize: 6 }, 3, 6],
-  ])('%j', async (options, send, receive) => {
+  ])('with %j', async (options, send, receive) => {
     const transport = await router.createDirectTransport(options);
     await expect(transport.dump()).resolves.toMatchObject({
       maxSendMessageSize: send,
@@ -194,7 +197,7 @@ describe('pipeToRouter()', () => {
       'numSctpStreams and maxSctpMessageSize',
       { numSctpStreams: { OS: 16, MIS: 16 }, maxSctpMessageSize: 1234 },
     ],
-  ])('%s', async (_title, options) => {
+  ])('accepts %s', async (_title, options) => {
     const other = await worker.createRouter();
     const [here, there] = [
       await router.createDirectTransport(),
@@ -213,7 +216,7 @@ describe('pipeToRouter()', () => {
   });
 });
 
-test('an application in older spellings: a client connects and sends', async () => {
+test('a client connects to and sends through transports created with the older spellings', async () => {
   const peers = new WebRtcPeers();
   const transport = await router.createWebRtcTransport({
     listenIps: [{ ip: '127.0.0.1', announcedIp: '127.0.0.1' }],

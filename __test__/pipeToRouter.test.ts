@@ -41,7 +41,7 @@ async function pipe(more: Partial<types.PipeToRouterOptions> = {}): Promise<Pipe
   } as types.PipeToRouterOptions)) as Piped;
 }
 
-/** Resolves once both workers are done and their events have been emitted. */
+/** Resolves once both workers have handled every earlier call and lib/ has emitted the events. */
 async function settled(): Promise<void> {
   for (const worker of [worker1, worker2, worker1, worker2]) {
     if (!worker.closed) {
@@ -57,12 +57,12 @@ function countTransports(router: types.Router): { count: number } {
 }
 
 describe('router.pipeToRouter()', () => {
-  test('takes a dataProducerId in upper case, as consumeData() does', async () => {
+  test('accepts a dataProducerId in upper case, as consumeData() does', async () => {
     const { pipeDataProducer } = await pipe({ dataProducerId: original.id.toUpperCase() });
     expect(pipeDataProducer.id).toBe(original.id);
   });
 
-  test('makes a DataConsumer here and a DataProducer there', async () => {
+  test('creates a DataConsumer on its router and a DataProducer on the other one', async () => {
     const { pipeDataConsumer, pipeDataProducer } = await pipe();
     expect(pipeDataProducer.id).toBe(original.id);
     expect(pipeDataConsumer).toMatchObject({
@@ -78,7 +78,7 @@ describe('router.pipeToRouter()', () => {
     expect(pipeDataProducer.sctpStreamParameters).toEqual({ streamId: 0, ordered: true });
   });
 
-  test('messages come out at the other router, with their PPIDs and subchannels', async () => {
+  test('carries messages to the other router with their PPIDs and subchannels', async () => {
     await pipe();
     const dataConsumer = await direct2.consumeData({
       dataProducerId: original.id,
@@ -96,7 +96,7 @@ describe('router.pipeToRouter()', () => {
     ]);
   });
 
-  test('a DataConsumer that a newtransport listener makes at once gets messages, too', async () => {
+  test('a newtransport listener can create a DataConsumer on the PipeTransport, which gets messages', async () => {
     const other = await direct1.produceData();
     const early = new Promise<types.DataConsumer>((resolve, reject) => {
       router1.observer.once('newtransport', (transport) => {
@@ -112,7 +112,7 @@ describe('router.pipeToRouter()', () => {
     ]);
   });
 
-  test('a listener of the close can pipe again at once', async () => {
+  test('a close listener of the pipeDataProducer can call pipeToRouter() again', async () => {
     const other = await direct1.produceData();
     let pipeTransport: types.Transport | undefined;
     router1.observer.once('newtransport', (transport) => (pipeTransport = transport));
@@ -130,7 +130,7 @@ describe('router.pipeToRouter()', () => {
     expect(piped.pipeDataProducer.closed).toBe(false);
   });
 
-  test('keepId false gives the DataProducer another id, within one worker as well', async () => {
+  test('keepId false gives the pipeDataProducer another id, and works within one worker', async () => {
     const { pipeDataProducer } = await pipe({ keepId: false });
     expect(pipeDataProducer.id).not.toBe(original.id);
     const same = await worker1.createRouter();
@@ -143,14 +143,14 @@ describe('router.pipeToRouter()', () => {
     expect(await inbox.count(1)).toEqual([{ text: 'same worker', ppid: 51 }]);
   });
 
-  test('keepId true within one worker rejects with an Error, and leaves no pair', async () => {
+  test('keepId true within one worker rejects with an Error and leaves no DataConsumer', async () => {
     const same = await worker1.createRouter();
     await expect(pipe({ router: same })).rejects.toThrow(Error);
     const { mapDataProducerIdDataConsumerIds } = await router1.dump();
     expect(mapDataProducerIdDataConsumerIds).toEqual([{ key: original.id, values: [] }]);
   });
 
-  test('a second time for the same DataProducer rejects, and leaves the first pair', async () => {
+  test('a second call for the same DataProducer rejects and leaves the first pair open', async () => {
     const { pipeDataConsumer } = await pipe();
     await expect(pipe()).rejects.toThrow(Error);
     const { mapDataProducerIdDataConsumerIds } = await router1.dump();
@@ -159,7 +159,7 @@ describe('router.pipeToRouter()', () => {
     ]);
   });
 
-  test('the pair of transports is made once, also when both sides call at once', async () => {
+  test('creates one pair of transports, also when both routers call at the same time', async () => {
     const counters = [countTransports(router1), countTransports(router2)];
     const back = await direct2.produceData();
     const second = await direct1.produceData();
@@ -173,7 +173,7 @@ describe('router.pipeToRouter()', () => {
     expect(counters.map(({ count }) => count)).toEqual([1, 1]);
   });
 
-  test('of a paused DataProducer: dataProducerPaused, and nothing flows before resume()', async () => {
+  test('of a paused DataProducer: dataProducerPaused is true, and no message crosses before resume()', async () => {
     await original.pause();
     const { pipeDataConsumer, pipeDataProducer } = await pipe();
     expect(pipeDataConsumer.dataProducerPaused).toBe(true);
@@ -185,7 +185,7 @@ describe('router.pipeToRouter()', () => {
     expect(await inbox.count(1)).toEqual([{ text: 'b', ppid: 51 }]);
   });
 
-  test('pause is not mirrored: un-awaited pause(), send(a), resume(), send(b) gives b', async () => {
+  test('pause() of the original does not pause the pipeDataProducer: pause(), send(a), resume(), send(b) delivers b', async () => {
     const { pipeDataProducer } = await pipe();
     const inbox = new Inbox(await direct2.consumeData({ dataProducerId: original.id }));
     const recorder = new EventRecorder().watch({ pipeDataProducer });
@@ -211,7 +211,7 @@ describe('router.pipeToRouter()', () => {
     ).rejects.toThrow(TypeError);
   });
 
-  test('without router, with a wrong one, with itself: TypeError', async () => {
+  test('without a router, with a wrong value or with itself rejects with a TypeError', async () => {
     for (const router of [undefined, null, 5, {}, router1]) {
       await expect(
         router1.pipeToRouter({ dataProducerId: original.id, router } as types.PipeToRouterOptions),
@@ -236,8 +236,8 @@ describe('router.pipeToRouter()', () => {
   });
 });
 
-describe('what closes while pipeToRouter() waits', () => {
-  /** Nothing is left of the attempt: no entity on a transport, and no pair that is not connected. */
+describe('an entity that closes during pipeToRouter()', () => {
+  /** Fails if the attempt left a DataProducer or a DataConsumer on either router. */
   async function nothingLeft(): Promise<void> {
     await settled();
     for (const router of [router1, router2]) {
@@ -283,29 +283,32 @@ describe('what closes while pipeToRouter() waits', () => {
       router2.observer.once('newtransport', (transport) => transport.close()),
   };
 
-  test.each(Object.entries(closing))('%s: NotFoundError, and nothing is left', async (_t, arm) => {
-    const recorder: types.Transport[] = [];
-    for (const router of [router1, router2]) {
-      router.observer.on('newtransport', (transport) => recorder.push(transport));
-    }
-    arm();
-    await expect(pipe()).rejects.toThrow(NotFoundError);
-    await nothingLeft();
-    // The transports are a connected pair, or both are closed.
-    expect(recorder.map(({ closed }) => closed)).toEqual(
-      new Array(recorder.length).fill(recorder[0]!.closed),
-    );
-    if (!router2.closed) {
-      const dataProducer = original.closed ? await direct1.produceData() : original;
-      const { pipeDataProducer } = await pipe({ dataProducerId: dataProducer.id });
-      const inbox = new Inbox(await direct2.consumeData({ dataProducerId: pipeDataProducer.id }));
-      dataProducer.send('again');
-      expect(await inbox.count(1)).toEqual([{ text: 'again', ppid: 51 }]);
-    }
-  });
+  test.each(Object.entries(closing))(
+    '%s: the call rejects with NotFoundError and leaves no entity',
+    async (_t, arm) => {
+      const recorder: types.Transport[] = [];
+      for (const router of [router1, router2]) {
+        router.observer.on('newtransport', (transport) => recorder.push(transport));
+      }
+      arm();
+      await expect(pipe()).rejects.toThrow(NotFoundError);
+      await nothingLeft();
+      // The transports are a connected pair, or both are closed.
+      expect(recorder.map(({ closed }) => closed)).toEqual(
+        new Array(recorder.length).fill(recorder[0]!.closed),
+      );
+      if (!router2.closed) {
+        const dataProducer = original.closed ? await direct1.produceData() : original;
+        const { pipeDataProducer } = await pipe({ dataProducerId: dataProducer.id });
+        const inbox = new Inbox(await direct2.consumeData({ dataProducerId: pipeDataProducer.id }));
+        dataProducer.send('again');
+        expect(await inbox.count(1)).toEqual([{ text: 'again', ppid: 51 }]);
+      }
+    },
+  );
 });
 
-describe('close is mirrored', () => {
+describe('the cascade across a pipe', () => {
   let piped: Piped;
   let recorder: EventRecorder;
 

@@ -1,11 +1,11 @@
 import { runProgram } from './helpers/process';
 
-/** Short runs of the programs in robustness/, whose first comments say what they show. */
+/** Short runs of the programs in robustness/. The comment at the head of each program says what it checks. */
 
 /** The first seed. It differs in each run; the output names the seeds of programs that fail. */
 const SEED = String(Date.now() % 1_000_000_000);
 
-test(`10,000 random programs, or a minute of them, against the model of the close cascade, from seed ${SEED} on`, async () => {
+test(`robustness programs: 10,000 random programs (at most a minute), from seed ${SEED}, agree with the model of the close cascade`, async () => {
   const ended = await runProgram(
     'robustness/index.js',
     'programs',
@@ -13,7 +13,7 @@ test(`10,000 random programs, or a minute of them, against the model of the clos
     '--seconds=60',
     `--seed=${SEED}`,
   );
-  // If a program fails, stdout shows it.
+  // On a failure stdout shows the program.
   expect(ended).toMatchObject({
     code: 0,
     signal: null,
@@ -22,7 +22,7 @@ test(`10,000 random programs, or a minute of them, against the model of the clos
   });
 }, 300_000);
 
-test('3,000 cycles of create and close: memory, descriptors, threads and handles stay', async () => {
+test('robustness cycles: 3,000 cycles of create and close leak no memory, descriptors, threads or handles', async () => {
   const ended = await runProgram('robustness/index.js', 'cycles', '--count=3000');
   expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
 }, 300_000);

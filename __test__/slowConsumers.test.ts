@@ -5,7 +5,7 @@ import { allOf, numbered } from './helpers/numbered';
 import { nextEvent } from './helpers/wait';
 import { WebRtcPeers, type WebRtcPeer } from './helpers/WebRtcPeers';
 
-/** Some clients of a DataProducer stop reading. `npm run robustness -- slow` measures it with 200. */
+/** Some of a DataProducer's clients stop reading. `npm run robustness -- slow` measures 200 clients. */
 
 const OTHERS = 10;
 const FROZEN = 2;
@@ -37,13 +37,13 @@ async function statsOf({ consumer }: Served): Promise<types.DataConsumerStat> {
   return stats!;
 }
 
-test('of 12 clients 2 are frozen: the others get everything; what waits for the two is bounded, dropped, counted and reported', async () => {
+test('2 of 12 clients are frozen: the others get every message; the queues of the two are bounded, drops are counted, and sctpsendbufferfull is emitted', async () => {
   const { worker, router, dataProducerDirect: producer } = await arrange();
   const [awake, asleep] = [new WebRtcPeers(), new WebRtcPeers()];
   const all = (count: number, peers: WebRtcPeers): Promise<Served[]> =>
     Promise.all(Array.from({ length: count }, () => serve(peers, router, producer.id)));
   const [others, frozen] = [await all(OTHERS, awake), await all(FROZEN, asleep)];
-  const told = Promise.all(frozen.map(({ consumer }) => nextEvent(consumer, 'sctpsendbufferfull')));
+  const full = Promise.all(frozen.map(({ consumer }) => nextEvent(consumer, 'sctpsendbufferfull')));
 
   asleep.freeze();
   // Sends in steps, so that the other clients can keep up.
@@ -54,7 +54,7 @@ test('of 12 clients 2 are frozen: the others get everything; what waits for the 
     }
     await Promise.all(others.map(({ peer }) => peer.tally(0, sent)));
   }
-  await told;
+  await full;
 
   for (const each of others) {
     expect(await each.peer.tally(0, MESSAGES)).toEqual(allOf(MESSAGES, SIZE));

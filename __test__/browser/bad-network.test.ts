@@ -7,9 +7,9 @@ import { settled } from '../helpers/wait';
 import { launchChromium } from './chromium';
 import { BrowserClient, EmptyPage } from './client';
 
-/** Chromium behind a network that delays, loses, reorders and duplicates. */
+/** Chromium behind a network that delays, loses, reorders and duplicates datagrams. */
 
-/** The length of a message. Two messages do not fit one datagram. */
+/** Bytes per message: no two messages fit in one datagram. */
 const SIZE = 1000;
 
 const emptyPage = new EmptyPage();
@@ -37,7 +37,7 @@ afterEach(async () => {
   await network.close();
 });
 
-/** Channels 0 and 1 are ordered, channel 2 is unordered and sends nothing again. */
+/** Channels 0 and 1 are ordered; channel 2 is unordered with maxRetransmits: 0. */
 async function connect(): Promise<BrowserClient> {
   const init = (stream: number) => (stream === 2 ? { ordered: false, maxRetransmits: 0 } : {});
   const page = await emptyPage.open(browser);
@@ -49,7 +49,7 @@ function text(number: number): string {
   return `${number} `.padEnd(SIZE, '.');
 }
 
-/** Sends texts to the page and awaits numbered messages from it, alternately, on channels 0 and 1. */
+/** Sends `count` messages to the page on channel 0, each answered on channel 1 before the next. */
 async function roundTrips(client: BrowserClient, inbox: Inbox, count: number): Promise<void> {
   const there = (await client.received(0, 0)).length;
   const back = inbox.messages.length;
@@ -61,13 +61,13 @@ async function roundTrips(client: BrowserClient, inbox: Inbox, count: number): P
   }
 }
 
-/** Returns a function that counts the datagrams over `length` bytes lost since this call. */
+/** A function that counts the datagrams longer than `length` that are lost after this call. */
 function lostFromNow(way: 'up' | 'down', length = SIZE): () => number {
   const before = network.lost[way].length;
   return () => network.lost[way].slice(before).filter((each) => each > length).length;
 }
 
-test('an ordered channel: everything arrives once, in order, both ways at once', async () => {
+test('an ordered channel delivers every message once and in order, both ways at the same time', async () => {
   const count = 300;
   const inbox = new Inbox(objects.dataConsumerDirect);
   const client = await connect();
@@ -80,10 +80,10 @@ test('an ordered channel: everything arrives once, in order, both ways at once',
   expect(network.lost.down.length * network.lost.up.length).toBeGreaterThan(0);
 });
 
-describe('an unordered channel with maxRetransmits: 0 loses what the network loses, nothing else', () => {
+describe('an unordered channel with maxRetransmits: 0 loses only the messages whose datagrams were lost', () => {
   const COUNT = 300;
 
-  test('towards the page', async () => {
+  test('to the page', async () => {
     const { directTransport, webRtcTransport, dataConsumerDirect } = objects;
     const source = await directTransport.produceData();
     await webRtcTransport.consumeData({

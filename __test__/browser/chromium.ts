@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 
 import { type Browser, chromium } from 'playwright-core';
 
-// A browser takes its time, most of all when other tests run beside it.
+// A browser is slow to start while other tests run.
 jest.setTimeout(60_000);
 
 const EXECUTABLE = process.env.CHROMIUM_PATH || '/usr/bin/chromium';
@@ -17,7 +17,7 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** Starts a headless Chromium with a fresh profile. Without one, the error says how to get it. */
+/** Starts a headless Chromium with a new profile. If none is installed, the error says how to install one. */
 export async function launchChromium(): Promise<Browser> {
   if (!existsSync(EXECUTABLE)) {
     throw new Error(

@@ -8,8 +8,8 @@ import type { types } from '../..';
 import { answerOf } from '../helpers/WebRtcPeers';
 
 /**
- * A page with one RTCPeerConnection and nothing else: no mediasoup-client, no signalling of its own.
- * The test drives and observes it from here.
+ * A page with one RTCPeerConnection, without mediasoup-client and without signalling. The test drives and observes
+ * the connection from Node.js.
  */
 
 interface ChannelState {
@@ -51,9 +51,9 @@ export class BrowserClient {
   readonly page: Page;
 
   /**
-   * Connects to `transport`, with channels on `streams`, and waits until they are open. Those that are not
-   * `negotiated` are opened in band; the browser then chooses the streams, which are the even ones. `init` is
-   * for all of them, or a function of each; `alter` changes the answer that the browser gets.
+   * Connects to `transport` with channels on `streams`, and waits until the channels are open. Channels that are not
+   * `negotiated` are opened in band on streams that the browser chooses: the even ones. `init` applies to all channels,
+   * or is a function of the stream; `alter` changes the SDP answer that the browser gets.
    */
   static async connect(
     page: Page,
@@ -98,7 +98,7 @@ export class BrowserClient {
     this.page = page;
   }
 
-  /** Gives the page what `transport` would answer. */
+  /** Gives the page the SDP answer of `transport`. */
   async answer(
     transport: types.WebRtcTransport,
     alter: (sdp: string) => string = (sdp) => sdp,
@@ -109,7 +109,7 @@ export class BrowserClient {
     );
   }
 
-  /** Begins an ICE restart; `answer()` ends it. */
+  /** Begins an ICE restart; `answer()` completes it. */
   async restartIce(): Promise<void> {
     await this.page.evaluate(async () => {
       connection.restartIce();
@@ -129,11 +129,14 @@ export class BrowserClient {
   }
 
   async closeChannel(id: number): Promise<void> {
-    await this.page.evaluate((it) => channels.get(it)?.channel.close(), id);
+    await this.page.evaluate((stream) => channels.get(stream)?.channel.close(), id);
   }
 
   async untilClosed(id: number): Promise<void> {
-    await this.page.waitForFunction((it) => channels.get(it)?.channel.readyState === 'closed', id);
+    await this.page.waitForFunction(
+      (stream) => channels.get(stream)?.channel.readyState === 'closed',
+      id,
+    );
   }
 
   async send(id: number, message: string): Promise<void> {
@@ -157,20 +160,22 @@ export class BrowserClient {
     );
   }
 
-  /** Waits for `count` messages on a channel. Returns the text of strings and the length of binary messages. */
+  /** The messages of a channel once there are `count`: texts, and the length of binary ones. */
   async received(id: number, count: number): Promise<(string | number)[]> {
     await this.page.waitForFunction(
-      ([it, wanted]) => (channels.get(it!)?.received.length ?? 0) >= wanted!,
+      ([stream, wanted]) => (channels.get(stream!)?.received.length ?? 0) >= wanted!,
       [id, count],
     );
     return this.page.evaluate(
-      (it) =>
-        channels.get(it)!.received.map((each) => (typeof each === 'string' ? each : each.length)),
+      (stream) =>
+        channels
+          .get(stream)!
+          .received.map((each) => (typeof each === 'string' ? each : each.length)),
       id,
     );
   }
 
-  /** The protocol that the page uses towards the transport, by its own statistics. */
+  /** The protocol of the selected candidate pair in the browser's statistics. */
   async protocol(): Promise<string | undefined> {
     return this.page.evaluate(async () => {
       const report = await connection.getStats();
@@ -186,7 +191,7 @@ export class BrowserClient {
   }
 }
 
-/** TCP candidates, which no other client of the tests supports, in front of the end of candidates. */
+/** Adds the TCP candidates of `transport` to the SDP; only the browser supports them. */
 function withTcpCandidates(sdp: string, transport: types.WebRtcTransport): string {
   const lines = transport.iceCandidates
     .filter(({ protocol }) => protocol === 'tcp')

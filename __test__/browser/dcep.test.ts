@@ -9,7 +9,7 @@ import { until } from '../helpers/wait';
 import { launchChromium } from './chromium';
 import { BrowserClient, EmptyPage } from './client';
 
-/** Chromium without mediasoup-client: channels that it opens in band (RFC 8832). */
+/** Channels that Chromium, without mediasoup-client, opens in band (RFC 8832). */
 
 const emptyPage = new EmptyPage();
 let browser: Browser;
@@ -39,7 +39,7 @@ afterEach(async () => {
   await Promise.all(browser.contexts().map((context) => context.close()));
 });
 
-/** Our side of a channel. */
+/** The server's side of a channel. */
 async function channelFor(streamId: number) {
   const dataProducer = await transport.produceData({ sctpStreamParameters: { streamId } });
   const inbox = new Inbox(await direct.consumeData({ dataProducerId: dataProducer.id }));
@@ -53,7 +53,7 @@ test.each<[string, RTCDataChannelInit]>([
   ['with a protocol', { protocol: 'x-bouillon' }],
   ['unordered, with maxRetransmits: 0', { ordered: false, maxRetransmits: 0 }],
   ['ordered, with maxPacketLifeTime', { maxPacketLifeTime: 500 }],
-])('%s: messages both ways, on two channels', async (_title, init) => {
+])('%s: two channels carry messages both ways', async (_title, init) => {
   const [first, second] = [await channelFor(0), await channelFor(2)];
   const client = await BrowserClient.connect(await emptyPage.open(browser), transport, [0, 2], {
     negotiated: false,
@@ -69,26 +69,26 @@ test.each<[string, RTCDataChannelInit]>([
   await second.dataConsumer.send('to this client');
   expect(await client.received(0, 1)).toEqual(['routed']);
   expect(await client.received(2, 1)).toEqual(['to this client']);
-  // DATA_CHANNEL_OPEN is no message.
+  // DATA_CHANNEL_OPEN does not count as a message.
   await expect(first.dataProducer.getStats()).resolves.toMatchObject([{ messagesReceived: 1 }]);
 });
 
-test("a channel that the page closes: 'streamclose', and it is closed there as well", async () => {
+test("a channel that the page closes: 'streamclose' on the DataProducer, the DataConsumer closes, and the page's channel too", async () => {
   const { dataProducer, dataConsumer } = await channelFor(0);
   const client = await BrowserClient.connect(await emptyPage.open(browser), transport, [0], {
     negotiated: false,
   });
-  let told = false;
-  dataProducer.on('streamclose', () => (told = true));
+  let streamclosed = false;
+  dataProducer.on('streamclose', () => (streamclosed = true));
   await client.closeChannel(0);
   await until(dataConsumer.observer, 'close', () => dataConsumer.closed);
   await worker.dump();
-  expect(told).toBe(true);
+  expect(streamclosed).toBe(true);
   expect(dataProducer.closed).toBe(false);
   await client.untilClosed(0);
 });
 
-test('a channel whose DataConsumer is closed here is closed in the page', async () => {
+test('dataConsumer.close() closes the channel in the page', async () => {
   const { dataConsumer } = await channelFor(0);
   const client = await BrowserClient.connect(await emptyPage.open(browser), transport, [0], {
     negotiated: false,

@@ -7,9 +7,9 @@ const SERVER = resolve(__dirname, '../../examples/demo/server.js');
 export interface DemoServer {
   /** The printed address of the page, without a slash at the end. */
   url: string;
-  /** What the server has written to stderr so far. */
-  complaints(): string;
-  /** Asks it to stop, as Ctrl+C does; resolves with the exit code. */
+  /** The server's stderr so far. */
+  stderr(): string;
+  /** Stops the server with SIGTERM and resolves with its exit code. */
   stop(): Promise<number | null>;
 }
 
@@ -19,8 +19,8 @@ export async function startDemoServer(): Promise<DemoServer> {
     env: { ...process.env, PORT: '0', HOST: '127.0.0.1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  let complaints = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaints += text));
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
 
   const url = await new Promise<string>((found, fail) => {
     let output = '';
@@ -29,12 +29,12 @@ export async function startDemoServer(): Promise<DemoServer> {
       const address = /Local\s+(http:\S+)\n/.exec(output)?.[1];
       if (address) found(address);
     });
-    child.once('exit', (code) => fail(new Error(`The demo ended with ${code}:\n${complaints}`)));
+    child.once('exit', (code) => fail(new Error(`The demo ended with ${code}:\n${stderr}`)));
   });
 
   return {
     url,
-    complaints: () => complaints,
+    stderr: () => stderr,
     async stop() {
       if (child.exitCode === null && child.signalCode === null) {
         child.kill('SIGTERM');

@@ -34,10 +34,10 @@ afterEach(async () => {
   await context.close();
 
   expect(errors).toEqual([]);
-  expect(server.complaints()).toBe('');
+  expect(server.stderr()).toBe('');
 });
 
-/** Tabs in a room of their own, opened in sequence. */
+/** Opens tabs in the current test's room, one after the other. */
 async function join(...names: string[]): Promise<Tab[]> {
   const joined = [];
   for (const name of names) {
@@ -50,7 +50,7 @@ async function join(...names: string[]): Promise<Tab[]> {
 }
 
 describe('two tabs', () => {
-  test('exchange chat messages, all of them and in order', async () => {
+  test('exchange all chat messages in order', async () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
     const lines = (tab: Tab) => Array.from({ length: 20 }, (_, i) => `${tab.name} says ${i}`);
 
@@ -66,7 +66,7 @@ describe('two tabs', () => {
     expect(await basil.said('Anise')).toEqual(lines(anise));
   });
 
-  test('show text as text', async () => {
+  test('show markup in a message as text', async () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
 
     await anise.say('<b>"ünïcode" & 汤</b>');
@@ -75,11 +75,11 @@ describe('two tabs', () => {
     expect(await basil.said('Anise')).toEqual(['<b>"ünïcode" & 汤</b>']);
   });
 
-  test('see each other’s cursor where it is', async () => {
+  test('show the other tab’s cursor at its position', async () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
 
     await anise.point(0.25, 0.75);
-    // The last position is sent twice, so it comes even if one is lost.
+    // The page sends the last position twice, so that it arrives even if one is lost.
     await basil.cursorAt('Anise', 0.25, 0.75);
     expect(await basil.cursors.count()).toBe(1);
     expect(await anise.cursors.count()).toBe(0);
@@ -90,7 +90,7 @@ describe('two tabs', () => {
     await basil.cursorAt('Anise', 0.7, 0.2);
   });
 
-  test('in different rooms hear nothing of each other', async () => {
+  test('in different rooms get no message of each other', async () => {
     const [anise] = (await join('Anise')) as [Tab];
     rooms += 1;
     const [basil] = (await join('Basil')) as [Tab];
@@ -105,7 +105,7 @@ describe('two tabs', () => {
     expect(await basil.message('Ladle', 'nobody').count()).toBe(0);
   });
 
-  test('say nothing but the signalling over the WebSocket', async () => {
+  test('send only signalling over the WebSocket', async () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
 
     await anise.say('a word in confidence');
@@ -120,7 +120,7 @@ describe('two tabs', () => {
 });
 
 describe('the bot in Node', () => {
-  test('answers to everybody', async () => {
+  test('answers to every tab of the room', async () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
 
     await anise.say('/dice 3d6');
@@ -131,12 +131,12 @@ describe('the bot in Node', () => {
     await anise.message('Ladle', /Open for \d+ minutes?, 2 messages heard/).waitFor();
   });
 
-  test('whispers to the person who asked, by subchannel', async () => {
+  test('answers /help only to the tab that asked, by subchannel', async () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
 
     await anise.say('/help');
     await anise.message('Ladle', 'I know these commands').waitFor();
-    // Ordered behind the whisper: once this has arrived, the whisper cannot.
+    // The channel is ordered: once this has arrived, the answer to /help cannot.
     await anise.say('/echo done');
     await basil.message('Ladle', 'done').waitFor();
 
@@ -175,7 +175,7 @@ describe('the panel', () => {
 });
 
 describe('a tab that closes', () => {
-  test('is noticed by the other', async () => {
+  test('disappears from the other tab', async () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
     await basil.point(0.5, 0.5);
     await anise.cursors.waitFor();
@@ -187,7 +187,7 @@ describe('a tab that closes', () => {
     expect(await anise.page.locator('#count').textContent()).toBe('just you');
   });
 
-  test('is noticed by its data connection as well, and comes back if it is still there', async () => {
+  test('whose data connection closes leaves the room, and joins again while its page is open', async () => {
     await context.addInitScript(`
       globalThis.connections = [];
       globalThis.RTCPeerConnection = class extends RTCPeerConnection {
@@ -196,7 +196,7 @@ describe('a tab that closes', () => {
     `);
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
 
-    // The WebSocket stays open, so the server learns only by DTLS that Basil has left.
+    // The WebSocket stays open, so that only the end of DTLS shows the server that the connection closed.
     await basil.page.evaluate('connections.splice(0).forEach((connection) => connection.close())');
     await anise.note('Basil left').waitFor();
     await anise.note('Basil sat down').nth(1).waitFor();
@@ -206,7 +206,7 @@ describe('a tab that closes', () => {
     await anise.message('Basil', 'That was quick').waitFor();
   });
 
-  test('the others stay connected, and the person can come back', async () => {
+  test('does not disconnect the other tab, and can join again under its name', async () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
     await basil.page.close();
     await anise.note('Basil left').waitFor();
@@ -258,7 +258,7 @@ describe('the signalling', () => {
     expect(answer).toEqual({ id, ok: false, error: expect.stringContaining(error) });
   });
 
-  test('answers wrong parameters of a peer with an error, and stays up', async () => {
+  test('answers wrong parameters with an error and keeps the connection', async () => {
     const socket = await connect();
     const request = async (id: number, method: string, data: object) =>
       await ask(socket, { id, method, data });
@@ -289,7 +289,7 @@ describe('the signalling', () => {
   });
 });
 
-test('the server stops when it is asked to', async () => {
+test('SIGTERM stops the server with exit code 0, and tabs show that the connection is lost', async () => {
   const other = await startDemoServer();
   const tab = await Tab.join(context, other.url, { name: 'Dill', room: 'kitchen' });
 

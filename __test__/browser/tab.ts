@@ -1,12 +1,12 @@
 import type { BrowserContext, Locator, Page } from 'playwright-core';
 
-/** The demo's page, used through what is on the screen. */
+/** The demo's page, driven through its visible elements. */
 export class Tab {
   readonly page: Page;
   readonly name: string;
-  /** What the page wrote to the console as an error, and what it threw. */
+  /** Errors that the page logged or threw. */
   readonly errors: string[] = [];
-  /** Every text that went over the WebSocket, either way. */
+  /** Every text sent or received over the WebSocket. */
   readonly signalling: string[] = [];
 
   static async join(
@@ -19,7 +19,7 @@ export class Tab {
     await tab.page.getByLabel('Your name').fill(name);
     await tab.page.getByRole('button', { name: 'Take a seat' }).click();
     await tab.page.getByRole('dialog').waitFor({ state: 'hidden' });
-    // The bot speaks first, as soon as its channel is open.
+    // The bot sends this as soon as its channel is open.
     await tab.message('Ladle', `Welcome, ${name}!`).waitFor();
 
     return tab;
@@ -52,7 +52,7 @@ export class Tab {
       .filter({ hasText: text });
   }
 
-  /** All that `author` has said, from the first to the last. */
+  /** The texts of `author`'s messages in order. */
   async said(author: string): Promise<string[]> {
     return await this.page
       .locator('.message')
@@ -69,7 +69,7 @@ export class Tab {
     return this.page.locator('.cursor');
   }
 
-  /** Waits until the cursor of `name` stands at a place, in parts of the stage, within 1 %. */
+  /** Waits until the cursor of `name` is within 1 % of (x, y), in fractions of the stage. */
   async cursorAt(name: string, x: number, y: number): Promise<void> {
     const cursor = this.cursors.filter({ hasText: name });
     await cursor.waitFor();
@@ -82,7 +82,7 @@ export class Tab {
     }
   }
 
-  /** Moves the pointer to a place on the stage, in parts of its width and height. */
+  /** Moves the pointer to (x, y), in fractions of the stage. */
   async point(x: number, y: number): Promise<void> {
     const box = await this.page.locator('#stage').boundingBox();
     if (!box) throw new Error('There is no stage');

@@ -74,7 +74,7 @@ describe('a transport with TCP sockets of its own', () => {
     session = await connect({ listenInfos: [TCP], enableUdp: false, enableTcp: true });
   });
 
-  test('connects, and says so', async () => {
+  test('connects with a TCP candidate, and iceSelectedTuple shows it', async () => {
     const { transport, client } = session;
     await untilState(transport, 'iceState', 'completed');
     expect(transport).toMatchObject({ dtlsState: 'connected', sctpState: 'connected' });
@@ -101,7 +101,7 @@ describe('a transport with TCP sockets of its own', () => {
 
   test('carries messages both ways', () => expectMessages(session));
 
-  test('1,000 messages of 1 KB both ways, in order', async () => {
+  test('carries 1,000 messages of 1 KB both ways in order', async () => {
     const { client, source, inbox } = session;
     await client.sendNumbered(1, 1000, 1000);
     for (let number = 0; number < 1000; number += 1) {
@@ -115,7 +115,7 @@ describe('a transport with TCP sockets of its own', () => {
     ]);
   });
 
-  test('messages of 262,144 bytes both ways', async () => {
+  test('carries messages of 262,144 bytes both ways', async () => {
     const { client, source, inbox } = session;
     await client.sendNumbered(1, 4, 262_144);
     await inbox.count(4);
@@ -126,7 +126,7 @@ describe('a transport with TCP sockets of its own', () => {
     expect(await client.received(0, 4)).toEqual(Array(4).fill(262_144));
   });
 
-  test('restartIce(): continues over a connection with the new credentials', async () => {
+  test('restartIce() moves the session to a connection with the new credentials', async () => {
     const { transport, client } = session;
     const before = transport.iceSelectedTuple;
     await transport.restartIce();
@@ -140,19 +140,19 @@ describe('a transport with TCP sockets of its own', () => {
     await expectMessages(session);
   });
 
-  test('the client closes: dtlsState closed', async () => {
+  test('dtlsState becomes closed when the client closes its RTCPeerConnection', async () => {
     const { transport, client } = session;
     await client.close();
     await untilState(transport, 'dtlsState', 'closed');
   });
 
-  test('the client disappears: iceState disconnected, at once', async () => {
+  test('iceState becomes disconnected when the client’s page closes', async () => {
     const { transport, client } = session;
     await client.page.close();
     await untilState(transport, 'iceState', 'disconnected');
   });
 
-  test('transport.close() is seen by the client', async () => {
+  test('transport.close() closes the client’s channels', async () => {
     const { transport, client } = session;
     transport.close();
     await client.untilClosed(0);
@@ -170,24 +170,32 @@ describe('a WebRtcServer with UDP and TCP side by side', () => {
   test.each([
     ['{ enableUdp: false }', { enableUdp: false }, ['tcp'], 'tcp'],
     ['{ enableTcp: false }', { enableTcp: false }, ['udp'], 'udp'],
-  ])('%s', async (_title, options, candidates, protocol) => {
-    const session = await connect({ webRtcServer, ...options });
-    expect(session.transport.iceCandidates.map((it) => it.protocol)).toEqual(candidates);
-    await untilState(session.transport, 'iceState', 'completed');
-    expect(session.transport.iceSelectedTuple?.protocol).toBe(protocol);
-    expect(await session.client.protocol()).toBe(protocol);
-    await expectMessages(session);
-  });
+  ])(
+    'with %s, the client connects over the other protocol',
+    async (_title, options, candidates, protocol) => {
+      const session = await connect({ webRtcServer, ...options });
+      expect(session.transport.iceCandidates.map((candidate) => candidate.protocol)).toEqual(
+        candidates,
+      );
+      await untilState(session.transport, 'iceState', 'completed');
+      expect(session.transport.iceSelectedTuple?.protocol).toBe(protocol);
+      expect(await session.client.protocol()).toBe(protocol);
+      await expectMessages(session);
+    },
+  );
 
-  test('with both, the client chooses, and both sides agree', async () => {
+  test('with both protocols, transport and client agree on the one that the client chose', async () => {
     const session = await connect({ webRtcServer, preferUdp: true });
-    expect(session.transport.iceCandidates.map((it) => it.protocol)).toEqual(['udp', 'tcp']);
+    expect(session.transport.iceCandidates.map((candidate) => candidate.protocol)).toEqual([
+      'udp',
+      'tcp',
+    ]);
     await untilState(session.transport, 'iceState', 'completed');
     expect(await session.client.protocol()).toBe(session.transport.iceSelectedTuple?.protocol);
     await expectMessages(session);
   });
 
-  test('where UDP does not get through, TCP does', async () => {
+  test('the client connects over TCP if its UDP datagrams do not arrive', async () => {
     const blocked = await worker.createWebRtcServer({
       listenInfos: [{ ...UDP, announcedAddress: NOWHERE }, TCP],
     });
@@ -197,7 +205,7 @@ describe('a WebRtcServer with UDP and TCP side by side', () => {
     await expectMessages(session);
   });
 
-  test('4 clients on one TCP port, each with its own messages', async () => {
+  test('4 clients on one TCP port get their own messages', async () => {
     const sessions: Session[] = [];
     for (let count = 0; count < 4; count += 1) {
       sessions.push(await connect({ webRtcServer, enableUdp: false }));
@@ -215,7 +223,7 @@ describe('a WebRtcServer with UDP and TCP side by side', () => {
     }
   });
 
-  test('webRtcServer.close() is seen by a client on TCP', async () => {
+  test('webRtcServer.close() closes the channels of a client on TCP', async () => {
     const { client, transport } = await connect({ webRtcServer, enableUdp: false });
     webRtcServer.close();
     expect(transport.closed).toBe(true);

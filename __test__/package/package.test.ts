@@ -5,9 +5,9 @@ import * as path from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT } from '../helpers/process';
 
-/** The module as a user gets it: packed, and installed into an empty folder. */
+/** The package as users get it: packed, and installed into an empty folder. */
 
-// npm fetches another Node.js and another TypeScript.
+// npm downloads another Node.js and another TypeScript.
 jest.setTimeout(180_000);
 
 const run = promisify(execFile);
@@ -47,7 +47,7 @@ function npm(cwd: string, ...args: string[]): Promise<{ stdout: string }> {
 describe('the tarball', () => {
   const names = (): string[] => packed.files.map((file) => file.path);
 
-  test('holds what is needed to run and to read, and nothing else', () => {
+  test('contains the code, the addon and the documents, and nothing else', () => {
     expect(names()).toEqual(
       expect.arrayContaining([
         'CHANGELOG.md',
@@ -77,7 +77,7 @@ describe('the tarball', () => {
     expect(names().filter((name) => !expected.some((it) => it.test(name)))).toEqual([]);
   });
 
-  test('holds every page that README.md links to, but for those of the repository', async () => {
+  test('contains every page that README.md links to, except CONTRIBUTING.md, examples/ and bench/', async () => {
     const readme = await readFile(path.join(ROOT, 'README.md'), 'utf8');
     const links = [...readme.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
     expect(links).toContain('docs/ARCHITECTURE.md');
@@ -86,7 +86,7 @@ describe('the tarball', () => {
     expect(dead.filter((link) => !/^(CONTRIBUTING\.md|examples\/|bench\/)/.test(link))).toEqual([]);
   });
 
-  test('installs no build tools: its only dependencies are debug and ms', async () => {
+  test('installs no dependencies but debug and ms', async () => {
     const { stdout } = await npm(folder, 'ls', '--all', '--json');
     const { dependencies } = JSON.parse(stdout) as Tree;
     const names = (of: Tree): string[] =>
@@ -106,12 +106,12 @@ const nodes: [string, () => string][] = [
 ];
 
 describe.each(nodes)('under %s', (title, node) => {
-  test('is that version', async () => {
+  test('node --version prints that version', async () => {
     const { stdout } = await run(node(), ['--version']);
     expect(`Node.js ${stdout.slice(1)}`).toMatch(title);
   });
 
-  test.each(['require.cjs', 'import.mjs'])('%s runs, without a warning', async (script) => {
+  test.each(['require.cjs', 'import.mjs'])('%s runs without a warning', async (script) => {
     await expect(run(node(), [script], { cwd: folder })).resolves.toEqual({
       stdout: 'news: hello 51\n',
       stderr: '',
@@ -132,7 +132,7 @@ describe('TypeScript', () => {
   ];
 
   test.each(cases)(
-    '$version compiles a consumer (module $module, type $type), and it runs',
+    '$version compiles a consumer (module $module, type $type), which runs',
     async ({ version, tsc, module, type }) => {
       const project = path.join(folder, `typed-${version}-${module}-${type}`);
       await mkdir(project);

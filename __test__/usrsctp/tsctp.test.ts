@@ -7,7 +7,7 @@ import '../helpers/closeWorkers';
 import { freePort } from '../helpers/sockets';
 import { until, untilState } from '../helpers/wait';
 
-/** A PlainTransport, and usrsctp's throughput tool `tsctp` at the far end: SCTP over UDP, as fast as it goes. */
+/** A PlainTransport with usrsctp's throughput tool `tsctp` as its peer: SCTP over UDP at full speed. */
 
 const TSCTP = process.env.TSCTP_PATH ?? '/usr/lib/usrsctp/tsctp';
 /** tsctp sends without a PPID. */
@@ -38,7 +38,7 @@ afterEach(() => {
 });
 
 function start(args: (string | number)[]): ChildProcess {
-  // The output of tsctp is only for its own developers.
+  // tsctp prints a lot of debugging output.
   tsctp = spawn(TSCTP, args.map(String), { stdio: 'ignore' });
   return tsctp;
 }
@@ -49,7 +49,7 @@ describe.each([
   { length: 65_536, messages: 200, options: [] },
   { length: 1_000, messages: 5_000, options: ['-u'] },
 ])('tsctp -n $messages -l $length $options', ({ length, messages, options }) => {
-  test('sends, and every message arrives', async () => {
+  test('every message that tsctp sends arrives', async () => {
     const transport = await router.createPlainTransport({
       listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
       enableSctp: true,
@@ -81,7 +81,7 @@ describe.each([
   });
 });
 
-test('tsctp listens, and takes what we send', async () => {
+test('tsctp receives every message that a DataConsumer sends', async () => {
   const remote = await freePort();
   const transport = await router.createPlainTransport({
     listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
@@ -96,9 +96,9 @@ test('tsctp listens, and takes what we send', async () => {
   for (let sent = 0; sent < 1000; sent++) {
     producer.send(message);
   }
-  // The answer to this request says that the worker has taken all messages.
+  // The worker answers once it has all messages.
   await consumer.setBufferedAmountLowThreshold(0);
-  // Waits until the association has nothing left to send.
+  // The buffered amount is 0 once the peer has acknowledged every message.
   await until(consumer, 'bufferedamountlow', () => consumer.bufferedAmount === 0);
   await expect(consumer.getStats()).resolves.toMatchObject([
     { messagesSent: 1000, bytesSent: 1_000_000, bufferedAmount: 0, messagesDropped: 0 },
