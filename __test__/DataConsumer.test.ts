@@ -194,6 +194,16 @@ describe('transport.consumeData()', () => {
     },
   );
 
+  test('rejects two limits with a TypeError before it looks for the DataProducer', async () => {
+    const limits = { maxRetransmits: 2, maxPacketLifeTime: 20 };
+    for (const id of ['unknown', '00000000-0000-4000-8000-000000000000']) {
+      const consume = (options: object): Promise<unknown> =>
+        webRtcTransport.consumeData({ dataProducerId: id, ...options });
+      await expect(consume(limits)).rejects.toThrow(TypeError);
+      await expect(consume({ ...limits, ordered: true })).rejects.toThrow(NotFoundError);
+    }
+  });
+
   test('on a DirectTransport ignores reliability options and logs a warning', async () => {
     const warnings: string[] = [];
     datasoup.setLogEventListeners({ onwarn: (_namespace, log) => void warnings.push(log) });

@@ -680,7 +680,7 @@ describe('without enableSctp', () => {
     await expect(plain.consumeData({ dataProducerId: dataProducer.id })).rejects.toThrow(
       /SCTP not enabled/,
     );
-    // Before any option is looked at.
+    // This error comes before any error of an option.
     await expect(plain.produceData(5 as any)).rejects.toThrow(/SCTP not enabled/);
     await expect(plain.consumeData({ appData: 5 } as any)).rejects.toThrow(/SCTP not enabled/);
     plain.close();

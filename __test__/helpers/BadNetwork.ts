@@ -3,9 +3,9 @@ import type { AddressInfo } from 'node:net';
 import type { types } from '../..';
 import { closeSocket, udpSocket } from './sockets';
 
-/** What a network does to datagrams. Probabilities are per datagram, 0 to 1. */
+/** The properties of a network. Probabilities are per datagram, 0 to 1. */
 export interface Conditions {
-  /** How long each takes, in milliseconds. */
+  /** How long each datagram takes, in milliseconds. */
   delay: number;
   /** How much longer a reordered datagram takes at most, in milliseconds. */
   jitter: number;
@@ -14,7 +14,7 @@ export interface Conditions {
   loss: number;
 }
 
-/** A round trip of 50 ms, with some of everything. */
+/** A round trip of 50 ms, with some reordering, duplication and loss. */
 export const BAD: Conditions = {
   delay: 25,
   jitter: 15,
@@ -23,12 +23,12 @@ export const BAD: Conditions = {
   loss: 0.03,
 };
 
-/** Up is from the client to the transport. */
+/** Up is from the client to the transport, down is back. */
 export type Way = 'up' | 'down';
 
 /**
- * A UDP proxy in front of a WebRtcTransport. Each client address gets a socket of its own towards the
- * transport, as with a NAT. The same seed and the same datagrams give the same run.
+ * A UDP proxy in front of a WebRtcTransport. Each client address gets a socket of its own to the transport, as behind
+ * a NAT. The same seed and the same datagrams give the same run.
  */
 export class BadNetwork {
   /** Lengths of the datagrams that were lost. */
@@ -61,7 +61,7 @@ export class BadNetwork {
     front.on('message', (datagram, client) => void this.#fromClient(datagram, client));
   }
 
-  /** An SDP answer of the transport, with the proxy as its candidate. */
+  /** Replaces the candidate of the transport by the proxy in an SDP answer. */
   readonly alter = (sdp: string): string => {
     const { address, port } = this.#target;
     return sdp.replace(` ${address} ${port} typ`, ` ${address} ${this.#front.address().port} typ`);

@@ -50,7 +50,7 @@ const OBSERVER_EVENTS = [
 type Watched = Emitter & { observer?: Emitter };
 
 /**
- * Records what any number of objects and their observers emit, in order, one line each:
+ * Records the events of any number of objects and their observers in order, one line per event:
  * `dataProducer transportclose`, `dataProducer.observer close`, `transport icestatechange(connected)`.
  */
 export class EventRecorder {
@@ -76,14 +76,14 @@ export class EventRecorder {
     this.#lines.push(line);
   }
 
-  /** What was recorded since the last call. */
+  /** Returns the lines since the last call, and removes them. */
   take(): string[] {
     const lines = this.#lines;
     this.#lines = [];
     return lines;
   }
 
-  /** What was recorded since the last `take()`, without taking it. */
+  /** The lines since the last `take()`. */
   get lines(): string[] {
     return [...this.#lines];
   }
@@ -111,7 +111,7 @@ export class EventRecorder {
   }
 }
 
-/** The two lines of an object that emits `event` and whose observer emits 'close' next. */
+/** The two lines of an object that emits `event` and whose observer then emits 'close'. */
 export function closes(name: string, event: string): string[] {
   return [`${name} ${event}`, `${name}.observer close`];
 }

@@ -1,12 +1,12 @@
 import { until, type Emitter } from './wait';
 
-/** A message as a listener received it, in a form that is easy to compare. */
+/** A received message in a form that is easy to compare; `text` is latin1. */
 export interface Received {
   text: string;
   ppid: number;
 }
 
-/** Keeps what a direct DataConsumer receives. */
+/** Keeps the messages that a direct DataConsumer receives. */
 export class Inbox {
   readonly messages: Received[] = [];
   readonly buffers: Buffer[] = [];
@@ -25,7 +25,7 @@ export class Inbox {
     return this.messages.map(({ text }) => text);
   }
 
-  /** Resolves with all messages once there are `count` of them. */
+  /** Resolves with all messages once there are at least `count`. */
   async count(count: number): Promise<Received[]> {
     await until(
       this.#consumer,

@@ -5,7 +5,7 @@ import type { types } from '../..';
 import type { TallySummary } from './numbered';
 import { until, untilState, within } from './wait';
 
-/** A negotiated channel of a client, on a stream that both sides know beforehand. */
+/** A channel of a client. */
 export interface ChannelOptions {
   id: number;
   label?: string;
@@ -39,7 +39,7 @@ export interface PeerEvent {
   protocol?: string;
 }
 
-/** A message of the process: an answer to a request, or an event. */
+/** A message from the process: an answer to a request, or an event. */
 export type FromProcess = { request: number; result?: unknown; error?: string } | PeerEvent;
 
 /** A process with WebRTC clients (node-datachannel) in it. */
@@ -62,7 +62,7 @@ export class WebRtcPeers {
     });
   }
 
-  /** A client with `channels`, which does nothing before `dial()`. */
+  /** Creates a client with `channels`, which connects when `dial()` is called. */
   async create({ channels = [], config = {} }: PeerOptions = {}): Promise<WebRtcPeer> {
     const peer = new WebRtcPeer(this, `peer${this.#count++}`, channels);
     this.#peers.set(peer.name, peer);
@@ -70,16 +70,16 @@ export class WebRtcPeers {
     return peer;
   }
 
-  /** A client that is connected to `transport` with its channels open. */
+  /** Creates a client and connects it to `transport`; resolves once its channels are open. */
   async connect(
     transport: types.WebRtcTransport,
-    options: PeerOptions & { role?: ClientRole } = {},
+    options: PeerOptions & { role?: ClientRole; alter?: (sdp: string) => string } = {},
   ): Promise<WebRtcPeer> {
     const peer = await this.create(options);
     await transport.connect({ dtlsParameters: peer.dtlsParameters(options.role) });
-    await peer.dial(transport, options.role);
+    await peer.dial(transport, options.role, options.alter);
     await peer.untilOpen();
-    // The client may be connected before our events have arrived.
+    // The client may be connected before the transport's events have arrived.
     await untilState(transport, 'sctpState', 'connected');
     return peer;
   }
@@ -94,7 +94,7 @@ export class WebRtcPeers {
     return within(answered, `answer of the WebRTC clients to ${method}()`, 60_000);
   }
 
-  /** Stops the process where it is (SIGSTOP): its clients fall silent. */
+  /** Suspends the process (SIGSTOP), so that its clients stop sending and receiving. */
   freeze(): void {
     this.#child.kill('SIGSTOP');
   }
@@ -104,7 +104,7 @@ export class WebRtcPeers {
     this.#child.kill('SIGCONT');
   }
 
-  /** Kills the process: its clients disappear without ending their sessions. */
+  /** Kills the process, so that its clients disappear without ending their sessions. */
   async kill(): Promise<void> {
     const exited = once(this.#child, 'exit');
     this.#child.kill('SIGKILL');
@@ -131,12 +131,12 @@ export class WebRtcPeers {
       this.#peers.get(message.peer)?.handle(message);
       return;
     }
-    const waiting = this.#requests.get(message.request);
+    const pending = this.#requests.get(message.request);
     this.#requests.delete(message.request);
     if (message.error === undefined) {
-      waiting?.resolve(message.result);
+      pending?.resolve(message.result);
     } else {
-      waiting?.reject(new Error(message.error));
+      pending?.reject(new Error(message.error));
     }
   }
 }
@@ -175,7 +175,7 @@ export class WebRtcPeer extends EventEmitter {
   }
 
   /**
-   * Connects to `transport`, as DTLS client or server. `alter` changes the SDP answer of the transport.
+   * Connects to `transport` as DTLS client or server. `alter` changes the SDP answer of the transport.
    */
   async dial(
     transport: types.WebRtcTransport,
@@ -201,7 +201,7 @@ export class WebRtcPeer extends EventEmitter {
     await this.#peers.call('sendNumbered', this.name, id, count, size);
   }
 
-  /** The tally of a channel with `tally`, once there are `count` messages. */
+  /** The tally of a channel with `tally` once it has `count` messages. */
   async tally(id: number, count: number): Promise<TallySummary> {
     return (await this.#peers.call('tally', this.name, id, count)) as TallySummary;
   }
@@ -214,7 +214,7 @@ export class WebRtcPeer extends EventEmitter {
     await this.#peers.call('close', this.name);
   }
 
-  /** Resolves once all channels made so far are open. */
+  /** Resolves once all channels of this client are open. */
   untilOpen(): Promise<void> {
     return until(
       this,
@@ -224,7 +224,7 @@ export class WebRtcPeer extends EventEmitter {
     );
   }
 
-  /** Resolves once the client has seen the channel close. */
+  /** Resolves once the channel of the client is closed. */
   untilClosed(id: number): Promise<void> {
     return until(this, 'closed', () => this.closed.has(id), `channel ${id} of ${this.name} closed`);
   }
@@ -284,8 +284,8 @@ export class WebRtcPeer extends EventEmitter {
 }
 
 /**
- * The SDP answer that `transport` would give: an ICE-Lite agent with its candidates and its
- * certificate, passive towards a DTLS client and active towards a DTLS server.
+ * The SDP answer of `transport`: an ICE-Lite agent with its UDP candidates and its fingerprint, passive if the
+ * client's `role` is DTLS client, active if it is DTLS server.
  */
 export function answerOf(transport: types.WebRtcTransport, role: ClientRole): string {
   const { iceParameters, iceCandidates, dtlsParameters, sctpParameters } = transport;

@@ -1,8 +1,8 @@
 /**
- * Values for table-driven argument checks. Each table is named after what its values are not.
+ * Invalid values for tests of arguments. The name of each table says which type its values do not have.
  */
 
-/** Values that are not an integer from `min` to `max`. */
+/** Values that are no integer from `min` to `max`. */
 export function notIntegers(min: number, max: number): unknown[] {
   return [min - 1, max + 1, min + 0.5, NaN, Infinity, -Infinity, String(min + 1), {}, [], true];
 }
@@ -29,7 +29,7 @@ export function shown(value: unknown): string {
   );
 }
 
-/** Rows for `test.each`: the title of each case, then the case. */
+/** Rows for `test.each`: the title of each value, then the value. */
 export function titled<T>(cases: T[], title: (value: T) => string = shown): [string, T][] {
   return cases.map((value) => [title(value), value]);
 }

@@ -1,15 +1,15 @@
 import * as datasoup from '../..';
 import type { types } from '../..';
 
-/** Listens on the loopback address, on a port of the worker's range. */
+/** The loopback address, with a port of the worker's range. */
 export const LOOPBACK: types.TransportListenInfo[] = [{ protocol: 'udp', ip: '127.0.0.1' }];
 
-/** Fingerprints of no certificate, for a `connect()` without a peer. */
+/** Fingerprints that match no certificate, for a `connect()` without a peer. */
 export const SOME_FINGERPRINTS: types.DtlsFingerprint[] = [
   { algorithm: 'sha-256', value: Array.from({ length: 32 }, () => 'AB').join(':') },
 ];
 
-/** One entity of each kind, as for an application that talks with one browser. */
+/** One object of each kind: a DirectTransport for the application, and a WebRtcTransport for a client. */
 export interface Arrangement {
   worker: types.Worker;
   router: types.Router;
@@ -17,17 +17,17 @@ export interface Arrangement {
   webRtcTransport: types.WebRtcTransport;
   /** On directTransport. */
   dataProducerDirect: types.DataProducer;
-  /** Of dataProducerDirect, on webRtcTransport, stream 0. */
+  /** Consumes dataProducerDirect on webRtcTransport, stream 0. */
   dataConsumerSctp: types.DataConsumer;
   /** On webRtcTransport, stream 1. */
   dataProducerSctp: types.DataProducer;
-  /** Of dataProducerSctp, on directTransport. */
+  /** Consumes dataProducerSctp on directTransport. */
   dataConsumerDirect: types.DataConsumer;
 }
 
 /**
- * Makes two transports that exchange messages both ways, on a worker of their own unless one is
- * given. `transport` goes to createWebRtcTransport().
+ * Creates two transports that exchange messages both ways, on `given` or on a new Worker. `transport` is merged into
+ * the options of createWebRtcTransport().
  */
 export async function arrange(
   transport: Partial<types.WebRtcTransportOptions> = {},

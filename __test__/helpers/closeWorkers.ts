@@ -2,8 +2,8 @@ import * as datasoup from '../..';
 import type { types } from '../..';
 
 /**
- * Imported for its effect: closes at the end of a test file the Workers that a failed test left open, so
- * that Jest can exit.
+ * Imported for its effect: at the end of a test file it closes the Workers that a failed test left open, so that Jest
+ * can exit.
  */
 
 const workers = new Set<types.Worker>();

@@ -1,16 +1,16 @@
 'use strict';
 
-// A process that floods a port as fast as Node.js can, until it is killed: `flood.js PROTOCOL PORT` reads what to send
-// as messages from its parent.
+// Floods a port as fast as Node.js can, until it is killed. `flood.js PROTOCOL PORT` gets the datagrams to send in a
+// message from its parent.
 
 const dgram = require('node:dgram');
 const net = require('node:net');
 
 const [, , protocol, port] = process.argv;
 
-/** More than the worker admits. */
+/** More connections than the worker admits. */
 const CONNECTIONS = 300;
-/** Datagrams sent between two checks whether to stop. */
+/** Datagrams sent per turn of the event loop. */
 const BATCH = 64;
 
 /** @param {Buffer[]} datagrams */
@@ -38,7 +38,7 @@ function floodUdp(datagrams) {
   socket.connect(Number(port), '127.0.0.1', batch);
 }
 
-/** @param {Buffer[]} datagrams - each is framed by its length (RFC 4571). */
+/** @param {Buffer[]} datagrams - sent with RFC 4571 framing */
 function floodTcp(datagrams) {
   const frames = datagrams.map((datagram) => {
     const prefix = Buffer.alloc(2);

@@ -2,15 +2,15 @@
 
 /**
  * Numbered messages: the first four bytes are the number, big endian, and every other byte is a function
- * of the number and of its position. So a receiver recognises lost, duplicated, reordered and damaged ones.
- * Plain JavaScript, because the process of the WebRTC clients uses it too.
+ * of the number and of its position, so that a receiver recognises lost, duplicated, reordered and damaged messages.
+ * Plain JavaScript, because the process of the WebRTC clients requires this file without a compiler.
  *
  * @typedef {object} TallySummary
  * @property {number} count
  * @property {number} bytes
- * @property {number} damaged - messages that are not byte for byte what was sent
- * @property {number} outOfOrder - messages that arrived out of their place
- * @property {number} distinct - different ones among those that are not damaged
+ * @property {number} damaged - messages whose bytes are not as sent
+ * @property {number} outOfOrder - undamaged messages whose number is not their position
+ * @property {number} distinct - different messages among the undamaged ones
  */
 
 /**
@@ -29,7 +29,7 @@ function numbered(number, size) {
 }
 
 /**
- * The number of `message`, or -1 if it is not byte for byte what `numbered()` makes.
+ * The number of `message`, or -1 if its bytes are not those that `numbered()` writes.
  *
  * @param {Buffer} message
  */
@@ -77,7 +77,7 @@ class Tally {
 }
 
 /**
- * The tally of `count` messages of `size` bytes that all arrived as they were sent.
+ * The tally of `count` messages of `size` bytes that arrived unchanged and in order.
  *
  * @param {number} count
  * @param {number} size

@@ -1,7 +1,7 @@
 import type * as datasoup from '../..';
 import type { types } from '../..';
 
-/** The part of the addon that is hidden from applications. */
+/** A method of the addon that lib/ does not expose. */
 interface NativeWorker {
   panicForTests(): void;
 }
@@ -27,7 +27,7 @@ binding.Worker = new Proxy(Worker, {
 
 const { createWorker } = require('../..') as typeof datasoup;
 
-/** A Worker, and a function that panics in its thread. */
+/** Creates a Worker, and a function that makes its thread panic. */
 export async function createMortalWorker(): Promise<{ worker: types.Worker; panic: () => void }> {
   const worker = await createWorker();
   const native = latest;

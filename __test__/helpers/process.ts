@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as path from 'node:path';
 
-/** The folder of the package, so that `require(ROOT)` is what a user's `require` gets. */
+/** The folder of the package: `require(ROOT)` loads the package as users do. */
 export const ROOT = path.resolve(__dirname, '../..');
 
 export interface Ended {
@@ -16,13 +16,13 @@ interface Options {
   args?: string[];
   env?: Record<string, string>;
   onStdout?: (output: string, kill: () => void) => void;
-  /** The process is killed after so many milliseconds. */
+  /** Milliseconds after which the process is killed. */
   patience?: number;
 }
 
 /**
- * Runs `script` in a Node process of its own, where `datasoup` is the package, and resolves when it
- * has ended. `onStdout` sees each piece of output and may end the process by its `kill`.
+ * Runs `script` in a Node.js process, where `datasoup` is the package, and resolves once the process has ended.
+ * `onStdout` gets the output so far after each piece, and a function that kills the process.
  */
 export async function runNode(script: string, options: Options = {}): Promise<Ended> {
   const { args = [] } = options;

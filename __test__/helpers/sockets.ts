@@ -1,10 +1,10 @@
 import * as dgram from 'node:dgram';
 import { once } from 'node:events';
 
-/** A UDP socket of the test's own, bound to `ip` and, if given, `port`. */
+/** A UDP socket bound to `ip` and `port` (0: any). */
 export async function udpSocket(ip = '127.0.0.1', port = 0): Promise<dgram.Socket> {
   const socket = dgram.createSocket(ip.includes(':') ? 'udp6' : 'udp4');
-  // A failed test may leave it open, which must not keep Jest from exiting.
+  // A failed test may leave the socket open, which must not keep Jest from exiting.
   socket.unref();
   socket.bind(port, ip);
   await once(socket, 'listening');
@@ -25,7 +25,7 @@ export async function freePort(ip = '127.0.0.1'): Promise<number> {
   return port;
 }
 
-/** Whether `port` of `ip` can be bound, so that no socket is left on it. */
+/** Whether `port` of `ip` is free. */
 export async function canBind(ip: string, port: number): Promise<boolean> {
   try {
     await closeSocket(await udpSocket(ip, port));

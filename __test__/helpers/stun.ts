@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 
-/** As much STUN (RFC 8489) as valid and invalid requests to an ICE-Lite agent need. */
+/** The part of STUN (RFC 8489) for valid and invalid requests to an ICE-Lite agent. */
 
 const MAGIC_COOKIE = 0x2112_a442;
 
@@ -15,7 +15,7 @@ export function attribute(type: number, value: Buffer): Buffer {
   return Buffer.concat([header, value, Buffer.alloc((4 - (value.length % 4)) % 4)]);
 }
 
-/** A STUN message; `length` overrides the length of its attributes in the header. */
+/** A STUN message; `length` overrides the length in the header. */
 export function stun(type: number, attributes: Buffer[], length?: number): Buffer {
   const body = Buffer.concat(attributes);
   const header = Buffer.alloc(20);

@@ -1,9 +1,9 @@
 /**
- * Waiting for events, never for time. Each function resolves as soon as its event has happened; if it
- * does not happen, the error names it.
+ * Waiting for events, never for time. Each function resolves as soon as its event has happened. If the event does
+ * not happen, the error names the event.
  */
 
-/** The part of an event emitter that is needed to wait for an event. */
+/** The part of an event emitter that these functions need. */
 export interface Emitter {
   on(event: string, listener: (...args: any[]) => void): unknown;
   off(event: string, listener: (...args: any[]) => void): unknown;
@@ -12,7 +12,7 @@ export interface Emitter {
 /** How long to wait for an event before the test fails, in milliseconds. */
 export const PATIENCE = 30_000;
 
-/** Resolves as `promise` does, or rejects with an error that names `what`. */
+/** Settles as `promise` does, or rejects after `patience` ms with an error that names `what`. */
 export async function within<T>(
   promise: Promise<T>,
   what: string | (() => string),
@@ -21,7 +21,7 @@ export async function within<T>(
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      reject(new Error(`waited in vain: ${typeof what === 'string' ? what : what()}`));
+      reject(new Error(`timed out: ${typeof what === 'string' ? what : what()}`));
     }, patience);
   });
   try {
@@ -41,7 +41,7 @@ export function nextEvent(emitter: Emitter, event: string, patience = PATIENCE):
   return within(happened, `event '${event}'`, patience).finally(() => emitter.off(event, listener));
 }
 
-/** Resolves once `condition` holds. Checks it now and at each `event` of `emitter`. */
+/** Resolves once `condition` holds. Checks the condition now and at each `event` of `emitter`. */
 export async function until(
   emitter: Emitter,
   event: string,
@@ -74,7 +74,7 @@ export async function until(
 
 type StateOf = 'iceState' | 'dtlsState' | 'sctpState';
 
-/** Resolves once `transport` is in `state`, announced by its event. */
+/** Resolves once `transport[which]` is `state`. Checks at each event of that state. */
 export function untilState<K extends StateOf>(
   transport: Emitter & Partial<Record<StateOf, unknown>>,
   which: K,
@@ -90,18 +90,18 @@ export function untilState<K extends StateOf>(
   );
 }
 
-/** Resolves in the next macrotask, after everything that this one has caused. */
+/** Resolves in the next macrotask, after the microtasks and immediates of this one. */
 export function nextMacrotask(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
 /**
- * Resolves with the result of `arrived` once its size stays the same during a round trip. What has not arrived by then
- * never will, because a datagram in the network would delay the round trip as well.
+ * Resolves with the result of `arrived` once its size stays the same during a round trip. Nothing arrives later, because
+ * a datagram still in the network would delay the round trip as well.
  */
 export async function settled<T>(
   arrived: () => T | Promise<T>,
-  sizeOf: (it: T) => number,
+  sizeOf: (result: T) => number,
   trip: () => Promise<unknown>,
 ): Promise<T> {
   let after = await arrived();

@@ -1,9 +1,9 @@
 'use strict';
 
 /**
- * The process of the WebRTC clients of the interop tests. A test can freeze or kill it, and Jest never
- * loads the native module of the clients. Its parent (WebRtcPeers.ts) sends `{ request, method, args }`;
- * it answers with `{ request, result | error }`, and reports events as `{ peer, event, … }`.
+ * The process of the WebRTC clients of the interop tests. A test can freeze or kill the process, and Jest never loads
+ * the native module of the clients. The parent (WebRtcPeers.ts) sends `{ request, method, args }`; this process answers
+ * with `{ request, result | error }` and reports events as `{ peer, event, … }`.
  *
  * @typedef {import('./WebRtcPeers').ChannelOptions} ChannelOptions
  * @typedef {import('./WebRtcPeers').FromProcess} FromProcess
@@ -22,7 +22,7 @@ function report(message) {
   }
 }
 
-/** A DataChannel, whose messages go to the parent or into a tally. */
+/** A DataChannel. Its messages go to the parent, or into a tally. */
 class Channel {
   #tally = new Tally();
   /** @type {Waiting[]} */
@@ -169,7 +169,7 @@ const clients = new Map();
 function client(name) {
   const found = clients.get(name);
   if (!found) {
-    throw new Error(`there is no ${name}`);
+    throw new Error(`there is no client ${name}`);
   }
   return found;
 }

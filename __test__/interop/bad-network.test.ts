@@ -6,11 +6,11 @@ import { allOf, numbered, Tally } from '../helpers/numbered';
 import { settled, until } from '../helpers/wait';
 import { WebRtcPeers, type ChannelOptions, type WebRtcPeer } from '../helpers/WebRtcPeers';
 
-/** A WebRTC client (libdatachannel) behind a network that delays, loses, reorders and duplicates. */
+/** A WebRTC client (libdatachannel) behind a network that delays, loses, reorders and duplicates datagrams. */
 
 jest.setTimeout(60_000);
 
-/** The length of a message. Two messages do not fit one datagram. */
+/** Bytes per message: no two messages fit in one datagram. */
 const SIZE = 1000;
 
 let peers: WebRtcPeers;
@@ -33,7 +33,7 @@ afterEach(async () => {
 
 afterAll(() => peers.close());
 
-/** A client that reaches the transport through the network only. */
+/** A client that reaches the transport only through the bad network. */
 async function connect(channels: ChannelOptions[]): Promise<WebRtcPeer> {
   const peer = await peers.create({ channels });
   const { webRtcTransport } = objects;
@@ -43,7 +43,7 @@ async function connect(channels: ChannelOptions[]): Promise<WebRtcPeer> {
   return peer;
 }
 
-/** Messages to the client and back, alternately, on channels 0 and 1. */
+/** Sends `count` messages to the client on channel 0, each answered on channel 1 before the next. */
 async function roundTrips(peer: WebRtcPeer, inbox: Inbox, count: number): Promise<void> {
   const [there, back] = [peer.messages.get(0)?.length ?? 0, inbox.messages.length];
   for (let trip = 1; trip <= count; trip++) {
@@ -54,7 +54,7 @@ async function roundTrips(peer: WebRtcPeer, inbox: Inbox, count: number): Promis
   }
 }
 
-test('an ordered channel: everything arrives once, in order, both ways at once', async () => {
+test('an ordered channel delivers every message once and in order, both ways at the same time', async () => {
   const { dataConsumerSctp, dataProducerDirect, dataConsumerDirect } = objects;
   const [count, size] = [200, 2500];
   const up = new Tally();
@@ -69,7 +69,7 @@ test('an ordered channel: everything arrives once, in order, both ways at once',
     dataConsumerDirect,
     'message',
     () => up.count >= count,
-    () => `${up.count} came`,
+    () => `${count} messages, there are ${up.count}`,
   );
   expect(up.summary).toEqual(allOf(count, size));
   await expect(dataConsumerSctp.getStats()).resolves.toMatchObject([
@@ -78,7 +78,7 @@ test('an ordered channel: everything arrives once, in order, both ways at once',
   expect(network.lost.down.length * network.lost.up.length).toBeGreaterThan(0);
 });
 
-describe('an unordered channel with maxRetransmits: 0 loses what the network loses, nothing else', () => {
+describe('an unordered channel with maxRetransmits: 0 loses only the messages whose datagrams were lost', () => {
   const COUNT = 300;
   const CHANNELS: ChannelOptions[] = [
     { id: 0 },
@@ -86,13 +86,13 @@ describe('an unordered channel with maxRetransmits: 0 loses what the network los
     { id: 2, tally: true, unordered: true, maxRetransmits: 0 },
   ];
 
-  /** Returns a function that counts the datagrams with a message lost since this call. */
+  /** A function that counts the datagrams with a message that are lost after this call. */
   function lostMessages(way: 'up' | 'down'): () => number {
     const before = network.lost[way].length;
     return () => network.lost[way].slice(before).filter((length) => length > SIZE).length;
   }
 
-  test('towards the client', async () => {
+  test('to the client', async () => {
     const { directTransport, webRtcTransport, dataConsumerDirect } = objects;
     const source = await directTransport.produceData();
     await webRtcTransport.consumeData({

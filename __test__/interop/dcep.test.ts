@@ -6,9 +6,8 @@ import { nextEvent, until, untilState } from '../helpers/wait';
 import { WebRtcPeers, type ChannelOptions, type WebRtcPeer } from '../helpers/WebRtcPeers';
 
 /**
- * Clients without mediasoup-client: they open their channels in band, by a
- * DATA_CHANNEL_OPEN (RFC 8832), and use one channel for both directions. Here a DataProducer and a
- * DataConsumer({ streamId }) are created for the id of the channel.
+ * Clients that open their channels in band, by a DATA_CHANNEL_OPEN (RFC 8832), and use one channel for both
+ * directions. The server creates a DataProducer and a DataConsumer for the stream of the channel.
  */
 
 /** A DTLS client uses even ids (RFC 8832 §6). */
@@ -29,7 +28,7 @@ afterEach(() => objects.worker.close());
 
 afterAll(() => peers.close());
 
-/** Our side of a channel: what the client sends, and how it is answered. */
+/** The server's side of a channel: `inbox` gets the client's messages, `source` and `dataConsumer` send to the client. */
 interface Channel {
   dataProducer: types.DataProducer;
   inbox: Inbox;
@@ -46,7 +45,7 @@ async function channelFor(streamId: number): Promise<Channel> {
   return { dataProducer, inbox, dataConsumer, source };
 }
 
-/** A client whose channels are open, that is, acknowledged. */
+/** A client whose channels are open, so that their OPENs have been acknowledged. */
 function connect(...channels: Partial<ChannelOptions>[]): Promise<WebRtcPeer> {
   return peers.connect(objects.webRtcTransport, {
     channels: channels.map((channel) => ({ id: ID, negotiated: false, ...channel })),
@@ -63,7 +62,7 @@ const kinds: [string, Partial<ChannelOptions>][] = [
 ];
 
 describe('a channel that the client opens in band', () => {
-  test.each(kinds)('%s: opens, and carries messages both ways', async (_title, options) => {
+  test.each(kinds)('opens and carries messages both ways: %s', async (_title, options) => {
     const { dataProducer, inbox, dataConsumer, source } = await channelFor(ID);
     const peer = await connect(options);
 
@@ -81,19 +80,19 @@ describe('a channel that the client opens in band', () => {
     source.send(Buffer.from('routed'));
     expect(await peer.untilMessages(ID, 2)).toEqual(['to this client', Buffer.from('routed')]);
 
-    // DATA_CHANNEL_OPEN is no message.
+    // DATA_CHANNEL_OPEN does not count as a message.
     await expect(dataProducer.getStats()).resolves.toMatchObject([
       { messagesReceived: 2, bytesReceived: 6 },
     ]);
     expect(inbox.messages).toHaveLength(2);
   });
 
-  test('opens without a DataProducer and a DataConsumer, which may come later', async () => {
+  test('opens before its DataProducer and DataConsumer are created, and carries messages then', async () => {
     const recorder = new EventRecorder().watch({ transport: objects.webRtcTransport });
     const peer = await connect({});
     await untilState(objects.webRtcTransport, 'iceState', 'completed');
     await untilState(objects.webRtcTransport, 'sctpState', 'connected');
-    // JavaScript sees nothing of the channel, only changes of the transport's states.
+    // The OPEN itself causes no event.
     expect(recorder.take().filter((line) => !/(state|tuple)change/.test(line))).toEqual([]);
 
     const { inbox, dataConsumer } = await channelFor(ID);
@@ -103,7 +102,7 @@ describe('a channel that the client opens in band', () => {
     await peer.untilMessages(ID, 1);
   });
 
-  test('opens next to negotiated channels, which stay as they are', async () => {
+  test('opens next to negotiated channels, which keep working', async () => {
     const { inbox } = await channelFor(ID);
     const peer = await connect({}, { id: 0, negotiated: true }, { id: 1, negotiated: true });
     const negotiated = new Inbox(objects.dataConsumerDirect);
@@ -116,7 +115,7 @@ describe('a channel that the client opens in band', () => {
     expect(await peer.untilMessages(0, 1)).toEqual(['to stream 0']);
   });
 
-  test('32 of them, each with its own messages', async () => {
+  test('carries its own messages when there are 32 channels', async () => {
     const ids = Array.from({ length: 32 }, (_, index) => 100 + 2 * index);
     const channels = await Promise.all(ids.map((id) => channelFor(id)));
     const peer = await connect(...ids.map((id) => ({ id })));
@@ -131,7 +130,7 @@ describe('a channel that the client opens in band', () => {
     }
   });
 
-  test('by a client that is DTLS server, on an odd id', async () => {
+  test('opens on an odd id if the client is DTLS server', async () => {
     const { inbox, dataConsumer } = await channelFor(5);
     const peer = await peers.connect(objects.webRtcTransport, {
       role: 'server',
@@ -143,7 +142,7 @@ describe('a channel that the client opens in band', () => {
     await peer.untilMessages(5, 1);
   });
 
-  test('messages sent right after the OPEN arrive, in order', async () => {
+  test('carries messages that follow its OPEN, in order', async () => {
     const { inbox } = await channelFor(ID);
     const peer = await connect({});
     await peer.sendNumbered(ID, 100, 1000);
@@ -153,7 +152,7 @@ describe('a channel that the client opens in band', () => {
 });
 
 describe('a channel that the client opens in band and closes', () => {
-  test("'streamclose' on both, the DataConsumer is closed, the DataProducer is not", async () => {
+  test("emits 'streamclose' on DataProducer and DataConsumer, and closes only the DataConsumer", async () => {
     const { dataProducer, dataConsumer } = await channelFor(ID);
     const peer = await connect({});
     const recorder = new EventRecorder().watch({ dataProducer, dataConsumer });
@@ -168,17 +167,17 @@ describe('a channel that the client opens in band and closes', () => {
     expect(dataProducer.closed).toBe(false);
   });
 
-  test('and opens it again: the OPEN is acknowledged again, and messages go both ways', async () => {
+  test('can be opened again, and carries messages both ways', async () => {
     const { directTransport, webRtcTransport } = objects;
     const { inbox, dataConsumer } = await channelFor(ID);
     const peer = await connect({}, { id: 0, negotiated: true });
     await peer.send(ID, 'before');
     await inbox.count(1);
-    const gone = nextEvent(dataConsumer, 'streamclose');
+    const streamclose = nextEvent(dataConsumer, 'streamclose');
     await peer.closeChannel(ID);
-    await gone;
-    // The id is free once both directions are reset (RFC 8831 §6.7). The client reports its own only, but what we
-    // send after ours arrives after it.
+    await streamclose;
+    // The id is free once both directions are reset (RFC 8831 §6.7). The client does not report the reset of the
+    // server's direction, but a message that the server sends afterwards arrives after it.
     objects.dataProducerDirect.send('reset');
     await peer.untilMessages(0, 1);
 
@@ -195,7 +194,7 @@ describe('a channel that the client opens in band and closes', () => {
 });
 
 describe('consumeData({ streamId })', () => {
-  test('takes that stream, which no other DataConsumer gets', async () => {
+  test('uses that stream, and other DataConsumers get other streams', async () => {
     const { webRtcTransport, dataProducerDirect } = objects;
     const dataProducerId = dataProducerDirect.id;
     // Stream 0 is in use.
@@ -205,7 +204,7 @@ describe('consumeData({ streamId })', () => {
     expect(next.sctpStreamParameters?.streamId).toBe(2);
   });
 
-  test('rejects with an Error if another DataConsumer has it', async () => {
+  test('rejects with an Error if another DataConsumer uses the stream', async () => {
     const { webRtcTransport, dataProducerDirect } = objects;
     const dataProducerId = dataProducerDirect.id;
     await webRtcTransport.consumeData({ dataProducerId, streamId: 7 });
@@ -214,7 +213,7 @@ describe('consumeData({ streamId })', () => {
     await expect(again).rejects.not.toThrow(TypeError);
   });
 
-  test('gives the channel the reliability of its own options', async () => {
+  test('uses the reliability options of the call', async () => {
     const { webRtcTransport, dataProducerDirect } = objects;
     const dataConsumer = await webRtcTransport.consumeData({
       dataProducerId: dataProducerDirect.id,

@@ -28,7 +28,7 @@ afterEach(() => objects.worker.close());
 afterAll(() => peers.close());
 
 describe('the client closes a DataChannel', () => {
-  test("of a DataConsumer: 'streamclose', observer 'close', and it is closed", async () => {
+  test("of a DataConsumer: it emits 'streamclose' and observer 'close', and is closed", async () => {
     const { webRtcTransport, dataConsumerSctp, dataProducerDirect, worker } = objects;
     const recorder = new EventRecorder().watch({ ...objects });
     const streamclose = nextEvent(dataConsumerSctp, 'streamclose');
@@ -48,7 +48,7 @@ describe('the client closes a DataChannel', () => {
     await inbox.count(1);
   });
 
-  test("of a DataProducer: 'streamclose', and it stays open", async () => {
+  test("of a DataProducer: it emits 'streamclose' and stays open", async () => {
     const { dataProducerSctp, dataConsumerDirect, worker } = objects;
     const recorder = new EventRecorder().watch({ ...objects });
     const streamclose = nextEvent(dataProducerSctp, 'streamclose');
@@ -60,7 +60,7 @@ describe('the client closes a DataChannel', () => {
     expect(dataConsumerDirect.closed).toBe(false);
   });
 
-  test('of a DataProducer and opens it again: the DataProducer keeps working', async () => {
+  test('of a DataProducer and opens it again: messages arrive again', async () => {
     const { dataProducerSctp, dataConsumerDirect } = objects;
     const inbox = new Inbox(dataConsumerDirect);
     await peer.send(1, 'before');
@@ -76,7 +76,7 @@ describe('the client closes a DataChannel', () => {
     expect(inbox.texts).toEqual(['before', 'after']);
   });
 
-  test('of a DataConsumer: another one on the same stream works once the reset is complete', async () => {
+  test('of a DataConsumer: consumeData() can use the stream again once its reset is complete', async () => {
     const { webRtcTransport, dataConsumerSctp, dataProducerDirect, dataConsumerDirect } = objects;
     const inbox = new Inbox(dataConsumerDirect);
     const streamclose = nextEvent(dataConsumerSctp, 'streamclose');
@@ -87,7 +87,7 @@ describe('the client closes a DataChannel', () => {
       webRtcTransport
         .consumeData({ dataProducerId: dataProducerDirect.id, streamId: 0 })
         .catch(() => undefined);
-    // An id is free again when its reset is complete and some time has passed; there is no event.
+    // No event says when the stream is free: its reset must be complete, and some time must have passed.
     let again = await consume();
     for (let round = 1; !again; round++) {
       await peer.send(1, 'round');
@@ -102,7 +102,7 @@ describe('the client closes a DataChannel', () => {
 });
 
 describe('the server closes', () => {
-  test('dataConsumer.close() closes the client’s channel, and no other', async () => {
+  test('dataConsumer.close() closes only its channel at the client', async () => {
     const { dataConsumerSctp, dataConsumerDirect } = objects;
     dataConsumerSctp.close();
     await peer.untilClosed(0);
@@ -112,7 +112,7 @@ describe('the server closes', () => {
     await inbox.count(1);
   });
 
-  test('dataProducer.close() closes the client’s channel, and no other', async () => {
+  test('dataProducer.close() closes only its channel at the client', async () => {
     const { dataProducerSctp, dataProducerDirect } = objects;
     dataProducerSctp.close();
     await peer.untilClosed(1);
@@ -121,7 +121,7 @@ describe('the server closes', () => {
     expect(await peer.untilMessages(0, 1)).toEqual(['still here']);
   });
 
-  test('dataProducer.close() of the source closes the channel of its consumer', async () => {
+  test('dataProducer.close() of a direct DataProducer closes the channel of its DataConsumer', async () => {
     const { dataProducerDirect, dataConsumerSctp } = objects;
     dataProducerDirect.close();
     await nextEvent(dataConsumerSctp, 'dataproducerclose');
@@ -129,7 +129,7 @@ describe('the server closes', () => {
     expect(peer.closed).toEqual(new Set([0]));
   });
 
-  test('the stream of a closed DataConsumer is used again, but not before the others', async () => {
+  test('consumeData() after dataConsumer.close() uses the next stream, not the closed one', async () => {
     const { webRtcTransport, dataProducerDirect, dataConsumerSctp } = objects;
     const { id: dataProducerId } = dataProducerDirect;
     dataConsumerSctp.close();
@@ -138,7 +138,7 @@ describe('the server closes', () => {
     await peer.untilClosed(0);
   });
 
-  test('transport.close() is seen by the client', async () => {
+  test('transport.close() closes the channels and the connection of the client', async () => {
     const { webRtcTransport } = objects;
     webRtcTransport.close();
     await peer.untilClosed(0);
@@ -147,17 +147,20 @@ describe('the server closes', () => {
       peer,
       'state',
       () => ['closed', 'disconnected', 'failed'].includes(peer.state),
-      () => `the client gone, it is '${peer.state}'`,
+      () => `the client disconnected, it is '${peer.state}'`,
     );
   });
 
-  test.each(['router', 'worker'] as const)('%s.close() is seen by the client', async (name) => {
-    objects[name].close();
-    await peer.untilClosed(0);
-    await peer.untilClosed(1);
-  });
+  test.each(['router', 'worker'] as const)(
+    '%s.close() closes the channels of the client',
+    async (name) => {
+      objects[name].close();
+      await peer.untilClosed(0);
+      await peer.untilClosed(1);
+    },
+  );
 
-  test('messages sent before dataProducer.close() of the source are delivered, if they were taken', async () => {
+  test('dataProducer.close() does not deliver again a message that arrived before', async () => {
     const { dataProducerSctp, worker } = objects;
     const inbox = new Inbox(objects.dataConsumerDirect);
     await peer.send(1, 'before');
@@ -169,14 +172,14 @@ describe('the server closes', () => {
 });
 
 describe('the client closes its PeerConnection', () => {
-  test('sctpState closed; the transport and its entities stay open, and drop messages', async () => {
+  test('sctpState becomes closed; the transport and its entities stay open, and messages are dropped', async () => {
     const { webRtcTransport, dataProducerSctp, dataConsumerSctp, dataProducerDirect } = objects;
     const recorder = new EventRecorder().watch({ ...objects });
     await peer.close();
     await untilState(webRtcTransport, 'sctpState', 'closed');
     await objects.worker.dump();
-    // libdatachannel ends its association first. Its close_notify leaves only if its ICE agent still runs, which on an
-    // idle machine it never does.
+    // libdatachannel ends its association first, and sends close_notify only if its ICE agent still runs, which on an
+    // idle machine is never the case.
     const endsOfDtls = [
       'webRtcTransport dtlsstatechange(closed)',
       'webRtcTransport.observer dtlsstatechange(closed)',
@@ -200,15 +203,15 @@ describe('the client closes its PeerConnection', () => {
     expect(webRtcTransport.closed).toBe(true);
   });
 
-  test('another client of the router does not notice', async () => {
+  test('another client of the router stays connected and gets messages', async () => {
     const { router, webRtcTransport, dataProducerDirect } = objects;
     const other = await router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true });
     await other.consumeData({ dataProducerId: dataProducerDirect.id });
     const second = await peers.connect(other, { channels: [{ id: 0 }] });
     await peer.close();
     await untilState(webRtcTransport, 'sctpState', 'closed');
-    dataProducerDirect.send('go on');
-    expect(await second.untilMessages(0, 1)).toEqual(['go on']);
+    dataProducerDirect.send('still here');
+    expect(await second.untilMessages(0, 1)).toEqual(['still here']);
     expect(other).toMatchObject({ dtlsState: 'connected', sctpState: 'connected' });
   });
 });

@@ -44,7 +44,7 @@ describe('payload protocol identifiers and empty messages', () => {
     ["'é ✓ 😀'", ['é ✓ 😀'], 'é ✓ 😀'],
   ];
 
-  test('dataProducer.send() and dataConsumer.send(): what the client gets', async () => {
+  test('dataProducer.send() and dataConsumer.send() deliver each payload as its PPID says', async () => {
     const { webRtcTransport, dataProducerDirect, dataConsumerSctp } = objects;
     const peer = await peers.connect(webRtcTransport, { channels: CHANNELS });
     for (const [, args] of toClient) {
@@ -55,7 +55,7 @@ describe('payload protocol identifiers and empty messages', () => {
     expect(got).toEqual(toClient.flatMap(([, , expected]) => [expected, expected]));
   });
 
-  test('what the client sends: message (Buffer, ppid), and the statistics', async () => {
+  test('messages of the client arrive with their PPIDs and are counted', async () => {
     const { webRtcTransport, dataConsumerDirect, dataProducerSctp } = objects;
     const inbox = new Inbox(dataConsumerDirect);
     const peer = await peers.connect(webRtcTransport, { channels: CHANNELS });
@@ -73,7 +73,7 @@ describe('payload protocol identifiers and empty messages', () => {
     ]);
   });
 
-  test('what one client sends another one gets, as text or bytes', async () => {
+  test('messages from client to client stay text or bytes', async () => {
     const { router, webRtcTransport, dataProducerSctp } = objects;
     const other = await router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true });
     await other.consumeData({ dataProducerId: dataProducerSctp.id });
@@ -86,7 +86,7 @@ describe('payload protocol identifiers and empty messages', () => {
     expect(await receiver.untilMessages(0, messages.length)).toEqual(messages);
   });
 
-  test('a message that begins like DATA_CHANNEL_OPEN is a message', async () => {
+  test('a binary message that looks like DATA_CHANNEL_OPEN is delivered', async () => {
     const { webRtcTransport, dataConsumerDirect } = objects;
     const inbox = new Inbox(dataConsumerDirect);
     const peer = await peers.connect(webRtcTransport, { channels: CHANNELS });
@@ -95,31 +95,31 @@ describe('payload protocol identifiers and empty messages', () => {
     expect(await inbox.count(1)).toEqual([{ text: open.toString('latin1'), ppid: 53 }]);
   });
 
-  test('what a client sends on a stream without a DataProducer is dropped', async () => {
+  test('a message on a stream without a DataProducer is dropped', async () => {
     const { webRtcTransport, dataConsumerDirect } = objects;
     const inbox = new Inbox(dataConsumerDirect);
     const peer = await peers.connect(webRtcTransport, { channels: [...CHANNELS, { id: 9 }] });
-    await peer.send(9, 'nobody');
-    await peer.send(0, 'nobody');
-    await peer.send(1, 'somebody');
-    expect(await inbox.count(1)).toEqual([{ text: 'somebody', ppid: 51 }]);
+    await peer.send(9, 'no DataProducer');
+    await peer.send(0, 'a DataConsumer only');
+    await peer.send(1, 'a DataProducer');
+    expect(await inbox.count(1)).toEqual([{ text: 'a DataProducer', ppid: 51 }]);
   });
 });
 
-describe('in numbers, on an ordered channel', () => {
+describe('many messages on an ordered channel', () => {
   test.each([
     [1_000, 100],
     [100, 200_000],
     [10, 262_144],
   ])(
-    '%d messages of %d B to the client arrive, in order',
+    '%d messages of %d B to the client arrive in order',
     async (count, size) => {
       const { webRtcTransport, dataConsumerSctp } = objects;
       const peer = await peers.connect(webRtcTransport, {
         channels: [{ id: 0, tally: true }, { id: 1 }],
       });
       for (let number = 0; number < count; number++) {
-        // The queue holds 2 MB: what it rejects is sent again when there is room.
+        // The queue holds 2 MB: a rejected message is sent again when there is room.
         for (;;) {
           try {
             await dataConsumerSctp.send(numbered(number, size));
@@ -145,7 +145,7 @@ describe('in numbers, on an ordered channel', () => {
     [100, 200_000],
     [10, 262_144],
   ])(
-    '%d messages of %d B from the client arrive, in order',
+    '%d messages of %d B from the client arrive in order',
     async (count, size) => {
       const { webRtcTransport, dataConsumerDirect, dataProducerSctp } = objects;
       const tally = new Tally();
@@ -167,7 +167,7 @@ describe('in numbers, on an ordered channel', () => {
     60_000,
   );
 
-  test('routed from a direct DataProducer: 1,000 messages of 100 B at once', async () => {
+  test('1,000 messages of 100 B from a direct DataProducer in one macrotask arrive in order', async () => {
     const { webRtcTransport, dataProducerDirect } = objects;
     const peer = await peers.connect(webRtcTransport, {
       channels: [{ id: 0, tally: true }, { id: 1 }],
@@ -178,7 +178,7 @@ describe('in numbers, on an ordered channel', () => {
     expect(await peer.tally(0, 1_000)).toEqual(allOf(1_000, 100));
   });
 
-  test('from client to client: 200 messages of 10 KB', async () => {
+  test('200 messages of 10 KB from client to client arrive in order', async () => {
     const { router, webRtcTransport, dataProducerSctp } = objects;
     const other = await router.createWebRtcTransport({
       listenInfos: LOOPBACK,
@@ -193,7 +193,7 @@ describe('in numbers, on an ordered channel', () => {
     expect(await receiver.tally(0, 200)).toEqual(allOf(200, 10_000));
   });
 
-  test('a message with every byte arrives as it was', async () => {
+  test('a message of 100,000 random bytes arrives unchanged, both ways', async () => {
     const { webRtcTransport, dataProducerDirect, dataConsumerDirect } = objects;
     const inbox = new Inbox(dataConsumerDirect);
     const peer = await peers.connect(webRtcTransport, { channels: CHANNELS });
@@ -206,13 +206,13 @@ describe('in numbers, on an ordered channel', () => {
     expect((got as Buffer).equals(message)).toBe(true);
   });
 
-  test('a large message does not hold up a small one on another stream', async () => {
+  test('a small message leaves before the large ones that were queued earlier on another stream', async () => {
     const { webRtcTransport, directTransport, dataConsumerSctp } = objects;
     const other = await directTransport.produceData();
     const second = await webRtcTransport.consumeData({ dataProducerId: other.id });
     const peer = await peers.connect(webRtcTransport, { channels: [{ id: 0 }, { id: 1 }] });
-    // The worker emits these in the order in which messages leave. The order in which the client's process sees messages
-    // is not that of their arrival: node-datachannel has a queue per channel.
+    // The worker emits bufferedamountlow in the order in which messages leave. The order at the client's process says
+    // nothing, because node-datachannel has a queue per channel.
     const left: string[] = [];
     second.on('bufferedamountlow', () => left.push('small'));
     dataConsumerSctp.on('bufferedamountlow', () => left.push('large'));
@@ -240,54 +240,60 @@ describe('unordered and partially reliable channels', () => {
     ],
   ];
 
-  test.each(kinds)('%s: messages both ways, each once', async (_title, parameters, channel) => {
-    const { router, directTransport } = objects;
-    const transport = await router.createWebRtcTransport({
-      listenInfos: LOOPBACK,
-      enableSctp: true,
-    });
-    const dataProducer = await transport.produceData({
-      sctpStreamParameters: { streamId: 5, ...parameters },
-    });
-    const source = await directTransport.produceData();
-    const dataConsumer = await transport.consumeData({ dataProducerId: source.id, ...parameters });
-    expect(dataProducer.sctpStreamParameters).toEqual({
-      streamId: 5,
-      ordered: false,
-      ...parameters,
-    });
-    expect(dataConsumer.sctpStreamParameters).toEqual({
-      streamId: 0,
-      ordered: false,
-      ...parameters,
-    });
-    const tally = new Tally();
-    const dataConsumerDirect = await directTransport.consumeData({
-      dataProducerId: dataProducer.id,
-    });
-    dataConsumerDirect.on('message', (message) => tally.add(message));
-    const peer = await peers.connect(transport, {
-      channels: [
-        { id: 0, tally: true, ...channel },
-        { id: 5, ...channel },
-      ],
-    });
-    // So few messages that the buffers of the loopback device lose none.
-    const COUNT = 50;
-    for (let number = 0; number < COUNT; number++) {
-      await dataConsumer.send(numbered(number, 1000));
-    }
-    expect(await peer.tally(0, COUNT)).toMatchObject({
-      count: COUNT,
-      damaged: 0,
-      distinct: COUNT,
-    });
-    await peer.sendNumbered(5, COUNT, 1000);
-    await until(dataConsumerDirect, 'message', () => tally.count === COUNT);
-    expect(tally.summary).toMatchObject({ damaged: 0, distinct: COUNT });
-  });
+  test.each(kinds)(
+    'with %s every message arrives once, both ways',
+    async (_title, parameters, channel) => {
+      const { router, directTransport } = objects;
+      const transport = await router.createWebRtcTransport({
+        listenInfos: LOOPBACK,
+        enableSctp: true,
+      });
+      const dataProducer = await transport.produceData({
+        sctpStreamParameters: { streamId: 5, ...parameters },
+      });
+      const source = await directTransport.produceData();
+      const dataConsumer = await transport.consumeData({
+        dataProducerId: source.id,
+        ...parameters,
+      });
+      expect(dataProducer.sctpStreamParameters).toEqual({
+        streamId: 5,
+        ordered: false,
+        ...parameters,
+      });
+      expect(dataConsumer.sctpStreamParameters).toEqual({
+        streamId: 0,
+        ordered: false,
+        ...parameters,
+      });
+      const tally = new Tally();
+      const dataConsumerDirect = await directTransport.consumeData({
+        dataProducerId: dataProducer.id,
+      });
+      dataConsumerDirect.on('message', (message) => tally.add(message));
+      const peer = await peers.connect(transport, {
+        channels: [
+          { id: 0, tally: true, ...channel },
+          { id: 5, ...channel },
+        ],
+      });
+      // Few enough that loopback loses none.
+      const COUNT = 50;
+      for (let number = 0; number < COUNT; number++) {
+        await dataConsumer.send(numbered(number, 1000));
+      }
+      expect(await peer.tally(0, COUNT)).toMatchObject({
+        count: COUNT,
+        damaged: 0,
+        distinct: COUNT,
+      });
+      await peer.sendNumbered(5, COUNT, 1000);
+      await until(dataConsumerDirect, 'message', () => tally.count === COUNT);
+      expect(tally.summary).toMatchObject({ damaged: 0, distinct: COUNT });
+    },
+  );
 
-  test('1,000 messages of 100 B both ways on an unordered channel, each once', async () => {
+  test('1,000 messages of 100 B on an unordered channel arrive once each, both ways', async () => {
     const { router, directTransport } = objects;
     const transport = await router.createWebRtcTransport({
       listenInfos: LOOPBACK,
@@ -318,7 +324,7 @@ describe('unordered and partially reliable channels', () => {
 });
 
 describe('queues', () => {
-  test('messages queued before the client connects are delivered, in order', async () => {
+  test('messages queued before the client connects arrive in order', async () => {
     const { webRtcTransport, dataProducerDirect, dataConsumerSctp } = objects;
     await dataConsumerSctp.send('own');
     dataProducerDirect.send('routed');
@@ -330,7 +336,7 @@ describe('queues', () => {
     expect(dataConsumerSctp.bufferedAmount).toBe(0);
   });
 
-  test('a full queue: sctpsendbufferfull; it drains: bufferedamountlow; what was accepted arrives', async () => {
+  test('sctpsendbufferfull is emitted while the queue is full, bufferedamountlow when it drains; accepted messages arrive', async () => {
     const { webRtcTransport, dataConsumerSctp } = objects;
     const recorder = new EventRecorder().watch({ dataConsumerSctp });
     const outcomes: unknown[] = [];
@@ -358,7 +364,7 @@ describe('queues', () => {
     expect(Number(amount)).toBeLessThanOrEqual(1024);
   });
 
-  test('a client is frozen: the queue fills; it resumes: everything accepted arrives', async () => {
+  test('a frozen client: its queue fills; every accepted message arrives when it resumes', async () => {
     const sleeper = new WebRtcPeers();
     const { webRtcTransport, dataConsumerSctp } = objects;
     await dataConsumerSctp.setBufferedAmountLowThreshold(500_000);
@@ -368,20 +374,20 @@ describe('queues', () => {
     const recorder = new EventRecorder().watch({ dataConsumerSctp });
     sleeper.freeze();
     let accepted = 0;
-    let refused = 0;
+    let rejected = 0;
     for (let count = 0; count < 60; count++) {
       try {
         await dataConsumerSctp.send(numbered(accepted, 100_000));
         accepted++;
       } catch (error) {
         expect(error).toMatchObject({ message: 'sctpsendbufferfull' });
-        refused++;
+        rejected++;
       }
     }
     expect(accepted).toBeGreaterThanOrEqual(20);
-    expect(refused).toBeGreaterThan(0);
+    expect(rejected).toBeGreaterThan(0);
     await objects.worker.dump();
-    expect(recorder.take()).toEqual(Array(refused).fill('dataConsumerSctp sctpsendbufferfull'));
+    expect(recorder.take()).toEqual(Array(rejected).fill('dataConsumerSctp sctpsendbufferfull'));
     sleeper.thaw();
     expect(await peer.tally(0, accepted)).toEqual(allOf(accepted, 100_000));
     await expect(dataConsumerSctp.getBufferedAmount()).resolves.toBe(0);
@@ -392,7 +398,7 @@ describe('queues', () => {
     await sleeper.close();
   }, 60_000);
 
-  test('bufferedamountlow does not fire for messages that stay below the threshold', async () => {
+  test('bufferedamountlow is not emitted while bufferedAmount stays below the threshold', async () => {
     const { webRtcTransport, dataConsumerSctp } = objects;
     const peer = await peers.connect(webRtcTransport, { channels: CHANNELS });
     const recorder = new EventRecorder().watch({ dataConsumerSctp });
@@ -403,7 +409,7 @@ describe('queues', () => {
     expect(recorder.take()).toEqual([]);
   });
 
-  test('one client that is frozen costs the others nothing', async () => {
+  test('a frozen client loses messages that another client gets', async () => {
     const sleeper = new WebRtcPeers();
     const { router, webRtcTransport, dataProducerDirect } = objects;
     const frozen = await router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true });
@@ -427,8 +433,8 @@ describe('queues', () => {
   }, 60_000);
 });
 
-describe('pausing', () => {
-  test('dataConsumer.pause(): routed messages are not delivered, send() rejects', async () => {
+describe('pause() and subchannels', () => {
+  test('while a DataConsumer is paused, routed messages are dropped and send() rejects', async () => {
     const { webRtcTransport, dataProducerDirect, dataConsumerSctp } = objects;
     const peer = await peers.connect(webRtcTransport, { channels: CHANNELS });
     await dataConsumerSctp.pause();
@@ -440,7 +446,7 @@ describe('pausing', () => {
     expect(await peer.untilMessages(0, 2)).toEqual(['c', 'd']);
   });
 
-  test('dataProducer.pause() of a client’s: what it sends is counted and is dropped', async () => {
+  test('while the DataProducer of a client is paused, its messages are counted and dropped', async () => {
     const { webRtcTransport, dataProducerSctp, dataConsumerDirect } = objects;
     const inbox = new Inbox(dataConsumerDirect);
     const peer = await peers.connect(webRtcTransport, { channels: CHANNELS });
@@ -457,7 +463,7 @@ describe('pausing', () => {
     expect(await inbox.count(1)).toEqual([{ text: 'b', ppid: 51 }]);
   });
 
-  test('subchannels choose among clients', async () => {
+  test('a message with subchannels reaches only the clients that subscribe to one', async () => {
     const { router, webRtcTransport, directTransport } = objects;
     const other = await router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true });
     const source = await directTransport.produceData();
@@ -474,7 +480,7 @@ describe('pausing', () => {
 });
 
 describe('sizes', () => {
-  test('a client’s message over maxReceiveMessageSize ends its association, and nothing else', async () => {
+  test('a message over maxReceiveMessageSize ends the association of that client only', async () => {
     const { router, directTransport, webRtcTransport, dataProducerDirect } = objects;
     const bounded = await router.createWebRtcTransport({
       listenInfos: LOOPBACK,
@@ -501,12 +507,12 @@ describe('sizes', () => {
     );
     expect(bounded.closed).toBe(false);
     expect(dataProducer.closed).toBe(false);
-    dataProducerDirect.send('go on');
-    expect(await other.untilMessages(0, 1)).toEqual(['go on']);
+    dataProducerDirect.send('still here');
+    expect(await other.untilMessages(0, 1)).toEqual(['still here']);
     expect(inbox.buffers.map(({ length }) => length)).toEqual([500]);
   });
 
-  test('dataConsumer.send() over maxSendMessageSize rejects, exactly', async () => {
+  test('dataConsumer.send() rejects a message of more than maxSendMessageSize bytes', async () => {
     const { router, dataProducerDirect } = objects;
     const bounded = await router.createWebRtcTransport({
       listenInfos: LOOPBACK,

@@ -6,16 +6,16 @@ import { Inbox } from '../helpers/Inbox';
 import { WebRtcPeers, type WebRtcPeer } from '../helpers/WebRtcPeers';
 
 /**
- * A pipe carries subchannels in a header in front of the payload. A browser that sends such a header must not
- * select the consumers on the far side: the header is payload, and all consumers get it as it was sent.
+ * A pipe carries subchannels in a header in front of the payload. A client that sends such a header must not select
+ * the DataConsumers beyond the pipe: its header is payload, which all DataConsumers get unchanged.
  */
 
-/** The beginning of the header: a token whose last two bits are flags. */
+/** The start of the header: a token whose last two bits are flags. */
 const TOKEN = [0xa5, 0xf0, 0x9c, 0xb3, 0xd6, 0xe1, 0xf2, 0x8c];
 const REQUIRED = 0b10;
 const IGNORED = 0b01;
 
-/** A message with a forged header of subchannel 7, as a pipe would write it. */
+/** A message with the header that a pipe writes for subchannel 7. */
 function forged(flags: number, ...more: number[]): Buffer {
   const token = [...TOKEN.slice(0, 7), TOKEN[7]! | flags];
   return Buffer.from([...token, 0, 1, 0, 7, ...more, ...Buffer.from('payload')]);
@@ -40,7 +40,7 @@ beforeEach(async () => {
 
 afterAll(() => peers.close());
 
-/** Over the network, as between two hosts. */
+/** Pipes with two PipeTransports, as between two hosts. */
 async function pipeByHand(): Promise<types.DataProducer> {
   const options = { listenInfo: { protocol: 'udp', ip: '127.0.0.1' }, enableSctp: true } as const;
   const here = await near.router.createPipeTransport(options);
@@ -65,7 +65,7 @@ test.each([
   ['two PipeTransports', pipeByHand],
   ['pipeToRouter()', pipeToRouter],
 ])(
-  'through %s, a forged header of a client arrives as payload, at everybody',
+  'through %s, every DataConsumer gets the forged header of a client as payload',
   async (_title, pipe) => {
     const { id } = await pipe();
     const direct = await far.createDirectTransport();

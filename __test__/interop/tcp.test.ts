@@ -6,7 +6,7 @@ import '../helpers/closeWorkers';
 import { bindingRequest, SUCCESS } from '../helpers/stun';
 import { untilState, within } from '../helpers/wait';
 
-/** ICE over TCP: candidates, and a client with RFC 4571 framing and STUN. */
+/** ICE over TCP: candidates, and a client that sends STUN with RFC 4571 framing. */
 
 const UDP: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
 const TCP: types.TransportListenInfo = { protocol: 'tcp', ip: '127.0.0.1' };
@@ -40,7 +40,7 @@ function framed(message: Buffer): Buffer {
   return Buffer.concat([length, message]);
 }
 
-/** The next frame. */
+/** The payload of the next frame. */
 async function nextFrame(socket: net.Socket): Promise<Buffer> {
   let received = Buffer.alloc(0);
   const complete = new Promise<Buffer>((resolve) => {
@@ -54,8 +54,8 @@ async function nextFrame(socket: net.Socket): Promise<Buffer> {
   return within(complete, 'a frame over TCP');
 }
 
-/** Resolves when the connection has ended, with or without an error. */
-function gone(socket: net.Socket): Promise<void> {
+/** Resolves once the connection has ended, with or without an error. */
+function untilEnded(socket: net.Socket): Promise<void> {
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   return within(closed, 'the end of a connection');
 }
@@ -112,25 +112,34 @@ describe('iceCandidates', () => {
       { listenIps: ['127.0.0.1'], enableTcp: true },
       [udp(FIRST), tcp(FIRST - (100 << 8))],
     ],
-  ])('createWebRtcTransport(%s)', async (_title, options, expected) => {
-    const transport = await router.createWebRtcTransport(options as types.WebRtcTransportOptions);
-    expect(shown(transport)).toEqual(expected);
-  });
+  ])(
+    'createWebRtcTransport(%s) has its candidates in order of priority',
+    async (_title, options, expected) => {
+      const transport = await router.createWebRtcTransport(options as types.WebRtcTransportOptions);
+      expect(shown(transport)).toEqual(expected);
+    },
+  );
 
   test.each<[string, object, number, number]>([
     ['{}', {}, 0, 0],
     ['{ preferUdp: true }', { preferUdp: true }, 1000, 0],
     ['{ preferTcp: true }', { preferTcp: true }, 0, 1000],
-  ])('with a WebRtcServer and %s', async (_title, options, more, moreTcp) => {
-    const webRtcServer = await worker.createWebRtcServer({ listenInfos: [UDP, TCP] });
-    const transport = await router.createWebRtcTransport({ webRtcServer, ...options });
-    expect(shown(transport)).toEqual(
-      expect.arrayContaining([udp(FIRST + (more << 8)), tcp(FIRST - (100 << 8) + (moreTcp << 8))]),
-    );
-    const { udpSockets, tcpServers } = await webRtcServer.dump();
-    expect(udpSockets).toHaveLength(1);
-    expect(tcpServers).toEqual([{ ip: '127.0.0.1', port: tcpPort(transport) }]);
-  });
+  ])(
+    'createWebRtcTransport({ webRtcServer, ...%s }) has UDP and TCP candidates',
+    async (_title, options, more, moreTcp) => {
+      const webRtcServer = await worker.createWebRtcServer({ listenInfos: [UDP, TCP] });
+      const transport = await router.createWebRtcTransport({ webRtcServer, ...options });
+      expect(shown(transport)).toEqual(
+        expect.arrayContaining([
+          udp(FIRST + (more << 8)),
+          tcp(FIRST - (100 << 8) + (moreTcp << 8)),
+        ]),
+      );
+      const { udpSockets, tcpServers } = await webRtcServer.dump();
+      expect(udpSockets).toHaveLength(1);
+      expect(tcpServers).toEqual([{ ip: '127.0.0.1', port: tcpPort(transport) }]);
+    },
+  );
 });
 
 describe.each(['sockets of its own', 'a WebRtcServer'])('a transport with %s', (kind) => {
@@ -145,7 +154,7 @@ describe.each(['sockets of its own', 'a WebRtcServer'])('a transport with %s', (
         : await router.createWebRtcTransport({ listenInfos: [UDP, TCP], enableTcp: true });
   });
 
-  test('answers a Binding request in a frame, and selects the tuple', async () => {
+  test('answers a framed Binding request and selects the tuple', async () => {
     const socket = await dial(tcpPort(transport));
     const request = requestFor(transport);
     socket.write(framed(request));
@@ -160,7 +169,7 @@ describe.each(['sockets of its own', 'a WebRtcServer'])('a transport with %s', (
     });
   });
 
-  test('answers a request that comes byte by byte, and two that come at once', async () => {
+  test('answers a request that arrives byte by byte, and requests that arrive together', async () => {
     const socket = await dial(tcpPort(transport));
     socket.setNoDelay(true);
     for (const byte of framed(requestFor(transport))) {
@@ -172,7 +181,7 @@ describe.each(['sockets of its own', 'a WebRtcServer'])('a transport with %s', (
     expect((await nextFrame(second)).readUInt16BE(0)).toBe(SUCCESS);
   });
 
-  test('a connection that sends garbage harms no other', async () => {
+  test('closes connections that send garbage and keeps the others', async () => {
     const good = await dial(tcpPort(transport));
     good.write(framed(requestFor(transport)));
     await nextFrame(good);
@@ -186,7 +195,7 @@ describe.each(['sockets of its own', 'a WebRtcServer'])('a transport with %s', (
     ]) {
       const bad = await dial(tcpPort(transport));
       bad.end(garbage);
-      await gone(bad);
+      await untilEnded(bad);
     }
     const request = requestFor(transport);
     const answered = nextFrame(good);
@@ -196,12 +205,12 @@ describe.each(['sockets of its own', 'a WebRtcServer'])('a transport with %s', (
     expect(transport.iceState).toBe('completed');
   });
 
-  test('transport.close() closes the connection', async () => {
+  test('closes the connection on transport.close()', async () => {
     const socket = await dial(tcpPort(transport));
     socket.write(framed(requestFor(transport)));
     await nextFrame(socket);
-    const closed = gone(socket);
+    const ended = untilEnded(socket);
     transport.close();
-    await closed;
+    await ended;
   });
 });

@@ -8,7 +8,7 @@ import { allOf, numbered, Tally } from '../helpers/numbered';
 import { udpSocket } from '../helpers/sockets';
 import { until, untilState, within } from '../helpers/wait';
 
-/** A PlainTransport with SCTP over UDP, and the SCTP implementation of werift at the far end. */
+/** A PlainTransport with SCTP over UDP; its peer is the SCTP implementation of werift. */
 
 const PPID_STRING = 51;
 const PPID_BINARY = 53;
@@ -32,7 +32,7 @@ afterEach(async () => {
   await far.stop();
 });
 
-/** Connects the far end, which begins, to a transport of ours. */
+/** Creates a PlainTransport and connects the peer, which opens the association. */
 async function connect(comedia: boolean): Promise<void> {
   plain = await router.createPlainTransport({
     listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
@@ -57,12 +57,12 @@ describe.each([
 ])('with %s', (_title, comedia) => {
   beforeEach(() => connect(comedia));
 
-  test('messages come from the far end, with their PPIDs', async () => {
+  test('messages from the peer arrive with their PPIDs', async () => {
     const { id } = await plain.produceData({ sctpStreamParameters: { streamId: 3 } });
     const inbox = new Inbox(await directTransport.consumeData({ dataProducerId: id }));
     await far.send(3, PPID_STRING, Buffer.from('text'));
     await far.send(3, PPID_BINARY, Buffer.from('bytes'));
-    await far.send(4, PPID_STRING, Buffer.from('nobody’s stream'));
+    await far.send(4, PPID_STRING, Buffer.from('no DataProducer'));
     await far.send(3, 99, Buffer.from('odd'));
     expect(await inbox.count(3)).toEqual([
       { text: 'text', ppid: 51 },
@@ -71,7 +71,7 @@ describe.each([
     ]);
   });
 
-  test('messages go to the far end, with their PPIDs', async () => {
+  test('messages to the peer arrive with their PPIDs', async () => {
     const source = await directTransport.produceData();
     const dataConsumer = await plain.consumeData({ dataProducerId: source.id });
     const { streamId } = dataConsumer.sctpStreamParameters!;
@@ -95,7 +95,7 @@ describe.each([
     ]);
   });
 
-  test('200 messages of 1 KB come and go, in order', async () => {
+  test('200 messages of 1 KB arrive in order, both ways at the same time', async () => {
     const COUNT = 200;
     const source = await directTransport.produceData();
     await plain.consumeData({ dataProducerId: source.id });
@@ -122,7 +122,7 @@ describe.each([
     expect(there.summary).toEqual(allOf(COUNT, 1000));
   });
 
-  test('transport.close() ends the association of the far end', async () => {
+  test('transport.close() closes the association of the peer', async () => {
     const closed = far.stateChanged.closed.asPromise();
     plain.close();
     await within(closed, 'the end of the association at the far end');
