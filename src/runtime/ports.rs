@@ -28,6 +28,7 @@ pub fn bind(info: &ListenInfo, default_range: PortRange) -> Result<Socket, Error
 /// has closed.
 fn bind_in(info: &ListenInfo, range: PortRange) -> Result<Socket, Error> {
     let PortRange { min, max } = range;
+    // lib/ checks this; `random_range` panics on an empty range.
     if min > max {
         return Err(Error::EmptyPortRange { min, max });
     }
