@@ -61,7 +61,8 @@ pub(super) struct OffloadHold {
 }
 
 impl OffloadHold {
-    /// Call this before a socket with the IP version of `address` opens. Failure only costs time.
+    /// Call this once a socket with the IP version of `address` is open, which may have taken the last file
+    /// descriptor. Failure only costs time.
     pub(super) fn hold(&mut self, address: IpAddr) {
         let (held, domain) = match address {
             IpAddr::V4(_) => (&mut self.ipv4, Domain::IPV4),

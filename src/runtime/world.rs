@@ -3,7 +3,6 @@
 //! Jobs get a `&mut World`. They may ask the [`Sfu`] for anything, bind sockets and answer requests;
 //! what they cause leaves with the turn: see `driver.rs` for the order.
 
-use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -77,13 +76,10 @@ impl World {
 
     /// Binds the sockets of `infos`, each with its index in the application's list. After an error
     /// none is bound.
-    pub fn listen<I: Borrow<ListenInfo>>(
-        &mut self,
-        infos: &[(usize, I)],
-    ) -> Result<Vec<Listen>, Error> {
+    pub fn listen(&mut self, infos: &[(usize, &ListenInfo)]) -> Result<Vec<Listen>, Error> {
         let mut listens = Vec::with_capacity(infos.len());
         for (index, info) in infos {
-            match self.sockets.listen(*index, info.borrow()) {
+            match self.sockets.listen(*index, info) {
                 Ok(listen) => listens.push(listen),
                 Err(error) => {
                     self.unlisten(&listens);

@@ -82,7 +82,7 @@ fn dropping_the_handle_ends_the_thread_and_waits_for_it() {
 fn a_panic_ends_the_worker_and_not_the_process() {
     let mut worker = Worker::started();
     let port = worker.call(|world| {
-        let listens = world.listen(&[(0, listen_info("127.0.0.1", 0))])?;
+        let listens = world.listen(&[(0, &listen_info("127.0.0.1", 0))])?;
         Ok(listens[0].local.to_string())
     });
     let port = port.expect("a port").parse().expect("an address");
@@ -120,8 +120,8 @@ fn jobs_after_close_are_neither_done_nor_kept() {
 fn close_closes_every_socket() {
     let mut worker = Worker::started();
     let ports = worker.call(|world| {
-        let infos: Vec<_> = (0..3).map(|n| (n, listen_info("127.0.0.1", 0))).collect();
-        let mut listens = world.listen(&infos)?;
+        let info = listen_info("127.0.0.1", 0);
+        let mut listens = world.listen(&[0, 1, 2].map(|n| (n, &info)))?;
         let addresses: Vec<_> = listens.iter().map(|it| it.local).collect();
         world.sfu.create_webrtc_server(datasoup::sfu::id::WebRtcServerKey(1), listens.split_off(1));
         world.sfu.create_router(RouterKey(2));

@@ -45,7 +45,7 @@ pub(crate) fn webrtc_on(worker: &mut Worker, info: ListenInfo) -> Target {
 /// The `n`-th WebRTC transport of a worker.
 pub(crate) fn webrtc_at(worker: &mut Worker, n: u32, info: ListenInfo) -> Target {
     let answer = worker.call(move |world| {
-        let listens = world.listen(&[(0, info)])?;
+        let listens = world.listen(&[(0, &info)])?;
         let address = listens[0].local.to_string();
         if n == 0 {
             world.sfu.create_router(ROUTER);
@@ -125,17 +125,15 @@ fn an_error_names_the_port_that_cannot_be_bound_and_leaves_nothing_bound() {
     let taken = socket("127.0.0.1");
     let taken_address = taken.local_addr().expect("bound");
     let free = socket("127.0.0.1").local_addr().expect("bound");
-    let infos = [
-        (0, listen_info("127.0.0.1", free.port())),
-        (1, listen_info("127.0.0.1", taken_address.port())),
-    ];
-    let error = worker.call(move |world| world.listen(&infos).map(|_| String::new()));
+    let infos = [free, taken_address].map(|it| listen_info("127.0.0.1", it.port()));
+    let error = worker
+        .call(move |world| world.listen(&[(0, &infos[0]), (1, &infos[1])]).map(|_| String::new()));
     let error = error.expect_err("taken").to_string();
     assert!(error.contains(&taken_address.to_string()), "{error}");
     assert!(is_free(free));
 
     let foreign = listen_info("192.0.2.1", 4000);
-    let error = worker.call(move |world| world.listen(&[(0, foreign)]).map(|_| String::new()));
+    let error = worker.call(move |world| world.listen(&[(0, &foreign)]).map(|_| String::new()));
     let error = error.expect_err("not a local address").to_string();
     assert!(error.contains("192.0.2.1:4000"), "{error}");
 }
@@ -150,7 +148,7 @@ fn a_range_gives_its_free_port_and_an_error_if_there_is_none() {
     };
     let mut listen = |info: ListenInfo| {
         worker.call(move |world| {
-            let listens = world.listen(&[(0, info)])?;
+            let listens = world.listen(&[(0, &info)])?;
             Ok(listens[0].local.port().to_string())
         })
     };
@@ -164,7 +162,7 @@ fn a_range_gives_its_free_port_and_an_error_if_there_is_none() {
 /// One end of a pipe over the network, and a direct transport.
 fn pipe(worker: &mut Worker) -> SocketAddr {
     let address = worker.call(|world| {
-        let mut listens = world.listen(&[(0, listen_info("127.0.0.1", 0))])?;
+        let mut listens = world.listen(&[(0, &listen_info("127.0.0.1", 0))])?;
         let address = listens[0].local;
         world.sfu.create_router(ROUTER);
         let options = options::pipe();
@@ -234,7 +232,7 @@ fn a_pipe_sends_its_init_as_soon_as_it_is_connected() {
     // All of it within one turn, so that tokio has not looked at the new socket yet.
     worker
         .call(move |world| {
-            let mut listens = world.listen(&[(0, listen_info("127.0.0.1", 0))])?;
+            let mut listens = world.listen(&[(0, &listen_info("127.0.0.1", 0))])?;
             world.sfu.create_router(ROUTER);
             let options = options::pipe();
             world.sfu.router(ROUTER)?.create_pipe_transport(TRANSPORT, &options, listens.remove(0));
@@ -262,7 +260,7 @@ pub(crate) fn tcp_info(port: u16) -> ListenInfo {
 fn tcp_and_udp_can_share_a_port_number() {
     let mut worker = Worker::started();
     let udp = worker.call(|world| {
-        Ok(world.listen(&[(0, listen_info("127.0.0.1", 0))])?[0].local.port().to_string())
+        Ok(world.listen(&[(0, &listen_info("127.0.0.1", 0))])?[0].local.port().to_string())
     });
     let port = udp.expect("a port").parse().expect("a number");
     let target = webrtc_on(&mut worker, tcp_info(port));
@@ -270,28 +268,69 @@ fn tcp_and_udp_can_share_a_port_number() {
     assert_eq!(check_tcp(&mut client, &target), client.local_addr().expect("connected"));
 }
 
-/// Runs in a process of its own, with few file descriptors.
+/// Runs the test of this name again in a process of its own, which may open 100 files, and asserts that it
+/// passes. Returns false in that process.
+fn passes_with_few_files(test: &str) -> bool {
+    const CHILD: &str = "DATASOUP_TEST_FEW_FILES";
+    if std::env::var_os(CHILD).is_some() {
+        return false;
+    }
+    let status = std::process::Command::new("sh")
+        .args(["-c", "ulimit -n 100 && exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["--exact", test])
+        .env(CHILD, "1")
+        .status();
+    assert!(status.expect("sh").success());
+    true
+}
+
+/// Opens files until there is room for `left` more.
+fn all_files_but(left: usize) -> Vec<File> {
+    let mut files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    files.truncate(files.len() - left);
+    files
+}
+
 #[test]
 fn a_listener_recovers_after_the_process_ran_out_of_files() {
-    const CHILD: &str = "DATASOUP_TEST_FEW_FILES";
-    if std::env::var_os(CHILD).is_none() {
-        let status = std::process::Command::new("sh")
-            .args(["-c", "ulimit -n 100 && exec \"$0\" \"$@\""])
-            .arg(std::env::current_exe().expect("this program"))
-            .args(["--exact", "sockets::a_listener_recovers_after_the_process_ran_out_of_files"])
-            .env(CHILD, "1")
-            .status();
-        return assert!(status.expect("sh").success());
+    if passes_with_few_files("sockets::a_listener_recovers_after_the_process_ran_out_of_files") {
+        return;
     }
     let mut worker = Worker::started();
     let target = webrtc_on(&mut worker, tcp_info(0));
-    let mut files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
-    drop(files.pop());
+    let files = all_files_but(1);
     // The kernel completes the connection with our last file descriptor; none is left to accept it.
     let mut client = TcpStream::connect(target.address).expect("it listens");
     worker.until(|item| matches!(item, Item::Log("error", _)));
     drop(files);
     assert_eq!(check_tcp(&mut client, &target), client.local_addr().expect("connected"));
+}
+
+#[test]
+fn a_udp_socket_gets_the_last_file_and_a_worker_that_ends_closes_all() {
+    if passes_with_few_files(
+        "sockets::a_udp_socket_gets_the_last_file_and_a_worker_that_ends_closes_all",
+    ) {
+        return;
+    }
+    // Files that the process opens once and keeps.
+    drop(Worker::started());
+    let open = || std::fs::read_dir("/proc/self/fd").expect("Linux").count();
+    let before = open();
+    let mut worker = Worker::started();
+    let listen = |worker: &mut Worker| {
+        worker
+            .call(|world| Ok(world.listen(&[(0, &listen_info("127.0.0.1", 0))])?.len().to_string()))
+    };
+    let files = all_files_but(1);
+    assert_eq!(listen(&mut worker), Ok("1".into()));
+    let error = listen(&mut worker).expect_err("no file is left");
+    assert!(error.to_string().starts_with("cannot bind udp 127.0.0.1"), "{error}");
+    drop(files);
+    assert_eq!(listen(&mut worker), Ok("1".into()));
+    drop(worker);
+    assert_eq!(open(), before);
 }
 
 /// The counters in `worker.dump()`.

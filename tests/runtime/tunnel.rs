@@ -26,7 +26,7 @@ const ROOM: u32 = 1000;
 
 fn pipe(world: &mut World) -> Result<String, Error> {
     world.sfu.create_router(ROUTER);
-    let listen = world.listen(&[(0, listen_info("127.0.0.1", 0))])?.remove(0);
+    let listen = world.listen(&[(0, &listen_info("127.0.0.1", 0))])?.remove(0);
     let sctp = SctpOptions { send_buffer_size: ROOM, ..options::sctp() };
     let options = PipeTransportOptions { sctp: Some(sctp), ..options::pipe() };
     world.sfu.router(ROUTER)?.create_pipe_transport(PIPE, &options, listen);

@@ -48,7 +48,7 @@ fn checked(ice: &IceParameters, attributes: &[RawAttribute<'_>]) -> Vec<u8> {
 
 fn listen(world: &mut World, protocol: ListenProtocol) -> Listen {
     let info = options::listen_info(protocol);
-    world.listen(&[(0, info)]).expect("a free port").remove(0)
+    world.listen(&[(0, &info)]).expect("a free port").remove(0)
 }
 
 /// A worker with a client whose selected tuple is TCP, and which has a valid UDP tuple.
