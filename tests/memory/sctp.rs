@@ -88,7 +88,7 @@ fn fill_reassembly(attack: &mut Attack, packet: usize, fragments: usize) {
     }
 }
 
-/// Whole messages beyond a gap: 2,048 (`Reach::chunks`).
+/// Whole messages beyond a gap: 2,048 (`GapLimit::chunks`).
 fn fill_beyond_a_gap(attack: &mut Attack, packet: usize, messages: usize) {
     let ballast = ballast(&attack.stage, packet - 12 - 20);
     attack.stage.next_tsn();
@@ -181,7 +181,7 @@ fn large_messages_beyond_a_gap() {
         let message = attack.fragment(WHOLE | UNORDERED, 0, 16_000);
         attack.send(&[message]);
     }
-    // The window, `Reach::bytes`.
+    // The window, `GapLimit::bytes`.
     attack.assert_at_most(3 * MIB / 2);
 }
 

@@ -133,7 +133,7 @@ fn partial_reliability_works_both_ways() {
     assert!((100..200).contains(&theirs), "{theirs} arrived there");
     assert!((100..200).contains(&ours), "{ours} arrived here");
 
-    // And the association is none the worse for it.
+    // The association still works.
     net.a.sctp.open_stream(2, Reliability::RELIABLE);
     net.a.sctp.send(net.now, 2, numbered(7, 5000)).expect("room");
     net.b.send(2, numbered(8, 5000));

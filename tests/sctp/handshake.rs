@@ -1,13 +1,13 @@
 //! How associations start and end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use datasoup::proto::message::Reliability;
-use datasoup::proto::sctp::{SctpConfig, SctpState, Start};
+use datasoup::proto::sctp::{Association, SctpConfig, SctpState, Start};
 
 use crate::peers::{Ours, Pair, config, numbered, pair};
 use crate::puppet::*;
-use crate::sim::{Conditions, Net, Side};
+use crate::sim::{Conditions, Net, Side, start};
 
 fn started(a: Start, b: Start, conditions: Conditions, seed: u64) -> Pair {
     let a = SctpConfig { start: a, ..config() };
@@ -55,8 +55,8 @@ fn the_passive_side_waits_for_an_init_and_then_sends_its_own() {
 
     let mut stage_config = config();
     stage_config.start = Start::AfterSilence;
-    let mut sctp = datasoup::proto::sctp::Association::new(stage_config);
-    let now = crate::sim::start();
+    let mut sctp = Association::new(stage_config);
+    let now = start();
     sctp.connect(now);
     let at = sctp.poll_timeout().expect("a timeout");
     assert!(at >= now + Duration::from_secs(1) && at <= now + Duration::from_secs(2));
@@ -194,20 +194,25 @@ fn a_repeated_init_is_answered_with_the_same_cookie() {
     stage.assert_alive();
 }
 
-#[test]
-fn a_late_init_does_not_undo_an_init_ack() {
-    let mut sctp =
-        datasoup::proto::sctp::Association::new(SctpConfig { start: Start::AtOnce, ..config() });
-    let now = crate::sim::start();
+/// An association that has sent its INIT, the time, and the tag of packets to it.
+fn initiated() -> (Association, Instant, u32) {
+    let now = start();
+    let mut sctp = Association::new(SctpConfig { start: Start::AtOnce, ..config() });
     sctp.connect(now);
     let mut sent = Vec::new();
     sctp.drain_transmits(now, |packet| sent.extend(chunks(packet)));
     let tag = sent[0].tsn();
+    (sctp, now, tag)
+}
+
+#[test]
+fn a_late_init_does_not_undo_an_init_ack() {
+    let (mut sctp, now, tag) = initiated();
     // The peer's tag is higher than ours, so its INIT would win if ours had no answer yet.
     let ack = init(INIT_ACK, u32::MAX, (5, 5), 100, &parameter(7, b"cookie!!"));
     sctp.handle_packet(now, packet(tag, &[ack]));
     sctp.handle_packet(now, packet(0, &[init(INIT, u32::MAX, (5, 5), 100, &extensions())]));
-    sent.clear();
+    let mut sent = Vec::new();
     sctp.drain_transmits(now, |packet| sent.extend(chunks(packet)));
     assert_eq!(sent.iter().map(|chunk| chunk.kind).collect::<Vec<_>>(), [COOKIE_ECHO]);
     sctp.handle_packet(now, packet(tag, &[chunk(COOKIE_ACK, 0, &[])]));
@@ -216,13 +221,7 @@ fn a_late_init_does_not_undo_an_init_ack() {
 
 #[test]
 fn an_init_ack_that_is_late_or_repeated_or_has_too_large_a_cookie_changes_nothing() {
-    let mut sctp =
-        datasoup::proto::sctp::Association::new(SctpConfig { start: Start::AtOnce, ..config() });
-    let now = crate::sim::start();
-    sctp.connect(now);
-    let mut sent = Vec::new();
-    sctp.drain_transmits(now, |packet| sent.extend(chunks(packet)));
-    let tag = sent[0].tsn();
+    let (mut sctp, now, tag) = initiated();
     let ack = |streams, cookie: &[u8]| {
         packet(tag, &[init(INIT_ACK, 9, (streams, streams), 100, &parameter(7, cookie))])
     };
@@ -243,8 +242,7 @@ fn an_init_ack_that_is_late_or_repeated_or_has_too_large_a_cookie_changes_nothin
 #[test]
 fn a_stale_cookie_error_restarts_the_handshake_three_times() {
     let mut net = started(Start::AtOnce, Start::AtOnce, Conditions::PERFECT, 1);
-    let mut sctp =
-        datasoup::proto::sctp::Association::new(SctpConfig { start: Start::AtOnce, ..config() });
+    let mut sctp = Association::new(SctpConfig { start: Start::AtOnce, ..config() });
     let now = net.now;
     sctp.connect(now);
     let mut sent = Vec::new();
