@@ -14,7 +14,7 @@ use dimpl::{CryptoError, DtlsCertificate};
 use thiserror::Error;
 
 pub use fingerprint::{Fingerprint, FingerprintAlgorithm};
-pub use pem::certificate_to_pem;
+pub(crate) use pem::certificate_to_pem;
 
 /// A certificate and its private key: ECDSA on P-256 or P-384. One per worker.
 #[derive(Clone)]

@@ -23,8 +23,8 @@
 //!
 //! Nothing that a peer sends is an error to the caller. What is malformed, forged or over a limit is dropped and counted.
 //! A session that fails emits [`PeerEvent::Dtls`] with `Failed`, an association [`PeerEvent::Sctp`] with its state; both
-//! are final, but ICE goes on, and the peer stays usable to be looked at and closed. The one error,
-//! [`AlreadyConnected`], changes nothing.
+//! are final, but ICE continues, and the peer can still be dumped and closed. The one error, [`AlreadyConnected`], changes
+//! nothing.
 //!
 //! [`Peer::close`] comes last. After it only the getters may be called: what leads to the peer (its username fragments
 //! and tuples) is still there to be removed from the tables of the caller.

@@ -1,10 +1,10 @@
-//! How many STUN requests an agent looks at.
+//! How many STUN requests an agent verifies.
 
 use std::time::{Duration, Instant};
 
 /// Requests in [`TIME`], for each [`Sender`]. A full agent sends one every 50 ms and pair (RFC 8445 §14), and fewer
-/// later. A request costs about 5 µs, mostly hashing, so one that knows a username fragment takes at most 1 % of the
-/// worker's time.
+/// later. A request costs about 5 µs, mostly hashing, so a sender that knows a username fragment takes at
+/// most 1 % of the worker's time.
 const REQUESTS: u32 = 100;
 const TIME: Duration = Duration::from_millis(50);
 
