@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::budget::CpuBudget;
 use super::config::{SctpConfig, Start};
-use super::counters::{MessageTally, SctpCounters};
+use super::counters::{MessageTally, PacketDrop, SctpCounters};
 use super::egress::Oversize;
 use super::engine::{Engine, Verdict};
 use super::event::{SctpEvent, SctpState, SendError};
@@ -23,7 +23,6 @@ use super::heartbeat::{Action, HeartbeatTimer};
 use super::init;
 use super::queue::{PushError, QueueBounds, SendQueues};
 use super::streams::Streams;
-use super::verdict::PacketDrop;
 use super::wire::cause;
 use crate::proto::dcep;
 use crate::proto::message::{Message, Reliability, StreamId};
@@ -115,7 +114,7 @@ impl Association {
             Verdict::Accepted(packet) => self.deliver(now, packet),
             Verdict::InitAnswered => self.collect(now),
             Verdict::Dropped(reason) => {
-                self.count_dropped(reason);
+                self.counters.count_dropped(reason);
                 return false;
             }
             Verdict::Aborted => self.ended_by_peer(SctpState::Closed, None),
@@ -159,7 +158,7 @@ impl Association {
 
     /// Releases memory that a burst has taken and nothing uses any more. (sctp-proto keeps its
     /// own.) Call it seldom.
-    pub fn trim(&mut self) {
+    pub(crate) fn trim(&mut self) {
         self.queues.trim();
         self.flight.trim();
         self.engine.iter_mut().for_each(|engine| engine.trim());
@@ -341,16 +340,6 @@ impl Association {
         if let Some(old) = std::mem::replace(&mut self.engine, engine) {
             old.count(&mut self.counters);
         }
-    }
-
-    fn count_dropped(&mut self, reason: PacketDrop) {
-        let counter = match reason {
-            PacketDrop::Malformed => &mut self.counters.packets_malformed,
-            PacketDrop::Foreign => &mut self.counters.packets_foreign,
-            PacketDrop::Unexpected => &mut self.counters.packets_unexpected,
-            PacketDrop::Overload => &mut self.counters.packets_overload,
-        };
-        *counter += 1;
     }
 
     fn violation(&mut self, rule: &str) {

@@ -1,4 +1,4 @@
-//! What an association counts.
+//! What an association counts, and why it drops packets.
 
 use crate::proto::message::Message;
 
@@ -25,6 +25,19 @@ impl MessageTally {
         self.messages += other.messages;
         self.bytes += other.bytes;
     }
+}
+
+/// Why an inbound packet was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PacketDrop {
+    /// A length is wrong, or a field has a value that the RFC forbids.
+    Malformed,
+    /// The checksum, the verification tag or the ports do not belong to the association.
+    Foreign,
+    /// The packet does not fit the state of the association.
+    Unexpected,
+    /// The peer has used up its share of CPU time.
+    Overload,
 }
 
 /// What an association has dropped since it was made.
@@ -55,4 +68,16 @@ pub struct SctpCounters {
     pub bad_dcep: u64,
     /// Messages whose fragments had different PPIDs.
     pub garbled: u64,
+}
+
+impl SctpCounters {
+    pub(super) fn count_dropped(&mut self, reason: PacketDrop) {
+        let counter = match reason {
+            PacketDrop::Malformed => &mut self.packets_malformed,
+            PacketDrop::Foreign => &mut self.packets_foreign,
+            PacketDrop::Unexpected => &mut self.packets_unexpected,
+            PacketDrop::Overload => &mut self.packets_overload,
+        };
+        *counter += 1;
+    }
 }

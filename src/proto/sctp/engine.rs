@@ -21,16 +21,15 @@ use sctp_proto::{
 };
 
 use super::config::SctpConfig;
-use super::counters::SctpCounters;
+use super::counters::{PacketDrop, SctpCounters};
 use super::egress::{self, Oversize};
 use super::flight::UnsentBytes;
 use super::guard::{Admission, DISCARD_STREAM, Guard, Screening, StreamEffects};
-use super::init;
+use super::init::{self, Role};
 use super::ledger::Ledger;
 use super::ppid;
 use super::pr_sctp::UnsentMessage;
 use super::queue::ScheduledMessage;
-use super::verdict::{PacketDrop, Role};
 use super::wire::{self, Header};
 use crate::proto::dcep;
 use crate::proto::message::{Limit, Message, Ppid, Reliability, StreamId};

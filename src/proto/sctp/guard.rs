@@ -23,10 +23,10 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::budget::CpuBudget;
-use super::init;
+use super::counters::PacketDrop;
+use super::init::{self, Role};
 use super::ledger::Ledger;
 use super::received::GapLimit;
-use super::verdict::{PacketDrop, Role};
 use super::wire::{
     COMMON_HEADER, Chunk, Chunks, Data, Header, cause, kind, parameter, u16_at, u32_at,
 };

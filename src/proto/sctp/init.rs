@@ -3,10 +3,19 @@
 
 use bytes::Bytes;
 
+use super::counters::PacketDrop;
 use super::ledger::PeerSide;
 use super::received::ReceivedTsns;
-use super::verdict::PacketDrop;
 use super::wire::{COMMON_HEADER, Chunk, Header, Init, Writer, checksum_matches, kind, parameter};
+
+/// Which side sent the INIT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// We did.
+    Initiator,
+    /// The peer did, with this Initiate Tag.
+    Responder { peer_tag: u32 },
+}
 
 /// Checks an INIT, its checksum included. Returns it without what sctp-proto fails on, and what it
 /// says about the peer.

@@ -54,7 +54,6 @@
 //! | `config`, `event`, `counters` | what goes in and comes out |
 //! | `engine`, `engine/settings` | one association of sctp-proto |
 //! | `guard`, `guard/`, `init` | what sctp-proto must not see |
-//! | `verdict` | what guard, handshake and engine share |
 //! | `budget` | how much CPU time a peer may take |
 //! | `ledger`, `received`, `held`, `pr_sctp` | what the packets of both directions show |
 //! | `queue`, `flight` | what waits, and how much may be inside sctp-proto |
@@ -83,7 +82,6 @@ mod received;
 mod streams;
 #[cfg(test)]
 mod testing;
-mod verdict;
 mod wire;
 
 pub use self::association::Association;

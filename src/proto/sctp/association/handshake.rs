@@ -7,10 +7,10 @@ use bytes::Bytes;
 use rand::Rng;
 
 use super::super::config::Start;
+use super::super::counters::PacketDrop;
 use super::super::engine::{Engine, Verdict};
 use super::super::event::SctpState;
-use super::super::init;
-use super::super::verdict::{PacketDrop, Role};
+use super::super::init::{self, Role};
 use super::Association;
 
 /// How many milliseconds we wait for the peer's INIT before we send one: browsers send theirs at

@@ -20,7 +20,7 @@ impl Association {
         self.on_sign_of_life(now);
         let Some(engine) = &mut self.engine else { return };
         let StreamEffects { skipped, reset, resets_all } = engine.take_stream_effects();
-        let all = self.queues.streams().filter(|_| resets_all);
+        let all = resets_all.then(|| self.queues.streams()).into_iter().flatten();
         for stream in all.chain(skipped).chain(reset.iter().copied()) {
             // A stream whose reset is being completed stays unknown to sctp-proto: it would answer
             // one more reset with its own, which the peer would answer again.

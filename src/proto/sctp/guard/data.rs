@@ -1,9 +1,9 @@
 //! Which DATA chunks reach sctp-proto, and in which form.
 
+use super::super::counters::PacketDrop;
 use super::super::ledger::Ledger;
 use super::super::ppid;
 use super::super::received::GapLimit;
-use super::super::verdict::PacketDrop;
 use super::super::wire::{Chunk, Data, Writer};
 use super::effects::InboundData;
 use super::fate::Fate;

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::super::verdict::PacketDrop;
+use super::super::counters::PacketDrop;
 use super::super::wire::{COMMON_HEADER, Chunk, Padding, Writer, checksum_matches};
 
 /// The packet that passes.

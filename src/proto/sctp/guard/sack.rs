@@ -1,7 +1,7 @@
 //! SACK chunks (RFC 9260 §3.3.4) on their way to sctp-proto.
 
+use super::super::counters::PacketDrop;
 use super::super::ledger::Ledger;
-use super::super::verdict::PacketDrop;
 use super::super::wire::{Chunk, before, u16_at, u32_at};
 use super::fate::Fate;
 
