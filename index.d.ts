@@ -29,8 +29,10 @@ export const observer: Observer;
 /**
  * Starts a Worker: a thread that runs everything created below it.
  *
- * @throws TypeError: a setting is invalid, a PEM file cannot be read, or certificate and key do not match.
- * @throws UnsupportedError: the key is not an ECDSA key.
+ * @throws TypeError: a setting is invalid, a PEM file cannot be read, the key is not an ECDSA key on P-256 or P-384, or
+ * certificate and key do not match.
+ * @throws UnsupportedError: the key is an RSA key.
+ * @throws Error: the thread cannot be started.
  */
 export function createWorker<WorkerAppData extends AppData = AppData>(
   settings?: WorkerSettings<WorkerAppData>,
@@ -210,9 +212,15 @@ export type WorkerSettings<WorkerAppData extends AppData = AppData> = {
    * @deprecated `portRange` of {@link TransportListenInfo}.
    */
   rtcMaxPort?: number;
-  /** A PEM file with the certificate for DTLS (ECDSA). Default: the Worker generates one when it starts. */
+  /**
+   * A PEM file with the certificate for DTLS, of an ECDSA key on P-256 or P-384. Default: the Worker generates one when
+   * it starts.
+   */
   dtlsCertificateFile?: string;
-  /** A PEM file with the private key of `dtlsCertificateFile`. Required with it, and not allowed without it. */
+  /**
+   * A PEM file with the private key of `dtlsCertificateFile`: PKCS#8 or SEC1, without a passphrase. Required with it,
+   * and not allowed without it.
+   */
   dtlsPrivateKeyFile?: string;
   appData?: WorkerAppData;
 };
@@ -650,9 +658,10 @@ export type SctpStreamParameters = {
 /**
  * The SCTP options of transports. Sizes are bytes, 0-4294967295.
  *
- * No option changes these limits on a peer: 4,096 fragments of incomplete messages, 2,048 chunks received beyond a lost
- * packet, 8,192 streams that it has sent on, 256 stream resets whose responses it leaves unanswered, 4,096 TSNs plus
- * 128 KiB that it has not acknowledged cumulatively, and a quarter of a core for its packets.
+ * No option sets these limits on a peer: fragments of incomplete messages (4,096 of a WebRTC client, 16,384 of other
+ * peers, or one per 512 bytes of the receive window if that is more), half as many chunks received beyond a lost packet,
+ * 8,192 streams that a WebRTC client has sent on, 256 stream resets whose responses it leaves unanswered, 4,096 TSNs
+ * plus 128 KiB that it has not acknowledged cumulatively, and a quarter of a core for its packets.
  */
 export type SctpOptions = {
   /** The largest message that DataConsumers send; larger ones are dropped and counted. Default 262144. */
@@ -1297,7 +1306,7 @@ export type DataProducerStat = {
 export type DataProducerEvents = {
   /** Its transport was closed; the object is closed. */
   transportclose: [];
-  /** After `send()` threw ERR_SEND_QUEUE_FULL: less than a quarter of `maxBufferedAmount` waits now. */
+  /** After `send()` threw ERR_SEND_QUEUE_FULL: less than a quarter of `maxBufferedAmount` is charged now, or nothing. */
   drain: [];
   /** The peer has reset the stream, e.g. a browser closed its DataChannel. The DataProducer stays open. */
   streamclose: [];
@@ -1383,9 +1392,15 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
    * a warning in the log.
    */
   ordered?: boolean;
-  /** See {@link SctpStreamParameters}. 0-65535. Default: the DataProducer's. */
+  /**
+   * See {@link SctpStreamParameters}. In milliseconds, 0-65535; not with `maxRetransmits`, given here or of the
+   * DataProducer. Default: the DataProducer's.
+   */
   maxPacketLifeTime?: number;
-  /** See {@link SctpStreamParameters}. 0-65535. Default: the DataProducer's. */
+  /**
+   * See {@link SctpStreamParameters}. 0-65535; not with `maxPacketLifeTime`, given here or of the DataProducer. Default:
+   * the DataProducer's.
+   */
   maxRetransmits?: number;
   /** The SCTP stream, e.g. to answer a channel that was opened in band. 0-65534. Default: the next free one. */
   streamId?: number;
@@ -1457,7 +1472,7 @@ export type DataConsumerEvents = {
   sctpsendbufferfull: [];
   /** Type 'sctp': `bufferedAmount` has fallen to or below the threshold. */
   bufferedamountlow: [bufferedAmount: number];
-  /** Type 'direct': messages were dropped at `maxBufferedAmount`; there is room again. */
+  /** Type 'direct': messages were dropped at `maxBufferedAmount`; half of it is free again. */
   overflow: [dropped: { messages: number; bytes: number }];
   /** The peer has reset the stream, e.g. a browser closed its DataChannel. The DataConsumer is closed. */
   streamclose: [];
@@ -1533,7 +1548,8 @@ export interface DataConsumer<
    * @returns the bytes queued now.
    * @throws TypeError: invalid arguments, message too large, or type 'direct'.
    * @throws Error 'message send failed': it or its DataProducer is paused, or the association has ended.
-   * @throws Error 'sctpsendbufferfull': the queue is full.
+   * @throws Error 'sctpsendbufferfull': the queue is full, or 64 MiB wait for the worker (each message is charged its
+   * payload plus 64 bytes).
    * @throws NotFoundError, WorkerClosedError
    */
   send(message: string | Buffer, ppid?: number): Promise<number>;
