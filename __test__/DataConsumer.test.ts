@@ -769,6 +769,9 @@ describe('dataConsumer.send() before a client connects', () => {
     const bounded = await createWebRtcTransport({ maxSendMessageSize: 1000 });
     const dataConsumer = await bounded.consumeData({ dataProducerId });
     await expect(dataConsumer.send(Buffer.alloc(1001))).rejects.toThrow(TypeError);
+    await expect(dataConsumer.send(Buffer.alloc(1001))).rejects.toThrow(
+      'message of 1001 bytes exceeds maxSendMessageSize (1000) of the transport',
+    );
     await expect(dataConsumer.send(Buffer.alloc(1000))).resolves.toBe(1000);
     // Routed messages over the limit are dropped and counted.
     dataProducer.send(Buffer.alloc(1001));

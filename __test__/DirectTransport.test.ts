@@ -180,6 +180,9 @@ describe('message sizes', () => {
     const dataProducer = await bounded.produceData();
     const inbox = new Inbox(await bounded.consumeData({ dataProducerId: dataProducer.id }));
     expect(() => dataProducer.send(Buffer.alloc(1001))).toThrow(TypeError);
+    expect(() => dataProducer.send(Buffer.alloc(1001))).toThrow(
+      'message of 1001 bytes exceeds maxReceiveMessageSize (1000) of the transport',
+    );
     dataProducer.send(Buffer.alloc(1000));
     await router.dump();
     expect(inbox.buffers.map(({ length }) => length)).toEqual([1000]);

@@ -10,7 +10,8 @@
 //! create method returns can be used before the answer.
 //!
 //! `lib/` is the only caller. It has checked all arguments, gives final values, and makes the errors and
-//! promises. JSON is parsed on the worker's thread; what is needed here is an argument of its own.
+//! promises. JSON is parsed once, on the worker's thread (that of `start()` here, as the thread begins with
+//! it); what is needed here is an argument of its own.
 //!
 //! - `worker.rs`, `webrtc_server.rs`, `router.rs`, `transport.rs`, `data_producer.rs`,
 //!   `data_consumer.rs`: the classes.

@@ -30,7 +30,7 @@ fn bind_in(info: &ListenInfo, range: PortRange) -> Result<Socket, Error> {
     let PortRange { min, max } = range;
     // lib/ checks this; `random_range` panics on an empty range.
     if min > max {
-        return Err(Error::EmptyPortRange { min, max });
+        return Err(Error::InvalidOptions(format!("no port from {min} to {max}")));
     }
     let start = rand::rng().random_range(min..=max);
     let mut last_error = None;

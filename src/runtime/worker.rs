@@ -22,7 +22,10 @@ fn certificate(settings: &WorkerSettings) -> Result<Certificate, Error> {
     Ok(match (&settings.certificate, &settings.private_key) {
         (None, None) => Certificate::generate()?,
         (Some(certificate), Some(key)) => Certificate::from_pem(certificate, key)?,
-        _ => return Err(Error::HalfCertificate),
+        _ => {
+            let text = "certificate and privateKey: both or neither";
+            return Err(Error::InvalidOptions(text.into()));
+        }
     })
 }
 

@@ -97,7 +97,9 @@ impl DataConsumerMut<'_> {
     pub(super) fn sctp_stream(&mut self) -> Result<StreamId> {
         match self.get().destination {
             Destination::Sctp { stream, .. } => Ok(stream.stream_id),
-            Destination::Direct { .. } => Err(Error::DirectDataConsumer),
+            Destination::Direct { .. } => {
+                Err(Error::wrong_kind(self.key, "DataConsumer of type 'sctp'"))
+            }
         }
     }
 

@@ -3,7 +3,8 @@
 //!
 //! Each reason is a variant with its text, except that the texts about certificates are in
 //! [`CertificateError`]. [`Error::name`] names the JavaScript class, which `lib/errors.js` looks up. What `lib/`
-//! can check by itself has no variant.
+//! checks by itself has no variant: if it fails to, that is an [`Error::InvalidOptions`] or an
+//! [`Error::WrongKind`].
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,48 +14,37 @@ use crate::proto::certificate::CertificateError;
 use crate::proto::message::StreamId;
 
 use super::contract::parameters::ListenProtocol;
-use super::id::{EntityKey, TransportKey};
+use super::id::EntityKey;
 
 /// An error of the domain or of the runtime. The texts are the documentation of most variants.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the text says it")]
 pub enum Error {
-    /// The JSON is not that of the options: an error in `lib/`.
+    /// `lib/` has not checked or completed the options: an error in `lib/`.
     #[error("invalid options: {0}")]
     InvalidOptions(String),
+    /// `lib/` has no such method on this kind of object: an error in `lib/`.
     #[error("{key} is not a {expected}")]
-    WrongKind { key: TransportKey, expected: &'static str },
-    #[error("{0} has no remote address to connect to")]
-    NoRemoteAddress(TransportKey),
+    WrongKind { key: EntityKey, expected: &'static str },
     #[error("cannot connect to {remote}: this transport listens on {local}")]
     OtherAddressFamily { remote: SocketAddr, local: IpAddr },
     #[error("empty iceCandidates: enableUdp and enableTcp leave no address to listen on")]
     NoIceCandidates,
-    #[error("missing sctpStreamParameters")]
-    NoStreamParameters,
     /// The consumer's own limit and the one that it has from its producer, of the other kind.
     #[error("cannot provide both maxPacketLifeTime and maxRetransmits")]
     TwoLimits,
-    #[error("invalid DataConsumer type")]
-    DirectDataConsumer,
-    #[error("given message exceeds maxMessageSize value [maxMessageSize:{max}, len:{len}]")]
+    #[error("message of {len} bytes exceeds maxSendMessageSize ({max}) of the transport")]
     MessageTooLarge { max: u32, len: usize },
     #[error("a DataProducer with same id \"{id}\" already exists")]
     DataProducerExists { id: Uuid, same_transport: bool },
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    #[error("dtlsCertificateFile and dtlsPrivateKeyFile belong together")]
-    HalfCertificate,
-    #[error("a port range from {min} to {max} has no port")]
-    EmptyPortRange { min: u16, max: u16 },
 
     #[error("{0} not found")]
     NotFound(EntityKey),
     #[error("DataProducer with id \"{0}\" not found")]
     DataProducerIdNotFound(Uuid),
 
-    #[error("SCTP not enabled and not a direct Transport")]
-    NoSctp,
     #[error("wrong webRtcServerId (no associated WebRtcServer found)")]
     NoWebRtcServer,
     #[error("connect() already called")]
@@ -83,6 +73,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(super) fn wrong_kind(key: impl Into<EntityKey>, expected: &'static str) -> Self {
+        Self::WrongKind { key: key.into(), expected }
+    }
+
     /// The name of the JavaScript class.
     pub fn name(&self) -> &'static str {
         match self {
@@ -90,19 +84,13 @@ impl Error {
             Self::NotFound(_) | Self::DataProducerIdNotFound(_) => "NotFoundError",
             Self::InvalidOptions(_)
             | Self::WrongKind { .. }
-            | Self::NoRemoteAddress(_)
             | Self::OtherAddressFamily { .. }
             | Self::NoIceCandidates
-            | Self::NoStreamParameters
             | Self::TwoLimits
-            | Self::DirectDataConsumer
             | Self::MessageTooLarge { .. }
             | Self::DataProducerExists { same_transport: true, .. }
-            | Self::Certificate(_)
-            | Self::HalfCertificate
-            | Self::EmptyPortRange { .. } => "TypeError",
+            | Self::Certificate(_) => "TypeError",
             Self::DataProducerExists { same_transport: false, .. }
-            | Self::NoSctp
             | Self::NoWebRtcServer
             | Self::AlreadyConnected
             | Self::StreamProduced(_)

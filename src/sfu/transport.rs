@@ -96,8 +96,10 @@ impl TransportMut<'_> {
         let direct = self.get().is_direct();
         let stream = match options.sctp_stream_parameters {
             _ if direct => None,
-            _ if self.get().sctp.is_none() => return Err(Error::NoSctp),
-            None => return Err(Error::NoStreamParameters),
+            _ if self.get().sctp.is_none() => {
+                return Err(Error::wrong_kind(transport_key, "transport with SCTP"));
+            }
+            None => return Err(Error::InvalidOptions("no sctpStreamParameters".into())),
             stream => stream,
         };
         let id = choose_id(self.sfu, transport_key, options.id)?;
@@ -175,7 +177,7 @@ impl TransportMut<'_> {
         let transport = self.get();
         let low_threshold = match &transport.sctp {
             Some(options) => options.buffered_amount_low_threshold as usize,
-            None => return Err(Error::NoSctp),
+            None => return Err(Error::wrong_kind(self.key, "transport with SCTP")),
         };
         let stream = match wanted {
             Some(stream) => transport.take_stream(stream)?,

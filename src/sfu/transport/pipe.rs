@@ -58,7 +58,7 @@ impl TransportMut<'_> {
                 (it.path.take_wanted(), tunnel)
             }
             (Kind::Pipe(_), None) => return Ok(()),
-            _ => return Err(Error::WrongKind { key, expected: "PipeTransport" }),
+            _ => return Err(Error::wrong_kind(key, "PipeTransport")),
         };
         transport.backlogged.clear();
         for (stream, consumer) in transport.consumer_streams.clone() {

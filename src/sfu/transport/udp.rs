@@ -38,7 +38,7 @@ impl TransportMut<'_> {
         match &mut self.get().kind {
             Kind::Plain(it) => Ok(&mut it.path),
             Kind::Pipe(it) => Ok(&mut it.path),
-            _ => Err(Error::NoRemoteAddress(key)),
+            _ => Err(Error::wrong_kind(key, "PlainTransport or PipeTransport")),
         }
     }
 

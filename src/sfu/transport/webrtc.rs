@@ -82,7 +82,7 @@ impl TransportMut<'_> {
         let key = self.key;
         match &mut self.get().kind {
             Kind::WebRtc(it) => Ok(it),
-            _ => Err(Error::WrongKind { key, expected: "WebRtcTransport" }),
+            _ => Err(Error::wrong_kind(key, "WebRtcTransport")),
         }
     }
 
