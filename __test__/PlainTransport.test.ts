@@ -315,11 +315,14 @@ describe('two PlainTransports', () => {
       Buffer.from('13881388000000000000000006000004', 'hex'),
       Buffer.alloc(1200, 1),
     ]) {
-      stranger.send(datagram, plain.tuple.localPort, '127.0.0.1');
+      await new Promise<void>((resolve) => {
+        stranger.send(datagram, plain.tuple.localPort, '127.0.0.1', () => resolve());
+      });
     }
     source.send('still here');
     expect(await inbox.count(1)).toEqual([{ text: 'still here', ppid: 51 }]);
     expect(answers).toEqual([]);
+    await expect(plain.getStats()).resolves.toMatchObject([{ datagramsDropped: 3 }]);
     expect(plain.sctpState).toBe('connected');
     await closeSocket(stranger);
   });

@@ -68,7 +68,7 @@ test('worker.close() rejects pending calls, and calls made in close listeners, w
     ['transport', directTransport, 'routerclose'],
     ['router', router, 'workerclose'],
   ] as const) {
-    // The object is closed by now: without its worker's close this would be a NotFoundError.
+    // The object is closed by now: if only the object had been closed, the error would be NotFoundError.
     (emitter as types.Router).on(event as 'workerclose', () => {
       calls.push(emitter.dump().catch(record(`in a listener of the ${name}`)));
     });

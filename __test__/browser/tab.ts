@@ -1,3 +1,5 @@
+/// <reference lib="dom" />
+
 import type { BrowserContext, Locator, Page } from 'playwright-core';
 
 /** The demo's page, driven through its visible elements. */
@@ -71,15 +73,16 @@ export class Tab {
 
   /** Waits until the cursor of `name` is within 1 % of (x, y), in fractions of the stage. */
   async cursorAt(name: string, x: number, y: number): Promise<void> {
-    const cursor = this.cursors.filter({ hasText: name });
-    await cursor.waitFor();
-    const away = async () => {
-      const { left, top } = await cursor.evaluate(({ style }) => style);
-      return Math.max(Math.abs(parseFloat(left) - 100 * x), Math.abs(parseFloat(top) - 100 * y));
-    };
-    for (let distance = await away(); distance > 1; distance = await away()) {
-      await this.page.waitForTimeout(20);
-    }
+    await this.page.waitForFunction(
+      ([owner, left, top]) =>
+        [...document.querySelectorAll<HTMLElement>('.cursor')].some(
+          ({ textContent, style }) =>
+            textContent?.includes(owner) &&
+            Math.abs(parseFloat(style.left) - left) <= 1 &&
+            Math.abs(parseFloat(style.top) - top) <= 1,
+        ),
+      [name, 100 * x, 100 * y] as const,
+    );
   }
 
   /** Moves the pointer to (x, y), in fractions of the stage. */

@@ -34,13 +34,8 @@ afterEach(async () => {
 afterAll(() => peers.close());
 
 /** A client that reaches the transport only through the bad network. */
-async function connect(channels: ChannelOptions[]): Promise<WebRtcPeer> {
-  const peer = await peers.create({ channels });
-  const { webRtcTransport } = objects;
-  await webRtcTransport.connect({ dtlsParameters: peer.dtlsParameters() });
-  await peer.dial(webRtcTransport, 'client', network.alter);
-  await peer.untilOpen();
-  return peer;
+function connect(channels: ChannelOptions[]): Promise<WebRtcPeer> {
+  return peers.connect(objects.webRtcTransport, { channels, alter: network.alter });
 }
 
 /** Sends `count` messages to the client on channel 0, each answered on channel 1 before the next. */

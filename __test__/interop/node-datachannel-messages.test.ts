@@ -489,13 +489,11 @@ describe('sizes', () => {
     });
     const dataProducer = await bounded.produceData({ sctpStreamParameters: { streamId: 1 } });
     const inbox = new Inbox(await directTransport.consumeData({ dataProducerId: dataProducer.id }));
-    const peer = await peers.create({ channels: [{ id: 1 }] });
-    await bounded.connect({ dtlsParameters: peer.dtlsParameters() });
-    // The client gets a higher limit, as if it ignored the real one.
-    await peer.dial(bounded, 'client', (sdp) =>
-      sdp.replace(/a=max-message-size:\d+/, 'a=max-message-size:262144'),
-    );
-    await peer.untilOpen();
+    const peer = await peers.connect(bounded, {
+      channels: [{ id: 1 }],
+      // A higher limit, so that the client does not keep to the real one.
+      alter: (sdp) => sdp.replace(/a=max-message-size:\d+/, 'a=max-message-size:262144'),
+    });
     const other = await peers.connect(webRtcTransport, { channels: CHANNELS });
     await peer.send(1, Buffer.alloc(500));
     await inbox.count(1);

@@ -10,8 +10,8 @@ async function consumerOf(transport: types.Transport, id: string): Promise<DataC
   return transport.consumeData({ dataProducerId: id });
 }
 
-/** Not called: what the compiler must refuse. */
-export function refused(dataProducer: types.DataProducer): void {
+/** Never called: the compiler must reject each of these lines. */
+export function rejected(dataProducer: types.DataProducer): void {
   // @ts-expect-error read only
   dataProducer.id = '';
   // @ts-expect-error no such event
