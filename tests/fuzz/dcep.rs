@@ -1,11 +1,11 @@
-//! DATA_CHANNEL_OPEN: any message of a peer, and ours encoded and parsed.
+//! DATA_CHANNEL_OPEN: any message of a peer, and a message encoded and parsed again.
 
 use datasoup::proto::dcep::{Dcep, Open};
 use datasoup::proto::message::{Limit, Reliability};
 
 use crate::input::Input;
 
-/// A message to parse. The same bytes are also the fields of one to encode.
+/// `data` is a message to parse, and also the fields of a message to encode.
 pub fn run(data: &[u8]) {
     if let Ok(Dcep::Open(open)) = Dcep::parse(data) {
         assert!(open.label.len() + open.protocol.len() + 12 <= data.len());

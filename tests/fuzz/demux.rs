@@ -14,7 +14,7 @@ use datasoup::proto::transmit::Transmits;
 use crate::peers::config;
 use crate::sim::start;
 
-/// The datagram.
+/// `data` is the datagram.
 pub fn run(data: &[u8]) {
     // The table of RFC 7983 §7.
     let expected = match data {

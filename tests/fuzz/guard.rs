@@ -1,5 +1,5 @@
-//! An association of ours with a peer that sends anything: what the guard accepts must not make
-//! sctp-proto panic, make us send too large packets, or hold more memory than the bound.
+//! An association with a peer that sends anything: packets that the guard accepts must not make
+//! sctp-proto panic, cause packets that are too large, or hold more memory than the bound.
 
 use std::time::{Duration, Instant};
 
@@ -13,18 +13,18 @@ use crate::puppet::{COOKIE_ACK, FIRST_TSN, OWN_TAG, Puppet, chunk, extensions};
 use crate::script::{MAX_PACKETS, Recipe, Step};
 use crate::sim::start;
 
-/// The bound of an association's heap: 2 MB of queued messages of ours, the window of 1 MiB, and the
+/// The bound of an association's heap: 2 MB of queued messages, the window of 1 MiB, and the
 /// overhead of 4,096 chunks and 8,192 streams.
 const MAX_HEAP: i64 = 12 << 20;
 
-/// Ours, and the scripted peer.
+/// The association under test, and the scripted peer.
 struct Scene {
     now: Instant,
     sctp: Association,
     config: SctpConfig,
     state: SctpState,
     puppet: Puppet,
-    /// Packets that ours has sent.
+    /// The number of packets that the association has sent.
     sent: u32,
 }
 
@@ -51,7 +51,7 @@ pub fn run(data: &[u8]) {
 
 impl Scene {
     /// Flags from the lowest bit: no data channels; a small maximum message size; a small window; few
-    /// streams; the script does the handshake; ours sends the INIT.
+    /// streams; the script does the handshake; the association under test sends the INIT.
     fn new(flags: u8) -> Self {
         let flag = |bit: u8| flags & 1 << bit != 0;
         let config = SctpConfig {
@@ -106,7 +106,7 @@ impl Scene {
                     let ordered = channel & 4 == 0;
                     self.sctp.open_stream(stream, Reliability { ordered, limit: None });
                 }
-                // Some are sent in many packets.
+                // Some messages take many packets.
                 let len = if channel & 8 == 0 { len.into() } else { usize::from(len) * 4 };
                 let message = Message::new(Ppid::BINARY, vec![channel; len].into());
                 let _ = self.sctp.send(self.now, stream, message);
@@ -125,7 +125,7 @@ impl Scene {
         self.listen();
     }
 
-    /// Takes the packets and events of ours.
+    /// Takes and checks the packets and events of the association.
     fn listen(&mut self) {
         let Self { sctp, puppet, sent, .. } = self;
         sctp.drain_transmits(self.now, |packet| {
@@ -172,7 +172,7 @@ impl Scene {
     }
 }
 
-/// States only move forward; this is the last.
+/// The rank of a final state. States only move to a higher rank.
 const LAST: u8 = 3;
 
 fn rank(state: SctpState) -> u8 {

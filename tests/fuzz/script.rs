@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Numbers that depend on the association are written as distances: TSNs and RE-CONFIG requests of
-//! the peer from its next one, acknowledgements from the last TSN before ours. Zeros are what a
-//! correct peer would send.
+//! the peer from its next one, acknowledgements from the TSN before the association's first one.
+//! With zeros the peer is correct.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ pub(crate) struct Recipe<'a> {
 }
 
 impl Recipe<'_> {
-    /// Makes the packet, each time the same except for the numbers.
+    /// Makes the packet: the same each time, except for the numbers.
     pub(crate) fn cook(&self, puppet: &mut Puppet) -> Bytes {
         let mut made = Vec::new();
         let mut input = Input::new(self.bytes);
@@ -107,17 +107,17 @@ impl Recipe<'_> {
 pub(crate) enum Step<'a> {
     /// The peer sends this packet this many times.
     Packets(Recipe<'a>, u8),
-    /// The peer sends this.
+    /// The peer sends these bytes.
     Raw(&'a [u8]),
-    /// An unknown address sends this.
+    /// An unknown address sends these bytes.
     Stranger(&'a [u8]),
     /// The peer sends a STUN request from one of its addresses.
     Check { address: u8, nominates: bool },
     /// Time passes.
     Wait(Duration),
-    /// Our application sends a message.
+    /// The application sends a message.
     Send { channel: u8, len: u16 },
-    /// Our application closes a channel and opens it again, if it can.
+    /// The application closes a channel and opens it again, if it can.
     Reopen { channel: u8 },
 }
 

@@ -1,6 +1,6 @@
-//! The seeds of the fuzzer: what correct peers send, and some of what hostile ones do.
+//! The seeds of the fuzzer: the input of correct peers, and some of hostile ones.
 //!
-//! They are made here, in the format that each target reads, and stored in `fuzz/seeds/<target>`.
+//! This file makes them in the format that each target reads, for `fuzz/seeds/<target>`.
 //! `UPDATE_SEEDS=1 cargo test --test fuzz` writes them. Inputs that the fuzzer has found are added to
 //! the same folders by hand, with names that begin with `found-`.
 
@@ -156,7 +156,7 @@ fn wire(chunks: &[Vec<u8>]) -> Vec<u8> {
     [&[3][..], &(chunks.len() as u16).to_be_bytes(), &chunks].concat()
 }
 
-/// A step with a packet of chunks that the script makes: kind, flags, value, and the zeros after it.
+/// A step with a packet whose chunks the script makes: kind, flags, value, and trailing zeros.
 fn made(chunks: &[(u8, u8, &[u8], u8)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for &(kind, flags, value, zeros) in chunks {
@@ -175,7 +175,7 @@ const WAIT: u8 = 11;
 const SEND: u8 = 13;
 const REOPEN: u8 = 15;
 
-/// A script for each action of a peer in an association.
+/// One script per action of a peer in an association.
 fn scripts() -> Seeds {
     let text = |stream: u16, ssn, payload: &[u8]| data(WHOLE, 0, stream, ssn, 51, payload);
     let open = Open {

@@ -17,8 +17,8 @@ use crate::sim::start;
 
 const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
 
-/// One byte, whether the rest is signed; then the datagram, or its attributes: a type of two bytes,
-/// a length of one, and the value.
+/// One byte says whether the rest is signed. The rest is the datagram, or its attributes: a type of
+/// two bytes, a length of one byte, and the value.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let algorithm = match input.byte() % 4 {
@@ -68,7 +68,7 @@ fn signed(mut input: Input<'_>, algorithm: IntegrityAlgorithm) -> Vec<u8> {
         let kind = input.u16();
         let len = input.byte();
         let value = input.take(len.into());
-        // Those that end the signed part are added below.
+        // The attributes that end the signed part are added below.
         if ![0x0008, 0x001C, 0x8028].contains(&kind) {
             let attribute = RawAttribute::new(kind.into(), value);
             let _ = message.add_attribute(&attribute);
@@ -81,7 +81,7 @@ fn signed(mut input: Input<'_>, algorithm: IntegrityAlgorithm) -> Vec<u8> {
     message.finish()
 }
 
-/// The fragment is that of the first USERNAME which stun-types finds.
+/// Checks the fragment against the first USERNAME that stun-types finds.
 fn check_fragment(binding: Binding<'_>, datagram: &[u8]) {
     let Ok(message) = Message::from_bytes(datagram) else { return };
     let mut attributes = message.iter_attributes();
@@ -94,7 +94,8 @@ fn check_fragment(binding: Binding<'_>, datagram: &[u8]) {
     assert_eq!(binding.local_fragment(), local.as_deref());
 }
 
-/// An answer is never larger than the request, belongs to it, and is signed if the request was.
+/// Checks that an answer is no larger than the request, has its transaction, and is signed if the
+/// request was.
 fn check_answer(
     datagram: &[u8],
     class: MessageClass,
@@ -103,7 +104,7 @@ fn check_answer(
 ) {
     let mut out = vec![9];
     write(&mut out);
-    assert_eq!(out[0], 9, "it is appended");
+    assert_eq!(out[0], 9, "the answer is appended");
     let answer = &out[1..];
     assert!(answer.len() <= datagram.len(), "amplified to {} bytes", answer.len());
     if answer.is_empty() {
@@ -119,7 +120,7 @@ fn check_answer(
     }
 }
 
-/// The credentials of a new agent are unknown, so nothing creates state.
+/// Checks that the request creates no state in a new agent, whose credentials it cannot know.
 fn check_agent(datagram: &[u8]) {
     let mut agent = IceLite::new(None);
     let mut transmits = Transmits::default();

@@ -6,7 +6,7 @@ use datasoup::sfu::subchannels::{Selector, Subscriptions};
 
 use crate::input::Input;
 
-/// A message from a pipe. The same bytes are also a message into a pipe.
+/// `data` is a message from a pipe, and also a message into a pipe.
 pub fn run(data: &[u8]) {
     let message = Bytes::copy_from_slice(data);
     let (selector, payload) = pipe_header::decode(message.clone());
@@ -17,7 +17,7 @@ pub fn run(data: &[u8]) {
             assert!(!selector.is_empty());
             assert_eq!(pipe_header::encode(Some(selector), &payload), message);
         }
-        // After an empty header, or without one.
+        // The payload follows an empty header, or there is no header.
         None => assert!(payload.len() == message.len() || message.len() - payload.len() == 10),
     }
     // No payload can forge a header.

@@ -4,8 +4,8 @@ use datasoup::proto::framing::{MAX_FRAME, PREFIX, push_frame, take_frames};
 
 use crate::input::Input;
 
-/// One byte: the size of the parts in which the stream arrives, and the limit of frames per call.
-/// Then the stream, whose bytes are also datagrams to frame.
+/// One byte is the size of the parts in which the stream arrives, and the limit of frames per call.
+/// The rest is the stream, and also the datagrams to frame.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let piece = usize::from(input.byte()) + 1;
@@ -13,7 +13,7 @@ pub fn run(data: &[u8]) {
 
     let mut whole = stream.to_vec();
     let (sane, expected) = take(&mut whole, usize::MAX);
-    assert!(stream.ends_with(&whole), "what is left is the end");
+    assert!(stream.ends_with(&whole), "the rest is the end of the stream");
     let (mut bytes, mut got) = (Vec::new(), Vec::new());
     let all_sane = stream.chunks(piece).all(|arrived| {
         bytes.extend_from_slice(arrived);
@@ -22,7 +22,7 @@ pub fn run(data: &[u8]) {
         assert!(!sane || bytes.len() < PREFIX + MAX_FRAME, "{} bytes are held", bytes.len());
         sane
     });
-    assert_eq!((all_sane, got), (sane, expected), "however it arrives");
+    assert_eq!((all_sane, got), (sane, expected), "frames do not depend on the parts");
 
     let (mut framed, mut datagrams) = (Vec::new(), Vec::new());
     while !input.is_empty() {

@@ -1,4 +1,4 @@
-//! Two of ours on a bad network, and the guarantees to their applications.
+//! Two associations on a bad network keep the guarantees to their applications.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,9 +26,9 @@ struct Channel {
     reliability: Reliability,
     /// The lengths of the messages that send() has accepted.
     sent: Vec<usize>,
-    /// The numbers of those that have arrived, in order of arrival.
+    /// The numbers of the messages that have arrived, in order of arrival.
     arrived: Vec<u32>,
-    /// Either side has closed it: messages on their way need not arrive.
+    /// Either side has closed the channel, so that messages in flight need not arrive.
     closed: bool,
 }
 
@@ -73,7 +73,7 @@ fn conditions(input: &mut Input<'_>) -> Conditions {
     }
 }
 
-/// The `number`-th message of a channel, which names its channel and number.
+/// The `number`-th message of a channel; its payload holds the channel and the number.
 fn message((side, stream, channel): Id, number: u32, len: usize) -> Message {
     let mut payload = vec![side as u8];
     payload.extend_from_slice(&stream.to_be_bytes());
@@ -85,7 +85,7 @@ fn message((side, stream, channel): Id, number: u32, len: usize) -> Message {
     Message { ppid: if reserved { Ppid::BINARY } else { ppid }, payload: payload.into() }
 }
 
-/// What [`message`] has made.
+/// The channel and number in a payload made by [`message`].
 fn parse(payload: &Bytes) -> (Id, u32) {
     let [side, s0, s1, c0, c1, n0, n1, n2, n3, ..] = payload[..] else {
         panic!("a message that was never sent: {payload:?}")
@@ -202,7 +202,7 @@ impl Model {
         self.cut(stream);
     }
 
-    /// Lets time pass. Both react to events at once.
+    /// Lets time pass. Both sides react to events immediately.
     fn wait(&mut self, time: Duration) {
         let end = self.net.now + time;
         let happened = |net: &mut Pair| !(net.a.events.is_empty() && net.b.events.is_empty());
@@ -221,7 +221,7 @@ impl Model {
         }
     }
 
-    /// Takes and checks the events of both.
+    /// Takes and checks the events of both sides.
     fn collect(&mut self) {
         self.net.flush();
         for side in [Side::A, Side::B] {

@@ -1,5 +1,5 @@
-//! A whole worker with two clients, one of which sends anything through its established session.
-//! It must not affect the other one.
+//! A whole worker with two clients. One client sends anything through its established session, which
+//! must not affect the other client.
 
 use std::time::Duration;
 
@@ -14,19 +14,20 @@ use crate::puppet::*;
 use crate::script::{MAX_PACKETS, Recipe, Step};
 use crate::sim::Conditions;
 
-/// The bound of a transport's heap: see `guard`, and the bounds of a session.
+/// The bound of a transport's heap: the bound in `guard.rs`, plus that of a DTLS session.
 const MAX_HEAP: i64 = 14 << 20;
 
 /// The time limit of a script, below the consent timeout.
 const MAX_TIME: Duration = Duration::from_secs(20);
 
-/// The addresses of the attacker begin here; and an unknown one.
+/// The first of the attacker's addresses.
 const ATTACKER: u16 = 10;
+/// An address without a session.
 const STRANGER: u16 = 99;
 
 struct Scene {
     lab: Lab,
-    /// Of a direct transport; the attacker consumes it.
+    /// On a direct transport; the attacker consumes it.
     producer: DataProducerKey,
     attacker: Party,
     puppet: Puppet,
@@ -130,7 +131,8 @@ impl Scene {
                 if let Ok(consumer) = self.lab.sfu().data_consumer(self.consumers[index]) {
                     consumer.close();
                 }
-                // On the next stream. If the association has ended, it waits without end.
+                // The new DataConsumer gets the next stream. If the association has ended, the
+                // DataConsumer never opens.
                 let consumed = self.lab.host().consume(self.attacker.key, self.producer);
                 self.consumers[index] = consumed.0;
             }
@@ -191,9 +193,9 @@ impl Scene {
             lab.host().messages(consumer) == [text("still here")]
         });
         lab.host().consume(self.innocent.key, self.producer);
-        lab.sfu().send(self.producer, text("and so are we"), None);
+        lab.sfu().send(self.producer, text("to the innocent"), None);
         lab.expect("a message to the innocent", |lab| {
-            lab.clients[client].messages().iter().any(|(_, got)| *got == text("and so are we"))
+            lab.clients[client].messages().iter().any(|(_, got)| *got == text("to the innocent"))
         });
     }
 

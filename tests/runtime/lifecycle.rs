@@ -57,7 +57,7 @@ fn a_socket_gets_no_port_of_an_empty_range() {
 }
 
 #[test]
-fn a_worker_that_was_never_started_ends_too() {
+fn closing_a_worker_that_was_never_started_ends_its_thread() {
     let mut worker = Worker::new();
     worker.handle().close();
     assert!(matches!(worker.rest()[..], [Item::Ended]));
@@ -100,7 +100,7 @@ fn a_panic_ends_the_worker_and_not_the_process() {
 }
 
 #[test]
-fn jobs_after_close_are_neither_done_nor_kept() {
+fn jobs_after_close_are_dropped() {
     let mut worker = Worker::started();
     let (release, gate) = mpsc::channel::<()>();
     worker.post(Job::Call(Box::new(move |_| gate.recv().expect("to be released"))));

@@ -36,7 +36,7 @@ fn send(n: u32) -> Job<World> {
     Job::Send(PRODUCER, message, None)
 }
 
-/// An item in short.
+/// A short text for an item.
 fn short(item: &Item) -> String {
     match item {
         Item::Answer(request, result) => format!("answer {request} {}", result.is_ok()),
@@ -112,7 +112,7 @@ fn a_batch_wakes_the_reader_once() {
         begin.send(()).expect("the test waits for it");
         gate.recv().expect("to be released");
     })));
-    // The turn has begun, so the next turn takes all that is posted now.
+    // The worker is in a turn, so the next turn takes all jobs that are posted now.
     begun.recv().expect("the worker lives");
     for n in 0..1000 {
         worker.post(send(n));

@@ -42,7 +42,7 @@ pub(crate) fn webrtc_on(worker: &mut Worker, info: ListenInfo) -> Target {
     webrtc_at(worker, 0, info)
 }
 
-/// The `n`-th WebRTC transport of a worker.
+/// Creates the `n`-th WebRTC transport of a worker.
 pub(crate) fn webrtc_at(worker: &mut Worker, n: u32, info: ListenInfo) -> Target {
     let answer = worker.call(move |world| {
         let listens = world.listen(&[(0, &info)])?;
@@ -83,7 +83,7 @@ fn check(client: &UdpSocket, target: &Target) -> SocketAddr {
     mapped(&buffer[..len])
 }
 
-/// The same over TCP, each datagram framed with its length (RFC 4571).
+/// Like [`check`], over TCP with RFC 4571 framing.
 pub(crate) fn check_tcp(client: &mut TcpStream, target: &Target) -> SocketAddr {
     let request = request(target);
     let prefix = (request.len() as u16).to_be_bytes();
@@ -159,7 +159,7 @@ fn a_range_gives_its_free_port_and_an_error_if_there_is_none() {
     assert_eq!(error.name(), "TypeError");
 }
 
-/// One end of a pipe over the network, and a direct transport.
+/// Creates a PipeTransport and a DirectTransport; returns the address of the pipe.
 fn pipe(worker: &mut Worker) -> SocketAddr {
     let address = worker.call(|world| {
         let mut listens = world.listen(&[(0, &listen_info("127.0.0.1", 0))])?;
@@ -229,7 +229,7 @@ fn a_pipe_sends_its_init_as_soon_as_it_is_connected() {
     let peer = socket("127.0.0.2");
     let to = peer.local_addr().expect("bound");
     let mut worker = Worker::started();
-    // All of it within one turn, so that tokio has not looked at the new socket yet.
+    // In one turn, so that the INIT is sent before tokio has polled the new socket.
     worker
         .call(move |world| {
             let mut listens = world.listen(&[(0, &listen_info("127.0.0.1", 0))])?;
@@ -246,7 +246,7 @@ fn a_pipe_sends_its_init_as_soon_as_it_is_connected() {
     let mut buffer = [0; 1500];
     let (len, _) = peer.recv_from(&mut buffer).expect("an INIT before its first retransmission");
     assert!(len >= 32 && buffer[12] == 1);
-    // Retransmitted a second later: deadlines are met without any traffic.
+    // The INIT is retransmitted after a second: timers fire without any traffic.
     peer.set_read_timeout(Some(PATIENCE)).expect("not zero");
     let (again, _) = peer.recv_from(&mut buffer).expect("an INIT");
     assert!(again == len && buffer[12] == 1);
@@ -347,15 +347,15 @@ fn every_datagram_of_a_flood_is_accounted_for() {
     let target = webrtc_on(&mut worker, info);
     let client = socket("127.0.0.1");
     // The worker is blocked until all have been sent.
-    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let (release, gate) = std::sync::mpsc::channel::<()>();
     let request = worker.ask(move |_| {
-        let _ = wait.recv();
+        let _ = gate.recv();
         Ok(String::new())
     });
     for _ in 0..SENT {
         client.send_to(&[200; 100], target.address).expect("sent");
     }
-    drop(go_on);
+    drop(release);
     worker.answer(request).expect("an answer");
     let mut count = || {
         let overflowed = counters(&mut worker)["datagramsOverflowed"].as_u64().expect("a number");
@@ -374,7 +374,7 @@ fn every_datagram_of_a_flood_is_accounted_for() {
     assert!(overflowed > 0 && dropped > 0, "{overflowed} overflowed, {dropped} dropped");
     assert_eq!(overflowed + dropped, SENT);
 
-    // The counts stay when the socket has closed.
+    // Closing the socket does not reset the counts.
     worker.post(Job::Call(Box::new(|world| world.sfu.transport(TRANSPORT).expect("open").close())));
     assert_eq!(counters(&mut worker)["datagramsOverflowed"], overflowed);
 }
@@ -386,17 +386,17 @@ fn unverified_connections_full_of_empty_frames_do_not_delay_a_client() {
     let target = webrtc_on(&mut worker, tcp_info(0));
     let mut client = TcpStream::connect(target.address).expect("it listens");
     check_tcp(&mut client, &target);
-    // Each sends as many empty frames at once as fit.
+    // Each connection writes as many empty frames as the send buffer takes.
     let strangers: Vec<TcpStream> = (0..STRANGERS)
         .map(|_| {
             let mut stranger = TcpStream::connect(target.address).expect("it listens");
             stranger.set_nonblocking(true).expect("a socket");
-            // The connection may be closed already.
+            // The worker may have closed the connection already.
             let _ = stranger.write(&[0; 64 * 1024]);
             stranger
         })
         .collect();
-    // 32 connections of one address are kept. The client is served all the time.
+    // The worker keeps 32 connections per address, and answers the client until the others are closed.
     while counters(&mut worker)["tcpConnectionsDropped"] != STRANGERS - 32 {
         check_tcp(&mut client, &target);
     }

@@ -21,7 +21,7 @@ const PIPE: TransportKey = TransportKey(2);
 const PRODUCER: DataProducerKey = DataProducerKey(4);
 const CONSUMER: DataConsumerKey = DataConsumerKey(5);
 
-/// The send buffer; one larger message fills it.
+/// The size of the send buffer, which one larger message fills.
 const ROOM: u32 = 1000;
 
 fn pipe(world: &mut World) -> Result<String, Error> {
@@ -33,7 +33,7 @@ fn pipe(world: &mut World) -> Result<String, Error> {
     Ok(String::new())
 }
 
-/// A DataProducer and a DataConsumer of it on the pipe.
+/// Creates a direct DataProducer, and a DataConsumer of it on the pipe.
 fn source(world: &mut World) -> Result<String, Error> {
     let direct = TransportKey(3);
     world.sfu.router(ROUTER)?.create_direct_transport(direct, &options::direct());
@@ -101,7 +101,7 @@ impl Worker {
 #[test]
 fn a_full_tunnel_closes_when_the_other_worker_dies() {
     let [mut near, mut far] = joined();
-    // Blocked, so that the tunnel stays full, then ended without a Close frame.
+    // The far worker blocks, so that the tunnel stays full, and then dies without a Close frame.
     let (let_die, gate) = std::sync::mpsc::channel::<()>();
     far.post(Job::Call(Box::new(move |_| {
         gate.recv().expect("released");

@@ -17,7 +17,7 @@ fn connect(last_byte: u8, target: &Target) -> TcpStream {
     socket.into()
 }
 
-/// Waits for the end of a connection; returns false if it does not come.
+/// Waits for the end of a connection; returns false if the connection stays open.
 fn ends(client: &mut TcpStream) -> bool {
     client.set_read_timeout(Some(PATIENCE)).expect("not zero");
     match client.read(&mut [0; 1]) {
@@ -45,14 +45,14 @@ fn a_source_that_opens_connections_without_end_locks_out_no_client() {
     let mut worker = Worker::started();
     let target = webrtc_on(&mut worker, tcp_info(0));
     let flood: Vec<TcpStream> = (0..300).map(|_| connect(1, &target)).collect();
-    // A client at another address, and one at the same address.
+    // First a client at another address, then one at the address of the flood.
     for byte in [2, 1] {
         let mut client = connect(byte, &target);
         assert_eq!(check_tcp(&mut client, &target), client.local_addr().expect("connected"));
     }
     let mut flood = flood.into_iter();
     assert!(flood.by_ref().take(300 - 32).all(|mut client| ends(&mut client)));
-    // One of the others was evicted for the second client.
+    // The second client evicted one connection of the flood.
     assert_eq!(flood.filter_map(|mut client| is_open(&mut client).then_some(())).count(), 31);
     assert_eq!(dropped(&mut worker), 300 - 31);
 }
@@ -99,11 +99,11 @@ fn bytes_without_a_valid_request_keep_no_connection_open() {
     let wrong = Target { password: "wrong".into(), ..webrtc_at(&mut worker, 1, tcp_info(0)) };
     let mut slow: Vec<TcpStream> = (0..40).map(|_| connect(1, &target)).collect();
     for client in &mut slow {
-        // A refused request, an empty frame, a part of a frame.
+        // A request with wrong credentials, an empty frame, a part of a frame.
         let request = request(&wrong);
         let framed = [&(request.len() as u16).to_be_bytes()[..], &request].concat();
         for bytes in [&framed[..], &[0, 0], &[0x3f, 0xff, 1, 2, 3]] {
-            // The connection may be evicted by now.
+            // The worker may have evicted the connection already.
             let _ = client.write_all(bytes);
         }
     }

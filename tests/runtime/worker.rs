@@ -15,7 +15,7 @@ use datasoup::sfu::contract::options::{ListenInfo, WorkerSettings};
 use datasoup::sfu::contract::parameters::ListenProtocol;
 use datasoup::sfu::error::Error;
 
-/// The longest wait. Only a test that fails waits for so long.
+/// How long to wait for an item or a datagram before the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Worker {
@@ -35,14 +35,14 @@ impl Worker {
         let counter = Arc::clone(&wakes);
         let outbox = Arc::new(Outbox::new(move || {
             counter.fetch_add(1, Ordering::SeqCst);
-            // The test may be over.
+            // The receiver is gone once the test has ended.
             let _ = wake.send(());
         }));
         let handle = Some(WorkerHandle::new(Arc::clone(&outbox)).expect("a thread"));
         Self { handle, outbox, wakes, woken, batch: VecDeque::new(), next_request: 100 }
     }
 
-    /// A worker that serves.
+    /// A started worker.
     pub(crate) fn started() -> Self {
         let mut worker = Self::new();
         worker.start(options::worker()).expect("good settings");
@@ -76,7 +76,7 @@ impl Worker {
         request
     }
 
-    /// The same, and waits for the answer. Skips the items before it.
+    /// Posts a job and waits for its answer, skipping the items before.
     pub(crate) fn call(
         &mut self,
         job: impl FnOnce(&mut World) -> Result<String, Error> + Send + 'static,
@@ -141,7 +141,7 @@ pub(crate) fn socket(ip: &str) -> UdpSocket {
     socket
 }
 
-/// Whether no socket is bound to it.
+/// Whether `address` can be bound.
 pub(crate) fn is_free(address: SocketAddr) -> bool {
     UdpSocket::bind(address).is_ok()
 }
