@@ -199,7 +199,7 @@ fn a_lost_last_flight_is_retransmitted_after_its_sender_has_connected() {
     let mut pair = acquainted();
     let mut losses = 3;
     pair.run_through(10 * SECOND, &mut |from, datagram| {
-        // The server's ChangeCipherSpec and Finished.
+        // Lose the server's ChangeCipherSpec and Finished.
         if from == Side::B && datagram[0] == 20 && losses > 0 {
             losses -= 1;
             return Vec::new();
@@ -300,7 +300,7 @@ fn one_matching_fingerprint_is_enough_in_any_algorithm_and_case() {
         let of = |ours: &Ours| Fingerprint::of(algorithm, ours.context.certificate().der());
         let mut of_client = of(&client);
         of_client.value.make_ascii_lowercase();
-        // One of several is enough.
+        // One matching fingerprint of several is enough.
         client.start(now, DtlsRole::Auto, vec![of(&client), of(&server)]);
         server.start(now, DtlsRole::Client, vec![of_client]);
         let mut pair = net(now, client, server);

@@ -153,12 +153,12 @@ fn harmless_noise_does_not_stop_a_handshake() {
                 let number = random.next() as u32;
                 let noise = match random.below(6) {
                     0 => body,
-                    // Cut short.
+                    // A truncated datagram.
                     1 => datagram[..random.index(datagram.len())].to_vec(),
                     2 => record(23, random.below(2) as u16, number, &body),
                     3 => record(24 + random.below(9) as u8, 0, number, &body),
                     4 => record(22, 2 + random.below(9) as u16, number, &body),
-                    // Warnings, whatever they say.
+                    // A warning with any description.
                     _ => record(21, 0, number, &[1, random.next() as u8]),
                 };
                 arriving.extend(deliver(noise));
@@ -416,7 +416,7 @@ fn huge_certificates_fail_the_handshake() {
     let client = Raw::new(now, true, dimpl::Config::builder());
     ours.start(now, DtlsRole::Client, client.fingerprints());
     let mut pair = net(now, ours, client);
-    // Instead of the client's Certificate one of 48 KB arrives, whole and then in fragments.
+    // A Certificate of 48 KB arrives instead of the client's, whole and then in fragments.
     let body = [&[0, 0xc0, 3, 0, 0xc0, 0][..], &[0x30; 0xc000]].concat();
     pair.run_through(31 * SECOND, &mut |from, datagram| {
         if from == Side::A || datagram.get(13) != Some(&11) {

@@ -48,7 +48,7 @@ fn responses_indications_and_bare_requests_are_not_answered() {
         Message::builder_success(&parsed, MessageWriteVec::new()).finish(),
         Message::builder_error(&parsed, MessageWriteVec::new()).finish(),
         Message::builder_indication(BINDING, MessageWriteVec::new()).finish(),
-        // What a scanner sends to find servers for reflection attacks.
+        // A bare request, as scanners send to find servers for reflection attacks.
         Message::builder_request(BINDING, MessageWriteVec::new()).finish(),
     ] {
         assert_eq!(lab.receive(tuple(1), &datagram), []);
@@ -86,7 +86,7 @@ fn no_mutation_of_a_valid_request_panics_or_creates_state() {
     let mut lab = Lab::new();
     let credentials = lab.ice.credentials().clone();
     let valid = request(&credentials, USE_CANDIDATE);
-    // The end of the integrity; FINGERPRINT follows.
+    // MESSAGE-INTEGRITY ends here; FINGERPRINT follows.
     let signed = valid.len() - 8;
     for _ in 0..200_000 {
         let mut datagram = valid.clone();
@@ -138,7 +138,7 @@ fn no_garbage_panics_or_creates_state() {
     for _ in 0..100_000 {
         datagram.resize(rng.random_range(0..200), 0);
         rng.fill_bytes(&mut datagram);
-        // Half of it looks like a Binding request, with attributes whose lengths are small.
+        // Half of the garbage looks like a Binding request whose attributes have small lengths.
         if rng.random() && datagram.len() >= 20 {
             datagram.truncate(datagram.len() / 4 * 4);
             let len = u16::try_from(datagram.len() - 20).unwrap().to_be_bytes();
@@ -169,13 +169,13 @@ fn a_flood_of_forgeries_is_verified_within_its_quota_and_leaves_that_of_the_peer
             answers += u32::from(lab.answer().is_some());
         }
         assert_eq!(answers, 100, "in 50 ms");
-        // During the flood.
+        // The peer is answered during the flood.
         assert_eq!(lab.receive(tuple(1), &request(&credentials, USE_CANDIDATE)), []);
         assert_eq!(lab.answer(), Some((MessageClass::Success, None)), "round {n}");
     }
     assert_eq!(lab.tuples(), [tuple(1)]);
     lab.pass(Duration::from_millis(50));
-    // After the flood a new path is found.
+    // A new path can be found after the flood.
     lab.check(tuple(2), USE_CANDIDATE);
     assert_eq!(lab.tuples(), [tuple(1), tuple(2)]);
 }
@@ -213,7 +213,7 @@ fn a_peer_that_asks_too_fast_gets_fewer_answers_and_keeps_its_path() {
         lab.receive(tuple(n % 8), &valid);
         answers += u32::from(lab.answer().is_some());
     }
-    // A hundred over valid tuples, and those that made the tuples valid.
+    // 100 answers over valid tuples, and those to the requests that made the tuples valid.
     assert!((100..=108).contains(&answers), "{answers}");
     assert_eq!(lab.ice.state(), Completed);
 }
