@@ -62,6 +62,21 @@ describe('router.pipeToRouter()', () => {
     expect(pipeDataProducer.id).toBe(original.id);
   });
 
+  test('accepts options that are inherited from a frozen prototype', async () => {
+    const transports: types.Transport[] = [];
+    router1.observer.on('newtransport', (transport) => void transports.push(transport));
+    const options = {
+      dataProducerId: original.id,
+      router: router2,
+      listenInfo: { protocol: 'udp', ip: '127.0.0.2' },
+      maxSendMessageSize: 1234,
+    } as const;
+    await router1.pipeToRouter(Object.create(Object.freeze(options)));
+    expect(transports).toMatchObject([
+      { tuple: { localAddress: '127.0.0.2' }, sctpParameters: { maxSendMessageSize: 1234 } },
+    ]);
+  });
+
   test('creates a DataConsumer on its router and a DataProducer on the other one', async () => {
     const { pipeDataConsumer, pipeDataProducer } = await pipe();
     expect(pipeDataProducer.id).toBe(original.id);

@@ -2,8 +2,13 @@
 
 const { isEntity } = require('../Entity');
 const { mediaUnsupported } = require('../errors');
-const { parsePipeTransportOptions } = require('./transport');
+const { parseUdpListenInfo } = require('./listenInfo');
+const { parseSctpOptions } = require('./sctp');
+const { rejectSrtp } = require('./transport');
 const validate = require('./validate');
+
+/** Where the two PipeTransports listen by default. */
+const LISTEN_IP = '127.0.0.1';
 
 /** @typedef {import('../Router').Router<any>} Router */
 
@@ -12,7 +17,8 @@ const validate = require('./validate');
  * @property {string} dataProducerId
  * @property {Router} router - the one to pipe to.
  * @property {boolean} keepId
- * @property {ReturnType<typeof parsePipeTransportOptions>} transport - the options of both PipeTransports.
+ * @property {ReturnType<typeof import('./transport').parsePipeTransportOptions>} transport - the options of both
+ * PipeTransports.
  */
 
 /**
@@ -21,21 +27,31 @@ const validate = require('./validate');
  * @returns {PipeToRouterOptions}
  */
 function parsePipeToRouterOptions(given, from) {
-  const { listenInfo, listenIp } = given;
-  const byDefault = !validate.given(listenInfo) && !validate.given(listenIp);
-
   return {
     dataProducerId: parseDataProducerId(given),
     router: parseRouter(given, from),
     keepId: validate.boolean(given.keepId, true),
-    // `port` is ignored, because both transports would bind it.
-    transport: parsePipeTransportOptions({
-      ...given,
-      listenIp: byDefault ? '127.0.0.1' : listenIp,
-      port: undefined,
-      enableSctp: validate.boolean(given.enableSctp, true),
-    }),
+    transport: parseTransportOptions(given),
   };
+}
+
+/**
+ * Like `parsePipeTransportOptions()`, with other defaults. `port` is ignored, because both transports
+ * would bind it.
+ *
+ * @param {Record<string, any>} given
+ * @returns {PipeToRouterOptions['transport']}
+ */
+function parseTransportOptions(given) {
+  const { listenInfo, listenIp } = given;
+  const byDefault = !validate.given(listenInfo) && !validate.given(listenIp);
+  const parsed = {
+    listenInfo: parseUdpListenInfo({ listenInfo, listenIp: byDefault ? LISTEN_IP : listenIp }),
+    sctp: parseSctpOptions(given, true),
+  };
+
+  rejectSrtp(given);
+  return parsed;
 }
 
 /**

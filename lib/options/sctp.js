@@ -22,9 +22,10 @@ const BUFFERED_AMOUNT_LOW_THRESHOLD = 1024;
  * The SCTP options of a transport. All are checked, even if SCTP is not enabled.
  *
  * @param {Record<string, any>} given
- * @returns {SctpOptions | undefined} undefined without `enableSctp`.
+ * @param {boolean} [byDefault] - whether SCTP is enabled if `enableSctp` is not given.
+ * @returns {SctpOptions | undefined} undefined if SCTP is not enabled.
  */
-function parseSctpOptions(given) {
+function parseSctpOptions(given, byDefault = false) {
   const { maxSendMessageSize, maxReceiveMessageSize } = parseMessageSizes(
     given,
     'maxSctpMessageSize',
@@ -51,7 +52,7 @@ function parseSctpOptions(given) {
   };
 
   checkNumSctpStreams(given.numSctpStreams);
-  return validate.boolean(given.enableSctp, false) ? parsed : undefined;
+  return validate.boolean(given.enableSctp, byDefault) ? parsed : undefined;
 }
 
 /**

@@ -103,5 +103,6 @@ module.exports = {
   parseUdpConnectOptions,
   parseBitrates,
   checkTraceEventTypes,
+  rejectSrtp,
   rejectSrtpParameters,
 };
