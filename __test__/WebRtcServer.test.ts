@@ -342,6 +342,16 @@ describe('a transport of a WebRtcServer', () => {
     await expect(router.dump()).resolves.toMatchObject({ transportIds: [] });
   });
 
+  test('createWebRtcTransport({ webRtcServer }) with anything but a WebRtcServer rejects with a TypeError', async () => {
+    const server = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
+    const router = await worker.createRouter();
+    for (const webRtcServer of [{}, Object.create(server), new Proxy(server, {}), router, worker]) {
+      await expect(router.createWebRtcTransport({ webRtcServer } as any)).rejects.toThrow(
+        /^webRtcServer must be a WebRtcServer/,
+      );
+    }
+  });
+
   test('createWebRtcTransport({ webRtcServer }) with another worker’s server rejects with an Error', async () => {
     const other = await datasoup.createWorker();
     const webRtcServer = await other.createWebRtcServer({ listenInfos: LOOPBACK });

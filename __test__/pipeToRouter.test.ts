@@ -227,7 +227,8 @@ describe('router.pipeToRouter()', () => {
   });
 
   test('without a router, with a wrong value or with itself rejects with a TypeError', async () => {
-    for (const router of [undefined, null, 5, {}, router1]) {
+    const imitations = [Object.create(router2), new Proxy(router2, {}), direct2, worker2];
+    for (const router of [undefined, null, 5, {}, router1, ...imitations]) {
       await expect(
         router1.pipeToRouter({ dataProducerId: original.id, router } as types.PipeToRouterOptions),
       ).rejects.toThrow(TypeError);
