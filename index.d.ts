@@ -572,7 +572,7 @@ export type TransportListenInfo = {
   exposeInternalIp?: boolean;
   /** The port to bind. 0-65535. Default, and 0: a free port from `rtcMinPort` to `rtcMaxPort` of the Worker. */
   port?: number;
-  /** Binds a free port of this range; `port` is ignored. */
+  /** Binds a free port of this range; `port` is ignored. From 0 to 0 is the Worker's range. */
   portRange?: TransportPortRange;
   flags?: TransportSocketFlags;
   /** The socket's send buffer (SO_SNDBUF). 0-4294967295. Default, and 0: the system's. */

@@ -110,7 +110,7 @@ describe('a drain', () => {
     },
   );
 
-  /** Keeps the event loop busy for so many milliseconds. */
+  /** Keeps the event loop busy for `ms` milliseconds. */
   function spin(ms: number): void {
     for (const end = performance.now() + ms; performance.now() < end;);
   }

@@ -24,10 +24,10 @@ use crate::runtime::world::{WorkerInbox, World};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::error::{Error, Result};
 
-/// So many gathered jobs are handed over without a flush…
+/// This many gathered jobs are handed over without a flush.
 const GATHERED_JOBS: usize = 512;
 
-/// …and so many bytes of gathered messages.
+/// This many bytes of gathered messages are handed over without a flush.
 const GATHERED_BYTES: usize = 1024 * 1024;
 
 /// Shared by all objects of a worker, which live on one JavaScript thread.
