@@ -252,3 +252,37 @@ fn a_tuple_is_removed_when_its_connection_closes() {
         assert!(lab.sfu().is_empty());
     }
 }
+
+#[test]
+fn a_message_in_the_datagram_that_closes_the_session_is_emitted_before_the_close() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let (key, client) = lab.join(router, 1);
+    let producer = lab.host().produce(key, 0);
+    let direct = lab.host().direct(router);
+    let (consumer, _) = lab.host().consume(direct, producer);
+    lab.run_for(Duration::from_secs(1));
+    lab.host().events.clear();
+
+    let now = lab.now;
+    let peer = &mut lab.clients[client];
+    peer.send(0, text("last words"));
+    for packet in peer.sctp.packets() {
+        peer.seal(&packet);
+    }
+    peer.close();
+    let mut records = Vec::new();
+    peer.flush(now, &mut records);
+    let (from, to) = (peer.address, peer.server);
+    let datagram = records.iter().flat_map(|it| it.bytes.clone()).collect::<Vec<u8>>();
+    lab.inject(from, to, &datagram);
+    lab.run_for(Duration::from_secs(1));
+
+    let events = &lab.host().events;
+    let message =
+        events.iter().position(|it| matches!(it, Event::Message(of, _) if *of == consumer));
+    let closed = events.iter().position(|it| {
+        matches!(it, Event::Transport(of, TransportEvent::DtlsState(DtlsState::Closed, _)) if *of == key)
+    });
+    assert!(message.is_some() && message < closed, "{events:?}");
+}

@@ -28,3 +28,21 @@ impl EarlyDatagrams {
         std::mem::take(&mut self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_datagrams_are_bounded_by_their_bytes() {
+        let mut early = EarlyDatagrams::default();
+        // A plaintext handshake record of epoch 0, whose message differs in its fill.
+        let datagram = |fill: u8| {
+            let mut datagram = vec![fill; MAX_BYTES / 2];
+            datagram[..11].copy_from_slice(&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0]);
+            datagram
+        };
+        assert_eq!([1, 2, 3].map(|fill| early.keep(&datagram(fill))), [true, true, false]);
+        assert_eq!(early.take().len(), 2);
+    }
+}

@@ -224,4 +224,14 @@ mod tests {
         send(&mut pr_sctp, &mut total, 2, "BE", 500);
         assert!(total.is_empty());
     }
+
+    #[test]
+    fn a_reliable_message_is_never_abandoned() {
+        let (mut pr_sctp, mut total) = (PrSctp::default(), UnsentBytes::default());
+        total.add(true, 500);
+        pr_sctp.written(UnsentMessage { len: 500, ordered: true, limited: false, deadline: None });
+        send(&mut pr_sctp, &mut total, 1, "BE", 500);
+        pr_sctp.forwarded(1, &mut total);
+        assert_eq!(pr_sctp.abandoned, MessageTally::default());
+    }
 }

@@ -102,6 +102,17 @@ fn attributes_after_the_integrity_are_ignored() {
     let len = u16::try_from(datagram.len() - 20).unwrap();
     datagram[2..4].copy_from_slice(&len.to_be_bytes());
     assert_eq!(verify(&datagram), Ok(Check::default()));
+
+    let mut message = start(&[]);
+    message
+        .add_message_integrity_with_key(&Key::new(PASSWORD).0, IntegrityAlgorithm::Sha1)
+        .unwrap();
+    let mut datagram = message.finish();
+    datagram.extend_from_slice(b"\x00\x06\x00\x06evtj:x\0\0");
+    let len = u16::try_from(datagram.len() - 20).unwrap();
+    datagram[2..4].copy_from_slice(&len.to_be_bytes());
+    assert_eq!(local_fragment(&datagram), None);
+    assert_eq!(verify(&datagram), Err(Refusal::BadRequest));
 }
 
 #[test]
@@ -132,6 +143,11 @@ fn anything_but_a_well_formed_binding_request_is_dropped() {
     for (what, datagram) in cases {
         assert!(parse(&datagram).is_none(), "{what}");
     }
+    let odd = altered(&|d| {
+        d.extend_from_slice(&[0; 2]);
+        d[3] += 2;
+    });
+    assert!(Binding::read(&odd).is_none(), "a length that is no multiple of 4");
 }
 
 #[test]
