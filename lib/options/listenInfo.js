@@ -201,4 +201,4 @@ function recvBufferSize(protocol) {
   return protocol === 'udp' ? UDP_RECV_BUFFER_SIZE : undefined;
 }
 
-module.exports = { parseListenInfo, parseListenInfos, parseUdpListenInfo, parseWebRtcListenInfos };
+module.exports = { parseListenInfos, parseUdpListenInfo, parseWebRtcListenInfos };
