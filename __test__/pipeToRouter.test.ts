@@ -250,6 +250,14 @@ describe('router.pipeToRouter()', () => {
       router1.pipeToRouter({ producerId: 'any', router: router2 } as types.PipeToRouterOptions),
     ).rejects.toThrow(UnsupportedError);
   });
+
+  test('pipeToRouter({ producerId }) with a wrong router rejects with a TypeError', async () => {
+    for (const router of [undefined, {}, router1]) {
+      await expect(
+        router1.pipeToRouter({ producerId: 'any', router } as types.PipeToRouterOptions),
+      ).rejects.toThrow(TypeError);
+    }
+  });
 });
 
 describe('an entity that closes during pipeToRouter()', () => {

@@ -27,9 +27,16 @@ const LISTEN_IP = '127.0.0.1';
  * @returns {PipeToRouterOptions}
  */
 function parsePipeToRouterOptions(given, from) {
+  const dataProducerId = parseDataProducerId(given);
+  const router = parseRouter(given, from);
+
+  // After the router: a wrong one is a TypeError for any kind of producer.
+  if (dataProducerId === undefined) {
+    throw mediaUnsupported('producerId');
+  }
   return {
-    dataProducerId: parseDataProducerId(given),
-    router: parseRouter(given, from),
+    dataProducerId,
+    router,
     keepId: validate.boolean(given.keepId, true),
     transport: parseTransportOptions(given),
   };
@@ -56,7 +63,7 @@ function parseTransportOptions(given) {
 
 /**
  * @param {Record<string, any>} given
- * @returns {string}
+ * @returns {string | undefined} undefined if `producerId` is given instead.
  */
 function parseDataProducerId(given) {
   const producerId = validate.string(given.producerId, 'producerId', undefined);
@@ -65,13 +72,10 @@ function parseDataProducerId(given) {
   if (producerId && dataProducerId) {
     throw new TypeError('producerId and dataProducerId cannot both be given');
   }
-  if (producerId) {
-    throw mediaUnsupported('producerId');
-  }
-  if (!dataProducerId) {
+  if (!producerId && !dataProducerId) {
     throw new TypeError('missing producerId or dataProducerId');
   }
-  return dataProducerId;
+  return dataProducerId || undefined;
 }
 
 /**
