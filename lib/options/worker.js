@@ -18,8 +18,13 @@ const RTC_MAX_PORT = 59_999;
  * @property {string[]} logTags
  * @property {number} rtcMinPort
  * @property {number} rtcMaxPort - not below `rtcMinPort`.
- * @property {string} [certificate] - in PEM.
- * @property {string} [privateKey] - in PEM; both or neither.
+ * @property {DtlsCertificate} [dtlsCertificate] - undefined: the worker generates one.
+ */
+
+/**
+ * @typedef {object} DtlsCertificate - Rust's `DtlsCertificate`, in PEM.
+ * @property {string} certificate
+ * @property {string} privateKey
  */
 
 /**
@@ -41,10 +46,27 @@ async function parseWorkerSettings(given) {
     throw new TypeError(`rtcMinPort (${rtcMinPort}) cannot be above rtcMaxPort (${rtcMaxPort})`);
   }
 
+  return {
+    logLevel,
+    logTags,
+    rtcMinPort,
+    rtcMaxPort,
+    dtlsCertificate: await readDtlsCertificate(given),
+  };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @returns {Promise<DtlsCertificate | undefined>}
+ */
+async function readDtlsCertificate(given) {
   const certificateFile = parsePath(given, 'dtlsCertificateFile');
   const privateKeyFile = parsePath(given, 'dtlsPrivateKeyFile');
 
-  if ((certificateFile === undefined) !== (privateKeyFile === undefined)) {
+  if (certificateFile === undefined && privateKeyFile === undefined) {
+    return undefined;
+  }
+  if (certificateFile === undefined || privateKeyFile === undefined) {
     throw new TypeError(
       'dtlsCertificateFile and dtlsPrivateKeyFile must both be given, or neither',
     );
@@ -55,7 +77,7 @@ async function parseWorkerSettings(given) {
     readPem('dtlsPrivateKeyFile', privateKeyFile),
   ]);
 
-  return { logLevel, logTags, rtcMinPort, rtcMaxPort, certificate, privateKey };
+  return { certificate, privateKey };
 }
 
 /**
@@ -98,12 +120,9 @@ function parsePath(given, name) {
 
 /**
  * @param {string} name
- * @param {string | undefined} file
+ * @param {string} file
  */
 async function readPem(name, file) {
-  if (file === undefined) {
-    return undefined;
-  }
   try {
     return await readFile(file, 'utf8');
   } catch (error) {

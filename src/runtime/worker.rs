@@ -19,13 +19,9 @@ use super::usage;
 use super::world::{WorkerInbox, World};
 
 fn certificate(settings: &WorkerSettings) -> Result<Certificate, Error> {
-    Ok(match (&settings.certificate, &settings.private_key) {
-        (None, None) => Certificate::generate()?,
-        (Some(certificate), Some(key)) => Certificate::from_pem(certificate, key)?,
-        _ => {
-            let text = "certificate and privateKey: both or neither";
-            return Err(Error::InvalidOptions(text.into()));
-        }
+    Ok(match &settings.dtls_certificate {
+        None => Certificate::generate()?,
+        Some(pem) => Certificate::from_pem(&pem.certificate, &pem.private_key)?,
     })
 }
 

@@ -17,8 +17,7 @@ pub(crate) fn worker() -> WorkerSettings {
         log_tags: Vec::new(),
         rtc_min_port: 10_000,
         rtc_max_port: 59_999,
-        certificate: None,
-        private_key: None,
+        dtls_certificate: None,
     }
 }
 

@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 
 use datasoup::proto::certificate::Fingerprint;
 use datasoup::sfu::contract::options::{
-    DataConsumerOptions, DataProducerOptions, DirectTransportOptions, DtlsParameters, Flags,
-    ListenInfo, LogSettings, PipeTransportOptions, PlainTransportOptions, PortRange, SctpOptions,
-    UdpConnectOptions, WebRtcConnectOptions, WebRtcServerOptions, WebRtcTransportOptions,
-    WorkerSettings,
+    DataConsumerOptions, DataProducerOptions, DirectTransportOptions, DtlsCertificate,
+    DtlsParameters, Flags, ListenInfo, LogSettings, PipeTransportOptions, PlainTransportOptions,
+    PortRange, SctpOptions, UdpConnectOptions, WebRtcConnectOptions, WebRtcServerOptions,
+    WebRtcTransportOptions, WorkerSettings,
 };
 use datasoup::sfu::contract::parameters::{Bitrates, SctpStreamParameters};
 use serde::de::DeserializeOwned;
@@ -69,6 +69,7 @@ fn inner() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("sctp", fields::of::<SctpOptions>()),
         ("sctpStreamParameters", fields::of::<SctpStreamParameters>()),
         ("dtlsParameters", fields::of::<DtlsParameters>()),
+        ("dtlsCertificate", fields::of::<DtlsCertificate>()),
         ("fingerprints", fields::of::<Fingerprint>()),
     ])
 }

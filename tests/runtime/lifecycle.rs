@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use datasoup::runtime::job::Job;
 use datasoup::runtime::outbox::Item;
-use datasoup::sfu::contract::options::WorkerSettings;
+use datasoup::sfu::contract::options::{DtlsCertificate, WorkerSettings};
 use datasoup::sfu::id::RouterKey;
 
 use crate::options;
@@ -35,15 +35,13 @@ fn workers_have_threads_of_their_own() {
 
 #[test]
 fn wrong_settings_are_rejected_and_end_the_thread() {
-    let default = options::worker;
-    let half = WorkerSettings { certificate: Some("a PEM".into()), ..default() };
-    let nonsense = WorkerSettings { private_key: Some("not a PEM".into()), ..half.clone() };
-    for settings in [half, nonsense] {
-        let mut worker = Worker::new();
-        assert_eq!(worker.start(settings).expect_err("refused").name(), "TypeError");
-        let rest = worker.rest();
-        assert!(matches!(rest[..], [Item::Ended]), "{rest:?}");
-    }
+    let (certificate, private_key) = ("not a PEM".to_owned(), "not a PEM".to_owned());
+    let certificate = DtlsCertificate { certificate, private_key };
+    let settings = WorkerSettings { dtls_certificate: Some(certificate), ..options::worker() };
+    let mut worker = Worker::new();
+    assert_eq!(worker.start(settings).expect_err("rejected").name(), "TypeError");
+    let rest = worker.rest();
+    assert!(matches!(rest[..], [Item::Ended]), "{rest:?}");
 }
 
 #[test]

@@ -23,10 +23,17 @@ pub struct WorkerSettings {
     pub rtc_min_port: u16,
     /// The last one; not below the first.
     pub rtc_max_port: u16,
-    /// PEM, ECDSA; generated if absent. Given together with the key.
-    pub certificate: Option<String>,
-    /// PEM, the certificate's.
-    pub private_key: Option<String>,
+    /// The certificate of its DTLS sessions; generated if absent.
+    pub dtls_certificate: Option<DtlsCertificate>,
+}
+
+/// A certificate and its key, both in PEM and ECDSA.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(missing_docs, reason = "see above")]
+pub struct DtlsCertificate {
+    pub certificate: String,
+    pub private_key: String,
 }
 
 /// What `worker.updateSettings()` takes; what is absent stays as it is.
