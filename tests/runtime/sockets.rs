@@ -381,24 +381,24 @@ fn every_datagram_of_a_flood_is_accounted_for() {
 
 #[test]
 fn unverified_connections_full_of_empty_frames_do_not_delay_a_client() {
-    const STRANGERS: usize = 300;
+    const FLOOD: usize = 300;
     let mut worker = Worker::started();
     let target = webrtc_on(&mut worker, tcp_info(0));
     let mut client = TcpStream::connect(target.address).expect("it listens");
     check_tcp(&mut client, &target);
     // Each connection writes as many empty frames as the send buffer takes.
-    let strangers: Vec<TcpStream> = (0..STRANGERS)
+    let flood: Vec<TcpStream> = (0..FLOOD)
         .map(|_| {
-            let mut stranger = TcpStream::connect(target.address).expect("it listens");
-            stranger.set_nonblocking(true).expect("a socket");
+            let mut connection = TcpStream::connect(target.address).expect("it listens");
+            connection.set_nonblocking(true).expect("a socket");
             // The worker may have closed the connection already.
-            let _ = stranger.write(&[0; 64 * 1024]);
-            stranger
+            let _ = connection.write(&[0; 64 * 1024]);
+            connection
         })
         .collect();
     // The worker keeps 32 connections per address, and answers the client until the others are closed.
-    while counters(&mut worker)["tcpConnectionsDropped"] != STRANGERS - 32 {
+    while counters(&mut worker)["tcpConnectionsDropped"] != FLOOD - 32 {
         check_tcp(&mut client, &target);
     }
-    drop(strangers);
+    drop(flood);
 }
