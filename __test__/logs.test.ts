@@ -99,7 +99,7 @@ describe('createWorker({ logLevel: debug, logTags })', () => {
     ice: [/the peer is at 127\.0\.0\.1 port \d+/, /ICE Connected/, /ICE Completed/],
     dtls: [/DTLS Connecting/, /DTLS Connected/],
     sctp: [/SCTP Connecting/, /SCTP Connected/],
-    message: [/11 bytes on stream 2: has no DataProducer/],
+    message: [/a message of 11 bytes on stream 2 has no DataProducer/],
     info: [/worker started, ports 10000 to 59999/],
   };
 
@@ -163,7 +163,7 @@ describe('a DTLS handshake that fails', () => {
       {
         level: 'warn',
         namespace: 'datasoup:WARN:Worker',
-        text: `[pid:${worker.pid}] dtls: transport ${transport.id}: DTLS Failed`,
+        text: `[pid:${worker.pid}] dtls: transport ${transport.id}: DTLS failed`,
       },
     ]);
   });
@@ -183,7 +183,7 @@ describe('worker.updateSettings()', () => {
       await worker.updateSettings(settings);
       lines = [];
       await failToConnect(worker);
-      return lines.filter(({ text }) => text.includes('DTLS failed')).length;
+      return lines.filter(({ text }) => text.includes('DTLS failed: ')).length;
     };
     expect(await warningsWith({})).toBe(0);
     expect(await warningsWith({ logLevel: 'warn' })).toBe(0);

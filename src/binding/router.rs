@@ -117,5 +117,7 @@ fn listening<T>(
 }
 
 fn the_one(listens: Vec<Listen>) -> Result<Listen> {
-    listens.into_iter().next().ok_or_else(|| Error::InvalidOptions("no listenInfo".into()))
+    listens.into_iter().next().ok_or_else(|| {
+        Error::InvalidOptions("listenInfo is missing: give the address to listen on".into())
+    })
 }

@@ -44,7 +44,7 @@ pub enum DcepError {
     #[error("unknown channel type {0}")]
     UnknownChannel(u8),
     /// Label or protocol is not UTF-8.
-    #[error("not UTF-8")]
+    #[error("label or protocol is not UTF-8")]
     NotUtf8,
 }
 

@@ -67,7 +67,7 @@ impl Sfu {
                 transport.messages_unrouted += 1;
                 let (id, len) = (transport.id, message.payload.len());
                 let why = if too_large { "is too large" } else { "has no DataProducer" };
-                log::debug!(target: "message", "transport {id}: {len} bytes on stream {stream}: {why}");
+                log::debug!(target: "message", "transport {id}: a message of {len} bytes on stream {stream} {why}");
             }
         }
     }

@@ -82,6 +82,8 @@ pub enum SendError {
     #[error("message too large")]
     TooLarge,
     /// SCTP carries no empty message (RFC 8831 §6.6).
-    #[error("message empty")]
+    #[error(
+        "message is empty, which SCTP cannot carry: send one byte with the PPID of an empty message"
+    )]
     Empty,
 }

@@ -192,13 +192,13 @@ fn log_event(id: Uuid, event: &TransportEvent) {
             log::debug!(target: "ice", "transport {id}: the peer is at {ip} port {}", it.remote_port);
         }
         TransportEvent::DtlsState(DtlsState::Failed, _) => {
-            log::warn!(target: "dtls", "transport {id}: DTLS Failed");
+            log::warn!(target: "dtls", "transport {id}: DTLS failed");
         }
         TransportEvent::DtlsState(state, _) => {
             log::debug!(target: "dtls", "transport {id}: DTLS {state:?}");
         }
         TransportEvent::SctpState(SctpState::Failed, _) => {
-            log::warn!(target: "sctp", "transport {id}: SCTP Failed");
+            log::warn!(target: "sctp", "transport {id}: SCTP failed");
         }
         TransportEvent::SctpState(state, _) => {
             log::debug!(target: "sctp", "transport {id}: SCTP {state:?}");
