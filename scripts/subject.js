@@ -2,12 +2,12 @@
 
 // npm run test:subject -- SUBJECT
 //
-// Runs the tests of one subject in both languages: those of cargo whose module or name has the word (subchannel, tcp,
-// consent…), the Jest files that are named after it, and in other files the tests whose titles have it. Not those of a
-// folder of tests/: `cargo test --test sctp` runs one.
+// Runs the tests of one subject in both languages. The subject is a word, such as sctp, subchannel or consent. Of cargo:
+// the folders of tests/ that are named after it, then all tests with the word in their module or name. Of Jest: the
+// files that are named after it, and in other files the tests with the word in their title.
 
 const { spawnSync } = require('node:child_process');
-const { readdirSync, readFileSync } = require('node:fs');
+const { existsSync, readdirSync, readFileSync } = require('node:fs');
 const path = require('node:path');
 
 const ROOT = path.join(__dirname, '..');
@@ -25,6 +25,17 @@ function run(title, program, args) {
   return spawnSync(program, args, { cwd: ROOT, stdio: 'inherit' }).status === 0;
 }
 
+/**
+ * The folders of tests/ that are named after the subject. Each is one test binary, whose name cargo's filter ignores.
+ *
+ * @param {string} subject
+ */
+function cargoTargets(subject) {
+  return readdirSync(path.join(ROOT, 'tests'))
+    .filter((name) => existsSync(path.join(ROOT, 'tests', name, 'main.rs')))
+    .filter((name) => name.includes(subject.toLowerCase()));
+}
+
 /** @param {string} subject */
 function jestFiles(subject) {
   const word = subject.toLowerCase();
@@ -40,14 +51,21 @@ function jestFiles(subject) {
   return { named, titled };
 }
 
+/** @param {string[]} args */
+function cargoTest(args) {
+  const command = ['test', '--quiet', '--no-fail-fast', ...args];
+  return run(`cargo test ${args.join(' ')}`, 'cargo', command);
+}
+
 /** @param {string} subject */
 function main(subject) {
   const jest = path.join(ROOT, 'node_modules', '.bin', 'jest');
   const { named, titled } = jestFiles(subject);
-  const results = [
-    run(`cargo test ${subject}`, 'cargo', ['test', '--quiet', '--no-fail-fast', subject]),
-  ];
+  const targets = cargoTargets(subject).flatMap((name) => ['--test', name]);
+  const results = [];
 
+  if (targets.length > 0) results.push(cargoTest(targets));
+  results.push(cargoTest([subject]));
   if (named.length > 0) results.push(run(`jest ${named.join(' ')}`, jest, named));
   if (titled.length > 0) results.push(run(`jest -t ${subject}`, jest, ['-t', subject, ...titled]));
   return results.every(Boolean) ? 0 : 1;
@@ -56,7 +74,7 @@ function main(subject) {
 const [subject = '--help'] = process.argv.slice(2);
 
 if (subject.startsWith('-')) {
-  console.log('npm run test:subject -- SUBJECT, such as subchannel, tcp or consent');
+  console.log('npm run test:subject -- SUBJECT, such as sctp, subchannel or consent');
 } else {
   process.exitCode = main(subject);
 }
