@@ -309,10 +309,10 @@ describe('two PlainTransports', () => {
     const stranger = await udpSocket();
     const answers: Buffer[] = [];
     stranger.on('message', (message) => answers.push(message));
-    // An INIT, an ABORT, and 1,200 bytes that are no SCTP packet.
+    // An INIT and an ABORT with valid checksums, and 1,200 bytes that are no SCTP packet.
     for (const datagram of [
-      Buffer.from('1388138800000000000000000100001400000001000200000001000100000001', 'hex'),
-      Buffer.from('13881388000000000000000006000004', 'hex'),
+      Buffer.from('138813880000000048544bd50100001400000001000200000001000100000001', 'hex'),
+      Buffer.from('13881388000000002dd7d56906000004', 'hex'),
       Buffer.alloc(1200, 1),
     ]) {
       await new Promise<void>((resolve) => {
