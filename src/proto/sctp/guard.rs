@@ -142,7 +142,7 @@ impl Guard {
         {
             return Screening::Drop(PacketDrop::Foreign);
         }
-        let rewriter = Rewriter::new(packet, ledger.knows_tag(header.tag));
+        let rewriter = Rewriter::new(packet, ledger);
         let inspection = match self.inspect(ledger, role, rewriter, chunks) {
             Ok(inspection) => inspection,
             Err(reason) => return Screening::Drop(reason),

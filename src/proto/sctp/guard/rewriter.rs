@@ -4,12 +4,13 @@
 use bytes::Bytes;
 
 use super::super::counters::PacketDrop;
-use super::super::wire::{COMMON_HEADER, Chunk, Padding, Writer, checksum_matches};
+use super::super::ledger::Ledger;
+use super::super::wire::{COMMON_HEADER, Chunk, Header, Padding, Writer, checksum_matches};
 
 /// The packet that passes.
 pub(super) struct Rewriter<'a> {
     packet: &'a [u8],
-    tag_is_known: bool,
+    ledger: &'a Ledger,
     /// How many bytes of `packet` pass as they are.
     kept: usize,
     /// The packet so far, once it differs.
@@ -17,10 +18,9 @@ pub(super) struct Rewriter<'a> {
 }
 
 impl<'a> Rewriter<'a> {
-    /// Begins with the header of `packet` and no chunk. `tag_is_known`: the header has a tag of the
-    /// association.
-    pub(super) fn new(packet: &'a [u8], tag_is_known: bool) -> Self {
-        Self { packet, tag_is_known, kept: COMMON_HEADER, writer: None }
+    /// Begins with the header of `packet` and no chunk.
+    pub(super) fn new(packet: &'a [u8], ledger: &'a Ledger) -> Self {
+        Self { packet, ledger, kept: COMMON_HEADER, writer: None }
     }
 
     /// Passes a chunk as it is, with its padding made zero.
@@ -33,14 +33,20 @@ impl<'a> Rewriter<'a> {
     }
 
     /// From here on the packet differs: what is written here takes the place of the next chunk. The
-    /// first call verifies the checksum, because the new packet gets a right one.
+    /// first call verifies the tag and the checksum, because the new packet gets a right checksum.
     pub(super) fn differ(&mut self) -> Result<&mut Writer, PacketDrop> {
         let packet = self.packet;
-        if self.writer.is_none() && !(self.tag_is_known && checksum_matches(packet)) {
+        if self.writer.is_none() && !self.belongs() {
             return Err(PacketDrop::Foreign);
         }
         let kept = packet.get(..self.kept).unwrap_or_default();
         Ok(self.writer.get_or_insert_with(|| Writer::continuing(kept, packet.len() + 64)))
+    }
+
+    fn belongs(&self) -> bool {
+        let header = Header::parse(self.packet);
+        header.is_some_and(|(header, _)| self.ledger.knows_tag(header.tag))
+            && checksum_matches(self.packet)
     }
 
     /// Whether the packet differs from the one that came.
@@ -56,7 +62,8 @@ impl<'a> Rewriter<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::wire::{Header, kind};
+    use super::super::super::ledger::LocalSide;
+    use super::super::super::wire::{Init, kind};
     use super::*;
 
     #[test]
@@ -65,9 +72,14 @@ mod tests {
         let mut writer = Writer::new(header, 0);
         writer.chunk(kind::COOKIE_ACK, 0, &[]);
         let mut packet = writer.finish().to_vec();
-        assert!(Rewriter::new(&packet, true).differ().is_ok());
-        assert_eq!(Rewriter::new(&packet, false).differ().err(), Some(PacketDrop::Foreign));
+        let ledger = |tag| {
+            let init = Init { tag, window: 1500, outbound: 1, inbound: 1, tsn: 1 };
+            Ledger { local: Some(LocalSide::new(init, None, header)), ..Ledger::default() }
+        };
+        let (ours, other) = (ledger(7), ledger(8));
+        assert!(Rewriter::new(&packet, &ours).differ().is_ok());
+        assert_eq!(Rewriter::new(&packet, &other).differ().err(), Some(PacketDrop::Foreign));
         packet[8] ^= 1;
-        assert_eq!(Rewriter::new(&packet, true).differ().err(), Some(PacketDrop::Foreign));
+        assert_eq!(Rewriter::new(&packet, &ours).differ().err(), Some(PacketDrop::Foreign));
     }
 }
