@@ -304,7 +304,7 @@ export type WorkerObserverEvents = {
 
 export type WorkerObserver = EnhancedEventEmitter<WorkerObserverEvents>;
 
-/** One thread, and all objects below it. While a Worker is open, the process does not exit by itself. */
+/** A thread that runs all objects created below it. While a Worker is open, the process does not exit by itself. */
 export interface Worker<
   WorkerAppData extends AppData = AppData,
 > extends extras.EnhancedEventEmitter<WorkerEvents> {
@@ -1043,8 +1043,8 @@ export interface WebRtcTransport<
   dump(): Promise<WebRtcTransportDump>;
   getStats(): Promise<WebRtcTransportStat[]>;
   /**
-   * Sets the peer's DTLS role and fingerprints. The handshake cannot begin before; until then, 8 datagrams or 16 KiB of
-   * the peer are kept.
+   * Sets the peer's DTLS role and fingerprints. The handshake cannot begin before this call; until then, up to
+   * 8 datagrams or 16 KiB of the peer are kept.
    *
    * @throws TypeError: invalid role, no fingerprint, or an invalid one.
    * @throws Error: called before.
@@ -1299,7 +1299,7 @@ export type DataProducerStat = {
   protocol: string;
   messagesReceived: number;
   bytesReceived: number;
-  /** Those of them that were dropped because the DataProducer was paused. */
+  /** The received messages that were dropped because the DataProducer was paused. */
   messagesPaused: number;
 };
 
@@ -1445,11 +1445,11 @@ export type DataConsumerStat = {
   /** Messages dropped before they were sent, and their payload in bytes. */
   messagesDropped: number;
   bytesDropped: number;
-  /** Those of them that met a full queue, to the peer or to the application. */
+  /** The dropped messages that met a full queue, to the peer or to the application. */
   messagesDroppedFull: number;
-  /** Those of them that exceeded the transport's `maxSendMessageSize`. */
+  /** The dropped messages that exceeded the transport's `maxSendMessageSize`. */
   messagesDroppedTooLarge: number;
-  /** Those of them that had no association, or a stream that the peer has reset. */
+  /** The dropped messages that had no association, or whose stream the peer has reset. */
   messagesDroppedUnsendable: number;
   /** Messages of the DataProducer that were not routed here because this consumer was paused. */
   messagesPaused: number;

@@ -33,7 +33,7 @@ const SUITES = new Map([
 
 const HANDSHAKE = 22;
 const SERVER_HELLO = 2;
-/** After the headers of record and handshake message, the version and the random. */
+/** The offset of the session id: after the headers of record and handshake message, the version and the random. */
 const SESSION_ID_AT = 13 + 12 + 2 + 32;
 
 /**

@@ -1,4 +1,4 @@
-/** What a row of the bench is made of. */
+/** The types of the bench's rows. */
 
 /** What a load has done. */
 export interface Outcome {
@@ -80,7 +80,7 @@ export interface Row {
   cold?: boolean;
   /** Which clients it needs: those of clients/light/, or those of node-datachannel. */
   clients?: 'light' | 'libdatachannel';
-  /** It waits in a busy loop, so its CPU time means nothing. */
+  /** Whether the row waits in a busy loop, so that its CPU time means nothing. */
   spins?: boolean;
   /** Its place in a plot. */
   group?: Record<string, string | number>;

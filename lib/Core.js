@@ -237,7 +237,7 @@ class Core {
   }
 
   /**
-   * Closes it, natively as well.
+   * Closes the entity and its native object.
    *
    * @param {string} [event] - what the entity emits, undefined if the application closes it.
    */
@@ -258,7 +258,7 @@ class Core {
   }
 
   /**
-   * Closes it when the native object is closed already.
+   * Closes the entity after its native object has closed.
    *
    * @param {string} [event]
    */
@@ -300,7 +300,7 @@ class Core {
   }
 
   /**
-   * The second part: its last events.
+   * The second part of closing an entity: emits its last events.
    *
    * @param {string} [event]
    */

@@ -23,7 +23,7 @@ class Logger {
     this.#error = debug(`datasoup:ERROR${suffix}`);
   }
 
-  /** Whether the lines of `debug()` go anywhere. */
+  /** Whether `debug` or a listener takes the lines of `debug()`: if not, callers need not make them. */
   get debugEnabled() {
     return this.#debug.enabled || listeners.ondebug !== undefined;
   }

@@ -30,7 +30,7 @@ class Worker extends Entity {
   #channel;
   #pid;
   /**
-   * Of its certificate, which all WebRtcTransports of the worker present.
+   * The fingerprints of the certificate that all WebRtcTransports of the worker present.
    *
    * @type {import('..').DtlsFingerprint[]}
    */

@@ -18,7 +18,7 @@ const LISTEN_INFO = { protocol: 'udp', ip: '127.0.0.1' };
 const STEPS = 30;
 /** The deepest nesting of listeners that act. */
 const MAX_DEPTH = 3;
-/** Closing across a pipe takes a round trip to a Worker; the longest chain of pipes. */
+/** The pipes in the longest chain. A close takes a round trip to a Worker to cross each of them. */
 const HOPS = 6;
 
 /** @typedef {InstanceType<typeof import('./cascade/model').Entity>} Entity */
@@ -259,7 +259,7 @@ class Program {
       return undefined;
     }
 
-    // Sometimes one that is closed already.
+    // In one of ten cases the entity may be closed already.
     const all = this.#watch.entities.filter((it) => it.kind === kind);
     const entity = this.#random.chance(90)
       ? this.#pick(kind)

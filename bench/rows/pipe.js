@@ -44,7 +44,7 @@ async function overUdp(producer, near, far) {
 }
 
 /**
- * Pipes the DataProducer to the other router with pipeToRouter(), in whatever way that takes within one process.
+ * Pipes the DataProducer to the other router with pipeToRouter(), which chooses the way within one process.
  *
  * @param {any} producer
  * @param {any} near

@@ -10,9 +10,9 @@ const validate = require('./validate');
 
 /** In seconds. */
 const ICE_CONSENT_TIMEOUT = 30;
-/** Shorter, and a few lost STUN requests would disconnect a client. */
+/** In seconds. With a shorter timeout, a few lost STUN requests would disconnect a client. */
 const MIN_ICE_CONSENT_TIMEOUT = 10;
-/** Longer, and clients that have disappeared would be kept. */
+/** In seconds. With a longer timeout, clients that have disappeared would be kept. */
 const MAX_ICE_CONSENT_TIMEOUT = 60;
 
 const logger = new Logger('Router');

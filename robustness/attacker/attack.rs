@@ -1,4 +1,4 @@
-//! What an attack is given, and what it returns.
+//! The input and the outcome of an attack.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -45,7 +45,7 @@ fn connects(target: &Target, stop: &Stop, bytes: &[u8]) -> Result<Outcome> {
     Ok(Outcome { sent, ended: false })
 }
 
-/// What a connection writes that stays open.
+/// The bytes that a connection writes while it stays open.
 trait Content {
     /// Writes what follows the first `written` bytes. Returns the number of bytes that the kernel took.
     fn write(&self, stream: &mut TcpStream, written: usize) -> std::io::Result<usize>;

@@ -13,7 +13,7 @@ const BUNDLE: u32 = 48;
 /// The most chunks sent and not acknowledged.
 const AHEAD: u32 = 16 * BUNDLE;
 
-/// After this many looks without a new acknowledgement, everything is sent again.
+/// After this many reads without a new acknowledgement, all chunks are sent again.
 const LOOKS: u32 = 50;
 
 /// Fragments of one message.
@@ -130,7 +130,7 @@ fn flow(
     Ok(outcome)
 }
 
-/// The last TSN that the target acknowledged since the last look. `None` if it ended the session.
+/// The last TSN that the target acknowledged since the previous read. `None` if the target ended the session.
 fn acknowledged(session: &mut Session) -> Result<Option<Option<u32>>> {
     let packets = session.receive()?;
     let aborted = packets.iter().any(|packet| packet.get(12) == Some(&ABORT));
@@ -141,7 +141,7 @@ fn acknowledged(session: &mut Session) -> Result<Option<Option<u32>>> {
     Ok(Some(sacks.last().map(|packet| cumulative_tsn(packet))))
 }
 
-/// Of a packet that begins with a SACK (RFC 9260 §3.3.4).
+/// The cumulative TSN of a packet that begins with a SACK (RFC 9260 §3.3.4).
 fn cumulative_tsn(packet: &[u8]) -> u32 {
     packet.get(16..).and_then(<[u8]>::first_chunk).map_or(0, |it| u32::from_be_bytes(*it))
 }

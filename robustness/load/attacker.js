@@ -25,7 +25,7 @@ class Attacker {
   constructor(kind) {
     buildAttacker();
     this.#child = spawn(program, [kind], { stdio: ['pipe', 'pipe', 'inherit'] });
-    // It may exit before end(), with its session.
+    // The attacker may exit before end(), when the target ends its session.
     this.#exited = once(this.#child, 'exit');
     this.#child.stdin.on('error', () => {});
     this.#lines = readline.createInterface(this.#child.stdout)[Symbol.asyncIterator]();

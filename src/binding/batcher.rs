@@ -68,7 +68,7 @@ impl Batcher {
         });
     }
 
-    /// The same with options in JSON, which are parsed on the worker's thread.
+    /// Like [`Self::request`], with options in JSON, which are parsed on the worker's thread.
     pub(super) fn request_with<O: DeserializeOwned, T: Serialize>(
         &self,
         request: u32,

@@ -20,7 +20,7 @@ use super::events;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Next {
-    /// The cycle has ended: all that it began with was handed out.
+    /// The cycle has ended: every item that it began with was handed out.
     Nothing = 0,
     /// The slab has no room for the next message. From [`Reader::peek`]: a message.
     SlabFull = 1,

@@ -32,7 +32,7 @@ enum ConnectAnswer {
 
 #[napi]
 impl Transport {
-    /// Takes the options of its kind, and answers likewise.
+    /// Takes the options and returns the answer of the transport's kind.
     #[napi(catch_unwind)]
     pub fn connect(&self, request: u32, options: String) {
         let key = self.key;
@@ -60,8 +60,8 @@ impl Transport {
         self.batcher.request(request, move |world| world.sfu.transport(key)?.restart_ice());
     }
 
-    /// `max_buffered_amount` bounds what was sent and is not routed yet, `max_message_size` a message;
-    /// both in bytes, both for direct transports only.
+    /// For direct transports only: `max_buffered_amount` bounds the bytes that were sent and are not routed
+    /// yet, and `max_message_size` the bytes of one message.
     #[napi(catch_unwind)]
     pub fn produce_data(
         &self,
@@ -80,7 +80,7 @@ impl Transport {
         DataProducer { batcher: Rc::clone(&self.batcher), key, intake, max_message_size }
     }
 
-    /// `max_buffered_amount` bounds what waits for JavaScript, in bytes; for direct transports only.
+    /// For direct transports only: `max_buffered_amount` bounds the bytes that wait for JavaScript.
     #[napi(catch_unwind)]
     pub fn consume_data(
         &self,

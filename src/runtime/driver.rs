@@ -39,14 +39,14 @@ const PATIENCE: Duration = Duration::from_micros(50);
 /// Looks into the inbox between two looks at the sockets: a few microseconds.
 const LOOKS: usize = 100;
 
-/// How far away the timer is set when there is no deadline.
+/// The delay of the timer when there is no deadline.
 const FAR: Duration = Duration::from_secs(3600);
 
 /// Runs the turns of one [`World`].
 pub(super) struct Driver {
     world: World,
     inbox: Arc<WorkerInbox>,
-    /// Taken from the inbox, and left for the next turn.
+    /// Jobs that were taken from the inbox and left for the next turn.
     jobs: VecDeque<Job<World>>,
     readable: Vec<SocketId>,
     /// JavaScript has answered within [`PATIENCE`] of the last turn.
@@ -74,7 +74,7 @@ impl Driver {
                 tokio::task::yield_now().await;
             }
             self.inbox.take(&mut self.jobs, &mut self.readable);
-            // If JavaScript shares our core, it runs only while we sleep.
+            // If JavaScript shares this thread's core, it runs only while this thread sleeps.
             self.in_conversation &= !self.jobs.is_empty() && !self.inbox.was_woken_from_this_core();
             self.turn(clock::now());
         }

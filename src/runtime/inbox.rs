@@ -51,7 +51,7 @@ impl<J> Inbox<J> {
     pub fn post(&self, job: J) {
         let mut jobs = lock(&self.jobs);
         if self.is_closed() {
-            drop(jobs); // First: dropping the job may post another one.
+            drop(jobs); // Released before the job is dropped, because dropping it may post another job.
             return;
         }
         jobs.push_back(job);
@@ -75,12 +75,12 @@ impl<J> Inbox<J> {
         self.wake_driver();
     }
 
-    /// Whether something waits that the driver has not taken yet.
+    /// Whether the driver has yet to take something.
     pub fn is_filled(&self) -> bool {
         self.filled.load(Ordering::Relaxed)
     }
 
-    /// Whether jobs are dropped from here on.
+    /// Whether the inbox has closed, and so drops jobs.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }

@@ -62,7 +62,7 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     count: usize,
-    /// The index of the latest one.
+    /// The index of the latest event of the topic.
     latest: usize,
 }
 
@@ -78,7 +78,7 @@ impl Outbox {
         }
     }
 
-    /// Wakes the reader no more: drops `wake`.
+    /// Drops `wake`, so that the reader is not woken any more.
     pub fn retire(&self) {
         self.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

@@ -221,7 +221,7 @@ impl Sockets {
         counters
     }
 
-    /// When [`Self::expire`] has something to do.
+    /// The time at which [`Self::expire`] next has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let resting = self.resting.front().map(|(at, _)| *at);
         [self.unverified.deadline(), resting].into_iter().flatten().min()

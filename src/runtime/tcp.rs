@@ -33,7 +33,7 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// As much as a UDP socket has.
+    /// About as much as one UDP socket may cost.
     pub(super) fn of_a_peer() -> Self {
         Self { frames: 64, reads: 8 }
     }
@@ -102,7 +102,7 @@ fn out_of_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
-/// What a socket has after a read or a write.
+/// The state of a connection after a read or a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
     /// Nothing more; the waker is armed.

@@ -25,7 +25,7 @@ const PROBATION: Duration = Duration::from_secs(15);
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct UnverifiedConnections {
-    /// In the order of arrival.
+    /// The connections, in the order of arrival.
     queue: VecDeque<Unverified>,
 }
 
@@ -56,12 +56,12 @@ impl UnverifiedConnections {
         evicted.map(|it| it.connection)
     }
 
-    /// Keeps those that are still unverified.
+    /// Keeps the connections that are still unverified.
     pub(super) fn retain(&mut self, mut is_unverified: impl FnMut(SocketId) -> bool) {
         self.queue.retain(|it| is_unverified(it.connection));
     }
 
-    /// When [`Self::pop_due`] returns something.
+    /// The time at which [`Self::pop_due`] next returns a connection.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.queue.front().map(|it| it.until)
     }

@@ -36,9 +36,9 @@ pub struct World {
     sockets: Sockets,
     inbox: Arc<WorkerInbox>,
     outbox: Arc<Outbox>,
-    /// To be closed once the datagrams of this turn have left.
+    /// The sockets to close once the datagrams of this turn have left.
     released: Vec<Released>,
-    /// The other ends of tunnels.
+    /// The other end of each transport's tunnel.
     far_ends: FxHashMap<TransportKey, FarEnd>,
     /// Frames for other workers: one batch for each.
     frames: Vec<(Arc<WorkerInbox>, VecDeque<Job<World>>)>,
@@ -55,7 +55,7 @@ pub struct FarEnd {
     pub transport: TransportKey,
 }
 
-/// What the `Sfu` has let go.
+/// A socket or connection that no entity uses any more.
 enum Released {
     Socket(SocketId),
     Connection(Tuple),
@@ -131,7 +131,7 @@ impl World {
         }
     }
 
-    /// Whether [`Job::Close`] was done.
+    /// Whether [`Job::Close`] has run.
     pub(super) fn is_closing(&self) -> bool {
         self.closing
     }
@@ -177,7 +177,7 @@ impl World {
     /// Sends the datagrams of all dirty transports.
     pub(super) fn transmit(&mut self) {
         loop {
-            // Taken out of the `Sfu`, which is notified of connections that turn out to be closed.
+            // Taken out of the `Sfu`, because it is notified of connections that turn out to be closed.
             let mut transmits = std::mem::take(self.sfu.flush());
             let lost = self.sockets.transmit(&transmits, &mut self.sfu);
             transmits.clear();

@@ -9,7 +9,7 @@ use super::contract::parameters::{IceCandidate, ListenProtocol, TupleInfo};
 /// A bound socket, as the runtime hands it in.
 #[derive(Debug, Clone)]
 pub struct Listen {
-    /// The runtime's number for it.
+    /// The runtime's number of the socket.
     pub socket: SocketId,
     /// UDP or TCP.
     pub protocol: ListenProtocol,
@@ -19,7 +19,7 @@ pub struct Listen {
     pub announced_address: Option<String>,
     /// Show the bound address as well.
     pub expose_internal_ip: bool,
-    /// Its place among the `listenInfos`, which decides the priority of its candidate.
+    /// The socket's index in `listenInfos`, which decides the priority of its candidate.
     pub index: usize,
 }
 

@@ -73,7 +73,7 @@ impl Backlog {
 
     /// The entering side had to reject or drop something. True once per overflow.
     ///
-    /// The other side may have emptied the queue just before it could see this, and then will not look
+    /// The other side may have emptied the queue just before it could see this, and then does not look
     /// again: call [`Self::take_relief`] afterwards.
     pub fn overflow(&self) -> bool {
         let first = !self.overflowing.swap(true, Ordering::Relaxed);
@@ -83,7 +83,7 @@ impl Backlog {
     }
 
     /// Whether something was rejected or dropped, and half of the room is free again. True once per
-    /// overflow, to whichever side asks first.
+    /// overflow, for the side that asks first.
     pub fn take_relief(&self) -> bool {
         fence(Ordering::SeqCst);
         self.overflowing.load(Ordering::Relaxed)
@@ -182,7 +182,7 @@ mod tests {
         let backlog = Backlog::new(100);
         backlog.enter(36);
         assert!(!backlog.has_room(36));
-        // Emptied between the look and the note.
+        // The other side empties the queue before the overflow is noted.
         backlog.leave(1, 36);
         assert!(!backlog.take_relief(), "nothing has overflowed yet");
         backlog.overflow();

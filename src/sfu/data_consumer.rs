@@ -1,4 +1,4 @@
-//! What can be asked of a DataConsumer. How a message gets to it: `route.rs`.
+//! The requests of a DataConsumer. `route.rs` delivers its messages.
 
 use crate::proto::message::StreamId;
 use crate::sfu::Sfu;
@@ -11,7 +11,7 @@ use crate::sfu::subchannels::Subscriptions;
 
 use super::entity::data_consumer::{DataConsumer, Destination};
 
-/// A [`DataConsumer`] in its [`Sfu`]: what can be asked of it.
+/// A [`DataConsumer`] in its [`Sfu`], with its requests as methods.
 #[derive(Debug)]
 pub struct DataConsumerMut<'a> {
     pub(super) sfu: &'a mut Sfu,
@@ -28,7 +28,7 @@ impl Sfu {
         }
     }
 
-    /// JavaScript has caught up with a direct DataConsumer that overflowed: emits what was dropped.
+    /// Emits what a direct DataConsumer dropped, once JavaScript has caught up after an overflow.
     pub fn handle_relief(&mut self, key: DataConsumerKey) {
         if let Some(consumer) = self.data_consumers.get_mut(&key)
             && let Destination::Direct { dropping, .. } = &mut consumer.destination

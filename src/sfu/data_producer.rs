@@ -1,4 +1,4 @@
-//! What can be asked of a DataProducer.
+//! The requests of a DataProducer.
 
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, DataProducerEvent, Event};
 use super::id::{self, DataProducerKey, TransportKey};
 
-/// A [`DataProducer`] in its [`Sfu`]: what can be asked of it.
+/// A [`DataProducer`] in its [`Sfu`], with its requests as methods.
 #[derive(Debug)]
 pub struct DataProducerMut<'a> {
     sfu: &'a mut Sfu,
@@ -27,7 +27,7 @@ impl Sfu {
         }
     }
 
-    /// A `send()` was rejected: emits 'drain' once the backlog is below a quarter of its bound.
+    /// Emits 'drain' after a rejected `send()`, once the backlog is below a quarter of its bound.
     pub fn notify_drain(&mut self, key: DataProducerKey) {
         if let Some(producer) = self.data_producers.get_mut(&key) {
             producer.wants_drain = true;
@@ -44,7 +44,7 @@ impl Sfu {
         }
     }
 
-    /// Removes a DataProducer and its DataConsumers, which emit that.
+    /// Removes a DataProducer and its DataConsumers, each of which emits that its DataProducer closed.
     pub(super) fn remove_data_producer(&mut self, key: DataProducerKey) {
         let Some(producer) = self.data_producers.remove(&key) else { return };
         self.data_producer_ids.remove(&producer.id);
@@ -122,7 +122,8 @@ impl DataProducerMut<'_> {
         }
     }
 
-    /// Closes it and its DataConsumers, which emit that. The peer is asked to close its channel.
+    /// Closes it and its DataConsumers, each of which emits that its DataProducer closed. The peer is asked to close
+    /// its channel.
     pub fn close(self) {
         self.sfu.remove_data_producer(self.key);
     }

@@ -123,7 +123,7 @@ pub enum DataProducerEvent {
 pub enum TransportEvent {
     /// The ICE state changed: at the end of a turn, or before another of these events.
     IceState(IceState),
-    /// Another path to the peer was selected; emitted likewise.
+    /// Another path to the peer was selected. Emitted at the same times as the ICE state.
     IceSelectedTuple(Box<TupleInfo>),
     /// The DTLS state changed; with the peer's certificate (PEM) when connected.
     DtlsState(DtlsState, Option<String>),

@@ -25,11 +25,11 @@
 //! - [`Sfu::poll_event`] may be called at any time, also between two inputs. The order of events is the
 //!   order in which they happened; a change of the path to a peer is emitted at the end of the turn, or before
 //!   another event of its transport.
-//! - [`Sfu::poll_timeout`] may be too early, never too late; calling [`Sfu::handle_timeout`] too early does no
-//!   harm. Deadlines are up to date after a flush.
+//! - [`Sfu::poll_timeout`] may be too early, never too late; calling [`Sfu::handle_timeout`] too early does
+//!   nothing. Deadlines are up to date after a flush.
 //! - A key names one entity: the caller never uses it again. A request for an entity that has closed
 //!   is rejected with [`error::Error::NotFound`]; messages, datagrams and frames for one are dropped.
-//! - An [`error::Error`] has changed nothing, but that a `send()` counts the message that it drops. Sockets of a
+//! - An [`error::Error`] has changed nothing, except that a `send()` counts the message that it drops. Sockets of a
 //!   rejected request stay the caller's; [`event::Event::SocketReleased`] returns all others.
 //! - [`Sfu::close`] closes everything; one more flush and poll, and [`Sfu::is_empty`] is true.
 //!

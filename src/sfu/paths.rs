@@ -13,7 +13,7 @@ use crate::proto::net::{SocketId, Tuple};
 
 use super::id::{TransportKey, WebRtcServerKey};
 
-/// The tables, for all transports of a worker.
+/// The tables that find the transport of a datagram, for all transports of a worker.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
     sockets: FxHashMap<SocketId, SocketOwner>,
@@ -22,14 +22,14 @@ pub(super) struct Paths {
     tuples: HashMap<Tuple, TransportKey, FxRandomState>,
 }
 
-/// What reads from a socket.
+/// The entity that a socket's datagrams are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SocketOwner {
     Server(WebRtcServerKey),
     Transport(TransportKey),
 }
 
-/// The transport that a username fragment names, and the server on whose sockets it may.
+/// The transport that a username fragment names, and the server whose sockets accept the fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct UsernameOwner {
     pub(super) transport: TransportKey,
@@ -82,7 +82,7 @@ impl Paths {
         self.tuples.insert(tuple, key).filter(|it| *it != key)
     }
 
-    /// Returns the transport that had it.
+    /// Returns the transport that had the tuple.
     pub(super) fn remove_tuple(&mut self, tuple: Tuple) -> Option<TransportKey> {
         self.tuples.remove(&tuple)
     }

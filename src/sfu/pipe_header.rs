@@ -23,7 +23,7 @@ const FLAGS: u64 = REQUIRED | IGNORED;
 /// The largest header in bytes: the token, the count, 65,535 subchannels and the other two.
 pub const MAX_HEADER: u32 = 131_084;
 
-/// The message as the pipe carries it: `payload` untouched if there is nothing to say.
+/// The message as the pipe carries it: `payload` unchanged if it needs no header.
 pub fn encode(selector: Option<&Selector>, payload: &Bytes) -> Bytes {
     let nothing = Selector::default();
     let selector = selector.filter(|it| !it.is_empty());

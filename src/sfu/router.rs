@@ -1,4 +1,4 @@
-//! What can be asked of a router.
+//! The requests of a router.
 
 use uuid::Uuid;
 
@@ -10,7 +10,8 @@ use super::entity::transport::Transport;
 use super::error::Result;
 use super::id::{self, RouterKey, TransportKey};
 
-/// A [`Router`] in its [`Sfu`]: what can be asked of it. What creates a transport is in the file of its kind.
+/// A [`Router`] in its [`Sfu`], with its requests as methods. Those that create a transport are in the file of its
+/// kind.
 #[derive(Debug)]
 pub struct RouterMut<'a> {
     pub(super) sfu: &'a mut Sfu,

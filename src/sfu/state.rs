@@ -29,7 +29,7 @@ use super::paths::{Paths, SocketOwner};
 #[derive(Debug)]
 pub struct Sfu {
     pub(super) dtls: Arc<DtlsContext>,
-    /// Those of the certificate. Each is a hash, so they are not made for every dump.
+    /// The fingerprints of the certificate, kept because each is a hash that every dump would have to compute.
     pub(super) fingerprints: Vec<Fingerprint>,
     pub(super) servers: FxHashMap<WebRtcServerKey, WebRtcServer>,
     pub(super) routers: FxHashMap<RouterKey, Router>,
@@ -73,13 +73,13 @@ impl Sfu {
         }
     }
 
-    /// Begins a turn: all that is asked from here on happens at `now`.
+    /// Begins a turn: every call from here on happens at `now`.
     pub fn begin_turn(&mut self, now: Instant) {
         self.now = now.max(self.now);
         self.turn += 1;
     }
 
-    /// A datagram has arrived. One for no transport is dropped.
+    /// Handles a datagram that has arrived. A datagram that is for no transport is dropped.
     pub fn handle_datagram(&mut self, socket: SocketId, remote: SocketAddr, datagram: &[u8]) {
         let tuple = Tuple { socket, remote };
         match self.paths.socket_owner(socket) {

@@ -49,7 +49,7 @@ impl Selector {
 pub struct Subscriptions(Vec<u16>);
 
 impl Subscriptions {
-    /// The set of these; duplicates fold.
+    /// The set of these subchannels; duplicates count once.
     pub fn new(subchannels: impl IntoIterator<Item = u16>) -> Self {
         let mut set: Vec<u16> = subchannels.into_iter().collect();
         set.sort_unstable();

@@ -1,4 +1,4 @@
-//! What can be asked of a transport, whatever its kind.
+//! The requests of a transport of any kind.
 
 mod direct;
 mod drive;
@@ -28,7 +28,7 @@ use crate::sfu::subchannels::Subscriptions;
 use super::entity::transport::{Kind, Polled, Transport};
 use super::event::Event;
 
-/// A [`Transport`] in its [`Sfu`]: what can be asked of it.
+/// A [`Transport`] in its [`Sfu`], with its requests as methods.
 #[derive(Debug)]
 pub struct TransportMut<'a> {
     pub(super) sfu: &'a mut Sfu,
@@ -48,7 +48,7 @@ impl Sfu {
     /// Removes a transport and everything on it, and queues the last packets to the peer, which end the session.
     pub(super) fn remove_transport(&mut self, key: TransportKey) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
-        // Taken out first: removing each would search these lists.
+        // The lists are emptied first, because removing each entity would search them.
         let producers = std::mem::take(&mut transport.data_producers);
         let consumers = std::mem::take(&mut transport.data_consumers);
         for producer in producers {
@@ -80,7 +80,7 @@ impl TransportMut<'_> {
         self.sfu.transports.get_mut(&self.key).expect("checked when this view was made")
     }
 
-    /// Whether it is a WebRTC transport, which is connected by other options than the others.
+    /// Whether it is a WebRTC transport, whose `connect()` takes options of its own.
     pub fn is_webrtc(&mut self) -> bool {
         self.get().is_webrtc()
     }

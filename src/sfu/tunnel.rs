@@ -18,7 +18,7 @@ use crate::proto::sctp::{MessageTally, SctpEvent, SctpState, SendError};
 use crate::sfu::backlog::{Backlog, LowWatermark};
 use crate::sfu::subchannels::Selector;
 
-/// What one end hands the other.
+/// What one end of a tunnel hands to the other.
 #[derive(Debug)]
 pub enum TunnelFrame {
     /// This end is ready. If the other end is ready as well, it answers with [`Self::OpenAck`].
@@ -390,7 +390,7 @@ mod tests {
         b.connect();
         carry([&mut a, &mut b]);
         assert!(a.send(0, None, &message(10)).is_ok());
-        // Handed over, but never looked at there.
+        // The message was handed over, but the other end never takes it.
         drop(a.poll_frame());
         assert!(a.send(0, None, &message(100)).is_ok());
         a.handle_frame(TunnelFrame::Close);

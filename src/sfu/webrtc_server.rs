@@ -1,4 +1,4 @@
-//! What can be asked of a WebRtcServer.
+//! The requests of a WebRtcServer.
 
 use super::Sfu;
 use super::address::Listen;
@@ -11,7 +11,7 @@ use super::error::Result;
 use super::id::{self, WebRtcServerKey};
 use super::paths::SocketOwner;
 
-/// A [`WebRtcServer`] in its [`Sfu`]: what can be asked of it.
+/// A [`WebRtcServer`] in its [`Sfu`], with its requests as methods.
 #[derive(Debug)]
 pub struct WebRtcServerMut<'a> {
     sfu: &'a mut Sfu,

@@ -32,9 +32,9 @@ pub(crate) struct Host {
     pub(crate) sockets: HashMap<SocketId, SocketAddr>,
     /// Events that no test has taken yet.
     pub(crate) events: Vec<Event>,
-    /// Sockets that it has released.
+    /// Sockets that the worker has released.
     pub(crate) released: Vec<SocketId>,
-    /// Of its certificate.
+    /// The fingerprints of its certificate.
     pub(crate) fingerprints: Vec<Fingerprint>,
     next: u32,
 }

@@ -37,7 +37,7 @@ const RECEIVES: usize = 8;
 const RECEIVE_SIZE: usize = 65_535;
 /// A client that sends as fast as possible keeps up to this many bytes in its send queue.
 const HIGH_WATER: usize = 256 * 1024;
-/// Where a message has the time at which it was sent, in nanoseconds of the system's monotonic clock.
+/// The bytes of a message that hold the time at which it was sent, in nanoseconds of the system's monotonic clock.
 const STAMP: std::ops::Range<usize> = 8..16;
 
 /// The server of a client, with the names of a WebRtcTransport.
@@ -353,7 +353,7 @@ impl Client {
             payload[STAMP].copy_from_slice(&stamp.to_le_bytes());
             let message = Message::new(Ppid::BINARY, payload.into());
             if self.sctp.send(now, self.streams[0], message).is_err() {
-                return; // The association has ended, and what was not sent will be missed.
+                return; // The association has ended. What was not sent counts as lost at the receiver.
             }
             sending.sent += 1;
         }
@@ -372,7 +372,7 @@ impl Client {
         dtls.poll_transmit(*tuple, transmits);
         if dtls.state() == DtlsState::Connected {
             sctp.drain_transmits(now, |packet| {
-                // A failure is reported by the event of the session.
+                // The session's event reports the failure.
                 transmits.push_with(*tuple, |bytes| _ = dtls.seal(packet, bytes));
             });
         }

@@ -140,7 +140,7 @@ impl Fleet {
 
     fn order(&self, order: impl Fn() -> Order) {
         for client in &self.clients {
-            // A client that has ended is noticed by its missing report.
+            // The missing report of a client shows that it has ended.
             let _ = client.send(order());
         }
     }

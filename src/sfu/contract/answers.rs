@@ -12,11 +12,11 @@ use super::parameters::{IceCandidate, IceParameters, SctpParameters, TupleInfo};
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerAnswer {
-    /// Those of its certificate, which all of its WebRTC transports present.
+    /// The fingerprints of the certificate that all WebRTC transports of the worker present.
     pub dtls_fingerprints: Vec<Fingerprint>,
 }
 
-/// An entity was created, and there is nothing else to say about it.
+/// The answer to the creation of an entity that has no more to return than its id.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct CreatedAnswer {
     /// The entity's id.

@@ -14,7 +14,7 @@ use super::parameters::{
     TupleInfo,
 };
 
-/// Always `[]`: what only media has.
+/// A list that only media fills: always `[]`.
 type Nothing = [(); 0];
 
 /// One entry of a map, as mediasoup writes maps.
@@ -33,20 +33,20 @@ pub struct KeyValues<K, V> {
     pub values: Vec<V>,
 }
 
-/// What a worker's sockets have dropped, since the start.
+/// Counts what a worker's sockets have dropped since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SocketCounters {
     /// Datagrams that neither the kernel nor the buffer of a TCP connection took.
     pub datagrams_unsent: u64,
-    /// Datagrams that came faster than they were taken: the kernel's receive buffer was full.
+    /// Datagrams that the kernel dropped because a socket's receive buffer was full.
     pub datagrams_overflowed: u64,
     /// TCP connections without a valid STUN request in time, evicted before one came, or with a frame of an
     /// impossible length.
     pub tcp_connections_dropped: u64,
 }
 
-/// What did not reach JavaScript because it was too busy, since the start.
+/// Counts what was dropped since the start because JavaScript was too busy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutboxCounters {

@@ -1,4 +1,4 @@
-//! What `lib/` asks for: arguments that it has checked and completed.
+//! The options of requests, which `lib/` has checked and completed.
 
 use std::net::IpAddr;
 
@@ -17,11 +17,11 @@ use super::parameters::{ListenProtocol, SctpStreamParameters};
 pub struct WorkerSettings {
     /// How much to log.
     pub log_level: LogLevel,
-    /// About what to log below errors: `ice`, `dtls`, `sctp`, `message`, `info`. Others are for media.
+    /// The parts that log below errors: `ice`, `dtls`, `sctp`, `message`, `info`. Other tags are for media.
     pub log_tags: Vec<String>,
     /// The first of the ports for transports that name none.
     pub rtc_min_port: u16,
-    /// The last one; not below the first.
+    /// The last of these ports; not below the first.
     pub rtc_max_port: u16,
     /// The certificate of its DTLS sessions; generated if absent.
     pub dtls_certificate: Option<DtlsCertificate>,
@@ -119,7 +119,7 @@ pub struct SctpOptions {
     pub max_send_message_size: u32,
     /// The largest message that the peer may send.
     pub max_receive_message_size: u32,
-    /// At this much queued payload a further message is rejected.
+    /// When this much payload is queued, further messages are rejected.
     pub send_buffer_size: u32,
     /// The same for one stream.
     pub per_stream_send_queue_limit: u32,

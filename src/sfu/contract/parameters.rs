@@ -1,4 +1,4 @@
-//! What several of the other types consist of, and the arguments of events.
+//! Parts that several of the other types share, and the arguments of events.
 
 use serde::{Deserialize, Serialize};
 
@@ -118,7 +118,7 @@ pub struct SctpStreamParameters {
     pub stream_id: StreamId,
     /// Deliver in the order of sending.
     pub ordered: bool,
-    /// Milliseconds after which a message is not sent any more. At most one of the two limits is given.
+    /// Milliseconds after which a message is no longer sent. At most one of the two limits is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_packet_life_time: Option<u16>,
     /// How often a message is retransmitted.

@@ -51,7 +51,7 @@ pub struct DataProducerStats {
     pub messages_received: u64,
     /// Their payload in bytes.
     pub bytes_received: u64,
-    /// Those of them that came while it was paused, and went nowhere.
+    /// Messages that were dropped because the DataProducer was paused.
     pub messages_paused: u64,
 }
 
@@ -78,15 +78,15 @@ pub struct DataConsumerStats {
     pub messages_dropped: u64,
     /// Their payload in bytes.
     pub bytes_dropped: u64,
-    /// Lost as too much waited already.
+    /// Messages lost because the queue was full.
     pub messages_dropped_full: u64,
-    /// Lost as they were over the transport's `maxSendMessageSize`.
+    /// Messages lost because they exceeded the transport's `maxSendMessageSize`.
     pub messages_dropped_too_large: u64,
-    /// Lost as there was no association, or it did not know the stream any more.
+    /// Messages lost because there was no association, or it no longer knew the stream.
     pub messages_dropped_unsendable: u64,
-    /// Messages that came while it was paused.
+    /// Messages that came while the DataConsumer was paused.
     pub messages_paused: u64,
-    /// Messages whose subchannels are not among its own.
+    /// Messages whose subchannels the DataConsumer is not subscribed to.
     pub messages_filtered: u64,
 }
 
@@ -120,7 +120,7 @@ pub struct TransportStats {
     /// Datagrams that were not from the peer (another source, or not a protocol of this transport),
     /// and STUN requests that came too fast.
     pub datagrams_dropped: u64,
-    /// Data messages that belonged to no DataProducer, or came while their size was not allowed.
+    /// Messages whose stream has no DataProducer, or which exceeded `maxReceiveMessageSize`.
     pub messages_unrouted: u64,
     /// Messages that were still queued when their DataConsumer closed.
     pub messages_discarded: u64,
@@ -143,14 +143,14 @@ pub struct SctpDropped {
     pub sctp_packets_unexpected: u64,
     /// Packets of a peer that took more than its share of the worker's time.
     pub sctp_packets_overload: u64,
-    /// Chunks that were taken out of packets.
+    /// Chunks that the guard removed from packets.
     pub sctp_chunks_stripped: u64,
     /// Messages whose `maxPacketLifeTime` passed before they were first sent.
     pub messages_expired: u64,
-    /// Messages given up by `maxRetransmits` or `maxPacketLifeTime` after they had been sent at least in
+    /// Messages abandoned by `maxRetransmits` or `maxPacketLifeTime` after they had been sent at least in
     /// part; some may have arrived.
     pub messages_abandoned: u64,
-    /// Messages that were queued when the association ended, or that it did not take when their turn came.
+    /// Messages that were queued when the association ended, or that it rejected when their turn came.
     pub messages_unsent: u64,
     /// Messages of the peer whose fragments contradict one another, and DCEP messages that were not
     /// understood.

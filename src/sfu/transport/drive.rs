@@ -43,7 +43,7 @@ impl Sfu {
         // STUN requests are answered at once, rejected ones as well.
         transport.sent.add(*now, transmits.bytes() - before);
         if !accepted {
-            // Nothing has changed.
+            // A rejected datagram changes nothing, so the transport has nothing to output.
             transport.datagrams_dropped += 1;
             return;
         }

@@ -1,4 +1,4 @@
-//! What can be asked of a pipe transport, and its tunnel to another one of this process.
+//! The requests of a pipe transport, and its tunnel to another pipe transport of this process.
 
 use std::sync::Arc;
 

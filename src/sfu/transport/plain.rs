@@ -1,4 +1,4 @@
-//! Makes a plain transport. What can be asked of it: `udp.rs`.
+//! Makes a plain transport. Its requests are in `udp.rs`.
 
 use crate::proto::sctp::Start;
 use crate::sfu::address::Listen;

@@ -23,7 +23,7 @@ impl Sfu {
         }
     }
 
-    /// A path does not lead to this transport any more.
+    /// A path no longer leads to this transport.
     pub(in crate::sfu) fn lose_tuple(&mut self, key: TransportKey, tuple: Tuple) {
         if let Some(transport) = self.transports.get_mut(&key)
             && let Kind::WebRtc(it) = &mut transport.kind
@@ -34,7 +34,7 @@ impl Sfu {
         }
     }
 
-    /// The transport does not use this path any more. A TCP connection is of no use to others.
+    /// The transport no longer uses this path. A TCP connection is closed, as no other transport can use it.
     pub(in crate::sfu) fn remove_tuple(
         &mut self,
         key: TransportKey,

@@ -1,4 +1,4 @@
-//! What can be asked of plain and pipe transports alike: SCTP over UDP with one remote address.
+//! The requests that plain and pipe transports share: SCTP over UDP with one remote address.
 
 use std::net::SocketAddr;
 
@@ -51,7 +51,7 @@ impl TransportMut<'_> {
             Kind::Plain(it) if it.comedia => {
                 return Ok(UdpConnectAnswer { tuple: it.tuple_info() });
             }
-            // One of two pipe transports has to begin; both know both addresses.
+            // One of two pipe transports has to send the INIT. Both know both addresses, so the addresses decide.
             Kind::Pipe(it) if it.path.local() < remote => Start::AtOnce,
             _ => Start::AfterSilence,
         };

@@ -1,4 +1,4 @@
-//! What can be asked of a WebRTC transport.
+//! The requests of a WebRTC transport.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use super::TransportMut;
 pub enum WebRtcListen {
     /// On sockets of its own, all of them.
     Own(Vec<Listen>),
-    /// On those of a server, as far as the options enable their protocols.
+    /// On those sockets of a server whose protocol the options enable.
     Server(WebRtcServerKey),
 }
 

@@ -16,7 +16,7 @@ const RTO_MAX_MS: u64 = 5000;
 /// With these RTOs a handshake without an answer fails after about 37 s.
 const INIT_RETRANSMITS: usize = 8;
 
-/// The receive window is capped at two messages, or at this if that is more.
+/// The receive window is capped at the larger of two messages of the maximum size and this many bytes.
 const MIN_WINDOW_CAP: u32 = 1024 * 1024;
 
 /// The endpoint that makes one association, or answers the peer's INIT with one.

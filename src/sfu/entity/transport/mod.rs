@@ -43,7 +43,7 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) producer_streams: FxHashMap<StreamId, DataProducerKey>,
     pub(in crate::sfu) consumer_streams: FxHashMap<StreamId, DataConsumerKey>,
     pub(in crate::sfu) next_stream: StreamId,
-    /// DataConsumers whose payload waits for the peer, as far as JavaScript has been shown.
+    /// The DataConsumers for which JavaScript was last shown payload that waits for the peer.
     pub(in crate::sfu) backlogged: Vec<DataConsumerKey>,
     pub(in crate::sfu) bitrates: Bitrates,
     pub(in crate::sfu) received: Meter,

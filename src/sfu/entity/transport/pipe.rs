@@ -14,7 +14,7 @@ use super::sctp_over_udp::SctpOverUdp;
 #[derive(Debug)]
 pub(in crate::sfu) struct Pipe {
     pub(in crate::sfu) path: SctpOverUdp,
-    /// Used instead of the network where both ends are in this process.
+    /// The tunnel that replaces the network when both ends are in this process.
     pub(in crate::sfu) tunnel: Option<Tunnel>,
 }
 

@@ -14,9 +14,9 @@ use super::sctp_over_udp::{Learned, SctpOverUdp};
 pub(in crate::sfu) struct Plain {
     pub(in crate::sfu) path: SctpOverUdp,
     pub(in crate::sfu) comedia: bool,
-    /// With comedia: the peer's address is known.
+    /// With comedia: whether the peer's address is known.
     learned: bool,
-    /// The address of the peer is known and has yet to be emitted.
+    /// Whether the peer's address is known and has yet to be emitted.
     unannounced: bool,
 }
 

@@ -16,8 +16,8 @@ pub(in crate::sfu) enum Polled {
     Event(TransportEvent),
     /// On a shared port, this tuple leads to this transport from now on.
     TupleAdded(Tuple),
-    /// On a shared port, this tuple does not lead to this transport any more.
+    /// On a shared port, this tuple no longer leads to this transport.
     TupleRemoved(Tuple, ListenProtocol),
-    /// On a shared port, this username fragment does not lead to this transport any more.
+    /// On a shared port, this username fragment no longer leads to this transport.
     UsernameRetired(String),
 }

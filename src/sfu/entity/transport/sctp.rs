@@ -6,7 +6,7 @@ use crate::sfu::contract::options::SctpOptions;
 /// Streams that we offer in either direction: all.
 pub(in crate::sfu) const STREAMS: u16 = 65_535;
 
-/// `header` is what the transport may add to a message's size.
+/// `header` is the number of bytes that the transport may add to a message.
 pub(in crate::sfu) fn config(
     options: &SctpOptions,
     header: u32,

@@ -1,4 +1,4 @@
-//! What plain and pipe transports are made of: an association directly over UDP (no encryption).
+//! The core of plain and pipe transports: an association directly over UDP, without encryption.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -96,7 +96,7 @@ impl SctpOverUdp {
         self.begin(now);
     }
 
-    /// Returns whether there was something to carry, and forgets that: a tunnel carries it from now on.
+    /// Returns whether there was something to carry, and clears that flag: a tunnel carries it from now on.
     pub(in crate::sfu) fn take_wanted(&mut self) -> bool {
         std::mem::take(&mut self.wanted)
     }

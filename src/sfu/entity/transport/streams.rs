@@ -70,7 +70,7 @@ impl Transport {
         counters
     }
 
-    /// Opens our side of a stream. `backlog` is what JavaScript sees of what waits on it.
+    /// Opens our side of a stream. `backlog` shows JavaScript what waits on the stream.
     pub(in crate::sfu) fn open_stream(
         &mut self,
         stream: StreamId,
@@ -125,7 +125,7 @@ impl Transport {
         amount: usize,
     ) {
         if self.tunnel().is_some() {
-            return; // Both ends of a tunnel count in the open.
+            return; // The ends of a tunnel count in the backlog that JavaScript reads.
         }
         consumer.publish_buffered_amount(amount);
         if consumer.begins_to_wait() {
@@ -158,7 +158,7 @@ impl Transport {
         }
     }
 
-    /// The same, unless a DataConsumer still sends on it.
+    /// Closes our side of a stream, unless a DataConsumer still sends on it.
     pub(in crate::sfu) fn reset_unused_stream(&mut self, stream: StreamId) {
         if !self.consumer_streams.contains_key(&stream) {
             self.reset_stream(stream);
@@ -176,7 +176,7 @@ impl Transport {
         Ok(free)
     }
 
-    /// A stream that the application has chosen; one that the peer has opened will do.
+    /// Takes the stream that the application has chosen. The peer may have opened it already.
     pub(in crate::sfu) fn take_stream(&self, stream: StreamId) -> Result<StreamId> {
         if self.is_stream_free(stream, Association::can_open_stream) {
             Ok(stream)

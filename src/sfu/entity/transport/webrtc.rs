@@ -60,7 +60,7 @@ impl WebRtc {
         None
     }
 
-    /// What is new about the path: the selected tuple, then the state that it led to.
+    /// The changes of the path: the selected tuple, then the ICE state that followed from it.
     pub(in crate::sfu) fn poll_path(&mut self) -> Option<TransportEvent> {
         let Self { path, listens, .. } = self;
         let selected = path.selected.take().and_then(|tuple| tuple_info(listens, tuple));
