@@ -32,7 +32,7 @@ export const observer: Observer;
  * @throws TypeError: a setting is invalid, a PEM file cannot be read, the key is not an ECDSA key on P-256 or P-384, or
  * certificate and key do not match.
  * @throws UnsupportedError: the key is an RSA key.
- * @throws Error: the thread cannot be started.
+ * @throws Error: the thread cannot be started, or no certificate can be generated.
  */
 export function createWorker<WorkerAppData extends AppData = AppData>(
   settings?: WorkerSettings<WorkerAppData>,

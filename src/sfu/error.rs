@@ -81,6 +81,8 @@ impl Error {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Certificate(CertificateError::Rsa) => "UnsupportedError",
+            // No argument is wrong.
+            Self::Certificate(CertificateError::Generate) => "Error",
             Self::NotFound(_) | Self::DataProducerIdNotFound(_) => "NotFoundError",
             Self::InvalidOptions(_)
             | Self::WrongKind { .. }
@@ -122,3 +124,16 @@ fn name(protocol: ListenProtocol) -> &'static str {
 
 /// The result of a request.
 pub type Result<T> = std::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_certificate_that_the_application_gave_is_a_type_error() {
+        let name = |error: CertificateError| Error::from(error).name();
+        assert_eq!(name(CertificateError::Mismatch), "TypeError");
+        assert_eq!(name(CertificateError::Rsa), "UnsupportedError");
+        assert_eq!(name(CertificateError::Generate), "Error");
+    }
+}
