@@ -199,6 +199,28 @@ fn answer_resets(stage: &mut Stage, sent: Vec<Seen>, result: u8) {
 }
 
 #[test]
+fn streams_that_are_reset_do_not_count_towards_their_maximum() {
+    let mut stage = Stage::new(config());
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
+    // The maximum is 8,192 (`MAX_CLIENT_STREAMS`).
+    for first in (0..9000).step_by(100) {
+        let streams: Vec<u16> = (first..first + 100).collect();
+        for stream in &streams {
+            let tsn = stage.next_tsn();
+            stage.send(&[data(WHOLE, tsn, *stream, 0, 51, b"x")]);
+        }
+        let tsn = stage.puppet.tsn.wrapping_sub(1);
+        let sent = stage.send(&[reset(stage.puppet.request, last, tsn, &streams)]);
+        stage.puppet.request += 1;
+        answer_resets(&mut stage, sent, PERFORMED);
+        let sent = stage.pass(Duration::from_secs(10));
+        answer_resets(&mut stage, sent, PERFORMED);
+    }
+    assert_eq!(stage.sctp.counters().packets_overload, 0);
+    stage.assert_alive();
+}
+
+#[test]
 fn closing_a_stream_that_fills_the_window_keeps_the_association() {
     let small = SctpConfig { max_receiver_window: 20_000, ..config() };
     let mut net = pair_with(config(), small, Conditions::PERFECT, 6);
