@@ -35,7 +35,7 @@ pub struct Open {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DcepError {
     /// The message is shorter than its header or than the lengths in it.
-    #[error("message too short")]
+    #[error("message is shorter than its header or the lengths in it")]
     TooShort,
     /// A message type other than OPEN and ACK.
     #[error("unknown message type {0}")]

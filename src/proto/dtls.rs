@@ -103,10 +103,10 @@ pub struct AlreadyConnected;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SealError {
     /// The state is not [`DtlsState::Connected`].
-    #[error("not connected")]
+    #[error("the DTLS session is not connected")]
     NotConnected,
     /// More than [`MAX_PLAINTEXT`] bytes.
-    #[error("larger than a record")]
+    #[error("the data is larger than a DTLS record")]
     TooLarge,
 }
 

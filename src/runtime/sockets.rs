@@ -280,7 +280,9 @@ impl Sockets {
         let waker = (self.waker_of)(id);
         let connection = match TcpConnection::new(stream, listener, remote, waker.clone()) {
             Ok(connection) => connection,
-            Err(error) => return log::debug!("TCP connection from {remote}: {error}"),
+            Err(error) => {
+                return log::debug!("cannot take the TCP connection from {remote}: {error}");
+            }
         };
         // An older connection from the same port has ended, though its end was not read yet. The new
         // one must not inherit its valid tuple.
@@ -299,7 +301,7 @@ impl Sockets {
     fn drop_unverified(&mut self, id: SocketId) {
         if let Some(Socket::TcpConnection(connection)) = self.sockets.remove(&id) {
             log::debug!(
-                "TCP connection from {}: closed without a valid request",
+                "closed the TCP connection from {}, which sent no valid request",
                 connection.tuple.remote
             );
             self.connections.remove(&connection.tuple);

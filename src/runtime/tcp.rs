@@ -76,11 +76,11 @@ impl TcpPort {
                 Poll::Pending => return Accepted::Nothing,
                 Poll::Ready(Ok((stream, remote))) => return Accepted::Connection(stream, remote),
                 Poll::Ready(Err(error)) if out_of_files(&error) => {
-                    log::error!("TCP accept: {error}");
+                    log::error!("cannot accept a TCP connection yet: {error}");
                     return Accepted::OutOfFiles;
                 }
                 // The peer has aborted that connection.
-                Poll::Ready(Err(error)) => log::debug!("TCP accept: {error}"),
+                Poll::Ready(Err(error)) => log::debug!("cannot accept a TCP connection: {error}"),
             }
         }
     }

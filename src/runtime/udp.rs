@@ -126,7 +126,7 @@ impl UdpPort {
                     }
                 }
                 // The kernel is out of memory, for example. The socket stays usable.
-                Err(error) => log::debug!("UDP receive: {error}"),
+                Err(error) => log::debug!("cannot receive over UDP: {error}"),
             }
         }
         true
@@ -161,7 +161,7 @@ impl UdpPort {
         // Past tokio, which refuses on a socket that it has not looked at yet, and then until it looks
         // again. A UDP socket is writable unless its buffer is full.
         if let Err(error) = self.state.try_send((&self.socket).into(), &transmit) {
-            log::debug!("UDP send to {destination}: {error}");
+            log::debug!("cannot send over UDP to {destination}: {error}");
             *unsent += count as u64;
         }
         count
@@ -175,7 +175,7 @@ impl UdpPort {
             // The socket's buffer is full.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => datagrams.len(),
             Err(error) => {
-                log::debug!("UDP send to {}: {error}", datagrams[0].0);
+                log::debug!("cannot send over UDP to {}: {error}", datagrams[0].0);
                 1
             }
         };

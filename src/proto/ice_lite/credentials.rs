@@ -57,11 +57,11 @@ impl Secret {
     }
 }
 
-/// Which of the valid credentials.
+/// A generation of credentials. Both are valid after a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Generation {
     Current,
-    /// Those before a restart.
+    /// The credentials before a restart.
     Previous,
 }
 

@@ -73,13 +73,13 @@ pub enum SendError {
     /// The queued payload of the association or of the stream had already reached its bound. For
     /// messages under 64 bytes the charge of 64 bytes per message decides earlier: at twice the
     /// bound plus 64 KiB.
-    #[error("send queue full")]
+    #[error("the send queue is full")]
     Full,
     /// The association has ended, or the stream is not open.
-    #[error("association or stream closed")]
+    #[error("the association or the stream is closed")]
     Closed,
     /// Over `max_send_message_size`.
-    #[error("message too large")]
+    #[error("the message exceeds max_send_message_size")]
     TooLarge,
     /// SCTP carries no empty message (RFC 8831 §6.6).
     #[error(

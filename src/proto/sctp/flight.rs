@@ -133,12 +133,12 @@ impl StreamFlight {
 pub(super) struct Flight {
     budget: usize,
     streams: FxHashMap<StreamId, StreamFlight>,
-    /// Empty ones, for reuse by the next streams that send.
+    /// Empty entries, which the next streams that send reuse.
     spare: Vec<StreamFlight>,
     messages: usize,
     /// Unacknowledged payload bytes.
     bytes: usize,
-    /// The same, but a large message counts as [`Self::large`].
+    /// Unacknowledged payload bytes, in which a large message counts as [`Self::large`].
     counted: usize,
     /// TSNs not acknowledged cumulatively.
     tsns: u32,

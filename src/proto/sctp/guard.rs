@@ -39,11 +39,11 @@ pub(super) use effects::StreamEffects;
 
 /// DATA chunks that sctp-proto may hold for a client, whatever their size: 4,096 of one byte take
 /// 0.7 MB, 7 MB if each pins a packet of 1,500 bytes, and each further one costs up to 100 us. A
-/// window of 1 MiB holds 900 full ones. Beyond a gap it is half as many, so that this bound delays
-/// a good peer whose packet was lost and does not end it.
+/// window of 1 MiB holds 900 full chunks. Beyond a gap only half as many are allowed, so that a good
+/// peer whose packet was lost is delayed by that limit and does not reach this bound.
 const MAX_CLIENT_HELD: usize = 4096;
 
-/// The same for another router, which sends the messages of many clients.
+/// The bound of chunks for another router, which sends the messages of many clients.
 const MAX_ROUTER_HELD: usize = 16_384;
 
 /// A larger window raises the bound to as many chunks as it holds of this average size.
@@ -80,7 +80,7 @@ pub(super) enum Admission {
     Violation(&'static str),
 }
 
-/// What the chunks of a packet amount to, but for their effects.
+/// The facts about the chunks of a packet, except for their effects.
 struct Inspection<'a> {
     rewriter: Rewriter<'a>,
     /// Chunks of an association that is being established may follow.

@@ -24,9 +24,9 @@ pub(super) struct UnsentMessage {
     /// Its payload bytes.
     pub(super) len: usize,
     pub(super) ordered: bool,
-    /// Its reliability is limited.
+    /// Whether the message's reliability is limited.
     pub(super) limited: bool,
-    /// After this sctp-proto does not begin to send it.
+    /// The time after which sctp-proto does not begin to send the message.
     pub(super) deadline: Option<Instant>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct UnsentMessage {
 enum Progress {
     /// Fragments with this much payload are left.
     Sending { unsent: usize },
-    /// sctp-proto has given up the fragments that are left.
+    /// sctp-proto has abandoned the fragments that are left.
     Cut,
     /// No fragment is left.
     Complete,

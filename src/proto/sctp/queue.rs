@@ -108,17 +108,17 @@ impl StreamQueue {
 #[derive(Debug, Clone, Copy)]
 struct BlockedHead {
     stream: StreamId,
-    /// How many charged bytes may still pass it.
+    /// The charged bytes of other streams that may still be sent before the message.
     patience: usize,
 }
 
-/// A message whose turn it is.
+/// The next message to send.
 #[derive(Debug)]
 pub(super) struct ScheduledMessage {
     pub(super) stream: StreamId,
     pub(super) message: Message,
     pub(super) reliability: Reliability,
-    /// When its lifetime ends: in [`TICK`] at the earliest.
+    /// The time at which the message's lifetime ends: in [`TICK`] at the earliest.
     pub(super) deadline: Option<Instant>,
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Streams {
     pending_resets: VecDeque<StreamId>,
     /// Streams on which the peer has opened a data channel in band.
     channels: FxHashSet<StreamId>,
-    /// Those whose DATA_CHANNEL_OPEN waits for its DATA_CHANNEL_ACK.
+    /// Streams whose DATA_CHANNEL_OPEN waits for its DATA_CHANNEL_ACK.
     pending_acks: VecDeque<StreamId>,
 }
 

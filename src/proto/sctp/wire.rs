@@ -73,7 +73,7 @@ impl Header {
 pub(super) struct Chunk<'a> {
     pub(super) kind: u8,
     pub(super) flags: u8,
-    /// What follows the chunk header, without padding.
+    /// The bytes after the chunk header, without padding.
     pub(super) value: &'a [u8],
     /// Whether padding is there as the RFC demands it: complete, and zero.
     pub(super) padding: Padding,

@@ -53,8 +53,8 @@ pub(super) struct InboundData {
     pub(super) len: u32,
 }
 
-/// What a packet says about streams. sctp-proto ignores it for streams that it does not know, so
-/// they have to be registered first.
+/// The effects of a packet on streams. sctp-proto ignores them for streams that it does not know, so
+/// the streams have to be registered first.
 #[derive(Debug, Default)]
 pub(in super::super) struct StreamEffects {
     /// Streams in which the packet skips messages.
