@@ -26,9 +26,9 @@ pub fn demux(datagram: &[u8]) -> Protocol {
 /// a DTLS record by its tuple. It is read once and handed to [`super::peer::Peer::handle_incoming`].
 #[derive(Debug, Clone, Copy)]
 pub enum Incoming<'a> {
-    /// What can be a Binding request.
+    /// A datagram that may be a Binding request.
     Stun(Binding<'a>),
-    /// What can be DTLS records.
+    /// A datagram that may hold DTLS records.
     Dtls(&'a [u8]),
 }
 

@@ -117,14 +117,14 @@ pub enum SealError {
 pub struct Dtls {
     context: Arc<DtlsContext>,
     state: DtlsState,
-    /// Ours; `Auto` until `connect()`.
+    /// Our role; `Auto` until `connect()`.
     role: DtlsRole,
-    /// The peer's certificate must match one of them. Empty once it has.
+    /// The peer's certificate must match one of these fingerprints. Empty after the match.
     fingerprints: Vec<Fingerprint>,
     engine: Option<Box<dimpl::Dtls>>,
     /// Datagrams from before the handshake could start.
     early: EarlyDatagrams,
-    /// DER, from when it has matched until it is taken.
+    /// The peer's certificate in DER, kept from the match until the caller takes it.
     peer_certificate: Option<Box<[u8]>>,
     give_up_at: Option<Instant>,
     retransmit_at: Option<Instant>,

@@ -75,9 +75,9 @@ struct ValidTuple {
 #[derive(Debug)]
 pub struct IceLite {
     state: IceState,
-    /// The previous ones stay valid until the peer uses the current ones.
+    /// The credentials. After a restart the previous ones stay valid until the peer uses the current ones.
     secrets: Secrets,
-    /// In the order of their arrival; empty unless Connected or Completed.
+    /// The valid tuples, in the order of their arrival; empty unless Connected or Completed.
     tuples: Vec<ValidTuple>,
     /// One of `tuples` when Connected or Completed, or the last one when Disconnected.
     selected: Option<Tuple>,

@@ -26,13 +26,13 @@ const HANDSHAKE_MTU: usize = 1200;
 /// them. It gets one record at a time.
 const MAX_QUEUED_RECORDS: usize = 32;
 
-/// What these can hold together, which bounds the size of a certificate.
+/// The bytes that these records can hold together, which bounds the size of a certificate.
 const MAX_HANDSHAKE_BYTES: usize = MAX_QUEUED_RECORDS * MAX_HANDSHAKE_RECORD;
 
 /// Datagrams that wait in the engine. They are taken after each call, so this is never reached.
 const MAX_OUTGOING_DATAGRAMS: usize = 64;
 
-/// What all sessions of one worker share.
+/// The certificate and the settings that all sessions of one worker share.
 pub struct DtlsContext {
     certificate: Certificate,
     config: Arc<dimpl::Config>,
@@ -94,7 +94,7 @@ impl fmt::Debug for DtlsContext {
 }
 
 /// Gathers entropy, which takes 40 to 100 ms, so that the first handshake of the process does not
-/// wait for it. Call this once, on a thread that serves no one yet.
+/// wait for it. Call this once, on a thread that serves no peer yet.
 pub fn warm_up() {
     let mut seed = [0; 32];
     if aws_lc_rs::rand::fill(&mut seed).is_err() {

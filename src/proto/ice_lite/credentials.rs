@@ -10,10 +10,10 @@ use crate::proto::stun::Key;
 /// and 128).
 const CREDENTIAL_CHARS: usize = 32;
 
-/// What the peer's requests must prove knowledge of.
+/// The secrets that the peer's requests must prove to know.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// Ours in a USERNAME, before the ':'. 32 lowercase letters and digits.
+    /// Our part of a USERNAME, before the ':'. 32 lowercase letters and digits.
     pub username_fragment: String,
     /// The key of MESSAGE-INTEGRITY. 32 lowercase letters and digits.
     pub password: String,

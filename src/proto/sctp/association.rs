@@ -1,4 +1,4 @@
-//! One association: its states, its queues, and what comes out of it.
+//! One association: its states, its queues and its outputs.
 //!
 //! [`Association`] is the state machine that the rest of the crate uses; the comment of the module
 //! `sctp` is its contract. `handshake` begins it, `inbound` takes what the peer sends, and this file
@@ -46,11 +46,11 @@ pub struct Association {
     /// The peer may have acknowledged something since `flight` was refreshed.
     flight_is_stale: bool,
     streams: Streams,
-    /// For INITs; the guard has its own for later packets.
+    /// The budget of INITs; the guard has its own for later packets.
     init_budget: CpuBudget,
     /// When to send an INIT if the association is not established by then.
     initiate_at: Option<Instant>,
-    /// When a shutdown that the peer has begun has to be over.
+    /// The time by which a shutdown that the peer has begun must end.
     shutdown_deadline: Option<Instant>,
     stale_cookies: u8,
     /// Present while established, if the configuration asks for HEARTBEATs.

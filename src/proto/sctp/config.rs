@@ -1,11 +1,11 @@
-//! What an association is made with.
+//! The configuration of an association.
 
 /// Which side sends the INIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// The peer; we do if none has come after 1 to 2 seconds.
+    /// The peer sends it. We do if no INIT has come after 1 to 2 seconds.
     AfterSilence,
-    /// We do, in [`Association::connect`].
+    /// We send it, in [`Association::connect`].
     ///
     /// [`Association::connect`]: super::Association::connect
     AtOnce,
@@ -14,7 +14,7 @@ pub enum Start {
     Never,
 }
 
-/// What an association is made with. Sizes in bytes.
+/// The configuration of an association. Sizes are in bytes.
 #[derive(Debug, Clone)]
 pub struct SctpConfig {
     /// The largest message that [`Association::send`] accepts.
