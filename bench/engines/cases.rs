@@ -12,9 +12,9 @@ use crate::common::sim::{Conditions, Net, Peer};
 pub(crate) const RECEIVE_WINDOW: u32 = 5 * 1024 * 1024;
 /// The size of a message that fills a packet.
 pub(crate) const MESSAGE: usize = 1000;
-/// Messages that count.
+/// Messages that are measured.
 const TIMES: usize = 200;
-/// Messages before those, for buffers to reach their size.
+/// Messages sent before them, so that buffers reach their size.
 const BEFORE: usize = 100;
 
 /// An association at the end of a [`Net`].

@@ -220,7 +220,7 @@ fn resets_of_streams_by_the_hundred() {
 
 #[test]
 fn messages_that_the_peer_does_not_acknowledge() {
-    // Tiny ones: twice `sctpSendBufferSize` in charged bytes, and as much again in overhead.
+    // Tiny messages take twice `sctpSendBufferSize` in charged bytes, and as much again in overhead.
     for (len, bound) in [(1, 6 * MIB), (100, 6 * MIB), (100_000, 3 * MIB)] {
         let mut attack = Attack::new();
         fill_queues(&mut attack, len);

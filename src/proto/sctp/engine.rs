@@ -50,11 +50,11 @@ const MAX_KEPT_PACKET: usize = 1500;
 /// What became of an inbound packet.
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation per packet")]
 pub(super) enum Verdict {
-    /// It belongs to the peer. Register the streams that it names, then call [`Engine::deliver`].
+    /// The packet belongs to the peer. Register the streams that it names, then call [`Engine::deliver`].
     Accepted(VerifiedPacket),
     /// An INIT was answered.
     InitAnswered,
-    /// It was dropped.
+    /// The packet was dropped.
     Dropped(PacketDrop),
     /// The peer aborted the association.
     Aborted,

@@ -55,7 +55,7 @@ const MAX_CLIENT_STREAMS: usize = 8192;
 /// What [`Guard::screen`] makes of a packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Screening {
-    /// It may go to sctp-proto as it is, if checksum and tag are right.
+    /// The packet may go to sctp-proto as it is, if checksum and tag are right.
     Pass,
     /// This packet may go to sctp-proto in its place. Checksum and tag were right.
     Rewritten(Bytes),
@@ -65,16 +65,16 @@ pub(super) enum Screening {
     StaleCookie,
     /// The peer answers our HEARTBEAT, and the packet holds nothing else. Verified.
     HeartbeatAcked,
-    /// It is dropped.
+    /// The packet is dropped.
     Drop(PacketDrop),
 }
 
 /// What [`Guard::admit`] makes of a verified packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// It goes to sctp-proto.
+    /// The packet goes to sctp-proto.
     Granted,
-    /// It is dropped.
+    /// The packet is dropped.
     Refused(PacketDrop),
     /// The association ends: the peer broke this rule, which no correct peer breaks.
     Violation(&'static str),

@@ -3,18 +3,18 @@
 /// What happens to an inbound chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It passes as it is.
+    /// The chunk passes as it is.
     Keep,
-    /// It passes with this much of its value.
+    /// The chunk passes with this many bytes of its value.
     Trim(usize),
-    /// DATA: it passes with its PPID in front of the payload; see `ppid`.
+    /// DATA: the chunk passes with its PPID in front of the payload; see `ppid`.
     PrefixPpid,
-    /// DATA: a placeholder with its TSN passes, so that it is acknowledged and not kept.
+    /// DATA: a placeholder with the TSN passes, so that the TSN is acknowledged and the data is not kept.
     Placeholder,
-    /// It is removed and counted.
+    /// The chunk is removed and counted.
     Strip,
-    /// It and all chunks after it are removed; it alone is counted.
+    /// The chunk and all chunks after it are removed; only the first is counted.
     StripRest,
-    /// It is removed and not counted: it was for us, not for sctp-proto.
+    /// The chunk is removed and not counted: it was for us, not for sctp-proto.
     Consume,
 }
