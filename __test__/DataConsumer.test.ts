@@ -571,6 +571,21 @@ describe('dataConsumer.pause() and resume()', () => {
 });
 
 describe('dataConsumer.setSubchannels(), addSubchannel() and removeSubchannel()', () => {
+  test('settle in the order of the calls, among other calls', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const settled: string[] = [];
+    const calls: [string, () => Promise<unknown>][] = [
+      ['setSubchannels', () => dataConsumer.setSubchannels([1])],
+      ['pause', () => dataConsumer.pause()],
+      ['addSubchannel', () => dataConsumer.addSubchannel(2)],
+      ['dump', () => dataConsumer.dump()],
+      ['removeSubchannel', () => dataConsumer.removeSubchannel(1)],
+      ['getStats', () => dataConsumer.getStats()],
+    ];
+    await Promise.all(calls.map(([name, call]) => call().then(() => settled.push(name))));
+    expect(settled).toEqual(calls.map(([name]) => name));
+  });
+
   const sorted = (dataConsumer: types.DataConsumer): number[] =>
     dataConsumer.subchannels.sort((a, b) => a - b);
 

@@ -141,17 +141,21 @@ class DataConsumer extends Entity {
 
   /** @param {number[]} subchannels */
   async setSubchannels(subchannels) {
-    await this.#updateSubchannels('setSubchannels', () => parseSubchannels(subchannels));
+    this.#subchannels = await this.#requestSubchannels('setSubchannels', () =>
+      parseSubchannels(subchannels),
+    );
   }
 
   /** @param {number} subchannel */
   async addSubchannel(subchannel) {
-    await this.#updateSubchannels('addSubchannel', () => parseSubchannel(subchannel, 'subchannel'));
+    this.#subchannels = await this.#requestSubchannels('addSubchannel', () =>
+      parseSubchannel(subchannel, 'subchannel'),
+    );
   }
 
   /** @param {number} subchannel */
   async removeSubchannel(subchannel) {
-    await this.#updateSubchannels('removeSubchannel', () =>
+    this.#subchannels = await this.#requestSubchannels('removeSubchannel', () =>
       parseSubchannel(subchannel, 'subchannel'),
     );
   }
@@ -226,15 +230,16 @@ class DataConsumer extends Entity {
   /**
    * @param {'setSubchannels' | 'addSubchannel' | 'removeSubchannel'} name - of the native method.
    * @param {() => any} parse - returns its argument.
+   * @returns {Promise<number[]>} the subscriptions. Not an `async` method: its callers must settle in the order of the calls.
    */
-  async #updateSubchannels(name, parse) {
+  #requestSubchannels(name, parse) {
     const method = `dataConsumer.${name}`;
 
     this.#core.check(method);
 
     const parsed = parse();
 
-    this.#subchannels = await this.#core.request(method, (native, id) => native[name](id, parsed));
+    return this.#core.request(method, (native, id) => native[name](id, parsed));
   }
 
   /**
