@@ -230,7 +230,8 @@ class DataConsumer extends Entity {
   /**
    * @param {'setSubchannels' | 'addSubchannel' | 'removeSubchannel'} name - of the native method.
    * @param {() => any} parse - returns its argument.
-   * @returns {Promise<number[]>} the subscriptions. Not an `async` method: its callers must settle in the order of the calls.
+   * @returns {Promise<number[]>} the subscriptions. Not an `async` method: its callers must settle in the order of the
+   * calls.
    */
   #requestSubchannels(name, parse) {
     const method = `dataConsumer.${name}`;
