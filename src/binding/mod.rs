@@ -16,7 +16,7 @@
 //! - `worker.rs`, `webrtc_server.rs`, `router.rs`, `transport.rs`, `data_producer.rs`,
 //!   `data_consumer.rs`: the classes.
 //! - `batcher.rs`: what JavaScript requests and sends in one macrotask goes to the worker together.
-//! - `queue.rs`, `reader.rs`, `events.rs`: what comes back.
+//! - `drain.rs`, `reader.rs`, `events.rs`: what comes back.
 //!
 //! N-API is a C interface: what the attributes expand to is `unsafe`.
 #![allow(unsafe_code)]
@@ -24,8 +24,8 @@
 mod batcher;
 mod data_consumer;
 mod data_producer;
+mod drain;
 mod events;
-mod queue;
 mod reader;
 mod router;
 mod transport;

@@ -1,4 +1,4 @@
-//! `Worker`: the life of its thread, and requests. Its methods for the queue are in `queue.rs`.
+//! `Worker`: the life of its thread, and requests. Its methods for the queue are in `drain.rs`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
