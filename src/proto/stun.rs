@@ -94,7 +94,7 @@ impl<'a> Binding<'a> {
         std::str::from_utf8(username.get(..colon)?).ok()
     }
 
-    /// Parses all attributes. `None`: one reaches past the end or has the wrong size, or the
+    /// Parses all attributes. `None` if one reaches past the end or has the wrong size, or if the
     /// FINGERPRINT does not match.
     pub fn parse(self) -> Option<Request<'a>> {
         // This also verifies the FINGERPRINT, if there is one.
@@ -106,8 +106,8 @@ impl<'a> Binding<'a> {
             controlled: false,
             check: Check::default(),
         };
-        // Ends after the integrity, which does not cover what follows it. Of an attribute that occurs
-        // twice the first counts (RFC 8489 §14).
+        // The loop ends after the integrity, which does not cover the attributes that follow. If an
+        // attribute occurs twice, the first counts (RFC 8489 §14).
         for (offset, attribute) in message.iter_attributes() {
             let start = offset + 4;
             let value = self.datagram.get(start..start + usize::from(attribute.length()))?;

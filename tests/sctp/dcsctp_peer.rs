@@ -1,4 +1,5 @@
-//! Ours with dcsctp, the association of libwebrtc in Rust, which shares no code with ours.
+//! Our association with dcsctp, the SCTP implementation of libwebrtc ported to Rust, which shares no
+//! code with ours.
 
 use std::time::Duration;
 

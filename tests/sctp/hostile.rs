@@ -121,7 +121,8 @@ fn truncated_and_corrupted_packets_do_no_harm() {
     assert!(alive > 1500, "{alive} of 2000 associations live on");
 }
 
-/// Whatever the peer has sent: packets are small enough, and the association is alive or closed.
+/// Asserts what holds whatever the peer has sent: our packets are small enough, the association is
+/// connected or closed, and no empty message and no message of PPID 50 is delivered.
 fn assert_sound(stage: &mut Stage) {
     stage.pass(Duration::from_secs(1));
     assert!(stage.largest <= config().max_packet_size, "{} bytes", stage.largest);

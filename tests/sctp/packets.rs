@@ -1,4 +1,4 @@
-//! No packet is larger than it may be, so that none vanishes on a path that takes no larger one.
+//! No packet exceeds `max_packet_size`, because the path would drop a larger one each time it is sent.
 
 use std::time::Duration;
 

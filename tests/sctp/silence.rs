@@ -9,7 +9,7 @@ use crate::peers::{config, numbered, pair_with};
 use crate::puppet::*;
 use crate::sim::Conditions;
 
-/// From the last packet of the peer to the failure.
+/// The time from the last packet of the peer until the association fails.
 const FAILURE: Duration = Duration::from_secs(55);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -165,7 +165,7 @@ fn a_client_hello_from_elsewhere_does_not_race_the_real_one() {
         };
         let to = lab.clients[client].server;
         let hello = client_hello(lab.now, to);
-        // Before the client, and all the time while it connects.
+        // The stranger sends before the client begins, and all the time while it connects.
         for _ in 0..300 {
             lab.inject(theirs(99), to, &hello);
             lab.run_for(Duration::from_millis(1));
@@ -316,8 +316,7 @@ fn a_tuple_stolen_with_a_spoofed_check_comes_back_with_the_next_check() {
     assert_eq!(lab.ice_state(victim), IceState::Disconnected);
     assert_eq!(lab.dump(thief)["iceSelectedTuple"]["remotePort"], 20_001);
 
-    // Until then her messages go nowhere, least of all into the thief's session, and messages for her
-    // wait.
+    // Until that check her messages reach no session, the thief's included, and messages for her wait.
     lab.sfu().send(down, text("for Alice"), None);
     lab.clients[alice].send(0, text("from Alice"));
     lab.run_for(Duration::from_secs(1));
@@ -355,7 +354,7 @@ fn a_tuple_stolen_with_a_spoofed_check_comes_back_with_the_next_check() {
         ),
         "{events:?}"
     );
-    // The thief is back at its own address, or nowhere; in no case at hers.
+    // The thief's selected tuple is its own address or none, and never Alice's address.
     lab.run_for(Duration::from_secs(5));
     assert_ne!(lab.dump(thief)["iceSelectedTuple"]["remotePort"], 20_001);
 }
@@ -406,16 +405,16 @@ fn every_dropped_datagram_is_counted_by_the_layer_that_drops_it() {
     };
     let before = counts(&mut lab);
     for (from, datagram, expected) in [
-        // For no transport.
+        // These datagrams belong to no transport.
         (theirs(99), Client::check(&unknown, true), [1, 0, 0]),
         (theirs(99), record.clone(), [1, 0, 0]),
         (theirs(99), vec![200; 20], [1, 0, 0]),
         (theirs(99), vec![], [1, 0, 0]),
         (theirs(1), vec![0x13, 0x88, 0x13, 0x88], [1, 0, 0]),
-        // For a transport by its username, from another address and from its client's.
+        // The username names a transport: once from another address, once from its client's.
         (theirs(99), Client::check(&wrong, true), [0, 1, 0]),
         (theirs(1), Client::check(&wrong, true), [0, 1, 0]),
-        // From its client's tuple: a record that does not decrypt, one out of place, and truncated ones.
+        // The client's tuple sends a record that does not decrypt, one out of place, and truncated ones.
         (theirs(1), record.clone(), [0, 0, 1]),
         (theirs(1), plaintext, [0, 0, 1]),
         (theirs(1), record[..20].to_vec(), [0, 0, 1]),

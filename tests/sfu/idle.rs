@@ -20,7 +20,7 @@ fn an_idle_client_causes_no_wakes_but_for_its_consent() {
     assert_eq!(lab.host().messages(consumer).len(), 20);
     lab.run_for(Duration::from_secs(60));
 
-    // From here on nothing happens by itself but that consent runs out.
+    // From here on the only event without input is that consent runs out.
     lab.clients[client].frozen = true;
     let frozen_at = lab.now;
     let mut wakes = 0;

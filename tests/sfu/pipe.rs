@@ -248,7 +248,7 @@ fn the_two_directions_of_a_pipe_are_independent() {
         let there = lab.hosts[near.host].produce(near.direct, 0);
         let (there_carrier, there_remote) = carry(&mut lab, [near, far], there, Vec::new());
         let back = lab.hosts[far.host].produce(far.direct, 0);
-        // On the same stream, as each end counts its own.
+        // Each end counts its own stream ids, so both directions use the same stream.
         let (back_carrier, back_remote) = carry(&mut lab, [far, near], back, Vec::new());
         let (consumer, _) = lab.hosts[near.host].consume(near.direct, back_remote);
         let send = |lab: &mut Lab, name| {
@@ -304,7 +304,7 @@ fn a_pipe_connects_once_its_far_end_exists() {
         let mut lab = Lab::with(2, Conditions::PERFECT, 1);
         let [near, far] = joined(&mut lab, by);
         let producer = lab.hosts[near.host].produce(near.direct, 0);
-        // There is nothing to carry yet, so nothing begins.
+        // There is nothing to carry yet, so neither end sends an INIT.
         lab.run_for(Duration::from_secs(100));
         assert!(lab.sent.is_empty());
         let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());

@@ -112,7 +112,7 @@ fn comedia_learns_the_address_from_the_peer_that_opens_an_association() {
     lab.run_for(Duration::from_secs(1));
     assert_eq!(lab.host().messages(consumer), [text("up")]);
 
-    // Learned for good.
+    // The transport learns one address only: a second peer cannot connect.
     let late = lab.plain_peer(2, ours(1), true);
     lab.run_for(Duration::from_secs(2));
     assert!(!lab.plain_peers[late].sctp.is_connected());
@@ -265,7 +265,7 @@ fn packets_with_a_spoofed_source_end_no_association() {
     forger.connect(lab.now);
     let mut forged: Vec<Vec<u8>> = forger.packets().iter().map(|it| it.to_vec()).collect();
     for kind in 0..=14 {
-        // One of each chunk type, in which all is as in the peer's packets but the tag.
+        // One packet per chunk type. Its ports are those of the peer's packets, its tag is not.
         let mut packet = vec![0x13, 0x88, 0x13, 0x88, 1, 2, 3, 4, 0, 0, 0, 0, kind, 0, 0, 20];
         packet.resize(12 + 20, 7);
         forged.push(packet);

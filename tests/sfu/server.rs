@@ -86,7 +86,7 @@ fn a_client_may_use_its_port_again_for_another_session() {
     lab.clients[client].send(0, text("again"));
     lab.run_for(Duration::from_secs(1));
     assert_eq!(lab.host().messages(consumer), [text("again")]);
-    // Closing the old one does not take the path away.
+    // Closing the old transport does not take the path from the new one.
     lab.sfu().transport(old).expect("open").close();
     lab.clients[client].send(0, text("and again"));
     lab.run_for(Duration::from_secs(1));

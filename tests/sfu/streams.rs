@@ -15,7 +15,7 @@ struct Room {
     lab: Lab,
     key: TransportKey,
     client: usize,
-    /// A direct one.
+    /// A direct DataProducer, for the consumers of the client.
     producer: DataProducerKey,
 }
 

@@ -177,7 +177,8 @@ impl Association {
                 break;
             }
             let drained = engine.drain(now, &mut send);
-            // The window may take more than may wait unsent at a time.
+            // The peer's window may have room for more than the engine may hold unsent at a time, so
+            // the loop refills the engine.
             let all_sent = engine.unsent().is_some_and(|unsent| unsent.is_empty());
             let more = all_sent && !self.queues.is_empty();
             if let Err(Oversize(len)) = drained {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::ledger::Ledger;
 use super::wire::kind;
 
-/// A peer's packets may cost one in so many of the core's nanoseconds. A packet with one DATA chunk
+/// A peer's packets may take one in this many nanoseconds of the core. A packet with one DATA chunk
 /// costs 1.3 us if nothing is held: a quarter of a core is 190,000 of them per second, more than
 /// DTLS lets through, and leaves the others three quarters.
 const SHARE: u32 = 4;
@@ -67,7 +67,7 @@ impl PacketLoad {
         }
     }
 
-    /// What the packet costs, in nanoseconds, about. `streams`: how many sctp-proto has.
+    /// Estimates what the packet costs, in nanoseconds. `streams`: how many sctp-proto has.
     ///
     /// Measured on sctp-proto, which walks most of what it holds for each chunk: a DATA chunk costs
     /// 4 ns for each stream, 2 for each chunk beyond a gap, and 2 to 25, depending on their order,

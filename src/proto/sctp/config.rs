@@ -9,7 +9,7 @@ pub enum Start {
     ///
     /// [`Association::connect`]: super::Association::connect
     AtOnce,
-    /// The peer, however long that takes. If several peers try, the first to complete the
+    /// The peer sends it, however long that takes. If several peers try, the first to complete the
     /// handshake wins; until then an ABORT or a violation ends only the attempt.
     Never,
 }

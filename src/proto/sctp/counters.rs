@@ -55,8 +55,8 @@ pub struct SctpCounters {
     pub chunks_stripped: u64,
     /// Messages whose lifetime ended before they were first sent.
     pub expired: MessageTally,
-    /// Messages of limited reliability that were given up after they had been sent at least in
-    /// part. Some may have arrived, if only their acknowledgement was lost.
+    /// Messages of limited reliability that were abandoned: given up after they had been sent at
+    /// least in part. Some may have arrived, if only their acknowledgement was lost.
     pub abandoned: MessageTally,
     /// Messages that were still queued when the association ended.
     pub unsent: MessageTally,

@@ -13,7 +13,7 @@ use super::wire::{
     COMMON_HEADER, Chunk, Data, Header, Init, Writer, kind, parameter, u16_at, u32_at,
 };
 
-/// A chunk, of so many bytes, that no packet holds and that cannot be shortened.
+/// A chunk of this many bytes does not fit a packet and cannot be shortened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Oversize(pub(super) usize);
 
@@ -78,7 +78,7 @@ fn record(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) -
                 ledger.local = Some(LocalSide::new(init, cookie, header));
             }
         }
-        // The first packet of an initiator with the peer's tag.
+        // COOKIE ECHO begins the first packet of an initiator that carries the peer's tag.
         kind::COOKIE_ECHO => {
             if let Some(local) = &mut ledger.local {
                 local.header = header;

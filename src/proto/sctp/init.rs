@@ -62,7 +62,7 @@ pub(super) fn tag(packet: &[u8]) -> Option<u32> {
 
 /// The value of an INIT or INIT ACK with only the parameters that matter: the state cookie and the
 /// supported extensions (RFC 5061 §4.2.7). A Forward-TSN-Supported parameter (RFC 3758 §3.1) becomes
-/// one of these.
+/// an entry of the latter.
 fn canonical(chunk: &Chunk<'_>) -> Option<Vec<u8>> {
     let init = Init::parse(chunk)?;
     // RFC 9260 §3.3.2: neither the tag nor a number of streams may be 0, nor the window below 1500.

@@ -46,7 +46,7 @@ impl ReceivedTsns {
         before(self.cumulative, tsn) && (ahead > MAX_AHEAD || (ahead > 1 && is_full))
     }
 
-    /// How many have arrived beyond the first missing TSN.
+    /// How many TSNs have arrived beyond the first missing one.
     pub(super) fn beyond_gap(&self) -> usize {
         self.above.len()
     }
@@ -87,9 +87,9 @@ impl ReceivedTsns {
         }
     }
 
-    /// sctp-proto acknowledges all up to `tsn`. If that is less than was counted here, it has rejected
-    /// some, and everything beyond is forgotten. If it is more, those had arrived before and
-    /// were forgotten.
+    /// sctp-proto acknowledges all TSNs up to `tsn`. If they are fewer than this counted, sctp-proto has
+    /// rejected some, and this forgets everything beyond `tsn`. If they are more, an earlier call had
+    /// forgotten the arrival of the rest.
     pub(super) fn correct(&mut self, tsn: u32) {
         if before(tsn, self.cumulative) {
             *self = Self::new(tsn.wrapping_add(1));
@@ -194,12 +194,12 @@ mod tests {
         for tsn in [10, 12, 14, 11] {
             received.insert(tsn, 100);
         }
-        // It has rejected 12. The arrival of 14 is forgotten as well…
+        // sctp-proto has rejected TSN 12. The arrival of 14 is forgotten as well…
         received.correct(11);
         received.insert(12, 100);
         received.insert(13, 100);
         assert_eq!(received.cumulative_with(&[]), 13);
-        // …until it is acknowledged.
+        // …until sctp-proto acknowledges it.
         received.correct(14);
         assert_eq!(received.cumulative_with(&[]), 14);
         assert_eq!(received.beyond_gap(), 0);

@@ -17,7 +17,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::proto::message::StreamId;
 
 /// How long an id stays out of use after its reset: the peer may be about to reset it once more.
-/// (sctp-proto answers every reset with one of its own, so between two of us there are three.) A
+/// (sctp-proto answers every reset with one of its own, so two of our associations exchange three.) A
 /// lost RE-CONFIG is repeated after an RTO of 1 s, and after 2 s more if it is lost twice.
 const QUARANTINE: Duration = Duration::from_secs(3);
 

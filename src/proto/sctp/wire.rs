@@ -40,7 +40,7 @@ pub(super) mod parameter {
 pub(super) mod cause {
     /// The peer no longer accepts the cookie that it made.
     pub(in super::super) const STALE_COOKIE: u16 = 3;
-    /// We close.
+    /// Our side ends the association, and not because of an error.
     pub(in super::super) const USER_INITIATED: u16 = 12;
     /// The peer broke a rule or a bound.
     pub(in super::super) const PROTOCOL_VIOLATION: u16 = 13;

@@ -108,7 +108,8 @@ impl Association {
         match Engine::respond(&self.config, now, packet) {
             Ok(engine) => {
                 self.replace_engine(Some(Box::new(engine)));
-                // The answer may be lost, and an engine that has answered has no timer.
+                // The answer may be lost, and an engine that has answered has no timer to repeat it,
+                // so this side sends an INIT after a while.
                 if self.config.start != Start::Never {
                     self.initiate_in(now, PATIENCE_MS);
                 }

@@ -53,7 +53,7 @@ impl Association {
                     self.end(SctpState::Closed, None);
                 }
                 // The peer sent what sctp-proto does not accept: a message that is too large, or
-                // more than the window without an end.
+                // fragments that fill the window and do not complete a message.
                 EngineEvent::Lost(reason) => self.violation(&reason),
                 EngineEvent::Readable(stream) => self.read(stream),
                 EngineEvent::PeerReset(stream) => {

@@ -9,8 +9,8 @@ use super::effects::InboundData;
 use super::fate::Fate;
 use crate::proto::message::{Ppid, StreamId};
 
-/// The stream of DATA that is not read: on its own stream, which is closed, sctp-proto would keep
-/// it until the peer resets that. No data channel has this id (RFC 8832 §6).
+/// The stream of the placeholders for DATA on closed streams. sctp-proto would keep that DATA until
+/// the peer resets its stream, because no call reads it. No data channel has this id (RFC 8832 §6).
 pub(in super::super) const DISCARD_STREAM: StreamId = u16::MAX;
 
 /// Decides about a DATA chunk. It is stripped if it is too far ahead of what is missing.

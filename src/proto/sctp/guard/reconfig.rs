@@ -8,9 +8,9 @@ use super::super::wire::{
 use super::effects::PendingEffects;
 use super::fate::Fate;
 
-/// Streams that the peer has reset while it has yet to answer our reset of the same stream. Further
-/// requests have to wait: sctp-proto walks all of them for every stream that a packet names, 1 ns
-/// each, and a packet may name 600.
+/// The most streams that the peer may have reset while it has yet to answer our reset of the same
+/// stream. Further requests have to wait: sctp-proto walks all such streams for every stream that a
+/// packet names, 1 ns each, and a packet may name 600.
 const MAX_UNFINISHED_RESETS: usize = 256;
 
 /// A RE-CONFIG passes if sctp-proto understands its parameters (RFC 6525 §3.1: one, or a response
