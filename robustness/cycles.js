@@ -168,18 +168,22 @@ async function expectNothingLeft({ worker, router, webRtcServer, direct, dataPro
   );
 
   if (left.length > 0) {
-    throw new Error(`worker.dump() still has ${left.length} objects`);
+    throw new Error(
+      `worker.dump() still lists ${left.length} closed objects, among them ${left[0]}`,
+    );
   }
 }
 
 /** @param {InstanceType<typeof Census>} census */
 function verdict(census) {
+  /** @type {Record<string, string>} */
+  const units = { rss: ' (MiB)', heap: ' (MiB)' };
   const limits = { rss: MAX_RSS_GROWTH, heap: MAX_HEAP_GROWTH, fds: 0, threads: 0, handles: 0 };
   const grown = Object.entries(limits).filter(([name, limit]) => census.growth(name) > limit);
 
   for (const name of Object.keys(limits)) {
     console.log(
-      `${name}: ${census.growth(name).toFixed(1)} more in the last third than in the first`,
+      `${name}${units[name] ?? ''}: ${census.growth(name).toFixed(1)} more in the last third than in the first`,
     );
   }
   if (grown.length > 0) {

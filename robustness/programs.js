@@ -333,7 +333,7 @@ class Program {
     ];
 
     if (left.length > 0) {
-      this.#watch.fail(`worker.dump() still has ${left.length} objects`);
+      this.#watch.fail(`worker.dump() still lists ${left.length} closed objects`);
     }
   }
 

@@ -270,7 +270,7 @@ async function expectNothingLeft({ here, there, servers }) {
     const left = channelMessageHandlers.channelRequestHandlers.length;
 
     if (routerIds.length > 0 || left !== (worker === here ? servers.length : 0)) {
-      throw new Error(`worker.dump() still has ${left} objects`);
+      throw new Error(`worker.dump() still lists ${left} closed objects`);
     }
   }
 }
@@ -305,7 +305,10 @@ async function within(promise, what) {
   /** @type {NodeJS.Timeout | undefined} */
   let timer;
   const late = new Promise((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`timeout: ${what}`)), ROOM_MS);
+    timer = setTimeout(
+      () => reject(new Error(`timeout after ${ROOM_MS / 1000} s: ${what}`)),
+      ROOM_MS,
+    );
   });
 
   try {

@@ -39,7 +39,7 @@ pub enum CertificateError {
     #[error("the private key does not match the certificate")]
     Mismatch,
     /// The system has no randomness.
-    #[error("a certificate could not be generated")]
+    #[error("a certificate could not be generated: the system has no randomness")]
     Generate,
 }
 
@@ -104,8 +104,8 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// Whether a PKCS#8 key has the algorithm `rsaEncryption` (RFC 5958 §2), which is within the first
-/// bytes: after two sequence headers and a version.
+/// Whether a PKCS#8 key has the algorithm `rsaEncryption` (RFC 5958 §2). The algorithm follows two
+/// sequence headers and a version, so a search of the first bytes finds it without a parser.
 fn is_pkcs8_rsa(private_key: &[u8]) -> bool {
     /// OBJECT IDENTIFIER 1.2.840.113549.1.1.1.
     const RSA_ENCRYPTION: [u8; 11] = *b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";

@@ -54,7 +54,7 @@ export class Chat {
     this.#last = peer.id;
   }
 
-  /** A line of the page itself. */
+  /** Adds a line that comes from the page and not from a peer. */
   note(text) {
     const item = document.createElement('li');
     item.className = 'note';

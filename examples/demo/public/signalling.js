@@ -30,7 +30,7 @@ export class Signalling {
 
   request(method, data = {}) {
     if (this.#socket.readyState !== WebSocket.OPEN)
-      return Promise.reject(new Error('Disconnected'));
+      return Promise.reject(new Error('Not connected to the server'));
 
     const id = (this.#lastId += 1);
     return new Promise((resolve, reject) => {
@@ -63,7 +63,8 @@ export class Signalling {
   }
 
   #end() {
-    for (const id of [...this.#waiting.keys()]) this.#settle(id, { error: 'Disconnected' });
+    for (const id of [...this.#waiting.keys()])
+      this.#settle(id, { error: 'The connection to the server was lost' });
     this.onclose();
   }
 }
