@@ -765,8 +765,8 @@ export type BaseTransportStats = {
   rtpPacketLossSent?: number;
   /**
    * Datagrams dropped because they were not the peer's (another source, no authentic STUN, or no protocol of this
-   * transport), and STUN requests above the limits: 100 in 50 ms each for requests of the peer, for those with its
-   * username, and for all others.
+   * transport), and STUN requests above the limits: 100 in 50 ms each for requests from the peer's tuples, for those
+   * from elsewhere that carry the transport's username fragment, and for all others.
    */
   datagramsDropped: number;
   /** Messages of the peer dropped because their stream has no DataProducer, or they exceed `maxReceiveMessageSize`. */

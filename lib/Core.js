@@ -215,9 +215,10 @@ class Core {
   }
 
   /**
-   * Calls `hook` when everything below is closed and the entity is about to emit its last events.
+   * Calls `hook` when everything below this entity is closed and the entity is about to emit its last events.
    *
-   * @param {(event: string | undefined) => void} hook - called with the event, undefined if the application closes it.
+   * @param {(event: string | undefined) => void} hook - called with the name of the event that ends the entity, such
+   * as 'routerclose', or with undefined if the application closes the entity.
    */
   onClosing(hook) {
     this.#closing = this.#closing.concat(hook);

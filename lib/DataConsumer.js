@@ -215,9 +215,10 @@ class DataConsumer extends Entity {
   }
 
   /**
-   * The consumer's own pause and its DataProducer's are separate; the observer emits changes of the two combined.
+   * Emits 'pause' or 'resume' on the observer if the consumer was paused and no longer is, or the reverse. Its own
+   * pause and that of its DataProducer are separate states, and either pauses it.
    *
-   * @param {boolean} before - whether either was paused.
+   * @param {boolean} before - whether either pause was in force before the change.
    */
   #emitEffective(before) {
     const now = this.#paused || this.#dataProducerPaused;

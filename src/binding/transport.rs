@@ -80,7 +80,8 @@ impl Transport {
         DataProducer { batcher: Rc::clone(&self.batcher), key, intake, max_message_size }
     }
 
-    /// For direct transports only: `max_buffered_amount` bounds the bytes that wait for JavaScript.
+    /// On a direct transport `max_buffered_amount` bounds the bytes that wait for JavaScript. Other transports
+    /// queue in SCTP and do not use it.
     #[napi(catch_unwind)]
     pub fn consume_data(
         &self,

@@ -1,4 +1,4 @@
-//! The world. One thread per worker, with its sockets and its clock; no protocols, no Node.js.
+//! The runtime: one thread per worker, with its sockets and its clock. It contains no protocols and no Node.js.
 //!
 //! ```text
 //! WorkerHandle ──jobs──► inbox ─┐                        ┌─► outbox ──one wake a turn──► JavaScript
@@ -10,8 +10,9 @@
 //! - A turn: `driver.rs` waits and keeps the order, `world.rs` owns the `Sfu` and the sockets and has the
 //!   parts of a turn.
 //! - Between threads: `job.rs` and `inbox.rs` towards the worker, `outbox.rs` towards JavaScript.
-//! - Sockets: `sockets.rs` has all of a worker, `udp.rs` and `tcp.rs` one each, `unverified.rs` limits TCP
-//!   connections, `ports.rs` binds, `batch.rs` groups datagrams for one system call.
+//! - Sockets: `sockets.rs` holds all sockets of a worker; `udp.rs` and `tcp.rs` implement one socket of their
+//!   kind; `unverified.rs` limits TCP connections without a valid STUN request; `ports.rs` chooses and binds
+//!   ports; `batch.rs` groups datagrams for one system call.
 //! - C interfaces, the only `unsafe` code: `clock.rs`, `cpu.rs`, `mmsg.rs`, `socket_drops.rs`,
 //!   `usage.rs`.
 //!

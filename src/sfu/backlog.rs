@@ -77,7 +77,8 @@ impl Backlog {
     /// again: call [`Self::take_relief`] afterwards.
     pub fn overflow(&self) -> bool {
         let first = !self.overflowing.swap(true, Ordering::Relaxed);
-        // Each side writes its own and then reads the other's: one of the two sees both.
+        // Each side writes its own atomics and then reads those of the other. The fence between the two steps makes
+        // at least one side see both writes.
         fence(Ordering::SeqCst);
         first
     }
@@ -115,8 +116,8 @@ impl Backlog {
     }
 }
 
-/// Whether a backlog has fallen to its threshold since it was last above. The entering side arms it, the leaving
-/// side takes it.
+/// Reports once that a backlog has fallen to its threshold after it was above. The side that adds messages arms the
+/// report, and the side that removes them takes it.
 #[derive(Debug)]
 pub(super) struct LowWatermark {
     threshold: AtomicU64,
@@ -140,7 +141,8 @@ impl LowWatermark {
         }
     }
 
-    /// The backlog has shrunk to this many payload bytes. True the first time at the threshold or below.
+    /// The backlog has shrunk to this many payload bytes. Returns true the first time that this is at or below the
+    /// threshold since the backlog was last above it.
     pub(super) fn shrunk_to(&self, payload: u64) -> bool {
         payload <= self.threshold.load(Ordering::Relaxed)
             && self.armed.swap(false, Ordering::AcqRel)

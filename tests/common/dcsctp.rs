@@ -1,4 +1,5 @@
-//! dcsctp, the association of libwebrtc in Rust, which shares no code with ours.
+//! A peer on dcsctp, the SCTP implementation of libwebrtc ported to Rust. It shares no code with our
+//! association, so a mistake of ours shows.
 
 use std::time::{Duration, Instant};
 

@@ -111,7 +111,7 @@ pub(crate) fn seal(mut packet: Vec<u8>) -> Bytes {
     packet.into()
 }
 
-/// Bit by bit, to share no code with what it checks.
+/// The CRC32c of `bytes`, computed bit by bit so that it shares no code with the code under test.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |mut crc, byte| {
         crc ^= u32::from(*byte);

@@ -84,7 +84,7 @@ fn connects_with_another_implementation_in_both_roles() {
         Some(Suite::ECDHE_ECDSA_CHACHA20_POLY1305_SHA256),
     ];
     for remote_role in [DtlsRole::Client, DtlsRole::Server] {
-        // The other server also requires a cookie and sends its messages in fragments.
+        // As a server, dimpl also requires a cookie. An MTU of 250 makes it fragment its messages.
         for (suite, mtu) in suites.into_iter().flat_map(|suite| [(suite, 1150), (suite, 250)]) {
             let now = start();
             let mut config = dimpl::Config::builder().mtu(mtu);

@@ -346,7 +346,7 @@ fn every_datagram_of_a_flood_is_accounted_for() {
     let info = ListenInfo { recv_buffer_size: Some(65_536), ..listen_info("127.0.0.1", 0) };
     let target = webrtc_on(&mut worker, info);
     let client = socket("127.0.0.1");
-    // The worker is blocked until all have been sent.
+    // Block the worker until all datagrams have been sent, so that the receive buffer overflows.
     let (release, gate) = std::sync::mpsc::channel::<()>();
     let request = worker.ask(move |_| {
         let _ = gate.recv();

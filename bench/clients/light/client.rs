@@ -31,7 +31,8 @@ use tokio::time::Sleep;
 
 use crate::checks::{self, Answer, CHECK, CONSENT};
 
-/// Receive calls per turn of a client; the next turn receives the rest.
+/// Receive calls per turn of a client. The next turn receives the rest, so that a busy client does not
+/// hold up the others.
 const RECEIVES: usize = 8;
 /// The largest receive: a UDP datagram, or several with GRO.
 const RECEIVE_SIZE: usize = 65_535;
