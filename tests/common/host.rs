@@ -14,7 +14,8 @@ use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::answers::WebRtcTransportAnswer;
 use datasoup::sfu::contract::dump::DataConsumerDump;
 use datasoup::sfu::contract::options::{
-    DataConsumerOptions, DataProducerOptions, WebRtcTransportOptions,
+    DataConsumerOptions, DataProducerOptions, PipeTransportOptions, PlainTransportOptions,
+    WebRtcTransportOptions,
 };
 use datasoup::sfu::contract::parameters::ListenProtocol;
 use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
@@ -95,6 +96,34 @@ impl Host {
         let key = TransportKey(self.key());
         self.sfu.router(router).expect("open").create_direct_transport(key, &options::direct());
         key
+    }
+
+    pub(crate) fn plain(
+        &mut self,
+        router: RouterKey,
+        listen: Listen,
+        options: &PlainTransportOptions,
+    ) -> TransportKey {
+        let key = TransportKey(self.key());
+        self.sfu.router(router).expect("open").create_plain_transport(key, options, listen);
+        key
+    }
+
+    pub(crate) fn pipe(
+        &mut self,
+        router: RouterKey,
+        listen: Listen,
+        options: &PipeTransportOptions,
+    ) -> TransportKey {
+        let key = TransportKey(self.key());
+        self.sfu.router(router).expect("open").create_pipe_transport(key, options, listen);
+        key
+    }
+
+    /// Sets the remote address of a plain or pipe transport.
+    pub(crate) fn connect_udp(&mut self, transport: TransportKey, to: SocketAddr) {
+        let mut transport = self.sfu.transport(transport).expect("open");
+        transport.connect_udp(options::udp_connect(to)).expect("the first time");
     }
 
     pub(crate) fn webrtc_with(

@@ -8,7 +8,9 @@ use datasoup::proto::dtls::DtlsRole;
 use datasoup::proto::ice_lite::IceState;
 use datasoup::sfu::Sfu;
 use datasoup::sfu::contract::answers::WebRtcTransportAnswer;
-use datasoup::sfu::contract::options::{DtlsParameters, WebRtcConnectOptions};
+use datasoup::sfu::contract::options::{
+    DtlsParameters, WebRtcConnectOptions, WebRtcTransportOptions,
+};
 use datasoup::sfu::event::Event;
 use datasoup::sfu::id::{
     DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
@@ -42,6 +44,20 @@ impl Lab {
     /// One worker on a perfect network.
     pub(crate) fn new() -> Self {
         Self::with(1, Conditions::PERFECT, 1)
+    }
+
+    /// One worker with a router.
+    pub(crate) fn with_router() -> (Self, RouterKey) {
+        let mut lab = Self::new();
+        let router = lab.host().router();
+        (lab, router)
+    }
+
+    /// One worker with a router, and with a WebRTC server at `ours(9)`.
+    pub(crate) fn with_server() -> (Self, RouterKey, WebRtcServerKey) {
+        let (mut lab, router) = Self::with_router();
+        let server = lab.host().server(ours(9));
+        (lab, router, server)
     }
 
     pub(crate) fn with(hosts: usize, conditions: Conditions, seed: u64) -> Self {
@@ -187,15 +203,25 @@ impl Lab {
 
     /// Adds a connected client on a transport with its own socket.
     pub(crate) fn join(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
-        let (key, client) = self.invite(router, n);
+        self.join_with(router, n, options::webrtc())
+    }
+
+    /// The same with other options of the transport.
+    pub(crate) fn join_with(
+        &mut self,
+        router: RouterKey,
+        n: u16,
+        options: WebRtcTransportOptions,
+    ) -> (TransportKey, usize) {
+        let (key, answer) = self.webrtc(router, n, options);
+        let client = self.client(key, &answer, theirs(n), DtlsRole::Client);
         self.connected(key, client);
         (key, client)
     }
 
     /// Adds such a client, but sends nothing yet.
     pub(crate) fn invite(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
-        let listen = WebRtcListen::Own(vec![self.host().listen(ours(n))]);
-        let (key, answer) = self.host().webrtc_with(router, listen, options::webrtc());
+        let (key, answer) = self.webrtc(router, n, options::webrtc());
         let client = self.client(key, &answer, theirs(n), DtlsRole::Client);
         (key, client)
     }
@@ -207,11 +233,46 @@ impl Lab {
         server: WebRtcServerKey,
         n: u16,
     ) -> (TransportKey, usize) {
+        let (key, client) = self.invite_to_server(router, server, n);
+        self.connected(key, client);
+        (key, client)
+    }
+
+    /// Adds such a client, but sends nothing yet.
+    pub(crate) fn invite_to_server(
+        &mut self,
+        router: RouterKey,
+        server: WebRtcServerKey,
+        n: u16,
+    ) -> (TransportKey, usize) {
         let listen = WebRtcListen::Server(server);
         let (key, answer) = self.host().webrtc_with(router, listen, options::webrtc());
         let client = self.client(key, &answer, theirs(n), DtlsRole::Client);
-        self.connected(key, client);
         (key, client)
+    }
+
+    /// Adds a connected client on the server's port if `server` is given, otherwise on a transport with its own socket.
+    pub(crate) fn join_either(
+        &mut self,
+        router: RouterKey,
+        server: Option<WebRtcServerKey>,
+        n: u16,
+    ) -> (TransportKey, usize) {
+        match server {
+            Some(server) => self.join_server(router, server, n),
+            None => self.join(router, n),
+        }
+    }
+
+    /// Creates a transport with its own socket, without a client.
+    pub(crate) fn webrtc(
+        &mut self,
+        router: RouterKey,
+        n: u16,
+        options: WebRtcTransportOptions,
+    ) -> (TransportKey, WebRtcTransportAnswer) {
+        let listen = WebRtcListen::Own(vec![self.host().listen(ours(n))]);
+        self.host().webrtc_with(router, listen, options)
     }
 
     /// Adds a client for this transport, and connects both ends. `role` is that of the client.
@@ -222,15 +283,24 @@ impl Lab {
         address: SocketAddr,
         role: DtlsRole,
     ) -> usize {
-        let now = self.now;
-        let fingerprints = self.host().fingerprints.clone();
-        let client = Client::new(now, address, answer, fingerprints, role);
+        let client = self.new_client(answer, address, role);
         let fingerprints = client.fingerprints();
         self.clients.push(client);
         let dtls_parameters = DtlsParameters { role, fingerprints };
         let mut transport = self.sfu().transport(key).expect("open");
         transport.connect_webrtc(WebRtcConnectOptions { dtls_parameters }).expect("the first time");
         self.clients.len() - 1
+    }
+
+    /// A client for the transport of this answer. It is not in the network yet, and the transport does not know it.
+    pub(crate) fn new_client(
+        &mut self,
+        answer: &WebRtcTransportAnswer,
+        address: SocketAddr,
+        role: DtlsRole,
+    ) -> Client {
+        let fingerprints = self.host().fingerprints.clone();
+        Client::new(self.now, address, answer, fingerprints, role)
     }
 
     #[track_caller]

@@ -1,12 +1,13 @@
 //! Options as `lib/` makes them of a minimal call, to begin with: tests change the members that they are about.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, DirectTransportOptions, Flags, ListenInfo, LogLevel,
-    PipeTransportOptions, PlainTransportOptions, SctpOptions, WebRtcTransportOptions,
-    WorkerSettings,
+    PipeTransportOptions, PlainTransportOptions, SctpOptions, UdpConnectOptions,
+    WebRtcTransportOptions, WorkerSettings,
 };
 use datasoup::sfu::contract::parameters::{ListenProtocol, SctpStreamParameters};
 use uuid::Uuid;
@@ -69,6 +70,11 @@ pub(crate) fn plain(comedia: bool) -> PlainTransportOptions {
 /// With SCTP.
 pub(crate) fn pipe() -> PipeTransportOptions {
     PipeTransportOptions { listen_info: listen_info(ListenProtocol::Udp), sctp: Some(sctp()) }
+}
+
+/// Of `connect()` of a plain or pipe transport.
+pub(crate) fn udp_connect(to: SocketAddr) -> UdpConnectOptions {
+    UdpConnectOptions { ip: to.ip(), port: to.port() }
 }
 
 pub(crate) fn direct() -> DirectTransportOptions {

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+use datasoup::proto::dtls::DtlsState;
+use datasoup::sfu::id::{
+    DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
+};
 use serde_json::Value;
 
 use crate::client::Client;
@@ -211,17 +214,8 @@ impl Scene {
 }
 
 /// A client whose association is a script.
-fn attacker(
-    lab: &mut Lab,
-    router: RouterKey,
-    server: datasoup::sfu::id::WebRtcServerKey,
-) -> (Party, Puppet) {
-    use datasoup::proto::dtls::{DtlsRole, DtlsState};
-    use datasoup::sfu::transport::webrtc::WebRtcListen;
-
-    let listen = WebRtcListen::Server(server);
-    let (key, answer) = lab.host().webrtc_with(router, listen, crate::common::options::webrtc());
-    let client = lab.client(key, &answer, theirs(ATTACKER), DtlsRole::Client);
+fn attacker(lab: &mut Lab, router: RouterKey, server: WebRtcServerKey) -> (Party, Puppet) {
+    let (key, client) = lab.invite_to_server(router, server, ATTACKER);
     lab.clients[client].intercepted = Some(Vec::new());
     lab.clients[client].begins = false;
     lab.expect("a session", |lab| {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use datasoup::proto::dtls::DtlsState;
 use datasoup::proto::ice_lite::IceState;
 use datasoup::proto::net::Tuple;
-use datasoup::sfu::contract::options::UdpConnectOptions;
 use datasoup::sfu::event::{DataConsumerEvent, Event, TransportEvent};
 use datasoup::sfu::id::{
     DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
@@ -46,17 +45,12 @@ fn everything(lab: &mut Lab) -> (Vec<Entity>, usize) {
         let (own, _) = lab.join(router, base + 1);
         let (shared, client) = lab.join_server(router, server, base + 2);
         let direct = lab.host().direct(router);
-        let plain = TransportKey(lab.host().key());
         let listen = lab.host().listen(ours(base + 3));
-        let options = options::plain(true);
-        lab.sfu().router(router).expect("open").create_plain_transport(plain, &options, listen);
+        let plain = lab.host().plain(router, listen, &options::plain(true));
         let peer = lab.plain_peer(base + 3, ours(base + 3), true);
-        let pipe = TransportKey(lab.host().key());
         let listen = lab.host().listen(ours(base + 4));
-        let options = options::pipe();
-        lab.sfu().router(router).expect("open").create_pipe_transport(pipe, &options, listen);
-        let to = UdpConnectOptions { ip: theirs(base + 4).ip(), port: theirs(base + 4).port() };
-        lab.sfu().transport(pipe).expect("open").connect_udp(to).expect("the first time");
+        let pipe = lab.host().pipe(router, listen, &options::pipe());
+        lab.host().connect_udp(pipe, theirs(base + 4));
         // A transport that no client has joined, and one that is restarting.
         let (fresh, _) = lab.invite(router, base + 5);
         let gone = lab.clients.len() - 1;
@@ -144,8 +138,7 @@ fn closing_from_the_bottom_up_leaves_nothing() {
 #[test]
 fn consumers_on_other_transports_close_with_their_producer() {
     for close_transport in [true, false] {
-        let mut lab = Lab::new();
-        let router = lab.host().router();
+        let (mut lab, router) = Lab::with_router();
         let (key, _) = lab.join(router, 1);
         let producer = lab.host().produce(key, 0);
         let direct = lab.host().direct(router);
@@ -176,11 +169,8 @@ fn consumers_on_other_transports_close_with_their_producer() {
 #[test]
 fn a_closed_transport_sends_abort_and_close_notify() {
     for shared in [false, true] {
-        let mut lab = Lab::new();
-        let router = lab.host().router();
-        let server = lab.host().server(ours(9));
-        let (key, client) =
-            if shared { lab.join_server(router, server, 1) } else { lab.join(router, 1) };
+        let (mut lab, router, server) = Lab::with_server();
+        let (key, client) = lab.join_either(router, shared.then_some(server), 1);
         lab.host().events.clear();
         lab.sfu().transport(key).expect("open").close();
         lab.run_for(Duration::from_millis(100));
@@ -193,8 +183,7 @@ fn a_closed_transport_sends_abort_and_close_notify() {
 
 #[test]
 fn a_client_that_leaves_ends_its_session_and_nothing_else() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (key, client) = lab.join(router, 1);
     let direct = lab.host().direct(router);
     let producer = lab.host().produce(direct, 0);
@@ -219,8 +208,7 @@ fn a_client_that_leaves_ends_its_session_and_nothing_else() {
 
 #[test]
 fn a_transport_of_a_closed_router_cannot_be_created() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     lab.sfu().router(router).expect("open").close();
     let error = lab.sfu().router(router).expect_err("no router");
     assert_eq!(error.name(), "NotFoundError");
@@ -232,11 +220,8 @@ fn a_transport_of_a_closed_router_cannot_be_created() {
 #[test]
 fn a_tuple_is_removed_when_its_connection_closes() {
     for shared in [false, true] {
-        let mut lab = Lab::new();
-        let router = lab.host().router();
-        let server = lab.host().server(ours(9));
-        let (key, client) =
-            if shared { lab.join_server(router, server, 1) } else { lab.join(router, 1) };
+        let (mut lab, router, server) = Lab::with_server();
+        let (key, client) = lab.join_either(router, shared.then_some(server), 1);
         lab.host().events.clear();
         let to = lab.clients[client].server;
         let sockets = &lab.host().sockets;
@@ -255,8 +240,7 @@ fn a_tuple_is_removed_when_its_connection_closes() {
 
 #[test]
 fn a_message_in_the_datagram_that_closes_the_session_is_emitted_before_the_close() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (key, client) = lab.join(router, 1);
     let producer = lab.host().produce(key, 0);
     let direct = lab.host().direct(router);

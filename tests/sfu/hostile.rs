@@ -11,7 +11,6 @@ use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::transmit::Transmits;
 use datasoup::sfu::contract::parameters::IceParameters;
 use datasoup::sfu::event::TransportEvent;
-use datasoup::sfu::transport::webrtc::WebRtcListen;
 
 use crate::common::client::Client;
 use crate::common::lab::{Lab, binary, ours, text, theirs};
@@ -55,14 +54,9 @@ fn garbage(ice: &IceParameters) -> Vec<Vec<u8>> {
 #[test]
 fn hostile_datagrams_change_nothing_and_are_not_amplified() {
     for shared in [false, true] {
-        let mut lab = Lab::new();
-        let router = lab.host().router();
-        let server = lab.host().server(ours(9));
-        let (key, client) =
-            if shared { lab.join_server(router, server, 1) } else { lab.join(router, 1) };
-        let listen = lab.host().listen(ours(8));
-        let listen = WebRtcListen::Own(vec![listen]);
-        let (fresh, _) = lab.host().webrtc_with(router, listen, options::webrtc());
+        let (mut lab, router, server) = Lab::with_server();
+        let (key, client) = lab.join_either(router, shared.then_some(server), 1);
+        let (fresh, _) = lab.webrtc(router, 8, options::webrtc());
         let target = lab.clients[client].server;
         let ice = lab.clients[client].ice.clone();
         let before = (lab.dump(key), lab.dump(fresh));
@@ -97,9 +91,7 @@ fn hostile_datagrams_change_nothing_and_are_not_amplified() {
 
 #[test]
 fn garbage_from_the_clients_own_address_ends_no_session() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let server = lab.host().server(ours(9));
+    let (mut lab, router, server) = Lab::with_server();
     let (key, client) = lab.join_server(router, server, 1);
     let (other, _) = lab.join_server(router, server, 2);
     let ice = lab.clients[client].ice.clone();
@@ -118,9 +110,7 @@ fn garbage_from_the_clients_own_address_ends_no_session() {
 
 #[test]
 fn a_check_with_another_clients_username_and_a_wrong_key_does_not_take_its_path() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let server = lab.host().server(ours(9));
+    let (mut lab, router, server) = Lab::with_server();
     let (a, alice) = lab.join_server(router, server, 1);
     let (b, bob) = lab.join_server(router, server, 2);
     let forged = IceParameters {
@@ -153,16 +143,9 @@ fn client_hello(now: Instant, to: SocketAddr) -> Vec<u8> {
 #[test]
 fn a_client_hello_from_elsewhere_does_not_race_the_real_one() {
     for shared in [false, true] {
-        let mut lab = Lab::new();
-        let router = lab.host().router();
-        let server = lab.host().server(ours(9));
-        let (key, client) = if shared {
-            let listen = WebRtcListen::Server(server);
-            let (key, answer) = lab.host().webrtc_with(router, listen, options::webrtc());
-            (key, lab.client(key, &answer, theirs(1), DtlsRole::Client))
-        } else {
-            lab.invite(router, 1)
-        };
+        let (mut lab, router, server) = Lab::with_server();
+        let (key, client) =
+            if shared { lab.invite_to_server(router, server, 1) } else { lab.invite(router, 1) };
         let to = lab.clients[client].server;
         let hello = client_hello(lab.now, to);
         // The stranger sends before the client begins, and all the time while it connects.
@@ -178,8 +161,7 @@ fn a_client_hello_from_elsewhere_does_not_race_the_real_one() {
 
 #[test]
 fn datagrams_for_unknown_sockets_are_dropped() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     lab.join(router, 1);
     let socket = SocketId(u32::MAX);
     for datagram in [&[][..], &[0; 20], &[22; 100], &[200; 100]] {
@@ -190,8 +172,7 @@ fn datagrams_for_unknown_sockets_are_dropped() {
 
 #[test]
 fn records_that_are_not_the_peers_are_counted() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (key, _) = lab.join(router, 1);
     let dropped = |lab: &mut Lab| lab.stats(key)["dtlsRecordsDropped"].as_u64().expect("a number");
     let before = dropped(&mut lab);
@@ -207,8 +188,7 @@ fn records_that_are_not_the_peers_are_counted() {
 
 #[test]
 fn datagrams_from_another_address_are_counted() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (key, _) = lab.join(router, 1);
     for _ in 0..3 {
         lab.inject(theirs(99), ours(1), &[23; 100]);
@@ -221,8 +201,7 @@ fn datagrams_from_another_address_are_counted() {
 
 #[test]
 fn a_client_that_moves_with_every_packet_emits_once_a_turn() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (key, client) = lab.join(router, 1);
     lab.host().transport_events(key);
     let ice = lab.clients[client].ice.clone();
@@ -243,9 +222,7 @@ fn a_client_that_moves_with_every_packet_emits_once_a_turn() {
 
 #[test]
 fn two_sessions_that_compete_for_a_path_emit_once_a_turn() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let server = lab.host().server(ours(9));
+    let (mut lab, router, server) = Lab::with_server();
     let (a, alice) = lab.join_server(router, server, 1);
     let (b, bob) = lab.join_server(router, server, 2);
     let checks = [alice, bob].map(|client| Client::check(&lab.clients[client].ice, true));
@@ -266,9 +243,7 @@ fn two_sessions_that_compete_for_a_path_emit_once_a_turn() {
 
 #[test]
 fn tuple_churn_leaves_a_transport_no_more_than_eight_tuples() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let server = lab.host().server(ours(9));
+    let (mut lab, router, server) = Lab::with_server();
     let (key, client) = lab.join_server(router, server, 1);
     let ice = lab.clients[client].ice.clone();
     let socket = lab.host().socket(ours(9));
@@ -293,9 +268,7 @@ fn tuple_churn_leaves_a_transport_no_more_than_eight_tuples() {
 /// test shows all that it achieves.
 #[test]
 fn a_tuple_stolen_with_a_spoofed_check_comes_back_with_the_next_check() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let server = lab.host().server(ours(9));
+    let (mut lab, router, server) = Lab::with_server();
     let (victim, alice) = lab.join_server(router, server, 1);
     let (thief, mallory) = lab.join_server(router, server, 2);
     let direct = lab.host().direct(router);
@@ -361,9 +334,7 @@ fn a_tuple_stolen_with_a_spoofed_check_comes_back_with_the_next_check() {
 
 #[test]
 fn a_spoofed_address_gets_no_more_than_a_congestion_window() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let server = lab.host().server(ours(9));
+    let (mut lab, router, server) = Lab::with_server();
     let (thief, mallory) = lab.join_server(router, server, 2);
     let direct = lab.host().direct(router);
     let down = lab.host().produce(direct, 0);
@@ -387,9 +358,7 @@ fn a_spoofed_address_gets_no_more_than_a_congestion_window() {
 
 #[test]
 fn every_dropped_datagram_is_counted_by_the_layer_that_drops_it() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let server = lab.host().server(ours(9));
+    let (mut lab, router, server) = Lab::with_server();
     let (key, client) = lab.join_server(router, server, 1);
     let ice = lab.clients[client].ice.clone();
     let unknown = IceParameters { username_fragment: "y".repeat(32), ..ice.clone() };

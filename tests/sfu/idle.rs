@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use datasoup::sfu::contract::options::WebRtcTransportOptions;
+
 use crate::common::lab::{Lab, ours, text};
 use crate::common::options;
 
 #[test]
 fn an_idle_client_causes_no_wakes_but_for_its_consent() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (key, client) = lab.join(router, 1);
     let producer = lab.host().produce(key, 0);
     let direct = lab.host().direct(router);
@@ -39,18 +40,9 @@ fn an_idle_client_causes_no_wakes_but_for_its_consent() {
 
 #[test]
 fn without_consent_timeout_a_connected_and_idle_transport_has_no_deadline() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let listen = lab.host().listen(ours(1));
-    let listen = datasoup::sfu::transport::webrtc::WebRtcListen::Own(vec![listen]);
-    let options = datasoup::sfu::contract::options::WebRtcTransportOptions {
-        ice_consent_timeout: 0,
-        ..options::webrtc()
-    };
-    let (key, answer) = lab.host().webrtc_with(router, listen, options);
-    let role = datasoup::proto::dtls::DtlsRole::Client;
-    let client = lab.client(key, &answer, crate::common::lab::theirs(1), role);
-    lab.connected(key, client);
+    let (mut lab, router) = Lab::with_router();
+    let options = WebRtcTransportOptions { ice_consent_timeout: 0, ..options::webrtc() };
+    let (key, client) = lab.join_with(router, 1, options);
     let producer = lab.host().produce(key, 0);
     lab.host().consume(key, producer);
     lab.clients[client].send(0, text("there and back"));
@@ -62,8 +54,7 @@ fn without_consent_timeout_a_connected_and_idle_transport_has_no_deadline() {
 
 #[test]
 fn a_turn_without_work_sends_and_emits_nothing() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (key, _) = lab.join(router, 1);
     lab.run_for(Duration::from_millis(500));
     lab.host().events.clear();
@@ -77,8 +68,7 @@ fn a_turn_without_work_sends_and_emits_nothing() {
 
 #[test]
 fn statistics_count_datagrams_and_messages() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (key, client) = lab.join(router, 1);
     let producer = lab.host().produce(key, 0);
     let (consumer, _) = lab.host().consume(key, producer);

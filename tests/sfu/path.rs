@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use datasoup::proto::ice_lite::IceState;
+use datasoup::sfu::contract::options::WebRtcTransportOptions;
 use datasoup::sfu::event::TransportEvent;
 
 use crate::common::client::Client;
@@ -11,9 +12,7 @@ use crate::common::options;
 
 #[test]
 fn a_client_that_moves_to_another_address_keeps_its_session() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let server = lab.host().server(ours(1));
+    let (mut lab, router, server) = Lab::with_server();
     let (a, alice) = lab.join_server(router, server, 1);
     let (b, bob) = lab.join_server(router, server, 2);
     let producer = lab.host().produce(a, 0);
@@ -38,8 +37,7 @@ fn a_client_that_moves_to_another_address_keeps_its_session() {
 
 #[test]
 fn data_from_another_valid_address_moves_the_selection_there() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (key, client) = lab.join(router, 1);
     lab.host().produce(key, 0);
     lab.host().transport_events(key);
@@ -57,8 +55,7 @@ fn data_from_another_valid_address_moves_the_selection_there() {
 
 #[test]
 fn a_silent_client_is_disconnected_and_may_come_back() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (a, alice) = lab.join(router, 1);
     let (b, bob) = lab.join(router, 2);
     let producer = lab.host().produce(a, 0);
@@ -87,18 +84,9 @@ fn a_silent_client_is_disconnected_and_may_come_back() {
 
 #[test]
 fn without_a_consent_timeout_no_client_is_disconnected() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let listen = lab.host().listen(ours(1));
-    let options = datasoup::sfu::contract::options::WebRtcTransportOptions {
-        ice_consent_timeout: 0,
-        ..options::webrtc()
-    };
-    let listen = datasoup::sfu::transport::webrtc::WebRtcListen::Own(vec![listen]);
-    let (key, answer) = lab.host().webrtc_with(router, listen, options);
-    let role = datasoup::proto::dtls::DtlsRole::Client;
-    let client = lab.client(key, &answer, theirs(1), role);
-    lab.connected(key, client);
+    let (mut lab, router) = Lab::with_router();
+    let options = WebRtcTransportOptions { ice_consent_timeout: 0, ..options::webrtc() };
+    let (key, client) = lab.join_with(router, 1, options);
     lab.clients[client].frozen = true;
     lab.run_for(Duration::from_secs(1000));
     assert_eq!(lab.ice_state(key), IceState::Completed);
@@ -107,11 +95,8 @@ fn without_a_consent_timeout_no_client_is_disconnected() {
 #[test]
 fn after_restart_ice_old_credentials_work_until_the_new_ones_are_used() {
     for shared in [false, true] {
-        let mut lab = Lab::new();
-        let router = lab.host().router();
-        let server = lab.host().server(ours(9));
-        let (key, client) =
-            if shared { lab.join_server(router, server, 1) } else { lab.join(router, 1) };
+        let (mut lab, router, server) = Lab::with_server();
+        let (key, client) = lab.join_either(router, shared.then_some(server), 1);
         let old = lab.clients[client].ice.clone();
         let new = lab.sfu().transport(key).expect("open").restart_ice().expect("WebRTC");
         assert_ne!(old, new);

@@ -8,9 +8,8 @@ use datasoup::sfu::contract::options::{SctpOptions, WebRtcTransportOptions};
 use datasoup::sfu::contract::parameters::DropCount;
 use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
-use datasoup::sfu::transport::webrtc::WebRtcListen;
 
-use crate::common::lab::{Lab, binary, ours, text, theirs};
+use crate::common::lab::{Lab, binary, text};
 use crate::common::options;
 
 /// A direct DataProducer, and a direct DataConsumer with a backlog of this bound.
@@ -90,8 +89,7 @@ fn overflow_is_emitted_before_the_first_message_after_it() {
 
 #[test]
 fn drain_is_emitted_once_below_a_quarter_of_the_bound() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let transport = lab.host().direct(router);
     let intake = Arc::new(Backlog::new(1000));
     let producer = DataProducerKey(lab.host().key());
@@ -123,8 +121,7 @@ fn drain_is_emitted_once_below_a_quarter_of_the_bound() {
 #[test]
 fn drain_is_emitted_however_small_the_bound() {
     for bound in [0, 1, 3, 100] {
-        let mut lab = Lab::new();
-        let router = lab.host().router();
+        let (mut lab, router) = Lab::with_router();
         let transport = lab.host().direct(router);
         let intake = Arc::new(Backlog::new(bound));
         let producer = DataProducerKey(lab.host().key());
@@ -142,17 +139,13 @@ fn drain_is_emitted_however_small_the_bound() {
 /// A client whose transport has small send buffers, and a direct DataProducer that it consumes.
 fn small(lab: &mut Lab) -> (TransportKey, usize, DataProducerKey, DataConsumerKey, Arc<Backlog>) {
     let router = lab.host().router();
-    let listen = WebRtcListen::Own(vec![lab.host().listen(ours(1))]);
     let sctp = SctpOptions {
         send_buffer_size: 100_000,
         per_stream_send_queue_limit: 50_000,
         ..options::sctp()
     };
     let options = WebRtcTransportOptions { sctp: Some(sctp), ..options::webrtc() };
-    let (key, answer) = lab.host().webrtc_with(router, listen, options);
-    let role = datasoup::proto::dtls::DtlsRole::Client;
-    let client = lab.client(key, &answer, theirs(1), role);
-    lab.connected(key, client);
+    let (key, client) = lab.join_with(router, 1, options);
     let direct = lab.host().direct(router);
     let producer = lab.host().produce(direct, 0);
     let gauge = Arc::new(Backlog::new(1));
@@ -255,8 +248,7 @@ fn bufferedamountlow_is_emitted_when_the_amount_falls_to_the_threshold() {
 
 #[test]
 fn one_frozen_consumer_delays_no_other() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let direct = lab.host().direct(router);
     let producer = lab.host().produce(direct, 0);
     let (a, frozen) = lab.join(router, 1);

@@ -62,8 +62,7 @@ fn subchannels_choose_consumers_and_can_change() {
 
 #[test]
 fn subchannels_choose_among_webrtc_consumers_as_well() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let transport = lab.host().direct(router);
     let producer = lab.host().produce(transport, 0);
     let mut clients = Vec::new();
@@ -119,8 +118,7 @@ fn a_paused_producer_counts_and_routes_nothing_and_its_consumers_emit_once() {
 
 #[test]
 fn a_consumer_of_a_paused_producer_shows_it_from_the_start() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (key, client) = lab.join(router, 1);
     let direct = lab.host().direct(router);
     let producer = lab.host().produce(direct, 0);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use datasoup::proto::dtls::DtlsRole;
 use datasoup::proto::ice_lite::IceState;
 use datasoup::sfu::transport::webrtc::WebRtcListen;
 
@@ -12,9 +11,7 @@ use crate::common::options;
 
 #[test]
 fn clients_on_one_port_are_distinguished() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let server = lab.host().server(ours(1));
+    let (mut lab, router, server) = Lab::with_server();
     let direct = lab.host().direct(router);
     let mut consumers = Vec::new();
     for n in 1..=5 {
@@ -38,8 +35,7 @@ fn clients_on_one_port_are_distinguished() {
 
 #[test]
 fn a_request_on_one_server_for_a_transport_of_another_is_dropped() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let servers = [1, 2].map(|n| lab.host().server(ours(n)));
     let (key, client) = lab.join_server(router, servers[0], 1);
     let check = Client::check(&lab.clients[client].ice, true);
@@ -66,17 +62,12 @@ fn a_request_on_one_server_for_a_transport_of_another_is_dropped() {
 
 #[test]
 fn a_client_may_use_its_port_again_for_another_session() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let server = lab.host().server(ours(1));
+    let (mut lab, router, server) = Lab::with_server();
     let (old, client) = lab.join_server(router, server, 1);
     let (bystander, _) = lab.join_server(router, server, 2);
     // The tab is reloaded: no close_notify, and the same port.
     lab.clients.remove(client);
-    let listen = WebRtcListen::Server(server);
-    let (new, answer) = lab.host().webrtc_with(router, listen, options::webrtc());
-    let client = lab.client(new, &answer, theirs(1), DtlsRole::Client);
-    lab.connected(new, client);
+    let (new, client) = lab.join_server(router, server, 1);
     assert_eq!(lab.ice_state(old), IceState::Disconnected, "its only path is gone");
     assert_eq!(lab.ice_state(bystander), IceState::Completed);
 
@@ -95,9 +86,7 @@ fn a_client_may_use_its_port_again_for_another_session() {
 
 #[test]
 fn a_closed_server_takes_its_transports_with_it_and_no_others() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let server = lab.host().server(ours(1));
+    let (mut lab, router, server) = Lab::with_server();
     let (shared, _) = lab.join_server(router, server, 1);
     let (own, _) = lab.join(router, 2);
     lab.sfu().webrtc_server(server).expect("open").close();

@@ -7,16 +7,14 @@ use datasoup::proto::ice_lite::IceState;
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::proto::sctp::SctpState;
 use datasoup::sfu::event::TransportEvent;
-use datasoup::sfu::transport::webrtc::WebRtcListen;
 
-use crate::common::lab::{Lab, binary, ours, text, theirs};
+use crate::common::lab::{Lab, binary, text, theirs};
 use crate::common::options;
 use crate::common::sim::Conditions;
 
 #[test]
 fn a_message_goes_from_browser_to_browser() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (a, alice) = lab.join(router, 1);
     let (b, bob) = lab.join(router, 2);
     let producer = lab.host().produce(a, 7);
@@ -40,10 +38,8 @@ fn a_message_goes_from_browser_to_browser() {
 #[test]
 fn states_are_emitted_in_order_in_both_dtls_roles() {
     for role in [DtlsRole::Client, DtlsRole::Server] {
-        let mut lab = Lab::new();
-        let router = lab.host().router();
-        let listen = WebRtcListen::Own(vec![lab.host().listen(ours(1))]);
-        let (key, answer) = lab.host().webrtc_with(router, listen, options::webrtc());
+        let (mut lab, router) = Lab::with_router();
+        let (key, answer) = lab.webrtc(router, 1, options::webrtc());
         assert_eq!(lab.dump(key)["dtlsParameters"]["role"], "auto");
         let client = lab.client(key, &answer, theirs(1), role);
         lab.connected(key, client);
@@ -71,8 +67,7 @@ fn states_are_emitted_in_order_in_both_dtls_roles() {
 
 #[test]
 fn the_worker_begins_the_association_if_the_client_does_not() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (key, client) = lab.invite(router, 1);
     lab.clients[client].begins = false;
     lab.connected(key, client);
@@ -80,18 +75,9 @@ fn the_worker_begins_the_association_if_the_client_does_not() {
 
 #[test]
 fn a_client_may_start_before_connect_is_called() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let listen = WebRtcListen::Own(vec![lab.host().listen(ours(1))]);
-    let (key, answer) = lab.host().webrtc_with(router, listen, options::webrtc());
-    let fingerprints = lab.host().fingerprints.clone();
-    let client = crate::common::client::Client::new(
-        lab.now,
-        theirs(1),
-        &answer,
-        fingerprints.clone(),
-        DtlsRole::Client,
-    );
+    let (mut lab, router) = Lab::with_router();
+    let (key, answer) = lab.webrtc(router, 1, options::webrtc());
+    let client = lab.new_client(&answer, theirs(1), DtlsRole::Client);
     let fingerprints = client.fingerprints();
     lab.clients.push(client);
     lab.run_for(Duration::from_secs(1));
@@ -138,8 +124,7 @@ fn everything_arrives_in_order_over_a_rough_path() {
 
 #[test]
 fn messages_queued_before_the_association_is_connected_are_sent_then() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let direct = lab.host().direct(router);
     let producer = lab.host().produce(direct, 0);
     let (key, client) = lab.invite(router, 1);
@@ -156,8 +141,7 @@ fn messages_queued_before_the_association_is_connected_are_sent_then() {
 
 #[test]
 fn direct_and_webrtc_transports_reach_each_other() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let direct = lab.host().direct(router);
     let (key, client) = lab.join(router, 1);
     let down = lab.host().produce(direct, 0);
@@ -174,8 +158,7 @@ fn direct_and_webrtc_transports_reach_each_other() {
 
 #[test]
 fn a_message_on_a_stream_without_a_producer_is_counted_and_dropped() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (key, client) = lab.join(router, 1);
     lab.clients[client].send(5, text("unrouted"));
     lab.run_for(Duration::from_secs(1));
@@ -185,26 +168,11 @@ fn a_message_on_a_stream_without_a_producer_is_counted_and_dropped() {
 
 #[test]
 fn a_wrong_certificate_fails_the_session_and_no_data_passes() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let listen = WebRtcListen::Own(vec![lab.host().listen(ours(1))]);
-    let (key, answer) = lab.host().webrtc_with(router, listen, options::webrtc());
+    let (mut lab, router) = Lab::with_router();
+    let (key, answer) = lab.webrtc(router, 1, options::webrtc());
     lab.host().produce_with(key, options::producer_on(0));
-    let fingerprints = lab.host().fingerprints.clone();
-    let client = crate::common::client::Client::new(
-        lab.now,
-        theirs(1),
-        &answer,
-        fingerprints.clone(),
-        DtlsRole::Client,
-    );
-    let other = crate::common::client::Client::new(
-        lab.now,
-        theirs(2),
-        &answer,
-        fingerprints,
-        DtlsRole::Client,
-    );
+    let client = lab.new_client(&answer, theirs(1), DtlsRole::Client);
+    let other = lab.new_client(&answer, theirs(2), DtlsRole::Client);
     lab.clients.push(client);
     let dtls_parameters = datasoup::sfu::contract::options::DtlsParameters {
         role: DtlsRole::Client,
@@ -221,8 +189,7 @@ fn a_wrong_certificate_fails_the_session_and_no_data_passes() {
 
 #[test]
 fn a_second_producer_of_a_stream_or_id_is_rejected() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let (key, _) = lab.join(router, 1);
     let (other, _) = lab.join(router, 2);
     let producer = lab.host().produce(key, 0);

@@ -20,8 +20,7 @@ struct Room {
 }
 
 fn room() -> Room {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
+    let (mut lab, router) = Lab::with_router();
     let direct = lab.host().direct(router);
     let producer = lab.host().produce(direct, 0);
     let (key, client) = lab.join(router, 1);
