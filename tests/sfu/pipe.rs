@@ -5,7 +5,7 @@ use std::time::Duration;
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::proto::sctp::SctpState;
 use datasoup::sfu::contract::options::{
-    DataConsumerOptions, DataProducerOptions, PipeTransportOptions, SctpOptions, UdpConnectOptions,
+    DataConsumerOptions, DataProducerOptions, PipeTransportOptions, SctpOptions,
 };
 use datasoup::sfu::event::{DataConsumerEvent, TransportEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
@@ -48,10 +48,9 @@ fn joined_with(lab: &mut Lab, by: By, sctp: [SctpOptions; 2]) -> [End; 2] {
         let host = &mut lab.hosts[index];
         let router = host.router();
         let direct = host.direct(router);
-        let pipe = TransportKey(host.key());
         let listen = host.listen(ours(n));
         let options = PipeTransportOptions { sctp: sctp.next(), ..options::pipe() };
-        host.sfu.router(router).expect("open").create_pipe_transport(pipe, &options, listen);
+        let pipe = host.pipe(router, listen, &options);
         End { host: index, router, pipe, direct }
     });
     for (end, far) in [(ends[0], ends[1]), (ends[1], ends[0])] {
@@ -62,11 +61,16 @@ fn joined_with(lab: &mut Lab, by: By, sctp: [SctpOptions; 2]) -> [End; 2] {
         }
     }
     for (end, to) in ends.iter().zip([ours(2), ours(1)]) {
-        let options = UdpConnectOptions { ip: to.ip(), port: to.port() };
-        let mut transport = lab.hosts[end.host].sfu.transport(end.pipe).expect("open");
-        transport.connect_udp(options).expect("the first time");
+        lab.hosts[end.host].connect_udp(end.pipe, to);
     }
     ends
+}
+
+/// Two workers, each with a router, which a pipe joins.
+fn two_workers(by: By) -> (Lab, [End; 2]) {
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let ends = joined(&mut lab, by);
+    (lab, ends)
 }
 
 /// Carries a DataProducer from one end to the other.
@@ -85,6 +89,16 @@ fn carry(
     (consumer, lab.hosts[to.host].produce_with(to.pipe, options))
 }
 
+/// Creates a direct DataProducer and carries it. Returns the DataConsumer and the DataProducer of the pipe's ends too.
+fn produce(
+    lab: &mut Lab,
+    [from, to]: [End; 2],
+) -> (DataProducerKey, DataConsumerKey, DataProducerKey) {
+    let producer = lab.hosts[from.host].produce(from.direct, 0);
+    let (consumer, remote) = carry(lab, [from, to], producer, Vec::new());
+    (producer, consumer, remote)
+}
+
 fn selector(subchannels: &[u16], required: Option<u16>, ignored: Option<u16>) -> Selector {
     Selector { subchannels: subchannels.to_vec(), required, ignored }
 }
@@ -94,8 +108,7 @@ fn messages_and_subchannels_pass_through_a_pipe() {
     for (hosts, by) in [(1, By::Network), (2, By::Network), (1, By::Tunnel), (2, By::Tunnel)] {
         let mut lab = Lab::with(hosts, Conditions::ROUGH, 3);
         let [near, far] = joined(&mut lab, by);
-        let producer = lab.hosts[near.host].produce(near.direct, 0);
-        let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+        let (producer, _, remote) = produce(&mut lab, [near, far]);
         let consumers: Vec<DataConsumerKey> = [vec![], vec![1], vec![1, 2]]
             .into_iter()
             .map(|subchannels| {
@@ -129,8 +142,7 @@ fn a_message_over_the_receivers_size_is_counted_and_not_delivered() {
         let mut lab = Lab::with(2, Conditions::PERFECT, 1);
         let small = SctpOptions { max_receive_message_size: 10, ..options::sctp() };
         let [near, far] = joined_with(&mut lab, by, [options::sctp(), small]);
-        let producer = lab.hosts[near.host].produce(near.direct, 0);
-        let (carrier, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+        let (producer, carrier, remote) = produce(&mut lab, [near, far]);
         let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
         for len in [10, 11] {
             lab.hosts[near.host].sfu.send(producer, binary(1, len), None);
@@ -149,8 +161,7 @@ fn a_message_over_the_receivers_size_is_counted_and_not_delivered() {
 #[test]
 fn a_pipe_consumer_with_subscriptions_carries_only_these() {
     for by in BOTH {
-        let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-        let [near, far] = joined(&mut lab, by);
+        let (mut lab, [near, far]) = two_workers(by);
         let producer = lab.hosts[near.host].produce(near.direct, 0);
         let (carrier, remote) = carry(&mut lab, [near, far], producer, vec![1]);
         let options = DataConsumerOptions { subchannels: vec![2], ..options::consumer() };
@@ -174,10 +185,8 @@ fn a_pipe_consumer_with_subscriptions_carries_only_these() {
 #[test]
 fn the_largest_messages_pass_with_as_many_subchannels_as_there_can_be() {
     for by in BOTH {
-        let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-        let [near, far] = joined(&mut lab, by);
-        let producer = lab.hosts[near.host].produce(near.direct, 0);
-        let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+        let (mut lab, [near, far]) = two_workers(by);
+        let (producer, _, remote) = produce(&mut lab, [near, far]);
         let options = DataConsumerOptions { subchannels: vec![7], ..options::consumer() };
         let (consumer, _) = lab.hosts[far.host].consume_with(far.direct, remote, options);
         let all: Vec<u16> = (0..65_535).collect();
@@ -201,10 +210,8 @@ fn the_largest_messages_pass_with_as_many_subchannels_as_there_can_be() {
 #[test]
 fn empty_messages_and_payloads_that_look_like_headers_pass_unchanged() {
     for by in BOTH {
-        let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-        let [near, far] = joined(&mut lab, by);
-        let producer = lab.hosts[near.host].produce(near.direct, 0);
-        let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+        let (mut lab, [near, far]) = two_workers(by);
+        let (producer, _, remote) = produce(&mut lab, [near, far]);
         let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
         let forged = pipe_header::encode(Some(&selector(&[5], Some(6), None)), &"x".into());
         let sent = [
@@ -226,8 +233,7 @@ fn a_message_comes_through_two_pipes_with_its_subchannels() {
     for by in BOTH {
         let mut lab = Lab::with(1, Conditions::PERFECT, 1);
         let [a, b] = joined(&mut lab, by);
-        let producer = lab.host().produce(a.direct, 0);
-        let (_, middle) = carry(&mut lab, [a, b], producer, Vec::new());
+        let (producer, _, middle) = produce(&mut lab, [a, b]);
         // And back again.
         let (_, last) = carry(&mut lab, [b, a], middle, Vec::new());
         let options = DataConsumerOptions { subchannels: vec![3], ..options::consumer() };
@@ -243,13 +249,10 @@ fn a_message_comes_through_two_pipes_with_its_subchannels() {
 #[test]
 fn the_two_directions_of_a_pipe_are_independent() {
     for by in BOTH {
-        let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-        let [near, far] = joined(&mut lab, by);
-        let there = lab.hosts[near.host].produce(near.direct, 0);
-        let (there_carrier, there_remote) = carry(&mut lab, [near, far], there, Vec::new());
-        let back = lab.hosts[far.host].produce(far.direct, 0);
+        let (mut lab, [near, far]) = two_workers(by);
+        let (there, there_carrier, there_remote) = produce(&mut lab, [near, far]);
         // Each end counts its own stream ids, so both directions use the same stream.
-        let (back_carrier, back_remote) = carry(&mut lab, [far, near], back, Vec::new());
+        let (back, back_carrier, back_remote) = produce(&mut lab, [far, near]);
         let (consumer, _) = lab.hosts[near.host].consume(near.direct, back_remote);
         let send = |lab: &mut Lab, name| {
             lab.hosts[near.host].sfu.send(there, text(name), None);
@@ -277,18 +280,14 @@ fn pipes_that_know_each_other_by_other_addresses_connect_as_well() {
         let router = host.router();
         let direct = host.direct(router);
         let producer = host.produce(direct, 0);
-        let key = TransportKey(host.key());
         let mut listen = host.listen(ours(n));
         listen.local = std::net::SocketAddr::from(([0, 0, 0, 0], ours(n).port()));
-        let options = options::pipe();
-        host.sfu.router(router).expect("open").create_pipe_transport(key, &options, listen);
+        let key = host.pipe(router, listen, &options::pipe());
         host.consume(key, producer);
         pipes.push(key);
     }
     for (index, to) in [ours(2), ours(1)].into_iter().enumerate() {
-        let options = UdpConnectOptions { ip: to.ip(), port: to.port() };
-        let mut it = lab.hosts[index].sfu.transport(pipes[index]).expect("open");
-        it.connect_udp(options).expect("the first time");
+        lab.hosts[index].connect_udp(pipes[index], to);
     }
     lab.expect("a connection", |lab| {
         (0..2).all(|index| {
@@ -301,8 +300,7 @@ fn pipes_that_know_each_other_by_other_addresses_connect_as_well() {
 #[test]
 fn a_pipe_connects_once_its_far_end_exists() {
     for by in BOTH {
-        let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-        let [near, far] = joined(&mut lab, by);
+        let (mut lab, [near, far]) = two_workers(by);
         let producer = lab.hosts[near.host].produce(near.direct, 0);
         // There is nothing to carry yet, so neither end sends an INIT.
         lab.run_for(Duration::from_secs(100));
@@ -324,22 +322,13 @@ fn a_pipe_connects_once_its_far_end_exists() {
 
 #[test]
 fn a_consumer_made_before_the_tunnel_continues_over_it() {
-    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-    let [near, far] = joined(&mut lab, By::Network);
+    let (mut lab, [near, far]) = two_workers(By::Network);
     let producer = lab.hosts[near.host].produce(near.direct, 0);
-    let router = near.router;
-    let host = lab.host();
-    let pipe = TransportKey(host.key());
-    let listen = host.listen(ours(3));
-    let options = options::pipe();
-    host.sfu.router(router).expect("open").create_pipe_transport(pipe, &options, listen);
-    let far = End { pipe: TransportKey(lab.hosts[far.host].key()), ..far };
-    let host = &mut lab.hosts[far.host];
-    let listen = host.listen(ours(4));
-    let options = options::pipe();
-    host.sfu.router(far.router).expect("open").create_pipe_transport(far.pipe, &options, listen);
-
-    let near = End { pipe, ..near };
+    let [near, far] = [(near, 3), (far, 4)].map(|(end, n)| {
+        let host = &mut lab.hosts[end.host];
+        let listen = host.listen(ours(n));
+        End { pipe: host.pipe(end.router, listen, &options::pipe()), ..end }
+    });
     let (carrier, remote) = carry(&mut lab, [near, far], producer, Vec::new());
     let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
     lab.sfu().send(producer, text("too early"), None);
@@ -352,17 +341,15 @@ fn a_consumer_made_before_the_tunnel_continues_over_it() {
     lab.run_for(Duration::from_secs(1));
     assert_eq!(lab.hosts[far.host].messages(consumer), [text("x")]);
     assert_eq!(lab.consumer_stats(carrier)["bufferedAmount"], 0);
-    let stats = lab.sfu().transport(pipe).expect("open").get_stats();
+    let stats = lab.sfu().transport(near.pipe).expect("open").get_stats();
     assert_eq!((stats.messages_discarded, stats.bytes_discarded), (1, 9));
     assert!(lab.sent.is_empty(), "nothing on the network");
 }
 
 #[test]
 fn a_tunnel_is_bounded_and_counts_as_an_association_does() {
-    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-    let [near, far] = joined(&mut lab, By::Tunnel);
-    let producer = lab.host().produce(near.direct, 0);
-    let (carrier, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+    let (mut lab, [near, far]) = two_workers(By::Tunnel);
+    let (producer, carrier, remote) = produce(&mut lab, [near, far]);
     lab.run_for(Duration::from_secs(1));
     let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
     // At the 2,000,000 of the stream the next one is rejected.
@@ -384,10 +371,8 @@ fn a_tunnel_is_bounded_and_counts_as_an_association_does() {
 #[test]
 fn an_end_that_closes_closes_the_other_and_leaves_nothing() {
     for by in BOTH {
-        let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-        let [near, far] = joined(&mut lab, by);
-        let producer = lab.host().produce(near.direct, 0);
-        let (carrier, _) = carry(&mut lab, [near, far], producer, Vec::new());
+        let (mut lab, [near, far]) = two_workers(by);
+        let (producer, carrier, _) = produce(&mut lab, [near, far]);
         lab.run_for(Duration::from_secs(4));
         lab.hosts[far.host].sfu.close();
         lab.run_for(Duration::from_secs(1));
@@ -405,10 +390,8 @@ fn an_end_that_closes_closes_the_other_and_leaves_nothing() {
 
 #[test]
 fn an_end_that_disappears_is_noticed_by_the_other() {
-    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-    let ends = joined(&mut lab, By::Network);
-    let producer = lab.hosts[0].produce(ends[0].direct, 0);
-    carry(&mut lab, ends, producer, vec![]);
+    let (mut lab, ends) = two_workers(By::Network);
+    produce(&mut lab, ends);
     lab.expect("a connection", |lab| lab.sctp_connected(ends[0].pipe));
     lab.run_for(Duration::from_secs(3600));
     assert_eq!(lab.stats(ends[0].pipe)["sctpState"], "connected", "idle and alive");
@@ -422,10 +405,8 @@ fn an_end_that_disappears_is_noticed_by_the_other() {
 
 #[test]
 fn datagrams_from_elsewhere_are_dropped_and_counted() {
-    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
-    let ends = joined(&mut lab, By::Network);
-    let producer = lab.hosts[0].produce(ends[0].direct, 0);
-    let (consumer, far) = carry(&mut lab, ends, producer, vec![]);
+    let (mut lab, ends) = two_workers(By::Network);
+    let (producer, consumer, far) = produce(&mut lab, ends);
     lab.expect("a connection", |lab| lab.sctp_connected(ends[0].pipe));
     let before = lab.stats(ends[0].pipe);
     let sent = lab.sent[&ours(1)];

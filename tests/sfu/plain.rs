@@ -4,37 +4,54 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use datasoup::proto::sctp::SctpState;
-use datasoup::sfu::contract::options::UdpConnectOptions;
 use datasoup::sfu::event::TransportEvent;
-use datasoup::sfu::id::{RouterKey, TransportKey};
+use datasoup::sfu::id::{DataConsumerKey, TransportKey};
 
 use crate::common::dcsctp::DcSctp;
 use crate::common::lab::{Lab, binary, ours, text, theirs};
 use crate::common::options;
 
-fn plain(lab: &mut Lab, router: RouterKey, n: u16, comedia: bool) -> TransportKey {
-    let key = TransportKey(lab.host().key());
-    let listen = lab.host().listen(ours(n));
-    let options = options::plain(comedia);
-    lab.sfu().router(router).expect("open").create_plain_transport(key, &options, listen);
-    key
+/// A worker with a plain transport, and with a direct one on the same router.
+fn setup(comedia: bool) -> (Lab, TransportKey, TransportKey) {
+    let (mut lab, router) = Lab::with_router();
+    let listen = lab.host().listen(ours(1));
+    let plain = lab.host().plain(router, listen, &options::plain(comedia));
+    let direct = lab.host().direct(router);
+    (lab, plain, direct)
+}
+
+/// The same without comedia, and with the first peer's address for the remote one.
+fn addressed() -> (Lab, TransportKey, TransportKey) {
+    let (mut lab, plain, direct) = setup(false);
+    lab.host().connect_udp(plain, theirs(1));
+    (lab, plain, direct)
 }
 
 fn connect(lab: &mut Lab, key: TransportKey, to: SocketAddr) -> Result<(), String> {
-    let options = UdpConnectOptions { ip: to.ip(), port: to.port() };
-    let connected = lab.sfu().transport(key).expect("open").connect_udp(options);
+    let connected = lab.sfu().transport(key).expect("open").connect_udp(options::udp_connect(to));
     connected.map(drop).map_err(|error| error.name().to_owned())
+}
+
+/// Adds the first peer, which sends the INIT, and waits until it is connected.
+fn join(lab: &mut Lab) -> usize {
+    let peer = lab.plain_peer(1, ours(1), true);
+    lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
+    peer
+}
+
+/// Checks that a message of the peer reaches a direct DataConsumer.
+#[track_caller]
+fn assert_arrives(lab: &mut Lab, peer: usize, message: &str, consumer: DataConsumerKey) {
+    lab.plain_peers[peer].sctp.send(0, text(message));
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.host().messages(consumer), [text(message)]);
 }
 
 #[test]
 fn messages_pass_both_ways_whichever_side_begins() {
     for they_begin in [true, false] {
-        let mut lab = Lab::new();
-        let router = lab.host().router();
-        let direct = lab.host().direct(router);
-        let key = plain(&mut lab, router, 1, false);
+        let (mut lab, key, direct) = addressed();
         let peer = lab.plain_peer(1, ours(1), they_begin);
-        connect(&mut lab, key, theirs(1)).expect("the first time");
         let up = lab.host().produce(key, 3);
         let (consumer, _) = lab.host().consume(direct, up);
         let down = lab.host().produce(direct, 0);
@@ -51,24 +68,18 @@ fn messages_pass_both_ways_whichever_side_begins() {
 
 #[test]
 fn connect_is_accepted_once_and_for_the_address_family_of_the_socket() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let key = plain(&mut lab, router, 1, false);
+    let (mut lab, key, direct) = setup(false);
     let v6 = "[2001:db8::1]:1".parse().expect("an address");
     assert_eq!(connect(&mut lab, key, v6), Err("TypeError".into()));
     assert_eq!(connect(&mut lab, key, theirs(1)), Ok(()));
     assert_eq!(connect(&mut lab, key, theirs(1)), Err("Error".into()));
     assert_eq!(lab.dump(key)["tuple"]["remotePort"], 20_001);
-    let direct = lab.host().direct(router);
     assert_eq!(connect(&mut lab, direct, theirs(1)), Err("TypeError".into()));
 }
 
 #[test]
 fn datagrams_from_elsewhere_are_dropped_and_counted() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let key = plain(&mut lab, router, 1, false);
-    connect(&mut lab, key, theirs(1)).expect("the first time");
+    let (mut lab, key, _) = addressed();
     lab.plain_peer(2, ours(1), true);
     lab.run_for(Duration::from_secs(1));
     assert!(!lab.sent.contains_key(&ours(1)), "no answer");
@@ -78,10 +89,7 @@ fn datagrams_from_elsewhere_are_dropped_and_counted() {
 
 #[test]
 fn nothing_is_sent_before_there_is_something_to_carry() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let key = plain(&mut lab, router, 1, false);
-    connect(&mut lab, key, theirs(1)).expect("the first time");
+    let (mut lab, _, _) = addressed();
     lab.run_for(Duration::from_secs(10));
     assert!(lab.sent.is_empty());
     assert_eq!(lab.sfu().poll_timeout(), None);
@@ -89,18 +97,14 @@ fn nothing_is_sent_before_there_is_something_to_carry() {
 
 #[test]
 fn comedia_learns_the_address_from_the_peer_that_opens_an_association() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let direct = lab.host().direct(router);
-    let key = plain(&mut lab, router, 1, true);
+    let (mut lab, key, direct) = setup(true);
     let up = lab.host().produce(key, 0);
     let (consumer, _) = lab.host().consume(direct, up);
     lab.run_for(Duration::from_secs(300));
     assert_eq!(lab.stats(key)["sctpState"], "new", "it waits without a deadline");
     assert_eq!(connect(&mut lab, key, theirs(7)), Ok(()), "accepted and ignored");
 
-    let peer = lab.plain_peer(1, ours(1), true);
-    lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
+    let peer = join(&mut lab);
     let events = lab.host().transport_events(key);
     let tuples = events.iter().filter_map(|event| match event {
         TransportEvent::Tuple(tuple) => Some(tuple.remote_port),
@@ -108,9 +112,7 @@ fn comedia_learns_the_address_from_the_peer_that_opens_an_association() {
     });
     assert_eq!(tuples.collect::<Vec<_>>(), [20_001]);
     assert_eq!(lab.dump(key)["tuple"]["remotePort"], 20_001);
-    lab.plain_peers[peer].sctp.send(0, text("up"));
-    lab.run_for(Duration::from_secs(1));
-    assert_eq!(lab.host().messages(consumer), [text("up")]);
+    assert_arrives(&mut lab, peer, "up", consumer);
 
     // The transport learns one address only: a second peer cannot connect.
     let late = lab.plain_peer(2, ours(1), true);
@@ -121,10 +123,7 @@ fn comedia_learns_the_address_from_the_peer_that_opens_an_association() {
 
 #[test]
 fn comedia_does_not_learn_from_datagrams_that_open_no_association() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let direct = lab.host().direct(router);
-    let key = plain(&mut lab, router, 1, true);
+    let (mut lab, key, direct) = setup(true);
     let down = lab.host().produce(direct, 0);
     lab.host().consume(key, down);
     lab.sfu().send(down, text("early"), None);
@@ -156,11 +155,7 @@ fn comedia_does_not_learn_from_datagrams_that_open_no_association() {
 
 #[test]
 fn an_association_without_an_answer_fails_and_the_transport_stays() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let direct = lab.host().direct(router);
-    let key = plain(&mut lab, router, 1, false);
-    connect(&mut lab, key, theirs(1)).expect("the first time");
+    let (mut lab, key, direct) = addressed();
     let down = lab.host().produce(direct, 0);
     let (consumer, _) = lab.host().consume(key, down);
     lab.sfu().send(down, text("1"), None);
@@ -176,11 +171,8 @@ fn an_association_without_an_answer_fails_and_the_transport_stays() {
 
 #[test]
 fn closing_aborts_the_association() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let key = plain(&mut lab, router, 1, true);
-    let peer = lab.plain_peer(1, ours(1), true);
-    lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
+    let (mut lab, key, _) = setup(true);
+    let peer = join(&mut lab);
     lab.sfu().transport(key).expect("open").close();
     lab.run_for(Duration::from_secs(1));
     assert!(lab.plain_peers[peer].sctp.aborted);
@@ -190,12 +182,8 @@ fn closing_aborts_the_association() {
 #[test]
 fn a_peer_that_disappears_is_noticed_idle_or_not() {
     for idle in [true, false] {
-        let mut lab = Lab::new();
-        let router = lab.host().router();
-        let direct = lab.host().direct(router);
-        let key = plain(&mut lab, router, 1, false);
+        let (mut lab, key, direct) = addressed();
         let peer = lab.plain_peer(1, ours(1), true);
-        connect(&mut lab, key, theirs(1)).expect("the first time");
         let down = lab.host().produce(direct, 0);
         let (consumer, _) = lab.host().consume(key, down);
         lab.expect("a connection", |lab| lab.sctp_connected(key));
@@ -227,37 +215,25 @@ fn a_peer_that_disappears_is_noticed_idle_or_not() {
 
 #[test]
 fn a_silent_peer_that_is_alive_stays_connected() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let direct = lab.host().direct(router);
-    let key = plain(&mut lab, router, 1, false);
+    let (mut lab, key, direct) = addressed();
     let up = lab.host().produce(key, 0);
     let (consumer, _) = lab.host().consume(direct, up);
-    let peer = lab.plain_peer(1, ours(1), true);
-    connect(&mut lab, key, theirs(1)).expect("the first time");
-    lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
+    let peer = join(&mut lab);
     let (before, _) = lab.sent[&ours(1)];
     lab.run_for(Duration::from_secs(3600));
     assert_eq!(lab.stats(key)["sctpState"], "connected");
     // dcsctp sends a HEARTBEAT every 30 s itself. Each one, of either side, is one packet of ours.
     let sent = lab.sent[&ours(1)].0 - before;
     assert!(sent <= 3600 / 15 + 3600 / 30, "{sent} packets in an hour");
-    lab.plain_peers[peer].sctp.send(0, text("still here"));
-    lab.run_for(Duration::from_secs(1));
-    assert_eq!(lab.host().messages(consumer), [text("still here")]);
+    assert_arrives(&mut lab, peer, "still here", consumer);
 }
 
 #[test]
 fn packets_with_a_spoofed_source_end_no_association() {
-    let mut lab = Lab::new();
-    let router = lab.host().router();
-    let direct = lab.host().direct(router);
-    let key = plain(&mut lab, router, 1, false);
+    let (mut lab, key, direct) = addressed();
     let up = lab.host().produce(key, 0);
     let (consumer, _) = lab.host().consume(direct, up);
-    let peer = lab.plain_peer(1, ours(1), true);
-    connect(&mut lab, key, theirs(1)).expect("the first time");
-    lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
+    let peer = join(&mut lab);
     lab.host().events.clear();
 
     // An attacker that sees no packet knows no tag. An INIT needs none.
@@ -281,7 +257,5 @@ fn packets_with_a_spoofed_source_end_no_association() {
         .filter_map(|reason| stats[reason].as_u64())
         .sum();
     assert_eq!(dropped, forged.len() as u64, "{stats}");
-    lab.plain_peers[peer].sctp.send(0, text("still here"));
-    lab.run_for(Duration::from_secs(1));
-    assert_eq!(lab.host().messages(consumer), [text("still here")]);
+    assert_arrives(&mut lab, peer, "still here", consumer);
 }
