@@ -10,7 +10,7 @@ use crate::heap::live;
 use crate::input::Input;
 use crate::peers::{MAX_PACKET, config};
 use crate::puppet::{COOKIE_ACK, FIRST_TSN, OWN_TAG, Puppet, chunk, extensions};
-use crate::script::{MAX_PACKETS, Recipe, Step};
+use crate::script::{Step, perform};
 use crate::sim::start;
 
 /// The bound of an association's heap: 2 MB of queued messages, the window of 1 MiB, and the
@@ -33,13 +33,7 @@ pub fn run(data: &[u8]) {
     let before = live();
     let mut input = Input::new(data);
     let mut scene = Scene::new(input.byte());
-    let mut recipe = Recipe::default();
-    let mut budget = MAX_PACKETS;
-    while !input.is_empty() && budget > 0 {
-        budget = scene.act(Step::read(&mut input, &mut recipe), budget - 1);
-        let held = live() - before;
-        assert!(held <= MAX_HEAP, "{held} bytes are held");
-    }
+    perform(input, before, MAX_HEAP, |step, budget| scene.act(step, budget));
     scene.wait(Duration::from_secs(60));
     scene.sctp.abort(scene.now);
     scene.listen();

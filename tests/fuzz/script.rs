@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::heap::live;
 use crate::input::Input;
 use crate::puppet::*;
 
@@ -52,6 +53,24 @@ fn add(value: &mut [u8], offset: usize, number: u32) -> u32 {
     let sum = u32::from_be_bytes(*field).wrapping_add(number);
     *field = sum.to_be_bytes();
     sum
+}
+
+/// Reads a script and performs its steps, at most [`MAX_PACKETS`]. After each step the heap may be larger than `before`
+/// by at most `max_heap` bytes. `act` performs a step with at most so many packets and returns how many may still be
+/// sent.
+pub(crate) fn perform<'a>(
+    mut input: Input<'a>,
+    before: i64,
+    max_heap: i64,
+    mut act: impl FnMut(Step<'a>, u32) -> u32,
+) {
+    let mut recipe = Recipe::default();
+    let mut budget = MAX_PACKETS;
+    while !input.is_empty() && budget > 0 {
+        budget = act(Step::read(&mut input, &mut recipe), budget - 1);
+        let held = live() - before;
+        assert!(held <= max_heap, "{held} bytes are held");
+    }
 }
 
 /// How to make a packet.

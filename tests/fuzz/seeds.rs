@@ -16,6 +16,11 @@ use datasoup::sfu::pipe_header;
 use datasoup::sfu::subchannels::Selector;
 
 use crate::packet::*;
+use rfc5769::RFC_5769_REQUEST;
+
+/// Shared with the unit tests of `proto::stun`.
+#[path = "../../src/proto/stun/rfc5769.rs"]
+mod rfc5769;
 
 /// A target's seeds: name and contents.
 type Seeds = Vec<(&'static str, Vec<u8>)>;
@@ -66,16 +71,6 @@ fn read(folder: &PathBuf) -> BTreeMap<String, Vec<u8>> {
     let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
     paths.map(|path| (name(&path), fs::read(&path).expect("a file"))).collect()
 }
-
-/// The request of RFC 5769 §2.1.
-const RFC_5769_REQUEST: &[u8] = b"\x00\x01\x00\x58\x21\x12\xa4\x42\
-    \xb7\xe7\xa7\x01\xbc\x34\xd6\x86\xfa\x87\xdf\xae\
-    \x80\x22\x00\x10STUN test client\
-    \x00\x24\x00\x04\x6e\x00\x01\xff\
-    \x80\x29\x00\x08\x93\x2f\xf9\xb1\x51\x26\x3b\x36\
-    \x00\x06\x00\x09evtj:h6vY\x20\x20\x20\
-    \x00\x08\x00\x14\x9a\xea\xa7\x0c\xbf\xd8\xcb\x56\x78\x1e\xf2\xb5\xb2\xd3\xf2\x49\xc1\xb5\x71\xa2\
-    \x80\x28\x00\x04\xe5\x7a\x3b\xcf";
 
 fn stun_seeds() -> Seeds {
     let unknown = b"\x00\x01\x00\x18\x21\x12\xa4\x42unknown-attr\x00\x06\x00\x0clocal:remote\

@@ -14,7 +14,7 @@ use crate::heap::live;
 use crate::input::Input;
 use crate::lab::{Lab, binary, ours, text, theirs};
 use crate::puppet::*;
-use crate::script::{MAX_PACKETS, Recipe, Step};
+use crate::script::{Step, perform};
 use crate::sim::Conditions;
 
 /// The bound of a transport's heap: the bound in `guard.rs`, plus that of a DTLS session.
@@ -51,14 +51,7 @@ pub fn run(data: &[u8]) {
     let mut scene = Scene::new();
     let quiet = scene.innocent_state();
     let before = live();
-    let mut input = Input::new(data);
-    let mut recipe = Recipe::default();
-    let mut budget = MAX_PACKETS;
-    while !input.is_empty() && budget > 0 {
-        budget = scene.act(Step::read(&mut input, &mut recipe), budget - 1);
-        let held = live() - before;
-        assert!(held <= MAX_HEAP, "{held} bytes are held");
-    }
+    perform(Input::new(data), before, MAX_HEAP, |step, budget| scene.act(step, budget));
     assert_eq!(scene.innocent_state(), quiet, "the innocent client");
     scene.check_innocent();
     scene.close();
