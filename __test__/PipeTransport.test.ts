@@ -4,6 +4,7 @@ import './helpers/closeWorkers';
 import { EventRecorder } from './helpers/EventRecorder';
 import { notIntegers, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
+import { router, router2 } from './helpers/twoRouters';
 import { untilState } from './helpers/wait';
 
 const { NotFoundError, UnsupportedError } = datasoup.errors;
@@ -12,33 +13,12 @@ const LISTEN_INFO: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1
 /** The start of the header of a message with subchannels; the last two bits are flags. */
 const TOKEN = Buffer.from('a5f09cb3d6e1f28c', 'hex');
 
-let worker: types.Worker;
-let worker2: types.Worker;
-let router: types.Router;
-let router2: types.Router;
 let source: types.DataProducer;
 let far: types.DirectTransport;
 
-beforeAll(async () => {
-  worker = await datasoup.createWorker();
-  worker2 = await datasoup.createWorker();
-});
-
 beforeEach(async () => {
-  router = await worker.createRouter();
-  router2 = await worker2.createRouter();
   source = await (await router.createDirectTransport()).produceData();
   far = await router2.createDirectTransport();
-});
-
-afterEach(() => {
-  router.close();
-  router2.close();
-});
-
-afterAll(() => {
-  worker.close();
-  worker2.close();
 });
 
 function create(more: object = {}, on = router): Promise<types.PipeTransport> {

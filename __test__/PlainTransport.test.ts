@@ -6,38 +6,17 @@ import { NOT_OBJECTS, notIntegers, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { allOf, numbered, Tally } from './helpers/numbered';
 import { canBind, closeSocket, freePort, udpSocket } from './helpers/sockets';
+import { router, router2 } from './helpers/twoRouters';
 import { nextEvent, until, untilState } from './helpers/wait';
 
 const { NotFoundError, UnsupportedError } = datasoup.errors;
 
 const LISTEN_INFO: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
 
-let worker: types.Worker;
-let router: types.Router;
-/** The remote side. */
-let worker2: types.Worker;
-let router2: types.Router;
 let directTransport: types.DirectTransport;
 
-beforeAll(async () => {
-  worker = await datasoup.createWorker();
-  worker2 = await datasoup.createWorker();
-});
-
 beforeEach(async () => {
-  router = await worker.createRouter();
-  router2 = await worker2.createRouter();
   directTransport = await router.createDirectTransport();
-});
-
-afterEach(() => {
-  router.close();
-  router2.close();
-});
-
-afterAll(() => {
-  worker.close();
-  worker2.close();
 });
 
 function create(more: object = {}, on = router): Promise<types.PlainTransport> {

@@ -1,22 +1,12 @@
 import * as datasoup from '..';
-import type { types } from '..';
 import './helpers/closeWorkers';
 import { arrange, LOOPBACK } from './helpers/arrangement';
 import { EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
+import { router, worker } from './helpers/router';
 
 const { NotFoundError, UnsupportedError } = datasoup.errors;
-
-let worker: types.Worker;
-let router: types.Router;
-
-beforeEach(async () => {
-  worker = await datasoup.createWorker();
-  router = await worker.createRouter();
-});
-
-afterEach(() => worker.close());
 
 describe('a Router', () => {
   test('has an id, is open, and has appData that can be set', () => {

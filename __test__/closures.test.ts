@@ -1,8 +1,9 @@
 import * as datasoup from '..';
 import type { types } from '..';
 import './helpers/closeWorkers';
-import { arrange, LOOPBACK, type Arrangement } from './helpers/arrangement';
+import { LOOPBACK, type Arrangement } from './helpers/arrangement';
 import { closes, EventRecorder } from './helpers/EventRecorder';
+import { objects } from './helpers/objects';
 import { until } from './helpers/wait';
 
 /**
@@ -10,15 +11,11 @@ import { until } from './helpers/wait';
  * close() before close() returns; consumers on other transports emit theirs soon after.
  */
 
-let objects: Arrangement;
 let recorder: EventRecorder;
 
-beforeEach(async () => {
-  objects = await arrange();
+beforeEach(() => {
   recorder = new EventRecorder().watch({ ...objects });
 });
-
-afterEach(() => objects.worker.close());
 
 /** The events emitted during `close()`, and those emitted later. */
 async function during(close: () => void): Promise<{ during: string[]; after: string[] }> {

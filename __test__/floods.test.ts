@@ -5,9 +5,10 @@ import * as path from 'node:path';
 import './helpers/closeWorkers';
 import type { types } from '..';
 import { arrange, type Arrangement } from './helpers/arrangement';
+import { peers } from './helpers/peers';
 import { bindingRequest } from './helpers/stun';
 import { nextMacrotask, until } from './helpers/wait';
-import { WebRtcPeers, type WebRtcPeer } from './helpers/WebRtcPeers';
+import type { WebRtcPeer } from './helpers/WebRtcPeers';
 
 /**
  * While another process floods the port, the messages of a well-behaved client still go to JavaScript and back.
@@ -26,13 +27,11 @@ const TRIPS = 60;
 /** Ends a measurement early on a busy machine, where round trips take long with or without a flood. */
 const LONGEST_MS = 5_000;
 
-let peers: WebRtcPeers;
 let objects: Arrangement;
 let peer: WebRtcPeer;
 let flood: ChildProcess | undefined;
 
 beforeAll(async () => {
-  peers = new WebRtcPeers();
   objects = await arrange({
     listenInfos: [
       { protocol: 'udp', ip: '127.0.0.1' },
@@ -52,10 +51,7 @@ afterEach(async () => {
   flood = undefined;
 });
 
-afterAll(async () => {
-  objects.worker.close();
-  await peers.close();
-});
+afterAll(() => objects.worker.close());
 
 /** The median round trip of a message of the client, in milliseconds. */
 async function medianTrip(): Promise<number> {

@@ -3,9 +3,10 @@ import * as datasoup from '..';
 import type { types } from '..';
 import { LOOPBACK, SOME_FINGERPRINTS } from './helpers/arrangement';
 import { Inbox } from './helpers/Inbox';
+import { peers } from './helpers/peers';
 import { runNode } from './helpers/process';
 import { until, untilState } from './helpers/wait';
-import { WebRtcPeers, type WebRtcPeer } from './helpers/WebRtcPeers';
+import type { WebRtcPeer } from './helpers/WebRtcPeers';
 
 /** The lines that the worker's thread logs, by level and tag. module.test.ts covers the lines of lib/. */
 
@@ -17,14 +18,9 @@ interface Line {
 
 const TAGS = ['ice', 'dtls', 'sctp', 'message', 'info'] as const;
 
-let peers: WebRtcPeers;
 let journal: EventEmitter;
 /** The lines of workers' threads; they begin with `[pid:N]`. */
 let lines: Line[];
-
-beforeAll(() => {
-  peers = new WebRtcPeers();
-});
 
 beforeEach(() => {
   journal = new EventEmitter();
@@ -43,8 +39,6 @@ beforeEach(() => {
 });
 
 afterEach(() => datasoup.setLogEventListeners());
-
-afterAll(() => peers.close());
 
 function untilLine(pattern: RegExp): Promise<void> {
   return until(

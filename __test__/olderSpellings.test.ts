@@ -2,40 +2,31 @@ import * as datasoup from '..';
 import type { types } from '..';
 import { notIntegers, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
+import { router, worker } from './helpers/router';
 import { freePort } from './helpers/sockets';
 import { WebRtcPeers } from './helpers/WebRtcPeers';
 
 /** Older spellings of options, as in applications written for old versions of mediasoup, work like the newer ones. */
 
-let worker: types.Worker;
-let router: types.Router;
-
-beforeEach(async () => {
-  worker = await datasoup.createWorker();
-  router = await worker.createRouter();
-});
-
-afterEach(() => worker.close());
-
 type SctpTransport = types.WebRtcTransport | types.PlainTransport | types.PipeTransport;
-type Create = (options: Record<string, unknown>) => Promise<SctpTransport>;
+type Create = (options: Record<string, unknown>, on?: types.Router) => Promise<SctpTransport>;
 
 /** One call per transport type with SCTP, with the older spellings. */
 const kinds: [string, Create][] = [
   [
     'createWebRtcTransport()',
-    (options) =>
-      router.createWebRtcTransport({ listenIps: ['127.0.0.1'], enableSctp: true, ...options }),
+    (options, on = router) =>
+      on.createWebRtcTransport({ listenIps: ['127.0.0.1'], enableSctp: true, ...options }),
   ],
   [
     'createPlainTransport()',
-    (options) =>
-      router.createPlainTransport({ listenIp: '127.0.0.1', enableSctp: true, ...options }),
+    (options, on = router) =>
+      on.createPlainTransport({ listenIp: '127.0.0.1', enableSctp: true, ...options }),
   ],
   [
     'createPipeTransport()',
-    (options) =>
-      router.createPipeTransport({ listenIp: '127.0.0.1', enableSctp: true, ...options }),
+    (options, on = router) =>
+      on.createPipeTransport({ listenIp: '127.0.0.1', enableSctp: true, ...options }),
   ],
 ];
 
@@ -107,8 +98,7 @@ describe.each(kinds)('%s', (_title, create) => {
 
   test('listens on a port of the worker’s range if there is only listenIp(s)', async () => {
     const narrow = await datasoup.createWorker({ rtcMinPort: 41_000, rtcMaxPort: 41_200 });
-    router = await narrow.createRouter();
-    const { port } = addressOf(await create({}));
+    const { port } = addressOf(await create({}, await narrow.createRouter()));
     narrow.close();
     expect(port).toBeGreaterThanOrEqual(41_000);
     expect(port).toBeLessThanOrEqual(41_200);

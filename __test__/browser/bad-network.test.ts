@@ -1,46 +1,28 @@
-import type { Browser } from 'playwright-core';
 import '../helpers/closeWorkers';
-import { arrange, type Arrangement } from '../helpers/arrangement';
 import { BadNetwork } from '../helpers/BadNetwork';
 import { Inbox } from '../helpers/Inbox';
+import { objects } from '../helpers/objects';
 import { settled } from '../helpers/wait';
-import { launchChromium } from './chromium';
-import { BrowserClient, EmptyPage } from './client';
+import { BrowserClient } from './client';
+import { openPage } from './emptyPage';
 
 /** Chromium behind a network that delays, loses, reorders and duplicates datagrams. */
 
 /** Bytes per message: no two messages fit in one datagram. */
 const SIZE = 1000;
 
-const emptyPage = new EmptyPage();
-let browser: Browser;
-let objects: Arrangement;
 let network: BadNetwork;
 
-beforeAll(async () => {
-  [browser] = await Promise.all([launchChromium(), emptyPage.listen()]);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  emptyPage.close();
-});
-
 beforeEach(async () => {
-  objects = await arrange();
   network = await BadNetwork.to(objects.webRtcTransport);
 });
 
-afterEach(async () => {
-  await Promise.all(browser.contexts().map((context) => context.close()));
-  objects.worker.close();
-  await network.close();
-});
+afterEach(() => network.close());
 
 /** Channels 0 and 1 are ordered; channel 2 is unordered with maxRetransmits: 0. */
 async function connect(): Promise<BrowserClient> {
   const init = (stream: number) => (stream === 2 ? { ordered: false, maxRetransmits: 0 } : {});
-  const page = await emptyPage.open(browser);
+  const page = await openPage();
   return BrowserClient.connect(page, objects.webRtcTransport, [0, 1, 2], init, network.alter);
 }
 

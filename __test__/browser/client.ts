@@ -1,9 +1,6 @@
 /// <reference lib="dom" />
 
-import { createServer, type Server } from 'node:http';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import type { types } from '../..';
 import { answerOf } from '../helpers/WebRtcPeers';
 
@@ -19,32 +16,6 @@ interface ChannelState {
 
 declare const connection: RTCPeerConnection;
 declare const channels: Map<number, ChannelState>;
-
-/** An empty page with an origin. */
-export class EmptyPage {
-  readonly #server: Server = createServer((_request, response) => {
-    response.setHeader('content-type', 'text/html; charset=utf-8');
-    response.end('<!doctype html><title>datasoup</title>');
-  });
-  #url = '';
-
-  async listen(): Promise<void> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    this.#url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
-  }
-
-  async open(browser: Browser): Promise<Page> {
-    const page = await browser.newPage();
-    await page.goto(this.#url);
-    return page;
-  }
-
-  close(): void {
-    this.#server.close();
-    this.#server.closeAllConnections();
-  }
-}
 
 /** The RTCPeerConnection of a page. */
 export class BrowserClient {

@@ -1,42 +1,21 @@
 /// <reference lib="dom" />
 
-import type { Browser } from 'playwright-core';
-import * as datasoup from '../..';
 import type { types } from '../..';
 import { LOOPBACK } from '../helpers/arrangement';
 import { Inbox } from '../helpers/Inbox';
+import { router, worker } from '../helpers/router';
 import { until } from '../helpers/wait';
-import { launchChromium } from './chromium';
-import { BrowserClient, EmptyPage } from './client';
+import { BrowserClient } from './client';
+import { openPage } from './emptyPage';
 
 /** Channels that Chromium, without mediasoup-client, opens in band (RFC 8832). */
 
-const emptyPage = new EmptyPage();
-let browser: Browser;
-let worker: types.Worker;
-let router: types.Router;
 let transport: types.WebRtcTransport;
 let direct: types.DirectTransport;
 
-beforeAll(async () => {
-  [browser] = await Promise.all([launchChromium(), emptyPage.listen()]);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  emptyPage.close();
-});
-
 beforeEach(async () => {
-  worker = await datasoup.createWorker();
-  router = await worker.createRouter();
   transport = await router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true });
   direct = await router.createDirectTransport();
-});
-
-afterEach(async () => {
-  worker.close();
-  await Promise.all(browser.contexts().map((context) => context.close()));
 });
 
 /** The server's side of a channel. */
@@ -55,7 +34,7 @@ test.each<[string, RTCDataChannelInit]>([
   ['ordered, with maxPacketLifeTime', { maxPacketLifeTime: 500 }],
 ])('%s: two channels carry messages both ways', async (_title, init) => {
   const [first, second] = [await channelFor(0), await channelFor(2)];
-  const client = await BrowserClient.connect(await emptyPage.open(browser), transport, [0, 2], {
+  const client = await BrowserClient.connect(await openPage(), transport, [0, 2], {
     negotiated: false,
     ...init,
   });
@@ -75,7 +54,7 @@ test.each<[string, RTCDataChannelInit]>([
 
 test("a channel that the page closes: 'streamclose' on the DataProducer, the DataConsumer closes, and the page's channel too", async () => {
   const { dataProducer, dataConsumer } = await channelFor(0);
-  const client = await BrowserClient.connect(await emptyPage.open(browser), transport, [0], {
+  const client = await BrowserClient.connect(await openPage(), transport, [0], {
     negotiated: false,
   });
   let streamclosed = false;
@@ -90,7 +69,7 @@ test("a channel that the page closes: 'streamclose' on the DataProducer, the Dat
 
 test('dataConsumer.close() closes the channel in the page', async () => {
   const { dataConsumer } = await channelFor(0);
-  const client = await BrowserClient.connect(await emptyPage.open(browser), transport, [0], {
+  const client = await BrowserClient.connect(await openPage(), transport, [0], {
     negotiated: false,
   });
   dataConsumer.close();

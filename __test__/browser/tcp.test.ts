@@ -1,10 +1,9 @@
-import type { Browser } from 'playwright-core';
-import * as datasoup from '../..';
 import type { types } from '../..';
 import { Inbox } from '../helpers/Inbox';
+import { router, worker } from '../helpers/router';
 import { nextEvent, untilState } from '../helpers/wait';
-import { launchChromium } from './chromium';
-import { BrowserClient, EmptyPage } from './client';
+import { BrowserClient } from './client';
+import { openPage } from './emptyPage';
 
 /** ICE over TCP (RFC 6544), with Chromium as the client. */
 
@@ -12,30 +11,6 @@ const UDP: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
 const TCP: types.TransportListenInfo = { protocol: 'tcp', ip: '127.0.0.1' };
 /** TEST-NET-1, which has no hosts. */
 const NOWHERE = '192.0.2.1';
-
-const emptyPage = new EmptyPage();
-let browser: Browser;
-let worker: types.Worker;
-let router: types.Router;
-
-beforeAll(async () => {
-  [browser] = await Promise.all([launchChromium(), emptyPage.listen()]);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  emptyPage.close();
-});
-
-beforeEach(async () => {
-  worker = await datasoup.createWorker();
-  router = await worker.createRouter();
-});
-
-afterEach(async () => {
-  worker.close();
-  await Promise.all(browser.contexts().map((context) => context.close()));
-});
 
 /** A browser on a transport: stream 0 goes to it, stream 1 comes from it. */
 interface Session {
@@ -55,7 +30,7 @@ async function connect(options: Partial<types.WebRtcTransportOptions>): Promise<
   await transport.consumeData({ dataProducerId: source.id });
   const dataProducer = await transport.produceData({ sctpStreamParameters: { streamId: 1 } });
   const inbox = new Inbox(await direct.consumeData({ dataProducerId: dataProducer.id }));
-  const client = await BrowserClient.connect(await emptyPage.open(browser), transport, [0, 1]);
+  const client = await BrowserClient.connect(await openPage(), transport, [0, 1]);
   return { transport, client, source, inbox };
 }
 

@@ -1,10 +1,11 @@
 import '../helpers/closeWorkers';
-import { arrange, type Arrangement } from '../helpers/arrangement';
 import { BadNetwork } from '../helpers/BadNetwork';
 import { Inbox } from '../helpers/Inbox';
 import { allOf, numbered, Tally } from '../helpers/numbered';
+import { objects } from '../helpers/objects';
+import { peers } from '../helpers/peers';
 import { settled, until } from '../helpers/wait';
-import { WebRtcPeers, type ChannelOptions, type WebRtcPeer } from '../helpers/WebRtcPeers';
+import type { ChannelOptions, WebRtcPeer } from '../helpers/WebRtcPeers';
 
 /** A WebRTC client (libdatachannel) behind a network that delays, loses, reorders and duplicates datagrams. */
 
@@ -13,25 +14,13 @@ jest.setTimeout(60_000);
 /** Bytes per message: no two messages fit in one datagram. */
 const SIZE = 1000;
 
-let peers: WebRtcPeers;
-let objects: Arrangement;
 let network: BadNetwork;
 
-beforeAll(() => {
-  peers = new WebRtcPeers();
-});
-
 beforeEach(async () => {
-  objects = await arrange();
   network = await BadNetwork.to(objects.webRtcTransport);
 });
 
-afterEach(async () => {
-  objects.worker.close();
-  await network.close();
-});
-
-afterAll(() => peers.close());
+afterEach(() => network.close());
 
 /** A client that reaches the transport only through the bad network. */
 function connect(channels: ChannelOptions[]): Promise<WebRtcPeer> {

@@ -1,9 +1,10 @@
 import type { types } from '../..';
-import { arrange, type Arrangement } from '../helpers/arrangement';
 import { EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';
+import { objects } from '../helpers/objects';
+import { peers } from '../helpers/peers';
 import { nextEvent, until, untilState } from '../helpers/wait';
-import { WebRtcPeers, type ChannelOptions, type WebRtcPeer } from '../helpers/WebRtcPeers';
+import type { ChannelOptions, WebRtcPeer } from '../helpers/WebRtcPeers';
 
 /**
  * Clients that open their channels in band, by a DATA_CHANNEL_OPEN (RFC 8832), and use one channel for both
@@ -12,21 +13,6 @@ import { WebRtcPeers, type ChannelOptions, type WebRtcPeer } from '../helpers/We
 
 /** A DTLS client uses even ids (RFC 8832 §6). */
 const ID = 4;
-
-let peers: WebRtcPeers;
-let objects: Arrangement;
-
-beforeAll(() => {
-  peers = new WebRtcPeers();
-});
-
-beforeEach(async () => {
-  objects = await arrange();
-});
-
-afterEach(() => objects.worker.close());
-
-afterAll(() => peers.close());
 
 /** The server's side of a channel: `inbox` gets the client's messages, `source` and `dataConsumer` send to the client. */
 interface Channel {

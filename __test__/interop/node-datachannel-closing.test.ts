@@ -1,31 +1,22 @@
 import '../helpers/closeWorkers';
 import type { types } from '../..';
-import { arrange, LOOPBACK, type Arrangement } from '../helpers/arrangement';
+import { LOOPBACK } from '../helpers/arrangement';
 import { EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';
+import { objects } from '../helpers/objects';
+import { peers } from '../helpers/peers';
 import { nextEvent, until, untilState } from '../helpers/wait';
-import { WebRtcPeers, type WebRtcPeer } from '../helpers/WebRtcPeers';
+import type { WebRtcPeer } from '../helpers/WebRtcPeers';
 
 /** A WebRTC client (libdatachannel) or the server closes a channel, a transport or a connection. */
 
 const CHANNELS = [{ id: 0 }, { id: 1 }];
 
-let peers: WebRtcPeers;
-let objects: Arrangement;
 let peer: WebRtcPeer;
 
-beforeAll(() => {
-  peers = new WebRtcPeers();
-});
-
 beforeEach(async () => {
-  objects = await arrange();
   peer = await peers.connect(objects.webRtcTransport, { channels: CHANNELS });
 });
-
-afterEach(() => objects.worker.close());
-
-afterAll(() => peers.close());
 
 describe('the client closes a DataChannel', () => {
   test("of a DataConsumer: it emits 'streamclose' and observer 'close', and is closed", async () => {

@@ -4,17 +4,17 @@ import '../helpers/closeWorkers';
 import { arrange, LOOPBACK, type Arrangement } from '../helpers/arrangement';
 import { EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';
+import { peers } from '../helpers/peers';
 import { closeSocket, udpSocket } from '../helpers/sockets';
 import { attribute, bindingRequest, stun, SUCCESS } from '../helpers/stun';
 import { nextMacrotask, untilState } from '../helpers/wait';
-import { WebRtcPeers, type WebRtcPeer } from '../helpers/WebRtcPeers';
+import type { WebRtcPeer } from '../helpers/WebRtcPeers';
 
 /**
  * Datagrams of a stranger to a transport with an established session: no answer is larger than its request, and the
  * session stays up.
  */
 
-let peers: WebRtcPeers;
 let objects: Arrangement;
 let peer: WebRtcPeer;
 let inbox: Inbox;
@@ -23,7 +23,6 @@ let stranger: dgram.Socket;
 let answers: Buffer[];
 
 beforeAll(async () => {
-  peers = new WebRtcPeers();
   objects = await arrange();
   peer = await peers.connect(objects.webRtcTransport, { channels: [{ id: 0 }, { id: 1 }] });
   await untilState(objects.webRtcTransport, 'iceState', 'completed');
@@ -38,10 +37,7 @@ beforeEach(async () => {
 
 afterEach(() => closeSocket(stranger));
 
-afterAll(async () => {
-  objects.worker.close();
-  await peers.close();
-});
+afterAll(() => objects.worker.close());
 
 /** Sends `datagrams` to the transport, and resolves once it has handled each of them. */
 async function send(datagrams: Buffer[]): Promise<void> {

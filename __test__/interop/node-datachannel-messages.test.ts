@@ -1,31 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import type { types } from '../..';
 import '../helpers/closeWorkers';
-import { arrange, LOOPBACK, type Arrangement } from '../helpers/arrangement';
+import { LOOPBACK } from '../helpers/arrangement';
 import { EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';
 import { allOf, numbered, Tally } from '../helpers/numbered';
+import { objects } from '../helpers/objects';
+import { peers } from '../helpers/peers';
 import { until, untilState } from '../helpers/wait';
 import { WebRtcPeers, type ChannelOptions } from '../helpers/WebRtcPeers';
 
 /** Messages to and from a WebRTC client (libdatachannel). */
 
 const CHANNELS = [{ id: 0 }, { id: 1 }];
-
-let peers: WebRtcPeers;
-let objects: Arrangement;
-
-beforeAll(() => {
-  peers = new WebRtcPeers();
-});
-
-beforeEach(async () => {
-  objects = await arrange();
-});
-
-afterEach(() => objects.worker.close());
-
-afterAll(() => peers.close());
 
 describe('payload protocol identifiers and empty messages', () => {
   const toClient: [string, [string | Buffer, number?], string | Buffer][] = [

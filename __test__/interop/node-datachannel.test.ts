@@ -3,30 +3,17 @@ import { readFileSync } from 'node:fs';
 import * as path from 'node:path';
 import type { types } from '../..';
 import '../helpers/closeWorkers';
-import { arrange, LOOPBACK, SOME_FINGERPRINTS, type Arrangement } from '../helpers/arrangement';
+import { LOOPBACK, SOME_FINGERPRINTS } from '../helpers/arrangement';
 import { EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';
+import { objects } from '../helpers/objects';
+import { peers } from '../helpers/peers';
 import { nextEvent, untilState } from '../helpers/wait';
 import { WebRtcPeers, type ClientRole } from '../helpers/WebRtcPeers';
 
 /** A WebRTC client (libdatachannel) connects: states, events, credentials. */
 
 const CHANNELS = [{ id: 0 }, { id: 1 }];
-
-let peers: WebRtcPeers;
-let objects: Arrangement;
-
-beforeAll(() => {
-  peers = new WebRtcPeers();
-});
-
-beforeEach(async () => {
-  objects = await arrange();
-});
-
-afterEach(() => objects.worker.close());
-
-afterAll(() => peers.close());
 
 /** `lines` without those that repeat the line before. */
 function withoutRepetitions(lines: string[]): string[] {

@@ -3,7 +3,8 @@ import type { types } from '../..';
 import { arrange, type Arrangement } from '../helpers/arrangement';
 import '../helpers/closeWorkers';
 import { Inbox } from '../helpers/Inbox';
-import { WebRtcPeers, type WebRtcPeer } from '../helpers/WebRtcPeers';
+import { peers } from '../helpers/peers';
+import type { WebRtcPeer } from '../helpers/WebRtcPeers';
 
 /**
  * A pipe carries subchannels in a header in front of the payload. A client that sends such a header must not select
@@ -23,22 +24,15 @@ function forged(flags: number, ...more: number[]): Buffer {
 
 const PAYLOADS = [forged(0), forged(REQUIRED, 0, 7), forged(IGNORED, 0, 1), Buffer.from(TOKEN)];
 
-let peers: WebRtcPeers;
 let near: Arrangement;
 let far: types.Router;
 let peer: WebRtcPeer;
-
-beforeAll(() => {
-  peers = new WebRtcPeers();
-});
 
 beforeEach(async () => {
   near = await arrange();
   far = await (await datasoup.createWorker()).createRouter();
   peer = await peers.connect(near.webRtcTransport, { channels: [{ id: 1 }] });
 });
-
-afterAll(() => peers.close());
 
 /** Pipes with two PipeTransports, as between two hosts. */
 async function pipeByHand(): Promise<types.DataProducer> {
