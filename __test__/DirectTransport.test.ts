@@ -4,6 +4,7 @@ import './helpers/closeWorkers';
 import { EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, NOT_OBJECTS, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
+import { MEDIA_OF_DUMP, MEDIA_OF_STATS } from './helpers/media';
 
 const { NotFoundError, UnsupportedError } = datasoup.errors;
 
@@ -82,21 +83,15 @@ describe('directTransport.dump()', () => {
     const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
     await expect(transport.dump()).resolves.toEqual({
       id: transport.id,
-      producerIds: [],
-      consumerIds: [],
-      mapSsrcConsumerId: [],
-      mapRtxSsrcConsumerId: [],
+      ...MEDIA_OF_DUMP,
       dataProducerIds: [dataProducer.id],
       dataConsumerIds: [dataConsumer.id],
-      recvRtpHeaderExtensions: {},
-      rtpListener: { ssrcTable: [], midTable: [], ridTable: [] },
       maxSendMessageSize: 262_144,
       maxReceiveMessageSize: 262_144,
       sctpParameters: undefined,
       sctpState: undefined,
       sctpNegotiatedCapabilities: undefined,
       sctpListener: undefined,
-      traceEventTypes: [],
     });
     dataConsumer.close();
     dataProducer.close();
@@ -120,16 +115,7 @@ describe('directTransport.getStats()', () => {
       recvBitrate: 0,
       bytesSent: 0,
       sendBitrate: 0,
-      rtpBytesReceived: 0,
-      rtpRecvBitrate: 0,
-      rtpBytesSent: 0,
-      rtpSendBitrate: 0,
-      rtxBytesReceived: 0,
-      rtxRecvBitrate: 0,
-      rtxBytesSent: 0,
-      rtxSendBitrate: 0,
-      probationBytesSent: 0,
-      probationSendBitrate: 0,
+      ...MEDIA_OF_STATS,
     });
     dataProducer.send('12345');
     await inbox.count(1);

@@ -3,7 +3,8 @@ import type { types } from '..';
 import './helpers/closeWorkers';
 import { LOOPBACK, SOME_FINGERPRINTS } from './helpers/arrangement';
 import { EventRecorder } from './helpers/EventRecorder';
-import { NOT_ARRAYS, NOT_OBJECTS, notIntegers, titled } from './helpers/arguments';
+import { NOT_ARRAYS, NOT_OBJECTS, notIntegers, SCTP_SIZES, titled } from './helpers/arguments';
+import { MEDIA_OF_DUMP, MEDIA_OF_STATS } from './helpers/media';
 import { canBind, closeSocket, freePort, udpSocket } from './helpers/sockets';
 
 const { NotFoundError, UnsupportedError } = datasoup.errors;
@@ -204,17 +205,6 @@ describe('router.createWebRtcTransport()', () => {
     },
   );
 
-  const sizes = [
-    'maxSendMessageSize',
-    'maxReceiveMessageSize',
-    'sctpSendBufferSize',
-    'sctpPerStreamSendQueueLimit',
-    'sctpMaxReceiverWindowBufferSize',
-    'sctpDefaultStreamBufferedAmountLowThreshold',
-    'maxSctpMessageSize',
-    'iceConsentTimeout',
-  ];
-
   test.each(
     titled<unknown>([
       undefined,
@@ -235,7 +225,7 @@ describe('router.createWebRtcTransport()', () => {
       ...notIntegers(0, 65_535).map((port) => ({
         listenInfos: [{ protocol: 'udp', ip: '127.0.0.1', port }],
       })),
-      ...sizes.flatMap((name) =>
+      ...[...SCTP_SIZES, 'iceConsentTimeout'].flatMap((name) =>
         [-1, 1.5, NaN, Infinity, 2 ** 32, '1000', {}].map((value) => ({
           listenInfos: LOOPBACK,
           [name]: value,
@@ -546,14 +536,9 @@ describe('webRtcTransport.dump() and getStats()', () => {
     const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
     await expect(transport.dump()).resolves.toEqual({
       id: transport.id,
-      producerIds: [],
-      consumerIds: [],
-      mapSsrcConsumerId: [],
-      mapRtxSsrcConsumerId: [],
+      ...MEDIA_OF_DUMP,
       dataProducerIds: [dataProducer.id],
       dataConsumerIds: [dataConsumer.id],
-      recvRtpHeaderExtensions: {},
-      rtpListener: { ssrcTable: [], midTable: [], ridTable: [] },
       maxSendMessageSize: 262_144,
       maxReceiveMessageSize: 262_144,
       sctpParameters: SCTP_DEFAULTS,
@@ -563,7 +548,6 @@ describe('webRtcTransport.dump() and getStats()', () => {
         negotiatedMaxInboundStreams: 0,
       },
       sctpListener: { streamIdTable: [{ key: 7, value: dataProducer.id }] },
-      traceEventTypes: [],
       iceRole: 'controlled',
       iceParameters: transport.iceParameters,
       iceCandidates: transport.iceCandidates,
@@ -584,16 +568,7 @@ describe('webRtcTransport.dump() and getStats()', () => {
         recvBitrate: 0,
         bytesSent: 0,
         sendBitrate: 0,
-        rtpBytesReceived: 0,
-        rtpRecvBitrate: 0,
-        rtpBytesSent: 0,
-        rtpSendBitrate: 0,
-        rtxBytesReceived: 0,
-        rtxRecvBitrate: 0,
-        rtxBytesSent: 0,
-        rtxSendBitrate: 0,
-        probationBytesSent: 0,
-        probationSendBitrate: 0,
+        ...MEDIA_OF_STATS,
         iceRole: 'controlled',
         iceState: 'new',
         dtlsState: 'new',

@@ -1,7 +1,7 @@
 import { isNativeError } from 'node:util/types';
 import * as datasoup from '..';
 import type { types } from '..';
-import { titled } from './helpers/arguments';
+import { SCTP_SIZES, titled } from './helpers/arguments';
 import { arrange, LOOPBACK, SOME_FINGERPRINTS, type Arrangement } from './helpers/arrangement';
 import './helpers/closeWorkers';
 import { Inbox } from './helpers/Inbox';
@@ -26,17 +26,7 @@ type Call = (options: Options) => Promise<unknown>;
 
 const LISTEN_INFO = LOOPBACK[0]!;
 const PLAIN: Options = { listenInfo: LISTEN_INFO, enableSctp: true };
-const SCTP_OPTIONS = [
-  'enableSctp',
-  'maxSendMessageSize',
-  'maxReceiveMessageSize',
-  'sctpSendBufferSize',
-  'sctpPerStreamSendQueueLimit',
-  'sctpMaxReceiverWindowBufferSize',
-  'sctpDefaultStreamBufferedAmountLowThreshold',
-  'numSctpStreams',
-  'maxSctpMessageSize',
-];
+const SCTP_OPTIONS = ['enableSctp', 'numSctpStreams', ...SCTP_SIZES];
 
 /** Each method with options: a call, valid options, and the names that it reads. */
 const METHODS: Record<string, { call: Call; good: () => Options; names: string[] }> = {

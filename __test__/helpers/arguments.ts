@@ -1,5 +1,5 @@
 /**
- * Invalid values for tests of arguments. The name of each table says which type its values do not have.
+ * Names and invalid values for tests of arguments. The name of each NOT_ table says which type its values do not have.
  */
 
 /** Values that are no integer from `min` to `max`. */
@@ -12,6 +12,17 @@ export const NOT_BOOLEANS: unknown[] = [0, 1, 'true', {}, []];
 export const NOT_OBJECTS: unknown[] = [5, 'object', true];
 export const NOT_ARRAYS: unknown[] = [5, 'array', true, {}];
 export const NOT_SUBCHANNELS: unknown[] = notIntegers(0, 65_535);
+
+/** The options of a transport with SCTP that take a number of bytes. */
+export const SCTP_SIZES = [
+  'maxSendMessageSize',
+  'maxReceiveMessageSize',
+  'sctpSendBufferSize',
+  'sctpPerStreamSendQueueLimit',
+  'sctpMaxReceiverWindowBufferSize',
+  'sctpDefaultStreamBufferedAmountLowThreshold',
+  'maxSctpMessageSize',
+];
 
 /** A value as a test title shows it. */
 export function shown(value: unknown): string {
