@@ -1,7 +1,7 @@
 import * as datasoup from '..';
 import type { types } from '..';
 import './helpers/closeWorkers';
-import { LOOPBACK, type Arrangement } from './helpers/arrangement';
+import { LOOPBACK, TRANSPORTS_OF_A_CLOSING_ROUTER, type Arrangement } from './helpers/arrangement';
 import { closes, EventRecorder } from './helpers/EventRecorder';
 import { objects } from './helpers/objects';
 import { until } from './helpers/wait';
@@ -26,15 +26,6 @@ async function during(close: () => void): Promise<{ during: string[]; after: str
   }
   return { during: lines, after: recorder.take() };
 }
-
-const TRANSPORTS_OF_A_CLOSING_ROUTER = [
-  ...closes('dataProducerDirect', 'transportclose'),
-  ...closes('dataConsumerDirect', 'transportclose'),
-  ...closes('directTransport', 'routerclose'),
-  ...closes('dataProducerSctp', 'transportclose'),
-  ...closes('dataConsumerSctp', 'transportclose'),
-  ...closes('webRtcTransport', 'routerclose'),
-];
 
 function closedOf({ worker: _worker, ...rest }: Arrangement): boolean[] {
   return Object.values(rest).map((object: { closed: boolean }) => object.closed);

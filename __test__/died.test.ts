@@ -2,7 +2,12 @@
 import { createMortalWorker } from './helpers/panic';
 import * as datasoup from '..';
 import type { types } from '..';
-import { arrange, LOOPBACK, type Arrangement } from './helpers/arrangement';
+import {
+  arrange,
+  LOOPBACK,
+  TRANSPORTS_OF_A_CLOSING_ROUTER,
+  type Arrangement,
+} from './helpers/arrangement';
 import './helpers/closeWorkers';
 import { closes, EventRecorder } from './helpers/EventRecorder';
 import { Inbox } from './helpers/Inbox';
@@ -40,12 +45,7 @@ test('all objects of the Worker close, then it emits died(error), subprocessclos
   await die();
   const lines = recorder.take();
   expect(lines.map((line) => line.replace(/died\(.*\)/, 'died(…)'))).toEqual([
-    ...closes('dataProducerDirect', 'transportclose'),
-    ...closes('dataConsumerDirect', 'transportclose'),
-    ...closes('directTransport', 'routerclose'),
-    ...closes('dataProducerSctp', 'transportclose'),
-    ...closes('dataConsumerSctp', 'transportclose'),
-    ...closes('webRtcTransport', 'routerclose'),
+    ...TRANSPORTS_OF_A_CLOSING_ROUTER,
     ...closes('router', 'workerclose'),
     'worker died(…)',
     'worker subprocessclose',

@@ -1,8 +1,7 @@
 /// <reference lib="dom" />
 
 import type { types } from '../..';
-import { LOOPBACK } from '../helpers/arrangement';
-import { Inbox } from '../helpers/Inbox';
+import { channelOn, LOOPBACK } from '../helpers/arrangement';
 import { router, worker } from '../helpers/router';
 import { until } from '../helpers/wait';
 import { BrowserClient } from './client';
@@ -18,22 +17,16 @@ beforeEach(async () => {
   direct = await router.createDirectTransport();
 });
 
-/** The server's side of a channel. */
-async function channelFor(streamId: number) {
-  const dataProducer = await transport.produceData({ sctpStreamParameters: { streamId } });
-  const inbox = new Inbox(await direct.consumeData({ dataProducerId: dataProducer.id }));
-  const source = await direct.produceData();
-  const dataConsumer = await transport.consumeData({ dataProducerId: source.id, streamId });
-  return { dataProducer, inbox, source, dataConsumer };
-}
-
 test.each<[string, RTCDataChannelInit]>([
   ['reliable', {}],
   ['with a protocol', { protocol: 'x-bouillon' }],
   ['unordered, with maxRetransmits: 0', { ordered: false, maxRetransmits: 0 }],
   ['ordered, with maxPacketLifeTime', { maxPacketLifeTime: 500 }],
 ])('%s: two channels carry messages both ways', async (_title, init) => {
-  const [first, second] = [await channelFor(0), await channelFor(2)];
+  const [first, second] = [
+    await channelOn(transport, direct, 0),
+    await channelOn(transport, direct, 2),
+  ];
   const client = await BrowserClient.connect(await openPage(), transport, [0, 2], {
     negotiated: false,
     ...init,
@@ -53,7 +46,7 @@ test.each<[string, RTCDataChannelInit]>([
 });
 
 test("a channel that the page closes: 'streamclose' on the DataProducer, the DataConsumer closes, and the page's channel too", async () => {
-  const { dataProducer, dataConsumer } = await channelFor(0);
+  const { dataProducer, dataConsumer } = await channelOn(transport, direct, 0);
   const client = await BrowserClient.connect(await openPage(), transport, [0], {
     negotiated: false,
   });
@@ -68,7 +61,7 @@ test("a channel that the page closes: 'streamclose' on the DataProducer, the Dat
 });
 
 test('dataConsumer.close() closes the channel in the page', async () => {
-  const { dataConsumer } = await channelFor(0);
+  const { dataConsumer } = await channelOn(transport, direct, 0);
   const client = await BrowserClient.connect(await openPage(), transport, [0], {
     negotiated: false,
   });

@@ -1,5 +1,7 @@
 import * as datasoup from '../..';
 import type { types } from '../..';
+import { closes } from './EventRecorder';
+import { Inbox } from './Inbox';
 
 /** The loopback address, with a port of the worker's range. */
 export const LOOPBACK: types.TransportListenInfo[] = [{ protocol: 'udp', ip: '127.0.0.1' }];
@@ -24,6 +26,16 @@ export interface Arrangement {
   /** Consumes dataProducerSctp on directTransport. */
   dataConsumerDirect: types.DataConsumer;
 }
+
+/** The events of an Arrangement's transports, and of what they carry, when their Router closes. */
+export const TRANSPORTS_OF_A_CLOSING_ROUTER = [
+  ...closes('dataProducerDirect', 'transportclose'),
+  ...closes('dataConsumerDirect', 'transportclose'),
+  ...closes('directTransport', 'routerclose'),
+  ...closes('dataProducerSctp', 'transportclose'),
+  ...closes('dataConsumerSctp', 'transportclose'),
+  ...closes('webRtcTransport', 'routerclose'),
+];
 
 /**
  * Creates two transports that exchange messages both ways, on `given` or on a new Worker. `transport` is merged into
@@ -61,4 +73,25 @@ export async function arrange(
     dataProducerSctp,
     dataConsumerDirect,
   };
+}
+
+/** Both directions of one stream: `inbox` gets the client's messages, `source` and `dataConsumer` send to the client. */
+export interface Channel {
+  dataProducer: types.DataProducer;
+  inbox: Inbox;
+  source: types.DataProducer;
+  dataConsumer: types.DataConsumer;
+}
+
+/** Creates the server's side of a channel on `streamId` of `transport`; the application's side is on `direct`. */
+export async function channelOn(
+  transport: types.WebRtcTransport,
+  direct: types.DirectTransport,
+  streamId: number,
+): Promise<Channel> {
+  const dataProducer = await transport.produceData({ sctpStreamParameters: { streamId } });
+  const inbox = new Inbox(await direct.consumeData({ dataProducerId: dataProducer.id }));
+  const source = await direct.produceData();
+  const dataConsumer = await transport.consumeData({ dataProducerId: source.id, streamId });
+  return { dataProducer, inbox, source, dataConsumer };
 }

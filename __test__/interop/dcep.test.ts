@@ -1,4 +1,4 @@
-import type { types } from '../..';
+import { channelOn, type Channel } from '../helpers/arrangement';
 import { EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';
 import { objects } from '../helpers/objects';
@@ -14,21 +14,8 @@ import type { ChannelOptions, WebRtcPeer } from '../helpers/WebRtcPeers';
 /** A DTLS client uses even ids (RFC 8832 §6). */
 const ID = 4;
 
-/** The server's side of a channel: `inbox` gets the client's messages, `source` and `dataConsumer` send to the client. */
-interface Channel {
-  dataProducer: types.DataProducer;
-  inbox: Inbox;
-  dataConsumer: types.DataConsumer;
-  source: types.DataProducer;
-}
-
-async function channelFor(streamId: number): Promise<Channel> {
-  const { webRtcTransport, directTransport } = objects;
-  const dataProducer = await webRtcTransport.produceData({ sctpStreamParameters: { streamId } });
-  const inbox = new Inbox(await directTransport.consumeData({ dataProducerId: dataProducer.id }));
-  const source = await directTransport.produceData();
-  const dataConsumer = await webRtcTransport.consumeData({ dataProducerId: source.id, streamId });
-  return { dataProducer, inbox, dataConsumer, source };
+function channelFor(streamId: number): Promise<Channel> {
+  return channelOn(objects.webRtcTransport, objects.directTransport, streamId);
 }
 
 /** A client whose channels are open, so that their OPENs have been acknowledged. */
