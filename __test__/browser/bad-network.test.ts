@@ -43,12 +43,6 @@ async function roundTrips(client: BrowserClient, inbox: Inbox, count: number): P
   }
 }
 
-/** A function that counts the datagrams longer than `length` that are lost after this call. */
-function lostFromNow(way: 'up' | 'down', length = SIZE): () => number {
-  const before = network.lost[way].length;
-  return () => network.lost[way].slice(before).filter((each) => each > length).length;
-}
-
 test('an ordered channel delivers every message once and in order, both ways at the same time', async () => {
   const count = 300;
   const inbox = new Inbox(objects.dataConsumerDirect);
@@ -77,7 +71,7 @@ describe('an unordered channel with maxRetransmits: 0 loses only the messages wh
     const inbox = new Inbox(dataConsumerDirect);
     const client = await connect();
     await roundTrips(client, inbox, 1);
-    const lost = lostFromNow('down');
+    const lost = network.lostFromNow('down', SIZE);
     for (let number = 0; number < COUNT; number++) {
       source.send(text(number));
     }
@@ -101,7 +95,8 @@ describe('an unordered channel with maxRetransmits: 0 loses only the messages wh
     const inbox = new Inbox(dataConsumerDirect);
     const client = await connect();
     await roundTrips(client, inbox, 1);
-    const [lost, lostWithData] = [lostFromNow('up'), lostFromNow('up', 100)];
+    const lost = network.lostFromNow('up', SIZE);
+    const lostWithData = network.lostFromNow('up', 100);
     await client.sendNumbered(2, COUNT, SIZE);
     const arrived = await settled(
       () => came.buffers,

@@ -67,6 +67,12 @@ export class BadNetwork {
     return sdp.replace(` ${address} ${port} typ`, ` ${address} ${this.#front.address().port} typ`);
   };
 
+  /** A function that counts the datagrams longer than `length` that are lost after this call. */
+  lostFromNow(way: Way, length: number): () => number {
+    const before = this.lost[way].length;
+    return () => this.lost[way].slice(before).filter((each) => each > length).length;
+  }
+
   async close(): Promise<void> {
     this.#timers.forEach((timer) => clearTimeout(timer));
     const backs = await Promise.all(this.#backs.values());

@@ -70,12 +70,6 @@ describe('an unordered channel with maxRetransmits: 0 loses only the messages wh
     { id: 2, tally: true, unordered: true, maxRetransmits: 0 },
   ];
 
-  /** A function that counts the datagrams with a message that are lost after this call. */
-  function lostMessages(way: 'up' | 'down'): () => number {
-    const before = network.lost[way].length;
-    return () => network.lost[way].slice(before).filter((length) => length > SIZE).length;
-  }
-
   test('to the client', async () => {
     const { directTransport, webRtcTransport, dataConsumerDirect } = objects;
     const source = await directTransport.produceData();
@@ -88,7 +82,7 @@ describe('an unordered channel with maxRetransmits: 0 loses only the messages wh
     const inbox = new Inbox(dataConsumerDirect);
     const peer = await connect(CHANNELS);
     await roundTrips(peer, inbox, 1);
-    const lost = lostMessages('down');
+    const lost = network.lostFromNow('down', SIZE);
     for (let number = 0; number < COUNT; number++) {
       source.send(numbered(number, SIZE));
     }
@@ -116,7 +110,7 @@ describe('an unordered channel with maxRetransmits: 0 loses only the messages wh
     const inbox = new Inbox(dataConsumerDirect);
     const peer = await connect(CHANNELS);
     await roundTrips(peer, inbox, 1);
-    const lost = lostMessages('up');
+    const lost = network.lostFromNow('up', SIZE);
     await peer.sendNumbered(2, COUNT, SIZE);
     const { count, distinct, damaged } = await settled(
       () => up.summary,
