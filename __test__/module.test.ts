@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import * as datasoup from '..';
 import type { types } from '..';
+import { causeWarning } from './helpers/causeWarning';
 import './helpers/closeWorkers';
 import { runNode } from './helpers/process';
 import { NOT_OBJECTS, NOT_STRINGS, titled } from './helpers/arguments';
@@ -8,17 +9,6 @@ import { NOT_OBJECTS, NOT_STRINGS, titled } from './helpers/arguments';
 const manifest = require('../package.json') as { name: string; version: string };
 
 afterEach(() => datasoup.setLogEventListeners());
-
-/** Makes the library log a warning: send() of a closed DataProducer. */
-async function causeWarning(): Promise<void> {
-  const worker = await datasoup.createWorker();
-  const router = await worker.createRouter();
-  const transport = await router.createDirectTransport();
-  const dataProducer = await transport.produceData();
-  dataProducer.close();
-  dataProducer.send('too late');
-  worker.close();
-}
 
 describe('the module', () => {
   test.each([
@@ -92,7 +82,7 @@ describe('setLogEventListeners()', () => {
     datasoup.setLogEventListeners({
       onwarn: (namespace, log) => void warnings.push([namespace, log]),
     });
-    await causeWarning();
+    await causeWarning(datasoup);
     expect(warnings).not.toEqual([]);
     for (const [namespace, log] of warnings) {
       expect(typeof namespace).toBe('string');
@@ -104,7 +94,7 @@ describe('setLogEventListeners()', () => {
   test('setLogEventListeners({ ondebug }) passes the debug lines of the library to ondebug', async () => {
     const logs: string[] = [];
     datasoup.setLogEventListeners({ ondebug: (namespace) => void logs.push(namespace) });
-    await causeWarning();
+    await causeWarning(datasoup);
     expect(logs.length).toBeGreaterThan(0);
   });
 
@@ -112,7 +102,7 @@ describe('setLogEventListeners()', () => {
     const warnings: string[] = [];
     datasoup.setLogEventListeners({ onwarn: (_namespace, log) => void warnings.push(log) });
     datasoup.setLogEventListeners();
-    await causeWarning();
+    await causeWarning(datasoup);
     expect(warnings).toEqual([]);
   });
 
@@ -122,7 +112,7 @@ describe('setLogEventListeners()', () => {
         throw new Error('boom');
       },
     });
-    await expect(causeWarning()).resolves.toBeUndefined();
+    await expect(causeWarning(datasoup)).resolves.toBeUndefined();
   });
 });
 
@@ -285,16 +275,7 @@ describe('copies of the package in several module registries', () => {
 });
 
 describe('in a process of its own', () => {
-  const CAUSE_WARNING = `
-    (async () => {
-      const worker = await datasoup.createWorker();
-      const router = await worker.createRouter();
-      const transport = await router.createDirectTransport();
-      const dataProducer = await transport.produceData();
-      dataProducer.close();
-      dataProducer.send('too late');
-      worker.close();
-    })();`;
+  const CAUSE_WARNING = `require(${JSON.stringify(require.resolve('./helpers/causeWarning'))}).causeWarning(datasoup);`;
 
   test('require() alone does not keep the process running', async () => {
     const ended = await runNode('console.log(typeof datasoup.createWorker)');
