@@ -270,7 +270,9 @@ async function expectNothingLeft({ here, there, servers }) {
     const left = channelMessageHandlers.channelRequestHandlers.length;
 
     if (routerIds.length > 0 || left !== (worker === here ? servers.length : 0)) {
-      throw new Error(`worker.dump() still lists ${left} closed objects`);
+      throw new Error(
+        `worker.dump() lists ${left} objects and ${routerIds.length} routers after all routers closed`,
+      );
     }
   }
 }

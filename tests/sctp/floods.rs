@@ -78,7 +78,7 @@ fn forward_tsns_are_charged_for_every_stream_in_use() {
 fn resets_are_charged_for_the_streams_they_name() {
     let mut stage = Stage::new(config());
     let ids: Vec<u16> = (0..500).collect();
-    // Out of sequence, so it is answered with an error each time.
+    // The request is out of sequence, so the association answers it with an error each time.
     let reset = reset(stage.puppet.request + 7, 0, stage.puppet.tsn.wrapping_sub(1), &ids);
     let packet = packet(stage.puppet.tag, &[reset]);
     assert!(flood(&mut stage, &packet, 5000) > 1000);
@@ -179,14 +179,14 @@ fn sending_stops_while_too_many_tsns_wait_for_a_missing_one() {
             let sent = stage.drain();
             let ahead = sent.iter().filter(|c| c.kind == DATA).map(|c| c.tsn().wrapping_sub(last));
             highest = ahead.fold(highest, u32::max);
-            // The first is missing, and all others have arrived.
+            // The peer reports that the first TSN is missing and all others have arrived.
             if highest >= 2 {
                 stage.send(&[sack(last, 1 << 20, &[(2, highest as u16)])]);
             }
         }
         assert!(highest > 4000, "sending continues for a while: {highest}");
         assert!(highest < 4096 + 2048, "{highest}");
-        // When the missing one arrives, sending continues.
+        // The missing TSN arrives, and sending continues.
         stage.send(&[sack(last.wrapping_add(highest), 1 << 20, &[])]);
         assert!(stage.drain().is_empty());
         stage.assert_alive();
@@ -272,7 +272,7 @@ fn a_reset_within_a_message_drops_its_fragments() {
 #[test]
 fn fragments_of_messages_that_the_peer_abandons_are_not_held() {
     let mut stage = Stage::new(config());
-    // More than a client may leave incomplete.
+    // The peer abandons more messages than a client may leave incomplete.
     for ssn in 0..6000u16 {
         let (first, lost) = (stage.next_tsn(), stage.next_tsn());
         let skip = [&lost.to_be_bytes()[..], &1u16.to_be_bytes(), &ssn.to_be_bytes()].concat();

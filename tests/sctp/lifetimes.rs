@@ -187,7 +187,7 @@ fn a_message_with_a_lifetime_of_zero_is_sent_at_once_or_expires() {
         net.run_for(Duration::from_millis(50));
     }
     assert_eq!(net.b.take_messages().len(), 5);
-    // A window's worth is sent, no more.
+    // One congestion window of the messages is sent, and the rest expire.
     for i in 0..50 {
         net.a.sctp.send(net.now, BRIEF, numbered(i, 1000)).expect("room");
     }

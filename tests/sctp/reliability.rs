@@ -131,7 +131,7 @@ fn the_lifetime_runs_while_a_message_is_queued() {
     let state = lose_data(&mut net);
     state.set((true, 0));
     net.a.sctp.send(net.now, 1, numbered(0, 1000)).expect("room");
-    // The message is sent late in its lifetime, which does not start again with that.
+    // The message is sent late in its lifetime. Sending it does not restart the lifetime.
     net.now += Duration::from_millis(900);
     net.flush();
     assert_eq!(state.get().1, 1);

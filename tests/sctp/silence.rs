@@ -70,7 +70,7 @@ fn messages_queued_for_a_peer_that_is_gone_are_counted_as_unsent() {
 fn an_answered_heartbeat_keeps_the_association() {
     let mut stage = Stage::new(with_heartbeats());
     for _ in 0..100 {
-        // The first nineteen are lost.
+        // The first nineteen of the twenty HEARTBEATs get no answer.
         let sent = stage.pass(FAILURE - Duration::from_secs(1));
         assert_eq!(heartbeats(&sent), 20);
         let answer = answer(&sent);

@@ -39,8 +39,9 @@ fn networks(round_trip: u64) -> Vec<Conditions> {
     networks
 }
 
-/// dcsctp sends no messages with a lifetime here: one that expires when some of its fragments have been
-/// sent costs it a message of another stream, because it leaves out a TSN between the fragments of that.
+/// Whether `channel` carries messages in this direction. dcsctp sends none with a lifetime: when one
+/// expires in part, dcsctp skips a TSN between the fragments of a message of another stream, and that
+/// message is lost.
 fn carries(way: Way, channel: Channel) -> bool {
     way == Way::Down || channel != Channel::Brief
 }
@@ -64,7 +65,7 @@ fn promises_hold(round_trip: u64) {
         network.run_until(Duration::from_secs(60), |it| {
             all_came(it, Way::Down) && all_came(it, Way::Up)
         });
-        // Time for late and duplicated messages.
+        // This leaves time for late and duplicated messages.
         network.run_for(Duration::from_secs(10));
 
         for way in [Way::Down, Way::Up] {

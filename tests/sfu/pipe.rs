@@ -234,7 +234,7 @@ fn a_message_comes_through_two_pipes_with_its_subchannels() {
         let mut lab = Lab::with(1, Conditions::PERFECT, 1);
         let [a, b] = joined(&mut lab, by);
         let (producer, _, middle) = produce(&mut lab, [a, b]);
-        // And back again.
+        // A second pair of carriers takes the messages back to the first router.
         let (_, last) = carry(&mut lab, [b, a], middle, Vec::new());
         let options = DataConsumerOptions { subchannels: vec![3], ..options::consumer() };
         let (consumer, _) = lab.host().consume_with(a.direct, last, options);
@@ -352,7 +352,7 @@ fn a_tunnel_is_bounded_and_counts_as_an_association_does() {
     let (producer, carrier, remote) = produce(&mut lab, [near, far]);
     lab.run_for(Duration::from_secs(1));
     let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
-    // At the 2,000,000 of the stream the next one is rejected.
+    // Eight messages reach the 2,000,000 bytes of the stream, so the others are rejected.
     for _ in 0..11 {
         lab.sfu().send(producer, binary(1, 250_000), None);
     }

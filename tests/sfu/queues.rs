@@ -27,7 +27,7 @@ fn direct(lab: &mut Lab, bound: u64) -> (DataProducerKey, DataConsumerKey, Arc<B
 fn a_direct_consumer_drops_beyond_its_bound_and_emits_when_delivery_resumes() {
     let mut lab = Lab::new();
     let (producer, consumer, backlog) = direct(&mut lab, 1000);
-    // Each is charged 100 + 64 bytes: six fit.
+    // Each message is charged 100 + 64 bytes, so the bound of 1,000 admits six.
     for _ in 0..10 {
         lab.sfu().send(producer, binary(1, 100), None);
     }
@@ -41,7 +41,7 @@ fn a_direct_consumer_drops_beyond_its_bound_and_emits_when_delivery_resumes() {
     assert_eq!(stats["bufferedAmount"], 600);
     assert_eq!(backlog.payload(), 600);
 
-    // JavaScript takes two, which is not half of the room, then all.
+    // JavaScript takes two messages, which leaves more than half of the bound charged, and then the rest.
     backlog.leave(2, 200);
     assert!(!backlog.take_relief());
     backlog.leave(4, 400);
@@ -112,7 +112,7 @@ fn drain_is_emitted_once_below_a_quarter_of_the_bound() {
         assert_eq!(events, expected, "{left} left");
     }
     assert_eq!(intake.payload(), 0);
-    // With room there is no need to wait.
+    // A request for the event while there is room is answered at once.
     lab.sfu().notify_drain(producer);
     lab.flush();
     assert_eq!(lab.host().producer_events(producer), [DataProducerEvent::Drain]);
@@ -158,7 +158,7 @@ fn small(lab: &mut Lab) -> (TransportKey, usize, DataProducerKey, DataConsumerKe
 fn sctpsendbufferfull_is_emitted_once_a_turn_and_counted_exactly() {
     let mut lab = Lab::new();
     let (_, client, producer, consumer, _) = small(&mut lab);
-    // Five of them fill the 50,000 of the stream; the next is rejected.
+    // Five messages fill the 50,000 bytes of the stream, so the sixth is rejected.
     for _ in 0..9 {
         lab.sfu().send(producer, binary(1, 10_000), None);
     }
@@ -210,7 +210,7 @@ fn the_transports_bound_counts_all_streams() {
     for _ in 0..5 {
         lab.sfu().send(producer, binary(1, 10_000), None);
     }
-    // Each stream has its 40,000 and would take more, but the 100,000 of all are reached.
+    // Each stream would take five messages, but ten reach the 100,000 bytes of all streams together.
     let sent =
         |lab: &mut Lab, it| lab.consumer_stats(it)["messagesSent"].as_u64().expect("a number");
     let sent = [consumer, second, third].map(|it| sent(&mut lab, it));

@@ -53,7 +53,7 @@ fn a_request_on_one_server_for_a_transport_of_another_is_dropped() {
     }
     assert!(lab.strays.iter().all(|it| it.to != from), "it is not answered");
 
-    // The same request is valid where the transport is.
+    // The same request is valid on the server of its transport.
     lab.inject(from, ours(1), &check);
     lab.run_for(Duration::from_millis(100));
     assert_eq!(servers.map(|it| dropped(&mut lab, it)), [0, 1]);

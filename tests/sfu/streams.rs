@@ -170,7 +170,7 @@ fn a_closed_producer_asks_the_client_to_close_its_channel() {
     room.lab.run_for(Duration::from_secs(5));
     assert!(room.lab.clients[room.client].sctp.resets.contains(&9));
     assert!(room.lab.host().producer_events(producer).is_empty(), "we closed it");
-    // The stream can be produced on once more.
+    // A new DataProducer can use the stream.
     room.lab.host().produce(room.key, 9);
 }
 

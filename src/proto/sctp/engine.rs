@@ -40,7 +40,7 @@ pub const ENGINE_LOG_TARGET: &str = "sctp_proto";
 /// sctp-proto requires an address; it never uses it.
 const UNUSED_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 
-/// Resets that may wait in sctp-proto, which requests all of them in one packet.
+/// How many resets may wait in sctp-proto, which requests all of them in one packet.
 const MAX_WAITING_RESETS: usize = 256;
 
 /// sctp-proto keeps the whole packet as long as it holds one chunk of it, so a larger packet is
@@ -95,7 +95,7 @@ pub(super) enum Reassembled {
     Message(Message),
     /// The peer mixed PPIDs within one message, which is lost.
     Garbled,
-    /// Over the maximum.
+    /// The message exceeds `max_receive_message_size`.
     TooLarge,
 }
 
@@ -291,7 +291,7 @@ impl Engine {
                 self.ledger.finish_reset();
                 Some(EngineEvent::ResetComplete(id))
             }
-            // The stream stays out of use.
+            // The reset has failed, so the stream stays out of use.
             StreamEvent::ResetFailed { .. } => {
                 self.ledger.finish_reset();
                 None

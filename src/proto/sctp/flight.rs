@@ -74,11 +74,11 @@ const MAX_TSNS: u32 = 2 * (BUDGET / 64) as u32;
 /// Whether a message may go in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admittance {
-    /// Yes.
+    /// The message may go in.
     Now,
-    /// No, because it is large. A smaller one may.
+    /// The message is too large for the room that is left; a smaller one may go in.
     OnlySmaller,
-    /// No, nor any other.
+    /// No message may go in.
     Full,
 }
 

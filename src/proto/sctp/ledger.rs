@@ -50,7 +50,7 @@ impl From<Init> for Announced {
 #[derive(Debug)]
 pub(super) struct PeerSide {
     pub(super) announced: Announced,
-    /// It supports FORWARD TSN (RFC 3758 §3.1).
+    /// The peer supports FORWARD TSN (RFC 3758 §3.1).
     pub(super) forward_tsn: bool,
     pub(super) received: ReceivedTsns,
     /// The sequence number of its next RE-CONFIG request (RFC 6525 §4.1).

@@ -21,10 +21,10 @@ pub(super) struct GapLimit {
 /// The TSNs that have arrived.
 #[derive(Debug)]
 pub(super) struct ReceivedTsns {
-    /// All up to this one have arrived, or the peer has given them up.
+    /// All TSNs up to this one have arrived, or the peer has given them up.
     cumulative: u32,
-    /// The others, as distances from `origin`, so that they sort across the wrap, and the bytes
-    /// that came with each.
+    /// The TSNs that have arrived beyond it, as distances from `origin`, so that they sort across
+    /// the wrap, and the bytes that came with each.
     above: BTreeMap<u32, u32>,
     /// The sum of those bytes.
     above_bytes: usize,

@@ -208,7 +208,7 @@ fn refusals_follow_the_rfcs() {
 #[test]
 fn no_answer_is_larger_than_its_request() {
     assert!(refusal(&start(&[]).finish(), Refusal::BadRequest).is_empty());
-    // Of many unknown attributes only some are listed.
+    // The answer lists only some of many unknown attributes.
     let flood: Vec<(u16, &[u8])> = (0x4000..0x4100).map(|kind| (kind, &[][..])).collect();
     for algorithm in [IntegrityAlgorithm::Sha1, IntegrityAlgorithm::Sha256] {
         let datagram = request(&flood, algorithm);
@@ -226,7 +226,8 @@ fn a_success_has_the_mapped_address_and_is_signed() {
         ("[::ffff:192.0.2.1]:1", "192.0.2.1:1"),
     ] {
         for algorithm in [IntegrityAlgorithm::Sha1, IntegrityAlgorithm::Sha256] {
-            // The remote fragment is short here; with ours of 32 characters there is room.
+            // This USERNAME is shorter than those with a fragment of ours, which has 32 characters. A
+            // SOFTWARE attribute makes up for that, so that the answer is no larger than the request.
             let datagram = request(&[(0x8022, &[0; 20])], algorithm);
             let mut answer = b"before".to_vec();
             let parsed = parse(&datagram).unwrap();
