@@ -5,22 +5,16 @@ import { LOOPBACK } from './helpers/arrangement';
 import { EventRecorder } from './helpers/EventRecorder';
 import { NOT_OBJECTS, NOT_STRINGS, notIntegers, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
+import { router } from './helpers/sharedRouter';
 import { nextEvent, until } from './helpers/wait';
 
 const { NotFoundError } = datasoup.errors;
 
-let worker: types.Worker;
-let router: types.Router;
 let transport: types.DirectTransport;
 let webRtcTransport: types.WebRtcTransport;
 /** Of type direct, on `transport`. */
 let dataProducer: types.DataProducer;
 let dataProducerId: string;
-
-beforeAll(async () => {
-  worker = await datasoup.createWorker();
-  router = await worker.createRouter();
-});
 
 beforeEach(async () => {
   transport = await router.createDirectTransport();
@@ -33,8 +27,6 @@ afterEach(() => {
   transport.close();
   webRtcTransport.close();
 });
-
-afterAll(() => worker.close());
 
 function createWebRtcTransport(more: object = {}): Promise<types.WebRtcTransport> {
   return router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true, ...more });

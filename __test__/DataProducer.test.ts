@@ -6,19 +6,13 @@ import { EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, NOT_OBJECTS, NOT_STRINGS, notIntegers, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { allOf, numbered, Tally } from './helpers/numbered';
+import { router, worker } from './helpers/sharedRouter';
 import { nextEvent, nextMacrotask, until } from './helpers/wait';
 
 const { NotFoundError } = datasoup.errors;
 
-let worker: types.Worker;
-let router: types.Router;
 let transport: types.DirectTransport;
 let webRtcTransport: types.WebRtcTransport;
-
-beforeAll(async () => {
-  worker = await datasoup.createWorker();
-  router = await worker.createRouter();
-});
 
 beforeEach(async () => {
   transport = await router.createDirectTransport();
@@ -32,8 +26,6 @@ afterEach(() => {
   transport.close();
   webRtcTransport.close();
 });
-
-afterAll(() => worker.close());
 
 /** A DataProducer, a DataConsumer on the same transport, and its Inbox. */
 async function pair(

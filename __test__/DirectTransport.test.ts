@@ -5,25 +5,17 @@ import { EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, NOT_OBJECTS, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { MEDIA_OF_DUMP, MEDIA_OF_STATS } from './helpers/media';
+import { router } from './helpers/sharedRouter';
 
 const { NotFoundError, UnsupportedError } = datasoup.errors;
 
-let worker: types.Worker;
-let router: types.Router;
 let transport: types.DirectTransport;
-
-beforeAll(async () => {
-  worker = await datasoup.createWorker();
-  router = await worker.createRouter();
-});
 
 beforeEach(async () => {
   transport = await router.createDirectTransport();
 });
 
 afterEach(() => transport.close());
-
-afterAll(() => worker.close());
 
 describe('router.createDirectTransport()', () => {
   test('resolves with a DirectTransport', () => {

@@ -5,26 +5,18 @@ import { LOOPBACK, SOME_FINGERPRINTS } from './helpers/arrangement';
 import { EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, NOT_OBJECTS, notIntegers, SCTP_SIZES, titled } from './helpers/arguments';
 import { MEDIA_OF_DUMP, MEDIA_OF_STATS } from './helpers/media';
+import { router, worker } from './helpers/sharedRouter';
 import { canBind, closeSocket, freePort, udpSocket } from './helpers/sockets';
 
 const { NotFoundError, UnsupportedError } = datasoup.errors;
 
-let worker: types.Worker;
-let router: types.Router;
 let transport: types.WebRtcTransport;
-
-beforeAll(async () => {
-  worker = await datasoup.createWorker();
-  router = await worker.createRouter();
-});
 
 beforeEach(async () => {
   transport = await create();
 });
 
 afterEach(() => transport.close());
-
-afterAll(() => worker.close());
 
 /** A transport on the loopback address, with SCTP. */
 function create(more: object = {}): Promise<types.WebRtcTransport> {

@@ -364,16 +364,19 @@ describe('the cascade across a pipe', () => {
       .filter((line) => !line.includes('sctpstatechange') && !line.endsWith(' streamclose'));
   }
 
+  /** The events along the pipe after the original has closed. */
+  const CLOSES_AFTER_ORIGINAL = [
+    ...closes('pipeDataConsumer', 'dataproducerclose'),
+    'pipeDataProducer.observer close',
+    ...closes('farConsumer', 'dataproducerclose'),
+  ];
+
   test('original.close()', async () => {
     original.close();
     expect(take()).toEqual(['original.observer close']);
     await nextEvent(piped.pipeDataProducer.observer, 'close');
     await settled();
-    expect(take()).toEqual([
-      ...closes('pipeDataConsumer', 'dataproducerclose'),
-      'pipeDataProducer.observer close',
-      ...closes('farConsumer', 'dataproducerclose'),
-    ]);
+    expect(take()).toEqual(CLOSES_AFTER_ORIGINAL);
   });
 
   test('pipeDataConsumer.close()', async () => {
@@ -422,10 +425,6 @@ describe('the cascade across a pipe', () => {
     expect(take()).toEqual([...closes('original', 'transportclose'), 'direct1.observer close']);
     await nextEvent(piped.pipeDataProducer.observer, 'close');
     await settled();
-    expect(take()).toEqual([
-      ...closes('pipeDataConsumer', 'dataproducerclose'),
-      'pipeDataProducer.observer close',
-      ...closes('farConsumer', 'dataproducerclose'),
-    ]);
+    expect(take()).toEqual(CLOSES_AFTER_ORIGINAL);
   });
 });
