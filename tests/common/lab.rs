@@ -311,9 +311,7 @@ impl Lab {
     }
 
     pub(crate) fn sctp_connected(&mut self, key: TransportKey) -> bool {
-        let dump = self.sfu().transport(key).expect("open").dump();
-        let json = serde_json::to_value(dump).expect("json");
-        json["sctpState"] == "connected"
+        self.dump(key)["sctpState"] == "connected"
     }
 
     pub(crate) fn ice_state(&mut self, key: TransportKey) -> IceState {

@@ -5,19 +5,27 @@ use std::time::Duration;
 use datasoup::proto::message::Message;
 use datasoup::sfu::contract::options::{DataConsumerOptions, DirectTransportOptions};
 use datasoup::sfu::event::DataConsumerEvent;
-use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::subchannels::Selector;
 
 use crate::common::lab::{Lab, binary, text};
 use crate::common::options;
 
-/// A direct DataProducer and as many direct DataConsumers.
-fn direct(lab: &mut Lab, consumers: usize) -> (DataProducerKey, Vec<DataConsumerKey>) {
+/// A router with a direct DataProducer and as many direct DataConsumers.
+fn direct(lab: &mut Lab, consumers: usize) -> (RouterKey, DataProducerKey, Vec<DataConsumerKey>) {
     let router = lab.host().router();
     let transport = lab.host().direct(router);
     let producer = lab.host().produce(transport, 0);
     let consumers = (0..consumers).map(|_| lab.host().consume(transport, producer).0).collect();
-    (producer, consumers)
+    (router, producer, consumers)
+}
+
+/// A DataConsumer on a direct transport that sends no more than 10 bytes.
+fn small(lab: &mut Lab, router: RouterKey, producer: DataProducerKey) -> DataConsumerKey {
+    let key = TransportKey(lab.host().key());
+    let options = DirectTransportOptions { max_send_message_size: 10, ..options::direct() };
+    lab.sfu().router(router).expect("open").create_direct_transport(key, &options);
+    lab.host().consume(key, producer).0
 }
 
 fn send(lab: &mut Lab, producer: DataProducerKey, message: &Message) {
@@ -28,7 +36,7 @@ fn send(lab: &mut Lab, producer: DataProducerKey, message: &Message) {
 #[test]
 fn subchannels_choose_consumers_and_can_change() {
     let mut lab = Lab::new();
-    let (producer, consumers) = direct(&mut lab, 3);
+    let (_, producer, consumers) = direct(&mut lab, 3);
     let sfu = lab.sfu();
     let mut one = sfu.data_consumer(consumers[1]).expect("open");
     assert_eq!(one.set_subchannels(vec![2, 1, 2]), [1, 2]);
@@ -85,7 +93,7 @@ fn subchannels_choose_among_webrtc_consumers_as_well() {
 #[test]
 fn a_paused_consumer_gets_nothing_and_nothing_is_kept() {
     let mut lab = Lab::new();
-    let (producer, consumers) = direct(&mut lab, 2);
+    let (_, producer, consumers) = direct(&mut lab, 2);
     lab.sfu().data_consumer(consumers[0]).expect("open").pause();
     send(&mut lab, producer, &text("1"));
     lab.sfu().data_consumer(consumers[0]).expect("open").resume();
@@ -98,7 +106,7 @@ fn a_paused_consumer_gets_nothing_and_nothing_is_kept() {
 #[test]
 fn a_paused_producer_counts_and_routes_nothing_and_its_consumers_emit_once() {
     let mut lab = Lab::new();
-    let (producer, consumers) = direct(&mut lab, 1);
+    let (_, producer, consumers) = direct(&mut lab, 1);
     for _ in 0..2 {
         lab.sfu().data_producer(producer).expect("open").pause();
     }
@@ -143,12 +151,8 @@ fn a_consumer_of_a_paused_producer_shows_it_from_the_start() {
 #[test]
 fn a_message_too_large_for_one_consumer_is_dropped_and_counted_there_only() {
     let mut lab = Lab::new();
-    let (producer, consumers) = direct(&mut lab, 1);
-    let router = datasoup::sfu::id::RouterKey(2);
-    let small = TransportKey(lab.host().key());
-    let options = DirectTransportOptions { max_send_message_size: 10, ..options::direct() };
-    lab.sfu().router(router).expect("open").create_direct_transport(small, &options);
-    let (consumer, _) = lab.host().consume(small, producer);
+    let (router, producer, consumers) = direct(&mut lab, 1);
+    let consumer = small(&mut lab, router, producer);
     send(&mut lab, producer, &binary(1, 11));
     send(&mut lab, producer, &binary(2, 10));
     assert_eq!(lab.host().messages(consumer), [binary(2, 10)]);
@@ -160,7 +164,7 @@ fn a_message_too_large_for_one_consumer_is_dropped_and_counted_there_only() {
 #[test]
 fn a_producer_of_another_router_is_not_found() {
     let mut lab = Lab::new();
-    let (producer, _) = direct(&mut lab, 0);
+    let (_, producer, _) = direct(&mut lab, 0);
     let id = lab.host().producer_id(producer);
     let router = lab.host().router();
     let transport = lab.host().direct(router);
@@ -176,12 +180,8 @@ fn a_producer_of_another_router_is_not_found() {
 #[test]
 fn every_message_that_a_producer_gets_is_accounted_for_by_each_of_its_consumers() {
     let mut lab = Lab::new();
-    let (producer, mut consumers) = direct(&mut lab, 3);
-    let router = datasoup::sfu::id::RouterKey(2);
-    let small = TransportKey(lab.host().key());
-    let options = DirectTransportOptions { max_send_message_size: 10, ..options::direct() };
-    lab.sfu().router(router).expect("open").create_direct_transport(small, &options);
-    consumers.push(lab.host().consume(small, producer).0);
+    let (router, producer, mut consumers) = direct(&mut lab, 3);
+    consumers.push(small(&mut lab, router, producer));
     lab.sfu().data_consumer(consumers[1]).expect("open").set_subchannels(vec![1]);
 
     let selector = |subchannel| Selector { subchannels: vec![subchannel], ..Default::default() };

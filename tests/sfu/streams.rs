@@ -15,6 +15,7 @@ struct Room {
     lab: Lab,
     key: TransportKey,
     client: usize,
+    direct: TransportKey,
     /// A direct DataProducer, for the consumers of the client.
     producer: DataProducerKey,
 }
@@ -24,7 +25,7 @@ fn room() -> Room {
     let direct = lab.host().direct(router);
     let producer = lab.host().produce(direct, 0);
     let (key, client) = lab.join(router, 1);
-    Room { lab, key, client, producer }
+    Room { lab, key, client, direct, producer }
 }
 
 impl Room {
@@ -131,9 +132,7 @@ fn a_channel_that_the_client_closes_closes_its_consumer() {
 fn a_channel_that_the_client_closes_emits_on_its_producer_which_stays() {
     let mut room = room();
     let producer = room.lab.host().produce(room.key, 9);
-    let router = datasoup::sfu::id::RouterKey(2);
-    let direct = room.lab.host().direct(router);
-    let (consumer, _) = room.lab.host().consume(direct, producer);
+    let (consumer, _) = room.lab.host().consume(room.direct, producer);
     room.lab.clients[room.client].send(9, text("1"));
     room.lab.run_for(Duration::from_secs(1));
     room.lab.clients[room.client].sctp.reset(9);
