@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import * as net from 'node:net';
-import * as datasoup from '../..';
 import type { types } from '../..';
 import '../helpers/closeWorkers';
+import { router, worker } from '../helpers/router';
 import { bindingRequest, SUCCESS } from '../helpers/stun';
 import { untilState, within } from '../helpers/wait';
 
@@ -12,17 +12,9 @@ const UDP: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
 const TCP: types.TransportListenInfo = { protocol: 'tcp', ip: '127.0.0.1' };
 const FIRST = 1_076_302_079;
 
-let worker: types.Worker;
-let router: types.Router;
 const sockets: net.Socket[] = [];
 
-beforeEach(async () => {
-  worker = await datasoup.createWorker();
-  router = await worker.createRouter();
-});
-
 afterEach(() => {
-  worker.close();
   sockets.splice(0).forEach((socket) => socket.destroy());
 });
 

@@ -1,10 +1,10 @@
 import type * as dgram from 'node:dgram';
 import { createUdpTransport, SCTP } from 'werift-sctp';
-import * as datasoup from '../..';
 import type { types } from '../..';
 import '../helpers/closeWorkers';
 import { Inbox } from '../helpers/Inbox';
 import { allOf, numbered, Tally } from '../helpers/numbered';
+import { router } from '../helpers/router';
 import { udpSocket } from '../helpers/sockets';
 import { until, untilState, within } from '../helpers/wait';
 
@@ -13,24 +13,17 @@ import { until, untilState, within } from '../helpers/wait';
 const PPID_STRING = 51;
 const PPID_BINARY = 53;
 
-let worker: types.Worker;
-let router: types.Router;
 let directTransport: types.DirectTransport;
 let plain: types.PlainTransport;
 let socket: dgram.Socket;
 let far: SCTP;
 
 beforeEach(async () => {
-  worker = await datasoup.createWorker();
-  router = await worker.createRouter();
   directTransport = await router.createDirectTransport();
   socket = await udpSocket();
 });
 
-afterEach(async () => {
-  worker.close();
-  await far.stop();
-});
+afterEach(() => far.stop());
 
 /** Creates a PlainTransport and connects the peer, which opens the association. */
 async function connect(comedia: boolean): Promise<void> {

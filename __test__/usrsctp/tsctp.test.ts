@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import * as datasoup from '../..';
 import type { types } from '../..';
 import '../helpers/closeWorkers';
+import { router } from '../helpers/router';
 import { freePort } from '../helpers/sockets';
 import { until, untilState } from '../helpers/wait';
 
@@ -13,8 +13,6 @@ const TSCTP = process.env.TSCTP_PATH ?? '/usr/lib/usrsctp/tsctp';
 /** tsctp sends without a PPID. */
 const NO_PPID = 0;
 
-let worker: types.Worker;
-let router: types.Router;
 let directTransport: types.DirectTransport;
 let tsctp: ChildProcess | undefined;
 
@@ -27,13 +25,10 @@ beforeAll(() => {
 });
 
 beforeEach(async () => {
-  worker = await datasoup.createWorker();
-  router = await worker.createRouter();
   directTransport = await router.createDirectTransport();
 });
 
 afterEach(() => {
-  worker.close();
   tsctp?.kill('SIGKILL');
 });
 
