@@ -365,7 +365,7 @@ fn one_heartbeat_per_packet_is_answered() {
     assert_eq!(sent.iter().filter(|chunk| chunk.kind == HEARTBEAT_ACK).count(), 1);
     assert_eq!(sent[0].value, parameter(1, b"12345678"));
     let large = chunk(HEARTBEAT, 0, &parameter(1, &[7; 4000]));
-    assert_eq!(stage.send(&[large]), [], "the answer would not fit a packet");
+    assert_eq!(stage.send(&[large]), [], "the HEARTBEAT ACK would not fit a packet");
     stage.assert_alive();
 }
 

@@ -294,7 +294,7 @@ fn with_start_never_an_abort_during_the_handshake_ends_only_the_attempt() {
     let mut stage = Stage::halfway(never, (10, 10), &extensions());
     stage.send(&[chunk(ABORT, 0, &[])]);
     assert_eq!(stage.sctp.state(), SctpState::Connecting);
-    assert_eq!(stage.pass(Duration::from_secs(60)), [], "it never sends an INIT");
+    assert_eq!(stage.pass(Duration::from_secs(60)), [], "the association never sends an INIT");
     let sent = stage.inject(stage.puppet.init((10, 10), &extensions()));
     assert_eq!(sent[0].kind, INIT_ACK);
     stage.puppet.tag = sent[0].tsn();

@@ -215,7 +215,7 @@ fn a_replayed_cookie_does_not_revive_the_association() {
     assert_eq!(
         stage.send(std::slice::from_ref(&echo))[0].kind,
         COOKIE_ACK,
-        "ours may have been lost"
+        "the COOKIE ACK is repeated, as the first may have been lost"
     );
     stage.assert_alive();
     stage.send(&[chunk(ABORT, 0, &[])]);
@@ -320,7 +320,7 @@ fn a_window_that_stays_zero_blocks_sending_only() {
     }
     assert!(refused > 500);
     let sent = stage.pass(Duration::from_secs(600));
-    assert!(sent.len() < 600, "the window is probed now and then: {} chunks", sent.len());
+    assert!(sent.len() < 600, "the closed window is only probed: {} chunks", sent.len());
     assert!(stage.sctp.queued_bytes() <= 2_001_000);
     stage.assert_alive();
 }

@@ -52,7 +52,10 @@ impl Wire {
     /// Checks that every message has arrived, or is counted as expired or abandoned.
     fn account(&self, arrived: usize, counters: SctpCounters) {
         let expired = self.sent.len() - self.begun.len();
-        assert_eq!(counters.expired.messages as usize, expired, "expired are those never sent");
+        assert_eq!(
+            counters.expired.messages as usize, expired,
+            "a message counts as expired if no chunk of it was sent"
+        );
         let abandoned = counters.abandoned.messages as usize;
         assert!(arrived + abandoned >= self.begun.len(), "{arrived} + {abandoned}");
         assert!(abandoned <= self.begun.len());

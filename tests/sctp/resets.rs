@@ -76,7 +76,7 @@ fn a_reset_discards_queued_messages_and_delivers_those_already_written() {
     net.run_for(Duration::from_secs(20));
     let numbers: Vec<u32> = net.b.take_messages().iter().map(|(_, m)| number(m)).collect();
     assert_eq!(numbers, (0..1000 - discarded.messages as u32).collect::<Vec<_>>());
-    assert_eq!(resets(&net.b, 1), 1, "emitted after the messages");
+    assert_eq!(resets(&net.b, 1), 1, "the reset is emitted after the messages");
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn a_stream_expected_to_be_used_again_is_reset_when_it_is_closed_again() {
     answer_resets(&mut stage, sent, PERFORMED);
     stage.pass(Duration::from_secs(10));
     stage.sctp.reset_stream(1);
-    assert_eq!(stage.drain(), [], "nothing has used it since its reset");
+    assert_eq!(stage.drain(), [], "no message has used the stream since its reset");
     stage.sctp.expect_stream(1);
     stage.sctp.reset_stream(1);
     assert!(stage.drain().iter().any(|chunk| chunk.kind == RECONFIG));

@@ -256,7 +256,7 @@ fn tuple_churn_leaves_a_transport_no_more_than_eight_tuples() {
     assert_eq!(lab.host().events.len(), 0, "UDP has no connection to close");
     let valid = |lab: &mut Lab, n| lab.sfu().is_valid_tuple(Tuple { socket, remote: theirs(n) });
     assert_eq!((0..5000).filter(|n| valid(&mut lab, *n)).count(), 8);
-    assert!(valid(&mut lab, 1), "the selected one stays");
+    assert!(valid(&mut lab, 1), "the selected tuple stays");
     lab.sfu().transport(key).expect("open").close();
     assert_eq!((0..5000).filter(|n| valid(&mut lab, *n)).count(), 0);
     lab.flush();

@@ -106,7 +106,11 @@ fn after_restart_ice_old_credentials_work_until_the_new_ones_are_used() {
             assert_eq!(dump.local_ice_username_fragments.len(), 2);
         }
         lab.run_for(Duration::from_secs(40));
-        assert_eq!(lab.ice_state(key), IceState::Completed, "the old ones keep it alive");
+        assert_eq!(
+            lab.ice_state(key),
+            IceState::Completed,
+            "checks with the old credentials keep consent"
+        );
 
         let now = lab.now;
         lab.clients[client].restart_ice(now, new);

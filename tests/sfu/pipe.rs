@@ -131,7 +131,10 @@ fn messages_and_subchannels_pass_through_a_pipe() {
                 consumers.iter().map(|it| lab.hosts[far.host].messages(*it)).collect();
             let lens: Vec<usize> = got.iter().map(Vec::len).collect();
             assert_eq!(lens, expected, "{selector:?}");
-            assert!(got.iter().flatten().all(|it| *it == message), "without the header");
+            assert!(
+                got.iter().flatten().all(|it| *it == message),
+                "messages are delivered without the header of the pipe"
+            );
         }
     }
 }

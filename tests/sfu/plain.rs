@@ -101,7 +101,7 @@ fn comedia_learns_the_address_from_the_peer_that_opens_an_association() {
     let up = lab.host().produce(key, 0);
     let (consumer, _) = lab.host().consume(direct, up);
     lab.run_for(Duration::from_secs(300));
-    assert_eq!(lab.stats(key)["sctpState"], "new", "it waits without a deadline");
+    assert_eq!(lab.stats(key)["sctpState"], "new", "the association waits without a deadline");
     assert_eq!(connect(&mut lab, key, theirs(7)), Ok(()), "accepted and ignored");
 
     let peer = join(&mut lab);

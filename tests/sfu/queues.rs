@@ -243,7 +243,10 @@ fn bufferedamountlow_is_emitted_when_the_amount_falls_to_the_threshold() {
     assert_eq!(gauge.payload(), 0);
     lab.sfu().send(producer, text("small"), None);
     lab.run_for(Duration::from_secs(1));
-    assert!(lab.host().consumer_events(consumer).is_empty(), "it was not above the threshold");
+    assert!(
+        lab.host().consumer_events(consumer).is_empty(),
+        "the amount was not above the threshold"
+    );
 }
 
 #[test]

@@ -51,13 +51,13 @@ fn a_request_on_one_server_for_a_transport_of_another_is_dropped() {
     for unchanged in ["bytesReceived", "bytesSent", "datagramsDropped", "iceSelectedTuple"] {
         assert_eq!(before[unchanged], after[unchanged], "{unchanged}");
     }
-    assert!(lab.strays.iter().all(|it| it.to != from), "it is not answered");
+    assert!(lab.strays.iter().all(|it| it.to != from), "the request is not answered");
 
     // The same request is valid on the server of its transport.
     lab.inject(from, ours(1), &check);
     lab.run_for(Duration::from_millis(100));
     assert_eq!(servers.map(|it| dropped(&mut lab, it)), [0, 1]);
-    assert!(lab.strays.iter().any(|it| it.to == from), "it is answered");
+    assert!(lab.strays.iter().any(|it| it.to == from), "the request is answered");
 }
 
 #[test]
@@ -68,7 +68,11 @@ fn a_client_may_use_its_port_again_for_another_session() {
     // The tab is reloaded: no close_notify, and the same port.
     lab.clients.remove(client);
     let (new, client) = lab.join_server(router, server, 1);
-    assert_eq!(lab.ice_state(old), IceState::Disconnected, "its only path is gone");
+    assert_eq!(
+        lab.ice_state(old),
+        IceState::Disconnected,
+        "the old transport has lost its only path"
+    );
     assert_eq!(lab.ice_state(bystander), IceState::Completed);
 
     let producer = lab.host().produce(new, 0);

@@ -59,7 +59,7 @@ fn stream_ids_ascend_and_skip_those_in_use() {
     let (third, stream) = room.consume();
     assert_eq!(stream, 3);
     room.close(third);
-    assert_eq!(room.consume().1, 4, "not the one just closed");
+    assert_eq!(room.consume().1, 4, "the id that was just closed is not reused yet");
     assert!(room.consume_on(4).is_err(), "in use");
     assert!(room.consume_on(0).is_err(), "in use");
 }
@@ -74,14 +74,14 @@ fn stream_ids_wrap_and_run_out() {
         assert_eq!(stream, expected);
         held.push(consumer);
     }
-    assert!(room.consume_on(65_535).is_err(), "not for data channels");
+    assert!(room.consume_on(65_535).is_err(), "65,535 is no id of a data channel");
     let key = DataConsumerKey(room.lab.host().key());
     let data_producer_id = room.lab.host().producer_id(room.producer);
     let options = options::consumer_of(data_producer_id);
     let mut transport = room.lab.sfu().transport(room.key).expect("open");
     let error = transport.consume_data(key, options, Arc::new(Backlog::new(1)));
-    assert_eq!(error.expect_err("none is left").name(), "Error");
-    assert!(room.lab.sfu().data_consumer(key).is_err(), "nothing was made");
+    assert_eq!(error.expect_err("no stream id is left").name(), "Error");
+    assert!(room.lab.sfu().data_consumer(key).is_err(), "no DataConsumer was made");
 
     room.close(held[99]);
     room.lab.run_for(Duration::from_secs(10));
@@ -123,7 +123,11 @@ fn a_channel_that_the_client_closes_closes_its_consumer() {
     assert_eq!(events, [DataConsumerEvent::StreamClose]);
     assert!(room.lab.sfu().data_consumer(consumer).is_err());
     assert!(room.lab.sfu().data_consumer(other).is_ok());
-    assert_eq!(room.lab.clients[room.client].sctp.resets, [stream], "ours is reset in turn");
+    assert_eq!(
+        room.lab.clients[room.client].sctp.resets,
+        [stream],
+        "our side of the stream is reset in turn"
+    );
     let dump = room.lab.dump(room.key);
     assert_eq!(dump["dataConsumerIds"].as_array().map(Vec::len), Some(1));
 }
@@ -168,7 +172,10 @@ fn a_closed_producer_asks_the_client_to_close_its_channel() {
     room.lab.sfu().data_producer(producer).expect("open").close();
     room.lab.run_for(Duration::from_secs(5));
     assert!(room.lab.clients[room.client].sctp.resets.contains(&9));
-    assert!(room.lab.host().producer_events(producer).is_empty(), "we closed it");
+    assert!(
+        room.lab.host().producer_events(producer).is_empty(),
+        "the application closed the DataProducer"
+    );
     // A new DataProducer can use the stream.
     room.lab.host().produce(room.key, 9);
 }
