@@ -75,12 +75,12 @@ impl Certificate {
         Ok(Self(DtlsCertificate { certificate, private_key }))
     }
 
-    /// The certificate, DER.
+    /// The certificate as DER.
     pub fn der(&self) -> &[u8] {
         &self.0.certificate
     }
 
-    /// The certificate, PEM.
+    /// The certificate as PEM.
     pub fn pem(&self) -> String {
         certificate_to_pem(self.der())
     }
@@ -114,7 +114,8 @@ fn is_pkcs8_rsa(private_key: &[u8]) -> bool {
     start.windows(RSA_ENCRYPTION.len()).any(|window| window == RSA_ENCRYPTION)
 }
 
-/// Checks that the two belong together as a handshake does: the key signs, the certificate verifies.
+/// Checks that the certificate belongs to the key. As in a handshake, the key signs and the certificate
+/// verifies.
 fn check_pair(certificate: &[u8], private_key: &[u8]) -> Result<(), CertificateError> {
     const PROBE: &[u8] = b"does this key belong to this certificate?";
     let crypto = dimpl::crypto::aws_lc_rs::default_provider();

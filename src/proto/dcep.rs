@@ -18,7 +18,7 @@ pub enum Dcep {
     Ack,
 }
 
-/// DATA_CHANNEL_OPEN (RFC 8832 §5.1): the peer opens a channel on the stream it came on.
+/// DATA_CHANNEL_OPEN (RFC 8832 §5.1): the peer opens a channel on the stream that carries this message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Open {
     /// The name of the channel, at most 65,535 bytes.
@@ -99,7 +99,7 @@ impl Open {
         message.extend_from_slice(&[OPEN, kind | unordered]);
         message.extend_from_slice(&self.priority.to_be_bytes());
         message.extend_from_slice(&u32::from(parameter).to_be_bytes());
-        // `cut` has bounded both.
+        // The casts lose nothing, because `cut` has bounded both lengths.
         message.extend_from_slice(&(label.len() as u16).to_be_bytes());
         message.extend_from_slice(&(protocol.len() as u16).to_be_bytes());
         message.extend_from_slice(label.as_bytes());

@@ -66,9 +66,9 @@ pub enum DtlsState {
     Connecting,
     /// The handshake is done, and the certificate of the peer has matched a fingerprint.
     Connected,
-    /// Ended by a timeout, a wrong certificate or a fatal error.
+    /// A timeout, a wrong certificate or a fatal error ended the session.
     Failed,
-    /// Ended by the peer's close_notify or by [`Dtls::close`].
+    /// The peer's close_notify or [`Dtls::close`] ended the session.
     Closed,
 }
 
@@ -76,7 +76,8 @@ pub enum DtlsState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DtlsRole {
-    /// Remote side: not given; it is taken for the server. Our side: not known yet.
+    /// Remote side: the role was not given, and the peer counts as the server. Our side: the role is not
+    /// known yet.
     #[default]
     Auto,
     /// Sends the ClientHello.
@@ -105,7 +106,7 @@ pub enum SealError {
     /// The state is not [`DtlsState::Connected`].
     #[error("the DTLS session is not connected")]
     NotConnected,
-    /// More than [`MAX_PLAINTEXT`] bytes.
+    /// The content has more than [`MAX_PLAINTEXT`] bytes.
     #[error("the data is larger than a DTLS record")]
     TooLarge,
 }
@@ -122,7 +123,7 @@ pub struct Dtls {
     /// The peer's certificate must match one of these fingerprints. Empty after the match.
     fingerprints: Vec<Fingerprint>,
     engine: Option<Box<dimpl::Dtls>>,
-    /// Datagrams from before the handshake could start.
+    /// Datagrams of the peer that arrived before the handshake could start.
     early: EarlyDatagrams,
     /// The peer's certificate in DER, kept from the match until the caller takes it.
     peer_certificate: Option<Box<[u8]>>,
@@ -195,7 +196,8 @@ impl Dtls {
         Ok(())
     }
 
-    /// ICE has a valid tuple. Later calls change nothing.
+    /// Call this when ICE has a valid tuple: the handshake may start from then on. Later calls change
+    /// nothing.
     pub fn path_ready(&mut self, now: Instant) {
         if self.state == DtlsState::New {
             self.enter(DtlsState::Connecting);
@@ -216,8 +218,8 @@ impl Dtls {
     /// Seals `content` into one record, up to [`MAX_RECORD_OVERHEAD`] bytes longer, and appends it to
     /// `out`. An error leaves `out` unchanged.
     ///
-    /// Call [`Dtls::poll_transmit`] first: it may have the end of the handshake, and a record that
-    /// overtakes that is lost.
+    /// Call [`Dtls::poll_transmit`] first: the end of the handshake may wait there, and a record that
+    /// overtakes it is lost.
     pub fn seal(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
         let (DtlsState::Connected, Some(engine)) = (self.state, self.engine.as_mut()) else {
             return Err(SealError::NotConnected);
@@ -256,7 +258,7 @@ impl Dtls {
                     self.outgoing.push(record.into());
                 }
             }
-            // The last alert is still to be sent.
+            // `outgoing` may still hold the last alert, which must reach the peer.
             (DtlsState::Failed | DtlsState::Closed, _) => {}
             _ => self.outgoing.clear(),
         }
@@ -298,16 +300,16 @@ impl Dtls {
         }
         self.engine = Some(Box::new(self.context.engine(now, self.role == DtlsRole::Client)));
         self.give_up_at = Some(now + HANDSHAKE_TIMEOUT);
-        // Lets a client write its ClientHello.
+        // This makes the engine of a client write its ClientHello.
         self.drive(now, None);
         for datagram in self.early.take() {
             self.handle_datagram(now, &datagram);
         }
     }
 
-    /// Passes the records of a datagram to the engine one by one. From a whole datagram it would
-    /// ignore everything after a message that it has already, although a retransmitted flight may
-    /// have new messages there, and all of a datagram with more than 8 records.
+    /// Passes the records of a datagram to the engine one by one. From a whole datagram the engine would
+    /// ignore everything after a message that it has already, although a retransmitted flight may have new
+    /// messages there. It would also ignore any datagram with more than 8 records.
     fn handle_records(&mut self, now: Instant, datagram: &[u8]) {
         let mut read = 0;
         for record in record::split(datagram) {
@@ -343,8 +345,8 @@ impl Dtls {
         }
     }
 
-    /// Passes the time and a record, if any, to the engine, and takes all its output: its queue is
-    /// bounded, and it fails when that is full.
+    /// Passes the time and a record, if any, to the engine. Takes all output of the engine, because the
+    /// engine fails when its bounded queue is full.
     fn drive(&mut self, now: Instant, record: Option<&[u8]>) {
         let Some(engine) = self.engine.as_mut() else { return };
         let mut result = engine.handle_timeout(now);
@@ -356,8 +358,8 @@ impl Dtls {
         }
 
         match (self.state, record) {
-            // The size of the content of an AES-GCM record, so that it is copied only once. Any other
-            // output grows the buffer to its size.
+            // The buffer has the size of the content of an AES-GCM record, so that the content is copied only
+            // once. Any other output grows the buffer to its size.
             (DtlsState::Connected, Some(record)) => {
                 let len = record.len().saturating_sub(MAX_RECORD_OVERHEAD);
                 self.take_output(&mut vec![0; len]);
@@ -412,8 +414,7 @@ impl Dtls {
                     self.retransmit_at = (self.state == DtlsState::Connecting).then_some(at);
                     break;
                 }
-                // SRTP keys, which are not used, and data before the handshake is done, which the
-                // engine does not return.
+                // SRTP keys are not used, and the engine returns no data before the handshake is done.
                 _ => {}
             }
         }
@@ -426,11 +427,11 @@ impl Dtls {
     /// The alert for an error of the engine, if the peer gets one.
     fn answer_to(&self, error: &dimpl::Error) -> Option<Alert> {
         match error {
-            // The error is the peer's own alert.
+            // The error is the peer's own alert, which needs no answer.
             dimpl::Error::SecurityError(SecurityError::FatalAlert { .. }) => None,
             dimpl::Error::Timeout(_) => None,
             _ if self.state == DtlsState::Connecting => Some(Alert::HandshakeFailure),
-            // The peer would ignore a plaintext alert now, and the engine seals only close_notify.
+            // The peer would ignore a plaintext alert now, and the engine can seal no alert but close_notify.
             _ => None,
         }
     }

@@ -32,7 +32,8 @@ pub use credentials::Credentials;
 use credentials::{Generation, Secrets};
 use quota::{Quotas, Sender};
 
-/// How many valid tuples are kept. Each costs the peer an authentic request, but not more than that.
+/// How many valid tuples are kept. The number is bounded because one authentic request is all that a tuple
+/// costs the peer.
 const MAX_TUPLES: usize = 8;
 
 /// The state that the application sees.
@@ -54,8 +55,8 @@ pub enum IceState {
 pub enum IceEvent {
     /// The state has changed.
     State(IceState),
-    /// Data is sent over this tuple from now on. Comes before the state that it leads to, and again
-    /// when a connection comes back over the tuple that it had before.
+    /// Data is sent over this tuple from now on. The event comes before the state that it leads to. It is
+    /// repeated when a lost connection comes back over the tuple that it had before.
     SelectedTuple(Tuple),
     /// The tuple has become valid.
     TupleAdded(Tuple),
@@ -121,8 +122,8 @@ impl IceLite {
         self.state
     }
 
-    /// The selected tuple, or the last one when Disconnected. For display; [`Self::path`] is where
-    /// to send.
+    /// The selected tuple, or the last one when Disconnected. It is for display only; datagrams are sent over
+    /// [`Self::path`].
     pub fn selected(&self) -> Option<Tuple> {
         self.selected
     }
@@ -177,14 +178,14 @@ impl IceLite {
                 out.push_with(tuple, |bytes| request.write_refusal(refusal, key, bytes));
                 false
             }
-            // Without a key nothing is verified.
+            // Without a key the request cannot be verified.
             (Ok(_), None) => false,
         }
     }
 
-    /// Authenticated data came from `tuple`. If that is valid, the peer sends there now (from Wi-Fi
-    /// to mobile, for example), and so do we. Consent is not renewed: RFC 7675 §5.1 leaves that to
-    /// the requests.
+    /// Notes that authenticated data came from `tuple`. If the tuple is valid, the peer sends there now (it
+    /// moved from Wi-Fi to mobile, for example), and so do we. Consent is not renewed: RFC 7675 §5.1 leaves
+    /// that to the requests.
     pub fn handle_data(&mut self, now: Instant, tuple: Tuple) {
         if let Some(valid) = self.tuples.iter_mut().find(|valid| valid.tuple == tuple) {
             valid.last_heard = now;
@@ -236,13 +237,13 @@ impl IceLite {
 
     fn retire_previous_credentials(&mut self) {
         if let Some(username_fragment) = self.secrets.retire_previous() {
-            // Nominations count within one set of credentials.
+            // Nominations count within one set of credentials, so the peer may start again from 1.
             self.nomination = 0;
             self.events.push_back(IceEvent::CredentialsRetired(username_fragment));
         }
     }
 
-    /// An authentic request came over `tuple`.
+    /// Applies an authentic request that came over `tuple`.
     fn handle_check(&mut self, now: Instant, tuple: Tuple, check: Check) {
         self.last_request = Some(now);
         self.validate(now, tuple);

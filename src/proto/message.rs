@@ -32,7 +32,7 @@ impl Ppid {
 pub struct Message {
     /// The kind of the payload.
     pub ppid: Ppid,
-    /// The bytes. One byte, to be ignored, where [`Ppid::is_empty`].
+    /// The bytes. An empty message has one byte here, which the receiver ignores; see [`Ppid::is_empty`].
     pub payload: Bytes,
 }
 
@@ -48,7 +48,7 @@ impl Message {
         Self { ppid, payload }
     }
 
-    /// As [`Self::new`], with a copy of `payload`.
+    /// Does the same as [`Self::new`], with a copy of `payload`.
     pub fn copy_from_slice(ppid: Ppid, payload: &[u8]) -> Self {
         let payload = if ppid.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(payload) };
         Self::new(ppid, payload)
@@ -82,7 +82,7 @@ pub struct Reliability {
 }
 
 impl Reliability {
-    /// Ordered, and retransmitted until it arrives.
+    /// Each message is delivered in order, and retransmitted until it arrives.
     pub const RELIABLE: Self = Self { ordered: true, limit: None };
 }
 

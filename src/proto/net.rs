@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SocketId(pub u32);
 
-/// A path between us and a peer: our socket and its address. For TCP the socket is the listening
-/// one; its connections differ in the remote address.
+/// A path between us and a peer: our socket and the peer's address. For TCP the socket is the listening one,
+/// and its connections differ in the remote address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Tuple {
     /// Our side.

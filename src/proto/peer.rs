@@ -26,8 +26,8 @@
 //! are final, but ICE continues, and the peer can still be dumped and closed. The one error, [`AlreadyConnected`], changes
 //! nothing.
 //!
-//! [`Peer::close`] comes last. After it only the getters may be called: what leads to the peer (its username fragments
-//! and tuples) is still there to be removed from the tables of the caller.
+//! [`Peer::close`] comes last. After it only the getters may be called: the username fragments and tuples
+//! that lead to the peer are still there, so that the caller can remove them from its tables.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub struct PeerConfig {
     pub dtls: Arc<DtlsContext>,
     /// The peer is disconnected after this time without a valid STUN request; `None` for no timeout.
     pub consent_timeout: Option<Duration>,
-    /// `None`: no SCTP, so no data.
+    /// The SCTP settings. With `None` there is no association, so the peer carries no data.
     pub sctp: Option<SctpConfig>,
 }
 
@@ -73,7 +73,7 @@ pub enum PeerEvent {
     UsernameRetired(String),
     /// The DTLS state changed. With the peer's certificate (PEM) once connected.
     Dtls(DtlsState, Option<String>),
-    /// From the association.
+    /// An event of the association.
     Sctp(SctpEvent),
 }
 
@@ -210,7 +210,8 @@ impl Peer {
             self.pump_ice();
             self.dtls.path_ready(now);
             self.pump_dtls(now);
-            // A peer sends a check every few seconds (RFC 7675 §5.1), so this is a regular occasion.
+            // A peer sends a check every few seconds (RFC 7675 §5.1), so memory is trimmed regularly here
+            // without a timer.
             self.trim();
         }
         authentic
@@ -242,7 +243,8 @@ impl Peer {
         if dtls.state() == DtlsState::Connected {
             sctp.drain_transmits(now, |packet| {
                 out.push_with(tuple, |bytes| {
-                    // A session that fails here emits its event, which ends the association.
+                    // The error is ignored: a session that fails here emits its event, which ends the
+                    // association.
                     let _ = dtls.seal(packet, bytes);
                 });
             });
@@ -294,7 +296,8 @@ impl Peer {
         self.pump_dtls_from(now, None);
     }
 
-    /// Passes verified data on, and emits states. `tuple` is the source of the data.
+    /// Passes verified data to the association, and emits changes of the DTLS state. `tuple` is the source of
+    /// the data.
     fn pump_dtls_from(&mut self, now: Instant, tuple: Option<Tuple>) {
         while let Some(event) = self.dtls.poll_event() {
             match event {
@@ -320,7 +323,7 @@ impl Peer {
         let Some(sctp) = &mut self.sctp else {
             return self.events.push_back(PeerEvent::Dtls(state, certificate));
         };
-        // The events of the association happened before this.
+        // The events of the association happened before this change of state, so they come first.
         self.events.extend(std::iter::from_fn(|| sctp.poll_event()).map(PeerEvent::Sctp));
         self.events.push_back(PeerEvent::Dtls(state, certificate));
         match state {

@@ -16,7 +16,8 @@ struct Slot {
     range: Range<usize>,
 }
 
-/// The datagrams of one turn. Cleared, not freed, between turns.
+/// The datagrams of one turn. Their memory is cleared between turns, not freed, so that most turns allocate
+/// nothing.
 #[derive(Debug, Default)]
 pub struct Transmits {
     bytes: Vec<u8>,
@@ -39,7 +40,7 @@ impl Transmits {
         }
     }
 
-    /// The datagrams, in the order in which they were pushed.
+    /// Returns the datagrams in the order of the pushes.
     pub fn iter(&self) -> impl Iterator<Item = (Tuple, &[u8])> {
         self.datagrams.iter().map(|d| (d.tuple, &self.bytes[d.range.clone()]))
     }

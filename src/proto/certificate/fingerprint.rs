@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Fingerprint {
     /// The hash function.
     pub algorithm: FingerprintAlgorithm,
-    /// The hash in hex with colons between the bytes. Ours is in upper case; a peer's may be in either.
+    /// The hash in hex with colons between the bytes. Our own value is in upper case; a peer's may be in either case.
     pub value: String,
 }
 
@@ -20,7 +20,7 @@ impl Fingerprint {
         Self { algorithm, value: hex.join(":") }
     }
 
-    /// Whether `certificate`, DER, has this fingerprint. A value of the wrong length or form matches
+    /// Whether `certificate` (DER) has this fingerprint. A value of the wrong length or form matches
     /// no certificate.
     pub fn matches(&self, certificate: &[u8]) -> bool {
         Self::of(self.algorithm, certificate).value.eq_ignore_ascii_case(&self.value)
@@ -48,7 +48,7 @@ pub enum FingerprintAlgorithm {
 }
 
 impl FingerprintAlgorithm {
-    /// All of them, weakest first.
+    /// All hash functions, weakest first.
     pub const ALL: [Self; 5] = [Self::Sha1, Self::Sha224, Self::Sha256, Self::Sha384, Self::Sha512];
 
     fn function(self) -> &'static digest::Algorithm {

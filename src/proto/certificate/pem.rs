@@ -4,7 +4,7 @@ use pem_rfc7468::LineEnding;
 
 /// Encodes a DER certificate as PEM (RFC 7468 §5), with 64 characters and a line feed per line.
 pub(crate) fn certificate_to_pem(der: &[u8]) -> String {
-    // Fails only for an invalid label, or if the length overflows `usize`.
+    // Encoding fails only for an invalid label, or if the length overflows `usize`.
     pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, der).unwrap_or_default()
 }
 

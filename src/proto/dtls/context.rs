@@ -14,8 +14,8 @@ use super::MAX_HANDSHAKE_RECORD;
 /// than its one second for applications that are sensitive to delay.
 const FLIGHT_RTO: Duration = Duration::from_millis(250);
 
-/// The engine's own time limits, which never apply: a session fails its handshake after 30 seconds,
-/// and 7 of the 16 doublings take as long.
+/// The engine's own limits on a handshake. They never apply: a session fails its handshake after 30 seconds,
+/// and 7 of the 16 doublings already take as long.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(60);
 const ENGINE_RETRIES: usize = 16;
 
@@ -57,7 +57,7 @@ impl DtlsContext {
             .flight_retries(ENGINE_RETRIES)
             .handshake_timeout(ENGINE_TIMEOUT)
             .build()
-            // Cannot fail: it validates only the constants above.
+            // This cannot fail: the builder validates only the constants above.
             .expect("constants");
         let scratch = Mutex::new(vec![0; MAX_HANDSHAKE_BYTES]);
         Self { certificate, config: Arc::new(config), scratch }
@@ -75,7 +75,7 @@ impl DtlsContext {
     /// A buffer for the output of an engine during a handshake. It is large enough for any
     /// certificate, for which an engine cannot request room as it can for other output.
     pub(super) fn scratch(&self) -> MutexGuard<'_, Vec<u8>> {
-        // A panic that poisoned it leaves nothing of value in it.
+        // The buffer holds nothing of value between calls, so a panic that poisoned the lock does no harm.
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -11,7 +11,8 @@ const MAX_BYTES: usize = 16 * 1024;
 pub(super) struct EarlyDatagrams(Vec<Box<[u8]>>);
 
 impl EarlyDatagrams {
-    /// Keeps a datagram. Returns false if it is dropped: not of a handshake, kept already, or over a bound.
+    /// Keeps a datagram. Returns false if the datagram is dropped, because it is not part of a handshake, is
+    /// kept already or exceeds a bound.
     pub(super) fn keep(&mut self, datagram: &[u8]) -> bool {
         let Some(message) = record::handshake_message(datagram) else { return false };
         let bytes: usize = self.0.iter().map(|kept| kept.len()).sum();

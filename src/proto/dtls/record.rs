@@ -111,8 +111,8 @@ fn are_messages(mut rest: &[u8]) -> bool {
     }
 }
 
-/// A datagram that starts with a plaintext handshake message, without what a retransmission changes:
-/// the record number.
+/// Returns a datagram that starts with a plaintext handshake message, without the record number, because only
+/// that changes in a retransmission.
 pub(super) fn handshake_message(datagram: &[u8]) -> Option<&[u8]> {
     match datagram {
         [HANDSHAKE, _, _, 0, 0, _, _, _, _, _, _, message @ ..] => Some(message),

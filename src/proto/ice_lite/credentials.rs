@@ -10,7 +10,7 @@ use crate::proto::stun::Key;
 /// and 128).
 const CREDENTIAL_CHARS: usize = 32;
 
-/// The secrets that the peer's requests must prove to know.
+/// The secrets: each request of the peer must prove that the peer knows them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// Our part of a USERNAME, before the ':'. 32 lowercase letters and digits.
@@ -104,7 +104,8 @@ impl Secrets {
         }
     }
 
-    /// Makes new credentials. The current ones become the previous ones; the caller has retired those before.
+    /// Makes new credentials. The current ones become the previous ones; the caller has retired any older
+    /// ones.
     pub(super) fn rotate(&mut self) {
         self.previous = Some(std::mem::replace(&mut self.current, Secret::generate()));
     }

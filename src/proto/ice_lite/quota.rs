@@ -15,12 +15,12 @@ pub(super) enum Sender {
     Peer,
     /// Knows a username fragment of ours.
     KnownUfrag,
-    /// Does not know one. The tuple proves nothing, as a source address can be forged.
+    /// Knows no username fragment of ours. Its tuple proves nothing, as a source address can be forged.
     UnknownUfrag,
 }
 
-/// Separate quotas, so that other senders can use up neither what keeps the peer's consent alive nor, without a username
-/// fragment, what lets the peer in.
+/// Each kind of sender has a quota of its own. So other senders can use up neither the requests that keep the
+/// peer's consent alive nor, without a username fragment, the requests that let the peer in.
 #[derive(Debug, Default)]
 pub(super) struct Quotas {
     peer: Quota,
