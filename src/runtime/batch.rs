@@ -13,19 +13,19 @@ const MAX_BYTES: usize = 65_507;
 #[derive(Debug)]
 #[allow(missing_docs, reason = "described with their variant")]
 pub enum Batch<'a> {
-    /// One.
+    /// One datagram.
     Single(SocketAddr, &'a [u8]),
-    /// To one peer, back to back in `contents` (generic segmentation offload). All have `size` bytes
-    /// but the last, which may have less.
+    /// Datagrams to one peer, back to back in `contents` (generic segmentation offload). All have `size`
+    /// bytes but the last, which may have less.
     Segments { to: SocketAddr, size: usize, contents: &'a [u8], count: usize },
-    /// To several peers (sendmmsg).
+    /// Datagrams to several peers (sendmmsg).
     Many(Vec<(SocketAddr, &'a [u8])>),
 }
 
 impl<'a> Batch<'a> {
     /// The batch that begins with the datagram at `index`, if there is one: as many as possible from
-    /// the same socket, but at most `max_segments` to one peer or `max_datagrams` to several. Does not
-    /// take a datagram to several peers that could lead segments.
+    /// the same socket, but at most `max_segments` to one peer or `max_datagrams` to several. A batch to
+    /// several peers ends before a datagram that could lead segments to one peer.
     pub fn at(
         transmits: &'a Transmits,
         index: usize,

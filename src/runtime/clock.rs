@@ -9,8 +9,8 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// The system's monotonic clock as a number, which [`Instant`] hides: what timestamps in statistics
-/// count from.
+/// The system's monotonic clock as a number, which [`Instant`] hides. Timestamps in statistics count from the
+/// origin of this clock.
 pub fn monotonic() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: clock_gettime only writes to `time`. It cannot fail for a clock that every Linux has.

@@ -1,7 +1,7 @@
 //! The core that a thread runs on.
 #![allow(unsafe_code)]
 
-/// The core that the calling thread runs on right now; 0 where the system does not say.
+/// The core that the calling thread runs on right now; 0 where the system does not report it.
 pub(super) fn current() -> u32 {
     #[cfg(target_os = "linux")]
     // SAFETY: sched_getcpu takes no pointers. If it fails, every thread gets the same -1.

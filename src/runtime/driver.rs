@@ -9,7 +9,7 @@
 //!   events and answers ─► outbox, with one wake
 //! ```
 //!
-//! All of a turn happens at one time, read at its beginning.
+//! The clock is read once, at the beginning of a turn: everything in the turn happens at that time.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -30,13 +30,14 @@ use super::world::{WorkerInbox, World};
 /// keep the sockets waiting.
 const JOBS_PER_TURN: usize = 4096;
 
-/// How long the thread stays awake for JavaScript if JavaScript was as quick before. Sleeping and being
-/// woken costs about as much (25 µs and more on either side where a virtual core halts), so this is
-/// never much worse than the better choice. A sender that sends every few milliseconds does not
-/// cause it.
+/// How long the thread stays awake for the next job, if JavaScript was as quick after the last turn. Sleeping
+/// and being woken costs about as much (25 µs and more on either side where a virtual core halts), so waiting
+/// is never much worse than the better choice. A sender that sends only every few milliseconds does not keep
+/// the thread awake.
 const PATIENCE: Duration = Duration::from_micros(50);
 
-/// Looks into the inbox between two looks at the sockets: a few microseconds.
+/// How often the thread checks the inbox between two checks of the sockets. That many checks take a few
+/// microseconds.
 const LOOKS: usize = 100;
 
 /// The delay of the timer when there is no deadline.
@@ -49,7 +50,7 @@ pub(super) struct Driver {
     /// Jobs that were taken from the inbox and left for the next turn.
     jobs: VecDeque<Job<World>>,
     readable: Vec<SocketId>,
-    /// JavaScript has answered within [`PATIENCE`] of the last turn.
+    /// Whether JavaScript has answered within [`PATIENCE`] of the last turn.
     in_conversation: bool,
 }
 
@@ -88,7 +89,7 @@ impl Driver {
         for job in self.jobs.drain(..self.jobs.len().min(JOBS_PER_TURN)) {
             self.world.do_job(job);
             if self.world.is_closing() {
-                break; // Jobs after a close would find no entity.
+                break; // The remaining jobs would find no entity after the close.
             }
         }
         self.world.handle_timeouts(now);

@@ -22,7 +22,7 @@ use super::cpu;
 pub struct Inbox<J> {
     jobs: Mutex<VecDeque<J>>,
     readable: Mutex<Vec<SocketId>>,
-    /// Something was added that the driver has not taken yet.
+    /// Whether something was added that the driver has not taken yet.
     filled: AtomicBool,
     driver: Mutex<Option<Waker>>,
     closed: AtomicBool,

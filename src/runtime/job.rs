@@ -16,7 +16,7 @@ pub enum Job<W> {
     Relieved(DataConsumerKey),
     /// A frame from the other end of this transport's tunnel, in this worker or in another one.
     TunnelFrame(TransportKey, TunnelFrame),
-    /// A worker that had the other ends of tunnels has ended.
+    /// A worker that held the other ends of some of our tunnels has ended, so these tunnels are closed.
     NeighbourEnded,
     /// Anything else.
     Call(Box<dyn FnOnce(&mut W) + Send>),

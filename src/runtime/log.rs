@@ -11,10 +11,10 @@ use crate::sfu::contract::options::{LogLevel, LogSettings};
 
 use crate::proto::sctp::ENGINE_LOG_TARGET;
 
-/// The lines of one turn. A peer can provoke lines, so their number is bounded…
+/// The most lines of one turn. The number is bounded because a peer can provoke lines.
 const LINES_PER_TURN: usize = 64;
 
-/// …and so is their length in bytes, as some quote what the peer has sent.
+/// The most bytes of one line. The length is bounded because some lines quote what the peer has sent.
 const MAX_LINE: usize = 1024;
 
 /// The least severe level that passes.
@@ -92,7 +92,7 @@ struct ThreadLogger;
 
 impl Log for ThreadLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // A line that is written while the sink is borrowed comes from the sink itself.
+        // A line that is written while the sink is borrowed comes from the sink itself, so it is dropped.
         SINK.with(|sink| {
             sink.try_borrow()
                 .is_ok_and(|sink| sink.as_ref().is_some_and(|sink| sink.wants(metadata)))

@@ -40,7 +40,7 @@ pub enum Item {
 /// A queue that one thread fills and another empties. The first push after a take wakes the reader.
 pub struct Outbox {
     queue: Mutex<Queue>,
-    /// The reader was woken and has not taken anything since.
+    /// Whether the reader was woken and has not taken anything since.
     woken: AtomicBool,
     wake: Mutex<Option<Box<dyn Fn() + Send>>>,
     events_merged: AtomicU64,
@@ -112,7 +112,7 @@ impl Outbox {
         self.lock().take(into);
     }
 
-    /// What was merged or dropped so far.
+    /// Counts the events that were merged and the log lines that were dropped so far.
     pub fn counters(&self) -> OutboxCounters {
         OutboxCounters {
             events_merged: self.events_merged.load(Ordering::Relaxed),
@@ -120,7 +120,7 @@ impl Outbox {
         }
     }
 
-    /// Counts lines that were dropped before they got here.
+    /// Counts lines that were dropped before they reached the outbox.
     pub(super) fn count_dropped_lines(&self, count: usize) {
         self.log_lines_dropped.fetch_add(count as u64, Ordering::Relaxed);
     }

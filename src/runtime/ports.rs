@@ -24,8 +24,8 @@ pub fn bind(info: &ListenInfo, default_range: PortRange) -> Result<Socket, Error
     }
 }
 
-/// Takes the first free port from a random place in the range on, so that a port rests after its socket
-/// has closed.
+/// Binds the first free port from a random place in the range on, wrapping at its end, so that a port is seldom reused right
+/// after its socket has closed.
 fn bind_in(info: &ListenInfo, range: PortRange) -> Result<Socket, Error> {
     let PortRange { min, max } = range;
     // lib/ checks this; `random_range` panics on an empty range.
@@ -66,7 +66,7 @@ fn bind_port(info: &ListenInfo, port: u16) -> io::Result<Socket> {
     match info.protocol {
         ListenProtocol::Udp if info.flags.udp_reuse_port => socket.set_reuse_port(true)?,
         ListenProtocol::Udp => {}
-        // Allows a listener on this port while old connections are in TIME_WAIT.
+        // This allows a listener on the port while old connections are in TIME_WAIT.
         ListenProtocol::Tcp => socket.set_reuse_address(true)?,
     }
     if let Some(size) = info.send_buffer_size {

@@ -4,7 +4,7 @@
 use std::os::fd::BorrowedFd;
 
 /// Datagrams that a UDP socket has lost because its receive buffer was full; 0 where the system does
-/// not say (Linux before 4.12).
+/// not report it (Linux before 4.12).
 pub(super) fn read(socket: BorrowedFd<'_>) -> u64 {
     #[cfg(target_os = "linux")]
     {

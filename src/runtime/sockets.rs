@@ -45,7 +45,7 @@ pub(super) struct Sockets {
     resting: VecDeque<(Instant, SocketId)>,
     /// Connections that have something to write.
     unflushed: Vec<SocketId>,
-    /// The sockets that were looked at in this turn.
+    /// The sockets that were read in this turn, as each may be read only once.
     seen: FxHashSet<SocketId>,
     buffers: ReceiveBuffers,
     offload: OffloadHold,
@@ -59,7 +59,7 @@ enum Socket {
 }
 
 impl Sockets {
-    /// No sockets yet. A socket without a port of its own gets one of `ports`.
+    /// Makes an empty set of sockets. A socket whose options name no port gets one of `ports`.
     pub(super) fn new(waker_of: impl Fn(SocketId) -> Waker + 'static, ports: PortRange) -> Self {
         Self {
             waker_of: Box::new(waker_of),
@@ -97,7 +97,7 @@ impl Sockets {
             }
         };
         self.sockets.insert(id, socket);
-        // The first read arms the waker.
+        // The first read arms the socket's waker, and this call makes the driver read.
         waker.wake();
         Ok(Listen {
             socket: id,
@@ -182,7 +182,7 @@ impl Sockets {
         readable.append(&mut served);
     }
 
-    /// Sends all of these. Returns whether a connection turned out to be closed.
+    /// Sends all datagrams of a turn. Returns whether a connection turned out to be closed.
     pub(super) fn transmit(&mut self, transmits: &Transmits, sfu: &mut Sfu) -> bool {
         let mut index = 0;
         while let Some((tuple, datagram)) = transmits.get(index) {
@@ -213,7 +213,7 @@ impl Sockets {
         lost
     }
 
-    /// What was dropped so far.
+    /// Counts the datagrams and connections that were dropped so far.
     pub(super) fn counters(&self) -> SocketCounters {
         let overflowed = self.sockets.values().map(overflowed).sum::<u64>();
         let mut counters = self.counters;

@@ -12,14 +12,14 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::proto::framing::{push_frame, take_frames};
 use crate::proto::net::{SocketId, Tuple};
 
-/// Bytes that wait for a peer that does not read. Datagrams beyond that are dropped, as on any network:
+/// The most bytes that wait for a peer that does not read. Datagrams beyond that are dropped, as on any network:
 /// SCTP retransmits them, or the peer is gone.
 const MAX_OUTGOING: usize = 256 * 1024;
 
 /// The capacity that is kept once nothing waits: enough for most turns.
 const KEPT: usize = 16 * 1024;
 
-/// Bytes of one read.
+/// The most bytes that one read takes.
 const CHUNK: usize = 8 * 1024;
 
 /// What one verified connection, or all unverified ones together, may cost in one turn. The rest waits
@@ -33,12 +33,13 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// About as much as one UDP socket may cost.
+    /// The allowance of one verified connection: about as much as one UDP socket may cost.
     pub(super) fn of_a_peer() -> Self {
         Self { frames: 64, reads: 8 }
     }
 
-    /// About 100 µs of STUN. A connection needs one frame to be verified.
+    /// The allowance that all unverified connections share: about 100 µs of STUN. A connection needs one
+    /// frame to be verified.
     pub(super) fn of_all_unverified() -> Self {
         Self { frames: 16, reads: 16 }
     }
@@ -105,7 +106,7 @@ fn out_of_files(error: &io::Error) -> bool {
 /// The state of a connection after a read or a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
-    /// Nothing more; the waker is armed.
+    /// There is nothing more to read or write now; the waker is armed.
     Waiting,
     /// There may be more to read.
     More,

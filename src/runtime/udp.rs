@@ -21,8 +21,8 @@ const RECEIVE_SIZE: usize = 65_535;
 /// How many receives one system call takes.
 const RECEIVES: usize = if BATCH_SIZE < 8 { BATCH_SIZE } else { 8 };
 
-/// System calls on one socket in one turn. The rest waits for the next turn, so that a busy socket does
-/// not keep the others waiting.
+/// System calls on one socket in one turn. Further datagrams wait for the next turn, so that a busy socket
+/// does not keep the others waiting.
 const RECEIVE_CALLS_PER_TURN: usize = 4;
 
 /// One bound UDP socket.
@@ -61,8 +61,8 @@ pub(super) struct OffloadHold {
 }
 
 impl OffloadHold {
-    /// Call this once a socket with the IP version of `address` is open, which may have taken the last file
-    /// descriptor. Failure only costs time.
+    /// Call this once a socket with the IP version of `address` is open. That socket comes first because it
+    /// may take the last file descriptor; a failure here only costs time.
     pub(super) fn hold(&mut self, address: IpAddr) {
         let (held, domain) = match address {
             IpAddr::V4(_) => (&mut self.ipv4, Domain::IPV4),
@@ -158,8 +158,8 @@ impl UdpPort {
             Batch::Many(datagrams) => return self.send_many(&datagrams, unsent),
         };
         let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-        // Past tokio, which refuses on a socket that it has not looked at yet, and then until it looks
-        // again. A UDP socket is writable unless its buffer is full.
+        // The datagrams bypass tokio, which refuses to send on a socket until it has looked at that socket. A
+        // UDP socket is writable unless its buffer is full.
         if let Err(error) = self.state.try_send((&self.socket).into(), &transmit) {
             log::debug!("cannot send over UDP to {destination}: {error}");
             *unsent += count as u64;
@@ -167,7 +167,7 @@ impl UdpPort {
         count
     }
 
-    /// Returns how many of these were sent or lost; the caller continues after them.
+    /// Sends datagrams to several peers. Returns how many were sent or lost; the caller continues after them.
     fn send_many(&self, datagrams: &[(SocketAddr, &[u8])], unsent: &mut u64) -> usize {
         let lost = match mmsg::send_many(self.socket.as_fd(), datagrams) {
             Ok(sent) => return sent,

@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::proto::net::SocketId;
 
-/// Per worker. Each connection holds a file descriptor and at most 24 KiB of an
-/// incomplete frame.
+/// The limit per worker. Each connection holds a file descriptor and at most 24 KiB of an incomplete frame.
 const MAX: usize = 256;
 
-/// Per source. Many clients behind one address may connect at the same moment, but each stays
+/// The limit per source. Many clients behind one address may connect at the same moment, but each stays
 /// unverified for one round trip only.
 const MAX_PER_SOURCE: usize = 32;
 

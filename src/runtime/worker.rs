@@ -43,7 +43,7 @@ impl WorkerHandle {
         let main = {
             let inbox = Arc::clone(&inbox);
             move || {
-                // Fails only if the handle, which waits for it, has gone.
+                // Sending fails only if the handle, which waits for the id, was dropped.
                 let _ = send_id.send(usage::thread_id());
                 run(&settings, &inbox, &outbox);
             }
@@ -57,7 +57,7 @@ impl WorkerHandle {
     /// Begins to serve, and answers `request`. If the settings are rejected, the thread ends.
     pub fn start(&mut self, request: u32, settings: WorkerSettings) {
         if let Some(start) = self.start.take() {
-            // Fails only if the thread has ended, which the outbox says.
+            // Sending fails only if the thread has ended, and the outbox reports that.
             let _ = start.send((request, settings));
         }
     }

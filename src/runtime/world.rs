@@ -177,7 +177,8 @@ impl World {
     /// Sends the datagrams of all dirty transports.
     pub(super) fn transmit(&mut self) {
         loop {
-            // Taken out of the `Sfu`, because it is notified of connections that turn out to be closed.
+            // The buffer is taken out of the `Sfu`, because sending notifies the `Sfu` of connections that
+            // turn out to be closed.
             let mut transmits = std::mem::take(self.sfu.flush());
             let lost = self.sockets.transmit(&transmits, &mut self.sfu);
             transmits.clear();
@@ -185,8 +186,8 @@ impl World {
             if !lost {
                 return;
             }
-            // What waits for that peer now takes another path, if there is one, without waiting for
-            // the next turn. Each round has one connection less.
+            // Data for the peer of a closed connection now takes another path, if there is one, without
+            // waiting for the next turn. The loop ends, as each round has one connection less.
         }
     }
 
@@ -194,8 +195,8 @@ impl World {
     pub(super) fn finish_turn(&mut self) {
         self.collect_events();
         self.release();
-        // Before JavaScript can react to this turn: what it then asks of another worker must come
-        // after the frames for that worker.
+        // The frames leave before JavaScript can react to this turn, because requests that JavaScript then
+        // makes to another worker must come after the frames for that worker.
         self.post_frames();
         let lost = log::take(|level, text| self.items.push_back(Item::Log(level, text)));
         self.outbox.count_dropped_lines(lost);
