@@ -24,7 +24,7 @@ use crate::runtime::world::{WorkerInbox, World};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::error::{Error, Result};
 
-/// This many gathered jobs are handed over without a flush.
+/// So many gathered jobs are handed over without a flush, so that a long macrotask does not hold all of them.
 const GATHERED_JOBS: usize = 512;
 
 /// This many bytes of gathered messages are handed over without a flush.
@@ -35,7 +35,7 @@ pub(super) struct Batcher {
     pub(super) inbox: Arc<WorkerInbox>,
     gathered: RefCell<VecDeque<Job<World>>>,
     gathered_bytes: Cell<usize>,
-    /// Something was requested or sent since the last [`Self::flush`]; later jobs must come after it.
+    /// Whether something was requested or sent since the last [`Self::flush`]; later jobs must come after it.
     begun: Cell<bool>,
     /// The backlog of each DataConsumer: what waits for JavaScript.
     pub(super) backlogs: RefCell<FxHashMap<u32, Arc<Backlog>>>,

@@ -13,8 +13,8 @@ use crate::sfu::id::DataConsumerKey;
 
 use super::batcher::SharedBatcher;
 
-/// The bound of what `send()` was given and the worker has not taken yet, in charged bytes (payload + 64
-/// per message).
+/// The bound of the messages that `send()` accepted and the worker has not taken yet, in charged bytes
+/// (payload + 64 per message).
 const MAX_INTAKE: u64 = 64 << 20;
 
 /// A sink of messages.
@@ -24,7 +24,7 @@ pub struct DataConsumer {
     key: DataConsumerKey,
     /// Counts what waits for JavaScript, or for the peer.
     backlog: Arc<Backlog>,
-    /// Counts what `send()` was given and the worker has not taken yet.
+    /// Counts the messages that `send()` accepted and the worker has not taken yet.
     intake: Arc<Backlog>,
 }
 
@@ -78,7 +78,7 @@ impl DataConsumer {
         });
     }
 
-    /// Sends to this peer only. The answer is the buffered amount.
+    /// Sends a message to the peer of this DataConsumer only. The answer is the buffered amount.
     #[napi(catch_unwind)]
     pub fn send(&self, request: u32, message: Either<BufferSlice<'_>, String>, ppid: u32) {
         let payload = match message {

@@ -73,7 +73,7 @@ impl DataProducer {
     }
 
     /// `send()` for a Buffer: (message, ppid, subchannels?, required?, ignored?) → [`Sent`].
-    /// A closure, as a call of it costs a quarter of a method call.
+    /// This is a closure, because a call of a closure costs a quarter of a method call.
     #[napi(
         getter,
         catch_unwind,
@@ -136,7 +136,7 @@ impl Intake {
         Ok(self.accept(ppid, payload, selector) as u32)
     }
 
-    /// Copies the payload: the one copy on its way in.
+    /// Accepts a message and copies its payload, which is copied only here on its way in.
     fn accept(&self, ppid: Ppid, payload: &[u8], selector: Option<Box<Selector>>) -> Sent {
         let len = Message::payload_len(ppid, payload.len());
         if self.batcher.inbox.is_closed() {
@@ -146,7 +146,7 @@ impl Intake {
             return Sent::TooLarge;
         }
         if !self.backlog.has_room(len) {
-            // Once per overflow, however often JavaScript tries.
+            // The worker is asked for 'drain' once per overflow, however often JavaScript calls `send()`.
             if self.backlog.overflow() {
                 self.batcher.post(Job::NotifyDrain(self.key));
             }

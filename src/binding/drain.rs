@@ -54,7 +54,7 @@ impl Worker {
         Ok(event)
     }
 
-    /// The thread has ended: releases what keeps Node.js running.
+    /// Releases the handles that keep Node.js running, once the worker's thread has ended.
     fn end(&mut self, env: &Env) -> Result<()> {
         drop(self.handle.borrow_mut().take());
         self.outbox.retire();

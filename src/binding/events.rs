@@ -34,7 +34,7 @@ pub(super) fn to_json(event: Event) -> Value {
                 with_detail(key.0, "sctpstatechange", state, streams)
             }
         },
-        // The runtime handles these itself, and messages come as records.
+        // The runtime handles frames and released sockets itself, and messages cross as records.
         Event::Message(..)
         | Event::TunnelFrame(..)
         | Event::SocketReleased(_)

@@ -1,4 +1,5 @@
-//! Node.js. N-API classes with short methods, one per entity; no rules and no errors of its own.
+//! The binding to Node.js: N-API classes with short methods, one per entity. It has no rules and no errors of
+//! its own.
 //!
 //! ```text
 //! lib/ ── method(request, json) ──► batcher ── flush() ──► inbox of the worker
@@ -10,8 +11,8 @@
 //! create method returns can be used before the answer.
 //!
 //! `lib/` is the only caller. It has checked all arguments, gives final values, and makes the errors and
-//! promises. JSON is parsed once, on the worker's thread (that of `start()` here, as the thread begins with
-//! it); what is needed here is an argument of its own.
+//! promises. JSON is parsed once, on the worker's thread. Only the JSON of `start()` is parsed here, because
+//! the thread begins with it. A value that the binding itself needs is an argument of its own.
 //!
 //! - `worker.rs`, `webrtc_server.rs`, `router.rs`, `transport.rs`, `data_producer.rs`,
 //!   `data_consumer.rs`: the classes.

@@ -34,12 +34,12 @@ pub(super) enum Next {
     Event = 5,
 }
 
-/// Four numbers each: target, PPID, offset, length.
+/// A record has four numbers: target, PPID, offset, length.
 const RECORD: usize = 4;
-/// The number of records and the reason to stop, before the records.
+/// A header of two numbers precedes the records: how many there are, and the reason to stop.
 const HEADER: usize = 2;
 
-/// Takes the queue in cycles: each has what was in the outbox when it began.
+/// Takes the queue in cycles. A cycle has the items that were in the outbox when the cycle began.
 pub(super) struct Reader {
     outbox: Arc<Outbox>,
     batcher: SharedBatcher,

@@ -32,7 +32,7 @@ enum ConnectAnswer {
 
 #[napi]
 impl Transport {
-    /// Takes the options and returns the answer of the transport's kind.
+    /// Connects the transport. The options and the answer are those of the transport's kind.
     #[napi(catch_unwind)]
     pub fn connect(&self, request: u32, options: String) {
         let key = self.key;

@@ -43,7 +43,7 @@ impl Worker {
     pub fn new(env: Env, wake: Function<'_, (), ()>) -> Result<Self> {
         let wake = wake.build_threadsafe_function::<()>().build()?;
         let outbox = Arc::new(Outbox::new(move || {
-            // Fails only when Node.js is shutting down.
+            // The call fails only when Node.js is shutting down, and then no reader is left to wake.
             wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }));
         let handle = WorkerHandle::new(Arc::clone(&outbox))
