@@ -15,7 +15,7 @@ pub struct Listen {
     pub protocol: ListenProtocol,
     /// The bound address.
     pub local: SocketAddr,
-    /// The address or name to show to peers instead.
+    /// The address or name to show to peers instead of the bound address.
     pub announced_address: Option<String>,
     /// Show the bound address as well.
     pub expose_internal_ip: bool,
@@ -40,7 +40,8 @@ impl Listen {
         }
     }
 
-    /// Its candidates (RFC 8445 §5.1.2.1): the announced address, and the bound one if exposed.
+    /// The candidates of this socket (RFC 8445 §5.1.2.1): the announced address, and the bound one if
+    /// exposed.
     fn candidates(&self, preferred: u32) -> impl Iterator<Item = IceCandidate> {
         let local = 10_000 + preferred - 100 * (self.index as u32).min(99);
         let internal = (self.expose_internal_ip && self.announced_address.is_some())

@@ -48,7 +48,7 @@ impl Backlog {
         queued == 0 || queued + charge(payload_len) as u64 <= self.bound
     }
 
-    /// A message enters. Only one thread may call this.
+    /// Counts a message that enters. Only one thread may call this, as each counter has a single writer.
     pub fn enter(&self, payload_len: usize) {
         self.entered.add(1, payload_len as u64);
     }
@@ -61,7 +61,7 @@ impl Backlog {
         payload.store(rest, Ordering::Release);
     }
 
-    /// `messages` with `payload` bytes in all leave. Only one thread may call this.
+    /// Counts `messages` that leave, with `payload` bytes in all. Only one thread may call this.
     pub fn leave(&self, messages: u64, payload: u64) {
         self.left.add(messages, payload);
     }
@@ -71,7 +71,7 @@ impl Backlog {
         self.entered.payload.store(payload as u64, Ordering::Release);
     }
 
-    /// The entering side had to reject or drop something. True once per overflow.
+    /// Notes that the entering side had to reject or drop a message. Returns true once per overflow.
     ///
     /// The other side may have emptied the queue just before it could see this, and then does not look
     /// again: call [`Self::take_relief`] afterwards.
@@ -134,14 +134,14 @@ impl LowWatermark {
         self.threshold.store(threshold, Ordering::Relaxed);
     }
 
-    /// The backlog has grown to this many payload bytes.
+    /// Notes that the backlog has grown to this many payload bytes.
     pub(super) fn grown_to(&self, payload: u64) {
         if payload > self.threshold.load(Ordering::Relaxed) {
             self.armed.store(true, Ordering::Release);
         }
     }
 
-    /// The backlog has shrunk to this many payload bytes. Returns true the first time that this is at or below the
+    /// Notes that the backlog has shrunk to this many payload bytes. Returns true the first time that this is at or below the
     /// threshold since the backlog was last above it.
     pub(super) fn shrunk_to(&self, payload: u64) -> bool {
         payload <= self.threshold.load(Ordering::Relaxed)

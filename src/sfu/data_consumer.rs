@@ -62,29 +62,29 @@ impl DataConsumerMut<'_> {
         self.sfu.data_consumers.get_mut(&self.key).expect("checked when this view was made")
     }
 
-    /// Stops delivering; messages are not kept.
+    /// Stops delivering. Messages that come while the DataConsumer is paused are counted but not kept.
     pub fn pause(&mut self) {
         self.get().paused = true;
     }
 
-    /// Delivers again.
+    /// Delivers messages again after a pause.
     pub fn resume(&mut self) {
         self.get().paused = false;
     }
 
-    /// Subscribes to exactly these; returns the set.
+    /// Subscribes to exactly these subchannels, and returns the set.
     pub fn set_subchannels(&mut self, subchannels: Vec<u16>) -> Vec<u16> {
         self.get().subchannels = Subscriptions::new(subchannels);
         self.subchannels()
     }
 
-    /// Subscribes to one more; returns the set.
+    /// Subscribes to one more subchannel, and returns the set.
     pub fn add_subchannel(&mut self, subchannel: u16) -> Vec<u16> {
         self.get().subchannels.add(subchannel);
         self.subchannels()
     }
 
-    /// Unsubscribes from one; returns the set.
+    /// Unsubscribes from one subchannel, and returns the set.
     pub fn remove_subchannel(&mut self, subchannel: u16) -> Vec<u16> {
         self.get().subchannels.remove(subchannel);
         self.subchannels()
@@ -123,7 +123,7 @@ impl DataConsumerMut<'_> {
         Ok(())
     }
 
-    /// Its configuration.
+    /// Returns the configuration of the DataConsumer.
     pub fn dump(&mut self) -> DataConsumerDump {
         let buffered_amount = self.buffered_amount();
         let it = self.get();
@@ -145,7 +145,7 @@ impl DataConsumerMut<'_> {
         }
     }
 
-    /// Its counters.
+    /// Returns the counters of the DataConsumer.
     pub fn get_stats(&mut self) -> DataConsumerStats {
         let timestamp = self.sfu.timestamp();
         let buffered_amount = self.buffered_amount();
@@ -175,7 +175,7 @@ impl DataConsumerMut<'_> {
         }
     }
 
-    /// Closes it. Its stream is reset, and queued messages are discarded.
+    /// Closes the DataConsumer. Its stream is reset, and queued messages are discarded.
     pub fn close(self) {
         self.sfu.remove_data_consumer(self.key);
     }

@@ -68,12 +68,12 @@ impl DataProducerMut<'_> {
         self.sfu.data_producers.get_mut(&self.key).expect("checked when this view was made")
     }
 
-    /// Stops routing: messages are only counted. Its DataConsumers emit the change.
+    /// Stops routing: messages are only counted. The DataConsumers of this DataProducer emit the change.
     pub fn pause(&mut self) {
         self.set_paused(true);
     }
 
-    /// Routes again. Its DataConsumers emit the change.
+    /// Routes messages again after a pause. The DataConsumers of this DataProducer emit the change.
     pub fn resume(&mut self) {
         self.set_paused(false);
     }
@@ -94,7 +94,7 @@ impl DataProducerMut<'_> {
         }
     }
 
-    /// Its configuration.
+    /// Returns the configuration of the DataProducer.
     pub fn dump(&mut self) -> DataProducerDump {
         let it = self.get();
         DataProducerDump {
@@ -107,7 +107,7 @@ impl DataProducerMut<'_> {
         }
     }
 
-    /// Its counters.
+    /// Returns the counters of the DataProducer.
     pub fn get_stats(&mut self) -> DataProducerStats {
         let timestamp = self.sfu.timestamp();
         let it = self.get();
@@ -122,8 +122,8 @@ impl DataProducerMut<'_> {
         }
     }
 
-    /// Closes it and its DataConsumers, each of which emits that its DataProducer closed. The peer is asked to close
-    /// its channel.
+    /// Closes the DataProducer and its DataConsumers, each of which emits that its DataProducer closed. The
+    /// peer is asked to close its channel.
     pub fn close(self) {
         self.sfu.remove_data_producer(self.key);
     }

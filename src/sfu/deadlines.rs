@@ -17,13 +17,13 @@ pub(super) struct Deadlines {
     transports: FxHashMap<TransportKey, Entries>,
 }
 
-/// What one transport has.
+/// The deadline of one transport, and its entries in the heap.
 #[derive(Debug, Default)]
 struct Entries {
     /// Its deadline.
     wanted: Option<Instant>,
-    /// Its entries in the heap, latest first. A later one stays there while an earlier one is
-    /// served, and is used again: alternating between two timers adds nothing.
+    /// The transport's entries in the heap, latest first. A later entry stays there while an earlier one is
+    /// served, and is used again, so alternating between two timers adds no entry.
     queued: Vec<Instant>,
 }
 
@@ -46,7 +46,7 @@ impl Deadlines {
         }
     }
 
-    /// The transport is gone.
+    /// Forgets the deadline of a transport that has closed.
     pub(super) fn remove(&mut self, key: TransportKey) {
         self.transports.remove(&key);
         if self.transports.is_empty() {

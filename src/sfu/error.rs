@@ -30,7 +30,7 @@ pub enum Error {
     OtherAddressFamily { remote: SocketAddr, local: IpAddr },
     #[error("empty iceCandidates: enableUdp and enableTcp leave no address to listen on")]
     NoIceCandidates,
-    /// The consumer's own limit and the one that it has from its producer, of the other kind.
+    /// The DataConsumer gives one kind of limit and inherits the other kind from its DataProducer.
     #[error("cannot provide both maxPacketLifeTime and maxRetransmits")]
     TwoLimits,
     #[error("message of {len} bytes exceeds maxSendMessageSize ({max}) of the transport")]
@@ -81,7 +81,7 @@ impl Error {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Certificate(CertificateError::Rsa) => "UnsupportedError",
-            // No argument is wrong.
+            // The system failed and no argument is wrong, so this is a plain Error.
             Self::Certificate(CertificateError::Generate) => "Error",
             Self::NotFound(_) | Self::DataProducerIdNotFound(_) => "NotFoundError",
             Self::InvalidOptions(_)

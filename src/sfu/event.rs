@@ -16,17 +16,17 @@ use super::tunnel::TunnelFrame;
 pub enum Event {
     /// A direct DataConsumer got a message.
     Message(DataConsumerKey, Message),
-    /// A DataConsumer's.
+    /// An event of a DataConsumer.
     DataConsumer(DataConsumerKey, DataConsumerEvent),
-    /// A DataProducer's.
+    /// An event of a DataProducer.
     DataProducer(DataProducerKey, DataProducerEvent),
-    /// A transport's.
+    /// An event of a transport.
     Transport(TransportKey, TransportEvent),
-    /// Hand this to the other end of the tunnel. For the runtime.
+    /// The runtime hands this frame to the other end of the tunnel.
     TunnelFrame(TransportKey, TunnelFrame),
-    /// No entity uses this socket any more: close it. For the runtime.
+    /// No entity uses this socket any more, so the runtime closes it.
     SocketReleased(SocketId),
-    /// No transport uses this TCP connection any more: close it. For the runtime.
+    /// No transport uses this TCP connection any more, so the runtime closes it.
     ConnectionReleased(Tuple),
 }
 
@@ -93,11 +93,11 @@ impl Event {
 /// An event of a DataConsumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DataConsumerEvent {
-    /// Its DataProducer closed, and so it is closed, too.
+    /// The DataProducer closed, and so the DataConsumer is closed, too.
     DataProducerClose,
-    /// Its DataProducer paused.
+    /// The DataProducer of this DataConsumer paused.
     DataProducerPause,
-    /// Its DataProducer resumed.
+    /// The DataProducer of this DataConsumer resumed.
     DataProducerResume,
     /// A message was rejected because the queue towards the peer is full. At most once a turn.
     SctpSendBufferFull,

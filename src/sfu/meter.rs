@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Counts bytes and estimates their rate over the last second. Idle, it costs nothing.
+/// Counts bytes and estimates their rate over the last second. An idle meter costs nothing.
 #[derive(Debug)]
 pub(super) struct Meter {
     total: u64,
@@ -24,13 +24,13 @@ impl Meter {
         self.current += bytes as u64;
     }
 
-    /// All bytes ever.
+    /// All bytes since the start.
     pub(super) fn total(&self) -> u64 {
         self.total
     }
 
-    /// Bits per second: this window's bytes, and of the window before it the part that the last
-    /// second still overlaps.
+    /// Returns bits per second: the bytes of the current window, and of the previous window the part that
+    /// the last second still overlaps.
     pub(super) fn bitrate(&mut self, now: Instant) -> u64 {
         self.advance(now);
         let elapsed = now.saturating_duration_since(self.window_start);

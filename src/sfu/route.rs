@@ -45,8 +45,8 @@ impl Sfu {
         self.deliver(key, stream, message, selector.as_ref());
     }
 
-    /// Routes a message to the DataProducer of this stream. Without one, or over the size, it is counted as
-    /// unrouted.
+    /// Routes a message to the DataProducer of this stream. A message without a DataProducer, or over the
+    /// size limit, is counted as unrouted.
     pub(super) fn deliver(
         &mut self,
         key: TransportKey,

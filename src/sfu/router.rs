@@ -55,7 +55,7 @@ impl RouterMut<'_> {
         self.sfu.routers.get_mut(&self.key).expect("checked when this view was made")
     }
 
-    /// The ids of its transports, and which DataConsumer belongs to which DataProducer.
+    /// Returns the ids of the router's transports, and which DataConsumer belongs to which DataProducer.
     pub fn dump(&self) -> RouterDump {
         let Sfu { routers, transports, data_producers, data_consumers, .. } = &*self.sfu;
         let router = &routers[&self.key];
@@ -84,7 +84,7 @@ impl RouterMut<'_> {
         }
     }
 
-    /// Closes it and everything on it.
+    /// Closes the router and everything on it.
     pub fn close(self) {
         self.sfu.remove_router(self.key);
     }

@@ -51,7 +51,7 @@ pub struct Sfu {
 }
 
 impl Sfu {
-    /// Serves nothing yet. `uptime` is what the timestamps in statistics show at `now`.
+    /// Makes an `Sfu` without entities. `uptime` is what the timestamps in statistics show at `now`.
     pub fn new(certificate: Certificate, now: Instant, uptime: Duration) -> Self {
         Self {
             fingerprints: certificate.fingerprints(),
@@ -97,7 +97,7 @@ impl Sfu {
         }
     }
 
-    /// A TCP connection has closed, and its tuple with it.
+    /// Removes the tuple of a TCP connection that has closed.
     pub fn handle_tuple_closed(&mut self, tuple: Tuple) {
         if let Some(key) = self.paths.remove_tuple(tuple) {
             self.lose_tuple(key, tuple);
@@ -185,7 +185,7 @@ impl Sfu {
         }
     }
 
-    /// Monotonic milliseconds.
+    /// The time of this turn in monotonic milliseconds, for statistics.
     pub(super) fn timestamp(&self) -> u64 {
         let (origin, uptime) = self.clock;
         (uptime + self.now.saturating_duration_since(origin)).as_millis() as u64

@@ -25,9 +25,9 @@ impl Selector {
                 || self.subchannels.iter().any(|&it| subscribed.contains(it)))
     }
 
-    /// What a pipe consumer with these subscriptions carries of the message, or `None` if it
-    /// carries nothing of it. One that is subscribed to nothing carries everything; another one
-    /// only the subchannels that it is subscribed to. `ignored` is applied at the far end.
+    /// Returns the selector that a pipe consumer with these subscriptions carries, or `None` if it does not
+    /// carry the message. A consumer without subscriptions carries everything; any other one carries only the
+    /// subchannels that it is subscribed to. `ignored` is applied at the far end.
     pub fn through_pipe(&self, subscribed: &Subscriptions) -> Option<Self> {
         if subscribed.is_empty() {
             return Some(self.clone());
@@ -62,26 +62,26 @@ impl Subscriptions {
         self.0.binary_search(&subchannel).is_ok()
     }
 
-    /// Adds one; nothing happens if it is there.
+    /// Adds a subchannel. A subchannel that is in the set changes nothing.
     pub fn add(&mut self, subchannel: u16) {
         if let Err(at) = self.0.binary_search(&subchannel) {
             self.0.insert(at, subchannel);
         }
     }
 
-    /// Removes one; nothing happens if it is not there.
+    /// Removes a subchannel. A subchannel that is not in the set changes nothing.
     pub fn remove(&mut self, subchannel: u16) {
         if let Ok(at) = self.0.binary_search(&subchannel) {
             self.0.remove(at);
         }
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All of them, ascending.
+    /// The subchannels of the set, ascending.
     pub fn as_slice(&self) -> &[u16] {
         &self.0
     }

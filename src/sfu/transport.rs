@@ -80,7 +80,7 @@ impl TransportMut<'_> {
         self.sfu.transports.get_mut(&self.key).expect("checked when this view was made")
     }
 
-    /// Whether it is a WebRTC transport, whose `connect()` takes options of its own.
+    /// Whether this is a WebRTC transport, whose `connect()` takes options of its own.
     pub fn is_webrtc(&mut self) -> bool {
         self.get().is_webrtc()
     }
@@ -122,7 +122,8 @@ impl TransportMut<'_> {
         Ok(CreatedAnswer { id })
     }
 
-    /// Makes a DataConsumer and returns its dump. `backlog` counts what it has not delivered yet.
+    /// Makes a DataConsumer and returns its dump. `backlog` counts the messages that the DataConsumer has not
+    /// delivered yet.
     pub fn consume_data(
         &mut self,
         key: DataConsumerKey,
@@ -189,7 +190,7 @@ impl TransportMut<'_> {
         Ok(Destination::Sctp { stream, low_threshold, gauge })
     }
 
-    /// A plain or pipe association begins when there is something to carry.
+    /// Starts the association of a plain or pipe transport, which begins when there is something to carry.
     fn start_sctp(&mut self) {
         let now = self.sfu.now;
         match &mut self.get().kind {
@@ -207,7 +208,8 @@ impl TransportMut<'_> {
         self.get().bitrates = bitrates;
     }
 
-    /// Closes it and everything on it, and queues the last packets to the peer, which end the session.
+    /// Closes the transport and everything on it, and queues the last packets to the peer, which end the
+    /// session.
     pub fn close(self) {
         self.sfu.remove_transport(self.key);
     }

@@ -42,7 +42,7 @@ pub struct TunnelMessage {
     total: Arc<Backlog>,
 }
 
-/// What is on its way on one stream. The sending end counts what enters, the receiving end what leaves.
+/// The messages on their way on one stream. The sending end counts what enters, the receiving end what leaves.
 #[derive(Debug)]
 pub struct TunnelStream {
     id: StreamId,
@@ -105,7 +105,7 @@ impl Tunnel {
         self.unsent
     }
 
-    /// This end is ready.
+    /// Notes that this end is ready, and sends [`TunnelFrame::Open`] to the other end.
     pub(in crate::sfu) fn connect(&mut self) {
         if self.state == SctpState::New {
             self.enter(SctpState::Connecting);
@@ -113,7 +113,7 @@ impl Tunnel {
         }
     }
 
-    /// `backlog` counts what is on its way on this stream.
+    /// Opens a stream. `backlog` counts what is on its way on the stream.
     pub(in crate::sfu) fn open_stream(&mut self, id: StreamId, backlog: Arc<Backlog>) {
         let low = LowWatermark::new(self.default_low_threshold);
         let stream = TunnelStream { id, backlog, low };

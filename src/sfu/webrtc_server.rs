@@ -56,7 +56,7 @@ impl Sfu {
 }
 
 impl WebRtcServerMut<'_> {
-    /// Its sockets and transports.
+    /// Returns the sockets and transports of the server.
     pub fn dump(&self) -> WebRtcServerDump {
         let server = &self.sfu.servers[&self.key];
         let sockets = |protocol| {
@@ -86,7 +86,7 @@ impl WebRtcServerMut<'_> {
         }
     }
 
-    /// Closes it and the transports on it.
+    /// Closes the server and the transports on it.
     pub fn close(self) {
         self.sfu.remove_webrtc_server(self.key);
     }

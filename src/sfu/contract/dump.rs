@@ -101,7 +101,7 @@ pub struct IpPort {
     pub port: u16,
 }
 
-/// Which transport a shared port gives a STUN request to.
+/// A username fragment, and the transport that gets the STUN requests with it on a shared port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "named as in the JavaScript API")]

@@ -68,13 +68,13 @@ pub struct ListenInfo {
     pub protocol: ListenProtocol,
     /// The local address.
     pub ip: IpAddr,
-    /// The address or name to show to peers instead.
+    /// The address or name to show to peers instead of the local address.
     pub announced_address: Option<String>,
     /// Show the local address as well.
     pub expose_internal_ip: bool,
-    /// This port only, never 0.
+    /// The only port to bind, never 0.
     pub port: Option<u16>,
-    /// One of these ports. With neither a port nor a range: one of the worker's.
+    /// The ports to choose from. With neither a port nor a range the socket gets one of the worker's ports.
     pub port_range: Option<PortRange>,
     /// Socket options.
     pub flags: Flags,
@@ -107,7 +107,7 @@ pub struct PortRange {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WebRtcServerOptions {
-    /// At least one.
+    /// The addresses to listen on, at least one.
     pub listen_infos: Vec<ListenInfo>,
 }
 
@@ -119,9 +119,9 @@ pub struct SctpOptions {
     pub max_send_message_size: u32,
     /// The largest message that the peer may send.
     pub max_receive_message_size: u32,
-    /// When this much payload is queued, further messages are rejected.
+    /// The limit of queued payload. Once it is reached, further messages are rejected.
     pub send_buffer_size: u32,
-    /// The same for one stream.
+    /// The limit of payload queued on one stream, which works in the same way.
     pub per_stream_send_queue_limit: u32,
     /// The upper bound of the receive window.
     pub max_receiver_window_buffer_size: u32,
@@ -145,7 +145,7 @@ pub struct WebRtcTransportOptions {
     pub prefer_tcp: bool,
     /// Seconds without a valid STUN request after which the peer counts as gone; 0 for never.
     pub ice_consent_timeout: u16,
-    /// Enables SCTP.
+    /// The SCTP options. Without them the transport has no SCTP.
     pub sctp: Option<SctpOptions>,
 }
 
@@ -173,7 +173,7 @@ pub struct PlainTransportOptions {
     pub listen_info: ListenInfo,
     /// Learn the remote address from the peer that opens an association, instead of by `connect()`.
     pub comedia: bool,
-    /// Enables SCTP.
+    /// The SCTP options. Without them the transport has no SCTP.
     pub sctp: Option<SctpOptions>,
 }
 
@@ -183,7 +183,7 @@ pub struct PlainTransportOptions {
 pub struct PipeTransportOptions {
     /// Where to listen.
     pub listen_info: ListenInfo,
-    /// Enables SCTP.
+    /// The SCTP options. Without them the transport has no SCTP.
     pub sctp: Option<SctpOptions>,
 }
 
@@ -211,7 +211,7 @@ pub struct WebRtcConnectOptions {
 pub struct DtlsParameters {
     /// The role of the remote side.
     pub role: DtlsRole,
-    /// At least one. The certificate must match one of them.
+    /// The fingerprints, at least one. The peer's certificate must match one of them.
     pub fingerprints: Vec<Fingerprint>,
 }
 
@@ -249,7 +249,7 @@ pub struct DataConsumerOptions {
     pub data_producer_id: Uuid,
     /// Start paused.
     pub paused: bool,
-    /// Subscribe to these; duplicates fold.
+    /// The subchannels to subscribe to; duplicates count once.
     pub subchannels: Vec<u16>,
     /// Overrides the DataProducer's order.
     pub ordered: Option<bool>,

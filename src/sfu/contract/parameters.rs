@@ -159,7 +159,7 @@ pub struct Bitrates {
 /// Messages that did not reach their DataConsumer. The argument of 'overflow'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct DropCount {
-    /// How many.
+    /// The number of messages.
     pub messages: u64,
     /// Their payload in bytes.
     pub bytes: u64,

@@ -103,15 +103,15 @@ pub struct TransportStats {
     pub sctp_state: Option<SctpState>,
     /// Bytes of all datagrams that arrived from the peer.
     pub bytes_received: u64,
-    /// Bits per second, about now.
+    /// Bits per second that arrived, over the last second.
     pub recv_bitrate: u64,
     /// Bytes of all datagrams sent to the peer.
     pub bytes_sent: u64,
-    /// Bits per second, about now.
+    /// Bits per second that were sent, over the last second.
     pub send_bitrate: u64,
     #[serde(flatten)]
     pub(in crate::sfu) rtp: RtpStats,
-    /// As set by the application.
+    /// The bitrate limits that the application has set.
     #[serde(flatten)]
     pub bitrates: Bitrates,
     /// What the association dropped, by reason.
@@ -126,7 +126,7 @@ pub struct TransportStats {
     pub messages_discarded: u64,
     /// Their payload in bytes.
     pub bytes_discarded: u64,
-    /// What depends on the kind.
+    /// The members that only this kind of transport has.
     #[serde(flatten)]
     pub kind: KindStats,
 }
@@ -189,7 +189,7 @@ pub(in crate::sfu) struct RtpStats {
     probation_send_bitrate: u8,
 }
 
-/// What depends on the kind of transport.
+/// The statistics that depend on the kind of transport.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 #[allow(missing_docs, reason = "named as in the JavaScript API")]

@@ -61,7 +61,7 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) not_sent: NotSent,
     /// The turn in which `sctpsendbufferfull` was last emitted, as it is emitted at most once a turn.
     pub(in crate::sfu) full_in_turn: Option<u64>,
-    /// Payload waits for the peer, so the transport has to publish how the amount shrinks.
+    /// Whether payload waits for the peer, so that the transport has to publish how the amount shrinks.
     pub(in crate::sfu) waits: bool,
 }
 
@@ -82,7 +82,7 @@ pub(in crate::sfu) struct NotSent {
 pub(in crate::sfu) enum DropReason {
     /// The queue to the peer or to JavaScript is full.
     Full,
-    /// Over the transport's `maxSendMessageSize`.
+    /// The message exceeds the transport's `maxSendMessageSize`.
     TooLarge,
     /// There is no association, or it does not know the stream any more.
     Unsendable,

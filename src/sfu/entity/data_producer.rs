@@ -21,7 +21,7 @@ pub(in crate::sfu) struct DataProducer {
     pub(in crate::sfu) protocol: String,
     pub(in crate::sfu) paused: bool,
     pub(in crate::sfu) consumers: Vec<DataConsumerKey>,
-    /// What JavaScript has sent and we have not routed yet. Direct producers only.
+    /// Counts the messages that JavaScript has sent and we have not routed yet. Only a direct producer has it.
     pub(in crate::sfu) intake: Option<Arc<Backlog>>,
     pub(in crate::sfu) wants_drain: bool,
     pub(in crate::sfu) messages_received: u64,

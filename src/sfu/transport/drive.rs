@@ -14,7 +14,7 @@ use crate::sfu::id::TransportKey;
 use crate::sfu::entity::transport::{Kind, Polled, Transport};
 
 impl Sfu {
-    /// Remembers to ask this transport for datagrams at the end of the turn.
+    /// Marks this transport as dirty, so that the flush at the end of the turn asks it for datagrams.
     pub(in crate::sfu) fn touch(&mut self, key: TransportKey) {
         if let Some(transport) = self.transports.get_mut(&key) {
             transport.mark_dirty(key, &mut self.dirty);
@@ -90,7 +90,7 @@ impl Sfu {
         }
     }
 
-    /// Takes the outputs of a transport.
+    /// Takes all outputs of a transport and handles each.
     pub(in crate::sfu) fn pump(&mut self, key: TransportKey) {
         while let Some(polled) = self.transports.get_mut(&key).and_then(Transport::poll) {
             match polled {
@@ -119,7 +119,7 @@ impl Sfu {
                 log::debug!(target: "sctp", "transport {}: the peer has reset stream {stream}", self.id_of(key));
                 self.stream_closed(key, stream);
             }
-            // For information only: the application decides what it listens to.
+            // The line is for information only: the application decides which streams it listens to.
             SctpEvent::ChannelOpened { stream, label, .. } => {
                 let id = self.id_of(key);
                 log::debug!(target: "message", "transport {id}: the peer opens stream {stream} as {label:?}");

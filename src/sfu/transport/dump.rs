@@ -11,7 +11,7 @@ use crate::sfu::entity::transport::Kind;
 use super::TransportMut;
 
 impl TransportMut<'_> {
-    /// Its configuration and state.
+    /// Returns the configuration and state of the transport.
     pub fn dump(&mut self) -> TransportDump {
         let transport = &self.sfu.transports[&self.key];
         let producers = &self.sfu.data_producers;
@@ -55,7 +55,7 @@ impl TransportMut<'_> {
         }
     }
 
-    /// Its counters.
+    /// Returns the counters of the transport.
     pub fn get_stats(&mut self) -> TransportStats {
         let (now, timestamp) = (self.sfu.now, self.sfu.timestamp());
         let kind = self.kind_stats();

@@ -40,7 +40,7 @@ impl RouterMut<'_> {
 }
 
 impl TransportMut<'_> {
-    /// The other end of this pipe is in this process: from here on
+    /// Notes that the other end of this pipe is in this process: from here on
     /// [`Event::TunnelFrame`](crate::sfu::event::Event::TunnelFrame) reaches it instead of the network. Call this
     /// before the transport is connected. Its DataConsumers continue over the tunnel; messages that they have
     /// queued are discarded and counted.

@@ -15,15 +15,15 @@ impl Sfu {
         }
     }
 
-    /// A valid request moves its path to the transport that it names, so that a client may use a
-    /// port again for another session.
+    /// Assigns a path to the transport that a valid request on the path names. Another transport loses
+    /// the path, so that a client may use a port again for another session.
     pub(in crate::sfu) fn add_tuple(&mut self, key: TransportKey, tuple: Tuple) {
         if let Some(other) = self.paths.add_tuple(tuple, key) {
             self.lose_tuple(other, tuple);
         }
     }
 
-    /// A path no longer leads to this transport.
+    /// Removes a path that no longer leads to this transport.
     pub(in crate::sfu) fn lose_tuple(&mut self, key: TransportKey, tuple: Tuple) {
         if let Some(transport) = self.transports.get_mut(&key)
             && let Kind::WebRtc(it) = &mut transport.kind
@@ -34,7 +34,7 @@ impl Sfu {
         }
     }
 
-    /// The transport no longer uses this path. A TCP connection is closed, as no other transport can use it.
+    /// Removes a path that the transport no longer uses. A TCP connection is closed, as no other transport can use it.
     pub(in crate::sfu) fn remove_tuple(
         &mut self,
         key: TransportKey,
@@ -46,7 +46,7 @@ impl Sfu {
         }
     }
 
-    /// A closed transport: nothing leads to it any more, and its own sockets are released.
+    /// Removes the paths that lead to a closed transport, and releases the transport's own sockets.
     pub(in crate::sfu) fn forget_paths(&mut self, key: TransportKey, transport: &Transport) {
         match &transport.kind {
             Kind::Direct => {}

@@ -42,8 +42,8 @@ impl TransportMut<'_> {
         }
     }
 
-    /// Sets the remote address of a plain or pipe transport. With comedia it is ignored: the address is
-    /// learned.
+    /// Sets the remote address of a plain or pipe transport. With comedia the given address is
+    /// ignored, because the transport learns the address from the peer.
     pub fn connect_udp(&mut self, options: UdpConnectOptions) -> Result<UdpConnectAnswer> {
         let now = self.sfu.now;
         let remote = SocketAddr::new(options.ip, options.port);

@@ -86,7 +86,7 @@ impl TransportMut<'_> {
         }
     }
 
-    /// Expects a peer with one of these certificates.
+    /// Sets the peer's DTLS role and the fingerprints, one of which its certificate must match.
     pub fn connect_webrtc(&mut self, options: WebRtcConnectOptions) -> Result<WebRtcConnectAnswer> {
         let now = self.sfu.now;
         let DtlsParameters { role, fingerprints } = options.dtls_parameters;

@@ -109,7 +109,7 @@ impl Transport {
         matches!(self.kind, Kind::Direct)
     }
 
-    /// Remembers to ask this transport for datagrams at the end of the turn.
+    /// Marks this transport as dirty, so that the flush at the end of the turn asks it for datagrams.
     pub(in crate::sfu) fn mark_dirty(&mut self, key: TransportKey, dirty: &mut Vec<TransportKey>) {
         if !std::mem::replace(&mut self.dirty, true) {
             dirty.push(key);

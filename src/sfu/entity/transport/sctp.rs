@@ -24,7 +24,7 @@ pub(in crate::sfu) fn config(
         start,
         max_packet_size,
         data_channels,
-        // ICE consent notices that a WebRTC client has gone.
+        // WebRTC needs no HEARTBEATs, because ICE consent notices that a client has gone.
         heartbeats: false,
     }
 }

@@ -19,16 +19,16 @@ pub(in crate::sfu) struct SctpOverUdp {
     listen: Listen,
     remote: Option<SocketAddr>,
     sctp: Option<Association>,
-    /// There is a DataProducer or a DataConsumer, so the association may begin.
+    /// Whether there is a DataProducer or a DataConsumer, so that the association may begin.
     wanted: bool,
 }
 
 /// What [`SctpOverUdp::learn_remote`] made of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sfu) enum Learned {
-    /// Nothing.
+    /// The datagram was no step towards an association.
     Noise,
-    /// A step towards an association.
+    /// The datagram was a step towards an association.
     Candidate,
     /// The sender is the peer from now on.
     Peer,
@@ -80,7 +80,7 @@ impl SctpOverUdp {
         self.sctp.as_mut()
     }
 
-    /// The peer is at `remote`. `start` says which side sends the INIT.
+    /// Sets the peer's address to `remote`. `start` says which side sends the INIT.
     pub(in crate::sfu) fn connect(&mut self, now: Instant, remote: SocketAddr, start: Start) {
         self.remote = Some(remote);
         if let Some(sctp) = &mut self.sctp {

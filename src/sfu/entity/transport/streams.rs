@@ -84,7 +84,7 @@ impl Transport {
         }
     }
 
-    /// A DataProducer waits for what the peer sends on `stream`.
+    /// Notes that a DataProducer waits for the messages that the peer sends on `stream`.
     pub(in crate::sfu) fn expect_stream(&mut self, stream: StreamId) {
         if let Some(sctp) = self.sctp_mut() {
             sctp.expect_stream(stream);
