@@ -11,16 +11,16 @@ use stun_types::message::{
     MessageWriteVec, ShortTermCredentials,
 };
 
-/// The interval of checks before the first answer.
+/// The interval between checks before the first answer.
 pub(crate) const CHECK: Duration = Duration::from_millis(50);
-/// The interval after it, as in browsers (consent, RFC 7675).
+/// The interval between checks after the first answer, as in browsers: these checks renew consent (RFC 7675).
 pub(crate) const CONSENT: Duration = Duration::from_millis(2500);
 
 const PRIORITY: u16 = 0x0024;
 const USE_CANDIDATE: u16 = 0x0025;
 const ICE_CONTROLLING: u16 = 0x802A;
 
-/// A check with these credentials. It nominates with USE-CANDIDATE.
+/// A check with these credentials. If `nominates`, the check has USE-CANDIDATE.
 pub(crate) fn check(ice: &IceParameters, nominates: bool) -> Vec<u8> {
     let attributes: &[(u16, &[u8])] = if nominates { &[(USE_CANDIDATE, &[])] } else { &[] };
     request(&ice.username_fragment, &ice.password, attributes)
@@ -47,12 +47,12 @@ pub(crate) fn request(
 
 /// An answer to a check.
 pub(crate) enum Answer {
-    /// The path works. The mapped address of the client.
+    /// A success response, with the mapped address of the client: the path works.
     #[allow(dead_code, reason = "not every client reads it")]
     Success(SocketAddr),
-    /// An ERROR-CODE.
+    /// An error response, with its ERROR-CODE.
     Refusal(u16),
-    /// To a check with another password, for example from before a restart.
+    /// An answer to a check with another password, for example from before an ICE restart.
     Foreign,
 }
 

@@ -1,5 +1,5 @@
-//! A WebRTC client: a full ICE agent with one address, DTLS, and dcsctp, the association of libwebrtc
-//! in Rust, which shares no code with ours.
+//! A WebRTC client: a full ICE agent with one address, DTLS, and dcsctp, the SCTP
+//! implementation of libwebrtc ported to Rust. dcsctp shares no code with our association.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,37 +20,37 @@ use super::dcsctp::DcSctp;
 use super::sim::{Datagram, Peer};
 
 pub(crate) struct Client {
-    /// The address that it sends from. It still receives at former ones.
+    /// The address that the client sends from. The client still receives at its former addresses.
     pub(crate) address: SocketAddr,
     former: Vec<SocketAddr>,
     pub(crate) server: SocketAddr,
     pub(crate) ice: IceParameters,
-    /// Whether it sends checks.
+    /// Whether the client sends checks.
     pub(crate) checks: bool,
-    /// Whether its checks have USE-CANDIDATE.
+    /// Whether the client's checks have USE-CANDIDATE.
     pub(crate) nominates: bool,
-    /// A check has been answered from the current address.
+    /// Whether the worker has answered a check from the current address.
     pub(crate) path_works: bool,
-    /// ERROR-CODEs of the answers.
+    /// The ERROR-CODEs of the worker's error responses.
     pub(crate) refusals: Vec<u16>,
     next_check: Instant,
     context: Arc<DtlsContext>,
     dtls: Dtls,
     pub(crate) dtls_states: Vec<DtlsState>,
     pub(crate) sctp: DcSctp,
-    /// If given, takes the worker's packets instead of the association; a test answers them with
-    /// [`Self::seal`].
+    /// If present, collects the worker's SCTP packets, which then do not reach the association; a test answers them
+    /// with [`Self::seal`].
     pub(crate) intercepted: Option<Vec<Bytes>>,
-    /// Whether it sends the INIT, as browsers do.
+    /// Whether the client sends the INIT, as browsers do.
     pub(crate) begins: bool,
-    /// Simulates a peer that has vanished: nothing is received or sent.
+    /// If true, the client receives and sends nothing, as if it had vanished.
     pub(crate) frozen: bool,
     pub(crate) datagrams_received: u64,
     queued: Vec<Vec<u8>>,
 }
 
 impl Client {
-    /// `fingerprints` are those of the worker; `role` is its own in DTLS.
+    /// `fingerprints` are those of the worker's certificate; `role` is the client's own in DTLS.
     pub(crate) fn new(
         now: Instant,
         address: SocketAddr,
@@ -100,14 +100,14 @@ impl Client {
         self.address == address || self.former.contains(&address)
     }
 
-    /// Changes its address, as from Wi-Fi to mobile.
+    /// Changes the client's address, as when a phone moves from Wi-Fi to the mobile network.
     pub(crate) fn move_to(&mut self, now: Instant, address: SocketAddr) {
         self.former.push(std::mem::replace(&mut self.address, address));
         self.path_works = false;
         self.next_check = now;
     }
 
-    /// Uses new credentials, which signalling has brought.
+    /// Uses the new credentials of an ICE restart, which an application would send by signalling.
     pub(crate) fn restart_ice(&mut self, now: Instant, ice: IceParameters) {
         self.ice = ice;
         self.next_check = now;
@@ -129,12 +129,12 @@ impl Client {
         }
     }
 
-    /// Takes the messages that it has received.
+    /// Takes the messages that the client has received.
     pub(crate) fn messages(&mut self) -> Vec<(u16, Message)> {
         std::mem::take(&mut self.sctp.messages)
     }
 
-    /// Ends the session, as when its tab closes.
+    /// Ends the session, as when the browser's tab closes.
     pub(crate) fn close(&mut self) {
         self.dtls.close();
         self.checks = false;

@@ -1,5 +1,6 @@
 //! An allocator that attributes blocks to the worker: those allocated within [`ours`], wherever they are freed. A header
-//! in front of each block holds its owner. Every test has a thread of its own, and what is tested starts no others.
+//! in front of each block holds its owner. Counts are per thread: every test has a thread of its own, and the code under
+//! test starts no other threads.
 
 #![allow(unsafe_code, reason = "a global allocator")]
 
@@ -17,7 +18,7 @@ pub(crate) enum Owner {
     Proto,
     /// `src/sfu`.
     Sfu,
-    /// Other code, or allocated outside of [`attributed`].
+    /// Other code, or code that ran outside of [`attributed`].
     Unknown,
 }
 
@@ -60,7 +61,7 @@ thread_local! {
     static COUNT: Cell<Count> = const { Cell::new(Count::ZERO) };
 }
 
-/// Runs a part of the worker.
+/// Runs a part of the worker, and counts the blocks that it allocates as the worker's.
 pub(crate) fn ours<R>(run: impl FnOnce() -> R) -> R {
     let before = INSIDE.replace(true);
     let result = run();
@@ -73,7 +74,7 @@ pub(crate) fn attributed<R>(run: impl FnOnce() -> R) -> R {
     with_attribution(true, run)
 }
 
-/// Runs a part of that without finding owners.
+/// Runs a part of an [`attributed`] call without finding owners, to save time.
 pub(crate) fn unattributed<R>(run: impl FnOnce() -> R) -> R {
     with_attribution(false, run)
 }
@@ -149,7 +150,7 @@ fn header(layout: Layout) -> usize {
 
 fn with_header(layout: Layout) -> Layout {
     let header = header(layout);
-    // Overflows for no layout that a program can fill.
+    // The sum overflows only for a block larger than the address space, which no program can allocate.
     Layout::from_size_align(header + layout.size(), header).unwrap_or(layout)
 }
 
@@ -163,10 +164,10 @@ fn marked(mark: u8) -> Option<Owner> {
 }
 
 // SAFETY: every block is one of `System` that begins with a header. The header's size is a multiple of the alignment, so
-// the rest is aligned, too. All calls compute their layouts in the same way.
+// the block after the header is aligned, too. All calls compute their layouts in the same way.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the size is not zero.
+        // SAFETY: the size is not zero, because it includes the header.
         let block = unsafe { System.alloc(with_header(layout)) };
         if block.is_null() {
             return block;
@@ -205,7 +206,7 @@ unsafe impl GlobalAlloc for Counting {
             }
             if let Some(owner) = owner {
                 freed(owner, layout.size());
-                // The code that grows a block owns it.
+                // The code that grows a block becomes its owner.
                 let owner = Owner::of_caller();
                 allocated(owner, size);
                 block.write(mark(Some(owner)));

@@ -1,5 +1,5 @@
 //! A peer on dcsctp, the SCTP implementation of libwebrtc ported to Rust. It shares no code with our
-//! association, so a mistake of ours shows.
+//! association, so a mistake in ours cannot hide in both.
 
 use std::time::{Duration, Instant};
 
@@ -16,17 +16,17 @@ use super::sim::Peer;
 /// See the module's documentation.
 pub(crate) struct DcSctp {
     pub(crate) socket: Box<dyn DcSctpSocket>,
-    /// The zero of its clock.
+    /// The zero of the socket's clock, which counts from the start of the peer.
     start: Instant,
     packets: Vec<Bytes>,
     pub(crate) messages: Vec<(u16, Message)>,
     /// Streams that the peer has reset.
     pub(crate) resets: Vec<u16>,
-    /// The peer has sent an ABORT, or the association has given up.
+    /// True once the peer has sent an ABORT or the association has failed.
     pub(crate) aborted: bool,
-    /// Messages are not read, so that its receive window closes.
+    /// If true, messages are not read, so that the receive window of this peer closes.
     pub(crate) deaf: bool,
-    /// An error or a refused reset panics: the peer gives no reason for one.
+    /// If true, an error or a rejected reset panics, because the other end of the test gives no reason for either.
     pub(crate) strict: bool,
 }
 
@@ -75,7 +75,7 @@ impl DcSctp {
         self.socket.send(message, &options).expect("room");
     }
 
-    /// Closes its side of a data channel.
+    /// Closes this peer's side of a data channel.
     pub(crate) fn reset(&mut self, stream: u16) {
         self.socket.reset_streams(&[StreamId(stream)]).expect("connected");
     }
@@ -91,7 +91,7 @@ impl DcSctp {
         std::mem::take(&mut self.packets)
     }
 
-    /// Sets its clock.
+    /// Sets the clock of the socket.
     pub(crate) fn advance(&mut self, now: Instant) {
         let time = SocketTime::zero() + now.saturating_duration_since(self.start);
         self.socket.advance_time(time);
@@ -102,9 +102,9 @@ impl DcSctp {
             match event {
                 SocketEvent::SendPacket(packet) => self.packets.push(packet.into()),
                 SocketEvent::OnIncomingStreamReset(streams) => {
-                    // As a browser does: the channel is closed on both sides.
+                    // A browser resets its own direction in return, so that the channel is closed on both sides.
                     self.resets.extend(streams.iter().map(|stream| stream.0));
-                    // Refused if it has begun the reset itself.
+                    // dcsctp rejects the reset of a stream that this peer has begun to reset itself.
                     let refused = self.socket.reset_streams(&streams).is_err();
                     assert!(!(refused && self.strict), "the reset of {streams:?} is refused");
                 }

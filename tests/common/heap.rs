@@ -1,5 +1,6 @@
-//! An allocator that counts the heap of each thread. Blocks have no header, so that AddressSanitizer sees accesses next
-//! to them. Every test has a thread of its own, and what is tested starts no others.
+//! An allocator that counts the heap of each thread. Blocks have no header, so that AddressSanitizer sees accesses
+//! just outside of a block. A count per thread is enough: every test has a thread of its own, and the code under test
+//! starts no other threads.
 
 #![allow(unsafe_code, reason = "a global allocator")]
 
@@ -24,7 +25,7 @@ fn add(bytes: i64) {
     LIVE.set(LIVE.get() + bytes);
 }
 
-// SAFETY: all calls go to `System` unchanged.
+// SAFETY: every method passes its arguments to `System` unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as the caller promises.

@@ -35,7 +35,7 @@ pub(crate) struct Host {
     pub(crate) events: Vec<Event>,
     /// Sockets that the worker has released.
     pub(crate) released: Vec<SocketId>,
-    /// The fingerprints of its certificate.
+    /// The fingerprints of the worker's certificate.
     pub(crate) fingerprints: Vec<Fingerprint>,
     next: u32,
 }
@@ -169,7 +169,7 @@ impl Host {
         self.consume_with(transport, producer, options::consumer())
     }
 
-    /// The DataProducer's id in `options` is filled in.
+    /// Creates a DataConsumer of `producer`. This function sets the DataProducer's id in `options`.
     pub(crate) fn consume_with(
         &mut self,
         transport: TransportKey,

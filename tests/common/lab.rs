@@ -30,13 +30,13 @@ pub(crate) struct Lab {
     pub(crate) hosts: Vec<Host>,
     pub(crate) clients: Vec<Client>,
     pub(crate) plain_peers: Vec<PlainPeer>,
-    /// Datagrams to an address without a receiver.
+    /// The datagrams that arrived at an address without a receiver.
     pub(crate) strays: Vec<Datagram>,
     /// The other end of each tunnel: the index of its worker, and its transport.
     pub(crate) tunnels: HashMap<(usize, TransportKey), (usize, TransportKey)>,
     /// Datagrams and bytes sent by each socket of the workers.
     pub(crate) sent: HashMap<SocketAddr, (u64, u64)>,
-    /// The sender is an address.
+    /// The datagrams on their way. The sender of a datagram is its source address.
     in_flight: InFlight<SocketAddr, Datagram>,
 }
 
@@ -107,7 +107,7 @@ impl Lab {
         assert!(self.run_until(Duration::from_secs(60), done), "not within a minute: {what}");
     }
 
-    /// Ends the turn of every worker and begins the next. Takes all datagrams to the network.
+    /// Ends the turn of every worker, begins the next turn, and takes all datagrams to the network.
     pub(crate) fn flush(&mut self) {
         let mut datagrams = Vec::new();
         for host in &mut self.hosts {
@@ -115,7 +115,7 @@ impl Lab {
             let transmits = sfu.flush();
             for (tuple, bytes) in transmits.iter() {
                 let from = *sockets.get(&tuple.socket).expect("sends from bound sockets only");
-                assert!(bytes.len() <= 1232, "a datagram of {} bytes", bytes.len());
+                assert!(bytes.len() <= 1232, "a worker sends a datagram of {} bytes", bytes.len());
                 let sent = self.sent.entry(from).or_default();
                 *sent = (sent.0 + 1, sent.1 + bytes.len() as u64);
                 datagrams.push(Datagram { from, to: tuple.remote, bytes: bytes.to_vec() });
@@ -136,7 +136,7 @@ impl Lab {
         }
     }
 
-    /// Carries frames through the tunnels until there are none.
+    /// Carries frames through the tunnels until no frame is left.
     fn hand_over(&mut self) {
         loop {
             let mut frames = Vec::new();
@@ -189,7 +189,7 @@ impl Lab {
         self.strays.push(datagram);
     }
 
-    /// Adds a peer of a plain transport. It sends the INIT if it `begins`.
+    /// Adds a peer of a plain transport. The peer sends the INIT if `begins` is true.
     pub(crate) fn plain_peer(&mut self, n: u16, server: SocketAddr, begins: bool) -> usize {
         let mut peer = PlainPeer::new(self.now, theirs(n), server);
         if begins {
@@ -206,7 +206,7 @@ impl Lab {
         self.join_with(router, n, options::webrtc())
     }
 
-    /// The same with other options of the transport.
+    /// Adds a connected client on a transport with these options.
     pub(crate) fn join_with(
         &mut self,
         router: RouterKey,
@@ -219,7 +219,7 @@ impl Lab {
         (key, client)
     }
 
-    /// Adds such a client, but sends nothing yet.
+    /// Adds a client on a transport with its own socket, but sends nothing yet.
     pub(crate) fn invite(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
         let (key, answer) = self.webrtc(router, n, options::webrtc());
         let client = self.client(key, &answer, theirs(n), DtlsRole::Client);
@@ -238,7 +238,7 @@ impl Lab {
         (key, client)
     }
 
-    /// Adds such a client, but sends nothing yet.
+    /// Adds a client on a server's port, but sends nothing yet.
     pub(crate) fn invite_to_server(
         &mut self,
         router: RouterKey,
@@ -275,7 +275,7 @@ impl Lab {
         self.host().webrtc_with(router, listen, options)
     }
 
-    /// Adds a client for this transport, and connects both ends. `role` is that of the client.
+    /// Adds a client for this transport, and connects both ends. `role` is the client's DTLS role.
     pub(crate) fn client(
         &mut self,
         key: TransportKey,
@@ -292,7 +292,8 @@ impl Lab {
         self.clients.len() - 1
     }
 
-    /// A client for the transport of this answer. It is not in the network yet, and the transport does not know it.
+    /// A client for the transport of this answer. The client is not in the network yet, and the transport is not connected
+    /// to the client.
     pub(crate) fn new_client(
         &mut self,
         answer: &WebRtcTransportAnswer,

@@ -9,7 +9,7 @@
 //!   lab        workers (`host`), WebRTC clients (`client`, with the checks of `checks`), peers of plain transports
 //! ```
 //!
-//! `options` has the options of all entities to begin with.
+//! `options` has the options of a minimal call for every entity.
 //!
 //! `rig.rs` (a worker and clients without a network) and the allocators, `heap.rs` and `counting.rs`, are included on their
 //! own.

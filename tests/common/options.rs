@@ -1,4 +1,4 @@
-//! Options as `lib/` makes them of a minimal call, to begin with: tests change the members that they are about.
+//! Options as `lib/` makes them of a minimal call. Each test changes only the members that it examines.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub(crate) fn sctp() -> SctpOptions {
     }
 }
 
-/// With UDP and SCTP.
+/// A WebRtcTransport with UDP and SCTP.
 pub(crate) fn webrtc() -> WebRtcTransportOptions {
     WebRtcTransportOptions {
         listen_infos: None,
@@ -61,18 +61,18 @@ pub(crate) fn webrtc() -> WebRtcTransportOptions {
     }
 }
 
-/// With SCTP.
+/// A PlainTransport with SCTP.
 pub(crate) fn plain(comedia: bool) -> PlainTransportOptions {
     let listen_info = listen_info(ListenProtocol::Udp);
     PlainTransportOptions { listen_info, comedia, sctp: Some(sctp()) }
 }
 
-/// With SCTP.
+/// A PipeTransport with SCTP.
 pub(crate) fn pipe() -> PipeTransportOptions {
     PipeTransportOptions { listen_info: listen_info(ListenProtocol::Udp), sctp: Some(sctp()) }
 }
 
-/// Of `connect()` of a plain or pipe transport.
+/// The options of `connect()` of a plain or pipe transport.
 pub(crate) fn udp_connect(to: SocketAddr) -> UdpConnectOptions {
     UdpConnectOptions { ip: to.ip(), port: to.port() }
 }
@@ -108,7 +108,7 @@ pub(crate) fn consumer_of(data_producer_id: Uuid) -> DataConsumerOptions {
     DataConsumerOptions { data_producer_id, ..consumer() }
 }
 
-/// A DataConsumer of a DataProducer that is not chosen yet.
+/// A DataConsumer whose DataProducer the test sets later.
 pub(crate) fn consumer() -> DataConsumerOptions {
     DataConsumerOptions {
         data_producer_id: Uuid::nil(),
@@ -121,7 +121,7 @@ pub(crate) fn consumer() -> DataConsumerOptions {
     }
 }
 
-/// `maxBufferedAmount` of a DataProducer or DataConsumer.
+/// The backlog of a DataProducer or DataConsumer, which its `maxBufferedAmount` limits.
 pub(crate) fn backlog() -> Arc<Backlog> {
     Arc::new(Backlog::new(64 << 20))
 }

@@ -25,7 +25,7 @@ pub(crate) const MIDDLE: u8 = 0;
 pub(crate) const LAST: u8 = 1;
 pub(crate) const UNORDERED: u8 = 4;
 
-/// A chunk, its padding included.
+/// Writes a chunk, with its padding.
 pub(crate) fn chunk(kind: u8, flags: u8, value: &[u8]) -> Vec<u8> {
     let mut chunk = vec![kind, flags];
     chunk.extend_from_slice(&(4 + value.len() as u16).to_be_bytes());
@@ -34,7 +34,7 @@ pub(crate) fn chunk(kind: u8, flags: u8, value: &[u8]) -> Vec<u8> {
     chunk
 }
 
-/// A parameter, its padding not included.
+/// Writes a parameter, without its padding.
 pub(crate) fn parameter(kind: u16, value: &[u8]) -> Vec<u8> {
     let mut parameter = kind.to_be_bytes().to_vec();
     parameter.extend_from_slice(&(4 + value.len() as u16).to_be_bytes());
@@ -149,7 +149,7 @@ pub(crate) fn chunks(packet: &[u8]) -> Vec<Seen> {
     chunks
 }
 
-/// Supported extensions: RE-CONFIG and FORWARD TSN.
+/// The Supported Extensions parameter, with RE-CONFIG and FORWARD TSN.
 pub(crate) fn extensions() -> Vec<u8> {
     parameter(0x8008, &[130, 192])
 }
@@ -158,7 +158,7 @@ pub(crate) fn extensions() -> Vec<u8> {
 pub(crate) struct Greeting {
     pub(crate) tag: u32,
     pub(crate) tsn: u32,
-    /// Empty in an INIT.
+    /// The state cookie of an INIT ACK; empty for an INIT, which has none.
     pub(crate) cookie: Vec<u8>,
 }
 

@@ -44,7 +44,7 @@ impl Ours {
         }
     }
 
-    /// Takes the messages so far, in order.
+    /// Takes the messages that have arrived so far, in order.
     pub(crate) fn take_messages(&mut self) -> Vec<(StreamId, Message)> {
         self.collect();
         let mut messages = Vec::new();
@@ -58,7 +58,7 @@ impl Ours {
         messages
     }
 
-    /// The messages that have arrived and were not taken.
+    /// The number of messages that have arrived and that the test has not taken.
     pub(crate) fn message_count(&mut self) -> usize {
         self.collect();
         self.events.iter().filter(|event| matches!(event, SctpEvent::Message { .. })).count()
@@ -103,7 +103,11 @@ impl Peer for Ours {
         for packet in packets.iter() {
             self.largest_packet = self.largest_packet.max(packet.len());
         }
-        assert!(self.largest_packet <= MAX_PACKET, "a packet of {} bytes", self.largest_packet);
+        assert!(
+            self.largest_packet <= MAX_PACKET,
+            "the largest packet has {} bytes",
+            self.largest_packet
+        );
         self.collect();
     }
 }

@@ -10,7 +10,7 @@ pub(crate) struct PlainPeer {
     pub(crate) address: SocketAddr,
     pub(crate) server: SocketAddr,
     pub(crate) sctp: DcSctp,
-    /// Simulates a peer that has vanished: nothing is received or sent.
+    /// If true, the peer receives and sends nothing, as if it had vanished.
     pub(crate) frozen: bool,
 }
 

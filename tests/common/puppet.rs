@@ -1,4 +1,5 @@
-//! A scripted SCTP peer, made of bytes: it completes the handshake like any other, and then sends what a test says.
+//! A scripted SCTP peer, made of bytes: it completes the handshake like any other peer, and then sends the
+//! chunks that a test gives it.
 
 use std::time::{Duration, Instant};
 
@@ -9,18 +10,19 @@ use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState};
 pub(crate) use super::packet::*;
 use super::sim::start;
 
-/// The tag of packets to a puppet, its first TSN, and its first RE-CONFIG request, unless a test wants others.
+/// The defaults of a puppet: the verification tag of packets to the puppet, its first TSN, and the number of its first
+/// RE-CONFIG request.
 pub(crate) const OWN_TAG: u32 = 0x0102_0304;
 pub(crate) const FIRST_TSN: u32 = 1000;
 
 /// The state of the scripted peer.
 #[derive(Debug, Clone)]
 pub(crate) struct Puppet {
-    /// The tag of packets to our association.
+    /// The verification tag of packets to our association.
     pub(crate) tag: u32,
-    /// The tag of packets to the puppet.
+    /// The verification tag of packets to the puppet.
     pub(crate) own_tag: u32,
-    /// The puppet's next TSN and next RE-CONFIG request.
+    /// The puppet's next TSN and the number of its next RE-CONFIG request.
     pub(crate) tsn: u32,
     pub(crate) request: u32,
     /// The first TSN of our association.
@@ -79,7 +81,7 @@ impl Puppet {
     }
 }
 
-/// Our association with a puppet for a peer.
+/// Our association, with a puppet as its peer.
 pub(crate) struct Stage {
     pub(crate) now: Instant,
     pub(crate) sctp: Association,
@@ -170,7 +172,7 @@ impl Stage {
         self.events().into_iter().filter_map(message).collect()
     }
 
-    /// Sends a message on stream 9 and checks that it arrives: the association lives.
+    /// Sends a message on stream 9 and checks that the message arrives, which shows that the association lives.
     #[track_caller]
     pub(crate) fn assert_alive(&mut self) {
         self.events();

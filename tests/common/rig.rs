@@ -1,5 +1,5 @@
-//! One worker and its WebRTC clients without a network: a datagram arrives when it is sent. For measurements of the
-//! worker alone; every call of it goes through `crate::counting::ours`.
+//! One worker and its WebRTC clients without a network: a datagram arrives when it is sent. The rig measures
+//! the worker alone, so every call of the worker goes through `crate::counting::ours`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -70,7 +70,7 @@ impl Rig {
         key
     }
 
-    /// The same, connected.
+    /// Adds a transport on the worker's port, and its connected client.
     pub(crate) fn join(&mut self) -> TransportKey {
         let key = self.invite();
         self.settle();
@@ -79,7 +79,8 @@ impl Rig {
         key
     }
 
-    /// A worker with a direct DataProducer and one client, for which everything shared is allocated already.
+    /// A worker with a direct DataProducer and one client, with everything allocated that clients share, so that
+    /// a measurement counts only what a further client needs.
     pub(crate) fn with_producer() -> (Self, DataProducerKey) {
         let mut rig = Self::new();
         let direct = ours(|| rig.host.direct(rig.router));
@@ -100,7 +101,7 @@ impl Rig {
         &mut self.host.sfu
     }
 
-    /// Carries datagrams in both directions until there are none.
+    /// Carries datagrams in both directions until no datagram is left.
     pub(crate) fn settle(&mut self) {
         loop {
             self.take_from_clients();
@@ -170,7 +171,10 @@ impl Rig {
         transmits.clear();
         ours(|| {
             while let Some(event) = host.sfu.poll_event() {
-                assert!(!matches!(event, Event::SocketReleased(_)), "nothing is closed here");
+                assert!(
+                    !matches!(event, Event::SocketReleased(_)),
+                    "a socket was released, but the rig closes none"
+                );
             }
             host.sfu.begin_turn(*now);
         });

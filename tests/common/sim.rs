@@ -63,7 +63,7 @@ impl Random {
 pub(crate) struct Conditions {
     /// The time from the sender to the receiver.
     pub(crate) delay: Duration,
-    /// Up to this much is added, which also reorders.
+    /// The longest additional delay, drawn for each packet. Unequal delays also reorder packets.
     pub(crate) jitter: Duration,
     /// The part of the packets that jitter applies to.
     pub(crate) jittery: f64,
@@ -71,7 +71,7 @@ pub(crate) struct Conditions {
     pub(crate) rate: Option<u32>,
     pub(crate) loss: f64,
     pub(crate) duplication: f64,
-    /// Larger packets are lost, as with Don't Fragment.
+    /// Packets of more bytes than this are lost, as IP packets with Don't Fragment are.
     pub(crate) mtu: usize,
 }
 
@@ -127,7 +127,7 @@ pub(crate) struct InFlight<S, P> {
     pub(crate) conditions: Conditions,
     random: Random,
     packets: BinaryHeap<Reverse<(Instant, u64, P)>>,
-    /// Packets that were sent, so that those of one moment arrive in the order in which they were sent.
+    /// The number of packets sent so far. Packets that arrive at the same moment are delivered in the order of this number.
     order: u64,
     free_at: HashMap<S, Instant>,
 }
@@ -152,7 +152,7 @@ impl<S: Eq + Hash, P: Clone + Ord> InFlight<S, P> {
         }
     }
 
-    /// Has a packet arrive at this moment, whatever the conditions are.
+    /// Schedules a packet to arrive at this moment, whatever the conditions are.
     pub(crate) fn deliver_at(&mut self, at: Instant, packet: P) {
         self.order += 1;
         self.packets.push(Reverse((at, self.order, packet)));
@@ -197,7 +197,7 @@ pub(crate) fn run_until<T: Timeline>(
         let Some(next) = timeline.next_event().filter(|next| *next <= end) else { return false };
         let now = timeline.now();
         steps = if next > *now { 0 } else { steps + 1 };
-        assert!(steps < 10_000, "time stands still");
+        assert!(steps < 10_000, "virtual time stands still");
         *now = next.max(*now);
         timeline.advance();
     }
@@ -220,14 +220,14 @@ pub(crate) trait Peer {
     fn drain(&mut self, now: Instant, packets: &mut Vec<Bytes>);
 }
 
-/// Which peer.
+/// One of the two peers of a [`Net`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Side {
     A,
     B,
 }
 
-/// Is called with every packet and its sender; returns false to lose the packet.
+/// A function that gets every packet and its sender, and returns false to lose the packet.
 pub(crate) type Filter = Box<dyn FnMut(Side, &Bytes) -> bool>;
 
 /// A network instead of [`Conditions`]: returns what arrives for a packet of this sender, each with its delay.
@@ -238,11 +238,11 @@ pub(crate) struct Net<A, B> {
     pub(crate) now: Instant,
     pub(crate) a: A,
     pub(crate) b: B,
-    /// Applies before the conditions.
+    /// Loses packets before the conditions apply, so that a test can choose which packets are lost.
     pub(crate) filter: Option<Filter>,
     /// The packets that were sent, with time and sender, if a test has asked for them.
     pub(crate) trace: Option<Vec<(Instant, Side, Bytes)>>,
-    /// Packets sent, by A and by B.
+    /// The number of packets that A and B have sent.
     pub(crate) sent: [u64; 2],
     in_flight: InFlight<Side, (Side, Bytes)>,
 }
