@@ -54,7 +54,7 @@ fn the_role_follows_from_that_of_the_remote_side() {
         let again = ours.dtls.connect(now, remote, ours.fingerprints());
         assert_eq!(again, Err(AlreadyConnected));
         assert_eq!(again.unwrap_err().to_string(), "connect() already called");
-        assert!(ours.flush().is_empty(), "no path, no ClientHello");
+        assert!(ours.flush().is_empty(), "without a path the client sends no ClientHello");
         assert_eq!(ours.dtls.state(), DtlsState::New);
         assert_eq!(ours.dtls.poll_timeout(), None);
 
@@ -62,7 +62,7 @@ fn the_role_follows_from_that_of_the_remote_side() {
         assert_eq!(ours.flush().len(), usize::from(local == DtlsRole::Client));
         assert_eq!(ours.states, [DtlsState::Connecting]);
         ours.dtls.path_ready(now);
-        assert!(ours.flush().is_empty(), "the second call does nothing");
+        assert!(ours.flush().is_empty(), "the second connect() sends a datagram");
     }
 }
 
@@ -182,7 +182,7 @@ fn a_flight_may_be_retransmitted_in_other_records() {
     let mut pair = acquainted();
     let mut cut = true;
     pair.run_through(5 * SECOND, &mut |from, mut datagram| {
-        // At first only the client's Certificate arrives, then the whole flight.
+        // Of the first transmission only the client's Certificate arrives, of the second the whole flight.
         if from == Side::A && datagram.get(13) == Some(&11) && cut {
             cut = false;
             datagram.truncate(13 + usize::from(u16::from_be_bytes([datagram[11], datagram[12]])));
@@ -395,7 +395,7 @@ fn close_sends_close_notify_and_the_peer_closes() {
         closing.dtls.close();
         let goodbye = closing.flush();
         assert_eq!(goodbye.len(), 1);
-        assert_eq!(goodbye[0][0], 21, "an alert");
+        assert_eq!(goodbye[0][0], 21, "the record is not an alert (type 21)");
         assert_eq!(closing.dtls.state(), DtlsState::Closed);
         assert_eq!(closing.states, LIFE, "close() emits no event at its own end");
         closing.handle_datagram(pair.now, &late);
@@ -430,7 +430,7 @@ fn close_notify_works_with_another_implementation_in_both_directions() {
         }
         pair.run_for(SECOND);
         assert_eq!(pair.a.dtls.state(), DtlsState::Closed);
-        assert!(pair.b.closed, "it receives our close_notify or our answer");
+        assert!(pair.b.closed, "the peer receives our close_notify or our answer to its own");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The session under test, and one of the engine alone, as the peers of the simulated network.
+//! The peers of the simulated network: the session under test, and a session of the DTLS engine (dimpl) alone.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Ours {
         self.context.certificate().fingerprints()
     }
 
-    /// Path and `connect()`.
+    /// Gives the session a path, and connects it.
     pub(crate) fn start(
         &mut self,
         now: Instant,

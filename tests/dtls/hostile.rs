@@ -1,4 +1,4 @@
-//! Input that must not end a session, or must not affect any other.
+//! Hostile input that must not end its session, or must not affect any other session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,7 +91,8 @@ fn truncated_changed_and_replayed_records_are_dropped() {
         for bit in 0..8 {
             let mut bad = good.clone();
             bad[at] ^= 1 << bit;
-            // The version in the header is not authenticated, so DTLS 1.0 is accepted.
+            // The change may have made the version DTLS 1.0. The engine accepts that, because the version in the header
+            // is not authenticated.
             if bad[1..3] != [0xfe, 0xff] {
                 pair.b.handle_datagram(pair.now, &bad);
             }
@@ -172,7 +173,7 @@ fn harmless_noise_does_not_stop_a_handshake() {
     }
 }
 
-/// Changes some bytes of a datagram.
+/// Changes some random bytes of a datagram.
 fn mutate(random: &mut Random, datagram: &mut Vec<u8>) {
     for _ in 0..=random.below(4) {
         let at = random.index(datagram.len());
@@ -185,7 +186,7 @@ fn mutate(random: &mut Random, datagram: &mut Vec<u8>) {
             _ => {}
         }
     }
-    // The length in the header follows, so that the change passes the check of the header.
+    // The length in the header is corrected half of the time, so that the datagram passes the check of the header.
     if random.chance(0.5)
         && let Some(len @ 1..) = datagram.len().checked_sub(13)
     {
@@ -207,8 +208,8 @@ fn again(pair: &Pair) -> Pair {
     net(pair.now, client, server)
 }
 
-/// The outcome of a handshake, once its timeout has passed: both connected; only the server (its last flight was lost),
-/// or neither. A client that is connected has the server's Finished, so its server is connected, too.
+/// The outcome of a handshake, once its timeout has passed: both ends are connected, only the server is (its last
+/// flight was lost), or neither is. A client that is connected has the server's Finished, so its server is connected, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Connected,
@@ -221,7 +222,7 @@ fn outcome(pair: &mut Pair, what: &str) -> Outcome {
     assert!(pair.a.received.is_empty() && pair.b.received.is_empty(), "no forged data: {what}");
     match (pair.a.dtls.state(), pair.b.dtls.state()) {
         (DtlsState::Connected, DtlsState::Connected) => {
-            // Both are connected, so each has to read what the other one seals.
+            // Both ends are connected, so each has to read the records of the other.
             let (from_a, from_b) = (pair.a.seal(b"from a"), pair.b.seal(b"from b"));
             pair.b.handle_datagram(pair.now, &from_a);
             pair.a.handle_datagram(pair.now, &from_b);
@@ -267,7 +268,10 @@ fn mutated_handshakes(seeds: std::ops::Range<u64>) {
     }
     let total: u32 = outcomes.iter().sum();
     let [connected, _, failed] = outcomes;
-    assert!(connected >= total / 20 && failed >= total / 20, "each happens: {outcomes:?}");
+    assert!(
+        connected >= total / 20 && failed >= total / 20,
+        "connected and failed handshakes must each be at least a twentieth: {outcomes:?}"
+    );
 }
 
 #[test]
@@ -283,7 +287,7 @@ fn mutated_handshakes_leave_both_ends_in_agreement_many_times() {
 
 #[test]
 fn a_handshake_message_that_is_changed_every_time_never_connects() {
-    // The Finished messages cover every byte of the others, without the headers of the records.
+    // The Finished messages cover every byte of the other handshake messages, but not the headers of the records.
     let messages = [
         (Side::A, 1, "ClientHello"),
         (Side::B, 2, "ServerHello"),
@@ -312,7 +316,7 @@ fn a_handshake_message_that_is_changed_every_time_never_connects() {
                 }
                 deliver(datagram)
             });
-            assert!(changed > 0, "there is a {name}");
+            assert!(changed > 0, "no datagram had a {name} to change");
             let what = format!("{name}, bit {bit} of byte {at}");
             assert_eq!(outcome(&mut pair, &what), Outcome::Failed, "{what}");
         }
@@ -373,7 +377,7 @@ fn empty_fragments_do_not_stop_a_handshake() {
 
 #[test]
 fn empty_fragments_ahead_of_every_message_do_not_stop_a_handshake() {
-    // The engine takes an empty fragment for the beginning of any message but the first.
+    // For every message but the first, the engine treats an empty fragment as the beginning of the message.
     let mut pair = acquainted();
     pair.run_through(31 * SECOND, &mut |_, datagram| {
         let mut arriving = deliver(datagram);
@@ -402,7 +406,11 @@ fn datagrams_kept_until_connect_are_bounded_and_the_oldest() {
         ours.handle_datagram(now, &fragment(i, 1, 60_000, 0, i * 1000, &[i as u8; 1000]));
         ours.handle_datagram(now, &vec![22; 60_000]);
     }
-    assert!(ours.dtls.dropped() >= 2 + 20_000 - 8, "{} dropped", ours.dtls.dropped());
+    assert!(
+        ours.dtls.dropped() >= 2 + 20_000 - 8,
+        "only {} records were dropped",
+        ours.dtls.dropped()
+    );
     ours.dtls.connect(now, DtlsRole::Client, raw.fingerprints()).expect("the first call");
     let mut pair = net(now, ours, raw);
     pair.run_for(SECOND);
