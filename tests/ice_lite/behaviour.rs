@@ -1,4 +1,4 @@
-//! The agent with a well-behaved peer.
+//! The behaviour of the agent with a correct peer.
 
 use stun_types::attribute::XorMappedAddress;
 
@@ -78,14 +78,22 @@ fn a_nomination_selects_another_tuple_before_it_completes() {
     lab.check(tuple(1), PLAIN);
     assert_eq!(lab.check(tuple(2), PLAIN), [TupleAdded(tuple(2))]);
     assert_eq!(lab.check(tuple(2), USE_CANDIDATE), [SelectedTuple(tuple(2)), State(Completed)]);
-    assert_eq!(lab.check(tuple(1), PLAIN), [], "without a nomination nothing moves");
+    assert_eq!(
+        lab.check(tuple(1), PLAIN),
+        [],
+        "a check without a nomination must not change the selected tuple"
+    );
     assert_eq!(lab.check(tuple(1), USE_CANDIDATE), [SelectedTuple(tuple(1))]);
 }
 
 #[test]
 fn only_a_newer_nomination_moves_the_selection() {
     let mut lab = Lab::new();
-    assert_eq!(lab.nominate(tuple(1), 0).last(), Some(&State(Connected)), "0 is no nomination");
+    assert_eq!(
+        lab.nominate(tuple(1), 0).last(),
+        Some(&State(Connected)),
+        "a NOMINATION of 0 must not complete ICE"
+    );
     assert_eq!(lab.nominate(tuple(1), 5), [State(Completed)]);
     assert_eq!(lab.nominate(tuple(2), 5), [TupleAdded(tuple(2))]);
     assert_eq!(lab.nominate(tuple(2), 4), []);
@@ -101,7 +109,7 @@ fn data_from_another_valid_tuple_moves_the_selection() {
     assert_eq!(lab.data(tuple(1)), []);
     lab.assert_untouched();
     lab.check(tuple(1), USE_CANDIDATE);
-    assert_eq!(lab.data(tuple(2)), [], "not a valid tuple");
+    assert_eq!(lab.data(tuple(2)), [], "data over a tuple that is not valid must have no effect");
     lab.check(tuple(2), PLAIN);
     assert_eq!(lab.data(tuple(1)), []);
     assert_eq!(lab.data(tuple(2)), [SelectedTuple(tuple(2))]);
@@ -136,13 +144,17 @@ fn without_requests_consent_times_out_and_a_request_reconnects() {
     lab.check(tuple(2), PLAIN);
     assert_eq!(lab.ice.poll_timeout(), Some(lab.now + CONSENT));
     assert_eq!(lab.pass(CONSENT - Duration::from_millis(1)), []);
-    lab.data(tuple(1)); // does not renew consent
+    lab.data(tuple(1)); // data does not renew consent: only a check does
     assert_eq!(
         lab.pass(Duration::from_millis(1)),
         [TupleRemoved(tuple(1)), TupleRemoved(tuple(2)), State(Disconnected)]
     );
-    assert_eq!(lab.ice.selected(), Some(tuple(1)), "kept for display");
-    assert_eq!(lab.ice.path(), None, "but not sent to");
+    assert_eq!(
+        lab.ice.selected(),
+        Some(tuple(1)),
+        "the selected tuple stays visible after its consent has expired"
+    );
+    assert_eq!(lab.ice.path(), None, "the agent must not send to a tuple without consent");
     assert_eq!((lab.tuples(), lab.ice.poll_timeout()), (vec![], None));
     assert_eq!(lab.data(tuple(1)), []);
     assert_eq!(lab.pass(CONSENT), []);
@@ -168,7 +180,7 @@ fn requests_from_any_valid_tuple_renew_consent() {
         lab.check(tuple(n % 4), PLAIN);
     }
     assert_eq!(lab.pass(CONSENT).last(), Some(&State(Disconnected)));
-    // The peer may have restarted, and counts its nominations from one.
+    // The peer may have restarted, so the agent must accept a NOMINATION that counts from one again.
     assert_eq!(lab.nominate(tuple(1), 1).last(), Some(&State(Completed)));
 }
 
@@ -190,7 +202,11 @@ fn without_a_consent_timeout_nothing_times_out() {
     assert_eq!(lab.pass(Duration::from_secs(86_400)), []);
     let mut lab = Lab::with_consent(Some(Duration::MAX));
     lab.check(tuple(1), PLAIN);
-    assert_eq!(lab.ice.poll_timeout(), None, "later than an Instant can be");
+    assert_eq!(
+        lab.ice.poll_timeout(),
+        None,
+        "a deadline later than the latest Instant counts as none"
+    );
 }
 
 #[test]
@@ -236,7 +252,7 @@ fn after_a_restart_the_old_credentials_are_valid_until_the_new_ones_are_used() {
     assert_eq!(lab.receive(tuple(3), &request(&mixed, PLAIN)), []);
     assert_eq!(lab.answer(), Some((MessageClass::Error, Some(401))));
 
-    // A new count of nominations begins with the new credentials.
+    // With the new credentials the count of nominations begins again.
     assert_eq!(
         lab.nominate(tuple(3), 1),
         [

@@ -48,7 +48,7 @@ fn responses_indications_and_bare_requests_are_not_answered() {
         Message::builder_success(&parsed, MessageWriteVec::new()).finish(),
         Message::builder_error(&parsed, MessageWriteVec::new()).finish(),
         Message::builder_indication(BINDING, MessageWriteVec::new()).finish(),
-        // A bare request, as scanners send to find servers for reflection attacks.
+        // A request without attributes, which scanners send to find servers for reflection attacks.
         Message::builder_request(BINDING, MessageWriteVec::new()).finish(),
     ] {
         assert_eq!(lab.receive(tuple(1), &datagram), []);
@@ -168,7 +168,7 @@ fn a_flood_of_forgeries_is_verified_within_its_quota_and_leaves_that_of_the_peer
             assert_eq!(lab.receive(tuple(2 + m), &forged), []);
             answers += u32::from(lab.answer().is_some());
         }
-        assert_eq!(answers, 100, "in 50 ms");
+        assert_eq!(answers, 100, "the quota allows 100 answers in 50 ms");
         // The peer is answered during the flood.
         assert_eq!(lab.receive(tuple(1), &request(&credentials, USE_CANDIDATE)), []);
         assert_eq!(lab.answer(), Some((MessageClass::Success, None)), "round {n}");
@@ -192,11 +192,14 @@ fn requests_without_our_fragment_over_a_valid_tuple_leave_the_quota_of_the_peer_
         lab.pass(Duration::from_millis(50));
         let mut answers = 0;
         for _ in 0..1000 {
-            // The source address of the peer can be forged.
+            // The flood comes from the peer's address, because an attacker can forge the source address.
             assert_eq!(lab.receive(tuple(1), &datagram), []);
             answers += u32::from(lab.answer().is_some());
         }
-        assert_eq!(answers, 100, "a quota of their own");
+        assert_eq!(
+            answers, 100,
+            "requests without our fragment over a valid tuple have a quota of their own"
+        );
         for n in 0..100 {
             lab.receive(tuple(1), &request(&credentials, USE_CANDIDATE));
             assert_eq!(lab.answer(), Some((MessageClass::Success, None)), "request {n}");
@@ -213,7 +216,7 @@ fn a_peer_that_asks_too_fast_gets_fewer_answers_and_keeps_its_path() {
         lab.receive(tuple(n % 8), &valid);
         answers += u32::from(lab.answer().is_some());
     }
-    // 100 answers over valid tuples, and those to the requests that made the tuples valid.
+    // The quota allows 100 answers over valid tuples. Answers to the requests that made up to 8 tuples valid come on top.
     assert!((100..=108).contains(&answers), "{answers}");
     assert_eq!(lab.ice.state(), Completed);
 }
