@@ -10,7 +10,7 @@ pub fn run(data: &[u8]) {
     if let Ok(Dcep::Open(open)) = Dcep::parse(data) {
         assert!(open.label.len() + open.protocol.len() + 12 <= data.len());
         let encoded = open.encode();
-        assert_eq!(encoded[12..], data[12..encoded.len()], "label and protocol");
+        assert_eq!(encoded[12..], data[12..encoded.len()], "the label or the protocol has changed");
         assert_eq!(Dcep::parse(&encoded), Ok(Dcep::Open(open)));
     }
     let mut input = Input::new(data);

@@ -1,4 +1,4 @@
-//! Any datagram to a new peer.
+//! Any datagram to a new peer, which must classify the datagram by its first byte and accept none.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +16,7 @@ use crate::sim::start;
 
 /// `data` is the datagram.
 pub fn run(data: &[u8]) {
-    // The table of RFC 7983 §7.
+    // The expected class of a datagram, by the table of RFC 7983 §7.
     let expected = match data {
         [0..=3, ..] => Protocol::Stun,
         [20..=63, ..] => Protocol::Dtls,
@@ -34,9 +34,13 @@ pub fn run(data: &[u8]) {
     let tuple = Tuple { socket: SocketId(1), remote: SocketAddr::from(([192, 0, 2, 1], 9)) };
     if let Some(incoming) = Incoming::read(data) {
         let accepted = peer.handle_incoming(start(), tuple, incoming, &mut transmits);
-        assert!(!accepted, "without credentials nothing is accepted");
+        assert!(!accepted, "the peer has accepted a datagram without credentials");
     }
-    assert!(transmits.bytes() <= data.len(), "amplified to {} bytes", transmits.bytes());
+    assert!(
+        transmits.bytes() <= data.len(),
+        "the answer is larger than the datagram: {} bytes",
+        transmits.bytes()
+    );
     peer.poll_transmit(start(), &mut Transmits::default());
     assert_eq!((peer.ice_state(), peer.dtls_state()), (IceState::New, DtlsState::New));
     assert_eq!(peer.tuples().count(), 0);

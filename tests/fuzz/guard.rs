@@ -13,7 +13,7 @@ use crate::puppet::{COOKIE_ACK, FIRST_TSN, OWN_TAG, Puppet, chunk, extensions};
 use crate::script::{Step, perform};
 use crate::sim::start;
 
-/// The bound of an association's heap: 2 MB of queued messages, the window of 1 MiB, and the
+/// The bound of an association's heap in bytes: 2 MB of queued messages, the window of 1 MiB, and the
 /// overhead of 4,096 chunks and 8,192 streams.
 const MAX_HEAP: i64 = 12 << 20;
 
@@ -28,7 +28,7 @@ struct Scene {
     sent: u32,
 }
 
-/// One byte of flags, then a script.
+/// `data` is one byte of flags (see [`Scene::new`]), then a script (see `script.rs`).
 pub fn run(data: &[u8]) {
     let before = live();
     let mut input = Input::new(data);
@@ -40,7 +40,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(scene.sctp.state(), scene.state);
     assert_eq!(rank(scene.state), LAST);
     let held = live() - before;
-    assert!(held <= 64 * 1024, "{held} bytes are held after the end");
+    assert!(held <= 64 * 1024, "the association holds {held} bytes after its end");
 }
 
 impl Scene {
@@ -160,7 +160,7 @@ impl Scene {
             self.sctp.handle_timeout(self.now);
             self.listen();
             timeouts += 1;
-            assert!(timeouts < 10_000, "time stands still");
+            assert!(timeouts < 10_000, "virtual time stands still");
         }
         self.now = end;
     }

@@ -1,4 +1,4 @@
-//! How a target reads the fuzzer's bytes.
+//! The reader of the fuzzer's bytes, which all targets use.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl<'a> Input<'a> {
         self.take(usize::MAX)
     }
 
-    /// A byte as a time of up to a minute, in growing steps.
+    /// Takes a byte as a time of up to a minute. The steps grow, so that both short and long times occur.
     pub(crate) fn duration(&mut self) -> Duration {
         let byte = u64::from(self.byte());
         Duration::from_millis(if byte < 128 { byte } else { (byte - 127) * 470 })

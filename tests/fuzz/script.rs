@@ -7,7 +7,7 @@
 //!
 //! Numbers that depend on the association are written as distances: TSNs and RE-CONFIG requests of
 //! the peer from its next one, acknowledgements from the TSN before the association's first one.
-//! With zeros the peer is correct.
+//! With zeros for all distances the peer is correct.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::heap::live;
 use crate::input::Input;
 use crate::puppet::*;
 
-/// Makes the numbers of a chunk's value absolute.
+/// Replaces the distances in a chunk's value by absolute numbers.
 fn localise(puppet: &mut Puppet, kind: u8, value: &mut [u8]) {
     match kind {
         DATA => {
@@ -56,8 +56,8 @@ fn add(value: &mut [u8], offset: usize, number: u32) -> u32 {
 }
 
 /// Reads a script and performs its steps, at most [`MAX_PACKETS`]. After each step the heap may be larger than `before`
-/// by at most `max_heap` bytes. `act` performs a step with at most so many packets and returns how many may still be
-/// sent.
+/// by at most `max_heap` bytes. `act` performs a step with at most the given number of packets and returns how many
+/// packets may still be sent.
 pub(crate) fn perform<'a>(
     mut input: Input<'a>,
     before: i64,
@@ -69,14 +69,14 @@ pub(crate) fn perform<'a>(
     while !input.is_empty() && budget > 0 {
         budget = act(Step::read(&mut input, &mut recipe), budget - 1);
         let held = live() - before;
-        assert!(held <= max_heap, "{held} bytes are held");
+        assert!(held <= max_heap, "a step leaves {held} bytes allocated");
     }
 }
 
-/// How to make a packet.
+/// The instructions for making a packet.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Recipe<'a> {
-    /// Chunks as in a packet. Otherwise: kind, flags, length in one byte, value, and for DATA a byte
+    /// True: the bytes are chunks as in a packet. False: each chunk has kind, flags, length in one byte, value, and for DATA a byte
     /// that counts how many times 8 zeros follow the value.
     wire: bool,
     tag: u8,
@@ -84,7 +84,7 @@ pub(crate) struct Recipe<'a> {
 }
 
 impl Recipe<'_> {
-    /// Makes the packet: the same each time, except for the numbers.
+    /// Makes the packet. Each call makes the same packet, except for the numbers, which depend on the association.
     pub(crate) fn cook(&self, puppet: &mut Puppet) -> Bytes {
         let mut made = Vec::new();
         let mut input = Input::new(self.bytes);

@@ -75,7 +75,8 @@ fn read(folder: &PathBuf) -> BTreeMap<String, Vec<u8>> {
 fn stun_seeds() -> Seeds {
     let unknown = b"\x00\x01\x00\x18\x21\x12\xa4\x42unknown-attr\x00\x06\x00\x0clocal:remote\
         \x77\x77\x00\x03abc\x00";
-    // PRIORITY, ICE-CONTROLLING, USE-CANDIDATE; NOMINATION; two unknown ones; ICE-CONTROLLED.
+    // The attributes are PRIORITY, ICE-CONTROLLING and USE-CANDIDATE; then NOMINATION; then two unknown attributes; then
+    // ICE-CONTROLLED.
     let browser = [
         &[2, 0, 0x24, 4, 0x6e, 0, 1, 0xff, 0x80, 0x2a, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0x25, 0][..],
         &[0xc0, 1, 4, 0, 0, 0, 1],
@@ -254,7 +255,7 @@ fn guard_seeds() -> Seeds {
     let mut seeds: Seeds = scripts().into_iter().map(|(name, it)| (name, with(0, it))).collect();
     let hello = init(INIT, 0, (10, 10), 0, &extensions());
     let echo = made(&[(COOKIE_ECHO, 0, &[], 0)]);
-    // An INIT has no tag.
+    // A packet with an INIT has the verification tag 0 (RFC 9260 §8.5.1).
     let mut first = wire(&[hello]);
     first[0] |= 3 << 4;
     seeds.push(("accepts", with(16, [first, echo, scripts()[0].1.clone()].concat())));

@@ -17,7 +17,7 @@ use crate::sim::start;
 
 const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
 
-/// One byte says whether the rest is signed. The rest is the datagram, or its attributes: a type of
+/// The first byte of `data` says whether the request is signed. The rest is the datagram, or its attributes: a type of
 /// two bytes, a length of one byte, and the value.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
@@ -87,7 +87,7 @@ fn check_fragment(binding: Binding<'_>, datagram: &[u8]) {
     let mut attributes = message.iter_attributes();
     let username = attributes.find(|(_, it)| it.get_type() == Username::TYPE);
     let local = username.and_then(|(_, it)| {
-        // The remote part need not be UTF-8.
+        // Only the part before the colon is compared, as the remote part need not be UTF-8.
         let colon = it.value.iter().position(|byte| *byte == b':')?;
         String::from_utf8(it.value[..colon].to_vec()).ok()
     });
@@ -104,16 +104,20 @@ fn check_answer(
 ) {
     let mut out = vec![9];
     write(&mut out);
-    assert_eq!(out[0], 9, "the answer is appended");
+    assert_eq!(out[0], 9, "the answer must be appended to what the buffer holds");
     let answer = &out[1..];
-    assert!(answer.len() <= datagram.len(), "amplified to {} bytes", answer.len());
+    assert!(
+        answer.len() <= datagram.len(),
+        "the answer is larger than the request: {} bytes",
+        answer.len()
+    );
     if answer.is_empty() {
         return;
     }
     let answer = Message::from_bytes(answer).expect("a well-formed answer");
     assert_eq!(answer.class(), class);
     assert_eq!(answer.method(), BINDING);
-    assert_eq!(datagram[8..20], out[9..21], "the transaction");
+    assert_eq!(datagram[8..20], out[9..21], "the answer has another transaction ID");
     if let Some(algorithm) = algorithm {
         let key = ShortTermCredentials::new(PASSWORD.to_owned()).make_key();
         assert_eq!(answer.validate_integrity_with_key(&key).expect("signed"), algorithm);

@@ -17,7 +17,7 @@ pub fn run(data: &[u8]) {
             assert!(!selector.is_empty());
             assert_eq!(pipe_header::encode(Some(selector), &payload), message);
         }
-        // The payload follows an empty header, or there is no header.
+        // The payload follows a header without subchannels (10 bytes), or the message has no header.
         None => assert!(payload.len() == message.len() || message.len() - payload.len() == 10),
     }
     // No payload can forge a header.

@@ -13,16 +13,24 @@ pub fn run(data: &[u8]) {
 
     let mut whole = stream.to_vec();
     let (sane, expected) = take(&mut whole, usize::MAX);
-    assert!(stream.ends_with(&whole), "the rest is the end of the stream");
+    assert!(stream.ends_with(&whole), "the rest must be the end of the stream");
     let (mut bytes, mut got) = (Vec::new(), Vec::new());
     let all_sane = stream.chunks(piece).all(|arrived| {
         bytes.extend_from_slice(arrived);
         let (sane, frames) = take(&mut bytes, piece);
         got.extend(frames);
-        assert!(!sane || bytes.len() < PREFIX + MAX_FRAME, "{} bytes are held", bytes.len());
+        assert!(
+            !sane || bytes.len() < PREFIX + MAX_FRAME,
+            "the reader holds {} bytes",
+            bytes.len()
+        );
         sane
     });
-    assert_eq!((all_sane, got), (sane, expected), "frames do not depend on the parts");
+    assert_eq!(
+        (all_sane, got),
+        (sane, expected),
+        "the frames depend on the parts in which the stream arrives"
+    );
 
     let (mut framed, mut datagrams) = (Vec::new(), Vec::new());
     while !input.is_empty() {

@@ -11,10 +11,10 @@ use crate::input::Input;
 use crate::peers::{MAX_PACKET, Ours, Pair, config};
 use crate::sim::{Conditions, Net, Side};
 
-/// The streams in use.
+/// The number of streams in use.
 const STREAMS: u8 = 6;
 
-/// The time limit for delivering everything once the network works again.
+/// The time in which everything must arrive once the network works again.
 const HEALED: Duration = Duration::from_secs(300);
 
 /// The maximum of messages in a run.
@@ -28,7 +28,7 @@ struct Channel {
     sent: Vec<usize>,
     /// The numbers of the messages that have arrived, in order of arrival.
     arrived: Vec<u32>,
-    /// Either side has closed the channel, so that messages in flight need not arrive.
+    /// True once either side has closed the channel: messages in flight need not arrive then.
     closed: bool,
 }
 
@@ -46,7 +46,7 @@ struct Model {
     data_channels: bool,
 }
 
-/// One byte of flags, from the lowest bit: both send an INIT; the network is bad from the start; no
+/// `data`: one byte of flags, from the lowest bit: both send an INIT; the network is bad from the start; no
 /// data channels; small windows. One byte that seeds the network, its conditions, then actions.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
@@ -116,7 +116,10 @@ impl Model {
         let up = |net: &mut Pair| net.a.is_connected() && net.b.is_connected();
         if !net.run_until(Duration::from_secs(5), up) {
             *net.conditions() = Conditions::PERFECT;
-            assert!(net.run_until(Duration::from_secs(60), up), "they connect once they can");
+            assert!(
+                net.run_until(Duration::from_secs(60), up),
+                "the associations connect once the network works"
+            );
         }
         net.a.events.clear();
         net.b.events.clear();
@@ -137,7 +140,7 @@ impl Model {
         }
     }
 
-    /// One byte: the action in the lower three bits, then the side, then the stream.
+    /// Performs an action. Its byte holds the action in the lower three bits, then the side, then the stream.
     fn act(&mut self, input: &mut Input<'_>) {
         let what = input.byte();
         let side = if what & 8 == 0 { Side::A } else { Side::B };
@@ -239,16 +242,16 @@ impl Model {
 
     fn arrived(&mut self, at: Side, stream: StreamId, got: Message) {
         let (id, number) = parse(&got.payload);
-        assert_eq!(id.1, stream, "delivered to the wrong stream");
-        assert_ne!(id.0, at, "delivered to its sender");
+        assert_eq!(id.1, stream, "a message was delivered to the wrong stream");
+        assert_ne!(id.0, at, "a message was delivered to its sender");
         let channel = self.channels.get_mut(&id).expect("of a channel that there was");
         let len = *channel.sent.get(number as usize).expect("of a message that was sent");
-        assert!(got == message(id, number, len), "as it was sent");
+        assert!(got == message(id, number, len), "a message differs from what was sent");
         if channel.reliability.ordered {
             let next = channel.arrived.last().map_or(0, |last| last + 1);
             assert!(number >= next, "{number} after {:?} on {id:?}", channel.arrived.last());
             if channel.reliability.limit.is_none() {
-                assert_eq!(number, next, "one is missing on {id:?}");
+                assert_eq!(number, next, "a message is missing on {id:?}");
             }
         }
         channel.arrived.push(number);
@@ -257,11 +260,11 @@ impl Model {
             return;
         }
         let latest = self.latest_arrived.entry((id.0, stream)).or_insert(id.2);
-        assert!(id.2 >= *latest, "of a channel that had been closed before");
+        assert!(id.2 >= *latest, "a message has arrived on a channel after one of its successor");
         *latest = id.2;
     }
 
-    /// The network works again: every guaranteed message arrives, and no queue is left.
+    /// Repairs the network, and checks that every guaranteed message arrives and that no queue is left.
     fn heal(mut self) {
         *self.net.conditions() = Conditions::PERFECT;
         let end = self.net.now + HEALED;
@@ -272,9 +275,17 @@ impl Model {
         assert!(self.net.a.is_connected() && self.net.b.is_connected());
         for (id, channel) in &self.channels {
             let unique: BTreeSet<_> = channel.arrived.iter().collect();
-            assert_eq!(unique.len(), channel.arrived.len(), "some came twice on {id:?}");
+            assert_eq!(
+                unique.len(),
+                channel.arrived.len(),
+                "some messages arrived twice on {id:?}"
+            );
             if channel.reliability.limit.is_none() && !channel.closed {
-                assert_eq!(channel.arrived.len(), channel.sent.len(), "missing on {id:?}");
+                assert_eq!(
+                    channel.arrived.len(),
+                    channel.sent.len(),
+                    "messages are missing on {id:?}"
+                );
             }
         }
         for peer in [&self.net.a, &self.net.b] {

@@ -17,10 +17,11 @@ use crate::puppet::*;
 use crate::script::{Step, perform};
 use crate::sim::Conditions;
 
-/// The bound of a transport's heap: the bound in `guard.rs`, plus that of a DTLS session.
+/// The bound of a transport's heap in bytes: the bound of its association (see `guard.rs`), and 2 MiB for its DTLS
+/// session.
 const MAX_HEAP: i64 = 14 << 20;
 
-/// The time limit of a script, below the consent timeout.
+/// The time limit of a script. It is below the consent timeout, because the clients send no checks.
 const MAX_TIME: Duration = Duration::from_secs(20);
 
 /// The first of the attacker's addresses.
@@ -30,7 +31,7 @@ const STRANGER: u16 = 99;
 
 struct Scene {
     lab: Lab,
-    /// On a direct transport; the attacker consumes it.
+    /// A DataProducer on a direct transport; the attacker has a DataConsumer of it.
     producer: DataProducerKey,
     attacker: Party,
     puppet: Puppet,
@@ -46,13 +47,13 @@ struct Party {
     client: usize,
 }
 
-/// A script.
+/// `data` is a script (see `script.rs`).
 pub fn run(data: &[u8]) {
     let mut scene = Scene::new();
     let quiet = scene.innocent_state();
     let before = live();
     perform(Input::new(data), before, MAX_HEAP, |step, budget| scene.act(step, budget));
-    assert_eq!(scene.innocent_state(), quiet, "the innocent client");
+    assert_eq!(scene.innocent_state(), quiet, "the state of the innocent client has changed");
     scene.check_innocent();
     scene.close();
 }
@@ -78,7 +79,7 @@ impl Scene {
         }
         let producer = lab.host().produce(direct, 0);
         let consumers = (0..2).map(|_| lab.host().consume(attacker.key, producer).0).collect();
-        // Consent is not part of this test.
+        // No client sends checks from here on, because consent is not part of this test.
         lab.clients.iter_mut().for_each(|client| client.checks = false);
         lab.run_for(Duration::from_secs(1));
         lab.host().events.clear();
@@ -166,7 +167,7 @@ impl Scene {
         }
     }
 
-    /// Dump and stats of the innocent client's transport, without times.
+    /// The dump and the stats of the innocent client's transport, without times, which differ between two reads.
     fn innocent_state(&mut self) -> [Value; 3] {
         let mut stats =
             [self.lab.stats(self.innocent.key), self.lab.producer_stats(self.innocent_sends)];
@@ -179,7 +180,7 @@ impl Scene {
         [self.lab.dump(self.innocent.key), transport, producer]
     }
 
-    /// The innocent client still sends and receives.
+    /// Checks that the innocent client still sends and receives.
     fn check_innocent(&mut self) {
         let (lab, client) = (&mut self.lab, self.innocent.client);
         lab.clients[client].checks = true;
@@ -206,7 +207,7 @@ impl Scene {
     }
 }
 
-/// A client whose association is a script.
+/// Connects a client whose SCTP packets come from the script instead of an association.
 fn attacker(lab: &mut Lab, router: RouterKey, server: WebRtcServerKey) -> (Party, Puppet) {
     let (key, client) = lab.invite_to_server(router, server, ATTACKER);
     lab.clients[client].intercepted = Some(Vec::new());
