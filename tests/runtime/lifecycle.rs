@@ -73,7 +73,10 @@ fn dropping_the_handle_ends_the_thread_and_waits_for_it() {
     drop(worker.handle.take());
     let mut items = Default::default();
     worker.outbox.take(&mut items);
-    assert!(matches!(items.back(), Some(Item::Ended)), "already there: {items:?}");
+    assert!(
+        matches!(items.back(), Some(Item::Ended)),
+        "the end must already be in the outbox: {items:?}"
+    );
 }
 
 #[test]
@@ -90,7 +93,7 @@ fn a_panic_ends_the_worker_and_not_the_process() {
     let rest = worker.rest();
     let [.., Item::Died(why), Item::Ended] = &rest[..] else { panic!("{rest:?}, {unanswered}") };
     assert!(why.starts_with("on purpose (tests/runtime/lifecycle.rs:"), "{why}");
-    assert!(is_free(port), "its sockets are closed");
+    assert!(is_free(port), "a socket of the worker is still open");
     assert!(worker.handle().inbox().is_closed());
 
     let mut next = Worker::started();

@@ -142,7 +142,11 @@ fn a_reader_that_has_not_taken_is_not_woken_again() {
         assert_eq!(taken.drain(..).count(), 10);
     }
     outbox.push(&mut VecDeque::new());
-    assert_eq!(wakes.load(Ordering::SeqCst), 3, "there is nothing to take");
+    assert_eq!(
+        wakes.load(Ordering::SeqCst),
+        3,
+        "the reader was woken although the outbox was empty"
+    );
     outbox.retire();
     outbox.push(&mut VecDeque::from([Item::Ended]));
     assert_eq!(wakes.load(Ordering::SeqCst), 3);

@@ -1,4 +1,4 @@
-//! Real datagrams, on loopback.
+//! Real sockets on the loopback address.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -106,7 +106,7 @@ fn a_check_is_answered_over_ipv4_and_ipv6() {
         let items = worker.until(|item| {
             matches!(item, Item::Event(Event::Transport(TRANSPORT, TransportEvent::IceState(_))))
         });
-        assert_eq!(items.len(), 2, "the tuple and the state: {items:?}");
+        assert_eq!(items.len(), 2, "the tuple and the state must be the only events: {items:?}");
     }
 }
 
@@ -229,7 +229,7 @@ fn a_pipe_sends_its_init_as_soon_as_it_is_connected() {
     let peer = socket("127.0.0.2");
     let to = peer.local_addr().expect("bound");
     let mut worker = Worker::started();
-    // In one turn, so that the INIT is sent before tokio has polled the new socket.
+    // Both calls run in one turn, so that the INIT is sent before tokio has polled the new socket.
     worker
         .call(move |world| {
             let mut listens = world.listen(&[(0, &listen_info("127.0.0.1", 0))])?;
@@ -314,7 +314,7 @@ fn a_udp_socket_gets_the_last_file_and_a_worker_that_ends_closes_all() {
     ) {
         return;
     }
-    // Files that the process opens once and keeps.
+    // The first worker opens files that the process keeps, so start one before the files are counted.
     drop(Worker::started());
     let open = || std::fs::read_dir("/proc/self/fd").expect("Linux").count();
     let before = open();

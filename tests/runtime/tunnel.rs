@@ -21,7 +21,7 @@ const PIPE: TransportKey = TransportKey(2);
 const PRODUCER: DataProducerKey = DataProducerKey(4);
 const CONSUMER: DataConsumerKey = DataConsumerKey(5);
 
-/// The size of the send buffer, which one larger message fills.
+/// The size of the send buffer in bytes, which one larger message fills.
 const ROOM: u32 = 1000;
 
 fn pipe(world: &mut World) -> Result<String, Error> {
@@ -113,7 +113,11 @@ fn a_full_tunnel_closes_when_the_other_worker_dies() {
     far.rest();
     near.until_state(SctpState::Closed);
     near.send(1);
-    assert_eq!(near.lost(), [0, 1], "rejected, and never queued");
+    assert_eq!(
+        near.lost(),
+        [0, 1],
+        "the DataConsumer rejects the message, so the pipe never queues it"
+    );
 }
 
 #[test]

@@ -109,7 +109,11 @@ fn bytes_without_a_valid_request_keep_no_connection_open() {
     }
     let mut good = connect(1, &target);
     check_tcp(&mut good, &target);
-    assert_eq!(dropped(&mut worker), 40 + 1 - 32, "all of them were still unverified");
+    assert_eq!(
+        dropped(&mut worker),
+        40 + 1 - 32,
+        "a connection counted as verified although none sent a valid request"
+    );
 }
 
 #[test]
@@ -121,7 +125,7 @@ fn an_impossible_frame_length_closes_its_connection_and_is_counted() {
     let mut hostile = connect(1, &target);
     check_tcp(&mut hostile, &target);
     hostile.write_all(&[0x40, 0x01]).expect("sent");
-    assert!(ends(&mut hostile), "a datagram has at most 16 KiB");
+    assert!(ends(&mut hostile), "a frame of more than 16 KiB must end the connection");
     assert_eq!(dropped(&mut worker), 1);
     assert_eq!(check_tcp(&mut good, &target), good.local_addr().expect("connected"));
 }

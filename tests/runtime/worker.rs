@@ -1,4 +1,4 @@
-//! A worker, and the items of its outbox.
+//! A worker for tests, and the items of its outbox.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
