@@ -1,4 +1,5 @@
-//! The answers of a worker and the arguments of its events, without what varies from run to run.
+//! The answers of a worker and the arguments of its events, without the values that vary from run
+//! to run.
 
 use std::net::SocketAddr;
 
@@ -123,7 +124,7 @@ fn dump_producer(lab: &mut Lab, key: DataProducerKey) -> Value {
     to_json(lab.sfu().data_producer(key).expect("open").dump())
 }
 
-/// Replaces what varies: ids, secrets, and every counter.
+/// Replaces the values that vary from run to run: ids, secrets, and every counter.
 fn normalise(name: &str, value: &mut Value) {
     match value {
         Value::Array(items) => {

@@ -9,7 +9,7 @@ use serde::{Deserialize, forward_to_deserialize_any};
 /// The members of `T`, in the spelling of the JSON.
 pub(crate) fn of<'a, T: Deserialize<'a>>() -> BTreeSet<&'static str> {
     let mut fields: &'static [&'static str] = &[];
-    // Always fails, because the recorder has no data: it only notes the names that serde asks for.
+    // This call always fails, because the recorder has no data and only notes the names that serde asks for.
     let _ = T::deserialize(Recorder(&mut fields));
     fields.iter().copied().collect()
 }

@@ -1,7 +1,7 @@
 //! The Rust half of the contract with `lib/`; the other half is `__test__/contract.test.ts`.
 //!
-//! `options/<struct>.json` is what `lib/` makes of the calls that its half names. It is read here.
-//! `answers/<struct>.json` is what a worker answers. It is made here; `UPDATE_FIXTURES=1 cargo test
+//! `options/<struct>.json` has the options that `lib/` makes of the calls in its half; this half reads the file.
+//! `answers/<struct>.json` has the answers of a worker; this half makes the file, and `UPDATE_FIXTURES=1 cargo test
 //! --test contract` accepts a change.
 
 #[path = "../common/mod.rs"]
@@ -28,7 +28,7 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract").join(name)
 }
 
-/// What a fixture of options is read with.
+/// The functions that read a fixture of options.
 struct Reader {
     read: fn(Value) -> Result<(), serde_json::Error>,
     members: BTreeSet<&'static str>,
@@ -41,7 +41,7 @@ impl Reader {
     }
 }
 
-/// What reads each fixture file, by the name of the struct, which is also the file's name.
+/// The reader of each fixture file, by the name of the struct, which is also the file's name.
 fn readers() -> BTreeMap<&'static str, Reader> {
     BTreeMap::from([
         ("WorkerSettings", Reader::of::<WorkerSettings>()),
@@ -110,7 +110,7 @@ fn options_with_an_unknown_member_are_rejected() {
 
 #[test]
 fn a_missing_member_is_an_error() {
-    // What is absent in the fixture of a minimal call may be absent; all else is required.
+    // A member that the fixture of a minimal call leaves out is optional; every other member is required.
     for (name, Reader { read, .. }) in readers() {
         let value = fixture(name).remove(0);
         let members: Vec<String> = value.as_object().expect("an object").keys().cloned().collect();
