@@ -11,7 +11,7 @@ use crate::puppet::*;
 
 const KIB: i64 = 1024;
 
-/// The peer acknowledges everything until nothing more arrives.
+/// Acknowledges every packet as the peer, until nothing more arrives.
 fn acknowledge(stage: &mut Stage) {
     while let Some(last) = stage.drain().iter().rfind(|chunk| chunk.kind == DATA).map(Seen::tsn) {
         let packet = packet(stage.puppet.tag, &[sack(last, 1 << 20, &[])]);

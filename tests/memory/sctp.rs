@@ -13,8 +13,8 @@ use crate::puppet::*;
 const KIB: i64 = 1024;
 const MIB: i64 = 1024 * KIB;
 
-/// A fragment in sctp-proto: its part of the packet, or the whole packet up to 1,500 bytes, and
-/// sctp-proto's two records of it.
+/// The bound of a fragment's memory in sctp-proto: its part of the packet (or the whole packet, up to 1,500 bytes) and
+/// sctp-proto's two records of the fragment.
 const FRAGMENT: i64 = 2 * KIB;
 
 /// DATA_CHANNEL_OPEN without label and protocol (RFC 8832 §5.1).
@@ -58,9 +58,14 @@ impl Attack {
 
     #[track_caller]
     fn assert_at_most(&self, bound: i64) {
-        assert!(self.most <= bound, "{} of {} KiB", self.most / KIB, bound / KIB);
-        // A bound that is not filled to a quarter is only a guess.
-        assert!(self.most >= bound / 4, "{} of {} KiB only", self.most / KIB, bound / KIB);
+        assert!(self.most <= bound, "the attack fills {} of {} KiB", self.most / KIB, bound / KIB);
+        // An attack that fills less than a quarter of the bound does not show that the bound is needed.
+        assert!(
+            self.most >= bound / 4,
+            "the attack fills only {} of {} KiB",
+            self.most / KIB,
+            bound / KIB
+        );
     }
 }
 
@@ -75,7 +80,7 @@ fn ballast(stage: &Stage, len: usize) -> Vec<u8> {
     chunk(SACK, 0, &value)
 }
 
-/// Fragments of a message without an end: 4,096 (`MAX_CLIENT_HELD`), in packets of any size.
+/// Sends fragments of a message without an end: 4,096 (`MAX_CLIENT_HELD`), in packets of any size.
 fn fill_reassembly(attack: &mut Attack, packet: usize, fragments: usize) {
     let ballast = ballast(&attack.stage, packet - 12 - 20);
     let first = attack.fragment(FIRST, 0, 1);
@@ -88,7 +93,7 @@ fn fill_reassembly(attack: &mut Attack, packet: usize, fragments: usize) {
     }
 }
 
-/// Whole messages beyond a gap: 2,048 (`GapLimit::chunks`).
+/// Sends whole messages beyond a gap in the TSNs: 2,048 (`GapLimit::chunks`).
 fn fill_beyond_a_gap(attack: &mut Attack, packet: usize, messages: usize) {
     let ballast = ballast(&attack.stage, packet - 12 - 20);
     attack.stage.next_tsn();
@@ -98,7 +103,7 @@ fn fill_beyond_a_gap(attack: &mut Attack, packet: usize, messages: usize) {
     }
 }
 
-/// Streams with a channel each: 8,192 (`MAX_CLIENT_STREAMS`).
+/// Opens a channel on each of the streams: 8,192 (`MAX_CLIENT_STREAMS`).
 fn fill_streams(attack: &mut Attack, streams: u16) {
     for stream in 0..streams {
         let tsn = attack.stage.next_tsn();
@@ -108,10 +113,10 @@ fn fill_streams(attack: &mut Attack, streams: u16) {
     }
 }
 
-/// Messages to a peer that acknowledges none: `send_buffer_size`, and what is in sctp-proto.
+/// Messages to a peer that acknowledges none of them: they fill `send_buffer_size` and the queues of sctp-proto.
 fn fill_queues(attack: &mut Attack, len: usize) {
     attack.stage.sctp.open_stream(0, Reliability::RELIABLE);
-    // A turn moves at most 128 KiB to sctp-proto (`flight::BUDGET`), and then no more.
+    // A turn moves at most 128 KiB (`flight::BUDGET`) to sctp-proto.
     for _ in 0..2 {
         loop {
             let message = Message::new(Ppid::BINARY, vec![0; len].into());
@@ -129,7 +134,7 @@ fn fragments_of_messages_in_packets_of_any_size() {
     fill_reassembly(&mut attack, 1500, 5000);
     assert_eq!(attack.stage.sctp.state(), SctpState::Closed);
     attack.assert_at_most(4096 * FRAGMENT);
-    assert!(live() - attack.before < 64 * KIB, "everything is freed");
+    assert!(live() - attack.before < 64 * KIB, "the association must free everything");
 
     // A larger packet is split, so that a fragment does not keep the whole packet.
     let mut attack = Attack::new();
@@ -169,7 +174,7 @@ fn messages_on_a_stream_that_is_closed() {
         let message = attack.fragment(WHOLE, 1, 970);
         assert!(attack.send(&[message, ballast.clone()]));
     }
-    // The association alone; nothing is kept of the messages.
+    // The bound is that of the association alone, which keeps nothing of the messages.
     attack.assert_at_most(16 * KIB);
 }
 
@@ -181,7 +186,7 @@ fn large_messages_beyond_a_gap() {
         let message = attack.fragment(WHOLE | UNORDERED, 0, 16_000);
         attack.send(&[message]);
     }
-    // The window, `GapLimit::bytes`.
+    // The bound follows from the receive window, `GapLimit::bytes`.
     attack.assert_at_most(3 * MIB / 2);
 }
 
@@ -249,7 +254,7 @@ fn messages_acknowledged_beyond_a_gap_that_never_closes() {
         }
     }
     assert!(highest > 4096, "{highest}");
-    // That many TSNs (`flight::MAX_TSNS`), those of the last turn, and the queue after them.
+    // The bound holds `flight::MAX_TSNS` TSNs, those of the last turn, and the queue after them.
     attack.assert_at_most(8 * MIB);
 }
 
