@@ -1,5 +1,5 @@
 //! The heap of idle transports. The figures do not include the 1.2 KB that aws-lc allocates for the keys of a session,
-//! because it does not use Rust's allocator.
+//! because aws-lc does not use Rust's allocator.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn an_idle_transport_with_one_channel_takes_20_kib_at_most() {
     rig.pass(Duration::from_secs(10));
     let each = (live() - before) / TRANSPORTS;
     println!("{each} bytes of heap per transport");
-    assert!(each <= 20 * KIB, "{each} bytes");
+    assert!(each <= 20 * KIB, "an idle transport has {each} bytes");
 }
 
 /// The send queues free their memory after a burst; sctp-proto keeps what it has allocated.

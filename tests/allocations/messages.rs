@@ -1,5 +1,5 @@
-//! Allocations per message, once every buffer has grown to its size: none of the worker's for a message that is sent; the
-//! packet and the message for one that is received, because sctp-proto takes and returns owned bytes.
+//! Allocations per message, once every buffer has grown to its size. For a message that is sent the worker allocates
+//! nothing. For a message that is received it allocates the packet and the message, because sctp-proto takes and returns owned bytes.
 
 use datasoup::sfu::id::DataProducerKey;
 
@@ -8,11 +8,11 @@ use crate::host::binary;
 use crate::ours;
 use crate::rig::Rig;
 
-/// Messages that are sent before the count, and those that are counted.
+/// The number of messages before the count, so that every buffer has its final size, and of those counted.
 const BEFORE: usize = 1000;
 const COUNTED: i64 = 20;
 
-/// Does something `BEFORE` times, then returns what it allocates in `COUNTED` times.
+/// Runs a step `BEFORE` times, then `COUNTED` times; returns the allocations of the latter.
 #[track_caller]
 fn each_time(what: &str, mut work: impl FnMut()) -> ByOwner {
     for _ in 0..BEFORE {
@@ -48,7 +48,7 @@ fn a_message_to_a_client_needs_no_allocation_of_ours() {
     for len in [100, 1000] {
         let (mut rig, producer) = to_a_client();
         let all = each_time(&format!("{len} bytes out"), || {
-            // The application allocates the payload.
+            // The message is made outside of the count, because the application allocates the payload.
             let message = binary(1, len);
             ours(|| {
                 rig.host.sfu.send(producer, message, None);
