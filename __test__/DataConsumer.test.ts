@@ -12,7 +12,7 @@ const { NotFoundError } = datasoup.errors;
 
 let transport: types.DirectTransport;
 let webRtcTransport: types.WebRtcTransport;
-/** Of type direct, on `transport`. */
+/** A DataProducer of type direct, on `transport`. */
 let dataProducer: types.DataProducer;
 let dataProducerId: string;
 
@@ -669,7 +669,7 @@ describe('a direct DataConsumer whose listeners are too slow', () => {
       dataProducer.send(message);
     }
     await settled();
-    // 'overflow' is emitted when a message gets through again: this one ends the last episode.
+    // The DataConsumer emits 'overflow' when a message gets through again: this message ends the last episode.
     message.writeUInt32BE(TOTAL, 0);
     dataProducer.send(message);
     await until(dataConsumer, 'message', () => received.at(-1) === TOTAL);

@@ -660,7 +660,7 @@ describe('dataProducer.bufferedAmount and maxBufferedAmount', () => {
     let shown = 0;
     expect(() => {
       for (; accepted < 5_000_000; accepted++) {
-        // By payload alone 6,400 messages would fit.
+        // By payload alone 6,400 messages would fit: the limit also counts 64 bytes per message.
         dataProducer.send('x');
         shown = Math.max(shown, dataProducer.bufferedAmount);
       }

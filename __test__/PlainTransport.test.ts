@@ -33,7 +33,7 @@ async function connect(a: types.PlainTransport, b: types.PlainTransport): Promis
   await b.connect({ ip: a.tuple.localIp, port: a.tuple.localPort });
 }
 
-/** A DataProducer on router2, whose messages go through `far` and `transport` to an Inbox on `router`. */
+/** Creates a DataProducer on router2, whose messages go through `far` and `transport` to an Inbox on `router`. */
 async function flow(
   transport: types.PlainTransport,
   far: types.PlainTransport,
@@ -288,7 +288,7 @@ describe('two PlainTransports', () => {
     const stranger = await udpSocket();
     const answers: Buffer[] = [];
     stranger.on('message', (message) => answers.push(message));
-    // An INIT and an ABORT with valid checksums, and 1,200 bytes that are no SCTP packet.
+    // The datagrams are an INIT and an ABORT with valid checksums, and 1,200 bytes that are no SCTP packet.
     for (const datagram of [
       Buffer.from('138813880000000048544bd50100001400000001000200000001000100000001', 'hex'),
       Buffer.from('13881388000000002dd7d56906000004', 'hex'),

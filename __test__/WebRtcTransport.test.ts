@@ -647,7 +647,7 @@ describe('without enableSctp', () => {
     await expect(plain.consumeData({ dataProducerId: dataProducer.id })).rejects.toThrow(
       /SCTP not enabled/,
     );
-    // This error comes before any error of an option.
+    // The error about SCTP comes before any error about an option.
     await expect(plain.produceData(5 as any)).rejects.toThrow(/SCTP not enabled/);
     await expect(plain.consumeData({ appData: 5 } as any)).rejects.toThrow(/SCTP not enabled/);
     plain.close();

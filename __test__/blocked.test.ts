@@ -28,7 +28,7 @@ const MOVING_PEER = `
       const socket = sockets[move % 2];
       socket.send(request, port, '127.0.0.1');
       await once(socket, 'message');
-      // Stay within the worker's quota of STUN requests that it verifies.
+      // Stay within the worker's quota of STUN requests that it verifies, because it drops requests beyond the quota.
       await new Promise((resolve) => setTimeout(resolve, 1));
       done[1] = socket.address().port;
     }

@@ -21,11 +21,11 @@ import * as datasoup from '..';
  * The JavaScript half of the contract between lib/ and Rust; the other half is `tests/contract/main.rs`. To accept a
  * change: `UPDATE_FIXTURES=1 npx jest contract`.
  *
- * `tests/contract/options/<struct>.json` is what lib/ makes of the calls below. It is made here; cargo reads it with the
- * struct of that name, which rejects unknown members.
+ * `tests/contract/options/<struct>.json` has the options that lib/ makes of the calls below. This test makes the file;
+ * cargo reads it with the struct of that name, which rejects unknown members.
  *
- * `tests/contract/answers/<struct>.json` is what a worker answers, made by cargo. `types/answers.ts` is made of it here,
- * as constants with the types of index.d.ts and lib/answers.d.ts, which `tsc -p .` checks.
+ * `tests/contract/answers/<struct>.json` has the answers of a worker, made by cargo. This test makes `types/answers.ts`
+ * of them, as constants with the types of index.d.ts and lib/answers.d.ts, which `tsc -p .` checks.
  */
 
 const OPTIONS = join(__dirname, '../tests/contract/options');
@@ -62,7 +62,7 @@ const OLDER_SCTP = {
 const ID = '5e7ad0b5-1a0e-4f5c-8a39-1d5f5b1d9f10';
 const FINGERPRINT = { algorithm: 'sha-256', value: Array(32).fill('AB').join(':') };
 
-/** By Rust struct: what lib/ makes of a minimal call, of one with all options, and of older spellings. */
+/** By Rust struct: the options that lib/ makes of a minimal call, of one with all options, and of older spellings. */
 const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
   WorkerSettings: () =>
     Promise.all([

@@ -1,4 +1,4 @@
-// Imported first: it wraps the addon before the package loads it.
+// This import must be the first, because the helper wraps the addon before the package loads the addon.
 import { createMortalWorker } from './helpers/panic';
 import * as datasoup from '..';
 import type { types } from '..';
@@ -52,7 +52,7 @@ test('all objects of the Worker close, then it emits died(error), subprocessclos
     'worker.observer close',
   ]);
   expect(error).toBeInstanceOf(Error);
-  // The thread, the panic's message and its source position.
+  // The message has the thread, the panic's message and its source position.
   expect((error as Error).message).toMatch(/^\[pid:\d+\] panic for tests \(src\/.*:\d+:\d+\)$/);
   expect((error as Error).message).toContain(String(worker.pid));
   expect(worker).toMatchObject({ closed: true, died: true, subprocessClosed: true });

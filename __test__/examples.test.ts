@@ -4,10 +4,10 @@ import * as path from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT, runNode } from './helpers/process';
 
-/** The examples exit without help and print what their comments promise. */
+/** The examples end by themselves and print what their comments promise. */
 
 const EXAMPLES = path.join(ROOT, 'examples');
-/** Not an example, but shared by them. */
+/** Files that the examples share and that are no examples. */
 const HELPERS = ['sdp.js'];
 
 const printed: Record<string, string[]> = {

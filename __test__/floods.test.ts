@@ -19,7 +19,10 @@ import type { WebRtcPeer } from './helpers/WebRtcPeers';
 const MAX_RATIO = 10;
 const LEAST_MS = 1;
 
-/** Includes the growth of Jest's own heap. A flood that the worker buffered would exceed it at once. */
+/**
+ * The most bytes by which memory may grow, Jest's own heap included. A flood that the worker buffered would exceed this
+ * at once.
+ */
 const MAX_GROWTH = 64 * 1024 * 1024;
 
 const TRIPS = 60;

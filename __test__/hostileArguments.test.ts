@@ -175,7 +175,7 @@ describe.each(Object.entries(METHODS))('%s', (_method, { call, good, names }) =>
     await nothingMade(() => expect(call(options)).rejects.toBe(boom));
   });
 
-  // The package does not read appData.
+  // appData is left out, because the package does not read it.
   test.each(names.filter((name) => name !== 'appData'))(
     'accepts a revoked Proxy as %s or rejects with an Error',
     async (name) => {

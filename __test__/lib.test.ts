@@ -5,7 +5,7 @@ import { copy } from '../lib/copy';
 /** Mechanisms of lib/ with edge cases that the public API cannot reach. */
 
 describe('Channel', () => {
-  /** A native worker that answers when it is asked to. */
+  /** A native worker that answers when the test says so. */
   class FakeWorker {
     static last: FakeWorker;
     #queue: number[] = [];
@@ -64,7 +64,7 @@ describe('Channel', () => {
 });
 
 describe('a drain', () => {
-  // Of small messages one drain() returns hundreds, of large ones it returns one.
+  // One drain() returns hundreds of small messages, but only one large message.
   test.each([10, 5000])(
     'of messages of %d bytes yields to other work of the event loop',
     async (size) => {
@@ -105,7 +105,7 @@ describe('a drain', () => {
       worker.close();
       // Listeners take 120 ms: at 5, 10, 20, 40 and 40 ms that is five drains, if nothing else takes time.
       expect(new Set(seen).size).toBeGreaterThanOrEqual(3);
-      // It yields by time, not after each message: a drain takes 5 ms or more, but for the first and the last.
+      // lib/ yields by time, not after each message: every drain but the first and the last takes 5 ms or more.
       expect(new Set(seen).size).toBeLessThanOrEqual(took / 5 + 2);
     },
   );

@@ -185,7 +185,7 @@ const IN_THREADS = `
       const transport = await router.createDirectTransport();
       const dataProducer = await transport.produceData();
       const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
-      // Also through a tunnel to a second Worker, with a bound port and pending calls.
+      // The traffic also goes through a tunnel to a second Worker, with a bound port and pending calls.
       const far = await datasoup.createWorker();
       const farRouter = await far.createRouter();
       const { pipeDataProducer } = await router.pipeToRouter({ dataProducerId: dataProducer.id, router: farRouter });

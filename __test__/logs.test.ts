@@ -56,7 +56,7 @@ interface Session {
   peer: WebRtcPeer;
 }
 
-/** A client connects and sends a message on a stream without a DataProducer and one that is consumed. */
+/** Connects a client, which sends a message on a stream without a DataProducer and a message that is consumed. */
 async function session(settings: types.WorkerSettings): Promise<Session> {
   const worker = await datasoup.createWorker(settings);
   const router = await worker.createRouter();
@@ -74,7 +74,7 @@ async function session(settings: types.WorkerSettings): Promise<Session> {
   return { worker, transport, peer };
 }
 
-/** A client fails to connect because its certificate does not have the expected fingerprint. */
+/** Lets a client fail to connect, because its certificate does not have the expected fingerprint. */
 async function failToConnect(worker: types.Worker): Promise<types.WebRtcTransport> {
   const router = await worker.createRouter();
   const transport = await router.createWebRtcTransport({ listenInfos: LOOPBACK });

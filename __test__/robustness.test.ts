@@ -13,7 +13,7 @@ test(`robustness programs: 10,000 random programs (at most a minute), from seed 
     '--seconds=60',
     `--seed=${SEED}`,
   );
-  // On a failure stdout shows the program.
+  // The comparison includes stdout, which names the program that failed.
   expect(ended).toMatchObject({
     code: 0,
     signal: null,

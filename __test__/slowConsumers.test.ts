@@ -46,7 +46,7 @@ test('2 of 12 clients are frozen: the others get every message; the queues of th
   const full = Promise.all(frozen.map(({ consumer }) => nextEvent(consumer, 'sctpsendbufferfull')));
 
   asleep.freeze();
-  // Sends in steps, so that the other clients can keep up.
+  // The DataProducer sends in steps, so that the other clients can keep up.
   for (let sent = 0; sent < MESSAGES;) {
     const until = sent + 50;
     while (sent < until) {
@@ -68,7 +68,7 @@ test('2 of 12 clients are frozen: the others get every message; the queues of th
     expect(messagesSent + messagesDropped).toBe(MESSAGES);
   }
 
-  // What was accepted arrives when they resume.
+  // The accepted messages arrive when the clients resume.
   asleep.thaw();
   for (const each of frozen) {
     const { messagesSent } = await statsOf(each);

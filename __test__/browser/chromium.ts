@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 
 import { type Browser, chromium } from 'playwright-core';
 
-// A browser is slow to start while other tests run.
+// The limit is 60 s, because a browser is slow to start while other tests run.
 jest.setTimeout(60_000);
 
 const EXECUTABLE = process.env.CHROMIUM_PATH || '/usr/bin/chromium';

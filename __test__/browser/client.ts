@@ -162,7 +162,7 @@ export class BrowserClient {
   }
 }
 
-/** Adds the TCP candidates of `transport` to the SDP; only the browser supports them. */
+/** Adds the TCP candidates of `transport` to the SDP. Of the clients in these tests only the browser supports them. */
 function withTcpCandidates(sdp: string, transport: types.WebRtcTransport): string {
   const lines = transport.iceCandidates
     .filter(({ protocol }) => protocol === 'tcp')

@@ -79,7 +79,7 @@ describe('two tabs', () => {
     const [anise, basil] = (await join('Anise', 'Basil')) as [Tab, Tab];
 
     await anise.point(0.25, 0.75);
-    // The page sends the last position twice, so that it arrives even if one is lost.
+    // The page sends the last position twice, so that the position arrives even if one message is lost.
     await basil.cursorAt('Anise', 0.25, 0.75);
     expect(await basil.cursors.count()).toBe(1);
     expect(await anise.cursors.count()).toBe(0);
@@ -136,7 +136,7 @@ describe('the bot in Node', () => {
 
     await anise.say('/help');
     await anise.message('Ladle', 'I know these commands').waitFor();
-    // The channel is ordered: once this has arrived, the answer to /help cannot.
+    // The channel is ordered: once the echo has arrived, no answer to /help can follow.
     await anise.say('/echo done');
     await basil.message('Ladle', 'done').waitFor();
 

@@ -21,7 +21,7 @@ export class Tab {
     await tab.page.getByLabel('Your name').fill(name);
     await tab.page.getByRole('button', { name: 'Take a seat' }).click();
     await tab.page.getByRole('dialog').waitFor({ state: 'hidden' });
-    // The bot sends this as soon as its channel is open.
+    // The bot sends its welcome as soon as its channel is open.
     await tab.message('Ladle', `Welcome, ${name}!`).waitFor();
 
     return tab;

@@ -9,10 +9,10 @@ import { openPage } from './emptyPage';
 
 const UDP: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
 const TCP: types.TransportListenInfo = { protocol: 'tcp', ip: '127.0.0.1' };
-/** TEST-NET-1, which has no hosts. */
+/** An address of TEST-NET-1 (RFC 5737), which has no hosts. */
 const NOWHERE = '192.0.2.1';
 
-/** A browser on a transport: stream 0 goes to it, stream 1 comes from it. */
+/** A browser on a transport: stream 0 carries messages to the browser, stream 1 messages from the browser. */
 interface Session {
   transport: types.WebRtcTransport;
   client: BrowserClient;

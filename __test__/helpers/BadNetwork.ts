@@ -23,7 +23,7 @@ export const BAD: Conditions = {
   loss: 0.03,
 };
 
-/** Up is from the client to the transport, down is back. */
+/** A direction: up is from the client to the transport, down is from the transport to the client. */
 export type Way = 'up' | 'down';
 
 /**
@@ -111,7 +111,7 @@ export class BadNetwork {
     }
   }
 
-  /** From 0 to 1, without 1 (mulberry32). */
+  /** A pseudo-random number from 0 to 1, without 1 (mulberry32), so that a seed repeats a run. */
   #random(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);

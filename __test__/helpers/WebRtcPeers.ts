@@ -21,7 +21,7 @@ export interface ChannelOptions {
 
 export interface PeerOptions {
   channels?: ChannelOptions[];
-  /** node-datachannel's own options. */
+  /** The options that node-datachannel gets. */
   config?: Record<string, unknown>;
 }
 
@@ -79,7 +79,7 @@ export class WebRtcPeers {
     await transport.connect({ dtlsParameters: peer.dtlsParameters(options.role) });
     await peer.dial(transport, options.role, options.alter);
     await peer.untilOpen();
-    // The client may be connected before the transport's events have arrived.
+    // The client may be connected before the transport's events have reached JavaScript.
     await untilState(transport, 'sctpState', 'connected');
     return peer;
   }
@@ -201,7 +201,7 @@ export class WebRtcPeer extends EventEmitter {
     await this.#peers.call('sendNumbered', this.name, id, count, size);
   }
 
-  /** The tally of a channel with `tally` once it has `count` messages. */
+  /** Resolves with the tally of a channel that was opened with `tally`, once `count` messages have arrived. */
   async tally(id: number, count: number): Promise<TallySummary> {
     return (await this.#peers.call('tally', this.name, id, count)) as TallySummary;
   }

@@ -17,13 +17,13 @@ export interface Arrangement {
   router: types.Router;
   directTransport: types.DirectTransport;
   webRtcTransport: types.WebRtcTransport;
-  /** On directTransport. */
+  /** A DataProducer on directTransport. */
   dataProducerDirect: types.DataProducer;
-  /** Consumes dataProducerDirect on webRtcTransport, stream 0. */
+  /** The DataConsumer of dataProducerDirect on webRtcTransport, stream 0. */
   dataConsumerSctp: types.DataConsumer;
-  /** On webRtcTransport, stream 1. */
+  /** A DataProducer on webRtcTransport, stream 1. */
   dataProducerSctp: types.DataProducer;
-  /** Consumes dataProducerSctp on directTransport. */
+  /** The DataConsumer of dataProducerSctp on directTransport. */
   dataConsumerDirect: types.DataConsumer;
 }
 

@@ -8,7 +8,7 @@ const net = require('node:net');
 
 const [, , protocol, port] = process.argv;
 
-/** More connections than the worker admits. */
+/** The number of TCP connections: more than the worker keeps open. */
 const CONNECTIONS = 300;
 /** Datagrams sent per turn of the event loop. */
 const BATCH = 64;

@@ -1,6 +1,6 @@
 import { WebRtcPeers } from './WebRtcPeers';
 
-/** The process with the WebRTC clients of a test file: starts before its first test, ends after its last. */
+/** The process with the WebRTC clients of a test file. It starts before the first test and ends after the last. */
 export let peers: WebRtcPeers;
 
 beforeAll(() => {

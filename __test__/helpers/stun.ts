@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 
-/** The part of STUN (RFC 8489) for valid and invalid requests to an ICE-Lite agent. */
+/** The part of STUN (RFC 8489) that tests need for valid and invalid requests to an ICE-Lite agent. */
 
 const MAGIC_COOKIE = 0x2112_a442;
 

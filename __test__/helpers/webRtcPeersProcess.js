@@ -1,9 +1,9 @@
 'use strict';
 
 /**
- * The process of the WebRTC clients of the interop tests. A test can freeze or kill the process, and Jest never loads
- * the native module of the clients. The parent (WebRtcPeers.ts) sends `{ request, method, args }`; this process answers
- * with `{ request, result | error }` and reports events as `{ peer, event, … }`.
+ * The process of the WebRTC clients of the interop tests. A test can freeze or kill the process, and Jest does not
+ * load the native module of the clients. The parent (WebRtcPeers.ts) sends `{ request, method, args }`; this process
+ * answers with `{ request, result | error }` and reports events as `{ peer, event, … }`.
  *
  * @typedef {import('./WebRtcPeers').ChannelOptions} ChannelOptions
  * @typedef {import('./WebRtcPeers').FromProcess} FromProcess

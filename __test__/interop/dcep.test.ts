@@ -11,7 +11,7 @@ import type { ChannelOptions, WebRtcPeer } from '../helpers/WebRtcPeers';
  * directions. The server creates a DataProducer and a DataConsumer for the stream of the channel.
  */
 
-/** A DTLS client uses even ids (RFC 8832 §6). */
+/** The id of the channel. It is even, as a DTLS client uses even ids (RFC 8832 §6). */
 const ID = 4;
 
 function channelFor(streamId: number): Promise<Channel> {
@@ -65,7 +65,7 @@ describe('a channel that the client opens in band', () => {
     const peer = await connect({});
     await untilState(objects.webRtcTransport, 'iceState', 'completed');
     await untilState(objects.webRtcTransport, 'sctpState', 'connected');
-    // The OPEN itself causes no event.
+    // DATA_CHANNEL_OPEN causes no event.
     expect(recorder.take().filter((line) => !/(state|tuple)change/.test(line))).toEqual([]);
 
     const { inbox, dataConsumer } = await channelFor(ID);
@@ -150,7 +150,7 @@ describe('a channel that the client opens in band and closes', () => {
     await peer.closeChannel(ID);
     await streamclose;
     // The id is free once both directions are reset (RFC 8831 §6.7). The client does not report the reset of the
-    // server's direction, but a message that the server sends afterwards arrives after it.
+    // server's direction, but a message that the server sends afterwards arrives after the reset.
     objects.dataProducerDirect.send('reset');
     await peer.untilMessages(0, 1);
 
@@ -170,7 +170,7 @@ describe('consumeData({ streamId })', () => {
   test('uses that stream, and other DataConsumers get other streams', async () => {
     const { webRtcTransport, dataProducerDirect } = objects;
     const dataProducerId = dataProducerDirect.id;
-    // Stream 0 is in use.
+    // The test uses stream 1, because stream 0 is in use.
     const taken = await webRtcTransport.consumeData({ dataProducerId, streamId: 1 });
     expect(taken.sctpStreamParameters).toEqual({ streamId: 1, ordered: true });
     const next = await webRtcTransport.consumeData({ dataProducerId });

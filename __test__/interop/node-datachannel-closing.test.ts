@@ -33,7 +33,7 @@ describe('the client closes a DataChannel', () => {
     expect(dataConsumerSctp.closed).toBe(true);
     expect(dataProducerDirect.closed).toBe(false);
     await expect(webRtcTransport.dump()).resolves.toMatchObject({ dataConsumerIds: [] });
-    // The others keep working.
+    // The other channels keep working.
     const inbox = new Inbox(objects.dataConsumerDirect);
     await peer.send(1, 'still here');
     await inbox.count(1);
@@ -78,7 +78,8 @@ describe('the client closes a DataChannel', () => {
       webRtcTransport
         .consumeData({ dataProducerId: dataProducerDirect.id, streamId: 0 })
         .catch(() => undefined);
-    // No event says when the stream is free: its reset must be complete, and some time must have passed.
+    // No event says when the stream is free, because its reset must be complete and some time must have passed. So try
+    // again until consumeData() succeeds.
     let again = await consume();
     for (let round = 1; !again; round++) {
       await peer.send(1, 'round');

@@ -39,7 +39,7 @@ afterEach(() => closeSocket(stranger));
 
 afterAll(() => objects.worker.close());
 
-/** Sends `datagrams` to the transport, and resolves once it has handled each of them. */
+/** Sends `datagrams` to the transport, and resolves once the transport has handled each of them. */
 async function send(datagrams: Buffer[]): Promise<void> {
   const { port } = objects.webRtcTransport.iceCandidates[0]!;
   for (const datagram of datagrams) {
@@ -150,7 +150,7 @@ test('a Binding request with wrong integrity gets no success and no larger answe
   await send([request, request, request]);
   for (const answer of answers) {
     expect(answer.length).toBeLessThanOrEqual(request.length);
-    // Not a success response (RFC 8489 §5: class 0b10).
+    // The answer must be an error, not a success response (RFC 8489 §5: class 0b10).
     expect(answer.readUInt16BE(0)).not.toBe(SUCCESS);
   }
   expect(objects.webRtcTransport.iceSelectedTuple).toEqual(before);

@@ -205,7 +205,7 @@ describe('many messages on an ordered channel', () => {
     dataConsumerSctp.on('bufferedamountlow', () => left.push('large'));
     await second.setBufferedAmountLowThreshold(1);
     await dataConsumerSctp.setBufferedAmountLowThreshold(262_144);
-    // All in one macrotask, so that they reach the worker together.
+    // All messages are sent in one macrotask, so that they reach the worker together.
     const large = Array.from({ length: 7 }, () => dataConsumerSctp.send(Buffer.alloc(262_144)));
     await Promise.all([...large, second.send('small')]);
     expect(await peer.untilMessages(1, 1)).toEqual(['small']);
@@ -264,7 +264,7 @@ describe('unordered and partially reliable channels', () => {
           { id: 5, ...channel },
         ],
       });
-      // Few enough that loopback loses none.
+      // So few messages that loopback loses none.
       const COUNT = 50;
       for (let number = 0; number < COUNT; number++) {
         await dataConsumer.send(numbered(number, 1000));
@@ -478,7 +478,7 @@ describe('sizes', () => {
     const inbox = new Inbox(await directTransport.consumeData({ dataProducerId: dataProducer.id }));
     const peer = await peers.connect(bounded, {
       channels: [{ id: 1 }],
-      // A higher limit, so that the client does not keep to the real one.
+      // The SDP gives a higher limit, so that the client sends messages larger than the real limit.
       alter: (sdp) => sdp.replace(/a=max-message-size:\d+/, 'a=max-message-size:262144'),
     });
     const other = await peers.connect(webRtcTransport, { channels: CHANNELS });

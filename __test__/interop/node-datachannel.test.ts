@@ -287,7 +287,7 @@ describe('a client connects to', () => {
     const announcedAddress = 'sfu.example.org';
     const transport = await connectTo(
       [{ protocol: 'udp', ip: '127.0.0.1', announcedAddress }],
-      // The name does not resolve here.
+      // The announced name does not resolve on this machine, so the client gets the address instead.
       (sdp) => sdp.replaceAll(announcedAddress, '127.0.0.1'),
     );
     expect(transport.iceSelectedTuple!.localAddress).toBe(announcedAddress);

@@ -7,7 +7,7 @@ import { ROOT } from '../helpers/process';
 
 /** The package as users get it: packed, and installed into an empty folder. */
 
-// npm downloads another Node.js and another TypeScript.
+// The limit is 180 s, because npm downloads another Node.js and another TypeScript.
 jest.setTimeout(180_000);
 
 const run = promisify(execFile);
@@ -20,7 +20,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'datasoup-package-'));
   await cp(path.join(__dirname, 'consumer'), folder, { recursive: true });
   await writeFile(path.join(folder, 'package.json'), JSON.stringify({ private: true }));
-  // Without `prepack`, which would build it again: the addon in native/ is the one under test.
+  // npm must not run `prepack`, which would build the addon again: the addon in native/ is the one under test.
   const { stdout } = await npm(
     ROOT,
     'pack',
@@ -139,7 +139,7 @@ describe('TypeScript', () => {
       await writeFile(path.join(project, 'package.json'), JSON.stringify({ private: true, type }));
       await cp(path.join(folder, 'typed.ts'), path.join(project, 'typed.ts'));
       const options = ['--module', module, '--moduleResolution', module, '--target', 'es2022'];
-      // Our declarations are checked as well: no skipLibCheck.
+      // There is no skipLibCheck, so that tsc checks our declarations as well.
       await run(process.execPath, [tsc(), '--strict', '--types', 'node', ...options, 'typed.ts'], {
         cwd: project,
       }).catch(({ stdout }: { stdout: string }) => {

@@ -1,4 +1,4 @@
-// Not run: `tsc -p .` checks what index.d.ts accepts, and (@ts-expect-error) what it rejects.
+// This file is compiled, but not run: `tsc -p .` checks what index.d.ts accepts and (@ts-expect-error) rejects.
 
 import * as datasoup from '../..';
 import type { DataConsumer, types } from '../..';
@@ -51,7 +51,7 @@ export function eventsAreTyped(
   });
   dataConsumer.on('overflow', ({ messages, bytes }) => messages + bytes);
   dataProducer.on('drain', () => {});
-  // @ts-expect-error no such event
+  // @ts-expect-error a Worker has no such event
   worker.on('death', () => {});
   // @ts-expect-error an event of the observer
   dataProducer.on('pause', () => {});
@@ -77,7 +77,7 @@ export async function optionsAreTyped(
   await router.pipeToRouter({ dataProducerId: 'id', router, listenInfo, keepId: false });
   // @ts-expect-error nothing to listen on
   await router.createWebRtcTransport({});
-  // @ts-expect-error both
+  // @ts-expect-error either listenInfo or listenIp, not both
   await router.createPlainTransport({ listenInfo, listenIp: '127.0.0.1' });
   // @ts-expect-error unknown protocol
   await router.createPlainTransport({ listenInfo: { protocol: 'sctp', ip: '127.0.0.1' } });

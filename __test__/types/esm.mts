@@ -1,4 +1,4 @@
-// As contract.ts, from an ES module: the same names and types.
+// An ES module gets the same names and types as contract.ts, which is a CommonJS module.
 
 import { createWorker, errors, extras, observer, version } from '../../index.mjs';
 import type { DataProducer, types } from '../../index.mjs';

@@ -1,4 +1,5 @@
-// Not run: each line is one that `tsc -p .` must reject. If it accepts one, the @ts-expect-error above it is an error.
+// This file is compiled, but not run. `tsc -p .` must reject each line below a @ts-expect-error; if tsc accepts the
+// line, the unused @ts-expect-error is an error.
 
 import * as datasoup from '../..';
 import type { types } from '../..';
@@ -26,15 +27,15 @@ export function settings(): void {
   datasoup.createWorker({ logTags: ['http'] });
   // @ts-expect-error a number as a string
   datasoup.createWorker({ rtcMinPort: '10000' });
-  // @ts-expect-error PEM, not a Buffer
+  // @ts-expect-error dtlsCertificateFile is a string, not a Buffer
   datasoup.createWorker({ dtlsCertificateFile: Buffer.alloc(1) });
   // @ts-expect-error not one of the settings that can be changed
   worker.updateSettings({ rtcMinPort: 10_000 });
   // @ts-expect-error a function with other arguments
   datasoup.setLogEventListeners({ onwarn: (line: number) => line });
-  // @ts-expect-error absent, there is no process
+  // @ts-expect-error workerBin is absent, because a Worker is a thread without a program of its own
   datasoup.workerBin;
-  // @ts-expect-error absent, it is about media
+  // @ts-expect-error parseScalabilityMode() is absent, because it is about media
   datasoup.parseScalabilityMode('L1T1');
 }
 
@@ -51,9 +52,9 @@ export function listening(): void {
   worker.createWebRtcServer({ listenInfos: [{ ...listenInfo, portRange: { min: 1 } }] });
   // @ts-expect-error unknown flag
   worker.createWebRtcServer({ listenInfos: [{ ...listenInfo, flags: { tcpNoDelay: true } }] });
-  // @ts-expect-error both
+  // @ts-expect-error either webRtcServer or listenInfos, not both
   router.createWebRtcTransport({ webRtcServer, listenInfos: [listenInfo] });
-  // @ts-expect-error both
+  // @ts-expect-error either listenIps or listenInfos, not both
   router.createWebRtcTransport({ listenIps: ['127.0.0.1'], listenInfos: [listenInfo] });
   // @ts-expect-error port belongs to listenIps
   router.createWebRtcTransport({ listenInfos: [listenInfo], port: 4443 });
@@ -63,9 +64,9 @@ export function listening(): void {
   router.createPlainTransport({ comedia: true });
   // @ts-expect-error port belongs to listenIp
   router.createPipeTransport({ listenInfo, port: 4443 });
-  // @ts-expect-error both
+  // @ts-expect-error either listenInfo or listenIp, not both
   router.pipeToRouter({ dataProducerId, router, listenInfo, listenIp: '127.0.0.1' });
-  // @ts-expect-error a list
+  // @ts-expect-error listenIp is one address, not a list
   router.createPlainTransport({ listenIp: ['127.0.0.1'] });
   // @ts-expect-error not a number
   router.createPlainTransport({ listenInfo, maxSendMessageSize: '262144' });
@@ -109,23 +110,23 @@ export function data(): void {
   transport.consumeData({ dataProducerId: dataProducer });
   // @ts-expect-error numbers, not strings
   transport.consumeData({ dataProducerId, subchannels: ['1'] });
-  // @ts-expect-error not sent without a message
+  // @ts-expect-error send() needs a message
   dataProducer.send();
-  // @ts-expect-error an object
+  // @ts-expect-error a message is no plain object
   dataProducer.send({ hello: 'world' });
-  // @ts-expect-error an ArrayBuffer
+  // @ts-expect-error a message is no ArrayBuffer
   dataProducer.send(new ArrayBuffer(1));
   // @ts-expect-error the ppid is a number
   dataProducer.send('text', '51');
   // @ts-expect-error a list of subchannels
   dataProducer.send('text', 51, 1);
-  // @ts-expect-error it returns nothing
+  // @ts-expect-error send() of a DataProducer returns nothing
   dataProducer.send('text').then();
   // @ts-expect-error dataConsumer.send() knows no subchannels
   dataConsumer.send('text', 51, [1]);
-  // @ts-expect-error a number
+  // @ts-expect-error addSubchannel() takes a number
   dataConsumer.addSubchannel([1]);
-  // @ts-expect-error a list
+  // @ts-expect-error setSubchannels() takes a list
   dataConsumer.setSubchannels(1);
   // @ts-expect-error a promise of a number
   takes<number>(dataConsumer.getBufferedAmount());
@@ -159,9 +160,9 @@ export function events(): void {
   worker.observer.on('died', () => {});
   // @ts-expect-error 'newrouter' gives a Router
   worker.observer.on('newrouter', (_transport: types.Transport) => {});
-  // @ts-expect-error of WebRtcTransports only
+  // @ts-expect-error only a WebRtcTransport emits icestatechange
   plainTransport.on('icestatechange', () => {});
-  // @ts-expect-error of plain transports only
+  // @ts-expect-error only a PlainTransport emits tuple
   pipeTransport.on('tuple', () => {});
   // @ts-expect-error a DirectTransport has no SCTP
   directTransport.on('sctpstatechange', () => {});
@@ -194,7 +195,7 @@ export async function appData(): Promise<void> {
   // @ts-expect-error another appData
   takes<types.DirectTransport<{ room: number }>>(typed);
 
-  // Without a type its members are unknown.
+  // Without a type argument the members of appData have the type unknown.
   const untyped = await router.createDirectTransport();
   untyped.appData.anything = 5;
   // @ts-expect-error unknown
@@ -202,10 +203,10 @@ export async function appData(): Promise<void> {
 }
 
 export async function media(): Promise<void> {
-  // @ts-expect-error there is nothing to call afterwards: it never resolves
+  // @ts-expect-error produce() never resolves, so there is no result to close
   (await transport.produce()).close();
-  // @ts-expect-error absent
+  // @ts-expect-error createSvcObserver() is absent
   router.createSvcObserver();
-  // @ts-expect-error always undefined
+  // @ts-expect-error srtpParameters is always undefined
   plainTransport.srtpParameters.cryptoSuite;
 }

@@ -10,7 +10,7 @@ import { until, untilState } from '../helpers/wait';
 /** A PlainTransport with usrsctp's throughput tool `tsctp` as its peer: SCTP over UDP at full speed. */
 
 const TSCTP = process.env.TSCTP_PATH ?? '/usr/lib/usrsctp/tsctp';
-/** tsctp sends without a PPID. */
+/** The PPID of messages from tsctp, which sets none. */
 const NO_PPID = 0;
 
 let directTransport: types.DirectTransport;
@@ -33,7 +33,7 @@ afterEach(() => {
 });
 
 function start(args: (string | number)[]): ChildProcess {
-  // tsctp prints a lot of debugging output.
+  // The output is ignored, because tsctp prints a lot of debugging output.
   tsctp = spawn(TSCTP, args.map(String), { stdio: 'ignore' });
   return tsctp;
 }

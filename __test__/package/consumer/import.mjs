@@ -5,7 +5,7 @@ import * as all from 'datasoup';
 
 const required = createRequire(import.meta.url)('datasoup');
 
-// One module, whichever way it is loaded, with all of its names.
+// import and require() must give the same module, with all of its names.
 if (datasoup !== required) {
   throw new Error('the default export is not what require() gives');
 }

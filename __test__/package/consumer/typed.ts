@@ -1,4 +1,4 @@
-// Compiled as it is, once as a CommonJS and once as an ES module, and run.
+// The test compiles this file, once as a CommonJS and once as an ES module, and runs it.
 
 import * as datasoup from 'datasoup';
 import { createWorker, extras, type types } from 'datasoup';
