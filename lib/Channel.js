@@ -8,7 +8,7 @@ const { markAsUntransferable } = require('node:worker_threads');
 const { Table } = require('./Table');
 const { WorkerClosedError, errorFrom } = require('./errors');
 
-/** Messages are parts of slabs of this size; those over an eighth of it get memory of their own. */
+/** Messages are parts of slabs of this size; a message over an eighth of a slab gets memory of its own. */
 const SLAB_BYTES = 16 * 1024;
 /** The most messages that one call of `drain()` returns. */
 const RECORDS = 512;
@@ -27,7 +27,7 @@ const CLOCK_EVERY = 8;
 
 const SETTLED = Promise.resolve();
 
-/** Why `drain()` stopped, and what `peek()` returns. CONTINUE: no room for another record. */
+/** Why `drain()` stopped, and what `peek()` returns. CONTINUE means that `drain()` had no room for another record. */
 const DONE = 0;
 const SLAB_FULL = 1;
 const CONTINUE = 2;
@@ -56,14 +56,14 @@ const EVENT = 5;
  * worker runs the calls in their order, so each sees the effect of those before it without awaiting them.
  *
  * Up: answers, events and messages come through one queue, in the order in which they happened. The native side wakes
- * JavaScript when the queue is no longer empty, and JavaScript drains it:
+ * JavaScript when the queue is no longer empty, and JavaScript drains the queue:
  *
  *     wake ──► drain() ──► messages … ──► answers … ──► stop, continue in a later macrotask
  *                ▲   └──► messages … ──► event ──┐
  *                └────────────────────────────────┘   until the queue is empty, or for about 5 ms
  *
- * Stopping after answers lets the code that awaits them run before the next event or message is delivered: it cannot
- * miss the first message of a DataConsumer, or its 'dataproducerclose'.
+ * Stopping after answers lets the code that awaits them run before the next event or message is delivered: that code
+ * cannot miss the first message of a DataConsumer, or its 'dataproducerclose'.
  */
 class Channel {
   /** @type {import('../native/binding').Worker} */
@@ -79,7 +79,7 @@ class Channel {
   #slab = newSlab();
   #offset = 0;
   #records = new Uint32Array(HEADER + RECORDS * RECORD);
-  /** The next record to deliver, the number of records, and what follows them. */
+  /** The next record to deliver, the number of records, and why `drain()` stopped after them. */
   #next = 0;
   #count = 0;
   #stop = CONTINUE;
@@ -90,7 +90,7 @@ class Channel {
   #unflushed = false;
   /** Whether a microtask will flush. */
   #flushScheduled = false;
-  /** Whether a drain is running: it flushes by itself. */
+  /** Whether a drain is running: a drain flushes when it ends, so no microtask has to. */
   #draining = false;
   #endMacrotask = () => {
     this.#flushScheduled = false;
@@ -99,7 +99,7 @@ class Channel {
 
   /**
    * @param {new (wake: () => void) => import('../native/binding').Worker} Worker
-   * @param {number} [maxId] - the largest request id, below 2^32: tests set a smaller one.
+   * @param {number} [maxId] - the largest request id, below 2^32. Tests set a smaller one to see ids wrap.
    */
   constructor(Worker, maxId = 0xffffffff) {
     this.#maxId = maxId;
@@ -119,7 +119,10 @@ class Channel {
     return this.#closed;
   }
 
-  /** Rejects the pending requests. From now on only the events of the worker itself are delivered. */
+  /**
+   * Rejects the pending requests. From now on only the events of the worker itself are delivered: the end of its thread
+   * is still to come.
+   */
   close() {
     this.#closed = true;
 
@@ -169,7 +172,7 @@ class Channel {
   }
 
   /**
-   * Has the native side hand over, when this macrotask ends, what was requested and sent in it. Call it after every
+   * Has the native side hand over, when this macrotask ends, what was requested and sent in it. Call this after every
    * native call that requests or sends something.
    */
   flushSoon() {
@@ -231,7 +234,7 @@ class Channel {
       }
       switch (this.#stop) {
         case DONE:
-          // What came during this drain did not wake us, as the queue was not empty.
+          // The native side did not wake JavaScript for what it queued during this drain, as the queue was not empty.
           if (this.#native.peek() === DONE) {
             this.#cycleMs = CYCLE_MS;
             return;
@@ -256,7 +259,7 @@ class Channel {
       if (performance.now() > deadline) {
         return this.#continueBehind();
       }
-      // What listeners send does not wait for the end of the drain.
+      // Flush here, so that what listeners send does not wait for the end of the drain.
       this.#flush();
       this.#offset = this.#native.drain(this.#slab, this.#offset, this.#records);
       this.#next = 0;
@@ -265,7 +268,7 @@ class Channel {
     }
   }
 
-  /** The drain ran out of time. */
+  /** Gives the next drain more time and continues later, because this drain ran out of time. */
   #continueBehind() {
     this.#cycleMs = Math.min(2 * this.#cycleMs, MAX_CYCLE_MS);
     this.#continueLater();
@@ -285,7 +288,7 @@ class Channel {
    */
   #deliverMessages(deadline) {
     const records = this.#records;
-    // `Buffer.from(slab, …)` gives the same as `subarray()`, at two thirds of its cost.
+    // `Buffer.from(slab, …)` makes the same Buffer as `subarray()`, at two thirds of the cost.
     const slab = this.#slab.buffer;
 
     while (this.#next < this.#count) {
@@ -313,13 +316,14 @@ class Channel {
   #takeEvent() {
     const [handle, name, ...args] = JSON.parse(this.#native.takeEvent());
 
-    // Closed objects are unsubscribed: they emit nothing more.
+    // An event of a closed object finds no target, as the object is unsubscribed: closed objects emit nothing more.
     this.#targets.get(handle)?.onEvent(name, args);
   }
 }
 
 /**
- * Call it from the awaiting function, so that the stack of an error reaches the application's call.
+ * Takes the result out of an answer. Call this from the awaiting function, so that the stack of an error reaches the
+ * application's call.
  *
  * @param {Answer} answer
  * @returns {any} the result.
@@ -333,8 +337,8 @@ function resultOf([ok, result]) {
 }
 
 /**
- * No part of a slab is written twice: a full slab is replaced. It cannot be transferred to another thread, as that
- * would detach all messages in it.
+ * Makes a slab. No part of a slab is written twice: a full slab is replaced. The application cannot transfer a slab to
+ * another thread, as the transfer of one message would detach all messages in the slab.
  */
 function newSlab() {
   const slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
@@ -344,7 +348,8 @@ function newSlab() {
 }
 
 /**
- * 'router.createDirectTransport' → 'ROUTER_CREATE_DIRECTTRANSPORT', the name of mediasoup's request.
+ * Turns 'router.createDirectTransport' into 'ROUTER_CREATE_DIRECTTRANSPORT', the name of mediasoup's request, because
+ * errors have mediasoup's texts.
  *
  * @param {string} method
  */

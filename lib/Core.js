@@ -9,7 +9,8 @@ const validate = require('./options/validate');
 /** @typedef {keyof typeof TREE} Kind */
 
 /**
- * For each kind: the kinds below it, in the order in which they close, and the event that these emit when it closes.
+ * For each kind of object: the kinds below it, in the order in which they close, and the event that the objects below
+ * emit when the object closes.
  *
  * @satisfies {Record<string, { below: string[], event: string }>}
  */
@@ -33,7 +34,8 @@ const LOGGERS = {
 };
 
 /**
- * Hooks are added by copying: most entities have at most one, and an array that has grown keeps room for 17.
+ * Hooks are added by copying the array: most entities have at most one hook, and an array that has grown keeps room for
+ * 17.
  *
  * @type {readonly never[]}
  */
@@ -44,7 +46,7 @@ const NO_HOOKS = [];
  * The close cascade is here and nowhere else:
  *
  *     close() of an object closes the native object, then, synchronously,
- *       each object below it, in the order of TREE:   its own cascade · its event ('transportclose' …) · observer 'close'
+ * each object below it, in the order of TREE:   its own cascade · its event ('transportclose' …) · observer 'close'
  *       the object itself:                            observer 'close'
  *
  * @template N - the type of the native object.
@@ -53,8 +55,8 @@ class Core {
   /** @type {Core<any> | undefined} */
   #above;
   /**
-   * The first and the last of the cores below, of all kinds, in the order of creation. They form a doubly linked
-   * list, so that closing one costs the same however many there are.
+   * The first and the last of the cores below, of all kinds, in the order of creation. These cores form a doubly linked
+   * list, so that closing one of them costs the same however many there are.
    *
    * @type {Core<any> | undefined}
    */
@@ -132,7 +134,7 @@ class Core {
     return { given, appData: validate.appData(given.appData) };
   }
 
-  /** @returns {string} of the entity. */
+  /** @returns {string} the id of the entity; empty before it exists, and for an entity without an id. */
   get id() {
     return /** @type {any} */ (this.entity)?.id ?? '';
   }
@@ -240,7 +242,7 @@ class Core {
   /**
    * Closes the entity and its native object.
    *
-   * @param {string} [event] - what the entity emits, undefined if the application closes it.
+   * @param {string} [event] - the event that the entity emits; undefined if the application closes the entity.
    */
   close(event) {
     if (!this.closed) {
@@ -252,7 +254,7 @@ class Core {
     }
   }
 
-  /** Closes the native object alone. */
+  /** Closes the native object alone, without events: also for an object whose entity was never made. */
   closeNative() {
     /** @type {any} */ (this.native).close();
     this.channel.flushSoon();
@@ -280,7 +282,7 @@ class Core {
   /** The first part of closing an entity: marks it as closed, then closes everything below it. */
   cascade() {
     this.closed = true;
-    // A Worker, which has nothing above it, still receives the end of its thread.
+    // A Worker stays subscribed, because the end of its thread is still to come. Only a Worker has nothing above it.
     if (this.#above) {
       this.channel.unsubscribe(this.handle);
       if (this.entity) {

@@ -216,7 +216,7 @@ class DataConsumer extends Entity {
 
   /**
    * Emits 'pause' or 'resume' on the observer if the consumer was paused and no longer is, or the reverse. Its own
-   * pause and that of its DataProducer are separate states, and either pauses it.
+   * pause and that of its DataProducer are separate states, and either state pauses the consumer.
    *
    * @param {boolean} before - whether either pause was in force before the change.
    */

@@ -31,7 +31,7 @@ class DataProducer extends Entity {
   #protocol;
   #paused;
   #maxMessageSize;
-  /** Undefined for type 'sctp'. */
+  /** The native functions of `send()`; undefined for type 'sctp', which cannot send. */
   #sendString;
   #sendBuffer;
 
@@ -122,7 +122,7 @@ class DataProducer extends Entity {
       );
     }
 
-    // Most calls have none of these, and fewer arguments make the native call faster.
+    // Most calls give no subchannels, and fewer arguments make the native call faster.
     const plain =
       subchannels === undefined &&
       requiredSubchannel === undefined &&
@@ -135,7 +135,7 @@ class DataProducer extends Entity {
           parseOptionalSubchannel(requiredSubchannel, 'requiredSubchannel'),
           parseOptionalSubchannel(ignoredSubchannel, 'ignoredSubchannel'),
         ];
-    // Last, as reading the subchannels may run getters that change the message.
+    // The message is checked last, as reading the subchannels may run getters that change the message.
     const checkedPpid = parsePpid(message, ppid);
 
     if (this.#core.closed) {

@@ -18,14 +18,14 @@ let emitOnObserver;
  * The base of all objects of the package.
  *
  * @template {Events} E - its events.
- * @template {Events} O - those of its observer.
+ * @template {Events} O - the events of its observer.
  * @template {AppData} A
  * @extends {EnhancedEventEmitter<E>}
  */
 class Entity extends EnhancedEventEmitter {
   #core;
   /**
-   * Made at the first access.
+   * Made at the first access, if the application has given none.
    *
    * @type {A | undefined}
    */
@@ -86,7 +86,7 @@ class Entity extends EnhancedEventEmitter {
 exports.Entity = Entity;
 /** The inner side of an entity, for the other classes of the package. */
 exports.coreOf = coreOf;
-/** Whether the value is an entity of this kind; its subclasses are, Proxies of it are not. */
+/** Whether the value is an entity of this kind. Instances of subclasses are; Proxies of entities are not. */
 exports.isEntity = isEntity;
 /** Emits on the observer of an entity. */
 exports.emitOnObserver = emitOnObserver;

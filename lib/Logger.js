@@ -23,7 +23,7 @@ class Logger {
     this.#error = debug(`datasoup:ERROR${suffix}`);
   }
 
-  /** Whether `debug` or a listener takes the lines of `debug()`: if not, callers need not make them. */
+  /** Whether `debug` or a listener takes the lines of `debug()`: if neither does, callers need not make the lines. */
   get debugEnabled() {
     return this.#debug.enabled || listeners.ondebug !== undefined;
   }

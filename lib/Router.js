@@ -148,7 +148,7 @@ class Router extends Entity {
 
     const given = validate.object(options, 'options');
     const { dataProducerId, router, keepId, transport } = parsePipeToRouterOptions(given, this);
-    // UUIDs are case-insensitive; the worker writes them in lower case.
+    // UUIDs are case-insensitive; the worker writes ids in lower case.
     const dataProducer = this.#dataProducers.get(dataProducerId.toLowerCase());
 
     if (!dataProducer) {
@@ -209,14 +209,14 @@ class Router extends Entity {
    * @template {import('./Transport').Transport<any, any, any>} T
    * @param {string} method
    * @param {(native: Native, requestId: number) => NativeTransport} call
-   * @param {{ maxReceiveMessageSize: number } | undefined} sizes - undefined if it carries no messages.
+   * @param {{ maxReceiveMessageSize: number } | undefined} sizes - undefined if the transport carries no messages.
    * @param {(core: import('./Core').Core<NativeTransport>, data: any) => T} make
    * @param {(transport: T) => void} [made] - called after 'newtransport'.
    * @returns {Promise<T>}
    */
   #createTransport(method, call, sizes, make, made) {
     return this.#core.create(method, 'transport', call, (core, answer) => {
-      // Added to the answer: a copy by `...` costs more than it shows.
+      // The answer itself is extended, because a copy of it by `...` would be slower.
       const data = Object.assign(answer, {
         maxReceiveMessageSize: sizes?.maxReceiveMessageSize,
         dataProducers: this.#dataProducers,

@@ -31,7 +31,7 @@ class SctpTransport extends Transport {
    * @param {import('..').TransportType} type
    * @param {SctpTransportData} data
    * @param {A} appData
-   * @param {(name: string, args: any[]) => void} onEvent - for all other events.
+   * @param {(name: string, args: any[]) => void} onEvent - receives all other events.
    */
   constructor(core, type, data, appData, onEvent) {
     super(core, type, data, appData, (name, args) => {
@@ -44,7 +44,7 @@ class SctpTransport extends Transport {
     this.#sctpParameters = data.sctpParameters;
     this.#sctpState = data.sctpParameters && 'new';
     core.onClosing(() => {
-      // Without an event: a closed transport emits only its close.
+      // The state changes without an event, because a closed transport emits only its close.
       this.#sctpState &&= 'closed';
     });
   }
@@ -63,7 +63,7 @@ class SctpTransport extends Transport {
 
   /**
    * @param {import('..').SctpState} state
-   * @param {import('..').SctpNegotiatedCapabilities} [negotiatedCapabilities] - with 'connected'.
+   * @param {import('..').SctpNegotiatedCapabilities} [negotiatedCapabilities] - given with the state 'connected'.
    */
   #onSctpStateChange(state, negotiatedCapabilities) {
     this.#sctpState = state;

@@ -3,11 +3,11 @@
 /**
  * Entries by key, in the order of insertion, for entries that come and go during the life of the process.
  *
- * It is not a `Map`, as V8 keeps the removed entries of a Map: when it resizes, its old table refers to the new one,
- * and an old table that was promoted to the old generation retains all later tables and their entries until the next
- * full garbage collection. The tables of a plain object do not refer to each other.
+ * A Table is not a `Map`, as V8 keeps the removed entries of a Map: when a Map resizes, its old table refers to the new
+ * one, and an old table that was promoted to the old generation retains all later tables and their entries until the
+ * next full garbage collection. The tables of a plain object do not refer to each other.
  *
- * @template {string | number} K - all strings, or all numbers, which come in ascending order.
+ * @template {string | number} K - all strings, or all numbers. `values()` has numbers in ascending order instead.
  * @template V - not undefined.
  */
 class Table {

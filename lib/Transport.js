@@ -23,8 +23,9 @@ const UNLIMITED = {};
 /**
  * @typedef {object} TransportData
  * @property {string} id
- * @property {number} [maxReceiveMessageSize] - in bytes; undefined: it carries no messages, as SCTP is not enabled.
- * @property {import('./Table').Table<string, DataProducer>} dataProducers - all of the router, by id.
+ * @property {number} [maxReceiveMessageSize] - in bytes; undefined if the transport carries no messages, as SCTP
+ * is not enabled.
+ * @property {import('./Table').Table<string, DataProducer>} dataProducers - all DataProducers of the router, by id.
  */
 
 /**
@@ -194,8 +195,8 @@ class Transport extends Entity {
 
   /**
    * @param {string} method
-   * @returns {number} the largest message that its DataProducers accept, in bytes.
-   * @throws {Error} if it is closed, or carries no messages.
+   * @returns {number} the largest message that DataProducers of this transport accept, in bytes.
+   * @throws {Error} if the transport is closed, or carries no messages.
    */
   #checkData(method) {
     this.#core.check(method);

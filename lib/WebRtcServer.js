@@ -21,7 +21,7 @@ class WebRtcServer extends Entity {
   #core;
   #id;
   /**
-   * The transports on its port by handle, and whether 'webrtctransporthandled' was emitted for each.
+   * The transports that use the server, by handle, and whether 'webrtctransporthandled' was emitted for each.
    *
    * @type {Table<number, { webRtcTransport: WebRtcTransport, emitted: boolean }>}
    */
@@ -60,7 +60,7 @@ class WebRtcServer extends Entity {
     core.onClosing((event) => {
       const handled = this.#webRtcTransports.take(core.handle);
 
-      // As in mediasoup, not if its router closes it.
+      // As in mediasoup, the server does not emit this if the router of the transport closes it.
       if (handled?.emitted && event === undefined) {
         emitOnObserver(this, 'webrtctransportunhandled', webRtcTransport);
       }
@@ -71,7 +71,7 @@ class WebRtcServer extends Entity {
   #emitHandled(webRtcTransport) {
     const handled = this.#webRtcTransports.get(coreOf(webRtcTransport).handle);
 
-    // A listener of 'newtransport' may have closed it.
+    // A listener of 'newtransport' may have closed the transport, which removes it from the table.
     if (handled) {
       handled.emitted = true;
       emitOnObserver(this, 'webrtctransporthandled', webRtcTransport);

@@ -106,7 +106,7 @@ class WebRtcTransport extends SctpTransport {
     return this.iceParameters;
   }
 
-  /** Without events: a closed transport emits only its close. */
+  /** Sets the last states without events, because a closed transport emits only its close. */
   #onClosing() {
     this.#iceState = 'closed';
     this.#iceSelectedTuple = undefined;
@@ -120,8 +120,8 @@ class WebRtcTransport extends SctpTransport {
   #onEvent(name, args) {
     switch (name) {
       case 'icestatechange':
-        // While JavaScript is busy, only the latest state is kept: it may equal the one emitted last. (The states of
-        // DTLS and SCTP never return to an earlier one.)
+        // While JavaScript is busy, the worker keeps only the latest state, which may equal the one that was emitted
+        // last. (DTLS and SCTP never return to an earlier state.)
         if (this.#iceState !== args[0]) {
           this.#iceState = args[0];
           emitBoth(this, 'icestatechange', args[0]);

@@ -41,7 +41,7 @@ class Worker extends Entity {
   /**
    * @template {AppData} A
    * @param {import('..').WorkerSettings<A>} [settings]
-   * @returns {Promise<Worker<A>>} once its thread runs.
+   * @returns {Promise<Worker<A>>} resolves once the thread of the worker runs.
    */
   static async create(settings) {
     const given = validate.object(settings, 'settings');

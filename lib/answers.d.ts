@@ -1,5 +1,5 @@
-// The worker's answers to requests, as far as index.d.ts does not show them to the application. Each has the name of its
-// Rust struct; `__test__/types/answers.ts` holds the two to each other.
+// The worker's answers to requests, as far as index.d.ts does not show them to the application. Each has the name of
+// its Rust struct; `__test__/types/answers.ts` compares the two.
 
 import type {
   DtlsFingerprint,
@@ -18,14 +18,14 @@ export type WebRtcTransportAnswer = {
   id: string;
   iceParameters: IceParameters;
   iceCandidates: IceCandidate[];
-  /** Undefined: SCTP is not enabled. */
+  /** Undefined if SCTP is not enabled. */
   sctpParameters?: SctpParameters;
 };
 
 export type UdpTransportAnswer = {
   id: string;
   tuple: TransportTuple;
-  /** Undefined: SCTP is not enabled. */
+  /** Undefined if SCTP is not enabled. */
   sctpParameters?: SctpParameters;
 };
 

@@ -1,11 +1,11 @@
 'use strict';
 
 /**
- * A deep copy of plain data, for getters: the application may change it without changing the original. (Not
- * `structuredClone()`: inside Jest and vm contexts, its objects belong to another realm.)
+ * Makes a deep copy of plain data, for getters: the application may change the copy without changing the original.
+ * (`structuredClone()` does not do: inside Jest and vm contexts, its objects belong to another realm.)
  *
  * @template T
- * @param {T} data - as JSON has it.
+ * @param {T} data - of the types that JSON has.
  * @returns {T}
  */
 function copy(data) {
@@ -20,7 +20,7 @@ function copy(data) {
       const value = copy(/** @type {Record<string, unknown>} */ (data)[key]);
 
       if (key === '__proto__') {
-        // An assignment would set the prototype.
+        // An assignment to this key would set the prototype of the copy.
         Object.defineProperty(copied, key, {
           value,
           configurable: true,

@@ -14,7 +14,7 @@ class WorkerClosedError extends Error {
   }
 }
 
-/** The object does not exist, or is closed. */
+/** The object of a request does not exist, or is closed. */
 class NotFoundError extends Error {
   static {
     this.prototype.name = 'NotFoundError';
@@ -36,14 +36,14 @@ function errorFrom({ name, message }) {
 }
 
 /**
- * @param {string} what - the subject of the sentence.
+ * @param {string} what - the method or option, which begins the sentence.
  * @returns {UnsupportedError}
  */
 function mediaUnsupported(what) {
   return new UnsupportedError(`${what} is not supported: datasoup routes data, not media`);
 }
 
-/** The text is mediasoup's. */
+/** Has mediasoup's text, because applications may look for it. */
 function webRtcServerNotFound() {
   return new Error('wrong webRtcServerId (no associated WebRtcServer found)');
 }

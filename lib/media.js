@@ -3,7 +3,8 @@
 const { Logger } = require('./Logger');
 const validate = require('./options/validate');
 
-// Applications written for mediasoup may name codecs: they are accepted, and none is supported.
+// Applications written for mediasoup may name codecs. They are accepted and ignored, so that such an application runs
+// without changes.
 
 const logger = new Logger('media');
 

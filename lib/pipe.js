@@ -9,27 +9,27 @@ const { NotFoundError } = require('./errors');
 
 /**
  * @typedef {object} Setup - how to make the PipeTransports of a pair.
- * @property {string} ip - where both listen.
+ * @property {string} ip - the address on which both PipeTransports listen.
  * @property {(router: Router) => Promise<PipeTransport>} createPipeTransport
  */
 
 /**
  * @typedef {object} Pair - the PipeTransports between two routers.
- * @property {Router} router - the router of the first.
+ * @property {Router} router - the router of the first PipeTransport.
  * @property {Promise<[PipeTransport, PipeTransport]>} transports
- * @property {() => boolean} closed - whether one of them is. A closed pair leaves `pairs` only after the last events of
- * what it carried, whose listeners may pipe again.
+ * @property {() => boolean} closed - whether one of the PipeTransports is closed. A closed pair leaves `pairs` only
+ * after the last events of what it carried, and the listeners of those events may pipe again.
  */
 
 /**
- * The pairs that exist or are being made, under both of their routers.
+ * The pairs that exist or are being made. Each is stored under both of its routers, so that either finds it.
  *
  * @type {WeakMap<Router, WeakMap<Router, Pair>>}
  */
 const pairs = new WeakMap();
 
 /**
- * `router.pipeToRouter()` with parsed options.
+ * Does the work of `router.pipeToRouter()`, with parsed options.
  *
  * @param {Setup & { dataProducer: DataProducer, from: Router, to: Router, keepId: boolean }} options - `from` is the
  * router of the DataProducer.
@@ -61,7 +61,7 @@ async function pipeDataProducer({ dataProducer, from, to, keepId, ...setup }) {
 }
 
 /**
- * The pair of transports between two routers; the first call of either makes it.
+ * Returns the pair of transports between two routers. The first call, in either direction, makes the pair.
  *
  * @param {Router} from
  * @param {Router} to
@@ -92,7 +92,7 @@ function makePair(from, to, setup) {
   /** @type {Pair} */
   const pair = { router: from, transports, closed: () => closed() };
   const remove = () => {
-    // Another pair may have taken its place.
+    // Another pair may have taken the place of this one.
     if (pairs.get(from)?.get(to) === pair) {
       pairs.get(from)?.delete(to);
       pairs.get(to)?.delete(from);
@@ -125,7 +125,7 @@ async function connectedTransports(from, to, { ip, createPipeTransport }) {
     }
 
     const [first, second] = transports;
-    // Not the announced address, which may not lead back to this machine.
+    // The transports connect to the listening address, because an announced one may not lead back to this machine.
     const reachable = reachableIp(ip);
 
     // Both transports are in this process: their messages go from thread to thread, past the network.
@@ -169,7 +169,7 @@ function add(from, to, pair) {
 }
 
 /**
- * When one of them has closed, the other closes too.
+ * Makes each of two entities close when the other has closed.
  *
  * @param {import('./Entity').Entity<any, any, any>} one
  * @param {import('./Entity').Entity<any, any, any>} other
@@ -180,8 +180,8 @@ function mirrorClose(one, other) {
 }
 
 /**
- * @param {string} ip - listened on.
- * @returns {string} an address that reaches it from this machine.
+ * @param {string} ip - the address on which a transport listens.
+ * @returns {string} an address that reaches the transport from this machine.
  */
 function reachableIp(ip) {
   if (ip === '0.0.0.0') {

@@ -1,6 +1,7 @@
 'use strict';
 
-// Node 20 defines these symbols under names in the global registry; vm contexts do not have them on `Symbol`.
+// Node 20 defines these symbols under names in the global registry. The fallback is for vm contexts, such as Jest's,
+// which do not have the symbols on `Symbol`.
 
 /** @type {typeof Symbol.dispose} */
 exports.dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');

@@ -6,7 +6,7 @@ const validate = require('./validate');
 
 /** Stream 65535 does not exist (RFC 8832, section 6). */
 const MAX_STREAM_ID = 65_534;
-/** In bytes. */
+/** The default of `maxBufferedAmount`, in bytes. */
 const MAX_BUFFERED_AMOUNT = 64 * 1024 * 1024;
 
 const logger = new Logger('Transport');
@@ -29,8 +29,8 @@ const logger = new Logger('Transport');
  */
 
 /**
- * @typedef {object} DataConsumerOptions - Rust's `DataConsumerOptions`. The worker completes the reliability from that
- * of the DataProducer.
+ * @typedef {object} DataConsumerOptions - Rust's `DataConsumerOptions`. The worker takes the
+ * reliability that is not given from the DataProducer.
  * @property {string} dataProducerId
  * @property {boolean} paused
  * @property {number[]} subchannels
@@ -101,7 +101,7 @@ function parseMaxBufferedAmount({ maxBufferedAmount }) {
 }
 
 /**
- * The stream of a DataProducer. A limit, even 0, makes it unordered.
+ * Parses the stream of a DataProducer. A lifetime or a number of retransmissions, even 0, makes the stream unordered.
  *
  * @param {unknown} value
  * @returns {SctpStreamParameters}
@@ -126,7 +126,8 @@ function parseSctpStreamParameters(value) {
 }
 
 /**
- * What a DataConsumer has in place of the reliability of its DataProducer. `ordered: true` removes all limits.
+ * Parses the options with which a DataConsumer overrides the reliability of its DataProducer. `ordered: true` removes
+ * all limits.
  *
  * @param {Record<string, any>} given
  * @returns {ReturnType<typeof parseReliability>}
@@ -142,7 +143,7 @@ function parseReliabilityOverrides(given) {
 
 /**
  * @param {Record<string, any>} given
- * @param {string} prefix - of the names, in errors.
+ * @param {string} prefix - precedes the names in errors.
  * @returns {{ ordered?: boolean, maxPacketLifeTime?: number, maxRetransmits?: number }}
  */
 function parseReliability({ ordered, maxPacketLifeTime, maxRetransmits }, prefix) {

@@ -19,7 +19,7 @@ const FINGERPRINT_LENGTHS = new Map([
 const ALGORITHMS = [...FINGERPRINT_LENGTHS.keys()];
 
 /**
- * The peer's DTLS parameters, as Rust's `DtlsParameters`.
+ * Parses the peer's DTLS parameters into Rust's `DtlsParameters`.
  *
  * @param {unknown} value
  * @returns {Required<import('../..').DtlsParameters>} with at least one fingerprint.

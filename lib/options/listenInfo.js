@@ -7,20 +7,21 @@ const logger = new Logger('listenInfo');
 
 /**
  * The receive buffer of a UDP socket, in bytes. The system grants at most `net.core.rmem_max` (Linux: 208 KiB by
- * default) and doubles it for its own overhead. The system's default holds 280 small datagrams, which one burst, or a
- * few milliseconds without the processor, overflows for every client of the port. This one holds 5,400.
+ * default) and doubles it for its own overhead. The system's default holds 280 small datagrams. One burst, or a few
+ * milliseconds without the processor, overflows that for every client of the port. This size holds 5,400 datagrams.
  */
 const UDP_RECV_BUFFER_SIZE = 2 * 1024 * 1024;
 
 /** @typedef {'udp' | 'tcp'} Protocol */
 
 /**
- * @typedef {object} ListenInfo - Rust's `ListenInfo`. Without `port` and `portRange`: a port of the Worker's range.
+ * @typedef {object} ListenInfo - Rust's `ListenInfo`. Without `port` and `portRange`, the worker takes a port of
+ * its own range.
  * @property {Protocol} protocol
  * @property {string} ip
  * @property {string} [announcedAddress]
  * @property {boolean} exposeInternalIp
- * @property {number} [port] - not 0, and not with `portRange`.
+ * @property {number} [port] - not 0, and not given together with `portRange`.
  * @property {{ min: number, max: number }} [portRange]
  * @property {{ ipv6Only: boolean, udpReusePort: boolean }} flags
  * @property {number} [sendBufferSize] - in bytes, not 0.
@@ -64,7 +65,7 @@ function parseListenInfos(value) {
 }
 
 /**
- * Where a PlainTransport or PipeTransport listens: `listenInfo`, or the older `listenIp` and `port`.
+ * Parses where a PlainTransport or PipeTransport listens: `listenInfo`, or the older `listenIp` and `port`.
  *
  * @param {Record<string, any>} options
  * @returns {ListenInfo} for UDP.
@@ -89,10 +90,10 @@ function parseUdpListenInfo({ listenInfo, listenIp, port }) {
 }
 
 /**
- * Where a WebRtcTransport without WebRtcServer listens: the older `listenIps` and `port`, or `listenInfos`.
+ * Parses where a WebRtcTransport without WebRtcServer listens: the older `listenIps` and `port`, or `listenInfos`.
  *
  * @param {Record<string, any>} options
- * @param {Protocol[]} protocols - what to listen on for each of `listenIps`.
+ * @param {Protocol[]} protocols - the protocols to listen with on each of `listenIps`.
  * @returns {ListenInfo[]}
  */
 function parseWebRtcListenInfos({ listenIps, listenInfos, port }, protocols) {
@@ -117,7 +118,7 @@ function parseWebRtcListenInfos({ listenIps, listenInfos, port }, protocols) {
 }
 
 /**
- * @param {unknown} value - an address, or an object with one.
+ * @param {unknown} value - an address, or an object with the address in `ip`.
  * @param {string} name
  * @param {Protocol} protocol
  * @param {unknown} port
@@ -195,7 +196,7 @@ function parseBufferSize(given, option, name) {
 
 /**
  * @param {Protocol} protocol
- * @returns {number | undefined} undefined for the system's.
+ * @returns {number | undefined} undefined for the size that the system chooses.
  */
 function recvBufferSize(protocol) {
   return protocol === 'udp' ? UDP_RECV_BUFFER_SIZE : undefined;

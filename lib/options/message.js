@@ -1,13 +1,13 @@
 'use strict';
 
-// Not the global Buffer: that is a getter, which every message would pay for.
+// The global Buffer is a getter, which would cost time for every message.
 const { Buffer } = require('node:buffer');
 
 const validate = require('./validate');
 
 // The arguments of `send()`, and the subchannels of a DataConsumer.
 
-/** As many as a 16-bit count can announce in the header of a pipe. */
+/** The most subchannels: the header of a pipe has 16 bits for their number. */
 const MAX_SUBCHANNELS = 65_535;
 
 /** SCTP payload protocol ids (RFC 8831, section 8): strings and binary, each also for empty messages. */
@@ -21,12 +21,12 @@ const PPID_BINARY_EMPTY = 57;
  *
  * @param {unknown} message
  * @param {unknown} value - the PPID, if given.
- * @returns {number} the PPID: the given one, or the one that goes with the message.
+ * @returns {number} the PPID: the given one, or the one that RFC 8831 gives such a message.
  */
 function parsePpid(message, value) {
   const isString = typeof message === 'string';
 
-  // isView() rejects objects that only inherit from Buffer, and Proxies; Buffer.isBuffer() does not.
+  // isView() is needed too: it rejects objects that only inherit from Buffer, and Proxies; isBuffer() accepts them.
   if (!isString && !(ArrayBuffer.isView(message) && Buffer.isBuffer(message))) {
     throw new TypeError('message must be a string or a Buffer');
   }
@@ -84,7 +84,8 @@ function parseSubchannels(value) {
 
   const parsed = [];
 
-  // Not `map()`, which skips holes. Not `parseSubchannel()` for each, as making the name costs more than the check.
+  // `map()` would skip holes. `parseSubchannel()` for each number would be slow, as making the name costs more than the
+  // check.
   for (let index = 0; index < length; index++) {
     const subchannel = list[index];
 

@@ -15,7 +15,7 @@ const LISTEN_IP = '127.0.0.1';
 /**
  * @typedef {object} PipeToRouterOptions
  * @property {string} dataProducerId
- * @property {Router} router - the one to pipe to.
+ * @property {Router} router - the router to pipe to.
  * @property {boolean} keepId
  * @property {ReturnType<typeof import('./transport').parsePipeTransportOptions>} transport - the options of both
  * PipeTransports.
@@ -30,7 +30,7 @@ function parsePipeToRouterOptions(given, from) {
   const dataProducerId = parseDataProducerId(given);
   const router = parseRouter(given, from);
 
-  // After the router: a wrong one is a TypeError for any kind of producer.
+  // The router is checked first: a wrong router is a TypeError for any kind of producer.
   if (dataProducerId === undefined) {
     throw mediaUnsupported('producerId');
   }
@@ -43,8 +43,8 @@ function parsePipeToRouterOptions(given, from) {
 }
 
 /**
- * Like `parsePipeTransportOptions()`, with other defaults. `port` is ignored, because both transports
- * would bind it.
+ * Like `parsePipeTransportOptions()`, but listens on 127.0.0.1 and enables SCTP by default. `port` is ignored, because
+ * both transports would bind it.
  *
  * @param {Record<string, any>} given
  * @returns {PipeToRouterOptions['transport']}

@@ -19,7 +19,7 @@ const MAX_RECEIVER_WINDOW_BUFFER_SIZE = 5_242_880;
 const BUFFERED_AMOUNT_LOW_THRESHOLD = 1024;
 
 /**
- * The SCTP options of a transport. All are checked, even if SCTP is not enabled.
+ * Parses the SCTP options of a transport. All options are checked, even if SCTP is not enabled.
  *
  * @param {Record<string, any>} given
  * @param {boolean} [byDefault] - whether SCTP is enabled if `enableSctp` is not given.
@@ -56,7 +56,7 @@ function parseSctpOptions(given, byDefault = false) {
 }
 
 /**
- * The largest message in either direction. The older option sets both.
+ * Parses the sizes of the largest message in either direction, in bytes. The older option sets both sizes.
  *
  * @param {Record<string, any>} given
  * @param {'maxSctpMessageSize' | 'maxMessageSize'} older
@@ -80,7 +80,7 @@ function parseSize(given, name, fallback) {
 }
 
 /**
- * An older option: it is checked and has no effect.
+ * Checks `numSctpStreams`, an older option without effect, so that a wrong value is still rejected.
  *
  * @param {unknown} value
  */

@@ -10,11 +10,12 @@ const validate = require('./validate');
 /** @typedef {import('./listenInfo').ListenInfo} ListenInfo */
 /** @typedef {import('./sctp').SctpOptions} SctpOptions */
 /** @typedef {'maxIncomingBitrate' | 'maxOutgoingBitrate' | 'minOutgoingBitrate'} Bitrate */
-/** @typedef {Partial<Record<Bitrate, number>>} Bitrates - Rust's `Bitrates`, without those that are not limited. */
+/** @typedef {Partial<Record<Bitrate, number>>} Bitrates - Rust's `Bitrates`; a bitrate without limit is left out. */
 
 /**
  * @param {Record<string, any>} given
- * @returns {{ listenInfo: ListenInfo, comedia: boolean, sctp: SctpOptions | undefined }} Rust's `PlainTransportOptions`.
+ * @returns {{ listenInfo: ListenInfo, comedia: boolean, sctp: SctpOptions | undefined }} Rust's
+ * `PlainTransportOptions`.
  */
 function parsePlainTransportOptions(given) {
   const listenInfo = parseUdpListenInfo(given);
@@ -58,9 +59,9 @@ function parseUdpConnectOptions(given) {
 }
 
 /**
- * Sets one limit.
+ * Returns the limits with one of them set.
  *
- * @param {Bitrates} bitrates - those in force.
+ * @param {Bitrates} bitrates - the limits in force.
  * @param {Bitrate} name
  * @param {unknown} value - in bits per second; 0 is no limit.
  * @returns {Bitrates}
@@ -75,7 +76,7 @@ function parseBitrates(bitrates, name, value) {
   return parsed;
 }
 
-/** @param {unknown} types - they have no effect: traces are about media. */
+/** @param {unknown} types - have no effect, because traces are about media. */
 function checkTraceEventTypes(types) {
   if (validate.given(types)) {
     validate.strings(types, 'types');

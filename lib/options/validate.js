@@ -4,7 +4,7 @@ const { isIP } = require('node:net');
 const { inspect, toUSVString } = require('node:util');
 
 // Checks of single values. Each takes a value and its name, and returns the checked value or throws a TypeError that
-// names the option, what it must be and what it is. `null` counts as not given.
+// names the option, the expected and the given value. `null` counts as not given.
 
 const MAX_UINT32 = 0xffffffff;
 const MAX_UINT16 = 0xffff;
@@ -88,7 +88,7 @@ function string(value, name, fallback) {
  * @returns {string[]}
  */
 function strings(value, name) {
-  // Not `map()`, which skips holes.
+  // `map()` would skip holes, so that they were not checked.
   return Array.from(array(value, name), (each, index) => {
     if (typeof each !== 'string') {
       throw wrong(`${name}[${index}]`, each, 'a string');
@@ -98,7 +98,7 @@ function strings(value, name) {
 }
 
 /**
- * A string that goes over the wire. UTF-8 has no lone surrogates: each becomes U+FFFD.
+ * Checks a string that goes over the network in UTF-8. UTF-8 has no lone surrogates: each becomes U+FFFD.
  *
  * @param {unknown} value
  * @param {string} name
@@ -123,7 +123,7 @@ function oneOf(value, name, choices) {
 }
 
 /**
- * By JavaScript's truth, as in mediasoup.
+ * Any value is accepted and converted by JavaScript's rules for truth, as in mediasoup.
  *
  * @param {unknown} value
  * @param {boolean} fallback
@@ -167,7 +167,7 @@ function optionalInteger(value, name, max) {
  * @returns {string}
  */
 function ip(value, name) {
-  // isIP() accepts a zone ('fe80::1%eth0'); the worker does not.
+  // isIP() accepts an address with a zone ('fe80::1%eth0'), which the worker rejects.
   if (typeof value !== 'string' || isIP(value) === 0 || value.includes('%')) {
     throw wrong(name, value, 'an IPv4 or IPv6 address');
   }

@@ -8,7 +8,7 @@ const { parseWebRtcListenInfos } = require('./listenInfo');
 const { parseSctpOptions } = require('./sctp');
 const validate = require('./validate');
 
-/** In seconds. */
+/** The default of `iceConsentTimeout`, in seconds. */
 const ICE_CONSENT_TIMEOUT = 30;
 /** In seconds. With a shorter timeout, a few lost STUN requests would disconnect a client. */
 const MIN_ICE_CONSENT_TIMEOUT = 10;
@@ -21,18 +21,18 @@ const logger = new Logger('Router');
 
 /**
  * @typedef {object} WebRtcTransportOptions - Rust's `WebRtcTransportOptions`.
- * @property {import('./listenInfo').ListenInfo[]} [listenInfos] - undefined on a WebRtcServer.
+ * @property {import('./listenInfo').ListenInfo[]} [listenInfos] - undefined if the transport uses a WebRtcServer.
  * @property {boolean} enableUdp
  * @property {boolean} enableTcp
  * @property {boolean} preferUdp
  * @property {boolean} preferTcp
  * @property {number} iceConsentTimeout - in seconds: 0 for never, or 10 to 60.
- * @property {import('./sctp').SctpOptions} [sctp] - undefined: SCTP is not enabled.
+ * @property {import('./sctp').SctpOptions} [sctp] - undefined if SCTP is not enabled.
  */
 
 /**
  * @param {Record<string, any>} given
- * @param {import('../Channel').Channel} channel - of the Worker that the server must belong to.
+ * @param {import('../Channel').Channel} channel - the channel of the Worker that the server must belong to.
  * @returns {WebRtcServer | undefined}
  */
 function parseWebRtcServer({ webRtcServer: value }, channel) {

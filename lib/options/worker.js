@@ -18,7 +18,7 @@ const RTC_MAX_PORT = 59_999;
  * @property {string[]} logTags
  * @property {number} rtcMinPort
  * @property {number} rtcMaxPort - not below `rtcMinPort`.
- * @property {DtlsCertificate} [dtlsCertificate] - undefined: the worker generates one.
+ * @property {DtlsCertificate} [dtlsCertificate] - undefined if the worker is to generate a certificate.
  */
 
 /**
@@ -28,7 +28,7 @@ const RTC_MAX_PORT = 59_999;
  */
 
 /**
- * @typedef {object} LogSettings - Rust's `LogSettings`. Undefined settings stay as they are.
+ * @typedef {object} LogSettings - Rust's `LogSettings`. A setting that is undefined keeps its value.
  * @property {import('../..').WorkerLogLevel} [logLevel]
  * @property {string[]} [logTags]
  */
