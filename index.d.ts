@@ -6,11 +6,11 @@
  *
  * - Sizes and amounts are bytes of payload, times are milliseconds, unless a member says otherwise.
  * - `null` counts as not given. Unknown options are ignored. Options objects are never modified.
- * - Boolean options accept any value, by JavaScript's truth.
+ * - Boolean options accept any value, and convert it by JavaScript's rules for truth.
  * - Getters return copies of objects and arrays; `appData` is the application's own object.
  * - Invalid arguments are a `TypeError`: methods that return a promise reject with it, all others throw it.
- * - If the object is closed before a call is answered, its promise rejects with {@link errors.NotFoundError}; if the
- *   Worker is closed, with {@link errors.WorkerClosedError}.
+ * - If the object is closed before a call is answered, the promise of the call rejects with
+ *   {@link errors.NotFoundError}; if the Worker is closed, with {@link errors.WorkerClosedError}.
  * - Calls that are not awaited take effect in the order of the calls.
  */
 
@@ -45,7 +45,7 @@ export function createWorker<WorkerAppData extends AppData = AppData>(
  */
 export function setLogEventListeners(listeners?: LogEventListeners): void;
 
-/** The media that can be routed: none. Returns a new object at each call. */
+/** The media that can be routed: none, so both lists are empty. Returns a new object at each call. */
 export function getSupportedRtpCapabilities(): RtpCapabilities;
 
 /** The error classes of this package. Invalid arguments are a `TypeError`, other failures an `Error`. */
@@ -152,7 +152,7 @@ export type Observer = EnhancedEventEmitter<ObserverEvents>;
 export type LogEventListeners = {
   ondebug?: (namespace: string, log: string) => void;
   onwarn?: (namespace: string, log: string) => void;
-  /** `error` is given if the line is about one. */
+  /** `error` is given if the line is about an error. */
   onerror?: (namespace: string, log: string, error?: Error) => void;
 };
 
@@ -195,9 +195,9 @@ export type WorkerSettings<WorkerAppData extends AppData = AppData> = {
   logLevel?: WorkerLogLevel;
   /**
    * The parts that log below level 'error'. 'ice', 'dtls' and 'sctp': states and failures of transports; 'message':
-   * messages that are not routed; 'info': everything else. Other tags have no effect: they are about media. Default
-   * none. The log keeps at most 64 lines per turn of the worker, 1 KiB each, and 256 KiB that wait for JavaScript; the
-   * rest counts as `logLinesDropped`.
+   * messages that are not routed; 'info': everything else. Other tags have no effect, because they are about media.
+   * Default none. The log keeps at most 64 lines per turn of the worker, 1 KiB each, and 256 KiB that wait for
+   * JavaScript; the rest counts as `logLinesDropped`.
    */
   logTags?: WorkerLogTag[];
   /**
@@ -207,7 +207,7 @@ export type WorkerSettings<WorkerAppData extends AppData = AppData> = {
    */
   rtcMinPort?: number;
   /**
-   * The highest port for them, not below `rtcMinPort`. 0-65535, default 59999.
+   * The highest port for sockets with neither `port` nor `portRange`, not below `rtcMinPort`. 0-65535, default 59999.
    *
    * @deprecated `portRange` of {@link TransportListenInfo}.
    */
@@ -218,8 +218,8 @@ export type WorkerSettings<WorkerAppData extends AppData = AppData> = {
    */
   dtlsCertificateFile?: string;
   /**
-   * A PEM file with the private key of `dtlsCertificateFile`: PKCS#8 or SEC1, without a passphrase. Required with it,
-   * and not allowed without it.
+   * A PEM file with the private key of `dtlsCertificateFile`: PKCS#8 or SEC1, without a passphrase. Required with
+   * `dtlsCertificateFile`, and not allowed without it.
    */
   dtlsPrivateKeyFile?: string;
   appData?: WorkerAppData;
@@ -258,8 +258,8 @@ export type WorkerResourceUsage = {
 export type WorkerDump = {
   pid: number;
   /**
-   * Datagrams dropped because neither the kernel nor the buffer of a TCP connection had room for them. 256 KiB may wait
-   * for a TCP peer that does not read.
+   * Datagrams dropped because neither the kernel nor the buffer of a TCP connection had room for them. The buffer of a
+   * TCP connection holds 256 KiB for a peer that does not read.
    */
   datagramsUnsent: number;
   /** Datagrams that the kernel dropped because a socket's receive buffer was full: see `recvBufferSize`. */
@@ -320,8 +320,9 @@ export interface Worker<
   readonly observer: WorkerObserver;
 
   /**
-   * Closes its Routers, which emit 'workerclose', then its WebRtcServers, notifies the peers, and ends the thread: then
-   * it emits 'subprocessclose'. Pending promises reject with WorkerClosedError.
+   * Closes its Routers and then its WebRtcServers, all of which emit 'workerclose', notifies the peers, and ends the
+   * thread. The Worker emits 'subprocessclose' when the thread has ended. Pending promises reject with
+   * WorkerClosedError.
    */
   close(): void;
   /** @throws WorkerClosedError */
@@ -329,7 +330,7 @@ export interface Worker<
   /** @throws WorkerClosedError */
   getResourceUsage(): Promise<WorkerResourceUsage>;
   /**
-   * Changes what the worker logs. Options that are not given stay as they are.
+   * Changes what the worker logs. Settings that are not given keep their values.
    *
    * @throws TypeError, WorkerClosedError
    */
@@ -355,7 +356,7 @@ export interface Worker<
 // ------------------------------------------------------------------------------------------------------- WebRtcServer
 
 export type WebRtcServerOptions<WebRtcServerAppData extends AppData = AppData> = {
-  /** At least one. */
+  /** Where the server listens: at least one address. */
   listenInfos: TransportListenInfo[];
   appData?: WebRtcServerAppData;
 };
@@ -373,7 +374,7 @@ export type WebRtcServerDump = {
   tcpServers: IpPort[];
   webRtcTransportIds: string[];
   localIceUsernameFragments: IceUserNameFragment[];
-  /** Datagrams on its ports that were for none of its transports, and dropped. */
+  /** Datagrams dropped because they arrived on the server's ports but were for none of its transports. */
   datagramsDropped: number;
 };
 
@@ -422,15 +423,16 @@ export type RouterOptions<RouterAppData extends AppData = AppData> = {
 export type PipeToRouterOptions = {
   /** Rejected with UnsupportedError: media is not routed. */
   producerId?: string;
-  /** The DataProducer to pipe, one of this Router. Required. */
+  /** The id of the DataProducer to pipe, which must belong to this Router. Required. */
   dataProducerId?: string;
   /** The Router to pipe to, of any Worker of the process. */
   router: Router;
   /**
-   * Whether the new DataProducer has the same id as the piped one. Default true. Must be false within one Worker.
+   * Whether the new DataProducer has the same id as the piped one. Default true. Must be false within one Worker,
+   * because ids are unique there.
    */
   keepId?: boolean;
-  /** Default true. false makes the call fail: data needs SCTP. */
+  /** Default true. The call fails with false, because data needs SCTP. */
   enableSctp?: boolean;
 } & SctpOptions &
   Either<
@@ -523,11 +525,11 @@ export interface Router<
   ): Promise<DirectTransport<DirectTransportAppData>>;
   /**
    * Makes a DataProducer of this Router available on another Router, of the same Worker or of another one in the
-   * process. It creates a DataConsumer on this Router, and on the other one a DataProducer with the same label,
-   * protocol, stream parameters and `appData`. When either closes, the other closes too.
+   * process. The call creates a DataConsumer on this Router, and on the other Router a DataProducer with the same
+   * label, protocol, stream parameters and `appData`. When either closes, the other closes too.
    *
-   * The first call between two Routers creates a pair of PipeTransports with its SCTP options; later calls, in either
-   * direction, use the same pair.
+   * The first call between two Routers creates a pair of PipeTransports with the SCTP options of that call; later
+   * calls, in either direction, use the same pair.
    *
    * @throws TypeError: invalid options, or `router` is this Router.
    * @throws NotFoundError: this Router has no such DataProducer, or one of the objects closed during the call.
@@ -540,10 +542,10 @@ export interface Router<
   createActiveSpeakerObserver(options?: object): Promise<never>;
   /** @throws UnsupportedError */
   createAudioLevelObserver(options?: object): Promise<never>;
-  /** False: there is no media. */
+  /** Always false, because there is no media to consume. */
   canConsume(options?: { producerId: string; rtpCapabilities: RtpCapabilities }): boolean;
   /**
-   * Does nothing; it logs a warning if the array is not empty.
+   * Has no effect, because media is not routed, but logs a warning if the array is not empty.
    *
    * @throws TypeError: not an array.
    */
@@ -560,7 +562,7 @@ export type TransportProtocol = 'udp' | 'tcp';
 
 /** Where a transport or a WebRtcServer listens. */
 export type TransportListenInfo = {
-  /** 'tcp' is for WebRTC only. */
+  /** WebRtcTransports and WebRtcServers accept both; other transports accept only 'udp'. */
   protocol: TransportProtocol;
   /** The IPv4 or IPv6 address to bind, without a zone. */
   ip: string;
@@ -575,11 +577,12 @@ export type TransportListenInfo = {
   /** Binds a free port of this range; `port` is ignored. From 0 to 0 is the Worker's range. */
   portRange?: TransportPortRange;
   flags?: TransportSocketFlags;
-  /** The socket's send buffer (SO_SNDBUF). 0-4294967295. Default, and 0: the system's. */
+  /** The socket's send buffer (SO_SNDBUF). 0-4294967295. Default, and 0: the system's size. */
   sendBufferSize?: number;
   /**
-   * The socket's receive buffer (SO_RCVBUF). 0-4294967295. Default, and 0: 2 MiB for UDP, the system's for TCP. The
-   * system grants at most `net.core.rmem_max`. Datagrams beyond it count as `datagramsOverflowed` of the Worker.
+   * The socket's receive buffer (SO_RCVBUF). 0-4294967295. Default, and 0: 2 MiB for UDP, the system's size for TCP.
+   * The system grants at most `net.core.rmem_max`. Datagrams that do not fit into the buffer count as
+   * `datagramsOverflowed` of the Worker.
    */
   recvBufferSize?: number;
 };
@@ -604,7 +607,7 @@ export type TransportSocketFlags = {
 export type TransportTuple = {
   /** @deprecated `localAddress` */
   localIp: string;
-  /** The announced address, or the bound one. */
+  /** The announced address or, if there is none, the bound address. */
   localAddress: string;
   localPort: number;
   remoteIp?: string;
@@ -632,7 +635,7 @@ export type SctpParameters = {
   isDataChannel: boolean;
   /** The number of outgoing streams, for clients older than mediasoup 3.20. */
   OS: number;
-  /** The number of incoming streams, for the same clients. */
+  /** The number of incoming streams, for clients older than mediasoup 3.20. */
   MIS: number;
   /** The largest message that a client may send: `maxReceiveMessageSize`. */
   maxMessageSize: number;
@@ -647,7 +650,10 @@ export type SctpNegotiatedCapabilities = {
 export type SctpStreamParameters = {
   /** 0-65534. */
   streamId: number;
-  /** Whether messages arrive in the order of sending. Default true; false with a limit. */
+  /**
+   * Whether messages arrive in the order of sending. Default true, but false if `maxPacketLifeTime` or
+   * `maxRetransmits` is given.
+   */
   ordered?: boolean;
   /** For how long a message may be sent and retransmitted, in milliseconds. 0-65535; not with `ordered: true`. */
   maxPacketLifeTime?: number;
@@ -659,9 +665,9 @@ export type SctpStreamParameters = {
  * The SCTP options of transports. Sizes are bytes, 0-4294967295.
  *
  * No option sets these limits on a peer: fragments of incomplete messages (4,096 of a WebRTC client, 16,384 of other
- * peers, or one per 512 bytes of the receive window if that is more), half as many chunks received beyond a lost packet,
- * 8,192 streams that a WebRTC client has sent on, 256 stream resets whose responses it leaves unanswered, 4,096 TSNs
- * plus 128 KiB that it has not acknowledged cumulatively, and a quarter of a core for its packets.
+ * peers, or one per 512 bytes of the receive window if that is more), half as many chunks received beyond a lost
+ * packet, 8,192 streams that a WebRTC client has sent on, 256 stream resets whose responses it leaves unanswered, 4,096
+ * TSNs plus 128 KiB that it has not acknowledged cumulatively, and a quarter of a core for its packets.
  */
 export type SctpOptions = {
   /** The largest message that DataConsumers send; larger ones are dropped and counted. Default 262144. */
@@ -678,7 +684,7 @@ export type SctpOptions = {
    * 128 KiB that the peer has not acknowledged, do not count.
    */
   sctpSendBufferSize?: number;
-  /** The same for each stream. Default 2000000. */
+  /** Like `sctpSendBufferSize`, but for the messages queued on each single stream. Default 2000000. */
   sctpPerStreamSendQueueLimit?: number;
   /**
    * The receive window: how much the peer may send ahead. Default 5242880, and at most the larger of 1 MiB and
@@ -689,7 +695,7 @@ export type SctpOptions = {
   sctpDefaultStreamBufferedAmountLowThreshold?: number;
   /** @deprecated Use `maxSendMessageSize` and `maxReceiveMessageSize`, which take precedence. */
   maxSctpMessageSize?: number;
-  /** @deprecated It is checked and has no effect: as many streams are used as the peer offers. */
+  /** @deprecated The option is checked and has no effect: a transport uses as many streams as the peer offers. */
   numSctpStreams?: NumSctpStreams;
 };
 
@@ -736,7 +742,7 @@ export type BaseTransportDump = {
   traceEventTypes?: string[];
 };
 
-/** Bytes are those of whole datagrams, bitrates are bits per second. The fields of RTP and RTX are 0. */
+/** Numbers of bytes count whole datagrams, bitrates are bits per second. The fields of RTP and RTX are 0. */
 export type BaseTransportStats = {
   transportId: string;
   /** Milliseconds of a monotonic clock. */
@@ -774,7 +780,7 @@ export type BaseTransportStats = {
   /** Messages discarded because their DataConsumer closed while they were queued, and their payload in bytes. */
   messagesDiscarded: number;
   bytesDiscarded: number;
-  /** With SCTP: malformed packets, dropped. */
+  /** With SCTP: packets dropped because they were malformed. */
   sctpPacketsMalformed?: number;
   /** With SCTP: packets dropped because their checksum, tag or ports are not the association's. */
   sctpPacketsForeign?: number;
@@ -797,7 +803,7 @@ export type BaseTransportStats = {
    * DataConsumer.
    */
   messagesUnsent?: number;
-  /** With SCTP: messages of the peer that were inconsistent, or invalid DCEP; dropped. */
+  /** With SCTP: messages of the peer dropped because they were inconsistent, or invalid DCEP. */
   messagesGarbled?: number;
 };
 
@@ -851,7 +857,7 @@ export interface Transport<
   /** Sets the peer's address, or its DTLS parameters. */
   connect(params: unknown): Promise<void>;
   /**
-   * Kept and shown by `getStats()`, without effect on data: it limits media only.
+   * Stores the limit, which `getStats()` returns. It has no effect on data, because it limits media only.
    *
    * @param bitrate - bits per second, 0-4294967295; 0 is no limit.
    * @throws UnsupportedError: on a DirectTransport.
@@ -885,7 +891,7 @@ export interface Transport<
     options: DataConsumerOptions<DataConsumerAppData>,
   ): Promise<DataConsumer<DataConsumerAppData>>;
   /**
-   * Does nothing: traces are about media.
+   * Has no effect, because traces are about media.
    *
    * @throws TypeError: not an array of strings.
    * @throws NotFoundError, WorkerClosedError
@@ -955,7 +961,7 @@ export type IceCandidateType = 'host';
 export type IceCandidateTcpType = 'passive';
 export type IceRole = 'controlled' | 'controlling';
 /**
- * 'connected': a tuple is selected. 'completed': the peer has nominated one. 'disconnected': consent timed out (see
+ * 'connected': a tuple is selected. 'completed': the peer has nominated a tuple. 'disconnected': consent timed out (see
  * `iceConsentTimeout`), or the last tuple was lost; the peer's next valid STUN request reconnects.
  */
 export type IceState = 'new' | 'connected' | 'completed' | 'disconnected' | 'closed';
@@ -1030,7 +1036,7 @@ export interface WebRtcTransport<
   readonly iceCandidates: IceCandidate[];
   readonly iceState: IceState;
   readonly iceSelectedTuple: TransportTuple | undefined;
-  /** Our role and fingerprints. */
+  /** The role and fingerprints of this transport, for the peer. */
   readonly dtlsParameters: DtlsParameters;
   readonly dtlsState: DtlsState;
   /** The peer's certificate in PEM, once `dtlsState` is 'connected'. */
@@ -1100,7 +1106,7 @@ export type PlainTransportStat = BaseTransportStats & {
 };
 
 export type PlainTransportEvents = TransportEvents & {
-  /** With `comedia`: the peer's address is learned. */
+  /** With `comedia`: the transport has learned the peer's address. */
   tuple: [tuple: TransportTuple];
   sctpstatechange: [sctpState: SctpState];
 };
@@ -1132,7 +1138,7 @@ export interface PlainTransport<PlainTransportAppData extends AppData = AppData>
   dump(): Promise<PlainTransportDump>;
   getStats(): Promise<PlainTransportStat[]>;
   /**
-   * Sets the peer's address; with `comedia` it is ignored.
+   * Sets the peer's address. With `comedia` the address is ignored, because the transport learns it from the peer.
    *
    * @param params - `ip`: an IPv4 or IPv6 address, of the family that the transport listens on. `port`: 1-65535.
    * @throws TypeError: invalid address.
@@ -1252,7 +1258,7 @@ export interface DirectTransport<
 
   dump(): Promise<DirectTransportDump>;
   getStats(): Promise<DirectTransportStat[]>;
-  /** Does nothing. */
+  /** Has no effect, because a DirectTransport has no peer. */
   connect(params?: unknown): Promise<void>;
   /** @throws UnsupportedError: media is not routed. */
   sendRtcp(rtcpPacket: Buffer): never;
@@ -1261,7 +1267,7 @@ export interface DirectTransport<
 // ------------------------------------------------------------------------------------------------------- DataProducer
 
 export type DataProducerOptions<DataProducerAppData extends AppData = AppData> = {
-  /** A UUID. Default: a random one. */
+  /** A UUID. Default: a random UUID. */
   id?: string;
   /** The peer's stream. Required, except on a DirectTransport, where it is ignored with a warning in the log. */
   sctpStreamParameters?: SctpStreamParameters;
@@ -1354,8 +1360,8 @@ export interface DataProducer<
   /** @throws NotFoundError, WorkerClosedError */
   resume(): Promise<void>;
   /**
-   * Sends a message to the DataConsumers (type 'direct'). It copies the message. If the DataProducer is closed, it
-   * drops the message and logs a warning.
+   * Sends a message to the DataConsumers (type 'direct'). The call copies the message. If the DataProducer is closed,
+   * the call drops the message and logs a warning.
    *
    * @param message - at most `maxReceiveMessageSize` bytes.
    * @param ppid - the SCTP payload protocol id (RFC 8831, section 8), 0-4294967295; for an empty message 56 or 57.
@@ -1388,8 +1394,8 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
   dataProducerId: string;
   /**
    * Whether messages arrive in the order of sending. Default: as the DataProducer's (true if that is direct), but false
-   * with a limit. true removes all limits. On a DirectTransport this option, the limits and `streamId` are ignored with
-   * a warning in the log.
+   * if `maxPacketLifeTime` or `maxRetransmits` is given. true removes both limits. On a DirectTransport this option,
+   * the limits and `streamId` are ignored with a warning in the log.
    */
   ordered?: boolean;
   /**
@@ -1398,8 +1404,8 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
    */
   maxPacketLifeTime?: number;
   /**
-   * See {@link SctpStreamParameters}. 0-65535; not with `maxPacketLifeTime`, given here or of the DataProducer. Default:
-   * the DataProducer's.
+   * See {@link SctpStreamParameters}. 0-65535; not with `maxPacketLifeTime`, given here or of the DataProducer.
+   * Default: the DataProducer's.
    */
   maxRetransmits?: number;
   /** The SCTP stream, e.g. to answer a channel that was opened in band. 0-65534. Default: the next free one. */
@@ -1480,7 +1486,7 @@ export type DataConsumerEvents = {
 
 export type DataConsumerObserverEvents = {
   close: [];
-  /** The DataConsumer or its DataProducer was paused, and neither was paused before. */
+  /** The DataConsumer or its DataProducer was paused, and neither of them was paused before. */
   pause: [];
   /** Neither the DataConsumer nor its DataProducer is paused any more. */
   resume: [];
@@ -1511,7 +1517,7 @@ export interface DataConsumer<
   set appData(appData: DataConsumerAppData);
   readonly observer: DataConsumerObserver;
 
-  /** Discards what is not sent yet. Over WebRTC it also resets the stream. */
+  /** Closes the DataConsumer and discards its messages that are not sent yet. Over WebRTC it also resets the stream. */
   close(): void;
   /** @throws NotFoundError, WorkerClosedError */
   dump(): Promise<DataConsumerDump>;
@@ -1541,13 +1547,15 @@ export interface DataConsumer<
    */
   getBufferedAmount(): Promise<number>;
   /**
-   * Sends a message to its peer only (type 'sctp'). Messages are queued until the association is up.
+   * Sends a message to the peer of this DataConsumer only (type 'sctp'). Messages are queued until the association is
+   * up.
    *
    * @param message - at most `maxSendMessageSize` bytes.
    * @param ppid - as in `dataProducer.send()`.
    * @returns the bytes queued now.
    * @throws TypeError: invalid arguments, message too large, or type 'direct'.
-   * @throws Error 'message send failed': it or its DataProducer is paused, or the association has ended.
+   * @throws Error 'message send failed': the DataConsumer or its DataProducer is paused, or the association has
+   * ended.
    * @throws Error 'sctpsendbufferfull': the queue is full, or 64 MiB wait for the worker (each message is charged its
    * payload plus 64 bytes).
    * @throws NotFoundError, WorkerClosedError
