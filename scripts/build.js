@@ -2,9 +2,9 @@
 
 // npm run build [-- [--debug] [--if-missing] [OPTION OF napi build…]]
 //
-// Builds the addon into native/: as it is released, or quickly with `--debug`. With `--if-missing` it does nothing if
-// there is one already: that is what `npm install` runs in a clone and in an install from git, and never in an install
-// of the packed module.
+// Builds the addon into native/: as it is released, or quickly with `--debug`. With `--if-missing` the script does
+// nothing if native/ has an addon already: `npm install` runs the script so in a clone and in an install from git, but
+// not in an install of the packed module.
 
 const { spawnSync } = require('node:child_process');
 const { existsSync, readdirSync } = require('node:fs');
@@ -13,7 +13,7 @@ const path = require('node:path');
 const ROOT = path.join(__dirname, '..');
 const NATIVE = path.join(ROOT, 'native');
 
-/** What a build needs beside node_modules/, and where that comes from. */
+/** The programs that a build needs beside node_modules/, and where each comes from. */
 const TOOLS = [
   ['cargo', 'Rust 1.89 or later (https://rustup.rs)'],
   ['cc', 'a C compiler (Debian, Ubuntu: apt-get install build-essential)'],

@@ -2,8 +2,8 @@
 
 // npm run check -- [--only=STEP[,STEP…]] [--fast] [--list]
 //
-// Runs every step of the check, as CI does. `--only` runs the steps that are named, `--fast` those that need neither the
-// addon nor a test run, and `--list` prints all steps. A step that fails does not stop the next ones.
+// Runs every step of the check, as CI does. `--only` runs the steps that are named, `--fast` the steps that need
+// neither the addon nor a test run, and `--list` prints all steps. A step that fails does not stop the next ones.
 //
 // The last line is `N passed, N failed`: tests are counted one by one, every other step as one. Exits with 1 unless all
 // passed. A Jest test that was skipped counts as failed.
@@ -17,7 +17,7 @@ const { readOptions, refuse } = require('./options');
 
 const ROOT = path.join(__dirname, '..');
 
-/** A step that takes longer hangs, and has failed. */
+/** A step that takes longer is considered to hang, and has failed. */
 const MINUTES_PER_STEP = 15;
 
 /**
@@ -26,7 +26,7 @@ const MINUTES_PER_STEP = 15;
  * @property {string} command For a shell, in the root of the repository.
  * @property {'cargo' | 'jest'} [tests] What runs the tests, if the step has some to count.
  * @property {boolean} [fast]
- * @property {boolean} [install] Part of `.ci/run` alone: a developer has installed these things.
+ * @property {boolean} [install] Whether only `.ci/run` runs the step, because a developer has installed these things.
  */
 
 const CLIPPY = 'cargo clippy --locked --quiet --workspace --all-targets';
@@ -71,7 +71,7 @@ const STEPS = [
   { name: 'browser', command: 'npm run --silent test:browser --', tests: 'jest' },
   { name: 'package', command: 'npm run --silent test:package --', tests: 'jest' },
   { name: 'usrsctp', command: 'npm run --silent test:usrsctp --', tests: 'jest' },
-  // Every row of the bench with a handful of messages: this measures nothing, but shows that the bench works.
+  // Runs every row of the bench with a handful of messages: this measures nothing, but shows that the bench works.
   { name: 'bench', command: 'npm run --silent bench -- --smoke' },
 ];
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# Licences, sources and banned crates, as deny.toml says. Advisories need a database from the internet; SECURITY.md says
-# how to check them.
+# Checks licences, sources and banned crates against deny.toml. Advisories are not checked, because they need a database
+# from the internet; SECURITY.md says how to check them.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."

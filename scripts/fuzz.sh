@@ -3,10 +3,10 @@
 # scripts/fuzz.sh [seconds [target…]]    fuzzes every target of fuzz/, or those given, for so many seconds (10)
 # scripts/fuzz.sh target file…           runs inputs again, such as fuzz/artifacts/<target>/crash-…
 #
-# Wants the stable toolchain and a C++ compiler, and no cargo-fuzz. SANITIZER=address adds AddressSanitizer.
+# Needs the stable toolchain and a C++ compiler, but not cargo-fuzz. SANITIZER=address adds AddressSanitizer.
 #
-# A run starts from fuzz/seeds/<target> and keeps what reaches more code in fuzz/corpus/<target>. An input that breaks a
-# promise ends it, and is left in fuzz/artifacts/<target>.
+# A run starts from fuzz/seeds/<target> and keeps inputs that reach more code in fuzz/corpus/<target>. An input that
+# makes the target fail ends the run, and is left in fuzz/artifacts/<target>.
 
 set -euo pipefail
 
@@ -32,7 +32,7 @@ if ((${#targets[@]} == 0)); then
   done
 fi
 
-# What `cargo fuzz` passes to the compiler.
+# The flags that `cargo fuzz` passes to the compiler.
 flags=(
   --cfg fuzzing
   -Cdebug-assertions
@@ -46,12 +46,12 @@ flags=(
 )
 sanitizer=${SANITIZER:-none}
 if [ "$sanitizer" != none ]; then
-  # Its runtime comes with the stable toolchain, the switch for it does not.
+  # The stable toolchain has the sanitizer's runtime, but accepts its flag only with this variable.
   export RUSTC_BOOTSTRAP=1
   flags+=("-Zsanitizer=$sanitizer")
 fi
 host=$(rustc -vV | sed -n 's/^host: //p')
-# With --target, build scripts and macros are built without the flags.
+# With --target, Cargo builds build scripts and macros without the flags.
 RUSTFLAGS="${flags[*]}" cargo build --locked --release --bins --target "$host" --target-dir "target/$sanitizer"
 
 export RUST_BACKTRACE=1

@@ -2,8 +2,9 @@
 
 // npm run check -- --only laws, or node scripts/laws.js
 //
-// Checks the written laws that a script can check: that what documents and comments name exists, that imports go one
-// way, and that what belongs to one place is in that place. Prints each violation, by law.
+// Checks the written laws that a script can check: that files and symbols named in documents and comments exist, that
+// imports go one way, and that each crate, the clock and unsafe code are used only in their places. Prints each
+// violation, by law.
 
 const path = require('node:path');
 

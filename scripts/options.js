@@ -16,7 +16,7 @@ const { parseArgs } = require('node:util');
  * Parses the command line. Exits with status 0 after `--help`, and with 2 after an error.
  *
  * @param {Record<string, Option>} options
- * @returns {any} their values, by name.
+ * @returns {any} the values of the options, by name.
  */
 function readOptions(options) {
   try {

@@ -2,9 +2,9 @@
 
 // npm run test:subject -- SUBJECT
 //
-// Runs the tests of one subject in both languages. The subject is a word, such as sctp, subchannel or consent. Of cargo:
-// the folders of tests/ that are named after it, then all tests with the word in their module or name. Of Jest: the
-// files that are named after it, and in other files the tests with the word in their title.
+// Runs the tests of one subject in both languages. The subject is a word, such as sctp, subchannel or consent. Of
+// cargo: the folders of tests/ that are named after it, then all tests with the word in their module or name. Of Jest:
+// the files that are named after it, and in other files the tests with the word in their title.
 
 const { spawnSync } = require('node:child_process');
 const { existsSync, readdirSync, readFileSync } = require('node:fs');
@@ -12,11 +12,11 @@ const path = require('node:path');
 
 const ROOT = path.join(__dirname, '..');
 const TESTS = '__test__';
-/** Projects of their own, which need more than the package. */
+/** Folders of Jest projects that are left out, because they need more than the package. */
 const OTHERS = /^(browser|package|usrsctp|types)\//;
 
 /**
- * @param {string} title What runs, for the reader.
+ * @param {string} title The heading that is printed before the output.
  * @param {string} program
  * @param {string[]} args
  */

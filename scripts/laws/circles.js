@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * The circles of a graph, each as its members in the order of the graph: Tarjan's strongly connected components of
+ * Returns the circles of a graph, each as its sorted members: Tarjan's strongly connected components of
  * more than one member.
  * @param {Map<string, Iterable<string>>} graph
  * @returns {string[][]}

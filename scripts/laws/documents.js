@@ -8,7 +8,7 @@ const { code, comments } = require('./repository');
 
 /** @typedef {InstanceType<typeof import('./repository').Repository>} Repository */
 
-/** The documents that name symbols of mediasoup as well as ours: nothing can be said of those. */
+/** The documents that name symbols of mediasoup as well as ours. Symbols in them are not checked. */
 const WITH_FOREIGN_SYMBOLS = /^(docs\/(mediasoup-compat|migration)|CHANGELOG)\.md$/;
 
 /** Names in the other documents that belong to Linux and to sctp-proto. */
@@ -24,7 +24,7 @@ const FILE_NAME = new RegExp(`(?<![\\w./@-])[\\w./-]*\\w\\.${EXTENSION}(?![\\w/-
 const DIRECTORY_NAME =
   /(?<![\w./@…-])(?:src|lib|tests|bench|benches|docs|fuzz|examples|robustness|scripts|crates|__test__)\/[\w/.-]*\w(?![\w…*<-])/g;
 
-/** Files that documents name though no checkout has them: what users have, and what is built. */
+/** Files that documents name though no checkout has them: files of users, and files that a build makes. */
 const ELSEWHERE =
   /^(?:native\/|binding\.(?:js|d\.ts)$|docs\/api|node_modules\/|target\/|fuzz\/(?:corpus|artifacts|target)\b|\.\.\/|Node\.js$)/;
 
@@ -94,7 +94,7 @@ function exists(repository, name) {
 }
 
 /**
- * Whether there is a file or directory whose path ends so.
+ * Whether there is a file or directory whose path ends with `name`.
  * @param {Repository} repository
  * @param {string} name
  */
@@ -106,7 +106,7 @@ function existsSomewhere(repository, name) {
 }
 
 /**
- * All paths, and all that a path ends in, from one component on. Those from the root begin with `/`.
+ * All endings of all paths, each from one component on. Endings that are whole paths begin with `/`.
  * @param {Repository} repository
  */
 function ends(repository) {
@@ -155,7 +155,7 @@ function filesExist(repository) {
     for (const { line, text, block } of linesOf(repository.text(file))) {
       if (block === 'text' || block === 'sh') check(file, line, text);
       else if (!block) {
-        // In prose what is in backticks or in a table is meant literally; links have a law of their own.
+        // In prose, only text in backticks or in a table is taken as a file name; links have a law of their own.
         const spans = [...text.matchAll(/`([^`]+)`/g)].map(([, span]) => span);
         const cells = text.startsWith('|') ? [text.replace(/`[^`]*`|\]\([^)]*\)/g, '')] : [];
         for (const part of [...spans, ...cells]) check(file, line, part);
@@ -248,7 +248,8 @@ function declares(repository, owner, item) {
 }
 
 /**
- * Names in backticks that can only be a symbol: with `_`, `::`, `.` or `()`, or in camelCase; `…` ends what is cut.
+ * Names in backticks that can only be a symbol: with `_`, `::`, `.` or `()`, or in camelCase; `…` stands for the rest
+ * of a name.
  * @param {string} span
  */
 function symbolIn(span) {

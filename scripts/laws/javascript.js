@@ -12,7 +12,8 @@ const { code } = require('./repository');
 const ROOMS = ['lib', 'bench', 'robustness', 'examples', 'scripts', '__test__'];
 
 /**
- * What a file requires or imports when it runs; types that JSDoc names are comments, and not meant.
+ * The modules that a file requires or imports when it runs. Types that JSDoc imports do not count, as they are in
+ * comments.
  * @param {Repository} repository
  * @param {string} file
  * @returns {string[]}

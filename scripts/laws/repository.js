@@ -114,7 +114,7 @@ function lineOf(text, index) {
 }
 
 /**
- * The end of the block or statement that starts at `from`: behind its `}` or `;`.
+ * The end of the block or statement that starts at `from`: after its `}` or `;`.
  * @param {string} text Without comments and strings.
  * @param {number} from
  */
@@ -130,7 +130,7 @@ function endOfItem(text, from) {
 }
 
 /**
- * Rust code without comments, strings and what is compiled for tests only.
+ * Rust code without comments, strings and items that are compiled for tests only.
  * @param {string} text
  */
 function rustWithoutTests(text) {

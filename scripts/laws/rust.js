@@ -17,14 +17,14 @@ const { code, lineOf, rustWithoutTests } = require('./repository');
  * @property {Module | undefined} parent
  * @property {Map<string, Module>} children
  * @property {string[][]} uses The paths that `use` imports.
- * @property {string[][]} exports Those that `pub use` exports again.
+ * @property {string[][]} exports The paths that `pub use` exports again.
  */
 
 /** The rooms of `src/`, from the bottom: a room may name those before it. */
 const ROOMS = ['proto', 'sfu', 'runtime', 'binding'];
 
 /**
- * Crates of others that are named in one place only, by how the path of a file there may begin.
+ * The crates of others, and for each the beginnings of the paths of the files that may name the crate.
  * @type {Record<string, string[]>}
  */
 const OWNERS = {
@@ -87,7 +87,7 @@ function readCrate(repository, file, parent) {
   }
   const isRoot = parent === undefined || path.basename(file) === 'mod.rs';
   const directory = isRoot ? path.dirname(file) : file.replace(/\.rs$/, '');
-  // Strings are kept for the sake of `#[path = "…"]`.
+  // This text keeps its strings, because the path in `#[path = "…"]` is a string.
   const attributed = code(file, repository.text(file), { strings: true });
   for (const [, name] of text.matchAll(/\bmod\s+(\w+)\s*;/g)) {
     const [, given] =
@@ -104,7 +104,7 @@ function readCrate(repository, file, parent) {
 }
 
 /**
- * The file in which what a path names is written, as far as it is one of this crate.
+ * The file that defines the item that a path names, if the file is part of this crate.
  * @param {Module} from
  * @param {string[]} names
  * @param {number} [depth] Of exports that lead to exports.
@@ -164,8 +164,8 @@ function findModule(module, file) {
 }
 
 /**
- * All paths into the crate that the code of a module names, in `use` or in passing. What it only exports again is not
- * counted: a file that lists its children does not depend on them.
+ * All paths into the crate that the code of a module names, in `use` or in passing. A path that
+ * the module only exports again does not count: a file that lists its children does not depend on them.
  * @param {Module} module
  * @returns {string[][]}
  */
@@ -203,7 +203,7 @@ function noCircles(repository) {
   const found = crateRoots(repository).flatMap((root) =>
     circles(graph(readCrate(repository, root))).map((members) => `circle: ${members.join(' ↔ ')}`),
   );
-  // A file that several test programs include is read with each.
+  // A file that several test programs include is read with each program, so a circle may be found more than once.
   return [...new Set(found)];
 }
 
@@ -248,7 +248,7 @@ function occurrences(repository, pattern) {
 }
 
 /**
- * The files of `src/` that only tests are made of: those that no module that is released declares.
+ * The files of `src/` that only tests use: no module of the released crate declares them.
  * @param {Repository} repository
  */
 function testFiles(repository) {
