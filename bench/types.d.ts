@@ -2,13 +2,13 @@
 
 /** What a load has done. */
 export interface Outcome {
-  /** What the costs are divided by: delivered messages, round trips, connects … */
+  /** The number by which costs are divided: of delivered messages, round trips, connects … */
   items: number;
   lost?: number;
   disordered?: number;
-  /** In µs. Those of another process are fetched after the measurement. */
+  /** In µs. Latencies of another process are fetched after the measurement, so that fetching costs nothing in it. */
   latencies?: ArrayLike<number> | (() => Promise<ArrayLike<number>>);
-  /** CPU time of the process that did the work, if that is not this one. */
+  /** CPU time of the process that did the work, in µs, if another process did it. */
   cpuMicros?: number;
   /** Further figures of the row. */
   figures?: Record<string, number>;
@@ -76,9 +76,9 @@ export interface Row {
   /** What is counted: 'message', 'round trip' … */
   unit: string;
   mark?: Mark;
-  /** No warm-up run. */
+  /** Whether the row has no warm-up run. */
   cold?: boolean;
-  /** Which clients it needs: those of clients/light/, or those of node-datachannel. */
+  /** The clients that the row needs: those of clients/light/, or those of node-datachannel. */
   clients?: 'light' | 'libdatachannel';
   /** Whether the row waits in a busy loop, so that its CPU time means nothing. */
   spins?: boolean;

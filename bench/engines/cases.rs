@@ -8,13 +8,13 @@ use bytes::Bytes;
 use crate::allocations;
 use crate::common::sim::{Conditions, Net, Peer};
 
-/// Large enough never to limit the sender.
+/// In bytes: large enough never to limit the sender.
 pub(crate) const RECEIVE_WINDOW: u32 = 5 * 1024 * 1024;
 /// The size of a message that fills a packet.
 pub(crate) const MESSAGE: usize = 1000;
 /// Messages that are measured.
 const TIMES: usize = 200;
-/// Messages sent before them, so that buffers reach their size.
+/// Messages that are sent before the measured ones, so that buffers reach their size.
 const BEFORE: usize = 100;
 
 /// An association at the end of a [`Net`].
@@ -53,9 +53,10 @@ fn report(times: u64, bytes: usize) {
 struct Watched<E> {
     engine: E,
     on: bool,
-    /// The message that it sends whenever there is room.
+    /// The message that the engine sends whenever there is room.
     source: Option<Bytes>,
-    /// Whether anything has happened to it since it was drained. A turn of the other engine costs nothing.
+    /// Whether the engine has been called since it was drained. If not, a turn of the other engine costs this one
+    /// nothing.
     touched: bool,
     taken: usize,
 }
@@ -171,7 +172,7 @@ fn turns<E: Engine>(what: &str, len: usize) {
         net.a.on = false;
         net.run_for(Duration::from_millis(1));
     }
-    // A SACK is for two messages.
+    // One SACK acknowledges two messages, so there are half as many.
     let times = if what == "sack" { TIMES / 2 } else { TIMES };
     report(times as u64, TIMES * len);
 }

@@ -1,4 +1,4 @@
-//! dcsctp, bare.
+//! The engine dcsctp, without a layer of this package around it.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! `proto::sctp`: sctp-proto with all that is around it.
+//! The engine `proto::sctp`: sctp-proto with the layers of this package around it.
 
 use std::time::Instant;
 
@@ -63,7 +63,8 @@ impl Engine for Ours {
     }
 
     fn has_room(&mut self) -> bool {
-        // It limits the bytes in flight itself, and takes messages from its queue.
+        // The association limits the bytes in flight itself, and takes messages from its queue, so there is
+        // room while the queue is short.
         self.0.queued_bytes() < 16_384
     }
 

@@ -1,4 +1,4 @@
-//! sctp-proto, bare.
+//! The engine sctp-proto, without a layer of this package around it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Peer for SctpProto {
 
     fn drain(&mut self, now: Instant, packets: &mut Vec<Bytes>) {
         let Some((_, association)) = &mut self.association else { return };
-        // Once per turn: it returns all packets that may be sent.
+        // One call per turn is enough: it returns all packets that may be sent.
         if let Some(transmit) = association.poll_transmit(now)
             && let Payload::RawEncode(raw) = transmit.payload
         {
@@ -100,7 +100,7 @@ impl Peer for SctpProto {
 impl Engine for SctpProto {
     fn new(initiates: bool, flight: usize) -> Self {
         let mut settings = EndpointConfig::new();
-        // Minus headers of packet and chunk, and what sctp-proto does not account for when it bundles.
+        // Subtracts the headers of packet and chunk, and bytes that sctp-proto does not account for when it bundles.
         settings.max_payload_size((MAX_PACKET - 44) as u32 & !3);
         let mut server = ServerConfig::new();
         server.transport = transport();

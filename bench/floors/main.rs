@@ -88,7 +88,7 @@ fn seal(len: usize) {
     });
 }
 
-/// Through the kernel to the queue of the other socket, and out of that queue.
+/// Sends one datagram through the kernel to the queue of the other socket, and reads it from that queue.
 fn one_datagram(len: usize) {
     let (from, to) = (socket(), socket());
     let address = to.local_addr().expect("bound");

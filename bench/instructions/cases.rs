@@ -87,7 +87,7 @@ fn stun_check() {
     let tuple = Tuple { socket: SocketId(1), remote };
     let mut transmits = Transmits::default();
     for _ in 0..TIMES {
-        // Later than the limit on the rate of checks.
+        // The next check comes after the limit on the rate of checks, so that it is answered.
         now += Duration::from_millis(1);
         measure(&mut || {
             let request = Binding::read(&check).expect("a request");
@@ -131,7 +131,7 @@ impl Pair {
     /// Delivers and acknowledges everything.
     fn settle(&mut self) {
         self.exchange();
-        // More than the delay of an acknowledgement (RFC 9260 §6.2).
+        // Waits longer than the delay of an acknowledgement (RFC 9260 §6.2).
         self.now += Duration::from_millis(250);
         self.a.handle_timeout(self.now);
         self.b.handle_timeout(self.now);

@@ -11,7 +11,7 @@ fn each(what: &str, count: u32, since: Instant) {
     println!("{what}: {} ns", (clock() - since).as_nanos() / u128::from(count));
 }
 
-/// Prints a line for each.
+/// Prints a line with the time of each step.
 pub(crate) fn run() {
     const COUNT: u32 = 50_000;
     for _ in 0..2 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::common::sim::Conditions;
 use crate::network::{CHANNELS, Channel, Network, ROUND_TRIPS, Way};
 
-/// 100 Mbit/s.
+/// The rate of the network in bytes per second: 100 Mbit/s.
 const RATE: u32 = 12_500_000;
 
 fn conditions(round_trip: u64, loss: f64, reorders: bool, duplicates: bool) -> Conditions {

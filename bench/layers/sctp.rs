@@ -21,7 +21,7 @@ fn clock() -> Instant {
 struct Timed {
     ours: Ours,
     taken: Duration,
-    /// Whether anything has happened to it since it was drained. A turn of the others costs nothing.
+    /// Whether the association has been called since it was drained. If not, a turn of the others costs it nothing.
     touched: bool,
 }
 
@@ -65,7 +65,7 @@ struct Figures {
     goodput: f64,
     /// µs per packet of the sender, most of which carry data.
     sender: f64,
-    /// µs per packet of the sender.
+    /// µs of the receiver per packet of the sender.
     receiver: f64,
 }
 

@@ -8,7 +8,7 @@ const readline = require('node:readline');
 
 const { cpuOfProcess } = require('../measure');
 
-/** The longest that a call may take: 10,000 handshakes take a while. */
+/** The longest that a call may take, in ms. It is so long because 10,000 handshakes take a while. */
 const ANSWER_MS = 300_000;
 
 /**
@@ -54,7 +54,7 @@ class Host {
       end: () => child.stdin.end(),
     });
 
-    // write() reports errors to its callback as well.
+    // Ignores the event, because write() reports errors to its callback as well.
     child.stdin.on('error', () => {});
     readline
       .createInterface({ input: child.stdout })

@@ -1,6 +1,6 @@
 'use strict';
 
-// The reference of the WebRTC rows.
+// The reference of the WebRTC rows: the same load on a server of node-datachannel.
 
 const { DatachannelClients } = require('../clients/datachannel');
 const { Host } = require('../processes/host');

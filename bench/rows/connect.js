@@ -7,7 +7,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const { LISTEN_INFOS, makeClients } = require('../clients/connect');
 const { DatachannelServer } = require('../references/datachannel');
 
-/** By then allocators have returned what the handshakes used, as far as they ever do. */
+/** After this time allocators have returned the memory of the handshakes, as far as they ever return it. */
 const SETTLE_MS = 1_000;
 const PROCESSES = 2;
 /** More clients of libdatachannel would measure the machine, not the server. */

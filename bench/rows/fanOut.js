@@ -21,7 +21,7 @@ const SIZES = [
   { size: 100, sizeName: '100 B' },
   { size: 1_024, sizeName: '1 KB' },
 ];
-/** By the size, for 40 clients of libdatachannel. */
+/** The mark by the size of the message, for 40 clients of libdatachannel. */
 const MARKS = new Map([
   [100, { cpu: 5 }],
   [1_024, { cpu: 6 }],

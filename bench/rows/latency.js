@@ -63,7 +63,7 @@ function fanOut(part) {
         router,
         count,
         light: true,
-        // Large, so that messages wait instead of being dropped, and the wait shows as latency.
+        // The buffer is large, so that messages wait instead of being dropped, and the wait shows as latency.
         transportOptions: {
           sctpSendBufferSize: 64 * MEGABYTE,
           sctpPerStreamSendQueueLimit: 64 * MEGABYTE,

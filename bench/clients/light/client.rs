@@ -46,7 +46,7 @@ const STAMP: std::ops::Range<usize> = 8..16;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Server {
     ice_parameters: Ice,
-    /// The client uses the first with UDP.
+    /// The client uses the first candidate with UDP.
     ice_candidates: Vec<Candidate>,
     dtls_parameters: DtlsParameters,
     /// Streams of the client's channels. It sends on the first.
@@ -74,7 +74,7 @@ pub(crate) struct Load {
     count: u32,
     /// In bytes, at least 16.
     size: usize,
-    /// The pace; without it, as fast as possible.
+    /// Messages per second; `None` sends as fast as possible.
     per_second: Option<f64>,
 }
 
@@ -126,7 +126,7 @@ impl Sending {
 pub(crate) struct Client {
     socket: UdpSocket,
     state: UdpSocketState,
-    /// To the server.
+    /// The addresses of the client and of the server.
     tuple: Tuple,
     ice: IceParameters,
     next_check: Instant,
@@ -206,7 +206,7 @@ impl Client {
     }
 
     fn report(&self, report: Report) {
-        // The receiver is gone when the process ends.
+        // Ignores the error: the receiver has ended only when the process ends.
         let _ = self.reporter.send(report);
     }
 
@@ -231,7 +231,7 @@ impl Client {
                         return;
                     }
                 }
-                // For example, the server's port is closed. It may open again.
+                // For example, the server's port is closed. The port may open again, so the client continues.
                 Err(_) => {}
             }
         }
@@ -458,7 +458,7 @@ fn bind(remote: SocketAddr) -> io::Result<(UdpSocket, UdpSocketState)> {
     Ok((UdpSocket::from_std(socket)?, state))
 }
 
-/// Like a browser's: the client sends the INIT.
+/// The SCTP settings of a browser: the client sends the INIT.
 fn sctp_config() -> SctpConfig {
     const MESSAGE: u32 = 262_144;
     const BUFFER: usize = 1024 * 1024;

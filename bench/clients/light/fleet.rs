@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::client::{Client, Load, Order, Report, Server, Tally};
 
-/// Handshakes at a time. With more of them, the first ones time out and retransmit.
+/// Handshakes at a time. With more handshakes, the first ones time out and retransmit.
 const HANDSHAKES: usize = 64;
 
 /// Without a report or a message for this long, waiting fails.
@@ -80,7 +80,7 @@ impl Fleet {
 
     pub(crate) fn received(&mut self, count: u32) -> Received {
         self.order(|| Order::Expect(count));
-        // Clients that do not get there in time are counted as they are.
+        // Ignores the error: a client that has not received all messages in time reports those that it has.
         let _ = self.wait_for_all(|report| matches!(report, Report::Reached(it) if it == count));
         self.order(|| Order::Report);
         let mut received = Received::default();
@@ -97,7 +97,7 @@ impl Fleet {
         received
     }
 
-    /// In µs, of all messages since [`Self::ready`], if that asked for latencies.
+    /// In µs, of all messages since [`Self::ready`], if that call asked for latencies.
     pub(crate) fn latencies(&mut self) -> Vec<u32> {
         self.order(|| Order::ReportLatencies);
         let latencies = |_| {
@@ -120,7 +120,7 @@ impl Fleet {
 
     pub(crate) fn disconnect(&mut self) {
         self.order(|| Order::Close);
-        // Clients that have failed do not report.
+        // Ignores the error: clients that have failed do not report, so the wait for them fails.
         let _ = self.wait_for_all(|report| matches!(report, Report::Closed));
         self.clients.clear();
     }
