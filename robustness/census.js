@@ -1,6 +1,6 @@
 'use strict';
 
-// Samples of what a process holds, to see whether it grows.
+// Samples of the resources that a process holds, to see whether their number grows.
 
 const fs = require('node:fs');
 const v8 = require('node:v8');
@@ -14,7 +14,7 @@ const gc = vm.runInNewContext('gc');
 
 /**
  * @typedef {object} Sample
- * @property {number} seconds - since the first one.
+ * @property {number} seconds - since the start of the census.
  * @property {number} rss - MiB
  * @property {number} heap - MiB of JavaScript's heap, after a garbage collection.
  * @property {number} fds - open file descriptors: sockets, epoll, timers …
@@ -37,7 +37,7 @@ class Census {
       seconds: (performance.now() - this.#began) / 1_000,
       rss: rss / 2 ** 20,
       heap: heapUsed / 2 ** 20,
-      fds: fs.readdirSync('/proc/self/fd').length - 1, // except the one of the folder
+      fds: fs.readdirSync('/proc/self/fd').length - 1, // without the descriptor that reads this folder
       threads: fs.readdirSync('/proc/self/task').length,
       handles: process.getActiveResourcesInfo().length,
       ...more,
@@ -60,7 +60,7 @@ class Census {
     return shown.map(row).join('\n');
   }
 
-  /** The head of that table. */
+  /** The head of the table that `table()` makes. */
   get head() {
     const names = Object.keys(this.samples[0] ?? {});
 
@@ -97,13 +97,13 @@ class Census {
     return median(values.slice(-third)) - median(values.slice(0, third));
   }
 
-  /** Without the first fifth, in which caches fill. */
+  /** The samples without the first fifth, in which caches fill. */
   get settled() {
     return this.samples.slice(Math.floor(this.samples.length / 5));
   }
 }
 
-/** Finalizers of native objects run in macrotasks after the garbage collection. */
+/** Collects garbage several times, because finalizers of native objects run in macrotasks after a collection. */
 async function collect() {
   for (let round = 0; round < 3; round++) {
     gc();

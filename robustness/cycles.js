@@ -15,7 +15,7 @@ const { createWorker } = require(IMPL);
 const BATCH = 20;
 /** Samples over the whole run. */
 const SAMPLES = 30;
-/** Tolerance for what allocators keep, in MiB. */
+/** The tolerated growth in MiB, because allocators keep memory that was freed. */
 const MAX_RSS_GROWTH = 8;
 const MAX_HEAP_GROWTH = 1;
 
@@ -28,7 +28,7 @@ const STREAM = { sctpStreamParameters: { streamId: 1 } };
  * @property {any} router
  * @property {any} webRtcServer
  * @property {any} direct - a DirectTransport.
- * @property {any} dataProducer - on it.
+ * @property {any} dataProducer - a DataProducer on `direct`.
  */
 
 /**

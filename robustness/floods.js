@@ -19,7 +19,7 @@ const LISTEN_INFOS = [
 ];
 const SIZE = 100;
 
-/** Promised: the median of the round trip against the quiet one, and the growth of memory. */
+/** The promised bounds: of the median round trip relative to the quiet one, and of the growth of memory. */
 const MAX_RATIO = 10;
 const MAX_GROWTH_MIB = 16;
 
@@ -35,7 +35,7 @@ const ATTACKING = -10;
  * @property {string} unit - what the attacker counts.
  * @property {'port' | 'tcp' | 'session' | 'plain'} at - the target: the shared UDP port, the shared TCP port, a
  * WebRtcTransport of the attacker, or a PlainTransport.
- * @property {boolean} [own] - it sends from the address of the PlainTransport's peer.
+ * @property {boolean} [own] - the attacker sends from the address of the PlainTransport's peer.
  */
 
 /**
@@ -173,7 +173,7 @@ async function aim({ router, webRtcServer, direct, transport }, { at, own }, att
     sctpStreamParameters: { streamId: 0 },
   });
 
-  // A listener, so that every message has to be delivered.
+  // The listener makes the worker deliver every message.
   (await direct.consumeData({ dataProducerId })).on('message', () => {});
   await victim.connect({ dtlsParameters: { role: 'client', fingerprints: [fingerprint] } });
   await attacker.aim({ ...target, password, fingerprints: victim.dtlsParameters.fingerprints });

@@ -18,7 +18,7 @@ const LISTEN_INFO = { protocol: 'udp', ip: '127.0.0.1' };
 const STEPS = 30;
 /** The deepest nesting of listeners that act. */
 const MAX_DEPTH = 3;
-/** The pipes in the longest chain. A close takes a round trip to a Worker to cross each of them. */
+/** The pipes in the longest chain. A close takes a round trip to a Worker to cross each pipe. */
 const HOPS = 6;
 
 /** @typedef {InstanceType<typeof import('./cascade/model').Entity>} Entity */
@@ -88,9 +88,11 @@ class Program {
       .map(({ object }) => object);
   }
 
-  // The actions.
-
-  /** @returns {Promise<unknown> | undefined} */
+  /**
+   * Does one random action.
+   *
+   * @returns {Promise<unknown> | undefined}
+   */
   #act() {
     const random = this.#random;
     const actions = [
@@ -298,8 +300,6 @@ class Program {
     return promise;
   }
 
-  // The listeners.
-
   /** Sometimes acts; returns an error for the listener to throw. */
   #react() {
     if (this.#watch.depth > MAX_DEPTH || !this.#random.chance(15) || this.failure) {
@@ -340,7 +340,7 @@ class Program {
   /**
    * @param {string} kind
    * @param {(entity: Entity) => boolean} [condition]
-   * @returns {Entity | undefined} an open one.
+   * @returns {Entity | undefined} an open entity of the kind, if there is one.
    */
   #pick(kind, condition = () => true) {
     const entities = this.#watch.open(kind).filter(condition);

@@ -17,9 +17,9 @@ const FROZEN = 5;
 const PROCESSES = 3;
 const PER_SECOND = 50;
 const SIZE = 1_024;
-/** Small, so that it is full after a few seconds. */
+/** The send buffer of a client in bytes: small, so that it is full after a few seconds. */
 const SEND_BUFFER = 128 * 1024;
-/** What else an association holds (docs/ARCHITECTURE.md, Bounds). */
+/** The bytes that an association holds besides the send buffer (docs/ARCHITECTURE.md, Bounds). */
 const FLIGHT = 128 * 1024;
 
 const cases = [{ name: 'frozen', title: `${FROZEN} of ${CLIENTS} clients frozen` }];
@@ -79,7 +79,7 @@ class Group {
     return this.consumers.reduce((total, { bufferedAmount }) => total + bufferedAmount, 0);
   }
 
-  /** Resolves when nothing is queued for them. */
+  /** Resolves when nothing is queued for the clients of the group. */
   async drained() {
     while (this.buffered() > 0) {
       await new Promise((resolve) => setTimeout(resolve, 100));

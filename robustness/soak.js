@@ -26,7 +26,7 @@ const ROOMS_PER_PROCESS = 25;
 const MESSAGES = 200;
 /** The time that all messages of a room may take on a busy machine. */
 const ROOM_MS = 60_000;
-/** Tolerance for what allocators keep, in MiB. */
+/** The tolerated growth in MiB, because allocators keep memory that was freed. */
 const MAX_RSS_GROWTH = 8;
 const MAX_HEAP_GROWTH = 2;
 
@@ -122,7 +122,7 @@ async function oneRoom(world, random, clients) {
   const talk = talkIn(room, clients);
 
   if (random.chance(30)) {
-    talk.catch(() => {}); // It may fail or never settle.
+    talk.catch(() => {}); // The promise may reject or never settle, because the room is disturbed.
     await disturb(random, room, clients);
     return true;
   }

@@ -51,6 +51,6 @@ impl Stop {
 pub(crate) struct Outcome {
     /// How much was sent, in the unit of the kind.
     pub(crate) sent: u64,
-    /// The target ended the session.
+    /// Whether the target ended the session.
     pub(crate) ended: bool,
 }

@@ -10,7 +10,7 @@ use socket2::SockRef;
 use crate::attack::{Outcome, Result, Stop, Target};
 use crate::wire::check;
 
-/// More than the worker accepts.
+/// Connections that are held open: more than the worker accepts.
 const CONNECTIONS: usize = 300;
 
 /// The longest frame that the worker does not reject by its length.
@@ -38,7 +38,7 @@ fn connects(target: &Target, stop: &Stop, bytes: &[u8]) -> Result<Outcome> {
     let mut sent = 0;
     while !stop.is_set() {
         let Ok(mut stream) = connect(target) else { continue };
-        // The worker may have closed it already.
+        // Ignores the error: the worker may have closed the connection already.
         let _ = stream.write(bytes);
         sent += 1;
     }
@@ -58,7 +58,7 @@ impl Content for Trickle {
     fn write(&self, stream: &mut TcpStream, written: usize) -> std::io::Result<usize> {
         match written {
             0 => stream.write(&LONG_FRAME.to_be_bytes()),
-            // All but the last byte, which would complete the frame.
+            // Writes all but the last byte, which would complete the frame.
             1.. if written < usize::from(LONG_FRAME) => stream.write(&[1]),
             _ => Err(ErrorKind::WouldBlock.into()),
         }

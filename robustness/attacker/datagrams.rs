@@ -8,7 +8,7 @@ use rand::RngCore;
 use crate::attack::{Outcome, Result, Stop, Target};
 use crate::wire::{check, init, packet};
 
-/// Sources of the flood.
+/// The number of sockets, each with its own port, that the flood comes from.
 const SOURCES: usize = 16;
 
 /// Different datagrams, made beforehand, because making them would slow the flood down.

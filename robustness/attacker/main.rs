@@ -60,7 +60,7 @@ fn main() -> Result<()> {
     std::thread::spawn({
         let stop = stop.clone();
         move || {
-            // A line, the end of the input or an error: stop.
+            // Whatever the read returns, a line, the end of the input or an error, the attack stops.
             let _ = read();
             stop.set();
         }

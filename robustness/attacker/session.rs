@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest that a read blocks while connecting.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// See the module's documentation.
+/// The session of an attacker with the target: see the module's documentation.
 pub(crate) struct Session {
     socket: UdpSocket,
     dtls: Dtls,

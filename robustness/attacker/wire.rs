@@ -1,4 +1,4 @@
-//! What several attacks write: SCTP packets with a fast checksum, INITs, and connectivity checks.
+//! Bytes that several attacks write: SCTP packets with a fast checksum, INITs, and connectivity checks.
 
 use datasoup::sfu::contract::parameters::IceParameters;
 

@@ -3,7 +3,8 @@
 // The close cascade of docs/closures.md: what closes when, and which object emits what in which order.
 
 /**
- * What is below each kind, in the order of closing, and the event that it emits.
+ * For each kind: the kinds below it, in the order of closing, and the event that the objects below emit when an object
+ * of this kind closes.
  *
  * @type {Record<string, { below: string[], event: string }>}
  */
@@ -19,7 +20,7 @@ const RULES = {
 /** The model of an object. */
 class Entity {
   closed = false;
-  /** It has emitted its last event. */
+  /** Whether the object has emitted its last event. */
   ended = false;
   /** @type {Entity[]} in the order of their creation. */
   below = [];
@@ -29,11 +30,11 @@ class Entity {
   served = new Map();
   /** @type {Entity | undefined} of a DataConsumer. */
   dataProducer;
-  /** @type {Entity | undefined} its counterpart at the other end of a pipe: they close together. */
+  /** @type {Entity | undefined} the counterpart at the other end of a pipe: both close together. */
   mirror;
-  /** pipeToRouter() is creating it and may close it again, so nothing is predicted yet. */
+  /** Whether pipeToRouter() is creating the object and may close it again, so that the model predicts nothing yet. */
   loose = false;
-  /** pipeToRouter() created it. */
+  /** Whether pipeToRouter() created the object. */
   managed = false;
 
   /**
@@ -57,10 +58,10 @@ class Entity {
 }
 
 /**
- * Closes `entity`. Yields event by event, so that it accounts for what listeners close in between.
+ * Closes `entity`. Yields event by event, so that the model accounts for objects that listeners close in between.
  *
  * @param {Entity} entity
- * @param {string} [event] - that it emits, if not the application closes it.
+ * @param {string} [event] - the event that the entity emits; undefined if the application closes the entity.
  * @returns {Generator<string, void>} `name event` or `name.observer event`.
  */
 function* end(entity, event) {

@@ -34,7 +34,7 @@ const CREATIONS = {
 class CascadeWatch {
   /** @type {WatchedEntity[]} */
   entities = [];
-  /** The nesting of listeners. */
+  /** How many listeners are running, each within another. */
   depth = 0;
   /** @type {string[]} */
   trace = [];
@@ -250,7 +250,7 @@ class CascadeWatch {
     this.#lastMessage.set(dataConsumer, number);
   }
 
-  /** A close that the worker notified has finished once other code runs. */
+  /** Drops the predictions of a close that the worker notified: that close has finished once other code runs. */
   #dropFinished() {
     if (this.depth === 0) {
       const [late] = this.#frames;
@@ -315,7 +315,7 @@ class CascadeWatch {
     }
   }
 
-  /** Without calls of pipeToRouter(), loose objects are predictable again. */
+  /** Ends the loose state of objects when no call of pipeToRouter() is pending: they are predictable again. */
   #tighten() {
     if (this.#pipes > 0) {
       return;

@@ -11,7 +11,10 @@ const { buildProgram } = require('../../bench/processes/cargo');
 /** @type {string} */
 let program;
 
-/** Builds it without optimisation, which would not make it faster: system calls and cryptography take its time. */
+/**
+ * Builds the attacker without optimisation, which would not make the attacker faster: system calls and cryptography
+ * take its time.
+ */
 function buildAttacker() {
   program ??= buildProgram('example', 'attacker', 'dev');
 }

@@ -1,6 +1,6 @@
 'use strict';
 
-// The process of one case: the server, and what measures.
+// The process of one case: runs the server and measures.
 
 const { answerOnce } = require('../../bench/processes/runInProcess');
 
