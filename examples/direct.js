@@ -35,7 +35,7 @@ async function main() {
       const text = ppid === 51 ? message.toString() : `${message.length} bytes`;
 
       console.log(`${name}: ${text}`);
-      // Messages arrive in order, at consumers in the order of their creation: this is the last one.
+      // Each message reaches the consumers in the order of their creation, so this is the last delivery of all.
       if (ppid !== 51 && name === 'news and sports') {
         const [{ messagesReceived, bytesReceived }] = await dataProducer.getStats();
 

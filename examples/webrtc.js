@@ -26,7 +26,7 @@ async function main() {
     }
   });
 
-  // The channel with id 0, in both directions.
+  // The application receives from and sends to the client's channel with id 0.
   const directTransport = await router.createDirectTransport();
   const up = await transport.produceData({ sctpStreamParameters: { streamId: 0 } });
   const fromClient = await directTransport.consumeData({ dataProducerId: up.id });

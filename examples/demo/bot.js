@@ -1,8 +1,8 @@
 'use strict';
 
-// Ladle, the bot, runs in Node: without a socket and without WebRTC. A DirectTransport puts it behind the same Router
-// as the browsers. It consumes every chat channel and answers on its own, and it returns pings, with which the page
-// measures the round trip.
+// Ladle, the bot, runs in the server's process, without a socket and without WebRTC. A DirectTransport puts the bot
+// behind the same Router as the browsers. It consumes every chat channel and answers on its own, and it returns pings,
+// with which the page measures the round trip.
 //
 //   page ═ chat ═▶ Router ═▶ DataConsumer 'message' ─▶ answer() ─▶ DataProducer.send() ═▶ Router ═▶ pages
 //
@@ -203,7 +203,7 @@ function rollDice(text, name) {
   return { say: `${name} rolls ${rolls.join(' + ')}${dice > 1 ? ` = ${total}` : ''}` };
 }
 
-/** Peers may send anything: undefined unless it is a JSON object. */
+/** The JSON object in a message, or undefined if there is none: peers may send anything. */
 function parse(buffer) {
   if (buffer.length > MAX_MESSAGE_BYTES) return undefined;
 

@@ -82,7 +82,7 @@ const handlers = {
     stage.show(label, peerId, alone ? [you.id] : receiversOf(label, peerId));
     if (label === 'chat') chat.add(peer, message.text, { whisper: message.whisper === true });
     if (label === 'cursor') cursors.receive(peer, message);
-    // Only the bot has this channel.
+    // Only the bot sends on this channel.
     if (label === 'telemetry') panel.receive(message);
   },
 
@@ -129,7 +129,7 @@ async function stay(room, name, onentered) {
       setStatus('');
       await closed;
     } catch (error) {
-      // The user sees why the first attempt fails.
+      // Show the user why the first attempt failed. Later attempts are repeated.
       if (!entered) throw error;
     }
 
@@ -161,7 +161,7 @@ function setUpJoin() {
     rememberName(name);
     element('join-error').textContent = '';
     elements.enter.disabled = true;
-    // So that the address can be shared.
+    // Put the room into the address, so that the user can share it.
     history.replaceState(null, '', `${location.pathname}#${encodeURIComponent(room)}`);
     try {
       await stay(room, name, () => {

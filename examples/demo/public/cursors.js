@@ -43,7 +43,7 @@ export class Cursors {
     const cursor = this.#cursors.get(peer.id) ?? this.#create(peer, seq);
     const step = seq - cursor.seq;
     if (step < 0) {
-      // Overtaken: it was counted as lost, and is useless now.
+      // A later position overtook this one, which was counted as lost and is useless now.
       cursor.lost = Math.max(0, cursor.lost - 1);
       return;
     }

@@ -41,7 +41,7 @@ export class Panel {
     };
 
     setInterval(() => this.#sendPing(), PING_EVERY_MS);
-    // Between two pings: right after one, it would always be queued.
+    // Refresh between two pings: right after a ping, the ping itself would always be in the buffered amount.
     setTimeout(() => setInterval(() => this.#refresh(), 1000), PING_EVERY_MS / 2);
   }
 
@@ -106,7 +106,7 @@ export class Panel {
       this.#charts.rtt.push(undefined);
     }
 
-    // Browsers throttle background tabs, which would show as latency.
+    // Do not ping from a background tab: browsers throttle such tabs, and the delay would show as latency.
     if (document.hidden) return;
     const seq = this.#seq + 1;
     if (!this.#ping({ seq, sentAt: now })) return;

@@ -138,7 +138,7 @@ export class Session {
       case 'consumerClosed':
         return this.#inTurn(() => this.#consumers.get(data.id)?.close());
       default:
-        // From a newer server.
+        // A newer server may send events that this page does not know.
         return undefined;
     }
   }
@@ -173,7 +173,7 @@ export class Session {
   }
 }
 
-/** Others may send anything: undefined unless it is a JSON object. */
+/** The JSON object in a message, or undefined if there is none: other peers may send anything. */
 function parse(data) {
   try {
     const message = JSON.parse(data);

@@ -1,5 +1,5 @@
 // The stage: the Router in the middle of the bowl, people on the rim, and a moving drop for every message that this
-// page sends or receives. On a canvas, because there may be hundreds.
+// page sends or receives. Drops are drawn on a canvas, because there may be hundreds.
 
 import { Bowl } from './bowl.js';
 
@@ -85,7 +85,7 @@ export class Stage {
     return { x: this.#width / 2, y: this.#height / 2 - 2, rx, ry };
   }
 
-  /** You at the bottom, the bot at the top, others alternately right and left. */
+  /** Places this user at the bottom, the bot at the top, and others alternately right and left. */
   #place(atOnce = false) {
     const { x, y, rx, ry } = this.#ellipse;
     const others = [...this.#nodes.values()].filter(({ role }) => role === 'peer');

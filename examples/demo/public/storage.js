@@ -16,6 +16,6 @@ export function remember(storage, key, value) {
   try {
     window[storage].setItem(`datasoup-demo-${key}`, value);
   } catch {
-    // Not remembered.
+    // The page works without the value.
   }
 }

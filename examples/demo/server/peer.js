@@ -10,7 +10,7 @@ const GOLDEN_ANGLE = 137.508;
 /** The time that a peer has to reconnect after its ICE state became 'disconnected'. */
 const RETURN_MS = 15_000;
 
-/** Reliability of each channel. The next position of a cursor replaces a lost one, so that is not retransmitted. */
+/** The reliability of each channel. Positions of cursors are not retransmitted: the next one replaces a lost one. */
 const RELIABILITY = {
   chat: { ordered: true },
   cursor: { ordered: false, maxRetransmits: 0 },
@@ -31,7 +31,7 @@ class Peer {
   #producers = new Map();
   /** id → DataConsumer */
   #consumers = new Map();
-  /** Ids of the DataProducers that this peer consumes, or is about to. */
+  /** Ids of the DataProducers that this peer consumes, or is about to consume. */
   #consumed = new Set();
   #consuming = false;
 
@@ -120,7 +120,7 @@ class Peer {
         ...RELIABILITY[producer.label],
         // The bot's messages to all, and those to this peer's number.
         subchannels: [this.number],
-        // Until resumeDataConsumer().
+        // The consumer stays paused until resumeDataConsumer(), when the page has opened the channel.
         paused: true,
         appData: { peerId: producer.appData.peerId },
       });
@@ -150,7 +150,7 @@ class Peer {
   /** Called when the page has opened its end of the channel: it would lose earlier messages. */
   async resumeDataConsumer(id) {
     const consumer = this.#consumers.get(id);
-    // Its producer may have left; the page is notified.
+    // The peer of its producer may have left; the page is notified of that.
     if (!consumer) return;
 
     await consumer.resume();

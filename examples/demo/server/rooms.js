@@ -26,7 +26,7 @@ class Rooms {
       if (!this.#rooms.has(name)) this.#create(name);
 
       const room = await this.#rooms.get(name);
-      // It closed because its last peer left: try again with a new one.
+      // The room closed because its last peer left: try again with a new room.
       if (!room.closed) return room;
     }
   }

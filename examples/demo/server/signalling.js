@@ -100,7 +100,7 @@ function handleSocket(socket, rooms) {
     turn = turn.then(() => answer(isBinary ? '' : message)).finally(() => (waiting -= 1));
   });
 
-  // A machine that goes to sleep does not close the socket.
+  // A heartbeat is needed, because a machine that goes to sleep does not close its socket.
   socket.on('pong', () => (alive = true));
   const heartbeat = setInterval(() => {
     if (!alive) return socket.terminate();
@@ -109,7 +109,7 @@ function handleSocket(socket, rooms) {
     socket.ping();
   }, HEARTBEAT_MS);
 
-  // 'close' follows.
+  // An error needs no handling, because 'close' follows.
   socket.on('error', () => {});
   socket.on('close', () => {
     clearInterval(heartbeat);
