@@ -33,7 +33,8 @@ pub enum Incoming<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// `None` for everything else, which is to be dropped: other protocols, STUN responses and indications.
+    /// Reads a datagram. Returns `None` for a datagram that the caller drops: one of another protocol, or a STUN
+    /// response or indication.
     pub fn read(datagram: &'a [u8]) -> Option<Self> {
         match demux(datagram) {
             Protocol::Stun => Binding::read(datagram).map(Self::Stun),

@@ -13,7 +13,7 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The fingerprint of a DER certificate.
+    /// Returns the fingerprint of a DER certificate.
     pub fn of(algorithm: FingerprintAlgorithm, certificate: &[u8]) -> Self {
         let hash = digest::digest(algorithm.function(), certificate);
         let hex: Vec<String> = hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();

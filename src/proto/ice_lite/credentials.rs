@@ -57,7 +57,7 @@ impl Secret {
     }
 }
 
-/// A generation of credentials. Both are valid after a restart.
+/// A generation of credentials. Both generations are valid after a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Generation {
     Current,
