@@ -71,7 +71,7 @@ impl Driver {
                 }
                 self.in_conversation = clock::now() - began < PATIENCE;
             } else {
-                // Lets tokio look at the sockets.
+                // Jobs may never run out, so this lets tokio look at the sockets.
                 tokio::task::yield_now().await;
             }
             self.inbox.take(&mut self.jobs, &mut self.readable);

@@ -10,7 +10,8 @@ use std::ptr;
 
 use socket2::SockAddr;
 
-/// The most datagrams that one call takes. Divided among so many, the call costs about 10 ns each.
+/// The most datagrams that one call takes. Divided among that many, a call costs about
+/// 10 ns per datagram.
 pub const MAX_DATAGRAMS: usize = 64;
 
 /// Sends these datagrams from `socket`, which must not block. Returns how many of them, from the

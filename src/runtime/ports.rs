@@ -24,8 +24,8 @@ pub fn bind(info: &ListenInfo, default_range: PortRange) -> Result<Socket, Error
     }
 }
 
-/// Binds the first free port from a random place in the range on, wrapping at its end, so that a port is seldom reused right
-/// after its socket has closed.
+/// Binds the first free port from a random place in the range on, wrapping at its end, so that a port is
+/// seldom used again right after its socket has closed.
 fn bind_in(info: &ListenInfo, range: PortRange) -> Result<Socket, Error> {
     let PortRange { min, max } = range;
     // lib/ checks this; `random_range` panics on an empty range.
@@ -44,7 +44,7 @@ fn bind_in(info: &ListenInfo, range: PortRange) -> Result<Socket, Error> {
                 );
                 last_error = Some(error);
                 if !taken {
-                    break; // Other ports would fail alike.
+                    break; // The error is not about this port, so other ports would fail as well.
                 }
             }
         }

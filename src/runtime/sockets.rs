@@ -37,7 +37,8 @@ pub(super) struct Sockets {
     ports: PortRange,
     sockets: FxHashMap<SocketId, Socket>,
     next: u32,
-    /// The connection of each TCP tuple. A peer chooses its port, hence the random seed.
+    /// The connection of each TCP tuple. A peer chooses its port, so a random seed keeps it from making the
+    /// entries collide.
     connections: HashMap<Tuple, SocketId, FxRandomState>,
     /// Connections without a valid STUN request, and some that have had one lately.
     unverified: UnverifiedConnections,

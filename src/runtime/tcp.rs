@@ -80,7 +80,7 @@ impl TcpPort {
                     log::error!("cannot accept a TCP connection yet: {error}");
                     return Accepted::OutOfFiles;
                 }
-                // The peer has aborted that connection.
+                // The peer has aborted that connection, so the loop tries the next one.
                 Poll::Ready(Err(error)) => log::debug!("cannot accept a TCP connection: {error}"),
             }
         }

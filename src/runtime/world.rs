@@ -69,7 +69,7 @@ impl World {
         self.items.push_back(Item::Answer(request, result.map_err(Box::new)));
     }
 
-    /// The answer of `worker.dump()`.
+    /// Returns the answer of `worker.dump()`.
     pub fn dump(&self) -> WorkerDump {
         self.sfu.dump(usage::thread_id(), self.sockets.counters(), self.outbox.counters())
     }
