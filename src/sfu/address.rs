@@ -17,7 +17,7 @@ pub struct Listen {
     pub local: SocketAddr,
     /// The address or name to show to peers instead of the bound address.
     pub announced_address: Option<String>,
-    /// Show the bound address as well.
+    /// Whether to show the bound address to peers as well.
     pub expose_internal_ip: bool,
     /// The socket's index in `listenInfos`, which decides the priority of its candidate.
     pub index: usize,

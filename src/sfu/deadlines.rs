@@ -20,7 +20,7 @@ pub(super) struct Deadlines {
 /// The deadline of one transport, and its entries in the heap.
 #[derive(Debug, Default)]
 struct Entries {
-    /// Its deadline.
+    /// The transport's deadline, if it has one.
     wanted: Option<Instant>,
     /// The transport's entries in the heap, latest first. A later entry stays there while an earlier one is
     /// served, and is used again, so alternating between two timers adds no entry.

@@ -18,7 +18,7 @@ use super::id::{TransportKey, WebRtcServerKey};
 pub(super) struct Paths {
     sockets: FxHashMap<SocketId, SocketOwner>,
     usernames: FxHashMap<String, UsernameOwner>,
-    /// A peer chooses its port, hence the random seed.
+    /// A peer chooses its port, so a random seed keeps it from making the entries collide.
     tuples: HashMap<Tuple, TransportKey, FxRandomState>,
 }
 

@@ -23,7 +23,7 @@ const FLAGS: u64 = REQUIRED | IGNORED;
 /// The largest header in bytes: the token, the count, 65,535 subchannels and the other two.
 pub const MAX_HEADER: u32 = 131_084;
 
-/// The message as the pipe carries it: `payload` unchanged if it needs no header.
+/// Returns the message as the pipe carries it: `payload` unchanged if the message needs no header.
 pub fn encode(selector: Option<&Selector>, payload: &Bytes) -> Bytes {
     let nothing = Selector::default();
     let selector = selector.filter(|it| !it.is_empty());
@@ -45,8 +45,8 @@ pub fn encode(selector: Option<&Selector>, payload: &Bytes) -> Bytes {
     out.freeze()
 }
 
-/// Takes the header off a message that came through a pipe. A message without one, or too short
-/// for what its header announces, is an ordinary message.
+/// Removes the header from a message that came through a pipe. A message without a header, or too short
+/// for what its header announces, is returned unchanged without a selector.
 pub fn decode(mut message: Bytes) -> (Option<Selector>, Bytes) {
     match header(&message) {
         Some((selector, len)) => {

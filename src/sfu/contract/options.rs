@@ -70,7 +70,7 @@ pub struct ListenInfo {
     pub ip: IpAddr,
     /// The address or name to show to peers instead of the local address.
     pub announced_address: Option<String>,
-    /// Show the local address as well.
+    /// Whether to show the local address to peers as well.
     pub expose_internal_ip: bool,
     /// The only port to bind, never 0.
     pub port: Option<u16>,

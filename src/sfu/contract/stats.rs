@@ -120,7 +120,7 @@ pub struct TransportStats {
     /// Datagrams that were not from the peer (another source, or not a protocol of this transport),
     /// and STUN requests that came too fast.
     pub datagrams_dropped: u64,
-    /// Messages whose stream has no DataProducer, or which exceeded `maxReceiveMessageSize`.
+    /// Messages that had no DataProducer on their stream, or that exceeded `maxReceiveMessageSize`.
     pub messages_unrouted: u64,
     /// Messages that were still queued when their DataConsumer closed.
     pub messages_discarded: u64,

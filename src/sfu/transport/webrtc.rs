@@ -22,7 +22,7 @@ use super::TransportMut;
 pub enum WebRtcListen {
     /// On sockets of its own, all of them.
     Own(Vec<Listen>),
-    /// On those sockets of a server whose protocol the options enable.
+    /// On the sockets of a server, as far as the options enable their protocol.
     Server(WebRtcServerKey),
 }
 

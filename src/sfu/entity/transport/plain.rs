@@ -14,7 +14,7 @@ use super::sctp_over_udp::{Learned, SctpOverUdp};
 pub(in crate::sfu) struct Plain {
     pub(in crate::sfu) path: SctpOverUdp,
     pub(in crate::sfu) comedia: bool,
-    /// With comedia: whether the peer's address is known.
+    /// Whether the peer's address is known. Used with comedia only.
     learned: bool,
     /// Whether the peer's address is known and has yet to be emitted.
     unannounced: bool,
