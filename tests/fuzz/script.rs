@@ -76,8 +76,8 @@ pub(crate) fn perform<'a>(
 /// The instructions for making a packet.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Recipe<'a> {
-    /// True: the bytes are chunks as in a packet. False: each chunk has kind, flags, length in one byte, value, and for DATA a byte
-    /// that counts how many times 8 zeros follow the value.
+    /// True: the bytes are chunks as in a packet. False: each chunk has kind, flags, length in one byte, value, and for
+    /// DATA a byte that counts how many times 8 zeros follow the value.
     wire: bool,
     tag: u8,
     bytes: &'a [u8],
