@@ -101,10 +101,13 @@ impl Lab {
         sim::run_for(self, time);
     }
 
-    /// Runs until `done`, and panics after a minute.
+    /// Runs until `done` returns true, and panics with `what` after a minute of virtual time.
     #[track_caller]
     pub(crate) fn expect(&mut self, what: &str, done: impl FnMut(&mut Self) -> bool) {
-        assert!(self.run_until(Duration::from_secs(60), done), "not within a minute: {what}");
+        assert!(
+            self.run_until(Duration::from_secs(60), done),
+            "this did not happen within a minute: {what}"
+        );
     }
 
     /// Ends the turn of every worker, begins the next turn, and takes all datagrams to the network.

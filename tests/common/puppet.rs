@@ -1,5 +1,5 @@
 //! A scripted SCTP peer, made of bytes: it completes the handshake like any other peer, and then sends the
-//! chunks that a test gives it.
+//! chunks that a test gives to the puppet.
 
 use std::time::{Duration, Instant};
 

@@ -51,7 +51,7 @@ impl Rig {
         }
     }
 
-    /// Adds a transport on the worker's port, and its client, not connected yet.
+    /// Adds a transport on the worker's port, and its client, which is not connected yet.
     pub(crate) fn invite(&mut self) -> TransportKey {
         let Self { now, host, router, server, .. } = self;
         let listen = WebRtcListen::Server(*server);
@@ -75,7 +75,10 @@ impl Rig {
         let key = self.invite();
         self.settle();
         let client = self.clients.last().expect("just added");
-        assert!(client.is_connected(), "there is nothing between the two");
+        assert!(
+            client.is_connected(),
+            "the client must connect, because the rig has no network that could lose a datagram"
+        );
         key
     }
 

@@ -181,7 +181,7 @@ pub(crate) trait Timeline {
     fn advance(&mut self);
 }
 
-/// Runs until `done`, for at most `limit` of virtual time. Returns whether it was done.
+/// Runs until `done` returns true, for at most `limit` of virtual time. Returns the last result of `done`.
 pub(crate) fn run_until<T: Timeline>(
     timeline: &mut T,
     limit: Duration,
