@@ -216,7 +216,8 @@ fn a_peer_that_asks_too_fast_gets_fewer_answers_and_keeps_its_path() {
         lab.receive(tuple(n % 8), &valid);
         answers += u32::from(lab.answer().is_some());
     }
-    // The quota allows 100 answers over valid tuples. Answers to the requests that made up to 8 tuples valid come on top.
+    // The quota allows 100 answers over valid tuples. The answers to the requests that made the 8 tuples valid come on
+    // top.
     assert!((100..=108).contains(&answers), "{answers}");
     assert_eq!(lab.ice.state(), Completed);
 }
