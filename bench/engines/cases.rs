@@ -129,7 +129,7 @@ pub(crate) fn run<E: Engine>(command: &[&str]) {
     match command[0] {
         what @ ("out" | "in" | "sack") => turns::<E>(what, first),
         what @ ("sender" | "receiver") => in_flight::<E>(what, first, number(2).unwrap_or(0)),
-        what => panic!("{what}?"),
+        what => panic!("unknown work {what:?}"),
     }
 }
 

@@ -170,7 +170,8 @@ impl Client {
     ) -> Result<Self, String> {
         let now = Instant::now();
         let remote = server.address()?;
-        let (socket, state) = bind(remote).map_err(|error| format!("no socket: {error}"))?;
+        let (socket, state) =
+            bind(remote).map_err(|error| format!("the client has no socket: {error}"))?;
         let mut dtls = Dtls::new(context);
         dtls.connect(now, DtlsRole::Server, server.dtls_parameters.fingerprints)
             .map_err(|error| error.to_string())?;
@@ -438,7 +439,7 @@ impl Server {
     fn address(&self) -> Result<SocketAddr, String> {
         let candidate = self.ice_candidates.iter().find(|it| it.protocol == "udp");
         let Some(Candidate { ip, port, .. }) = candidate else {
-            return Err("no UDP candidate".into());
+            return Err("the server has no UDP candidate".into());
         };
         let ip = ip.parse().map_err(|error| format!("candidate '{ip}': {error}"))?;
         Ok(SocketAddr::new(ip, *port))
