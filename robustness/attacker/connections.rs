@@ -29,7 +29,7 @@ pub(crate) fn attack(kind: &str, target: &Target, stop: &Stop) -> Result<Outcome
             frame.extend(check);
             hold(target, stop, &Frames(frame.repeat(500)))
         }
-        other => Err(format!("unknown kind {other:?}").into()),
+        other => Err(format!("unknown kind of attack {other:?}").into()),
     }
 }
 

@@ -56,7 +56,7 @@ fn datagram(kind: &str, target: &Target) -> Vec<u8> {
             rng.fill_bytes(&mut bytes);
             bytes
         }
-        other => panic!("unknown kind {other:?}"),
+        other => panic!("unknown kind of attack {other:?}"),
     }
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn attack(
             };
             (flags, (n / FRAGMENTS) as u16, stream)
         }),
-        other => Err(format!("unknown kind {other:?}").into()),
+        other => Err(format!("unknown kind of attack {other:?}").into()),
     }
 }
 

@@ -52,7 +52,7 @@ impl Session {
 
     fn open_path(&mut self, target: &Target) -> Result<()> {
         let (Some(ufrag), Some(password)) = (&target.username_fragment, &target.password) else {
-            return Err("no credentials".into());
+            return Err("the target has no ICE credentials".into());
         };
         self.socket.send(&check(ufrag, password))?;
         self.socket.recv(&mut [0; 1500])?;

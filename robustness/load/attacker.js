@@ -80,7 +80,7 @@ class Attacker {
     const { value, done } = await this.#lines.next();
 
     if (done) {
-      throw new Error('the attacker exited');
+      throw new Error('the attacker exited before it answered');
     }
     return JSON.parse(value);
   }
