@@ -235,12 +235,17 @@ describe('the signalling', () => {
   }
 
   test.each([
-    ['no JSON', '{', null, 'not JSON'],
+    ['no JSON', '{', null, 'the message is not JSON'],
     ['no object', '[]', null, 'request must be an object'],
     ['no id', { method: 'join' }, null, 'id must be an integer'],
     ['no method', { id: 1 }, 1, 'method must be one of'],
     ['an inherited method', { id: 1, method: 'constructor' }, 1, 'method must be one of'],
-    ['a request before join', { id: 1, method: 'consumeAll' }, 1, 'not joined'],
+    [
+      'a request before join',
+      { id: 1, method: 'consumeAll' },
+      1,
+      'this page has not joined a room yet',
+    ],
     ['a join without a name', { id: 1, method: 'join', data: { room: 'r' } }, 1, 'name must be'],
     [
       'a long name',

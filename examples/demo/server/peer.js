@@ -99,7 +99,7 @@ class Peer {
 
   /** Consumes the channels of all peers, now and later. */
   async consumeAll() {
-    if (this.#consuming) throw new RequestError('already consuming');
+    if (this.#consuming) throw new RequestError('this peer consumes already');
 
     this.#transport('recv');
     this.#consuming = true;

@@ -54,7 +54,7 @@ function handleSocket(socket, rooms) {
   };
 
   const join = async (data) => {
-    if (peer) throw new RequestError('already joined');
+    if (peer) throw new RequestError('this page has already joined a room');
 
     const name = text(data.name, 'name', 24);
     const room = await rooms.open(roomName(data.room));
@@ -82,7 +82,7 @@ function handleSocket(socket, rooms) {
       const data = object(request.data ?? {}, 'data');
       const method = oneOf(request.method, 'method', ['join', ...Object.keys(METHODS)]);
 
-      if (method !== 'join' && !peer) throw new RequestError('not joined');
+      if (method !== 'join' && !peer) throw new RequestError('this page has not joined a room yet');
       const result = method === 'join' ? await join(data) : await METHODS[method](peer, data);
       send({ id, ok: true, data: result ?? {} });
     } catch (error) {
@@ -121,7 +121,7 @@ function parse(message) {
   try {
     return JSON.parse(message);
   } catch {
-    throw new RequestError('not JSON');
+    throw new RequestError('the message is not JSON');
   }
 }
 
