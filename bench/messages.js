@@ -9,7 +9,7 @@ const { sum } = require('./statistics');
 
 /** A stream without a new message for this long has ended; what is missing counts as lost. */
 const QUIET_MS = 5_000;
-/** `stream()` has at most so many bytes in transit, however large its window of messages is. */
+/** The most bytes that `stream()` has in transit, however large its window of messages is. */
 const WINDOW_BYTES = 8 * 1024 * 1024;
 
 const ignore = () => {};

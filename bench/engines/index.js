@@ -3,8 +3,8 @@
 // npm run bench:engines [-- --engines=dcsctp,ours] [--flights=64,256,1024] [--program=PATH]
 //
 // Compares SCTP engines in valgrind: instructions and allocations per message, and goodput and instructions per packet
-// with so many KiB in flight at a round trip of 50 ms. `--program` measures an engine that was built elsewhere from the
-// same cases (bench/engines/cases.rs).
+// with the KiB of `--flights` in flight and a round trip of 50 ms. `--program` measures an engine that was built
+// elsewhere from the same cases (bench/engines/cases.rs).
 
 const { execFileSync } = require('node:child_process');
 

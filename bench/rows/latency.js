@@ -12,7 +12,7 @@ const { median } = require('../statistics');
 const PARTS = [0.1, 0.5, 0.9];
 const SECONDS = 2;
 const MEGABYTE = 1024 * 1024;
-/** The maximum rate is the median of so many runs. */
+/** The number of runs; their median is the maximum rate. */
 const TRIALS = 3;
 
 /**

@@ -24,7 +24,8 @@ use crate::runtime::world::{WorkerInbox, World};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::error::{Error, Result};
 
-/// So many gathered jobs are handed over without a flush, so that a long macrotask does not hold all of them.
+/// The most jobs that are gathered. The batcher hands them over without a flush then, so that a long
+/// macrotask does not hold all of its jobs.
 const GATHERED_JOBS: usize = 512;
 
 /// This many bytes of gathered messages are handed over without a flush.

@@ -23,7 +23,7 @@ pub(super) struct CpuBudget {
 }
 
 impl CpuBudget {
-    /// Takes `cost` nanoseconds. Returns false, and takes nothing, if there are not so many.
+    /// Takes `cost` nanoseconds. Returns false, and takes nothing, if fewer are left.
     pub(super) fn take(&mut self, now: Instant, cost: u64) -> bool {
         let elapsed = self.since.map_or(BURST, |since| now.saturating_duration_since(since));
         self.since = Some(self.since.map_or(now, |since| since.max(now)));
