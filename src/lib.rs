@@ -15,7 +15,7 @@
 //!
 //! Feature `runtime` (default) adds the third room, feature `node` the fourth.
 
-// What unit tests and tests/ share names this crate as the latter do.
+// Files that the unit tests share with tests/ name this crate `datasoup`, as code outside of the crate does.
 #[cfg(test)]
 extern crate self as datasoup;
 #[cfg(test)]

@@ -24,11 +24,11 @@ use crate::runtime::world::{WorkerInbox, World};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::error::{Error, Result};
 
-/// The most jobs that are gathered. The batcher hands them over without a flush then, so that a long
-/// macrotask does not hold all of its jobs.
+/// When this many jobs are gathered, the batcher hands them over without waiting for a flush, so that
+/// the worker can begin while a long macrotask still makes jobs.
 const GATHERED_JOBS: usize = 512;
 
-/// This many bytes of gathered messages are handed over without a flush.
+/// When the gathered messages have this many bytes of payload, the batcher hands them over as well.
 const GATHERED_BYTES: usize = 1024 * 1024;
 
 /// Shared by all objects of a worker, which live on one JavaScript thread.
@@ -36,9 +36,10 @@ pub(super) struct Batcher {
     pub(super) inbox: Arc<WorkerInbox>,
     gathered: RefCell<VecDeque<Job<World>>>,
     gathered_bytes: Cell<usize>,
-    /// Whether something was requested or sent since the last [`Self::flush`]; later jobs must come after it.
+    /// Whether a message was sent or a job gathered since the last [`Self::flush`]. If so, the next
+    /// message is gathered, too, and comes after it.
     begun: Cell<bool>,
-    /// The backlog of each DataConsumer: what waits for JavaScript.
+    /// The backlog of each DataConsumer, which counts the messages that wait for JavaScript.
     pub(super) backlogs: RefCell<FxHashMap<u32, Arc<Backlog>>>,
 }
 
@@ -136,7 +137,7 @@ mod tests {
         Job::Send(DataProducerKey(1), Message::copy_from_slice(Ppid::BINARY, &[number]), None)
     }
 
-    /// What the worker would take: messages by their number, all else as 0.
+    /// Takes the jobs as the worker would. Returns the number of each message, and 0 for any other job.
     fn taken(batcher: &Batcher) -> Vec<u8> {
         let mut jobs = VecDeque::new();
         batcher.inbox.take(&mut jobs, &mut Vec::new());

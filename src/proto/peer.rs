@@ -14,8 +14,8 @@
 //!
 //! Output follows an input that has changed something ([`Peer::handle_incoming`] returns whether it has):
 //!
-//! 1. [`Peer::poll_event`] until it returns `None`, at once: later input would meet events of an older state, as a
-//!    tuple that is no longer valid.
+//! 1. [`Peer::poll_event`] until it returns `None`, at once: later input would meet events of an older state, such as
+//!    the selection of a tuple that is no longer valid.
 //! 2. [`Peer::poll_transmit`] once. This may wait until several inputs are in (the end of a turn); it fills datagrams
 //!    better then. Answers to STUN do not wait: `handle_incoming` has written them to its `out`.
 //! 3. [`Peer::poll_event`] again, because sealing can end a session.

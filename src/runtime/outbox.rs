@@ -19,7 +19,7 @@ use crate::sfu::event::{Event, Topic};
 /// The bound of the log lines that wait, each charged its text plus 64 bytes.
 const MAX_LOG_BYTES: usize = 256 * 1024;
 
-/// Superseded events that stay in the queue before it is swept, unless it is twice as long anyway.
+/// The queue is swept when more superseded events than this are in it, and they are more than half of it.
 const MAX_STALE: usize = 1024;
 
 /// One entry of the queue.

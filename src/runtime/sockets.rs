@@ -298,11 +298,11 @@ impl Sockets {
         waker.wake();
     }
 
-    /// Closes a connection that has had no valid request.
+    /// Closes a connection on which no valid STUN request has arrived, and counts it as dropped.
     fn drop_unverified(&mut self, id: SocketId) {
         if let Some(Socket::TcpConnection(connection)) = self.sockets.remove(&id) {
             log::debug!(
-                "closed the TCP connection from {}, which sent no valid request",
+                "closed the TCP connection from {}, which sent no valid STUN request",
                 connection.tuple.remote
             );
             self.connections.remove(&connection.tuple);
@@ -333,7 +333,7 @@ impl Sockets {
     }
 }
 
-/// Whether this is a connection on which no valid request has arrived.
+/// Whether this is a connection on which no valid STUN request has arrived.
 fn is_unverified(sockets: &FxHashMap<SocketId, Socket>, id: SocketId, sfu: &Sfu) -> bool {
     match sockets.get(&id) {
         Some(Socket::TcpConnection(connection)) => !sfu.is_valid_tuple(connection.tuple),

@@ -98,6 +98,6 @@ impl fmt::Debug for DtlsContext {
 pub fn warm_up() {
     let mut seed = [0; 32];
     if aws_lc_rs::rand::fill(&mut seed).is_err() {
-        debug!("the system has no randomness yet");
+        debug!("the system has no entropy yet: the first DTLS handshake may wait for it");
     }
 }

@@ -42,9 +42,9 @@ pub(super) fn split(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Whether a record can be used once the handshake is done: sealed ones, and plaintext of the
-/// handshake, with which a peer asks for our last flight again. The engine drops forged and replayed
-/// records.
+/// Whether the engine can use a record once the handshake is done: a sealed record, or a plaintext
+/// handshake record, with which a peer asks for our last flight again. The engine itself drops forged
+/// and replayed records.
 pub(super) fn may_follow_the_handshake(record: &[u8]) -> bool {
     let &[content_type, major, minor, epoch_high, epoch_low, ..] = record else { return false };
     let epoch = u16::from_be_bytes([epoch_high, epoch_low]);
@@ -69,8 +69,9 @@ pub(super) fn fatal_alert(alert: Alert) -> [u8; HEADER_LEN + 2] {
     [ALERT, major, minor, 0, 0, 0, 0, 1, 0, 0, 0, 0, 2, FATAL, alert as u8]
 }
 
-/// Whether a record can be part of a handshake. In plaintext it must hold whole fragments: the engine
-/// would queue a record that it cannot read, and take an empty fragment for the real one.
+/// Whether a record can be part of a handshake. A plaintext handshake record must hold whole fragments
+/// of handshake messages: the engine would queue a record that it cannot read, and take an empty
+/// fragment for the real one.
 ///
 /// Data that overtakes the end of the handshake is dropped; SCTP retransmits it.
 pub(super) fn may_be_of_the_handshake(record: &[u8]) -> bool {
@@ -89,8 +90,9 @@ pub(super) fn may_be_of_the_handshake(record: &[u8]) -> bool {
         }
 }
 
-/// Whether a record holds one or more whole fragments of messages (RFC 6347 §4.2.2), each inside its
-/// message, and empty only if the message is.
+/// Whether the content of a record is one or more whole fragments of handshake messages (RFC 6347
+/// §4.2.2). No fragment may reach past the length of its message, and only an empty message may have an
+/// empty fragment.
 fn are_messages(mut rest: &[u8]) -> bool {
     loop {
         let &[_, l0, l1, l2, _, _, o0, o1, o2, f0, f1, f2, ref body @ ..] = rest else {

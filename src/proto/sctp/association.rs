@@ -43,7 +43,7 @@ pub struct Association {
     answered_engine: Option<Box<Engine>>,
     queues: SendQueues,
     flight: Flight,
-    /// The peer may have acknowledged something since `flight` was refreshed.
+    /// Whether the peer may have acknowledged something since `flight` was refreshed.
     flight_is_stale: bool,
     streams: Streams,
     /// The budget of INITs; the guard has its own for later packets.
@@ -96,7 +96,8 @@ impl Association {
         self.config.start = start;
     }
 
-    /// Takes an inbound packet. False if it was dropped: it was not the peer's, or not valid.
+    /// Takes an inbound packet. Returns false if the packet was dropped, and counts it: see
+    /// [`SctpCounters`].
     pub fn handle_packet(&mut self, now: Instant, packet: Bytes) -> bool {
         self.clock = Some(now);
         self.recall_answered(&packet);
@@ -227,7 +228,7 @@ impl Association {
         self.queues.open(stream, reliability);
     }
 
-    /// The peer is about to send on `stream`, which may have been reset before.
+    /// Notes that the peer is about to send on `stream`, which may have been reset before.
     pub fn expect_stream(&mut self, stream: StreamId) {
         self.streams.on_use(stream);
     }

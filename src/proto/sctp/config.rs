@@ -3,13 +3,13 @@
 /// Which side sends the INIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// The peer sends it. We do if no INIT has come after 1 to 2 seconds.
+    /// The peer sends the INIT. If none has come after 1 to 2 seconds, we send one.
     AfterSilence,
-    /// We send it, in [`Association::connect`].
+    /// We send the INIT, in [`Association::connect`].
     ///
     /// [`Association::connect`]: super::Association::connect
     AtOnce,
-    /// The peer sends it, however long that takes. If several peers try, the first to complete the
+    /// The peer sends the INIT, however long that takes. If several peers try, the first to complete the
     /// handshake wins; until then an ABORT or a violation ends only the attempt.
     Never,
 }
@@ -40,11 +40,11 @@ pub struct SctpConfig {
     pub start: Start,
     /// The largest SCTP packet to send, common header included.
     pub max_packet_size: usize,
-    /// Streams are data channels: a DATA_CHANNEL_OPEN is answered (RFC 8832), and closing one
-    /// direction of a stream closes the other (RFC 8831 §6.7). Without this the two directions
-    /// are independent, and we never reset ours.
+    /// Whether streams are data channels: a DATA_CHANNEL_OPEN is answered (RFC 8832), and closing one
+    /// direction of a stream closes the other (RFC 8831 §6.7). Otherwise the two directions are
+    /// independent, and we never reset ours.
     pub data_channels: bool,
-    /// Send HEARTBEATs to a silent peer, and fail when it answers none (RFC 9260 §8.1, §8.3). Not
-    /// needed where the layer below notices that the peer is gone.
+    /// Whether to send HEARTBEATs to a silent peer, and to fail when it answers none (RFC 9260 §8.1,
+    /// §8.3). Not needed where the layer below notices that the peer is gone.
     pub heartbeats: bool,
 }

@@ -51,7 +51,8 @@ pub(super) fn emit(
     Ok(())
 }
 
-/// Records an outgoing chunk in the ledger. True if its PPID is the carrier's.
+/// Records an outgoing chunk in the ledger. Returns whether the chunk carries a PPID in its payload
+/// (see `ppid`), so that it has to be rewritten.
 fn record(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) -> bool {
     match chunk.kind {
         kind::DATA => {
@@ -89,7 +90,8 @@ fn record(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) -
     false
 }
 
-/// Our SACK says what sctp-proto has accepted, and how much of the window it holds.
+/// Corrects the ledger by an outgoing SACK, whose cumulative TSN shows which DATA sctp-proto has accepted,
+/// and whose window shows how many bytes it holds.
 fn record_sack(ledger: &mut Ledger, window: u32, chunk: &Chunk<'_>) {
     let (Some(cumulative), Some(credit)) = (u32_at(chunk.value, 0), u32_at(chunk.value, 4)) else {
         return;

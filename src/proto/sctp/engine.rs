@@ -367,14 +367,14 @@ impl Engine {
         }
     }
 
-    /// The peer has begun a shutdown: nothing can be sent any more.
+    /// Whether the peer has begun a shutdown, so that nothing can be sent any more.
     pub(super) fn is_closing(&self) -> bool {
         self.association.is_closing()
     }
 
     /// Makes `stream` known to sctp-proto.
     pub(super) fn register(&mut self, stream: StreamId) {
-        // Fails if the stream is known, or if its reset is under way: then there is nothing to do.
+        // The call fails if the stream is known or being reset: then there is nothing to do.
         let unknown = PayloadProtocolIdentifier::Unknown;
         if self.association.open_stream(stream, unknown).is_ok() {
             self.streams += 1;

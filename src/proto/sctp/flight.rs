@@ -10,12 +10,13 @@ use rustc_hash::FxHashMap;
 
 use crate::proto::message::{StreamId, charge};
 
-/// Charged bytes inside sctp-proto: 128 KiB fill a path of 20 Mbit/s at a round trip of 50 ms.
+/// The charged bytes that may be inside sctp-proto: 128 KiB fill a path of 20 Mbit/s at a round trip of
+/// 50 ms.
 const BUDGET: usize = 128 * 1024;
 
-/// Payload bytes that may be inside and unsent. Enough for sctp-proto to fill a window that some
-/// acknowledgements have opened, and to see that more is pending: otherwise it does not widen the
-/// window. Unsent messages delay those of other streams, so it is no more than that.
+/// The payload bytes that sctp-proto may hold unsent. They are enough to fill a window that some
+/// acknowledgements have opened, and to show sctp-proto that more is pending: otherwise it does not
+/// widen the window. The limit is no higher, because unsent messages delay those of other streams.
 const UNSENT: usize = 8 * 1024;
 
 /// The payload bytes that sctp-proto holds and has not sent, because the window is full.
@@ -35,8 +36,8 @@ impl UnsentBytes {
         *bytes = bytes.saturating_sub(len);
     }
 
-    /// Lowers the count to `bytes`, which is what is inside in all: it is too high after sctp-proto
-    /// has given up the rest of a message.
+    /// Lowers the counts to `bytes`, all that sctp-proto holds: they are too high after sctp-proto has
+    /// given up the rest of a message.
     fn limit(&mut self, bytes: usize) {
         self.ordered = self.ordered.min(bytes);
         self.unordered = self.unordered.min(bytes);
@@ -66,9 +67,9 @@ impl UnsentBytes {
     }
 }
 
-/// TSNs that the peer has not acknowledged cumulatively: twice as many as the budget admits at once
-/// if every message is tiny. A TSN that is acknowledged beyond a gap counts no payload bytes, but
-/// takes 200 bytes of state and is scanned with the others.
+/// No message is admitted while the peer leaves this many TSNs unacknowledged cumulatively: twice as
+/// many as the budget admits at once if every message is tiny. A TSN that is acknowledged beyond a gap
+/// counts no payload bytes, but takes 200 bytes of state and is scanned with the others.
 const MAX_TSNS: u32 = 2 * (BUDGET / 64) as u32;
 
 /// Whether a message may go in.
@@ -84,9 +85,9 @@ pub(super) enum Admittance {
 
 #[derive(Debug, Default)]
 struct StreamFlight {
-    /// Payload lengths of the messages inside, oldest first.
+    /// Payload lengths of the messages inside sctp-proto, oldest first.
     lengths: VecDeque<u32>,
-    /// The sum of all, and of those that are not large.
+    /// The sum of all `lengths`, and of those that are not large.
     written: usize,
     written_small: usize,
     /// Payload bytes that are not acknowledged.
@@ -111,8 +112,9 @@ impl StreamFlight {
         }
     }
 
-    /// sctp-proto counts acknowledgements in bytes only, so the oldest messages are taken to be the
-    /// acknowledged ones. Exact whenever the stream is empty.
+    /// Removes the messages that are acknowledged when `unacked` bytes are not. sctp-proto counts
+    /// acknowledgements in bytes only, so the oldest messages are taken to be the acknowledged ones. The
+    /// result is exact whenever the stream is empty.
     fn set_unacked(&mut self, unacked: usize, large: usize) {
         self.unacked = unacked.min(self.written);
         while let Some(&oldest) = self.lengths.front()
@@ -151,7 +153,7 @@ impl Default for Flight {
 }
 
 impl Flight {
-    /// With another budget than [`BUDGET`].
+    /// Makes a flight with another budget than [`BUDGET`].
     pub(super) fn with_budget(budget: usize) -> Self {
         Self {
             budget,

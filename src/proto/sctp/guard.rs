@@ -83,14 +83,14 @@ pub(super) enum Admission {
 /// The facts about the chunks of a packet, except for their effects.
 struct Inspection<'a> {
     rewriter: Rewriter<'a>,
-    /// Chunks of an association that is being established may follow.
+    /// Whether the packet may hold chunks that only an established association accepts, such as DATA.
     open: bool,
     stripped: u64,
-    /// An ABORT, and whether its T bit is set.
+    /// Whether the T bit is set in the ABORT; `None` without an ABORT.
     abort: Option<bool>,
     stale_cookie: bool,
     heartbeat_acked: bool,
-    /// HEARTBEATs and RE-CONFIGs so far. sctp-proto answers each with a packet, so few pass.
+    /// How many HEARTBEATs and RE-CONFIGs came so far. sctp-proto answers each with a packet, so few pass.
     heartbeats: u8,
     reconfigs: u8,
 }
@@ -104,7 +104,7 @@ pub(super) struct Guard {
     max_streams: usize,
     budget: CpuBudget,
     pending: PendingEffects,
-    /// A HEARTBEAT of ours has no answer yet.
+    /// Whether a HEARTBEAT of ours has no answer yet.
     pub(super) awaits_heartbeat_ack: bool,
     /// Chunks that were stripped from packets.
     pub(super) stripped: u64,

@@ -23,7 +23,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Unanswered HEARTBEATs in a row that end the association: 55 s after the last packet. RFC 9260
 /// §16 recommends 10 retransmissions, which with the RTOs of `engine` take 39 to 55 s. With a fifth
 /// of all packets lost either way, 10 in a row go unanswered once in 30,000 times, and 20 once in a
-/// thousand million.
+/// billion.
 const MAX_UNANSWERED: u8 = 20;
 
 /// What [`HeartbeatTimer::handle_timeout`] asks for.
@@ -50,7 +50,7 @@ impl HeartbeatTimer {
         Self { deadline: now + QUIET, last_packet: now, unanswered: 0 }
     }
 
-    /// A verified packet of the peer has arrived.
+    /// Notes that a verified packet of the peer has arrived.
     pub(super) fn on_packet(&mut self, now: Instant) {
         self.last_packet = now;
         self.unanswered = 0;

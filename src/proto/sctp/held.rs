@@ -13,7 +13,7 @@ impl HeldChunks {
         self.bytes += bytes;
     }
 
-    /// A message was read.
+    /// Notes that a message was read, which had this many chunks and bytes.
     pub(super) fn remove(&mut self, chunks: usize, bytes: usize) {
         self.chunks = self.chunks.saturating_sub(chunks);
         self.bytes = self.bytes.saturating_sub(bytes);

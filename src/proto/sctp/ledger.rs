@@ -50,7 +50,7 @@ impl From<Init> for Announced {
 #[derive(Debug)]
 pub(super) struct PeerSide {
     pub(super) announced: Announced,
-    /// The peer supports FORWARD TSN (RFC 3758 §3.1).
+    /// Whether the peer supports FORWARD TSN (RFC 3758 §3.1).
     pub(super) forward_tsn: bool,
     pub(super) received: ReceivedTsns,
     /// The sequence number of its next RE-CONFIG request (RFC 6525 §4.1).
@@ -92,7 +92,7 @@ impl LocalSide {
         self.highest_tsn.wrapping_sub(self.acknowledged_tsn)
     }
 
-    /// The peer acknowledges all TSNs up to `tsn`.
+    /// Notes that the peer acknowledges all TSNs up to `tsn`.
     pub(super) fn acknowledged(&mut self, tsn: u32) {
         if before(self.acknowledged_tsn, tsn) {
             self.acknowledged_tsn = tsn;
@@ -135,8 +135,8 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// A message has gone into sctp-proto, which applies a limit only if the peer supports FORWARD
-    /// TSN.
+    /// Notes that a message has gone into sctp-proto, which applies a limit only if the peer supports
+    /// FORWARD TSN.
     pub(super) fn written(&mut self, message: UnsentMessage) {
         let Some(local) = &mut self.local else { return };
         local.unsent.add(message.ordered, message.len);
@@ -152,7 +152,7 @@ impl Ledger {
         }
     }
 
-    /// Our reset in answer to one of the peer is complete, or has failed.
+    /// Notes that our reset in answer to one of the peer is complete, or has failed.
     pub(super) fn finish_reset(&mut self) {
         self.unfinished_resets = self.unfinished_resets.saturating_sub(1);
     }

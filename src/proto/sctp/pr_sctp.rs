@@ -21,7 +21,7 @@ use super::wire::{Data, before};
 /// A message inside sctp-proto that has not been sent, not even in part.
 #[derive(Debug)]
 pub(super) struct UnsentMessage {
-    /// Its payload bytes.
+    /// The length of the payload in bytes.
     pub(super) len: usize,
     pub(super) ordered: bool,
     /// Whether the message's reliability is limited.
@@ -53,7 +53,7 @@ struct SentMessage {
 }
 
 impl SentMessage {
-    /// The fragments that are left will not be sent.
+    /// Notes that the fragments that are left will not be sent.
     fn cut(&mut self, total: &mut UnsentBytes) {
         if let Progress::Sending { unsent } = self.progress {
             total.remove(self.ordered, unsent);
@@ -61,7 +61,7 @@ impl SentMessage {
         }
     }
 
-    /// A fragment of `len` payload bytes has been sent.
+    /// Notes that a fragment of `len` payload bytes has been sent.
     fn advance(&mut self, tsn: u32, len: usize, is_last: bool) {
         let Progress::Sending { unsent } = self.progress else { return };
         self.last = tsn;
@@ -89,7 +89,7 @@ pub(super) struct PrSctp {
 }
 
 impl PrSctp {
-    /// A message has gone into sctp-proto.
+    /// Notes that a message has gone into sctp-proto.
     pub(super) fn written(&mut self, message: UnsentMessage) {
         self.unsent(message.ordered).push_back(message);
     }
@@ -108,7 +108,7 @@ impl PrSctp {
         }
     }
 
-    /// A DATA chunk is sent for the first time.
+    /// Notes that a DATA chunk is sent for the first time.
     pub(super) fn chunk_sent(&mut self, data: &Data<'_>, total: &mut UnsentBytes) {
         if data.begins {
             self.message_begun(data, total);
@@ -133,7 +133,7 @@ impl PrSctp {
         }
     }
 
-    /// The peer acknowledges all TSNs up to `tsn`.
+    /// Notes that the peer acknowledges all TSNs up to `tsn`.
     pub(super) fn acknowledged(&mut self, tsn: u32) {
         while let Some(message) = self.sent.front()
             && message.progress == Progress::Complete

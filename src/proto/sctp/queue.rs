@@ -90,7 +90,7 @@ struct StreamQueue {
     /// The value of [`SendQueues::period`] that `deficit` belongs to; an older deficit is cleared.
     period: u32,
     in_ring: bool,
-    /// The peer has reset the stream: nothing goes in or out until it is removed.
+    /// Whether the peer has reset the stream: nothing goes in or out until it is removed.
     dead: bool,
 }
 
@@ -136,7 +136,7 @@ pub(super) struct SendQueues {
     blocked: Option<BlockedHead>,
     /// Streams whose amount has fallen to their threshold or below, and that amount.
     low: Vec<(StreamId, usize)>,
-    /// Messages have been queued since the last [`Self::trim`].
+    /// Whether messages have been queued since the last [`Self::trim`].
     untrimmed: bool,
 }
 

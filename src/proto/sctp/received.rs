@@ -12,9 +12,9 @@ pub(super) const MAX_AHEAD: u32 = u16::MAX as u32;
 /// until the gap closes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GapLimit {
-    /// DATA chunks.
+    /// The most DATA chunks.
     pub(super) chunks: usize,
-    /// Their payload.
+    /// The payload of these chunks at which the limit is reached.
     pub(super) bytes: usize,
 }
 
@@ -23,16 +23,16 @@ pub(super) struct GapLimit {
 pub(super) struct ReceivedTsns {
     /// All TSNs up to this one have arrived, or the peer has given them up.
     cumulative: u32,
-    /// The TSNs that have arrived beyond it, as distances from `origin`, so that they sort across
+    /// The TSNs that have arrived beyond `cumulative`, as distances from `origin`, so that they sort across
     /// the wrap, and the bytes that came with each.
     above: BTreeMap<u32, u32>,
-    /// The sum of those bytes.
+    /// The sum of the bytes in `above`.
     above_bytes: usize,
     origin: u32,
 }
 
 impl ReceivedTsns {
-    /// Nothing has arrived; the first TSN will be `initial_tsn`.
+    /// Makes an empty set; the first TSN will be `initial_tsn`.
     pub(super) fn new(initial_tsn: u32) -> Self {
         let cumulative = initial_tsn.wrapping_sub(1);
         Self { cumulative, above: BTreeMap::new(), above_bytes: 0, origin: cumulative }
@@ -51,7 +51,7 @@ impl ReceivedTsns {
         self.above.len()
     }
 
-    /// Counts `tsn` and its payload. False if it is a duplicate.
+    /// Counts `tsn` and its payload. Returns false if the TSN is a duplicate.
     pub(super) fn insert(&mut self, tsn: u32, bytes: usize) -> bool {
         if !before(self.cumulative, tsn) {
             return false;
@@ -73,7 +73,7 @@ impl ReceivedTsns {
         true
     }
 
-    /// The peer has given up what is missing up to `tsn` (RFC 3758 §3.6).
+    /// Notes that the peer has given up what is missing up to `tsn` (RFC 3758 §3.6).
     pub(super) fn forward(&mut self, tsn: u32) {
         if before(self.cumulative, tsn) {
             let distance = tsn.wrapping_sub(self.origin);

@@ -53,7 +53,7 @@ impl Streams {
         }
     }
 
-    /// Either side sends on `stream`, or is about to.
+    /// Notes that either side sends on `stream`, or is about to.
     pub(super) fn on_use(&mut self, stream: StreamId) {
         self.over.remove(&stream);
     }
@@ -63,7 +63,8 @@ impl Streams {
         self.channels.contains(&stream)
     }
 
-    /// The peer opens a channel, which is to be acknowledged. False if it was open already.
+    /// Notes that the peer opens a channel, which is to be acknowledged. Returns false if the channel was
+    /// open already.
     pub(super) fn open_channel(&mut self, stream: StreamId) -> bool {
         if !self.pending_acks.contains(&stream) {
             self.pending_acks.push_back(stream);
@@ -90,7 +91,7 @@ impl Streams {
         self.pending_acks.pop_front()
     }
 
-    /// We reset `stream`.
+    /// Notes that we reset `stream`.
     pub(super) fn reset(&mut self, stream: StreamId, now: Option<Instant>) {
         self.channels.remove(&stream);
         if !self.over.contains(&stream) && !self.is_closing(stream, now) {
@@ -109,8 +110,8 @@ impl Streams {
         self.pending_resets.pop_front()
     }
 
-    /// The peer has reset its side of `stream`, and sctp-proto resets ours in return. False if this
-    /// answers a reset of ours.
+    /// Notes that the peer has reset its side of `stream`, and that sctp-proto resets ours in return.
+    /// Returns false if the peer's reset answers one of ours.
     pub(super) fn on_peer_reset(&mut self, stream: StreamId, now: Instant) -> bool {
         self.channels.remove(&stream);
         let new = !self.is_closing(stream, Some(now));
@@ -118,7 +119,7 @@ impl Streams {
         new
     }
 
-    /// Both directions of `stream` are reset.
+    /// Notes that both directions of `stream` are reset.
     pub(super) fn on_reset_complete(&mut self, stream: StreamId, now: Instant) {
         self.over.insert(stream);
         self.closing.retain(|_, closing| match closing {

@@ -81,10 +81,10 @@ pub(super) struct Chunk<'a> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Padding {
-    /// Complete and zero.
+    /// The padding is complete and zero.
     Good,
-    /// Missing at the end of the packet, or not zero. Receivers have to ignore it (RFC 9260 §3.2);
-    /// sctp-proto drops the packet.
+    /// The padding is missing at the end of the packet, or is not zero. Receivers have to ignore it (RFC
+    /// 9260 §3.2); sctp-proto drops the packet.
     Bad,
 }
 
@@ -173,9 +173,9 @@ pub(super) struct Data<'a> {
     pub(super) stream: u16,
     pub(super) ppid: u32,
     pub(super) payload: &'a [u8],
-    /// The chunk starts a message.
+    /// Whether the chunk starts a message.
     pub(super) begins: bool,
-    /// The chunk ends it.
+    /// Whether the chunk ends a message.
     pub(super) ends: bool,
     pub(super) unordered: bool,
 }

@@ -70,7 +70,7 @@ fn a_connection_without_a_valid_request_is_closed_in_time_whatever_it_sends() {
         assert_eq!(ids.len(), 2);
         for second in 0..15 {
             let now = begin + Duration::from_secs(second);
-            // One is silent, the other sends a frame of 1,000 bytes byte by byte.
+            // The first client is silent; the second sends a long frame, byte by byte.
             clients[1].write_all(&[3]).expect("open");
             look(&mut sockets, &mut sfu, now, &ids).await;
             sockets.expire(now, &sfu);
@@ -98,7 +98,7 @@ fn a_socket_that_is_marked_readable_twice_is_read_once_a_turn() {
         let mut client = Client::connect(listen.local).expect("it listens");
         look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
         let id = *sockets.connections.values().next().expect("a connection");
-        // Empty frames, more than one turn reads from unverified connections.
+        // The client sends more empty frames than one turn reads from unverified connections.
         client.write_all(&[0; 1000]).expect("room");
         tokio::time::sleep(Duration::from_millis(20)).await;
         let mut readable = vec![id];
@@ -117,7 +117,7 @@ fn the_id_of_an_open_socket_is_not_used_again() {
         let (mut sockets, mut sfu, listen) = listening();
         let now = Instant::now();
         look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
-        // After 2^32 connections.
+        // The next id wraps, as after 2^32 connections.
         sockets.next = u32::MAX;
         let _clients = [(); 3].map(|()| Client::connect(listen.local).expect("it listens"));
         look(&mut sockets, &mut sfu, now, &[listen.socket]).await;

@@ -37,9 +37,11 @@ fn check(ice: &IceParameters) -> Vec<u8> {
 fn checked(ice: &IceParameters, attributes: &[RawAttribute<'_>]) -> Vec<u8> {
     let mut message = Message::builder_request(BINDING, MessageWriteVec::new());
     let username = format!("{}:theirs", ice.username_fragment);
-    message.add_attribute(&Username::new(&username).expect("short")).expect("room");
+    message
+        .add_attribute(&Username::new(&username).expect("the name is short"))
+        .expect("the message has room");
     for attribute in attributes {
-        message.add_attribute(attribute).expect("room");
+        message.add_attribute(attribute).expect("the message has room");
     }
     let key = ShortTermCredentials::new(ice.password.clone()).make_key();
     message.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).expect("room");
@@ -124,7 +126,7 @@ fn a_connection_that_breaks_during_a_write_is_closed_in_the_same_turn() {
     in_runtime(async {
         let Scene { mut world, udp, tcp, check, client, remote, .. } = Scene::new().await;
         Scene::reset(client);
-        // The answer to it meets the closed connection.
+        // The answer to this check is written to the closed connection.
         world.sfu.handle_datagram(tcp.socket, remote, &check);
         world.transmit();
         let event = world.sfu.poll_event();
@@ -159,7 +161,7 @@ fn a_connection_that_is_verified_again_in_the_turn_of_its_eviction_stays() {
         let mut scene = Scene::new().await;
         let Scene { world, udp, tcp, check, nomination, remote, .. } = &mut scene;
         world.sfu.handle_datagram(udp.socket, ([127, 0, 0, 1], 9).into(), nomination);
-        // More tuples than a transport keeps.
+        // These are more tuples than a transport keeps, so the TCP tuple is evicted.
         for port in 10..20 {
             world.sfu.handle_datagram(udp.socket, ([127, 0, 0, 1], port).into(), check);
         }
