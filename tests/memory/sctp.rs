@@ -59,7 +59,7 @@ impl Attack {
     #[track_caller]
     fn assert_at_most(&self, bound: i64) {
         assert!(self.most <= bound, "the attack fills {} of {} KiB", self.most / KIB, bound / KIB);
-        // An attack that fills less than a quarter of the bound does not show that the bound is needed.
+        // A bound is close to what the attack achieves; one that is four times as high would show little.
         assert!(
             self.most >= bound / 4,
             "the attack fills only {} of {} KiB",
@@ -80,7 +80,8 @@ fn ballast(stage: &Stage, len: usize) -> Vec<u8> {
     chunk(SACK, 0, &value)
 }
 
-/// Sends fragments of a message without an end: 4,096 (`MAX_CLIENT_HELD`), in packets of any size.
+/// Sends `fragments` fragments of a message without an end, each in a packet of `packet` bytes. The
+/// association ends beyond 4,096 of them (`MAX_CLIENT_HELD`).
 fn fill_reassembly(attack: &mut Attack, packet: usize, fragments: usize) {
     let ballast = ballast(&attack.stage, packet - 12 - 20);
     let first = attack.fragment(FIRST, 0, 1);
@@ -93,7 +94,8 @@ fn fill_reassembly(attack: &mut Attack, packet: usize, fragments: usize) {
     }
 }
 
-/// Sends whole messages beyond a gap in the TSNs: 2,048 (`GapLimit::chunks`).
+/// Sends `messages` whole messages beyond a gap in the TSNs, each in a packet of `packet` bytes. The
+/// association accepts 2,048 of them (`GapLimit::chunks`).
 fn fill_beyond_a_gap(attack: &mut Attack, packet: usize, messages: usize) {
     let ballast = ballast(&attack.stage, packet - 12 - 20);
     attack.stage.next_tsn();
@@ -103,7 +105,8 @@ fn fill_beyond_a_gap(attack: &mut Attack, packet: usize, messages: usize) {
     }
 }
 
-/// Opens a channel on each of the streams: 8,192 (`MAX_CLIENT_STREAMS`).
+/// Opens a channel on each of the first `streams` streams. The association ends beyond 8,192 of them
+/// (`MAX_CLIENT_STREAMS`).
 fn fill_streams(attack: &mut Attack, streams: u16) {
     for stream in 0..streams {
         let tsn = attack.stage.next_tsn();
@@ -113,10 +116,12 @@ fn fill_streams(attack: &mut Attack, streams: u16) {
     }
 }
 
-/// Messages to a peer that acknowledges none of them: they fill `send_buffer_size` and the queues of sctp-proto.
+/// Sends messages of `len` bytes, none of which the peer acknowledges, until they fill `send_buffer_size` and what
+/// sctp-proto takes.
 fn fill_queues(attack: &mut Attack, len: usize) {
     attack.stage.sctp.open_stream(0, Reliability::RELIABLE);
-    // A turn moves at most 128 KiB (`flight::BUDGET`) to sctp-proto.
+    // The first turn moves at most 128 KiB (`flight::BUDGET`) from the full queue into sctp-proto, so the
+    // queue is filled a second time.
     for _ in 0..2 {
         loop {
             let message = Message::new(Ppid::BINARY, vec![0; len].into());
@@ -225,7 +230,8 @@ fn resets_of_streams_by_the_hundred() {
 
 #[test]
 fn messages_that_the_peer_does_not_acknowledge() {
-    // Tiny messages take twice `sctpSendBufferSize` in charged bytes, and as much again in overhead.
+    // The charge of tiny messages, 64 bytes each and their payload, may reach twice `sctpSendBufferSize`, 4 MB. The
+    // rest of the bound is for what a message takes beyond its charge.
     for (len, bound) in [(1, 6 * MIB), (100, 6 * MIB), (100_000, 3 * MIB)] {
         let mut attack = Attack::new();
         fill_queues(&mut attack, len);
@@ -254,7 +260,7 @@ fn messages_acknowledged_beyond_a_gap_that_never_closes() {
         }
     }
     assert!(highest > 4096, "{highest}");
-    // The bound holds `flight::MAX_TSNS` TSNs, those of the last turn, and the queue after them.
+    // The bound covers the state of `flight::MAX_TSNS` TSNs, of those of the last turn, and the queue after them.
     attack.assert_at_most(8 * MIB);
 }
 
