@@ -21,7 +21,7 @@ const LEAST_MS = 1;
 
 /**
  * The most bytes by which memory may grow, Jest's own heap included. A flood that the worker buffered would exceed this
- * at once.
+ * within seconds.
  */
 const MAX_GROWTH = 64 * 1024 * 1024;
 

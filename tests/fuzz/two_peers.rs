@@ -46,8 +46,9 @@ struct Model {
     data_channels: bool,
 }
 
-/// `data`: one byte of flags, from the lowest bit: both send an INIT; the network is bad from the start; no
-/// data channels; small windows. One byte that seeds the network, its conditions, then actions.
+/// `data` begins with one byte of flags, from the lowest bit: both associations send an INIT; the network is
+/// bad from the start; no data channels; small windows. Then it has one byte that seeds the network, the
+/// network's conditions (see [`conditions`]), and actions (see `Model::act`).
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let (flags, seed) = (input.byte(), input.byte());
@@ -191,7 +192,7 @@ impl Model {
         }
     }
 
-    /// The application closes its channel.
+    /// Closes the channel of `side` as its application would, unless either side has closed it.
     fn close(&mut self, side: Side, stream: StreamId) {
         let latest = self.latest.get(&(side, stream));
         if latest.is_some_and(|&channel| !self.channels[&(side, stream, channel)].closed) {

@@ -124,7 +124,7 @@ fn messages_of_ppid_50_are_never_delivered() {
             let tsn = stage.next_tsn();
             stage.send(&[data(WHOLE, tsn, 1, ssn as u16, 50, payload)]);
         }
-        // A PPID of 50 in front of the payload, where carried PPIDs travel.
+        // These payloads begin with a PPID of 50, in the place where a carried PPID travels inside sctp-proto.
         let (first, second) = (stage.next_tsn(), stage.next_tsn());
         stage.send(&[
             data(FIRST, second, 2, 0, 51, b"\0\0\0\x32"),

@@ -95,7 +95,7 @@ fn inits_are_charged() {
     }
     assert!(answers < 30_000, "{answers} answers");
     assert!(stage.sctp.counters().packets_overload > 30_000);
-    // Later another one is answered.
+    // Half a second later another INIT is answered.
     stage.now += Duration::from_millis(500);
     stage.puppet.own_tag = 9;
     let sent = stage.inject(packet(0, &[init(INIT, 9, (1, 1), 1, &[])]));
@@ -122,7 +122,7 @@ fn the_chunks_kept_beyond_a_gap_are_bounded_until_it_closes() {
     }
     assert!((2048..2100).contains(&arrived), "{arrived} of 3,000");
     assert_eq!(stage.sctp.counters().chunks_stripped, 3000 - arrived as u64);
-    // The peer retransmits the others.
+    // The missing chunk arrives, and the peer retransmits the chunks that were stripped.
     stage.send(&[data(WHOLE | UNORDERED, missing, 1, 0, 51, b"x")]);
     arrived += stage.messages().len();
     for chunks in &packets {
@@ -203,7 +203,7 @@ fn acknowledgements_of_opens_wait_while_the_peer_acknowledges_nothing() {
         stage.send(&[data(WHOLE, tsn, 1, tsn.wrapping_sub(FIRST_TSN) as u16, 50, &OPEN)]);
         stage.now += Duration::from_millis(1);
     }
-    // The acknowledgements that wait are sent as soon as the peer acknowledges.
+    // The DATA_CHANNEL_ACKs that wait are sent as soon as the peer acknowledges earlier ones.
     let mut highest = 0;
     for _ in 0..400 {
         let sent = stage.send(&[sack(last.wrapping_add(highest), 1 << 20, &[])]);
@@ -232,7 +232,7 @@ fn a_peer_that_leaves_resets_unanswered_cannot_reset_more_streams() {
         stage.now += Duration::from_millis(10);
     }
     assert_eq!(answered, 256);
-    // The peer answers our resets, and may reset more streams.
+    // Once the peer has answered our resets, it may reset more streams.
     for _ in 0..300 {
         let sent = stage.pass(Duration::from_millis(6000));
         let ours = sent.iter().rfind(|c| c.kind == RECONFIG && c.value.starts_with(&[0, 13]));

@@ -273,7 +273,7 @@ fn fragments_without_an_end_abort_the_association() {
 #[test]
 fn packets_beyond_the_peers_share_of_cpu_time_are_dropped() {
     let mut stage = Stage::new(config());
-    // Chunks beyond a gap, repeated: each makes sctp-proto walk all that it holds.
+    // Each chunk beyond a gap, repeated ones included, would make sctp-proto walk all that it holds.
     let first = stage.next_tsn();
     let _missing = stage.next_tsn();
     stage.send(&[data(FIRST, first, 1, 0, 53, b"x")]);
@@ -286,7 +286,7 @@ fn packets_beyond_the_peers_share_of_cpu_time_are_dropped() {
     }
     assert!(stage.sctp.counters().packets_overload > 500);
     assert_eq!(stage.sctp.state(), SctpState::Connected);
-    // Later its packets are accepted again.
+    // Two seconds later the peer's packets are accepted again.
     stage.now += Duration::from_secs(2);
     stage.assert_alive();
 }
@@ -333,7 +333,7 @@ fn invalid_reconfig_chunks_are_ignored() {
         parameter(13, &value)
     };
     let cases = [
-        // Two requests, a request before a response, and unsupported parameters.
+        // Two requests, a request before a response, unsupported parameters, and wrong lengths.
         [request.clone(), request.clone()].concat(),
         [request.clone(), response.clone()].concat(),
         parameter(14, &[0; 4]),

@@ -72,7 +72,7 @@ fn simultaneous_inits_make_one_association() {
     for seed in 0..20 {
         let conditions = if seed % 2 == 0 { Conditions::PERFECT } else { Conditions::ROUGH };
         let mut net = started(Start::AtOnce, Start::AtOnce, conditions, seed);
-        // Without loss nothing is retransmitted.
+        // The limit is below the first retransmission unless the network loses packets.
         let limit = Duration::from_millis(if seed % 2 == 0 { 900 } else { 60_000 });
         assert!(net.run_until(limit, both_connected), "seed {seed}");
         assert_talk(&mut net);
@@ -108,7 +108,7 @@ fn any_packet_of_the_handshake_may_be_lost() {
 fn a_handshake_whose_cookie_echo_is_lost_for_seconds_completes() {
     for seed in 0..10 {
         let mut net = started(Start::AtOnce, Start::AfterSilence, Conditions::PERFECT, seed);
-        // By then B has sent an INIT of its own.
+        // By the end of this time B has sent an INIT of its own.
         let end = net.now + Duration::from_secs(6);
         let lost = std::rc::Rc::new(std::cell::Cell::new(true));
         let is_lost = lost.clone();
@@ -174,7 +174,7 @@ fn a_peer_has_three_seconds_to_complete_the_handshake_it_has_begun() {
     let stage = Stage::halfway(config(), (10, 10), &extensions());
     let at = stage.sctp.poll_timeout().expect("a timeout");
     assert!(at >= stage.now + Duration::from_secs(3) && at <= stage.now + Duration::from_secs(4));
-    // Then the association sends an INIT of its own.
+    // At that time the association sends an INIT of its own.
     let Stage { mut sctp, .. } = stage;
     sctp.handle_timeout(at);
     let mut sent = Vec::new();

@@ -282,7 +282,7 @@ fn a_tuple_stolen_with_a_spoofed_check_comes_back_with_the_next_check() {
     lab.host().events.clear();
     let secrets = lab.stats(thief)["bytesReceived"].clone();
 
-    // Alice's next check is some time away.
+    // Alice's next check is some time away, so that the theft lasts until then.
     lab.clients[alice].checks = false;
     lab.inject(theirs(1), ours(9), &theft);
     lab.run_for(Duration::from_millis(100));
@@ -303,10 +303,10 @@ fn a_tuple_stolen_with_a_spoofed_check_comes_back_with_the_next_check() {
         );
     }
     assert_ne!(lab.stats(thief)["bytesReceived"], secrets, "they arrive, but nothing opens them");
-    // The thief gets none of them.
+    // The thief gets none of the messages.
     assert!(lab.clients[mallory].sctp.messages.is_empty());
 
-    // She checks again, and nothing is lost.
+    // Alice checks again, and no message is lost.
     lab.clients[alice].checks = true;
     lab.expect("both messages", |lab| lab.clients[alice].sctp.messages.len() == 1);
     lab.run_for(Duration::from_secs(5));
@@ -351,7 +351,8 @@ fn a_spoofed_address_gets_no_more_than_a_congestion_window() {
     lab.run_for(Duration::from_secs(120));
     let sent: usize = lab.strays.iter().map(|it| it.bytes.len()).sum();
     assert!(lab.strays.iter().all(|it| it.to == theirs(77)));
-    // One congestion window, never acknowledged, and its retransmissions until consent runs out.
+    // The bound allows for one congestion window, which is never acknowledged, and its retransmissions
+    // until consent runs out.
     assert!(sent < 64 * 1024, "{sent} bytes to an address that asked for nothing");
     assert_eq!(lab.ice_state(thief), IceState::Disconnected);
 }

@@ -275,7 +275,7 @@ fn the_two_directions_of_a_pipe_are_independent() {
 
 #[test]
 fn pipes_that_know_each_other_by_other_addresses_connect_as_well() {
-    // Each is bound to 0.0.0.0, which is below the address of the other, so both begin.
+    // Each end is bound to 0.0.0.0, which is below the address of the other end, so both send an INIT.
     let mut lab = Lab::with(2, Conditions::PERFECT, 1);
     let mut pipes = Vec::new();
     for n in 1..=2 {
@@ -399,7 +399,7 @@ fn an_end_that_disappears_is_noticed_by_the_other() {
     lab.run_for(Duration::from_secs(3600));
     assert_eq!(lab.stats(ends[0].pipe)["sctpState"], "connected", "idle and alive");
     lab.host().transport_events(ends[0].pipe);
-    // Its host loses power.
+    // As if the host of the far end lost power, no packet arrives any more.
     lab.conditions().mtu = 0;
     lab.run_for(Duration::from_secs(60));
     let failed = TransportEvent::SctpState(SctpState::Failed, None);
@@ -413,7 +413,7 @@ fn datagrams_from_elsewhere_are_dropped_and_counted() {
     lab.expect("a connection", |lab| lab.sctp_connected(ends[0].pipe));
     let before = lab.stats(ends[0].pipe);
     let sent = lab.sent[&ours(1)];
-    // Another peer that opens an association, and garbage.
+    // A third peer tries to open an association, and others send garbage.
     lab.plain_peer(1, ours(1), true);
     for datagram in [&[][..], &[0; 12], &[0x13; 60], &[0xff; 1200]] {
         lab.inject(theirs(2), ours(1), datagram);

@@ -20,7 +20,7 @@ fn setup(comedia: bool) -> (Lab, TransportKey, TransportKey) {
     (lab, plain, direct)
 }
 
-/// The same without comedia, and with the first peer's address for the remote one.
+/// What [`setup`] makes without comedia, with the transport connected to the first peer's address.
 fn addressed() -> (Lab, TransportKey, TransportKey) {
     let (mut lab, plain, direct) = setup(false);
     lab.host().connect_udp(plain, theirs(1));
@@ -135,7 +135,7 @@ fn comedia_does_not_learn_from_datagrams_that_open_no_association() {
     assert_eq!(lab.stats(key)["sctpState"], "new");
     assert_eq!(lab.stats(key)["datagramsDropped"], 3);
 
-    // An INIT with a wrong checksum, then a valid one from a peer that disappears.
+    // An INIT with a wrong checksum arrives, then a valid INIT from a peer that disappears.
     let mut forged = vec![0; 32];
     forged[12] = 1;
     forged[15] = 20;
@@ -202,7 +202,7 @@ fn a_peer_that_disappears_is_noticed_idle_or_not() {
             lab.host().transport_events(key),
             [TransportEvent::SctpState(SctpState::Failed, None)]
         );
-        // Some of the ten had been sent.
+        // Of the ten messages, if there were any, some had been sent before the association failed.
         let unsent = lab.stats(key)["messagesUnsent"].as_u64().expect("a number");
         assert!(if idle { unsent == 0 } else { (5..10).contains(&unsent) }, "{unsent}");
         lab.sfu().send(down, text("too late"), None);
@@ -222,7 +222,8 @@ fn a_silent_peer_that_is_alive_stays_connected() {
     let (before, _) = lab.sent[&ours(1)];
     lab.run_for(Duration::from_secs(3600));
     assert_eq!(lab.stats(key)["sctpState"], "connected");
-    // dcsctp sends a HEARTBEAT every 30 s itself. Each one, of either side, is one packet of ours.
+    // dcsctp sends a HEARTBEAT every 30 s as well. Each HEARTBEAT, whichever side sends it, makes our side
+    // send one packet.
     let sent = lab.sent[&ours(1)].0 - before;
     assert!(sent <= 3600 / 15 + 3600 / 30, "{sent} packets in an hour");
     assert_arrives(&mut lab, peer, "still here", consumer);
@@ -236,12 +237,12 @@ fn packets_with_a_spoofed_source_end_no_association() {
     let peer = join(&mut lab);
     lab.host().events.clear();
 
-    // An attacker that sees no packet knows no tag. An INIT needs none.
+    // An attacker that sees no packet does not know the verification tag, which an INIT does not need.
     let mut forger = DcSctp::new(lab.now);
     forger.connect(lab.now);
     let mut forged: Vec<Vec<u8>> = forger.packets().iter().map(|it| it.to_vec()).collect();
     for kind in 0..=14 {
-        // One packet per chunk type. Its ports are those of the peer's packets, its tag is not.
+        // One packet per chunk type, with the ports of the peer's packets but a wrong tag.
         let mut packet = vec![0x13, 0x88, 0x13, 0x88, 1, 2, 3, 4, 0, 0, 0, 0, kind, 0, 0, 20];
         packet.resize(12 + 20, 7);
         forged.push(packet);

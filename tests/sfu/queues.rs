@@ -173,7 +173,7 @@ fn sctpsendbufferfull_is_emitted_once_a_turn_and_counted_exactly() {
     lab.expect("all that was accepted", |lab| lab.clients[client].sctp.messages.len() == 5);
     let low = DataConsumerEvent::BufferedAmountLow(0);
     assert_eq!(lab.host().consumer_events(consumer), [low]);
-    // It is emitted again in each later turn.
+    // 'sctpsendbufferfull' is emitted again in each later turn, once per turn.
     lab.host().events.clear();
     for turn in 0..2 {
         for _ in 0..20 {

@@ -65,7 +65,7 @@ fn a_client_may_use_its_port_again_for_another_session() {
     let (mut lab, router, server) = Lab::with_server();
     let (old, client) = lab.join_server(router, server, 1);
     let (bystander, _) = lab.join_server(router, server, 2);
-    // The tab is reloaded: no close_notify, and the same port.
+    // As when the tab is reloaded, the client sends no close_notify and comes back from the same port.
     lab.clients.remove(client);
     let (new, client) = lab.join_server(router, server, 1);
     assert_eq!(
