@@ -56,7 +56,8 @@ async function callgrind(program, args, timeout) {
 function parse(counts, each) {
   /** @type {Map<string, string>} */
   const names = new Map();
-  // A name follows its number where the number first occurs; afterwards the number stands for the name.
+  // The format compresses names: a name follows its number where the number first occurs, and later the number alone
+  // stands for the name.
   const resolve = (/** @type {'file' | 'fn' | 'ob'} */ kind, /** @type {string} */ value) => {
     const [, id, name] = /^(\(\d+\))(?: (.*))?$/.exec(value) ?? [];
 

@@ -61,7 +61,7 @@ class Receiver {
    * Calls `listener` for every message too.
    *
    * @param {() => void} listener
-   * @returns {() => void} stops that.
+   * @returns {() => void} a function that removes the listener.
    */
   watch(listener) {
     const onMessage = this.#onMessage;

@@ -15,7 +15,7 @@ const { createWorker } = require(IMPL);
 const BATCH = 20;
 /** Samples over the whole run. */
 const SAMPLES = 30;
-/** The tolerated growth in MiB, because allocators keep memory that was freed. */
+/** The growth in MiB that does not count as a leak, because allocators keep memory that was freed. */
 const MAX_RSS_GROWTH = 8;
 const MAX_HEAP_GROWTH = 1;
 

@@ -19,8 +19,9 @@ const LISTEN_INFOS = [
 ];
 const SIZE = 100;
 
-/** The promised bounds: of the median round trip relative to the quiet one, and of the growth of memory. */
+/** The promised bound of the median round trip under attack, relative to the quiet one. */
 const MAX_RATIO = 10;
+/** The tolerated growth of the process's memory: above the bounds of docs/security.md that one flood can fill. */
 const MAX_GROWTH_MIB = 16;
 
 /** Niceness of the server and its client, and of the attacker, which shares a core with the client. */

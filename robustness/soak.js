@@ -26,7 +26,7 @@ const ROOMS_PER_PROCESS = 25;
 const MESSAGES = 200;
 /** The time that all messages of a room may take on a busy machine. */
 const ROOM_MS = 60_000;
-/** The tolerated growth in MiB, because allocators keep memory that was freed. */
+/** The growth in MiB that does not count as a leak, because allocators keep memory that was freed. */
 const MAX_RSS_GROWTH = 8;
 const MAX_HEAP_GROWTH = 2;
 
@@ -240,7 +240,9 @@ async function talkIn({ toAll, heard }, clients) {
   ]);
 
   if (outcome.items !== CLIENTS_PER_ROOM * MESSAGES || Number(outcome.disordered) > 0) {
-    throw new Error(`expected ${CLIENTS_PER_ROOM * MESSAGES} messages: ${JSON.stringify(outcome)}`);
+    const expected = CLIENTS_PER_ROOM * MESSAGES;
+
+    throw new Error(`expected ${expected} messages in order, got ${JSON.stringify(outcome)}`);
   }
   await Promise.all(arrived);
 }
@@ -280,7 +282,7 @@ async function expectNothingLeft({ here, there, servers }) {
 /** @param {InstanceType<typeof Census>} census */
 function verdict(census) {
   const limits = { rss: MAX_RSS_GROWTH, heap: MAX_HEAP_GROWTH };
-  // These vary with the rooms; a leak only grows.
+  // These numbers vary with the rooms that are open; a leak would grow beyond that.
   const counted = { fds: CLIENTS_PER_ROOM * 10, threads: 4, handles: 10 };
 
   for (const [name, limit] of Object.entries({ ...limits, ...counted })) {

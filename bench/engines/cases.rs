@@ -12,9 +12,9 @@ use crate::common::sim::{Conditions, Net, Peer};
 pub(crate) const RECEIVE_WINDOW: u32 = 5 * 1024 * 1024;
 /// The size of a message that fills a packet.
 pub(crate) const MESSAGE: usize = 1000;
-/// Messages that are measured.
+/// The number of messages that are measured.
 const TIMES: usize = 200;
-/// Messages that are sent before the measured ones, so that buffers reach their size.
+/// The number of messages that are sent before the measured ones, so that buffers reach their size.
 const BEFORE: usize = 100;
 
 /// An association at the end of a [`Net`].
@@ -23,7 +23,7 @@ pub(crate) trait Engine: Peer {
     fn new(initiates: bool, flight: usize) -> Self;
     fn connect(&mut self, now: Instant);
     fn is_connected(&self) -> bool;
-    /// A message on stream 0.
+    /// Sends a message on stream 0.
     fn send(&mut self, now: Instant, payload: &Bytes);
     /// Whether another message may be in flight.
     fn has_room(&mut self) -> bool;
@@ -133,7 +133,7 @@ pub(crate) fn run<E: Engine>(command: &[&str]) {
     }
 }
 
-/// Two messages and the SACK for both, each in a turn of its own.
+/// Measures two messages and the SACK for both, each in a turn of its own.
 fn turns<E: Engine>(what: &str, len: usize) {
     let conditions = Conditions { delay: Duration::ZERO, ..Conditions::PERFECT };
     let mut net: Pair<E> = connected(conditions, 1 << 20);

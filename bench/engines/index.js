@@ -28,16 +28,18 @@ const PARTS = [
 
 /**
  * @typedef {object} Counted
- * @property {number} all Instructions.
- * @property {Map<string, number>} parts The same by part.
- * @property {number} times How often the work was done.
+ * @property {number} all - the instructions of the measured work.
+ * @property {Map<string, number>} parts - the same instructions, by the parts of PARTS.
+ * @property {number} times - how often the work was done.
  * @property {number} allocations
- * @property {number} bytes Of messages that arrived.
+ * @property {number} bytes - the payload of the messages that arrived.
  */
 
 /**
+ * Runs the program in callgrind and adds up the counts.
+ *
  * @param {string} program
- * @param {string[]} command
+ * @param {string[]} command - the engine, and the work to count.
  * @returns {Promise<Counted>}
  */
 async function count(program, command) {
@@ -65,7 +67,7 @@ function printHead(...cells) {
 }
 
 /**
- * Per message, each in a turn of its own.
+ * Prints the counts per message, with each message in a turn of its own.
  *
  * @param {string} program
  * @param {string[]} engines
@@ -83,7 +85,7 @@ async function messages(program, engines) {
 }
 
 /**
- * Per packet with data.
+ * Prints the goodput, and the counts per packet with data.
  *
  * @param {string} program
  * @param {string[]} engines

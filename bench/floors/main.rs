@@ -1,5 +1,6 @@
-//! The least time that steps of a message can take on this machine, in nanoseconds: `npm run bench:floors`. The fastest
-//! round counts, because other load on the machine can only add to it.
+//! The least time that each step of handling a message can take on this machine, in nanoseconds, measured alone:
+//! copying, sealing, system calls. Run it with `npm run bench:floors`. The fastest round counts, because other load on
+//! the machine can only add to it.
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "measures real time")]
 
@@ -19,7 +20,7 @@ const TIMES: usize = 1000;
 /// Bytes of a datagram besides the message: headers of DTLS, SCTP and DATA.
 const HEADERS: usize = 65;
 
-/// Datagrams per system call that sends several.
+/// The number of datagrams in a system call that sends several.
 const TOGETHER: usize = 40;
 
 fn main() {
@@ -45,7 +46,7 @@ fn main() {
     });
 }
 
-/// Prints the time of a step. `work` does `steps` of them and returns the time.
+/// Prints the time of one step. `work` does `steps` steps and returns the time that all of them took.
 fn floor(what: &str, steps: usize, mut work: impl FnMut() -> Duration) {
     let fastest = (0..ROUNDS).map(|_| work()).min().unwrap_or_default();
     println!("{what}: {:.1} ns", fastest.as_nanos() as f64 / steps as f64);
@@ -121,7 +122,8 @@ fn datagrams_to_many(len: usize) {
     let record = vec![1; HEADERS + len];
     let datagrams: Vec<(SocketAddr, &[u8])> =
         to.iter().map(|it| (it.local_addr().expect("bound"), &record[..])).collect();
-    floor(&format!("sendmmsg of {len} bytes and headers to {TOGETHER}, each"), TOGETHER, || {
+    let what = format!("sendmmsg, 1 of {TOGETHER} datagrams of {len} bytes and headers");
+    floor(&what, TOGETHER, || {
         let start = Instant::now();
         let sent = mmsg::send_many(from.as_fd(), &datagrams).expect("room");
         let took = start.elapsed();
@@ -142,7 +144,7 @@ fn datagrams_to_one(len: usize) {
         segment_size: Some(HEADERS + len),
         src_ip: None,
     };
-    floor(&format!("GSO of {TOGETHER} times {len} bytes and headers, each"), TOGETHER, || {
+    floor(&format!("GSO, 1 of {TOGETHER} datagrams of {len} bytes and headers"), TOGETHER, || {
         let start = Instant::now();
         state.try_send((&from).into(), &transmit).expect("room");
         let took = start.elapsed();

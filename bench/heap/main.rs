@@ -1,5 +1,6 @@
-//! The heap of a transport by owner: `npm run bench:heap`. What aws-lc allocates for the keys of a session, 1.2
-//! KB, does not go through Rust's allocator.
+//! The heap of a WebRTC transport, by the code that allocated it (dimpl, sctp-proto, `src/proto`, `src/sfu`):
+//! `npm run bench:heap`. The figures do not include the 1.2 KB that aws-lc allocates for the keys of a
+//! session, because aws-lc does not use Rust's allocator.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;

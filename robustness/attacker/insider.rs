@@ -16,10 +16,10 @@ const AHEAD: u32 = 16 * BUNDLE;
 /// After this many reads without a new acknowledgement, all chunks are sent again.
 const LOOKS: u32 = 50;
 
-/// Fragments of one message.
+/// The number of fragments of one message.
 const FRAGMENTS: u32 = 1000;
 
-/// Counts packets.
+/// Floods the target with packets of this kind. The outcome counts packets.
 pub(crate) fn attack(
     kind: &str,
     session: &mut Session,
