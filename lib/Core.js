@@ -46,8 +46,8 @@ const NO_HOOKS = [];
  * The close cascade is here and nowhere else:
  *
  *     close() of an object closes the native object, then, synchronously,
- * each object below it, in the order of TREE:   its own cascade · its event ('transportclose' …) · observer 'close'
- *       the object itself:                            observer 'close'
+ *       each object below it, in the order of TREE: its own cascade · its event ('transportclose' …) · observer 'close'
+ *       the object itself:                          observer 'close'
  *
  * @template N - the type of the native object.
  */

@@ -195,7 +195,9 @@ class DataProducer extends Entity {
   }
 
   /**
-   * @param {number} outcome
+   * The error that `send()` throws for a message that the native side did not accept.
+   *
+   * @param {number} outcome - QUEUE_FULL, TOO_LARGE, or any other value if the Worker is closed.
    * @param {string | Buffer} message
    * @returns {Error}
    */

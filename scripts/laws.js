@@ -2,9 +2,9 @@
 
 // npm run check -- --only laws, or node scripts/laws.js
 //
-// Checks the written laws that a script can check: that files and symbols named in documents and comments exist, that
-// imports go one way, and that each crate, the clock and unsafe code are used only in their places. Prints each
-// violation, by law.
+// Checks the laws, which are the rules of CONTRIBUTING.md and docs/ARCHITECTURE.md that a script can check: that files
+// and symbols named in documents and comments exist, that imports go one way, and that each crate, the clock and unsafe
+// code are used only in their places. Prints each violation, by law.
 
 const path = require('node:path');
 

@@ -11,7 +11,7 @@ const { code, comments } = require('./repository');
 /** The documents that name symbols of mediasoup as well as ours. Symbols in them are not checked. */
 const WITH_FOREIGN_SYMBOLS = /^(docs\/(mediasoup-compat|migration)|CHANGELOG)\.md$/;
 
-/** Names in the other documents that belong to Linux and to sctp-proto. */
+/** Names of Linux and of sctp-proto that the other documents mention, although no code of ours has them. */
 const FOREIGN = new Set([
   'rmem_max',
   'wmem_max',

@@ -126,7 +126,7 @@ class Peer {
       });
     } catch (error) {
       this.#consumed.delete(producer.id);
-      // Either side may have left in the meantime.
+      // This peer or the producer's peer may have left during the call.
       if (this.closed || producer.closed) return;
       throw error;
     }
@@ -147,10 +147,10 @@ class Peer {
     });
   }
 
-  /** Called when the page has opened its end of the channel: it would lose earlier messages. */
+  /** Called when the page has opened its end of the channel: messages sent before that would be lost. */
   async resumeDataConsumer(id) {
     const consumer = this.#consumers.get(id);
-    // The peer of its producer may have left; the page is notified of that.
+    // The consumer may have closed, because the producer's peer left. The page gets 'consumerClosed' then.
     if (!consumer) return;
 
     await consumer.resume();
@@ -217,7 +217,7 @@ class Peer {
     transport.on('iceselectedtuplechange', report);
     transport.on('icestatechange', (iceState) => {
       report();
-      // Unreachable for longer than ICE consent lasts; restartIce() may reconnect it.
+      // When ICE consent has timed out, the page may still reconnect with restartIce(), but only for a while.
       clearTimeout(returnTimer);
       if (iceState === 'disconnected') {
         returnTimer = setTimeout(() => this.close('connection lost'), RETURN_MS);
