@@ -680,8 +680,9 @@ export type SctpOptions = {
   /**
    * When the messages queued on all streams together reach this size, further messages are dropped and counted, and
    * their DataConsumers emit 'sctpsendbufferfull'. Default 2000000. The number of small messages is bounded too:
-   * payload plus 64 bytes per message may reach twice this size plus 64 KiB. Messages inside the association, at most
-   * 128 KiB that the peer has not acknowledged, do not count.
+   * payload plus 64 bytes per message may reach twice this size plus 64 KiB. Through a pipe also the lists of
+   * subchannels count, 2 bytes for each. Messages inside the association, at most 128 KiB that the peer has not
+   * acknowledged, do not count.
    */
   sctpSendBufferSize?: number;
   /** Like `sctpSendBufferSize`, but for the messages queued on each single stream. Default 2000000. */
@@ -1278,8 +1279,9 @@ export type DataProducerOptions<DataProducerAppData extends AppData = AppData> =
   /** Default false. */
   paused?: boolean;
   /**
-   * On a DirectTransport: how many bytes may wait for routing. Each message is charged its payload plus 64 bytes;
-   * beyond the bound `send()` throws ERR_SEND_QUEUE_FULL. 0-4294967295, default 67108864.
+   * On a DirectTransport: how many bytes may wait for routing. Each message is charged its payload plus 64 bytes plus
+   * 2 for each of its subchannels; beyond the bound `send()` throws ERR_SEND_QUEUE_FULL. 0-4294967295, default
+   * 67108864.
    */
   maxBufferedAmount?: number;
   appData?: DataProducerAppData;
@@ -1368,7 +1370,7 @@ export interface DataProducer<
    * Default: 51 for a string, 53 for a Buffer, 56 and 57 for empty ones. Messages with 56 or 57 arrive as one byte on
    * DirectTransports, and empty elsewhere.
    * @param subchannels - if not empty: only to DataConsumers that are subscribed to one of these. At most 65535, each
-   * 0-65535.
+   * 0-65535; duplicates count once.
    * @param requiredSubchannel - only to DataConsumers that are subscribed to this subchannel. 0-65535.
    * @param ignoredSubchannel - not to DataConsumers that are subscribed to this subchannel. 0-65535.
    * @throws TypeError: invalid arguments, message too large, or type 'sctp'.

@@ -44,7 +44,7 @@ class DataConsumer extends Entity {
     this.#protocol = data.protocol;
     this.#paused = data.paused;
     this.#dataProducerPaused = data.dataProducerPaused;
-    this.#subchannels = data.subchannels;
+    this.#subchannels = new Set(data.subchannels);
   }
 
   get id() {
@@ -141,23 +141,38 @@ class DataConsumer extends Entity {
 
   /** @param {number[]} subchannels */
   async setSubchannels(subchannels) {
-    this.#subchannels = await this.#requestSubchannels('setSubchannels', () =>
-      parseSubchannels(subchannels),
-    );
+    const method = 'dataConsumer.setSubchannels';
+
+    this.#core.check(method);
+
+    const parsed = parseSubchannels(subchannels);
+
+    await this.#core.request(method, (native, id) => native.setSubchannels(id, parsed));
+    this.#subchannels = new Set(parsed);
   }
 
   /** @param {number} subchannel */
   async addSubchannel(subchannel) {
-    this.#subchannels = await this.#requestSubchannels('addSubchannel', () =>
-      parseSubchannel(subchannel, 'subchannel'),
-    );
+    const method = 'dataConsumer.addSubchannel';
+
+    this.#core.check(method);
+
+    const parsed = parseSubchannel(subchannel, 'subchannel');
+
+    await this.#core.request(method, (native, id) => native.addSubchannel(id, parsed));
+    this.#subchannels.add(parsed);
   }
 
   /** @param {number} subchannel */
   async removeSubchannel(subchannel) {
-    this.#subchannels = await this.#requestSubchannels('removeSubchannel', () =>
-      parseSubchannel(subchannel, 'subchannel'),
-    );
+    const method = 'dataConsumer.removeSubchannel';
+
+    this.#core.check(method);
+
+    const parsed = parseSubchannel(subchannel, 'subchannel');
+
+    await this.#core.request(method, (native, id) => native.removeSubchannel(id, parsed));
+    this.#subchannels.delete(parsed);
   }
 
   /**
@@ -226,22 +241,6 @@ class DataConsumer extends Entity {
     if (now !== before && !this.closed) {
       emitOnObserver(this, now ? 'pause' : 'resume');
     }
-  }
-
-  /**
-   * @param {'setSubchannels' | 'addSubchannel' | 'removeSubchannel'} name - of the native method.
-   * @param {() => any} parse - returns its argument.
-   * @returns {Promise<number[]>} the subscriptions. Not an `async` method: its callers must settle in the order of the
-   * calls.
-   */
-  #requestSubchannels(name, parse) {
-    const method = `dataConsumer.${name}`;
-
-    this.#core.check(method);
-
-    const parsed = parse();
-
-    return this.#core.request(method, (native, id) => native[name](id, parsed));
   }
 
   /**

@@ -15,7 +15,7 @@ use datasoup::proto::transmit::Transmits;
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::DataConsumerOptions;
 use datasoup::sfu::contract::parameters::IceParameters;
-use datasoup::sfu::subchannels::{Selector, Subscriptions};
+use datasoup::sfu::subchannels::{Selector, Subchannels};
 
 use crate::common::client::Client;
 use crate::common::host::binary;
@@ -54,8 +54,9 @@ fn route(consumers: u16, subchannels: Option<&[u16]>) {
         let options = DataConsumerOptions { subchannels, ..options::consumer() };
         rig.host.consume_into(direct, producer, options, Arc::clone(&backlog));
     }
-    let subchannels = subchannels.map(<[u16]>::to_vec);
-    let selector = subchannels.map(|it| Selector { subchannels: it, ..Default::default() });
+    let subchannels = subchannels.map(|it| it.iter().copied().collect());
+    let selector =
+        subchannels.map(|it| Arc::new(Selector { subchannels: it, ..Default::default() }));
     for _ in 0..TIMES {
         let mut message = Some(binary(1, 100));
         let sfu = rig.sfu();
@@ -69,8 +70,9 @@ fn route(consumers: u16, subchannels: Option<&[u16]>) {
 }
 
 fn subchannel_match() {
-    let subscriptions = Subscriptions::new((0..20).map(|n| 3 * n));
-    let selector = Selector { subchannels: vec![1, 2, 30], required: Some(9), ignored: Some(10) };
+    let subscriptions = Subchannels::new((0..20).map(|n| 3 * n));
+    let subchannels = Subchannels::new([1, 2, 30]);
+    let selector = Selector { subchannels, required: Some(9), ignored: Some(10) };
     for _ in 0..TIMES {
         measure(&mut || {
             black_box(black_box(&selector).matches(black_box(&subscriptions)));

@@ -28,7 +28,7 @@ use crate::sfu::error::{Error, Result};
 /// the worker can begin while a long macrotask still makes jobs.
 const GATHERED_JOBS: usize = 512;
 
-/// When the gathered messages have this many bytes of payload, the batcher hands them over as well.
+/// When the gathered messages are charged this many bytes, the batcher hands them over as well.
 const GATHERED_BYTES: usize = 1024 * 1024;
 
 /// Shared by all objects of a worker, which live on one JavaScript thread.
@@ -85,14 +85,14 @@ impl Batcher {
         self.gather(Job::Call(Box::new(job)), 0);
     }
 
-    /// Sends a message with `len` bytes of payload. The first one after a flush goes to the worker at
+    /// Sends a message that is charged `charge` bytes. The first one after a flush goes to the worker at
     /// once, so that the worker routes it while JavaScript makes the next ones, which are gathered.
-    pub(super) fn send(&self, job: Job<World>, len: usize) {
+    pub(super) fn send(&self, job: Job<World>, charge: usize) {
         let first = !self.begun.replace(true);
         if first && !self.inbox.is_filled() {
             self.inbox.post(job);
         } else {
-            self.gather(job, len);
+            self.gather(job, charge);
         }
     }
 
@@ -109,11 +109,11 @@ impl Batcher {
         self.inbox.post_all(&mut self.gathered.borrow_mut());
     }
 
-    fn gather(&self, job: Job<World>, len: usize) {
+    fn gather(&self, job: Job<World>, charge: usize) {
         self.begun.set(true);
         let mut gathered = self.gathered.borrow_mut();
         gathered.push_back(job);
-        let bytes = self.gathered_bytes.get() + len;
+        let bytes = self.gathered_bytes.get() + charge;
         self.gathered_bytes.set(bytes);
         if gathered.len() >= GATHERED_JOBS || bytes >= GATHERED_BYTES {
             self.gathered_bytes.set(0);

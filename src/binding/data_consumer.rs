@@ -6,7 +6,7 @@ use bytes::Bytes;
 use napi::bindgen_prelude::{BufferSlice, Either};
 use napi_derive::napi;
 
-use crate::proto::message::{Message, Ppid};
+use crate::proto::message::{Amount, Message, Ppid};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::error::Result;
 use crate::sfu::id::DataConsumerKey;
@@ -58,7 +58,8 @@ impl DataConsumer {
         let key = self.key;
         let subchannels = subchannels.into_iter().map(|it| it as u16).collect();
         self.batcher.request(request, move |world| {
-            Ok(world.sfu.data_consumer(key)?.set_subchannels(subchannels))
+            world.sfu.data_consumer(key)?.set_subchannels(subchannels);
+            Ok(())
         });
     }
 
@@ -66,7 +67,8 @@ impl DataConsumer {
     pub fn add_subchannel(&self, request: u32, subchannel: u32) {
         let key = self.key;
         self.batcher.request(request, move |world| {
-            Ok(world.sfu.data_consumer(key)?.add_subchannel(subchannel as u16))
+            world.sfu.data_consumer(key)?.add_subchannel(subchannel as u16);
+            Ok(())
         });
     }
 
@@ -74,7 +76,8 @@ impl DataConsumer {
     pub fn remove_subchannel(&self, request: u32, subchannel: u32) {
         let key = self.key;
         self.batcher.request(request, move |world| {
-            Ok(world.sfu.data_consumer(key)?.remove_subchannel(subchannel as u16))
+            world.sfu.data_consumer(key)?.remove_subchannel(subchannel as u16);
+            Ok(())
         });
     }
 
@@ -86,15 +89,15 @@ impl DataConsumer {
             Either::B(string) => Bytes::from(string),
         };
         let (key, len) = (self.key, payload.len());
-        if !self.intake.has_room(len) {
+        let amount = Amount::of(len);
+        if !self.intake.try_enter(amount) {
             return self.batcher.request(request, move |world| -> Result<usize> {
                 Err(world.sfu.data_consumer(key)?.reject(len))
             });
         }
-        self.intake.enter(len);
         let intake = Arc::clone(&self.intake);
         self.batcher.request(request, move |world| {
-            intake.leave(1, len as u64);
+            intake.leave(amount);
             world.sfu.data_consumer(key)?.send(Message::new(Ppid(ppid), payload))
         });
     }

@@ -7,7 +7,7 @@ use napi::bindgen_prelude::{BufferSlice, Env, Function, FunctionCallContext};
 use napi::{JsString, Result};
 use napi_derive::napi;
 
-use crate::proto::message::{Message, Ppid};
+use crate::proto::message::{Amount, Message, Ppid};
 use crate::runtime::job::Job;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::id::DataProducerKey;
@@ -137,7 +137,7 @@ impl Intake {
     }
 
     /// Accepts a message and copies its payload, which is copied only here on its way in.
-    fn accept(&self, ppid: Ppid, payload: &[u8], selector: Option<Box<Selector>>) -> Sent {
+    fn accept(&self, ppid: Ppid, payload: &[u8], selector: Option<Arc<Selector>>) -> Sent {
         let len = Message::payload_len(ppid, payload.len());
         if self.batcher.inbox.is_closed() {
             return Sent::WorkerGone;
@@ -145,22 +145,23 @@ impl Intake {
         if len > self.max_message_size {
             return Sent::TooLarge;
         }
-        if !self.backlog.has_room(len) {
+        let subchannels = selector.as_ref().map_or(0, |it| it.subchannels.len());
+        let amount = Amount::of(len).with_subchannels(subchannels);
+        if !self.backlog.try_enter(amount) {
             // The worker is asked for 'drain' once per overflow, however often JavaScript calls `send()`.
             if self.backlog.overflow() {
                 self.batcher.post(Job::NotifyDrain(self.key));
             }
             return Sent::QueueFull;
         }
-        self.backlog.enter(len);
         let job = Job::Send(self.key, Message::copy_from_slice(ppid, payload), selector);
-        self.batcher.send(job, len);
+        self.batcher.send(job, amount.charge);
         Sent::Accepted
     }
 }
 
 /// Reads (…, subchannels?, required?, ignored?); lib/ leaves out what is not given.
-fn selector(ctx: &FunctionCallContext<'_>) -> Result<Option<Box<Selector>>> {
+fn selector(ctx: &FunctionCallContext<'_>) -> Result<Option<Arc<Selector>>> {
     if ctx.length() <= 2 {
         return Ok(None);
     }
@@ -176,5 +177,26 @@ fn selector(ctx: &FunctionCallContext<'_>) -> Result<Option<Box<Selector>>> {
         required: one(3)?,
         ignored: one(4)?,
     };
-    Ok((!selector.is_empty()).then(|| Box::new(selector)))
+    Ok((!selector.is_empty()).then(|| Arc::new(selector)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binding::batcher::Batcher;
+
+    #[test]
+    fn send_takes_a_bounded_number_of_subchannels_before_the_worker_routes_them() {
+        let intake = Intake {
+            batcher: Batcher::new(Arc::default()),
+            backlog: Arc::new(Backlog::new(1 << 20)),
+            key: DataProducerKey(1),
+            max_message_size: 1000,
+        };
+        let subchannels = (0..65_535).collect();
+        let selector = Arc::new(Selector { subchannels, ..Default::default() });
+        let send = || intake.accept(Ppid::BINARY, b"x", Some(Arc::clone(&selector)));
+        let accepted = (0..1000).take_while(|_| matches!(send(), Sent::Accepted)).count();
+        assert_eq!(accepted, (1 << 20) / (1 + 64 + 2 * 65_535));
+    }
 }

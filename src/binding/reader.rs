@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::proto::message::Message;
+use crate::proto::message::{Amount, Message};
 use crate::runtime::job::Job;
 use crate::runtime::outbox::{Item, Outbox};
 use crate::sfu::event::Event;
@@ -45,13 +45,19 @@ pub(super) struct Reader {
     batcher: SharedBatcher,
     cycle: VecDeque<Item>,
     in_cycle: bool,
-    /// Messages that were handed out and not yet counted: consumer, messages, payload bytes.
-    run: (u32, u64, u64),
+    /// The consumer of the messages that were handed out and not yet counted, and their amount.
+    run: (u32, Amount),
 }
 
 impl Reader {
     pub(super) fn new(outbox: Arc<Outbox>, batcher: SharedBatcher) -> Self {
-        Self { outbox, batcher, cycle: VecDeque::new(), in_cycle: false, run: (0, 0, 0) }
+        Self {
+            outbox,
+            batcher,
+            cycle: VecDeque::new(),
+            in_cycle: false,
+            run: (0, Amount::default()),
+        }
     }
 
     /// Copies messages into `slab` from `offset` on, as long as no answer or event comes in between, and
@@ -170,20 +176,18 @@ impl Reader {
             self.settle();
             self.run.0 = target;
         }
-        self.run.1 += 1;
-        self.run.2 += len as u64;
+        self.run.1 += Amount::of(len);
     }
 
     /// Counts the messages of the run as handed out. If that ends an overflow, the worker is notified: it
     /// counts what was dropped, and its 'overflow' event must come before the next message.
     fn settle(&mut self) {
-        let (target, messages, payload) = self.run;
-        if messages == 0 {
+        let (target, amount) = std::mem::take(&mut self.run);
+        if amount.charge == 0 {
             return;
         }
-        self.run = (target, 0, 0);
         if let Some(backlog) = self.batcher.backlogs.borrow().get(&target) {
-            backlog.leave(messages, payload);
+            backlog.leave(amount);
             if backlog.take_relief() {
                 self.batcher.inbox.post(Job::Relieved(DataConsumerKey(target)));
             }
@@ -218,13 +222,12 @@ mod tests {
         batcher.backlogs.borrow_mut().insert(CONSUMER, Arc::clone(&backlog));
         let outbox = Arc::new(Outbox::new(|| ()));
         for _ in 0..count {
-            assert!(backlog.has_room(LEN));
-            backlog.enter(LEN);
+            assert!(backlog.try_enter(Amount::of(LEN)));
             let message = Message::new(Ppid::BINARY, vec![0; LEN].into());
             let event = Event::Message(DataConsumerKey(CONSUMER), message);
             outbox.push(&mut VecDeque::from([Item::Event(event)]));
         }
-        assert!(!backlog.has_room(LEN) && backlog.overflow());
+        assert!(!backlog.try_enter(Amount::of(LEN)) && backlog.overflow());
         (Reader::new(outbox, batcher), inbox, backlog)
     }
 

@@ -1,5 +1,7 @@
 //! A message of a data channel: a payload and its payload protocol identifier.
 
+use std::ops::{AddAssign, SubAssign};
+
 use bytes::Bytes;
 
 /// An SCTP stream identifier (RFC 9260 §3.3.1). Data channels use 0 to 65534 (RFC 8831 §6.2).
@@ -60,16 +62,60 @@ impl Message {
         if ppid.is_empty() { 1 } else { len }
     }
 
-    /// What every queue charges for a message: its payload plus 64 bytes of overhead, so that a million
-    /// messages of one byte are not free.
-    pub fn charge(&self) -> usize {
-        charge(self.payload.len())
+    /// What a queue counts for this message.
+    pub fn amount(&self) -> Amount {
+        Amount::of(self.payload.len())
     }
 }
 
-/// The charge of a message with `payload_len` bytes; see [`Message::charge`].
+/// What every queue charges for a message with `payload_len` bytes and without subchannels: 64 bytes of overhead,
+/// so that a million messages of one byte are not free.
 pub fn charge(payload_len: usize) -> usize {
     payload_len + 64
+}
+
+/// What one or more messages count in a queue, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Amount {
+    /// Their payload, which applications see.
+    pub payload: usize,
+    /// What the queue charges for them: payload, 64 bytes of overhead for each, and 2 for each subchannel in
+    /// their lists.
+    pub charge: usize,
+}
+
+impl Amount {
+    /// One message of `payload_len` bytes.
+    pub fn of(payload_len: usize) -> Self {
+        Self { payload: payload_len, charge: charge(payload_len) }
+    }
+
+    /// The same with a list of `count` subchannels for each message.
+    #[must_use]
+    pub fn with_subchannels(self, count: usize) -> Self {
+        Self { charge: self.charge + 2 * count, ..self }
+    }
+
+    /// Whether a queue that holds this much is full: its payload has reached `bound`, or its charge twice the bound
+    /// plus 64 KiB. For messages of 64 bytes and more the payload alone decides; the second rule bounds the number
+    /// of tiny messages, and the subchannels.
+    pub fn reaches(self, bound: usize) -> bool {
+        self.payload >= bound || self.charge >= bound.saturating_mul(2).saturating_add(64 * 1024)
+    }
+}
+
+impl AddAssign for Amount {
+    fn add_assign(&mut self, other: Self) {
+        self.payload += other.payload;
+        self.charge += other.charge;
+    }
+}
+
+impl SubAssign for Amount {
+    fn sub_assign(&mut self, other: Self) {
+        self.payload -= other.payload;
+        self.charge -= other.charge;
+    }
 }
 
 /// The reliability of a stream (RFC 3758, RFC 8831 §6.4).

@@ -1,5 +1,7 @@
 //! What a worker's thread is asked to do.
 
+use std::sync::Arc;
+
 use crate::proto::message::Message;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::subchannels::Selector;
@@ -9,7 +11,7 @@ use crate::sfu::tunnel::TunnelFrame;
 /// allocation.
 pub enum Job<W> {
     /// Route a message of a direct DataProducer.
-    Send(DataProducerKey, Message, Option<Box<Selector>>),
+    Send(DataProducerKey, Message, Option<Arc<Selector>>),
     /// Emit 'drain' when the backlog of this DataProducer has shrunk.
     NotifyDrain(DataProducerKey),
     /// The backlog of this DataConsumer, which had overflowed, has room again.

@@ -149,7 +149,7 @@ impl World {
     pub(super) fn do_job(&mut self, job: Job<Self>) {
         match job {
             Job::Send(producer, message, selector) => {
-                self.sfu.send(producer, message, selector.as_deref());
+                self.sfu.send(producer, message, selector.as_ref());
             }
             Job::TunnelFrame(transport, frame) => self.sfu.handle_tunnel_frame(transport, frame),
             Job::NotifyDrain(producer) => self.sfu.notify_drain(producer),

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
-use crate::proto::message::charge;
+use crate::proto::message::Amount;
 
 /// Counts messages between their entering and their leaving of a queue.
 #[derive(Debug)]
@@ -22,16 +22,16 @@ pub struct Backlog {
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Side {
-    messages: AtomicU64,
+    charge: AtomicU64,
     payload: AtomicU64,
 }
 
 impl Side {
-    fn add(&self, messages: u64, payload: u64) {
+    fn add(&self, Amount { payload, charge }: Amount) {
         // A single writer: load and store instead of read-modify-write.
-        let total = self.messages.load(Ordering::Relaxed) + messages;
-        self.messages.store(total, Ordering::Relaxed);
-        let total = self.payload.load(Ordering::Relaxed) + payload;
+        let total = self.charge.load(Ordering::Relaxed) + charge as u64;
+        self.charge.store(total, Ordering::Relaxed);
+        let total = self.payload.load(Ordering::Relaxed) + payload as u64;
         self.payload.store(total, Ordering::Release);
     }
 }
@@ -42,31 +42,37 @@ impl Backlog {
         Self { entered: Side::default(), left: Side::default(), bound, overflowing: false.into() }
     }
 
-    /// Whether a message of `payload_len` bytes still fits. An empty backlog takes any message.
-    pub fn has_room(&self, payload_len: usize) -> bool {
+    /// Counts a message that enters, if it fits: an empty backlog takes any message. Returns whether it does. Only
+    /// one thread may call this, as each counter has a single writer.
+    pub fn try_enter(&self, amount: Amount) -> bool {
         let queued = self.charge();
-        queued == 0 || queued + charge(payload_len) as u64 <= self.bound
+        let fits = queued == 0 || queued + amount.charge as u64 <= self.bound;
+        if fits {
+            self.enter(amount);
+        }
+        fits
     }
 
-    /// Counts a message that enters. Only one thread may call this, as each counter has a single writer.
-    pub fn enter(&self, payload_len: usize) {
-        self.entered.add(1, payload_len as u64);
+    /// Counts a message that enters a queue with a bound of its own. Only one thread may call this.
+    pub fn enter(&self, amount: Amount) {
+        self.entered.add(amount);
     }
 
     /// Takes back a message that entered. Only the thread that enters messages may call this.
-    pub fn withdraw(&self, payload_len: usize) {
-        let Side { messages, payload } = &self.entered;
-        messages.store(messages.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
-        let rest = payload.load(Ordering::Relaxed).saturating_sub(payload_len as u64);
+    pub fn withdraw(&self, amount: Amount) {
+        let Side { charge, payload } = &self.entered;
+        let rest = charge.load(Ordering::Relaxed).saturating_sub(amount.charge as u64);
+        charge.store(rest, Ordering::Relaxed);
+        let rest = payload.load(Ordering::Relaxed).saturating_sub(amount.payload as u64);
         payload.store(rest, Ordering::Release);
     }
 
-    /// Counts `messages` that leave, with `payload` bytes in all. Only one thread may call this.
-    pub fn leave(&self, messages: u64, payload: u64) {
-        self.left.add(messages, payload);
+    /// Counts messages that leave. Only one thread may call this.
+    pub fn leave(&self, amount: Amount) {
+        self.left.add(amount);
     }
 
-    /// Sets what is inside, for a queue whose owner counts by itself.
+    /// Sets the payload inside, for a queue whose owner counts by itself.
     pub fn publish(&self, payload: usize) {
         self.entered.payload.store(payload as u64, Ordering::Release);
     }
@@ -110,9 +116,13 @@ impl Backlog {
 
     /// Charged bytes inside.
     pub fn charge(&self) -> u64 {
-        let left = self.left.messages.load(Ordering::Relaxed);
-        let messages = self.entered.messages.load(Ordering::Relaxed).saturating_sub(left);
-        self.payload() + messages * charge(0) as u64
+        let left = self.left.charge.load(Ordering::Relaxed);
+        self.entered.charge.load(Ordering::Relaxed).saturating_sub(left)
+    }
+
+    /// What is inside.
+    pub fn amount(&self) -> Amount {
+        Amount { payload: self.payload() as usize, charge: self.charge() as usize }
     }
 }
 
@@ -153,27 +163,34 @@ impl LowWatermark {
 mod tests {
     use super::*;
 
+    /// This many messages of this length.
+    fn messages(count: usize, len: usize) -> Amount {
+        let mut amount = Amount::default();
+        (0..count).for_each(|_| amount += Amount::of(len));
+        amount
+    }
+
     #[test]
-    fn a_backlog_charges_every_message_its_payload_plus_64_bytes() {
+    fn a_backlog_charges_every_message_its_payload_and_64_bytes_and_2_for_each_subchannel() {
         let backlog = Backlog::new(1000);
-        backlog.enter(100);
-        backlog.enter(0);
+        backlog.enter(Amount::of(100));
+        backlog.enter(Amount::of(0).with_subchannels(10));
         assert_eq!(backlog.payload(), 100);
-        assert_eq!(backlog.charge(), 228);
-        backlog.leave(2, 100);
-        assert_eq!(backlog.charge(), 0);
+        assert_eq!(backlog.charge(), 248);
+        backlog.leave(Amount::of(0).with_subchannels(10));
+        assert_eq!(backlog.charge(), 164);
+        backlog.withdraw(Amount::of(100));
+        assert_eq!((backlog.payload(), backlog.charge()), (0, 0));
     }
 
     #[test]
     fn relief_comes_once_per_overflow_when_half_of_the_room_is_free() {
         let backlog = Backlog::new(1000);
-        for _ in 0..10 {
-            backlog.enter(36);
-        }
+        backlog.enter(messages(10, 36));
         assert!(backlog.overflow());
         assert!(!backlog.overflow(), "the same one");
         assert!(!backlog.take_relief());
-        backlog.leave(5, 5 * 36);
+        backlog.leave(messages(5, 36));
         assert!(backlog.take_relief());
         assert!(!backlog.take_relief());
         assert!(backlog.overflow(), "another one");
@@ -182,10 +199,10 @@ mod tests {
     #[test]
     fn relief_comes_to_the_side_that_fills_if_the_other_was_faster() {
         let backlog = Backlog::new(100);
-        backlog.enter(36);
-        assert!(!backlog.has_room(36));
+        backlog.enter(Amount::of(36));
+        assert!(!backlog.try_enter(Amount::of(36)));
         // The other side empties the queue before the overflow is noted.
-        backlog.leave(1, 36);
+        backlog.leave(Amount::of(36));
         assert!(!backlog.take_relief(), "nothing has overflowed yet");
         backlog.overflow();
         assert!(backlog.take_relief());
@@ -194,10 +211,10 @@ mod tests {
     #[test]
     fn an_empty_backlog_takes_any_message_and_a_full_one_takes_none() {
         let backlog = Backlog::new(1000);
-        assert!(backlog.has_room(5000));
-        backlog.enter(900);
-        assert!(!backlog.has_room(0));
-        backlog.leave(1, 900);
-        assert!(backlog.has_room(0));
+        assert!(backlog.try_enter(Amount::of(5000)));
+        assert!(!backlog.try_enter(Amount::of(0)));
+        backlog.leave(Amount::of(5000));
+        assert!(backlog.try_enter(Amount::of(0)));
+        assert_eq!(backlog.charge(), 64);
     }
 }

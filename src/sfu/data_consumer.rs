@@ -7,7 +7,7 @@ use crate::sfu::contract::stats::DataConsumerStats;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::event::{DataConsumerEvent, Event};
 use crate::sfu::id::DataConsumerKey;
-use crate::sfu::subchannels::Subscriptions;
+use crate::sfu::subchannels::Subchannels;
 
 use super::entity::data_consumer::{DataConsumer, Destination};
 
@@ -72,26 +72,19 @@ impl DataConsumerMut<'_> {
         self.get().paused = false;
     }
 
-    /// Subscribes to exactly these subchannels, and returns the set.
-    pub fn set_subchannels(&mut self, subchannels: Vec<u16>) -> Vec<u16> {
-        self.get().subchannels = Subscriptions::new(subchannels);
-        self.subchannels()
+    /// Subscribes to exactly these subchannels.
+    pub fn set_subchannels(&mut self, subchannels: Subchannels) {
+        self.get().subchannels = subchannels;
     }
 
-    /// Subscribes to one more subchannel, and returns the set.
-    pub fn add_subchannel(&mut self, subchannel: u16) -> Vec<u16> {
+    /// Subscribes to one more subchannel.
+    pub fn add_subchannel(&mut self, subchannel: u16) {
         self.get().subchannels.add(subchannel);
-        self.subchannels()
     }
 
-    /// Unsubscribes from one subchannel, and returns the set.
-    pub fn remove_subchannel(&mut self, subchannel: u16) -> Vec<u16> {
+    /// Unsubscribes from one subchannel.
+    pub fn remove_subchannel(&mut self, subchannel: u16) {
         self.get().subchannels.remove(subchannel);
-        self.subchannels()
-    }
-
-    fn subchannels(&mut self) -> Vec<u16> {
-        self.get().subchannels.as_slice().to_vec()
     }
 
     pub(super) fn sctp_stream(&mut self) -> Result<StreamId> {
@@ -141,7 +134,7 @@ impl DataConsumerMut<'_> {
             },
             paused: it.paused,
             data_producer_paused: it.producer_paused,
-            subchannels: it.subchannels.as_slice().to_vec(),
+            subchannels: it.subchannels.iter().collect(),
         }
     }
 

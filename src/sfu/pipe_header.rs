@@ -14,6 +14,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::subchannels::Selector;
+use crate::proto::message::charge;
 
 const TOKEN: u64 = 0xA5F0_9CB3_D6E1_F28C;
 const REQUIRED: u64 = 0b10;
@@ -33,13 +34,13 @@ pub fn encode(selector: Option<&Selector>, payload: &Bytes) -> Bytes {
     let selector = selector.unwrap_or(&nothing);
     // `send()` takes at most 65,535 subchannels, and the header that came over another pipe
     // counts them in 16 bits.
-    let subchannels = &selector.subchannels[..selector.subchannels.len().min(65_535)];
-    let mut out = BytesMut::with_capacity(14 + 2 * subchannels.len() + payload.len());
+    let count = selector.subchannels.len().min(65_535);
+    let mut out = BytesMut::with_capacity(14 + 2 * count + payload.len());
     let required = selector.required.map_or(0, |_| REQUIRED);
     let ignored = selector.ignored.map_or(0, |_| IGNORED);
     out.put_u64(TOKEN | required | ignored);
-    out.put_u16(subchannels.len() as u16);
-    subchannels.iter().for_each(|&it| out.put_u16(it));
+    out.put_u16(count as u16);
+    selector.subchannels.iter().take(count).for_each(|it| out.put_u16(it));
     selector.required.into_iter().chain(selector.ignored).for_each(|it| out.put_u16(it));
     out.put_slice(payload);
     out.freeze()
@@ -50,7 +51,11 @@ pub fn encode(selector: Option<&Selector>, payload: &Bytes) -> Bytes {
 pub fn decode(mut message: Bytes) -> (Option<Selector>, Bytes) {
     match header(&message) {
         Some((selector, len)) => {
-            let payload = message.split_off(len);
+            let mut payload = message.split_off(len);
+            // The payload keeps the memory of the whole message, for which no queue charges.
+            if len > charge(payload.len()) {
+                payload = Bytes::copy_from_slice(&payload);
+            }
             ((!selector.is_empty()).then_some(selector), payload)
         }
         None => (None, message),
@@ -83,7 +88,7 @@ mod tests {
     use super::*;
 
     fn selector(subchannels: &[u16], required: Option<u16>, ignored: Option<u16>) -> Selector {
-        Selector { subchannels: subchannels.to_vec(), required, ignored }
+        Selector { subchannels: subchannels.iter().copied().collect(), required, ignored }
     }
 
     #[test]
@@ -116,6 +121,16 @@ mod tests {
             assert_eq!(got.unwrap_or_default(), selector);
             assert_eq!(rest, payload);
         }
+    }
+
+    #[test]
+    fn a_payload_does_not_keep_the_memory_of_a_header_that_is_much_larger() {
+        let all: Vec<u16> = (0..65_535).collect();
+        let message = encode(Some(&selector(&all, None, None)), &Bytes::from_static(b"x"));
+        let before = message.as_ptr_range();
+        let (_, payload) = decode(message);
+        assert_eq!(&payload[..], b"x");
+        assert!(!before.contains(&payload.as_ptr()));
     }
 
     #[test]

@@ -7,7 +7,9 @@
 //! JavaScript ──► DataConsumerMut::send ─────────────────────────────► one DataConsumer
 //! ```
 
-use crate::proto::message::{Message, StreamId};
+use std::sync::Arc;
+
+use crate::proto::message::{Amount, Message, StreamId};
 use crate::proto::sctp::SendError;
 
 use super::Sfu;
@@ -23,10 +25,16 @@ use super::subchannels::Selector;
 impl Sfu {
     /// Routes a message that JavaScript sent to a direct DataProducer. If that has closed, the message is
     /// dropped.
-    pub fn send(&mut self, key: DataProducerKey, message: Message, selector: Option<&Selector>) {
+    pub fn send(
+        &mut self,
+        key: DataProducerKey,
+        message: Message,
+        selector: Option<&Arc<Selector>>,
+    ) {
         let Some(producer) = self.data_producers.get_mut(&key) else { return };
         if let Some(intake) = &producer.intake {
-            intake.leave(1, message.payload.len() as u64);
+            let subchannels = selector.map_or(0, |it| it.subchannels.len());
+            intake.leave(message.amount().with_subchannels(subchannels));
         }
         producer.received(&message);
         if producer.wants_drain {
@@ -40,7 +48,9 @@ impl Sfu {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         let mut selector = None;
         if transport.is_pipe() {
-            (selector, message.payload) = pipe_header::decode(message.payload);
+            let (decoded, payload) = pipe_header::decode(message.payload);
+            selector = decoded.map(Arc::new);
+            message.payload = payload;
         }
         self.deliver(key, stream, message, selector.as_ref());
     }
@@ -52,7 +62,7 @@ impl Sfu {
         key: TransportKey,
         stream: StreamId,
         message: Message,
-        selector: Option<&Selector>,
+        selector: Option<&Arc<Selector>>,
     ) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         let producer = transport.producer_streams.get(&stream).copied();
@@ -78,7 +88,7 @@ impl Sfu {
         &mut self,
         key: DataProducerKey,
         mut message: Message,
-        selector: Option<&Selector>,
+        selector: Option<&Arc<Selector>>,
     ) {
         let Self { data_producers, data_consumers, transports, events, dirty, turn, now, .. } =
             self;
@@ -129,8 +139,7 @@ impl Sfu {
             };
             match &mut consumer.destination {
                 Destination::Direct { backlog, dropping } => {
-                    if backlog.has_room(payload_len) {
-                        backlog.enter(payload_len);
+                    if backlog.try_enter(Amount::of(payload_len)) {
                         if let Some(dropped) = dropping.take() {
                             let event = DataConsumerEvent::Overflow(dropped);
                             events.push_back(Event::DataConsumer(key, event));

@@ -23,7 +23,7 @@ use crate::sfu::entity::data_consumer::{DataConsumer, Destination};
 use crate::sfu::entity::data_producer::DataProducer;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
-use crate::sfu::subchannels::Subscriptions;
+use crate::sfu::subchannels::Subchannels;
 
 use super::entity::transport::{Kind, Polled, Transport};
 use super::event::Event;
@@ -142,7 +142,7 @@ impl TransportMut<'_> {
         let inherited = producer.stream.map(|it| it.reliability());
         let texts = (producer.label.clone(), producer.protocol.clone());
         let paused = (options.paused, producer.paused);
-        let subscriptions = Subscriptions::new(options.subchannels.iter().copied());
+        let subscriptions = Subchannels::new(options.subchannels.iter().copied());
 
         let destination = if self.get().is_direct() {
             Destination::Direct { backlog, dropping: None }

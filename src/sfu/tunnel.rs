@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::proto::message::{Message, StreamId};
+use crate::proto::message::{Amount, Message, StreamId};
 use crate::proto::sctp::{MessageTally, SctpEvent, SctpState, SendError};
 use crate::sfu::backlog::{Backlog, LowWatermark};
 use crate::sfu::subchannels::Selector;
@@ -37,9 +37,15 @@ pub enum TunnelFrame {
 #[derive(Debug)]
 pub struct TunnelMessage {
     message: Message,
-    selector: Option<Selector>,
+    selector: Option<Arc<Selector>>,
     stream: Arc<TunnelStream>,
     total: Arc<Backlog>,
+}
+
+impl TunnelMessage {
+    fn amount(&self) -> Amount {
+        amount(&self.message, self.selector.as_deref())
+    }
 }
 
 /// The messages on their way on one stream. The sending end counts what enters, the receiving end what leaves.
@@ -53,8 +59,8 @@ pub struct TunnelStream {
 /// One end of a tunnel.
 #[derive(Debug)]
 pub(in crate::sfu) struct Tunnel {
-    total_limit: u64,
-    stream_limit: u64,
+    total_limit: u32,
+    stream_limit: u32,
     default_low_threshold: u64,
     state: SctpState,
     streams: FxHashMap<StreamId, Arc<TunnelStream>>,
@@ -72,7 +78,7 @@ pub(in crate::sfu) struct Tunnel {
 pub(in crate::sfu) struct Arrival {
     pub(in crate::sfu) stream: StreamId,
     pub(in crate::sfu) message: Message,
-    pub(in crate::sfu) selector: Option<Selector>,
+    pub(in crate::sfu) selector: Option<Arc<Selector>>,
 }
 
 impl Tunnel {
@@ -83,8 +89,8 @@ impl Tunnel {
         default_low_threshold: u32,
     ) -> Self {
         Self {
-            total_limit: total_limit.into(),
-            stream_limit: stream_limit.into(),
+            total_limit,
+            stream_limit,
             default_low_threshold: default_low_threshold.into(),
             state: SctpState::New,
             streams: FxHashMap::default(),
@@ -138,7 +144,7 @@ impl Tunnel {
     pub(in crate::sfu) fn send(
         &mut self,
         id: StreamId,
-        selector: Option<&Selector>,
+        selector: Option<&Arc<Selector>>,
         message: &Message,
     ) -> Result<usize, SendError> {
         if self.state == SctpState::Closed {
@@ -151,8 +157,9 @@ impl Tunnel {
         if is_full(&stream.backlog, self.stream_limit) || is_full(&self.total, self.total_limit) {
             return Err(SendError::Full);
         }
-        stream.backlog.enter(message.payload.len());
-        self.total.enter(message.payload.len());
+        let amount = amount(message, selector.map(AsRef::as_ref));
+        stream.backlog.enter(amount);
+        self.total.enter(amount);
         let queued = stream.backlog.payload();
         stream.low.grown_to(queued);
         self.traffic.push_back(Box::new(TunnelMessage {
@@ -175,7 +182,7 @@ impl Tunnel {
             let discard = waiting.stream.id == id;
             if discard {
                 discarded.count(&waiting.message);
-                self.total.withdraw(waiting.message.payload.len());
+                self.total.withdraw(waiting.amount());
             }
             !discard
         });
@@ -222,10 +229,10 @@ impl Tunnel {
     }
 
     fn arrive(&mut self, arrived: TunnelMessage) -> Arrival {
+        let amount = arrived.amount();
         let TunnelMessage { message, selector, stream, total } = arrived;
-        let payload = message.payload.len() as u64;
-        stream.backlog.leave(1, payload);
-        total.leave(1, payload);
+        stream.backlog.leave(amount);
+        total.leave(amount);
         if stream.low.shrunk_to(stream.backlog.payload()) {
             self.control.push_back(TunnelFrame::Low(Arc::clone(&stream)));
         }
@@ -262,10 +269,14 @@ impl Tunnel {
     }
 }
 
-/// A queue is full once it has reached its limit, not when the next message would exceed it. Tiny messages are
-/// charged for what keeping them costs, as in an association.
-fn is_full(backlog: &Backlog, limit: u64) -> bool {
-    backlog.payload() >= limit || backlog.charge() >= 2 * limit + 65_536
+/// What a message counts while it is on its way.
+fn amount(message: &Message, selector: Option<&Selector>) -> Amount {
+    message.amount().with_subchannels(selector.map_or(0, |it| it.subchannels.len()))
+}
+
+/// A queue is full once it has reached its limit, not when the next message would exceed it, as in an association.
+fn is_full(backlog: &Backlog, limit: u32) -> bool {
+    backlog.amount().reaches(limit as usize)
 }
 
 #[cfg(test)]
@@ -350,6 +361,24 @@ mod tests {
         assert_eq!(a.send(1, None, &message(1)), Ok(1));
         carry([&mut a, &mut b]);
         assert_eq!(events(&mut a), [], "the amount was never above the threshold");
+    }
+
+    #[test]
+    fn subchannels_count_towards_the_bounds_and_messages_share_their_list() {
+        let (mut a, mut b) = (tunnel(), tunnel());
+        let backlog = open(&mut a, 0);
+        let subchannels = (0..1000).collect();
+        let selector = Arc::new(Selector { subchannels, ..Default::default() });
+        let message = message(1);
+        let accepted =
+            (0..1000).take_while(|_| a.send(0, Some(&selector), &message).is_ok()).count();
+        assert_eq!(accepted, (2 * 300 + 65_536_usize).div_ceil(1 + 64 + 2 * 1000));
+        assert_eq!(Arc::strong_count(&selector), 1 + accepted);
+
+        a.connect();
+        b.connect();
+        assert_eq!(carry([&mut a, &mut b]).len(), accepted);
+        assert_eq!((backlog.charge(), a.total.charge()), (0, 0));
     }
 
     #[test]

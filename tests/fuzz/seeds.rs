@@ -118,7 +118,8 @@ fn dcep_seeds() -> Seeds {
 
 fn header_seeds() -> Seeds {
     let header = |subchannels: &[u16], required, ignored| {
-        let selector = Selector { subchannels: subchannels.to_vec(), required, ignored };
+        let selector =
+            Selector { subchannels: subchannels.iter().copied().collect(), required, ignored };
         pipe_header::encode(Some(&selector), &Bytes::from_static(b"payload")).to_vec()
     };
     let empty = pipe_header::encode(None, &header(&[], Some(1), None).into()).to_vec();

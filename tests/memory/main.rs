@@ -1,4 +1,4 @@
-//! How much memory a peer can make an association hold, and for how long.
+//! How much memory a peer can make an association hold, and for how long; and what queues hold against what they charge.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -7,4 +7,5 @@ mod heap;
 use common::{peers, puppet};
 
 mod burst;
+mod charges;
 mod sctp;

@@ -1,5 +1,6 @@
 //! Pipe transports: two routers joined, in one worker or in two.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use datasoup::proto::message::{Message, Ppid};
@@ -99,8 +100,9 @@ fn produce(
     (producer, consumer, remote)
 }
 
-fn selector(subchannels: &[u16], required: Option<u16>, ignored: Option<u16>) -> Selector {
-    Selector { subchannels: subchannels.to_vec(), required, ignored }
+fn selector(subchannels: &[u16], required: Option<u16>, ignored: Option<u16>) -> Arc<Selector> {
+    let subchannels = subchannels.iter().copied().collect();
+    Arc::new(Selector { subchannels, required, ignored })
 }
 
 #[test]
@@ -170,7 +172,7 @@ fn a_pipe_consumer_with_subscriptions_carries_only_these() {
         let options = DataConsumerOptions { subchannels: vec![2], ..options::consumer() };
         let (two, _) = lab.hosts[far.host].consume_with(far.direct, remote, options);
         let (any, _) = lab.hosts[far.host].consume(far.direct, remote);
-        let send = |lab: &mut Lab, name, selector: Selector| {
+        let send = |lab: &mut Lab, name, selector: Arc<Selector>| {
             lab.hosts[near.host].sfu.send(producer, text(name), Some(&selector));
             lab.run_for(Duration::from_secs(4));
         };

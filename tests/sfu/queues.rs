@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use datasoup::proto::message::Amount;
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::{SctpOptions, WebRtcTransportOptions};
 use datasoup::sfu::contract::parameters::DropCount;
 use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use datasoup::sfu::subchannels::Selector;
 
 use crate::common::lab::{Lab, binary, text};
 use crate::common::options;
@@ -21,6 +23,13 @@ fn direct(lab: &mut Lab, bound: u64) -> (DataProducerKey, DataConsumerKey, Arc<B
     let options = options::consumer();
     let (consumer, _) = lab.host().consume_into(transport, producer, options, Arc::clone(&backlog));
     (producer, consumer, backlog)
+}
+
+/// This many messages of this length.
+fn messages(count: usize, len: usize) -> Amount {
+    let mut amount = Amount::default();
+    (0..count).for_each(|_| amount += Amount::of(len));
+    amount
 }
 
 #[test]
@@ -42,9 +51,9 @@ fn a_direct_consumer_drops_beyond_its_bound_and_emits_when_delivery_resumes() {
     assert_eq!(backlog.payload(), 600);
 
     // JavaScript takes two messages, which leaves more than half of the bound charged, and then the rest.
-    backlog.leave(2, 200);
+    backlog.leave(messages(2, 100));
     assert!(!backlog.take_relief());
-    backlog.leave(4, 400);
+    backlog.leave(messages(4, 100));
     assert!(backlog.take_relief());
     assert!(!backlog.take_relief(), "once");
     lab.sfu().handle_relief(consumer);
@@ -67,7 +76,7 @@ fn overflow_is_emitted_before_the_first_message_after_it() {
         lab.sfu().send(producer, binary(1, 100), None);
     }
     lab.flush();
-    backlog.leave(1, 100);
+    backlog.leave(messages(1, 100));
     lab.host().events.clear();
     lab.sfu().send(producer, binary(2, 100), None);
     lab.flush();
@@ -79,7 +88,7 @@ fn overflow_is_emitted_before_the_first_message_after_it() {
     assert_eq!((*key, first), (consumer, &overflow));
     assert_eq!((*to, message), (consumer, &binary(2, 100)));
     // The relief that JavaScript reports afterwards changes nothing.
-    backlog.leave(6, 600);
+    backlog.leave(messages(6, 100));
     assert!(backlog.take_relief());
     lab.host().events.clear();
     lab.sfu().handle_relief(consumer);
@@ -98,9 +107,7 @@ fn drain_is_emitted_once_below_a_quarter_of_the_bound() {
     it.produce_data(producer, options, Arc::clone(&intake)).expect("a producer");
 
     let message = binary(1, 36); // charged 100
-    while intake.has_room(36) {
-        intake.enter(36);
-    }
+    while intake.try_enter(messages(1, 36)) {}
     assert_eq!(intake.charge(), 1000);
     lab.sfu().notify_drain(producer);
     lab.sfu().notify_drain(producer);
@@ -119,6 +126,28 @@ fn drain_is_emitted_once_below_a_quarter_of_the_bound() {
 }
 
 #[test]
+fn a_routed_message_gives_back_what_its_subchannels_were_charged() {
+    let (mut lab, router) = Lab::with_router();
+    let transport = lab.host().direct(router);
+    let intake = Arc::new(Backlog::new(1000));
+    let producer = DataProducerKey(lab.host().key());
+    let mut it = lab.sfu().transport(transport).expect("open");
+    it.produce_data(producer, options::producer(), Arc::clone(&intake)).expect("a producer");
+    let subchannels = (0..100).collect();
+    let selector = Arc::new(Selector { subchannels, ..Default::default() });
+    let amount = messages(1, 36).with_subchannels(100);
+    assert_eq!(amount.charge, 300);
+    for _ in 0..3 {
+        assert!(intake.try_enter(amount));
+    }
+    assert!(!intake.try_enter(amount));
+    for left in (0..3).rev() {
+        lab.sfu().send(producer, binary(1, 36), Some(&selector));
+        assert_eq!(intake.charge(), 300 * left);
+    }
+}
+
+#[test]
 fn drain_is_emitted_however_small_the_bound() {
     for bound in [0, 1, 3, 100] {
         let (mut lab, router) = Lab::with_router();
@@ -128,7 +157,7 @@ fn drain_is_emitted_however_small_the_bound() {
         let options = options::producer();
         let mut it = lab.sfu().transport(transport).expect("open");
         it.produce_data(producer, options, Arc::clone(&intake)).expect("a producer");
-        intake.enter(500);
+        intake.enter(messages(1, 500));
         lab.sfu().notify_drain(producer);
         lab.sfu().send(producer, binary(1, 500), None);
         lab.flush();

@@ -1,12 +1,13 @@
 //! Which DataConsumers get a message: subchannels, pauses, sizes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use datasoup::proto::message::Message;
 use datasoup::sfu::contract::options::{DataConsumerOptions, DirectTransportOptions};
 use datasoup::sfu::event::DataConsumerEvent;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
-use datasoup::sfu::subchannels::Selector;
+use datasoup::sfu::subchannels::{Selector, Subchannels};
 
 use crate::common::lab::{Lab, binary, text};
 use crate::common::options;
@@ -39,18 +40,21 @@ fn subchannels_choose_consumers_and_can_change() {
     let (_, producer, consumers) = direct(&mut lab, 3);
     let sfu = lab.sfu();
     let mut one = sfu.data_consumer(consumers[1]).expect("open");
-    assert_eq!(one.set_subchannels(vec![2, 1, 2]), [1, 2]);
+    one.set_subchannels(Subchannels::new([2, 1, 2]));
+    assert_eq!(one.dump().subchannels, [1, 2]);
     let mut two = sfu.data_consumer(consumers[2]).expect("open");
-    assert_eq!(two.add_subchannel(1), [1]);
-    assert_eq!(two.add_subchannel(1), [1]);
-    assert_eq!(two.add_subchannel(0), [0, 1]);
-    assert_eq!(two.remove_subchannel(0), [1]);
-    assert_eq!(two.remove_subchannel(9), [1]);
+    two.add_subchannel(1);
+    two.add_subchannel(1);
+    assert_eq!(two.dump().subchannels, [1]);
+    two.add_subchannel(0);
+    assert_eq!(two.dump().subchannels, [0, 1]);
+    two.remove_subchannel(0);
+    two.remove_subchannel(9);
+    assert_eq!(two.dump().subchannels, [1]);
 
-    let selector = |subchannels: &[u16], required, ignored| Selector {
-        subchannels: subchannels.to_vec(),
-        required,
-        ignored,
+    let selector = |subchannels: &[u16], required, ignored| {
+        let subchannels = subchannels.iter().copied().collect();
+        Arc::new(Selector { subchannels, required, ignored })
     };
     let cases = [
         (selector(&[], None, None), [1, 1, 1]),
@@ -80,7 +84,8 @@ fn subchannels_choose_among_webrtc_consumers_as_well() {
         lab.host().consume_with(key, producer, options);
         clients.push(client);
     }
-    let selector = Selector { subchannels: vec![2], ..Default::default() };
+    let subchannels = Subchannels::new([2]);
+    let selector = Arc::new(Selector { subchannels, ..Default::default() });
     // A payload that looks like a pipe's header is a payload.
     let forged = datasoup::sfu::pipe_header::encode(Some(&selector), &"x".into());
     let message = Message::new(datasoup::proto::message::Ppid::BINARY, forged);
@@ -182,9 +187,12 @@ fn every_message_that_a_producer_gets_is_accounted_for_by_each_of_its_consumers(
     let mut lab = Lab::new();
     let (router, producer, mut consumers) = direct(&mut lab, 3);
     consumers.push(small(&mut lab, router, producer));
-    lab.sfu().data_consumer(consumers[1]).expect("open").set_subchannels(vec![1]);
+    lab.sfu().data_consumer(consumers[1]).expect("open").set_subchannels(Subchannels::new([1]));
 
-    let selector = |subchannel| Selector { subchannels: vec![subchannel], ..Default::default() };
+    let selector = |subchannel| {
+        let subchannels = Subchannels::new([subchannel]);
+        Arc::new(Selector { subchannels, ..Default::default() })
+    };
     for (len, subchannel) in [(5, Some(1)), (50, Some(2)), (5, None), (50, None)] {
         let message = binary(0, len);
         lab.sfu().send(producer, message, subchannel.map(selector).as_ref());

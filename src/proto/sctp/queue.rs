@@ -20,7 +20,7 @@ use rustc_hash::FxHashMap;
 
 use super::counters::MessageTally;
 use super::flight::Admittance;
-use crate::proto::message::{Limit, Message, Reliability, StreamId, charge};
+use crate::proto::message::{Amount, Limit, Message, Reliability, StreamId, charge};
 
 /// What a stream may send per turn, in charged bytes: seven full packets, so that small messages
 /// still share packets, and a sixteenth of what may be inside sctp-proto.
@@ -30,11 +30,7 @@ const QUANTUM: isize = 8 * 1024;
 /// expired, because it could be sent late.
 const TICK: Duration = Duration::from_millis(1);
 
-/// The bounds of the queues, in payload bytes.
-///
-/// A queue is full when its payload has reached the bound, or its charge (payload plus 64 bytes per
-/// message) twice the bound plus 64 KiB. For messages of 64 bytes and more the payload alone decides;
-/// the second rule bounds the number of tiny messages.
+/// The bounds of the queues, in payload bytes; see [`Amount::reaches`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QueueBounds {
     /// All streams together.
@@ -50,29 +46,6 @@ pub(super) enum PushError {
     UnknownStream,
 }
 
-/// Payload and charge of some messages.
-#[derive(Debug, Clone, Copy, Default)]
-struct QueuedAmount {
-    payload: usize,
-    charge: usize,
-}
-
-impl QueuedAmount {
-    fn add(&mut self, message: &Message) {
-        self.payload += message.payload.len();
-        self.charge += message.charge();
-    }
-
-    fn remove(&mut self, message: &Message) {
-        self.payload -= message.payload.len();
-        self.charge -= message.charge();
-    }
-
-    fn reaches(self, bound: usize) -> bool {
-        self.payload >= bound || self.charge >= bound.saturating_mul(2).saturating_add(64 * 1024)
-    }
-}
-
 #[derive(Debug)]
 struct QueuedMessage {
     at: Instant,
@@ -83,7 +56,7 @@ struct QueuedMessage {
 struct StreamQueue {
     reliability: Reliability,
     messages: VecDeque<QueuedMessage>,
-    amount: QueuedAmount,
+    amount: Amount,
     low_threshold: usize,
     /// Charged bytes that this turn still allows; below zero after a large message.
     deficit: isize,
@@ -132,7 +105,7 @@ pub(super) struct SendQueues {
     ring: VecDeque<StreamId>,
     /// Counts how often the ring ran empty.
     period: u32,
-    amount: QueuedAmount,
+    amount: Amount,
     blocked: Option<BlockedHead>,
     /// Streams whose amount has fallen to their threshold or below, and that amount.
     low: Vec<(StreamId, usize)>,
@@ -148,7 +121,7 @@ impl SendQueues {
             streams: FxHashMap::default(),
             ring: VecDeque::new(),
             period: 0,
-            amount: QueuedAmount::default(),
+            amount: Amount::default(),
             blocked: None,
             low: Vec::new(),
             untrimmed: false,
@@ -163,7 +136,7 @@ impl SendQueues {
             .or_insert_with(|| StreamQueue {
                 reliability,
                 messages: VecDeque::new(),
-                amount: QueuedAmount::default(),
+                amount: Amount::default(),
                 low_threshold: self.default_low_threshold,
                 deficit: 0,
                 period: self.period,
@@ -229,8 +202,8 @@ impl SendQueues {
             return Err(PushError::UnknownStream);
         };
         self.untrimmed = true;
-        self.amount.add(&message);
-        queue.amount.add(&message);
+        self.amount += message.amount();
+        queue.amount += message.amount();
         queue.messages.push_back(QueuedMessage { at: now, message });
         if !queue.in_ring {
             queue.in_ring = true;
@@ -305,7 +278,7 @@ impl SendQueues {
     fn take_head(&mut self, stream: StreamId) -> Option<ScheduledMessage> {
         let queue = self.streams.get_mut(&stream)?;
         let QueuedMessage { at, message } = queue.messages.pop_front()?;
-        let charge = message.charge();
+        let Amount { charge, .. } = message.amount();
         queue.deficit -= charge as isize;
         let reliability = queue.reliability;
         let deadline = queue.deadline(at);
@@ -354,8 +327,7 @@ impl SendQueues {
             for queued in &queue.messages {
                 discarded.count(&queued.message);
             }
-            self.amount.payload -= queue.amount.payload;
-            self.amount.charge -= queue.amount.charge;
+            self.amount -= queue.amount;
             if queue.in_ring {
                 self.ring.retain(|id| *id != stream);
             }
@@ -406,10 +378,10 @@ impl SendQueues {
     }
 
     fn account_removed(&mut self, stream: StreamId, message: &Message) {
-        self.amount.remove(message);
+        self.amount -= message.amount();
         let Some(queue) = self.streams.get_mut(&stream) else { return };
         let before = queue.amount.payload;
-        queue.amount.remove(message);
+        queue.amount -= message.amount();
         let after = queue.amount.payload;
         if before > queue.low_threshold && after <= queue.low_threshold {
             self.low.push((stream, after));

@@ -13,7 +13,7 @@ use crate::sfu::contract::parameters::{DataType, DropCount, SctpStreamParameters
 use crate::sfu::error::{Error, Result};
 use crate::sfu::event::{DataConsumerEvent, Event};
 use crate::sfu::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
-use crate::sfu::subchannels::Subscriptions;
+use crate::sfu::subchannels::Subchannels;
 
 impl DataConsumerOptions {
     /// The reliability of the consumer: the producer's unless overridden here. A limit alone means
@@ -55,7 +55,7 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) protocol: String,
     pub(in crate::sfu) paused: bool,
     pub(in crate::sfu) producer_paused: bool,
-    pub(in crate::sfu) subchannels: Subscriptions,
+    pub(in crate::sfu) subchannels: Subchannels,
     pub(in crate::sfu) messages_sent: u64,
     pub(in crate::sfu) bytes_sent: u64,
     pub(in crate::sfu) not_sent: NotSent,
@@ -105,7 +105,7 @@ impl DataConsumer {
         destination: Destination,
         (label, protocol): (String, String),
         (paused, producer_paused): (bool, bool),
-        subchannels: Subscriptions,
+        subchannels: Subchannels,
     ) -> Self {
         Self {
             id: id::random(),

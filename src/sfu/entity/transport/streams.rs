@@ -96,7 +96,7 @@ impl Transport {
         &mut self,
         now: Instant,
         stream: StreamId,
-        selector: Option<&Selector>,
+        selector: Option<&Arc<Selector>>,
         mut message: Message,
     ) -> std::result::Result<usize, SendError> {
         if let Some(tunnel) = self.tunnel_mut() {
@@ -105,7 +105,7 @@ impl Transport {
             return Ok(queued);
         }
         if self.is_pipe() {
-            message.payload = pipe_header::encode(selector, &message.payload);
+            message.payload = pipe_header::encode(selector.map(AsRef::as_ref), &message.payload);
         }
         self.sctp_mut().ok_or(SendError::Closed)?.send(now, stream, message)
     }
