@@ -1447,10 +1447,11 @@ export type DataConsumerStat = {
   timestamp: number;
   label: string;
   protocol: string;
+  /** Messages of the DataProducer that were accepted for the peer or the application, and their payload in bytes. */
   messagesSent: number;
   bytesSent: number;
   bufferedAmount: number;
-  /** Messages dropped before they were sent, and their payload in bytes. */
+  /** Messages of the DataProducer dropped before they were sent, and their payload in bytes. */
   messagesDropped: number;
   bytesDropped: number;
   /** The dropped messages that met a full queue, to the peer or to the application. */
@@ -1463,6 +1464,11 @@ export type DataConsumerStat = {
   messagesPaused: number;
   /** Messages of the DataProducer that were not routed here because of their subchannels. */
   messagesFiltered: number;
+  /** Type 'sctp': messages of `send()` that were accepted for the peer, and their payload in bytes. */
+  messagesSentDirectly: number;
+  bytesSentDirectly: number;
+  /** Type 'sctp': messages of `send()` that were rejected after their arguments had been checked. */
+  messagesRejected: number;
 };
 
 export type DataConsumerEvents = {

@@ -785,7 +785,15 @@ describe('dataConsumer.send() before a client connects', () => {
     await settled();
     expect(dataConsumer.bufferedAmount).toBe(1000);
     await expect(dataConsumer.getStats()).resolves.toMatchObject([
-      { messagesSent: 1, bytesSent: 1000, messagesDropped: 1, bytesDropped: 1001 },
+      {
+        messagesSent: 0,
+        bytesSent: 0,
+        messagesDropped: 1,
+        bytesDropped: 1001,
+        messagesSentDirectly: 1,
+        bytesSentDirectly: 1000,
+        messagesRejected: 2,
+      },
     ]);
     bounded.close();
   });
@@ -855,7 +863,14 @@ describe("'sctpsendbufferfull'", () => {
       ]);
       expect(dataConsumer.bufferedAmount).toBe(300_000);
       await expect(dataConsumer.getStats()).resolves.toMatchObject([
-        { messagesSent: 3, bytesSent: 300_000, bufferedAmount: 300_000 },
+        {
+          messagesSent: 0,
+          messagesDropped: 0,
+          messagesSentDirectly: 3,
+          bytesSentDirectly: 300_000,
+          messagesRejected: 2,
+          bufferedAmount: 300_000,
+        },
       ]);
       bounded.close();
     },

@@ -337,7 +337,12 @@ describe('queues', () => {
       ...Array(10).fill('sctpsendbufferfull'),
     ]);
     await expect(dataConsumerSctp.getStats()).resolves.toMatchObject([
-      { messagesSent: 20, bytesSent: 2_000_000, bufferedAmount: 2_000_000 },
+      {
+        messagesSentDirectly: 20,
+        bytesSentDirectly: 2_000_000,
+        messagesRejected: 10,
+        bufferedAmount: 2_000_000,
+      },
     ]);
     expect(recorder.take()).toEqual(Array(10).fill('dataConsumerSctp sctpsendbufferfull'));
     const peer = await peers.connect(webRtcTransport, {

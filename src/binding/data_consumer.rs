@@ -92,7 +92,7 @@ impl DataConsumer {
         let amount = Amount::of(len);
         if !self.intake.try_enter(amount) {
             return self.batcher.request(request, move |world| -> Result<usize> {
-                Err(world.sfu.data_consumer(key)?.reject(len))
+                Err(world.sfu.data_consumer(key)?.reject())
             });
         }
         let intake = Arc::clone(&self.intake);

@@ -148,8 +148,8 @@ impl DataConsumerMut<'_> {
             timestamp,
             label: it.label.clone(),
             protocol: it.protocol.clone(),
-            messages_sent: it.messages_sent,
-            bytes_sent: it.bytes_sent,
+            messages_sent: it.sent.messages,
+            bytes_sent: it.sent.bytes,
             buffered_amount,
             messages_dropped: it.not_sent.dropped.messages,
             bytes_dropped: it.not_sent.dropped.bytes,
@@ -158,6 +158,9 @@ impl DataConsumerMut<'_> {
             messages_dropped_unsendable: it.not_sent.unsendable,
             messages_paused: it.not_sent.paused,
             messages_filtered: it.not_sent.filtered,
+            messages_sent_directly: it.direct.sent.messages,
+            bytes_sent_directly: it.direct.sent.bytes,
+            messages_rejected: it.direct.rejected,
         }
     }
 

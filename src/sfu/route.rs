@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use crate::proto::message::{Amount, Message, StreamId};
-use crate::proto::sctp::SendError;
+use crate::proto::sctp::{MessageTally, SendError};
 
 use super::Sfu;
 use super::contract::parameters::DropCount;
@@ -169,7 +169,8 @@ impl Sfu {
                             transport.mark_dirty(consumer.transport, dirty);
                         }
                         Err(SendError::Full) => {
-                            consumer.reject_message(key, payload_len, *turn, events);
+                            consumer.drop_message(payload_len, DropReason::Full);
+                            consumer.emit_full(key, *turn, events);
                         }
                         Err(_) => consumer.drop_message(payload_len, DropReason::Unsendable),
                     }
@@ -180,8 +181,21 @@ impl Sfu {
 }
 
 impl DataConsumerMut<'_> {
-    /// Sends to this peer alone, past the DataProducer; returns the payload bytes queued.
+    /// Sends to this peer alone, past the DataProducer; returns the payload bytes queued. Messages that are sent in this
+    /// way have counters of their own.
     pub fn send(&mut self, message: Message) -> Result<usize> {
+        let payload_len = message.payload.len();
+        let sent = self.try_send(message);
+        if let Some(consumer) = self.sfu.data_consumers.get_mut(&self.key) {
+            match sent {
+                Ok(_) => consumer.direct.sent.add(MessageTally::one(payload_len)),
+                Err(_) => consumer.direct.rejected += 1,
+            }
+        }
+        sent
+    }
+
+    fn try_send(&mut self, message: Message) -> Result<usize> {
         let stream = self.sctp_stream()?;
         let payload_len = message.payload.len();
         let Self { sfu, key } = self;
@@ -197,29 +211,26 @@ impl DataConsumerMut<'_> {
         }
         match transport.send(*now, stream, None, message) {
             Ok(buffered) => {
-                consumer.sent(payload_len);
                 transport.show_buffered(*key, consumer, buffered);
                 transport.mark_dirty(consumer.transport, dirty);
                 Ok(buffered)
             }
             Err(SendError::Full) => {
-                consumer.reject_message(*key, payload_len, *turn, events);
+                consumer.emit_full(*key, *turn, events);
                 Err(Error::SendBufferFull)
             }
-            Err(_) => {
-                consumer.drop_message(payload_len, DropReason::Unsendable);
-                Err(Error::SendFailed)
-            }
+            Err(_) => Err(Error::SendFailed),
         }
     }
 
     /// Rejects a message before [`Self::send`], because too many earlier ones have not reached the worker. It
     /// counts and emits as a full queue does; returns the error.
-    pub fn reject(&mut self, payload_len: usize) -> Error {
+    pub fn reject(&mut self) -> Error {
         let Self { sfu, key } = self;
         let Sfu { turn, data_consumers, events, .. } = &mut **sfu;
         if let Some(consumer) = data_consumers.get_mut(key) {
-            consumer.reject_message(*key, payload_len, *turn, events);
+            consumer.direct.rejected += 1;
+            consumer.emit_full(*key, *turn, events);
         }
         Error::SendBufferFull
     }

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod accounting;
 mod closing;
 mod hostile;
 mod idle;

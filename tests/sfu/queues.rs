@@ -195,7 +195,8 @@ fn sctpsendbufferfull_is_emitted_once_a_turn_and_counted_exactly() {
     assert_eq!(error.expect_err("full").to_string(), "sctpsendbufferfull");
     let stats = lab.consumer_stats(consumer);
     assert_eq!((&stats["messagesSent"], &stats["bytesSent"]), (&5.into(), &50_000.into()));
-    assert_eq!((&stats["messagesDropped"], &stats["bytesDropped"]), (&5.into(), &40_001.into()));
+    assert_eq!((&stats["messagesDropped"], &stats["bytesDropped"]), (&4.into(), &40_000.into()));
+    assert_eq!(stats["messagesRejected"], 1);
     lab.flush();
     assert_eq!(lab.host().consumer_events(consumer), [DataConsumerEvent::SctpSendBufferFull]);
 
@@ -220,14 +221,14 @@ fn a_rejection_before_the_worker_is_emitted_and_counted_like_any_other() {
     let mut lab = Lab::new();
     let (_, _, _, consumer, _) = small(&mut lab);
     for _ in 0..2 {
-        let error = lab.sfu().data_consumer(consumer).expect("open").reject(1000);
+        let error = lab.sfu().data_consumer(consumer).expect("open").reject();
         assert_eq!(error.to_string(), "sctpsendbufferfull");
     }
     lab.flush();
     let events = lab.host().consumer_events(consumer);
     assert_eq!(events, [DataConsumerEvent::SctpSendBufferFull], "once a turn");
     let stats = lab.consumer_stats(consumer);
-    assert_eq!((&stats["messagesDropped"], &stats["bytesDropped"]), (&2.into(), &2000.into()));
+    assert_eq!((&stats["messagesRejected"], &stats["messagesDropped"]), (&2.into(), &0.into()));
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub struct MessageTally {
 
 impl MessageTally {
     /// One message of `len` payload bytes.
-    pub(super) fn one(len: usize) -> Self {
+    pub(crate) fn one(len: usize) -> Self {
         Self { messages: 1, bytes: len as u64 }
     }
 

@@ -68,7 +68,7 @@ pub struct DataConsumerStats {
     pub label: String,
     /// The data channel's sub-protocol.
     pub protocol: String,
-    /// Messages accepted for the peer or for JavaScript.
+    /// Messages of the DataProducer that were accepted for the peer or for JavaScript.
     pub messages_sent: u64,
     /// Their payload in bytes.
     pub bytes_sent: u64,
@@ -88,6 +88,12 @@ pub struct DataConsumerStats {
     pub messages_paused: u64,
     /// Messages whose subchannels the DataConsumer is not subscribed to.
     pub messages_filtered: u64,
+    /// Messages of `dataConsumer.send()` that were accepted for the peer.
+    pub messages_sent_directly: u64,
+    /// Their payload in bytes.
+    pub bytes_sent_directly: u64,
+    /// Messages of `dataConsumer.send()` that the worker rejected.
+    pub messages_rejected: u64,
 }
 
 /// Counters of a transport.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::proto::message::{Limit, Reliability, StreamId};
+use crate::proto::sctp::MessageTally;
 
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::options::DataConsumerOptions;
@@ -56,9 +57,10 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) paused: bool,
     pub(in crate::sfu) producer_paused: bool,
     pub(in crate::sfu) subchannels: Subchannels,
-    pub(in crate::sfu) messages_sent: u64,
-    pub(in crate::sfu) bytes_sent: u64,
+    /// What its DataProducer received and this consumer accepted.
+    pub(in crate::sfu) sent: MessageTally,
     pub(in crate::sfu) not_sent: NotSent,
+    pub(in crate::sfu) direct: DirectSends,
     /// The turn in which `sctpsendbufferfull` was last emitted, as it is emitted at most once a turn.
     pub(in crate::sfu) full_in_turn: Option<u64>,
     /// Whether payload waits for the peer, so that the transport has to publish how the amount shrinks.
@@ -75,6 +77,13 @@ pub(in crate::sfu) struct NotSent {
     pub(in crate::sfu) unsendable: u64,
     pub(in crate::sfu) paused: u64,
     pub(in crate::sfu) filtered: u64,
+}
+
+/// The messages of `dataConsumer.send()`, which its DataProducer has not received.
+#[derive(Debug, Default)]
+pub(in crate::sfu) struct DirectSends {
+    pub(in crate::sfu) sent: MessageTally,
+    pub(in crate::sfu) rejected: u64,
 }
 
 /// Why a message was dropped.
@@ -118,9 +127,9 @@ impl DataConsumer {
             paused,
             producer_paused,
             subchannels,
-            messages_sent: 0,
-            bytes_sent: 0,
+            sent: MessageTally::default(),
             not_sent: NotSent::default(),
+            direct: DirectSends::default(),
             full_in_turn: None,
             waits: false,
         }
@@ -165,8 +174,7 @@ impl DataConsumer {
     }
 
     pub(in crate::sfu) fn sent(&mut self, payload_len: usize) {
-        self.messages_sent += 1;
-        self.bytes_sent += payload_len as u64;
+        self.sent.add(MessageTally::one(payload_len));
     }
 
     /// Counts a dropped message.
@@ -189,15 +197,13 @@ impl DataConsumer {
         self.not_sent.filtered += 1;
     }
 
-    /// Counts a message that the full queue to the peer rejected, and emits that once a turn.
-    pub(in crate::sfu) fn reject_message(
+    /// Emits once a turn that the queue to the peer is full.
+    pub(in crate::sfu) fn emit_full(
         &mut self,
         key: DataConsumerKey,
-        payload_len: usize,
         turn: u64,
         events: &mut VecDeque<Event>,
     ) {
-        self.drop_message(payload_len, DropReason::Full);
         if self.full_in_turn.replace(turn) != Some(turn) {
             events.push_back(Event::DataConsumer(key, DataConsumerEvent::SctpSendBufferFull));
         }

@@ -1,0 +1,458 @@
+//! 'Where did my message go?' in docs/security.md: random programs against every kind of transport, after each step of
+//! which the counters of each DataConsumer add up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datasoup::proto::message::Amount;
+use datasoup::sfu::backlog::Backlog;
+use datasoup::sfu::contract::options::{
+    DataConsumerOptions, DataProducerOptions, DirectTransportOptions, PipeTransportOptions,
+    PlainTransportOptions, SctpOptions, WebRtcTransportOptions,
+};
+use datasoup::sfu::contract::stats::{DataConsumerStats, DataProducerStats};
+use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use datasoup::sfu::subchannels::{Selector, Subchannels};
+
+use crate::common::lab::{Lab, binary, ours, theirs};
+use crate::common::options;
+use crate::common::sim::{Conditions, Random};
+
+/// The kinds of transports that the DataConsumers are on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Direct,
+    WebRtc,
+    Plain,
+    Pipe,
+    Tunnel,
+}
+
+const STEPS: usize = 400;
+const MAX_SEND: u32 = 20_000;
+const BOUND: u32 = 60_000;
+
+/// What happened to messages in all programs of a kind, by the name of the counter.
+type Outcomes = BTreeMap<&'static str, u64>;
+
+/// A DataConsumer and what the program knows about it.
+struct Sink {
+    key: DataConsumerKey,
+    host: usize,
+    producer: (usize, DataProducerKey),
+    /// What its DataProducer had received while not paused before the consumer was made.
+    base: u64,
+    backlog: Arc<Backlog>,
+    direct: bool,
+    sent_directly: u64,
+    rejected: u64,
+}
+
+struct Program {
+    kind: Kind,
+    lab: Lab,
+    random: Random,
+    producer: DataProducerKey,
+    transport: TransportKey,
+    sinks: Vec<Sink>,
+    /// What DataConsumers on `transport` that have closed had sent, in both ways.
+    closed_sent: u64,
+    outcomes: Outcomes,
+    /// Whether the association has ended.
+    ended: bool,
+}
+
+fn sctp() -> SctpOptions {
+    SctpOptions {
+        max_send_message_size: MAX_SEND,
+        send_buffer_size: 2 * BOUND,
+        per_stream_send_queue_limit: BOUND,
+        ..options::sctp()
+    }
+}
+
+fn selector(random: &mut Random) -> Option<Arc<Selector>> {
+    let one = |random: &mut Random| random.chance(0.2).then(|| random.below(8) as u16);
+    let subchannels = (0..random.below(4)).map(|_| random.below(8) as u16).collect();
+    let selector = Selector { subchannels, required: one(random), ignored: one(random) };
+    (random.chance(0.5) && !selector.is_empty()).then(|| Arc::new(selector))
+}
+
+impl Program {
+    fn new(kind: Kind, seed: u64) -> Self {
+        let mut lab = Lab::with(2, Conditions::PERFECT, seed);
+        let router = lab.host().router();
+        let source = lab.host().direct(router);
+        let producer = lab.host().produce(source, 0);
+        let transport = match kind {
+            Kind::Direct => {
+                let key = TransportKey(lab.host().key());
+                let options =
+                    DirectTransportOptions { max_send_message_size: MAX_SEND, ..options::direct() };
+                lab.sfu().router(router).expect("open").create_direct_transport(key, &options);
+                key
+            }
+            Kind::WebRtc => {
+                let options = WebRtcTransportOptions { sctp: Some(sctp()), ..options::webrtc() };
+                lab.join_with(router, 1, options).0
+            }
+            Kind::Plain => {
+                let listen = lab.host().listen(ours(1));
+                let options = PlainTransportOptions { sctp: Some(sctp()), ..options::plain(false) };
+                let key = lab.host().plain(router, listen, &options);
+                lab.host().connect_udp(key, theirs(1));
+                let peer = lab.plain_peer(1, ours(1), true);
+                lab.expect("connected", |lab| lab.plain_peers[peer].sctp.is_connected());
+                key
+            }
+            Kind::Pipe | Kind::Tunnel => pipe(&mut lab, router, kind == Kind::Tunnel),
+        };
+        let random = Random(seed);
+        let (sinks, closed_sent) = (Vec::new(), 0);
+        let outcomes = Outcomes::new();
+        let mut program = Self {
+            kind,
+            lab,
+            random,
+            producer,
+            transport,
+            sinks,
+            closed_sent,
+            outcomes,
+            ended: false,
+        };
+        program.consume();
+        program
+    }
+
+    /// Adds a DataConsumer of the DataProducer. Behind a pipe also the DataProducer at the far end, and its consumer.
+    fn consume(&mut self) {
+        let random = &mut self.random;
+        let limited = random.chance(0.3) && self.kind != Kind::Direct;
+        let options = DataConsumerOptions {
+            paused: random.chance(0.2),
+            subchannels: (0..random.below(6)).map(|_| random.below(8) as u16).collect(),
+            max_packet_life_time: limited.then_some(50),
+            ..options::consumer()
+        };
+        let direct = self.kind == Kind::Direct;
+        let bound = if direct { u64::from(BOUND) } else { 0 };
+        let dump = self.sink((0, self.transport), (0, self.producer), options, bound);
+        if matches!(self.kind, Kind::Pipe | Kind::Tunnel) {
+            let far = &mut self.lab.hosts[1];
+            let options = DataProducerOptions {
+                sctp_stream_parameters: dump.sctp_stream_parameters,
+                ..options::producer()
+            };
+            let producer = far.produce_with(FAR_PIPE, options);
+            let paused = self.random.chance(0.2);
+            let options = DataConsumerOptions { paused, ..options::consumer() };
+            self.sink((1, FAR_DIRECT), (1, producer), options, u64::from(BOUND));
+        }
+    }
+
+    fn sink(
+        &mut self,
+        (host, transport): (usize, TransportKey),
+        producer: (usize, DataProducerKey),
+        options: DataConsumerOptions,
+        bound: u64,
+    ) -> datasoup::sfu::contract::dump::DataConsumerDump {
+        let backlog = Arc::new(Backlog::new(bound));
+        let base = self.received(producer);
+        let (key, dump) =
+            self.lab.hosts[host].consume_into(transport, producer.1, options, Arc::clone(&backlog));
+        let direct = bound > 0;
+        let (sent_directly, rejected) = (0, 0);
+        self.sinks.push(Sink {
+            key,
+            host,
+            producer,
+            base,
+            backlog,
+            direct,
+            sent_directly,
+            rejected,
+        });
+        dump
+    }
+
+    /// What a DataProducer has received while it was not paused.
+    fn received(&mut self, (host, key): (usize, DataProducerKey)) -> u64 {
+        let producer = self.lab.hosts[host].sfu.data_producer(key);
+        let DataProducerStats { messages_received, messages_paused, .. } =
+            producer.expect("open").get_stats();
+        messages_received - messages_paused
+    }
+
+    fn stats(&mut self, index: usize) -> DataConsumerStats {
+        let Sink { host, key, .. } = self.sinks[index];
+        self.lab.hosts[host].sfu.data_consumer(key).expect("open").get_stats()
+    }
+
+    fn step(&mut self) {
+        let index = self.random.index(self.sinks.len());
+        let direct = self.sinks[index].direct;
+        match self.random.below(40) {
+            0 => self.consumer(index).pause(),
+            1..3 => self.consumer(index).resume(),
+            3 => self.lab.sfu().data_producer(self.producer).expect("open").pause(),
+            4..7 => self.lab.sfu().data_producer(self.producer).expect("open").resume(),
+            7 => {
+                let random = &mut self.random;
+                let set = Subchannels::new((0..random.below(6)).map(|_| random.below(8) as u16));
+                self.consumer(index).set_subchannels(set);
+            }
+            8..13 if !direct => {
+                let len = self.len();
+                let sent = self.consumer(index).send(binary(2, len)).is_ok();
+                let sink = &mut self.sinks[index];
+                *(if sent { &mut sink.sent_directly } else { &mut sink.rejected }) += 1;
+            }
+            13 if !direct => {
+                self.consumer(index).reject();
+                self.sinks[index].rejected += 1;
+            }
+            14 if !direct && self.sinks.len() > 2 && self.kind == Kind::WebRtc => {
+                let stats = self.stats(index);
+                self.closed_sent += stats.messages_sent + stats.messages_sent_directly;
+                self.tally(index);
+                self.consumer(index).close();
+                self.sinks.remove(index);
+            }
+            15 if self.sinks.len() < 8 && !self.ended => self.consume(),
+            16 => self.freeze(true),
+            17..19 => self.freeze(false),
+            19..24 => {
+                let time = Duration::from_millis(self.random.below(100));
+                self.lab.run_for(time);
+            }
+            24..27 => self.take(),
+            27..29 => (0..10).for_each(|_| self.send()),
+            _ => self.send(),
+        }
+    }
+
+    fn send(&mut self) {
+        let (message, selector) = (binary(1, self.len()), selector(&mut self.random));
+        self.lab.sfu().send(self.producer, message, selector.as_ref());
+    }
+
+    fn consumer(&mut self, index: usize) -> datasoup::sfu::data_consumer::DataConsumerMut<'_> {
+        let Sink { host, key, .. } = self.sinks[index];
+        self.lab.hosts[host].sfu.data_consumer(key).expect("open")
+    }
+
+    fn len(&mut self) -> usize {
+        [1, 100, 3000, 15_000, MAX_SEND as usize + 1][self.random.index(5)]
+    }
+
+    /// The peer vanishes, or comes back.
+    fn freeze(&mut self, frozen: bool) {
+        self.lab.clients.iter_mut().for_each(|it| it.frozen = frozen);
+        self.lab.plain_peers.iter_mut().for_each(|it| it.frozen = frozen);
+        if self.kind == Kind::Pipe {
+            self.lab.conditions().loss = if frozen { 1.0 } else { 0.0 };
+        }
+    }
+
+    /// JavaScript takes what waits for it.
+    fn take(&mut self) {
+        self.lab.flush();
+        for sink in self.sinks.iter().filter(|it| it.direct) {
+            let host = &mut self.lab.hosts[sink.host];
+            for message in host.messages(sink.key) {
+                sink.backlog.leave(message.amount());
+            }
+            if sink.backlog.take_relief() {
+                host.sfu.handle_relief(sink.key);
+            }
+            assert_eq!(sink.backlog.amount(), Amount::default());
+        }
+    }
+
+    /// Checks the counters of every consumer.
+    #[track_caller]
+    fn check(&mut self) {
+        for index in 0..self.sinks.len() {
+            let it = self.stats(index);
+            let Sink { producer, base, sent_directly, rejected, .. } = self.sinks[index];
+            let offered = self.received(producer) - base;
+            let accounted =
+                it.messages_sent + it.messages_dropped + it.messages_paused + it.messages_filtered;
+            assert_eq!(offered, accounted, "{it:?}");
+            let reasons = it.messages_dropped_full
+                + it.messages_dropped_too_large
+                + it.messages_dropped_unsendable;
+            assert_eq!(it.messages_dropped, reasons, "{it:?}");
+            let directly = (it.messages_sent_directly, it.messages_rejected);
+            assert_eq!(directly, (sent_directly, rejected), "{it:?}");
+        }
+    }
+
+    /// Adds the counters of a consumer to the outcomes.
+    fn tally(&mut self, index: usize) {
+        let it = self.stats(index);
+        for (name, count) in [
+            ("messagesSent", it.messages_sent),
+            ("messagesDroppedFull", it.messages_dropped_full),
+            ("messagesDroppedTooLarge", it.messages_dropped_too_large),
+            ("messagesDroppedUnsendable", it.messages_dropped_unsendable),
+            ("messagesPaused", it.messages_paused),
+            ("messagesFiltered", it.messages_filtered),
+            ("messagesSentDirectly", it.messages_sent_directly),
+            ("messagesRejected", it.messages_rejected),
+        ] {
+            *self.outcomes.entry(name).or_default() += count;
+        }
+    }
+
+    /// Compares what the transport's consumers have sent with what arrived and what the transport counts. Everything
+    /// that waits is delivered first.
+    #[track_caller]
+    fn check_transport(&mut self) {
+        self.freeze(false);
+        self.lab.run_for(Duration::from_secs(60));
+        let on_transport: Vec<usize> =
+            (0..self.sinks.len()).filter(|it| !self.sinks[*it].direct).collect();
+        let mut sent = self.closed_sent;
+        for index in on_transport {
+            let it = self.stats(index);
+            assert_eq!(it.buffered_amount, 0, "nothing waits any more");
+            sent += it.messages_sent + it.messages_sent_directly;
+        }
+        let arrived = match self.kind {
+            Kind::Direct => return,
+            Kind::WebRtc => self.lab.clients[0].sctp.messages.len() as u64,
+            Kind::Plain => self.lab.plain_peers[0].sctp.messages.len() as u64,
+            Kind::Pipe | Kind::Tunnel => {
+                let producers: Vec<_> = self.sinks.iter().map(|it| it.producer).collect();
+                let far = &mut self.lab.hosts[1].sfu;
+                let mut arrived =
+                    far.transport(FAR_PIPE).expect("open").get_stats().messages_unrouted;
+                for (_, key) in producers.into_iter().filter(|(host, _)| *host == 1) {
+                    arrived += far.data_producer(key).expect("open").get_stats().messages_received;
+                }
+                arrived
+            }
+        };
+        let stats = self.lab.stats(self.transport);
+        let count = |name: &str| stats[name].as_u64().expect("a counter");
+        for name in ["messagesExpired", "messagesDiscarded", "messagesAbandoned"] {
+            *self.outcomes.entry(name).or_default() += count(name);
+        }
+        let known = arrived
+            + count("messagesExpired")
+            + count("messagesUnsent")
+            + count("messagesDiscarded");
+        // A message that was abandoned may have arrived.
+        let abandoned = count("messagesAbandoned");
+        assert!(
+            known <= sent && sent <= known + abandoned,
+            "{sent} sent, {arrived} arrived: {stats}"
+        );
+    }
+
+    /// Ends the association, and sends more.
+    fn end(&mut self) {
+        self.ended = true;
+        self.lab.sfu().data_producer(self.producer).expect("open").resume();
+        match self.kind {
+            Kind::Direct => {}
+            Kind::WebRtc => self.lab.clients[0].close(),
+            // The association fails 55 s after the last packet.
+            Kind::Plain => self.freeze(true),
+            Kind::Pipe | Kind::Tunnel => {
+                // The far consumers would be gone.
+                self.sinks.retain(|it| it.host == 0);
+                self.lab.hosts[1].sfu.transport(FAR_PIPE).expect("open").close();
+            }
+        }
+        self.lab.run_for(Duration::from_secs(90));
+        for _ in 0..20 {
+            self.step();
+            self.check();
+        }
+    }
+}
+
+/// The keys at the far end of a pipe.
+const FAR_PIPE: TransportKey = TransportKey(1_000_001);
+const FAR_DIRECT: TransportKey = TransportKey(1_000_002);
+
+/// Joins the router with one of the second worker. Returns the near end.
+fn pipe(lab: &mut Lab, router: datasoup::sfu::id::RouterKey, tunnel: bool) -> TransportKey {
+    let options = PipeTransportOptions { sctp: Some(sctp()), ..options::pipe() };
+    let listen = lab.host().listen(ours(1));
+    let near = lab.host().pipe(router, listen, &options);
+    let far = &mut lab.hosts[1];
+    let router = far.router();
+    let listen = far.listen(ours(2));
+    let mut router = far.sfu.router(router).expect("open");
+    router.create_pipe_transport(FAR_PIPE, &options, listen);
+    router.create_direct_transport(FAR_DIRECT, &options::direct());
+    for (host, key, other) in [(0, near, FAR_PIPE), (1, FAR_PIPE, near)] {
+        if tunnel {
+            lab.hosts[host].sfu.transport(key).expect("open").tunnel().expect("a pipe");
+            lab.tunnels.insert((host, key), (1 - host, other));
+        }
+        lab.hosts[host].connect_udp(key, ours(2 - host as u16));
+    }
+    near
+}
+
+/// Runs random programs. Returns what happened to messages in all of them.
+fn run(kind: Kind) -> Outcomes {
+    let mut outcomes = Outcomes::new();
+    for seed in 0..6 {
+        let mut program = Program::new(kind, seed);
+        for _ in 0..STEPS {
+            program.step();
+            program.check();
+        }
+        program.check_transport();
+        program.end();
+        (0..program.sinks.len()).for_each(|it| program.tally(it));
+        for (name, count) in program.outcomes {
+            *outcomes.entry(name).or_default() += count;
+        }
+    }
+    outcomes
+}
+
+/// Runs random programs of this kind and checks that everything has happened in them, except for what cannot.
+#[track_caller]
+fn assert_accounts(kind: Kind, never: &[&str]) {
+    let outcomes = run(kind);
+    for (name, count) in &outcomes {
+        assert_eq!(*count == 0, never.contains(name), "{name}: {outcomes:?}");
+    }
+}
+
+#[test]
+fn the_counters_of_direct_consumers_add_up() {
+    let never = ["messagesDroppedUnsendable", "messagesSentDirectly", "messagesRejected"];
+    assert_accounts(Kind::Direct, &never);
+}
+
+#[test]
+fn the_counters_of_webrtc_consumers_add_up() {
+    assert_accounts(Kind::WebRtc, &[]);
+}
+
+#[test]
+fn the_counters_of_plain_consumers_add_up() {
+    assert_accounts(Kind::Plain, &["messagesDiscarded"]);
+}
+
+#[test]
+fn the_counters_of_pipe_consumers_add_up() {
+    assert_accounts(Kind::Pipe, &["messagesDiscarded"]);
+}
+
+#[test]
+fn the_counters_of_tunnel_consumers_add_up() {
+    let never = ["messagesDiscarded", "messagesExpired", "messagesAbandoned"];
+    assert_accounts(Kind::Tunnel, &never);
+}
