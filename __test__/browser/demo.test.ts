@@ -3,18 +3,20 @@ import { once } from 'node:events';
 import type { Browser, BrowserContext } from 'playwright-core';
 import WebSocket from 'ws';
 
+import { type Server, startServer } from '../helpers/server';
 import { launchChromium } from './chromium';
-import { type DemoServer, startDemoServer } from './demo-server';
 import { Tab } from './tab';
 
-let server: DemoServer;
+const DEMO = 'demo/server.js';
+
+let server: Server;
 let browser: Browser;
 let context: BrowserContext;
 let tabs: Tab[] = [];
 let rooms = 0;
 
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startDemoServer(), launchChromium()]);
+  [server, browser] = await Promise.all([startServer(DEMO), launchChromium()]);
 });
 
 afterAll(async () => {
@@ -294,10 +296,52 @@ describe('the signalling', () => {
   });
 });
 
-test('SIGTERM stops the server with exit code 0, and tabs show that the connection is lost', async () => {
-  const other = await startDemoServer();
-  const tab = await Tab.join(context, other.url, { name: 'Dill', room: 'kitchen' });
+describe('a server', () => {
+  let other: Server;
+  let tab: Tab;
 
-  expect(await other.stop()).toBe(0);
-  await tab.page.getByText('The connection is lost').waitFor();
+  beforeEach(async () => {
+    other = await startServer(DEMO);
+    tab = await Tab.join(context, other.url, { name: 'Dill', room: 'kitchen' });
+    await untilLive();
+  });
+
+  afterEach(() => other.stop());
+
+  async function untilLive(): Promise<void> {
+    for (const name of ['rtt', 'rtt-median', 'in', 'out', 'buffered-server', 'drops-ping']) {
+      await tab.value(name).filter({ hasText: /^\d/ }).waitFor();
+    }
+  }
+
+  /** The figures of the panel, without repetitions. */
+  async function figures(): Promise<string[]> {
+    const all = tab.page.locator('[data-value]:not([data-value="tuple"])');
+
+    return [...new Set(await all.allTextContents())];
+  }
+
+  test('exits with code 0 on SIGTERM; tabs show that the connection is lost, and no figures until it is back', async () => {
+    expect(await other.stop()).toBe(0);
+    await tab.page.getByText('The connection is lost').waitFor();
+    expect(await figures()).toEqual(['–']);
+    expect(await tab.state('send-iceState').textContent()).toBe('closed');
+
+    other = await startServer(DEMO, new URL(other.url).port);
+    await untilLive();
+    await tab.page.getByRole('status').waitFor({ state: 'hidden' });
+    expect(await tab.state('send-iceState').textContent()).toBe('completed');
+    await tab.say('/echo back again');
+    await tab.message('Ladle', 'back again').waitFor();
+  });
+
+  test('does not answer: tabs show this, and no figures until it answers', async () => {
+    other.freeze();
+    await tab.page.getByText('The server does not answer').waitFor();
+    expect(await figures()).toEqual(['–']);
+
+    other.thaw();
+    await untilLive();
+    await tab.page.getByRole('status').waitFor({ state: 'hidden' });
+  });
 });

@@ -9,6 +9,8 @@ import { Stage } from './stage.js';
 import { setUpTheme } from './theme.js';
 
 const RETRY_MS = [500, 1000, 2000, 5000];
+/** How many badges the header has room for, in a wide window and on a phone. */
+const BADGES = { wide: 8, narrow: 3 };
 
 const element = (id) => document.getElementById(id);
 
@@ -17,7 +19,12 @@ const people = new Map();
 let session;
 let you;
 
-const stage = new Stage({ bowl: element('bowl'), drops: element('drops') });
+const stage = new Stage({
+  bowl: element('bowl'),
+  drops: element('drops'),
+  seats: element('seats'),
+  texts: document.querySelectorAll('.hint, .legend'),
+});
 const chat = new Chat({ list: element('messages'), form: element('composer'), onsay: say });
 const cursors = new Cursors({
   stage: element('stage'),
@@ -29,6 +36,7 @@ const panel = new Panel(element('panel'), {
   ping: (message) => session?.send('ping', message) ?? false,
   lostCursors: () => cursors.lost,
   bufferedAmount: () => session?.bufferedAmount ?? 0,
+  onsilence: (silent) => setStatus(silent ? 'The server does not answer. Waiting…' : ''),
 });
 
 function say(text) {
@@ -111,6 +119,9 @@ function showPeople() {
       return item;
     }),
   );
+  for (const [width, shown] of Object.entries(BADGES)) {
+    element('people').dataset[width] = names.length > shown ? `+${names.length - shown}` : '';
+  }
   element('count').textContent = names.length === 1 ? 'just you' : `${names.length} people`;
 }
 

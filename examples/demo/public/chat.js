@@ -2,17 +2,34 @@
 
 const MAX_SHOWN = 300;
 const MAX_CHARACTERS = 2000;
+const NEAR_END_PX = 60;
 
 export class Chat {
   #list;
   #input;
   #last;
+  /** Whether the newest message is in view: false for a user who has scrolled up. */
+  #atEnd = true;
+  /** The size for which the position was last set. */
+  #size;
 
   /** `onsay(text)` returns whether the message could be sent. */
   constructor({ list, form, onsay }) {
     this.#list = list;
     this.#input = form.elements.text;
 
+    list.addEventListener('scroll', () => {
+      // The browser scrolls as well when the size changes; what the user sees then is up to the observer.
+      if (this.#size !== sizeOf(list)) return;
+
+      const { scrollTop, scrollHeight, clientHeight } = list;
+      this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    });
+    // The size changes with the window, with a phone's keyboard, and when the view is hidden and shown again.
+    new ResizeObserver(() => {
+      this.#size = sizeOf(list);
+      this.#keepEnd();
+    }).observe(list);
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       const text = this.#input.value.trim();
@@ -64,12 +81,17 @@ export class Chat {
   }
 
   #append(item) {
-    // Keep the position of a user who has scrolled up.
-    const { scrollTop, scrollHeight, clientHeight } = this.#list;
-    const atEnd = scrollHeight - scrollTop - clientHeight < 60;
-
     this.#list.append(item);
     while (this.#list.children.length > MAX_SHOWN) this.#list.firstElementChild.remove();
-    if (atEnd || item.classList.contains('own')) this.#list.scrollTop = this.#list.scrollHeight;
+    if (item.classList.contains('own')) this.#atEnd = true;
+    this.#keepEnd();
   }
+
+  #keepEnd() {
+    if (this.#atEnd) this.#list.scrollTop = this.#list.scrollHeight;
+  }
+}
+
+function sizeOf({ clientWidth, clientHeight }) {
+  return `${clientWidth} × ${clientHeight}`;
 }

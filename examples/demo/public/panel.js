@@ -1,5 +1,6 @@
 // The live panel: the state of the connection, and its traffic. Once per second it shows the page's own counters and
-// the server's latest statistics.
+// the server's latest statistics. While there is no connection, or pings stay unanswered, it shows no figures, because
+// the last ones would look current.
 
 import { Chart } from './chart.js';
 
@@ -8,6 +9,8 @@ const PING_EVERY_MS = 500;
 const PONG_WITHIN_MS = 3000;
 const RTT_SHOWN = 60;
 const RATE_SHOWN = 60;
+/** Stands for a figure that is not known. */
+const NONE = '–';
 
 const GOOD = new Set(['connected', 'completed']);
 const BAD = new Set(['failed', 'closed', 'disconnected']);
@@ -17,6 +20,11 @@ export class Panel {
   #ping;
   #lostCursors;
   #bufferedAmount;
+  #onsilence;
+  /** Whether the figures are current. */
+  #live = false;
+  #silent = false;
+  #pongAt = -Infinity;
   #seq = 0;
   /** seq → time of sending */
   #pings = new Map();
@@ -27,10 +35,12 @@ export class Panel {
   #charts;
 
   /**
-   * `ping(message)` returns whether it could send; `lostCursors()` and `bufferedAmount()` are called once per second.
+   * `ping(message)` returns whether it could send; `lostCursors()` and `bufferedAmount()` are called once per second;
+   * `onsilence(silent)` is called when pings stay unanswered, and when an answer comes again.
    */
-  constructor(element, { ping, lostCursors, bufferedAmount }) {
+  constructor(element, { ping, lostCursors, bufferedAmount, onsilence }) {
     this.#element = element;
+    this.#onsilence = onsilence;
     this.#ping = ping;
     this.#lostCursors = lostCursors;
     this.#bufferedAmount = bufferedAmount;
@@ -65,7 +75,10 @@ export class Panel {
   /** All states at once: 'new' before a connection, 'closed' after it. */
   reset(state) {
     this.#pings.clear();
+    this.#rtts = [];
     this.#server = { messagesDropped: 0, bufferedAmount: 0 };
+    this.#silent = false;
+    this.#setLive(false);
     this.#part('value', 'tuple').textContent = '';
     for (const direction of /** @type {const} */ (['send', 'recv'])) {
       this.setStates(direction, {
@@ -88,7 +101,10 @@ export class Panel {
   /** From the bot: the echo of a ping, or the server's statistics of this peer. */
   receive({ pong, stats }) {
     if (pong && this.#pings.delete(pong.seq)) {
-      const rtt = performance.now() - pong.sentAt;
+      this.#pongAt = performance.now();
+      this.#setSilent(false);
+      this.#setLive(true);
+      const rtt = this.#pongAt - pong.sentAt;
       this.#rtts.push(rtt);
       if (this.#rtts.length > RTT_SHOWN) this.#rtts.shift();
       this.#charts.rtt.push(rtt);
@@ -103,8 +119,11 @@ export class Panel {
       if (now - sentAt < PONG_WITHIN_MS) break;
       this.#pings.delete(seq);
       this.#lostPings += 1;
-      this.#charts.rtt.push(undefined);
+      // A single ping may get lost, but no later one was answered either.
+      if (this.#pongAt < sentAt) this.#setSilent(true);
+      if (this.#live) this.#charts.rtt.push(undefined);
     }
+    if (!this.#live) this.#charts.rtt.push(undefined);
 
     // Do not ping from a background tab: browsers throttle such tabs, and the delay would show as latency.
     if (document.hidden) return;
@@ -125,15 +144,36 @@ export class Panel {
 
   #refresh() {
     for (const way of ['in', 'out']) {
-      this.#show(way, String(this.#counts[way]));
-      this.#charts[way].push(this.#counts[way]);
+      const count = this.#counts[way];
       this.#counts[way] = 0;
+      this.#charts[way].push(this.#live ? count : undefined);
+      if (this.#live) this.#show(way, String(count));
     }
+    if (!this.#live) return;
+
     this.#show('buffered-browser', bytes(this.#bufferedAmount()));
     this.#show('buffered-server', bytes(this.#server.bufferedAmount));
     this.#show('drops-server', String(this.#server.messagesDropped));
     this.#show('drops-cursor', String(this.#lostCursors()));
     this.#show('drops-ping', String(this.#lostPings));
+  }
+
+  #setSilent(silent) {
+    if (silent === this.#silent) return;
+
+    this.#silent = silent;
+    if (silent) this.#setLive(false);
+    this.#onsilence(silent);
+  }
+
+  #setLive(live) {
+    this.#live = live;
+    this.#element.dataset.live = String(live);
+    if (live) return;
+
+    for (const figure of this.#element.querySelectorAll('[data-value]:not([data-value="tuple"])')) {
+      figure.textContent = NONE;
+    }
   }
 
   #show(name, text) {

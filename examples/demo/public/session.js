@@ -119,7 +119,8 @@ export class Session {
     try {
       await transport.restartIce(await this.#signalling.request('restartIce', { direction }));
     } catch {
-      // The server closes the peer after a while, and the WebSocket.
+      // The server does not answer, or has closed this peer.
+      this.close();
     }
   }
 

@@ -11,14 +11,23 @@ export class Signalling {
   /** Called with (event, data). */
   /** @type {(event: string, data: any) => void} */
   onnotification = () => {};
-  /** Called once, when either side has closed the socket. */
+  /** Called once, when either side closes the socket. */
   onclose = () => {};
+  #closed = false;
 
   static open(url) {
     return new Promise((resolve, reject) => {
       const socket = new WebSocket(url);
-      socket.onopen = () => resolve(new Signalling(socket));
-      socket.onclose = () => reject(new Error('The server does not answer'));
+      // A server that hangs, or a network that is down, leaves the handshake without an answer.
+      const timer = setTimeout(() => socket.close(), ANSWER_MS);
+      socket.onopen = () => {
+        clearTimeout(timer);
+        resolve(new Signalling(socket));
+      };
+      socket.onclose = () => {
+        clearTimeout(timer);
+        reject(new Error('The server does not answer'));
+      };
     });
   }
 
@@ -45,9 +54,12 @@ export class Signalling {
 
   close() {
     this.#socket.close();
+    // The socket's own event waits for the server, which may be gone.
+    this.#end();
   }
 
   #receive(message) {
+    if (this.#closed) return;
     if (message.event) this.onnotification(message.event, message.data);
     else this.#settle(message.id, message);
   }
@@ -63,6 +75,9 @@ export class Signalling {
   }
 
   #end() {
+    if (this.#closed) return;
+
+    this.#closed = true;
     for (const id of [...this.#waiting.keys()])
       this.#settle(id, { error: 'The connection to the server was lost' });
     this.onclose();

@@ -2,6 +2,7 @@
 // page sends or receives. Drops are drawn on a canvas, because there may be hundreds.
 
 import { Bowl } from './bowl.js';
+import { boxAround, placeLabels, seatAround } from './seats.js';
 
 const LEG_MS = 380;
 const MAX_DROPS = 400;
@@ -11,13 +12,18 @@ const CURSOR_DROP_EVERY_MS = 120;
 const THEME_EVERY_MS = 200;
 
 const RADIUS = { chat: 6, cursor: 2.6, ping: 2.2, telemetry: 2.2 };
+const ROUTER = { width: 76, height: 34 };
+const KINDS = { you: 'you', bot: 'Node, DirectTransport' };
 
 export class Stage {
   #canvas;
   #context;
   #bowl;
-  /** id → { id, name, hue, role, x, y, targetX, targetY, glow } */
-  #nodes = new Map();
+  #list;
+  #texts;
+  /** id → { x, y, hue, element, label } */
+  #seats = new Map();
+  #people = [];
   #drops = [];
   #ripples = [];
   #lastCursorDrop = new Map();
@@ -28,9 +34,11 @@ export class Stage {
   #coloursAt = -Infinity;
   #still = matchMedia('(prefers-reduced-motion: reduce)');
 
-  /** Two canvases of the same size; the bowl is the lower one. */
-  constructor({ bowl, drops }) {
+  /** Two canvases of the same size, the bowl below the drops; the list of people above them; other texts there. */
+  constructor({ bowl, drops, seats, texts }) {
     this.#bowl = new Bowl(bowl);
+    this.#list = seats;
+    this.#texts = [...texts];
     this.#canvas = drops;
     this.#context = drops.getContext('2d');
     new ResizeObserver(() => this.#resize()).observe(drops);
@@ -39,16 +47,17 @@ export class Stage {
 
   /** All people in the room: { id, name, hue, role }; `role` is 'you', 'bot' or 'peer'. */
   setPeople(people) {
-    const before = this.#nodes;
-    this.#nodes = new Map(
-      people.map((person) => [person.id, { glow: 0, ...before.get(person.id), ...person }]),
-    );
+    const before = this.#seats;
+    this.#people = people;
+    this.#seats = new Map(people.map((it) => [it.id, before.get(it.id) ?? createSeat(it)]));
+    for (const [id, { element }] of before) if (!this.#seats.has(id)) element.remove();
+    for (const [id, { element }] of this.#seats) if (!before.has(id)) this.#list.append(element);
     this.#place();
   }
 
   /** Shows a message from one person to others, through the Router. */
   show(label, from, to) {
-    if (this.#still.matches || document.hidden || !this.#nodes.has(from)) return;
+    if (this.#still.matches || document.hidden || !this.#seats.has(from)) return;
 
     const now = performance.now();
     if (label === 'cursor') {
@@ -56,7 +65,7 @@ export class Stage {
       this.#lastCursorDrop.set(from, now);
     }
 
-    this.#drops.push({ label, from, to, start: now, hue: this.#nodes.get(from).hue });
+    this.#drops.push({ label, from, to, start: now, hue: this.#seats.get(from).hue });
     if (this.#drops.length > MAX_DROPS) this.#drops.shift();
   }
 
@@ -73,7 +82,7 @@ export class Stage {
     this.#canvas.height = Math.round(this.#height * this.#ratio);
     this.#context.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
     this.#coloursAt = -Infinity;
-    this.#place(true);
+    this.#place();
   }
 
   /** The place of the bowl, with room for names above and below. */
@@ -85,27 +94,43 @@ export class Stage {
     return { x: this.#width / 2, y: this.#height / 2 - 2, rx, ry };
   }
 
-  /** Places this user at the bottom, the bot at the top, and others alternately right and left. */
-  #place(atOnce = false) {
-    const { x, y, rx, ry } = this.#ellipse;
-    const others = [...this.#nodes.values()].filter(({ role }) => role === 'peer');
-    const sides = [others.filter((_, i) => i % 2 === 0), others.filter((_, i) => i % 2 === 1)];
-
-    const put = (node, angle) => {
-      node.targetX = x + rx * Math.cos(angle);
-      node.targetY = y + ry * Math.sin(angle);
-      if (atOnce || node.x === undefined) [node.x, node.y] = [node.targetX, node.targetY];
-    };
-    for (const node of this.#nodes.values()) {
-      if (node.role === 'you') put(node, Math.PI / 2);
-      if (node.role === 'bot') put(node, -Math.PI / 2);
-    }
-    sides.forEach((side, left) => {
-      side.forEach((node, index) => {
-        const angle = Math.PI / 2 - (Math.PI * (index + 1)) / (side.length + 1);
-        put(node, left ? Math.PI - angle : angle);
-      });
+  #place() {
+    const centre = this.#ellipse;
+    const { places, radius } = seatAround(centre, this.#people);
+    for (const { element } of this.#seats.values()) element.classList.remove('crowded');
+    const labels = [...this.#seats].map(([id, seat]) => {
+      Object.assign(seat, places.get(id));
+      return {
+        id,
+        ...places.get(id),
+        width: seat.label.offsetWidth,
+        height: seat.label.offsetHeight,
+      };
     });
+    const labelPlaces = placeLabels(labels, {
+      radius,
+      centre,
+      taken: [
+        boxAround(centre.x, centre.y, ROUTER.width, ROUTER.height),
+        ...this.#texts.map(({ offsetLeft, offsetTop, offsetWidth, offsetHeight }) => ({
+          x: offsetLeft,
+          y: offsetTop,
+          width: offsetWidth,
+          height: offsetHeight,
+        })),
+      ],
+      stage: { width: this.#width, height: this.#height },
+    });
+
+    this.#list.style.setProperty('--seat', `${radius}px`);
+    for (const [id, { x, y, element, label }] of this.#seats) {
+      const place = labelPlaces.get(id);
+      element.style.left = `${x}px`;
+      element.style.top = `${y}px`;
+      // A name without room is hidden, but stays in the list for screen readers.
+      element.classList.toggle('crowded', !place);
+      if (place) label.style.translate = `${place.x - x}px ${place.y - y}px`;
+    }
   }
 
   #frame(now) {
@@ -115,16 +140,10 @@ export class Stage {
     // The theme may change at any time.
     if (now - this.#coloursAt > THEME_EVERY_MS) this.#prepare(now);
     this.#context.clearRect(0, 0, this.#width, this.#height);
-    for (const node of this.#nodes.values()) {
-      node.x += (node.targetX - node.x) * 0.14;
-      node.y += (node.targetY - node.y) * 0.14;
-      node.glow *= 0.93;
-    }
     this.#drawThreads();
     this.#drawRipples(now);
     this.#drawDrops(now);
     this.#drawRouter();
-    for (const node of this.#nodes.values()) this.#drawNode(node);
   }
 
   /** Colours are registered in style.css, so that the browser resolves them here. */
@@ -170,10 +189,10 @@ export class Stage {
     context.lineCap = 'round';
     context.strokeStyle = this.#colours.thread;
     context.setLineDash([0.5, 7]);
-    for (const node of this.#nodes.values()) {
+    for (const seat of this.#seats.values()) {
       context.beginPath();
       context.moveTo(x, y);
-      context.lineTo(node.x, node.y);
+      context.lineTo(seat.x, seat.y);
       context.stroke();
     }
     context.setLineDash([]);
@@ -199,16 +218,16 @@ export class Stage {
     const centre = this.#ellipse;
     this.#drops = this.#drops.filter((drop) => {
       const progress = (now - drop.start) / LEG_MS;
-      const from = this.#nodes.get(drop.from);
-      const to = drop.to.map((id) => this.#nodes.get(id)).filter(Boolean);
+      const from = this.#seats.get(drop.from);
+      const to = drop.to.map((id) => this.#seats.get(id)).filter(Boolean);
 
       // One drop to the Router, then one to each receiver.
       if (progress < 1) {
         if (from) this.#drawDrop(drop, from, centre, Math.max(0, progress));
       } else if (progress < 2) {
-        for (const node of to) this.#drawDrop(drop, centre, node, progress - 1);
+        for (const seat of to) this.#drawDrop(drop, centre, seat, progress - 1);
       } else {
-        for (const node of to) node.glow = Math.max(node.glow, drop.label === 'chat' ? 1 : 0.25);
+        if (drop.label === 'chat') for (const { element } of to) glow(element);
         return false;
       }
 
@@ -247,7 +266,13 @@ export class Stage {
     context.strokeStyle = line;
     context.lineWidth = 1;
     context.beginPath();
-    context.roundRect(x - 38, y - 17, 76, 34, 17);
+    context.roundRect(
+      x - ROUTER.width / 2,
+      y - ROUTER.height / 2,
+      ROUTER.width,
+      ROUTER.height,
+      ROUTER.height / 2,
+    );
     context.fill();
     context.stroke();
     context.fillStyle = ink;
@@ -256,51 +281,33 @@ export class Stage {
     context.textBaseline = 'middle';
     context.fillText('Router', x, y + 0.5);
   }
-
-  #drawNode({ x, y, name, hue, role, glow }) {
-    const context = this.#context;
-    const { surface, ink, muted, font } = this.#colours;
-    const radius = 17 + glow * 3;
-
-    if (glow > 0.02) {
-      context.fillStyle = this.#colourOf(hue);
-      context.globalAlpha = Math.min(1, glow) * 0.3;
-      context.beginPath();
-      context.arc(x, y, radius + 7, 0, 2 * Math.PI);
-      context.fill();
-      context.globalAlpha = 1;
-    }
-
-    context.fillStyle = this.#colourOf(hue);
-    context.strokeStyle = surface;
-    context.lineWidth = 3;
-    context.beginPath();
-    context.arc(x, y, radius, 0, 2 * Math.PI);
-    context.fill();
-    context.stroke();
-
-    context.textAlign = 'center';
-    context.textBaseline = 'middle';
-    context.fillStyle = surface;
-    context.font = `700 14px ${font}`;
-    context.fillText([...name][0].toUpperCase(), x, y + 1);
-
-    // Names are outside the bowl.
-    const kind = { you: 'you', bot: 'Node, DirectTransport' }[role];
-    const above = y < this.#ellipse.y - 8;
-    context.fillStyle = ink;
-    context.font = `600 12.5px ${font}`;
-    context.fillText(shorten(name), x, above ? y - (kind ? 43 : 30) : y + 35);
-    if (kind) {
-      context.fillStyle = muted;
-      context.font = `11px ${font}`;
-      context.fillText(kind, x, above ? y - 29 : y + 49);
-    }
-  }
 }
 
-function shorten(name) {
-  return name.length > 14 ? `${name.slice(0, 13)}…` : name;
+/** A seat in the list of people: a badge with an initial, and a label with the name. */
+function createSeat({ name, hue, role }) {
+  const element = document.createElement('li');
+  element.className = `seat ${role}`;
+  if (hue !== undefined) element.style.setProperty('--hue', hue);
+
+  const badge = element.appendChild(document.createElement('span'));
+  badge.className = 'badge';
+  badge.textContent = [...name][0].toUpperCase();
+  badge.setAttribute('aria-hidden', 'true');
+
+  const label = element.appendChild(document.createElement('span'));
+  label.className = 'label';
+  label.appendChild(document.createElement('b')).textContent = name;
+  if (KINDS[role]) label.appendChild(document.createElement('small')).textContent = KINDS[role];
+
+  return { x: 0, y: 0, hue, element, label };
+}
+
+/** Shows that a message has arrived. */
+function glow(element) {
+  element.firstElementChild.animate(
+    { boxShadow: ['0 0 0 8px var(--halo)', '0 0 0 8px var(--halo)', '0 0 0 8px transparent'] },
+    600,
+  );
 }
 
 function easeOut(t) {
