@@ -265,8 +265,9 @@ export type WorkerDump = {
   /** Datagrams that the kernel dropped because a socket's receive buffer was full: see `recvBufferSize`. */
   datagramsOverflowed: number;
   /**
-   * Events that were not emitted because newer ones of the same kind replaced them while JavaScript was busy. Of events
-   * that a peer can repeat, at most the first 7 and the latest of each object wait.
+   * Events that were not emitted because newer ones of the same kind replaced them while JavaScript was busy. Of each
+   * kind of event that a peer can repeat, at most the first 7 and the latest are kept for an object until JavaScript
+   * takes them; of `'sctpsendbufferfull'`, `'bufferedamountlow'` and `'streamclose'`, the latest.
    */
   eventsMerged: number;
   /** Log lines dropped at the bounds of `logTags`. */
@@ -572,7 +573,7 @@ export type TransportListenInfo = {
   announcedIp?: string;
   /** Whether to announce `ip` as well as `announcedAddress` (ICE candidates only). Default false. */
   exposeInternalIp?: boolean;
-  /** The port to bind. 0-65535. Default, and 0: a free port from `rtcMinPort` to `rtcMaxPort` of the Worker. */
+  /** The port to bind. 0-65535. Default 0: a free port from `rtcMinPort` to `rtcMaxPort` of the Worker. */
   port?: number;
   /** Binds a free port of this range; `port` is ignored. From 0 to 0 is the Worker's range. */
   portRange?: TransportPortRange;

@@ -207,7 +207,8 @@ class Program {
             keepId: from.above !== to.above && this.#random.chance(50),
           }),
         ),
-      // The id exists there already, or a listener closed an object that was being created.
+      // Errors that are expected here: the destination Router has a DataProducer of this id already, or a listener
+      // closed one of the objects in the middle of the call.
       /already exists|not found|closed/i,
     );
   }

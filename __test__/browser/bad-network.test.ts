@@ -105,8 +105,8 @@ describe('an unordered channel with maxRetransmits: 0 loses only the messages wh
     );
     expect(new Set(arrived.map((buffer) => buffer.readUInt32BE())).size).toBe(arrived.length);
     expect(lost()).toBeGreaterThan(0);
-    // Chromium fills its datagrams: one may hold a message, the end of another, and the beginning of a third. So a
-    // lost datagram costs up to three messages.
+    // Chromium fills its datagrams, so a lost one can hold a whole message, the end of the message before and the
+    // beginning of the message after.
     expect(COUNT - arrived.length).toBeGreaterThanOrEqual(lost());
     expect(COUNT - arrived.length).toBeLessThanOrEqual(3 * lostWithData());
   });

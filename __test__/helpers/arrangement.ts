@@ -11,7 +11,10 @@ export const SOME_FINGERPRINTS: types.DtlsFingerprint[] = [
   { algorithm: 'sha-256', value: Array.from({ length: 32 }, () => 'AB').join(':') },
 ];
 
-/** One object of each kind: a DirectTransport for the application, and a WebRtcTransport for a client. */
+/**
+ * A DirectTransport for the application and a WebRtcTransport for a client, with a DataProducer on each and the
+ * DataConsumer of it on the other.
+ */
 export interface Arrangement {
   worker: types.Worker;
   router: types.Router;

@@ -9,7 +9,7 @@ const { Worker } = require('node:worker_threads');
 const { Receiver, stream } = require('../messages');
 
 /**
- * The same messages through a plain EventEmitter: no thread, no copy, the least that a 'message' event can cost.
+ * Emits the messages on a plain EventEmitter, without a thread or a copy: the least that a 'message' event can cost.
  *
  * @param {{ count: number, size: number, consumers?: number }} options
  * @returns {import('../types').Load}

@@ -53,7 +53,7 @@ pub const MAX_PLAINTEXT: usize = 1 << 14;
 /// The time limit of a handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Larger records are dropped during the handshake: no path carries them.
+/// Larger records are dropped during the handshake. No path of the Internet carries them in a datagram.
 const MAX_HANDSHAKE_RECORD: usize = 2048;
 
 /// The state of the session, with the names of the API.

@@ -144,9 +144,9 @@ impl IceLite {
         self.tuples().any(|valid| valid == tuple)
     }
 
-    /// Handles a STUN request and writes the answer to `out`. A request that is malformed, not worth
-    /// an answer or over the quota is dropped; nothing ends a session. Returns whether the request
-    /// was authentic; if not, it has changed nothing.
+    /// Handles a STUN request and writes the answer to `out`. A request that is malformed or over the quota
+    /// is dropped; an error response that would be larger than its request is not sent. Returns whether the
+    /// request was authentic and accepted; if not, it has changed nothing but the quota.
     pub fn handle_request(
         &mut self,
         now: Instant,

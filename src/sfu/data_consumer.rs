@@ -28,7 +28,8 @@ impl Sfu {
         }
     }
 
-    /// Emits what a direct DataConsumer dropped, once JavaScript has caught up after an overflow.
+    /// Emits `'overflow'` for a direct DataConsumer: the number and bytes of the messages that it dropped. Called once
+    /// JavaScript has taken so many that at most half of the bound is in use.
     pub fn handle_relief(&mut self, key: DataConsumerKey) {
         if let Some(consumer) = self.data_consumers.get_mut(&key)
             && let Destination::Direct { dropping, .. } = &mut consumer.destination

@@ -323,7 +323,7 @@ fn a_handshake_message_that_is_changed_every_time_never_connects() {
     }
 }
 
-/// The handshake message of this kind in the plaintext records of a datagram, with its header.
+/// The handshake message of type `kind` (RFC 5246 §7.4) among the plaintext records of a datagram, with its header.
 fn find_message(datagram: &mut [u8], kind: u8) -> Option<&mut [u8]> {
     let mut rest = datagram;
     while let [content_type, _, _, 0, 0, ..] = *rest

@@ -76,7 +76,7 @@ impl Worker {
         request
     }
 
-    /// Posts a job and waits for its answer, skipping the items before.
+    /// Posts a job and waits for its answer. Events and messages that come before the answer are thrown away.
     pub(crate) fn call(
         &mut self,
         job: impl FnOnce(&mut World) -> Result<String, Error> + Send + 'static,

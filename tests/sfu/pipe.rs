@@ -239,7 +239,7 @@ fn a_message_comes_through_two_pipes_with_its_subchannels() {
         let mut lab = Lab::with(1, Conditions::PERFECT, 1);
         let [a, b] = joined(&mut lab, by);
         let (producer, _, middle) = produce(&mut lab, [a, b]);
-        // A second pair of carriers takes the messages back to the first router.
+        // A second pair of DataConsumer and DataProducer takes the messages back to the first router.
         let (_, last) = carry(&mut lab, [b, a], middle, Vec::new());
         let options = DataConsumerOptions { subchannels: vec![3], ..options::consumer() };
         let (consumer, _) = lab.host().consume_with(a.direct, last, options);

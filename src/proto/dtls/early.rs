@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn large_datagrams_are_bounded_by_their_bytes() {
         let mut early = EarlyDatagrams::default();
-        // A plaintext handshake record of epoch 0, whose message differs in its fill.
+        // The header of a handshake record of epoch 0, and a body of `fill`.
         let datagram = |fill: u8| {
             let mut datagram = vec![fill; MAX_BYTES / 2];
             datagram[..11].copy_from_slice(&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0]);

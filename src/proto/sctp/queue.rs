@@ -107,7 +107,7 @@ pub(super) struct SendQueues {
     period: u32,
     amount: Amount,
     blocked: Option<BlockedHead>,
-    /// Streams whose amount has fallen to their threshold or below, and that amount.
+    /// Streams whose queued bytes have fallen to their threshold or below, and these bytes.
     low: Vec<(StreamId, usize)>,
     /// Whether messages have been queued since the last [`Self::trim`].
     untrimmed: bool,
