@@ -907,15 +907,17 @@ export interface Transport<
 
 /**
  * One of `webRtcServer`, `listenIps` and `listenInfos` is required. If several are given, the first of them is used.
+ * `enableUdp`, `enableTcp`, `preferUdp` and `preferTcp` are for `webRtcServer` and `listenIps`: with `listenInfos` the
+ * transport listens on each of them, and their order is the order of priority.
  */
 export type WebRtcTransportOptions<WebRtcTransportAppData extends AppData = AppData> = {
-  /** Whether to offer UDP candidates. Default true. */
+  /** Whether to offer UDP candidates. Default true. Ignored with `listenInfos`. */
   enableUdp?: boolean;
-  /** Whether to offer TCP candidates. Default false; true with a `webRtcServer`. */
+  /** Whether to offer TCP candidates. Default false; true with a `webRtcServer`. Ignored with `listenInfos`. */
   enableTcp?: boolean;
-  /** Whether UDP candidates have the higher priority, on a `webRtcServer` or `listenIps`. Default false. */
+  /** Whether UDP candidates have the higher priority. Default false. Ignored with `listenInfos`. */
   preferUdp?: boolean;
-  /** Whether TCP candidates have the higher priority, on a `webRtcServer` or `listenIps`. Default false. */
+  /** Whether TCP candidates have the higher priority. Default false. Ignored with `listenInfos`. */
   preferTcp?: boolean;
   /**
    * The seconds without consent of the peer (RFC 7675) after which `iceState` becomes 'disconnected'. 0-65535; 0 is

@@ -332,7 +332,7 @@ describe('webRtcTransport.iceCandidates', () => {
       ],
       [
         candidate('9.9.9.1', FIRST),
-        candidate('127.0.0.1', FIRST - (1000 << 8)),
+        candidate('127.0.0.1', FIRST - 1000),
         candidate('127.0.0.1', FIRST - (100 << 8)),
       ],
     ],
@@ -378,8 +378,9 @@ describe('webRtcTransport.iceCandidates', () => {
     ranged.close();
   });
 
-  test('createWebRtcTransport({ enableUdp: false, enableTcp: false }) rejects with a TypeError', async () => {
-    await expect(create({ enableUdp: false, enableTcp: false })).rejects.toThrow(TypeError);
+  test('createWebRtcTransport({ listenIps, enableUdp: false }) rejects with a TypeError', async () => {
+    const options = { listenInfos: undefined, listenIps: ['127.0.0.1'], enableUdp: false };
+    await expect(create(options)).rejects.toThrow(TypeError);
   });
 
   test('close() frees the port', async () => {

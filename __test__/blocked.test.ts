@@ -108,7 +108,6 @@ test('a peer that reconnects over TCP 20 times: icestatechange is never emitted 
   const { router, worker } = objects;
   const transport = await router.createWebRtcTransport({
     listenInfos: [{ protocol: 'tcp', ip: '127.0.0.1' }],
-    enableTcp: true,
   });
   const { usernameFragment, password } = transport.iceParameters;
   const states: types.IceState[] = [];

@@ -40,7 +40,6 @@ beforeAll(async () => {
       { protocol: 'udp', ip: '127.0.0.1' },
       { protocol: 'tcp', ip: '127.0.0.1' },
     ],
-    enableTcp: true,
   });
   peer = await peers.connect(objects.webRtcTransport, { channels: [{ id: 0 }, { id: 1 }] });
   objects.dataConsumerDirect.on('message', (message) => objects.dataProducerDirect.send(message));

@@ -46,7 +46,7 @@ describe('a transport with TCP sockets of its own', () => {
   let session: Session;
 
   beforeEach(async () => {
-    session = await connect({ listenInfos: [TCP], enableUdp: false, enableTcp: true });
+    session = await connect({ listenInfos: [TCP] });
   });
 
   test('connects with a TCP candidate, and iceSelectedTuple shows it', async () => {

@@ -83,21 +83,21 @@ describe('iceCandidates', () => {
   });
 
   test.each<[string, object, object[]]>([
+    ['{ listenInfos: [tcp] }', { listenInfos: [TCP] }, [tcp(FIRST)]],
     [
-      '{ listenInfos: [udp, tcp], enableTcp: true }',
-      { listenInfos: [UDP, TCP], enableTcp: true },
+      '{ listenInfos: [udp, tcp] }',
+      { listenInfos: [UDP, TCP] },
       [udp(FIRST), tcp(FIRST - (100 << 8))],
     ],
     [
-      '{ listenInfos: [tcp, udp], enableTcp: true }',
-      { listenInfos: [TCP, UDP], enableTcp: true },
+      '{ listenInfos: [tcp, udp], preferUdp: true }',
+      { listenInfos: [TCP, UDP], preferUdp: true },
       [tcp(FIRST), udp(FIRST - (100 << 8))],
     ],
-    ['{ listenInfos: [udp, tcp] }', { listenInfos: [UDP, TCP] }, [udp(FIRST)]],
     [
-      '{ listenInfos: [udp, tcp], enableUdp: false, enableTcp: true }',
-      { listenInfos: [UDP, TCP], enableUdp: false, enableTcp: true },
-      [tcp(FIRST - (100 << 8))],
+      '{ listenInfos: [udp, tcp], enableUdp: false, enableTcp: false, preferTcp: true }',
+      { listenInfos: [UDP, TCP], enableUdp: false, enableTcp: false, preferTcp: true },
+      [udp(FIRST), tcp(FIRST - (100 << 8))],
     ],
     [
       "{ listenIps: ['127.0.0.1'], enableTcp: true }",
@@ -143,7 +143,7 @@ describe.each(['sockets of its own', 'a WebRtcServer'])('a transport with %s', (
         ? await router.createWebRtcTransport({
             webRtcServer: await worker.createWebRtcServer({ listenInfos: [UDP, TCP] }),
           })
-        : await router.createWebRtcTransport({ listenInfos: [UDP, TCP], enableTcp: true });
+        : await router.createWebRtcTransport({ listenInfos: [UDP, TCP] });
   });
 
   test('answers a framed Binding request and selects the tuple', async () => {

@@ -51,7 +51,7 @@ impl Router {
             Some(listen) => {
                 world.sfu.router(router)?.create_webrtc_transport(key, &options, listen)
             }
-            None => listening(world, &options.enabled_listen_infos(), |world, listens| {
+            None => listening(world, &options.numbered_listen_infos(), |world, listens| {
                 let listen = WebRtcListen::Own(listens);
                 world.sfu.router(router)?.create_webrtc_transport(key, &options, listen)
             }),

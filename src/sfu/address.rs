@@ -43,20 +43,21 @@ impl Listen {
     /// The candidates of this socket (RFC 8445 §5.1.2.1): the announced address, and the bound one if
     /// exposed.
     fn candidates(&self, preferred: u32) -> impl Iterator<Item = IceCandidate> {
-        let local = 10_000 + preferred - 100 * (self.index as u32).min(99);
+        let local_preference = 10_000 + preferred - 100 * (self.index as u32).min(99);
+        let priority = (64 << 24) + (local_preference << 8) + 255;
         let internal = (self.expose_internal_ip && self.announced_address.is_some())
-            .then(|| self.candidate(self.local.ip().to_string(), local.saturating_sub(1000)));
-        std::iter::once(self.candidate(self.shown_address(), local)).chain(internal)
+            .then(|| self.candidate(self.local.ip().to_string(), priority - 1000));
+        std::iter::once(self.candidate(self.shown_address(), priority)).chain(internal)
     }
 
-    fn candidate(&self, address: String, local_preference: u32) -> IceCandidate {
+    fn candidate(&self, address: String, priority: u32) -> IceCandidate {
         let (foundation, tcp_type) = match self.protocol {
             ListenProtocol::Udp => ("udpcandidate", None),
             ListenProtocol::Tcp => ("tcpcandidate", Some("passive")),
         };
         IceCandidate {
             foundation,
-            priority: (64 << 24) + (local_preference << 8) + 255,
+            priority,
             ip: address.clone(),
             address,
             protocol: self.protocol,
@@ -125,6 +126,7 @@ mod tests {
         let candidates = ice_candidates(&[listen], Preference::default());
         let addresses: Vec<&str> = candidates.iter().map(|it| it.address.as_str()).collect();
         assert_eq!(addresses, ["example.com", "10.0.0.1"]);
-        assert_eq!(candidates[0].priority - candidates[1].priority, 1000 << 8);
+        let priorities: Vec<u32> = candidates.iter().map(|it| it.priority).collect();
+        assert_eq!(priorities, [1_076_302_079, 1_076_301_079]);
     }
 }

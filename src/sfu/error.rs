@@ -28,7 +28,7 @@ pub enum Error {
     WrongKind { key: EntityKey, expected: &'static str },
     #[error("cannot connect to {remote}: this transport listens on {local}")]
     OtherAddressFamily { remote: SocketAddr, local: IpAddr },
-    #[error("empty iceCandidates: enableUdp and enableTcp leave no address to listen on")]
+    #[error("empty iceCandidates: enableUdp and enableTcp leave no address of the webRtcServer or listenIps to listen on")]
     NoIceCandidates,
     /// The DataConsumer gives one kind of limit and inherits the other kind from its DataProducer.
     #[error("cannot provide both maxPacketLifeTime and maxRetransmits")]

@@ -133,11 +133,11 @@ pub struct SctpOptions {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WebRtcTransportOptions {
-    /// Where to listen, as far as the protocol is enabled. `None` with a WebRtcServer.
+    /// Where to listen, whatever the protocol. `None` with a WebRtcServer.
     pub listen_infos: Option<Vec<ListenInfo>>,
-    /// Offer UDP candidates.
+    /// With a WebRtcServer: offer UDP candidates.
     pub enable_udp: bool,
-    /// Offer TCP candidates.
+    /// With a WebRtcServer: offer TCP candidates.
     pub enable_tcp: bool,
     /// With a WebRtcServer: rank UDP candidates higher.
     pub prefer_udp: bool,
@@ -150,7 +150,7 @@ pub struct WebRtcTransportOptions {
 }
 
 impl WebRtcTransportOptions {
-    /// Whether to offer candidates of this protocol.
+    /// Whether to offer the candidates of a WebRtcServer that have this protocol.
     pub fn enables(&self, protocol: ListenProtocol) -> bool {
         match protocol {
             ListenProtocol::Udp => self.enable_udp,
@@ -158,10 +158,9 @@ impl WebRtcTransportOptions {
         }
     }
 
-    /// The [`Self::listen_infos`] whose protocol is enabled, each with its place among all.
-    pub fn enabled_listen_infos(&self) -> Vec<(usize, &ListenInfo)> {
-        let infos = self.listen_infos.iter().flatten().enumerate();
-        infos.filter(|(_, info)| self.enables(info.protocol)).collect()
+    /// The [`Self::listen_infos`], each with its place in the list.
+    pub fn numbered_listen_infos(&self) -> Vec<(usize, &ListenInfo)> {
+        self.listen_infos.iter().flatten().enumerate().collect()
     }
 }
 

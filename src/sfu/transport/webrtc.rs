@@ -20,7 +20,7 @@ use super::TransportMut;
 /// Where a WebRTC transport listens.
 #[derive(Debug, Clone)]
 pub enum WebRtcListen {
-    /// On sockets of its own, all of them.
+    /// On sockets of its own.
     Own(Vec<Listen>),
     /// On the sockets of a server, as far as the options enable their protocol.
     Server(WebRtcServerKey),
