@@ -4,7 +4,6 @@ const { resultOf } = require('./Channel');
 const { emitOnObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { NotFoundError } = require('./errors');
-const validate = require('./options/validate');
 
 /** @typedef {keyof typeof TREE} Kind */
 
@@ -106,6 +105,8 @@ class Core {
   }
 
   /**
+   * Methods check their arguments first, as in mediasoup.
+   *
    * @param {string} method
    * @throws {import('./errors').WorkerClosedError}
    * @throws {NotFoundError}
@@ -117,21 +118,6 @@ class Core {
         `Channel request handler with ID ${this.id} not found [method:${method}]`,
       );
     }
-  }
-
-  /**
-   * Like `check()`, for methods that create an object: also checks what all their options have in common.
-   *
-   * @param {string} method
-   * @param {unknown} options
-   * @returns {{ given: Record<string, any>, appData: any }} the options as given, and their `appData`.
-   */
-  checkOptions(method, options) {
-    this.check(method);
-
-    const given = validate.object(options, 'options');
-
-    return { given, appData: validate.appData(given.appData) };
   }
 
   /** @returns {string} the id of the entity; empty before it exists, and for an entity without an id. */

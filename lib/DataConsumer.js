@@ -108,11 +108,9 @@ class DataConsumer extends Entity {
   /** @param {number} threshold */
   async setBufferedAmountLowThreshold(threshold) {
     const method = 'dataConsumer.setBufferedAmountLowThreshold';
-
-    this.#checkSctp(method);
-
     const bytes = validate.integer(threshold, 'threshold');
 
+    this.#checkSctp(method);
     await this.#core.request(method, (native, id) =>
       native.setBufferedAmountLowThreshold(id, bytes),
     );
@@ -131,47 +129,39 @@ class DataConsumer extends Entity {
    */
   async send(message, ppid) {
     const method = 'dataConsumer.send';
-
-    this.#checkSctp(method);
-
     const checkedPpid = parsePpid(message, ppid);
 
+    this.#checkSctp(method);
     return this.#core.ask(method, (native, id) => native.send(id, message, checkedPpid));
   }
 
   /** @param {number[]} subchannels */
   async setSubchannels(subchannels) {
-    const method = 'dataConsumer.setSubchannels';
-
-    this.#core.check(method);
-
     const parsed = parseSubchannels(subchannels);
 
-    await this.#core.request(method, (native, id) => native.setSubchannels(id, parsed));
+    await this.#core.request('dataConsumer.setSubchannels', (native, id) =>
+      native.setSubchannels(id, parsed),
+    );
     this.#subchannels = new Set(parsed);
   }
 
   /** @param {number} subchannel */
   async addSubchannel(subchannel) {
-    const method = 'dataConsumer.addSubchannel';
-
-    this.#core.check(method);
-
     const parsed = parseSubchannel(subchannel, 'subchannel');
 
-    await this.#core.request(method, (native, id) => native.addSubchannel(id, parsed));
+    await this.#core.request('dataConsumer.addSubchannel', (native, id) =>
+      native.addSubchannel(id, parsed),
+    );
     this.#subchannels.add(parsed);
   }
 
   /** @param {number} subchannel */
   async removeSubchannel(subchannel) {
-    const method = 'dataConsumer.removeSubchannel';
-
-    this.#core.check(method);
-
     const parsed = parseSubchannel(subchannel, 'subchannel');
 
-    await this.#core.request(method, (native, id) => native.removeSubchannel(id, parsed));
+    await this.#core.request('dataConsumer.removeSubchannel', (native, id) =>
+      native.removeSubchannel(id, parsed),
+    );
     this.#subchannels.delete(parsed);
   }
 

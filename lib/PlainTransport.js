@@ -44,8 +44,8 @@ class PlainTransport extends UdpTransport {
     if (!this.#comedia) {
       return super.connect(params);
     }
-    coreOf(this).check('plainTransport.connect');
     rejectSrtpParameters(validate.object(params, 'params'));
+    coreOf(this).check('plainTransport.connect');
   }
 }
 

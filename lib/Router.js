@@ -7,7 +7,7 @@ const { PlainTransport } = require('./PlainTransport');
 const { Table } = require('./Table');
 const { addWebRtcTransport, emitHandled } = require('./WebRtcServer');
 const { WebRtcTransport } = require('./WebRtcTransport');
-const { NotFoundError, mediaUnsupported, webRtcServerNotFound } = require('./errors');
+const { NotFoundError, mediaUnsupported, wrongWebRtcServer } = require('./errors');
 const { pipeDataProducer } = require('./pipe');
 const { emptyRtpCapabilities, checkMediaCodecs } = require('./media');
 const { parsePipeToRouterOptions } = require('./options/pipeToRouter');
@@ -66,10 +66,15 @@ class Router extends Entity {
    */
   async createWebRtcTransport(options) {
     const method = 'router.createWebRtcTransport';
-    const { given, appData } = this.#core.checkOptions(method, options);
-    const webRtcServer = parseWebRtcServer(given, this.#core.channel);
+    const { given, appData } = validate.options(options);
+    const webRtcServer = parseWebRtcServer(given);
     const parsed = parseWebRtcTransportOptions(given, webRtcServer !== undefined);
     const nativeServer = webRtcServer && coreOf(webRtcServer).native;
+
+    this.#core.check(method);
+    if (webRtcServer) {
+      this.#checkWebRtcServer(webRtcServer);
+    }
 
     return this.#createTransport(
       method,
@@ -78,7 +83,7 @@ class Router extends Entity {
       (core, data) => {
         if (webRtcServer?.closed) {
           core.closeNative();
-          throw webRtcServerNotFound();
+          throw wrongWebRtcServer('is closed');
         }
 
         const transport = new WebRtcTransport(core, data, this.#dtlsFingerprints, appData);
@@ -98,12 +103,11 @@ class Router extends Entity {
    * @returns {Promise<PlainTransport<T>>}
    */
   async createPlainTransport(options) {
-    const method = 'router.createPlainTransport';
-    const { given, appData } = this.#core.checkOptions(method, options);
+    const { given, appData } = validate.options(options);
     const parsed = parsePlainTransportOptions(given);
 
     return this.#createTransport(
-      method,
+      'router.createPlainTransport',
       (native, id) => native.createPlainTransport(id, JSON.stringify(parsed)),
       parsed.sctp,
       (core, data) => new PlainTransport(core, data, parsed.comedia, appData),
@@ -116,7 +120,7 @@ class Router extends Entity {
    * @returns {Promise<PipeTransport<T>>}
    */
   async createPipeTransport(options) {
-    const { given, appData } = this.#core.checkOptions('router.createPipeTransport', options);
+    const { given, appData } = validate.options(options);
 
     return this.#createPipeTransport(parsePipeTransportOptions(given), appData);
   }
@@ -127,12 +131,11 @@ class Router extends Entity {
    * @returns {Promise<DirectTransport<T>>}
    */
   async createDirectTransport(options) {
-    const method = 'router.createDirectTransport';
-    const { given, appData } = this.#core.checkOptions(method, options);
+    const { given, appData } = validate.options(options);
     const parsed = parseDirectTransportOptions(given);
 
     return this.#createTransport(
-      method,
+      'router.createDirectTransport',
       (native, id) => native.createDirectTransport(id, JSON.stringify(parsed)),
       parsed,
       (core, data) => new DirectTransport(core, data, appData),
@@ -144,16 +147,19 @@ class Router extends Entity {
    * @returns {Promise<import('..').PipeToRouterResult>}
    */
   async pipeToRouter(options) {
-    this.#core.check('router.pipeToRouter');
-
+    const method = 'router.pipeToRouter';
     const given = validate.object(options, 'options');
     const { dataProducerId, router, keepId, transport } = parsePipeToRouterOptions(given, this);
+
+    this.#core.check(method);
+
     // UUIDs are case-insensitive; the worker writes ids in lower case.
     const dataProducer = this.#dataProducers.get(dataProducerId.toLowerCase());
 
     if (!dataProducer) {
       throw new NotFoundError(`DataProducer with id "${dataProducerId}" not found`);
     }
+    coreOf(router).check(method);
     if (keepId && coreOf(router).channel === this.#core.channel) {
       throw new Error(
         `Channel request handler with ID ${dataProducer.id} already exists: ` +
@@ -189,6 +195,16 @@ class Router extends Entity {
   /** @param {import('..').RouterRtpCodecCapability[]} mediaCodecs */
   updateMediaCodecs(mediaCodecs) {
     checkMediaCodecs(mediaCodecs, 'router.updateMediaCodecs()');
+  }
+
+  /** @param {import('./WebRtcServer').WebRtcServer<any>} webRtcServer */
+  #checkWebRtcServer(webRtcServer) {
+    if (webRtcServer.closed) {
+      throw wrongWebRtcServer('is closed');
+    }
+    if (coreOf(webRtcServer).channel !== this.#core.channel) {
+      throw wrongWebRtcServer('belongs to another Worker');
+    }
   }
 
   /**

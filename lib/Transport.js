@@ -107,11 +107,11 @@ class Transport extends Entity {
    */
   async produceData(options) {
     const method = 'transport.produceData';
-    const maxMessageSize = this.#checkData(method);
-    const { given, appData } = this.#core.checkOptions(method, options);
+    const { given, appData } = validate.options(options);
     const direct = this.#type === 'direct';
     const parsed = parseDataProducerOptions(given, direct);
     const maxBufferedAmount = parseMaxBufferedAmount(given);
+    const maxMessageSize = this.#checkData(method);
 
     return this.#core.create(
       method,
@@ -142,14 +142,11 @@ class Transport extends Entity {
    */
   async consumeData(options) {
     const method = 'transport.consumeData';
-
-    this.#checkData(method);
-
-    const { given, appData } = this.#core.checkOptions(method, options);
-    const direct = this.#type === 'direct';
-    const parsed = parseDataConsumerOptions(given, direct);
+    const { given, appData } = validate.options(options);
+    const parsed = parseDataConsumerOptions(given, this.#type === 'direct');
     const maxBufferedAmount = parseMaxBufferedAmount(given);
 
+    this.#checkData(method);
     if (!validate.isUuid(parsed.dataProducerId)) {
       throw new NotFoundError(`DataProducer with id "${parsed.dataProducerId}" not found`);
     }
@@ -170,8 +167,8 @@ class Transport extends Entity {
 
   /** @param {import('..').TransportTraceEventType[]} [types] */
   async enableTraceEvent(types) {
-    this.#core.check('transport.enableTraceEvent');
     checkTraceEventTypes(types);
+    this.#core.check('transport.enableTraceEvent');
   }
 
   /**
@@ -180,13 +177,12 @@ class Transport extends Entity {
    * @param {number} bitrate - in bits per second; 0 is no limit.
    */
   async #setBitrate(method, name, bitrate) {
+    const parsed = parseBitrates(this.#bitrates, name, bitrate);
+
     this.#core.check(method);
     if (this.#type === 'direct') {
       throw new UnsupportedError(`${name} cannot be set on a DirectTransport: it has no bitrates`);
     }
-
-    const parsed = parseBitrates(this.#bitrates, name, bitrate);
-
     this.#bitrates = parsed;
     await this.#core.request(method, (native, id) =>
       native.setBitrates(id, JSON.stringify(parsed)),

@@ -47,13 +47,9 @@ class UdpTransport extends SctpTransport {
 
   /** @param {{ ip?: string, port?: number, srtpParameters?: object }} [params] */
   async connect(params) {
-    const method = `${this.#type}Transport.connect`;
-
-    this.#core.check(method);
-
     const parsed = parseUdpConnectOptions(validate.object(params, 'params'));
     /** @type {import('./answers').UdpConnectAnswer} */
-    const answer = await this.#core.request(method, (native, id) =>
+    const answer = await this.#core.request(`${this.#type}Transport.connect`, (native, id) =>
       native.connect(id, JSON.stringify(parsed)),
     );
 

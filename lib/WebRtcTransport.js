@@ -86,13 +86,9 @@ class WebRtcTransport extends SctpTransport {
 
   /** @param {{ dtlsParameters: import('..').DtlsParameters }} params */
   async connect(params) {
-    const method = 'webRtcTransport.connect';
-
-    this.#core.check(method);
-
     const parsed = parseWebRtcConnectOptions(validate.object(params, 'params'));
     /** @type {import('./answers').WebRtcConnectAnswer} */
-    const answer = await this.#core.request(method, (native, id) =>
+    const answer = await this.#core.request('webRtcTransport.connect', (native, id) =>
       native.connect(id, JSON.stringify(parsed)),
     );
 

@@ -108,13 +108,9 @@ class Worker extends Entity {
 
   /** @param {import('..').WorkerUpdateableSettings<A>} [settings] */
   async updateSettings(settings) {
-    const method = 'worker.updateSettings';
-
-    this.#core.check(method);
-
     const parsed = parseLogSettings(validate.object(settings, 'settings'));
 
-    await this.#core.request(method, (native, id) =>
+    await this.#core.request('worker.updateSettings', (native, id) =>
       native.updateSettings(id, JSON.stringify(parsed)),
     );
   }
@@ -125,12 +121,11 @@ class Worker extends Entity {
    * @returns {Promise<WebRtcServer<S>>}
    */
   async createWebRtcServer(options) {
-    const method = 'worker.createWebRtcServer';
-    const { given, appData } = this.#core.checkOptions(method, options);
+    const { given, appData } = validate.options(options);
     const parsed = parseWebRtcServerOptions(given);
 
     return this.#core.create(
-      method,
+      'worker.createWebRtcServer',
       'webRtcServer',
       (native, requestId) => native.createWebRtcServer(requestId, JSON.stringify(parsed)),
       (core, result) => {
@@ -148,15 +143,14 @@ class Worker extends Entity {
    * @returns {Promise<Router<R>>}
    */
   async createRouter(options) {
-    const method = 'worker.createRouter';
-    const { given, appData } = this.#core.checkOptions(method, options);
+    const { given, appData } = validate.options(options);
 
     if (validate.given(given.mediaCodecs)) {
       checkMediaCodecs(given.mediaCodecs, 'worker.createRouter()');
     }
 
     return this.#core.create(
-      method,
+      'worker.createRouter',
       'router',
       (native, requestId) => native.createRouter(requestId),
       (core, result) => {

@@ -43,9 +43,15 @@ function mediaUnsupported(what) {
   return new UnsupportedError(`${what} is not supported: datasoup routes data, not media`);
 }
 
-/** Has mediasoup's text, because applications may look for it. */
-function webRtcServerNotFound() {
-  return new Error('wrong webRtcServerId (no associated WebRtcServer found)');
+/**
+ * Also has mediasoup's text, because applications may look for it.
+ *
+ * @param {string} why
+ */
+function wrongWebRtcServer(why) {
+  return new Error(
+    `the WebRtcServer ${why} (wrong webRtcServerId (no associated WebRtcServer found))`,
+  );
 }
 
 exports.UnsupportedError = UnsupportedError;
@@ -53,4 +59,4 @@ exports.WorkerClosedError = WorkerClosedError;
 exports.NotFoundError = NotFoundError;
 exports.errorFrom = errorFrom;
 exports.mediaUnsupported = mediaUnsupported;
-exports.webRtcServerNotFound = webRtcServerNotFound;
+exports.wrongWebRtcServer = wrongWebRtcServer;

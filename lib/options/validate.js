@@ -54,6 +54,18 @@ function appData(value) {
 }
 
 /**
+ * Checks what the options of all methods that create an object have in common.
+ *
+ * @param {unknown} value
+ * @returns {{ given: Record<string, any>, appData: any }} the options as given, and their `appData`.
+ */
+function options(value) {
+  const checked = object(value, 'options');
+
+  return { given: checked, appData: appData(checked.appData) };
+}
+
+/**
  * @param {unknown} value
  * @param {string} name
  * @returns {any[]}
@@ -203,6 +215,7 @@ module.exports = {
   wrong,
   object,
   appData,
+  options,
   array,
   string,
   strings,

@@ -1,8 +1,7 @@
 'use strict';
 
-const { coreOf, isEntity } = require('../Entity');
+const { isEntity } = require('../Entity');
 const { Logger } = require('../Logger');
-const { webRtcServerNotFound } = require('../errors');
 const { parseDtlsParameters } = require('./dtls');
 const { parseWebRtcListenInfos } = require('./listenInfo');
 const { parseSctpOptions } = require('./sctp');
@@ -32,21 +31,14 @@ const logger = new Logger('Router');
 
 /**
  * @param {Record<string, any>} given
- * @param {import('../Channel').Channel} channel - the channel of the Worker that the server must belong to.
  * @returns {WebRtcServer | undefined}
  */
-function parseWebRtcServer({ webRtcServer: value }, channel) {
-  if (!validate.given(value)) {
+function parseWebRtcServer({ webRtcServer }) {
+  if (!validate.given(webRtcServer)) {
     return undefined;
   }
-  if (!isEntity(value, 'webRtcServer')) {
-    throw validate.wrong('webRtcServer', value, 'a WebRtcServer');
-  }
-
-  const webRtcServer = /** @type {WebRtcServer} */ (value);
-
-  if (webRtcServer.closed || coreOf(webRtcServer).channel !== channel) {
-    throw webRtcServerNotFound();
+  if (!isEntity(webRtcServer, 'webRtcServer')) {
+    throw validate.wrong('webRtcServer', webRtcServer, 'a WebRtcServer');
   }
   return webRtcServer;
 }

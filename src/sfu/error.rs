@@ -45,7 +45,7 @@ pub enum Error {
     #[error("DataProducer with id \"{0}\" not found")]
     DataProducerIdNotFound(Uuid),
 
-    #[error("wrong webRtcServerId (no associated WebRtcServer found)")]
+    #[error("the WebRtcServer is closed (wrong webRtcServerId (no associated WebRtcServer found))")]
     NoWebRtcServer,
     #[error("connect() already called")]
     AlreadyConnected,
