@@ -6,7 +6,7 @@
  *
  * - Sizes and amounts are bytes of payload, times are milliseconds, unless a member says otherwise.
  * - `null` counts as not given. Unknown options are ignored. Options objects are never modified.
- * - Boolean options accept any value, and convert it by JavaScript's rules for truth.
+ * - At run time a port may also be a string of digits, as environment variables are.
  * - Getters return copies of objects and arrays; `appData` is the application's own object.
  * - Invalid arguments are a `TypeError`: methods that return a promise reject with it, all others throw it.
  * - If the object is closed before a call is answered, the promise of the call rejects with
@@ -201,13 +201,14 @@ export type WorkerSettings<WorkerAppData extends AppData = AppData> = {
    */
   logTags?: WorkerLogTag[];
   /**
-   * The lowest port for sockets with neither `port` nor `portRange`. 0-65535, default 10000.
+   * The lowest port for sockets with neither `port` nor `portRange`. 0-65535, default 10000; NaN counts as not given.
    *
    * @deprecated `portRange` of {@link TransportListenInfo}.
    */
   rtcMinPort?: number;
   /**
-   * The highest port for sockets with neither `port` nor `portRange`, not below `rtcMinPort`. 0-65535, default 59999.
+   * The highest port for sockets with neither `port` nor `portRange`, not below `rtcMinPort`. 0-65535, default 59999;
+   * NaN counts as not given.
    *
    * @deprecated `portRange` of {@link TransportListenInfo}.
    */

@@ -3,7 +3,7 @@ import type { types } from '..';
 import './helpers/closeWorkers';
 import { LOOPBACK } from './helpers/arrangement';
 import { closes, EventRecorder } from './helpers/EventRecorder';
-import { NOT_ARRAYS, NOT_OBJECTS, NOT_STRINGS, notIntegers, titled } from './helpers/arguments';
+import { NOT_ARRAYS, NOT_OBJECTS, NOT_STRINGS, notPorts, titled } from './helpers/arguments';
 import { canBind, closeSocket, freePort, udpSocket } from './helpers/sockets';
 
 const { NotFoundError, WorkerClosedError } = datasoup.errors;
@@ -80,7 +80,7 @@ describe('worker.createWebRtcServer()', () => {
       })),
       { listenInfos: info({ ip: 'chicken' }) },
       { listenInfos: info({ ip: '127.0.0.256' }) },
-      ...notIntegers(0, 65_535).map((port) => ({ listenInfos: info({ port }) })),
+      ...notPorts(0).map((port) => ({ listenInfos: info({ port }) })),
       ...[
         5,
         'x',

@@ -3,7 +3,7 @@ import type { types } from '..';
 import './helpers/closeWorkers';
 import { LOOPBACK, SOME_FINGERPRINTS } from './helpers/arrangement';
 import { EventRecorder } from './helpers/EventRecorder';
-import { NOT_ARRAYS, NOT_OBJECTS, notIntegers, SCTP_SIZES, titled } from './helpers/arguments';
+import { NOT_ARRAYS, NOT_OBJECTS, notPorts, SCTP_SIZES, titled } from './helpers/arguments';
 import { MEDIA_OF_DUMP, MEDIA_OF_STATS } from './helpers/media';
 import { router, worker } from './helpers/sharedRouter';
 import { canBind, closeSocket, freePort, udpSocket } from './helpers/sockets';
@@ -214,7 +214,7 @@ describe('router.createWebRtcTransport()', () => {
       { listenIps: 'x' },
       { webRtcServer: {} },
       { webRtcServer: 'x' },
-      ...notIntegers(0, 65_535).map((port) => ({
+      ...notPorts(0).map((port) => ({
         listenInfos: [{ protocol: 'udp', ip: '127.0.0.1', port }],
       })),
       ...[...SCTP_SIZES, 'iceConsentTimeout'].flatMap((name) =>

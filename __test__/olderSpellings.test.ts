@@ -1,6 +1,6 @@
 import * as datasoup from '..';
 import type { types } from '..';
-import { notIntegers, titled } from './helpers/arguments';
+import { notIntegers, notPorts, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { router, worker } from './helpers/router';
 import { freePort } from './helpers/sockets';
@@ -83,7 +83,7 @@ describe.each(kinds)('%s', (_title, create) => {
       ...notIntegers(0, 4_294_967_295).map((maxSctpMessageSize) => ({ maxSctpMessageSize })),
       ...notIntegers(0, 65_535).map((OS) => ({ numSctpStreams: { OS, MIS: 1 } })),
       ...notIntegers(0, 65_535).map((MIS) => ({ numSctpStreams: { OS: 1, MIS } })),
-      ...notIntegers(0, 65_535).map((port) => ({ port })),
+      ...notPorts(0).map((port) => ({ port })),
       { numSctpStreams: 1024 },
     ]),
   )('rejects %s with a TypeError', async (_name, options) => {

@@ -7,6 +7,12 @@ export function notIntegers(min: number, max: number): unknown[] {
   return [min - 1, max + 1, min + 0.5, NaN, Infinity, -Infinity, String(min + 1), {}, [], true];
 }
 
+/** Values that are no port from `min` to 65535. A string of digits is one. */
+export function notPorts(min: number): unknown[] {
+  const strings = ['', 'a', '-1', '1.5', '65536', ' 80', '0x50', '1e3'];
+  return [...notIntegers(min, 65_535).filter((value) => typeof value !== 'string'), ...strings];
+}
+
 export const NOT_STRINGS: unknown[] = [5, true, {}, [], Buffer.from('a'), Symbol('s')];
 export const NOT_BOOLEANS: unknown[] = [0, 1, 'true', {}, []];
 export const NOT_OBJECTS: unknown[] = [5, 'object', true];

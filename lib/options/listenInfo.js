@@ -155,7 +155,7 @@ function parseAnnouncedAddress({ announcedIp, announcedAddress }, name) {
  * @returns {number | undefined} undefined for a port of the Worker's range.
  */
 function parsePort(value, name) {
-  return validate.optionalInteger(value, name, validate.MAX_UINT16) || undefined;
+  return validate.optionalPort(value, name) || undefined;
 }
 
 /**
@@ -165,8 +165,8 @@ function parsePort(value, name) {
  */
 function parsePortRange(value, name) {
   const given = validate.object(value, name);
-  const min = validate.integer(given.min, `${name}.min`, validate.MAX_UINT16);
-  const max = validate.integer(given.max, `${name}.max`, validate.MAX_UINT16, min);
+  const min = validate.port(given.min, `${name}.min`);
+  const max = validate.port(given.max, `${name}.max`, min);
 
   return max === 0 ? undefined : { min, max };
 }

@@ -54,7 +54,7 @@ function parseUdpConnectOptions(given) {
   rejectSrtpParameters(given);
   return {
     ip: validate.ip(given.ip, 'ip'),
-    port: validate.integer(given.port, 'port', validate.MAX_UINT16, 1),
+    port: validate.port(given.port, 'port', 1),
   };
 }
 

@@ -174,6 +174,34 @@ function optionalInteger(value, name, max) {
 }
 
 /**
+ * A required port from `min` to 65535. A string of digits counts as a number, because environment variables are strings.
+ *
+ * @param {unknown} value
+ * @param {string} name
+ * @param {number} [min]
+ * @returns {number}
+ */
+function port(value, name, min) {
+  return integer(isDigits(value) ? Number(value) : value, name, MAX_UINT16, min);
+}
+
+/**
+ * An optional port from 0 to 65535.
+ *
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {number | undefined}
+ */
+function optionalPort(value, name) {
+  return given(value) ? port(value, name) : undefined;
+}
+
+/** @param {unknown} value */
+function isDigits(value) {
+  return typeof value === 'string' && /^\d+$/.test(value);
+}
+
+/**
  * @param {unknown} value
  * @param {string} name
  * @returns {string}
@@ -224,6 +252,8 @@ module.exports = {
   boolean,
   integer,
   optionalInteger,
+  port,
+  optionalPort,
   ip,
   isUuid,
   optionalUuid,

@@ -105,9 +105,11 @@ function parseWebRtcServerOptions({ listenInfos }) {
 /**
  * @param {Record<string, any>} given
  * @param {string} name
+ * @returns {number | undefined} undefined also for NaN, as in mediasoup: `Number()` of an environment variable that is
+ * not set.
  */
-function parsePort(given, name) {
-  return validate.optionalInteger(given[name], name, validate.MAX_UINT16);
+function parsePort({ [name]: value }, name) {
+  return Number.isNaN(value) ? undefined : validate.optionalPort(value, name);
 }
 
 /**
