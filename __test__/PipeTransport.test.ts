@@ -7,7 +7,7 @@ import { Inbox } from './helpers/Inbox';
 import { router, router2 } from './helpers/twoRouters';
 import { untilState } from './helpers/wait';
 
-const { NotFoundError, UnsupportedError } = datasoup.errors;
+const { NotFoundError } = datasoup.errors;
 
 const LISTEN_INFO: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
 /** The start of the header of a message with subchannels; the last two bits are flags. */
@@ -87,10 +87,6 @@ describe('router.createPipeTransport()', () => {
     await expect(router.createPipeTransport(options as types.PipeTransportOptions)).rejects.toThrow(
       TypeError,
     );
-  });
-
-  test('createPipeTransport({ enableSrtp: true }) rejects with UnsupportedError', async () => {
-    await expect(create({ enableSrtp: true })).rejects.toThrow(UnsupportedError);
   });
 });
 

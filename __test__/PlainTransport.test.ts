@@ -9,7 +9,7 @@ import { canBind, closeSocket, freePort, udpSocket } from './helpers/sockets';
 import { router, router2 } from './helpers/twoRouters';
 import { nextEvent, until, untilState } from './helpers/wait';
 
-const { NotFoundError, UnsupportedError } = datasoup.errors;
+const { NotFoundError } = datasoup.errors;
 
 const LISTEN_INFO: types.TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
 
@@ -115,10 +115,6 @@ describe('router.createPlainTransport()', () => {
     await expect(
       router.createPlainTransport(options as types.PlainTransportOptions),
     ).rejects.toThrow(TypeError);
-  });
-
-  test('createPlainTransport({ enableSrtp: true }) rejects with UnsupportedError', async () => {
-    await expect(create({ enableSrtp: true })).rejects.toThrow(UnsupportedError);
   });
 
   test('createPlainTransport() rejects with an Error that names the address and port in use', async () => {

@@ -140,8 +140,8 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
     ),
   ],
   UdpConnectOptions: () => [
-    parseUdpConnectOptions({ ip: '192.0.2.1', port: 5000 }),
-    parseUdpConnectOptions({ ip: '2001:db8::1', port: 65_535 }),
+    parseUdpConnectOptions({ ip: '192.0.2.1', port: 5000 }, true),
+    parseUdpConnectOptions({ ip: '2001:db8::1', port: 65_535 }, true),
   ],
   Bitrates: () => [
     parseBitrates({}, 'maxIncomingBitrate', 0),

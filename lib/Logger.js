@@ -5,6 +5,9 @@ const debug = require('debug');
 /** @type {import('..').LogEventListeners} */
 let listeners = {};
 
+/** The lines of `warnOnce()`. */
+const warned = new Set();
+
 /** Hands the log lines of one part of the package to `debug` and to the listeners of `setLogEventListeners()`. */
 class Logger {
   /** @type {debug.Debugger} */
@@ -38,6 +41,18 @@ class Logger {
   warn(line) {
     this.#warn('%s', line);
     callListener(() => listeners.onwarn?.(this.#warn.namespace, line));
+  }
+
+  /**
+   * Like `warn()`, but once per process: for lines about options, which an application repeats for each of its peers.
+   *
+   * @param {string} line
+   */
+  warnOnce(line) {
+    if (!warned.has(line)) {
+      warned.add(line);
+      this.warn(line);
+    }
   }
 
   /**

@@ -2,7 +2,7 @@
 
 const { UdpTransport } = require('./UdpTransport');
 const { coreOf } = require('./Entity');
-const { rejectSrtpParameters } = require('./options/transport');
+const { checkSrtpParameters } = require('./options/transport');
 const validate = require('./options/validate');
 
 /** @import { AppData, PlainTransport as Contract } from '..' */
@@ -44,7 +44,7 @@ class PlainTransport extends UdpTransport {
     if (!this.#comedia) {
       return super.connect(params);
     }
-    rejectSrtpParameters(validate.object(params, 'params'));
+    checkSrtpParameters(validate.object(params, 'params'), this.sctpState !== undefined);
     coreOf(this).check('plainTransport.connect');
   }
 }

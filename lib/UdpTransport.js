@@ -47,7 +47,10 @@ class UdpTransport extends SctpTransport {
 
   /** @param {{ ip?: string, port?: number, srtpParameters?: object }} [params] */
   async connect(params) {
-    const parsed = parseUdpConnectOptions(validate.object(params, 'params'));
+    const parsed = parseUdpConnectOptions(
+      validate.object(params, 'params'),
+      this.sctpState !== undefined,
+    );
     /** @type {import('./answers').UdpConnectAnswer} */
     const answer = await this.#core.request(`${this.#type}Transport.connect`, (native, id) =>
       native.connect(id, JSON.stringify(parsed)),

@@ -19,7 +19,7 @@ function emptyRtpCapabilities() {
  */
 function checkMediaCodecs(mediaCodecs, method) {
   if (validate.array(mediaCodecs, 'mediaCodecs').length > 0) {
-    logger.warn(`${method}: mediaCodecs are ignored, datasoup routes data, not media`);
+    logger.warnOnce(`${method}: mediaCodecs are ignored, datasoup routes data, not media`);
   }
 }
 

@@ -53,7 +53,7 @@ function parseDataProducerOptions(given, direct) {
     id: validate.optionalUuid(given.id, 'id'),
     label: validate.text(given.label, 'label'),
     protocol: validate.text(given.protocol, 'protocol'),
-    paused: validate.boolean(given.paused, false),
+    paused: validate.boolean(given.paused, 'paused', false),
     sctpStreamParameters: direct
       ? undefined
       : parseSctpStreamParameters(given.sctpStreamParameters),
@@ -69,7 +69,7 @@ function parseDataConsumerOptions(given, direct) {
   const dataProducerId = validate.string(given.dataProducerId, 'dataProducerId', undefined);
 
   if (!dataProducerId) {
-    throw new TypeError('missing dataProducerId');
+    throw validate.missing('dataProducerId', given.dataProducerId);
   }
   if (direct) {
     warnIfIgnored('consumeData()', given, [
@@ -81,7 +81,7 @@ function parseDataConsumerOptions(given, direct) {
   }
   return {
     dataProducerId,
-    paused: validate.boolean(given.paused, false),
+    paused: validate.boolean(given.paused, 'paused', false),
     subchannels: validate.given(given.subchannels) ? parseSubchannels(given.subchannels) : [],
     ...(direct
       ? {}
@@ -110,7 +110,7 @@ function parseSctpStreamParameters(value) {
   const name = 'sctpStreamParameters';
 
   if (!validate.given(value)) {
-    throw new TypeError(`missing ${name}`);
+    throw validate.missing(name, value);
   }
 
   const given = validate.object(value, name);
@@ -120,7 +120,9 @@ function parseSctpStreamParameters(value) {
 
   rejectTwoLimits(maxPacketLifeTime, maxRetransmits);
   if (ordered && limited) {
-    throw new TypeError(`${name}.ordered cannot be true with maxPacketLifeTime or maxRetransmits`);
+    throw new TypeError(
+      `${name}.ordered cannot be true with maxPacketLifeTime or maxRetransmits ${validate.got(value)}`,
+    );
   }
   return { streamId, ordered: ordered ?? !limited, maxPacketLifeTime, maxRetransmits };
 }
@@ -148,7 +150,7 @@ function parseReliabilityOverrides(given) {
  */
 function parseReliability({ ordered, maxPacketLifeTime, maxRetransmits }, prefix) {
   return {
-    ordered: validate.given(ordered) ? Boolean(ordered) : undefined,
+    ordered: validate.boolean(ordered, `${prefix}ordered`, undefined),
     maxPacketLifeTime: validate.optionalInteger(
       maxPacketLifeTime,
       `${prefix}maxPacketLifeTime`,
@@ -168,7 +170,10 @@ function parseReliability({ ordered, maxPacketLifeTime, maxRetransmits }, prefix
  */
 function rejectTwoLimits(maxPacketLifeTime, maxRetransmits) {
   if (maxPacketLifeTime !== undefined && maxRetransmits !== undefined) {
-    throw new TypeError('cannot provide both maxPacketLifeTime and maxRetransmits');
+    throw new TypeError(
+      'cannot provide both maxPacketLifeTime and maxRetransmits ' +
+        validate.got(maxPacketLifeTime, maxRetransmits),
+    );
   }
 }
 
@@ -181,7 +186,7 @@ function warnIfIgnored(method, given, names) {
   const ignored = names.filter((name) => validate.given(given[name]));
 
   if (ignored.length > 0) {
-    logger.warn(`${method}: ${ignored.join(', ')} ignored on a DirectTransport`);
+    logger.warnOnce(`${method}: ${ignored.join(', ')} ignored on a DirectTransport`);
   }
 }
 

@@ -26,7 +26,7 @@ const ALGORITHMS = [...FINGERPRINT_LENGTHS.keys()];
  */
 function parseDtlsParameters(value) {
   if (!validate.given(value)) {
-    throw new TypeError('missing dtlsParameters');
+    throw validate.missing('dtlsParameters', value);
   }
 
   const given = validate.object(value, 'dtlsParameters');
@@ -47,7 +47,7 @@ function parseDtlsParameters(value) {
 function parseFingerprint(fingerprint, index) {
   const name = `dtlsParameters.fingerprints[${index}]`;
   const given = validate.object(fingerprint, name);
-  const algorithm = validate.oneOf(given.algorithm, `${name}.algorithm`, ALGORITHMS);
+  const algorithm = parseAlgorithm(given.algorithm, `${name}.algorithm`);
   const length = Number(FINGERPRINT_LENGTHS.get(algorithm));
   const { value } = given;
 
@@ -55,6 +55,14 @@ function parseFingerprint(fingerprint, index) {
     throw validate.wrong(`${name}.value`, value, `${length} bytes in hex, separated by colons`);
   }
   return { algorithm, value };
+}
+
+/**
+ * @param {unknown} value - in any case: the names of hash functions are case-insensitive (RFC 8122, section 5).
+ * @param {string} name
+ */
+function parseAlgorithm(value, name) {
+  return validate.oneOf(typeof value === 'string' ? value.toLowerCase() : value, name, ALGORITHMS);
 }
 
 /**

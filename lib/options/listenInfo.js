@@ -41,7 +41,7 @@ function parseListenInfo(value, name) {
     protocol,
     ip: validate.ip(given.ip, `${name}.ip`),
     announcedAddress: parseAnnouncedAddress(given, name),
-    exposeInternalIp: validate.boolean(given.exposeInternalIp, false),
+    exposeInternalIp: validate.boolean(given.exposeInternalIp, `${name}.exposeInternalIp`, false),
     ...(validate.given(given.portRange)
       ? { portRange: parsePortRange(given.portRange, `${name}.portRange`) }
       : { port: parsePort(given.port, `${name}.port`) }),
@@ -70,15 +70,19 @@ function parseListenInfos(value) {
  * @param {Record<string, any>} options
  * @returns {ListenInfo} for UDP.
  */
-function parseUdpListenInfo({ listenInfo, listenIp, port }) {
+function parseUdpListenInfo(options) {
+  const { listenInfo, listenIp, port } = options;
+
   if (validate.given(listenInfo) && validate.given(listenIp)) {
-    throw new TypeError('listenInfo and listenIp cannot both be given: use listenInfo');
+    throw new TypeError(
+      `listenInfo and listenIp cannot both be given: use listenInfo ${validate.got(listenInfo, listenIp)}`,
+    );
   }
   if (validate.given(listenIp)) {
     return parseListenIp(listenIp, 'listenIp', 'udp', port);
   }
   if (!validate.given(listenInfo)) {
-    throw new TypeError('missing listenInfo or listenIp');
+    throw validate.missing('listenInfo or listenIp', options);
   }
 
   const info = parseListenInfo(listenInfo, 'listenInfo');
@@ -96,15 +100,17 @@ function parseUdpListenInfo({ listenInfo, listenIp, port }) {
  * @param {Protocol[]} protocols - the protocols to listen with on each of `listenIps`.
  * @returns {ListenInfo[]}
  */
-function parseWebRtcListenInfos({ listenIps, listenInfos, port }, protocols) {
+function parseWebRtcListenInfos(options, protocols) {
+  const { listenIps, listenInfos, port } = options;
+
   if (!validate.given(listenIps)) {
     if (!validate.given(listenInfos)) {
-      throw new TypeError('missing webRtcServer, listenInfos or listenIps');
+      throw validate.missing('webRtcServer, listenInfos or listenIps', options);
     }
     return parseListenInfos(listenInfos);
   }
   if (validate.given(listenInfos)) {
-    logger.warn('listenIps and listenInfos are both given: listenInfos are ignored');
+    logger.warnOnce('listenIps and listenInfos are both given: listenInfos are ignored');
   }
 
   const ips = validate.array(listenIps, 'listenIps');
@@ -179,8 +185,8 @@ function parseFlags(value, name) {
   const { ipv6Only, udpReusePort } = validate.object(value, name);
 
   return {
-    ipv6Only: validate.boolean(ipv6Only, false),
-    udpReusePort: validate.boolean(udpReusePort, false),
+    ipv6Only: validate.boolean(ipv6Only, `${name}.ipv6Only`, false),
+    udpReusePort: validate.boolean(udpReusePort, `${name}.udpReusePort`, false),
   };
 }
 

@@ -28,7 +28,7 @@ function parsePpid(message, value) {
 
   // isView() is needed too: it rejects objects that only inherit from Buffer, and Proxies; isBuffer() accepts them.
   if (!isString && !(ArrayBuffer.isView(message) && Buffer.isBuffer(message))) {
-    throw new TypeError('message must be a string or a Buffer');
+    throw validate.wrong('message', message, 'a string or a Buffer');
   }
 
   const empty = message.length === 0;

@@ -4,7 +4,7 @@ const { isEntity } = require('../Entity');
 const { mediaUnsupported } = require('../errors');
 const { parseUdpListenInfo } = require('./listenInfo');
 const { parseSctpOptions } = require('./sctp');
-const { rejectSrtp } = require('./transport');
+const { checkSrtp } = require('./transport');
 const validate = require('./validate');
 
 /** Where the two PipeTransports listen by default. */
@@ -37,7 +37,7 @@ function parsePipeToRouterOptions(given, from) {
   return {
     dataProducerId,
     router,
-    keepId: validate.boolean(given.keepId, true),
+    keepId: validate.boolean(given.keepId, 'keepId', true),
     transport: parseTransportOptions(given),
   };
 }
@@ -57,7 +57,7 @@ function parseTransportOptions(given) {
     sctp: parseSctpOptions(given, true),
   };
 
-  rejectSrtp(given);
+  checkSrtp(given, parsed.sctp);
   return parsed;
 }
 
@@ -70,10 +70,12 @@ function parseDataProducerId(given) {
   const dataProducerId = validate.string(given.dataProducerId, 'dataProducerId', undefined);
 
   if (producerId && dataProducerId) {
-    throw new TypeError('producerId and dataProducerId cannot both be given');
+    throw new TypeError(
+      `producerId and dataProducerId cannot both be given ${validate.got(producerId, dataProducerId)}`,
+    );
   }
   if (!producerId && !dataProducerId) {
-    throw new TypeError('missing producerId or dataProducerId');
+    throw validate.missing('producerId or dataProducerId', given);
   }
   return dataProducerId || undefined;
 }
@@ -85,13 +87,13 @@ function parseDataProducerId(given) {
  */
 function parseRouter({ router }, from) {
   if (!validate.given(router)) {
-    throw new TypeError('missing router');
+    throw validate.missing('router', router);
   }
   if (!isEntity(router, 'router')) {
     throw validate.wrong('router', router, 'a Router');
   }
   if (router === from) {
-    throw new TypeError('cannot use this Router as destination');
+    throw new TypeError(`cannot use this Router as destination ${validate.got(router)}`);
   }
   return /** @type {Router} */ (router);
 }

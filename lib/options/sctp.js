@@ -52,7 +52,7 @@ function parseSctpOptions(given, byDefault = false) {
   };
 
   checkNumSctpStreams(given.numSctpStreams);
-  return validate.boolean(given.enableSctp, byDefault) ? parsed : undefined;
+  return validate.boolean(given.enableSctp, 'enableSctp', byDefault) ? parsed : undefined;
 }
 
 /**

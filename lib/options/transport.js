@@ -1,11 +1,14 @@
 'use strict';
 
+const { Logger } = require('../Logger');
 const { mediaUnsupported } = require('../errors');
 const { parseUdpListenInfo } = require('./listenInfo');
 const { parseMessageSizes, parseSctpOptions } = require('./sctp');
 const validate = require('./validate');
 
 // The options of PlainTransport, PipeTransport and DirectTransport; those of WebRtcTransport are in webRtc.js.
+
+const logger = new Logger('Transport');
 
 /** @typedef {import('./listenInfo').ListenInfo} ListenInfo */
 /** @typedef {import('./sctp').SctpOptions} SctpOptions */
@@ -19,10 +22,10 @@ const validate = require('./validate');
  */
 function parsePlainTransportOptions(given) {
   const listenInfo = parseUdpListenInfo(given);
-  const comedia = validate.boolean(given.comedia, false);
+  const comedia = validate.boolean(given.comedia, 'comedia', false);
   const sctp = parseSctpOptions(given);
 
-  rejectSrtp(given);
+  checkSrtp(given, sctp);
   return { listenInfo, comedia, sctp };
 }
 
@@ -34,7 +37,7 @@ function parsePipeTransportOptions(given) {
   const listenInfo = parseUdpListenInfo(given);
   const sctp = parseSctpOptions(given);
 
-  rejectSrtp(given);
+  checkSrtp(given, sctp);
   return { listenInfo, sctp };
 }
 
@@ -48,10 +51,11 @@ function parseDirectTransportOptions(given) {
 
 /**
  * @param {Record<string, any>} given - the parameters of `connect()`.
+ * @param {boolean} carriesData - whether SCTP is enabled.
  * @returns {{ ip: string, port: number }} Rust's `UdpConnectOptions`.
  */
-function parseUdpConnectOptions(given) {
-  rejectSrtpParameters(given);
+function parseUdpConnectOptions(given, carriesData) {
+  checkSrtpParameters(given, carriesData);
   return {
     ip: validate.ip(given.ip, 'ip'),
     port: validate.port(given.port, 'port', 1),
@@ -83,18 +87,37 @@ function checkTraceEventTypes(types) {
   }
 }
 
-/** @param {Record<string, any>} given */
-function rejectSrtp({ enableSrtp }) {
-  if (validate.boolean(enableSrtp, false)) {
-    throw mediaUnsupported('enableSrtp');
+/**
+ * @param {Record<string, any>} given
+ * @param {SctpOptions | undefined} sctp - undefined if SCTP is not enabled.
+ */
+function checkSrtp({ enableSrtp }, sctp) {
+  if (validate.boolean(enableSrtp, 'enableSrtp', false)) {
+    ignoreSrtp('enableSrtp', sctp !== undefined);
   }
 }
 
-/** @param {Record<string, any>} given - the parameters of `connect()`. */
-function rejectSrtpParameters({ srtpParameters }) {
+/**
+ * @param {Record<string, any>} given - the parameters of `connect()`.
+ * @param {boolean} carriesData - whether SCTP is enabled.
+ */
+function checkSrtpParameters({ srtpParameters }, carriesData) {
   if (validate.given(srtpParameters)) {
-    throw mediaUnsupported('srtpParameters');
+    ignoreSrtp('srtpParameters', carriesData);
   }
+}
+
+/**
+ * SRTP protects media only, so a transport for data works without it. A transport for neither would be useless.
+ *
+ * @param {string} option
+ * @param {boolean} carriesData
+ */
+function ignoreSrtp(option, carriesData) {
+  if (!carriesData) {
+    throw mediaUnsupported(option);
+  }
+  logger.warnOnce(`${option} is ignored: SRTP is for media, it does not encrypt data`);
 }
 
 module.exports = {
@@ -104,6 +127,6 @@ module.exports = {
   parseUdpConnectOptions,
   parseBitrates,
   checkTraceEventTypes,
-  rejectSrtp,
-  rejectSrtpParameters,
+  checkSrtp,
+  checkSrtpParameters,
 };

@@ -25,9 +25,28 @@ function given(value) {
  * @returns {TypeError}
  */
 function wrong(name, value, expected) {
+  return new TypeError(`${name} must be ${expected} ${got(value)}`);
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {TypeError}
+ */
+function missing(name, value) {
+  return new TypeError(`missing ${name} ${got(value)}`);
+}
+
+/**
+ * The end of a text about an invalid argument.
+ *
+ * @param {unknown[]} values
+ * @returns {string}
+ */
+function got(...values) {
   const options = { depth: 0, maxArrayLength: 3, maxStringLength: 60, breakLength: Infinity };
 
-  return new TypeError(`${name} must be ${expected} (got ${inspect(value, options)})`);
+  return `(got ${values.map((value) => inspect(value, options)).join(' and ')})`;
 }
 
 /**
@@ -135,14 +154,20 @@ function oneOf(value, name, choices) {
 }
 
 /**
- * Any value is accepted and converted by JavaScript's rules for truth, as in mediasoup.
- *
+ * @template {boolean | undefined} T
  * @param {unknown} value
- * @param {boolean} fallback
- * @returns {boolean}
+ * @param {string} name
+ * @param {T} fallback
+ * @returns {boolean | T}
  */
-function boolean(value, fallback) {
-  return given(value) ? Boolean(value) : fallback;
+function boolean(value, name, fallback) {
+  if (!given(value)) {
+    return fallback;
+  }
+  if (typeof value !== 'boolean') {
+    throw wrong(name, value, 'a boolean');
+  }
+  return value;
 }
 
 /**
@@ -241,6 +266,8 @@ module.exports = {
   MAX_UINT16,
   given,
   wrong,
+  missing,
+  got,
   object,
   appData,
   options,

@@ -40,7 +40,7 @@ function parseWebRtcServer({ webRtcServer }) {
   if (!isEntity(webRtcServer, 'webRtcServer')) {
     throw validate.wrong('webRtcServer', webRtcServer, 'a WebRtcServer');
   }
-  return webRtcServer;
+  return /** @type {WebRtcServer} */ (webRtcServer);
 }
 
 /**
@@ -49,14 +49,14 @@ function parseWebRtcServer({ webRtcServer }) {
  * @returns {WebRtcTransportOptions}
  */
 function parseWebRtcTransportOptions(given, onServer) {
-  const enableUdp = validate.boolean(given.enableUdp, true);
-  const enableTcp = validate.boolean(given.enableTcp, onServer);
-  const preferUdp = validate.boolean(given.preferUdp, false);
-  const preferTcp = validate.boolean(given.preferTcp, false);
+  const enableUdp = validate.boolean(given.enableUdp, 'enableUdp', true);
+  const enableTcp = validate.boolean(given.enableTcp, 'enableTcp', onServer);
+  const preferUdp = validate.boolean(given.preferUdp, 'preferUdp', false);
+  const preferTcp = validate.boolean(given.preferTcp, 'preferTcp', false);
   const sctp = parseSctpOptions(given);
 
   if (onServer && (validate.given(given.listenInfos) || validate.given(given.listenIps))) {
-    logger.warn('webRtcServer is given: listenInfos and listenIps are ignored');
+    logger.warnOnce('webRtcServer is given: listenInfos and listenIps are ignored');
   }
   return {
     listenInfos: onServer
@@ -109,7 +109,7 @@ function parseIceConsentTimeout(value) {
   const clamped = Math.min(Math.max(seconds, MIN_ICE_CONSENT_TIMEOUT), MAX_ICE_CONSENT_TIMEOUT);
 
   if (clamped !== seconds) {
-    logger.warn(`iceConsentTimeout is clamped from ${seconds} to ${clamped} seconds`);
+    logger.warnOnce(`iceConsentTimeout is clamped from ${seconds} to ${clamped} seconds`);
   }
   return clamped;
 }

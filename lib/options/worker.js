@@ -68,7 +68,8 @@ async function readDtlsCertificate(given) {
   }
   if (certificateFile === undefined || privateKeyFile === undefined) {
     throw new TypeError(
-      'dtlsCertificateFile and dtlsPrivateKeyFile must both be given, or neither',
+      'dtlsCertificateFile and dtlsPrivateKeyFile must both be given, or neither ' +
+        validate.got(certificateFile, privateKeyFile),
     );
   }
 
@@ -108,7 +109,9 @@ function parseWebRtcServerOptions({ listenInfos }) {
  * @returns {number | undefined} undefined also for NaN, as in mediasoup: `Number()` of an environment variable that is
  * not set.
  */
-function parsePort({ [name]: value }, name) {
+function parsePort(given, name) {
+  const value = given[name];
+
   return Number.isNaN(value) ? undefined : validate.optionalPort(value, name);
 }
 
