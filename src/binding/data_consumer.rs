@@ -81,7 +81,7 @@ impl DataConsumer {
         });
     }
 
-    /// Sends a message to the peer of this DataConsumer only. The answer is the buffered amount.
+    /// Sends a message to the peer of this DataConsumer only. The answer is the buffered amount at the end of the turn.
     #[napi(catch_unwind)]
     pub fn send(&self, request: u32, message: Either<BufferSlice<'_>, String>, ppid: u32) {
         let payload = match message {
@@ -91,14 +91,16 @@ impl DataConsumer {
         let (key, len) = (self.key, payload.len());
         let amount = Amount::of(len);
         if !self.intake.try_enter(amount) {
-            return self.batcher.request(request, move |world| -> Result<usize> {
+            return self.batcher.request(request, move |world| -> Result<()> {
                 Err(world.sfu.data_consumer(key)?.reject())
             });
         }
         let intake = Arc::clone(&self.intake);
-        self.batcher.request(request, move |world| {
+        self.batcher.run(move |world| {
             intake.leave(amount);
-            world.sfu.data_consumer(key)?.send(Message::new(Ppid(ppid), payload))
+            let message = Message::new(Ppid(ppid), payload);
+            let sent = world.sfu.data_consumer(key).and_then(|mut it| it.send(message));
+            world.answer_send(request, key, sent);
         });
     }
 

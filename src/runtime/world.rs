@@ -17,7 +17,7 @@ use crate::sfu::contract::dump::WorkerDump;
 use crate::sfu::contract::options::{ListenInfo, PortRange};
 use crate::sfu::error::Error;
 use crate::sfu::event::Event;
-use crate::sfu::id::TransportKey;
+use crate::sfu::id::{DataConsumerKey, TransportKey};
 use crate::sfu::tunnel::TunnelFrame;
 
 use super::inbox::Inbox;
@@ -43,6 +43,8 @@ pub struct World {
     /// Frames for other workers: one batch for each.
     frames: Vec<(Arc<WorkerInbox>, VecDeque<Job<World>>)>,
     items: VecDeque<Item>,
+    /// The answers in `items` that still lack what this DataConsumer has queued.
+    sends: Vec<(usize, DataConsumerKey)>,
     closing: bool,
 }
 
@@ -67,6 +69,20 @@ impl World {
     /// request itself causes follow it.
     pub fn answer(&mut self, request: u32, result: Result<String, Error>) {
         self.items.push_back(Item::Answer(request, result.map_err(Box::new)));
+    }
+
+    /// Answers a request to send to a peer with the payload bytes that its DataConsumer has queued when the turn
+    /// ends, as the association has taken what it can by then.
+    pub fn answer_send(
+        &mut self,
+        request: u32,
+        consumer: DataConsumerKey,
+        result: Result<(), Error>,
+    ) {
+        if result.is_ok() {
+            self.sends.push((self.items.len(), consumer));
+        }
+        self.answer(request, result.map(|()| String::new()));
     }
 
     /// Returns the answer of `worker.dump()`.
@@ -127,6 +143,7 @@ impl World {
             far_ends: FxHashMap::default(),
             frames: Vec::new(),
             items: VecDeque::new(),
+            sends: Vec::new(),
             closing: false,
         }
     }
@@ -193,6 +210,7 @@ impl World {
 
     /// Hands over what this turn has caused, and closes what it has released.
     pub(super) fn finish_turn(&mut self) {
+        self.complete_sends();
         self.collect_events();
         self.release();
         // The frames leave before JavaScript can react to this turn, because requests that JavaScript then
@@ -201,6 +219,16 @@ impl World {
         let lost = log::take(|level, text| self.items.push_back(Item::Log(level, text)));
         self.outbox.count_dropped_lines(lost);
         self.outbox.push(&mut self.items);
+    }
+
+    fn complete_sends(&mut self) {
+        for (index, consumer) in self.sends.drain(..) {
+            let amount =
+                self.sfu.data_consumer(consumer).and_then(|mut it| it.get_buffered_amount());
+            if let Some(Item::Answer(_, Ok(answer))) = self.items.get_mut(index) {
+                *answer = amount.unwrap_or(0).to_string();
+            }
+        }
     }
 
     fn collect_events(&mut self) {

@@ -181,21 +181,20 @@ impl Sfu {
 }
 
 impl DataConsumerMut<'_> {
-    /// Sends to this peer alone, past the DataProducer; returns the payload bytes queued. Messages that are sent in this
-    /// way have counters of their own.
-    pub fn send(&mut self, message: Message) -> Result<usize> {
+    /// Sends to this peer alone, past the DataProducer. Messages that are sent in this way have counters of their own.
+    pub fn send(&mut self, message: Message) -> Result<()> {
         let payload_len = message.payload.len();
         let sent = self.try_send(message);
         if let Some(consumer) = self.sfu.data_consumers.get_mut(&self.key) {
             match sent {
-                Ok(_) => consumer.direct.sent.add(MessageTally::one(payload_len)),
+                Ok(()) => consumer.direct.sent.add(MessageTally::one(payload_len)),
                 Err(_) => consumer.direct.rejected += 1,
             }
         }
         sent
     }
 
-    fn try_send(&mut self, message: Message) -> Result<usize> {
+    fn try_send(&mut self, message: Message) -> Result<()> {
         let stream = self.sctp_stream()?;
         let payload_len = message.payload.len();
         let Self { sfu, key } = self;
@@ -213,7 +212,7 @@ impl DataConsumerMut<'_> {
             Ok(buffered) => {
                 transport.show_buffered(*key, consumer, buffered);
                 transport.mark_dirty(consumer.transport, dirty);
-                Ok(buffered)
+                Ok(())
             }
             Err(SendError::Full) => {
                 consumer.emit_full(*key, *turn, events);

@@ -148,7 +148,7 @@ fn a_consumer_of_a_paused_producer_shows_it_from_the_start() {
     lab.sfu().data_consumer(consumer).expect("open").pause();
     assert_eq!(send(&mut lab), refused);
     lab.sfu().data_consumer(consumer).expect("open").resume();
-    assert_eq!(send(&mut lab), Ok(1));
+    assert_eq!(send(&mut lab), Ok(()));
     lab.run_for(Duration::from_secs(1));
     assert_eq!(lab.clients[client].messages().len(), 1);
 }
