@@ -12,6 +12,9 @@ jest.setTimeout(180_000);
 
 const run = promisify(execFile);
 
+/** The oldest version that README.md and docs/migration.md promise. */
+const OLDEST_TYPESCRIPT = '5.0';
+
 let folder: string;
 /** What `npm pack` prints. */
 let packed: { filename: string; files: { path: string }[] };
@@ -30,7 +33,15 @@ beforeAll(async () => {
     folder,
   );
   [packed] = JSON.parse(stdout) as [typeof packed];
-  await npm(folder, 'install', `./${packed.filename}`, 'node@22', 'typescript@5', '@types/node@20');
+  await npm(
+    folder,
+    'install',
+    `./${packed.filename}`,
+    'node@22',
+    'typescript@5',
+    `typescript-oldest@npm:typescript@${OLDEST_TYPESCRIPT}`,
+    '@types/node@20',
+  );
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -69,6 +80,7 @@ describe('the tarball', () => {
       /^(LICENSE|README\.md|CHANGELOG\.md|SECURITY\.md|package\.json)$/,
       /^index\.(d\.)?m?[jt]s$/,
       /^lib\/[\w/]+\.js$/,
+      /^subpaths\/(errors|extras|types)\.(d\.ts|js)$/,
       /^native\/(binding\.(js|d\.ts)|datasoup\.[\w-]+\.node)$/,
       /^docs\/[\w-]+\.md$/,
       /^docs\/decisions\/[\w-]+\.md$/,
@@ -120,27 +132,42 @@ describe.each(nodes)('under %s', (title, node) => {
 });
 
 describe('TypeScript', () => {
-  const older = (): string => path.join(folder, 'node_modules/typescript/bin/tsc');
-  const own = (): string => path.join(ROOT, 'node_modules/typescript/bin/tsc');
+  const inFolder = (name: string) => (): string => path.join(folder, 'node_modules', name);
+  const versions: Record<string, () => string> = {
+    [OLDEST_TYPESCRIPT]: inFolder('typescript-oldest'),
+    5: inFolder('typescript'),
+    7: () => path.join(ROOT, 'node_modules/typescript'),
+  };
+  const node16 = { module: 'node16', resolution: 'node16' };
+  const nodenext = { module: 'nodenext', resolution: 'nodenext' };
+  const bundler = { module: 'esnext', resolution: 'bundler', type: 'module' };
+  /** What TypeScript 5 calls `node` or `node10`, and 7 does not have. */
+  const node10 = [
+    { module: 'commonjs', resolution: 'node', type: 'commonjs' },
+    { module: 'es2022', resolution: 'node', type: 'module' },
+  ];
   const cases = [
-    { version: 5, tsc: older, module: 'node16', type: 'module' },
-    { version: 5, tsc: older, module: 'nodenext', type: 'commonjs' },
-    { version: 7, tsc: own, module: 'node16', type: 'module' },
-    { version: 7, tsc: own, module: 'node16', type: 'commonjs' },
-    { version: 7, tsc: own, module: 'nodenext', type: 'module' },
-    { version: 7, tsc: own, module: 'nodenext', type: 'commonjs' },
+    ...[...node10, { ...node16, type: 'module' }, { ...node16, type: 'commonjs' }, bundler].flatMap(
+      (options) => [OLDEST_TYPESCRIPT, '5'].map((version) => ({ version, ...options })),
+    ),
+    { version: '5', ...nodenext, type: 'commonjs' },
+    ...['module', 'commonjs'].flatMap((type) =>
+      [node16, nodenext].map((options) => ({ version: '7', ...options, type })),
+    ),
+    { version: '7', ...bundler },
   ];
 
   test.each(cases)(
-    '$version compiles a consumer (module $module, type $type), which runs',
-    async ({ version, tsc, module, type }) => {
-      const project = path.join(folder, `typed-${version}-${module}-${type}`);
+    '$version compiles a consumer (module $module, moduleResolution $resolution, type $type), which runs',
+    async ({ version, module, resolution, type }) => {
+      const project = path.join(folder, `typed-${version}-${module}-${resolution}-${type}`);
+      const tsc = path.join(versions[version]!(), 'bin/tsc');
       await mkdir(project);
       await writeFile(path.join(project, 'package.json'), JSON.stringify({ private: true, type }));
       await cp(path.join(folder, 'typed.ts'), path.join(project, 'typed.ts'));
-      const options = ['--module', module, '--moduleResolution', module, '--target', 'es2022'];
+      const options = ['--module', module, '--moduleResolution', resolution, '--target', 'es2022'];
       // There is no skipLibCheck, so that tsc checks our declarations as well.
-      await run(process.execPath, [tsc(), '--strict', '--types', 'node', ...options, 'typed.ts'], {
+      await run(process.execPath, [tsc, '--strict', '--types', 'node', ...options, 'typed.ts'], {
         cwd: project,
       }).catch(({ stdout }: { stdout: string }) => {
         throw new Error(stdout);

@@ -2,6 +2,9 @@ import { createRequire } from 'node:module';
 
 import datasoup, { createWorker, errors, extras, version } from 'datasoup';
 import * as all from 'datasoup';
+import { NotFoundError, UnsupportedError, WorkerClosedError } from 'datasoup/errors';
+import { EnhancedEventEmitter, enhancedOnce } from 'datasoup/extras';
+import * as types from 'datasoup/types';
 
 const required = createRequire(import.meta.url)('datasoup');
 
@@ -13,6 +16,19 @@ for (const [name, value] of Object.entries(required)) {
   if (Reflect.get(all, name) !== value) {
     throw new Error(`'${name}' is not what require() gives`);
   }
+}
+
+const subpaths = [
+  [errors, { NotFoundError, UnsupportedError, WorkerClosedError }],
+  [extras, { EnhancedEventEmitter, enhancedOnce }],
+];
+for (const [whole, names] of subpaths) {
+  if (Object.entries(whole).some(([name, value]) => Reflect.get(names, name) !== value)) {
+    throw new Error(`a subpath lacks a name of ${Object.keys(whole)}`);
+  }
+}
+if (Object.keys(types.default).length > 0) {
+  throw new Error('datasoup/types has values');
 }
 
 const worker = await createWorker();

@@ -2,6 +2,17 @@
 
 const datasoup = require('datasoup');
 
+/** @type {(one: any, other: any) => boolean} */
+const sameKeys = (one, other) => Object.keys(one).every((key) => one[key] === other[key]);
+
+if (
+  !sameKeys(datasoup.errors, require('datasoup/errors')) ||
+  !sameKeys(datasoup.extras, require('datasoup/extras')) ||
+  Object.keys(require('datasoup/types')).length > 0
+) {
+  throw new Error('a subpath differs');
+}
+
 async function main() {
   const worker = await datasoup.createWorker();
   const router = await worker.createRouter();

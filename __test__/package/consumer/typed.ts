@@ -1,12 +1,15 @@
 // The test compiles this file, once as a CommonJS and once as an ES module, and runs it.
 
 import * as datasoup from 'datasoup';
-import { createWorker, extras, type types } from 'datasoup';
+import { createWorker, type types } from 'datasoup';
+import { WorkerClosedError } from 'datasoup/errors';
+import { enhancedOnce, EnhancedEventEmitter } from 'datasoup/extras';
 import type { DataConsumer, TransportListenInfo } from 'datasoup/types';
+import type * as all from 'datasoup/types';
 
 const listenInfo: TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
 
-async function consumerOf(transport: types.Transport, id: string): Promise<DataConsumer> {
+async function consumerOf(transport: all.Transport, id: string): Promise<DataConsumer> {
   return transport.consumeData({ dataProducerId: id });
 }
 
@@ -29,17 +32,19 @@ async function main(): Promise<void> {
   const dataProducer = await transport.produceData({ label: 'news', appData: { length: 5 } });
   const dataConsumer = await consumerOf(transport, dataProducer.id);
 
-  const received = extras.enhancedOnce<types.DataConsumerEvents, 'message'>(
-    dataConsumer,
-    'message',
-  );
+  const received = enhancedOnce<types.DataConsumerEvents, 'message'>(dataConsumer, 'message');
+  const emitter: EnhancedEventEmitter<{ done: [] }> = new EnhancedEventEmitter<{ done: [] }>();
+
   dataProducer.send('hello'.slice(0, dataProducer.appData.length));
   const [message, ppid] = await received;
   worker.close();
   try {
     await router.dump();
   } catch (error) {
-    if (error instanceof datasoup.errors.WorkerClosedError && state === 'new') {
+    const closed: WorkerClosedError | undefined =
+      error instanceof WorkerClosedError ? error : undefined;
+    if (closed instanceof datasoup.errors.WorkerClosedError && state === 'new') {
+      emitter.safeEmit('done');
       console.log(`${dataConsumer.label}: ${message} ${ppid}`);
     }
   }

@@ -1,0 +1,3 @@
+'use strict';
+
+// `datasoup/types` has types only. This file is for compilers that keep the import.
