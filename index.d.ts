@@ -9,6 +9,7 @@
  * - At run time a port may also be a string of digits, as environment variables are.
  * - Getters return copies of objects and arrays; `appData` is the application's own object.
  * - Invalid arguments are a `TypeError`: methods that return a promise reject with it, all others throw it.
+ * - Arguments are checked first: a wrong argument on a closed object is a `TypeError` as well.
  * - If the object is closed before a call is answered, the promise of the call rejects with
  *   {@link errors.NotFoundError}; if the Worker is closed, with {@link errors.WorkerClosedError}.
  * - Calls that are not awaited take effect in the order of the calls.
@@ -349,6 +350,8 @@ export interface Worker<
   createRouter<RouterAppData extends AppData = AppData>(
     options?: RouterOptions<RouterAppData>,
   ): Promise<Router<RouterAppData>>;
+  /** What `console.log()` and `JSON.stringify()` show: id, type and states. */
+  toJSON(): Record<string, unknown>;
   /** Calls `close()`. */
   [Symbol.dispose](): void;
   /** Calls `close()`, and resolves when the thread has ended. */
@@ -410,6 +413,8 @@ export interface WebRtcServer<
   close(): void;
   /** @throws NotFoundError, WorkerClosedError */
   dump(): Promise<WebRtcServerDump>;
+  /** What `console.log()` and `JSON.stringify()` show: id, type and states. */
+  toJSON(): Record<string, unknown>;
   /** Calls `close()`. */
   [Symbol.dispose](): void;
 }
@@ -436,6 +441,8 @@ export type PipeToRouterOptions = {
   keepId?: boolean;
   /** Default true. The call fails with false, because data needs SCTP. */
   enableSctp?: boolean;
+  /** Ignored with a warning in the log: SRTP is for media. */
+  enableSrtp?: boolean;
 } & SctpOptions &
   Either<
     {
@@ -497,7 +504,7 @@ export interface Router<
   dump(): Promise<RouterDump>;
   /**
    * @throws TypeError: invalid options, or nothing to listen on.
-   * @throws Error: an address cannot be bound, or the WebRtcServer is closed or of another Worker.
+   * @throws Error: an address cannot be bound, or the WebRtcServer is closed or belongs to another Worker.
    * @throws NotFoundError, WorkerClosedError
    */
   createWebRtcTransport<WebRtcTransportAppData extends AppData = AppData>(
@@ -506,7 +513,7 @@ export interface Router<
   /**
    * @throws TypeError: invalid options.
    * @throws Error: the address cannot be bound.
-   * @throws UnsupportedError: `enableSrtp`.
+   * @throws UnsupportedError: `enableSrtp` without `enableSctp`.
    * @throws NotFoundError, WorkerClosedError
    */
   createPlainTransport<PlainTransportAppData extends AppData = AppData>(
@@ -515,7 +522,7 @@ export interface Router<
   /**
    * @throws TypeError: invalid options.
    * @throws Error: the address cannot be bound.
-   * @throws UnsupportedError: `enableSrtp`.
+   * @throws UnsupportedError: `enableSrtp` without `enableSctp`.
    * @throws NotFoundError, WorkerClosedError
    */
   createPipeTransport<PipeTransportAppData extends AppData = AppData>(
@@ -535,7 +542,7 @@ export interface Router<
    *
    * @throws TypeError: invalid options, or `router` is this Router.
    * @throws NotFoundError: this Router has no such DataProducer, or one of the objects closed during the call.
-   * @throws UnsupportedError: `producerId` or `enableSrtp`.
+   * @throws UnsupportedError: `producerId`, or `enableSrtp` with `enableSctp: false`.
    * @throws Error: `keepId` within one Worker, or the other Router has a DataProducer of this id.
    * @throws WorkerClosedError
    */
@@ -552,6 +559,8 @@ export interface Router<
    * @throws TypeError: not an array.
    */
   updateMediaCodecs(mediaCodecs: RouterRtpCodecCapability[]): void;
+  /** What `console.log()` and `JSON.stringify()` show: id, type and states. */
+  toJSON(): Record<string, unknown>;
   /** Calls `close()`. */
   [Symbol.dispose](): void;
 }
@@ -845,6 +854,8 @@ export interface Transport<
 > extends extras.EnhancedEventEmitter<E> {
   /** A UUID. */
   readonly id: string;
+  /** For applications that read mediasoup's protected member of this name. */
+  readonly internal: { routerId: string; transportId: string };
   readonly closed: boolean;
   readonly type: TransportType;
   get appData(): TransportAppData;
@@ -900,6 +911,8 @@ export interface Transport<
    * @throws NotFoundError, WorkerClosedError
    */
   enableTraceEvent(types?: TransportTraceEventType[]): Promise<void>;
+  /** What `console.log()` and `JSON.stringify()` show: id, type and states. */
+  toJSON(): Record<string, unknown>;
   /** Calls `close()`. */
   [Symbol.dispose](): void;
 }
@@ -988,6 +1001,7 @@ export type DtlsParameters = {
 export type FingerprintAlgorithm = 'sha-1' | 'sha-224' | 'sha-256' | 'sha-384' | 'sha-512';
 
 export type DtlsFingerprint = {
+  /** In lower case. `connect()` accepts any case. */
   algorithm: FingerprintAlgorithm;
   /** Hexadecimal bytes, separated by colons. */
   value: string;
@@ -1082,7 +1096,7 @@ export type PlainTransportOptions<PlainTransportAppData extends AppData = AppDat
   rtcpMux?: boolean;
   /** Ignored: RTCP is about media. */
   rtcpListenInfo?: TransportListenInfo;
-  /** Rejected with UnsupportedError if true. */
+  /** Ignored with a warning in the log: SRTP is for media. Without `enableSctp`, true is rejected with UnsupportedError. */
   enableSrtp?: boolean;
   appData?: PlainTransportAppData;
 } & SctpOptions &
@@ -1148,7 +1162,7 @@ export interface PlainTransport<PlainTransportAppData extends AppData = AppData>
    * @param params - `ip`: an IPv4 or IPv6 address, of the family that the transport listens on. `port`: 1-65535.
    * @throws TypeError: invalid address.
    * @throws Error: called before.
-   * @throws UnsupportedError: `srtpParameters`.
+   * @throws UnsupportedError: `srtpParameters` without `enableSctp`; with it they are ignored.
    * @throws NotFoundError, WorkerClosedError
    */
   connect(params?: {
@@ -1168,7 +1182,7 @@ export type PipeTransportOptions<PipeTransportAppData extends AppData = AppData>
   enableSctp?: boolean;
   /** Ignored: RTX is about media. */
   enableRtx?: boolean;
-  /** Rejected with UnsupportedError if true. */
+  /** Ignored with a warning in the log: SRTP is for media. Without `enableSctp`, true is rejected with UnsupportedError. */
   enableSrtp?: boolean;
   appData?: PipeTransportAppData;
 } & SctpOptions &
@@ -1226,7 +1240,7 @@ export interface PipeTransport<PipeTransportAppData extends AppData = AppData> e
    * @param params - `ip`: an IPv4 or IPv6 address, of the family that the transport listens on. `port`: 1-65535.
    * @throws TypeError: invalid address.
    * @throws Error: called before.
-   * @throws UnsupportedError: `srtpParameters`.
+   * @throws UnsupportedError: `srtpParameters` without `enableSctp`; with it they are ignored.
    * @throws NotFoundError, WorkerClosedError
    */
   connect(params: { ip: string; port: number; srtpParameters?: object }): Promise<void>;
@@ -1389,6 +1403,8 @@ export interface DataProducer<
     requiredSubchannel?: number,
     ignoredSubchannel?: number,
   ): void;
+  /** What `console.log()` and `JSON.stringify()` show: id, type and states. */
+  toJSON(): Record<string, unknown>;
   /** Calls `close()`. */
   [Symbol.dispose](): void;
 }
@@ -1484,7 +1500,10 @@ export type DataConsumerEvents = {
   dataproducerpause: [];
   /** Its DataProducer was resumed. */
   dataproducerresume: [];
-  /** Type 'direct'. The Buffer belongs to the listener. */
+  /**
+   * Type 'direct'. The Buffer belongs to the listener. A listener on a DataConsumer of type 'sctp', or on any other
+   * object, is never called: the first one of each class is a process warning.
+   */
   message: [message: Buffer, ppid: number];
   /** Type 'sctp': a message met a full queue and was dropped. At most once per turn of the worker. */
   sctpsendbufferfull: [];
@@ -1562,9 +1581,12 @@ export interface DataConsumer<
    * Sends a message to the peer of this DataConsumer only (type 'sctp'). Messages are queued until the association is
    * up.
    *
+   * A call that is not awaited is an unhandled rejection only if it rejects with a TypeError, because a peer may leave or
+   * stop reading at any time.
+   *
    * @param message - at most `maxSendMessageSize` bytes.
    * @param ppid - as in `dataProducer.send()`.
-   * @returns the bytes queued now.
+   * @returns the bytes that are still queued when the association has taken what it can: 0 on an idle path.
    * @throws TypeError: invalid arguments, message too large, or type 'direct'.
    * @throws Error 'message send failed': the DataConsumer or its DataProducer is paused, or the association has
    * ended.
@@ -1594,6 +1616,8 @@ export interface DataConsumer<
    * @throws TypeError, NotFoundError, WorkerClosedError
    */
   removeSubchannel(subchannel: number): Promise<void>;
+  /** What `console.log()` and `JSON.stringify()` show: id, type and states. */
+  toJSON(): Record<string, unknown>;
   /** Calls `close()`. */
   [Symbol.dispose](): void;
 }

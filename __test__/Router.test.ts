@@ -152,13 +152,40 @@ describe('routing', () => {
     }
   });
 
-  test('consumeData() of a DataProducer of another router rejects with NotFoundError', async () => {
-    const other = await worker.createRouter();
-    const dataProducer = await (await other.createDirectTransport()).produceData();
-    const transport = await router.createDirectTransport();
-    await expect(transport.consumeData({ dataProducerId: dataProducer.id })).rejects.toThrow(
-      NotFoundError,
-    );
+  test.each(['same', 'another'])(
+    'consumeData() of a DataProducer of another router of the %s Worker rejects with a NotFoundError that says so',
+    async (which) => {
+      const owner = which === 'same' ? worker : await datasoup.createWorker();
+      const other = await owner.createRouter();
+      const { id } = await (await other.createDirectTransport()).produceData();
+      const transport = await router.createDirectTransport();
+      for (const dataProducerId of [id, id.toUpperCase()]) {
+        const error = await transport.consumeData({ dataProducerId }).catch((it: Error) => it);
+        expect(error).toBeInstanceOf(NotFoundError);
+        expect(error).toMatchObject({
+          message: `DataProducer with id "${dataProducerId}" is on another Router: see pipeToRouter()`,
+        });
+      }
+      other.close();
+      await expect(transport.consumeData({ dataProducerId: id })).rejects.toThrow(
+        `DataProducer with id "${id}" not found`,
+      );
+      if (owner !== worker) {
+        owner.close();
+      }
+    },
+  );
+
+  test('internal of a transport has the ids of the router and of the transport', async () => {
+    const listenInfo = LOOPBACK[0]!;
+    for (const transport of [
+      await router.createDirectTransport(),
+      await router.createWebRtcTransport({ listenInfos: LOOPBACK }),
+      await router.createPlainTransport({ listenInfo }),
+      await router.createPipeTransport({ listenInfo }),
+    ]) {
+      expect(transport.internal).toEqual({ routerId: router.id, transportId: transport.id });
+    }
   });
 
   test('a DataConsumer gets only the messages of its DataProducer', async () => {

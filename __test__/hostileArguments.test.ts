@@ -1,7 +1,7 @@
 import { isNativeError } from 'node:util/types';
 import * as datasoup from '..';
 import type { types } from '..';
-import { SCTP_SIZES, titled } from './helpers/arguments';
+import { NOT_BOOLEANS, SCTP_SIZES, titled } from './helpers/arguments';
 import { arrange, LOOPBACK, SOME_FINGERPRINTS, type Arrangement } from './helpers/arrangement';
 import './helpers/closeWorkers';
 import { Inbox } from './helpers/Inbox';
@@ -56,7 +56,22 @@ const METHODS: Record<string, { call: Call; good: () => Options; names: string[]
   'worker.createWebRtcServer({ listenInfos: [info] })': {
     call: (info) => objects.worker.createWebRtcServer({ listenInfos: [info as any] }),
     good: () => ({ ...LISTEN_INFO }),
-    names: ['protocol', 'ip', 'announcedAddress', 'port', 'portRange', 'flags', 'sendBufferSize'],
+    names: [
+      'protocol',
+      'ip',
+      'announcedAddress',
+      'exposeInternalIp',
+      'port',
+      'portRange',
+      'flags',
+      'sendBufferSize',
+    ],
+  },
+  'worker.createWebRtcServer({ listenInfos: [{ flags }] })': {
+    call: (flags) =>
+      objects.worker.createWebRtcServer({ listenInfos: [{ ...LISTEN_INFO, flags } as any] }),
+    good: () => ({}),
+    names: ['ipv6Only', 'udpReusePort'],
   },
   'worker.createRouter()': {
     call: (options) => objects.worker.createRouter(options),
@@ -71,12 +86,12 @@ const METHODS: Record<string, { call: Call; good: () => Options; names: string[]
   'router.createPlainTransport()': {
     call: (options) => objects.router.createPlainTransport(options as any),
     good: () => ({ ...PLAIN }),
-    names: ['appData', 'listenInfo', 'comedia', ...SCTP_OPTIONS],
+    names: ['appData', 'listenInfo', 'comedia', 'enableSrtp', ...SCTP_OPTIONS],
   },
   'router.createPipeTransport()': {
     call: (options) => objects.router.createPipeTransport(options as any),
     good: () => ({ ...PLAIN }),
-    names: ['appData', 'listenInfo', ...SCTP_OPTIONS],
+    names: ['appData', 'listenInfo', 'enableSrtp', ...SCTP_OPTIONS],
   },
   'router.createWebRtcTransport()': {
     call: (options) => objects.router.createWebRtcTransport(options as any),
@@ -88,6 +103,7 @@ const METHODS: Record<string, { call: Call; good: () => Options; names: string[]
       'enableUdp',
       'enableTcp',
       'preferUdp',
+      'preferTcp',
       'iceConsentTimeout',
       ...SCTP_OPTIONS,
     ],
@@ -95,7 +111,7 @@ const METHODS: Record<string, { call: Call; good: () => Options; names: string[]
   'router.pipeToRouter()': {
     call: (options) => objects.router.pipeToRouter(options as any),
     good: () => ({ dataProducerId: objects.dataProducerDirect.id, router: other }),
-    names: ['dataProducerId', 'router', 'keepId', 'listenInfo', 'enableSctp'],
+    names: ['dataProducerId', 'router', 'keepId', 'listenInfo', 'enableSctp', 'enableSrtp'],
   },
   'webRtcTransport.connect()': {
     call: (options) => objects.webRtcTransport.connect(options as any),
@@ -134,6 +150,23 @@ const METHODS: Record<string, { call: Call; good: () => Options; names: string[]
     ],
   },
 };
+
+/** The options that are true or false. */
+const BOOLEANS = [
+  'exposeInternalIp',
+  'ipv6Only',
+  'udpReusePort',
+  'comedia',
+  'enableSctp',
+  'enableSrtp',
+  'enableUdp',
+  'enableTcp',
+  'preferUdp',
+  'preferTcp',
+  'keepId',
+  'ordered',
+  'paused',
+];
 
 /** Fails if `work` created an object. */
 async function nothingMade(work: () => Promise<void>): Promise<void> {
@@ -199,15 +232,117 @@ describe.each(Object.entries(METHODS))('%s', (_method, { call, good, names }) =>
           const made = (await call({ ...good(), [name]: value })) as { close?(): void } | undefined;
           made?.close?.();
         } catch (error) {
-          expect(error).toBeInstanceOf(Error);
+          expect(error).toBeInstanceOf(TypeError);
+          expect((error as Error).message).toContain('(got ');
         }
       }
     });
   });
 
+  const booleans = names.filter((name) => BOOLEANS.includes(name));
+
+  if (booleans.length > 0) {
+    test.each(booleans)(
+      'rejects %s with a TypeError if it is neither true nor false',
+      async (name) => {
+        await nothingMade(async () => {
+          for (const value of [...NOT_BOOLEANS, 'yes', '']) {
+            await expect(call({ ...good(), [name]: value })).rejects.toThrow(
+              `${name} must be a boolean (got `,
+            );
+          }
+        });
+      },
+    );
+  }
+
   test('rejects a revoked Proxy of its options with a TypeError', async () => {
     await nothingMade(() => expect(call(revoked({}))).rejects.toThrow(TypeError));
   });
+});
+
+test.each<[string, () => Promise<unknown>, string]>([
+  [
+    'createPlainTransport({ listenInfos })',
+    () => objects.router.createPlainTransport({ listenInfos: LOOPBACK } as any),
+    'missing listenInfo or listenIp (got { listenInfos: [Array] })',
+  ],
+  [
+    'createPlainTransport({ listenInfo, listenIp })',
+    () => objects.router.createPlainTransport({ listenInfo: LISTEN_INFO, listenIp: '::1' } as any),
+    "use listenInfo (got { protocol: 'udp', ip: '127.0.0.1' } and '::1')",
+  ],
+  [
+    'createWebRtcTransport({ listenInfo })',
+    () => objects.router.createWebRtcTransport({ listenInfo: LISTEN_INFO } as any),
+    'missing webRtcServer, listenInfos or listenIps (got { listenInfo: [Object] })',
+  ],
+  [
+    'createWorker({ dtlsCertificateFile })',
+    () => datasoup.createWorker({ dtlsCertificateFile: 'a.pem' }),
+    "must both be given, or neither (got 'a.pem' and undefined)",
+  ],
+  [
+    'pipeToRouter({ producerId, dataProducerId, router })',
+    () => objects.router.pipeToRouter({ producerId: 'a', dataProducerId: 'b', router: other }),
+    "producerId and dataProducerId cannot both be given (got 'a' and 'b')",
+  ],
+  [
+    'pipeToRouter({ router })',
+    () => objects.router.pipeToRouter({ router: other }),
+    'missing producerId or dataProducerId (got { router: [Router] })',
+  ],
+  [
+    'pipeToRouter({ dataProducerId })',
+    () => objects.router.pipeToRouter({ dataProducerId: 'a' } as any),
+    'missing router (got undefined)',
+  ],
+  [
+    'pipeToRouter() to the router itself',
+    () => objects.router.pipeToRouter({ dataProducerId: 'a', router: objects.router }),
+    'cannot use this Router as destination (got Router { id: ',
+  ],
+  [
+    'consumeData({ producerId })',
+    () => objects.webRtcTransport.consumeData({ producerId: 'a' } as any),
+    'missing dataProducerId (got undefined)',
+  ],
+  [
+    'consumeData() with both limits',
+    () =>
+      objects.webRtcTransport.consumeData({
+        dataProducerId: 'a',
+        maxPacketLifeTime: 10,
+        maxRetransmits: 2,
+      }),
+    'cannot provide both maxPacketLifeTime and maxRetransmits (got 10 and 2)',
+  ],
+  [
+    'produceData({})',
+    () => objects.webRtcTransport.produceData({}),
+    'missing sctpStreamParameters (got undefined)',
+  ],
+  [
+    'produceData() of an ordered stream with a limit',
+    () =>
+      objects.webRtcTransport.produceData({
+        sctpStreamParameters: { streamId: 7, ordered: true, maxRetransmits: 0 },
+      }),
+    'maxRetransmits (got { streamId: 7, ordered: true, maxRetransmits: 0 })',
+  ],
+  [
+    'webRtcTransport.connect({})',
+    () => objects.webRtcTransport.connect({} as any),
+    'missing dtlsParameters (got undefined)',
+  ],
+  [
+    'dataConsumer.send(Uint8Array)',
+    () => objects.dataConsumerSctp.send(new Uint8Array(1) as any),
+    'message must be a string or a Buffer (got Uint8Array(1) [ 0 ])',
+  ],
+])('%s: the error says what it got', async (_title, call, text) => {
+  await expect(call()).rejects.toThrow(TypeError);
+  await expect(call()).rejects.toThrow(text);
 });
 
 test('produceData() reads options through a Proxy', async () => {

@@ -135,7 +135,7 @@ class Channel {
       this.#targets.set(0, worker);
     }
     for (const { method, settle } of pending) {
-      const message = `Channel closed, request aborted [method:${shout(method)}]`;
+      const message = `the Worker is closed (Channel closed, request aborted [method:${shout(method)}])`;
 
       settle([false, { name: 'WorkerClosedError', message }]);
     }
@@ -167,7 +167,9 @@ class Channel {
    */
   check(method) {
     if (this.#closed) {
-      throw new WorkerClosedError(`Channel closed, cannot send request [method:${shout(method)}]`);
+      throw new WorkerClosedError(
+        `the Worker is closed (Channel closed, cannot send request [method:${shout(method)}])`,
+      );
     }
   }
 
@@ -349,7 +351,7 @@ function newSlab() {
 
 /**
  * Turns 'router.createDirectTransport' into 'ROUTER_CREATE_DIRECTTRANSPORT', the name of mediasoup's request, because
- * errors have mediasoup's texts.
+ * errors also have mediasoup's texts.
  *
  * @param {string} method
  */

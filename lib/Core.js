@@ -22,15 +22,27 @@ const TREE = {
   dataConsumer: { below: [], event: '' },
 };
 
-/** @type {Record<Kind, Logger>} */
-const LOGGERS = {
-  worker: new Logger('Worker'),
-  webRtcServer: new Logger('WebRtcServer'),
-  router: new Logger('Router'),
-  transport: new Logger('Transport'),
-  dataProducer: new Logger('DataProducer'),
-  dataConsumer: new Logger('DataConsumer'),
+/** The names of the classes. They are written out, because minifiers change `constructor.name`. */
+const NAMES = {
+  worker: 'Worker',
+  webRtcServer: 'WebRtcServer',
+  router: 'Router',
+  transport: 'Transport',
+  dataProducer: 'DataProducer',
+  dataConsumer: 'DataConsumer',
 };
+
+/** @type {Record<string, string>} */
+const TRANSPORT_NAMES = {
+  webrtc: 'WebRtcTransport',
+  plain: 'PlainTransport',
+  pipe: 'PipeTransport',
+  direct: 'DirectTransport',
+};
+
+const LOGGERS = /** @type {Record<Kind, Logger>} */ (
+  Object.fromEntries(Object.entries(NAMES).map(([kind, name]) => [kind, new Logger(name)]))
+);
 
 /**
  * Hooks are added by copying the array: most entities have at most one hook, and an array that has grown keeps room for
@@ -115,9 +127,17 @@ class Core {
     this.channel.check(method);
     if (this.closed) {
       throw new NotFoundError(
-        `Channel request handler with ID ${this.id} not found [method:${method}]`,
+        `the ${this.name} is closed ` +
+          `(Channel request handler with ID ${this.id} not found [method:${method}])`,
       );
     }
+  }
+
+  /** The name of the entity's class. */
+  get name() {
+    const { type } = /** @type {any} */ (this.entity ?? {});
+
+    return (this.kind === 'transport' && TRANSPORT_NAMES[type]) || NAMES[this.kind];
   }
 
   /** @returns {string} the id of the entity; empty before it exists, and for an entity without an id. */

@@ -127,12 +127,12 @@ class DataConsumer extends Entity {
    * @param {string | Buffer} message
    * @param {number} [ppid]
    */
-  async send(message, ppid) {
-    const method = 'dataConsumer.send';
-    const checkedPpid = parsePpid(message, ppid);
+  send(message, ppid) {
+    // A peer may leave or stop reading at any time, so these errors must not end the process of an application that does
+    // not await. Invalid arguments still do.
+    const sent = this.#send(message, ppid, () => sent.catch(() => {}));
 
-    this.#checkSctp(method);
-    return this.#core.ask(method, (native, id) => native.send(id, message, checkedPpid));
+    return sent;
   }
 
   /** @param {number[]} subchannels */
@@ -163,6 +163,30 @@ class DataConsumer extends Entity {
       native.removeSubchannel(id, parsed),
     );
     this.#subchannels.delete(parsed);
+  }
+
+  /**
+   * @param {string | Buffer} message
+   * @param {number | undefined} ppid
+   * @param {() => void} onExpected - called before the promise rejects for another reason than invalid arguments.
+   * @returns {Promise<number>}
+   */
+  async #send(message, ppid, onExpected) {
+    const method = 'dataConsumer.send';
+    const checkedPpid = parsePpid(message, ppid);
+
+    try {
+      if (!this.closed) {
+        this.#checkType(method);
+      }
+      // `ask()` rejects later, also if the DataConsumer is closed, so the promise of this call exists by then.
+      return await this.#core.ask(method, (native, id) => native.send(id, message, checkedPpid));
+    } catch (error) {
+      if (!(error instanceof TypeError)) {
+        onExpected();
+      }
+      throw error;
+    }
   }
 
   /**
@@ -239,6 +263,14 @@ class DataConsumer extends Entity {
    */
   #checkSctp(method) {
     this.#core.check(method);
+    this.#checkType(method);
+  }
+
+  /**
+   * @param {string} method
+   * @throws {TypeError}
+   */
+  #checkType(method) {
     if (this.#type !== 'sctp') {
       throw new TypeError(`${method}() needs a DataConsumer of type 'sctp' (this one is 'direct')`);
     }

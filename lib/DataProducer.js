@@ -221,7 +221,7 @@ class DataProducer extends Entity {
 
 function closedWorker() {
   return new WorkerClosedError(
-    'Channel closed, cannot send notification [event:DATAPRODUCER_SEND]',
+    'the Worker is closed (Channel closed, cannot send notification [event:DATAPRODUCER_SEND])',
   );
 }
 

@@ -1,11 +1,40 @@
 'use strict';
 
+const { inspect, types } = require('node:util');
+
 const { EnhancedEventEmitter } = require('./EnhancedEventEmitter');
 const symbols = require('./symbols');
 const validate = require('./options/validate');
 
 /** @import { AppData } from '..' */
 /** @typedef {import('..').Events} Events */
+
+/** What `console.log()` and `JSON.stringify()` show of an entity, as far as its kind has it. */
+const SHOWN = [
+  'id',
+  'pid',
+  'type',
+  'label',
+  'dataProducerId',
+  'closed',
+  'died',
+  'subprocessClosed',
+  'iceState',
+  'dtlsState',
+  'sctpState',
+  'paused',
+  'dataProducerPaused',
+];
+
+/** The names of the objects whose 'message' listeners the application was warned about. */
+const warned = new Set();
+
+/**
+ * Receives the entity that is being inspected.
+ *
+ * @type {((entity: Entity<any, any, any>) => void) | undefined}
+ */
+let onInspect;
 
 /** @type {(entity: Entity<any, any, any>) => import('./Core').Core<any>} */
 let coreOf;
@@ -80,6 +109,128 @@ class Entity extends EnhancedEventEmitter {
 
   [symbols.dispose]() {
     this.close();
+  }
+
+  // All ways to add a listener end in one of these three methods.
+
+  /**
+   * @override
+   * @param {any} eventName
+   * @param {any} listener
+   */
+  on(eventName, listener) {
+    Entity.#warnOfListener(this, eventName);
+    return super.on(eventName, listener);
+  }
+
+  /**
+   * @override
+   * @param {any} eventName
+   * @param {any} listener
+   */
+  addListener(eventName, listener) {
+    Entity.#warnOfListener(this, eventName);
+    return super.addListener(eventName, listener);
+  }
+
+  /**
+   * @override
+   * @param {any} eventName
+   * @param {any} listener
+   */
+  prependListener(eventName, listener) {
+    Entity.#warnOfListener(this, eventName);
+    return super.prependListener(eventName, listener);
+  }
+
+  toJSON() {
+    const entity = Entity.#target(this);
+
+    return entity ? entity.#shown() : {};
+  }
+
+  /**
+   * @param {number | null} depth
+   * @param {import('node:util').InspectOptionsStylized} options
+   * @returns {string}
+   */
+  [inspect.custom](depth, options) {
+    const entity = Entity.#target(this);
+
+    if (!entity) {
+      return inspect(this, { ...options, customInspect: false });
+    }
+    onInspect?.(entity);
+
+    const { name } = entity.#core;
+
+    return depth !== null && depth < 0
+      ? options.stylize(`[${name}]`, 'special')
+      : `${name} ${inspect(entity.#shown(), { ...options, depth })}`;
+  }
+
+  /**
+   * Warns of the listeners that many applications add first, and that are never called.
+   *
+   * @param {object} emitter
+   * @param {unknown} eventName
+   */
+  static #warnOfListener(emitter, eventName) {
+    const entity = eventName === 'message' ? Entity.#target(emitter) : undefined;
+
+    if (!entity) {
+      return;
+    }
+
+    const core = entity.#core;
+    const direct = /** @type {any} */ (entity).type === 'direct';
+
+    if (!(core.kind === 'dataConsumer' && direct) && !warned.has(core.name)) {
+      warned.add(core.name);
+      process.emitWarning(
+        `'message' listener on a ${core.name}${core.kind === 'dataConsumer' ? " of type 'sctp'" : ''}, ` +
+          "which emits no 'message': listen on the DataConsumer that " +
+          'directTransport.consumeData({ dataProducerId }) makes',
+        'DatasoupWarning',
+      );
+    }
+  }
+
+  /** @returns {Record<string, unknown>} */
+  #shown() {
+    const entity = /** @type {any} */ (this);
+    const shown = SHOWN.map((name) => [name, entity[name]]);
+
+    return Object.fromEntries(shown.filter(([, value]) => value !== undefined));
+  }
+
+  /**
+   * The entity itself, also of a Proxy of it: a Proxy does not lead to private members.
+   *
+   * @param {object} value
+   * @returns {Entity<any, any, any> | undefined} undefined for what only inherits from an entity.
+   */
+  static #target(value) {
+    if (#core in value) {
+      return value;
+    }
+    if (!types.isProxy(value)) {
+      return undefined;
+    }
+
+    /** @type {Entity<any, any, any> | undefined} */
+    let target;
+
+    // Only inspect() looks behind a Proxy. It calls the method of the target, also behind two or three Proxies.
+    onInspect = (entity) => {
+      target = entity;
+    };
+    try {
+      inspect(value, { showProxy: true, depth: 2 });
+    } finally {
+      onInspect = undefined;
+    }
+    return target;
   }
 }
 

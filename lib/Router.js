@@ -4,10 +4,10 @@ const { DirectTransport } = require('./DirectTransport');
 const { Entity, coreOf, emitOnObserver } = require('./Entity');
 const { PipeTransport } = require('./PipeTransport');
 const { PlainTransport } = require('./PlainTransport');
-const { Table } = require('./Table');
 const { addWebRtcTransport, emitHandled } = require('./WebRtcServer');
 const { WebRtcTransport } = require('./WebRtcTransport');
-const { NotFoundError, mediaUnsupported, wrongWebRtcServer } = require('./errors');
+const { mediaUnsupported, wrongWebRtcServer } = require('./errors');
+const { dataProducerNotFound, tableOf } = require('./dataProducers');
 const { pipeDataProducer } = require('./pipe');
 const { emptyRtpCapabilities, checkMediaCodecs } = require('./media');
 const { parsePipeToRouterOptions } = require('./options/pipeToRouter');
@@ -30,8 +30,7 @@ const { parseWebRtcServer, parseWebRtcTransportOptions } = require('./options/we
 class Router extends Entity {
   #core;
   #id;
-  /** @type {Table<string, import('./DataProducer').DataProducer<any>>} */
-  #dataProducers = new Table();
+  #dataProducers;
   #dtlsFingerprints;
 
   /**
@@ -44,6 +43,7 @@ class Router extends Entity {
     super(core, appData, { onEvent: (name) => core.onUnknownEvent(name) });
     this.#core = core;
     this.#id = data.id;
+    this.#dataProducers = tableOf(core, data.id);
     this.#dtlsFingerprints = dtlsFingerprints;
   }
 
@@ -157,7 +157,7 @@ class Router extends Entity {
     const dataProducer = this.#dataProducers.get(dataProducerId.toLowerCase());
 
     if (!dataProducer) {
-      throw new NotFoundError(`DataProducer with id "${dataProducerId}" not found`);
+      throw dataProducerNotFound(dataProducerId, 'call its pipeToRouter()');
     }
     coreOf(router).check(method);
     if (keepId && coreOf(router).channel === this.#core.channel) {
@@ -234,6 +234,7 @@ class Router extends Entity {
     return this.#core.create(method, 'transport', call, (core, answer) => {
       // The answer itself is extended, because a copy of it by `...` would be slower.
       const data = Object.assign(answer, {
+        routerId: this.#id,
         maxReceiveMessageSize: sizes?.maxReceiveMessageSize,
         dataProducers: this.#dataProducers,
       });

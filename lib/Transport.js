@@ -4,6 +4,7 @@ const { DataConsumer } = require('./DataConsumer');
 const { DataProducer } = require('./DataProducer');
 const { Entity, coreOf, emitOnObserver } = require('./Entity');
 const { copy } = require('./copy');
+const { dataProducerNotFound } = require('./dataProducers');
 const { NotFoundError, UnsupportedError, mediaUnsupported } = require('./errors');
 const {
   parseDataConsumerOptions,
@@ -20,9 +21,12 @@ const validate = require('./options/validate');
 /** @type {Bitrates} */
 const UNLIMITED = {};
 
+const SEE_PIPE = 'see pipeToRouter()';
+
 /**
  * @typedef {object} TransportData
  * @property {string} id
+ * @property {string} routerId
  * @property {number} [maxReceiveMessageSize] - in bytes; undefined if the transport carries no messages, as SCTP
  * is not enabled.
  * @property {import('./Table').Table<string, DataProducer>} dataProducers - all DataProducers of the router, by id.
@@ -39,6 +43,7 @@ const UNLIMITED = {};
 class Transport extends Entity {
   #core;
   #id;
+  #routerId;
   #type;
   #maxReceiveMessageSize;
   #dataProducers;
@@ -56,6 +61,7 @@ class Transport extends Entity {
     super(core, appData, { onEvent });
     this.#core = core;
     this.#id = data.id;
+    this.#routerId = data.routerId;
     this.#type = type;
     this.#maxReceiveMessageSize = data.maxReceiveMessageSize;
     this.#dataProducers = data.dataProducers;
@@ -63,6 +69,10 @@ class Transport extends Entity {
 
   get id() {
     return this.#id;
+  }
+
+  get internal() {
+    return { routerId: this.#routerId, transportId: this.#id };
   }
 
   async dump() {
@@ -107,11 +117,11 @@ class Transport extends Entity {
    */
   async produceData(options) {
     const method = 'transport.produceData';
+    const maxMessageSize = this.#checkData(method);
     const { given, appData } = validate.options(options);
     const direct = this.#type === 'direct';
     const parsed = parseDataProducerOptions(given, direct);
     const maxBufferedAmount = parseMaxBufferedAmount(given);
-    const maxMessageSize = this.#checkData(method);
 
     return this.#core.create(
       method,
@@ -142,27 +152,36 @@ class Transport extends Entity {
    */
   async consumeData(options) {
     const method = 'transport.consumeData';
+
+    this.#checkData(method);
+
     const { given, appData } = validate.options(options);
     const parsed = parseDataConsumerOptions(given, this.#type === 'direct');
     const maxBufferedAmount = parseMaxBufferedAmount(given);
 
-    this.#checkData(method);
+    this.#core.check(method);
     if (!validate.isUuid(parsed.dataProducerId)) {
-      throw new NotFoundError(`DataProducer with id "${parsed.dataProducerId}" not found`);
+      throw dataProducerNotFound(parsed.dataProducerId, SEE_PIPE);
     }
+    try {
+      return await this.#core.create(
+        method,
+        'dataConsumer',
+        (native, requestId) =>
+          native.consumeData(requestId, JSON.stringify(parsed), maxBufferedAmount),
+        (core, /** @type {import('..').DataConsumerDump} */ dump) => {
+          const dataConsumer = new DataConsumer(core, dump, appData);
 
-    return this.#core.create(
-      method,
-      'dataConsumer',
-      (native, requestId) =>
-        native.consumeData(requestId, JSON.stringify(parsed), maxBufferedAmount),
-      (core, /** @type {import('..').DataConsumerDump} */ dump) => {
-        const dataConsumer = new DataConsumer(core, dump, appData);
-
-        emitOnObserver(this, 'newdataconsumer', dataConsumer);
-        return dataConsumer;
-      },
-    );
+          emitOnObserver(this, 'newdataconsumer', dataConsumer);
+          return dataConsumer;
+        },
+      );
+    } catch (error) {
+      // The worker does not know which Routers of other Workers have the DataProducer.
+      throw error instanceof NotFoundError && !this.closed
+        ? dataProducerNotFound(parsed.dataProducerId, SEE_PIPE)
+        : error;
+    }
   }
 
   /** @param {import('..').TransportTraceEventType[]} [types] */
@@ -190,13 +209,15 @@ class Transport extends Entity {
   }
 
   /**
+   * Checks what no argument changes.
+   *
    * @param {string} method
    * @returns {number} the largest message that DataProducers of this transport accept, in bytes.
-   * @throws {Error} if the transport is closed, or carries no messages.
+   * @throws {Error} if the transport carries no messages.
    */
   #checkData(method) {
-    this.#core.check(method);
     if (this.#maxReceiveMessageSize === undefined) {
+      this.#core.check(method);
       throw new Error('SCTP not enabled and not a direct Transport: set enableSctp');
     }
     return this.#maxReceiveMessageSize;

@@ -1,6 +1,5 @@
 'use strict';
 
-const { Worker: NativeWorker } = require('../native/binding.js');
 const { Channel } = require('./Channel');
 const { Core } = require('./Core');
 const { Entity, emitOnObserver } = require('./Entity');
@@ -8,6 +7,7 @@ const { Logger } = require('./Logger');
 const { Router } = require('./Router');
 const { WebRtcServer } = require('./WebRtcServer');
 const { checkMediaCodecs } = require('./media');
+const { Worker: NativeWorker } = require('./native');
 const validate = require('./options/validate');
 const {
   parseLogSettings,

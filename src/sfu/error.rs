@@ -28,11 +28,15 @@ pub enum Error {
     WrongKind { key: EntityKey, expected: &'static str },
     #[error("cannot connect to {remote}: this transport listens on {local}")]
     OtherAddressFamily { remote: SocketAddr, local: IpAddr },
-    #[error("empty iceCandidates: enableUdp and enableTcp leave no address of the webRtcServer or listenIps to listen on")]
+    #[error(
+        "empty iceCandidates: enableUdp and enableTcp leave no address of the webRtcServer or listenIps to listen on"
+    )]
     NoIceCandidates,
     /// The DataConsumer gives one kind of limit and inherits the other kind from its DataProducer.
-    #[error("cannot provide both maxPacketLifeTime and maxRetransmits")]
-    TwoLimits,
+    #[error(
+        "cannot provide both maxPacketLifeTime and maxRetransmits (got {lifetime} and {retransmits})"
+    )]
+    TwoLimits { lifetime: u16, retransmits: u16 },
     #[error("message of {len} bytes exceeds maxSendMessageSize ({max}) of the transport")]
     MessageTooLarge { max: u32, len: usize },
     #[error("a DataProducer with same id \"{id}\" already exists")]
@@ -40,7 +44,7 @@ pub enum Error {
     #[error(transparent)]
     Certificate(#[from] CertificateError),
 
-    #[error("{0} not found")]
+    #[error("the {} is closed", .0.entity())]
     NotFound(EntityKey),
     #[error("DataProducer with id \"{0}\" not found")]
     DataProducerIdNotFound(Uuid),
@@ -88,7 +92,7 @@ impl Error {
             | Self::WrongKind { .. }
             | Self::OtherAddressFamily { .. }
             | Self::NoIceCandidates
-            | Self::TwoLimits
+            | Self::TwoLimits { .. }
             | Self::MessageTooLarge { .. }
             | Self::DataProducerExists { same_transport: true, .. }
             | Self::Certificate(_) => "TypeError",

@@ -38,6 +38,15 @@ macro_rules! keys {
             $($entity($name),)*
         }
 
+        impl EntityKey {
+            /// The kind of the entity, as the application knows it.
+            pub(super) fn entity(self) -> &'static str {
+                match self {
+                    $(Self::$entity(_) => stringify!($entity),)*
+                }
+            }
+        }
+
         impl std::fmt::Display for EntityKey {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 match self {

@@ -212,7 +212,7 @@ fn a_transport_of_a_closed_router_cannot_be_created() {
     lab.sfu().router(router).expect("open").close();
     let error = lab.sfu().router(router).expect_err("no router");
     assert_eq!(error.name(), "NotFoundError");
-    assert_eq!(error.to_string(), format!("{router} not found"));
+    assert_eq!(error.to_string(), "the Router is closed");
     lab.flush();
     assert!(lab.sfu().is_empty());
 }

@@ -32,8 +32,8 @@ impl DataConsumerOptions {
         let lifetime = self.max_packet_life_time.or(inherited_lifetime);
         let retransmits = self.max_retransmits.or(inherited_retransmits);
         let limit = match (lifetime, retransmits) {
-            (Some(_), Some(_)) => {
-                return Err(Error::TwoLimits);
+            (Some(lifetime), Some(retransmits)) => {
+                return Err(Error::TwoLimits { lifetime, retransmits });
             }
             (lifetime, retransmits) => {
                 lifetime.map(Limit::LifetimeMs).or(retransmits.map(Limit::Retransmits))
@@ -230,7 +230,7 @@ mod tests {
             max_retransmits,
             stream_id: None,
         };
-        let both = Error::TwoLimits;
+        let both = |lifetime, retransmits| Err(Error::TwoLimits { lifetime, retransmits });
         for (producer, given, expected) in [
             (reliable, options(None, None, None), Ok(Reliability::RELIABLE)),
             (None, options(None, None, None), Ok(Reliability::RELIABLE)),
@@ -239,10 +239,10 @@ mod tests {
             (Some(retransmits), options(None, None, None), Ok(retransmits)),
             (Some(retransmits), options(Some(false), None, None), Ok(retransmits)),
             (Some(retransmits), options(Some(true), None, Some(2)), Ok(Reliability::RELIABLE)),
-            (Some(retransmits), options(None, Some(20), None), Err(both.clone())),
+            (Some(retransmits), options(None, Some(20), None), both(20, 3)),
             (Some(lifetime), options(None, Some(20), None), Ok(limited(Limit::LifetimeMs(20)))),
             (Some(unordered), options(None, None, Some(5)), Ok(limited(Limit::Retransmits(5)))),
-            (reliable, options(None, Some(20), Some(2)), Err(both)),
+            (reliable, options(None, Some(20), Some(2)), both(20, 2)),
         ] {
             assert_eq!(given.reliability(producer), expected, "{producer:?} {given:?}");
         }
