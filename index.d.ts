@@ -215,6 +215,14 @@ export type WorkerSettings<WorkerAppData extends AppData = AppData> = {
    */
   rtcMaxPort?: number;
   /**
+   * The most that all queues of the Worker may hold together, in bytes: messages on their way to it, to peers, to other
+   * Workers and to the application, each charged as in `maxBufferedAmount`, and what has arrived of incomplete
+   * messages. Beyond it `send()` throws or rejects as at a full queue, and routed messages are dropped and counted:
+   * `messagesDroppedFull` of their DataConsumers, `messagesDroppedMemory` of `worker.dump()`. A Worker that holds nothing
+   * takes any message. 1048576-9007199254740991. Default: no limit but those of the queues.
+   */
+  maxMemory?: number;
+  /**
    * A PEM file with the certificate for DTLS, of an ECDSA key on P-256 or P-384. Default: the Worker generates one when
    * it starts.
    */
@@ -274,6 +282,10 @@ export type WorkerDump = {
   eventsMerged: number;
   /** Log lines dropped at the bounds of `logTags`. */
   logLinesDropped: number;
+  /** The bytes that count towards `maxMemory`, without messages of `dataConsumer.send()` on their way to the Worker. */
+  bytesHeld: number;
+  /** Messages that `send()` refused, or that were dropped for one of their DataConsumers, because of `maxMemory`. */
+  messagesDroppedMemory: number;
   /**
    * TCP connections closed because they did not authenticate by STUN within 15 s, were evicted by newer ones before
    * they did (at most 256 per Worker, and 32 per IPv4 address or IPv6 /64, may be unauthenticated), or announced an
@@ -1332,7 +1344,10 @@ export type DataProducerStat = {
 export type DataProducerEvents = {
   /** Its transport was closed; the object is closed. */
   transportclose: [];
-  /** After `send()` threw ERR_SEND_QUEUE_FULL: less than a quarter of `maxBufferedAmount` is charged now, or nothing. */
+  /**
+   * After `send()` threw ERR_SEND_QUEUE_FULL: less than a quarter of `maxBufferedAmount` is charged now, or nothing, and
+   * a sixteenth of the Worker's `maxMemory` is free.
+   */
   drain: [];
   /** The peer has reset the stream, e.g. a browser closed its DataChannel. The DataProducer stays open. */
   streamclose: [];
@@ -1392,8 +1407,8 @@ export interface DataProducer<
    * @param requiredSubchannel - only to DataConsumers that are subscribed to this subchannel. 0-65535.
    * @param ignoredSubchannel - not to DataConsumers that are subscribed to this subchannel. 0-65535.
    * @throws TypeError: invalid arguments, message too large, or type 'sctp'.
-   * @throws Error with code 'ERR_SEND_QUEUE_FULL': `maxBufferedAmount` is reached, and the message was not accepted.
-   * Wait for 'drain'.
+   * @throws Error with code 'ERR_SEND_QUEUE_FULL': `maxBufferedAmount`, or `maxMemory` of the Worker, is reached, and
+   * the message was not accepted. Wait for 'drain'.
    * @throws WorkerClosedError
    */
   send(
@@ -1474,7 +1489,7 @@ export type DataConsumerStat = {
   /** Messages of the DataProducer dropped before they were sent, and their payload in bytes. */
   messagesDropped: number;
   bytesDropped: number;
-  /** The dropped messages that met a full queue, to the peer or to the application. */
+  /** The dropped messages that met a full queue, to the peer or to the application, or `maxMemory` of the Worker. */
   messagesDroppedFull: number;
   /** The dropped messages that exceeded the transport's `maxSendMessageSize`. */
   messagesDroppedTooLarge: number;
@@ -1509,7 +1524,7 @@ export type DataConsumerEvents = {
   sctpsendbufferfull: [];
   /** Type 'sctp': `bufferedAmount` has fallen to or below the threshold. */
   bufferedamountlow: [bufferedAmount: number];
-  /** Type 'direct': messages were dropped at `maxBufferedAmount`; half of it is free again. */
+  /** Type 'direct': messages were dropped at `maxBufferedAmount` or `maxMemory`; there is room again. */
   overflow: [dropped: { messages: number; bytes: number }];
   /** The peer has reset the stream, e.g. a browser closed its DataChannel. The DataConsumer is closed. */
   streamclose: [];
@@ -1590,8 +1605,8 @@ export interface DataConsumer<
    * @throws TypeError: invalid arguments, message too large, or type 'direct'.
    * @throws Error 'message send failed': the DataConsumer or its DataProducer is paused, or the association has
    * ended.
-   * @throws Error 'sctpsendbufferfull': the queue is full, or 64 MiB wait for the worker (each message is charged its
-   * payload plus 64 bytes).
+   * @throws Error 'sctpsendbufferfull': the queue is full, `maxMemory` of the Worker is reached, or 64 MiB wait for the
+   * worker (each message is charged its payload plus 64 bytes).
    * @throws NotFoundError, WorkerClosedError
    */
   send(message: string | Buffer, ppid?: number): Promise<number>;

@@ -65,6 +65,8 @@ describe('worker.dump()', () => {
       datagramsOverflowed: 0,
       eventsMerged: 0,
       logLinesDropped: 0,
+      bytesHeld: 0,
+      messagesDroppedMemory: 0,
       tcpConnectionsDropped: 0,
       webRtcServerIds: [webRtcServer.id],
       routerIds: expect.arrayContaining(routers.map(({ id }) => id)),

@@ -71,6 +71,7 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
         logLevel: 'debug',
         logTags: ['ice', 'sctp'],
         rtcMinPort: 40_000,
+        maxMemory: 8 * 1024 ** 3,
         rtcMaxPort: 49_999,
         dtlsCertificateFile: join(FILES, 'ec-cert.pem'),
         dtlsPrivateKeyFile: join(FILES, 'ec-key.pem'),

@@ -39,6 +39,7 @@ const METHODS: Record<string, { call: Call; good: () => Options; names: string[]
       'logTags',
       'rtcMinPort',
       'rtcMaxPort',
+      'maxMemory',
       'dtlsCertificateFile',
       'dtlsPrivateKeyFile',
     ],

@@ -789,6 +789,7 @@ export const WorkerAnswer0: answers.WorkerAnswer = {
 };
 
 export const WorkerDump0: types.WorkerDump = {
+  "bytesHeld": 73,
   "channelMessageHandlers": {
     "channelNotificationHandlers": [
       "00000000-0000-0000-0000-000000000000",
@@ -817,6 +818,7 @@ export const WorkerDump0: types.WorkerDump = {
   "datagramsUnsent": 0,
   "eventsMerged": 0,
   "logLinesDropped": 0,
+  "messagesDroppedMemory": 0,
   "pid": 1,
   "routerIds": [
     "00000000-0000-0000-0000-000000000000"

@@ -11,6 +11,8 @@ const LOG_LEVELS = ['debug', 'warn', 'error', 'none'];
 const LOG_LEVEL = 'error';
 const RTC_MIN_PORT = 10_000;
 const RTC_MAX_PORT = 59_999;
+/** The smallest `maxMemory` holds a few messages of the default maximum size, in bytes. */
+const MIN_MAX_MEMORY = 1024 * 1024;
 
 /**
  * @typedef {object} WorkerSettings - Rust's `WorkerSettings`.
@@ -18,6 +20,7 @@ const RTC_MAX_PORT = 59_999;
  * @property {string[]} logTags
  * @property {number} rtcMinPort
  * @property {number} rtcMaxPort - not below `rtcMinPort`.
+ * @property {number} [maxMemory] - in bytes; undefined for no limit.
  * @property {DtlsCertificate} [dtlsCertificate] - undefined if the worker is to generate a certificate.
  */
 
@@ -51,6 +54,9 @@ async function parseWorkerSettings(given) {
     logTags,
     rtcMinPort,
     rtcMaxPort,
+    maxMemory: validate.given(given.maxMemory)
+      ? validate.integer(given.maxMemory, 'maxMemory', Number.MAX_SAFE_INTEGER, MIN_MAX_MEMORY)
+      : undefined,
     dtlsCertificate: await readDtlsCertificate(given),
   };
 }

@@ -10,7 +10,7 @@
 //! and a wake for each would cost more than all the rest. `lib/Channel.js` decides when, with
 //! `flushSoon()`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use crate::runtime::job::Job;
 use crate::runtime::world::{WorkerInbox, World};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::error::{Error, Result};
+use crate::sfu::memory::Memory;
 
 /// When this many jobs are gathered, the batcher hands them over without waiting for a flush, so that
 /// the worker can begin while a long macrotask still makes jobs.
@@ -41,6 +42,8 @@ pub(super) struct Batcher {
     begun: Cell<bool>,
     /// The backlog of each DataConsumer, which counts the messages that wait for JavaScript.
     pub(super) backlogs: RefCell<FxHashMap<u32, Arc<Backlog>>>,
+    /// What the worker's queues may hold together, if its settings limit that.
+    pub(super) memory: OnceCell<Arc<Memory>>,
 }
 
 pub(super) type SharedBatcher = Rc<Batcher>;
@@ -53,6 +56,7 @@ impl Batcher {
             gathered_bytes: Cell::new(0),
             begun: Cell::new(false),
             backlogs: RefCell::default(),
+            memory: OnceCell::new(),
         })
     }
 

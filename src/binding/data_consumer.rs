@@ -13,8 +13,7 @@ use crate::sfu::id::DataConsumerKey;
 
 use super::batcher::SharedBatcher;
 
-/// The bound of the messages that `send()` accepted and the worker has not taken yet, in charged bytes
-/// (payload + 64 per message).
+/// The bound of the messages that `send()` accepted and the worker has not taken yet, in charged bytes.
 const MAX_INTAKE: u64 = 64 << 20;
 
 /// A sink of messages.
@@ -32,6 +31,7 @@ pub struct DataConsumer {
 impl DataConsumer {
     pub(super) fn new(batcher: SharedBatcher, key: DataConsumerKey, backlog: Arc<Backlog>) -> Self {
         let intake = Arc::new(Backlog::new(MAX_INTAKE));
+        batcher.memory.get().into_iter().for_each(|it| intake.join(it));
         Self { batcher, key, backlog, intake }
     }
 

@@ -9,6 +9,7 @@ use crate::proto::dtls;
 use crate::sfu::contract::answers::WorkerAnswer;
 use crate::sfu::contract::options::{PortRange, WorkerSettings};
 use crate::sfu::error::Error;
+use crate::sfu::memory::Memory;
 
 use super::driver::Driver;
 use super::job::Job;
@@ -25,12 +26,20 @@ fn certificate(settings: &WorkerSettings) -> Result<Certificate, Error> {
     })
 }
 
+/// What the thread waits for before it serves.
+struct Start {
+    request: u32,
+    settings: WorkerSettings,
+    memory: Option<Arc<Memory>>,
+}
+
 /// A worker's thread. Dropping the handle closes the worker and waits for the thread's end.
 #[derive(Debug)]
 pub struct WorkerHandle {
     inbox: Arc<WorkerInbox>,
     thread_id: u32,
-    start: Option<mpsc::Sender<(u32, WorkerSettings)>>,
+    start: Option<mpsc::Sender<Start>>,
+    memory: Option<Arc<Memory>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -38,28 +47,35 @@ impl WorkerHandle {
     /// Spawns the thread, which waits for [`Self::start`].
     pub fn new(outbox: Arc<Outbox>) -> std::io::Result<Self> {
         let inbox = Arc::new(WorkerInbox::default());
-        let (start, settings) = mpsc::channel();
+        let (start, begin) = mpsc::channel();
         let (send_id, id) = mpsc::channel();
         let main = {
             let inbox = Arc::clone(&inbox);
             move || {
                 // Sending fails only if the handle, which waits for the id, was dropped.
                 let _ = send_id.send(usage::thread_id());
-                run(&settings, &inbox, &outbox);
+                run(&begin, &inbox, &outbox);
             }
         };
         #[allow(clippy::disallowed_methods, reason = "the one place where threads begin")]
         let thread = std::thread::Builder::new().name("datasoup-worker".into()).spawn(main)?;
         let thread_id = id.recv().unwrap_or_default();
-        Ok(Self { inbox, thread_id, start: Some(start), thread: Some(thread) })
+        Ok(Self { inbox, thread_id, start: Some(start), memory: None, thread: Some(thread) })
     }
 
     /// Begins to serve, and answers `request`. If the settings are rejected, the thread ends.
     pub fn start(&mut self, request: u32, settings: WorkerSettings) {
         if let Some(start) = self.start.take() {
+            self.memory = settings.max_memory.map(|max| Arc::new(Memory::new(max)));
+            let memory = self.memory.clone();
             // Sending fails only if the thread has ended, and the outbox reports that.
-            let _ = start.send((request, settings));
+            let _ = start.send(Start { request, settings, memory });
         }
+    }
+
+    /// What the queues of the worker may hold together, if the settings limit that.
+    pub fn memory(&self) -> Option<&Arc<Memory>> {
+        self.memory.as_ref()
     }
 
     /// The operating system's id of the thread.
@@ -89,15 +105,11 @@ impl Drop for WorkerHandle {
     }
 }
 
-fn run(
-    settings: &mpsc::Receiver<(u32, WorkerSettings)>,
-    inbox: &Arc<WorkerInbox>,
-    outbox: &Arc<Outbox>,
-) {
+fn run(start: &mpsc::Receiver<Start>, inbox: &Arc<WorkerInbox>, outbox: &Arc<Outbox>) {
     let served = panics::catch(|| {
-        let Ok((request, settings)) = settings.recv() else { return };
+        let Ok(Start { request, settings, memory }) = start.recv() else { return };
         log::attach(settings.log_level, settings.log_tags.clone());
-        let (serve, answer) = match serve(&settings, inbox, outbox) {
+        let (serve, answer) = match serve(&settings, memory, inbox, outbox) {
             Ok((serve, answer)) => (Some(serve), Ok(answer)),
             Err(error) => (None, Err(error)),
         };
@@ -123,6 +135,7 @@ fn run(
 /// answer to the start.
 fn serve(
     settings: &WorkerSettings,
+    memory: Option<Arc<Memory>>,
     inbox: &Arc<WorkerInbox>,
     outbox: &Arc<Outbox>,
 ) -> Result<(impl FnOnce() + use<>, String), Error> {
@@ -140,7 +153,8 @@ fn serve(
         serde_json::to_string(&answer).map_err(|it| Error::InvalidAnswer(it.to_string()))?;
     let serve = move || {
         dtls::warm_up();
-        let world = World::new(certificate, ports, Arc::clone(&inbox), outbox);
+        let mut world = World::new(certificate, ports, Arc::clone(&inbox), outbox);
+        memory.into_iter().for_each(|it| world.sfu.limit_memory(it));
         runtime.block_on(Driver::new(world, inbox).run());
     };
     Ok((serve, answer))

@@ -86,7 +86,7 @@ impl World {
     }
 
     /// Returns the answer of `worker.dump()`.
-    pub fn dump(&self) -> WorkerDump {
+    pub fn dump(&mut self) -> WorkerDump {
         self.sfu.dump(usage::thread_id(), self.sockets.counters(), self.outbox.counters())
     }
 

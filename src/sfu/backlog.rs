@@ -6,7 +6,9 @@
 //! hot path pays for plain loads and stores only, and both sides can ask for the difference.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 
+use super::memory::Memory;
 use crate::proto::message::Amount;
 
 /// Counts messages between their entering and their leaving of a queue.
@@ -16,6 +18,8 @@ pub struct Backlog {
     left: Side,
     bound: u64,
     overflowing: AtomicBool,
+    /// Counts the same bytes together with those of the worker's other queues, if that has a maximum.
+    memory: OnceLock<Arc<Memory>>,
 }
 
 /// One writer's counters, on a cache line of their own.
@@ -39,14 +43,27 @@ impl Side {
 impl Backlog {
     /// An empty backlog that holds at most `bound` charged bytes.
     pub fn new(bound: u64) -> Self {
-        Self { entered: Side::default(), left: Side::default(), bound, overflowing: false.into() }
+        Self {
+            entered: Side::default(),
+            left: Side::default(),
+            bound,
+            overflowing: false.into(),
+            memory: OnceLock::new(),
+        }
     }
 
-    /// Counts a message that enters, if it fits: an empty backlog takes any message. Returns whether it does. Only
-    /// one thread may call this, as each counter has a single writer.
+    /// Counts towards `memory`, too. Call this before the first message enters.
+    pub fn join(&self, memory: &Arc<Memory>) {
+        // A backlog joins the memory of its worker, which is always the same one.
+        let _ = self.memory.set(Arc::clone(memory));
+    }
+
+    /// Counts a message that enters, if it fits: an empty backlog takes any message that the worker's memory has room
+    /// for. Returns whether it does. Only one thread may call this, as each counter has a single writer.
     pub fn try_enter(&self, amount: Amount) -> bool {
         let queued = self.charge();
-        let fits = queued == 0 || queued + amount.charge as u64 <= self.bound;
+        let fits = (queued == 0 || queued + amount.charge as u64 <= self.bound)
+            && self.memory.get().is_none_or(|it| it.admits(amount.charge));
         if fits {
             self.enter(amount);
         }
@@ -55,6 +72,9 @@ impl Backlog {
 
     /// Counts a message that enters a queue with a bound of its own. Only one thread may call this.
     pub fn enter(&self, amount: Amount) {
+        if let Some(memory) = self.memory.get() {
+            memory.hold(amount.charge);
+        }
         self.entered.add(amount);
     }
 
@@ -65,11 +85,19 @@ impl Backlog {
         charge.store(rest, Ordering::Relaxed);
         let rest = payload.load(Ordering::Relaxed).saturating_sub(amount.payload as u64);
         payload.store(rest, Ordering::Release);
+        self.release(amount.charge);
     }
 
     /// Counts messages that leave. Only one thread may call this.
     pub fn leave(&self, amount: Amount) {
         self.left.add(amount);
+        self.release(amount.charge);
+    }
+
+    fn release(&self, charge: usize) {
+        if let Some(memory) = self.memory.get() {
+            memory.release(charge);
+        }
     }
 
     /// Sets the payload inside, for a queue whose owner counts by itself.
@@ -89,19 +117,22 @@ impl Backlog {
         first
     }
 
-    /// Whether something was rejected or dropped, and half of the room is free again. True once per
-    /// overflow, for the side that asks first.
+    /// Whether something was rejected or dropped, and half of the room is free again, with room in the worker's
+    /// memory. True once per overflow, for the side that asks first.
     pub fn take_relief(&self) -> bool {
         fence(Ordering::SeqCst);
         self.overflowing.load(Ordering::Relaxed)
             && self.charge() <= self.bound / 2
+            && self.memory.get().is_none_or(|it| it.is_relieved())
             && self.overflowing.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether less than a quarter of the room is taken, or nothing at all. Ends an overflow.
+    /// Whether less than a quarter of the room is taken, or nothing at all, and the worker's memory has room. Ends an
+    /// overflow.
     pub fn take_drain(&self) -> bool {
         let charge = self.charge();
-        let drained = charge == 0 || charge < self.bound / 4;
+        let drained = (charge == 0 || charge < self.bound / 4)
+            && self.memory.get().is_none_or(|it| it.is_relieved());
         if drained {
             self.overflowing.store(false, Ordering::Relaxed);
         }
@@ -123,6 +154,13 @@ impl Backlog {
     /// What is inside.
     pub fn amount(&self) -> Amount {
         Amount { payload: self.payload() as usize, charge: self.charge() as usize }
+    }
+}
+
+impl Drop for Backlog {
+    fn drop(&mut self) {
+        // What is inside has been dropped, too, or nothing counts it any more.
+        self.release(self.charge() as usize);
     }
 }
 

@@ -9,6 +9,7 @@ use super::entity::data_producer::DataProducer;
 use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, DataProducerEvent, Event};
 use super::id::{self, DataProducerKey, TransportKey};
+use super::memory::Waiter;
 
 /// A [`DataProducer`] in its [`Sfu`], with its requests as methods.
 #[derive(Debug)]
@@ -30,13 +31,18 @@ impl Sfu {
     /// Emits 'drain' after a rejected `send()`, once the backlog is below a quarter of its bound.
     pub fn notify_drain(&mut self, key: DataProducerKey) {
         if let Some(producer) = self.data_producers.get_mut(&key) {
-            producer.wants_drain = true;
+            let waited = std::mem::replace(&mut producer.wants_drain, true);
             self.check_drain(key);
+            let waits = self.data_producers.get(&key).is_some_and(|it| it.wants_drain);
+            if waits && !waited {
+                self.wait_for_memory(Waiter::Producer(key));
+            }
         }
     }
 
     pub(super) fn check_drain(&mut self, key: DataProducerKey) {
         if let Some(producer) = self.data_producers.get_mut(&key)
+            && producer.wants_drain
             && producer.intake.as_ref().is_some_and(|it| it.take_drain())
         {
             producer.wants_drain = false;
@@ -48,6 +54,10 @@ impl Sfu {
     pub(super) fn remove_data_producer(&mut self, key: DataProducerKey) {
         let Some(producer) = self.data_producers.remove(&key) else { return };
         self.data_producer_ids.remove(&producer.id);
+        if let Some(intake) = &producer.intake {
+            // The messages that are still on their way are dropped when they come.
+            intake.leave(intake.amount());
+        }
         for consumer in producer.consumers {
             self.remove_data_consumer(consumer);
             let event = DataConsumerEvent::DataProducerClose;

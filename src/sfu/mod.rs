@@ -45,6 +45,7 @@ mod entity;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod memory;
 mod meter;
 mod paths;
 pub mod pipe_header;

@@ -19,6 +19,7 @@ use super::entity::data_consumer::{Destination, DropReason};
 use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, Event};
 use super::id::{DataProducerKey, TransportKey};
+use super::memory::{self, Waiter};
 use super::pipe_header;
 use super::subchannels::Selector;
 
@@ -90,8 +91,19 @@ impl Sfu {
         mut message: Message,
         selector: Option<&Arc<Selector>>,
     ) {
-        let Self { data_producers, data_consumers, transports, events, dirty, turn, now, .. } =
-            self;
+        let Self {
+            data_producers,
+            data_consumers,
+            transports,
+            events,
+            dirty,
+            turn,
+            now,
+            memory,
+            waiters,
+            deadlines,
+            ..
+        } = self;
         let Some(producer) = data_producers.get_mut(&key) else { return };
         if producer.paused {
             producer.skip_paused();
@@ -147,6 +159,10 @@ impl Sfu {
                         events.push_back(Event::Message(key, message()));
                         consumer.sent(payload_len);
                     } else {
+                        if memory.is_some() && dropping.is_none() {
+                            waiters.insert(Waiter::Consumer(key));
+                            deadlines.set(memory::DEADLINE, Some(*now + memory::LOOK));
+                        }
                         dropping.get_or_insert_with(DropCount::default).add(payload_len);
                         backlog.overflow();
                         // JavaScript may have drained the backlog before it could see the overflow. No further
@@ -162,7 +178,8 @@ impl Sfu {
                 }
                 Destination::Sctp { stream, .. } => {
                     let stream = stream.stream_id;
-                    match transport.send(*now, stream, carried.as_ref(), message()) {
+                    let memory = memory.as_deref();
+                    match transport.send(*now, memory, stream, carried.as_ref(), message()) {
                         Ok(buffered) => {
                             consumer.sent(payload_len);
                             transport.show_buffered(key, consumer, buffered);
@@ -198,7 +215,7 @@ impl DataConsumerMut<'_> {
         let stream = self.sctp_stream()?;
         let payload_len = message.payload.len();
         let Self { sfu, key } = self;
-        let Sfu { now, turn, transports, data_consumers, events, dirty, .. } = &mut **sfu;
+        let Sfu { now, turn, transports, data_consumers, events, dirty, memory, .. } = &mut **sfu;
         let consumer = data_consumers.get_mut(key).ok_or(*key)?;
         let transport = transports.get_mut(&consumer.transport).ok_or(consumer.transport)?;
         if payload_len > transport.max_send_message_size as usize {
@@ -208,7 +225,7 @@ impl DataConsumerMut<'_> {
         if consumer.paused || consumer.producer_paused {
             return Err(Error::SendFailed);
         }
-        match transport.send(*now, stream, None, message) {
+        match transport.send(*now, memory.as_deref(), stream, None, message) {
             Ok(buffered) => {
                 transport.show_buffered(*key, consumer, buffered);
                 transport.mark_dirty(consumer.transport, dirty);

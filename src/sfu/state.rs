@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use uuid::Uuid;
 
 use crate::proto::certificate::{Certificate, Fingerprint};
@@ -14,7 +14,9 @@ use crate::proto::dtls::DtlsContext;
 use crate::proto::net::{SocketId, Tuple};
 use crate::proto::transmit::Transmits;
 
-use super::contract::dump::{ChannelMessageHandlers, OutboxCounters, SocketCounters, WorkerDump};
+use super::contract::dump::{
+    ChannelMessageHandlers, MemoryCounters, OutboxCounters, SocketCounters, WorkerDump,
+};
 use super::deadlines::Deadlines;
 use super::entity::data_consumer::DataConsumer;
 use super::entity::data_producer::DataProducer;
@@ -23,6 +25,7 @@ use super::entity::transport::Transport;
 use super::entity::webrtc_server::WebRtcServer;
 use super::event::Event;
 use super::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
+use super::memory::{self, Memory, Waiter};
 use super::paths::{Paths, SocketOwner};
 
 /// Everything that one worker serves.
@@ -43,6 +46,10 @@ pub struct Sfu {
     pub(super) dirty: Vec<TransportKey>,
     pub(super) transmits: Transmits,
     pub(super) events: VecDeque<Event>,
+    /// Present if the worker's queues have a maximum in all.
+    pub(super) memory: Option<Arc<Memory>>,
+    /// Those that have met this maximum.
+    pub(super) waiters: FxHashSet<Waiter>,
     /// The time of this turn.
     pub(super) now: Instant,
     pub(super) turn: u64,
@@ -67,10 +74,17 @@ impl Sfu {
             dirty: Vec::new(),
             transmits: Transmits::default(),
             events: VecDeque::new(),
+            memory: None,
+            waiters: FxHashSet::default(),
             now,
             turn: 0,
             clock: (now, uptime),
         }
+    }
+
+    /// Bounds what all queues hold together. Call this before anything else.
+    pub fn limit_memory(&mut self, memory: Arc<Memory>) {
+        self.memory = Some(memory);
     }
 
     /// Begins a turn: every call from here on happens at `now`.
@@ -139,7 +153,16 @@ impl Sfu {
     }
 
     /// The answer of `worker.dump()`. The counters are the runtime's.
-    pub fn dump(&self, pid: u32, sockets: SocketCounters, outbox: OutboxCounters) -> WorkerDump {
+    pub fn dump(
+        &mut self,
+        pid: u32,
+        sockets: SocketCounters,
+        outbox: OutboxCounters,
+    ) -> WorkerDump {
+        let memory = MemoryCounters {
+            bytes_held: self.bytes_held(),
+            messages_dropped_memory: self.memory.as_ref().map_or(0, |it| it.refused()),
+        };
         let server_ids: Vec<Uuid> = self.servers.values().map(|it| it.id).collect();
         let router_ids: Vec<Uuid> = self.routers.values().map(|it| it.id).collect();
         let transports = self.transports.values().map(|it| it.id);
@@ -152,6 +175,7 @@ impl Sfu {
             pid,
             sockets,
             outbox,
+            memory,
             web_rtc_server_ids: server_ids,
             router_ids,
             channel_message_handlers: ChannelMessageHandlers {
@@ -175,6 +199,15 @@ impl Sfu {
             && self.deadlines.next().is_none()
     }
 
+    /// The charge of what all queues hold, except for messages of `dataConsumer.send()` that are on their way to the
+    /// worker.
+    pub fn bytes_held(&mut self) -> u64 {
+        let intakes = self.data_producers.values().filter_map(|it| it.intake.as_ref());
+        let backlogs = self.data_consumers.values().filter_map(DataConsumer::direct_backlog);
+        let direct: u64 = intakes.chain(backlogs).map(|it| it.charge()).sum();
+        direct + self.transports.values_mut().map(|it| it.bytes_held() as u64).sum::<u64>()
+    }
+
     /// Closes everything. [`Self::flush`] then returns the last packets to the peers.
     pub fn close(&mut self) {
         for key in self.routers.keys().copied().collect::<Vec<_>>() {
@@ -183,6 +216,8 @@ impl Sfu {
         for key in self.servers.keys().copied().collect::<Vec<_>>() {
             self.remove_webrtc_server(key);
         }
+        self.waiters.clear();
+        self.deadlines.remove(memory::DEADLINE);
     }
 
     /// The time of this turn in monotonic milliseconds, for statistics.

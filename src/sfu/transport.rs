@@ -58,6 +58,9 @@ impl Sfu {
             self.remove_data_consumer(consumer);
         }
         let Some(mut transport) = self.transports.remove(&key) else { return };
+        if let Some(memory) = &self.memory {
+            transport.uncount(memory);
+        }
         self.deadlines.remove(key);
         match &mut transport.kind {
             Kind::Direct => {}
@@ -115,6 +118,9 @@ impl TransportMut<'_> {
         transport.data_producers.push(key);
         let router = transport.router;
         let intake = direct.then_some(intake);
+        if let (Some(intake), Some(memory)) = (&intake, &self.sfu.memory) {
+            intake.join(memory);
+        }
         let producer = DataProducer::new(id, router, transport_key, options, stream, intake);
         self.sfu.data_producers.insert(key, producer);
         self.sfu.data_producer_ids.insert(id, key);
@@ -145,6 +151,9 @@ impl TransportMut<'_> {
         let subscriptions = Subchannels::new(options.subchannels.iter().copied());
 
         let destination = if self.get().is_direct() {
+            if let Some(memory) = &self.sfu.memory {
+                backlog.join(memory);
+            }
             Destination::Direct { backlog, dropping: None }
         } else {
             let reliability = options.reliability(inherited)?;

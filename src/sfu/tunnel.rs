@@ -16,6 +16,7 @@ use rustc_hash::FxHashMap;
 use crate::proto::message::{Amount, Message, StreamId};
 use crate::proto::sctp::{MessageTally, SctpEvent, SctpState, SendError};
 use crate::sfu::backlog::{Backlog, LowWatermark};
+use crate::sfu::memory::Memory;
 use crate::sfu::subchannels::Selector;
 
 /// What one end of a tunnel hands to the other.
@@ -87,14 +88,17 @@ impl Tunnel {
         total_limit: u32,
         stream_limit: u32,
         default_low_threshold: u32,
+        memory: Option<&Arc<Memory>>,
     ) -> Self {
+        let total = Arc::new(Backlog::new(total_limit.into()));
+        memory.into_iter().for_each(|it| total.join(it));
         Self {
             total_limit,
             stream_limit,
             default_low_threshold: default_low_threshold.into(),
             state: SctpState::New,
             streams: FxHashMap::default(),
-            total: Arc::new(Backlog::new(total_limit.into())),
+            total,
             control: VecDeque::new(),
             traffic: VecDeque::new(),
             events: VecDeque::new(),
@@ -134,6 +138,11 @@ impl Tunnel {
         if let Some(stream) = self.streams.get(&id) {
             stream.low.set_threshold(threshold as u64);
         }
+    }
+
+    /// The charge of all messages on their way.
+    pub(in crate::sfu) fn charge(&self) -> usize {
+        self.total.amount().charge
     }
 
     pub(in crate::sfu) fn buffered_amount(&self, id: StreamId) -> usize {
@@ -225,6 +234,7 @@ impl Tunnel {
             // The other end will not count what was handed over as arrived.
             stream.backlog.publish(0);
         }
+        self.total.withdraw(self.total.amount());
         self.enter(SctpState::Closed);
     }
 
@@ -287,7 +297,7 @@ mod tests {
     use crate::proto::message::Ppid;
 
     fn tunnel() -> Tunnel {
-        Tunnel::new(500, 300, 100)
+        Tunnel::new(500, 300, 100, None)
     }
 
     fn message(len: usize) -> Message {

@@ -18,6 +18,7 @@ pub(crate) fn worker() -> WorkerSettings {
         log_tags: Vec::new(),
         rtc_min_port: 10_000,
         rtc_max_port: 59_999,
+        max_memory: None,
         dtls_certificate: None,
     }
 }

@@ -1,11 +1,11 @@
 //! 'Where did my message go?' in docs/security.md: random programs against every kind of transport, after each step of
 //! which the counters of each DataConsumer add up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use datasoup::proto::message::Amount;
+use datasoup::proto::message::{Amount, Message};
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, DirectTransportOptions, PipeTransportOptions,
@@ -13,6 +13,7 @@ use datasoup::sfu::contract::options::{
 };
 use datasoup::sfu::contract::stats::{DataConsumerStats, DataProducerStats};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use datasoup::sfu::memory::Memory;
 use datasoup::sfu::subchannels::{Selector, Subchannels};
 
 use crate::common::lab::{Lab, binary, ours, theirs};
@@ -54,8 +55,13 @@ struct Program {
     lab: Lab,
     random: Random,
     producer: DataProducerKey,
+    /// The messages of JavaScript that have not reached the worker.
+    intake: Arc<Backlog>,
+    on_their_way: VecDeque<(Message, Option<Arc<Selector>>)>,
     transport: TransportKey,
     sinks: Vec<Sink>,
+    /// What each worker may hold, if that is limited.
+    memories: Vec<Arc<Memory>>,
     /// What DataConsumers on `transport` that have closed had sent, in both ways.
     closed_sent: u64,
     outcomes: Outcomes,
@@ -80,11 +86,21 @@ fn selector(random: &mut Random) -> Option<Arc<Selector>> {
 }
 
 impl Program {
-    fn new(kind: Kind, seed: u64) -> Self {
+    fn new(kind: Kind, seed: u64, max_memory: Option<u64>) -> Self {
         let mut lab = Lab::with(2, Conditions::PERFECT, seed);
+        let memories: Vec<_> = max_memory
+            .into_iter()
+            .flat_map(|max| [(); 2].map(|()| Arc::new(Memory::new(max))))
+            .collect();
+        for (host, memory) in lab.hosts.iter_mut().zip(&memories) {
+            host.sfu.limit_memory(Arc::clone(memory));
+        }
         let router = lab.host().router();
         let source = lab.host().direct(router);
-        let producer = lab.host().produce(source, 0);
+        let producer = DataProducerKey(lab.host().key());
+        let intake = options::backlog();
+        let mut direct = lab.sfu().transport(source).expect("open");
+        direct.produce_data(producer, options::producer(), Arc::clone(&intake)).expect("made");
         let transport = match kind {
             Kind::Direct => {
                 let key = TransportKey(lab.host().key());
@@ -111,13 +127,17 @@ impl Program {
         let random = Random(seed);
         let (sinks, closed_sent) = (Vec::new(), 0);
         let outcomes = Outcomes::new();
+        let on_their_way = VecDeque::new();
         let mut program = Self {
             kind,
             lab,
             random,
             producer,
+            intake,
+            on_their_way,
             transport,
             sinks,
+            memories,
             closed_sent,
             outcomes,
             ended: false,
@@ -232,11 +252,21 @@ impl Program {
             27..29 => (0..10).for_each(|_| self.send()),
             _ => self.send(),
         }
+        if self.random.chance(0.7) {
+            for (message, selector) in self.on_their_way.drain(..) {
+                self.lab.sfu().send(self.producer, message, selector.as_ref());
+            }
+        }
     }
 
     fn send(&mut self) {
         let (message, selector) = (binary(1, self.len()), selector(&mut self.random));
-        self.lab.sfu().send(self.producer, message, selector.as_ref());
+        let subchannels = selector.as_ref().map_or(0, |it| it.subchannels.len());
+        if self.intake.try_enter(message.amount().with_subchannels(subchannels)) {
+            self.on_their_way.push_back((message, selector));
+        } else if self.intake.overflow() {
+            self.lab.sfu().notify_drain(self.producer);
+        }
     }
 
     fn consumer(&mut self, index: usize) -> datasoup::sfu::data_consumer::DataConsumerMut<'_> {
@@ -288,6 +318,24 @@ impl Program {
             assert_eq!(it.messages_dropped, reasons, "{it:?}");
             let directly = (it.messages_sent_directly, it.messages_rejected);
             assert_eq!(directly, (sent_directly, rejected), "{it:?}");
+        }
+        self.lab.flush();
+        for (host, memory) in self.lab.hosts.iter_mut().zip(&self.memories) {
+            assert_eq!(memory.held(), host.sfu.bytes_held(), "what each entity holds");
+        }
+    }
+
+    /// Closes everything. Nothing is held then.
+    #[track_caller]
+    fn close(mut self) {
+        self.take();
+        for host in &mut self.lab.hosts {
+            host.sfu.close();
+        }
+        self.lab.flush();
+        for (host, memory) in self.lab.hosts.iter().zip(&self.memories) {
+            assert!(host.sfu.is_empty());
+            assert_eq!(memory.held(), 0);
         }
     }
 
@@ -403,10 +451,10 @@ fn pipe(lab: &mut Lab, router: datasoup::sfu::id::RouterKey, tunnel: bool) -> Tr
 }
 
 /// Runs random programs. Returns what happened to messages in all of them.
-fn run(kind: Kind) -> Outcomes {
+fn run(kind: Kind, max_memory: Option<u64>) -> Outcomes {
     let mut outcomes = Outcomes::new();
     for seed in 0..6 {
-        let mut program = Program::new(kind, seed);
+        let mut program = Program::new(kind, seed, max_memory);
         for _ in 0..STEPS {
             program.step();
             program.check();
@@ -414,9 +462,12 @@ fn run(kind: Kind) -> Outcomes {
         program.check_transport();
         program.end();
         (0..program.sinks.len()).for_each(|it| program.tally(it));
-        for (name, count) in program.outcomes {
+        for (name, count) in &program.outcomes {
             *outcomes.entry(name).or_default() += count;
         }
+        let refused: u64 = program.memories.iter().map(|it| it.refused()).sum();
+        assert!(max_memory.is_none() || refused > 0, "the maximum was never reached");
+        program.close();
     }
     outcomes
 }
@@ -424,7 +475,7 @@ fn run(kind: Kind) -> Outcomes {
 /// Runs random programs of this kind and checks that everything has happened in them, except for what cannot.
 #[track_caller]
 fn assert_accounts(kind: Kind, never: &[&str]) {
-    let outcomes = run(kind);
+    let outcomes = run(kind, None);
     for (name, count) in &outcomes {
         assert_eq!(*count == 0, never.contains(name), "{name}: {outcomes:?}");
     }
@@ -455,4 +506,11 @@ fn the_counters_of_pipe_consumers_add_up() {
 fn the_counters_of_tunnel_consumers_add_up() {
     let never = ["messagesDiscarded", "messagesExpired", "messagesAbandoned"];
     assert_accounts(Kind::Tunnel, &never);
+}
+
+#[test]
+fn the_counters_add_up_at_the_maximum_of_the_workers_memory_and_closing_gives_all_of_it_back() {
+    for kind in [Kind::Direct, Kind::WebRtc, Kind::Plain, Kind::Pipe, Kind::Tunnel] {
+        run(kind, Some(50_000));
+    }
 }

@@ -7,6 +7,7 @@ mod accounting;
 mod closing;
 mod hostile;
 mod idle;
+mod memory;
 mod network;
 mod networks;
 mod path;

@@ -291,6 +291,14 @@ impl Association {
         self.queues.queued_bytes()
     }
 
+    /// The charge of everything that is held: messages in the queues and inside sctp-proto, and what has arrived of
+    /// messages of the peer that are not complete.
+    pub fn bytes_held(&mut self) -> usize {
+        self.refresh_flight();
+        let inbound = self.engine.as_ref().map_or(0, |engine| engine.bytes_held());
+        self.queues.charge() + self.flight.charge() + inbound
+    }
+
     /// Sets the threshold of [`SctpEvent::BufferedAmountLow`] in bytes.
     pub fn set_buffered_amount_low_threshold(&mut self, stream: StreamId, threshold: usize) {
         self.queues.set_low_threshold(stream, threshold);
@@ -323,6 +331,15 @@ impl Association {
     pub fn abort(&mut self, now: Instant) {
         self.clock = Some(now);
         self.end(SctpState::Closed, Some(cause::USER_INITIATED));
+    }
+
+    /// Brings `flight` up to date.
+    fn refresh_flight(&mut self) {
+        if let Some(engine) = self.engine.as_mut().filter(|_| self.flight_is_stale) {
+            self.flight_is_stale = false;
+            self.flight.refresh(engine.in_flight(), |stream| engine.unacked(stream));
+            engine.unsent().into_iter().for_each(|unsent| self.flight.limit(unsent));
+        }
     }
 
     fn on_sign_of_life(&mut self, now: Instant) {
@@ -381,17 +398,17 @@ impl Association {
     /// Moves messages and stream resets into the engine, as many as are admitted. Returns whether
     /// there were any.
     fn pump(&mut self, now: Instant) -> bool {
-        let Some(engine) = &mut self.engine else { return false };
         if self.state != SctpState::Connected || self.shutdown_deadline.is_some() {
             return false;
         }
+        let sends = !self.queues.is_empty() || self.streams.owes_channel_acks();
+        if sends {
+            self.refresh_flight();
+        }
+        let Some(engine) = &mut self.engine else { return false };
         let mut wrote = false;
-        if !self.queues.is_empty() || self.streams.owes_channel_acks() {
+        if sends {
             let flight = &mut self.flight;
-            if std::mem::take(&mut self.flight_is_stale) {
-                flight.refresh(engine.in_flight(), |stream| engine.unacked(stream));
-                engine.unsent().into_iter().for_each(|unsent| flight.limit(unsent));
-            }
             while flight.admits(dcep::ACK.len()) == Admittance::Now
                 && let Some(stream) = self.streams.pop_channel_ack()
             {

@@ -431,6 +431,11 @@ impl Engine {
         self.ledger.local.as_mut().map(|local| &mut local.unsent)
     }
 
+    /// The charge of the chunks that sctp-proto holds of the peer's messages.
+    pub(super) fn bytes_held(&self) -> usize {
+        self.ledger.held.charge()
+    }
+
     /// Releases memory that is not in use.
     pub(super) fn trim(&mut self) {
         self.ledger.trim();

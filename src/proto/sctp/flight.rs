@@ -188,6 +188,11 @@ impl Flight {
         }
     }
 
+    /// The charge of the messages inside, as far as they are not acknowledged.
+    pub(super) fn charge(&self) -> usize {
+        self.bytes + 64 * self.messages
+    }
+
     /// Corrects the count of unsent bytes.
     pub(super) fn limit(&self, unsent: &mut UnsentBytes) {
         unsent.limit(self.bytes);

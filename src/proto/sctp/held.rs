@@ -13,6 +13,11 @@ impl HeldChunks {
         self.bytes += bytes;
     }
 
+    /// Their charge: payload, and 64 bytes for each.
+    pub(super) fn charge(&self) -> usize {
+        self.bytes + 64 * self.chunks
+    }
+
     /// Notes that a message was read, which had this many chunks and bytes.
     pub(super) fn remove(&mut self, chunks: usize, bytes: usize) {
         self.chunks = self.chunks.saturating_sub(chunks);

@@ -168,6 +168,11 @@ impl SendQueues {
         self.amount.payload
     }
 
+    /// The charge of all streams.
+    pub(super) fn charge(&self) -> usize {
+        self.amount.charge
+    }
+
     /// Payload bytes of `stream`; 0 for an unknown one.
     pub(super) fn buffered_amount(&self, stream: StreamId) -> usize {
         self.streams.get(&stream).map_or(0, |queue| queue.amount.payload)

@@ -56,6 +56,16 @@ pub struct OutboxCounters {
     pub log_lines_dropped: u64,
 }
 
+/// What all queues of a worker hold together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryCounters {
+    /// The charged bytes of all messages that the worker holds.
+    pub bytes_held: u64,
+    /// Messages that `send()` rejected, or that were dropped for a DataConsumer, because of `maxMemory`.
+    pub messages_dropped_memory: u64,
+}
+
 /// The answer of `worker.dump()`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -66,6 +76,8 @@ pub struct WorkerDump {
     pub sockets: SocketCounters,
     #[serde(flatten)]
     pub outbox: OutboxCounters,
+    #[serde(flatten)]
+    pub memory: MemoryCounters,
     pub web_rtc_server_ids: Vec<Uuid>,
     pub router_ids: Vec<Uuid>,
     pub channel_message_handlers: ChannelMessageHandlers,

@@ -23,6 +23,8 @@ pub struct WorkerSettings {
     pub rtc_min_port: u16,
     /// The last of these ports; not below the first.
     pub rtc_max_port: u16,
+    /// The most that all queues of the worker may hold together, in charged bytes; no limit if absent.
+    pub max_memory: Option<u64>,
     /// The certificate of its DTLS sessions; generated if absent.
     pub dtls_certificate: Option<DtlsCertificate>,
 }

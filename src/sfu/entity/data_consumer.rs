@@ -142,6 +142,19 @@ impl DataConsumer {
         }
     }
 
+    /// What waits for JavaScript, if the consumer is direct.
+    pub(in crate::sfu) fn direct_backlog(&self) -> Option<&Arc<Backlog>> {
+        match &self.destination {
+            Destination::Direct { backlog, .. } => Some(backlog),
+            Destination::Sctp { .. } => None,
+        }
+    }
+
+    /// Whether messages have been dropped since the last 'overflow'.
+    pub(in crate::sfu) fn is_dropping(&self) -> bool {
+        matches!(self.destination, Destination::Direct { dropping: Some(_), .. })
+    }
+
     pub(in crate::sfu) fn stream(&self) -> Option<SctpStreamParameters> {
         match self.destination {
             Destination::Sctp { stream, .. } => Some(stream),

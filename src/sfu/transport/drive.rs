@@ -8,8 +8,10 @@ use crate::proto::message::StreamId;
 use crate::proto::net::Tuple;
 use crate::proto::sctp::{SctpEvent, SctpState};
 use crate::sfu::Sfu;
+use crate::sfu::entity::data_consumer::DataConsumer;
 use crate::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
 use crate::sfu::id::TransportKey;
+use crate::sfu::memory::{self, Waiter};
 
 use crate::sfu::entity::transport::{Kind, Polled, Transport};
 
@@ -57,6 +59,9 @@ impl Sfu {
         while let Some(key) = self.dirty.pop() {
             let Some(transport) = self.transports.get_mut(&key) else { continue };
             transport.poll_transmit(self.now, &mut self.transmits);
+            if let Some(memory) = &self.memory {
+                transport.count(memory);
+            }
             self.publish_buffered_amounts(key);
             self.pump(key);
             self.emit_path_changes(key);
@@ -82,11 +87,48 @@ impl Sfu {
     /// Wakes the transports whose deadline has come.
     pub(in crate::sfu) fn handle_deadlines(&mut self) {
         while let Some(key) = self.deadlines.expired(self.now) {
+            if key == memory::DEADLINE {
+                self.look_at_waiters();
+                continue;
+            }
             if let Some(transport) = self.transports.get_mut(&key) {
                 transport.handle_timeout(self.now);
             }
             self.pump(key);
             self.touch(key);
+        }
+    }
+
+    /// Looks again at one that has met the maximum of the worker's memory, in a moment.
+    pub(in crate::sfu) fn wait_for_memory(&mut self, waiter: Waiter) {
+        if self.memory.is_some() {
+            self.waiters.insert(waiter);
+            self.deadlines.set(memory::DEADLINE, Some(self.now + memory::LOOK));
+        }
+    }
+
+    /// Emits what is due now that there may be room in the memory.
+    fn look_at_waiters(&mut self) {
+        for waiter in std::mem::take(&mut self.waiters) {
+            let waits = match waiter {
+                Waiter::Producer(key) => {
+                    self.check_drain(key);
+                    self.data_producers.get(&key).is_some_and(|it| it.wants_drain)
+                }
+                Waiter::Consumer(key) => {
+                    let consumer = self.data_consumers.get(&key);
+                    if consumer
+                        .and_then(|it| it.direct_backlog())
+                        .is_some_and(|it| it.take_relief())
+                    {
+                        self.handle_relief(key);
+                    }
+                    self.data_consumers.get(&key).is_some_and(DataConsumer::is_dropping)
+                }
+            };
+            if waits {
+                self.wait_for_memory(waiter);
+            }
         }
     }
 

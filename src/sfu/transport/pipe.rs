@@ -46,7 +46,7 @@ impl TransportMut<'_> {
     /// queued are discarded and counted.
     pub fn tunnel(&mut self) -> Result<()> {
         let key = self.key;
-        let Sfu { transports, data_consumers, .. } = &mut *self.sfu;
+        let Sfu { transports, data_consumers, memory, .. } = &mut *self.sfu;
         let transport = transports.get_mut(&key).ok_or(key)?;
         let (wanted, mut tunnel) = match (&mut transport.kind, &transport.sctp) {
             (Kind::Pipe(it), Some(bounds)) => {
@@ -54,6 +54,7 @@ impl TransportMut<'_> {
                     bounds.send_buffer_size,
                     bounds.per_stream_send_queue_limit,
                     bounds.buffered_amount_low_threshold,
+                    memory.as_ref(),
                 );
                 (it.path.take_wanted(), tunnel)
             }
@@ -72,6 +73,9 @@ impl TransportMut<'_> {
         }
         if wanted {
             tunnel.connect();
+        }
+        if let Some(memory) = memory {
+            transport.count(memory);
         }
         if let Kind::Pipe(it) = &mut transport.kind {
             it.tunnel = Some(tunnel);

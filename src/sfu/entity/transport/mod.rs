@@ -52,6 +52,8 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) messages_unrouted: u64,
     pub(in crate::sfu) discarded: DropCount,
     pub(in crate::sfu) dirty: bool,
+    /// What the association counts in the worker's memory.
+    counted: usize,
 }
 
 pub(in crate::sfu) use polled::Polled;
@@ -94,6 +96,7 @@ impl Transport {
             messages_unrouted: 0,
             discarded: DropCount::default(),
             dirty: false,
+            counted: 0,
         }
     }
 

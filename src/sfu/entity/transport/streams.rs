@@ -9,6 +9,7 @@ use crate::sfu::backlog::Backlog;
 use crate::sfu::entity::data_consumer::DataConsumer;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::DataConsumerKey;
+use crate::sfu::memory::Memory;
 use crate::sfu::pipe_header;
 use crate::sfu::subchannels::Selector;
 
@@ -91,8 +92,45 @@ impl Transport {
         }
     }
 
-    /// Queues a message for the peer; a pipe carries `selector` with it.
+    /// The charge of what the association holds: messages for the peer, and fragments of the peer's messages.
+    pub(in crate::sfu) fn bytes_held(&mut self) -> usize {
+        let on_their_way = self.tunnel().map_or(0, Tunnel::charge);
+        on_their_way + self.sctp_mut().map_or(0, Association::bytes_held)
+    }
+
+    /// Counts in `memory` what SCTP holds now. (A tunnel counts by itself.)
+    pub(in crate::sfu) fn count(&mut self, memory: &Memory) {
+        let held = self.sctp_mut().map_or(0, Association::bytes_held);
+        memory.change(self.counted, held);
+        self.counted = held;
+    }
+
+    /// Counts nothing any more, as the transport is closing.
+    pub(in crate::sfu) fn uncount(&mut self, memory: &Memory) {
+        memory.change(self.counted, 0);
+        self.counted = 0;
+    }
+
+    /// Queues a message for the peer, if `memory` has room for it; a pipe carries `selector` with it.
     pub(in crate::sfu) fn send(
+        &mut self,
+        now: Instant,
+        memory: Option<&Memory>,
+        stream: StreamId,
+        selector: Option<&Arc<Selector>>,
+        message: Message,
+    ) -> std::result::Result<usize, SendError> {
+        let Some(memory) = memory else { return self.queue(now, stream, selector, message) };
+        let subchannels = selector.map_or(0, |it| it.subchannels.len());
+        if !memory.admits(message.amount().with_subchannels(subchannels).charge) {
+            return Err(SendError::Full);
+        }
+        let queued = self.queue(now, stream, selector, message);
+        self.count(memory);
+        queued
+    }
+
+    fn queue(
         &mut self,
         now: Instant,
         stream: StreamId,
