@@ -268,12 +268,18 @@ export type WorkerResourceUsage = {
 export type WorkerDump = {
   pid: number;
   /**
-   * Datagrams dropped because neither the kernel nor the buffer of a TCP connection had room for them. The buffer of a
-   * TCP connection holds 256 KiB for a peer that does not read.
+   * Datagrams dropped because neither the kernel nor the buffer of a TCP connection had room for them, or because the
+   * kernel knows no way to their destination. The buffer of a TCP connection holds 256 KiB for a peer that does not
+   * read.
    */
   datagramsUnsent: number;
   /** Datagrams that the kernel dropped because a socket's receive buffer was full: see `recvBufferSize`. */
   datagramsOverflowed: number;
+  /**
+   * Datagrams dropped because no answer can be sent to their source: port 0, or an address that is unspecified or
+   * multicast.
+   */
+  datagramsUnanswerable: number;
   /**
    * Events that were not emitted because newer ones of the same kind replaced them while JavaScript was busy. Of each
    * kind of event that a peer can repeat, at most the first 7 and the latest are kept for an object until JavaScript
@@ -1171,7 +1177,8 @@ export interface PlainTransport<PlainTransportAppData extends AppData = AppData>
   /**
    * Sets the peer's address. With `comedia` the address is ignored, because the transport learns it from the peer.
    *
-   * @param params - `ip`: an IPv4 or IPv6 address, of the family that the transport listens on. `port`: 1-65535.
+   * @param params - `ip`: the IPv4 or IPv6 address of one host, of the family that the transport listens on; neither
+   *   unspecified, broadcast or multicast, nor link-local IPv6. `port`: 1-65535.
    * @throws TypeError: invalid address.
    * @throws Error: called before.
    * @throws UnsupportedError: `srtpParameters` without `enableSctp`; with it they are ignored.
@@ -1249,7 +1256,8 @@ export interface PipeTransport<PipeTransportAppData extends AppData = AppData> e
   /**
    * Sets the address of the other PipeTransport.
    *
-   * @param params - `ip`: an IPv4 or IPv6 address, of the family that the transport listens on. `port`: 1-65535.
+   * @param params - `ip`: the IPv4 or IPv6 address of one host, of the family that the transport listens on; neither
+   *   unspecified, broadcast or multicast, nor link-local IPv6. `port`: 1-65535.
    * @throws TypeError: invalid address.
    * @throws Error: called before.
    * @throws UnsupportedError: `srtpParameters` without `enableSctp`; with it they are ignored.

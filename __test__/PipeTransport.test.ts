@@ -2,7 +2,7 @@ import * as datasoup from '..';
 import type { types } from '..';
 import './helpers/closeWorkers';
 import { EventRecorder } from './helpers/EventRecorder';
-import { notPorts, titled } from './helpers/arguments';
+import { NOT_PEERS, notPorts, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { router, router2 } from './helpers/twoRouters';
 import { untilState } from './helpers/wait';
@@ -108,6 +108,7 @@ describe('pipeTransport.connect()', () => {
       { port: 5000 },
       { ip: 'chicken', port: 5000 },
       { ip: 'fe80::1%lo', port: 5000 },
+      ...NOT_PEERS.map((ip) => ({ ip, port: 5000 })),
       ...notPorts(1).map((port) => ({ ip: '127.0.0.1', port })),
     ]),
   )('connect(%s) rejects with a TypeError', async (_title, params) => {

@@ -2,7 +2,7 @@ import * as datasoup from '..';
 import type { types } from '..';
 import './helpers/closeWorkers';
 import { EventRecorder } from './helpers/EventRecorder';
-import { NOT_OBJECTS, notPorts, titled } from './helpers/arguments';
+import { NOT_OBJECTS, NOT_PEERS, notPorts, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { allOf, numbered, Tally } from './helpers/numbered';
 import { canBind, closeSocket, freePort, udpSocket } from './helpers/sockets';
@@ -162,6 +162,7 @@ describe('plainTransport.connect()', () => {
       { port: 5000 },
       { ip: 'chicken', port: 5000 },
       { ip: 'fe80::1%lo', port: 5000 },
+      ...NOT_PEERS.map((ip) => ({ ip, port: 5000 })),
       { ip: 5, port: 5000 },
       ...notPorts(1).map((port) => ({ ip: '127.0.0.1', port })),
     ]),

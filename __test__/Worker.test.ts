@@ -63,6 +63,7 @@ describe('worker.dump()', () => {
       pid: worker.pid,
       datagramsUnsent: 0,
       datagramsOverflowed: 0,
+      datagramsUnanswerable: 0,
       eventsMerged: 0,
       logLinesDropped: 0,
       bytesHeld: 0,

@@ -17,6 +17,19 @@ export const NOT_STRINGS: unknown[] = [5, true, {}, [], Buffer.from('a'), Symbol
 export const NOT_BOOLEANS: unknown[] = [0, 1, 'true', {}, []];
 export const NOT_OBJECTS: unknown[] = [5, 'object', true];
 export const NOT_ARRAYS: unknown[] = [5, 'array', true, {}];
+/** Addresses that no peer can have, or that cannot be reached without a zone. */
+export const NOT_PEERS = [
+  '0.0.0.0',
+  '255.255.255.255',
+  '224.0.0.1',
+  '239.255.255.250',
+  '::',
+  '0:0::0',
+  '::ffff:0.0.0.0',
+  '::ffff:224.0.0.1',
+  'ff02::1',
+  'fe80::1',
+];
 export const NOT_SUBCHANNELS: unknown[] = notIntegers(0, 65_535);
 
 /** The options of a transport with SCTP that take a number of bytes. */

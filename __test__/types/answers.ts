@@ -815,6 +815,7 @@ export const WorkerDump0: types.WorkerDump = {
     ]
   },
   "datagramsOverflowed": 0,
+  "datagramsUnanswerable": 0,
   "datagramsUnsent": 0,
   "eventsMerged": 0,
   "logLinesDropped": 0,

@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use crc32c::crc32c;
-use datasoup::runtime::mmsg;
-use quinn_udp::{Transmit, UdpSocketState};
+use datasoup::runtime::sendmsg;
 
 const ROUNDS: usize = 50;
 const TIMES: usize = 1000;
@@ -125,7 +124,7 @@ fn datagrams_to_many(len: usize) {
     let what = format!("sendmmsg, 1 of {TOGETHER} datagrams of {len} bytes and headers");
     floor(&what, TOGETHER, || {
         let start = Instant::now();
-        let sent = mmsg::send_many(from.as_fd(), &datagrams).expect("room");
+        let sent = sendmsg::send_many(from.as_fd(), &datagrams).expect("room");
         let took = start.elapsed();
         assert_eq!(sent, TOGETHER);
         to.iter().for_each(empty);
@@ -135,18 +134,12 @@ fn datagrams_to_many(len: usize) {
 
 fn datagrams_to_one(len: usize) {
     let (from, to) = (socket(), socket());
-    let state = UdpSocketState::new((&from).into()).expect("a UDP socket");
+    let address = to.local_addr().expect("bound");
     let contents = vec![1; TOGETHER * (HEADERS + len)];
-    let transmit = Transmit {
-        destination: to.local_addr().expect("bound"),
-        ecn: None,
-        contents: &contents,
-        segment_size: Some(HEADERS + len),
-        src_ip: None,
-    };
+    let segment = Some((HEADERS + len) as u16);
     floor(&format!("GSO, 1 of {TOGETHER} datagrams of {len} bytes and headers"), TOGETHER, || {
         let start = Instant::now();
-        state.try_send((&from).into(), &transmit).expect("room");
+        sendmsg::send(from.as_fd(), address, &contents, segment).expect("room");
         let took = start.elapsed();
         empty(&to);
         took

@@ -17,7 +17,7 @@ pub enum Batch<'a> {
     Single(SocketAddr, &'a [u8]),
     /// Datagrams to one peer, back to back in `contents` (generic segmentation offload). All have `size`
     /// bytes but the last, which may have less.
-    Segments { to: SocketAddr, size: usize, contents: &'a [u8], count: usize },
+    Segments { to: SocketAddr, size: u16, contents: &'a [u8], count: usize },
     /// Datagrams to several peers (sendmmsg).
     Many(Vec<(SocketAddr, &'a [u8])>),
 }
@@ -34,9 +34,11 @@ impl<'a> Batch<'a> {
     ) -> Option<Self> {
         let (tuple, first) = transmits.get(index)?;
         let count = segments(transmits, index, max_segments);
-        if count > 1 {
+        if count > 1
+            && let Ok(size) = u16::try_from(first.len())
+        {
             let contents = transmits.contents(index..index + count);
-            return Some(Self::Segments { to: tuple.remote, size: first.len(), contents, count });
+            return Some(Self::Segments { to: tuple.remote, size, contents, count });
         }
         let mut many = Vec::new();
         for at in index + 1..index + max_datagrams {

@@ -27,7 +27,7 @@ use super::unverified::UnverifiedConnections;
 /// turn.
 const ACCEPTS_PER_TURN: usize = 16;
 
-/// How long a listener rests when the process has run out of file descriptors.
+/// How long a listener rests when it cannot accept: the process has run out of file descriptors, say.
 const REST: Duration = Duration::from_secs(1);
 
 /// See the module's documentation.
@@ -148,7 +148,8 @@ impl Sockets {
             let flow = match self.sockets.get_mut(&id) {
                 None => Flow::Waiting,
                 Some(Socket::Udp(port)) => {
-                    let more = port.receive(&mut self.buffers, |remote, datagram| {
+                    let unanswerable = &mut self.counters.datagrams_unanswerable;
+                    let more = port.receive(&mut self.buffers, unanswerable, |remote, datagram| {
                         sfu.handle_datagram(id, remote, datagram);
                     });
                     if more { Flow::More } else { Flow::Waiting }
@@ -259,8 +260,9 @@ impl Sockets {
             let Some(Socket::TcpListener(port)) = self.sockets.get(&id) else { break };
             match port.accept() {
                 Accepted::Connection(stream, remote) => self.admit(stream, id, remote, now, sfu),
+                Accepted::Failed => {}
                 Accepted::Nothing => return Flow::Waiting,
-                Accepted::OutOfFiles => {
+                Accepted::Later => {
                     self.resting.push_back((now + REST, id));
                     return Flow::Waiting;
                 }

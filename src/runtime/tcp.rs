@@ -71,17 +71,16 @@ impl TcpPort {
 
     /// The next connection.
     pub(super) fn accept(&self) -> Accepted {
-        let mut cx = Context::from_waker(&self.waker);
-        loop {
-            match self.listener.poll_accept(&mut cx) {
-                Poll::Pending => return Accepted::Nothing,
-                Poll::Ready(Ok((stream, remote))) => return Accepted::Connection(stream, remote),
-                Poll::Ready(Err(error)) if out_of_files(&error) => {
-                    log::error!("cannot accept a TCP connection yet: {error}");
-                    return Accepted::OutOfFiles;
-                }
-                // The peer has aborted that connection, so the loop tries the next one.
-                Poll::Ready(Err(error)) => log::debug!("cannot accept a TCP connection: {error}"),
+        match self.listener.poll_accept(&mut Context::from_waker(&self.waker)) {
+            Poll::Pending => Accepted::Nothing,
+            Poll::Ready(Ok((stream, remote))) => Accepted::Connection(stream, remote),
+            Poll::Ready(Err(error)) if is_of_a_connection(&error) => {
+                log::debug!("cannot accept a TCP connection: {error}");
+                Accepted::Failed
+            }
+            Poll::Ready(Err(error)) => {
+                log::error!("cannot accept a TCP connection yet: {error}");
+                Accepted::Later
             }
         }
     }
@@ -92,15 +91,31 @@ impl TcpPort {
 pub(super) enum Accepted {
     /// A connection.
     Connection(TcpStream, SocketAddr),
+    /// A connection that had ended already. There may be others.
+    Failed,
     /// No connection; the waker is armed.
     Nothing,
-    /// A connection stays in the kernel's queue, because the process has no file descriptor or memory
-    /// for it. The waker is not armed: trying again at once would spin.
-    OutOfFiles,
+    /// The kernel hands out no connection now: the process has no file descriptor or memory for it, or may
+    /// not have it. The waker is not armed: trying again at once would spin.
+    Later,
 }
 
-fn out_of_files(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+/// Whether the kernel has removed a connection from its queue and reports why that one failed (accept(2)).
+fn is_of_a_connection(error: &io::Error) -> bool {
+    const OF_A_CONNECTION: [i32; 11] = [
+        libc::ECONNABORTED,
+        libc::ECONNRESET,
+        libc::EINTR,
+        libc::ENETDOWN,
+        libc::ENETUNREACH,
+        libc::EHOSTDOWN,
+        libc::EHOSTUNREACH,
+        libc::ENONET,
+        libc::EPROTO,
+        libc::ENOPROTOOPT,
+        libc::ETIMEDOUT,
+    ];
+    error.raw_os_error().is_some_and(|it| OF_A_CONNECTION.contains(&it))
 }
 
 /// The state of a connection after a read or a write.
@@ -220,6 +235,17 @@ mod tests {
         let (stream, remote) = listener.accept().await.unwrap();
         let near = TcpConnection::new(stream, SocketId(0), remote, Waker::noop().clone()).unwrap();
         (near, far)
+    }
+
+    #[test]
+    fn only_errors_of_one_connection_let_the_listener_go_on_at_once() {
+        let of_a_connection = |code| is_of_a_connection(&io::Error::from_raw_os_error(code));
+        assert!(of_a_connection(libc::ECONNABORTED) && of_a_connection(libc::EHOSTUNREACH));
+        let of_the_listener = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+        let forbidden = [libc::EPERM, libc::EACCES, libc::EINVAL, libc::EBADF];
+        for code in of_the_listener.into_iter().chain(forbidden) {
+            assert!(!of_a_connection(code), "{}", io::Error::from_raw_os_error(code));
+        }
     }
 
     #[test]

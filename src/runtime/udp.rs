@@ -1,11 +1,13 @@
 //! UDP sockets: batched, with segmentation offload where the kernel has it.
 
+use std::collections::HashSet;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::task::{Context, Waker};
 
-use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
+use rustc_hash::FxRandomState;
 use socket2::{Domain, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -13,7 +15,7 @@ use tokio::net::UdpSocket;
 use crate::proto::transmit::Transmits;
 
 use super::batch::Batch;
-use super::{mmsg, socket_drops};
+use super::{sendmsg, socket_drops};
 
 /// The largest receive: a GRO batch or a UDP datagram.
 const RECEIVE_SIZE: usize = 65_535;
@@ -25,12 +27,20 @@ const RECEIVES: usize = if BATCH_SIZE < 8 { BATCH_SIZE } else { 8 };
 /// does not keep the others waiting.
 const RECEIVE_CALLS_PER_TURN: usize = 4;
 
+/// How many addresses without segmentation a socket remembers. Beyond that it forgets all: one failed call
+/// finds each of them again.
+const MAX_UNSEGMENTED: usize = 1024;
+
 /// One bound UDP socket.
 #[derive(Debug)]
 pub(super) struct UdpPort {
     socket: UdpSocket,
+    /// Receives only. Its way to send turns segmentation off for all peers after an error of one.
     state: UdpSocketState,
     waker: Waker,
+    /// Addresses to which the kernel sends single datagrams but no segments: the network device lacks what
+    /// that takes, or its MTU is smaller than a segment.
+    unsegmented: HashSet<IpAddr, FxRandomState>,
 }
 
 /// The buffers that datagrams are received into, shared by all sockets of a worker.
@@ -83,7 +93,7 @@ impl UdpPort {
     pub(super) fn new(socket: socket2::Socket, waker: Waker) -> io::Result<Self> {
         let state = UdpSocketState::new((&socket).into())?;
         let socket = UdpSocket::from_std(socket.into())?;
-        Ok(Self { socket, state, waker })
+        Ok(Self { socket, state, waker, unsegmented: HashSet::default() })
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -95,11 +105,12 @@ impl UdpPort {
         socket_drops::read(self.socket.as_fd())
     }
 
-    /// Hands over the datagrams that have arrived, as many as one turn may. Returns whether there may be
-    /// more; if not, the waker is armed.
+    /// Hands over the datagrams that have arrived, as many as one turn may; those that cannot be answered
+    /// are dropped and added to `unanswerable`. Returns whether there may be more; if not, the waker is armed.
     pub(super) fn receive(
         &mut self,
         buffers: &mut ReceiveBuffers,
+        unanswerable: &mut u64,
         mut handle: impl FnMut(SocketAddr, &[u8]),
     ) -> bool {
         for _ in 0..RECEIVE_CALLS_PER_TURN {
@@ -111,8 +122,12 @@ impl UdpPort {
             match received {
                 Ok(count) => {
                     for (meta, buffer) in meta.iter().zip(buffers.iter()).take(count) {
-                        let bytes = &buffer[..meta.len];
-                        for datagram in bytes.chunks(meta.stride.max(1)) {
+                        let datagrams = buffer[..meta.len].chunks(meta.stride.max(1));
+                        if !is_answerable(meta.addr) {
+                            *unanswerable += datagrams.len() as u64;
+                            continue;
+                        }
+                        for datagram in datagrams {
                             handle(meta.addr, datagram);
                         }
                     }
@@ -146,42 +161,91 @@ impl UdpPort {
     }
 
     /// Sends the datagrams from `index` on that can leave with one system call; returns how many these
-    /// were. Datagrams that the kernel does not take are lost, as on any network, and added to `unsent`.
+    /// were. Datagrams that the kernel does not take are lost, as on any network, and added to `unsent`. What
+    /// the kernel says about one destination does not change how others are served.
     pub(super) fn send(&mut self, transmits: &Transmits, index: usize, unsent: &mut u64) -> usize {
         let segments = self.state.max_gso_segments();
-        let Some(batch) = Batch::at(transmits, index, segments, mmsg::MAX_DATAGRAMS) else {
-            return 1;
-        };
-        let (destination, contents, segment_size, count) = match batch {
-            Batch::Single(to, datagram) => (to, datagram, None, 1),
-            Batch::Segments { to, size, contents, count } => (to, contents, Some(size), count),
-            Batch::Many(datagrams) => return self.send_many(&datagrams, unsent),
-        };
-        let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-        // The datagrams bypass tokio, which refuses to send on a socket until it has looked at that socket. A
-        // UDP socket is writable unless its buffer is full.
-        if let Err(error) = self.state.try_send((&self.socket).into(), &transmit) {
-            log::debug!("cannot send over UDP to {destination}: {error}");
-            *unsent += count as u64;
+        match Batch::at(transmits, index, segments, sendmsg::MAX_DATAGRAMS) {
+            None => 1,
+            // The datagrams bypass tokio, which refuses to send on a socket until it has looked at that socket. A
+            // UDP socket is writable unless its buffer is full.
+            Some(Batch::Single(to, datagram)) => {
+                if let Err(error) = sendmsg::send(self.socket.as_fd(), to, datagram, None) {
+                    count_lost(to, 1, &error, unsent);
+                }
+                1
+            }
+            Some(Batch::Segments { to, size, contents, count }) => {
+                self.send_segments(to, size, contents, unsent);
+                count
+            }
+            Some(Batch::Many(datagrams)) => self.send_many(&datagrams, unsent),
         }
-        count
+    }
+
+    /// Sends segments to one peer: one by one if the kernel does not segment on the way to this peer.
+    fn send_segments(&mut self, to: SocketAddr, size: u16, contents: &[u8], unsent: &mut u64) {
+        let mut left = contents.chunks(size.into());
+        let known = !self.unsegmented.is_empty() && self.unsegmented.contains(&to.ip());
+        if !known {
+            match sendmsg::send(self.socket.as_fd(), to, contents, Some(size)) {
+                Ok(()) => return,
+                Err(error) if may_be_about_segmentation(&error) => {}
+                Err(error) => return count_lost(to, left.len(), &error, unsent),
+            }
+        }
+        while let Some(datagram) = left.next() {
+            if let Err(error) = sendmsg::send(self.socket.as_fd(), to, datagram, None) {
+                // The others would fail as well: the destination is the reason, or the socket's buffer is full.
+                return count_lost(to, 1 + left.len(), &error, unsent);
+            }
+        }
+        if !known {
+            self.refuse_segments_to(to.ip());
+        }
+    }
+
+    /// Sends no more segments to this address.
+    pub(super) fn refuse_segments_to(&mut self, ip: IpAddr) {
+        log::debug!("no segmentation offload for UDP to {ip}");
+        if self.unsegmented.len() >= MAX_UNSEGMENTED {
+            self.unsegmented.clear();
+        }
+        self.unsegmented.insert(ip);
     }
 
     /// Sends datagrams to several peers. Returns how many were sent or lost; the caller continues after them.
     fn send_many(&self, datagrams: &[(SocketAddr, &[u8])], unsent: &mut u64) -> usize {
-        let lost = match mmsg::send_many(self.socket.as_fd(), datagrams) {
+        let error = match sendmsg::send_many(self.socket.as_fd(), datagrams) {
             Ok(sent) => return sent,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return 0,
-            // The socket's buffer is full.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => datagrams.len(),
-            Err(error) => {
-                log::debug!("cannot send over UDP to {}: {error}", datagrams[0].0);
-                1
-            }
+            Err(error) => error,
         };
-        *unsent += lost as u64;
+        let lost = match error.kind() {
+            io::ErrorKind::Interrupted => return 0,
+            // The socket's buffer is full.
+            io::ErrorKind::WouldBlock => datagrams.len(),
+            _ => 1,
+        };
+        count_lost(datagrams[0].0, lost, &error, unsent);
         lost
     }
+}
+
+/// Whether an answer to `source` can leave. Nothing can be sent to port 0, nor does a peer have an
+/// address of many hosts or of none.
+fn is_answerable(source: SocketAddr) -> bool {
+    source.port() != 0 && !source.ip().is_unspecified() && !source.ip().is_multicast()
+}
+
+/// Whether the kernel may have refused segments but would take single datagrams: the network device cannot
+/// compute checksums (EIO), or a segment is larger than its MTU (EINVAL, and EMSGSIZE since Linux 6.9).
+fn may_be_about_segmentation(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE))
+}
+
+fn count_lost(to: SocketAddr, lost: usize, error: &io::Error, unsent: &mut u64) {
+    log::debug!("cannot send over UDP to {to}: {error}");
+    *unsent += lost as u64;
 }
 
 trait EachSlice {
@@ -218,11 +282,12 @@ mod tests {
             let mut buffers = ReceiveBuffers::new();
             let mut received = Vec::new();
             for turn in 1..=3 {
-                let more = port.receive(&mut buffers, |_, datagram| received.push(datagram[0]));
+                let more =
+                    port.receive(&mut buffers, &mut 0, |_, datagram| received.push(datagram[0]));
                 assert!(more, "turn {turn}");
                 assert_eq!(received.len(), turn * RECEIVE_CALLS_PER_TURN * RECEIVES);
             }
-            assert!(!port.receive(&mut buffers, |_, datagram| received.push(datagram[0])));
+            assert!(!port.receive(&mut buffers, &mut 0, |_, datagram| received.push(datagram[0])));
             assert!(received.iter().copied().eq((0..SENT).map(|number| number as u8)));
         });
     }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,9 +21,10 @@ use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start
 use datasoup::proto::transmit::Transmits;
 use datasoup::runtime::batch::Batch;
 use datasoup::runtime::clock::monotonic;
+use datasoup::runtime::sendmsg;
 use datasoup::sfu::contract::options::DtlsParameters;
 use datasoup::sfu::contract::parameters::IceParameters;
-use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use quinn_udp::{RecvMeta, UdpSocketState};
 use serde::Deserialize;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -381,15 +383,13 @@ impl Client {
         let mut index = 0;
         let max = self.state.max_gso_segments();
         while let Some(batch) = Batch::at(transmits, index, max, 1) {
-            let (destination, contents, segment_size, count) = match batch {
+            let (to, contents, segment_size, count) = match batch {
                 Batch::Single(to, datagram) => (to, datagram, None, 1),
                 Batch::Segments { to, size, contents, count } => (to, contents, Some(size), count),
                 Batch::Many(_) => unreachable!("at most one datagram to several peers"),
             };
-            let transmit =
-                Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
             // A datagram that the kernel does not take is lost, as on any network.
-            let _ = self.state.try_send((&self.socket).into(), &transmit);
+            let _ = sendmsg::send(self.socket.as_fd(), to, contents, segment_size);
             index += count;
         }
         transmits.clear();

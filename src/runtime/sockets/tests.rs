@@ -161,6 +161,101 @@ fn a_datagram_that_cannot_leave_does_not_stop_the_others() {
     });
 }
 
+/// A peer's socket that takes segments as they left: several datagrams at once.
+fn segments_of(peer: &Peer) -> Vec<usize> {
+    let state = quinn_udp::UdpSocketState::new(peer.into()).expect("a UDP socket");
+    peer.set_nonblocking(false).expect("a socket");
+    let mut buffer = [0; 65_535];
+    let mut meta = [quinn_udp::RecvMeta::default()];
+    state
+        .recv(peer.into(), &mut [std::io::IoSliceMut::new(&mut buffer)], &mut meta)
+        .expect("a datagram");
+    buffer[..meta[0].len].chunks(meta[0].stride).map(<[u8]>::len).collect()
+}
+
+fn peer() -> Peer {
+    let peer = Peer::bind("127.0.0.1:0").expect("a free port");
+    peer.set_read_timeout(Some(Duration::from_secs(5))).expect("more than zero");
+    // Before anything arrives, so that the kernel leaves segments together.
+    quinn_udp::UdpSocketState::new((&peer).into()).expect("a UDP socket");
+    peer
+}
+
+#[test]
+fn a_destination_that_the_kernel_rejects_does_not_change_how_others_are_served() {
+    in_runtime(async {
+        let (mut sockets, mut sfu, listen) = bound(ListenProtocol::Udp);
+        let peer = peer();
+        let to = peer.local_addr().expect("bound");
+        // EINVAL, EACCES, EINVAL, and a multicast group that has no one in it.
+        let bad = ["127.0.0.1:0", "255.255.255.255:9", "0.0.0.0:0", "224.0.0.1:9"];
+        for remote in bad.into_iter().chain(bad) {
+            let remote = remote.parse().expect("an address");
+            let mut transmits = Transmits::default();
+            for size in [100, 100, 40] {
+                transmits.push(Tuple { socket: listen.socket, remote }, &vec![1; size]);
+            }
+            sockets.transmit(&transmits, &mut sfu);
+            transmits.clear();
+            for size in [1000, 1000, 1000, 500] {
+                let tuple = Tuple { socket: listen.socket, remote: to };
+                transmits.push(tuple, &vec![2; size]);
+            }
+            sockets.transmit(&transmits, &mut sfu);
+            assert_eq!(segments_of(&peer), [1000, 1000, 1000, 500], "after {remote}");
+        }
+        // Whether a datagram to a multicast group can leave depends on the host's routes.
+        let unsent = sockets.counters().datagrams_unsent;
+        assert!(unsent == 18 || unsent == 24, "{unsent}");
+    });
+}
+
+#[test]
+fn where_the_kernel_refuses_segments_datagrams_leave_one_by_one() {
+    in_runtime(async {
+        let (mut sockets, mut sfu, listen) = bound(ListenProtocol::Udp);
+        let (Some(Socket::Udp(port)), peer) = (sockets.sockets.get_mut(&listen.socket), peer())
+        else {
+            panic!("a UDP socket")
+        };
+        let to = peer.local_addr().expect("bound");
+        port.refuse_segments_to(to.ip());
+        let mut transmits = Transmits::default();
+        for size in [1000, 1000, 500] {
+            transmits.push(Tuple { socket: listen.socket, remote: to }, &vec![2; size]);
+        }
+        sockets.transmit(&transmits, &mut sfu);
+        for size in [1000, 1000, 500] {
+            assert_eq!(segments_of(&peer), [size]);
+        }
+        assert_eq!(sockets.counters().datagrams_unsent, 0);
+    });
+}
+
+#[test]
+fn a_datagram_from_port_0_is_dropped_and_counted() {
+    use socket2::{Domain, Protocol, Type};
+
+    let raw = match socket2::Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP)) {
+        Ok(raw) => raw,
+        Err(error) => return eprintln!("not tested, as it takes CAP_NET_RAW: {error}"),
+    };
+    in_runtime(async {
+        let (mut sockets, mut sfu, listen) = bound(ListenProtocol::Udp);
+        let now = Instant::now();
+        look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
+        // Source port 0, the destination's port, 12 bytes, no checksum.
+        let mut datagram = [0; 12];
+        datagram[2..4].copy_from_slice(&listen.local.port().to_be_bytes());
+        datagram[5] = 12;
+        for _ in 0..3 {
+            raw.send_to(&datagram, &listen.local.into()).expect("sent");
+        }
+        look(&mut sockets, &mut sfu, now, &[listen.socket]).await;
+        assert_eq!(sockets.counters().datagrams_unanswerable, 3);
+    });
+}
+
 #[test]
 fn ports_are_taken_at_random_from_the_range() {
     in_runtime(async {
