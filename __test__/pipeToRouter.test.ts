@@ -235,8 +235,31 @@ describe('router.pipeToRouter()', () => {
     }
   });
 
+  test.each<[string, () => unknown, string]>([
+    ['a Proxy', () => new Proxy(router2, {}), 'a Router, not a Proxy (got Router { id: '],
+    ['{}', () => ({}), 'a Router of this copy of datasoup (got {})'],
+    ['5', () => 5, 'a Router (got 5)'],
+  ])('with %s as router says what it expects', async (_title, router, text) => {
+    const options = { dataProducerId: original.id, router: router() } as types.PipeToRouterOptions;
+    await expect(router1.pipeToRouter(options)).rejects.toThrow(`router must be ${text}`);
+  });
+
+  test('within one Worker with keepId says to set it to false', async () => {
+    const router = await worker1.createRouter();
+    await expect(pipe({ router })).rejects.toThrow('set keepId to false to pipe within one Worker');
+  });
+
   test('of an unknown DataProducer rejects with NotFoundError', async () => {
     await expect(pipe({ dataProducerId: 'nope' })).rejects.toThrow(NotFoundError);
+  });
+
+  test('of a DataProducer of another router says whose pipeToRouter() to call', async () => {
+    const { id } = await direct2.produceData();
+    const error = await pipe({ dataProducerId: id }).catch((it: Error) => it);
+    expect(error).toBeInstanceOf(NotFoundError);
+    expect(error).toMatchObject({
+      message: `DataProducer with id "${id}" is on another Router: call its pipeToRouter()`,
+    });
   });
 
   test('of a DataProducer that closes during the call rejects with NotFoundError', async () => {

@@ -162,8 +162,8 @@ class Router extends Entity {
     coreOf(router).check(method);
     if (keepId && coreOf(router).channel === this.#core.channel) {
       throw new Error(
-        `Channel request handler with ID ${dataProducer.id} already exists: ` +
-          'set keepId to false to pipe within one Worker',
+        'set keepId to false to pipe within one Worker ' +
+          `(Channel request handler with ID ${dataProducer.id} already exists)`,
       );
     }
     return pipeDataProducer({

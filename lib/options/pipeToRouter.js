@@ -90,7 +90,7 @@ function parseRouter({ router }, from) {
     throw validate.missing('router', router);
   }
   if (!isEntity(router, 'router')) {
-    throw validate.wrong('router', router, 'a Router');
+    throw validate.wrongEntity('router', router, 'a Router');
   }
   if (router === from) {
     throw new TypeError(`cannot use this Router as destination ${validate.got(router)}`);

@@ -1,7 +1,7 @@
 'use strict';
 
 const { isIP } = require('node:net');
-const { inspect, toUSVString } = require('node:util');
+const { inspect, toUSVString, types } = require('node:util');
 
 // Checks of single values. Each takes a value and its name, and returns the checked value or throws a TypeError that
 // names the option, the expected and the given value. `null` counts as not given.
@@ -26,6 +26,25 @@ function given(value) {
  */
 function wrong(name, value, expected) {
   return new TypeError(`${name} must be ${expected} ${got(value)}`);
+}
+
+/**
+ * Like `wrong()`, for objects of the package: a Proxy, or an object of another copy of the package, looks like the right one.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ * @param {string} expected
+ * @returns {TypeError}
+ */
+function wrongEntity(name, value, expected) {
+  if (typeof value !== 'object') {
+    return wrong(name, value, expected);
+  }
+  return wrong(
+    name,
+    value,
+    `${expected}${types.isProxy(value) ? ', not a Proxy' : ' of this copy of datasoup'}`,
+  );
 }
 
 /**
@@ -266,6 +285,7 @@ module.exports = {
   MAX_UINT16,
   given,
   wrong,
+  wrongEntity,
   missing,
   got,
   object,

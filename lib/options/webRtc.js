@@ -38,7 +38,7 @@ function parseWebRtcServer({ webRtcServer }) {
     return undefined;
   }
   if (!isEntity(webRtcServer, 'webRtcServer')) {
-    throw validate.wrong('webRtcServer', webRtcServer, 'a WebRtcServer');
+    throw validate.wrongEntity('webRtcServer', webRtcServer, 'a WebRtcServer');
   }
   return /** @type {WebRtcServer} */ (webRtcServer);
 }
