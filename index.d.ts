@@ -12,7 +12,8 @@
  * - Arguments are checked first: a wrong argument on a closed object is a `TypeError` as well.
  * - If the object is closed before a call is answered, the promise of the call rejects with
  *   {@link errors.NotFoundError}; if the Worker is closed, with {@link errors.WorkerClosedError}.
- * - Calls that are not awaited take effect in the order of the calls.
+ * - Calls that are not awaited take effect in the order of the calls. Of `send()`, `pause()`, `resume()`, subscriptions and
+ *   thresholds, only a `TypeError` is an unhandled rejection then, because a peer may leave or stop reading at any time.
  */
 
 /// <reference types="node" />
@@ -1603,9 +1604,6 @@ export interface DataConsumer<
   /**
    * Sends a message to the peer of this DataConsumer only (type 'sctp'). Messages are queued until the association is
    * up.
-   *
-   * A call that is not awaited is an unhandled rejection only if it rejects with a TypeError, because a peer may leave or
-   * stop reading at any time.
    *
    * @param message - at most `maxSendMessageSize` bytes.
    * @param ppid - as in `dataProducer.send()`.

@@ -25,27 +25,54 @@ const PRELUDE = `
   })();
 `;
 
-describe('dataConsumer.send() without await', () => {
+describe('a call without await', () => {
   test.each([
     ['after its transport closed', 'transport.close()'],
     ['after its DataProducer closed', 'dataProducer.close()'],
     ['after its Worker closed', 'worker.close()'],
     ['while its DataConsumer is paused', 'await dataConsumer.pause()'],
     ['while its queue is full', "await dataConsumer.send('more than ten bytes')"],
-  ])('%s is no unhandled rejection, and with await rejects', async (_title, before) => {
-    const { stdout, stderr, code } = await runNode(`${PRELUDE}
+  ])(
+    'dataConsumer.send() %s is no unhandled rejection, and with await rejects',
+    async (_title, before) => {
+      const { stdout, stderr, code } = await runNode(`${PRELUDE}
       made.then(async ({ worker, transport, dataProducer, dataConsumer }) => {
         ${before};
         dataConsumer.send('x');
         await dataConsumer.send('x').catch(() => console.log('caught'));
         setTimeout(() => worker.close(), 100);
       });`);
-    expect([stdout, stderr, code]).toEqual(['caught\n', '', 0]);
+      expect([stdout, stderr, code]).toEqual(['caught\n', '', 0]);
+    },
+  );
+
+  test('any of them after the transport closed is no unhandled rejection, and with await rejects', async () => {
+    const { stdout, stderr, code } = await runNode(`${PRELUDE}
+      made.then(async ({ worker, transport, directTransport, dataProducer, dataConsumer }) => {
+        const calls = [
+          () => dataConsumer.send('x'),
+          () => dataConsumer.pause(),
+          () => dataConsumer.resume(),
+          () => dataConsumer.setSubchannels([1]),
+          () => dataConsumer.addSubchannel(1),
+          () => dataConsumer.removeSubchannel(1),
+          () => dataConsumer.setBufferedAmountLowThreshold(1),
+          () => dataProducer.pause(),
+          () => dataProducer.resume(),
+        ];
+        transport.close();
+        directTransport.close();
+        for (const call of calls) call();
+        for (const call of calls) await call().catch(() => console.log('caught'));
+        setTimeout(() => worker.close(), 100);
+      });`);
+    expect([stdout, stderr, code]).toEqual(['caught\n'.repeat(9), '', 0]);
   });
 
   test.each([
     ['a message of the wrong type', 'dataConsumer.send(5)', 'message must be a string or a Buffer'],
     ['a message over maxSendMessageSize', "dataConsumer.send('x'.repeat(101))", 'message of 101'],
+    ['a subchannel out of range', 'dataConsumer.addSubchannel(-1)', 'subchannel must be'],
     ['a DataConsumer of type direct', "direct.send('x')", "needs a DataConsumer of type 'sctp'"],
   ])('with %s is an unhandled rejection', async (_title, call, text) => {
     const { stdout } = await runNode(`${PRELUDE}

@@ -4,6 +4,7 @@ const { Entity, emitOnObserver } = require('./Entity');
 const { copy } = require('./copy');
 const { parsePpid, parseSubchannel, parseSubchannels } = require('./options/message');
 const validate = require('./options/validate');
+const { tolerate } = require('./tolerate');
 
 /** @import { AppData, DataConsumer as Contract } from '..' */
 /** @import { DataConsumer as Native } from '../native/binding' */
@@ -95,24 +96,34 @@ class DataConsumer extends Entity {
     return this.#core.request('dataConsumer.getStats', (native, id) => native.getStats(id));
   }
 
-  async pause() {
-    await this.#core.request('dataConsumer.pause', (native, id) => native.pause(id));
-    this.#setPaused(true);
+  pause() {
+    return tolerate(
+      () => this.#core.request('dataConsumer.pause', (native, id) => native.pause(id)),
+      () => this.#setPaused(true),
+    );
   }
 
-  async resume() {
-    await this.#core.request('dataConsumer.resume', (native, id) => native.resume(id));
-    this.#setPaused(false);
+  resume() {
+    return tolerate(
+      () => this.#core.request('dataConsumer.resume', (native, id) => native.resume(id)),
+      () => this.#setPaused(false),
+    );
   }
 
   /** @param {number} threshold */
-  async setBufferedAmountLowThreshold(threshold) {
+  setBufferedAmountLowThreshold(threshold) {
     const method = 'dataConsumer.setBufferedAmountLowThreshold';
-    const bytes = validate.integer(threshold, 'threshold');
 
-    this.#checkSctp(method);
-    await this.#core.request(method, (native, id) =>
-      native.setBufferedAmountLowThreshold(id, bytes),
+    return tolerate(
+      () => {
+        const bytes = validate.integer(threshold, 'threshold');
+
+        this.#checkSctp(method);
+        return this.#core.request(method, (native, id) =>
+          native.setBufferedAmountLowThreshold(id, bytes),
+        );
+      },
+      () => {},
     );
   }
 
@@ -128,65 +139,68 @@ class DataConsumer extends Entity {
    * @param {number} [ppid]
    */
   send(message, ppid) {
-    // A peer may leave or stop reading at any time, so these errors must not end the process of an application that does
-    // not await. Invalid arguments still do.
-    const sent = this.#send(message, ppid, () => sent.catch(() => {}));
+    const method = 'dataConsumer.send';
 
-    return sent;
+    return tolerate(
+      () => {
+        const checkedPpid = parsePpid(message, ppid);
+
+        this.#checkSctp(method);
+        return this.#core.ask(method, (native, id) => native.send(id, message, checkedPpid));
+      },
+      (/** @type {number} */ bufferedAmount) => bufferedAmount,
+    );
   }
 
   /** @param {number[]} subchannels */
-  async setSubchannels(subchannels) {
-    const parsed = parseSubchannels(subchannels);
-
-    await this.#core.request('dataConsumer.setSubchannels', (native, id) =>
-      native.setSubchannels(id, parsed),
+  setSubchannels(subchannels) {
+    return this.#subscribe(
+      'setSubchannels',
+      () => parseSubchannels(subchannels),
+      (parsed) => {
+        this.#subchannels = new Set(parsed);
+      },
     );
-    this.#subchannels = new Set(parsed);
   }
 
   /** @param {number} subchannel */
-  async addSubchannel(subchannel) {
-    const parsed = parseSubchannel(subchannel, 'subchannel');
-
-    await this.#core.request('dataConsumer.addSubchannel', (native, id) =>
-      native.addSubchannel(id, parsed),
+  addSubchannel(subchannel) {
+    return this.#subscribe(
+      'addSubchannel',
+      () => parseSubchannel(subchannel, 'subchannel'),
+      (parsed) => this.#subchannels.add(parsed),
     );
-    this.#subchannels.add(parsed);
   }
 
   /** @param {number} subchannel */
-  async removeSubchannel(subchannel) {
-    const parsed = parseSubchannel(subchannel, 'subchannel');
-
-    await this.#core.request('dataConsumer.removeSubchannel', (native, id) =>
-      native.removeSubchannel(id, parsed),
+  removeSubchannel(subchannel) {
+    return this.#subscribe(
+      'removeSubchannel',
+      () => parseSubchannel(subchannel, 'subchannel'),
+      (parsed) => this.#subchannels.delete(parsed),
     );
-    this.#subchannels.delete(parsed);
   }
 
   /**
-   * @param {string | Buffer} message
-   * @param {number | undefined} ppid
-   * @param {() => void} onExpected - called before the promise rejects for another reason than invalid arguments.
-   * @returns {Promise<number>}
+   * @template {number | number[]} P
+   * @param {'setSubchannels' | 'addSubchannel' | 'removeSubchannel'} name - of the native method.
+   * @param {() => P} parse - returns its argument.
+   * @param {(parsed: P) => void} done - changes `#subchannels` likewise.
+   * @returns {Promise<void>}
    */
-  async #send(message, ppid, onExpected) {
-    const method = 'dataConsumer.send';
-    const checkedPpid = parsePpid(message, ppid);
+  #subscribe(name, parse, done) {
+    /** @type {any} */
+    let parsed;
 
-    try {
-      if (!this.closed) {
-        this.#checkType(method);
-      }
-      // `ask()` rejects later, also if the DataConsumer is closed, so the promise of this call exists by then.
-      return await this.#core.ask(method, (native, id) => native.send(id, message, checkedPpid));
-    } catch (error) {
-      if (!(error instanceof TypeError)) {
-        onExpected();
-      }
-      throw error;
-    }
+    return tolerate(
+      () => {
+        parsed = parse();
+        return this.#core.request(`dataConsumer.${name}`, (native, id) => native[name](id, parsed));
+      },
+      () => {
+        done(parsed);
+      },
+    );
   }
 
   /**
@@ -258,20 +272,13 @@ class DataConsumer extends Entity {
   }
 
   /**
+   * Checks the type, unless the request itself will be rejected because the DataConsumer is closed.
+   *
    * @param {string} method
    * @throws {TypeError}
    */
   #checkSctp(method) {
-    this.#core.check(method);
-    this.#checkType(method);
-  }
-
-  /**
-   * @param {string} method
-   * @throws {TypeError}
-   */
-  #checkType(method) {
-    if (this.#type !== 'sctp') {
+    if (!this.closed && this.#type !== 'sctp') {
       throw new TypeError(`${method}() needs a DataConsumer of type 'sctp' (this one is 'direct')`);
     }
   }

@@ -6,6 +6,7 @@ const { WorkerClosedError } = require('./errors');
 const { copy } = require('./copy');
 const { parseOptionalSubchannel, parsePpid, parseSubchannels } = require('./options/message');
 const validate = require('./options/validate');
+const { tolerate } = require('./tolerate');
 
 /** @import { AppData, DataProducer as Contract } from '..' */
 /** @import { DataProducer as Native } from '../native/binding' */
@@ -98,14 +99,18 @@ class DataProducer extends Entity {
     return this.#core.request('dataProducer.getStats', (native, id) => native.getStats(id));
   }
 
-  async pause() {
-    await this.#core.request('dataProducer.pause', (native, id) => native.pause(id));
-    this.#setPaused(true, 'pause');
+  pause() {
+    return tolerate(
+      () => this.#core.request('dataProducer.pause', (native, id) => native.pause(id)),
+      () => this.#setPaused(true, 'pause'),
+    );
   }
 
-  async resume() {
-    await this.#core.request('dataProducer.resume', (native, id) => native.resume(id));
-    this.#setPaused(false, 'resume');
+  resume() {
+    return tolerate(
+      () => this.#core.request('dataProducer.resume', (native, id) => native.resume(id)),
+      () => this.#setPaused(false, 'resume'),
+    );
   }
 
   /**
