@@ -7,7 +7,8 @@ const dgram = require('node:dgram');
 const { once } = require('node:events');
 const fs = require('node:fs');
 
-const { DatachannelClients, answerOf, dtlsParametersOf } = require('./clients/datachannel');
+const { answerOf, dtlsParametersOf } = require('../examples/sdp');
+const { DatachannelClients } = require('./clients/datachannel');
 const { LightClients } = require('./clients/light');
 const { answerOnce } = require('./processes/runInProcess');
 

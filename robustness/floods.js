@@ -6,7 +6,8 @@
 // The server runs on one core; client and attacker share another, and the attacker has the lower priority. Fails if the
 // median of the round trip is 10 times that without an attack, or if the memory of the process grows.
 
-const { DatachannelClients, answerOf, dtlsParametersOf } = require('../bench/clients/datachannel');
+const { answerOf, dtlsParametersOf } = require('../examples/sdp');
+const { DatachannelClients } = require('../bench/clients/datachannel');
 const { measure } = require('../bench/measure');
 const { quantile, sum } = require('../bench/statistics');
 const { Attacker, buildAttacker } = require('./load/attacker');

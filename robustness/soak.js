@@ -9,7 +9,8 @@
 
 const { setTimeout: sleep } = require('node:timers/promises');
 
-const { DatachannelClients, answerOf, dtlsParametersOf } = require('../bench/clients/datachannel');
+const { answerOf, dtlsParametersOf } = require('../examples/sdp');
+const { DatachannelClients } = require('../bench/clients/datachannel');
 const { IMPL } = require('../bench/implementation');
 const { readOptions } = require('../scripts/options');
 const { Census, row } = require('./census');
@@ -200,7 +201,7 @@ async function openRoom({ here, there, servers }, random, clients) {
       transport.connect({ dtlsParameters: dtlsParametersOf(offers[index]) }),
     ),
   );
-  await clients.connect(transports.map(answerOf));
+  await clients.connect(transports.map((transport) => answerOf(transport)));
   return { router, farRouter, farWorker, toAll, heard, entities };
 }
 

@@ -2,7 +2,7 @@
 
 import type { Page } from 'playwright-core';
 import type { types } from '../..';
-import { answerOf } from '../helpers/WebRtcPeers';
+import { answerOf, dtlsParametersOf } from '../../examples/sdp';
 
 /**
  * A page with one RTCPeerConnection, without mediasoup-client and without signalling. The test drives and observes
@@ -53,13 +53,7 @@ export class BrowserClient {
       await made.setLocalDescription();
       return made.localDescription!.sdp;
     }, inits);
-    const [, algorithm, value] = /a=fingerprint:(\S+) (\S+)/.exec(offer) ?? [];
-    await transport.connect({
-      dtlsParameters: {
-        role: 'client',
-        fingerprints: [{ algorithm, value } as types.DtlsFingerprint],
-      },
-    });
+    await transport.connect({ dtlsParameters: dtlsParametersOf(offer) });
     await client.answer(transport, alter);
     await client.untilOpen();
     return client;
@@ -76,7 +70,7 @@ export class BrowserClient {
   ): Promise<void> {
     await this.page.evaluate(
       (sdp) => connection.setRemoteDescription({ type: 'answer', sdp }),
-      alter(withTcpCandidates(answerOf(transport, 'client'), transport)),
+      alter(answerOf(transport)),
     );
   }
 
@@ -160,15 +154,4 @@ export class BrowserClient {
   async close(): Promise<void> {
     await this.page.evaluate(() => connection.close());
   }
-}
-
-/** Adds the TCP candidates of `transport` to the SDP. Of the clients in these tests only the browser supports them. */
-function withTcpCandidates(sdp: string, transport: types.WebRtcTransport): string {
-  const lines = transport.iceCandidates
-    .filter(({ protocol }) => protocol === 'tcp')
-    .map(
-      ({ foundation, priority, address, port, type, tcpType }) =>
-        `a=candidate:${foundation} 1 tcp ${priority} ${address} ${port} typ ${type} tcptype ${tcpType}`,
-    );
-  return sdp.replace('a=end-of-candidates', [...lines, 'a=end-of-candidates'].join('\r\n'));
 }

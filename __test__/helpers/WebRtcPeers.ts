@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import * as path from 'node:path';
 import type { types } from '../..';
+import { answerOf, dtlsParametersOf } from '../../examples/sdp';
 import type { TallySummary } from './numbered';
 import { until, untilState, within } from './wait';
 
@@ -165,8 +166,7 @@ export class WebRtcPeer extends EventEmitter {
 
   /** The client's certificate fingerprint, from its offer. */
   get fingerprint(): types.DtlsFingerprint {
-    const [, algorithm, value] = /a=fingerprint:(\S+) (\S+)/.exec(this.offer) ?? [];
-    return { algorithm, value } as types.DtlsFingerprint;
+    return dtlsParametersOf(this.offer).fingerprints[0]!;
   }
 
   /** The parameters of the client for `transport.connect()`. */
@@ -182,7 +182,12 @@ export class WebRtcPeer extends EventEmitter {
     role: ClientRole = 'client',
     alter: (sdp: string) => string = (sdp) => sdp,
   ): Promise<void> {
-    await this.#peers.call('answer', this.name, alter(answerOf(transport, role)));
+    await this.answer(alter(answerOf(transport, role)));
+  }
+
+  /** Connects as an SDP answer says. */
+  async answer(sdp: string): Promise<void> {
+    await this.#peers.call('answer', this.name, sdp);
   }
 
   /** Opens one more negotiated channel. */
@@ -281,39 +286,4 @@ export class WebRtcPeer extends EventEmitter {
         this.emit(event, channel);
     }
   }
-}
-
-/**
- * The SDP answer of `transport`: an ICE-Lite agent with its UDP candidates and its fingerprint, passive if the
- * client's `role` is DTLS client, active if it is DTLS server.
- */
-export function answerOf(transport: types.WebRtcTransport, role: ClientRole): string {
-  const { iceParameters, iceCandidates, dtlsParameters, sctpParameters } = transport;
-  const fingerprint = dtlsParameters.fingerprints.find(({ algorithm }) => algorithm === 'sha-256');
-  return [
-    'v=0',
-    'o=datasoup 1 1 IN IP4 0.0.0.0',
-    's=-',
-    't=0 0',
-    'a=ice-lite',
-    'a=group:BUNDLE 0',
-    `a=fingerprint:sha-256 ${fingerprint?.value}`,
-    'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
-    'c=IN IP4 0.0.0.0',
-    'a=mid:0',
-    'a=sendrecv',
-    `a=ice-ufrag:${iceParameters.usernameFragment}`,
-    `a=ice-pwd:${iceParameters.password}`,
-    `a=setup:${role === 'client' ? 'passive' : 'active'}`,
-    `a=sctp-port:${sctpParameters?.port ?? 5000}`,
-    `a=max-message-size:${sctpParameters?.maxReceiveMessageSize ?? 262_144}`,
-    ...iceCandidates
-      .filter(({ protocol }) => protocol === 'udp')
-      .map(
-        ({ foundation, priority, address, port, type }) =>
-          `a=candidate:${foundation} 1 udp ${priority} ${address} ${port} typ ${type}`,
-      ),
-    'a=end-of-candidates',
-    '',
-  ].join('\r\n');
 }

@@ -3,6 +3,7 @@
 // WebRTC clients of node-datachannel (libdatachannel), in processes of their own, so that a row does not measure their
 // cost. light.js has the same methods.
 
+const { answerOf, dtlsParametersOf } = require('../../examples/sdp');
 const { Host } = require('../processes/host');
 const { sum } = require('../statistics');
 
@@ -59,7 +60,7 @@ class DatachannelClients {
    * @returns {Promise<any[]>}
    */
   async dtlsParameters(streamIds) {
-    return (await this.offer(streamIds)).map(dtlsParametersOf);
+    return (await this.offer(streamIds)).map((offer) => dtlsParametersOf(offer));
   }
 
   /**
@@ -68,7 +69,7 @@ class DatachannelClients {
    * @param {any[]} transports - in the order of the DTLS parameters.
    */
   async connectTo(transports) {
-    await this.connect(transports.map(answerOf));
+    await this.connect(transports.map((transport) => answerOf(transport)));
   }
 
   /** CPU time of the clients so far, in µs. */
@@ -148,50 +149,4 @@ class DatachannelClients {
   }
 }
 
-/** @param {string} offer */
-function dtlsParametersOf(offer) {
-  const [, algorithm, value] = /a=fingerprint:(\S+) (\S+)/.exec(offer) ?? [];
-
-  return { role: 'client', fingerprints: [{ algorithm, value }] };
-}
-
-/**
- * The SDP answer of a WebRtcTransport; the client is to be the DTLS client.
- *
- * @param {any} transport
- * @returns {string}
- */
-function answerOf({ iceParameters, iceCandidates, dtlsParameters, sctpParameters }) {
-  const fingerprint = dtlsParameters.fingerprints.find(
-    (/** @type {any} */ { algorithm }) => algorithm === 'sha-256',
-  );
-
-  return [
-    'v=0',
-    'o=- 1 1 IN IP4 127.0.0.1',
-    's=-',
-    't=0 0',
-    'a=ice-lite',
-    'a=group:BUNDLE 0',
-    `a=fingerprint:sha-256 ${fingerprint.value}`,
-    'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
-    'c=IN IP4 127.0.0.1',
-    'a=mid:0',
-    'a=sendrecv',
-    `a=ice-ufrag:${iceParameters.usernameFragment}`,
-    `a=ice-pwd:${iceParameters.password}`,
-    'a=setup:passive',
-    `a=sctp-port:${sctpParameters.port}`,
-    'a=max-message-size:262144',
-    ...iceCandidates.map(
-      (/** @type {any} */ { foundation, priority, ip, address = ip, port, type }) =>
-        `a=candidate:${foundation} 1 udp ${priority} ${address} ${port} typ ${type}`,
-    ),
-    'a=end-of-candidates',
-    '',
-  ].join('\r\n');
-}
-
 exports.DatachannelClients = DatachannelClients;
-exports.answerOf = answerOf;
-exports.dtlsParametersOf = dtlsParametersOf;
