@@ -23,6 +23,7 @@ const printed: Record<string, string[]> = {
     'news and sports: 3 bytes',
     'sent 4 messages, 31 bytes',
   ],
+  'node-client.js': ['received: hello from Node.js'],
   'pipe-processes.js': ["in process 2, 'chat': hello from another process"],
   'pipe.js': [
     'same id on worker 2: true',

@@ -1,12 +1,13 @@
 'use strict';
 
 // WebRtcTransport: a WebRTC client sends messages to the application and gets answers. Here the client is
-// node-datachannel; in a browser, use mediasoup-client (see demo/).
+// node-datachannel; in a browser, use mediasoup-client (see demo/), or RTCPeerConnection alone (see starter/).
 
 const { createWorker } = require('datasoup');
-const { PeerConnection, cleanup } = require('node-datachannel');
+const { cleanup } = require('node-datachannel');
 
-const { answerOf } = require('./sdp');
+const { connectClient } = require('./node-client');
+const { answerOf, dtlsParametersOf } = require('./sdp');
 
 async function main() {
   const worker = await createWorker();
@@ -35,24 +36,20 @@ async function main() {
   await transport.consumeData({ dataProducerId: down.id, streamId: 0 });
   fromClient.on('message', (message) => down.send(`you said: ${message}`));
 
-  const client = new PeerConnection('client', { iceServers: [] });
+  // Client and server are one process, so that the parameters need no signalling.
+  const { client, channels } = await connectClient(
+    async (offer) => {
+      await transport.connect({ dtlsParameters: dtlsParametersOf(offer) });
+      return answerOf(transport);
+    },
+    [{ id: 0 }],
+  );
 
-  client.onLocalDescription(async (offer) => {
-    const [, value] = /a=fingerprint:sha-256 (\S+)/.exec(offer);
-
-    await transport.connect({
-      dtlsParameters: { role: 'client', fingerprints: [{ algorithm: 'sha-256', value }] },
-    });
-    client.setRemoteDescription(answerOf(transport), 'answer');
-  });
-
-  const channel = client.createDataChannel('chat', { negotiated: true, id: 0 });
-
-  channel.onOpen(() => channel.sendMessage('hello'));
-  channel.onMessage((message) => {
+  channels[0].onMessage((message) => {
     console.log(`client: ${message}`);
     client.close();
   });
+  channels[0].sendMessage('hello');
 }
 
 main();

@@ -1,0 +1,67 @@
+/// <reference lib="dom" />
+
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+
+import { type Server, startServer } from '../helpers/server';
+import { launchChromium } from './chromium';
+
+/** The pages of the examples. */
+
+let server: Server;
+let browser: Browser;
+let context: BrowserContext;
+let errors: string[];
+
+beforeAll(async () => {
+  browser = await launchChromium();
+});
+
+beforeEach(async () => {
+  errors = [];
+  context = await browser.newContext();
+  context.setDefaultTimeout(15_000);
+  // The connections of each page, in the order of their creation.
+  await context.addInitScript(`
+    globalThis.connections = [];
+    globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+      constructor(...args) { super(...args); connections.push(this); }
+    };
+  `);
+});
+
+afterEach(async () => {
+  await context.close();
+  await server.stop();
+  expect(errors).toEqual([]);
+  expect(server.stderr()).toBe('');
+});
+
+afterAll(() => browser?.close());
+
+async function open(): Promise<Page> {
+  const page = await context.newPage();
+  page.on('pageerror', (error) => errors.push(String(error)));
+  await page.goto(server.url);
+  return page;
+}
+
+async function say(page: Page, text: string): Promise<void> {
+  await page.getByLabel('Message', { exact: true }).fill(text);
+  await page.getByRole('button', { name: 'Send' }).click();
+}
+
+const channelOpen = (): boolean =>
+  connections.length > 0 && connections.every(({ sctp }) => sctp?.state === 'connected');
+
+declare const connections: RTCPeerConnection[];
+
+test('examples/starter: what a tab says is shown in all tabs, as text', async () => {
+  server = await startServer('starter/server.js');
+  const [anise, basil] = [await open(), await open()];
+  await Promise.all([anise, basil].map((page) => page.waitForFunction(channelOpen)));
+
+  await say(anise, '<b>hello</b>');
+  for (const page of [anise, basil]) {
+    await page.getByRole('listitem').filter({ hasText: '<b>hello</b>' }).waitFor();
+  }
+});
