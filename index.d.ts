@@ -660,6 +660,7 @@ export type SctpParameters = {
   maxReceiveMessageSize: number;
   sendBufferSize: number;
   perStreamSendQueueLimit: number;
+  /** The receive window in force, see `sctpMaxReceiverWindowBufferSize`. */
   maxReceiverWindowBufferSize: number;
   /** Whether SCTP runs over DTLS, for DataChannels. */
   isDataChannel: boolean;
@@ -718,8 +719,10 @@ export type SctpOptions = {
   /** Like `sctpSendBufferSize`, but for the messages queued on each single stream. Default 2000000. */
   sctpPerStreamSendQueueLimit?: number;
   /**
-   * The receive window: how much the peer may send ahead. Default 5242880, and at most the larger of 1 MiB and
-   * 2 × `maxReceiveMessageSize`.
+   * The receive window: how much the peer may send ahead (RFC 9260 §3.3.2). Default 5242880. The window in force is at
+   * most the larger of 1 MiB and 2 × `maxReceiveMessageSize`, which bounds the memory per peer, and at least
+   * `maxReceiveMessageSize` plus 64 KiB, so that the largest message fits it. `sctpParameters` shows it. On a
+   * PipeTransport the largest message has up to 131084 bytes more, for its subchannels.
    */
   sctpMaxReceiverWindowBufferSize?: number;
   /** The initial threshold of DataConsumers, see `setBufferedAmountLowThreshold()`. Default 1024. */

@@ -42,7 +42,7 @@ const SCTP_DEFAULTS = {
   maxReceiveMessageSize: 262_144,
   sendBufferSize: 2_000_000,
   perStreamSendQueueLimit: 2_000_000,
-  maxReceiverWindowBufferSize: 5_242_880,
+  maxReceiverWindowBufferSize: 1_048_576,
   isDataChannel: true,
   OS: 65_535,
   MIS: 65_535,
@@ -153,7 +153,7 @@ describe('router.createWebRtcTransport()', () => {
         maxReceiveMessageSize: 2000,
         sendBufferSize: 3000,
         perStreamSendQueueLimit: 4000,
-        maxReceiverWindowBufferSize: 5000,
+        maxReceiverWindowBufferSize: 67_536,
       },
     ],
     [

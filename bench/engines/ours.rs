@@ -34,8 +34,8 @@ impl Engine for Ours {
     fn new(initiates: bool, flight: usize) -> Self {
         let mut sctp = Association::new(SctpConfig {
             max_send_message_size: 262_144,
-            // The receive window is at most twice this.
-            max_receive_message_size: RECEIVE_WINDOW,
+            // The receive window is at most twice this, and larger than this.
+            max_receive_message_size: RECEIVE_WINDOW / 2,
             send_buffer_size: 2_000_000,
             per_stream_send_queue_limit: 2_000_000,
             max_receiver_window: RECEIVE_WINDOW,

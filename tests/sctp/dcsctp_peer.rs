@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use datasoup::proto::message::{Limit, Message, Ppid, Reliability};
 use datasoup::proto::sctp::{SctpConfig, SctpEvent, SctpState, Start};
-use dcsctp::api::SocketState;
+use dcsctp::api::{Options, SocketState};
 
 use crate::dcsctp::DcSctp;
-use crate::peers::{Ours, config, number, numbered};
+use crate::peers::{MAX_PACKET, Ours, config, number, numbered};
 use crate::sim::{Conditions, Net, start};
 
 type Mixed = Net<Ours, DcSctp>;
@@ -218,4 +218,28 @@ fn an_idle_association_lives_through_their_heartbeats() {
     net.b.send(1, numbered(1, 10));
     net.run_for(Duration::from_secs(1));
     assert_eq!(net.a.message_count(), 1);
+}
+
+#[test]
+fn a_message_larger_than_their_window_blocks_sending_only() {
+    let now = start();
+    let options =
+        Options { mtu: MAX_PACKET, max_receiver_window_buffer_size: 20_000, ..Options::default() };
+    let theirs = DcSctp::with(now, options);
+    let mut net = Net::at(now, Ours::new(config()), theirs, Conditions::PERFECT, 12);
+    net.a.sctp.connect(net.now);
+    net.b.connect(net.now);
+    assert!(net.run_until(Duration::from_secs(60), |net| net.a.is_connected()));
+    assert_eq!(net.a.sctp.peer_window(), Some(20_000));
+    net.a.sctp.open_stream(1, Reliability::RELIABLE);
+    net.a.sctp.send(net.now, 1, numbered(1, 10_000)).expect("room");
+    net.a.sctp.send(net.now, 1, numbered(2, 200_000)).expect("room");
+    net.a.sctp.send(net.now, 1, numbered(3, 10)).expect("room");
+    net.run_for(Duration::from_secs(300));
+    assert_eq!(net.b.messages.len(), 1);
+    assert_eq!(net.a.sctp.buffered_amount(1), 10);
+    net.b.send(2, numbered(4, 20_000));
+    net.run_for(Duration::from_secs(10));
+    assert_eq!(net.a.message_count(), 1);
+    assert!(net.a.is_connected() && net.b.is_connected());
 }

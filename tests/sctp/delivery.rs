@@ -100,3 +100,34 @@ fn a_message_of_four_megabytes_arrives_if_the_maximum_allows_it() {
     assert!(net.run_until(Duration::from_secs(300), |net| net.b.message_count() == 1));
     assert_eq!(net.b.take_messages()[0].1, numbered(1, size as usize));
 }
+
+#[test]
+fn the_largest_message_arrives_however_small_a_window_is_asked_for() {
+    for largest in [1000, 262_144, 3_000_000] {
+        for asked in [0, 1500, 100_000] {
+            let a = SctpConfig {
+                max_send_message_size: largest,
+                send_buffer_size: 10_000_000,
+                per_stream_send_queue_limit: 10_000_000,
+                ..config()
+            };
+            let b = SctpConfig {
+                max_receive_message_size: largest,
+                max_receiver_window: asked,
+                ..config()
+            };
+            let mut net = pair_with(a, b, Conditions::ROUGH, 12);
+            for (stream, reliability) in [(1, Reliability::RELIABLE), (2, UNORDERED)] {
+                net.a.sctp.open_stream(stream, reliability);
+            }
+            for number in 0..2 {
+                for stream in [1, 2] {
+                    let message = numbered(number, largest as usize);
+                    net.a.sctp.send(net.now, stream, message).expect("room");
+                }
+            }
+            let arrived = net.run_until(Duration::from_secs(300), |net| net.b.message_count() == 4);
+            assert!(arrived, "{largest} bytes, {asked} asked for: {:?}", net.b.sctp.end_reason());
+        }
+    }
+}

@@ -136,13 +136,15 @@ fn the_chunks_kept_beyond_a_gap_are_bounded_until_it_closes() {
 
 #[test]
 fn the_bytes_kept_beyond_a_gap_are_bounded_by_the_window() {
-    let mut stage = Stage::new(SctpConfig { max_receiver_window: 20_000, ..config() });
+    let small = SctpConfig { max_receive_message_size: 4464, max_receiver_window: 1, ..config() };
+    assert_eq!(small.receive_window(), 70_000);
+    let mut stage = Stage::new(small);
     stage.next_tsn();
-    for _ in 0..30 {
+    for _ in 0..80 {
         let tsn = stage.next_tsn();
         stage.send(&[data(WHOLE | UNORDERED, tsn, 1, 0, 53, &[0; 1000])]);
     }
-    assert_eq!(stage.messages().len(), 20);
+    assert_eq!(stage.messages().len(), 70);
     assert_eq!(stage.sctp.counters().chunks_stripped, 10);
 }
 
@@ -287,10 +289,13 @@ fn fragments_of_messages_that_the_peer_abandons_are_not_held() {
 #[test]
 fn data_that_the_full_window_rejects_has_not_arrived() {
     const LAST: u8 = 1;
-    let mut stage = Stage::new(SctpConfig { max_receiver_window: 1500, ..config() });
-    let [first, missing, second, rejected] = std::array::from_fn(|_| stage.next_tsn());
-    stage.send(&[data(FIRST, first, 1, 0, 53, &[0; 1000])]);
-    stage.send(&[data(FIRST, second, 3, 0, 53, &[0; 500])]);
+    let small = SctpConfig { max_receive_message_size: 40_000, max_receiver_window: 1, ..config() };
+    assert_eq!(small.receive_window(), 105_536);
+    let mut stage = Stage::new(small);
+    let [first, missing, other, second, rejected] = std::array::from_fn(|_| stage.next_tsn());
+    stage.send(&[data(FIRST, first, 1, 0, 53, &[0; 39_000])]);
+    stage.send(&[data(FIRST, other, 4, 0, 53, &[0; 39_000])]);
+    stage.send(&[data(FIRST, second, 3, 0, 53, &[0; 27_536])]);
     stage.send(&[data(WHOLE, rejected, 2, 0, 53, b"x")]);
     let mut sent = stage.send(&[data(LAST, missing, 1, 0, 53, b"x")]);
     assert_eq!(stage.messages().len(), 1);

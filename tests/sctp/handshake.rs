@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use datasoup::proto::message::Reliability;
-use datasoup::proto::sctp::{Association, SctpConfig, SctpState, Start};
+use datasoup::proto::sctp::{Association, EndReason, SctpConfig, SctpState, Start};
 
 use crate::peers::{Ours, Pair, config, numbered, pair};
 use crate::puppet::*;
@@ -302,4 +302,39 @@ fn with_start_never_an_abort_during_the_handshake_ends_only_the_attempt() {
     let echo = chunk(COOKIE_ECHO, 0, &stage.puppet.cookie);
     stage.send(&[echo]);
     stage.assert_alive();
+}
+
+#[test]
+fn every_end_has_its_reason() {
+    let ended = |chunks: &[Vec<u8>]| {
+        let mut stage = Stage::new(SctpConfig { heartbeats: true, ..config() });
+        assert_eq!(stage.sctp.end_reason(), None);
+        stage.send(chunks);
+        stage.pass(Duration::from_secs(60));
+        stage.sctp.end_reason().cloned()
+    };
+    let acknowledged = Stage::new(config()).puppet.initial_tsn.wrapping_sub(1);
+    let text = |reason: Option<EndReason>| reason.map(|it| it.to_string()).unwrap_or_default();
+    let abort = |cause: &[u8]| ended(&[chunk(ABORT, 0, cause)]);
+    assert_eq!(text(abort(&[])), "the peer aborted it, without a cause");
+    assert_eq!(text(abort(&[0, 12, 0, 4])), "the peer aborted it, cause: user-initiated");
+    assert_eq!(text(abort(&[0, 4, 0, 4])), "the peer aborted it, cause: out of resource");
+    assert_eq!(text(abort(&[0, 99, 0, 4])), "the peer aborted it, cause 99");
+    assert!(abort(&[0, 12, 0, 4]).is_some_and(|it| it.is_intended()));
+    assert!(!abort(&[0, 13, 0, 4]).is_some_and(|it| it.is_intended()));
+    let shutdown = chunk(SHUTDOWN, 0, &acknowledged.to_be_bytes());
+    assert_eq!(ended(&[shutdown]), Some(EndReason::PeerShutdown));
+    assert_eq!(ended(&[]), Some(EndReason::Silence));
+    let empty = data(WHOLE, FIRST_TSN, 1, 0, 51, b"");
+    let rule = "DATA chunk without user data".to_owned();
+    assert_eq!(ended(&[empty]), Some(EndReason::Violation(rule)));
+
+    let mut alone = Ours::new(SctpConfig { start: Start::AtOnce, ..config() });
+    let now = start();
+    alone.sctp.connect(now);
+    let mut net = Net::at(now, alone, Ours::new(config()), Conditions::PERFECT, 1);
+    net.run_for(Duration::from_secs(60));
+    assert_eq!(net.a.sctp.end_reason(), Some(&EndReason::HandshakeTimeout));
+    net.b.sctp.abort(net.now);
+    assert_eq!(net.b.sctp.end_reason(), Some(&EndReason::ThisSide));
 }

@@ -222,11 +222,11 @@ fn streams_that_are_reset_do_not_count_towards_their_maximum() {
 
 #[test]
 fn closing_a_stream_that_fills_the_window_keeps_the_association() {
-    let small = SctpConfig { max_receiver_window: 20_000, ..config() };
+    let small = SctpConfig { max_receive_message_size: 15_000, max_receiver_window: 1, ..config() };
     let mut net = pair_with(config(), small, Conditions::PERFECT, 6);
     net.a.sctp.open_stream(1, Reliability::RELIABLE);
     for i in 0..100 {
-        net.a.sctp.send(net.now, 1, numbered(i, 5000)).expect("room");
+        net.a.sctp.send(net.now, 1, numbered(i, 15_000)).expect("room");
     }
     assert!(net.run_until(Duration::from_secs(30), |net| net.b.message_count() >= 10));
     net.b.sctp.reset_stream(1);

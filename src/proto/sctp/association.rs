@@ -17,7 +17,7 @@ use super::config::{SctpConfig, Start};
 use super::counters::{MessageTally, PacketDrop, SctpCounters};
 use super::egress::Oversize;
 use super::engine::{Engine, Verdict};
-use super::event::{SctpEvent, SctpState, SendError};
+use super::event::{EndReason, SctpEvent, SctpState, SendError};
 use super::flight::{Admittance, Flight};
 use super::heartbeat::{Action, HeartbeatTimer};
 use super::init;
@@ -57,6 +57,7 @@ pub struct Association {
     heartbeat_timer: Option<HeartbeatTimer>,
     /// A HEARTBEAT or an ABORT on its way out.
     control_packet: Option<Bytes>,
+    end_reason: Option<EndReason>,
     events: VecDeque<SctpEvent>,
     counters: SctpCounters,
     /// The latest time that a call has passed in.
@@ -85,6 +86,7 @@ impl Association {
             stale_cookies: 0,
             heartbeat_timer: None,
             control_packet: None,
+            end_reason: None,
             events: VecDeque::new(),
             counters: SctpCounters::default(),
             clock: None,
@@ -118,7 +120,7 @@ impl Association {
                 self.counters.count_dropped(reason);
                 return false;
             }
-            Verdict::Aborted => self.ended_by_peer(SctpState::Closed, None),
+            Verdict::Aborted(cause) => self.ended_by_peer(EndReason::PeerAbort(cause), None),
             Verdict::StaleCookie => {
                 self.stale_cookies += 1;
                 if self.stale_cookies <= MAX_STALE_COOKIES {
@@ -135,7 +137,7 @@ impl Association {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.clock = Some(now);
         if self.shutdown_deadline.is_some_and(|at| at <= now) {
-            self.end(SctpState::Closed, Some(cause::USER_INITIATED));
+            self.end(EndReason::PeerShutdown, Some(cause::USER_INITIATED));
             return;
         }
         if self.initiate_at.is_some_and(|at| at <= now) {
@@ -148,7 +150,7 @@ impl Association {
             Action::SendHeartbeat => {
                 self.control_packet = self.engine.as_mut().and_then(|engine| engine.heartbeat());
             }
-            Action::Fail => return self.end(SctpState::Failed, Some(cause::USER_INITIATED)),
+            Action::Fail => return self.end(EndReason::Silence, Some(cause::USER_INITIATED)),
         }
         if let Some(engine) = &mut self.engine {
             engine.handle_timeout(now);
@@ -183,8 +185,8 @@ impl Association {
             let all_sent = engine.unsent().is_some_and(|unsent| unsent.is_empty());
             let more = all_sent && !self.queues.is_empty();
             if let Err(Oversize(len)) = drained {
-                log::warn!("SCTP: association aborted: a chunk of {len} bytes fits no packet");
-                self.end(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
+                let reason = format!("an answer of {len} bytes fits no packet");
+                self.end(EndReason::Violation(reason), Some(cause::PROTOCOL_VIOLATION));
             }
             if !more {
                 break;
@@ -210,6 +212,22 @@ impl Association {
     /// The state of the association.
     pub fn state(&self) -> SctpState {
         self.state
+    }
+
+    /// The receive window in bytes; see [`SctpConfig::receive_window`].
+    pub fn receive_window(&self) -> u32 {
+        self.config.receive_window()
+    }
+
+    /// The receive window that the peer announced, in bytes; `None` without an association. Many peers
+    /// cannot receive a larger message, which then blocks all that follow; usrsctp can.
+    pub fn peer_window(&self) -> Option<u32> {
+        self.engine.as_ref()?.peer_window()
+    }
+
+    /// Why the association ended. `None` before that.
+    pub fn end_reason(&self) -> Option<&EndReason> {
+        self.end_reason.as_ref()
     }
 
     /// How many outgoing and incoming streams both sides agreed on (RFC 9260 §5.1.1). `None`
@@ -330,7 +348,7 @@ impl Association {
     /// [`Self::drain_transmits`].
     pub fn abort(&mut self, now: Instant) {
         self.clock = Some(now);
-        self.end(SctpState::Closed, Some(cause::USER_INITIATED));
+        self.end(EndReason::ThisSide, Some(cause::USER_INITIATED));
     }
 
     /// Brings `flight` up to date.
@@ -362,21 +380,21 @@ impl Association {
     }
 
     fn violation(&mut self, rule: &str) {
-        log::warn!("SCTP: association aborted: {rule}");
-        self.ended_by_peer(SctpState::Closed, Some(cause::PROTOCOL_VIOLATION));
+        self.ended_by_peer(EndReason::Violation(rule.into()), Some(cause::PROTOCOL_VIOLATION));
     }
 
     /// Ends the association, unless the sender may not be the peer: see [`Start::Never`].
-    fn ended_by_peer(&mut self, state: SctpState, abort: Option<u16>) {
+    fn ended_by_peer(&mut self, reason: EndReason, abort: Option<u16>) {
         if self.state == SctpState::Connecting && self.config.start == Start::Never {
+            log::debug!("SCTP: attempt ended: {reason}");
             self.replace_engine(None);
         } else {
-            self.end(state, abort);
+            self.end(reason, abort);
         }
     }
 
     /// Drops the engine and everything queued. With a cause, sends the peer an ABORT.
-    fn end(&mut self, state: SctpState, abort: Option<u16>) {
+    fn end(&mut self, reason: EndReason, abort: Option<u16>) {
         if matches!(self.state, SctpState::Failed | SctpState::Closed) {
             return;
         }
@@ -392,7 +410,8 @@ impl Association {
         self.heartbeat_timer = None;
         let unsent = self.queues.clear();
         self.counters.unsent.add(unsent);
-        self.set_state(state);
+        self.set_state(reason.state());
+        self.end_reason = Some(reason);
     }
 
     /// Moves messages and stream resets into the engine, as many as are admitted. Returns whether

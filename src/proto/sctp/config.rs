@@ -14,6 +14,12 @@ pub enum Start {
     Never,
 }
 
+/// The receive window is capped at the larger of two messages of the maximum size and this many bytes.
+const MIN_WINDOW_CAP: u32 = 1024 * 1024;
+
+/// The room beside one message of the maximum size, for what the peer sends after it.
+const WINDOW_BESIDE_MESSAGE: u32 = 64 * 1024;
+
 /// The configuration of an association. Sizes are in bytes.
 #[derive(Debug, Clone)]
 pub struct SctpConfig {
@@ -29,8 +35,7 @@ pub struct SctpConfig {
     pub send_buffer_size: usize,
     /// The bound of each stream's queued payload.
     pub per_stream_send_queue_limit: usize,
-    /// The receive window. The window in force is at most the larger of 1 MiB and twice
-    /// `max_receive_message_size`, and at least 1,500 bytes.
+    /// The receive window that is asked for; see [`Self::receive_window`].
     pub max_receiver_window: u32,
     /// The threshold that streams start with; see [`SctpEvent::BufferedAmountLow`].
     ///
@@ -47,4 +52,16 @@ pub struct SctpConfig {
     /// Whether to send HEARTBEATs to a silent peer, and to fail when it answers none (RFC 9260 §8.1,
     /// §8.3). Not needed where the layer below notices that the peer is gone.
     pub heartbeats: bool,
+}
+
+impl SctpConfig {
+    /// The receive window in force, in bytes. The cap bounds the memory of each peer. The window always has
+    /// room for one message of `max_receive_message_size` and 64 KiB more: sctp-proto hands over whole
+    /// messages only, so a larger message would fill the window and never be complete.
+    pub fn receive_window(&self) -> u32 {
+        let largest = self.max_receive_message_size;
+        let cap = largest.saturating_mul(2).max(MIN_WINDOW_CAP);
+        let least = largest.saturating_add(WINDOW_BESIDE_MESSAGE);
+        self.max_receiver_window.min(cap).max(least)
+    }
 }

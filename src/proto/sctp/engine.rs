@@ -56,8 +56,8 @@ pub(super) enum Verdict {
     InitAnswered,
     /// The packet was dropped.
     Dropped(PacketDrop),
-    /// The peer aborted the association.
-    Aborted,
+    /// The peer aborted the association, with this error cause.
+    Aborted(Option<u16>),
     /// The peer rejected our cookie as stale.
     StaleCookie,
     /// The peer answered our HEARTBEAT, and the packet holds nothing else.
@@ -152,7 +152,7 @@ impl Engine {
         association: sctp_proto::Association,
         role: Role,
     ) -> Self {
-        let window = settings::window(config);
+        let window = config.receive_window();
         Self {
             endpoint,
             handle,
@@ -184,7 +184,7 @@ impl Engine {
         let packet = match self.guard.screen(&self.ledger, self.role, &packet) {
             Screening::Pass => packet,
             Screening::Rewritten(packet) => packet,
-            Screening::Abort => return Verdict::Aborted,
+            Screening::Abort(cause) => return Verdict::Aborted(cause),
             Screening::StaleCookie => return Verdict::StaleCookie,
             Screening::HeartbeatAcked => return Verdict::HeartbeatAcked,
             Screening::Drop(reason) => return Verdict::Dropped(reason),
@@ -356,6 +356,11 @@ impl Engine {
     /// How many outgoing and incoming streams both sides agreed on.
     pub(super) fn negotiated_streams(&self) -> Option<(u16, u16)> {
         self.ledger.streams()
+    }
+
+    /// The receive window that the peer announced, in bytes.
+    pub(super) fn peer_window(&self) -> Option<u32> {
+        Some(self.ledger.peer.as_ref()?.announced.window)
     }
 
     /// Adds the chunks that the guard stripped, and the messages that sctp-proto gave up.

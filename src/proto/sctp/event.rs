@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::wire::cause;
 use crate::proto::message::{Message, Reliability, StreamId};
 
 /// The state of the association. It only goes forward.
@@ -20,6 +21,61 @@ pub enum SctpState {
     Failed,
     /// Ended by either side.
     Closed,
+}
+
+/// Why an association ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndReason {
+    /// [`Association::abort`] was called.
+    ///
+    /// [`Association::abort`]: super::Association::abort
+    #[error("this side ended it, as it does when DTLS has ended")]
+    ThisSide,
+    /// The peer sent a SHUTDOWN.
+    #[error("the peer shut it down")]
+    PeerShutdown,
+    /// The peer sent an ABORT, with this error cause (RFC 9260 §3.3.10).
+    #[error("the peer aborted it, {}", cause_text(*.0))]
+    PeerAbort(Option<u16>),
+    /// The peer did not complete the handshake.
+    #[error("the peer did not answer the handshake")]
+    HandshakeTimeout,
+    /// The peer stopped answering HEARTBEATs.
+    #[error("the peer answered no HEARTBEAT")]
+    Silence,
+    /// The peer broke this rule, or would have exceeded this bound.
+    #[error("aborted because of the peer: {0}")]
+    Violation(String),
+}
+
+impl EndReason {
+    /// The state that an association has after this end.
+    pub(super) fn state(&self) -> SctpState {
+        match self {
+            Self::HandshakeTimeout | Self::Silence => SctpState::Failed,
+            _ => SctpState::Closed,
+        }
+    }
+
+    /// Whether either side meant the association to end.
+    pub fn is_intended(&self) -> bool {
+        matches!(
+            self,
+            Self::ThisSide
+                | Self::PeerShutdown
+                | Self::PeerAbort(None | Some(cause::USER_INITIATED))
+        )
+    }
+}
+
+fn cause_text(cause: Option<u16>) -> String {
+    match cause {
+        None => "without a cause".into(),
+        Some(cause::OUT_OF_RESOURCE) => "cause: out of resource".into(),
+        Some(cause::USER_INITIATED) => "cause: user-initiated".into(),
+        Some(cause::PROTOCOL_VIOLATION) => "cause: protocol violation".into(),
+        Some(code) => format!("cause {code}"),
+    }
 }
 
 /// What an association reports through [`Association::poll_event`].

@@ -59,8 +59,8 @@ pub(super) enum Screening {
     Pass,
     /// This packet may go to sctp-proto in its place. Checksum and tag were right.
     Rewritten(Bytes),
-    /// The peer aborts the association. Verified.
-    Abort,
+    /// The peer aborts the association, with this error cause. Verified.
+    Abort(Option<u16>),
     /// The peer rejects our cookie as stale. Verified.
     StaleCookie,
     /// The peer answers our HEARTBEAT, and the packet holds nothing else. Verified.
@@ -80,14 +80,21 @@ pub(super) enum Admission {
     Violation(&'static str),
 }
 
+/// An ABORT chunk (RFC 9260 §3.3.7).
+struct Abort {
+    /// The T bit: the tag is the one that we sent.
+    reflected: bool,
+    /// The first error cause.
+    cause: Option<u16>,
+}
+
 /// The facts about the chunks of a packet, except for their effects.
 struct Inspection<'a> {
     rewriter: Rewriter<'a>,
     /// Whether the packet may hold chunks that only an established association accepts, such as DATA.
     open: bool,
     stripped: u64,
-    /// Whether the T bit is set in the ABORT; `None` without an ABORT.
-    abort: Option<bool>,
+    abort: Option<Abort>,
     stale_cookie: bool,
     heartbeat_acked: bool,
     /// How many HEARTBEATs and RE-CONFIGs came so far. sctp-proto answers each with a packet, so few pass.
@@ -152,12 +159,13 @@ impl Guard {
         }
         // An ABORT of a peer that knows no association has the tag that we sent it, and the T bit
         // (RFC 9260 §8.5.1 B).
-        let tag = if inspection.abort == Some(true) { ledger.peer_tag() } else { ledger.own_tag() };
+        let reflected = inspection.abort.as_ref().is_some_and(|abort| abort.reflected);
+        let tag = if reflected { ledger.peer_tag() } else { ledger.own_tag() };
         if tag != Some(header.tag) {
             return Screening::Drop(PacketDrop::Foreign);
         }
-        if inspection.abort.is_some() {
-            return Screening::Abort;
+        if let Some(Abort { cause, .. }) = inspection.abort {
+            return Screening::Abort(cause);
         }
         if inspection.stale_cookie {
             return Screening::StaleCookie;
@@ -245,7 +253,8 @@ impl Guard {
             }
             kind::COOKIE_ACK => Fate::Trim(0),
             kind::ABORT => {
-                inspection.abort = Some(chunk.flags & 1 != 0);
+                let reflected = chunk.flags & 1 != 0;
+                inspection.abort = Some(Abort { reflected, cause: u16_at(chunk.value, 0) });
                 Fate::StripRest
             }
             kind::ERROR => {

@@ -38,11 +38,14 @@ pub(super) struct Announced {
     pub(super) tag: u32,
     pub(super) outbound: u16,
     pub(super) inbound: u16,
+    /// The receive window in bytes.
+    pub(super) window: u32,
 }
 
 impl From<Init> for Announced {
     fn from(init: Init) -> Self {
-        Self { tag: init.tag, outbound: init.outbound, inbound: init.inbound }
+        let Init { tag, window, outbound, inbound, .. } = init;
+        Self { tag, outbound, inbound, window }
     }
 }
 

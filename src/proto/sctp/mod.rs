@@ -17,7 +17,7 @@
 //!   [`Association::poll_timeout`], which any call may have changed.
 //! - **Errors.** [`Association::send`] alone returns errors. A [`SendError`] concerns that
 //!   message only. What a peer does wrong is dropped and counted, see [`SctpCounters`],
-//!   or ends the association, with a line in the log.
+//!   or ends the association; [`Association::end_reason`] says why.
 //! - **End.** [`SctpState::Closed`] and [`SctpState::Failed`] are final. One more
 //!   [`Association::drain_transmits`] sends the ABORT, if there is one. After that packets are
 //!   dropped and counted, `send` returns [`SendError::Closed`] and there is no timeout.
@@ -88,4 +88,4 @@ pub use self::association::Association;
 pub use self::config::{SctpConfig, Start};
 pub use self::counters::{MessageTally, SctpCounters};
 pub use self::engine::ENGINE_LOG_TARGET;
-pub use self::event::{SctpEvent, SctpState, SendError};
+pub use self::event::{EndReason, SctpEvent, SctpState, SendError};

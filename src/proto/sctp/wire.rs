@@ -40,6 +40,8 @@ pub(super) mod parameter {
 pub(super) mod cause {
     /// The peer no longer accepts the cookie that it made.
     pub(in super::super) const STALE_COOKIE: u16 = 3;
+    /// The peer has no memory for the association.
+    pub(in super::super) const OUT_OF_RESOURCE: u16 = 4;
     /// Our side ends the association, and not because of an error.
     pub(in super::super) const USER_INITIATED: u16 = 12;
     /// The peer broke a rule or a bound.

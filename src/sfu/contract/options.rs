@@ -125,7 +125,7 @@ pub struct SctpOptions {
     pub send_buffer_size: u32,
     /// The limit of payload queued on one stream, which works in the same way.
     pub per_stream_send_queue_limit: u32,
-    /// The upper bound of the receive window.
+    /// The receive window that is asked for; see [`receive_window`](crate::proto::sctp::SctpConfig::receive_window).
     pub max_receiver_window_buffer_size: u32,
     /// The threshold of `bufferedamountlow` that a DataConsumer starts with.
     pub buffered_amount_low_threshold: u32,

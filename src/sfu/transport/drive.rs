@@ -1,5 +1,6 @@
 //! How transports are driven: datagrams and deadlines in; datagrams, messages and events out.
 
+use log::Level;
 use uuid::Uuid;
 
 use crate::proto::demux::Incoming;
@@ -150,8 +151,16 @@ impl Sfu {
         match event {
             SctpEvent::Message { stream, message } => self.receive(key, stream, message),
             SctpEvent::State(state) => {
-                let connected = self.transports.get(&key).filter(|_| state == SctpState::Connected);
-                let streams = connected.and_then(Transport::negotiated_streams);
+                let Some(transport) = self.transports.get(&key) else { return };
+                let mut streams = None;
+                match state {
+                    SctpState::New | SctpState::Connecting => {}
+                    SctpState::Connected => {
+                        streams = transport.negotiated_streams();
+                        warn_of_small_window(transport);
+                    }
+                    SctpState::Failed | SctpState::Closed => log_end(transport),
+                }
                 self.push_transport_event(key, TransportEvent::SctpState(state, streams));
             }
             SctpEvent::BufferedAmountLow { stream, amount } => {
@@ -223,6 +232,20 @@ impl Sfu {
     }
 }
 
+fn warn_of_small_window(transport: &Transport) {
+    let Transport { id, max_send_message_size: largest, .. } = transport;
+    if let Some(window) = transport.peer_window().filter(|window| window < largest) {
+        log::warn!(target: "sctp", "transport {id}: the peer announced a receive window of {window} bytes: larger messages (maxSendMessageSize is {largest}) may block all that follow");
+    }
+}
+
+fn log_end(transport: &Transport) {
+    if let Some(reason) = transport.end_reason() {
+        let level = if reason.is_intended() { Level::Debug } else { Level::Warn };
+        log::log!(target: "sctp", level, "transport {}: the association ended: {reason}", transport.id);
+    }
+}
+
 /// The targets of these lines are what `logTags` asks for.
 fn log_event(id: Uuid, event: &TransportEvent) {
     match event {
@@ -238,9 +261,6 @@ fn log_event(id: Uuid, event: &TransportEvent) {
         }
         TransportEvent::DtlsState(state, _) => {
             log::debug!(target: "dtls", "transport {id}: DTLS {state:?}");
-        }
-        TransportEvent::SctpState(SctpState::Failed, _) => {
-            log::warn!(target: "sctp", "transport {id}: SCTP failed");
         }
         TransportEvent::SctpState(state, _) => {
             log::debug!(target: "sctp", "transport {id}: SCTP {state:?}");

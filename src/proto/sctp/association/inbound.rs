@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::engine::{EngineEvent, Reassembled, VerifiedPacket};
-use super::super::event::{SctpEvent, SctpState};
+use super::super::event::{EndReason, SctpEvent, SctpState};
 use super::super::guard::StreamEffects;
 use super::super::heartbeat::HeartbeatTimer;
 use super::Association;
@@ -48,9 +48,11 @@ impl Association {
                     self.heartbeat_timer = self.config.heartbeats.then(|| HeartbeatTimer::new(now));
                     self.set_state(SctpState::Connected);
                 }
-                EngineEvent::HandshakeFailed => self.ended_by_peer(SctpState::Failed, None),
+                EngineEvent::HandshakeFailed => {
+                    self.ended_by_peer(EndReason::HandshakeTimeout, None);
+                }
                 EngineEvent::Lost(_) if self.shutdown_deadline.is_some() => {
-                    self.end(SctpState::Closed, None);
+                    self.end(EndReason::PeerShutdown, None);
                 }
                 // The peer sent what sctp-proto does not accept: a message that is too large, or
                 // fragments that fill the window and do not complete a message.

@@ -16,9 +16,6 @@ const RTO_MAX_MS: u64 = 5000;
 /// With these RTOs a handshake without an answer fails after about 37 s.
 const INIT_RETRANSMITS: usize = 8;
 
-/// The receive window is capped at the larger of two messages of the maximum size and this many bytes.
-const MIN_WINDOW_CAP: u32 = 1024 * 1024;
-
 /// The endpoint that makes one association, or answers the peer's INIT with one.
 pub(super) fn endpoint(config: &SctpConfig) -> Endpoint {
     let mut settings = EndpointConfig::new();
@@ -34,7 +31,7 @@ pub(super) fn transport(config: &SctpConfig) -> TransportConfig {
     // Room for the PPID that some messages carry.
     let largest = config.max_receive_message_size.saturating_add(ppid::PREFIX as u32);
     TransportConfig::default()
-        .with_max_receive_buffer_size(window(config))
+        .with_max_receive_buffer_size(config.receive_window())
         .with_max_receive_message_size(largest)
         // `Association::send` has checked the size.
         .with_max_send_message_size(u32::MAX)
@@ -43,12 +40,6 @@ pub(super) fn transport(config: &SctpConfig) -> TransportConfig {
         .with_rto_initial_ms(RTO_INITIAL_MS)
         .with_rto_min_ms(RTO_MIN_MS)
         .with_rto_max_ms(RTO_MAX_MS)
-}
-
-/// The receive window in force. RFC 9260 §3.3.2 requires at least 1,500 bytes.
-pub(super) fn window(config: &SctpConfig) -> u32 {
-    let enough = config.max_receive_message_size.saturating_mul(2).max(MIN_WINDOW_CAP);
-    config.max_receiver_window.min(enough).max(1500)
 }
 
 /// The payload of a full DATA chunk. It leaves room for a second chunk header, which sctp-proto does

@@ -167,14 +167,14 @@ impl Transport {
 
     /// `transport.sctpParameters`, if SCTP is enabled.
     pub(in crate::sfu) fn sctp_parameters(&self) -> Option<SctpParameters> {
-        let bounds = self.sctp?;
+        let (bounds, association) = (self.sctp?, self.sctp_ref()?);
         Some(SctpParameters {
             port: 5000,
             max_send_message_size: self.max_send_message_size,
             max_receive_message_size: self.max_receive_message_size,
             send_buffer_size: bounds.send_buffer_size,
             per_stream_send_queue_limit: bounds.per_stream_send_queue_limit,
-            max_receiver_window_buffer_size: bounds.max_receiver_window_buffer_size,
+            max_receiver_window_buffer_size: association.receive_window(),
             is_data_channel: self.is_webrtc(),
             os: STREAMS,
             mis: STREAMS,

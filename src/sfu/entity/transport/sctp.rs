@@ -29,12 +29,12 @@ pub(in crate::sfu) fn config(
     }
 }
 
-/// What a transport keeps of its SCTP options: all but the message sizes, which every transport has.
+/// What a transport keeps of its SCTP options: all but the message sizes, which every transport has, and
+/// the receive window, which the association has.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::sfu) struct SctpBounds {
     pub(in crate::sfu) send_buffer_size: u32,
     pub(in crate::sfu) per_stream_send_queue_limit: u32,
-    pub(in crate::sfu) max_receiver_window_buffer_size: u32,
     pub(in crate::sfu) buffered_amount_low_threshold: u32,
 }
 
@@ -43,7 +43,6 @@ impl From<&SctpOptions> for SctpBounds {
         Self {
             send_buffer_size: options.send_buffer_size,
             per_stream_send_queue_limit: options.per_stream_send_queue_limit,
-            max_receiver_window_buffer_size: options.max_receiver_window_buffer_size,
             buffered_amount_low_threshold: options.buffered_amount_low_threshold,
         }
     }

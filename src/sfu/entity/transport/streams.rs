@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::proto::message::{Message, Reliability, StreamId};
-use crate::proto::sctp::{Association, SctpCounters, SctpState, SendError};
+use crate::proto::sctp::{Association, EndReason, SctpCounters, SctpState, SendError};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::entity::data_consumer::DataConsumer;
 use crate::sfu::error::{Error, Result};
@@ -27,7 +27,7 @@ impl Transport {
         }
     }
 
-    fn sctp_ref(&self) -> Option<&Association> {
+    pub(super) fn sctp_ref(&self) -> Option<&Association> {
         match &self.kind {
             Kind::Direct => None,
             Kind::WebRtc(it) => it.peer.sctp(),
@@ -53,6 +53,16 @@ impl Transport {
     pub(in crate::sfu) fn sctp_state(&self) -> Option<SctpState> {
         let tunnel = self.tunnel().map(Tunnel::state);
         tunnel.or_else(|| self.sctp_ref().map(Association::state))
+    }
+
+    /// The receive window that the peer announced. None through a tunnel, which needs no window.
+    pub(in crate::sfu) fn peer_window(&self) -> Option<u32> {
+        self.sctp_ref()?.peer_window()
+    }
+
+    /// Why the association ended, for the log.
+    pub(in crate::sfu) fn end_reason(&self) -> Option<&EndReason> {
+        self.sctp_ref()?.end_reason()
     }
 
     /// The streams that both sides have agreed on, outbound and inbound, once connected.
