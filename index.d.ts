@@ -811,6 +811,11 @@ export type BaseTransportStats = {
   datagramsDropped: number;
   /** Messages of the peer dropped because their stream has no DataProducer, or they exceed `maxReceiveMessageSize`. */
   messagesUnrouted: number;
+  /**
+   * Messages that were queued before the association was up, for streams which the peer turned out not to take. Their
+   * DataConsumers have emitted 'streamclose'.
+   */
+  messagesDroppedUnsendable: number;
   /** Messages discarded because their DataConsumer closed while they were queued, and their payload in bytes. */
   messagesDiscarded: number;
   bytesDiscarded: number;
@@ -920,7 +925,7 @@ export interface Transport<
   /**
    * @throws TypeError: invalid options.
    * @throws NotFoundError: this Router has no such DataProducer.
-   * @throws Error: SCTP is not enabled, no stream is free, or `streamId` is in use.
+   * @throws Error: SCTP is not enabled, no stream is free, or `streamId` is in use or beyond what the peer takes.
    * @throws WorkerClosedError
    */
   consumeData<DataConsumerAppData extends AppData = AppData>(
@@ -1392,7 +1397,10 @@ export interface DataProducer<
   set appData(appData: DataProducerAppData);
   readonly observer: DataProducerObserver;
 
-  /** Closes its DataConsumers, which emit 'dataproducerclose'. Over WebRTC it also resets the stream. */
+  /**
+   * Closes its DataConsumers, which emit 'dataproducerclose'. Over WebRTC it also resets the stream, unless a
+   * DataConsumer of the transport uses the same one.
+   */
   close(): void;
   /** @throws NotFoundError, WorkerClosedError */
   dump(): Promise<DataProducerDump>;
@@ -1457,7 +1465,11 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
    * Default: the DataProducer's.
    */
   maxRetransmits?: number;
-  /** The SCTP stream, e.g. to answer a channel that was opened in band. 0-65534. Default: the next free one. */
+  /**
+   * The SCTP stream, e.g. to answer a channel that was opened in band. 0-65534, and below the number of streams that
+   * the peer takes, once the association is up. Default: the one after the last that was given out, past those which
+   * DataConsumers or DataProducers of this transport use or whose reset has not completed.
+   */
   streamId?: number;
   /** Default false. */
   paused?: boolean;
@@ -1538,7 +1550,10 @@ export type DataConsumerEvents = {
   bufferedamountlow: [bufferedAmount: number];
   /** Type 'direct': messages were dropped at `maxBufferedAmount` or `maxMemory`; there is room again. */
   overflow: [dropped: { messages: number; bytes: number }];
-  /** The peer has reset the stream, e.g. a browser closed its DataChannel. The DataConsumer is closed. */
+  /**
+   * The peer has reset the stream, e.g. a browser closed its DataChannel; or the association is up, and the peer takes
+   * fewer streams. The DataConsumer is closed.
+   */
   streamclose: [];
 };
 
@@ -1575,7 +1590,11 @@ export interface DataConsumer<
   set appData(appData: DataConsumerAppData);
   readonly observer: DataConsumerObserver;
 
-  /** Closes the DataConsumer and discards its messages that are not sent yet. Over WebRTC it also resets the stream. */
+  /**
+   * Closes the DataConsumer and discards its messages that are not sent yet. Over WebRTC it also resets the stream,
+   * which closes the peer's channel. If the id of the stream was not given to `consumeData()` and a DataProducer uses
+   * it since, the channel closes with the DataProducer instead.
+   */
   close(): void;
   /** @throws NotFoundError, WorkerClosedError */
   dump(): Promise<DataConsumerDump>;

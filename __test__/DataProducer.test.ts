@@ -279,7 +279,7 @@ describe('transport.produceData() on a WebRtcTransport', () => {
 
   test('a DataProducer and a DataConsumer can use the same streamId', async () => {
     const { id } = await webRtcTransport.produceData({ sctpStreamParameters: { streamId: 0 } });
-    const dataConsumer = await webRtcTransport.consumeData({ dataProducerId: id });
+    const dataConsumer = await webRtcTransport.consumeData({ dataProducerId: id, streamId: 0 });
     expect(dataConsumer.sctpStreamParameters!.streamId).toBe(0);
   });
 

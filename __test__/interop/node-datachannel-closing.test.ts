@@ -126,7 +126,8 @@ describe('the server closes', () => {
     const { id: dataProducerId } = dataProducerDirect;
     dataConsumerSctp.close();
     const next = await webRtcTransport.consumeData({ dataProducerId });
-    expect(next.sctpStreamParameters!.streamId).toBe(1);
+    // Stream 1 is that of the DataProducer.
+    expect(next.sctpStreamParameters!.streamId).toBe(2);
     await peer.untilClosed(0);
   });
 

@@ -23,7 +23,7 @@ export const DataConsumerDump0: types.DataConsumerDump = {
   "sctpStreamParameters": {
     "maxRetransmits": 3,
     "ordered": false,
-    "streamId": 0
+    "streamId": 1
   },
   "subchannels": [],
   "type": "sctp"
@@ -460,6 +460,7 @@ export const TransportStats0: types.WebRtcTransportStat = {
   "maxOutgoingBitrate": 0,
   "messagesAbandoned": 0,
   "messagesDiscarded": 0,
+  "messagesDroppedUnsendable": 0,
   "messagesExpired": 0,
   "messagesGarbled": 0,
   "messagesUnrouted": 0,
@@ -498,6 +499,7 @@ export const TransportStats1: types.WebRtcTransportStat = {
   "iceRole": "controlled",
   "iceState": "new",
   "messagesDiscarded": 0,
+  "messagesDroppedUnsendable": 0,
   "messagesUnrouted": 0,
   "probationBytesSent": 0,
   "probationSendBitrate": 0,
@@ -524,6 +526,7 @@ export const TransportStats2: types.PlainTransportStat = {
   "datagramsDropped": 0,
   "messagesAbandoned": 0,
   "messagesDiscarded": 0,
+  "messagesDroppedUnsendable": 0,
   "messagesExpired": 0,
   "messagesGarbled": 0,
   "messagesUnrouted": 0,
@@ -566,6 +569,7 @@ export const TransportStats3: types.PipeTransportStat = {
   "bytesSent": 0,
   "datagramsDropped": 0,
   "messagesDiscarded": 0,
+  "messagesDroppedUnsendable": 0,
   "messagesUnrouted": 0,
   "probationBytesSent": 0,
   "probationSendBitrate": 0,
@@ -597,6 +601,7 @@ export const TransportStats4: types.DirectTransportStat = {
   "bytesSent": 0,
   "datagramsDropped": 0,
   "messagesDiscarded": 0,
+  "messagesDroppedUnsendable": 0,
   "messagesUnrouted": 0,
   "probationBytesSent": 0,
   "probationSendBitrate": 0,

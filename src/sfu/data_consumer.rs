@@ -48,9 +48,9 @@ impl Sfu {
         }
         if let Some(transport) = self.transports.get_mut(&consumer.transport) {
             transport.data_consumers.retain(|it| *it != key);
-            if let Some(stream) = consumer.stream_id() {
-                transport.consumer_streams.remove(&stream);
-                transport.reset_stream(stream);
+            if let Destination::Sctp { stream, chosen, .. } = &consumer.destination {
+                transport.consumer_streams.remove(&stream.stream_id);
+                transport.close_consumer_stream(stream.stream_id, *chosen);
                 consumer.publish_buffered_amount(0);
                 self.touch(consumer.transport);
             }

@@ -57,8 +57,10 @@ pub enum Error {
     StreamProduced(StreamId),
     #[error("streamId already in use [streamId:{0}]")]
     StreamInUse(StreamId),
-    #[error("no free SCTP stream id on this transport")]
-    NoFreeStream,
+    #[error("the peer takes only {limit} streams: streamId {stream} is too high")]
+    StreamBeyondLimit { stream: StreamId, limit: u16 },
+    #[error("no free SCTP stream id on this transport, whose peer takes {0} streams")]
+    NoFreeStream(u16),
     #[error("message send failed")]
     SendFailed,
     #[error("sctpsendbufferfull")]
@@ -101,7 +103,8 @@ impl Error {
             | Self::AlreadyConnected
             | Self::StreamProduced(_)
             | Self::StreamInUse(_)
-            | Self::NoFreeStream
+            | Self::StreamBeyondLimit { .. }
+            | Self::NoFreeStream(_)
             | Self::SendFailed
             | Self::SendBufferFull
             | Self::Bind { .. }

@@ -189,6 +189,7 @@ impl TransportMut<'_> {
             Some(options) => options.buffered_amount_low_threshold as usize,
             None => return Err(Error::wrong_kind(self.key, "transport with SCTP")),
         };
+        let chosen = wanted.is_some();
         let stream = match wanted {
             Some(stream) => transport.take_stream(stream)?,
             None => transport.next_free_stream()?,
@@ -196,7 +197,7 @@ impl TransportMut<'_> {
         transport.consumer_streams.insert(stream, key);
         transport.open_stream(stream, reliability, &gauge);
         let stream = SctpStreamParameters::new(stream, reliability);
-        Ok(Destination::Sctp { stream, low_threshold, gauge })
+        Ok(Destination::Sctp { stream, chosen, low_threshold, gauge })
     }
 
     /// Starts the association of a plain or pipe transport, which begins when there is something to carry.

@@ -137,7 +137,7 @@ fn messages_of_ppid_50_are_never_delivered() {
 }
 
 #[test]
-fn without_data_channels_an_open_is_ignored() {
+fn without_data_channels_an_open_is_not_answered() {
     let mut stage = Stage::new(SctpConfig { data_channels: false, ..config() });
     let tsn = stage.next_tsn();
     assert_eq!(acks(&stage.send(&[data(WHOLE, tsn, 6, 0, 50, &open("chat"))])), [] as [u16; 0]);
@@ -198,4 +198,26 @@ fn a_channel_can_be_opened_again_after_it_was_closed() {
     assert_eq!(acks(&sent), [6]);
     let events = stage.events();
     assert!(matches!(&events[..], [SctpEvent::ChannelOpened { label, .. }] if label == "two"));
+}
+
+#[test]
+fn an_open_on_a_stream_that_the_peer_does_not_take_is_counted_and_not_answered() {
+    let mut stage = Stage::with_streams(config(), (100, 10));
+    for (stream, bad) in [(9, 0), (10, 1)] {
+        let tsn = stage.next_tsn();
+        let sent = stage.send(&[data(WHOLE, tsn, stream, 0, 50, &open("chat"))]);
+        assert_eq!(acks(&sent).len() + bad, 1);
+        assert_eq!(stage.sctp.counters().bad_dcep, bad as u64);
+    }
+}
+
+#[test]
+fn a_stream_that_the_peer_does_not_take_is_not_reset() {
+    let mut stage = Stage::with_streams(config(), (100, 10));
+    for (stream, expected) in [(9, 1), (10, 0)] {
+        stage.sctp.open_stream(stream, Reliability::RELIABLE);
+        stage.sctp.reset_stream(stream);
+        let resets = stage.drain().iter().filter(|chunk| chunk.kind == RECONFIG).count();
+        assert_eq!(resets, expected, "stream {stream}");
+    }
 }

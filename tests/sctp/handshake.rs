@@ -170,6 +170,19 @@ fn a_peer_that_restarts_during_the_handshake_can_connect() {
 }
 
 #[test]
+fn a_peer_that_restarts_with_fewer_streams_has_only_these() {
+    let mut stage = Stage::halfway(config(), (10, 10), &extensions());
+    stage.puppet.own_tag = 0x0a0b_0c0d;
+    let again = init(INIT, stage.puppet.own_tag, (4, 2), FIRST_TSN, &extensions());
+    let sent = stage.inject(packet(0, &[again]));
+    stage.puppet.learn(&packet(0, &[chunk(INIT_ACK, 0, &sent[0].value)]));
+    stage.inject(stage.puppet.cookie_echo());
+    assert_eq!(stage.sctp.negotiated_streams(), Some((2, 4)));
+    assert!(stage.sctp.can_open_stream(1));
+    assert!(!stage.sctp.can_open_stream(2));
+}
+
+#[test]
 fn a_peer_has_three_seconds_to_complete_the_handshake_it_has_begun() {
     let stage = Stage::halfway(config(), (10, 10), &extensions());
     let at = stage.sctp.poll_timeout().expect("a timeout");

@@ -322,14 +322,18 @@ impl Association {
         self.queues.set_low_threshold(stream, threshold);
     }
 
-    /// Closes our side of `stream`. Queued messages are discarded, and returned as a count; those
-    /// that have left the queue still arrive, then the peer is asked to reset the stream (RFC 6525
-    /// §5.1.2). What the peer sends on it until then is not delivered.
+    /// Closes our side of `stream`, and leaves the peer's as it is. Queued messages are discarded, and
+    /// returned as a count; those that have left the queue still arrive.
+    pub fn close_stream(&mut self, stream: StreamId) -> MessageTally {
+        self.queues.remove(stream)
+    }
+
+    /// Closes our side of `stream` like [`Self::close_stream`], then asks the peer to reset the stream
+    /// (RFC 6525 §5.1.2). What the peer sends on it until then is not delivered.
     pub fn reset_stream(&mut self, stream: StreamId) -> MessageTally {
         let closed_by_peer = self.queues.is_dead(stream);
-        let discarded = self.queues.remove(stream);
-        let connected = self.state == SctpState::Connected;
-        if connected && self.config.data_channels && !closed_by_peer {
+        let discarded = self.close_stream(stream);
+        if self.config.data_channels && self.can_send_on(stream) && !closed_by_peer {
             self.streams.reset(stream, self.clock);
         }
         discarded
@@ -358,6 +362,11 @@ impl Association {
             self.flight.refresh(engine.in_flight(), |stream| engine.unacked(stream));
             engine.unsent().into_iter().for_each(|unsent| self.flight.limit(unsent));
         }
+    }
+
+    /// Whether the association is established and the peer takes `stream`.
+    fn can_send_on(&self, stream: StreamId) -> bool {
+        self.negotiated_streams().is_some_and(|(outgoing, _)| stream < outgoing)
     }
 
     fn on_sign_of_life(&mut self, now: Instant) {

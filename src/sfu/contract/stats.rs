@@ -128,6 +128,8 @@ pub struct TransportStats {
     pub datagrams_dropped: u64,
     /// Messages that had no DataProducer on their stream, or that exceeded `maxReceiveMessageSize`.
     pub messages_unrouted: u64,
+    /// Messages that were queued for streams which the peer turned out not to take.
+    pub messages_dropped_unsendable: u64,
     /// Messages that were still queued when their DataConsumer closed.
     pub messages_discarded: u64,
     /// Their payload in bytes.

@@ -100,8 +100,9 @@ pub(in crate::sfu) enum DropReason {
 /// Where a DataConsumer's messages go.
 #[derive(Debug)]
 pub(in crate::sfu) enum Destination {
-    /// To the peer, over this stream. `gauge` shows JavaScript the payload bytes that wait.
-    Sctp { stream: SctpStreamParameters, low_threshold: usize, gauge: Arc<Backlog> },
+    /// To the peer, over this stream, which the application has chosen or not. `gauge` shows JavaScript the
+    /// payload bytes that wait.
+    Sctp { stream: SctpStreamParameters, chosen: bool, low_threshold: usize, gauge: Arc<Backlog> },
     /// To JavaScript. `dropping` is what the current overflow has cost so far.
     Direct { backlog: Arc<Backlog>, dropping: Option<DropCount> },
 }

@@ -11,7 +11,7 @@ use crate::proto::sctp::{SctpEvent, SctpState};
 use crate::sfu::Sfu;
 use crate::sfu::entity::data_consumer::DataConsumer;
 use crate::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
-use crate::sfu::id::TransportKey;
+use crate::sfu::id::{DataConsumerKey, TransportKey};
 use crate::sfu::memory::{self, Waiter};
 
 use crate::sfu::entity::transport::{Kind, Polled, Transport};
@@ -162,6 +162,9 @@ impl Sfu {
                     SctpState::Failed | SctpState::Closed => log_end(transport),
                 }
                 self.push_transport_event(key, TransportEvent::SctpState(state, streams));
+                if let Some((outgoing, _)) = streams {
+                    self.close_streams_beyond(key, outgoing);
+                }
             }
             SctpEvent::BufferedAmountLow { stream, amount } => {
                 self.buffered_amount_low(key, stream, amount);
@@ -197,15 +200,24 @@ impl Sfu {
         if !transport.is_webrtc() {
             return;
         }
-        match transport.consumer_streams.get(&stream).copied() {
-            Some(consumer) => {
-                self.remove_data_consumer(consumer);
-                let event = DataConsumerEvent::StreamClose;
-                self.events.push_back(Event::DataConsumer(consumer, event));
-            }
-            None => transport.reset_stream(stream),
+        if let Some(&consumer) = transport.consumer_streams.get(&stream) {
+            self.close_with_stream(consumer);
         }
         self.touch(key);
+    }
+
+    /// Closes the DataConsumers of the transport that the peer has no stream for.
+    fn close_streams_beyond(&mut self, key: TransportKey, limit: u16) {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        for consumer in transport.drop_streams_beyond(limit) {
+            self.close_with_stream(consumer);
+        }
+    }
+
+    fn close_with_stream(&mut self, consumer: DataConsumerKey) {
+        self.remove_data_consumer(consumer);
+        let event = DataConsumerEvent::StreamClose;
+        self.events.push_back(Event::DataConsumer(consumer, event));
     }
 
     /// Emits an event of a transport, after the path changes that led to it.

@@ -73,6 +73,7 @@ impl TransportMut<'_> {
             dropped: it.sctp_counters().map(Into::into),
             datagrams_dropped: it.datagrams_dropped,
             messages_unrouted: it.messages_unrouted,
+            messages_dropped_unsendable: it.messages_dropped_unsendable,
             messages_discarded: it.discarded.messages,
             bytes_discarded: it.discarded.bytes,
             kind,

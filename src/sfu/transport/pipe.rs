@@ -64,8 +64,8 @@ impl TransportMut<'_> {
         transport.backlogged.clear();
         for (stream, consumer) in transport.consumer_streams.clone() {
             transport.reset_stream(stream);
-            let destination = data_consumers.get(&consumer).map(|it| &it.destination);
-            if let Some(Destination::Sctp { gauge, low_threshold, .. }) = destination {
+            let Some(consumer) = data_consumers.get(&consumer) else { continue };
+            if let Destination::Sctp { gauge, low_threshold, .. } = &consumer.destination {
                 gauge.publish(0);
                 tunnel.open_stream(stream, Arc::clone(gauge));
                 tunnel.set_low_threshold(stream, *low_threshold);

@@ -94,7 +94,8 @@ impl Association {
 
     fn on_dcep(&mut self, stream: StreamId, message: &[u8]) {
         match Dcep::parse(message) {
-            Ok(Dcep::Open(open)) if self.config.data_channels => {
+            // A channel needs both directions of its stream (RFC 8832 §6).
+            Ok(Dcep::Open(open)) if self.config.data_channels && self.can_send_on(stream) => {
                 if self.streams.open_channel(stream) {
                     self.events.push_back(SctpEvent::ChannelOpened {
                         stream,

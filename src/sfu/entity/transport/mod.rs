@@ -50,6 +50,7 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) sent: Meter,
     pub(in crate::sfu) datagrams_dropped: u64,
     pub(in crate::sfu) messages_unrouted: u64,
+    pub(in crate::sfu) messages_dropped_unsendable: u64,
     pub(in crate::sfu) discarded: DropCount,
     pub(in crate::sfu) dirty: bool,
     /// What the association counts in the worker's memory.
@@ -94,6 +95,7 @@ impl Transport {
             sent: Meter::new(now),
             datagrams_dropped: 0,
             messages_unrouted: 0,
+            messages_dropped_unsendable: 0,
             discarded: DropCount::default(),
             dirty: false,
             counted: 0,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::proto::message::{Message, Reliability, StreamId};
-use crate::proto::sctp::{Association, EndReason, SctpCounters, SctpState, SendError};
+use crate::proto::sctp::{
+    Association, EndReason, MessageTally, SctpCounters, SctpState, SendError,
+};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::entity::data_consumer::DataConsumer;
 use crate::sfu::error::{Error, Result};
@@ -193,12 +195,28 @@ impl Transport {
         }
     }
 
-    /// Closes our side of a stream, with WebRTC by a reset; what was not sent is discarded and
-    /// counted.
+    /// Closes our side of a stream; what was not sent is discarded and counted. The stream of a data
+    /// channel is reset, which closes both directions.
     pub(in crate::sfu) fn reset_stream(&mut self, stream: StreamId) {
+        self.close_stream(stream, Association::reset_stream);
+    }
+
+    /// Closes the stream of a DataConsumer. If the application has not `chosen` it and a DataProducer receives on
+    /// it, the peer's channel stays open.
+    pub(in crate::sfu) fn close_consumer_stream(&mut self, stream: StreamId, chosen: bool) {
+        let shared = !chosen && self.producer_streams.contains_key(&stream);
+        let close = if shared { Association::close_stream } else { Association::reset_stream };
+        self.close_stream(stream, close);
+    }
+
+    fn close_stream(
+        &mut self,
+        stream: StreamId,
+        close: fn(&mut Association, StreamId) -> MessageTally,
+    ) {
         let discarded = match self.tunnel_mut() {
             Some(tunnel) => Some(tunnel.reset_stream(stream)),
-            None => self.sctp_mut().map(|sctp| sctp.reset_stream(stream)),
+            None => self.sctp_mut().map(|sctp| close(sctp, stream)),
         };
         if let Some(discarded) = discarded {
             self.discarded.messages += discarded.messages;
@@ -206,31 +224,59 @@ impl Transport {
         }
     }
 
-    /// Closes our side of a stream, unless a DataConsumer still sends on it.
+    /// Resets a stream without a DataProducer, unless a DataConsumer still sends on it.
     pub(in crate::sfu) fn reset_unused_stream(&mut self, stream: StreamId) {
         if !self.consumer_streams.contains_key(&stream) {
             self.reset_stream(stream);
         }
     }
 
+    /// The DataConsumers whose stream the peer does not take (RFC 9260 §5.1.1), in the order of their
+    /// streams. What waits for these streams is dropped and counted.
+    pub(in crate::sfu) fn drop_streams_beyond(&mut self, limit: u16) -> Vec<DataConsumerKey> {
+        let streams = self.consumer_streams.iter().filter(|(stream, _)| **stream >= limit);
+        let mut streams: Vec<_> = streams.map(|(&stream, &consumer)| (stream, consumer)).collect();
+        streams.sort_unstable_by_key(|(stream, _)| *stream);
+        for (stream, _) in &streams {
+            let dropped = self.sctp_mut().map_or(0, |sctp| sctp.close_stream(*stream).messages);
+            self.messages_dropped_unsendable += dropped;
+            let id = self.id;
+            log::warn!(target: "sctp", "transport {id}: the peer takes only {limit} streams: the DataConsumer on stream {stream} closes, and {dropped} messages are dropped");
+        }
+        streams.into_iter().map(|(_, consumer)| consumer).collect()
+    }
+
     /// The stream of the next DataConsumer: the one after the last that was given out, wrapping,
-    /// past those in use and those whose reset has not completed.
+    /// past those in use, those of DataProducers, and those whose reset has not completed. The directions
+    /// of a pipe are independent, so the streams of its DataProducers are only the last choice.
     pub(in crate::sfu) fn next_free_stream(&mut self) -> Result<StreamId> {
-        let free = (self.next_stream..=LAST_STREAM)
-            .chain(0..self.next_stream)
-            .find(|it| self.is_stream_free(*it, Association::is_stream_free))
-            .ok_or(Error::NoFreeStream)?;
+        let ids = || {
+            let ids = (self.next_stream..=LAST_STREAM).chain(0..self.next_stream);
+            ids.filter(|it| self.is_stream_free(*it, Association::is_stream_free))
+        };
+        let free = ids()
+            .find(|it| !self.producer_streams.contains_key(it))
+            .or_else(|| if self.is_pipe() { ids().next() } else { None })
+            .ok_or(Error::NoFreeStream(self.outgoing_streams()))?;
         self.next_stream = if free == LAST_STREAM { 0 } else { free + 1 };
         Ok(free)
     }
 
     /// Takes the stream that the application has chosen. The peer may have opened it already.
     pub(in crate::sfu) fn take_stream(&self, stream: StreamId) -> Result<StreamId> {
-        if self.is_stream_free(stream, Association::can_open_stream) {
+        let limit = self.outgoing_streams();
+        if stream >= limit {
+            Err(Error::StreamBeyondLimit { stream, limit })
+        } else if self.is_stream_free(stream, Association::can_open_stream) {
             Ok(stream)
         } else {
             Err(Error::StreamInUse(stream))
         }
+    }
+
+    /// How many streams there are to the peer; all before the association is established.
+    fn outgoing_streams(&self) -> u16 {
+        self.negotiated_streams().map_or(STREAMS, |(outgoing, _)| outgoing)
     }
 
     fn is_stream_free(&self, stream: StreamId, ask: fn(&Association, StreamId) -> bool) -> bool {
