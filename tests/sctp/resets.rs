@@ -353,3 +353,34 @@ fn without_data_channels_a_closed_stream_is_not_reset() {
     assert_eq!(stage.drain(), []);
     assert!(stage.sctp.is_stream_free(1));
 }
+
+/// A RE-CONFIG with a request to add outgoing streams (RFC 6525 §4.5).
+fn add_streams(request: u32, count: u16) -> Vec<u8> {
+    let value = [&request.to_be_bytes()[..], &count.to_be_bytes(), &[0, 0]].concat();
+    chunk(RECONFIG, 0, &parameter(17, &value))
+}
+
+#[test]
+fn a_peer_can_add_streams_to_those_it_sends_on() {
+    let mut stage = Stage::with_streams(config(), (4, 10));
+    assert_eq!(stage.sctp.negotiated_streams(), Some((10, 4)));
+    let request = stage.puppet.request;
+    for attempt in 0..2 {
+        let sent = stage.send(&[add_streams(request, 3)]);
+        let [answer] = &sent[..] else { panic!("an answer, not {sent:?}") };
+        let result = [&[0, 16, 0, 12][..], &request.to_be_bytes(), &[0, 0, 0, PERFORMED]].concat();
+        assert_eq!((answer.kind, &answer.value), (RECONFIG, &result), "attempt {attempt}");
+        assert_eq!(stage.sctp.negotiated_streams(), Some((10, 7)), "attempt {attempt}");
+    }
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 6, 0, 51, b"new")]);
+    assert_eq!(stage.messages().len(), 1);
+    // The next request has the next number.
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
+    stage.send(&[reset(request + 1, last, tsn, &[6])]);
+    assert_eq!(stage.events(), [SctpEvent::StreamReset { stream: 6 }]);
+    stage.send(&[add_streams(request + 2, u16::MAX)]);
+    assert_eq!(stage.sctp.negotiated_streams(), Some((10, u16::MAX)));
+    assert_eq!(stage.sctp.counters().chunks_stripped, 0);
+    stage.assert_alive();
+}

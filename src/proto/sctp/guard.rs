@@ -213,7 +213,7 @@ impl Guard {
                 return Err(PacketDrop::Unexpected);
             }
             let fate = self.fate(ledger, &mut inspection, &chunk, chunks)?;
-            self.apply(&mut inspection, &chunk, fate)?;
+            self.apply(ledger, &mut inspection, &chunk, fate)?;
             if fate == Fate::StripRest {
                 break;
             }
@@ -288,8 +288,10 @@ impl Guard {
             kind::RECONFIG if inspection.reconfigs < 2 => {
                 inspection.reconfigs += 1;
                 let fate = reconfig::fate(ledger, self.max_packet, chunk, chunks);
-                if let Fate::Trim(len) = fate {
-                    reconfig::note(ledger, &mut self.pending, chunk, len);
+                match fate {
+                    Fate::Trim(len) => reconfig::note(ledger, &mut self.pending, chunk, len),
+                    Fate::AddStreams => reconfig::note_added(ledger, &mut self.pending, chunk),
+                    _ => {}
                 }
                 fate
             }
@@ -335,6 +337,7 @@ impl Guard {
 
     fn apply(
         &mut self,
+        ledger: &Ledger,
         inspection: &mut Inspection<'_>,
         chunk: &Chunk<'_>,
         fate: Fate,
@@ -351,6 +354,7 @@ impl Guard {
             }
             Fate::PrefixPpid => data::write_prefixed(rewriter.differ()?, chunk),
             Fate::Placeholder => data::write_placeholder(rewriter.differ()?, chunk),
+            Fate::AddStreams => reconfig::write_added(rewriter.differ()?, ledger, chunk),
             Fate::Strip | Fate::StripRest => {
                 rewriter.differ()?;
                 inspection.stripped += 1;
@@ -392,6 +396,7 @@ impl Guard {
         }
         if let Some(peer) = &mut ledger.peer {
             peer.next_reset = peer.next_reset.wrapping_add(pending.reset_requests);
+            peer.announced.outbound = peer.announced.outbound.saturating_add(pending.added_streams);
         }
         if ledger.held.chunks > self.max_held {
             return Admission::Violation("too many DATA chunks that complete no message");

@@ -135,6 +135,8 @@ pub(super) struct Ledger {
     /// Streams that we have reset and the peer has not. It may be about to, or have denied our
     /// request and never do (RFC 6525 §5.2.7). What it sends on them is not delivered.
     pub(super) unread: FxHashSet<StreamId>,
+    /// Whether sctp-proto knows the stream of placeholders.
+    pub(super) discards: bool,
 }
 
 impl Ledger {

@@ -32,6 +32,7 @@ pub(super) mod parameter {
     pub(in super::super) const STATE_COOKIE: u16 = 7;
     pub(in super::super) const OUTGOING_RESET: u16 = 13;
     pub(in super::super) const RECONFIG_RESPONSE: u16 = 16;
+    pub(in super::super) const ADD_OUTGOING: u16 = 17;
     pub(in super::super) const SUPPORTED_EXTENSIONS: u16 = 0x8008;
     pub(in super::super) const FORWARD_TSN_SUPPORTED: u16 = 0xC000;
 }

@@ -50,6 +50,7 @@ pub(super) fn admit(ledger: &mut Ledger, data: InboundData) -> Result<(), &'stat
     if data.len == 0 {
         return Err("DATA chunk without user data");
     }
+    ledger.discards |= data.stream == DISCARD_STREAM;
     let is_beyond = streams.is_some_and(|(_, inbound)| data.stream >= inbound);
     if is_beyond && data.stream != DISCARD_STREAM {
         return Err("DATA on a stream beyond the negotiated number");

@@ -14,6 +14,8 @@ pub(super) struct PendingEffects {
     /// How many reset requests of the packet have the sequence numbers that the peer uses next, so that they are new
     /// (RFC 6525 §4.1).
     pub(super) reset_requests: u32,
+    /// How many outgoing streams the peer adds.
+    pub(super) added_streams: u16,
     pub(super) streams: StreamEffects,
     pub(super) load: PacketLoad,
 }
@@ -27,6 +29,7 @@ impl PendingEffects {
         self.chunks.shrink_to(Self::KEPT);
         self.peer = None;
         self.reset_requests = 0;
+        self.added_streams = 0;
         self.streams.skipped.clear();
         self.streams.reset.clear();
         self.streams.resets_all = false;

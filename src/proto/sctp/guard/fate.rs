@@ -11,6 +11,8 @@ pub(super) enum Fate {
     PrefixPpid,
     /// DATA: a placeholder with the TSN passes, so that the TSN is acknowledged and the data is not kept.
     Placeholder,
+    /// RE-CONFIG: the request for more streams passes as one that resets a stream which does not exist.
+    AddStreams,
     /// The chunk is removed and counted.
     Strip,
     /// The chunk and all chunks after it are removed; only the first is counted.

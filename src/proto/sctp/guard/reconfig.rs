@@ -3,8 +3,9 @@
 
 use super::super::ledger::Ledger;
 use super::super::wire::{
-    COMMON_HEADER, Chunk, Chunks, Data, before, kind, parameter, u16_at, u32_at,
+    COMMON_HEADER, Chunk, Chunks, Data, Writer, before, kind, parameter, u16_at, u32_at,
 };
+use super::data::DISCARD_STREAM;
 use super::effects::PendingEffects;
 use super::fate::Fate;
 
@@ -23,6 +24,10 @@ pub(super) fn fate(
     chunk: &Chunk<'_>,
     chunks: Chunks<'_>,
 ) -> Fate {
+    if added_streams(chunk).is_some() {
+        let exists = ledger.discards;
+        return if exists { Fate::Strip } else { Fate::AddStreams };
+    }
     let mut expected = 0;
     let mut previous = None;
     for item in chunk.parameters(0) {
@@ -86,4 +91,35 @@ pub(super) fn note(ledger: &Ledger, effects: &mut PendingEffects, chunk: &Chunk<
             effects.streams.reset.extend(ids.filter_map(|id| u16_at(id, 0)));
         }
     }
+}
+
+/// The sequence number of a request to add outgoing streams (RFC 6525 §4.5), and their number. sctp-proto knows
+/// no such request, but it has to see its sequence number. usrsctp (Firefox) repeats the request until it fails
+/// the association.
+fn added_streams(chunk: &Chunk<'_>) -> Option<(u32, u16)> {
+    let mut parameters = chunk.parameters(0);
+    let (kind, value) = parameters.next()?.ok()?;
+    let fits = kind == parameter::ADD_OUTGOING && value.len() == 8 && parameters.next().is_none();
+    if fits { Some((u32_at(value, 0)?, u16_at(value, 4)?)) } else { None }
+}
+
+/// Notes how many streams a request adds, unless it is a repeated one.
+pub(super) fn note_added(ledger: &Ledger, effects: &mut PendingEffects, chunk: &Chunk<'_>) {
+    let (Some(peer), Some((request, count))) = (&ledger.peer, added_streams(chunk)) else { return };
+    if request == peer.next_reset.wrapping_add(effects.reset_requests) {
+        effects.reset_requests += 1;
+        effects.added_streams = effects.added_streams.saturating_add(count);
+    }
+}
+
+/// Writes a request to add streams as one that resets [`DISCARD_STREAM`], which sctp-proto does not know: it
+/// answers that the request is performed, and does nothing.
+pub(super) fn write_added(writer: &mut Writer, ledger: &Ledger, chunk: &Chunk<'_>) {
+    const LEN: u16 = 4 + 12 + 2;
+    let (Some((request, _)), Some(peer)) = (added_streams(chunk), &ledger.peer) else { return };
+    let [kind, len] = [parameter::OUTGOING_RESET, LEN].map(u16::to_be_bytes);
+    // It answers no request of ours.
+    let numbers = [request, 0, peer.received.cumulative_with(&[])].map(u32::to_be_bytes);
+    let stream = DISCARD_STREAM.to_be_bytes();
+    writer.chunk(chunk.kind, 0, &[&kind, &len, numbers.as_flattened(), &stream]);
 }
