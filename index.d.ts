@@ -554,7 +554,8 @@ export interface Router<
   /**
    * Makes a DataProducer of this Router available on another Router, of the same Worker or of another one in the
    * process. The call creates a DataConsumer on this Router, and on the other Router a DataProducer with the same
-   * label, protocol, stream parameters and `appData`. When either closes, the other closes too.
+   * label, protocol, stream parameters and `appData`. When either closes, the other closes too. The DataProducer there
+   * shows whether the original is `paused`; see {@link DataProducerEvents}.
    *
    * The first call between two Routers creates a pair of PipeTransports with the SCTP options of that call; later
    * calls, in either direction, use the same pair.
@@ -1368,6 +1369,13 @@ export type DataProducerEvents = {
   drain: [];
   /** The peer has reset the stream, e.g. a browser closed its DataChannel. The DataProducer stays open. */
   streamclose: [];
+  /**
+   * Behind a pipe: the DataProducer at the other end was paused. `paused` is true, and the observer emits it too. The
+   * event keeps its place among the messages, and nothing is dropped here: the paused original sends nothing.
+   */
+  pause: [];
+  /** Behind a pipe: the DataProducer at the other end was resumed, and this one is not paused itself. */
+  resume: [];
 };
 
 export type DataProducerObserverEvents = {
@@ -1390,6 +1398,7 @@ export interface DataProducer<
   readonly sctpStreamParameters: SctpStreamParameters | undefined;
   readonly label: string;
   readonly protocol: string;
+  /** Whether it is paused; behind a pipe also: whether the DataProducer at the other end is paused. */
   readonly paused: boolean;
   /** Type 'direct': bytes that `send()` accepted and that are not routed yet. Type 'sctp': 0. */
   readonly bufferedAmount: number;

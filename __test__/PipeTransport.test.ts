@@ -5,7 +5,7 @@ import { EventRecorder } from './helpers/EventRecorder';
 import { NOT_PEERS, notPorts, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { router, router2 } from './helpers/twoRouters';
-import { untilState } from './helpers/wait';
+import { until, untilState } from './helpers/wait';
 
 const { NotFoundError } = datasoup.errors;
 
@@ -217,6 +217,21 @@ describe('a pipe', () => {
     expect(inbox.buffers.map((buffer) => buffer.toString('hex'))).toEqual(
       payloads.map((payload) => payload.toString('hex')),
     );
+  });
+
+  test('shows pause() and resume() of the DataProducer at the other end', async () => {
+    await source.pause();
+    const { pipeDataProducer } = await pipe();
+    const consumer = await far.consumeData({ dataProducerId: source.id });
+    const inbox = new Inbox(consumer);
+    await until(pipeDataProducer, 'pause', () => pipeDataProducer.paused);
+    await until(consumer, 'dataproducerpause', () => consumer.dataProducerPaused);
+    source.send('paused');
+    await source.resume();
+    source.send('resumed');
+    await inbox.count(1);
+    expect(inbox.texts).toEqual(['resumed']);
+    await until(pipeDataProducer, 'resume', () => !pipeDataProducer.paused);
   });
 
   test('close() of one end sets sctpState of the other to closed', async () => {

@@ -31,6 +31,15 @@ afterEach(() => {
   worker2.close();
 });
 
+/** What the pause of the original shows on the other router. */
+const shownPause = [
+  'pipeDataProducer pause',
+  'pipeDataProducer.observer pause',
+  'far dataproducerpause',
+  'far.observer pause',
+];
+const shownResume = shownPause.map((line) => line.replace('pause', 'resume'));
+
 type Piped = Required<types.PipeToRouterResult>;
 
 async function pipe(more: Partial<types.PipeToRouterOptions> = {}): Promise<Piped> {
@@ -192,25 +201,92 @@ describe('router.pipeToRouter()', () => {
     await original.pause();
     const { pipeDataConsumer, pipeDataProducer } = await pipe();
     expect(pipeDataConsumer.dataProducerPaused).toBe(true);
-    expect(pipeDataProducer.paused).toBe(false);
-    const inbox = new Inbox(await direct2.consumeData({ dataProducerId: original.id }));
+    expect(pipeDataProducer.paused).toBe(true);
+    const far = await direct2.consumeData({ dataProducerId: original.id });
+    expect(far.dataProducerPaused).toBe(true);
+    const recorder = new EventRecorder().watch({ pipeDataProducer, far });
+    const inbox = new Inbox(far);
     original.send('a');
     await original.resume();
     original.send('b');
     expect(await inbox.count(1)).toEqual([{ text: 'b', ppid: 51 }]);
+    expect(recorder.take()).toEqual([...shownResume, "far message('b', 51)"]);
+    expect(pipeDataProducer.paused).toBe(false);
   });
 
-  test('pause() of the original does not pause the pipeDataProducer: pause(), send(a), resume(), send(b) delivers b', async () => {
+  test('pause(), send(a), resume(), send(b) of the original delivers b, and shows both at the far end in their places', async () => {
     const { pipeDataProducer } = await pipe();
-    const inbox = new Inbox(await direct2.consumeData({ dataProducerId: original.id }));
-    const recorder = new EventRecorder().watch({ pipeDataProducer });
+    const far = await direct2.consumeData({ dataProducerId: original.id });
+    const recorder = new EventRecorder().watch({ pipeDataProducer, far });
+    const inbox = new Inbox(far);
+    await settled();
+    original.send('0');
     const calls = [original.pause()];
     original.send('a');
     calls.push(original.resume());
     original.send('b');
     await Promise.all(calls);
-    expect(await inbox.count(1)).toEqual([{ text: 'b', ppid: 51 }]);
+    await inbox.count(2);
+    expect(recorder.take()).toEqual([
+      "far message('0', 51)",
+      ...shownPause,
+      ...shownResume,
+      "far message('b', 51)",
+    ]);
+    await original.pause();
+    await settled();
+    await original.pause();
+    await settled();
+    expect(recorder.take()).toEqual(shownPause);
+    expect(pipeDataProducer.paused).toBe(true);
+    expect(await pipeDataProducer.dump()).toMatchObject({ paused: true });
+    expect(await far.dump()).toMatchObject({ dataProducerPaused: true, paused: false });
+    expect((await pipeDataProducer.getStats())[0]).toMatchObject({ messagesPaused: 0 });
+  });
+
+  test('pipeDataProducer.pause() pauses it by itself: paused is true while either is paused, and only changes are emitted', async () => {
+    const { pipeDataProducer } = await pipe();
+    const far = await direct2.consumeData({ dataProducerId: original.id });
+    const recorder = new EventRecorder().watch({ pipeDataProducer, far });
+    await pipeDataProducer.pause();
+    await settled();
+    const [, ...own] = shownPause;
+    expect(recorder.take()).toEqual(own);
+    await original.pause();
+    await settled();
+    await pipeDataProducer.resume();
+    await settled();
     expect(recorder.take()).toEqual([]);
+    expect(pipeDataProducer.paused).toBe(true);
+    await original.resume();
+    await settled();
+    expect(recorder.take()).toEqual(shownResume);
+    expect(pipeDataProducer.paused).toBe(false);
+  });
+
+  test('shows pause() through several pipes, and not after close()', async () => {
+    const router3 = await worker1.createRouter();
+    const direct3 = await router3.createDirectTransport();
+    await pipe();
+    const { pipeDataProducer, pipeDataConsumer } = (await router2.pipeToRouter({
+      dataProducerId: original.id,
+      router: router3,
+      keepId: false,
+    })) as Piped;
+    const far = await direct3.consumeData({ dataProducerId: pipeDataProducer.id });
+    const recorder = new EventRecorder().watch({ pipeDataProducer, far });
+    await original.pause();
+    await settled();
+    await original.resume();
+    await settled();
+    expect(recorder.take()).toEqual([...shownPause, ...shownResume]);
+    void original.pause();
+    pipeDataConsumer.close();
+    await settled();
+    expect(recorder.take()).toEqual([
+      'pipeDataProducer.observer close',
+      ...closes('far', 'dataproducerclose'),
+    ]);
   });
 
   test.each(

@@ -30,7 +30,9 @@ class DataProducer extends Entity {
   #sctpStreamParameters;
   #label;
   #protocol;
-  #paused;
+  /** Whether this object is paused, and whether the DataProducer at the other end of a pipe is. */
+  #ownPaused;
+  #originPaused;
   #maxMessageSize;
   /** The native functions of `send()`; undefined for type 'sctp', which cannot send. */
   #sendString;
@@ -45,6 +47,7 @@ class DataProducer extends Entity {
    * @param {string} data.label
    * @param {string} data.protocol
    * @param {boolean} data.paused
+   * @param {boolean} data.originPaused
    * @param {number} data.maxMessageSize - the largest message that `send()` accepts, in bytes.
    * @param {A} appData
    */
@@ -56,7 +59,8 @@ class DataProducer extends Entity {
     this.#sctpStreamParameters = data.sctpStreamParameters;
     this.#label = data.label;
     this.#protocol = data.protocol;
-    this.#paused = data.paused;
+    this.#ownPaused = data.paused;
+    this.#originPaused = data.originPaused;
     this.#maxMessageSize = data.maxMessageSize;
 
     this.#sendString = data.type === 'direct' ? core.native.sendString : undefined;
@@ -84,7 +88,7 @@ class DataProducer extends Entity {
   }
 
   get paused() {
-    return this.#paused;
+    return this.#ownPaused || this.#originPaused;
   }
 
   get bufferedAmount() {
@@ -102,14 +106,14 @@ class DataProducer extends Entity {
   pause() {
     return tolerate(
       () => this.#core.request('dataProducer.pause', (native, id) => native.pause(id)),
-      () => this.#setPaused(true, 'pause'),
+      () => this.#setOwnPaused(true),
     );
   }
 
   resume() {
     return tolerate(
       () => this.#core.request('dataProducer.resume', (native, id) => native.resume(id)),
-      () => this.#setPaused(false, 'resume'),
+      () => this.#setOwnPaused(false),
     );
   }
 
@@ -174,20 +178,38 @@ class DataProducer extends Entity {
       case 'streamclose':
         this.safeEmit('streamclose');
         break;
+      case 'originpause':
+        this.#setOriginPaused(true);
+        break;
+      case 'originresume':
+        this.#setOriginPaused(false);
+        break;
       default:
         this.#core.onUnknownEvent(name);
     }
   }
 
-  /**
-   * @param {boolean} paused
-   * @param {'pause' | 'resume'} event
-   */
-  #setPaused(paused, event) {
-    const changed = this.#paused !== paused;
+  /** @param {boolean} paused */
+  #setOwnPaused(paused) {
+    const before = this.paused;
 
-    this.#paused = paused;
-    if (changed && !this.closed) {
+    this.#ownPaused = paused;
+    if (this.paused !== before && !this.closed) {
+      emitOnObserver(this, paused ? 'pause' : 'resume');
+    }
+  }
+
+  /** @param {boolean} paused */
+  #setOriginPaused(paused) {
+    const before = this.paused;
+    const event = paused ? 'pause' : 'resume';
+
+    this.#originPaused = paused;
+    if (this.paused === before) {
+      return;
+    }
+    this.safeEmit(event);
+    if (!this.closed) {
       emitOnObserver(this, event);
     }
   }

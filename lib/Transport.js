@@ -113,14 +113,15 @@ class Transport extends Entity {
   /**
    * @template {AppData} [P=AppData]
    * @param {import('..').DataProducerOptions<P>} [options]
+   * @param {boolean} [originPaused] - for `pipeToRouter()`: whether the original is paused.
    * @returns {Promise<DataProducer<P>>}
    */
-  async produceData(options) {
+  async produceData(options, originPaused = false) {
     const method = 'transport.produceData';
     const maxMessageSize = this.#checkData(method);
     const { given, appData } = validate.options(options);
     const direct = this.#type === 'direct';
-    const parsed = parseDataProducerOptions(given, direct);
+    const parsed = parseDataProducerOptions(given, direct, originPaused);
     const maxBufferedAmount = parseMaxBufferedAmount(given);
 
     return this.#core.create(

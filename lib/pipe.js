@@ -39,13 +39,16 @@ async function pipeDataProducer({ dataProducer, from, to, keepId, ...setup }) {
   const [here, there] = await transportsBetween(from, to, setup);
   const pipeDataConsumer = await here.consumeData({ dataProducerId: dataProducer.id });
   const pipeDataProducer = await there
-    .produceData({
-      id: keepId ? dataProducer.id : undefined,
-      sctpStreamParameters: pipeDataConsumer.sctpStreamParameters,
-      label: pipeDataConsumer.label,
-      protocol: pipeDataConsumer.protocol,
-      appData: dataProducer.appData,
-    })
+    .produceData(
+      {
+        id: keepId ? dataProducer.id : undefined,
+        sctpStreamParameters: pipeDataConsumer.sctpStreamParameters,
+        label: pipeDataConsumer.label,
+        protocol: pipeDataConsumer.protocol,
+        appData: dataProducer.appData,
+      },
+      pipeDataConsumer.dataProducerPaused,
+    )
     .catch((error) => {
       pipeDataConsumer.close();
       throw error;

@@ -15,6 +15,8 @@ const EVENTS = [
   'listenserverclose',
   'message',
   'overflow',
+  'pause',
+  'resume',
   'routerclose',
   'sctpsendbufferfull',
   'sctpstatechange',

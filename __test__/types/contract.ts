@@ -54,7 +54,8 @@ export function eventsAreTyped(
   // @ts-expect-error a Worker has no such event
   worker.on('death', () => {});
   // @ts-expect-error an event of the observer
-  dataProducer.on('pause', () => {});
+  dataConsumer.on('pause', () => {});
+  dataProducer.on('resume', () => {});
   // @ts-expect-error wrong argument
   dataConsumer.on('bufferedamountlow', (amount: string) => amount);
 }

@@ -25,6 +25,7 @@ const logger = new Logger('Transport');
  * @property {string} label
  * @property {string} protocol
  * @property {boolean} paused
+ * @property {boolean} originPaused - behind `pipeToRouter()`: whether the original was paused when it was piped.
  * @property {SctpStreamParameters} [sctpStreamParameters] - undefined on a DirectTransport.
  */
 
@@ -43,9 +44,10 @@ const logger = new Logger('Transport');
 /**
  * @param {Record<string, any>} given
  * @param {boolean} direct - whether the transport is a DirectTransport.
+ * @param {boolean} [originPaused]
  * @returns {DataProducerOptions}
  */
-function parseDataProducerOptions(given, direct) {
+function parseDataProducerOptions(given, direct, originPaused = false) {
   if (direct) {
     warnIfIgnored('produceData()', given, ['sctpStreamParameters']);
   }
@@ -54,6 +56,7 @@ function parseDataProducerOptions(given, direct) {
     label: validate.text(given.label, 'label'),
     protocol: validate.text(given.protocol, 'protocol'),
     paused: validate.boolean(given.paused, 'paused', false),
+    originPaused,
     sctpStreamParameters: direct
       ? undefined
       : parseSctpStreamParameters(given.sctpStreamParameters),

@@ -21,6 +21,8 @@ pub(super) fn to_json(event: Event) -> Value {
         Event::DataProducer(key, event) => match event {
             DataProducerEvent::Drain => json!([key.0, "drain"]),
             DataProducerEvent::StreamClose => json!([key.0, "streamclose"]),
+            DataProducerEvent::OriginPause => json!([key.0, "originpause"]),
+            DataProducerEvent::OriginResume => json!([key.0, "originresume"]),
         },
         Event::Transport(key, event) => match event {
             TransportEvent::IceState(state) => json!([key.0, "icestatechange", state]),

@@ -2,13 +2,15 @@
 
 use uuid::Uuid;
 
+use crate::proto::message::StreamId;
+
 use super::Sfu;
 use super::contract::dump::DataProducerDump;
 use super::contract::stats::DataProducerStats;
 use super::entity::data_producer::DataProducer;
 use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, DataProducerEvent, Event};
-use super::id::{self, DataProducerKey, TransportKey};
+use super::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
 use super::memory::Waiter;
 
 /// A [`DataProducer`] in its [`Sfu`], with its requests as methods.
@@ -47,6 +49,54 @@ impl Sfu {
         {
             producer.wants_drain = false;
             self.events.push_back(Event::DataProducer(key, DataProducerEvent::Drain));
+        }
+    }
+
+    /// Takes what the other end of a pipe says about the DataProducer whose messages come on this stream.
+    pub(super) fn set_origin_paused(&mut self, key: TransportKey, stream: StreamId, paused: bool) {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        let Some(&key) = transport.producer_streams.get(&stream) else {
+            transport.origins_paused.insert(stream, paused);
+            return;
+        };
+        let Some(producer) = self.data_producers.get_mut(&key) else { return };
+        if std::mem::replace(&mut producer.origin_paused, paused) == paused {
+            return;
+        }
+        let event =
+            if paused { DataProducerEvent::OriginPause } else { DataProducerEvent::OriginResume };
+        self.events.push_back(Event::DataProducer(key, event));
+        if !producer.paused {
+            self.announce_pause(key);
+        }
+    }
+
+    /// The DataProducer shows another pause than before: its DataConsumers emit it, and carry it through pipes.
+    fn announce_pause(&mut self, key: DataProducerKey) {
+        let Some(producer) = self.data_producers.get(&key) else { return };
+        let paused = producer.shows_paused();
+        for key in producer.consumers.clone() {
+            let Some(consumer) = self.data_consumers.get_mut(&key) else { continue };
+            consumer.producer_paused = paused;
+            let event = if paused {
+                DataConsumerEvent::DataProducerPause
+            } else {
+                DataConsumerEvent::DataProducerResume
+            };
+            self.events.push_back(Event::DataConsumer(key, event));
+            self.carry_pause(key);
+        }
+    }
+
+    /// Shows the far end of a pipe whether the DataProducer of this DataConsumer is paused.
+    pub(super) fn carry_pause(&mut self, key: DataConsumerKey) {
+        let Some(consumer) = self.data_consumers.get(&key) else { return };
+        let (key, paused) = (consumer.transport, consumer.producer_paused);
+        let Some(stream) = consumer.stream_id() else { return };
+        if self.transports.get_mut(&key).is_some_and(|it| it.show_pause(stream, paused)) {
+            // It leaves a tunnel now, because there it is not in order with messages that follow.
+            self.pump(key);
+            self.touch(key);
         }
     }
 
@@ -89,18 +139,10 @@ impl DataProducerMut<'_> {
     }
 
     fn set_paused(&mut self, paused: bool) {
-        if std::mem::replace(&mut self.get().paused, paused) == paused {
-            return;
-        }
-        for key in self.get().consumers.clone() {
-            let Some(consumer) = self.sfu.data_consumers.get_mut(&key) else { continue };
-            consumer.producer_paused = paused;
-            let event = if paused {
-                DataConsumerEvent::DataProducerPause
-            } else {
-                DataConsumerEvent::DataProducerResume
-            };
-            self.sfu.events.push_back(Event::DataConsumer(key, event));
+        let shown = self.get().shows_paused();
+        self.get().paused = paused;
+        if self.get().shows_paused() != shown {
+            self.sfu.announce_pause(self.key);
         }
     }
 
@@ -113,7 +155,7 @@ impl DataProducerMut<'_> {
             sctp_stream_parameters: it.stream,
             label: it.label.clone(),
             protocol: it.protocol.clone(),
-            paused: it.paused,
+            paused: it.shows_paused(),
         }
     }
 

@@ -43,6 +43,8 @@ pub enum Topic {
     SctpSendBufferFull(DataConsumerKey),
     BufferedAmountLow(DataConsumerKey),
     StreamClose(DataProducerKey),
+    OriginPause(DataProducerKey),
+    DataProducerPause(DataConsumerKey),
 }
 
 impl Topic {
@@ -54,7 +56,9 @@ impl Topic {
             | Self::IceSelectedTuple(_)
             | Self::DtlsState(_)
             | Self::SctpState(_)
-            | Self::Tuple(_) => 8,
+            | Self::Tuple(_)
+            | Self::OriginPause(_)
+            | Self::DataProducerPause(_) => 8,
             Self::SctpSendBufferFull(_) | Self::BufferedAmountLow(_) | Self::StreamClose(_) => 1,
         }
     }
@@ -74,15 +78,21 @@ impl Event {
             Self::DataConsumer(key, event) => match event {
                 DataConsumerEvent::SctpSendBufferFull => Topic::SctpSendBufferFull(*key),
                 DataConsumerEvent::BufferedAmountLow(_) => Topic::BufferedAmountLow(*key),
+                DataConsumerEvent::DataProducerPause | DataConsumerEvent::DataProducerResume => {
+                    Topic::DataProducerPause(*key)
+                }
                 DataConsumerEvent::DataProducerClose
-                | DataConsumerEvent::DataProducerPause
-                | DataConsumerEvent::DataProducerResume
                 | DataConsumerEvent::Overflow(_)
                 | DataConsumerEvent::StreamClose => return None,
             },
-            Self::DataProducer(key, DataProducerEvent::StreamClose) => Topic::StreamClose(*key),
-            Self::DataProducer(_, DataProducerEvent::Drain)
-            | Self::Message(..)
+            Self::DataProducer(key, event) => match event {
+                DataProducerEvent::StreamClose => Topic::StreamClose(*key),
+                DataProducerEvent::OriginPause | DataProducerEvent::OriginResume => {
+                    Topic::OriginPause(*key)
+                }
+                DataProducerEvent::Drain => return None,
+            },
+            Self::Message(..)
             | Self::TunnelFrame(..)
             | Self::SocketReleased(_)
             | Self::ConnectionReleased(_) => return None,
@@ -116,6 +126,10 @@ pub enum DataProducerEvent {
     Drain,
     /// The peer closed the data channel.
     StreamClose,
+    /// The DataProducer at the other end of the pipe paused.
+    OriginPause,
+    /// The DataProducer at the other end of the pipe resumed.
+    OriginResume,
 }
 
 /// An event of a transport.

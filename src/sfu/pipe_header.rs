@@ -1,3 +1,5 @@
+//! What a pipe carries beside payloads: subchannels, and the pause of a DataProducer.
+//!
 //! The header with which a pipe carries a [`Selector`] in front of the payload, big endian:
 //!
 //! ```text
@@ -10,6 +12,9 @@
 //!
 //! A payload that itself begins with the token travels behind an empty header, so that no client can
 //! forge routing through a pipe.
+//!
+//! A [`Control`] is a message of its own on the stream of its DataProducer, with PPID 50, so that
+//! mediasoup and other far ends that do not know it drop it. Its two bytes are no message of RFC 8832.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -62,6 +67,31 @@ pub fn decode(mut message: Bytes) -> (Option<Selector>, Bytes) {
     }
 }
 
+/// What one end of a pipe says to the other about a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Control {
+    /// The DataProducer whose messages the stream carries is paused, or no longer.
+    Paused(bool),
+}
+
+impl Control {
+    const PAUSED: u8 = 0x50;
+
+    pub(super) fn encode(self) -> Bytes {
+        match self {
+            Self::Paused(false) => Bytes::from_static(&[Self::PAUSED, 0]),
+            Self::Paused(true) => Bytes::from_static(&[Self::PAUSED, 1]),
+        }
+    }
+
+    pub(super) fn decode(payload: &[u8]) -> Option<Self> {
+        match payload {
+            [Self::PAUSED, paused @ (0 | 1)] => Some(Self::Paused(*paused == 1)),
+            _ => None,
+        }
+    }
+}
+
 fn token(message: &[u8]) -> Option<u64> {
     let token = u64::from_be_bytes(*message.first_chunk()?);
     (token & !FLAGS == TOKEN & !FLAGS).then_some(token)
@@ -86,6 +116,7 @@ fn header(message: &[u8]) -> Option<(Selector, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::dcep::Dcep;
 
     fn selector(subchannels: &[u16], required: Option<u16>, ignored: Option<u16>) -> Selector {
         Selector { subchannels: subchannels.iter().copied().collect(), required, ignored }
@@ -150,6 +181,20 @@ mod tests {
         for len in 0..whole.len() {
             let cut = whole.slice(..len);
             assert_eq!(decode(cut.clone()), (None, cut), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn the_pause_of_a_producer_is_these_bytes_and_no_message_of_rfc_8832() {
+        for (control, bytes) in
+            [(Control::Paused(false), [0x50, 0]), (Control::Paused(true), [0x50, 1])]
+        {
+            assert_eq!(control.encode()[..], bytes);
+            assert_eq!(Control::decode(&bytes), Some(control));
+            assert!(Dcep::parse(&bytes).is_err());
+        }
+        for other in [&[][..], &[0x50], &[0x50, 2], &[0x50, 1, 0], &[2], &[3, 0]] {
+            assert_eq!(Control::decode(other), None);
         }
     }
 }

@@ -75,12 +75,23 @@ impl Sfu {
                 self.route(producer, message, selector);
             }
             None => {
-                transport.messages_unrouted += 1;
-                let (id, len) = (transport.id, message.payload.len());
                 let why = if too_large { "is too large" } else { "has no DataProducer" };
-                log::debug!(target: "message", "transport {id}: a message of {len} bytes on stream {stream} {why}");
+                self.count_unrouted(key, stream, message.payload.len(), why);
             }
         }
+    }
+
+    pub(super) fn count_unrouted(
+        &mut self,
+        key: TransportKey,
+        stream: StreamId,
+        len: usize,
+        why: &str,
+    ) {
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        transport.messages_unrouted += 1;
+        let id = transport.id;
+        log::debug!(target: "message", "transport {id}: a message of {len} bytes on stream {stream} {why}");
     }
 
     /// Routes a message to the DataConsumers of its DataProducer: paused ones are skipped, subchannels
@@ -215,14 +226,26 @@ impl DataConsumerMut<'_> {
         let stream = self.sctp_stream()?;
         let payload_len = message.payload.len();
         let Self { sfu, key } = self;
-        let Sfu { now, turn, transports, data_consumers, events, dirty, memory, .. } = &mut **sfu;
+        let Sfu {
+            now,
+            turn,
+            transports,
+            data_producers,
+            data_consumers,
+            events,
+            dirty,
+            memory,
+            ..
+        } = &mut **sfu;
         let consumer = data_consumers.get_mut(key).ok_or(*key)?;
         let transport = transports.get_mut(&consumer.transport).ok_or(consumer.transport)?;
         if payload_len > transport.max_send_message_size as usize {
             let max = transport.max_send_message_size;
             return Err(Error::MessageTooLarge { max, len: payload_len });
         }
-        if consumer.paused || consumer.producer_paused {
+        // A pause at the other end of a pipe is only shown here; `producer_paused` includes it.
+        let producer_paused = data_producers.get(&consumer.producer).is_some_and(|it| it.paused);
+        if consumer.paused || producer_paused {
             return Err(Error::SendFailed);
         }
         match transport.send(*now, memory.as_deref(), stream, None, message) {

@@ -107,6 +107,7 @@ impl TransportMut<'_> {
         };
         let id = choose_id(self.sfu, transport_key, options.id)?;
         let transport = self.get();
+        let mut origin_paused = None;
         if let Some(stream) = stream {
             let id = stream.stream_id;
             if transport.producer_streams.contains_key(&id) {
@@ -114,6 +115,7 @@ impl TransportMut<'_> {
             }
             transport.producer_streams.insert(id, key);
             transport.expect_stream(id);
+            origin_paused = transport.origins_paused.remove(&id).map(|paused| (id, paused));
         }
         transport.data_producers.push(key);
         let router = transport.router;
@@ -124,6 +126,9 @@ impl TransportMut<'_> {
         let producer = DataProducer::new(id, router, transport_key, options, stream, intake);
         self.sfu.data_producers.insert(key, producer);
         self.sfu.data_producer_ids.insert(id, key);
+        if let Some((stream, paused)) = origin_paused {
+            self.sfu.set_origin_paused(transport_key, stream, paused);
+        }
         self.start_sctp();
         Ok(CreatedAnswer { id })
     }
@@ -147,7 +152,7 @@ impl TransportMut<'_> {
         let (producer_key, producer) = producer;
         let inherited = producer.stream.map(|it| it.reliability());
         let texts = (producer.label.clone(), producer.protocol.clone());
-        let paused = (options.paused, producer.paused);
+        let paused = (options.paused, producer.shows_paused());
         let subscriptions = Subchannels::new(options.subchannels.iter().copied());
 
         let destination = if self.get().is_direct() {
@@ -174,6 +179,10 @@ impl TransportMut<'_> {
         }
         self.sfu.data_consumers.insert(key, consumer);
         self.start_sctp();
+        // The far end of a tunnel may have kept the pause of an earlier DataConsumer on this stream.
+        if paused.1 || self.get().tunnel_mut().is_some() {
+            self.sfu.carry_pause(key);
+        }
         Ok(self.sfu.data_consumer(key)?.dump())
     }
 

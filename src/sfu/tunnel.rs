@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use crate::proto::message::{Amount, Message, StreamId};
@@ -28,6 +29,8 @@ pub enum TunnelFrame {
     OpenAck,
     /// A message.
     Message(Box<TunnelMessage>),
+    /// A control message about a stream.
+    Control(StreamId, Bytes),
     /// The payload on its way on this stream has fallen to its threshold: `bufferedamountlow` is due.
     Low(Arc<TunnelStream>),
     /// This end has closed.
@@ -70,6 +73,8 @@ pub(in crate::sfu) struct Tunnel {
     control: VecDeque<TunnelFrame>,
     /// Messages, which wait until both ends are ready.
     traffic: VecDeque<Box<TunnelMessage>>,
+    /// The latest control message of each stream, which follow the messages.
+    stream_controls: VecDeque<(StreamId, Bytes)>,
     events: VecDeque<SctpEvent>,
     unsent: MessageTally,
 }
@@ -101,6 +106,7 @@ impl Tunnel {
             total,
             control: VecDeque::new(),
             traffic: VecDeque::new(),
+            stream_controls: VecDeque::new(),
             events: VecDeque::new(),
             unsent: MessageTally::default(),
         }
@@ -180,6 +186,14 @@ impl Tunnel {
         Ok(queued as usize)
     }
 
+    /// Queues a control message behind all messages, in place of one for the same stream that has not left.
+    pub(in crate::sfu) fn send_control(&mut self, id: StreamId, payload: Bytes) {
+        self.stream_controls.retain(|(stream, _)| *stream != id);
+        if self.streams.contains_key(&id) {
+            self.stream_controls.push_back((id, payload));
+        }
+    }
+
     /// Closes a stream; what has not left is discarded. The other end is not notified: `pipeToRouter()`
     /// closes both sides.
     pub(in crate::sfu) fn reset_stream(&mut self, id: StreamId) -> MessageTally {
@@ -187,6 +201,7 @@ impl Tunnel {
         if self.streams.remove(&id).is_none() {
             return discarded;
         }
+        self.stream_controls.retain(|(stream, _)| *stream != id);
         self.traffic.retain(|waiting| {
             let discard = waiting.stream.id == id;
             if discard {
@@ -211,6 +226,9 @@ impl Tunnel {
             // This end is not ready yet; its own Open will be answered.
             TunnelFrame::Open | TunnelFrame::OpenAck => {}
             TunnelFrame::Message(message) => return Some(self.arrive(*message)),
+            TunnelFrame::Control(stream, payload) => {
+                self.events.push_back(SctpEvent::Control { stream, payload });
+            }
             TunnelFrame::Low(stream) => self.low(&stream),
             TunnelFrame::Close => self.lose_far_end(),
         }
@@ -230,6 +248,7 @@ impl Tunnel {
         for unsent in self.traffic.drain(..) {
             self.unsent.count(&unsent.message);
         }
+        self.stream_controls.clear();
         for (_, stream) in self.streams.drain() {
             // The other end will not count what was handed over as arrived.
             stream.backlog.publish(0);
@@ -255,6 +274,7 @@ impl Tunnel {
         self.state = SctpState::Closed;
         self.streams.clear();
         self.traffic.clear();
+        self.stream_controls.clear();
         self.events.clear();
         self.control.push_back(TunnelFrame::Close);
     }
@@ -267,8 +287,14 @@ impl Tunnel {
         if let Some(frame) = self.control.pop_front() {
             return Some(frame);
         }
-        let ready = self.state == SctpState::Connected;
-        if ready { self.traffic.pop_front().map(TunnelFrame::Message) } else { None }
+        if self.state != SctpState::Connected {
+            return None;
+        }
+        let message = self.traffic.pop_front().map(TunnelFrame::Message);
+        message.or_else(|| {
+            let (stream, payload) = self.stream_controls.pop_front()?;
+            Some(TunnelFrame::Control(stream, payload))
+        })
     }
 
     fn enter(&mut self, state: SctpState) {
@@ -291,8 +317,6 @@ fn is_full(backlog: &Backlog, limit: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::proto::message::Ppid;
 
@@ -455,5 +479,28 @@ mod tests {
         a.close();
         let last = std::iter::from_fn(|| a.poll_frame()).last();
         assert!(matches!(last, Some(TunnelFrame::Close)), "the runtime forgets the way by it");
+    }
+
+    #[test]
+    fn the_latest_control_message_of_a_stream_follows_the_messages() {
+        let (mut a, mut b) = (tunnel(), tunnel());
+        open(&mut a, 0);
+        open(&mut a, 1);
+        a.connect();
+        for payload in ["1", "2", "3"] {
+            a.send_control(0, payload.into());
+            a.send_control(1, "other".into());
+        }
+        assert!(a.send(0, None, &message(10)).is_ok());
+        a.send_control(7, "no such stream".into());
+        a.reset_stream(1);
+        b.connect();
+        assert_eq!(carry([&mut a, &mut b]).len(), 1);
+        let control =
+            |payload: &'static str| SctpEvent::Control { stream: 0, payload: payload.into() };
+        assert_eq!(events(&mut b)[2..], [control("3")]);
+        a.send_control(0, "4".into());
+        carry([&mut a, &mut b]);
+        assert_eq!(events(&mut b), [control("4")]);
     }
 }

@@ -89,6 +89,7 @@ pub(crate) fn producer() -> DataProducerOptions {
         label: String::new(),
         protocol: String::new(),
         paused: false,
+        origin_paused: false,
         sctp_stream_parameters: None,
     }
 }

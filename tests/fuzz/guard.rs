@@ -140,6 +140,7 @@ impl Scene {
                     assert!(message.payload.len() <= largest);
                 }
                 SctpEvent::ChannelOpened { .. } => assert!(self.config.data_channels),
+                SctpEvent::Control { .. } => assert!(!self.config.data_channels),
                 SctpEvent::StreamReset { .. } => {}
                 SctpEvent::BufferedAmountLow { .. } => {}
             }

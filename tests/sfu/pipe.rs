@@ -8,7 +8,7 @@ use datasoup::proto::sctp::SctpState;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, PipeTransportOptions, SctpOptions,
 };
-use datasoup::sfu::event::{DataConsumerEvent, TransportEvent};
+use datasoup::sfu::event::{DataConsumerEvent, Event, TransportEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::pipe_header;
 use datasoup::sfu::subchannels::Selector;
@@ -430,4 +430,228 @@ fn datagrams_from_elsewhere_are_dropped_and_counted() {
     assert_eq!(lab.consumer_stats(consumer)["messagesSent"], 1);
     let stats = lab.hosts[1].sfu.data_producer(far).expect("open").get_stats();
     assert_eq!(stats.messages_received, 1);
+}
+
+fn pause(lab: &mut Lab, host: usize, producer: DataProducerKey) {
+    lab.hosts[host].sfu.data_producer(producer).expect("open").pause();
+}
+
+fn resume(lab: &mut Lab, host: usize, producer: DataProducerKey) {
+    lab.hosts[host].sfu.data_producer(producer).expect("open").resume();
+}
+
+fn shows_paused(lab: &mut Lab, host: usize, producer: DataProducerKey) -> bool {
+    lab.hosts[host].sfu.data_producer(producer).expect("open").dump().paused
+}
+
+/// What a DataProducer behind a pipe and one of its DataConsumers emit, in order.
+fn shown(lab: &mut Lab, host: usize) -> Vec<String> {
+    let events = std::mem::take(&mut lab.hosts[host].events);
+    let text = |event| match event {
+        Event::Message(_, message) => Some(String::from_utf8_lossy(&message.payload).into_owned()),
+        Event::DataProducer(_, event) => Some(format!("{event:?}")),
+        Event::DataConsumer(_, event) => Some(format!("{event:?}")),
+        _ => None,
+    };
+    events.into_iter().filter_map(text).collect()
+}
+
+const PAUSED: [&str; 2] = ["OriginPause", "DataProducerPause"];
+const RESUMED: [&str; 2] = ["OriginResume", "DataProducerResume"];
+
+#[test]
+fn the_pause_of_a_producer_is_shown_at_the_far_end_in_order_with_its_messages() {
+    for (by, one_turn) in [(By::Network, false), (By::Tunnel, false), (By::Tunnel, true)] {
+        let (mut lab, [near, far]) = two_workers(by);
+        let (producer, _, remote) = produce(&mut lab, [near, far]);
+        let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
+        lab.run_for(Duration::from_secs(4));
+        lab.hosts[far.host].events.clear();
+
+        let send = |lab: &mut Lab, name| lab.hosts[near.host].sfu.send(producer, text(name), None);
+        let end_turn = |lab: &mut Lab| {
+            if !one_turn {
+                lab.flush()
+            }
+        };
+        send(&mut lab, "1");
+        pause(&mut lab, near.host, producer);
+        end_turn(&mut lab);
+        pause(&mut lab, near.host, producer);
+        send(&mut lab, "dropped");
+        end_turn(&mut lab);
+        resume(&mut lab, near.host, producer);
+        send(&mut lab, "2");
+        end_turn(&mut lab);
+        pause(&mut lab, near.host, producer);
+        lab.run_for(Duration::from_secs(1));
+        let expected = [&["1"][..], &PAUSED, &RESUMED, &["2"], &PAUSED].concat();
+        assert_eq!(shown(&mut lab, far.host), expected, "{by:?}");
+        assert!(shows_paused(&mut lab, far.host, remote));
+        let dump = lab.hosts[far.host].sfu.data_consumer(consumer).expect("open").dump();
+        assert!(dump.data_producer_paused && !dump.paused);
+
+        resume(&mut lab, near.host, producer);
+        send(&mut lab, "3");
+        lab.run_for(Duration::from_secs(1));
+        assert_eq!(shown(&mut lab, far.host), [&RESUMED[..], &["3"]].concat(), "{by:?}");
+        let stats = lab.hosts[far.host].sfu.data_producer(remote).expect("open").get_stats();
+        assert_eq!((stats.messages_received, stats.messages_paused), (3, 0));
+    }
+}
+
+#[test]
+fn a_pause_at_the_far_end_drops_messages_and_one_at_the_near_end_only_shows() {
+    for by in BOTH {
+        let (mut lab, [near, far]) = two_workers(by);
+        let (producer, _, remote) = produce(&mut lab, [near, far]);
+        let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
+        lab.run_for(Duration::from_secs(4));
+        pause(&mut lab, far.host, remote);
+        lab.hosts[near.host].sfu.send(producer, text("dropped there"), None);
+        pause(&mut lab, near.host, producer);
+        lab.run_for(Duration::from_secs(1));
+        assert_eq!(lab.hosts[far.host].messages(consumer), []);
+        resume(&mut lab, far.host, remote);
+        lab.run_for(Duration::from_secs(1));
+        assert_eq!(shown(&mut lab, far.host), ["DataProducerPause", "OriginPause"], "{by:?}");
+        assert!(shows_paused(&mut lab, far.host, remote));
+        resume(&mut lab, near.host, producer);
+        lab.run_for(Duration::from_secs(1));
+        assert_eq!(shown(&mut lab, far.host), RESUMED, "{by:?}");
+    }
+}
+
+#[test]
+fn a_producer_that_was_paused_before_it_was_piped_is_shown_so() {
+    for by in BOTH {
+        for is_late in [true, false] {
+            let (mut lab, [near, far]) = two_workers(by);
+            let producer = lab.hosts[near.host].produce(near.direct, 0);
+            pause(&mut lab, near.host, producer);
+            // Something else connects the pipe.
+            produce(&mut lab, [near, far]);
+            lab.run_for(Duration::from_secs(4));
+            let (_, dump) = lab.hosts[near.host].consume(near.pipe, producer);
+            if is_late {
+                lab.run_for(Duration::from_secs(4));
+            }
+            let options = DataProducerOptions {
+                sctp_stream_parameters: dump.sctp_stream_parameters,
+                ..options::producer()
+            };
+            let remote = lab.hosts[far.host].produce_with(far.pipe, options);
+            lab.run_for(Duration::from_secs(4));
+            assert!(shows_paused(&mut lab, far.host, remote), "{by:?} {is_late}");
+            resume(&mut lab, near.host, producer);
+            lab.run_for(Duration::from_secs(1));
+            assert_eq!(
+                shown(&mut lab, far.host),
+                ["OriginPause", "OriginResume"],
+                "{by:?} {is_late}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_stream_used_again_does_not_show_the_pause_of_its_former_producer() {
+    for by in BOTH {
+        let (mut lab, [near, far]) = two_workers(by);
+        let (producer, carrier, remote) = produce(&mut lab, [near, far]);
+        lab.run_for(Duration::from_secs(4));
+        pause(&mut lab, near.host, producer);
+        if by == By::Tunnel {
+            // The far end closes before it hears of the pause.
+            lab.hosts[far.host].sfu.data_producer(remote).expect("open").close();
+            lab.run_for(Duration::from_secs(1));
+        } else {
+            lab.run_for(Duration::from_secs(1));
+            lab.hosts[far.host].sfu.data_producer(remote).expect("open").close();
+        }
+        lab.hosts[near.host].sfu.data_consumer(carrier).expect("open").close();
+        let other = lab.hosts[near.host].produce(near.direct, 0);
+        let options = DataConsumerOptions { stream_id: Some(0), ..options::consumer() };
+        lab.hosts[near.host].consume_with(near.pipe, other, options);
+        lab.run_for(Duration::from_secs(1));
+        let again = lab.hosts[far.host].produce(far.pipe, 0);
+        lab.run_for(Duration::from_secs(1));
+        assert!(!shows_paused(&mut lab, far.host, again), "{by:?}");
+    }
+}
+
+#[test]
+fn a_pause_crosses_several_pipes_and_a_network_that_loses_packets() {
+    for by in BOTH {
+        let mut lab = Lab::with(1, Conditions::ROUGH, 5);
+        let [a, b] = joined(&mut lab, by);
+        let producer = lab.host().produce(a.direct, 0);
+        let (_, dump) = lab.host().consume_with(
+            a.pipe,
+            producer,
+            DataConsumerOptions { max_retransmits: Some(0), ..options::consumer() },
+        );
+        let options = DataProducerOptions {
+            sctp_stream_parameters: dump.sctp_stream_parameters,
+            ..options::producer()
+        };
+        let middle = lab.host().produce_with(b.pipe, options);
+        let (_, last) = carry(&mut lab, [b, a], middle, Vec::new());
+        lab.run_for(Duration::from_secs(10));
+        for round in 0..20 {
+            pause(&mut lab, 0, producer);
+            lab.run_for(Duration::from_secs(20));
+            assert!(shows_paused(&mut lab, 0, last), "{by:?} {round}");
+            resume(&mut lab, 0, producer);
+            lab.run_for(Duration::from_secs(20));
+            assert!(!shows_paused(&mut lab, 0, last), "{by:?} {round}");
+        }
+        // The application pauses the one in the middle.
+        pause(&mut lab, 0, middle);
+        lab.run_for(Duration::from_secs(20));
+        assert!(shows_paused(&mut lab, 0, last) && !shows_paused(&mut lab, 0, producer));
+    }
+}
+
+#[test]
+fn send_of_a_consumer_behind_a_pipe_works_while_the_producer_at_the_other_end_is_paused() {
+    let (mut lab, [near, far]) = two_workers(By::Tunnel);
+    let (producer, _, remote) = produce(&mut lab, [near, far]);
+    let listen = lab.hosts[far.host].listen(ours(9));
+    let plain = lab.hosts[far.host].plain(far.router, listen, &options::plain(false));
+    let (consumer, _) = lab.hosts[far.host].consume(plain, remote);
+    let send = |lab: &mut Lab| {
+        lab.hosts[far.host].sfu.data_consumer(consumer).expect("open").send(text("x"))
+    };
+    pause(&mut lab, near.host, producer);
+    lab.run_for(Duration::from_secs(1));
+    assert!(shows_paused(&mut lab, far.host, remote));
+    assert_eq!(send(&mut lab), Ok(()));
+    pause(&mut lab, far.host, remote);
+    assert!(send(&mut lab).is_err());
+}
+
+#[test]
+fn a_far_end_that_knows_no_pauses_gets_only_messages() {
+    let (mut lab, router) = Lab::with_router();
+    let direct = lab.host().direct(router);
+    let producer = lab.host().produce(direct, 0);
+    let listen = lab.host().listen(ours(1));
+    let pipe = lab.host().pipe(router, listen, &options::pipe());
+    lab.host().connect_udp(pipe, theirs(1));
+    lab.host().consume(pipe, producer);
+    let peer = lab.plain_peer(1, ours(1), true);
+    lab.expect("a connection", |lab| lab.plain_peers[peer].sctp.is_connected());
+    for name in ["1", "2"] {
+        lab.sfu().send(producer, text(name), None);
+        lab.sfu().data_producer(producer).expect("open").pause();
+        lab.sfu().data_producer(producer).expect("open").resume();
+    }
+    lab.run_for(Duration::from_secs(1));
+    let got = std::mem::take(&mut lab.plain_peers[peer].sctp.messages);
+    let (control, messages): (Vec<_>, Vec<_>) =
+        got.into_iter().partition(|(_, message)| message.ppid == Ppid::DCEP);
+    assert_eq!(messages, [(0, text("1")), (0, text("2"))]);
+    // PPID 50 is not for DataConsumers, so a mediasoup drops these.
+    assert_eq!(control.len(), 2, "{control:?}");
 }

@@ -25,7 +25,7 @@ use super::queue::{PushError, QueueBounds, SendQueues};
 use super::streams::Streams;
 use super::wire::cause;
 use crate::proto::dcep;
-use crate::proto::message::{Message, Reliability, StreamId};
+use crate::proto::message::{Message, Ppid, Reliability, StreamId};
 
 /// How often the handshake starts again because the peer rejects our cookie as stale. A cookie
 /// lives for 60 s (RFC 9260 §16), so once should be enough.
@@ -296,6 +296,13 @@ impl Association {
             PushError::Full => SendError::Full,
             PushError::UnknownStream => SendError::Closed,
         })
+    }
+
+    /// Queues a control message: one of PPID 50, behind the messages of `stream`, ordered and reliable. It
+    /// is not counted, and replaces a control message that no message has followed. For associations
+    /// whose streams are no data channels; the peer reports it as [`SctpEvent::Control`].
+    pub fn send_control(&mut self, stream: StreamId, payload: Bytes) {
+        self.queues.push_control(stream, Message { ppid: Ppid::DCEP, payload });
     }
 
     /// Payload bytes of `stream` that wait in its queue; 0 if the stream is not open. (At most

@@ -62,10 +62,8 @@ pub struct SctpCounters {
     pub unsent: MessageTally,
     /// Messages that sctp-proto rejected when their turn came.
     pub refused: MessageTally,
-    /// Messages of PPID 50 that are malformed, that open a channel on a stream which the peer does not take
-    /// itself, or that came without [`SctpConfig::data_channels`].
-    ///
-    /// [`SctpConfig::data_channels`]: super::SctpConfig::data_channels
+    /// Messages of PPID 50 that are malformed, or that open a channel on a stream which the peer does not
+    /// take itself.
     pub bad_dcep: u64,
     /// Messages whose fragments had different PPIDs.
     pub garbled: u64,

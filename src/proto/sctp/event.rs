@@ -1,5 +1,6 @@
 //! What an association reports: states, events and the errors of sending.
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::wire::cause;
@@ -91,6 +92,13 @@ pub enum SctpEvent {
         stream: StreamId,
         /// The message.
         message: Message,
+    },
+    /// A message of PPID 50 of a peer whose streams are no data channels.
+    Control {
+        /// The stream it arrived on.
+        stream: StreamId,
+        /// The message.
+        payload: Bytes,
     },
     /// The peer reset its outgoing stream, that is, closed its data channel (RFC 8831 §6.7). Ours
     /// is being reset in return; call [`Association::reset_stream`] if it was open, which returns

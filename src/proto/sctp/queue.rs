@@ -48,8 +48,15 @@ pub(super) enum PushError {
 
 #[derive(Debug)]
 struct QueuedMessage {
-    at: Instant,
+    /// When it was queued. `None` for a control message, which has no lifetime and is not counted.
+    at: Option<Instant>,
     message: Message,
+}
+
+impl QueuedMessage {
+    fn is_control(&self) -> bool {
+        self.at.is_none()
+    }
 }
 
 #[derive(Debug)]
@@ -68,12 +75,24 @@ struct StreamQueue {
 }
 
 impl StreamQueue {
-    /// When the lifetime of a message that was queued at `at` ends.
-    fn deadline(&self, at: Instant) -> Option<Instant> {
+    /// When the lifetime of a message ends.
+    fn deadline(&self, message: &QueuedMessage) -> Option<Instant> {
         match self.reliability.limit {
-            Some(Limit::LifetimeMs(ms)) => Some(at + Duration::from_millis(ms.into()).max(TICK)),
+            Some(Limit::LifetimeMs(ms)) => {
+                Some(message.at? + Duration::from_millis(ms.into()).max(TICK))
+            }
             _ => None,
         }
+    }
+
+    fn reliability(&self, message: &QueuedMessage) -> Reliability {
+        if message.is_control() { Reliability::RELIABLE } else { self.reliability }
+    }
+
+    /// Counts the messages that wait.
+    fn count(&self, tally: &mut MessageTally) {
+        let counted = self.messages.iter().filter(|it| !it.is_control());
+        counted.for_each(|queued| tally.count(&queued.message));
     }
 }
 
@@ -206,10 +225,28 @@ impl SendQueues {
         let Some(queue) = self.streams.get_mut(&stream) else {
             return Err(PushError::UnknownStream);
         };
-        self.untrimmed = true;
         self.amount += message.amount();
         queue.amount += message.amount();
-        queue.messages.push_back(QueuedMessage { at: now, message });
+        let amount = queue.amount.payload;
+        self.append(stream, QueuedMessage { at: Some(now), message });
+        Ok(amount)
+    }
+
+    /// Queues a control message, behind the messages of its stream. It is delivered in order and
+    /// reliably, and neither bounded nor counted: one that is still the last of its stream is replaced,
+    /// so there are never more than messages, and one.
+    pub(super) fn push_control(&mut self, stream: StreamId, message: Message) {
+        let Some(queue) = self.streams.get_mut(&stream).filter(|queue| !queue.dead) else { return };
+        match queue.messages.back_mut().filter(|last| last.is_control()) {
+            Some(last) => last.message = message,
+            None => self.append(stream, QueuedMessage { at: None, message }),
+        }
+    }
+
+    fn append(&mut self, stream: StreamId, message: QueuedMessage) {
+        let Some(queue) = self.streams.get_mut(&stream) else { return };
+        self.untrimmed = true;
+        queue.messages.push_back(message);
         if !queue.in_ring {
             queue.in_ring = true;
             if queue.period != self.period || queue.deficit > 0 {
@@ -218,7 +255,6 @@ impl SendQueues {
             }
             self.ring.push_back(stream);
         }
-        Ok(queue.amount.payload)
     }
 
     fn is_full(&self, stream: StreamId) -> bool {
@@ -265,7 +301,7 @@ impl SendQueues {
                 }
                 _ => {}
             }
-            match admits(queue.reliability, len) {
+            match admits(queue.reliability(head), len) {
                 Admittance::Now => return self.take_head(stream),
                 Admittance::Full => return None,
                 Admittance::OnlySmaller => {
@@ -282,22 +318,24 @@ impl SendQueues {
     /// Takes the message at the head of `stream`, which is at the front of the ring.
     fn take_head(&mut self, stream: StreamId) -> Option<ScheduledMessage> {
         let queue = self.streams.get_mut(&stream)?;
-        let QueuedMessage { at, message } = queue.messages.pop_front()?;
-        let Amount { charge, .. } = message.amount();
+        let head = queue.messages.pop_front()?;
+        let Amount { charge, .. } = head.message.amount();
         queue.deficit -= charge as isize;
-        let reliability = queue.reliability;
-        let deadline = queue.deadline(at);
+        let reliability = queue.reliability(&head);
+        let deadline = queue.deadline(&head);
         let is_empty = queue.messages.is_empty();
         match &mut self.blocked {
             Some(blocked) if blocked.stream == stream => self.blocked = None,
             Some(blocked) => blocked.patience = blocked.patience.saturating_sub(charge),
             None => {}
         }
-        self.account_removed(stream, &message);
+        if !head.is_control() {
+            self.account_removed(stream, &head.message);
+        }
         if is_empty {
             self.leave_ring();
         }
-        Some(ScheduledMessage { stream, message, reliability, deadline })
+        Some(ScheduledMessage { stream, message: head.message, reliability, deadline })
     }
 
     /// Releases the memory of past messages, unless one is queued.
@@ -329,9 +367,7 @@ impl SendQueues {
         let mut discarded = MessageTally::default();
         self.blocked.take_if(|blocked| blocked.stream == stream);
         if let Some(queue) = self.streams.remove(&stream) {
-            for queued in &queue.messages {
-                discarded.count(&queued.message);
-            }
+            queue.count(&mut discarded);
             self.amount -= queue.amount;
             if queue.in_ring {
                 self.ring.retain(|id| *id != stream);
@@ -344,11 +380,7 @@ impl SendQueues {
     /// Removes all streams and messages.
     pub(super) fn clear(&mut self) -> MessageTally {
         let mut discarded = MessageTally::default();
-        for queue in self.streams.values() {
-            for queued in &queue.messages {
-                discarded.count(&queued.message);
-            }
-        }
+        self.streams.values().for_each(|queue| queue.count(&mut discarded));
         *self = Self::new(self.bounds, self.default_low_threshold);
         discarded
     }
@@ -358,7 +390,7 @@ impl SendQueues {
         loop {
             let Some(queue) = self.streams.get_mut(&stream) else { return };
             let Some(head) = queue.messages.front() else { return };
-            let Some(deadline) = queue.deadline(head.at) else { return };
+            let Some(deadline) = queue.deadline(head) else { return };
             if now + TICK <= deadline {
                 return;
             }
@@ -447,5 +479,32 @@ mod tests {
         push(&mut queues, 1, &[100]);
         push(&mut queues, 2, &[1000; 20]);
         assert_eq!(pop_all(&mut queues, |_| Admittance::Now)[0], 1);
+    }
+
+    #[test]
+    fn a_control_message_keeps_its_place_is_not_counted_and_replaces_the_one_before_it() {
+        let bounds = QueueBounds { total: 100, per_stream: 100 };
+        let mut queues = SendQueues::new(bounds, 0);
+        let limit = Some(Limit::LifetimeMs(10));
+        queues.open(1, Reliability { ordered: false, limit });
+        let control = |payload: &'static str| Message::new(Ppid::DCEP, payload.into());
+        push(&mut queues, 1, &[100]);
+        for payload in ["a", "b"] {
+            queues.push_control(1, control(payload));
+        }
+        assert_eq!((queues.buffered_amount(1), queues.queued_bytes()), (100, 100));
+        let mut expired = MessageTally::default();
+        let mut pop = |at| {
+            let next = queues.pop(at, &mut expired, |_, _| Admittance::Now)?;
+            Some((next.message.payload.len(), next.reliability, next.deadline.is_some()))
+        };
+        assert!(pop(start()).is_some_and(|(len, _, limited)| len == 100 && limited));
+        let later = start() + Duration::from_secs(60);
+        assert_eq!(pop(later), Some((1, Reliability::RELIABLE, false)), "no lifetime");
+        assert_eq!(pop(later), None);
+        queues.push_control(1, control("c"));
+        assert_eq!(queues.remove(1), MessageTally::default());
+        queues.push_control(1, control("d"));
+        assert!(queues.is_empty(), "the stream is closed");
     }
 }

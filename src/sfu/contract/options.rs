@@ -238,6 +238,8 @@ pub struct DataProducerOptions {
     pub protocol: String,
     /// Start paused.
     pub paused: bool,
+    /// Behind a pipe: whether the DataProducer at the other end was paused when its DataConsumer was made.
+    pub origin_paused: bool,
     /// The peer's stream. Required unless the transport is direct.
     pub sctp_stream_parameters: Option<SctpStreamParameters>,
 }

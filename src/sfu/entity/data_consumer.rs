@@ -55,6 +55,7 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) label: String,
     pub(in crate::sfu) protocol: String,
     pub(in crate::sfu) paused: bool,
+    /// Whether its DataProducer shows that it is paused.
     pub(in crate::sfu) producer_paused: bool,
     pub(in crate::sfu) subchannels: Subchannels,
     /// What its DataProducer received and this consumer accepted.

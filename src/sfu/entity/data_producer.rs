@@ -19,7 +19,10 @@ pub(in crate::sfu) struct DataProducer {
     pub(in crate::sfu) stream: Option<SctpStreamParameters>,
     pub(in crate::sfu) label: String,
     pub(in crate::sfu) protocol: String,
+    /// Whether the application has paused it, which stops routing.
     pub(in crate::sfu) paused: bool,
+    /// Behind a pipe: whether the DataProducer at the other end is paused. It stops its messages itself.
+    pub(in crate::sfu) origin_paused: bool,
     pub(in crate::sfu) consumers: Vec<DataConsumerKey>,
     /// Counts the messages that JavaScript has sent and we have not routed yet. Only a direct producer has it.
     pub(in crate::sfu) intake: Option<Arc<Backlog>>,
@@ -46,6 +49,7 @@ impl DataProducer {
             label: options.label,
             protocol: options.protocol,
             paused: options.paused,
+            origin_paused: options.origin_paused,
             consumers: Vec::new(),
             intake,
             wants_drain: false,
@@ -57,6 +61,11 @@ impl DataProducer {
 
     pub(in crate::sfu) fn kind(&self) -> DataType {
         if self.stream.is_some() { DataType::Sctp } else { DataType::Direct }
+    }
+
+    /// Whether it is paused, as applications see it: here, or where its messages come from.
+    pub(in crate::sfu) fn shows_paused(&self) -> bool {
+        self.paused || self.origin_paused
     }
 
     pub(in crate::sfu) fn received(&mut self, message: &Message) {

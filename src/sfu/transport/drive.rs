@@ -13,6 +13,7 @@ use crate::sfu::entity::data_consumer::DataConsumer;
 use crate::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
 use crate::sfu::id::{DataConsumerKey, TransportKey};
 use crate::sfu::memory::{self, Waiter};
+use crate::sfu::pipe_header::Control;
 
 use crate::sfu::entity::transport::{Kind, Polled, Transport};
 
@@ -169,6 +170,10 @@ impl Sfu {
             SctpEvent::BufferedAmountLow { stream, amount } => {
                 self.buffered_amount_low(key, stream, amount);
             }
+            SctpEvent::Control { stream, payload } => match Control::decode(&payload) {
+                Some(Control::Paused(paused)) => self.set_origin_paused(key, stream, paused),
+                None => self.count_unrouted(key, stream, payload.len(), "is no message of a pipe"),
+            },
             SctpEvent::StreamReset { stream } => {
                 log::debug!(target: "sctp", "transport {}: the peer has reset stream {stream}", self.id_of(key));
                 self.stream_closed(key, stream);

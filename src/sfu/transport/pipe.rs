@@ -14,7 +14,7 @@ use crate::sfu::entity::transport::streams::tunnelled_bytes;
 use crate::sfu::entity::transport::{Kind, Transport, sctp};
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::TransportKey;
-use crate::sfu::pipe_header::MAX_HEADER;
+use crate::sfu::pipe_header::{Control, MAX_HEADER};
 use crate::sfu::router::RouterMut;
 use crate::sfu::tunnel::{Arrival, Tunnel, TunnelFrame};
 
@@ -69,6 +69,7 @@ impl TransportMut<'_> {
                 gauge.publish(0);
                 tunnel.open_stream(stream, Arc::clone(gauge));
                 tunnel.set_low_threshold(stream, *low_threshold);
+                tunnel.send_control(stream, Control::Paused(consumer.producer_paused).encode());
             }
         }
         if wanted {

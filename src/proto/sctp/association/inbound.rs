@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::super::engine::{EngineEvent, Reassembled, VerifiedPacket};
 use super::super::event::{EndReason, SctpEvent, SctpState};
 use super::super::guard::StreamEffects;
@@ -81,7 +83,7 @@ impl Association {
         while let Some(read) = self.engine.as_mut().and_then(|engine| engine.read(stream)) {
             match read {
                 Reassembled::Message(message) if message.ppid == Ppid::DCEP => {
-                    self.on_dcep(stream, &message.payload);
+                    self.on_dcep(stream, message.payload);
                 }
                 Reassembled::Message(message) => {
                     self.events.push_back(SctpEvent::Message { stream, message });
@@ -92,10 +94,14 @@ impl Association {
         }
     }
 
-    fn on_dcep(&mut self, stream: StreamId, message: &[u8]) {
-        match Dcep::parse(message) {
+    fn on_dcep(&mut self, stream: StreamId, payload: Bytes) {
+        if !self.config.data_channels {
+            self.events.push_back(SctpEvent::Control { stream, payload });
+            return;
+        }
+        match Dcep::parse(&payload) {
             // A channel needs both directions of its stream (RFC 8832 §6).
-            Ok(Dcep::Open(open)) if self.config.data_channels && self.can_send_on(stream) => {
+            Ok(Dcep::Open(open)) if self.can_send_on(stream) => {
                 if self.streams.open_channel(stream) {
                     self.events.push_back(SctpEvent::ChannelOpened {
                         stream,
@@ -105,7 +111,7 @@ impl Association {
                     });
                 }
             }
-            Ok(Dcep::Ack) if self.config.data_channels => {}
+            Ok(Dcep::Ack) => {}
             _ => self.counters.bad_dcep += 1,
         }
     }

@@ -42,6 +42,8 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) data_consumers: Vec<DataConsumerKey>,
     pub(in crate::sfu) producer_streams: FxHashMap<StreamId, DataProducerKey>,
     pub(in crate::sfu) consumer_streams: FxHashMap<StreamId, DataConsumerKey>,
+    /// On a pipe: streams without a DataProducer yet, and whether their origin is paused.
+    pub(in crate::sfu) origins_paused: FxHashMap<StreamId, bool>,
     pub(in crate::sfu) next_stream: StreamId,
     /// The DataConsumers for which JavaScript was last shown payload that waits for the peer.
     pub(in crate::sfu) backlogged: Vec<DataConsumerKey>,
@@ -88,6 +90,7 @@ impl Transport {
             data_consumers: Vec::new(),
             producer_streams: FxHashMap::default(),
             consumer_streams: FxHashMap::default(),
+            origins_paused: FxHashMap::default(),
             next_stream: 0,
             backlogged: Vec::new(),
             bitrates: Bitrates::default(),

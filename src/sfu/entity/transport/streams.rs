@@ -12,7 +12,7 @@ use crate::sfu::entity::data_consumer::DataConsumer;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::DataConsumerKey;
 use crate::sfu::memory::Memory;
-use crate::sfu::pipe_header;
+use crate::sfu::pipe_header::{self, Control};
 use crate::sfu::subchannels::Selector;
 
 use super::sctp::STREAMS;
@@ -158,6 +158,21 @@ impl Transport {
             message.payload = pipe_header::encode(selector.map(AsRef::as_ref), &message.payload);
         }
         self.sctp_mut().ok_or(SendError::Closed)?.send(now, stream, message)
+    }
+
+    /// Shows the far end of a pipe whether the DataProducer of this stream is paused, in order with its
+    /// messages. False if this is no pipe.
+    pub(in crate::sfu) fn show_pause(&mut self, stream: StreamId, paused: bool) -> bool {
+        if !self.is_pipe() {
+            return false;
+        }
+        let control = Control::Paused(paused).encode();
+        if let Some(tunnel) = self.tunnel_mut() {
+            tunnel.send_control(stream, control);
+        } else if let Some(sctp) = self.sctp_mut() {
+            sctp.send_control(stream, control);
+        }
+        true
     }
 
     pub(in crate::sfu) fn buffered_amount(&self, stream: StreamId) -> usize {
