@@ -382,6 +382,21 @@ fn a_shutdown_of_the_peer_closes_the_association() {
 }
 
 #[test]
+fn surplus_bytes_in_the_chunks_of_a_shutdown_are_ignored() {
+    const SURPLUS: [u8; 8] = [0xff; 8];
+    for (answer, expected) in [(SHUTDOWN_COMPLETE, None), (SHUTDOWN_ACK, Some(SHUTDOWN_COMPLETE))] {
+        let mut stage = Stage::new(config());
+        let acknowledged = stage.puppet.initial_tsn.wrapping_sub(1).to_be_bytes();
+        let sent = stage.send(&[chunk(SHUTDOWN, 0, &[&acknowledged[..], &SURPLUS].concat())]);
+        assert_eq!(sent.first().map(|chunk| chunk.kind), Some(SHUTDOWN_ACK));
+        let sent = stage.send(&[chunk(answer, 0, &SURPLUS)]);
+        assert_eq!(sent.first().map(|chunk| chunk.kind), expected);
+        stage.pass(Duration::from_secs(10));
+        assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)], "answer {answer}");
+    }
+}
+
+#[test]
 fn a_stream_used_again_before_its_reset_completes_does_no_harm() {
     let mut stage = Stage::new(config());
     for round in 0..20u32 {

@@ -221,6 +221,26 @@ fn streams_that_are_reset_do_not_count_towards_their_maximum() {
 }
 
 #[test]
+fn resets_whose_answers_the_peer_denies_make_room_for_others() {
+    let mut stage = Stage::new(config());
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
+    // At most 256 may be unfinished (`MAX_UNFINISHED_RESETS`).
+    for stream in 0..600 {
+        let tsn = stage.next_tsn();
+        stage.send(&[data(WHOLE, tsn, stream, 0, 51, b"x")]);
+        let sent = stage.send(&[reset(stage.puppet.request, last, tsn, &[stream])]);
+        stage.puppet.request += 1;
+        answer_resets(&mut stage, sent, DENIED);
+        let sent = stage.pass(Duration::from_secs(1));
+        answer_resets(&mut stage, sent, DENIED);
+        assert_eq!(stage.sctp.counters().chunks_stripped, 0, "the reset of stream {stream}");
+        let closed = SctpEvent::StreamReset { stream };
+        assert!(stage.events().contains(&closed), "stream {stream}");
+    }
+    stage.assert_alive();
+}
+
+#[test]
 fn closing_a_stream_that_fills_the_window_keeps_the_association() {
     let small = SctpConfig { max_receive_message_size: 15_000, max_receiver_window: 1, ..config() };
     let mut net = pair_with(config(), small, Conditions::PERFECT, 6);
