@@ -68,3 +68,149 @@ describe('examples/starter', () => {
     ]);
   });
 });
+
+describe('examples/game', () => {
+  beforeEach(async () => {
+    server = await startServer('game/server.js');
+  });
+
+  const play = (): Promise<WebRtcPeer> =>
+    join([{ id: 0, unordered: true, maxRetransmits: 0 }, { id: 1 }]);
+
+  /** The first `count` events of a player. */
+  const events = async (player: WebRtcPeer, count: number): Promise<unknown[]> =>
+    (await player.untilMessages(1, count))
+      .slice(0, count)
+      .map((message) => JSON.parse(String(message)));
+
+  /** The newest snapshot of a player, once there are `count`. */
+  async function snapshot(player: WebRtcPeer, count: number): Promise<Snapshot> {
+    return read((await player.untilMessages(0, count)).at(-1) as Buffer);
+  }
+
+  /** Waits for a snapshot that contains an input. */
+  async function moved(player: WebRtcPeer, number: number, seq: number): Promise<Snapshot> {
+    for (let count = 1; ; count += 1) {
+      const seen = await snapshot(player, count);
+      if (seen.players[number]?.seq === seq) return seen;
+      count = Math.max(count, player.messages.get(0)!.length);
+    }
+  }
+
+  test('welcomes each player alone, and says to all others who joins and who leaves', async () => {
+    const one = await play();
+    expect(await events(one, 2)).toEqual([{ you: 1, players: [1] }, { joined: 1 }]);
+    const two = await play();
+    expect(await events(two, 2)).toEqual([{ you: 2, players: [1, 2] }, { joined: 2 }]);
+
+    await two.close();
+    expect(await events(one, 4)).toEqual([
+      { you: 1, players: [1] },
+      { joined: 1 },
+      { joined: 2 },
+      { left: 2 },
+    ]);
+    const three = await play();
+    expect(await events(three, 1)).toEqual([{ you: 2, players: [1, 2] }]);
+  });
+
+  test('sends snapshots of a world with 60 ticks per second', async () => {
+    const player = await play();
+    const first = await snapshot(player, 1);
+    const start = performance.now();
+    const last = await snapshot(player, 120);
+    const ticks = (last.tick - first.tick) / ((performance.now() - start) / 1000);
+
+    // A busy machine delays messages, but the world keeps its pace.
+    expect(ticks).toBeGreaterThan(40);
+    expect(ticks).toBeLessThan(80);
+  });
+
+  test('moves players as they say, for all to see, and never back to an older input', async () => {
+    const [one, two] = [await play(), await play()];
+    await two.send(0, input(5, 127, 0));
+    const before = await moved(one, 2, 5);
+    await two.send(0, input(4, -127, 0));
+    await two.send(0, input(6, 127, 0));
+    const after = await moved(one, 2, 6);
+
+    expect(after.players[2]!.x).toBeGreaterThan(before.players[2]!.x);
+    expect(after.players[2]!.y).toBe(before.players[2]!.y);
+    expect(after.players[1]).toEqual(before.players[1]);
+  });
+
+  refused('answers %s with 400 and the reason', async (_title, offer, reason) => {
+    const response = await post(offer);
+    expect([response.status, await response.text()]).toEqual([
+      400,
+      expect.stringContaining(reason),
+    ]);
+  });
+});
+
+describe('the world of examples/game', () => {
+  const { World } = require(path.join(ROOT, 'examples/game/world.js'));
+
+  beforeEach(() => {
+    // `afterEach` stops a server.
+    server = { url: '', stderr: () => '', freeze() {}, thaw() {}, stop: async () => 0 };
+  });
+
+  test('gives no player more than the common speed, nor a place outside', () => {
+    const world = new World();
+    world.add(1);
+    world.add(2);
+    world.steer(1, input(1, 127, 0));
+    world.steer(2, input(1, 127, 127));
+    world.step();
+    const { players } = read(world.snapshot());
+    const far = ({ x, y }: Place): number => Math.hypot(x - 500, y - 500);
+    expect(Math.abs(far(players[1]!) - far(players[2]!))).toBeLessThan(1);
+
+    for (let tick = 0; tick < 1000; tick += 1) world.step();
+    expect(read(world.snapshot()).players[1]).toMatchObject({ x: 1000, y: 500 });
+  });
+
+  test('ignores inputs that are late, or not of the right size, or of no player', () => {
+    const world = new World();
+    world.add(1);
+    world.steer(1, input(2, 127, 0));
+    world.steer(1, input(2, -127, 0));
+    world.steer(1, input(1, -127, 0));
+    world.steer(1, input(3, -127, 0).subarray(1));
+    world.steer(9, input(3, -127, 0));
+    world.step();
+    expect(read(world.snapshot())).toEqual({ tick: 1, players: { 1: { x: 506, y: 500, seq: 2 } } });
+  });
+});
+
+interface Place {
+  x: number;
+  y: number;
+  seq: number;
+}
+
+interface Snapshot {
+  tick: number;
+  players: Record<number, Place>;
+}
+
+function input(seq: number, dx: number, dy: number): Buffer {
+  const bytes = Buffer.alloc(6);
+  bytes.writeUInt32BE(seq);
+  bytes.writeInt8(dx, 4);
+  bytes.writeInt8(dy, 5);
+  return bytes;
+}
+
+function read(bytes: Buffer): Snapshot {
+  const players: Snapshot['players'] = {};
+  for (let at = 4; at < bytes.length; at += 10) {
+    players[bytes.readUInt16BE(at)] = {
+      x: bytes.readUInt16BE(at + 2),
+      y: bytes.readUInt16BE(at + 4),
+      seq: bytes.readUInt32BE(at + 6),
+    };
+  }
+  return { tick: bytes.readUInt32BE(0), players };
+}
