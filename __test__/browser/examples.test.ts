@@ -87,3 +87,40 @@ test('examples/game: players see each other join, move and leave', async () => {
   await two.close();
   await one.getByText('Player 2 left.').waitFor();
 });
+
+test('examples/beside-mediasoup: one Device has two pairs of transports, and data passes beside the video', async () => {
+  server = await startServer('beside-mediasoup/server.js');
+  const [anise, basil, clove] = [await open(), await open(), await open()];
+  for (const page of [anise, basil, clove]) {
+    await page.locator('[data-state="data recv"]').filter({ hasText: 'connected' }).waitFor();
+    await page.locator('video').nth(1).waitFor();
+  }
+
+  await say(anise, 'hello');
+  await basil.getByText('peer: hello').waitFor();
+  await clove.getByText('peer: hello').waitFor();
+  await say(basil, 'hello, too');
+  await anise.getByText('peer: hello, too').waitFor();
+
+  // mediasoup-client also opens connections to learn what the browser can do; these are not negotiated.
+  const negotiated = await anise.evaluate(() =>
+    connections
+      .map(({ remoteDescription }) => remoteDescription?.sdp ?? '')
+      .filter((sdp) => sdp !== '')
+      .map((sdp) => [/^m=(\w+)/m.exec(sdp)?.[1], /^a=candidate:.* (\d+) typ/m.exec(sdp)?.[1]]),
+  );
+  const [[video, videoPort] = [], , [data, dataPort] = []] = negotiated;
+  expect([video, data]).toEqual(['video', 'application']);
+  expect(videoPort).not.toBe(dataPort);
+  expect(negotiated).toStrictEqual([
+    [video, videoPort],
+    [video, videoPort],
+    [data, dataPort],
+    [data, dataPort],
+  ]);
+
+  await basil.close();
+  await anise.locator('video').nth(1).waitFor({ state: 'detached' });
+  expect(await anise.locator('video').count()).toBe(1);
+  expect(await server.stop()).toBe(0);
+});
