@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { isNativeError } from 'node:util/types';
 import * as datasoup from '..';
 import type { types } from '..';
@@ -344,6 +345,17 @@ test.each<[string, () => Promise<unknown>, string]>([
 ])('%s: the error says what it got', async (_title, call, text) => {
   await expect(call()).rejects.toThrow(TypeError);
   await expect(call()).rejects.toThrow(text);
+});
+
+test('an argument that cannot be shown is a TypeError as well', async () => {
+  const dataProducerId: any = {
+    [inspect.custom]() {
+      throw null;
+    },
+  };
+  await expect(objects.webRtcTransport.consumeData({ dataProducerId })).rejects.toThrow(
+    'dataProducerId must be a string (got object)',
+  );
 });
 
 test('produceData() reads options through a Proxy', async () => {

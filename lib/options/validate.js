@@ -63,9 +63,22 @@ function missing(name, value) {
  * @returns {string}
  */
 function got(...values) {
-  const options = { depth: 0, maxArrayLength: 3, maxStringLength: 60, breakLength: Infinity };
+  return `(got ${values.map(shown).join(' and ')})`;
+}
 
-  return `(got ${values.map((value) => inspect(value, options)).join(' and ')})`;
+/** @param {unknown} value */
+function shown(value) {
+  try {
+    return inspect(value, {
+      depth: 0,
+      maxArrayLength: 3,
+      maxStringLength: 60,
+      breakLength: Infinity,
+    });
+  } catch {
+    // A method of the value that inspect() calls has thrown.
+    return typeof value;
+  }
 }
 
 /**
