@@ -1549,8 +1549,8 @@ export type DataConsumerEvents = {
   /** Its DataProducer was resumed. */
   dataproducerresume: [];
   /**
-   * Type 'direct'. The Buffer belongs to the listener. A listener on a DataConsumer of type 'sctp', or on any other
-   * object, is never called: the first one of each class is a process warning.
+   * Type 'direct'. The Buffer belongs to the listener. A listener on a DataConsumer of type 'sctp' or on a DataProducer
+   * is never called: the first one on either is a process warning.
    */
   message: [message: Buffer, ppid: number];
   /** Type 'sctp': a message met a full queue and was dropped. At most once per turn of the worker. */

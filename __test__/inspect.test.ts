@@ -70,8 +70,13 @@ test('id, type and states of every object, also behind a Proxy', async () => {
   const strict: ProxyHandler<object> = {
     get: (target, name, receiver) => Reflect.get(target, name, receiver) as unknown,
   };
+  const handler = { other: router };
   for (const [object, name, shown] of all) {
-    for (const it of [object, new Proxy(object, {}), new Proxy(new Proxy(object, strict), {})]) {
+    for (const it of [
+      object,
+      new Proxy(object, handler as ProxyHandler<object>),
+      new Proxy(new Proxy(object, strict), {}),
+    ]) {
       expectText(inspect(it, ONE_LINE), name, shown);
       expect(JSON.parse(JSON.stringify(it))).toEqual(shown);
     }

@@ -140,6 +140,7 @@ describe("a 'message' listener", () => {
   test('of a DataConsumer of type direct, or for other events: no warning', async () => {
     const calls = `
       direct.on('message', nothing);
+      router.on('message', nothing);
       dataProducer.on('transportclose', nothing);
       dataConsumer.observer.on('close', nothing);
       Object.create(dataProducer).on('message', nothing)`;

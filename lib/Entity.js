@@ -26,7 +26,7 @@ const SHOWN = [
   'dataProducerPaused',
 ];
 
-/** The names of the objects whose 'message' listeners the application was warned about. */
+/** The names of the classes whose 'message' listeners the application was warned of. */
 const warned = new Set();
 
 /**
@@ -170,7 +170,8 @@ class Entity extends EnhancedEventEmitter {
   }
 
   /**
-   * Warns of the listeners that many applications add first, and that are never called.
+   * Warns of the listeners that many applications add first, and that are never called: DataProducers and DataConsumers
+   * of type 'sctp' emit no 'message'.
    *
    * @param {object} emitter
    * @param {unknown} eventName
@@ -182,13 +183,13 @@ class Entity extends EnhancedEventEmitter {
       return;
     }
 
-    const core = entity.#core;
-    const direct = /** @type {any} */ (entity).type === 'direct';
+    const { kind, name } = entity.#core;
+    const sctpConsumer = kind === 'dataConsumer' && /** @type {any} */ (entity).type === 'sctp';
 
-    if (!(core.kind === 'dataConsumer' && direct) && !warned.has(core.name)) {
-      warned.add(core.name);
+    if ((kind === 'dataProducer' || sctpConsumer) && !warned.has(name)) {
+      warned.add(name);
       process.emitWarning(
-        `'message' listener on a ${core.name}${core.kind === 'dataConsumer' ? " of type 'sctp'" : ''}, ` +
+        `'message' listener on a ${name}${sctpConsumer ? " of type 'sctp'" : ''}, ` +
           "which emits no 'message': listen on the DataConsumer that " +
           'directTransport.consumeData({ dataProducerId }) makes',
         'DatasoupWarning',
@@ -221,9 +222,9 @@ class Entity extends EnhancedEventEmitter {
     /** @type {Entity<any, any, any> | undefined} */
     let target;
 
-    // Only inspect() looks behind a Proxy. It calls the method of the target, also behind two or three Proxies.
+    // Only inspect() looks behind a Proxy. It calls the method of the target first, also behind two or three Proxies.
     onInspect = (entity) => {
-      target = entity;
+      target ??= entity;
     };
     try {
       inspect(value, { showProxy: true, depth: 2 });
