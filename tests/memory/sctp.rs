@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use datasoup::proto::message::{Message, Ppid, Reliability};
-use datasoup::proto::sctp::{SctpConfig, SctpState};
+use datasoup::proto::message::{Message, Ppid, Reliability, charge};
+use datasoup::proto::sctp::{SctpConfig, SctpEvent, SctpState};
 
 use crate::heap::live;
 use crate::peers::config;
@@ -274,4 +274,34 @@ fn everything_at_once() {
     assert_eq!(attack.stage.sctp.state(), SctpState::Connected);
     assert_eq!(attack.stage.sctp.counters().packets_overload, 0);
     attack.assert_at_most(28 * MIB);
+}
+
+#[test]
+fn a_message_that_waits_in_a_queue_does_not_keep_the_packet_that_it_came_in() {
+    for len in [1, 100, 600] {
+        let mut attack = Attack::new();
+        let ballast = ballast(&attack.stage, 1460 - len);
+        let mut kept: Vec<Message> = Vec::new();
+        let mut receive = |count: usize| {
+            for _ in 0..count {
+                let message = attack.fragment(WHOLE | UNORDERED, 0, len);
+                let packet = packet(attack.stage.puppet.tag, &[message, ballast.clone()]);
+                attack.stage.now += Duration::from_millis(10);
+                attack.stage.sctp.handle_packet(attack.stage.now, packet);
+                attack.stage.sctp.drain_transmits(attack.stage.now, |_| {});
+                while let Some(event) = attack.stage.sctp.poll_event() {
+                    if let SctpEvent::Message { message, .. } = event {
+                        kept.push(message);
+                    }
+                }
+            }
+        };
+        receive(10);
+        let before = live();
+        receive(1000);
+        let held = live() - before;
+        assert_eq!(kept.len(), 1010);
+        let charged = 1000 * charge(len) as i64;
+        assert!(held <= 3 * charged, "{held} bytes for {charged} that are charged, {len} each");
+    }
 }
