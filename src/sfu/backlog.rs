@@ -63,9 +63,9 @@ impl Backlog {
     pub fn try_enter(&self, amount: Amount) -> bool {
         let queued = self.charge();
         let fits = (queued == 0 || queued + amount.charge as u64 <= self.bound)
-            && self.memory.get().is_none_or(|it| it.admits(amount.charge));
+            && self.memory.get().is_none_or(|it| it.try_hold(amount.charge));
         if fits {
-            self.enter(amount);
+            self.entered.add(amount);
         }
         fits
     }

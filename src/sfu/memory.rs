@@ -35,6 +35,15 @@ impl Memory {
         admits
     }
 
+    /// Adds the charge of a message that enters a queue, if [`Self::admits`] does.
+    pub fn try_hold(&self, charge: usize) -> bool {
+        let admits = self.admits(charge);
+        if admits {
+            self.hold(charge);
+        }
+        admits
+    }
+
     /// Whether so much is free, a sixteenth, that senders may go on.
     pub fn is_relieved(&self) -> bool {
         self.held() <= self.max - self.max / 16
