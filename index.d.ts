@@ -595,7 +595,10 @@ export type TransportProtocol = 'udp' | 'tcp';
 export type TransportListenInfo = {
   /** WebRtcTransports and WebRtcServers accept both; other transports accept only 'udp'. */
   protocol: TransportProtocol;
-  /** The IPv4 or IPv6 address to bind, without a zone. */
+  /**
+   * The IPv4 or IPv6 address to bind, without a zone. 0.0.0.0 and :: are all addresses of this host; each peer is
+   * answered from the one that it uses.
+   */
   ip: string;
   /** The address or host name to announce to peers instead of `ip`, e.g. the public one behind NAT. */
   announcedAddress?: string;
@@ -638,7 +641,10 @@ export type TransportSocketFlags = {
 export type TransportTuple = {
   /** @deprecated `localAddress` */
   localIp: string;
-  /** The announced address or, if there is none, the bound address. */
+  /**
+   * The announced address. If there is none: the bound address, or with the `ip` 0.0.0.0 or :: the one of this host's
+   * addresses that the peer uses.
+   */
   localAddress: string;
   localPort: number;
   remoteIp?: string;
@@ -1153,7 +1159,10 @@ export type PlainTransportStat = BaseTransportStats & {
 };
 
 export type PlainTransportEvents = TransportEvents & {
-  /** With `comedia`: the transport has learned the peer's address. */
+  /**
+   * With `comedia`: the transport has learned the peer's address. With the `ip` 0.0.0.0 or ::, also: the peer uses
+   * another one of this host's addresses, and `tuple.localAddress` shows it.
+   */
   tuple: [tuple: TransportTuple];
   sctpstatechange: [sctpState: SctpState];
 };

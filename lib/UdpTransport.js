@@ -67,7 +67,10 @@ class UdpTransport extends SctpTransport {
     switch (name) {
       case 'tuple':
         this.#tuple = args[0];
-        emitBoth(this, 'tuple', this.#tuple);
+        // mediasoup's PipeTransport has no such event.
+        if (this.#type === 'plain') {
+          emitBoth(this, 'tuple', this.#tuple);
+        }
         break;
       default:
         this.#core.onUnknownEvent(name);

@@ -325,6 +325,13 @@ describe('a client connects to', () => {
       remoteIp: '127.0.0.1',
     });
   });
+
+  test('an address of a socket on 0.0.0.0 that is not the one the system would answer from', async () => {
+    const transport = await connectTo([
+      { protocol: 'udp', ip: '0.0.0.0', announcedAddress: '127.0.0.2' },
+    ]);
+    expect(transport.iceSelectedTuple).toMatchObject({ localAddress: '127.0.0.2' });
+  });
 });
 
 describe('clients on a WebRtcServer', () => {

@@ -5,12 +5,13 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "measures real time")]
 
 use std::hint::black_box;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use crc32c::crc32c;
+use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::runtime::sendmsg;
 
 const ROUNDS: usize = 50;
@@ -115,12 +116,15 @@ fn one_datagram(len: usize) {
     });
 }
 
+fn tuple_to(socket: &UdpSocket) -> Tuple {
+    Tuple::new(SocketId(0), socket.local_addr().expect("bound"))
+}
+
 fn datagrams_to_many(len: usize) {
     let from = socket();
     let to: [_; TOGETHER] = std::array::from_fn(|_| socket());
     let record = vec![1; HEADERS + len];
-    let datagrams: Vec<(SocketAddr, &[u8])> =
-        to.iter().map(|it| (it.local_addr().expect("bound"), &record[..])).collect();
+    let datagrams: Vec<(Tuple, &[u8])> = to.iter().map(|it| (tuple_to(it), &record[..])).collect();
     let what = format!("sendmmsg, 1 of {TOGETHER} datagrams of {len} bytes and headers");
     floor(&what, TOGETHER, || {
         let start = Instant::now();
@@ -134,12 +138,12 @@ fn datagrams_to_many(len: usize) {
 
 fn datagrams_to_one(len: usize) {
     let (from, to) = (socket(), socket());
-    let address = to.local_addr().expect("bound");
+    let tuple = tuple_to(&to);
     let contents = vec![1; TOGETHER * (HEADERS + len)];
     let segment = Some((HEADERS + len) as u16);
     floor(&format!("GSO, 1 of {TOGETHER} datagrams of {len} bytes and headers"), TOGETHER, || {
         let start = Instant::now();
-        sendmsg::send(from.as_fd(), address, &contents, segment).expect("room");
+        sendmsg::send(from.as_fd(), tuple, &contents, segment).expect("room");
         let took = start.elapsed();
         empty(&to);
         took

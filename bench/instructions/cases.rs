@@ -86,7 +86,7 @@ fn stun_check() {
     let mut ice = IceLite::new(None);
     let check = Client::check(&IceParameters::from(ice.credentials()), true);
     let remote = ([192, 0, 2, 1], 20_000).into();
-    let tuple = Tuple { socket: SocketId(1), remote };
+    let tuple = Tuple::new(SocketId(1), remote);
     let mut transmits = Transmits::default();
     for _ in 0..TIMES {
         // The next check comes after the limit on the rate of checks, so that it is answered.

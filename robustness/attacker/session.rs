@@ -41,7 +41,7 @@ impl Session {
         socket.set_read_timeout(Some(LOOK))?;
         let mut dtls = Dtls::new(Arc::new(DtlsContext::new(certificate)));
         dtls.connect(Instant::now(), DtlsRole::Server, target.fingerprints.clone())?;
-        let tuple = Tuple { socket: SocketId(0), remote: target.address() };
+        let tuple = Tuple::new(SocketId(0), target.address());
         let mut session = Self { socket, dtls, tuple, tag: 0, record: Vec::new() };
         session.open_path(target)?;
         session.shake_hands()?;

@@ -94,13 +94,10 @@ mod tests {
     use super::*;
     use crate::proto::net::SocketId;
 
-    const TUPLE: Tuple = Tuple {
-        socket: SocketId(1),
-        remote: std::net::SocketAddr::V4(std::net::SocketAddrV4::new(
-            std::net::Ipv4Addr::LOCALHOST,
-            5000,
-        )),
-    };
+    const TUPLE: Tuple = Tuple::new(
+        SocketId(1),
+        std::net::SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 5000)),
+    );
 
     fn transmits(sizes: impl IntoIterator<Item = usize>) -> Transmits {
         let mut transmits = Transmits::default();

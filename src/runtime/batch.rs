@@ -1,7 +1,6 @@
 //! Which datagrams of a turn leave with one system call.
 
-use std::net::SocketAddr;
-
+use crate::proto::net::Tuple;
 use crate::proto::transmit::Transmits;
 
 /// The bytes of one call with segmentation offload: the kernel takes all of them for one UDP payload
@@ -14,12 +13,12 @@ const MAX_BYTES: usize = 65_507;
 #[allow(missing_docs, reason = "described with their variant")]
 pub enum Batch<'a> {
     /// One datagram.
-    Single(SocketAddr, &'a [u8]),
+    Single(Tuple, &'a [u8]),
     /// Datagrams to one peer, back to back in `contents` (generic segmentation offload). All have `size`
     /// bytes but the last, which may have less.
-    Segments { to: SocketAddr, size: u16, contents: &'a [u8], count: usize },
+    Segments { to: Tuple, size: u16, contents: &'a [u8], count: usize },
     /// Datagrams to several peers (sendmmsg).
-    Many(Vec<(SocketAddr, &'a [u8])>),
+    Many(Vec<(Tuple, &'a [u8])>),
 }
 
 impl<'a> Batch<'a> {
@@ -38,7 +37,7 @@ impl<'a> Batch<'a> {
             && let Ok(size) = u16::try_from(first.len())
         {
             let contents = transmits.contents(index..index + count);
-            return Some(Self::Segments { to: tuple.remote, size, contents, count });
+            return Some(Self::Segments { to: tuple, size, contents, count });
         }
         let mut many = Vec::new();
         for at in index + 1..index + max_datagrams {
@@ -48,11 +47,11 @@ impl<'a> Batch<'a> {
             }
             if many.is_empty() {
                 many.reserve_exact(max_datagrams.min(transmits.len() - index));
-                many.push((tuple.remote, first));
+                many.push((tuple, first));
             }
-            many.push((next.remote, datagram));
+            many.push((next, datagram));
         }
-        Some(if many.is_empty() { Self::Single(tuple.remote, first) } else { Self::Many(many) })
+        Some(if many.is_empty() { Self::Single(tuple, first) } else { Self::Many(many) })
     }
 }
 
@@ -77,14 +76,14 @@ fn segments(transmits: &Transmits, index: usize, max: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddrV4};
+    use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
     use super::*;
-    use crate::proto::net::{SocketId, Tuple};
+    use crate::proto::net::SocketId;
 
     fn to(socket: u32, port: u16) -> Tuple {
         let remote = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
-        Tuple { socket: SocketId(socket), remote }
+        Tuple::new(SocketId(socket), remote)
     }
 
     fn transmits(datagrams: impl IntoIterator<Item = (Tuple, usize)>) -> Transmits {
@@ -132,9 +131,9 @@ mod tests {
         ]);
         let ports = |index| match Batch::at(&transmits, index, 64, 64) {
             None => Vec::new(),
-            Some(Batch::Single(to, _)) => vec![to.port()],
-            Some(Batch::Segments { to, count, .. }) => vec![to.port(); count],
-            Some(Batch::Many(many)) => many.iter().map(|(to, _)| to.port()).collect(),
+            Some(Batch::Single(to, _)) => vec![to.remote.port()],
+            Some(Batch::Segments { to, count, .. }) => vec![to.remote.port(); count],
+            Some(Batch::Many(many)) => many.iter().map(|(to, _)| to.remote.port()).collect(),
         };
         assert_eq!(ports(0), [1, 2]);
         assert_eq!(ports(2), [3, 3]);

@@ -53,6 +53,11 @@ fn bind_in(info: &ListenInfo, range: PortRange) -> Result<Socket, Error> {
     Err(Error::BindInRange { protocol: info.protocol, ip: info.ip, min, max, error })
 }
 
+/// Whether a socket that is bound to this address listens on all addresses of this host.
+pub(super) fn is_wildcard(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_unspecified()
+}
+
 fn bind_port(info: &ListenInfo, port: u16) -> io::Result<Socket> {
     let address = SocketAddr::new(info.ip, port);
     let (kind, protocol) = match info.protocol {

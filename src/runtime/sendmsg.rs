@@ -7,28 +7,31 @@
 
 use std::io;
 use std::mem;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
 use socket2::SockAddr;
 
+use crate::proto::net::Tuple;
+
 /// The most datagrams that one call takes. Divided among that many, a call costs about
 /// 10 ns per datagram.
 pub const MAX_DATAGRAMS: usize = 64;
 
-/// Sends one datagram to `to` from `socket`, which must not block; or, with a `segment_size`, datagrams of
-/// that many bytes (the last one may have less) that lie back to back in `contents`: generic segmentation
+/// Sends one datagram over `tuple` from `socket`, which must not block; or, with a `segment_size`, datagrams
+/// of that many bytes (the last one may have less) that lie back to back in `contents`: generic segmentation
 /// offload. The kernel takes all or none.
 pub fn send(
     socket: BorrowedFd<'_>,
-    to: SocketAddr,
+    tuple: Tuple,
     contents: &[u8],
     segment_size: Option<u16>,
 ) -> io::Result<()> {
-    let to = SockAddr::from(to);
+    let to = SockAddr::from(tuple.remote);
     let mut contents = io_vector(contents);
     let mut control = Control::new();
+    control.push_source(tuple.local);
     if let Some(size) = segment_size {
         control.push(libc::SOL_UDP, libc::UDP_SEGMENT, size);
     }
@@ -41,15 +44,27 @@ pub fn send(
 
 /// Sends these datagrams from `socket`, which must not block. Returns how many of them, from the
 /// front, the kernel has taken, or the error with which it refused the first.
-pub fn send_many(socket: BorrowedFd<'_>, datagrams: &[(SocketAddr, &[u8])]) -> io::Result<usize> {
-    let addresses: Vec<_> = datagrams.iter().map(|(to, _)| SockAddr::from(*to)).collect();
+pub fn send_many(socket: BorrowedFd<'_>, datagrams: &[(Tuple, &[u8])]) -> io::Result<usize> {
+    let addresses: Vec<_> =
+        datagrams.iter().map(|(tuple, _)| SockAddr::from(tuple.remote)).collect();
     let mut contents: Vec<_> = datagrams.iter().map(|(_, bytes)| io_vector(bytes)).collect();
+    // Empty, and so without an allocation, for a socket that is bound to one address.
+    let mut controls: Vec<_> = datagrams
+        .iter()
+        .filter(|(tuple, _)| tuple.local.is_some())
+        .map(|(tuple, _)| Control::with_source(tuple.local))
+        .collect();
+    let mut next_control = controls.iter_mut();
     let mut messages: Vec<_> = addresses
         .iter()
         .zip(&mut contents)
-        .map(|(to, bytes)| libc::mmsghdr { msg_hdr: message(to, bytes, None), msg_len: 0 })
+        .zip(datagrams)
+        .map(|((to, bytes), (tuple, _))| {
+            let control = tuple.local.and_then(|_| next_control.next());
+            libc::mmsghdr { msg_hdr: message(to, bytes, control), msg_len: 0 }
+        })
         .collect();
-    // SAFETY: the length is that of `messages`. Its pointers lead to `addresses`, `contents` and
+    // SAFETY: the length is that of `messages`. Its pointers lead to `addresses`, `contents`, `controls` and
     // `datagrams`, which live until the call returns and are only read.
     let sent = unsafe {
         libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), messages.len() as u32, 0)
@@ -91,11 +106,39 @@ struct Control {
 }
 
 impl Control {
-    /// Room for one control message of up to 8 bytes, which is the size of a segment.
-    const SPACE: usize = space_of::<u64>();
+    /// Room for the source of a datagram, of either IP version, and the size of a segment.
+    const SPACE: usize = space_of::<libc::in6_pktinfo>() + space_of::<u16>();
 
     const fn new() -> Self {
         Self { header: [], bytes: [0; Self::SPACE], len: 0 }
+    }
+
+    fn with_source(local: Option<IpAddr>) -> Self {
+        let mut control = Self::new();
+        control.push_source(local);
+        control
+    }
+
+    /// Makes the datagram leave from this address.
+    fn push_source(&mut self, local: Option<IpAddr>) {
+        match local {
+            None => {}
+            Some(IpAddr::V4(ip)) => {
+                let source = libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) };
+                let info = libc::in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: source,
+                    ipi_addr: libc::in_addr { s_addr: 0 },
+                };
+                self.push(libc::IPPROTO_IP, libc::IP_PKTINFO, info);
+            }
+            // Of an IPv6 socket, and so also an IPv4 address that is mapped to IPv6.
+            Some(IpAddr::V6(ip)) => {
+                let source = libc::in6_addr { s6_addr: ip.octets() };
+                let info = libc::in6_pktinfo { ipi6_addr: source, ipi6_ifindex: 0 };
+                self.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
+            }
+        }
     }
 
     /// Adds a control message. One without room for it is left out: see [`Self::SPACE`].

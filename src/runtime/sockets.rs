@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -149,15 +148,16 @@ impl Sockets {
                 None => Flow::Waiting,
                 Some(Socket::Udp(port)) => {
                     let unanswerable = &mut self.counters.datagrams_unanswerable;
-                    let more = port.receive(&mut self.buffers, unanswerable, |remote, datagram| {
-                        sfu.handle_datagram(id, remote, datagram);
-                    });
+                    let handle = |local, remote, datagram: &[u8]| {
+                        sfu.handle_datagram(Tuple { socket: id, local, remote }, datagram);
+                    };
+                    let more = port.receive(&mut self.buffers, unanswerable, handle);
                     if more { Flow::More } else { Flow::Waiting }
                 }
                 Some(Socket::TcpConnection(connection)) => {
-                    let Tuple { socket, remote } = connection.tuple;
+                    let tuple = connection.tuple;
                     let mut own = Allowance::of_a_peer();
-                    let allowance = if sfu.is_valid_tuple(connection.tuple) {
+                    let allowance = if sfu.is_valid_tuple(tuple) {
                         &mut own
                     } else if unverified.is_used_up() {
                         readable.push(id);
@@ -166,7 +166,7 @@ impl Sockets {
                         &mut unverified
                     };
                     connection.receive(allowance, |datagram| {
-                        sfu.handle_datagram(socket, remote, datagram);
+                        sfu.handle_datagram(tuple, datagram);
                     })
                 }
                 Some(Socket::TcpListener(_)) => self.accept(id, now, sfu),
@@ -259,7 +259,10 @@ impl Sockets {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(Socket::TcpListener(port)) = self.sockets.get(&id) else { break };
             match port.accept() {
-                Accepted::Connection(stream, remote) => self.admit(stream, id, remote, now, sfu),
+                Accepted::Connection(stream, local, remote) => {
+                    let tuple = Tuple { socket: id, local, remote };
+                    self.admit(stream, tuple, now, sfu);
+                }
                 Accepted::Failed => {}
                 Accepted::Nothing => return Flow::Waiting,
                 Accepted::Later => {
@@ -271,31 +274,27 @@ impl Sockets {
         Flow::More
     }
 
-    fn admit(
-        &mut self,
-        stream: TcpStream,
-        listener: SocketId,
-        remote: SocketAddr,
-        now: Instant,
-        sfu: &mut Sfu,
-    ) {
+    fn admit(&mut self, stream: TcpStream, tuple: Tuple, now: Instant, sfu: &mut Sfu) {
         let id = self.next_id();
         let waker = (self.waker_of)(id);
-        let connection = match TcpConnection::new(stream, listener, remote, waker.clone()) {
+        let connection = match TcpConnection::new(stream, tuple, waker.clone()) {
             Ok(connection) => connection,
             Err(error) => {
-                return log::debug!("cannot take the TCP connection from {remote}: {error}");
+                return log::debug!(
+                    "cannot take the TCP connection from {}: {error}",
+                    tuple.remote
+                );
             }
         };
         // An older connection from the same port has ended, though its end was not read yet. The new
         // one must not inherit its valid tuple.
-        if let Some(&ended) = self.connections.get(&connection.tuple) {
+        if let Some(&ended) = self.connections.get(&tuple) {
             self.connection_closed(ended, sfu);
         }
-        if let Some(evicted) = self.unverified.admit(now, id, remote.ip()) {
+        if let Some(evicted) = self.unverified.admit(now, id, tuple.remote.ip()) {
             self.drop_unverified(evicted);
         }
-        self.connections.insert(connection.tuple, id);
+        self.connections.insert(tuple, id);
         self.sockets.insert(id, Socket::TcpConnection(connection));
         waker.wake();
     }

@@ -4,13 +4,15 @@
 //! each direction holds a bounded number of bytes.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll, Waker};
 
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::proto::framing::{push_frame, take_frames};
-use crate::proto::net::{SocketId, Tuple};
+use crate::proto::net::Tuple;
+
+use super::ports;
 
 /// The most bytes that wait for a peer that does not read. Datagrams beyond that are dropped, as on any network:
 /// SCTP retransmits them, or the peer is gone.
@@ -54,6 +56,8 @@ impl Allowance {
 pub(super) struct TcpPort {
     listener: TcpListener,
     waker: Waker,
+    /// Whether the listener accepts on all addresses of this host.
+    is_wildcard: bool,
 }
 
 impl TcpPort {
@@ -62,7 +66,9 @@ impl TcpPort {
     pub(super) fn new(socket: socket2::Socket, waker: Waker) -> io::Result<Self> {
         const BACKLOG: i32 = 128;
         socket.listen(BACKLOG)?;
-        Ok(Self { listener: TcpListener::from_std(socket.into())?, waker })
+        let listener = TcpListener::from_std(socket.into())?;
+        let is_wildcard = ports::is_wildcard(listener.local_addr()?);
+        Ok(Self { listener, waker, is_wildcard })
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -73,7 +79,10 @@ impl TcpPort {
     pub(super) fn accept(&self) -> Accepted {
         match self.listener.poll_accept(&mut Context::from_waker(&self.waker)) {
             Poll::Pending => Accepted::Nothing,
-            Poll::Ready(Ok((stream, remote))) => Accepted::Connection(stream, remote),
+            Poll::Ready(Ok((stream, remote))) => {
+                let local = stream.local_addr().ok().filter(|_| self.is_wildcard);
+                Accepted::Connection(stream, local.map(|it| it.ip()), remote)
+            }
             Poll::Ready(Err(error)) if is_of_a_connection(&error) => {
                 log::debug!("cannot accept a TCP connection: {error}");
                 Accepted::Failed
@@ -89,8 +98,8 @@ impl TcpPort {
 /// What [`TcpPort::accept`] found.
 #[derive(Debug)]
 pub(super) enum Accepted {
-    /// A connection.
-    Connection(TcpStream, SocketAddr),
+    /// A connection, with the addresses of its tuple.
+    Connection(TcpStream, Option<IpAddr>, SocketAddr),
     /// A connection that had ended already. There may be others.
     Failed,
     /// No connection; the waker is armed.
@@ -131,9 +140,10 @@ pub(super) enum Flow {
     Malformed,
 }
 
-/// A connection. Its tuple is the listening socket and the peer's address.
+/// A connection.
 #[derive(Debug)]
 pub(super) struct TcpConnection {
+    /// The listening socket, and the addresses of both ends.
     pub(super) tuple: Tuple,
     stream: TcpStream,
     waker: Waker,
@@ -142,15 +152,9 @@ pub(super) struct TcpConnection {
 }
 
 impl TcpConnection {
-    pub(super) fn new(
-        stream: TcpStream,
-        listener: SocketId,
-        remote: SocketAddr,
-        waker: Waker,
-    ) -> io::Result<Self> {
+    pub(super) fn new(stream: TcpStream, tuple: Tuple, waker: Waker) -> io::Result<Self> {
         // A datagram must not wait for the acknowledgement of the previous one.
         stream.set_nodelay(true)?;
-        let tuple = Tuple { socket: listener, remote };
         Ok(Self { tuple, stream, waker, incoming: Vec::new(), outgoing: Vec::new() })
     }
 
@@ -226,6 +230,7 @@ impl TcpConnection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::net::SocketId;
 
     /// Both ends of a connection, the far end read by a plain socket.
     #[allow(clippy::disallowed_types, reason = "the far end of the connection")]
@@ -233,7 +238,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let far = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, remote) = listener.accept().await.unwrap();
-        let near = TcpConnection::new(stream, SocketId(0), remote, Waker::noop().clone()).unwrap();
+        let tuple = Tuple::new(SocketId(0), remote);
+        let near = TcpConnection::new(stream, tuple, Waker::noop().clone()).unwrap();
         (near, far)
     }
 

@@ -12,10 +12,11 @@ use socket2::{Domain, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use crate::proto::net::Tuple;
 use crate::proto::transmit::Transmits;
 
 use super::batch::Batch;
-use super::{sendmsg, socket_drops};
+use super::{ports, sendmsg, socket_drops};
 
 /// The largest receive: a GRO batch or a UDP datagram.
 const RECEIVE_SIZE: usize = 65_535;
@@ -38,6 +39,9 @@ pub(super) struct UdpPort {
     /// Receives only. Its way to send turns segmentation off for all peers after an error of one.
     state: UdpSocketState,
     waker: Waker,
+    /// Whether the socket listens on all addresses of this host, so that what goes to a peer has to name the
+    /// one that the peer uses.
+    is_wildcard: bool,
     /// Addresses to which the kernel sends single datagrams but no segments: the network device lacks what
     /// that takes, or its MTU is smaller than a segment.
     unsegmented: HashSet<IpAddr, FxRandomState>,
@@ -93,7 +97,8 @@ impl UdpPort {
     pub(super) fn new(socket: socket2::Socket, waker: Waker) -> io::Result<Self> {
         let state = UdpSocketState::new((&socket).into())?;
         let socket = UdpSocket::from_std(socket.into())?;
-        Ok(Self { socket, state, waker, unsegmented: HashSet::default() })
+        let is_wildcard = ports::is_wildcard(socket.local_addr()?);
+        Ok(Self { socket, state, waker, is_wildcard, unsegmented: HashSet::default() })
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -105,13 +110,13 @@ impl UdpPort {
         socket_drops::read(self.socket.as_fd())
     }
 
-    /// Hands over the datagrams that have arrived, as many as one turn may; those that cannot be answered
-    /// are dropped and added to `unanswerable`. Returns whether there may be more; if not, the waker is armed.
+    /// Hands over the datagrams that have arrived, as many as one turn may, with the addresses of a [`Tuple`];
+    /// those that cannot be answered are dropped and added to `unanswerable`. Returns whether there may be more; if not, the waker is armed.
     pub(super) fn receive(
         &mut self,
         buffers: &mut ReceiveBuffers,
         unanswerable: &mut u64,
-        mut handle: impl FnMut(SocketAddr, &[u8]),
+        mut handle: impl FnMut(Option<IpAddr>, SocketAddr, &[u8]),
     ) -> bool {
         for _ in 0..RECEIVE_CALLS_PER_TURN {
             let ReceiveBuffers { buffers, meta } = buffers;
@@ -123,12 +128,13 @@ impl UdpPort {
                 Ok(count) => {
                     for (meta, buffer) in meta.iter().zip(buffers.iter()).take(count) {
                         let datagrams = buffer[..meta.len].chunks(meta.stride.max(1));
-                        if !is_answerable(meta.addr) {
+                        let local = meta.dst_ip.filter(|_| self.is_wildcard);
+                        if !is_answerable(local, meta.addr) {
                             *unanswerable += datagrams.len() as u64;
                             continue;
                         }
                         for datagram in datagrams {
-                            handle(meta.addr, datagram);
+                            handle(local, meta.addr, datagram);
                         }
                     }
                     if count < RECEIVES && self.is_drained() {
@@ -184,9 +190,9 @@ impl UdpPort {
     }
 
     /// Sends segments to one peer: one by one if the kernel does not segment on the way to this peer.
-    fn send_segments(&mut self, to: SocketAddr, size: u16, contents: &[u8], unsent: &mut u64) {
+    fn send_segments(&mut self, to: Tuple, size: u16, contents: &[u8], unsent: &mut u64) {
         let mut left = contents.chunks(size.into());
-        let known = !self.unsegmented.is_empty() && self.unsegmented.contains(&to.ip());
+        let known = !self.unsegmented.is_empty() && self.unsegmented.contains(&to.remote.ip());
         if !known {
             match sendmsg::send(self.socket.as_fd(), to, contents, Some(size)) {
                 Ok(()) => return,
@@ -201,7 +207,7 @@ impl UdpPort {
             }
         }
         if !known {
-            self.refuse_segments_to(to.ip());
+            self.refuse_segments_to(to.remote.ip());
         }
     }
 
@@ -215,7 +221,7 @@ impl UdpPort {
     }
 
     /// Sends datagrams to several peers. Returns how many were sent or lost; the caller continues after them.
-    fn send_many(&self, datagrams: &[(SocketAddr, &[u8])], unsent: &mut u64) -> usize {
+    fn send_many(&self, datagrams: &[(Tuple, &[u8])], unsent: &mut u64) -> usize {
         let error = match sendmsg::send_many(self.socket.as_fd(), datagrams) {
             Ok(sent) => return sent,
             Err(error) => error,
@@ -231,10 +237,17 @@ impl UdpPort {
     }
 }
 
-/// Whether an answer to `source` can leave. Nothing can be sent to port 0, nor does a peer have an
+/// Whether an answer from `local` to `remote` can leave. Nothing can be sent to port 0, nor from or to an
 /// address of many hosts or of none.
-fn is_answerable(source: SocketAddr) -> bool {
-    source.port() != 0 && !source.ip().is_unspecified() && !source.ip().is_multicast()
+fn is_answerable(local: Option<IpAddr>, remote: SocketAddr) -> bool {
+    remote.port() != 0 && is_of_one_host(remote.ip()) && local.is_none_or(is_of_one_host)
+}
+
+fn is_of_one_host(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast(),
+        IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_multicast(),
+    }
 }
 
 /// Whether the kernel may have refused segments but would take single datagrams: the network device cannot
@@ -243,8 +256,8 @@ fn may_be_about_segmentation(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE))
 }
 
-fn count_lost(to: SocketAddr, lost: usize, error: &io::Error, unsent: &mut u64) {
-    log::debug!("cannot send over UDP to {to}: {error}");
+fn count_lost(to: Tuple, lost: usize, error: &io::Error, unsent: &mut u64) {
+    log::debug!("cannot send over UDP to {}: {error}", to.remote);
     *unsent += lost as u64;
 }
 
@@ -283,11 +296,13 @@ mod tests {
             let mut received = Vec::new();
             for turn in 1..=3 {
                 let more =
-                    port.receive(&mut buffers, &mut 0, |_, datagram| received.push(datagram[0]));
+                    port.receive(&mut buffers, &mut 0, |_, _, datagram| received.push(datagram[0]));
                 assert!(more, "turn {turn}");
                 assert_eq!(received.len(), turn * RECEIVE_CALLS_PER_TURN * RECEIVES);
             }
-            assert!(!port.receive(&mut buffers, &mut 0, |_, datagram| received.push(datagram[0])));
+            assert!(
+                !port.receive(&mut buffers, &mut 0, |_, _, datagram| received.push(datagram[0]))
+            );
             assert!(received.iter().copied().eq((0..SENT).map(|number| number as u8)));
         });
     }

@@ -237,7 +237,7 @@ impl World {
                 Event::TunnelFrame(transport, frame) => self.queue_frame(transport, frame),
                 Event::SocketReleased(socket) => self.released.push(Released::Socket(socket)),
                 Event::ConnectionReleased(tuple) => {
-                    self.released.push(Released::Connection(tuple));
+                    self.released.push(Released::Connection(*tuple));
                 }
                 event => self.items.push_back(Item::Event(event)),
             }

@@ -1,6 +1,6 @@
 //! Addresses as the application sees them: tuples and ICE candidates.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::proto::net::{SocketId, Tuple};
 
@@ -28,13 +28,19 @@ impl Listen {
         self.announced_address.clone().unwrap_or_else(|| self.local.ip().to_string())
     }
 
-    /// The path between this socket and `remote`, for the application.
-    pub(crate) fn tuple_info(&self, remote: Option<SocketAddr>) -> TupleInfo {
+    /// The path between this socket and `remote`, for the application. `local` is that of the [`Tuple`].
+    pub(crate) fn tuple_info(
+        &self,
+        local: Option<IpAddr>,
+        remote: Option<SocketAddr>,
+    ) -> TupleInfo {
+        let used = local.filter(|_| self.announced_address.is_none());
+        let local_address = used.map_or_else(|| self.shown_address(), shown);
         TupleInfo {
-            local_ip: self.shown_address(),
-            local_address: self.shown_address(),
+            local_ip: local_address.clone(),
+            local_address,
             local_port: self.local.port(),
-            remote_ip: remote.map(|it| it.ip().to_canonical().to_string()),
+            remote_ip: remote.map(|it| shown(it.ip())),
             remote_port: remote.map_or(0, |it| it.port()),
             protocol: self.protocol,
         }
@@ -68,6 +74,11 @@ impl Listen {
     }
 }
 
+/// An IPv4 address on an IPv6 socket is shown as an IPv4 address.
+fn shown(ip: IpAddr) -> String {
+    ip.to_canonical().to_string()
+}
+
 /// Which protocol's candidates a peer should try first, on a [`WebRtcServer`]'s sockets.
 ///
 /// [`WebRtcServer`]: crate::sfu::entity::webrtc_server::WebRtcServer
@@ -90,7 +101,7 @@ pub(super) fn ice_candidates(listens: &[Listen], prefer: Preference) -> Vec<IceC
 /// The tuple for the application; `None` if the socket is not among `listens`.
 pub(super) fn tuple_info(listens: &[Listen], tuple: Tuple) -> Option<TupleInfo> {
     let listen = listens.iter().find(|it| it.socket == tuple.socket)?;
-    Some(listen.tuple_info(Some(tuple.remote)))
+    Some(listen.tuple_info(tuple.local, Some(tuple.remote)))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub enum Event {
     /// No entity uses this socket any more, so the runtime closes it.
     SocketReleased(SocketId),
     /// No transport uses this TCP connection any more, so the runtime closes it.
-    ConnectionReleased(Tuple),
+    ConnectionReleased(Box<Tuple>),
 }
 
 /// The subject of an event that a peer can cause over and over: of each subject only a few are kept for
@@ -143,6 +143,7 @@ pub enum TransportEvent {
     DtlsState(DtlsState, Option<String>),
     /// The SCTP state changed; with the negotiated streams (outbound, inbound) when connected.
     SctpState(SctpState, Option<(u16, u16)>),
-    /// A plain transport learned its peer's address.
+    /// A plain transport learned its peer's address, or the peer of a plain or pipe transport uses another one of
+    /// this host's addresses.
     Tuple(Box<TupleInfo>),
 }

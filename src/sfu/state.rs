@@ -1,7 +1,6 @@
 //! The tables of all entities, and the way in and out.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use uuid::Uuid;
 use crate::proto::certificate::{Certificate, Fingerprint};
 use crate::proto::demux::Incoming;
 use crate::proto::dtls::DtlsContext;
-use crate::proto::net::{SocketId, Tuple};
+use crate::proto::net::Tuple;
 use crate::proto::transmit::Transmits;
 
 use super::contract::dump::{
@@ -94,9 +93,8 @@ impl Sfu {
     }
 
     /// Handles a datagram that has arrived. A datagram that is for no transport is dropped.
-    pub fn handle_datagram(&mut self, socket: SocketId, remote: SocketAddr, datagram: &[u8]) {
-        let tuple = Tuple { socket, remote };
-        match self.paths.socket_owner(socket) {
+    pub fn handle_datagram(&mut self, tuple: Tuple, datagram: &[u8]) {
+        match self.paths.socket_owner(tuple.socket) {
             Some(SocketOwner::Transport(key)) => {
                 self.handle_transport_datagram(key, tuple, datagram, None);
             }

@@ -202,7 +202,7 @@ impl Client {
             self.next_check = now + if self.path_works { CONSENT } else { CHECK };
         }
         let mut transmits = Transmits::default();
-        let tuple = Tuple { socket: SocketId(0), remote: self.server };
+        let tuple = Tuple::new(SocketId(0), self.server);
         self.dtls.poll_transmit(tuple, &mut transmits);
         self.queued.extend(transmits.iter().map(|(_, bytes)| bytes.to_vec()));
         for packet in self.sctp.packets() {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use datasoup::proto::dtls::DtlsRole;
 use datasoup::proto::ice_lite::IceState;
+use datasoup::proto::net::Tuple;
 use datasoup::sfu::Sfu;
 use datasoup::sfu::contract::answers::WebRtcTransportAnswer;
 use datasoup::sfu::contract::options::{
@@ -178,7 +179,9 @@ impl Lab {
         for host in &mut self.hosts {
             let bound = host.sockets.iter().find(|(_, address)| **address == datagram.to);
             if let Some((&socket, _)) = bound {
-                return host.sfu.handle_datagram(socket, datagram.from, &datagram.bytes);
+                return host
+                    .sfu
+                    .handle_datagram(Tuple::new(socket, datagram.from), &datagram.bytes);
             }
         }
         for client in &mut self.clients {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use datasoup::proto::dtls::DtlsRole;
-use datasoup::proto::net::SocketId;
+use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::sfu::Sfu;
 use datasoup::sfu::contract::options::{DtlsParameters, WebRtcConnectOptions};
 use datasoup::sfu::event::Event;
@@ -154,7 +154,9 @@ impl Rig {
     pub(crate) fn deliver_to_worker(&mut self) {
         let socket = self.socket();
         for datagram in self.to_worker.drain(..) {
-            ours(|| self.host.sfu.handle_datagram(socket, datagram.from, &datagram.bytes));
+            ours(|| {
+                self.host.sfu.handle_datagram(Tuple::new(socket, datagram.from), &datagram.bytes)
+            });
         }
     }
 

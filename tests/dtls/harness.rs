@@ -71,7 +71,7 @@ impl Ours {
         self.drain_events();
         let remote = SocketAddr::from(([127, 0, 0, 1], 9));
         let mut transmits = Transmits::default();
-        self.dtls.poll_transmit(Tuple { socket: SocketId(0), remote }, &mut transmits);
+        self.dtls.poll_transmit(Tuple::new(SocketId(0), remote), &mut transmits);
         transmits.iter().map(|(_, datagram)| datagram.to_vec()).collect()
     }
 

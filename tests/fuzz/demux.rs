@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) {
     let mut peer =
         Peer::new(PeerConfig { dtls: dtls.clone(), consent_timeout: None, sctp: Some(config()) });
     let mut transmits = Transmits::default();
-    let tuple = Tuple { socket: SocketId(1), remote: SocketAddr::from(([192, 0, 2, 1], 9)) };
+    let tuple = Tuple::new(SocketId(1), SocketAddr::from(([192, 0, 2, 1], 9)));
     if let Some(incoming) = Incoming::read(data) {
         let accepted = peer.handle_incoming(start(), tuple, incoming, &mut transmits);
         assert!(!accepted, "the peer has accepted a datagram without credentials");

@@ -128,7 +128,7 @@ fn check_answer(
 fn check_agent(datagram: &[u8]) {
     let mut agent = IceLite::new(None);
     let mut transmits = Transmits::default();
-    let tuple = Tuple { socket: SocketId(1), remote: SocketAddr::from(([192, 0, 2, 1], 9)) };
+    let tuple = Tuple::new(SocketId(1), SocketAddr::from(([192, 0, 2, 1], 9)));
     if let Some(binding) = Binding::read(datagram) {
         agent.handle_request(start(), tuple, binding, &mut transmits);
     }

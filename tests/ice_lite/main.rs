@@ -33,7 +33,7 @@ fn request(credentials: &Credentials, attributes: &[(u16, &[u8])]) -> Vec<u8> {
 
 /// The peer's `n`-th address.
 fn tuple(n: u16) -> Tuple {
-    Tuple { socket: SocketId(0), remote: SocketAddr::from(([192, 0, 2, 1], 1000 + n)) }
+    Tuple::new(SocketId(0), SocketAddr::from(([192, 0, 2, 1], 1000 + n)))
 }
 
 #[allow(clippy::disallowed_methods, reason = "an origin for the virtual time of these tests")]

@@ -111,6 +111,52 @@ fn a_check_is_answered_over_ipv4_and_ipv6() {
 }
 
 #[test]
+fn a_wildcard_socket_answers_from_the_address_that_was_asked() {
+    for (bound, asked) in [("0.0.0.0", "127.0.0.2"), ("::", "127.0.0.3"), ("::", "::1")] {
+        let mut worker = Worker::started();
+        let mut target = webrtc(&mut worker, bound);
+        target.address.set_ip(asked.parse().expect("an address"));
+        let client = socket(if target.address.is_ipv4() { "127.0.0.1" } else { "::1" });
+        // From now on the client takes datagrams of no other address.
+        client.connect(target.address).expect("a route");
+        assert_eq!(check(&client, &target), client.local_addr().expect("bound"));
+        let items = worker.until(|item| {
+            matches!(item, Item::Event(Event::Transport(TRANSPORT, TransportEvent::IceState(_))))
+        });
+        let Some(Item::Event(Event::Transport(_, TransportEvent::IceSelectedTuple(tuple)))) =
+            items.first()
+        else {
+            panic!("the tuple comes first: {items:?}")
+        };
+        assert_eq!(tuple.local_address, asked);
+    }
+}
+
+#[test]
+fn one_client_port_has_a_connection_to_each_address_of_a_wildcard_listener() {
+    use socket2::{Domain, Socket, Type};
+
+    let mut worker = Worker::started();
+    let info = ListenInfo { protocol: ListenProtocol::Tcp, ..listen_info("0.0.0.0", 0) };
+    let mut target = webrtc_on(&mut worker, info);
+    let free = socket("127.0.0.1").local_addr().expect("bound");
+    let mut connect = |asked: &str| {
+        target.address.set_ip(asked.parse().expect("an address"));
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        client.set_reuse_address(true).expect("a socket");
+        client.bind(&free.into()).expect("free");
+        client.connect(&target.address.into()).expect("it listens");
+        let mut client = TcpStream::from(client);
+        assert_eq!(check_tcp(&mut client, &target), free);
+        client
+    };
+    let mut first = connect("127.0.0.2");
+    connect("127.0.0.3");
+    // The second connection has not replaced the first one.
+    assert_eq!(check_tcp(&mut first, &target), free);
+}
+
+#[test]
 fn a_dual_stack_socket_maps_ipv4_clients_to_their_own_address() {
     let mut worker = Worker::started();
     let mut target = webrtc(&mut worker, "::");

@@ -226,7 +226,7 @@ fn a_tuple_is_removed_when_its_connection_closes() {
         let to = lab.clients[client].server;
         let sockets = &lab.host().sockets;
         let (socket, _) = sockets.iter().find(|(_, address)| **address == to).expect("bound");
-        let tuple = Tuple { socket: *socket, remote: theirs(1) };
+        let tuple = Tuple::new(*socket, theirs(1));
         lab.sfu().handle_tuple_closed(tuple);
         lab.sfu().handle_tuple_closed(tuple);
         lab.flush();

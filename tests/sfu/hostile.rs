@@ -136,7 +136,7 @@ fn client_hello(now: Instant, to: SocketAddr) -> Vec<u8> {
     eve.connect(now, DtlsRole::Server, Vec::new()).expect("the first call");
     eve.path_ready(now);
     let mut out = Transmits::default();
-    eve.poll_transmit(Tuple { socket: SocketId(0), remote: to }, &mut out);
+    eve.poll_transmit(Tuple::new(SocketId(0), to), &mut out);
     out.get(0).expect("a flight").1.to_vec()
 }
 
@@ -165,7 +165,7 @@ fn datagrams_for_unknown_sockets_are_dropped() {
     lab.join(router, 1);
     let socket = SocketId(u32::MAX);
     for datagram in [&[][..], &[0; 20], &[22; 100], &[200; 100]] {
-        lab.sfu().handle_datagram(socket, theirs(1), datagram);
+        lab.sfu().handle_datagram(Tuple::new(socket, theirs(1)), datagram);
     }
     assert!(lab.sfu().flush().is_empty());
 }
@@ -209,7 +209,7 @@ fn a_client_that_moves_with_every_packet_emits_once_a_turn() {
     for turn in 0..10u16 {
         for n in 0..90 {
             let check = Client::check(&ice, true);
-            lab.sfu().handle_datagram(socket, theirs(2 + (turn + n) % 3), &check);
+            lab.sfu().handle_datagram(Tuple::new(socket, theirs(2 + (turn + n) % 3)), &check);
         }
         lab.flush();
         let events = lab.host().transport_events(key);
@@ -230,7 +230,7 @@ fn two_sessions_that_compete_for_a_path_emit_once_a_turn() {
     let socket = lab.host().socket(ours(9));
     for _ in 0..10 {
         for check in checks.iter().cycle().take(91) {
-            lab.sfu().handle_datagram(socket, theirs(3), check);
+            lab.sfu().handle_datagram(Tuple::new(socket, theirs(3)), check);
         }
         lab.flush();
         assert!(lab.host().transport_events(a).len() <= 2);
@@ -250,11 +250,11 @@ fn tuple_churn_leaves_a_transport_no_more_than_eight_tuples() {
     lab.host().events.clear();
     for n in 0..5000 {
         let check = Client::check(&ice, false);
-        lab.sfu().handle_datagram(socket, theirs(n), &check);
+        lab.sfu().handle_datagram(Tuple::new(socket, theirs(n)), &check);
     }
     lab.flush();
     assert_eq!(lab.host().events.len(), 0, "UDP has no connection to close");
-    let valid = |lab: &mut Lab, n| lab.sfu().is_valid_tuple(Tuple { socket, remote: theirs(n) });
+    let valid = |lab: &mut Lab, n| lab.sfu().is_valid_tuple(Tuple::new(socket, theirs(n)));
     assert_eq!((0..5000).filter(|n| valid(&mut lab, *n)).count(), 8);
     assert!(valid(&mut lab, 1), "the selected tuple stays");
     lab.sfu().transport(key).expect("open").close();

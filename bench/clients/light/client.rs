@@ -184,7 +184,7 @@ impl Client {
         Ok(Self {
             socket,
             state,
-            tuple: Tuple { socket: SocketId(0), remote },
+            tuple: Tuple::new(SocketId(0), remote),
             ice: IceParameters {
                 username_fragment: server.ice_parameters.username_fragment,
                 password: server.ice_parameters.password,

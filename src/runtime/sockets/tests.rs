@@ -18,9 +18,14 @@ fn listening() -> (Sockets, Sfu, Listen) {
 }
 
 fn bound(protocol: ListenProtocol) -> (Sockets, Sfu, Listen) {
+    bound_on(protocol, "127.0.0.1")
+}
+
+fn bound_on(protocol: ListenProtocol, ip: &str) -> (Sockets, Sfu, Listen) {
     let ports = PortRange { min: 10_000, max: 59_999 };
     let mut sockets = Sockets::new(|_| Waker::noop().clone(), ports);
-    let info = options::listen_info(protocol);
+    let ip = ip.parse().expect("an address");
+    let info = ListenInfo { ip, ..options::listen_info(protocol) };
     let listen = sockets.listen(0, &info).expect("a free port");
     let certificate = Certificate::generate().expect("a certificate");
     (sockets, Sfu::new(certificate, Instant::now(), Duration::ZERO), listen)
@@ -138,9 +143,9 @@ fn a_datagram_that_cannot_leave_does_not_stop_the_others() {
             if matches!(number, 0 | 50 | 99) {
                 remote.set_port(0); // The kernel rejects it.
             }
-            transmits.push(Tuple { socket: listen.socket, remote }, &[number as u8]);
+            transmits.push(Tuple::new(listen.socket, remote), &[number as u8]);
             if number % 9 == 0 {
-                transmits.push(Tuple { socket: listen.socket, remote }, &[200]);
+                transmits.push(Tuple::new(listen.socket, remote), &[200]);
             }
         }
         sockets.transmit(&transmits, &mut sfu);
@@ -158,6 +163,60 @@ fn a_datagram_that_cannot_leave_does_not_stop_the_others() {
         }
         // Two each to the first and the last peer, one to the peer in the middle.
         assert_eq!(sockets.counters().datagrams_unsent, 5);
+    });
+}
+
+#[test]
+fn datagrams_leave_from_the_local_address_of_their_tuple_alone_together_and_as_segments() {
+    in_runtime(async {
+        for (bound_to, local, from) in [
+            ("0.0.0.0", "127.0.0.2", "127.0.0.2"),
+            ("::", "::ffff:127.0.0.2", "127.0.0.2"),
+            ("::", "::1", "::1"),
+        ] {
+            let (mut sockets, mut sfu, listen) = bound_on(ListenProtocol::Udp, bound_to);
+            let peers = [(); 20].map(|()| {
+                let any = if from.contains(':') { "[::1]:0" } else { "127.0.0.1:0" };
+                let peer = Peer::bind(any).expect("a free port");
+                peer.set_read_timeout(Some(Duration::from_secs(5))).expect("more than zero");
+                peer
+            });
+            let to = |peer: &Peer, local| {
+                let mut remote = peer.local_addr().expect("bound");
+                if let (std::net::IpAddr::V4(ip), true) = (remote.ip(), bound_to == "::") {
+                    remote.set_ip(ip.to_ipv6_mapped().into());
+                }
+                Tuple { socket: listen.socket, local, remote }
+            };
+            let local = Some(local.parse().expect("an address"));
+            let mut transmits = Transmits::default();
+            // One alone, segments, and many, among which only some name an address.
+            transmits.push(to(&peers[0], local), &[0; 50]);
+            sockets.transmit(&transmits, &mut sfu);
+            transmits.clear();
+            for size in [50, 50, 30] {
+                transmits.push(to(&peers[0], local), &vec![0; size]);
+            }
+            for (number, peer) in peers.iter().enumerate() {
+                transmits.push(to(peer, local.filter(|_| number % 3 > 0)), &[0; 40]);
+            }
+            sockets.transmit(&transmits, &mut sfu);
+            let source = |peer: &Peer| {
+                let (len, source) = peer.recv_from(&mut [0; 100]).expect("a datagram");
+                (len, source.ip().to_string())
+            };
+            for len in [50, 50, 50, 30] {
+                assert_eq!(source(&peers[0]), (len, from.to_owned()));
+            }
+            for (number, peer) in peers.iter().enumerate() {
+                let (len, source) = source(peer);
+                assert_eq!(len, 40);
+                if number % 3 > 0 {
+                    assert_eq!(source, from, "peer {number}");
+                }
+            }
+            assert_eq!(sockets.counters().datagrams_unsent, 0);
+        }
     });
 }
 
@@ -193,12 +252,12 @@ fn a_destination_that_the_kernel_rejects_does_not_change_how_others_are_served()
             let remote = remote.parse().expect("an address");
             let mut transmits = Transmits::default();
             for size in [100, 100, 40] {
-                transmits.push(Tuple { socket: listen.socket, remote }, &vec![1; size]);
+                transmits.push(Tuple::new(listen.socket, remote), &vec![1; size]);
             }
             sockets.transmit(&transmits, &mut sfu);
             transmits.clear();
             for size in [1000, 1000, 1000, 500] {
-                let tuple = Tuple { socket: listen.socket, remote: to };
+                let tuple = Tuple::new(listen.socket, to);
                 transmits.push(tuple, &vec![2; size]);
             }
             sockets.transmit(&transmits, &mut sfu);
@@ -222,7 +281,7 @@ fn where_the_kernel_refuses_segments_datagrams_leave_one_by_one() {
         port.refuse_segments_to(to.ip());
         let mut transmits = Transmits::default();
         for size in [1000, 1000, 500] {
-            transmits.push(Tuple { socket: listen.socket, remote: to }, &vec![2; size]);
+            transmits.push(Tuple::new(listen.socket, to), &vec![2; size]);
         }
         sockets.transmit(&transmits, &mut sfu);
         for size in [1000, 1000, 500] {

@@ -95,14 +95,14 @@ impl Scene {
             scene.look(&readable).await;
         }
         let Self { world, udp, check, .. } = &mut scene;
-        world.sfu.handle_datagram(udp.socket, ([127, 0, 0, 1], 9).into(), check);
+        world.sfu.handle_datagram(Tuple::new(udp.socket, ([127, 0, 0, 1], 9).into()), check);
         world.transmit();
         while world.sfu.poll_event().is_some() {}
         scene
     }
 
     fn is_verified(&self) -> bool {
-        self.world.sfu.is_valid_tuple(Tuple { socket: self.tcp.socket, remote: self.remote })
+        self.world.sfu.is_valid_tuple(Tuple::new(self.tcp.socket, self.remote))
     }
 
     /// Reads these sockets, after tokio has looked at all.
@@ -127,7 +127,7 @@ fn a_connection_that_breaks_during_a_write_is_closed_in_the_same_turn() {
         let Scene { mut world, udp, tcp, check, client, remote, .. } = Scene::new().await;
         Scene::reset(client);
         // The answer to this check is written to the closed connection.
-        world.sfu.handle_datagram(tcp.socket, remote, &check);
+        world.sfu.handle_datagram(Tuple::new(tcp.socket, remote), &check);
         world.transmit();
         let event = world.sfu.poll_event();
         let Some(Event::Transport(_, TransportEvent::IceSelectedTuple(tuple))) = event else {
@@ -160,18 +160,18 @@ fn a_connection_that_is_verified_again_in_the_turn_of_its_eviction_stays() {
     in_runtime(async {
         let mut scene = Scene::new().await;
         let Scene { world, udp, tcp, check, nomination, remote, .. } = &mut scene;
-        world.sfu.handle_datagram(udp.socket, ([127, 0, 0, 1], 9).into(), nomination);
+        world.sfu.handle_datagram(Tuple::new(udp.socket, ([127, 0, 0, 1], 9).into()), nomination);
         // These are more tuples than a transport keeps, so the TCP tuple is evicted.
         for port in 10..20 {
-            world.sfu.handle_datagram(udp.socket, ([127, 0, 0, 1], port).into(), check);
+            world.sfu.handle_datagram(Tuple::new(udp.socket, ([127, 0, 0, 1], port).into()), check);
         }
-        assert!(!world.sfu.is_valid_tuple(Tuple { socket: tcp.socket, remote: *remote }));
-        world.sfu.handle_datagram(tcp.socket, *remote, check);
+        assert!(!world.sfu.is_valid_tuple(Tuple::new(tcp.socket, *remote)));
+        world.sfu.handle_datagram(Tuple::new(tcp.socket, *remote), check);
         world.transmit();
         world.collect_events();
         world.release();
         let before = world.sockets.counters().datagrams_unsent;
-        world.sfu.handle_datagram(tcp.socket, *remote, check);
+        world.sfu.handle_datagram(Tuple::new(tcp.socket, *remote), check);
         world.transmit();
         assert_eq!(world.sockets.counters().datagrams_unsent, before, "its answer leaves");
         assert!(scene.is_verified());

@@ -42,7 +42,7 @@ impl Sfu {
         protocol: ListenProtocol,
     ) {
         if self.paths.remove_tuple_of(key, tuple) && protocol == ListenProtocol::Tcp {
-            self.events.push_back(Event::ConnectionReleased(tuple));
+            self.events.push_back(Event::ConnectionReleased(Box::new(tuple)));
         }
     }
 

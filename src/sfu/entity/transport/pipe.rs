@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::proto::net::Tuple;
 use crate::proto::transmit::Transmits;
+use crate::sfu::event::TransportEvent;
 use crate::sfu::tunnel::Tunnel;
 
 use super::polled::Polled;
@@ -42,6 +43,10 @@ impl Pipe {
             Some(tunnel) => {
                 let event = tunnel.poll_event().map(Polled::Sctp);
                 event.or_else(|| tunnel.poll_frame().map(Polled::TunnelFrame))
+            }
+            None if self.path.take_moved() => {
+                let tuple = Box::new(self.path.tuple_info());
+                Some(Polled::Event(TransportEvent::Tuple(tuple)))
             }
             None => self.path.poll_event().map(Polled::Sctp),
         }

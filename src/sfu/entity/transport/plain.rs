@@ -30,7 +30,7 @@ impl Plain {
             // Events of the association wait until the address is known: the tuple comes first.
             return None;
         }
-        if std::mem::take(&mut self.unannounced) {
+        if self.path.take_moved() | std::mem::take(&mut self.unannounced) {
             return Some(Polled::Event(TransportEvent::Tuple(Box::new(self.path.tuple_info()))));
         }
         self.path.poll_event().map(Polled::Sctp)
@@ -53,7 +53,7 @@ impl Plain {
         if !self.comedia || self.learned {
             return self.path.handle_datagram(now, tuple, datagram);
         }
-        let learned = self.path.learn_remote(now, tuple.remote, datagram);
+        let learned = self.path.learn_remote(now, tuple, datagram);
         self.learned = learned == Learned::Peer;
         self.unannounced = self.learned;
         learned != Learned::Noise

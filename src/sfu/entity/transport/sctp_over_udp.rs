@@ -1,6 +1,6 @@
 //! The core of plain and pipe transports: an association directly over UDP, without encryption.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -18,6 +18,10 @@ use crate::sfu::contract::parameters::TupleInfo;
 pub(in crate::sfu) struct SctpOverUdp {
     listen: Listen,
     remote: Option<SocketAddr>,
+    /// See [`Tuple::local`]; `None` until a packet has come from the peer.
+    asked: Option<IpAddr>,
+    /// Whether that has changed the tuple that the application sees.
+    moved: bool,
     sctp: Option<Association>,
     /// Whether there is a DataProducer or a DataConsumer, so that the association may begin.
     wanted: bool,
@@ -48,7 +52,7 @@ impl SctpOverUdp {
     pub(in crate::sfu) fn new(listen: Listen, sctp: Option<SctpConfig>) -> Self {
         // Without ICE or DTLS only HEARTBEATs notice that the peer has gone.
         let sctp = sctp.map(|config| Association::new(SctpConfig { heartbeats: true, ..config }));
-        Self { listen, remote: None, sctp, wanted: false }
+        Self { listen, remote: None, asked: None, moved: false, sctp, wanted: false }
     }
 
     pub(in crate::sfu) fn socket(&self) -> SocketId {
@@ -64,12 +68,12 @@ impl SctpOverUdp {
     }
 
     pub(in crate::sfu) fn tuple_info(&self) -> TupleInfo {
-        self.listen.tuple_info(self.remote)
+        self.listen.tuple_info(self.asked, self.remote)
     }
 
     /// The tuple while the remote address is being learned.
     pub(in crate::sfu) fn local_tuple_info(&self) -> TupleInfo {
-        self.listen.tuple_info(None)
+        self.listen.tuple_info(None, None)
     }
 
     pub(in crate::sfu) fn sctp(&self) -> Option<&Association> {
@@ -123,9 +127,25 @@ impl SctpOverUdp {
         }
         if let Some(sctp) = &mut self.sctp {
             sctp.connect(now);
-            sctp.handle_packet(now, Bytes::copy_from_slice(datagram));
+            if sctp.handle_packet(now, Bytes::copy_from_slice(datagram)) {
+                self.answer_from(tuple.local);
+            }
         }
         true
+    }
+
+    /// The peer has sent to this address of ours: what goes to the peer leaves from there.
+    fn answer_from(&mut self, local: Option<IpAddr>) {
+        if self.asked != local {
+            let before = self.tuple_info();
+            self.asked = local;
+            self.moved |= self.tuple_info() != before;
+        }
+    }
+
+    /// Returns whether the peer has made the local side of the tuple change, and clears that flag.
+    pub(in crate::sfu) fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
     /// Takes a datagram while the remote address is unknown. The peer is the sender that completes the
@@ -133,7 +153,7 @@ impl SctpOverUdp {
     pub(in crate::sfu) fn learn_remote(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        tuple: Tuple,
         datagram: &[u8],
     ) -> Learned {
         let Some(sctp) = &mut self.sctp else { return Learned::Noise };
@@ -147,7 +167,8 @@ impl SctpOverUdp {
         if !sctp.handle_packet(now, Bytes::copy_from_slice(datagram)) {
             return Learned::Noise;
         }
-        self.remote = Some(remote);
+        self.remote = Some(tuple.remote);
+        self.asked = tuple.local;
         if sctp.state() == SctpState::Connected { Learned::Peer } else { Learned::Candidate }
     }
 
@@ -167,7 +188,7 @@ impl SctpOverUdp {
 
     pub(in crate::sfu) fn poll_transmit(&mut self, now: Instant, out: &mut Transmits) {
         let (Some(sctp), Some(remote)) = (&mut self.sctp, self.remote) else { return };
-        let tuple = Tuple { socket: self.listen.socket, remote };
+        let tuple = Tuple { socket: self.listen.socket, local: self.asked, remote };
         sctp.drain_transmits(now, |packet| out.push(tuple, packet));
     }
 
