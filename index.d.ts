@@ -600,11 +600,21 @@ export type TransportListenInfo = {
    * answered from the one that it uses.
    */
   ip: string;
-  /** The address or host name to announce to peers instead of `ip`, e.g. the public one behind NAT. */
+  /**
+   * The address or host name (RFC 1123) to announce to peers instead of `ip`, e.g. the public one behind NAT. Default:
+   * `ip`, or for 0.0.0.0 and :: the addresses of this host's interfaces when the socket is bound: at most 16 (of :: the
+   * IPv6 ones first), loopback and link-local IPv4 ones only if there are no others, link-local IPv6 ones never.
+   *
+   * Several addresses for one port: several `listenInfos` with the same `protocol`, `ip` and `port`. They share one
+   * socket, which has the other options of the first of them.
+   */
   announcedAddress?: string;
   /** @deprecated `announcedAddress` */
   announcedIp?: string;
-  /** Whether to announce `ip` as well as `announcedAddress` (ICE candidates only). Default false. */
+  /**
+   * Whether to announce, besides `announcedAddress`, what would be announced without it (ICE candidates only). Default
+   * false.
+   */
   exposeInternalIp?: boolean;
   /** The port to bind. 0-65535. Default 0: a free port from `rtcMinPort` to `rtcMaxPort` of the Worker. */
   port?: number;

@@ -1,6 +1,7 @@
 'use strict';
 
 const { Logger } = require('../Logger');
+const address = require('./address');
 const validate = require('./validate');
 
 const logger = new Logger('listenInfo');
@@ -19,8 +20,8 @@ const UDP_RECV_BUFFER_SIZE = 2 * 1024 * 1024;
  * its own range.
  * @property {Protocol} protocol
  * @property {string} ip
- * @property {string} [announcedAddress]
- * @property {boolean} exposeInternalIp
+ * @property {string[]} announcedAddresses - as the application gives them, in its order; may be empty.
+ * @property {string[]} internalAddresses - those of this host that peers may use as well, or if none is announced.
  * @property {number} [port] - not 0, and not given together with `portRange`.
  * @property {{ min: number, max: number }} [portRange]
  * @property {{ ipv6Only: boolean, udpReusePort: boolean }} flags
@@ -36,16 +37,17 @@ const UDP_RECV_BUFFER_SIZE = 2 * 1024 * 1024;
 function parseListenInfo(value, name) {
   const given = validate.object(value, name);
   const protocol = validate.oneOf(given.protocol, `${name}.protocol`, ['udp', 'tcp']);
+  const ip = validate.ip(given.ip, `${name}.ip`);
+  const flags = parseFlags(given.flags, `${name}.flags`);
 
   return {
     protocol,
-    ip: validate.ip(given.ip, `${name}.ip`),
-    announcedAddress: parseAnnouncedAddress(given, name),
-    exposeInternalIp: validate.boolean(given.exposeInternalIp, `${name}.exposeInternalIp`, false),
+    ip,
+    ...parseAddresses(given, ip, flags, name),
     ...(validate.given(given.portRange)
       ? { portRange: parsePortRange(given.portRange, `${name}.portRange`) }
       : { port: parsePort(given.port, `${name}.port`) }),
-    flags: parseFlags(given.flags, `${name}.flags`),
+    flags,
     sendBufferSize: parseBufferSize(given, 'sendBufferSize', name),
     recvBufferSize: parseBufferSize(given, 'recvBufferSize', name) ?? recvBufferSize(protocol),
   };
@@ -61,7 +63,44 @@ function parseListenInfos(value) {
   if (infos.length === 0) {
     throw validate.wrong('listenInfos', value, 'an array of at least one');
   }
-  return Array.from(infos, (info, index) => parseListenInfo(info, `listenInfos[${index}]`));
+  return shareSockets(
+    Array.from(infos, (info, index) => parseListenInfo(info, `listenInfos[${index}]`)),
+  );
+}
+
+/**
+ * Makes one of all that name the same port, which is one socket with the options of the first and the addresses of all.
+ *
+ * @param {ListenInfo[]} infos
+ * @returns {ListenInfo[]}
+ */
+function shareSockets(infos) {
+  /** @type {ListenInfo[]} */
+  const shared = [];
+
+  for (const info of infos) {
+    const first = shared.find(
+      ({ protocol, ip, port }) =>
+        port !== undefined && port === info.port && ip === info.ip && protocol === info.protocol,
+    );
+
+    if (first === undefined) {
+      shared.push(info);
+    } else {
+      first.announcedAddresses = union(first.announcedAddresses, info.announcedAddresses);
+      first.internalAddresses = union(first.internalAddresses, info.internalAddresses);
+    }
+  }
+  return shared;
+}
+
+/**
+ * @param {string[]} some
+ * @param {string[]} others
+ * @returns {string[]}
+ */
+function union(some, others) {
+  return [...new Set([...some, ...others])];
 }
 
 /**
@@ -118,9 +157,11 @@ function parseWebRtcListenInfos(options, protocols) {
   if (ips.length === 0) {
     throw validate.wrong('listenIps', listenIps, 'an array of at least one');
   }
-  return Array.from(ips, (listenIp, index) =>
-    protocols.map((protocol) => parseListenIp(listenIp, `listenIps[${index}]`, protocol, port)),
-  ).flat();
+  return shareSockets(
+    Array.from(ips, (listenIp, index) =>
+      protocols.map((protocol) => parseListenIp(listenIp, `listenIps[${index}]`, protocol, port)),
+    ).flat(),
+  );
 }
 
 /**
@@ -132,27 +173,40 @@ function parseWebRtcListenInfos(options, protocols) {
  */
 function parseListenIp(value, name, protocol, port) {
   const given = typeof value === 'string' ? { ip: value } : validate.object(value, name);
+  const ip = validate.ip(given.ip, typeof value === 'string' ? name : `${name}.ip`);
+  const flags = parseFlags(undefined, 'flags');
 
   return {
     protocol,
-    ip: validate.ip(given.ip, typeof value === 'string' ? name : `${name}.ip`),
-    announcedAddress: parseAnnouncedAddress(given, name),
-    exposeInternalIp: false,
+    ip,
+    ...parseAddresses({ ...given, exposeInternalIp: false }, ip, flags, name),
     port: parsePort(port, 'port'),
-    flags: parseFlags(undefined, 'flags'),
+    flags,
     recvBufferSize: recvBufferSize(protocol),
   };
 }
 
 /**
+ * Parses what peers are told about the address of a socket.
+ *
  * @param {Record<string, any>} given
+ * @param {string} ip - the address that the socket is bound to.
+ * @param {ListenInfo['flags']} flags
  * @param {string} name
- * @returns {string | undefined}
+ * @returns {Pick<ListenInfo, 'announcedAddresses' | 'internalAddresses'>}
  */
-function parseAnnouncedAddress({ announcedIp, announcedAddress }, name) {
-  const older = validate.string(announcedIp, `${name}.announcedIp`, undefined);
+function parseAddresses(given, ip, { ipv6Only }, name) {
+  const older = address.announcedAddress(given.announcedIp, `${name}.announcedIp`);
+  const announced =
+    address.announcedAddress(given.announcedAddress, `${name}.announcedAddress`) ?? older;
+  const exposed =
+    validate.boolean(given.exposeInternalIp, `${name}.exposeInternalIp`, false) ||
+    announced === undefined;
 
-  return validate.string(announcedAddress, `${name}.announcedAddress`, older) || undefined;
+  return {
+    announcedAddresses: announced === undefined ? [] : [announced],
+    internalAddresses: exposed ? address.hostAddresses(ip, ipv6Only, `${name}.ip`) : [],
+  };
 }
 
 /**

@@ -1,9 +1,8 @@
 'use strict';
 
-const { BlockList, isIPv6 } = require('node:net');
-
 const { Logger } = require('../Logger');
 const { mediaUnsupported } = require('../errors');
+const address = require('./address');
 const { parseUdpListenInfo } = require('./listenInfo');
 const { parseMessageSizes, parseSctpOptions } = require('./sctp');
 const validate = require('./validate');
@@ -16,19 +15,6 @@ const logger = new Logger('Transport');
 /** @typedef {import('./sctp').SctpOptions} SctpOptions */
 /** @typedef {'maxIncomingBitrate' | 'maxOutgoingBitrate' | 'minOutgoingBitrate'} Bitrate */
 /** @typedef {Partial<Record<Bitrate, number>>} Bitrates - Rust's `Bitrates`; a bitrate without limit is left out. */
-
-/**
- * Addresses that are not those of one host, or that need a zone. Nothing arrives from them, and the kernel refuses to
- * send to most of them.
- */
-const NOT_A_PEER = new BlockList();
-
-NOT_A_PEER.addAddress('0.0.0.0');
-NOT_A_PEER.addAddress('255.255.255.255');
-NOT_A_PEER.addSubnet('224.0.0.0', 4);
-NOT_A_PEER.addAddress('::', 'ipv6');
-NOT_A_PEER.addSubnet('ff00::', 8, 'ipv6');
-NOT_A_PEER.addSubnet('fe80::', 10, 'ipv6');
 
 /**
  * @param {Record<string, any>} given
@@ -72,22 +58,9 @@ function parseDirectTransportOptions(given) {
 function parseUdpConnectOptions(given, carriesData) {
   checkSrtpParameters(given, carriesData);
   return {
-    ip: parsePeerIp(given.ip),
+    ip: address.peerIp(given.ip, 'ip'),
     port: validate.port(given.port, 'port', 1),
   };
-}
-
-/**
- * @param {unknown} value
- * @returns {string}
- */
-function parsePeerIp(value) {
-  const ip = validate.ip(value, 'ip');
-
-  if (NOT_A_PEER.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4')) {
-    throw validate.wrong('ip', ip, 'the address of one host, and not link-local IPv6');
-  }
-  return ip;
 }
 
 /**

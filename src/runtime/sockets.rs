@@ -103,8 +103,8 @@ impl Sockets {
             socket: id,
             protocol: info.protocol,
             local,
-            announced_address: info.announced_address.clone(),
-            expose_internal_ip: info.expose_internal_ip,
+            announced_addresses: info.announced_addresses.clone(),
+            internal_addresses: info.internal_addresses.clone(),
             index,
         })
     }

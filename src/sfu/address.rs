@@ -15,17 +15,23 @@ pub struct Listen {
     pub protocol: ListenProtocol,
     /// The bound address.
     pub local: SocketAddr,
-    /// The address or name to show to peers instead of the bound address.
-    pub announced_address: Option<String>,
-    /// Whether to show the bound address to peers as well.
-    pub expose_internal_ip: bool,
+    /// See [`ListenInfo::announced_addresses`](super::contract::options::ListenInfo).
+    pub announced_addresses: Vec<String>,
+    /// See [`ListenInfo::internal_addresses`](super::contract::options::ListenInfo).
+    pub internal_addresses: Vec<IpAddr>,
     /// The socket's index in `listenInfos`, which decides the priority of its candidate.
     pub index: usize,
 }
 
 impl Listen {
-    fn shown_address(&self) -> String {
-        self.announced_address.clone().unwrap_or_else(|| self.local.ip().to_string())
+    /// Our side of a path, for the application. `local` is that of the [`Tuple`].
+    fn shown_address(&self, local: Option<IpAddr>) -> String {
+        match (self.announced_addresses.first(), local, self.internal_addresses.first()) {
+            (Some(announced), ..) => announced.clone(),
+            (None, Some(used), _) => shown(used),
+            (None, None, Some(internal)) => shown(*internal),
+            (None, None, None) => shown(self.local.ip()),
+        }
     }
 
     /// The path between this socket and `remote`, for the application. `local` is that of the [`Tuple`].
@@ -34,8 +40,7 @@ impl Listen {
         local: Option<IpAddr>,
         remote: Option<SocketAddr>,
     ) -> TupleInfo {
-        let used = local.filter(|_| self.announced_address.is_none());
-        let local_address = used.map_or_else(|| self.shown_address(), shown);
+        let local_address = self.shown_address(local);
         TupleInfo {
             local_ip: local_address.clone(),
             local_address,
@@ -46,14 +51,19 @@ impl Listen {
         }
     }
 
-    /// The candidates of this socket (RFC 8445 §5.1.2.1): the announced address, and the bound one if
-    /// exposed.
+    /// The candidates of this socket (RFC 8445 §5.1.2.1): the announced addresses, then those of this host.
     fn candidates(&self, preferred: u32) -> impl Iterator<Item = IceCandidate> {
         let local_preference = 10_000 + preferred - 100 * (self.index as u32).min(99);
-        let priority = (64 << 24) + (local_preference << 8) + 255;
-        let internal = (self.expose_internal_ip && self.announced_address.is_some())
-            .then(|| self.candidate(self.local.ip().to_string(), priority - 1000));
-        std::iter::once(self.candidate(self.shown_address(), priority)).chain(internal)
+        // The addresses of one socket differ by less than the sockets of two `listenInfos`.
+        let priority = move |place: usize| {
+            (64 << 24) + ((local_preference - (place as u32).min(99)) << 8) + 255
+        };
+        let lower = if self.announced_addresses.is_empty() { 0 } else { 1000 };
+        let announced = self.announced_addresses.iter().enumerate();
+        let internal = self.internal_addresses.iter().enumerate();
+        announced.map(move |(place, it)| self.candidate(it.clone(), priority(place))).chain(
+            internal.map(move |(place, it)| self.candidate(shown(*it), priority(place) - lower)),
+        )
     }
 
     fn candidate(&self, address: String, priority: u32) -> IceCandidate {
@@ -113,8 +123,8 @@ mod tests {
             socket: SocketId(index as u32),
             protocol,
             local: "10.0.0.1:4000".parse().expect("an address"),
-            announced_address: None,
-            expose_internal_ip: false,
+            announced_addresses: Vec::new(),
+            internal_addresses: vec![[10, 0, 0, 1].into()],
             index,
         }
     }
@@ -132,12 +142,42 @@ mod tests {
     #[test]
     fn an_exposed_internal_address_comes_second() {
         let mut listen = listen(ListenProtocol::Udp, 0);
-        listen.announced_address = Some("example.com".into());
-        listen.expose_internal_ip = true;
+        listen.announced_addresses = vec!["example.com".into()];
         let candidates = ice_candidates(&[listen], Preference::default());
         let addresses: Vec<&str> = candidates.iter().map(|it| it.address.as_str()).collect();
         assert_eq!(addresses, ["example.com", "10.0.0.1"]);
         let priorities: Vec<u32> = candidates.iter().map(|it| it.priority).collect();
         assert_eq!(priorities, [1_076_302_079, 1_076_301_079]);
+    }
+
+    #[test]
+    fn each_address_of_a_socket_is_a_candidate_with_a_priority_of_its_own() {
+        let mut first = listen(ListenProtocol::Udp, 0);
+        first.announced_addresses = vec!["192.0.2.1".into(), "192.0.2.2".into()];
+        first.internal_addresses = (0..120).map(|n| [10, 0, 0, n].into()).collect();
+        let second = listen(ListenProtocol::Udp, 1);
+        let candidates = ice_candidates(&[first, second], Preference::default());
+        assert_eq!(candidates.len(), 123);
+        assert_eq!(candidates[1].priority, 1_076_302_079 - (1 << 8));
+        assert_eq!(candidates[122].priority, 1_076_302_079 - (100 << 8));
+        let mut priorities: Vec<u32> = candidates.iter().map(|it| it.priority).collect();
+        priorities.truncate(16);
+        priorities.sort_unstable();
+        priorities.dedup();
+        assert_eq!(priorities.len(), 16);
+    }
+
+    #[test]
+    fn a_tuple_shows_the_announced_address_or_the_one_that_the_peer_uses() {
+        let mut listen = listen(ListenProtocol::Udp, 0);
+        let shown = |listen: &Listen, local: Option<&str>| {
+            let local = local.map(|it| it.parse().expect("an address"));
+            listen.tuple_info(local, None).local_address
+        };
+        assert_eq!(shown(&listen, None), "10.0.0.1");
+        assert_eq!(shown(&listen, Some("10.0.0.2")), "10.0.0.2");
+        assert_eq!(shown(&listen, Some("::ffff:10.0.0.2")), "10.0.0.2");
+        listen.announced_addresses = vec!["example.com".into(), "192.0.2.1".into()];
+        assert_eq!(shown(&listen, Some("10.0.0.2")), "example.com");
     }
 }

@@ -67,8 +67,8 @@ impl Host {
             socket,
             protocol: ListenProtocol::Udp,
             local: address,
-            announced_address: None,
-            expose_internal_ip: false,
+            announced_addresses: Vec::new(),
+            internal_addresses: vec![address.ip()],
             index: 0,
         }
     }

@@ -1,6 +1,6 @@
 //! Options as `lib/` makes them of a minimal call. Each test changes only the members that it examines.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use datasoup::sfu::backlog::Backlog;
@@ -28,8 +28,8 @@ pub(crate) fn listen_info(protocol: ListenProtocol) -> ListenInfo {
     ListenInfo {
         protocol,
         ip: "127.0.0.1".parse().expect("an address"),
-        announced_address: None,
-        expose_internal_ip: false,
+        announced_addresses: Vec::new(),
+        internal_addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
         port: None,
         port_range: None,
         flags: Flags { ipv6_only: false, udp_reuse_port: false },

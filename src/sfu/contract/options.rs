@@ -70,10 +70,10 @@ pub struct ListenInfo {
     pub protocol: ListenProtocol,
     /// The local address.
     pub ip: IpAddr,
-    /// The address or name to show to peers instead of the local address.
-    pub announced_address: Option<String>,
-    /// Whether to show the local address to peers as well.
-    pub expose_internal_ip: bool,
+    /// The addresses and names that the application shows to peers; may be empty.
+    pub announced_addresses: Vec<String>,
+    /// Those of this host's addresses to show to peers: after the announced ones, or if there are none.
+    pub internal_addresses: Vec<IpAddr>,
     /// The only port to bind, never 0.
     pub port: Option<u16>,
     /// The ports to choose from. With neither a port nor a range the socket gets one of the worker's ports.

@@ -1,0 +1,122 @@
+'use strict';
+
+const { BlockList, isIP, isIPv6 } = require('node:net');
+const os = require('node:os');
+
+const validate = require('./validate');
+
+// Addresses and host names: which are valid where, and which this host has.
+
+/**
+ * At most this many of the host's addresses are announced for one socket, so that signalling stays short where
+ * container networks add dozens.
+ */
+const MAX_HOST_ADDRESSES = 16;
+const MAX_NAME_LENGTH = 253;
+/** RFC 1123 §2.1. The last label is not numeric, so that a mistyped IPv4 address is no name; a final dot is allowed. */
+const HOST_NAME =
+  /^(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)*(?!\d+\.?$)[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.?$/i;
+
+const UNSPECIFIED = new BlockList();
+/** Addresses that are not those of one host. */
+const SEVERAL_HOSTS = new BlockList();
+const LINK_LOCAL = new BlockList();
+
+UNSPECIFIED.addAddress('0.0.0.0');
+UNSPECIFIED.addAddress('::', 'ipv6');
+SEVERAL_HOSTS.addAddress('255.255.255.255');
+SEVERAL_HOSTS.addSubnet('224.0.0.0', 4);
+SEVERAL_HOSTS.addSubnet('ff00::', 8, 'ipv6');
+LINK_LOCAL.addSubnet('169.254.0.0', 16);
+LINK_LOCAL.addSubnet('fe80::', 10, 'ipv6');
+
+/**
+ * @param {BlockList} list
+ * @param {string} ip
+ */
+function isIn(list, ip) {
+  return list.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4');
+}
+
+/**
+ * An address to send to. The kernel rejects datagrams to most of the others, and none arrive from them. Link-local IPv6
+ * addresses are unreachable without a zone.
+ *
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {string}
+ */
+function peerIp(value, name) {
+  const ip = validate.ip(value, name);
+
+  if (isIn(UNSPECIFIED, ip) || isIn(SEVERAL_HOSTS, ip) || (isIPv6(ip) && isIn(LINK_LOCAL, ip))) {
+    throw validate.wrong(name, ip, 'the address of one host, and not link-local IPv6');
+  }
+  return ip;
+}
+
+/**
+ * An address or host name that peers are to use.
+ *
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {string | undefined} undefined if not given, or empty: an environment variable without a value.
+ */
+function announcedAddress(value, name) {
+  const address = validate.string(value, name, undefined) || undefined;
+
+  if (
+    address !== undefined &&
+    !(isIP(address) === 0 ? isHostName(address) : isOfOneHost(address))
+  ) {
+    throw validate.wrong(name, address, 'an address that peers can reach, or a host name');
+  }
+  return address;
+}
+
+/** @param {string} name */
+function isHostName(name) {
+  return name.length <= MAX_NAME_LENGTH && HOST_NAME.test(name);
+}
+
+/** @param {string} ip */
+function isOfOneHost(ip) {
+  return !ip.includes('%') && !isIn(UNSPECIFIED, ip) && !isIn(SEVERAL_HOSTS, ip);
+}
+
+/**
+ * The addresses by which peers reach a socket: the one that it is bound to or, of a socket on all addresses, those of
+ * the host's interfaces. Loopback and link-local IPv4 addresses are among them only if the host has no others, and
+ * link-local IPv6 addresses never: they are of no use without a zone.
+ *
+ * @param {string} ip - the address that the socket is bound to.
+ * @param {boolean} ipv6Only
+ * @param {string} name - the name of the option with `ip`.
+ * @returns {string[]} at least one.
+ */
+function hostAddresses(ip, ipv6Only, name) {
+  if (!isIn(UNSPECIFIED, ip)) {
+    return [ip];
+  }
+
+  const families = isIP(ip) === 4 ? ['IPv4'] : ipv6Only ? ['IPv6'] : ['IPv6', 'IPv4'];
+  const all = families.flatMap(addressesOfFamily);
+  const best = all.filter(({ internal, address }) => !internal && !isIn(LINK_LOCAL, address));
+  const found = (best.length > 0 ? best : all).slice(0, MAX_HOST_ADDRESSES);
+
+  if (found.length === 0) {
+    throw new TypeError(
+      `${name} is '${ip}', and this host has no address for peers to use: give an announcedAddress`,
+    );
+  }
+  return found.map(({ address }) => address);
+}
+
+/** @param {string} family */
+function addressesOfFamily(family) {
+  return Object.values(os.networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter((it) => it.family === family && !(family === 'IPv6' && isIn(LINK_LOCAL, it.address)));
+}
+
+module.exports = { peerIp, announcedAddress, hostAddresses };
