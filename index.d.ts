@@ -204,6 +204,7 @@ export type WorkerSettings<WorkerAppData extends AppData = AppData> = {
   logTags?: WorkerLogTag[];
   /**
    * The lowest port for sockets with neither `port` nor `portRange`. 0-65535, default 10000; NaN counts as not given.
+   * 0 counts as 1, and as not given if `rtcMaxPort` is 0 as well.
    *
    * @deprecated `portRange` of {@link TransportListenInfo}.
    */
@@ -618,7 +619,10 @@ export type TransportListenInfo = {
   exposeInternalIp?: boolean;
   /** The port to bind. 0-65535. Default 0: a free port from `rtcMinPort` to `rtcMaxPort` of the Worker. */
   port?: number;
-  /** Binds a free port of this range; `port` is ignored. From 0 to 0 is the Worker's range. */
+  /**
+   * Binds a free port of this range; `port` is ignored. From 0 to 0 is the Worker's range; otherwise a range from 0
+   * begins at 1.
+   */
   portRange?: TransportPortRange;
   flags?: TransportSocketFlags;
   /** The socket's send buffer (SO_SNDBUF). 0-4294967295. Default, and 0: the system's size. */

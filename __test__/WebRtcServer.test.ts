@@ -145,6 +145,74 @@ describe('worker.createWebRtcServer()', () => {
     await expect(worker.createWebRtcServer({ listenInfos })).rejects.toThrow(Error);
   });
 
+  test('a range from 0 begins at port 1, of portRange and of the Worker', async () => {
+    const ranged = await datasoup.createWorker({ rtcMinPort: 0, rtcMaxPort: 1 });
+    const portRange = { min: 0, max: 1 };
+    // The system takes port 0 for any port. Without the right to bind port 1, there is none in the range.
+    for (const [on, listenInfos] of Array(8)
+      .fill([
+        [worker, info({ portRange })],
+        [ranged, LOOPBACK],
+      ])
+      .flat() as [types.Worker, types.TransportListenInfo[]][]) {
+      const created = await on.createWebRtcServer({ listenInfos }).catch((error) => error);
+      if (created instanceof Error) {
+        expect(created.message).toMatch(/^cannot bind udp 127\.0\.0\.1 to any port from 1 to 1: /);
+      } else {
+        expect(await portOf(created)).toBe(1);
+        created.close();
+      }
+    }
+    ranged.close();
+    const byDefault = await datasoup.createWorker({ rtcMinPort: 0, rtcMaxPort: 0 });
+    const port = await portOf(await byDefault.createWebRtcServer({ listenInfos: LOOPBACK }));
+    expect(port >= 10_000 && port <= 59_999).toBe(true);
+    byDefault.close();
+  });
+
+  test('finds the one free port of a range among ports of its own and of other processes', async () => {
+    const range = { min: 41_000, max: 41_099 };
+    const listenInfos = info({ portRange: range });
+    const others = await Promise.all(
+      [41_010, 41_020].map((port) => udpSocket('127.0.0.1', port).catch(() => undefined)),
+    );
+    const servers: types.WebRtcServer[] = [];
+    const exhausted = `cannot bind udp 127.0.0.1 to any port from 41000 to 41099: all of them are in use`;
+    for (;;) {
+      const created = await worker.createWebRtcServer({ listenInfos }).catch((error) => error);
+      if (created instanceof Error) {
+        expect(created.message).toBe(exhausted);
+        break;
+      }
+      servers.push(created);
+    }
+    expect(servers.length).toBeGreaterThan(80);
+    const free = await portOf(servers[40]!);
+    servers[40]!.close();
+    await worker.dump();
+    expect(await portOf(await worker.createWebRtcServer({ listenInfos }))).toBe(free);
+    await expect(worker.createWebRtcServer({ listenInfos })).rejects.toThrow(exhausted);
+    // What others hold is found once it is free.
+    for (const other of others.flatMap((socket) => socket ?? [])) {
+      const { port } = other.address();
+      await closeSocket(other);
+      expect(await portOf(await worker.createWebRtcServer({ listenInfos }))).toBe(port);
+    }
+  });
+
+  test('flags.udpReusePort does not make two sockets share a port of a range before it is full', async () => {
+    const listenInfos = info({
+      portRange: { min: 41_200, max: 41_203 },
+      flags: { udpReusePort: true },
+    });
+    const ports: number[] = [];
+    for (let count = 0; count < 5; count += 1) {
+      ports.push(await portOf(await worker.createWebRtcServer({ listenInfos })));
+    }
+    expect(new Set(ports.slice(0, 4)).size).toBe(4);
+    expect(new Set(ports).size).toBe(4);
+  });
+
   test('without port and portRange binds a port of the worker’s range', async () => {
     const ranged = await datasoup.createWorker({ rtcMinPort: 31_000, rtcMaxPort: 31_999 });
     for (let count = 0; count < 5; count++) {

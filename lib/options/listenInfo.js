@@ -228,7 +228,8 @@ function parsePortRange(value, name) {
   const min = validate.port(given.min, `${name}.min`);
   const max = validate.port(given.max, `${name}.max`, min);
 
-  return max === 0 ? undefined : { min, max };
+  // There is no port 0: the system takes it for any port, of the range or not.
+  return max === 0 ? undefined : { min: Math.max(min, 1), max };
 }
 
 /**

@@ -42,12 +42,7 @@ const MIN_MAX_MEMORY = 1024 * 1024;
  */
 async function parseWorkerSettings(given) {
   const { logLevel = LOG_LEVEL, logTags = [] } = parseLogSettings(given);
-  const rtcMinPort = parsePort(given, 'rtcMinPort') ?? RTC_MIN_PORT;
-  const rtcMaxPort = parsePort(given, 'rtcMaxPort') ?? RTC_MAX_PORT;
-
-  if (rtcMinPort > rtcMaxPort) {
-    throw new TypeError(`rtcMinPort (${rtcMinPort}) cannot be above rtcMaxPort (${rtcMaxPort})`);
-  }
+  const { rtcMinPort, rtcMaxPort } = parsePorts(given);
 
   return {
     logLevel,
@@ -59,6 +54,29 @@ async function parseWorkerSettings(given) {
       : undefined,
     dtlsCertificate: await readDtlsCertificate(given),
   };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @returns {{ rtcMinPort: number, rtcMaxPort: number }}
+ */
+function parsePorts(given) {
+  const min = parsePort(given, 'rtcMinPort');
+  const max = parsePort(given, 'rtcMaxPort');
+
+  // From 0 to 0 is the default, as with `portRange`.
+  if (min === 0 && max === 0) {
+    return { rtcMinPort: RTC_MIN_PORT, rtcMaxPort: RTC_MAX_PORT };
+  }
+
+  // There is no port 0: the system takes it for any port, of the range or not.
+  const rtcMinPort = Math.max(min ?? RTC_MIN_PORT, 1);
+  const rtcMaxPort = max ?? RTC_MAX_PORT;
+
+  if (rtcMinPort > rtcMaxPort) {
+    throw new TypeError(`rtcMinPort (${rtcMinPort}) cannot be above rtcMaxPort (${rtcMaxPort})`);
+  }
+  return { rtcMinPort, rtcMaxPort };
 }
 
 /**

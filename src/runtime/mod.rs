@@ -35,6 +35,7 @@ mod cpu;
 mod driver;
 pub mod inbox;
 pub mod job;
+mod leases;
 pub mod log;
 pub mod outbox;
 mod panics;

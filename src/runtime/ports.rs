@@ -4,53 +4,85 @@ use std::io;
 use std::net::SocketAddr;
 
 use rand::Rng;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::sfu::contract::options::{ListenInfo, PortRange};
 use crate::sfu::contract::parameters::ListenProtocol;
 use crate::sfu::error::Error;
 
+use super::leases::{self, Lease};
+
+/// How many ports that were refused before one call tries again, at about a microsecond each.
+const SECOND_TRIES: usize = 1024;
+
 /// Binds a socket as `info` says, in non-blocking mode; to a port of `default_range` if `info` names
 /// neither a port nor a range. An error names the address, and leaves nothing bound.
-pub fn bind(info: &ListenInfo, default_range: PortRange) -> Result<Socket, Error> {
+pub(super) fn bind(info: &ListenInfo, default_range: PortRange) -> Result<(Socket, Lease), Error> {
     match (info.port_range, info.port) {
         (Some(range), _) => bind_in(info, range),
         (None, None) => bind_in(info, default_range),
-        (None, Some(port)) => bind_port(info, port).map_err(|error| Error::Bind {
-            protocol: info.protocol,
-            address: SocketAddr::new(info.ip, port),
-            error: error.to_string(),
-        }),
+        (None, Some(port)) => bind_to(info, port),
     }
+}
+
+fn bind_to(info: &ListenInfo, port: u16) -> Result<(Socket, Lease), Error> {
+    let address = SocketAddr::new(info.ip, port);
+    let bound = open(info).and_then(|socket| {
+        socket.bind(&address.into())?;
+        Ok((socket, Lease::of((info.protocol, info.ip), port)))
+    });
+    bound.map_err(|error| Error::Bind {
+        protocol: info.protocol,
+        address,
+        error: error.to_string(),
+    })
 }
 
 /// Binds the first free port from a random place in the range on, wrapping at its end, so that a port is
 /// seldom used again right after its socket has closed.
-fn bind_in(info: &ListenInfo, range: PortRange) -> Result<Socket, Error> {
+fn bind_in(info: &ListenInfo, range: PortRange) -> Result<(Socket, Lease), Error> {
     let PortRange { min, max } = range;
-    // lib/ checks this; `random_range` panics on an empty range.
-    if min > max {
+    // lib/ checks this. The kernel takes port 0 for any port, and `random_range` panics on an empty range.
+    if min == 0 || min > max {
         return Err(Error::InvalidOptions(format!("no port from {min} to {max}")));
     }
+    let failed = |error: io::Error| {
+        let error = match error.kind() {
+            io::ErrorKind::AddrInUse => "all of them are in use".to_owned(),
+            _ => error.to_string(),
+        };
+        Error::BindInRange { protocol: info.protocol, ip: info.ip, min, max, error }
+    };
+    let place = (info.protocol, info.ip);
+    let socket = open(info).map_err(failed)?;
+    let mut second_tries = leases::refused(place).min(SECOND_TRIES);
     let start = rand::rng().random_range(min..=max);
-    let mut last_error = None;
-    for port in (start..=max).chain(min..start) {
-        match bind_port(info, port) {
-            Ok(socket) => return Ok(socket),
-            Err(error) => {
-                let taken = matches!(
-                    error.kind(),
-                    io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
-                );
-                last_error = Some(error);
-                if !taken {
-                    break; // The error is not about this port, so other ports would fail as well.
+    let mut ports = (start..=max).chain(min..start);
+    let mut last_error = io::ErrorKind::AddrInUse.into();
+    loop {
+        let lease = Lease::first_free(place, &mut ports).or_else(|| {
+            second_tries = second_tries.checked_sub(1)?;
+            Lease::oldest_refused(place, range)
+        });
+        let Some(lease) = lease else { break };
+        match socket.bind(&SocketAddr::new(info.ip, lease.port).into()) {
+            Ok(()) => return Ok((socket, lease)),
+            Err(error) => match error.kind() {
+                io::ErrorKind::AddrInUse => lease.refuse(),
+                io::ErrorKind::PermissionDenied => {
+                    lease.refuse();
+                    last_error = error;
                 }
-            }
+                // The error is not about this port, so other ports would fail as well.
+                _ => return Err(failed(error)),
+            },
         }
     }
-    let error = last_error.map_or_else(String::new, |it| it.to_string());
-    Err(Error::BindInRange { protocol: info.protocol, ip: info.ip, min, max, error })
+    if info.flags.udp_reuse_port {
+        // Sockets of this process may share a port, though better one than two are served by it.
+        return bind_to(info, start);
+    }
+    Err(failed(last_error))
 }
 
 /// Whether a socket that is bound to this address listens on all addresses of this host.
@@ -58,14 +90,15 @@ pub(super) fn is_wildcard(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_unspecified()
 }
 
-fn bind_port(info: &ListenInfo, port: u16) -> io::Result<Socket> {
-    let address = SocketAddr::new(info.ip, port);
+/// Makes a socket with the options of `info`.
+fn open(info: &ListenInfo) -> io::Result<Socket> {
     let (kind, protocol) = match info.protocol {
         ListenProtocol::Udp => (Type::DGRAM, Protocol::UDP),
         ListenProtocol::Tcp => (Type::STREAM, Protocol::TCP),
     };
-    let socket = Socket::new(Domain::for_address(address), kind.nonblocking(), Some(protocol))?;
-    if address.is_ipv6() {
+    let domain = if info.ip.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
+    let socket = Socket::new(domain, kind.nonblocking(), Some(protocol))?;
+    if info.ip.is_ipv6() {
         socket.set_only_v6(info.flags.ipv6_only)?;
     }
     match info.protocol {
@@ -80,6 +113,5 @@ fn bind_port(info: &ListenInfo, port: u16) -> io::Result<Socket> {
     if let Some(size) = info.recv_buffer_size {
         socket.set_recv_buffer_size(size as usize)?;
     }
-    socket.bind(&SockAddr::from(address))?;
     Ok(socket)
 }

@@ -80,18 +80,18 @@ impl Sockets {
     /// Binds a socket as `info` says, which is at `index` in the application's list.
     pub(super) fn listen(&mut self, index: usize, info: &ListenInfo) -> Result<Listen, Error> {
         let failed = |error: io::Error| Error::Listen { ip: info.ip, error: error.to_string() };
-        let socket = ports::bind(info, self.ports)?;
+        let (socket, lease) = ports::bind(info, self.ports)?;
         let id = self.next_id();
         let waker = (self.waker_of)(id);
         let (socket, local) = match info.protocol {
             ListenProtocol::Udp => {
-                let port = UdpPort::new(socket, waker.clone()).map_err(failed)?;
+                let port = UdpPort::new(socket, lease, waker.clone()).map_err(failed)?;
                 let local = port.local_addr().map_err(failed)?;
                 self.offload.hold(info.ip);
                 (Socket::Udp(port), local)
             }
             ListenProtocol::Tcp => {
-                let port = TcpPort::new(socket, waker.clone()).map_err(failed)?;
+                let port = TcpPort::new(socket, lease, waker.clone()).map_err(failed)?;
                 let local = port.local_addr().map_err(failed)?;
                 (Socket::TcpListener(port), local)
             }

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::proto::framing::{push_frame, take_frames};
 use crate::proto::net::Tuple;
 
+use super::leases::Lease;
 use super::ports;
 
 /// The most bytes that wait for a peer that does not read. Datagrams beyond that are dropped, as on any network:
@@ -58,17 +59,19 @@ pub(super) struct TcpPort {
     waker: Waker,
     /// Whether the listener accepts on all addresses of this host.
     is_wildcard: bool,
+    /// The last member, as the port is free once the listener has been closed.
+    _lease: Lease,
 }
 
 impl TcpPort {
     /// Listens on a bound, non-blocking socket; `waker` is called when a connection arrives. Call
     /// this inside of the tokio runtime.
-    pub(super) fn new(socket: socket2::Socket, waker: Waker) -> io::Result<Self> {
+    pub(super) fn new(socket: socket2::Socket, lease: Lease, waker: Waker) -> io::Result<Self> {
         const BACKLOG: i32 = 128;
         socket.listen(BACKLOG)?;
         let listener = TcpListener::from_std(socket.into())?;
         let is_wildcard = ports::is_wildcard(listener.local_addr()?);
-        Ok(Self { listener, waker, is_wildcard })
+        Ok(Self { listener, waker, is_wildcard, _lease: lease })
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -16,6 +16,7 @@ use crate::proto::net::Tuple;
 use crate::proto::transmit::Transmits;
 
 use super::batch::Batch;
+use super::leases::Lease;
 use super::{ports, sendmsg, socket_drops};
 
 /// The largest receive: a GRO batch or a UDP datagram.
@@ -45,6 +46,8 @@ pub(super) struct UdpPort {
     /// Addresses to which the kernel sends single datagrams but no segments: the network device lacks what
     /// that takes, or its MTU is smaller than a segment.
     unsegmented: HashSet<IpAddr, FxRandomState>,
+    /// The last member, as the port is free once the socket has been closed.
+    _lease: Lease,
 }
 
 /// The buffers that datagrams are received into, shared by all sockets of a worker.
@@ -94,11 +97,12 @@ impl OffloadHold {
 impl UdpPort {
     /// Takes a bound, non-blocking socket; `waker` is called when it becomes readable. Call this inside
     /// of the tokio runtime.
-    pub(super) fn new(socket: socket2::Socket, waker: Waker) -> io::Result<Self> {
+    pub(super) fn new(socket: socket2::Socket, lease: Lease, waker: Waker) -> io::Result<Self> {
         let state = UdpSocketState::new((&socket).into())?;
         let socket = UdpSocket::from_std(socket.into())?;
         let is_wildcard = ports::is_wildcard(socket.local_addr()?);
-        Ok(Self { socket, state, waker, is_wildcard, unsegmented: HashSet::default() })
+        let unsegmented = HashSet::default();
+        Ok(Self { socket, state, waker, is_wildcard, unsegmented, _lease: lease })
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -275,6 +279,9 @@ impl EachSlice for Vec<Box<[u8]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options;
+    use crate::sfu::contract::options::PortRange;
+    use crate::sfu::contract::parameters::ListenProtocol;
 
     #[test]
     #[allow(clippy::disallowed_types, reason = "the remote side")]
@@ -282,10 +289,10 @@ mod tests {
         const SENT: usize = 3 * RECEIVE_CALLS_PER_TURN * RECEIVES;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         runtime.block_on(async {
-            let socket =
-                socket2::Socket::new(Domain::IPV4, Type::DGRAM.nonblocking(), None).unwrap();
-            socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-            let mut port = UdpPort::new(socket, Waker::noop().clone()).unwrap();
+            let info = options::listen_info(ListenProtocol::Udp);
+            let range = PortRange { min: 10_000, max: 59_999 };
+            let (socket, lease) = ports::bind(&info, range).unwrap();
+            let mut port = UdpPort::new(socket, lease, Waker::noop().clone()).unwrap();
             let remote = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
             for number in 0..SENT {
                 remote.send_to(&[number as u8], port.local_addr().unwrap()).unwrap();
