@@ -178,4 +178,44 @@ describe('TypeScript', () => {
       expect(stdout).toBe('news: hello 51\n');
     },
   );
+
+  test('compiles the example of docs/howto.md', async () => {
+    const howto = await readFile(path.join(ROOT, 'docs/howto.md'), 'utf8');
+    const [, example = ''] = /^```ts\n([^]*?)^```$/m.exec(howto) ?? [];
+    await writeFile(
+      path.join(folder, 'howto.ts'),
+      `${example}\nvoid [createWorker, errors, join];`,
+    );
+    const options = ['--strict', '--noEmit', '--module', 'node16', '--target', 'es2022'];
+    const tsc = path.join(folder, 'node_modules/typescript/bin/tsc');
+    await run(process.execPath, [tsc, ...options, 'howto.ts'], { cwd: folder }).catch(
+      ({ stdout }: { stdout: string }) => {
+        throw new Error(stdout);
+      },
+    );
+  });
+});
+
+describe('esbuild, as docs/howto.md has it', () => {
+  const bundle = (...options: string[]): Promise<unknown> =>
+    run(
+      path.join(ROOT, 'node_modules/.bin/esbuild'),
+      ['import.mjs', '--bundle', '--platform=node', '--format=esm', ...options],
+      { cwd: folder },
+    );
+
+  test('cannot bundle datasoup', async () => {
+    await expect(bundle('--outfile=bundle.mjs')).rejects.toMatchObject({
+      stderr: expect.stringContaining('No loader is configured for ".node" files'),
+    });
+  });
+
+  test.each(['--external:datasoup', '--packages=external'])(
+    'with %s makes a bundle that runs',
+    async (option) => {
+      await bundle('--outfile=bundle.mjs', option);
+      const { stdout } = await run(process.execPath, ['bundle.mjs'], { cwd: folder });
+      expect(stdout).toBe('news: hello 51\n');
+    },
+  );
 });
