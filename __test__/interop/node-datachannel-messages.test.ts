@@ -193,11 +193,22 @@ describe('many messages on an ordered channel', () => {
     expect((got as Buffer).equals(message)).toBe(true);
   });
 
+  test('send() resolves with what is left when the association has taken what it can, and with 0 on an idle path', async () => {
+    const { webRtcTransport, dataConsumerSctp } = objects;
+    const peer = await peers.connect(webRtcTransport, { channels: [{ id: 0 }] });
+    const send = (): Promise<number> => dataConsumerSctp.send(Buffer.alloc(100_000));
+    const left = await Promise.all(Array.from({ length: 7 }, send));
+    expect(left.every((amount) => amount > 0 && amount < 700_000)).toBe(true);
+    expect(await peer.untilMessages(0, 7)).toHaveLength(7);
+    await expect(dataConsumerSctp.send('x')).resolves.toBe(0);
+  });
+
   test('a small message leaves before the large ones that were queued earlier on another stream', async () => {
     const { webRtcTransport, directTransport, dataConsumerSctp } = objects;
     const other = await directTransport.produceData();
     const second = await webRtcTransport.consumeData({ dataProducerId: other.id });
-    const peer = await peers.connect(webRtcTransport, { channels: [{ id: 0 }, { id: 1 }] });
+    const { streamId } = second.sctpStreamParameters!;
+    const peer = await peers.connect(webRtcTransport, { channels: [{ id: 0 }, { id: streamId }] });
     // The worker emits bufferedamountlow in the order in which messages leave. The order at the client's process says
     // nothing, because node-datachannel has a queue per channel.
     const left: string[] = [];
@@ -208,7 +219,7 @@ describe('many messages on an ordered channel', () => {
     // All messages are sent in one macrotask, so that they reach the worker together.
     const large = Array.from({ length: 7 }, () => dataConsumerSctp.send(Buffer.alloc(262_144)));
     await Promise.all([...large, second.send('small')]);
-    expect(await peer.untilMessages(1, 1)).toEqual(['small']);
+    expect(await peer.untilMessages(streamId, 1)).toEqual(['small']);
     expect(await peer.untilMessages(0, 7)).toHaveLength(7);
     await objects.worker.dump();
     expect(left).toEqual(['small', 'large']);
@@ -459,14 +470,16 @@ describe('pause() and subchannels', () => {
     const { router, webRtcTransport, directTransport } = objects;
     const other = await router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true });
     const source = await directTransport.produceData();
-    await webRtcTransport.consumeData({ dataProducerId: source.id, subchannels: [1] });
+    const { streamId } = (
+      await webRtcTransport.consumeData({ dataProducerId: source.id, subchannels: [1] })
+    ).sctpStreamParameters!;
     await other.consumeData({ dataProducerId: source.id, subchannels: [2] });
-    const first = await peers.connect(webRtcTransport, { channels: [{ id: 1 }] });
+    const first = await peers.connect(webRtcTransport, { channels: [{ id: streamId }] });
     const second = await peers.connect(other, { channels: [{ id: 0 }] });
     source.send('to 1', undefined, [1]);
     source.send('to 2', undefined, [2]);
     source.send('to all');
-    expect(await first.untilMessages(1, 2)).toEqual(['to 1', 'to all']);
+    expect(await first.untilMessages(streamId, 2)).toEqual(['to 1', 'to all']);
     expect(await second.untilMessages(0, 2)).toEqual(['to 2', 'to all']);
   });
 });
