@@ -31,6 +31,8 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("route-100", || route(100, None)),
     ("route-100-subchannels", || route(100, Some(&[1, 50]))),
     ("subchannel-match", subchannel_match),
+    ("subchannel-match-4000", || subchannel_match_many(4000)),
+    ("subchannel-match-32000", || subchannel_match_many(32_000)),
     ("stun-check", stun_check),
     ("sctp-send-100", || sctp_send(100)),
     ("sctp-data-100", || sctp_data(100)),
@@ -73,6 +75,18 @@ fn subchannel_match() {
     let subscriptions = Subchannels::new((0..20).map(|n| 3 * n));
     let subchannels = Subchannels::new([1, 2, 30]);
     let selector = Selector { subchannels, required: Some(9), ignored: Some(10) };
+    for _ in 0..TIMES {
+        measure(&mut || {
+            black_box(black_box(&selector).matches(black_box(&subscriptions)));
+        });
+    }
+}
+
+/// A message for so many subchannels that a consumer with 20 others does not get it.
+fn subchannel_match_many(count: u16) {
+    let subscriptions = Subchannels::new((0..20).map(|n| 3000 * n + 1));
+    let subchannels = Subchannels::new((0..count).map(|n| 2 * n));
+    let selector = Selector { subchannels, ..Default::default() };
     for _ in 0..TIMES {
         measure(&mut || {
             black_box(black_box(&selector).matches(black_box(&subscriptions)));

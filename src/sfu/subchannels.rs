@@ -21,9 +21,26 @@ impl Selector {
 
     /// Whether a consumer with these subscriptions gets the message.
     pub fn matches(&self, subscribed: &Subchannels) -> bool {
-        self.required.is_none_or(|it| subscribed.contains(it))
-            && self.ignored.is_none_or(|it| !subscribed.contains(it))
-            && (self.subchannels.is_empty() || self.subchannels.meets(subscribed))
+        // The form of the set is looked at once for all three conditions.
+        match &subscribed.0 {
+            Form::List(list) => self.applies(
+                |it| list.binary_search(&it).is_ok(),
+                |subchannels| subchannels.meets_list(list),
+            ),
+            Form::Bits { bits, .. } => {
+                self.applies(|it| has_bit(bits, it), |subchannels| subchannels.meets_bits(bits))
+            }
+        }
+    }
+
+    fn applies(
+        &self,
+        contains: impl Fn(u16) -> bool,
+        meets: impl FnOnce(&Subchannels) -> bool,
+    ) -> bool {
+        self.required.is_none_or(&contains)
+            && self.ignored.is_none_or(|it| !contains(it))
+            && (self.subchannels.is_empty() || meets(&self.subchannels))
     }
 
     /// Returns the selector that a pipe consumer with these subscriptions carries, or `None` if it does not
@@ -159,18 +176,20 @@ impl Subchannels {
         }))
     }
 
-    /// Whether the two sets have a subchannel in common.
-    pub fn meets(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (Form::List(a), Form::List(b)) if a.len() <= b.len() => meet(a, b),
-            (Form::List(a), Form::List(b)) => meet(b, a),
-            (Form::List(list), Form::Bits { bits, .. })
-            | (Form::Bits { bits, .. }, Form::List(list)) => {
-                list.iter().any(|it| has_bit(bits, *it))
-            }
-            (Form::Bits { bits: a, .. }, Form::Bits { bits: b, .. }) => {
-                a.iter().zip(&**b).any(|(a, b)| a & b != 0)
-            }
+    /// Whether the set and a sorted list have a subchannel in common.
+    fn meets_list(&self, list: &[u16]) -> bool {
+        match &self.0 {
+            Form::List(other) if other.len() <= list.len() => meet(other, list),
+            Form::List(other) => meet(list, other),
+            Form::Bits { bits, .. } => list.iter().any(|it| has_bit(bits, *it)),
+        }
+    }
+
+    /// Whether the set and one in bits have a subchannel in common.
+    fn meets_bits(&self, bits: &Bits) -> bool {
+        match &self.0 {
+            Form::List(list) => list.iter().any(|it| has_bit(bits, *it)),
+            Form::Bits { bits: other, .. } => other.iter().zip(bits).any(|(a, b)| a & b != 0),
         }
     }
 
@@ -183,6 +202,9 @@ impl Subchannels {
 
 /// Whether two sorted lists, of which `few` is not the longer one, have an item in common.
 fn meet(few: &[u16], mut many: &[u16]) -> bool {
+    if few.last() < many.first() || many.last() < few.first() {
+        return false;
+    }
     if many.len() <= SHORT {
         return few.iter().any(|it| many.binary_search(it).is_ok());
     }
@@ -333,7 +355,9 @@ mod tests {
             for (other, other_model) in &sets {
                 let common: Vec<u16> = model.intersection(other_model).copied().collect();
                 let sizes = (model.len(), other_model.len());
-                assert_eq!(set.meets(other), !common.is_empty(), "{sizes:?}");
+                let selector = Selector { subchannels: set.clone(), ..Default::default() };
+                let matches = set.is_empty() || !common.is_empty();
+                assert_eq!(selector.matches(other), matches, "{sizes:?}");
                 assert!(set.common(other).iter().eq(common), "{sizes:?}");
                 assert_eq!(set == other, model == other_model, "{sizes:?}");
             }
