@@ -295,6 +295,11 @@ export type WorkerDump = {
   /** Messages that `send()` refused, or that were dropped for one of their DataConsumers, because of `maxMemory`. */
   messagesDroppedMemory: number;
   /**
+   * Messages that were sent or had arrived before their DataProducer, transport or Router was closed, and were not routed:
+   * what waits when one of them closes is routed for about half a millisecond, the rest is dropped.
+   */
+  messagesDroppedAtClose: number;
+  /**
    * TCP connections closed because they did not authenticate by STUN within 15 s, were evicted by newer ones before
    * they did (at most 256 per Worker, and 32 per IPv4 address or IPv6 /64, may be unauthenticated), or announced an
    * invalid frame. 24 KiB of an unfinished frame are kept.
@@ -719,7 +724,8 @@ export type SctpStreamParameters = {
  * No option sets these limits on a peer: fragments of incomplete messages (4,096 of a WebRTC client, 16,384 of other
  * peers, or one per 512 bytes of the receive window if that is more), half as many chunks received beyond a lost
  * packet, 8,192 streams that a WebRTC client has sent on, 256 stream resets whose responses it leaves unanswered, 4,096
- * TSNs plus 128 KiB that it has not acknowledged cumulatively, and a quarter of a core for its packets.
+ * TSNs plus 128 KiB that it has not acknowledged cumulatively, and a quarter of a core for its packets and the
+ * routing of its messages.
  */
 export type SctpOptions = {
   /** The largest message that DataConsumers send; larger ones are dropped and counted. Default 262144. */
@@ -846,7 +852,10 @@ export type BaseTransportStats = {
   sctpPacketsForeign?: number;
   /** With SCTP: packets dropped because they did not fit the state of the association. */
   sctpPacketsUnexpected?: number;
-  /** With SCTP: packets dropped because the peer exceeded its share of the worker's time, a quarter of a core. */
+  /**
+   * With SCTP: packets dropped because the peer exceeded its share of the worker's time, a quarter of a core, which
+   * includes the routing of its messages (not on a PipeTransport), or because 1 MiB of them waits to be routed.
+   */
   sctpPacketsOverload?: number;
   /** With SCTP: chunks removed from packets, e.g. of an unknown type. */
   sctpChunksStripped?: number;

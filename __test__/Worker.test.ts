@@ -68,6 +68,7 @@ describe('worker.dump()', () => {
       logLinesDropped: 0,
       bytesHeld: 0,
       messagesDroppedMemory: 0,
+      messagesDroppedAtClose: 0,
       tcpConnectionsDropped: 0,
       webRtcServerIds: [webRtcServer.id],
       routerIds: expect.arrayContaining(routers.map(({ id }) => id)),

@@ -824,6 +824,7 @@ export const WorkerDump0: types.WorkerDump = {
   "datagramsUnsent": 0,
   "eventsMerged": 0,
   "logLinesDropped": 0,
+  "messagesDroppedAtClose": 0,
   "messagesDroppedMemory": 0,
   "pid": 1,
   "routerIds": [

@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::runtime::job::Job;
+use crate::runtime::job::{Job, Place};
 use crate::runtime::world::{WorkerInbox, World};
 use crate::sfu::backlog::Backlog;
 use crate::sfu::error::{Error, Result};
@@ -66,12 +66,17 @@ impl Batcher {
         request: u32,
         ask: impl FnOnce(&mut World) -> Result<T> + Send + 'static,
     ) {
-        self.run(move |world| {
-            let answer = ask(world).and_then(|it| {
-                serde_json::to_string(&it).map_err(|error| Error::InvalidAnswer(error.to_string()))
-            });
-            world.answer(request, answer);
-        });
+        self.request_at(Place::Any, request, ask);
+    }
+
+    /// Like [`Self::request`], but after the messages that the place names.
+    pub(super) fn request_at<T: Serialize>(
+        &self,
+        place: Place,
+        request: u32,
+        ask: impl FnOnce(&mut World) -> Result<T> + Send + 'static,
+    ) {
+        self.run_at(place, move |world| answer(world, request, ask));
     }
 
     /// Like [`Self::request`], with options in JSON, which are parsed on the worker's thread.
@@ -84,9 +89,14 @@ impl Batcher {
         self.request(request, move |world| ask(world, parse(&options)?));
     }
 
+    /// Like [`Self::run`], but after the messages that the place names.
+    pub(super) fn run_at(&self, place: Place, job: impl FnOnce(&mut World) + Send + 'static) {
+        self.gather(Job::Call(place, Box::new(job)), 0);
+    }
+
     /// Runs `job` on the worker's thread, without an answer.
     pub(super) fn run(&self, job: impl FnOnce(&mut World) + Send + 'static) {
-        self.gather(Job::Call(Box::new(job)), 0);
+        self.run_at(Place::Any, job);
     }
 
     /// Sends a message that is charged `charge` bytes. The first one after a flush goes to the worker at
@@ -124,6 +134,18 @@ impl Batcher {
             self.inbox.post_all(&mut gathered);
         }
     }
+}
+
+/// Answers a request with the result of `ask`.
+pub(super) fn answer<T: Serialize>(
+    world: &mut World,
+    request: u32,
+    ask: impl FnOnce(&mut World) -> Result<T>,
+) {
+    let answer = ask(world).and_then(|it| {
+        serde_json::to_string(&it).map_err(|error| Error::InvalidAnswer(error.to_string()))
+    });
+    world.answer(request, answer);
 }
 
 /// Parses options.

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use napi::bindgen_prelude::{BufferSlice, Either};
 use napi_derive::napi;
+use serde::Serialize;
 
 use crate::proto::message::{Amount, Message, Ppid};
+use crate::runtime::job::Place;
+use crate::runtime::world::World;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::error::Result;
 use crate::sfu::id::DataConsumerKey;
@@ -38,7 +41,7 @@ impl DataConsumer {
     #[napi(catch_unwind)]
     pub fn pause(&self, request: u32) {
         let key = self.key;
-        self.batcher.request(request, move |world| {
+        self.request(request, move |world| {
             world.sfu.data_consumer(key)?.pause();
             Ok(())
         });
@@ -47,7 +50,7 @@ impl DataConsumer {
     #[napi(catch_unwind)]
     pub fn resume(&self, request: u32) {
         let key = self.key;
-        self.batcher.request(request, move |world| {
+        self.request(request, move |world| {
             world.sfu.data_consumer(key)?.resume();
             Ok(())
         });
@@ -57,7 +60,7 @@ impl DataConsumer {
     pub fn set_subchannels(&self, request: u32, subchannels: Vec<u32>) {
         let key = self.key;
         let subchannels = subchannels.into_iter().map(|it| it as u16).collect();
-        self.batcher.request(request, move |world| {
+        self.request(request, move |world| {
             world.sfu.data_consumer(key)?.set_subchannels(subchannels);
             Ok(())
         });
@@ -66,7 +69,7 @@ impl DataConsumer {
     #[napi(catch_unwind)]
     pub fn add_subchannel(&self, request: u32, subchannel: u32) {
         let key = self.key;
-        self.batcher.request(request, move |world| {
+        self.request(request, move |world| {
             world.sfu.data_consumer(key)?.add_subchannel(subchannel as u16);
             Ok(())
         });
@@ -75,7 +78,7 @@ impl DataConsumer {
     #[napi(catch_unwind)]
     pub fn remove_subchannel(&self, request: u32, subchannel: u32) {
         let key = self.key;
-        self.batcher.request(request, move |world| {
+        self.request(request, move |world| {
             world.sfu.data_consumer(key)?.remove_subchannel(subchannel as u16);
             Ok(())
         });
@@ -91,12 +94,12 @@ impl DataConsumer {
         let (key, len) = (self.key, payload.len());
         let amount = Amount::of(len);
         if !self.intake.try_enter(amount) {
-            return self.batcher.request(request, move |world| -> Result<()> {
+            return self.request(request, move |world| -> Result<()> {
                 Err(world.sfu.data_consumer(key)?.reject())
             });
         }
         let intake = Arc::clone(&self.intake);
-        self.batcher.run(move |world| {
+        self.batcher.run_at(Place::DataConsumer(key), move |world| {
             intake.leave(amount);
             let message = Message::new(Ppid(ppid), payload);
             let sent = world.sfu.data_consumer(key).and_then(|mut it| it.send(message));
@@ -107,14 +110,13 @@ impl DataConsumer {
     #[napi(catch_unwind)]
     pub fn get_buffered_amount(&self, request: u32) {
         let key = self.key;
-        self.batcher
-            .request(request, move |world| world.sfu.data_consumer(key)?.get_buffered_amount());
+        self.request(request, move |world| world.sfu.data_consumer(key)?.get_buffered_amount());
     }
 
     #[napi(catch_unwind)]
     pub fn set_buffered_amount_low_threshold(&self, request: u32, threshold: u32) {
         let key = self.key;
-        self.batcher.request(request, move |world| {
+        self.request(request, move |world| {
             let mut consumer = world.sfu.data_consumer(key)?;
             consumer.set_buffered_amount_low_threshold(threshold as usize)
         });
@@ -123,13 +125,13 @@ impl DataConsumer {
     #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
-        self.batcher.request(request, move |world| Ok(world.sfu.data_consumer(key)?.dump()));
+        self.request(request, move |world| Ok(world.sfu.data_consumer(key)?.dump()));
     }
 
     #[napi(catch_unwind)]
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
-        self.batcher.request(request, move |world| Ok([world.sfu.data_consumer(key)?.get_stats()]));
+        self.request(request, move |world| Ok([world.sfu.data_consumer(key)?.get_stats()]));
     }
 
     #[napi(catch_unwind)]
@@ -146,6 +148,17 @@ impl DataConsumer {
     #[napi(getter, catch_unwind)]
     pub fn buffered_amount(&self) -> f64 {
         self.backlog.payload() as f64
+    }
+}
+
+impl DataConsumer {
+    /// Makes a request that comes after the messages that were sent before.
+    fn request<T: Serialize>(
+        &self,
+        request: u32,
+        ask: impl FnOnce(&mut World) -> Result<T> + Send + 'static,
+    ) {
+        self.batcher.request_at(Place::DataConsumer(self.key), request, ask);
     }
 }
 

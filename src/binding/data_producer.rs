@@ -6,9 +6,12 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{BufferSlice, Env, Function, FunctionCallContext};
 use napi::{JsString, Result};
 use napi_derive::napi;
+use serde::Serialize;
 
 use crate::proto::message::{Amount, Message, Ppid};
-use crate::runtime::job::Job;
+use crate::runtime::job::{Job, Place};
+use crate::runtime::world::World;
+use crate::sfu;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::id::DataProducerKey;
 use crate::sfu::subchannels::Selector;
@@ -29,7 +32,7 @@ impl DataProducer {
     #[napi(catch_unwind)]
     pub fn pause(&self, request: u32) {
         let key = self.key;
-        self.batcher.request(request, move |world| {
+        self.request(request, move |world| {
             world.sfu.data_producer(key)?.pause();
             Ok(())
         });
@@ -38,7 +41,7 @@ impl DataProducer {
     #[napi(catch_unwind)]
     pub fn resume(&self, request: u32) {
         let key = self.key;
-        self.batcher.request(request, move |world| {
+        self.request(request, move |world| {
             world.sfu.data_producer(key)?.resume();
             Ok(())
         });
@@ -47,23 +50,19 @@ impl DataProducer {
     #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
-        self.batcher.request(request, move |world| Ok(world.sfu.data_producer(key)?.dump()));
+        self.request(request, move |world| Ok(world.sfu.data_producer(key)?.dump()));
     }
 
     #[napi(catch_unwind)]
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
-        self.batcher.request(request, move |world| Ok([world.sfu.data_producer(key)?.get_stats()]));
+        self.request(request, move |world| Ok([world.sfu.data_producer(key)?.get_stats()]));
     }
 
     #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
-        self.batcher.run(move |world| {
-            if let Ok(producer) = world.sfu.data_producer(key) {
-                producer.close();
-            }
-        });
+        self.batcher.run(move |world| world.close_data_producer(key));
     }
 
     /// Payload bytes that were sent and are not routed yet.
@@ -108,6 +107,17 @@ impl DataProducer {
             key: self.key,
             max_message_size: self.max_message_size,
         }
+    }
+}
+
+impl DataProducer {
+    /// Makes a request that comes after the messages that were sent before.
+    fn request<T: Serialize>(
+        &self,
+        request: u32,
+        ask: impl FnOnce(&mut World) -> sfu::error::Result<T> + Send + 'static,
+    ) {
+        self.batcher.request_at(Place::DataProducer(self.key), request, ask);
     }
 }
 

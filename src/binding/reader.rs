@@ -45,6 +45,8 @@ pub(super) struct Reader {
     batcher: SharedBatcher,
     cycle: VecDeque<Item>,
     in_cycle: bool,
+    /// Whether messages are thrown away, as JavaScript has closed the worker.
+    closed: bool,
     /// The consumer of the messages that were handed out and not yet counted, and their amount.
     run: (u32, Amount),
 }
@@ -56,8 +58,14 @@ impl Reader {
             batcher,
             cycle: VecDeque::new(),
             in_cycle: false,
+            closed: false,
             run: (0, Amount::default()),
         }
+    }
+
+    /// From now on messages are thrown away.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
     }
 
     /// Copies messages into `slab` from `offset` on, as long as no answer or event comes in between, and
@@ -168,6 +176,11 @@ impl Reader {
         if !self.in_cycle {
             self.in_cycle = true;
             self.outbox.take(&mut self.cycle);
+        }
+        while self.closed
+            && let Some(Item::Event(Event::Message(..))) = self.cycle.front()
+        {
+            self.cycle.pop_front();
         }
     }
 

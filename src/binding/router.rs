@@ -94,11 +94,7 @@ impl Router {
     #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
-        self.batcher.run(move |world| {
-            if let Ok(router) = world.sfu.router(key) {
-                router.close();
-            }
-        });
+        self.batcher.run(move |world| world.close_router(key));
     }
 
     fn transport(&self, key: TransportKey) -> Transport {

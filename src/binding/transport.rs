@@ -9,10 +9,11 @@ use serde::Serialize;
 use crate::runtime::world::FarEnd;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::answers::{UdpConnectAnswer, WebRtcConnectAnswer};
+use crate::sfu::contract::options::DataConsumerOptions;
 use crate::sfu::contract::parameters::Bitrates;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 
-use super::batcher::{SharedBatcher, parse};
+use super::batcher::{SharedBatcher, answer, parse};
 use super::data_consumer::DataConsumer;
 use super::data_producer::DataProducer;
 
@@ -93,8 +94,15 @@ impl Transport {
         let backlog = Arc::new(Backlog::new(max_buffered_amount.into()));
         self.batcher.backlogs.borrow_mut().insert(request, Arc::clone(&backlog));
         let counted = Arc::clone(&backlog);
-        self.batcher.request_with(request, options, move |world, options| {
-            world.sfu.transport(transport)?.consume_data(key, options, counted)
+        self.batcher.run(move |world| {
+            let options = parse::<DataConsumerOptions>(&options);
+            // The messages that were sent to the DataProducer before are not for this DataConsumer.
+            let producer = options.as_ref().ok().and_then(|it| world.sfu.find(it.data_producer_id));
+            world.call_behind(producer, move |world| {
+                answer(world, request, |world| {
+                    world.sfu.transport(transport)?.consume_data(key, options?, counted)
+                });
+            });
         });
         DataConsumer::new(Rc::clone(&self.batcher), key, backlog)
     }
@@ -123,10 +131,6 @@ impl Transport {
     #[napi(catch_unwind)]
     pub fn close(&self) {
         let key = self.key;
-        self.batcher.run(move |world| {
-            if let Ok(transport) = world.sfu.transport(key) {
-                transport.close();
-            }
-        });
+        self.batcher.run(move |world| world.close_transport(key));
     }
 }

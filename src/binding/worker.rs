@@ -120,8 +120,9 @@ impl Worker {
 
     /// Closes everything and lets the thread end.
     #[napi(catch_unwind)]
-    pub fn close(&self) {
+    pub fn close(&mut self) {
         self.batcher.flush();
+        self.reader.close();
         if let Some(handle) = &mut *self.handle.borrow_mut() {
             handle.close();
         }

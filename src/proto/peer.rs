@@ -258,6 +258,14 @@ impl Peer {
         self.events.pop_front().or_else(|| sctp.as_mut()?.poll_event().map(PeerEvent::Sctp))
     }
 
+    /// Whether [`Self::poll_event`] returns a message next.
+    pub fn has_message(&self) -> bool {
+        match self.events.front() {
+            Some(event) => matches!(event, PeerEvent::Sctp(SctpEvent::Message { .. })),
+            None => self.sctp.as_ref().is_some_and(Association::has_message),
+        }
+    }
+
     /// Ends the association and the session, and writes the ABORT and the close_notify to `out`.
     /// Emits no event.
     pub fn close(&mut self, now: Instant, out: &mut Transmits) {

@@ -2,12 +2,17 @@
 //!
 //! ```text
 //! wait for a readable socket, a job or the next deadline
-//!   datagrams, bounded ─► sfu
-//!   jobs, bounded      ─► sfu
-//!   deadlines          ─► sfu
-//!   each dirty transport, once ─► datagrams ─► sockets
-//!   events and answers ─► outbox, with one wake
+//!   datagrams               ─► sfu
+//!   jobs                    ─► sfu, or their lane
+//!   what waits in the lanes ─► sfu
+//!   deadlines, and what the last turn has left ─► sfu
+//!   dirty transports, each once ─► datagrams ─► sockets
+//!   events and answers      ─► outbox, with one wake
 //! ```
+//!
+//! Each part has a share of about half a millisecond, counted by the work that is caused and not by what comes in (see
+//! `sfu/work.rs`; reading sockets is timed). What exceeds it is done in the next turn, after the other parts had
+//! theirs: so a peer is answered within a few milliseconds, however much JavaScript sends or another peer causes.
 //!
 //! The clock is read once, at the beginning of a turn: everything in the turn happens at that time.
 
@@ -26,10 +31,6 @@ use super::clock;
 use super::job::Job;
 use super::world::{WorkerInbox, World};
 
-/// Jobs of one turn. The rest waits for the next turn, so that a fast sender in JavaScript does not
-/// keep the sockets waiting.
-const JOBS_PER_TURN: usize = 4096;
-
 /// How long the thread stays awake for the next job, if JavaScript was as quick after the last turn. Sleeping
 /// and being woken costs about as much (25 µs and more on either side where a virtual core halts), so waiting
 /// is never much worse than the better choice. A sender that sends only every few milliseconds does not keep
@@ -47,7 +48,7 @@ const FAR: Duration = Duration::from_secs(3600);
 pub(super) struct Driver {
     world: World,
     inbox: Arc<WorkerInbox>,
-    /// Jobs that were taken from the inbox and left for the next turn.
+    /// Jobs that were taken from the inbox and left for the next turn, as their share was used up.
     jobs: VecDeque<Job<World>>,
     readable: Vec<SocketId>,
     /// Whether JavaScript has answered within [`PATIENCE`] of the last turn.
@@ -63,9 +64,9 @@ impl Driver {
     /// Serves until the worker is closed.
     pub(super) async fn run(mut self) {
         let mut sleep = pin!(sleep_until((clock::now() + FAR).into()));
-        while !self.world.is_closing() {
-            if self.jobs.is_empty() && self.readable.is_empty() {
-                let began = clock::now();
+        while !self.inbox.is_ending() {
+            let began = clock::now();
+            if self.jobs.is_empty() && self.readable.is_empty() && !self.world.has_more(began) {
                 if !(self.in_conversation && self.linger(began).await) {
                     self.wait(sleep.as_mut()).await;
                 }
@@ -79,19 +80,18 @@ impl Driver {
             self.in_conversation &= !self.jobs.is_empty() && !self.inbox.was_woken_from_this_core();
             self.turn(clock::now());
         }
-        debug_assert!(self.world.sfu.is_empty(), "closing leaves nothing: {:#?}", self.world.sfu);
+        // What was posted just before still gets one turn.
+        self.inbox.take(&mut self.jobs, &mut self.readable);
+        self.turn(clock::now());
+        self.world.end(&self.jobs);
         self.inbox.close();
     }
 
     fn turn(&mut self, now: Instant) {
         self.world.sfu.begin_turn(now);
         self.world.receive(&mut self.readable, now);
-        for job in self.jobs.drain(..self.jobs.len().min(JOBS_PER_TURN)) {
-            self.world.do_job(job);
-            if self.world.is_closing() {
-                break; // The remaining jobs would find no entity after the close.
-            }
-        }
+        self.world.do_jobs(&mut self.jobs);
+        self.world.serve_lanes();
         self.world.handle_timeouts(now);
         self.world.transmit();
         self.world.finish_turn();

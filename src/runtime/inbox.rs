@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Any thread may post. One thread, the driver, takes; it is woken only by the first post after a
-//! take. A post after the end is dropped.
+//! take. A post after the end is dropped. The request to end is no job: it overtakes all of them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -25,6 +25,8 @@ pub struct Inbox<J> {
     /// Whether something was added that the driver has not taken yet.
     filled: AtomicBool,
     driver: Mutex<Option<Waker>>,
+    /// Whether the driver is to end.
+    ending: AtomicBool,
     closed: AtomicBool,
     /// Other inboxes, and the job that each gets when this one closes.
     watchers: Mutex<Vec<(Weak<Self>, J)>>,
@@ -39,6 +41,7 @@ impl<J> Default for Inbox<J> {
             readable: Mutex::default(),
             filled: AtomicBool::default(),
             driver: Mutex::default(),
+            ending: AtomicBool::default(),
             closed: AtomicBool::default(),
             watchers: Mutex::default(),
             woken_from: AtomicU32::default(),
@@ -50,7 +53,7 @@ impl<J> Inbox<J> {
     /// Adds a job. After the end the job is dropped; see [`Self::is_closed`].
     pub fn post(&self, job: J) {
         let mut jobs = lock(&self.jobs);
-        if self.is_closed() {
+        if self.is_ending() {
             drop(jobs); // Released before the job is dropped, because dropping it may post another job.
             return;
         }
@@ -65,7 +68,7 @@ impl<J> Inbox<J> {
             return;
         }
         let mut jobs = lock(&self.jobs);
-        if self.is_closed() {
+        if self.is_ending() {
             drop(jobs);
             batch.clear();
             return;
@@ -73,6 +76,20 @@ impl<J> Inbox<J> {
         append(&mut jobs, batch);
         drop(jobs);
         self.wake_driver();
+    }
+
+    /// Asks the driver to end. Jobs that come later are dropped; those that wait get one more turn.
+    pub fn end(&self) {
+        // Under the lock, so that no later job gets in.
+        let jobs = lock(&self.jobs);
+        self.ending.store(true, Ordering::Release);
+        drop(jobs);
+        self.wake_driver();
+    }
+
+    /// Whether the driver is to end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire) || self.is_closed()
     }
 
     /// Whether the driver has yet to take something.

@@ -20,8 +20,29 @@ pub enum Job<W> {
     TunnelFrame(TransportKey, TunnelFrame),
     /// A worker that held the other ends of some of our tunnels has ended, so these tunnels are closed.
     NeighbourEnded,
-    /// Anything else.
-    Call(Box<dyn FnOnce(&mut W) + Send>),
-    /// Close everything and end.
-    Close,
+    /// Anything else, and its place.
+    Call(Place, Box<dyn FnOnce(&mut W) + Send>),
+}
+
+/// What a call must come after, beside all calls before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing: messages may wait, and the call overtakes them.
+    Any,
+    /// The messages for this DataProducer that were sent before.
+    DataProducer(DataProducerKey),
+    /// The messages for the DataProducer of this DataConsumer that were sent before.
+    DataConsumer(DataConsumerKey),
+}
+
+impl<W> Job<W> {
+    /// A call with no place among the messages.
+    pub fn call(call: impl FnOnce(&mut W) + Send + 'static) -> Self {
+        Self::Call(Place::Any, Box::new(call))
+    }
+
+    /// Whether this is a message.
+    pub(super) fn is_message(&self) -> bool {
+        matches!(self, Self::Send(..) | Self::TunnelFrame(_, TunnelFrame::Message(_)))
+    }
 }

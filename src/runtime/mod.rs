@@ -8,7 +8,7 @@
 //! - A thread's life: `worker.rs` starts and joins it, `panics.rs` turns its panic into 'died',
 //!   `log.rs` collects its log lines.
 //! - A turn: `driver.rs` waits and keeps the order, `world.rs` owns the `Sfu` and the sockets and has the
-//!   parts of a turn.
+//!   parts of a turn. `lanes.rs` keeps what exceeds a turn, `close.rs` finds there what a close overtakes.
 //! - Between threads: `job.rs` and `inbox.rs` towards the worker, `outbox.rs` towards JavaScript.
 //! - Sockets: `sockets.rs` holds all sockets of a worker; `udp.rs` and `tcp.rs` implement one socket of their
 //!   kind; `unverified.rs` limits TCP connections without a valid STUN request; `ports.rs` chooses and binds
@@ -31,10 +31,12 @@
 
 pub mod batch;
 pub mod clock;
+mod close;
 mod cpu;
 mod driver;
 pub mod inbox;
 pub mod job;
+mod lanes;
 mod leases;
 pub mod log;
 pub mod outbox;

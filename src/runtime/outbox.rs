@@ -112,6 +112,14 @@ impl Outbox {
         self.lock().take(into);
     }
 
+    /// Throws away what waits, except for log lines: JavaScript has closed the worker.
+    pub(super) fn discard(&self) {
+        let mut discarded = VecDeque::new();
+        self.lock().take(&mut discarded);
+        discarded.retain(|item| matches!(item, Item::Log(..)));
+        self.push(&mut discarded);
+    }
+
     /// Counts the events that were merged and the log lines that were dropped so far.
     pub fn counters(&self) -> OutboxCounters {
         OutboxCounters {

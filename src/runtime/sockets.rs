@@ -17,14 +17,17 @@ use crate::sfu::contract::options::{ListenInfo, PortRange};
 use crate::sfu::contract::parameters::ListenProtocol;
 use crate::sfu::error::Error;
 
-use super::ports;
 use super::tcp::{Accepted, Allowance, Flow, TcpConnection, TcpPort};
 use super::udp::{OffloadHold, ReceiveBuffers, UdpPort};
 use super::unverified::UnverifiedConnections;
+use super::{clock, ports};
 
 /// Connections taken from one listener in one turn, at about 10 µs each. The rest waits for the next
 /// turn.
 const ACCEPTS_PER_TURN: usize = 16;
+
+/// How long a turn reads sockets. Those that are left come first in the next turn.
+const READING: Duration = Duration::from_micros(500);
 
 /// How long a listener rests when it cannot accept: the process has run out of file descriptors, say.
 const REST: Duration = Duration::from_secs(1);
@@ -132,13 +135,17 @@ impl Sockets {
         }
     }
 
-    /// Reads the readable sockets; those with more to read stay in the list. Unverified connections
+    /// Reads the readable sockets for a while; those with more to read stay in the list. Unverified connections
     /// share one allowance per turn, and those that did not get a part of it come first in the next.
     pub(super) fn receive(&mut self, readable: &mut Vec<SocketId>, sfu: &mut Sfu, now: Instant) {
         let mut unverified = Allowance::of_all_unverified();
         let mut served = Vec::new();
         self.seen.clear();
-        for id in std::mem::take(readable) {
+        let until = clock::now() + READING;
+        let mut left = std::mem::take(readable).into_iter();
+        while clock::now() < until
+            && let Some(id) = left.next()
+        {
             // A socket that is still in the list may be added again by a waker that a write has armed.
             // It must not be read twice in a turn.
             if !self.seen.insert(id) {
@@ -151,7 +158,7 @@ impl Sockets {
                     let handle = |local, remote, datagram: &[u8]| {
                         sfu.handle_datagram(Tuple { socket: id, local, remote }, datagram);
                     };
-                    let more = port.receive(&mut self.buffers, unanswerable, handle);
+                    let more = port.receive(&mut self.buffers, until, unanswerable, handle);
                     if more { Flow::More } else { Flow::Waiting }
                 }
                 Some(Socket::TcpConnection(connection)) => {
@@ -181,6 +188,7 @@ impl Sockets {
                 }
             }
         }
+        readable.extend(left);
         readable.append(&mut served);
     }
 

@@ -5,6 +5,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::task::{Context, Waker};
+use std::time::Instant;
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use rustc_hash::FxRandomState;
@@ -17,7 +18,7 @@ use crate::proto::transmit::Transmits;
 
 use super::batch::Batch;
 use super::leases::Lease;
-use super::{ports, sendmsg, socket_drops};
+use super::{clock, ports, sendmsg, socket_drops};
 
 /// The largest receive: a GRO batch or a UDP datagram.
 const RECEIVE_SIZE: usize = 65_535;
@@ -114,11 +115,12 @@ impl UdpPort {
         socket_drops::read(self.socket.as_fd())
     }
 
-    /// Hands over the datagrams that have arrived, as many as one turn may, with the addresses of a [`Tuple`];
+    /// Hands over the datagrams that have arrived, as many as one turn may and not much beyond `until`, with the addresses of a [`Tuple`];
     /// those that cannot be answered are dropped and added to `unanswerable`. Returns whether there may be more; if not, the waker is armed.
     pub(super) fn receive(
         &mut self,
         buffers: &mut ReceiveBuffers,
+        until: Instant,
         unanswerable: &mut u64,
         mut handle: impl FnMut(Option<IpAddr>, SocketAddr, &[u8]),
     ) -> bool {
@@ -152,6 +154,9 @@ impl UdpPort {
                 }
                 // The kernel is out of memory, for example. The socket stays usable.
                 Err(error) => log::debug!("cannot receive over UDP: {error}"),
+            }
+            if clock::now() >= until {
+                break;
             }
         }
         true
@@ -301,14 +306,17 @@ mod tests {
             port.socket.readable().await.unwrap();
             let mut buffers = ReceiveBuffers::new();
             let mut received = Vec::new();
+            let late = clock::now() + std::time::Duration::from_secs(60);
             for turn in 1..=3 {
-                let more =
-                    port.receive(&mut buffers, &mut 0, |_, _, datagram| received.push(datagram[0]));
+                let more = port.receive(&mut buffers, late, &mut 0, |_, _, datagram| {
+                    received.push(datagram[0])
+                });
                 assert!(more, "turn {turn}");
                 assert_eq!(received.len(), turn * RECEIVE_CALLS_PER_TURN * RECEIVES);
             }
             assert!(
-                !port.receive(&mut buffers, &mut 0, |_, _, datagram| received.push(datagram[0]))
+                !port.receive(&mut buffers, late, &mut 0, |_, _, datagram| received
+                    .push(datagram[0]))
             );
             assert!(received.iter().copied().eq((0..SENT).map(|number| number as u8)));
         });

@@ -12,7 +12,6 @@ use crate::sfu::error::Error;
 use crate::sfu::memory::Memory;
 
 use super::driver::Driver;
-use super::job::Job;
 use super::log;
 use super::outbox::{Item, Outbox};
 use super::panics;
@@ -88,10 +87,11 @@ impl WorkerHandle {
         &self.inbox
     }
 
-    /// Closes everything that the worker serves. Its thread then ends by itself.
+    /// Closes everything that the worker serves. Its thread then ends by itself; what was posted before is done as
+    /// far as one turn may.
     pub fn close(&mut self) {
         self.start = None;
-        self.inbox.post(Job::Close);
+        self.inbox.end();
     }
 }
 

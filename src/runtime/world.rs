@@ -17,11 +17,14 @@ use crate::sfu::contract::dump::WorkerDump;
 use crate::sfu::contract::options::{ListenInfo, PortRange};
 use crate::sfu::error::Error;
 use crate::sfu::event::Event;
-use crate::sfu::id::{DataConsumerKey, TransportKey};
+use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use crate::sfu::source::Source;
 use crate::sfu::tunnel::TunnelFrame;
+use crate::sfu::work;
 
 use super::inbox::Inbox;
-use super::job::Job;
+use super::job::{Job, Place};
+use super::lanes::Lanes;
 use super::outbox::{Item, Outbox};
 use super::sockets::Sockets;
 use super::{clock, log, usage};
@@ -45,7 +48,8 @@ pub struct World {
     items: VecDeque<Item>,
     /// The answers in `items` that still lack what this DataConsumer has queued.
     sends: Vec<(usize, DataConsumerKey)>,
-    closing: bool,
+    /// What has exceeded the share of its turn.
+    pub(super) lanes: Lanes<Self>,
 }
 
 /// The other end of a tunnel.
@@ -68,6 +72,9 @@ impl World {
     /// Answers a request. Events from before the answer precede it in the outbox, and those that the
     /// request itself causes follow it.
     pub fn answer(&mut self, request: u32, result: Result<String, Error>) {
+        if let Ok(json) = &result {
+            self.sfu.spend(work::ANSWER_BYTE * json.len() as u64);
+        }
         self.items.push_back(Item::Answer(request, result.map_err(Box::new)));
     }
 
@@ -83,6 +90,19 @@ impl World {
             self.sends.push((self.items.len(), consumer));
         }
         self.answer(request, result.map(|()| String::new()));
+    }
+
+    /// Makes this call once the messages of this DataProducer that wait are routed: at once if there are none, or no DataProducer.
+    pub fn call_behind(
+        &mut self,
+        producer: Option<DataProducerKey>,
+        call: impl FnOnce(&mut Self) + Send + 'static,
+    ) {
+        let source = producer.and_then(|it| self.sfu.source_of(it));
+        match source.filter(|it| self.lanes.waits(*it)) {
+            Some(source) => self.lanes.push(source, Job::Call(Place::Any, Box::new(call))),
+            None => call(self),
+        }
     }
 
     /// Returns the answer of `worker.dump()`.
@@ -144,13 +164,13 @@ impl World {
             frames: Vec::new(),
             items: VecDeque::new(),
             sends: Vec::new(),
-            closing: false,
+            lanes: Lanes::default(),
         }
     }
 
-    /// Whether [`Job::Close`] has run.
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing
+    /// Whether this turn has left something to do that needs no input.
+    pub(super) fn has_more(&self, now: Instant) -> bool {
+        !self.lanes.is_empty() || self.poll_timeout().is_some_and(|deadline| deadline <= now)
     }
 
     /// The next deadline.
@@ -163,7 +183,73 @@ impl World {
         self.sockets.receive(readable, &mut self.sfu, now);
     }
 
-    pub(super) fn do_job(&mut self, job: Job<Self>) {
+    /// Does as many of these jobs as one turn may, in their order. Once the share is used up, and while something of
+    /// its source waits, what has a source waits in its lane, and the calls behind it go on.
+    pub(super) fn do_jobs(&mut self, jobs: &mut VecDeque<Job<Self>>) {
+        let end = self.sfu.work() + work::SHARE;
+        // Moving a job costs little, so that a close is soon found.
+        let last = end + work::SHARE;
+        while self.sfu.work() < last
+            && !self.sfu.is_closing()
+            && let Some(job) = jobs.pop_front()
+        {
+            let late = self.sfu.work() >= end;
+            if !late && self.lanes.is_empty() {
+                self.do_job(job);
+                continue;
+            }
+            match self.source_of(&job) {
+                Some(source) if late || self.lanes.waits(source) => {
+                    self.sfu.spend(work::MOVE);
+                    self.lanes.push(source, job);
+                }
+                _ if late => return jobs.push_front(job),
+                _ => self.do_job(job),
+            }
+        }
+    }
+
+    /// Does as much of what waits in the lanes as one turn may.
+    pub(super) fn serve_lanes(&mut self) {
+        let end = self.sfu.work() + work::SHARE;
+        while self.sfu.work() < end
+            && !self.sfu.is_closing()
+            && let Some(source) = self.lanes.take_turn()
+        {
+            self.serve(source, end.min(self.sfu.work() + work::QUANTUM));
+        }
+    }
+
+    /// Does what waits of this source until the work so far is `end`.
+    pub(super) fn serve(&mut self, source: Source, end: u64) {
+        while self.sfu.work() < end
+            && !self.sfu.is_closing()
+            && let Some(job) = self.lanes.pop(source)
+        {
+            self.do_job(job);
+        }
+    }
+
+    /// The source behind whose messages this job has its place.
+    fn source_of(&self, job: &Job<Self>) -> Option<Source> {
+        match job {
+            Job::Send(key, ..) => Some(Source::DataProducer(*key)),
+            Job::TunnelFrame(
+                key,
+                TunnelFrame::Message(_) | TunnelFrame::Control(..) | TunnelFrame::Close,
+            ) => Some(Source::Tunnel(*key)),
+            Job::Call(Place::DataProducer(key), _) => self.sfu.source_of(*key),
+            Job::Call(Place::DataConsumer(key), _) => self.sfu.source_for(*key),
+            Job::Call(Place::Any, _)
+            | Job::TunnelFrame(..)
+            | Job::NotifyDrain(_)
+            | Job::Relieved(_)
+            | Job::NeighbourEnded => None,
+        }
+    }
+
+    fn do_job(&mut self, job: Job<Self>) {
+        self.sfu.spend(work::JOB);
         match job {
             Job::Send(producer, message, selector) => {
                 self.sfu.send(producer, message, selector.as_ref());
@@ -172,14 +258,11 @@ impl World {
             Job::NotifyDrain(producer) => self.sfu.notify_drain(producer),
             Job::Relieved(consumer) => self.sfu.handle_relief(consumer),
             Job::NeighbourEnded => self.close_broken_tunnels(),
-            Job::Call(call) => {
+            Job::Call(_, call) => {
+                self.sfu.spend(work::CALL);
                 self.collect_events();
                 call(self);
                 self.collect_events();
-            }
-            Job::Close => {
-                self.sfu.close();
-                self.closing = true;
             }
         }
     }
@@ -208,6 +291,13 @@ impl World {
         }
     }
 
+    /// Like [`Self::transmit`], beyond what one turn may.
+    pub(super) fn transmit_all(&mut self) {
+        while !self.sfu.is_flushed() {
+            self.transmit();
+        }
+    }
+
     /// Hands over what this turn has caused, and closes what it has released.
     pub(super) fn finish_turn(&mut self) {
         self.complete_sends();
@@ -219,6 +309,14 @@ impl World {
         let lost = log::take(|level, text| self.items.push_back(Item::Log(level, text)));
         self.outbox.count_dropped_lines(lost);
         self.outbox.push(&mut self.items);
+    }
+
+    /// Throws away what JavaScript, which has closed the worker, would get.
+    pub(super) fn discard_events(&mut self) {
+        self.collect_events();
+        self.items.clear();
+        self.sends.clear();
+        self.outbox.discard();
     }
 
     fn complete_sends(&mut self) {

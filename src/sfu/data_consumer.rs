@@ -39,23 +39,6 @@ impl Sfu {
             self.events.push_back(Event::DataConsumer(key, event));
         }
     }
-
-    /// Removes a DataConsumer, if it is there.
-    pub(super) fn remove_data_consumer(&mut self, key: DataConsumerKey) {
-        let Some(consumer) = self.data_consumers.remove(&key) else { return };
-        if let Some(producer) = self.data_producers.get_mut(&consumer.producer) {
-            producer.consumers.retain(|it| *it != key);
-        }
-        if let Some(transport) = self.transports.get_mut(&consumer.transport) {
-            transport.data_consumers.retain(|it| *it != key);
-            if let Destination::Sctp { stream, chosen, .. } = &consumer.destination {
-                transport.consumer_streams.remove(&stream.stream_id);
-                transport.close_consumer_stream(stream.stream_id, *chosen);
-                consumer.publish_buffered_amount(0);
-                self.touch(consumer.transport);
-            }
-        }
-    }
 }
 
 impl DataConsumerMut<'_> {

@@ -30,6 +30,11 @@ impl Sfu {
         }
     }
 
+    /// The key of the DataProducer with this id.
+    pub fn find(&self, id: Uuid) -> Option<DataProducerKey> {
+        self.data_producer_ids.get(&id).copied()
+    }
+
     /// Emits 'drain' after a rejected `send()`, once the backlog is below a quarter of its bound.
     pub fn notify_drain(&mut self, key: DataProducerKey) {
         if let Some(producer) = self.data_producers.get_mut(&key) {
@@ -75,7 +80,7 @@ impl Sfu {
     fn announce_pause(&mut self, key: DataProducerKey) {
         let Some(producer) = self.data_producers.get(&key) else { return };
         let paused = producer.shows_paused();
-        for key in producer.consumers.clone() {
+        for key in producer.consumers.clone().iter() {
             let Some(consumer) = self.data_consumers.get_mut(&key) else { continue };
             consumer.producer_paused = paused;
             let event = if paused {
@@ -97,28 +102,6 @@ impl Sfu {
             // It leaves a tunnel now, because there it is not in order with messages that follow.
             self.pump(key);
             self.touch(key);
-        }
-    }
-
-    /// Removes a DataProducer and its DataConsumers, each of which emits that its DataProducer closed.
-    pub(super) fn remove_data_producer(&mut self, key: DataProducerKey) {
-        let Some(producer) = self.data_producers.remove(&key) else { return };
-        self.data_producer_ids.remove(&producer.id);
-        if let Some(intake) = &producer.intake {
-            // The messages that are still on their way are dropped when they come.
-            intake.leave(intake.amount());
-        }
-        for consumer in producer.consumers {
-            self.remove_data_consumer(consumer);
-            let event = DataConsumerEvent::DataProducerClose;
-            self.events.push_back(Event::DataConsumer(consumer, event));
-        }
-        let Some(transport) = self.transports.get_mut(&producer.transport) else { return };
-        transport.data_producers.retain(|it| *it != key);
-        if let Some(stream) = producer.stream {
-            transport.producer_streams.remove(&stream.stream_id);
-            transport.reset_unused_stream(stream.stream_id);
-            self.touch(producer.transport);
         }
     }
 }

@@ -14,7 +14,7 @@
 //!   handle_tunnel_frame(…)
 //!   send(…), notify_drain(…), handle_relief(…)
 //!   create_…(…), router(key)?.…(…), transport(key)?.…(…), …
-//!   handle_timeout()         if poll_timeout() is not after `now`
+//!   handle_timeout()         if poll_timeout() is not after `now`: deadlines, and what the last turn has left
 //! flush()                    once all input of the turn is in; send what it returns, then clear it
 //! poll_event()               until it returns None: after flush(), which causes events, and before the turn ends
 //! poll_timeout()             last: when to begin a turn without input
@@ -31,12 +31,16 @@
 //!   is rejected with [`error::Error::NotFound`]; messages, datagrams and frames for one are dropped.
 //! - An [`error::Error`] has changed nothing, except that a `send()` counts the message that it drops. Sockets of a
 //!   rejected request stay the caller's; [`event::Event::SocketReleased`] returns all others.
+//! - Work is bounded, see [`work`]: what exceeds the share of a turn is due at once, in the next one. While
+//!   [`Sfu::is_closing`], requests and messages from JavaScript wait; nothing else does.
 //! - [`Sfu::close`] closes everything; one more flush and poll, and [`Sfu::is_empty`] is true.
 //!
 //! What a datagram, a message or a timeout costs does not depend on how many transports are idle.
 
 pub mod address;
 pub mod backlog;
+mod cascade;
+mod closing;
 pub mod contract;
 pub mod data_consumer;
 pub mod data_producer;
@@ -49,12 +53,15 @@ pub mod memory;
 mod meter;
 mod paths;
 pub mod pipe_header;
+mod roster;
 mod route;
 pub mod router;
+pub mod source;
 mod state;
 pub mod subchannels;
 pub mod transport;
 pub mod tunnel;
 pub mod webrtc_server;
+pub mod work;
 
 pub use state::Sfu;

@@ -22,6 +22,7 @@ use super::id::{DataProducerKey, TransportKey};
 use super::memory::{self, Waiter};
 use super::pipe_header;
 use super::subchannels::Selector;
+use super::work;
 
 impl Sfu {
     /// Routes a message that JavaScript sent to a direct DataProducer. If that has closed, the message is
@@ -37,6 +38,7 @@ impl Sfu {
             let subchannels = selector.map_or(0, |it| it.subchannels.len());
             intake.leave(message.amount().with_subchannels(subchannels));
         }
+        self.work += work::MESSAGE;
         producer.received(&message);
         if producer.wants_drain {
             self.check_drain(key);
@@ -53,7 +55,13 @@ impl Sfu {
             selector = decoded.map(Arc::new);
             message.payload = payload;
         }
+        let before = self.work;
         self.deliver(key, stream, message, selector.as_ref());
+        let cost = self.work - before;
+        self.routed += cost;
+        if let Some(transport) = self.transports.get_mut(&key) {
+            transport.charge(self.now, cost);
+        }
     }
 
     /// Routes a message to the DataProducer of this stream. A message without a DataProducer, or over the
@@ -65,6 +73,7 @@ impl Sfu {
         message: Message,
         selector: Option<&Arc<Selector>>,
     ) {
+        self.work += work::MESSAGE;
         let Some(transport) = self.transports.get_mut(&key) else { return };
         let producer = transport.producer_streams.get(&stream).copied();
         let too_large = message.payload.len() > transport.max_receive_message_size as usize;
@@ -113,6 +122,7 @@ impl Sfu {
             memory,
             waiters,
             deadlines,
+            work,
             ..
         } = self;
         let Some(producer) = data_producers.get_mut(&key) else { return };
@@ -122,13 +132,17 @@ impl Sfu {
         }
         let payload_len = message.payload.len();
         let mut left = producer.consumers.len();
-        for &key in &producer.consumers {
+        for key in producer.consumers.iter() {
             left -= 1;
+            *work += work::SKIPPED;
             let Some(consumer) = data_consumers.get_mut(&key) else { continue };
             let Some(transport) = transports.get_mut(&consumer.transport) else { continue };
             if consumer.paused {
                 consumer.skip_paused();
                 continue;
+            }
+            if let Some(selector) = selector {
+                *work += work::comparison(selector, &consumer.subchannels);
             }
             // A pipe carries the selector on, as far as its consumer is subscribed to it.
             let carried = match selector {
@@ -163,6 +177,7 @@ impl Sfu {
             match &mut consumer.destination {
                 Destination::Direct { backlog, dropping } => {
                     if backlog.try_enter(Amount::of(payload_len)) {
+                        *work += work::TO_JAVASCRIPT;
                         if let Some(dropped) = dropping.take() {
                             let event = DataConsumerEvent::Overflow(dropped);
                             events.push_back(Event::DataConsumer(key, event));
@@ -188,6 +203,7 @@ impl Sfu {
                     }
                 }
                 Destination::Sctp { stream, .. } => {
+                    *work += work::TO_PEER;
                     let stream = stream.stream_id;
                     let memory = memory.as_deref();
                     match transport.send(*now, memory, stream, carried.as_ref(), message()) {

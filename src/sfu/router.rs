@@ -9,6 +9,7 @@ use super::entity::router::Router;
 use super::entity::transport::Transport;
 use super::error::Result;
 use super::id::{self, RouterKey, TransportKey};
+use super::roster::Roster;
 
 /// A [`Router`] in its [`Sfu`], with its requests as methods. Those that create a transport are in the file of its
 /// kind.
@@ -22,7 +23,7 @@ impl Sfu {
     /// Makes a router.
     pub fn create_router(&mut self, key: RouterKey) -> CreatedAnswer {
         let id = id::random();
-        self.routers.insert(key, Router { id, transports: Vec::new() });
+        self.routers.insert(key, Router { id, transports: Roster::default() });
         CreatedAnswer { id }
     }
 
@@ -32,14 +33,6 @@ impl Sfu {
             Ok(RouterMut { sfu: self, key })
         } else {
             Err(key.into())
-        }
-    }
-
-    /// Removes a router and everything on it.
-    pub(super) fn remove_router(&mut self, key: RouterKey) {
-        let Some(router) = self.routers.remove(&key) else { return };
-        for transport in router.transports {
-            self.remove_transport(transport);
         }
     }
 }
@@ -61,13 +54,13 @@ impl RouterMut<'_> {
         let router = &routers[&self.key];
         let mut consumers_of = Vec::new();
         let mut producer_of = Vec::new();
-        let transports = || router.transports.iter().filter_map(|key| transports.get(key));
-        for key in transports().flat_map(|it| &it.data_producers) {
-            let Some(producer) = data_producers.get(key) else { continue };
+        let transports = || router.transports.iter().filter_map(|key| transports.get(&key));
+        for key in transports().flat_map(|it| it.data_producers.iter()) {
+            let Some(producer) = data_producers.get(&key) else { continue };
             let consumers: Vec<Uuid> = producer
                 .consumers
                 .iter()
-                .filter_map(|key| data_consumers.get(key))
+                .filter_map(|key| data_consumers.get(&key))
                 .map(|consumer| consumer.id)
                 .collect();
             producer_of.extend(

@@ -13,6 +13,7 @@ use crate::proto::dtls::DtlsContext;
 use crate::proto::net::Tuple;
 use crate::proto::transmit::Transmits;
 
+use super::cascade::Step;
 use super::contract::dump::{
     ChannelMessageHandlers, MemoryCounters, OutboxCounters, SocketCounters, WorkerDump,
 };
@@ -24,7 +25,7 @@ use super::entity::transport::Transport;
 use super::entity::webrtc_server::WebRtcServer;
 use super::event::Event;
 use super::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
-use super::memory::{self, Memory, Waiter};
+use super::memory::{Memory, Waiter};
 use super::paths::{Paths, SocketOwner};
 
 /// Everything that one worker serves.
@@ -41,8 +42,12 @@ pub struct Sfu {
     pub(super) data_producer_ids: FxHashMap<Uuid, DataProducerKey>,
     pub(super) paths: Paths,
     pub(super) deadlines: Deadlines,
-    /// The transports that had input in this turn.
-    pub(super) dirty: Vec<TransportKey>,
+    /// The transports that have had input since they were last asked for datagrams.
+    pub(super) dirty: VecDeque<TransportKey>,
+    /// The transports whose peers' messages wait to be routed, in the order of their turns.
+    pub(super) postponed: VecDeque<TransportKey>,
+    /// What is left of a close cascade.
+    pub(super) closing: Vec<Step>,
     pub(super) transmits: Transmits,
     pub(super) events: VecDeque<Event>,
     /// Present if the worker's queues have a maximum in all.
@@ -52,6 +57,12 @@ pub struct Sfu {
     /// The time of this turn.
     pub(super) now: Instant,
     pub(super) turn: u64,
+    /// What everything has cost so far; see `work.rs`.
+    pub(super) work: u64,
+    /// What the routing of peers' messages has cost in this turn.
+    pub(super) routed: u64,
+    /// Messages that closing has dropped before they were routed.
+    pub(super) messages_dropped_at_close: u64,
     /// `now` as the application sees it: milliseconds since some moment in the past.
     pub(super) clock: (Instant, Duration),
 }
@@ -70,13 +81,18 @@ impl Sfu {
             data_producer_ids: FxHashMap::default(),
             paths: Paths::default(),
             deadlines: Deadlines::default(),
-            dirty: Vec::new(),
+            dirty: VecDeque::new(),
+            postponed: VecDeque::new(),
+            closing: Vec::new(),
             transmits: Transmits::default(),
             events: VecDeque::new(),
             memory: None,
             waiters: FxHashSet::default(),
             now,
             turn: 0,
+            work: 0,
+            routed: 0,
+            messages_dropped_at_close: 0,
             clock: (now, uptime),
         }
     }
@@ -90,6 +106,18 @@ impl Sfu {
     pub fn begin_turn(&mut self, now: Instant) {
         self.now = now.max(self.now);
         self.turn += 1;
+        self.routed = 0;
+    }
+
+    /// What everything has cost so far, in the unit of [`super::work`]. A caller that gives the parts of a turn
+    /// their share compares two results.
+    pub fn work(&self) -> u64 {
+        self.work
+    }
+
+    /// Adds what the caller has done for this room's input.
+    pub fn spend(&mut self, cost: u64) {
+        self.work += cost;
     }
 
     /// Handles a datagram that has arrived. A datagram that is for no transport is dropped.
@@ -116,21 +144,32 @@ impl Sfu {
         }
     }
 
-    /// Handles the deadlines that have come. Call it at [`Self::poll_timeout`].
+    /// Handles the deadlines that have come, and what the turns before have left. Call it at
+    /// [`Self::poll_timeout`].
     pub fn handle_timeout(&mut self) {
+        self.continue_closing();
+        self.route_postponed();
         self.handle_deadlines();
     }
 
     /// When to call [`Self::handle_timeout`] without input. May be too early, never too late.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_closing() || !self.postponed.is_empty() || !self.dirty.is_empty() {
+            return Some(self.now);
+        }
         self.deadlines.next()
     }
 
-    /// Polls every transport that had input, once, and returns all datagrams of this turn. The caller
-    /// sends and clears them.
+    /// Polls the transports that had input, once each and as many as one turn may, and returns all datagrams
+    /// of this turn. The caller sends and clears them.
     pub fn flush(&mut self) -> &mut Transmits {
         self.flush_dirty();
         &mut self.transmits
+    }
+
+    /// Whether [`Self::flush`] would return nothing.
+    pub fn is_flushed(&self) -> bool {
+        self.dirty.is_empty() && self.transmits.is_empty()
     }
 
     /// Takes back the cleared buffer of [`Self::flush`] for the next turn.
@@ -174,6 +213,7 @@ impl Sfu {
             sockets,
             outbox,
             memory,
+            messages_dropped_at_close: self.messages_dropped_at_close,
             web_rtc_server_ids: server_ids,
             router_ids,
             channel_message_handlers: ChannelMessageHandlers {
@@ -194,6 +234,8 @@ impl Sfu {
         entities + self.data_producer_ids.len() == 0
             && self.paths.is_empty()
             && self.dirty.is_empty()
+            && self.postponed.is_empty()
+            && !self.is_closing()
             && self.deadlines.next().is_none()
     }
 
@@ -204,18 +246,6 @@ impl Sfu {
         let backlogs = self.data_consumers.values().filter_map(DataConsumer::direct_backlog);
         let direct: u64 = intakes.chain(backlogs).map(|it| it.charge()).sum();
         direct + self.transports.values_mut().map(|it| it.bytes_held() as u64).sum::<u64>()
-    }
-
-    /// Closes everything. [`Self::flush`] then returns the last packets to the peers.
-    pub fn close(&mut self) {
-        for key in self.routers.keys().copied().collect::<Vec<_>>() {
-            self.remove_router(key);
-        }
-        for key in self.servers.keys().copied().collect::<Vec<_>>() {
-            self.remove_webrtc_server(key);
-        }
-        self.waiters.clear();
-        self.deadlines.remove(memory::DEADLINE);
     }
 
     /// The time of this turn in monotonic milliseconds, for statistics.

@@ -25,8 +25,7 @@ use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::subchannels::Subchannels;
 
-use super::entity::transport::{Kind, Polled, Transport};
-use super::event::Event;
+use super::entity::transport::{Kind, Transport};
 
 /// A [`Transport`] in its [`Sfu`], with its requests as methods.
 #[derive(Debug)]
@@ -42,38 +41,6 @@ impl Sfu {
             Ok(TransportMut { sfu: self, key })
         } else {
             Err(key.into())
-        }
-    }
-
-    /// Removes a transport and everything on it, and queues the last packets to the peer, which end the session.
-    pub(super) fn remove_transport(&mut self, key: TransportKey) {
-        let Some(transport) = self.transports.get_mut(&key) else { return };
-        // The lists are emptied first, because removing each entity would search them.
-        let producers = std::mem::take(&mut transport.data_producers);
-        let consumers = std::mem::take(&mut transport.data_consumers);
-        for producer in producers {
-            self.remove_data_producer(producer);
-        }
-        for consumer in consumers {
-            self.remove_data_consumer(consumer);
-        }
-        let Some(mut transport) = self.transports.remove(&key) else { return };
-        if let Some(memory) = &self.memory {
-            transport.uncount(memory);
-        }
-        self.deadlines.remove(key);
-        match &mut transport.kind {
-            Kind::Direct => {}
-            Kind::WebRtc(it) => it.peer.close(self.now, &mut self.transmits),
-            Kind::Plain(it) => it.path.close(self.now, &mut self.transmits),
-            Kind::Pipe(it) => it.close(self.now, &mut self.transmits),
-        }
-        while let Some(Polled::TunnelFrame(frame)) = transport.poll() {
-            self.events.push_back(Event::TunnelFrame(key, frame));
-        }
-        self.forget_paths(key, &transport);
-        if let Some(router) = self.routers.get_mut(&transport.router) {
-            router.transports.retain(|it| *it != key);
         }
     }
 }

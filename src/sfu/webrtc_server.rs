@@ -10,6 +10,7 @@ use super::entity::webrtc_server::WebRtcServer;
 use super::error::Result;
 use super::id::{self, WebRtcServerKey};
 use super::paths::SocketOwner;
+use super::roster::Roster;
 
 /// A [`WebRtcServer`] in its [`Sfu`], with its requests as methods.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Sfu {
         for listen in &listens {
             self.paths.add_socket(listen.socket, SocketOwner::Server(key));
         }
-        let transports = Vec::new();
+        let transports = Roster::default();
         self.servers.insert(key, WebRtcServer { id, listens, transports, datagrams_dropped: 0 });
         CreatedAnswer { id }
     }
@@ -40,17 +41,6 @@ impl Sfu {
             Ok(WebRtcServerMut { sfu: self, key })
         } else {
             Err(key.into())
-        }
-    }
-
-    /// Removes a server and the transports on it.
-    pub(super) fn remove_webrtc_server(&mut self, key: WebRtcServerKey) {
-        let Some(server) = self.servers.remove(&key) else { return };
-        for transport in server.transports {
-            self.remove_transport(transport);
-        }
-        for listen in &server.listens {
-            self.release_socket(listen.socket);
         }
     }
 }
@@ -65,7 +55,7 @@ impl WebRtcServerMut<'_> {
                 .map(|it| IpPort { ip: it.local.ip().to_string(), port: it.local.port() })
                 .collect()
         };
-        let transports = server.transports.iter().filter_map(|key| self.sfu.transports.get(key));
+        let transports = server.transports.iter().filter_map(|key| self.sfu.transports.get(&key));
         let mut fragments = Vec::new();
         for transport in transports.clone() {
             let Kind::WebRtc(it) = &transport.kind else { continue };

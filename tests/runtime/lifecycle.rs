@@ -88,7 +88,7 @@ fn a_panic_ends_the_worker_and_not_the_process() {
     });
     let port = port.expect("a port").parse().expect("an address");
     assert!(!is_free(port));
-    worker.post(Job::Call(Box::new(|_| panic!("on {}", "purpose"))));
+    worker.post(Job::call(|_| panic!("on {}", "purpose")));
     let unanswered = worker.ask(|_| Ok(String::new()));
     let rest = worker.rest();
     let [.., Item::Died(why), Item::Ended] = &rest[..] else { panic!("{rest:?}, {unanswered}") };
@@ -104,7 +104,7 @@ fn a_panic_ends_the_worker_and_not_the_process() {
 fn jobs_after_close_are_dropped() {
     let mut worker = Worker::started();
     let (release, gate) = mpsc::channel::<()>();
-    worker.post(Job::Call(Box::new(move |_| gate.recv().expect("to be released"))));
+    worker.post(Job::call(move |_| gate.recv().expect("to be released")));
     worker.handle().close();
     worker.ask(|_| Ok(String::new()));
     release.send(()).expect("it waits");
@@ -113,7 +113,7 @@ fn jobs_after_close_are_dropped() {
 
     let kept = Arc::new(());
     let captured = Arc::clone(&kept);
-    worker.post(Job::Call(Box::new(move |_| drop(captured))));
+    worker.post(Job::call(move |_| drop(captured)));
     assert_eq!(Arc::strong_count(&kept), 1);
 }
 

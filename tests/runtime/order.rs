@@ -108,10 +108,10 @@ fn a_batch_wakes_the_reader_once() {
     worker.call(direct_pair).expect("made");
     let (release, gate) = mpsc::channel::<()>();
     let (begin, begun) = mpsc::channel();
-    worker.post(Job::Call(Box::new(move |_| {
+    worker.post(Job::call(move |_| {
         begin.send(()).expect("the test waits for it");
         gate.recv().expect("to be released");
-    })));
+    }));
     // The worker is in a turn, so the next turn takes all jobs that are posted now.
     begun.recv().expect("the worker lives");
     for n in 0..1000 {

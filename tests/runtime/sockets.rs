@@ -421,7 +421,8 @@ fn every_datagram_of_a_flood_is_accounted_for() {
     assert_eq!(overflowed + dropped, SENT);
 
     // Closing the socket does not reset the counts.
-    worker.post(Job::Call(Box::new(|world| world.sfu.transport(TRANSPORT).expect("open").close())));
+    worker
+        .post(Job::call(|world: &mut World| world.sfu.transport(TRANSPORT).expect("open").close()));
     assert_eq!(counters(&mut worker)["datagramsOverflowed"], overflowed);
 }
 

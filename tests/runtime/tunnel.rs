@@ -103,10 +103,10 @@ fn a_full_tunnel_closes_when_the_other_worker_dies() {
     let [mut near, mut far] = joined();
     // The far worker blocks, so that the tunnel stays full, and then dies without a Close frame.
     let (let_die, gate) = std::sync::mpsc::channel::<()>();
-    far.post(Job::Call(Box::new(move |_| {
+    far.post(Job::call(move |_| {
         gate.recv().expect("released");
         panic!("on purpose");
-    })));
+    }));
     near.send(2 * ROOM as usize);
     near.call(|_| Ok(String::new())).expect("an answer");
     let_die.send(()).expect("it waits");

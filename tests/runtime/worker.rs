@@ -69,10 +69,10 @@ impl Worker {
     ) -> u32 {
         self.next_request += 1;
         let request = self.next_request;
-        self.post(Job::Call(Box::new(move |world| {
+        self.post(Job::call(move |world| {
             let answer = job(world);
             world.answer(request, answer);
-        })));
+        }));
         request
     }
 

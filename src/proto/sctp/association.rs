@@ -31,6 +31,10 @@ use crate::proto::message::{Message, Ppid, Reliability, StreamId};
 /// lives for 60 s (RFC 9260 §16), so once should be enough.
 const MAX_STALE_COOKIES: u8 = 3;
 
+/// The messages of the peer that may wait to be taken before its packets are dropped, in charged bytes. One packet
+/// may complete a receive window full of messages on top.
+const MAX_UNTAKEN: usize = 1024 * 1024;
+
 /// One association with one peer; the comment of the module is its contract. Cheap until
 /// [`Self::connect`].
 #[derive(Debug)]
@@ -59,6 +63,8 @@ pub struct Association {
     control_packet: Option<Bytes>,
     end_reason: Option<EndReason>,
     events: VecDeque<SctpEvent>,
+    /// The charge of the messages among `events`.
+    untaken: usize,
     counters: SctpCounters,
     /// The latest time that a call has passed in.
     clock: Option<Instant>,
@@ -88,6 +94,7 @@ impl Association {
             control_packet: None,
             end_reason: None,
             events: VecDeque::new(),
+            untaken: 0,
             counters: SctpCounters::default(),
             clock: None,
         }
@@ -102,6 +109,10 @@ impl Association {
     /// [`SctpCounters`].
     pub fn handle_packet(&mut self, now: Instant, packet: Bytes) -> bool {
         self.clock = Some(now);
+        if self.untaken >= MAX_UNTAKEN {
+            self.counters.count_dropped(PacketDrop::Overload);
+            return false;
+        }
         self.recall_answered(&packet);
         let verdict = match self.state {
             SctpState::Connecting if init::is(&packet) => self.on_init(now, &packet),
@@ -199,7 +210,25 @@ impl Association {
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<SctpEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if let Some(SctpEvent::Message { message, .. }) = &event {
+            self.untaken -= message.amount().charge;
+        }
+        event
+    }
+
+    /// Whether [`Self::poll_event`] returns a message next. Messages may wait for a while: once [`MAX_UNTAKEN`] bytes
+    /// of them do, packets are dropped.
+    pub fn has_message(&self) -> bool {
+        matches!(self.events.front(), Some(SctpEvent::Message { .. }))
+    }
+
+    /// Takes what a message of the peer has cost, in nanoseconds, out of the peer's share of CPU time. Nothing
+    /// is refused here: if too much is taken, packets are dropped until the share has recovered.
+    pub fn charge(&mut self, now: Instant, cost: u64) {
+        if let Some(engine) = &mut self.engine {
+            engine.charge(now, cost);
+        }
     }
 
     /// When to call [`Self::handle_timeout`].
@@ -317,11 +346,11 @@ impl Association {
     }
 
     /// The charge of everything that is held: messages in the queues and inside sctp-proto, and what has arrived of
-    /// messages of the peer that are not complete.
+    /// the peer's messages, be they incomplete or not taken.
     pub fn bytes_held(&mut self) -> usize {
         self.refresh_flight();
         let inbound = self.engine.as_ref().map_or(0, |engine| engine.bytes_held());
-        self.queues.charge() + self.flight.charge() + inbound
+        self.queues.charge() + self.flight.charge() + inbound + self.untaken
     }
 
     /// Sets the threshold of [`SctpEvent::BufferedAmountLow`] in bytes.

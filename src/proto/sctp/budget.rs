@@ -7,11 +7,12 @@ use super::wire::kind;
 
 /// A peer's packets may take one in this many nanoseconds of the core. A packet with one DATA chunk
 /// costs 1.3 us if nothing is held: a quarter of a core is 190,000 of them per second, more than
-/// DTLS lets through, and leaves the others three quarters.
+/// DTLS lets through, and leaves the others three quarters. The routing of its messages comes out of the
+/// same quarter.
 const SHARE: u32 = 4;
 
 /// What may be saved up: a round trip or two of a fast peer's packets, which arrive in one turn if
-/// the thread was busy elsewhere. It is also the longest that one peer can hold up the others.
+/// the thread was busy elsewhere.
 const BURST: Duration = Duration::from_millis(250);
 
 /// A token bucket of CPU time. A peer that empties it has its packets dropped, which its congestion
@@ -25,15 +26,25 @@ pub(super) struct CpuBudget {
 impl CpuBudget {
     /// Takes `cost` nanoseconds. Returns false, and takes nothing, if fewer are left.
     pub(super) fn take(&mut self, now: Instant, cost: u64) -> bool {
-        let elapsed = self.since.map_or(BURST, |since| now.saturating_duration_since(since));
-        self.since = Some(self.since.map_or(now, |since| since.max(now)));
-        self.used = self.used.saturating_sub(elapsed / SHARE);
+        self.refund(now);
         let used = self.used.saturating_add(Duration::from_nanos(cost));
         let granted = used <= BURST;
         if granted {
             self.used = used;
         }
         granted
+    }
+
+    /// Takes `cost` nanoseconds that were spent already, even if fewer are left.
+    pub(super) fn charge(&mut self, now: Instant, cost: u64) {
+        self.refund(now);
+        self.used = self.used.saturating_add(Duration::from_nanos(cost));
+    }
+
+    fn refund(&mut self, now: Instant) {
+        let elapsed = self.since.map_or(BURST, |since| now.saturating_duration_since(since));
+        self.since = Some(self.since.map_or(now, |since| since.max(now)));
+        self.used = self.used.saturating_sub(elapsed / SHARE);
     }
 }
 
@@ -109,5 +120,16 @@ mod tests {
         assert!(!budget.take(now, 1));
         now += BURST * SHARE;
         assert!(budget.take(now, all));
+    }
+
+    #[test]
+    fn a_charge_beyond_what_is_left_is_paid_before_anything_is_granted() {
+        let mut now = start();
+        let mut budget = CpuBudget::default();
+        budget.charge(now, 2 * BURST.as_nanos() as u64);
+        now += BURST * SHARE;
+        assert!(!budget.take(now, 1));
+        now += Duration::from_millis(4);
+        assert!(budget.take(now, 1_000_000));
     }
 }

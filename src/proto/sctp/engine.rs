@@ -217,6 +217,11 @@ impl Engine {
         }
     }
 
+    /// See [`CpuBudget::charge`](super::budget::CpuBudget::charge).
+    pub(super) fn charge(&mut self, now: Instant, cost: u64) {
+        self.guard.charge(now, cost);
+    }
+
     /// Takes what the packet just judged says about streams.
     pub(super) fn take_stream_effects(&mut self) -> StreamEffects {
         std::mem::take(&mut self.guard.stream_effects)

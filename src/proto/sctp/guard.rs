@@ -369,6 +369,11 @@ impl Guard {
         Ok(())
     }
 
+    /// See [`CpuBudget::charge`].
+    pub(super) fn charge(&mut self, now: Instant, cost: u64) {
+        self.budget.charge(now, cost);
+    }
+
     /// Applies the effects of the packet just screened, which belongs to the peer. `streams`: how
     /// many sctp-proto has.
     pub(super) fn admit(&mut self, now: Instant, ledger: &mut Ledger, streams: usize) -> Admission {

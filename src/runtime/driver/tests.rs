@@ -1,43 +1,329 @@
-//! What one turn may do.
+//! What one turn may do, and what closing meets in it.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::*;
+use crate::options;
 use crate::proto::certificate::Certificate;
-use crate::runtime::outbox::Outbox;
-use crate::sfu::contract::options::PortRange;
+use crate::proto::message::{Amount, Message, Ppid};
+use crate::runtime::job::Place;
+use crate::runtime::log;
+use crate::runtime::outbox::{Item, Outbox};
+use crate::sfu::backlog::Backlog;
+use crate::sfu::contract::options::{LogLevel, PortRange};
+use crate::sfu::event::{DataConsumerEvent, Event};
+use crate::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+use crate::sfu::work;
 
-fn driver() -> Driver {
-    let certificate = Certificate::generate().expect("a certificate");
-    let ports = PortRange { min: 10_000, max: 59_999 };
-    let (inbox, outbox) = (Arc::new(WorkerInbox::default()), Arc::new(Outbox::new(|| {})));
-    Driver::new(World::new(certificate, ports, Arc::clone(&inbox), outbox), inbox)
+/// A worker with routers, each with one direct transport, which has the key of its router.
+struct Scene {
+    driver: Driver,
+    outbox: Arc<Outbox>,
+    /// What JavaScript has sent to each DataProducer and is not routed.
+    intakes: HashMap<u32, Arc<Backlog>>,
+    next: u32,
+}
+
+impl Scene {
+    fn new(routers: impl IntoIterator<Item = u32>) -> Self {
+        let certificate = Certificate::generate().expect("a certificate");
+        let ports = PortRange { min: 10_000, max: 59_999 };
+        let (inbox, outbox) = (Arc::new(WorkerInbox::default()), Arc::new(Outbox::new(|| {})));
+        let mut world = World::new(certificate, ports, Arc::clone(&inbox), Arc::clone(&outbox));
+        for key in routers {
+            world.sfu.create_router(RouterKey(key));
+            let mut router = world.sfu.router(RouterKey(key)).expect("open");
+            router.create_direct_transport(TransportKey(key), &options::direct());
+        }
+        let driver = Driver::new(world, inbox);
+        Self { driver, outbox, intakes: HashMap::new(), next: 1000 }
+    }
+
+    /// A DataProducer on this router, and its DataConsumers.
+    fn produce(
+        &mut self,
+        router: u32,
+        consumers: usize,
+    ) -> (DataProducerKey, Vec<DataConsumerKey>) {
+        self.next += 1;
+        let (key, intake) = (DataProducerKey(self.next), Arc::new(Backlog::new(64 << 20)));
+        self.intakes.insert(self.next, Arc::clone(&intake));
+        let sfu = &mut self.driver.world.sfu;
+        let mut transport = sfu.transport(TransportKey(router)).expect("open");
+        let id = transport.produce_data(key, options::producer(), intake).expect("made").id;
+        let consumer = |number| {
+            let key = DataConsumerKey(number);
+            let mut transport = sfu.transport(TransportKey(router)).expect("open");
+            let options = options::consumer_of(id);
+            transport.consume_data(key, options, Arc::new(Backlog::new(64 << 20))).expect("made");
+            key
+        };
+        let first = self.next + 1;
+        self.next += consumers as u32;
+        (key, (first..=self.next).map(consumer).collect())
+    }
+
+    /// Sends messages with these numbers, as JavaScript does.
+    fn send(&mut self, to: DataProducerKey, numbers: impl IntoIterator<Item = u32>) {
+        for number in numbers {
+            self.intakes[&to.0].enter(Amount::of(4));
+            let message = Message::copy_from_slice(Ppid::BINARY, &number.to_be_bytes());
+            self.driver.inbox.post(Job::Send(to, message, None));
+        }
+    }
+
+    fn call(&mut self, place: Place, call: impl FnOnce(&mut World) + Send + 'static) {
+        self.driver.inbox.post(Job::Call(place, Box::new(call)));
+    }
+
+    /// Runs a turn. Returns the items of the outbox, and what the turn has cost.
+    fn turn(&mut self) -> (VecDeque<Item>, u64) {
+        let Driver { inbox, jobs, readable, world, .. } = &mut self.driver;
+        inbox.take(jobs, readable);
+        let before = world.sfu.work();
+        self.driver.turn(clock::now());
+        let mut items = VecDeque::new();
+        self.outbox.take(&mut items);
+        (items, self.driver.world.sfu.work() - before)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.driver.jobs.is_empty() && !self.driver.world.has_more(clock::now())
+    }
+
+    /// Runs turns until nothing is left. Returns the items of all of them.
+    fn settle(&mut self) -> Vec<Item> {
+        let mut items = Vec::new();
+        loop {
+            items.extend(self.turn().0);
+            if self.is_idle() {
+                return items;
+            }
+        }
+    }
+
+    fn dropped_at_close(&mut self) -> u64 {
+        self.driver.world.dump().messages_dropped_at_close
+    }
+}
+
+/// The numbers of the messages that a DataConsumer gets.
+fn numbers<'a>(items: impl IntoIterator<Item = &'a Item>, consumer: DataConsumerKey) -> Vec<u32> {
+    let number = |item: &Item| match item {
+        Item::Event(Event::Message(key, message)) if *key == consumer => {
+            message.payload.first_chunk().map(|it| u32::from_be_bytes(*it))
+        }
+        _ => None,
+    };
+    items.into_iter().filter_map(number).collect()
+}
+
+fn is_closed(item: &Item, consumer: DataConsumerKey) -> bool {
+    let expected = DataConsumerEvent::DataProducerClose;
+    matches!(item, Item::Event(Event::DataConsumer(key, it)) if *key == consumer && *it == expected)
 }
 
 #[test]
-fn a_turn_does_a_bounded_number_of_jobs_and_leaves_the_rest_in_order() {
-    const EXTRA: usize = 10;
-    let mut driver = driver();
-    let done = Arc::new(Mutex::new(Vec::new()));
-    for number in 0..2 * JOBS_PER_TURN + EXTRA {
-        let done = Arc::clone(&done);
-        driver.inbox.post(Job::Call(Box::new(move |_| done.lock().unwrap().push(number))));
+fn a_turn_is_bounded_by_the_copies_that_it_routes_and_leaves_the_rest_in_order() {
+    const CONSUMERS: usize = 1000;
+    let mut scene = Scene::new([1]);
+    let (producer, consumers) = scene.produce(1, CONSUMERS);
+    scene.send(producer, 0..200);
+    let mut routed = Vec::new();
+    while routed.len() < 200 {
+        let (items, cost) = scene.turn();
+        let copies = work::SHARE / 50;
+        assert!(items.len() as u64 <= 2 * copies + 2 * CONSUMERS as u64, "{} copies", items.len());
+        assert!(cost < 4 * work::SHARE, "{cost} ns");
+        assert!(!items.is_empty());
+        routed.extend(numbers(&items, consumers[CONSUMERS / 2]));
     }
-    driver.inbox.take(&mut driver.jobs, &mut driver.readable);
-    for expected in [JOBS_PER_TURN, 2 * JOBS_PER_TURN, 2 * JOBS_PER_TURN + EXTRA] {
-        driver.turn(clock::now());
-        assert_eq!(done.lock().unwrap().len(), expected);
+    assert!(routed.into_iter().eq(0..200));
+    scene.turn();
+    assert!(scene.is_idle());
+}
+
+#[test]
+fn a_turn_does_a_bounded_number_of_calls_and_leaves_the_rest_in_order() {
+    const CALLS: usize = 10_000;
+    let mut scene = Scene::new([]);
+    let done = Arc::new(Mutex::new(Vec::new()));
+    for number in 0..CALLS {
+        let done = Arc::clone(&done);
+        scene.call(Place::Any, move |_| done.lock().unwrap().push(number));
+    }
+    let mut before = 0;
+    while before < CALLS {
+        scene.turn();
+        let after = done.lock().unwrap().len();
+        assert!(after > before && after - before <= (work::SHARE / work::CALL) as usize);
+        before = after;
     }
     assert!(done.lock().unwrap().is_sorted());
-    assert!(driver.jobs.is_empty());
 }
 
 #[test]
-fn jobs_after_a_close_are_not_done() {
-    let mut driver = driver();
-    driver.inbox.post(Job::Close);
-    driver.inbox.post(Job::Call(Box::new(|_| panic!("done after the close"))));
-    driver.inbox.take(&mut driver.jobs, &mut driver.readable);
-    driver.turn(clock::now());
-    assert!(driver.world.is_closing());
+fn a_busy_producer_delays_no_other() {
+    let mut scene = Scene::new([1, 2]);
+    let (busy, _) = scene.produce(1, 1000);
+    let (quiet, consumers) = scene.produce(2, 1);
+    for number in 0..10 {
+        scene.send(busy, 0..1000);
+        scene.send(quiet, [number]);
+        let (items, _) = scene.turn();
+        assert_eq!(numbers(&items, consumers[0]), [number], "in the turn in which it comes");
+    }
+    assert!(!scene.is_idle());
+}
+
+#[test]
+fn calls_keep_their_place_among_the_messages_of_their_producer() {
+    let mut scene = Scene::new([1]);
+    let (producer, consumers) = scene.produce(1, 1000);
+    let [first, second, ..] = consumers[..] else { panic!("{consumers:?}") };
+    let id = scene.driver.world.sfu.data_producer(producer).expect("open").dump().id;
+    scene.send(producer, 0..100);
+    scene.call(Place::DataConsumer(first), move |world| {
+        world.sfu.data_consumer(first).expect("open").pause();
+    });
+    scene.send(producer, 100..200);
+    scene.call(Place::DataProducer(producer), move |world| {
+        world.sfu.data_producer(producer).expect("open").pause();
+    });
+    scene.send(producer, 200..300);
+    scene.call(Place::DataProducer(producer), move |world| {
+        world.sfu.data_producer(producer).expect("open").resume();
+    });
+    let late = DataConsumerKey(1);
+    scene.call(Place::Any, move |world| {
+        let found = world.sfu.find(id);
+        world.call_behind(found, move |world| {
+            let mut transport = world.sfu.transport(TransportKey(1)).expect("open");
+            let backlog = Arc::new(Backlog::new(64 << 20));
+            transport.consume_data(late, options::consumer_of(id), backlog).expect("made");
+        });
+    });
+    scene.send(producer, 300..400);
+    let items = scene.settle();
+    assert!(numbers(&items, first).into_iter().eq(0..100));
+    assert!(numbers(&items, second).into_iter().eq((0..200).chain(300..400)));
+    assert!(numbers(&items, late).into_iter().eq(300..400));
+}
+
+#[test]
+fn a_call_to_another_object_does_not_wait_for_messages() {
+    let mut scene = Scene::new([1, 2]);
+    let (busy, _) = scene.produce(1, 1000);
+    scene.send(busy, 0..10_000);
+    scene.call(Place::Any, |world| world.close_router(RouterKey(2)));
+    scene.turn();
+    scene.turn();
+    assert!(scene.driver.world.sfu.router(RouterKey(2)).is_err());
+    assert_eq!(scene.dropped_at_close(), 0);
+}
+
+#[test]
+fn what_was_sent_just_before_a_close_is_routed_before_it() {
+    for close in 0..3 {
+        let mut scene = Scene::new([1, 2]);
+        let (busy, _) = scene.produce(2, 1000);
+        let (producer, _) = scene.produce(1, 0);
+        let id = scene.driver.world.sfu.data_producer(producer).expect("open").dump().id;
+        let consumer = DataConsumerKey(1);
+        let sfu = &mut scene.driver.world.sfu;
+        sfu.router(RouterKey(1))
+            .expect("open")
+            .create_direct_transport(TransportKey(3), &options::direct());
+        let backlog = Arc::new(Backlog::new(64 << 20));
+        let mut other = sfu.transport(TransportKey(3)).expect("open");
+        other.consume_data(consumer, options::consumer_of(id), backlog).expect("made");
+        scene.send(busy, 0..1000);
+        scene.send(producer, 0..5);
+        scene.call(Place::Any, move |world| match close {
+            0 => world.close_data_producer(producer),
+            1 => world.close_transport(TransportKey(1)),
+            _ => world.close_router(RouterKey(1)),
+        });
+        let mut items = scene.turn().0;
+        items.extend(scene.turn().0);
+        assert_eq!(numbers(&items, consumer), [0, 1, 2, 3, 4]);
+        assert!(items.iter().any(|it| is_closed(it, consumer)));
+        assert_eq!(scene.dropped_at_close(), 0);
+    }
+}
+
+#[test]
+fn a_close_drops_what_exceeds_one_turn_and_counts_it() {
+    const SENT: u32 = 10_000;
+    for close in 0..3 {
+        let mut scene = Scene::new([1, 2]);
+        let (producer, consumers) = scene.produce(1, 1000);
+        let (other, others) = scene.produce(2, 1000);
+        scene.send(producer, 0..SENT);
+        scene.send(other, 0..100);
+        scene.call(Place::Any, move |world| match close {
+            0 => world.close_data_producer(producer),
+            1 => world.close_transport(TransportKey(1)),
+            _ => world.close_router(RouterKey(1)),
+        });
+        let mut items = Vec::new();
+        while scene.driver.world.sfu.data_producer(producer).is_ok() {
+            let (more, cost) = scene.turn();
+            assert!(cost < 6 * work::SHARE, "{cost} ns");
+            items.extend(more);
+        }
+        let dropped = scene.dropped_at_close();
+        items.extend(scene.settle());
+        let routed = numbers(&items, consumers[0]);
+        assert!(routed.iter().copied().eq(0..routed.len() as u32));
+        assert!(routed.len() < 100, "a few turns of them: {}", routed.len());
+        assert_eq!(dropped, u64::from(SENT) - routed.len() as u64);
+        assert_eq!(scene.dropped_at_close(), dropped, "once");
+        assert_eq!(scene.intakes[&producer.0].charge(), 0);
+        assert!(numbers(&items, others[0]).into_iter().eq(0..100), "others lose nothing");
+    }
+}
+
+#[test]
+fn a_cascade_is_spread_over_turns_and_holds_back_what_comes_after_it() {
+    const CONSUMERS: usize = 20_000;
+    let mut scene = Scene::new([1]);
+    let (producer, consumers) = scene.produce(1, CONSUMERS);
+    let gone = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&gone);
+    scene.call(Place::Any, move |world| world.close_data_producer(producer));
+    scene.call(Place::Any, move |world| *seen.lock().unwrap() = Some(world.sfu.is_closing()));
+    let mut items = Vec::new();
+    let mut turns = 0;
+    while gone.lock().unwrap().is_none() {
+        let (more, cost) = scene.turn();
+        assert!(cost < 4 * work::SHARE, "{cost} ns");
+        items.extend(more);
+        turns += 1;
+    }
+    assert!(turns > 3, "{turns}");
+    assert_eq!(*gone.lock().unwrap(), Some(false));
+    assert!(items.iter().zip(&consumers).all(|(item, key)| is_closed(item, *key)));
+    assert_eq!(items.len(), CONSUMERS);
+}
+
+#[test]
+fn the_end_overtakes_what_waits_and_the_log_has_how_much() {
+    const SENT: u32 = 100_000;
+    log::attach(LogLevel::Warn, vec!["info".into()]);
+    let mut scene = Scene::new([1]);
+    let (producer, _) = scene.produce(1, 1000);
+    scene.send(producer, 0..SENT);
+    let inbox = Arc::clone(&scene.driver.inbox);
+    inbox.end();
+    inbox.post(Job::call(|_| panic!("posted after the end")));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.expect("a runtime").block_on(scene.driver.run());
+    assert!(inbox.is_closed());
+    let mut items = VecDeque::new();
+    scene.outbox.take(&mut items);
+    let [Item::Log("warn", line)] = items.make_contiguous() else { panic!("{items:?}") };
+    let dropped = line.split(' ').find_map(|word| word.parse().ok());
+    assert!(dropped.is_some_and(|it: u32| (SENT - 100..SENT).contains(&it)), "{line}");
 }

@@ -80,6 +80,8 @@ pub struct WorkerDump {
     pub outbox: OutboxCounters,
     #[serde(flatten)]
     pub memory: MemoryCounters,
+    /// Messages that were sent or had arrived, and were not routed before their DataProducer closed.
+    pub messages_dropped_at_close: u64,
     pub web_rtc_server_ids: Vec<Uuid>,
     pub router_ids: Vec<Uuid>,
     pub channel_message_handlers: ChannelMessageHandlers,

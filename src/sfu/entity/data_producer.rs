@@ -9,6 +9,7 @@ use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::options::DataProducerOptions;
 use crate::sfu::contract::parameters::{DataType, SctpStreamParameters};
 use crate::sfu::id::{DataConsumerKey, RouterKey, TransportKey};
+use crate::sfu::roster::Roster;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(in crate::sfu) struct DataProducer {
     pub(in crate::sfu) paused: bool,
     /// Behind a pipe: whether the DataProducer at the other end is paused. It stops its messages itself.
     pub(in crate::sfu) origin_paused: bool,
-    pub(in crate::sfu) consumers: Vec<DataConsumerKey>,
+    pub(in crate::sfu) consumers: Roster<DataConsumerKey>,
     /// Counts the messages that JavaScript has sent and we have not routed yet. Only a direct producer has it.
     pub(in crate::sfu) intake: Option<Arc<Backlog>>,
     pub(in crate::sfu) wants_drain: bool,
@@ -50,7 +51,7 @@ impl DataProducer {
             protocol: options.protocol,
             paused: options.paused,
             origin_paused: options.origin_paused,
-            consumers: Vec::new(),
+            consumers: Roster::default(),
             intake,
             wants_drain: false,
             messages_received: 0,

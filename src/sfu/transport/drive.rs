@@ -14,6 +14,7 @@ use crate::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEv
 use crate::sfu::id::{DataConsumerKey, TransportKey};
 use crate::sfu::memory::{self, Waiter};
 use crate::sfu::pipe_header::Control;
+use crate::sfu::work;
 
 use crate::sfu::entity::transport::{Kind, Polled, Transport};
 
@@ -56,14 +57,20 @@ impl Sfu {
         self.touch(key);
     }
 
-    /// Flushes every transport that had input, once.
+    /// Flushes the transports that had input, as many as one turn may.
     pub(in crate::sfu) fn flush_dirty(&mut self) {
-        while let Some(key) = self.dirty.pop() {
+        let end = self.work + work::SHARE;
+        while self.work < end
+            && let Some(key) = self.dirty.pop_front()
+        {
             let Some(transport) = self.transports.get_mut(&key) else { continue };
+            let before = self.transmits.bytes();
             transport.poll_transmit(self.now, &mut self.transmits);
             if let Some(memory) = &self.memory {
                 transport.count(memory);
             }
+            let sent = (self.transmits.bytes() - before) as u64;
+            self.work += work::POLL + work::BYTE_OUT * sent;
             self.publish_buffered_amounts(key);
             self.pump(key);
             self.emit_path_changes(key);
@@ -86,9 +93,13 @@ impl Sfu {
         transport.backlogged = waiting;
     }
 
-    /// Wakes the transports whose deadline has come.
+    /// Wakes the transports whose deadline has come, as many as one turn may.
     pub(in crate::sfu) fn handle_deadlines(&mut self) {
-        while let Some(key) = self.deadlines.expired(self.now) {
+        let end = self.work + work::SHARE;
+        while self.work < end
+            && let Some(key) = self.deadlines.expired(self.now)
+        {
+            self.work += work::DEADLINE;
             if key == memory::DEADLINE {
                 self.look_at_waiters();
                 continue;
@@ -134,9 +145,38 @@ impl Sfu {
         }
     }
 
-    /// Takes all outputs of a transport and handles each.
+    /// Takes all outputs of a transport and handles each. Messages that exceed the share of this turn wait for
+    /// their turn, and so does what comes after them.
     pub(in crate::sfu) fn pump(&mut self, key: TransportKey) {
-        while let Some(polled) = self.transports.get_mut(&key).and_then(Transport::poll) {
+        // Those that wait already come first.
+        let limit = if self.postponed.is_empty() { work::SHARE } else { 0 };
+        self.pump_within(key, limit);
+    }
+
+    /// Continues with the messages that wait, in turns.
+    pub(in crate::sfu) fn route_postponed(&mut self) {
+        // Of the share, what came in this turn may have taken all.
+        let end = self.routed + work::SHARE;
+        while self.routed < end
+            && let Some(key) = self.postponed.pop_front()
+        {
+            if let Some(transport) = self.transports.get_mut(&key) {
+                transport.postponed = false;
+                self.pump_within(key, self.routed + work::QUANTUM);
+            }
+        }
+    }
+
+    /// Like [`Self::pump`], until messages of peers have cost `limit` in this turn.
+    pub(in crate::sfu) fn pump_within(&mut self, key: TransportKey, limit: u64) {
+        while let Some(transport) = self.transports.get_mut(&key) {
+            if self.routed >= limit && transport.has_message() {
+                if !std::mem::replace(&mut transport.postponed, true) {
+                    self.postponed.push_back(key);
+                }
+                return;
+            }
+            let Some(polled) = transport.poll() else { return };
             match polled {
                 Polled::Event(event) => self.push_transport_event(key, event),
                 Polled::TunnelFrame(frame) => self.events.push_back(Event::TunnelFrame(key, frame)),

@@ -5,8 +5,8 @@ use crate::sfu::contract::dump::{
 };
 use crate::sfu::contract::parameters::NegotiatedStreams;
 use crate::sfu::contract::stats::{KindStats, TransportStats};
-use crate::sfu::entity::data_producer::DataProducer;
 use crate::sfu::entity::transport::Kind;
+use crate::sfu::id::DataProducerKey;
 
 use super::TransportMut;
 
@@ -15,12 +15,12 @@ impl TransportMut<'_> {
     pub fn dump(&mut self) -> TransportDump {
         let transport = &self.sfu.transports[&self.key];
         let producers = &self.sfu.data_producers;
-        let id_of = |key| producers.get(key).map(|it: &DataProducer| it.id);
+        let id_of = |key: DataProducerKey| producers.get(&key).map(|it| it.id);
         let consumers = &self.sfu.data_consumers;
         let mut streams: Vec<_> = transport
             .producer_streams
             .iter()
-            .filter_map(|(&key, producer)| Some(KeyValue { key, value: id_of(producer)? }))
+            .filter_map(|(&key, producer)| Some(KeyValue { key, value: id_of(*producer)? }))
             .collect();
         streams.sort_by_key(|it| it.key);
         let negotiated = transport.negotiated_streams();
@@ -43,7 +43,7 @@ impl TransportMut<'_> {
             data_consumer_ids: transport
                 .data_consumers
                 .iter()
-                .filter_map(|key| Some(consumers.get(key)?.id))
+                .filter_map(|key| Some(consumers.get(&key)?.id))
                 .collect(),
             recv_rtp_header_extensions: Default::default(),
             rtp_listener: Default::default(),

@@ -63,7 +63,7 @@ impl Sfu {
                     self.release_socket(listen.socket);
                 }
                 if let Some(server) = it.server.and_then(|key| self.servers.get_mut(&key)) {
-                    server.transports.retain(|it| *it != key);
+                    server.transports.remove(key);
                 }
             }
         }

@@ -86,6 +86,7 @@ impl Association {
                     self.on_dcep(stream, message.payload);
                 }
                 Reassembled::Message(message) => {
+                    self.untaken += message.amount().charge;
                     self.events.push_back(SctpEvent::Message { stream, message });
                 }
                 Reassembled::Garbled => self.counters.garbled += 1,

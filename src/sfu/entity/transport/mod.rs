@@ -8,6 +8,7 @@ pub(in crate::sfu) mod sctp_over_udp;
 pub(in crate::sfu) mod streams;
 pub(in crate::sfu) mod webrtc;
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use rustc_hash::FxHashMap;
@@ -21,6 +22,7 @@ use crate::sfu::contract::parameters::{Bitrates, DropCount, SctpParameters};
 use crate::sfu::event::TransportEvent;
 use crate::sfu::id::{self, DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use crate::sfu::meter::Meter;
+use crate::sfu::roster::Roster;
 
 /// What `dump()` shows as both limits of a transport without SCTP, in bytes. Such a transport carries no
 /// messages, so `lib/` sends no sizes for it.
@@ -38,8 +40,8 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) sctp: Option<SctpBounds>,
     pub(in crate::sfu) max_send_message_size: u32,
     pub(in crate::sfu) max_receive_message_size: u32,
-    pub(in crate::sfu) data_producers: Vec<DataProducerKey>,
-    pub(in crate::sfu) data_consumers: Vec<DataConsumerKey>,
+    pub(in crate::sfu) data_producers: Roster<DataProducerKey>,
+    pub(in crate::sfu) data_consumers: Roster<DataConsumerKey>,
     pub(in crate::sfu) producer_streams: FxHashMap<StreamId, DataProducerKey>,
     pub(in crate::sfu) consumer_streams: FxHashMap<StreamId, DataConsumerKey>,
     /// On a pipe: streams without a DataProducer yet, and whether their origin is paused.
@@ -57,6 +59,8 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) dirty: bool,
     /// What the association counts in the worker's memory.
     counted: usize,
+    /// Whether messages of the peer wait to be routed: the transport is in the list of those.
+    pub(in crate::sfu) postponed: bool,
 }
 
 pub(in crate::sfu) use polled::Polled;
@@ -86,8 +90,8 @@ impl Transport {
             max_send_message_size: size(|it| it.max_send_message_size),
             max_receive_message_size: size(|it| it.max_receive_message_size),
             sctp: sctp.map(SctpBounds::from),
-            data_producers: Vec::new(),
-            data_consumers: Vec::new(),
+            data_producers: Roster::default(),
+            data_consumers: Roster::default(),
             producer_streams: FxHashMap::default(),
             consumer_streams: FxHashMap::default(),
             origins_paused: FxHashMap::default(),
@@ -102,6 +106,7 @@ impl Transport {
             discarded: DropCount::default(),
             dirty: false,
             counted: 0,
+            postponed: false,
         }
     }
 
@@ -118,9 +123,13 @@ impl Transport {
     }
 
     /// Marks this transport as dirty, so that the flush at the end of the turn asks it for datagrams.
-    pub(in crate::sfu) fn mark_dirty(&mut self, key: TransportKey, dirty: &mut Vec<TransportKey>) {
+    pub(in crate::sfu) fn mark_dirty(
+        &mut self,
+        key: TransportKey,
+        dirty: &mut VecDeque<TransportKey>,
+    ) {
         if !std::mem::replace(&mut self.dirty, true) {
-            dirty.push(key);
+            dirty.push_back(key);
         }
     }
 
@@ -130,6 +139,16 @@ impl Transport {
             Kind::WebRtc(it) => it.poll(),
             Kind::Plain(it) => it.poll(),
             Kind::Pipe(it) => it.poll(),
+        }
+    }
+
+    /// Whether [`Self::poll`] returns a message next.
+    pub(in crate::sfu) fn has_message(&self) -> bool {
+        match &self.kind {
+            Kind::Direct => false,
+            Kind::WebRtc(it) => it.peer.has_message(),
+            Kind::Plain(it) => it.has_message(),
+            Kind::Pipe(it) => it.path.has_message(),
         }
     }
 

@@ -36,6 +36,11 @@ impl Plain {
         self.path.poll_event().map(Polled::Sctp)
     }
 
+    /// Whether [`Self::poll`] returns a message next.
+    pub(in crate::sfu) fn has_message(&self) -> bool {
+        !self.unannounced && (self.learned || !self.comedia) && self.path.has_message()
+    }
+
     pub(in crate::sfu) fn tuple_info(&self) -> TupleInfo {
         if self.comedia && !self.learned {
             self.path.local_tuple_info()

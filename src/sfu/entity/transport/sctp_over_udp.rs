@@ -186,6 +186,11 @@ impl SctpOverUdp {
         self.sctp.as_mut()?.poll_event()
     }
 
+    /// Whether [`Self::poll_event`] returns a message next.
+    pub(in crate::sfu) fn has_message(&self) -> bool {
+        self.sctp.as_ref().is_some_and(Association::has_message)
+    }
+
     pub(in crate::sfu) fn poll_transmit(&mut self, now: Instant, out: &mut Transmits) {
         let (Some(sctp), Some(remote)) = (&mut self.sctp, self.remote) else { return };
         let tuple = Tuple { socket: self.listen.socket, local: self.asked, remote };

@@ -45,6 +45,10 @@ impl Transport {
         }
     }
 
+    pub(in crate::sfu) fn has_tunnel(&self) -> bool {
+        self.tunnel().is_some()
+    }
+
     pub(in crate::sfu) fn tunnel_mut(&mut self) -> Option<&mut Tunnel> {
         match &mut self.kind {
             Kind::Pipe(it) => it.tunnel.as_mut(),
@@ -173,6 +177,16 @@ impl Transport {
             sctp.send_control(stream, control);
         }
         true
+    }
+
+    /// Charges the peer for work that one of its messages has caused, in nanoseconds. The other end of a pipe is not
+    /// charged: it is a router, which has charged its own peers.
+    pub(in crate::sfu) fn charge(&mut self, now: Instant, cost: u64) {
+        if !self.is_pipe()
+            && let Some(sctp) = self.sctp_mut()
+        {
+            sctp.charge(now, cost);
+        }
     }
 
     pub(in crate::sfu) fn buffered_amount(&self, stream: StreamId) -> usize {

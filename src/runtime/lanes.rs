@@ -1,0 +1,154 @@
+//! Messages that have exceeded the share of their turn, and calls that come after them.
+//!
+//! ```text
+//! inbox ─► driver ─┬─► done at once
+//!                  └─► the lane of its source ─► done in turns, a quantum each
+//! ```
+//!
+//! A source is a direct DataProducer, or the tunnel through which another worker's messages come. Each has a lane of
+//! its own, so that what waits for one source delays no other, and close() finds what was sent before it.
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+
+use crate::sfu::source::Source;
+
+use super::job::Job;
+
+/// The lanes of the owner of jobs `W`.
+pub(super) struct Lanes<W> {
+    /// A lane that has become empty stays until its turn comes.
+    lanes: FxHashMap<Source, Lane<W>>,
+    turns: VecDeque<Source>,
+}
+
+struct Lane<W> {
+    jobs: VecDeque<Job<W>>,
+    /// The messages among the jobs, unless they are counted as dropped already.
+    messages: u64,
+}
+
+impl<W> Default for Lanes<W> {
+    fn default() -> Self {
+        Self { lanes: FxHashMap::default(), turns: VecDeque::new() }
+    }
+}
+
+impl<W> Lanes<W> {
+    /// Whether there is no lane.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
+    /// Whether something of this source waits.
+    pub(super) fn waits(&self, source: Source) -> bool {
+        self.lanes.get(&source).is_some_and(|lane| !lane.jobs.is_empty())
+    }
+
+    pub(super) fn push(&mut self, source: Source, job: Job<W>) {
+        let lane = self.lanes.entry(source).or_insert_with(|| {
+            self.turns.push_back(source);
+            Lane { jobs: VecDeque::new(), messages: 0 }
+        });
+        lane.messages += u64::from(job.is_message());
+        lane.jobs.push_back(job);
+    }
+
+    /// The source whose turn it is. The next call returns the one after it.
+    pub(super) fn take_turn(&mut self) -> Option<Source> {
+        while let Some(source) = self.turns.pop_front() {
+            if self.waits(source) {
+                self.turns.push_back(source);
+                return Some(source);
+            }
+            self.lanes.remove(&source);
+        }
+        None
+    }
+
+    /// The next job of this source.
+    pub(super) fn pop(&mut self, source: Source) -> Option<Job<W>> {
+        let lane = self.lanes.get_mut(&source)?;
+        let job = lane.jobs.pop_front()?;
+        if job.is_message() {
+            lane.messages = lane.messages.saturating_sub(1);
+        }
+        Some(job)
+    }
+
+    /// The messages of this source that wait. From now on they do not count: nothing takes them any more, and they
+    /// go when their turn comes.
+    pub(super) fn write_off(&mut self, source: Source) -> u64 {
+        self.lanes.get_mut(&source).map_or(0, |lane| std::mem::take(&mut lane.messages))
+    }
+
+    /// How many messages wait.
+    pub(super) fn messages(&self) -> u64 {
+        self.lanes.values().map(|lane| lane.messages).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::message::{Message, Ppid};
+    use crate::sfu::id::DataProducerKey;
+
+    fn source(number: u32) -> Source {
+        Source::DataProducer(DataProducerKey(number))
+    }
+
+    fn push(lanes: &mut Lanes<()>, number: u32, text: &str) {
+        let message = Message::copy_from_slice(Ppid::STRING, text.as_bytes());
+        lanes.push(source(number), Job::Send(DataProducerKey(number), message, None));
+    }
+
+    fn pop(lanes: &mut Lanes<()>, source: Source) -> String {
+        match lanes.pop(source) {
+            Some(Job::Send(_, message, _)) => String::from_utf8_lossy(&message.payload).into(),
+            _ => String::new(),
+        }
+    }
+
+    #[test]
+    fn sources_take_turns_and_each_keeps_its_order() {
+        let mut lanes = Lanes::default();
+        for (number, text) in [(1, "a"), (1, "b"), (1, "c"), (2, "x"), (3, "y")] {
+            push(&mut lanes, number, text);
+        }
+        let mut taken = String::new();
+        while let Some(source) = lanes.take_turn() {
+            taken += &pop(&mut lanes, source);
+        }
+        assert_eq!(taken, "axybc");
+        assert!(lanes.is_empty());
+    }
+
+    #[test]
+    fn a_source_that_comes_back_before_its_turn_has_one_turn() {
+        let mut lanes = Lanes::default();
+        push(&mut lanes, 1, "a");
+        push(&mut lanes, 2, "x");
+        assert_eq!(pop(&mut lanes, source(1)), "a");
+        assert!(!lanes.waits(source(1)));
+        push(&mut lanes, 1, "b");
+        push(&mut lanes, 1, "c");
+        let turns = [(); 3].map(|()| lanes.take_turn());
+        assert_eq!(turns, [1, 2, 1].map(|it| Some(source(it))));
+    }
+
+    #[test]
+    fn messages_are_written_off_once() {
+        let mut lanes = Lanes::default();
+        for text in ["a", "bb", "ccc"] {
+            push(&mut lanes, 1, text);
+        }
+        pop(&mut lanes, source(1));
+        assert_eq!(lanes.messages(), 2);
+        assert_eq!(lanes.write_off(source(1)), 2);
+        assert_eq!(lanes.write_off(source(1)), 0);
+        assert_eq!(pop(&mut lanes, source(1)), "bb");
+        assert_eq!(lanes.messages(), 0);
+    }
+}

@@ -1,0 +1,205 @@
+//! The close cascade: everything below what is closed, over as many turns as that takes.
+//!
+//! ```text
+//! WebRtcServer, router ─► transports ─► DataProducers ─► their DataConsumers, on any transport
+//!                                    └► DataConsumers
+//! ```
+//!
+//! What was asked to close is gone at once for requests that name it. What is below follows in order, a share per
+//! turn. The caller holds back requests and messages from JavaScript until [`Sfu::is_closing`] is false, so that none
+//! meets half of a cascade; datagrams it does not hold back.
+
+use std::vec::IntoIter;
+
+use super::Sfu;
+use super::cascade::Step;
+use super::entity::data_consumer::Destination;
+use super::entity::transport::{Kind, Polled};
+use super::event::{DataConsumerEvent, Event};
+use super::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
+use super::memory;
+use super::roster::Roster;
+use super::work;
+use crate::proto::net::SocketId;
+use crate::proto::sctp::SctpEvent;
+
+impl Sfu {
+    /// Whether part of a cascade is left for the next turn.
+    pub fn is_closing(&self) -> bool {
+        !self.closing.is_empty()
+    }
+
+    /// Closes everything. [`Self::flush`] then returns the last packets to the peers.
+    pub fn close(&mut self) {
+        for key in self.routers.keys().copied().collect::<Vec<_>>() {
+            self.remove_router(key);
+        }
+        for key in self.servers.keys().copied().collect::<Vec<_>>() {
+            self.remove_webrtc_server(key);
+        }
+        while self.is_closing() {
+            self.continue_closing();
+        }
+        self.waiters.clear();
+        self.deadlines.remove(memory::DEADLINE);
+    }
+
+    /// Removes a router and everything on it.
+    pub(super) fn remove_router(&mut self, key: RouterKey) {
+        let Some(router) = self.routers.remove(&key) else { return };
+        self.begin_closing([Step::Transports(keys(&router.transports))]);
+    }
+
+    /// Removes a server and the transports on it.
+    pub(super) fn remove_webrtc_server(&mut self, key: WebRtcServerKey) {
+        let Some(server) = self.servers.remove(&key) else { return };
+        let sockets: Vec<SocketId> = server.listens.iter().map(|it| it.socket).collect();
+        let transports = Step::Transports(keys(&server.transports));
+        self.begin_closing([Step::Sockets(sockets.into_iter()), transports]);
+    }
+
+    /// Removes a transport and everything on it, and queues the last packets to the peer, which end the session.
+    pub(super) fn remove_transport(&mut self, key: TransportKey) {
+        self.begin_closing([Step::Transports(vec![key].into_iter())]);
+    }
+
+    /// Removes a DataProducer and its DataConsumers, each of which emits that its DataProducer closed.
+    pub(super) fn remove_data_producer(&mut self, key: DataProducerKey) {
+        self.begin_closing([Step::Producers(vec![key].into_iter())]);
+    }
+
+    /// The last of `steps` comes first.
+    fn begin_closing<const N: usize>(&mut self, steps: [Step; N]) {
+        self.closing.extend(steps);
+        self.continue_closing();
+    }
+
+    /// Closes more of what is left, as far as one turn may.
+    pub(super) fn continue_closing(&mut self) {
+        let end = self.work + work::SHARE;
+        while self.work < end
+            && let Some(step) = self.closing.last_mut()
+        {
+            match step {
+                Step::Transports(left) => match left.next() {
+                    Some(key) => self.begin_transport(key),
+                    None => self.end_step(),
+                },
+                Step::Producers(left) => match left.next() {
+                    Some(key) => self.detach_data_producer(key),
+                    None => self.end_step(),
+                },
+                Step::ConsumersOfProducer(left) => match left.next() {
+                    Some(key) => {
+                        if self.remove_data_consumer(key) {
+                            let event = DataConsumerEvent::DataProducerClose;
+                            self.events.push_back(Event::DataConsumer(key, event));
+                        }
+                    }
+                    None => self.end_step(),
+                },
+                Step::ConsumersOfTransport(left) => match left.next() {
+                    Some(key) => {
+                        self.remove_data_consumer(key);
+                    }
+                    None => self.end_step(),
+                },
+                Step::Sockets(left) => match left.next() {
+                    Some(socket) => self.release_socket(socket),
+                    None => self.end_step(),
+                },
+                Step::Transport(key) => {
+                    let key = *key;
+                    self.end_step();
+                    self.end_transport(key);
+                }
+            }
+        }
+    }
+
+    fn end_step(&mut self) {
+        self.closing.pop();
+    }
+
+    fn begin_transport(&mut self, key: TransportKey) {
+        // What has arrived keeps its place before the close, for one share.
+        self.pump_within(key, self.routed + work::SHARE);
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        let producers = Step::Producers(keys(&transport.data_producers));
+        let consumers = Step::ConsumersOfTransport(keys(&transport.data_consumers));
+        self.closing.extend([Step::Transport(key), consumers, producers]);
+    }
+
+    /// Removes a DataProducer. Its DataConsumers are the next step.
+    fn detach_data_producer(&mut self, key: DataProducerKey) {
+        let Some(producer) = self.data_producers.remove(&key) else { return };
+        self.work += work::CLOSE_PRODUCER;
+        self.data_producer_ids.remove(&producer.id);
+        if let Some(intake) = &producer.intake {
+            // The messages that are still on their way are dropped when they come.
+            intake.leave(intake.amount());
+        }
+        self.closing.push(Step::ConsumersOfProducer(keys(&producer.consumers)));
+        let Some(transport) = self.transports.get_mut(&producer.transport) else { return };
+        transport.data_producers.remove(key);
+        if let Some(stream) = producer.stream {
+            transport.producer_streams.remove(&stream.stream_id);
+            transport.reset_unused_stream(stream.stream_id);
+            self.touch(producer.transport);
+        }
+    }
+
+    /// Removes a DataConsumer. Returns whether it was there.
+    pub(super) fn remove_data_consumer(&mut self, key: DataConsumerKey) -> bool {
+        let Some(consumer) = self.data_consumers.remove(&key) else { return false };
+        self.work += work::CLOSE_CONSUMER;
+        if let Some(producer) = self.data_producers.get_mut(&consumer.producer) {
+            producer.consumers.remove(key);
+        }
+        if let Some(transport) = self.transports.get_mut(&consumer.transport) {
+            transport.data_consumers.remove(key);
+            if let Destination::Sctp { stream, chosen, .. } = &consumer.destination {
+                transport.consumer_streams.remove(&stream.stream_id);
+                transport.close_consumer_stream(stream.stream_id, *chosen);
+                consumer.publish_buffered_amount(0);
+                self.touch(consumer.transport);
+            }
+        }
+        true
+    }
+
+    /// Ends the session of a transport that has neither DataProducers nor DataConsumers, and removes it.
+    fn end_transport(&mut self, key: TransportKey) {
+        let Some(mut transport) = self.transports.remove(&key) else { return };
+        self.work += work::CLOSE_TRANSPORT;
+        if let Some(memory) = &self.memory {
+            transport.uncount(memory);
+        }
+        self.deadlines.remove(key);
+        while let Some(polled) = transport.poll() {
+            match polled {
+                Polled::Sctp(SctpEvent::Message { .. }) => self.messages_dropped_at_close += 1,
+                Polled::UsernameRetired(it) => self.paths.remove_username(&it, key),
+                Polled::TunnelFrame(frame) => self.events.push_back(Event::TunnelFrame(key, frame)),
+                _ => {}
+            }
+        }
+        match &mut transport.kind {
+            Kind::Direct => {}
+            Kind::WebRtc(it) => it.peer.close(self.now, &mut self.transmits),
+            Kind::Plain(it) => it.path.close(self.now, &mut self.transmits),
+            Kind::Pipe(it) => it.close(self.now, &mut self.transmits),
+        }
+        while let Some(Polled::TunnelFrame(frame)) = transport.poll() {
+            self.events.push_back(Event::TunnelFrame(key, frame));
+        }
+        self.forget_paths(key, &transport);
+        if let Some(router) = self.routers.get_mut(&transport.router) {
+            router.transports.remove(key);
+        }
+    }
+}
+
+fn keys<K: Copy + Ord>(roster: &Roster<K>) -> IntoIter<K> {
+    roster.iter().collect::<Vec<_>>().into_iter()
+}

@@ -1,0 +1,50 @@
+//! What something costs: an estimate, in nanoseconds of the worker's time.
+//!
+//! This room does not read the clock. Every loop whose length an application or a peer decides adds up what it does
+//! instead, and stops at [`SHARE`]; the rest is due in the next turn. So a turn is bounded by the work that its input
+//! causes, and virtual time shows the same bounds.
+//!
+//! The figures are measured on one core of a server of 2021 and need not be exact: on a machine that is half as fast
+//! a turn takes twice as long.
+
+use super::subchannels::{Selector, Subchannels};
+
+/// What each part of a turn may cost: half a millisecond, in which one core routes 10,000 copies of a small
+/// message. A turn has five parts (see `driver.rs`).
+pub const SHARE: u64 = 500_000;
+
+/// What one of several that share a part may take before the next one's turn comes.
+pub const QUANTUM: u64 = SHARE / 8;
+
+/// A job from another thread that is moved to where it waits.
+pub const MOVE: u64 = 30;
+/// A job that is done.
+pub const JOB: u64 = 30;
+/// A job that is a call.
+pub const CALL: u64 = 1500;
+/// A byte of the answer to a call.
+pub const ANSWER_BYTE: u64 = 2;
+
+/// A message, and for each DataConsumer of its DataProducer what happens to it there.
+pub(super) const MESSAGE: u64 = 100;
+pub(super) const SKIPPED: u64 = 10;
+pub(super) const TO_JAVASCRIPT: u64 = 50;
+pub(super) const TO_PEER: u64 = 150;
+
+/// A transport that is asked for datagrams, and a byte of these.
+pub(super) const POLL: u64 = 1000;
+pub(super) const BYTE_OUT: u64 = 2;
+
+/// A deadline that has come.
+pub(super) const DEADLINE: u64 = 1000;
+
+/// What closes with something that is closed.
+pub(super) const CLOSE_CONSUMER: u64 = 300;
+pub(super) const CLOSE_PRODUCER: u64 = 500;
+pub(super) const CLOSE_TRANSPORT: u64 = 10_000;
+
+/// Comparing the subchannels of a message with those of a DataConsumer.
+pub(super) fn comparison(selector: &Selector, subscribed: &Subchannels) -> u64 {
+    const EACH: u64 = 3;
+    EACH * selector.subchannels.len().min(subscribed.len()) as u64
+}
