@@ -208,3 +208,26 @@ test('log listeners get the lines without DEBUG', async () => {
   await untilLine(/info: worker started/);
   worker.close();
 });
+
+test('the end of an association, and of a DataConsumer without a stream, is logged with its reason', async () => {
+  const worker = await datasoup.createWorker({ logLevel: 'warn', logTags: ['sctp'] });
+  const router = await worker.createRouter();
+  const transport = await router.createWebRtcTransport({
+    listenInfos: LOOPBACK,
+    enableSctp: true,
+    maxReceiveMessageSize: 500,
+  });
+  const { id: dataProducerId } = await (await router.createDirectTransport()).produceData();
+  await transport.consumeData({ dataProducerId, streamId: 2000 });
+  const peer = await peers.connect(transport, {
+    channels: [{ id: 1 }],
+    // The SDP gives a higher limit, so that the client sends a message larger than the real limit.
+    alter: (sdp) => sdp.replace(/a=max-message-size:\d+/, 'a=max-message-size:262144'),
+  });
+  await peer.send(1, Buffer.alloc(501));
+  const about = `transport ${transport.id}`;
+  await untilLine(new RegExp(`${about}: the association ended: aborted because of the peer: `));
+  await untilLine(new RegExp(`${about}: the peer takes only 1024 streams: .* stream 2000 closes`));
+  expect(lines.map(({ level }) => level)).toEqual(['warn', 'warn']);
+  worker.close();
+});

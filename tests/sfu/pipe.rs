@@ -337,11 +337,14 @@ fn a_consumer_made_before_the_tunnel_continues_over_it() {
     let (carrier, remote) = carry(&mut lab, [near, far], producer, Vec::new());
     let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
     lab.sfu().send(producer, text("too early"), None);
+    pause(&mut lab, near.host, producer);
     for (end, other) in [(near, far), (far, near)] {
         lab.tunnels.insert((end.host, end.pipe), (other.host, other.pipe));
         lab.hosts[end.host].sfu.transport(end.pipe).expect("open").tunnel().expect("a pipe");
     }
     lab.run_for(Duration::from_secs(1));
+    assert!(shows_paused(&mut lab, far.host, remote));
+    resume(&mut lab, near.host, producer);
     lab.sfu().send(producer, text("x"), None);
     lab.run_for(Duration::from_secs(1));
     assert_eq!(lab.hosts[far.host].messages(consumer), [text("x")]);

@@ -270,7 +270,7 @@ impl Transport {
             let dropped = self.sctp_mut().map_or(0, |sctp| sctp.close_stream(*stream).messages);
             self.messages_dropped_unsendable += dropped;
             let id = self.id;
-            log::warn!(target: "sctp", "transport {id}: the peer takes only {limit} streams: the DataConsumer on stream {stream} closes, and {dropped} messages are dropped");
+            log::warn!(target: "sctp", "transport {id}: the peer takes only {limit} streams: the DataConsumer on stream {stream} closes, messages dropped: {dropped}");
         }
         streams.into_iter().map(|(_, consumer)| consumer).collect()
     }
