@@ -1,23 +1,17 @@
 /// <reference lib="dom" />
 
-import { readFileSync } from 'node:fs';
-
-import type { AxeResults } from 'axe-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 
 import { type Server, startServer } from '../helpers/server';
+import { violations } from './axe';
 import { launchChromium } from './chromium';
 import { Guests } from './guests';
 import { Tab } from './tab';
 
 /** What the demo's page looks like in small and large windows, and to screen readers. */
 
-const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-
 const PHONE = { width: 390, height: 844 };
 const LAPTOP = { width: 1280, height: 800 };
-
-declare const axe: { run(): Promise<AxeResults> };
 
 const guests = new Guests();
 const DEMO = 'demo/server.js';
@@ -60,16 +54,6 @@ async function join(
   await tab.value('rtt').filter({ hasText: /^\d/ }).waitFor({ state: 'attached' });
 
   return tab;
-}
-
-/** What axe finds, one line for each rule and element. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
-  const { violations: found } = await page.evaluate(() => axe.run());
-
-  return found.flatMap(({ id, nodes }) =>
-    nodes.map(({ target, failureSummary }) => `${id}: ${target.join(' ')}: ${failureSummary}`),
-  );
 }
 
 /** The elements whose content is wider than they are, or that are not wholly in the window. */
@@ -157,7 +141,11 @@ describe.each([
         document.querySelector(`[data-value="${name}"]`)!.textContent = '2999';
       }
       return [...document.querySelectorAll('.card, .card *')]
-        .filter(({ clientWidth, scrollWidth }) => clientWidth > 0 && scrollWidth > clientWidth)
+        .filter(
+          (element) =>
+            (element.clientWidth > 0 && element.scrollWidth > element.clientWidth) ||
+            (element.className.includes('card') && element.scrollHeight > element.clientHeight),
+        )
         .map((element) => element.outerHTML);
     });
 

@@ -3,6 +3,7 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 
 import { type Server, startServer } from '../helpers/server';
+import { violations } from './axe';
 import { launchChromium } from './chromium';
 
 /** The pages of the examples. */
@@ -64,6 +65,7 @@ test('examples/starter: what a tab says is shown in all tabs, as text', async ()
   for (const page of [anise, basil]) {
     await page.getByRole('listitem').filter({ hasText: '<b>hello</b>' }).waitFor();
   }
+  expect(await violations(anise)).toEqual([]);
 });
 
 test('examples/game: players see each other join, move and leave', async () => {
@@ -86,6 +88,7 @@ test('examples/game: players see each other join, move and leave', async () => {
 
   await two.close();
   await one.getByText('Player 2 left.').waitFor();
+  expect(await violations(one)).toEqual([]);
 });
 
 test('examples/beside-mediasoup: one Device has two pairs of transports, and data passes beside the video', async () => {
@@ -99,6 +102,7 @@ test('examples/beside-mediasoup: one Device has two pairs of transports, and dat
   await say(anise, 'hello');
   await basil.getByText('peer: hello').waitFor();
   await clove.getByText('peer: hello').waitFor();
+  expect(await violations(clove)).toEqual([]);
   await say(basil, 'hello, too');
   await anise.getByText('peer: hello, too').waitFor();
 

@@ -25,15 +25,17 @@ const { isStub, mediasoup } = require('./mediasoup');
 const { buildPage } = require('./page');
 const { Peer } = require('./peer');
 
+/** Of both, for a browser on this machine; a server listens on 0.0.0.0 with an `announcedAddress`. */
+const IP = '127.0.0.1';
 const MAX_MESSAGE_BYTES = 64 * 1024;
 const MEDIA_CODECS = [{ kind: 'video', mimeType: 'video/VP8', clockRate: 90_000 }];
 
 /** A Worker, a Router and a WebRtcServer of one of the libraries. */
-async function start(library, { host, port, routerOptions = {} }) {
+async function start(library, port, routerOptions = {}) {
   const worker = await library.createWorker();
   const [router, webRtcServer] = await Promise.all([
     worker.createRouter(routerOptions),
-    worker.createWebRtcServer({ listenInfos: [{ protocol: 'udp', ip: host, port }] }),
+    worker.createWebRtcServer({ listenInfos: [{ protocol: 'udp', ip: IP, port }] }),
   ]);
   worker.on('died', (error) => {
     console.error('A worker died:', error);
@@ -46,12 +48,8 @@ async function start(library, { host, port, routerOptions = {} }) {
 /** The UDP ports are free ones by default. */
 async function main({ HOST = '127.0.0.1', PORT = '3000', VIDEO_PORT = '0', DATA_PORT = '0' }) {
   const [video, data, page] = await Promise.all([
-    start(mediasoup, {
-      host: HOST,
-      port: Number(VIDEO_PORT),
-      routerOptions: { mediaCodecs: MEDIA_CODECS },
-    }),
-    start(datasoup, { host: HOST, port: Number(DATA_PORT) }),
+    start(mediasoup, Number(VIDEO_PORT), { mediaCodecs: MEDIA_CODECS }),
+    start(datasoup, Number(DATA_PORT)),
     buildPage(),
   ]);
   /** Of all open pages. */

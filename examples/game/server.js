@@ -40,7 +40,7 @@ class Game {
   /** Numbers in use: of players in the world, and of those who are about to connect. */
   #numbers = new Set();
 
-  static async create({ worker, host }) {
+  static async create(worker) {
     const router = await worker.createRouter();
     const direct = await router.createDirectTransport();
 
@@ -51,7 +51,7 @@ class Game {
       events: await direct.produceData({ label: 'events', protocol: 'json' }),
       // One UDP port for all players.
       webRtcServer: await worker.createWebRtcServer({
-        listenInfos: [{ protocol: 'udp', ip: host }],
+        listenInfos: [{ protocol: 'udp', ip: '0.0.0.0' }],
       }),
     });
   }
@@ -165,7 +165,7 @@ class Game {
 
 async function main({ HOST = '127.0.0.1', PORT = '3000' }) {
   const worker = await createWorker();
-  const game = await Game.create({ worker, host: HOST });
+  const game = await Game.create(worker);
   const page = readFileSync(path.join(__dirname, 'index.html'));
 
   const server = http.createServer(async (request, response) => {

@@ -16,7 +16,7 @@ async function main({ HOST = '127.0.0.1', PORT = '3000' }) {
   /** Connects a tab: channel 0 brings what the tab says, which goes to channel 0 of all tabs. */
   async function join(offer) {
     const tab = await router.createWebRtcTransport({
-      listenInfos: [{ protocol: 'udp', ip: HOST }],
+      listenInfos: [{ protocol: 'udp', ip: '0.0.0.0' }],
       enableSctp: true,
     });
     tab.on('icestatechange', (state) => state === 'disconnected' && tab.close());
