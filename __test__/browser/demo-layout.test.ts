@@ -130,28 +130,57 @@ describe.each([
       },
     );
   });
+});
 
-  test('figures of many digits stay in their cards', async () => {
-    const tab = await join(viewport);
-    if (viewport === PHONE) await tab.page.getByRole('button', { name: 'Live' }).click();
+test.each([320, 390, 860, 861, 1240, 1241, 1280, 1360, 1440])(
+  'long figures and states stay in their cards, in a window of %i pixels',
+  async (width) => {
+    const tab = await join({ width, height: 800 });
+    if (width <= 860) await tab.page.getByRole('button', { name: 'Live' }).click();
 
     // The page writes the figures once per second: these are measured before it does.
     const wide = await tab.page.evaluate(() => {
       for (const name of ['rtt', 'rtt-min', 'rtt-median', 'rtt-max', 'in', 'out']) {
         document.querySelector(`[data-value="${name}"]`)!.textContent = '2999';
       }
+      for (const state of document.querySelectorAll('[data-state]')) {
+        state.textContent = 'disconnected';
+      }
       return [...document.querySelectorAll('.card, .card *')]
         .filter(
           (element) =>
-            (element.clientWidth > 0 && element.scrollWidth > element.clientWidth) ||
-            (element.className.includes('card') && element.scrollHeight > element.clientHeight),
+            (element.clientWidth > 0 &&
+              element.scrollWidth > element.clientWidth &&
+              getComputedStyle(element).textOverflow !== 'ellipsis') ||
+            (element.matches('.card') && element.scrollHeight > element.clientHeight),
         )
         .map((element) => element.outerHTML);
     });
 
     expect(wide).toEqual([]);
-  });
-});
+  },
+);
+
+test.each([PHONE, LAPTOP])(
+  'the round trips are in one line, in a window of $width pixels',
+  async (viewport) => {
+    const tab = await join(viewport);
+    if (viewport === PHONE) await tab.page.getByRole('button', { name: 'Live' }).click();
+
+    const lines = await tab.page.evaluate(() => {
+      for (const name of ['rtt-min', 'rtt-median', 'rtt-max']) {
+        document.querySelector(`[data-value="${name}"]`)!.textContent = '999';
+      }
+      return new Set(
+        [...document.querySelectorAll<HTMLElement>('.inline div')].map(
+          ({ offsetTop }) => offsetTop,
+        ),
+      ).size;
+    });
+
+    expect(lines).toBe(1);
+  },
+);
 
 test.each(['light', 'dark'] as const)(
   'axe finds nothing in the dialog, nor while the server is down, with the %s theme',
