@@ -12,8 +12,12 @@ use crate::sfu::error::Error;
 
 use super::leases::{self, Lease};
 
-/// How many ports that were refused before one call tries again, at about a microsecond each.
-const SECOND_TRIES: usize = 1024;
+/// How often one call asks the kernel for a port, at 2 to 5 µs each. Beyond that it takes the range for full: other
+/// processes have nearly all of its ports. The next call asks for the ports that this one did not get to.
+const TRIES: usize = 4096;
+
+/// How many of the ports that were refused before one call tries again.
+const SECOND_TRIES: usize = 256;
 
 /// Binds a socket as `info` says, in non-blocking mode; to a port of `default_range` if `info` names
 /// neither a port nor a range. An error names the address, and leaves nothing bound.
@@ -59,7 +63,7 @@ fn bind_in(info: &ListenInfo, range: PortRange) -> Result<(Socket, Lease), Error
     let start = rand::rng().random_range(min..=max);
     let mut ports = (start..=max).chain(min..start);
     let mut last_error = io::ErrorKind::AddrInUse.into();
-    loop {
+    for _ in 0..TRIES {
         let lease = Lease::first_free(place, &mut ports).or_else(|| {
             second_tries = second_tries.checked_sub(1)?;
             Lease::oldest_refused(place, range)
@@ -79,8 +83,12 @@ fn bind_in(info: &ListenInfo, range: PortRange) -> Result<(Socket, Lease), Error
         }
     }
     if info.flags.udp_reuse_port {
-        // Sockets of this process may share a port, though better one than two are served by it.
-        return bind_to(info, start);
+        // A port that no other socket has would be better, but there is none.
+        for port in (start..=max).chain(min..start).take(TRIES) {
+            if socket.bind(&SocketAddr::new(info.ip, port).into()).is_ok() {
+                return Ok((socket, Lease::of(place, port)));
+            }
+        }
     }
     Err(failed(last_error))
 }
