@@ -599,6 +599,22 @@ describe('dataConsumer.setSubchannels(), addSubchannel() and removeSubchannel()'
     expect(dataConsumer.subchannels).toEqual([]);
   });
 
+  // Longer lists than 32 cross to the worker in another form.
+  test.each([1, 32, 33, 5000, 65_535])('take lists of %d subchannels', async (length) => {
+    const list = Array.from({ length }, (_value, index) => 65_535 - index);
+    const dataConsumer = await transport.consumeData({ dataProducerId });
+    const inbox = new Inbox(dataConsumer);
+    await dataConsumer.setSubchannels(list);
+    expect(sorted(dataConsumer)).toEqual([...list].reverse());
+    const { subchannels } = await dataConsumer.dump();
+    expect(subchannels).toEqual([...list].reverse());
+    await dataConsumer.setSubchannels([65_536 - length]);
+    dataProducer.send('to the last one of the list', undefined, list);
+    dataProducer.send('to none', undefined, [0]);
+    await settled();
+    expect(inbox.texts).toEqual(['to the last one of the list']);
+  });
+
   test('setSubchannels() does not change its argument', async () => {
     const dataConsumer = await transport.consumeData({ dataProducerId });
     const subchannels = Object.freeze([2, 2, 1]) as number[];

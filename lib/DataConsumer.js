@@ -2,7 +2,12 @@
 
 const { Entity, emitOnObserver } = require('./Entity');
 const { copy } = require('./copy');
-const { parsePpid, parseSubchannel, parseSubchannels } = require('./options/message');
+const {
+  packSubchannels,
+  parsePpid,
+  parseSubchannel,
+  parseSubchannels,
+} = require('./options/message');
 const validate = require('./options/validate');
 const { tolerate } = require('./tolerate');
 
@@ -156,7 +161,7 @@ class DataConsumer extends Entity {
   setSubchannels(subchannels) {
     return this.#subscribe(
       'setSubchannels',
-      () => parseSubchannels(subchannels),
+      () => packSubchannels(parseSubchannels(subchannels)),
       (parsed) => {
         this.#subchannels = new Set(parsed);
       },

@@ -4,7 +4,12 @@ const { Entity, emitOnObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { WorkerClosedError } = require('./errors');
 const { copy } = require('./copy');
-const { parseOptionalSubchannel, parsePpid, parseSubchannels } = require('./options/message');
+const {
+  packSubchannels,
+  parseOptionalSubchannel,
+  parsePpid,
+  parseSubchannels,
+} = require('./options/message');
 const validate = require('./options/validate');
 const { tolerate } = require('./tolerate');
 
@@ -140,7 +145,7 @@ class DataProducer extends Entity {
     const routing = plain
       ? []
       : [
-          validate.given(subchannels) ? parseSubchannels(subchannels) : undefined,
+          validate.given(subchannels) ? packSubchannels(parseSubchannels(subchannels)) : undefined,
           parseOptionalSubchannel(requiredSubchannel, 'requiredSubchannel'),
           parseOptionalSubchannel(ignoredSubchannel, 'ignoredSubchannel'),
         ];

@@ -10,6 +10,9 @@ const validate = require('./validate');
 /** The most subchannels: the header of a pipe has 16 bits for their number. */
 const MAX_SUBCHANNELS = 65_535;
 
+/** To make a typed array takes as long as to read so many items of an array on the native side, or longer. */
+const MAX_UNPACKED = 32;
+
 /** SCTP payload protocol ids (RFC 8831, section 8): strings and binary, each also for empty messages. */
 const PPID_STRING = 51;
 const PPID_BINARY = 53;
@@ -98,4 +101,18 @@ function parseSubchannels(value) {
   return parsed;
 }
 
-module.exports = { parsePpid, parseSubchannel, parseOptionalSubchannel, parseSubchannels };
+/**
+ * @param {number[]} subchannels
+ * @returns {any} the list as the native side reads it fastest.
+ */
+function packSubchannels(subchannels) {
+  return subchannels.length > MAX_UNPACKED ? new Uint16Array(subchannels) : subchannels;
+}
+
+module.exports = {
+  parsePpid,
+  parseSubchannel,
+  parseOptionalSubchannel,
+  parseSubchannels,
+  packSubchannels,
+};

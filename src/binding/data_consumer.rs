@@ -15,6 +15,7 @@ use crate::sfu::error::Result;
 use crate::sfu::id::DataConsumerKey;
 
 use super::batcher::SharedBatcher;
+use super::subchannels::{List, set_of};
 
 /// The bound of the messages that `send()` accepted and the worker has not taken yet, in charged bytes.
 const MAX_INTAKE: u64 = 64 << 20;
@@ -57,9 +58,9 @@ impl DataConsumer {
     }
 
     #[napi(catch_unwind)]
-    pub fn set_subchannels(&self, request: u32, subchannels: Vec<u32>) {
+    pub fn set_subchannels(&self, request: u32, subchannels: List<'_>) {
         let key = self.key;
-        let subchannels = subchannels.into_iter().map(|it| it as u16).collect();
+        let subchannels = set_of(&subchannels);
         self.request(request, move |world| {
             world.sfu.data_consumer(key)?.set_subchannels(subchannels);
             Ok(())

@@ -17,6 +17,7 @@ use crate::sfu::id::DataProducerKey;
 use crate::sfu::subchannels::Selector;
 
 use super::batcher::SharedBatcher;
+use super::subchannels::{List, set_of};
 
 /// A source of messages.
 #[napi]
@@ -76,7 +77,7 @@ impl DataProducer {
     #[napi(
         getter,
         catch_unwind,
-        ts_return_type = "(message: Buffer, ppid: number, subchannels?: number[] | null, required?: number | null, ignored?: number | null) => number"
+        ts_return_type = "(message: Buffer, ppid: number, subchannels?: number[] | Uint16Array | null, required?: number | null, ignored?: number | null) => number"
     )]
     pub fn send_buffer<'env>(&self, env: &'env Env) -> Result<Function<'env, (), u32>> {
         let intake = self.intake();
@@ -90,7 +91,7 @@ impl DataProducer {
     #[napi(
         getter,
         catch_unwind,
-        ts_return_type = "(message: string, ppid: number, subchannels?: number[] | null, required?: number | null, ignored?: number | null) => number"
+        ts_return_type = "(message: string, ppid: number, subchannels?: number[] | Uint16Array | null, required?: number | null, ignored?: number | null) => number"
     )]
     pub fn send_string<'env>(&self, env: &'env Env) -> Result<Function<'env, (), u32>> {
         let intake = self.intake();
@@ -175,7 +176,7 @@ fn selector(ctx: &FunctionCallContext<'_>) -> Result<Option<Arc<Selector>>> {
     if ctx.length() <= 2 {
         return Ok(None);
     }
-    let subchannels: Option<Vec<u32>> = ctx.get(2)?;
+    let subchannels: Option<List<'_>> = ctx.get(2)?;
     let one = |index: usize| -> Result<Option<u16>> {
         if ctx.length() <= index {
             return Ok(None);
@@ -183,7 +184,7 @@ fn selector(ctx: &FunctionCallContext<'_>) -> Result<Option<Arc<Selector>>> {
         Ok(ctx.get::<Option<u32>>(index)?.map(|it| it as u16))
     };
     let selector = Selector {
-        subchannels: subchannels.unwrap_or_default().into_iter().map(|it| it as u16).collect(),
+        subchannels: subchannels.as_ref().map(set_of).unwrap_or_default(),
         required: one(3)?,
         ignored: one(4)?,
     };

@@ -17,6 +17,7 @@
 //! - `worker.rs`, `webrtc_server.rs`, `router.rs`, `transport.rs`, `data_producer.rs`,
 //!   `data_consumer.rs`: the classes.
 //! - `batcher.rs`: what JavaScript requests and sends in one macrotask goes to the worker together.
+//! - `subchannels.rs`: lists of subchannels.
 //! - `drain.rs`, `reader.rs`, `events.rs`: what comes back.
 //!
 //! N-API is a C interface: what the attributes expand to is `unsafe`.
@@ -29,6 +30,7 @@ mod drain;
 mod events;
 mod reader;
 mod router;
+mod subchannels;
 mod transport;
 mod webrtc_server;
 mod worker;
