@@ -184,6 +184,32 @@ fn what_has_arrived_of_an_incomplete_message_counts() {
 }
 
 #[test]
+fn messages_that_wait_for_a_later_turn_count_until_they_are_routed() {
+    let mut room = room(1_000_000);
+    let (key, client) = room.lab.join(room.router, 1);
+    let producer = room.lab.host().produce(key, 0);
+    let consumers: Vec<_> =
+        (0..1000).map(|_| room.lab.host().consume(room.direct, producer).0).collect();
+    for consumer in &consumers {
+        room.lab.sfu().data_consumer(*consumer).expect("open").pause();
+    }
+    room.lab.run_for(Duration::from_secs(1));
+    for _ in 0..200 {
+        room.lab.clients[client].send(0, binary(1, 1));
+    }
+    let mut most = 0;
+    room.lab.run_until(Duration::from_secs(10), |lab| {
+        most = most.max(room.memory.held());
+        let held = lab.sfu().bytes_held();
+        assert_eq!(room.memory.held(), held);
+        lab.producer_stats(producer)["messagesReceived"] == 200
+    });
+    assert!(most >= 65, "some waited");
+    room.lab.flush();
+    assert_eq!((room.memory.held(), room.dump().0), (0, 0));
+}
+
+#[test]
 fn closing_anything_gives_its_memory_back() {
     let mut room = room(1_000_000);
     let (key, client) = room.lab.join(room.router, 1);

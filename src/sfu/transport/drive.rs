@@ -163,6 +163,11 @@ impl Sfu {
             if let Some(transport) = self.transports.get_mut(&key) {
                 transport.postponed = false;
                 self.pump_within(key, self.routed + work::QUANTUM);
+                if let Some(memory) = &self.memory
+                    && let Some(transport) = self.transports.get_mut(&key)
+                {
+                    transport.count(memory);
+                }
             }
         }
     }
