@@ -824,8 +824,8 @@ export const WorkerDump0: types.WorkerDump = {
   "datagramsUnsent": 0,
   "eventsMerged": 0,
   "logLinesDropped": 0,
-  "messagesDroppedAtClose": 0,
   "messagesDroppedMemory": 0,
+  "messagesDroppedAtClose": 0,
   "pid": 1,
   "routerIds": [
     "00000000-0000-0000-0000-000000000000"
