@@ -86,6 +86,12 @@ describe('router.pipeToRouter()', () => {
     ]);
   });
 
+  test.each(['0.0.0.0', '::', '0:0::0', '::ffff:0.0.0.0'])('listens on %s', async (ip) => {
+    const listenInfo = { protocol: 'udp', ip } as const;
+    const { pipeDataProducer } = await pipe({ listenInfo });
+    expect(pipeDataProducer.id).toBe(original.id);
+  });
+
   test('creates a DataConsumer on its router and a DataProducer on the other one', async () => {
     const { pipeDataConsumer, pipeDataProducer } = await pipe();
     expect(pipeDataProducer.id).toBe(original.id);

@@ -1,7 +1,10 @@
 'use strict';
 
+const { isIPv4 } = require('node:net');
+
 const { coreOf } = require('./Entity');
 const { NotFoundError } = require('./errors');
+const { isUnspecified } = require('./options/address');
 
 /** @typedef {import('./DataProducer').DataProducer<any>} DataProducer */
 /** @typedef {import('./PipeTransport').PipeTransport<any>} PipeTransport */
@@ -187,10 +190,10 @@ function mirrorClose(one, other) {
  * @returns {string} an address that reaches the transport from this machine.
  */
 function reachableIp(ip) {
-  if (ip === '0.0.0.0') {
-    return '127.0.0.1';
+  if (!isUnspecified(ip)) {
+    return ip;
   }
-  return ip === '::' ? '::1' : ip;
+  return isIPv4(ip) ? '127.0.0.1' : '::1';
 }
 
 exports.pipeDataProducer = pipeDataProducer;

@@ -39,6 +39,15 @@ function isIn(list, ip) {
 }
 
 /**
+ * Whether a socket that is bound to this address, however it is written, listens on all addresses of the host.
+ *
+ * @param {string} ip
+ */
+function isUnspecified(ip) {
+  return isIn(UNSPECIFIED, ip);
+}
+
+/**
  * An address to send to. The kernel rejects datagrams to most of the others, and none arrive from them. Link-local IPv6
  * addresses are unreachable without a zone.
  *
@@ -49,7 +58,7 @@ function isIn(list, ip) {
 function peerIp(value, name) {
   const ip = validate.ip(value, name);
 
-  if (isIn(UNSPECIFIED, ip) || isIn(SEVERAL_HOSTS, ip) || (isIPv6(ip) && isIn(LINK_LOCAL, ip))) {
+  if (isUnspecified(ip) || isIn(SEVERAL_HOSTS, ip) || (isIPv6(ip) && isIn(LINK_LOCAL, ip))) {
     throw validate.wrong(name, ip, 'the address of one host, and not link-local IPv6');
   }
   return ip;
@@ -81,7 +90,7 @@ function isHostName(name) {
 
 /** @param {string} ip */
 function isOfOneHost(ip) {
-  return !ip.includes('%') && !isIn(UNSPECIFIED, ip) && !isIn(SEVERAL_HOSTS, ip);
+  return !ip.includes('%') && !isUnspecified(ip) && !isIn(SEVERAL_HOSTS, ip);
 }
 
 /**
@@ -95,7 +104,7 @@ function isOfOneHost(ip) {
  * @returns {string[]} at least one.
  */
 function hostAddresses(ip, ipv6Only, name) {
-  if (!isIn(UNSPECIFIED, ip)) {
+  if (!isUnspecified(ip)) {
     return [ip];
   }
 
@@ -119,4 +128,4 @@ function addressesOfFamily(family) {
     .filter((it) => it.family === family && !(family === 'IPv6' && isIn(LINK_LOCAL, it.address)));
 }
 
-module.exports = { peerIp, announcedAddress, hostAddresses };
+module.exports = { isUnspecified, peerIp, announcedAddress, hostAddresses };
