@@ -12,6 +12,7 @@ use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, DataProducerEvent, Event};
 use super::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
 use super::memory::Waiter;
+use super::work;
 
 /// A [`DataProducer`] in its [`Sfu`], with its requests as methods.
 #[derive(Debug)]
@@ -89,6 +90,7 @@ impl Sfu {
                 DataConsumerEvent::DataProducerResume
             };
             self.events.push_back(Event::DataConsumer(key, event));
+            self.work += work::TO_JAVASCRIPT;
             self.carry_pause(key);
         }
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
-use crate::proto::message::{Amount, Message, StreamId};
+use crate::proto::message::{Amount, Message, Ppid, StreamId};
 use crate::proto::sctp::{MessageTally, SctpEvent, SctpState, SendError};
 use crate::sfu::backlog::{Backlog, LowWatermark};
 use crate::sfu::memory::Memory;
@@ -227,7 +227,8 @@ impl Tunnel {
             TunnelFrame::Open | TunnelFrame::OpenAck => {}
             TunnelFrame::Message(message) => return Some(self.arrive(*message)),
             TunnelFrame::Control(stream, payload) => {
-                self.events.push_back(SctpEvent::Control { stream, payload });
+                let message = Message { ppid: Ppid::DCEP, payload };
+                self.events.push_back(SctpEvent::Control { stream, message });
             }
             TunnelFrame::Low(stream) => self.low(&stream),
             TunnelFrame::Close => self.lose_far_end(),
@@ -318,7 +319,6 @@ fn is_full(backlog: &Backlog, limit: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::message::Ppid;
 
     fn tunnel() -> Tunnel {
         Tunnel::new(500, 300, 100, None)
@@ -496,8 +496,10 @@ mod tests {
         a.reset_stream(1);
         b.connect();
         assert_eq!(carry([&mut a, &mut b]).len(), 1);
-        let control =
-            |payload: &'static str| SctpEvent::Control { stream: 0, payload: payload.into() };
+        let control = |payload: &'static str| {
+            let message = Message { ppid: Ppid::DCEP, payload: payload.into() };
+            SctpEvent::Control { stream: 0, message }
+        };
         assert_eq!(events(&mut b)[2..], [control("3")]);
         a.send_control(0, "4".into());
         carry([&mut a, &mut b]);

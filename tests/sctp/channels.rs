@@ -144,7 +144,10 @@ fn without_data_channels_an_open_is_not_answered() {
     let mut stage = Stage::new(SctpConfig { data_channels: false, ..config() });
     let tsn = stage.next_tsn();
     assert_eq!(acks(&stage.send(&[data(WHOLE, tsn, 6, 0, 50, &open("chat"))])), [] as [u16; 0]);
-    let control = SctpEvent::Control { stream: 6, payload: open("chat").into() };
+    let control = SctpEvent::Control {
+        stream: 6,
+        message: Message { ppid: Ppid::DCEP, payload: open("chat").into() },
+    };
     assert_eq!(stage.events(), [control]);
 }
 
@@ -224,4 +227,18 @@ fn a_stream_that_the_peer_does_not_take_is_not_reset() {
         let resets = stage.drain().iter().filter(|chunk| chunk.kind == RECONFIG).count();
         assert_eq!(resets, expected, "stream {stream}");
     }
+}
+
+#[test]
+fn control_messages_that_are_not_taken_are_bounded() {
+    let mut stage = Stage::new(SctpConfig { data_channels: false, ..config() });
+    for ssn in 0..1200 {
+        let tsn = stage.next_tsn();
+        stage.send(&[data(WHOLE, tsn, 6, ssn, 50, &[0; 1000])]);
+        stage.now += Duration::from_millis(5);
+    }
+    let dropped = stage.sctp.counters().packets_overload;
+    let waiting = stage.events().len() as u64;
+    assert_eq!(waiting + dropped, 1200);
+    assert!((900..1000).contains(&waiting), "{waiting} of 1 MiB");
 }

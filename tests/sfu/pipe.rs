@@ -658,3 +658,19 @@ fn a_far_end_that_knows_no_pauses_gets_only_messages() {
     // PPID 50 is not for DataConsumers, so a mediasoup drops these.
     assert_eq!(control.len(), 2, "{control:?}");
 }
+
+#[test]
+fn a_pause_from_the_far_end_counts_as_work_for_each_consumer() {
+    let (mut lab, [near, far]) = two_workers(By::Network);
+    let (producer, _, remote) = produce(&mut lab, [near, far]);
+    for _ in 0..1000 {
+        lab.hosts[far.host].consume(far.direct, remote);
+    }
+    lab.run_for(Duration::from_secs(4));
+    let before = lab.hosts[far.host].sfu.work();
+    pause(&mut lab, near.host, producer);
+    lab.run_for(Duration::from_secs(1));
+    assert!(shows_paused(&mut lab, far.host, remote));
+    let work = lab.hosts[far.host].sfu.work() - before;
+    assert!(work > 50_000, "{work} ns for 1,000 of them");
+}

@@ -211,7 +211,9 @@ impl Association {
     /// The next event.
     pub fn poll_event(&mut self) -> Option<SctpEvent> {
         let event = self.events.pop_front();
-        if let Some(SctpEvent::Message { message, .. }) = &event {
+        if let Some(SctpEvent::Message { message, .. } | SctpEvent::Control { message, .. }) =
+            &event
+        {
             self.untaken -= message.amount().charge;
         }
         event
@@ -220,7 +222,8 @@ impl Association {
     /// Whether [`Self::poll_event`] returns a message next. Messages may wait for a while: once [`MAX_UNTAKEN`] bytes
     /// of them do, packets are dropped.
     pub fn has_message(&self) -> bool {
-        matches!(self.events.front(), Some(SctpEvent::Message { .. }))
+        let next = self.events.front();
+        matches!(next, Some(SctpEvent::Message { .. } | SctpEvent::Control { .. }))
     }
 
     /// Takes what a message of the peer has cost, in nanoseconds, out of the peer's share of CPU time. Nothing

@@ -1,6 +1,5 @@
 //! What an association reports: states, events and the errors of sending.
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use super::wire::cause;
@@ -98,7 +97,7 @@ pub enum SctpEvent {
         /// The stream it arrived on.
         stream: StreamId,
         /// The message.
-        payload: Bytes,
+        message: Message,
     },
     /// The peer reset its outgoing stream, that is, closed its data channel (RFC 8831 §6.7). Ours
     /// is being reset in return; call [`Association::reset_stream`] if it was open, which returns

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::proto::demux::Incoming;
 use crate::proto::dtls::DtlsState;
-use crate::proto::message::StreamId;
+use crate::proto::message::{Message, StreamId};
 use crate::proto::net::Tuple;
 use crate::proto::sctp::{SctpEvent, SctpState};
 use crate::sfu::Sfu;
@@ -215,10 +215,17 @@ impl Sfu {
             SctpEvent::BufferedAmountLow { stream, amount } => {
                 self.buffered_amount_low(key, stream, amount);
             }
-            SctpEvent::Control { stream, payload } => match Control::decode(&payload) {
-                Some(Control::Paused(paused)) => self.set_origin_paused(key, stream, paused),
-                None => self.count_unrouted(key, stream, payload.len(), "is no message of a pipe"),
-            },
+            SctpEvent::Control { stream, message: Message { payload, .. } } => {
+                let before = self.work;
+                self.work += work::MESSAGE;
+                match Control::decode(&payload) {
+                    Some(Control::Paused(paused)) => self.set_origin_paused(key, stream, paused),
+                    None => {
+                        self.count_unrouted(key, stream, payload.len(), "is no message of a pipe");
+                    }
+                }
+                self.routed += self.work - before;
+            }
             SctpEvent::StreamReset { stream } => {
                 log::debug!(target: "sctp", "transport {}: the peer has reset stream {stream}", self.id_of(key));
                 self.stream_closed(key, stream);

@@ -2,15 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::super::engine::{EngineEvent, Reassembled, VerifiedPacket};
 use super::super::event::{EndReason, SctpEvent, SctpState};
 use super::super::guard::StreamEffects;
 use super::super::heartbeat::HeartbeatTimer;
 use super::Association;
 use crate::proto::dcep::Dcep;
-use crate::proto::message::{Ppid, StreamId};
+use crate::proto::message::{Message, Ppid, StreamId};
 
 /// How long a shutdown that the peer has begun may take: room for four retransmissions of a
 /// SHUTDOWN ACK, the first after 300 ms and each after twice the time of the one before.
@@ -83,7 +81,7 @@ impl Association {
         while let Some(read) = self.engine.as_mut().and_then(|engine| engine.read(stream)) {
             match read {
                 Reassembled::Message(message) if message.ppid == Ppid::DCEP => {
-                    self.on_dcep(stream, message.payload);
+                    self.on_dcep(stream, message);
                 }
                 Reassembled::Message(message) => {
                     self.untaken += message.amount().charge;
@@ -95,12 +93,13 @@ impl Association {
         }
     }
 
-    fn on_dcep(&mut self, stream: StreamId, payload: Bytes) {
+    fn on_dcep(&mut self, stream: StreamId, message: Message) {
         if !self.config.data_channels {
-            self.events.push_back(SctpEvent::Control { stream, payload });
+            self.untaken += message.amount().charge;
+            self.events.push_back(SctpEvent::Control { stream, message });
             return;
         }
-        match Dcep::parse(&payload) {
+        match Dcep::parse(&message.payload) {
             // A channel needs both directions of its stream (RFC 8832 §6).
             Ok(Dcep::Open(open)) if self.can_send_on(stream) => {
                 if self.streams.open_channel(stream) {
