@@ -10,8 +10,8 @@ const validate = require('./validate');
 /** The most subchannels: the header of a pipe has 16 bits for their number. */
 const MAX_SUBCHANNELS = 65_535;
 
-/** To make a typed array takes as long as to read so many items of an array on the native side, or longer. */
-const MAX_UNPACKED = 32;
+/** To make a typed array takes as long as the native side takes to read so many items of an array. */
+const MAX_UNPACKED = 8;
 
 /** SCTP payload protocol ids (RFC 8831, section 8): strings and binary, each also for empty messages. */
 const PPID_STRING = 51;
