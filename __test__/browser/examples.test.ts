@@ -72,19 +72,21 @@ test('examples/game: players see each other join, move and leave', async () => {
   server = await startServer('game/server.js');
   const one = await open();
   await one.getByText('You are player 1 of 1.').waitFor();
-  const two = await open();
-  await two.getByText('You are player 2 of 2.').waitFor();
-  await one.getByText('Player 2 joined.').waitFor();
-
-  // Player 2 covers player 1 until it moves.
+  /** The colour of a pixel that a player in the middle of the world covers. */
   const middle = (): string =>
     [
       ...document.querySelector('canvas')!.getContext('2d')!.getImageData(480, 500, 1, 1).data,
     ].join();
   await one.waitForFunction(`(${middle})() !== '0,0,0,0'`);
-  const before = await one.evaluate(middle);
+  const first = await one.evaluate(middle);
+
+  const two = await open();
+  await two.getByText('You are player 2 of 2.').waitFor();
+  await one.getByText('Player 2 joined.').waitFor();
+  // Player 2 covers player 1 until it moves.
+  await one.waitForFunction(`(${middle})() !== '${first}'`);
   await two.keyboard.down('ArrowRight');
-  await one.waitForFunction(`(${middle})() !== '${before}'`);
+  await one.waitForFunction(`(${middle})() === '${first}'`);
 
   await two.close();
   await one.getByText('Player 2 left.').waitFor();
