@@ -698,6 +698,7 @@ export type SctpParameters = {
   maxMessageSize: number;
 };
 
+/** As of the handshake. A peer may add streams to those it sends on (RFC 6525 §4.5), which `dump()` shows. */
 export type SctpNegotiatedCapabilities = {
   negotiatedMaxOutboundStreams: number;
   negotiatedMaxInboundStreams: number;
