@@ -4,6 +4,7 @@ use napi::Result;
 use napi::bindgen_prelude::{BufferSlice, Env, Uint8ArraySlice, Uint32ArraySlice};
 use napi_derive::napi;
 
+use super::cleanup;
 use super::worker::Worker;
 
 #[napi]
@@ -46,18 +47,18 @@ impl Worker {
     }
 
     #[napi(catch_unwind)]
-    pub fn take_event(&mut self, env: Env) -> Result<String> {
+    pub fn take_event(&mut self) -> String {
         let (event, last) = self.reader.take_event();
         if last {
-            self.end(&env)?;
+            self.end();
         }
-        Ok(event)
+        event
     }
 
     /// Releases the handles that keep Node.js running, once the worker's thread has ended.
-    fn end(&mut self, env: &Env) -> Result<()> {
+    fn end(&mut self) {
+        cleanup::unregister(&self.handle);
         drop(self.handle.borrow_mut().take());
         self.outbox.retire();
-        self.cleanup.take().map_or(Ok(()), |hook| env.remove_env_cleanup_hook(hook))
     }
 }

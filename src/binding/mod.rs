@@ -24,6 +24,7 @@
 #![allow(unsafe_code)]
 
 mod batcher;
+mod cleanup;
 mod data_consumer;
 mod data_producer;
 mod drain;

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use napi::Result;
 use napi::bindgen_prelude::{Env, Function};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
-use napi::{CleanupEnvHook, Result};
 use napi_derive::napi;
 
 use crate::runtime::log;
@@ -17,14 +17,10 @@ use crate::sfu::contract::options::{LogSettings, WebRtcServerOptions, WorkerSett
 use crate::sfu::id::{RouterKey, WebRtcServerKey};
 
 use super::batcher::{Batcher, SharedBatcher, parse};
+use super::cleanup::{self, Handle};
 use super::reader::Reader;
 use super::router::Router;
 use super::webrtc_server::WebRtcServer;
-
-pub(super) type Handle = Rc<RefCell<Option<WorkerHandle>>>;
-
-/// Ends the thread when Node.js ends without `close()`.
-pub(super) type Cleanup = CleanupEnvHook<(Handle, SharedBatcher)>;
 
 /// A worker's thread, and the queue from it.
 #[napi]
@@ -33,7 +29,6 @@ pub struct Worker {
     pub(super) outbox: Arc<Outbox>,
     pub(super) batcher: SharedBatcher,
     pub(super) reader: Reader,
-    pub(super) cleanup: Option<Cleanup>,
 }
 
 #[napi]
@@ -51,13 +46,8 @@ impl Worker {
         let batcher = Batcher::new(Arc::clone(handle.inbox()));
         let reader = Reader::new(Arc::clone(&outbox), Rc::clone(&batcher));
         let handle = Rc::new(RefCell::new(Some(handle)));
-        // Node.js may end without close(): a terminated worker_thread, process.exit().
-        let held = (Rc::clone(&handle), Rc::clone(&batcher));
-        let cleanup = env.add_env_cleanup_hook(held, |(handle, batcher)| {
-            batcher.flush();
-            drop(handle.borrow_mut().take());
-        })?;
-        Ok(Self { handle, outbox, batcher, reader, cleanup: Some(cleanup) })
+        cleanup::register(&env, &handle, &batcher)?;
+        Ok(Self { handle, outbox, batcher, reader })
     }
 
     /// The operating system's id of the thread.
