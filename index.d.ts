@@ -1582,8 +1582,11 @@ export type DataConsumerEvents = {
   /** Its DataProducer was resumed. */
   dataproducerresume: [];
   /**
-   * Type 'direct'. The Buffer belongs to the listener. A listener on a DataConsumer of type 'sctp' or on a DataProducer
-   * is never called: the first one on either is a process warning.
+   * Type 'direct'. The Buffer has memory of its own, which belongs to the listener for as long as the listener keeps
+   * it: it may be changed, sent again, passed to `postMessage()` or transferred. `message.buffer` holds this message and
+   * nothing else, from its first byte on, so `new Float32Array(message.buffer, message.byteOffset, count)` and typed
+   * arrays of every other kind fit. A listener on a DataConsumer of type 'sctp' or on a DataProducer is never called:
+   * the first one on either is a process warning.
    */
   message: [message: Buffer, ppid: number];
   /** Type 'sctp': a message met a full queue and was dropped. At most once per turn of the worker. */

@@ -3,13 +3,12 @@
 const { Buffer } = require('node:buffer');
 const { performance } = require('node:perf_hooks');
 const { setImmediate } = require('node:timers');
-const { markAsUntransferable } = require('node:worker_threads');
 
 const { Table } = require('./Table');
 const { WorkerClosedError, errorFrom } = require('./errors');
 
-/** Messages are parts of slabs of this size; a message over an eighth of a slab gets memory of its own. */
-const SLAB_BYTES = 16 * 1024;
+/** The bytes of the scratch; a message over an eighth of them is taken by itself. */
+const SCRATCH_BYTES = 64 * 1024;
 /** The most messages that one call of `drain()` returns. */
 const RECORDS = 512;
 /** The words before the first record: the number of records, and why the native side stopped. */
@@ -27,9 +26,8 @@ const CLOCK_EVERY = 8;
 
 const SETTLED = Promise.resolve();
 
-/** Why `drain()` stopped, and what `peek()` returns. CONTINUE means that `drain()` had no room for another record. */
+/** Why `drain()` stopped, and what `peek()` returns. CONTINUE means that a message is next. */
 const DONE = 0;
-const SLAB_FULL = 1;
 const CONTINUE = 2;
 const LARGE_MESSAGE = 3;
 const ANSWER = 4;
@@ -76,8 +74,8 @@ class Channel {
   #maxId;
   #closed = false;
 
-  #slab = newSlab();
-  #offset = 0;
+  /** Messages on their way: each becomes a Buffer with memory of its own before the next call of `drain()`. */
+  #scratch = new Uint8Array(SCRATCH_BYTES);
   #records = new Uint32Array(HEADER + RECORDS * RECORD);
   /** The next record to deliver, the number of records, and why `drain()` stopped after them. */
   #next = 0;
@@ -104,7 +102,8 @@ class Channel {
   constructor(Worker, maxId = 0xffffffff) {
     this.#maxId = maxId;
     this.#native = new Worker(() => {
-      if (!this.#scheduled) {
+      // A listener may run an event loop of its own, in which this is called during a drain.
+      if (!this.#scheduled && !this.#draining) {
         this.#stop = CONTINUE;
         this.#drain();
       }
@@ -217,11 +216,18 @@ class Channel {
   }
 
   #drain() {
+    let finished = false;
+
     this.#draining = true;
     try {
       this.#deliver();
+      finished = true;
     } finally {
       this.#draining = false;
+      if (!finished) {
+        // Listeners cannot throw into a drain; should anything else do so, then what is left is delivered later.
+        this.#continueLater();
+      }
       this.#flush();
     }
   }
@@ -251,10 +257,6 @@ class Channel {
           this.#stop = CONTINUE;
           this.#takeEvent();
           break;
-        case SLAB_FULL:
-          this.#slab = newSlab();
-          this.#offset = 0;
-          break;
         default:
           break;
       }
@@ -263,7 +265,7 @@ class Channel {
       }
       // Flush here, so that what listeners send does not wait for the end of the drain.
       this.#flush();
-      this.#offset = this.#native.drain(this.#slab, this.#offset, this.#records);
+      this.#native.drain(this.#scratch, 0, this.#records);
       this.#next = 0;
       this.#count = this.#records[0];
       this.#stop = this.#records[1];
@@ -290,8 +292,6 @@ class Channel {
    */
   #deliverMessages(deadline) {
     const records = this.#records;
-    // `Buffer.from(slab, …)` makes the same Buffer as `subarray()`, at two thirds of the cost.
-    const slab = this.#slab.buffer;
 
     while (this.#next < this.#count) {
       const index = this.#next++;
@@ -299,7 +299,7 @@ class Channel {
       const large = this.#stop === LARGE_MESSAGE && this.#next === this.#count;
       const message = large
         ? this.#native.takeBuffer()
-        : Buffer.from(slab, records[at + 2], records[at + 3]);
+        : copyOf(this.#scratch, records[at + 2], records[at + 3]);
 
       this.#targets.get(records[at])?.onMessage?.(message, records[at + 1]);
       if (index % CLOCK_EVERY === CLOCK_EVERY - 1 && performance.now() > deadline) {
@@ -339,14 +339,19 @@ function resultOf([ok, result]) {
 }
 
 /**
- * Makes a slab. No part of a slab is written twice: a full slab is replaced. The application cannot transfer a slab to
- * another thread, as the transfer of one message would detach all messages in the slab.
+ * Copies a message into memory of its own, so that its ArrayBuffer holds this message alone: the application may keep,
+ * change, transfer or clone it.
+ *
+ * @param {Uint8Array} scratch
+ * @param {number} offset
+ * @param {number} length
+ * @returns {Buffer}
  */
-function newSlab() {
-  const slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+function copyOf(scratch, offset, length) {
+  const message = Buffer.alloc(length);
 
-  markAsUntransferable(slab.buffer);
-  return slab;
+  message.set(scratch.subarray(offset, offset + length));
+  return message;
 }
 
 /**

@@ -19,13 +19,13 @@ impl Worker {
     #[napi(catch_unwind)]
     pub fn drain(
         &mut self,
-        mut slab: Uint8ArraySlice<'_>,
+        mut scratch: Uint8ArraySlice<'_>,
         offset: u32,
         mut records: Uint32ArraySlice<'_>,
     ) -> u32 {
         // SAFETY: both arrays belong to lib/Channel.js, and nothing else accesses them during this call.
-        let (slab, records) = unsafe { (slab.as_mut(), records.as_mut()) };
-        self.reader.drain(slab, offset as usize, records) as u32
+        let (scratch, records) = unsafe { (scratch.as_mut(), records.as_mut()) };
+        self.reader.drain(scratch, offset as usize, records) as u32
     }
 
     /// See [`Reader::peek`](super::reader::Reader::peek).
@@ -34,7 +34,7 @@ impl Worker {
         self.reader.peek() as u32
     }
 
-    /// The message of the last record, which was too large for the slab.
+    /// The message of the last record, which was too large for the scratch.
     #[napi(catch_unwind)]
     pub fn take_buffer<'env>(&mut self, env: &'env Env) -> Result<BufferSlice<'env>> {
         let payload = self.reader.take_message().map(|it| it.payload).unwrap_or_default();

@@ -22,11 +22,9 @@ use super::events;
 pub(super) enum Next {
     /// The cycle has ended: every item that it began with was handed out.
     Nothing = 0,
-    /// The slab has no room for the next message. From [`Reader::peek`]: a message.
-    SlabFull = 1,
-    /// There is no room for another record.
-    RecordsFull = 2,
-    /// The message of the last record is too large for the slab: see [`Reader::take_message`].
+    /// A message, for which there is no room or no record left.
+    Message = 2,
+    /// The message of the last record is too large for the scratch: see [`Reader::take_message`].
     LargeMessage = 3,
     /// An answer.
     Answer = 4,
@@ -68,11 +66,11 @@ impl Reader {
         self.closed = true;
     }
 
-    /// Copies messages into `slab` from `offset` on, as long as no answer or event comes in between, and
+    /// Copies messages into `scratch` from `offset` on, as long as no answer or event comes in between, and
     /// their records into `records`. Returns the first free offset.
     pub(super) fn drain(
         &mut self,
-        slab: &mut [u8],
+        scratch: &mut [u8],
         mut offset: usize,
         records: &mut [u32],
     ) -> usize {
@@ -87,11 +85,11 @@ impl Reader {
                 break next(item);
             };
             let at = HEADER + RECORD * count;
-            let Some(record) = records.get_mut(at..at + RECORD) else { break Next::RecordsFull };
+            let Some(record) = records.get_mut(at..at + RECORD) else { break Next::Message };
             let (target, len) = (*target, message.payload.len());
-            let large = len > slab.len() / 8;
+            let large = len > scratch.len() / 8;
             if !large {
-                let Some(room) = slab.get_mut(offset..offset + len) else { break Next::SlabFull };
+                let Some(room) = scratch.get_mut(offset..offset + len) else { break Next::Message };
                 room.copy_from_slice(&message.payload);
             }
             record.copy_from_slice(&[target, message.ppid.0, offset as u32, len as u32]);
@@ -115,7 +113,7 @@ impl Reader {
     pub(super) fn peek(&mut self) -> Next {
         self.begin_cycle();
         match self.cycle.front() {
-            Some(Item::Event(Event::Message(..))) => Next::SlabFull,
+            Some(Item::Event(Event::Message(..))) => Next::Message,
             Some(item) => next(item),
             None => {
                 self.in_cycle = false;
@@ -255,13 +253,13 @@ mod tests {
     #[test]
     fn the_worker_is_notified_once_when_half_of_an_overflowed_backlog_has_been_handed_out() {
         let (mut reader, inbox, backlog) = overflowed(8);
-        let mut slab = [0; 1024];
+        let mut scratch = [0; 1024];
         let mut records = [0; HEADER + RECORD];
         for handed_out in 1..=8 {
-            assert_eq!(reader.drain(&mut slab, 0, &mut records), LEN);
+            assert_eq!(reader.drain(&mut scratch, 0, &mut records), LEN);
             assert_eq!(
                 records[..3],
-                [1, Next::RecordsFull as u32 * u32::from(handed_out < 8), CONSUMER]
+                [1, Next::Message as u32 * u32::from(handed_out < 8), CONSUMER]
             );
             assert_eq!(relieved(&inbox), usize::from(handed_out == 4), "after {handed_out}");
         }
@@ -271,9 +269,9 @@ mod tests {
     #[test]
     fn a_large_message_is_counted_when_it_is_taken() {
         let (mut reader, inbox, backlog) = overflowed(1);
-        let mut slab = [0; 8 * LEN - 1];
+        let mut scratch = [0; 8 * LEN - 1];
         let mut records = [0; HEADER + RECORD];
-        assert_eq!(reader.drain(&mut slab, 5, &mut records), 5);
+        assert_eq!(reader.drain(&mut scratch, 5, &mut records), 5);
         assert_eq!(records[..2], [1, Next::LargeMessage as u32]);
         assert_eq!((backlog.payload(), relieved(&inbox)), (LEN as u64, 0));
         assert_eq!(reader.take_message().map(|it| it.payload.len()), Some(LEN));
