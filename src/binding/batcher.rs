@@ -15,15 +15,15 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::runtime::job::{Job, Place};
 use crate::runtime::world::{WorkerInbox, World};
-use crate::sfu::backlog::Backlog;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::memory::Memory;
+
+use super::backlogs::Backlogs;
 
 /// When this many jobs are gathered, the batcher hands them over without waiting for a flush, so that
 /// the worker can begin while a long macrotask still makes jobs.
@@ -40,8 +40,8 @@ pub(super) struct Batcher {
     /// Whether a message was sent or a job gathered since the last [`Self::flush`]. If so, the next
     /// message is gathered, too, and comes after it.
     begun: Cell<bool>,
-    /// The backlog of each DataConsumer, which counts the messages that wait for JavaScript.
-    pub(super) backlogs: RefCell<FxHashMap<u32, Arc<Backlog>>>,
+    /// What waits for JavaScript.
+    pub(super) backlogs: RefCell<Backlogs>,
     /// What the worker's queues may hold together, if its settings limit that.
     pub(super) memory: OnceCell<Arc<Memory>>,
 }

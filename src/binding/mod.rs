@@ -18,11 +18,12 @@
 //!   `data_consumer.rs`: the classes.
 //! - `batcher.rs`: what JavaScript requests and sends in one macrotask goes to the worker together.
 //! - `subchannels.rs`: lists of subchannels.
-//! - `drain.rs`, `reader.rs`, `events.rs`: what comes back.
+//! - `drain.rs`, `reader.rs`, `events.rs`: what comes back; `backlogs.rs`: what has not come back yet.
 //!
 //! N-API is a C interface: what the attributes expand to is `unsafe`.
 #![allow(unsafe_code)]
 
+mod backlogs;
 mod batcher;
 mod cleanup;
 mod data_consumer;

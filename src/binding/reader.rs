@@ -142,6 +142,7 @@ impl Reader {
         let mut json = String::from("[");
         while let Some(Item::Answer(..)) = self.cycle.front() {
             let Some(Item::Answer(request, answer)) = self.cycle.pop_front() else { break };
+            self.batcher.backlogs.borrow_mut().answered(request);
             if json.len() > 1 {
                 json.push(',');
             }
@@ -197,7 +198,7 @@ impl Reader {
         if amount.charge == 0 {
             return;
         }
-        if let Some(backlog) = self.batcher.backlogs.borrow().get(&target) {
+        if let Some(backlog) = self.batcher.backlogs.borrow().get(target) {
             backlog.leave(amount);
             if backlog.take_relief() {
                 self.batcher.inbox.post(Job::Relieved(DataConsumerKey(target)));
@@ -230,7 +231,8 @@ mod tests {
         let inbox = Arc::new(WorkerInbox::default());
         let batcher = Batcher::new(Arc::clone(&inbox));
         let backlog = Arc::new(Backlog::new((count * charge(LEN)) as u64));
-        batcher.backlogs.borrow_mut().insert(CONSUMER, Arc::clone(&backlog));
+        batcher.backlogs.borrow_mut().request(CONSUMER, Arc::clone(&backlog));
+        batcher.backlogs.borrow_mut().answered(CONSUMER);
         let outbox = Arc::new(Outbox::new(|| ()));
         for _ in 0..count {
             assert!(backlog.try_enter(Amount::of(LEN)));

@@ -92,7 +92,7 @@ impl Transport {
     ) -> DataConsumer {
         let (transport, key) = (self.key, DataConsumerKey(request));
         let backlog = Arc::new(Backlog::new(max_buffered_amount.into()));
-        self.batcher.backlogs.borrow_mut().insert(request, Arc::clone(&backlog));
+        self.batcher.backlogs.borrow_mut().request(request, Arc::clone(&backlog));
         let counted = Arc::clone(&backlog);
         self.batcher.run(move |world| {
             let options = parse::<DataConsumerOptions>(&options);
