@@ -82,7 +82,9 @@ export namespace extras {
     emit<K extends keyof E2 & string>(eventName: K, ...args: E2[K]): boolean;
     /**
      * Like `emit()`, but never throws: if a listener throws, the listeners after it are not called, and the emitter
-     * emits 'listenererror' (eventName, error).
+     * emits 'listenererror' (eventName, error), where `error` is what was thrown, whatever its type. If
+     * 'listenererror' has no listener, or its listener throws, `process.emitWarning()` shows what was thrown, once per
+     * emitter and event, as a DatasoupWarning with the code 'DATASOUP_LISTENER_THREW'.
      *
      * @returns whether the event had listeners and none of them threw.
      */
@@ -151,6 +153,7 @@ export type ObserverEvents = {
 
 export type Observer = EnhancedEventEmitter<ObserverEvents>;
 
+/** What a listener throws is ignored, but for a warning of the process (once per listener). */
 export type LogEventListeners = {
   ondebug?: (namespace: string, log: string) => void;
   onwarn?: (namespace: string, log: string) => void;

@@ -1,4 +1,5 @@
-import { extras } from '..';
+import { extras, setLogEventListeners } from '..';
+import { THROWN } from '../robustness/thrown';
 import { nextMacrotask } from './helpers/wait';
 
 type Events = { ping: [number]; pong: []; listenererror: [string, Error] };
@@ -57,26 +58,111 @@ test('emitter.safeEmit() emits the error of a listener that throws as listenerer
   expect((errors[0] as unknown[])[1]).toBe(boom);
 });
 
-test('emitter.safeEmit() does not throw without a listenererror listener', () => {
-  const emitter = new EnhancedEventEmitter<Events>();
-  emitter.on('pong', () => {
-    throw new Error('boom');
-  });
-  expect(() => emitter.safeEmit('pong')).not.toThrow();
-});
+describe('emitter.safeEmit() with a listener that throws', () => {
+  type Warning = { type: string; code: string; detail: string };
+  let warnings: [string, Warning][];
 
-test('emitter.safeEmit() does not throw if a listenererror listener throws', () => {
-  const emitter = new EnhancedEventEmitter<Events>();
-  let count = 0;
-  emitter.on('pong', () => {
-    throw new Error('boom');
+  beforeEach(() => {
+    warnings = [];
+    jest
+      .spyOn(process, 'emitWarning')
+      .mockImplementation(
+        ((text: string, more: Warning) => void warnings.push([text, more])) as any,
+      );
   });
-  emitter.on('listenererror', () => {
-    count++;
-    throw new Error('boom again');
+
+  afterEach(() => jest.restoreAllMocks());
+
+  function throws(emitter: NodeJS.EventEmitter, eventName: string, thrown: unknown): void {
+    emitter.on(eventName, () => {
+      throw thrown;
+    });
+  }
+
+  test('and no listenererror listener warns once per emitter and event', () => {
+    for (const emitter of [
+      new EnhancedEventEmitter<Events>(),
+      new EnhancedEventEmitter<Events>(),
+    ]) {
+      throws(emitter, 'ping', new Error('boom'));
+      throws(emitter, 'pong', new Error('boom'));
+      for (let count = 0; count < 3; count++) {
+        expect(emitter.safeEmit('ping', count)).toBe(false);
+        expect(emitter.safeEmit('pong')).toBe(false);
+      }
+    }
+    expect(
+      warnings.map(([text]) => text.match(/^a listener of '(\w+)' on \w+ threw \(/)?.[1]),
+    ).toEqual(['ping', 'pong', 'ping', 'pong']);
+    for (const [, { type, code, detail }] of warnings) {
+      expect({ type, code }).toEqual({ type: 'DatasoupWarning', code: 'DATASOUP_LISTENER_THREW' });
+      expect(detail).toMatch(/^Error: boom\n +at .*EnhancedEventEmitter.test.ts/s);
+    }
   });
-  expect(() => emitter.safeEmit('pong')).not.toThrow();
-  expect(count).toBe(1);
+
+  test('and a listenererror listener does not warn', () => {
+    const emitter = new EnhancedEventEmitter<Events>();
+    throws(emitter, 'pong', new Error('boom'));
+    emitter.on('listenererror', () => {});
+    emitter.safeEmit('pong');
+    expect(warnings).toEqual([]);
+  });
+
+  test('and a listenererror listener that throws too warns about the latter', () => {
+    const emitter = new EnhancedEventEmitter<Events>();
+    let count = 0;
+    throws(emitter, 'pong', new Error('boom'));
+    emitter.on('listenererror', () => {
+      count++;
+      throw new Error('boom again');
+    });
+    emitter.safeEmit('pong');
+    emitter.safeEmit('pong');
+    expect(count).toBe(2);
+    expect(warnings).toEqual([
+      [
+        expect.stringContaining("a listener of 'listenererror' on "),
+        expect.objectContaining({ detail: expect.stringContaining('boom again') }),
+      ],
+    ]);
+  });
+
+  test('warns about a bounded number of events, with a bounded text', () => {
+    const emitter = new EnhancedEventEmitter();
+    for (let number = 0; number < 1_000; number++) {
+      throws(emitter, `event ${number}`, new Error('x'.repeat(100_000)));
+      emitter.safeEmit(`event ${number}`);
+    }
+    expect(warnings.length).toBe(32);
+    expect(Math.max(...warnings.map(([, { detail }]) => detail.length))).toBeLessThan(5_000);
+  });
+
+  test.each(THROWN.map(({ title, make }) => [title, make] as const))(
+    'never throws, nor warns more than once: %s',
+    (_title, make) => {
+      const emitter = new EnhancedEventEmitter<Events>();
+      throws(emitter, 'pong', make());
+      expect(emitter.safeEmit('pong')).toBe(false);
+      expect(emitter.safeEmit('pong')).toBe(false);
+      expect(warnings.length).toBe(1);
+      expect(typeof warnings[0]![1].detail).toBe('string');
+      throws(emitter, 'listenererror', make());
+      expect(emitter.safeEmit('pong')).toBe(false);
+      expect(warnings.length).toBe(2);
+    },
+  );
+
+  test('does not throw although process.emitWarning() and the log do', () => {
+    const boom = (): never => {
+      throw Object.create(null);
+    };
+    jest.spyOn(process, 'emitWarning').mockImplementation(boom);
+    setLogEventListeners({ ondebug: boom, onwarn: boom, onerror: boom });
+    const emitter = new EnhancedEventEmitter<Events>();
+    throws(emitter, 'pong', new Error('boom'));
+    expect(emitter.safeEmit('pong')).toBe(false);
+    setLogEventListeners();
+  });
 });
 
 test('enhancedOnce() resolves with the arguments of the next event', async () => {

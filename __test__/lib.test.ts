@@ -1,6 +1,10 @@
 import * as datasoup from '..';
 import { Channel } from '../lib/Channel';
 import { copy } from '../lib/copy';
+import { LOOPBACK } from './helpers/arrangement';
+import './helpers/closeWorkers';
+import { nextMacrotask } from './helpers/wait';
+import { THROWN } from '../robustness/thrown';
 
 /** Mechanisms of lib/ with edge cases that the public API cannot reach. */
 
@@ -114,6 +118,159 @@ describe('a drain', () => {
   function spin(ms: number): void {
     for (const end = performance.now() + ms; performance.now() < end;);
   }
+});
+
+describe('a listener', () => {
+  interface Target {
+    onEvent(name: string, args: unknown[]): void;
+    onMessage?(message: Buffer, ppid: number): void;
+  }
+
+  type Entity = NodeJS.EventEmitter & {
+    observer: NodeJS.EventEmitter;
+    closed: boolean;
+    close(): void;
+  };
+
+  let worker: datasoup.types.Worker;
+  /** Where Channel delivers the events and messages of the latest object. */
+  let target: Target;
+  let makers: Record<string, () => Promise<Entity>>;
+
+  beforeEach(async () => {
+    const subscribe = Channel.prototype.subscribe;
+    jest.spyOn(Channel.prototype, 'subscribe').mockImplementation(function (
+      this: Channel,
+      handle: number,
+      given: Target,
+    ) {
+      target = given;
+      subscribe.call(this, handle, given);
+    });
+    jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    worker = await datasoup.createWorker();
+    const router = await worker.createRouter();
+    const direct = await router.createDirectTransport();
+    const options = { enableSctp: true, listenInfos: LOOPBACK, listenInfo: LOOPBACK[0]! };
+    const { id } = await direct.produceData();
+    const webRtc = await router.createWebRtcTransport(options);
+    let streamId = 0;
+    makers = {
+      WebRtcTransport: () => router.createWebRtcTransport(options),
+      PlainTransport: () => router.createPlainTransport({ ...options, comedia: true }),
+      PipeTransport: () => router.createPipeTransport(options),
+      DataProducer: () => direct.produceData(),
+      'DataProducer of type sctp': () =>
+        webRtc.produceData({ sctpStreamParameters: { streamId: streamId++ } }),
+      DataConsumer: () => direct.consumeData({ dataProducerId: id }),
+      'DataConsumer of type sctp': () => webRtc.consumeData({ dataProducerId: id }),
+    } as unknown as typeof makers;
+  });
+
+  afterEach(() => {
+    jest.restoreAllMocks();
+    worker.close();
+  });
+
+  // What the worker can send to each object, and what the observer of the object emits then.
+  test.each<[string, string, string | undefined, ...unknown[]]>([
+    ['WebRtcTransport', 'icestatechange', 'icestatechange', 'connected'],
+    ['WebRtcTransport', 'iceselectedtuplechange', 'iceselectedtuplechange', { localPort: 1 }],
+    ['WebRtcTransport', 'dtlsstatechange', 'dtlsstatechange', 'connected', 'PEM'],
+    ['WebRtcTransport', 'sctpstatechange', 'sctpstatechange', 'connected', {}],
+    ['PlainTransport', 'tuple', 'tuple', { localPort: 1 }],
+    ['PlainTransport', 'sctpstatechange', 'sctpstatechange', 'connecting'],
+    ['PipeTransport', 'sctpstatechange', 'sctpstatechange', 'failed'],
+    ['DataProducer', 'drain', undefined],
+    ['DataProducer of type sctp', 'streamclose', undefined],
+    ['DataConsumer', 'message', undefined],
+    ['DataConsumer', 'overflow', undefined, { messages: 1, bytes: 1 }],
+    ['DataConsumer', 'dataproducerpause', 'pause'],
+    ['DataConsumer', 'dataproducerclose', 'close'],
+    ['DataConsumer of type sctp', 'sctpsendbufferfull', undefined],
+    ['DataConsumer of type sctp', 'bufferedamountlow', undefined, 1],
+    ['DataConsumer of type sctp', 'streamclose', 'close'],
+  ])('of a %s may throw anything at %s', async (kind, event, observed, ...args) => {
+    for (const { title, make } of THROWN) {
+      const entity = await makers[kind]!();
+      const { onEvent, onMessage } = target;
+      const thrown = make();
+      const reports: string[] = [];
+      const throwAt = (emitter: NodeJS.EventEmitter, name: string): void => {
+        emitter.on(name, () => {
+          throw thrown;
+        });
+        emitter.on('listenererror', (eventName: string, error: unknown) => {
+          reports.push(
+            `${title}: ${eventName}, ${Object.is(error, thrown) ? 'as thrown' : 'other'}`,
+          );
+          throw make();
+        });
+      };
+      throwAt(entity, event);
+      if (observed) {
+        throwAt(entity.observer, observed);
+      }
+      const deliver = (): void =>
+        event === 'message' ? onMessage?.(Buffer.from('x'), 51) : onEvent(event, args);
+      expect(deliver).not.toThrow();
+      const names = observed ? [event, observed] : [event];
+      expect(reports).toEqual(names.map((name) => `${title}: ${name}, as thrown`));
+      entity.close();
+      expect(entity.closed).toBe(true);
+    }
+  });
+
+  test.each(THROWN.map(({ title, make }) => [title, make] as const))(
+    'that throws %s stops neither the messages after it nor a cascade',
+    async (_title, make) => {
+      const router = await worker.createRouter();
+      const transport = await router.createDirectTransport();
+      const dataProducer = await transport.produceData();
+      const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+      const sibling = await transport.consumeData({ dataProducerId: dataProducer.id });
+      const boom = (): void => {
+        throw make();
+      };
+      const seen: string[] = [];
+      for (const emitter of [dataProducer, dataConsumer, transport, router] as any[]) {
+        for (const event of ['transportclose', 'routerclose', 'workerclose', 'listenererror']) {
+          emitter.on(event, boom);
+        }
+        emitter.observer.on('close', boom);
+      }
+      dataConsumer.on('message', (message) => {
+        seen.push(`${message.length} ${message[0]}`);
+        boom();
+      });
+      // A large message is handed out by itself, behind those that are handed out together.
+      const sizes = [3, 5, 100_000, 7, 70];
+      sizes.forEach((size, index) => dataProducer.send(Buffer.alloc(size, index)));
+      await router.dump();
+      expect(seen).toEqual(sizes.map((size, index) => `${size} ${index}`));
+      expect(() => worker.close()).not.toThrow();
+      for (const { closed } of [dataProducer, dataConsumer, sibling, transport, router]) {
+        expect(closed).toBe(true);
+      }
+    },
+  );
+
+  test('that throws while the stack ends, or whose emitter has no methods left, does not stop a cascade', async () => {
+    const router = await worker.createRouter();
+    const transport = await router.createDirectTransport();
+    const dataProducer = await transport.produceData();
+    const sibling = await transport.produceData();
+    Object.assign(dataProducer, { emit: null, safeEmit: 1, close: null });
+    Object.defineProperty(transport, 'id', { get: () => Symbol() });
+    const exhaust = (): void => exhaust();
+    router.on('workerclose', exhaust);
+    transport.on('routerclose', exhaust);
+    expect(() => worker.close()).not.toThrow();
+    await nextMacrotask();
+    for (const { closed } of [dataProducer, sibling, transport, router]) {
+      expect(closed).toBe(true);
+    }
+  });
 });
 
 describe('copy()', () => {

@@ -151,7 +151,34 @@ test('listeners that throw, including a listenererror listener, do not end the p
       worker.close();
       console.log(dataConsumer.closed, dataProducer.closed);
     })();`);
-  expect(ended).toEqual({ code: 0, signal: null, stdout: 'true true\n', stderr: '' });
+  expect(ended).toMatchObject({ code: 0, signal: null, stdout: 'true true\n' });
+});
+
+test('what a listener throws is shown on stderr once per object and event, with the object and the stack', async () => {
+  const ended = await runNode(`${TRAFFIC}
+    (async () => {
+      const { worker, dataProducer, dataConsumer } = await traffic();
+      console.log(dataConsumer.id, dataProducer.id, worker.pid);
+      dataConsumer.on('message', function handleMessage() { throw new TypeError('boom'); });
+      dataProducer.observer.on('pause', () => { throw Object.create(null); });
+      worker.observer.on('close', () => { throw 'text'; });
+      for (let count = 0; count < 100; count++) dataProducer.send('x');
+      await dataProducer.pause();
+      await dataProducer.resume();
+      await dataProducer.pause();
+      worker.close();
+    })();`);
+  expect(ended).toMatchObject({ code: 0, signal: null });
+  const [consumer, producer, pid] = ended.stdout.trim().split(' ');
+  const warnings = ended.stderr.match(/a listener of .* threw \(/g);
+  expect(warnings).toEqual([
+    `a listener of 'message' on DataConsumer ${consumer} threw (`,
+    `a listener of 'pause' on the observer of DataProducer ${producer} threw (`,
+    `a listener of 'close' on the observer of Worker ${pid} threw (`,
+  ]);
+  expect(ended.stderr).toMatch(/TypeError: boom\n +at DataConsumer.handleMessage/);
+  expect(ended.stderr).toContain('[Object: null prototype] {}');
+  expect(ended.stderr).toContain("'text'");
 });
 
 test('SIGTERM ends a process with an open Worker', async () => {

@@ -22,6 +22,22 @@ test(`robustness programs: 10,000 random programs (at most a minute), from seed 
   });
 }, 300_000);
 
+test(`robustness listeners: 1,000 programs with hostile listeners (at most 40 s), from seed ${SEED}, stop neither delivery nor a cascade`, async () => {
+  const ended = await runProgram(
+    'robustness/index.js',
+    'listeners',
+    '--count=1000',
+    '--seconds=40',
+    `--seed=${SEED}`,
+  );
+  expect(ended).toMatchObject({
+    code: 0,
+    signal: null,
+    stdout: expect.stringMatching(/^\d+ programs/),
+    stderr: '',
+  });
+}, 300_000);
+
 test('robustness cycles: 3,000 cycles of create and close leak no memory, descriptors, threads or handles', async () => {
   const ended = await runProgram('robustness/index.js', 'cycles', '--count=3000');
   expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });

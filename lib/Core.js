@@ -1,6 +1,7 @@
 'use strict';
 
 const { resultOf } = require('./Channel');
+const { emitSafely } = require('./EnhancedEventEmitter');
 const { emitOnObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { NotFoundError } = require('./errors');
@@ -89,13 +90,15 @@ class Core {
    * @param {Kind} options.kind
    * @param {number} options.handle
    * @param {N} options.native
+   * @param {string} [options.id] - the id of the entity; empty for an entity without an id.
    * @param {Core<any>} [options.above]
    */
-  constructor({ channel, kind, handle, native, above }) {
+  constructor({ channel, kind, handle, native, id = '', above }) {
     this.channel = channel;
     this.kind = kind;
     this.handle = handle;
     this.native = native;
+    this.id = id;
     this.closed = false;
     /** @type {import('./Entity').Entity<any, any, any> | undefined} */
     this.entity = undefined;
@@ -138,11 +141,6 @@ class Core {
     const { type } = /** @type {any} */ (this.entity ?? {});
 
     return (this.kind === 'transport' && TRANSPORT_NAMES[type]) || NAMES[this.kind];
-  }
-
-  /** @returns {string} the id of the entity; empty before it exists, and for an entity without an id. */
-  get id() {
-    return /** @type {any} */ (this.entity)?.id ?? '';
   }
 
   /**
@@ -219,7 +217,7 @@ class Core {
     const result = resultOf(await answer);
 
     this.check(method);
-    return build(new Core({ channel, kind, handle, native, above: this }), result);
+    return build(new Core({ channel, kind, handle, native, id: result.id, above: this }), result);
   }
 
   /**
@@ -314,10 +312,10 @@ class Core {
    * @param {string} [event]
    */
   emitLast(event) {
-    if (event !== undefined) {
-      this.entity?.safeEmit(event);
-    }
     if (this.entity) {
+      if (event !== undefined) {
+        emitSafely(this.entity, event, []);
+      }
       emitOnObserver(this.entity, 'close');
     }
     for (const hook of this.#closed) {

@@ -1,5 +1,6 @@
 'use strict';
 
+const { emitSafely, onListenerError } = require('./EnhancedEventEmitter');
 const { Entity, emitOnObserver } = require('./Entity');
 const { copy } = require('./copy');
 const {
@@ -39,7 +40,7 @@ class DataConsumer extends Entity {
   constructor(core, data, appData) {
     super(core, appData, {
       onEvent: (name, args) => this.#onEvent(name, args),
-      onMessage: (message, ppid) => this.safeEmit('message', message, ppid),
+      onMessage: (message, ppid) => this.#onMessage(message, ppid),
     });
     this.#core = core;
     this.#id = data.id;
@@ -209,6 +210,20 @@ class DataConsumer extends Entity {
   }
 
   /**
+   * Does what `emitSafely()` does, but without an array of arguments for each message.
+   *
+   * @param {Buffer} message
+   * @param {number} ppid
+   */
+  #onMessage(message, ppid) {
+    try {
+      this.emit('message', message, ppid);
+    } catch (thrown) {
+      onListenerError(this, 'message', thrown);
+    }
+  }
+
+  /**
    * @param {string} name
    * @param {any[]} args
    */
@@ -225,13 +240,13 @@ class DataConsumer extends Entity {
         this.#onDataProducerPaused(false, name);
         break;
       case 'sctpsendbufferfull':
-        this.safeEmit('sctpsendbufferfull');
+        emitSafely(this, 'sctpsendbufferfull', []);
         break;
       case 'bufferedamountlow':
-        this.safeEmit('bufferedamountlow', args[0]);
+        emitSafely(this, 'bufferedamountlow', [args[0]]);
         break;
       case 'overflow':
-        this.safeEmit('overflow', args[0]);
+        emitSafely(this, 'overflow', [args[0]]);
         break;
       default:
         this.#core.onUnknownEvent(name);
@@ -250,7 +265,7 @@ class DataConsumer extends Entity {
     const before = this.#paused || this.#dataProducerPaused;
 
     this.#dataProducerPaused = paused;
-    this.safeEmit(event);
+    emitSafely(this, event, []);
     this.#emitEffective(before);
   }
 
@@ -271,7 +286,7 @@ class DataConsumer extends Entity {
   #emitEffective(before) {
     const now = this.#paused || this.#dataProducerPaused;
 
-    if (now !== before && !this.closed) {
+    if (now !== before && !this.#core.closed) {
       emitOnObserver(this, now ? 'pause' : 'resume');
     }
   }

@@ -1,5 +1,6 @@
 'use strict';
 
+const { emitSafely } = require('./EnhancedEventEmitter');
 const { Entity, emitOnObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { WorkerClosedError } = require('./errors');
@@ -93,7 +94,7 @@ class DataProducer extends Entity {
   }
 
   get paused() {
-    return this.#ownPaused || this.#originPaused;
+    return this.#isPaused();
   }
 
   get bufferedAmount() {
@@ -178,10 +179,10 @@ class DataProducer extends Entity {
   #onEvent(name) {
     switch (name) {
       case 'drain':
-        this.safeEmit('drain');
+        emitSafely(this, 'drain', []);
         break;
       case 'streamclose':
-        this.safeEmit('streamclose');
+        emitSafely(this, 'streamclose', []);
         break;
       case 'originpause':
         this.#setOriginPaused(true);
@@ -194,27 +195,31 @@ class DataProducer extends Entity {
     }
   }
 
+  #isPaused() {
+    return this.#ownPaused || this.#originPaused;
+  }
+
   /** @param {boolean} paused */
   #setOwnPaused(paused) {
-    const before = this.paused;
+    const before = this.#isPaused();
 
     this.#ownPaused = paused;
-    if (this.paused !== before && !this.closed) {
+    if (this.#isPaused() !== before && !this.#core.closed) {
       emitOnObserver(this, paused ? 'pause' : 'resume');
     }
   }
 
   /** @param {boolean} paused */
   #setOriginPaused(paused) {
-    const before = this.paused;
+    const before = this.#isPaused();
     const event = paused ? 'pause' : 'resume';
 
     this.#originPaused = paused;
-    if (this.paused === before) {
+    if (this.#isPaused() === before) {
       return;
     }
-    this.safeEmit(event);
-    if (!this.closed) {
+    emitSafely(this, event, []);
+    if (!this.#core.closed) {
       emitOnObserver(this, event);
     }
   }

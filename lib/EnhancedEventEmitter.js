@@ -1,10 +1,24 @@
 'use strict';
 
 const { EventEmitter, once } = require('node:events');
+const { types } = require('node:util');
 
 const { Logger } = require('./Logger');
+const { textOf, warn } = require('./warnings');
+
+/** @typedef {Pick<EventEmitter, 'emit'>} Emitter */
+
+/** For how many of its events an emitter warns: `safeEmit()` is public and takes any name. */
+const MAX_WARNINGS = 32;
 
 const logger = new Logger('EnhancedEventEmitter');
+
+/**
+ * The events of each emitter that a warning was printed for.
+ *
+ * @type {WeakMap<Emitter, Set<string>>}
+ */
+const warned = new WeakMap();
 
 /**
  * The base of all objects of the package and of their observers. The contract in index.d.ts adds the types of events.
@@ -23,25 +37,99 @@ class EnhancedEventEmitter extends EventEmitter {
    * @returns {boolean} whether there were listeners and none of them threw.
    */
   safeEmit(eventName, ...args) {
-    try {
-      return this.emit(eventName, ...args);
-    } catch (error) {
-      logger.error(`a listener of '${eventName}' threw`, asError(error));
-      this.#emitListenerError(eventName, error);
-      return false;
-    }
+    return emitSafely(this, eventName, args);
   }
+}
 
-  /**
-   * @param {string} eventName
-   * @param {unknown} error
-   */
-  #emitListenerError(eventName, error) {
-    try {
-      this.emit('listenererror', eventName, error);
-    } catch (second) {
-      logger.error("a listener of 'listenererror' threw", asError(second));
+/**
+ * Does the work of `safeEmit()`. The package calls this function instead, so that an application that replaces or
+ * deletes a method cannot interrupt it.
+ *
+ * @param {Emitter} emitter
+ * @param {string} eventName
+ * @param {unknown[]} args
+ * @param {object | string} [observed] - what `emitter` is the observer of.
+ * @returns {boolean}
+ */
+function emitSafely(emitter, eventName, args, observed) {
+  try {
+    return emitter.emit(eventName, ...args);
+  } catch (thrown) {
+    onListenerError(emitter, eventName, thrown, observed);
+    return false;
+  }
+}
+
+/**
+ * Reports what a listener threw: with 'listenererror' or, if that has no listener, with a warning. Never throws.
+ *
+ * @param {Emitter} emitter
+ * @param {string} eventName
+ * @param {unknown} thrown - any value.
+ * @param {object | string} [observed]
+ */
+function onListenerError(emitter, eventName, thrown, observed) {
+  try {
+    logger.error(`a listener of '${eventName}' threw`, asError(thrown));
+    if (!emitter.emit('listenererror', eventName, thrown)) {
+      warnOnce(emitter, eventName, thrown, observed);
     }
+  } catch (second) {
+    onReportError(emitter, second, observed);
+  }
+}
+
+/**
+ * @param {Emitter} emitter
+ * @param {unknown} thrown - by a listener of 'listenererror'.
+ * @param {object | string} [observed]
+ */
+function onReportError(emitter, thrown, observed) {
+  try {
+    logger.error("a listener of 'listenererror' threw", asError(thrown));
+    warnOnce(emitter, 'listenererror', thrown, observed);
+  } catch {
+    // There is no stack left.
+  }
+}
+
+/**
+ * Warns about a listener that threw, once per emitter and event.
+ *
+ * @param {Emitter} emitter
+ * @param {string} eventName
+ * @param {unknown} thrown
+ * @param {object | string} [observed]
+ */
+function warnOnce(emitter, eventName, thrown, observed) {
+  const names = warned.get(emitter) ?? new Set();
+
+  if (!names.has(eventName) && names.size < MAX_WARNINGS) {
+    warned.set(emitter, names.add(eventName));
+    warn(
+      'DATASOUP_LISTENER_THREW',
+      `a listener of '${eventName}' on ${titleOf(emitter, observed)} threw ` +
+        "(shown once; 'listenererror' reports everything that listeners throw)",
+      textOf(thrown),
+    );
+  }
+}
+
+/**
+ * @param {object} emitter
+ * @param {object | string} [observed]
+ * @returns {string} e.g. 'DataConsumer 6c1f…' or 'the observer of Worker 1234'.
+ */
+function titleOf(emitter, observed) {
+  if (observed !== undefined) {
+    return `the observer of ${typeof observed === 'string' ? observed : titleOf(observed)}`;
+  }
+  try {
+    const { constructor, id, pid } = /** @type {any} */ (emitter);
+
+    return [constructor.name, id ?? pid].filter((part) => part !== undefined).join(' ');
+  } catch {
+    return 'an object';
   }
 }
 
@@ -49,12 +137,18 @@ class EnhancedEventEmitter extends EventEmitter {
 const enhancedOnce = (emitter, eventName, options) =>
   /** @type {Promise<any>} */ (once(emitter, eventName, options));
 
-/** @param {unknown} thrown */
+/**
+ * @param {unknown} thrown
+ * @returns {Error}
+ */
 function asError(thrown) {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
+  // Not `instanceof`, which runs the traps of a Proxy and fails for errors of other realms.
+  return types.isNativeError(thrown) ? thrown : new Error(textOf(thrown), { cause: thrown });
 }
 
 exports.EnhancedEventEmitter = /** @type {typeof import('..').extras.EnhancedEventEmitter} */ (
   /** @type {unknown} */ (EnhancedEventEmitter)
 );
 exports.enhancedOnce = enhancedOnce;
+exports.emitSafely = emitSafely;
+exports.onListenerError = onListenerError;

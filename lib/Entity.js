@@ -2,7 +2,7 @@
 
 const { inspect, types } = require('node:util');
 
-const { EnhancedEventEmitter } = require('./EnhancedEventEmitter');
+const { EnhancedEventEmitter, emitSafely } = require('./EnhancedEventEmitter');
 const symbols = require('./symbols');
 const validate = require('./options/validate');
 
@@ -70,7 +70,8 @@ class Entity extends EnhancedEventEmitter {
     coreOf = (entity) => entity.#core;
     isEntity = (value, kind) =>
       typeof value === 'object' && value !== null && #core in value && value.#core.kind === kind;
-    emitOnObserver = (entity, event, ...args) => entity.#observer?.safeEmit(event, ...args);
+    emitOnObserver = (entity, event, ...args) =>
+      entity.#observer && emitSafely(entity.#observer, event, args, entity);
   }
 
   /**

@@ -2,13 +2,24 @@
 
 const debug = require('debug');
 
+const { textOf, warn } = require('./warnings');
+
 /** @type {import('..').LogEventListeners} */
 let listeners = {};
+/**
+ * The listeners that have thrown.
+ *
+ * @type {Set<keyof import('..').LogEventListeners>}
+ */
+let faulty = new Set();
 
 /** The lines of `warnOnce()`. */
 const warned = new Set();
 
-/** Hands the log lines of one part of the package to `debug` and to the listeners of `setLogEventListeners()`. */
+/**
+ * Hands the log lines of one part of the package to `debug` and to the listeners of `setLogEventListeners()`. Neither
+ * can interrupt the package: its methods never throw.
+ */
 class Logger {
   /** @type {debug.Debugger} */
   #debug;
@@ -33,14 +44,14 @@ class Logger {
 
   /** @param {string} line */
   debug(line) {
-    this.#debug('%s', line);
-    callListener(() => listeners.ondebug?.(this.#debug.namespace, line));
+    print(this.#debug, line);
+    callListener('ondebug', this.#debug.namespace, line);
   }
 
   /** @param {string} line */
   warn(line) {
-    this.#warn('%s', line);
-    callListener(() => listeners.onwarn?.(this.#warn.namespace, line));
+    print(this.#warn, line);
+    callListener('onwarn', this.#warn.namespace, line);
   }
 
   /**
@@ -60,21 +71,46 @@ class Logger {
    * @param {Error} [error] - what the line is about.
    */
   error(line, error) {
-    this.#error(error ? '%s: %o' : '%s', line, ...(error ? [error] : []));
-    callListener(() => listeners.onerror?.(this.#error.namespace, line, error));
+    print(this.#error, line, error);
+    callListener('onerror', this.#error.namespace, line, error);
   }
 }
 
 /**
- * A listener that throws is a bug of the application: it must not interrupt the package.
- *
- * @param {() => void} listener
+ * @param {debug.Debugger} target
+ * @param {string} line
+ * @param {Error} [error]
  */
-function callListener(listener) {
+function print(target, line, error) {
   try {
-    listener();
-  } catch (error) {
-    debug('datasoup:ERROR:Logger')('a log listener threw: %o', error);
+    if (target.enabled) {
+      target('%s', error ? `${line}: ${textOf(error)}` : line);
+    }
+  } catch {
+    // The application has replaced parts of `debug`.
+  }
+}
+
+/**
+ * Calls a listener. One that throws is a bug of the application, and is shown once.
+ *
+ * @param {keyof import('..').LogEventListeners} name
+ * @param {string} namespace
+ * @param {string} line
+ * @param {Error} [error]
+ */
+function callListener(name, namespace, line, error) {
+  try {
+    listeners[name]?.(namespace, line, error);
+  } catch (thrown) {
+    if (!faulty.has(name)) {
+      faulty.add(name);
+      warn(
+        'DATASOUP_LISTENER_THREW',
+        `the listener ${name} of setLogEventListeners() threw (shown once)`,
+        textOf(thrown),
+      );
+    }
   }
 }
 
@@ -83,6 +119,7 @@ function setLogEventListeners(given) {
   const { ondebug, onwarn, onerror } = given ?? {};
 
   listeners = { ondebug, onwarn, onerror };
+  faulty = new Set();
 }
 
 exports.Logger = Logger;

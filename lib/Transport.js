@@ -2,6 +2,7 @@
 
 const { DataConsumer } = require('./DataConsumer');
 const { DataProducer } = require('./DataProducer');
+const { emitSafely } = require('./EnhancedEventEmitter');
 const { Entity, coreOf, emitOnObserver } = require('./Entity');
 const { copy } = require('./copy');
 const { dataProducerNotFound } = require('./dataProducers');
@@ -238,8 +239,8 @@ function emitBoth(transport, event, arg) {
   if (core.debugEnabled) {
     core.debug(`transport: '${event}' ${JSON.stringify(arg)}`);
   }
-  transport.safeEmit(event, copy(arg));
-  if (!transport.closed) {
+  emitSafely(transport, event, [copy(arg)]);
+  if (!core.closed) {
     emitOnObserver(transport, event, copy(arg));
   }
 }

@@ -2,6 +2,7 @@
 
 const { Channel } = require('./Channel');
 const { Core } = require('./Core');
+const { emitSafely } = require('./EnhancedEventEmitter');
 const { Entity, emitOnObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { Router } = require('./Router');
@@ -57,11 +58,11 @@ class Worker extends Entity {
 
       worker.#dtlsFingerprints = answer.dtlsFingerprints;
     } catch (error) {
-      worker.emit('@failure', /** @type {Error} */ (error));
+      emitSafely(worker, '@failure', [error]);
       worker.close();
       throw error;
     }
-    worker.emit('@success');
+    emitSafely(worker, '@success', []);
     return worker;
   }
 
@@ -90,9 +91,9 @@ class Worker extends Entity {
 
   /** @override */
   close() {
-    if (!this.closed) {
+    if (!this.#core.closed) {
       this.#channel.close();
-      super.close();
+      this.#core.close();
     }
   }
 
@@ -199,19 +200,19 @@ class Worker extends Entity {
 
   /** @param {string} reason */
   #onDied(reason) {
-    if (this.closed) {
+    if (this.#core.closed) {
       return;
     }
     logger.error(`the worker died [pid:${this.#pid}]: ${reason}`);
     this.#died = true;
     this.#channel.close();
     this.#core.cascade();
-    this.safeEmit('died', new Error(`[pid:${this.#pid}] ${reason}`));
+    emitSafely(this, 'died', [new Error(`[pid:${this.#pid}] ${reason}`)]);
   }
 
   #onSubprocessClose() {
     this.#subprocessClosed = true;
-    this.safeEmit('subprocessclose');
+    emitSafely(this, 'subprocessclose', []);
     if (this.#died) {
       this.#core.emitLast();
     }

@@ -1,6 +1,6 @@
 'use strict';
 
-const { EnhancedEventEmitter, enhancedOnce } = require('./EnhancedEventEmitter');
+const { EnhancedEventEmitter, emitSafely, enhancedOnce } = require('./EnhancedEventEmitter');
 const { Logger, setLogEventListeners } = require('./Logger');
 const { Worker } = require('./Worker');
 const { NotFoundError, UnsupportedError, WorkerClosedError } = require('./errors');
@@ -18,7 +18,7 @@ async function createWorker(settings) {
 
   const worker = await Worker.create(settings);
 
-  observer.safeEmit('newworker', worker);
+  emitSafely(observer, 'newworker', [worker], 'datasoup');
   return worker;
 }
 

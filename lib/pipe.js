@@ -181,8 +181,8 @@ function add(from, to, pair) {
  * @param {import('./Entity').Entity<any, any, any>} other
  */
 function mirrorClose(one, other) {
-  coreOf(one).onClosed(() => other.close());
-  coreOf(other).onClosed(() => one.close());
+  coreOf(one).onClosed(() => coreOf(other).close());
+  coreOf(other).onClosed(() => coreOf(one).close());
 }
 
 /**

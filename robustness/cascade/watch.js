@@ -129,7 +129,11 @@ class CascadeWatch {
       } finally {
         this.depth--;
       }
-      return Object.getPrototypeOf(emitter).emit.call(emitter, event, ...args);
+
+      const heard = Object.getPrototypeOf(emitter).emit.call(emitter, event, ...args);
+
+      // Without a listener, the package would print a warning.
+      return heard || event === 'listenererror';
     };
   }
 
