@@ -42,6 +42,18 @@ describe('payload protocol identifiers and empty messages', () => {
     expect(got).toEqual(toClient.flatMap(([, , expected]) => [expected, expected]));
   });
 
+  test('send() copies: a change of the Buffer right after either call has no effect', async () => {
+    const { webRtcTransport, dataProducerDirect, dataConsumerSctp } = objects;
+    const peer = await peers.connect(webRtcTransport, { channels: CHANNELS });
+    const [one, other] = [Buffer.from('first'), Buffer.from('second')];
+    dataProducerDirect.send(one);
+    const sent = dataConsumerSctp.send(other);
+    one.fill('x');
+    other.fill('x');
+    await sent;
+    expect(await peer.untilMessages(0, 2)).toEqual([Buffer.from('first'), Buffer.from('second')]);
+  });
+
   test('messages of the client arrive with their PPIDs and are counted', async () => {
     const { webRtcTransport, dataConsumerDirect, dataProducerSctp } = objects;
     const inbox = new Inbox(dataConsumerDirect);
