@@ -18,3 +18,4 @@ mod routing;
 mod server;
 mod straight_line;
 mod streams;
+mod turns;
