@@ -107,9 +107,9 @@ function warnOnce(emitter, eventName, thrown, observed) {
   if (!names.has(eventName) && names.size < MAX_WARNINGS) {
     warned.set(emitter, names.add(eventName));
     warn(
-      'DATASOUP_LISTENER_THREW',
       `a listener of '${eventName}' on ${titleOf(emitter, observed)} threw ` +
         "(shown once; 'listenererror' reports everything that listeners throw)",
+      'DATASOUP_LISTENER_THREW',
       textOf(thrown),
     );
   }

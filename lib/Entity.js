@@ -5,6 +5,7 @@ const { inspect, types } = require('node:util');
 const { EnhancedEventEmitter, emitSafely } = require('./EnhancedEventEmitter');
 const symbols = require('./symbols');
 const validate = require('./options/validate');
+const { warn } = require('./warnings');
 
 /** @import { AppData } from '..' */
 /** @typedef {import('..').Events} Events */
@@ -189,11 +190,10 @@ class Entity extends EnhancedEventEmitter {
 
     if ((kind === 'dataProducer' || sctpConsumer) && !warned.has(name)) {
       warned.add(name);
-      process.emitWarning(
+      warn(
         `'message' listener on a ${name}${sctpConsumer ? " of type 'sctp'" : ''}, ` +
           "which emits no 'message': listen on the DataConsumer that " +
           'directTransport.consumeData({ dataProducerId }) makes',
-        'DatasoupWarning',
       );
     }
   }

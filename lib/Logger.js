@@ -106,8 +106,8 @@ function callListener(name, namespace, line, error) {
     if (!faulty.has(name)) {
       faulty.add(name);
       warn(
-        'DATASOUP_LISTENER_THREW',
         `the listener ${name} of setLogEventListeners() threw (shown once)`,
+        'DATASOUP_LISTENER_THREW',
         textOf(thrown),
       );
     }

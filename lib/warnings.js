@@ -9,11 +9,11 @@ const MAX_TEXT = 4_096;
 /**
  * Emits a warning of the process, which Node.js prints on stderr unless it runs with --no-warnings. Never throws.
  *
- * @param {string} code
  * @param {string} text
- * @param {string} detail - printed below the text.
+ * @param {string} [code]
+ * @param {string} [detail] - printed below the text.
  */
-function warn(code, text, detail) {
+function warn(text, code, detail) {
   try {
     process.emitWarning(text, { type: 'DatasoupWarning', code, detail });
   } catch {
