@@ -200,10 +200,10 @@ const measures = {
     const { prober, probed, router, other, worker } = scene;
     const producer = await scene.produce(consumers);
     const transport = await router.createPlainTransport({ listenInfo: LISTEN_INFO });
-    const ports = [transport.tuple.localPort, probed.iceCandidates[0].port];
+    const ports = [probed.iceCandidates[0].port, transport.tuple.localPort];
     const times = [];
 
-    for (const [index, each] of [router, other].entries()) {
+    for (const [index, each] of [other, router].entries()) {
       fill(producer);
 
       const freed = prober.free(ports[index]);
