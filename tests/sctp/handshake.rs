@@ -254,9 +254,8 @@ fn an_init_ack_that_is_late_or_repeated_or_has_too_large_a_cookie_changes_nothin
 
 #[test]
 fn a_stale_cookie_error_restarts_the_handshake_three_times() {
-    let mut net = started(Start::AtOnce, Start::AtOnce, Conditions::PERFECT, 1);
     let mut sctp = Association::new(SctpConfig { start: Start::AtOnce, ..config() });
-    let now = net.now;
+    let now = start();
     sctp.connect(now);
     let mut sent = Vec::new();
     let mut inits = 0;
@@ -273,10 +272,12 @@ fn a_stale_cookie_error_restarts_the_handshake_three_times() {
         sent.clear();
         sctp.drain_transmits(now, |packet| sent.extend(chunks(packet)));
         assert_eq!((sent[0].kind, &sent[0].value[..]), (COOKIE_ECHO, &b"cookie!!"[..]));
-        sctp.handle_packet(now, packet(tag, &[chunk(ERROR, 0, &[0, 3, 0, 8, 0, 0, 0, 9])]));
+        // The peer may repeat the error as often as it likes.
+        for _ in 0..if inits == 4 { 300 } else { 1 } {
+            sctp.handle_packet(now, packet(tag, &[chunk(ERROR, 0, &[0, 3, 0, 8, 0, 0, 0, 9])]));
+        }
     }
     assert_eq!(inits, 4, "the first and three more");
-    net.run_for(Duration::from_secs(1));
 }
 
 #[test]

@@ -133,8 +133,8 @@ impl Association {
             }
             Verdict::Aborted(cause) => self.ended_by_peer(EndReason::PeerAbort(cause), None),
             Verdict::StaleCookie => {
-                self.stale_cookies += 1;
-                if self.stale_cookies <= MAX_STALE_COOKIES {
+                if self.stale_cookies < MAX_STALE_COOKIES {
+                    self.stale_cookies += 1;
                     self.initiate();
                 }
             }
