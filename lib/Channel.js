@@ -265,7 +265,7 @@ class Channel {
       }
       // Flush here, so that what listeners send does not wait for the end of the drain.
       this.#flush();
-      this.#native.drain(this.#scratch, 0, this.#records);
+      this.#native.drain(this.#scratch, this.#records);
       this.#next = 0;
       this.#count = this.#records[0];
       this.#stop = this.#records[1];

@@ -17,15 +17,10 @@ impl Worker {
 
     /// See [`Reader::drain`](super::reader::Reader::drain).
     #[napi(catch_unwind)]
-    pub fn drain(
-        &mut self,
-        mut scratch: Uint8ArraySlice<'_>,
-        offset: u32,
-        mut records: Uint32ArraySlice<'_>,
-    ) -> u32 {
+    pub fn drain(&mut self, mut scratch: Uint8ArraySlice<'_>, mut records: Uint32ArraySlice<'_>) {
         // SAFETY: both arrays belong to lib/Channel.js, and nothing else accesses them during this call.
         let (scratch, records) = unsafe { (scratch.as_mut(), records.as_mut()) };
-        self.reader.drain(scratch, offset as usize, records) as u32
+        self.reader.drain(scratch, records);
     }
 
     /// See [`Reader::peek`](super::reader::Reader::peek).
