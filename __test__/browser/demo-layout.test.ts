@@ -291,7 +291,14 @@ describe('the chat', () => {
   test('keeps the place of a user who has scrolled up', async () => {
     const tab = await join(PHONE);
     for (let line = 0; line < 30; line += 1) await tab.say(`Line ${line} of a long conversation`);
-    await tab.page.locator('#messages').evaluate((list) => (list.scrollTop = 0));
+    // The page gets the 'scroll' event one frame later.
+    await tab.page.locator('#messages').evaluate(async (list) => {
+      const scrolled = new Promise((resolve) =>
+        list.addEventListener('scroll', resolve, { once: true }),
+      );
+      list.scrollTop = 0;
+      await scrolled;
+    });
     await resize(tab, 390, 700);
     expect(await tab.page.locator('#messages').evaluate((list) => list.scrollTop)).toBe(0);
   });
