@@ -12,8 +12,8 @@ const { EventEmitter } = require('node:events');
 const { setTimeout: sleep } = require('node:timers/promises');
 
 const { IMPL } = require('../bench/implementation');
-const { readOptions } = require('../scripts/options');
 const { Random } = require('./random');
+const { runSeeds } = require('./seeds');
 const { THROWN } = require('./thrown');
 
 /** @type {any} */
@@ -463,15 +463,6 @@ class Program {
 }
 
 async function main() {
-  const options = readOptions({
-    count: { type: 'integer', default: 1_000 },
-    seconds: { type: 'number', default: Infinity },
-    seed: { type: 'integer', min: 0, default: 1 },
-    verbose: { type: 'boolean' },
-  });
-  const { count, seed: first } = options;
-  const began = performance.now();
-  const seconds = () => (performance.now() - began) / 1_000;
   /** @type {string | undefined} */
   let escaped;
   const escape = (/** @type {unknown} */ thrown, /** @type {string} */ origin) => {
@@ -483,29 +474,26 @@ async function main() {
   // What the listeners throw is expected.
   process.removeAllListeners('warning');
 
-  const workers = [await datasoup.createWorker(), await datasoup.createWorker()];
-  const honest = await new Honest().start(await workers[0].createRouter());
-  let acts = 0;
-  let seed = first;
+  /** @type {any[]} */
+  const workers = [];
+  /** @type {Honest | undefined} */
+  let honest;
 
-  for (; seed < first + count && seconds() < options.seconds; seed++) {
+  const { programs, acts, seconds } = await runSeeds(1_000, async (seed) => {
+    while (workers.length < 2) {
+      workers.push(await datasoup.createWorker());
+    }
+    honest ??= await new Honest().start(await workers[0].createRouter());
+
     const program = new Program(seed, workers, honest);
 
     await program.run();
-    program.failure ??= escaped;
-    if (options.verbose || program.failure) {
-      console.log(program.trace.join('\n'));
-    }
-    if (program.failure) {
-      throw new Error(`program with seed ${seed}: ${program.failure}`);
-    }
-    acts += program.trace.length;
-  }
+    return { trace: program.trace, failure: program.failure ?? escaped };
+  });
   workers.forEach((worker) => worker.close());
 
   console.log(
-    `${seed - first} programs, seeds ${first} to ${seed - 1}: ${acts} acts of listeners and closes, ` +
-      `${honest.received} messages beside them, ${seconds().toFixed(1)} s`,
+    `${programs}: ${acts} acts of listeners and closes, ${honest?.received ?? 0} messages beside them, ${seconds}`,
   );
 }
 

@@ -8,9 +8,9 @@
 // program that failed; `--seconds` is the time after which no further program starts.
 
 const { IMPL } = require('../bench/implementation');
-const { readOptions } = require('../scripts/options');
 const { CascadeWatch } = require('./cascade/watch');
 const { Random } = require('./random');
+const { runSeeds } = require('./seeds');
 
 const { createWorker, errors } = require(IMPL);
 
@@ -356,20 +356,10 @@ function isNotWorker({ kind }) {
 }
 
 async function main() {
-  const options = readOptions({
-    count: { type: 'integer', default: 10_000 },
-    seconds: { type: 'number', default: Infinity },
-    seed: { type: 'integer', min: 0, default: 1 },
-    verbose: { type: 'boolean' },
-  });
-  const { count, seed: first } = options;
-  const began = performance.now();
-  const seconds = () => (performance.now() - began) / 1_000;
+  /** @type {any[]} */
   let workers = [];
-  let events = 0;
-  let seed = first;
 
-  for (; seed < first + count && seconds() < options.seconds; seed++) {
+  const { programs, acts, seconds } = await runSeeds(10_000, async (seed) => {
     while (workers.length < 2) {
       workers.push(await createWorker());
     }
@@ -377,21 +367,12 @@ async function main() {
     const program = new Program(seed, workers);
 
     await program.run();
-    if (options.verbose || program.failure) {
-      console.log(program.trace.join('\n'));
-    }
-    if (program.failure) {
-      throw new Error(`program with seed ${seed}: ${program.failure.message}`);
-    }
-    events += program.trace.length;
     workers = program.workers;
-  }
+    return { trace: program.trace, failure: program.failure?.message };
+  });
   workers.forEach((worker) => worker.close());
 
-  console.log(
-    `${seed - first} programs, seeds ${first} to ${seed - 1}, as predicted: ` +
-      `${events} calls and events, ${seconds().toFixed(1)} s`,
-  );
+  console.log(`${programs}, as predicted: ${acts} calls and events, ${seconds}`);
 }
 
 exports.main = main;
