@@ -63,11 +63,10 @@ impl Worker {
             parse(&settings).map_err(|error| napi::Error::from_reason(error.to_string()))?;
         if let Some(handle) = &mut *self.handle.borrow_mut() {
             handle.start(request, settings);
-            // A worker starts once.
-            handle
-                .memory()
-                .into_iter()
-                .for_each(|it| drop(self.batcher.memory.set(Arc::clone(it))));
+            if let Some(memory) = handle.memory() {
+                // A worker starts once, so the cell is empty.
+                let _ = self.batcher.memory.set(Arc::clone(memory));
+            }
         }
         Ok(())
     }
