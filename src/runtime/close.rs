@@ -2,7 +2,7 @@
 //!
 //! close() of an object is a job like others, so it comes after the messages that were sent before. But messages that
 //! exceed their turn leave the queue of jobs for the lanes: there the close of their DataProducer finds them, gives
-//! them one more share and drops the rest. What waits for other objects, it does not meet.
+//! them one more share and drops the rest. It leaves alone what waits for other objects.
 
 use std::collections::VecDeque;
 
