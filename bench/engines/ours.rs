@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use datasoup::proto::message::{Message, Ppid, Reliability};
-use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
+use datasoup::proto::sctp::{
+    Association, CongestionControl, SctpConfig, SctpEvent, SctpState, Start,
+};
 
 use crate::cases::{Engine, RECEIVE_WINDOW};
 use crate::common::peers::MAX_PACKET;
@@ -40,6 +42,7 @@ impl Engine for Ours {
             per_stream_send_queue_limit: 2_000_000,
             max_receiver_window: RECEIVE_WINDOW,
             buffered_amount_low_threshold: 0,
+            congestion_control: CongestionControl::default(),
             start: if initiates { Start::AtOnce } else { Start::Never },
             max_packet_size: MAX_PACKET,
             data_channels: true,

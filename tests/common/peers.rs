@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datasoup::proto::message::{Message, Ppid, Reliability, StreamId};
-use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
+use datasoup::proto::sctp::{
+    Association, CongestionControl, SctpConfig, SctpEvent, SctpState, Start,
+};
 
 use super::sim::{Conditions, Net, Peer};
 
@@ -19,6 +21,7 @@ pub(crate) fn config() -> SctpConfig {
         per_stream_send_queue_limit: 2_000_000,
         max_receiver_window: 5_242_880,
         buffered_amount_low_threshold: 1024,
+        congestion_control: CongestionControl::default(),
         start: Start::AfterSilence,
         max_packet_size: MAX_PACKET,
         data_channels: true,

@@ -17,7 +17,9 @@ use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use datasoup::proto::message::{Message, Ppid, Reliability, StreamId};
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::peer::Peer;
-use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
+use datasoup::proto::sctp::{
+    Association, CongestionControl, SctpConfig, SctpEvent, SctpState, Start,
+};
 use datasoup::proto::transmit::Transmits;
 use datasoup::runtime::batch::Batch;
 use datasoup::runtime::clock::monotonic;
@@ -470,6 +472,7 @@ fn sctp_config() -> SctpConfig {
         per_stream_send_queue_limit: BUFFER,
         max_receiver_window: 1024 * 1024,
         buffered_amount_low_threshold: 0,
+        congestion_control: CongestionControl::default(),
         start: Start::AtOnce,
         max_packet_size: Peer::MAX_SCTP_PACKET_SIZE,
         data_channels: true,

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::budget::CpuBudget;
 use super::config::{SctpConfig, Start};
-use super::counters::{MessageTally, PacketDrop, SctpCounters};
+use super::counters::{MessageTally, PacketDrop, SctpCounters, TransmissionStats};
 use super::egress::Oversize;
 use super::engine::{Engine, Verdict};
 use super::event::{EndReason, SctpEvent, SctpState, SendError};
@@ -66,6 +66,8 @@ pub struct Association {
     /// The charge of the messages among `events`.
     untaken: usize,
     counters: SctpCounters,
+    /// What [`Self::transmission`] returns once the association has ended.
+    last_transmission: Option<TransmissionStats>,
     /// The latest time that a call has passed in.
     clock: Option<Instant>,
 }
@@ -96,6 +98,7 @@ impl Association {
             events: VecDeque::new(),
             untaken: 0,
             counters: SctpCounters::default(),
+            last_transmission: None,
             clock: None,
         }
     }
@@ -387,6 +390,15 @@ impl Association {
         counters
     }
 
+    /// How the path to the peer is, and what was sent again. `None` until connected; after the end, the last
+    /// values, with nothing in flight.
+    pub fn transmission(&self) -> Option<TransmissionStats> {
+        match (self.state, &self.engine) {
+            (SctpState::Connected, Some(engine)) => Some(engine.transmission()),
+            _ => self.last_transmission,
+        }
+    }
+
     /// Ends the association. Queued messages are counted as unsent; an ABORT leaves with the next
     /// [`Self::drain_transmits`].
     pub fn abort(&mut self, now: Instant) {
@@ -449,6 +461,8 @@ impl Association {
         if let (Some(engine), Some(cause)) = (&self.engine, abort) {
             self.control_packet = engine.abort(cause);
         }
+        self.last_transmission =
+            self.transmission().map(|last| TransmissionStats { bytes_in_flight: 0, ..last });
         self.replace_engine(None);
         self.forget_answered();
         self.flight = Flight::default();

@@ -1,5 +1,7 @@
 //! The configuration of an association.
 
+use serde::Deserialize;
+
 /// Which side sends the INIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -12,6 +14,19 @@ pub enum Start {
     /// The peer sends the INIT, however long that takes. If several peers try, the first to complete the
     /// handshake wins; until then an ABORT or a violation ends only the attempt.
     Never,
+}
+
+/// Which algorithm sets the congestion window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CongestionControl {
+    /// CUBIC (RFC 9438).
+    #[default]
+    Cubic,
+    /// NewReno (RFC 9260 §7.2).
+    NewReno,
+    /// BBR (draft-ietf-ccwg-bbr): follows the measured rate, and loss only above a ceiling.
+    Bbr,
 }
 
 /// The receive window is capped at the larger of two messages of the maximum size and this many bytes.
@@ -41,6 +56,8 @@ pub struct SctpConfig {
     ///
     /// [`SctpEvent::BufferedAmountLow`]: super::SctpEvent::BufferedAmountLow
     pub buffered_amount_low_threshold: usize,
+    /// Which algorithm sets the congestion window.
+    pub congestion_control: CongestionControl,
     /// Which side sends the INIT.
     pub start: Start,
     /// The largest SCTP packet to send, common header included.

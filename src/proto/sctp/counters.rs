@@ -1,4 +1,7 @@
-//! What an association counts, and why it drops packets.
+//! What an association counts and measures, and why it drops packets.
+
+use std::ops::AddAssign;
+use std::time::Duration;
 
 use crate::proto::message::Message;
 
@@ -78,5 +81,70 @@ impl SctpCounters {
             PacketDrop::Overload => &mut self.packets_overload,
         };
         *counter += 1;
+    }
+}
+
+/// A number of DATA chunks and the sum of their payloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ChunkTally {
+    /// Chunks.
+    pub chunks: u64,
+    /// Their payload in bytes.
+    pub bytes: u64,
+}
+
+impl ChunkTally {
+    /// Adds one chunk of `len` payload bytes.
+    pub fn count(&mut self, len: usize) {
+        *self += Self { chunks: 1, bytes: len as u64 };
+    }
+}
+
+impl AddAssign for ChunkTally {
+    fn add_assign(&mut self, other: Self) {
+        self.chunks += other.chunks;
+        self.bytes += other.bytes;
+    }
+}
+
+/// How the path to the peer is, and which chunks were sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TransmissionStats {
+    /// The smoothed round-trip time (RFC 9260 §6.3.1). `None` before the first measurement.
+    pub smoothed_rtt: Option<Duration>,
+    /// The retransmission timeout in force, with its backoff (RFC 9260 §6.3).
+    pub retransmission_timeout: Duration,
+    /// The congestion window in bytes of payload.
+    pub congestion_window: usize,
+    /// Payload bytes that are sent, and neither acknowledged nor held for lost.
+    pub bytes_in_flight: usize,
+    /// Chunks that were sent again, by cause.
+    pub retransmitted: Retransmitted,
+    /// Chunks that were sent again although the first copy had arrived, as far as the peer's SACKs show it;
+    /// bundled copies do not count.
+    pub spurious_retransmissions: u64,
+}
+
+/// Chunks that were sent again, by cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retransmitted {
+    /// Later chunks were acknowledged: the chunk is lost (RACK, RFC 8985 §6).
+    pub rack: ChunkTally,
+    /// No acknowledgement came for about two round trips (tail loss probe, RFC 8985 §7).
+    pub probe: ChunkTally,
+    /// The retransmission timeout ended (RFC 9260 §6.3.3).
+    pub timeout: ChunkTally,
+    /// Small chunks that travelled with the next packet of a thin stream, in case their own packet is lost.
+    pub bundled: ChunkTally,
+}
+
+impl Retransmitted {
+    /// All of them together.
+    pub fn total(&self) -> ChunkTally {
+        let mut total = self.rack;
+        for cause in [self.probe, self.timeout, self.bundled] {
+            total += cause;
+        }
+        total
     }
 }

@@ -21,7 +21,7 @@ use sctp_proto::{
 };
 
 use super::config::SctpConfig;
-use super::counters::{PacketDrop, SctpCounters};
+use super::counters::{PacketDrop, SctpCounters, TransmissionStats};
 use super::egress::{self, Oversize};
 use super::flight::UnsentBytes;
 use super::guard::{Admission, DISCARD_STREAM, Guard, Screening, StreamEffects};
@@ -375,6 +375,12 @@ impl Engine {
             counters.expired.add(local.pr_sctp.expired);
             counters.abandoned.add(local.pr_sctp.abandoned);
         }
+    }
+
+    /// How the path to the peer is, and what was sent again.
+    #[allow(clippy::unused_self, reason = "not measured yet")]
+    pub(super) fn transmission(&self) -> TransmissionStats {
+        TransmissionStats::default()
     }
 
     /// Whether the peer has begun a shutdown, so that nothing can be sent any more.

@@ -85,7 +85,9 @@ mod testing;
 mod wire;
 
 pub use self::association::Association;
-pub use self::config::{SctpConfig, Start};
-pub use self::counters::{MessageTally, SctpCounters};
+pub use self::config::{CongestionControl, SctpConfig, Start};
+pub use self::counters::{
+    ChunkTally, MessageTally, Retransmitted, SctpCounters, TransmissionStats,
+};
 pub use self::engine::ENGINE_LOG_TARGET;
 pub use self::event::{EndReason, SctpEvent, SctpState, SendError};

@@ -1,6 +1,6 @@
 //! The SCTP options of a transport, for its association and for the transport itself.
 
-use crate::proto::sctp::{SctpConfig, Start};
+use crate::proto::sctp::{CongestionControl, SctpConfig, Start};
 use crate::sfu::contract::options::SctpOptions;
 
 /// Streams that we offer in either direction: all.
@@ -21,6 +21,7 @@ pub(in crate::sfu) fn config(
         per_stream_send_queue_limit: options.per_stream_send_queue_limit as usize,
         max_receiver_window: options.max_receiver_window_buffer_size,
         buffered_amount_low_threshold: options.buffered_amount_low_threshold as usize,
+        congestion_control: CongestionControl::default(),
         start,
         max_packet_size,
         data_channels,
