@@ -758,11 +758,26 @@ export type SctpOptions = {
   sctpMaxReceiverWindowBufferSize?: number;
   /** The initial threshold of DataConsumers, see `setBufferedAmountLowThreshold()`. Default 1024. */
   sctpDefaultStreamBufferedAmountLowThreshold?: number;
+  /** Which algorithm decides how much may be under way to the peer. Default 'cubic'. */
+  sctpCongestionControl?: SctpCongestionControl;
   /** @deprecated Use `maxSendMessageSize` and `maxReceiveMessageSize`, which take precedence. */
   maxSctpMessageSize?: number;
   /** @deprecated The option is checked and has no effect: a transport uses as many streams as the peer offers. */
   numSctpStreams?: NumSctpStreams;
 };
+
+/**
+ * How the congestion window of an association grows and shrinks. It concerns what this side sends; the peer decides
+ * for itself.
+ *
+ * - 'cubic' (RFC 9438): fills fast and long paths, and shares a path fairly with TCP. For most applications.
+ * - 'newreno' (RFC 9260, section 7.2): grows by one packet per round trip after a loss, so it takes less of a shared
+ *   path than 'cubic' and stays further below what a fast or long path can carry.
+ * - 'bbr' (draft-ietf-ccwg-bbr): follows the measured rate and round-trip time instead of halving at every loss. For
+ *   paths that lose packets without being full, such as radio links. On a path that is shared it may take more than
+ *   its part; experimental.
+ */
+export type SctpCongestionControl = 'cubic' | 'newreno' | 'bbr';
 
 /** @deprecated */
 export type NumSctpStreams = {
@@ -878,6 +893,51 @@ export type BaseTransportStats = {
   messagesUnsent?: number;
   /** With SCTP: messages of the peer dropped because they were inconsistent, or invalid DCEP. */
   messagesGarbled?: number;
+  /**
+   * The smoothed round-trip time of SCTP packets (RFC 9260, section 6.3.1), in milliseconds with up to three decimals.
+   * Undefined until a message of this side is acknowledged.
+   *
+   * This member and the following ones, to `sctpSpuriousRetransmissions`, are about what this side sends. They exist
+   * from `sctpState` 'connected' on; after the end they keep their last values. The transports of `pipeToRouter()` have
+   * none, because their messages go from thread to thread.
+   */
+  sctpRoundTripTime?: number;
+  /**
+   * After how long without an acknowledgement everything in flight counts as lost (RFC 9260, section 6.3), in
+   * milliseconds. It doubles with each timeout, and goes back with the next acknowledgement.
+   */
+  sctpRetransmissionTimeout?: number;
+  /** How many bytes of payload may be in flight: the congestion window, see `sctpCongestionControl`. */
+  sctpCongestionWindow?: number;
+  /** How many bytes of payload are sent, and neither acknowledged nor counted as lost. */
+  sctpBytesInFlight?: number;
+  /**
+   * DATA chunks that were sent again, and their payload in bytes: the sums of the four causes below. A message of more
+   * than about 1,150 bytes is several chunks.
+   */
+  sctpChunksRetransmitted?: number;
+  sctpBytesRetransmitted?: number;
+  /** Sent again because chunks that were sent later are acknowledged (RACK: RFC 8985, section 6). */
+  sctpChunksRetransmittedRack?: number;
+  sctpBytesRetransmittedRack?: number;
+  /** Sent again because no acknowledgement came for about two round trips (tail loss probe: RFC 8985, section 7). */
+  sctpChunksRetransmittedProbe?: number;
+  sctpBytesRetransmittedProbe?: number;
+  /** Sent again because `sctpRetransmissionTimeout` passed (RFC 9260, section 6.3.3): the path was interrupted. */
+  sctpChunksRetransmittedTimeout?: number;
+  sctpBytesRetransmittedTimeout?: number;
+  /**
+   * Small chunks repeated in the packet of the next ones while little is in flight, in case their own packet is lost.
+   * They are no sign of loss.
+   */
+  sctpChunksRetransmittedBundled?: number;
+  sctpBytesRetransmittedBundled?: number;
+  /**
+   * Chunks sent again although the first copy had arrived, as the peer reports (duplicate TSNs: RFC 9260, section
+   * 3.3.4), without the bundled ones. Many of them mean that the path reorders packets, or delays some by more than its
+   * round-trip time.
+   */
+  sctpSpuriousRetransmissions?: number;
 };
 
 export type TransportTraceEventType = 'probation' | 'bwe';

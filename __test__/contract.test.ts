@@ -53,6 +53,7 @@ const FULL_SCTP = {
   sctpPerStreamSendQueueLimit: 4,
   sctpMaxReceiverWindowBufferSize: 5,
   sctpDefaultStreamBufferedAmountLowThreshold: 6,
+  sctpCongestionControl: 'bbr',
 };
 const OLDER_SCTP = {
   enableSctp: true,

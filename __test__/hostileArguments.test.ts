@@ -27,7 +27,7 @@ type Call = (options: Options) => Promise<unknown>;
 
 const LISTEN_INFO = LOOPBACK[0]!;
 const PLAIN: Options = { listenInfo: LISTEN_INFO, enableSctp: true };
-const SCTP_OPTIONS = ['enableSctp', 'numSctpStreams', ...SCTP_SIZES];
+const SCTP_OPTIONS = ['enableSctp', 'numSctpStreams', 'sctpCongestionControl', ...SCTP_SIZES];
 
 /** Each method with options: a call, valid options, and the names that it reads. */
 const METHODS: Record<string, { call: Call; good: () => Options; names: string[] }> = {
@@ -113,7 +113,7 @@ const METHODS: Record<string, { call: Call; good: () => Options; names: string[]
   'router.pipeToRouter()': {
     call: (options) => objects.router.pipeToRouter(options as any),
     good: () => ({ dataProducerId: objects.dataProducerDirect.id, router: other }),
-    names: ['dataProducerId', 'router', 'keepId', 'listenInfo', 'enableSctp', 'enableSrtp'],
+    names: ['dataProducerId', 'router', 'keepId', 'listenInfo', 'enableSrtp', ...SCTP_OPTIONS],
   },
   'webRtcTransport.connect()': {
     call: (options) => objects.webRtcTransport.connect(options as any),

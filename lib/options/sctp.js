@@ -3,13 +3,14 @@
 const validate = require('./validate');
 
 /**
- * @typedef {object} SctpOptions - Rust's `SctpOptions`, all in bytes.
+ * @typedef {object} SctpOptions - Rust's `SctpOptions`; sizes are in bytes.
  * @property {number} maxSendMessageSize
  * @property {number} maxReceiveMessageSize
  * @property {number} sendBufferSize
  * @property {number} perStreamSendQueueLimit
  * @property {number} maxReceiverWindowBufferSize
  * @property {number} bufferedAmountLowThreshold
+ * @property {import('../..').SctpCongestionControl} congestionControl
  */
 
 const MAX_MESSAGE_SIZE = 262_144;
@@ -17,6 +18,8 @@ const SEND_BUFFER_SIZE = 2_000_000;
 const PER_STREAM_SEND_QUEUE_LIMIT = 2_000_000;
 const MAX_RECEIVER_WINDOW_BUFFER_SIZE = 5_242_880;
 const BUFFERED_AMOUNT_LOW_THRESHOLD = 1024;
+/** @type {import('../..').SctpCongestionControl[]} */
+const CONGESTION_CONTROLS = ['cubic', 'newreno', 'bbr'];
 
 /**
  * Parses the SCTP options of a transport. All options are checked, even if SCTP is not enabled.
@@ -48,6 +51,11 @@ function parseSctpOptions(given, byDefault = false) {
       given,
       'sctpDefaultStreamBufferedAmountLowThreshold',
       BUFFERED_AMOUNT_LOW_THRESHOLD,
+    ),
+    congestionControl: validate.oneOf(
+      given.sctpCongestionControl ?? 'cubic',
+      'sctpCongestionControl',
+      CONGESTION_CONTROLS,
     ),
   };
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use datasoup::proto::sctp::CongestionControl;
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, DirectTransportOptions, Flags, ListenInfo, LogLevel,
@@ -46,6 +47,7 @@ pub(crate) fn sctp() -> SctpOptions {
         per_stream_send_queue_limit: 2_000_000,
         max_receiver_window_buffer_size: 5_242_880,
         buffered_amount_low_threshold: 1024,
+        congestion_control: CongestionControl::Cubic,
     }
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::proto::certificate::Fingerprint;
 use crate::proto::dtls::DtlsRole;
 use crate::proto::message::StreamId;
+use crate::proto::sctp::CongestionControl;
 
 use super::parameters::{ListenProtocol, SctpStreamParameters};
 
@@ -129,6 +130,8 @@ pub struct SctpOptions {
     pub max_receiver_window_buffer_size: u32,
     /// The threshold of `bufferedamountlow` that a DataConsumer starts with.
     pub buffered_amount_low_threshold: u32,
+    /// Which algorithm sets the congestion window.
+    pub congestion_control: CongestionControl,
 }
 
 /// What `router.createWebRtcTransport()` takes; its WebRtcServer is an argument of its own.

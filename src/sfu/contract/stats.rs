@@ -1,11 +1,13 @@
 //! The answers of `getStats()`. Members are named as in the JavaScript API; those of RTP stay 0.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::proto::dtls::DtlsState;
 use crate::proto::ice_lite::IceState;
-use crate::proto::sctp::{SctpCounters, SctpState};
+use crate::proto::sctp::{SctpCounters, SctpState, TransmissionStats};
 
 use super::parameters::{Bitrates, TupleInfo};
 
@@ -123,6 +125,9 @@ pub struct TransportStats {
     /// What the association dropped, by reason.
     #[serde(flatten)]
     pub dropped: Option<SctpDropped>,
+    /// How the path to the peer is, once there is an association.
+    #[serde(flatten)]
+    pub transmission: Option<SctpTransmission>,
     /// Datagrams that were not from the peer (another source, or not a protocol of this transport),
     /// and STUN requests that came too fast.
     pub datagrams_dropped: u64,
@@ -177,6 +182,69 @@ impl From<SctpCounters> for SctpDropped {
             messages_abandoned: it.abandoned.messages,
             messages_unsent: it.unsent.messages + it.refused.messages,
             messages_garbled: it.garbled + it.bad_dcep,
+        }
+    }
+}
+
+/// How the path to the peer is, and what was sent again; see [`TransmissionStats`]. Times are in milliseconds, sizes
+/// in bytes of payload.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SctpTransmission {
+    /// The smoothed round-trip time, once it is measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sctp_round_trip_time: Option<f64>,
+    /// The retransmission timeout in force.
+    pub sctp_retransmission_timeout: f64,
+    /// How much may be in flight.
+    pub sctp_congestion_window: usize,
+    /// How much is in flight.
+    pub sctp_bytes_in_flight: usize,
+    /// Chunks that were sent again: the sum of the four causes below.
+    pub sctp_chunks_retransmitted: u64,
+    /// Their payload.
+    pub sctp_bytes_retransmitted: u64,
+    /// Chunks that later acknowledgements showed to be lost.
+    pub sctp_chunks_retransmitted_rack: u64,
+    /// Their payload.
+    pub sctp_bytes_retransmitted_rack: u64,
+    /// Chunks that probed for an acknowledgement.
+    pub sctp_chunks_retransmitted_probe: u64,
+    /// Their payload.
+    pub sctp_bytes_retransmitted_probe: u64,
+    /// Chunks that were sent again after a timeout.
+    pub sctp_chunks_retransmitted_timeout: u64,
+    /// Their payload.
+    pub sctp_bytes_retransmitted_timeout: u64,
+    /// Chunks that travelled with a later packet as well.
+    pub sctp_chunks_retransmitted_bundled: u64,
+    /// Their payload.
+    pub sctp_bytes_retransmitted_bundled: u64,
+    /// Retransmissions of chunks that had arrived, without the bundled ones.
+    pub sctp_spurious_retransmissions: u64,
+}
+
+impl From<TransmissionStats> for SctpTransmission {
+    fn from(it: TransmissionStats) -> Self {
+        // Microseconds are the resolution, so the JSON has at most three decimals.
+        let millis = |time: Duration| time.as_micros() as f64 / 1000.0;
+        let (all, by) = (it.retransmitted.total(), it.retransmitted);
+        Self {
+            sctp_round_trip_time: it.smoothed_rtt.map(millis),
+            sctp_retransmission_timeout: millis(it.retransmission_timeout),
+            sctp_congestion_window: it.congestion_window,
+            sctp_bytes_in_flight: it.bytes_in_flight,
+            sctp_chunks_retransmitted: all.chunks,
+            sctp_bytes_retransmitted: all.bytes,
+            sctp_chunks_retransmitted_rack: by.rack.chunks,
+            sctp_bytes_retransmitted_rack: by.rack.bytes,
+            sctp_chunks_retransmitted_probe: by.probe.chunks,
+            sctp_bytes_retransmitted_probe: by.probe.bytes,
+            sctp_chunks_retransmitted_timeout: by.timeout.chunks,
+            sctp_bytes_retransmitted_timeout: by.timeout.bytes,
+            sctp_chunks_retransmitted_bundled: by.bundled.chunks,
+            sctp_bytes_retransmitted_bundled: by.bundled.bytes,
+            sctp_spurious_retransmissions: it.spurious_retransmissions,
         }
     }
 }

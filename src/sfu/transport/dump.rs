@@ -71,6 +71,7 @@ impl TransportMut<'_> {
             rtp: Default::default(),
             bitrates: it.bitrates,
             dropped: it.sctp_counters().map(Into::into),
+            transmission: it.sctp_transmission().map(Into::into),
             datagrams_dropped: it.datagrams_dropped,
             messages_unrouted: it.messages_unrouted,
             messages_dropped_unsendable: it.messages_dropped_unsendable,

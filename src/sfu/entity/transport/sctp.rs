@@ -1,6 +1,6 @@
 //! The SCTP options of a transport, for its association and for the transport itself.
 
-use crate::proto::sctp::{CongestionControl, SctpConfig, Start};
+use crate::proto::sctp::{SctpConfig, Start};
 use crate::sfu::contract::options::SctpOptions;
 
 /// Streams that we offer in either direction: all.
@@ -21,7 +21,7 @@ pub(in crate::sfu) fn config(
         per_stream_send_queue_limit: options.per_stream_send_queue_limit as usize,
         max_receiver_window: options.max_receiver_window_buffer_size,
         buffered_amount_low_threshold: options.buffered_amount_low_threshold as usize,
-        congestion_control: CongestionControl::default(),
+        congestion_control: options.congestion_control,
         start,
         max_packet_size,
         data_channels,
@@ -31,7 +31,7 @@ pub(in crate::sfu) fn config(
 }
 
 /// What a transport keeps of its SCTP options: all but the message sizes, which every transport has, and
-/// the receive window, which the association has.
+/// what only the association needs.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::sfu) struct SctpBounds {
     pub(in crate::sfu) send_buffer_size: u32,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::proto::message::{Message, Reliability, StreamId};
 use crate::proto::sctp::{
-    Association, EndReason, MessageTally, SctpCounters, SctpState, SendError,
+    Association, EndReason, MessageTally, SctpCounters, SctpState, SendError, TransmissionStats,
 };
 use crate::sfu::backlog::Backlog;
 use crate::sfu::entity::data_consumer::DataConsumer;
@@ -85,6 +85,11 @@ impl Transport {
             counters.unsent.add(tunnel.unsent());
         }
         counters
+    }
+
+    /// How the path to the peer is. None through a tunnel, which has no path.
+    pub(in crate::sfu) fn sctp_transmission(&self) -> Option<TransmissionStats> {
+        self.sctp_ref()?.transmission()
     }
 
     /// Opens our side of a stream. `backlog` shows JavaScript what waits on the stream.
