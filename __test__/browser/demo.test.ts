@@ -169,6 +169,7 @@ describe('the panel', () => {
       .value('in')
       .filter({ hasText: /^[1-9]/ })
       .waitFor();
+    await anise.value('resent-server').filter({ hasText: /^\d+$/ }).waitFor();
     await anise
       .value('tuple')
       .filter({ hasText: /^udp .+:\d+$/ })

@@ -9,6 +9,8 @@ const PING_EVERY_MS = 500;
 const PONG_WITHIN_MS = 3000;
 const RTT_SHOWN = 60;
 const RATE_SHOWN = 60;
+/** What the panel shows of the server's statistics before the first of them arrive. */
+const NO_STATS = { messagesDropped: 0, bufferedAmount: 0, chunksRetransmitted: 0 };
 /** Stands for a figure that is not known. */
 const NONE = '–';
 
@@ -31,7 +33,8 @@ export class Panel {
   #lostPings = 0;
   #rtts = [];
   #counts = { in: 0, out: 0 };
-  #server = { messagesDropped: 0, bufferedAmount: 0 };
+  /** @type {typeof NO_STATS & { roundTripTime?: number }} */
+  #server = NO_STATS;
   #charts;
 
   /**
@@ -76,7 +79,7 @@ export class Panel {
   reset(state) {
     this.#pings.clear();
     this.#rtts = [];
-    this.#server = { messagesDropped: 0, bufferedAmount: 0 };
+    this.#server = NO_STATS;
     this.#silent = false;
     this.#setLive(false);
     this.#part('value', 'tuple').textContent = '';
@@ -151,8 +154,11 @@ export class Panel {
     }
     if (!this.#live) return;
 
+    const { roundTripTime } = this.#server;
+    this.#show('rtt-sctp', roundTripTime === undefined ? NONE : milliseconds(roundTripTime));
     this.#show('buffered-browser', bytes(this.#bufferedAmount()));
     this.#show('buffered-server', bytes(this.#server.bufferedAmount));
+    this.#show('resent-server', String(this.#server.chunksRetransmitted));
     this.#show('drops-server', String(this.#server.messagesDropped));
     this.#show('drops-cursor', String(this.#lostCursors()));
     this.#show('drops-ping', String(this.#lostPings));

@@ -157,13 +157,14 @@ class Peer {
     this.#room.bot.greet(this, consumer);
   }
 
-  /** Statistics of this peer's channels, for the panel. */
+  /** Statistics of this peer's channels, and of the path on which its DataConsumers send, for the panel. */
   async getStats() {
     const producers = [...this.#producers.values()].filter(({ closed }) => !closed);
     const consumers = [...this.#consumers.values()];
-    const [received, sent] = await Promise.all([
+    const [received, sent, path] = await Promise.all([
       Promise.all(producers.map((producer) => producer.getStats())),
       Promise.all(consumers.map((consumer) => consumer.getStats())),
+      this.#transports.get('recv')?.getStats() ?? [],
     ]);
     const sum = (stats, key) => stats.flat().reduce((total, entry) => total + (entry[key] ?? 0), 0);
 
@@ -172,6 +173,9 @@ class Peer {
       messagesSent: sum(sent, 'messagesSent'),
       messagesDropped: sum(sent, 'messagesDropped'),
       bufferedAmount: sum(sent, 'bufferedAmount'),
+      chunksRetransmitted: sum(path, 'sctpChunksRetransmitted'),
+      // In milliseconds; undefined until SCTP has measured it.
+      roundTripTime: path[0]?.sctpRoundTripTime,
     };
   }
 
