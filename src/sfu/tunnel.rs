@@ -60,6 +60,15 @@ pub struct TunnelStream {
     low: LowWatermark,
 }
 
+/// A stream of this end, and the messages on it that wait.
+#[derive(Debug)]
+struct OpenStream {
+    shared: Arc<TunnelStream>,
+    /// No other stream of the tunnel had this number, whatever its id.
+    number: u64,
+    waiting: VecDeque<Box<TunnelMessage>>,
+}
+
 /// One end of a tunnel.
 #[derive(Debug)]
 pub(in crate::sfu) struct Tunnel {
@@ -67,12 +76,17 @@ pub(in crate::sfu) struct Tunnel {
     stream_limit: u32,
     default_low_threshold: u64,
     state: SctpState,
-    streams: FxHashMap<StreamId, Arc<TunnelStream>>,
+    streams: FxHashMap<StreamId, OpenStream>,
+    /// The number of the next stream that is opened.
+    next_number: u64,
     total: Arc<Backlog>,
     /// Frames other than messages, which do not wait for the other end.
     control: VecDeque<TunnelFrame>,
-    /// Messages, which wait until both ends are ready.
-    traffic: VecDeque<Box<TunnelMessage>>,
+    /// Id and number of the stream of each message that waits until both ends are ready, in their order. Those of
+    /// streams that were reset stay for a while.
+    order: VecDeque<(StreamId, u64)>,
+    /// How many of these are of streams that were reset.
+    stale: usize,
     /// The latest control message of each stream, which follow the messages.
     stream_controls: VecDeque<(StreamId, Bytes)>,
     events: VecDeque<SctpEvent>,
@@ -103,9 +117,11 @@ impl Tunnel {
             default_low_threshold: default_low_threshold.into(),
             state: SctpState::New,
             streams: FxHashMap::default(),
+            next_number: 0,
             total,
             control: VecDeque::new(),
-            traffic: VecDeque::new(),
+            order: VecDeque::new(),
+            stale: 0,
             stream_controls: VecDeque::new(),
             events: VecDeque::new(),
             unsent: MessageTally::default(),
@@ -132,8 +148,10 @@ impl Tunnel {
     /// Opens a stream. `backlog` counts what is on its way on the stream.
     pub(in crate::sfu) fn open_stream(&mut self, id: StreamId, backlog: Arc<Backlog>) {
         let low = LowWatermark::new(self.default_low_threshold);
-        let stream = TunnelStream { id, backlog, low };
-        self.streams.insert(id, Arc::new(stream));
+        let shared = Arc::new(TunnelStream { id, backlog, low });
+        let number = self.next_number;
+        self.next_number += 1;
+        self.streams.insert(id, OpenStream { shared, number, waiting: VecDeque::new() });
     }
 
     pub(in crate::sfu) fn is_stream_free(&self, id: StreamId) -> bool {
@@ -142,7 +160,7 @@ impl Tunnel {
 
     pub(in crate::sfu) fn set_low_threshold(&mut self, id: StreamId, threshold: usize) {
         if let Some(stream) = self.streams.get(&id) {
-            stream.low.set_threshold(threshold as u64);
+            stream.shared.low.set_threshold(threshold as u64);
         }
     }
 
@@ -152,7 +170,7 @@ impl Tunnel {
     }
 
     pub(in crate::sfu) fn buffered_amount(&self, id: StreamId) -> usize {
-        self.streams.get(&id).map_or(0, |stream| stream.backlog.payload() as usize)
+        self.streams.get(&id).map_or(0, |it| it.shared.backlog.payload() as usize)
     }
 
     /// Queues a message; returns the payload bytes of its stream that have not arrived.
@@ -168,7 +186,8 @@ impl Tunnel {
         if message.payload.is_empty() {
             return Err(SendError::Empty);
         }
-        let stream = self.streams.get(&id).ok_or(SendError::Closed)?;
+        let OpenStream { shared: stream, number, waiting } =
+            self.streams.get_mut(&id).ok_or(SendError::Closed)?;
         if is_full(&stream.backlog, self.stream_limit) || is_full(&self.total, self.total_limit) {
             return Err(SendError::Full);
         }
@@ -177,7 +196,8 @@ impl Tunnel {
         self.total.enter(amount);
         let queued = stream.backlog.payload();
         stream.low.grown_to(queued);
-        self.traffic.push_back(Box::new(TunnelMessage {
+        self.order.push_back((id, *number));
+        waiting.push_back(Box::new(TunnelMessage {
             message: message.clone(),
             selector: selector.cloned(),
             stream: Arc::clone(stream),
@@ -198,18 +218,20 @@ impl Tunnel {
     /// closes both sides.
     pub(in crate::sfu) fn reset_stream(&mut self, id: StreamId) -> MessageTally {
         let mut discarded = MessageTally::default();
-        if self.streams.remove(&id).is_none() {
-            return discarded;
-        }
+        let Some(stream) = self.streams.remove(&id) else { return discarded };
         self.stream_controls.retain(|(stream, _)| *stream != id);
-        self.traffic.retain(|waiting| {
-            let discard = waiting.stream.id == id;
-            if discard {
-                discarded.count(&waiting.message);
-                self.total.withdraw(waiting.amount());
-            }
-            !discard
-        });
+        for waiting in &stream.waiting {
+            discarded.count(&waiting.message);
+            self.total.withdraw(waiting.amount());
+        }
+        self.stale += stream.waiting.len();
+        // So a reset costs as much as the messages of its stream, and no more than as many entries are in vain.
+        if self.stale > self.order.len() / 2 {
+            let streams = &self.streams;
+            self.order
+                .retain(|(id, number)| streams.get(id).is_some_and(|it| it.number == *number));
+            self.stale = 0;
+        }
         discarded
     }
 
@@ -239,20 +261,19 @@ impl Tunnel {
     fn low(&mut self, stream: &Arc<TunnelStream>) {
         let id = stream.id;
         // The DataConsumer may have closed, and another one may have opened the same stream id.
-        if self.streams.get(&id).is_some_and(|it| Arc::ptr_eq(it, stream)) {
+        if self.streams.get(&id).is_some_and(|it| Arc::ptr_eq(&it.shared, stream)) {
             let amount = self.buffered_amount(id);
             self.events.push_back(SctpEvent::BufferedAmountLow { stream: id, amount });
         }
     }
 
     fn lose_far_end(&mut self) {
-        for unsent in self.traffic.drain(..) {
-            self.unsent.count(&unsent.message);
-        }
+        self.forget_order();
         self.stream_controls.clear();
         for (_, stream) in self.streams.drain() {
+            stream.waiting.iter().for_each(|unsent| self.unsent.count(&unsent.message));
             // The other end will not count what was handed over as arrived.
-            stream.backlog.publish(0);
+            stream.shared.backlog.publish(0);
         }
         self.total.withdraw(self.total.amount());
         self.enter(SctpState::Closed);
@@ -274,7 +295,7 @@ impl Tunnel {
     pub(in crate::sfu) fn close(&mut self) {
         self.state = SctpState::Closed;
         self.streams.clear();
-        self.traffic.clear();
+        self.forget_order();
         self.stream_controls.clear();
         self.events.clear();
         self.control.push_back(TunnelFrame::Close);
@@ -291,11 +312,26 @@ impl Tunnel {
         if self.state != SctpState::Connected {
             return None;
         }
-        let message = self.traffic.pop_front().map(TunnelFrame::Message);
+        let message = self.next_message().map(TunnelFrame::Message);
         message.or_else(|| {
             let (stream, payload) = self.stream_controls.pop_front()?;
             Some(TunnelFrame::Control(stream, payload))
         })
+    }
+
+    fn next_message(&mut self) -> Option<Box<TunnelMessage>> {
+        loop {
+            let (id, number) = self.order.pop_front()?;
+            match self.streams.get_mut(&id).filter(|it| it.number == number) {
+                Some(stream) => return stream.waiting.pop_front(),
+                None => self.stale -= 1,
+            }
+        }
+    }
+
+    fn forget_order(&mut self) {
+        self.order.clear();
+        self.stale = 0;
     }
 
     fn enter(&mut self, state: SctpState) {
@@ -425,6 +461,41 @@ mod tests {
         assert_eq!(a.send(0, None, &message(1)), Err(SendError::Closed));
         open(&mut a, 0);
         assert_eq!(a.send(0, None, &message(1)), Ok(1), "and gives back its room");
+    }
+
+    #[test]
+    fn messages_of_other_streams_keep_their_order_when_one_is_reset() {
+        let (mut a, mut b) = (tunnel(), tunnel());
+        for id in 0..3 {
+            open(&mut a, id);
+        }
+        a.connect();
+        for (id, len) in [(1, 10), (0, 11), (2, 12), (0, 13), (1, 14)] {
+            assert!(a.send(id, None, &message(len)).is_ok());
+        }
+        assert_eq!(a.reset_stream(0), MessageTally { messages: 2, bytes: 24 });
+        open(&mut a, 0);
+        assert!(a.send(0, None, &message(15)).is_ok());
+        assert_eq!(a.reset_stream(1), MessageTally { messages: 2, bytes: 24 });
+        b.connect();
+        let arrived = carry([&mut a, &mut b]);
+        let arrived: Vec<_> =
+            arrived.iter().map(|it| (it.stream, it.message.payload.len())).collect();
+        assert_eq!(arrived, [(2, 12), (0, 15)]);
+        assert_eq!((a.total.charge(), a.order.len(), a.stale), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_stream_that_comes_and_goes_leaves_nothing_behind() {
+        let mut a = tunnel();
+        open(&mut a, 0);
+        assert!(a.send(0, None, &message(1)).is_ok());
+        for _ in 0..1000 {
+            open(&mut a, 1);
+            assert!(a.send(1, None, &message(1)).is_ok());
+            a.reset_stream(1);
+            assert!(a.order.len() <= 3, "{}", a.order.len());
+        }
     }
 
     #[test]
