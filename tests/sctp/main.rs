@@ -8,6 +8,7 @@ use common::{dcsctp, peers, puppet, sim};
 mod channels;
 mod dcsctp_peer;
 mod delivery;
+mod first_bytes;
 mod floods;
 mod guard;
 mod handshake;

@@ -1,10 +1,9 @@
 //! One association: its states, its queues and its outputs.
 //!
 //! [`Association`] is the state machine that the rest of the crate uses; the comment of the module
-//! `sctp` is its contract. `handshake` begins it, `inbound` takes what the peer sends, and this file
-//! has the rest: the way out, timers and the end.
+//! `sctp` is its contract. `inbound` takes what the peer sends, and this file has the rest: the beginning, the way out,
+//! timers and the end.
 
-mod handshake;
 mod inbound;
 
 use std::collections::VecDeque;
@@ -12,24 +11,19 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::budget::CpuBudget;
 use super::config::{SctpConfig, Start};
 use super::counters::{MessageTally, PacketDrop, SctpCounters, TransmissionStats};
 use super::egress::Oversize;
 use super::engine::{Engine, Verdict};
 use super::event::{EndReason, SctpEvent, SctpState, SendError};
 use super::flight::{Admittance, Flight};
+use super::handshake::Handshake;
 use super::heartbeat::{Action, HeartbeatTimer};
-use super::init;
 use super::queue::{PushError, QueueBounds, SendQueues};
 use super::streams::Streams;
-use super::wire::cause;
+use super::wire::{self, cause};
 use crate::proto::dcep;
 use crate::proto::message::{Message, Ppid, Reliability, StreamId};
-
-/// How often the handshake starts again because the peer rejects our cookie as stale. A cookie
-/// lives for 60 s (RFC 9260 §16), so once should be enough.
-const MAX_STALE_COOKIES: u8 = 3;
 
 /// The messages of the peer that may wait to be taken before its packets are dropped, in charged bytes. One packet
 /// may complete a receive window full of messages on top.
@@ -41,22 +35,17 @@ const MAX_UNTAKEN: usize = 1024 * 1024;
 pub struct Association {
     config: SctpConfig,
     state: SctpState,
+    /// From [`Self::connect`] to the end.
+    handshake: Option<Box<Handshake>>,
+    /// Once established.
     engine: Option<Box<Engine>>,
-    /// The engine that answered the peer's INIT before we sent one of our own. Kept until either
-    /// engine is established.
-    answered_engine: Option<Box<Engine>>,
     queues: SendQueues,
     flight: Flight,
     /// Whether the peer may have acknowledged something since `flight` was refreshed.
     flight_is_stale: bool,
     streams: Streams,
-    /// The budget of INITs; the guard has its own for later packets.
-    init_budget: CpuBudget,
-    /// When to send an INIT if the association is not established by then.
-    initiate_at: Option<Instant>,
     /// The time by which a shutdown that the peer has begun must end.
     shutdown_deadline: Option<Instant>,
-    stale_cookies: u8,
     /// Present while established, if the configuration asks for HEARTBEATs.
     heartbeat_timer: Option<HeartbeatTimer>,
     /// A HEARTBEAT or an ABORT on its way out.
@@ -83,15 +72,12 @@ impl Association {
             queues: SendQueues::new(bounds, config.buffered_amount_low_threshold),
             config,
             state: SctpState::New,
+            handshake: None,
             engine: None,
-            answered_engine: None,
             flight: Flight::default(),
             flight_is_stale: false,
             streams: Streams::default(),
-            init_budget: CpuBudget::default(),
-            initiate_at: None,
             shutdown_deadline: None,
-            stale_cookies: 0,
             heartbeat_timer: None,
             control_packet: None,
             end_reason: None,
@@ -108,6 +94,15 @@ impl Association {
         self.config.start = start;
     }
 
+    /// Starts the handshake; the layer below is ready. Calls after the first do nothing.
+    pub fn connect(&mut self, now: Instant) {
+        self.clock = Some(now);
+        if self.state == SctpState::New {
+            self.set_state(SctpState::Connecting);
+            self.handshake = Some(Box::new(Handshake::new(now, &self.config)));
+        }
+    }
+
     /// Takes an inbound packet. Returns false if the packet was dropped, and counts it: see
     /// [`SctpCounters`].
     pub fn handle_packet(&mut self, now: Instant, packet: Bytes) -> bool {
@@ -116,31 +111,21 @@ impl Association {
             self.counters.count_dropped(PacketDrop::Overload);
             return false;
         }
-        self.recall_answered(&packet);
         let verdict = match self.state {
-            SctpState::Connecting if init::is(&packet) => self.on_init(now, &packet),
-            SctpState::Connecting | SctpState::Connected => match &mut self.engine {
-                Some(engine) => engine.judge(now, packet),
-                None => Verdict::Dropped(PacketDrop::Unexpected),
-            },
+            SctpState::Connecting => self.shake_hands(now, packet),
+            SctpState::Connected => self.judge(now, packet),
             SctpState::New | SctpState::Failed | SctpState::Closed => {
                 Verdict::Dropped(PacketDrop::Unexpected)
             }
         };
         match verdict {
             Verdict::Accepted(packet) => self.deliver(now, packet),
-            Verdict::InitAnswered => self.collect(now),
+            Verdict::Shaken => {}
             Verdict::Dropped(reason) => {
                 self.counters.count_dropped(reason);
                 return false;
             }
             Verdict::Aborted(cause) => self.ended_by_peer(EndReason::PeerAbort(cause), None),
-            Verdict::StaleCookie => {
-                if self.stale_cookies < MAX_STALE_COOKIES {
-                    self.stale_cookies += 1;
-                    self.initiate();
-                }
-            }
             Verdict::HeartbeatAcked => self.on_sign_of_life(now),
             Verdict::Violation(rule) => self.violation(rule),
         }
@@ -154,8 +139,8 @@ impl Association {
             self.end(EndReason::PeerShutdown, Some(cause::USER_INITIATED));
             return;
         }
-        if self.initiate_at.is_some_and(|at| at <= now) {
-            self.initiate_ourselves();
+        if self.handshake.as_mut().is_some_and(|it| it.handle_timeout(now).is_err()) {
+            return self.end(EndReason::HandshakeTimeout, None);
         }
         let timer = self.heartbeat_timer.as_mut();
         match timer.map_or(Action::None, |timer| timer.handle_timeout(now)) {
@@ -185,6 +170,9 @@ impl Association {
     /// Hands the packets that are due to `send`. Call it once per turn, after all input.
     pub fn drain_transmits(&mut self, now: Instant, mut send: impl FnMut(&[u8])) {
         self.clock = Some(now);
+        while let Some(packet) = self.handshake.as_mut().and_then(|it| it.poll_transmit()) {
+            send(&packet);
+        }
         // The engine is drained at least once: an acknowledgement or a retransmission may be due.
         let mut due = true;
         loop {
@@ -241,7 +229,8 @@ impl Association {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let engine = self.engine.as_ref().and_then(|engine| engine.poll_timeout());
         let heartbeat = self.heartbeat_timer.as_ref().map(HeartbeatTimer::poll_timeout);
-        [engine, self.initiate_at, self.shutdown_deadline, heartbeat].into_iter().flatten().min()
+        let handshake = self.handshake.as_ref().and_then(|it| it.poll_timeout());
+        [engine, handshake, self.shutdown_deadline, heartbeat].into_iter().flatten().min()
     }
 
     /// The state of the association.
@@ -433,12 +422,6 @@ impl Association {
         }
     }
 
-    fn replace_engine(&mut self, engine: Option<Box<Engine>>) {
-        if let Some(old) = std::mem::replace(&mut self.engine, engine) {
-            old.count(&mut self.counters);
-        }
-    }
-
     fn violation(&mut self, rule: &str) {
         self.ended_by_peer(EndReason::Violation(rule.into()), Some(cause::PROTOCOL_VIOLATION));
     }
@@ -447,7 +430,7 @@ impl Association {
     fn ended_by_peer(&mut self, reason: EndReason, abort: Option<u16>) {
         if self.state == SctpState::Connecting && self.config.start == Start::Never {
             log::debug!("SCTP: attempt ended: {reason}");
-            self.replace_engine(None);
+            self.handshake.iter_mut().for_each(|it| it.forget_peer());
         } else {
             self.end(reason, abort);
         }
@@ -458,16 +441,19 @@ impl Association {
         if matches!(self.state, SctpState::Failed | SctpState::Closed) {
             return;
         }
-        if let (Some(engine), Some(cause)) = (&self.engine, abort) {
-            self.control_packet = engine.abort(cause);
-        }
+        let peer = match &self.engine {
+            Some(engine) => engine.header(),
+            None => self.handshake.as_ref().and_then(|it| it.peer_header()),
+        };
+        self.control_packet = peer.zip(abort).map(|(header, cause)| wire::abort(header, cause));
         self.last_transmission =
             self.transmission().map(|last| TransmissionStats { bytes_in_flight: 0, ..last });
-        self.replace_engine(None);
-        self.forget_answered();
+        self.handshake = None;
+        if let Some(engine) = self.engine.take() {
+            engine.count(&mut self.counters);
+        }
         self.flight = Flight::default();
         self.streams = Streams::default();
-        self.initiate_at = None;
         self.shutdown_deadline = None;
         self.heartbeat_timer = None;
         let unsent = self.queues.clear();

@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// Which side sends the INIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// The peer sends the INIT. If none has come after 1 to 2 seconds, we send one.
+    /// The peer sends the INIT. If none has come after half a second, we send one.
     AfterSilence,
     /// We send the INIT, in [`Association::connect`].
     ///

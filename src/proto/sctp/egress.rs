@@ -5,13 +5,9 @@
 //! one would be lost on every retransmission. Such a packet is split or shortened here. PPIDs that
 //! sctp-proto does not know return to their place (see `ppid`), and the ledger learns what is sent.
 
-use bytes::Bytes;
-
-use super::ledger::{Ledger, LocalSide};
+use super::ledger::Ledger;
 use super::ppid::{self, PREFIX};
-use super::wire::{
-    COMMON_HEADER, Chunk, Data, Header, Init, Writer, kind, parameter, u16_at, u32_at,
-};
+use super::wire::{COMMON_HEADER, Chunk, Data, Header, Writer, kind, parameter, u16_at, u32_at};
 
 /// A chunk of this many bytes does not fit a packet and cannot be shortened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +24,7 @@ pub(super) fn emit(
     let Some((header, chunks)) = Header::parse(packet) else { return Ok(()) };
     let mut has_carrier = false;
     for chunk in chunks.flatten() {
-        has_carrier |= record(ledger, window, header, &chunk);
+        has_carrier |= record(ledger, window, &chunk);
     }
     if packet.len() <= max && !has_carrier {
         send(packet);
@@ -53,7 +49,7 @@ pub(super) fn emit(
 
 /// Records an outgoing chunk in the ledger. Returns whether the chunk carries a PPID in its payload
 /// (see `ppid`), so that it has to be rewritten.
-fn record(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) -> bool {
+fn record(ledger: &mut Ledger, window: u32, chunk: &Chunk<'_>) -> bool {
     match chunk.kind {
         kind::DATA => {
             let Some(data) = Data::parse(chunk) else { return false };
@@ -69,22 +65,6 @@ fn record(ledger: &mut Ledger, window: u32, header: Header, chunk: &Chunk<'_>) -
         }
         kind::SACK => record_sack(ledger, window, chunk),
         kind::RECONFIG => record_reset_requests(ledger, chunk),
-        kind::INIT | kind::INIT_ACK => {
-            if let Some(init) = Init::parse(chunk) {
-                let cookie = chunk
-                    .parameters(Init::LEN)
-                    .flatten()
-                    .find(|(kind, _)| *kind == parameter::STATE_COOKIE)
-                    .map(|(_, cookie)| Bytes::copy_from_slice(cookie));
-                ledger.local = Some(LocalSide::new(init, cookie, header));
-            }
-        }
-        // COOKIE ECHO begins the first packet of an initiator that carries the peer's tag.
-        kind::COOKIE_ECHO => {
-            if let Some(local) = &mut ledger.local {
-                local.header = header;
-            }
-        }
         _ => {}
     }
     false

@@ -5,18 +5,17 @@
 //!
 //! What goes in: [`Engine::judge`] for each inbound packet, [`Engine::write`] and
 //! [`Engine::reset`] for what the queues release, [`Engine::handle_timeout`]. What comes out:
-//! [`Engine::drain`] once per turn, and [`Engine::poll_event`] after [`Engine::respond`],
+//! [`Engine::drain`] once per turn, and [`Engine::poll_event`] after [`Engine::new`],
 //! [`Engine::deliver`], [`Engine::drop_fragments`] and [`Engine::handle_timeout`].
 
 mod settings;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sctp_proto::{
-    AssociationEvent, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, Event, Payload,
+    AssociationEvent, AssociationHandle, DatagramEvent, Endpoint, Event, Payload,
     PayloadProtocolIdentifier, ReliabilityType, StreamEvent,
 };
 
@@ -25,7 +24,7 @@ use super::counters::{PacketDrop, SctpCounters, TransmissionStats};
 use super::egress::{self, Oversize};
 use super::flight::UnsentBytes;
 use super::guard::{Admission, DISCARD_STREAM, Guard, Screening, StreamEffects};
-use super::init::{self, Role};
+use super::handshake::Agreement;
 use super::ledger::Ledger;
 use super::ppid;
 use super::pr_sctp::UnsentMessage;
@@ -52,14 +51,12 @@ const MAX_KEPT_PACKET: usize = 1500;
 pub(super) enum Verdict {
     /// The packet belongs to the peer. Register the streams that it names, then call [`Engine::deliver`].
     Accepted(VerifiedPacket),
-    /// An INIT was answered.
-    InitAnswered,
+    /// The packet was a step of the handshake.
+    Shaken,
     /// The packet was dropped.
     Dropped(PacketDrop),
     /// The peer aborted the association, with this error cause.
     Aborted(Option<u16>),
-    /// The peer rejected our cookie as stale.
-    StaleCookie,
     /// The peer answered our HEARTBEAT, and the packet holds nothing else.
     HeartbeatAcked,
     /// The peer broke this rule; abort the association.
@@ -78,8 +75,6 @@ pub(super) enum VerifiedPacket {
 pub(super) enum EngineEvent {
     /// The handshake is complete.
     Connected,
-    /// The peer did not answer our INIT or COOKIE ECHO.
-    HandshakeFailed,
     /// The association ended: after a shutdown, or because of an error, which is described.
     Lost(String),
     /// Call [`Engine::read`] until it returns `None`.
@@ -99,13 +94,12 @@ pub(super) enum Reassembled {
     TooLarge,
 }
 
-/// An association, handshaking or established.
+/// An established association.
 #[derive(Debug)]
 pub(super) struct Engine {
     endpoint: Endpoint,
     handle: AssociationHandle,
     association: sctp_proto::Association,
-    pub(super) role: Role,
     guard: Guard,
     ledger: Ledger,
     max_packet: usize,
@@ -117,75 +111,33 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Starts an association with an INIT.
-    pub(super) fn initiate(config: &SctpConfig) -> Option<Self> {
+    /// Makes an established association of what both sides have announced. `None` if sctp-proto refuses it.
+    pub(super) fn new(config: &SctpConfig, agreement: Agreement) -> Option<Self> {
+        let Agreement { local, cookie, peer } = agreement;
         let mut endpoint = settings::endpoint(config);
-        let mut client = ClientConfig::default();
-        client.transport = Arc::new(settings::transport(config));
+        let client = settings::client(config, local, &peer);
         let (handle, association) = endpoint.connect(client, UNUSED_ADDRESS).ok()?;
-        Some(Self::new(config, endpoint, handle, association, Role::Initiator))
-    }
-
-    /// Answers an INIT.
-    pub(super) fn respond(
-        config: &SctpConfig,
-        now: Instant,
-        packet: &[u8],
-    ) -> Result<Self, PacketDrop> {
-        let (init, peer) = init::screen(packet)?;
-        let mut endpoint = settings::endpoint(config);
-        match endpoint.handle(now, UNUSED_ADDRESS, None, None, init) {
-            Some((handle, DatagramEvent::NewAssociation(association))) => {
-                let role = Role::Responder { peer_tag: peer.announced.tag };
-                let mut engine = Self::new(config, endpoint, handle, association, role);
-                engine.ledger.peer = Some(peer);
-                Ok(engine)
-            }
-            _ => Err(PacketDrop::Malformed),
-        }
-    }
-
-    fn new(
-        config: &SctpConfig,
-        endpoint: Endpoint,
-        handle: AssociationHandle,
-        association: sctp_proto::Association,
-        role: Role,
-    ) -> Self {
         let window = config.receive_window();
-        Self {
+        Some(Self {
             endpoint,
             handle,
             association,
-            role,
             guard: Guard::new(config.max_packet_size, window as usize, config.data_channels),
-            ledger: Ledger::default(),
+            ledger: Ledger::new(local, cookie, &peer),
             max_packet: config.max_packet_size,
             max_fragment: settings::max_fragment(config.max_packet_size),
             max_receive_message_size: config.max_receive_message_size as usize,
             window,
             streams: 0,
-        }
+        })
     }
 
-    /// Repeats the answer to the INIT that made this association.
-    pub(super) fn repeat_init(&mut self, now: Instant, packet: &[u8]) -> Verdict {
-        match init::screen(packet) {
-            Ok((init, ..)) => match self.verify(now, init) {
-                Some(event) => Verdict::Accepted(VerifiedPacket::Whole(event)),
-                None => Verdict::Dropped(PacketDrop::Foreign),
-            },
-            Err(reason) => Verdict::Dropped(reason),
-        }
-    }
-
-    /// Judges a packet other than an INIT.
+    /// Judges a packet.
     pub(super) fn judge(&mut self, now: Instant, packet: Bytes) -> Verdict {
-        let packet = match self.guard.screen(&self.ledger, self.role, &packet) {
+        let packet = match self.guard.screen(&self.ledger, &packet) {
             Screening::Pass => packet,
             Screening::Rewritten(packet) => packet,
             Screening::Abort(cause) => return Verdict::Aborted(cause),
-            Screening::StaleCookie => return Verdict::StaleCookie,
             Screening::HeartbeatAcked => return Verdict::HeartbeatAcked,
             Screening::Drop(reason) => return Verdict::Dropped(reason),
         };
@@ -258,11 +210,7 @@ impl Engine {
     /// Counts an event of sctp-proto, and translates it if the association needs it.
     fn on_event(&mut self, event: Event) -> Option<EngineEvent> {
         match event {
-            Event::Connected => {
-                self.ledger.established = true;
-                Some(EngineEvent::Connected)
-            }
-            Event::HandshakeFailed { .. } => Some(EngineEvent::HandshakeFailed),
+            Event::Connected => Some(EngineEvent::Connected),
             Event::AssociationLost { reason } => Some(EngineEvent::Lost(reason.to_string())),
             Event::DataChannelStatsFinal(_) => {
                 self.streams = self.streams.saturating_sub(1);
@@ -323,12 +271,7 @@ impl Engine {
         Ok(())
     }
 
-    /// An ABORT to the peer, if its tag is known.
-    pub(super) fn abort(&self, cause: u16) -> Option<Bytes> {
-        Some(wire::abort(self.header()?, cause))
-    }
-
-    /// A HEARTBEAT to the peer, if its tag is known.
+    /// A HEARTBEAT to the peer.
     pub(super) fn heartbeat(&mut self) -> Option<Bytes> {
         let heartbeat = wire::heartbeat(self.header()?);
         self.guard.awaits_heartbeat_ack = true;
@@ -336,26 +279,8 @@ impl Engine {
     }
 
     /// The header of packets that sctp-proto does not write.
-    fn header(&self) -> Option<Header> {
-        let local = self.ledger.local.as_ref()?;
-        let tag = self.ledger.peer_tag()?;
-        Some(Header { tag, ..local.header })
-    }
-
-    /// The tag of packets to us, once our INIT or INIT ACK has been sent.
-    pub(super) fn own_tag(&self) -> Option<u32> {
-        self.ledger.own_tag()
-    }
-
-    /// Whether `packet` is the COOKIE ECHO that completes the handshake.
-    pub(super) fn is_completed_by(&self, packet: &[u8]) -> bool {
-        let cookie = self.ledger.local.as_ref().and_then(|local| local.cookie.as_ref());
-        init::cookie(packet).is_some_and(|echoed| cookie.is_some_and(|cookie| cookie == echoed))
-    }
-
-    /// Whether the peer has answered our INIT, or sent its own.
-    pub(super) fn knows_peer(&self) -> bool {
-        self.ledger.peer.is_some()
+    pub(super) fn header(&self) -> Option<Header> {
+        self.ledger.local.as_ref().map(|local| local.header)
     }
 
     /// How many outgoing and incoming streams both sides agreed on.

@@ -24,12 +24,9 @@ use bytes::Bytes;
 
 use super::budget::CpuBudget;
 use super::counters::PacketDrop;
-use super::init::{self, Role};
 use super::ledger::Ledger;
 use super::received::GapLimit;
-use super::wire::{
-    COMMON_HEADER, Chunk, Chunks, Data, Header, cause, kind, parameter, u16_at, u32_at,
-};
+use super::wire::{COMMON_HEADER, Chunk, Chunks, Data, Header, kind, parameter, u16_at, u32_at};
 use effects::{ChunkEffect, PendingEffects};
 use fate::Fate;
 use rewriter::Rewriter;
@@ -61,8 +58,6 @@ pub(super) enum Screening {
     Rewritten(Bytes),
     /// The peer aborts the association, with this error cause. Verified.
     Abort(Option<u16>),
-    /// The peer rejects our cookie as stale. Verified.
-    StaleCookie,
     /// The peer answers our HEARTBEAT, and the packet holds nothing else. Verified.
     HeartbeatAcked,
     /// The packet is dropped.
@@ -91,11 +86,8 @@ struct Abort {
 /// The facts about the chunks of a packet, except for their effects.
 struct Inspection<'a> {
     rewriter: Rewriter<'a>,
-    /// Whether the packet may hold chunks that only an established association accepts, such as DATA.
-    open: bool,
     stripped: u64,
     abort: Option<Abort>,
-    stale_cookie: bool,
     heartbeat_acked: bool,
     /// How many HEARTBEATs and RE-CONFIGs came so far. sctp-proto answers each with a packet, so few pass.
     heartbeats: u8,
@@ -138,8 +130,8 @@ impl Guard {
         }
     }
 
-    /// Inspects a packet other than an INIT. Call [`Self::admit`] once it is verified.
-    pub(super) fn screen(&mut self, ledger: &Ledger, role: Role, packet: &[u8]) -> Screening {
+    /// Inspects a packet. Call [`Self::admit`] once it is verified.
+    pub(super) fn screen(&mut self, ledger: &Ledger, packet: &[u8]) -> Screening {
         let Some((header, chunks)) = Header::parse(packet) else {
             return Screening::Drop(PacketDrop::Malformed);
         };
@@ -150,7 +142,7 @@ impl Guard {
             return Screening::Drop(PacketDrop::Foreign);
         }
         let rewriter = Rewriter::new(packet, ledger);
-        let inspection = match self.inspect(ledger, role, rewriter, chunks) {
+        let inspection = match self.inspect(ledger, rewriter, chunks) {
             Ok(inspection) => inspection,
             Err(reason) => return Screening::Drop(reason),
         };
@@ -167,9 +159,6 @@ impl Guard {
         if let Some(Abort { cause, .. }) = inspection.abort {
             return Screening::Abort(cause);
         }
-        if inspection.stale_cookie {
-            return Screening::StaleCookie;
-        }
         self.awaits_heartbeat_ack &= !inspection.heartbeat_acked;
         self.stripped += inspection.stripped;
         match inspection.rewriter.finish() {
@@ -183,32 +172,20 @@ impl Guard {
     fn inspect<'a>(
         &mut self,
         ledger: &Ledger,
-        role: Role,
         rewriter: Rewriter<'a>,
         chunks: Chunks<'a>,
     ) -> Result<Inspection<'a>, PacketDrop> {
         self.pending.clear();
         let mut inspection = Inspection {
             rewriter,
-            // DATA may follow the COOKIE ECHO that establishes the association (RFC 9260 §5.1),
-            // and may overtake the COOKIE ACK that does.
-            open: ledger.established || (role == Role::Initiator && ledger.peer.is_some()),
             stripped: 0,
             abort: None,
-            stale_cookie: false,
             heartbeat_acked: false,
             heartbeats: 0,
             reconfigs: 0,
         };
         for (index, chunk) in chunks.enumerate() {
             let chunk = chunk.map_err(|_| PacketDrop::Malformed)?;
-            if chunk.kind == kind::INIT_ACK {
-                if index > 0 || ledger.peer.is_some() || role != Role::Initiator {
-                    return Err(PacketDrop::Unexpected);
-                }
-                self.pass_init_ack(&mut inspection, &chunk)?;
-                continue;
-            }
             if chunk.kind == kind::COOKIE_ECHO && index > 0 {
                 return Err(PacketDrop::Unexpected);
             }
@@ -221,19 +198,6 @@ impl Guard {
         Ok(inspection)
     }
 
-    fn pass_init_ack(
-        &mut self,
-        inspection: &mut Inspection<'_>,
-        chunk: &Chunk<'_>,
-    ) -> Result<(), PacketDrop> {
-        let value = init::canonical_ack(chunk, self.max_packet).ok_or(PacketDrop::Malformed)?;
-        inspection.rewriter.differ()?.chunk(chunk.kind, 0, &[&value]);
-        self.pending.peer = init::peer_side(chunk);
-        self.pending.load.add(chunk.kind, value.len());
-        Ok(())
-    }
-
-    /// Decides about a chunk other than an INIT ACK.
     fn fate(
         &mut self,
         ledger: &Ledger,
@@ -242,13 +206,12 @@ impl Guard {
         chunks: Chunks<'_>,
     ) -> Result<Fate, PacketDrop> {
         Ok(match chunk.kind {
-            kind::INIT => return Err(PacketDrop::Unexpected),
+            kind::INIT | kind::INIT_ACK => return Err(PacketDrop::Unexpected),
             kind::COOKIE_ECHO => {
                 let cookie = ledger.local.as_ref().and_then(|local| local.cookie.as_ref());
                 if cookie.is_none_or(|cookie| cookie != chunk.value) {
                     return Err(PacketDrop::Unexpected);
                 }
-                inspection.open = true;
                 Fate::Keep
             }
             kind::COOKIE_ACK => Fate::Trim(0),
@@ -257,17 +220,12 @@ impl Guard {
                 inspection.abort = Some(Abort { reflected, cause: u16_at(chunk.value, 0) });
                 Fate::StripRest
             }
-            kind::ERROR => {
-                let stale = u16_at(chunk.value, 0) == Some(cause::STALE_COOKIE);
-                inspection.stale_cookie |= stale && !ledger.established;
-                Fate::Strip
-            }
+            kind::ERROR => Fate::Strip,
             kind::HEARTBEAT_ACK if self.awaits_heartbeat_ack => {
                 inspection.heartbeat_acked = true;
                 Fate::Consume
             }
             kind::HEARTBEAT_ACK => Fate::Strip,
-            _ if !inspection.open => return Err(PacketDrop::Unexpected),
             kind::DATA => {
                 let data = Data::parse(chunk).ok_or(PacketDrop::Malformed)?;
                 let fate = data::fate(ledger, self.gap_limit, &data)?;
@@ -380,9 +338,6 @@ impl Guard {
         let pending = &mut self.pending;
         if !self.budget.take(now, pending.load.cost(ledger, streams)) {
             return Admission::Refused(PacketDrop::Overload);
-        }
-        if let Some(peer) = pending.peer.take() {
-            ledger.peer = Some(peer);
         }
         for effect in &pending.chunks {
             match *effect {

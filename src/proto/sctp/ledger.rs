@@ -1,15 +1,6 @@
 //! What the packets of both directions say about the association, and what went into sctp-proto.
 //! sctp-proto exposes neither; the guard, the budget and the flight need both.
 //!
-//! Each side becomes known by its INIT or INIT ACK; `local` is written by the egress, `peer` by the
-//! guard, or by the engine for an INIT:
-//!
-//! ```text
-//! initiator ─ INIT sent ─► local ─ INIT ACK ─► local, peer ─┐
-//!                                                           ├─ COOKIE ACK or ECHO ─► established
-//! responder ─ INIT ─► peer ─ INIT ACK sent ─► local, peer ──┘
-//! ```
-//!
 //! The reset of a stream, our side above, the peer's below (RFC 6525):
 //!
 //! ```text
@@ -26,6 +17,7 @@ use rustc_hash::FxHashSet;
 
 use super::flight::UnsentBytes;
 use super::held::HeldChunks;
+use super::init::Greeting;
 use super::pr_sctp::{PrSctp, UnsentMessage};
 use super::received::ReceivedTsns;
 use super::wire::{Data, Header, Init, before};
@@ -49,7 +41,7 @@ impl From<Init> for Announced {
     }
 }
 
-/// The peer, once its INIT or INIT ACK has arrived.
+/// The peer.
 #[derive(Debug)]
 pub(super) struct PeerSide {
     pub(super) announced: Announced,
@@ -60,13 +52,13 @@ pub(super) struct PeerSide {
     pub(super) next_reset: u32,
 }
 
-/// Our side, once our INIT or INIT ACK has been sent.
+/// Our side.
 #[derive(Debug)]
 pub(super) struct LocalSide {
     pub(super) announced: Announced,
-    /// The state cookie in our INIT ACK.
+    /// The state cookie that the peer may echo again.
     pub(super) cookie: Option<Bytes>,
-    /// The header of packets to the peer; its tag is 0 until the peer has sent an INIT or INIT ACK.
+    /// The header of packets to the peer.
     pub(super) header: Header,
     /// The highest TSN that was sent or forwarded; before the first, the one before it.
     pub(super) highest_tsn: u32,
@@ -126,7 +118,6 @@ impl LocalSide {
 pub(super) struct Ledger {
     pub(super) local: Option<LocalSide>,
     pub(super) peer: Option<PeerSide>,
-    pub(super) established: bool,
     pub(super) held: HeldChunks,
     /// Streams that the peer has reset while it has yet to answer our reset of the same stream.
     pub(super) unfinished_resets: usize,
@@ -140,6 +131,20 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// What is known when the handshake is complete.
+    pub(super) fn new(local: Init, cookie: Option<Bytes>, peer: &Greeting) -> Self {
+        Self {
+            local: Some(LocalSide::new(local, cookie, peer.header)),
+            peer: Some(PeerSide {
+                announced: peer.init.into(),
+                forward_tsn: peer.forward_tsn,
+                received: ReceivedTsns::new(peer.init.tsn),
+                next_reset: peer.init.tsn,
+            }),
+            ..Self::default()
+        }
+    }
+
     /// Notes that a message has gone into sctp-proto, which applies a limit only if the peer supports
     /// FORWARD TSN.
     pub(super) fn written(&mut self, message: UnsentMessage) {
@@ -169,12 +174,12 @@ impl Ledger {
         }
     }
 
-    /// The tag of packets to us, once our INIT or INIT ACK has been sent.
+    /// The tag of packets to us.
     pub(super) fn own_tag(&self) -> Option<u32> {
         self.local.as_ref().map(|local| local.announced.tag)
     }
 
-    /// The tag of packets to the peer, once its INIT or INIT ACK has arrived.
+    /// The tag of packets to the peer.
     pub(super) fn peer_tag(&self) -> Option<u32> {
         self.peer.as_ref().map(|peer| peer.announced.tag)
     }

@@ -35,9 +35,9 @@
 //!
 //! ```text
 //! handle_packet             association           send                       association
-//!  ├─ INIT ─► on_init       association/handshake  └─► push                  queue
+//!  ├─ until connected        handshake              └─► push                  queue
 //!  └─► judge                engine                drain_transmits            association
-//!       ├─► screen          guard, init            ├─► pump                  association
+//!       ├─► screen          guard                  ├─► pump                  association
 //!       ├─► verify          engine                 │    ├─► admits           flight
 //!       └─► admit           guard, budget,         │    ├─► pop              queue
 //!            │              ledger, received       │    └─► write            engine, ppid,
@@ -50,10 +50,11 @@
 //!
 //! | File | What it is |
 //! | --- | --- |
-//! | `association`, `association/` | the state machine: handshake, way in, way out, end |
+//! | `association`, `association/` | the state machine: way in, way out, end |
+//! | `handshake`, `init` | how it begins |
 //! | `config`, `event`, `counters` | what goes in and comes out |
 //! | `engine`, `engine/settings` | one association of sctp-proto |
-//! | `guard`, `guard/`, `init` | what sctp-proto must not see |
+//! | `guard`, `guard/` | what sctp-proto must not see |
 //! | `budget` | how much CPU time a peer may take |
 //! | `ledger`, `received`, `held`, `pr_sctp` | what the packets of both directions show |
 //! | `queue`, `flight` | what waits, and how much may be inside sctp-proto |
@@ -71,6 +72,7 @@ mod engine;
 mod event;
 mod flight;
 mod guard;
+mod handshake;
 mod heartbeat;
 mod held;
 mod init;

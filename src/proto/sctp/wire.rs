@@ -223,6 +223,21 @@ impl Init {
             tsn: u32::from_be_bytes([n0, n1, n2, n3]),
         })
     }
+
+    pub(super) fn to_bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        let [tag, window, streams, tsn] = [
+            self.tag,
+            self.window,
+            u32::from(self.outbound) << 16 | u32::from(self.inbound),
+            self.tsn,
+        ]
+        .map(u32::to_be_bytes);
+        for (field, value) in bytes.chunks_exact_mut(4).zip([tag, window, streams, tsn]) {
+            field.copy_from_slice(&value);
+        }
+        bytes
+    }
 }
 
 /// The four bytes of `value` at `offset` as a number.
@@ -251,9 +266,8 @@ fn checksum(packet: &[u8]) -> u32 {
 /// padded with zeros.
 pub(super) fn is_canonical(packet: &[u8]) -> bool {
     use kind::*;
-    const KNOWN: [u8; 11] = [
+    const KNOWN: [u8; 10] = [
         DATA,
-        INIT_ACK,
         SACK,
         HEARTBEAT,
         SHUTDOWN,

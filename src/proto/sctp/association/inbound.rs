@@ -2,10 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::engine::{EngineEvent, Reassembled, VerifiedPacket};
+use bytes::Bytes;
+
+use super::super::counters::PacketDrop;
+use super::super::engine::{Engine, EngineEvent, Reassembled, Verdict, VerifiedPacket};
 use super::super::event::{EndReason, SctpEvent, SctpState};
 use super::super::guard::StreamEffects;
+use super::super::handshake::Step;
 use super::super::heartbeat::HeartbeatTimer;
+use super::super::init;
 use super::Association;
 use crate::proto::dcep::Dcep;
 use crate::proto::message::{Message, Ppid, StreamId};
@@ -15,6 +20,40 @@ use crate::proto::message::{Message, Ppid, StreamId};
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
 impl Association {
+    /// Takes a packet before the association is established.
+    pub(super) fn shake_hands(&mut self, now: Instant, packet: Bytes) -> Verdict {
+        let Some(handshake) = &mut self.handshake else {
+            return Verdict::Dropped(PacketDrop::Unexpected);
+        };
+        match handshake.handle_packet(now, &packet) {
+            Step::Taken => Verdict::Shaken,
+            Step::Dropped(reason) => Verdict::Dropped(reason),
+            Step::Aborted(cause) => Verdict::Aborted(cause),
+            Step::Established(agreement) => match Engine::new(&self.config, agreement) {
+                Some(engine) => {
+                    self.engine = Some(Box::new(engine));
+                    self.collect(now);
+                    // DATA may follow a COOKIE ECHO, and overtake a COOKIE ACK (RFC 9260 §5.1).
+                    self.judge(now, packet)
+                }
+                None => Verdict::Violation("what it announced makes no association"),
+            },
+        }
+    }
+
+    /// Judges a packet of an established association.
+    pub(super) fn judge(&mut self, now: Instant, packet: Bytes) -> Verdict {
+        let Some(engine) = &mut self.engine else {
+            return Verdict::Dropped(PacketDrop::Unexpected);
+        };
+        let echo = init::cookie(&packet).is_some().then(|| packet.clone());
+        let verdict = engine.judge(now, packet);
+        if let (Verdict::Accepted(_), Some(echo)) = (&verdict, echo) {
+            self.handshake.iter_mut().for_each(|it| it.answer_again(&echo));
+        }
+        verdict
+    }
+
     /// Hands a packet of the peer to the engine, and collects what comes of it.
     pub(super) fn deliver(&mut self, now: Instant, packet: VerifiedPacket) {
         self.on_sign_of_life(now);
@@ -42,14 +81,9 @@ impl Association {
         while let Some(event) = self.engine.as_mut().and_then(|engine| engine.poll_event()) {
             match event {
                 EngineEvent::Connected => {
-                    self.initiate_at = None;
-                    self.forget_answered();
                     self.flight_is_stale = false;
                     self.heartbeat_timer = self.config.heartbeats.then(|| HeartbeatTimer::new(now));
                     self.set_state(SctpState::Connected);
-                }
-                EngineEvent::HandshakeFailed => {
-                    self.ended_by_peer(EndReason::HandshakeTimeout, None);
                 }
                 EngineEvent::Lost(_) if self.shutdown_deadline.is_some() => {
                     self.end(EndReason::PeerShutdown, None);

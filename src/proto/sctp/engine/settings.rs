@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use sctp_proto::{Endpoint, EndpointConfig, ServerConfig, TransportConfig};
+use bytes::Bytes;
+use sctp_proto::{ClientConfig, Endpoint, EndpointConfig, ServerConfig, TransportConfig};
 
 use super::super::config::SctpConfig;
+use super::super::init::{self, Greeting};
 use super::super::ppid;
+use super::super::wire::{CHUNK_HEADER, Init, kind, parameter};
 
 /// RFC 9260 §16 recommends an initial RTO of 1 s. The minimum is below its 1 s, as in every WebRTC
 /// stack (dcSCTP: 400 ms), so that a lost packet delays what follows less.
@@ -13,21 +16,47 @@ const RTO_INITIAL_MS: u64 = 1000;
 const RTO_MIN_MS: u64 = 300;
 const RTO_MAX_MS: u64 = 5000;
 
-/// With these RTOs a handshake without an answer fails after about 37 s.
-const INIT_RETRANSMITS: usize = 8;
+/// Requests to reset streams are repeated this often.
+const RESET_RETRANSMITS: usize = 8;
 
-/// The endpoint that makes one association, or answers the peer's INIT with one.
+/// The endpoint that makes one association.
 pub(super) fn endpoint(config: &SctpConfig) -> Endpoint {
     let mut settings = EndpointConfig::new();
     settings.max_payload_size(max_fragment(config.max_packet_size) as u32);
-    // Without a server configuration the endpoint panics on any INIT.
-    let mut server = ServerConfig::new();
-    server.transport = Arc::new(transport(config));
-    Endpoint::new(Arc::new(settings), Some(Arc::new(server)))
+    // The guard lets no INIT through; without a server configuration the endpoint would panic on one.
+    Endpoint::new(Arc::new(settings), Some(Arc::new(ServerConfig::new())))
 }
 
-/// The settings of the association.
-pub(super) fn transport(config: &SctpConfig) -> TransportConfig {
+/// The settings of an association that begins established, as if its INITs had been exchanged by signalling.
+pub(super) fn client(config: &SctpConfig, local: Init, peer: &Greeting) -> ClientConfig {
+    let mut client = ClientConfig::default().with_snap(token(local, true), remote_token(peer));
+    let transport = transport(config)
+        .with_local_port(peer.header.source_port)
+        .with_remote_port(peer.header.destination_port);
+    client.transport = Arc::new(transport);
+    client
+}
+
+/// The peer's INIT. Both stream counts become 65,535: sctp-proto compares each with the wrong one of its own. It
+/// enforces neither; the guard does.
+fn remote_token(peer: &Greeting) -> Bytes {
+    let init = Init { outbound: u16::MAX, inbound: u16::MAX, ..peer.init };
+    token(init, peer.forward_tsn)
+}
+
+/// An INIT chunk.
+fn token(init: Init, forward_tsn: bool) -> Bytes {
+    let mut chunk = vec![kind::INIT, 0, 0, 0];
+    chunk.extend_from_slice(&init.to_bytes());
+    let extensions: &[u8] = if forward_tsn { &[kind::FORWARD_TSN] } else { &[] };
+    init::push_parameter(&mut chunk, parameter::SUPPORTED_EXTENSIONS, extensions);
+    // The length is below 32; it leaves out the padding of the last parameter.
+    chunk[CHUNK_HEADER - 1] = chunk.len() as u8;
+    chunk.resize(chunk.len().next_multiple_of(4), 0);
+    chunk.into()
+}
+
+fn transport(config: &SctpConfig) -> TransportConfig {
     // Room for the PPID that some messages carry.
     let largest = config.max_receive_message_size.saturating_add(ppid::PREFIX as u32);
     TransportConfig::default()
@@ -35,7 +64,7 @@ pub(super) fn transport(config: &SctpConfig) -> TransportConfig {
         .with_max_receive_message_size(largest)
         // `Association::send` has checked the size.
         .with_max_send_message_size(u32::MAX)
-        .with_max_init_retransmits(Some(INIT_RETRANSMITS))
+        .with_max_init_retransmits(Some(RESET_RETRANSMITS))
         .with_max_data_retransmits(None)
         .with_rto_initial_ms(RTO_INITIAL_MS)
         .with_rto_min_ms(RTO_MIN_MS)

@@ -1,7 +1,6 @@
 //! What an inbound packet will change once it is verified.
 
 use super::super::budget::PacketLoad;
-use super::super::ledger::PeerSide;
 use crate::proto::message::StreamId;
 
 /// The effects of the packet under inspection, which `admit` applies.
@@ -9,8 +8,6 @@ use crate::proto::message::StreamId;
 pub(super) struct PendingEffects {
     /// In the order of the chunks.
     pub(super) chunks: Vec<ChunkEffect>,
-    /// What an INIT ACK says about the peer.
-    pub(super) peer: Option<PeerSide>,
     /// How many reset requests of the packet have the sequence numbers that the peer uses next, so that they are new
     /// (RFC 6525 §4.1).
     pub(super) reset_requests: u32,
@@ -27,7 +24,6 @@ impl PendingEffects {
     pub(super) fn clear(&mut self) {
         self.chunks.clear();
         self.chunks.shrink_to(Self::KEPT);
-        self.peer = None;
         self.reset_requests = 0;
         self.added_streams = 0;
         self.streams.skipped.clear();
