@@ -222,7 +222,7 @@ export type WorkerSettings<WorkerAppData extends AppData = AppData> = {
   /**
    * The most that all queues of the Worker may hold together, in bytes: messages on their way to it, to peers, to other
    * Workers and to the application, each charged as in `maxBufferedAmount`, and what has arrived of incomplete
-   * messages. Beyond it `send()` throws or rejects as at a full queue, and routed messages are dropped and counted:
+   * messages, which is never refused: the peers' receive windows bound it. Beyond it `send()` throws or rejects as at a full queue, and routed messages are dropped and counted:
    * `messagesDroppedFull` of their DataConsumers, `messagesDroppedMemory` of `worker.dump()`. A Worker that holds nothing
    * takes any message. 1048576-9007199254740991. Default: no limit but those of the queues.
    */
@@ -471,7 +471,7 @@ export type PipeToRouterOptions = {
   enableSctp?: boolean;
   /** Ignored with a warning in the log: SRTP is for media. */
   enableSrtp?: boolean;
-} & SctpOptions &
+} & SctpOverUdpOptions &
   Either<
     {
       /** Where both PipeTransports listen. Default UDP on 127.0.0.1. */
@@ -676,7 +676,7 @@ export type TransportTuple = {
 
 /**
  * 'failed': the peer did not answer the handshake; on PlainTransport and PipeTransport also: the peer was silent for
- * 55 s (15 s, then 20 HEARTBEATs without an answer). 'closed': either side ended the association.
+ * 55 s (`sctpSilence`). 'closed': either side ended the association.
  */
 export type SctpState = 'new' | 'connecting' | 'connected' | 'failed' | 'closed';
 
@@ -779,6 +779,18 @@ export type SctpOptions = {
  */
 export type SctpCongestionControl = 'cubic' | 'newreno' | 'bbr';
 
+/** The SCTP options of transports without ICE: PlainTransport and PipeTransport. */
+export type SctpOverUdpOptions = SctpOptions & {
+  /**
+   * After how many milliseconds without a packet of the peer `sctpState` becomes 'failed'. 1000-4294967295. Default
+   * 55000. After three elevenths of them HEARTBEATs ask the peer (RFC 9260, section 8.3), up to 20, at least 100 ms
+   * apart: 20 by default, 7 with 1000. A fifth of all packets may be lost without an end with 3000 or more, a twentieth
+   * with 1000. A pause of this process does not count. Without effect between Routers of one process, whose pipes need
+   * no network; WebRtcTransport has `iceConsentTimeout`.
+   */
+  sctpSilence?: number;
+};
+
 /** @deprecated */
 export type NumSctpStreams = {
   /** Outgoing streams, 0-65535. */
@@ -828,6 +840,11 @@ export type BaseTransportStats = {
   /** Milliseconds of a monotonic clock. */
   timestamp: number;
   sctpState?: SctpState;
+  /**
+   * When the last verified packet of the peer arrived, on the clock of `timestamp`: of SCTP, or on a WebRtcTransport of
+   * STUN or DTLS. Undefined before, and on the transports of `pipeToRouter()`, which need no network.
+   */
+  lastHeard?: number;
   bytesReceived: number;
   recvBitrate: number;
   bytesSent: number;
@@ -1220,7 +1237,7 @@ export type PlainTransportOptions<PlainTransportAppData extends AppData = AppDat
   /** Ignored with a warning in the log: SRTP is for media. Without `enableSctp`, true is rejected with UnsupportedError. */
   enableSrtp?: boolean;
   appData?: PlainTransportAppData;
-} & SctpOptions &
+} & SctpOverUdpOptions &
   Either<
     { listenInfo: TransportListenInfo },
     {
@@ -1310,7 +1327,7 @@ export type PipeTransportOptions<PipeTransportAppData extends AppData = AppData>
   /** Ignored with a warning in the log: SRTP is for media. Without `enableSctp`, true is rejected with UnsupportedError. */
   enableSrtp?: boolean;
   appData?: PipeTransportAppData;
-} & SctpOptions &
+} & SctpOverUdpOptions &
   Either<
     { listenInfo: TransportListenInfo },
     {

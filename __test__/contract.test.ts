@@ -55,6 +55,7 @@ const FULL_SCTP = {
   sctpDefaultStreamBufferedAmountLowThreshold: 6,
   sctpCongestionControl: 'bbr',
 };
+const FULL_SCTP_OVER_UDP = { ...FULL_SCTP, sctpSilence: 1000 };
 const OLDER_SCTP = {
   enableSctp: true,
   maxSctpMessageSize: 1000,
@@ -119,12 +120,16 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
   ],
   PlainTransportOptions: () => [
     parsePlainTransportOptions({ listenInfo: UDP }),
-    parsePlainTransportOptions({ listenInfo: FULL_LISTEN_INFO, comedia: true, ...FULL_SCTP }),
+    parsePlainTransportOptions({
+      listenInfo: FULL_LISTEN_INFO,
+      comedia: true,
+      ...FULL_SCTP_OVER_UDP,
+    }),
     parsePlainTransportOptions({ listenIp: OLDER_LISTEN_IP, port: 44_444, ...OLDER_SCTP }),
   ],
   PipeTransportOptions: () => [
     parsePipeTransportOptions({ listenInfo: UDP }),
-    parsePipeTransportOptions({ listenInfo: FULL_LISTEN_INFO, ...FULL_SCTP }),
+    parsePipeTransportOptions({ listenInfo: FULL_LISTEN_INFO, ...FULL_SCTP_OVER_UDP }),
     parsePipeTransportOptions({ listenIp: '127.0.0.1', port: 44_444, ...OLDER_SCTP }),
     ...[{}, { listenInfo: FULL_LISTEN_INFO }, { listenIp: '::1', ...OLDER_SCTP }].map(
       (options) => piped(options).transport,

@@ -88,12 +88,12 @@ const METHODS: Record<string, { call: Call; good: () => Options; names: string[]
   'router.createPlainTransport()': {
     call: (options) => objects.router.createPlainTransport(options as any),
     good: () => ({ ...PLAIN }),
-    names: ['appData', 'listenInfo', 'comedia', 'enableSrtp', ...SCTP_OPTIONS],
+    names: ['appData', 'listenInfo', 'comedia', 'enableSrtp', 'sctpSilence', ...SCTP_OPTIONS],
   },
   'router.createPipeTransport()': {
     call: (options) => objects.router.createPipeTransport(options as any),
     good: () => ({ ...PLAIN }),
-    names: ['appData', 'listenInfo', 'enableSrtp', ...SCTP_OPTIONS],
+    names: ['appData', 'listenInfo', 'enableSrtp', 'sctpSilence', ...SCTP_OPTIONS],
   },
   'router.createWebRtcTransport()': {
     call: (options) => objects.router.createWebRtcTransport(options as any),
@@ -113,7 +113,15 @@ const METHODS: Record<string, { call: Call; good: () => Options; names: string[]
   'router.pipeToRouter()': {
     call: (options) => objects.router.pipeToRouter(options as any),
     good: () => ({ dataProducerId: objects.dataProducerDirect.id, router: other }),
-    names: ['dataProducerId', 'router', 'keepId', 'listenInfo', 'enableSrtp', ...SCTP_OPTIONS],
+    names: [
+      'dataProducerId',
+      'router',
+      'keepId',
+      'listenInfo',
+      'enableSrtp',
+      'sctpSilence',
+      ...SCTP_OPTIONS,
+    ],
   },
   'webRtcTransport.connect()': {
     call: (options) => objects.webRtcTransport.connect(options as any),

@@ -456,6 +456,7 @@ export const TransportStats0: types.WebRtcTransportStat = {
     "remotePort": 20001
   },
   "iceState": "completed",
+  "lastHeard": 0,
   "maxIncomingBitrate": 0,
   "maxOutgoingBitrate": 0,
   "messagesAbandoned": 0,

@@ -46,7 +46,7 @@ impl Engine for Ours {
             start: if initiates { Start::AtOnce } else { Start::Never },
             max_packet_size: MAX_PACKET,
             data_channels: true,
-            heartbeats: false,
+            silence: None,
         });
         sctp.set_flight_budget(flight);
         Self(sctp)

@@ -3,7 +3,7 @@
 const { isEntity } = require('../Entity');
 const { mediaUnsupported } = require('../errors');
 const { parseUdpListenInfo } = require('./listenInfo');
-const { parseSctpOptions } = require('./sctp');
+const { parseSctpOverUdpOptions } = require('./sctp');
 const { checkSrtp } = require('./transport');
 const validate = require('./validate');
 
@@ -54,7 +54,7 @@ function parseTransportOptions(given) {
   const byDefault = !validate.given(listenInfo) && !validate.given(listenIp);
   const parsed = {
     listenInfo: parseUdpListenInfo({ listenInfo, listenIp: byDefault ? LISTEN_IP : listenIp }),
-    sctp: parseSctpOptions(given, true),
+    sctp: parseSctpOverUdpOptions(given, true),
   };
 
   checkSrtp(given, parsed.sctp);

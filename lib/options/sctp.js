@@ -11,6 +11,7 @@ const validate = require('./validate');
  * @property {number} maxReceiverWindowBufferSize
  * @property {number} bufferedAmountLowThreshold
  * @property {import('../..').SctpCongestionControl} congestionControl
+ * @property {number} [silence] - in milliseconds; for transports without ICE only.
  */
 
 const MAX_MESSAGE_SIZE = 262_144;
@@ -20,6 +21,8 @@ const MAX_RECEIVER_WINDOW_BUFFER_SIZE = 5_242_880;
 const BUFFERED_AMOUNT_LOW_THRESHOLD = 1024;
 /** @type {import('../..').SctpCongestionControl[]} */
 const CONGESTION_CONTROLS = ['cubic', 'newreno', 'bbr'];
+const SILENCE = 55_000;
+const MIN_SILENCE = 1000;
 
 /**
  * Parses the SCTP options of a transport. All options are checked, even if SCTP is not enabled.
@@ -64,6 +67,25 @@ function parseSctpOptions(given, byDefault = false) {
 }
 
 /**
+ * Like `parseSctpOptions()`, for transports without ICE, on which SCTP itself notices that the peer is gone.
+ *
+ * @param {Record<string, any>} given
+ * @param {boolean} [byDefault]
+ * @returns {SctpOptions | undefined}
+ */
+function parseSctpOverUdpOptions(given, byDefault) {
+  const sctp = parseSctpOptions(given, byDefault);
+  const silence = validate.integer(
+    given.sctpSilence ?? SILENCE,
+    'sctpSilence',
+    undefined,
+    MIN_SILENCE,
+  );
+
+  return sctp && { ...sctp, silence };
+}
+
+/**
  * Parses the sizes of the largest message in either direction, in bytes. The older option sets both sizes.
  *
  * @param {Record<string, any>} given
@@ -99,4 +121,4 @@ function checkNumSctpStreams(value) {
   validate.optionalInteger(MIS, 'numSctpStreams.MIS', validate.MAX_UINT16);
 }
 
-module.exports = { parseSctpOptions, parseMessageSizes };
+module.exports = { parseSctpOptions, parseSctpOverUdpOptions, parseMessageSizes };

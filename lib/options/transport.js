@@ -4,7 +4,7 @@ const { Logger } = require('../Logger');
 const { mediaUnsupported } = require('../errors');
 const address = require('./address');
 const { parseUdpListenInfo } = require('./listenInfo');
-const { parseMessageSizes, parseSctpOptions } = require('./sctp');
+const { parseMessageSizes, parseSctpOverUdpOptions } = require('./sctp');
 const validate = require('./validate');
 
 // The options of PlainTransport, PipeTransport and DirectTransport; those of WebRtcTransport are in webRtc.js.
@@ -24,7 +24,7 @@ const logger = new Logger('Transport');
 function parsePlainTransportOptions(given) {
   const listenInfo = parseUdpListenInfo(given);
   const comedia = validate.boolean(given.comedia, 'comedia', false);
-  const sctp = parseSctpOptions(given);
+  const sctp = parseSctpOverUdpOptions(given);
 
   checkSrtp(given, sctp);
   return { listenInfo, comedia, sctp };
@@ -36,7 +36,7 @@ function parsePlainTransportOptions(given) {
  */
 function parsePipeTransportOptions(given) {
   const listenInfo = parseUdpListenInfo(given);
-  const sctp = parseSctpOptions(given);
+  const sctp = parseSctpOverUdpOptions(given);
 
   checkSrtp(given, sctp);
   return { listenInfo, sctp };

@@ -83,6 +83,7 @@ pub struct Peer {
     ice: IceLite,
     dtls: Dtls,
     sctp: Option<Association>,
+    last_heard: Option<Instant>,
     /// Everything but the association's events, which are taken from it directly.
     events: VecDeque<PeerEvent>,
 }
@@ -97,6 +98,7 @@ impl Peer {
             ice: IceLite::new(config.consent_timeout),
             dtls: Dtls::new(config.dtls),
             sctp: config.sctp.map(Association::new),
+            last_heard: None,
             events: VecDeque::new(),
         }
     }
@@ -139,6 +141,11 @@ impl Peer {
     /// DTLS records that were dropped: see [`Dtls::dropped`].
     pub fn dtls_records_dropped(&self) -> u64 {
         self.dtls.dropped()
+    }
+
+    /// When the last authentic STUN request or the last data over DTLS has arrived.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.last_heard
     }
 
     /// The association, unless SCTP is off.
@@ -207,6 +214,7 @@ impl Peer {
     ) -> bool {
         let authentic = self.ice.handle_request(now, tuple, request, out);
         if authentic {
+            self.last_heard = Some(now);
             self.pump_ice();
             self.dtls.path_ready(now);
             self.pump_dtls(now);
@@ -310,6 +318,7 @@ impl Peer {
         while let Some(event) = self.dtls.poll_event() {
             match event {
                 DtlsEvent::Data(data) => {
+                    self.last_heard = Some(now);
                     if let Some(tuple) = tuple {
                         self.ice.handle_data(now, tuple);
                         self.pump_ice();

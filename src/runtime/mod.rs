@@ -24,7 +24,7 @@
 //! | DTLS close_notify, `proto/dtls.rs` | WebRTC | at once | `dtlsState` 'closed', the association ends |
 //! | TCP close, `runtime/tcp.rs` | WebRTC over TCP | at once | the tuple is gone; if it was the only one, `iceState` 'disconnected' |
 //! | SCTP: ABORT or SHUTDOWN, `proto/sctp/association` | all | at once | `sctpState` 'closed' |
-//! | SCTP HEARTBEATs, `proto/sctp/heartbeat.rs` | plain, pipe | 55 s | `sctpState` 'failed' |
+//! | SCTP HEARTBEATs, `proto/sctp/heartbeat.rs` | plain, pipe | 55 s (`sctpSilence`) | `sctpState` 'failed' |
 //! | the end of the other worker, `inbox.rs` | tunnels | at once | `sctpState` 'closed' |
 //!
 //! None of them closes the transport, which is left to the application.

@@ -250,7 +250,12 @@ impl Sfu {
 
     /// The time of this turn in monotonic milliseconds, for statistics.
     pub(super) fn timestamp(&self) -> u64 {
+        self.timestamp_of(self.now)
+    }
+
+    /// A time on the same clock.
+    pub(super) fn timestamp_of(&self, at: Instant) -> u64 {
         let (origin, uptime) = self.clock;
-        (uptime + self.now.saturating_duration_since(origin)).as_millis() as u64
+        (uptime + at.saturating_duration_since(origin)).as_millis() as u64
     }
 }

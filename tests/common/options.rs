@@ -48,6 +48,7 @@ pub(crate) fn sctp() -> SctpOptions {
         max_receiver_window_buffer_size: 5_242_880,
         buffered_amount_low_threshold: 1024,
         congestion_control: CongestionControl::Cubic,
+        silence: Some(55_000),
     }
 }
 
@@ -60,7 +61,7 @@ pub(crate) fn webrtc() -> WebRtcTransportOptions {
         prefer_udp: false,
         prefer_tcp: false,
         ice_consent_timeout: 30,
-        sctp: Some(sctp()),
+        sctp: Some(SctpOptions { silence: None, ..sctp() }),
     }
 }
 

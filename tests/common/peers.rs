@@ -25,7 +25,7 @@ pub(crate) fn config() -> SctpConfig {
         start: Start::AfterSilence,
         max_packet_size: MAX_PACKET,
         data_channels: true,
-        heartbeats: false,
+        silence: None,
     }
 }
 

@@ -21,7 +21,8 @@ fn acknowledge(stage: &mut Stage) {
 
 #[test]
 fn an_association_that_stays_active_frees_its_queues_after_a_burst() {
-    let mut stage = Stage::new(SctpConfig { heartbeats: true, ..config() });
+    let mut stage =
+        Stage::new(SctpConfig { silence: Some(std::time::Duration::from_secs(55)), ..config() });
     stage.sctp.open_stream(1, Reliability::RELIABLE);
     for number in 0..2000 {
         stage.sctp.send(stage.now, 1, numbered(number, 100)).expect("room");

@@ -409,7 +409,8 @@ fn with_start_never_an_abort_during_the_handshake_ends_only_the_attempt() {
 #[test]
 fn every_end_has_its_reason() {
     let ended = |chunks: &[Vec<u8>]| {
-        let mut stage = Stage::new(SctpConfig { heartbeats: true, ..config() });
+        let mut stage =
+            Stage::new(SctpConfig { silence: Some(Duration::from_secs(55)), ..config() });
         assert_eq!(stage.sctp.end_reason(), None);
         stage.send(chunks);
         stage.pass(Duration::from_secs(60));

@@ -476,6 +476,6 @@ fn sctp_config() -> SctpConfig {
         start: Start::AtOnce,
         max_packet_size: Peer::MAX_SCTP_PACKET_SIZE,
         data_channels: true,
-        heartbeats: false,
+        silence: None,
     }
 }

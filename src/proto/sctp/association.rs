@@ -46,6 +46,8 @@ pub struct Association {
     streams: Streams,
     /// The time by which a shutdown that the peer has begun must end.
     shutdown_deadline: Option<Instant>,
+    /// When the last verified packet of the peer has arrived.
+    last_heard: Option<Instant>,
     /// Present while established, if the configuration asks for HEARTBEATs.
     heartbeat_timer: Option<HeartbeatTimer>,
     /// A HEARTBEAT or an ABORT on its way out.
@@ -78,6 +80,7 @@ impl Association {
             flight_is_stale: false,
             streams: Streams::default(),
             shutdown_deadline: None,
+            last_heard: None,
             heartbeat_timer: None,
             control_packet: None,
             end_reason: None,
@@ -120,13 +123,13 @@ impl Association {
         };
         match verdict {
             Verdict::Accepted(packet) => self.deliver(now, packet),
-            Verdict::Shaken => {}
+            Verdict::Shaken => self.last_heard = Some(now),
             Verdict::Dropped(reason) => {
                 self.counters.count_dropped(reason);
                 return false;
             }
             Verdict::Aborted(cause) => self.ended_by_peer(EndReason::PeerAbort(cause), None),
-            Verdict::HeartbeatAcked => self.on_sign_of_life(now),
+            Verdict::HeartbeatAcked => self.last_heard = Some(now),
             Verdict::Violation(rule) => self.violation(rule),
         }
         true
@@ -142,8 +145,8 @@ impl Association {
         if self.handshake.as_mut().is_some_and(|it| it.handle_timeout(now).is_err()) {
             return self.end(EndReason::HandshakeTimeout, None);
         }
-        let timer = self.heartbeat_timer.as_mut();
-        match timer.map_or(Action::None, |timer| timer.handle_timeout(now)) {
+        let timer = self.heartbeat_timer.as_mut().zip(self.last_heard);
+        match timer.map_or(Action::None, |(timer, heard)| timer.handle_timeout(now, heard)) {
             Action::None => {}
             Action::Trim => self.trim(),
             Action::SendHeartbeat => {
@@ -247,6 +250,11 @@ impl Association {
     /// cannot receive a larger message, which then blocks all that follow; usrsctp can.
     pub fn peer_window(&self) -> Option<u32> {
         self.engine.as_ref()?.peer_window()
+    }
+
+    /// When the last verified packet of the peer has arrived.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.last_heard
     }
 
     /// Why the association ended. `None` before that.
@@ -407,12 +415,6 @@ impl Association {
     /// Whether the association is established and the peer takes `stream`.
     fn can_send_on(&self, stream: StreamId) -> bool {
         self.negotiated_streams().is_some_and(|(outgoing, _)| stream < outgoing)
-    }
-
-    fn on_sign_of_life(&mut self, now: Instant) {
-        if let Some(timer) = &mut self.heartbeat_timer {
-            timer.on_packet(now);
-        }
     }
 
     fn set_state(&mut self, state: SctpState) {

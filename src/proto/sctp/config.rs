@@ -1,5 +1,7 @@
 //! The configuration of an association.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 /// Which side sends the INIT.
@@ -66,9 +68,9 @@ pub struct SctpConfig {
     /// direction of a stream closes the other (RFC 8831 §6.7). Otherwise the two directions are
     /// independent, and we never reset ours.
     pub data_channels: bool,
-    /// Whether to send HEARTBEATs to a silent peer, and to fail when it answers none (RFC 9260 §8.1,
-    /// §8.3). Not needed where the layer below notices that the peer is gone.
-    pub heartbeats: bool,
+    /// The silence of the peer after which the association fails, asked by HEARTBEATs (RFC 9260 §8.1, §8.3). `None`
+    /// where the layer below notices that the peer is gone: then no HEARTBEATs are sent.
+    pub silence: Option<Duration>,
 }
 
 impl SctpConfig {

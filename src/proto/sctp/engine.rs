@@ -274,7 +274,7 @@ impl Engine {
     /// A HEARTBEAT to the peer.
     pub(super) fn heartbeat(&mut self) -> Option<Bytes> {
         let heartbeat = wire::heartbeat(self.header()?);
-        self.guard.awaits_heartbeat_ack = true;
+        self.guard.unanswered_heartbeats = self.guard.unanswered_heartbeats.saturating_add(1);
         Some(heartbeat)
     }
 

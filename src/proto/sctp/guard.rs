@@ -103,8 +103,8 @@ pub(super) struct Guard {
     max_streams: usize,
     budget: CpuBudget,
     pending: PendingEffects,
-    /// Whether a HEARTBEAT of ours has no answer yet.
-    pub(super) awaits_heartbeat_ack: bool,
+    /// HEARTBEATs of ours without an answer.
+    pub(super) unanswered_heartbeats: u8,
     /// Chunks that were stripped from packets.
     pub(super) stripped: u64,
     /// What the packet just admitted says about streams.
@@ -124,7 +124,7 @@ impl Guard {
             max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
             budget: CpuBudget::default(),
             pending: PendingEffects::default(),
-            awaits_heartbeat_ack: false,
+            unanswered_heartbeats: 0,
             stripped: 0,
             stream_effects: StreamEffects::default(),
         }
@@ -159,7 +159,7 @@ impl Guard {
         if let Some(Abort { cause, .. }) = inspection.abort {
             return Screening::Abort(cause);
         }
-        self.awaits_heartbeat_ack &= !inspection.heartbeat_acked;
+        self.unanswered_heartbeats -= u8::from(inspection.heartbeat_acked);
         self.stripped += inspection.stripped;
         match inspection.rewriter.finish() {
             Some(packet) => Screening::Rewritten(packet),
@@ -221,7 +221,7 @@ impl Guard {
                 Fate::StripRest
             }
             kind::ERROR => Fate::Strip,
-            kind::HEARTBEAT_ACK if self.awaits_heartbeat_ack => {
+            kind::HEARTBEAT_ACK if self.unanswered_heartbeats > 0 => {
                 inspection.heartbeat_acked = true;
                 Fate::Consume
             }

@@ -4,7 +4,7 @@
 //! ```text
 //!    ┌──────────────────── any verified packet of the peer ────────────────────┐
 //!    ▼                                                                         │
-//! listening ── QUIET ─► HEARTBEAT ── INTERVAL ─► HEARTBEAT … the last ── INTERVAL ─► failed
+//! listening ── quiet ─► HEARTBEAT ── interval ─► HEARTBEAT … the last ── interval ─► failed
 //! ```
 //!
 //! A packet costs one store and restarts no timer: when the deadline comes, it is moved if packets
@@ -12,25 +12,18 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a peer may be silent before the first HEARTBEAT. RFC 9260 §16 recommends 30 s; between
-/// two idle routers this costs one HEARTBEAT in 15 s.
-const QUIET: Duration = Duration::from_secs(15);
+/// The most unanswered HEARTBEATs in a row that end an association. RFC 9260 §16 recommends 10 retransmissions. With a
+/// fifth of all packets lost either way, 10 in a row go unanswered once in 30,000 times, and 20 once in a billion.
+const MAX_UNANSWERED: u32 = 20;
 
-/// How long an answer may take before the next HEARTBEAT: above the round trip of any path, and a
-/// late answer counts as well.
-const INTERVAL: Duration = Duration::from_secs(2);
-
-/// Unanswered HEARTBEATs in a row that end the association: 55 s after the last packet. RFC 9260
-/// §16 recommends 10 retransmissions, which with the RTOs of `engine` take 39 to 55 s. With a fifth
-/// of all packets lost either way, 10 in a row go unanswered once in 30,000 times, and 20 once in a
-/// billion.
-const MAX_UNANSWERED: u8 = 20;
+/// The shortest time between two HEARTBEATs, so that a short silence does not ask many times within a round trip.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What [`HeartbeatTimer::handle_timeout`] asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     None,
-    /// Release unused memory. Comes every [`QUIET`] while the peer sends.
+    /// Release unused memory. Comes regularly while the peer sends.
     Trim,
     SendHeartbeat,
     /// The peer is gone.
@@ -40,41 +33,54 @@ pub(super) enum Action {
 /// The timer of one established association.
 #[derive(Debug)]
 pub(super) struct HeartbeatTimer {
+    /// How long the peer may be silent before the first HEARTBEAT.
+    quiet: Duration,
+    /// How long an answer may take before the next HEARTBEAT; a late answer counts as well.
+    interval: Duration,
+    /// How many unanswered HEARTBEATs in a row end the association.
+    max_unanswered: u32,
+    unanswered: u32,
     deadline: Instant,
-    last_packet: Instant,
-    unanswered: u8,
 }
 
 impl HeartbeatTimer {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { deadline: now + QUIET, last_packet: now, unanswered: 0 }
-    }
-
-    /// Notes that a verified packet of the peer has arrived.
-    pub(super) fn on_packet(&mut self, now: Instant) {
-        self.last_packet = now;
-        self.unanswered = 0;
+    /// The association fails after `silence`. Three elevenths of it pass before the first HEARTBEAT, the rest between
+    /// the HEARTBEATs: of 55 s, 15 s and twenty times 2 s.
+    pub(super) fn new(now: Instant, silence: Duration) -> Self {
+        let quiet = silence * 3 / 11;
+        let asking = silence - quiet;
+        let fitting = asking.as_millis() / MIN_INTERVAL.as_millis();
+        let max_unanswered =
+            u32::try_from(fitting).unwrap_or(MAX_UNANSWERED).clamp(1, MAX_UNANSWERED);
+        Self {
+            quiet,
+            interval: asking / max_unanswered,
+            max_unanswered,
+            unanswered: 0,
+            deadline: now + quiet,
+        }
     }
 
     pub(super) fn poll_timeout(&self) -> Instant {
         self.deadline
     }
 
-    /// Counts HEARTBEATs, not seconds, so that a pause of this process is not taken for the peer's
-    /// silence.
-    pub(super) fn handle_timeout(&mut self, now: Instant) -> Action {
+    /// `last_heard`: when the last verified packet of the peer has arrived. Counts HEARTBEATs, not seconds, so that a
+    /// pause of this process is not taken for the peer's silence.
+    pub(super) fn handle_timeout(&mut self, now: Instant, last_heard: Instant) -> Action {
         if now < self.deadline {
             return Action::None;
         }
-        if now < self.last_packet + QUIET {
-            self.deadline = self.last_packet + QUIET;
+        if now < last_heard + self.quiet {
+            self.deadline = last_heard + self.quiet;
+            self.unanswered = 0;
             return Action::Trim;
         }
-        if self.unanswered == MAX_UNANSWERED {
+        if self.unanswered == self.max_unanswered {
             return Action::Fail;
         }
         self.unanswered += 1;
-        self.deadline = now + INTERVAL;
+        self.deadline = now + self.interval;
         Action::SendHeartbeat
     }
 }

@@ -132,6 +132,8 @@ pub struct SctpOptions {
     pub buffered_amount_low_threshold: u32,
     /// Which algorithm sets the congestion window.
     pub congestion_control: CongestionControl,
+    /// Milliseconds of silence after which the peer counts as gone. Absent for WebRTC, where ICE consent notices that.
+    pub silence: Option<u32>,
 }
 
 /// What `router.createWebRtcTransport()` takes; its WebRtcServer is an argument of its own.

@@ -109,6 +109,9 @@ pub struct TransportStats {
     /// The association's state, if SCTP is enabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sctp_state: Option<SctpState>,
+    /// When the last verified packet of the peer has arrived, in monotonic milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_heard: Option<u64>,
     /// Bytes of all datagrams that arrived from the peer.
     pub bytes_received: u64,
     /// Bits per second that arrived, over the last second.

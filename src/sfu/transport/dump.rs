@@ -58,12 +58,14 @@ impl TransportMut<'_> {
     /// Returns the counters of the transport.
     pub fn get_stats(&mut self) -> TransportStats {
         let (now, timestamp) = (self.sfu.now, self.sfu.timestamp());
+        let last_heard = self.get().last_heard().map(|at| self.sfu.timestamp_of(at));
         let kind = self.kind_stats();
         let it = self.get();
         TransportStats {
             transport_id: it.id,
             timestamp,
             sctp_state: it.sctp_state(),
+            last_heard,
             bytes_received: it.received.total(),
             recv_bitrate: it.received.bitrate(now),
             bytes_sent: it.sent.total(),

@@ -56,7 +56,7 @@ impl Association {
 
     /// Hands a packet of the peer to the engine, and collects what comes of it.
     pub(super) fn deliver(&mut self, now: Instant, packet: VerifiedPacket) {
-        self.on_sign_of_life(now);
+        self.last_heard = Some(now);
         let Some(engine) = &mut self.engine else { return };
         let StreamEffects { skipped, reset, resets_all } = engine.take_stream_effects();
         let all = resets_all.then(|| self.queues.streams()).into_iter().flatten();
@@ -82,7 +82,8 @@ impl Association {
             match event {
                 EngineEvent::Connected => {
                     self.flight_is_stale = false;
-                    self.heartbeat_timer = self.config.heartbeats.then(|| HeartbeatTimer::new(now));
+                    self.heartbeat_timer =
+                        self.config.silence.map(|silence| HeartbeatTimer::new(now, silence));
                     self.set_state(SctpState::Connected);
                 }
                 EngineEvent::Lost(_) if self.shutdown_deadline.is_some() => {

@@ -1,5 +1,7 @@
 //! The SCTP options of a transport, for its association and for the transport itself.
 
+use std::time::Duration;
+
 use crate::proto::sctp::{SctpConfig, Start};
 use crate::sfu::contract::options::SctpOptions;
 
@@ -25,8 +27,7 @@ pub(in crate::sfu) fn config(
         start,
         max_packet_size,
         data_channels,
-        // WebRTC needs no HEARTBEATs, because ICE consent notices that a client has gone.
-        heartbeats: false,
+        silence: options.silence.map(|millis| Duration::from_millis(millis.into())),
     }
 }
 

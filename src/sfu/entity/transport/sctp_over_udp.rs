@@ -50,8 +50,7 @@ impl SctpOverUdp {
     pub(in crate::sfu) const MAX_PACKET_SIZE: usize = MAX_UDP_PAYLOAD;
 
     pub(in crate::sfu) fn new(listen: Listen, sctp: Option<SctpConfig>) -> Self {
-        // Without ICE or DTLS only HEARTBEATs notice that the peer has gone.
-        let sctp = sctp.map(|config| Association::new(SctpConfig { heartbeats: true, ..config }));
+        let sctp = sctp.map(Association::new);
         Self { listen, remote: None, asked: None, moved: false, sctp, wanted: false }
     }
 

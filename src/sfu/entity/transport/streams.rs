@@ -71,6 +71,15 @@ impl Transport {
         self.sctp_ref()?.end_reason()
     }
 
+    /// When the peer was last heard: an SCTP packet of the association; over ICE also a valid request. None through a
+    /// tunnel.
+    pub(in crate::sfu) fn last_heard(&self) -> Option<Instant> {
+        match &self.kind {
+            Kind::WebRtc(it) => it.peer.last_heard(),
+            _ => self.sctp_ref()?.last_heard(),
+        }
+    }
+
     /// The streams that both sides have agreed on, outbound and inbound, once connected.
     pub(in crate::sfu) fn negotiated_streams(&self) -> Option<(u16, u16)> {
         match self.tunnel() {

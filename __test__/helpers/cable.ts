@@ -1,0 +1,38 @@
+import type * as dgram from 'node:dgram';
+import type { types } from '../..';
+import { closeSocket, udpSocket } from './sockets';
+
+/** A UDP transport with one remote address. */
+type UdpTransport = types.PlainTransport | types.PipeTransport;
+
+/** A path between two transports that can be cut, so that neither notices more than the other's silence. */
+export class Cable {
+  /** If true, every datagram is lost. */
+  cut = false;
+  readonly #sockets: [dgram.Socket, dgram.Socket];
+
+  /** Connects both transports, through the cable. */
+  static async between(a: UdpTransport, b: UdpTransport): Promise<Cable> {
+    const sockets = [await udpSocket(), await udpSocket()] as [dgram.Socket, dgram.Socket];
+    const cable = new Cable(sockets, [a, b]);
+    await a.connect({ ip: '127.0.0.1', port: sockets[0].address().port });
+    await b.connect({ ip: '127.0.0.1', port: sockets[1].address().port });
+    return cable;
+  }
+
+  private constructor(sockets: [dgram.Socket, dgram.Socket], ends: UdpTransport[]) {
+    this.#sockets = sockets;
+    sockets.forEach((socket, from) => {
+      const to = 1 - from;
+      socket.on('message', (datagram) => {
+        if (!this.cut) {
+          sockets[to]!.send(datagram, ends[to]!.tuple.localPort, '127.0.0.1');
+        }
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#sockets.map(closeSocket));
+  }
+}
