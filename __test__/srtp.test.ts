@@ -19,7 +19,7 @@ beforeAll(() => {
 
 afterAll(() => datasoup.setLogEventListeners());
 
-/** The warnings of this file until now, by any test: a line comes once per process. */
+/** The warnings since the first test of this file, because a line comes once per process. */
 function warningsOf(option: string): string[] {
   return warnings.filter((line) => line.startsWith(`${option} `));
 }

@@ -27,7 +27,7 @@ const SHOWN = [
   'dataProducerPaused',
 ];
 
-/** The names of the classes whose 'message' listeners the application was warned of. */
+/** The names of the classes for which the application was warned that a 'message' listener is never called. */
 const warned = new Set();
 
 /**
@@ -207,7 +207,7 @@ class Entity extends EnhancedEventEmitter {
   }
 
   /**
-   * The entity itself, also of a Proxy of it: a Proxy does not lead to private members.
+   * Returns the entity behind a value, which may be a Proxy of it: private members cannot be read through a Proxy.
    *
    * @param {object} value
    * @returns {Entity<any, any, any> | undefined} undefined for what only inherits from an entity.

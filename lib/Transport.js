@@ -28,8 +28,8 @@ const SEE_PIPE = 'see pipeToRouter()';
  * @typedef {object} TransportData
  * @property {string} id
  * @property {string} routerId
- * @property {number} [maxReceiveMessageSize] - in bytes; undefined if the transport carries no messages, as SCTP
- * is not enabled.
+ * @property {number} [maxReceiveMessageSize] - in bytes; undefined if the transport carries no messages,
+ * because SCTP is not enabled.
  * @property {import('./Table').Table<string, DataProducer>} dataProducers - all DataProducers of the router, by id.
  */
 

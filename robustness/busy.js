@@ -2,8 +2,8 @@
 
 // npm run robustness -- busy [--only=REGEX] [--seconds=N] [--rounds=N] [--json] [--list]
 //
-// A worker that has as much to do as possible, and how soon it answers a peer of another router meanwhile: STUN round
-// trips, measured from another process. Also how soon it closes while a million messages wait. Fails if the p99 of the
+// How soon a worker that has as much to do as possible answers a peer of another router: STUN round trips, measured
+// from another process. Also how soon it closes while a million messages wait. Fails if the p99 of the
 // round trip is over 5 ms, a port is not free after 50 ms, or 'subprocessclose' takes over 500 ms. Needs an idle machine
 // with more than one core.
 

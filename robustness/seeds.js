@@ -1,6 +1,6 @@
 'use strict';
 
-// The frame of the programs that run one random program after the other: --count, --seconds, --seed and --verbose.
+// What programs share that run one random program after the other: --count, --seconds, --seed and --verbose.
 
 const { readOptions } = require('../scripts/options');
 

@@ -41,7 +41,7 @@ async function join(
   viewport: typeof PHONE,
   { people = 1, theme = 'light' as 'light' | 'dark' } = {},
 ): Promise<Tab> {
-  // Without motion, so that everything is at its place at once; without the page's policy, so that axe can run.
+  // Without motion, so that everything is in its place at once; without the page's policy, so that axe can run.
   context = await browser.newContext({
     viewport,
     colorScheme: theme,

@@ -115,7 +115,7 @@ class Game {
     this.#world.add(number);
     // To one player: not through the DataProducer, whose messages go to all.
     events.send(JSON.stringify({ you: number, players: this.#world.numbers })).catch((error) => {
-      console.warn(`Player ${number} was not welcomed: ${error.message}`);
+      console.warn(`Player ${number} did not get the list of players: ${error.message}`);
     });
     this.#send(this.#events, JSON.stringify({ joined: number }));
   }

@@ -21,7 +21,8 @@ const UDP_RECV_BUFFER_SIZE = 2 * 1024 * 1024;
  * @property {Protocol} protocol
  * @property {string} ip
  * @property {string[]} announcedAddresses - as the application gives them, in its order; may be empty.
- * @property {string[]} internalAddresses - those of this host that peers may use as well, or if none is announced.
+ * @property {string[]} internalAddresses - those of this host to announce as well; the only ones if
+ * `announcedAddresses` is empty.
  * @property {number} [port] - not 0, and not given together with `portRange`.
  * @property {{ min: number, max: number }} [portRange]
  * @property {{ ipv6Only: boolean, udpReusePort: boolean }} flags

@@ -43,7 +43,7 @@ pub(super) struct Reader {
     batcher: SharedBatcher,
     cycle: VecDeque<Item>,
     in_cycle: bool,
-    /// Whether messages are thrown away, as JavaScript has closed the worker.
+    /// Whether messages are dropped, because JavaScript has closed the worker.
     closed: bool,
     /// The consumer of the messages that were handed out and not yet counted, and their amount.
     run: (u32, Amount),

@@ -48,7 +48,7 @@ const FAR: Duration = Duration::from_secs(3600);
 pub(super) struct Driver {
     world: World,
     inbox: Arc<WorkerInbox>,
-    /// Jobs that were taken from the inbox and left for the next turn, as their share was used up.
+    /// Jobs that were taken from the inbox and left for the next turn, because their share was used up.
     jobs: VecDeque<Job<World>>,
     readable: Vec<SocketId>,
     /// Whether JavaScript has answered within [`PATIENCE`] of the last turn.

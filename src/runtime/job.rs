@@ -29,9 +29,9 @@ pub enum Job<W> {
 pub enum Place {
     /// Nothing: messages may wait, and the call overtakes them.
     Any,
-    /// The messages for this DataProducer that were sent before.
+    /// The messages that were sent to this DataProducer before.
     DataProducer(DataProducerKey),
-    /// The messages for the DataProducer of this DataConsumer that were sent before.
+    /// The messages that were sent to the DataProducer of this DataConsumer before.
     DataConsumer(DataConsumerKey),
 }
 

@@ -87,8 +87,8 @@ impl WorkerHandle {
         &self.inbox
     }
 
-    /// Closes everything that the worker serves. Its thread then ends by itself; what was posted before is done as
-    /// far as one turn may.
+    /// Closes everything that the worker serves. Of the jobs posted before, the thread does as many as one turn may;
+    /// then it ends.
     pub fn close(&mut self) {
         self.start = None;
         self.inbox.end();

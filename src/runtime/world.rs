@@ -46,7 +46,7 @@ pub struct World {
     /// Frames for other workers: one batch for each.
     frames: Vec<(Arc<WorkerInbox>, VecDeque<Job<World>>)>,
     items: VecDeque<Item>,
-    /// The answers in `items` that still lack what this DataConsumer has queued.
+    /// The answers in `items` that are to get the buffered amount of this DataConsumer, by index.
     sends: Vec<(usize, DataConsumerKey)>,
     /// What has exceeded the share of its turn.
     pub(super) lanes: Lanes<Self>,
@@ -183,8 +183,8 @@ impl World {
         self.sockets.receive(readable, &mut self.sfu, now);
     }
 
-    /// Does as many of these jobs as one turn may, in their order. Once the share is used up, and while something of
-    /// its source waits, what has a source waits in its lane, and the calls behind it go on.
+    /// Does these jobs in their order, as many as one turn may. A job whose source has something in its lane
+    /// goes behind it. Once the share is used up, all jobs with a source go into their lanes, up to the first without one.
     pub(super) fn do_jobs(&mut self, jobs: &mut VecDeque<Job<Self>>) {
         let end = self.sfu.work() + work::SHARE;
         // Moving a job costs little, so that a close is soon found.
@@ -230,7 +230,7 @@ impl World {
         }
     }
 
-    /// The source behind whose messages this job has its place.
+    /// The source whose earlier messages must come before this job.
     fn source_of(&self, job: &Job<Self>) -> Option<Source> {
         match job {
             Job::Send(key, ..) => Some(Source::DataProducer(*key)),

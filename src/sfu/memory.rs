@@ -35,7 +35,7 @@ impl Memory {
         admits
     }
 
-    /// Adds the charge of a message that enters a queue, if [`Self::admits`] does.
+    /// Adds the charge of a message that enters a queue, if there is room. Returns whether there was.
     pub fn try_hold(&self, charge: usize) -> bool {
         let admits = self.admits(charge);
         if admits {
@@ -44,7 +44,7 @@ impl Memory {
         admits
     }
 
-    /// Whether so much is free, a sixteenth, that senders may go on.
+    /// Whether a sixteenth of the maximum is free, so that senders may go on.
     pub fn is_relieved(&self) -> bool {
         self.held() <= self.max - self.max / 16
     }

@@ -70,7 +70,7 @@ pub fn decode(mut message: Bytes) -> (Option<Selector>, Bytes) {
 /// What one end of a pipe says to the other about a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Control {
-    /// The DataProducer whose messages the stream carries is paused, or no longer.
+    /// Whether the DataProducer whose messages the stream carries is paused.
     Paused(bool),
 }
 

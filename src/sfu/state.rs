@@ -50,9 +50,9 @@ pub struct Sfu {
     pub(super) closing: Vec<Step>,
     pub(super) transmits: Transmits,
     pub(super) events: VecDeque<Event>,
-    /// Present if the worker's queues have a maximum in all.
+    /// Present if there is a maximum for all queues of the worker together.
     pub(super) memory: Option<Arc<Memory>>,
-    /// Those that have met this maximum.
+    /// The entities that found no room below this maximum, and have an event to emit once there is some.
     pub(super) waiters: FxHashSet<Waiter>,
     /// The time of this turn.
     pub(super) now: Instant,

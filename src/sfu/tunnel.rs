@@ -87,7 +87,7 @@ pub(in crate::sfu) struct Tunnel {
     order: VecDeque<(StreamId, u64)>,
     /// How many of these are of streams that were reset.
     stale: usize,
-    /// The latest control message of each stream, which follow the messages.
+    /// The latest control message of each stream. They are sent after the messages.
     stream_controls: VecDeque<(StreamId, Bytes)>,
     events: VecDeque<SctpEvent>,
     unsent: MessageTally,

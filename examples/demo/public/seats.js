@@ -67,7 +67,7 @@ export function placeLabels(labels, { radius, centre, taken, stage }) {
   return places;
 }
 
-/** The right half of an ellipse, from bottom to top: a function of the part of its length. */
+/** Returns a function that maps 0 to 1 to the points of the right half of an ellipse, from bottom to top. */
 function halfOf({ rx, ry }) {
   const points = Array.from({ length: STEPS + 1 }, (_, step) => {
     const angle = Math.PI / 2 - (Math.PI * step) / STEPS;

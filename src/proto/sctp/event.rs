@@ -29,7 +29,7 @@ pub enum EndReason {
     /// [`Association::abort`] was called.
     ///
     /// [`Association::abort`]: super::Association::abort
-    #[error("this side ended it, as it does when DTLS has ended")]
+    #[error("this side ended it, because its DTLS session or its transport has ended")]
     ThisSide,
     /// The peer sent a SHUTDOWN.
     #[error("the peer shut it down")]

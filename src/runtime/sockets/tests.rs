@@ -220,7 +220,7 @@ fn datagrams_leave_from_the_local_address_of_their_tuple_alone_together_and_as_s
     });
 }
 
-/// A peer's socket that takes segments as they left: several datagrams at once.
+/// The lengths of the datagrams that the peer receives with one call, as the kernel left them together.
 fn segments_of(peer: &Peer) -> Vec<usize> {
     let state = quinn_udp::UdpSocketState::new(peer.into()).expect("a UDP socket");
     peer.set_nonblocking(false).expect("a socket");

@@ -135,7 +135,7 @@ impl Transport {
         self.counted = held;
     }
 
-    /// Counts nothing any more, as the transport is closing.
+    /// Takes away what [`Self::count`] has added, because the transport is closing.
     pub(in crate::sfu) fn uncount(&mut self, memory: &Memory) {
         memory.change(self.counted, 0);
         self.counted = 0;
