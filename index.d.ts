@@ -153,7 +153,7 @@ export type ObserverEvents = {
 
 export type Observer = EnhancedEventEmitter<ObserverEvents>;
 
-/** What a listener throws is ignored, but for a warning of the process (once per listener). */
+/** What a listener throws is ignored, except that the process prints a warning (once per listener). */
 export type LogEventListeners = {
   ondebug?: (namespace: string, log: string) => void;
   onwarn?: (namespace: string, log: string) => void;

@@ -3,7 +3,7 @@
 const { existsSync, readdirSync } = require('node:fs');
 const path = require('node:path');
 
-// Loads the addon. The text of a failure says what to do, as that of the generated loader is about npm.
+// Loads the addon. An error says what to do, because the text of the generated loader is about npm.
 
 const ROOT = path.join(__dirname, '..');
 const FOLDER = path.join(ROOT, 'native');

@@ -140,7 +140,7 @@ function fill(producer) {
 }
 
 /**
- * Probes, and counts what is routed meanwhile.
+ * Probes, and counts what is routed in that time.
  *
  * @param {Scene} scene
  * @param {any} producer

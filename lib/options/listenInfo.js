@@ -188,7 +188,7 @@ function parseListenIp(value, name, protocol, port) {
 }
 
 /**
- * Parses what peers are told about the address of a socket.
+ * Parses which addresses of a socket are announced to peers.
  *
  * @param {Record<string, any>} given
  * @param {string} ip - the address that the socket is bound to.

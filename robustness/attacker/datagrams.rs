@@ -46,7 +46,7 @@ fn source(target: &Target, port: u16) -> Result<UdpSocket> {
 fn datagram(kind: &str, target: &Target) -> Vec<u8> {
     let known = target.username_fragment.as_deref().unwrap_or("unknown");
     match kind {
-        "stun-ufrag" => check(&random_letters(), "a password for no one at all"),
+        "stun-ufrag" => check(&random_letters(), "the password of no transport"),
         "stun-integrity" => check(known, "the password of another agent"),
         "client-hello" => client_hello(),
         "init" => init_packet(),

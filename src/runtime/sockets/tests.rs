@@ -246,7 +246,7 @@ fn a_destination_that_the_kernel_rejects_does_not_change_how_others_are_served()
         let (mut sockets, mut sfu, listen) = bound(ListenProtocol::Udp);
         let peer = peer();
         let to = peer.local_addr().expect("bound");
-        // EINVAL, EACCES, EINVAL, and a multicast group that has no one in it.
+        // EINVAL, EACCES, EINVAL, and a multicast group without members.
         let bad = ["127.0.0.1:0", "255.255.255.255:9", "0.0.0.0:0", "224.0.0.1:9"];
         for remote in bad.into_iter().chain(bad) {
             let remote = remote.parse().expect("an address");
