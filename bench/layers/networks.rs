@@ -19,6 +19,7 @@ fn conditions(round_trip: u64, loss: f64, reorders: bool, duplicates: bool) -> C
         loss,
         duplication: if duplicates { 0.05 } else { 0.0 },
         mtu: 1232,
+        ..Conditions::PERFECT
     }
 }
 

@@ -58,7 +58,8 @@ impl Random {
     }
 }
 
-/// What the network does to packets. Probabilities are per packet, 0 to 1.
+/// What the network does to packets: the line of their sender carries them one after the other, then they are lost,
+/// duplicated and delayed. Probabilities are per packet, 0 to 1.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Conditions {
     /// The time from the sender to the receiver.
@@ -67,8 +68,13 @@ pub(crate) struct Conditions {
     pub(crate) jitter: Duration,
     /// The part of the packets that jitter applies to.
     pub(crate) jittery: f64,
-    /// Bytes per second of each sender; packets beyond it wait in an unbounded queue.
+    /// Bytes per second of each sender's line.
     pub(crate) rate: Option<u32>,
+    /// The bytes that may wait for the line; packets beyond them are dropped.
+    pub(crate) queue: usize,
+    /// What each packet takes on the line beside its own bytes, as IP and UDP headers do.
+    pub(crate) headers: usize,
+    /// Of the packets that have passed the line.
     pub(crate) loss: f64,
     pub(crate) duplication: f64,
     /// Packets of more bytes than this are lost, as IP packets with Don't Fragment are.
@@ -81,6 +87,8 @@ impl Conditions {
         jitter: Duration::ZERO,
         jittery: 1.0,
         rate: None,
+        queue: usize::MAX,
+        headers: 0,
         loss: 0.0,
         duplication: 0.0,
         mtu: usize::MAX,
@@ -91,32 +99,39 @@ impl Conditions {
         jitter: Duration::from_millis(15),
         jittery: 1.0,
         rate: None,
+        queue: usize::MAX,
+        headers: 0,
         loss: 0.05,
         duplication: 0.05,
         mtu: usize::MAX,
     };
 
-    /// The arrivals of a packet of `len` bytes that is sent now: none, one or two. `free_at` is when the sender's line
-    /// has finished the packets before it.
+    /// When the line has carried a packet of `len` bytes that is sent now, or `None` if its queue is full. `free_at` is
+    /// when the line has carried the packets before it.
+    fn carry(&self, free_at: &mut Instant, now: Instant, len: usize) -> Option<Instant> {
+        let Some(rate) = self.rate.map(f64::from) else { return Some(now) };
+        let len = (len + self.headers) as f64;
+        let waiting = free_at.saturating_duration_since(now).as_secs_f64() * rate;
+        if waiting + len > self.queue as f64 {
+            return None;
+        }
+        *free_at = now.max(*free_at) + Duration::from_secs_f64(len / rate);
+        Some(*free_at)
+    }
+
+    /// The arrivals of a packet that the line has carried at `carried`: none, one or two.
     fn arrivals(
         &self,
         random: &mut Random,
-        free_at: &mut Instant,
-        now: Instant,
-        len: usize,
+        carried: Instant,
     ) -> impl Iterator<Item = Instant> + use<> {
-        let lost = len > self.mtu || random.chance(self.loss);
+        let lost = random.chance(self.loss);
         let copies = if lost { 0 } else { 1 + usize::from(random.chance(self.duplication)) };
-        let mut arrivals = [now; 2];
+        let mut arrivals = [carried; 2];
         for arrival in &mut arrivals[..copies] {
-            *free_at = now.max(*free_at);
-            if let Some(rate) = self.rate {
-                *free_at += Duration::from_secs_f64(len as f64 / f64::from(rate));
-            }
             let late = self.jittery >= 1.0 || random.chance(self.jittery);
             let jitter = if late { self.jitter.as_micros() as u64 } else { 0 };
-            let jitter = Duration::from_micros(random.below(jitter + 1));
-            *arrival = *free_at + self.delay + jitter;
+            *arrival += self.delay + Duration::from_micros(random.below(jitter + 1));
         }
         arrivals.into_iter().take(copies)
     }
@@ -130,6 +145,8 @@ pub(crate) struct InFlight<S, P> {
     /// The number of packets sent so far. Packets that arrive at the same moment are delivered in the order of this number.
     order: u64,
     free_at: HashMap<S, Instant>,
+    /// The number of packets that found the queue of their line full.
+    pub(crate) overflowed: u64,
 }
 
 impl<S: Eq + Hash, P: Clone + Ord> InFlight<S, P> {
@@ -140,13 +157,21 @@ impl<S: Eq + Hash, P: Clone + Ord> InFlight<S, P> {
             packets: BinaryHeap::new(),
             order: 0,
             free_at: HashMap::new(),
+            overflowed: 0,
         }
     }
 
     /// Sends a packet of `len` bytes, which arrives as the conditions say.
     pub(crate) fn send(&mut self, now: Instant, from: S, len: usize, packet: P) {
+        if len > self.conditions.mtu {
+            return;
+        }
         let free_at = self.free_at.entry(from).or_insert(now);
-        for at in self.conditions.arrivals(&mut self.random, free_at, now, len) {
+        let Some(carried) = self.conditions.carry(free_at, now, len) else {
+            self.overflowed += 1;
+            return;
+        };
+        for at in self.conditions.arrivals(&mut self.random, carried) {
             self.order += 1;
             self.packets.push(Reverse((at, self.order, packet.clone())));
         }
@@ -260,6 +285,11 @@ impl<A: Peer, B: Peer> Net<A, B> {
 
     pub(crate) fn conditions(&mut self) -> &mut Conditions {
         &mut self.in_flight.conditions
+    }
+
+    /// The number of packets that were dropped because a queue was full.
+    pub(crate) fn overflowed(&self) -> u64 {
+        self.in_flight.overflowed
     }
 
     /// See [`run_until`].
