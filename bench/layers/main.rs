@@ -10,6 +10,7 @@ mod harness;
 #[path = "../../tests/sfu/network.rs"]
 mod network;
 mod networks;
+mod paths;
 mod sctp;
 
 use std::process::ExitCode;
@@ -20,8 +21,9 @@ fn main() -> ExitCode {
         Some("dtls") => dtls::run(),
         Some("sctp") => sctp::run(),
         Some("networks") => networks::run(),
+        Some("paths") => return paths::run(),
         _ => {
-            eprintln!("LAYER must be one of dtls, sctp, networks");
+            eprintln!("LAYER must be one of dtls, sctp, networks, paths");
             return ExitCode::from(2);
         }
     }

@@ -5,6 +5,8 @@
 //! sim          virtual time and the network: delay, loss, reordering, duplication, bandwidth
 //!   peers      associations of ours at its two ends
 //!   dcsctp     an association that shares no code with ours
+//!     flows    associations of both kinds over a path with a bottleneck
+//!     rows     what must hold on such paths
 //!   puppet     a scripted SCTP peer, made of the bytes of `packet`
 //!   lab        workers (`host`), WebRTC clients (`client`, with the checks of `checks`), peers of plain transports
 //! ```
@@ -19,6 +21,7 @@
 pub(crate) mod checks;
 pub(crate) mod client;
 pub(crate) mod dcsctp;
+pub(crate) mod flows;
 pub(crate) mod host;
 pub(crate) mod lab;
 pub(crate) mod options;
@@ -26,4 +29,5 @@ pub(crate) mod packet;
 pub(crate) mod peers;
 pub(crate) mod plain_peer;
 pub(crate) mod puppet;
+pub(crate) mod rows;
 pub(crate) mod sim;

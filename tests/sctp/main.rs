@@ -3,11 +3,12 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-use common::{dcsctp, peers, puppet, sim};
+use common::{dcsctp, peers, puppet, rows, sim};
 
 mod channels;
 mod dcsctp_peer;
 mod delivery;
+mod false_sacks;
 mod first_bytes;
 mod floods;
 mod guard;
@@ -15,6 +16,7 @@ mod handshake;
 mod hostile;
 mod lifetimes;
 mod packets;
+mod paths;
 mod queues;
 mod reliability;
 mod resets;
