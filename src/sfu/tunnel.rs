@@ -465,24 +465,30 @@ mod tests {
 
     #[test]
     fn messages_of_other_streams_keep_their_order_when_one_is_reset() {
-        let (mut a, mut b) = (tunnel(), tunnel());
-        for id in 0..3 {
-            open(&mut a, id);
+        for others in [1, 5] {
+            let (mut a, mut b) = (tunnel(), tunnel());
+            (0..3).for_each(|id| drop(open(&mut a, id)));
+            a.connect();
+            let send = |a: &mut Tunnel, id, len| assert!(a.send(id, None, &message(len)).is_ok());
+            send(&mut a, 1, 10);
+            for len in 1..=others {
+                send(&mut a, 0, len);
+                send(&mut a, 2, 20 + len);
+            }
+            let bytes = (1..=others as u64).sum();
+            let discarded = MessageTally { messages: others as u64, bytes };
+            assert_eq!(a.reset_stream(0), discarded);
+            open(&mut a, 0);
+            send(&mut a, 0, 30);
+            b.connect();
+            let arrived = carry([&mut a, &mut b]);
+            let arrived: Vec<_> =
+                arrived.iter().map(|it| (it.stream, it.message.payload.len())).collect();
+            let rest = (1..=others).map(|len| (2, 20 + len));
+            let expected: Vec<_> = [(1, 10)].into_iter().chain(rest).chain([(0, 30)]).collect();
+            assert_eq!(arrived, expected);
+            assert_eq!((a.total.charge(), a.order.len(), a.stale), (0, 0, 0));
         }
-        a.connect();
-        for (id, len) in [(1, 10), (0, 11), (2, 12), (0, 13), (1, 14)] {
-            assert!(a.send(id, None, &message(len)).is_ok());
-        }
-        assert_eq!(a.reset_stream(0), MessageTally { messages: 2, bytes: 24 });
-        open(&mut a, 0);
-        assert!(a.send(0, None, &message(15)).is_ok());
-        assert_eq!(a.reset_stream(1), MessageTally { messages: 2, bytes: 24 });
-        b.connect();
-        let arrived = carry([&mut a, &mut b]);
-        let arrived: Vec<_> =
-            arrived.iter().map(|it| (it.stream, it.message.payload.len())).collect();
-        assert_eq!(arrived, [(2, 12), (0, 15)]);
-        assert_eq!((a.total.charge(), a.order.len(), a.stale), (0, 0, 0));
     }
 
     #[test]

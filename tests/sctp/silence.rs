@@ -189,6 +189,19 @@ fn an_unexpected_heartbeat_ack_is_dropped_and_counted() {
 }
 
 #[test]
+fn as_many_heartbeat_acks_are_expected_as_heartbeats_are_under_way() {
+    let mut stage = Stage::new(with_silence(Duration::from_secs(1)));
+    let sent = stage.pass(Duration::from_millis(500));
+    assert_eq!(heartbeats(&sent), 3);
+    let answer = answer(&sent);
+    for unexpected in [0, 0, 0, 1, 2] {
+        stage.send(std::slice::from_ref(&answer));
+        assert_eq!(stage.sctp.counters().packets_unexpected, unexpected);
+    }
+    stage.assert_alive();
+}
+
+#[test]
 fn forged_packets_do_not_keep_the_association() {
     let mut stage = Stage::new(with_heartbeats());
     let heartbeat = stage.pass(Duration::from_secs(15));
