@@ -123,7 +123,7 @@ pub struct Dtls {
     /// The peer's certificate must match one of these fingerprints. Empty after the match.
     fingerprints: Vec<Fingerprint>,
     engine: Option<Box<dimpl::Dtls>>,
-    /// Datagrams of the peer that arrived before the handshake could start.
+    /// Datagrams of the peer that arrived before the handshake could start, then data before its end.
     early: EarlyDatagrams,
     /// The peer's certificate in DER, kept from the match until the caller takes it.
     peer_certificate: Option<Box<[u8]>>,
@@ -314,6 +314,12 @@ impl Dtls {
         let mut read = 0;
         for record in record::split(datagram) {
             read += record.len();
+            if self.state == DtlsState::Connecting && record::is_data(record) {
+                // The peer's Finished is late or lost. What follows it is often the INIT of SCTP, whose loss would cost
+                // a second.
+                self.dropped += u64::from(!self.early.keep_data(record));
+                continue;
+            }
             let expected = match self.state {
                 DtlsState::Connected => record::may_follow_the_handshake(record),
                 DtlsState::Connecting => {
@@ -338,6 +344,9 @@ impl Dtls {
             let after = (self.state, self.events.len(), self.outgoing.len());
             if before == after && self.state == DtlsState::Connected {
                 self.dropped += 1;
+            }
+            if before.0 != self.state {
+                self.early.take().iter().for_each(|record| self.handle_records(now, record));
             }
         }
         if read < datagram.len() || datagram.is_empty() {

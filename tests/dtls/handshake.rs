@@ -213,6 +213,43 @@ fn a_lost_last_flight_is_retransmitted_after_its_sender_has_connected() {
 }
 
 #[test]
+fn data_that_overtakes_the_end_of_the_handshake_arrives_after_it() {
+    let mut pair = acquainted();
+    let mut late = Vec::new();
+    pair.run_through(SECOND / 10, &mut |from, datagram| {
+        // Delay the server's ChangeCipherSpec and Finished.
+        if from == Side::B && (datagram[0] == 20 || !late.is_empty()) {
+            late.push(datagram);
+            return Vec::new();
+        }
+        deliver(datagram)
+    });
+    assert_eq!((&pair.a.states[..], &pair.b.states[..]), (&LIFE[..1], &LIFE[..]));
+    for number in 0..10 {
+        let record = pair.b.seal(&[number]);
+        pair.a.handle_datagram(pair.now, &record);
+    }
+    assert_eq!((pair.a.received.len(), pair.a.dtls.dropped()), (0, 2), "eight are kept");
+    late.iter().for_each(|datagram| pair.a.handle_datagram(pair.now, datagram));
+    assert_eq!(pair.a.states, LIFE);
+    let numbers: Vec<u8> = pair.a.received.iter().map(|content| content[0]).collect();
+    assert_eq!(numbers, (0..8).collect::<Vec<_>>());
+    exchange(&mut pair);
+}
+
+#[test]
+fn data_that_the_peer_has_not_sealed_is_dropped_after_the_handshake() {
+    let mut pair = acquainted();
+    let forged = [23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 20];
+    let forged = [&forged[..], &[7; 20]].concat();
+    pair.a.handle_datagram(pair.now, &forged);
+    pair.run_for(SECOND);
+    assert_eq!((pair.a.states.as_slice(), pair.a.received.len()), (&LIFE[..], 0));
+    assert_eq!(pair.a.dtls.dropped(), 1);
+    exchange(&mut pair);
+}
+
+#[test]
 fn a_client_may_start_before_connect() {
     let now = start();
     let (mut client, mut server) = (Ours::new(), Ours::new());

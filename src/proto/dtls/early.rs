@@ -1,28 +1,39 @@
-//! Datagrams of a client that starts the handshake before our role is known.
+//! What comes too early: datagrams of a client that starts the handshake before our role is known, and data of a peer
+//! whose last messages of the handshake are late or lost.
 
 use super::record;
 
 const MAX_DATAGRAMS: usize = 8;
 const MAX_BYTES: usize = 16 * 1024;
 
-/// The first datagrams of a handshake. A client without an answer retransmits them with only the record numbers changed,
-/// so each message is kept once.
+/// Datagrams for the beginning of the handshake, then records for after its end. Either are taken at once, so the bounds
+/// are of each.
 #[derive(Debug, Default)]
 pub(super) struct EarlyDatagrams(Vec<Box<[u8]>>);
 
 impl EarlyDatagrams {
-    /// Keeps a datagram. Returns false if the datagram is dropped, because it is not part of a handshake, is
-    /// kept already or exceeds a bound.
+    /// Keeps a datagram for when the handshake begins. A client without an answer retransmits its datagrams with only
+    /// the record numbers changed, so each message is kept once. Returns false if the datagram is dropped, because it is
+    /// not part of a handshake, is kept already or exceeds a bound.
     pub(super) fn keep(&mut self, datagram: &[u8]) -> bool {
         let Some(message) = record::handshake_message(datagram) else { return false };
-        let bytes: usize = self.0.iter().map(|kept| kept.len()).sum();
-        let kept = self.0.len() < MAX_DATAGRAMS
-            && bytes + datagram.len() <= MAX_BYTES
-            && !self.0.iter().any(|kept| record::handshake_message(kept) == Some(message));
-        if kept {
-            self.0.push(datagram.into());
+        !self.0.iter().any(|kept| record::handshake_message(kept) == Some(message))
+            && self.push(datagram)
+    }
+
+    /// Keeps a sealed record for when the handshake has ended: the keys are not known before. Returns false if the record
+    /// is dropped, because it exceeds a bound.
+    pub(super) fn keep_data(&mut self, record: &[u8]) -> bool {
+        self.push(record)
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> bool {
+        let sum: usize = self.0.iter().map(|kept| kept.len()).sum();
+        let fits = self.0.len() < MAX_DATAGRAMS && sum + bytes.len() <= MAX_BYTES;
+        if fits {
+            self.0.push(bytes.into());
         }
-        kept
+        fits
     }
 
     pub(super) fn take(&mut self) -> Vec<Box<[u8]>> {

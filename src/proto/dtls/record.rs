@@ -55,6 +55,11 @@ pub(super) fn may_follow_the_handshake(record: &[u8]) -> bool {
         )
 }
 
+/// Whether a record holds sealed data.
+pub(super) fn is_data(record: &[u8]) -> bool {
+    may_follow_the_handshake(record) && record.first() == Some(&APPLICATION_DATA)
+}
+
 /// Whether a datagram starts with a ClientHello.
 pub(super) fn is_client_hello(datagram: &[u8]) -> bool {
     datagram.first() == Some(&HANDSHAKE)
@@ -72,8 +77,6 @@ pub(super) fn fatal_alert(alert: Alert) -> [u8; HEADER_LEN + 2] {
 /// Whether a record can be part of a handshake. A plaintext handshake record must hold whole fragments
 /// of handshake messages: the engine would queue a record that it cannot read, and take an empty
 /// fragment for the real one.
-///
-/// Data that overtakes the end of the handshake is dropped; SCTP retransmits it.
 pub(super) fn may_be_of_the_handshake(record: &[u8]) -> bool {
     let Some((&[content_type, major, minor, epoch_high, epoch_low, ..], fragment)) =
         record.split_first_chunk::<HEADER_LEN>()
