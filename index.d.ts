@@ -1300,6 +1300,10 @@ export interface PlainTransport<PlainTransportAppData extends AppData = AppData>
   /**
    * Sets the peer's address. With `comedia` the address is ignored, because the transport learns it from the peer.
    *
+   * Datagrams are taken from this address alone, and leave from the address that the peer has sent to. Before that a
+   * transport on 0.0.0.0 or :: sends from the address that the routes of its host choose: with several, listen on the
+   * one that the peer expects.
+   *
    * @param params - `ip`: the IPv4 or IPv6 address of one host, of the family that the transport listens on; neither
    *   unspecified, broadcast or multicast, nor link-local IPv6. `port`: 1-65535.
    * @throws TypeError: invalid address.
@@ -1378,6 +1382,10 @@ export interface PipeTransport<PipeTransportAppData extends AppData = AppData> e
   getStats(): Promise<PipeTransportStat[]>;
   /**
    * Sets the address of the other PipeTransport.
+   *
+   * Datagrams are taken from this address alone. A transport on 0.0.0.0 or :: sends from the address that the routes of
+   * its host choose, until the other end has sent to one of them. Between hosts with several addresses listen on the
+   * address that the other end connects to: two ends on 0.0.0.0 may otherwise drop each other's datagrams.
    *
    * @param params - `ip`: the IPv4 or IPv6 address of one host, of the family that the transport listens on; neither
    *   unspecified, broadcast or multicast, nor link-local IPv6. `port`: 1-65535.
