@@ -912,7 +912,8 @@ export type BaseTransportStats = {
   messagesGarbled?: number;
   /**
    * The smoothed round-trip time of SCTP packets (RFC 9260, section 6.3.1), in milliseconds with up to three decimals.
-   * Undefined until a message of this side is acknowledged.
+   * Undefined until it is measured: by the handshake, or by the first acknowledgement of a message. It includes the
+   * time by which the peer delays acknowledgements, up to 200 ms if single packets are sent now and then.
    *
    * This member and the following ones, to `sctpSpuriousRetransmissions`, are about what this side sends. They exist
    * from `sctpState` 'connected' on; after the end they keep their last values. The transports of `pipeToRouter()` have
