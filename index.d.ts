@@ -758,7 +758,10 @@ export type SctpOptions = {
   sctpMaxReceiverWindowBufferSize?: number;
   /** The initial threshold of DataConsumers, see `setBufferedAmountLowThreshold()`. Default 1024. */
   sctpDefaultStreamBufferedAmountLowThreshold?: number;
-  /** Which algorithm decides how much may be under way to the peer. Default 'cubic'. */
+  /**
+   * Which algorithm decides how much may be under way to the peer. Default 'cubic'. `pipeToRouter()` accepts it without
+   * effect, because its messages go from thread to thread.
+   */
   sctpCongestionControl?: SctpCongestionControl;
   /** @deprecated Use `maxSendMessageSize` and `maxReceiveMessageSize`, which take precedence. */
   maxSctpMessageSize?: number;
