@@ -37,8 +37,11 @@ const mistakes: [string[], RegExp][] = [
   [[BENCH, '--rows=('], /--rows.*\(/],
   [[BENCH, 'direct'], /direct/],
   [[CHECK, '--only=laws,lint'], /no step lint; there are .*laws/],
-  [[ROBUSTNESS], /programs, listeners, cycles, floods, busy, slow, soak/],
-  [[ROBUSTNESS, 'census'], /programs, listeners, cycles, floods, busy, slow, soak.*census/],
+  [[ROBUSTNESS], /programs, listeners, cycles, floods, busy, slow, networks, soak/],
+  [
+    [ROBUSTNESS, 'census'],
+    /programs, listeners, cycles, floods, busy, slow, networks, soak.*census/,
+  ],
   [[ROBUSTNESS, 'soak', '--minutes=ten'], /--minutes.*ten/],
   [[ROBUSTNESS, 'programs', '--seed=-1'], /--seed.*-1/],
   [[ROBUSTNESS, 'cycles', '--count=1.5'], /--count.*1\.5/],

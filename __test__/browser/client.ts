@@ -125,12 +125,17 @@ export class BrowserClient {
     );
   }
 
-  /** The messages of a channel once there are `count`: texts, and the length of binary ones. */
-  async received(id: number, count: number): Promise<(string | number)[]> {
+  /** Resolves once there are `count` messages of a channel. */
+  async count(id: number, count: number): Promise<void> {
     await this.page.waitForFunction(
       ([stream, wanted]) => (channels.get(stream!)?.received.length ?? 0) >= wanted!,
       [id, count],
     );
+  }
+
+  /** The messages of a channel once there are `count`: texts, and the length of binary ones. */
+  async received(id: number, count: number): Promise<(string | number)[]> {
+    await this.count(id, count);
     return this.page.evaluate(
       (stream) =>
         channels

@@ -86,6 +86,11 @@ class DatachannelClients {
     await this.#all('ready', options);
   }
 
+  /** @returns {Promise<number[]>} how many messages each client has received since `ready()`. */
+  async counts() {
+    return (await this.#all('counts')).flat();
+  }
+
   /**
    * Resolves when each client has `count` messages since `ready()`, or when messages stop coming.
    *

@@ -128,6 +128,8 @@ serve({
     receivers().forEach((receiver) => receiver.reset(options?.latencies ? note : undefined));
   },
 
+  counts: () => receivers().map(({ count }) => count),
+
   /** @param {number} count */
   received: (count) => allReceived(receivers(), count),
 
