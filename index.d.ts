@@ -637,8 +637,8 @@ export type TransportListenInfo = {
   sendBufferSize?: number;
   /**
    * The socket's receive buffer (SO_RCVBUF). 0-4294967295. Default, and 0: 2 MiB for UDP, the system's size for TCP.
-   * The system grants at most `net.core.rmem_max`. Datagrams that do not fit into the buffer count as
-   * `datagramsOverflowed` of the Worker.
+   * The system grants at most `net.core.rmem_max`; the log says once if that is less. Datagrams that do not fit into
+   * the buffer count as `datagramsOverflowed` of the Worker.
    */
   recvBufferSize?: number;
 };

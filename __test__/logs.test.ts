@@ -60,7 +60,9 @@ interface Session {
 async function session(settings: types.WorkerSettings): Promise<Session> {
   const worker = await datasoup.createWorker(settings);
   const router = await worker.createRouter();
-  const transport = await router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true });
+  // Every system grants so small a buffer; with a smaller one than asked for there would be a warning.
+  const listenInfos = LOOPBACK.map((info) => ({ ...info, recvBufferSize: 65_536 }));
+  const transport = await router.createWebRtcTransport({ listenInfos, enableSctp: true });
   const dataProducer = await transport.produceData({ sctpStreamParameters: { streamId: 1 } });
   const direct = await router.createDirectTransport();
   const inbox = new Inbox(await direct.consumeData({ dataProducerId: dataProducer.id }));
@@ -201,6 +203,20 @@ test('DEBUG=datasoup:* prints the lines of a worker’s thread', async () => {
   expect(code).toBe(0);
   expect(stderr).toMatch(/ datasoup:Worker \[pid:\d+\] info: worker started/);
   expect(stderr).toMatch(/ datasoup:Worker worker\.close\(\)/);
+});
+
+test('a Worker warns once if a receive buffer is smaller than asked for', async () => {
+  const worker = await datasoup.createWorker({ logLevel: 'warn', logTags: ['info'] });
+  const router = await worker.createRouter();
+  const asked = 2 ** 31 - 1;
+  const listenInfos = LOOPBACK.map((info) => ({ ...info, recvBufferSize: asked }));
+  await router.createWebRtcTransport({ listenInfos });
+  await router.createWebRtcTransport({ listenInfos });
+  await worker.dump();
+  expect(lines.map(({ level, text }) => [level, text])).toEqual([
+    ['warn', expect.stringMatching(`receive buffer of \\d+ bytes, not of the ${asked} asked for`)],
+  ]);
+  worker.close();
 });
 
 test('log listeners get the lines without DEBUG', async () => {

@@ -13,7 +13,7 @@
 //! - Sockets: `sockets.rs` holds all sockets of a worker; `udp.rs` and `tcp.rs` implement one socket of their
 //!   kind; `unverified.rs` limits TCP connections without a valid STUN request; `ports.rs` chooses and binds
 //!   ports; `batch.rs` groups datagrams for one system call.
-//! - C interfaces, the only `unsafe` code: `clock.rs`, `cpu.rs`, `sendmsg.rs`, `socket_drops.rs`,
+//! - C interfaces, the only `unsafe` code: `clock.rs`, `cpu.rs`, `sendmsg.rs`, `socket_memory.rs`,
 //!   `usage.rs`.
 //!
 //! # How the end of a peer is noticed
@@ -43,7 +43,7 @@ pub mod outbox;
 mod panics;
 pub mod ports;
 pub mod sendmsg;
-mod socket_drops;
+mod socket_memory;
 mod sockets;
 mod tcp;
 mod udp;

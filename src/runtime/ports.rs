@@ -98,6 +98,13 @@ pub(super) fn is_wildcard(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_unspecified()
 }
 
+/// The receive buffer that the system has granted, in the bytes that one asks for: Linux doubles them for its own
+/// overhead.
+pub(super) fn recv_buffer_size(socket: &Socket) -> usize {
+    let doubled = if cfg!(target_os = "linux") { 2 } else { 1 };
+    socket.recv_buffer_size().map_or(usize::MAX, |size| size / doubled)
+}
+
 /// Makes a socket with the options of `info`.
 fn open(info: &ListenInfo) -> io::Result<Socket> {
     let (kind, protocol) = match info.protocol {

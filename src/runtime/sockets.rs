@@ -52,6 +52,8 @@ pub(super) struct Sockets {
     seen: FxHashSet<SocketId>,
     buffers: ReceiveBuffers,
     offload: OffloadHold,
+    /// Whether the log says that a receive buffer is smaller than asked for.
+    small_buffer_logged: bool,
     counters: SocketCounters,
 }
 
@@ -76,6 +78,7 @@ impl Sockets {
             seen: FxHashSet::default(),
             buffers: ReceiveBuffers::new(),
             offload: OffloadHold::default(),
+            small_buffer_logged: false,
             counters: SocketCounters::default(),
         }
     }
@@ -84,6 +87,7 @@ impl Sockets {
     pub(super) fn listen(&mut self, index: usize, info: &ListenInfo) -> Result<Listen, Error> {
         let failed = |error: io::Error| Error::Listen { ip: info.ip, error: error.to_string() };
         let (socket, lease) = ports::bind(info, self.ports)?;
+        self.compare_buffer(info, &socket);
         let id = self.next_id();
         let waker = (self.waker_of)(id);
         let (socket, local) = match info.protocol {
@@ -110,6 +114,20 @@ impl Sockets {
             internal_addresses: info.internal_addresses.clone(),
             index,
         })
+    }
+
+    /// Logs, once, that the system grants a UDP socket less than was asked for.
+    fn compare_buffer(&mut self, info: &ListenInfo, socket: &socket2::Socket) {
+        let (ListenProtocol::Udp, Some(asked)) = (info.protocol, info.recv_buffer_size) else {
+            return;
+        };
+        let granted = ports::recv_buffer_size(socket);
+        if granted < asked as usize && !std::mem::replace(&mut self.small_buffer_logged, true) {
+            log::warn!(
+                "a UDP socket has a receive buffer of {granted} bytes, not of the {asked} asked for: raise \
+                 net.core.rmem_max, or datagrams are lost when many peers send at once (datagramsOverflowed)"
+            );
+        }
     }
 
     /// Closes a socket, and the connections that came through it.
@@ -158,8 +176,14 @@ impl Sockets {
                     let handle = |local, remote, datagram: &[u8]| {
                         sfu.handle_datagram(Tuple { socket: id, local, remote }, datagram);
                     };
-                    let more = port.receive(&mut self.buffers, until, unanswerable, handle);
-                    if more { Flow::More } else { Flow::Waiting }
+                    if port.receive(&mut self.buffers, until, unanswerable, handle) {
+                        if let Some(room) = port.crowded() {
+                            sfu.handle_crowd(id, room);
+                        }
+                        Flow::More
+                    } else {
+                        Flow::Waiting
+                    }
                 }
                 Some(Socket::TcpConnection(connection)) => {
                     let tuple = connection.tuple;

@@ -18,7 +18,8 @@ use crate::proto::transmit::Transmits;
 
 use super::batch::Batch;
 use super::leases::Lease;
-use super::{clock, ports, sendmsg, socket_drops};
+use super::socket_memory::ReceiveMemory;
+use super::{clock, ports, sendmsg, socket_memory};
 
 /// The largest receive: a GRO batch or a UDP datagram.
 const RECEIVE_SIZE: usize = 65_535;
@@ -29,6 +30,9 @@ const RECEIVES: usize = if BATCH_SIZE < 8 { BATCH_SIZE } else { 8 };
 /// System calls on one socket in one turn. Further datagrams wait for the next turn, so that a busy socket
 /// does not keep the others waiting.
 const RECEIVE_CALLS_PER_TURN: usize = 4;
+
+/// How much of the receive buffer a full datagram takes, in its own lengths.
+const OVERHEAD: usize = 2;
 
 /// How many addresses without segmentation a socket remembers. Beyond that it forgets all: one failed call
 /// finds each of them again.
@@ -112,7 +116,13 @@ impl UdpPort {
 
     /// Datagrams that arrived while the kernel's receive buffer was full, since the socket was bound.
     pub(super) fn overflowed(&self) -> u64 {
-        socket_drops::read(self.socket.as_fd())
+        socket_memory::read(self.socket.as_fd()).drops.into()
+    }
+
+    /// If the kernel's receive buffer is more than half full: the bytes of datagrams that fill it to the half.
+    pub(super) fn crowded(&self) -> Option<usize> {
+        let ReceiveMemory { used, size, .. } = socket_memory::read(self.socket.as_fd());
+        (used > size / 2).then_some(size as usize / 2 / OVERHEAD)
     }
 
     /// Hands over the datagrams that have arrived, as many as one turn may and not much beyond `until`, with the addresses of a [`Tuple`];
@@ -285,8 +295,34 @@ impl EachSlice for Vec<Box<[u8]>> {
 mod tests {
     use super::*;
     use crate::options;
-    use crate::sfu::contract::options::PortRange;
+    use crate::sfu::contract::options::{ListenInfo, PortRange};
     use crate::sfu::contract::parameters::ListenProtocol;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    #[allow(clippy::disallowed_types, reason = "the remote side")]
+    fn a_socket_is_crowded_while_more_than_half_of_its_buffer_is_in_use() {
+        const SIZE: u32 = 65_536;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let info = options::listen_info(ListenProtocol::Udp);
+            let info = ListenInfo { recv_buffer_size: Some(SIZE), ..info };
+            let range = PortRange { min: 10_000, max: 59_999 };
+            let (socket, lease) = ports::bind(&info, range).unwrap();
+            let mut port = UdpPort::new(socket, lease, Waker::noop().clone()).unwrap();
+            let remote = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            assert_eq!(port.crowded(), None);
+            for _ in 0..SIZE / 1000 {
+                remote.send_to(&[0; 1000], port.local_addr().unwrap()).unwrap();
+            }
+            // Linux doubles what is asked for, and half of that is what datagrams take beside their bytes.
+            assert_eq!(port.crowded(), Some(SIZE as usize / 2));
+            port.socket.readable().await.unwrap();
+            let late = clock::now() + std::time::Duration::from_secs(60);
+            while port.receive(&mut ReceiveBuffers::new(), late, &mut 0, |_, _, _| {}) {}
+            assert_eq!(port.crowded(), None);
+        });
+    }
 
     #[test]
     #[allow(clippy::disallowed_types, reason = "the remote side")]

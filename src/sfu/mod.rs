@@ -42,6 +42,7 @@ pub mod backlog;
 mod cascade;
 mod closing;
 pub mod contract;
+mod crowd;
 pub mod data_consumer;
 pub mod data_producer;
 mod deadlines;

@@ -10,13 +10,14 @@ use uuid::Uuid;
 use crate::proto::certificate::{Certificate, Fingerprint};
 use crate::proto::demux::Incoming;
 use crate::proto::dtls::DtlsContext;
-use crate::proto::net::Tuple;
+use crate::proto::net::{SocketId, Tuple};
 use crate::proto::transmit::Transmits;
 
 use super::cascade::Step;
 use super::contract::dump::{
     ChannelMessageHandlers, MemoryCounters, OutboxCounters, SocketCounters, WorkerDump,
 };
+use super::crowd::Crowds;
 use super::deadlines::Deadlines;
 use super::entity::data_consumer::DataConsumer;
 use super::entity::data_producer::DataProducer;
@@ -41,6 +42,7 @@ pub struct Sfu {
     pub(super) data_consumers: FxHashMap<DataConsumerKey, DataConsumer>,
     pub(super) data_producer_ids: FxHashMap<Uuid, DataProducerKey>,
     pub(super) paths: Paths,
+    pub(super) crowds: Crowds,
     pub(super) deadlines: Deadlines,
     /// The transports that have had input since they were last asked for datagrams.
     pub(super) dirty: VecDeque<TransportKey>,
@@ -80,6 +82,7 @@ impl Sfu {
             data_consumers: FxHashMap::default(),
             data_producer_ids: FxHashMap::default(),
             paths: Paths::default(),
+            crowds: Crowds::default(),
             deadlines: Deadlines::default(),
             dirty: VecDeque::new(),
             postponed: VecDeque::new(),
@@ -135,6 +138,12 @@ impl Sfu {
             }
             None => {}
         }
+    }
+
+    /// Notes that peers send through this socket faster than the worker reads, and that they may have `room` bytes
+    /// under way: what they announce to receive is shared for a while.
+    pub fn handle_crowd(&mut self, socket: SocketId, room: usize) {
+        self.crowds.note(self.now, socket, room);
     }
 
     /// Removes the tuple of a TCP connection that has closed.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use datasoup::proto::ice_lite::IceState;
+use datasoup::proto::message::{Message, Ppid};
 use datasoup::sfu::transport::webrtc::WebRtcListen;
 
 use crate::common::client::Client;
@@ -110,4 +111,53 @@ fn a_closed_server_takes_its_transports_with_it_and_no_others() {
     assert_eq!(error.name(), "Error");
     lab.flush();
     assert_eq!(lab.host().released.len(), 1);
+}
+
+#[test]
+fn the_senders_of_a_crowded_socket_share_its_room_and_those_of_another_socket_do_not() {
+    const CLIENTS: usize = 4;
+    /// In bytes.
+    const ROOM: usize = 40_000;
+    let (mut lab, router) = Lab::with_router();
+    let crowded = lab.host().server(ours(1));
+    let other = lab.host().server(ours(2));
+    let direct = lab.host().direct(router);
+    let mut received = Vec::new();
+    for n in 0..=CLIENTS {
+        let server = if n < CLIENTS { crowded } else { other };
+        let (key, client) = lab.join_server(router, server, n as u16 + 1);
+        let producer = lab.host().produce(key, 0);
+        received.push(lab.host().consume(direct, producer).0);
+        for _ in 0..2000 {
+            lab.clients[client].send(0, Message::new(Ppid::BINARY, vec![0; 1000].into()));
+        }
+    }
+    // Packets come one by one, so that each pair is acknowledged.
+    lab.conditions().rate = Some(2_000_000);
+    let rtt = 2 * lab.conditions().delay;
+    let rates = |lab: &mut Lab, crowded: bool| {
+        let socket = lab.host().socket(ours(1));
+        received.iter().for_each(|consumer| drop(lab.host().messages(*consumer)));
+        for _ in 0..10 {
+            if crowded {
+                lab.sfu().handle_crowd(socket, ROOM);
+            }
+            lab.run_for(rtt);
+        }
+        let bytes = |consumer: &_| 1000 * lab.host().messages(*consumer).len() / 10;
+        received.iter().map(bytes).collect::<Vec<_>>()
+    };
+    lab.run_for(5 * rtt);
+    let free = rates(&mut lab, false);
+    assert!(free.iter().all(|bytes| *bytes > 2 * ROOM / CLIENTS), "{free:?} bytes per round trip");
+    // What is under way for the old window arrives in the first round trip.
+    rates(&mut lab, true);
+    let shared = rates(&mut lab, true);
+    let (bypassing, sharing) = shared.split_last().expect("all clients");
+    let share = ROOM / CLIENTS;
+    assert!(
+        sharing.iter().all(|bytes| (share / 2..share * 3 / 2).contains(bytes)),
+        "{sharing:?} bytes per round trip of {share}"
+    );
+    assert!(*bypassing > 2 * share, "{bypassing} bytes per round trip through the other socket");
 }

@@ -228,6 +228,13 @@ impl Association {
         }
     }
 
+    /// Announces a receive window of at most `window` bytes until then. Less than a full packet would stop the peer.
+    pub fn limit_window(&mut self, window: usize, until: Instant) {
+        if let Some(engine) = &mut self.engine {
+            engine.limit_window(window, until);
+        }
+    }
+
     /// When to call [`Self::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
         let engine = self.engine.as_ref().and_then(|engine| engine.poll_timeout());

@@ -13,20 +13,29 @@ use super::wire::{COMMON_HEADER, Chunk, Data, Header, Writer, kind, parameter, u
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Oversize(pub(super) usize);
 
+/// The receive window, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    /// What sctp-proto may hold.
+    pub(super) size: u32,
+    /// The most that SACKs announce.
+    pub(super) announced: u32,
+}
+
 /// Hands `packet` to `send`, as several packets if it is over `max` bytes.
 pub(super) fn emit(
     ledger: &mut Ledger,
-    window: u32,
+    window: Window,
     max: usize,
     packet: &[u8],
     mut send: impl FnMut(&[u8]),
 ) -> Result<(), Oversize> {
     let Some((header, chunks)) = Header::parse(packet) else { return Ok(()) };
-    let mut has_carrier = false;
+    let mut rewritten = false;
     for chunk in chunks.flatten() {
-        has_carrier |= record(ledger, window, &chunk);
+        rewritten |= record(ledger, window, &chunk);
     }
-    if packet.len() <= max && !has_carrier {
+    if packet.len() <= max && !rewritten {
         send(packet);
         return Ok(());
     }
@@ -39,7 +48,7 @@ pub(super) fn emit(
         if !writer.is_empty() && writer.len() + chunk.padded_len() > max {
             send(&std::mem::replace(&mut writer, Writer::new(header, max)).finish());
         }
-        write(&mut writer, &chunk, room);
+        write(&mut writer, window, &chunk, room);
     }
     if !writer.is_empty() {
         send(&writer.finish());
@@ -47,9 +56,9 @@ pub(super) fn emit(
     Ok(())
 }
 
-/// Records an outgoing chunk in the ledger. Returns whether the chunk carries a PPID in its payload
-/// (see `ppid`), so that it has to be rewritten.
-fn record(ledger: &mut Ledger, window: u32, chunk: &Chunk<'_>) -> bool {
+/// Records an outgoing chunk in the ledger. Returns whether the chunk has to be rewritten: it carries a PPID in its
+/// payload (see `ppid`), or announces too large a window.
+fn record(ledger: &mut Ledger, window: Window, chunk: &Chunk<'_>) -> bool {
     match chunk.kind {
         kind::DATA => {
             let Some(data) = Data::parse(chunk) else { return false };
@@ -63,7 +72,7 @@ fn record(ledger: &mut Ledger, window: u32, chunk: &Chunk<'_>) -> bool {
                 local.forwarded(tsn);
             }
         }
-        kind::SACK => record_sack(ledger, window, chunk),
+        kind::SACK => return record_sack(ledger, window, chunk),
         kind::RECONFIG => record_reset_requests(ledger, chunk),
         _ => {}
     }
@@ -71,15 +80,16 @@ fn record(ledger: &mut Ledger, window: u32, chunk: &Chunk<'_>) -> bool {
 }
 
 /// Corrects the ledger by an outgoing SACK, whose cumulative TSN shows which DATA sctp-proto has accepted,
-/// and whose window shows how many bytes it holds.
-fn record_sack(ledger: &mut Ledger, window: u32, chunk: &Chunk<'_>) {
+/// and whose window shows how many bytes it holds. Returns whether that window is too large to announce.
+fn record_sack(ledger: &mut Ledger, window: Window, chunk: &Chunk<'_>) -> bool {
     let (Some(cumulative), Some(credit)) = (u32_at(chunk.value, 0), u32_at(chunk.value, 4)) else {
-        return;
+        return false;
     };
-    ledger.held.correct(window.saturating_sub(credit) as usize);
+    ledger.held.correct(window.size.saturating_sub(credit) as usize);
     if let Some(peer) = &mut ledger.peer {
         peer.received.correct(cumulative);
     }
+    credit > window.announced
 }
 
 fn record_reset_requests(ledger: &mut Ledger, chunk: &Chunk<'_>) {
@@ -92,10 +102,10 @@ fn record_reset_requests(ledger: &mut Ledger, chunk: &Chunk<'_>) {
     }
 }
 
-fn write(writer: &mut Writer, chunk: &Chunk<'_>, room: usize) {
+fn write(writer: &mut Writer, window: Window, chunk: &Chunk<'_>, room: usize) {
     match chunk.kind {
         kind::DATA => write_data(writer, chunk),
-        kind::SACK if chunk.padded_len() > room => write_short_sack(writer, chunk, room),
+        kind::SACK => write_sack(writer, window, chunk, room),
         _ => writer.copy(chunk),
     }
 }
@@ -111,15 +121,20 @@ fn write_data(writer: &mut Writer, chunk: &Chunk<'_>) {
     }
 }
 
-/// Writes a SACK with as many gap blocks as there is room for, and no duplicates. RFC 9260 §6.2: the
-/// lowest TSNs come first; later SACKs report the others.
-fn write_short_sack(writer: &mut Writer, chunk: &Chunk<'_>, room: usize) {
+/// Writes a SACK that announces the window in force. One that is too long keeps as many gap blocks as there is room
+/// for, and no duplicates. RFC 9260 §6.2: the lowest TSNs come first; later SACKs report the others.
+fn write_sack(writer: &mut Writer, window: Window, chunk: &Chunk<'_>, room: usize) {
+    let cumulative = chunk.value.get(..4).unwrap_or_default();
+    let credit = u32_at(chunk.value, 4).unwrap_or(0).min(window.announced).to_be_bytes();
+    if chunk.padded_len() <= room {
+        let rest = chunk.value.get(8..).unwrap_or_default();
+        return writer.chunk(kind::SACK, chunk.flags, &[cumulative, &credit, rest]);
+    }
     let blocks = usize::from(u16_at(chunk.value, 8).unwrap_or(0));
     let kept = blocks.min(room.saturating_sub(16) / 4);
-    let fixed = chunk.value.get(..8).unwrap_or_default();
     let gaps = chunk.value.get(12..12 + 4 * kept).unwrap_or_default();
     let count = u16::try_from(gaps.len() / 4).unwrap_or(0).to_be_bytes();
-    writer.chunk(kind::SACK, chunk.flags, &[fixed, &count, &[0, 0], gaps]);
+    writer.chunk(kind::SACK, chunk.flags, &[cumulative, &credit, &count, &[0, 0], gaps]);
 }
 
 #[cfg(test)]
@@ -127,11 +142,12 @@ mod tests {
     use super::*;
     use crate::proto::sctp::wire::checksum_matches;
 
+    const WINDOW: Window = Window { size: 1 << 20, announced: 100_000 };
     const HEADER: Header = Header { source_port: 5000, destination_port: 5000, tag: 9 };
 
     fn emitted(packet: &[u8], max: usize) -> Result<Vec<Vec<u8>>, Oversize> {
         let mut packets = Vec::new();
-        emit(&mut Ledger::default(), 1 << 20, max, packet, |packet| packets.push(packet.to_vec()))?;
+        emit(&mut Ledger::default(), WINDOW, max, packet, |packet| packets.push(packet.to_vec()))?;
         for packet in &packets {
             assert!(packet.len() <= max);
             assert!(checksum_matches(packet));
@@ -194,6 +210,21 @@ mod tests {
         assert_eq!(u16_at(sack.value, 8), Some(68));
         assert_eq!(sack.value.len(), 12 + 68 * 4);
         assert_eq!(sack.value[12..], value[12..12 + 68 * 4]);
+    }
+
+    #[test]
+    fn a_sack_announces_no_larger_window_than_is_in_force() {
+        for (held, announced) in [(50_000u32, 50_000u32), (500_000, 100_000)] {
+            let mut writer = Writer::new(HEADER, 0);
+            let gap = [0, 0, 0, 7, 0, 1, 0, 0, 0, 2, 0, 2];
+            writer.chunk(kind::SACK, 0, &[&gap[..4], &held.to_be_bytes(), &gap[4..]]);
+            let packets = emitted(&writer.finish(), 300).expect("it fits");
+            let [packet] = &packets[..] else { panic!("one packet") };
+            let (_, mut chunks) = Header::parse(packet).expect("a header");
+            let sack = chunks.next().expect("a chunk").expect("its length");
+            assert_eq!(u32_at(sack.value, 4), Some(announced));
+            assert_eq!((&sack.value[..4], &sack.value[8..]), (&gap[..4], &gap[4..]));
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use sctp_proto::{
 
 use super::config::SctpConfig;
 use super::counters::{PacketDrop, SctpCounters, TransmissionStats};
-use super::egress::{self, Oversize};
+use super::egress::{self, Oversize, Window};
 use super::flight::UnsentBytes;
 use super::guard::{Admission, DISCARD_STREAM, Guard, Screening, StreamEffects};
 use super::handshake::Agreement;
@@ -106,6 +106,8 @@ pub(super) struct Engine {
     max_fragment: usize,
     max_receive_message_size: usize,
     window: u32,
+    /// The largest window to announce, and until when.
+    window_limit: Option<(u32, Instant)>,
     /// How many streams sctp-proto knows.
     streams: usize,
 }
@@ -128,6 +130,7 @@ impl Engine {
             max_fragment: settings::max_fragment(config.max_packet_size),
             max_receive_message_size: config.max_receive_message_size as usize,
             window,
+            window_limit: None,
             streams: 0,
         })
     }
@@ -172,6 +175,11 @@ impl Engine {
     /// See [`CpuBudget::charge`](super::budget::CpuBudget::charge).
     pub(super) fn charge(&mut self, now: Instant, cost: u64) {
         self.guard.charge(now, cost);
+    }
+
+    /// Announces a receive window of at most `window` bytes until then.
+    pub(super) fn limit_window(&mut self, window: usize, until: Instant) {
+        self.window_limit = Some((u32::try_from(window).unwrap_or(u32::MAX), until));
     }
 
     /// Takes what the packet just judged says about streams.
@@ -265,8 +273,10 @@ impl Engine {
         self.ledger.expire(now);
         let Some(transmit) = transmit else { return Ok(()) };
         let Payload::RawEncode(packets) = transmit.payload else { return Ok(()) };
+        let limit = self.window_limit.filter(|(_, until)| now < *until);
+        let window = Window { size: self.window, announced: limit.map_or(self.window, |it| it.0) };
         for packet in packets {
-            egress::emit(&mut self.ledger, self.window, self.max_packet, &packet, &mut send)?;
+            egress::emit(&mut self.ledger, window, self.max_packet, &packet, &mut send)?;
         }
         Ok(())
     }

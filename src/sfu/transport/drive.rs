@@ -34,7 +34,7 @@ impl Sfu {
         datagram: &[u8],
         incoming: Option<Incoming<'_>>,
     ) {
-        let Self { now, transports, transmits, .. } = self;
+        let Self { now, transports, transmits, crowds, .. } = self;
         let Some(transport) = transports.get_mut(&key) else { return };
         let before = transmits.bytes();
         let accepted = match &mut transport.kind {
@@ -53,6 +53,10 @@ impl Sfu {
             return;
         }
         transport.received.add(*now, datagram.len());
+        let share = crowds.count(*now, tuple.socket, &mut transport.through_crowd, datagram.len());
+        if let (Some((window, until)), Some(sctp)) = (share, transport.sctp_mut()) {
+            sctp.limit_window(window, until);
+        }
         self.pump(key);
         self.touch(key);
     }

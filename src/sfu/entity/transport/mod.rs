@@ -19,6 +19,7 @@ use crate::proto::transmit::Transmits;
 
 use crate::sfu::contract::options::SctpOptions;
 use crate::sfu::contract::parameters::{Bitrates, DropCount, SctpParameters};
+use crate::sfu::crowd;
 use crate::sfu::event::TransportEvent;
 use crate::sfu::id::{self, DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use crate::sfu::meter::Meter;
@@ -52,6 +53,7 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) bitrates: Bitrates,
     pub(in crate::sfu) received: Meter,
     pub(in crate::sfu) sent: Meter,
+    pub(in crate::sfu) through_crowd: crowd::Sent,
     pub(in crate::sfu) datagrams_dropped: u64,
     pub(in crate::sfu) messages_unrouted: u64,
     pub(in crate::sfu) messages_dropped_unsendable: u64,
@@ -100,6 +102,7 @@ impl Transport {
             bitrates: Bitrates::default(),
             received: Meter::new(now),
             sent: Meter::new(now),
+            through_crowd: crowd::Sent::default(),
             datagrams_dropped: 0,
             messages_unrouted: 0,
             messages_dropped_unsendable: 0,

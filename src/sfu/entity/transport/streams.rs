@@ -20,7 +20,7 @@ use super::{Kind, LAST_STREAM, Transport};
 use crate::sfu::tunnel::Tunnel;
 
 impl Transport {
-    fn sctp_mut(&mut self) -> Option<&mut Association> {
+    pub(in crate::sfu) fn sctp_mut(&mut self) -> Option<&mut Association> {
         match &mut self.kind {
             Kind::Direct => None,
             Kind::WebRtc(it) => it.peer.sctp_mut(),
