@@ -20,7 +20,7 @@ pub(crate) struct Datagram {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The real time. Virtual time starts here, because sctp-proto reads the clock itself when it sends an INIT.
+/// The real time, where virtual time starts: an `Instant` can be had in no other way.
 #[allow(clippy::disallowed_methods, reason = "the one place where the tests read the clock")]
 pub(crate) fn start() -> Instant {
     Instant::now()

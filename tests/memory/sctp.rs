@@ -305,3 +305,21 @@ fn a_message_that_waits_in_a_queue_does_not_keep_the_packet_that_it_came_in() {
         assert!(held <= 3 * charged, "{held} bytes for {charged} that are charged, {len} each");
     }
 }
+
+#[test]
+fn what_waits_for_the_association_is_not_copied_when_it_begins() {
+    let mut stage = Stage::halfway(config(), (10, 10), &extensions());
+    // Other DataConsumers share the payload, so a copy would be in addition.
+    let message = Message::new(Ppid::BINARY, vec![7; 262_144].into());
+    for stream in 0..3 {
+        stage.sctp.open_stream(stream, Reliability::RELIABLE);
+        stage.sctp.send(stage.now, stream, message.clone()).expect("room");
+    }
+    let before = live();
+    stage.inject(stage.puppet.cookie_echo());
+    assert_eq!(stage.sctp.state(), SctpState::Connected);
+    assert!(stage.sctp.queued_bytes() < 3 * 262_144, "sctp-proto has taken some of it");
+    // The association itself, and what is in flight before the first acknowledgement.
+    let more = live() - before;
+    assert!(more < 128 * KIB, "{more} bytes more for 768 KiB that waited");
+}
