@@ -66,6 +66,8 @@
 mod association;
 mod budget;
 mod config;
+#[allow(dead_code, unused_imports, reason = "the engine does not ask it yet")]
+mod control;
 mod counters;
 mod egress;
 mod engine;

@@ -1,0 +1,78 @@
+//! What every congestion controller is given, and what it answers.
+
+use std::time::{Duration, Instant};
+
+use super::super::rate::RateSample;
+use super::super::rtt::Rtt;
+
+/// A packet with DATA that leaves.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Sent {
+    pub(in super::super) now: Instant,
+    /// What the packet carries.
+    pub(in super::super) bytes: usize,
+    /// What was in flight before it.
+    pub(in super::super) in_flight: usize,
+}
+
+/// An acknowledgement of something new.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Ack<'a> {
+    pub(in super::super) now: Instant,
+    /// What it acknowledges for the first time, cumulatively or beyond a gap.
+    pub(in super::super) bytes: usize,
+    /// What has been taken for lost since the last acknowledgement, by this one or by a timer.
+    pub(in super::super) lost: usize,
+    /// What was in flight before it, [`Self::bytes`] included.
+    pub(in super::super) in_flight: usize,
+    pub(in super::super) rtt: &'a Rtt,
+    /// The round trip that this acknowledgement measured: of a chunk that was sent once (RFC 6298 §3).
+    pub(in super::super) round_trip: Option<Duration>,
+    pub(in super::super) rate: Option<RateSample>,
+    /// Whether what was sent when the last round ended is acknowledged now.
+    pub(in super::super) round_over: bool,
+    /// Whether the window was what kept more from being sent, at any time since the round began.
+    pub(in super::super) window_limited: bool,
+    pub(in super::super) in_recovery: bool,
+}
+
+/// The loss that begins a recovery.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Loss {
+    pub(in super::super) now: Instant,
+    /// What was in flight, the lost bytes included.
+    pub(in super::super) in_flight: usize,
+    /// What has been taken for lost so far.
+    pub(in super::super) lost: usize,
+}
+
+/// A congestion controller. All sizes are in payload bytes of DATA chunks.
+pub(in super::super) trait Controller: std::fmt::Debug + Send {
+    /// A packet leaves.
+    fn on_sent(&mut self, sent: &Sent);
+
+    /// Something new is acknowledged.
+    fn on_ack(&mut self, ack: &Ack<'_>);
+
+    /// A recovery begins.
+    fn on_loss(&mut self, loss: &Loss);
+
+    /// The RTO has fired, and what was in flight is taken for lost.
+    fn on_timeout(&mut self, now: Instant, in_flight: usize);
+
+    /// Everything that was sent before the recovery began is acknowledged.
+    fn on_recovery_over(&mut self, now: Instant);
+
+    /// Nothing was lost: back to what was before the last [`Self::on_loss`] or [`Self::on_timeout`].
+    fn undo(&mut self);
+
+    /// The congestion window.
+    fn window(&self) -> usize;
+
+    /// The window from which on it grows slowly, and to which a recovery reduces the flight. `None`
+    /// before the first loss, and always with a controller that a recovery does not slow down.
+    fn slow_start_threshold(&self) -> Option<usize>;
+
+    /// How many bytes may leave per second, once a round trip has been measured.
+    fn pacing_rate(&self, rtt: &Rtt) -> Option<u64>;
+}

@@ -1,0 +1,65 @@
+//! Spreads packets over the round trip, so that the window does not leave as one burst (RFC 9002 §7.7).
+
+use std::time::{Duration, Instant};
+
+use super::rtt::Rtt;
+
+/// How much may leave at once after a pause: the initial window.
+const BURST_SEGMENTS: usize = 10;
+
+/// Credit comes in portions of at least this time and this many segments, so that timers are few.
+const QUANTUM: Duration = Duration::from_millis(1);
+const QUANTUM_SEGMENTS: usize = 2;
+
+/// Below this round trip nothing is delayed: a timer would be coarser than the time over which to spread.
+const SHORTEST_ROUND_TRIP: Duration = Duration::from_millis(1);
+
+/// The credit of one association, in payload bytes.
+#[derive(Debug)]
+pub(super) struct Pacer {
+    segment: usize,
+    /// Negative after a packet for which it did not suffice.
+    credit: i64,
+    refilled_at: Option<Instant>,
+}
+
+impl Pacer {
+    /// `segment`: the payload bytes of a full packet.
+    pub(super) fn new(segment: usize) -> Self {
+        let segment = segment.max(1);
+        Self { segment, credit: bytes(segment * BURST_SEGMENTS), refilled_at: None }
+    }
+
+    /// The time before which nothing may leave. `None`: the next packet may leave now. `rate`: bytes per
+    /// second, `None` while it is not known.
+    pub(super) fn wait(&mut self, now: Instant, rate: Option<u64>, rtt: &Rtt) -> Option<Instant> {
+        let rate = rate.filter(|_| rtt.smoothed().is_some_and(|it| it >= SHORTEST_ROUND_TRIP))?;
+        let elapsed =
+            self.refilled_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        self.refilled_at = Some(now);
+        let quantum = in_time(rate, QUANTUM).max(bytes(self.segment * QUANTUM_SEGMENTS));
+        let burst = bytes(self.segment * BURST_SEGMENTS).max(2 * quantum);
+        self.credit = self.credit.saturating_add(in_time(rate, elapsed)).min(burst);
+        if self.credit > 0 {
+            return None;
+        }
+        let missing = quantum.saturating_sub(self.credit);
+        let delay = Duration::from_secs_f64(missing as f64 / rate.max(1) as f64);
+        now.checked_add(delay.min(Duration::from_secs(1)))
+    }
+
+    /// A packet leaves with `len` payload bytes.
+    pub(super) fn on_sent(&mut self, len: usize) {
+        self.credit =
+            self.credit.saturating_sub(bytes(len)).max(-bytes(self.segment * BURST_SEGMENTS));
+    }
+}
+
+fn bytes(len: usize) -> i64 {
+    i64::try_from(len).unwrap_or(i64::MAX / 4)
+}
+
+/// What `rate` allows in `time`, at most a quarter of what fits.
+fn in_time(rate: u64, time: Duration) -> i64 {
+    (rate as f64 * time.as_secs_f64()).min((i64::MAX / 4) as f64) as i64
+}
