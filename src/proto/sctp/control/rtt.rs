@@ -20,30 +20,37 @@ pub(super) struct Rtt {
     latest: Duration,
     smoothed: Option<Duration>,
     variance: Duration,
-    min: Min,
+    min: Option<WindowedMin>,
     ceiling: Duration,
 }
 
-/// The smallest sample of a window of time, and the smallest since a half of it, which takes over.
-#[derive(Debug, Clone, Copy, Default)]
-struct Min {
-    whole: Option<(Instant, Duration)>,
-    recent: Option<(Instant, Duration)>,
+/// The smallest sample of the last one to two halves of [`MIN_WINDOW`].
+#[derive(Debug, Clone, Copy)]
+struct WindowedMin {
+    began: Instant,
+    current: Duration,
+    previous: Option<Duration>,
 }
 
-impl Min {
-    fn on_sample(&mut self, now: Instant, sample: Duration) {
-        let is_old = |at: Instant, age| now.saturating_duration_since(at) > age;
-        if self.whole.is_some_and(|(at, _)| is_old(at, MIN_WINDOW)) {
-            self.whole = self.recent.take();
+impl WindowedMin {
+    const HALF: Duration = MIN_WINDOW.checked_div(2).unwrap();
+
+    fn new(now: Instant, sample: Duration) -> Self {
+        Self { began: now, current: sample, previous: None }
+    }
+
+    fn with(self, now: Instant, sample: Duration) -> Self {
+        let age = now.saturating_duration_since(self.began);
+        if age < Self::HALF {
+            Self { current: self.current.min(sample), ..self }
+        } else {
+            let previous = (age < MIN_WINDOW).then_some(self.current);
+            Self { previous, ..Self::new(now, sample) }
         }
-        if self.whole.is_none_or(|(_, min)| sample <= min) {
-            *self = Self { whole: Some((now, sample)), recent: None };
-        } else if self.recent.is_none_or(|(at, min)| sample <= min || is_old(at, MIN_WINDOW / 2))
-            && self.whole.is_some_and(|(at, _)| is_old(at, MIN_WINDOW / 2))
-        {
-            self.recent = Some((now, sample));
-        }
+    }
+
+    fn value(&self) -> Duration {
+        self.previous.map_or(self.current, |it| it.min(self.current))
     }
 }
 
@@ -54,7 +61,7 @@ impl Rtt {
             latest: Duration::ZERO,
             smoothed: None,
             variance: Duration::ZERO,
-            min: Min::default(),
+            min: None,
             ceiling,
         }
     }
@@ -62,15 +69,18 @@ impl Rtt {
     /// Takes the round trip of a chunk that was sent once (RFC 6298 §3).
     pub(super) fn on_sample(&mut self, now: Instant, sample: Duration) {
         self.latest = sample;
-        self.min.on_sample(now, sample);
+        self.min = Some(match self.min {
+            None => WindowedMin::new(now, sample),
+            Some(min) => min.with(now, sample),
+        });
         match self.smoothed {
             None => {
                 self.smoothed = Some(sample);
                 self.variance = sample / 2;
             }
             Some(smoothed) => {
-                self.variance = self.variance * 3 / 4 + smoothed.abs_diff(sample) / 4;
-                self.smoothed = Some(smoothed * 7 / 8 + sample / 8);
+                self.variance = self.variance - self.variance / 4 + smoothed.abs_diff(sample) / 4;
+                self.smoothed = Some(smoothed - smoothed / 8 + sample / 8);
             }
         }
     }
@@ -92,7 +102,7 @@ impl Rtt {
 
     /// The smallest sample of the last five minutes.
     pub(super) fn min(&self) -> Option<Duration> {
-        self.min.whole.map(|(_, min)| min)
+        self.min.map(|it| it.value())
     }
 
     /// RTO, before it is backed off.

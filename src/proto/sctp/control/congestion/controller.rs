@@ -31,7 +31,7 @@ pub(in super::super) struct Ack<'a> {
     pub(in super::super) rate: Option<RateSample>,
     /// Whether what was sent when the last round ended is acknowledged now.
     pub(in super::super) round_over: bool,
-    /// Whether the window was what kept more from being sent, at any time since the round began.
+    /// Whether the window or its pacing kept more from being sent, in this round or the last one.
     pub(in super::super) window_limited: bool,
     pub(in super::super) in_recovery: bool,
 }
@@ -75,4 +75,14 @@ pub(in super::super) trait Controller: std::fmt::Debug + Send {
 
     /// How many bytes may leave per second, once a round trip has been measured.
     fn pacing_rate(&self, rtt: &Rtt) -> Option<u64>;
+}
+
+/// The window before anything is known of the path (RFC 6928 §2).
+pub(super) fn initial_window(segment: usize) -> usize {
+    segment.saturating_mul(10).min(segment.saturating_mul(2).max(14_600))
+}
+
+/// `bytes` per `time`, in bytes per second.
+pub(super) fn rate_of(bytes: f64, time: Duration) -> u64 {
+    (bytes / time.max(Duration::from_micros(1)).as_secs_f64()) as u64
 }

@@ -13,8 +13,27 @@
 //!   is the lower one from then on. How the flight shrinks to it is a question for PRR.
 //! - [`Controller::on_timeout`] when the RTO fires, which ends a recovery as well.
 //! - [`Controller::undo`] once it turns out that nothing of the last recovery or timeout was lost.
+//!
+//! # The files
+//!
+//! | File | What it is |
+//! | --- | --- |
+//! | `controller` | the interface |
+//! | `loss_based` | what NewReno and CUBIC share: slow start, the response to a loss, undo |
+//! | `newreno`, `cubic` | how their windows grow |
+//! | `hystart` | the end of the first slow start |
+//! | `validation` | a window that is not used |
+//! | `bbr`, `bbr/model` | BBR: its phases; what it knows of the path |
 
+mod bbr;
 mod controller;
+mod cubic;
+mod hystart;
+mod loss_based;
+mod newreno;
+#[cfg(test)]
+mod pipe;
+mod validation;
 
 use super::super::config::CongestionControl;
 
@@ -22,10 +41,11 @@ pub(super) use self::controller::{Ack, Controller, Loss, Sent};
 
 /// `segment`: the payload bytes of a full packet (SMSS, PMDCS).
 pub(super) fn controller(kind: CongestionControl, segment: usize) -> Box<dyn Controller> {
-    _ = segment;
     match kind {
-        CongestionControl::Cubic | CongestionControl::NewReno | CongestionControl::Bbr => {
-            todo!("comes with the next commit")
+        CongestionControl::Cubic => Box::new(loss_based::LossBased::<cubic::Cubic>::new(segment)),
+        CongestionControl::NewReno => {
+            Box::new(loss_based::LossBased::<newreno::NewReno>::new(segment))
         }
+        CongestionControl::Bbr => Box::new(bbr::Bbr::new(segment)),
     }
 }

@@ -1,0 +1,94 @@
+//! CUBIC: after a loss the window returns to where the loss was, hesitates there, and goes on
+//! (RFC 9438).
+
+use std::time::{Duration, Instant};
+
+use super::loss_based::{Growth, Law};
+
+/// How fast the window grows, in segments per second³ (RFC 9438 §5).
+const C: f64 = 0.4;
+
+/// What a loss leaves of the window (β, RFC 9438 §4.6).
+const BETA: f64 = 0.7;
+
+/// By how many segments per round trip the estimate for Reno grows, so that it loses as often as Reno
+/// (α, RFC 9438 §4.3).
+const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
+
+/// Windows are in bytes, times in seconds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cubic {
+    /// The window before the last loss (cwnd_prior).
+    prior: f64,
+    /// The window to return to: a lower one if the last loss came before that was reached (W_max).
+    plateau: f64,
+    epoch: Option<Epoch>,
+    /// The time up to which the epoch has been counted.
+    counted_to: Option<Instant>,
+}
+
+/// The time since congestion avoidance began.
+#[derive(Debug, Clone)]
+struct Epoch {
+    elapsed: Duration,
+    plateau: f64,
+    /// How long the window takes to return to the plateau (K).
+    k: f64,
+    /// What the window of Reno would be (W_est).
+    reno: f64,
+}
+
+impl Epoch {
+    /// RFC 9438 §4.2. Without a plateau above the window, as after the first slow start or a timeout,
+    /// the window grows from where it is (§4.8, §4.10).
+    fn new(plateau: f64, growth: &Growth) -> Self {
+        let plateau = plateau.max(growth.window);
+        let k = ((plateau - growth.window) / growth.segment / C).cbrt();
+        Self { elapsed: Duration::ZERO, plateau, k, reno: growth.window }
+    }
+
+    /// W_cubic(t).
+    fn window_after(&self, elapsed: Duration, segment: f64) -> f64 {
+        C * (elapsed.as_secs_f64() - self.k).powi(3) * segment + self.plateau
+    }
+}
+
+impl Law for Cubic {
+    const DECREASE: f64 = BETA;
+    const LEAST: f64 = 2.0;
+
+    /// RFC 9438 §4.6, and §4.7: who loses before it is back makes room for others.
+    fn on_congestion(&mut self, window: f64) {
+        self.plateau = if window < self.plateau { window * (1.0 + BETA) / 2.0 } else { window };
+        self.prior = window;
+        self.epoch = None;
+    }
+
+    /// RFC 9438 §4.8.
+    fn on_timeout(&mut self) {
+        self.plateau = 0.0;
+    }
+
+    /// RFC 9438 §5.8.
+    fn pause(&mut self, now: Instant) {
+        self.counted_to = Some(now);
+    }
+
+    fn grow(&mut self, growth: &Growth) -> f64 {
+        let &Growth { now, window, segment, bytes, smoothed } = growth;
+        let since = self.counted_to.replace(now).unwrap_or(now);
+        let epoch = self.epoch.get_or_insert_with(|| Epoch::new(self.plateau, growth));
+        epoch.elapsed = epoch.elapsed.saturating_add(now.saturating_duration_since(since));
+        let acknowledged = (bytes / window).min(1.0);
+
+        let alpha = if epoch.reno < self.prior { ALPHA } else { 1.0 };
+        epoch.reno += alpha * segment * acknowledged;
+        if epoch.window_after(epoch.elapsed, segment) < epoch.reno {
+            return window.max(epoch.reno);
+        }
+        let target = epoch
+            .window_after(epoch.elapsed.saturating_add(smoothed), segment)
+            .clamp(window, window * 1.5);
+        window + (target - window) * acknowledged
+    }
+}

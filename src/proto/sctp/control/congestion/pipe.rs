@@ -1,0 +1,1 @@
+//! A bottleneck for tests.
