@@ -63,3 +63,73 @@ fn bytes(len: usize) -> i64 {
 fn in_time(rate: u64, time: Duration) -> i64 {
     (rate as f64 * time.as_secs_f64()).min((i64::MAX / 4) as f64) as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::sctp::testing::start;
+
+    fn rtt(round_trip: Duration) -> Rtt {
+        let mut rtt = Rtt::new(Duration::from_secs(5));
+        rtt.on_sample(start(), round_trip);
+        rtt
+    }
+
+    /// Sends for a second as fast as the pacer lets it. Returns the packets and the waits.
+    fn send(rate: u64) -> (usize, usize) {
+        let (mut pacer, rtt) = (Pacer::new(1000), rtt(Duration::from_millis(50)));
+        let begin = start();
+        let (mut now, mut packets, mut waits) = (begin, 0, 0);
+        while now < begin + Duration::from_secs(1) {
+            match pacer.wait(now, Some(rate), &rtt) {
+                None => {
+                    pacer.on_sent(1000);
+                    packets += 1;
+                }
+                Some(at) => {
+                    now = at;
+                    waits += 1;
+                }
+            }
+        }
+        (packets, waits)
+    }
+
+    #[test]
+    fn packets_leave_at_the_rate_in_portions_of_a_millisecond_or_two_segments() {
+        for rate in [10_000, 1_000_000, 100_000_000] {
+            let (packets, waits) = send(rate);
+            let expected = rate as usize / 1000;
+            let most = expected + expected / 20 + 13;
+            assert!((expected - expected / 100..=most).contains(&packets), "{packets}");
+            assert!(waits <= 1002 && waits <= packets / 2 + 1, "{waits} waits at {rate}");
+        }
+    }
+
+    #[test]
+    fn a_burst_after_a_pause_is_bounded() {
+        let (mut pacer, rtt) = (Pacer::new(1000), rtt(Duration::from_millis(50)));
+        let mut now = start();
+        for _ in 0..3 {
+            now += Duration::from_secs(60);
+            let mut burst = 0;
+            while pacer.wait(now, Some(100_000), &rtt).is_none() {
+                pacer.on_sent(1000);
+                burst += 1;
+            }
+            assert_eq!(burst, 10);
+        }
+    }
+
+    #[test]
+    fn nothing_waits_on_a_local_path_or_before_the_path_is_known() {
+        let unknown = Rtt::new(Duration::from_secs(5));
+        for rtt in [rtt(Duration::from_micros(300)), unknown] {
+            let mut pacer = Pacer::new(1000);
+            for _ in 0..1000 {
+                assert_eq!(pacer.wait(start(), Some(1000), &rtt), None);
+                pacer.on_sent(1000);
+            }
+        }
+    }
+}

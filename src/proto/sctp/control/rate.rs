@@ -25,8 +25,6 @@ pub(super) struct RateSample {
     /// What was delivered in [`Self::interval`].
     pub(super) delivered: u64,
     pub(super) interval: Duration,
-    /// What had been delivered when the chunk was sent which the sample is of.
-    pub(super) prior_delivered: u64,
     /// Whether the application had too little to send, so that the path may be faster.
     pub(super) app_limited: bool,
 }
@@ -129,9 +127,93 @@ impl DeliveryRate {
         let rate = is_valid.then_some(RateSample {
             delivered: self.delivered - state.delivered,
             interval,
-            prior_delivered: state.delivered,
             app_limited: state.app_limited,
         });
         Delivery { rate, round_over }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::sctp::testing::start;
+
+    const RTT: Duration = Duration::from_millis(50);
+
+    fn at(ms: u64) -> Instant {
+        start_of_test() + Duration::from_millis(ms)
+    }
+
+    fn start_of_test() -> Instant {
+        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        *START.get_or_init(start)
+    }
+
+    /// A packet each millisecond, acknowledged 50 ms later.
+    #[test]
+    fn a_sample_is_the_rate_at_which_the_path_delivers() {
+        let mut rate = DeliveryRate::default();
+        let mut states = Vec::new();
+        for ms in 0..200 {
+            states.push(rate.on_sent(at(ms), if ms == 0 { 0 } else { 1000 }));
+            if ms >= 50 {
+                let state = states[ms as usize - 50];
+                rate.on_acked(at(ms), 1000, at(ms - 50), state);
+                let delivery = rate.on_ack(at(ms), Some(RTT));
+                if ms >= 110 {
+                    let sample = delivery.rate.unwrap();
+                    let per_second = sample.delivered as f64 / sample.interval.as_secs_f64();
+                    assert!((per_second / 1e6 - 1.0).abs() < 0.05, "{per_second} B/s");
+                    assert!(!sample.app_limited);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn acknowledgements_that_arrive_together_do_not_show_a_faster_path() {
+        let mut rate = DeliveryRate::default();
+        let states: Vec<_> = (0..50).map(|ms| rate.on_sent(at(ms), ms as usize * 1000)).collect();
+        for (ms, state) in (0..).zip(states) {
+            rate.on_acked(at(100), 1000, at(ms), state);
+        }
+        let sample = rate.on_ack(at(100), Some(RTT)).rate.unwrap();
+        assert_eq!((sample.delivered, sample.interval), (50_000, Duration::from_millis(100)));
+    }
+
+    #[test]
+    fn what_is_sent_while_the_application_has_little_is_marked() {
+        let mut rate = DeliveryRate::default();
+        let first = rate.on_sent(at(0), 0);
+        rate.on_app_limited(1000);
+        let second = rate.on_sent(at(1), 1000);
+        rate.on_acked(at(50), 1000, at(0), first);
+        assert!(!rate.on_ack(at(50), Some(RTT)).rate.unwrap().app_limited);
+        rate.on_acked(at(51), 1000, at(1), second);
+        assert!(rate.on_ack(at(51), Some(RTT)).rate.unwrap().app_limited);
+        let third = rate.on_sent(at(52), 0);
+        rate.on_acked(at(102), 1000, at(52), third);
+        assert!(!rate.on_ack(at(102), Some(RTT)).rate.unwrap().app_limited);
+    }
+
+    #[test]
+    fn a_round_is_over_when_something_is_acknowledged_that_was_sent_in_it() {
+        let mut rate = DeliveryRate::default();
+        let (first, second) = (rate.on_sent(at(0), 0), rate.on_sent(at(0), 1000));
+        rate.on_acked(at(50), 1000, at(0), first);
+        assert!(rate.on_ack(at(50), Some(RTT)).round_over);
+        let third = rate.on_sent(at(50), 1000);
+        rate.on_acked(at(51), 1000, at(0), second);
+        assert!(!rate.on_ack(at(51), Some(RTT)).round_over);
+        rate.on_acked(at(100), 1000, at(50), third);
+        assert!(rate.on_ack(at(100), Some(RTT)).round_over);
+    }
+
+    #[test]
+    fn an_interval_shorter_than_a_round_trip_is_no_sample() {
+        let mut rate = DeliveryRate::default();
+        let state = rate.on_sent(at(0), 0);
+        rate.on_acked(at(3), 1000, at(0), state);
+        assert!(rate.on_ack(at(3), Some(RTT)).rate.is_none());
     }
 }

@@ -17,7 +17,6 @@ const MIN_WINDOW: Duration = Duration::from_secs(300);
 /// The estimate for one path.
 #[derive(Debug, Clone)]
 pub(super) struct Rtt {
-    latest: Duration,
     smoothed: Option<Duration>,
     variance: Duration,
     min: Option<WindowedMin>,
@@ -57,18 +56,11 @@ impl WindowedMin {
 impl Rtt {
     /// `ceiling`: of [`Self::timeout`].
     pub(super) fn new(ceiling: Duration) -> Self {
-        Self {
-            latest: Duration::ZERO,
-            smoothed: None,
-            variance: Duration::ZERO,
-            min: None,
-            ceiling,
-        }
+        Self { smoothed: None, variance: Duration::ZERO, min: None, ceiling }
     }
 
     /// Takes the round trip of a chunk that was sent once (RFC 6298 §3).
     pub(super) fn on_sample(&mut self, now: Instant, sample: Duration) {
-        self.latest = sample;
         self.min = Some(match self.min {
             None => WindowedMin::new(now, sample),
             Some(min) => min.with(now, sample),
@@ -85,19 +77,9 @@ impl Rtt {
         }
     }
 
-    /// The last sample, if there was one.
-    pub(super) fn latest(&self) -> Option<Duration> {
-        self.smoothed.map(|_| self.latest)
-    }
-
     /// SRTT, once there is a sample.
     pub(super) fn smoothed(&self) -> Option<Duration> {
         self.smoothed
-    }
-
-    /// RTTVAR; zero before the first sample.
-    pub(super) fn variance(&self) -> Duration {
-        self.variance
     }
 
     /// The smallest sample of the last five minutes.
@@ -112,5 +94,50 @@ impl Rtt {
             Some(smoothed) => smoothed.saturating_add(self.variance.saturating_mul(4)),
         };
         timeout.max(MIN_TIMEOUT).min(self.ceiling)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::sctp::testing::start;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn the_timeout_follows_the_formula_between_its_least_and_its_ceiling() {
+        let mut rtt = Rtt::new(ms(1500));
+        assert_eq!(rtt.timeout(), ms(1000));
+        rtt.on_sample(start(), ms(200));
+        assert_eq!((rtt.smoothed(), rtt.variance), (Some(ms(200)), ms(100)));
+        assert_eq!(rtt.timeout(), ms(600));
+        rtt.on_sample(start(), ms(280));
+        assert_eq!((rtt.smoothed(), rtt.variance), (Some(ms(210)), ms(95)));
+        assert_eq!(rtt.timeout(), ms(590));
+        rtt.on_sample(start(), ms(9000));
+        assert_eq!(rtt.timeout(), ms(1500));
+        for _ in 0..200 {
+            rtt.on_sample(start(), ms(1));
+        }
+        assert_eq!(rtt.timeout(), ms(100));
+    }
+
+    #[test]
+    fn the_smallest_round_trip_is_forgotten_after_five_minutes() {
+        let mut rtt = Rtt::new(ms(5000));
+        let mut now = start();
+        rtt.on_sample(now, ms(10));
+        for _ in 0..28 {
+            now += ms(10_000);
+            rtt.on_sample(now, ms(50));
+            assert_eq!(rtt.min(), Some(ms(10)));
+        }
+        for _ in 0..4 {
+            now += ms(10_000);
+            rtt.on_sample(now, ms(50));
+        }
+        assert_eq!(rtt.min(), Some(ms(50)));
     }
 }

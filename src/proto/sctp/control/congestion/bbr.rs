@@ -168,6 +168,11 @@ impl Bbr {
                 self.model.lower_long(in_flight, self.window);
                 self.end_probe(now);
             }
+            // What the probe lost is known a round trip later.
+            Phase::Down if lost_too_much && self.rounds_in_phase <= 2 => {
+                self.model.lower_long(in_flight, self.window);
+                self.model.lower_short(round, self.window);
+            }
             Phase::Up => {
                 if let Some(long) = &mut self.model.bounds.long_flight
                     && in_flight * FULL_GROWTH >= *long
@@ -322,5 +327,40 @@ impl Controller for Bbr {
         let least =
             if self.is_full { 0.0 } else { rate_of(STARTUP * self.initial, smoothed) as f64 };
         Some(paced.max(least) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pipe::Pipe;
+    use super::*;
+    use crate::proto::sctp::CongestionControl;
+
+    #[test]
+    fn a_timeout_leaves_four_segments_and_its_undoing_restores_the_window() {
+        let now = crate::proto::sctp::testing::start();
+        let mut bbr = Bbr::new(1000);
+        bbr.on_timeout(now, 10_000);
+        bbr.on_timeout(now, 4_000);
+        assert_eq!(bbr.window(), 4_000);
+        bbr.undo();
+        assert_eq!(bbr.window(), 10_000);
+    }
+
+    #[test]
+    fn a_path_that_becomes_faster_or_slower_is_followed() {
+        let mut pipe = Pipe::new(50);
+        pipe.rate = 1e6;
+        pipe.add(CongestionControl::Bbr, Duration::ZERO, None);
+        pipe.run(Duration::from_secs(10));
+        pipe.rate = 5e6;
+        pipe.run(Duration::from_secs(20));
+        let faster = pipe.measure(Duration::from_secs(10))[0];
+        assert!(faster > 4_400.0, "{faster:.0} kB/s");
+        pipe.rate = 1e6;
+        pipe.run(Duration::from_secs(20));
+        let slower = pipe.measure(Duration::from_secs(10))[0];
+        assert!(slower > 900.0, "{slower:.0} kB/s");
+        assert!(pipe.queued() < 128.0 * 1024.0, "{} bytes are queued", pipe.queued());
     }
 }

@@ -9,8 +9,6 @@ use super::super::rtt::Rtt;
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Sent {
     pub(in super::super) now: Instant,
-    /// What the packet carries.
-    pub(in super::super) bytes: usize,
     /// What was in flight before it.
     pub(in super::super) in_flight: usize,
 }
@@ -39,11 +37,8 @@ pub(in super::super) struct Ack<'a> {
 /// The loss that begins a recovery.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Loss {
-    pub(in super::super) now: Instant,
     /// What was in flight, the lost bytes included.
     pub(in super::super) in_flight: usize,
-    /// What has been taken for lost so far.
-    pub(in super::super) lost: usize,
 }
 
 /// A congestion controller. All sizes are in payload bytes of DATA chunks.
@@ -79,6 +74,7 @@ pub(in super::super) trait Controller: std::fmt::Debug + Send {
 
 /// The window before anything is known of the path (RFC 6928 §2).
 pub(super) fn initial_window(segment: usize) -> usize {
+    let segment = segment.max(1);
     segment.saturating_mul(10).min(segment.saturating_mul(2).max(14_600))
 }
 

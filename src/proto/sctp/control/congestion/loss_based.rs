@@ -196,3 +196,242 @@ impl<L: Law> Controller for LossBased<L> {
         Some(rate_of(self.state.window * gain, rtt.smoothed()?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::rate::RateSample;
+    use super::super::cubic::Cubic;
+    use super::super::newreno::NewReno;
+    use super::*;
+    use crate::proto::sctp::testing::start;
+
+    const SEGMENT: usize = 1000;
+
+    /// A sender with a full window, on a path of 100 ms.
+    struct Sender<L> {
+        controller: LossBased<L>,
+        rtt: Rtt,
+        now: Instant,
+    }
+
+    impl<L: Law> Sender<L> {
+        fn new() -> Self {
+            let mut rtt = Rtt::new(Duration::from_secs(5));
+            rtt.on_sample(start(), Duration::from_millis(100));
+            Self { controller: LossBased::new(SEGMENT), rtt, now: start() }
+        }
+
+        fn segments(&self) -> f64 {
+            self.controller.state.window / SEGMENT as f64
+        }
+
+        /// A round in which the whole window is acknowledged, segment by segment.
+        fn round(&mut self, round_trip: Duration) {
+            let in_flight = self.controller.window();
+            let count = in_flight / SEGMENT;
+            for number in 1..=count {
+                self.now += Duration::from_millis(100) / count as u32;
+                let ack = self.ack(SEGMENT, in_flight, round_trip, number == count);
+                self.controller.on_ack(&ack);
+            }
+        }
+
+        fn ack(
+            &self,
+            bytes: usize,
+            in_flight: usize,
+            round_trip: Duration,
+            round_over: bool,
+        ) -> Ack<'static> {
+            let rtt = Box::leak(Box::new(self.rtt.clone()));
+            Ack {
+                now: self.now,
+                bytes,
+                lost: 0,
+                in_flight,
+                rtt,
+                round_trip: Some(round_trip),
+                rate: None::<RateSample>,
+                round_over,
+                window_limited: true,
+                in_recovery: false,
+            }
+        }
+
+        fn lose(&mut self) {
+            let in_flight = self.controller.window();
+            self.controller.on_loss(&Loss { in_flight });
+            self.controller.on_recovery_over(self.now);
+        }
+    }
+
+    const RTT: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn slow_start_doubles_the_window_each_round() {
+        let mut sender = Sender::<NewReno>::new();
+        for expected in [10.0, 20.0, 40.0, 80.0] {
+            assert_eq!(sender.segments(), expected);
+            sender.round(RTT);
+        }
+    }
+
+    #[test]
+    fn newreno_halves_the_window_and_adds_a_segment_per_round() {
+        let mut sender = Sender::<NewReno>::new();
+        sender.round(RTT);
+        sender.round(RTT);
+        sender.lose();
+        assert_eq!(sender.segments(), 20.0);
+        assert_eq!(sender.controller.slow_start_threshold(), Some(20 * SEGMENT));
+        for _ in 0..5 {
+            sender.round(RTT);
+        }
+        assert!((sender.segments() - 25.0).abs() < 0.5, "{}", sender.segments());
+    }
+
+    #[test]
+    fn cubic_returns_to_the_plateau_in_the_time_of_its_formula() {
+        let mut sender = Sender::<Cubic>::new();
+        for _ in 0..5 {
+            sender.round(RTT);
+        }
+        assert_eq!(sender.segments(), 320.0);
+        sender.lose();
+        assert!((sender.segments() - 224.0).abs() < 0.1);
+        // K = ∛((320 − 224) / 0.4) = 6.2 s; the window is flat around it, and grows again behind it.
+        let mut windows = Vec::new();
+        for _ in 0..100 {
+            sender.round(RTT);
+            windows.push(sender.segments());
+        }
+        assert!((windows[30] - 306.0).abs() < 6.0, "{}", windows[30]);
+        assert!((windows[61] - 320.0).abs() < 2.0, "{}", windows[61]);
+        assert!((windows[99] - 342.0).abs() < 6.0, "{}", windows[99]);
+    }
+
+    #[test]
+    fn cubic_does_not_grow_slower_than_reno_on_a_short_path() {
+        let mut sender = Sender::<Cubic>::new();
+        sender.lose();
+        assert!((sender.segments() - 7.0).abs() < 0.1);
+        for _ in 0..12 {
+            sender.round(RTT);
+        }
+        // 7 + 0.53 a round up to the 10 before the loss, then one a round.
+        assert!(sender.segments() > 13.0, "{}", sender.segments());
+    }
+
+    #[test]
+    fn cubic_makes_room_if_it_loses_before_it_is_back() {
+        let mut sender = Sender::<Cubic>::new();
+        for _ in 0..3 {
+            sender.round(RTT);
+        }
+        sender.lose();
+        sender.lose();
+        // 80, then 56: the plateau is 56 × 0.85.
+        sender.round(RTT);
+        let plateau = sender.segments();
+        for _ in 0..20 {
+            sender.round(RTT);
+        }
+        assert!(plateau < 42.0 && sender.segments() < 52.0, "{plateau}, {}", sender.segments());
+    }
+
+    #[test]
+    fn slow_start_ends_some_rounds_after_the_round_trip_has_grown() {
+        let mut sender = Sender::<Cubic>::new();
+        sender.round(RTT);
+        sender.round(RTT + Duration::from_millis(13));
+        let conservative = sender.segments();
+        sender.round(RTT + Duration::from_millis(13));
+        assert!((sender.segments() / conservative - 1.25).abs() < 0.05);
+        for _ in 0..5 {
+            sender.round(RTT + Duration::from_millis(13));
+        }
+        let threshold = sender.controller.slow_start_threshold();
+        assert!(threshold.is_some(), "slow start goes on");
+    }
+
+    #[test]
+    fn slow_start_goes_on_if_the_round_trip_shrinks_again() {
+        let mut sender = Sender::<Cubic>::new();
+        sender.round(RTT);
+        sender.round(RTT + Duration::from_millis(13));
+        sender.round(RTT);
+        let before = sender.segments();
+        sender.round(RTT);
+        assert_eq!(sender.segments(), 2.0 * before.floor() + before.fract());
+    }
+
+    #[test]
+    fn undo_restores_what_was_before_the_loss_or_the_timeouts() {
+        let mut sender = Sender::<Cubic>::new();
+        sender.round(RTT);
+        sender.lose();
+        sender.controller.undo();
+        assert_eq!(sender.segments(), 20.0);
+        assert_eq!(sender.controller.slow_start_threshold(), None);
+
+        for _ in 0..3 {
+            let in_flight = sender.controller.window();
+            sender.controller.on_timeout(sender.now, in_flight);
+        }
+        assert_eq!(sender.controller.window(), SEGMENT);
+        assert_eq!(sender.controller.slow_start_threshold(), Some(14 * SEGMENT));
+        sender.controller.undo();
+        assert_eq!(sender.segments(), 20.0);
+        sender.controller.undo();
+        assert_eq!(sender.segments(), 20.0);
+    }
+
+    #[test]
+    fn what_a_timeout_took_for_lost_is_sent_again_in_slow_start() {
+        let mut sender = Sender::<NewReno>::new();
+        sender.round(RTT);
+        sender.controller.on_timeout(sender.now, 20 * SEGMENT);
+        for _ in 0..3 {
+            let window = sender.controller.window();
+            let mut ack = sender.ack(window, window, RTT, true);
+            (ack.in_recovery, ack.window_limited) = (true, false);
+            sender.controller.on_ack(&ack);
+        }
+        assert_eq!(sender.segments(), 8.0);
+    }
+
+    #[test]
+    fn a_window_that_is_not_used_does_not_grow_and_shrinks_from_what_is_used() {
+        let mut sender = Sender::<NewReno>::new();
+        for _ in 0..4 {
+            sender.round(RTT);
+        }
+        assert_eq!(sender.segments(), 160.0);
+        for _ in 0..40 {
+            sender.now += RTT;
+            let mut ack = sender.ack(20 * SEGMENT, 20 * SEGMENT, RTT, true);
+            ack.window_limited = false;
+            sender.controller.on_ack(&ack);
+        }
+        assert_eq!(sender.segments(), 160.0);
+        let loss = Loss { in_flight: 20 * SEGMENT };
+        sender.controller.on_loss(&loss);
+        assert_eq!(sender.segments(), 10.0);
+    }
+
+    #[test]
+    fn a_window_that_is_not_used_is_halved_after_five_minutes() {
+        let mut sender = Sender::<NewReno>::new();
+        for _ in 0..4 {
+            sender.round(RTT);
+        }
+        let mut after = |seconds| {
+            sender.now += Duration::from_secs(seconds);
+            sender.controller.on_sent(&Sent { now: sender.now, in_flight: 0 });
+            sender.segments()
+        };
+        assert_eq!(after(290), 160.0);
+        assert_eq!(after(20), 80.0);
+        assert_eq!(after(36_000), 10.0);
+    }
+}

@@ -49,3 +49,106 @@ pub(super) fn controller(kind: CongestionControl, segment: usize) -> Box<dyn Con
         CongestionControl::Bbr => Box::new(bbr::Bbr::new(segment)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::pacing::Pacer;
+    use super::super::rate::DeliveryRate;
+    use super::super::rtt::Rtt;
+    use super::*;
+    use crate::proto::sctp::testing::start;
+
+    /// Numbers as an attacker or a clock that jumps would choose them.
+    struct Extremes(u64);
+
+    impl Extremes {
+        fn next(&mut self) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0
+        }
+
+        fn bytes(&mut self) -> usize {
+            let any = self.next();
+            match any % 6 {
+                0 => 0,
+                1 => 1,
+                2 => u32::MAX as usize,
+                3 => usize::MAX,
+                _ => (any >> 40) as usize % 100_000,
+            }
+        }
+
+        fn time(&mut self) -> Duration {
+            let any = self.next();
+            match any % 6 {
+                0 => Duration::ZERO,
+                1 => Duration::from_nanos(1),
+                2 => Duration::from_secs(86_400),
+                3 => Duration::MAX,
+                _ => Duration::from_micros(any >> 44),
+            }
+        }
+    }
+
+    #[test]
+    fn no_input_makes_a_controller_panic_or_close_its_window() {
+        use CongestionControl::{Bbr, Cubic, NewReno};
+        for seed in 1..=20 {
+            for (kind, segment) in [(Cubic, 1152), (NewReno, 1), (Bbr, 1152), (Cubic, 0), (Bbr, 0)]
+            {
+                let mut any = Extremes(seed * 0x9E37_79B9);
+                let mut controller = controller(kind, segment);
+                let mut rate = DeliveryRate::default();
+                let mut rtt = Rtt::new(Duration::from_secs(5));
+                let mut pacer = Pacer::new(segment);
+                let mut now = start();
+                let mut states = vec![(now, rate.on_sent(now, 0))];
+                for _ in 0..500 {
+                    let step = any.time();
+                    now = now.checked_add(step.min(Duration::from_secs(86_400))).unwrap_or(now);
+                    let at = if any.next().is_multiple_of(8) { start() } else { now };
+                    match any.next() % 7 {
+                        0 | 1 => {
+                            let (bytes, in_flight) = (any.bytes(), any.bytes());
+                            states.push((at, rate.on_sent(at, in_flight)));
+                            controller.on_sent(&Sent { now: at, in_flight });
+                            pacer.on_sent(bytes);
+                        }
+                        2 => controller.on_loss(&Loss { in_flight: any.bytes() }),
+                        3 if any.next().is_multiple_of(3) => controller.on_timeout(at, any.bytes()),
+                        3 => controller.undo(),
+                        4 if any.next().is_multiple_of(2) => controller.on_recovery_over(at),
+                        _ => {
+                            let bytes = any.bytes();
+                            let sample = any.time();
+                            rtt.on_sample(at, sample);
+                            let (sent_at, state) = states[any.next() as usize % states.len()];
+                            rate.on_acked(at, bytes, sent_at, state);
+                            let delivery = rate.on_ack(at, rtt.min());
+                            controller.on_ack(&Ack {
+                                now: at,
+                                bytes,
+                                lost: any.bytes(),
+                                in_flight: any.bytes(),
+                                rtt: &rtt,
+                                round_trip: (any.next().is_multiple_of(2)).then_some(sample),
+                                rate: delivery.rate,
+                                round_over: any.next().is_multiple_of(2),
+                                window_limited: any.next().is_multiple_of(2),
+                                in_recovery: any.next().is_multiple_of(4),
+                            });
+                        }
+                    }
+                    assert!(controller.window() >= segment.max(1), "{kind:?}, seed {seed}");
+                    let pace = controller.pacing_rate(&rtt);
+                    let wait = pacer.wait(at, pace, &rtt);
+                    assert!(wait.is_none_or(|until| until <= at + Duration::from_secs(1)));
+                }
+            }
+        }
+    }
+}

@@ -147,10 +147,10 @@ impl Model {
         self.bounds.short_flight = Some(round.delivered.max(short_flight * BETA));
     }
 
-    /// A probe lost too much.
-    pub(super) fn lower_long(&mut self, in_flight: f64, target: f64) {
-        self.bounds.long_flight =
-            Some(in_flight.min(self.bounds.long_flight.unwrap_or(f64::MAX)).max(target * BETA));
+    /// A probe lost too much, with so much in flight.
+    pub(super) fn lower_long(&mut self, in_flight: f64, window: f64) {
+        let least = self.window_for(1.0).min(window) * BETA;
+        self.bounds.long_flight = Some(in_flight.max(least));
     }
 
     /// A probe begins: what was too much before it may not be so any more.
