@@ -138,6 +138,16 @@ describe('transport.produceData() on a DirectTransport', () => {
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
   });
 
+  test('produceData() takes one argument, so that map() may call it', async () => {
+    const options = [{ label: 'a' }, { label: 'b' }, { label: 'c' }];
+    const produceData = transport.produceData.bind(transport) as (
+      ...args: unknown[]
+    ) => Promise<types.DataProducer>;
+    const made = await Promise.all(options.map(produceData));
+    expect(made.map(({ label }) => label)).toEqual(['a', 'b', 'c']);
+    expect(await produceData({}, true)).toMatchObject({ paused: false });
+  });
+
   test('produceData({ id }) accepts the id of a closed DataProducer', async () => {
     const { id } = await transport.produceData();
     (await transport.produceData()).close();

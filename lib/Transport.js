@@ -22,6 +22,13 @@ const validate = require('./options/validate');
 /** @type {Bitrates} */
 const UNLIMITED = {};
 
+/**
+ * Like `produceData()`, for the far end of `pipeToRouter()`: the original may be paused.
+ *
+ * @type {(transport: Transport<any, any, any>, options: import('..').DataProducerOptions, originPaused: boolean) => Promise<DataProducer<any>>}
+ */
+let producePiped;
+
 const SEE_PIPE = 'see pipeToRouter()';
 
 /**
@@ -50,6 +57,11 @@ class Transport extends Entity {
   #dataProducers;
   /** @type {Readonly<Bitrates>} */
   #bitrates = UNLIMITED;
+
+  static {
+    producePiped = (transport, options, originPaused) =>
+      transport.#produceData(options, originPaused);
+  }
 
   /**
    * @param {import('./Core').Core<Native>} core
@@ -114,37 +126,10 @@ class Transport extends Entity {
   /**
    * @template {AppData} [P=AppData]
    * @param {import('..').DataProducerOptions<P>} [options]
-   * @param {boolean} [originPaused] - for `pipeToRouter()`: whether the original is paused.
    * @returns {Promise<DataProducer<P>>}
    */
-  async produceData(options, originPaused = false) {
-    const method = 'transport.produceData';
-    const maxMessageSize = this.#checkData(method);
-    const { given, appData } = validate.options(options);
-    const direct = this.#type === 'direct';
-    const parsed = parseDataProducerOptions(given, direct, originPaused);
-    const maxBufferedAmount = parseMaxBufferedAmount(given);
-
-    return this.#core.create(
-      method,
-      'dataProducer',
-      (native, requestId) =>
-        native.produceData(requestId, JSON.stringify(parsed), maxBufferedAmount, maxMessageSize),
-      (core, /** @type {import('./answers').CreatedAnswer} */ { id }) => {
-        /** @type {import('..').DataProducerType} */
-        const type = direct ? 'direct' : 'sctp';
-        const dataProducer = new DataProducer(
-          core,
-          Object.assign(parsed, { id, type, maxMessageSize }),
-          appData,
-        );
-
-        this.#dataProducers.set(id, dataProducer);
-        core.onClosed(() => this.#dataProducers.take(id));
-        emitOnObserver(this, 'newdataproducer', dataProducer);
-        return dataProducer;
-      },
-    );
+  async produceData(options) {
+    return this.#produceData(options, false);
   }
 
   /**
@@ -190,6 +175,42 @@ class Transport extends Entity {
   async enableTraceEvent(types) {
     checkTraceEventTypes(types);
     this.#core.check('transport.enableTraceEvent');
+  }
+
+  /**
+   * @template {AppData} [P=AppData]
+   * @param {import('..').DataProducerOptions<P> | undefined} options
+   * @param {boolean} originPaused - for `pipeToRouter()`: whether the original is paused.
+   * @returns {Promise<DataProducer<P>>}
+   */
+  async #produceData(options, originPaused) {
+    const method = 'transport.produceData';
+    const maxMessageSize = this.#checkData(method);
+    const { given, appData } = validate.options(options);
+    const direct = this.#type === 'direct';
+    const parsed = parseDataProducerOptions(given, direct, originPaused);
+    const maxBufferedAmount = parseMaxBufferedAmount(given);
+
+    return this.#core.create(
+      method,
+      'dataProducer',
+      (native, requestId) =>
+        native.produceData(requestId, JSON.stringify(parsed), maxBufferedAmount, maxMessageSize),
+      (core, /** @type {import('./answers').CreatedAnswer} */ { id }) => {
+        /** @type {import('..').DataProducerType} */
+        const type = direct ? 'direct' : 'sctp';
+        const dataProducer = new DataProducer(
+          core,
+          Object.assign(parsed, { id, type, maxMessageSize }),
+          appData,
+        );
+
+        this.#dataProducers.set(id, dataProducer);
+        core.onClosed(() => this.#dataProducers.take(id));
+        emitOnObserver(this, 'newdataproducer', dataProducer);
+        return dataProducer;
+      },
+    );
   }
 
   /**
@@ -247,3 +268,4 @@ function emitBoth(transport, event, arg) {
 
 exports.Transport = Transport;
 exports.emitBoth = emitBoth;
+exports.producePiped = producePiped;

@@ -3,6 +3,7 @@
 const { isIPv4 } = require('node:net');
 
 const { coreOf } = require('./Entity');
+const { producePiped } = require('./Transport');
 const { NotFoundError } = require('./errors');
 const { isUnspecified } = require('./options/address');
 
@@ -41,21 +42,18 @@ const pairs = new WeakMap();
 async function pipeDataProducer({ dataProducer, from, to, keepId, ...setup }) {
   const [here, there] = await transportsBetween(from, to, setup);
   const pipeDataConsumer = await here.consumeData({ dataProducerId: dataProducer.id });
-  const pipeDataProducer = await there
-    .produceData(
-      {
-        id: keepId ? dataProducer.id : undefined,
-        sctpStreamParameters: pipeDataConsumer.sctpStreamParameters,
-        label: pipeDataConsumer.label,
-        protocol: pipeDataConsumer.protocol,
-        appData: dataProducer.appData,
-      },
-      pipeDataConsumer.dataProducerPaused,
-    )
-    .catch((error) => {
-      pipeDataConsumer.close();
-      throw error;
-    });
+  const options = {
+    id: keepId ? dataProducer.id : undefined,
+    sctpStreamParameters: pipeDataConsumer.sctpStreamParameters,
+    label: pipeDataConsumer.label,
+    protocol: pipeDataConsumer.protocol,
+    appData: dataProducer.appData,
+  };
+  const { dataProducerPaused } = pipeDataConsumer;
+  const pipeDataProducer = await producePiped(there, options, dataProducerPaused).catch((error) => {
+    pipeDataConsumer.close();
+    throw error;
+  });
 
   if (dataProducer.closed || pipeDataConsumer.closed || pipeDataProducer.closed) {
     pipeDataConsumer.close();
