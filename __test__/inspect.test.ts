@@ -110,3 +110,19 @@ test('does not throw for objects that only inherit from an entity', () => {
   }
   expect(() => inspect(prototype)).not.toThrow();
 });
+
+test('behind a Proxy of an object whose own inspect method looks behind another Proxy', () => {
+  const { router, directTransport } = objects;
+  const other = new Proxy(directTransport, {});
+  const { [inspect.custom]: shown } = Object.getPrototypeOf(router) as any;
+  Object.defineProperty(router, inspect.custom, {
+    value(this: typeof router, ...args: unknown[]): unknown {
+      expect(JSON.parse(JSON.stringify(other))).toMatchObject({ id: directTransport.id });
+      return shown.apply(this, args);
+    },
+  });
+  expect(JSON.parse(JSON.stringify(new Proxy(router, {})))).toEqual({
+    id: router.id,
+    closed: false,
+  });
+});

@@ -223,6 +223,9 @@ class Entity extends EnhancedEventEmitter {
     /** @type {Entity<any, any, any> | undefined} */
     let target;
 
+    // The target may itself look behind another Proxy, in a method that the application has replaced.
+    const outer = onInspect;
+
     // Only inspect() looks behind a Proxy. It calls the method of the target first, also behind two or three Proxies.
     onInspect = (entity) => {
       target ??= entity;
@@ -230,7 +233,7 @@ class Entity extends EnhancedEventEmitter {
     try {
       inspect(value, { showProxy: true, depth: 2 });
     } finally {
-      onInspect = undefined;
+      onInspect = outer;
     }
     return target;
   }
