@@ -605,8 +605,8 @@ export type TransportListenInfo = {
   /** WebRtcTransports and WebRtcServers accept both; other transports accept only 'udp'. */
   protocol: TransportProtocol;
   /**
-   * The IPv4 or IPv6 address to bind, without a zone. 0.0.0.0 and :: are all addresses of this host; each peer is
-   * answered from the one that it uses.
+   * The IPv4 or IPv6 address to bind, without a zone; ::ffff:192.0.2.1 is 192.0.2.1. 0.0.0.0 and :: are all addresses of
+   * this host; each peer is answered from the one that it uses.
    */
   ip: string;
   /**
@@ -614,8 +614,8 @@ export type TransportListenInfo = {
    * `ip`, or for 0.0.0.0 and :: the addresses of this host's interfaces when the socket is bound: at most 16 (of :: the
    * IPv6 ones first), loopback and link-local IPv4 ones only if there are no others, link-local IPv6 ones never.
    *
-   * Several addresses for one port: several `listenInfos` with the same `protocol`, `ip` and `port`. They share one
-   * socket, which has the other options of the first of them.
+   * Several addresses for one port: several `listenInfos` with the same `protocol`, `ip` (in any spelling) and `port`.
+   * They share one socket. It is a TypeError if their `flags`, `sendBufferSize` or `recvBufferSize` differ.
    */
   announcedAddress?: string;
   /** @deprecated `announcedAddress` */

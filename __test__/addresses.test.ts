@@ -4,6 +4,7 @@ import os from 'node:os';
 import type { types } from '..';
 import './helpers/closeWorkers';
 import { titled } from './helpers/arguments';
+import { LOOPBACK } from './helpers/arrangement';
 import { router, worker } from './helpers/router';
 import { closeSocket, freePort, udpSocket } from './helpers/sockets';
 import { bindingRequest, SUCCESS } from './helpers/stun';
@@ -170,6 +171,16 @@ describe('without announcedAddress', () => {
     expect(await candidates({ ...EVERYWHERE, ip: '127.0.0.2' })).toEqual(['127.0.0.2']);
   });
 
+  test('0.0.0.0 that is mapped to IPv6 is 0.0.0.0', async () => {
+    hostHas({ lo: ['127.0.0.1', '::1'], eth0: ['2001:db8::1', '10.1.2.3'] });
+    for (const ip of ['::ffff:0.0.0.0', '::FFFF:0:0', '0:0:0:0:0:ffff:0:0']) {
+      const listenInfo = { ...EVERYWHERE, ip };
+      expect(await candidates(listenInfo)).toEqual(['10.1.2.3']);
+      const plain = await router.createPlainTransport({ listenInfo });
+      expect(plain.tuple.localAddress).toBe('10.1.2.3');
+    }
+  });
+
   test('a host without other addresses announces its loopback addresses', async () => {
     hostHas({ lo: ['127.0.0.1', '::1'], eth0: ['fe80::1'] });
     expect(await candidates(EVERYWHERE)).toEqual(['127.0.0.1']);
@@ -258,6 +269,56 @@ describe('listenInfos with the same address and port', () => {
     const listenIps = announced.map((announcedIp) => ({ ip: '127.0.0.1', announcedIp }));
     const older = await router.createWebRtcTransport({ listenIps, port });
     expect(older.iceCandidates.map(({ address }) => address)).toEqual(announced);
+  });
+
+  test.each([
+    ['::1', '0:0:0:0:0:0:0:1'],
+    ['0::0.0.0.1', '::1'],
+    ['127.0.0.1', '::ffff:127.0.0.1'],
+    ['::ffff:7f00:1', '127.0.0.1'],
+  ])('%s and %s are the same address', async (ip, other) => {
+    const port = await freePort();
+    const announced = ['2001:db8::a', 'sfu.example', '192.0.2.1'];
+    const again = ['2001:DB8:0::A', 'SFU.Example', '::ffff:192.0.2.1'];
+    const listenInfos = [...announced, ...again].map((announcedAddress, index) => ({
+      ...EVERYWHERE,
+      ip: index % 2 === 0 ? ip : other,
+      port,
+      announcedAddress,
+    }));
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos });
+    const { udpSockets } = await webRtcServer.dump();
+    expect(udpSockets).toHaveLength(1);
+    const { iceCandidates } = await router.createWebRtcTransport({ webRtcServer });
+    expect(iceCandidates.map(({ address }) => address)).toEqual(announced);
+    webRtcServer.close();
+    await worker.dump();
+    const exposed = [ip, other].map((each) => ({ ...EVERYWHERE, ip: each, port }));
+    expect(await candidates(...exposed)).toHaveLength(1);
+  });
+
+  test.each<[string, object, object, string]>([
+    ['flags.ipv6Only', {}, { flags: { ipv6Only: true } }, 'false'],
+    ['flags.udpReusePort', { flags: { udpReusePort: true } }, { flags: {} }, 'true'],
+    ['sendBufferSize', {}, { sendBufferSize: 50_000 }, 'omitted'],
+    ['sendBufferSize', { sendBufferSize: 50_000 }, { sendBufferSize: 60_000 }, '50000'],
+    ['recvBufferSize', { recvBufferSize: 50_000 }, {}, '50000'],
+  ])('cannot differ in %s: %j and %j', async (name, some, others, expected) => {
+    const port = await freePort();
+    const one = { ...EVERYWHERE, ip: '::1', port, announcedAddress: '192.0.2.1' };
+    const listenInfos = [{ ...one, ...some }, LOOPBACK[0]!, { ...one, ...others }];
+    const text =
+      `listenInfos[2].${name} must be ${expected}, ` +
+      'as in listenInfos[0], which has the same protocol, ip and port (got ';
+    for (const create of [
+      () => worker.createWebRtcServer({ listenInfos }),
+      () => router.createWebRtcTransport({ listenInfos }),
+    ]) {
+      await expect(create()).rejects.toThrow(TypeError);
+      await expect(create()).rejects.toThrow(text);
+    }
+    const same = [some, some].map((more) => ({ ...one, ...more }));
+    expect(await candidates(...same)).toEqual(['192.0.2.1']);
   });
 });
 

@@ -1,6 +1,6 @@
 'use strict';
 
-const { BlockList, isIP, isIPv6 } = require('node:net');
+const { BlockList, SocketAddress, isIP, isIPv4, isIPv6 } = require('node:net');
 const os = require('node:os');
 
 const validate = require('./validate');
@@ -30,6 +30,38 @@ SEVERAL_HOSTS.addSubnet('ff00::', 8, 'ipv6');
 LINK_LOCAL.addSubnet('169.254.0.0', 16);
 LINK_LOCAL.addSubnet('fe80::', 10, 'ipv6');
 
+/** What precedes the IPv4 address in an IPv6 address that stands for it (RFC 4291 §2.5.5.2). */
+const MAPPED = '::ffff:';
+
+/**
+ * The one spelling of all those of an address, to compare it as text. An IPv4 address that is mapped to IPv6 is an IPv4
+ * address.
+ *
+ * @param {string} ip - without a zone.
+ * @returns {string}
+ */
+function canonical(ip) {
+  if (isIPv4(ip)) {
+    return ip;
+  }
+
+  const { address } = new SocketAddress({ address: ip, family: 'ipv6' });
+  const rest = address.startsWith(MAPPED) ? address.slice(MAPPED.length) : '';
+
+  return isIPv4(rest) ? rest : address;
+}
+
+/**
+ * An address to bind.
+ *
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {string} in its canonical spelling.
+ */
+function localIp(value, name) {
+  return canonical(validate.ip(value, name));
+}
+
 /**
  * @param {BlockList} list
  * @param {string} ip
@@ -53,13 +85,13 @@ function isUnspecified(ip) {
  *
  * @param {unknown} value
  * @param {string} name
- * @returns {string}
+ * @returns {string} in its canonical spelling.
  */
 function peerIp(value, name) {
-  const ip = validate.ip(value, name);
+  const ip = canonical(validate.ip(value, name));
 
   if (isUnspecified(ip) || isIn(SEVERAL_HOSTS, ip) || (isIPv6(ip) && isIn(LINK_LOCAL, ip))) {
-    throw validate.wrong(name, ip, 'the address of one host, and not link-local IPv6');
+    throw validate.wrong(name, value, 'the address of one host, and not link-local IPv6');
   }
   return ip;
 }
@@ -81,6 +113,24 @@ function announcedAddress(value, name) {
     throw validate.wrong(name, address, 'an address that peers can reach, or a host name');
   }
   return address;
+}
+
+/**
+ * The announced addresses without those that say the same as an earlier one in another spelling.
+ *
+ * @param {string[]} addresses
+ * @returns {string[]}
+ */
+function distinct(addresses) {
+  /** @type {Map<string, string>} */
+  const bySpelling = new Map();
+
+  for (const each of addresses) {
+    const spelling = isIP(each) === 0 ? each.toLowerCase() : canonical(each);
+
+    bySpelling.set(spelling, bySpelling.get(spelling) ?? each);
+  }
+  return [...bySpelling.values()];
 }
 
 /** @param {string} name */
@@ -128,4 +178,4 @@ function addressesOfFamily(family) {
     .filter((it) => it.family === family && !(family === 'IPv6' && isIn(LINK_LOCAL, it.address)));
 }
 
-module.exports = { isUnspecified, peerIp, announcedAddress, hostAddresses };
+module.exports = { isUnspecified, localIp, peerIp, announcedAddress, distinct, hostAddresses };

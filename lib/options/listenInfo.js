@@ -19,7 +19,7 @@ const UDP_RECV_BUFFER_SIZE = 2 * 1024 * 1024;
  * @typedef {object} ListenInfo - Rust's `ListenInfo`. Without `port` and `portRange`, the worker takes a port of
  * its own range.
  * @property {Protocol} protocol
- * @property {string} ip
+ * @property {string} ip - in its canonical spelling.
  * @property {string[]} announcedAddresses - as the application gives them, in its order; may be empty.
  * @property {string[]} internalAddresses - those of this host to announce as well; the only ones if
  * `announcedAddresses` is empty.
@@ -31,6 +31,18 @@ const UDP_RECV_BUFFER_SIZE = 2 * 1024 * 1024;
  */
 
 /**
+ * The options of a socket by their names in `listenInfos`.
+ *
+ * @type {Record<string, (info: ListenInfo) => boolean | number | undefined>}
+ */
+const SOCKET_OPTIONS = {
+  'flags.ipv6Only': ({ flags }) => flags.ipv6Only,
+  'flags.udpReusePort': ({ flags }) => flags.udpReusePort,
+  sendBufferSize: ({ sendBufferSize }) => sendBufferSize,
+  recvBufferSize: ({ recvBufferSize }) => recvBufferSize,
+};
+
+/**
  * @param {unknown} value
  * @param {string} name
  * @returns {ListenInfo}
@@ -38,7 +50,7 @@ const UDP_RECV_BUFFER_SIZE = 2 * 1024 * 1024;
 function parseListenInfo(value, name) {
   const given = validate.object(value, name);
   const protocol = validate.oneOf(given.protocol, `${name}.protocol`, ['udp', 'tcp']);
-  const ip = validate.ip(given.ip, `${name}.ip`);
+  const ip = address.localIp(given.ip, `${name}.ip`);
   const flags = parseFlags(given.flags, `${name}.flags`);
 
   return {
@@ -70,7 +82,7 @@ function parseListenInfos(value) {
 }
 
 /**
- * Makes one of all that name the same port, which is one socket with the options of the first and the addresses of all.
+ * Makes one of all that name the same port, which is one socket with the addresses of all.
  *
  * @param {ListenInfo[]} infos
  * @returns {ListenInfo[]}
@@ -79,29 +91,61 @@ function shareSockets(infos) {
   /** @type {ListenInfo[]} */
   const shared = [];
 
-  for (const info of infos) {
-    const first = shared.find(
-      ({ protocol, ip, port }) =>
-        port !== undefined && port === info.port && ip === info.ip && protocol === info.protocol,
-    );
+  infos.forEach((info, index) => {
+    const firstIndex = infos.findIndex((other) => other === info || isSameSocket(other, info));
+    const first = infos[firstIndex];
 
-    if (first === undefined) {
+    if (first === info) {
       shared.push(info);
-    } else {
-      first.announcedAddresses = union(first.announcedAddresses, info.announcedAddresses);
-      first.internalAddresses = union(first.internalAddresses, info.internalAddresses);
+      return;
     }
-  }
+    checkSameOptions(info, `listenInfos[${index}]`, first, `listenInfos[${firstIndex}]`);
+    first.announcedAddresses = address.distinct([
+      ...first.announcedAddresses,
+      ...info.announcedAddresses,
+    ]);
+    first.internalAddresses = address.distinct([
+      ...first.internalAddresses,
+      ...info.internalAddresses,
+    ]);
+  });
   return shared;
 }
 
 /**
- * @param {string[]} some
- * @param {string[]} others
- * @returns {string[]}
+ * @param {ListenInfo} one
+ * @param {ListenInfo} other
  */
-function union(some, others) {
-  return [...new Set([...some, ...others])];
+function isSameSocket(one, other) {
+  return (
+    one.port !== undefined &&
+    one.port === other.port &&
+    one.ip === other.ip &&
+    one.protocol === other.protocol
+  );
+}
+
+/**
+ * One socket cannot have two values of an option.
+ *
+ * @param {ListenInfo} info
+ * @param {string} name
+ * @param {ListenInfo} first - with which `info` shares a socket.
+ * @param {string} firstName
+ */
+function checkSameOptions(info, name, first, firstName) {
+  for (const [option, valueOf] of Object.entries(SOCKET_OPTIONS)) {
+    const value = valueOf(info);
+    const expected = valueOf(first);
+
+    if (value !== expected) {
+      throw validate.wrong(
+        `${name}.${option}`,
+        value,
+        `${expected ?? 'omitted'}, as in ${firstName}, which has the same protocol, ip and port`,
+      );
+    }
+  }
 }
 
 /**
@@ -174,7 +218,7 @@ function parseWebRtcListenInfos(options, protocols) {
  */
 function parseListenIp(value, name, protocol, port) {
   const given = typeof value === 'string' ? { ip: value } : validate.object(value, name);
-  const ip = validate.ip(given.ip, typeof value === 'string' ? name : `${name}.ip`);
+  const ip = address.localIp(given.ip, typeof value === 'string' ? name : `${name}.ip`);
   const flags = parseFlags(undefined, 'flags');
 
   return {
