@@ -12,6 +12,7 @@ use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, DataProducerEvent, Event};
 use super::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
 use super::memory::Waiter;
+use super::tunnel::Tunnel;
 use super::work;
 
 /// A [`DataProducer`] in its [`Sfu`], with its requests as methods.
@@ -100,9 +101,13 @@ impl Sfu {
         let Some(consumer) = self.data_consumers.get(&key) else { return };
         let (key, paused) = (consumer.transport, consumer.producer_paused);
         let Some(stream) = consumer.stream_id() else { return };
-        if self.transports.get_mut(&key).is_some_and(|it| it.show_pause(stream, paused)) {
-            // It leaves a tunnel now, because there it is not in order with messages that follow.
-            self.pump(key);
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        if transport.show_pause(stream, paused) {
+            // It leaves a tunnel now, because there it is not in order with messages that follow. Other outputs of
+            // the transport wait: the caller may be handling one of them.
+            while let Some(frame) = transport.tunnel_mut().and_then(Tunnel::poll_frame) {
+                self.events.push_back(Event::TunnelFrame(key, frame));
+            }
             self.touch(key);
         }
     }

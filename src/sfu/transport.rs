@@ -146,8 +146,9 @@ impl TransportMut<'_> {
         }
         self.sfu.data_consumers.insert(key, consumer);
         self.start_sctp();
-        // The far end of a tunnel may have kept the pause of an earlier DataConsumer on this stream.
-        if paused.1 || self.get().tunnel_mut().is_some() {
+        // The far end may have kept the pause of an earlier DataConsumer on this stream.
+        let stream = self.sfu.data_consumers.get(&key).and_then(DataConsumer::stream_id);
+        if paused.1 || stream.is_some_and(|it| self.get().shown_paused.contains(&it)) {
             self.sfu.carry_pause(key);
         }
         Ok(self.sfu.data_consumer(key)?.dump())

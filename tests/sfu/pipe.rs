@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datasoup::proto::message::{Message, Ppid};
+use datasoup::proto::net::Tuple;
 use datasoup::proto::sctp::SctpState;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, PipeTransportOptions, SctpOptions,
 };
-use datasoup::sfu::event::{DataConsumerEvent, Event, TransportEvent};
+use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::pipe_header;
 use datasoup::sfu::subchannels::Selector;
 
 use crate::common::lab::{Lab, binary, ours, text, theirs};
 use crate::common::options;
+use crate::common::puppet::{self, COOKIE_ACK, INIT, Puppet, WHOLE, chunks};
 use crate::common::sim::Conditions;
 
 /// One end of a pipe.
@@ -559,13 +561,12 @@ fn a_producer_that_was_paused_before_it_was_piped_is_shown_so() {
 
 #[test]
 fn a_stream_used_again_does_not_show_the_pause_of_its_former_producer() {
-    for by in BOTH {
+    for (by, is_heard) in [(By::Network, true), (By::Network, false), (By::Tunnel, false)] {
         let (mut lab, [near, far]) = two_workers(by);
         let (producer, carrier, remote) = produce(&mut lab, [near, far]);
         lab.run_for(Duration::from_secs(4));
         pause(&mut lab, near.host, producer);
-        if by == By::Tunnel {
-            // The far end closes before it hears of the pause.
+        if !is_heard {
             lab.hosts[far.host].sfu.data_producer(remote).expect("open").close();
             lab.run_for(Duration::from_secs(1));
         } else {
@@ -579,7 +580,7 @@ fn a_stream_used_again_does_not_show_the_pause_of_its_former_producer() {
         lab.run_for(Duration::from_secs(1));
         let again = lab.hosts[far.host].produce(far.pipe, 0);
         lab.run_for(Duration::from_secs(1));
-        assert!(!shows_paused(&mut lab, far.host, again), "{by:?}");
+        assert!(!shows_paused(&mut lab, far.host, again), "{by:?} {is_heard}");
     }
 }
 
@@ -673,4 +674,37 @@ fn a_pause_from_the_far_end_counts_as_work_for_each_consumer() {
     assert!(shows_paused(&mut lab, far.host, remote));
     let work = lab.hosts[far.host].sfu.work() - before;
     assert!(work > 50_000, "{work} ns for 1,000 of them");
+}
+
+#[test]
+fn any_number_of_pauses_may_come_back_through_the_pipe_that_brought_them() {
+    const PAUSES: u16 = 3000;
+    let (mut lab, router) = Lab::with_router();
+    let listen = lab.host().listen(ours(1));
+    let pipe = lab.host().pipe(router, listen, &options::pipe());
+    lab.host().connect_udp(pipe, theirs(1));
+    let producer = lab.host().produce(pipe, 0);
+    lab.host().consume(pipe, producer);
+    let mut puppet = Puppet::new(puppet::OWN_TAG, puppet::FIRST_TSN);
+    lab.run_for(Duration::from_millis(10));
+    let init = lab.strays.iter().find(|it| chunks(&it.bytes)[0].kind == INIT).expect("an INIT");
+    puppet.learn(&init.bytes);
+    lab.inject(theirs(1), ours(1), &puppet.init_ack((10, 10)));
+    lab.run_for(Duration::from_millis(10));
+    lab.inject(theirs(1), ours(1), &puppet.packet(&[puppet::chunk(COOKIE_ACK, 0, &[])]));
+    lab.expect("a connection", |lab| lab.sctp_connected(pipe));
+
+    // This many levels of the stack do not fit a thread.
+    let pauses = (0..PAUSES).map(|number| {
+        let paused = u8::from(number % 2 == 0);
+        puppet::data(WHOLE, puppet.next_tsn(), 0, number, Ppid::DCEP.0, &[0x50, paused])
+    });
+    let pauses: Vec<_> = pauses.collect();
+    let (datagram, socket) = (puppet.packet(&pauses), lab.host().socket(ours(1)));
+    lab.sfu().handle_datagram(Tuple::new(socket, theirs(1)), &datagram);
+    lab.run_for(Duration::from_secs(1));
+    let events = lab.host().producer_events(producer);
+    let count = |event| events.iter().filter(|it| **it == event).count();
+    assert_eq!(count(DataProducerEvent::OriginPause), usize::from(PAUSES) / 2);
+    assert_eq!(count(DataProducerEvent::OriginResume), usize::from(PAUSES) / 2);
 }

@@ -11,7 +11,7 @@ pub(in crate::sfu) mod webrtc;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use uuid::Uuid;
 
 use crate::proto::message::StreamId;
@@ -47,6 +47,8 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) consumer_streams: FxHashMap<StreamId, DataConsumerKey>,
     /// On a pipe: streams without a DataProducer yet, and whether their origin is paused.
     pub(in crate::sfu) origins_paused: FxHashMap<StreamId, bool>,
+    /// The streams on which the far end of this pipe has last been shown a pause.
+    pub(in crate::sfu) shown_paused: FxHashSet<StreamId>,
     pub(in crate::sfu) next_stream: StreamId,
     /// The DataConsumers for which JavaScript was last shown payload that waits for the peer.
     pub(in crate::sfu) backlogged: Vec<DataConsumerKey>,
@@ -97,6 +99,7 @@ impl Transport {
             producer_streams: FxHashMap::default(),
             consumer_streams: FxHashMap::default(),
             origins_paused: FxHashMap::default(),
+            shown_paused: FxHashSet::default(),
             next_stream: 0,
             backlogged: Vec::new(),
             bitrates: Bitrates::default(),

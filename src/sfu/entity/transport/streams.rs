@@ -184,6 +184,11 @@ impl Transport {
         if !self.is_pipe() {
             return false;
         }
+        if paused {
+            self.shown_paused.insert(stream);
+        } else {
+            self.shown_paused.remove(&stream);
+        }
         let control = Control::Paused(paused).encode();
         if let Some(tunnel) = self.tunnel_mut() {
             tunnel.send_control(stream, control);
