@@ -41,6 +41,7 @@ impl Sfu {
             self.continue_closing();
         }
         self.waiters.clear();
+        self.due_waiters.clear();
         self.deadlines.remove(memory::DEADLINE);
     }
 
@@ -200,6 +201,6 @@ impl Sfu {
     }
 }
 
-fn keys<K: Copy + Ord>(roster: &Roster<K>) -> IntoIter<K> {
+fn keys<K: Copy + Ord + Into<u32>>(roster: &Roster<K>) -> IntoIter<K> {
     roster.iter().collect::<Vec<_>>().into_iter()
 }

@@ -24,6 +24,12 @@ macro_rules! keys {
                 }
             }
 
+            impl From<$name> for u32 {
+                fn from(key: $name) -> Self {
+                    key.0
+                }
+            }
+
             impl From<$name> for EntityKey {
                 fn from(key: $name) -> Self {
                     Self::$entity(key)

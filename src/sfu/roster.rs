@@ -1,11 +1,11 @@
-//! The entities below another one, in the order in which they came.
+//! The entities below another one, in the order of their requests.
 
-/// Keys in the order in which they were added. To add or remove a key costs about the same however many
+/// Keys in the order of the requests that chose them. To add or remove a key costs about the same however many
 /// there are.
 ///
-/// Keys grow (see `id.rs`), so a search halves the list; a removed key leaves a gap, and the gaps are closed
-/// together once they are half of the list. Only after keys have wrapped at 2^32 are the lists that span the
-/// wrap searched from the start.
+/// Keys grow (see `id.rs`), so a search halves the list. A request that waited for messages adds its key late, a little
+/// before the end. A removed key leaves a gap, and the gaps are closed together once they are half of the list. Only
+/// after keys have wrapped at 2^32 are the lists that span the wrap searched from the start.
 #[derive(Debug, Clone)]
 pub(super) struct Roster<K> {
     /// Each key, and whether it is still there.
@@ -23,11 +23,19 @@ impl<K> Default for Roster<K> {
     }
 }
 
-impl<K: Copy + Ord> Roster<K> {
+impl<K: Copy + Ord + Into<u32>> Roster<K> {
     /// Adds a key that is not in the list.
     pub(super) fn push(&mut self, key: K) {
-        self.wrapped |= self.places.last().is_some_and(|(last, _)| *last > key);
-        self.places.push((key, true));
+        let last = self.places.last().map(|(last, _)| *last);
+        if self.wrapped || last.is_none_or(|last| last < key) {
+            self.places.push((key, true));
+        } else if last.is_some_and(|last| last.into().wrapping_sub(key.into()) > u32::MAX / 2) {
+            self.wrapped = true;
+            self.places.push((key, true));
+        } else {
+            let place = self.places.partition_point(|(it, _)| *it < key);
+            self.places.insert(place, (key, true));
+        }
     }
 
     /// Removes a key, if it is there.
@@ -43,6 +51,7 @@ impl<K: Copy + Ord> Roster<K> {
             self.places.retain(|(_, present)| *present);
             self.places.shrink_to(2 * self.places.len());
             self.gaps = 0;
+            self.wrapped &= !self.places.is_sorted();
         }
     }
 
@@ -51,7 +60,7 @@ impl<K: Copy + Ord> Roster<K> {
         self.places.len() - self.gaps
     }
 
-    /// The keys, in the order in which they were added.
+    /// The keys, in the order of their requests.
     pub(super) fn iter(&self) -> impl Iterator<Item = K> + Clone + '_ {
         self.places.iter().filter(|(_, present)| *present).map(|(key, _)| *key)
     }
@@ -105,5 +114,26 @@ mod tests {
         roster.remove(1);
         roster.remove(u32::MAX);
         assert_eq!(keys(&roster), [u32::MAX - 1, 2]);
+    }
+
+    #[test]
+    fn keys_that_come_late_take_their_place_and_are_found_by_halving() {
+        let mut roster = roster([10, 20, 30, 25, 5, 40]);
+        assert_eq!(keys(&roster), [5, 10, 20, 25, 30, 40]);
+        assert!(!roster.wrapped);
+        roster.remove(25);
+        roster.remove(30);
+        assert_eq!(keys(&roster), [5, 10, 20, 40]);
+    }
+
+    #[test]
+    fn a_list_is_searched_by_halving_again_once_the_wrap_is_behind_it() {
+        let mut roster = roster((u32::MAX - 50..=u32::MAX).chain(1..=10));
+        assert!(roster.wrapped);
+        (u32::MAX - 50..=u32::MAX).for_each(|key| roster.remove(key));
+        (11..=100).for_each(|key| roster.push(key));
+        (11..=100).for_each(|key| roster.remove(key));
+        assert!(!roster.wrapped);
+        assert_eq!(keys(&roster), (1..=10).collect::<Vec<_>>());
     }
 }

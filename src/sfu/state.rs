@@ -56,6 +56,8 @@ pub struct Sfu {
     pub(super) memory: Option<Arc<Memory>>,
     /// The entities that found no room below this maximum, and have an event to emit once there is some.
     pub(super) waiters: FxHashSet<Waiter>,
+    /// Those of an earlier look that exceeded the share of its turn.
+    pub(super) due_waiters: Vec<Waiter>,
     /// The time of this turn.
     pub(super) now: Instant,
     pub(super) turn: u64,
@@ -91,6 +93,7 @@ impl Sfu {
             events: VecDeque::new(),
             memory: None,
             waiters: FxHashSet::default(),
+            due_waiters: Vec::new(),
             now,
             turn: 0,
             work: 0,

@@ -124,9 +124,16 @@ impl Sfu {
         }
     }
 
-    /// Emits what is due now that there may be room in the memory.
+    /// Emits what is due now that there may be room in the memory, for as many as one turn may.
     fn look_at_waiters(&mut self) {
-        for waiter in std::mem::take(&mut self.waiters) {
+        let end = self.work + work::SHARE;
+        if self.due_waiters.is_empty() {
+            self.due_waiters = std::mem::take(&mut self.waiters).into_iter().collect();
+        }
+        while self.work < end
+            && let Some(waiter) = self.due_waiters.pop()
+        {
+            self.work += work::SKIPPED;
             let waits = match waiter {
                 Waiter::Producer(key) => {
                     self.check_drain(key);
@@ -146,6 +153,9 @@ impl Sfu {
             if waits {
                 self.wait_for_memory(waiter);
             }
+        }
+        if !self.due_waiters.is_empty() {
+            self.deadlines.set(memory::DEADLINE, Some(self.now));
         }
     }
 
