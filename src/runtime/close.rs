@@ -2,7 +2,8 @@
 //!
 //! close() of an object is a job like others, so it comes after the messages that were sent before. But messages that
 //! exceed their turn leave the queue of jobs for the lanes: there the close of their DataProducer finds them, gives
-//! them one more share and drops the rest. It leaves alone what waits for other objects.
+//! them one more share and drops the rest. Calls that were made before the close take effect before it; they have a
+//! share too. Closing leaves alone what waits for other objects.
 
 use std::collections::VecDeque;
 
@@ -78,6 +79,12 @@ impl World {
                     "{source} closed: {messages} messages that were sent before are dropped"
                 );
                 self.sfu.count_dropped_at_close(messages);
+            }
+            let end = self.sfu.work() + work::SHARE;
+            while self.sfu.work() < end
+                && let Some(call) = self.lanes.pop_call(source)
+            {
+                self.do_job(call);
             }
         }
     }

@@ -23,10 +23,48 @@ pub(super) struct Lanes<W> {
     turns: VecDeque<Source>,
 }
 
+/// Calls stand apart from the other jobs, so that the calls of a lane with a million messages are found at once.
 struct Lane<W> {
     jobs: VecDeque<Job<W>>,
+    /// The calls, each with the number of the job that it comes before. Jobs are numbered from 0.
+    calls: VecDeque<(u64, Job<W>)>,
+    /// The number of the first of `jobs`.
+    first: u64,
     /// The messages among the jobs, unless they are counted as dropped already.
     messages: u64,
+}
+
+impl<W> Lane<W> {
+    fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.calls.is_empty()
+    }
+
+    fn push(&mut self, job: Job<W>) {
+        if matches!(job, Job::Call(..)) {
+            self.calls.push_back((self.first + self.jobs.len() as u64, job));
+        } else {
+            self.messages += u64::from(job.is_message());
+            self.jobs.push_back(job);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Job<W>> {
+        if let Some((before, _)) = self.calls.front()
+            && *before <= self.first
+        {
+            return self.pop_call();
+        }
+        let job = self.jobs.pop_front()?;
+        self.first += 1;
+        if job.is_message() {
+            self.messages = self.messages.saturating_sub(1);
+        }
+        Some(job)
+    }
+
+    fn pop_call(&mut self) -> Option<Job<W>> {
+        self.calls.pop_front().map(|(_, call)| call)
+    }
 }
 
 impl<W> Default for Lanes<W> {
@@ -43,16 +81,15 @@ impl<W> Lanes<W> {
 
     /// Whether something of this source waits.
     pub(super) fn waits(&self, source: Source) -> bool {
-        self.lanes.get(&source).is_some_and(|lane| !lane.jobs.is_empty())
+        self.lanes.get(&source).is_some_and(|lane| !lane.is_empty())
     }
 
     pub(super) fn push(&mut self, source: Source, job: Job<W>) {
         let lane = self.lanes.entry(source).or_insert_with(|| {
             self.turns.push_back(source);
-            Lane { jobs: VecDeque::new(), messages: 0 }
+            Lane { jobs: VecDeque::new(), calls: VecDeque::new(), first: 0, messages: 0 }
         });
-        lane.messages += u64::from(job.is_message());
-        lane.jobs.push_back(job);
+        lane.push(job);
     }
 
     /// The source whose turn it is. The next call returns the one after it.
@@ -69,12 +106,12 @@ impl<W> Lanes<W> {
 
     /// The next job of this source.
     pub(super) fn pop(&mut self, source: Source) -> Option<Job<W>> {
-        let lane = self.lanes.get_mut(&source)?;
-        let job = lane.jobs.pop_front()?;
-        if job.is_message() {
-            lane.messages = lane.messages.saturating_sub(1);
-        }
-        Some(job)
+        self.lanes.get_mut(&source)?.pop()
+    }
+
+    /// The next call of this source, which overtakes the other jobs.
+    pub(super) fn pop_call(&mut self, source: Source) -> Option<Job<W>> {
+        self.lanes.get_mut(&source)?.pop_call()
     }
 
     /// The messages of this source that wait. From now on they do not count: nothing takes them any more, and they
@@ -150,5 +187,28 @@ mod tests {
         assert_eq!(lanes.write_off(source(1)), 0);
         assert_eq!(pop(&mut lanes, source(1)), "bb");
         assert_eq!(lanes.messages(), 0);
+    }
+
+    #[test]
+    fn calls_keep_their_place_until_they_are_taken_alone() {
+        let mut lanes = Lanes::default();
+        let call = |lanes: &mut Lanes<()>| lanes.push(source(1), Job::call(|()| {}));
+        call(&mut lanes);
+        push(&mut lanes, 1, "a");
+        call(&mut lanes);
+        call(&mut lanes);
+        push(&mut lanes, 1, "b");
+        call(&mut lanes);
+        let mut order = String::new();
+        for _ in 0..3 {
+            let job = lanes.pop(source(1)).expect("a job");
+            order.push(if job.is_message() { 'm' } else { 'c' });
+        }
+        assert_eq!(order, "cmc");
+        assert!(lanes.pop_call(source(1)).is_some() && lanes.pop_call(source(1)).is_some());
+        assert!(lanes.pop_call(source(1)).is_none());
+        assert!(lanes.waits(source(1)));
+        assert_eq!(pop(&mut lanes, source(1)), "b");
+        assert!(!lanes.waits(source(1)));
     }
 }

@@ -248,7 +248,7 @@ impl World {
         }
     }
 
-    fn do_job(&mut self, job: Job<Self>) {
+    pub(super) fn do_job(&mut self, job: Job<Self>) {
         self.sfu.spend(work::JOB);
         match job {
             Job::Send(producer, message, selector) => {

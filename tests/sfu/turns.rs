@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use datasoup::sfu::id::{DataProducerKey, TransportKey};
+use datasoup::sfu::id::{DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::work;
 
-use crate::common::lab::{Lab, ours, text};
+use crate::common::lab::{Lab, binary, ours, text, theirs};
 use crate::common::options;
 
 /// A client whose messages go to this many DataConsumers, most of which have full queues: their peer never comes.
-fn crowd(lab: &mut Lab, consumers: usize) -> (TransportKey, usize, DataProducerKey) {
-    let router = lab.host().router();
+fn crowd(
+    lab: &mut Lab,
+    router: RouterKey,
+    consumers: usize,
+) -> (TransportKey, usize, DataProducerKey) {
     let (key, client) = lab.join(router, 1);
     let producer = lab.host().produce(key, 0);
     let listen = lab.host().listen(ours(2));
@@ -34,8 +37,8 @@ fn received(lab: &mut Lab, producer: DataProducerKey) -> u64 {
 #[test]
 fn messages_of_a_peer_beyond_the_share_of_a_turn_wait_and_are_all_routed() {
     const SENT: u64 = 100;
-    let mut lab = Lab::new();
-    let (key, client, producer) = crowd(&mut lab, 1000);
+    let (mut lab, router) = Lab::with_router();
+    let (key, client, producer) = crowd(&mut lab, router, 1000);
     for _ in 0..SENT {
         lab.clients[client].send(0, text("x"));
     }
@@ -61,8 +64,8 @@ fn a_peer_pays_for_the_routing_of_its_messages() {
     const SENT: u64 = 2400;
     const PAID: u64 = 2000;
     for (consumers, pays) in [(1, false), (1000, true)] {
-        let mut lab = Lab::new();
-        let (key, client, producer) = crowd(&mut lab, consumers);
+        let (mut lab, router) = Lab::with_router();
+        let (key, client, producer) = crowd(&mut lab, router, consumers);
         for _ in 0..SENT / 24 {
             for _ in 0..24 {
                 lab.clients[client].send(0, text("x"));
@@ -77,8 +80,8 @@ fn a_peer_pays_for_the_routing_of_its_messages() {
 
 #[test]
 fn a_peer_is_answered_in_the_turn_of_its_request_although_others_messages_wait() {
-    let mut lab = Lab::new();
-    let (_, client, producer) = crowd(&mut lab, 1000);
+    let (mut lab, router) = Lab::with_router();
+    let (_, client, producer) = crowd(&mut lab, router, 1000);
     let router = lab.host().router();
     let (quiet, other) = lab.join(router, 5);
     let reply = lab.host().produce(quiet, 0);
@@ -106,18 +109,57 @@ fn a_message_to_many_peers_leaves_over_several_turns() {
         clients.push(client);
     }
     lab.run_for(Duration::from_secs(1));
-    let message = datasoup::proto::message::Message::new(
-        datasoup::proto::message::Ppid::BINARY,
-        vec![7; 200_000].into(),
-    );
-    let before = lab.sfu().work();
-    lab.sfu().send(producer, message, None);
-    lab.sfu().flush();
-    let cost = lab.sfu().work() - before;
-    assert!(cost < 3 * work::SHARE, "{cost} ns");
-    let mut arrived = 0;
-    lab.expect("all messages", |lab| {
-        arrived += clients.iter().map(|it| lab.clients[*it].messages().len()).sum::<usize>();
-        arrived == clients.len()
+    // The first message opens the congestion windows.
+    for _ in 0..2 {
+        let before = lab.sfu().work();
+        lab.sfu().send(producer, binary(7, 200_000), None);
+        lab.sfu().flush();
+        let cost = lab.sfu().work() - before;
+        assert!(cost < 3 * work::SHARE, "{cost} ns");
+        let mut arrived = 0;
+        lab.expect("all messages", |lab| {
+            arrived += clients.iter().map(|it| lab.clients[*it].messages().len()).sum::<usize>();
+            arrived == clients.len()
+        });
+    }
+}
+
+#[test]
+fn deadlines_that_come_together_are_met_over_several_turns() {
+    const TRANSPORTS: u16 = 2000;
+    let (mut lab, router) = Lab::with_router();
+    for n in 1..=TRANSPORTS {
+        let listen = lab.host().listen(ours(n));
+        let plain = lab.host().plain(router, listen, &options::plain(false));
+        lab.host().connect_udp(plain, theirs(n));
+        lab.host().produce(plain, 0);
+    }
+    lab.run_for(Duration::from_millis(1));
+    let mut dearest = 0;
+    let mut before = lab.sfu().work();
+    lab.run_until(Duration::from_secs(5), |lab| {
+        let now = lab.sfu().work();
+        dearest = dearest.max(now - before);
+        before = now;
+        false
     });
+    assert!(lab.strays.len() >= 2 * usize::from(TRANSPORTS), "each INIT is repeated");
+    assert!(dearest < 4 * work::SHARE, "{dearest} ns in one step");
+}
+
+#[test]
+fn what_has_arrived_is_routed_before_its_transport_closes() {
+    let (mut lab, router) = Lab::with_router();
+    let (key, client, producer) = crowd(&mut lab, router, 1000);
+    let direct = lab.host().direct(router);
+    let (consumer, _) = lab.host().consume(direct, producer);
+    for _ in 0..40 {
+        lab.clients[client].send(0, text("x"));
+    }
+    lab.expect("the first message", |lab| received(lab, producer) > 0);
+    let before = received(&mut lab, producer);
+    lab.sfu().transport(key).expect("open").close();
+    lab.run_for(Duration::from_secs(1));
+    let routed = lab.host().messages(consumer).len() as u64;
+    assert!(before < routed && routed < 40, "{routed} of 40, {before} before the close");
 }

@@ -254,6 +254,60 @@ fn what_was_sent_just_before_a_close_is_routed_before_it() {
 }
 
 #[test]
+fn a_close_gives_what_waits_one_share_although_others_have_taken_the_turn() {
+    for close in 0..3 {
+        let mut scene = Scene::new([1, 2]);
+        let busy = [(); 20].map(|()| scene.produce(2, 200).0);
+        let (producer, consumers) = scene.produce(1, 1);
+        for busy in busy {
+            scene.send(busy, 0..100);
+        }
+        scene.send(producer, 0..5);
+        let (items, _) = scene.turn();
+        assert_eq!(numbers(&items, consumers[0]), [] as [u32; 0]);
+        scene.call(Place::Any, move |world| match close {
+            0 => world.close_data_producer(producer),
+            1 => world.close_transport(TransportKey(1)),
+            _ => world.close_router(RouterKey(1)),
+        });
+        let items = scene.settle();
+        if close == 0 {
+            assert_eq!(numbers(&items, consumers[0]), [0, 1, 2, 3, 4]);
+        }
+        assert_eq!(scene.dropped_at_close(), 0);
+    }
+}
+
+#[test]
+fn calls_that_were_made_before_a_close_take_effect_before_it() {
+    for close in 0..3 {
+        let mut scene = Scene::new([1]);
+        let (producer, consumers) = scene.produce(1, 1000);
+        scene.send(producer, 0..10_000);
+        let found = Arc::new(Mutex::new(Vec::new()));
+        let places = [
+            Place::DataProducer(producer),
+            Place::DataConsumer(consumers[0]),
+            Place::DataProducer(producer),
+        ];
+        for place in places {
+            let found = Arc::clone(&found);
+            scene.call(place, move |world| {
+                found.lock().unwrap().push(world.sfu.data_producer(producer).is_ok());
+            });
+        }
+        scene.call(Place::Any, move |world| match close {
+            0 => world.close_data_producer(producer),
+            1 => world.close_transport(TransportKey(1)),
+            _ => world.close_router(RouterKey(1)),
+        });
+        scene.settle();
+        assert_eq!(*found.lock().unwrap(), [true; 3]);
+        assert!(scene.dropped_at_close() > 0);
+    }
+}
+
+#[test]
 fn a_close_drops_what_exceeds_one_turn_and_counts_it() {
     const SENT: u32 = 10_000;
     for close in 0..3 {
