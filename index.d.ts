@@ -777,8 +777,8 @@ export type SctpOptions = {
  * - 'newreno' (RFC 9260, section 7.2): grows by one packet per round trip after a loss, so it takes less of a shared
  *   path than 'cubic' and stays further below what a fast or long path can carry.
  * - 'bbr' (draft-ietf-ccwg-bbr): follows the measured rate and round-trip time instead of halving at every loss. For
- *   paths that lose packets without being full, such as radio links. On a path that is shared it may take more than
- *   its part; experimental.
+ *   paths that lose packets without being full, such as radio links. It slows down where more than 2 % of a round
+ *   trip is lost. Beside 'cubic' it takes more than its part of a path with a short queue; experimental.
  */
 export type SctpCongestionControl = 'cubic' | 'newreno' | 'bbr';
 
