@@ -105,7 +105,7 @@ pub(crate) const ROWS: &[Row] = rows![
     "50 ms, down": DOWN, Path::new(50), Work::Bulk(10), [at_least(KB, 4400.0)];
     "50 ms, up": UP, Path::new(50), Work::Bulk(10), [at_least(KB, 1750.0)];
     "200 ms": DOWN, Path::new(200), Work::Bulk(20), [at_least(KB, 2000.0)];
-    "50 ms, 1 % lost": DOWN, Path::new(50).losing(0.01), Work::Bulk(20), [at_least(KB, 400.0)];
+    "50 ms, 1 % lost": DOWN, Path::new(50).losing(0.01), Work::Bulk(10), [at_least(KB, 400.0)];
     "50 ms, 1 % lost, BBR": &[(BBR, DCSCTP), (BBR, CUBIC)], Path::new(50).losing(0.01), Work::Bulk(10),
         [at_least(KB, 3500.0)];
     "20 ms, 10 % late": BOTH, Path::new(20).late(0.1), Work::Bulk(10), [at_least(KB, 3000.0)];

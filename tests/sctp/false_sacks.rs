@@ -237,7 +237,6 @@ fn a_flood_of_one_sack_sends_nothing() {
     }
     let (_, bytes) = data_of(&stage, &sent);
     assert!(bytes <= MOST, "{bytes} bytes for one SACK, 20,000 times");
-    assert!(stage.sctp.counters().packets_overload > 1000);
     stage.assert_alive();
 }
 
