@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::*;
 use crate::options;
@@ -380,4 +381,53 @@ fn the_end_overtakes_what_waits_and_the_log_has_how_much() {
     let [Item::Log("warn", line)] = items.make_contiguous() else { panic!("{items:?}") };
     let dropped = line.split(' ').find_map(|word| word.parse().ok());
     assert!(dropped.is_some_and(|it: u32| (SENT - 100..SENT).contains(&it)), "{line}");
+}
+
+type Close = fn(&mut Scene, DataProducerKey, &[DataConsumerKey]);
+
+/// How long it takes to remove all DataConsumers of one DataProducer.
+fn time_to_remove(consumers: usize, close: Close) -> Duration {
+    let mut scene = Scene::new([1]);
+    let (producer, keys) = scene.produce(1, consumers);
+    close(&mut scene, producer, &keys);
+    let begin = clock::now();
+    scene.settle();
+    let taken = clock::now() - begin;
+    assert!(keys.iter().all(|it| scene.driver.world.sfu.data_consumer(*it).is_err()));
+    taken
+}
+
+#[test]
+fn the_time_to_remove_consumers_grows_with_their_number_and_not_with_its_square() {
+    const FEW: usize = 5_000;
+    for (what, close) in [
+        ("with their DataProducer", close_producer as Close),
+        ("with their transport", close_transport),
+        ("one by one", close_consumers),
+    ] {
+        // Both sides take about as long, so that other processes delay them alike. The square would be 10.
+        let ratios = (0..3).map(|_| {
+            let few: Duration = (0..10).map(|_| time_to_remove(FEW, close)).sum();
+            time_to_remove(10 * FEW, close).as_secs_f64() / few.as_secs_f64()
+        });
+        let least = ratios.reduce(f64::min).expect("rounds");
+        assert!(least < 2.0, "50,000 {what} take {least} times as long as ten times 5,000");
+    }
+
+    fn close_producer(scene: &mut Scene, producer: DataProducerKey, _: &[DataConsumerKey]) {
+        scene.call(Place::Any, move |world| world.close_data_producer(producer));
+    }
+
+    fn close_transport(scene: &mut Scene, _: DataProducerKey, _: &[DataConsumerKey]) {
+        scene.call(Place::Any, |world| world.close_transport(TransportKey(1)));
+    }
+
+    /// The last one first, so that a search from the start would take the longest.
+    fn close_consumers(scene: &mut Scene, _: DataProducerKey, consumers: &[DataConsumerKey]) {
+        for key in consumers.iter().rev().copied() {
+            scene.call(Place::DataConsumer(key), move |world| {
+                world.sfu.data_consumer(key).expect("open").close();
+            });
+        }
+    }
 }
