@@ -39,3 +39,15 @@ test('robustness cycles: 3,000 cycles of create and close leak no memory, descri
   const ended = await runProgram('robustness/index.js', 'cycles', '--count=3000');
   expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
 }, 300_000);
+
+test('robustness busy: with 1,000 full DataConsumers a worker answers within 0.2 s, and closes', async () => {
+  const ended = await runProgram(
+    'robustness/index.js',
+    'busy',
+    '--only=^(direct-1000|client-1000|close)$',
+    '--seconds=0.5',
+    '--rounds=1',
+    '--slack=40',
+  );
+  expect(ended).toMatchObject({ code: 0, signal: null });
+}, 300_000);

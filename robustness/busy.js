@@ -1,11 +1,11 @@
 'use strict';
 
-// npm run robustness -- busy [--only=REGEX] [--seconds=N] [--rounds=N] [--json] [--list]
+// npm run robustness -- busy [--only=REGEX] [--seconds=N] [--rounds=N] [--slack=1] [--json] [--list]
 //
-// How soon a worker that has as much to do as possible answers a peer of another router: STUN round trips, measured
-// from another process. Also how soon it closes while a million messages wait. Fails if the p99 of the
-// round trip is over 5 ms, a port is not free after 50 ms, or 'subprocessclose' takes over 500 ms. Needs an idle machine
-// with more than one core.
+// A worker that has as much to do as possible, and how soon it answers a peer of another router meanwhile: STUN round
+// trips, measured from another process. Also how soon it closes while a million messages wait. Fails if the p99 of the
+// round trip is over 5 ms, a port is not free after 50 ms, or 'subprocessclose' takes over 500 ms, in the median round.
+// Needs an idle machine with more than one core; --slack=20 multiplies what is promised, for other machines.
 
 const { once } = require('node:events');
 const { performance } = require('node:perf_hooks');
@@ -69,6 +69,8 @@ class Scene {
     this.other = other;
     this.probed = probed;
     this.prober = new Prober();
+    /** The messages that direct DataConsumers have delivered. */
+    this.delivered = 0;
   }
 
   /**
@@ -81,7 +83,9 @@ class Scene {
     const direct = await this.router.createDirectTransport();
     const producer = await direct.produceData(options);
 
-    await this.consume(direct, producer, consumers);
+    for (const consumer of await this.consume(direct, producer, consumers)) {
+      consumer.on('message', () => this.delivered++);
+    }
     return producer;
   }
 
@@ -89,11 +93,12 @@ class Scene {
    * @param {any} transport
    * @param {any} producer
    * @param {number} count
+   * @returns {Promise<any[]>}
    */
   async consume(transport, producer, count) {
     const options = { dataProducerId: producer.id, maxBufferedAmount: MAX_BUFFERED_AMOUNT };
 
-    await Promise.all(Array.from({ length: count }, () => transport.consumeData(options)));
+    return Promise.all(Array.from({ length: count }, () => transport.consumeData(options)));
   }
 
   async close() {
@@ -140,22 +145,29 @@ function fill(producer) {
 }
 
 /**
- * Probes, and counts what is routed in that time.
+ * Probes, and counts the copies that are routed and those that are delivered while it does.
  *
  * @param {Scene} scene
  * @param {any} producer
  * @param {number} consumers
  * @param {number} seconds
  */
-async function probe({ prober, probed, worker }, producer, consumers, seconds) {
+async function probe(scene, producer, consumers, seconds) {
+  const { prober, probed, worker } = scene;
   const [before] = await producer.getStats();
+  const deliveredBefore = scene.delivered;
   const begin = performance.now();
   const trips = await prober.probe(probed, { seconds });
   const [after] = await producer.getStats();
   const elapsed = (performance.now() - begin) / 1_000;
   const routed = (after.messagesReceived - before.messagesReceived) * consumers;
 
-  return { trips, perSecond: routed / elapsed, dump: await worker.dump() };
+  return {
+    trips,
+    routedPerSecond: routed / elapsed,
+    deliveredPerSecond: (scene.delivered - deliveredBefore) / elapsed,
+    dump: await worker.dump(),
+  };
 }
 
 /** @type {Record<Case['kind'], (scene: Scene, options: { consumers: number, seconds: number }) => Promise<any>>} */
@@ -244,35 +256,42 @@ async function measureCase({ api, seconds, rounds, kind, consumers }) {
   for (let round = 0; round < rounds; round++) {
     const scene = await Scene.create(api);
 
-    results.push(await measures[kind](scene, { consumers, seconds }));
+    const { trips, ...rest } = await measures[kind](scene, { consumers, seconds });
+
+    results.push({
+      ...rest,
+      kind,
+      p50: quantile(trips, 0.5),
+      p99: quantile(trips, 0.99),
+      max: Math.max(...trips),
+    });
     await scene.close();
   }
 
-  const { trips, ...rest } = results.reduce((best, each) => (p99(each) < p99(best) ? each : best));
+  results.sort((one, other) => strain(one) - strain(other));
 
-  return {
-    ...rest,
-    kind,
-    p50: quantile(trips, 0.5),
-    p99: quantile(trips, 0.99),
-    max: Math.max(...trips),
-  };
+  return results[Math.floor(results.length / 2)];
 }
 
-/** @param {{ trips: number[] }} result */
-function p99({ trips }) {
-  return quantile(trips, 0.99);
+/**
+ * How near a round came to the limit of a promise; 1 is at the limit.
+ *
+ * @param {any} result
+ */
+function strain({ p99, portMs = [0], closeMs = 0 }) {
+  return Math.max(p99 / MAX_P99_MICROS, Math.max(...portMs) / MAX_PORT_MS, closeMs / MAX_CLOSE_MS);
 }
 
 /** @param {any[]} results */
 function table(results) {
   const ms = (/** @type {number} */ micros) => (micros / 1_000).toFixed(2);
+  const count = (/** @type {number} */ number) => Math.round(number).toLocaleString('en');
 
   return [
     [
       'case',
       'STUN p50 / p99 / max ms',
-      'copies per second',
+      'copies routed / delivered per second',
       'ports free after',
       'ended after',
       'counted',
@@ -283,27 +302,45 @@ function table(results) {
         : [
             title,
             kind === 'close' ? '' : `${ms(p50)} / ${ms(p99)} / ${ms(max)}`,
-            rest.perSecond ? Math.round(rest.perSecond).toLocaleString('en') : '',
+            rest.deliveredPerSecond
+              ? `${count(rest.routedPerSecond)} / ${count(rest.deliveredPerSecond)}`
+              : '',
             rest.portMs ? `${rest.portMs.join(', ')} ms` : '',
             rest.closeMs === undefined ? '' : `${rest.closeMs} ms`,
             ['sctpPacketsOverload', 'messagesDroppedAtClose']
               .filter((name) => rest[name])
-              .map((name) => `${name} ${rest[name].toLocaleString('en')}`)
+              .map((name) => `${name} ${count(rest[name])}`)
               .join(', '),
           ],
     ),
   ];
 }
 
-/** The promises that did not hold. */
-function broken(/** @type {any} */ { p99, portMs = [0], closeMs = 0 }) {
+/**
+ * The promises that did not hold.
+ *
+ * @param {any} result
+ * @param {number} slack
+ */
+function broken({ p99, portMs = [0], closeMs = 0 }, slack) {
   return [
-    ...(p99 <= MAX_P99_MICROS ? [] : [`the p99 of the round trip is ${Math.round(p99)} µs`]),
-    ...(Math.max(...portMs) <= MAX_PORT_MS ? [] : [`ports are free after ${portMs.join(', ')} ms`]),
-    ...(closeMs <= MAX_CLOSE_MS ? [] : [`'subprocessclose' after ${closeMs} ms`]),
+    ...(p99 <= slack * MAX_P99_MICROS
+      ? []
+      : [`the p99 of the round trip is ${Math.round(p99)} µs`]),
+    ...(Math.max(...portMs) <= slack * MAX_PORT_MS
+      ? []
+      : [`ports are free after ${portMs.join(', ')} ms`]),
+    ...(closeMs <= slack * MAX_CLOSE_MS ? [] : [`'subprocessclose' after ${closeMs} ms`]),
   ];
 }
 
-const suite = { broken, cases, defaults: { seconds: 5, rounds: 1 }, measureCase, table };
+const suite = {
+  broken,
+  cases,
+  defaults: { seconds: 5, rounds: 3 },
+  measureCase,
+  slack: true,
+  table,
+};
 
 module.exports = { ...suite, main: () => runSuite(__filename, suite) };

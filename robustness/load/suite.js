@@ -20,7 +20,9 @@ const CASE_MS = 5 * 60 * 1_000;
  * @property {() => void} [prepare]
  * @property {(options: any) => Promise<any>} measureCase
  * @property {(results: any[]) => string[][]} table
- * @property {(result: any) => string[]} broken - the promises that did not hold.
+ * @property {(result: any, slack: number) => string[]} broken - the promises that did not hold. `slack` multiplies what is
+ * promised.
+ * @property {boolean} [slack] - whether the program has the option --slack.
  */
 
 /**
@@ -28,10 +30,11 @@ const CASE_MS = 5 * 60 * 1_000;
  * @param {Suite} suite
  */
 async function runSuite(file, suite) {
-  const { only, seconds, rounds, json, list } = readOptions({
+  const { only, seconds, rounds, slack, json, list } = readOptions({
     only: { type: 'pattern', default: /(?:)/ },
     seconds: { type: 'number', default: suite.defaults.seconds },
     rounds: { type: 'integer', default: suite.defaults.rounds },
+    ...(suite.slack && { slack: { type: 'number', default: 1 } }),
     json: { type: 'boolean' },
     list: { type: 'boolean' },
   });
@@ -63,7 +66,7 @@ async function runSuite(file, suite) {
   }
 
   const broken = results.flatMap((result) =>
-    (result.error ? [result.error] : suite.broken(result)).map(
+    (result.error ? [result.error] : suite.broken(result, slack)).map(
       (what) => `${result.title}: ${what}`,
     ),
   );
