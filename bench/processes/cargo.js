@@ -4,7 +4,8 @@ const { execFileSync } = require('node:child_process');
 const path = require('node:path');
 
 /**
- * Builds an example or a bench of Cargo, unless it is up to date.
+ * Builds an example or a bench of Cargo, unless it is up to date. Cargo says on stderr what it builds or waits for, as
+ * that may take minutes.
  *
  * @param {'example' | 'bench'} kind
  * @param {string} name
@@ -16,7 +17,7 @@ function buildProgram(kind, name, profile, args = []) {
   const target = [`--${kind}=${name}`, `--profile=${profile}`, ...args];
   const output = execFileSync(
     'cargo',
-    ['build', '--locked', '--quiet', '--message-format=json-render-diagnostics', ...target],
+    ['build', '--locked', '--message-format=json-render-diagnostics', ...target],
     {
       cwd: path.join(__dirname, '../..'),
       encoding: 'utf8',
