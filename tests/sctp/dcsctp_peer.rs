@@ -11,7 +11,7 @@ use crate::dcsctp::DcSctp;
 use crate::peers::{MAX_PACKET, Ours, config, number, numbered};
 use crate::sim::{Conditions, Net, start};
 
-type Mixed = Net<Ours, DcSctp>;
+pub(crate) type Mixed = Net<Ours, DcSctp>;
 
 fn mixed(config: SctpConfig, conditions: Conditions, seed: u64) -> Mixed {
     let now = start();
@@ -20,7 +20,12 @@ fn mixed(config: SctpConfig, conditions: Conditions, seed: u64) -> Mixed {
     Net::at(now, Ours::new(config), theirs, conditions, seed)
 }
 
-fn connected(config: SctpConfig, they_begin: bool, conditions: Conditions, seed: u64) -> Mixed {
+pub(crate) fn connected(
+    config: SctpConfig,
+    they_begin: bool,
+    conditions: Conditions,
+    seed: u64,
+) -> Mixed {
     let start = if they_begin { Start::AfterSilence } else { Start::AtOnce };
     let mut net = mixed(SctpConfig { start, ..config }, conditions, seed);
     net.a.sctp.connect(net.now);

@@ -22,3 +22,4 @@ mod reliability;
 mod resets;
 mod sharing;
 mod silence;
+mod transmission;
