@@ -150,6 +150,11 @@ impl Row {
         self.flows.chunks(if shared { self.flows.len() } else { 1 })
     }
 
+    /// How many seeds say enough for a test: of few losses, where they fall decides.
+    pub(crate) fn enough_seeds(&self) -> u64 {
+        if self.path.loss > 0.0 { 5 } else { 1 }
+    }
+
     /// The figures of the row for one of its cases.
     fn measure(&self, flows: &[Flow], seed: u64) -> Vec<f64> {
         match self.work {
