@@ -728,7 +728,7 @@ export type SctpStreamParameters = {
  * No option sets these limits on a peer: fragments of incomplete messages (4,096 of a WebRTC client, 16,384 of other
  * peers, or one per 512 bytes of the receive window if that is more), half as many chunks received beyond a lost
  * packet, 8,192 streams that a WebRTC client has sent on, 256 stream resets whose responses it leaves unanswered, 4,096
- * TSNs plus 128 KiB that it has not acknowledged cumulatively, and a quarter of a core for its packets and the
+ * TSNs plus 512 KiB that it has not acknowledged cumulatively, and a quarter of a core for its packets and the
  * routing of its messages.
  */
 export type SctpOptions = {
@@ -743,7 +743,7 @@ export type SctpOptions = {
    * When the messages queued on all streams together reach this size, further messages are dropped and counted, and
    * their DataConsumers emit 'sctpsendbufferfull'. Default 2000000. The number of small messages is bounded too:
    * payload plus 64 bytes per message may reach twice this size plus 64 KiB. Through a pipe also the lists of
-   * subchannels count, 2 bytes for each. Messages inside the association, at most 128 KiB that the peer has not
+   * subchannels count, 2 bytes for each. Messages inside the association, at most 512 KiB that the peer has not
    * acknowledged, do not count.
    */
   sctpSendBufferSize?: number;
@@ -907,7 +907,7 @@ export type BaseTransportStats = {
   messagesAbandoned?: number;
   /**
    * With SCTP: messages queued when the association ended, or rejected by it. Messages inside the association, at most
-   * about 128 KiB, may or may not have arrived. Later messages count as `messagesDroppedUnsendable` of their
+   * up to about 512 KiB, may or may not have arrived. Later messages count as `messagesDroppedUnsendable` of their
    * DataConsumer.
    */
   messagesUnsent?: number;

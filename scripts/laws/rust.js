@@ -170,7 +170,10 @@ function findModule(module, file) {
  * @returns {string[][]}
  */
 function namedPaths(module) {
-  const body = module.text.replace(/\b(?:pub(?:\([^)]*\))?\s+)?use\s+[^;]+;/g, '');
+  // Neither does the module up to which an item is visible.
+  const body = module.text
+    .replace(/\b(?:pub(?:\([^)]*\))?\s+)?use\s+[^;]+;/g, '')
+    .replace(/\bpub\(in [^)]*\)/g, '');
   const children = [...module.children.keys()];
   const first = ['crate', 'super', 'self', ...children].join('|');
   const inPassing = [...body.matchAll(new RegExp(`(?<![\\w:])(?:${first})(?:::\\w+)+`, 'g'))];

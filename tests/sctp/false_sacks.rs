@@ -73,7 +73,6 @@ fn refill(stage: &mut Stage) {
 }
 
 #[test]
-#[ignore = "sctp-proto frees what is acknowledged beyond a gap"]
 fn what_a_peer_takes_back_is_sent_again() {
     const MESSAGES: u32 = 400;
     let mut stage = open();
@@ -206,7 +205,6 @@ fn transfer(repeats: bool) -> (Vec<(Duration, u32)>, Stage) {
 }
 
 #[test]
-#[ignore = "sctp-proto counts a copy of a SACK as a sign of loss"]
 fn sacks_that_come_again_change_nothing() {
     let (once, _) = transfer(false);
     let (again, mut stage) = transfer(true);
@@ -252,7 +250,9 @@ fn a_window_that_stays_small_is_never_exceeded() {
             highest = data_of(&stage, &sent).0.into_iter().fold(highest, u32::max);
             sent = stage.send(&[sack(before(&stage).wrapping_add(highest), window, &[])]);
             sent.extend(stage.pass(STEP));
-            let (_, bytes) = data_of(&stage, &sent);
+            // What is sent again, as a probe, is within the window already.
+            let numbers: BTreeSet<u32> = data_of(&stage, &sent).0.into_iter().collect();
+            let bytes = 1000 * numbers.range(highest + 1..).count();
             // One chunk may leave in any case (RFC 9260 §6.1 A).
             assert!(
                 bytes <= (window as usize).max(1000),
@@ -291,7 +291,6 @@ fn a_network_that_doubles_every_packet_causes_no_retransmission() {
 }
 
 #[test]
-#[ignore = "sctp-proto takes three late packets for a lost one"]
 fn a_network_that_doubles_and_reorders_packets_causes_no_retransmission() {
     doubled(4);
 }

@@ -98,7 +98,9 @@ fn no_chunk_is_late_on_a_rough_path_with_too_much_to_send() {
             // sctp-proto counts lifetimes in whole milliseconds, so the pace is not a multiple of one.
             let pace = Duration::from_micros(1777);
             let (wire, arrived) = watched(&mut net, 400, pace, |i| 4 + (i as usize * 997) % 6000);
-            assert!(arrived > 20, "{arrived} at {delay:?}");
+            // On the longer paths a round trip takes longer than a lifetime, so nothing is sent again in time.
+            let least = if 2 * delay < LIFETIME { 20 } else { 3 };
+            assert!(arrived > least, "{arrived} at {delay:?}");
             assert!(wire.begun.len() < 400, "not all could be sent");
             wire.account(arrived, net.a.sctp.counters());
             assert_eq!(net.a.sctp.queued_bytes(), 0);
@@ -166,8 +168,10 @@ fn no_chunk_is_late_after_the_peers_window_was_closed() {
             let window = if is_open { 100_000 } else { 0 };
             let answer = stage.send(&[sack(acknowledged, window, &[])]);
             see(&mut wire, stage.now, answer);
-            for _ in 0..20 {
-                let sent = stage.pass(Duration::from_millis(1));
+            let end = stage.now + Duration::from_millis(20);
+            while stage.now < end {
+                let next = stage.sctp.poll_timeout().unwrap_or(end).clamp(stage.now, end);
+                let sent = stage.pass(next - stage.now);
                 see(&mut wire, stage.now, sent);
             }
         }

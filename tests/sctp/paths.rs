@@ -36,37 +36,24 @@ fn every_row_has_a_test() {
 }
 
 hold! {
-    #[ignore = "needs transmission control of our own"]
     bulk_at_50_ms: "50 ms, down";
     bulk_from_dcsctp_at_50_ms: "50 ms, up";
-    #[ignore = "needs transmission control of our own"]
     bulk_at_200_ms: "200 ms";
-    #[ignore = "needs transmission control of our own"]
+    #[ignore = "the controller does not reach it yet"]
     bulk_with_loss: "50 ms, 1 % lost";
-    #[ignore = "needs transmission control of our own"]
+    #[ignore = "the controller does not reach it yet"]
     bulk_with_loss_and_bbr: "50 ms, 1 % lost, BBR";
-    #[ignore = "needs transmission control of our own"]
     bulk_with_late_packets_at_20_ms: "20 ms, 10 % late";
-    #[ignore = "needs transmission control of our own"]
     bulk_with_late_packets_at_50_ms: "50 ms, 10 % late";
-    #[ignore = "needs transmission control of our own"]
     bulk_with_late_packets_at_100_ms: "100 ms, 10 % late";
-    #[ignore = "needs transmission control of our own"]
     a_thin_stream_with_loss_at_50_ms: "50 ms, 5 % lost, 100 B every 20 ms";
-    #[ignore = "needs transmission control of our own"]
     a_thin_stream_with_loss_at_100_ms: "100 ms, 5 % lost, 100 B every 20 ms";
-    #[ignore = "needs transmission control of our own"]
     rare_messages_with_loss: "50 ms, 5 % lost, 100 B every 400 ms";
-    #[ignore = "needs transmission control of our own"]
     a_lost_tail: "50 ms, the last 64 KiB of 256 lost";
     lifetimes_at_20_ms: "20 ms, lifetime 100 ms";
-    #[ignore = "needs transmission control of our own"]
     lifetimes_at_50_ms: "50 ms, lifetime 100 ms";
-    #[ignore = "needs transmission control of our own"]
     lifetimes_at_100_ms: "100 ms, lifetime 100 ms";
-    #[ignore = "needs transmission control of our own"]
     lifetimes_at_200_ms: "200 ms, lifetime 100 ms";
-    #[ignore = "needs transmission control of our own"]
     bursts_on_a_slow_path: "40 ms, 10 Mbit/s, bursts of 256 KiB";
     two_of_ours_share: "50 ms, two of ours";
     ours_and_newreno_share: "50 ms, ours beside NewReno";

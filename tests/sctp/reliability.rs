@@ -71,13 +71,13 @@ fn two_retransmissions_mean_three_transmissions() {
 #[test]
 fn a_message_is_not_sent_again_after_its_lifetime() {
     let mut net = pair(Conditions::PERFECT, 3);
-    net.a.sctp.open_stream(1, unordered(Limit::LifetimeMs(100)));
+    net.a.sctp.open_stream(1, unordered(Limit::LifetimeMs(30)));
     let state = lose_data(&mut net);
     state.set((true, 0));
     net.a.sctp.send(net.now, 1, numbered(0, 1000)).expect("room");
     net.flush();
     assert_eq!(state.get().1, 1);
-    // The first retransmission would be due after 300 ms at the earliest.
+    // The first retransmission would be due after two round trips, which are 40 ms.
     net.run_for(Duration::from_secs(60));
     assert_eq!(state.get().1, 1);
     state.set((false, 0));
@@ -124,7 +124,7 @@ fn the_lifetime_runs_while_a_message_is_queued() {
     let mut net = pair(Conditions::PERFECT, 6);
     net.a.sctp.open_stream(1, unordered(Limit::LifetimeMs(1000)));
     net.a.sctp.open_stream(2, Reliability::RELIABLE);
-    // The round trip is known now, so a retransmission would be due after 300 ms.
+    // The round trip is known now, so a retransmission would be due after 40 ms.
     net.a.sctp.send(net.now, 2, numbered(9, 1000)).expect("room");
     net.run_for(Duration::from_secs(2));
     assert_eq!(net.b.take_messages().len(), 1);
@@ -132,7 +132,7 @@ fn the_lifetime_runs_while_a_message_is_queued() {
     state.set((true, 0));
     net.a.sctp.send(net.now, 1, numbered(0, 1000)).expect("room");
     // The message is sent late in its lifetime. Sending it does not restart the lifetime.
-    net.now += Duration::from_millis(900);
+    net.now += Duration::from_millis(980);
     net.flush();
     assert_eq!(state.get().1, 1);
     state.set((false, 1));

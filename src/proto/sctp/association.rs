@@ -12,11 +12,11 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::config::{SctpConfig, Start};
+use super::control::Admittance;
 use super::counters::{MessageTally, PacketDrop, SctpCounters, TransmissionStats};
 use super::egress::Oversize;
 use super::engine::{Engine, Verdict};
 use super::event::{EndReason, SctpEvent, SctpState, SendError};
-use super::flight::{Admittance, Flight};
 use super::handshake::Handshake;
 use super::heartbeat::{Action, HeartbeatTimer};
 use super::queue::{PushError, QueueBounds, SendQueues};
@@ -40,9 +40,8 @@ pub struct Association {
     /// Once established.
     engine: Option<Box<Engine>>,
     queues: SendQueues,
-    flight: Flight,
-    /// Whether the peer may have acknowledged something since `flight` was refreshed.
-    flight_is_stale: bool,
+    /// See [`Self::set_flight_budget`].
+    flight_bound: Option<usize>,
     streams: Streams,
     /// The time by which a shutdown that the peer has begun must end.
     shutdown_deadline: Option<Instant>,
@@ -76,8 +75,7 @@ impl Association {
             state: SctpState::New,
             handshake: None,
             engine: None,
-            flight: Flight::default(),
-            flight_is_stale: false,
+            flight_bound: None,
             streams: Streams::default(),
             shutdown_deadline: None,
             last_heard: None,
@@ -129,7 +127,7 @@ impl Association {
                 return false;
             }
             Verdict::Aborted(cause) => self.ended_by_peer(EndReason::PeerAbort(cause), None),
-            Verdict::HeartbeatAcked => self.last_heard = Some(now),
+            Verdict::HeartbeatAcked | Verdict::Acknowledged => self.last_heard = Some(now),
             Verdict::Violation(rule) => self.violation(rule),
         }
         true
@@ -156,7 +154,6 @@ impl Association {
         }
         if let Some(engine) = &mut self.engine {
             engine.handle_timeout(now);
-            self.flight_is_stale = true;
             self.collect(now);
         }
     }
@@ -165,7 +162,6 @@ impl Association {
     /// own.) Call it seldom.
     pub(crate) fn trim(&mut self) {
         self.queues.trim();
-        self.flight.trim();
         self.engine.iter_mut().for_each(|engine| engine.trim());
         self.events.shrink_to(0);
     }
@@ -184,11 +180,10 @@ impl Association {
             if !std::mem::take(&mut due) {
                 break;
             }
-            let drained = engine.drain(now, &mut send);
-            // The peer's window may have room for more than the engine may hold unsent at a time, so
-            // the loop refills the engine.
-            let all_sent = engine.unsent().is_some_and(|unsent| unsent.is_empty());
-            let more = all_sent && !self.queues.is_empty();
+            let more = !self.queues.is_empty();
+            let drained = engine.drain(now, more, &mut send);
+            // The windows may have room for more than may leave the queues at a time.
+            let more = more && engine.all_sent();
             if let Err(Oversize(len)) = drained {
                 let reason = format!("an answer of {len} bytes fits no packet");
                 self.end(EndReason::Violation(reason), Some(cause::PROTOCOL_VIOLATION));
@@ -310,7 +305,8 @@ impl Association {
     /// is sent.
     #[doc(hidden)]
     pub fn set_flight_budget(&mut self, budget: usize) {
-        self.flight = Flight::with_budget(budget);
+        self.flight_bound = Some(budget);
+        self.engine.iter_mut().for_each(|engine| engine.set_flight_bound(budget));
     }
 
     /// Queues a message. Returns the stream's buffered amount in bytes, this message included.
@@ -345,7 +341,7 @@ impl Association {
     }
 
     /// Payload bytes of `stream` that wait in its queue; 0 if the stream is not open. (At most
-    /// about 128 KiB per association have left the queues and wait for the network.)
+    /// about 512 KiB per association have left the queues and wait for the network.)
     pub fn buffered_amount(&self, stream: StreamId) -> usize {
         self.queues.buffered_amount(stream)
     }
@@ -357,10 +353,10 @@ impl Association {
 
     /// The charge of everything that is held: messages in the queues and inside sctp-proto, and what has arrived of
     /// the peer's messages, be they incomplete or not taken.
-    pub fn bytes_held(&mut self) -> usize {
-        self.refresh_flight();
-        let inbound = self.engine.as_ref().map_or(0, |engine| engine.bytes_held());
-        self.queues.charge() + self.flight.charge() + inbound + self.untaken
+    pub fn bytes_held(&self) -> usize {
+        let engine = self.engine.as_ref();
+        let inside = engine.map_or(0, |engine| engine.bytes_held() + engine.charge_unacked());
+        self.queues.charge() + inside + self.untaken
     }
 
     /// Sets the threshold of [`SctpEvent::BufferedAmountLow`] in bytes.
@@ -410,15 +406,6 @@ impl Association {
         self.end(EndReason::ThisSide, Some(cause::USER_INITIATED));
     }
 
-    /// Brings `flight` up to date.
-    fn refresh_flight(&mut self) {
-        if let Some(engine) = self.engine.as_mut().filter(|_| self.flight_is_stale) {
-            self.flight_is_stale = false;
-            self.flight.refresh(engine.in_flight(), |stream| engine.unacked(stream));
-            engine.unsent().into_iter().for_each(|unsent| self.flight.limit(unsent));
-        }
-    }
-
     /// Whether the association is established and the peer takes `stream`.
     fn can_send_on(&self, stream: StreamId) -> bool {
         self.negotiated_streams().is_some_and(|(outgoing, _)| stream < outgoing)
@@ -461,7 +448,6 @@ impl Association {
         if let Some(engine) = self.engine.take() {
             engine.count(&mut self.counters);
         }
-        self.flight = Flight::default();
         self.streams = Streams::default();
         self.shutdown_deadline = None;
         self.heartbeat_timer = None;
@@ -477,35 +463,19 @@ impl Association {
         if self.state != SctpState::Connected || self.shutdown_deadline.is_some() {
             return false;
         }
-        let sends = !self.queues.is_empty() || self.streams.owes_channel_acks();
-        if sends {
-            self.refresh_flight();
-        }
         let Some(engine) = &mut self.engine else { return false };
         let mut wrote = false;
-        if sends {
-            let flight = &mut self.flight;
-            while flight.admits(dcep::ACK.len()) == Admittance::Now
-                && let Some(stream) = self.streams.pop_channel_ack()
-            {
-                if let Some(bytes) = engine.acknowledge_channel(now, stream) {
-                    wrote = true;
-                    flight.add(stream, bytes);
-                }
-            }
-            let expired = &mut self.counters.expired;
-            while let Some(scheduled) = self.queues.pop(now, expired, |reliability, len| {
-                match engine.unsent().map(|unsent| unsent.admits(reliability.ordered, len)) {
-                    None | Some(Admittance::Now) => flight.admits(len),
-                    Some(refused) => refused,
-                }
-            }) {
-                wrote = true;
-                let (stream, len) = (scheduled.stream, scheduled.message.payload.len());
-                match engine.write(now, scheduled) {
-                    Some(bytes) => flight.add(stream, bytes),
-                    None => self.counters.refused.add(MessageTally::one(len)),
-                }
+        while engine.admits(dcep::ACK.len()) == Admittance::Now
+            && let Some(stream) = self.streams.pop_channel_ack()
+        {
+            wrote |= engine.acknowledge_channel(now, stream);
+        }
+        let expired = &mut self.counters.expired;
+        while let Some(scheduled) = self.queues.pop(now, expired, |len| engine.admits(len)) {
+            wrote = true;
+            let len = scheduled.message.payload.len();
+            if !engine.write(now, scheduled) {
+                self.counters.refused.add(MessageTally::one(len));
             }
         }
         while engine.can_reset()

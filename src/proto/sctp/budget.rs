@@ -82,7 +82,7 @@ impl PacketLoad {
     ///
     /// Measured on sctp-proto, which walks most of what it holds for each chunk: a DATA chunk costs
     /// 4 ns for each stream, 2 for each chunk beyond a gap, and 2 to 25, depending on their order,
-    /// for each chunk held; a SACK 50 to 100 for each TSN in flight; a FORWARD TSN 18 for each
+    /// for each chunk held; a SACK 2 to 10 for each TSN in flight; a FORWARD TSN 18 for each
     /// stream. A RE-CONFIG costs 25,000, as it is answered and, with data channels, followed by a
     /// reset of ours that names all streams that wait for the peer, and 1,000 to 1,700 for each
     /// stream that it names, which has two bytes. Resets that wait for the peer's answer are walked
@@ -94,7 +94,7 @@ impl PacketLoad {
         let in_flight = ledger.local.as_ref().map_or(0, |local| u64::from(local.in_flight()));
         1000 + 40 * resets
             + self.data * (300 + 4 * streams + 25 * held + 4 * beyond_gap)
-            + self.sacks * (500 + 50 * in_flight)
+            + self.sacks * (500 + 10 * in_flight)
             + self.forward_tsns * (300 + 20 * streams + 25 * held)
             + self.forward_tsn_bytes * (10 + resets / 4)
             + self.reconfigs * 25_000

@@ -3,11 +3,19 @@
 //! sctp-proto ignores padding and a chunk header when it bundles, and does not bound its SACKs, so
 //! a packet may be larger than the path takes: datagrams leave with Don't Fragment, and a larger
 //! one would be lost on every retransmission. Such a packet is split or shortened here. PPIDs that
-//! sctp-proto does not know return to their place (see `ppid`), and the ledger learns what is sent.
+//! sctp-proto does not know return to their place (see `ppid`), the ledger learns what is sent, and DATA goes to
+//! the control, which sends it.
 
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::control::Control;
 use super::ledger::Ledger;
 use super::ppid::{self, PREFIX};
-use super::wire::{COMMON_HEADER, Chunk, Data, Header, Writer, kind, parameter, u16_at, u32_at};
+use super::wire::{
+    COMMON_HEADER, Chunk, Chunks, Data, Header, Sack, Writer, kind, parameter, u16_at,
+};
 
 /// A chunk of this many bytes does not fit a packet and cannot be shortened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,92 +30,171 @@ pub(super) struct Window {
     pub(super) announced: u32,
 }
 
-/// Hands `packet` to `send`, as several packets if it is over `max` bytes.
-pub(super) fn emit(
-    ledger: &mut Ledger,
-    window: Window,
-    max: usize,
-    packet: &[u8],
-    mut send: impl FnMut(&[u8]),
-) -> Result<(), Oversize> {
-    let Some((header, chunks)) = Header::parse(packet) else { return Ok(()) };
-    let mut rewritten = false;
-    for chunk in chunks.flatten() {
-        rewritten |= record(ledger, window, &chunk);
-    }
-    if packet.len() <= max && !rewritten {
-        send(packet);
-        return Ok(());
-    }
-    let mut writer = Writer::new(header, max);
-    for chunk in chunks.flatten() {
-        let room = max.saturating_sub(COMMON_HEADER);
-        if chunk.padded_len() > room && chunk.kind != kind::SACK {
-            return Err(Oversize(chunk.padded_len()));
-        }
-        if !writer.is_empty() && writer.len() + chunk.padded_len() > max {
-            send(&std::mem::replace(&mut writer, Writer::new(header, max)).finish());
-        }
-        write(&mut writer, window, &chunk, room);
-    }
-    if !writer.is_empty() {
-        send(&writer.finish());
-    }
-    Ok(())
+/// What the last step needs to know.
+#[derive(Debug)]
+pub(super) struct Egress<'a> {
+    pub(super) now: Instant,
+    pub(super) ledger: &'a mut Ledger,
+    pub(super) control: &'a mut Control,
+    pub(super) window: Window,
+    /// The largest packet in bytes.
+    pub(super) max: usize,
 }
 
-/// Records an outgoing chunk in the ledger. Returns whether the chunk has to be rewritten: it carries a PPID in its
-/// payload (see `ppid`), or announces too large a window.
-fn record(ledger: &mut Ledger, window: Window, chunk: &Chunk<'_>) -> bool {
-    match chunk.kind {
-        kind::DATA => {
-            let Some(data) = Data::parse(chunk) else { return false };
-            if let Some(local) = &mut ledger.local {
-                local.sent(&data);
+impl Egress<'_> {
+    /// Hands `packet` to `send`, as several packets if it is too large. DATA goes to the control.
+    pub(super) fn emit(
+        &mut self,
+        packet: Bytes,
+        mut send: impl FnMut(&[u8]),
+    ) -> Result<(), Oversize> {
+        let Some((header, chunks)) = Header::parse(&packet) else { return Ok(()) };
+        let room = self.max.saturating_sub(COMMON_HEADER);
+        let mut is_data = false;
+        let mut is_due = true;
+        let mut differs = packet.len() > self.max;
+        for chunk in chunks.flatten() {
+            if chunk.padded_len() > room && chunk.kind != kind::SACK {
+                return Err(Oversize(chunk.padded_len()));
             }
-            return data.ppid == ppid::CARRIER;
-        }
-        kind::FORWARD_TSN => {
-            if let (Some(local), Some(tsn)) = (&mut ledger.local, u32_at(chunk.value, 0)) {
-                local.forwarded(tsn);
+            is_data |= chunk.kind == kind::DATA;
+            match self.record(&chunk) {
+                Fate::Send => {}
+                Fate::Rewrite => differs = true,
+                Fate::Wait => is_due = false,
             }
         }
-        kind::SACK => return record_sack(ledger, window, chunk),
-        kind::RECONFIG => record_reset_requests(ledger, chunk),
-        _ => {}
-    }
-    false
-}
-
-/// Corrects the ledger by an outgoing SACK, whose cumulative TSN shows which DATA sctp-proto has accepted,
-/// and whose window shows how many bytes it holds. Returns whether that window is too large to announce.
-fn record_sack(ledger: &mut Ledger, window: Window, chunk: &Chunk<'_>) -> bool {
-    let (Some(cumulative), Some(credit)) = (u32_at(chunk.value, 0), u32_at(chunk.value, 4)) else {
-        return false;
-    };
-    ledger.held.correct(window.size.saturating_sub(credit) as usize);
-    if let Some(peer) = &mut ledger.peer {
-        peer.received.correct(cumulative);
-    }
-    credit > window.announced
-}
-
-fn record_reset_requests(ledger: &mut Ledger, chunk: &Chunk<'_>) {
-    for (kind, request) in chunk.parameters(0).flatten() {
-        if kind == parameter::OUTGOING_RESET {
-            for id in request.get(12..).unwrap_or_default().chunks_exact(2) {
-                u16_at(id, 0).map(|id| ledger.waiting_resets.remove(&id));
+        if is_data {
+            // sctp-proto puts nothing else into a packet with DATA.
+            let whole = if differs { rewrite(header, packet.len(), chunks) } else { packet };
+            self.control.take(self.now, whole);
+            return Ok(());
+        }
+        if !is_due {
+            self.keep(&packet);
+            return Ok(());
+        }
+        if !differs {
+            send(&packet);
+            return Ok(());
+        }
+        let mut writer = Writer::new(header, self.max);
+        for chunk in chunks.flatten() {
+            if !writer.is_empty() && writer.len() + chunk.padded_len() > self.max {
+                send(&std::mem::replace(&mut writer, Writer::new(header, self.max)).finish());
+            }
+            match Sack::parse(chunk.value).filter(|_| chunk.kind == kind::SACK) {
+                Some(sack) => self.write_sack(&mut writer, &packet, &chunk, &sack),
+                None => writer.copy(&chunk),
             }
         }
+        if !writer.is_empty() {
+            send(&writer.finish());
+        }
+        Ok(())
+    }
+
+    /// Records an outgoing chunk in the ledger.
+    fn record(&mut self, chunk: &Chunk<'_>) -> Fate {
+        match chunk.kind {
+            kind::DATA => {
+                let is_carrier = Data::parse(chunk).is_some_and(|it| it.ppid == ppid::CARRIER);
+                return if is_carrier { Fate::Rewrite } else { Fate::Send };
+            }
+            kind::SACK => return self.record_sack(chunk),
+            kind::RECONFIG => return self.record_reset_requests(chunk),
+            // sctp-proto repeats it until everything that was sent has arrived.
+            kind::SHUTDOWN_ACK if !self.control.is_empty() => return Fate::Wait,
+            _ => {}
+        }
+        Fate::Send
+    }
+
+    /// Corrects the ledger by an outgoing SACK, whose cumulative TSN shows which DATA sctp-proto has accepted,
+    /// and whose window shows how many bytes it holds.
+    fn record_sack(&mut self, chunk: &Chunk<'_>) -> Fate {
+        self.ledger.withheld_sack = None;
+        let Some(sack) = Sack::parse(chunk.value) else { return Fate::Send };
+        self.ledger.held.correct(self.window.size.saturating_sub(sack.window) as usize);
+        if let Some(peer) = &mut self.ledger.peer {
+            peer.received.correct(sack.cumulative);
+        }
+        let reported = self.control.report_holes(self.now, &sack);
+        let is_whole = reported == sack.gap_blocks()
+            && self.ledger.duplicates.is_empty()
+            && sack.window <= self.window.announced;
+        if is_whole { Fate::Send } else { Fate::Rewrite }
+    }
+
+    /// A request to reset streams waits until the peer has acknowledged what was sent on them: usrsctp would
+    /// give it to the next user of the stream (RFC 6525 §5.1.2).
+    fn record_reset_requests(&mut self, chunk: &Chunk<'_>) -> Fate {
+        let mut fate = Fate::Send;
+        for (kind, request) in chunk.parameters(0).flatten() {
+            if kind == parameter::OUTGOING_RESET {
+                for id in request.get(12..).unwrap_or_default().chunks_exact(2) {
+                    let Some(id) = u16_at(id, 0) else { continue };
+                    self.ledger.waiting_resets.remove(&id);
+                    if self.control.holds(id) {
+                        fate = Fate::Wait;
+                    }
+                }
+            }
+        }
+        fate
+    }
+
+    /// Keeps a packet for later. There is one reset request at a time (RFC 6525 §5.1.1).
+    fn keep(&mut self, packet: &Bytes) {
+        let first = Header::parse(packet).and_then(|(_, mut chunks)| chunks.next()?.ok());
+        if first.is_some_and(|chunk| chunk.kind == kind::RECONFIG) {
+            self.ledger.early_reset = Some(packet.clone());
+        }
+    }
+
+    /// Writes a SACK that announces the window in force, with the gap blocks that are reported and for which there is room, and with duplicates. RFC
+    /// 9260 §6.2: the lowest TSNs come first; later SACKs report the others.
+    fn write_sack(
+        &mut self,
+        writer: &mut Writer,
+        packet: &Bytes,
+        chunk: &Chunk<'_>,
+        sack: &Sack<'_>,
+    ) {
+        let reported = self.control.report_holes(self.now, sack);
+        if reported < sack.gap_blocks() {
+            self.ledger.withheld_sack = Some(packet.clone());
+        }
+        let room = self.max.saturating_sub(COMMON_HEADER + 16) / 4;
+        let kept = reported.min(room);
+        let duplicates = &mut self.ledger.duplicates;
+        duplicates.truncate(room - kept);
+        let tsns: Vec<u8> = duplicates.drain(..).flat_map(u32::to_be_bytes).collect();
+        let count = |bytes: &[u8]| u16::try_from(bytes.len() / 4).unwrap_or(0).to_be_bytes();
+        let cumulative = sack.cumulative.to_be_bytes();
+        let window = sack.window.min(self.window.announced).to_be_bytes();
+        let gaps = sack.gap_bytes(kept);
+        writer.chunk(
+            kind::SACK,
+            chunk.flags,
+            &[&cumulative, &window, &count(gaps), &count(&tsns), gaps, &tsns],
+        );
     }
 }
 
-fn write(writer: &mut Writer, window: Window, chunk: &Chunk<'_>, room: usize) {
-    match chunk.kind {
-        kind::DATA => write_data(writer, chunk),
-        kind::SACK => write_sack(writer, window, chunk, room),
-        _ => writer.copy(chunk),
-    }
+/// What becomes of an outgoing chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Send,
+    Rewrite,
+    Wait,
+}
+
+/// A packet of DATA chunks with their own PPIDs.
+fn rewrite(header: Header, len: usize, chunks: Chunks<'_>) -> Bytes {
+    let mut writer = Writer::new(header, len);
+    chunks.flatten().for_each(|chunk| write_data(&mut writer, &chunk));
+    writer.finish()
 }
 
 fn write_data(writer: &mut Writer, chunk: &Chunk<'_>) {
@@ -121,33 +208,35 @@ fn write_data(writer: &mut Writer, chunk: &Chunk<'_>) {
     }
 }
 
-/// Writes a SACK that announces the window in force. One that is too long keeps as many gap blocks as there is room
-/// for, and no duplicates. RFC 9260 §6.2: the lowest TSNs come first; later SACKs report the others.
-fn write_sack(writer: &mut Writer, window: Window, chunk: &Chunk<'_>, room: usize) {
-    let cumulative = chunk.value.get(..4).unwrap_or_default();
-    let credit = u32_at(chunk.value, 4).unwrap_or(0).min(window.announced).to_be_bytes();
-    if chunk.padded_len() <= room {
-        let rest = chunk.value.get(8..).unwrap_or_default();
-        return writer.chunk(kind::SACK, chunk.flags, &[cumulative, &credit, rest]);
-    }
-    let blocks = usize::from(u16_at(chunk.value, 8).unwrap_or(0));
-    let kept = blocks.min(room.saturating_sub(16) / 4);
-    let gaps = chunk.value.get(12..12 + 4 * kept).unwrap_or_default();
-    let count = u16::try_from(gaps.len() / 4).unwrap_or(0).to_be_bytes();
-    writer.chunk(kind::SACK, chunk.flags, &[cumulative, &credit, &count, &[0, 0], gaps]);
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::config::CongestionControl;
+    use super::super::testing::start;
+    use super::super::wire::{checksum_matches, u32_at};
     use super::*;
-    use crate::proto::sctp::wire::checksum_matches;
 
     const WINDOW: Window = Window { size: 1 << 20, announced: 100_000 };
     const HEADER: Header = Header { source_port: 5000, destination_port: 5000, tag: 9 };
 
-    fn emitted(packet: &[u8], max: usize) -> Result<Vec<Vec<u8>>, Oversize> {
+    /// What leaves, DATA included.
+    fn emitted(packet: &Bytes, max: usize) -> Result<Vec<Vec<u8>>, Oversize> {
         let mut packets = Vec::new();
-        emit(&mut Ledger::default(), WINDOW, max, packet, |packet| packets.push(packet.to_vec()))?;
+        let (mut now, mut ledger) = (start(), Ledger::default());
+        let first = tsns(packet).first().copied().unwrap_or(0);
+        let mut control = Control::new(CongestionControl::Cubic, max, max - 28, first, 1 << 20);
+        // The sender has measured a short round trip, so packets do not change on their way out.
+        control.on_round_trip(now, Duration::ZERO);
+        // What is reported as missing is so for a while.
+        for _ in 0..2 {
+            packets.clear();
+            let (ledger, control, window) = (&mut ledger, &mut control, WINDOW);
+            Egress { now, ledger, control, window, max }
+                .emit(packet.clone(), |packet| packets.push(packet.to_vec()))?;
+            now += Duration::from_secs(1);
+        }
+        control.transmit(now, HEADER, false, &mut |packet| packets.push(packet.to_vec()));
         for packet in &packets {
             assert!(packet.len() <= max);
             assert!(checksum_matches(packet));

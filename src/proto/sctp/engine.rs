@@ -11,25 +11,24 @@
 mod settings;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use sctp_proto::{
     AssociationEvent, AssociationHandle, DatagramEvent, Endpoint, Event, Payload,
     PayloadProtocolIdentifier, ReliabilityType, StreamEvent,
 };
 
 use super::config::SctpConfig;
+use super::control::{Admittance, Control, SendLimit, Written};
 use super::counters::{PacketDrop, SctpCounters, TransmissionStats};
-use super::egress::{self, Oversize, Window};
-use super::flight::UnsentBytes;
+use super::egress::{Egress, Oversize, Window};
 use super::guard::{Admission, DISCARD_STREAM, Guard, Screening, StreamEffects};
 use super::handshake::Agreement;
 use super::ledger::Ledger;
 use super::ppid;
-use super::pr_sctp::UnsentMessage;
 use super::queue::ScheduledMessage;
-use super::wire::{self, Header};
+use super::wire::{self, Header, Writer, kind};
 use crate::proto::dcep;
 use crate::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
 
@@ -46,6 +45,9 @@ const MAX_WAITING_RESETS: usize = 256;
 /// split. No path of the Internet carries more; TCP, loopback and jumbo frames do.
 const MAX_KEPT_PACKET: usize = 1500;
 
+/// The payload bytes that sctp-proto gives out at a time: it sorts what it holds in flight with each chunk.
+const PORTION: u32 = 32 * 1024;
+
 /// What became of an inbound packet.
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation per packet")]
 pub(super) enum Verdict {
@@ -59,6 +61,8 @@ pub(super) enum Verdict {
     Aborted(Option<u16>),
     /// The peer answered our HEARTBEAT, and the packet holds nothing else.
     HeartbeatAcked,
+    /// The packet was a SACK, and nothing else.
+    Acknowledged,
     /// The peer broke this rule; abort the association.
     Violation(&'static str),
 }
@@ -102,6 +106,11 @@ pub(super) struct Engine {
     association: sctp_proto::Association,
     guard: Guard,
     ledger: Ledger,
+    control: Control,
+    /// Whether sctp-proto gives out no more than one chunk at a time.
+    is_shut: bool,
+    /// The memory of the packets of [`Self::release`].
+    releases: BytesMut,
     max_packet: usize,
     max_fragment: usize,
     max_receive_message_size: usize,
@@ -114,18 +123,31 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Makes an established association of what both sides have announced. `None` if sctp-proto refuses it.
-    pub(super) fn new(config: &SctpConfig, agreement: Agreement) -> Option<Self> {
-        let Agreement { local, cookie, peer } = agreement;
+    pub(super) fn new(now: Instant, config: &SctpConfig, agreement: Agreement) -> Option<Self> {
+        let Agreement { local, cookie, peer, round_trip } = agreement;
         let mut endpoint = settings::endpoint(config);
         let client = settings::client(config, local, &peer);
         let (handle, association) = endpoint.connect(client, UNUSED_ADDRESS).ok()?;
         let window = config.receive_window();
+        let mut control = Control::new(
+            config.congestion_control,
+            config.max_packet_size,
+            settings::max_fragment(config.max_packet_size),
+            local.tsn,
+            peer.init.window,
+        );
+        if let Some(round_trip) = round_trip {
+            control.on_round_trip(now, round_trip);
+        }
         Some(Self {
             endpoint,
             handle,
             association,
             guard: Guard::new(config.max_packet_size, window as usize, config.data_channels),
             ledger: Ledger::new(local, cookie, &peer),
+            control,
+            is_shut: false,
+            releases: BytesMut::new(),
             max_packet: config.max_packet_size,
             max_fragment: settings::max_fragment(config.max_packet_size),
             max_receive_message_size: config.max_receive_message_size as usize,
@@ -142,13 +164,20 @@ impl Engine {
             Screening::Rewritten(packet) => packet,
             Screening::Abort(cause) => return Verdict::Aborted(cause),
             Screening::HeartbeatAcked => return Verdict::HeartbeatAcked,
+            Screening::Sack => {
+                return match self.admit(now) {
+                    Admission::Granted => Verdict::Acknowledged,
+                    Admission::Refused(reason) => Verdict::Dropped(reason),
+                    Admission::Violation(rule) => Verdict::Violation(rule),
+                };
+            }
             Screening::Drop(reason) => return Verdict::Dropped(reason),
         };
         debug_assert!(wire::is_canonical(&packet), "the guard passed {packet:?}");
         let Some(event) = self.verify(now, packet.clone()) else {
             return Verdict::Dropped(PacketDrop::Foreign);
         };
-        match self.guard.admit(now, &mut self.ledger, self.streams) {
+        match self.admit(now) {
             Admission::Granted => {
                 if packet.len() <= MAX_KEPT_PACKET {
                     return Verdict::Accepted(VerifiedPacket::Whole(event));
@@ -159,6 +188,27 @@ impl Engine {
             }
             Admission::Refused(reason) => Verdict::Dropped(reason),
             Admission::Violation(rule) => Verdict::Violation(rule),
+        }
+    }
+
+    /// Applies what a verified packet says.
+    fn admit(&mut self, now: Instant) -> Admission {
+        let admission = self.guard.admit(now, &mut self.ledger, self.streams);
+        if admission != Admission::Granted {
+            return admission;
+        }
+        if let Some(sack) = self.guard.sack() {
+            self.control.on_sack(now, &sack);
+            self.note_tsns();
+        }
+        admission
+    }
+
+    /// Notes in the ledger how far the TSNs are.
+    fn note_tsns(&mut self) {
+        if let Some(local) = &mut self.ledger.local {
+            local.highest_tsn = self.control.highest_sent();
+            local.acknowledged_tsn = self.control.cumulative();
         }
     }
 
@@ -199,10 +249,11 @@ impl Engine {
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.association.handle_timeout(now);
+        self.control.handle_timeout(now);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.association.poll_timeout()
+        [self.association.poll_timeout(), self.control.poll_timeout()].into_iter().flatten().min()
     }
 
     pub(super) fn poll_event(&mut self) -> Option<EngineEvent> {
@@ -261,24 +312,89 @@ impl Engine {
         }
     }
 
-    /// Hands the packets that are due to `send`. sctp-proto scans everything in flight, so call
-    /// this once per turn, and again only after a write.
+    /// Hands the packets that are due to `send`. Call this once per turn, and again only after a write. `more`:
+    /// messages wait in the queues.
     pub(super) fn drain(
         &mut self,
         now: Instant,
+        more: bool,
         mut send: impl FnMut(&[u8]),
     ) -> Result<(), Oversize> {
-        let transmit = self.association.poll_transmit(now);
-        // What has expired by now has not been sent, and will not be.
-        self.ledger.expire(now);
-        let Some(transmit) = transmit else { return Ok(()) };
-        let Payload::RawEncode(packets) = transmit.payload else { return Ok(()) };
-        let limit = self.window_limit.filter(|(_, until)| now < *until);
-        let window = Window { size: self.window, announced: limit.map_or(self.window, |it| it.0) };
-        for packet in packets {
-            egress::emit(&mut self.ledger, window, self.max_packet, &packet, &mut send)?;
+        let header = self.header();
+        loop {
+            let last = self.control.last_taken();
+            if self.is_shut && self.control.waiting() < PORTION as usize {
+                self.release(now, last);
+            }
+            self.gather(now, &mut send)?;
+            let taken = self.control.last_taken();
+            if taken != last {
+                self.release(now, taken);
+            }
+            let rest = self.control.unwritten() > 0;
+            if let Some(header) = header {
+                self.control.transmit(now, header, more || rest, &mut send);
+            }
+            let resets = !self.ledger.waiting_resets.is_empty();
+            let wants_more = resets || (rest && self.control.waiting() < PORTION as usize);
+            if taken == last || !wants_more {
+                break;
+            }
+        }
+        self.note_tsns();
+        if self.control.holes_due(now)
+            && let Some(sack) = self.ledger.withheld_sack.take()
+        {
+            self.egress(now).emit(sack, &mut send)?;
+        }
+        if let Some(reset) = self.ledger.early_reset.take() {
+            self.egress(now).emit(reset, &mut send)?;
         }
         Ok(())
+    }
+
+    /// Takes the packets out of sctp-proto.
+    fn gather(&mut self, now: Instant, send: &mut impl FnMut(&[u8])) -> Result<(), Oversize> {
+        let Some(transmit) = self.association.poll_transmit(now) else { return Ok(()) };
+        let Payload::RawEncode(packets) = transmit.payload else { return Ok(()) };
+        for packet in packets {
+            self.egress(now).emit(packet, &mut *send)?;
+        }
+        Ok(())
+    }
+
+    fn egress(&mut self, now: Instant) -> Egress<'_> {
+        let limit = self.window_limit.filter(|(_, until)| now < *until);
+        let window = Window { size: self.window, announced: limit.map_or(self.window, |it| it.0) };
+        Egress {
+            now,
+            ledger: &mut self.ledger,
+            control: &mut self.control,
+            window,
+            max: self.max_packet,
+        }
+    }
+
+    /// Acknowledges to sctp-proto what the control has taken over, up to `tsn`. So sctp-proto has nothing in
+    /// flight: it neither retransmits nor scans, and its window stays open. It is shut while enough waits in the
+    /// control, because a chunk there is a copy, and the messages that wait in sctp-proto are not.
+    fn release(&mut self, now: Instant, tsn: u32) {
+        let Some(local) = &self.ledger.local else { return };
+        let Header { source_port, destination_port, .. } = local.header;
+        let header = Header {
+            source_port: destination_port,
+            destination_port: source_port,
+            tag: local.announced.tag,
+        };
+        let mut writer = Writer::within(&mut self.releases, header, wire::COMMON_HEADER + 16);
+        self.is_shut = self.control.waiting() >= PORTION as usize;
+        let window = if self.is_shut { 0 } else { PORTION };
+        let (tsn, window) = (tsn.to_be_bytes(), window.to_be_bytes());
+        writer.chunk(kind::SACK, 0, &[&tsn, &window, &[0; 4]]);
+        let release = writer.finish_within(&mut self.releases);
+        if let Some(event) = self.verify(now, release) {
+            self.association.handle_event(event);
+        }
     }
 
     /// A HEARTBEAT to the peer.
@@ -306,16 +422,14 @@ impl Engine {
     /// Adds the chunks that the guard stripped, and the messages that sctp-proto gave up.
     pub(super) fn count(&self, counters: &mut SctpCounters) {
         counters.chunks_stripped += self.guard.stripped;
-        if let Some(local) = &self.ledger.local {
-            counters.expired.add(local.pr_sctp.expired);
-            counters.abandoned.add(local.pr_sctp.abandoned);
-        }
+        let (expired, abandoned) = self.control.given_up();
+        counters.expired.add(expired);
+        counters.abandoned.add(abandoned);
     }
 
     /// How the path to the peer is, and what was sent again.
-    #[allow(clippy::unused_self, reason = "not measured yet")]
     pub(super) fn transmission(&self) -> TransmissionStats {
-        TransmissionStats::default()
+        self.control.stats()
     }
 
     /// Whether the peer has begun a shutdown, so that nothing can be sent any more.
@@ -332,54 +446,56 @@ impl Engine {
         }
     }
 
-    /// Payload bytes of `stream` that the peer has not acknowledged.
-    pub(super) fn unacked(&mut self, stream: StreamId) -> usize {
-        self.association
-            .stream(stream)
-            .ok()
-            .and_then(|stream| stream.buffered_amount().ok())
-            .unwrap_or(0)
+    /// Gives a message to sctp-proto. Returns false if the stream cannot take it.
+    pub(super) fn write(&mut self, now: Instant, scheduled: ScheduledMessage) -> bool {
+        self.try_write(now, scheduled).is_some()
     }
 
-    /// Gives a message to sctp-proto. Returns the bytes that it adds to [`Self::unacked`], or
-    /// `None` if the stream cannot take it.
-    pub(super) fn write(&mut self, now: Instant, scheduled: ScheduledMessage) -> Option<usize> {
+    fn try_write(&mut self, now: Instant, scheduled: ScheduledMessage) -> Option<()> {
         let ScheduledMessage { stream: id, message, reliability, deadline } = scheduled;
         // DCEP is always ordered and reliable (RFC 8832 §6), and sctp-proto sends it so.
         let is_dcep = message.ppid == Ppid::DCEP;
         let reliability = if is_dcep { Reliability::RELIABLE } else { reliability };
         self.register(id);
         let mut stream = self.association.stream(id).ok()?;
-        let (kind, value) = match reliability.limit {
-            None => (ReliabilityType::Reliable, 0),
-            Some(Limit::Retransmits(count)) => (ReliabilityType::Rexmit, u32::from(count)),
+        let agreed = self.ledger.peer.as_ref().is_some_and(|peer| peer.forward_tsn);
+        let limit = reliability.limit.filter(|_| agreed).map(|limit| match limit {
+            Limit::Retransmits(count) => SendLimit::Retransmits(count),
             // The lifetime of a message began when it was queued.
-            Some(Limit::LifetimeMs(_)) => {
-                let left = deadline.unwrap_or(now).saturating_duration_since(now);
-                (ReliabilityType::Timed, left.as_millis() as u32)
-            }
-        };
+            Limit::LifetimeMs(_) => SendLimit::Deadline(deadline.unwrap_or(now)),
+        });
+        let len = message.payload.len();
         let payload = if ppid::is_known(message.ppid.0) {
             message.payload
         } else {
             ppid::wrap(message.ppid, &message.payload, self.max_fragment)
         };
-        stream.set_reliability_params(!reliability.ordered, kind, value).ok()?;
+        // What is given up when is for the control to decide.
+        stream.set_reliability_params(!reliability.ordered, ReliabilityType::Reliable, 0).ok()?;
         stream.set_default_payload_type(message.ppid.0.into()).ok()?;
-        let written = stream.write_chunks(&mut [payload]).ok()?;
-        self.ledger.written(UnsentMessage {
-            len: written,
-            ordered: reliability.ordered,
-            limited: kind != ReliabilityType::Reliable,
-            deadline: (kind == ReliabilityType::Timed)
-                .then(|| now + Duration::from_millis(value.into())),
-        });
-        Some(written)
+        stream.write_chunks(&mut [payload]).ok()?;
+        self.control.on_written(Written { len, ordered: reliability.ordered, limit });
+        Some(())
     }
 
-    /// What sctp-proto holds and has not sent, once our INIT or INIT ACK has been sent.
-    pub(super) fn unsent(&mut self) -> Option<&mut UnsentBytes> {
-        self.ledger.local.as_mut().map(|local| &mut local.unsent)
+    /// Whether a message of `len` payload bytes may be written.
+    pub(super) fn admits(&self, len: usize) -> Admittance {
+        self.control.admits(len)
+    }
+
+    /// Whether everything that was written has been sent.
+    pub(super) fn all_sent(&self) -> bool {
+        self.control.all_sent()
+    }
+
+    /// The charge of what was written and is not acknowledged.
+    pub(super) fn charge_unacked(&self) -> usize {
+        self.control.charge()
+    }
+
+    /// See [`Control::set_flight_bound`].
+    pub(super) fn set_flight_bound(&mut self, bound: usize) {
+        self.control.set_flight_bound(bound);
     }
 
     /// The charge of the chunks that sctp-proto holds of the peer's messages.
@@ -389,17 +505,12 @@ impl Engine {
 
     /// Releases memory that is not in use.
     pub(super) fn trim(&mut self) {
-        self.ledger.trim();
+        self.control.trim();
     }
 
-    /// TSNs that the peer has not acknowledged cumulatively.
-    pub(super) fn in_flight(&self) -> u32 {
-        self.ledger.local.as_ref().map_or(0, |local| local.in_flight())
-    }
-
-    /// Answers a DATA_CHANNEL_OPEN. Returns what [`Self::write`] does: `None` if the peer has
+    /// Answers a DATA_CHANNEL_OPEN. Returns what [`Self::write`] does: false if the peer has
     /// reset the channel since.
-    pub(super) fn acknowledge_channel(&mut self, now: Instant, stream: StreamId) -> Option<usize> {
+    pub(super) fn acknowledge_channel(&mut self, now: Instant, stream: StreamId) -> bool {
         let payload = Bytes::from_static(&dcep::ACK);
         let ack = ScheduledMessage {
             stream,

@@ -26,7 +26,10 @@ use super::budget::CpuBudget;
 use super::counters::PacketDrop;
 use super::ledger::Ledger;
 use super::received::GapLimit;
-use super::wire::{COMMON_HEADER, Chunk, Chunks, Data, Header, kind, parameter, u16_at, u32_at};
+use super::wire::{
+    COMMON_HEADER, Chunk, Chunks, Data, Header, Sack, checksum_matches, kind, parameter, u16_at,
+    u32_at,
+};
 use effects::{ChunkEffect, PendingEffects};
 use fate::Fate;
 use rewriter::Rewriter;
@@ -60,6 +63,8 @@ pub(super) enum Screening {
     Abort(Option<u16>),
     /// The peer answers our HEARTBEAT, and the packet holds nothing else. Verified.
     HeartbeatAcked,
+    /// The packet is a SACK, and is not for sctp-proto. Verified.
+    Sack,
     /// The packet is dropped.
     Drop(PacketDrop),
 }
@@ -92,6 +97,8 @@ struct Inspection<'a> {
     /// How many HEARTBEATs and RE-CONFIGs came so far. sctp-proto answers each with a packet, so few pass.
     heartbeats: u8,
     reconfigs: u8,
+    /// Whether nothing but a SACK passes.
+    only_sack: bool,
 }
 
 /// The guard of one association.
@@ -147,7 +154,11 @@ impl Guard {
             Err(reason) => return Screening::Drop(reason),
         };
         if !inspection.rewriter.differs() {
-            return Screening::Pass;
+            if !inspection.only_sack || self.pending.sack.is_empty() {
+                return Screening::Pass;
+            }
+            let is_ours = ledger.own_tag() == Some(header.tag) && checksum_matches(packet);
+            return if is_ours { Screening::Sack } else { Screening::Drop(PacketDrop::Foreign) };
         }
         // An ABORT of a peer that knows no association has the tag that we sent it, and the T bit
         // (RFC 9260 §8.5.1 B).
@@ -183,12 +194,14 @@ impl Guard {
             heartbeat_acked: false,
             heartbeats: 0,
             reconfigs: 0,
+            only_sack: true,
         };
         for (index, chunk) in chunks.enumerate() {
             let chunk = chunk.map_err(|_| PacketDrop::Malformed)?;
             if chunk.kind == kind::COOKIE_ECHO && index > 0 {
                 return Err(PacketDrop::Unexpected);
             }
+            inspection.only_sack &= chunk.kind == kind::SACK;
             let fate = self.fate(ledger, &mut inspection, &chunk, chunks)?;
             self.apply(ledger, &mut inspection, &chunk, fate)?;
             if fate == Fate::StripRest {
@@ -232,11 +245,10 @@ impl Guard {
                 self.pending.chunks.extend(data::passed(&data, fate).map(ChunkEffect::Data));
                 fate
             }
-            kind::SACK => {
+            kind::SACK if self.pending.sack.is_empty() => {
                 let fate = sack::fate(ledger, chunk)?;
-                if fate != Fate::Strip {
-                    let cumulative = u32_at(chunk.value, 0);
-                    self.pending.chunks.extend(cumulative.map(ChunkEffect::Acknowledged));
+                if let Fate::Trim(len) = fate {
+                    self.pending.sack.extend_from_slice(chunk.value.get(..len).unwrap_or_default());
                 }
                 fate
             }
@@ -255,7 +267,7 @@ impl Guard {
             }
             kind::SHUTDOWN if chunk.value.len() >= 4 => Fate::Trim(4),
             kind::SHUTDOWN_ACK | kind::SHUTDOWN_COMPLETE => Fate::Trim(0),
-            kind::RECONFIG | kind::SHUTDOWN => Fate::Strip,
+            kind::SACK | kind::RECONFIG | kind::SHUTDOWN => Fate::Strip,
             // RFC 9260 §3.2: the two highest bits say what to do with an unknown type. (The reports
             // that 01 and 11 ask for are of no use.)
             unknown if unknown & 0x80 == 0 => Fate::StripRest,
@@ -332,6 +344,11 @@ impl Guard {
         self.budget.charge(now, cost);
     }
 
+    /// The value of the SACK in the packet just admitted.
+    pub(super) fn sack(&self) -> Option<Sack<'_>> {
+        Sack::parse(&self.pending.sack)
+    }
+
     /// Applies the effects of the packet just screened, which belongs to the peer. `streams`: how
     /// many sctp-proto has.
     pub(super) fn admit(&mut self, now: Instant, ledger: &mut Ledger, streams: usize) -> Admission {
@@ -345,9 +362,6 @@ impl Guard {
                     if let Err(rule) = data::admit(ledger, data) {
                         return Admission::Violation(rule);
                     }
-                }
-                ChunkEffect::Acknowledged(tsn) => {
-                    ledger.local.iter_mut().for_each(|local| local.acknowledged(tsn));
                 }
                 ChunkEffect::Forwarded(tsn) => {
                     ledger.peer.iter_mut().for_each(|peer| peer.received.forward(tsn));

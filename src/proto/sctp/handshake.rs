@@ -69,6 +69,8 @@ pub(super) struct Agreement {
     /// The cookie that the peer may still echo, if its COOKIE ACK was lost.
     pub(super) cookie: Option<Bytes>,
     pub(super) peer: Greeting,
+    /// How long the answer to our last packet took, if it is clear which one it answers.
+    pub(super) round_trip: Option<Duration>,
 }
 
 /// No answer to [`MAX_REPEATS`] repetitions.
@@ -102,6 +104,8 @@ pub(super) struct Handshake {
     /// When to begin, or to repeat what we have sent.
     due: Option<Instant>,
     repeats: u8,
+    /// When the packet left that the next step answers. `None` if there is more than one.
+    asked_at: Option<Instant>,
     stale_cookies: u8,
     /// An INIT ACK or COOKIE ACK on its way out.
     answer: Option<Bytes>,
@@ -122,6 +126,7 @@ impl Handshake {
             init_budget: CpuBudget::default(),
             due: None,
             repeats: 0,
+            asked_at: None,
             stale_cookies: 0,
             answer: None,
             sends_ours: false,
@@ -161,7 +166,7 @@ impl Handshake {
                 let peer = *peer;
                 self.verify(packet, header, peer.header)?;
                 self.acknowledge_cookie(peer);
-                Ok(self.established(peer))
+                Ok(self.established(now, peer))
             }
             (kind::ERROR, OurWay::CookieEchoed { peer, .. })
                 if u16_at(chunk.value, 0) == Some(cause::STALE_COOKIE)
@@ -184,7 +189,7 @@ impl Handshake {
             ) => {
                 let peer = *peer;
                 self.verify(packet, header, peer.header)?;
-                Ok(self.established(peer))
+                Ok(self.established(now, peer))
             }
             _ => Err(PacketDrop::Unexpected),
         }
@@ -209,6 +214,9 @@ impl Handshake {
             }
             let cookie: [u8; 32] = rand::rng().random();
             self.answered = Some((peer, Bytes::copy_from_slice(&cookie)));
+            self.asked_at = matches!(self.our_way, OurWay::Idle).then_some(now);
+        } else {
+            self.asked_at = None;
         }
         self.answer = self.init_ack();
         // Our answer or the COOKIE ECHO may be lost.
@@ -254,7 +262,9 @@ impl Handshake {
         Ok(Step::Aborted(u16_at(abort.value, 0)))
     }
 
-    fn established(&mut self, peer: Greeting) -> Step {
+    fn established(&mut self, now: Instant, peer: Greeting) -> Step {
+        let asked_at = self.asked_at.take();
+        let round_trip = asked_at.map(|at| now.saturating_duration_since(at));
         self.our_way = OurWay::Idle;
         self.sends_ours = false;
         self.due = None;
@@ -262,7 +272,7 @@ impl Handshake {
         // If the peer has announced another tag in its INIT, that one was another association.
         self.answered = self.answered.take().filter(|(it, _)| it.init.tag == peer.init.tag);
         let cookie = self.answered.as_ref().map(|(_, cookie)| cookie.clone());
-        Step::Established(Agreement { local: self.local, cookie, peer })
+        Step::Established(Agreement { local: self.local, cookie, peer, round_trip })
     }
 
     /// Answers the COOKIE ECHO of a peer with which the association is established: our COOKIE ACK was lost, or both
@@ -295,6 +305,7 @@ impl Handshake {
                 let interval = REPEAT * (1 << (self.repeats / 2));
                 self.due = Some(now + interval.min(MAX_REPEAT));
                 self.sends_ours = true;
+                self.asked_at = None;
             }
         }
         Ok(())
@@ -349,6 +360,7 @@ impl Handshake {
 
     fn send_ours(&mut self, now: Instant) {
         self.sends_ours = true;
+        self.asked_at = self.answered.is_none().then_some(now);
         self.repeats = 0;
         self.due = Some(now + REPEAT);
     }

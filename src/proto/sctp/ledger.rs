@@ -1,5 +1,5 @@
 //! What the packets of both directions say about the association, and what went into sctp-proto.
-//! sctp-proto exposes neither; the guard, the budget and the flight need both.
+//! sctp-proto exposes neither; the guard and the budget need both.
 //!
 //! The reset of a stream, our side above, the peer's below (RFC 6525):
 //!
@@ -10,17 +10,13 @@
 //! the peer resets its side ─► unfinished_resets ─ our answering reset completes or fails ─► done
 //! ```
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use rustc_hash::FxHashSet;
 
-use super::flight::UnsentBytes;
 use super::held::HeldChunks;
 use super::init::Greeting;
-use super::pr_sctp::{PrSctp, UnsentMessage};
 use super::received::ReceivedTsns;
-use super::wire::{Data, Header, Init, before};
+use super::wire::{Header, Init};
 use crate::proto::message::StreamId;
 
 /// What one side announced in its INIT or INIT ACK.
@@ -64,8 +60,6 @@ pub(super) struct LocalSide {
     pub(super) highest_tsn: u32,
     /// The cumulative TSN that the peer has acknowledged.
     pub(super) acknowledged_tsn: u32,
-    pub(super) pr_sctp: PrSctp,
-    pub(super) unsent: UnsentBytes,
 }
 
 impl LocalSide {
@@ -77,39 +71,12 @@ impl LocalSide {
             header,
             highest_tsn: before_first,
             acknowledged_tsn: before_first,
-            pr_sctp: PrSctp::default(),
-            unsent: UnsentBytes::default(),
         }
     }
 
     /// How many TSNs the peer has not acknowledged.
     pub(super) fn in_flight(&self) -> u32 {
         self.highest_tsn.wrapping_sub(self.acknowledged_tsn)
-    }
-
-    /// Notes that the peer acknowledges all TSNs up to `tsn`.
-    pub(super) fn acknowledged(&mut self, tsn: u32) {
-        if before(self.acknowledged_tsn, tsn) {
-            self.acknowledged_tsn = tsn;
-            self.pr_sctp.acknowledged(tsn);
-        }
-    }
-
-    /// Counts an outgoing DATA chunk, unless it is a retransmission.
-    pub(super) fn sent(&mut self, data: &Data<'_>) {
-        if before(self.highest_tsn, data.tsn) {
-            self.highest_tsn = data.tsn;
-            self.unsent.remove(!data.unordered, data.payload.len());
-            self.pr_sctp.chunk_sent(data, &mut self.unsent);
-        }
-    }
-
-    /// Counts an outgoing FORWARD TSN.
-    pub(super) fn forwarded(&mut self, tsn: u32) {
-        if before(self.highest_tsn, tsn) {
-            self.highest_tsn = tsn;
-        }
-        self.pr_sctp.forwarded(tsn, &mut self.unsent);
     }
 }
 
@@ -126,8 +93,15 @@ pub(super) struct Ledger {
     /// Streams that we have reset and the peer has not. It may be about to, or have denied our
     /// request and never do (RFC 6525 §5.2.7). What it sends on them is not delivered.
     pub(super) unread: FxHashSet<StreamId>,
+    /// TSNs of the peer that have arrived once more since our last SACK, for the next one. sctp-proto reports
+    /// none, and senders learn from them what they need not have sent again.
+    pub(super) duplicates: Vec<u32>,
     /// Whether sctp-proto knows the stream of placeholders.
     pub(super) discards: bool,
+    /// A request to reset streams of which the peer has not acknowledged everything.
+    pub(super) early_reset: Option<Bytes>,
+    /// Our last SACK, if it was sent without gap blocks that are to follow.
+    pub(super) withheld_sack: Option<Bytes>,
 }
 
 impl Ledger {
@@ -145,33 +119,9 @@ impl Ledger {
         }
     }
 
-    /// Notes that a message has gone into sctp-proto, which applies a limit only if the peer supports
-    /// FORWARD TSN.
-    pub(super) fn written(&mut self, message: UnsentMessage) {
-        let Some(local) = &mut self.local else { return };
-        local.unsent.add(message.ordered, message.len);
-        if self.peer.as_ref().is_some_and(|peer| peer.forward_tsn) {
-            local.pr_sctp.written(message);
-        }
-    }
-
-    /// See [`PrSctp::expire`].
-    pub(super) fn expire(&mut self, now: Instant) {
-        if let Some(local) = &mut self.local {
-            local.pr_sctp.expire(now, &mut local.unsent);
-        }
-    }
-
     /// Notes that our reset in answer to one of the peer is complete, or has failed.
     pub(super) fn finish_reset(&mut self) {
         self.unfinished_resets = self.unfinished_resets.saturating_sub(1);
-    }
-
-    /// Releases memory that is not in use.
-    pub(super) fn trim(&mut self) {
-        if let Some(local) = &mut self.local {
-            local.pr_sctp.trim();
-        }
     }
 
     /// The tag of packets to us.

@@ -12,8 +12,8 @@
 //!   call that takes the time expects one that is not before the last.
 //! - **Out.** Any call with `&mut self` may queue events, so take them with
 //!   [`Association::poll_event`] until it returns `None`. After all input of a turn call
-//!   [`Association::drain_transmits`] once: it moves messages out of the queues and scans
-//!   everything in flight, which is the expensive part. Then take the events again, and ask
+//!   [`Association::drain_transmits`] once: it moves messages out of the queues and into
+//!   packets, which is the expensive part. Then take the events again, and ask
 //!   [`Association::poll_timeout`], which any call may have changed.
 //! - **Errors.** [`Association::send`] alone returns errors. A [`SendError`] concerns that
 //!   message only. What a peer does wrong is dropped and counted, see [`SctpCounters`],
@@ -38,12 +38,13 @@
 //!  ├─ until connected        handshake              └─► push                  queue
 //!  └─► judge                engine                drain_transmits            association
 //!       ├─► screen          guard                  ├─► pump                  association
-//!       ├─► verify          engine                 │    ├─► admits           flight
+//!       ├─► verify          engine                 │    ├─► admits           control
 //!       └─► admit           guard, budget,         │    ├─► pop              queue
-//!            │              ledger, received       │    └─► write            engine, ppid,
-//!  deliver ◄─┘              association/inbound    │                         ledger, pr_sctp
-//!   └─► read                engine, ppid           └─► drain                 engine
-//!        └─► events         event                       └─► emit             egress, ledger
+//!            │              ledger, received       │    └─► write            engine, ppid
+//!            ├─► on_sack    control                └─► drain                 engine
+//!  deliver ◄─┘              association/inbound         ├─► emit             egress, ledger
+//!   └─► read                engine, ppid                │    └─► take        control
+//!        └─► events         event                       └─► transmit         control
 //! ```
 //!
 //! # The files
@@ -56,8 +57,9 @@
 //! | `engine`, `engine/settings` | one association of sctp-proto |
 //! | `guard`, `guard/` | what sctp-proto must not see |
 //! | `budget` | how much CPU time a peer may take |
-//! | `ledger`, `received`, `held`, `pr_sctp` | what the packets of both directions show |
-//! | `queue`, `flight` | what waits, and how much may be inside sctp-proto |
+//! | `ledger`, `received`, `held` | what the packets of both directions show |
+//! | `queue` | what waits |
+//! | `control/` | when DATA leaves, and when it leaves again |
 //! | `egress` | what no path must see |
 //! | `streams` | which stream ids are in use, and which are being reset |
 //! | `heartbeat` | whether the peer is gone |
@@ -66,13 +68,11 @@
 mod association;
 mod budget;
 mod config;
-#[allow(dead_code, unused_imports, reason = "the engine does not ask it yet")]
 mod control;
 mod counters;
 mod egress;
 mod engine;
 mod event;
-mod flight;
 mod guard;
 mod handshake;
 mod heartbeat;
@@ -80,7 +80,6 @@ mod held;
 mod init;
 mod ledger;
 mod ppid;
-mod pr_sctp;
 mod queue;
 mod received;
 mod streams;

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use super::control::Admittance;
 use super::counters::MessageTally;
-use super::flight::Admittance;
 use crate::proto::message::{Amount, Limit, Message, Reliability, StreamId, charge};
 
 /// What a stream may send per turn, in charged bytes: seven full packets, so that small messages
@@ -265,13 +265,12 @@ impl SendQueues {
                 .is_some_and(|queue| queue.amount.reaches(self.bounds.per_stream))
     }
 
-    /// Takes the message whose turn it is, if `admits` allows it. Calls that with the reliability and
-    /// the payload length.
+    /// Takes the message whose turn it is, if `admits` allows it. Calls that with the payload length.
     pub(super) fn pop(
         &mut self,
         now: Instant,
         expired: &mut MessageTally,
-        mut admits: impl FnMut(Reliability, usize) -> Admittance,
+        mut admits: impl FnMut(usize) -> Admittance,
     ) -> Option<ScheduledMessage> {
         // How many streams in a row have a message that is not admitted now.
         let mut too_large = 0;
@@ -301,7 +300,7 @@ impl SendQueues {
                 }
                 _ => {}
             }
-            match admits(queue.reliability(head), len) {
+            match admits(len) {
                 Admittance::Now => return self.take_head(stream),
                 Admittance::Full => return None,
                 Admittance::OnlySmaller => {
@@ -455,7 +454,7 @@ mod tests {
     fn pop_all(queues: &mut SendQueues, admits: impl Fn(usize) -> Admittance) -> Vec<StreamId> {
         let mut streams = Vec::new();
         let mut expired = MessageTally::default();
-        while let Some(next) = queues.pop(start(), &mut expired, |_, len| admits(len)) {
+        while let Some(next) = queues.pop(start(), &mut expired, &admits) {
             streams.push(next.stream);
         }
         streams
@@ -495,7 +494,7 @@ mod tests {
         assert_eq!((queues.buffered_amount(1), queues.queued_bytes()), (100, 100));
         let mut expired = MessageTally::default();
         let mut pop = |at| {
-            let next = queues.pop(at, &mut expired, |_, _| Admittance::Now)?;
+            let next = queues.pop(at, &mut expired, |_| Admittance::Now)?;
             Some((next.message.payload.len(), next.reliability, next.deadline.is_some()))
         };
         assert!(pop(start()).is_some_and(|(len, _, limited)| len == 100 && limited));

@@ -81,11 +81,6 @@ impl Streams {
         }
     }
 
-    /// Whether a DATA_CHANNEL_ACK is to be sent.
-    pub(super) fn owes_channel_acks(&self) -> bool {
-        !self.pending_acks.is_empty()
-    }
-
     /// The next stream to send a DATA_CHANNEL_ACK on.
     pub(super) fn pop_channel_ack(&mut self) -> Option<StreamId> {
         self.pending_acks.pop_front()

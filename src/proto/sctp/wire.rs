@@ -117,6 +117,11 @@ impl<'a> Iterator for Chunks<'a> {
 }
 
 impl<'a> Chunks<'a> {
+    /// The chunks in `bytes`, which begin with one.
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
     fn take_chunk(&mut self) -> Option<Chunk<'a>> {
         let (&[kind, flags, l0, l1], _) = self.rest.split_first_chunk::<CHUNK_HEADER>()?;
         let length = usize::from(u16::from_be_bytes([l0, l1]));
@@ -196,6 +201,59 @@ impl<'a> Data<'a> {
             ends: chunk.flags & 0x01 != 0,
             unordered: chunk.flags & 0x04 != 0,
         })
+    }
+}
+
+/// The SACK chunk's fields (RFC 9260 §3.3.4).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sack<'a> {
+    pub(super) cumulative: u32,
+    /// The receive window that is left, in bytes (a_rwnd).
+    pub(super) window: u32,
+    gaps: &'a [u8],
+    duplicates: &'a [u8],
+}
+
+impl<'a> Sack<'a> {
+    /// `None` if the fields announce more than there is.
+    pub(super) fn parse(value: &'a [u8]) -> Option<Self> {
+        let (&[c0, c1, c2, c3, w0, w1, w2, w3, g0, g1, d0, d1], rest) =
+            value.split_first_chunk::<12>()?;
+        let gaps = 4 * usize::from(u16::from_be_bytes([g0, g1]));
+        let duplicates = 4 * usize::from(u16::from_be_bytes([d0, d1]));
+        let (gaps, rest) = rest.split_at_checked(gaps)?;
+        Some(Self {
+            cumulative: u32::from_be_bytes([c0, c1, c2, c3]),
+            window: u32::from_be_bytes([w0, w1, w2, w3]),
+            gaps,
+            duplicates: rest.get(..duplicates)?,
+        })
+    }
+
+    /// The length of the value.
+    pub(super) fn len(&self) -> usize {
+        12 + self.gaps.len() + self.duplicates.len()
+    }
+
+    /// The gap blocks: the offsets of the first and last TSN of each.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = (u16, u16)> {
+        let gaps = self.gaps.chunks_exact(4);
+        gaps.filter_map(|block| Some((u16_at(block, 0)?, u16_at(block, 2)?)))
+    }
+
+    /// How many gap blocks there are.
+    pub(super) fn gap_blocks(&self) -> usize {
+        self.gaps.len() / 4
+    }
+
+    /// The first `count` gap blocks as bytes.
+    pub(super) fn gap_bytes(&self, count: usize) -> &'a [u8] {
+        self.gaps.get(..4 * count).unwrap_or(self.gaps)
+    }
+
+    /// The TSNs that have arrived more than once.
+    pub(super) fn duplicates(&self) -> impl Iterator<Item = u32> {
+        self.duplicates.chunks_exact(4).filter_map(|tsn| u32_at(tsn, 0))
     }
 }
 
@@ -298,6 +356,24 @@ impl Writer {
         Self { packet }
     }
 
+    /// A writer whose packet takes the memory of `buffer`, if nothing else uses it any more.
+    pub(super) fn within(buffer: &mut BytesMut, header: Header, capacity: usize) -> Self {
+        buffer.reserve(capacity.max(COMMON_HEADER));
+        buffer.put_u16(header.source_port);
+        buffer.put_u16(header.destination_port);
+        buffer.put_u32(header.tag);
+        buffer.put_u32(0);
+        Self { packet: std::mem::take(buffer) }
+    }
+
+    /// Like [`Self::finish`], and gives the memory back to `buffer`.
+    pub(super) fn finish_within(mut self, buffer: &mut BytesMut) -> Bytes {
+        self.seal();
+        let packet = self.packet.split().freeze();
+        *buffer = self.packet;
+        packet
+    }
+
     /// A writer that has the beginning of a packet, with its header.
     pub(super) fn continuing(beginning: &[u8], capacity: usize) -> Self {
         let mut packet = BytesMut::with_capacity(capacity.max(COMMON_HEADER));
@@ -337,9 +413,13 @@ impl Writer {
 
     /// Fills in the checksum.
     pub(super) fn finish(mut self) -> Bytes {
+        self.seal();
+        self.packet.freeze()
+    }
+
+    fn seal(&mut self) {
         let sum = checksum(&self.packet).to_le_bytes();
         self.packet[8..COMMON_HEADER].copy_from_slice(&sum);
-        self.packet.freeze()
     }
 }
 

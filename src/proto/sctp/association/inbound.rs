@@ -29,8 +29,11 @@ impl Association {
             Step::Taken => Verdict::Shaken,
             Step::Dropped(reason) => Verdict::Dropped(reason),
             Step::Aborted(cause) => Verdict::Aborted(cause),
-            Step::Established(agreement) => match Engine::new(&self.config, agreement) {
-                Some(engine) => {
+            Step::Established(agreement) => match Engine::new(now, &self.config, agreement) {
+                Some(mut engine) => {
+                    if let Some(bound) = self.flight_bound {
+                        engine.set_flight_bound(bound);
+                    }
                     self.engine = Some(Box::new(engine));
                     self.collect(now);
                     // DATA may follow a COOKIE ECHO, and overtake a COOKIE ACK (RFC 9260 §5.1).
@@ -68,7 +71,6 @@ impl Association {
             }
         }
         engine.deliver(packet);
-        self.flight_is_stale = true;
         self.collect(now);
         if let Some(engine) = self.engine.as_mut().filter(|_| !reset.is_empty()) {
             reset.into_iter().for_each(|stream| engine.drop_fragments(stream));
@@ -81,7 +83,6 @@ impl Association {
         while let Some(event) = self.engine.as_mut().and_then(|engine| engine.poll_event()) {
             match event {
                 EngineEvent::Connected => {
-                    self.flight_is_stale = false;
                     self.heartbeat_timer =
                         self.config.silence.map(|silence| HeartbeatTimer::new(now, silence));
                     self.set_state(SctpState::Connected);

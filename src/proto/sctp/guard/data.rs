@@ -13,6 +13,9 @@ use crate::proto::message::{Ppid, StreamId};
 /// the peer resets its stream, because no call reads it. No data channel has this id (RFC 8832 §6).
 pub(in super::super) const DISCARD_STREAM: StreamId = u16::MAX;
 
+/// So many duplicates are reported in one SACK.
+const MAX_DUPLICATES: usize = 64;
+
 /// Decides about a DATA chunk. It is stripped if it is too far ahead of what is missing.
 pub(super) fn fate(ledger: &Ledger, limit: GapLimit, data: &Data<'_>) -> Result<Fate, PacketDrop> {
     let peer = ledger.peer.as_ref().ok_or(PacketDrop::Unexpected)?;
@@ -57,6 +60,8 @@ pub(super) fn admit(ledger: &mut Ledger, data: InboundData) -> Result<(), &'stat
     }
     if peer.received.insert(data.tsn, data.len as usize) {
         ledger.held.add(data.len as usize);
+    } else if ledger.duplicates.len() < MAX_DUPLICATES {
+        ledger.duplicates.push(data.tsn);
     }
     Ok(())
 }

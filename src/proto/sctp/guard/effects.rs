@@ -14,6 +14,8 @@ pub(super) struct PendingEffects {
     /// How many outgoing streams the peer adds.
     pub(super) added_streams: u16,
     pub(super) streams: StreamEffects,
+    /// The value of the packet's SACK.
+    pub(super) sack: Vec<u8>,
     pub(super) load: PacketLoad,
 }
 
@@ -29,6 +31,7 @@ impl PendingEffects {
         self.streams.skipped.clear();
         self.streams.reset.clear();
         self.streams.resets_all = false;
+        self.sack.clear();
         self.load = PacketLoad::default();
     }
 }
@@ -37,8 +40,6 @@ impl PendingEffects {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ChunkEffect {
     Data(InboundData),
-    /// All TSNs of ours up to this one have arrived.
-    Acknowledged(u32),
     /// The peer has given up what is missing up to this TSN.
     Forwarded(u32),
 }

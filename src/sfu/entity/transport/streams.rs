@@ -125,12 +125,12 @@ impl Transport {
     /// The charge of what the association holds: messages for the peer, and fragments of the peer's messages.
     pub(in crate::sfu) fn bytes_held(&mut self) -> usize {
         let on_their_way = self.tunnel().map_or(0, Tunnel::charge);
-        on_their_way + self.sctp_mut().map_or(0, Association::bytes_held)
+        on_their_way + self.sctp_mut().map_or(0, |sctp| sctp.bytes_held())
     }
 
     /// Counts in `memory` what SCTP holds now. (A tunnel counts by itself.)
     pub(in crate::sfu) fn count(&mut self, memory: &Memory) {
-        let held = self.sctp_mut().map_or(0, Association::bytes_held);
+        let held = self.sctp_mut().map_or(0, |sctp| sctp.bytes_held());
         memory.change(self.counted, held);
         self.counted = held;
     }

@@ -37,10 +37,15 @@ mod validation;
 
 use super::super::config::CongestionControl;
 
-pub(super) use self::controller::{Ack, Controller, Loss, Sent};
+use self::controller::Controller;
+
+pub(super) use self::controller::{Ack, Loss, Sent};
+
+/// Any controller.
+pub(super) type Congestion = Box<dyn Controller>;
 
 /// `segment`: the payload bytes of a full packet (SMSS, PMDCS).
-pub(super) fn controller(kind: CongestionControl, segment: usize) -> Box<dyn Controller> {
+pub(super) fn controller(kind: CongestionControl, segment: usize) -> Congestion {
     match kind {
         CongestionControl::Cubic => Box::new(loss_based::LossBased::<cubic::Cubic>::new(segment)),
         CongestionControl::NewReno => {

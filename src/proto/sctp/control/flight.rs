@@ -1,0 +1,122 @@
+//! How many bytes may have left the send queues and be unacknowledged.
+//!
+//! The bound follows the round trip, so that it fills a path of 40 Mbit/s up to 100 ms and no
+//! association takes more memory than its path needs. It counts payload, and 64 bytes per message.
+
+use std::time::Duration;
+
+use super::rtt::Rtt;
+use super::scoreboard::Totals;
+use crate::proto::message::charge;
+
+const KIB: usize = 1024;
+
+/// The bound, by the smallest round trip in milliseconds. Between two of them it grows evenly.
+const BOUNDS: [(u32, usize); 4] =
+    [(30, 128 * KIB), (50, 256 * KIB), (100, 384 * KIB), (200, 512 * KIB)];
+
+/// The payload that may wait for the window or the pacer. It is no more, because what has a TSN delays the
+/// messages of other streams.
+const MAX_WAITING: usize = 8 * KIB;
+
+/// No message is admitted while the peer leaves this many chunks unacknowledged cumulatively: twice as many as
+/// a bound of 128 KiB admits if every message is tiny.
+const MAX_CHUNKS: usize = 2 * 128 * KIB / 64;
+
+/// Whether a message may leave its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Admittance {
+    /// The message may leave.
+    Now,
+    /// The message is too large for the room that is left; a smaller one may leave.
+    OnlySmaller,
+    /// No message may leave.
+    Full,
+}
+
+/// The bound of one association.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    /// A bound that does not follow the path, for measurements.
+    pub(super) fixed: Option<usize>,
+}
+
+impl Flight {
+    pub(super) fn bound(&self, rtt: &Rtt) -> usize {
+        self.fixed.unwrap_or_else(|| by_round_trip(rtt.min().unwrap_or_default()))
+    }
+
+    /// Whether a message counts as a large one: it takes more than half of the bound, which it leaves to
+    /// other streams, and counts for no more than that half.
+    pub(super) fn is_large(&self, len: usize, rtt: &Rtt) -> bool {
+        len > self.bound(rtt) / 2
+    }
+
+    /// Whether a message of `len` payload bytes may leave its queue. `sendable`: what the window lets
+    /// leave now.
+    pub(super) fn admits(
+        &self,
+        len: usize,
+        rtt: &Rtt,
+        totals: &Totals,
+        unwritten: &Unwritten,
+        chunks: usize,
+        sendable: usize,
+    ) -> Admittance {
+        let bound = self.bound(rtt);
+        let half = bound / 2;
+        let waiting = totals.waiting + unwritten.bytes;
+        let bytes = waiting + totals.flying + totals.lost;
+        let messages = totals.messages + unwritten.messages;
+        if chunks + unwritten.messages >= MAX_CHUNKS {
+            return Admittance::Full;
+        }
+        if waiting > 0 && waiting + len > MAX_WAITING.max(sendable) {
+            return if len > MAX_WAITING { Admittance::OnlySmaller } else { Admittance::Full };
+        }
+        if len > half {
+            return if bytes <= half { Admittance::Now } else { Admittance::OnlySmaller };
+        }
+        let large = totals.large + unwritten.large;
+        let counted = bytes.saturating_sub(large) + large.min(half);
+        if messages == 0 || counted + 64 * messages + charge(len) <= bound {
+            Admittance::Now
+        } else {
+            Admittance::Full
+        }
+    }
+}
+
+/// Messages that have left their queue and have no TSN yet.
+#[derive(Debug, Default)]
+pub(super) struct Unwritten {
+    pub(super) bytes: usize,
+    pub(super) large: usize,
+    pub(super) messages: usize,
+}
+
+fn by_round_trip(round_trip: Duration) -> usize {
+    let micros = round_trip.as_micros();
+    let mut below = BOUNDS[0];
+    for above in BOUNDS {
+        let (from, to) = (u128::from(below.0) * 1000, u128::from(above.0) * 1000);
+        if micros < to {
+            let part = micros.saturating_sub(from) * (above.1 - below.1) as u128;
+            return below.1 + (part / (to - from).max(1)) as usize;
+        }
+        below = above;
+    }
+    below.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_grows_with_the_round_trip() {
+        let bound = |ms| by_round_trip(Duration::from_millis(ms)) / KIB;
+        assert_eq!([0, 29, 30, 40, 50, 75].map(bound), [128, 128, 128, 192, 256, 320]);
+        assert_eq!([100, 150, 200, 5000].map(bound), [384, 448, 512, 512]);
+    }
+}

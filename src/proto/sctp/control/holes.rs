@@ -1,0 +1,127 @@
+//! Our own SACKs: a hole is reported once it is no longer young, since what is late by reordering is not
+//! lost. RFC 9260 §6.7 asks for an immediate report (SHOULD), but senders count reports, and take three for
+//! a loss. What is withheld is the tail of the gap blocks, so that no report takes back an earlier one.
+
+use std::time::{Duration, Instant};
+
+use super::super::wire::{Sack, before};
+use super::rtt::Rtt;
+
+/// How long a hole is young: a quarter of the round trip and a little more, within these bounds. The upper one
+/// without a measurement of ours.
+const MARGIN: Duration = Duration::from_millis(5);
+const MIN_AGE: Duration = Duration::from_millis(15);
+const MAX_AGE: Duration = Duration::from_millis(30);
+
+/// So many holes are timed; with more, the rest are reported at once.
+const MAX_HOLES: usize = 256;
+
+/// TSNs from `from` to before `to` that are missing.
+#[derive(Debug, Clone, Copy)]
+struct Hole {
+    from: u32,
+    to: u32,
+    since: Instant,
+}
+
+/// The holes in what has arrived from the peer.
+#[derive(Debug, Default)]
+pub(super) struct Holes {
+    /// In order.
+    known: Vec<Hole>,
+    /// When a young hole will not be young any more.
+    due: Option<Instant>,
+}
+
+impl Holes {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// How many of the gap blocks of a SACK are reported.
+    pub(super) fn reported(&mut self, now: Instant, rtt: &Rtt, sack: &Sack<'_>) -> usize {
+        self.due = None;
+        let known = std::mem::take(&mut self.known);
+        let age = rtt.smoothed().map_or(MAX_AGE, |it| (it / 4 + MARGIN).clamp(MIN_AGE, MAX_AGE));
+        let mut known = known.iter().peekable();
+        let mut from = sack.cumulative.wrapping_add(1);
+        let mut reported = 0;
+        for (first, last) in sack.gaps() {
+            let to = sack.cumulative.wrapping_add(u32::from(first));
+            // The parts of a hole are as old as the whole.
+            while known.next_if(|hole| !before(from, hole.to)).is_some() {}
+            let whole = known.peek().filter(|hole| before(hole.from, to));
+            let since = whole.map_or(now, |hole| hole.since);
+            let is_young = since + age > now && self.known.len() < MAX_HOLES;
+            if self.known.len() < MAX_HOLES {
+                self.known.push(Hole { from, to, since });
+            }
+            if is_young && self.due.is_none() {
+                self.due = Some(since + age);
+            }
+            reported += usize::from(self.due.is_none());
+            from = sack.cumulative.wrapping_add(u32::from(last)).wrapping_add(1);
+        }
+        reported
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::start;
+    use super::super::super::wire::Sack;
+    use super::*;
+
+    fn reported(holes: &mut Holes, at: u64, cumulative: u32, gaps: &[(u16, u16)]) -> usize {
+        let mut value = cumulative.to_be_bytes().to_vec();
+        value.extend_from_slice(&[0, 1, 0, 0, 0, gaps.len() as u8, 0, 0]);
+        for (first, last) in gaps {
+            value.extend_from_slice(&first.to_be_bytes());
+            value.extend_from_slice(&last.to_be_bytes());
+        }
+        let sack = Sack::parse(&value).expect("a SACK");
+        holes.reported(start_at(at), &Rtt::new(Duration::from_secs(5)), &sack)
+    }
+
+    fn start_at(millis: u64) -> Instant {
+        thread_local!(static START: Instant = start());
+        START.with(|start| *start) + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_hole_is_reported_once_it_is_old() {
+        let mut holes = Holes::default();
+        assert_eq!(reported(&mut holes, 0, 10, &[(3, 3)]), 0);
+        assert_eq!(holes.deadline(), Some(start_at(30)));
+        assert_eq!(reported(&mut holes, 29, 10, &[(3, 5)]), 0);
+        assert_eq!(reported(&mut holes, 30, 10, &[(3, 5)]), 1);
+        assert_eq!(holes.deadline(), None);
+    }
+
+    #[test]
+    fn the_parts_of_a_hole_are_as_old_as_the_whole() {
+        let mut holes = Holes::default();
+        assert_eq!(reported(&mut holes, 0, 10, &[(9, 9)]), 0);
+        // 13 arrives, and then 11, so that 12 and 14 to 18 are missing.
+        assert_eq!(reported(&mut holes, 20, 10, &[(3, 3), (9, 9)]), 0);
+        assert_eq!(reported(&mut holes, 30, 11, &[(2, 2), (8, 8)]), 2);
+    }
+
+    #[test]
+    fn a_young_hole_withholds_what_is_beyond_it_and_no_more() {
+        let mut holes = Holes::default();
+        reported(&mut holes, 0, 10, &[(2, 2)]);
+        assert_eq!(reported(&mut holes, 30, 10, &[(2, 2), (4, 4)]), 1);
+        assert_eq!(holes.deadline(), Some(start_at(60)));
+        assert_eq!(reported(&mut holes, 60, 10, &[(2, 2), (4, 4)]), 2);
+    }
+
+    #[test]
+    fn a_hole_that_closes_is_forgotten() {
+        let mut holes = Holes::default();
+        reported(&mut holes, 0, 10, &[(2, 2)]);
+        reported(&mut holes, 5, 12, &[]);
+        assert!(holes.known.is_empty());
+        assert_eq!(reported(&mut holes, 40, 12, &[(2, 2)]), 0);
+    }
+}

@@ -1,0 +1,232 @@
+//! What a SACK of the peer, or a timer, says about what is in flight.
+
+use std::time::{Duration, Instant};
+
+use super::super::wire::{Sack, before};
+use super::congestion::{Ack, Loss};
+use super::recovery::{Cause, Recovery, Reduction};
+use super::scoreboard::{Progress, Transmission};
+use super::timer::Due;
+use super::{Control, Limited};
+
+/// What a SACK acknowledges for the first time.
+#[derive(Debug, Default)]
+struct News {
+    bytes: usize,
+    /// When the latest chunk left of those that were sent once.
+    newest: Option<Instant>,
+    /// Whether a chunk may have arrived only because it was sent again.
+    needed_resending: bool,
+}
+
+impl Control {
+    /// Takes a SACK of the peer.
+    pub(in super::super) fn on_sack(&mut self, now: Instant, sack: &Sack<'_>) {
+        if before(self.board.highest_sent(), sack.cumulative) {
+            return;
+        }
+        // Duplicates are reported once, so even a SACK that was overtaken counts.
+        self.on_duplicates(sack);
+        let cumulative = self.board.cumulative();
+        if before(sack.cumulative, cumulative) {
+            return;
+        }
+        self.window = sack.window;
+        let in_flight = self.board.totals().flying;
+        let news = self.acknowledge(now, sack);
+        self.forward.repeat(now, self.rtt.smoothed().unwrap_or_else(|| self.rtt.timeout()));
+        let has_advanced = sack.cumulative != cumulative;
+        if news.bytes == 0 && !has_advanced {
+            return;
+        }
+        if let Some(sent_at) = news.newest {
+            self.rtt.on_sample(now, now.saturating_duration_since(sent_at));
+        }
+        if news.bytes > 0 && !news.needed_resending {
+            self.undo_timeout();
+        }
+        let is_loss = self.find_losses(now);
+        self.on_news(now, &news, in_flight, has_advanced);
+        if is_loss {
+            self.begin_recovery(now, in_flight);
+        }
+        let outstanding = (self.board.sent() > 0).then(|| self.outstanding());
+        self.timer.on_progress(now, &self.rtt, outstanding);
+    }
+
+    /// Does what is due at `now`.
+    pub(in super::super) fn handle_timeout(&mut self, now: Instant) {
+        self.paced_until.take_if(|at| *at <= now);
+        if self.rack.deadline().is_some_and(|at| at <= now) {
+            let in_flight = self.board.totals().flying;
+            if self.find_losses(now) {
+                self.begin_recovery(now, in_flight);
+            }
+        }
+        match self.timer.expire(now, &self.rtt) {
+            Some(Due::Probe) => self.probe = true,
+            Some(Due::Timeout) => self.on_timeout(now),
+            None => {}
+        }
+    }
+
+    /// Marks what a SACK acknowledges.
+    fn acknowledge(&mut self, now: Instant, sack: &Sack<'_>) -> News {
+        let mut news = News::default();
+        while before(self.board.cumulative(), sack.cumulative) {
+            let tsn = self.board.tsn(0);
+            let Some(entry) = self.board.pop() else { break };
+            if matches!(entry.progress, Progress::Flying | Progress::Lost) {
+                self.on_arrived(now, tsn, entry.transmission(), &mut news);
+            }
+        }
+        let round_trip = self.rtt.min().unwrap_or_default();
+        self.lifetimes.on_cumulative(now, sack.cumulative, round_trip);
+        for (first, last) in sack.gaps() {
+            let end = usize::from(last).min(self.board.sent());
+            for position in usize::from(first).saturating_sub(1)..end {
+                let Some(entry) = self.board.get(position) else { break };
+                if matches!(entry.progress, Progress::Flying | Progress::Lost) {
+                    let (tsn, transmission) = (self.board.tsn(position), entry.transmission());
+                    self.board.update(position, |entry| entry.progress = Progress::Arrived);
+                    self.on_arrived(now, tsn, transmission, &mut news);
+                }
+            }
+        }
+        news
+    }
+
+    fn on_arrived(&mut self, now: Instant, tsn: u32, transmission: Transmission, news: &mut News) {
+        let Transmission { len, sends, sent_at, state } = transmission;
+        news.bytes += len;
+        let round_trip = now.saturating_duration_since(sent_at);
+        // The first transmission has arrived if the last could not have been acknowledged yet.
+        let is_original = sends <= 1 || self.rtt.min().is_some_and(|min| round_trip < min);
+        news.needed_resending |= !is_original;
+        if sends <= 1 {
+            news.newest = news.newest.max(Some(sent_at));
+        }
+        self.rack.on_arrived(now, tsn, sent_at, sends > 1, &self.rtt);
+        self.rate.on_acked(now, len, sent_at, state);
+    }
+
+    /// Takes the TSNs that have arrived more than once. Those that were sent again were not lost.
+    fn on_duplicates(&mut self, sack: &Sack<'_>) {
+        for tsn in sack.duplicates() {
+            if self.undo.on_duplicate(tsn) {
+                self.spurious += 1;
+                self.rack.on_duplicate(self.board.cumulative(), self.board.highest_sent());
+            }
+        }
+        if self.undo.take_spurious() {
+            self.congestion.undo();
+            self.recovery = None;
+        }
+    }
+
+    /// Tells the controller what has arrived.
+    fn on_news(&mut self, now: Instant, news: &News, in_flight: usize, has_advanced: bool) {
+        let delivery = self.rate.on_ack(now, self.rtt.min());
+        if self.recovery.take_if(|it| it.is_over(self.board.cumulative())).is_some() {
+            self.rack.on_recovery_over();
+            self.congestion.on_recovery_over(now);
+        }
+        let lost = std::mem::take(&mut self.newly_lost);
+        self.congestion.on_ack(&Ack {
+            now,
+            bytes: news.bytes,
+            lost,
+            in_flight,
+            rtt: &self.rtt,
+            round_trip: news.newest.map(|at| now.saturating_duration_since(at)),
+            rate: delivery.rate,
+            round_over: delivery.round_over,
+            window_limited: self.limited.now || self.limited.before,
+            in_recovery: self.in_recovery(),
+        });
+        if delivery.round_over {
+            self.limited = Limited { now: false, before: self.limited.now };
+        }
+        if let Some(recovery) = &mut self.recovery {
+            let flying = self.board.totals().flying;
+            recovery.on_ack(news.bytes, flying, self.segment, has_advanced && lost == 0);
+        }
+    }
+
+    /// Takes for lost what is. Returns whether a recovery has to begin: something is lost that was sent
+    /// after the last one began.
+    fn find_losses(&mut self, now: Instant) -> bool {
+        let mut lost = Vec::new();
+        let in_recovery = self.in_recovery();
+        self.rack.detect(now, &mut self.board, &self.rtt, in_recovery, &mut lost);
+        let mut begins = false;
+        for tsn in &lost {
+            let Some(entry) = self.board.position(*tsn).and_then(|it| self.board.get(it)) else {
+                continue;
+            };
+            self.newly_lost += usize::from(entry.len);
+            begins |= self
+                .recovery
+                .as_ref()
+                .is_none_or(|it| it.is_new_loss(*tsn, entry.sent_at, entry.sends > 1));
+            self.lifetimes.on_lost(now, *tsn, &mut self.board);
+        }
+        begins
+    }
+
+    /// `in_flight`: before the loss was detected.
+    fn begin_recovery(&mut self, now: Instant, in_flight: usize) {
+        self.congestion.on_loss(&Loss { in_flight });
+        let flying = self.board.totals().flying;
+        let target = self.congestion.slow_start_threshold();
+        let prr = target.map(|target| Reduction::new(in_flight, target, flying));
+        self.recovery =
+            Some(Box::new(Recovery::new(Cause::Loss, now, self.board.highest_sent(), prr)));
+        self.undo.begin();
+    }
+
+    /// The RTO (RFC 9260 §6.3.3): everything in flight is taken for lost.
+    fn on_timeout(&mut self, now: Instant) {
+        let in_flight = self.board.totals().flying;
+        // The peer has reported the first missing chunk as one that arrived, and does not acknowledge it:
+        // it has thrown away what it reported (RFC 9260 §6.2.1 D iii).
+        let reneged = self.board.get(0).is_some_and(|entry| entry.progress == Progress::Arrived);
+        let mut lost = Vec::new();
+        for (position, entry) in self.board.sent_entries() {
+            let is_gone = entry.progress == Progress::Arrived && reneged && !entry.abandoned;
+            if entry.progress == Progress::Flying || is_gone {
+                lost.push(self.board.tsn(position));
+            }
+        }
+        for tsn in &lost {
+            if let Some(position) = self.board.position(*tsn) {
+                self.board.update(position, |entry| entry.lose(true));
+            }
+            self.lifetimes.on_lost(now, *tsn, &mut self.board);
+        }
+        self.newly_lost += in_flight;
+        // A closed window is no congestion.
+        if self.window > 0 {
+            self.congestion.on_timeout(now, in_flight);
+        }
+        self.recovery =
+            Some(Box::new(Recovery::new(Cause::Timeout, now, self.board.highest_sent(), None)));
+        self.undo.begin();
+        self.forward.repeat(now, Duration::ZERO);
+    }
+
+    /// What was sent before a timeout has arrived without being sent again: the path was slow, and nothing
+    /// was lost (as RFC 3522 detects it by timestamps).
+    fn undo_timeout(&mut self) {
+        if self.recovery.take_if(|it| it.cause == Cause::Timeout && !it.must_resend).is_none() {
+            return;
+        }
+        self.congestion.undo();
+        for position in 0..self.board.sent() {
+            let entry = self.board.get(position);
+            if entry.is_some_and(|it| it.progress == Progress::Lost && it.by_timeout) {
+                self.board.update(position, |entry| entry.progress = Progress::Flying);
+            }
+        }
+    }
+}

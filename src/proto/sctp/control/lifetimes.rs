@@ -1,0 +1,247 @@
+//! Partial reliability (RFC 3758, RFC 7496): when a message is given up, and what becomes of it.
+//!
+//! A message expires if nothing of it has been sent when its lifetime ends. It is abandoned if something
+//! has been, and the rest may not be sent any more, or what was lost may not be sent again. The peer is asked
+//! to skip a message at the end of its lifetime even if all of its chunks are on their way, so that one
+//! which is lost delays no others. Such a message counts as abandoned only if it may not have arrived.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::super::counters::MessageTally;
+use super::super::wire::before;
+use super::scoreboard::{Piece, Progress, Scoreboard};
+
+/// How long a message is worth sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum SendLimit {
+    /// No chunk of it is sent from this time on.
+    Deadline(Instant),
+    /// Each chunk is sent again at most so often.
+    Retransmits(u16),
+}
+
+/// A message on its way from the queue to its TSNs.
+#[derive(Debug)]
+pub(in super::super) struct Written {
+    /// The payload in bytes.
+    pub(in super::super) len: usize,
+    pub(in super::super) ordered: bool,
+    pub(in super::super) limit: Option<SendLimit>,
+}
+
+/// A message with a limit, some of whose chunks have a TSN. Its TSNs are consecutive.
+#[derive(Debug)]
+struct Limited {
+    len: usize,
+    limit: SendLimit,
+    first: u32,
+    /// The TSN of the last chunk so far.
+    last: u32,
+    /// Whether that chunk ends the message.
+    is_whole: bool,
+    /// Whether a chunk of it was sent.
+    begun: bool,
+    given_up: bool,
+    /// When it was given up while all of its chunks were on their way, so that it may still arrive.
+    skipped_at: Option<Instant>,
+}
+
+impl Limited {
+    fn is_late(&self, now: Instant) -> bool {
+        matches!(self.limit, SendLimit::Deadline(at) if at <= now)
+    }
+}
+
+/// What [`Lifetimes::on_chunk`] says about a chunk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    /// The length of its message.
+    pub(super) message_len: usize,
+    /// Its message was given up before the chunk had a TSN.
+    pub(super) given_up: bool,
+}
+
+/// The messages of one association.
+#[derive(Debug, Default)]
+pub(super) struct Lifetimes {
+    /// Lengths and limits of messages without a TSN, reliable ones included. Ordered and unordered ones may pass each other on
+    /// the way to their TSNs.
+    ordered: VecDeque<(u32, Option<SendLimit>)>,
+    unordered: VecDeque<(u32, Option<SendLimit>)>,
+    /// The length of the message that the next chunk continues.
+    current_len: usize,
+    /// In the order of their TSNs.
+    limited: VecDeque<Limited>,
+    /// No deadline of a message that may be given up for it is earlier.
+    next_deadline: Option<Instant>,
+    pub(super) expired: MessageTally,
+    pub(super) abandoned: MessageTally,
+}
+
+impl Lifetimes {
+    pub(super) fn on_written(&mut self, message: Written) {
+        let queue = if message.ordered { &mut self.ordered } else { &mut self.unordered };
+        queue.push_back((u32::try_from(message.len).unwrap_or(u32::MAX), message.limit));
+    }
+
+    /// A chunk has got its TSN.
+    pub(super) fn on_chunk(&mut self, data: &Piece) -> Origin {
+        if data.begins {
+            let queue = if data.unordered { &mut self.unordered } else { &mut self.ordered };
+            let message = queue.pop_front();
+            self.current_len = message.map_or(data.payload.into(), |(len, _)| len as usize);
+            if let Some((len, Some(limit))) = message {
+                if let SendLimit::Deadline(at) = limit {
+                    self.next_deadline = Some(self.next_deadline.map_or(at, |next| next.min(at)));
+                }
+                self.limited.push_back(Limited {
+                    len: len as usize,
+                    limit,
+                    first: data.tsn,
+                    last: data.tsn,
+                    is_whole: data.ends,
+                    begun: false,
+                    given_up: false,
+                    skipped_at: None,
+                });
+            }
+        } else if let Some(message) = self.limited.back_mut()
+            && !message.is_whole
+            && message.last.wrapping_add(1) == data.tsn
+        {
+            message.last = data.tsn;
+            message.is_whole = data.ends;
+            return Origin { message_len: self.current_len, given_up: message.given_up };
+        }
+        Origin { message_len: self.current_len, given_up: false }
+    }
+
+    fn find(&self, tsn: u32) -> Option<usize> {
+        let after = self.limited.partition_point(|message| !before(tsn, message.first));
+        let index = after.checked_sub(1)?;
+        (!before(self.limited.get(index)?.last, tsn)).then_some(index)
+    }
+
+    /// A chunk is sent.
+    pub(super) fn on_sent(&mut self, tsn: u32) {
+        if let Some(message) = self.find(tsn).and_then(|index| self.limited.get_mut(index)) {
+            message.begun = true;
+        }
+    }
+
+    /// Whether a chunk that has been sent `sends` times may be sent once more.
+    pub(super) fn allows(&self, now: Instant, tsn: u32, sends: u32) -> bool {
+        match self.find(tsn).and_then(|index| self.limited.get(index)) {
+            None => true,
+            Some(message) if message.given_up => false,
+            Some(message) => match message.limit {
+                SendLimit::Deadline(at) => now < at,
+                SendLimit::Retransmits(count) => sends <= u32::from(count),
+            },
+        }
+    }
+
+    /// `tsn` is lost: gives its message up if it may not be sent again.
+    pub(super) fn on_lost(&mut self, now: Instant, tsn: u32, board: &mut Scoreboard) {
+        let Some(index) = self.find(tsn) else { return };
+        if let Some(message) = self.limited.get_mut(index)
+            && message.skipped_at.take().is_some()
+        {
+            self.abandoned.add(MessageTally::one(message.len));
+        }
+        let sends = board.position(tsn).and_then(|it| board.get(it)).map_or(0, |it| it.sends);
+        if !self.allows(now, tsn, u32::from(sends)) {
+            self.give_up(index, board);
+        }
+    }
+
+    /// Gives up the messages whose lifetime is over.
+    pub(super) fn expire(&mut self, now: Instant, board: &mut Scoreboard) {
+        if self.next_deadline.is_none_or(|at| now < at) {
+            return;
+        }
+        for index in 0..self.limited.len() {
+            let Some(message) = self.limited.get(index) else { break };
+            if message.given_up || !message.is_late(now) {
+                continue;
+            }
+            let is_pending = |position| {
+                let progress = board.get(position).map(|entry| entry.progress);
+                matches!(progress, Some(Progress::Waiting | Progress::Lost))
+            };
+            if !message.is_whole || positions(message, board).any(is_pending) {
+                self.give_up(index, board);
+            } else {
+                self.skip(now, index, board);
+            }
+        }
+        let later = self.limited.iter().filter_map(|message| match message.limit {
+            SendLimit::Deadline(at) if at > now => Some(at),
+            _ => None,
+        });
+        self.next_deadline = later.min();
+    }
+
+    /// When [`Self::expire`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.next_deadline.filter(|_| !self.limited.is_empty())
+    }
+
+    /// Gives up a message whose chunks are all on their way.
+    fn skip(&mut self, now: Instant, index: usize, board: &mut Scoreboard) {
+        let Some(message) = self.limited.get_mut(index) else { return };
+        message.given_up = true;
+        message.skipped_at = Some(now);
+        for position in positions(message, board) {
+            abandon(board, position);
+        }
+    }
+
+    fn give_up(&mut self, index: usize, board: &mut Scoreboard) {
+        let Some(message) = self.limited.get_mut(index).filter(|it| !it.given_up) else { return };
+        message.given_up = true;
+        let tally = if message.begun { &mut self.abandoned } else { &mut self.expired };
+        tally.add(MessageTally::one(message.len));
+        for position in positions(message, board) {
+            abandon(board, position);
+        }
+    }
+
+    /// The peer has acknowledged all TSNs up to `tsn`. `round_trip`: the shortest one.
+    pub(super) fn on_cumulative(&mut self, now: Instant, tsn: u32, round_trip: Duration) {
+        while let Some(message) = self.limited.front()
+            && message.is_whole
+            && !before(tsn, message.last)
+        {
+            // An acknowledgement that comes sooner does not answer the FORWARD-TSN, however round trips vary.
+            if message.skipped_at.is_some_and(|at| now >= at + round_trip * 3 / 4) {
+                self.abandoned.add(MessageTally::one(message.len));
+            }
+            self.limited.pop_front();
+        }
+    }
+
+    pub(super) fn trim(&mut self) {
+        self.ordered.shrink_to(0);
+        self.unordered.shrink_to(0);
+        self.limited.shrink_to(0);
+    }
+}
+
+/// The positions of what the ring has of a message.
+fn positions(message: &Limited, board: &Scoreboard) -> std::ops::Range<usize> {
+    let end = board.position(message.last).map_or(0, |last| last + 1);
+    let begin = board.position(message.first).unwrap_or(0);
+    begin.min(end)..end
+}
+
+/// Marks a chunk of a message that is given up.
+pub(super) fn abandon(board: &mut Scoreboard, position: usize) {
+    board.update(position, |entry| {
+        entry.abandoned = true;
+        if matches!(entry.progress, Progress::Waiting | Progress::Lost) {
+            entry.progress = Progress::Dropped;
+        }
+    });
+}

@@ -1,0 +1,262 @@
+//! What leaves: chunks that are lost, new chunks, probes and FORWARD-TSNs.
+
+use std::time::{Duration, Instant};
+
+use super::super::wire::{COMMON_HEADER, Header};
+use super::congestion::Sent;
+use super::scoreboard::Progress;
+use super::{Control, packet, thin};
+
+/// On a path with a shorter round trip packets do not ask for an acknowledgement at once (RFC 7053): that
+/// would cost more than the delay does.
+const MIN_ASKED_ROUND_TRIP: Duration = Duration::from_millis(2);
+
+/// With more segments in flight, acknowledgements come often enough.
+const MAX_ASKED_SEGMENTS: usize = 10;
+
+/// What the next packet has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Lost chunks, from this position on.
+    Again(usize),
+    /// Chunks that have not been sent, from this position on.
+    New(usize),
+}
+
+/// Why a chunk is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    Lost,
+    Probe,
+}
+
+impl Control {
+    /// Hands the packets that may leave to `send`. `more`: messages wait in the queues.
+    pub(in super::super) fn transmit(
+        &mut self,
+        now: Instant,
+        header: Header,
+        more: bool,
+        send: &mut impl FnMut(&[u8]),
+    ) {
+        self.paced_until = None;
+        if self.board.is_empty() {
+            return;
+        }
+        self.lifetimes.expire(now, &mut self.board);
+        if let Some(packet) = self.forward.take(now, header, self.max_packet, &mut self.board) {
+            send(&packet);
+            self.on_left(now, 0, false);
+        }
+        if std::mem::take(&mut self.probe) {
+            self.send_probe(now, header, send);
+        }
+        while let Some(next) = self.next() {
+            let rate = self.congestion.pacing_rate(&self.rtt);
+            self.paced_until = self.pacer.wait(now, rate, &self.rtt);
+            if self.paced_until.is_some() {
+                self.limited.now = true;
+                return;
+            }
+            match next {
+                Next::Again(position) => self.send_again(now, header, position, send),
+                Next::New(position) => self.send_new(now, header, position, more, send),
+            }
+        }
+        let totals = self.board.totals();
+        if totals.waiting == 0 && totals.lost_chunks == 0 && !more && self.room() > 0 {
+            self.rate.on_app_limited(totals.flying);
+        }
+    }
+
+    /// What may leave next. A window of either side always lets one packet leave if nothing is in flight
+    /// (RFC 9260 §6.1 A).
+    fn next(&mut self) -> Option<Next> {
+        let flying = self.board.totals().flying;
+        let room = self.congestion_window().saturating_sub(flying);
+        if let Some(position) = self.board.first_lost() {
+            let len = self.board.get(position).map_or(0, |entry| usize::from(entry.len));
+            let must = flying == 0 || self.recovery.as_ref().is_some_and(|it| it.must_resend);
+            return (must || len <= room).then_some(Next::Again(position));
+        }
+        let position = self.board.first_waiting()?;
+        let len = self.board.get(position).map_or(0, |entry| usize::from(entry.len));
+        self.limited.now |= len > room;
+        (flying == 0 || len <= self.room()).then_some(Next::New(position))
+    }
+
+    fn send_new(
+        &mut self,
+        now: Instant,
+        header: Header,
+        begin: usize,
+        more: bool,
+        send: &mut impl FnMut(&[u8]),
+    ) {
+        let room = self.room();
+        let (mut end, mut size, mut bytes) = (begin, COMMON_HEADER, 0);
+        let mut is_whole = true;
+        while let Some(entry) = self.board.get(end) {
+            let (padded, len) = (entry.chunk.padded_len(), usize::from(entry.len));
+            let fits = size + padded <= self.max_packet && bytes + len <= room;
+            if entry.progress != Progress::Waiting || (end > begin && !fits) {
+                break;
+            }
+            let before = end.checked_sub(1).filter(|_| end > begin);
+            is_whole &= match before.and_then(|it| self.board.get(it)) {
+                Some(before) => before.chunk.is_followed_by(&entry.chunk),
+                None => entry.chunk.begun_packet().is_some(),
+            };
+            (end, size, bytes) = (end + 1, size + padded, bytes + len);
+        }
+        let copies = thin::copies(now, &self.board, &self.lifetimes, &self.rtt, begin, size);
+        let next = self.board.get(end).map(|entry| usize::from(entry.len));
+        let next = next.or_else(|| more.then_some(self.segment));
+        let asks = self.asks(bytes, room.saturating_sub(bytes), next);
+
+        let last = end.checked_sub(1).and_then(|last| self.board.get(last));
+        is_whole &= last.is_some_and(|last| last.chunk.ends_packet()) && size <= self.max_packet;
+        let first = self.board.get(begin).and_then(|first| first.chunk.begun_packet());
+        match first.filter(|_| is_whole && !asks && copies[0].is_none()) {
+            Some(packet) => send(packet),
+            None => {
+                let older = copies.iter().rev().filter_map(|position| *position);
+                let chunks = older.chain(begin..end).filter_map(|it| self.board.get(it));
+                send(&packet::write(header, chunks.map(|entry| &entry.chunk), asks));
+            }
+        }
+
+        let mut copied = 0;
+        for position in copies.into_iter().flatten() {
+            self.board.update(position, |entry| {
+                entry.copies = entry.copies.saturating_add(1);
+                copied += usize::from(entry.len);
+            });
+            let len = self.board.get(position).map_or(0, |entry| usize::from(entry.len));
+            self.retransmitted.bundled.count(len);
+        }
+        let in_flight = self.board.totals().flying;
+        for position in begin..end {
+            self.mark_sent(now, position, std::mem::take(&mut copied));
+        }
+        self.board.advance_sent(end);
+        self.on_sent(now, in_flight, asks);
+    }
+
+    fn send_again(
+        &mut self,
+        now: Instant,
+        header: Header,
+        begin: usize,
+        send: &mut impl FnMut(&[u8]),
+    ) {
+        let room = self.congestion_window().saturating_sub(self.board.totals().flying);
+        let (mut size, mut bytes) = (COMMON_HEADER, 0);
+        let mut positions = Vec::new();
+        for position in begin..self.board.sent() {
+            let Some(entry) = self.board.get(position) else { break };
+            if entry.progress != Progress::Lost {
+                continue;
+            }
+            let (padded, len) = (entry.chunk.padded_len(), usize::from(entry.len));
+            let fits = size + padded <= self.max_packet && bytes + len <= room;
+            if !fits && !positions.is_empty() {
+                break;
+            }
+            positions.push(position);
+            (size, bytes) = (size + padded, bytes + len);
+        }
+        self.resend(now, header, &positions, Reason::Lost, send);
+    }
+
+    /// Sends a tail loss probe: something new, or the last chunk again (RFC 8985 §7.3).
+    fn send_probe(&mut self, now: Instant, header: Header, send: &mut impl FnMut(&[u8])) {
+        if let Some(position) = self.board.first_waiting()
+            && let Some(entry) = self.board.get(position)
+            && usize::from(entry.len) <= self.receiver_room()
+        {
+            return self.send_new(now, header, position, false, send);
+        }
+        let candidate = self.board.sent_entries().rev().find(|(position, entry)| {
+            let tsn = self.board.tsn(*position);
+            matches!(entry.progress, Progress::Flying | Progress::Lost)
+                && !entry.abandoned
+                && self.lifetimes.allows(now, tsn, u32::from(entry.sends))
+        });
+        if let Some((position, _)) = candidate {
+            self.resend(now, header, &[position], Reason::Probe, send);
+        }
+    }
+
+    /// Sends the chunks at `positions` again, in one packet.
+    fn resend(
+        &mut self,
+        now: Instant,
+        header: Header,
+        positions: &[usize],
+        reason: Reason,
+        send: &mut impl FnMut(&[u8]),
+    ) {
+        let asks = self.is_far();
+        let chunks = positions.iter().filter_map(|position| self.board.get(*position));
+        send(&packet::write(header, chunks.map(|entry| &entry.chunk), asks));
+        let in_flight = self.board.totals().flying;
+        for position in positions {
+            let Some(entry) = self.board.get(*position) else { continue };
+            let (len, by_timeout) = (usize::from(entry.len), entry.by_timeout);
+            let tally = match reason {
+                Reason::Probe => &mut self.retransmitted.probe,
+                Reason::Lost if by_timeout => &mut self.retransmitted.timeout,
+                Reason::Lost => &mut self.retransmitted.rack,
+            };
+            tally.count(len);
+            if reason == Reason::Lost {
+                self.undo.on_resent(self.board.tsn(*position));
+            }
+            self.mark_sent(now, *position, 0);
+        }
+        self.on_sent(now, in_flight, asks);
+    }
+
+    /// Notes that the chunk at `position` leaves, in a packet with `extra` bytes of older ones.
+    fn mark_sent(&mut self, now: Instant, position: usize, extra: usize) {
+        let state = self.rate.on_sent(now, self.board.totals().flying);
+        self.board.update(position, |entry| {
+            entry.progress = Progress::Flying;
+            entry.sends = entry.sends.saturating_add(1);
+            entry.extra = u16::try_from(extra).unwrap_or(u16::MAX);
+            entry.sent_at = now;
+            entry.state = state;
+        });
+        self.lifetimes.on_sent(self.board.tsn(position));
+    }
+
+    /// Notes that a packet with DATA has left. `in_flight`: before it.
+    fn on_sent(&mut self, now: Instant, in_flight: usize, asks: bool) {
+        let bytes = self.board.totals().flying.saturating_sub(in_flight);
+        self.congestion.on_sent(&Sent { now, in_flight });
+        self.on_left(now, bytes, asks);
+    }
+
+    fn on_left(&mut self, now: Instant, bytes: usize, asks: bool) {
+        self.pacer.on_sent(bytes);
+        if let Some(recovery) = &mut self.recovery {
+            recovery.on_sent(bytes);
+        }
+        let outstanding = self.outstanding();
+        self.timer.on_sent(now, &self.rtt, asks, outstanding);
+    }
+
+    /// Whether a packet of `bytes` asks for an acknowledgement at once: no packet follows, or not until
+    /// acknowledgements come. `room`: what may leave after it; `next`: the size of the chunk that would.
+    fn asks(&self, bytes: usize, room: usize, next: Option<usize>) -> bool {
+        let flying = self.board.totals().flying + bytes;
+        let is_last =
+            next.is_none_or(|len| len > room && flying <= MAX_ASKED_SEGMENTS * self.segment);
+        is_last && self.is_far()
+    }
+
+    fn is_far(&self) -> bool {
+        self.rtt.min().is_none_or(|min| min >= MIN_ASKED_ROUND_TRIP)
+    }
+}

@@ -1,0 +1,156 @@
+//! What happens between a loss and the acknowledgement of everything that was sent before it: how the
+//! flight shrinks to the new window (PRR, RFC 6937 and draft-ietf-tcpm-prr-rfc6937bis), and whether the
+//! loss was one at all (RFC 3708 §2, as RFC 8985 §3.3.2 uses it).
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::super::wire::before;
+
+/// What began the recovery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// RACK.
+    Loss,
+    /// The retransmission timeout.
+    Timeout,
+}
+
+#[derive(Debug)]
+pub(super) struct Recovery {
+    pub(super) cause: Cause,
+    began: Instant,
+    /// The highest TSN that had been sent when it began.
+    point: u32,
+    prr: Option<Reduction>,
+    /// The first retransmission leaves whatever the window says.
+    pub(super) must_resend: bool,
+}
+
+impl Recovery {
+    pub(super) fn new(cause: Cause, began: Instant, point: u32, prr: Option<Reduction>) -> Self {
+        Self { cause, began, point, prr, must_resend: true }
+    }
+
+    /// Whether the loss of a chunk is one more sign of congestion: the chunk was sent since the recovery
+    /// began, for the first time or again (RFC 8985 §3.3.1).
+    pub(super) fn is_new_loss(&self, tsn: u32, sent_at: Instant, was_resent: bool) -> bool {
+        before(self.point, tsn) || (was_resent && sent_at >= self.began)
+    }
+
+    pub(super) fn is_over(&self, cumulative: u32) -> bool {
+        !before(cumulative, self.point)
+    }
+
+    /// How much may be in flight; `window` is the controller's.
+    pub(super) fn window(&self, window: usize, flying: usize) -> usize {
+        self.prr.as_ref().map_or(window, |prr| flying + prr.allowance)
+    }
+
+    pub(super) fn on_ack(&mut self, acked: usize, flying: usize, segment: usize, is_safe: bool) {
+        if let Some(prr) = &mut self.prr {
+            prr.on_ack(acked, flying, segment, is_safe);
+        }
+    }
+
+    pub(super) fn on_sent(&mut self, bytes: usize) {
+        self.must_resend = false;
+        if let Some(prr) = &mut self.prr {
+            prr.sent += bytes;
+            prr.allowance = prr.allowance.saturating_sub(bytes);
+        }
+    }
+}
+
+/// Proportional rate reduction: while the flight is above its target, a part of what arrives is sent;
+/// below it, as much as arrives and a packet more.
+#[derive(Debug)]
+pub(super) struct Reduction {
+    /// The flight when the recovery began (RecoverFS).
+    from: usize,
+    /// The flight to end with (ssthresh).
+    target: usize,
+    /// What has arrived since, and what has been sent.
+    delivered: usize,
+    sent: usize,
+    /// What may leave now (SndCnt).
+    allowance: usize,
+}
+
+impl Reduction {
+    /// `flying`: what is in flight after the loss. If nothing is, the tail of a burst was lost, and no
+    /// acknowledgement is to come that could pace what is sent again; the pacer does.
+    pub(super) fn new(from: usize, target: usize, flying: usize) -> Self {
+        let allowance = if flying == 0 { target } else { 0 };
+        Self { from: from.max(1), target, delivered: 0, sent: 0, allowance }
+    }
+
+    fn on_ack(&mut self, acked: usize, flying: usize, segment: usize, is_safe: bool) {
+        self.delivered += acked;
+        let allowance = if flying > self.target {
+            let share = (self.delivered as u64 * self.target as u64).div_ceil(self.from as u64);
+            (share as usize).saturating_sub(self.sent)
+        } else {
+            let mut limit = self.delivered.saturating_sub(self.sent).max(acked);
+            if is_safe {
+                limit += segment;
+            }
+            limit.min(self.target - flying)
+        };
+        // What was granted at the beginning of the recovery of a tail stays so.
+        let rest = self.target.saturating_sub(flying);
+        self.allowance = allowance.max(self.allowance.min(rest));
+    }
+}
+
+/// TSNs that are remembered for [`Undo`]. The oldest are forgotten.
+const REMEMBERED: usize = 4096;
+
+/// Counts how many of the retransmissions the peer reports as duplicates. Once it reports all, nothing was
+/// lost.
+#[derive(Debug, Default)]
+pub(super) struct Undo {
+    /// What was sent again and not reported, in the order in which it was sent.
+    resent: VecDeque<u32>,
+    /// How many chunks were sent again since the recovery began, and how many the peer has reported.
+    count: usize,
+    reported: usize,
+}
+
+impl Undo {
+    /// A recovery begins.
+    pub(super) fn begin(&mut self) {
+        self.count = 0;
+        self.reported = 0;
+    }
+
+    pub(super) fn on_resent(&mut self, tsn: u32) {
+        if self.resent.len() == REMEMBERED {
+            self.resent.pop_front();
+        }
+        self.resent.push_back(tsn);
+        self.count += 1;
+    }
+
+    /// The peer has reported `tsn` as a duplicate. Returns whether that was a retransmission; other
+    /// duplicates are the network's, or copies in packets of newer chunks.
+    pub(super) fn on_duplicate(&mut self, tsn: u32) -> bool {
+        let Some(index) = self.resent.iter().position(|it| *it == tsn) else { return false };
+        self.resent.remove(index);
+        self.reported += 1;
+        true
+    }
+
+    /// Whether everything that was sent again was in vain. Returns true once.
+    pub(super) fn take_spurious(&mut self) -> bool {
+        let spurious = self.count > 0 && self.reported >= self.count;
+        if spurious {
+            self.begin();
+        }
+        spurious
+    }
+
+    pub(super) fn trim(&mut self) {
+        self.resent.shrink_to(0);
+    }
+}

@@ -1,0 +1,422 @@
+//! What the peer has yet to acknowledge: every DATA chunk after its cumulative TSN, in a ring by TSN.
+//!
+//! ```text
+//! Waiting ─ sent ─► Flying ─ reported beyond a gap ─► Arrived ─┐
+//!    │               │  ▲                              ▲       ├─ cumulative TSN ─► out of the ring
+//!    │      taken    ▼  │ sent again                   │       │
+//!    │     for lost  Lost ─────────────────────────────┘       │
+//!    └─ abandoned ─┬─┘                                         │
+//!                  └─► Dropped ────────────────────────────────┘
+//! ```
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::super::wire::{CHUNK_HEADER, COMMON_HEADER, Chunks, Data, kind, u16_at};
+use super::rate::SentState;
+use crate::proto::message::StreamId;
+
+/// Where a chunk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It has not been sent.
+    Waiting,
+    /// On its way, as far as is known.
+    Flying,
+    /// Taken for lost, and to be sent again.
+    Lost,
+    /// It has arrived beyond a gap.
+    Arrived,
+    /// Abandoned, and neither on its way nor to be sent.
+    Dropped,
+}
+
+/// A DATA chunk inside the packet that it came in.
+#[derive(Debug, Clone)]
+pub(super) struct StoredChunk {
+    packet: Bytes,
+    at: u16,
+    len: u16,
+}
+
+impl StoredChunk {
+    fn bytes(&self) -> &[u8] {
+        let at = usize::from(self.at);
+        self.packet.get(at..at + usize::from(self.len)).unwrap_or_default()
+    }
+
+    pub(super) fn flags(&self) -> u8 {
+        self.bytes().get(1).copied().unwrap_or(0)
+    }
+
+    /// What follows the chunk header.
+    pub(super) fn value(&self) -> &[u8] {
+        self.bytes().get(CHUNK_HEADER..).unwrap_or_default()
+    }
+
+    /// The stream sequence number.
+    pub(super) fn sequence(&self) -> u16 {
+        u16_at(self.value(), 6).unwrap_or(0)
+    }
+
+    /// What it takes in a packet, padding included.
+    pub(super) fn padded_len(&self) -> usize {
+        usize::from(self.len).next_multiple_of(4)
+    }
+
+    /// The packet, if the chunk is its first.
+    pub(super) fn begun_packet(&self) -> Option<&Bytes> {
+        (usize::from(self.at) == COMMON_HEADER).then_some(&self.packet)
+    }
+
+    fn end(&self) -> usize {
+        usize::from(self.at) + self.padded_len()
+    }
+
+    fn shares_packet_of(&self, other: &Self) -> bool {
+        self.packet.as_ptr() == other.packet.as_ptr() && self.packet.len() == other.packet.len()
+    }
+
+    /// Whether `next` follows in the same packet.
+    pub(super) fn is_followed_by(&self, next: &Self) -> bool {
+        self.shares_packet_of(next) && self.end() == usize::from(next.at)
+    }
+
+    pub(super) fn ends_packet(&self) -> bool {
+        self.end() >= self.packet.len()
+    }
+}
+
+/// One TSN.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) chunk: StoredChunk,
+    pub(super) stream: StreamId,
+    /// Payload bytes.
+    pub(super) len: u16,
+    /// Payload bytes of older chunks that its packet repeats. They count as in flight with it.
+    pub(super) extra: u16,
+    pub(super) progress: Progress,
+    /// Whether its message is abandoned.
+    pub(super) abandoned: bool,
+    /// Whether its message is a large one.
+    is_large: bool,
+    ends: bool,
+    unordered: bool,
+    /// How often it was sent by itself.
+    pub(super) sends: u8,
+    /// How often packets of newer chunks have repeated it.
+    pub(super) copies: u8,
+    /// Whether the RTO took it for lost.
+    pub(super) by_timeout: bool,
+    /// When it was last sent, by itself.
+    pub(super) sent_at: Instant,
+    pub(super) state: SentState,
+}
+
+/// What is to be known of a chunk that has arrived.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Transmission {
+    pub(super) len: usize,
+    pub(super) sends: u8,
+    pub(super) sent_at: Instant,
+    pub(super) state: SentState,
+}
+
+impl Entry {
+    pub(super) fn transmission(&self) -> Transmission {
+        Transmission {
+            len: self.len.into(),
+            sends: self.sends,
+            sent_at: self.sent_at,
+            state: self.state,
+        }
+    }
+
+    /// Takes it for lost.
+    pub(super) fn lose(&mut self, by_timeout: bool) {
+        self.progress = if self.abandoned { Progress::Dropped } else { Progress::Lost };
+        self.extra = 0;
+        self.by_timeout = by_timeout;
+    }
+
+    /// How many bytes it counts for while it is in flight.
+    pub(super) fn weight(&self) -> usize {
+        usize::from(self.len) + usize::from(self.extra)
+    }
+
+    pub(super) fn is_ordered(&self) -> bool {
+        !self.unordered
+    }
+
+    /// Whether the peer has neither acknowledged it nor will be asked to skip it.
+    fn is_open(&self) -> bool {
+        matches!(self.progress, Progress::Waiting | Progress::Flying | Progress::Lost)
+    }
+}
+
+/// Sums over the ring. All but the numbers are payload bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Totals {
+    pub(super) waiting: usize,
+    pub(super) flying: usize,
+    pub(super) lost: usize,
+    /// Of the three above, what belongs to large messages.
+    pub(super) large: usize,
+    /// How many messages the three above are of.
+    pub(super) messages: usize,
+    pub(super) lost_chunks: usize,
+    pub(super) arrived_chunks: usize,
+    pub(super) abandoned_chunks: usize,
+    /// Flying chunks that were sent more than once.
+    pub(super) resent_chunks: usize,
+}
+
+impl Totals {
+    /// The fields that `entry` counts in.
+    fn apply(&mut self, entry: &Entry, change: impl Fn(&mut usize, usize)) {
+        let len = usize::from(entry.len);
+        match entry.progress {
+            Progress::Waiting => change(&mut self.waiting, len),
+            Progress::Flying => {
+                change(&mut self.flying, entry.weight());
+                if entry.sends > 1 {
+                    change(&mut self.resent_chunks, 1);
+                }
+            }
+            Progress::Lost => {
+                change(&mut self.lost, len);
+                change(&mut self.lost_chunks, 1);
+            }
+            Progress::Arrived => change(&mut self.arrived_chunks, 1),
+            Progress::Dropped => {}
+        }
+        if entry.abandoned {
+            change(&mut self.abandoned_chunks, 1);
+        }
+        if entry.is_open() {
+            if entry.is_large {
+                change(&mut self.large, len);
+            }
+            if entry.ends {
+                change(&mut self.messages, 1);
+            }
+        }
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        self.apply(entry, |total, amount| *total += amount);
+    }
+
+    fn remove(&mut self, entry: &Entry) {
+        self.apply(entry, |total, amount| *total = total.saturating_sub(amount));
+    }
+}
+
+/// The ring keeps the memory of so many chunks once all are acknowledged.
+const KEPT: usize = 64;
+
+/// The ring. Positions count from the first TSN that is not acknowledged.
+#[derive(Debug)]
+pub(super) struct Scoreboard {
+    /// The TSN at position 0.
+    first: u32,
+    ring: VecDeque<Entry>,
+    /// The position after the last chunk that was sent.
+    sent: usize,
+    /// No position before this one is of a lost chunk.
+    lost_from: usize,
+    totals: Totals,
+}
+
+impl Scoreboard {
+    pub(super) fn new(first: u32) -> Self {
+        Self { first, ring: VecDeque::new(), sent: 0, lost_from: 0, totals: Totals::default() }
+    }
+
+    pub(super) fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// The TSN that the peer has acknowledged cumulatively.
+    pub(super) fn cumulative(&self) -> u32 {
+        self.first.wrapping_sub(1)
+    }
+
+    /// The TSN of the next chunk.
+    pub(super) fn next_tsn(&self) -> u32 {
+        self.tsn(self.ring.len())
+    }
+
+    /// The position after the last chunk that was sent.
+    pub(super) fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// The highest TSN that was sent.
+    pub(super) fn highest_sent(&self) -> u32 {
+        self.tsn(self.sent).wrapping_sub(1)
+    }
+
+    pub(super) fn tsn(&self, position: usize) -> u32 {
+        // A ring has far fewer chunks than there are TSNs.
+        self.first.wrapping_add(position as u32)
+    }
+
+    /// The position of `tsn`, if it is in the ring.
+    pub(super) fn position(&self, tsn: u32) -> Option<usize> {
+        let position = tsn.wrapping_sub(self.first) as usize;
+        (position < self.ring.len()).then_some(position)
+    }
+
+    pub(super) fn get(&self, position: usize) -> Option<&Entry> {
+        self.ring.get(position)
+    }
+
+    /// The chunks that were sent, with their positions, from the oldest on.
+    pub(super) fn sent_entries(&self) -> impl DoubleEndedIterator<Item = (usize, &Entry)> {
+        self.ring.range(..self.sent.min(self.ring.len())).enumerate()
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.ring.iter()
+    }
+
+    /// Adds a chunk of `packet`. Its TSN is the next one.
+    pub(super) fn push(&mut self, now: Instant, packet: Bytes, piece: Piece, is_large: bool) {
+        let Piece { at, len, payload, .. } = piece;
+        let entry = Entry {
+            chunk: StoredChunk { packet, at, len },
+            stream: piece.stream,
+            len: payload,
+            extra: 0,
+            progress: Progress::Waiting,
+            abandoned: false,
+            is_large,
+            ends: piece.ends,
+            unordered: piece.unordered,
+            sends: 0,
+            copies: 0,
+            by_timeout: false,
+            sent_at: now,
+            state: SentState::default(),
+        };
+        self.totals.add(&entry);
+        self.ring.push_back(entry);
+    }
+
+    /// Changes a chunk, and the sums with it.
+    pub(super) fn update(&mut self, position: usize, change: impl FnOnce(&mut Entry)) {
+        let Some(entry) = self.ring.get_mut(position) else { return };
+        self.totals.remove(entry);
+        change(entry);
+        self.totals.add(entry);
+        if entry.progress == Progress::Lost {
+            self.lost_from = self.lost_from.min(position);
+        }
+    }
+
+    /// Notes that everything before `position` has been sent or dropped.
+    pub(super) fn advance_sent(&mut self, position: usize) {
+        self.sent = self.sent.max(position);
+    }
+
+    /// Removes the chunk at position 0.
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        let entry = self.ring.pop_front()?;
+        self.totals.remove(&entry);
+        self.first = self.first.wrapping_add(1);
+        self.sent = self.sent.saturating_sub(1);
+        self.lost_from = self.lost_from.saturating_sub(1);
+        if self.ring.is_empty() {
+            self.ring.shrink_to(KEPT);
+        }
+        Some(entry)
+    }
+
+    /// The position of the first lost chunk.
+    pub(super) fn first_lost(&mut self) -> Option<usize> {
+        if self.totals.lost_chunks == 0 {
+            return None;
+        }
+        let from = self.lost_from.min(self.ring.len());
+        let found = self.ring.range(from..).position(|it| it.progress == Progress::Lost)?;
+        self.lost_from = from + found;
+        Some(self.lost_from)
+    }
+
+    /// The position of the first chunk that has not been sent and is not dropped.
+    pub(super) fn first_waiting(&mut self) -> Option<usize> {
+        while self.ring.get(self.sent)?.progress != Progress::Waiting {
+            self.sent += 1;
+        }
+        Some(self.sent)
+    }
+
+    /// Whether the peer has yet to acknowledge something of `stream`.
+    pub(super) fn holds(&self, stream: StreamId) -> bool {
+        self.ring.iter().any(|entry| entry.stream == stream)
+    }
+
+    /// The last TSN of the abandoned chunks that begin the ring, if there is one.
+    pub(super) fn abandoned_up_to(&self) -> Option<u32> {
+        if self.totals.abandoned_chunks == 0 {
+            return None;
+        }
+        let count = self.ring.iter().take_while(|entry| entry.abandoned).count();
+        (count > 0).then(|| self.tsn(count - 1))
+    }
+
+    /// Releases memory that is not in use.
+    pub(super) fn trim(&mut self) {
+        self.ring.shrink_to(0);
+    }
+}
+
+/// Where a DATA chunk is in its packet, and what it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
+    at: u16,
+    /// Of the chunk, without padding.
+    len: u16,
+    /// Payload bytes.
+    pub(super) payload: u16,
+    pub(super) tsn: u32,
+    stream: StreamId,
+    pub(super) begins: bool,
+    pub(super) ends: bool,
+    pub(super) unordered: bool,
+}
+
+impl Piece {
+    /// The DATA chunk at `at` of `packet`. `None` at the end.
+    pub(super) fn read(packet: &[u8], at: usize) -> Option<Self> {
+        let chunk = Chunks::new(packet.get(at..)?).next()?.ok()?;
+        let data = Data::parse(&chunk).filter(|_| chunk.kind == kind::DATA)?;
+        Some(Self {
+            at: u16::try_from(at).ok()?,
+            len: u16::try_from(CHUNK_HEADER + chunk.value.len()).ok()?,
+            payload: u16::try_from(data.payload.len()).ok()?,
+            tsn: data.tsn,
+            stream: data.stream,
+            begins: data.begins,
+            ends: data.ends,
+            unordered: data.unordered,
+        })
+    }
+
+    /// Where the next chunk would be.
+    pub(super) fn end(&self) -> usize {
+        usize::from(self.at) + usize::from(self.len).next_multiple_of(4)
+    }
+}

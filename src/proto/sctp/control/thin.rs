@@ -1,0 +1,63 @@
+//! Thin streams: while little is in flight, a packet repeats the small chunks before it that are not
+//! acknowledged, so that a lost packet is repaired by the next one and not a round trip later (redundant
+//! data bundling, Evensen et al. 2009). It is for paths on which a round trip is felt, and ends as soon as
+//! there is more to send.
+
+use std::time::{Duration, Instant};
+
+use super::super::wire::COMMON_HEADER;
+use super::lifetimes::Lifetimes;
+use super::rtt::Rtt;
+use super::scoreboard::{Progress, Scoreboard};
+
+/// The most chunks that a packet repeats.
+const MAX_COPIES: usize = 3;
+
+/// The largest payload that is repeated.
+const MAX_LEN: u16 = 300;
+
+/// A packet with copies is no larger than this.
+const MAX_PACKET: usize = 700;
+
+/// With more than so many payload bytes in flight a stream is not thin.
+const MAX_FLYING: usize = 4 * 1024;
+
+/// On a faster path a retransmission is soon enough.
+const MIN_ROUND_TRIP: Duration = Duration::from_millis(5);
+
+/// The positions of the chunks that a packet repeats which begins at position `begin` and has `len` bytes,
+/// the newest first.
+pub(super) fn copies(
+    now: Instant,
+    board: &Scoreboard,
+    lifetimes: &Lifetimes,
+    rtt: &Rtt,
+    begin: usize,
+    len: usize,
+) -> [Option<usize>; MAX_COPIES] {
+    let mut copies = [None; MAX_COPIES];
+    let is_far = rtt.smoothed().is_some_and(|it| it >= MIN_ROUND_TRIP);
+    if !is_far
+        || board.totals().flying > MAX_FLYING
+        || len > COMMON_HEADER + 16 + 4 + usize::from(MAX_LEN)
+    {
+        return copies;
+    }
+    let mut len = len;
+    let mut found = 0;
+    for position in (0..begin).rev() {
+        let Some(entry) = board.get(position).filter(|entry| entry.len <= MAX_LEN) else { break };
+        if entry.progress != Progress::Flying || entry.abandoned {
+            continue;
+        }
+        len += entry.chunk.padded_len();
+        let sends = u32::from(entry.sends) + u32::from(entry.copies);
+        if len > MAX_PACKET || !lifetimes.allows(now, board.tsn(position), sends) {
+            break;
+        }
+        let Some(copy) = copies.get_mut(found) else { break };
+        *copy = Some(position);
+        found += 1;
+    }
+    copies
+}
