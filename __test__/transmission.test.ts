@@ -1,8 +1,10 @@
 import type { types } from '..';
 import './helpers/closeWorkers';
 import { titled } from './helpers/arguments';
-import { LOOPBACK } from './helpers/arrangement';
+import { arrange, LOOPBACK } from './helpers/arrangement';
+import { BadNetwork } from './helpers/BadNetwork';
 import { Inbox } from './helpers/Inbox';
+import { allOf, numbered } from './helpers/numbered';
 import { objects } from './helpers/objects';
 import { peers } from './helpers/peers';
 import { router, router2 } from './helpers/twoRouters';
@@ -11,7 +13,7 @@ import { untilState } from './helpers/wait';
 /** What transports with SCTP offer about sending: the option sctpCongestionControl, and what getStats() shows. */
 
 const LISTEN_INFO = LOOPBACK[0]!;
-const CAUSES = ['Rack', 'Probe', 'Timeout', 'Bundled'];
+const CAUSES = ['Rack', 'Probe', 'Timeout', 'Bundled'] as const;
 /** The members of getStats() about sending that exist from 'connected' on. */
 const MEMBERS = [
   'sctpRetransmissionTimeout',
@@ -53,8 +55,8 @@ const piped: Create<types.Transport> = async (options) => {
 
 /** The members of getStats() about sending that the transport has. */
 async function transmission(transport: types.Transport): Promise<Record<string, number>> {
-  const [stats] = (await transport.getStats()) as [types.BaseTransportStats];
-  const members = Object.entries(stats).filter(([name]) => MEMBERS.includes(name));
+  const [stats] = await transport.getStats();
+  const members = Object.entries(stats!).filter(([name]) => MEMBERS.includes(name));
   return Object.fromEntries(members) as Record<string, number>;
 }
 
@@ -110,6 +112,11 @@ describe('getStats() about sending', () => {
     await sendFrom(near, far);
     expect(Object.keys(await transmission(near)).sort()).toEqual(MEMBERS);
     expect(Object.keys(await transmission(far)).sort()).toEqual(MEMBERS);
+    const stats = (await near.getStats())[0]!;
+    expect(stats.sctpRoundTripTime).toBeGreaterThan(0);
+    expect(stats.sctpRoundTripTime).toBeLessThan(1000);
+    expect(stats.sctpRetransmissionTimeout).toBeGreaterThan(stats.sctpRoundTripTime!);
+    expect(stats.sctpCongestionWindow).toBeGreaterThan(1000);
   });
 
   test('of a WebRtcTransport: nothing before the association, everything from then on', async () => {
@@ -120,6 +127,41 @@ describe('getStats() about sending', () => {
     await peer.untilMessages(0, 1);
     expect(Object.keys(await transmission(webRtcTransport)).sort()).toEqual(MEMBERS);
   });
+
+  test.each(['cubic', 'newreno', 'bbr'] as const)(
+    'with %s, to a client behind a bad network: what a path of 50 ms with loss has',
+    async (sctpCongestionControl) => {
+      const { worker, webRtcTransport, dataProducerDirect } = await arrange({
+        sctpCongestionControl,
+      });
+      const network = await BadNetwork.to(webRtcTransport);
+      const peer = await peers.connect(webRtcTransport, {
+        channels: [{ id: 0, tally: true }],
+        alter: network.alter,
+      });
+      for (let number = 0; number < 300; number++) {
+        dataProducerDirect.send(numbered(number, 2500));
+      }
+      expect(await peer.tally(0, 300)).toEqual(allOf(300, 2500));
+      const stats = (await webRtcTransport.getStats())[0]!;
+      const { sctpRoundTripTime, sctpRetransmissionTimeout, sctpCongestionWindow } = stats;
+      expect(sctpRoundTripTime).toBeGreaterThan(45);
+      expect(sctpRoundTripTime).toBeLessThan(1000);
+      expect(sctpRetransmissionTimeout).toBeGreaterThan(sctpRoundTripTime!);
+      expect(sctpRetransmissionTimeout).toBeLessThan(60_000);
+      expect(sctpCongestionWindow).toBeGreaterThan(1000);
+      expect(stats.sctpBytesInFlight).toBeLessThanOrEqual(750_000);
+      expect(stats.sctpChunksRetransmitted).toBeGreaterThan(0);
+      expect(stats.sctpBytesRetransmitted).toBeGreaterThan(stats.sctpChunksRetransmitted!);
+      expect(stats.sctpSpuriousRetransmissions).toBeLessThanOrEqual(stats.sctpChunksRetransmitted!);
+      for (const total of ['sctpChunksRetransmitted', 'sctpBytesRetransmitted'] as const) {
+        const causes = CAUSES.map((cause) => stats[`${total}${cause}`]!);
+        expect(causes.reduce((sum, each) => sum + each)).toBe(stats[total]);
+      }
+      network.close();
+      worker.close();
+    },
+  );
 
   test('without SCTP, of a DirectTransport and of pipeToRouter(): nothing', async () => {
     const bare = await plain({ enableSctp: false });

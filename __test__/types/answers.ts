@@ -496,6 +496,7 @@ export const TransportStats0: types.WebRtcTransportStat = {
   "sctpPacketsOverload": 0,
   "sctpPacketsUnexpected": 0,
   "sctpRetransmissionTimeout": 0,
+  "sctpRoundTripTime": 0,
   "sctpSpuriousRetransmissions": 0,
   "sctpState": "connected",
   "sendBitrate": 0,

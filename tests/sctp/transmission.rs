@@ -65,7 +65,6 @@ fn exists_from_connected_on_and_is_kept_after_the_end() {
 }
 
 #[test]
-#[ignore = "an association does not measure its path yet"]
 fn the_round_trip_time_is_that_of_the_path() {
     for millis in [5, 25, 100] {
         let delay = Duration::from_millis(millis);
@@ -84,7 +83,6 @@ fn the_round_trip_time_is_that_of_the_path() {
 }
 
 #[test]
-#[ignore = "an association does not measure its path yet"]
 fn bytes_in_flight_are_those_on_the_wire_and_within_the_window() {
     let mut net = recorded(STEADY, 3);
     assert_eq!(stats(&net).bytes_in_flight, 0);
@@ -98,7 +96,6 @@ fn bytes_in_flight_are_those_on_the_wire_and_within_the_window() {
 }
 
 #[test]
-#[ignore = "an association does not measure its path yet"]
 fn nothing_is_sent_again_on_a_path_without_loss() {
     for millis in [5, 25, 100, 250] {
         let delay = Duration::from_millis(millis);
@@ -112,7 +109,6 @@ fn nothing_is_sent_again_on_a_path_without_loss() {
 }
 
 #[test]
-#[ignore = "an association does not measure its path yet"]
 fn everything_that_is_sent_again_has_a_cause() {
     let rough = Conditions { delay: DELAY, ..Conditions::ROUGH };
     for (seed, len, pace) in [(5, 5000, 10), (6, 100, 20), (7, 15_000, 50), (8, 1000, 400)] {
@@ -125,7 +121,6 @@ fn everything_that_is_sent_again_has_a_cause() {
 }
 
 #[test]
-#[ignore = "an association does not measure its path yet"]
 fn a_cause_is_the_one_that_it_was() {
     // Later packets arrive: RACK.
     let mut net = recorded(STEADY, 9);
@@ -165,7 +160,6 @@ fn lose(net: &mut Mixed, mut count: u32) {
 }
 
 #[test]
-#[ignore = "an association does not measure its path yet"]
 fn what_the_network_delays_counts_as_spurious() {
     let mut net = recorded(STEADY, 11);
     send(&mut net, 20, 5000, DELAY);
