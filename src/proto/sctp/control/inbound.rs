@@ -17,6 +17,8 @@ struct News {
     newest: Option<Instant>,
     /// Whether a chunk may have arrived only because it was sent again.
     needed_resending: bool,
+    /// Whether a chunk has arrived that the timeout took for lost, as it was sent before.
+    outlived_timeout: bool,
 }
 
 impl Control {
@@ -42,7 +44,7 @@ impl Control {
         if let Some(sent_at) = news.newest {
             self.rtt.on_sample(now, now.saturating_duration_since(sent_at));
         }
-        if news.bytes > 0 && !news.needed_resending {
+        if news.outlived_timeout && !news.needed_resending {
             self.undo_timeout();
         }
         let is_loss = self.find_losses(now);
@@ -103,6 +105,9 @@ impl Control {
         // The first transmission has arrived if the last could not have been acknowledged yet.
         let is_original = sends <= 1 || self.rtt.min().is_some_and(|min| round_trip < min);
         news.needed_resending |= !is_original;
+        let timeout = self.recovery.as_ref().filter(|it| it.cause == Cause::Timeout);
+        news.outlived_timeout |=
+            is_original && timeout.is_some_and(|it| sends > 1 || sent_at < it.began);
         if sends <= 1 {
             news.newest = news.newest.max(Some(sent_at));
         }
@@ -205,8 +210,8 @@ impl Control {
             self.lifetimes.on_lost(now, *tsn, &mut self.board);
         }
         self.newly_lost += in_flight;
-        // A closed window is no congestion.
-        if self.window > 0 {
+        // A closed window is no congestion, and neither is a wait for the pacer.
+        if self.window > 0 && in_flight > 0 {
             self.congestion.on_timeout(now, in_flight);
         }
         self.recovery =

@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use rustc_hash::FxHashMap;
+
 use super::super::wire::before;
 
 /// What began the recovery.
@@ -19,7 +21,7 @@ pub(super) enum Cause {
 #[derive(Debug)]
 pub(super) struct Recovery {
     pub(super) cause: Cause,
-    began: Instant,
+    pub(super) began: Instant,
     /// The highest TSN that had been sent when it began.
     point: u32,
     prr: Option<Reduction>,
@@ -103,41 +105,80 @@ impl Reduction {
     }
 }
 
-/// TSNs that are remembered for [`Undo`]. The oldest are forgotten.
+/// Retransmissions that are remembered for [`Undo`]. The oldest are forgotten.
 const REMEMBERED: usize = 4096;
 
 /// Counts how many of the retransmissions the peer reports as duplicates. Once it reports all, nothing was
 /// lost.
 #[derive(Debug, Default)]
 pub(super) struct Undo {
-    /// What was sent again and not reported, in the order in which it was sent.
-    resent: VecDeque<u32>,
-    /// How many chunks were sent again since the recovery began, and how many the peer has reported.
-    count: usize,
-    reported: usize,
+    /// Present once something was sent again.
+    history: Option<Box<History>>,
+    /// The number of the recovery.
+    recovery: u32,
+    /// How many chunks were sent again since the recovery began, and how many of these the peer has reported.
+    count: u32,
+    reported: u32,
+}
+
+#[derive(Debug, Default)]
+struct History {
+    /// How often each TSN was sent again without being reported, and in which recovery last.
+    resent: FxHashMap<u32, Resent>,
+    /// The TSNs in the order in which they were sent again. What was reported since stays until it is the oldest.
+    order: VecDeque<u32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Resent {
+    times: u32,
+    recovery: u32,
+}
+
+impl History {
+    fn add(&mut self, tsn: u32, recovery: u32) {
+        if self.order.len() == REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.forget(oldest);
+        }
+        self.order.push_back(tsn);
+        let resent = self.resent.entry(tsn).or_insert(Resent { times: 0, recovery });
+        *resent = Resent { times: resent.times + 1, recovery };
+    }
+
+    /// Forgets one retransmission of `tsn`. Returns its recovery.
+    fn forget(&mut self, tsn: u32) -> Option<u32> {
+        let resent = self.resent.get_mut(&tsn)?;
+        let recovery = resent.recovery;
+        resent.times -= 1;
+        if resent.times == 0 {
+            self.resent.remove(&tsn);
+        }
+        Some(recovery)
+    }
 }
 
 impl Undo {
     /// A recovery begins.
     pub(super) fn begin(&mut self) {
+        self.recovery = self.recovery.wrapping_add(1);
         self.count = 0;
         self.reported = 0;
     }
 
     pub(super) fn on_resent(&mut self, tsn: u32) {
-        if self.resent.len() == REMEMBERED {
-            self.resent.pop_front();
-        }
-        self.resent.push_back(tsn);
+        self.history.get_or_insert_default().add(tsn, self.recovery);
         self.count += 1;
     }
 
     /// The peer has reported `tsn` as a duplicate. Returns whether that was a retransmission; other
     /// duplicates are the network's, or copies in packets of newer chunks.
     pub(super) fn on_duplicate(&mut self, tsn: u32) -> bool {
-        let Some(index) = self.resent.iter().position(|it| *it == tsn) else { return false };
-        self.resent.remove(index);
-        self.reported += 1;
+        let Some(recovery) = self.history.as_mut().and_then(|it| it.forget(tsn)) else {
+            return false;
+        };
+        self.reported += u32::from(recovery == self.recovery);
         true
     }
 
@@ -151,6 +192,49 @@ impl Undo {
     }
 
     pub(super) fn trim(&mut self) {
-        self.resent.shrink_to(0);
+        self.history.take_if(|it| it.resent.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recovery_was_in_vain_once_all_that_it_sent_again_is_reported() {
+        let mut undo = Undo::default();
+        undo.begin();
+        for tsn in [7, 8, 7] {
+            undo.on_resent(tsn);
+        }
+        assert!(undo.on_duplicate(7) && undo.on_duplicate(8));
+        assert!(!undo.take_spurious());
+        assert!(undo.on_duplicate(7));
+        assert!(undo.take_spurious() && !undo.take_spurious());
+        assert!(!undo.on_duplicate(7));
+    }
+
+    #[test]
+    fn what_an_earlier_recovery_sent_again_shows_nothing_about_this_one() {
+        let mut undo = Undo::default();
+        undo.begin();
+        undo.on_resent(7);
+        undo.begin();
+        undo.on_resent(9);
+        assert!(undo.on_duplicate(7));
+        assert!(!undo.take_spurious());
+        assert!(undo.on_duplicate(9));
+        assert!(undo.take_spurious());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut undo = Undo::default();
+        undo.begin();
+        (0..3 * REMEMBERED as u32).for_each(|tsn| undo.on_resent(tsn));
+        let history = undo.history.as_ref().expect("something was sent again");
+        assert_eq!((history.order.len(), history.resent.len()), (REMEMBERED, REMEMBERED));
+        assert!(!undo.on_duplicate(0));
+        assert!(undo.on_duplicate(3 * REMEMBERED as u32 - 1));
     }
 }

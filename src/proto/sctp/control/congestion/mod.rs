@@ -1,7 +1,7 @@
 //! Congestion control: how many bytes may be in flight, and how fast they may leave.
 //!
 //! Sizes are payload bytes of DATA chunks. A controller computes; it keeps no timers and sends nothing.
-//! [`controller`] makes one.
+//! [`controller()`] makes one.
 //!
 //! # Contract
 //!
