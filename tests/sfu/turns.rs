@@ -125,6 +125,26 @@ fn a_message_to_many_peers_leaves_over_several_turns() {
 }
 
 #[test]
+fn transports_with_something_to_send_are_asked_over_several_turns() {
+    const TRANSPORTS: u16 = 2000;
+    let (mut lab, router) = Lab::with_router();
+    let direct = lab.host().direct(router);
+    let producer = lab.host().produce(direct, 0);
+    for n in 1..=TRANSPORTS {
+        let listen = lab.host().listen(ours(n));
+        let plain = lab.host().plain(router, listen, &options::plain(false));
+        lab.host().connect_udp(plain, theirs(n));
+        lab.host().consume(plain, producer);
+    }
+    lab.run_for(Duration::from_millis(1));
+    lab.sfu().send(producer, text("x"), None);
+    let before = lab.sfu().work();
+    lab.sfu().flush();
+    let cost = lab.sfu().work() - before;
+    assert!(cost < 2 * work::SHARE, "{cost} ns");
+}
+
+#[test]
 fn deadlines_that_come_together_are_met_over_several_turns() {
     const TRANSPORTS: u16 = 2000;
     let (mut lab, router) = Lab::with_router();
