@@ -95,7 +95,7 @@ fn no_chunk_is_late_on_a_rough_path_with_too_much_to_send() {
             let conditions = Conditions { loss: 0.1, delay, ..Conditions::ROUGH };
             let mut net = pair(conditions, seed);
             net.a.sctp.open_stream(BRIEF, brief(ordered));
-            // sctp-proto counts lifetimes in whole milliseconds, so the pace is not a multiple of one.
+            // Not a multiple of a millisecond, so that deadlines and timers do not coincide.
             let pace = Duration::from_micros(1777);
             let (wire, arrived) = watched(&mut net, 400, pace, |i| 4 + (i as usize * 997) % 6000);
             // On the longer paths a round trip takes longer than a lifetime, so nothing is sent again in time.

@@ -301,7 +301,7 @@ impl Association {
         stream < limit && !self.queues.contains(stream) && !self.streams.is_resetting(stream)
     }
 
-    /// Sets how many bytes may be inside sctp-proto at a time. For measurements, before anything
+    /// Sets how many bytes may have left the queues and be unacknowledged. For measurements, before anything
     /// is sent.
     #[doc(hidden)]
     pub fn set_flight_budget(&mut self, budget: usize) {
@@ -351,7 +351,7 @@ impl Association {
         self.queues.queued_bytes()
     }
 
-    /// The charge of everything that is held: messages in the queues and inside sctp-proto, and what has arrived of
+    /// The charge of everything that is held: messages in the queues and in flight, and what has arrived of
     /// the peer's messages, be they incomplete or not taken.
     pub fn bytes_held(&self) -> usize {
         let engine = self.engine.as_ref();

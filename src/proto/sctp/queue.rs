@@ -23,11 +23,11 @@ use super::counters::MessageTally;
 use crate::proto::message::{Amount, Limit, Message, Reliability, StreamId, charge};
 
 /// What a stream may send per turn, in charged bytes: seven full packets, so that small messages
-/// still share packets, and a sixteenth of what may be inside sctp-proto.
+/// still share packets, and a sixteenth of the smallest flight.
 const QUANTUM: isize = 8 * 1024;
 
-/// sctp-proto counts lifetimes in whole milliseconds. A message with less than one left counts as
-/// expired, because it could be sent late.
+/// A lifetime is at least this long, and a message with less of it left counts as expired: it would be given up
+/// before anything of it could be sent again.
 const TICK: Duration = Duration::from_millis(1);
 
 /// The bounds of the queues, in payload bytes; see [`Amount::reaches`].

@@ -129,7 +129,7 @@ impl Control {
         }
     }
 
-    /// Tells the controller what has arrived.
+    /// Passes what has arrived on to the controller.
     fn on_news(&mut self, now: Instant, news: &News, in_flight: usize, has_advanced: bool) {
         let delivery = self.rate.on_ack(now, self.rtt.min());
         if self.recovery.take_if(|it| it.is_over(self.board.cumulative())).is_some() {

@@ -2,7 +2,7 @@
 //! draft-cheng-iccrg-delivery-rate-estimation).
 //!
 //! Each chunk remembers how much had been delivered when it left. Once it is acknowledged, the
-//! difference over the time between is the rate at which the path delivered meanwhile.
+//! difference over the time between is the rate at which the path delivered.
 
 use std::time::{Duration, Instant};
 

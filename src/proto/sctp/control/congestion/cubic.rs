@@ -57,7 +57,7 @@ impl Law for Cubic {
     const DECREASE: f64 = BETA;
     const LEAST: f64 = 2.0;
 
-    /// RFC 9438 §4.6, and §4.7: who loses before it is back makes room for others.
+    /// RFC 9438 §4.6, and §4.7: a flow that loses again below its plateau makes room for others.
     fn on_congestion(&mut self, window: f64) {
         self.plateau = if window < self.plateau { window * (1.0 + BETA) / 2.0 } else { window };
         self.prior = window;
