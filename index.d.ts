@@ -146,6 +146,12 @@ export type NotFoundError = errors.NotFoundError;
 /** Exactly one of two sets of members. */
 export type Either<T, U> = Only<T, U> | Only<U, T>;
 type Only<T, U> = { [P in keyof T]: T[P] } & { [P in keyof U]?: never };
+/**
+ * What `send()` takes as a message. Views and ArrayBuffers may be of any kind, resizable and shared ones too: what counts
+ * is the part that a view shows at the time of the call.
+ */
+export type Payload = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+
 
 export type ObserverEvents = {
   newworker: [worker: Worker];
@@ -1552,9 +1558,10 @@ export interface DataProducer<
    * Sends a message to the DataConsumers (type 'direct'). The call copies the message. If the DataProducer is closed,
    * the call drops the message and logs a warning.
    *
-   * @param message - at most `maxReceiveMessageSize` bytes.
+   * @param message - at most `maxReceiveMessageSize` bytes. One whose ArrayBuffer was transferred, or shrunk to less
+   * than the view needs, is a TypeError.
    * @param ppid - the SCTP payload protocol id (RFC 8831, section 8), 0-4294967295; for an empty message 56 or 57.
-   * Default: 51 for a string, 53 for a Buffer, 56 and 57 for empty ones. Messages with 56 or 57 arrive as one byte on
+   * Default: 51 for a string, 53 for bytes, 56 and 57 for empty ones. Messages with 56 or 57 arrive as one byte on
    * DirectTransports, and empty elsewhere.
    * @param subchannels - if not empty: only to DataConsumers that are subscribed to one of these. At most 65535, each
    * 0-65535; duplicates count once.
@@ -1566,7 +1573,7 @@ export interface DataProducer<
    * @throws WorkerClosedError
    */
   send(
-    message: string | Buffer,
+    message: Payload,
     ppid?: number,
     subchannels?: number[],
     requiredSubchannel?: number,
@@ -1764,7 +1771,7 @@ export interface DataConsumer<
    * Sends a message to the peer of this DataConsumer only (type 'sctp'). Messages are queued until the association is
    * up.
    *
-   * @param message - at most `maxSendMessageSize` bytes.
+   * @param message - at most `maxSendMessageSize` bytes; otherwise as in `dataProducer.send()`.
    * @param ppid - as in `dataProducer.send()`.
    * @returns the bytes that are still queued when the association has taken what it can: 0 on an idle path.
    * @throws TypeError: invalid arguments, message too large, or type 'direct'.
@@ -1774,7 +1781,7 @@ export interface DataConsumer<
    * worker (each message is charged its payload plus 64 bytes).
    * @throws NotFoundError, WorkerClosedError
    */
-  send(message: string | Buffer, ppid?: number): Promise<number>;
+  send(message: Payload, ppid?: number): Promise<number>;
   /**
    * Replaces all subscriptions.
    *

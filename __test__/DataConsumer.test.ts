@@ -773,7 +773,7 @@ describe('dataConsumer.send() before a client connects', () => {
         [null],
         [5],
         [{}],
-        [new Uint8Array(3)],
+        [new Proxy(new Uint8Array(3), {})],
         ...notIntegers(0, 2 ** 32 - 1).map((ppid) => ['x', ppid]),
         ['', 51],
         [Buffer.alloc(0), 53],

@@ -70,7 +70,7 @@ describe('a call without await', () => {
   });
 
   test.each([
-    ['a message of the wrong type', 'dataConsumer.send(5)', 'message must be a string or a Buffer'],
+    ['a message of the wrong type', 'dataConsumer.send(5)', 'message must be a string, Buffer'],
     ['a message over maxSendMessageSize', "dataConsumer.send('x'.repeat(101))", 'message of 101'],
     ['a subchannel out of range', 'dataConsumer.addSubchannel(-1)', 'subchannel must be'],
     ['a DataConsumer of type direct', "direct.send('x')", "needs a DataConsumer of type 'sctp'"],

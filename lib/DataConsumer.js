@@ -5,6 +5,7 @@ const { Entity, emitOnObserver } = require('./Entity');
 const { copy } = require('./copy');
 const {
   packSubchannels,
+  parseMessage,
   parsePpid,
   parseSubchannel,
   parseSubchannels,
@@ -141,7 +142,7 @@ class DataConsumer extends Entity {
   }
 
   /**
-   * @param {string | Buffer} message
+   * @param {import('..').Payload} message
    * @param {number} [ppid]
    */
   send(message, ppid) {
@@ -149,10 +150,11 @@ class DataConsumer extends Entity {
 
     return tolerate(
       () => {
-        const checkedPpid = parsePpid(message, ppid);
+        const checked = parseMessage(message);
+        const checkedPpid = parsePpid(checked, ppid);
 
         this.#checkSctp(method);
-        return this.#core.ask(method, (native, id) => native.send(id, message, checkedPpid));
+        return this.#core.ask(method, (native, id) => native.send(id, checked, checkedPpid));
       },
       (/** @type {number} */ bufferedAmount) => bufferedAmount,
     );

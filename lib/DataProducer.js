@@ -7,6 +7,7 @@ const { WorkerClosedError } = require('./errors');
 const { copy } = require('./copy');
 const {
   packSubchannels,
+  parseMessage,
   parseOptionalSubchannel,
   parsePpid,
   parseSubchannels,
@@ -124,7 +125,7 @@ class DataProducer extends Entity {
   }
 
   /**
-   * @param {string | Buffer} message
+   * @param {import('..').Payload} message
    * @param {number} [ppid]
    * @param {number[]} [subchannels]
    * @param {number} [requiredSubchannel]
@@ -151,7 +152,8 @@ class DataProducer extends Entity {
           parseOptionalSubchannel(ignoredSubchannel, 'ignoredSubchannel'),
         ];
     // The message is checked last, as reading the subchannels may run getters that change the message.
-    const checkedPpid = parsePpid(message, ppid);
+    const checked = parseMessage(message);
+    const checkedPpid = parsePpid(checked, ppid);
 
     if (this.#core.closed) {
       this.#dropClosed();
@@ -160,17 +162,17 @@ class DataProducer extends Entity {
 
     let outcome;
 
-    if (typeof message === 'string') {
+    if (typeof checked === 'string') {
       outcome = plain
-        ? this.#sendString(message, checkedPpid)
-        : this.#sendString(message, checkedPpid, ...routing);
+        ? this.#sendString(checked, checkedPpid)
+        : this.#sendString(checked, checkedPpid, ...routing);
     } else {
       outcome = plain
-        ? this.#sendBuffer(message, checkedPpid)
-        : this.#sendBuffer(message, checkedPpid, ...routing);
+        ? this.#sendBuffer(checked, checkedPpid)
+        : this.#sendBuffer(checked, checkedPpid, ...routing);
     }
     if (outcome !== ACCEPTED) {
-      throw this.#notAccepted(outcome, message);
+      throw this.#notAccepted(outcome, checked);
     }
     this.#core.channel.flushSoon();
   }

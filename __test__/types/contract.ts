@@ -114,8 +114,9 @@ export function gettersCannotBeSet(dataProducer: types.DataProducer): void {
   dataProducer.id = '';
   dataProducer.send('text');
   dataProducer.send(Buffer.alloc(1), 53, [1, 2], 3, 4);
-  // @ts-expect-error neither a string nor a Buffer
-  dataProducer.send(new Uint8Array(1));
+  dataProducer.send(new Float64Array(1));
+  dataProducer.send(new DataView(new SharedArrayBuffer(1)));
+  dataProducer.send(new ArrayBuffer(1));
 }
 
 export async function helpersAreTyped(

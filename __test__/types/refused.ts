@@ -114,8 +114,8 @@ export function data(): void {
   dataProducer.send();
   // @ts-expect-error a message is no plain object
   dataProducer.send({ hello: 'world' });
-  // @ts-expect-error a message is no ArrayBuffer
-  dataProducer.send(new ArrayBuffer(1));
+  // @ts-expect-error a message is no array
+  dataProducer.send([1]);
   // @ts-expect-error the ppid is a number
   dataProducer.send('text', '51');
   // @ts-expect-error a list of subchannels

@@ -2,6 +2,7 @@
 
 // The global Buffer is a getter, which would cost time for every message.
 const { Buffer } = require('node:buffer');
+const { types } = require('node:util');
 
 const validate = require('./validate');
 
@@ -19,25 +20,67 @@ const PPID_BINARY = 53;
 const PPID_STRING_EMPTY = 56;
 const PPID_BINARY_EMPTY = 57;
 
+/** Throws for a typed array whose memory is gone: its ArrayBuffer was transferred, or resized to less than it needs. */
+const { keys: checkMemory } = Uint8Array.prototype;
+
 /**
- * Checks a message and its PPID.
+ * Checks a message.
  *
  * @param {unknown} message
+ * @returns {string | Buffer} the message itself, or its bytes.
+ */
+function parseMessage(message) {
+  if (typeof message === 'string') {
+    return message;
+  }
+  // isView() is needed too: it rejects objects that only inherit from Buffer, and Proxies; isBuffer() accepts them.
+  if (ArrayBuffer.isView(message) && Buffer.isBuffer(message) && message.length > 0) {
+    return message;
+  }
+  return bytesOf(message);
+}
+
+/**
+ * @param {unknown} message
+ * @returns {Buffer} its bytes, without a copy unless other threads may write to them while the native side reads them.
+ */
+function bytesOf(message) {
+  const view = ArrayBuffer.isView(message) ? message : undefined;
+
+  if (!view && !types.isAnyArrayBuffer(message)) {
+    throw validate.wrong('message', message, 'a string, Buffer, ArrayBufferView or ArrayBuffer');
+  }
+  try {
+    if (types.isTypedArray(view)) {
+      checkMemory.call(view);
+    }
+
+    const bytes = view
+      ? Buffer.from(view.buffer, view.byteOffset, view.byteLength)
+      : Buffer.from(/** @type {ArrayBuffer} */ (message));
+
+    return types.isSharedArrayBuffer(bytes.buffer) ? Buffer.from(bytes) : bytes;
+  } catch {
+    throw validate.wrong(
+      'message',
+      message,
+      'attached to its ArrayBuffer, which was transferred or shrunk',
+    );
+  }
+}
+
+/**
+ * Checks the PPID of a message.
+ *
+ * @param {string | Buffer} message
  * @param {unknown} value - the PPID, if given.
  * @returns {number} the PPID: the given one, or the one that RFC 8831 gives such a message.
  */
 function parsePpid(message, value) {
-  const isString = typeof message === 'string';
-
-  // isView() is needed too: it rejects objects that only inherit from Buffer, and Proxies; isBuffer() accepts them.
-  if (!isString && !(ArrayBuffer.isView(message) && Buffer.isBuffer(message))) {
-    throw validate.wrong('message', message, 'a string or a Buffer');
-  }
-
   const empty = message.length === 0;
 
   if (!validate.given(value)) {
-    if (isString) {
+    if (typeof message === 'string') {
       return empty ? PPID_STRING_EMPTY : PPID_STRING;
     }
     return empty ? PPID_BINARY_EMPTY : PPID_BINARY;
@@ -110,6 +153,7 @@ function packSubchannels(subchannels) {
 }
 
 module.exports = {
+  parseMessage,
   parsePpid,
   parseSubchannel,
   parseOptionalSubchannel,
