@@ -115,10 +115,13 @@ export namespace extras {
   }
 
   /**
-   * `once()` of `node:events` with types. It resolves with the arguments of the next `eventName`, as in
+   * `once()` of `node:events` with types, which also ends when the emitter does. It resolves with the arguments of the
+   * next `eventName`, as in
    * `const [message, ppid] = await enhancedOnce<types.DataConsumerEvents, 'message'>(dataConsumer, 'message')`.
+   * `once()` itself never settles if the object closes first.
    *
    * @param options - `signal` aborts the wait.
+   * @throws NotFoundError: the emitter emits 'close' first, or is a closed object of this package.
    */
   function enhancedOnce<E extends Events = Events, K extends keyof E & string = keyof E & string>(
     emitter: EnhancedEventEmitter<E>,
@@ -143,15 +146,15 @@ export type UnsupportedError = errors.UnsupportedError;
 export type WorkerClosedError = errors.WorkerClosedError;
 export type NotFoundError = errors.NotFoundError;
 
-/** Exactly one of two sets of members. */
-export type Either<T, U> = Only<T, U> | Only<U, T>;
-type Only<T, U> = { [P in keyof T]: T[P] } & { [P in keyof U]?: never };
 /**
  * What `send()` takes as a message. Views and ArrayBuffers may be of any kind, resizable and shared ones too: what counts
  * is the part that a view shows at the time of the call.
  */
 export type Payload = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
 
+/** Exactly one of two sets of members. */
+export type Either<T, U> = Only<T, U> | Only<U, T>;
+type Only<T, U> = { [P in keyof T]: T[P] } & { [P in keyof U]?: never };
 
 export type ObserverEvents = {
   newworker: [worker: Worker];
@@ -331,6 +334,8 @@ export type WorkerEvents = {
   '@success': [];
   /** `createWorker()` fails, before its promise rejects. As in mediasoup, for internal use. */
   '@failure': [error: Error];
+  /** The object is closed: after `close()`, or after 'died'. 'subprocessclose' is still to come. */
+  close: [];
 };
 
 export type WorkerObserverEvents = {
@@ -420,6 +425,8 @@ export type WebRtcServerDump = {
 export type WebRtcServerEvents = {
   /** Its Worker was closed or died; the object is closed. */
   workerclose: [];
+  /** The object is closed. The last event, also after `close()`. */
+  close: [];
 };
 
 export type WebRtcServerObserverEvents = {
@@ -510,6 +517,8 @@ export type RouterDump = {
 export type RouterEvents = {
   /** Its Worker was closed or died; the object is closed. */
   workerclose: [];
+  /** The object is closed. The last event, also after `close()`. */
+  close: [];
 };
 
 export type RouterObserverEvents = {
@@ -983,6 +992,8 @@ export type TransportEvents = {
   listenserverclose: [];
   /** Never emitted: traces are about media. */
   trace: [trace: TransportTraceEventData];
+  /** The object is closed. The last event, also after `close()`. */
+  close: [];
 };
 
 export type TransportObserverEvents = {
@@ -1507,6 +1518,8 @@ export type DataProducerEvents = {
   pause: [];
   /** Behind a pipe: the DataProducer at the other end was resumed, and this one is not paused itself. */
   resume: [];
+  /** The object is closed. The last event, also after `close()`. */
+  close: [];
 };
 
 export type DataProducerObserverEvents = {
@@ -1699,6 +1712,8 @@ export type DataConsumerEvents = {
    * fewer streams. The DataConsumer is closed.
    */
   streamclose: [];
+  /** The object is closed. The last event, also after `close()`. */
+  close: [];
 };
 
 export type DataConsumerObserverEvents = {

@@ -2,7 +2,7 @@ import * as datasoup from '..';
 import type { types } from '..';
 import './helpers/closeWorkers';
 import { LOOPBACK } from './helpers/arrangement';
-import { EventRecorder } from './helpers/EventRecorder';
+import { closes, EventRecorder } from './helpers/EventRecorder';
 import { NOT_OBJECTS, NOT_STRINGS, notIntegers, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { router } from './helpers/sharedRouter';
@@ -1038,7 +1038,7 @@ describe('dataConsumer.close()', () => {
     expect(dataConsumer.closed).toBe(true);
     dataConsumer.close();
     await settled();
-    expect(recorder.take()).toEqual(['dataConsumer.observer close']);
+    expect(recorder.take()).toEqual(closes('dataConsumer'));
     expect(dataProducer.closed).toBe(false);
     await expect(transport.dump()).resolves.toMatchObject({ dataConsumerIds: [] });
   });
@@ -1051,7 +1051,7 @@ describe('dataConsumer.close()', () => {
     }
     dataConsumer.close();
     await settled();
-    expect(recorder.take()).toEqual(['dataConsumer.observer close']);
+    expect(recorder.take()).toEqual(closes('dataConsumer'));
   });
 
   test('in a message listener stops the delivery of further messages', async () => {
@@ -1114,7 +1114,7 @@ describe('dataConsumer.close()', () => {
     dataProducer.close();
     dataConsumer.close();
     await settled();
-    expect(recorder.take()).toEqual(['dataConsumer.observer close']);
+    expect(recorder.take()).toEqual(closes('dataConsumer'));
   });
 
   test('in a dataproducerclose listener of another DataConsumer emits only observer close', async () => {
@@ -1125,6 +1125,6 @@ describe('dataConsumer.close()', () => {
     dataProducer.close();
     await nextEvent(first, 'dataproducerclose');
     await settled();
-    expect(recorder.take()).toEqual(['second.observer close']);
+    expect(recorder.take()).toEqual(closes('second'));
   });
 });

@@ -2,7 +2,7 @@ import * as datasoup from '..';
 import type { types } from '..';
 import './helpers/closeWorkers';
 import { LOOPBACK } from './helpers/arrangement';
-import { EventRecorder } from './helpers/EventRecorder';
+import { closes, EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, NOT_OBJECTS, NOT_STRINGS, notIntegers, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { allOf, numbered, Tally } from './helpers/numbered';
@@ -880,7 +880,7 @@ describe('dataProducer.close()', () => {
     expect(dataProducer.closed).toBe(true);
     dataProducer.close();
     await settled();
-    expect(recorder.take()).toEqual(['dataProducer.observer close']);
+    expect(recorder.take()).toEqual(closes('dataProducer'));
     await expect(transport.dump()).resolves.toMatchObject({ dataProducerIds: [] });
   });
 
@@ -900,7 +900,7 @@ describe('dataProducer.close()', () => {
     recorder.note('(returned)');
     await settled();
     expect(recorder.take()).toEqual([
-      'dataProducer.observer close',
+      ...closes('dataProducer'),
       '(returned)',
       "dataConsumer message('m0', 51)",
       "dataConsumer message('m1', 51)",
@@ -908,7 +908,7 @@ describe('dataProducer.close()', () => {
       "dataConsumer message('m3', 51)",
       "dataConsumer message('m4', 51)",
       'dataConsumer dataproducerclose',
-      'dataConsumer.observer close',
+      ...closes('dataConsumer'),
     ]);
     expect(dataConsumer.closed).toBe(true);
   });
@@ -959,10 +959,7 @@ describe('dataProducer.close()', () => {
     await nextEvent(dataConsumer, 'dataproducerclose');
     await settled();
     const lines = recorder.take();
-    expect(lines.slice(-2)).toEqual([
-      'dataConsumer dataproducerclose',
-      'dataConsumer.observer close',
-    ]);
+    expect(lines.slice(-2)).toEqual(['dataConsumer dataproducerclose', ...closes('dataConsumer')]);
     expect(inbox.texts).toEqual(inbox.texts.map((_text, index) => String(index)));
   });
 });

@@ -1,7 +1,7 @@
 import * as datasoup from '..';
 import type { types } from '..';
 import './helpers/closeWorkers';
-import { EventRecorder } from './helpers/EventRecorder';
+import { closes, EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, NOT_OBJECTS, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { MEDIA_OF_DUMP, MEDIA_OF_STATS } from './helpers/media';
@@ -244,7 +244,7 @@ describe('directTransport.close()', () => {
     transport.close();
     const dump = await router.dump();
     expect(dump.transportIds).not.toContain(transport.id);
-    expect(recorder.take()).toEqual(['transport.observer close']);
+    expect(recorder.take()).toEqual(closes('transport'));
   });
 
   test('directTransport[Symbol.dispose]() closes', () => {
@@ -262,7 +262,7 @@ describe('directTransport.close()', () => {
     transport.close();
     const settled = await Promise.allSettled(pending as Promise<unknown>[]);
     expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-    expect(recorder.take()).toEqual(['transport.observer close']);
+    expect(recorder.take()).toEqual(closes('transport'));
   });
 
   const calls: Record<string, () => Promise<unknown>> = {

@@ -1,4 +1,6 @@
-import { extras, setLogEventListeners } from '..';
+import { getEventListeners } from 'node:events';
+
+import { errors, extras, setLogEventListeners } from '..';
 import { THROWN } from '../robustness/thrown';
 import { nextMacrotask } from './helpers/wait';
 
@@ -162,6 +164,39 @@ describe('emitter.safeEmit() with a listener that throws', () => {
     throws(emitter, 'pong', new Error('boom'));
     expect(emitter.safeEmit('pong')).toBe(false);
     setLogEventListeners();
+  });
+});
+
+describe('enhancedOnce()', () => {
+  test('rejects with NotFoundError when the emitter emits close, and leaves no listener', async () => {
+    const emitter = new EnhancedEventEmitter<Events & { close: [] }>();
+    const { signal } = new AbortController();
+    const next = enhancedOnce(emitter, 'ping', { signal });
+    emitter.emit('close');
+    await expect(next).rejects.toThrow(errors.NotFoundError);
+    await expect(next).rejects.toThrow("'close' was emitted before 'ping'");
+    expect(emitter.eventNames()).toEqual([]);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  test('rejects with an AbortError when its signal aborts, before the call or after, and leaves no listener', async () => {
+    const emitter = new EnhancedEventEmitter<Events>();
+    const controller = new AbortController();
+    const next = enhancedOnce(emitter, 'ping', { signal: controller.signal });
+    controller.abort('enough');
+    await expect(next).rejects.toMatchObject({ code: 'ABORT_ERR', cause: 'enough' });
+    const late = enhancedOnce(emitter, 'ping', { signal: controller.signal });
+    await expect(late).rejects.toMatchObject({ code: 'ABORT_ERR', cause: 'enough' });
+    expect(emitter.eventNames()).toEqual([]);
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
+  });
+
+  test.each([[5], ['signal'], [{}]])('rejects the signal %p with a TypeError', async (signal) => {
+    const emitter = new EnhancedEventEmitter<Events>();
+    await expect(enhancedOnce(emitter, 'ping', { signal: signal as never })).rejects.toThrow(
+      'signal must be an AbortSignal',
+    );
+    expect(emitter.eventNames()).toEqual([]);
   });
 });
 

@@ -1,7 +1,7 @@
 import * as datasoup from '..';
 import './helpers/closeWorkers';
 import { arrange, LOOPBACK } from './helpers/arrangement';
-import { EventRecorder } from './helpers/EventRecorder';
+import { closes, EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { router, worker } from './helpers/router';
@@ -206,7 +206,7 @@ describe('router.close()', () => {
     expect(router.closed).toBe(true);
     router.close();
     await expect(worker.dump()).resolves.toMatchObject({ routerIds: [] });
-    expect(recorder.take()).toEqual(['router.observer close']);
+    expect(recorder.take()).toEqual(closes('router'));
     expect(worker.closed).toBe(false);
   });
 
@@ -220,7 +220,7 @@ describe('router.close()', () => {
     const pending = router.createDirectTransport();
     router.close();
     await expect(pending).rejects.toThrow();
-    expect(recorder.take()).toEqual(['router.observer close']);
+    expect(recorder.take()).toEqual(closes('router'));
   });
 
   const calls: Record<string, () => Promise<unknown>> = {

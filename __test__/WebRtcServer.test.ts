@@ -375,14 +375,14 @@ describe('a transport of a WebRtcServer', () => {
       'webRtcServer.observer webrtctransporthandled(WebRtcTransport)',
       '(resolved)',
       'webRtcServer.observer webrtctransportunhandled(transport)',
-      'transport.observer close',
+      ...closes('transport'),
     ]);
   });
 
   test.each<[string, string[]]>([
-    ['webRtcServer', [...closes('transport', 'listenserverclose'), 'webRtcServer.observer close']],
-    ['transport', ['transport.observer close']],
-    ['router', [...closes('transport', 'routerclose'), 'router.observer close']],
+    ['webRtcServer', [...closes('transport', 'listenserverclose'), ...closes('webRtcServer')]],
+    ['transport', [...closes('transport')]],
+    ['router', [...closes('transport', 'routerclose'), ...closes('router')]],
   ])(
     '%s.close() in a newtransport listener: the server’s observer emits no webrtctransporthandled or webrtctransportunhandled',
     async (name, lines) => {
@@ -438,7 +438,7 @@ describe('webRtcServer.close()', () => {
     expect(webRtcServer.close()).toBeUndefined();
     expect(webRtcServer.closed).toBe(true);
     webRtcServer.close();
-    expect(recorder.take()).toEqual(['webRtcServer.observer close']);
+    expect(recorder.take()).toEqual(closes('webRtcServer'));
     await expect(worker.dump()).resolves.toMatchObject({ webRtcServerIds: [] });
     expect(await canBind('127.0.0.1', port)).toBe(true);
     expect(recorder.take()).toEqual([]);

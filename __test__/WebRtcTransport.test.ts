@@ -2,7 +2,7 @@ import * as datasoup from '..';
 import type { types } from '..';
 import './helpers/closeWorkers';
 import { LOOPBACK, SOME_FINGERPRINTS } from './helpers/arrangement';
-import { EventRecorder } from './helpers/EventRecorder';
+import { closes, EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, NOT_OBJECTS, notPorts, SCTP_SIZES, titled } from './helpers/arguments';
 import { MEDIA_OF_DUMP, MEDIA_OF_STATS } from './helpers/media';
 import { router, worker } from './helpers/sharedRouter';
@@ -664,7 +664,7 @@ describe('webRtcTransport.close()', () => {
     expect(transport.closed).toBe(true);
     transport.close();
     await router.dump();
-    expect(recorder.take()).toEqual(['transport.observer close']);
+    expect(recorder.take()).toEqual(closes('transport'));
   });
 
   test('webRtcTransport[Symbol.dispose]() closes', () => {

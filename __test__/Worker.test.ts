@@ -2,7 +2,7 @@ import * as datasoup from '..';
 import type { types } from '..';
 import './helpers/closeWorkers';
 import { arrange, LOOPBACK } from './helpers/arrangement';
-import { EventRecorder } from './helpers/EventRecorder';
+import { closes, EventRecorder } from './helpers/EventRecorder';
 import { NOT_ARRAYS, NOT_OBJECTS, titled } from './helpers/arguments';
 import { nextEvent, until } from './helpers/wait';
 
@@ -202,11 +202,7 @@ describe('worker.close()', () => {
     worker.close();
     await until(worker, 'subprocessclose', () => worker.subprocessClosed);
     worker.close();
-    expect(recorder.take()).toEqual([
-      'worker.observer close',
-      '(returned)',
-      'worker subprocessclose',
-    ]);
+    expect(recorder.take()).toEqual([...closes('worker'), '(returned)', 'worker subprocessclose']);
     expect(worker).toMatchObject({ closed: true, died: false, subprocessClosed: true });
   });
 
@@ -239,8 +235,8 @@ describe('worker.close()', () => {
     await until(worker, 'subprocessclose', () => worker.subprocessClosed);
     expect(recorder.take()).toEqual([
       'router workerclose',
-      'router.observer close',
-      'worker.observer close',
+      ...closes('router'),
+      ...closes('worker'),
       'worker subprocessclose',
     ]);
   });

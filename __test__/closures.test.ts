@@ -1,3 +1,5 @@
+import { on } from 'node:events';
+
 import * as datasoup from '..';
 import type { types } from '..';
 import './helpers/closeWorkers';
@@ -37,7 +39,7 @@ test('worker.close() closes all objects of the Worker, then the Worker emits sub
     during: [
       ...TRANSPORTS_OF_A_CLOSING_ROUTER,
       ...closes('router', 'workerclose'),
-      'worker.observer close',
+      ...closes('worker'),
     ],
     after: [],
   });
@@ -73,7 +75,7 @@ test('worker.close() rejects pending calls, and calls made in close listeners, w
 test('router.close() closes its transports and their DataProducers and DataConsumers', async () => {
   const { router, worker } = objects;
   expect(await during(() => router.close())).toEqual({
-    during: [...TRANSPORTS_OF_A_CLOSING_ROUTER, 'router.observer close'],
+    during: [...TRANSPORTS_OF_A_CLOSING_ROUTER, ...closes('router')],
     after: [],
   });
   expect(closedOf(objects).every(Boolean)).toBe(true);
@@ -87,14 +89,14 @@ test('directTransport.close() closes its DataProducers, its DataConsumers, then 
     during: [
       ...closes('dataProducerDirect', 'transportclose'),
       ...closes('dataConsumerDirect', 'transportclose'),
-      'directTransport.observer close',
+      ...closes('directTransport'),
     ],
     after: closes('dataConsumerSctp', 'dataproducerclose'),
   });
   expect(dataConsumerSctp.closed).toBe(true);
   expect(dataProducerSctp.closed).toBe(false);
   expect(await during(() => webRtcTransport.close())).toEqual({
-    during: [...closes('dataProducerSctp', 'transportclose'), 'webRtcTransport.observer close'],
+    during: [...closes('dataProducerSctp', 'transportclose'), ...closes('webRtcTransport')],
     after: [],
   });
 });
@@ -105,7 +107,7 @@ test('webRtcTransport.close() closes its DataProducers, its DataConsumers, then 
     during: [
       ...closes('dataProducerSctp', 'transportclose'),
       ...closes('dataConsumerSctp', 'transportclose'),
-      'webRtcTransport.observer close',
+      ...closes('webRtcTransport'),
     ],
     after: closes('dataConsumerDirect', 'dataproducerclose'),
   });
@@ -124,7 +126,7 @@ test('a DataConsumer on the transport of its DataProducer emits only transportcl
       ...closes('dataProducerDirect', 'transportclose'),
       ...closes('dataConsumerDirect', 'transportclose'),
       ...closes('dataConsumerOwn', 'transportclose'),
-      'directTransport.observer close',
+      ...closes('directTransport'),
     ],
     after: closes('dataConsumerSctp', 'dataproducerclose'),
   });
@@ -133,7 +135,7 @@ test('a DataConsumer on the transport of its DataProducer emits only transportcl
 test('dataProducer.close() makes its consumers emit dataproducerclose', async () => {
   const { dataProducerDirect, dataConsumerSctp } = objects;
   expect(await during(() => dataProducerDirect.close())).toEqual({
-    during: ['dataProducerDirect.observer close'],
+    during: [...closes('dataProducerDirect')],
     after: closes('dataConsumerSctp', 'dataproducerclose'),
   });
   expect(dataConsumerSctp.closed).toBe(true);
@@ -143,7 +145,7 @@ test('dataProducer.close() makes its consumers emit dataproducerclose', async ()
 test('dataConsumer.close() makes no other object emit', async () => {
   const { dataConsumerDirect, dataProducerSctp } = objects;
   expect(await during(() => dataConsumerDirect.close())).toEqual({
-    during: ['dataConsumerDirect.observer close'],
+    during: [...closes('dataConsumerDirect')],
     after: [],
   });
   expect(dataProducerSctp.closed).toBe(false);
@@ -172,7 +174,7 @@ describe('with a WebRtcServer', () => {
         ...closes('servedProducer', 'transportclose'),
         ...closes('served', 'listenserverclose'),
         'webRtcServer.observer webrtctransportunhandled(served)',
-        'webRtcServer.observer close',
+        ...closes('webRtcServer'),
       ],
       after: closes('elsewhere', 'dataproducerclose'),
     });
@@ -181,7 +183,7 @@ describe('with a WebRtcServer', () => {
 
   test('transport.close() makes the observer of the server emit webrtctransportunhandled', async () => {
     expect(await during(() => served.close())).toEqual({
-      during: ['webRtcServer.observer webrtctransportunhandled(served)', 'served.observer close'],
+      during: ['webRtcServer.observer webrtctransportunhandled(served)', ...closes('served')],
       after: [],
     });
   });
@@ -190,7 +192,7 @@ describe('with a WebRtcServer', () => {
     const { during: lines } = await during(() => objects.router.close());
     expect(lines.filter((line) => /^(served|webRtcServer|router)/.test(line))).toEqual([
       ...closes('served', 'routerclose'),
-      'router.observer close',
+      ...closes('router'),
     ]);
     await expect(webRtcServer.dump()).resolves.toMatchObject({ webRtcTransportIds: [] });
   });
@@ -201,7 +203,7 @@ describe('with a WebRtcServer', () => {
       ...closes('served', 'routerclose'),
       ...closes('router', 'workerclose'),
       ...closes('webRtcServer', 'workerclose'),
-      'worker.observer close',
+      ...closes('worker'),
     ]);
   });
 });
@@ -216,9 +218,9 @@ describe('listeners', () => {
       during: [
         'dataProducerDirect transportclose',
         'dataProducerDirect listenererror(transportclose, Error: boom)',
-        'dataProducerDirect.observer close',
+        ...closes('dataProducerDirect'),
         ...closes('dataConsumerDirect', 'transportclose'),
-        'directTransport.observer close',
+        ...closes('directTransport'),
       ],
       after: closes('dataConsumerSctp', 'dataproducerclose'),
     });
@@ -243,7 +245,7 @@ describe('listeners', () => {
   };
 
   test.each(Object.entries(closing))(
-    '%s in a transportclose listener: each observer emits close once',
+    '%s in a transportclose listener: each object and its observer emit close once',
     async (_title, close) => {
       const { dataProducerDirect, worker, directTransport } = objects;
       dataProducerDirect.on('transportclose', () => close(objects));
@@ -251,13 +253,13 @@ describe('listeners', () => {
       if (!worker.closed) {
         await worker.dump();
       }
-      const closedLines = recorder.take().filter((line) => line.endsWith('.observer close'));
+      const closedLines = recorder.take().filter((line) => line.endsWith(' close'));
       expect(new Set(closedLines).size).toBe(closedLines.length);
       expect(closedLines).toEqual(
         expect.arrayContaining([
-          'dataProducerDirect.observer close',
-          'dataConsumerDirect.observer close',
-          'directTransport.observer close',
+          ...closes('dataProducerDirect'),
+          ...closes('dataConsumerDirect'),
+          ...closes('directTransport'),
         ]),
       );
     },
@@ -274,7 +276,7 @@ describe('random orders', () => {
   }
 
   test.each([1, 2, 3, 4, 5, 6, 7, 8])(
-    'seed %d: each observer emits close once, after at most one event of its object, and nothing later',
+    'seed %d: each observer emits close once, after close and at most one more event of its object, and nothing later',
     async (seed) => {
       const { worker: _worker, ...rest } = objects;
       const names = Object.keys(rest) as (keyof typeof rest)[];
@@ -296,7 +298,8 @@ describe('random orders', () => {
         );
         expect(own.filter((line) => line === `${name}.observer close`)).toHaveLength(1);
         expect(own.at(-1)).toBe(`${name}.observer close`);
-        expect(own.length).toBeLessThanOrEqual(2);
+        expect(own.filter((line) => line === `${name} close`)).toHaveLength(1);
+        expect(own.length).toBeLessThanOrEqual(3);
       }
     },
   );
@@ -318,6 +321,60 @@ test('a closed DataConsumer emits nothing, even if messages and events are still
   recorder.take();
   await worker.dump();
   expect(recorder.take().filter((line) => line.startsWith('dataConsumer '))).toEqual([]);
+});
+
+describe("'close'", () => {
+  test('ends events.on() of an object after what was emitted before', async () => {
+    const { directTransport, dataProducerDirect } = objects;
+    const { id: dataProducerId } = dataProducerDirect;
+    const dataConsumer = await directTransport.consumeData({ dataProducerId });
+    const received: string[] = [];
+    dataProducerDirect.send('1');
+    dataProducerDirect.send('2');
+    dataProducerDirect.close();
+    for await (const [message] of on(dataConsumer, 'message', { close: ['close'] })) {
+      received.push(String(message));
+    }
+    expect(received).toEqual(['1', '2']);
+    expect(dataConsumer.closed).toBe(true);
+  });
+
+  test.each([
+    ['Worker', 'worker', 'died'],
+    ['Router', 'router', 'workerclose'],
+    ['WebRtcTransport', 'webRtcTransport', 'sctpstatechange'],
+    ['DirectTransport', 'directTransport', 'listenserverclose'],
+    ['DataProducer', 'dataProducerDirect', 'drain'],
+    ['DataConsumer', 'dataConsumerSctp', 'sctpsendbufferfull'],
+  ] as [string, keyof Arrangement, string][])(
+    'of a %s rejects enhancedOnce() of its other events, also afterwards',
+    async (kind, name, event) => {
+      const object = objects[name] as types.EnhancedEventEmitter & { close(): void };
+      const next = datasoup.extras.enhancedOnce(object, event);
+      const nextPause = datasoup.extras.enhancedOnce(objects[name].observer as never, 'pause');
+      const end = datasoup.extras.enhancedOnce(object, 'close');
+      object.close();
+      const text = `the ${kind} closed before it emitted '${event}'`;
+      for (const late of [next, datasoup.extras.enhancedOnce(object, event)]) {
+        await expect(late).rejects.toThrow(datasoup.errors.NotFoundError);
+        await expect(late).rejects.toThrow(text);
+      }
+      await expect(nextPause).rejects.toThrow(datasoup.errors.NotFoundError);
+      await expect(end).resolves.toEqual([]);
+      await expect(datasoup.extras.enhancedOnce(object, 'close')).resolves.toEqual([]);
+    },
+  );
+
+  test('resolves enhancedOnce() of the event before it', async () => {
+    const { directTransport, dataConsumerDirect, worker } = objects;
+    const next = datasoup.extras.enhancedOnce(dataConsumerDirect, 'transportclose');
+    directTransport.close();
+    await expect(next).resolves.toEqual([]);
+    const end = datasoup.extras.enhancedOnce(worker, 'subprocessclose');
+    worker.close();
+    await expect(end).resolves.toEqual([]);
+    await expect(datasoup.extras.enhancedOnce(worker, 'subprocessclose')).resolves.toEqual([]);
+  });
 });
 
 test('datasoup.observer keeps emitting after a Worker closes', async () => {

@@ -35,7 +35,7 @@ async function die(): Promise<void> {
   await until(worker, 'subprocessclose', () => worker.subprocessClosed);
 }
 
-test('all objects of the Worker close, then it emits died(error), subprocessclose and observer close', async () => {
+test('all objects of the Worker close, then it emits died(error), close, subprocessclose and observer close', async () => {
   const recorder = new EventRecorder().watch({ ...objects });
   let error: unknown;
   worker.on('died', (given) => {
@@ -48,6 +48,7 @@ test('all objects of the Worker close, then it emits died(error), subprocessclos
     ...TRANSPORTS_OF_A_CLOSING_ROUTER,
     ...closes('router', 'workerclose'),
     'worker died(…)',
+    'worker close',
     'worker subprocessclose',
     'worker.observer close',
   ]);
@@ -134,6 +135,7 @@ test('worker.close() in a died listener and later has no effect', async () => {
   worker.close();
   expect(recorder.take().map((line) => line.replace(/\(.*/, ''))).toEqual([
     'worker died',
+    'worker close',
     'worker subprocessclose',
     'worker.observer close',
   ]);
@@ -145,7 +147,7 @@ test('a Worker closed right after a panic emits no died', async () => {
   panic();
   worker.close();
   await nextEvent(worker, 'subprocessclose');
-  expect(recorder.take()).toEqual(['worker.observer close', 'worker subprocessclose']);
+  expect(recorder.take()).toEqual([...closes('worker'), 'worker subprocessclose']);
   expect(worker.died).toBe(false);
 });
 

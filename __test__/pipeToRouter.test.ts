@@ -290,7 +290,7 @@ describe('router.pipeToRouter()', () => {
     pipeDataConsumer.close();
     await settled();
     expect(recorder.take()).toEqual([
-      'pipeDataProducer.observer close',
+      ...closes('pipeDataProducer'),
       ...closes('far', 'dataproducerclose'),
     ]);
   });
@@ -472,13 +472,13 @@ describe('the cascade across a pipe', () => {
   /** The events along the pipe after the original has closed. */
   const CLOSES_AFTER_ORIGINAL = [
     ...closes('pipeDataConsumer', 'dataproducerclose'),
-    'pipeDataProducer.observer close',
+    ...closes('pipeDataProducer'),
     ...closes('farConsumer', 'dataproducerclose'),
   ];
 
   test('original.close()', async () => {
     original.close();
-    expect(take()).toEqual(['original.observer close']);
+    expect(take()).toEqual(closes('original'));
     await nextEvent(piped.pipeDataProducer.observer, 'close');
     await settled();
     expect(take()).toEqual(CLOSES_AFTER_ORIGINAL);
@@ -486,7 +486,7 @@ describe('the cascade across a pipe', () => {
 
   test('pipeDataConsumer.close()', async () => {
     piped.pipeDataConsumer.close();
-    expect(take()).toEqual(['pipeDataConsumer.observer close', 'pipeDataProducer.observer close']);
+    expect(take()).toEqual([...closes('pipeDataConsumer'), ...closes('pipeDataProducer')]);
     await settled();
     expect(take()).toEqual(closes('farConsumer', 'dataproducerclose'));
     expect(original.closed).toBe(false);
@@ -494,7 +494,7 @@ describe('the cascade across a pipe', () => {
 
   test('pipeDataProducer.close(), and the pair can be made again', async () => {
     piped.pipeDataProducer.close();
-    expect(take()).toEqual(['pipeDataProducer.observer close', 'pipeDataConsumer.observer close']);
+    expect(take()).toEqual([...closes('pipeDataProducer'), ...closes('pipeDataConsumer')]);
     await settled();
     expect(take()).toEqual(closes('farConsumer', 'dataproducerclose'));
     await pipe();
@@ -508,14 +508,14 @@ describe('the cascade across a pipe', () => {
     ...closes('farConsumer', 'transportclose'),
     ...closes('direct2', 'routerclose'),
     ...closes('pipeDataProducer', 'transportclose'),
-    'pipeDataConsumer.observer close',
+    ...closes('pipeDataConsumer'),
     ...closes('pipe2', 'routerclose'),
-    'pipe1.observer close',
+    ...closes('pipe1'),
   ];
 
   test('router2.close()', async () => {
     router2.close();
-    expect(take()).toEqual([...CLOSES_BEFORE_ROUTER2, 'router2.observer close']);
+    expect(take()).toEqual([...CLOSES_BEFORE_ROUTER2, ...closes('router2')]);
     expect(original.closed).toBe(false);
   });
 
@@ -527,7 +527,7 @@ describe('the cascade across a pipe', () => {
 
   test('direct1.close(), the transport of the original', async () => {
     direct1.close();
-    expect(take()).toEqual([...closes('original', 'transportclose'), 'direct1.observer close']);
+    expect(take()).toEqual([...closes('original', 'transportclose'), ...closes('direct1')]);
     await nextEvent(piped.pipeDataProducer.observer, 'close');
     await settled();
     expect(take()).toEqual(CLOSES_AFTER_ORIGINAL);

@@ -58,8 +58,8 @@ const NO_HOOKS = [];
  * The close cascade is here and nowhere else:
  *
  *     close() of an object closes the native object, then, synchronously,
- *       each object below it, in the order of TREE: its own cascade · its event ('transportclose' …) · observer 'close'
- *       the object itself:                          observer 'close'
+ *       each object below it, in the order of TREE: its own cascade · its event ('transportclose' …) · the same as
+ *       the object itself:                          'close' · observer 'close'
  *
  * @template N - the type of the native object.
  */
@@ -280,7 +280,16 @@ class Core {
     for (const hook of this.#closing) {
       hook(event);
     }
-    this.emitLast(event);
+    if (this.entity) {
+      if (event !== undefined) {
+        emitSafely(this.entity, event, []);
+      }
+      emitSafely(this.entity, 'close', []);
+      emitOnObserver(this.entity, 'close');
+    }
+    for (const hook of this.#closed) {
+      hook();
+    }
   }
 
   /** The first part of closing an entity: marks it as closed, then closes everything below it. */
@@ -303,23 +312,6 @@ class Core {
       for (const core of below.filter((each) => each.kind === kind)) {
         core.end(TREE[this.kind].event);
       }
-    }
-  }
-
-  /**
-   * The second part of closing an entity: emits its last events.
-   *
-   * @param {string} [event]
-   */
-  emitLast(event) {
-    if (this.entity) {
-      if (event !== undefined) {
-        emitSafely(this.entity, event, []);
-      }
-      emitOnObserver(this.entity, 'close');
-    }
-    for (const hook of this.#closed) {
-      hook();
     }
   }
 

@@ -1,6 +1,6 @@
 'use strict';
 
-const { EventEmitter, once } = require('node:events');
+const { EventEmitter } = require('node:events');
 const { types } = require('node:util');
 
 const { Logger } = require('./Logger');
@@ -133,10 +133,6 @@ function titleOf(emitter, observed) {
   }
 }
 
-/** @type {typeof import('..').extras.enhancedOnce} */
-const enhancedOnce = (emitter, eventName, options) =>
-  /** @type {Promise<any>} */ (once(emitter, eventName, options));
-
 /**
  * @param {unknown} thrown
  * @returns {Error}
@@ -149,6 +145,5 @@ function asError(thrown) {
 exports.EnhancedEventEmitter = /** @type {typeof import('..').extras.EnhancedEventEmitter} */ (
   /** @type {unknown} */ (EnhancedEventEmitter)
 );
-exports.enhancedOnce = enhancedOnce;
 exports.emitSafely = emitSafely;
 exports.onListenerError = onListenerError;

@@ -208,13 +208,14 @@ class Worker extends Entity {
     this.#channel.close();
     this.#core.cascade();
     emitSafely(this, 'died', [new Error(`[pid:${this.#pid}] ${reason}`)]);
+    emitSafely(this, 'close', []);
   }
 
   #onSubprocessClose() {
     this.#subprocessClosed = true;
     emitSafely(this, 'subprocessclose', []);
     if (this.#died) {
-      this.#core.emitLast();
+      emitOnObserver(this, 'close');
     }
   }
 }

@@ -1,8 +1,9 @@
 'use strict';
 
-const { EnhancedEventEmitter, emitSafely, enhancedOnce } = require('./EnhancedEventEmitter');
+const { EnhancedEventEmitter, emitSafely } = require('./EnhancedEventEmitter');
 const { Logger, setLogEventListeners } = require('./Logger');
 const { Worker } = require('./Worker');
+const { enhancedOnce } = require('./enhancedOnce');
 const { NotFoundError, UnsupportedError, WorkerClosedError } = require('./errors');
 const { emptyRtpCapabilities } = require('./media');
 const { version } = require('../package.json');

@@ -3,6 +3,7 @@ import type { Emitter } from './wait';
 /** Every event of the contract that an application can listen to. */
 const EVENTS = [
   'bufferedamountlow',
+  'close',
   'dataproducerclose',
   'dataproducerpause',
   'dataproducerresume',
@@ -113,7 +114,8 @@ export class EventRecorder {
   }
 }
 
-/** The two lines of an object that emits `event` and whose observer then emits 'close'. */
-export function closes(name: string, event: string): string[] {
-  return [`${name} ${event}`, `${name}.observer close`];
+/** The last lines of an object: `event`, unless the application closes it, then 'close', also on its observer. */
+export function closes(name: string, event?: string): string[] {
+  const reason = event === undefined ? [] : [`${name} ${event}`];
+  return [...reason, `${name} close`, `${name}.observer close`];
 }

@@ -1,5 +1,5 @@
 import { channelOn, type Channel } from '../helpers/arrangement';
-import { EventRecorder } from '../helpers/EventRecorder';
+import { closes, EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';
 import { objects } from '../helpers/objects';
 import { peers } from '../helpers/peers';
@@ -133,8 +133,7 @@ describe('a channel that the client opens in band and closes', () => {
     await until(dataConsumer.observer, 'close', () => dataConsumer.closed);
     await objects.worker.dump();
     expect(recorder.take().sort()).toEqual([
-      'dataConsumer streamclose',
-      'dataConsumer.observer close',
+      ...closes('dataConsumer', 'streamclose').sort(),
       'dataProducer streamclose',
     ]);
     expect(dataProducer.closed).toBe(false);

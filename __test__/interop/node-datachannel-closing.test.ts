@@ -1,7 +1,7 @@
 import '../helpers/closeWorkers';
 import type { types } from '../..';
 import { LOOPBACK } from '../helpers/arrangement';
-import { EventRecorder } from '../helpers/EventRecorder';
+import { closes, EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';
 import { objects } from '../helpers/objects';
 import { peers } from '../helpers/peers';
@@ -28,7 +28,7 @@ describe('the client closes a DataChannel', () => {
     await worker.dump();
     expect(recorder.take()).toEqual([
       'dataConsumerSctp streamclose',
-      'dataConsumerSctp.observer close',
+      ...closes('dataConsumerSctp'),
     ]);
     expect(dataConsumerSctp.closed).toBe(true);
     expect(dataProducerDirect.closed).toBe(false);

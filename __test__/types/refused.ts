@@ -153,7 +153,7 @@ export function readOnly(): void {
 
 export function events(): void {
   // @ts-expect-error the events of a Worker have no such name
-  worker.on('close', () => {});
+  worker.on('closed', () => {});
   // @ts-expect-error 'died' has one argument, an Error
   worker.on('died', (_code: number) => {});
   // @ts-expect-error an event of the Worker, not of its observer

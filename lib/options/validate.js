@@ -294,6 +294,22 @@ function optionalUuid(value, name) {
   return value;
 }
 
+/**
+ * @param {any} value
+ * @param {string} name
+ * @returns {AbortSignal | undefined}
+ */
+function optionalSignal(value, name) {
+  if (value === undefined || value === null) {
+    return undefined;
+  }
+  // Not `instanceof`: a test environment has an AbortSignal of its own.
+  if (typeof value.aborted !== 'boolean' || typeof value.addEventListener !== 'function') {
+    throw wrong(name, value, 'an AbortSignal');
+  }
+  return value;
+}
+
 module.exports = {
   MAX_UINT16,
   given,
@@ -317,4 +333,5 @@ module.exports = {
   ip,
   isUuid,
   optionalUuid,
+  optionalSignal,
 };

@@ -94,6 +94,7 @@ function* end(entity, event) {
   if (event !== undefined) {
     yield `${entity.name} ${event}`;
   }
+  yield `${entity.name} close`;
   yield `${entity.name}.observer close`;
   if (entity.mirror) {
     yield* end(entity.mirror);

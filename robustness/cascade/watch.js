@@ -205,7 +205,7 @@ class CascadeWatch {
       }
       this.#checkFlags();
     }
-    if (event === 'close') {
+    if (line === `${entity.name}.observer close`) {
       entity.ended = true;
     }
   }

@@ -18,7 +18,7 @@ export function rejected(dataProducer: types.DataProducer): void {
   // @ts-expect-error read only
   dataProducer.id = '';
   // @ts-expect-error no such event
-  dataProducer.on('close', () => {});
+  dataProducer.on('message', () => {});
 }
 
 async function main(): Promise<void> {
