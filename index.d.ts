@@ -1474,7 +1474,29 @@ export type DataProducerOptions<DataProducerAppData extends AppData = AppData> =
    * 67108864.
    */
   maxBufferedAmount?: number;
+  /**
+   * Keep the last messages for DataConsumers that come later: each gets those that its subchannels let through before
+   * what follows, without a gap or a duplicate; one that is created paused gets them at its first `resume()`. Messages
+   * that were dropped because the DataProducer was paused are not retained. The DataProducer that `pipeToRouter()`
+   * makes retains as well, and a pipe carries all messages of a DataProducer that retains, whatever the DataConsumer on
+   * the pipe is subscribed to. Default: none is kept.
+   */
+  retain?: DataProducerRetain;
   appData?: DataProducerAppData;
+};
+
+/** Which messages a DataProducer retains: the last ones, within each of these bounds. */
+export type DataProducerRetain = {
+  /** How many. 1-65535. */
+  messages: number;
+  /**
+   * How many bytes, where each message is charged its payload plus 64 bytes plus 2 for each of its subchannels. A
+   * message that is charged more leaves nothing retained. 1-4294967295, default 1048576. In all, DataProducers retain
+   * at most half of the Worker's `maxMemory`.
+   */
+  bytes?: number;
+  /** For how many milliseconds each. 1-4294967295. Default: without a limit. */
+  maxAge?: number;
 };
 
 export type DataProducerType = 'sctp' | 'direct';
@@ -1499,6 +1521,9 @@ export type DataProducerStat = {
   bytesReceived: number;
   /** The received messages that were dropped because the DataProducer was paused. */
   messagesPaused: number;
+  /** The messages that `retain` keeps now, and their payload in bytes. */
+  messagesRetained: number;
+  bytesRetained: number;
 };
 
 export type DataProducerEvents = {
@@ -1544,6 +1569,8 @@ export interface DataProducer<
   readonly protocol: string;
   /** Whether it is paused; behind a pipe also: whether the DataProducer at the other end is paused. */
   readonly paused: boolean;
+  /** See {@link DataProducerOptions.retain}. */
+  readonly retain: DataProducerRetain | undefined;
   /** Type 'direct': bytes that `send()` accepted and that are not routed yet. Type 'sctp': 0. */
   readonly bufferedAmount: number;
   get appData(): DataProducerAppData;
@@ -1567,6 +1594,13 @@ export interface DataProducer<
   pause(): Promise<void>;
   /** @throws NotFoundError, WorkerClosedError */
   resume(): Promise<void>;
+  /**
+   * Forgets the messages that {@link DataProducerOptions.retain} keeps, also behind pipes. Messages that were sent
+   * before the call are not retained afterwards; those that are sent after it are.
+   *
+   * @throws NotFoundError, WorkerClosedError
+   */
+  clearRetained(): Promise<void>;
   /**
    * Sends a message to the DataConsumers (type 'direct'). The call copies the message. If the DataProducer is closed,
    * the call drops the message and logs a warning.

@@ -37,6 +37,7 @@ class DataProducer extends Entity {
   #sctpStreamParameters;
   #label;
   #protocol;
+  #retain;
   /** Whether this object is paused, and whether the DataProducer at the other end of a pipe is. */
   #ownPaused;
   #originPaused;
@@ -55,6 +56,7 @@ class DataProducer extends Entity {
    * @param {string} data.protocol
    * @param {boolean} data.paused
    * @param {boolean} data.originPaused
+   * @param {import('./options/data').RetainOptions} [data.retain]
    * @param {number} data.maxMessageSize - the largest message that `send()` accepts, in bytes.
    * @param {A} appData
    */
@@ -66,6 +68,7 @@ class DataProducer extends Entity {
     this.#sctpStreamParameters = data.sctpStreamParameters;
     this.#label = data.label;
     this.#protocol = data.protocol;
+    this.#retain = data.retain;
     this.#ownPaused = data.paused;
     this.#originPaused = data.originPaused;
     this.#maxMessageSize = data.maxMessageSize;
@@ -98,6 +101,10 @@ class DataProducer extends Entity {
     return this.#isPaused();
   }
 
+  get retain() {
+    return copy(this.#retain);
+  }
+
   get bufferedAmount() {
     return this.#type === 'direct' ? this.#core.native.bufferedAmount : 0;
   }
@@ -121,6 +128,14 @@ class DataProducer extends Entity {
     return tolerate(
       () => this.#core.request('dataProducer.resume', (native, id) => native.resume(id)),
       () => this.#setOwnPaused(false),
+    );
+  }
+
+  clearRetained() {
+    return tolerate(
+      () =>
+        this.#core.request('dataProducer.clearRetained', (native, id) => native.clearRetained(id)),
+      () => {},
     );
   }
 

@@ -29,6 +29,13 @@ const UNLIMITED = {};
  */
 let producePiped;
 
+/**
+ * Like `consumeData()`, for the near end of `pipeToRouter()`: nothing is delivered until `start()`.
+ *
+ * @type {(transport: Transport<any, any, any>, options: import('..').DataConsumerOptions) => Promise<{ dataConsumer: DataConsumer<any>, start: () => void }>}
+ */
+let consumePiped;
+
 const SEE_PIPE = 'see pipeToRouter()';
 
 /**
@@ -61,6 +68,11 @@ class Transport extends Entity {
   static {
     producePiped = (transport, options, originPaused) =>
       transport.#produceData(options, originPaused);
+    consumePiped = async (transport, options) => {
+      const dataConsumer = await transport.#consumeData(options, true);
+
+      return { dataConsumer, start: () => start(dataConsumer) };
+    };
   }
 
   /**
@@ -138,12 +150,28 @@ class Transport extends Entity {
    * @returns {Promise<DataConsumer<C>>}
    */
   async consumeData(options) {
+    return this.#consumeData(options, false);
+  }
+
+  /** @param {import('..').TransportTraceEventType[]} [types] */
+  async enableTraceEvent(types) {
+    checkTraceEventTypes(types);
+    this.#core.check('transport.enableTraceEvent');
+  }
+
+  /**
+   * @template {AppData} [C=AppData]
+   * @param {import('..').DataConsumerOptions<C>} options
+   * @param {boolean} waitsForStart - for `pipeToRouter()`: whether to deliver nothing until `start()`.
+   * @returns {Promise<DataConsumer<C>>}
+   */
+  async #consumeData(options, waitsForStart) {
     const method = 'transport.consumeData';
 
     this.#checkData(method);
 
     const { given, appData } = validate.options(options);
-    const parsed = parseDataConsumerOptions(given, this.#type === 'direct');
+    const parsed = parseDataConsumerOptions(given, this.#type === 'direct', waitsForStart);
     const maxBufferedAmount = parseMaxBufferedAmount(given);
 
     this.#core.check(method);
@@ -169,12 +197,6 @@ class Transport extends Entity {
         ? dataProducerNotFound(parsed.dataProducerId, SEE_PIPE)
         : error;
     }
-  }
-
-  /** @param {import('..').TransportTraceEventType[]} [types] */
-  async enableTraceEvent(types) {
-    checkTraceEventTypes(types);
-    this.#core.check('transport.enableTraceEvent');
   }
 
   /**
@@ -247,6 +269,17 @@ class Transport extends Entity {
   }
 }
 
+/** @param {DataConsumer<any>} dataConsumer */
+function start(dataConsumer) {
+  const started = coreOf(dataConsumer).request(
+    'dataConsumer.start',
+    (/** @type {any} */ native, id) => native.start(id),
+  );
+
+  // It may have closed.
+  started.catch(() => {});
+}
+
 /**
  * Emits on a transport and then on its observer, unless a listener of the transport closes it.
  *
@@ -267,5 +300,6 @@ function emitBoth(transport, event, arg) {
 }
 
 exports.Transport = Transport;
+exports.consumePiped = consumePiped;
 exports.emitBoth = emitBoth;
 exports.producePiped = producePiped;

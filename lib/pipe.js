@@ -3,7 +3,7 @@
 const { isIPv4 } = require('node:net');
 
 const { coreOf } = require('./Entity');
-const { producePiped } = require('./Transport');
+const { consumePiped, producePiped } = require('./Transport');
 const { NotFoundError } = require('./errors');
 const { isUnspecified } = require('./options/address');
 
@@ -41,12 +41,18 @@ const pairs = new WeakMap();
  */
 async function pipeDataProducer({ dataProducer, from, to, keepId, ...setup }) {
   const [here, there] = await transportsBetween(from, to, setup);
-  const pipeDataConsumer = await here.consumeData({ dataProducerId: dataProducer.id });
+  const { retain } = dataProducer;
+  const consumed = { dataProducerId: dataProducer.id };
+  // What is retained waits for the far end, which would drop it before its DataProducer exists.
+  const { dataConsumer: pipeDataConsumer, start } = retain
+    ? await consumePiped(here, consumed)
+    : { dataConsumer: await here.consumeData(consumed), start: () => {} };
   const options = {
     id: keepId ? dataProducer.id : undefined,
     sctpStreamParameters: pipeDataConsumer.sctpStreamParameters,
     label: pipeDataConsumer.label,
     protocol: pipeDataConsumer.protocol,
+    retain,
     appData: dataProducer.appData,
   };
   const { dataProducerPaused } = pipeDataConsumer;
@@ -61,6 +67,7 @@ async function pipeDataProducer({ dataProducer, from, to, keepId, ...setup }) {
     throw new NotFoundError(`DataProducer with id "${dataProducer.id}" closed while being piped`);
   }
   mirrorClose(pipeDataConsumer, pipeDataProducer);
+  start();
   return { pipeDataConsumer, pipeDataProducer };
 }
 

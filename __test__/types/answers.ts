@@ -104,9 +104,11 @@ export const DataProducerDump1: types.DataProducerDump = {
 
 export const DataProducerStats0: types.DataProducerStat = {
   "bytesReceived": 0,
+  "bytesRetained": 0,
   "label": "",
   "messagesPaused": 0,
   "messagesReceived": 0,
+  "messagesRetained": 0,
   "protocol": "",
   "timestamp": 0,
   "type": "data-producer"
@@ -114,9 +116,11 @@ export const DataProducerStats0: types.DataProducerStat = {
 
 export const DataProducerStats1: types.DataProducerStat = {
   "bytesReceived": 0,
+  "bytesRetained": 0,
   "label": "",
   "messagesPaused": 0,
   "messagesReceived": 0,
+  "messagesRetained": 0,
   "protocol": "",
   "timestamp": 0,
   "type": "data-producer"

@@ -8,6 +8,10 @@ const validate = require('./validate');
 const MAX_STREAM_ID = 65_534;
 /** The default of `maxBufferedAmount`, in bytes. */
 const MAX_BUFFERED_AMOUNT = 64 * 1024 * 1024;
+/** A new DataConsumer gets all retained messages at once, which takes the worker about 5 ms for as many as this. */
+const MAX_RETAINED_MESSAGES = 65_535;
+/** The default of `retain.bytes`. */
+const RETAINED_BYTES = 1024 * 1024;
 
 const logger = new Logger('Transport');
 
@@ -27,6 +31,14 @@ const logger = new Logger('Transport');
  * @property {boolean} paused
  * @property {boolean} originPaused - behind `pipeToRouter()`: whether the original was paused when it was piped.
  * @property {SctpStreamParameters} [sctpStreamParameters] - undefined on a DirectTransport.
+ * @property {RetainOptions} [retain]
+ */
+
+/**
+ * @typedef {object} RetainOptions - Rust's `RetainOptions`.
+ * @property {number} messages
+ * @property {number} bytes
+ * @property {number} [maxAge] - in milliseconds.
  */
 
 /**
@@ -39,6 +51,7 @@ const logger = new Logger('Transport');
  * @property {number} [maxPacketLifeTime] - in milliseconds.
  * @property {number} [maxRetransmits]
  * @property {number} [streamId]
+ * @property {boolean} waitsForStart - for `pipeToRouter()`: deliver nothing until `start()`.
  */
 
 /**
@@ -60,15 +73,33 @@ function parseDataProducerOptions(given, direct, originPaused = false) {
     sctpStreamParameters: direct
       ? undefined
       : parseSctpStreamParameters(given.sctpStreamParameters),
+    retain: validate.given(given.retain) ? parseRetain(given.retain) : undefined,
+  };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {RetainOptions}
+ */
+function parseRetain(value) {
+  const { messages, bytes, maxAge } = validate.object(value, 'retain');
+  /** @type {(value: unknown, name: string) => number} */
+  const positive = (value, name) => validate.integer(value, `retain.${name}`, undefined, 1);
+
+  return {
+    messages: validate.integer(messages, 'retain.messages', MAX_RETAINED_MESSAGES, 1),
+    bytes: validate.given(bytes) ? positive(bytes, 'bytes') : RETAINED_BYTES,
+    maxAge: validate.given(maxAge) ? positive(maxAge, 'maxAge') : undefined,
   };
 }
 
 /**
  * @param {Record<string, any>} given
  * @param {boolean} direct - whether the transport is a DirectTransport.
+ * @param {boolean} [waitsForStart]
  * @returns {DataConsumerOptions}
  */
-function parseDataConsumerOptions(given, direct) {
+function parseDataConsumerOptions(given, direct, waitsForStart = false) {
   const dataProducerId = validate.string(given.dataProducerId, 'dataProducerId', undefined);
 
   if (!dataProducerId) {
@@ -86,6 +117,7 @@ function parseDataConsumerOptions(given, direct) {
     dataProducerId,
     paused: validate.boolean(given.paused, 'paused', false),
     subchannels: validate.given(given.subchannels) ? parseSubchannels(given.subchannels) : [],
+    waitsForStart,
     ...(direct
       ? {}
       : {

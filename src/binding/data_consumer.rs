@@ -57,6 +57,16 @@ impl DataConsumer {
         });
     }
 
+    /// Begins to deliver, if the options of `consume_data()` made it wait for this.
+    #[napi(catch_unwind)]
+    pub fn start(&self, request: u32) {
+        let key = self.key;
+        self.request(request, move |world| {
+            world.sfu.data_consumer(key)?.start();
+            Ok(())
+        });
+    }
+
     #[napi(catch_unwind)]
     pub fn set_subchannels(&self, request: u32, subchannels: List<'_>) {
         let key = self.key;

@@ -49,6 +49,15 @@ impl DataProducer {
     }
 
     #[napi(catch_unwind)]
+    pub fn clear_retained(&self, request: u32) {
+        let key = self.key;
+        self.request(request, move |world| {
+            world.sfu.data_producer(key)?.clear_retained();
+            Ok(())
+        });
+    }
+
+    #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
         self.request(request, move |world| Ok(world.sfu.data_producer(key)?.dump()));

@@ -49,11 +49,26 @@ impl DataConsumerMut<'_> {
     /// Stops delivering. Messages that come while the DataConsumer is paused are counted but not kept.
     pub fn pause(&mut self) {
         self.get().paused = true;
+        self.apply_pauses();
     }
 
-    /// Delivers messages again after a pause.
+    /// Delivers messages again after a pause. The first time, if it was created paused, what its DataProducer retains
+    /// comes first.
     pub fn resume(&mut self) {
         self.get().paused = false;
+        self.apply_pauses();
+    }
+
+    /// Delivers messages, unless it is paused: the far end of the pipe is there.
+    pub fn start(&mut self) {
+        self.get().start();
+        self.apply_pauses();
+    }
+
+    pub(super) fn apply_pauses(&mut self) {
+        if self.get().begins() {
+            self.sfu.replay(self.key);
+        }
     }
 
     /// Subscribes to exactly these subchannels.

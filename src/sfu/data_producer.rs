@@ -12,6 +12,7 @@ use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, DataProducerEvent, Event};
 use super::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
 use super::memory::Waiter;
+use super::pipe_header::Control;
 use super::tunnel::Tunnel;
 use super::work;
 
@@ -96,13 +97,31 @@ impl Sfu {
         }
     }
 
+    /// Forgets what a DataProducer retains, here and behind pipes.
+    pub(super) fn clear_retained(&mut self, key: DataProducerKey) {
+        let Some(producer) = self.data_producers.get_mut(&key) else { return };
+        if let Some(retained) = &mut producer.retained {
+            retained.clear();
+        }
+        for key in producer.consumers.clone().iter() {
+            self.work += work::SKIPPED;
+            self.carry(key, Control::ClearRetained);
+        }
+    }
+
     /// Shows the far end of a pipe whether the DataProducer of this DataConsumer is paused.
     pub(super) fn carry_pause(&mut self, key: DataConsumerKey) {
         let Some(consumer) = self.data_consumers.get(&key) else { return };
-        let (key, paused) = (consumer.transport, consumer.producer_paused);
+        self.carry(key, Control::Paused(consumer.producer_paused));
+    }
+
+    /// Says something to the far end of a pipe, in order with the messages of this DataConsumer.
+    fn carry(&mut self, key: DataConsumerKey, control: Control) {
+        let Some(consumer) = self.data_consumers.get(&key) else { return };
+        let key = consumer.transport;
         let Some(stream) = consumer.stream_id() else { return };
         let Some(transport) = self.transports.get_mut(&key) else { return };
-        if transport.show_pause(stream, paused) {
+        if transport.carry(stream, control) {
             // It leaves a tunnel now, because there it is not in order with messages that follow. Other outputs of
             // the transport wait: the caller may be handling one of them.
             while let Some(frame) = transport.tunnel_mut().and_then(Tunnel::poll_frame) {
@@ -136,6 +155,11 @@ impl DataProducerMut<'_> {
         }
     }
 
+    /// Forgets what is retained, also behind pipes.
+    pub fn clear_retained(&mut self) {
+        self.sfu.clear_retained(self.key);
+    }
+
     /// Returns the configuration of the DataProducer.
     pub fn dump(&mut self) -> DataProducerDump {
         let it = self.get();
@@ -152,7 +176,15 @@ impl DataProducerMut<'_> {
     /// Returns the counters of the DataProducer.
     pub fn get_stats(&mut self) -> DataProducerStats {
         let timestamp = self.sfu.timestamp();
+        let now = self.sfu.now;
         let it = self.get();
+        let (messages_retained, bytes_retained) = match &mut it.retained {
+            Some(retained) => {
+                retained.expire(now);
+                (retained.len(), retained.amount().payload)
+            }
+            None => (0, 0),
+        };
         DataProducerStats {
             kind: "data-producer",
             timestamp,
@@ -161,6 +193,8 @@ impl DataProducerMut<'_> {
             messages_received: it.messages_received,
             bytes_received: it.bytes_received,
             messages_paused: it.messages_paused,
+            messages_retained,
+            bytes_retained,
         }
     }
 

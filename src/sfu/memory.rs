@@ -15,13 +15,20 @@ pub struct Memory {
     max: u64,
     /// Signed, because the threads that add and take away are not synchronised.
     held: AtomicI64,
+    /// The part of `held` that DataProducers retain, which no peer and no listener takes away.
+    retained: AtomicI64,
     refused: AtomicU64,
 }
 
 impl Memory {
     /// Nothing is held; at most `max` charged bytes may be.
     pub fn new(max: u64) -> Self {
-        Self { max, held: AtomicI64::new(0), refused: AtomicU64::new(0) }
+        Self {
+            max,
+            held: AtomicI64::new(0),
+            retained: AtomicI64::new(0),
+            refused: AtomicU64::new(0),
+        }
     }
 
     /// Whether there is room for this charge; a worker that holds nothing takes any message. If there is no room, the
@@ -42,6 +49,25 @@ impl Memory {
             self.hold(charge);
         }
         admits
+    }
+
+    /// Adds the charge of a message that a DataProducer retains, if there is room. Retained messages take at most half
+    /// of the maximum, so that messages on their way always find room again.
+    pub fn try_retain(&self, charge: usize) -> bool {
+        let retained = self.retained.load(Ordering::Relaxed).max(0) as u64;
+        let fits =
+            retained + charge as u64 <= self.max / 2 && self.held() + charge as u64 <= self.max;
+        if fits {
+            self.retained.fetch_add(charge as i64, Ordering::Relaxed);
+            self.hold(charge);
+        }
+        fits
+    }
+
+    /// Takes away the charge of messages that are no longer retained.
+    pub fn release_retained(&self, charge: usize) {
+        self.retained.fetch_sub(charge as i64, Ordering::Relaxed);
+        self.release(charge);
     }
 
     /// Whether a sixteenth of the maximum is free, so that senders may go on.

@@ -1,4 +1,4 @@
-//! What a pipe carries beside payloads: subchannels, and the pause of a DataProducer.
+//! What a pipe carries beside payloads: subchannels, the pause of a DataProducer, and when it clears what it retains.
 //!
 //! The header with which a pipe carries a [`Selector`] in front of the payload, big endian:
 //!
@@ -72,21 +72,26 @@ pub fn decode(mut message: Bytes) -> (Option<Selector>, Bytes) {
 pub(super) enum Control {
     /// Whether the DataProducer whose messages the stream carries is paused.
     Paused(bool),
+    /// That DataProducer retains none of its messages any more.
+    ClearRetained,
 }
 
 impl Control {
     const PAUSED: u8 = 0x50;
+    const CLEAR_RETAINED: u8 = 0x51;
 
     pub(super) fn encode(self) -> Bytes {
         match self {
             Self::Paused(false) => Bytes::from_static(&[Self::PAUSED, 0]),
             Self::Paused(true) => Bytes::from_static(&[Self::PAUSED, 1]),
+            Self::ClearRetained => Bytes::from_static(&[Self::CLEAR_RETAINED, 0]),
         }
     }
 
     pub(super) fn decode(payload: &[u8]) -> Option<Self> {
         match payload {
             [Self::PAUSED, paused @ (0 | 1)] => Some(Self::Paused(*paused == 1)),
+            [Self::CLEAR_RETAINED, 0] => Some(Self::ClearRetained),
             _ => None,
         }
     }
@@ -185,15 +190,17 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_of_a_producer_is_these_bytes_and_no_message_of_rfc_8832() {
-        for (control, bytes) in
-            [(Control::Paused(false), [0x50, 0]), (Control::Paused(true), [0x50, 1])]
-        {
+    fn controls_are_these_bytes_and_no_messages_of_rfc_8832() {
+        for (control, bytes) in [
+            (Control::Paused(false), [0x50, 0]),
+            (Control::Paused(true), [0x50, 1]),
+            (Control::ClearRetained, [0x51, 0]),
+        ] {
             assert_eq!(control.encode()[..], bytes);
             assert_eq!(Control::decode(&bytes), Some(control));
             assert!(Dcep::parse(&bytes).is_err());
         }
-        for other in [&[][..], &[0x50], &[0x50, 2], &[0x50, 1, 0], &[2], &[3, 0]] {
+        for other in [&[][..], &[0x50], &[0x50, 2], &[0x50, 1, 0], &[0x51, 1], &[2], &[3, 0]] {
             assert_eq!(Control::decode(other), None);
         }
     }

@@ -3,23 +3,33 @@
 //! ```text
 //! JavaScript ──► Sfu::send ───────────────────────────┐
 //! a peer ──► receive ──► deliver ──┬──────────────────┴──► route ──► each DataConsumer
-//! a tunnel ────────────────────────┘
+//! a tunnel ────────────────────────┘                          ▲
+//! what a DataProducer retains ──► replay ─────────────────────┘ one that is new
 //! JavaScript ──► DataConsumerMut::send ─────────────────────────────► one DataConsumer
 //! ```
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
-use crate::proto::message::{Amount, Message, StreamId};
+use bytes::Bytes;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::proto::message::{Amount, Message, Ppid, StreamId};
 use crate::proto::sctp::{MessageTally, SendError};
 
 use super::Sfu;
 use super::contract::parameters::DropCount;
 use super::data_consumer::DataConsumerMut;
-use super::entity::data_consumer::{Destination, DropReason};
+use super::deadlines::Deadlines;
+use super::entity::data_consumer::{DataConsumer, Destination, DropReason};
+use super::entity::data_producer::DataProducer;
+use super::entity::retained::RetainedMessage;
+use super::entity::transport::Transport;
 use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, Event};
-use super::id::{DataProducerKey, TransportKey};
-use super::memory::{self, Waiter};
+use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use super::memory::{self, Memory, Waiter};
 use super::pipe_header;
 use super::subchannels::Selector;
 use super::work;
@@ -111,6 +121,80 @@ impl Sfu {
         mut message: Message,
         selector: Option<&Arc<Selector>>,
     ) {
+        let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
+        let Some(producer) = data_producers.get_mut(&key) else { return };
+        if producer.paused {
+            producer.skip_paused();
+            return;
+        }
+        if let Some(retained) = &mut producer.retained {
+            retained.push(outputs.now, &message, selector);
+        }
+        let offered = Offered {
+            ppid: message.ppid,
+            payload_len: message.payload.len(),
+            selector,
+            retained: producer.retained.is_some(),
+        };
+        let mut left = producer.consumers.len();
+        for key in producer.consumers.iter() {
+            left -= 1;
+            *outputs.work += work::SKIPPED;
+            let Some(consumer) = data_consumers.get_mut(&key) else { continue };
+            let Some(transport) = transports.get_mut(&consumer.transport) else { continue };
+            if consumer.skips {
+                consumer.skip_paused();
+                continue;
+            }
+            // The last one takes the payload itself, which saves an allocation and a few atomic operations.
+            let payload = || match left {
+                0 => std::mem::take(&mut message.payload),
+                _ => message.payload.clone(),
+            };
+            outputs.offer(key, consumer, transport, offered, payload);
+        }
+    }
+
+    /// Gives a DataConsumer what its DataProducer retains.
+    pub(super) fn replay(&mut self, key: DataConsumerKey) {
+        let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
+        let Some(consumer) = data_consumers.get_mut(&key) else { return };
+        let Some(producer) = data_producers.get_mut(&consumer.producer) else { return };
+        let Some(transport) = transports.get_mut(&consumer.transport) else { return };
+        let Some(retained) = &mut producer.retained else { return };
+        retained.expire(outputs.now);
+        let stream = consumer.stream_id();
+        for RetainedMessage { message, selector, since } in retained.iter() {
+            *outputs.work += work::SKIPPED;
+            let offered = Offered {
+                ppid: message.ppid,
+                payload_len: message.payload.len(),
+                selector: selector.as_ref(),
+                retained: true,
+            };
+            let accepted =
+                outputs.offer(key, consumer, transport, offered, || message.payload.clone());
+            if accepted
+                && let Some(stream) = stream
+                && let Some(tunnel) = transport.tunnel_mut()
+            {
+                tunnel.backdate(stream, *since);
+            }
+        }
+    }
+
+    /// Notes how old the latest message on this stream is, if it is retained here as well.
+    pub(super) fn backdate(&mut self, key: TransportKey, stream: StreamId, since: Instant) {
+        let producer = self.transports.get(&key).and_then(|it| it.producer_streams.get(&stream));
+        if let Some(producer) = producer.and_then(|it| self.data_producers.get_mut(it))
+            && !producer.paused
+            && let Some(retained) = &mut producer.retained
+        {
+            retained.backdate(since);
+        }
+    }
+
+    fn split(&mut self) -> (Entities<'_>, Outputs<'_>) {
         let Self {
             data_producers,
             data_consumers,
@@ -125,102 +209,130 @@ impl Sfu {
             work,
             ..
         } = self;
-        let Some(producer) = data_producers.get_mut(&key) else { return };
-        if producer.paused {
-            producer.skip_paused();
-            return;
+        let (turn, now, memory) = (*turn, *now, memory.as_deref());
+        let entities = Entities { data_producers, data_consumers, transports };
+        (entities, Outputs { turn, now, memory, events, dirty, waiters, deadlines, work })
+    }
+}
+
+/// The tables that routing reads.
+struct Entities<'a> {
+    data_producers: &'a mut FxHashMap<DataProducerKey, DataProducer>,
+    data_consumers: &'a mut FxHashMap<DataConsumerKey, DataConsumer>,
+    transports: &'a mut FxHashMap<TransportKey, Transport>,
+}
+
+/// What a delivery changes, beside the DataConsumer and its transport.
+struct Outputs<'a> {
+    turn: u64,
+    now: Instant,
+    memory: Option<&'a Memory>,
+    events: &'a mut VecDeque<Event>,
+    dirty: &'a mut VecDeque<TransportKey>,
+    waiters: &'a mut FxHashSet<Waiter>,
+    deadlines: &'a mut Deadlines,
+    work: &'a mut u64,
+}
+
+/// A message without its payload, for one DataConsumer after the other.
+#[derive(Clone, Copy)]
+struct Offered<'a> {
+    ppid: Ppid,
+    payload_len: usize,
+    selector: Option<&'a Arc<Selector>>,
+    /// Whether its DataProducer retains messages. Such a one crosses pipes unfiltered, because those that come later at
+    /// the far end may have other subscriptions.
+    retained: bool,
+}
+
+impl Outputs<'_> {
+    /// Delivers a message to a DataConsumer that is not paused, if it is subscribed to it and has room. Returns whether it
+    /// was accepted; the counters of the DataConsumer say why not.
+    #[inline(always)]
+    fn offer(
+        &mut self,
+        key: DataConsumerKey,
+        consumer: &mut DataConsumer,
+        transport: &mut Transport,
+        Offered { ppid, payload_len, selector, retained }: Offered<'_>,
+        payload: impl FnOnce() -> Bytes,
+    ) -> bool {
+        if let Some(selector) = selector {
+            *self.work += work::comparison(selector, &consumer.subchannels);
         }
-        let payload_len = message.payload.len();
-        let mut left = producer.consumers.len();
-        for key in producer.consumers.iter() {
-            left -= 1;
-            *work += work::SKIPPED;
-            let Some(consumer) = data_consumers.get_mut(&key) else { continue };
-            let Some(transport) = transports.get_mut(&consumer.transport) else { continue };
-            if consumer.paused {
-                consumer.skip_paused();
-                continue;
-            }
-            if let Some(selector) = selector {
-                *work += work::comparison(selector, &consumer.subchannels);
-            }
-            // A pipe carries the selector on, as far as its consumer is subscribed to it.
-            let carried = match selector {
-                None => None,
-                Some(selector) if transport.is_pipe() => {
-                    match selector.through_pipe(&consumer.subchannels) {
-                        None => {
-                            consumer.skip_filtered();
-                            continue;
-                        }
-                        carried => carried,
-                    }
-                }
-                Some(selector) if selector.matches(&consumer.subchannels) => None,
-                Some(_) => {
+        // A pipe carries the selector on, as far as its consumer is subscribed to it.
+        let carried = match selector {
+            None => None,
+            Some(selector) if transport.is_pipe() => {
+                let carried = match retained {
+                    true => Some(Arc::clone(selector)),
+                    false => selector.through_pipe(&consumer.subchannels),
+                };
+                if carried.is_none() {
                     consumer.skip_filtered();
-                    continue;
+                    return false;
                 }
-            };
-            if payload_len > transport.max_send_message_size as usize {
-                consumer.drop_message(payload_len, DropReason::TooLarge);
-                continue;
+                carried
             }
-            // The last one takes the payload itself, which saves an allocation and a few atomic operations.
-            let mut message = || Message {
-                ppid: message.ppid,
-                payload: match left {
-                    0 => std::mem::take(&mut message.payload),
-                    _ => message.payload.clone(),
-                },
-            };
-            match &mut consumer.destination {
-                Destination::Direct { backlog, dropping } => {
-                    if backlog.try_enter(Amount::of(payload_len)) {
-                        *work += work::TO_JAVASCRIPT;
-                        if let Some(dropped) = dropping.take() {
-                            let event = DataConsumerEvent::Overflow(dropped);
-                            events.push_back(Event::DataConsumer(key, event));
-                        }
-                        events.push_back(Event::Message(key, message()));
-                        consumer.sent(payload_len);
-                    } else {
-                        if memory.is_some() && dropping.is_none() {
-                            waiters.insert(Waiter::Consumer(key));
-                            deadlines.set(memory::DEADLINE, Some(*now + memory::LOOK));
-                        }
-                        dropping.get_or_insert_with(DropCount::default).add(payload_len);
-                        backlog.overflow();
-                        // JavaScript may have drained the backlog before it could see the overflow. No further
-                        // drain would end it then, so this side does.
-                        if backlog.take_relief()
-                            && let Some(dropped) = dropping.take()
-                        {
-                            let event = DataConsumerEvent::Overflow(dropped);
-                            events.push_back(Event::DataConsumer(key, event));
-                        }
-                        consumer.drop_message(payload_len, DropReason::Full);
+            Some(selector) if selector.matches(&consumer.subchannels) => None,
+            Some(_) => {
+                consumer.skip_filtered();
+                return false;
+            }
+        };
+        if payload_len > transport.max_send_message_size as usize {
+            consumer.drop_message(payload_len, DropReason::TooLarge);
+            return false;
+        }
+        match &mut consumer.destination {
+            Destination::Direct { backlog, dropping } => {
+                if backlog.try_enter(Amount::of(payload_len)) {
+                    *self.work += work::TO_JAVASCRIPT;
+                    if let Some(dropped) = dropping.take() {
+                        let event = DataConsumerEvent::Overflow(dropped);
+                        self.events.push_back(Event::DataConsumer(key, event));
                     }
+                    self.events
+                        .push_back(Event::Message(key, Message { ppid, payload: payload() }));
+                    consumer.sent(payload_len);
+                    return true;
                 }
-                Destination::Sctp { stream, .. } => {
-                    *work += work::TO_PEER;
-                    let stream = stream.stream_id;
-                    let memory = memory.as_deref();
-                    match transport.send(*now, memory, stream, carried.as_ref(), message()) {
-                        Ok(buffered) => {
-                            consumer.sent(payload_len);
-                            transport.show_buffered(key, consumer, buffered);
-                            transport.mark_dirty(consumer.transport, dirty);
-                        }
-                        Err(SendError::Full) => {
-                            consumer.drop_message(payload_len, DropReason::Full);
-                            consumer.emit_full(key, *turn, events);
-                        }
-                        Err(_) => consumer.drop_message(payload_len, DropReason::Unsendable),
+                if self.memory.is_some() && dropping.is_none() {
+                    self.waiters.insert(Waiter::Consumer(key));
+                    self.deadlines.set(memory::DEADLINE, Some(self.now + memory::LOOK));
+                }
+                dropping.get_or_insert_with(DropCount::default).add(payload_len);
+                backlog.overflow();
+                // JavaScript may have drained the backlog before it could see the overflow. No further
+                // drain would end it then, so this side does.
+                if backlog.take_relief()
+                    && let Some(dropped) = dropping.take()
+                {
+                    let event = DataConsumerEvent::Overflow(dropped);
+                    self.events.push_back(Event::DataConsumer(key, event));
+                }
+                consumer.drop_message(payload_len, DropReason::Full);
+            }
+            Destination::Sctp { stream, .. } => {
+                *self.work += work::TO_PEER;
+                let stream = stream.stream_id;
+                let message = Message { ppid, payload: payload() };
+                match transport.send(self.now, self.memory, stream, carried.as_ref(), message) {
+                    Ok(buffered) => {
+                        consumer.sent(payload_len);
+                        transport.show_buffered(key, consumer, buffered);
+                        transport.mark_dirty(consumer.transport, self.dirty);
+                        return true;
                     }
+                    Err(SendError::Full) => {
+                        consumer.drop_message(payload_len, DropReason::Full);
+                        consumer.emit_full(key, self.turn, self.events);
+                    }
+                    Err(_) => consumer.drop_message(payload_len, DropReason::Unsendable),
                 }
             }
         }
+        false
     }
 }
 

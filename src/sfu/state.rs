@@ -257,7 +257,11 @@ impl Sfu {
         let intakes = self.data_producers.values().filter_map(|it| it.intake.as_ref());
         let backlogs = self.data_consumers.values().filter_map(DataConsumer::direct_backlog);
         let direct: u64 = intakes.chain(backlogs).map(|it| it.charge()).sum();
-        direct + self.transports.values_mut().map(|it| it.bytes_held() as u64).sum::<u64>()
+        let retained = self.data_producers.values().filter_map(|it| it.retained.as_ref());
+        let retained: usize = retained.map(|it| it.amount().charge).sum();
+        direct
+            + retained as u64
+            + self.transports.values_mut().map(|it| it.bytes_held() as u64).sum::<u64>()
     }
 
     /// The time of this turn in monotonic milliseconds, for statistics.

@@ -19,7 +19,7 @@ use crate::sfu::contract::dump::DataConsumerDump;
 use crate::sfu::contract::options::{DataConsumerOptions, DataProducerOptions};
 use crate::sfu::contract::parameters::{Bitrates, SctpStreamParameters};
 use crate::sfu::data_producer::choose_id;
-use crate::sfu::entity::data_consumer::{DataConsumer, Destination};
+use crate::sfu::entity::data_consumer::{DataConsumer, Destination, Pauses};
 use crate::sfu::entity::data_producer::DataProducer;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
@@ -90,7 +90,9 @@ impl TransportMut<'_> {
         if let (Some(intake), Some(memory)) = (&intake, &self.sfu.memory) {
             intake.join(memory);
         }
-        let producer = DataProducer::new(id, router, transport_key, options, stream, intake);
+        let memory = self.sfu.memory.as_ref();
+        let producer =
+            DataProducer::new(id, router, transport_key, options, stream, intake, memory);
         self.sfu.data_producers.insert(key, producer);
         self.sfu.data_producer_ids.insert(id, key);
         if let Some((stream, paused)) = origin_paused {
@@ -119,7 +121,11 @@ impl TransportMut<'_> {
         let (producer_key, producer) = producer;
         let inherited = producer.stream.map(|it| it.reliability());
         let texts = (producer.label.clone(), producer.protocol.clone());
-        let paused = (options.paused, producer.shows_paused());
+        let pauses = Pauses {
+            own: options.paused,
+            producers: producer.shows_paused(),
+            waits_for_start: options.waits_for_start,
+        };
         let subscriptions = Subchannels::new(options.subchannels.iter().copied());
 
         let destination = if self.get().is_direct() {
@@ -137,7 +143,7 @@ impl TransportMut<'_> {
             id,
             destination,
             texts,
-            paused,
+            pauses,
             subscriptions,
         );
         self.get().data_consumers.push(key);
@@ -148,10 +154,12 @@ impl TransportMut<'_> {
         self.start_sctp();
         // The far end may have kept the pause of an earlier DataConsumer on this stream.
         let stream = self.sfu.data_consumers.get(&key).and_then(DataConsumer::stream_id);
-        if paused.1 || stream.is_some_and(|it| self.get().shown_paused.contains(&it)) {
+        if pauses.producers || stream.is_some_and(|it| self.get().shown_paused.contains(&it)) {
             self.sfu.carry_pause(key);
         }
-        Ok(self.sfu.data_consumer(key)?.dump())
+        let mut consumer = self.sfu.data_consumer(key)?;
+        consumer.apply_pauses();
+        Ok(consumer.dump())
     }
 
     fn open_stream(

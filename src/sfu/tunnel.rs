@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
@@ -42,6 +43,8 @@ pub enum TunnelFrame {
 pub struct TunnelMessage {
     message: Message,
     selector: Option<Arc<Selector>>,
+    /// When it was routed at first, if that was not just now.
+    since: Option<Instant>,
     stream: Arc<TunnelStream>,
     total: Arc<Backlog>,
 }
@@ -87,7 +90,7 @@ pub(in crate::sfu) struct Tunnel {
     order: VecDeque<(StreamId, u64)>,
     /// How many of these are of streams that were reset.
     stale: usize,
-    /// The latest control message of each stream. They are sent after the messages.
+    /// The latest control message of each stream and kind. They are sent after the messages.
     stream_controls: VecDeque<(StreamId, Bytes)>,
     events: VecDeque<SctpEvent>,
     unsent: MessageTally,
@@ -99,6 +102,8 @@ pub(in crate::sfu) struct Arrival {
     pub(in crate::sfu) stream: StreamId,
     pub(in crate::sfu) message: Message,
     pub(in crate::sfu) selector: Option<Arc<Selector>>,
+    /// When it was routed at first, if that was not just now.
+    pub(in crate::sfu) since: Option<Instant>,
 }
 
 impl Tunnel {
@@ -200,15 +205,24 @@ impl Tunnel {
         waiting.push_back(Box::new(TunnelMessage {
             message: message.clone(),
             selector: selector.cloned(),
+            since: None,
             stream: Arc::clone(stream),
             total: Arc::clone(&self.total),
         }));
         Ok(queued as usize)
     }
 
-    /// Queues a control message behind all messages, in place of one for the same stream that has not left.
+    /// Notes that the message that was queued last on this stream has been retained since then.
+    pub(in crate::sfu) fn backdate(&mut self, id: StreamId, since: Instant) {
+        if let Some(latest) = self.streams.get_mut(&id).and_then(|it| it.waiting.back_mut()) {
+            latest.since = Some(since);
+        }
+    }
+
+    /// Queues a control message behind all messages, in place of one of its kind for the same stream that has not left.
     pub(in crate::sfu) fn send_control(&mut self, id: StreamId, payload: Bytes) {
-        self.stream_controls.retain(|(stream, _)| *stream != id);
+        let kind = payload.first();
+        self.stream_controls.retain(|(stream, it)| *stream != id || it.first() != kind);
         if self.streams.contains_key(&id) {
             self.stream_controls.push_back((id, payload));
         }
@@ -281,13 +295,13 @@ impl Tunnel {
 
     fn arrive(&mut self, arrived: TunnelMessage) -> Arrival {
         let amount = arrived.amount();
-        let TunnelMessage { message, selector, stream, total } = arrived;
+        let TunnelMessage { message, selector, since, stream, total } = arrived;
         stream.backlog.leave(amount);
         total.leave(amount);
         if stream.low.shrunk_to(stream.backlog.payload()) {
             self.control.push_back(TunnelFrame::Low(Arc::clone(&stream)));
         }
-        Arrival { stream: stream.id, message, selector }
+        Arrival { stream: stream.id, message, selector, since }
     }
 
     /// Closes this end. The frame goes out even if the other end has closed before: it also lets the runtime

@@ -94,6 +94,7 @@ pub(crate) fn producer() -> DataProducerOptions {
         paused: false,
         origin_paused: false,
         sctp_stream_parameters: None,
+        retain: None,
     }
 }
 
@@ -123,6 +124,7 @@ pub(crate) fn consumer() -> DataConsumerOptions {
         max_packet_life_time: None,
         max_retransmits: None,
         stream_id: None,
+        waits_for_start: false,
     }
 }
 

@@ -15,6 +15,7 @@ mod path;
 mod pipe;
 mod plain;
 mod queues;
+mod retain;
 mod routing;
 mod server;
 mod straight_line;

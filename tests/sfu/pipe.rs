@@ -21,16 +21,16 @@ use crate::common::sim::Conditions;
 
 /// One end of a pipe.
 #[derive(Clone, Copy)]
-struct End {
-    host: usize,
+pub(crate) struct End {
+    pub(crate) host: usize,
     router: RouterKey,
-    pipe: TransportKey,
-    direct: TransportKey,
+    pub(crate) pipe: TransportKey,
+    pub(crate) direct: TransportKey,
 }
 
 /// How two ends are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
+pub(crate) enum By {
     Network,
     Tunnel,
 }
@@ -38,7 +38,7 @@ enum By {
 const BOTH: [By; 2] = [By::Network, By::Tunnel];
 
 /// Joins two routers by a pipe. If the lab has one worker, it has both routers.
-fn joined(lab: &mut Lab, by: By) -> [End; 2] {
+pub(crate) fn joined(lab: &mut Lab, by: By) -> [End; 2] {
     joined_with(lab, by, [(); 2].map(|()| options::sctp()))
 }
 

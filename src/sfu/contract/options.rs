@@ -247,6 +247,20 @@ pub struct DataProducerOptions {
     pub origin_paused: bool,
     /// The peer's stream. Required unless the transport is direct.
     pub sctp_stream_parameters: Option<SctpStreamParameters>,
+    /// Keep the last messages for the DataConsumers that come later.
+    pub retain: Option<RetainOptions>,
+}
+
+/// Which messages a DataProducer retains: the last ones, within each of these bounds.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetainOptions {
+    /// How many; at least one.
+    pub messages: u32,
+    /// Their charge in bytes.
+    pub bytes: u32,
+    /// Milliseconds after which a message is not for new DataConsumers any more.
+    pub max_age: Option<u32>,
 }
 
 /// What `transport.consumeData()` takes.
@@ -267,4 +281,6 @@ pub struct DataConsumerOptions {
     pub max_retransmits: Option<u16>,
     /// Use this stream instead of the next free one.
     pub stream_id: Option<StreamId>,
+    /// Deliver nothing until `start()`: the far end of the pipe is not there yet.
+    pub waits_for_start: bool,
 }

@@ -55,6 +55,10 @@ pub struct DataProducerStats {
     pub bytes_received: u64,
     /// Messages that were dropped because the DataProducer was paused.
     pub messages_paused: u64,
+    /// Messages that new DataConsumers get first.
+    pub messages_retained: usize,
+    /// Their payload in bytes.
+    pub bytes_retained: usize,
 }
 
 /// Counters of a DataConsumer.

@@ -55,6 +55,12 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) label: String,
     pub(in crate::sfu) protocol: String,
     pub(in crate::sfu) paused: bool,
+    /// Whether it is behind a pipe whose far end is not there yet.
+    waits_for_start: bool,
+    /// Whether messages are skipped: either of the two.
+    pub(in crate::sfu) skips: bool,
+    /// Whether it has yet to get what its DataProducer retains.
+    awaits_retained: bool,
     /// Whether its DataProducer shows that it is paused.
     pub(in crate::sfu) producer_paused: bool,
     pub(in crate::sfu) subchannels: Subchannels,
@@ -98,6 +104,15 @@ pub(in crate::sfu) enum DropReason {
     Unsendable,
 }
 
+/// What keeps a new DataConsumer from delivering.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sfu) struct Pauses {
+    pub(in crate::sfu) own: bool,
+    /// Whether its DataProducer shows a pause.
+    pub(in crate::sfu) producers: bool,
+    pub(in crate::sfu) waits_for_start: bool,
+}
+
 /// Where a DataConsumer's messages go.
 #[derive(Debug)]
 pub(in crate::sfu) enum Destination {
@@ -115,7 +130,7 @@ impl DataConsumer {
         producer_id: Uuid,
         destination: Destination,
         (label, protocol): (String, String),
-        (paused, producer_paused): (bool, bool),
+        Pauses { own: paused, producers: producer_paused, waits_for_start }: Pauses,
         subchannels: Subchannels,
     ) -> Self {
         Self {
@@ -127,6 +142,9 @@ impl DataConsumer {
             label,
             protocol,
             paused,
+            waits_for_start,
+            skips: true,
+            awaits_retained: true,
             producer_paused,
             subchannels,
             sent: MessageTally::default(),
@@ -135,6 +153,17 @@ impl DataConsumer {
             full_in_turn: None,
             waits: false,
         }
+    }
+
+    /// Applies its pauses. Returns true the first time that neither is in force: what its DataProducer retains comes
+    /// then.
+    pub(in crate::sfu) fn begins(&mut self) -> bool {
+        self.skips = self.paused || self.waits_for_start;
+        !self.skips && std::mem::take(&mut self.awaits_retained)
+    }
+
+    pub(in crate::sfu) fn start(&mut self) {
+        self.waits_for_start = false;
     }
 
     pub(in crate::sfu) fn kind(&self) -> DataType {
@@ -244,6 +273,7 @@ mod tests {
             max_packet_life_time,
             max_retransmits,
             stream_id: None,
+            waits_for_start: false,
         };
         let both = |lifetime, retransmits| Err(Error::TwoLimits { lifetime, retransmits });
         for (producer, given, expected) in [

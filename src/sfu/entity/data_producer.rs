@@ -9,7 +9,10 @@ use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::options::DataProducerOptions;
 use crate::sfu::contract::parameters::{DataType, SctpStreamParameters};
 use crate::sfu::id::{DataConsumerKey, RouterKey, TransportKey};
+use crate::sfu::memory::Memory;
 use crate::sfu::roster::Roster;
+
+use super::retained::Retained;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(in crate::sfu) struct DataProducer {
     /// Counts the messages that JavaScript has sent and we have not routed yet. Only a direct producer has it.
     pub(in crate::sfu) intake: Option<Arc<Backlog>>,
     pub(in crate::sfu) wants_drain: bool,
+    /// The last messages, if DataConsumers that come later are to get them.
+    pub(in crate::sfu) retained: Option<Box<Retained>>,
     pub(in crate::sfu) messages_received: u64,
     pub(in crate::sfu) bytes_received: u64,
     pub(in crate::sfu) messages_paused: u64,
@@ -41,7 +46,9 @@ impl DataProducer {
         options: DataProducerOptions,
         stream: Option<SctpStreamParameters>,
         intake: Option<Arc<Backlog>>,
+        memory: Option<&Arc<Memory>>,
     ) -> Self {
+        let retained = options.retain.map(|it| Box::new(Retained::new(it, memory.cloned())));
         Self {
             id,
             router,
@@ -54,6 +61,7 @@ impl DataProducer {
             consumers: Roster::default(),
             intake,
             wants_drain: false,
+            retained,
             messages_received: 0,
             bytes_received: 0,
             messages_paused: 0,

@@ -234,6 +234,14 @@ impl Sfu {
                 self.work += work::MESSAGE;
                 match Control::decode(&payload) {
                     Some(Control::Paused(paused)) => self.set_origin_paused(key, stream, paused),
+                    Some(Control::ClearRetained) => {
+                        let transport = self.transports.get(&key);
+                        if let Some(&producer) =
+                            transport.and_then(|it| it.producer_streams.get(&stream))
+                        {
+                            self.clear_retained(producer);
+                        }
+                    }
                     None => {
                         self.count_unrouted(key, stream, payload.len(), "is no message of a pipe");
                     }

@@ -91,9 +91,12 @@ impl Sfu {
     pub fn handle_tunnel_frame(&mut self, key: TransportKey, frame: TunnelFrame) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         let Some(tunnel) = transport.tunnel_mut() else { return };
-        if let Some(Arrival { stream, message, selector }) = tunnel.handle_frame(frame) {
+        if let Some(Arrival { stream, message, selector, since }) = tunnel.handle_frame(frame) {
             transport.received.add(self.now, tunnelled_bytes(&message));
             self.deliver(key, stream, message, selector.as_ref());
+            if let Some(since) = since {
+                self.backdate(key, stream, since);
+            }
         }
         self.pump(key);
     }

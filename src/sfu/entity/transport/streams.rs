@@ -178,18 +178,22 @@ impl Transport {
         self.sctp_mut().ok_or(SendError::Closed)?.send(now, stream, message)
     }
 
-    /// Shows the far end of a pipe whether the DataProducer of this stream is paused, in order with its
-    /// messages. False if this is no pipe.
-    pub(in crate::sfu) fn show_pause(&mut self, stream: StreamId, paused: bool) -> bool {
+    /// Says something about a stream to the far end of a pipe, in order with the messages of the stream. False if this is
+    /// no pipe.
+    pub(in crate::sfu) fn carry(&mut self, stream: StreamId, control: Control) -> bool {
         if !self.is_pipe() {
             return false;
         }
-        if paused {
-            self.shown_paused.insert(stream);
-        } else {
-            self.shown_paused.remove(&stream);
+        match control {
+            Control::Paused(true) => {
+                self.shown_paused.insert(stream);
+            }
+            Control::Paused(false) => {
+                self.shown_paused.remove(&stream);
+            }
+            Control::ClearRetained => {}
         }
-        let control = Control::Paused(paused).encode();
+        let control = control.encode();
         if let Some(tunnel) = self.tunnel_mut() {
             tunnel.send_control(stream, control);
         } else if let Some(sctp) = self.sctp_mut() {

@@ -1,0 +1,437 @@
+//! What a DataProducer retains for the DataConsumers that come later.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datasoup::proto::message::Message;
+use datasoup::sfu::contract::options::{DataConsumerOptions, DataProducerOptions, RetainOptions};
+use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+use datasoup::sfu::memory::Memory;
+use datasoup::sfu::subchannels::{Selector, Subchannels};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::common::lab::{Lab, binary, text};
+use crate::common::options;
+use crate::pipe::{By, End, joined};
+
+const LAST: RetainOptions = RetainOptions { messages: 3, bytes: 1 << 20, max_age: None };
+
+/// A router with a direct transport and a DataProducer there that retains.
+fn retaining(retain: RetainOptions) -> (Lab, RouterKey, TransportKey, DataProducerKey) {
+    let (mut lab, router) = Lab::with_router();
+    let direct = lab.host().direct(router);
+    let producer = lab
+        .host()
+        .produce_with(direct, DataProducerOptions { retain: Some(retain), ..options::producer() });
+    (lab, router, direct, producer)
+}
+
+fn send(lab: &mut Lab, producer: DataProducerKey, message: Message) {
+    lab.sfu().send(producer, message, None);
+    lab.flush();
+}
+
+fn texts(lab: &mut Lab, host: usize, consumer: DataConsumerKey) -> Vec<String> {
+    lab.flush();
+    let messages = lab.hosts[host].messages(consumer);
+    messages.iter().map(|it| String::from_utf8_lossy(&it.payload).into_owned()).collect()
+}
+
+/// What a new DataConsumer gets first.
+fn joined_texts(lab: &mut Lab, direct: TransportKey, producer: DataProducerKey) -> Vec<String> {
+    let (consumer, _) = lab.host().consume(direct, producer);
+    texts(lab, 0, consumer)
+}
+
+fn retained(lab: &mut Lab, producer: DataProducerKey) -> (u64, u64) {
+    let stats = lab.producer_stats(producer);
+    let count = |name: &str| stats[name].as_u64().expect("a counter");
+    (count("messagesRetained"), count("bytesRetained"))
+}
+
+fn selector(subchannel: u16) -> Arc<Selector> {
+    Arc::new(Selector { subchannels: Subchannels::new([subchannel]), ..Default::default() })
+}
+
+#[test]
+fn a_new_consumer_gets_the_last_messages_before_the_live_ones() {
+    let (mut lab, router, direct, producer) = retaining(LAST);
+    let (key, client) = lab.join(router, 1);
+    for n in 0..5 {
+        send(&mut lab, producer, text(&n.to_string()));
+    }
+    assert_eq!(retained(&mut lab, producer), (3, 3));
+    let (consumer, _) = lab.host().consume(direct, producer);
+    let (peer, _) = lab.host().consume(key, producer);
+    send(&mut lab, producer, text("live"));
+    lab.run_for(Duration::from_secs(1));
+    let expected = ["2", "3", "4", "live"];
+    assert_eq!(texts(&mut lab, 0, consumer), expected);
+    let received = lab.clients[client].messages();
+    assert_eq!(received, expected.map(|it| (0, text(it))));
+    for consumer in [consumer, peer] {
+        assert_eq!(lab.consumer_stats(consumer)["messagesSent"], 4);
+    }
+}
+
+#[test]
+fn the_charge_bounds_what_is_retained_and_a_larger_message_leaves_nothing() {
+    let bounds = RetainOptions { messages: 100, bytes: 1000, max_age: None };
+    let (mut lab, _, direct, producer) = retaining(bounds);
+    for _ in 0..10 {
+        send(&mut lab, producer, binary(0, 136));
+    }
+    assert_eq!(retained(&mut lab, producer), (5, 5 * 136));
+    let with_list = Selector { subchannels: (0..100).collect(), ..Default::default() };
+    lab.sfu().send(producer, binary(1, 136), Some(&Arc::new(with_list)));
+    assert_eq!(retained(&mut lab, producer), (4, 4 * 136), "each subchannel is charged 2 bytes");
+    send(&mut lab, producer, binary(2, 937));
+    assert_eq!(retained(&mut lab, producer), (0, 0));
+    assert!(joined_texts(&mut lab, direct, producer).is_empty());
+    send(&mut lab, producer, binary(b'x', 936));
+    assert_eq!(joined_texts(&mut lab, direct, producer), ["x".repeat(936)]);
+}
+
+#[test]
+fn a_message_older_than_max_age_is_not_retained_any_more() {
+    let (mut lab, _, direct, producer) = retaining(RetainOptions { max_age: Some(1000), ..LAST });
+    send(&mut lab, producer, text("old"));
+    lab.run_for(Duration::from_millis(600));
+    send(&mut lab, producer, text("new"));
+    lab.run_for(Duration::from_millis(400));
+    assert_eq!(joined_texts(&mut lab, direct, producer), ["old", "new"]);
+    lab.run_for(Duration::from_millis(1));
+    assert_eq!(retained(&mut lab, producer), (1, 3));
+    assert_eq!(joined_texts(&mut lab, direct, producer), ["new"]);
+}
+
+#[test]
+fn messages_of_a_paused_producer_are_not_retained() {
+    let (mut lab, _, direct, producer) = retaining(LAST);
+    send(&mut lab, producer, text("1"));
+    lab.sfu().data_producer(producer).expect("open").pause();
+    send(&mut lab, producer, text("paused"));
+    assert_eq!(joined_texts(&mut lab, direct, producer), ["1"]);
+}
+
+#[test]
+fn retained_messages_are_filtered_and_counted_as_live_ones_are() {
+    let (mut lab, _, direct, producer) = retaining(LAST);
+    for n in 1..=3 {
+        lab.sfu().send(producer, text(&n.to_string()), Some(&selector(n)));
+    }
+    let options = DataConsumerOptions { subchannels: vec![2], ..options::consumer() };
+    let (consumer, _) = lab.host().consume_with(direct, producer, options);
+    assert_eq!(texts(&mut lab, 0, consumer), ["2"]);
+    let stats = lab.consumer_stats(consumer);
+    assert_eq!((&stats["messagesSent"], &stats["messagesFiltered"]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn a_consumer_that_is_created_paused_gets_the_last_messages_at_its_first_resume() {
+    let (mut lab, _, direct, producer) = retaining(LAST);
+    send(&mut lab, producer, text("1"));
+    let options = DataConsumerOptions { paused: true, ..options::consumer() };
+    let (consumer, _) = lab.host().consume_with(direct, producer, options);
+    for n in 2..=5 {
+        send(&mut lab, producer, text(&n.to_string()));
+    }
+    assert!(texts(&mut lab, 0, consumer).is_empty());
+    lab.sfu().data_consumer(consumer).expect("open").resume();
+    send(&mut lab, producer, text("6"));
+    assert_eq!(texts(&mut lab, 0, consumer), ["3", "4", "5", "6"]);
+
+    lab.sfu().data_consumer(consumer).expect("open").pause();
+    send(&mut lab, producer, text("7"));
+    lab.sfu().data_consumer(consumer).expect("open").resume();
+    assert!(texts(&mut lab, 0, consumer).is_empty(), "only the first resume() brings them");
+}
+
+#[test]
+fn what_exceeds_the_queue_of_a_new_consumer_is_dropped_and_counted() {
+    let (mut lab, _, direct, producer) = retaining(LAST);
+    for _ in 0..3 {
+        send(&mut lab, producer, binary(b'x', 400));
+    }
+    let backlog = Arc::new(datasoup::sfu::backlog::Backlog::new(1000));
+    let options = options::consumer();
+    let (consumer, _) = lab.host().consume_into(direct, producer, options, backlog);
+    assert_eq!(texts(&mut lab, 0, consumer).len(), 2);
+    let stats = lab.consumer_stats(consumer);
+    assert_eq!((&stats["messagesSent"], &stats["messagesDroppedFull"]), (&2.into(), &1.into()));
+}
+
+#[test]
+fn retained_messages_take_at_most_half_of_the_memory_and_return_it() {
+    let mut lab = Lab::new();
+    let memory = Arc::new(Memory::new(10_000));
+    lab.sfu().limit_memory(Arc::clone(&memory));
+    let router = lab.host().router();
+    let direct = lab.host().direct(router);
+    let producer = DataProducerKey(lab.host().key());
+    let retain = Some(RetainOptions { messages: 1000, ..LAST });
+    let options = DataProducerOptions { retain, ..options::producer() };
+    let intake = options::backlog();
+    let mut transport = lab.sfu().transport(direct).expect("open");
+    transport.produce_data(producer, options, Arc::clone(&intake)).expect("a producer");
+    let send_one = |lab: &mut Lab| {
+        let message = binary(0, 436);
+        assert!(intake.try_enter(message.amount()));
+        send(lab, producer, message);
+    };
+    (0..100).for_each(|_| send_one(&mut lab));
+    assert_eq!(retained(&mut lab, producer).0, 10);
+    assert_eq!((memory.held(), lab.sfu().bytes_held()), (5000, 5000));
+    lab.sfu().data_producer(producer).expect("open").clear_retained();
+    assert_eq!((memory.held(), lab.sfu().bytes_held()), (0, 0));
+    send_one(&mut lab);
+    assert_eq!(memory.held(), 500);
+    lab.sfu().data_producer(producer).expect("open").close();
+    assert_eq!(memory.held(), 0);
+}
+
+/// Carries a DataProducer to the other end of a pipe, as `pipeToRouter()` does if it retains.
+fn carry(
+    lab: &mut Lab,
+    [near, far]: [End; 2],
+    producer: DataProducerKey,
+    retain: RetainOptions,
+    subchannels: Vec<u16>,
+) -> DataProducerKey {
+    let options = DataConsumerOptions { waits_for_start: true, subchannels, ..options::consumer() };
+    let (consumer, dump) = lab.hosts[near.host].consume_with(near.pipe, producer, options);
+    let options = DataProducerOptions {
+        sctp_stream_parameters: dump.sctp_stream_parameters,
+        retain: Some(retain),
+        ..options::producer()
+    };
+    let remote = lab.hosts[far.host].produce_with(far.pipe, options);
+    lab.run_for(Duration::from_secs(1));
+    lab.hosts[near.host].sfu.data_consumer(consumer).expect("open").start();
+    lab.run_for(Duration::from_secs(1));
+    remote
+}
+
+fn two_routers(by: By, retain: RetainOptions) -> (Lab, [End; 2], DataProducerKey) {
+    let mut lab = Lab::with(2, crate::common::sim::Conditions::PERFECT, 1);
+    let ends = joined(&mut lab, by);
+    let options = DataProducerOptions { retain: Some(retain), ..options::producer() };
+    let producer = lab.hosts[0].produce_with(ends[0].direct, options);
+    (lab, ends, producer)
+}
+
+#[test]
+fn the_far_end_of_a_pipe_retains_what_the_near_end_does_whatever_the_pipe_is_subscribed_to() {
+    for by in [By::Network, By::Tunnel] {
+        let (mut lab, [near, far], producer) = two_routers(by, LAST);
+        for n in 1..=4 {
+            lab.sfu().send(producer, text(&n.to_string()), Some(&selector(n)));
+        }
+        let remote = carry(&mut lab, [near, far], producer, LAST, vec![9]);
+        lab.sfu().send(producer, text("5"), Some(&selector(2)));
+        lab.run_for(Duration::from_secs(1));
+        for (subscribed, expected) in [(vec![2], &["5"][..]), (vec![2, 3, 4], &["3", "4", "5"])] {
+            let options = DataConsumerOptions { subchannels: subscribed, ..options::consumer() };
+            let (consumer, _) = lab.hosts[1].consume_with(far.direct, remote, options);
+            assert_eq!(texts(&mut lab, 1, consumer), expected, "{by:?}");
+        }
+    }
+}
+
+#[test]
+fn clear_retained_reaches_the_far_end_in_order_with_the_messages() {
+    for by in [By::Network, By::Tunnel] {
+        let (mut lab, ends, producer) = two_routers(by, LAST);
+        lab.sfu().send(producer, text("1"), None);
+        let remote = carry(&mut lab, ends, producer, LAST, Vec::new());
+        lab.sfu().send(producer, text("2"), None);
+        lab.sfu().data_producer(producer).expect("open").clear_retained();
+        lab.sfu().send(producer, text("3"), None);
+        lab.run_for(Duration::from_secs(1));
+        let (consumer, _) = lab.hosts[1].consume(ends[1].direct, remote);
+        assert_eq!(texts(&mut lab, 1, consumer), ["3"], "{by:?}");
+    }
+}
+
+#[test]
+fn messages_are_as_old_behind_a_tunnel_as_before_it() {
+    let retain = RetainOptions { max_age: Some(10_000), ..LAST };
+    let (mut lab, ends, producer) = two_routers(By::Tunnel, retain);
+    lab.sfu().send(producer, text("old"), None);
+    lab.run_for(Duration::from_secs(5));
+    lab.sfu().send(producer, text("new"), None);
+    let remote = carry(&mut lab, ends, producer, retain, Vec::new());
+    lab.run_for(Duration::from_secs(4));
+    let (consumer, _) = lab.hosts[1].consume(ends[1].direct, remote);
+    assert_eq!(texts(&mut lab, 1, consumer), ["new"]);
+}
+
+/// What a DataConsumer should have got. It is at the near end or behind the pipe.
+struct Modelled {
+    host: usize,
+    key: DataConsumerKey,
+    paused: bool,
+    waits: bool,
+    subchannels: Vec<u16>,
+    expected: Vec<String>,
+}
+
+/// A message that was routed.
+struct Routed {
+    text: String,
+    subchannel: Option<u16>,
+    at: Instant,
+}
+
+struct Model {
+    bounds: RetainOptions,
+    routed: Vec<Routed>,
+    cleared: usize,
+}
+
+impl Model {
+    /// The longest end of what was routed that keeps all bounds.
+    fn retained(&self, now: Instant) -> &[Routed] {
+        let mut charge = 0;
+        let kept = self.routed[self.cleared..].iter().rev().take_while(|it| {
+            charge += it.text.len() + 64 + 2 * it.subchannel.iter().count();
+            let max_age = Duration::from_millis(self.bounds.max_age.unwrap_or(u32::MAX).into());
+            charge <= self.bounds.bytes as usize && now - it.at <= max_age
+        });
+        let kept = kept.take(self.bounds.messages as usize).count();
+        &self.routed[self.routed.len() - kept..]
+    }
+}
+
+fn wants(subscribed: &[u16], subchannel: Option<u16>) -> bool {
+    subchannel.is_none_or(|it| subscribed.contains(&it))
+}
+
+#[test]
+fn random_programs_do_what_a_model_says() {
+    for seed in 0..60 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let bounds = RetainOptions {
+            messages: rng.random_range(1..8),
+            bytes: rng.random_range(100..1000),
+            max_age: rng.random_bool(0.5).then(|| rng.random_range(1..500)),
+        };
+        let (mut lab, ends, producer) = two_routers(By::Tunnel, bounds);
+        let mut model = Model { bounds, routed: Vec::new(), cleared: 0 };
+        let mut consumers: Vec<Modelled> = Vec::new();
+        let mut remote = None;
+        let mut producer_paused = false;
+        for step in 0..200 {
+            match rng.random_range(0..12) {
+                0..=3 => {
+                    let subchannel = rng.random_bool(0.5).then(|| rng.random_range(0..3));
+                    let text = format!("{step}{}", "x".repeat(rng.random_range(0..200)));
+                    let message = crate::common::lab::text(&text);
+                    lab.sfu().send(producer, message, subchannel.map(selector).as_ref());
+                    if !producer_paused {
+                        for it in &mut consumers {
+                            if !it.paused && wants(&it.subchannels, subchannel) {
+                                it.expected.push(text.clone());
+                            }
+                        }
+                        let at = lab.now;
+                        model.routed.push(Routed { text, subchannel, at });
+                    }
+                }
+                4..=6 => {
+                    let (host, producer) = match remote {
+                        Some(remote) if rng.random_bool(0.5) => (1, remote),
+                        _ => (0, producer),
+                    };
+                    let paused = rng.random_bool(0.4);
+                    let subchannels: Vec<u16> = (0..3).filter(|_| rng.random_bool(0.5)).collect();
+                    let options = DataConsumerOptions {
+                        paused,
+                        subchannels: subchannels.clone(),
+                        ..options::consumer()
+                    };
+                    let direct = ends[host].direct;
+                    let (key, _) = lab.hosts[host].consume_with(direct, producer, options);
+                    let expected = match paused {
+                        true => Vec::new(),
+                        false => expected_first(&model, lab.now, &subchannels),
+                    };
+                    consumers.push(Modelled {
+                        host,
+                        key,
+                        paused,
+                        waits: paused,
+                        subchannels,
+                        expected,
+                    });
+                }
+                7 => {
+                    if let Some(it) = choose(&mut rng, &mut consumers) {
+                        let mut consumer =
+                            lab.hosts[it.host].sfu.data_consumer(it.key).expect("open");
+                        it.paused = !it.paused;
+                        match it.paused {
+                            true => consumer.pause(),
+                            false => consumer.resume(),
+                        }
+                        if !it.paused && std::mem::take(&mut it.waits) {
+                            it.expected.extend(expected_first(&model, lab.now, &it.subchannels));
+                        }
+                    }
+                }
+                8 => {
+                    if let Some(it) = choose(&mut rng, &mut consumers) {
+                        let subchannel = rng.random_range(0..3);
+                        it.subchannels = vec![subchannel];
+                        let set = Subchannels::new([subchannel]);
+                        let sfu = &mut lab.hosts[it.host].sfu;
+                        sfu.data_consumer(it.key).expect("open").set_subchannels(set);
+                    }
+                }
+                9 => {
+                    let mut producer = lab.sfu().data_producer(producer).expect("open");
+                    match rng.random_range(0..3) {
+                        0 => {
+                            producer.clear_retained();
+                            model.cleared = model.routed.len();
+                        }
+                        1 => {
+                            producer.pause();
+                            producer_paused = true;
+                        }
+                        _ => {
+                            producer.resume();
+                            producer_paused = false;
+                        }
+                    }
+                }
+                10 => {
+                    if remote.is_none() && rng.random_bool(0.3) {
+                        remote = Some(carry(&mut lab, ends, producer, bounds, Vec::new()));
+                    }
+                }
+                _ => lab.run_for(Duration::from_millis(rng.random_range(0..200))),
+            }
+            // The far end has what the near end has: a tunnel takes no time here.
+            lab.flush();
+        }
+        for it in consumers {
+            let got = texts(&mut lab, it.host, it.key);
+            assert_eq!(got, it.expected, "seed {seed}, worker {}", it.host);
+            let stats = lab.hosts[it.host].sfu.data_consumer(it.key).expect("open").get_stats();
+            assert_eq!(stats.messages_sent, it.expected.len() as u64);
+            assert_eq!(stats.messages_dropped, 0);
+        }
+    }
+}
+
+fn expected_first(model: &Model, now: Instant, subscribed: &[u16]) -> Vec<String> {
+    let retained = model.retained(now).iter();
+    retained.filter(|it| wants(subscribed, it.subchannel)).map(|it| it.text.clone()).collect()
+}
+
+fn choose<'a>(rng: &mut StdRng, consumers: &'a mut [Modelled]) -> Option<&'a mut Modelled> {
+    let count = consumers.len();
+    (count > 0).then(|| &mut consumers[rng.random_range(0..count)])
+}
