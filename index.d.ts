@@ -913,7 +913,7 @@ export type BaseTransportStats = {
   sctpPacketsOverload?: number;
   /** With SCTP: chunks removed from packets, e.g. of an unknown type. */
   sctpChunksStripped?: number;
-  /** With SCTP: messages that expired: their `maxPacketLifeTime` ended before they were first sent. */
+  /** With SCTP: messages that expired: nothing of them was sent before their `maxPacketLifeTime` ended, or could have been sent whole. */
   messagesExpired?: number;
   /**
    * With SCTP: messages abandoned by `maxRetransmits` or `maxPacketLifeTime` after they were sent at least in part.

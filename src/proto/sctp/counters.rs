@@ -56,7 +56,7 @@ pub struct SctpCounters {
     pub packets_overload: u64,
     /// Chunks removed from packets because sctp-proto must not see them.
     pub chunks_stripped: u64,
-    /// Messages whose lifetime ended before they were first sent.
+    /// Messages of which nothing was sent: their lifetime ended before, or would have before they were whole.
     pub expired: MessageTally,
     /// Messages of limited reliability that were abandoned: given up after they had been sent at
     /// least in part. Some may have arrived, if only their acknowledgement was lost.

@@ -1,9 +1,10 @@
 //! Partial reliability (RFC 3758, RFC 7496): when a message is given up, and what becomes of it.
 //!
-//! A message expires if nothing of it has been sent when its lifetime ends. It is abandoned if something
-//! has been, and the rest may not be sent any more, or what was lost may not be sent again. The peer is asked
-//! to skip a message at the end of its lifetime even if all of its chunks are on their way, so that one
-//! which is lost delays no others. Such a message counts as abandoned only if it may not have arrived.
+//! A message expires if nothing of it has been sent when its lifetime ends, or if it could not be sent whole
+//! before that. It is abandoned if something has been, and the rest may not be sent any more, or what was lost
+//! may not be sent again. The peer is asked to skip a message at the end of its lifetime even if all of its
+//! chunks are on their way, so that one which is lost delays no others. Such a message counts as abandoned only
+//! if it may not have arrived.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -181,6 +182,27 @@ impl Lifetimes {
             _ => None,
         });
         self.next_deadline = later.min();
+    }
+
+    /// Gives up the message of the chunk at `position` if nothing of it was sent, and if it takes longer at `rate`, in
+    /// bytes per second, than its lifetime does. Otherwise each message in a queue that is too long would begin just
+    /// before its lifetime ends, and none would be whole. Returns whether it was given up.
+    pub(super) fn expire_unfinished(
+        &mut self,
+        now: Instant,
+        position: usize,
+        rate: u64,
+        board: &mut Scoreboard,
+    ) -> bool {
+        let Some(index) = self.find(board.tsn(position)) else { return false };
+        let Some(message) = self.limited.get(index).filter(|it| !it.begun) else { return false };
+        let SendLimit::Deadline(at) = message.limit else { return false };
+        let takes = Duration::from_secs_f64(message.len as f64 / rate.max(1) as f64);
+        if now.checked_add(takes).is_some_and(|whole| whole <= at) {
+            return false;
+        }
+        self.give_up(index, board);
+        true
     }
 
     /// When [`Self::expire`] has something to do.

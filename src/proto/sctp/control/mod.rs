@@ -337,9 +337,16 @@ impl Control {
         (self.window as usize).saturating_sub(totals.flying + totals.lost)
     }
 
+    /// What the congestion window lets leave now. A packet may leave while anything of it is left (RFC 9260 §6.1 B).
+    fn congestion_room(&self) -> usize {
+        match self.congestion_window().saturating_sub(self.board.totals().flying) {
+            0 => 0,
+            left => left + self.segment.saturating_sub(1),
+        }
+    }
+
     /// What both windows let leave now.
     fn room(&self) -> usize {
-        let congestion = self.congestion_window().saturating_sub(self.board.totals().flying);
-        congestion.min(self.receiver_room())
+        self.congestion_room().min(self.receiver_room())
     }
 }

@@ -60,6 +60,7 @@ impl Control {
             }
             match next {
                 Next::Again(position) => self.send_again(now, header, position, send),
+                Next::New(position) if self.expires_unfinished(now, position, rate) => {}
                 Next::New(position) => self.send_new(now, header, position, more, send),
             }
         }
@@ -73,7 +74,7 @@ impl Control {
     /// (RFC 9260 §6.1 A).
     fn next(&mut self) -> Option<Next> {
         let flying = self.board.totals().flying;
-        let room = self.congestion_window().saturating_sub(flying);
+        let room = self.congestion_room();
         if let Some(position) = self.board.first_lost() {
             let len = self.board.get(position).map_or(0, |entry| usize::from(entry.len));
             let must = flying == 0 || self.recovery.as_ref().is_some_and(|it| it.must_resend);
@@ -83,6 +84,16 @@ impl Control {
         let len = self.board.get(position).map_or(0, |entry| usize::from(entry.len));
         self.limited.now |= len > room;
         (flying == 0 || len <= self.room()).then_some(Next::New(position))
+    }
+
+    /// Lets the message that begins at `position` expire if there is more to send than leaves, and it would not be whole
+    /// in its lifetime. As long as something is in flight, acknowledgements show whether there still is.
+    fn expires_unfinished(&mut self, now: Instant, position: usize, rate: Option<u64>) -> bool {
+        let is_limited = self.limited.now || self.limited.before;
+        let Some(rate) = rate.filter(|_| is_limited && self.board.totals().flying > 0) else {
+            return false;
+        };
+        self.lifetimes.expire_unfinished(now, position, rate, &mut self.board)
     }
 
     fn send_new(
@@ -150,7 +161,7 @@ impl Control {
         begin: usize,
         send: &mut impl FnMut(&[u8]),
     ) {
-        let room = self.congestion_window().saturating_sub(self.board.totals().flying);
+        let room = self.congestion_room();
         let (mut size, mut bytes) = (COMMON_HEADER, 0);
         let mut positions = Vec::new();
         for position in begin..self.board.sent() {
