@@ -39,9 +39,7 @@ hold! {
     bulk_at_50_ms: "50 ms, down";
     bulk_from_dcsctp_at_50_ms: "50 ms, up";
     bulk_at_200_ms: "200 ms";
-    #[ignore = "the controller does not reach it yet"]
     bulk_with_loss: "50 ms, 1 % lost";
-    #[ignore = "the controller does not reach it yet"]
     bulk_with_loss_and_bbr: "50 ms, 1 % lost, BBR";
     bulk_with_late_packets_at_20_ms: "20 ms, 10 % late";
     bulk_with_late_packets_at_50_ms: "50 ms, 10 % late";

@@ -13,6 +13,10 @@ const MARGIN: Duration = Duration::from_millis(5);
 const MIN_AGE: Duration = Duration::from_millis(15);
 const MAX_AGE: Duration = Duration::from_millis(30);
 
+/// Holes are held back until so many in a row were losses, and again as soon as one closes while it is young: on a
+/// path that loses and does not reorder, the report of a loss must not be late.
+const PATIENCE: u8 = 32;
+
 /// So many holes are timed; with more, the rest are reported at once.
 const MAX_HOLES: usize = 256;
 
@@ -22,15 +26,27 @@ struct Hole {
     from: u32,
     to: u32,
     since: Instant,
+    /// Whether it is no longer young.
+    is_old: bool,
+    /// Whether a part of it is still missing.
+    is_open: bool,
 }
 
 /// The holes in what has arrived from the peer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Holes {
     /// In order.
     known: Vec<Hole>,
     /// When a young hole will not be young any more.
     due: Option<Instant>,
+    /// How many more losses in a row until holes are reported at once.
+    patience: u8,
+}
+
+impl Default for Holes {
+    fn default() -> Self {
+        Self { known: Vec::new(), due: None, patience: PATIENCE }
+    }
 }
 
 impl Holes {
@@ -41,26 +57,37 @@ impl Holes {
     /// How many of the gap blocks of a SACK are reported.
     pub(super) fn reported(&mut self, now: Instant, rtt: &Rtt, sack: &Sack<'_>) -> usize {
         self.due = None;
-        let known = std::mem::take(&mut self.known);
+        let mut before_this = std::mem::take(&mut self.known);
         let age = rtt.smoothed().map_or(MAX_AGE, |it| (it / 4 + MARGIN).clamp(MIN_AGE, MAX_AGE));
-        let mut known = known.iter().peekable();
+        let mut known = before_this.iter_mut().peekable();
         let mut from = sack.cumulative.wrapping_add(1);
         let mut reported = 0;
         for (first, last) in sack.gaps() {
             let to = sack.cumulative.wrapping_add(u32::from(first));
             // The parts of a hole are as old as the whole.
             while known.next_if(|hole| !before(from, hole.to)).is_some() {}
-            let whole = known.peek().filter(|hole| before(hole.from, to));
-            let since = whole.map_or(now, |hole| hole.since);
-            let is_young = since + age > now && self.known.len() < MAX_HOLES;
+            let whole = known.peek_mut().filter(|hole| before(hole.from, to));
+            let (since, was_old) = whole.map_or((now, false), |hole| {
+                hole.is_open = true;
+                (hole.since, hole.is_old)
+            });
+            let is_old = since + age <= now;
+            if is_old && !was_old {
+                self.patience = self.patience.saturating_sub(1);
+            }
+            let is_young = !is_old && self.patience > 0 && self.known.len() < MAX_HOLES;
             if self.known.len() < MAX_HOLES {
-                self.known.push(Hole { from, to, since });
+                self.known.push(Hole { from, to, since, is_old, is_open: false });
             }
             if is_young && self.due.is_none() {
                 self.due = Some(since + age);
             }
             reported += usize::from(self.due.is_none());
             from = sack.cumulative.wrapping_add(u32::from(last)).wrapping_add(1);
+        }
+        let closed_young = |hole: &Hole| !hole.is_open && !hole.is_old && hole.since + age > now;
+        if before_this.iter().any(closed_young) {
+            self.patience = PATIENCE;
         }
         reported
     }
@@ -123,5 +150,22 @@ mod tests {
         reported(&mut holes, 5, 12, &[]);
         assert!(holes.known.is_empty());
         assert_eq!(reported(&mut holes, 40, 12, &[(2, 2)]), 0);
+    }
+
+    #[test]
+    fn holes_are_reported_at_once_after_many_losses_until_one_closes_by_itself() {
+        let mut holes = Holes::default();
+        let mut at = 0;
+        for _ in 0..PATIENCE {
+            assert_eq!(reported(&mut holes, at, 10, &[(2, 2)]), 0);
+            assert_eq!(reported(&mut holes, at + 30, 10, &[(2, 2)]), 1);
+            reported(&mut holes, at + 40, 12, &[]);
+            at += 50;
+        }
+        assert_eq!(reported(&mut holes, at, 20, &[(2, 2)]), 1);
+        assert_eq!(holes.deadline(), None);
+        // It closes while it would be young.
+        reported(&mut holes, at + 10, 22, &[]);
+        assert_eq!(reported(&mut holes, at + 20, 30, &[(2, 2)]), 0);
     }
 }

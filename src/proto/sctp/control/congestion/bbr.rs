@@ -24,8 +24,8 @@ const DOWN: f64 = 0.9;
 const UP: f64 = 1.25;
 
 /// Gains of the window: room for acknowledgements that come late.
-const WINDOW_GAIN: f64 = 2.0;
-const UP_WINDOW_GAIN: f64 = 2.25;
+const WINDOW_GAIN: f64 = 1.75;
+const UP_WINDOW_GAIN: f64 = 2.0;
 const PROBE_RTT_WINDOW_GAIN: f64 = 0.5;
 
 /// Slightly less than the bandwidth, so that the queue does not grow (PacingMarginPercent).

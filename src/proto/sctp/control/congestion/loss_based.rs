@@ -318,25 +318,26 @@ mod tests {
         for _ in 0..12 {
             sender.round(RTT);
         }
-        // 7 + 0.53 a round up to the 10 before the loss, then one a round.
-        assert!(sender.segments() > 13.0, "{}", sender.segments());
+        assert!((sender.segments() - 18.5).abs() < 0.5, "{}", sender.segments());
     }
 
     #[test]
     fn cubic_makes_room_if_it_loses_before_it_is_back() {
         let mut sender = Sender::<Cubic>::new();
-        for _ in 0..3 {
+        for _ in 0..6 {
             sender.round(RTT);
         }
         sender.lose();
         sender.lose();
-        // 80, then 56: the plateau is 56 × 0.85.
-        sender.round(RTT);
-        let plateau = sender.segments();
-        for _ in 0..20 {
+        // 640, then 448: the plateau is 448 × 0.85 = 381, after K = ∛((381 − 314) / 0.4) = 5.5 s.
+        assert!((sender.segments() - 314.0).abs() < 1.0, "{}", sender.segments());
+        let mut windows = Vec::new();
+        for _ in 0..60 {
             sender.round(RTT);
+            windows.push(sender.segments());
         }
-        assert!(plateau < 42.0 && sender.segments() < 52.0, "{plateau}, {}", sender.segments());
+        assert!((windows[20] - 365.0).abs() < 5.0, "{}", windows[20]);
+        assert!((windows[54] - 381.0).abs() < 3.0, "{}", windows[54]);
     }
 
     #[test]
