@@ -19,6 +19,8 @@
 /// <reference types="node" />
 
 import { EventEmitter } from 'node:events';
+import { Writable } from 'node:stream';
+import { WritableStream } from 'node:stream/web';
 
 // ---------------------------------------------------------------------------------------------------------- The module
 
@@ -151,6 +153,21 @@ export type NotFoundError = errors.NotFoundError;
  * is the part that a view shows at the time of the call.
  */
 export type Payload = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+
+/** A message with the other arguments of `dataProducer.send()`, as `dataProducer.writable()` takes it. */
+export type OutgoingMessage = {
+  message: Payload;
+  ppid?: number;
+  subchannels?: number[];
+  requiredSubchannel?: number;
+  ignoredSubchannel?: number;
+};
+
+/** See `dataProducer.writable()`. It takes {@link Payload} and {@link OutgoingMessage}. */
+export interface MessageWritable extends Writable {
+  /** The Web Stream of this stream. */
+  toWeb(): WritableStream<Payload | OutgoingMessage>;
+}
 
 /** Exactly one of two sets of members. */
 export type Either<T, U> = Only<T, U> | Only<U, T>;
@@ -1626,6 +1643,17 @@ export interface DataProducer<
     requiredSubchannel?: number,
     ignoredSubchannel?: number,
   ): void;
+  /**
+   * A stream in object mode that sends what is written to it (type 'direct'): messages, or objects with the arguments of
+   * `send()`. Its back-pressure is real: at most 1 MiB waits for routing, whatever `maxBufferedAmount` is, and a
+   * DataConsumer with the policy 'block' holds the writer up. A chunk that `send()` does not take destroys the stream
+   * with its TypeError; the DataProducer's end with NotFoundError or WorkerClosedError. `end()` closes nothing: 'finish' is emitted
+   * once all has been routed.
+   *
+   * @throws TypeError: type 'sctp'.
+   * @throws NotFoundError, WorkerClosedError
+   */
+  writable(): MessageWritable;
   /** What `console.log()` and `JSON.stringify()` show: id, type and states. */
   toJSON(): Record<string, unknown>;
   /** Calls `close()`. */

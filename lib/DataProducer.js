@@ -3,7 +3,8 @@
 const { emitSafely } = require('./EnhancedEventEmitter');
 const { Entity, emitOnObserver } = require('./Entity');
 const { Logger } = require('./Logger');
-const { WorkerClosedError } = require('./errors');
+const { MessageWritable } = require('./MessageWritable');
+const { NotFoundError, WorkerClosedError } = require('./errors');
 const { copy } = require('./copy');
 const {
   packSubchannels,
@@ -45,6 +46,12 @@ class DataProducer extends Entity {
   /** The native functions of `send()`; undefined for type 'sctp', which cannot send. */
   #sendString;
   #sendBuffer;
+  /**
+   * What the streams of `writable()` share, from the first one on.
+   *
+   * @type {import('./MessageWritable').Sink | undefined}
+   */
+  #sink;
 
   /**
    * @param {import('./Core').Core<Native>} core
@@ -148,9 +155,7 @@ class DataProducer extends Entity {
    */
   send(message, ppid, subchannels, requiredSubchannel, ignoredSubchannel) {
     if (this.#sendString === undefined || this.#sendBuffer === undefined) {
-      throw new TypeError(
-        `send() needs a DataProducer of type 'direct' (this one is '${this.#type}')`,
-      );
+      throw needsDirect('send', this.#type);
     }
 
     // Most calls give no subchannels, and fewer arguments make the native call faster.
@@ -192,11 +197,48 @@ class DataProducer extends Entity {
     this.#core.channel.flushSoon();
   }
 
+  writable() {
+    const method = 'dataProducer.writable';
+
+    if (this.#type !== 'direct') {
+      throw needsDirect('writable', this.#type);
+    }
+    this.#core.check(method);
+    this.#sink ??= this.#makeSink(method);
+    return new MessageWritable(this.#sink);
+  }
+
+  /**
+   * @param {string} method
+   * @returns {import('./MessageWritable').Sink}
+   */
+  #makeSink(method) {
+    /** @type {import('./MessageWritable').Sink} */
+    const sink = {
+      send: (...args) => this.send(.../** @type {[any]} */ (args)),
+      routed: () => this.#core.ask(method, (native, id) => native.routed(id)),
+      drained: () => this.#core.ask(method, (native, id) => native.routed(id)),
+      waiting: new Set(),
+      open: new Set(),
+    };
+
+    this.#core.onClosing(() => {
+      for (const writable of sink.open) {
+        writable.abort(
+          this.#core.channel.closed
+            ? closedWorker()
+            : new NotFoundError('the DataProducer closed before its stream had finished'),
+        );
+      }
+    });
+    return sink;
+  }
+
   /** @param {string} name */
   #onEvent(name) {
     switch (name) {
       case 'drain':
-        emitSafely(this, 'drain', []);
+        this.#onDrain();
         break;
       case 'streamclose':
         emitSafely(this, 'streamclose', []);
@@ -209,6 +251,17 @@ class DataProducer extends Entity {
         break;
       default:
         this.#core.onUnknownEvent(name);
+    }
+  }
+
+  #onDrain() {
+    emitSafely(this, 'drain', []);
+
+    const waiting = [...(this.#sink?.waiting ?? [])];
+
+    this.#sink?.waiting.clear();
+    for (const retry of waiting) {
+      retry();
     }
   }
 
@@ -271,6 +324,14 @@ class DataProducer extends Entity {
         return closedWorker();
     }
   }
+}
+
+/**
+ * @param {string} method
+ * @param {import('..').DataProducerType} type
+ */
+function needsDirect(method, type) {
+  return new TypeError(`${method}() needs a DataProducer of type 'direct' (this one is '${type}')`);
 }
 
 function closedWorker() {

@@ -14,6 +14,9 @@ const MAX_SUBCHANNELS = 65_535;
 /** To make a typed array takes as long as the native side takes to read so many items of an array. */
 const MAX_UNPACKED = 8;
 
+/** What queues charge a message beside its payload, in bytes. */
+const MESSAGE_CHARGE = 64;
+
 /** SCTP payload protocol ids (RFC 8831, section 8): strings and binary, each also for empty messages. */
 const PPID_STRING = 51;
 const PPID_BINARY = 53;
@@ -67,6 +70,14 @@ function bytesOf(message) {
       'attached to its ArrayBuffer, which was transferred or shrunk',
     );
   }
+}
+
+/**
+ * @param {import('../..').Payload} message - was checked.
+ * @returns {number} what queues charge it, in bytes.
+ */
+function charge(message) {
+  return Buffer.byteLength(message) + MESSAGE_CHARGE;
 }
 
 /**
@@ -153,6 +164,7 @@ function packSubchannels(subchannels) {
 }
 
 module.exports = {
+  charge,
   parseMessage,
   parsePpid,
   parseSubchannel,

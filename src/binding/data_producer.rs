@@ -48,6 +48,13 @@ impl DataProducer {
         });
     }
 
+    /// Answers when the messages that were sent before have been routed.
+    #[napi(catch_unwind)]
+    pub fn routed(&self, request: u32) {
+        let key = self.key;
+        self.request(request, move |world| world.sfu.data_producer(key).map(drop));
+    }
+
     #[napi(catch_unwind)]
     pub fn clear_retained(&self, request: u32) {
         let key = self.key;

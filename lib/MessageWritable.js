@@ -1,0 +1,129 @@
+'use strict';
+
+const { Writable } = require('node:stream');
+const { types } = require('node:util');
+
+const { charge } = require('./options/message');
+const validate = require('./options/validate');
+
+/** How many charged bytes the stream sends before it waits until they are routed. */
+const WINDOW = 1024 * 1024;
+
+/**
+ * What the stream needs of its DataProducer.
+ *
+ * @typedef {object} Sink
+ * @property {(...args: any[]) => void} send - takes the arguments of `dataProducer.send()`.
+ * @property {() => Promise<void>} routed - resolves when what was sent has been routed.
+ * @property {() => Promise<void>} drained - resolves when what was sent has been acknowledged, or dropped and counted.
+ * @property {Set<() => void>} waiting - called, and emptied, at 'drain'.
+ * @property {Set<MessageWritable>} open - the streams to destroy when the DataProducer closes.
+ */
+
+/**
+ * Sends the messages that are written to it:
+ *
+ *     write() ──► send() ──► callback, or after WINDOW bytes: routed() ──► callback
+ *                  └── ERR_SEND_QUEUE_FULL: 'drain' ──► send()
+ *     end()   ──► drained() ──► 'finish'
+ *
+ * While a DataConsumer with the policy 'block' is full, nothing is routed, so the callback is late and `write()` returns
+ * false.
+ */
+class MessageWritable extends Writable {
+  #sink;
+  /** Charged bytes sent since `routed()` was last awaited. */
+  #sent = 0;
+  /**
+   * In `sink.waiting` while the queue of the DataProducer is full.
+   *
+   * @type {() => void}
+   */
+  #retry = () => {};
+
+  /** @param {Sink} sink */
+  constructor(sink) {
+    super({ objectMode: true });
+    this.#sink = sink;
+    sink.open.add(this);
+  }
+
+  toWeb() {
+    return Writable.toWeb(this);
+  }
+
+  /**
+   * Destroys the stream, because its DataProducer has closed. As with promises of `send()`, that alone does not end the
+   * process of an application that does not listen.
+   *
+   * @param {Error} error
+   */
+  abort(error) {
+    this.destroy(this.listenerCount('error') > 0 ? error : undefined);
+  }
+
+  /**
+   * @override
+   * @param {any} chunk
+   * @param {BufferEncoding} _encoding
+   * @param {(error?: Error | null) => void} callback
+   */
+  _write(chunk, _encoding, callback) {
+    try {
+      const args = argumentsOf(chunk);
+
+      this.#sink.send(...args);
+      this.#sent += charge(args[0]);
+    } catch (error) {
+      if (/** @type {any} */ (error).code !== 'ERR_SEND_QUEUE_FULL') {
+        return callback(/** @type {Error} */ (error));
+      }
+      this.#retry = () => this._write(chunk, _encoding, callback);
+      this.#sink.waiting.add(this.#retry);
+      return;
+    }
+    if (this.#sent < WINDOW) {
+      return callback();
+    }
+    this.#sent = 0;
+    this.#sink.routed().then(() => callback(), callback);
+  }
+
+  /**
+   * @override
+   * @param {(error?: Error | null) => void} callback
+   */
+  _final(callback) {
+    this.#sink.drained().then(() => callback(), callback);
+  }
+
+  /**
+   * @override
+   * @param {Error | null} error
+   * @param {(error?: Error | null) => void} callback
+   */
+  _destroy(error, callback) {
+    this.#sink.open.delete(this);
+    this.#sink.waiting.delete(this.#retry);
+    callback(error);
+  }
+}
+
+/**
+ * @param {any} chunk - a message, or an object that has one.
+ * @returns {any[]} the arguments of `send()`.
+ */
+function argumentsOf(chunk) {
+  if (typeof chunk === 'string' || ArrayBuffer.isView(chunk) || types.isAnyArrayBuffer(chunk)) {
+    return [chunk];
+  }
+
+  const { message, ppid, subchannels, requiredSubchannel, ignoredSubchannel } = validate.object(
+    chunk,
+    'chunk',
+  );
+
+  return [message, ppid, subchannels, requiredSubchannel, ignoredSubchannel];
+}
+
+exports.MessageWritable = MessageWritable;
