@@ -342,6 +342,14 @@ export type WorkerDump = {
   };
 };
 
+/** The options of `drained()`. */
+export type DrainedOptions = {
+  /** Gives up when aborted. */
+  signal?: AbortSignal;
+  /** Milliseconds after which to give up, 0-2147483647. Default: none, however long a peer may take. */
+  timeout?: number;
+};
+
 export type WorkerEvents = {
   /** The thread ended because of a bug. Everything below the Worker is closed. */
   died: [error: Error];
@@ -386,6 +394,15 @@ export interface Worker<
   close(): void;
   /** @throws WorkerClosedError */
   dump(): Promise<WorkerDump>;
+  /**
+   * Resolves when all that was sent before the call has left: acknowledged by the peers, taken by the listeners, or
+   * dropped and counted. Covers all DataConsumers of the Worker. Close the Worker afterwards, and nothing is lost: see
+   * `dataConsumer.drained()`.
+   *
+   * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
+   * @throws TypeError, WorkerClosedError: also when closed meanwhile.
+   */
+  drained(options?: DrainedOptions): Promise<void>;
   /** @throws WorkerClosedError */
   getResourceUsage(): Promise<WorkerResourceUsage>;
   /**
@@ -1044,6 +1061,15 @@ export interface Transport<
   dump(): Promise<BaseTransportDump>;
   /** @throws NotFoundError, WorkerClosedError */
   getStats(): Promise<BaseTransportStats[]>;
+  /**
+   * Resolves when all that was sent before the call has left: that of the transport's DataConsumers, and what its
+   * DataProducers have received, for any DataConsumer. Close the transport afterwards, and nothing is lost: see
+   * `dataConsumer.drained()`.
+   *
+   * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
+   * @throws TypeError, NotFoundError, WorkerClosedError: also when closed meanwhile.
+   */
+  drained(options?: DrainedOptions): Promise<void>;
   /** Sets the peer's address, or its DTLS parameters. */
   connect(params: unknown): Promise<void>;
   /**
@@ -1604,6 +1630,13 @@ export interface DataProducer<
   /** @throws NotFoundError, WorkerClosedError */
   getStats(): Promise<DataProducerStat[]>;
   /**
+   * Resolves when all that was sent before the call has left all its DataConsumers: see `dataConsumer.drained()`.
+   *
+   * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
+   * @throws TypeError, NotFoundError, WorkerClosedError: also when closed meanwhile.
+   */
+  drained(options?: DrainedOptions): Promise<void>;
+  /**
    * Drops and counts all messages until `resume()`.
    *
    * @throws NotFoundError, WorkerClosedError
@@ -1821,6 +1854,16 @@ export interface DataConsumer<
   dump(): Promise<DataConsumerDump>;
   /** @throws NotFoundError, WorkerClosedError */
   getStats(): Promise<DataConsumerStat[]>;
+  /**
+   * Resolves when all that was sent before the call, by the DataProducer and by `send()`, has left: acknowledged by the
+   * peer, taken by the listeners, or dropped and counted. Through a pipe: acknowledged by the far worker, whose own
+   * peers may still wait. What is sent after the call does not count. A peer that is not connected, or that reads
+   * nothing, is waited for, hence `timeout`.
+   *
+   * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
+   * @throws TypeError, NotFoundError, WorkerClosedError: also when closed meanwhile.
+   */
+  drained(options?: DrainedOptions): Promise<void>;
   /**
    * Drops and counts all messages of the DataProducer until `resume()`.
    *

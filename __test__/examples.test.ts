@@ -38,6 +38,7 @@ const printed: Record<string, string[]> = {
     'from the peer: hello',
     'to the peer on stream 0: you said: hello',
   ],
+  'shutdown.js': ['250 messages to each of 50 clients, lost: 0'],
   'webrtc.js': [
     'ICE: udp',
     'DTLS: connecting',

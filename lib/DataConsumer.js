@@ -3,6 +3,7 @@
 const { emitSafely, onListenerError } = require('./EnhancedEventEmitter');
 const { Entity, emitOnObserver } = require('./Entity');
 const { copy } = require('./copy');
+const { drained } = require('./drained');
 const {
   packSubchannels,
   parseMessage,
@@ -101,6 +102,11 @@ class DataConsumer extends Entity {
 
   async getStats() {
     return this.#core.request('dataConsumer.getStats', (native, id) => native.getStats(id));
+  }
+
+  /** @param {import('..').DrainedOptions} [options] */
+  drained(options) {
+    return drained(this.#core, 'dataConsumer.drained', options);
   }
 
   pause() {

@@ -6,6 +6,7 @@ const { Logger } = require('./Logger');
 const { MessageWritable } = require('./MessageWritable');
 const { NotFoundError, WorkerClosedError } = require('./errors');
 const { copy } = require('./copy');
+const { drained } = require('./drained');
 const {
   packSubchannels,
   parseMessage,
@@ -122,6 +123,11 @@ class DataProducer extends Entity {
 
   async getStats() {
     return this.#core.request('dataProducer.getStats', (native, id) => native.getStats(id));
+  }
+
+  /** @param {import('..').DrainedOptions} [options] */
+  drained(options) {
+    return drained(this.#core, 'dataProducer.drained', options);
   }
 
   pause() {

@@ -6,6 +6,7 @@ const { emitSafely } = require('./EnhancedEventEmitter');
 const { Entity, coreOf, emitOnObserver } = require('./Entity');
 const { copy } = require('./copy');
 const { dataProducerNotFound } = require('./dataProducers');
+const { drained } = require('./drained');
 const { NotFoundError, UnsupportedError, mediaUnsupported } = require('./errors');
 const {
   parseDataConsumerOptions,
@@ -106,6 +107,11 @@ class Transport extends Entity {
 
   async getStats() {
     return this.#core.request('transport.getStats', (native, id) => native.getStats(id));
+  }
+
+  /** @param {import('..').DrainedOptions} [options] */
+  drained(options) {
+    return drained(this.#core, 'transport.drained', options);
   }
 
   /** @param {number} bitrate */

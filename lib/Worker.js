@@ -7,6 +7,7 @@ const { Entity, emitOnObserver } = require('./Entity');
 const { Logger } = require('./Logger');
 const { Router } = require('./Router');
 const { WebRtcServer } = require('./WebRtcServer');
+const { drained } = require('./drained');
 const { checkMediaCodecs } = require('./media');
 const { Worker: NativeWorker } = require('./native');
 const validate = require('./options/validate');
@@ -105,6 +106,11 @@ class Worker extends Entity {
     return this.#core.request('worker.getResourceUsage', (native, id) =>
       native.getResourceUsage(id),
     );
+  }
+
+  /** @param {import('..').DrainedOptions} [options] */
+  drained(options) {
+    return drained(this.#core, 'worker.drained', options);
   }
 
   /** @param {import('..').WorkerUpdateableSettings<A>} [settings] */

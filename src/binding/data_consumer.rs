@@ -11,6 +11,7 @@ use crate::proto::message::{Amount, Message, Ppid};
 use crate::runtime::job::Place;
 use crate::runtime::world::World;
 use crate::sfu::backlog::Backlog;
+use crate::sfu::drains::DrainScope;
 use crate::sfu::error::Result;
 use crate::sfu::id::DataConsumerKey;
 
@@ -143,6 +144,12 @@ impl DataConsumer {
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
         self.request(request, move |world| Ok([world.sfu.data_consumer(key)?.get_stats()]));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn drained(&self, request: u32) {
+        let key = self.key;
+        self.batcher.run(move |world| world.drain(request, DrainScope::DataConsumer(key)));
     }
 
     #[napi(catch_unwind)]

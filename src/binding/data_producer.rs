@@ -13,6 +13,7 @@ use crate::runtime::job::{Job, Place};
 use crate::runtime::world::World;
 use crate::sfu;
 use crate::sfu::backlog::Backlog;
+use crate::sfu::drains::DrainScope;
 use crate::sfu::id::DataProducerKey;
 use crate::sfu::subchannels::Selector;
 
@@ -74,6 +75,12 @@ impl DataProducer {
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
         self.request(request, move |world| Ok([world.sfu.data_producer(key)?.get_stats()]));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn drained(&self, request: u32) {
+        let key = self.key;
+        self.batcher.run(move |world| world.drain(request, DrainScope::DataProducer(key)));
     }
 
     #[napi(catch_unwind)]

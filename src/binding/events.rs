@@ -36,8 +36,9 @@ pub(super) fn to_json(event: Event) -> Value {
                 with_detail(key.0, "sctpstatechange", state, streams)
             }
         },
-        // The runtime handles frames and released sockets itself, and messages cross as records.
+        // The runtime handles answers, frames and released sockets itself, and messages cross as records.
         Event::Message(..)
+        | Event::Drained(..)
         | Event::TunnelFrame(..)
         | Event::SocketReleased(_)
         | Event::ConnectionReleased(_) => Value::Null,

@@ -11,6 +11,7 @@ use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::answers::{UdpConnectAnswer, WebRtcConnectAnswer};
 use crate::sfu::contract::options::DataConsumerOptions;
 use crate::sfu::contract::parameters::Bitrates;
+use crate::sfu::drains::DrainScope;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 
 use super::batcher::{SharedBatcher, answer, parse};
@@ -126,6 +127,12 @@ impl Transport {
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
         self.batcher.request(request, move |world| Ok([world.sfu.transport(key)?.get_stats()]));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn drained(&self, request: u32) {
+        let key = self.key;
+        self.batcher.run(move |world| world.drain(request, DrainScope::Transport(key)));
     }
 
     #[napi(catch_unwind)]

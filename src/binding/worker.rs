@@ -14,6 +14,7 @@ use crate::runtime::outbox::Outbox;
 use crate::runtime::usage;
 use crate::runtime::worker::WorkerHandle;
 use crate::sfu::contract::options::{LogSettings, WebRtcServerOptions, WorkerSettings};
+use crate::sfu::drains::DrainScope;
 use crate::sfu::id::{RouterKey, WebRtcServerKey};
 
 use super::batcher::{Batcher, SharedBatcher, parse};
@@ -105,6 +106,17 @@ impl Worker {
         let key = RouterKey(request);
         self.batcher.request(request, move |world| Ok(world.sfu.create_router(key)));
         Router { batcher: Rc::clone(&self.batcher), key }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn drained(&self, request: u32) {
+        self.batcher.run(move |world| world.drain(request, DrainScope::Worker));
+    }
+
+    /// Has a request of `drained()`, of any object of this worker, answered now.
+    #[napi(catch_unwind)]
+    pub fn cancel_drained(&self, request: u32) {
+        self.batcher.run(move |world| world.sfu.cancel_drain(request));
     }
 
     /// Closes everything and lets the thread end.

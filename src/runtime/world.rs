@@ -15,6 +15,7 @@ use crate::sfu::Sfu;
 use crate::sfu::address::Listen;
 use crate::sfu::contract::dump::WorkerDump;
 use crate::sfu::contract::options::{ListenInfo, PortRange};
+use crate::sfu::drains::DrainScope;
 use crate::sfu::error::Error;
 use crate::sfu::event::Event;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
@@ -103,6 +104,22 @@ impl World {
             Some(source) => self.lanes.push(source, Job::Call(Place::Any, Box::new(call))),
             None => call(self),
         }
+    }
+
+    /// Answers this request once everything that was sent before has left: see [`Sfu::begin_drain`].
+    pub fn drain(&mut self, request: u32, scope: DrainScope) {
+        let sources = match self.sfu.begin_drain(request, scope) {
+            Ok(sources) => sources,
+            Err(error) => return self.answer(request, Err(error)),
+        };
+        for source in sources.into_iter().filter(|it| self.lanes.waits(*it)).collect::<Vec<_>>() {
+            self.sfu.add_drain_gate(request);
+            self.lanes.push(
+                source,
+                Job::call(move |world: &mut Self| world.sfu.pass_drain_gate(request)),
+            );
+        }
+        self.sfu.pass_drain_gate(request);
     }
 
     /// Returns the answer of `worker.dump()`.
@@ -236,7 +253,10 @@ impl World {
             Job::Send(key, ..) => Some(Source::DataProducer(*key)),
             Job::TunnelFrame(
                 key,
-                TunnelFrame::Message(_) | TunnelFrame::Control(..) | TunnelFrame::Close,
+                TunnelFrame::Message(_)
+                | TunnelFrame::Control(..)
+                | TunnelFrame::Fence(..)
+                | TunnelFrame::Close,
             ) => Some(Source::Tunnel(*key)),
             Job::Call(Place::DataProducer(key), _) => self.sfu.source_of(*key),
             Job::Call(Place::DataConsumer(key), _) => self.sfu.source_for(*key),
@@ -336,6 +356,10 @@ impl World {
                 Event::SocketReleased(socket) => self.released.push(Released::Socket(socket)),
                 Event::ConnectionReleased(tuple) => {
                     self.released.push(Released::Connection(*tuple));
+                }
+                Event::Drained(request, result) => {
+                    let answer = result.map(|()| "null".into());
+                    self.items.push_back(Item::Answer(request, answer.map_err(Box::new)));
                 }
                 event => self.items.push_back(Item::Event(event)),
             }

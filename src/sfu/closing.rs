@@ -13,6 +13,7 @@ use std::vec::IntoIter;
 
 use super::Sfu;
 use super::cascade::Step;
+use super::drains::Drains;
 use super::entity::data_consumer::Destination;
 use super::entity::transport::{Kind, Polled};
 use super::event::{DataConsumerEvent, Event};
@@ -40,6 +41,7 @@ impl Sfu {
         while self.is_closing() {
             self.continue_closing();
         }
+        self.drains = Drains::default();
         self.waiters.clear();
         self.due_waiters.clear();
         self.deadlines.remove(memory::DEADLINE);
@@ -153,6 +155,7 @@ impl Sfu {
     /// Removes a DataConsumer. Returns whether it was there.
     pub(super) fn remove_data_consumer(&mut self, key: DataConsumerKey) -> bool {
         let Some(consumer) = self.data_consumers.remove(&key) else { return false };
+        self.end_drains_of(key);
         self.work += work::CLOSE_CONSUMER;
         if let Some(producer) = self.data_producers.get_mut(&consumer.producer) {
             producer.consumers.remove(key);
@@ -180,6 +183,7 @@ impl Sfu {
         while let Some(polled) = transport.poll() {
             match polled {
                 Polled::Sctp(SctpEvent::Message { .. }) => self.messages_dropped_at_close += 1,
+                Polled::Sctp(SctpEvent::ArrivalsTaken { fence }) => self.pass_drain_gate(fence),
                 Polled::UsernameRetired(it) => self.paths.remove_username(&it, key),
                 Polled::TunnelFrame(frame) => self.events.push_back(Event::TunnelFrame(key, frame)),
                 _ => {}

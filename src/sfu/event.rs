@@ -7,6 +7,7 @@ use crate::proto::net::{SocketId, Tuple};
 use crate::proto::sctp::SctpState;
 
 use super::contract::parameters::{DropCount, TupleInfo};
+use super::error::Result;
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use super::tunnel::TunnelFrame;
 
@@ -22,6 +23,8 @@ pub enum Event {
     DataProducer(DataProducerKey, DataProducerEvent),
     /// An event of a transport.
     Transport(TransportKey, TransportEvent),
+    /// The answer to a request of `drained()`.
+    Drained(u32, Result<()>),
     /// The runtime hands this frame to the other end of the tunnel.
     TunnelFrame(TransportKey, TunnelFrame),
     /// No entity uses this socket any more, so the runtime closes it.
@@ -93,6 +96,7 @@ impl Event {
                 DataProducerEvent::Drain => return None,
             },
             Self::Message(..)
+            | Self::Drained(..)
             | Self::TunnelFrame(..)
             | Self::SocketReleased(_)
             | Self::ConnectionReleased(_) => return None,

@@ -46,6 +46,8 @@ mod crowd;
 pub mod data_consumer;
 pub mod data_producer;
 mod deadlines;
+mod drained;
+pub mod drains;
 mod entity;
 pub mod error;
 pub mod event;

@@ -19,6 +19,7 @@ use super::contract::dump::{
 };
 use super::crowd::Crowds;
 use super::deadlines::Deadlines;
+use super::drains::Drains;
 use super::entity::data_consumer::DataConsumer;
 use super::entity::data_producer::DataProducer;
 use super::entity::router::Router;
@@ -44,6 +45,7 @@ pub struct Sfu {
     pub(super) paths: Paths,
     pub(super) crowds: Crowds,
     pub(super) deadlines: Deadlines,
+    pub(super) drains: Drains,
     /// The transports that have had input since they were last asked for datagrams.
     pub(super) dirty: VecDeque<TransportKey>,
     /// The transports whose peers' messages wait to be routed, in the order of their turns.
@@ -86,6 +88,7 @@ impl Sfu {
             paths: Paths::default(),
             crowds: Crowds::default(),
             deadlines: Deadlines::default(),
+            drains: Drains::default(),
             dirty: VecDeque::new(),
             postponed: VecDeque::new(),
             closing: Vec::new(),

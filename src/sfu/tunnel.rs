@@ -32,6 +32,10 @@ pub enum TunnelFrame {
     Message(Box<TunnelMessage>),
     /// A control message about a stream.
     Control(StreamId, Bytes),
+    /// The messages of this stream before this frame are those that a fence, with this number, waits for.
+    Fence(StreamId, u32),
+    /// The answer to [`Self::Fence`]: the other end has taken these messages.
+    FencePassed(StreamId, u32),
     /// The payload on its way on this stream has fallen to its threshold: `bufferedamountlow` is due.
     Low(Arc<TunnelStream>),
     /// This end has closed.
@@ -92,6 +96,10 @@ pub(in crate::sfu) struct Tunnel {
     stale: usize,
     /// The latest control message of each stream and kind. They are sent after the messages.
     stream_controls: VecDeque<(StreamId, Bytes)>,
+    /// Fences that follow the messages.
+    fences: VecDeque<(StreamId, u32)>,
+    /// Fences that the other end has yet to answer.
+    fences_sent: Vec<(StreamId, u32)>,
     events: VecDeque<SctpEvent>,
     unsent: MessageTally,
 }
@@ -128,6 +136,8 @@ impl Tunnel {
             order: VecDeque::new(),
             stale: 0,
             stream_controls: VecDeque::new(),
+            fences: VecDeque::new(),
+            fences_sent: Vec::new(),
             events: VecDeque::new(),
             unsent: MessageTally::default(),
         }
@@ -228,12 +238,31 @@ impl Tunnel {
         }
     }
 
+    /// Puts up a fence behind the messages of a stream: [`SctpEvent::FencePassed`] reports that the other end has taken
+    /// them. Returns false if there is nothing to wait for.
+    pub(in crate::sfu) fn fence(&mut self, id: StreamId, fence: u32) -> bool {
+        let waits = self.streams.get(&id).is_some_and(|it| it.shared.backlog.charge() > 0);
+        if waits {
+            self.fences.push_back((id, fence));
+        }
+        waits
+    }
+
+    fn pass_fence(&mut self, passed: (StreamId, u32)) {
+        if let Some(index) = self.fences_sent.iter().position(|it| *it == passed) {
+            self.fences_sent.swap_remove(index);
+            self.events.push_back(fence_passed(passed));
+        }
+    }
+
     /// Closes a stream; what has not left is discarded. The other end is not notified: `pipeToRouter()`
     /// closes both sides.
     pub(in crate::sfu) fn reset_stream(&mut self, id: StreamId) -> MessageTally {
         let mut discarded = MessageTally::default();
         let Some(stream) = self.streams.remove(&id) else { return discarded };
         self.stream_controls.retain(|(stream, _)| *stream != id);
+        self.fences.retain(|(stream, _)| *stream != id);
+        self.fences_sent.retain(|(stream, _)| *stream != id);
         for waiting in &stream.waiting {
             discarded.count(&waiting.message);
             self.total.withdraw(waiting.amount());
@@ -266,6 +295,10 @@ impl Tunnel {
                 let message = Message { ppid: Ppid::DCEP, payload };
                 self.events.push_back(SctpEvent::Control { stream, message });
             }
+            TunnelFrame::Fence(stream, fence) => {
+                self.control.push_back(TunnelFrame::FencePassed(stream, fence));
+            }
+            TunnelFrame::FencePassed(stream, fence) => self.pass_fence((stream, fence)),
             TunnelFrame::Low(stream) => self.low(&stream),
             TunnelFrame::Close => self.lose_far_end(),
         }
@@ -290,6 +323,8 @@ impl Tunnel {
             stream.shared.backlog.publish(0);
         }
         self.total.withdraw(self.total.amount());
+        let fences = self.fences_sent.drain(..).chain(self.fences.drain(..));
+        self.events.extend(fences.map(fence_passed));
         self.enter(SctpState::Closed);
     }
 
@@ -311,6 +346,8 @@ impl Tunnel {
         self.streams.clear();
         self.forget_order();
         self.stream_controls.clear();
+        self.fences.clear();
+        self.fences_sent.clear();
         self.events.clear();
         self.control.push_back(TunnelFrame::Close);
     }
@@ -327,9 +364,14 @@ impl Tunnel {
             return None;
         }
         let message = self.next_message().map(TunnelFrame::Message);
-        message.or_else(|| {
+        let message = message.or_else(|| {
             let (stream, payload) = self.stream_controls.pop_front()?;
             Some(TunnelFrame::Control(stream, payload))
+        });
+        message.or_else(|| {
+            let (stream, fence) = self.fences.pop_front()?;
+            self.fences_sent.push((stream, fence));
+            Some(TunnelFrame::Fence(stream, fence))
         })
     }
 
@@ -354,6 +396,10 @@ impl Tunnel {
             self.events.push_back(SctpEvent::State(state));
         }
     }
+}
+
+fn fence_passed((stream, fence): (StreamId, u32)) -> SctpEvent {
+    SctpEvent::FencePassed { stream, fence }
 }
 
 /// What a message counts while it is on its way.

@@ -18,6 +18,7 @@ use datasoup::sfu::contract::options::{
     WebRtcTransportOptions,
 };
 use datasoup::sfu::contract::parameters::ListenProtocol;
+use datasoup::sfu::error::Result;
 use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
 use datasoup::sfu::id::{
     DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
@@ -220,6 +221,15 @@ impl Host {
             Event::Transport(key, event) if *key == transport => Some(event.clone()),
             _ => None,
         })
+    }
+
+    /// Takes the answer to a request of `drained()`, if it has come.
+    pub(crate) fn drained(&mut self, request: u32) -> Option<Result<()>> {
+        let answers = self.take(|event| match event {
+            Event::Drained(answered, result) if *answered == request => Some(result.clone()),
+            _ => None,
+        });
+        answers.into_iter().next()
     }
 
     /// Takes the events that `pick` wants, in order.

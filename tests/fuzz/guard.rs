@@ -142,7 +142,9 @@ impl Scene {
                 SctpEvent::ChannelOpened { .. } => assert!(self.config.data_channels),
                 SctpEvent::Control { .. } => assert!(!self.config.data_channels),
                 SctpEvent::StreamReset { .. } => {}
-                SctpEvent::BufferedAmountLow { .. } => {}
+                SctpEvent::BufferedAmountLow { .. }
+                | SctpEvent::FencePassed { .. }
+                | SctpEvent::ArrivalsTaken { .. } => {}
             }
         }
         if rank(self.state) == LAST {

@@ -5,6 +5,7 @@ mod common;
 
 mod accounting;
 mod closing;
+mod drained;
 mod first_bytes;
 mod hostile;
 mod idle;

@@ -35,7 +35,7 @@ pub(crate) enum By {
     Tunnel,
 }
 
-const BOTH: [By; 2] = [By::Network, By::Tunnel];
+pub(crate) const BOTH: [By; 2] = [By::Network, By::Tunnel];
 
 /// Joins two routers by a pipe. If the lab has one worker, it has both routers.
 pub(crate) fn joined(lab: &mut Lab, by: By) -> [End; 2] {
@@ -70,14 +70,14 @@ fn joined_with(lab: &mut Lab, by: By, sctp: [SctpOptions; 2]) -> [End; 2] {
 }
 
 /// Two workers, each with a router, which a pipe joins.
-fn two_workers(by: By) -> (Lab, [End; 2]) {
+pub(crate) fn two_workers(by: By) -> (Lab, [End; 2]) {
     let mut lab = Lab::with(2, Conditions::PERFECT, 1);
     let ends = joined(&mut lab, by);
     (lab, ends)
 }
 
 /// Carries a DataProducer from one end to the other.
-fn carry(
+pub(crate) fn carry(
     lab: &mut Lab,
     [from, to]: [End; 2],
     producer: DataProducerKey,

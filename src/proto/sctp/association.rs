@@ -17,6 +17,7 @@ use super::counters::{MessageTally, PacketDrop, SctpCounters, TransmissionStats}
 use super::egress::Oversize;
 use super::engine::{Engine, Verdict};
 use super::event::{EndReason, SctpEvent, SctpState, SendError};
+use super::fences::Fences;
 use super::handshake::Handshake;
 use super::heartbeat::{Action, HeartbeatTimer};
 use super::queue::{PushError, QueueBounds, SendQueues};
@@ -40,6 +41,8 @@ pub struct Association {
     /// Once established.
     engine: Option<Box<Engine>>,
     queues: SendQueues,
+    /// Present while there are any.
+    fences: Option<Box<Fences>>,
     /// See [`Self::set_flight_budget`].
     flight_bound: Option<usize>,
     streams: Streams,
@@ -75,6 +78,7 @@ impl Association {
             state: SctpState::New,
             handshake: None,
             engine: None,
+            fences: None,
             flight_bound: None,
             streams: Streams::default(),
             shutdown_deadline: None,
@@ -130,6 +134,7 @@ impl Association {
             Verdict::HeartbeatAcked | Verdict::Acknowledged => self.last_heard = Some(now),
             Verdict::Violation(rule) => self.violation(rule),
         }
+        self.advance_fences();
         true
     }
 
@@ -195,6 +200,7 @@ impl Association {
         if let Some(packet) = self.control_packet.take() {
             send(&packet);
         }
+        self.advance_fences();
     }
 
     /// The next event.
@@ -351,6 +357,30 @@ impl Association {
         self.queues.queued_bytes()
     }
 
+    /// Puts up a fence behind all that was sent on `stream` so far: [`SctpEvent::FencePassed`] reports that it is passed.
+    /// Returns false if there is nothing to wait for.
+    pub fn fence(&mut self, stream: StreamId, fence: u32) -> bool {
+        let nothing = self.queues.is_drained(stream)
+            && self.engine.as_ref().is_none_or(|engine| engine.all_acknowledged());
+        if nothing || matches!(self.state, SctpState::Failed | SctpState::Closed) {
+            return false;
+        }
+        self.fences.get_or_insert_default().add(stream, fence, &self.queues);
+        self.advance_fences();
+        true
+    }
+
+    /// Has [`SctpEvent::ArrivalsTaken`] follow the messages of the peer that wait to be taken.
+    pub fn fence_arrivals(&mut self, fence: u32) {
+        self.events.push_back(SctpEvent::ArrivalsTaken { fence });
+    }
+
+    fn advance_fences(&mut self) {
+        let Some(fences) = &mut self.fences else { return };
+        fences.advance(&self.queues, self.engine.as_deref(), &mut self.events);
+        self.fences.take_if(|it| it.is_empty());
+    }
+
     /// The charge of everything that is held: messages in the queues and in flight, and what has arrived of
     /// the peer's messages, be they incomplete or not taken.
     pub fn bytes_held(&self) -> usize {
@@ -367,6 +397,7 @@ impl Association {
     /// Closes our side of `stream`, and leaves the peer's as it is. Queued messages are discarded, and
     /// returned as a count; those that have left the queue still arrive.
     pub fn close_stream(&mut self, stream: StreamId) -> MessageTally {
+        self.fences.iter_mut().for_each(|it| it.remove(stream));
         self.queues.remove(stream)
     }
 
@@ -453,6 +484,9 @@ impl Association {
         self.heartbeat_timer = None;
         let unsent = self.queues.clear();
         self.counters.unsent.add(unsent);
+        if let Some(mut fences) = self.fences.take() {
+            fences.clear(&mut self.events);
+        }
         self.set_state(reason.state());
         self.end_reason = Some(reason);
     }

@@ -20,7 +20,7 @@ use sctp_proto::{
 };
 
 use super::config::SctpConfig;
-use super::control::{Admittance, Control, SendLimit, Written};
+use super::control::{Admittance, Control, SendLimit, Written, WrittenTotal};
 use super::counters::{PacketDrop, SctpCounters, TransmissionStats};
 use super::egress::{Egress, Oversize, Window};
 use super::guard::{Admission, DISCARD_STREAM, Guard, Screening, StreamEffects};
@@ -486,6 +486,31 @@ impl Engine {
     /// Whether everything that was written has been sent.
     pub(super) fn all_sent(&self) -> bool {
         self.control.all_sent()
+    }
+
+    /// See [`Control::written`].
+    pub(super) fn written(&self) -> WrittenTotal {
+        self.control.written()
+    }
+
+    /// See [`Control::has_cut`].
+    pub(super) fn has_cut(&self, written: &WrittenTotal) -> bool {
+        self.control.has_cut(written)
+    }
+
+    /// Whether the peer has acknowledged all that was written.
+    pub(super) fn all_acknowledged(&self) -> bool {
+        self.control.is_empty() && self.control.unwritten() == 0
+    }
+
+    /// The last TSN that was given out.
+    pub(super) fn last_taken(&self) -> u32 {
+        self.control.last_taken()
+    }
+
+    /// The TSN that the peer has acknowledged cumulatively.
+    pub(super) fn acknowledged(&self) -> u32 {
+        self.control.cumulative()
     }
 
     /// The charge of what was written and is not acknowledged.

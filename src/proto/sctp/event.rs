@@ -115,6 +115,22 @@ pub enum SctpEvent {
         /// Its buffered amount in bytes.
         amount: usize,
     },
+    /// What `stream` had sent when [`Association::fence`] was called has been acknowledged, or dropped and counted.
+    ///
+    /// [`Association::fence`]: super::Association::fence
+    FencePassed {
+        /// The stream.
+        stream: StreamId,
+        /// The number of the fence.
+        fence: u32,
+    },
+    /// The messages that waited to be taken when [`Association::fence_arrivals`] was called have been taken.
+    ///
+    /// [`Association::fence_arrivals`]: super::Association::fence_arrivals
+    ArrivalsTaken {
+        /// The number of the fence.
+        fence: u32,
+    },
     /// The peer opened a data channel in band. The DATA_CHANNEL_ACK is sent without a further call.
     ChannelOpened {
         /// The stream.

@@ -59,6 +59,7 @@
 //! | `budget` | how much CPU time a peer may take |
 //! | `ledger`, `received`, `held` | what the packets of both directions show |
 //! | `queue` | what waits |
+//! | `fences` | what `drained()` waits for |
 //! | `control/` | when DATA leaves, and when it leaves again |
 //! | `egress` | what no path must see |
 //! | `streams` | which stream ids are in use, and which are being reset |
@@ -73,6 +74,7 @@ mod counters;
 mod egress;
 mod engine;
 mod event;
+mod fences;
 mod guard;
 mod handshake;
 mod heartbeat;

@@ -63,6 +63,8 @@ impl QueuedMessage {
 struct StreamQueue {
     reliability: Reliability,
     messages: VecDeque<QueuedMessage>,
+    /// How many messages have left the queue, sent or dropped. Control messages are not counted.
+    left: u64,
     amount: Amount,
     low_threshold: usize,
     /// Charged bytes that this turn still allows; below zero after a large message.
@@ -155,6 +157,7 @@ impl SendQueues {
             .or_insert_with(|| StreamQueue {
                 reliability,
                 messages: VecDeque::new(),
+                left: 0,
                 amount: Amount::default(),
                 low_threshold: self.default_low_threshold,
                 deficit: 0,
@@ -195,6 +198,23 @@ impl SendQueues {
     /// Payload bytes of `stream`; 0 for an unknown one.
     pub(super) fn buffered_amount(&self, stream: StreamId) -> usize {
         self.streams.get(&stream).map_or(0, |queue| queue.amount.payload)
+    }
+
+    /// Whether no message of `stream` waits.
+    pub(super) fn is_drained(&self, stream: StreamId) -> bool {
+        self.streams.get(&stream).is_none_or(|queue| queue.messages.is_empty())
+    }
+
+    /// How many messages have left the queue of `stream`.
+    pub(super) fn left(&self, stream: StreamId) -> u64 {
+        self.streams.get(&stream).map_or(0, |queue| queue.left)
+    }
+
+    /// What [`Self::left`] will return once all messages of now have left.
+    pub(super) fn left_after_all(&self, stream: StreamId) -> u64 {
+        self.streams.get(&stream).map_or(0, |queue| {
+            queue.left + queue.messages.iter().filter(|it| !it.is_control()).count() as u64
+        })
     }
 
     pub(super) fn set_low_threshold(&mut self, stream: StreamId, threshold: usize) {
@@ -416,6 +436,7 @@ impl SendQueues {
     fn account_removed(&mut self, stream: StreamId, message: &Message) {
         self.amount -= message.amount();
         let Some(queue) = self.streams.get_mut(&stream) else { return };
+        queue.left += 1;
         let before = queue.amount.payload;
         queue.amount -= message.amount();
         let after = queue.amount.payload;

@@ -252,6 +252,13 @@ impl Sfu {
                 log::debug!(target: "sctp", "transport {}: the peer has reset stream {stream}", self.id_of(key));
                 self.stream_closed(key, stream);
             }
+            SctpEvent::FencePassed { stream, fence } => {
+                let transport = self.transports.get(&key);
+                if let Some(&consumer) = transport.and_then(|it| it.consumer_streams.get(&stream)) {
+                    self.pass_drain_fence(fence, consumer);
+                }
+            }
+            SctpEvent::ArrivalsTaken { fence } => self.pass_drain_gate(fence),
             // The line is for information only: the application decides which streams it listens to.
             SctpEvent::ChannelOpened { stream, label, .. } => {
                 let id = self.id_of(key);

@@ -62,8 +62,10 @@ impl TransportMut<'_> {
             _ => return Err(Error::wrong_kind(key, "PipeTransport")),
         };
         transport.backlogged.clear();
+        let mut discarding = Vec::new();
         for (stream, consumer) in transport.consumer_streams.clone() {
             transport.reset_stream(stream);
+            discarding.push(consumer);
             let Some(consumer) = data_consumers.get(&consumer) else { continue };
             if let Destination::Sctp { gauge, low_threshold, .. } = &consumer.destination {
                 gauge.publish(0);
@@ -81,6 +83,7 @@ impl TransportMut<'_> {
         if let Kind::Pipe(it) = &mut transport.kind {
             it.tunnel = Some(tunnel);
         }
+        discarding.into_iter().for_each(|it| self.sfu.end_drains_of(it));
         self.sfu.pump(key);
         Ok(())
     }

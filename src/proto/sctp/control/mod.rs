@@ -94,6 +94,20 @@ struct Limited {
     before: bool,
 }
 
+/// How many messages have gone to the engine, or have got the TSNs of all of their chunks. Ordered and unordered
+/// messages may pass each other on the way from the one to the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct WrittenTotal {
+    ordered: u64,
+    unordered: u64,
+}
+
+impl WrittenTotal {
+    fn count(&mut self, ordered: bool) {
+        *if ordered { &mut self.ordered } else { &mut self.unordered } += 1;
+    }
+}
+
 /// The transmission control of one association.
 #[derive(Debug)]
 pub(super) struct Control {
@@ -103,6 +117,8 @@ pub(super) struct Control {
     board: Scoreboard,
     lifetimes: Lifetimes,
     unwritten: Unwritten,
+    written: WrittenTotal,
+    cut: WrittenTotal,
     flight: Flight,
     forward: Forward,
     rtt: Rtt,
@@ -145,6 +161,8 @@ impl Control {
             board,
             lifetimes: Lifetimes::default(),
             unwritten: Unwritten::default(),
+            written: WrittenTotal::default(),
+            cut: WrittenTotal::default(),
             flight: Flight::default(),
             forward: Forward::default(),
             rtt: Rtt::new(timer::CEILING),
@@ -191,10 +209,21 @@ impl Control {
     pub(super) fn on_written(&mut self, message: Written) {
         self.unwritten.bytes += message.len;
         self.unwritten.messages += 1;
+        self.written.count(message.ordered);
         if self.flight.is_large(message.len, &self.rtt) {
             self.unwritten.large += message.len;
         }
         self.lifetimes.on_written(message);
+    }
+
+    /// All that has been written so far.
+    pub(super) fn written(&self) -> WrittenTotal {
+        self.written
+    }
+
+    /// Whether all that had been written at that time has a TSN.
+    pub(super) fn has_cut(&self, written: &WrittenTotal) -> bool {
+        self.cut.ordered >= written.ordered && self.cut.unordered >= written.unordered
     }
 
     /// Payload bytes that went to the engine, and that have no TSN yet.
@@ -224,6 +253,9 @@ impl Control {
                 unwritten.large = unwritten.large.saturating_sub(piece.payload.into());
             }
             unwritten.messages = unwritten.messages.saturating_sub(usize::from(piece.ends));
+            if piece.ends {
+                self.cut.count(!piece.unordered);
+            }
             // The last chunk needs no further reference to the packet, whose first one costs an allocation.
             let is_last = at >= packet.len();
             let shared = if is_last { std::mem::take(&mut packet) } else { packet.clone() };

@@ -1,0 +1,169 @@
+//! `drained()`: when everything that was sent before the call has left.
+//!
+//! ```text
+//! begin_drain ─► gates: messages that wait to be routed ─► a fence at each DataConsumer ─► Event::Drained
+//! ```
+//!
+//! A gate stands behind the messages that a source or a peer has sent and that are not routed yet; a fence behind the
+//! messages of one DataConsumer. What is on its way to JavaScript needs no fence: the answer comes behind it.
+
+use rustc_hash::FxHashSet;
+
+use super::Sfu;
+use super::drains::{Drain, DrainScope};
+use super::error::{Error, Result};
+use super::event::Event;
+use super::id::{DataConsumerKey, DataProducerKey};
+use super::source::Source;
+use super::work;
+
+impl Sfu {
+    /// Begins to wait for everything that was sent before, and emits [`Event::Drained`] at its end. One gate is the
+    /// caller's: it adds one for each of the returned sources whose messages it lets wait, and then passes its own.
+    pub fn begin_drain(&mut self, request: u32, scope: DrainScope) -> Result<Vec<Source>> {
+        self.check_scope(scope)?;
+        let drain = Drain { scope, gates: 1, waits_for: FxHashSet::default() };
+        self.drains.open.insert(request, drain);
+        let (mut sources, mut peers) = (FxHashSet::default(), FxHashSet::default());
+        for key in self.producers_in(scope) {
+            self.work += work::SKIPPED;
+            sources.extend(self.source_of(key));
+            peers.extend(self.data_producers.get(&key).map(|it| it.transport));
+        }
+        for key in peers {
+            let Some(transport) = self.transports.get_mut(&key) else { continue };
+            if transport.has_message()
+                && let Some(sctp) = transport.sctp_mut()
+            {
+                sctp.fence_arrivals(request);
+                self.add_drain_gate(request);
+            }
+        }
+        Ok(sources.into_iter().collect())
+    }
+
+    /// Adds a gate: the request waits until [`Self::pass_drain_gate`] has been called once more.
+    pub fn add_drain_gate(&mut self, request: u32) {
+        if let Some(drain) = self.drains.open.get_mut(&request) {
+            drain.gates += 1;
+        }
+    }
+
+    /// The messages behind which one gate of the request stood are routed.
+    pub fn pass_drain_gate(&mut self, request: u32) {
+        let Some(drain) = self.drains.open.get_mut(&request) else { return };
+        drain.gates = drain.gates.saturating_sub(1);
+        if drain.gates > 0 {
+            return;
+        }
+        let scope = drain.scope;
+        let mut waits_for = FxHashSet::default();
+        for key in self.consumers_in(scope) {
+            self.work += work::SKIPPED;
+            if self.fence(key, request) && waits_for.insert(key) {
+                self.drains.of_consumers.entry(key).or_default().push(request);
+            }
+        }
+        if let Some(drain) = self.drains.open.get_mut(&request) {
+            drain.waits_for = waits_for;
+        }
+        self.check_drain_of(request);
+    }
+
+    /// Forgets the request, and answers it.
+    pub fn cancel_drain(&mut self, request: u32) {
+        if let Some(drain) = self.drains.open.remove(&request) {
+            for key in drain.waits_for {
+                self.drains.forget(key, request);
+            }
+            self.events.push_back(Event::Drained(request, Ok(())));
+        }
+    }
+
+    /// What the DataConsumer had sent when the request came has left.
+    pub(super) fn pass_drain_fence(&mut self, request: u32, consumer: DataConsumerKey) {
+        if let Some(drain) = self.drains.open.get_mut(&request)
+            && drain.waits_for.remove(&consumer)
+        {
+            self.drains.forget(consumer, request);
+            self.check_drain_of(request);
+        }
+    }
+
+    /// A DataConsumer has closed: what it had not sent is discarded and counted.
+    pub(super) fn end_drains_of(&mut self, consumer: DataConsumerKey) {
+        for request in self.drains.of_consumers.remove(&consumer).into_iter().flatten() {
+            if let Some(drain) = self.drains.open.get_mut(&request) {
+                drain.waits_for.remove(&consumer);
+                self.check_drain_of(request);
+            }
+        }
+    }
+
+    fn check_drain_of(&mut self, request: u32) {
+        if let Some(drain) = self.drains.open.get(&request).filter(|it| it.waits_for.is_empty()) {
+            let result = self.check_scope(drain.scope);
+            self.drains.open.remove(&request);
+            self.events.push_back(Event::Drained(request, result));
+        }
+    }
+
+    fn check_scope(&self, scope: DrainScope) -> Result<()> {
+        let closed: Option<Error> = match scope {
+            DrainScope::Worker => None,
+            DrainScope::Transport(key) => (!self.transports.contains_key(&key)).then(|| key.into()),
+            DrainScope::DataProducer(key) => {
+                (!self.data_producers.contains_key(&key)).then(|| key.into())
+            }
+            DrainScope::DataConsumer(key) => {
+                (!self.data_consumers.contains_key(&key)).then(|| key.into())
+            }
+        };
+        closed.map_or(Ok(()), Err)
+    }
+
+    /// Returns whether the DataConsumer has something to wait for.
+    fn fence(&mut self, key: DataConsumerKey, request: u32) -> bool {
+        let Some(consumer) = self.data_consumers.get(&key) else { return false };
+        let Some(stream) = consumer.stream_id() else { return false };
+        let transport = consumer.transport;
+        let waits = self.transports.get_mut(&transport).is_some_and(|it| it.fence(stream, request));
+        if waits {
+            self.touch(transport);
+        }
+        waits
+    }
+
+    /// The DataProducers whose messages may be on their way to the DataConsumers of the scope.
+    fn producers_in(&self, scope: DrainScope) -> Vec<DataProducerKey> {
+        match scope {
+            DrainScope::Worker => self.data_producers.keys().copied().collect(),
+            DrainScope::Transport(key) => {
+                let Some(transport) = self.transports.get(&key) else { return Vec::new() };
+                let consumers = transport.data_consumers.iter();
+                let theirs = consumers.filter_map(|it| self.data_consumers.get(&it));
+                transport.data_producers.iter().chain(theirs.map(|it| it.producer)).collect()
+            }
+            DrainScope::DataProducer(key) => vec![key],
+            DrainScope::DataConsumer(key) => {
+                self.data_consumers.get(&key).map(|it| it.producer).into_iter().collect()
+            }
+        }
+    }
+
+    fn consumers_in(&self, scope: DrainScope) -> Vec<DataConsumerKey> {
+        let of_producer = |key: DataProducerKey| {
+            self.data_producers.get(&key).into_iter().flat_map(|it| it.consumers.iter())
+        };
+        match scope {
+            DrainScope::Worker => self.data_consumers.keys().copied().collect(),
+            DrainScope::Transport(key) => {
+                let Some(transport) = self.transports.get(&key) else { return Vec::new() };
+                let of_producers = transport.data_producers.iter().flat_map(of_producer);
+                transport.data_consumers.iter().chain(of_producers).collect()
+            }
+            DrainScope::DataProducer(key) => of_producer(key).collect(),
+            DrainScope::DataConsumer(key) => vec![key],
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The requests of `drained()` that wait.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
+
+/// Whose messages are waited for.
+#[derive(Debug, Clone, Copy)]
+pub enum DrainScope {
+    /// Those of all DataConsumers of the worker.
+    Worker,
+    /// Those of the transport's DataConsumers, and what its DataProducers have received.
+    Transport(TransportKey),
+    /// Those of the DataConsumers of this DataProducer.
+    DataProducer(DataProducerKey),
+    /// Those of this DataConsumer.
+    DataConsumer(DataConsumerKey),
+}
+
+/// A request that is not answered.
+#[derive(Debug)]
+pub(super) struct Drain {
+    pub(super) scope: DrainScope,
+    /// The gates that have not been passed. Once there are none, `waits_for` is filled.
+    pub(super) gates: usize,
+    pub(super) waits_for: FxHashSet<DataConsumerKey>,
+}
+
+/// The requests of `drained()` that are not answered, by request id.
+#[derive(Debug, Default)]
+pub(super) struct Drains {
+    pub(super) open: FxHashMap<u32, Drain>,
+    /// The requests that wait for a DataConsumer.
+    pub(super) of_consumers: FxHashMap<DataConsumerKey, Vec<u32>>,
+}
+
+impl Drains {
+    /// The request does not wait for the DataConsumer any more.
+    pub(super) fn forget(&mut self, consumer: DataConsumerKey, request: u32) {
+        if let Some(requests) = self.of_consumers.get_mut(&consumer) {
+            requests.retain(|it| *it != request);
+            if requests.is_empty() {
+                self.of_consumers.remove(&consumer);
+            }
+        }
+    }
+}
