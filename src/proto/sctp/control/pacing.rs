@@ -18,8 +18,9 @@ const SHORTEST_ROUND_TRIP: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct Pacer {
     segment: usize,
-    /// Negative after a packet for which it did not suffice.
-    credit: i64,
+    /// Negative after a packet for which it did not suffice. It has a fraction, or slow paths that are asked often would
+    /// get none.
+    credit: f64,
     refilled_at: Option<Instant>,
 }
 
@@ -27,7 +28,7 @@ impl Pacer {
     /// `segment`: the payload bytes of a full packet.
     pub(super) fn new(segment: usize) -> Self {
         let segment = segment.max(1);
-        Self { segment, credit: bytes(segment * BURST_SEGMENTS), refilled_at: None }
+        Self { segment, credit: (segment * BURST_SEGMENTS) as f64, refilled_at: None }
     }
 
     /// The time before which nothing may leave. `None`: the next packet may leave now. `rate`: bytes per
@@ -37,31 +38,25 @@ impl Pacer {
         let elapsed =
             self.refilled_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         self.refilled_at = Some(now);
-        let quantum = in_time(rate, QUANTUM).max(bytes(self.segment * QUANTUM_SEGMENTS));
-        let burst = bytes(self.segment * BURST_SEGMENTS).max(2 * quantum);
-        self.credit = self.credit.saturating_add(in_time(rate, elapsed)).min(burst);
-        if self.credit > 0 {
+        let rate = rate as f64;
+        let quantum = (rate * QUANTUM.as_secs_f64()).max((self.segment * QUANTUM_SEGMENTS) as f64);
+        let burst = self.burst().max(2.0 * quantum);
+        self.credit = (self.credit + rate * elapsed.as_secs_f64()).min(burst);
+        if self.credit > 0.0 {
             return None;
         }
-        let missing = quantum.saturating_sub(self.credit);
-        let delay = Duration::from_secs_f64(missing as f64 / rate.max(1) as f64);
-        now.checked_add(delay.min(Duration::from_secs(1)))
+        let delay = (quantum - self.credit) / rate.max(1.0);
+        now.checked_add(Duration::from_secs_f64(delay.min(1.0)))
+    }
+
+    fn burst(&self) -> f64 {
+        (self.segment * BURST_SEGMENTS) as f64
     }
 
     /// A packet leaves with `len` payload bytes.
     pub(super) fn on_sent(&mut self, len: usize) {
-        self.credit =
-            self.credit.saturating_sub(bytes(len)).max(-bytes(self.segment * BURST_SEGMENTS));
+        self.credit = (self.credit - len as f64).max(-self.burst());
     }
-}
-
-fn bytes(len: usize) -> i64 {
-    i64::try_from(len).unwrap_or(i64::MAX / 4)
-}
-
-/// What `rate` allows in `time`, at most a quarter of what fits.
-fn in_time(rate: u64, time: Duration) -> i64 {
-    (rate as f64 * time.as_secs_f64()).min((i64::MAX / 4) as f64) as i64
 }
 
 #[cfg(test)]
@@ -104,6 +99,21 @@ mod tests {
             assert!((expected - expected / 100..=most).contains(&packets), "{packets}");
             assert!(waits <= 1002 && waits <= packets / 2 + 1, "{waits} waits at {rate}");
         }
+    }
+
+    #[test]
+    fn a_slow_path_that_is_asked_often_gets_its_rate() {
+        let (mut pacer, rtt) = (Pacer::new(1000), rtt(Duration::from_millis(50)));
+        let (begin, mut sent) = (start(), 0);
+        // 5,000 bytes per second, asked every 100 µs: half a byte each time.
+        for number in 0..100_000 {
+            let now = begin + Duration::from_micros(100) * number;
+            if pacer.wait(now, Some(5000), &rtt).is_none() {
+                pacer.on_sent(1000);
+                sent += 1;
+            }
+        }
+        assert!((50..=61).contains(&sent), "{sent} packets in 10 s");
     }
 
     #[test]
