@@ -59,8 +59,10 @@ impl Rtt {
         Self { smoothed: None, variance: Duration::ZERO, min: None, ceiling }
     }
 
-    /// Takes the round trip of a chunk that was sent once (RFC 6298 §3).
+    /// Takes the round trip of a chunk that was sent once (RFC 6298 §3). A longer one than the ceiling shows that this
+    /// computer was asleep, and would slow down the pacer for as long.
     pub(super) fn on_sample(&mut self, now: Instant, sample: Duration) {
+        let sample = sample.min(self.ceiling);
         self.min = Some(match self.min {
             None => WindowedMin::new(now, sample),
             Some(min) => min.with(now, sample),
@@ -122,6 +124,14 @@ mod tests {
             rtt.on_sample(start(), ms(1));
         }
         assert_eq!(rtt.timeout(), ms(100));
+    }
+
+    #[test]
+    fn a_computer_that_was_asleep_has_measured_no_path() {
+        let mut rtt = Rtt::new(ms(5000));
+        rtt.on_sample(start(), ms(50));
+        rtt.on_sample(start(), ms(3_600_000));
+        assert!(rtt.smoothed() < Some(ms(700)), "{:?}", rtt.smoothed());
     }
 
     #[test]
