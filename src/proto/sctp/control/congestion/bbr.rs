@@ -323,10 +323,10 @@ impl Controller for Bbr {
         };
         let paced = gain * PACING_MARGIN * self.model.bandwidth();
         let smoothed = rtt.smoothed()?;
-        // Before Startup has found it, the bandwidth is that of the initial window at least.
-        let least =
-            if self.is_full { 0.0 } else { rate_of(STARTUP * self.initial, smoothed) as f64 };
-        Some(paced.max(least) as u64)
+        // Before Startup has found it, the bandwidth is that of the initial window at least. Later it is that of the least
+        // window: a sample that lasted for an outage says nothing of the path after it.
+        let least = if self.is_full { LEAST * self.segment } else { STARTUP * self.initial };
+        Some((paced as u64).max(rate_of(least, smoothed)))
     }
 }
 
@@ -345,6 +345,18 @@ mod tests {
         assert_eq!(bbr.window(), 4_000);
         bbr.undo();
         assert_eq!(bbr.window(), 10_000);
+    }
+
+    #[test]
+    fn a_bandwidth_that_an_outage_has_measured_does_not_stop_the_least_window() {
+        let mut rtt = Rtt::new(Duration::from_secs(5));
+        rtt.on_sample(crate::proto::sctp::testing::start(), Duration::from_millis(100));
+        let mut bbr = Bbr::new(1000);
+        bbr.is_full = true;
+        for phase in [Phase::Drain, Phase::Down, Phase::Cruise, Phase::ProbeRtt { until: None }] {
+            bbr.phase = phase;
+            assert_eq!(bbr.pacing_rate(&rtt), Some(40_000), "four segments per round trip");
+        }
     }
 
     #[test]
