@@ -265,6 +265,8 @@ pub(crate) struct Net<A, B> {
     pub(crate) b: B,
     /// Loses packets before the conditions apply, so that a test can choose which packets are lost.
     pub(crate) filter: Option<Filter>,
+    /// Instead of the conditions, if present.
+    pub(crate) link: Option<Box<Link<'static>>>,
     /// The packets that were sent, with time and sender, if a test has asked for them.
     pub(crate) trace: Option<Vec<(Instant, Side, Bytes)>>,
     /// The number of packets that A and B have sent.
@@ -280,7 +282,7 @@ impl<A: Peer, B: Peer> Net<A, B> {
     /// Starts at `now`, for peers that were made at that time.
     pub(crate) fn at(now: Instant, a: A, b: B, conditions: Conditions, seed: u64) -> Self {
         let in_flight = InFlight::new(conditions, seed);
-        Self { now, a, b, filter: None, trace: None, sent: [0; 2], in_flight }
+        Self { now, a, b, filter: None, link: None, trace: None, sent: [0; 2], in_flight }
     }
 
     pub(crate) fn conditions(&mut self) -> &mut Conditions {
@@ -313,8 +315,21 @@ impl<A: Peer, B: Peer> Net<A, B> {
 
     /// Takes the packets of both peers to the network.
     pub(crate) fn flush(&mut self) {
+        if let Some(mut link) = self.link.take() {
+            self.flush_through(&mut *link);
+            self.link = Some(link);
+            return;
+        }
         self.flush_with(|net, from, packet| {
             net.in_flight.send(net.now, from, packet.len(), (from, packet));
+        });
+    }
+
+    fn flush_through(&mut self, link: &mut Link<'_>) {
+        self.flush_with(|net, from, packet| {
+            for (delay, packet) in link(from, packet) {
+                net.in_flight.deliver_at(net.now + delay, (from, packet));
+            }
         });
     }
 
@@ -380,12 +395,7 @@ impl<A: Peer, B: Peer> Timeline for Through<'_, '_, A, B> {
     }
 
     fn flush(&mut self) {
-        let link = &mut *self.link;
-        self.net.flush_with(|net, from, packet| {
-            for (delay, packet) in link(from, packet) {
-                net.in_flight.deliver_at(net.now + delay, (from, packet));
-            }
-        });
+        self.net.flush_through(self.link);
     }
 
     fn next_event(&mut self) -> Option<Instant> {

@@ -6,6 +6,7 @@
 pub mod dcep;
 pub mod demux;
 pub mod guard;
+pub mod network;
 pub mod stun;
 pub mod subchannel_header;
 pub mod tcp_framing;

@@ -43,6 +43,7 @@ targets! {
     guard: guard_seeds();
     webrtc_peer: webrtc_seeds();
     two_peers: model_seeds();
+    network: network_seeds();
 }
 
 /// Runs a target with every file of its folder, and checks that the folder has `seeds`.
@@ -306,4 +307,35 @@ fn model_seeds() -> Seeds {
         ("outage", with(8, rough, &[2, 20, 5, 7, 255, 255, 0, 0, 10, 60, 9, 5, 200])),
         ("router", with(4, rough, &[0, 255, 20, 4, 0, 9, 9, 8, 40, 9, 5, 140])),
     ]
+}
+
+/// What the network does to a packet (see `network::arrivals`).
+const LOST: u8 = 64;
+const TWICE: u8 = 128;
+const LATE: u8 = 192;
+
+fn network_seeds() -> Seeds {
+    let with = |flags: u8, fates: &[u8], actions: &[u8]| {
+        [&[flags][..], &(fates.len() as u16).to_be_bytes(), fates, actions].concat()
+    };
+    // Opens two streams, the second one with a lifetime; then messages of three sizes in both directions.
+    let busy: &[u8] = &[
+        3, 0, 0, 0x13, 7, 20, 0x23, 6, 1, 2, 60, 7, 0x10, 80, 31, 0x28, 200, 31, 5, 60, 0, 9, 31,
+        5, 90, 0x20, 9, 9, 6, 255,
+    ];
+    let mut seeds = Seeds::new();
+    for (name, fates) in [
+        ("lossy", &[0, 0, 0, LOST, 0, 0, LOST, LOST, 0, 0, 0, 0, 0][..]),
+        ("reordered", &[0, LATE | 6, 0, 0, LATE | 3, 0, 20]),
+        ("doubled", &[TWICE, TWICE | 5, TWICE | 40]),
+        ("interrupted", &[[0; 40], [LOST; 40]].concat()),
+        ("delayed", &[LATE | 20]),
+        ("rough", &[0, LOST, LATE | 5, TWICE | 9, 3, 0, LOST, 30, TWICE | 30, LATE | 1, 0]),
+    ] {
+        seeds.push((name, with(0, fates, busy)));
+    }
+    // Both send an INIT through the same network, and have BBR and NewReno.
+    seeds.push(("handshake", with(0x63, &[LOST, 0, TWICE | 9, LATE | 30, 0], busy)));
+    seeds.push(("small", with(0x58, &[0, LOST, TWICE | 9, LATE | 3, 0], busy)));
+    seeds
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use datasoup::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
-use datasoup::proto::sctp::{SctpConfig, SctpEvent, SctpState, Start};
+use datasoup::proto::sctp::{CongestionControl, SctpConfig, SctpEvent, SctpState, Start};
 
 use crate::input::Input;
 use crate::peers::{MAX_PACKET, Ours, Pair, config};
@@ -35,8 +35,8 @@ struct Channel {
 /// A sender, its stream, and the number of its earlier channels there.
 type Id = (Side, StreamId, u16);
 
-struct Model {
-    net: Pair,
+pub(crate) struct Model {
+    pub(crate) net: Pair,
     channels: BTreeMap<Id, Channel>,
     /// The latest channel of a sender on a stream.
     latest: BTreeMap<(Side, StreamId), u16>,
@@ -47,19 +47,17 @@ struct Model {
 }
 
 /// `data` begins with one byte of flags, from the lowest bit: both associations send an INIT; the network is
-/// bad from the start; no data channels; small windows. Then it has one byte that seeds the network, the
-/// network's conditions (see [`conditions`]), and actions (see `Model::act`).
+/// bad from the start; no data channels; small windows; then two bits for the congestion control of each side. Then it has one
+/// byte that seeds the network, the network's conditions (see [`conditions`]), and actions (see `Model::act`).
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let (flags, seed) = (input.byte(), input.byte());
     let bad = conditions(&mut input);
-    let mut model = Model::connected(flags, seed, bad);
+    let from_the_start = flags & 2 != 0;
+    let mut model = Model::new(flags, seed, if from_the_start { bad } else { Conditions::PERFECT });
+    model.connect();
     *model.net.conditions() = bad;
-    while !input.is_empty() && model.messages < MAX_MESSAGES {
-        model.act(&mut input);
-        model.collect();
-    }
-    model.heal();
+    model.perform(input);
 }
 
 fn conditions(input: &mut Input<'_>) -> Conditions {
@@ -97,10 +95,15 @@ fn parse(payload: &Bytes) -> (Id, u32) {
 }
 
 impl Model {
-    fn connected(flags: u8, seed: u8, bad: Conditions) -> Self {
+    /// The two peers, before the handshake.
+    pub(crate) fn new(flags: u8, seed: u8, conditions: Conditions) -> Self {
+        use CongestionControl::{Bbr, Cubic, NewReno};
         let flag = |bit: u8| flags & 1 << bit != 0;
-        let config = |start| SctpConfig {
+        let controls =
+            [4, 6].map(|bits| [Cubic, NewReno, Bbr, Cubic][usize::from(flags >> bits & 3)]);
+        let config = |start, congestion_control| SctpConfig {
             start,
+            congestion_control,
             data_channels: !flag(2),
             max_receiver_window: if flag(3) { 20_000 } else { 5_242_880 },
             max_receive_message_size: if flag(3) { 16_384 } else { 262_144 },
@@ -109,29 +112,43 @@ impl Model {
         };
         let starts =
             if flag(0) { [Start::AtOnce; 2] } else { [Start::AtOnce, Start::AfterSilence] };
-        let [a, b] = starts.map(|start| Ours::new(config(start)));
-        let conditions = if flag(1) { bad } else { Conditions::PERFECT };
-        let mut net = Net::new(a, b, conditions, seed.into());
-        net.a.sctp.connect(net.now);
-        net.b.sctp.connect(net.now);
-        let up = |net: &mut Pair| net.a.is_connected() && net.b.is_connected();
-        if !net.run_until(Duration::from_secs(5), up) {
-            *net.conditions() = Conditions::PERFECT;
-            assert!(
-                net.run_until(Duration::from_secs(60), up),
-                "the associations connect once the network works"
-            );
-        }
-        net.a.events.clear();
-        net.b.events.clear();
+        let [a, b] = [0, 1].map(|n| Ours::new(config(starts[n], controls[n])));
         Self {
-            net,
+            net: Net::new(a, b, conditions, seed.into()),
             channels: BTreeMap::new(),
             latest: BTreeMap::new(),
             latest_arrived: BTreeMap::new(),
             messages: 0,
             data_channels: !flag(2),
         }
+    }
+
+    /// Completes the handshake.
+    pub(crate) fn connect(&mut self) {
+        let net = &mut self.net;
+        net.a.sctp.connect(net.now);
+        net.b.sctp.connect(net.now);
+        let up = |net: &mut Pair| net.a.is_connected() && net.b.is_connected();
+        if !net.run_until(Duration::from_secs(5), up) {
+            *net.conditions() = Conditions::PERFECT;
+            let link = net.link.take();
+            assert!(
+                net.run_until(Duration::from_secs(60), up),
+                "the associations connect once the network works"
+            );
+            net.link = link;
+        }
+        net.a.events.clear();
+        net.b.events.clear();
+    }
+
+    /// Performs the actions, and checks what has become of the messages.
+    pub(crate) fn perform(mut self, mut input: Input<'_>) {
+        while !input.is_empty() && self.messages < MAX_MESSAGES {
+            self.act(&mut input);
+            self.collect();
+        }
+        self.heal();
     }
 
     fn peer(&mut self, side: Side) -> &mut Ours {
@@ -268,6 +285,7 @@ impl Model {
     /// Repairs the network, and checks that every guaranteed message arrives and that no queue is left.
     fn heal(mut self) {
         *self.net.conditions() = Conditions::PERFECT;
+        self.net.link = None;
         let end = self.net.now + HEALED;
         while self.net.now < end && !self.is_done() {
             self.wait(Duration::from_millis(200));
