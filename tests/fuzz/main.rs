@@ -3,6 +3,8 @@
 
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "this is also a library for `fuzz/`")]
 
+#[cfg(fuzzing)]
+pub mod control;
 pub mod dcep;
 pub mod demux;
 pub mod guard;

@@ -96,3 +96,9 @@ pub use self::counters::{
 };
 pub use self::engine::ENGINE_LOG_TARGET;
 pub use self::event::{EndReason, SctpEvent, SctpState, SendError};
+
+/// See `control/fuzz.rs`.
+#[cfg(fuzzing)]
+pub fn fuzz_control(now: std::time::Instant, data: &[u8]) {
+    control::fuzz::run(now, data);
+}

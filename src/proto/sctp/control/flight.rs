@@ -21,7 +21,7 @@ const MAX_WAITING: usize = 8 * KIB;
 
 /// No message is admitted while the peer leaves this many chunks unacknowledged cumulatively: twice as many as
 /// a bound of 128 KiB admits if every message is tiny.
-const MAX_CHUNKS: usize = 2 * 128 * KIB / 64;
+pub(super) const MAX_CHUNKS: usize = 2 * 128 * KIB / 64;
 
 /// Whether a message may leave its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +111,7 @@ fn by_round_trip(round_trip: Duration) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{Bench, ms};
     use super::*;
 
     #[test]
@@ -118,5 +119,20 @@ mod tests {
         let bound = |ms| by_round_trip(Duration::from_millis(ms)) / KIB;
         assert_eq!([0, 29, 30, 40, 50, 75].map(bound), [128, 128, 128, 192, 256, 320]);
         assert_eq!([100, 150, 200, 5000].map(bound), [384, 448, 512, 512]);
+    }
+
+    #[test]
+    fn a_message_stays_large_or_small_when_the_bound_changes() {
+        for (before, after) in [(10, 300), (300, 10)] {
+            let mut bench = Bench::new(ms(before));
+            bench.announce(70_000, None);
+            bench.control.rtt = Rtt::new(ms(5000));
+            bench.control.on_round_trip(bench.now, ms(after));
+            bench.give(70_000 / 64, true, false);
+            (2..64).for_each(|_| bench.give(70_000 / 64, false, false));
+            bench.give(70_000 - 63 * (70_000 / 64), false, true);
+            let unwritten = &bench.control.unwritten;
+            assert_eq!((unwritten.bytes, unwritten.large, unwritten.messages), (0, 0, 0));
+        }
     }
 }

@@ -53,7 +53,7 @@ impl Control {
             self.begin_recovery(now, in_flight);
         }
         let outstanding = (self.board.sent() > 0).then(|| self.outstanding());
-        self.timer.on_progress(now, &self.rtt, outstanding);
+        self.timer.on_progress(now, &self.rtt, self.board.cumulative(), outstanding);
     }
 
     /// Does what is due at `now`.
@@ -65,7 +65,7 @@ impl Control {
                 self.begin_recovery(now, in_flight);
             }
         }
-        match self.timer.expire(now, &self.rtt) {
+        match self.timer.expire(now, &self.rtt, self.board.highest_sent()) {
             Some(Due::Probe) => self.probe = true,
             Some(Due::Timeout) => self.on_timeout(now),
             None => {}

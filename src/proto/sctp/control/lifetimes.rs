@@ -57,8 +57,8 @@ impl Limited {
 /// What [`Lifetimes::on_chunk`] says about a chunk.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin {
-    /// The length of its message.
-    pub(super) message_len: usize,
+    /// Whether its message counted as a large one when it was written.
+    pub(super) is_large: bool,
     /// Its message was given up before the chunk had a TSN.
     pub(super) given_up: bool,
 }
@@ -66,12 +66,12 @@ pub(super) struct Origin {
 /// The messages of one association.
 #[derive(Debug, Default)]
 pub(super) struct Lifetimes {
-    /// Lengths and limits of messages without a TSN, reliable ones included. Ordered and unordered ones may pass each other on
-    /// the way to their TSNs.
-    ordered: VecDeque<(u32, Option<SendLimit>)>,
-    unordered: VecDeque<(u32, Option<SendLimit>)>,
-    /// The length of the message that the next chunk continues.
-    current_len: usize,
+    /// Lengths and limits of messages without a TSN, reliable ones included, and whether they are large. Ordered and unordered
+    /// ones may pass each other on the way to their TSNs.
+    ordered: VecDeque<(u32, bool, Option<SendLimit>)>,
+    unordered: VecDeque<(u32, bool, Option<SendLimit>)>,
+    /// Whether the message that the next chunk continues is large.
+    is_current_large: bool,
     /// In the order of their TSNs.
     limited: VecDeque<Limited>,
     /// No deadline of a message that may be given up for it is earlier.
@@ -81,9 +81,10 @@ pub(super) struct Lifetimes {
 }
 
 impl Lifetimes {
-    pub(super) fn on_written(&mut self, message: Written) {
+    pub(super) fn on_written(&mut self, message: Written, is_large: bool) {
         let queue = if message.ordered { &mut self.ordered } else { &mut self.unordered };
-        queue.push_back((u32::try_from(message.len).unwrap_or(u32::MAX), message.limit));
+        let len = u32::try_from(message.len).unwrap_or(u32::MAX);
+        queue.push_back((len, is_large, message.limit));
     }
 
     /// A chunk has got its TSN.
@@ -91,8 +92,8 @@ impl Lifetimes {
         if data.begins {
             let queue = if data.unordered { &mut self.unordered } else { &mut self.ordered };
             let message = queue.pop_front();
-            self.current_len = message.map_or(data.payload.into(), |(len, _)| len as usize);
-            if let Some((len, Some(limit))) = message {
+            self.is_current_large = message.is_some_and(|(_, is_large, _)| is_large);
+            if let Some((len, _, Some(limit))) = message {
                 if let SendLimit::Deadline(at) = limit {
                     self.next_deadline = Some(self.next_deadline.map_or(at, |next| next.min(at)));
                 }
@@ -113,9 +114,9 @@ impl Lifetimes {
         {
             message.last = data.tsn;
             message.is_whole = data.ends;
-            return Origin { message_len: self.current_len, given_up: message.given_up };
+            return Origin { is_large: self.is_current_large, given_up: message.given_up };
         }
-        Origin { message_len: self.current_len, given_up: false }
+        Origin { is_large: self.is_current_large, given_up: false }
     }
 
     fn find(&self, tsn: u32) -> Option<usize> {
@@ -131,14 +132,14 @@ impl Lifetimes {
         }
     }
 
-    /// Whether a chunk that has been sent `sends` times may be sent once more.
-    pub(super) fn allows(&self, now: Instant, tsn: u32, sends: u32) -> bool {
+    /// Whether a chunk that has been sent so often may be sent once more.
+    pub(super) fn allows(&self, now: Instant, tsn: u32, transmissions: u32) -> bool {
         match self.find(tsn).and_then(|index| self.limited.get(index)) {
             None => true,
             Some(message) if message.given_up => false,
             Some(message) => match message.limit {
                 SendLimit::Deadline(at) => now < at,
-                SendLimit::Retransmits(count) => sends <= u32::from(count),
+                SendLimit::Retransmits(count) => transmissions <= u32::from(count),
             },
         }
     }
@@ -151,8 +152,8 @@ impl Lifetimes {
         {
             self.abandoned.add(MessageTally::one(message.len));
         }
-        let sends = board.position(tsn).and_then(|it| board.get(it)).map_or(0, |it| it.sends);
-        if !self.allows(now, tsn, u32::from(sends)) {
+        let entry = board.position(tsn).and_then(|it| board.get(it));
+        if !self.allows(now, tsn, entry.map_or(0, |it| it.transmissions())) {
             self.give_up(index, board);
         }
     }
@@ -249,6 +250,12 @@ impl Lifetimes {
         self.unordered.shrink_to(0);
         self.limited.shrink_to(0);
     }
+
+    /// How many messages it knows.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn held(&self) -> usize {
+        self.ordered.len() + self.unordered.len() + self.limited.len()
+    }
 }
 
 /// The positions of what the ring has of a message.
@@ -266,4 +273,44 @@ pub(super) fn abandon(board: &mut Scoreboard, position: usize) {
             entry.progress = Progress::Dropped;
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, ms, tsns};
+    use super::*;
+
+    #[test]
+    fn a_message_expires_although_all_chunks_that_there_are_have_arrived() {
+        let mut bench = Bench::new(ms(50));
+        bench.announce(2000, Some(SendLimit::Deadline(bench.now + ms(100))));
+        bench.give(1000, true, false);
+        assert_eq!(tsns(&bench.send()), [1]);
+        bench.now += ms(50);
+        bench.sack(1, &[], &[]);
+        bench.pass(ms(100));
+        assert_eq!(bench.control.poll_timeout(), None, "it is not asked for again and again");
+        assert_eq!(bench.control.given_up().1, MessageTally { messages: 1, bytes: 2000 });
+        // The rest of it is skipped.
+        bench.give(1000, false, true);
+        let sent = bench.send();
+        assert_eq!((tsns(&sent), sent[0].skips_to), (vec![], Some(2)));
+    }
+
+    #[test]
+    fn a_repetition_counts_as_a_retransmission() {
+        let mut bench = Bench::new(ms(50));
+        bench.write(100, Some(SendLimit::Retransmits(1)));
+        bench.send();
+        bench.now += ms(1);
+        let sent = bench.write_and_send(1, 100);
+        assert_eq!(tsns(&sent), [1, 2], "the second packet repeats the first chunk");
+        bench.write_and_send(2, 1000);
+        bench.now += ms(50);
+        // Neither has arrived, and more is sent and arrives.
+        let mut sent = bench.sack(0, &[(3, 4)], &[]);
+        sent.extend(bench.pass(ms(1000)).into_iter().map(|(_, packet)| packet));
+        assert!(tsns(&sent).contains(&2) && !tsns(&sent).contains(&1), "{sent:?}");
+        assert_eq!(bench.control.given_up().1.messages, 1);
+    }
 }

@@ -43,10 +43,13 @@
 //! | `holes` | our own SACKs |
 //! | `inbound`, `outbound` | what a SACK or a timer changes; what leaves |
 //! | `packet` | packets of stored chunks |
+//! | `fuzz`, `testing` | the fuzz target, and what the unit tests share |
 
 mod congestion;
 mod flight;
 mod forward;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod holes;
 mod inbound;
 mod lifetimes;
@@ -58,6 +61,8 @@ mod rate;
 mod recovery;
 mod rtt;
 mod scoreboard;
+#[cfg(test)]
+mod testing;
 mod thin;
 mod timer;
 
@@ -210,10 +215,11 @@ impl Control {
         self.unwritten.bytes += message.len;
         self.unwritten.messages += 1;
         self.written.count(message.ordered);
-        if self.flight.is_large(message.len, &self.rtt) {
+        let is_large = self.flight.is_large(message.len, &self.rtt);
+        if is_large {
             self.unwritten.large += message.len;
         }
-        self.lifetimes.on_written(message);
+        self.lifetimes.on_written(message, is_large);
     }
 
     /// All that has been written so far.
@@ -246,10 +252,9 @@ impl Control {
                 continue;
             }
             let origin = self.lifetimes.on_chunk(&piece);
-            let is_large = self.flight.is_large(origin.message_len, &self.rtt);
             let unwritten = &mut self.unwritten;
             unwritten.bytes = unwritten.bytes.saturating_sub(piece.payload.into());
-            if is_large {
+            if origin.is_large {
                 unwritten.large = unwritten.large.saturating_sub(piece.payload.into());
             }
             unwritten.messages = unwritten.messages.saturating_sub(usize::from(piece.ends));
@@ -259,7 +264,7 @@ impl Control {
             // The last chunk needs no further reference to the packet, whose first one costs an allocation.
             let is_last = at >= packet.len();
             let shared = if is_last { std::mem::take(&mut packet) } else { packet.clone() };
-            self.board.push(now, shared, piece, is_large);
+            self.board.push(now, shared, piece, origin.is_large);
             if origin.given_up {
                 let position = self.board.len() - 1;
                 lifetimes::abandon(&mut self.board, position);

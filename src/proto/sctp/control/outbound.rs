@@ -40,10 +40,10 @@ impl Control {
         send: &mut impl FnMut(&[u8]),
     ) {
         self.paced_until = None;
+        self.lifetimes.expire(now, &mut self.board);
         if self.board.is_empty() {
             return;
         }
-        self.lifetimes.expire(now, &mut self.board);
         if let Some(packet) = self.forward.take(now, header, self.max_packet, &mut self.board) {
             send(&packet);
             self.on_left(now, 0, false);
@@ -120,7 +120,15 @@ impl Control {
             };
             (end, size, bytes) = (end + 1, size + padded, bytes + len);
         }
-        let copies = thin::copies(now, &self.board, &self.lifetimes, &self.rtt, begin, size);
+        let copies = thin::copies(
+            now,
+            &self.board,
+            &self.lifetimes,
+            &self.rtt,
+            begin,
+            size,
+            self.max_packet,
+        );
         let next = self.board.get(end).map(|entry| usize::from(entry.len));
         let next = next.or_else(|| more.then_some(self.segment));
         let asks = self.asks(bytes, room.saturating_sub(bytes), next);
@@ -192,7 +200,7 @@ impl Control {
             let tsn = self.board.tsn(*position);
             matches!(entry.progress, Progress::Flying | Progress::Lost)
                 && !entry.abandoned
-                && self.lifetimes.allows(now, tsn, u32::from(entry.sends))
+                && self.lifetimes.allows(now, tsn, entry.transmissions())
         });
         if let Some((position, _)) = candidate {
             self.resend(now, header, &[position], Reason::Probe, send);

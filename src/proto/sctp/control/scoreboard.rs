@@ -135,6 +135,11 @@ impl Entry {
         }
     }
 
+    /// How often it was sent, repetitions included.
+    pub(super) fn transmissions(&self) -> u32 {
+        u32::from(self.sends) + u32::from(self.copies)
+    }
+
     /// Takes it for lost.
     pub(super) fn lose(&mut self, by_timeout: bool) {
         self.progress = if self.abandoned { Progress::Dropped } else { Progress::Lost };
@@ -158,7 +163,7 @@ impl Entry {
 }
 
 /// Sums over the ring. All but the numbers are payload bytes.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     pub(super) waiting: usize,
     pub(super) flying: usize,
@@ -380,6 +385,17 @@ impl Scoreboard {
     /// Releases memory that is not in use.
     pub(super) fn trim(&mut self) {
         self.ring.shrink_to(0);
+    }
+
+    /// Panics unless the sums are those over the chunks.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn assert_sums(&self) {
+        let mut totals = Totals::default();
+        self.ring.iter().for_each(|entry| totals.add(entry));
+        assert_eq!(self.totals, totals);
+        assert!(self.sent <= self.ring.len(), "{} of {} are sent", self.sent, self.ring.len());
+        let is_lost = |entry: &Entry| entry.progress == Progress::Lost;
+        assert!(!self.ring.iter().take(self.lost_from).any(is_lost), "a loss is overlooked");
     }
 }
 

@@ -26,7 +26,7 @@ const MAX_FLYING: usize = 4 * 1024;
 const MIN_ROUND_TRIP: Duration = Duration::from_millis(5);
 
 /// The positions of the chunks that a packet repeats which begins at position `begin` and has `len` bytes,
-/// the newest first.
+/// the newest first. `max`: the largest packet.
 pub(super) fn copies(
     now: Instant,
     board: &Scoreboard,
@@ -34,6 +34,7 @@ pub(super) fn copies(
     rtt: &Rtt,
     begin: usize,
     len: usize,
+    max: usize,
 ) -> [Option<usize>; MAX_COPIES] {
     let mut copies = [None; MAX_COPIES];
     let is_far = rtt.smoothed().is_some_and(|it| it >= MIN_ROUND_TRIP);
@@ -51,8 +52,8 @@ pub(super) fn copies(
             continue;
         }
         len += entry.chunk.padded_len();
-        let sends = u32::from(entry.sends) + u32::from(entry.copies);
-        if len > MAX_PACKET || !lifetimes.allows(now, board.tsn(position), sends) {
+        let allowed = lifetimes.allows(now, board.tsn(position), entry.transmissions());
+        if len > MAX_PACKET.min(max) || !allowed {
             break;
         }
         let Some(copy) = copies.get_mut(found) else { break };
@@ -60,4 +61,25 @@ pub(super) fn copies(
         found += 1;
     }
     copies
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, ms};
+    use super::*;
+    use crate::proto::sctp::CongestionControl;
+
+    #[test]
+    fn a_packet_with_copies_is_no_larger_than_packets_may_be() {
+        for max_packet in [300, 1195] {
+            let mut bench = Bench::with(CongestionControl::Cubic, max_packet, ms(50));
+            let mut largest = 0;
+            for _ in 0..4 {
+                let sent = bench.write_and_send(1, 150);
+                largest = sent.iter().fold(largest, |largest, packet| largest.max(packet.len));
+                bench.now += ms(1);
+            }
+            assert!(largest <= max_packet.min(MAX_PACKET), "{largest} bytes");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::wire::before;
 use super::rtt::Rtt;
 
 /// The least time before a probe.
@@ -42,8 +43,8 @@ pub(super) struct Timer {
     backoff: u32,
     /// When the peer last acknowledged something, or the first chunk since was sent.
     silent_since: Option<Instant>,
-    /// Whether a probe has no answer yet (RFC 8985 §7.3).
-    probing: bool,
+    /// The highest TSN that was sent before the last probe, until the peer acknowledges it (TLP.end_seq, RFC 8985 §7.3).
+    probed: Option<u32>,
     /// Whether the last packet that left asked for an acknowledgement at once.
     asked: bool,
     /// How long the peer may delay the next acknowledgement.
@@ -65,10 +66,17 @@ impl Timer {
         }
     }
 
-    /// The peer has acknowledged something. `what` is left, if anything is.
-    pub(super) fn on_progress(&mut self, now: Instant, rtt: &Rtt, what: Option<Outstanding>) {
+    /// The peer has acknowledged something, and everything up to `cumulative`. `what` is left, if anything is.
+    pub(super) fn on_progress(
+        &mut self,
+        now: Instant,
+        rtt: &Rtt,
+        cumulative: u32,
+        what: Option<Outstanding>,
+    ) {
         self.backoff = 0;
-        self.probing = false;
+        // Otherwise a tail of which all was lost would arrive probe by probe.
+        self.probed.take_if(|end| !before(cumulative, *end));
         self.silent_since = what.map(|_| now);
         self.at = None;
         if let Some(what) = what {
@@ -80,7 +88,7 @@ impl Timer {
         let Outstanding { is_lone, may_probe } = what;
         self.ack_delay = if is_lone && !self.asked { ACK_DELAY } else { Duration::ZERO };
         let timeout = now + self.timeout(now, rtt);
-        let may_probe = may_probe && !self.probing && self.backoff == 0;
+        let may_probe = may_probe && self.probed.is_none() && self.backoff == 0;
         let probe = self.probe_after(rtt).filter(|_| may_probe);
         self.at = Some(match probe {
             Some(after) => ((now + after).min(timeout), Due::Probe),
@@ -108,13 +116,39 @@ impl Timer {
     }
 
     /// What is due at `now`. The timer runs on, towards the timeout.
-    pub(super) fn expire(&mut self, now: Instant, rtt: &Rtt) -> Option<Due> {
+    pub(super) fn expire(&mut self, now: Instant, rtt: &Rtt, highest_sent: u32) -> Option<Due> {
         let (_, due) = self.at.filter(|(at, _)| *at <= now)?;
         match due {
-            Due::Probe => self.probing = true,
+            Due::Probe => self.probed = Some(highest_sent),
             Due::Timeout => self.backoff = self.backoff.saturating_add(1),
         }
         self.at = Some((now + self.timeout(now, rtt), Due::Timeout));
         Some(due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, ms, tsns};
+
+    #[test]
+    fn a_tail_of_which_all_was_lost_does_not_arrive_probe_by_probe() {
+        let mut bench = Bench::new(ms(500));
+        bench.write_and_send(40, 100);
+        let mut probes = 0;
+        // The path has become much faster, so RACK takes the acknowledgement of a probe for that of the original.
+        for _ in 0..500 {
+            let sent = bench.pass(ms(20));
+            let arrived = tsns(sent.iter().map(|(_, packet)| packet));
+            match arrived[..] {
+                [] => continue,
+                [tsn] => {
+                    probes += 1;
+                    bench.sack(0, &[(tsn, tsn)], &[]);
+                }
+                _ => break,
+            }
+        }
+        assert!(probes <= 2, "{probes} probes");
     }
 }
