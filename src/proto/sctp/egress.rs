@@ -1,10 +1,8 @@
-//! The last step of packets before they leave.
+//! The last step of sctp-proto's packets before they leave. None has DATA, which the control sends.
 //!
-//! sctp-proto ignores padding and a chunk header when it bundles, and does not bound its SACKs, so
-//! a packet may be larger than the path takes: datagrams leave with Don't Fragment, and a larger
-//! one would be lost on every retransmission. Such a packet is split or shortened here. PPIDs that
-//! sctp-proto does not know return to their place (see `ppid`), the ledger learns what is sent, and DATA goes to
-//! the control, which sends it.
+//! sctp-proto does not bound its SACKs, so a packet may be larger than the path takes: datagrams leave with
+//! Don't Fragment, and a larger one would be lost on every retransmission. Such a packet is split or
+//! shortened here. What sctp-proto cannot know of DATA is filled in: the TSN that a reset names.
 
 use std::time::Instant;
 
@@ -12,9 +10,8 @@ use bytes::Bytes;
 
 use super::control::Control;
 use super::ledger::Ledger;
-use super::ppid::{self, PREFIX};
 use super::wire::{
-    COMMON_HEADER, Chunk, Chunks, Data, Header, Sack, Writer, kind, parameter, u16_at,
+    CHUNK_HEADER, COMMON_HEADER, Chunk, Header, Sack, Writer, kind, parameter, u16_at, u32_at,
 };
 
 /// A chunk of this many bytes does not fit a packet and cannot be shortened.
@@ -42,7 +39,7 @@ pub(super) struct Egress<'a> {
 }
 
 impl Egress<'_> {
-    /// Hands `packet` to `send`, as several packets if it is too large. DATA goes to the control.
+    /// Hands `packet` to `send`, as several packets if it is too large.
     pub(super) fn emit(
         &mut self,
         packet: Bytes,
@@ -50,25 +47,17 @@ impl Egress<'_> {
     ) -> Result<(), Oversize> {
         let Some((header, chunks)) = Header::parse(&packet) else { return Ok(()) };
         let room = self.max.saturating_sub(COMMON_HEADER);
-        let mut is_data = false;
         let mut is_due = true;
         let mut differs = packet.len() > self.max;
         for chunk in chunks.flatten() {
             if chunk.padded_len() > room && chunk.kind != kind::SACK {
                 return Err(Oversize(chunk.padded_len()));
             }
-            is_data |= chunk.kind == kind::DATA;
             match self.record(&chunk) {
                 Fate::Send => {}
                 Fate::Rewrite => differs = true,
                 Fate::Wait => is_due = false,
             }
-        }
-        if is_data {
-            // sctp-proto puts nothing else into a packet with DATA.
-            let whole = if differs { rewrite(header, packet.len(), chunks) } else { packet };
-            self.control.take(self.now, whole);
-            return Ok(());
         }
         if !is_due {
             self.keep(&packet);
@@ -83,9 +72,10 @@ impl Egress<'_> {
             if !writer.is_empty() && writer.len() + chunk.padded_len() > self.max {
                 send(&std::mem::replace(&mut writer, Writer::new(header, self.max)).finish());
             }
-            match Sack::parse(chunk.value).filter(|_| chunk.kind == kind::SACK) {
-                Some(sack) => self.write_sack(&mut writer, &packet, &chunk, &sack),
-                None => writer.copy(&chunk),
+            match (chunk.kind, Sack::parse(chunk.value)) {
+                (kind::SACK, Some(sack)) => self.write_sack(&mut writer, &packet, &chunk, &sack),
+                (kind::RECONFIG, _) => self.write_reset(&mut writer, &chunk),
+                _ => writer.copy(&chunk),
             }
         }
         if !writer.is_empty() {
@@ -97,10 +87,6 @@ impl Egress<'_> {
     /// Records an outgoing chunk in the ledger.
     fn record(&mut self, chunk: &Chunk<'_>) -> Fate {
         match chunk.kind {
-            kind::DATA => {
-                let is_carrier = Data::parse(chunk).is_some_and(|it| it.ppid == ppid::CARRIER);
-                return if is_carrier { Fate::Rewrite } else { Fate::Send };
-            }
             kind::SACK => return self.record_sack(chunk),
             kind::RECONFIG => return self.record_reset_requests(chunk),
             // sctp-proto repeats it until everything that was sent has arrived.
@@ -129,19 +115,46 @@ impl Egress<'_> {
     /// A request to reset streams waits until the peer has acknowledged what was sent on them: usrsctp would
     /// give it to the next user of the stream (RFC 6525 §5.1.2).
     fn record_reset_requests(&mut self, chunk: &Chunk<'_>) -> Fate {
-        let mut fate = Fate::Send;
-        for (kind, request) in chunk.parameters(0).flatten() {
-            if kind == parameter::OUTGOING_RESET {
-                for id in request.get(12..).unwrap_or_default().chunks_exact(2) {
-                    let Some(id) = u16_at(id, 0) else { continue };
-                    self.ledger.waiting_resets.remove(&id);
-                    if self.control.holds(id) {
-                        fate = Fate::Wait;
-                    }
-                }
-            }
+        let requests = || {
+            let parameters = chunk.parameters(0).flatten();
+            parameters.filter(|(kind, _)| *kind == parameter::OUTGOING_RESET).map(|(_, it)| it)
+        };
+        let streams = || {
+            let ids = requests().flat_map(|it| it.get(12..).unwrap_or_default().chunks_exact(2));
+            ids.filter_map(|id| u16_at(id, 0))
+        };
+        let Some(request) = requests().next() else { return Fate::Send };
+        streams().for_each(|id| {
+            self.ledger.waiting_resets.remove(&id);
+        });
+        if streams().any(|id| self.control.holds(id)) {
+            return Fate::Wait;
         }
-        fate
+        let sequence = u32_at(request, 0).unwrap_or(0);
+        if self.ledger.last_reset.is_none_or(|(last, _)| last != sequence) {
+            self.ledger.last_reset = Some((sequence, self.control.highest_sent()));
+            streams().for_each(|id| self.control.restart(id));
+        }
+        Fate::Rewrite
+    }
+
+    /// Writes a request to reset streams with the last TSN that was sent before it.
+    fn write_reset(&self, writer: &mut Writer, chunk: &Chunk<'_>) {
+        let mut value = chunk.value.to_vec();
+        let mut at = 0;
+        for (kind, request) in chunk.parameters(0).flatten() {
+            let tsn = self
+                .ledger
+                .last_reset
+                .filter(|(sequence, _)| Some(*sequence) == u32_at(request, 0));
+            if let Some((_, tsn)) = tsn.filter(|_| kind == parameter::OUTGOING_RESET)
+                && let Some(field) = value.get_mut(at + CHUNK_HEADER + 8..at + CHUNK_HEADER + 12)
+            {
+                field.copy_from_slice(&tsn.to_be_bytes());
+            }
+            at += (CHUNK_HEADER + request.len()).next_multiple_of(4);
+        }
+        writer.chunk(chunk.kind, chunk.flags, &[&value]);
     }
 
     /// Keeps a packet for later. There is one reset request at a time (RFC 6525 §5.1.1).
@@ -190,42 +203,24 @@ enum Fate {
     Wait,
 }
 
-/// A packet of DATA chunks with their own PPIDs.
-fn rewrite(header: Header, len: usize, chunks: Chunks<'_>) -> Bytes {
-    let mut writer = Writer::new(header, len);
-    chunks.flatten().for_each(|chunk| write_data(&mut writer, &chunk));
-    writer.finish()
-}
-
-fn write_data(writer: &mut Writer, chunk: &Chunk<'_>) {
-    let (head, rest) = chunk.value.split_at(chunk.value.len().min(12 - PREFIX));
-    match Data::parse(chunk) {
-        // The fragment begins with its PPID, which replaces the carrier's.
-        Some(data) if data.ppid == ppid::CARRIER && data.payload.len() > PREFIX => {
-            writer.chunk(chunk.kind, chunk.flags, &[head, &rest[PREFIX..]]);
-        }
-        _ => writer.copy(chunk),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::super::config::CongestionControl;
+    use super::super::control::Outgoing;
     use super::super::testing::start;
-    use super::super::wire::{checksum_matches, u32_at};
+    use super::super::wire::checksum_matches;
     use super::*;
 
     const WINDOW: Window = Window { size: 1 << 20, announced: 100_000 };
     const HEADER: Header = Header { source_port: 5000, destination_port: 5000, tag: 9 };
 
-    /// What leaves, DATA included.
+    /// What leaves.
     fn emitted(packet: &Bytes, max: usize) -> Result<Vec<Vec<u8>>, Oversize> {
         let mut packets = Vec::new();
         let (mut now, mut ledger) = (start(), Ledger::default());
-        let first = tsns(packet).first().copied().unwrap_or(0);
-        let mut control = Control::new(CongestionControl::Cubic, max, max - 28, first, 1 << 20);
+        let mut control = Control::new(CongestionControl::Cubic, max, 1, 1 << 20);
         // The sender has measured a short round trip, so packets do not change on their way out.
         control.on_round_trip(now, Duration::ZERO);
         // What is reported as missing is so for a while.
@@ -236,7 +231,6 @@ mod tests {
                 .emit(packet.clone(), |packet| packets.push(packet.to_vec()))?;
             now += Duration::from_secs(1);
         }
-        control.transmit(now, HEADER, false, &mut |packet| packets.push(packet.to_vec()));
         for packet in &packets {
             assert!(packet.len() <= max);
             assert!(checksum_matches(packet));
@@ -244,20 +238,10 @@ mod tests {
         Ok(packets)
     }
 
-    fn data(writer: &mut Writer, tsn: u32, ppid: u32, payload: &[u8]) {
-        let (tsn, ppid) = (tsn.to_be_bytes(), ppid.to_be_bytes());
-        writer.chunk(kind::DATA, 3, &[&tsn, &[0, 1, 0, 0], &ppid, payload]);
-    }
-
-    fn tsns(packet: &[u8]) -> Vec<u32> {
-        let (_, chunks) = Header::parse(packet).expect("a header");
-        chunks.flatten().filter_map(|chunk| Data::parse(&chunk)).map(|data| data.tsn).collect()
-    }
-
     #[test]
     fn a_packet_that_fits_passes_untouched() {
         let mut writer = Writer::new(HEADER, 0);
-        data(&mut writer, 1, 51, b"hello");
+        writer.chunk(kind::COOKIE_ACK, 0, &[]);
         let packet = writer.finish();
         assert_eq!(emitted(&packet, packet.len()), Ok(vec![packet.to_vec()]));
     }
@@ -265,14 +249,15 @@ mod tests {
     #[test]
     fn a_packet_that_does_not_fit_is_divided_between_chunks() {
         let mut writer = Writer::new(HEADER, 0);
-        for tsn in 0..30 {
-            data(&mut writer, tsn, 51, b"x");
+        for n in 0..30 {
+            writer.chunk(kind::HEARTBEAT, 0, &[&[0, 1, 0, 17], &[n; 13]]);
         }
-        let packet = writer.finish();
-        let packets = emitted(&packet, 300).expect("chunks are small");
+        let packets = emitted(&writer.finish(), 300).expect("chunks are small");
         assert!(packets.len() >= 2);
-        let all: Vec<u32> = packets.iter().flat_map(|packet| tsns(packet)).collect();
-        assert_eq!(all, (0..30).collect::<Vec<_>>());
+        let chunks = packets.iter().flat_map(|packet| {
+            Header::parse(packet).expect("a header").1.flatten().map(|chunk| chunk.value[4])
+        });
+        assert!(chunks.eq(0..30));
     }
 
     #[test]
@@ -316,15 +301,37 @@ mod tests {
         }
     }
 
+    /// A request to reset stream 7, and the TSN that it names once it leaves.
     #[test]
-    fn a_carried_ppid_returns_to_its_place() {
+    fn a_reset_names_the_last_tsn_that_was_sent_before_it_and_keeps_it() {
+        let (now, mut ledger, mut packets) = (start(), Ledger::default(), Vec::new());
+        let mut control = Control::new(CongestionControl::Cubic, 1200, 100, 1 << 20);
         let mut writer = Writer::new(HEADER, 0);
-        data(&mut writer, 5, ppid::CARRIER, b"\x12\x34\x56\x78payload");
-        let packets = emitted(&writer.finish(), 300).expect("it fits");
-        let [packet] = &packets[..] else { panic!("one packet") };
-        let (_, mut chunks) = Header::parse(packet).expect("a header");
-        let chunk = chunks.next().expect("a chunk").expect("its length");
-        let data = Data::parse(&chunk).expect("DATA");
-        assert_eq!((data.tsn, data.ppid, data.payload), (5, 0x1234_5678, &b"payload"[..]));
+        let request = [[0, 0, 0, 9], [0, 0, 0, 1], [0, 0, 0, 99]].concat();
+        writer.chunk(kind::RECONFIG, 0, &[&[0, 13, 0, 18], &request, &[0, 7]]);
+        let packet = writer.finish();
+        let mut emit = |control: &mut Control| {
+            let ledger = &mut ledger;
+            Egress { now, ledger, control, window: WINDOW, max: 1200 }
+                .emit(packet.clone(), |packet| packets.push(u32_at(packet, 12 + 4 + 12)))
+                .expect("it fits");
+        };
+        let message = |stream| Outgoing {
+            stream,
+            ppid: 51,
+            payload: Bytes::from_static(b"x"),
+            ordered: true,
+            limit: None,
+        };
+        for stream in [1, 2] {
+            control.write(message(stream));
+        }
+        control.transmit(now, HEADER, false, &mut |_| {});
+        emit(&mut control);
+        control.write(message(3));
+        control.transmit(now, HEADER, false, &mut |_| {});
+        emit(&mut control);
+        assert_eq!(control.highest_sent(), 102);
+        assert_eq!(packets, [Some(101); 2]);
     }
 }

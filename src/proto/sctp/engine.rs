@@ -13,14 +13,15 @@ mod settings;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use rustc_hash::FxHashSet;
 use sctp_proto::{
     AssociationEvent, AssociationHandle, DatagramEvent, Endpoint, Event, Payload,
-    PayloadProtocolIdentifier, ReliabilityType, StreamEvent,
+    PayloadProtocolIdentifier, StreamEvent,
 };
 
 use super::config::SctpConfig;
-use super::control::{Admittance, Control, SendLimit, Written, WrittenTotal};
+use super::control::{Admittance, Control, Outgoing, SendLimit};
 use super::counters::{PacketDrop, SctpCounters, TransmissionStats};
 use super::egress::{Egress, Oversize, Window};
 use super::guard::{Admission, DISCARD_STREAM, Guard, Screening, StreamEffects};
@@ -28,7 +29,7 @@ use super::handshake::Agreement;
 use super::ledger::Ledger;
 use super::ppid;
 use super::queue::ScheduledMessage;
-use super::wire::{self, Header, Writer, kind};
+use super::wire::{self, Header};
 use crate::proto::dcep;
 use crate::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
 
@@ -44,9 +45,6 @@ const MAX_WAITING_RESETS: usize = 256;
 /// sctp-proto keeps the whole packet as long as it holds one chunk of it, so a larger packet is
 /// split. No path of the Internet carries more; TCP, loopback and jumbo frames do.
 const MAX_KEPT_PACKET: usize = 1500;
-
-/// The payload bytes that sctp-proto gives out at a time: it sorts what it holds in flight with each chunk.
-const PORTION: u32 = 32 * 1024;
 
 /// What became of an inbound packet.
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation per packet")]
@@ -107,12 +105,9 @@ pub(super) struct Engine {
     guard: Guard,
     ledger: Ledger,
     control: Control,
-    /// Whether sctp-proto gives out no more than one chunk at a time.
-    is_shut: bool,
-    /// The memory of the packets of [`Self::release`].
-    releases: BytesMut,
+    /// The streams on which sctp-proto lets us send.
+    writable: FxHashSet<StreamId>,
     max_packet: usize,
-    max_fragment: usize,
     max_receive_message_size: usize,
     window: u32,
     /// The largest window to announce, and until when.
@@ -125,14 +120,13 @@ impl Engine {
     /// Makes an established association of what both sides have announced. `None` if sctp-proto refuses it.
     pub(super) fn new(now: Instant, config: &SctpConfig, agreement: Agreement) -> Option<Self> {
         let Agreement { local, cookie, peer, round_trip } = agreement;
-        let mut endpoint = settings::endpoint(config);
+        let mut endpoint = settings::endpoint();
         let client = settings::client(config, local, &peer);
         let (handle, association) = endpoint.connect(client, UNUSED_ADDRESS).ok()?;
         let window = config.receive_window();
         let mut control = Control::new(
             config.congestion_control,
             config.max_packet_size,
-            settings::max_fragment(config.max_packet_size),
             local.tsn,
             peer.init.window,
         );
@@ -146,10 +140,8 @@ impl Engine {
             guard: Guard::new(config.max_packet_size, window as usize, config.data_channels),
             ledger: Ledger::new(local, cookie, &peer),
             control,
-            is_shut: false,
-            releases: BytesMut::new(),
+            writable: FxHashSet::default(),
             max_packet: config.max_packet_size,
-            max_fragment: settings::max_fragment(config.max_packet_size),
             max_receive_message_size: config.max_receive_message_size as usize,
             window,
             window_limit: None,
@@ -297,6 +289,7 @@ impl Engine {
             StreamEvent::Finished { id } => {
                 self.ledger.unfinished_resets += 1;
                 self.ledger.unread.remove(&id);
+                self.writable.remove(&id);
                 Some(EngineEvent::PeerReset(id))
             }
             StreamEvent::ResetComplete { id } => {
@@ -313,33 +306,16 @@ impl Engine {
     }
 
     /// Hands the packets that are due to `send`. Call this once per turn, and again only after a write. `more`:
-    /// messages wait in the queues.
+    /// messages wait in the queues. DATA comes from the control, everything else from sctp-proto.
     pub(super) fn drain(
         &mut self,
         now: Instant,
         more: bool,
         mut send: impl FnMut(&[u8]),
     ) -> Result<(), Oversize> {
-        let header = self.header();
-        loop {
-            let last = self.control.last_taken();
-            if self.is_shut && self.control.waiting() < PORTION as usize {
-                self.release(now, last);
-            }
-            self.gather(now, &mut send)?;
-            let taken = self.control.last_taken();
-            if taken != last {
-                self.release(now, taken);
-            }
-            let rest = self.control.unwritten() > 0;
-            if let Some(header) = header {
-                self.control.transmit(now, header, more || rest, &mut send);
-            }
-            let resets = !self.ledger.waiting_resets.is_empty();
-            let wants_more = resets || (rest && self.control.waiting() < PORTION as usize);
-            if taken == last || !wants_more {
-                break;
-            }
+        self.gather(now, &mut send)?;
+        if let Some(header) = self.header() {
+            self.control.transmit(now, header, more, &mut send);
         }
         self.note_tsns();
         if self.control.holes_due(now)
@@ -372,28 +348,6 @@ impl Engine {
             control: &mut self.control,
             window,
             max: self.max_packet,
-        }
-    }
-
-    /// Acknowledges to sctp-proto what the control has taken over, up to `tsn`. So sctp-proto has nothing in
-    /// flight: it neither retransmits nor scans, and its window stays open. It is shut while enough waits in the
-    /// control, because a chunk there is a copy, and the messages that wait in sctp-proto are not.
-    fn release(&mut self, now: Instant, tsn: u32) {
-        let Some(local) = &self.ledger.local else { return };
-        let Header { source_port, destination_port, .. } = local.header;
-        let header = Header {
-            source_port: destination_port,
-            destination_port: source_port,
-            tag: local.announced.tag,
-        };
-        let mut writer = Writer::within(&mut self.releases, header, wire::COMMON_HEADER + 16);
-        self.is_shut = self.control.waiting() >= PORTION as usize;
-        let window = if self.is_shut { 0 } else { PORTION };
-        let (tsn, window) = (tsn.to_be_bytes(), window.to_be_bytes());
-        writer.chunk(kind::SACK, 0, &[&tsn, &window, &[0; 4]]);
-        let release = writer.finish_within(&mut self.releases);
-        if let Some(event) = self.verify(now, release) {
-            self.association.handle_event(event);
         }
     }
 
@@ -446,36 +400,39 @@ impl Engine {
         }
     }
 
-    /// Gives a message to sctp-proto. Returns false if the stream cannot take it.
+    /// Takes a message that leaves its queue. Returns false if its stream cannot take it.
     pub(super) fn write(&mut self, now: Instant, scheduled: ScheduledMessage) -> bool {
-        self.try_write(now, scheduled).is_some()
-    }
-
-    fn try_write(&mut self, now: Instant, scheduled: ScheduledMessage) -> Option<()> {
-        let ScheduledMessage { stream: id, message, reliability, deadline } = scheduled;
-        // DCEP is always ordered and reliable (RFC 8832 §6), and sctp-proto sends it so.
+        let ScheduledMessage { stream, message, reliability, deadline } = scheduled;
+        if !self.is_writable(stream) {
+            return false;
+        }
+        // DCEP is always ordered and reliable (RFC 8832 §6).
         let is_dcep = message.ppid == Ppid::DCEP;
         let reliability = if is_dcep { Reliability::RELIABLE } else { reliability };
-        self.register(id);
-        let mut stream = self.association.stream(id).ok()?;
         let agreed = self.ledger.peer.as_ref().is_some_and(|peer| peer.forward_tsn);
         let limit = reliability.limit.filter(|_| agreed).map(|limit| match limit {
             Limit::Retransmits(count) => SendLimit::Retransmits(count),
             // The lifetime of a message began when it was queued.
             Limit::LifetimeMs(_) => SendLimit::Deadline(deadline.unwrap_or(now)),
         });
-        let len = message.payload.len();
-        let payload = if ppid::is_known(message.ppid.0) {
-            message.payload
-        } else {
-            ppid::wrap(message.ppid, &message.payload, self.max_fragment)
-        };
-        // What is given up when is for the control to decide.
-        stream.set_reliability_params(!reliability.ordered, ReliabilityType::Reliable, 0).ok()?;
-        stream.set_default_payload_type(message.ppid.0.into()).ok()?;
-        stream.write_chunks(&mut [payload]).ok()?;
-        self.control.on_written(Written { len, ordered: reliability.ordered, limit });
-        Some(())
+        let Message { ppid: Ppid(ppid), payload } = message;
+        let ordered = reliability.ordered;
+        self.control.write(Outgoing { stream, ppid, payload, ordered, limit });
+        true
+    }
+
+    /// Whether a message may be sent on `stream`: our side is not being reset. sctp-proto sends none, but it
+    /// resets streams, and has to know them for that.
+    fn is_writable(&mut self, stream: StreamId) -> bool {
+        if self.writable.contains(&stream) {
+            return true;
+        }
+        self.register(stream);
+        let is_writable = self.association.stream(stream).is_ok_and(|it| it.is_writable());
+        if is_writable {
+            self.writable.insert(stream);
+        }
+        is_writable
     }
 
     /// Whether a message of `len` payload bytes may be written.
@@ -489,23 +446,23 @@ impl Engine {
     }
 
     /// See [`Control::written`].
-    pub(super) fn written(&self) -> WrittenTotal {
+    pub(super) fn written(&self) -> u64 {
         self.control.written()
     }
 
     /// See [`Control::has_cut`].
-    pub(super) fn has_cut(&self, written: &WrittenTotal) -> bool {
+    pub(super) fn has_cut(&self, written: u64) -> bool {
         self.control.has_cut(written)
     }
 
     /// Whether the peer has acknowledged all that was written.
     pub(super) fn all_acknowledged(&self) -> bool {
-        self.control.is_empty() && self.control.unwritten() == 0
+        self.control.is_empty()
     }
 
     /// The last TSN that was given out.
-    pub(super) fn last_taken(&self) -> u32 {
-        self.control.last_taken()
+    pub(super) fn last_cut(&self) -> u32 {
+        self.control.last_cut()
     }
 
     /// The TSN that the peer has acknowledged cumulatively.
@@ -551,7 +508,7 @@ impl Engine {
         self.ledger.waiting_resets.len() < MAX_WAITING_RESETS
     }
 
-    /// Resets our side of `stream` once the peer has acknowledged what sctp-proto holds of it.
+    /// Resets our side of `stream` once the peer has acknowledged what was written to it.
     pub(super) fn reset(&mut self, stream: StreamId) {
         self.register(stream);
         if let Ok(mut state) = self.association.stream(stream)
@@ -559,6 +516,7 @@ impl Engine {
         {
             self.ledger.waiting_resets.insert(stream);
             self.ledger.unread.insert(stream);
+            self.writable.remove(&stream);
         }
     }
 

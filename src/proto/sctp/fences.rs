@@ -10,7 +10,6 @@
 
 use std::collections::VecDeque;
 
-use super::control::WrittenTotal;
 use super::engine::Engine;
 use super::event::SctpEvent;
 use super::queue::SendQueues;
@@ -29,7 +28,8 @@ struct Name {
 pub(super) struct Fences {
     /// Each with how many messages will have left the queue of its stream.
     queued: Vec<(Name, u64)>,
-    written: VecDeque<(Name, WrittenTotal)>,
+    /// Each with how many messages had been written.
+    written: VecDeque<(Name, u64)>,
     sent: VecDeque<(Name, u32)>,
 }
 
@@ -59,10 +59,10 @@ impl Fences {
             waits
         });
         while let Some((name, written)) = self.written.front() {
-            if engine.is_some_and(|it| !it.has_cut(written)) {
+            if engine.is_some_and(|it| !it.has_cut(*written)) {
                 break;
             }
-            self.sent.push_back((*name, engine.map_or(0, Engine::last_taken)));
+            self.sent.push_back((*name, engine.map_or(0, Engine::last_cut)));
             self.written.pop_front();
         }
         while let Some(&(Name { stream, fence }, tsn)) = self.sent.front() {

@@ -97,8 +97,6 @@ struct Inspection<'a> {
     /// How many HEARTBEATs and RE-CONFIGs came so far. sctp-proto answers each with a packet, so few pass.
     heartbeats: u8,
     reconfigs: u8,
-    /// Whether nothing but a SACK passes.
-    only_sack: bool,
 }
 
 /// The guard of one association.
@@ -154,11 +152,12 @@ impl Guard {
             Err(reason) => return Screening::Drop(reason),
         };
         if !inspection.rewriter.differs() {
-            if !inspection.only_sack || self.pending.sack.is_empty() {
+            if !inspection.rewriter.is_empty() {
                 return Screening::Pass;
             }
-            let is_ours = ledger.own_tag() == Some(header.tag) && checksum_matches(packet);
-            return if is_ours { Screening::Sack } else { Screening::Drop(PacketDrop::Foreign) };
+            if ledger.own_tag() != Some(header.tag) || !checksum_matches(packet) {
+                return Screening::Drop(PacketDrop::Foreign);
+            }
         }
         // An ABORT of a peer that knows no association has the tag that we sent it, and the T bit
         // (RFC 9260 §8.5.1 B).
@@ -174,6 +173,7 @@ impl Guard {
         self.stripped += inspection.stripped;
         match inspection.rewriter.finish() {
             Some(packet) => Screening::Rewritten(packet),
+            None if !self.pending.sack.is_empty() => Screening::Sack,
             None if inspection.heartbeat_acked => Screening::HeartbeatAcked,
             None => Screening::Drop(PacketDrop::Unexpected),
         }
@@ -194,14 +194,12 @@ impl Guard {
             heartbeat_acked: false,
             heartbeats: 0,
             reconfigs: 0,
-            only_sack: true,
         };
         for (index, chunk) in chunks.enumerate() {
             let chunk = chunk.map_err(|_| PacketDrop::Malformed)?;
             if chunk.kind == kind::COOKIE_ECHO && index > 0 {
                 return Err(PacketDrop::Unexpected);
             }
-            inspection.only_sack &= chunk.kind == kind::SACK;
             let fate = self.fate(ledger, &mut inspection, &chunk, chunks)?;
             self.apply(ledger, &mut inspection, &chunk, fate)?;
             if fate == Fate::StripRest {
@@ -247,8 +245,9 @@ impl Guard {
             }
             kind::SACK if self.pending.sack.is_empty() => {
                 let fate = sack::fate(ledger, chunk)?;
-                if let Fate::Trim(len) = fate {
-                    self.pending.sack.extend_from_slice(chunk.value.get(..len).unwrap_or_default());
+                if fate == Fate::Consume {
+                    self.pending.load.add(chunk.kind, chunk.value.len());
+                    self.pending.sack.extend_from_slice(chunk.value);
                 }
                 fate
             }
@@ -330,10 +329,7 @@ impl Guard {
                 inspection.stripped += 1;
                 return Ok(());
             }
-            Fate::Consume => {
-                rewriter.differ()?;
-                return Ok(());
-            }
+            Fate::Consume => return rewriter.skip(),
         }
         self.pending.load.add(chunk.kind, passed_len);
         Ok(())

@@ -98,6 +98,8 @@ pub(super) struct Ledger {
     pub(super) duplicates: Vec<u32>,
     /// Whether sctp-proto knows the stream of placeholders.
     pub(super) discards: bool,
+    /// The sequence number of our last request to reset streams, and the TSN that it names (RFC 6525 §4.1).
+    pub(super) last_reset: Option<(u32, u32)>,
     /// A request to reset streams of which the peer has not acknowledged everything.
     pub(super) early_reset: Option<Bytes>,
     /// Our last SACK, if it was sent without gap blocks that are to follow.

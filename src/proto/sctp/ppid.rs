@@ -1,15 +1,12 @@
-//! Carries any PPID through sctp-proto, which knows five of them.
+//! Carries any PPID through the receiving side of sctp-proto, which knows five of them.
 //!
 //! The others become one value of its enumeration, 58 on the wire. So a message with another PPID
-//! passes through sctp-proto as 58, the carrier, with the real PPID in front of the payload:
-//!
-//! - outgoing, in front of every fragment, because any may be retransmitted alone; `egress` removes
-//!   it and writes it into the PPID field;
-//! - incoming, in front of the first fragment, where `guard` puts it; [`unwrap`] removes it.
+//! passes through sctp-proto as 58, the carrier, with the real PPID in front of its first fragment,
+//! where `guard` puts it; [`unwrap`] removes it.
 //!
 //! Messages of data channels have a PPID that sctp-proto knows, and pass unchanged.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::proto::message::Ppid;
 
@@ -24,18 +21,6 @@ pub(super) fn is_known(ppid: u32) -> bool {
     matches!(ppid, 50 | 51 | 53 | 56 | 57)
 }
 
-/// Puts `ppid` in front of every fragment of `payload`; fragments have `fragment` bytes.
-pub(super) fn wrap(ppid: Ppid, payload: &[u8], fragment: usize) -> Bytes {
-    let piece = fragment.saturating_sub(PREFIX).max(1);
-    let pieces = payload.chunks(piece);
-    let mut wrapped = BytesMut::with_capacity(payload.len() + PREFIX * pieces.len());
-    for piece in pieces {
-        wrapped.put_u32(ppid.0);
-        wrapped.extend_from_slice(piece);
-    }
-    wrapped.freeze()
-}
-
 /// Splits the PPID from an incoming message. `None` if there is no room for it, which happens if a
 /// peer mixes PPIDs within one message.
 pub(super) fn unwrap(mut payload: Bytes) -> Option<(Ppid, Bytes)> {
@@ -47,12 +32,6 @@ pub(super) fn unwrap(mut payload: Bytes) -> Option<(Ppid, Bytes)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_fragment_begins_with_the_ppid() {
-        let wrapped = wrap(Ppid(0x01020304), b"abcdefghij", 8);
-        assert_eq!(&wrapped[..], b"\x01\x02\x03\x04abcd\x01\x02\x03\x04efgh\x01\x02\x03\x04ij");
-    }
 
     #[test]
     fn a_message_too_short_for_a_ppid_and_a_payload_is_none() {

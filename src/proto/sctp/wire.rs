@@ -6,6 +6,8 @@ use crc32c::{crc32c, crc32c_append};
 
 pub(super) const COMMON_HEADER: usize = 12;
 pub(super) const CHUNK_HEADER: usize = 4;
+/// What a DATA chunk has before its payload.
+pub(super) const DATA_HEADER: usize = 16;
 
 /// Chunk types (RFC 9260 §3.2, RFC 3758 §3.2, RFC 6525 §3.1).
 pub(super) mod kind {
@@ -27,6 +29,15 @@ pub(super) mod kind {
 }
 
 /// Parameter types (RFC 9260 §3.3.2, RFC 6525 §4, RFC 5061 §4.2.7, RFC 3758 §3.1).
+/// Flags of DATA (RFC 9260 §3.3.1).
+pub(super) mod flag {
+    pub(in super::super) const END: u8 = 1;
+    pub(in super::super) const BEGIN: u8 = 2;
+    pub(in super::super) const UNORDERED: u8 = 4;
+    /// The peer should acknowledge the chunk at once (RFC 7053).
+    pub(in super::super) const IMMEDIATE: u8 = 8;
+}
+
 pub(super) mod parameter {
     pub(in super::super) const HEARTBEAT_INFO: u16 = 1;
     pub(in super::super) const STATE_COOKIE: u16 = 7;
@@ -117,11 +128,6 @@ impl<'a> Iterator for Chunks<'a> {
 }
 
 impl<'a> Chunks<'a> {
-    /// The chunks in `bytes`, which begin with one.
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
-    }
-
     fn take_chunk(&mut self) -> Option<Chunk<'a>> {
         let (&[kind, flags, l0, l1], _) = self.rest.split_first_chunk::<CHUNK_HEADER>()?;
         let length = usize::from(u16::from_be_bytes([l0, l1]));
@@ -183,9 +189,6 @@ pub(super) struct Data<'a> {
     pub(super) payload: &'a [u8],
     /// Whether the chunk starts a message.
     pub(super) begins: bool,
-    /// Whether the chunk ends a message.
-    pub(super) ends: bool,
-    pub(super) unordered: bool,
 }
 
 impl<'a> Data<'a> {
@@ -197,9 +200,7 @@ impl<'a> Data<'a> {
             stream: u16::from_be_bytes([s0, s1]),
             ppid: u32::from_be_bytes([p0, p1, p2, p3]),
             payload,
-            begins: chunk.flags & 0x02 != 0,
-            ends: chunk.flags & 0x01 != 0,
-            unordered: chunk.flags & 0x04 != 0,
+            begins: chunk.flags & flag::BEGIN != 0,
         })
     }
 }
@@ -228,11 +229,6 @@ impl<'a> Sack<'a> {
             gaps,
             duplicates: rest.get(..duplicates)?,
         })
-    }
-
-    /// The length of the value.
-    pub(super) fn len(&self) -> usize {
-        12 + self.gaps.len() + self.duplicates.len()
     }
 
     /// The gap blocks: the offsets of the first and last TSN of each.
@@ -341,37 +337,23 @@ pub(super) fn is_canonical(packet: &[u8]) -> bool {
 }
 
 /// Writes a packet chunk by chunk.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Writer {
     packet: BytesMut,
 }
 
 impl Writer {
     pub(super) fn new(header: Header, capacity: usize) -> Self {
-        let mut packet = BytesMut::with_capacity(capacity.max(COMMON_HEADER));
-        packet.put_u16(header.source_port);
-        packet.put_u16(header.destination_port);
-        packet.put_u32(header.tag);
-        packet.put_u32(0);
-        Self { packet }
+        let mut writer = Self { packet: BytesMut::with_capacity(capacity.max(COMMON_HEADER)) };
+        writer.put(header);
+        writer
     }
 
-    /// A writer whose packet takes the memory of `buffer`, if nothing else uses it any more.
-    pub(super) fn within(buffer: &mut BytesMut, header: Header, capacity: usize) -> Self {
-        buffer.reserve(capacity.max(COMMON_HEADER));
-        buffer.put_u16(header.source_port);
-        buffer.put_u16(header.destination_port);
-        buffer.put_u32(header.tag);
-        buffer.put_u32(0);
-        Self { packet: std::mem::take(buffer) }
-    }
-
-    /// Like [`Self::finish`], and gives the memory back to `buffer`.
-    pub(super) fn finish_within(mut self, buffer: &mut BytesMut) -> Bytes {
-        self.seal();
-        let packet = self.packet.split().freeze();
-        *buffer = self.packet;
-        packet
+    fn put(&mut self, header: Header) {
+        self.packet.put_u16(header.source_port);
+        self.packet.put_u16(header.destination_port);
+        self.packet.put_u32(header.tag);
+        self.packet.put_u32(0);
     }
 
     /// A writer that has the beginning of a packet, with its header.
@@ -379,6 +361,13 @@ impl Writer {
         let mut packet = BytesMut::with_capacity(capacity.max(COMMON_HEADER));
         packet.extend_from_slice(beginning);
         Self { packet }
+    }
+
+    /// Begins a new packet in the same memory.
+    pub(super) fn restart(&mut self, header: Header, capacity: usize) {
+        self.packet.clear();
+        self.packet.reserve(capacity);
+        self.put(header);
     }
 
     /// Adds a chunk whose value is the concatenation of `parts`, and pads it.
@@ -417,9 +406,22 @@ impl Writer {
         self.packet.freeze()
     }
 
-    fn seal(&mut self) {
+    /// Like [`Self::finish`], for a packet that is kept: it has little more memory than it needs.
+    pub(super) fn finish_compact(mut self) -> Bytes {
+        const TOLERATED: usize = 256;
+        if self.packet.capacity() > self.packet.len() + TOLERATED {
+            return Bytes::copy_from_slice(self.seal());
+        }
+        self.finish()
+    }
+
+    /// Fills in the checksum, and shows the packet.
+    pub(super) fn seal(&mut self) -> &[u8] {
         let sum = checksum(&self.packet).to_le_bytes();
-        self.packet[8..COMMON_HEADER].copy_from_slice(&sum);
+        if let Some(field) = self.packet.get_mut(8..COMMON_HEADER) {
+            field.copy_from_slice(&sum);
+        }
+        &self.packet
     }
 }
 

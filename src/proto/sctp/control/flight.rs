@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::outgoing::Messages;
 use super::rtt::Rtt;
 use super::scoreboard::Totals;
 use crate::proto::message::charge;
@@ -59,16 +60,16 @@ impl Flight {
         len: usize,
         rtt: &Rtt,
         totals: &Totals,
-        unwritten: &Unwritten,
+        uncut: &Messages,
         chunks: usize,
         sendable: usize,
     ) -> Admittance {
         let bound = self.bound(rtt);
         let half = bound / 2;
-        let waiting = totals.waiting + unwritten.bytes;
+        let waiting = totals.waiting + uncut.bytes;
         let bytes = waiting + totals.flying + totals.lost;
-        let messages = totals.messages + unwritten.messages;
-        if chunks + unwritten.messages >= MAX_CHUNKS {
+        let messages = totals.messages + uncut.len();
+        if chunks + uncut.len() >= MAX_CHUNKS {
             return Admittance::Full;
         }
         if waiting > 0 && waiting + len > MAX_WAITING.max(sendable) {
@@ -77,7 +78,7 @@ impl Flight {
         if len > half {
             return if bytes <= half { Admittance::Now } else { Admittance::OnlySmaller };
         }
-        let large = totals.large + unwritten.large;
+        let large = totals.large + uncut.large;
         let counted = bytes.saturating_sub(large) + large.min(half);
         if messages == 0 || counted + 64 * messages + charge(len) <= bound {
             Admittance::Now
@@ -85,14 +86,6 @@ impl Flight {
             Admittance::Full
         }
     }
-}
-
-/// Messages that have left their queue and have no TSN yet.
-#[derive(Debug, Default)]
-pub(super) struct Unwritten {
-    pub(super) bytes: usize,
-    pub(super) large: usize,
-    pub(super) messages: usize,
 }
 
 fn by_round_trip(round_trip: Duration) -> usize {
@@ -125,14 +118,12 @@ mod tests {
     fn a_message_stays_large_or_small_when_the_bound_changes() {
         for (before, after) in [(10, 300), (300, 10)] {
             let mut bench = Bench::new(ms(before));
-            bench.announce(70_000, None);
+            bench.write(70_000, None);
             bench.control.rtt = Rtt::new(ms(5000));
             bench.control.on_round_trip(bench.now, ms(after));
-            bench.give(70_000 / 64, true, false);
-            (2..64).for_each(|_| bench.give(70_000 / 64, false, false));
-            bench.give(70_000 - 63 * (70_000 / 64), false, true);
-            let unwritten = &bench.control.unwritten;
-            assert_eq!((unwritten.bytes, unwritten.large, unwritten.messages), (0, 0, 0));
+            let messages = &mut bench.control.messages;
+            while messages.cut(1000).is_some() {}
+            assert_eq!((messages.bytes, messages.large, messages.len()), (0, 0, 0));
         }
     }
 }

@@ -63,11 +63,12 @@ fn write(point: u32, max: usize, board: &Scoreboard) -> (u32, Vec<u8>) {
         if named == point {
             break;
         }
-        if entry.is_ordered() {
-            if streams.len() >= room && !streams.contains_key(&entry.stream) {
+        let chunk = &entry.chunk;
+        if chunk.is_ordered() {
+            if streams.len() >= room && !streams.contains_key(&chunk.stream) {
                 break;
             }
-            streams.insert(entry.stream, entry.chunk.sequence());
+            streams.insert(chunk.stream, chunk.sequence);
         }
         named = named.wrapping_add(1);
     }

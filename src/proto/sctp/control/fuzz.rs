@@ -1,15 +1,13 @@
 //! The fuzz target of the control: its calls in any order, with SACKs of a peer that may say anything and times that jump.
 //!
-//! The target plays the engine before the control and the peer behind it. It panics if the control panics, loses count of
+//! The target plays the queues before the control and the peer behind it. It panics if the control panics, loses count of
 //! what is in flight, holds more than its bounds, asks to be called again at a time that is past, sends something that it
 //! was not given, or not any more, or does not come to an end once the peer is honest.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::super::wire::{
-    Chunk, Data, Header, Sack, Writer, before, checksum_matches, kind, u32_at,
-};
+use super::super::wire::{Chunk, Data, Header, Sack, before, checksum_matches, kind, u32_at};
 use super::*;
 use input::Input;
 
@@ -26,24 +24,29 @@ const LARGEST_FLIGHT: usize = 1 << 20;
 /// The most TSNs that a run uses.
 const MAX_CHUNKS: usize = 100_000;
 
-/// What the target knows of a chunk that it has given to the control.
+/// What the target knows of a chunk.
 #[derive(Debug, Clone, Copy)]
 struct Given {
     /// Of the chunk, without the I bit.
     flags: u8,
     stream: StreamId,
     len: usize,
+    byte: u8,
     limit: Option<SendLimit>,
     /// How often it has left.
     transmissions: u32,
 }
 
+/// A message that is not cut to its end.
 #[derive(Debug)]
-struct Message {
+struct Uncut {
+    /// What its bytes are.
+    byte: u8,
     rest: usize,
     begins: bool,
-    written: Written,
+    ordered: bool,
     stream: StreamId,
+    limit: Option<SendLimit>,
 }
 
 /// The DATA and the FORWARD-TSN of a packet, as distances from the first TSN.
@@ -53,14 +56,20 @@ struct Sent {
     forward: Option<u32>,
 }
 
+impl Uncut {
+    fn is_late(&self, now: Instant) -> bool {
+        matches!(self.limit, Some(SendLimit::Deadline(at)) if at <= now)
+    }
+}
+
 #[derive(Debug)]
 struct Scene {
     now: Instant,
     control: Control,
     first: u32,
     given: Vec<Given>,
-    ordered: VecDeque<Message>,
-    unordered: VecDeque<Message>,
+    uncut: VecDeque<Uncut>,
+    messages: u8,
     wire: VecDeque<Sent>,
     peer: Peer,
     /// The value of the last SACK of ours.
@@ -118,12 +127,11 @@ impl Scene {
         let window = [1 << 20, 0, 1500, u32::MAX][of(6)];
         Self {
             now,
-            // As the engine has it.
-            control: Control::new(kind, max_packet, (max_packet - 44) & !3, first, window),
+            control: Control::new(kind, max_packet, first, window),
             first,
             given: Vec::new(),
-            ordered: VecDeque::new(),
-            unordered: VecDeque::new(),
+            uncut: VecDeque::new(),
+            messages: 0,
             wire: VecDeque::new(),
             peer: Peer::default(),
             ours: vec![0; 12],
@@ -135,7 +143,7 @@ impl Scene {
         let what = input.byte();
         match what & 15 {
             0..=2 => self.write(what >> 4, input.byte(), input.byte()),
-            3 => (0..=what >> 4).for_each(|_| self.give()),
+            3 => self.control.restart(u16::from(what >> 4 & 3)),
             4 => self.turn(what & 16 != 0),
             5 => self.now += Duration::from_millis(input.byte().into()),
             6 => self.now += time(input),
@@ -188,48 +196,46 @@ impl Scene {
             if self.control.admits(len) != Admittance::Now {
                 break;
             }
-            let ordered = flags & 1 == 0;
-            self.control.on_written(Written { len, ordered, limit });
-            let written = Written { len, ordered, limit };
-            let message =
-                Message { rest: len, begins: true, written, stream: u16::from(flags >> 1 & 3) };
-            let queue = if ordered { &mut self.ordered } else { &mut self.unordered };
-            queue.push_back(message);
+            let (ordered, stream) = (flags & 1 == 0, u16::from(flags >> 1 & 3));
+            self.messages = self.messages.wrapping_add(1);
+            let byte = self.messages;
+            self.uncut.push_back(Uncut { byte, rest: len, begins: true, ordered, stream, limit });
+            let payload = vec![byte; len].into();
+            self.control.write(Outgoing { stream, ppid: 53, payload, ordered, limit });
         }
     }
 
-    /// Gives a packet of DATA to the control, as the engine does: a message that has begun is continued, then unordered
-    /// ones come first.
-    fn give(&mut self) {
-        let mut writer = Writer::new(HEADER, self.control.max_packet);
-        loop {
-            let goes_on = self.ordered.front().is_some_and(|it| !it.begins);
-            let queue = if goes_on || self.unordered.is_empty() {
-                &mut self.ordered
-            } else {
-                &mut self.unordered
-            };
-            let Some(message) = queue.front_mut() else { break };
-            let len = message.rest.min(self.control.segment);
-            if writer.len() + 16 + len.next_multiple_of(4) > self.control.max_packet {
-                break;
+    /// Notes the chunks that have been cut, which are the next ones of the messages in their order.
+    fn note_cut(&mut self) {
+        let from =
+            self.given.len() - self.number(self.control.cumulative().wrapping_add(1)) as usize;
+        for position in from..self.control.board.len() {
+            let entry = self.control.board.get(position).expect("a chunk");
+            while self.uncut.front().is_some_and(|it| it.begins && it.is_late(self.now)) {
+                self.uncut.pop_front();
             }
-            message.rest -= len;
-            let number = self.given.len() as u32;
-            let Message { rest, begins, written: Written { ordered, limit, .. }, stream } =
-                *message;
-            let flags = u8::from(rest == 0) | u8::from(begins) << 1 | u8::from(!ordered) << 2;
+            let message = self.uncut.front_mut().expect("a message that was written");
+            let (flags, stream, len) =
+                (entry.chunk.flags, entry.chunk.stream, entry.chunk.payload.len());
+            let is_cut_off = len == 0 && !message.begins && entry.abandoned;
+            if !is_cut_off {
+                assert_eq!(len, message.rest.min(self.control.segment));
+            }
+            message.rest = if is_cut_off { 0 } else { message.rest - len };
+            let Uncut { byte, rest, begins, ordered, limit, .. } = *message;
+            assert_eq!(
+                flags,
+                u8::from(rest == 0) | u8::from(begins) << 1 | u8::from(!ordered) << 2
+            );
+            assert_eq!(stream, message.stream);
             message.begins = false;
-            let tsn = self.first.wrapping_add(number).to_be_bytes();
-            let id = stream.to_be_bytes();
-            writer.chunk(kind::DATA, flags, &[&tsn, &id, &[0; 6], &vec![number as u8; len]]);
-            self.given.push(Given { flags, stream, len, limit, transmissions: 0 });
+            self.given.push(Given { flags, stream, len, byte, limit, transmissions: 0 });
             if rest == 0 {
-                queue.pop_front();
+                self.uncut.pop_front();
             }
         }
-        if !writer.is_empty() {
-            self.control.take(self.now, writer.finish());
+        while self.uncut.front().is_some_and(|it| it.begins && it.is_late(self.now)) {
+            self.uncut.pop_front();
         }
     }
 
@@ -240,6 +246,7 @@ impl Scene {
         }
         let mut packets = Vec::new();
         self.control.transmit(self.now, HEADER, more, &mut |packet| packets.push(packet.to_vec()));
+        self.note_cut();
         packets.iter().for_each(|packet| self.look_at(packet));
         if self.control.holes_due(self.now) {
             let ours = Sack::parse(&self.ours).expect("a SACK");
@@ -290,7 +297,7 @@ impl Scene {
         given.transmissions += 1;
         assert_eq!((chunk.flags & !8, data.stream), (given.flags, given.stream));
         assert_eq!(data.payload.len(), given.len);
-        assert!(data.payload.iter().all(|byte| *byte == number as u8));
+        assert!(data.payload.iter().all(|byte| *byte == given.byte));
         match given.limit {
             None => {}
             Some(SendLimit::Deadline(at)) => assert!(self.now < at, "it is sent too late"),
@@ -389,7 +396,7 @@ impl Scene {
         let control = &self.control;
         control.board.assert_sums();
         let totals = control.board.totals();
-        let held = control.unwritten() + totals.waiting + totals.flying + totals.lost;
+        let held = control.messages.bytes + totals.waiting + totals.flying + totals.lost;
         assert!(held <= LARGEST_FLIGHT + LARGEST + 65_536, "{held} bytes are held");
         let chunks = control.board.len();
         assert!(chunks <= flight::MAX_CHUNKS + 2 * LARGEST / control.segment, "{chunks} chunks");
@@ -397,11 +404,9 @@ impl Scene {
         let window = control.congestion.window();
         assert!((control.segment..=4 * LARGEST_FLIGHT).contains(&window), "a window of {window}");
         assert!(!before(control.highest_sent(), control.cumulative()));
-        assert!(!before(control.last_taken(), control.highest_sent()));
-        let pending = |queue: &VecDeque<Message>| queue.iter().map(|it| it.rest).sum::<usize>();
-        assert_eq!(control.unwritten(), pending(&self.ordered) + pending(&self.unordered));
-        assert!(control.unwritten.large <= control.unwritten.bytes);
-        assert_eq!(control.is_empty(), chunks == 0);
+        assert!(!before(control.last_cut(), control.highest_sent()));
+        assert!(control.messages.large <= control.messages.bytes);
+        assert_eq!(control.is_empty(), chunks == 0 && control.messages.is_empty());
         let stats = control.stats();
         assert_eq!(stats.bytes_in_flight, totals.flying);
         assert!(stats.retransmission_timeout <= timer::CEILING);
@@ -411,7 +416,6 @@ impl Scene {
     fn finish(&mut self) {
         let mut rounds = 0;
         while !(self.control.is_empty() && self.control.all_sent()) {
-            self.give();
             self.turn(false);
             while !self.wire.is_empty() {
                 self.carry(15, 0);

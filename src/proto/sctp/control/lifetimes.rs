@@ -11,25 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::super::counters::MessageTally;
 use super::super::wire::before;
-use super::scoreboard::{Piece, Progress, Scoreboard};
-
-/// How long a message is worth sending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum SendLimit {
-    /// No chunk of it is sent from this time on.
-    Deadline(Instant),
-    /// Each chunk is sent again at most so often.
-    Retransmits(u16),
-}
-
-/// A message on its way from the queue to its TSNs.
-#[derive(Debug)]
-pub(in super::super) struct Written {
-    /// The payload in bytes.
-    pub(in super::super) len: usize,
-    pub(in super::super) ordered: bool,
-    pub(in super::super) limit: Option<SendLimit>,
-}
+use super::outgoing::{Cut, SendLimit};
+use super::scoreboard::{Progress, Scoreboard};
 
 /// A message with a limit, some of whose chunks have a TSN. Its TSNs are consecutive.
 #[derive(Debug)]
@@ -54,24 +37,9 @@ impl Limited {
     }
 }
 
-/// What [`Lifetimes::on_chunk`] says about a chunk.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Origin {
-    /// Whether its message counted as a large one when it was written.
-    pub(super) is_large: bool,
-    /// Its message was given up before the chunk had a TSN.
-    pub(super) given_up: bool,
-}
-
 /// The messages of one association.
 #[derive(Debug, Default)]
 pub(super) struct Lifetimes {
-    /// Lengths and limits of messages without a TSN, reliable ones included, and whether they are large. Ordered and unordered
-    /// ones may pass each other on the way to their TSNs.
-    ordered: VecDeque<(u32, bool, Option<SendLimit>)>,
-    unordered: VecDeque<(u32, bool, Option<SendLimit>)>,
-    /// Whether the message that the next chunk continues is large.
-    is_current_large: bool,
     /// In the order of their TSNs.
     limited: VecDeque<Limited>,
     /// No deadline of a message that may be given up for it is earlier.
@@ -81,42 +49,35 @@ pub(super) struct Lifetimes {
 }
 
 impl Lifetimes {
-    pub(super) fn on_written(&mut self, message: Written, is_large: bool) {
-        let queue = if message.ordered { &mut self.ordered } else { &mut self.unordered };
-        let len = u32::try_from(message.len).unwrap_or(u32::MAX);
-        queue.push_back((len, is_large, message.limit));
-    }
-
     /// A chunk has got its TSN.
-    pub(super) fn on_chunk(&mut self, data: &Piece) -> Origin {
-        if data.begins {
-            let queue = if data.unordered { &mut self.unordered } else { &mut self.ordered };
-            let message = queue.pop_front();
-            self.is_current_large = message.is_some_and(|(_, is_large, _)| is_large);
-            if let Some((len, _, Some(limit))) = message {
-                if let SendLimit::Deadline(at) = limit {
-                    self.next_deadline = Some(self.next_deadline.map_or(at, |next| next.min(at)));
-                }
-                self.limited.push_back(Limited {
-                    len: len as usize,
-                    limit,
-                    first: data.tsn,
-                    last: data.tsn,
-                    is_whole: data.ends,
-                    begun: false,
-                    given_up: false,
-                    skipped_at: None,
-                });
+    pub(super) fn on_cut(&mut self, tsn: u32, cut: &Cut) {
+        let is_whole = cut.chunk.ends();
+        if cut.chunk.begins() {
+            let Some(limit) = cut.limit else { return };
+            if let SendLimit::Deadline(at) = limit {
+                self.next_deadline = Some(self.next_deadline.map_or(at, |next| next.min(at)));
             }
+            self.limited.push_back(Limited {
+                len: cut.rest,
+                limit,
+                first: tsn,
+                last: tsn,
+                is_whole,
+                begun: false,
+                given_up: false,
+                skipped_at: None,
+            });
         } else if let Some(message) = self.limited.back_mut()
             && !message.is_whole
-            && message.last.wrapping_add(1) == data.tsn
         {
-            message.last = data.tsn;
-            message.is_whole = data.ends;
-            return Origin { is_large: self.is_current_large, given_up: message.given_up };
+            message.last = tsn;
+            message.is_whole = is_whole;
         }
-        Origin { is_large: self.is_current_large, given_up: false }
+    }
+
+    /// Whether the message that is being cut is given up.
+    pub(super) fn has_given_up_current(&self) -> bool {
+        self.limited.back().is_some_and(|message| !message.is_whole && message.given_up)
     }
 
     fn find(&self, tsn: u32) -> Option<usize> {
@@ -246,15 +207,13 @@ impl Lifetimes {
     }
 
     pub(super) fn trim(&mut self) {
-        self.ordered.shrink_to(0);
-        self.unordered.shrink_to(0);
         self.limited.shrink_to(0);
     }
 
     /// How many messages it knows.
     #[cfg(any(test, fuzzing))]
     pub(super) fn held(&self) -> usize {
-        self.ordered.len() + self.unordered.len() + self.limited.len()
+        self.limited.len()
     }
 }
 
@@ -277,24 +236,23 @@ pub(super) fn abandon(board: &mut Scoreboard, position: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, ms, tsns};
+    use super::super::testing::{Bench, SEGMENT, ms, tsns};
     use super::*;
 
     #[test]
-    fn a_message_expires_although_all_chunks_that_there_are_have_arrived() {
+    fn one_tsn_stands_for_what_was_not_cut_of_a_message_that_is_given_up() {
         let mut bench = Bench::new(ms(50));
-        bench.announce(2000, Some(SendLimit::Deadline(bench.now + ms(100))));
-        bench.give(1000, true, false);
+        let deadline = SendLimit::Deadline(bench.now + ms(40));
+        bench.sack_with(0, SEGMENT as u32, &[], &[]);
+        bench.write(5 * SEGMENT, Some(deadline));
         assert_eq!(tsns(&bench.send()), [1]);
-        bench.now += ms(50);
-        bench.sack(1, &[], &[]);
-        bench.pass(ms(100));
-        assert_eq!(bench.control.poll_timeout(), None, "it is not asked for again and again");
-        assert_eq!(bench.control.given_up().1, MessageTally { messages: 1, bytes: 2000 });
-        // The rest of it is skipped.
-        bench.give(1000, false, true);
-        let sent = bench.send();
-        assert_eq!((tsns(&sent), sent[0].skips_to), (vec![], Some(2)));
+        let sent = bench.pass(ms(45));
+        let skips: Vec<_> = sent.iter().filter_map(|(_, packet)| packet.skips_to).collect();
+        assert_eq!(skips, [3], "one was sent, one waited, and one is the rest");
+        bench.sack(3, &[], &[]);
+        assert_eq!(bench.control.poll_timeout(), None, "nothing is left to do");
+        let abandoned = bench.control.given_up().1;
+        assert_eq!(abandoned, MessageTally { messages: 1, bytes: 5 * SEGMENT as u64 });
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! Transmission control: when DATA leaves, and when it leaves again.
 //!
-//! A [`Control`] is sans-IO. It knows DATA chunks by their TSNs and bytes, and no engine: whatever cuts
-//! messages into chunks may stand before it.
+//! A [`Control`] is sans-IO. It takes whole messages, cuts them into DATA chunks, numbers these, and knows no
+//! engine.
 //!
 //! # Contract
 //!
-//! - **In.** [`Control::on_written`] for each message that leaves the queues, [`Control::take`] for each
-//!   packet of DATA that the engine makes of it, in the order of the TSNs. From then on the chunks belong to
-//!   the control, and the engine may take them for acknowledged. [`Control::on_sack`] for each SACK of the
-//!   peer, [`Control::handle_timeout`] when the time of [`Control::poll_timeout`] has come.
+//! - **In.** [`Control::write`] for each message that leaves the queues, [`Control::on_sack`] for each SACK of
+//!   the peer, [`Control::handle_timeout`] when the time of [`Control::poll_timeout`] has come.
 //! - **Out.** After all input of a turn [`Control::transmit`] hands out the packets that may leave. Whether a
 //!   further message may leave the queues is what [`Control::admits`] says.
 //! - **Facts.** The peer can acknowledge nothing beyond [`Control::highest_sent`]. What a SACK says beyond
@@ -17,8 +15,9 @@
 //! # The parts
 //!
 //! ```text
-//!  on_written ─► lifetimes           transmit ─► forward      FORWARD-TSN
-//!  take ───────► scoreboard            ├─► window?            congestion, recovery
+//!  write ──────► outgoing            transmit ─► forward      FORWARD-TSN
+//!                                      ├─► outgoing ─► scoreboard, lifetimes
+//!                                      ├─► window?            congestion, recovery
 //!                                      ├─► pacing
 //!  on_sack ────► scoreboard            ├─► thin               copies of small chunks
 //!    ├─► rtt, rate                     └─► packet ─► timer
@@ -30,6 +29,7 @@
 //!
 //! | File | What it is |
 //! | --- | --- |
+//! | `outgoing` | messages on their way to their TSNs |
 //! | `scoreboard` | the chunks, by TSN, and the sums over them |
 //! | `rtt`, `rate` | how long the path is, and how fast |
 //! | `congestion/` | how much may be in flight: CUBIC, NewReno, BBR |
@@ -54,6 +54,7 @@ mod holes;
 mod inbound;
 mod lifetimes;
 mod outbound;
+mod outgoing;
 mod pacing;
 mod packet;
 mod rack;
@@ -68,27 +69,26 @@ mod timer;
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::config::CongestionControl;
 use super::counters::{MessageTally, Retransmitted, TransmissionStats};
-use super::wire::{COMMON_HEADER, Sack};
+use super::wire::Sack;
 use crate::proto::message::StreamId;
 use congestion::Congestion;
-use flight::{Flight, Unwritten};
+use flight::Flight;
 use forward::Forward;
 use holes::Holes;
 use lifetimes::Lifetimes;
+use outgoing::Messages;
 use pacing::Pacer;
 use rack::Rack;
 use rate::DeliveryRate;
 use recovery::{Recovery, Undo};
 use rtt::Rtt;
-use scoreboard::{Piece, Scoreboard};
+use scoreboard::Scoreboard;
 use timer::{Outstanding, Timer};
 
 pub(super) use flight::Admittance;
-pub(super) use lifetimes::{SendLimit, Written};
+pub(super) use outgoing::{Outgoing, SendLimit};
 
 /// Whether the window or the pacer kept something from being sent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -99,20 +99,6 @@ struct Limited {
     before: bool,
 }
 
-/// How many messages have gone to the engine, or have got the TSNs of all of their chunks. Ordered and unordered
-/// messages may pass each other on the way from the one to the other.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct WrittenTotal {
-    ordered: u64,
-    unordered: u64,
-}
-
-impl WrittenTotal {
-    fn count(&mut self, ordered: bool) {
-        *if ordered { &mut self.ordered } else { &mut self.unordered } += 1;
-    }
-}
-
 /// The transmission control of one association.
 #[derive(Debug)]
 pub(super) struct Control {
@@ -121,9 +107,7 @@ pub(super) struct Control {
     max_packet: usize,
     board: Scoreboard,
     lifetimes: Lifetimes,
-    unwritten: Unwritten,
-    written: WrittenTotal,
-    cut: WrittenTotal,
+    messages: Messages,
     flight: Flight,
     forward: Forward,
     rtt: Rtt,
@@ -149,15 +133,15 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// `max_packet`: the largest packet. `segment`: the payload of a full one. `first_tsn`: our initial TSN.
+    /// `max_packet`: the largest packet. `first_tsn`: our initial TSN.
     /// `window`: the receive window that the peer has announced.
     pub(super) fn new(
         kind: CongestionControl,
         max_packet: usize,
-        segment: usize,
         first_tsn: u32,
         window: u32,
     ) -> Self {
+        let segment = packet::max_payload(max_packet);
         let board = Scoreboard::new(first_tsn);
         Self {
             segment,
@@ -165,9 +149,7 @@ impl Control {
             rack: Rack::new(board.cumulative()),
             board,
             lifetimes: Lifetimes::default(),
-            unwritten: Unwritten::default(),
-            written: WrittenTotal::default(),
-            cut: WrittenTotal::default(),
+            messages: Messages::default(),
             flight: Flight::default(),
             forward: Forward::default(),
             rtt: Rtt::new(timer::CEILING),
@@ -204,82 +186,41 @@ impl Control {
             len,
             &self.rtt,
             self.board.totals(),
-            &self.unwritten,
+            &self.messages,
             self.board.len(),
             self.room(),
         )
     }
 
-    /// A message goes to the engine.
-    pub(super) fn on_written(&mut self, message: Written) {
-        self.unwritten.bytes += message.len;
-        self.unwritten.messages += 1;
-        self.written.count(message.ordered);
-        let is_large = self.flight.is_large(message.len, &self.rtt);
-        if is_large {
-            self.unwritten.large += message.len;
-        }
-        self.lifetimes.on_written(message, is_large);
+    /// A message has left its queue.
+    pub(super) fn write(&mut self, message: Outgoing) {
+        let is_large = self.flight.is_large(message.payload.len(), &self.rtt);
+        self.messages.push(message, is_large);
     }
 
-    /// All that has been written so far.
-    pub(super) fn written(&self) -> WrittenTotal {
-        self.written
+    /// `stream` is being reset: the next message on it will be the first.
+    pub(super) fn restart(&mut self, stream: StreamId) {
+        self.messages.restart(stream);
     }
 
-    /// Whether all that had been written at that time has a TSN.
-    pub(super) fn has_cut(&self, written: &WrittenTotal) -> bool {
-        self.cut.ordered >= written.ordered && self.cut.unordered >= written.unordered
+    /// How many messages have been written.
+    pub(super) fn written(&self) -> u64 {
+        self.messages.written
     }
 
-    /// Payload bytes that went to the engine, and that have no TSN yet.
-    pub(super) fn unwritten(&self) -> usize {
-        self.unwritten.bytes
+    /// Whether the first `written` messages have the TSNs of all their chunks.
+    pub(super) fn has_cut(&self, written: u64) -> bool {
+        self.messages.written - self.messages.len() as u64 >= written
     }
 
-    /// Payload bytes of chunks that have not been sent.
-    pub(super) fn waiting(&self) -> usize {
-        self.board.totals().waiting
-    }
-
-    /// Takes over the DATA chunks of a packet.
-    pub(super) fn take(&mut self, now: Instant, mut packet: Bytes) {
-        let mut at = COMMON_HEADER;
-        while let Some(piece) = Piece::read(&packet, at) {
-            at = piece.end();
-            // Anything else would be a retransmission by the engine, which has nothing to retransmit.
-            if piece.tsn != self.board.next_tsn() {
-                continue;
-            }
-            let origin = self.lifetimes.on_chunk(&piece);
-            let unwritten = &mut self.unwritten;
-            unwritten.bytes = unwritten.bytes.saturating_sub(piece.payload.into());
-            if origin.is_large {
-                unwritten.large = unwritten.large.saturating_sub(piece.payload.into());
-            }
-            unwritten.messages = unwritten.messages.saturating_sub(usize::from(piece.ends));
-            if piece.ends {
-                self.cut.count(!piece.unordered);
-            }
-            // The last chunk needs no further reference to the packet, whose first one costs an allocation.
-            let is_last = at >= packet.len();
-            let shared = if is_last { std::mem::take(&mut packet) } else { packet.clone() };
-            self.board.push(now, shared, piece, origin.is_large);
-            if origin.given_up {
-                let position = self.board.len() - 1;
-                lifetimes::abandon(&mut self.board, position);
-            }
-        }
+    /// The last TSN that was given out.
+    pub(super) fn last_cut(&self) -> u32 {
+        self.board.next_tsn().wrapping_sub(1)
     }
 
     /// The highest TSN that was sent, or that the peer was asked to skip.
     pub(super) fn highest_sent(&self) -> u32 {
         self.board.highest_sent()
-    }
-
-    /// The last TSN that was taken.
-    pub(super) fn last_taken(&self) -> u32 {
-        self.board.next_tsn().wrapping_sub(1)
     }
 
     /// The TSN that the peer has acknowledged cumulatively.
@@ -289,24 +230,24 @@ impl Control {
 
     /// Whether everything has been sent.
     pub(super) fn all_sent(&self) -> bool {
-        self.board.totals().waiting == 0 && self.unwritten.bytes == 0
+        self.board.totals().waiting == 0 && self.messages.is_empty()
     }
 
     /// Whether everything has been acknowledged.
     pub(super) fn is_empty(&self) -> bool {
-        self.board.is_empty()
+        self.board.is_empty() && self.messages.is_empty()
     }
 
     /// Whether the peer has yet to acknowledge something of `stream`.
     pub(super) fn holds(&self, stream: StreamId) -> bool {
-        self.board.holds(stream)
+        self.board.holds(stream) || self.messages.holds(stream)
     }
 
     /// The charge of the messages that are not acknowledged.
     pub(super) fn charge(&self) -> usize {
         let totals = self.board.totals();
-        let messages = totals.messages + self.unwritten.messages;
-        self.unwritten.bytes + totals.waiting + totals.flying + totals.lost + 64 * messages
+        let messages = totals.messages + self.messages.len();
+        self.messages.bytes + totals.waiting + totals.flying + totals.lost + 64 * messages
     }
 
     /// How many gap blocks of a SACK of ours are to be reported now. The others are due at the time of
@@ -339,6 +280,7 @@ impl Control {
     /// Releases memory that is not in use.
     pub(super) fn trim(&mut self) {
         self.board.trim();
+        self.messages.trim();
         self.lifetimes.trim();
         self.undo.trim();
     }

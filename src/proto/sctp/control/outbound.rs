@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::wire::{COMMON_HEADER, Header};
+use super::super::counters::MessageTally;
+use super::super::wire::{COMMON_HEADER, Header, Writer};
 use super::congestion::Sent;
 use super::scoreboard::Progress;
-use super::{Control, packet, thin};
+use super::{Control, lifetimes, packet, thin};
 
 /// On a path with a shorter round trip packets do not ask for an acknowledgement at once (RFC 7053): that
 /// would cost more than the delay does.
@@ -41,17 +42,22 @@ impl Control {
     ) {
         self.paced_until = None;
         self.lifetimes.expire(now, &mut self.board);
-        if self.board.is_empty() {
+        if self.is_empty() {
             return;
         }
+        // What is left of a message that was given up is skipped with the rest of it.
+        self.refill(now);
+        let mut writer = Writer::default();
         if let Some(packet) = self.forward.take(now, header, self.max_packet, &mut self.board) {
             send(&packet);
             self.on_left(now, 0, false);
         }
         if std::mem::take(&mut self.probe) {
-            self.send_probe(now, header, send);
+            self.send_probe(now, header, &mut writer, send);
         }
-        while let Some(next) = self.next() {
+        loop {
+            self.refill(now);
+            let Some(next) = self.next() else { break };
             let rate = self.congestion.pacing_rate(&self.rtt);
             self.paced_until = self.pacer.wait(now, rate, &self.rtt);
             if self.paced_until.is_some() {
@@ -59,14 +65,37 @@ impl Control {
                 return;
             }
             match next {
-                Next::Again(position) => self.send_again(now, header, position, send),
+                Next::Again(position) => self.send_again(now, header, position, &mut writer, send),
                 Next::New(position) if self.expires_unfinished(now, position, rate) => {}
-                Next::New(position) => self.send_new(now, header, position, more, send),
+                Next::New(position) => {
+                    self.send_new(now, header, position, more, &mut writer, send)
+                }
             }
         }
         let totals = self.board.totals();
         if totals.waiting == 0 && totals.lost_chunks == 0 && !more && self.room() > 0 {
             self.rate.on_app_limited(totals.flying);
+        }
+    }
+
+    /// Cuts chunks until they fill a packet.
+    fn refill(&mut self, now: Instant) {
+        while self.board.waiting_size() < self.segment {
+            let given_up = self.lifetimes.has_given_up_current();
+            let cut = if given_up {
+                self.messages.cut_off()
+            } else {
+                while let Some(len) = self.messages.pop_late(now) {
+                    self.lifetimes.expired.add(MessageTally::one(len));
+                }
+                self.messages.cut(self.segment)
+            };
+            let Some(cut) = cut else { return };
+            self.lifetimes.on_cut(self.board.next_tsn(), &cut);
+            let position = self.board.push(now, cut.chunk, cut.is_large);
+            if given_up {
+                lifetimes::abandon(&mut self.board, position);
+            }
         }
     }
 
@@ -102,22 +131,17 @@ impl Control {
         header: Header,
         begin: usize,
         more: bool,
+        writer: &mut Writer,
         send: &mut impl FnMut(&[u8]),
     ) {
         let room = self.room();
         let (mut end, mut size, mut bytes) = (begin, COMMON_HEADER, 0);
-        let mut is_whole = true;
         while let Some(entry) = self.board.get(end) {
             let (padded, len) = (entry.chunk.padded_len(), usize::from(entry.len));
             let fits = size + padded <= self.max_packet && bytes + len <= room;
             if entry.progress != Progress::Waiting || (end > begin && !fits) {
                 break;
             }
-            let before = end.checked_sub(1).filter(|_| end > begin);
-            is_whole &= match before.and_then(|it| self.board.get(it)) {
-                Some(before) => before.chunk.is_followed_by(&entry.chunk),
-                None => entry.chunk.begun_packet().is_some(),
-            };
             (end, size, bytes) = (end + 1, size + padded, bytes + len);
         }
         let copies = thin::copies(
@@ -130,20 +154,18 @@ impl Control {
             self.max_packet,
         );
         let next = self.board.get(end).map(|entry| usize::from(entry.len));
-        let next = next.or_else(|| more.then_some(self.segment));
+        let next = next.or_else(|| (more || !self.messages.is_empty()).then_some(self.segment));
         let asks = self.asks(bytes, room.saturating_sub(bytes), next);
 
-        let last = end.checked_sub(1).and_then(|last| self.board.get(last));
-        is_whole &= last.is_some_and(|last| last.chunk.ends_packet()) && size <= self.max_packet;
-        let first = self.board.get(begin).and_then(|first| first.chunk.begun_packet());
-        match first.filter(|_| is_whole && !asks && copies[0].is_none()) {
-            Some(packet) => send(packet),
-            None => {
-                let older = copies.iter().rev().filter_map(|position| *position);
-                let chunks = older.chain(begin..end).filter_map(|it| self.board.get(it));
-                send(&packet::write(header, chunks.map(|entry| &entry.chunk), asks));
-            }
-        }
+        let older = copies.iter().rev().filter_map(|position| *position);
+        packet::write(
+            writer,
+            header,
+            self.max_packet,
+            self.board.numbered(older.chain(begin..end)),
+            asks,
+        );
+        send(writer.seal());
 
         let mut copied = 0;
         for position in copies.into_iter().flatten() {
@@ -167,6 +189,7 @@ impl Control {
         now: Instant,
         header: Header,
         begin: usize,
+        writer: &mut Writer,
         send: &mut impl FnMut(&[u8]),
     ) {
         let room = self.congestion_room();
@@ -185,16 +208,22 @@ impl Control {
             positions.push(position);
             (size, bytes) = (size + padded, bytes + len);
         }
-        self.resend(now, header, &positions, Reason::Lost, send);
+        self.resend(now, header, &positions, Reason::Lost, writer, send);
     }
 
     /// Sends a tail loss probe: something new, or the last chunk again (RFC 8985 §7.3).
-    fn send_probe(&mut self, now: Instant, header: Header, send: &mut impl FnMut(&[u8])) {
+    fn send_probe(
+        &mut self,
+        now: Instant,
+        header: Header,
+        writer: &mut Writer,
+        send: &mut impl FnMut(&[u8]),
+    ) {
         if let Some(position) = self.board.first_waiting()
             && let Some(entry) = self.board.get(position)
             && usize::from(entry.len) <= self.receiver_room()
         {
-            return self.send_new(now, header, position, false, send);
+            return self.send_new(now, header, position, false, writer, send);
         }
         let candidate = self.board.sent_entries().rev().find(|(position, entry)| {
             let tsn = self.board.tsn(*position);
@@ -203,7 +232,7 @@ impl Control {
                 && self.lifetimes.allows(now, tsn, entry.transmissions())
         });
         if let Some((position, _)) = candidate {
-            self.resend(now, header, &[position], Reason::Probe, send);
+            self.resend(now, header, &[position], Reason::Probe, writer, send);
         }
     }
 
@@ -214,11 +243,18 @@ impl Control {
         header: Header,
         positions: &[usize],
         reason: Reason,
+        writer: &mut Writer,
         send: &mut impl FnMut(&[u8]),
     ) {
         let asks = self.is_far();
-        let chunks = positions.iter().filter_map(|position| self.board.get(*position));
-        send(&packet::write(header, chunks.map(|entry| &entry.chunk), asks));
+        packet::write(
+            writer,
+            header,
+            self.max_packet,
+            self.board.numbered(positions.iter().copied()),
+            asks,
+        );
+        send(writer.seal());
         let in_flight = self.board.totals().flying;
         for position in positions {
             let Some(entry) = self.board.get(*position) else { continue };

@@ -1,26 +1,33 @@
 //! Packets of stored chunks.
 
-use bytes::Bytes;
+use super::super::wire::{COMMON_HEADER, DATA_HEADER, Header, Writer, flag, kind};
+use super::scoreboard::Entry;
 
-use super::super::wire::{COMMON_HEADER, Header, Writer, kind};
-use super::scoreboard::StoredChunk;
+/// The payload of a DATA chunk that fills a packet, so that padding adds nothing.
+pub(super) const fn max_payload(max_packet: usize) -> usize {
+    let room = max_packet.saturating_sub(COMMON_HEADER + DATA_HEADER) & !3;
+    if room < 64 { 64 } else { room }
+}
 
-/// The I bit of a DATA chunk: the peer should acknowledge it at once (RFC 7053).
-const ASKS: u8 = 8;
-
-/// Writes the chunks, which are verbatim but for the I bit of the last one.
+/// Writes a packet of at most `max` bytes: the chunks with their TSNs. `asks`: the last one has the I bit (RFC 7053).
 pub(super) fn write<'a>(
+    writer: &mut Writer,
     header: Header,
-    chunks: impl Iterator<Item = &'a StoredChunk> + Clone,
+    max: usize,
+    chunks: impl Iterator<Item = (u32, &'a Entry)>,
     asks: bool,
-) -> Bytes {
-    let len: usize = chunks.clone().map(StoredChunk::padded_len).sum();
-    let mut writer = Writer::new(header, COMMON_HEADER + len);
+) {
+    writer.restart(header, max);
     let mut chunks = chunks.peekable();
-    while let Some(chunk) = chunks.next() {
+    while let Some((tsn, entry)) = chunks.next() {
+        let chunk = &entry.chunk;
         let is_last = chunks.peek().is_none();
-        let flags = if is_last && asks { chunk.flags() | ASKS } else { chunk.flags() };
-        writer.chunk(kind::DATA, flags, &[chunk.value()]);
+        let flags = if is_last && asks { chunk.flags | flag::IMMEDIATE } else { chunk.flags };
+        let mut fields = [0; 12];
+        fields[..4].copy_from_slice(&tsn.to_be_bytes());
+        fields[4..6].copy_from_slice(&chunk.stream.to_be_bytes());
+        fields[6..8].copy_from_slice(&chunk.sequence.to_be_bytes());
+        fields[8..].copy_from_slice(&chunk.ppid.to_be_bytes());
+        writer.chunk(kind::DATA, flags, &[&fields, &chunk.payload]);
     }
-    writer.finish()
 }

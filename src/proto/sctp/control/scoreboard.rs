@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::super::wire::{CHUNK_HEADER, COMMON_HEADER, Chunks, Data, kind, u16_at};
+use super::super::wire::{DATA_HEADER, flag};
 use super::rate::SentState;
 use crate::proto::message::StreamId;
 
@@ -33,59 +33,36 @@ pub(super) enum Progress {
     Dropped,
 }
 
-/// A DATA chunk inside the packet that it came in.
-#[derive(Debug, Clone)]
+/// A DATA chunk.
+#[derive(Debug)]
 pub(super) struct StoredChunk {
-    packet: Bytes,
-    at: u16,
-    len: u16,
+    /// Shares the memory of the message.
+    pub(super) payload: Bytes,
+    pub(super) ppid: u32,
+    pub(super) stream: StreamId,
+    /// The stream sequence number.
+    pub(super) sequence: u16,
+    pub(super) flags: u8,
 }
 
 impl StoredChunk {
-    fn bytes(&self) -> &[u8] {
-        let at = usize::from(self.at);
-        self.packet.get(at..at + usize::from(self.len)).unwrap_or_default()
-    }
-
-    pub(super) fn flags(&self) -> u8 {
-        self.bytes().get(1).copied().unwrap_or(0)
-    }
-
-    /// What follows the chunk header.
-    pub(super) fn value(&self) -> &[u8] {
-        self.bytes().get(CHUNK_HEADER..).unwrap_or_default()
-    }
-
-    /// The stream sequence number.
-    pub(super) fn sequence(&self) -> u16 {
-        u16_at(self.value(), 6).unwrap_or(0)
-    }
-
     /// What it takes in a packet, padding included.
     pub(super) fn padded_len(&self) -> usize {
-        usize::from(self.len).next_multiple_of(4)
+        DATA_HEADER + self.payload.len().next_multiple_of(4)
     }
 
-    /// The packet, if the chunk is its first.
-    pub(super) fn begun_packet(&self) -> Option<&Bytes> {
-        (usize::from(self.at) == COMMON_HEADER).then_some(&self.packet)
+    pub(super) fn is_ordered(&self) -> bool {
+        self.flags & flag::UNORDERED == 0
     }
 
-    fn end(&self) -> usize {
-        usize::from(self.at) + self.padded_len()
+    /// Whether it is the first of its message.
+    pub(super) fn begins(&self) -> bool {
+        self.flags & flag::BEGIN != 0
     }
 
-    fn shares_packet_of(&self, other: &Self) -> bool {
-        self.packet.as_ptr() == other.packet.as_ptr() && self.packet.len() == other.packet.len()
-    }
-
-    /// Whether `next` follows in the same packet.
-    pub(super) fn is_followed_by(&self, next: &Self) -> bool {
-        self.shares_packet_of(next) && self.end() == usize::from(next.at)
-    }
-
-    pub(super) fn ends_packet(&self) -> bool {
-        self.end() >= self.packet.len()
+    /// Whether it is the last of its message.
+    pub(super) fn ends(&self) -> bool {
+        self.flags & flag::END != 0
     }
 }
 
@@ -93,7 +70,6 @@ impl StoredChunk {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) chunk: StoredChunk,
-    pub(super) stream: StreamId,
     /// Payload bytes.
     pub(super) len: u16,
     /// Payload bytes of older chunks that its packet repeats. They count as in flight with it.
@@ -103,8 +79,6 @@ pub(super) struct Entry {
     pub(super) abandoned: bool,
     /// Whether its message is a large one.
     is_large: bool,
-    ends: bool,
-    unordered: bool,
     /// How often it was sent by itself.
     pub(super) sends: u8,
     /// How often packets of newer chunks have repeated it.
@@ -150,10 +124,6 @@ impl Entry {
     /// How many bytes it counts for while it is in flight.
     pub(super) fn weight(&self) -> usize {
         usize::from(self.len) + usize::from(self.extra)
-    }
-
-    pub(super) fn is_ordered(&self) -> bool {
-        !self.unordered
     }
 
     /// Whether the peer has neither acknowledged it nor will be asked to skip it.
@@ -205,7 +175,7 @@ impl Totals {
             if entry.is_large {
                 change(&mut self.large, len);
             }
-            if entry.ends {
+            if entry.chunk.ends() {
                 change(&mut self.messages, 1);
             }
         }
@@ -297,19 +267,16 @@ impl Scoreboard {
         self.ring.iter()
     }
 
-    /// Adds a chunk of `packet`. Its TSN is the next one.
-    pub(super) fn push(&mut self, now: Instant, packet: Bytes, piece: Piece, is_large: bool) {
-        let Piece { at, len, payload, .. } = piece;
+    /// Adds a chunk. Its TSN is the next one. Returns its position.
+    pub(super) fn push(&mut self, now: Instant, chunk: StoredChunk, is_large: bool) -> usize {
         let entry = Entry {
-            chunk: StoredChunk { packet, at, len },
-            stream: piece.stream,
-            len: payload,
+            // What a message is cut into fits a packet.
+            len: u16::try_from(chunk.payload.len()).unwrap_or(u16::MAX),
+            chunk,
             extra: 0,
             progress: Progress::Waiting,
             abandoned: false,
             is_large,
-            ends: piece.ends,
-            unordered: piece.unordered,
             sends: 0,
             copies: 0,
             by_timeout: false,
@@ -318,6 +285,20 @@ impl Scoreboard {
         };
         self.totals.add(&entry);
         self.ring.push_back(entry);
+        self.ring.len() - 1
+    }
+
+    /// The chunks at `positions`, with their TSNs.
+    pub(super) fn numbered(
+        &self,
+        positions: impl Iterator<Item = usize>,
+    ) -> impl Iterator<Item = (u32, &Entry)> {
+        positions.filter_map(|it| Some((self.tsn(it), self.ring.get(it)?)))
+    }
+
+    /// What the chunks after the last one that was sent take in packets, but for their padding.
+    pub(super) fn waiting_size(&self) -> usize {
+        self.totals.waiting + DATA_HEADER * self.ring.len().saturating_sub(self.sent)
     }
 
     /// Changes a chunk, and the sums with it.
@@ -370,7 +351,7 @@ impl Scoreboard {
 
     /// Whether the peer has yet to acknowledge something of `stream`.
     pub(super) fn holds(&self, stream: StreamId) -> bool {
-        self.ring.iter().any(|entry| entry.stream == stream)
+        self.ring.iter().any(|entry| entry.chunk.stream == stream)
     }
 
     /// The last TSN of the abandoned chunks that begin the ring, if there is one.
@@ -396,43 +377,5 @@ impl Scoreboard {
         assert!(self.sent <= self.ring.len(), "{} of {} are sent", self.sent, self.ring.len());
         let is_lost = |entry: &Entry| entry.progress == Progress::Lost;
         assert!(!self.ring.iter().take(self.lost_from).any(is_lost), "a loss is overlooked");
-    }
-}
-
-/// Where a DATA chunk is in its packet, and what it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Piece {
-    at: u16,
-    /// Of the chunk, without padding.
-    len: u16,
-    /// Payload bytes.
-    pub(super) payload: u16,
-    pub(super) tsn: u32,
-    stream: StreamId,
-    pub(super) begins: bool,
-    pub(super) ends: bool,
-    pub(super) unordered: bool,
-}
-
-impl Piece {
-    /// The DATA chunk at `at` of `packet`. `None` at the end.
-    pub(super) fn read(packet: &[u8], at: usize) -> Option<Self> {
-        let chunk = Chunks::new(packet.get(at..)?).next()?.ok()?;
-        let data = Data::parse(&chunk).filter(|_| chunk.kind == kind::DATA)?;
-        Some(Self {
-            at: u16::try_from(at).ok()?,
-            len: u16::try_from(CHUNK_HEADER + chunk.value.len()).ok()?,
-            payload: u16::try_from(data.payload.len()).ok()?,
-            tsn: data.tsn,
-            stream: data.stream,
-            begins: data.begins,
-            ends: data.ends,
-            unordered: data.unordered,
-        })
-    }
-
-    /// Where the next chunk would be.
-    pub(super) fn end(&self) -> usize {
-        usize::from(self.at) + usize::from(self.len).next_multiple_of(4)
     }
 }

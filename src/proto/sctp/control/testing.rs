@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::super::testing::start;
-use super::super::wire::{Data, Header, Sack, Writer, kind, u32_at};
+use super::super::wire::{Data, Header, Sack, kind, u32_at};
 use super::*;
 
 const HEADER: Header = Header { source_port: 5000, destination_port: 5001, tag: 9 };
 
 /// The payload of a full packet.
-pub(super) const SEGMENT: usize = 1148;
+pub(super) const SEGMENT: usize = packet::max_payload(MAX_PACKET);
 
 const MAX_PACKET: usize = 1195;
 
@@ -30,7 +30,6 @@ pub(super) struct Sent {
 pub(super) struct Bench {
     pub(super) now: Instant,
     pub(super) control: Control,
-    next: u32,
 }
 
 impl Bench {
@@ -41,35 +40,15 @@ impl Bench {
 
     pub(super) fn with(kind: CongestionControl, max_packet: usize, round_trip: Duration) -> Self {
         let now = start();
-        let segment = max_packet + SEGMENT - MAX_PACKET;
-        let mut control = Control::new(kind, max_packet, segment, 1, 1 << 20);
+        let mut control = Control::new(kind, max_packet, 1, 1 << 20);
         control.on_round_trip(now, round_trip);
-        Self { now, control, next: 1 }
+        Self { now, control }
     }
 
-    /// Writes an ordered message, without giving its chunks to the control.
-    pub(super) fn announce(&mut self, len: usize, limit: Option<SendLimit>) {
-        self.control.on_written(Written { len, ordered: true, limit });
-    }
-
-    /// Gives a chunk of a message to the control, in a packet of its own. Its stream is 7.
-    pub(super) fn give(&mut self, len: usize, begins: bool, ends: bool) {
-        let mut writer = Writer::new(HEADER, 0);
-        let flags = u8::from(ends) | u8::from(begins) << 1;
-        let (tsn, id) = (self.next.to_be_bytes(), 7u16.to_be_bytes());
-        let sequence = (self.next as u16).to_be_bytes();
-        writer.chunk(kind::DATA, flags, &[&tsn, &id, &sequence, &[0; 4], &vec![0; len]]);
-        self.next += 1;
-        self.control.take(self.now, writer.finish());
-    }
-
-    /// Writes a message, and gives all of it to the control.
+    /// Writes an ordered message on stream 7.
     pub(super) fn write(&mut self, len: usize, limit: Option<SendLimit>) {
-        self.announce(len, limit);
-        let segment = self.control.segment;
-        for at in (0..len).step_by(segment) {
-            self.give(segment.min(len - at), at == 0, at + segment >= len);
-        }
+        let payload = vec![0; len].into();
+        self.control.write(Outgoing { stream: 7, ppid: 53, payload, ordered: true, limit });
     }
 
     /// What leaves now.

@@ -20,11 +20,9 @@ const RTO_MAX_MS: u64 = 5000;
 const RESET_RETRANSMITS: usize = 8;
 
 /// The endpoint that makes one association.
-pub(super) fn endpoint(config: &SctpConfig) -> Endpoint {
-    let mut settings = EndpointConfig::new();
-    settings.max_payload_size(max_fragment(config.max_packet_size) as u32);
+pub(super) fn endpoint() -> Endpoint {
     // The guard lets no INIT through; without a server configuration the endpoint would panic on one.
-    Endpoint::new(Arc::new(settings), Some(Arc::new(ServerConfig::new())))
+    Endpoint::new(Arc::new(EndpointConfig::new()), Some(Arc::new(ServerConfig::new())))
 }
 
 /// The settings of an association that begins established, as if its INITs had been exchanged by signalling.
@@ -62,19 +60,8 @@ fn transport(config: &SctpConfig) -> TransportConfig {
     TransportConfig::default()
         .with_max_receive_buffer_size(config.receive_window())
         .with_max_receive_message_size(largest)
-        // `Association::send` has checked the size.
-        .with_max_send_message_size(u32::MAX)
         .with_max_init_retransmits(Some(RESET_RETRANSMITS))
-        .with_max_data_retransmits(None)
         .with_rto_initial_ms(RTO_INITIAL_MS)
         .with_rto_min_ms(RTO_MIN_MS)
         .with_rto_max_ms(RTO_MAX_MS)
-}
-
-/// The payload of a full DATA chunk. It leaves room for a second chunk header, which sctp-proto does
-/// not count when it bundles, so that a packet exceeds `max_packet_size` by padding only. `egress`
-/// splits such a packet.
-pub(super) fn max_fragment(max_packet_size: usize) -> usize {
-    let overhead = 12 + 16 + 16;
-    max_packet_size.saturating_sub(overhead).clamp(64, 16_384) & !3
 }

@@ -13,6 +13,8 @@ pub(super) struct Rewriter<'a> {
     ledger: &'a Ledger,
     /// How many bytes of `packet` pass as they are.
     kept: usize,
+    /// Whether what was skipped comes before anything that is kept.
+    skipped: bool,
     /// The packet so far, once it differs.
     writer: Option<Writer>,
 }
@@ -20,15 +22,26 @@ pub(super) struct Rewriter<'a> {
 impl<'a> Rewriter<'a> {
     /// Begins with the header of `packet` and no chunk.
     pub(super) fn new(packet: &'a [u8], ledger: &'a Ledger) -> Self {
-        Self { packet, ledger, kept: COMMON_HEADER, writer: None }
+        Self { packet, ledger, kept: COMMON_HEADER, skipped: false, writer: None }
     }
 
     /// Passes a chunk as it is, with its padding made zero.
     pub(super) fn keep(&mut self, chunk: &Chunk<'_>) -> Result<(), PacketDrop> {
         match &mut self.writer {
-            None if chunk.padding == Padding::Good => self.kept += chunk.padded_len(),
+            None if chunk.padding == Padding::Good && !self.skipped => {
+                self.kept += chunk.padded_len()
+            }
             _ => self.differ()?.copy(chunk),
         }
+        Ok(())
+    }
+
+    /// Leaves a chunk out. Nothing is copied if no other chunk passes.
+    pub(super) fn skip(&mut self) -> Result<(), PacketDrop> {
+        if self.kept > COMMON_HEADER {
+            self.differ()?;
+        }
+        self.skipped = true;
         Ok(())
     }
 
@@ -54,9 +67,14 @@ impl<'a> Rewriter<'a> {
         self.writer.is_some()
     }
 
+    /// Whether no chunk has passed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept == COMMON_HEADER && self.writer.as_ref().is_none_or(Writer::is_empty)
+    }
+
     /// The new packet. `None` if no chunk is left.
     pub(super) fn finish(self) -> Option<Bytes> {
-        self.writer.filter(|writer| !writer.is_empty()).map(Writer::finish)
+        self.writer.filter(|writer| !writer.is_empty()).map(Writer::finish_compact)
     }
 }
 

@@ -1,13 +1,13 @@
-//! SACK chunks (RFC 9260 §3.3.4) on their way to sctp-proto.
+//! SACK chunks (RFC 9260 §3.3.4) on their way to the control. sctp-proto, which sends no DATA, would take
+//! them for a mistake.
 
 use super::super::counters::PacketDrop;
 use super::super::ledger::Ledger;
 use super::super::wire::{Chunk, Sack, before};
 use super::fate::Fate;
 
-/// A SACK passes if it acknowledges only what was sent and its gap blocks are in order, so that
-/// what is in flight bounds the work of walking them. The control takes it; sctp-proto, which has nothing in
-/// flight, ignores it.
+/// A SACK is taken if it acknowledges only what was sent and its gap blocks are in order, so that
+/// what is in flight bounds the work of walking them.
 pub(super) fn fate(ledger: &Ledger, chunk: &Chunk<'_>) -> Result<Fate, PacketDrop> {
     let sack = Sack::parse(chunk.value).ok_or(PacketDrop::Malformed)?;
     let Some(local) = &ledger.local else { return Ok(Fate::Strip) };
@@ -16,7 +16,7 @@ pub(super) fn fate(ledger: &Ledger, chunk: &Chunk<'_>) -> Result<Fate, PacketDro
     if before(local.highest_tsn, highest) {
         return Ok(Fate::Strip);
     }
-    Ok(Fate::Trim(sack.len()))
+    Ok(Fate::Consume)
 }
 
 /// The end of the last gap block, 0 without one. `None` if the blocks are not in order, or if the first begins

@@ -1,0 +1,163 @@
+//! Messages that have left the queues, and the DATA chunks that they become (RFC 9260 §6.9).
+//!
+//! A chunk is cut when it is about to leave: what has a TSN delays the messages of other streams, and a
+//! message that expires before needs none. Messages leave in the order in which they came, as receivers without
+//! I-DATA need the chunks of a message in a row; whose turn it is, the queues have decided.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+
+use super::super::wire::flag;
+use super::scoreboard::StoredChunk;
+use crate::proto::message::StreamId;
+
+/// How long a message is worth sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum SendLimit {
+    /// No chunk of it is sent from this time on.
+    Deadline(Instant),
+    /// Each chunk is sent again at most so often.
+    Retransmits(u16),
+}
+
+/// A message on its way from the queue to its TSNs.
+#[derive(Debug)]
+pub(in super::super) struct Outgoing {
+    pub(in super::super) stream: StreamId,
+    pub(in super::super) ppid: u32,
+    /// Not empty.
+    pub(in super::super) payload: Bytes,
+    pub(in super::super) ordered: bool,
+    pub(in super::super) limit: Option<SendLimit>,
+}
+
+/// A message of which some chunks may have been cut.
+#[derive(Debug)]
+struct Uncut {
+    message: Outgoing,
+    /// Whether it counts as a large one.
+    is_large: bool,
+    /// Of the stream, if it is ordered.
+    sequence: u16,
+    begun: bool,
+}
+
+impl Uncut {
+    /// A chunk with `payload`. `rest`: the bytes from it to the end of the message.
+    fn cut(&self, payload: Bytes, ends: bool, rest: usize) -> Cut {
+        let Outgoing { stream, ppid, ordered, limit, .. } = self.message;
+        let flags = if self.begun { 0 } else { flag::BEGIN }
+            | if ends { flag::END } else { 0 }
+            | if ordered { 0 } else { flag::UNORDERED };
+        let chunk = StoredChunk { payload, ppid, stream, sequence: self.sequence, flags };
+        Cut { chunk, is_large: self.is_large, limit, rest }
+    }
+}
+
+/// The next chunk.
+#[derive(Debug)]
+pub(super) struct Cut {
+    pub(super) chunk: StoredChunk,
+    pub(super) is_large: bool,
+    /// The limit of its message, and the payload bytes of the message from this chunk on.
+    pub(super) limit: Option<SendLimit>,
+    pub(super) rest: usize,
+}
+
+/// The messages of one association, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    /// The first one may have been cut in part.
+    queue: VecDeque<Uncut>,
+    /// The next stream sequence numbers, but those that are 0.
+    sequences: FxHashMap<StreamId, u16>,
+    /// How many have been written.
+    pub(super) written: u64,
+    /// The payload that is not cut.
+    pub(super) bytes: usize,
+    /// Of this, what belongs to large messages.
+    pub(super) large: usize,
+}
+
+impl Messages {
+    pub(super) fn push(&mut self, message: Outgoing, is_large: bool) {
+        let len = message.payload.len();
+        self.written += 1;
+        self.bytes += len;
+        self.large += if is_large { len } else { 0 };
+        self.queue.push_back(Uncut { message, is_large, sequence: 0, begun: false });
+    }
+
+    /// How many are not cut to their end.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn holds(&self, stream: StreamId) -> bool {
+        self.queue.iter().any(|it| it.message.stream == stream)
+    }
+
+    /// The stream has been reset: its sequence numbers begin with 0 (RFC 6525 §5.1.2).
+    pub(super) fn restart(&mut self, stream: StreamId) {
+        self.sequences.remove(&stream);
+    }
+
+    /// Removes the next message if its deadline has come and none of its chunks has been cut. Returns its length.
+    pub(super) fn pop_late(&mut self, now: Instant) -> Option<usize> {
+        let first = self.queue.front()?;
+        let limit = first.message.limit.filter(|_| !first.begun);
+        if !matches!(limit, Some(SendLimit::Deadline(at)) if at <= now) {
+            return None;
+        }
+        let late = self.queue.pop_front()?;
+        let len = late.message.payload.len();
+        self.discount(len, late.is_large);
+        Some(len)
+    }
+
+    /// Cuts the next chunk, of at most `max` payload bytes.
+    pub(super) fn cut(&mut self, max: usize) -> Option<Cut> {
+        let first = self.queue.front_mut()?;
+        if first.message.ordered && !first.begun {
+            let next = self.sequences.entry(first.message.stream).or_default();
+            first.sequence = *next;
+            *next = next.wrapping_add(1);
+        }
+        let rest = first.message.payload.len();
+        let ends = rest <= max;
+        let payload = &mut first.message.payload;
+        let payload = if ends { std::mem::take(payload) } else { payload.split_to(max) };
+        let cut = first.cut(payload, ends, rest);
+        first.begun = true;
+        self.discount(cut.chunk.payload.len(), cut.is_large);
+        if ends {
+            self.queue.pop_front();
+        }
+        Some(cut)
+    }
+
+    /// The message that is being cut is given up. One TSN stands for the rest, so that the peer sees no
+    /// message begin where another has not ended.
+    pub(super) fn cut_off(&mut self) -> Option<Cut> {
+        let uncut = self.queue.pop_front()?;
+        let rest = uncut.message.payload.len();
+        self.discount(rest, uncut.is_large);
+        Some(uncut.cut(Bytes::new(), true, rest))
+    }
+
+    fn discount(&mut self, len: usize, is_large: bool) {
+        self.bytes -= len;
+        self.large -= if is_large { len } else { 0 };
+    }
+
+    pub(super) fn trim(&mut self) {
+        self.queue.shrink_to(0);
+    }
+}
