@@ -40,11 +40,11 @@
 //!       ├─► screen          guard                  ├─► pump                  association
 //!       ├─► verify          engine                 │    ├─► admits           control
 //!       └─► admit           guard, budget,         │    ├─► pop              queue
-//!            │              ledger, received       │    └─► write            engine, ppid
+//!            │              ledger, received       │    └─► write            engine, control
 //!            ├─► on_sack    control                └─► drain                 engine
 //!  deliver ◄─┘              association/inbound         ├─► emit             egress, ledger
-//!   └─► read                engine, ppid                │    └─► take        control
-//!        └─► events         event                       └─► transmit         control
+//!   └─► read                engine, ppid                └─► transmit         control
+//!        └─► events         event
 //! ```
 //!
 //! # The files
@@ -60,7 +60,7 @@
 //! | `ledger`, `received`, `held` | what the packets of both directions show |
 //! | `queue` | what waits |
 //! | `fences` | what `drained()` waits for |
-//! | `control/` | when DATA leaves, and when it leaves again |
+//! | `control/` | how messages become DATA, when it leaves, and when it leaves again |
 //! | `egress` | what no path must see |
 //! | `streams` | which stream ids are in use, and which are being reset |
 //! | `heartbeat` | whether the peer is gone |
