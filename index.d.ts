@@ -1680,8 +1680,8 @@ export interface DataProducer<
    * A stream in object mode that sends what is written to it (type 'direct'): messages, or objects with the arguments of
    * `send()`. Its back-pressure is real: at most 1 MiB waits for routing, whatever `maxBufferedAmount` is, and a
    * DataConsumer with the policy 'block' holds the writer up. A chunk that `send()` does not take destroys the stream
-   * with its TypeError; the DataProducer's end with NotFoundError or WorkerClosedError. `end()` closes nothing: 'finish' is emitted
-   * once all has been routed.
+   * with its TypeError; the DataProducer's end with NotFoundError or WorkerClosedError. `end()` closes nothing: 'finish' is
+   * emitted after `drained()`, so once the peers have acknowledged everything.
    *
    * @throws TypeError: type 'sctp'.
    * @throws NotFoundError, WorkerClosedError

@@ -86,7 +86,7 @@ test('carries a file', async () => {
   expect(hash.digest('hex')).toBe(expected.digest('hex'));
 });
 
-test('finishes once everything has been routed, and closes nothing', async () => {
+test('finishes once everything has arrived, and closes nothing', async () => {
   const { dataProducer, dataConsumer, inbox } = await pair();
   for (const round of [1, 2]) {
     const writable = dataProducer.writable();
@@ -97,6 +97,25 @@ test('finishes once everything has been routed, and closes nothing', async () =>
     expect(inbox.texts.slice(1000 * (round - 1))).toEqual([...numbers(1000)]);
   }
   expect(dataProducer.closed).toBe(false);
+});
+
+test('end() waits for peers, until their DataConsumers have closed or the stream is destroyed', async () => {
+  const webRtcTransport = await router.createWebRtcTransport({
+    listenInfos: LOOPBACK,
+    enableSctp: true,
+  });
+  const { dataProducer } = await pair();
+  const notConnected = await webRtcTransport.consumeData({ dataProducerId: dataProducer.id });
+  const [ending, destroyed] = [dataProducer.writable(), dataProducer.writable()];
+  destroyed.end('x');
+  ending.end('y');
+  await dataProducer.getStats();
+  expect(ending.writableFinished).toBe(false);
+  destroyed.destroy();
+  await once(destroyed, 'close');
+  expect(destroyed.writableFinished).toBe(false);
+  notConnected.close();
+  await finished(ending);
 });
 
 test.each([

@@ -223,7 +223,7 @@ class DataProducer extends Entity {
     const sink = {
       send: (...args) => this.send(.../** @type {[any]} */ (args)),
       routed: () => this.#core.ask(method, (native, id) => native.routed(id)),
-      drained: () => this.#core.ask(method, (native, id) => native.routed(id)),
+      drained: (signal) => drained(this.#core, 'dataProducer.drained', { signal }),
       waiting: new Set(),
       open: new Set(),
     };

@@ -15,7 +15,7 @@ const WINDOW = 1024 * 1024;
  * @typedef {object} Sink
  * @property {(...args: any[]) => void} send - takes the arguments of `dataProducer.send()`.
  * @property {() => Promise<void>} routed - resolves when what was sent has been routed.
- * @property {() => Promise<void>} drained - resolves when what was sent has been acknowledged, or dropped and counted.
+ * @property {(signal: AbortSignal) => Promise<void>} drained - see `dataProducer.drained()`.
  * @property {Set<() => void>} waiting - called, and emptied, at 'drain'.
  * @property {Set<MessageWritable>} open - the streams to destroy when the DataProducer closes.
  */
@@ -40,6 +40,8 @@ class MessageWritable extends Writable {
    * @type {() => void}
    */
   #retry = () => {};
+
+  #destroyed = new AbortController();
 
   /** @param {Sink} sink */
   constructor(sink) {
@@ -94,7 +96,9 @@ class MessageWritable extends Writable {
    * @param {(error?: Error | null) => void} callback
    */
   _final(callback) {
-    this.#sink.drained().then(() => callback(), callback);
+    const { signal } = this.#destroyed;
+
+    this.#sink.drained(signal).then(() => callback(), callback);
   }
 
   /**
@@ -103,6 +107,7 @@ class MessageWritable extends Writable {
    * @param {(error?: Error | null) => void} callback
    */
   _destroy(error, callback) {
+    this.#destroyed.abort();
     this.#sink.open.delete(this);
     this.#sink.waiting.delete(this.#retry);
     callback(error);
