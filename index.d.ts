@@ -1630,6 +1630,12 @@ export interface DataProducer<
   /** @throws NotFoundError, WorkerClosedError */
   getStats(): Promise<DataProducerStat[]>;
   /**
+   * Closes as `close()` does, and resolves with the last counters: `getStats()` rejects by then.
+   *
+   * @throws NotFoundError, WorkerClosedError
+   */
+  closeWithStats(): Promise<DataProducerStat[]>;
+  /**
    * Resolves when all that was sent before the call has left all its DataConsumers: see `dataConsumer.drained()`.
    *
    * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
@@ -1854,6 +1860,12 @@ export interface DataConsumer<
   dump(): Promise<DataConsumerDump>;
   /** @throws NotFoundError, WorkerClosedError */
   getStats(): Promise<DataConsumerStat[]>;
+  /**
+   * Closes as `close()` does, and resolves with the last counters, in which `bufferedAmount` is what was discarded: `getStats()` rejects by then.
+   *
+   * @throws NotFoundError, WorkerClosedError
+   */
+  closeWithStats(): Promise<DataConsumerStat[]>;
   /**
    * Resolves when all that was sent before the call, by the DataProducer and by `send()`, has left: acknowledged by the
    * peer, taken by the listeners, or dropped and counted. Through a pipe: acknowledged by the far worker, whose own

@@ -3,7 +3,7 @@ import type { types } from '..';
 import './helpers/closeWorkers';
 import { LOOPBACK } from './helpers/arrangement';
 import { closes, EventRecorder } from './helpers/EventRecorder';
-import { NOT_OBJECTS, NOT_STRINGS, notIntegers, titled } from './helpers/arguments';
+import { asText, NOT_OBJECTS, NOT_STRINGS, notIntegers, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { router } from './helpers/sharedRouter';
 import { nextEvent, until } from './helpers/wait';
@@ -778,7 +778,7 @@ describe('dataConsumer.send() before a client connects', () => {
         ['', 51],
         [Buffer.alloc(0), 53],
       ],
-      (args) => args.map(String).join(', '),
+      (args) => args.map(asText).join(', '),
     ),
   )('send(%s) rejects with a TypeError', async (_title, args) => {
     const dataConsumer = await webRtcTransport.consumeData({ dataProducerId });
@@ -1043,6 +1043,23 @@ describe('dataConsumer.close()', () => {
     await expect(transport.dump()).resolves.toMatchObject({ dataConsumerIds: [] });
   });
 
+  test('closeWithStats() closes as close() does, and resolves with the last counters', async () => {
+    const dataConsumer = await webRtcTransport.consumeData({ dataProducerId });
+    for (let size = 1; size <= 10; size++) {
+      dataProducer.send(Buffer.alloc(size));
+    }
+    const recorder = new EventRecorder().watch({ dataConsumer });
+    const stats = dataConsumer.closeWithStats();
+    expect(dataConsumer.closed).toBe(true);
+    expect(recorder.take()).toEqual(closes('dataConsumer'));
+    await expect(stats).resolves.toMatchObject([
+      { type: 'data-consumer', label: 'chat', messagesSent: 10, bytesSent: 55, bufferedAmount: 55 },
+    ]);
+    await expect(webRtcTransport.dump()).resolves.toMatchObject({ dataConsumerIds: [] });
+    await expect(webRtcTransport.getStats()).resolves.toMatchObject([{ messagesDiscarded: 10 }]);
+    expect(recorder.take()).toEqual([]);
+  });
+
   test('messages sent before close() in the same tick are not delivered', async () => {
     const dataConsumer = await transport.consumeData({ dataProducerId });
     const recorder = new EventRecorder().watch({ dataConsumer });
@@ -1075,6 +1092,7 @@ describe('dataConsumer.close()', () => {
   const calls: Record<string, (dataConsumer: types.DataConsumer) => Promise<unknown>> = {
     'dump()': (dataConsumer) => dataConsumer.dump(),
     'getStats()': (dataConsumer) => dataConsumer.getStats(),
+    'closeWithStats()': (dataConsumer) => dataConsumer.closeWithStats(),
     'pause()': (dataConsumer) => dataConsumer.pause(),
     'resume()': (dataConsumer) => dataConsumer.resume(),
     "send('x')": (dataConsumer) => dataConsumer.send('x'),

@@ -3,7 +3,14 @@ import type { types } from '..';
 import './helpers/closeWorkers';
 import { LOOPBACK } from './helpers/arrangement';
 import { closes, EventRecorder } from './helpers/EventRecorder';
-import { NOT_ARRAYS, NOT_OBJECTS, NOT_STRINGS, notIntegers, titled } from './helpers/arguments';
+import {
+  asText,
+  NOT_ARRAYS,
+  NOT_OBJECTS,
+  NOT_STRINGS,
+  notIntegers,
+  titled,
+} from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { allOf, numbered, Tally } from './helpers/numbered';
 import { router, worker } from './helpers/sharedRouter';
@@ -376,7 +383,7 @@ describe('dataProducer.send(message, ppid)', () => {
       (args) =>
         (args[2] as unknown[])?.length > 100
           ? "['x', 51, 65,536 subchannels]"
-          : args.map((arg) => String(arg)).join(', '),
+          : args.map(asText).join(', '),
     ),
   )('send(%s) throws a TypeError and sends nothing', async (_title, args) => {
     const { dataProducer, inbox } = await pair();
@@ -430,14 +437,13 @@ describe('dataProducer.send(message, ppid)', () => {
     expect(inbox.texts).toEqual(['345', '\0\0\0\0']);
   });
 
-  test('send(buffer) of a detached Buffer sends an empty message', async () => {
+  test('send(buffer) of a detached Buffer throws a TypeError and sends nothing', async () => {
     const { dataProducer, inbox } = await pair();
     const buffer = Buffer.from(new ArrayBuffer(16));
     structuredClone(buffer.buffer, { transfer: [buffer.buffer as ArrayBuffer] });
-    expect(buffer.length).toBe(0);
-    dataProducer.send(buffer);
+    expect(() => dataProducer.send(buffer)).toThrow(TypeError);
     await settled();
-    expect(inbox.messages).toEqual([{ text: '\0', ppid: 57 }]);
+    expect(inbox.messages).toEqual([]);
   });
 
   test('send() does not change its arguments', async () => {
@@ -884,6 +890,34 @@ describe('dataProducer.close()', () => {
     await expect(transport.dump()).resolves.toMatchObject({ dataProducerIds: [] });
   });
 
+  test('closeWithStats() closes as close() does, and resolves with the last counters', async () => {
+    const { dataProducer, dataConsumer, inbox } = await pair({ label: 'l' });
+    for (let size = 1; size <= 100; size++) {
+      dataProducer.send(Buffer.alloc(size));
+    }
+    const recorder = new EventRecorder().watch({ dataProducer });
+    const stats = dataProducer.closeWithStats();
+    expect(dataProducer.closed).toBe(true);
+    expect(recorder.take()).toEqual(closes('dataProducer'));
+    await expect(stats).resolves.toMatchObject([
+      { type: 'data-producer', label: 'l', messagesReceived: 100, bytesReceived: 5050 },
+    ]);
+    await settled();
+    expect(inbox.messages).toHaveLength(100);
+    expect(dataConsumer.closed).toBe(true);
+    expect(recorder.take()).toEqual([]);
+  });
+
+  test('closeWithStats() rejects with WorkerClosedError when the Worker closes meanwhile', async () => {
+    const own = await datasoup.createWorker();
+    const ownTransport = await (await own.createRouter()).createDirectTransport();
+    const dataProducer = await ownTransport.produceData();
+    const stats = dataProducer.closeWithStats();
+    own.close();
+    await expect(stats).rejects.toThrow(datasoup.errors.WorkerClosedError);
+    await expect(dataProducer.closeWithStats()).rejects.toThrow(datasoup.errors.WorkerClosedError);
+  });
+
   test('dataProducer[Symbol.dispose]() closes', async () => {
     const dataProducer = await transport.produceData();
     dataProducer[Symbol.dispose]();
@@ -928,6 +962,7 @@ describe('dataProducer.close()', () => {
   const calls: Record<string, (dataProducer: types.DataProducer) => Promise<unknown>> = {
     'dump()': (dataProducer) => dataProducer.dump(),
     'getStats()': (dataProducer) => dataProducer.getStats(),
+    'closeWithStats()': (dataProducer) => dataProducer.closeWithStats(),
     'pause()': (dataProducer) => dataProducer.pause(),
     'resume()': (dataProducer) => dataProducer.resume(),
   };
@@ -959,7 +994,7 @@ describe('dataProducer.close()', () => {
     await nextEvent(dataConsumer, 'dataproducerclose');
     await settled();
     const lines = recorder.take();
-    expect(lines.slice(-2)).toEqual(['dataConsumer dataproducerclose', ...closes('dataConsumer')]);
+    expect(lines.slice(-3)).toEqual(['dataConsumer dataproducerclose', ...closes('dataConsumer')]);
     expect(inbox.texts).toEqual(inbox.texts.map((_text, index) => String(index)));
   });
 });

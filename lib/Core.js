@@ -258,6 +258,23 @@ class Core {
     }
   }
 
+  /**
+   * Closes the entity as `close()` does, by a request that has an answer.
+   *
+   * @param {string} method
+   * @param {(native: N, requestId: number) => void} call - closes the native object.
+   * @returns {Promise<any>} the answer.
+   */
+  async closeAsking(method, call) {
+    this.check(method);
+    this.debug(`${method}()`);
+
+    const { answer } = this.channel.post(method, (requestId) => call(this.native, requestId));
+
+    this.end();
+    return resultOf(await answer);
+  }
+
   /** Closes the native object alone, without events: also for an object whose entity was never made. */
   closeNative() {
     /** @type {any} */ (this.native).close();

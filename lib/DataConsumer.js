@@ -104,6 +104,16 @@ class DataConsumer extends Entity {
     return this.#core.request('dataConsumer.getStats', (native, id) => native.getStats(id));
   }
 
+  closeWithStats() {
+    return tolerate(
+      () =>
+        this.#core.closeAsking('dataConsumer.closeWithStats', (native, id) =>
+          native.closeWithStats(id),
+        ),
+      (/** @type {import('..').DataConsumerStat[]} */ stats) => stats,
+    );
+  }
+
   /** @param {import('..').DrainedOptions} [options] */
   drained(options) {
     return drained(this.#core, 'dataConsumer.drained', options);

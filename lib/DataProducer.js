@@ -125,6 +125,16 @@ class DataProducer extends Entity {
     return this.#core.request('dataProducer.getStats', (native, id) => native.getStats(id));
   }
 
+  closeWithStats() {
+    return tolerate(
+      () =>
+        this.#core.closeAsking('dataProducer.closeWithStats', (native, id) =>
+          native.closeWithStats(id),
+        ),
+      (/** @type {import('..').DataProducerStat[]} */ stats) => stats,
+    );
+  }
+
   /** @param {import('..').DrainedOptions} [options] */
   drained(options) {
     return drained(this.#core, 'dataProducer.drained', options);

@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 /**
  * Names and invalid values for tests of arguments. The name of each NOT_ table says which type its values do not have.
  */
@@ -57,6 +59,11 @@ export function shown(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) =>
     typeof inner === 'number' && !Number.isFinite(inner) ? String(inner) : inner,
   );
+}
+
+/** The value as a string, for titles. A Proxy of a typed array has no string. */
+export function asText(value: unknown): string {
+  return types.isProxy(value) ? 'a Proxy' : String(value);
 }
 
 /** Rows for `test.each`: the title of each value, then the value. */

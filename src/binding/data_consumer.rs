@@ -162,6 +162,17 @@ impl DataConsumer {
         });
     }
 
+    #[napi(catch_unwind)]
+    pub fn close_with_stats(&self, request: u32) {
+        let key = self.key;
+        self.batcher.request(request, move |world| {
+            let mut consumer = world.sfu.data_consumer(key)?;
+            let stats = consumer.get_stats();
+            consumer.close();
+            Ok([stats])
+        });
+    }
+
     /// Payload bytes that wait for JavaScript, or for the peer.
     #[napi(getter, catch_unwind)]
     pub fn buffered_amount(&self) -> f64 {

@@ -89,6 +89,13 @@ impl DataProducer {
         self.batcher.run(move |world| world.close_data_producer(key));
     }
 
+    #[napi(catch_unwind)]
+    pub fn close_with_stats(&self, request: u32) {
+        let key = self.key;
+        self.batcher
+            .request(request, move |world| Ok([world.close_data_producer_with_stats(key)?]));
+    }
+
     /// Payload bytes that were sent and are not routed yet.
     #[napi(getter, catch_unwind)]
     pub fn buffered_amount(&self) -> f64 {

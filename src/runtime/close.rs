@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use crate::sfu::contract::stats::DataProducerStats;
+use crate::sfu::error::Result;
 use crate::sfu::id::{DataProducerKey, RouterKey, TransportKey};
 use crate::sfu::source::Source;
 use crate::sfu::work;
@@ -17,12 +19,22 @@ use super::world::World;
 impl World {
     /// Closes a DataProducer, if it is there.
     pub fn close_data_producer(&mut self, key: DataProducerKey) {
+        // It may have closed by itself.
+        let _ = self.close_data_producer_with_stats(key);
+    }
+
+    /// Closes a DataProducer, and returns its last counters.
+    pub fn close_data_producer_with_stats(
+        &mut self,
+        key: DataProducerKey,
+    ) -> Result<DataProducerStats> {
         // A tunnel stays: what comes for the DataProducer later counts as unrouted.
         let closes = |it: &Source| matches!(it, Source::DataProducer(_));
         self.settle(|it| it.sfu.source_of(key).into_iter().collect(), closes);
-        if let Ok(producer) = self.sfu.data_producer(key) {
-            producer.close();
-        }
+        let mut producer = self.sfu.data_producer(key)?;
+        let stats = producer.get_stats();
+        producer.close();
+        Ok(stats)
     }
 
     /// Closes a transport, if it is there.
