@@ -1512,9 +1512,15 @@ export type DataProducerOptions<DataProducerAppData extends AppData = AppData> =
   /** Default false. */
   paused?: boolean;
   /**
-   * On a DirectTransport: how many bytes may wait for routing. Each message is charged its payload plus 64 bytes plus
-   * 2 for each of its subchannels; beyond the bound `send()` throws ERR_SEND_QUEUE_FULL. 0-4294967295, default
-   * 67108864.
+   * 'hold' keeps the messages that come during a pause and routes them at `resume()`, in order, before what comes
+   * later; 'drop', the default, drops and counts them. What is held is within `maxBufferedAmount`.
+   */
+  whilePaused?: WhilePaused;
+  /**
+   * How many bytes may wait for routing, held ones included. Each message is charged its payload plus 64 bytes plus 2
+   * for each of its subchannels. Beyond the bound `send()` throws ERR_SEND_QUEUE_FULL, and a peer's messages are
+   * dropped and counted (`messagesDroppedFull`); without 'hold' it has no meaning for those. 0-4294967295, default
+   * 67108864 on a DirectTransport, else 1048576.
    */
   maxBufferedAmount?: number;
   /**
@@ -1527,6 +1533,9 @@ export type DataProducerOptions<DataProducerAppData extends AppData = AppData> =
   retain?: DataProducerRetain;
   appData?: DataProducerAppData;
 };
+
+/** What becomes of the messages that come during a pause. */
+export type WhilePaused = 'drop' | 'hold';
 
 /** Which messages a DataProducer retains: the last ones, within each of these bounds. */
 export type DataProducerRetain = {
@@ -1564,6 +1573,10 @@ export type DataProducerStat = {
   bytesReceived: number;
   /** The received messages that were dropped because the DataProducer was paused. */
   messagesPaused: number;
+  /** With `whilePaused: 'hold'`: the received messages that were dropped because there was no room to hold them. */
+  messagesDroppedFull: number;
+  /** With `whilePaused: 'hold'`: the received messages that are held now. */
+  messagesWaiting: number;
   /** The messages that `retain` keeps now, and their payload in bytes. */
   messagesRetained: number;
   bytesRetained: number;
@@ -1614,7 +1627,8 @@ export interface DataProducer<
   readonly paused: boolean;
   /** See {@link DataProducerOptions.retain}. */
   readonly retain: DataProducerRetain | undefined;
-  /** Type 'direct': bytes that `send()` accepted and that are not routed yet. Type 'sctp': 0. */
+  readonly whilePaused: WhilePaused;
+  /** Type 'direct': bytes that `send()` accepted and that are not routed yet. Type 'sctp': bytes that are held. */
   readonly bufferedAmount: number;
   get appData(): DataProducerAppData;
   set appData(appData: DataProducerAppData);
@@ -1643,12 +1657,16 @@ export interface DataProducer<
    */
   drained(options?: DrainedOptions): Promise<void>;
   /**
-   * Drops and counts all messages until `resume()`.
+   * Drops and counts all messages until `resume()`, or holds them; see {@link DataProducerOptions.whilePaused}.
    *
    * @throws NotFoundError, WorkerClosedError
    */
   pause(): Promise<void>;
-  /** @throws NotFoundError, WorkerClosedError */
+  /**
+   * Routes messages again, those that were held first.
+   *
+   * @throws NotFoundError, WorkerClosedError
+   */
   resume(): Promise<void>;
   /**
    * Forgets the messages that {@link DataProducerOptions.retain} keeps, also behind pipes. Messages that were sent

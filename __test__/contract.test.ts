@@ -168,6 +168,7 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
           label: 'label',
           protocol: 'protocol',
           paused: true,
+          whilePaused: 'hold',
           retain: { messages: 50, bytes: 1000, maxAge: 2000 },
           sctpStreamParameters: { streamId: 65_534, ...reliability },
         },

@@ -40,6 +40,7 @@ class DataProducer extends Entity {
   #label;
   #protocol;
   #retain;
+  #whilePaused;
   /** Whether this object is paused, and whether the DataProducer at the other end of a pipe is. */
   #ownPaused;
   #originPaused;
@@ -63,6 +64,7 @@ class DataProducer extends Entity {
    * @param {string} data.label
    * @param {string} data.protocol
    * @param {boolean} data.paused
+   * @param {import('..').WhilePaused} data.whilePaused
    * @param {boolean} data.originPaused
    * @param {import('./options/data').RetainOptions} [data.retain]
    * @param {number} data.maxMessageSize - the largest message that `send()` accepts, in bytes.
@@ -77,6 +79,7 @@ class DataProducer extends Entity {
     this.#label = data.label;
     this.#protocol = data.protocol;
     this.#retain = data.retain;
+    this.#whilePaused = data.whilePaused;
     this.#ownPaused = data.paused;
     this.#originPaused = data.originPaused;
     this.#maxMessageSize = data.maxMessageSize;
@@ -113,8 +116,12 @@ class DataProducer extends Entity {
     return copy(this.#retain);
   }
 
+  get whilePaused() {
+    return this.#whilePaused;
+  }
+
   get bufferedAmount() {
-    return this.#type === 'direct' ? this.#core.native.bufferedAmount : 0;
+    return this.#core.native.bufferedAmount;
   }
 
   async dump() {

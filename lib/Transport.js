@@ -9,6 +9,7 @@ const { dataProducerNotFound } = require('./dataProducers');
 const { drained } = require('./drained');
 const { NotFoundError, UnsupportedError, mediaUnsupported } = require('./errors');
 const {
+  MAX_HELD_OF_PEER,
   parseDataConsumerOptions,
   parseDataProducerOptions,
   parseMaxBufferedAmount,
@@ -217,7 +218,7 @@ class Transport extends Entity {
     const { given, appData } = validate.options(options);
     const direct = this.#type === 'direct';
     const parsed = parseDataProducerOptions(given, direct, originPaused);
-    const maxBufferedAmount = parseMaxBufferedAmount(given);
+    const maxBufferedAmount = parseMaxBufferedAmount(given, direct ? undefined : MAX_HELD_OF_PEER);
 
     return this.#core.create(
       method,

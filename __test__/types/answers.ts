@@ -106,9 +106,11 @@ export const DataProducerStats0: types.DataProducerStat = {
   "bytesReceived": 0,
   "bytesRetained": 0,
   "label": "",
+  "messagesDroppedFull": 0,
   "messagesPaused": 0,
   "messagesReceived": 0,
   "messagesRetained": 0,
+  "messagesWaiting": 0,
   "protocol": "",
   "timestamp": 0,
   "type": "data-producer"
@@ -118,9 +120,11 @@ export const DataProducerStats1: types.DataProducerStat = {
   "bytesReceived": 0,
   "bytesRetained": 0,
   "label": "",
+  "messagesDroppedFull": 0,
   "messagesPaused": 0,
   "messagesReceived": 0,
   "messagesRetained": 0,
+  "messagesWaiting": 0,
   "protocol": "",
   "timestamp": 0,
   "type": "data-producer"

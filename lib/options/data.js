@@ -8,10 +8,14 @@ const validate = require('./validate');
 const MAX_STREAM_ID = 65_534;
 /** The default of `maxBufferedAmount`, in bytes. */
 const MAX_BUFFERED_AMOUNT = 64 * 1024 * 1024;
+/** The same for what a DataProducer holds of a peer. */
+const MAX_HELD_OF_PEER = 1024 * 1024;
 /** A new DataConsumer gets all retained messages at once, which takes the worker about 5 ms for as many as this. */
 const MAX_RETAINED_MESSAGES = 65_535;
 /** The default of `retain.bytes`. */
 const RETAINED_BYTES = 1024 * 1024;
+/** @type {readonly import('../..').WhilePaused[]} */
+const WHILE_PAUSED = ['drop', 'hold'];
 
 const logger = new Logger('Transport');
 
@@ -29,6 +33,7 @@ const logger = new Logger('Transport');
  * @property {string} label
  * @property {string} protocol
  * @property {boolean} paused
+ * @property {import('../..').WhilePaused} whilePaused
  * @property {boolean} originPaused - behind `pipeToRouter()`: whether the original was paused when it was piped.
  * @property {SctpStreamParameters} [sctpStreamParameters] - undefined on a DirectTransport.
  * @property {RetainOptions} [retain]
@@ -69,6 +74,7 @@ function parseDataProducerOptions(given, direct, originPaused = false) {
     label: validate.text(given.label, 'label'),
     protocol: validate.text(given.protocol, 'protocol'),
     paused: validate.boolean(given.paused, 'paused', false),
+    whilePaused: parseWhilePaused(given.whilePaused),
     originPaused,
     sctpStreamParameters: direct
       ? undefined
@@ -128,11 +134,20 @@ function parseDataConsumerOptions(given, direct, waitsForStart = false) {
 }
 
 /**
+ * @param {unknown} value
+ * @returns {import('../..').WhilePaused}
+ */
+function parseWhilePaused(value) {
+  return validate.given(value) ? validate.oneOf(value, 'whilePaused', WHILE_PAUSED) : 'drop';
+}
+
+/**
  * @param {Record<string, any>} given
+ * @param {number} [fallback]
  * @returns {number} in bytes.
  */
-function parseMaxBufferedAmount({ maxBufferedAmount }) {
-  return validate.optionalInteger(maxBufferedAmount, 'maxBufferedAmount') ?? MAX_BUFFERED_AMOUNT;
+function parseMaxBufferedAmount({ maxBufferedAmount }, fallback = MAX_BUFFERED_AMOUNT) {
+  return validate.optionalInteger(maxBufferedAmount, 'maxBufferedAmount') ?? fallback;
 }
 
 /**
@@ -225,4 +240,9 @@ function warnIfIgnored(method, given, names) {
   }
 }
 
-module.exports = { parseDataProducerOptions, parseDataConsumerOptions, parseMaxBufferedAmount };
+module.exports = {
+  MAX_HELD_OF_PEER,
+  parseDataProducerOptions,
+  parseDataConsumerOptions,
+  parseMaxBufferedAmount,
+};

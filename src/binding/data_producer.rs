@@ -96,7 +96,7 @@ impl DataProducer {
             .request(request, move |world| Ok([world.close_data_producer_with_stats(key)?]));
     }
 
-    /// Payload bytes that were sent and are not routed yet.
+    /// Payload bytes that were sent, or are held, and are not routed yet.
     #[napi(getter, catch_unwind)]
     pub fn buffered_amount(&self) -> f64 {
         self.intake.payload() as f64

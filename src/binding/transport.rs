@@ -62,8 +62,8 @@ impl Transport {
         self.batcher.request(request, move |world| world.sfu.transport(key)?.restart_ice());
     }
 
-    /// For direct transports only: `max_buffered_amount` bounds the bytes that were sent and are not routed
-    /// yet, and `max_message_size` the bytes of one message.
+    /// `max_buffered_amount` bounds the bytes that were sent on a direct transport, or are held, and are not routed yet;
+    /// `max_message_size`, on a direct transport, the bytes of one message.
     #[napi(catch_unwind)]
     pub fn produce_data(
         &self,

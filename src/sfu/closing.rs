@@ -138,6 +138,9 @@ impl Sfu {
         let Some(producer) = self.data_producers.remove(&key) else { return };
         self.work += work::CLOSE_PRODUCER;
         self.data_producer_ids.remove(&producer.id);
+        if let Some(held) = &producer.held {
+            self.messages_dropped_at_close += held.len() as u64;
+        }
         if let Some(intake) = &producer.intake {
             // The messages that are still on their way are dropped when they come.
             intake.leave(intake.amount());

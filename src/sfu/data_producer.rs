@@ -137,12 +137,12 @@ impl DataProducerMut<'_> {
         self.sfu.data_producers.get_mut(&self.key).expect("checked when this view was made")
     }
 
-    /// Stops routing: messages are only counted. The DataConsumers of this DataProducer emit the change.
+    /// Stops routing: messages are only counted, or held. The DataConsumers of this DataProducer emit the change.
     pub fn pause(&mut self) {
         self.set_paused(true);
     }
 
-    /// Routes messages again after a pause. The DataConsumers of this DataProducer emit the change.
+    /// Routes messages again after a pause, what was held first. The DataConsumers of this DataProducer emit the change.
     pub fn resume(&mut self) {
         self.set_paused(false);
     }
@@ -152,6 +152,9 @@ impl DataProducerMut<'_> {
         self.get().paused = paused;
         if self.get().shows_paused() != shown {
             self.sfu.announce_pause(self.key);
+        }
+        if !paused {
+            self.sfu.release_held(self.key, work::QUANTUM);
         }
     }
 
@@ -193,6 +196,8 @@ impl DataProducerMut<'_> {
             messages_received: it.messages_received,
             bytes_received: it.bytes_received,
             messages_paused: it.messages_paused,
+            messages_dropped_full: it.held.as_ref().map_or(0, |it| it.dropped_full),
+            messages_waiting: it.held.as_ref().map_or(0, |it| it.len()),
             messages_retained,
             bytes_retained,
         }

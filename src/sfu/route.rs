@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! JavaScript ──► Sfu::send ───────────────────────────┐
+//! what a DataProducer has held ──► release_held ──────┤
 //! a peer ──► receive ──► deliver ──┬──────────────────┴──► route ──► each DataConsumer
 //! a tunnel ────────────────────────┘                          ▲
 //! what a DataProducer retains ──► replay ─────────────────────┘ one that is new
@@ -12,10 +13,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::proto::message::{Amount, Message, Ppid, StreamId};
+use crate::proto::message::{Amount, Message, StreamId};
 use crate::proto::sctp::{MessageTally, SendError};
 
 use super::Sfu;
@@ -24,6 +24,7 @@ use super::data_consumer::DataConsumerMut;
 use super::deadlines::Deadlines;
 use super::entity::data_consumer::{DataConsumer, Destination, DropReason};
 use super::entity::data_producer::DataProducer;
+use super::entity::held::HeldMessage;
 use super::entity::retained::RetainedMessage;
 use super::entity::transport::Transport;
 use super::error::{Error, Result};
@@ -44,12 +45,12 @@ impl Sfu {
         selector: Option<&Arc<Selector>>,
     ) {
         let Some(producer) = self.data_producers.get_mut(&key) else { return };
-        if let Some(intake) = &producer.intake {
-            let subchannels = selector.map_or(0, |it| it.subchannels.len());
-            intake.leave(message.amount().with_subchannels(subchannels));
-        }
         self.work += work::MESSAGE;
         producer.received(&message);
+        if producer.must_hold() {
+            return producer.hold(message, selector);
+        }
+        producer.leave_intake(&message, selector.map(AsRef::as_ref));
         if producer.wants_drain {
             self.check_drain(key);
         }
@@ -91,6 +92,9 @@ impl Sfu {
         match producer.and_then(|it| Some((it, self.data_producers.get_mut(&it)?))) {
             Some((producer, entity)) => {
                 entity.received(&message);
+                if entity.must_hold() {
+                    return entity.hold(message, selector);
+                }
                 self.route(producer, message, selector);
             }
             None => {
@@ -131,7 +135,6 @@ impl Sfu {
             retained.push(outputs.now, &message, selector);
         }
         let offered = Offered {
-            ppid: message.ppid,
             payload_len: message.payload.len(),
             selector,
             retained: producer.retained.is_some(),
@@ -147,11 +150,54 @@ impl Sfu {
                 continue;
             }
             // The last one takes the payload itself, which saves an allocation and a few atomic operations.
-            let payload = || match left {
-                0 => std::mem::take(&mut message.payload),
-                _ => message.payload.clone(),
+            let message = || Message {
+                ppid: message.ppid,
+                payload: match left {
+                    0 => std::mem::take(&mut message.payload),
+                    _ => message.payload.clone(),
+                },
             };
-            outputs.offer(key, consumer, transport, offered, payload);
+            outputs.offer(key, consumer, transport, offered, message);
+        }
+    }
+
+    /// Routes what a DataProducer has held, until that has cost `limit`. What is left has its turn later.
+    pub(super) fn release_held(&mut self, key: DataProducerKey, limit: u64) {
+        let end = self.work + limit;
+        while let Some(producer) = self.data_producers.get_mut(&key) {
+            if self.work >= end {
+                if let Some(held) = &mut producer.held
+                    && !std::mem::replace(&mut held.releases, true)
+                {
+                    self.releasing.push_back(key);
+                }
+                return;
+            }
+            let Some(HeldMessage { message, selector }) = producer.release() else { return };
+            let (transport, before) = (producer.transport, self.work);
+            self.work += work::MESSAGE;
+            if producer.wants_drain {
+                self.check_drain(key);
+            }
+            self.route(key, message, selector.as_ref());
+            let cost = self.work - before;
+            if let Some(transport) = self.transports.get_mut(&transport) {
+                transport.charge(self.now, cost);
+            }
+        }
+    }
+
+    /// Continues with the DataProducers that have been resumed, in turns.
+    pub(super) fn continue_releasing(&mut self) {
+        let end = self.work + work::SHARE;
+        while self.work < end
+            && let Some(key) = self.releasing.pop_front()
+        {
+            let held = self.data_producers.get_mut(&key).and_then(|it| it.held.as_mut());
+            if let Some(held) = held {
+                held.releases = false;
+                self.release_held(key, work::QUANTUM);
+            }
         }
     }
 
@@ -167,13 +213,11 @@ impl Sfu {
         for RetainedMessage { message, selector, since } in retained.iter() {
             *outputs.work += work::SKIPPED;
             let offered = Offered {
-                ppid: message.ppid,
                 payload_len: message.payload.len(),
                 selector: selector.as_ref(),
                 retained: true,
             };
-            let accepted =
-                outputs.offer(key, consumer, transport, offered, || message.payload.clone());
+            let accepted = outputs.offer(key, consumer, transport, offered, || message.clone());
             if accepted
                 && let Some(stream) = stream
                 && let Some(tunnel) = transport.tunnel_mut()
@@ -194,6 +238,7 @@ impl Sfu {
         }
     }
 
+    #[inline(always)]
     fn split(&mut self) -> (Entities<'_>, Outputs<'_>) {
         let Self {
             data_producers,
@@ -234,10 +279,9 @@ struct Outputs<'a> {
     work: &'a mut u64,
 }
 
-/// A message without its payload, for one DataConsumer after the other.
+/// What is the same of a message for one DataConsumer after the other.
 #[derive(Clone, Copy)]
 struct Offered<'a> {
-    ppid: Ppid,
     payload_len: usize,
     selector: Option<&'a Arc<Selector>>,
     /// Whether its DataProducer retains messages. Such a one crosses pipes unfiltered, because those that come later at
@@ -254,8 +298,8 @@ impl Outputs<'_> {
         key: DataConsumerKey,
         consumer: &mut DataConsumer,
         transport: &mut Transport,
-        Offered { ppid, payload_len, selector, retained }: Offered<'_>,
-        payload: impl FnOnce() -> Bytes,
+        Offered { payload_len, selector, retained }: Offered<'_>,
+        message: impl FnOnce() -> Message,
     ) -> bool {
         if let Some(selector) = selector {
             *self.work += work::comparison(selector, &consumer.subchannels);
@@ -292,8 +336,7 @@ impl Outputs<'_> {
                         let event = DataConsumerEvent::Overflow(dropped);
                         self.events.push_back(Event::DataConsumer(key, event));
                     }
-                    self.events
-                        .push_back(Event::Message(key, Message { ppid, payload: payload() }));
+                    self.events.push_back(Event::Message(key, message()));
                     consumer.sent(payload_len);
                     return true;
                 }
@@ -316,8 +359,7 @@ impl Outputs<'_> {
             Destination::Sctp { stream, .. } => {
                 *self.work += work::TO_PEER;
                 let stream = stream.stream_id;
-                let message = Message { ppid, payload: payload() };
-                match transport.send(self.now, self.memory, stream, carried.as_ref(), message) {
+                match transport.send(self.now, self.memory, stream, carried.as_ref(), message()) {
                     Ok(buffered) => {
                         consumer.sent(payload_len);
                         transport.show_buffered(key, consumer, buffered);

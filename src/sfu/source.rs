@@ -25,7 +25,7 @@ impl Sfu {
     /// The source of a DataProducer's messages. `None` if they come over the network.
     pub fn source_of(&self, key: DataProducerKey) -> Option<Source> {
         let producer = self.data_producers.get(&key)?;
-        if producer.intake.is_some() {
+        if producer.stream.is_none() {
             return Some(Source::DataProducer(key));
         }
         let transport = self.transports.get(&producer.transport)?;

@@ -50,6 +50,8 @@ pub struct Sfu {
     pub(super) dirty: VecDeque<TransportKey>,
     /// The transports whose peers' messages wait to be routed, in the order of their turns.
     pub(super) postponed: VecDeque<TransportKey>,
+    /// The DataProducers whose held messages wait to be routed, in the order of their turns.
+    pub(super) releasing: VecDeque<DataProducerKey>,
     /// What is left of a close cascade.
     pub(super) closing: Vec<Step>,
     pub(super) transmits: Transmits,
@@ -91,6 +93,7 @@ impl Sfu {
             drains: Drains::default(),
             dirty: VecDeque::new(),
             postponed: VecDeque::new(),
+            releasing: VecDeque::new(),
             closing: Vec::new(),
             transmits: Transmits::default(),
             events: VecDeque::new(),
@@ -163,13 +166,15 @@ impl Sfu {
     /// [`Self::poll_timeout`].
     pub fn handle_timeout(&mut self) {
         self.continue_closing();
+        self.continue_releasing();
         self.route_postponed();
         self.handle_deadlines();
     }
 
     /// When to call [`Self::handle_timeout`] without input. May be too early, never too late.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.is_closing() || !self.postponed.is_empty() || !self.dirty.is_empty() {
+        let left = [self.postponed.is_empty(), self.releasing.is_empty(), self.dirty.is_empty()];
+        if self.is_closing() || left.contains(&false) {
             return Some(self.now);
         }
         self.deadlines.next()
@@ -250,6 +255,7 @@ impl Sfu {
             && self.paths.is_empty()
             && self.dirty.is_empty()
             && self.postponed.is_empty()
+            && self.releasing.is_empty()
             && !self.is_closing()
             && self.deadlines.next().is_none()
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::proto::message::{Amount, Message};
+
 /// Which DataConsumers a message is for. Most messages have no selector.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selector {
@@ -60,6 +62,11 @@ impl Selector {
             _ => Some(Arc::new(Self { subchannels, ..**self })),
         }
     }
+}
+
+/// What a queue counts for a message that is carried with its selector.
+pub(super) fn amount(message: &Message, selector: Option<&Selector>) -> Amount {
+    message.amount().with_subchannels(selector.map_or(0, |it| it.subchannels.len()))
 }
 
 /// A set of subchannels. To match two sets takes as long as the smaller one is large.

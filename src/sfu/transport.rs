@@ -16,7 +16,7 @@ use crate::sfu::Sfu;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::answers::CreatedAnswer;
 use crate::sfu::contract::dump::DataConsumerDump;
-use crate::sfu::contract::options::{DataConsumerOptions, DataProducerOptions};
+use crate::sfu::contract::options::{DataConsumerOptions, DataProducerOptions, WhilePaused};
 use crate::sfu::contract::parameters::{Bitrates, SctpStreamParameters};
 use crate::sfu::data_producer::choose_id;
 use crate::sfu::entity::data_consumer::{DataConsumer, Destination, Pauses};
@@ -55,7 +55,7 @@ impl TransportMut<'_> {
         self.get().is_webrtc()
     }
 
-    /// Makes a DataProducer. `intake` counts what JavaScript sends to a direct one.
+    /// Makes a DataProducer. `intake` counts what JavaScript sends to a direct one, and what is held.
     pub fn produce_data(
         &mut self,
         key: DataProducerKey,
@@ -86,11 +86,12 @@ impl TransportMut<'_> {
         }
         transport.data_producers.push(key);
         let router = transport.router;
-        let intake = direct.then_some(intake);
-        if let (Some(intake), Some(memory)) = (&intake, &self.sfu.memory) {
+        let holds = options.while_paused == WhilePaused::Hold;
+        let intake = (direct || holds).then_some(intake);
+        let memory = self.sfu.memory.as_ref();
+        if let (Some(intake), Some(memory)) = (&intake, memory) {
             intake.join(memory);
         }
-        let memory = self.sfu.memory.as_ref();
         let producer =
             DataProducer::new(id, router, transport_key, options, stream, intake, memory);
         self.sfu.data_producers.insert(key, producer);

@@ -19,7 +19,7 @@ use crate::proto::message::{Amount, Message, Ppid, StreamId};
 use crate::proto::sctp::{MessageTally, SctpEvent, SctpState, SendError};
 use crate::sfu::backlog::{Backlog, LowWatermark};
 use crate::sfu::memory::Memory;
-use crate::sfu::subchannels::Selector;
+use crate::sfu::subchannels::{Selector, amount};
 
 /// What one end of a tunnel hands to the other.
 #[derive(Debug)]
@@ -402,11 +402,6 @@ fn fence_passed((stream, fence): (StreamId, u32)) -> SctpEvent {
     SctpEvent::FencePassed { stream, fence }
 }
 
-/// What a message counts while it is on its way.
-fn amount(message: &Message, selector: Option<&Selector>) -> Amount {
-    message.amount().with_subchannels(selector.map_or(0, |it| it.subchannels.len()))
-}
-
 /// A queue is full once it has reached its limit, not when the next message would exceed it, as in an association.
 fn is_full(backlog: &Backlog, limit: u32) -> bool {
     backlog.amount().reaches(limit as usize)
@@ -619,12 +614,12 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_control_message_of_a_stream_follows_the_messages() {
+    fn the_latest_control_message_of_each_kind_follows_the_messages_of_its_stream() {
         let (mut a, mut b) = (tunnel(), tunnel());
         open(&mut a, 0);
         open(&mut a, 1);
         a.connect();
-        for payload in ["1", "2", "3"] {
+        for payload in ["p1", "c", "p2", "p3"] {
             a.send_control(0, payload.into());
             a.send_control(1, "other".into());
         }
@@ -637,9 +632,9 @@ mod tests {
             let message = Message { ppid: Ppid::DCEP, payload: payload.into() };
             SctpEvent::Control { stream: 0, message }
         };
-        assert_eq!(events(&mut b)[2..], [control("3")]);
-        a.send_control(0, "4".into());
+        assert_eq!(events(&mut b)[2..], [control("c"), control("p3")]);
+        a.send_control(0, "p4".into());
         carry([&mut a, &mut b]);
-        assert_eq!(events(&mut b), [control("4")]);
+        assert_eq!(events(&mut b), [control("p4")]);
     }
 }

@@ -8,7 +8,7 @@ use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, DirectTransportOptions, Flags, ListenInfo, LogLevel,
     PipeTransportOptions, PlainTransportOptions, SctpOptions, UdpConnectOptions,
-    WebRtcTransportOptions, WorkerSettings,
+    WebRtcTransportOptions, WhilePaused, WorkerSettings,
 };
 use datasoup::sfu::contract::parameters::{ListenProtocol, SctpStreamParameters};
 use uuid::Uuid;
@@ -92,6 +92,7 @@ pub(crate) fn producer() -> DataProducerOptions {
         label: String::new(),
         protocol: String::new(),
         paused: false,
+        while_paused: WhilePaused::Drop,
         origin_paused: false,
         sctp_stream_parameters: None,
         retain: None,

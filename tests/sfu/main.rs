@@ -7,6 +7,7 @@ mod accounting;
 mod closing;
 mod drained;
 mod first_bytes;
+mod hold;
 mod hostile;
 mod idle;
 mod memory;

@@ -243,12 +243,24 @@ pub struct DataProducerOptions {
     pub protocol: String,
     /// Start paused.
     pub paused: bool,
+    /// What becomes of the messages that come while it is paused.
+    pub while_paused: WhilePaused,
     /// Behind a pipe: whether the DataProducer at the other end was paused when its DataConsumer was made.
     pub origin_paused: bool,
     /// The peer's stream. Required unless the transport is direct.
     pub sctp_stream_parameters: Option<SctpStreamParameters>,
     /// Keep the last messages for the DataConsumers that come later.
     pub retain: Option<RetainOptions>,
+}
+
+/// What becomes of the messages that come during a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhilePaused {
+    /// They are dropped.
+    Drop,
+    /// They wait for `resume()`.
+    Hold,
 }
 
 /// Which messages a DataProducer retains: the last ones, within each of these bounds.

@@ -55,6 +55,10 @@ pub struct DataProducerStats {
     pub bytes_received: u64,
     /// Messages that were dropped because the DataProducer was paused.
     pub messages_paused: u64,
+    /// Messages that came while it was paused and that there was no room to hold.
+    pub messages_dropped_full: u64,
+    /// Messages that are held until it is resumed.
+    pub messages_waiting: usize,
     /// Messages that new DataConsumers get first.
     pub messages_retained: usize,
     /// Their payload in bytes.

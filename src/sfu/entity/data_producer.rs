@@ -6,12 +6,14 @@ use uuid::Uuid;
 
 use crate::proto::message::Message;
 use crate::sfu::backlog::Backlog;
-use crate::sfu::contract::options::DataProducerOptions;
+use crate::sfu::contract::options::{DataProducerOptions, WhilePaused};
 use crate::sfu::contract::parameters::{DataType, SctpStreamParameters};
 use crate::sfu::id::{DataConsumerKey, RouterKey, TransportKey};
 use crate::sfu::memory::Memory;
 use crate::sfu::roster::Roster;
+use crate::sfu::subchannels::{Selector, amount};
 
+use super::held::{Held, HeldMessage};
 use super::retained::Retained;
 
 /// See the module's documentation.
@@ -28,8 +30,11 @@ pub(in crate::sfu) struct DataProducer {
     /// Behind a pipe: whether the DataProducer at the other end is paused. It stops its messages itself.
     pub(in crate::sfu) origin_paused: bool,
     pub(in crate::sfu) consumers: Roster<DataConsumerKey>,
-    /// Counts the messages that JavaScript has sent and we have not routed yet. Only a direct producer has it.
+    /// Counts the messages that JavaScript has sent, or that are held, and we have not routed yet. Only a direct producer
+    /// has it, or one that holds.
     pub(in crate::sfu) intake: Option<Arc<Backlog>>,
+    /// If it holds messages while it is paused: those.
+    pub(in crate::sfu) held: Option<Box<Held>>,
     pub(in crate::sfu) wants_drain: bool,
     /// The last messages, if DataConsumers that come later are to get them.
     pub(in crate::sfu) retained: Option<Box<Retained>>,
@@ -48,6 +53,7 @@ impl DataProducer {
         intake: Option<Arc<Backlog>>,
         memory: Option<&Arc<Memory>>,
     ) -> Self {
+        let held = (options.while_paused == WhilePaused::Hold).then(Box::default);
         let retained = options.retain.map(|it| Box::new(Retained::new(it, memory.cloned())));
         Self {
             id,
@@ -60,6 +66,7 @@ impl DataProducer {
             origin_paused: options.origin_paused,
             consumers: Roster::default(),
             intake,
+            held,
             wants_drain: false,
             retained,
             messages_received: 0,
@@ -80,6 +87,42 @@ impl DataProducer {
     pub(in crate::sfu) fn received(&mut self, message: &Message) {
         self.messages_received += 1;
         self.bytes_received += message.payload.len() as u64;
+    }
+
+    /// Whether a message must wait for `resume()`, or for others that are held.
+    #[inline]
+    pub(in crate::sfu) fn must_hold(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| self.paused || !held.is_empty())
+    }
+
+    /// Holds a message. A message of a peer is dropped if there is no room; JavaScript has asked for room before.
+    #[cold]
+    pub(in crate::sfu) fn hold(&mut self, message: Message, selector: Option<&Arc<Selector>>) {
+        let amount = amount(&message, selector.map(AsRef::as_ref));
+        let room = self.stream.is_none()
+            || self.intake.as_ref().is_some_and(|intake| intake.try_enter(amount));
+        let Some(held) = &mut self.held else { return };
+        match room {
+            true => held.push(message, selector),
+            false => held.dropped_full += 1,
+        }
+    }
+
+    /// The next message that may be routed after `resume()`.
+    pub(in crate::sfu) fn release(&mut self) -> Option<HeldMessage> {
+        if self.paused {
+            return None;
+        }
+        let released = self.held.as_mut()?.pop()?;
+        self.leave_intake(&released.message, released.selector.as_deref());
+        Some(released)
+    }
+
+    /// Counts a message that is routed now.
+    pub(in crate::sfu) fn leave_intake(&self, message: &Message, selector: Option<&Selector>) {
+        if let Some(intake) = &self.intake {
+            intake.leave(amount(message, selector));
+        }
     }
 
     /// Counts a message that came while the producer was paused.

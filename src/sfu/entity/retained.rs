@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::proto::message::{Amount, Message};
 use crate::sfu::contract::options::RetainOptions;
 use crate::sfu::memory::Memory;
-use crate::sfu::subchannels::Selector;
+use crate::sfu::subchannels::{Selector, amount};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -31,8 +31,7 @@ pub(in crate::sfu) struct RetainedMessage {
 
 impl RetainedMessage {
     fn amount(&self) -> Amount {
-        let subchannels = self.selector.as_ref().map_or(0, |it| it.subchannels.len());
-        self.message.amount().with_subchannels(subchannels)
+        amount(&self.message, self.selector.as_deref())
     }
 }
 
@@ -41,7 +40,8 @@ impl Retained {
         Self { bounds, queue: VecDeque::new(), amount: Amount::default(), memory }
     }
 
-    /// Retains a message that is routed now.
+    /// Retains a message that is routed now. Never inlined: routing is fast without it.
+    #[inline(never)]
     pub(in crate::sfu) fn push(
         &mut self,
         now: Instant,
