@@ -1749,12 +1749,36 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
   /** The initial subscriptions. At most 65535, each 0-65535. Default none. */
   subchannels?: number[];
   /**
-   * On a DirectTransport: how many bytes may wait for the application. Each message is charged its payload plus 64
-   * bytes; beyond the bound messages are dropped and counted, see 'overflow'. 0-4294967295, default 67108864.
+   * How many bytes may wait for the application (on a DirectTransport, default 67108864) or for the peer (default: the
+   * transport's `sctpPerStreamSendQueueLimit` of payload). Each message is charged its payload plus 64 bytes. At the
+   * bound `overflow` decides. 0-4294967295.
    */
   maxBufferedAmount?: number;
+  /** What happens at the bound of the queue. Default 'drop-newest'. */
+  overflow?: DataConsumerOverflow;
+  /**
+   * In milliseconds: a message that has waited longer in the queue, for the peer or for the application, is dropped when
+   * its turn comes, and counted as `messagesDroppedStale`. Unlike `maxPacketLifeTime` it needs no unreliable channel.
+   * 0-4294967295, default no limit.
+   */
+  maxQueueDelay?: number;
   appData?: DataConsumerAppData;
 };
+
+/**
+ * What happens to a message of the DataProducer that meets a full queue. The queue is full when it is charged its bound
+ * or more; a consumer with a policy gets one message into an empty queue even if others have filled
+ * `sctpSendBufferSize`. Messages of `dataConsumer.send()` are not dropped by a policy: they are rejected at the bound.
+ *
+ * - 'drop-newest': it is dropped.
+ * - 'drop-oldest': it is admitted, and messages of this consumer that wait are dropped, the oldest first, until there is
+ *   room. What SCTP has begun to send is never dropped.
+ * - 'keep-latest': at most one message waits, and at most one is in SCTP, until the peer has acknowledged it. A newer
+ *   message takes the place of the one that waits, full or not, and 'overflow' is not emitted. For cursors, positions
+ *   and sensor values.
+ * - 'close': 'overflow' is emitted, then the consumer closes.
+ */
+export type DataConsumerOverflow = 'drop-newest' | 'drop-oldest' | 'keep-latest' | 'close';
 
 export type DataConsumerType = 'sctp' | 'direct';
 
@@ -1779,15 +1803,24 @@ export type DataConsumerStat = {
   timestamp: number;
   label: string;
   protocol: string;
-  /** Messages of the DataProducer that were accepted for the peer or the application, and their payload in bytes. */
+  /**
+   * Messages of the DataProducer that were accepted for the peer or the application, and their payload in bytes. With
+   * `maxQueueDelay`, 'drop-oldest' or 'keep-latest' those that have left the queue.
+   */
   messagesSent: number;
   bytesSent: number;
+  /** With `maxQueueDelay`, 'drop-oldest' or 'keep-latest': messages in the queue, which are neither sent nor dropped. */
+  messagesWaiting: number;
   bufferedAmount: number;
   /** Messages of the DataProducer dropped before they were sent, and their payload in bytes. */
   messagesDropped: number;
   bytesDropped: number;
   /** The dropped messages that met a full queue, to the peer or to the application, or `maxMemory` of the Worker. */
   messagesDroppedFull: number;
+  /** The dropped messages whose place newer ones have taken: `overflow` is 'drop-oldest' or 'keep-latest'. */
+  messagesDroppedReplaced: number;
+  /** The dropped messages that had waited longer than `maxQueueDelay`. */
+  messagesDroppedStale: number;
   /** The dropped messages that exceeded the transport's `maxSendMessageSize`. */
   messagesDroppedTooLarge: number;
   /** The dropped messages that had no association, or whose stream the peer has reset. */
@@ -1824,7 +1857,10 @@ export type DataConsumerEvents = {
   sctpsendbufferfull: [];
   /** Type 'sctp': `bufferedAmount` has fallen to or below the threshold. */
   bufferedamountlow: [bufferedAmount: number];
-  /** Type 'direct': messages were dropped at `maxBufferedAmount` or `maxMemory`; there is room again. */
+  /**
+   * Messages were dropped because the queue was full; there is room again, or the DataConsumer is about to close. Emitted
+   * once per episode, which for type 'sctp' ends when half of the queue is free.
+   */
   overflow: [dropped: { messages: number; bytes: number }];
   /**
    * The peer has reset the stream, e.g. a browser closed its DataChannel; or the association is up, and the peer takes
@@ -1864,6 +1900,8 @@ export interface DataConsumer<
   readonly subchannels: number[];
   /** Type 'sctp': bytes queued for the peer. Type 'direct': bytes that wait for the application. */
   readonly bufferedAmount: number;
+  /** What happens at the bound of the queue. */
+  readonly overflow: DataConsumerOverflow;
   get appData(): DataConsumerAppData;
   set appData(appData: DataConsumerAppData);
   readonly observer: DataConsumerObserver;
@@ -1902,6 +1940,13 @@ export interface DataConsumer<
   pause(): Promise<void>;
   /** @throws NotFoundError, WorkerClosedError */
   resume(): Promise<void>;
+  /**
+   * Sets what happens at the bound of the queue, for what waits already as well.
+   *
+   * @throws TypeError: invalid argument.
+   * @throws NotFoundError, WorkerClosedError
+   */
+  setOverflow(overflow: DataConsumerOverflow): Promise<void>;
   /**
    * Sets the amount at or below which the DataConsumer emits 'bufferedamountlow'.
    *

@@ -684,6 +684,9 @@ describe('a direct DataConsumer whose listeners are too slow', () => {
       message.writeUInt32BE(number, 0);
       dataProducer.send(message);
     }
+    while (dataProducer.bufferedAmount > 0) {
+      await settled();
+    }
     await settled();
     // The DataConsumer emits 'overflow' when a message gets through again: this message ends the last episode.
     message.writeUInt32BE(TOTAL, 0);
@@ -698,6 +701,68 @@ describe('a direct DataConsumer whose listeners are too slow', () => {
     expect(overflows).toBeGreaterThan(0);
     expect(received).toEqual([...received].sort((a, b) => a - b));
     expect(dataConsumer.bufferedAmount).toBe(0);
+  });
+
+  test('keeps what overflow says while JavaScript is busy', async () => {
+    const SIZE = 936; // charged 1000 bytes
+    const maxBufferedAmount = 3_000;
+    const overflows = ['drop-newest', 'drop-oldest', 'keep-latest'] as const;
+    const consumers = await Promise.all(
+      overflows.map((overflow) =>
+        transport.consumeData({ dataProducerId, overflow, maxBufferedAmount }),
+      ),
+    );
+    expect(consumers.map(({ overflow }) => overflow)).toEqual(overflows);
+    const inboxes = consumers.map((each) => {
+      const numbers: number[] = [];
+      each.on('message', (message) => numbers.push(message[0]!));
+      return numbers;
+    });
+    const lost = consumers.map((each) => {
+      const counts: number[] = [];
+      each.on('overflow', ({ messages }) => counts.push(messages));
+      return counts;
+    });
+    for (let number = 0; number < 8; number++) {
+      dataProducer.send(Buffer.alloc(SIZE, number));
+    }
+    // JavaScript takes nothing until the worker has routed everything.
+    const end = performance.now() + 5_000;
+    while (dataProducer.bufferedAmount > 0 && performance.now() < end);
+    await settled();
+    await settled();
+    expect(inboxes).toEqual([[0, 1, 2], [5, 6, 7], [7]]);
+    expect(lost).toEqual([[5], [5], []]);
+    for (const [index, replaced] of [0, 5, 7].entries()) {
+      const [stats] = await consumers[index]!.getStats();
+      expect(stats).toMatchObject({
+        messagesSent: inboxes[index]!.length,
+        messagesWaiting: 0,
+        messagesDroppedReplaced: replaced,
+        messagesDroppedFull: index === 0 ? 5 : 0,
+        messagesDropped: 8 - inboxes[index]!.length,
+      });
+    }
+  });
+
+  test('drops what has waited longer than maxQueueDelay for JavaScript', async () => {
+    const dataConsumer = await transport.consumeData({ dataProducerId, maxQueueDelay: 20 });
+    const texts: string[] = [];
+    dataConsumer.on('message', (message) => texts.push(message.toString()));
+    dataProducer.send('late');
+    dataProducer.send('late as well');
+    // What was sent crosses to the worker in a microtask.
+    await Promise.resolve();
+    await Promise.resolve();
+    const end = performance.now() + 200;
+    while (performance.now() < end);
+    await settled();
+    dataProducer.send('fresh');
+    await until(dataConsumer, 'message', () => texts.includes('fresh'));
+    expect(texts).toEqual(['fresh']);
+    await expect(dataConsumer.getStats()).resolves.toMatchObject([
+      { messagesSent: 1, messagesDroppedStale: 2, messagesDropped: 2 },
+    ]);
   });
 
   test('does not delay another DataConsumer, which gets every message', async () => {
@@ -1144,5 +1209,75 @@ describe('dataConsumer.close()', () => {
     await nextEvent(first, 'dataproducerclose');
     await settled();
     expect(recorder.take()).toEqual(closes('second'));
+  });
+});
+
+describe('overflow', () => {
+  test.each(['direct', 'sctp'])("of type '%s' is 'drop-newest' until it is set", async (type) => {
+    const dataConsumer =
+      type === 'direct'
+        ? await transport.consumeData({ dataProducerId })
+        : await webRtcTransport.consumeData({ dataProducerId });
+    expect(dataConsumer.overflow).toBe('drop-newest');
+    for (const overflow of ['keep-latest', 'close', 'drop-oldest', 'drop-newest'] as const) {
+      await dataConsumer.setOverflow(overflow);
+      expect(dataConsumer.overflow).toBe(overflow);
+    }
+  });
+
+  test("with 'keep-latest' one message waits for the peer", async () => {
+    const dataConsumer = await webRtcTransport.consumeData({
+      dataProducerId,
+      overflow: 'keep-latest',
+    });
+    const recorder = new EventRecorder().watch({ dataConsumer });
+    for (let size = 1; size <= 10; size++) {
+      dataProducer.send(Buffer.alloc(size));
+    }
+    await settled();
+    await expect(dataConsumer.getStats()).resolves.toMatchObject([
+      { messagesSent: 0, messagesWaiting: 1, messagesDroppedReplaced: 9, bufferedAmount: 10 },
+    ]);
+    expect(recorder.take()).toEqual([]);
+  });
+
+  test("with 'close' emits overflow, then closes", async () => {
+    const dataConsumer = await webRtcTransport.consumeData({
+      dataProducerId,
+      overflow: 'close',
+      maxBufferedAmount: 1_000,
+    });
+    const recorder = new EventRecorder().watch({ dataConsumer });
+    for (let count = 0; count < 3; count++) {
+      dataProducer.send(Buffer.alloc(900));
+    }
+    await settled();
+    await settled();
+    expect(recorder.take()).toEqual([
+      'dataConsumer sctpsendbufferfull',
+      'dataConsumer overflow({"bytes":900,"messages":1})',
+      ...closes('dataConsumer'),
+    ]);
+    expect(dataConsumer.closed).toBe(true);
+  });
+
+  test.each(['newest', '', 1, true, ['close'], {}])('%p is a TypeError', async (wrong: any) => {
+    const named = /overflow.*one of 'drop-newest'/;
+    const options = { dataProducerId, overflow: wrong };
+    await expect(transport.consumeData(options)).rejects.toThrow(TypeError);
+    await expect(webRtcTransport.consumeData(options)).rejects.toThrow(named);
+    const dataConsumer = await transport.consumeData({ dataProducerId, overflow: 'close' });
+    await expect(dataConsumer.setOverflow(wrong)).rejects.toThrow(TypeError);
+    await expect(dataConsumer.setOverflow(wrong)).rejects.toThrow(named);
+    expect(dataConsumer.overflow).toBe('close');
+  });
+
+  test.each([-1, 1.5, '5', 2 ** 32, NaN])('maxQueueDelay %p is a TypeError', async (wrong: any) => {
+    for (const on of [transport, webRtcTransport]) {
+      const call = on.consumeData({ dataProducerId, maxQueueDelay: wrong });
+      await expect(call).rejects.toThrow(TypeError);
+    }
+    const call = webRtcTransport.consumeData({ dataProducerId, maxBufferedAmount: wrong });
+    await expect(call).rejects.toThrow(/maxBufferedAmount/);
   });
 });

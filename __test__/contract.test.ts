@@ -186,10 +186,16 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
           paused: true,
           subchannels: [0, 65_535],
           streamId: 65_534,
+          overflow: 'drop-oldest',
+          maxBufferedAmount: 0,
+          maxQueueDelay: 4_294_967_295,
           ...reliability,
         },
         false,
       ),
+    ),
+    ...['drop-newest', 'keep-latest', 'close'].map((overflow) =>
+      parseDataConsumerOptions({ dataProducerId: ID, overflow, maxBufferedAmount: 1 }, true),
     ),
   ],
 };

@@ -11,6 +11,7 @@ const {
   parseSubchannel,
   parseSubchannels,
 } = require('./options/message');
+const { parseOverflow } = require('./options/data');
 const validate = require('./options/validate');
 const { tolerate } = require('./tolerate');
 
@@ -33,13 +34,15 @@ class DataConsumer extends Entity {
   #paused;
   #dataProducerPaused;
   #subchannels;
+  #overflow;
 
   /**
    * @param {import('./Core').Core<Native>} core
    * @param {import('..').DataConsumerDump} data
    * @param {A} appData
+   * @param {import('..').DataConsumerOverflow} [overflow]
    */
-  constructor(core, data, appData) {
+  constructor(core, data, appData, overflow = 'drop-newest') {
     super(core, appData, {
       onEvent: (name, args) => this.#onEvent(name, args),
       onMessage: (message, ppid) => this.#onMessage(message, ppid),
@@ -54,6 +57,7 @@ class DataConsumer extends Entity {
     this.#paused = data.paused;
     this.#dataProducerPaused = data.dataProducerPaused;
     this.#subchannels = new Set(data.subchannels);
+    this.#overflow = overflow;
   }
 
   get id() {
@@ -90,6 +94,10 @@ class DataConsumer extends Entity {
 
   get subchannels() {
     return [...this.#subchannels];
+  }
+
+  get overflow() {
+    return this.#overflow;
   }
 
   get bufferedAmount() {
@@ -130,6 +138,24 @@ class DataConsumer extends Entity {
     return tolerate(
       () => this.#core.request('dataConsumer.resume', (native, id) => native.resume(id)),
       () => this.#setPaused(false),
+    );
+  }
+
+  /** @param {import('..').DataConsumerOverflow} overflow */
+  setOverflow(overflow) {
+    /** @type {any} */
+    let parsed;
+
+    return tolerate(
+      () => {
+        parsed = parseOverflow(overflow);
+        return this.#core.request('dataConsumer.setOverflow', (native, id) =>
+          native.setOverflow(id, JSON.stringify(parsed)),
+        );
+      },
+      () => {
+        this.#overflow = parsed;
+      },
     );
   }
 
@@ -247,6 +273,9 @@ class DataConsumer extends Entity {
    */
   #onEvent(name, args) {
     switch (name) {
+      case 'overflowclose':
+        this.#core.end();
+        break;
       case 'dataproducerclose':
       case 'streamclose':
         this.#core.end(name);

@@ -192,7 +192,7 @@ class Transport extends Entity {
         (native, requestId) =>
           native.consumeData(requestId, JSON.stringify(parsed), maxBufferedAmount),
         (core, /** @type {import('..').DataConsumerDump} */ dump) => {
-          const dataConsumer = new DataConsumer(core, dump, appData);
+          const dataConsumer = new DataConsumer(core, dump, appData, parsed.overflow);
 
           emitOnObserver(this, 'newdataconsumer', dataConsumer);
           return dataConsumer;

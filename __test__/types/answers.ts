@@ -50,6 +50,8 @@ export const DataConsumerStats0: types.DataConsumerStat = {
   "label": "",
   "messagesDropped": 0,
   "messagesDroppedFull": 0,
+  "messagesDroppedReplaced": 0,
+  "messagesDroppedStale": 0,
   "messagesDroppedTooLarge": 0,
   "messagesDroppedUnsendable": 0,
   "messagesFiltered": 0,
@@ -57,6 +59,7 @@ export const DataConsumerStats0: types.DataConsumerStat = {
   "messagesRejected": 0,
   "messagesSent": 0,
   "messagesSentDirectly": 0,
+  "messagesWaiting": 0,
   "protocol": "",
   "timestamp": 0,
   "type": "data-consumer"
@@ -70,6 +73,8 @@ export const DataConsumerStats1: types.DataConsumerStat = {
   "label": "",
   "messagesDropped": 0,
   "messagesDroppedFull": 0,
+  "messagesDroppedReplaced": 0,
+  "messagesDroppedStale": 0,
   "messagesDroppedTooLarge": 0,
   "messagesDroppedUnsendable": 0,
   "messagesFiltered": 0,
@@ -77,6 +82,7 @@ export const DataConsumerStats1: types.DataConsumerStat = {
   "messagesRejected": 0,
   "messagesSent": 0,
   "messagesSentDirectly": 0,
+  "messagesWaiting": 0,
   "protocol": "",
   "timestamp": 0,
   "type": "data-consumer"

@@ -17,6 +17,9 @@ const RETAINED_BYTES = 1024 * 1024;
 /** @type {readonly import('../..').WhilePaused[]} */
 const WHILE_PAUSED = ['drop', 'hold'];
 
+/** @type {readonly import('../..').DataConsumerOverflow[]} */
+const OVERFLOWS = ['drop-newest', 'drop-oldest', 'keep-latest', 'close'];
+
 const logger = new Logger('Transport');
 
 /**
@@ -57,6 +60,9 @@ const logger = new Logger('Transport');
  * @property {number} [maxRetransmits]
  * @property {number} [streamId]
  * @property {boolean} waitsForStart - for `pipeToRouter()`: deliver nothing until `start()`.
+ * @property {import('../..').DataConsumerOverflow} [overflow]
+ * @property {number} [maxBufferedAmount] - in bytes; that of a direct consumer is an argument of its own.
+ * @property {number} [maxQueueDelay] - in milliseconds.
  */
 
 /**
@@ -124,13 +130,24 @@ function parseDataConsumerOptions(given, direct, waitsForStart = false) {
     paused: validate.boolean(given.paused, 'paused', false),
     subchannels: validate.given(given.subchannels) ? parseSubchannels(given.subchannels) : [],
     waitsForStart,
+    overflow: validate.given(given.overflow) ? parseOverflow(given.overflow) : undefined,
+    maxQueueDelay: validate.optionalInteger(given.maxQueueDelay, 'maxQueueDelay'),
     ...(direct
       ? {}
       : {
           ...parseReliabilityOverrides(given),
           streamId: validate.optionalInteger(given.streamId, 'streamId', MAX_STREAM_ID),
+          maxBufferedAmount: validate.optionalInteger(given.maxBufferedAmount, 'maxBufferedAmount'),
         }),
   };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {import('../..').DataConsumerOverflow}
+ */
+function parseOverflow(value) {
+  return validate.oneOf(value, 'overflow', OVERFLOWS);
 }
 
 /**
@@ -245,4 +262,5 @@ module.exports = {
   parseDataProducerOptions,
   parseDataConsumerOptions,
   parseMaxBufferedAmount,
+  parseOverflow,
 };

@@ -15,7 +15,7 @@ use crate::sfu::drains::DrainScope;
 use crate::sfu::error::Result;
 use crate::sfu::id::DataConsumerKey;
 
-use super::batcher::SharedBatcher;
+use super::batcher::{SharedBatcher, parse};
 use super::subchannels::{List, set_of};
 
 /// The bound of the messages that `send()` accepted and the worker has not taken yet, in charged bytes.
@@ -92,6 +92,15 @@ impl DataConsumer {
         let key = self.key;
         self.request(request, move |world| {
             world.sfu.data_consumer(key)?.remove_subchannel(subchannel as u16);
+            Ok(())
+        });
+    }
+
+    #[napi(catch_unwind)]
+    pub fn set_overflow(&self, request: u32, overflow: String) {
+        let key = self.key;
+        self.request(request, move |world| {
+            world.sfu.data_consumer(key)?.set_overflow(parse(&overflow)?);
             Ok(())
         });
     }

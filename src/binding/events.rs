@@ -16,6 +16,8 @@ pub(super) fn to_json(event: Event) -> Value {
             DataConsumerEvent::SctpSendBufferFull => json!([key.0, "sctpsendbufferfull"]),
             DataConsumerEvent::BufferedAmountLow(it) => json!([key.0, "bufferedamountlow", it]),
             DataConsumerEvent::Overflow(it) => json!([key.0, "overflow", it]),
+            DataConsumerEvent::Ready => json!([key.0, "ready"]),
+            DataConsumerEvent::OverflowClose => json!([key.0, "overflowclose"]),
             DataConsumerEvent::StreamClose => json!([key.0, "streamclose"]),
         },
         Event::DataProducer(key, event) => match event {
@@ -39,6 +41,7 @@ pub(super) fn to_json(event: Event) -> Value {
         // The runtime handles answers, frames and released sockets itself, and messages cross as records.
         Event::Message(..)
         | Event::Drained(..)
+        | Event::Queued(..)
         | Event::TunnelFrame(..)
         | Event::SocketReleased(_)
         | Event::ConnectionReleased(_) => Value::Null,

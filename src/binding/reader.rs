@@ -8,9 +8,11 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::proto::message::{Amount, Message};
+use crate::runtime::clock;
 use crate::runtime::job::Job;
 use crate::runtime::outbox::{Item, Outbox};
-use crate::sfu::event::Event;
+use crate::sfu::direct_queue::Taken;
+use crate::sfu::event::{DataConsumerEvent, Event};
 use crate::sfu::id::DataConsumerKey;
 
 use super::batcher::SharedBatcher;
@@ -76,8 +78,13 @@ impl Reader {
                 self.in_cycle = false;
                 break Next::Nothing;
             };
-            let Item::Event(Event::Message(DataConsumerKey(target), message)) = item else {
-                break next(item);
+            let (target, message) = match item {
+                Item::Event(Event::Message(DataConsumerKey(target), message)) => (target, message),
+                Item::Event(Event::Queued(..)) => {
+                    self.redeem();
+                    continue;
+                }
+                _ => break next(item),
             };
             let at = HEADER + RECORD * count;
             let Some(record) = records.get_mut(at..at + RECORD) else { break Next::Message };
@@ -107,7 +114,7 @@ impl Reader {
     pub(super) fn peek(&mut self) -> Next {
         self.begin_cycle();
         match self.cycle.front() {
-            Some(Item::Event(Event::Message(..))) => Next::Message,
+            Some(Item::Event(Event::Message(..) | Event::Queued(..))) => Next::Message,
             Some(item) => next(item),
             None => {
                 self.in_cycle = false;
@@ -171,10 +178,21 @@ impl Reader {
             self.outbox.take(&mut self.cycle);
         }
         while self.closed
-            && let Some(Item::Event(Event::Message(..))) = self.cycle.front()
+            && let Some(Item::Event(Event::Message(..) | Event::Queued(..))) = self.cycle.front()
         {
             self.cycle.pop_front();
         }
+    }
+
+    /// Replaces the token at the front by the message that it stands for, if that is still there.
+    fn redeem(&mut self) {
+        let Some(Item::Event(Event::Queued(key, token))) = self.cycle.pop_front() else { return };
+        let event = match token.take(clock::now()) {
+            Taken::Message(message) => Event::Message(key, message),
+            Taken::Ready => Event::DataConsumer(key, DataConsumerEvent::Ready),
+            Taken::Nothing => return,
+        };
+        self.cycle.push_front(Item::Event(event));
     }
 
     fn handed_out(&mut self, target: u32, len: usize) {

@@ -20,6 +20,7 @@ pub mod framing;
 pub mod ice_lite;
 pub mod message;
 pub mod net;
+pub mod overflow;
 pub mod peer;
 pub mod sctp;
 pub mod stun;

@@ -3,7 +3,8 @@
 //!
 //! JavaScript may be busy for a long time, in which a peer must not make the queue grow. So each kind of
 //! item has a bound: for messages the backlog of their DataConsumer, for answers the number of requests,
-//! for log lines [`MAX_LOG_BYTES`]. Of the events of one [`Topic`] a few are kept, including the latest.
+//! for log lines [`MAX_LOG_BYTES`]. Of the events of one [`Topic`] a few are kept, including the latest. Of the messages
+//! that wait in a queue of their DataConsumer, a token is here for each, and few more.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -57,6 +58,9 @@ struct Queue {
     log_bytes: usize,
     /// The index of the line that will say how many lines are missing, and their number.
     missing: Option<(usize, u64)>,
+    /// How many tokens there are, and how many of them were live at the last look.
+    tokens: usize,
+    live_tokens: usize,
 }
 
 #[derive(Default)]
@@ -135,6 +139,7 @@ impl Outbox {
 
     fn add(&self, queue: &mut Queue, item: Item) {
         match &item {
+            Item::Event(Event::Queued(..)) => queue.count_token(),
             Item::Event(event) => {
                 if event.topic().is_some_and(|topic| queue.supersedes(topic)) {
                     self.events_merged.fetch_add(1, Ordering::Relaxed);
@@ -176,6 +181,22 @@ impl Queue {
         full
     }
 
+    /// Counts the next item, a token. Once there are twice as many as there were live ones, those of messages that are
+    /// gone are removed.
+    fn count_token(&mut self) {
+        self.tokens += 1;
+        if self.tokens > MAX_STALE + 2 * self.live_tokens {
+            let gone = self.items.iter().enumerate().filter(
+                |(_, item)| matches!(item, Item::Event(Event::Queued(_, it)) if !it.is_live()),
+            );
+            let gone: Vec<usize> = gone.map(|(place, _)| place).collect();
+            self.tokens -= gone.len();
+            self.live_tokens = self.tokens;
+            self.stale.extend(gone);
+            self.sweep();
+        }
+    }
+
     fn miss_line(&mut self) {
         match &mut self.missing {
             Some((_, count)) => *count += 1,
@@ -194,6 +215,7 @@ impl Queue {
         }
         self.waiting.clear();
         self.log_bytes = 0;
+        (self.tokens, self.live_tokens) = (0, 0);
         std::mem::swap(&mut self.items, into);
     }
 

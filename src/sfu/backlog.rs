@@ -7,9 +7,12 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
+use super::direct_queue::{DirectQueue, Taken};
 use super::memory::Memory;
-use crate::proto::message::Amount;
+use crate::proto::message::{Amount, Message};
+use crate::proto::overflow::QueuePolicy;
 
 /// Counts messages between their entering and their leaving of a queue.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub struct Backlog {
     overflowing: AtomicBool,
     /// Counts the same bytes together with those of the worker's other queues, if that has a maximum.
     memory: OnceLock<Arc<Memory>>,
+    /// The messages themselves, if they may be dropped after they entered, or wait to be asked for.
+    queue: OnceLock<Box<DirectQueue>>,
 }
 
 /// One writer's counters, on a cache line of their own.
@@ -49,7 +54,37 @@ impl Backlog {
             bound,
             overflowing: false.into(),
             memory: OnceLock::new(),
+            queue: OnceLock::new(),
         }
+    }
+
+    /// Adds a message to the queue that has the messages, as far as `policy` lets it. The token is its place in the
+    /// outbox. `None` if the message does not fit.
+    pub fn push(
+        self: &Arc<Self>,
+        policy: &QueuePolicy,
+        now: Instant,
+        message: Message,
+    ) -> Option<Token> {
+        let fits = |amount| self.try_enter_below(amount);
+        let withdraw = |amount| self.withdraw(amount);
+        let number = self.use_queue().push(policy, now, message, fits, withdraw)?;
+        Some(Token { backlog: Arc::clone(self), number })
+    }
+
+    /// JavaScript takes the oldest message that waits to be asked for.
+    pub fn pull(&self, now: Instant) -> Option<Message> {
+        self.queue()?.pull(now, |amount| self.leave(amount))
+    }
+
+    /// The queue that has the messages. `None`: they are in the outbox.
+    pub fn queue(&self) -> Option<&DirectQueue> {
+        self.queue.get().map(AsRef::as_ref)
+    }
+
+    /// The queue that has the messages from now on.
+    pub fn use_queue(&self) -> &DirectQueue {
+        self.queue.get_or_init(Box::default)
     }
 
     /// Counts towards `memory`, too. Call this before the first message enters.
@@ -68,6 +103,22 @@ impl Backlog {
             self.entered.add(amount);
         }
         fits
+    }
+
+    /// Counts a message that enters, if the bound is not reached yet, whatever the message: the rule of queues with a
+    /// policy.
+    pub fn try_enter_below(&self, amount: Amount) -> bool {
+        let fits = !self.is_full() && self.memory.get().is_none_or(|it| it.try_hold(amount.charge));
+        if fits {
+            self.entered.add(amount);
+        }
+        fits
+    }
+
+    /// Whether the bound is reached. An empty backlog is not full.
+    pub fn is_full(&self) -> bool {
+        let queued = self.charge();
+        queued > 0 && queued >= self.bound
     }
 
     /// Counts a message that enters a queue with a bound of its own. Only one thread may call this.
@@ -157,6 +208,26 @@ impl Backlog {
     }
 }
 
+/// The place of a message in the outbox.
+#[derive(Debug)]
+pub struct Token {
+    backlog: Arc<Backlog>,
+    number: u64,
+}
+
+impl Token {
+    /// Takes the message, if it is there and has not waited too long.
+    pub fn take(&self, now: Instant) -> Taken {
+        let Some(queue) = self.backlog.queue() else { return Taken::Nothing };
+        queue.take(self.number, now, |amount| self.backlog.leave(amount))
+    }
+
+    /// Whether the message of this token is still in its queue.
+    pub fn is_live(&self) -> bool {
+        self.backlog.queue().is_some_and(|queue| queue.has(self.number))
+    }
+}
+
 impl Drop for Backlog {
     fn drop(&mut self) {
         // What is inside has been dropped, too, or nothing counts it any more.
@@ -199,7 +270,12 @@ impl LowWatermark {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::proto::message::Ppid;
+    use crate::proto::overflow::Overflow;
+    use crate::proto::sctp::MessageTally;
 
     /// This many messages of this length.
     fn messages(count: usize, len: usize) -> Amount {
@@ -254,5 +330,80 @@ mod tests {
         backlog.leave(Amount::of(5000));
         assert!(backlog.try_enter(Amount::of(0)));
         assert_eq!(backlog.charge(), 64);
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the origin of virtual time")]
+    fn origin() -> Instant {
+        Instant::now()
+    }
+
+    fn message(fill: u8) -> Message {
+        Message::new(Ppid::BINARY, vec![fill; 36].into())
+    }
+
+    /// A queue for three messages, each charged 100 bytes, and a function that pushes one.
+    fn queue(overflow: Overflow) -> (Arc<Backlog>, impl Fn(Instant, u8) -> Option<Token>) {
+        let backlog = Arc::new(Backlog::new(300));
+        let policy = QueuePolicy { overflow, ..QueuePolicy::default() };
+        let shared = Arc::clone(&backlog);
+        let push = move |now, fill| shared.push(&policy, now, message(fill));
+        (backlog, push)
+    }
+
+    fn taken(token: &Token, now: Instant) -> Option<u8> {
+        match token.take(now) {
+            Taken::Message(message) => message.payload.first().copied(),
+            Taken::Ready | Taken::Nothing => None,
+        }
+    }
+
+    #[test]
+    fn each_policy_decides_which_messages_are_left() {
+        let now = origin();
+        for (overflow, left) in [
+            (Overflow::DropNewest, [Some(0), Some(1), Some(2), None, None]),
+            (Overflow::DropOldest, [None, None, Some(2), Some(3), Some(4)]),
+            (Overflow::KeepLatest, [None, None, None, None, Some(4)]),
+        ] {
+            let (backlog, push) = queue(overflow);
+            let tokens: Vec<_> = (0..5).map(|fill| push(now, fill)).collect();
+            let got: Vec<_> =
+                tokens.iter().map(|it| it.as_ref().and_then(|it| taken(it, now))).collect();
+            assert_eq!(got, left, "{overflow:?}");
+            let kept = left.iter().flatten().count() as u64;
+            let replaced = backlog.use_queue().tally().replaced.messages;
+            let refused = tokens.iter().filter(|it| it.is_none()).count() as u64;
+            assert_eq!(kept + replaced + refused, 5);
+            assert_eq!(backlog.charge(), 100 * kept, "what was taken is not counted as left here");
+        }
+    }
+
+    #[test]
+    fn a_message_that_has_waited_too_long_is_skipped_and_counted() {
+        let start = origin();
+        let at = |ms| start + Duration::from_millis(ms);
+        let (backlog, push) = queue(Overflow::DropNewest);
+        backlog.use_queue().set_max_delay(Some(Duration::from_millis(50)));
+        let tokens = [0, 50].map(|ms| push(at(ms), ms as u8).expect("room"));
+        assert_eq!(tokens.each_ref().map(|it| taken(it, at(51))), [None, Some(50)]);
+        assert_eq!(backlog.use_queue().tally().stale, MessageTally::one(36));
+    }
+
+    #[test]
+    fn a_pulled_queue_keeps_messages_until_they_are_asked_for_and_answers_a_pull_that_found_none() {
+        let now = origin();
+        let (backlog, push) = queue(Overflow::DropOldest);
+        let queue = backlog.use_queue();
+        queue.set_pulled(true);
+        let pull = || backlog.pull(now).map(|it| it.payload[0]);
+        let tokens: Vec<Token> = (0..4).filter_map(|fill| push(now, fill)).collect();
+        assert_eq!(pull(), None, "no token has come up");
+        assert!(matches!(tokens[0].take(now), Taken::Ready), "it was dropped, but a pull waits");
+        assert_eq!(pull(), None);
+        assert!(matches!(tokens[1].take(now), Taken::Ready));
+        assert!(matches!(tokens[2].take(now), Taken::Nothing), "nothing was asked for since");
+        assert_eq!([pull(), pull(), pull()], [Some(1), Some(2), None]);
+        assert_eq!(backlog.charge(), 100);
+        assert!(tokens[3].is_live() && !tokens[2].is_live());
     }
 }

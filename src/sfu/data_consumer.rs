@@ -1,11 +1,13 @@
 //! The requests of a DataConsumer. `route.rs` delivers its messages.
 
 use crate::proto::message::StreamId;
+use crate::proto::overflow::{Overflow, QueuePolicy};
+use crate::proto::sctp::{MessageTally, QueueTally};
 use crate::sfu::Sfu;
 use crate::sfu::contract::dump::DataConsumerDump;
 use crate::sfu::contract::stats::DataConsumerStats;
+use crate::sfu::direct_queue::DirectQueue;
 use crate::sfu::error::{Error, Result};
-use crate::sfu::event::{DataConsumerEvent, Event};
 use crate::sfu::id::DataConsumerKey;
 use crate::sfu::subchannels::Subchannels;
 
@@ -31,12 +33,8 @@ impl Sfu {
     /// Emits `'overflow'` for a direct DataConsumer: the number and bytes of the messages that it dropped. Called once
     /// JavaScript has taken so many that at most half of the bound is in use.
     pub fn handle_relief(&mut self, key: DataConsumerKey) {
-        if let Some(consumer) = self.data_consumers.get_mut(&key)
-            && let Destination::Direct { dropping, .. } = &mut consumer.destination
-            && let Some(dropped) = dropping.take()
-        {
-            let event = DataConsumerEvent::Overflow(dropped);
-            self.events.push_back(Event::DataConsumer(key, event));
+        if let Some(consumer) = self.data_consumers.get_mut(&key) {
+            self.events.extend(consumer.take_overflow(key));
         }
     }
 }
@@ -68,6 +66,45 @@ impl DataConsumerMut<'_> {
     pub(super) fn apply_pauses(&mut self) {
         if self.get().begins() {
             self.sfu.replay(self.key);
+        }
+    }
+
+    /// Sets what happens at the bound of the queue.
+    pub fn set_overflow(&mut self, overflow: Overflow) {
+        let policy = QueuePolicy { overflow, ..self.get().policy };
+        self.set_policy(policy);
+    }
+
+    pub(super) fn set_policy(&mut self, policy: QueuePolicy) {
+        let consumer = self.get();
+        consumer.governed = true;
+        consumer.policy = policy;
+        let transport = consumer.transport;
+        match &consumer.destination {
+            Destination::Direct { backlog } => backlog.use_queue().set_max_delay(policy.max_delay),
+            Destination::Sctp { stream, .. } => {
+                let stream = stream.stream_id;
+                if let Some(transport) = self.sfu.transports.get_mut(&transport) {
+                    transport.set_policy(stream, policy);
+                }
+            }
+        }
+    }
+
+    /// What has become of the messages in the queue, if that has a policy.
+    fn queue_tally(&mut self) -> QueueTally {
+        let consumer = self.get();
+        let transport = consumer.transport;
+        match &consumer.destination {
+            Destination::Direct { backlog } => {
+                backlog.queue().map_or(QueueTally::default(), DirectQueue::tally)
+            }
+            Destination::Sctp { .. } if !consumer.governed => QueueTally::default(),
+            Destination::Sctp { stream, .. } => {
+                let stream = stream.stream_id;
+                let transport = self.sfu.transports.get(&transport);
+                transport.map_or(QueueTally::default(), |it| it.queue_tally(stream))
+            }
         }
     }
 
@@ -141,18 +178,29 @@ impl DataConsumerMut<'_> {
     pub fn get_stats(&mut self) -> DataConsumerStats {
         let timestamp = self.sfu.timestamp();
         let buffered_amount = self.buffered_amount();
+        let QueueTally { mut waiting, replaced, stale } = self.queue_tally();
         let it = self.get();
+        if !it.policy.drops_accepted() {
+            // Nothing that waits will be dropped, so it counts as sent.
+            waiting = MessageTally::default();
+        }
+        let mut sent = it.sent;
+        [waiting, replaced, stale].into_iter().for_each(|other| sent.remove(other));
+        let dropped = it.not_sent.dropped;
         DataConsumerStats {
             kind: "data-consumer",
             timestamp,
             label: it.label.clone(),
             protocol: it.protocol.clone(),
-            messages_sent: it.sent.messages,
-            bytes_sent: it.sent.bytes,
+            messages_sent: sent.messages,
+            bytes_sent: sent.bytes,
+            messages_waiting: waiting.messages,
             buffered_amount,
-            messages_dropped: it.not_sent.dropped.messages,
-            bytes_dropped: it.not_sent.dropped.bytes,
+            messages_dropped: dropped.messages + replaced.messages + stale.messages,
+            bytes_dropped: dropped.bytes + replaced.bytes + stale.bytes,
             messages_dropped_full: it.not_sent.full,
+            messages_dropped_replaced: replaced.messages,
+            messages_dropped_stale: stale.messages,
             messages_dropped_too_large: it.not_sent.too_large,
             messages_dropped_unsendable: it.not_sent.unsendable,
             messages_paused: it.not_sent.paused,
@@ -165,7 +213,7 @@ impl DataConsumerMut<'_> {
 
     fn buffered_amount(&mut self) -> usize {
         match &self.get().destination {
-            Destination::Direct { backlog, .. } => backlog.payload() as usize,
+            Destination::Direct { backlog } => backlog.payload() as usize,
             Destination::Sctp { .. } => self.get_buffered_amount().unwrap_or(0),
         }
     }

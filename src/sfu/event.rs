@@ -6,6 +6,7 @@ use crate::proto::message::Message;
 use crate::proto::net::{SocketId, Tuple};
 use crate::proto::sctp::SctpState;
 
+use super::backlog::Token;
 use super::contract::parameters::{DropCount, TupleInfo};
 use super::error::Result;
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
@@ -17,6 +18,8 @@ use super::tunnel::TunnelFrame;
 pub enum Event {
     /// A direct DataConsumer got a message.
     Message(DataConsumerKey, Message),
+    /// A direct DataConsumer got a message, which is in its queue.
+    Queued(DataConsumerKey, Token),
     /// An event of a DataConsumer.
     DataConsumer(DataConsumerKey, DataConsumerEvent),
     /// An event of a DataProducer.
@@ -45,6 +48,7 @@ pub enum Topic {
     Tuple(TransportKey),
     SctpSendBufferFull(DataConsumerKey),
     BufferedAmountLow(DataConsumerKey),
+    Overflow(DataConsumerKey),
     StreamClose(DataProducerKey),
     OriginPause(DataProducerKey),
     DataProducerPause(DataConsumerKey),
@@ -61,7 +65,8 @@ impl Topic {
             | Self::SctpState(_)
             | Self::Tuple(_)
             | Self::OriginPause(_)
-            | Self::DataProducerPause(_) => 8,
+            | Self::DataProducerPause(_)
+            | Self::Overflow(_) => 8,
             Self::SctpSendBufferFull(_) | Self::BufferedAmountLow(_) | Self::StreamClose(_) => 1,
         }
     }
@@ -84,8 +89,10 @@ impl Event {
                 DataConsumerEvent::DataProducerPause | DataConsumerEvent::DataProducerResume => {
                     Topic::DataProducerPause(*key)
                 }
+                DataConsumerEvent::Overflow(_) => Topic::Overflow(*key),
                 DataConsumerEvent::DataProducerClose
-                | DataConsumerEvent::Overflow(_)
+                | DataConsumerEvent::OverflowClose
+                | DataConsumerEvent::Ready
                 | DataConsumerEvent::StreamClose => return None,
             },
             Self::DataProducer(key, event) => match event {
@@ -97,6 +104,7 @@ impl Event {
             },
             Self::Message(..)
             | Self::Drained(..)
+            | Self::Queued(..)
             | Self::TunnelFrame(..)
             | Self::SocketReleased(_)
             | Self::ConnectionReleased(_) => return None,
@@ -117,8 +125,12 @@ pub enum DataConsumerEvent {
     SctpSendBufferFull,
     /// The payload bytes queued towards the peer have fallen to the threshold.
     BufferedAmountLow(usize),
-    /// Delivery resumes; this much was dropped because JavaScript did not keep up.
+    /// There is room again; this much was dropped at the bound of the queue.
     Overflow(DropCount),
+    /// A message waits that JavaScript has asked for in vain before.
+    Ready,
+    /// The queue was full, and so the consumer is closed, as its policy says.
+    OverflowClose,
     /// The peer closed the data channel, and so the consumer is closed, too.
     StreamClose,
 }

@@ -46,6 +46,7 @@ mod crowd;
 pub mod data_consumer;
 pub mod data_producer;
 mod deadlines;
+pub mod direct_queue;
 mod drained;
 pub mod drains;
 mod entity;

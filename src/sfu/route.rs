@@ -16,10 +16,10 @@ use std::time::Instant;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::proto::message::{Amount, Message, StreamId};
+use crate::proto::overflow::Overflow;
 use crate::proto::sctp::{MessageTally, SendError};
 
 use super::Sfu;
-use super::contract::parameters::DropCount;
 use super::data_consumer::DataConsumerMut;
 use super::deadlines::Deadlines;
 use super::entity::data_consumer::{DataConsumer, Destination, DropReason};
@@ -159,6 +159,7 @@ impl Sfu {
             };
             outputs.offer(key, consumer, transport, offered, message);
         }
+        self.close_overflowed();
     }
 
     /// Routes what a DataProducer has held, until that has cost `limit`. What is left has its turn later.
@@ -225,6 +226,17 @@ impl Sfu {
                 tunnel.backdate(stream, *since);
             }
         }
+        self.close_overflowed();
+    }
+
+    /// Closes the DataConsumers that were to close when their queue is full.
+    fn close_overflowed(&mut self) {
+        while let Some(key) = self.overflowed.pop() {
+            if self.remove_data_consumer(key) {
+                let event = DataConsumerEvent::OverflowClose;
+                self.events.push_back(Event::DataConsumer(key, event));
+            }
+        }
     }
 
     /// Notes how old the latest message on this stream is, if it is retained here as well.
@@ -251,12 +263,15 @@ impl Sfu {
             memory,
             waiters,
             deadlines,
+            overflowed,
             work,
             ..
         } = self;
         let (turn, now, memory) = (*turn, *now, memory.as_deref());
         let entities = Entities { data_producers, data_consumers, transports };
-        (entities, Outputs { turn, now, memory, events, dirty, waiters, deadlines, work })
+        let outputs =
+            Outputs { turn, now, memory, events, dirty, waiters, deadlines, overflowed, work };
+        (entities, outputs)
     }
 }
 
@@ -276,6 +291,7 @@ struct Outputs<'a> {
     dirty: &'a mut VecDeque<TransportKey>,
     waiters: &'a mut FxHashSet<Waiter>,
     deadlines: &'a mut Deadlines,
+    overflowed: &'a mut Vec<DataConsumerKey>,
     work: &'a mut u64,
 }
 
@@ -328,33 +344,38 @@ impl Outputs<'_> {
             consumer.drop_message(payload_len, DropReason::TooLarge);
             return false;
         }
-        match &mut consumer.destination {
-            Destination::Direct { backlog, dropping } => {
-                if backlog.try_enter(Amount::of(payload_len)) {
-                    *self.work += work::TO_JAVASCRIPT;
-                    if let Some(dropped) = dropping.take() {
-                        let event = DataConsumerEvent::Overflow(dropped);
-                        self.events.push_back(Event::DataConsumer(key, event));
+        match &consumer.destination {
+            Destination::Direct { backlog } => {
+                // A consumer with a policy has a queue, and the outbox only a token.
+                let event = match backlog.queue() {
+                    None => backlog
+                        .try_enter(Amount::of(payload_len))
+                        .then(|| Event::Message(key, message())),
+                    Some(_) => {
+                        let token = backlog.push(&consumer.policy, self.now, message());
+                        token.map(|token| Event::Queued(key, token))
                     }
-                    self.events.push_back(Event::Message(key, message()));
-                    consumer.sent(payload_len);
+                };
+                if let Some(event) = event {
+                    *self.work += work::TO_JAVASCRIPT;
+                    self.events.extend(consumer.delivered(key, payload_len));
+                    self.events.push_back(event);
                     return true;
                 }
-                if self.memory.is_some() && dropping.is_none() {
+                if self.memory.is_some() && consumer.dropping.is_none() {
                     self.waiters.insert(Waiter::Consumer(key));
                     self.deadlines.set(memory::DEADLINE, Some(self.now + memory::LOOK));
                 }
-                dropping.get_or_insert_with(DropCount::default).add(payload_len);
-                backlog.overflow();
-                // JavaScript may have drained the backlog before it could see the overflow. No further
-                // drain would end it then, so this side does.
-                if backlog.take_relief()
-                    && let Some(dropped) = dropping.take()
-                {
-                    let event = DataConsumerEvent::Overflow(dropped);
-                    self.events.push_back(Event::DataConsumer(key, event));
+                self.overflow(key, consumer, payload_len);
+                let is_over = consumer.direct_backlog().is_some_and(|backlog| {
+                    backlog.overflow();
+                    // JavaScript may have drained the backlog before it could see the overflow. No further
+                    // drain would end it then, so this side does.
+                    backlog.take_relief()
+                });
+                if is_over {
+                    self.events.extend(consumer.take_overflow(key));
                 }
-                consumer.drop_message(payload_len, DropReason::Full);
             }
             Destination::Sctp { stream, .. } => {
                 *self.work += work::TO_PEER;
@@ -362,19 +383,35 @@ impl Outputs<'_> {
                 match transport.send(self.now, self.memory, stream, carried.as_ref(), message()) {
                     Ok(buffered) => {
                         consumer.sent(payload_len);
+                        if consumer.policy.overflow == Overflow::DropOldest {
+                            consumer.count_replaced(transport.queue_tally(stream).replaced);
+                        }
                         transport.show_buffered(key, consumer, buffered);
                         transport.mark_dirty(consumer.transport, self.dirty);
                         return true;
                     }
                     Err(SendError::Full) => {
-                        consumer.drop_message(payload_len, DropReason::Full);
                         consumer.emit_full(key, self.turn, self.events);
+                        self.overflow(key, consumer, payload_len);
+                        if consumer.begins_to_wait() {
+                            transport.backlogged.push(key);
+                        }
                     }
                     Err(_) => consumer.drop_message(payload_len, DropReason::Unsendable),
                 }
             }
         }
         false
+    }
+
+    /// Counts a message that the queue of this DataConsumer had no room for. If its policy says so, it closes.
+    fn overflow(&mut self, key: DataConsumerKey, consumer: &mut DataConsumer, payload_len: usize) {
+        consumer.drop_message(payload_len, DropReason::Full);
+        consumer.dropping.get_or_insert_default().add(payload_len);
+        if consumer.policy.overflow == Overflow::Close {
+            self.events.extend(consumer.take_overflow(key));
+            self.overflowed.push(key);
+        }
     }
 }
 
@@ -418,7 +455,7 @@ impl DataConsumerMut<'_> {
         if consumer.paused || producer_paused {
             return Err(Error::SendFailed);
         }
-        match transport.send(*now, memory.as_deref(), stream, None, message) {
+        match transport.send_directly(*now, memory.as_deref(), stream, message) {
             Ok(buffered) => {
                 transport.show_buffered(*key, consumer, buffered);
                 transport.mark_dirty(consumer.transport, dirty);

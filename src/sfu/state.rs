@@ -62,6 +62,8 @@ pub struct Sfu {
     pub(super) waiters: FxHashSet<Waiter>,
     /// Those of an earlier look that exceeded the share of its turn.
     pub(super) due_waiters: Vec<Waiter>,
+    /// The DataConsumers that are to close because their queue is full.
+    pub(super) overflowed: Vec<DataConsumerKey>,
     /// The time of this turn.
     pub(super) now: Instant,
     pub(super) turn: u64,
@@ -100,6 +102,7 @@ impl Sfu {
             memory: None,
             waiters: FxHashSet::default(),
             due_waiters: Vec::new(),
+            overflowed: Vec::new(),
             now,
             turn: 0,
             work: 0,

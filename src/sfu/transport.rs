@@ -133,7 +133,7 @@ impl TransportMut<'_> {
             if let Some(memory) = &self.sfu.memory {
                 backlog.join(memory);
             }
-            Destination::Direct { backlog, dropping: None }
+            Destination::Direct { backlog }
         } else {
             let reliability = options.reliability(inherited)?;
             self.open_stream(key, options.stream_id, reliability, backlog)?
@@ -152,6 +152,9 @@ impl TransportMut<'_> {
             producer.consumers.push(key);
         }
         self.sfu.data_consumers.insert(key, consumer);
+        if let Some(policy) = options.queue_policy() {
+            self.sfu.data_consumer(key)?.set_policy(policy);
+        }
         self.start_sctp();
         // The far end may have kept the pause of an earlier DataConsumer on this stream.
         let stream = self.sfu.data_consumers.get(&key).and_then(DataConsumer::stream_id);

@@ -188,6 +188,12 @@ impl Tunnel {
         self.streams.get(&id).map_or(0, |it| it.shared.backlog.payload() as usize)
     }
 
+    /// Whether at most half of the bound of stream `id` is in use, and there is room in the tunnel.
+    pub(in crate::sfu) fn is_relieved(&self, id: StreamId) -> bool {
+        let half = |it: &OpenStream| is_full(&it.shared.backlog, self.stream_limit / 2 + 1);
+        !self.streams.get(&id).is_some_and(half) && !is_full(&self.total, self.total_limit)
+    }
+
     /// Queues a message; returns the payload bytes of its stream that have not arrived.
     pub(in crate::sfu) fn send(
         &mut self,

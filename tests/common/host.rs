@@ -18,6 +18,7 @@ use datasoup::sfu::contract::options::{
     WebRtcTransportOptions,
 };
 use datasoup::sfu::contract::parameters::ListenProtocol;
+use datasoup::sfu::direct_queue::Taken;
 use datasoup::sfu::error::Result;
 use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
 use datasoup::sfu::id::{
@@ -31,6 +32,8 @@ use super::options;
 /// A worker without its runtime: the domain, and the address of each socket.
 pub(crate) struct Host {
     pub(crate) sfu: Sfu,
+    /// The time of the last turn.
+    pub(crate) now: Instant,
     pub(crate) sockets: HashMap<SocketId, SocketAddr>,
     /// Events that no test has taken yet.
     pub(crate) events: Vec<Event>,
@@ -47,6 +50,7 @@ impl Host {
         Self {
             fingerprints: certificate.fingerprints(),
             sfu: Sfu::new(certificate, now, Duration::from_secs(1000)),
+            now,
             sockets: HashMap::new(),
             events: Vec::new(),
             released: Vec::new(),
@@ -194,12 +198,18 @@ impl Host {
         (key, transport.consume_data(key, options, backlog).expect("a consumer"))
     }
 
-    /// Takes the messages that a direct consumer has emitted.
+    /// Takes the messages that a direct consumer has emitted, or that wait in its queue.
     pub(crate) fn messages(&mut self, consumer: DataConsumerKey) -> Vec<Message> {
-        self.take(|event| match event {
-            Event::Message(key, message) if *key == consumer => Some(message.clone()),
+        let now = self.now;
+        let taken = self.take(|event| match event {
+            Event::Message(key, message) if *key == consumer => Some(Some(message.clone())),
+            Event::Queued(key, token) if *key == consumer => match token.take(now) {
+                Taken::Message(message) => Some(Some(message)),
+                Taken::Ready | Taken::Nothing => Some(None),
+            },
             _ => None,
-        })
+        });
+        taken.into_iter().flatten().collect()
     }
 
     pub(crate) fn consumer_events(&mut self, consumer: DataConsumerKey) -> Vec<DataConsumerEvent> {
@@ -243,6 +253,11 @@ impl Host {
             None => true,
         });
         taken
+    }
+
+    pub(crate) fn begin_turn(&mut self, now: Instant) {
+        self.now = now;
+        self.sfu.begin_turn(now);
     }
 
     pub(crate) fn collect(&mut self) {

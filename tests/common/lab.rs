@@ -126,7 +126,7 @@ impl Lab {
             }
             transmits.clear();
             host.collect();
-            host.sfu.begin_turn(self.now);
+            host.begin_turn(self.now);
         }
         self.hand_over();
         for client in &mut self.clients {
@@ -373,7 +373,7 @@ impl Timeline for Lab {
 
     fn advance(&mut self) {
         for host in &mut self.hosts {
-            host.sfu.begin_turn(self.now);
+            host.begin_turn(self.now);
         }
         while let Some(datagram) = self.in_flight.poll(self.now) {
             self.deliver(datagram);

@@ -126,6 +126,9 @@ pub(crate) fn consumer() -> DataConsumerOptions {
         max_retransmits: None,
         stream_id: None,
         waits_for_start: false,
+        overflow: None,
+        max_buffered_amount: None,
+        max_queue_delay: None,
     }
 }
 

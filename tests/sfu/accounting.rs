@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datasoup::proto::message::{Amount, Message};
+use datasoup::proto::overflow::Overflow;
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, DirectTransportOptions, PipeTransportOptions,
     PlainTransportOptions, SctpOptions, WebRtcTransportOptions,
 };
 use datasoup::sfu::contract::stats::{DataConsumerStats, DataProducerStats};
+use datasoup::sfu::event::DataConsumerEvent;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use datasoup::sfu::memory::Memory;
 use datasoup::sfu::subchannels::{Selector, Subchannels};
@@ -67,6 +69,8 @@ struct Program {
     outcomes: Outcomes,
     /// Whether the association has ended.
     ended: bool,
+    /// How many consumers their policy has closed.
+    closed_by_policy: u64,
 }
 
 fn sctp() -> SctpOptions {
@@ -83,6 +87,15 @@ fn selector(random: &mut Random) -> Option<Arc<Selector>> {
     let subchannels = (0..random.below(4)).map(|_| random.below(8) as u16).collect();
     let selector = Selector { subchannels, required: one(random), ignored: one(random) };
     (random.chance(0.5) && !selector.is_empty()).then(|| Arc::new(selector))
+}
+
+fn policy(random: &mut Random) -> Overflow {
+    match random.below(7) {
+        0..2 => Overflow::DropNewest,
+        2..4 => Overflow::DropOldest,
+        4..6 => Overflow::KeepLatest,
+        _ => Overflow::Close,
+    }
 }
 
 impl Program {
@@ -141,6 +154,7 @@ impl Program {
             closed_sent,
             outcomes,
             ended: false,
+            closed_by_policy: 0,
         };
         program.consume();
         program
@@ -154,6 +168,9 @@ impl Program {
             paused: random.chance(0.2),
             subchannels: (0..random.below(6)).map(|_| random.below(8) as u16).collect(),
             max_packet_life_time: limited.then_some(50),
+            overflow: random.chance(0.6).then(|| policy(random)),
+            max_buffered_amount: random.chance(0.3).then(|| 1 + random.below(BOUND.into()) as u32),
+            max_queue_delay: random.chance(0.3).then(|| random.below(200) as u32),
             ..options::consumer()
         };
         let direct = self.kind == Kind::Direct;
@@ -236,10 +253,15 @@ impl Program {
             }
             14 if !direct && self.sinks.len() > 2 && self.kind == Kind::WebRtc => {
                 let stats = self.stats(index);
-                self.closed_sent += stats.messages_sent + stats.messages_sent_directly;
+                self.closed_sent += stats.messages_sent + stats.messages_waiting;
+                self.closed_sent += stats.messages_sent_directly;
                 self.tally(index);
                 self.consumer(index).close();
                 self.sinks.remove(index);
+            }
+            15 if self.random.chance(0.5) => {
+                let overflow = policy(&mut self.random);
+                self.consumer(index).set_overflow(overflow);
             }
             15 if self.sinks.len() < 8 && !self.ended => self.consume(),
             16 => self.freeze(true),
@@ -256,6 +278,37 @@ impl Program {
             for (message, selector) in self.on_their_way.drain(..) {
                 self.lab.sfu().send(self.producer, message, selector.as_ref());
             }
+        }
+        self.forget_closed();
+    }
+
+    /// Forgets the consumers that have closed because their queue was full. They have emitted what that cost.
+    fn forget_closed(&mut self) {
+        self.lab.flush();
+        let closed: Vec<usize> = (0..self.sinks.len())
+            .filter(|it| {
+                let Sink { host, key, .. } = self.sinks[*it];
+                self.lab.hosts[host].sfu.data_consumer(key).is_err()
+            })
+            .collect();
+        for index in closed.into_iter().rev() {
+            let Sink { host, key, backlog, direct, .. } = self.sinks.remove(index);
+            if direct {
+                // JavaScript still gets what was delivered before.
+                let messages = self.lab.hosts[host].messages(key);
+                messages.iter().for_each(|message| backlog.leave(message.amount()));
+            }
+            let events = self.lab.hosts[host].consumer_events(key);
+            let [.., DataConsumerEvent::Overflow(dropped), DataConsumerEvent::OverflowClose] =
+                events[..]
+            else {
+                panic!("{events:?}")
+            };
+            assert!(dropped.messages > 0);
+            self.closed_by_policy += 1;
+        }
+        if self.sinks.is_empty() && !self.ended {
+            self.consume();
         }
     }
 
@@ -309,10 +362,15 @@ impl Program {
             let it = self.stats(index);
             let Sink { producer, base, sent_directly, rejected, .. } = self.sinks[index];
             let offered = self.received(producer) - base;
-            let accounted =
-                it.messages_sent + it.messages_dropped + it.messages_paused + it.messages_filtered;
+            let accounted = it.messages_sent
+                + it.messages_waiting
+                + it.messages_dropped
+                + it.messages_paused
+                + it.messages_filtered;
             assert_eq!(offered, accounted, "{it:?}");
             let reasons = it.messages_dropped_full
+                + it.messages_dropped_replaced
+                + it.messages_dropped_stale
                 + it.messages_dropped_too_large
                 + it.messages_dropped_unsendable;
             assert_eq!(it.messages_dropped, reasons, "{it:?}");
@@ -345,6 +403,8 @@ impl Program {
         for (name, count) in [
             ("messagesSent", it.messages_sent),
             ("messagesDroppedFull", it.messages_dropped_full),
+            ("messagesDroppedReplaced", it.messages_dropped_replaced),
+            ("messagesDroppedStale", it.messages_dropped_stale),
             ("messagesDroppedTooLarge", it.messages_dropped_too_large),
             ("messagesDroppedUnsendable", it.messages_dropped_unsendable),
             ("messagesPaused", it.messages_paused),
@@ -371,6 +431,8 @@ impl Program {
             sent += it.messages_sent + it.messages_sent_directly;
         }
         let arrived = match self.kind {
+            // What such a consumer has sent is not known.
+            _ if self.closed_by_policy > 0 => return,
             Kind::Direct => return,
             Kind::WebRtc => self.lab.clients[0].sctp.messages.len() as u64,
             Kind::Plain => self.lab.plain_peers[0].sctp.messages.len() as u64,
@@ -413,6 +475,7 @@ impl Program {
             Kind::Plain => self.freeze(true),
             Kind::Pipe | Kind::Tunnel => {
                 // The far consumers would be gone.
+                self.take();
                 self.sinks.retain(|it| it.host == 0);
                 self.lab.hosts[1].sfu.transport(FAR_PIPE).expect("open").close();
             }
@@ -504,7 +567,13 @@ fn the_counters_of_pipe_consumers_add_up() {
 
 #[test]
 fn the_counters_of_tunnel_consumers_add_up() {
-    let never = ["messagesDiscarded", "messagesExpired", "messagesAbandoned"];
+    let never = [
+        "messagesDiscarded",
+        "messagesExpired",
+        "messagesAbandoned",
+        "messagesDroppedReplaced",
+        "messagesDroppedStale",
+    ];
     assert_accounts(Kind::Tunnel, &never);
 }
 

@@ -13,6 +13,7 @@ mod idle;
 mod memory;
 mod network;
 mod networks;
+mod overflow;
 mod path;
 mod pipe;
 mod plain;

@@ -201,8 +201,9 @@ fn sctpsendbufferfull_is_emitted_once_a_turn_and_counted_exactly() {
     assert_eq!(lab.host().consumer_events(consumer), [DataConsumerEvent::SctpSendBufferFull]);
 
     lab.expect("all that was accepted", |lab| lab.clients[client].sctp.messages.len() == 5);
+    let overflow = DataConsumerEvent::Overflow(DropCount { messages: 4, bytes: 40_000 });
     let low = DataConsumerEvent::BufferedAmountLow(0);
-    assert_eq!(lab.host().consumer_events(consumer), [low]);
+    assert_eq!(lab.host().consumer_events(consumer), [overflow, low]);
     // 'sctpsendbufferfull' is emitted again in each later turn, once per turn.
     lab.host().events.clear();
     for turn in 0..2 {
@@ -268,7 +269,10 @@ fn bufferedamountlow_is_emitted_when_the_amount_falls_to_the_threshold() {
     lab.clients[client].frozen = false;
     lab.run_for(Duration::from_secs(60));
     let events = lab.host().consumer_events(consumer);
-    let [DataConsumerEvent::BufferedAmountLow(low)] = &events[..] else { panic!("{events:?}") };
+    let [DataConsumerEvent::Overflow(_), DataConsumerEvent::BufferedAmountLow(low)] = &events[..]
+    else {
+        panic!("{events:?}")
+    };
     assert!(*low <= 20_000);
     assert_eq!(gauge.payload(), 0);
     lab.sfu().send(producer, text("small"), None);

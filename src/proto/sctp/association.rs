@@ -20,11 +20,12 @@ use super::event::{EndReason, SctpEvent, SctpState, SendError};
 use super::fences::Fences;
 use super::handshake::Handshake;
 use super::heartbeat::{Action, HeartbeatTimer};
-use super::queue::{PushError, QueueBounds, SendQueues};
+use super::queue::{Origin, PushError, QueueBounds, QueueTally, SendQueues};
 use super::streams::Streams;
 use super::wire::{self, cause};
 use crate::proto::dcep;
 use crate::proto::message::{Message, Ppid, Reliability, StreamId};
+use crate::proto::overflow::QueuePolicy;
 
 /// The messages of the peer that may wait to be taken before its packets are dropped, in charged bytes. One packet
 /// may complete a receive window full of messages on top.
@@ -322,6 +323,26 @@ impl Association {
         stream: StreamId,
         message: Message,
     ) -> Result<usize, SendError> {
+        self.queue(now, stream, message, Origin::Routed)
+    }
+
+    /// Like [`Self::send`], for a message that the policy of its stream leaves alone.
+    pub fn send_directly(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        message: Message,
+    ) -> Result<usize, SendError> {
+        self.queue(now, stream, message, Origin::Direct)
+    }
+
+    fn queue(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        message: Message,
+        origin: Origin,
+    ) -> Result<usize, SendError> {
         if matches!(self.state, SctpState::Failed | SctpState::Closed) {
             return Err(SendError::Closed);
         }
@@ -331,7 +352,8 @@ impl Association {
         if message.payload.len() > self.config.max_send_message_size as usize {
             return Err(SendError::TooLarge);
         }
-        let pushed = self.queues.push(now, stream, message, &mut self.counters.expired);
+        let expired = &mut self.counters.expired;
+        let pushed = self.queues.push(now, stream, message, origin, expired);
         self.collect_low();
         pushed.map_err(|error| match error {
             PushError::Full => SendError::Full,
@@ -344,6 +366,21 @@ impl Association {
     /// whose streams are no data channels; the peer reports it as [`SctpEvent::Control`].
     pub fn send_control(&mut self, stream: StreamId, payload: Bytes) {
         self.queues.push_control(stream, Message { ppid: Ppid::DCEP, payload });
+    }
+
+    /// Sets what becomes of the messages of `stream` that meet a full queue, or wait for long.
+    pub fn set_policy(&mut self, stream: StreamId, policy: QueuePolicy) {
+        self.queues.set_policy(stream, policy);
+    }
+
+    /// What has become of the messages of [`Self::send`] on `stream`, if the stream has a policy.
+    pub fn queue_tally(&self, stream: StreamId) -> QueueTally {
+        self.queues.tally(stream)
+    }
+
+    /// Whether at most half of the bound of `stream` is in use, and there is room in the queue of all streams.
+    pub fn is_relieved(&self, stream: StreamId) -> bool {
+        self.queues.is_relieved(stream)
     }
 
     /// Payload bytes of `stream` that wait in its queue; 0 if the stream is not open. (At most
@@ -505,7 +542,9 @@ impl Association {
             wrote |= engine.acknowledge_channel(now, stream);
         }
         let expired = &mut self.counters.expired;
-        while let Some(scheduled) = self.queues.pop(now, expired, |len| engine.admits(len)) {
+        loop {
+            let (admits, holds) = (|len| engine.admits(len), |stream| engine.holds(stream));
+            let Some(scheduled) = self.queues.pop(now, expired, admits, holds) else { break };
             wrote = true;
             let len = scheduled.message.payload.len();
             if !engine.write(now, scheduled) {

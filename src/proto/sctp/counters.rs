@@ -28,6 +28,11 @@ impl MessageTally {
         self.messages += other.messages;
         self.bytes += other.bytes;
     }
+
+    pub(crate) fn remove(&mut self, other: Self) {
+        self.messages = self.messages.saturating_sub(other.messages);
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+    }
 }
 
 /// Why an inbound packet was dropped.

@@ -440,6 +440,11 @@ impl Engine {
         self.control.admits(len)
     }
 
+    /// Whether something of `stream` that was written may still have to be sent, or sent again.
+    pub(super) fn holds(&self, stream: StreamId) -> bool {
+        self.control.is_under_way(stream)
+    }
+
     /// Whether everything that was written has been sent.
     pub(super) fn all_sent(&self) -> bool {
         self.control.all_sent()

@@ -96,6 +96,7 @@ pub use self::counters::{
 };
 pub use self::engine::ENGINE_LOG_TARGET;
 pub use self::event::{EndReason, SctpEvent, SctpState, SendError};
+pub use self::queue::QueueTally;
 
 /// See `control/fuzz.rs`.
 #[cfg(fuzzing)]

@@ -12,15 +12,20 @@
 //! Turns are counted in bytes (deficit round robin, Shreedhar and Varghese 1995): a stream that has
 //! just sent 256 KiB lets the others catch up before it sends again. While a large message waits for
 //! admittance, others may pass it with as many bytes in all as it has; then they wait for it.
+//!
+//! A stream may have a [`QueuePolicy`]. It applies to the messages that are routed here, and leaves alone those that
+//! `dataConsumer.send()` has put between them.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use super::control::Admittance;
 use super::counters::MessageTally;
-use crate::proto::message::{Amount, Limit, Message, Reliability, StreamId, charge};
+use crate::proto::message::{Amount, Limit, Message, Ppid, Reliability, StreamId, charge};
+use crate::proto::overflow::{Overflow, QueuePolicy};
 
 /// What a stream may send per turn, in charged bytes: seven full packets, so that small messages
 /// still share packets, and a sixteenth of the smallest flight.
@@ -46,17 +51,68 @@ pub(super) enum PushError {
     UnknownStream,
 }
 
+/// Where a queued message comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A DataProducer.
+    Routed,
+    /// `dataConsumer.send()`.
+    Direct,
+    /// This library. The message has no lifetime and is not counted.
+    Control,
+}
+
 #[derive(Debug)]
 struct QueuedMessage {
-    /// When it was queued. `None` for a control message, which has no lifetime and is not counted.
+    /// When it was queued. `None` for a control message.
     at: Option<Instant>,
-    message: Message,
+    payload: Bytes,
+    ppid: Ppid,
+    origin: Origin,
 }
 
 impl QueuedMessage {
-    fn is_control(&self) -> bool {
-        self.at.is_none()
+    fn new(at: Option<Instant>, Message { ppid, payload }: Message, origin: Origin) -> Self {
+        Self { at, payload, ppid, origin }
     }
+
+    fn is_control(&self) -> bool {
+        self.origin == Origin::Control
+    }
+
+    fn is_routed(&self) -> bool {
+        self.origin == Origin::Routed
+    }
+
+    fn amount(&self) -> Amount {
+        Amount::of(self.payload.len())
+    }
+
+    fn tally(&self) -> MessageTally {
+        MessageTally::one(self.payload.len())
+    }
+
+    fn into_message(self) -> Message {
+        Message { ppid: self.ppid, payload: self.payload }
+    }
+}
+
+/// What has become of the messages that were routed to a stream with a [`QueuePolicy`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueTally {
+    /// They wait.
+    pub waiting: MessageTally,
+    /// Newer ones have taken their place.
+    pub replaced: MessageTally,
+    /// They waited longer than [`QueuePolicy::max_delay`].
+    pub stale: MessageTally,
+}
+
+/// What a stream with a policy has beyond others.
+#[derive(Debug)]
+struct Governed {
+    policy: QueuePolicy,
+    tally: QueueTally,
 }
 
 #[derive(Debug)]
@@ -74,6 +130,8 @@ struct StreamQueue {
     in_ring: bool,
     /// Whether the peer has reset the stream: nothing goes in or out until it is removed.
     dead: bool,
+    /// Present once the stream has got a policy.
+    governed: Option<Box<Governed>>,
 }
 
 impl StreamQueue {
@@ -94,7 +152,36 @@ impl StreamQueue {
     /// Counts the messages that wait.
     fn count(&self, tally: &mut MessageTally) {
         let counted = self.messages.iter().filter(|it| !it.is_control());
-        counted.for_each(|queued| tally.count(&queued.message));
+        counted.for_each(|queued| tally.add(queued.tally()));
+    }
+
+    fn overflow(&self) -> Overflow {
+        self.governed.as_ref().map_or(Overflow::DropNewest, |it| it.policy.overflow)
+    }
+
+    /// Whether the stream's own bound is reached.
+    fn is_full(&self, per_stream: usize) -> bool {
+        match self.governed.as_ref().and_then(|it| it.policy.bound) {
+            Some(bound) => self.amount.charge >= bound,
+            None => self.amount.reaches(per_stream),
+        }
+    }
+
+    /// Whether the message at the head has waited longer than it may.
+    fn is_stale(&self, now: Instant, head: &QueuedMessage) -> bool {
+        let longest = self.governed.as_ref().and_then(|it| it.policy.max_delay);
+        longest.zip(head.at).is_some_and(|(longest, at)| head.is_routed() && at + longest < now)
+    }
+
+    /// Notes that a message leaves the queue.
+    fn uncount(&mut self, message: &QueuedMessage) {
+        self.amount -= message.amount();
+        self.left += 1;
+        if let Some(governed) = &mut self.governed
+            && message.is_routed()
+        {
+            governed.tally.waiting.remove(message.tally());
+        }
     }
 }
 
@@ -132,6 +219,8 @@ pub(super) struct SendQueues {
     low: Vec<(StreamId, usize)>,
     /// Whether messages have been queued since the last [`Self::trim`].
     untrimmed: bool,
+    /// What had become of the messages of streams with a policy when all were removed.
+    last: FxHashMap<StreamId, QueueTally>,
 }
 
 impl SendQueues {
@@ -146,6 +235,7 @@ impl SendQueues {
             blocked: None,
             low: Vec::new(),
             untrimmed: false,
+            last: FxHashMap::default(),
         }
     }
 
@@ -164,7 +254,30 @@ impl SendQueues {
                 period: self.period,
                 in_ring: false,
                 dead: false,
+                governed: None,
             });
+    }
+
+    /// Sets what becomes of the messages that are routed to `stream`.
+    pub(super) fn set_policy(&mut self, stream: StreamId, policy: QueuePolicy) {
+        let Some(queue) = self.streams.get_mut(&stream) else { return };
+        match &mut queue.governed {
+            Some(governed) => governed.policy = policy,
+            None => {
+                let mut tally = QueueTally::default();
+                let waiting = queue.messages.iter().filter(|it| it.is_routed());
+                waiting.for_each(|it| tally.waiting.add(it.tally()));
+                queue.governed = Some(Box::new(Governed { policy, tally }));
+            }
+        }
+    }
+
+    /// What has become of the messages that were routed to `stream`. All zero for a stream without a policy.
+    pub(super) fn tally(&self, stream: StreamId) -> QueueTally {
+        match self.streams.get(&stream) {
+            Some(queue) => queue.governed.as_ref().map_or(QueueTally::default(), |it| it.tally),
+            None => self.last.get(&stream).copied().unwrap_or_default(),
+        }
     }
 
     pub(super) fn contains(&self, stream: StreamId) -> bool {
@@ -224,19 +337,24 @@ impl SendQueues {
     }
 
     /// Queues a message. Returns the stream's payload bytes, its own included. If the queue is full,
-    /// expired messages are dropped first, and counted in `expired`.
+    /// expired messages are dropped first, and counted in `expired`; then the stream's policy decides.
     pub(super) fn push(
         &mut self,
         now: Instant,
         stream: StreamId,
         message: Message,
+        origin: Origin,
         expired: &mut MessageTally,
     ) -> Result<usize, PushError> {
-        match self.streams.get(&stream) {
-            Some(queue) if !queue.dead => {}
+        let (before, governed) = match self.streams.get(&stream) {
+            Some(queue) if !queue.dead => (queue.amount.payload, queue.governed.is_some()),
             _ => return Err(PushError::UnknownStream),
-        }
-        if self.is_full(stream) {
+        };
+        if governed && origin == Origin::Routed {
+            if !self.make_room(now, stream, expired) {
+                return Err(PushError::Full);
+            }
+        } else if self.is_full(stream) {
             self.expire_heads(now, stream, expired);
             if self.is_full(stream) {
                 return Err(PushError::Full);
@@ -247,9 +365,66 @@ impl SendQueues {
         };
         self.amount += message.amount();
         queue.amount += message.amount();
+        if let Some(governed) = &mut queue.governed
+            && origin == Origin::Routed
+        {
+            governed.tally.waiting.count(&message);
+        }
         let amount = queue.amount.payload;
-        self.append(stream, QueuedMessage { at: Some(now), message });
+        // Smaller messages may have taken the place of larger ones.
+        if before > queue.low_threshold && amount <= queue.low_threshold {
+            self.low.push((stream, amount));
+        }
+        self.append(stream, QueuedMessage::new(Some(now), message, origin));
         Ok(amount)
+    }
+
+    /// Makes room for one more routed message, as the policy of `stream` says. Returns whether there is room: a queue
+    /// without routed messages takes one, even if other streams have filled the association's.
+    fn make_room(&mut self, now: Instant, stream: StreamId, expired: &mut MessageTally) -> bool {
+        let overflow =
+            self.streams.get(&stream).map_or(Overflow::DropNewest, StreamQueue::overflow);
+        if overflow == Overflow::KeepLatest {
+            while self.replace_oldest(stream) {}
+            return true;
+        }
+        if self.is_full(stream) {
+            self.expire_heads(now, stream, expired);
+        }
+        while self.is_full(stream) && self.tally(stream).waiting.messages > 0 {
+            if overflow != Overflow::DropOldest || !self.replace_oldest(stream) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Drops the oldest routed message of `stream`, if there is one.
+    fn replace_oldest(&mut self, stream: StreamId) -> bool {
+        let Some(queue) = self.streams.get_mut(&stream) else { return false };
+        let Some(place) = queue.messages.iter().position(QueuedMessage::is_routed) else {
+            return false;
+        };
+        let Some(oldest) = queue.messages.remove(place) else { return false };
+        queue.uncount(&oldest);
+        self.amount -= oldest.amount();
+        if let Some(governed) = &mut queue.governed {
+            governed.tally.replaced.add(oldest.tally());
+        }
+        if place == 0 {
+            self.blocked.take_if(|blocked| blocked.stream == stream);
+        }
+        true
+    }
+
+    /// Whether at most half of the bound of `stream` is in use, and there is room in the association's queue.
+    pub(super) fn is_relieved(&self, stream: StreamId) -> bool {
+        let Some(queue) = self.streams.get(&stream) else { return true };
+        let half = match queue.governed.as_ref().and_then(|it| it.policy.bound) {
+            Some(bound) => queue.amount.charge <= bound / 2,
+            None => !queue.amount.reaches(self.bounds.per_stream / 2 + 1),
+        };
+        half && !self.amount.reaches(self.bounds.total)
     }
 
     /// Queues a control message, behind the messages of its stream. It is delivered in order and
@@ -258,8 +433,8 @@ impl SendQueues {
     pub(super) fn push_control(&mut self, stream: StreamId, message: Message) {
         let Some(queue) = self.streams.get_mut(&stream).filter(|queue| !queue.dead) else { return };
         match queue.messages.back_mut().filter(|last| last.is_control()) {
-            Some(last) => last.message = message,
-            None => self.append(stream, QueuedMessage { at: None, message }),
+            Some(last) => *last = QueuedMessage::new(None, message, Origin::Control),
+            None => self.append(stream, QueuedMessage::new(None, message, Origin::Control)),
         }
     }
 
@@ -278,19 +453,19 @@ impl SendQueues {
     }
 
     fn is_full(&self, stream: StreamId) -> bool {
-        self.amount.reaches(self.bounds.total)
-            || self
-                .streams
-                .get(&stream)
-                .is_some_and(|queue| queue.amount.reaches(self.bounds.per_stream))
+        let own = self.streams.get(&stream).map(|queue| queue.is_full(self.bounds.per_stream));
+        own.unwrap_or(false) || self.amount.reaches(self.bounds.total)
     }
 
-    /// Takes the message whose turn it is, if `admits` allows it. Calls that with the payload length.
+    /// Takes the message whose turn it is, if `admits` allows it. Calls that with the payload length. `holds`: whether
+    /// the association still has something of a stream. Of one that keeps the latest message alone, the next one waits
+    /// until the association has nothing.
     pub(super) fn pop(
         &mut self,
         now: Instant,
         expired: &mut MessageTally,
         mut admits: impl FnMut(usize) -> Admittance,
+        holds: impl Fn(StreamId) -> bool,
     ) -> Option<ScheduledMessage> {
         // How many streams in a row have a message that is not admitted now.
         let mut too_large = 0;
@@ -305,13 +480,22 @@ impl SendQueues {
                 self.leave_ring();
                 continue;
             };
+            if queue.governed.is_some()
+                && queue.overflow() == Overflow::KeepLatest
+                && head.is_routed()
+                && holds(stream)
+            {
+                too_large += 1;
+                self.ring.rotate_left(1);
+                continue;
+            }
             if queue.deficit <= 0 {
                 queue.deficit += QUANTUM;
                 self.ring.rotate_left(1);
                 too_large = 0;
                 continue;
             }
-            let len = head.message.payload.len();
+            let len = head.payload.len();
             match self.blocked {
                 Some(BlockedHead { stream: first, patience: 0 }) if first != stream => {
                     too_large += 1;
@@ -338,7 +522,7 @@ impl SendQueues {
     fn take_head(&mut self, stream: StreamId) -> Option<ScheduledMessage> {
         let queue = self.streams.get_mut(&stream)?;
         let head = queue.messages.pop_front()?;
-        let Amount { charge, .. } = head.message.amount();
+        let Amount { charge, .. } = head.amount();
         queue.deficit -= charge as isize;
         let reliability = queue.reliability(&head);
         let deadline = queue.deadline(&head);
@@ -349,12 +533,12 @@ impl SendQueues {
             None => {}
         }
         if !head.is_control() {
-            self.account_removed(stream, &head.message);
+            self.account_removed(stream, &head);
         }
         if is_empty {
             self.leave_ring();
         }
-        Some(ScheduledMessage { stream, message: head.message, reliability, deadline })
+        Some(ScheduledMessage { stream, message: head.into_message(), reliability, deadline })
     }
 
     /// Releases the memory of past messages, unless one is queued.
@@ -400,23 +584,31 @@ impl SendQueues {
     pub(super) fn clear(&mut self) -> MessageTally {
         let mut discarded = MessageTally::default();
         self.streams.values().for_each(|queue| queue.count(&mut discarded));
-        *self = Self::new(self.bounds, self.default_low_threshold);
+        let governed =
+            self.streams.iter().filter_map(|(id, it)| Some((*id, it.governed.as_ref()?)));
+        let last = governed
+            .map(|(id, it)| (id, QueueTally { waiting: MessageTally::default(), ..it.tally }));
+        let last = last.collect();
+        *self = Self { last, ..Self::new(self.bounds, self.default_low_threshold) };
         discarded
     }
 
-    /// Drops the expired messages at the head of `stream` (RFC 3758 §3.5).
+    /// Drops the expired messages at the head of `stream` (RFC 3758 §3.5), and those that have waited too long.
     fn expire_heads(&mut self, now: Instant, stream: StreamId, expired: &mut MessageTally) {
         loop {
             let Some(queue) = self.streams.get_mut(&stream) else { return };
             let Some(head) = queue.messages.front() else { return };
-            let Some(deadline) = queue.deadline(head) else { return };
-            if now + TICK <= deadline {
+            let is_expired = queue.deadline(head).is_some_and(|deadline| now + TICK > deadline);
+            if !is_expired && !queue.is_stale(now, head) {
                 return;
             }
-            let Some(QueuedMessage { message, .. }) = queue.messages.pop_front() else { return };
-            expired.count(&message);
+            let Some(dropped) = queue.messages.pop_front() else { return };
+            match &mut queue.governed {
+                Some(governed) if !is_expired => governed.tally.stale.add(dropped.tally()),
+                _ => expired.add(dropped.tally()),
+            }
             self.blocked.take_if(|blocked| blocked.stream == stream);
-            self.account_removed(stream, &message);
+            self.account_removed(stream, &dropped);
         }
     }
 
@@ -433,12 +625,11 @@ impl SendQueues {
         }
     }
 
-    fn account_removed(&mut self, stream: StreamId, message: &Message) {
+    fn account_removed(&mut self, stream: StreamId, message: &QueuedMessage) {
         self.amount -= message.amount();
         let Some(queue) = self.streams.get_mut(&stream) else { return };
-        queue.left += 1;
         let before = queue.amount.payload;
-        queue.amount -= message.amount();
+        queue.uncount(message);
         let after = queue.amount.payload;
         if before > queue.low_threshold && after <= queue.low_threshold {
             self.low.push((stream, after));
@@ -467,7 +658,8 @@ mod tests {
     fn push(queues: &mut SendQueues, stream: StreamId, sizes: &[usize]) {
         for size in sizes {
             let message = Message::new(Ppid::BINARY, vec![0; *size].into());
-            queues.push(start(), stream, message, &mut MessageTally::default()).expect("room");
+            let expired = &mut MessageTally::default();
+            queues.push(start(), stream, message, Origin::Routed, expired).expect("room");
         }
     }
 
@@ -475,7 +667,7 @@ mod tests {
     fn pop_all(queues: &mut SendQueues, admits: impl Fn(usize) -> Admittance) -> Vec<StreamId> {
         let mut streams = Vec::new();
         let mut expired = MessageTally::default();
-        while let Some(next) = queues.pop(start(), &mut expired, &admits) {
+        while let Some(next) = queues.pop(start(), &mut expired, &admits, |_| false) {
             streams.push(next.stream);
         }
         streams
@@ -515,7 +707,7 @@ mod tests {
         assert_eq!((queues.buffered_amount(1), queues.queued_bytes()), (100, 100));
         let mut expired = MessageTally::default();
         let mut pop = |at| {
-            let next = queues.pop(at, &mut expired, |_| Admittance::Now)?;
+            let next = queues.pop(at, &mut expired, |_| Admittance::Now, |_| false)?;
             Some((next.message.payload.len(), next.reliability, next.deadline.is_some()))
         };
         assert!(pop(start()).is_some_and(|(len, _, limited)| len == 100 && limited));

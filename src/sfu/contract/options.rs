@@ -1,6 +1,7 @@
 //! The options of requests, which `lib/` has checked and completed.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -8,6 +9,7 @@ use uuid::Uuid;
 use crate::proto::certificate::Fingerprint;
 use crate::proto::dtls::DtlsRole;
 use crate::proto::message::StreamId;
+use crate::proto::overflow::{Overflow, QueuePolicy};
 use crate::proto::sctp::CongestionControl;
 
 use super::parameters::{ListenProtocol, SctpStreamParameters};
@@ -295,4 +297,23 @@ pub struct DataConsumerOptions {
     pub stream_id: Option<StreamId>,
     /// Deliver nothing until `start()`: the far end of the pipe is not there yet.
     pub waits_for_start: bool,
+    /// What happens at the bound of the queue. Without it the new message is dropped.
+    pub overflow: Option<Overflow>,
+    /// The bound of the queue towards a peer, in charged bytes, instead of the transport's. (That of a direct one comes
+    /// with its backlog.)
+    pub max_buffered_amount: Option<u32>,
+    /// Drop what has waited longer; milliseconds.
+    pub max_queue_delay: Option<u32>,
+}
+
+impl DataConsumerOptions {
+    /// The policy of the queue, if any part of it is given.
+    pub fn queue_policy(&self) -> Option<QueuePolicy> {
+        let policy = QueuePolicy {
+            overflow: self.overflow.unwrap_or_default(),
+            bound: self.max_buffered_amount.map(|bytes| bytes as usize),
+            max_delay: self.max_queue_delay.map(|ms| Duration::from_millis(ms.into())),
+        };
+        (self.overflow.is_some() || policy != QueuePolicy::default()).then_some(policy)
+    }
 }

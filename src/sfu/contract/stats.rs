@@ -82,14 +82,20 @@ pub struct DataConsumerStats {
     pub messages_sent: u64,
     /// Their payload in bytes.
     pub bytes_sent: u64,
+    /// Messages that wait in a queue whose policy may still drop them: they are sent or dropped later.
+    pub messages_waiting: u64,
     /// Payload bytes that wait for the network or for JavaScript.
     pub buffered_amount: usize,
-    /// Messages that were for this consumer and are lost: the sum of the three reasons below.
+    /// Messages that were for this consumer and are lost: the sum of the five reasons below.
     pub messages_dropped: u64,
     /// Their payload in bytes.
     pub bytes_dropped: u64,
     /// Messages lost because the queue was full.
     pub messages_dropped_full: u64,
+    /// Messages whose place in the queue newer ones have taken.
+    pub messages_dropped_replaced: u64,
+    /// Messages that waited longer than `maxQueueDelay`.
+    pub messages_dropped_stale: u64,
     /// Messages lost because they exceeded the transport's `maxSendMessageSize`.
     pub messages_dropped_too_large: u64,
     /// Messages lost because there was no association, or it no longer knew the stream.

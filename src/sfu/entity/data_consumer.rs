@@ -6,6 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::proto::message::{Limit, Reliability, StreamId};
+use crate::proto::overflow::{Overflow, QueuePolicy};
 use crate::proto::sctp::MessageTally;
 
 use crate::sfu::backlog::Backlog;
@@ -72,12 +73,19 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) full_in_turn: Option<u64>,
     /// Whether payload waits for the peer, so that the transport has to publish how the amount shrinks.
     pub(in crate::sfu) waits: bool,
+    /// Whether the queue has a policy.
+    pub(in crate::sfu) governed: bool,
+    pub(in crate::sfu) policy: QueuePolicy,
+    /// What the current overflow has cost so far.
+    pub(in crate::sfu) dropping: Option<DropCount>,
+    /// What had been replaced when [`Self::count_replaced`] last looked.
+    replaced: MessageTally,
 }
 
 /// The messages of its DataProducer that a DataConsumer did not send.
 #[derive(Debug, Default)]
 pub(in crate::sfu) struct NotSent {
-    /// The sum of those that were lost: `full`, `too_large` and `unsendable`.
+    /// The sum of those that were not accepted: `full`, `too_large` and `unsendable`.
     pub(in crate::sfu) dropped: DropCount,
     pub(in crate::sfu) full: u64,
     pub(in crate::sfu) too_large: u64,
@@ -119,8 +127,8 @@ pub(in crate::sfu) enum Destination {
     /// To the peer, over this stream, which the application has chosen or not. `gauge` shows JavaScript the
     /// payload bytes that wait.
     Sctp { stream: SctpStreamParameters, chosen: bool, low_threshold: usize, gauge: Arc<Backlog> },
-    /// To JavaScript. `dropping` is what the current overflow has cost so far.
-    Direct { backlog: Arc<Backlog>, dropping: Option<DropCount> },
+    /// To JavaScript.
+    Direct { backlog: Arc<Backlog> },
 }
 
 impl DataConsumer {
@@ -152,6 +160,10 @@ impl DataConsumer {
             direct: DirectSends::default(),
             full_in_turn: None,
             waits: false,
+            governed: false,
+            policy: QueuePolicy::default(),
+            dropping: None,
+            replaced: MessageTally::default(),
         }
     }
 
@@ -176,14 +188,9 @@ impl DataConsumer {
     /// What waits for JavaScript, if the consumer is direct.
     pub(in crate::sfu) fn direct_backlog(&self) -> Option<&Arc<Backlog>> {
         match &self.destination {
-            Destination::Direct { backlog, .. } => Some(backlog),
+            Destination::Direct { backlog } => Some(backlog),
             Destination::Sctp { .. } => None,
         }
-    }
-
-    /// Whether messages have been dropped since the last 'overflow'.
-    pub(in crate::sfu) fn is_dropping(&self) -> bool {
-        matches!(self.destination, Destination::Direct { dropping: Some(_), .. })
     }
 
     pub(in crate::sfu) fn stream(&self) -> Option<SctpStreamParameters> {
@@ -205,10 +212,11 @@ impl DataConsumer {
         !std::mem::replace(&mut self.waits, true)
     }
 
-    /// Shows JavaScript how many bytes are still queued for the peer. Returns false if there are none.
+    /// Shows JavaScript how many bytes are still queued for the peer. Returns false if there is nothing more to
+    /// follow.
     pub(in crate::sfu) fn still_waits(&mut self, amount: usize) -> bool {
         self.publish_buffered_amount(amount);
-        self.waits = amount > 0;
+        self.waits = amount > 0 || self.dropping.is_some();
         self.waits
     }
 
@@ -229,6 +237,40 @@ impl DataConsumer {
             DropReason::TooLarge => &mut self.not_sent.too_large,
             DropReason::Unsendable => &mut self.not_sent.unsendable,
         } += 1;
+    }
+
+    /// Takes the event that an overflow is over, if there was one.
+    pub(in crate::sfu) fn take_overflow(&mut self, key: DataConsumerKey) -> Option<Event> {
+        let dropped = self.dropping.take()?;
+        Some(Event::DataConsumer(key, DataConsumerEvent::Overflow(dropped)))
+    }
+
+    /// Notes that the queue to JavaScript has accepted a message. Returns the event that an overflow is over.
+    pub(in crate::sfu) fn delivered(&mut self, key: DataConsumerKey, len: usize) -> Option<Event> {
+        self.sent(len);
+        if self.policy.overflow == Overflow::DropOldest {
+            let replaced = self.direct_backlog()?.queue()?.replaced();
+            if self.count_replaced(replaced) {
+                self.direct_backlog()?.overflow();
+            }
+            return None;
+        }
+        self.take_overflow(key)
+    }
+
+    /// Adds the messages that newer ones have replaced to the current overflow. `replaced`: those of the queue in all.
+    /// Returns whether there are more than before.
+    pub(in crate::sfu) fn count_replaced(&mut self, replaced: MessageTally) -> bool {
+        let mut new = replaced;
+        new.remove(self.replaced);
+        self.replaced = replaced;
+        if new.messages == 0 {
+            return false;
+        }
+        let dropping = self.dropping.get_or_insert_default();
+        dropping.messages += new.messages;
+        dropping.bytes += new.bytes;
+        true
     }
 
     /// Counts a message that came while the consumer was paused.
@@ -274,6 +316,9 @@ mod tests {
             max_retransmits,
             stream_id: None,
             waits_for_start: false,
+            overflow: None,
+            max_buffered_amount: None,
+            max_queue_delay: None,
         };
         let both = |lifetime, retransmits| Err(Error::TwoLimits { lifetime, retransmits });
         for (producer, given, expected) in [

@@ -9,7 +9,6 @@ use crate::proto::message::{Message, StreamId};
 use crate::proto::net::Tuple;
 use crate::proto::sctp::{SctpEvent, SctpState};
 use crate::sfu::Sfu;
-use crate::sfu::entity::data_consumer::DataConsumer;
 use crate::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
 use crate::sfu::id::{DataConsumerKey, TransportKey};
 use crate::sfu::memory::{self, Waiter};
@@ -86,13 +85,21 @@ impl Sfu {
 
     /// Shows JavaScript how far the queues for the peer have shrunk.
     fn publish_buffered_amounts(&mut self, key: TransportKey) {
-        let Self { transports, data_consumers, .. } = self;
+        let Self { transports, data_consumers, events, .. } = self;
         let Some(transport) = transports.get_mut(&key) else { return };
         let mut waiting = std::mem::take(&mut transport.backlogged);
         waiting.retain(|key| {
             let Some(consumer) = data_consumers.get_mut(key) else { return false };
-            let amount = consumer.stream_id().map_or(0, |it| transport.buffered_amount(it));
-            consumer.still_waits(amount)
+            let Some(stream) = consumer.stream_id() else { return false };
+            if consumer.dropping.is_some() && transport.is_relieved(stream) {
+                events.extend(consumer.take_overflow(*key));
+            }
+            if transport.has_tunnel() {
+                // The ends of a tunnel count in the backlog that JavaScript reads.
+                consumer.waits = consumer.dropping.is_some();
+                return consumer.waits;
+            }
+            consumer.still_waits(transport.buffered_amount(stream))
         });
         transport.backlogged = waiting;
     }
@@ -147,7 +154,7 @@ impl Sfu {
                     {
                         self.handle_relief(key);
                     }
-                    self.data_consumers.get(&key).is_some_and(DataConsumer::is_dropping)
+                    self.data_consumers.get(&key).is_some_and(|it| it.dropping.is_some())
                 }
             };
             if waits {

@@ -243,6 +243,11 @@ impl Control {
         self.board.holds(stream) || self.messages.holds(stream)
     }
 
+    /// Whether something of `stream` went to the engine that has neither arrived nor been given up.
+    pub(super) fn is_under_way(&self, stream: StreamId) -> bool {
+        self.messages.holds(stream) || self.board.is_under_way(stream)
+    }
+
     /// The charge of the messages that are not acknowledged.
     pub(super) fn charge(&self) -> usize {
         let totals = self.board.totals();

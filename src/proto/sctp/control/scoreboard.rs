@@ -354,6 +354,13 @@ impl Scoreboard {
         self.ring.iter().any(|entry| entry.chunk.stream == stream)
     }
 
+    /// Whether something of `stream` has neither arrived nor been given up.
+    pub(super) fn is_under_way(&self, stream: StreamId) -> bool {
+        let under_way = [Progress::Waiting, Progress::Flying, Progress::Lost];
+        let mut entries = self.ring.iter().filter(|entry| entry.chunk.stream == stream);
+        entries.any(|entry| !entry.abandoned && under_way.contains(&entry.progress))
+    }
+
     /// The last TSN of the abandoned chunks that begin the ring, if there is one.
     pub(super) fn abandoned_up_to(&self) -> Option<u32> {
         if self.totals.abandoned_chunks == 0 {

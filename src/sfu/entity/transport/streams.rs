@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::proto::message::{Message, Reliability, StreamId};
+use crate::proto::overflow::QueuePolicy;
 use crate::proto::sctp::{
-    Association, EndReason, MessageTally, SctpCounters, SctpState, SendError, TransmissionStats,
+    Association, EndReason, MessageTally, QueueTally, SctpCounters, SctpState, SendError,
+    TransmissionStats,
 };
 use crate::sfu::backlog::Backlog;
 use crate::sfu::entity::data_consumer::DataConsumer;
@@ -18,6 +20,10 @@ use crate::sfu::subchannels::Selector;
 use super::sctp::STREAMS;
 use super::{Kind, LAST_STREAM, Transport};
 use crate::sfu::tunnel::Tunnel;
+
+/// How an association takes a message.
+type SendFn =
+    fn(&mut Association, Instant, StreamId, Message) -> std::result::Result<usize, SendError>;
 
 impl Transport {
     pub(in crate::sfu) fn sctp_mut(&mut self) -> Option<&mut Association> {
@@ -150,22 +156,46 @@ impl Transport {
         selector: Option<&Arc<Selector>>,
         message: Message,
     ) -> std::result::Result<usize, SendError> {
-        let Some(memory) = memory else { return self.queue(now, stream, selector, message) };
-        let subchannels = selector.map_or(0, |it| it.subchannels.len());
-        if !memory.admits(message.amount().with_subchannels(subchannels).charge) {
-            return Err(SendError::Full);
-        }
-        let queued = self.queue(now, stream, selector, message);
-        self.count(memory);
-        queued
+        self.queue(now, memory, stream, selector, message, Association::send)
+    }
+
+    /// Queues a message of `dataConsumer.send()` for the peer, if `memory` has room for it.
+    pub(in crate::sfu) fn send_directly(
+        &mut self,
+        now: Instant,
+        memory: Option<&Memory>,
+        stream: StreamId,
+        message: Message,
+    ) -> std::result::Result<usize, SendError> {
+        self.queue(now, memory, stream, None, message, Association::send_directly)
     }
 
     fn queue(
         &mut self,
         now: Instant,
+        memory: Option<&Memory>,
+        stream: StreamId,
+        selector: Option<&Arc<Selector>>,
+        message: Message,
+        send: SendFn,
+    ) -> std::result::Result<usize, SendError> {
+        let Some(memory) = memory else { return self.push(now, stream, selector, message, send) };
+        let subchannels = selector.map_or(0, |it| it.subchannels.len());
+        if !memory.admits(message.amount().with_subchannels(subchannels).charge) {
+            return Err(SendError::Full);
+        }
+        let queued = self.push(now, stream, selector, message, send);
+        self.count(memory);
+        queued
+    }
+
+    fn push(
+        &mut self,
+        now: Instant,
         stream: StreamId,
         selector: Option<&Arc<Selector>>,
         mut message: Message,
+        send: SendFn,
     ) -> std::result::Result<usize, SendError> {
         if let Some(tunnel) = self.tunnel_mut() {
             let queued = tunnel.send(stream, selector, &message)?;
@@ -175,7 +205,27 @@ impl Transport {
         if self.is_pipe() {
             message.payload = pipe_header::encode(selector.map(AsRef::as_ref), &message.payload);
         }
-        self.sctp_mut().ok_or(SendError::Closed)?.send(now, stream, message)
+        send(self.sctp_mut().ok_or(SendError::Closed)?, now, stream, message)
+    }
+
+    /// Sets what becomes of the messages for `stream` that meet a full queue, or wait for long.
+    pub(in crate::sfu) fn set_policy(&mut self, stream: StreamId, policy: QueuePolicy) {
+        if let Some(sctp) = self.sctp_mut() {
+            sctp.set_policy(stream, policy);
+        }
+    }
+
+    /// What has become of the messages for `stream`, if it has a policy.
+    pub(in crate::sfu) fn queue_tally(&self, stream: StreamId) -> QueueTally {
+        self.sctp_ref().map_or(QueueTally::default(), |sctp| sctp.queue_tally(stream))
+    }
+
+    /// Whether at most half of the bound of `stream` is in use, and there is room for more.
+    pub(in crate::sfu) fn is_relieved(&self, stream: StreamId) -> bool {
+        match self.tunnel() {
+            Some(tunnel) => tunnel.is_relieved(stream),
+            None => self.sctp_ref().is_none_or(|sctp| sctp.is_relieved(stream)),
+        }
     }
 
     /// Says something about a stream to the far end of a pipe, in order with the messages of the stream. False if this is

@@ -1,0 +1,171 @@
+//! The messages of one direct DataConsumer that JavaScript has not taken, if they may still be dropped or wait to be
+//! asked for. Others are in the outbox itself, which is quicker.
+//!
+//! ```text
+//! worker: push() ─► [ oldest … newest ] ─► take(), pull(): JavaScript
+//!            └─► outbox: a token in the place of each message
+//! ```
+//!
+//! The outbox has the order of everything that JavaScript gets, so each message has a token there (see
+//! [`Token`](super::backlog::Token)), with the number of the message. JavaScript's thread takes a message when it meets the token; the token of a message that was dropped
+//! meanwhile leads to nothing. The outbox removes such tokens once they are more than the others.
+//!
+//! A queue that is pulled keeps its messages after their tokens have come up, until [`DirectQueue::pull`] asks for them.
+//! A pull that finds none is answered by the next token: [`Taken::Ready`].
+//!
+//! As in `backlog`, two threads share the queue. The lock is held for a few instructions.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::proto::message::{Amount, Message};
+use crate::proto::overflow::{Overflow, QueuePolicy};
+use crate::proto::sctp::{MessageTally, QueueTally};
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub struct DirectQueue {
+    inner: Mutex<Inner>,
+    /// The number of the oldest message.
+    oldest: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    messages: VecDeque<(Instant, Message)>,
+    max_delay: Option<Duration>,
+    replaced: MessageTally,
+    stale: MessageTally,
+    /// Whether JavaScript asks for each message.
+    pulled: bool,
+    /// The messages with lower numbers may be pulled: their tokens have come up.
+    ready: u64,
+    /// Whether a pull found no message.
+    hungry: bool,
+}
+
+/// What is in the place of a token.
+#[derive(Debug)]
+pub enum Taken {
+    /// A message.
+    Message(Message),
+    /// A message, which an earlier pull has asked for: pull again.
+    Ready,
+    /// Nothing: the message was dropped, or waits to be pulled.
+    Nothing,
+}
+
+impl DirectQueue {
+    /// The worker adds a message, as far as `policy` lets it, and returns its number. `fits`: whether there is room for
+    /// the message, which then counts as entered; `withdraw` takes back what was dropped.
+    pub(super) fn push(
+        &self,
+        policy: &QueuePolicy,
+        now: Instant,
+        message: Message,
+        fits: impl Fn(Amount) -> bool,
+        withdraw: impl Fn(Amount),
+    ) -> Option<u64> {
+        let amount = message.amount();
+        let mut inner = self.lock();
+        if policy.overflow == Overflow::KeepLatest {
+            while self.replace(&mut inner, &withdraw) {}
+        }
+        while !fits(amount) {
+            if policy.overflow != Overflow::DropOldest || !self.replace(&mut inner, &withdraw) {
+                return None;
+            }
+        }
+        let number = self.oldest.load(Ordering::Relaxed) + inner.messages.len() as u64;
+        inner.messages.push_back((now, message));
+        Some(number)
+    }
+
+    /// JavaScript meets the token with this number. `leave` counts messages that have waited too long.
+    pub(super) fn take(&self, number: u64, now: Instant, leave: impl Fn(Amount)) -> Taken {
+        let mut inner = self.lock();
+        if inner.pulled {
+            inner.ready = inner.ready.max(number + 1);
+            let ready = std::mem::take(&mut inner.hungry);
+            return if ready { Taken::Ready } else { Taken::Nothing };
+        }
+        self.next(&mut inner, number + 1, now, leave).map_or(Taken::Nothing, Taken::Message)
+    }
+
+    /// Whether the message with this number is still here.
+    pub(super) fn has(&self, number: u64) -> bool {
+        number >= self.oldest.load(Ordering::Relaxed)
+    }
+
+    /// Sets how long messages may wait.
+    pub fn set_max_delay(&self, max_delay: Option<Duration>) {
+        self.lock().max_delay = max_delay;
+    }
+
+    /// From now on JavaScript asks for each message, or no longer does. What waits keeps its place: call this before
+    /// JavaScript meets the tokens of the messages that it wants to ask for.
+    pub fn set_pulled(&self, pulled: bool) {
+        self.lock().pulled = pulled;
+    }
+
+    /// JavaScript takes the oldest message whose token has come up. If there is none, the next token is
+    /// [`Taken::Ready`]. `leave` counts what is taken, and what has waited too long.
+    pub(super) fn pull(&self, now: Instant, leave: impl Fn(Amount)) -> Option<Message> {
+        let mut inner = self.lock();
+        let ready = inner.ready;
+        let message = self.next(&mut inner, ready, now, &leave);
+        inner.hungry = message.is_none();
+        message.iter().for_each(|message| leave(message.amount()));
+        message
+    }
+
+    /// The messages that newer ones have replaced.
+    pub fn replaced(&self) -> MessageTally {
+        self.lock().replaced
+    }
+
+    /// What has become of the messages.
+    pub fn tally(&self) -> QueueTally {
+        let inner = self.lock();
+        let mut waiting = MessageTally::default();
+        inner.messages.iter().for_each(|(_, message)| waiting.count(message));
+        QueueTally { waiting, replaced: inner.replaced, stale: inner.stale }
+    }
+
+    /// JavaScript takes the oldest message with a lower number than `end`, past those that have waited too long. The
+    /// caller counts the message as left.
+    fn next(
+        &self,
+        inner: &mut Inner,
+        end: u64,
+        now: Instant,
+        leave: impl Fn(Amount),
+    ) -> Option<Message> {
+        while self.oldest.load(Ordering::Relaxed) < end {
+            let (at, message) = inner.messages.pop_front()?;
+            self.oldest.fetch_add(1, Ordering::Relaxed);
+            if inner.max_delay.is_none_or(|longest| now <= at + longest) {
+                return Some(message);
+            }
+            inner.stale.count(&message);
+            leave(message.amount());
+        }
+        None
+    }
+
+    /// The worker drops the oldest message, if there is one.
+    fn replace(&self, inner: &mut Inner, withdraw: impl Fn(Amount)) -> bool {
+        let Some((_, oldest)) = inner.messages.pop_front() else { return false };
+        self.oldest.fetch_add(1, Ordering::Relaxed);
+        inner.replaced.count(&oldest);
+        withdraw(oldest.amount());
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic while the lock was held leaves a valid queue.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

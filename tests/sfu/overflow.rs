@@ -1,0 +1,331 @@
+//! What happens at the bound of a DataConsumer's queue, by policy, and to messages that wait for long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datasoup::proto::message::Amount;
+use datasoup::proto::overflow::Overflow;
+use datasoup::sfu::backlog::Backlog;
+use datasoup::sfu::contract::options::{DataConsumerOptions, SctpOptions, WebRtcTransportOptions};
+use datasoup::sfu::contract::parameters::DropCount;
+use datasoup::sfu::event::DataConsumerEvent;
+use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+
+use crate::common::lab::{Lab, binary};
+use crate::common::options;
+use crate::common::sim::Conditions;
+
+const LEN: usize = 10_000;
+/// Three messages reach it.
+const BOUND: u32 = 30_000;
+
+fn with(overflow: Overflow) -> DataConsumerOptions {
+    DataConsumerOptions {
+        overflow: Some(overflow),
+        max_buffered_amount: Some(BOUND),
+        ..options::consumer()
+    }
+}
+
+/// A direct DataProducer.
+fn source(lab: &mut Lab, router: RouterKey) -> DataProducerKey {
+    let direct = lab.host().direct(router);
+    lab.host().produce(direct, 0)
+}
+
+fn stat(lab: &mut Lab, consumer: DataConsumerKey, name: &str) -> u64 {
+    lab.consumer_stats(consumer)[name].as_u64().expect("a counter")
+}
+
+/// The first byte of each message that a client has received.
+fn received(lab: &mut Lab, client: usize) -> Vec<u8> {
+    lab.clients[client].messages().iter().map(|(_, it)| it.payload[0]).collect()
+}
+
+/// A connected client that reads nothing, with a DataConsumer. What SCTP takes is full of the transport's own messages.
+fn stuck(
+    lab: &mut Lab,
+    router: RouterKey,
+    producer: DataProducerKey,
+    options: DataConsumerOptions,
+) -> (TransportKey, usize, DataConsumerKey) {
+    let (key, client) = lab.join(router, 1);
+    let (consumer, _) = lab.host().consume_with(key, producer, options);
+    lab.clients[client].frozen = true;
+    let filler = source(lab, router);
+    lab.host().consume(key, filler);
+    for _ in 0..30 {
+        lab.sfu().send(filler, binary(255, LEN), None);
+    }
+    lab.flush();
+    (key, client, consumer)
+}
+
+/// Sends the messages 0, 1, 2 … in a turn each.
+fn send(lab: &mut Lab, producer: DataProducerKey, count: u8) {
+    for fill in 0..count {
+        lab.sfu().send(producer, binary(fill, LEN), None);
+        lab.flush();
+    }
+}
+
+#[test]
+fn each_policy_of_a_queue_to_a_peer_decides_which_messages_arrive() {
+    for (overflow, expected) in [
+        (Overflow::DropNewest, vec![0, 1, 2]),
+        (Overflow::DropOldest, vec![5, 6, 7]),
+        (Overflow::KeepLatest, vec![7]),
+    ] {
+        let (mut lab, router) = Lab::with_router();
+        let producer = source(&mut lab, router);
+        let (_, client, consumer) = stuck(&mut lab, router, producer, with(overflow));
+        send(&mut lab, producer, 8);
+        let expected_drops = 8 - expected.len() as u64;
+        assert_eq!(stat(&mut lab, consumer, "messagesDropped"), expected_drops);
+        let replaced = stat(&mut lab, consumer, "messagesDroppedReplaced");
+        assert_eq!(replaced, if overflow == Overflow::DropNewest { 0 } else { expected_drops });
+        lab.clients[client].frozen = false;
+        lab.run_for(Duration::from_secs(60));
+        let arrived: Vec<u8> =
+            received(&mut lab, client).into_iter().filter(|it| *it != 255).collect();
+        assert_eq!(arrived, expected, "{overflow:?}");
+        assert_eq!(stat(&mut lab, consumer, "messagesSent"), expected.len() as u64);
+        assert_eq!(stat(&mut lab, consumer, "messagesWaiting"), 0);
+        let events = lab.host().consumer_events(consumer);
+        let overflows: Vec<_> =
+            events.iter().filter(|it| matches!(it, DataConsumerEvent::Overflow(_))).collect();
+        let lost = DropCount { messages: expected_drops, bytes: expected_drops * LEN as u64 };
+        match overflow {
+            Overflow::KeepLatest => assert!(overflows.is_empty(), "{events:?}"),
+            _ => assert_eq!(overflows, [&DataConsumerEvent::Overflow(lost)], "once, with the sum"),
+        }
+    }
+}
+
+#[test]
+fn a_consumer_that_closes_at_its_bound_emits_overflow_first() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = source(&mut lab, router);
+    let (_, _, to_peer) = stuck(&mut lab, router, producer, with(Overflow::Close));
+    let direct = lab.host().direct(router);
+    let backlog = Arc::new(Backlog::new(BOUND.into()));
+    let options = with(Overflow::Close);
+    let (to_javascript, _) = lab.host().consume_into(direct, producer, options, backlog);
+    let (other, _) = lab.host().consume(direct, producer);
+    send(&mut lab, producer, 5);
+    let lost = DropCount { messages: 1, bytes: LEN as u64 };
+    let closing = [DataConsumerEvent::Overflow(lost), DataConsumerEvent::OverflowClose];
+    assert_eq!(lab.host().consumer_events(to_javascript), closing);
+    let events = lab.host().consumer_events(to_peer);
+    assert_eq!(events[1..], closing, "after {:?}", events[0]);
+    assert!(lab.sfu().data_consumer(to_peer).is_err());
+    assert!(lab.sfu().data_consumer(to_javascript).is_err());
+    assert_eq!(lab.host().messages(to_javascript).len(), 3, "what came before is delivered");
+    assert_eq!(lab.host().messages(other).len(), 5);
+}
+
+#[test]
+fn a_bulk_stream_that_fills_the_transport_does_not_starve_a_stream_with_a_policy() {
+    for overflow in [Overflow::DropOldest, Overflow::KeepLatest, Overflow::Close] {
+        let (mut lab, router) = Lab::with_router();
+        let sctp = SctpOptions { send_buffer_size: 100_000, ..options::sctp() };
+        let options = WebRtcTransportOptions { sctp: Some(sctp), ..options::webrtc() };
+        let (key, client) = lab.join_with(router, 1, options);
+        lab.clients[client].frozen = true;
+        let (bulk, cursor) = (source(&mut lab, router), source(&mut lab, router));
+        lab.host().consume(key, bulk);
+        let (to_cursor, _) = lab.host().consume_with(key, cursor, with(overflow));
+        for _ in 0..100 {
+            lab.sfu().send(bulk, binary(255, LEN), None);
+            lab.flush();
+        }
+        lab.sfu().send(cursor, binary(1, 100), None);
+        assert_eq!(stat(&mut lab, to_cursor, "messagesDropped"), 0);
+        if overflow != Overflow::Close {
+            lab.sfu().send(cursor, binary(2, 100), None);
+            assert_eq!(stat(&mut lab, to_cursor, "messagesDroppedReplaced"), 1);
+        }
+        assert!(lab.sfu().data_consumer(to_cursor).is_ok());
+    }
+}
+
+#[test]
+fn messages_of_data_consumer_send_are_neither_replaced_nor_counted_as_routed() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = source(&mut lab, router);
+    let (_, client, consumer) = stuck(&mut lab, router, producer, with(Overflow::KeepLatest));
+    let send_directly = |lab: &mut Lab, fill| {
+        lab.sfu().data_consumer(consumer).expect("open").send(binary(fill, LEN))
+    };
+    send_directly(&mut lab, 100).expect("room");
+    send(&mut lab, producer, 3);
+    send_directly(&mut lab, 101).expect("room");
+    send(&mut lab, producer, 2);
+    let error = send_directly(&mut lab, 102).expect_err("the bound");
+    assert_eq!(error.to_string(), "sctpsendbufferfull");
+    let stats = lab.consumer_stats(consumer);
+    assert_eq!((&stats["messagesWaiting"], &stats["messagesSent"]), (&1.into(), &0.into()));
+    assert_eq!(
+        (&stats["messagesSentDirectly"], &stats["messagesRejected"]),
+        (&2.into(), &1.into())
+    );
+    lab.clients[client].frozen = false;
+    lab.run_for(Duration::from_secs(60));
+    let arrived: Vec<u8> = received(&mut lab, client).into_iter().filter(|it| *it != 255).collect();
+    assert_eq!(arrived, [100, 101, 1]);
+}
+
+#[test]
+fn a_policy_that_is_set_later_also_applies_to_what_waits() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = source(&mut lab, router);
+    let (_, client, consumer) = stuck(&mut lab, router, producer, options::consumer());
+    send(&mut lab, producer, 4);
+    assert_eq!(stat(&mut lab, consumer, "messagesSent"), 4);
+    lab.sfu().data_consumer(consumer).expect("open").set_overflow(Overflow::KeepLatest);
+    assert_eq!(stat(&mut lab, consumer, "messagesWaiting"), 4);
+    lab.sfu().send(producer, binary(9, LEN), None);
+    assert_eq!(stat(&mut lab, consumer, "messagesDroppedReplaced"), 4);
+    lab.clients[client].frozen = false;
+    lab.run_for(Duration::from_secs(60));
+    let arrived: Vec<u8> = received(&mut lab, client).into_iter().filter(|it| *it != 255).collect();
+    assert_eq!(arrived, [9]);
+}
+
+#[test]
+fn a_message_that_was_handed_to_sctp_in_part_is_not_dropped() {
+    for overflow in [Overflow::DropOldest, Overflow::KeepLatest] {
+        let (mut lab, router) = Lab::with_router();
+        let producer = source(&mut lab, router);
+        let (key, client) = lab.join(router, 1);
+        lab.host().consume_with(key, producer, with(overflow));
+        lab.clients[client].frozen = true;
+        lab.sfu().send(producer, binary(1, 200_000), None);
+        lab.flush();
+        for fill in 2..10 {
+            lab.sfu().send(producer, binary(fill, 100_000), None);
+            lab.flush();
+        }
+        lab.clients[client].frozen = false;
+        lab.run_for(Duration::from_secs(60));
+        assert_eq!(received(&mut lab, client), [1, 9], "{overflow:?}");
+    }
+}
+
+#[test]
+fn what_waits_longer_than_max_queue_delay_is_dropped_when_its_turn_comes() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = source(&mut lab, router);
+    let options = DataConsumerOptions { max_queue_delay: Some(500), ..options::consumer() };
+    let (_, client, to_peer) = stuck(&mut lab, router, producer, options.clone());
+    let direct = lab.host().direct(router);
+    let (to_javascript, _) = lab.host().consume_with(direct, producer, options);
+    lab.sfu().send(producer, binary(1, LEN), None);
+    lab.run_for(Duration::from_millis(400));
+    lab.sfu().send(producer, binary(2, LEN), None);
+    lab.run_for(Duration::from_millis(101));
+    assert_eq!(lab.host().messages(to_javascript), [binary(2, LEN)]);
+    lab.clients[client].frozen = false;
+    lab.expect("the queue is empty", |lab| stat(lab, to_peer, "bufferedAmount") == 0);
+    for consumer in [to_peer, to_javascript] {
+        let stats = lab.consumer_stats(consumer);
+        assert_eq!(
+            stats["messagesDroppedStale"].as_u64().expect("a counter"),
+            stats["messagesDropped"]
+        );
+        assert!(stats["messagesDroppedStale"].as_u64() >= Some(1), "{stats}");
+        assert!(stats["bytesDropped"].as_u64() >= Some(LEN as u64), "{stats}");
+    }
+}
+
+#[test]
+fn a_slow_javascript_gets_what_its_policy_keeps() {
+    for (overflow, expected) in [
+        (Overflow::DropNewest, vec![0, 1, 2]),
+        (Overflow::DropOldest, vec![5, 6, 7]),
+        (Overflow::KeepLatest, vec![7]),
+    ] {
+        let (mut lab, router) = Lab::with_router();
+        let producer = source(&mut lab, router);
+        let direct = lab.host().direct(router);
+        let backlog = Arc::new(Backlog::new(BOUND.into()));
+        let shared = Arc::clone(&backlog);
+        let (consumer, _) = lab.host().consume_into(direct, producer, with(overflow), shared);
+        send(&mut lab, producer, 8);
+        assert_eq!(stat(&mut lab, consumer, "bufferedAmount"), (expected.len() * LEN) as u64);
+        let messages = lab.host().messages(consumer);
+        let fills: Vec<u8> = messages.iter().map(|it| it.payload[0]).collect();
+        assert_eq!(fills, expected, "{overflow:?}");
+        messages.iter().for_each(|message| backlog.leave(message.amount()));
+        assert_eq!(backlog.amount(), Amount::default());
+        assert_eq!(backlog.take_relief(), overflow != Overflow::KeepLatest);
+        lab.sfu().handle_relief(consumer);
+        lab.flush();
+        let lost = 8 - expected.len() as u64;
+        let overflows: &[_] = match overflow {
+            Overflow::KeepLatest => &[],
+            _ => &[DropCount { messages: lost, bytes: lost * LEN as u64 }],
+        };
+        let overflows: Vec<_> =
+            overflows.iter().map(|it| DataConsumerEvent::Overflow(*it)).collect();
+        assert_eq!(lab.host().consumer_events(consumer), overflows, "{overflow:?}");
+    }
+}
+
+/// 1 KB at 60 Hz to a client behind 200 kbit/s, a round trip of 40 ms and a drop-tail queue of 50 ms. Returns the ages of
+/// what has arrived, sorted.
+fn ages(options: DataConsumerOptions) -> Vec<Duration> {
+    let (mut lab, router) = Lab::with_router();
+    let producer = source(&mut lab, router);
+    let (key, client) = lab.join(router, 1);
+    lab.host().consume_with(key, producer, options);
+    *lab.conditions() = Conditions {
+        delay: Duration::from_millis(20),
+        rate: Some(25_000),
+        queue: 1250,
+        ..Conditions::PERFECT
+    };
+    lab.run_for(Duration::from_secs(2));
+    let mut ages = Vec::new();
+    let mut sent = Vec::new();
+    for number in 0..60u32 * 60 {
+        let mut payload = vec![0; 1000];
+        payload[..4].copy_from_slice(&number.to_be_bytes());
+        let message = datasoup::proto::message::Message::new(
+            datasoup::proto::message::Ppid::BINARY,
+            payload.into(),
+        );
+        sent.push(lab.now);
+        lab.sfu().send(producer, message, None);
+        let end = lab.now + Duration::from_micros(16_667);
+        while lab.now < end {
+            lab.run_for(Duration::from_millis(1).min(end - lab.now));
+            for (_, message) in lab.clients[client].messages() {
+                let number = message.payload[..4].try_into().map(u32::from_be_bytes);
+                ages.push(lab.now - sent[number.expect("four bytes") as usize]);
+            }
+        }
+    }
+    ages.sort_unstable();
+    ages
+}
+
+#[test]
+fn the_latest_message_arrives_fresh_on_a_path_that_cannot_carry_all() {
+    let p99 = |ages: &[Duration]| ages[ages.len() * 99 / 100];
+    let latest =
+        ages(DataConsumerOptions { overflow: Some(Overflow::KeepLatest), ..options::consumer() });
+    let newest = ages(options::consumer());
+    let limited = ages(DataConsumerOptions { max_retransmits: Some(0), ..options::consumer() });
+    println!(
+        "p99 of the age: keep-latest {:?} ({} arrived), without {:?} ({}), maxRetransmits 0 {:?} ({})",
+        p99(&latest),
+        latest.len(),
+        p99(&newest),
+        newest.len(),
+        p99(&limited),
+        limited.len()
+    );
+    assert!(p99(&latest) <= Duration::from_millis(2 * 40 + 50), "{:?}", p99(&latest));
+    assert!(latest.len() > 600, "ten a second: {}", latest.len());
+}
