@@ -200,6 +200,7 @@ impl Sfu {
                 self.release_held(key, work::QUANTUM);
             }
         }
+        self.close_overflowed();
     }
 
     /// Gives a DataConsumer what its DataProducer retains.
