@@ -19,8 +19,8 @@
 /// <reference types="node" />
 
 import { EventEmitter } from 'node:events';
-import { Writable } from 'node:stream';
-import { WritableStream } from 'node:stream/web';
+import { Readable, Writable } from 'node:stream';
+import { ReadableStream, WritableStream } from 'node:stream/web';
 
 // ---------------------------------------------------------------------------------------------------------- The module
 
@@ -167,6 +167,16 @@ export type OutgoingMessage = {
 export interface MessageWritable extends Writable {
   /** The Web Stream of this stream. */
   toWeb(): WritableStream<Payload | OutgoingMessage>;
+}
+
+/** A message that has arrived. The Buffer is as in 'message' of {@link DataConsumerEvents}. */
+export type ReceivedMessage = { message: Buffer; ppid: number };
+
+/** See `dataConsumer.readable()`. It yields {@link ReceivedMessage}. */
+export interface MessageReadable extends Readable {
+  [Symbol.asyncIterator](): NodeJS.AsyncIterator<ReceivedMessage>;
+  /** The Web Stream of this stream. */
+  toWeb(): ReadableStream<ReceivedMessage>;
 }
 
 /** Exactly one of two sets of members. */
@@ -1977,6 +1987,27 @@ export interface DataConsumer<
    * @throws NotFoundError, WorkerClosedError
    */
   send(message: Payload, ppid?: number): Promise<number>;
+  /**
+   * Iterates over the messages (type 'direct'), as in `for await (const { message, ppid } of dataConsumer)`. Each is asked
+   * for, and what is not asked for waits in the queue, under `overflow`. Closing the DataConsumer, for whatever reason,
+   * ends the iteration after what is queued. Leaving the loop ends it as well: what is queued is discarded, and
+   * later messages go to listeners or to the next loop; to read on, keep the iterator and call its `next()`. Of several
+   * iterators, each gets a part of the messages.
+   *
+   * Messages that come before the first `next()` are lost, as without a listener.
+   *
+   * @throws TypeError: type 'sctp', or there is a 'message' listener. To add one beside an iterator or a stream of
+   * `readable()` is a TypeError too.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<ReceivedMessage, undefined, undefined>;
+  /**
+   * A stream in object mode of the messages from now on (type 'direct'), which takes no more of them than are read, like an
+   * iterator.
+   *
+   * @throws TypeError: type 'sctp', or there is a 'message' listener.
+   * @throws NotFoundError, WorkerClosedError
+   */
+  readable(): MessageReadable;
   /**
    * Replaces all subscriptions.
    *

@@ -100,6 +100,8 @@ class Core {
     this.native = native;
     this.id = id;
     this.closed = false;
+    /** Of a DataConsumer: whether iterators or streams take the messages, so that listeners cannot. */
+    this.pulled = false;
     /** @type {import('./Entity').Entity<any, any, any> | undefined} */
     this.entity = undefined;
     this.#above = above;

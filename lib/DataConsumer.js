@@ -2,6 +2,9 @@
 
 const { emitSafely, onListenerError } = require('./EnhancedEventEmitter');
 const { Entity, emitOnObserver } = require('./Entity');
+const { MessageIterator } = require('./MessageIterator');
+const { MessageReadable } = require('./MessageReadable');
+const { MessageSource } = require('./MessageSource');
 const { copy } = require('./copy');
 const { drained } = require('./drained');
 const {
@@ -35,6 +38,12 @@ class DataConsumer extends Entity {
   #dataProducerPaused;
   #subchannels;
   #overflow;
+  /**
+   * What iterators and streams share, from the first one on.
+   *
+   * @type {MessageSource | undefined}
+   */
+  #source;
 
   /**
    * @param {import('./Core').Core<Native>} core
@@ -202,6 +211,21 @@ class DataConsumer extends Entity {
     );
   }
 
+  readable() {
+    const method = 'dataConsumer.readable';
+
+    this.#checkPullable(method);
+    this.#core.check(method);
+    return new MessageReadable(this.#openSource());
+  }
+
+  [Symbol.asyncIterator]() {
+    const check = () => this.#checkPullable('dataConsumer[Symbol.asyncIterator]');
+
+    check();
+    return new MessageIterator(this.#openSource(), check);
+  }
+
   /** @param {number[]} subchannels */
   setSubchannels(subchannels) {
     return this.#subscribe(
@@ -260,6 +284,10 @@ class DataConsumer extends Entity {
    * @param {number} ppid
    */
   #onMessage(message, ppid) {
+    if (this.#core.pulled) {
+      this.#source?.onMessage(message, ppid);
+      return;
+    }
     try {
       this.emit('message', message, ppid);
     } catch (thrown) {
@@ -275,6 +303,9 @@ class DataConsumer extends Entity {
     switch (name) {
       case 'overflowclose':
         this.#core.end();
+        break;
+      case 'ready':
+        this.#source?.onReady();
         break;
       case 'dataproducerclose':
       case 'streamclose':
@@ -335,6 +366,37 @@ class DataConsumer extends Entity {
 
     if (now !== before && !this.#core.closed) {
       emitOnObserver(this, now ? 'pause' : 'resume');
+    }
+  }
+
+  #openSource() {
+    if (!this.#source) {
+      const source = new MessageSource(this.#core.native, (pulled) => {
+        this.#core.pulled = pulled;
+      });
+
+      this.#source = source;
+      if (this.closed) {
+        source.onClosed();
+      } else {
+        this.#core.onClosing(() => source.onClosed());
+      }
+    }
+    return this.#source;
+  }
+
+  /**
+   * @param {string} method
+   * @throws {TypeError}
+   */
+  #checkPullable(method) {
+    if (this.#type !== 'direct') {
+      throw new TypeError(`${method}() needs a DataConsumer of type 'direct' (this one is 'sctp')`);
+    }
+    if (this.listenerCount('message') > 0) {
+      throw new TypeError(
+        `${method}() on a DataConsumer with a 'message' listener: remove it first`,
+      );
     }
   }
 

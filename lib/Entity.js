@@ -121,7 +121,7 @@ class Entity extends EnhancedEventEmitter {
    * @param {any} listener
    */
   on(eventName, listener) {
-    Entity.#warnOfListener(this, eventName);
+    Entity.#checkListener(this, eventName);
     return super.on(eventName, listener);
   }
 
@@ -131,7 +131,7 @@ class Entity extends EnhancedEventEmitter {
    * @param {any} listener
    */
   addListener(eventName, listener) {
-    Entity.#warnOfListener(this, eventName);
+    Entity.#checkListener(this, eventName);
     return super.addListener(eventName, listener);
   }
 
@@ -141,7 +141,7 @@ class Entity extends EnhancedEventEmitter {
    * @param {any} listener
    */
   prependListener(eventName, listener) {
-    Entity.#warnOfListener(this, eventName);
+    Entity.#checkListener(this, eventName);
     return super.prependListener(eventName, listener);
   }
 
@@ -172,20 +172,30 @@ class Entity extends EnhancedEventEmitter {
   }
 
   /**
+   * Rejects a listener for messages that iterators and streams take, which would find none.
+   *
    * Warns of the listeners that many applications add first, and that are never called: DataProducers and DataConsumers
    * of type 'sctp' emit no 'message'.
    *
    * @param {object} emitter
    * @param {unknown} eventName
+   * @throws {TypeError}
    */
-  static #warnOfListener(emitter, eventName) {
+  static #checkListener(emitter, eventName) {
     const entity = eventName === 'message' ? Entity.#target(emitter) : undefined;
 
     if (!entity) {
       return;
     }
 
-    const { kind, name } = entity.#core;
+    const { kind, name, pulled } = entity.#core;
+
+    if (pulled) {
+      throw new TypeError(
+        "a 'message' listener beside an iterator or a stream of the same DataConsumer: end that first",
+      );
+    }
+
     const sctpConsumer = kind === 'dataConsumer' && /** @type {any} */ (entity).type === 'sctp';
 
     if ((kind === 'dataProducer' || sctpConsumer) && !warned.has(name)) {

@@ -20,7 +20,9 @@ use serde::de::DeserializeOwned;
 
 use crate::runtime::job::{Job, Place};
 use crate::runtime::world::{WorkerInbox, World};
+use crate::sfu::backlog::Backlog;
 use crate::sfu::error::{Error, Result};
+use crate::sfu::id::DataConsumerKey;
 use crate::sfu::memory::Memory;
 
 use super::backlogs::Backlogs;
@@ -114,6 +116,14 @@ impl Batcher {
     pub(super) fn post(&self, job: Job<World>) {
         self.flush();
         self.inbox.post(job);
+    }
+
+    /// Call this after messages have left the backlog of a DataConsumer. If that ends an overflow, the worker is notified:
+    /// it counts what was dropped, and its 'overflow' event must come before the next message.
+    pub(super) fn relieve(&self, consumer: DataConsumerKey, backlog: &Backlog) {
+        if backlog.take_relief() {
+            self.inbox.post(Job::Relieved(consumer));
+        }
     }
 
     /// Hands over what was gathered. lib/ calls this when a macrotask ends.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use napi::bindgen_prelude::{BufferSlice, Either};
+use napi::bindgen_prelude::{BufferSlice, Either, Env};
 use napi_derive::napi;
 use serde::Serialize;
 
 use crate::proto::message::{Amount, Message, Ppid};
+use crate::runtime::clock;
 use crate::runtime::job::Place;
 use crate::runtime::world::World;
 use crate::sfu::backlog::Backlog;
@@ -180,6 +181,36 @@ impl DataConsumer {
             consumer.close();
             Ok([stats])
         });
+    }
+
+    /// From now on JavaScript asks for the messages of this direct DataConsumer with [`Self::pull`]. Those that are on their
+    /// way still come by themselves.
+    #[napi(catch_unwind)]
+    pub fn begin_pulls(&self) {
+        self.backlog.use_queue().begin_pulls();
+    }
+
+    /// The oldest message and its PPID. If there is none, the event 'ready' announces the next one.
+    #[napi(catch_unwind, ts_return_type = "[message: Buffer, ppid: number] | null")]
+    pub fn pull<'env>(&self, env: &'env Env) -> napi::Result<Option<(BufferSlice<'env>, u32)>> {
+        let Some(Message { ppid, payload }) = self.backlog.pull(clock::now()) else {
+            return Ok(None);
+        };
+        self.batcher.relieve(self.key, &self.backlog);
+        Ok(Some((BufferSlice::copy_from(env, payload)?, ppid.0)))
+    }
+
+    /// From now on the messages come by themselves. Those that could have been pulled are discarded.
+    #[napi(catch_unwind)]
+    pub fn end_pulls(&self) {
+        self.backlog.end_pulls();
+        self.batcher.relieve(self.key, &self.backlog);
+    }
+
+    /// The DataConsumer has closed: all that is queued can be pulled, unless messages before it are lost.
+    #[napi(catch_unwind)]
+    pub fn close_pulls(&self) {
+        self.backlog.close_pulls();
     }
 
     /// Payload bytes that wait for JavaScript, or for the peer.

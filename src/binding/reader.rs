@@ -9,7 +9,6 @@ use serde_json::json;
 
 use crate::proto::message::{Amount, Message};
 use crate::runtime::clock;
-use crate::runtime::job::Job;
 use crate::runtime::outbox::{Item, Outbox};
 use crate::sfu::direct_queue::Taken;
 use crate::sfu::event::{DataConsumerEvent, Event};
@@ -80,6 +79,10 @@ impl Reader {
             };
             let (target, message) = match item {
                 Item::Event(Event::Message(DataConsumerKey(target), message)) => (target, message),
+                // Nothing can be pulled that comes after messages which JavaScript has not been given yet.
+                Item::Event(Event::Queued(_, token)) if count > 0 && token.is_pulled() => {
+                    break Next::Message;
+                }
                 Item::Event(Event::Queued(..)) => {
                     self.redeem();
                     continue;
@@ -203,8 +206,7 @@ impl Reader {
         self.run.1 += Amount::of(len);
     }
 
-    /// Counts the messages of the run as handed out. If that ends an overflow, the worker is notified: it
-    /// counts what was dropped, and its 'overflow' event must come before the next message.
+    /// Counts the messages of the run as handed out.
     fn settle(&mut self) {
         let (target, amount) = std::mem::take(&mut self.run);
         if amount.charge == 0 {
@@ -212,9 +214,7 @@ impl Reader {
         }
         if let Some(backlog) = self.batcher.backlogs.borrow().get(target) {
             backlog.leave(amount);
-            if backlog.take_relief() {
-                self.batcher.inbox.post(Job::Relieved(DataConsumerKey(target)));
-            }
+            self.batcher.relieve(DataConsumerKey(target), backlog);
         }
     }
 }
@@ -231,6 +231,8 @@ mod tests {
     use super::*;
     use crate::binding::batcher::Batcher;
     use crate::proto::message::{Ppid, charge};
+    use crate::proto::overflow::QueuePolicy;
+    use crate::runtime::job::Job;
     use crate::runtime::world::WorkerInbox;
     use crate::sfu::backlog::Backlog;
 
@@ -276,6 +278,27 @@ mod tests {
             assert_eq!(relieved(&inbox), usize::from(handed_out == 4), "after {handed_out}");
         }
         assert_eq!(backlog.payload(), 0);
+    }
+
+    #[test]
+    fn a_message_can_be_pulled_once_javascript_has_been_given_those_before_it() {
+        const BEFORE: usize = 3;
+        let (mut reader, _inbox, backlog) = overflowed(BEFORE);
+        backlog.use_queue().begin_pulls();
+        backlog.leave(Amount::of(LEN));
+        let message = Message::new(Ppid::BINARY, vec![1; LEN].into());
+        let now = clock::now();
+        let token = backlog.push(&QueuePolicy::default(), now, message).expect("there is room");
+        let event = Event::Queued(DataConsumerKey(CONSUMER), token);
+        reader.outbox.push(&mut VecDeque::from([Item::Event(event)]));
+        let mut scratch = [0; 1024];
+        let mut records = [0; HEADER + (BEFORE + 1) * RECORD];
+        reader.drain(&mut scratch, &mut records);
+        assert_eq!(records[..2], [BEFORE as u32, Next::Message as u32]);
+        assert!(backlog.pull(now).is_none());
+        reader.drain(&mut scratch, &mut records);
+        assert_eq!(records[..2], [0, Next::Event as u32], "the pull is answered");
+        assert_eq!(backlog.pull(now).map(|it| it.payload[0]), Some(1));
     }
 
     #[test]

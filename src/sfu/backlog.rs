@@ -77,6 +77,20 @@ impl Backlog {
         self.queue()?.pull(now, |amount| self.leave(amount))
     }
 
+    /// JavaScript no longer asks for the messages: those that waited for that are discarded.
+    pub fn end_pulls(&self) {
+        if let Some(queue) = self.queue() {
+            queue.end_pulls(|amount| self.leave(amount));
+        }
+    }
+
+    /// JavaScript may pull all that is here, as the DataConsumer has closed.
+    pub fn close_pulls(&self) {
+        if let Some(queue) = self.queue() {
+            queue.close(|| self.charge());
+        }
+    }
+
     /// The queue that has the messages. `None`: they are in the outbox.
     pub fn queue(&self) -> Option<&DirectQueue> {
         self.queue.get().map(AsRef::as_ref)
@@ -220,6 +234,11 @@ impl Token {
     pub fn take(&self, now: Instant) -> Taken {
         let Some(queue) = self.backlog.queue() else { return Taken::Nothing };
         queue.take(self.number, now, |amount| self.backlog.leave(amount))
+    }
+
+    /// Whether JavaScript asks for the message, instead of getting it in the place of the token.
+    pub fn is_pulled(&self) -> bool {
+        self.backlog.queue().is_some_and(DirectQueue::is_pulled)
     }
 
     /// Whether the message of this token is still in its queue.
@@ -394,7 +413,7 @@ mod tests {
         let now = origin();
         let (backlog, push) = queue(Overflow::DropOldest);
         let queue = backlog.use_queue();
-        queue.set_pulled(true);
+        queue.begin_pulls();
         let pull = || backlog.pull(now).map(|it| it.payload[0]);
         let tokens: Vec<Token> = (0..4).filter_map(|fill| push(now, fill)).collect();
         assert_eq!(pull(), None, "no token has come up");
@@ -405,5 +424,36 @@ mod tests {
         assert_eq!([pull(), pull(), pull()], [Some(1), Some(2), None]);
         assert_eq!(backlog.charge(), 100);
         assert!(tokens[3].is_live() && !tokens[2].is_live());
+    }
+
+    #[test]
+    fn the_end_of_pulls_discards_what_has_come_up_and_later_tokens_have_their_own_messages() {
+        let now = origin();
+        let (backlog, push) = queue(Overflow::DropNewest);
+        backlog.use_queue().begin_pulls();
+        let tokens: Vec<Token> = (0..3).filter_map(|fill| push(now, fill)).collect();
+        tokens[..2].iter().for_each(|token| assert_eq!(taken(token, now), None));
+        backlog.end_pulls();
+        assert_eq!(backlog.charge(), 100);
+        assert_eq!(taken(&tokens[2], now), Some(2));
+        assert_eq!(backlog.pull(now), None);
+    }
+
+    #[test]
+    fn all_of_a_closed_queue_can_be_pulled_without_tokens() {
+        let now = origin();
+        let (backlog, push) = queue(Overflow::DropNewest);
+        backlog.use_queue().begin_pulls();
+        let tokens: Vec<Token> = (0..3).filter_map(|fill| push(now, fill)).collect();
+        assert_eq!(backlog.pull(now), None);
+        backlog.enter(Amount::of(0));
+        backlog.close_pulls();
+        assert_eq!(backlog.pull(now), None, "a message before them is on its way");
+        backlog.leave(Amount::of(0));
+        backlog.close_pulls();
+        let pulled = || backlog.pull(now).map(|it| it.payload[0]);
+        assert_eq!([pulled(), pulled(), pulled(), pulled()], [Some(0), Some(1), Some(2), None]);
+        assert!(matches!(tokens[0].take(now), Taken::Ready | Taken::Nothing));
+        assert_eq!(backlog.charge(), 0);
     }
 }

@@ -104,10 +104,38 @@ impl DirectQueue {
         self.lock().max_delay = max_delay;
     }
 
-    /// From now on JavaScript asks for each message, or no longer does. What waits keeps its place: call this before
-    /// JavaScript meets the tokens of the messages that it wants to ask for.
-    pub fn set_pulled(&self, pulled: bool) {
-        self.lock().pulled = pulled;
+    /// From now on JavaScript asks for each message. What waits keeps its place: call this before JavaScript meets the
+    /// tokens of the messages that it wants to ask for.
+    pub fn begin_pulls(&self) {
+        self.lock().pulled = true;
+    }
+
+    /// Whether JavaScript asks for each message.
+    pub(super) fn is_pulled(&self) -> bool {
+        self.lock().pulled
+    }
+
+    /// JavaScript no longer asks: the messages whose tokens have come up are discarded, and `leave` counts them. The
+    /// others are taken as their tokens come up.
+    pub(super) fn end_pulls(&self, leave: impl Fn(Amount)) {
+        let mut inner = self.lock();
+        (inner.pulled, inner.hungry) = (false, false);
+        while self.oldest.load(Ordering::Relaxed) < inner.ready
+            && let Some((_, message)) = inner.messages.pop_front()
+        {
+            self.oldest.fetch_add(1, Ordering::Relaxed);
+            leave(message.amount());
+        }
+    }
+
+    /// No further token will come up, because the DataConsumer has closed: everything may be pulled, if nothing is
+    /// missing before it. `charge`: of these messages and of those before them, which are in the outbox.
+    pub(super) fn close(&self, charge: impl Fn() -> u64) {
+        let mut inner = self.lock();
+        let own: usize = inner.messages.iter().map(|(_, message)| message.amount().charge).sum();
+        if charge() <= own as u64 {
+            inner.ready = u64::MAX;
+        }
     }
 
     /// JavaScript takes the oldest message whose token has come up. If there is none, the next token is

@@ -1,0 +1,52 @@
+'use strict';
+
+const { Readable } = require('node:stream');
+
+/** Reads the messages of a DataConsumer, from now on. */
+class MessageReadable extends Readable {
+  #source;
+  #released = false;
+  /** @type {import('./MessageSource').Callback} */
+  #onReceived = (received) => {
+    if (!received) {
+      this.#release();
+    }
+    this.push(received ?? null);
+  };
+
+  /** @param {import('./MessageSource').MessageSource} source */
+  constructor(source) {
+    super({ objectMode: true });
+    this.#source = source;
+    source.open(this);
+  }
+
+  toWeb() {
+    return Readable.toWeb(this);
+  }
+
+  /** @override */
+  _read() {
+    this.#source.request(this.#onReceived);
+  }
+
+  /**
+   * @override
+   * @param {Error | null} error
+   * @param {(error?: Error | null) => void} callback
+   */
+  _destroy(error, callback) {
+    this.#source.cancel([this.#onReceived]);
+    this.#release();
+    callback(error);
+  }
+
+  #release() {
+    if (!this.#released) {
+      this.#released = true;
+      this.#source.release(this);
+    }
+  }
+}
+
+exports.MessageReadable = MessageReadable;
