@@ -739,6 +739,38 @@ export type TransportTuple = {
  */
 export type SctpState = 'new' | 'connecting' | 'connected' | 'failed' | 'closed';
 
+/** Why a state of a transport is what it is. New codes may be added; a code keeps its meaning. */
+export type StateError<Code extends string> = {
+  /** For programs. */
+  code: Code;
+  /** For people: one sentence, which may change. */
+  message: string;
+};
+
+/**
+ * Why an association failed or ended.
+ * - 'peer-closed': the peer ended it in good order, by an SCTP SHUTDOWN or an ABORT of its user (RFC 9260 §9).
+ * - 'peer-aborted': the peer ended it with another error cause (RFC 9260 §3.3.10); the message has its number.
+ * - 'peer-silent': the peer of a plain or pipe transport answered no HEARTBEAT; see `sctpSilence`.
+ * - 'handshake-timeout': no answer to our INIT or COOKIE ECHO for 35 s.
+ * - 'message-too-large': the peer sent a message over `maxReceiveMessageSize`.
+ * - 'receive-buffer-exhausted': fragments of messages that the peer has not finished filled the receive window.
+ * - 'protocol-violation': the peer broke another rule of SCTP, or exceeded another bound.
+ *
+ * If the DTLS session ends first, the association ends with it, and this is the session's error.
+ */
+export type SctpErrorCode =
+  | 'peer-closed'
+  | 'peer-aborted'
+  | 'peer-silent'
+  | 'handshake-timeout'
+  | 'message-too-large'
+  | 'receive-buffer-exhausted'
+  | 'protocol-violation'
+  | DtlsErrorCode;
+
+export type SctpError = StateError<SctpErrorCode>;
+
 export type SctpParameters = {
   /** Always 5000. */
   port: number;
@@ -1202,6 +1234,43 @@ export type DtlsRole = 'auto' | 'client' | 'server';
  */
 export type DtlsState = 'new' | 'connecting' | 'connected' | 'failed' | 'closed';
 
+/**
+ * Why the path to the peer is lost.
+ * - 'consent-expired': no valid STUN request for `iceConsentTimeout` (RFC 7675 §5.1).
+ * - 'connection-closed': the TCP connection that was the last path closed.
+ * - 'path-taken': on a WebRtcServer, another transport's client uses the last path now.
+ */
+export type IceErrorCode = 'consent-expired' | 'connection-closed' | 'path-taken';
+
+export type IceError = StateError<IceErrorCode>;
+
+/**
+ * Why a DTLS session failed, or was closed by the peer.
+ * - 'fingerprint-mismatch': the peer's certificate has none of the fingerprints of `connect()`; the message has its
+ *   SHA-256.
+ * - 'certificate-unsupported': the peer's certificate is not ECDSA on P-256 or P-384 (but RSA, for example), or there
+ *   is none.
+ * - 'certificate-rejected': the peer rejected our certificate, for example because its fingerprint is another.
+ * - 'role-conflict': both sides are the DTLS client. If both are the server it is 'handshake-timeout'.
+ * - 'handshake-timeout': no handshake within 30 s.
+ * - 'handshake-failed': the handshake failed in another way, which the message describes.
+ * - 'peer-closed': the peer ended the session by a close_notify.
+ * - 'peer-aborted': the peer ended it by another alert (RFC 5246 §7.2).
+ * - 'protocol-violation': the session failed after the handshake.
+ */
+export type DtlsErrorCode =
+  | 'fingerprint-mismatch'
+  | 'certificate-unsupported'
+  | 'certificate-rejected'
+  | 'role-conflict'
+  | 'handshake-timeout'
+  | 'handshake-failed'
+  | 'peer-closed'
+  | 'peer-aborted'
+  | 'protocol-violation';
+
+export type DtlsError = StateError<DtlsErrorCode>;
+
 export type DtlsParameters = {
   /** In `connect()`: the peer's role. Default 'auto'. */
   role?: DtlsRole;
@@ -1242,17 +1311,17 @@ export type WebRtcTransportStat = BaseTransportStats & {
 };
 
 export type WebRtcTransportEvents = TransportEvents & {
-  icestatechange: [iceState: IceState];
+  icestatechange: [iceState: IceState, iceError?: IceError];
   iceselectedtuplechange: [iceSelectedTuple: TransportTuple];
-  dtlsstatechange: [dtlsState: DtlsState];
-  sctpstatechange: [sctpState: SctpState];
+  dtlsstatechange: [dtlsState: DtlsState, dtlsError?: DtlsError];
+  sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
 };
 
 export type WebRtcTransportObserverEvents = TransportObserverEvents & {
-  icestatechange: [iceState: IceState];
+  icestatechange: [iceState: IceState, iceError?: IceError];
   iceselectedtuplechange: [iceSelectedTuple: TransportTuple];
-  dtlsstatechange: [dtlsState: DtlsState];
-  sctpstatechange: [sctpState: SctpState];
+  dtlsstatechange: [dtlsState: DtlsState, dtlsError?: DtlsError];
+  sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
 };
 
 export type WebRtcTransportObserver = EnhancedEventEmitter<WebRtcTransportObserverEvents>;
@@ -1266,14 +1335,20 @@ export interface WebRtcTransport<
   readonly iceParameters: IceParameters;
   readonly iceCandidates: IceCandidate[];
   readonly iceState: IceState;
+  /** Why `iceState` is 'disconnected'; undefined in the other states. */
+  readonly iceError: IceError | undefined;
   readonly iceSelectedTuple: TransportTuple | undefined;
   /** The role and fingerprints of this transport, for the peer. */
   readonly dtlsParameters: DtlsParameters;
   readonly dtlsState: DtlsState;
+  /** Why `dtlsState` is 'failed', or 'closed' by the peer. */
+  readonly dtlsError: DtlsError | undefined;
   /** The peer's certificate in PEM, once `dtlsState` is 'connected'. */
   readonly dtlsRemoteCert: string | undefined;
   readonly sctpParameters: SctpParameters | undefined;
   readonly sctpState: SctpState | undefined;
+  /** Why `sctpState` is 'failed' or 'closed'. Undefined if the application has closed the transport before. */
+  readonly sctpError: SctpError | undefined;
   /** Set once `sctpState` is 'connected'. */
   readonly sctpNegotiatedCapabilities: SctpNegotiatedCapabilities | undefined;
 
@@ -1342,12 +1417,12 @@ export type PlainTransportEvents = TransportEvents & {
    * another one of this host's addresses, and `tuple.localAddress` shows it.
    */
   tuple: [tuple: TransportTuple];
-  sctpstatechange: [sctpState: SctpState];
+  sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
 };
 
 export type PlainTransportObserverEvents = TransportObserverEvents & {
   tuple: [tuple: TransportTuple];
-  sctpstatechange: [sctpState: SctpState];
+  sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
 };
 
 export type PlainTransportObserver = EnhancedEventEmitter<PlainTransportObserverEvents>;
@@ -1364,6 +1439,8 @@ export interface PlainTransport<PlainTransportAppData extends AppData = AppData>
   readonly rtcpTuple: undefined;
   readonly sctpParameters: SctpParameters | undefined;
   readonly sctpState: SctpState | undefined;
+  /** Why `sctpState` is 'failed' or 'closed'. Undefined if the application has closed the transport before. */
+  readonly sctpError: SctpError | undefined;
   /** Set once `sctpState` is 'connected'. */
   readonly sctpNegotiatedCapabilities: SctpNegotiatedCapabilities | undefined;
   /** Always undefined: SRTP is about media. */
@@ -1428,11 +1505,11 @@ export type PipeTransportStat = BaseTransportStats & {
 };
 
 export type PipeTransportEvents = TransportEvents & {
-  sctpstatechange: [sctpState: SctpState];
+  sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
 };
 
 export type PipeTransportObserverEvents = TransportObserverEvents & {
-  sctpstatechange: [sctpState: SctpState];
+  sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
 };
 
 export type PipeTransportObserver = EnhancedEventEmitter<PipeTransportObserverEvents>;
@@ -1447,6 +1524,8 @@ export interface PipeTransport<PipeTransportAppData extends AppData = AppData> e
   readonly tuple: TransportTuple;
   readonly sctpParameters: SctpParameters | undefined;
   readonly sctpState: SctpState | undefined;
+  /** Why `sctpState` is 'failed' or 'closed'. Undefined if the application has closed the transport before. */
+  readonly sctpError: SctpError | undefined;
   /** Set once `sctpState` is 'connected'. */
   readonly sctpNegotiatedCapabilities: SctpNegotiatedCapabilities | undefined;
   /** Always undefined: SRTP is about media. */

@@ -1,7 +1,7 @@
 import * as datasoup from '..';
 import type { types } from '..';
 import './helpers/closeWorkers';
-import { EventRecorder } from './helpers/EventRecorder';
+import { EventRecorder, ends } from './helpers/EventRecorder';
 import { NOT_PEERS, notPorts, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { router, router2 } from './helpers/twoRouters';
@@ -240,8 +240,9 @@ describe('a pipe', () => {
     pipe1.close();
     await untilState(pipe2, 'sctpState', 'closed');
     expect(pipe2.closed).toBe(false);
-    expect(recorder.take().filter((line) => line.startsWith('pipe2 '))).toEqual([
-      'pipe2 sctpstatechange(closed)',
-    ]);
+    expect(pipe2.sctpError?.code).toBe('peer-closed');
+    expect(recorder.take().filter((line) => line.startsWith('pipe2'))).toEqual(
+      ends('pipe2', 'sctpstatechange', 'closed', pipe2.sctpError),
+    );
   });
 });

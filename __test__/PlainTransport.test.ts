@@ -1,7 +1,7 @@
 import * as datasoup from '..';
 import type { types } from '..';
 import './helpers/closeWorkers';
-import { EventRecorder } from './helpers/EventRecorder';
+import { EventRecorder, ends } from './helpers/EventRecorder';
 import { NOT_OBJECTS, NOT_PEERS, notPorts, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { allOf, numbered, Tally } from './helpers/numbered';
@@ -315,10 +315,12 @@ describe('two PlainTransports', () => {
     await nextEvent(plain, 'sctpstatechange');
     await router.dump();
     expect(plain).toMatchObject({ sctpState: 'closed', closed: false });
-    expect(recorder.take()).toEqual([
-      'plain sctpstatechange(closed)',
-      'plain.observer sctpstatechange(closed)',
-    ]);
+    const error = {
+      code: 'peer-closed',
+      message: 'the peer aborted the association, cause: user-initiated',
+    } as const;
+    expect(plain.sctpError).toEqual(error);
+    expect(recorder.take()).toEqual(ends('plain', 'sctpstatechange', 'closed', error));
   });
 });
 

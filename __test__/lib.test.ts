@@ -6,6 +6,9 @@ import './helpers/closeWorkers';
 import { nextMacrotask } from './helpers/wait';
 import { THROWN } from '../robustness/thrown';
 
+/** A reason, as the worker gives it with a state. */
+const ERROR = { code: 'peer-closed', message: 'the peer closed the DTLS session' };
+
 /** Mechanisms of lib/ with edge cases that the public API cannot reach. */
 
 describe('Channel', () => {
@@ -175,11 +178,13 @@ describe('a listener', () => {
   test.each<[string, string, string | undefined, ...unknown[]]>([
     ['WebRtcTransport', 'icestatechange', 'icestatechange', 'connected'],
     ['WebRtcTransport', 'iceselectedtuplechange', 'iceselectedtuplechange', { localPort: 1 }],
-    ['WebRtcTransport', 'dtlsstatechange', 'dtlsstatechange', 'connected', 'PEM'],
+    ['WebRtcTransport', 'icestatechange', 'icestatechange', 'disconnected', ERROR],
+    ['WebRtcTransport', 'dtlsstatechange', 'dtlsstatechange', 'connected', 'PEM', null],
+    ['WebRtcTransport', 'dtlsstatechange', 'dtlsstatechange', 'failed', null, ERROR],
     ['WebRtcTransport', 'sctpstatechange', 'sctpstatechange', 'connected', {}],
     ['PlainTransport', 'tuple', 'tuple', { localPort: 1 }],
     ['PlainTransport', 'sctpstatechange', 'sctpstatechange', 'connecting'],
-    ['PipeTransport', 'sctpstatechange', 'sctpstatechange', 'failed'],
+    ['PipeTransport', 'sctpstatechange', 'sctpstatechange', 'failed', null, ERROR],
     ['DataProducer', 'drain', undefined],
     ['DataProducer of type sctp', 'streamclose', undefined],
     ['DataConsumer', 'message', undefined],

@@ -54,6 +54,7 @@ describe.each(['plain', 'pipe'] as const)('a %s transport', (kind) => {
     await inbox.count(1);
     cable!.cut = true;
     await untilState(near, 'sctpState', 'failed');
+    expect(near.sctpError?.code).toBe('peer-silent');
     const heard = await lastHeard(near);
     // The timestamp is of the question, a little later.
     expect(heard.timestamp - heard.lastHeard!).toBeGreaterThanOrEqual(999);

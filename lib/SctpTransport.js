@@ -23,6 +23,8 @@ class SctpTransport extends Transport {
   #sctpParameters;
   /** @type {import('..').SctpState | undefined} */
   #sctpState;
+  /** @type {import('..').SctpError | undefined} */
+  #sctpError;
   /** @type {import('..').SctpNegotiatedCapabilities | undefined} */
   #sctpNegotiatedCapabilities;
 
@@ -36,7 +38,7 @@ class SctpTransport extends Transport {
   constructor(core, type, data, appData, onEvent) {
     super(core, type, data, appData, (name, args) => {
       if (name === 'sctpstatechange') {
-        this.#onSctpStateChange(args[0], args[1]);
+        this.#onSctpStateChange(args[0], args[1], args[2]);
       } else {
         onEvent(name, args);
       }
@@ -57,18 +59,24 @@ class SctpTransport extends Transport {
     return this.#sctpState;
   }
 
+  get sctpError() {
+    return copy(this.#sctpError);
+  }
+
   get sctpNegotiatedCapabilities() {
     return copy(this.#sctpNegotiatedCapabilities);
   }
 
   /**
    * @param {import('..').SctpState} state
-   * @param {import('..').SctpNegotiatedCapabilities} [negotiatedCapabilities] - given with the state 'connected'.
+   * @param {import('..').SctpNegotiatedCapabilities | null} [negotiatedCapabilities] - given with the state 'connected'.
+   * @param {import('..').SctpError | null} [error] - given with the last state.
    */
-  #onSctpStateChange(state, negotiatedCapabilities) {
+  #onSctpStateChange(state, negotiatedCapabilities, error) {
     this.#sctpState = state;
+    this.#sctpError = error ?? undefined;
     this.#sctpNegotiatedCapabilities = negotiatedCapabilities ?? this.#sctpNegotiatedCapabilities;
-    emitBoth(this, 'sctpstatechange', state);
+    emitBoth(this, 'sctpstatechange', state, this.#sctpError);
   }
 }
 

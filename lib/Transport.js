@@ -293,16 +293,18 @@ function start(dataConsumer) {
  * @param {Transport<any, any, any>} transport
  * @param {string} event
  * @param {unknown} arg
+ * @param {unknown} [reason] - the second argument, if there is one.
  */
-function emitBoth(transport, event, arg) {
+function emitBoth(transport, event, arg, reason) {
   const core = coreOf(transport);
+  const args = reason === undefined ? [arg] : [arg, reason];
 
   if (core.debugEnabled) {
-    core.debug(`transport: '${event}' ${JSON.stringify(arg)}`);
+    core.debug(`transport: '${event}' ${args.map((each) => JSON.stringify(each)).join(' ')}`);
   }
-  emitSafely(transport, event, [copy(arg)]);
+  emitSafely(transport, event, copy(args));
   if (!core.closed) {
-    emitOnObserver(transport, event, copy(arg));
+    emitOnObserver(transport, event, ...copy(args));
   }
 }
 

@@ -20,6 +20,8 @@ class WebRtcTransport extends SctpTransport {
   #iceCandidates;
   /** @type {import('..').IceState} */
   #iceState = 'new';
+  /** @type {import('..').IceError | undefined} */
+  #iceError;
   /** @type {import('..').TransportTuple | undefined} */
   #iceSelectedTuple;
   /** Shared by all transports of the worker. */
@@ -28,6 +30,8 @@ class WebRtcTransport extends SctpTransport {
   #dtlsRole = 'auto';
   /** @type {import('..').DtlsState} */
   #dtlsState = 'new';
+  /** @type {import('..').DtlsError | undefined} */
+  #dtlsError;
   /** @type {string | undefined} */
   #dtlsRemoteCert;
 
@@ -68,6 +72,10 @@ class WebRtcTransport extends SctpTransport {
     return this.#iceState;
   }
 
+  get iceError() {
+    return copy(this.#iceError);
+  }
+
   get iceSelectedTuple() {
     return copy(this.#iceSelectedTuple);
   }
@@ -78,6 +86,10 @@ class WebRtcTransport extends SctpTransport {
 
   get dtlsState() {
     return this.#dtlsState;
+  }
+
+  get dtlsError() {
+    return copy(this.#dtlsError);
   }
 
   get dtlsRemoteCert() {
@@ -120,7 +132,8 @@ class WebRtcTransport extends SctpTransport {
         // last. (DTLS and SCTP never return to an earlier state.)
         if (this.#iceState !== args[0]) {
           this.#iceState = args[0];
-          emitBoth(this, 'icestatechange', args[0]);
+          this.#iceError = args[1] ?? undefined;
+          emitBoth(this, 'icestatechange', this.#iceState, this.#iceError);
         }
         break;
       case 'iceselectedtuplechange':
@@ -130,7 +143,8 @@ class WebRtcTransport extends SctpTransport {
       case 'dtlsstatechange':
         this.#dtlsState = args[0];
         this.#dtlsRemoteCert = args[1] ?? this.#dtlsRemoteCert;
-        emitBoth(this, 'dtlsstatechange', args[0]);
+        this.#dtlsError = args[2] ?? undefined;
+        emitBoth(this, 'dtlsstatechange', this.#dtlsState, this.#dtlsError);
         break;
       default:
         this.#core.onUnknownEvent(name);

@@ -125,6 +125,7 @@ describe('a transport with TCP sockets of its own', () => {
     const { transport, client } = session;
     await client.page.close();
     await untilState(transport, 'iceState', 'disconnected');
+    expect(transport.iceError?.code).toBe('connection-closed');
   });
 
   test('transport.close() closes the client’s channels', async () => {

@@ -1,3 +1,4 @@
+import type { types } from '../..';
 import type { Emitter } from './wait';
 
 /** Every event of the contract that an application can listen to. */
@@ -112,6 +113,17 @@ export class EventRecorder {
     }
     return arg.constructor === Object ? JSON.stringify(arg) : arg.constructor.name;
   }
+}
+
+/** The two lines of a transport, called `name`, that emits a change to `state` for a reason. */
+export function ends(
+  name: string,
+  event: string,
+  state: string,
+  error: types.StateError<string> | undefined,
+): string[] {
+  const args = `${event}(${state}, ${JSON.stringify(error)})`;
+  return [`${name} ${args}`, `${name}.observer ${args}`];
 }
 
 /** The last lines of an object: `event`, unless the application closes it, then 'close', also on its observer. */

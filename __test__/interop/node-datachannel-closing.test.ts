@@ -1,7 +1,7 @@
 import '../helpers/closeWorkers';
 import type { types } from '../..';
 import { LOOPBACK } from '../helpers/arrangement';
-import { closes, EventRecorder } from '../helpers/EventRecorder';
+import { closes, ends, EventRecorder } from '../helpers/EventRecorder';
 import { Inbox } from '../helpers/Inbox';
 import { objects } from '../helpers/objects';
 import { peers } from '../helpers/peers';
@@ -173,14 +173,13 @@ describe('the client closes its PeerConnection', () => {
     await objects.worker.dump();
     // libdatachannel ends its association first, and sends close_notify only if its ICE agent still runs, which on an
     // idle machine is never the case.
-    const endsOfDtls = [
-      'webRtcTransport dtlsstatechange(closed)',
-      'webRtcTransport.observer dtlsstatechange(closed)',
-    ];
+    const { dtlsState, dtlsError, sctpError } = webRtcTransport;
+    expect(sctpError?.code).toBe('peer-closed');
     expect(recorder.take()).toEqual([
-      'webRtcTransport sctpstatechange(closed)',
-      'webRtcTransport.observer sctpstatechange(closed)',
-      ...(webRtcTransport.dtlsState === 'closed' ? endsOfDtls : []),
+      ...ends('webRtcTransport', 'sctpstatechange', 'closed', sctpError),
+      ...(dtlsState === 'closed'
+        ? ends('webRtcTransport', 'dtlsstatechange', 'closed', dtlsError)
+        : []),
     ]);
     expect(webRtcTransport.closed).toBe(false);
     expect(dataProducerSctp.closed).toBe(false);

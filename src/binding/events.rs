@@ -1,6 +1,5 @@
 //! Events as JSON for lib/.
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::sfu::contract::parameters::NegotiatedStreams;
@@ -27,15 +26,17 @@ pub(super) fn to_json(event: Event) -> Value {
             DataProducerEvent::OriginResume => json!([key.0, "originresume"]),
         },
         Event::Transport(key, event) => match event {
-            TransportEvent::IceState(state) => json!([key.0, "icestatechange", state]),
+            TransportEvent::IceState(state, reason) => {
+                json!([key.0, "icestatechange", state, reason])
+            }
             TransportEvent::IceSelectedTuple(it) => json!([key.0, "iceselectedtuplechange", it]),
             TransportEvent::Tuple(tuple) => json!([key.0, "tuple", tuple]),
-            TransportEvent::DtlsState(state, certificate) => {
-                with_detail(key.0, "dtlsstatechange", state, certificate)
+            TransportEvent::DtlsState(state, certificate, reason) => {
+                json!([key.0, "dtlsstatechange", state, certificate, reason])
             }
-            TransportEvent::SctpState(state, streams) => {
+            TransportEvent::SctpState(state, streams, reason) => {
                 let streams = streams.map(NegotiatedStreams::from);
-                with_detail(key.0, "sctpstatechange", state, streams)
+                json!([key.0, "sctpstatechange", state, streams, reason])
             }
         },
         // The runtime handles answers, frames and released sockets itself, and messages cross as records.
@@ -45,17 +46,5 @@ pub(super) fn to_json(event: Event) -> Value {
         | Event::TunnelFrame(..)
         | Event::SocketReleased(_)
         | Event::ConnectionReleased(_) => Value::Null,
-    }
-}
-
-fn with_detail(
-    target: u32,
-    name: &str,
-    state: impl Serialize,
-    detail: Option<impl Serialize>,
-) -> Value {
-    match detail {
-        Some(detail) => json!([target, name, state, detail]),
-        None => json!([target, name, state]),
     }
 }

@@ -23,6 +23,7 @@
 
 mod context;
 mod early;
+mod failure;
 mod record;
 
 use std::collections::VecDeque;
@@ -31,16 +32,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dimpl::{Output, SecurityError};
-use log::warn;
+use dimpl::Output;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::context::{DtlsContext, warm_up};
 use self::early::EarlyDatagrams;
+use self::failure::Stage;
 use self::record::{Alert, HEADER_LEN};
 use super::certificate::{Fingerprint, certificate_to_pem};
 use super::net::Tuple;
+use super::reason::{Code, Reason};
 use super::transmit::Transmits;
 
 /// A record is at most this much longer than its content: a header of 13 bytes, an explicit nonce
@@ -70,6 +72,13 @@ pub enum DtlsState {
     Failed,
     /// The peer's close_notify or [`Dtls::close`] ended the session.
     Closed,
+}
+
+impl DtlsState {
+    /// Whether no other state follows.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Failed | Self::Closed)
+    }
 }
 
 /// The role in the handshake.
@@ -131,7 +140,10 @@ pub struct Dtls {
     retransmit_at: Option<Instant>,
     outgoing: Vec<Box<[u8]>>,
     events: VecDeque<DtlsEvent>,
+    datagrams: u64,
     dropped: u64,
+    /// Why the session failed, or was closed by the peer.
+    end_reason: Option<Reason>,
 }
 
 impl Dtls {
@@ -149,7 +161,9 @@ impl Dtls {
             retransmit_at: None,
             outgoing: Vec::new(),
             events: VecDeque::new(),
+            datagrams: 0,
             dropped: 0,
+            end_reason: None,
         }
     }
 
@@ -167,6 +181,16 @@ impl Dtls {
     /// drops during the handshake are not counted.
     pub fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// The datagrams of the peer, those that were dropped included.
+    pub fn datagrams(&self) -> u64 {
+        self.datagrams
+    }
+
+    /// Why the session failed, or how the peer has closed it. `None` before that.
+    pub fn end_reason(&self) -> Option<&Reason> {
+        self.end_reason.as_ref()
     }
 
     /// Takes the peer's certificate as PEM, once it has matched.
@@ -207,6 +231,7 @@ impl Dtls {
 
     /// Handles a datagram from a valid tuple.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        self.datagrams += 1;
         match self.state {
             DtlsState::New | DtlsState::Connecting if self.engine.is_none() => {
                 self.dropped += u64::from(!self.early.keep(datagram));
@@ -228,7 +253,7 @@ impl Dtls {
             return Err(SealError::TooLarge);
         }
         if let Err(error) = engine.send_application_data(content) {
-            self.fail(&error, None);
+            self.fail(failure::of_engine(&error, self.stage()), None);
             return Err(SealError::NotConnected);
         }
         let start = out.len();
@@ -240,7 +265,8 @@ impl Dtls {
         };
         out.truncate(start + len);
         if len == 0 {
-            self.fail(&"the engine returned no record", None);
+            let message = "the engine returned no record";
+            self.fail(Reason::new(Code::ProtocolViolation, message), None);
             return Err(SealError::NotConnected);
         }
         Ok(())
@@ -286,7 +312,7 @@ impl Dtls {
     /// Retransmits a flight, or fails the handshake. An early call does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.give_up_at.is_some_and(|at| at <= now) {
-            self.fail(&"no handshake within 30 s", None);
+            self.fail(failure::timeout(self.stage()), None);
         } else if self.retransmit_at.is_some_and(|at| at <= now) {
             self.drive(now, None);
         }
@@ -303,7 +329,7 @@ impl Dtls {
         // This makes the engine of a client write its ClientHello.
         self.drive(now, None);
         for datagram in self.early.take() {
-            self.handle_datagram(now, &datagram);
+            self.handle_records(now, &datagram);
         }
     }
 
@@ -337,7 +363,7 @@ impl Dtls {
                 && self.state == DtlsState::Connecting
             {
                 // Two clients never answer each other: fail now instead of after the timeout.
-                return self.fail(&"both sides are client", Some(Alert::UnexpectedMessage));
+                return self.fail(failure::both_client(), Some(Alert::UnexpectedMessage));
             }
             let before = (self.state, self.events.len(), self.outgoing.len());
             self.drive(now, Some(record));
@@ -363,7 +389,8 @@ impl Dtls {
             result = engine.handle_packet(record);
         }
         if let Err(error) = result {
-            return self.fail(&error, self.answer_to(&error));
+            let stage = self.stage();
+            return self.fail(failure::of_engine(&error, stage), failure::answer_to(&error, stage));
         }
 
         match (self.state, record) {
@@ -389,17 +416,16 @@ impl Dtls {
                 Output::BufferTooSmall { needed } => buffer.resize(needed, 0),
                 Output::PeerCert(certificate) => {
                     if !self.fingerprints.iter().any(|f| f.matches(certificate)) {
-                        let alert = Some(Alert::BadCertificate);
-                        return self
-                            .fail(&"the peer's certificate matches no given fingerprint", alert);
+                        let reason = failure::fingerprint_mismatch(certificate);
+                        return self.fail(reason, Some(Alert::BadCertificate));
                     }
                     self.peer_certificate = Some(certificate.into());
                     self.fingerprints = Vec::new();
                 }
                 Output::Connected => {
                     if self.peer_certificate.is_none() {
-                        let alert = Some(Alert::BadCertificate);
-                        return self.fail(&"the peer has sent no certificate", alert);
+                        let reason = failure::no_certificate();
+                        return self.fail(reason, Some(Alert::BadCertificate));
                     }
                     self.give_up_at = None;
                     self.state = DtlsState::Connected;
@@ -428,27 +454,24 @@ impl Dtls {
             }
         }
         if closed_by_peer {
+            self.end_reason = Some(failure::closed_by_peer());
             self.end(DtlsState::Closed);
             self.events.push_back(DtlsEvent::State(DtlsState::Closed));
         }
     }
 
-    /// The alert for an error of the engine, if the peer gets one.
-    fn answer_to(&self, error: &dimpl::Error) -> Option<Alert> {
-        match error {
-            // The error is the peer's own alert, which needs no answer.
-            dimpl::Error::SecurityError(SecurityError::FatalAlert { .. }) => None,
-            dimpl::Error::Timeout(_) => None,
-            _ if self.state == DtlsState::Connecting => Some(Alert::HandshakeFailure),
-            // The peer would ignore a plaintext alert now, and the engine can seal no alert but close_notify.
-            _ => None,
+    fn stage(&self) -> Stage {
+        Stage {
+            is_client: self.role == DtlsRole::Client,
+            is_connected: self.state == DtlsState::Connected,
+            has_heard: self.datagrams > 0,
         }
     }
 
     /// Ends the session with an error. `alert` is sent in plaintext, which a peer accepts until the
     /// handshake is done.
-    fn fail(&mut self, why: &dyn fmt::Display, alert: Option<Alert>) {
-        warn!("DTLS failed: {why}");
+    fn fail(&mut self, reason: Reason, alert: Option<Alert>) {
+        self.end_reason = Some(reason);
         self.outgoing.clear();
         if let Some(alert) = alert {
             self.outgoing.push(record::fatal_alert(alert).into());

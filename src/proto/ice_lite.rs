@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::net::Tuple;
+use super::reason::{Code, Reason};
 use super::stun::{Binding, Check};
 use super::transmit::Transmits;
 
@@ -86,6 +87,8 @@ pub struct IceLite {
     nomination: u32,
     consent_timeout: Option<Duration>,
     last_request: Option<Instant>,
+    /// Why the connection is lost; `None` unless Disconnected.
+    loss: Option<Code>,
     quotas: Quotas,
     events: VecDeque<IceEvent>,
 }
@@ -102,6 +105,7 @@ impl IceLite {
             nomination: 0,
             consent_timeout,
             last_request: None,
+            loss: None,
             quotas: Quotas::default(),
             events: VecDeque::new(),
         }
@@ -120,6 +124,22 @@ impl IceLite {
     /// The state.
     pub fn state(&self) -> IceState {
         self.state
+    }
+
+    /// Why the connection is lost. `None` unless Disconnected.
+    pub fn loss(&self) -> Option<Reason> {
+        let code = self.loss?;
+        let seconds = self.consent_timeout.unwrap_or_default().as_secs();
+        Some(match code {
+            Code::ConsentExpired => {
+                let text = format!("no valid STUN request of the peer arrived for {seconds} s");
+                Reason::new(code, text)
+            }
+            Code::PathTaken => {
+                Reason::new(code, "the peer's address belongs to another transport now")
+            }
+            _ => Reason::new(code, "the TCP connection with the peer closed"),
+        })
     }
 
     /// The selected tuple, or the last one when Disconnected. It is for display only; datagrams are sent over
@@ -194,12 +214,13 @@ impl IceLite {
     }
 
     /// Removes `tuple`: its TCP connection has closed, or another transport has claimed it. If it
-    /// was selected, the one used last takes its place; without any left the connection is lost.
-    pub fn remove_tuple(&mut self, tuple: Tuple) {
+    /// was selected, the one used last takes its place; without any left the connection is lost, for the reason
+    /// `code`.
+    pub fn remove_tuple(&mut self, tuple: Tuple, code: Code) {
         let Some(index) = self.tuples.iter().position(|valid| valid.tuple == tuple) else { return };
         self.tuples.remove(index);
         let Some(next) = self.tuples.iter().max_by_key(|valid| valid.last_heard) else {
-            return self.disconnect();
+            return self.disconnect(code);
         };
         if self.selected == Some(tuple) {
             self.select(next.tuple);
@@ -227,7 +248,7 @@ impl IceLite {
     /// Call this at [`Self::poll_timeout`]. An earlier call does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|deadline| deadline <= now) {
-            self.disconnect();
+            self.disconnect(Code::ConsentExpired);
         }
     }
 
@@ -288,16 +309,18 @@ impl IceLite {
     fn set_state(&mut self, state: IceState) {
         if self.state != state {
             self.state = state;
+            self.loss = None;
             self.events.push_back(IceEvent::State(state));
         }
     }
 
     /// Removes all tuples. The selected one is kept for display.
-    fn disconnect(&mut self) {
+    fn disconnect(&mut self, code: Code) {
         for valid in self.tuples.drain(..) {
             self.events.push_back(IceEvent::TupleRemoved(valid.tuple));
         }
         self.nomination = 0;
         self.set_state(IceState::Disconnected);
+        self.loss = Some(code);
     }
 }

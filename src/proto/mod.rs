@@ -22,6 +22,7 @@ pub mod message;
 pub mod net;
 pub mod overflow;
 pub mod peer;
+pub mod reason;
 pub mod sctp;
 pub mod stun;
 pub mod transmit;

@@ -39,6 +39,7 @@ use super::dtls::MAX_RECORD_OVERHEAD;
 use super::dtls::{AlreadyConnected, Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use super::ice_lite::{Credentials, IceEvent, IceLite, IceState};
 use super::net::Tuple;
+use super::reason::{Code, Reason};
 use super::sctp::{Association, SctpConfig, SctpEvent};
 use super::stun::Binding;
 use super::transmit::Transmits;
@@ -138,6 +139,16 @@ impl Peer {
         self.dtls.local_role()
     }
 
+    /// Why the path to the peer is lost: see [`IceLite::loss`].
+    pub fn ice_loss(&self) -> Option<Reason> {
+        self.ice.loss()
+    }
+
+    /// Why the session has ended: see [`Dtls::end_reason`].
+    pub fn dtls_end_reason(&self) -> Option<&Reason> {
+        self.dtls.end_reason()
+    }
+
     /// DTLS records that were dropped: see [`Dtls::dropped`].
     pub fn dtls_records_dropped(&self) -> u64 {
         self.dtls.dropped()
@@ -177,9 +188,10 @@ impl Peer {
         credentials
     }
 
-    /// Removes a tuple that belongs to another transport now, or whose TCP connection has closed.
-    pub fn remove_tuple(&mut self, tuple: Tuple) {
-        self.ice.remove_tuple(tuple);
+    /// Removes a tuple that belongs to another transport now, or whose TCP connection has closed: see
+    /// [`IceLite::remove_tuple`].
+    pub fn remove_tuple(&mut self, tuple: Tuple, code: Code) {
+        self.ice.remove_tuple(tuple, code);
         self.pump_ice();
     }
 
@@ -346,7 +358,10 @@ impl Peer {
         match state {
             DtlsState::New | DtlsState::Connecting => {}
             DtlsState::Connected => sctp.connect(now),
-            DtlsState::Failed | DtlsState::Closed => sctp.abort(now),
+            DtlsState::Failed | DtlsState::Closed => match self.dtls.end_reason() {
+                Some(reason) => sctp.end_with_session(now, reason.clone()),
+                None => sctp.abort(now),
+            },
         }
     }
 }

@@ -260,7 +260,7 @@ mod tests {
     }
 
     fn ice(state: IceState) -> Item {
-        Item::Event(Event::Transport(TransportKey(1), TransportEvent::IceState(state)))
+        Item::Event(Event::Transport(TransportKey(1), TransportEvent::IceState(state, None)))
     }
 
     fn answer(request: u32) -> Item {
@@ -284,7 +284,7 @@ mod tests {
             Item::Event(Event::DataConsumer(key, DataConsumerEvent::BufferedAmountLow(it))) => {
                 format!("{} low {it}", key.0)
             }
-            Item::Event(Event::Transport(_, TransportEvent::IceState(it))) => format!("{it:?}"),
+            Item::Event(Event::Transport(_, TransportEvent::IceState(it, _))) => format!("{it:?}"),
             Item::Log(_, text) => text.clone(),
             other => format!("{other:?}"),
         };

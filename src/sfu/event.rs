@@ -4,6 +4,7 @@ use crate::proto::dtls::DtlsState;
 use crate::proto::ice_lite::IceState;
 use crate::proto::message::Message;
 use crate::proto::net::{SocketId, Tuple};
+use crate::proto::reason::Reason;
 use crate::proto::sctp::SctpState;
 
 use super::backlog::Token;
@@ -77,7 +78,7 @@ impl Event {
     pub fn topic(&self) -> Option<Topic> {
         Some(match self {
             Self::Transport(key, event) => match event {
-                TransportEvent::IceState(_) => Topic::IceState(*key),
+                TransportEvent::IceState(..) => Topic::IceState(*key),
                 TransportEvent::IceSelectedTuple(_) => Topic::IceSelectedTuple(*key),
                 TransportEvent::DtlsState(..) => Topic::DtlsState(*key),
                 TransportEvent::SctpState(..) => Topic::SctpState(*key),
@@ -151,14 +152,16 @@ pub enum DataProducerEvent {
 /// An event of a transport.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TransportEvent {
-    /// The ICE state changed: at the end of a turn, or before another of these events.
-    IceState(IceState),
+    /// The ICE state changed, with the reason if there is one: at the end of a turn, or before another of these
+    /// events.
+    IceState(IceState, Option<Box<Reason>>),
     /// Another path to the peer was selected. Emitted at the same times as the ICE state.
     IceSelectedTuple(Box<TupleInfo>),
-    /// The DTLS state changed; with the peer's certificate (PEM) when connected.
-    DtlsState(DtlsState, Option<String>),
-    /// The SCTP state changed; with the negotiated streams (outbound, inbound) when connected.
-    SctpState(SctpState, Option<(u16, u16)>),
+    /// The DTLS state changed; with the peer's certificate (PEM) when connected, with the reason at the end.
+    DtlsState(DtlsState, Option<String>, Option<Box<Reason>>),
+    /// The SCTP state changed; with the negotiated streams (outbound, inbound) when connected, with the reason at
+    /// the end.
+    SctpState(SctpState, Option<(u16, u16)>, Option<Box<Reason>>),
     /// A plain transport learned its peer's address, or the peer of a plain or pipe transport uses another one of
     /// this host's addresses.
     Tuple(Box<TupleInfo>),

@@ -11,6 +11,7 @@ use crate::proto::certificate::{Certificate, Fingerprint};
 use crate::proto::demux::Incoming;
 use crate::proto::dtls::DtlsContext;
 use crate::proto::net::{SocketId, Tuple};
+use crate::proto::reason::Code;
 use crate::proto::transmit::Transmits;
 
 use super::cascade::Step;
@@ -161,7 +162,7 @@ impl Sfu {
     /// Removes the tuple of a TCP connection that has closed.
     pub fn handle_tuple_closed(&mut self, tuple: Tuple) {
         if let Some(key) = self.paths.remove_tuple(tuple) {
-            self.lose_tuple(key, tuple);
+            self.lose_tuple(key, tuple, Code::ConnectionClosed);
         }
     }
 

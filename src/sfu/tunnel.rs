@@ -16,6 +16,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use crate::proto::message::{Amount, Message, Ppid, StreamId};
+use crate::proto::reason::{Code, Reason};
 use crate::proto::sctp::{MessageTally, SctpEvent, SctpState, SendError};
 use crate::sfu::backlog::{Backlog, LowWatermark};
 use crate::sfu::memory::Memory;
@@ -145,6 +146,12 @@ impl Tunnel {
 
     pub(in crate::sfu) fn state(&self) -> SctpState {
         self.state
+    }
+
+    /// Why the tunnel ended. `None` before that.
+    pub(in crate::sfu) fn end_reason(&self) -> Option<Reason> {
+        let message = "the other end of the pipe closed, or its worker died";
+        (self.state == SctpState::Closed).then(|| Reason::new(Code::PeerClosed, message))
     }
 
     /// The messages that had not left when the other end closed.

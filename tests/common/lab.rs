@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use datasoup::proto::dtls::DtlsRole;
 use datasoup::proto::ice_lite::IceState;
 use datasoup::proto::net::Tuple;
+use datasoup::proto::reason::Reason;
 use datasoup::sfu::Sfu;
 use datasoup::sfu::contract::answers::WebRtcTransportAnswer;
 use datasoup::sfu::contract::options::{
     DtlsParameters, WebRtcConnectOptions, WebRtcTransportOptions,
 };
-use datasoup::sfu::event::Event;
+use datasoup::sfu::event::{Event, TransportEvent};
 use datasoup::sfu::id::{
     DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
 };
@@ -24,6 +25,21 @@ pub(crate) use super::host::{binary, text};
 use super::options;
 use super::plain_peer::PlainPeer;
 use super::sim::{self, Conditions, Datagram, InFlight, Peer, Timeline, start};
+
+/// The changes of state that came with a reason: `ice disconnected consent-expired: …`.
+pub(crate) fn reasons(events: &[TransportEvent]) -> Vec<String> {
+    let line = |layer, state: String, reason: &Option<Box<Reason>>| {
+        let Reason { code, message } = reason.as_deref()?;
+        Some(format!("{layer} {} {}: {message}", state.to_lowercase(), code.as_str()))
+    };
+    let lines = events.iter().filter_map(|event| match event {
+        TransportEvent::IceState(state, reason) => line("ice", format!("{state:?}"), reason),
+        TransportEvent::DtlsState(state, _, reason) => line("dtls", format!("{state:?}"), reason),
+        TransportEvent::SctpState(state, _, reason) => line("sctp", format!("{state:?}"), reason),
+        TransportEvent::IceSelectedTuple(_) | TransportEvent::Tuple(_) => None,
+    });
+    lines.collect()
+}
 
 /// The workers, the clients and the network.
 pub(crate) struct Lab {

@@ -7,6 +7,7 @@ use datasoup::proto::certificate::{Fingerprint, FingerprintAlgorithm};
 use datasoup::proto::dtls::{
     AlreadyConnected, Dtls, DtlsRole, DtlsState, MAX_PLAINTEXT, MAX_RECORD_OVERHEAD, SealError,
 };
+use datasoup::proto::reason::{Code, Reason};
 
 use crate::harness::{
     LATENCY, Ours, Pair, Raw, acquainted, acquainted_on, connected, context, deliver, net,
@@ -292,6 +293,7 @@ fn two_clients_fail_at_once() {
     pair.run_for(SECOND);
     assert_eq!(pair.a.states, [DtlsState::Connecting, DtlsState::Failed]);
     assert_eq!(pair.b.states, [DtlsState::Connecting, DtlsState::Failed]);
+    assert_eq!([pair.a.code(), pair.b.code()], [Some(Code::RoleConflict); 2]);
 }
 
 #[test]
@@ -303,6 +305,9 @@ fn two_servers_fail_after_the_timeout() {
     let mut pair = net(now, a, b);
     pair.run_for(31 * SECOND);
     assert!(pair.a.is(DtlsState::Failed) && pair.b.is(DtlsState::Failed));
+    let why = "the peer, as DTLS client, did not begin a handshake in 30 s";
+    let reason = Reason::new(Code::HandshakeTimeout, why);
+    assert_eq!([pair.a.dtls.end_reason(), pair.b.dtls.end_reason()], [Some(&reason); 2]);
 }
 
 #[test]
@@ -325,6 +330,7 @@ fn a_handshake_that_never_ends_fails_after_30_seconds() {
         pair.run_through(Duration::from_millis(200), &mut link);
         assert_eq!(pair.a.states, [DtlsState::Connecting, DtlsState::Failed]);
         assert_eq!(pair.a.dtls.poll_timeout(), None);
+        assert_eq!(pair.a.code(), Some(Code::HandshakeTimeout));
         assert!((5..=10).contains(&sent), "{sent} flights in 30 seconds");
     }
 }
@@ -372,6 +378,8 @@ fn a_peer_with_an_unknown_fingerprint_fails_at_both_ends() {
             assert_eq!(pair.a.dtls.seal(b"x", &mut Vec::new()), Err(SealError::NotConnected));
             assert_eq!(pair.b.states, [DtlsState::Connecting, DtlsState::Failed]);
             assert_eq!(pair.b.received.len(), 0);
+            assert_eq!(pair.a.code(), Some(Code::FingerprintMismatch));
+            assert_eq!(pair.b.code(), Some(Code::CertificateRejected));
         }
     }
 }
@@ -390,6 +398,7 @@ fn a_client_without_a_certificate_fails() {
     });
     assert_eq!(pair.b.states, [DtlsState::Connecting, DtlsState::Failed]);
     assert!(pair.a.is(DtlsState::Failed));
+    assert_eq!(pair.b.code(), Some(Code::CertificateUnsupported));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use datasoup::proto::certificate::{Certificate, Fingerprint};
 use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use datasoup::proto::net::{SocketId, Tuple};
+use datasoup::proto::reason::Code;
 use datasoup::proto::transmit::Transmits;
 
 use crate::common::sim::{Conditions, Net, Peer, start};
@@ -73,6 +74,11 @@ impl Ours {
         let mut transmits = Transmits::default();
         self.dtls.poll_transmit(Tuple::new(SocketId(0), remote), &mut transmits);
         transmits.iter().map(|(_, datagram)| datagram.to_vec()).collect()
+    }
+
+    /// The code of the reason why the session has ended.
+    pub(crate) fn code(&self) -> Option<Code> {
+        self.dtls.end_reason().map(|it| it.code)
     }
 
     pub(crate) fn is(&self, state: DtlsState) -> bool {

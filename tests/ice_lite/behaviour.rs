@@ -1,5 +1,6 @@
 //! The behaviour of the agent with a correct peer.
 
+use datasoup::proto::reason::Code;
 use stun_types::attribute::XorMappedAddress;
 
 use super::*;
@@ -220,7 +221,7 @@ fn a_removed_tuple_is_replaced_by_the_one_used_last() {
         lab.check(tuple(from), PLAIN);
     }
     let mut remove = |n| {
-        lab.ice.remove_tuple(tuple(n));
+        lab.ice.remove_tuple(tuple(n), Code::ConnectionClosed);
         std::iter::from_fn(|| lab.ice.poll_event()).collect::<Vec<_>>()
     };
     assert_eq!(remove(3), []);
@@ -231,7 +232,9 @@ fn a_removed_tuple_is_replaced_by_the_one_used_last() {
     assert_eq!(remove(4), []);
     assert_eq!((lab.ice.selected(), lab.ice.path()), (Some(tuple(4)), None));
     assert_eq!(lab.ice.poll_timeout(), None);
+    assert_eq!(lab.ice.loss().map(|it| it.code), Some(Code::ConnectionClosed));
     assert_eq!(lab.check(tuple(4), PLAIN).last(), Some(&State(Connected)));
+    assert_eq!(lab.ice.loss(), None, "connected again");
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn joined() -> [Worker; 2] {
 impl Worker {
     fn until_state(&mut self, expected: SctpState) {
         loop {
-            if let Item::Event(Event::Transport(PIPE, TransportEvent::SctpState(state, _))) =
+            if let Item::Event(Event::Transport(PIPE, TransportEvent::SctpState(state, ..))) =
                 self.next()
                 && state == expected
             {

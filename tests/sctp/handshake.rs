@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use datasoup::proto::message::Reliability;
+use datasoup::proto::reason::Code;
 use datasoup::proto::sctp::{Association, EndReason, SctpConfig, SctpState, Start};
 
 use crate::peers::{Ours, Pair, config, numbered, pair};
@@ -419,25 +420,37 @@ fn every_end_has_its_reason() {
     let acknowledged = Stage::new(config()).puppet.initial_tsn.wrapping_sub(1);
     let text = |reason: Option<EndReason>| reason.map(|it| it.to_string()).unwrap_or_default();
     let abort = |cause: &[u8]| ended(&[chunk(ABORT, 0, cause)]);
-    assert_eq!(text(abort(&[])), "the peer aborted it, without a cause");
-    assert_eq!(text(abort(&[0, 12, 0, 4])), "the peer aborted it, cause: user-initiated");
-    assert_eq!(text(abort(&[0, 4, 0, 4])), "the peer aborted it, cause: out of resource");
-    assert_eq!(text(abort(&[0, 99, 0, 4])), "the peer aborted it, cause 99");
+    assert_eq!(text(abort(&[])), "the peer aborted the association, without a cause");
+    assert_eq!(
+        text(abort(&[0, 12, 0, 4])),
+        "the peer aborted the association, cause: user-initiated"
+    );
+    assert_eq!(
+        text(abort(&[0, 4, 0, 4])),
+        "the peer aborted the association, cause: out of resource"
+    );
+    assert_eq!(text(abort(&[0, 99, 0, 4])), "the peer aborted the association, cause 99");
     assert!(abort(&[0, 12, 0, 4]).is_some_and(|it| it.is_intended()));
     assert!(!abort(&[0, 13, 0, 4]).is_some_and(|it| it.is_intended()));
     let shutdown = chunk(SHUTDOWN, 0, &acknowledged.to_be_bytes());
-    assert_eq!(ended(&[shutdown]), Some(EndReason::PeerShutdown));
-    assert_eq!(ended(&[]), Some(EndReason::Silence));
+    let code = |reason: Option<EndReason>| reason.and_then(|it| it.reason()).map(|it| it.code);
+    assert_eq!(code(abort(&[])), Some(Code::PeerClosed));
+    assert_eq!(code(abort(&[0, 12, 0, 4])), Some(Code::PeerClosed));
+    assert_eq!(code(abort(&[0, 13, 0, 4])), Some(Code::PeerAborted));
+    assert_eq!(code(ended(&[shutdown])), Some(Code::PeerClosed));
+    assert_eq!(code(ended(&[])), Some(Code::PeerSilent));
     let empty = data(WHOLE, FIRST_TSN, 1, 0, 51, b"");
     let rule = "DATA chunk without user data".to_owned();
-    assert_eq!(ended(&[empty]), Some(EndReason::Violation(rule)));
+    let broken = EndReason::Violation(rule);
+    assert_eq!(ended(&[empty]), Some(broken.clone()));
+    assert_eq!(code(Some(broken)), Some(Code::ProtocolViolation));
 
     let mut alone = Ours::new(SctpConfig { start: Start::AtOnce, ..config() });
     let now = start();
     alone.sctp.connect(now);
     let mut net = Net::at(now, alone, Ours::new(config()), Conditions::PERFECT, 1);
     net.run_for(Duration::from_secs(60));
-    assert_eq!(net.a.sctp.end_reason(), Some(&EndReason::HandshakeTimeout));
+    assert_eq!(code(net.a.sctp.end_reason().cloned()), Some(Code::HandshakeTimeout));
     net.b.sctp.abort(net.now);
-    assert_eq!(net.b.sctp.end_reason(), Some(&EndReason::ThisSide));
+    assert_eq!(net.b.sctp.end_reason().map(EndReason::reason), Some(None), "our own end");
 }

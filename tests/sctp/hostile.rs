@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use datasoup::proto::message::{Message, Ppid, Reliability};
-use datasoup::proto::sctp::{SctpConfig, SctpEvent, SctpState};
+use datasoup::proto::reason::Code;
+use datasoup::proto::sctp::{EndReason, SctpConfig, SctpEvent, SctpState};
 
 use crate::peers::config;
 use crate::puppet::*;
@@ -259,6 +260,9 @@ fn a_message_over_the_maximum_ends_the_association() {
             }
             assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)]);
             assert_eq!(sent.last().map(|chunk| chunk.kind), Some(ABORT));
+            let reason = stage.sctp.end_reason().and_then(EndReason::reason).expect("one");
+            assert_eq!(reason.code, Code::MessageTooLarge, "{reason:?}");
+            assert_eq!(reason.message, "the peer sent a message over the maximum of 5000 bytes");
         }
     }
 }
@@ -276,6 +280,7 @@ fn unfinished_messages_beyond_the_window_abort_the_association() {
     }
     assert_eq!(stage.sctp.state(), SctpState::Closed);
     assert_eq!(sent.last().map(|chunk| chunk.kind), Some(ABORT));
+    assert_eq!(stage.sctp.end_reason(), Some(&EndReason::ReceiveBufferExhausted));
 }
 
 #[test]

@@ -320,9 +320,9 @@ fn a_tuple_stolen_with_a_spoofed_check_comes_back_with_the_next_check() {
         matches!(
             &events[..],
             [
-                TransportEvent::IceState(IceState::Disconnected),
+                TransportEvent::IceState(IceState::Disconnected, Some(_)),
                 TransportEvent::IceSelectedTuple(_),
-                TransportEvent::IceState(IceState::Completed),
+                TransportEvent::IceState(IceState::Completed, None),
             ]
         ),
         "{events:?}"

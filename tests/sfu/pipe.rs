@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::proto::net::Tuple;
-use datasoup::proto::sctp::SctpState;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, PipeTransportOptions, SctpOptions,
 };
-use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
+use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::pipe_header;
 use datasoup::sfu::subchannels::Selector;
 
-use crate::common::lab::{Lab, binary, ours, text, theirs};
+use crate::common::lab::{Lab, binary, ours, reasons, text, theirs};
 use crate::common::options;
 use crate::common::puppet::{self, COOKIE_ACK, INIT, Puppet, WHOLE, chunks};
 use crate::common::sim::Conditions;
@@ -409,8 +408,8 @@ fn an_end_that_disappears_is_noticed_by_the_other() {
     // As if the host of the far end lost power, no packet arrives any more.
     lab.conditions().mtu = 0;
     lab.run_for(Duration::from_secs(60));
-    let failed = TransportEvent::SctpState(SctpState::Failed, None);
-    assert_eq!(lab.host().transport_events(ends[0].pipe), [failed]);
+    let failed = "sctp failed peer-silent: the peer answered no HEARTBEAT";
+    assert_eq!(reasons(&lab.host().transport_events(ends[0].pipe)), [failed]);
 }
 
 #[test]

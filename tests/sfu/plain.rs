@@ -3,12 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use datasoup::proto::sctp::SctpState;
 use datasoup::sfu::event::TransportEvent;
 use datasoup::sfu::id::{DataConsumerKey, TransportKey};
 
 use crate::common::dcsctp::DcSctp;
-use crate::common::lab::{Lab, binary, ours, text, theirs};
+use crate::common::lab::{Lab, binary, ours, reasons, text, theirs};
 use crate::common::options;
 
 /// A worker with a plain transport, and with a direct one on the same router.
@@ -199,8 +198,8 @@ fn a_peer_that_disappears_is_noticed_idle_or_not() {
         assert_eq!(lab.stats(key)["sctpState"], "connected");
         lab.run_for(Duration::from_secs(20));
         assert_eq!(
-            lab.host().transport_events(key),
-            [TransportEvent::SctpState(SctpState::Failed, None)]
+            reasons(&lab.host().transport_events(key)),
+            ["sctp failed peer-silent: the peer answered no HEARTBEAT"]
         );
         // Of the ten messages, if there were any, some had been sent before the association failed.
         let unsent = lab.stats(key)["messagesUnsent"].as_u64().expect("a number");

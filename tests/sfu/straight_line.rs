@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use datasoup::proto::certificate::FingerprintAlgorithm;
 use datasoup::proto::dtls::{DtlsRole, DtlsState};
 use datasoup::proto::ice_lite::IceState;
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::proto::sctp::SctpState;
 use datasoup::sfu::event::TransportEvent;
 
-use crate::common::lab::{Lab, binary, text, theirs};
+use crate::common::lab::{Lab, binary, reasons, text, theirs};
 use crate::common::options;
 use crate::common::sim::Conditions;
 
@@ -47,11 +48,11 @@ fn states_are_emitted_in_order_in_both_dtls_roles() {
         let events = lab.host().transport_events(key);
         let [
             TransportEvent::IceSelectedTuple(tuple),
-            TransportEvent::IceState(IceState::Completed),
-            TransportEvent::DtlsState(DtlsState::Connecting, None),
-            TransportEvent::DtlsState(DtlsState::Connected, Some(certificate)),
-            TransportEvent::SctpState(SctpState::Connecting, None),
-            TransportEvent::SctpState(SctpState::Connected, Some(_)),
+            TransportEvent::IceState(IceState::Completed, None),
+            TransportEvent::DtlsState(DtlsState::Connecting, None, None),
+            TransportEvent::DtlsState(DtlsState::Connected, Some(certificate), None),
+            TransportEvent::SctpState(SctpState::Connecting, None, None),
+            TransportEvent::SctpState(SctpState::Connected, Some(_), None),
         ] = &events[..]
         else {
             panic!("{events:?}")
@@ -182,7 +183,13 @@ fn a_wrong_certificate_fails_the_session_and_no_data_passes() {
     lab.sfu().transport(key).expect("open").connect_webrtc(options).expect("the first time");
     lab.run_for(Duration::from_secs(5));
     let events = lab.host().transport_events(key);
-    assert!(events.contains(&TransportEvent::DtlsState(DtlsState::Failed, None)), "{events:?}");
+    let has = lab.clients[0].fingerprints();
+    let sha256 = has.iter().find(|it| it.algorithm == FingerprintAlgorithm::Sha256).expect("one");
+    let why = format!(
+        "fingerprint-mismatch: the peer's certificate matches no given fingerprint: its sha-256 is {}",
+        sha256.value
+    );
+    assert_eq!(reasons(&events), [format!("dtls failed {why}"), format!("sctp closed {why}")]);
     assert!(!lab.clients[0].is_connected());
     assert_eq!(lab.ice_state(key), IceState::Completed, "the transport stays open");
 }

@@ -26,6 +26,7 @@ use super::wire::{self, cause};
 use crate::proto::dcep;
 use crate::proto::message::{Message, Ppid, Reliability, StreamId};
 use crate::proto::overflow::QueuePolicy;
+use crate::proto::reason::Reason;
 
 /// The messages of the peer that may wait to be taken before its packets are dropped, in charged bytes. One packet
 /// may complete a receive window full of messages on top.
@@ -133,7 +134,7 @@ impl Association {
             }
             Verdict::Aborted(cause) => self.ended_by_peer(EndReason::PeerAbort(cause), None),
             Verdict::HeartbeatAcked | Verdict::Acknowledged => self.last_heard = Some(now),
-            Verdict::Violation(rule) => self.violation(rule),
+            Verdict::Violation(reason) => self.violation(reason),
         }
         self.advance_fences();
         true
@@ -474,6 +475,12 @@ impl Association {
         self.end(EndReason::ThisSide, Some(cause::USER_INITIATED));
     }
 
+    /// Ends the association like [`Self::abort`], because the session below has ended for this reason.
+    pub fn end_with_session(&mut self, now: Instant, reason: Reason) {
+        self.clock = Some(now);
+        self.end(EndReason::Session(reason), None);
+    }
+
     /// Whether the association is established and the peer takes `stream`.
     fn can_send_on(&self, stream: StreamId) -> bool {
         self.negotiated_streams().is_some_and(|(outgoing, _)| stream < outgoing)
@@ -486,8 +493,8 @@ impl Association {
         }
     }
 
-    fn violation(&mut self, rule: &str) {
-        self.ended_by_peer(EndReason::Violation(rule.into()), Some(cause::PROTOCOL_VIOLATION));
+    fn violation(&mut self, reason: EndReason) {
+        self.ended_by_peer(reason, Some(cause::PROTOCOL_VIOLATION));
     }
 
     /// Ends the association, unless the sender may not be the peer: see [`Start::Never`].

@@ -16,7 +16,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use rustc_hash::FxHashSet;
 use sctp_proto::{
-    AssociationEvent, AssociationHandle, DatagramEvent, Endpoint, Event, Payload,
+    AssociationError, AssociationEvent, AssociationHandle, DatagramEvent, Endpoint, Event, Payload,
     PayloadProtocolIdentifier, StreamEvent,
 };
 
@@ -24,6 +24,7 @@ use super::config::SctpConfig;
 use super::control::{Admittance, Control, Outgoing, SendLimit};
 use super::counters::{PacketDrop, SctpCounters, TransmissionStats};
 use super::egress::{Egress, Oversize, Window};
+use super::event::EndReason;
 use super::guard::{Admission, DISCARD_STREAM, Guard, Screening, StreamEffects};
 use super::handshake::Agreement;
 use super::ledger::Ledger;
@@ -61,8 +62,8 @@ pub(super) enum Verdict {
     HeartbeatAcked,
     /// The packet was a SACK, and nothing else.
     Acknowledged,
-    /// The peer broke this rule; abort the association.
-    Violation(&'static str),
+    /// The peer broke a rule or exceeded a bound; abort the association.
+    Violation(EndReason),
 }
 
 /// A verified packet on its way to [`Engine::deliver`].
@@ -77,8 +78,8 @@ pub(super) enum VerifiedPacket {
 pub(super) enum EngineEvent {
     /// The handshake is complete.
     Connected,
-    /// The association ended: after a shutdown, or because of an error, which is described.
-    Lost(String),
+    /// The association ended: after a shutdown, or for this reason.
+    Lost(EndReason),
     /// Call [`Engine::read`] until it returns `None`.
     Readable(StreamId),
     /// The peer reset its side of a stream. sctp-proto resets ours in return.
@@ -160,7 +161,7 @@ impl Engine {
                 return match self.admit(now) {
                     Admission::Granted => Verdict::Acknowledged,
                     Admission::Refused(reason) => Verdict::Dropped(reason),
-                    Admission::Violation(rule) => Verdict::Violation(rule),
+                    Admission::Violation(reason) => Verdict::Violation(reason),
                 };
             }
             Screening::Drop(reason) => return Verdict::Dropped(reason),
@@ -179,7 +180,7 @@ impl Engine {
                 Verdict::Accepted(VerifiedPacket::Split(events))
             }
             Admission::Refused(reason) => Verdict::Dropped(reason),
-            Admission::Violation(rule) => Verdict::Violation(rule),
+            Admission::Violation(reason) => Verdict::Violation(reason),
         }
     }
 
@@ -262,7 +263,14 @@ impl Engine {
     fn on_event(&mut self, event: Event) -> Option<EngineEvent> {
         match event {
             Event::Connected => Some(EngineEvent::Connected),
-            Event::AssociationLost { reason } => Some(EngineEvent::Lost(reason.to_string())),
+            Event::AssociationLost { reason } => Some(EngineEvent::Lost(match reason {
+                AssociationError::ReceiveBufferExhausted => EndReason::ReceiveBufferExhausted,
+                // sctp-proto only logs its errors. Of DATA it has one: it measures messages before they are complete.
+                AssociationError::AssociationClosed if self.guard.has_admitted_data() => {
+                    EndReason::MessageTooLarge(self.max_receive_message_size)
+                }
+                other => EndReason::Violation(other.to_string()),
+            })),
             Event::DataChannelStatsFinal(_) => {
                 self.streams = self.streams.saturating_sub(1);
                 None

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::wire::cause;
 use crate::proto::message::{Message, Reliability, StreamId};
+use crate::proto::reason::{Code, Reason};
 
 /// The state of the association. It only goes forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,13 +30,16 @@ pub enum EndReason {
     /// [`Association::abort`] was called.
     ///
     /// [`Association::abort`]: super::Association::abort
-    #[error("this side ended it, because its DTLS session or its transport has ended")]
+    #[error("this side ended it")]
     ThisSide,
+    /// The DTLS session below ended, for this reason.
+    #[error("{}", .0.message)]
+    Session(Reason),
     /// The peer sent a SHUTDOWN.
-    #[error("the peer shut it down")]
+    #[error("the peer shut the association down")]
     PeerShutdown,
     /// The peer sent an ABORT, with this error cause (RFC 9260 §3.3.10).
-    #[error("the peer aborted it, {}", cause_text(*.0))]
+    #[error("the peer aborted the association, {}", cause_text(*.0))]
     PeerAbort(Option<u16>),
     /// The peer did not complete the handshake.
     #[error("the peer did not answer the handshake")]
@@ -43,6 +47,12 @@ pub enum EndReason {
     /// The peer stopped answering HEARTBEATs.
     #[error("the peer answered no HEARTBEAT")]
     Silence,
+    /// The peer sent a message of more than this many bytes, our maximum.
+    #[error("the peer sent a message over the maximum of {0} bytes")]
+    MessageTooLarge(usize),
+    /// The peer filled the receive buffer with fragments that complete no message.
+    #[error("the peer filled the receive buffer with fragments that complete no message")]
+    ReceiveBufferExhausted,
     /// The peer broke this rule, or would have exceeded this bound.
     #[error("aborted because of the peer: {0}")]
     Violation(String),
@@ -63,8 +73,27 @@ impl EndReason {
             self,
             Self::ThisSide
                 | Self::PeerShutdown
+                | Self::Session(Reason { code: Code::PeerClosed, .. })
                 | Self::PeerAbort(None | Some(cause::USER_INITIATED))
         )
+    }
+
+    /// The reason as applications see it. `None` if the application itself has ended the association.
+    pub fn reason(&self) -> Option<Reason> {
+        let code = match self {
+            Self::ThisSide => return None,
+            Self::Session(reason) => return Some(reason.clone()),
+            Self::PeerShutdown | Self::PeerAbort(None | Some(cause::USER_INITIATED)) => {
+                Code::PeerClosed
+            }
+            Self::PeerAbort(_) => Code::PeerAborted,
+            Self::HandshakeTimeout => Code::HandshakeTimeout,
+            Self::Silence => Code::PeerSilent,
+            Self::MessageTooLarge(_) => Code::MessageTooLarge,
+            Self::ReceiveBufferExhausted => Code::ReceiveBufferExhausted,
+            Self::Violation(_) => Code::ProtocolViolation,
+        };
+        Some(Reason::new(code, self.to_string()))
     }
 }
 

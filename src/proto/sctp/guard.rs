@@ -24,6 +24,7 @@ use bytes::Bytes;
 
 use super::budget::CpuBudget;
 use super::counters::PacketDrop;
+use super::event::EndReason;
 use super::ledger::Ledger;
 use super::received::GapLimit;
 use super::wire::{
@@ -76,8 +77,8 @@ pub(super) enum Admission {
     Granted,
     /// The packet is dropped.
     Refused(PacketDrop),
-    /// The association ends: the peer broke this rule, which no correct peer breaks.
-    Violation(&'static str),
+    /// The association ends: the peer broke a rule that no correct peer breaks.
+    Violation(EndReason),
 }
 
 /// An ABORT chunk (RFC 9260 §3.3.7).
@@ -345,6 +346,11 @@ impl Guard {
         Sack::parse(&self.pending.sack)
     }
 
+    /// Whether the packet just admitted holds DATA for sctp-proto.
+    pub(super) fn has_admitted_data(&self) -> bool {
+        self.pending.chunks.iter().any(|effect| matches!(effect, ChunkEffect::Data(_)))
+    }
+
     /// Applies the effects of the packet just screened, which belongs to the peer. `streams`: how
     /// many sctp-proto has.
     pub(super) fn admit(&mut self, now: Instant, ledger: &mut Ledger, streams: usize) -> Admission {
@@ -356,7 +362,7 @@ impl Guard {
             match *effect {
                 ChunkEffect::Data(data) => {
                     if let Err(rule) = data::admit(ledger, data) {
-                        return Admission::Violation(rule);
+                        return Admission::Violation(EndReason::Violation(rule.into()));
                     }
                 }
                 ChunkEffect::Forwarded(tsn) => {
@@ -369,10 +375,10 @@ impl Guard {
             peer.announced.outbound = peer.announced.outbound.saturating_add(pending.added_streams);
         }
         if ledger.held.chunks > self.max_held {
-            return Admission::Violation("too many DATA chunks that complete no message");
+            return Admission::Violation(EndReason::ReceiveBufferExhausted);
         }
         if streams > self.max_streams {
-            return Admission::Violation("too many streams");
+            return Admission::Violation(EndReason::Violation("too many streams".into()));
         }
         std::mem::swap(&mut self.stream_effects, &mut pending.streams);
         Admission::Granted

@@ -219,16 +219,19 @@ impl Sfu {
             SctpEvent::Message { stream, message } => self.receive(key, stream, message),
             SctpEvent::State(state) => {
                 let Some(transport) = self.transports.get(&key) else { return };
-                let mut streams = None;
+                let (mut streams, mut reason) = (None, None);
                 match state {
                     SctpState::New | SctpState::Connecting => {}
                     SctpState::Connected => {
                         streams = transport.negotiated_streams();
                         warn_of_small_window(transport);
                     }
-                    SctpState::Failed | SctpState::Closed => log_end(transport),
+                    SctpState::Failed | SctpState::Closed => {
+                        log_end(transport);
+                        reason = transport.end_reason().map(Box::new);
+                    }
                 }
-                self.push_transport_event(key, TransportEvent::SctpState(state, streams));
+                self.push_transport_event(key, TransportEvent::SctpState(state, streams, reason));
                 if let Some((outgoing, _)) = streams {
                     self.close_streams_beyond(key, outgoing);
                 }
@@ -345,7 +348,7 @@ fn warn_of_small_window(transport: &Transport) {
 }
 
 fn log_end(transport: &Transport) {
-    if let Some(reason) = transport.end_reason() {
+    if let Some(reason) = transport.association_end() {
         let level = if reason.is_intended() { Level::Debug } else { Level::Warn };
         log::log!(target: "sctp", level, "transport {}: the association ended: {reason}", transport.id);
     }
@@ -354,20 +357,21 @@ fn log_end(transport: &Transport) {
 /// The targets of these lines are what `logTags` asks for.
 fn log_event(id: Uuid, event: &TransportEvent) {
     match event {
-        TransportEvent::IceState(state) => {
+        TransportEvent::IceState(state, _) => {
             log::debug!(target: "ice", "transport {id}: ICE {state:?}");
         }
         TransportEvent::IceSelectedTuple(it) | TransportEvent::Tuple(it) => {
             let ip = it.remote_ip.as_deref().unwrap_or_default();
             log::debug!(target: "ice", "transport {id}: the peer is at {ip} port {}", it.remote_port);
         }
-        TransportEvent::DtlsState(DtlsState::Failed, _) => {
-            log::warn!(target: "dtls", "transport {id}: DTLS failed");
+        TransportEvent::DtlsState(DtlsState::Failed, _, reason) => {
+            let why = reason.as_ref().map(|it| &*it.message).unwrap_or_default();
+            log::warn!(target: "dtls", "transport {id}: DTLS failed: {why}");
         }
-        TransportEvent::DtlsState(state, _) => {
+        TransportEvent::DtlsState(state, ..) => {
             log::debug!(target: "dtls", "transport {id}: DTLS {state:?}");
         }
-        TransportEvent::SctpState(state, _) => {
+        TransportEvent::SctpState(state, ..) => {
             log::debug!(target: "sctp", "transport {id}: SCTP {state:?}");
         }
     }

@@ -1,6 +1,7 @@
 //! Paths that come and go: what the tables of `paths.rs` mean for transports and sockets.
 
 use crate::proto::net::{SocketId, Tuple};
+use crate::proto::reason::Code;
 use crate::sfu::Sfu;
 use crate::sfu::contract::parameters::ListenProtocol;
 use crate::sfu::entity::transport::{Kind, Transport};
@@ -19,16 +20,16 @@ impl Sfu {
     /// the path, so that a client may use a port again for another session.
     pub(in crate::sfu) fn add_tuple(&mut self, key: TransportKey, tuple: Tuple) {
         if let Some(other) = self.paths.add_tuple(tuple, key) {
-            self.lose_tuple(other, tuple);
+            self.lose_tuple(other, tuple, Code::PathTaken);
         }
     }
 
-    /// Removes a path that no longer leads to this transport.
-    pub(in crate::sfu) fn lose_tuple(&mut self, key: TransportKey, tuple: Tuple) {
+    /// Removes a path that no longer leads to this transport, for the reason `code`.
+    pub(in crate::sfu) fn lose_tuple(&mut self, key: TransportKey, tuple: Tuple, code: Code) {
         if let Some(transport) = self.transports.get_mut(&key)
             && let Kind::WebRtc(it) = &mut transport.kind
         {
-            it.peer.remove_tuple(tuple);
+            it.peer.remove_tuple(tuple, code);
             self.pump(key);
             self.touch(key);
         }

@@ -39,7 +39,10 @@ impl Association {
                     // DATA may follow a COOKIE ECHO, and overtake a COOKIE ACK (RFC 9260 §5.1).
                     self.judge(now, packet)
                 }
-                None => Verdict::Violation("what it announced makes no association"),
+                None => {
+                    let rule = "what it announced makes no association";
+                    Verdict::Violation(EndReason::Violation(rule.into()))
+                }
             },
         }
     }
@@ -90,9 +93,8 @@ impl Association {
                 EngineEvent::Lost(_) if self.shutdown_deadline.is_some() => {
                     self.end(EndReason::PeerShutdown, None);
                 }
-                // The peer sent what sctp-proto does not accept: a message that is too large, or
-                // fragments that fill the window and do not complete a message.
-                EngineEvent::Lost(reason) => self.violation(&reason),
+                // The peer sent what sctp-proto does not accept.
+                EngineEvent::Lost(reason) => self.violation(reason),
                 EngineEvent::Readable(stream) => self.read(stream),
                 EngineEvent::PeerReset(stream) => {
                     if self.config.data_channels {
@@ -124,7 +126,10 @@ impl Association {
                     self.events.push_back(SctpEvent::Message { stream, message });
                 }
                 Reassembled::Garbled => self.counters.garbled += 1,
-                Reassembled::TooLarge => self.violation("message over the maximum size"),
+                Reassembled::TooLarge => {
+                    let max = self.config.max_receive_message_size as usize;
+                    self.violation(EndReason::MessageTooLarge(max));
+                }
             }
         }
     }

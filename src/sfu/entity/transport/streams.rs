@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::proto::message::{Message, Reliability, StreamId};
 use crate::proto::overflow::QueuePolicy;
+use crate::proto::reason::Reason;
 use crate::proto::sctp::{
     Association, EndReason, MessageTally, QueueTally, SctpCounters, SctpState, SendError,
     TransmissionStats,
@@ -72,9 +73,17 @@ impl Transport {
         self.sctp_ref()?.peer_window()
     }
 
-    /// Why the association ended, for the log.
-    pub(in crate::sfu) fn end_reason(&self) -> Option<&EndReason> {
+    /// How the association ended, for the log.
+    pub(in crate::sfu) fn association_end(&self) -> Option<&EndReason> {
         self.sctp_ref()?.end_reason()
+    }
+
+    /// Why the association or the tunnel ended, unless this side has ended it.
+    pub(in crate::sfu) fn end_reason(&self) -> Option<Reason> {
+        match self.tunnel() {
+            Some(tunnel) => tunnel.end_reason(),
+            None => self.association_end()?.reason(),
+        }
     }
 
     /// When the peer was last heard: an SCTP packet of the association; over ICE also a valid request. None through a

@@ -53,7 +53,10 @@ impl WebRtc {
                 }
                 PeerEvent::UsernameRetired(it) => return Some(Polled::UsernameRetired(it)),
                 PeerEvent::Dtls(state, certificate) => {
-                    return Some(Polled::Event(TransportEvent::DtlsState(state, certificate)));
+                    let reason = self.peer.dtls_end_reason().filter(|_| state.is_final());
+                    let reason = reason.cloned().map(Box::new);
+                    let event = TransportEvent::DtlsState(state, certificate, reason);
+                    return Some(Polled::Event(event));
                 }
             }
         }
@@ -62,13 +65,14 @@ impl WebRtc {
 
     /// The changes of the path: the selected tuple, then the ICE state that followed from it.
     pub(in crate::sfu) fn poll_path(&mut self) -> Option<TransportEvent> {
-        let Self { path, listens, .. } = self;
+        let Self { path, listens, peer, .. } = self;
         let selected = path.selected.take().and_then(|tuple| tuple_info(listens, tuple));
         if let Some(info) = selected {
             return Some(TransportEvent::IceSelectedTuple(Box::new(info)));
         }
         let emitted = std::mem::replace(&mut path.emitted_state, path.state);
-        (emitted != path.state).then_some(TransportEvent::IceState(path.state))
+        let reason = peer.ice_loss().filter(|_| path.state == IceState::Disconnected);
+        (emitted != path.state).then(|| TransportEvent::IceState(path.state, reason.map(Box::new)))
     }
 
     /// Whether `tuple`, which is one of this transport's, is of UDP or TCP.
