@@ -739,6 +739,84 @@ export type TransportTuple = {
  */
 export type SctpState = 'new' | 'connecting' | 'connected' | 'failed' | 'closed';
 
+/** The answer of `transport.diagnose()`. */
+export type TransportDiagnosis = {
+  state: {
+    iceState?: IceState;
+    dtlsState?: DtlsState;
+    sctpState?: SctpState;
+    /** WebRTC: the STUN requests for this transport. Every one received is counted in one of the others. */
+    stun?: {
+      received: number;
+      valid: number;
+      /** For another username fragment. Not counted with a WebRtcServer, which finds its transports by it. */
+      wrongUsername: number;
+      /** For the username fragment of this transport, and signed with another password. */
+      wrongPassword: number;
+      /** The peer claims to be controlled. */
+      roleConflict: number;
+      malformed: number;
+      /** More than 100 in 50 ms, which are not examined. */
+      overQuota: number;
+      /** Where the last valid one came from: `192.0.2.1:4000` or `[2001:db8::1]:4000`. */
+      validFrom?: string;
+      /** Where the last one came from that was not accepted. */
+      refusedFrom?: string;
+    };
+    /** WebRTC: datagrams of the DTLS session, and the records of them that were dropped. */
+    dtls?: { datagrams: number; recordsDropped: number };
+    /** With SCTP, but not through `pipeToRouter()`: packets, and messages on streams without a DataProducer. */
+    sctp?: { packets: number; messagesUnrouted: number };
+    /** See `getStats()`. */
+    datagramsDropped: number;
+    /** Plain and pipe: where the last datagram came from that was not of the peer. */
+    droppedFrom?: string;
+  };
+  /** What is missing or has failed, the cause first; empty if nothing is. */
+  findings: {
+    code: FindingCode;
+    /** What was seen. */
+    message: string;
+    /** What to do. */
+    hint: string;
+  }[];
+};
+
+/**
+ * What is missing, in the order of the protocols, or the error of a state.
+ * - 'no-stun-received': the peer cannot reach the candidates, or has not got them: UDP is blocked, or
+ *   `announcedAddress` is wrong.
+ * - 'stun-wrong-username', 'stun-wrong-password': the peer has the `iceParameters` of another transport, or those of
+ *   before `restartIce()`.
+ * - 'role-conflict': the peer claims to be controlled (ICE), or is the DTLS client as we are.
+ * - 'stun-malformed', 'stun-over-quota': requests that are no connectivity checks, or too many.
+ * - 'connect-not-called': the peer is there, and waits for `connect()`.
+ * - 'no-client-hello', 'no-dtls-answer': the peer is the DTLS client (or server) and does not begin (or answer).
+ * - 'dtls-incomplete', 'sctp-incomplete': a handshake has begun and is not complete.
+ * - 'no-sctp-received': no SCTP packet has arrived; the peer has no data channel, or does not send.
+ * - 'wrong-source': plain and pipe: datagrams come from another address than that of `connect()`.
+ * - 'nothing-to-carry': plain and pipe: the association begins with the first DataProducer or DataConsumer.
+ * - 'messages-unrouted': messages came on streams without a DataProducer.
+ */
+export type FindingCode =
+  | 'no-stun-received'
+  | 'stun-wrong-username'
+  | 'stun-wrong-password'
+  | 'stun-malformed'
+  | 'stun-over-quota'
+  | 'connect-not-called'
+  | 'no-client-hello'
+  | 'no-dtls-answer'
+  | 'dtls-incomplete'
+  | 'no-sctp-received'
+  | 'sctp-incomplete'
+  | 'wrong-source'
+  | 'nothing-to-carry'
+  | 'messages-unrouted'
+  | IceErrorCode
+  | DtlsErrorCode
+  | SctpErrorCode;
+
 /** Why a state of a transport is what it is. New codes may be added; a code keeps its meaning. */
 export type StateError<Code extends string> = {
   /** For programs. */
@@ -1103,6 +1181,11 @@ export interface Transport<
   dump(): Promise<BaseTransportDump>;
   /** @throws NotFoundError, WorkerClosedError */
   getStats(): Promise<BaseTransportStats[]>;
+  /**
+   * Resolves with what has arrived at the transport, and what is missing or has failed: why no data flows. Call it when a
+   * connection takes more than a few seconds.
+   */
+  diagnose(): Promise<TransportDiagnosis>;
   /**
    * Resolves when all that was sent before the call has left: that of the transport's DataConsumers, and what its
    * DataProducers have received, for any DataConsumer. Close the transport afterwards, and nothing is lost: see

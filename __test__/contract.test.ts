@@ -268,6 +268,7 @@ describe('answers', () => {
       }
       return 'rtx' in dump ? 'types.PipeTransportDump' : 'types.DirectTransportDump';
     },
+    Diagnosis: () => 'types.TransportDiagnosis',
     TransportStats: ({ type }) => STAT_TYPES[type],
     DataProducerDump: () => 'types.DataProducerDump',
     DataProducerStats: () => 'types.DataProducerStat',

@@ -106,6 +106,10 @@ class Transport extends Entity {
     return this.#core.request('transport.dump', (native, id) => native.dump(id));
   }
 
+  async diagnose() {
+    return this.#core.request('transport.diagnose', (native, id) => native.diagnose(id));
+  }
+
   async getStats() {
     return this.#core.request('transport.getStats', (native, id) => native.getStats(id));
   }

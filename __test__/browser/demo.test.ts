@@ -346,3 +346,16 @@ describe('a server', () => {
     await tab.page.getByRole('status').waitFor({ state: 'hidden' });
   });
 });
+
+test('a connection that takes over 3 s: the page says why, and what to do', async () => {
+  // No host has this address (RFC 5737), so no STUN request arrives.
+  const other = await startServer(DEMO, '0', { ANNOUNCED_ADDRESS: '192.0.2.1' });
+  const page = await context.newPage();
+  await page.goto(`${other.url}/#kitchen`);
+  await page.getByRole('button', { name: 'Take a seat' }).click();
+  await page
+    .getByRole('status')
+    .filter({ hasText: /no STUN request has arrived at udp 192\.0\.2\.1:\d+.*announcedAddress/ })
+    .waitFor();
+  await other.stop();
+});

@@ -26,13 +26,13 @@ export function stun(type: number, attributes: Buffer[], length?: number): Buffe
   return Buffer.concat([header, body]);
 }
 
-/** A Binding request with a MESSAGE-INTEGRITY made with `password`. */
-export function bindingRequest(username: string, password: string): Buffer {
+/** A Binding request with a MESSAGE-INTEGRITY made with `password`. `role`: ICE-CONTROLLING or ICE-CONTROLLED (0x8029). */
+export function bindingRequest(username: string, password: string, role = 0x802a): Buffer {
   const attributes = [
     attribute(0x0006, Buffer.from(username)),
     attribute(0x0024, Buffer.from([0, 0, 1, 0])),
     attribute(0x0025, Buffer.alloc(0)),
-    attribute(0x802a, randomBytes(8)),
+    attribute(role, randomBytes(8)),
   ];
   const length = Buffer.concat(attributes).length + 24;
   const signed = stun(0x0001, attributes, length);

@@ -136,6 +136,94 @@ export const DataProducerStats1: types.DataProducerStat = {
   "type": "data-producer"
 };
 
+export const Diagnosis0: types.TransportDiagnosis = {
+  "findings": [],
+  "state": {
+    "datagramsDropped": 0,
+    "dtls": {
+      "datagrams": 0,
+      "recordsDropped": 0
+    },
+    "dtlsState": "connected",
+    "iceState": "completed",
+    "sctp": {
+      "messagesUnrouted": 0,
+      "packets": 0
+    },
+    "sctpState": "connected",
+    "stun": {
+      "malformed": 0,
+      "overQuota": 0,
+      "received": 0,
+      "roleConflict": 0,
+      "valid": 0,
+      "validFrom": "192.0.2.1:20001",
+      "wrongPassword": 0,
+      "wrongUsername": 0
+    }
+  }
+};
+
+export const Diagnosis1: types.TransportDiagnosis = {
+  "findings": [
+    {
+      "code": "no-stun-received",
+      "hint": "the peer cannot reach udp 10.0.0.1:10002: a firewall or a container may block UDP, or that is not the address under which the peer sees this host. Open the port, or correct announcedAddress; a listenInfo with protocol 'tcp' adds a way past firewalls that block UDP. A peer that has not got iceParameters and iceCandidates of this transport sends nothing",
+      "message": "no STUN request has arrived at udp 10.0.0.1:10002"
+    }
+  ],
+  "state": {
+    "datagramsDropped": 0,
+    "dtls": {
+      "datagrams": 0,
+      "recordsDropped": 0
+    },
+    "dtlsState": "new",
+    "iceState": "new",
+    "stun": {
+      "malformed": 0,
+      "overQuota": 0,
+      "received": 0,
+      "roleConflict": 0,
+      "valid": 0,
+      "wrongPassword": 0,
+      "wrongUsername": 0
+    }
+  }
+};
+
+export const Diagnosis2: types.TransportDiagnosis = {
+  "findings": [
+    {
+      "code": "nothing-to-carry",
+      "hint": "call produceData() or consumeData() on the transport",
+      "message": "there is no DataProducer or DataConsumer, so the association has not begun"
+    }
+  ],
+  "state": {
+    "datagramsDropped": 0,
+    "sctp": {
+      "messagesUnrouted": 0,
+      "packets": 0
+    },
+    "sctpState": "new"
+  }
+};
+
+export const Diagnosis3: types.TransportDiagnosis = {
+  "findings": [],
+  "state": {
+    "datagramsDropped": 0
+  }
+};
+
+export const Diagnosis4: types.TransportDiagnosis = {
+  "findings": [],
+  "state": {
+    "datagramsDropped": 0
+  }
+};
+
 export const DropCount0: types.DataConsumerEvents['overflow'][0] = {
   "bytes": 2,
   "messages": 1

@@ -124,6 +124,12 @@ impl Transport {
     }
 
     #[napi(catch_unwind)]
+    pub fn diagnose(&self, request: u32) {
+        let key = self.key;
+        self.batcher.request(request, move |world| Ok(world.sfu.transport(key)?.diagnose()));
+    }
+
+    #[napi(catch_unwind)]
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
         self.batcher.request(request, move |world| Ok([world.sfu.transport(key)?.get_stats()]));

@@ -20,13 +20,14 @@ mod credentials;
 mod quota;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::net::Tuple;
 use super::reason::{Code, Reason};
-use super::stun::{Binding, Check};
+use super::stun::{Binding, Check, Refusal};
 use super::transmit::Transmits;
 
 pub use credentials::Credentials;
@@ -67,6 +68,42 @@ pub enum IceEvent {
     CredentialsRetired(String),
 }
 
+/// The Binding requests that have arrived, by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StunCounters {
+    /// All of them.
+    pub received: u64,
+    /// Authentic and accepted.
+    pub valid: u64,
+    /// For a username fragment that is not ours.
+    pub wrong_username: u64,
+    /// For ours, and signed with another password.
+    pub wrong_password: u64,
+    /// Authentic, but the peer claims to be controlled.
+    pub role_conflict: u64,
+    /// Malformed, or without what a check needs.
+    pub malformed: u64,
+    /// Beyond the quota, so not examined.
+    pub over_quota: u64,
+    /// Where the last accepted one came from.
+    pub valid_from: Option<SocketAddr>,
+    /// Where the last one came from that was not accepted.
+    pub refused_from: Option<SocketAddr>,
+}
+
+impl StunCounters {
+    /// Counts a request that is not accepted. `is_known`: its username fragment is ours.
+    fn refuse(&mut self, from: SocketAddr, refusal: Refusal, is_known: bool) {
+        self.refused_from = Some(from);
+        *match refusal {
+            Refusal::Unauthorized if is_known => &mut self.wrong_password,
+            Refusal::Unauthorized => &mut self.wrong_username,
+            Refusal::RoleConflict => &mut self.role_conflict,
+            Refusal::BadRequest | Refusal::UnknownAttributes => &mut self.malformed,
+        } += 1;
+    }
+}
+
 #[derive(Debug)]
 struct ValidTuple {
     tuple: Tuple,
@@ -90,6 +127,7 @@ pub struct IceLite {
     /// Why the connection is lost; `None` unless Disconnected.
     loss: Option<Code>,
     quotas: Quotas,
+    stun: StunCounters,
     events: VecDeque<IceEvent>,
 }
 
@@ -107,6 +145,7 @@ impl IceLite {
             last_request: None,
             loss: None,
             quotas: Quotas::default(),
+            stun: StunCounters::default(),
             events: VecDeque::new(),
         }
     }
@@ -140,6 +179,11 @@ impl IceLite {
             }
             _ => Reason::new(code, "the TCP connection with the peer closed"),
         })
+    }
+
+    /// The requests that have arrived.
+    pub fn stun(&self) -> &StunCounters {
+        &self.stun
     }
 
     /// The selected tuple, or the last one when Disconnected. It is for display only; datagrams are sent over
@@ -180,10 +224,15 @@ impl IceLite {
             (Some(_), false) => Sender::KnownUfrag,
             (None, _) => Sender::UnknownUfrag,
         };
+        self.stun.received += 1;
         if !self.quotas.take(now, sender) {
+            self.stun.over_quota += 1;
             return false;
         }
-        let Some(request) = request.parse() else { return false };
+        let Some(request) = request.parse() else {
+            self.stun.refuse(tuple.remote, Refusal::BadRequest, generation.is_some());
+            return false;
+        };
         let key = generation.and_then(|it| self.secrets.key(it));
         match (request.verify(key), key) {
             (Ok(check), Some(key)) => {
@@ -191,11 +240,14 @@ impl IceLite {
                 if generation == Some(Generation::Current) {
                     self.retire_previous_credentials();
                 }
+                self.stun.valid += 1;
+                self.stun.valid_from = Some(tuple.remote);
                 self.handle_check(now, tuple, check);
                 true
             }
             (Err(refusal), _) => {
                 out.push_with(tuple, |bytes| request.write_refusal(refusal, key, bytes));
+                self.stun.refuse(tuple.remote, refusal, key.is_some());
                 false
             }
             // Without a key the request cannot be verified.

@@ -37,7 +37,7 @@ use super::certificate::Fingerprint;
 use super::demux::Incoming;
 use super::dtls::MAX_RECORD_OVERHEAD;
 use super::dtls::{AlreadyConnected, Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
-use super::ice_lite::{Credentials, IceEvent, IceLite, IceState};
+use super::ice_lite::{Credentials, IceEvent, IceLite, IceState, StunCounters};
 use super::net::Tuple;
 use super::reason::{Code, Reason};
 use super::sctp::{Association, SctpConfig, SctpEvent};
@@ -137,6 +137,16 @@ impl Peer {
     /// Our DTLS role; [`DtlsRole::Auto`] until [`Self::connect`].
     pub fn local_role(&self) -> DtlsRole {
         self.dtls.local_role()
+    }
+
+    /// The STUN requests that have arrived: see [`IceLite::stun`].
+    pub fn stun(&self) -> &StunCounters {
+        self.ice.stun()
+    }
+
+    /// The datagrams from valid tuples that may hold DTLS records.
+    pub fn dtls_datagrams(&self) -> u64 {
+        self.dtls.datagrams()
     }
 
     /// Why the path to the peer is lost: see [`IceLite::loss`].

@@ -105,6 +105,7 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
         ("WebRtcServerDump", vec![to_json(dump_server(&mut lab, server))]),
         ("RouterDump", vec![to_json(lab.sfu().router(key).expect("open").dump())]),
         ("TransportDump", transports.map(|it| lab.dump(it)).to_vec()),
+        ("Diagnosis", transports.map(|it| diagnose(&mut lab, it)).to_vec()),
         ("TransportStats", transports.map(|it| lab.stats(it)).to_vec()),
         ("DataProducerDump", producers.map(|it| dump_producer(&mut lab, it)).to_vec()),
         ("DataProducerStats", producers.map(|it| lab.producer_stats(it)).to_vec()),
@@ -118,6 +119,10 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
 
 fn dump_server(lab: &mut Lab, key: WebRtcServerKey) -> Value {
     to_json(lab.sfu().webrtc_server(key).expect("open").dump())
+}
+
+fn diagnose(lab: &mut Lab, key: TransportKey) -> Value {
+    to_json(lab.sfu().transport(key).expect("open").diagnose())
 }
 
 fn dump_producer(lab: &mut Lab, key: DataProducerKey) -> Value {
@@ -136,7 +141,8 @@ fn normalise(name: &str, value: &mut Value) {
         }
         Value::Object(members) => {
             for (member, value) in members {
-                let counts = name.ends_with("Stats") && value.is_number();
+                let counts =
+                    (name.ends_with("Stats") || name == "Diagnosis") && value.is_number();
                 match (member.as_str(), &mut *value) {
                     ("usernameFragment" | "password" | "localIceUsernameFragment", it) => {
                         *it = "secret".into();

@@ -96,6 +96,14 @@ const handlers = {
 
   states: (direction, states) => panel.setStates(direction, states),
 
+  diagnosis(direction, findings) {
+    const [first] = findings;
+    const what = direction === 'send' ? 'sending' : 'receiving';
+    setStatus(
+      first ? `The connection for ${what} takes long: ${first.message}. ${first.hint}.` : '',
+    );
+  },
+
   closed: () => {},
 };
 

@@ -30,7 +30,7 @@ export class Session {
 
   /**
    * `handlers`: joined(room), peerJoined(peer), peerLeft(peerId, reason),
-   * message(label, peerId, object), sent(label), states(direction, states), closed().
+   * message(label, peerId, object), sent(label), states(direction, states), diagnosis(direction, findings), closed().
    */
   static async join({ url, room, name, handlers }) {
     const session = new Session(await Signalling.open(url), handlers);
@@ -134,6 +134,8 @@ export class Session {
         const { direction, ...states } = data;
         return this.#handlers.states(direction, states);
       }
+      case 'diagnosis':
+        return this.#handlers.diagnosis(data.direction, data.findings);
       case 'newConsumer':
         return this.#inTurn(() => this.#consume(data));
       case 'consumerClosed':

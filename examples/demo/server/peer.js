@@ -9,6 +9,8 @@ const { RequestError } = require('./validate');
 const GOLDEN_ANGLE = 137.508;
 /** The time that a peer has to reconnect after its ICE state became 'disconnected'. */
 const RETURN_MS = 15_000;
+/** A connection that takes longer is diagnosed, over and over. */
+const PATIENCE_MS = 3000;
 
 /** The reliability of each channel. Positions of cursors are not retransmitted: the next one replaces a lost one. */
 const RELIABILITY = {
@@ -71,7 +73,9 @@ class Peer {
   }
 
   async connectTransport(direction, dtlsParameters) {
-    await this.#transport(direction).connect({ dtlsParameters });
+    const transport = this.#transport(direction);
+    await transport.connect({ dtlsParameters });
+    this.#diagnoseUntilConnected(transport, direction);
   }
 
   async restartIce(direction) {
@@ -197,6 +201,25 @@ class Peer {
   /** The DataProducers that other peers consume. */
   sharedProducers() {
     return [...this.#producers.values()].filter(({ label, closed }) => label !== 'ping' && !closed);
+  }
+
+  /** Notifies the page every few seconds why the transport is not connected yet, and once when it is. */
+  #diagnoseUntilConnected(transport, direction) {
+    let notified = false;
+    const timer = setInterval(async () => {
+      const connected = transport.sctpState === 'connected';
+      if (connected) clearInterval(timer);
+      if (transport.closed || (connected && !notified)) return;
+
+      try {
+        const { findings } = await transport.diagnose();
+        notified = true;
+        this.notify('diagnosis', { direction, findings: connected ? [] : findings });
+      } catch {
+        // The transport closed during the call.
+      }
+    }, PATIENCE_MS);
+    transport.observer.once('close', () => clearInterval(timer));
   }
 
   /** Notifies the page of each state, and detects a tab that went away without closing its WebSocket. */

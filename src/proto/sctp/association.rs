@@ -52,6 +52,8 @@ pub struct Association {
     shutdown_deadline: Option<Instant>,
     /// When the last verified packet of the peer has arrived.
     last_heard: Option<Instant>,
+    /// The packets that have arrived, those that were dropped included.
+    packets: u64,
     /// Present while established, if the configuration asks for HEARTBEATs.
     heartbeat_timer: Option<HeartbeatTimer>,
     /// A HEARTBEAT or an ABORT on its way out.
@@ -85,6 +87,7 @@ impl Association {
             streams: Streams::default(),
             shutdown_deadline: None,
             last_heard: None,
+            packets: 0,
             heartbeat_timer: None,
             control_packet: None,
             end_reason: None,
@@ -114,6 +117,7 @@ impl Association {
     /// [`SctpCounters`].
     pub fn handle_packet(&mut self, now: Instant, packet: Bytes) -> bool {
         self.clock = Some(now);
+        self.packets += 1;
         if self.untaken >= MAX_UNTAKEN {
             self.counters.count_dropped(PacketDrop::Overload);
             return false;
@@ -265,6 +269,11 @@ impl Association {
     /// When the last verified packet of the peer has arrived.
     pub fn last_heard(&self) -> Option<Instant> {
         self.last_heard
+    }
+
+    /// The packets that have arrived, those that were dropped included.
+    pub fn packets(&self) -> u64 {
+        self.packets
     }
 
     /// Why the association ended. `None` before that.

@@ -5,6 +5,7 @@
 //! know, and what is not an `Option` is required. `tests/contract/` holds both sides to these types.
 
 pub mod answers;
+pub mod diagnosis;
 pub mod dump;
 pub mod options;
 pub mod parameters;

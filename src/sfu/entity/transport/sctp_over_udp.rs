@@ -23,6 +23,8 @@ pub(in crate::sfu) struct SctpOverUdp {
     /// Whether that has changed the tuple that the application sees.
     moved: bool,
     sctp: Option<Association>,
+    /// Where the last datagram came from that was not of the peer.
+    stray: Option<SocketAddr>,
     /// Whether there is a DataProducer or a DataConsumer, so that the association may begin.
     wanted: bool,
 }
@@ -51,7 +53,7 @@ impl SctpOverUdp {
 
     pub(in crate::sfu) fn new(listen: Listen, sctp: Option<SctpConfig>) -> Self {
         let sctp = sctp.map(Association::new);
-        Self { listen, remote: None, asked: None, moved: false, sctp, wanted: false }
+        Self { listen, remote: None, asked: None, moved: false, sctp, stray: None, wanted: false }
     }
 
     pub(in crate::sfu) fn socket(&self) -> SocketId {
@@ -99,6 +101,16 @@ impl SctpOverUdp {
         self.begin(now);
     }
 
+    /// Where the last datagram came from that was not of the peer.
+    pub(in crate::sfu) fn stray(&self) -> Option<SocketAddr> {
+        self.stray
+    }
+
+    /// Whether there is something to carry.
+    pub(in crate::sfu) fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
     /// Returns whether there was something to carry, and clears that flag: a tunnel carries it from now on.
     pub(in crate::sfu) fn take_wanted(&mut self) -> bool {
         std::mem::take(&mut self.wanted)
@@ -122,6 +134,7 @@ impl SctpOverUdp {
         datagram: &[u8],
     ) -> bool {
         if self.remote != Some(tuple.remote) {
+            self.stray = Some(tuple.remote);
             return false;
         }
         if let Some(sctp) = &mut self.sctp {

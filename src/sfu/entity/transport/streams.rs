@@ -73,6 +73,14 @@ impl Transport {
         self.sctp_ref()?.peer_window()
     }
 
+    /// How many packets of the association have arrived. None through a tunnel.
+    pub(in crate::sfu) fn sctp_packets(&self) -> Option<u64> {
+        match self.tunnel() {
+            Some(_) => None,
+            None => self.sctp_ref().map(Association::packets),
+        }
+    }
+
     /// How the association ended, for the log.
     pub(in crate::sfu) fn association_end(&self) -> Option<&EndReason> {
         self.sctp_ref()?.end_reason()

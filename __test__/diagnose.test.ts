@@ -1,0 +1,230 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import './helpers/closeWorkers';
+import type { types } from '..';
+import { LOOPBACK, SOME_FINGERPRINTS } from './helpers/arrangement';
+import { peers } from './helpers/peers';
+import { router, worker } from './helpers/router';
+import { bindingRequest } from './helpers/stun';
+import { PATIENCE, untilState } from './helpers/wait';
+
+/** `transport.diagnose()`: what has arrived, and what is missing or has failed; with a real client where there is one. */
+
+const CHANNELS = [{ id: 0 }, { id: 1 }];
+
+async function webRtc(
+  options: Partial<types.WebRtcTransportOptions> = {},
+): Promise<types.WebRtcTransport> {
+  const all = { listenInfos: LOOPBACK, enableSctp: true, ...options };
+  return router.createWebRtcTransport(all as types.WebRtcTransportOptions);
+}
+
+/** Asks until the first finding is `code`: what arrives at a transport before it connects is no event. */
+async function untilFinding(
+  transport: types.Transport,
+  code: types.FindingCode,
+): Promise<types.TransportDiagnosis> {
+  const until = Date.now() + PATIENCE;
+  for (;;) {
+    const diagnosis = await transport.diagnose();
+    if (diagnosis.findings[0]?.code === code) {
+      return diagnosis;
+    }
+    if (Date.now() > until) {
+      throw new Error(`no finding '${code}', but ${JSON.stringify(diagnosis)}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** The codes of the findings of a transport. */
+async function codes(transport: types.Transport): Promise<string[]> {
+  const { findings } = await transport.diagnose();
+  for (const { message, hint } of findings) {
+    expect(message).toMatch(/^\S.*[^.]$/);
+    expect(hint).toMatch(/^\S.*[^.]$/);
+  }
+  return findings.map(({ code }) => code);
+}
+
+describe('a WebRtcTransport that nothing has reached', () => {
+  test("with an announcedAddress that the client cannot reach: 'no-stun-received', with both causes", async () => {
+    // The client sends to this address, where no socket of the transport listens.
+    const transport = await webRtc({
+      listenInfos: [{ protocol: 'udp', ip: '127.0.0.1', announcedAddress: '127.0.0.9' }],
+    });
+    const peer = await peers.create({ channels: CHANNELS });
+    await transport.connect({ dtlsParameters: peer.dtlsParameters() });
+    await peer.dial(transport);
+    await peer.untilState('connecting');
+    const { port } = transport.iceCandidates[0]!;
+    const { state, findings } = await transport.diagnose();
+    expect(findings).toEqual([
+      {
+        code: 'no-stun-received',
+        message: `no STUN request has arrived at udp 127.0.0.9:${port}`,
+        hint: expect.stringMatching(/the peer cannot reach .*block UDP.*announcedAddress.*'tcp'/),
+      },
+    ]);
+    expect(state).toMatchObject({ iceState: 'new', dtlsState: 'new', sctpState: 'new' });
+    expect(state.stun).toMatchObject({ received: 0, valid: 0 });
+  });
+
+  test("on a WebRtcServer, whose port gets datagrams for other transports: 'no-stun-received' counts them", async () => {
+    const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
+    const transport = await router.createWebRtcTransport({ webRtcServer, enableSctp: true });
+    const [candidate] = transport.iceCandidates;
+    const socket = await open();
+    socket.send(bindingRequest('unknown:peer', 'x'), candidate!.port, '127.0.0.1');
+    for (;;) {
+      const { findings } = await untilFinding(transport, 'no-stun-received');
+      if (/its WebRtcServer got 1 datagrams for no transport/.test(findings[0]!.message)) break;
+    }
+    socket.close();
+  });
+});
+
+describe('a WebRtcTransport whose client', () => {
+  test("signs with another password: 'stun-wrong-password'", async () => {
+    const transport = await webRtc();
+    const peer = await peers.create({ channels: CHANNELS });
+    await transport.connect({ dtlsParameters: peer.dtlsParameters() });
+    await peer.dial(transport, 'client', (sdp) =>
+      sdp.replace(/ice-pwd:\S+/, `ice-pwd:${'x'.repeat(32)}`),
+    );
+    const { state } = await untilFinding(transport, 'stun-wrong-password');
+    expect(state.stun).toMatchObject({
+      valid: 0,
+      wrongPassword: state.stun!.received,
+      refusedFrom: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+    });
+  });
+
+  test("has another username fragment: 'stun-wrong-username'", async () => {
+    const transport = await webRtc();
+    const peer = await peers.create({ channels: CHANNELS });
+    await peer.dial(transport, 'client', (sdp) =>
+      sdp.replace(/ice-ufrag:\S+/, 'ice-ufrag:another'),
+    );
+    await untilFinding(transport, 'stun-wrong-username');
+  });
+
+  test("claims to be controlled: 'role-conflict'", async () => {
+    const transport = await webRtc();
+    const { usernameFragment, password } = transport.iceParameters;
+    const socket = await open();
+    const request = bindingRequest(`${usernameFragment}:peer`, password, 0x8029);
+    socket.send(request, transport.iceCandidates[0]!.port, '127.0.0.1');
+    await untilFinding(transport, 'role-conflict');
+    socket.close();
+  });
+
+  test("waits for connect(): 'connect-not-called'", async () => {
+    const transport = await webRtc();
+    const peer = await peers.create({ channels: CHANNELS });
+    await peer.dial(transport);
+    const { state } = await untilFinding(transport, 'connect-not-called');
+    expect(state).toMatchObject({ dtlsState: 'connecting' });
+    expect(state.stun!.valid).toBeGreaterThan(0);
+    expect(state.stun!.validFrom).toMatch(/:\d+$/);
+  });
+
+  test("is the DTLS server like this side: 'no-client-hello'", async () => {
+    const transport = await webRtc();
+    const peer = await peers.create({ channels: CHANNELS });
+    await transport.connect({ dtlsParameters: peer.dtlsParameters('client') });
+    await peer.dial(transport, 'server');
+    await untilFinding(transport, 'no-client-hello');
+  });
+
+  test("has another certificate than announced: 'fingerprint-mismatch', once", async () => {
+    const transport = await webRtc();
+    const peer = await peers.create({ channels: CHANNELS });
+    const fingerprints = SOME_FINGERPRINTS;
+    await transport.connect({ dtlsParameters: { role: 'client', fingerprints } });
+    await peer.dial(transport);
+    await untilState(transport, 'sctpState', 'closed');
+    expect(await codes(transport)).toEqual(['fingerprint-mismatch']);
+    const { findings } = await transport.diagnose();
+    expect(findings[0]!.message).toBe(transport.dtlsError!.message);
+  });
+
+  test('is connected: no finding; then its message on a stream without a DataProducer, and its end, are', async () => {
+    const transport = await webRtc();
+    const peer = await peers.connect(transport, { channels: CHANNELS });
+    await untilState(transport, 'iceState', 'completed');
+    const { state, findings } = await transport.diagnose();
+    expect(findings).toEqual([]);
+    expect(state).toMatchObject({
+      iceState: 'completed',
+      dtlsState: 'connected',
+      sctpState: 'connected',
+    });
+    expect(state.stun!.valid).toBe(state.stun!.received);
+    expect(state.dtls!.datagrams).toBeGreaterThan(2);
+    expect(state.sctp!.packets).toBeGreaterThan(1);
+
+    await peer.send(1, 'not expected');
+    await untilFinding(transport, 'messages-unrouted');
+    await peer.close();
+    await untilState(transport, 'sctpState', 'closed');
+    const all = await codes(transport);
+    expect(all).toContain('peer-closed');
+    expect(all.at(-1)).toBe('messages-unrouted');
+  });
+});
+
+describe.each(['plain', 'pipe'] as const)('a %s transport', (kind) => {
+  const create = (): Promise<types.PlainTransport | types.PipeTransport> => {
+    const options = { listenInfo: LOOPBACK[0]!, enableSctp: true };
+    return kind === 'plain'
+      ? router.createPlainTransport(options)
+      : router.createPipeTransport(options);
+  };
+
+  test('says what is missing, one after the other, and where else datagrams come from', async () => {
+    const transport = await create();
+    expect(await codes(transport)).toEqual(['connect-not-called']);
+    const [peer, other] = await Promise.all([open(), open()]);
+    await transport.connect({ ip: '127.0.0.1', port: peer.address().port });
+    expect(await codes(transport)).toEqual(['nothing-to-carry']);
+    await transport.produceData({ sctpStreamParameters: { streamId: 0 } });
+    expect(await codes(transport)).toEqual(['no-sctp-received']);
+    other.send('x', transport.tuple.localPort, '127.0.0.1');
+    const { state } = await untilFinding(transport, 'wrong-source');
+    expect(state).toMatchObject({
+      datagramsDropped: 1,
+      droppedFrom: `127.0.0.1:${other.address().port}`,
+      sctp: { packets: 0 },
+    });
+    peer.close();
+    other.close();
+  });
+});
+
+test("a PlainTransport with comedia that no peer has reached: 'no-sctp-received'", async () => {
+  const transport = await router.createPlainTransport({
+    listenInfo: LOOPBACK[0]!,
+    enableSctp: true,
+    comedia: true,
+  });
+  expect(await codes(transport)).toEqual(['no-sctp-received']);
+});
+
+test('a DirectTransport has no finding', async () => {
+  const transport = await router.createDirectTransport();
+  expect(await transport.diagnose()).toEqual({ state: { datagramsDropped: 0 }, findings: [] });
+});
+
+test('diagnose() of a closed transport rejects with a NotFoundError', async () => {
+  const transport = await webRtc();
+  transport.close();
+  await expect(transport.diagnose()).rejects.toMatchObject({ name: 'NotFoundError' });
+});
+
+/** A UDP socket on the loopback address. */
+async function open(): Promise<Socket> {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  return socket;
+}
