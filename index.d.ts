@@ -739,6 +739,18 @@ export type TransportTuple = {
  */
 export type SctpState = 'new' | 'connecting' | 'connected' | 'failed' | 'closed';
 
+/** A capture of a transport's packets. */
+export interface Capture {
+  readonly closed: boolean;
+  /** Packets that were written. */
+  readonly packets: number;
+  /** Packets that were dropped, as the interface statistics at the end of the file show (isb_ifdrop). */
+  readonly packetsDropped: number;
+  /** Ends the capture, writes its statistics and ends the writable. */
+  close(): void;
+  [Symbol.dispose](): void;
+}
+
 /** The answer of `transport.diagnose()`. */
 export type TransportDiagnosis = {
   state: {
@@ -1186,6 +1198,17 @@ export interface Transport<
    * connection takes more than a few seconds.
    */
   diagnose(): Promise<TransportDiagnosis>;
+  /**
+   * Writes the SCTP packets of both directions, decrypted, to `writable` as pcapng, which Wireshark opens. From now on:
+   * call it before `connect()` to have the handshake. There may be several captures; without one nothing is copied.
+   *
+   * Packets are dropped and counted while 4 MiB wait for the event loop, or in a `writable` that is slow. Closing the
+   * capture or the transport writes the statistics and ends `writable`; a `writable` that closes first ends the capture.
+   *
+   * @throws TypeError - `writable` is no Writable of bytes, or has ended.
+   * @throws UnsupportedError - without `enableSctp`, and through `pipeToRouter()` within one process: there are no packets.
+   */
+  capture(writable: Writable): Promise<Capture>;
   /**
    * Resolves when all that was sent before the call has left: that of the transport's DataConsumers, and what its
    * DataProducers have received, for any DataConsumer. Close the transport afterwards, and nothing is lost: see

@@ -1,5 +1,6 @@
 'use strict';
 
+const { Capture } = require('./Capture');
 const { DataConsumer } = require('./DataConsumer');
 const { DataProducer } = require('./DataProducer');
 const { emitSafely } = require('./EnhancedEventEmitter');
@@ -66,6 +67,8 @@ class Transport extends Entity {
   #dataProducers;
   /** @type {Readonly<Bitrates>} */
   #bitrates = UNLIMITED;
+  /** @type {Set<Capture> | undefined} */
+  #captures;
 
   static {
     producePiped = (transport, options, originPaused) =>
@@ -104,6 +107,22 @@ class Transport extends Entity {
 
   async dump() {
     return this.#core.request('transport.dump', (native, id) => native.dump(id));
+  }
+
+  /** @param {import('node:stream').Writable} writable */
+  async capture(writable) {
+    validate.writable(writable, 'writable');
+
+    const capture = await Capture.begin(this.#core, writable, (ended) =>
+      this.#captures?.delete(ended),
+    );
+
+    if (!this.#captures) {
+      this.#captures = new Set();
+      this.#core.onClosing(() => this.#captures?.forEach((each) => each.close()));
+    }
+    this.#captures.add(capture);
+    return capture;
   }
 
   async diagnose() {

@@ -310,6 +310,29 @@ function optionalSignal(value, name) {
   return value;
 }
 
+/**
+ * @param {any} value
+ * @param {string} name
+ * @returns {import('node:stream').Writable} a Writable that takes bytes and has not ended.
+ */
+function writable(value, name) {
+  // Not `instanceof`: streams of other packages have classes of their own.
+  const isStream = ['write', 'end', 'once', 'off'].every(
+    (each) => typeof value?.[each] === 'function',
+  );
+
+  if (!isStream || typeof value.writableLength !== 'number') {
+    throw wrong(name, value, 'a Writable of node:stream');
+  }
+  if (value.writableObjectMode) {
+    throw wrong(name, value, 'a Writable of bytes, not of objects');
+  }
+  if (value.destroyed || value.writableEnded) {
+    throw wrong(name, value, 'a Writable that has not ended');
+  }
+  return value;
+}
+
 module.exports = {
   MAX_UINT16,
   given,
@@ -334,4 +357,5 @@ module.exports = {
   isUuid,
   optionalUuid,
   optionalSignal,
+  writable,
 };

@@ -15,7 +15,7 @@
 //! the thread begins with it. A value that the binding itself needs is an argument of its own.
 //!
 //! - `worker.rs`, `webrtc_server.rs`, `router.rs`, `transport.rs`, `data_producer.rs`,
-//!   `data_consumer.rs`: the classes.
+//!   `data_consumer.rs`, `capture.rs`: the classes.
 //! - `batcher.rs`: what JavaScript requests and sends in one macrotask goes to the worker together.
 //! - `subchannels.rs`: lists of subchannels.
 //! - `drain.rs`, `reader.rs`, `events.rs`: what comes back; `backlogs.rs`: what has not come back yet.
@@ -25,6 +25,7 @@
 
 mod backlogs;
 mod batcher;
+mod capture;
 mod cleanup;
 mod data_consumer;
 mod data_producer;

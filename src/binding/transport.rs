@@ -15,6 +15,7 @@ use crate::sfu::drains::DrainScope;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 
 use super::batcher::{SharedBatcher, answer, parse};
+use super::capture::Capture;
 use super::data_consumer::DataConsumer;
 use super::data_producer::DataProducer;
 
@@ -121,6 +122,12 @@ impl Transport {
     pub fn dump(&self, request: u32) {
         let key = self.key;
         self.batcher.request(request, move |world| Ok(world.sfu.transport(key)?.dump()));
+    }
+
+    /// Begins a capture of the packets of the association, which come as messages for the request's id.
+    #[napi(catch_unwind)]
+    pub fn capture(&self, request: u32) -> Capture {
+        Capture::begin(&self.batcher, self.key, request)
     }
 
     #[napi(catch_unwind)]

@@ -41,6 +41,10 @@ pub enum Error {
     MessageTooLarge { max: u32, len: usize },
     #[error("a DataProducer with same id \"{id}\" already exists")]
     DataProducerExists { id: Uuid, same_transport: bool },
+    #[error(
+        "the transport has no SCTP packets to capture: enableSctp is false, or both ends are in this process"
+    )]
+    NoPackets,
     #[error(transparent)]
     Certificate(#[from] CertificateError),
 
@@ -86,7 +90,7 @@ impl Error {
     /// The name of the JavaScript class.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Certificate(CertificateError::Rsa) => "UnsupportedError",
+            Self::Certificate(CertificateError::Rsa) | Self::NoPackets => "UnsupportedError",
             // The system failed and no argument is wrong, so this is a plain Error.
             Self::Certificate(CertificateError::Generate) => "Error",
             Self::NotFound(_) | Self::DataProducerIdNotFound(_) => "NotFoundError",

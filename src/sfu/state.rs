@@ -272,8 +272,11 @@ impl Sfu {
         let direct: u64 = intakes.chain(backlogs).map(|it| it.charge()).sum();
         let retained = self.data_producers.values().filter_map(|it| it.retained.as_ref());
         let retained: usize = retained.map(|it| it.amount().charge).sum();
+        let captures = self.transports.values().filter_map(|it| it.captures.as_ref());
+        let captured: u64 = captures.map(|it| it.charge()).sum();
         direct
             + retained as u64
+            + captured
             + self.transports.values_mut().map(|it| it.bytes_held() as u64).sum::<u64>()
     }
 
@@ -284,7 +287,12 @@ impl Sfu {
 
     /// A time on the same clock.
     pub(super) fn timestamp_of(&self, at: Instant) -> u64 {
+        self.time_of(at).as_millis() as u64
+    }
+
+    /// A time on the same clock, exactly.
+    pub(super) fn time_of(&self, at: Instant) -> Duration {
         let (origin, uptime) = self.clock;
-        (uptime + at.saturating_duration_since(origin)).as_millis() as u64
+        uptime + at.saturating_duration_since(origin)
     }
 }

@@ -1,5 +1,6 @@
 //! The requests of a transport of any kind.
 
+mod capture;
 mod diagnose;
 mod direct;
 mod drive;

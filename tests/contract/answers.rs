@@ -141,8 +141,7 @@ fn normalise(name: &str, value: &mut Value) {
         }
         Value::Object(members) => {
             for (member, value) in members {
-                let counts =
-                    (name.ends_with("Stats") || name == "Diagnosis") && value.is_number();
+                let counts = (name.ends_with("Stats") || name == "Diagnosis") && value.is_number();
                 match (member.as_str(), &mut *value) {
                     ("usernameFragment" | "password" | "localIceUsernameFragment", it) => {
                         *it = "secret".into();

@@ -22,6 +22,7 @@ use super::handshake::Handshake;
 use super::heartbeat::{Action, HeartbeatTimer};
 use super::queue::{Origin, PushError, QueueBounds, QueueTally, SendQueues};
 use super::streams::Streams;
+use super::tap::{Tap, Tapped};
 use super::wire::{self, cause};
 use crate::proto::dcep;
 use crate::proto::message::{Message, Ppid, Reliability, StreamId};
@@ -50,6 +51,8 @@ pub struct Association {
     streams: Streams,
     /// The time by which a shutdown that the peer has begun must end.
     shutdown_deadline: Option<Instant>,
+    /// Present while packets are captured.
+    tap: Option<Box<Tap>>,
     /// When the last verified packet of the peer has arrived.
     last_heard: Option<Instant>,
     /// The packets that have arrived, those that were dropped included.
@@ -86,6 +89,7 @@ impl Association {
             flight_bound: None,
             streams: Streams::default(),
             shutdown_deadline: None,
+            tap: None,
             last_heard: None,
             packets: 0,
             heartbeat_timer: None,
@@ -118,6 +122,9 @@ impl Association {
     pub fn handle_packet(&mut self, now: Instant, packet: Bytes) -> bool {
         self.clock = Some(now);
         self.packets += 1;
+        if let Some(tap) = &mut self.tap {
+            tap.note(now, false, packet.clone());
+        }
         if self.untaken >= MAX_UNTAKEN {
             self.counters.count_dropped(PacketDrop::Overload);
             return false;
@@ -177,8 +184,29 @@ impl Association {
         self.events.shrink_to(0);
     }
 
+    /// Whether the packets of both directions are copied for [`Self::take_tapped`].
+    pub fn set_tapped(&mut self, tapped: bool) {
+        if self.tap.is_some() != tapped {
+            self.tap = tapped.then(Box::default);
+        }
+    }
+
+    /// The packets since the last call. Call it after each input and after [`Self::drain_transmits`].
+    pub fn take_tapped(&mut self) -> Vec<Tapped> {
+        self.tap.as_mut().map(|tap| tap.take()).unwrap_or_default()
+    }
+
     /// Hands the packets that are due to `send`. Call it once per turn, after all input.
     pub fn drain_transmits(&mut self, now: Instant, mut send: impl FnMut(&[u8])) {
+        let Some(mut tap) = self.tap.take() else { return self.drain_to(now, send) };
+        self.drain_to(now, |packet| {
+            tap.note(now, true, Bytes::copy_from_slice(packet));
+            send(packet);
+        });
+        self.tap = Some(tap);
+    }
+
+    fn drain_to(&mut self, now: Instant, mut send: impl FnMut(&[u8])) {
         self.clock = Some(now);
         while let Some(packet) = self.handshake.as_mut().and_then(|it| it.poll_transmit()) {
             send(&packet);

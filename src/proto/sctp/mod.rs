@@ -85,6 +85,7 @@ mod ppid;
 mod queue;
 mod received;
 mod streams;
+mod tap;
 #[cfg(test)]
 mod testing;
 mod wire;
@@ -97,6 +98,7 @@ pub use self::counters::{
 pub use self::engine::ENGINE_LOG_TARGET;
 pub use self::event::{EndReason, SctpEvent, SctpState, SendError};
 pub use self::queue::QueueTally;
+pub use self::tap::Tapped;
 
 /// See `control/fuzz.rs`.
 #[cfg(fuzzing)]

@@ -195,6 +195,9 @@ impl Sfu {
 
     /// Like [`Self::pump`], until messages of peers have cost `limit` in this turn.
     pub(in crate::sfu) fn pump_within(&mut self, key: TransportKey, limit: u64) {
+        if self.transports.get(&key).is_some_and(|it| it.captures.is_some()) {
+            self.pass_tapped(key);
+        }
         while let Some(transport) = self.transports.get_mut(&key) {
             if self.routed >= limit && transport.has_message() {
                 if !std::mem::replace(&mut transport.postponed, true) {

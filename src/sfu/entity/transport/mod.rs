@@ -1,5 +1,6 @@
 //! What all kinds of transports share: streams and counters.
 
+pub(in crate::sfu) mod captures;
 pub(in crate::sfu) mod pipe;
 pub(in crate::sfu) mod plain;
 mod polled;
@@ -63,10 +64,13 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) dirty: bool,
     /// What the association counts in the worker's memory.
     counted: usize,
+    /// Present while packets are captured.
+    pub(in crate::sfu) captures: Option<Box<Captures>>,
     /// Whether messages of the peer wait to be routed: the transport is in the list of those.
     pub(in crate::sfu) postponed: bool,
 }
 
+use captures::Captures;
 pub(in crate::sfu) use polled::Polled;
 use sctp::{STREAMS, SctpBounds};
 
@@ -112,6 +116,7 @@ impl Transport {
             discarded: DropCount::default(),
             dirty: false,
             counted: 0,
+            captures: None,
             postponed: false,
         }
     }
