@@ -126,4 +126,42 @@ mod tests {
             assert_eq!((messages.bytes, messages.large, messages.len()), (0, 0, 0));
         }
     }
+
+    fn admits(len: usize, totals: Totals, chunks: usize, sendable: usize) -> Admittance {
+        let flight = Flight::default();
+        let rtt = Rtt::new(ms(5000));
+        flight.admits(len, &rtt, &totals, &Messages::default(), chunks, sendable)
+    }
+
+    #[test]
+    fn messages_leave_until_they_and_their_overhead_fill_the_bound() {
+        let flying = |bytes, messages| Totals { flying: bytes, messages, ..Totals::default() };
+        assert_eq!(admits(936, flying(130_000, 1), 1, 0), Admittance::Now);
+        assert_eq!(admits(945, flying(130_000, 1), 1, 0), Admittance::Full);
+        assert_eq!(admits(1, flying(1024, 2000), 1, 0), Admittance::Now);
+        assert_eq!(admits(1, flying(2047, 2047), 1, 0), Admittance::Full);
+        assert_eq!(admits(1, flying(0, 0), MAX_CHUNKS, 0), Admittance::Full);
+        assert_eq!(admits(1, flying(0, 0), MAX_CHUNKS - 1, 0), Admittance::Now);
+    }
+
+    #[test]
+    fn a_large_message_leaves_half_of_the_bound_to_others() {
+        let flying =
+            |bytes, large| Totals { flying: bytes, large, messages: 1, ..Totals::default() };
+        assert_eq!(admits(262_144, flying(64 * KIB, 0), 1, 0), Admittance::Now);
+        assert_eq!(admits(262_144, flying(64 * KIB + 1, 0), 1, 0), Admittance::OnlySmaller);
+        // It counts for half, however large it is.
+        assert_eq!(admits(60_000, flying(262_144, 262_144), 1, 0), Admittance::Now);
+        assert_eq!(admits(60_000, flying(270_144, 262_144), 1, 0), Admittance::Full);
+    }
+
+    #[test]
+    fn no_more_waits_for_the_window_than_leaves_soon() {
+        let waiting = |bytes| Totals { waiting: bytes, messages: 1, ..Totals::default() };
+        assert_eq!(admits(8192, waiting(0), 1, 0), Admittance::Now);
+        assert_eq!(admits(1000, waiting(7192), 1, 0), Admittance::Now);
+        assert_eq!(admits(1001, waiting(7192), 1, 0), Admittance::Full);
+        assert_eq!(admits(8193, waiting(1), 1, 0), Admittance::OnlySmaller);
+        assert_eq!(admits(20_000, waiting(7192), 1, 30_000), Admittance::Now);
+    }
 }

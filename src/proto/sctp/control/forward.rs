@@ -17,7 +17,7 @@ pub(super) struct Forward {
 }
 
 impl Forward {
-    /// An acknowledgement came, or the timeout.
+    /// An acknowledgement came, the probe is due, or the timeout.
     pub(super) fn repeat(&mut self, now: Instant, after: Duration) {
         if let Some((_, at)) = self.last {
             self.is_due |= now.saturating_duration_since(at) >= after;
@@ -78,4 +78,70 @@ fn write(point: u32, max: usize, board: &Scoreboard) -> (u32, Vec<u8>) {
         value.extend_from_slice(&sequence.to_be_bytes());
     }
     (named, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SendLimit;
+    use super::super::scoreboard::StoredChunk;
+    use super::super::testing::{Bench, Sent, ms};
+    use super::*;
+
+    fn skips(sent: &[(Duration, Sent)]) -> Vec<u64> {
+        let skips = sent.iter().filter(|(_, packet)| packet.skips_to == Some(1));
+        skips.map(|(after, _)| after.as_millis() as u64).collect()
+    }
+
+    #[test]
+    fn it_is_repeated_as_a_probe_and_after_timeouts_until_the_peer_has_skipped() {
+        let mut bench = Bench::new(ms(50));
+        bench.write(1000, Some(SendLimit::Deadline(bench.now + ms(10))));
+        bench.send();
+        let sent = bench.pass(ms(700));
+        let times = skips(&sent);
+        // The peer may delay its acknowledgement by 200 ms.
+        assert_eq!(times, [10, 310, 660]);
+        // An acknowledgement that does not skip asks for it, but not sooner than a round trip after the last one.
+        assert!(bench.sack(0, &[], &[]).is_empty());
+        bench.now += ms(51);
+        assert_eq!(bench.sack(0, &[], &[])[0].skips_to, Some(1));
+        bench.sack(1, &[], &[]);
+        assert!(skips(&bench.pass(ms(10_000))).is_empty());
+    }
+
+    /// Abandoned chunks: the stream, the sequence number, and whether it is ordered.
+    fn board(chunks: &[(StreamId, u16, bool)]) -> Scoreboard {
+        let mut board = Scoreboard::new(1);
+        for &(stream, sequence, ordered) in chunks {
+            let flags = if ordered { 3 } else { 7 };
+            let payload = Bytes::from_static(b"x");
+            let chunk = StoredChunk { payload, ppid: 51, stream, sequence, flags };
+            let position = board.push(crate::proto::sctp::testing::start(), chunk, false);
+            board.update(position, |entry| entry.abandoned = true);
+        }
+        board
+    }
+
+    fn streams(value: &[u8]) -> Vec<(u16, u16)> {
+        let pair =
+            |it: &[u8]| (u16::from_be_bytes([it[0], it[1]]), u16::from_be_bytes([it[2], it[3]]));
+        let mut streams: Vec<_> = value[4..].chunks(4).map(pair).collect();
+        streams.sort_unstable();
+        streams
+    }
+
+    #[test]
+    fn it_names_the_last_number_of_each_ordered_stream_and_no_unordered_one() {
+        let board = board(&[(7, 3, true), (9, 0, false), (2, 5, true), (7, 4, true)]);
+        let (named, value) = write(4, 1195, &board);
+        assert_eq!((named, &value[..4]), (4, &4u32.to_be_bytes()[..]));
+        assert_eq!(streams(&value), [(2, 5), (7, 4)]);
+    }
+
+    #[test]
+    fn it_skips_less_if_there_is_no_room_for_all_streams() {
+        let board = board(&[(1, 0, true), (2, 0, true), (1, 1, true), (3, 0, true), (4, 0, true)]);
+        let (named, value) = write(5, 12 + 4 + 4 + 2 * 4, &board);
+        assert_eq!((named, streams(&value)), (3, vec![(1, 1), (2, 0)]));
+    }
 }

@@ -168,4 +168,31 @@ mod tests {
         reported(&mut holes, at + 10, 22, &[]);
         assert_eq!(reported(&mut holes, at + 20, 30, &[(2, 2)]), 0);
     }
+
+    #[test]
+    fn so_many_holes_are_timed_and_the_rest_are_reported_with_them() {
+        let mut holes = Holes::default();
+        let mut value = [0, 0, 0, 10, 0, 1, 0, 0].to_vec();
+        value.extend_from_slice(&[2, 0, 0, 0]);
+        for block in 0..512u16 {
+            value.extend_from_slice(&[(2 + 2 * block).to_be_bytes(); 2].concat());
+        }
+        let sack = Sack::parse(&value).expect("a SACK");
+        let rtt = Rtt::new(Duration::from_secs(5));
+        assert_eq!(holes.reported(start_at(0), &rtt, &sack), 0);
+        assert_eq!(holes.known.len(), MAX_HOLES);
+        assert_eq!(holes.reported(start_at(30), &rtt, &sack), 512);
+    }
+
+    #[test]
+    fn the_age_follows_the_round_trip_within_its_bounds() {
+        for (round_trip, age) in [(4, 15), (60, 20), (1000, 30)] {
+            let mut rtt = Rtt::new(Duration::from_secs(5));
+            rtt.on_sample(start_at(0), Duration::from_millis(round_trip));
+            let mut holes = Holes::default();
+            let value = [0, 0, 0, 10, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 2];
+            holes.reported(start_at(0), &rtt, &Sack::parse(&value).expect("a SACK"));
+            assert_eq!(holes.deadline(), Some(start_at(age)));
+        }
+    }
 }

@@ -66,7 +66,10 @@ impl Control {
             }
         }
         match self.timer.expire(now, &self.rtt, self.board.highest_sent()) {
-            Some(Due::Probe) => self.probe = true,
+            Some(Due::Probe) => {
+                self.probe = true;
+                self.forward.repeat(now, Duration::ZERO);
+            }
             Some(Due::Timeout) => self.on_timeout(now),
             None => {}
         }
@@ -233,5 +236,112 @@ impl Control {
                 self.board.update(position, |entry| entry.progress = Progress::Flying);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, SEGMENT, ms, tsns};
+    use super::*;
+
+    /// Five full packets that left 50 ms ago.
+    fn five() -> Bench {
+        let mut bench = Bench::new(ms(50));
+        assert_eq!(tsns(&bench.write_and_send(5, SEGMENT)), [1, 2, 3, 4, 5]);
+        bench.now += ms(50);
+        bench
+    }
+
+    /// The DATA that leaves in this time, as TSNs.
+    fn sent_in(bench: &mut Bench, time: Duration) -> Vec<u32> {
+        tsns(bench.pass(time).iter().map(|(_, packet)| packet))
+    }
+
+    #[test]
+    fn what_was_not_sent_cannot_be_acknowledged() {
+        let mut bench = five();
+        bench.write_and_send(20, SEGMENT);
+        let highest = bench.control.highest_sent();
+        for last in [highest + 1, highest + 1000, highest + (1 << 31) - 1] {
+            bench.sack(last, &[], &[]);
+            assert_eq!(bench.control.cumulative(), 0);
+        }
+        // A gap block that reaches beyond counts up to it.
+        bench.sack(0, &[(2, highest + 500)], &[]);
+        assert_eq!(bench.control.board.totals().arrived_chunks as u32, highest - 1);
+    }
+
+    #[test]
+    fn a_sack_that_was_overtaken_takes_nothing_back() {
+        let mut bench = five();
+        bench.sack(3, &[(5, 5)], &[]);
+        let before = bench.control.stats();
+        for gaps in [&[][..], &[(2, 2)], &[(4, 5)]] {
+            bench.sack_with(0, 0, gaps, &[]);
+            assert_eq!((bench.control.stats(), bench.control.window), (before, 1 << 20));
+        }
+        // The same one once more.
+        bench.sack(3, &[(5, 5)], &[]);
+        assert_eq!(bench.control.stats(), before);
+    }
+
+    #[test]
+    fn a_timeout_takes_all_for_lost_and_one_packet_leaves() {
+        let mut bench = five();
+        // The probe has been sent 50 ms later, the timeout is 150 ms after it.
+        assert_eq!(sent_in(&mut bench, ms(60)), [5]);
+        assert_eq!(sent_in(&mut bench, ms(150)), [1]);
+        let stats = bench.control.stats();
+        assert_eq!((stats.bytes_in_flight, stats.congestion_window), (SEGMENT, SEGMENT));
+        bench.now += ms(50);
+        assert_eq!(tsns(&bench.sack(1, &[], &[])), [2, 3], "slow start");
+    }
+
+    #[test]
+    fn a_timeout_that_was_none_is_undone() {
+        let mut bench = five();
+        let before = bench.control.stats().congestion_window;
+        assert_eq!(sent_in(&mut bench, ms(210)), [5, 1]);
+        // What was sent first arrives now: sooner than the answer to what was sent again could.
+        let sent = bench.sack(2, &[], &[]);
+        assert!(sent.is_empty(), "{sent:?}");
+        let stats = bench.control.stats();
+        assert_eq!((stats.bytes_in_flight, stats.congestion_window), (3 * SEGMENT, before));
+    }
+
+    #[test]
+    fn a_loss_that_was_none_is_undone_once_all_that_was_sent_again_is_reported() {
+        let mut bench = five();
+        let before = bench.control.stats().congestion_window;
+        assert_eq!(tsns(&bench.sack(0, &[(2, 5)], &[])), [1]);
+        assert!(bench.control.stats().congestion_window < before);
+        bench.now += ms(50);
+        bench.sack(5, &[], &[1]);
+        let stats = bench.control.stats();
+        assert_eq!((stats.congestion_window, stats.spurious_retransmissions), (before, 1));
+    }
+
+    #[test]
+    fn what_the_peer_has_thrown_away_is_sent_again() {
+        let mut bench = five();
+        assert_eq!(tsns(&bench.sack(0, &[(2, 5)], &[])), [1]);
+        bench.now += ms(50);
+        // It takes back 2 to 5.
+        assert!(bench.sack(1, &[], &[]).is_empty());
+        let sent = sent_in(&mut bench, ms(2000));
+        assert_eq!(sent.first(), Some(&2), "{sent:?}");
+        bench.sack(2, &[], &[]);
+        bench.sack(5, &[], &[]);
+        assert!(bench.control.is_empty());
+    }
+
+    #[test]
+    fn a_closed_window_of_the_peer_is_no_congestion() {
+        let mut bench = five();
+        bench.sack_with(4, 0, &[], &[]);
+        let before = bench.control.stats().congestion_window;
+        let sent = sent_in(&mut bench, ms(5000));
+        assert!(sent.len() > 5 && sent.iter().all(|tsn| *tsn == 5), "{sent:?}");
+        assert_eq!(bench.control.stats().congestion_window, before);
     }
 }

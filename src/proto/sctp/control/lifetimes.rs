@@ -271,4 +271,54 @@ mod tests {
         assert!(tsns(&sent).contains(&2) && !tsns(&sent).contains(&1), "{sent:?}");
         assert_eq!(bench.control.given_up().1.messages, 1);
     }
+
+    fn tallies(bench: &Bench) -> (u64, u64) {
+        let (expired, abandoned) = bench.control.given_up();
+        (expired.messages, abandoned.messages)
+    }
+
+    #[test]
+    fn a_message_of_which_nothing_was_sent_expires_and_one_that_was_begun_is_abandoned() {
+        let mut bench = Bench::new(ms(50));
+        bench.sack_with(0, 2 * SEGMENT as u32, &[], &[]);
+        let limit = Some(SendLimit::Deadline(bench.now + ms(30)));
+        bench.write(3000, limit);
+        bench.write(100, limit);
+        assert_eq!(tsns(&bench.send()), [1, 2], "the window of the peer is full");
+        bench.pass(ms(29));
+        assert_eq!(tallies(&bench), (0, 0));
+        let sent = bench.pass(ms(2));
+        assert_eq!(tallies(&bench), (1, 1));
+        assert_eq!(sent[0].1.skips_to, Some(4));
+        let late: Vec<_> = sent.into_iter().chain(bench.pass(ms(5000))).collect();
+        assert!(late.iter().all(|(_, packet)| packet.tsns.is_empty()), "{late:?}");
+    }
+
+    #[test]
+    fn what_is_on_its_way_at_the_end_of_its_lifetime_counts_by_its_acknowledgement() {
+        for (after, abandoned) in [(ms(20), 0), (ms(60), 1)] {
+            let mut bench = Bench::new(ms(50));
+            bench.write(100, Some(SendLimit::Deadline(bench.now + ms(30))));
+            bench.send();
+            bench.pass(ms(30));
+            assert_eq!(tallies(&bench), (0, 0));
+            bench.now += after;
+            bench.sack(1, &[], &[]);
+            assert_eq!(tallies(&bench), (0, abandoned), "{after:?} after the end");
+        }
+    }
+
+    #[test]
+    fn a_chunk_is_sent_again_as_often_as_its_message_allows() {
+        for count in [0, 1, 3] {
+            let mut bench = Bench::new(ms(50));
+            bench.write(1000, Some(SendLimit::Retransmits(count)));
+            bench.send();
+            let sent = bench.pass(ms(10_000));
+            let again = tsns(sent.iter().map(|(_, packet)| packet));
+            assert_eq!(again, vec![1; count.into()]);
+            assert_eq!(tallies(&bench), (0, 1));
+            assert_eq!(sent.last().unwrap().1.skips_to, Some(1));
+        }
+    }
 }

@@ -52,8 +52,9 @@ impl Control {
             send(&packet);
             self.on_left(now, 0, false);
         }
-        if std::mem::take(&mut self.probe) {
+        if self.probe {
             self.send_probe(now, header, &mut writer, send);
+            self.probe = false;
         }
         loop {
             self.refill(now);
@@ -306,12 +307,79 @@ impl Control {
     /// acknowledgements come. `room`: what may leave after it; `next`: the size of the chunk that would.
     fn asks(&self, bytes: usize, room: usize, next: Option<usize>) -> bool {
         let flying = self.board.totals().flying + bytes;
-        let is_last =
-            next.is_none_or(|len| len > room && flying <= MAX_ASKED_SEGMENTS * self.segment);
+        let is_last = self.probe
+            || next.is_none_or(|len| len > room && flying <= MAX_ASKED_SEGMENTS * self.segment);
         is_last && self.is_far()
     }
 
     fn is_far(&self) -> bool {
         self.rtt.min().is_none_or(|min| min >= MIN_ASKED_ROUND_TRIP)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SendLimit;
+    use super::super::testing::{Bench, SEGMENT, ms, tsns};
+
+    #[test]
+    fn the_first_flight_is_the_initial_window() {
+        let mut bench = Bench::new(ms(50));
+        let sent = bench.write_and_send(40, SEGMENT);
+        assert_eq!(tsns(&sent), (1..=10).collect::<Vec<_>>());
+        assert!(bench.pass(ms(49)).is_empty(), "no more leaves before an acknowledgement");
+    }
+
+    #[test]
+    fn the_window_of_the_peer_bounds_what_leaves() {
+        for (window, count) in [(0, 1), (1, 1), (3 * SEGMENT - 1, 2), (3 * SEGMENT, 3)] {
+            let mut bench = Bench::new(ms(50));
+            bench.sack_with(0, window as u32, &[], &[]);
+            // RFC 9260 §6.1 A: one packet may leave if nothing is in flight.
+            assert_eq!(bench.write_and_send(8, SEGMENT).len(), count, "{window}");
+        }
+    }
+
+    #[test]
+    fn small_messages_share_packets() {
+        let mut bench = Bench::new(ms(50));
+        let sent = bench.write_and_send(60, 30);
+        assert_eq!(tsns(&sent), (1..=60).collect::<Vec<_>>());
+        // A chunk takes 48 bytes.
+        assert_eq!(sent.iter().map(|it| it.tsns.len()).collect::<Vec<_>>(), [24, 24, 12]);
+    }
+
+    #[test]
+    fn what_was_lost_leaves_before_what_is_new() {
+        let mut bench = Bench::new(ms(50));
+        bench.write_and_send(10, SEGMENT);
+        bench.write_and_send(10, SEGMENT);
+        bench.now += ms(50);
+        let sent = tsns(&bench.sack(0, &[(3, 10)], &[]));
+        assert_eq!(sent[..2], [1, 2], "{sent:?}");
+        assert!(sent[2..].iter().all(|tsn| *tsn > 10));
+    }
+
+    #[test]
+    fn the_last_packet_asks_for_an_acknowledgement_unless_the_path_is_short() {
+        for (round_trip, asks) in [(ms(50), true), (ms(2), true), (ms(1), false)] {
+            let mut bench = Bench::new(round_trip);
+            let sent = bench.write_and_send(3, SEGMENT);
+            let asking: Vec<_> = sent.iter().map(|packet| packet.asks).collect();
+            assert_eq!(asking, [false, false, asks], "{round_trip:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_whose_deadline_comes_before_its_turn_takes_no_tsn() {
+        let mut bench = Bench::new(ms(50));
+        bench.sack_with(0, SEGMENT as u32, &[], &[]);
+        bench.write_and_send(2, SEGMENT);
+        bench.write(100, Some(SendLimit::Deadline(bench.now + ms(20))));
+        bench.write(100, None);
+        bench.now += ms(50);
+        bench.sack(1, &[], &[]);
+        assert_eq!(bench.control.given_up().0.messages, 1);
+        assert_eq!(bench.control.board.next_tsn(), 4, "two before it, one after it");
     }
 }

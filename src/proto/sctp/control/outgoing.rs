@@ -161,3 +161,90 @@ impl Messages {
         self.queue.shrink_to(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::proto::sctp::testing::start;
+
+    fn message(stream: StreamId, len: usize, ordered: bool) -> Outgoing {
+        let payload = (0..len).map(|byte| byte as u8).collect::<Vec<_>>().into();
+        Outgoing { stream, ppid: 51, payload, ordered, limit: None }
+    }
+
+    #[test]
+    fn a_message_becomes_chunks_that_begin_and_end_it() {
+        let mut messages = Messages::default();
+        messages.push(message(7, 250, true), false);
+        let cuts: Vec<_> = std::iter::from_fn(|| messages.cut(100)).collect();
+        let flags: Vec<_> = cuts.iter().map(|cut| cut.chunk.flags).collect();
+        assert_eq!(flags, [flag::BEGIN, 0, flag::END]);
+        let payload: Vec<u8> = cuts.iter().flat_map(|cut| cut.chunk.payload.to_vec()).collect();
+        assert_eq!(payload, message(7, 250, true).payload);
+        assert_eq!(cuts.iter().map(|cut| cut.rest).collect::<Vec<_>>(), [250, 150, 50]);
+        messages.push(message(7, 100, false), false);
+        let whole = flag::BEGIN | flag::END | flag::UNORDERED;
+        assert_eq!(messages.cut(100).map(|cut| cut.chunk.flags), Some(whole));
+        assert!(messages.cut(100).is_none());
+    }
+
+    #[test]
+    fn ordered_messages_of_a_stream_are_numbered_until_it_is_reset() {
+        let mut messages = Messages::default();
+        let mut number = |stream, ordered, len| {
+            messages.push(message(stream, len, ordered), false);
+            let cuts: Vec<_> = std::iter::from_fn(|| messages.cut(100)).collect();
+            let first = cuts[0].chunk.sequence;
+            assert!(cuts.iter().all(|cut| cut.chunk.sequence == first), "of one message");
+            if stream == 3 {
+                messages.restart(3);
+            }
+            first
+        };
+        assert_eq!([1, 2, 1, 1].map(|stream| number(stream, true, 150)), [0, 0, 1, 2]);
+        assert_eq!(number(1, false, 10), 0, "an unordered one has none");
+        assert_eq!(number(1, true, 10), 3);
+        assert_eq!([3, 3].map(|stream| number(stream, true, 10)), [0, 0]);
+    }
+
+    #[test]
+    fn the_numbers_of_a_stream_begin_with_0_after_65_535() {
+        let mut messages = Messages::default();
+        for expected in (0..=u16::MAX).chain(0..2) {
+            messages.push(message(1, 1, true), false);
+            assert_eq!(messages.cut(100).map(|cut| cut.chunk.sequence), Some(expected));
+        }
+    }
+
+    #[test]
+    fn one_empty_chunk_stands_for_what_is_cut_off() {
+        let mut messages = Messages::default();
+        messages.push(message(7, 250, true), true);
+        messages.push(message(7, 30, true), false);
+        messages.cut(100);
+        assert_eq!((messages.bytes, messages.large, messages.len()), (180, 150, 2));
+        let cut = messages.cut_off().expect("the rest of it");
+        assert_eq!((cut.chunk.payload.len(), cut.chunk.flags), (0, flag::END));
+        assert_eq!((messages.bytes, messages.large, messages.len()), (30, 0, 1));
+        assert_eq!(messages.cut(100).map(|cut| cut.chunk.sequence), Some(1));
+        assert_eq!((messages.bytes, messages.written, messages.is_empty()), (0, 2, true));
+    }
+
+    #[test]
+    fn a_message_is_late_only_as_long_as_nothing_of_it_was_cut() {
+        let (now, mut messages) = (start(), Messages::default());
+        let limit = Some(SendLimit::Deadline(now + Duration::from_millis(10)));
+        for _ in 0..2 {
+            messages.push(Outgoing { limit, ..message(7, 150, true) }, false);
+        }
+        assert_eq!(messages.pop_late(now), None);
+        messages.cut(100);
+        let later = now + Duration::from_millis(10);
+        assert_eq!(messages.pop_late(later), None);
+        messages.cut(100);
+        assert_eq!(messages.pop_late(later), Some(150));
+        assert_eq!((messages.bytes, messages.len()), (0, 0));
+    }
+}

@@ -147,3 +147,86 @@ impl Rack {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, SEGMENT, ms, timed, tsns};
+    use super::*;
+
+    /// Five full packets that left at the same time, 50 ms ago.
+    fn five() -> Bench {
+        let mut bench = Bench::new(ms(50));
+        bench.write_and_send(5, SEGMENT);
+        bench.now += ms(50);
+        bench
+    }
+
+    #[test]
+    fn three_chunks_beyond_a_gap_are_a_loss_at_once() {
+        assert_eq!(tsns(&five().sack(0, &[(2, 4)], &[])), [1]);
+    }
+
+    #[test]
+    fn fewer_are_a_loss_after_a_quarter_of_the_round_trip() {
+        let mut bench = five();
+        assert!(bench.sack(0, &[(2, 3)], &[]).is_empty());
+        assert_eq!(timed(&bench.pass(ms(13))), [(12, vec![1])]);
+    }
+
+    #[test]
+    fn on_a_path_that_reorders_the_number_of_chunks_says_nothing() {
+        let mut bench = five();
+        bench.sack(0, &[(2, 2)], &[]);
+        // 1 was late, and no loss.
+        bench.sack(2, &[], &[]);
+        bench.now += ms(1);
+        bench.sack(5, &[], &[]);
+        bench.write_and_send(5, SEGMENT);
+        bench.now += ms(50);
+        assert!(bench.sack(5, &[(7, 10)], &[]).is_empty());
+        assert_eq!(timed(&bench.pass(ms(20)))[0].1, [6]);
+    }
+
+    #[test]
+    fn what_was_sent_later_than_all_that_has_arrived_is_not_lost() {
+        let mut bench = Bench::new(ms(50));
+        for _ in 0..5 {
+            bench.write_and_send(1, SEGMENT);
+            bench.now += ms(10);
+        }
+        assert_eq!(tsns(&bench.sack(0, &[(2, 4)], &[])), [1]);
+        assert!(!tsns(bench.pass(ms(60)).iter().map(|(_, sent)| sent)).contains(&5));
+    }
+
+    #[test]
+    fn an_acknowledgement_too_soon_for_a_retransmission_does_not_count_as_its() {
+        let mut rack = Rack::new(0);
+        let now = crate::proto::sctp::testing::start();
+        let mut rtt = Rtt::new(ms(5000));
+        rtt.on_sample(now, ms(50));
+        rack.on_arrived(now + ms(49), 1, now, true, &rtt);
+        assert_eq!(rack.newest, None);
+        rack.on_arrived(now + ms(50), 1, now, true, &rtt);
+        assert_eq!(rack.newest, Some((now, 1)));
+    }
+
+    #[test]
+    fn duplicates_widen_the_window_once_a_round_and_sixteen_recoveries_narrow_it() {
+        let mut rack = Rack::new(0);
+        let mut rtt = Rtt::new(ms(5000));
+        rtt.on_sample(crate::proto::sctp::testing::start(), ms(40));
+        let quarters = |rack: &Rack| rack.window(&rtt, 0, false).as_millis() / 10;
+        assert_eq!(quarters(&rack), 1);
+        (0..5).for_each(|_| rack.on_duplicate(10, 20));
+        assert_eq!(quarters(&rack), 2);
+        rack.on_duplicate(20, 30);
+        assert_eq!(quarters(&rack), 3);
+        (0..15).for_each(|_| rack.on_recovery_over());
+        assert_eq!(quarters(&rack), 3);
+        rack.on_recovery_over();
+        assert_eq!(quarters(&rack), 1);
+        // It is never longer than a round trip.
+        (0..100).for_each(|round| rack.on_duplicate(100 + round, 100 + round));
+        assert_eq!(quarters(&rack), 4);
+    }
+}

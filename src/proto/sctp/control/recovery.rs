@@ -237,4 +237,65 @@ mod tests {
         assert!(!undo.on_duplicate(0));
         assert!(undo.on_duplicate(3 * REMEMBERED as u32 - 1));
     }
+
+    /// Sends as much as is allowed after each of `acks` acknowledgements of a segment. Returns how much was sent.
+    fn send(prr: &mut Reduction, acks: usize, flying: &mut usize, is_safe: bool) -> usize {
+        let before = prr.sent;
+        for _ in 0..acks {
+            *flying -= 1000;
+            prr.on_ack(1000, *flying, 1000, is_safe);
+            while prr.allowance >= 1000 {
+                prr.allowance -= 1000;
+                prr.sent += 1000;
+                *flying += 1000;
+            }
+        }
+        prr.sent - before
+    }
+
+    #[test]
+    fn the_flight_shrinks_in_proportion_to_what_arrives() {
+        // RFC 6937 §3: from 20 segments to 14, so 7 leave for 10 that arrive.
+        let (mut prr, mut flying) = (Reduction::new(20_000, 14_000, 19_000), 19_000);
+        assert_eq!(send(&mut prr, 10, &mut flying, true), 7000);
+        assert_eq!(flying, 16_000);
+        send(&mut prr, 9, &mut flying, true);
+        assert_eq!(flying, 14_000, "it ends at the target");
+        assert_eq!(send(&mut prr, 5, &mut flying, true), 5000);
+    }
+
+    #[test]
+    fn below_the_target_as_much_leaves_as_arrives_and_a_segment_more_if_that_is_safe() {
+        for (is_safe, sent) in [(false, 3000), (true, 6000)] {
+            let (mut prr, mut flying) = (Reduction::new(20_000, 14_000, 6000), 6000);
+            assert_eq!(send(&mut prr, 3, &mut flying, is_safe), sent);
+        }
+    }
+
+    #[test]
+    fn what_is_lost_with_the_whole_flight_leaves_without_acknowledgements() {
+        let mut recovery = Recovery::new(
+            Cause::Loss,
+            crate::proto::sctp::testing::start(),
+            7,
+            Some(Reduction::new(20_000, 14_000, 0)),
+        );
+        assert_eq!(recovery.window(14_000, 0), 14_000);
+        recovery.on_sent(5000);
+        assert_eq!(recovery.window(14_000, 5000), 14_000);
+        recovery.on_sent(9000);
+        assert_eq!(recovery.window(14_000, 14_000), 14_000);
+    }
+
+    #[test]
+    fn a_loss_is_a_new_one_if_the_chunk_was_sent_since_the_recovery_began() {
+        let began = crate::proto::sctp::testing::start();
+        let earlier = began.checked_sub(std::time::Duration::from_millis(1)).unwrap();
+        let recovery = Recovery::new(Cause::Loss, began, 7, None);
+        assert!(!recovery.is_new_loss(7, earlier, false));
+        assert!(!recovery.is_new_loss(7, earlier, true));
+        assert!(recovery.is_new_loss(7, began, true));
+        assert!(recovery.is_new_loss(8, began, false));
+        assert!(!recovery.is_over(6) && recovery.is_over(7) && recovery.is_over(8));
+    }
 }

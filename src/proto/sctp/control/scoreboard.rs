@@ -386,3 +386,98 @@ impl Scoreboard {
         assert!(!self.ring.iter().take(self.lost_from).any(is_lost), "a loss is overlooked");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::sctp::testing::start;
+
+    /// Chunks of 100 bytes, the first with TSN `first`. Those that end a message have a lower one.
+    fn board(first: u32, count: usize) -> Scoreboard {
+        let mut board = Scoreboard::new(first);
+        for number in 0..count {
+            let flags = if number % 2 == 1 { flag::END } else { flag::BEGIN };
+            let payload = Bytes::from_static(&[0; 100]);
+            let chunk = StoredChunk { payload, ppid: 53, stream: 7, sequence: 0, flags };
+            board.push(start(), chunk, false);
+        }
+        board
+    }
+
+    fn set(board: &mut Scoreboard, position: usize, progress: Progress) {
+        board.update(position, |entry| entry.progress = progress);
+        board.advance_sent(position + 1);
+        board.assert_sums();
+    }
+
+    #[test]
+    fn a_chunk_counts_in_the_sum_of_its_progress() {
+        let mut board = board(1, 2);
+        let sums = |board: &Scoreboard| {
+            let totals = board.totals();
+            (totals.waiting, totals.flying, totals.lost, totals.arrived_chunks, totals.messages)
+        };
+        assert_eq!(sums(&board), (200, 0, 0, 0, 1));
+        set(&mut board, 0, Progress::Flying);
+        set(&mut board, 1, Progress::Flying);
+        board.update(1, |entry| entry.extra = 50);
+        assert_eq!(sums(&board), (0, 250, 0, 0, 1));
+        board.update(1, |entry| entry.lose(false));
+        assert_eq!(sums(&board), (0, 100, 100, 0, 1), "copies are not lost with their packet");
+        set(&mut board, 1, Progress::Arrived);
+        assert_eq!(sums(&board), (0, 100, 0, 1, 0));
+        board.update(0, |entry| entry.abandoned = true);
+        board.update(0, |entry| entry.lose(false));
+        assert_eq!(board.get(0).map(|entry| entry.progress), Some(Progress::Dropped));
+        assert_eq!(sums(&board), (0, 0, 0, 1, 0));
+        assert_eq!((board.totals().abandoned_chunks, board.abandoned_up_to()), (1, Some(1)));
+        while board.pop().is_some() {
+            board.assert_sums();
+        }
+        assert_eq!(*board.totals(), Totals::default());
+    }
+
+    #[test]
+    fn positions_and_tsns_agree_where_tsns_begin_anew() {
+        let mut board = board(u32::MAX - 1, 4);
+        assert_eq!((board.cumulative(), board.next_tsn()), (u32::MAX - 2, 2));
+        let position = |board: &Scoreboard, tsn| board.position(tsn);
+        assert_eq!(
+            [u32::MAX - 1, u32::MAX, 0, 1].map(|tsn| position(&board, tsn)),
+            [0, 1, 2, 3].map(Some)
+        );
+        assert_eq!([u32::MAX - 2, 2].map(|tsn| position(&board, tsn)), [None; 2]);
+        (0..3).for_each(|position| set(&mut board, position, Progress::Flying));
+        assert_eq!(board.highest_sent(), 0);
+        board.pop();
+        board.pop();
+        assert_eq!(
+            (board.cumulative(), board.highest_sent(), board.position(1)),
+            (u32::MAX, 0, Some(1))
+        );
+    }
+
+    #[test]
+    fn the_first_lost_chunk_is_found_again_after_later_and_earlier_ones() {
+        let mut board = board(1, 6);
+        (0..6).for_each(|position| set(&mut board, position, Progress::Flying));
+        assert_eq!(board.first_lost(), None);
+        for (lost, first) in [(4, 4), (5, 4), (2, 2), (3, 2)] {
+            set(&mut board, lost, Progress::Lost);
+            assert_eq!(board.first_lost(), Some(first));
+        }
+        set(&mut board, 2, Progress::Flying);
+        assert_eq!(board.first_lost(), Some(3));
+        board.pop();
+        assert_eq!(board.first_lost(), Some(2));
+    }
+
+    #[test]
+    fn what_was_given_up_before_it_was_sent_is_not_the_first_that_waits() {
+        let mut board = board(1, 4);
+        set(&mut board, 0, Progress::Flying);
+        board.update(1, |entry| entry.progress = Progress::Dropped);
+        assert_eq!((board.first_waiting(), board.sent()), (Some(2), 2));
+        assert_eq!(board.waiting_size(), 2 * (100 + DATA_HEADER));
+    }
+}

@@ -107,6 +107,11 @@ impl Bench {
     }
 }
 
+/// The TSNs of the DATA that leaves in [`Bench::pass`], with the milliseconds since.
+pub(super) fn timed(sent: &[(Duration, Sent)]) -> Vec<(u64, Vec<u32>)> {
+    sent.iter().map(|(after, packet)| (after.as_millis() as u64, packet.tsns.clone())).collect()
+}
+
 pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }

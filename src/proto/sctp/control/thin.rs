@@ -65,7 +65,8 @@ pub(super) fn copies(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, ms};
+    use super::super::SendLimit;
+    use super::super::testing::{Bench, ms, tsns};
     use super::*;
     use crate::proto::sctp::CongestionControl;
 
@@ -81,5 +82,62 @@ mod tests {
             }
             assert!(largest <= max_packet.min(MAX_PACKET), "{largest} bytes");
         }
+    }
+
+    /// Sends messages of this length, 1 ms apart. Returns the TSNs of the last packet.
+    fn last(round_trip: Duration, count: usize, len: usize) -> Vec<u32> {
+        let mut bench = Bench::new(round_trip);
+        let mut sent = Vec::new();
+        for _ in 0..count {
+            sent = bench.write_and_send(1, len);
+            bench.now += ms(1);
+        }
+        tsns(&sent)
+    }
+
+    #[test]
+    fn a_packet_repeats_the_three_small_chunks_before_it() {
+        assert_eq!(last(ms(50), 6, 100), [3, 4, 5, 6]);
+        assert_eq!(last(ms(50), 3, 300), [2, 3], "no packet with copies has more than 700 bytes");
+    }
+
+    #[test]
+    fn large_chunks_are_not_repeated_and_neither_is_anything_on_a_near_path() {
+        assert_eq!(last(ms(50), 3, 301), [3]);
+        assert_eq!(last(ms(4), 3, 100), [3]);
+    }
+
+    #[test]
+    fn a_stream_with_more_than_a_little_in_flight_is_not_thin() {
+        assert_eq!(last(ms(50), 7, 300), [6, 7]);
+        assert_eq!(last(ms(50), 9, 300), [9]);
+    }
+
+    #[test]
+    fn copies_count_as_in_flight_and_are_no_losses() {
+        let mut bench = Bench::new(ms(50));
+        for _ in 0..2 {
+            bench.write_and_send(1, 100);
+            bench.now += ms(1);
+        }
+        assert_eq!(bench.control.stats().bytes_in_flight, 300);
+        assert_eq!(bench.control.stats().retransmitted.bundled.bytes, 100);
+        bench.now += ms(50);
+        // The copy has arrived as well.
+        bench.sack(2, &[], &[1]);
+        let stats = bench.control.stats();
+        assert_eq!((stats.bytes_in_flight, stats.spurious_retransmissions), (0, 0));
+    }
+
+    #[test]
+    fn what_may_not_be_sent_again_is_not_repeated() {
+        let mut bench = Bench::new(ms(50));
+        let mut sent = Vec::new();
+        for limit in [Some(SendLimit::Retransmits(0)), None] {
+            bench.write(100, limit);
+            sent = bench.send();
+            bench.now += ms(1);
+        }
+        assert_eq!(tsns(&sent), [2]);
     }
 }

@@ -129,7 +129,7 @@ impl Timer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, ms, tsns};
+    use super::super::testing::{Bench, SEGMENT, ms, timed, tsns};
 
     #[test]
     fn a_tail_of_which_all_was_lost_does_not_arrive_probe_by_probe() {
@@ -150,5 +150,75 @@ mod tests {
             }
         }
         assert!(probes <= 2, "{probes} probes");
+    }
+
+    #[test]
+    fn a_probe_comes_after_two_round_trips_and_then_timeouts_that_are_backed_off() {
+        let mut bench = Bench::new(ms(50));
+        bench.write_and_send(1, 100);
+        let sent = bench.pass(ms(10_000));
+        assert!(sent.iter().all(|(_, packet)| packet.tsns == [1] && packet.asks));
+        let times: Vec<u64> = timed(&sent).into_iter().map(|(at, _)| at).collect();
+        // PTO 100 ms, RTO 150 ms; the back-off ends at 800 ms, until the silence is long.
+        assert_eq!(times[..6], [100, 250, 550, 1150, 1950, 2750]);
+        let pauses: Vec<u64> = times.windows(2).map(|it| it[1] - it[0]).collect();
+        assert!(pauses.is_sorted() && *pauses.last().unwrap() > 1000, "{pauses:?}");
+    }
+
+    #[test]
+    fn the_timeout_grows_to_five_seconds_in_a_long_silence_and_no_further() {
+        let mut bench = Bench::new(ms(50));
+        bench.write_and_send(1, 100);
+        let times: Vec<u64> = timed(&bench.pass(ms(300_000))).into_iter().map(|it| it.0).collect();
+        let last = times.windows(2).last().unwrap();
+        assert_eq!(last[1] - last[0], 5000);
+    }
+
+    #[test]
+    fn an_acknowledgement_that_was_not_asked_for_may_be_delayed() {
+        // On a path that is near, packets do not ask.
+        let mut bench = Bench::new(ms(1));
+        bench.write_and_send(1, 100);
+        assert_eq!(timed(&bench.pass(ms(300)))[0], (210, vec![1]));
+        // The peer acknowledges every second packet at once.
+        let mut bench = Bench::new(ms(1));
+        bench.write_and_send(2, SEGMENT);
+        assert_eq!(timed(&bench.pass(ms(300)))[0], (10, vec![2]));
+    }
+
+    #[test]
+    fn new_chunks_restart_the_wait_for_the_probe_and_not_that_for_the_timeout() {
+        let mut bench = Bench::new(ms(50));
+        bench.write_and_send(1, SEGMENT);
+        assert!(bench.pass(ms(60)).is_empty());
+        bench.write_and_send(1, SEGMENT);
+        assert_eq!(timed(&bench.pass(ms(110)))[0], (100, vec![2]));
+        // The probe has left 10 ms ago.
+        for _ in 0..3 {
+            bench.write_and_send(1, SEGMENT);
+            assert!(bench.pass(ms(45)).is_empty());
+        }
+        assert_eq!(timed(&bench.pass(ms(10)))[0], (5, vec![1]));
+    }
+
+    #[test]
+    fn a_probe_sends_something_new_if_there_is_something() {
+        let mut bench = Bench::new(ms(50));
+        bench.write_and_send(20, SEGMENT);
+        let sent = bench.pass(ms(1000));
+        // The window lets ten leave.
+        let (_, probe) = sent.iter().find(|(at, _)| *at >= ms(100)).expect("a probe");
+        assert!(probe.tsns[0] > 10 && probe.asks, "{probe:?}");
+    }
+
+    #[test]
+    fn no_probe_takes_the_place_of_the_timeout_in_a_recovery() {
+        let mut bench = Bench::new(ms(50));
+        bench.write_and_send(5, SEGMENT);
+        bench.now += ms(50);
+        assert_eq!(tsns(&bench.sack(0, &[(2, 5)], &[])), [1]);
+        let sent = bench.pass(ms(1000));
+        assert_eq!((sent[0].0, &sent[0].1.tsns[..]), (ms(125), &[1][..]), "{sent:?}");
+        assert_eq!(bench.control.stats().retransmitted.probe.chunks, 0);
     }
 }
