@@ -19,6 +19,7 @@ mod packets;
 mod paths;
 mod queues;
 mod reliability;
+mod replays;
 mod resets;
 mod sharing;
 mod silence;
