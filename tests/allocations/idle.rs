@@ -11,7 +11,7 @@ use crate::rig::Rig;
 const KIB: i64 = 1024;
 
 #[test]
-fn an_idle_transport_with_one_channel_takes_20_kib_at_most() {
+fn an_idle_transport_with_one_channel_takes_21_kib_at_most() {
     const TRANSPORTS: i64 = 100;
     let (mut rig, producer) = Rig::with_producer();
     let before = live();
@@ -21,7 +21,7 @@ fn an_idle_transport_with_one_channel_takes_20_kib_at_most() {
     rig.pass(Duration::from_secs(10));
     let each = (live() - before) / TRANSPORTS;
     println!("{each} bytes of heap per transport");
-    assert!(each <= 20 * KIB, "an idle transport has {each} bytes");
+    assert!(each <= 21 * KIB, "an idle transport has {each} bytes");
 }
 
 /// The send queues free their memory after a burst; sctp-proto keeps what it has allocated.

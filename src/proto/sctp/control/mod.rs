@@ -71,7 +71,7 @@ use std::time::{Duration, Instant};
 
 use super::config::CongestionControl;
 use super::counters::{MessageTally, Retransmitted, TransmissionStats};
-use super::wire::Sack;
+use super::wire::{Sack, Writer};
 use crate::proto::message::StreamId;
 use congestion::Congestion;
 use flight::Flight;
@@ -119,6 +119,8 @@ pub(super) struct Control {
     recovery: Option<Box<Recovery>>,
     undo: Undo,
     holes: Holes,
+    /// The memory of packets, which leave before the next one is written.
+    writer: Writer,
     /// The receive window that the peer announced last.
     window: u32,
     /// A probe is to be sent, whatever the window says.
@@ -160,6 +162,7 @@ impl Control {
             recovery: None,
             undo: Undo::default(),
             holes: Holes::default(),
+            writer: Writer::default(),
             window,
             probe: false,
             paced_until: None,
@@ -288,6 +291,7 @@ impl Control {
         self.messages.trim();
         self.lifetimes.trim();
         self.undo.trim();
+        self.writer = Writer::default();
     }
 
     /// When to call [`Self::handle_timeout`].

@@ -47,13 +47,25 @@ impl Control {
         }
         // What is left of a message that was given up is skipped with the rest of it.
         self.refill(now);
-        let mut writer = Writer::default();
+        let mut writer = std::mem::take(&mut self.writer);
+        self.transmit_with(now, header, more, &mut writer, send);
+        self.writer = writer;
+    }
+
+    fn transmit_with(
+        &mut self,
+        now: Instant,
+        header: Header,
+        more: bool,
+        writer: &mut Writer,
+        send: &mut impl FnMut(&[u8]),
+    ) {
         if let Some(packet) = self.forward.take(now, header, self.max_packet, &mut self.board) {
             send(&packet);
             self.on_left(now, 0, false);
         }
         if self.probe {
-            self.send_probe(now, header, &mut writer, send);
+            self.send_probe(now, header, writer, send);
             self.probe = false;
         }
         loop {
@@ -66,11 +78,9 @@ impl Control {
                 return;
             }
             match next {
-                Next::Again(position) => self.send_again(now, header, position, &mut writer, send),
+                Next::Again(position) => self.send_again(now, header, position, writer, send),
                 Next::New(position) if self.expires_unfinished(now, position, rate) => {}
-                Next::New(position) => {
-                    self.send_new(now, header, position, more, &mut writer, send)
-                }
+                Next::New(position) => self.send_new(now, header, position, more, writer, send),
             }
         }
         let totals = self.board.totals();
