@@ -172,9 +172,18 @@ export interface MessageWritable extends Writable {
 /** A message that has arrived. The Buffer is as in 'message' of {@link DataConsumerEvents}. */
 export type ReceivedMessage = { message: Buffer; ppid: number };
 
+/** See `dataConsumer[Symbol.asyncIterator]()`. */
+export interface MessageIterator extends AsyncIterator<ReceivedMessage, undefined, undefined> {
+  next(): Promise<IteratorResult<ReceivedMessage, undefined>>;
+  /** Ends the iteration, and the calls of `next()` that wait. */
+  return(): Promise<IteratorResult<ReceivedMessage, undefined>>;
+  [Symbol.asyncIterator](): MessageIterator;
+  /** Calls `return()`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
 /** See `dataConsumer.readable()`. It yields {@link ReceivedMessage}. */
 export interface MessageReadable extends Readable {
-  [Symbol.asyncIterator](): NodeJS.AsyncIterator<ReceivedMessage>;
   /** The Web Stream of this stream. */
   toWeb(): ReadableStream<ReceivedMessage>;
 }
@@ -2121,7 +2130,7 @@ export interface DataConsumer<
    * Resolves when all that was sent before the call, by the DataProducer and by `send()`, has left: acknowledged by the
    * peer, taken by the listeners, or dropped and counted. Through a pipe: acknowledged by the far worker, whose own
    * peers may still wait. What is sent after the call does not count. A peer that is not connected, or that reads
-   * nothing, is waited for, hence `timeout`.
+   * nothing, is waited for, and so is what an iterator has not asked for, hence `timeout`.
    *
    * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
    * @throws TypeError, NotFoundError, WorkerClosedError: also when closed meanwhile.
@@ -2184,7 +2193,7 @@ export interface DataConsumer<
    * @throws TypeError: type 'sctp', or there is a 'message' listener. To add one beside an iterator or a stream of
    * `readable()` is a TypeError too.
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<ReceivedMessage, undefined, undefined>;
+  [Symbol.asyncIterator](): MessageIterator;
   /**
    * A stream in object mode of the messages from now on (type 'direct'), which takes no more of them than are read, like an
    * iterator.

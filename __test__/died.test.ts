@@ -1,5 +1,6 @@
 // This import must be the first, because the helper wraps the addon before the package loads the addon.
 import { createMortalWorker } from './helpers/panic';
+import { finished } from 'node:stream/promises';
 import * as datasoup from '..';
 import type { types } from '..';
 import {
@@ -126,6 +127,24 @@ test('the WebRtcServers of the Worker emit workerclose', async () => {
   const recorder = new EventRecorder().watch({ webRtcServer });
   await die();
   expect(recorder.take()).toEqual(closes('webRtcServer', 'workerclose'));
+});
+
+test('iterations and streams end after what was queued, and writable() fails', async () => {
+  const { directTransport, dataProducerDirect } = objects;
+  const { id: dataProducerId } = dataProducerDirect;
+  const dataConsumer = await directTransport.consumeData({ dataProducerId });
+  const iterator = dataConsumer[Symbol.asyncIterator]();
+  const first = iterator.next();
+  const writable = dataProducerDirect.writable();
+  const failed = finished(writable).catch((error: Error) => error);
+  for (const text of ['1', '2', '3']) writable.write(text);
+  await dataProducerDirect.getStats();
+  expect(String((await first).value?.message)).toBe('1');
+  await die();
+  expect(await failed).toBeInstanceOf(WorkerClosedError);
+  expect(String((await iterator.next()).value?.message)).toBe('2');
+  expect(String((await iterator.next()).value?.message)).toBe('3');
+  expect((await iterator.next()).done).toBe(true);
 });
 
 test('worker.close() in a died listener and later has no effect', async () => {

@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 
 import * as datasoup from '..';
 import type { types } from '..';
+import { Random } from '../robustness/random';
 import './helpers/closeWorkers';
 import { LOOPBACK } from './helpers/arrangement';
 import { runNode } from './helpers/process';
@@ -206,7 +207,7 @@ describe('for await (… of dataConsumer)', () => {
         await routed();
         yield (await first).value!;
       } finally {
-        await iterator.return!();
+        await iterator.return();
       }
     }
   });
@@ -217,7 +218,7 @@ describe('for await (… of dataConsumer)', () => {
     send(3);
     const results = await Promise.all(calls.slice(0, 3));
     expect(results.map(({ value }) => String(value!.message))).toEqual(['0', '1', '2']);
-    await expect(iterator.return!()).resolves.toEqual({ value: undefined, done: true });
+    await expect(iterator.return()).resolves.toEqual({ value: undefined, done: true });
     for (const call of [...calls.slice(3), iterator.next()]) {
       await expect(call).resolves.toEqual({ value: undefined, done: true });
     }
@@ -231,7 +232,7 @@ describe('for await (… of dataConsumer)', () => {
     const both = Promise.all([take(one, 5), take(other, 5)]);
     const sent = send(10);
     expect((await both).flat().sort()).toEqual(sent.sort());
-    await one.return!();
+    await one.return();
     const rest = take(other, 1);
     dataProducer.send('rest');
     expect(await rest).toEqual(['rest']);
@@ -253,6 +254,156 @@ describe('for await (… of dataConsumer)', () => {
     clearImmediate(immediate);
     expect(turns).toBeGreaterThan(20);
   });
+
+  describe('drained() waits for what is not asked for', () => {
+    const objectsOf: [string, () => { drained(): Promise<void> }][] = [
+      ['dataConsumer', () => dataConsumer],
+      ['dataProducer', () => dataProducer],
+      ['transport', () => transport],
+      ['worker', () => worker],
+    ];
+    const ends: [string, (iterator: types.MessageIterator) => unknown][] = [
+      ['it is asked for', (iterator) => take(iterator, 9)],
+      ['the loop ends', (iterator) => iterator.return()],
+      ['the policy drops it', () => send(10, 10)],
+    ];
+
+    test.each(
+      objectsOf.flatMap(([name, of]) => ends.map((end) => [name, end[0], of, end[1]] as const)),
+    )('%s.drained(), until %s', async (_name, _title, of, end) => {
+      const bounded = await consume({ overflow: 'drop-oldest', maxBufferedAmount: 10 * 65 });
+      dataConsumer.close();
+      dataConsumer = bounded;
+      const iterator = bounded[Symbol.asyncIterator]();
+      const first = iterator.next();
+      send(10);
+      await first;
+      let drained = false;
+      const promise = of()
+        .drained()
+        .then(() => (drained = true));
+      await routed();
+      await worker.dump();
+      expect(drained).toBe(false);
+      await end(iterator);
+      await promise;
+    });
+
+    test('and leaves nothing when it gives up', async () => {
+      const iterator = dataConsumer[Symbol.asyncIterator]();
+      const first = iterator.next();
+      send(2);
+      await first;
+      for (let round = 0; round < 3; round++) {
+        await expect(dataConsumer.drained({ timeout: 1 })).rejects.toThrow('not drained');
+      }
+      const drained = dataConsumer.drained();
+      await iterator.next();
+      await drained;
+    });
+  });
+
+  test('iterators and streams that have ended leave nothing behind', async () => {
+    const ended = await runNode(
+      `(async () => {
+        const worker = await datasoup.createWorker();
+        const transport = await (await worker.createRouter()).createDirectTransport();
+        const dataProducer = await transport.produceData();
+        const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+        const used = async () => {
+          for (let round = 0; round < 5; round++) { gc(); await new Promise((resolve) => setTimeout(resolve, 20)); }
+          const { heapUsed, arrayBuffers } = process.memoryUsage();
+          return heapUsed + arrayBuffers;
+        };
+        const rounds = async (count) => {
+          for (let round = 0; round < count; round++) {
+            const iterator = dataConsumer[Symbol.asyncIterator]();
+            const next = iterator.next();
+            const [readable, writable] = [dataConsumer.readable(), dataProducer.writable()];
+            for (let index = 0; index < 20; index++) writable.write(Buffer.alloc(1_000));
+            readable.read();
+            await next;
+            iterator.next();
+            iterator.return();
+            readable.destroy();
+            writable.destroy();
+            if (round % 100 === 0) await dataProducer.getStats();
+          }
+        };
+        await rounds(500);
+        const before = await used();
+        await rounds(2_000);
+        console.log(((await used()) - before) / 2_000 < 500, dataConsumer.bufferedAmount);
+        worker.close();
+      })();`,
+      { args: ['--expose-gc'] },
+    );
+    expect(ended).toMatchObject({ stdout: 'true 0\n', stderr: '', code: 0 });
+  });
+
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    'beside random iterators and streams that come and go (seed %d), nothing is lost but what a destroyed stream had buffered',
+    async (seed) => {
+      const random = new Random(seed);
+      const received: number[] = [];
+      let [sent, buffered] = [0, 0];
+      let others: { act(): unknown; end(): unknown }[] = [];
+
+      /** A receiver of messages, which must come in order. */
+      const receiver = (): ((received: types.ReceivedMessage) => void) => {
+        let last = -1;
+        return ({ message }) => {
+          expect(Number(message)).toBeGreaterThan(last);
+          last = Number(message);
+          received.push(last);
+        };
+      };
+      const iterate = (): void => {
+        const iterator = dataConsumer[Symbol.asyncIterator]();
+        const receive = receiver();
+        const act = (): unknown => iterator.next().then(({ value }) => value && receive(value));
+        act();
+        others.push({ act, end: () => iterator.return() });
+      };
+      const stream = (): void => {
+        const readable = dataConsumer.readable().on('data', receiver());
+        others.push({
+          act: () => (readable.isPaused() ? readable.resume() : readable.pause()),
+          end: () => {
+            buffered += readable.readableLength;
+            readable.destroy();
+          },
+        });
+      };
+      const end = async (): Promise<void> => {
+        const other = random.pick(others);
+        others = others.filter((each) => each !== other);
+        await other.end();
+      };
+
+      const anchor = dataConsumer[Symbol.asyncIterator]();
+      const receive = receiver();
+      await Promise.all([anchor.next().then(({ value }) => receive(value!)), send(1)]);
+      for (sent = 1; sent < 2000;) {
+        sent += send(random.below(50), sent).length;
+        await random.pick<() => unknown>([
+          iterate,
+          stream,
+          () => others.length > 0 && random.pick(others).act(),
+          () => others.length > 0 && end(),
+          () => others.length > 3 && end(),
+          routed,
+          macrotask,
+        ])();
+      }
+      while (others.length > 0) await end();
+      await routed();
+      dataProducer.close();
+      for await (const each of anchor) receive(each);
+      expect(new Set(received).size).toBe(received.length);
+      expect(received.length).toBe(sent - buffered);
+    },
+  );
 
   test('an iterator that the application has forgotten ends when it is garbage-collected', async () => {
     const ended = await runNode(
@@ -293,7 +444,7 @@ describe("a 'message' listener", () => {
       expect(() => dataConsumer[add]('message', nothing)).toThrow(TypeError);
       expect(() => on(dataConsumer, 'message')).toThrow("a 'message' listener beside");
       dataConsumer[add]('overflow', nothing);
-      await iterator.return!();
+      await iterator.return();
       await next;
       const readable = dataConsumer.readable();
       expect(() => dataConsumer[add]('message', nothing)).toThrow(TypeError);

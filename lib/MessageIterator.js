@@ -2,13 +2,14 @@
 
 const symbols = require('./symbols');
 
+/** @import { MessageIterator as Contract } from '..' */
 /** @typedef {import('./MessageSource').Received} Received */
 
 /**
  * Iterates over the messages of a DataConsumer. Messages that come before the first `next()` are lost, as without a
  * listener.
  *
- * @implements {AsyncIterableIterator<Received>}
+ * @implements {Contract}
  */
 class MessageIterator {
   #source;

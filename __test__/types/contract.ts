@@ -145,6 +145,26 @@ export async function helpersAreTyped(
   same<typeof datasoup.version, string>(true);
 }
 
+export async function messagesAreIterated(
+  dataConsumer: types.DataConsumer,
+  dataProducer: types.DataProducer,
+): Promise<void> {
+  for await (const { message, ppid } of dataConsumer) {
+    same<[typeof message, typeof ppid], [Buffer, number]>(true);
+  }
+  await using iterator = dataConsumer[Symbol.asyncIterator]();
+  const { value, done } = await iterator.next();
+  same<typeof value, types.ReceivedMessage | undefined>(true);
+  same<typeof done, boolean | undefined>(true);
+  dataConsumer.readable().pipe(dataProducer.writable());
+  const reader = dataConsumer.readable().toWeb().getReader();
+  same<Awaited<ReturnType<typeof reader.read>>['value'], types.ReceivedMessage | undefined>(true);
+  const writer = dataProducer.writable().toWeb().getWriter();
+  await writer.write({ message: 'text', subchannels: [1] });
+  // @ts-expect-error no message
+  await writer.write({ ppid: 51 });
+}
+
 export async function objectsAreDisposable(worker: types.Worker): Promise<void> {
   await using disposedWhenTheThreadHasEnded = worker;
   using router = await disposedWhenTheThreadHasEnded.createRouter();

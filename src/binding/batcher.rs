@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use crate::runtime::job::{Job, Place};
 use crate::runtime::world::{WorkerInbox, World};
 use crate::sfu::backlog::Backlog;
+use crate::sfu::direct_queue::DirectQueue;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::DataConsumerKey;
 use crate::sfu::memory::Memory;
@@ -123,6 +124,14 @@ impl Batcher {
     pub(super) fn relieve(&self, consumer: DataConsumerKey, backlog: &Backlog) {
         if backlog.take_relief() {
             self.inbox.post(Job::Relieved(consumer));
+        }
+    }
+
+    /// Call this after JavaScript has asked for messages of this backlog.
+    pub(super) fn after_pull(&self, consumer: DataConsumerKey, backlog: &Backlog) {
+        self.relieve(consumer, backlog);
+        if backlog.queue().is_some_and(DirectQueue::has_passed) {
+            self.inbox.post(Job::call(|world: &mut World| world.sfu.check_pulled_drains()));
         }
     }
 

@@ -196,7 +196,7 @@ impl DataConsumer {
         let Some(Message { ppid, payload }) = self.backlog.pull(clock::now()) else {
             return Ok(None);
         };
-        self.batcher.relieve(self.key, &self.backlog);
+        self.batcher.after_pull(self.key, &self.backlog);
         Ok(Some((BufferSlice::copy_from(env, payload)?, ppid.0)))
     }
 
@@ -204,7 +204,7 @@ impl DataConsumer {
     #[napi(catch_unwind)]
     pub fn end_pulls(&self) {
         self.backlog.end_pulls();
-        self.batcher.relieve(self.key, &self.backlog);
+        self.batcher.after_pull(self.key, &self.backlog);
     }
 
     /// The DataConsumer has closed: all that is queued can be pulled, unless messages before it are lost.

@@ -44,6 +44,8 @@ struct Inner {
     ready: u64,
     /// Whether a pull found no message.
     hungry: bool,
+    /// The requests of `drained()` that wait until all messages with lower numbers are gone.
+    fences: VecDeque<(u64, u32)>,
 }
 
 /// What is in the place of a token.
@@ -147,6 +149,41 @@ impl DirectQueue {
         inner.hungry = message.is_none();
         message.iter().for_each(|message| leave(message.amount()));
         message
+    }
+
+    /// Has [`Self::take_passed`] return the request once the messages of now are gone. Returns false if there is no need to
+    /// wait: the queue is empty, or its messages come up by themselves.
+    pub(super) fn fence(&self, request: u32) -> bool {
+        let mut inner = self.lock();
+        if !inner.pulled || inner.messages.is_empty() {
+            return false;
+        }
+        let end = self.oldest.load(Ordering::Relaxed) + inner.messages.len() as u64;
+        inner.fences.push_back((end, request));
+        true
+    }
+
+    /// Forgets a request.
+    pub(super) fn remove_fence(&self, request: u32) {
+        self.lock().fences.retain(|(_, it)| *it != request);
+    }
+
+    /// Whether [`Self::take_passed`] returns a request.
+    pub fn has_passed(&self) -> bool {
+        self.passed(&self.lock()).is_some()
+    }
+
+    /// The next request whose messages are gone.
+    pub(super) fn take_passed(&self) -> Option<u32> {
+        let mut inner = self.lock();
+        let request = self.passed(&inner)?;
+        inner.fences.pop_front();
+        Some(request)
+    }
+
+    fn passed(&self, inner: &Inner) -> Option<u32> {
+        let (end, request) = *inner.fences.front()?;
+        (!inner.pulled || end <= self.oldest.load(Ordering::Relaxed)).then_some(request)
     }
 
     /// The messages that newer ones have replaced.

@@ -5,11 +5,13 @@
 //! ```
 //!
 //! A gate stands behind the messages that a source or a peer has sent and that are not routed yet; a fence behind the
-//! messages of one DataConsumer. What is on its way to JavaScript needs no fence: the answer comes behind it.
+//! messages of one DataConsumer. What is on its way to JavaScript needs no fence, as the answer comes behind it, but for
+//! what JavaScript has to ask for.
 
 use rustc_hash::FxHashSet;
 
 use super::Sfu;
+use super::direct_queue::DirectQueue;
 use super::drains::{Drain, DrainScope};
 use super::error::{Error, Result};
 use super::event::Event;
@@ -75,6 +77,9 @@ impl Sfu {
         if let Some(drain) = self.drains.open.remove(&request) {
             for key in drain.waits_for {
                 self.drains.forget(key, request);
+                if let Some(queue) = self.pulled_queue(key) {
+                    queue.remove_fence(request);
+                }
             }
             self.events.push_back(Event::Drained(request, Ok(())));
         }
@@ -88,6 +93,26 @@ impl Sfu {
             self.drains.forget(consumer, request);
             self.check_drain_of(request);
         }
+    }
+
+    /// Looks whether messages that a request waits for, and that JavaScript has to ask for, are gone: asked for, or dropped
+    /// by the policy.
+    pub fn check_pulled_drains(&mut self) {
+        if self.drains.pulled.is_empty() {
+            return;
+        }
+        for key in self.drains.pulled.iter().copied().collect::<Vec<_>>() {
+            while let Some(request) = self.pulled_queue(key).and_then(DirectQueue::take_passed) {
+                self.pass_drain_fence(request, key);
+            }
+            if !self.drains.of_consumers.contains_key(&key) {
+                self.drains.pulled.remove(&key);
+            }
+        }
+    }
+
+    fn pulled_queue(&self, key: DataConsumerKey) -> Option<&DirectQueue> {
+        self.data_consumers.get(&key)?.direct_backlog()?.queue()
     }
 
     /// A DataConsumer has closed: what it had not sent is discarded and counted.
@@ -125,7 +150,13 @@ impl Sfu {
     /// Returns whether the DataConsumer has something to wait for.
     fn fence(&mut self, key: DataConsumerKey, request: u32) -> bool {
         let Some(consumer) = self.data_consumers.get(&key) else { return false };
-        let Some(stream) = consumer.stream_id() else { return false };
+        let Some(stream) = consumer.stream_id() else {
+            let waits = self.pulled_queue(key).is_some_and(|queue| queue.fence(request));
+            if waits {
+                self.drains.pulled.insert(key);
+            }
+            return waits;
+        };
         let transport = consumer.transport;
         let waits = self.transports.get_mut(&transport).is_some_and(|it| it.fence(stream, request));
         if waits {

@@ -32,6 +32,8 @@ pub(super) struct Drains {
     pub(super) open: FxHashMap<u32, Drain>,
     /// The requests that wait for a DataConsumer.
     pub(super) of_consumers: FxHashMap<DataConsumerKey, Vec<u32>>,
+    /// Those of them whose messages JavaScript asks for.
+    pub(super) pulled: FxHashSet<DataConsumerKey>,
 }
 
 impl Drains {

@@ -160,6 +160,7 @@ impl Sfu {
             outputs.offer(key, consumer, transport, offered, message);
         }
         self.close_overflowed();
+        self.check_pulled_drains();
     }
 
     /// Routes what a DataProducer has held, until that has cost `limit`. What is left has its turn later.
@@ -200,7 +201,6 @@ impl Sfu {
                 self.release_held(key, work::QUANTUM);
             }
         }
-        self.close_overflowed();
     }
 
     /// Gives a DataConsumer what its DataProducer retains.
