@@ -256,6 +256,7 @@ describe('answers', () => {
     UdpTransportAnswer: () => 'answers.UdpTransportAnswer',
     WebRtcConnectAnswer: () => 'answers.WebRtcConnectAnswer',
     UdpConnectAnswer: () => 'answers.UdpConnectAnswer',
+    WorkerMetrics: () => 'answers.WorkerMetrics',
     WorkerDump: () => 'types.WorkerDump',
     WebRtcServerDump: () => 'types.WebRtcServerDump',
     RouterDump: () => 'types.RouterDump',

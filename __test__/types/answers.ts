@@ -953,3 +953,234 @@ export const WorkerDump0: types.WorkerDump = {
     "00000000-0000-0000-0000-000000000000"
   ]
 };
+
+export const WorkerMetrics0: answers.WorkerMetrics = {
+  "bytesReceived": {
+    "pipe": 0,
+    "plain": 0,
+    "webrtc": 0
+  },
+  "bytesSent": {
+    "pipe": 0,
+    "plain": 0,
+    "webrtc": 0
+  },
+  "cpuTime": {
+    "system": 0,
+    "user": 0
+  },
+  "dataConsumers": 0,
+  "dataProducers": 0,
+  "datagramsOverflowed": 0,
+  "datagramsRejected": {
+    "server": 0,
+    "transport": 0
+  },
+  "datagramsUnanswerable": 0,
+  "datagramsUnsent": 0,
+  "dtlsRecordsDropped": 0,
+  "eventsMerged": 0,
+  "javaScriptDelays": {
+    "bounds": [
+      0.0001,
+      0.00025,
+      0.0005,
+      0.001,
+      0.0025,
+      0.005,
+      0.01,
+      0.025,
+      0.05,
+      0.1,
+      0.25,
+      0.5,
+      1,
+      2.5,
+      10
+    ],
+    "counts": [
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0
+    ],
+    "sum": 0
+  },
+  "logLinesDropped": 0,
+  "messageBytesReceived": 0,
+  "messageBytesSent": 0,
+  "messageBytesSentDirectly": 0,
+  "messagesDropped": {
+    "abandoned": 0,
+    "at_close": 0,
+    "discarded": 0,
+    "expired": 0,
+    "full": 0,
+    "garbled": 0,
+    "replaced": 0,
+    "stale": 0,
+    "too_large": 0,
+    "unrouted": 0,
+    "unsendable": 0,
+    "unsent": 0
+  },
+  "messagesReceived": 0,
+  "messagesRejected": 0,
+  "messagesSent": 0,
+  "messagesSentDirectly": 0,
+  "messagesSkipped": {
+    "consumer_paused": 0,
+    "filtered": 0,
+    "producer_paused": 0
+  },
+  "queueDelays": {
+    "bounds": [
+      0.0001,
+      0.00025,
+      0.0005,
+      0.001,
+      0.0025,
+      0.005,
+      0.01,
+      0.025,
+      0.05,
+      0.1,
+      0.25,
+      0.5,
+      1,
+      2.5,
+      10
+    ],
+    "counts": [
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0
+    ],
+    "sum": 0
+  },
+  "queuedBytes": 0,
+  "routers": 0,
+  "sctpBytesRetransmitted": {
+    "bundled": 0,
+    "probe": 0,
+    "rack": 0,
+    "timeout": 0
+  },
+  "sctpChunksRetransmitted": {
+    "bundled": 0,
+    "probe": 0,
+    "rack": 0,
+    "timeout": 0
+  },
+  "sctpChunksStripped": 0,
+  "sctpPacketsDropped": {
+    "foreign": 0,
+    "malformed": 0,
+    "overload": 0,
+    "unexpected": 0
+  },
+  "sctpRoundTrips": {
+    "bounds": [
+      0.001,
+      0.0025,
+      0.005,
+      0.01,
+      0.025,
+      0.05,
+      0.075,
+      0.1,
+      0.15,
+      0.25,
+      0.5,
+      1,
+      2.5,
+      5
+    ],
+    "counts": [
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0
+    ],
+    "sum": 0
+  },
+  "sctpSpuriousRetransmissions": 0,
+  "tcpConnectionsDropped": 0,
+  "transports": {
+    "direct": 0,
+    "pipe": 0,
+    "plain": 0,
+    "webrtc": 0
+  },
+  "turns": {
+    "bounds": [
+      0.00001,
+      0.000025,
+      0.00005,
+      0.0001,
+      0.00025,
+      0.0005,
+      0.001,
+      0.0025,
+      0.005,
+      0.01,
+      0.025,
+      0.05,
+      0.1
+    ],
+    "counts": [
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0
+    ],
+    "sum": 0
+  },
+  "webRtcServers": 0
+};

@@ -73,6 +73,7 @@ impl Reader {
         self.begin_cycle();
         let (mut count, mut offset) = (0, 0);
         let reason = loop {
+            self.take_samples();
             let Some(item) = self.cycle.front() else {
                 self.in_cycle = false;
                 break Next::Nothing;
@@ -116,6 +117,7 @@ impl Reader {
     /// What comes next in this cycle.
     pub(super) fn peek(&mut self) -> Next {
         self.begin_cycle();
+        self.take_samples();
         match self.cycle.front() {
             Some(Item::Event(Event::Message(..) | Event::Queued(..))) => Next::Message,
             Some(item) => next(item),
@@ -169,9 +171,20 @@ impl Reader {
             Some(Item::Event(event)) => (events::to_json(event).to_string(), false),
             Some(Item::Log(level, text)) => (json!([0, "log", level, text]).to_string(), false),
             Some(Item::Died(message)) => (json!([0, "died", message]).to_string(), false),
-            Some(Item::Ended) => (json!([0, "subprocessclose"]).to_string(), true),
+            Some(Item::Ended(metrics)) => {
+                let metrics = metrics.as_deref().unwrap_or("null");
+                (format!(r#"[0,"subprocessclose",{metrics}]"#), true)
+            }
             // lib/ calls this only if an event is next.
-            Some(Item::Answer(..)) | None => ("null".into(), false),
+            Some(Item::Answer(..) | Item::Sampled(_)) | None => ("null".into(), false),
+        }
+    }
+
+    /// Counts how long a message has waited, if it was the last one and its delay counts.
+    fn take_samples(&mut self) {
+        while let Some(Item::Sampled(at)) = self.cycle.front() {
+            self.outbox.count_delay(clock::now().saturating_duration_since(*at));
+            self.cycle.pop_front();
         }
     }
 
@@ -181,7 +194,8 @@ impl Reader {
             self.outbox.take(&mut self.cycle);
         }
         while self.closed
-            && let Some(Item::Event(Event::Message(..) | Event::Queued(..))) = self.cycle.front()
+            && let Some(Item::Event(Event::Message(..) | Event::Queued(..)) | Item::Sampled(_)) =
+                self.cycle.front()
         {
             self.cycle.pop_front();
         }

@@ -86,6 +86,11 @@ impl Worker {
     }
 
     #[napi(catch_unwind)]
+    pub fn get_metrics(&self, request: u32) {
+        self.batcher.request(request, |world| Ok(world.metrics()));
+    }
+
+    #[napi(catch_unwind)]
     pub fn get_resource_usage(&self, request: u32) {
         self.batcher.request(request, |_| Ok(usage::of_this_thread()));
     }

@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{Sleep, sleep_until};
 
 use crate::proto::net::SocketId;
+use crate::sfu::contract::metrics::WorkerMetrics;
 
 use super::clock;
 use super::job::Job;
@@ -61,11 +62,13 @@ impl Driver {
         Self { world, inbox, jobs, readable, in_conversation: false }
     }
 
-    /// Serves until the worker is closed.
-    pub(super) async fn run(mut self) {
+    /// Serves until the worker is closed. Returns its last metrics.
+    pub(super) async fn run(mut self) -> WorkerMetrics {
         let mut sleep = pin!(sleep_until((clock::now() + FAR).into()));
+        let mut turn = None;
         while !self.inbox.is_ending() {
             let began = clock::now();
+            turn.into_iter().for_each(|it| self.world.turns.observe(began - it));
             if self.jobs.is_empty() && self.readable.is_empty() && !self.world.has_more(began) {
                 if !(self.in_conversation && self.linger(began).await) {
                     self.wait(sleep.as_mut()).await;
@@ -78,13 +81,16 @@ impl Driver {
             self.inbox.take(&mut self.jobs, &mut self.readable);
             // If JavaScript shares this thread's core, it runs only while this thread sleeps.
             self.in_conversation &= !self.jobs.is_empty() && !self.inbox.was_woken_from_this_core();
-            self.turn(clock::now());
+            let now = clock::now();
+            self.turn(now);
+            turn = Some(now);
         }
         // What was posted just before still gets one turn.
         self.inbox.take(&mut self.jobs, &mut self.readable);
         self.turn(clock::now());
         self.world.end(&self.jobs);
         self.inbox.close();
+        self.world.metrics()
     }
 
     fn turn(&mut self, now: Instant) {

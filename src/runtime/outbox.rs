@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
@@ -16,6 +17,7 @@ use crate::proto::message::charge;
 use crate::sfu::contract::dump::OutboxCounters;
 use crate::sfu::error::Error;
 use crate::sfu::event::{Event, Topic};
+use crate::sfu::histogram::{DELAYS, Histogram};
 
 /// The bound of the log lines that wait, each charged its text plus 64 bytes.
 const MAX_LOG_BYTES: usize = 256 * 1024;
@@ -30,12 +32,14 @@ pub enum Item {
     Answer(u32, Result<String, Box<Error>>),
     /// An event of an entity.
     Event(Event),
+    /// The message before it was queued then: its delay counts once it has been handed out.
+    Sampled(Instant),
     /// A log line: its level and its text.
     Log(&'static str, String),
     /// The thread panicked with this message and has ended.
     Died(String),
-    /// The thread has ended. This is the last item.
-    Ended,
+    /// The thread has ended, with these metrics as JSON unless it panicked. This is the last item.
+    Ended(Option<String>),
 }
 
 /// A queue that one thread fills and another empties. The first push after a take wakes the reader.
@@ -46,7 +50,11 @@ pub struct Outbox {
     wake: Mutex<Option<Box<dyn Fn() + Send>>>,
     events_merged: AtomicU64,
     log_lines_dropped: AtomicU64,
+    delays: Mutex<Delays>,
 }
+
+/// How long messages have waited for JavaScript.
+type Delays = Histogram<{ DELAYS.len() }>;
 
 #[derive(Default)]
 struct Queue {
@@ -79,6 +87,7 @@ impl Outbox {
             wake: Mutex::new(Some(Box::new(wake) as _)),
             events_merged: AtomicU64::new(0),
             log_lines_dropped: AtomicU64::new(0),
+            delays: Mutex::new(Histogram::new(&DELAYS)),
         }
     }
 
@@ -132,6 +141,16 @@ impl Outbox {
         }
     }
 
+    /// Counts how long a message has waited.
+    pub fn count_delay(&self, delay: Duration) {
+        self.delays.lock().unwrap_or_else(PoisonError::into_inner).observe(delay);
+    }
+
+    /// How long messages have waited: those with an [`Item::Sampled`] behind them.
+    pub fn delays(&self) -> Delays {
+        self.delays.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Counts lines that were dropped before they reached the outbox.
     pub(super) fn count_dropped_lines(&self, count: usize) {
         self.log_lines_dropped.fetch_add(count as u64, Ordering::Relaxed);
@@ -152,7 +171,7 @@ impl Outbox {
                     return queue.miss_line();
                 }
             }
-            Item::Answer(..) | Item::Died(_) | Item::Ended => {}
+            Item::Answer(..) | Item::Sampled(_) | Item::Died(_) | Item::Ended(_) => {}
         }
         queue.items.push_back(item);
     }

@@ -32,8 +32,8 @@ thread_local! {
     static WATCH: RefCell<Watch> = const { RefCell::new(Watch::NotAWorker) };
 }
 
-/// Runs `work`, all that a worker's thread does. Returns the panic that ended it, if there was one.
-pub(super) fn catch(work: impl FnOnce()) -> Result<(), Report> {
+/// Runs `work`, all that a worker's thread does. Returns its result, or the panic that ended it.
+pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Report> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let others = take_hook();
@@ -46,7 +46,7 @@ pub(super) fn catch(work: impl FnOnce()) -> Result<(), Report> {
     WATCH.set(Watch::Worker);
     let ended = catch_unwind(AssertUnwindSafe(work));
     match (ended, WATCH.take()) {
-        (Ok(()), _) => Ok(()),
+        (Ok(result), _) => Ok(result),
         (Err(_), Watch::Panicked(report)) => Err(report),
         // Other code of this addon has replaced our hook.
         (Err(_), _) => {

@@ -1,17 +1,29 @@
 //! The calling thread's id and resource usage.
 #![allow(unsafe_code)]
 
+use crate::sfu::contract::metrics::CpuTime;
 use crate::sfu::contract::stats::ResourceUsage;
 
-/// The usage of the calling thread.
-pub fn of_this_thread() -> ResourceUsage {
+fn rusage() -> libc::rusage {
     // SAFETY: all-zero is a valid value of this struct of integers, and getrusage only writes to
     // it. If it failed, which it cannot with these arguments, zeros would remain.
-    let usage = unsafe {
+    unsafe {
         let mut usage = std::mem::zeroed::<libc::rusage>();
         libc::getrusage(libc::RUSAGE_THREAD, &mut usage);
         usage
-    };
+    }
+}
+
+/// The CPU time of the calling thread.
+pub fn cpu_time() -> CpuTime {
+    let usage = rusage();
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    CpuTime { user: seconds(usage.ru_utime), system: seconds(usage.ru_stime) }
+}
+
+/// The usage of the calling thread.
+pub fn of_this_thread() -> ResourceUsage {
+    let usage = rusage();
     let ms = |time: libc::timeval| time.tv_sec * 1000 + time.tv_usec / 1000;
     ResourceUsage {
         ru_utime: ms(usage.ru_utime),

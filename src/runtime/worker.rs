@@ -107,7 +107,7 @@ impl Drop for WorkerHandle {
 
 fn run(start: &mpsc::Receiver<Start>, inbox: &Arc<WorkerInbox>, outbox: &Arc<Outbox>) {
     let served = panics::catch(|| {
-        let Ok(Start { request, settings, memory }) = start.recv() else { return };
+        let Start { request, settings, memory } = start.recv().ok()?;
         log::attach(settings.log_level, settings.log_tags.clone());
         let (serve, answer) = match serve(&settings, memory, inbox, outbox) {
             Ok((serve, answer)) => (Some(serve), Ok(answer)),
@@ -117,28 +117,27 @@ fn run(start: &mpsc::Receiver<Start>, inbox: &Arc<WorkerInbox>, outbox: &Arc<Out
         log::take(|level, text| begin.push_back(Item::Log(level, text)));
         begin.push_back(Item::Answer(request, answer.map_err(Box::new)));
         outbox.push(&mut begin);
-        if let Some(serve) = serve {
-            serve();
-        }
+        serve.and_then(|it| it())
     });
     inbox.close();
     let mut end = VecDeque::new();
-    if let Err(panic) = served {
+    let metrics = served.unwrap_or_else(|panic| {
         end.extend(panic.backtrace.map(|it| Item::Log("error", it)));
         end.push_back(Item::Died(panic.message));
-    }
-    end.push_back(Item::Ended);
+        None
+    });
+    end.push_back(Item::Ended(metrics));
     outbox.push(&mut end);
 }
 
-/// Does everything that can fail. Returns a function that serves until the worker is closed, and the
-/// answer to the start.
+/// Does everything that can fail. Returns a function that serves until the worker is closed and returns its last metrics
+/// as JSON, and the answer to the start.
 fn serve(
     settings: &WorkerSettings,
     memory: Option<Arc<Memory>>,
     inbox: &Arc<WorkerInbox>,
     outbox: &Arc<Outbox>,
-) -> Result<(impl FnOnce() + use<>, String), Error> {
+) -> Result<(impl FnOnce() -> Option<String> + use<>, String), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -155,7 +154,8 @@ fn serve(
         dtls::warm_up();
         let mut world = World::new(certificate, ports, Arc::clone(&inbox), outbox);
         memory.into_iter().for_each(|it| world.sfu.limit_memory(it));
-        runtime.block_on(Driver::new(world, inbox).run());
+        let metrics = runtime.block_on(Driver::new(world, inbox).run());
+        serde_json::to_string(&metrics).ok()
     };
     Ok((serve, answer))
 }

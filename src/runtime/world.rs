@@ -14,10 +14,12 @@ use crate::proto::net::{SocketId, Tuple};
 use crate::sfu::Sfu;
 use crate::sfu::address::Listen;
 use crate::sfu::contract::dump::WorkerDump;
+use crate::sfu::contract::metrics::WorkerMetrics;
 use crate::sfu::contract::options::{ListenInfo, PortRange};
 use crate::sfu::drains::DrainScope;
 use crate::sfu::error::Error;
 use crate::sfu::event::Event;
+use crate::sfu::histogram::{Histogram, TURNS};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::source::Source;
 use crate::sfu::tunnel::TunnelFrame;
@@ -29,6 +31,9 @@ use super::lanes::Lanes;
 use super::outbox::{Item, Outbox};
 use super::sockets::Sockets;
 use super::{clock, log, usage};
+
+/// Of how many messages for JavaScript the delay of one counts.
+const SAMPLE_EVERY: u32 = 64;
 
 /// The inbox of a worker.
 pub type WorkerInbox = Inbox<Job<World>>;
@@ -51,6 +56,10 @@ pub struct World {
     sends: Vec<(usize, DataConsumerKey)>,
     /// What has exceeded the share of its turn.
     pub(super) lanes: Lanes<Self>,
+    /// How many messages come until the next one whose delay counts.
+    until_sample: u32,
+    /// How long turns took.
+    pub(super) turns: Histogram<{ TURNS.len() }>,
 }
 
 /// The other end of a tunnel.
@@ -127,6 +136,18 @@ impl World {
         self.sfu.dump(usage::thread_id(), self.sockets.counters(), self.outbox.counters())
     }
 
+    /// Returns what the worker says of itself for monitoring.
+    pub fn metrics(&mut self) -> WorkerMetrics {
+        WorkerMetrics {
+            sfu: self.sfu.metrics(),
+            sockets: self.sockets.counters(),
+            outbox: self.outbox.counters(),
+            cpu_time: usage::cpu_time(),
+            turns: self.turns.clone(),
+            java_script_delays: self.outbox.delays(),
+        }
+    }
+
     /// Binds the sockets of `infos`, each with its index in the application's list. After an error
     /// none is bound.
     pub fn listen(&mut self, infos: &[(usize, &ListenInfo)]) -> Result<Vec<Listen>, Error> {
@@ -182,6 +203,8 @@ impl World {
             items: VecDeque::new(),
             sends: Vec::new(),
             lanes: Lanes::default(),
+            until_sample: SAMPLE_EVERY,
+            turns: Histogram::new(&TURNS),
         }
     }
 
@@ -361,7 +384,15 @@ impl World {
                     let answer = result.map(|()| "null".into());
                     self.items.push_back(Item::Answer(request, answer.map_err(Box::new)));
                 }
-                event => self.items.push_back(Item::Event(event)),
+                event => {
+                    let is_message = matches!(event, Event::Message(..));
+                    self.items.push_back(Item::Event(event));
+                    self.until_sample -= u32::from(is_message);
+                    if self.until_sample == 0 {
+                        self.until_sample = SAMPLE_EVERY;
+                        self.items.push_back(Item::Sampled(self.sfu.now()));
+                    }
+                }
             }
         }
     }

@@ -157,7 +157,8 @@ impl Sfu {
 
     /// Removes a DataConsumer. Returns whether it was there.
     pub(super) fn remove_data_consumer(&mut self, key: DataConsumerKey) -> bool {
-        let Some(consumer) = self.data_consumers.remove(&key) else { return false };
+        let Some(mut consumer) = self.data_consumers.remove(&key) else { return false };
+        consumer.count_dropped_later(&mut self.totals.consumers);
         self.end_drains_of(key);
         self.work += work::CLOSE_CONSUMER;
         if let Some(producer) = self.data_producers.get_mut(&consumer.producer) {
@@ -201,6 +202,8 @@ impl Sfu {
         while let Some(Polled::TunnelFrame(frame)) = transport.poll() {
             self.events.push_back(Event::TunnelFrame(key, frame));
         }
+        *self.totals.open(&transport.kind) -= 1;
+        transport.count_last(self.now, &mut self.totals.transports);
         self.forget_paths(key, &transport);
         if let Some(router) = self.routers.get_mut(&transport.router) {
             router.transports.remove(key);

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::proto::message::{Amount, Message};
 use crate::proto::overflow::{Overflow, QueuePolicy};
-use crate::proto::sctp::{MessageTally, QueueTally};
+use crate::proto::sctp::{MessageTally, QueueDrops, QueueTally};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -189,6 +189,12 @@ impl DirectQueue {
     /// The messages that newer ones have replaced.
     pub fn replaced(&self) -> MessageTally {
         self.lock().replaced
+    }
+
+    /// How many messages were dropped after they were accepted.
+    pub fn dropped(&self) -> QueueDrops {
+        let inner = self.lock();
+        QueueDrops { replaced: inner.replaced.messages, stale: inner.stale.messages }
     }
 
     /// What has become of the messages.

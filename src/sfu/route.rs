@@ -33,6 +33,7 @@ use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use super::memory::{self, Memory, Waiter};
 use super::pipe_header;
 use super::subchannels::Selector;
+use super::totals::Totals;
 use super::work;
 
 impl Sfu {
@@ -46,9 +47,9 @@ impl Sfu {
     ) {
         let Some(producer) = self.data_producers.get_mut(&key) else { return };
         self.work += work::MESSAGE;
-        producer.received(&message);
+        producer.received(&mut self.totals.producers, &message);
         if producer.must_hold() {
-            return producer.hold(message, selector);
+            return producer.hold(&mut self.totals.producers, message, selector);
         }
         producer.leave_intake(&message, selector.map(AsRef::as_ref));
         if producer.wants_drain {
@@ -91,9 +92,9 @@ impl Sfu {
         let producer = producer.filter(|_| !too_large);
         match producer.and_then(|it| Some((it, self.data_producers.get_mut(&it)?))) {
             Some((producer, entity)) => {
-                entity.received(&message);
+                entity.received(&mut self.totals.producers, &message);
                 if entity.must_hold() {
-                    return entity.hold(message, selector);
+                    return entity.hold(&mut self.totals.producers, message, selector);
                 }
                 self.route(producer, message, selector);
             }
@@ -128,7 +129,7 @@ impl Sfu {
         let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
         let Some(producer) = data_producers.get_mut(&key) else { return };
         if producer.paused {
-            producer.skip_paused();
+            producer.skip_paused(&mut outputs.totals.producers);
             return;
         }
         if let Some(retained) = &mut producer.retained {
@@ -146,7 +147,7 @@ impl Sfu {
             let Some(consumer) = data_consumers.get_mut(&key) else { continue };
             let Some(transport) = transports.get_mut(&consumer.transport) else { continue };
             if consumer.skips {
-                consumer.skip_paused();
+                consumer.skip_paused(&mut outputs.totals.consumers);
                 continue;
             }
             // The last one takes the payload itself, which saves an allocation and a few atomic operations.
@@ -266,12 +267,23 @@ impl Sfu {
             deadlines,
             overflowed,
             work,
+            totals,
             ..
         } = self;
         let (turn, now, memory) = (*turn, *now, memory.as_deref());
         let entities = Entities { data_producers, data_consumers, transports };
-        let outputs =
-            Outputs { turn, now, memory, events, dirty, waiters, deadlines, overflowed, work };
+        let outputs = Outputs {
+            turn,
+            now,
+            memory,
+            events,
+            dirty,
+            waiters,
+            deadlines,
+            overflowed,
+            work,
+            totals,
+        };
         (entities, outputs)
     }
 }
@@ -294,6 +306,7 @@ struct Outputs<'a> {
     deadlines: &'a mut Deadlines,
     overflowed: &'a mut Vec<DataConsumerKey>,
     work: &'a mut u64,
+    totals: &'a mut Totals,
 }
 
 /// What is the same of a message for one DataConsumer after the other.
@@ -330,19 +343,19 @@ impl Outputs<'_> {
                     false => selector.through_pipe(&consumer.subchannels),
                 };
                 if carried.is_none() {
-                    consumer.skip_filtered();
+                    consumer.skip_filtered(&mut self.totals.consumers);
                     return false;
                 }
                 carried
             }
             Some(selector) if selector.matches(&consumer.subchannels) => None,
             Some(_) => {
-                consumer.skip_filtered();
+                consumer.skip_filtered(&mut self.totals.consumers);
                 return false;
             }
         };
         if payload_len > transport.max_send_message_size as usize {
-            consumer.drop_message(payload_len, DropReason::TooLarge);
+            consumer.drop_message(&mut self.totals.consumers, payload_len, DropReason::TooLarge);
             return false;
         }
         match &consumer.destination {
@@ -359,7 +372,8 @@ impl Outputs<'_> {
                 };
                 if let Some(event) = event {
                     *self.work += work::TO_JAVASCRIPT;
-                    self.events.extend(consumer.delivered(key, payload_len));
+                    let totals = &mut self.totals.consumers;
+                    self.events.extend(consumer.delivered(totals, key, payload_len));
                     self.events.push_back(event);
                     return true;
                 }
@@ -383,7 +397,7 @@ impl Outputs<'_> {
                 let stream = stream.stream_id;
                 match transport.send(self.now, self.memory, stream, carried.as_ref(), message()) {
                     Ok(buffered) => {
-                        consumer.sent(payload_len);
+                        consumer.sent(&mut self.totals.consumers, payload_len);
                         if consumer.policy.overflow == Overflow::DropOldest {
                             consumer.count_replaced(transport.queue_tally(stream).replaced);
                         }
@@ -392,13 +406,20 @@ impl Outputs<'_> {
                         return true;
                     }
                     Err(SendError::Full) => {
-                        consumer.emit_full(key, self.turn, self.events);
+                        if consumer.emit_full(key, self.turn, self.events) || consumer.governed {
+                            // Messages may have expired, or been replaced, to make room.
+                            transport.count_in(self.now, &mut self.totals.transports);
+                        }
                         self.overflow(key, consumer, payload_len);
                         if consumer.begins_to_wait() {
                             transport.backlogged.push(key);
                         }
                     }
-                    Err(_) => consumer.drop_message(payload_len, DropReason::Unsendable),
+                    Err(_) => consumer.drop_message(
+                        &mut self.totals.consumers,
+                        payload_len,
+                        DropReason::Unsendable,
+                    ),
                 }
             }
         }
@@ -407,7 +428,8 @@ impl Outputs<'_> {
 
     /// Counts a message that the queue of this DataConsumer had no room for. If its policy says so, it closes.
     fn overflow(&mut self, key: DataConsumerKey, consumer: &mut DataConsumer, payload_len: usize) {
-        consumer.drop_message(payload_len, DropReason::Full);
+        consumer.drop_message(&mut self.totals.consumers, payload_len, DropReason::Full);
+        consumer.count_dropped_later(&mut self.totals.consumers);
         consumer.dropping.get_or_insert_default().add(payload_len);
         if consumer.policy.overflow == Overflow::Close {
             self.events.extend(consumer.take_overflow(key));
@@ -421,10 +443,13 @@ impl DataConsumerMut<'_> {
     pub fn send(&mut self, message: Message) -> Result<()> {
         let payload_len = message.payload.len();
         let sent = self.try_send(message);
-        if let Some(consumer) = self.sfu.data_consumers.get_mut(&self.key) {
-            match sent {
-                Ok(()) => consumer.direct.sent.add(MessageTally::one(payload_len)),
-                Err(_) => consumer.direct.rejected += 1,
+        let Self { sfu, key } = self;
+        if let Some(consumer) = sfu.data_consumers.get_mut(key) {
+            for counters in [&mut consumer.direct, &mut sfu.totals.consumers.direct] {
+                match sent {
+                    Ok(()) => counters.sent.add(MessageTally::one(payload_len)),
+                    Err(_) => counters.rejected += 1,
+                }
             }
         }
         sent
@@ -443,6 +468,7 @@ impl DataConsumerMut<'_> {
             events,
             dirty,
             memory,
+            totals,
             ..
         } = &mut **sfu;
         let consumer = data_consumers.get_mut(key).ok_or(*key)?;
@@ -463,7 +489,9 @@ impl DataConsumerMut<'_> {
                 Ok(())
             }
             Err(SendError::Full) => {
-                consumer.emit_full(*key, *turn, events);
+                if consumer.emit_full(*key, *turn, events) {
+                    transport.count_in(*now, &mut totals.transports);
+                }
                 Err(Error::SendBufferFull)
             }
             Err(_) => Err(Error::SendFailed),
@@ -474,9 +502,10 @@ impl DataConsumerMut<'_> {
     /// counts and emits as a full queue does; returns the error.
     pub fn reject(&mut self) -> Error {
         let Self { sfu, key } = self;
-        let Sfu { turn, data_consumers, events, .. } = &mut **sfu;
+        let Sfu { turn, data_consumers, events, totals, .. } = &mut **sfu;
         if let Some(consumer) = data_consumers.get_mut(key) {
             consumer.direct.rejected += 1;
+            totals.consumers.direct.rejected += 1;
             consumer.emit_full(*key, *turn, events);
         }
         Error::SendBufferFull

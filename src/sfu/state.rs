@@ -30,6 +30,7 @@ use super::event::Event;
 use super::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
 use super::memory::{Memory, Waiter};
 use super::paths::{Paths, SocketOwner};
+use super::totals::Totals;
 
 /// Everything that one worker serves.
 #[derive(Debug)]
@@ -74,6 +75,7 @@ pub struct Sfu {
     pub(super) routed: u64,
     /// Messages that closing has dropped before they were routed.
     pub(super) messages_dropped_at_close: u64,
+    pub(super) totals: Totals,
     /// `now` as the application sees it: milliseconds since some moment in the past.
     pub(super) clock: (Instant, Duration),
 }
@@ -109,6 +111,7 @@ impl Sfu {
             work: 0,
             routed: 0,
             messages_dropped_at_close: 0,
+            totals: Totals::default(),
             clock: (now, uptime),
         }
     }
@@ -123,6 +126,11 @@ impl Sfu {
         self.now = now.max(self.now);
         self.turn += 1;
         self.routed = 0;
+    }
+
+    /// The time of this turn.
+    pub fn now(&self) -> Instant {
+        self.now
     }
 
     /// What everything has cost so far, in the unit of [`super::work`]. A caller that gives the parts of a turn

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 
 use datasoup::proto::dtls::DtlsRole;
 use datasoup::sfu::contract::answers::WorkerAnswer;
+use datasoup::sfu::contract::metrics::WorkerMetrics;
 use datasoup::sfu::contract::options::UdpConnectOptions;
 use datasoup::sfu::contract::parameters::{Bitrates, DropCount, NegotiatedStreams};
+use datasoup::sfu::histogram::{DELAYS, Histogram, TURNS};
 use datasoup::sfu::id::{DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
 use datasoup::sfu::transport::webrtc::WebRtcListen;
 use serde::Serialize;
@@ -102,6 +104,7 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
         ("UdpConnectAnswer", vec![udp_connect]),
         ("IceParameters", vec![ice]),
         ("WorkerDump", vec![to_json(lab.sfu().dump(1, Default::default(), Default::default()))]),
+        ("WorkerMetrics", vec![to_json(metrics(&mut lab))]),
         ("WebRtcServerDump", vec![to_json(dump_server(&mut lab, server))]),
         ("RouterDump", vec![to_json(lab.sfu().router(key).expect("open").dump())]),
         ("TransportDump", transports.map(|it| lab.dump(it)).to_vec()),
@@ -115,6 +118,17 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
         ("NegotiatedStreams", vec![to_json(NegotiatedStreams::from((65_535, 65_535)))]),
         ("DropCount", vec![to_json(DropCount { messages: 1, bytes: 2 })]),
     ]
+}
+
+fn metrics(lab: &mut Lab) -> WorkerMetrics {
+    WorkerMetrics {
+        sfu: lab.sfu().metrics(),
+        sockets: Default::default(),
+        outbox: Default::default(),
+        cpu_time: Default::default(),
+        turns: Histogram::new(&TURNS),
+        java_script_delays: Histogram::new(&DELAYS),
+    }
 }
 
 fn dump_server(lab: &mut Lab, key: WebRtcServerKey) -> Value {
@@ -141,12 +155,15 @@ fn normalise(name: &str, value: &mut Value) {
         }
         Value::Object(members) => {
             for (member, value) in members {
-                let counts = (name.ends_with("Stats") || name == "Diagnosis") && value.is_number();
+                let counts =
+                    name.ends_with("Stats") || name.ends_with("Metrics") || name == "Diagnosis";
+                let counts = counts && value.is_number();
                 match (member.as_str(), &mut *value) {
                     ("usernameFragment" | "password" | "localIceUsernameFragment", it) => {
                         *it = "secret".into();
                     }
                     ("value", it @ Value::String(_)) => *it = "hash or id".into(),
+                    ("counts", Value::Array(counts)) => counts.fill(0.into()),
                     (member, it) if counts && !member.ends_with("Port") => *it = 0.into(),
                     (_, it) => normalise(name, it),
                 }

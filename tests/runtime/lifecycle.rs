@@ -23,7 +23,9 @@ fn a_worker_starts_answers_and_ends() {
     assert_eq!(answer, Ok(id.to_string()), "jobs run on the worker's thread");
     worker.handle().close();
     let rest = worker.rest();
-    assert!(matches!(rest[..], [Item::Ended]), "{rest:?}");
+    let [Item::Ended(Some(metrics))] = &rest[..] else { panic!("{rest:?}") };
+    let metrics: serde_json::Value = serde_json::from_str(metrics).expect("JSON");
+    assert!(metrics["turns"]["sum"].as_f64().is_some_and(|it| it > 0.0), "{metrics}");
     assert!(worker.handle().inbox().is_closed());
 }
 
@@ -41,7 +43,7 @@ fn wrong_settings_are_rejected_and_end_the_thread() {
     let mut worker = Worker::new();
     assert_eq!(worker.start(settings).expect_err("rejected").name(), "TypeError");
     let rest = worker.rest();
-    assert!(matches!(rest[..], [Item::Ended]), "{rest:?}");
+    assert!(matches!(rest[..], [Item::Ended(_)]), "{rest:?}");
 }
 
 #[test]
@@ -58,7 +60,7 @@ fn a_socket_gets_no_port_of_an_empty_range() {
 fn closing_a_worker_that_was_never_started_ends_its_thread() {
     let mut worker = Worker::new();
     worker.handle().close();
-    assert!(matches!(worker.rest()[..], [Item::Ended]));
+    assert!(matches!(worker.rest()[..], [Item::Ended(_)]));
 }
 
 #[test]
@@ -74,7 +76,7 @@ fn dropping_the_handle_ends_the_thread_and_waits_for_it() {
     let mut items = Default::default();
     worker.outbox.take(&mut items);
     assert!(
-        matches!(items.back(), Some(Item::Ended)),
+        matches!(items.back(), Some(Item::Ended(_))),
         "the end must already be in the outbox: {items:?}"
     );
 }
@@ -91,7 +93,9 @@ fn a_panic_ends_the_worker_and_not_the_process() {
     worker.post(Job::call(|_| panic!("on {}", "purpose")));
     let unanswered = worker.ask(|_| Ok(String::new()));
     let rest = worker.rest();
-    let [.., Item::Died(why), Item::Ended] = &rest[..] else { panic!("{rest:?}, {unanswered}") };
+    let [.., Item::Died(why), Item::Ended(None)] = &rest[..] else {
+        panic!("{rest:?}, {unanswered}")
+    };
     assert!(why.starts_with("on purpose (tests/runtime/lifecycle.rs:"), "{why}");
     assert!(is_free(port), "a socket of the worker is still open");
     assert!(worker.handle().inbox().is_closed());
@@ -109,7 +113,7 @@ fn jobs_after_close_are_dropped() {
     worker.ask(|_| Ok(String::new()));
     release.send(()).expect("it waits");
     let rest = worker.rest();
-    assert!(matches!(rest[..], [Item::Ended]), "{rest:?}");
+    assert!(matches!(rest[..], [Item::Ended(_)]), "{rest:?}");
 
     let kept = Arc::new(());
     let captured = Arc::clone(&kept);

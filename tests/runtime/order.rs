@@ -135,7 +135,7 @@ fn a_reader_that_has_not_taken_is_not_woken_again() {
     let mut taken = VecDeque::new();
     for round in 1..=3 {
         for _ in 0..5 {
-            outbox.push(&mut VecDeque::from([Item::Ended, Item::Ended]));
+            outbox.push(&mut VecDeque::from([Item::Ended(None), Item::Ended(None)]));
         }
         assert_eq!(wakes.load(Ordering::SeqCst), round);
         outbox.take(&mut taken);
@@ -148,6 +148,6 @@ fn a_reader_that_has_not_taken_is_not_woken_again() {
         "the reader was woken although the outbox was empty"
     );
     outbox.retire();
-    outbox.push(&mut VecDeque::from([Item::Ended]));
+    outbox.push(&mut VecDeque::from([Item::Ended(None)]));
     assert_eq!(wakes.load(Ordering::SeqCst), 3);
 }

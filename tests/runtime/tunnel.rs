@@ -141,5 +141,5 @@ fn a_worker_that_closes_sends_close_once() {
     near.until_state(SctpState::Closed);
     near.handle().close();
     let rest = near.rest();
-    assert!(matches!(rest[..], [Item::Ended]), "{rest:?}");
+    assert!(matches!(rest[..], [Item::Ended(_)]), "{rest:?}");
 }

@@ -91,7 +91,7 @@ impl Worker {
                 Item::Answer(number, result) if number == request => {
                     return result.map_err(|error| *error);
                 }
-                Item::Ended => panic!("the worker has ended"),
+                Item::Ended(_) => panic!("the worker has ended"),
                 _ => {}
             }
         }
@@ -123,7 +123,7 @@ impl Worker {
 
     /// All items up to the end.
     pub(crate) fn rest(&mut self) -> Vec<Item> {
-        self.until(|item| matches!(item, Item::Ended))
+        self.until(|item| matches!(item, Item::Ended(_)))
     }
 }
 

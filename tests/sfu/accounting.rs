@@ -1,5 +1,5 @@
 //! 'Where did my message go?' in docs/security.md: random programs against every kind of transport, after each step of
-//! which the counters of each DataConsumer add up.
+//! which the counters of each DataConsumer add up, and those of all entities to the metrics of their worker.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use datasoup::proto::message::{Amount, Message};
 use datasoup::proto::overflow::Overflow;
+use datasoup::sfu::Sfu;
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, DirectTransportOptions, PipeTransportOptions,
@@ -17,6 +18,9 @@ use datasoup::sfu::event::DataConsumerEvent;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use datasoup::sfu::memory::Memory;
 use datasoup::sfu::subchannels::{Selector, Subchannels};
+
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::common::lab::{Lab, binary, ours, theirs};
 use crate::common::options;
@@ -35,6 +39,71 @@ enum Kind {
 const STEPS: usize = 400;
 const MAX_SEND: u32 = 20_000;
 const BOUND: u32 = 60_000;
+
+/// The last statistics of each entity that a worker has or had, by the worker's index and the entity's key.
+#[derive(Default)]
+struct Books {
+    stats: BTreeMap<(usize, u32), Value>,
+    /// Whether a policy has closed a DataConsumer: what that has counted last is not known.
+    incomplete: bool,
+}
+
+impl Books {
+    fn enter(&mut self, host: usize, key: u32, stats: &impl Serialize) {
+        self.stats.insert((host, key), serde_json::to_value(stats).expect("JSON"));
+    }
+
+    /// The sum of these counters of all entities of this type of statistics.
+    fn sum(&self, host: usize, kind: &str, counters: &[&str]) -> u64 {
+        let of_host = self.stats.iter().filter(|((it, _), _)| *it == host).map(|(_, stats)| stats);
+        let stats = of_host.filter(|it| it["type"].as_str().is_some_and(|it| it.ends_with(kind)));
+        stats.flat_map(|it| counters.iter().filter_map(|name| it[*name].as_u64())).sum()
+    }
+
+    #[track_caller]
+    fn check(&self, host: usize, sfu: &Sfu) {
+        /// A queue with a policy may drop messages that it has accepted.
+        const ACCEPTED: [&str; 4] =
+            ["messagesSent", "messagesWaiting", "messagesDroppedReplaced", "messagesDroppedStale"];
+        let metrics = serde_json::to_value(sfu.metrics()).expect("JSON");
+        for (metric, kind, counters) in [
+            ("/messagesReceived", "producer", &["messagesReceived"][..]),
+            ("/messageBytesReceived", "producer", &["bytesReceived"]),
+            ("/messagesSkipped/producer_paused", "producer", &["messagesPaused"]),
+            ("/messagesSent", "consumer", &ACCEPTED),
+            ("/messagesSentDirectly", "consumer", &["messagesSentDirectly"]),
+            ("/messageBytesSentDirectly", "consumer", &["bytesSentDirectly"]),
+            ("/messagesRejected", "consumer", &["messagesRejected"]),
+            ("/messagesSkipped/consumer_paused", "consumer", &["messagesPaused"]),
+            ("/messagesSkipped/filtered", "consumer", &["messagesFiltered"]),
+            ("/messagesDropped/full", "", &["messagesDroppedFull"]),
+            ("/messagesDropped/replaced", "consumer", &["messagesDroppedReplaced"]),
+            ("/messagesDropped/too_large", "consumer", &["messagesDroppedTooLarge"]),
+            ("/messagesDropped/unsendable", "", &["messagesDroppedUnsendable"]),
+            ("/messagesDropped/expired", "transport", &["messagesExpired"]),
+            ("/messagesDropped/abandoned", "transport", &["messagesAbandoned"]),
+            ("/messagesDropped/unsent", "transport", &["messagesUnsent"]),
+            ("/messagesDropped/discarded", "transport", &["messagesDiscarded"]),
+            ("/messagesDropped/unrouted", "transport", &["messagesUnrouted"]),
+            ("/bytesSent/webrtc", "webrtc-transport", &["bytesSent"]),
+            ("/bytesReceived/webrtc", "webrtc-transport", &["bytesReceived"]),
+            ("/bytesSent/plain", "plain-rtp-transport", &["bytesSent"]),
+            ("/bytesReceived/plain", "plain-rtp-transport", &["bytesReceived"]),
+            ("/bytesSent/pipe", "pipe-transport", &["bytesSent"]),
+            ("/bytesReceived/pipe", "pipe-transport", &["bytesReceived"]),
+            ("/sctpChunksRetransmitted/rack", "transport", &["sctpChunksRetransmittedRack"]),
+            ("/sctpChunksRetransmitted/probe", "transport", &["sctpChunksRetransmittedProbe"]),
+            ("/sctpChunksRetransmitted/timeout", "transport", &["sctpChunksRetransmittedTimeout"]),
+            ("/sctpBytesRetransmitted/timeout", "transport", &["sctpBytesRetransmittedTimeout"]),
+        ] {
+            if self.incomplete && !kind.ends_with("transport") {
+                continue;
+            }
+            let total = metrics.pointer(metric).and_then(Value::as_u64);
+            assert_eq!(total, Some(self.sum(host, kind, counters)), "{metric} of worker {host}");
+        }
+    }
+}
 
 /// What happened to messages in all programs of a kind, by the name of the counter.
 type Outcomes = BTreeMap<&'static str, u64>;
@@ -71,6 +140,7 @@ struct Program {
     ended: bool,
     /// How many consumers their policy has closed.
     closed_by_policy: u64,
+    books: Books,
 }
 
 fn sctp() -> SctpOptions {
@@ -155,6 +225,7 @@ impl Program {
             outcomes,
             ended: false,
             closed_by_policy: 0,
+            books: Books::default(),
         };
         program.consume();
         program
@@ -381,6 +452,33 @@ impl Program {
         for (host, memory) in self.lab.hosts.iter_mut().zip(&self.memories) {
             assert_eq!(memory.held(), host.sfu.bytes_held(), "what each entity holds");
         }
+        self.check_metrics();
+    }
+
+    /// Compares the metrics of each worker with the sums of what its entities count.
+    #[track_caller]
+    fn check_metrics(&mut self) {
+        self.books.incomplete |= self.closed_by_policy > 0;
+        let mut producers = vec![(0, self.producer)];
+        for Sink { host, key, producer, .. } in &self.sinks {
+            producers.push(*producer);
+            match self.lab.hosts[*host].sfu.data_consumer(*key) {
+                Ok(mut consumer) => self.books.enter(*host, key.0, &consumer.get_stats()),
+                Err(_) => self.books.incomplete = true,
+            }
+        }
+        for (host, key) in producers {
+            let mut producer = self.lab.hosts[host].sfu.data_producer(key).expect("open");
+            self.books.enter(host, key.0, &producer.get_stats());
+        }
+        for (host, key) in [(0, self.transport), (1, FAR_PIPE)] {
+            if let Ok(mut transport) = self.lab.hosts[host].sfu.transport(key) {
+                self.books.enter(host, key.0, &transport.get_stats());
+            }
+        }
+        for (index, host) in self.lab.hosts.iter().enumerate() {
+            self.books.check(index, &host.sfu);
+        }
     }
 
     /// Closes everything. Nothing is held then.
@@ -391,6 +489,9 @@ impl Program {
             host.sfu.close();
         }
         self.lab.flush();
+        for host in &self.lab.hosts {
+            assert_eq!(host.sfu.metrics().queued_bytes, 0);
+        }
         for (host, memory) in self.lab.hosts.iter().zip(&self.memories) {
             assert!(host.sfu.is_empty());
             assert_eq!(memory.held(), 0);
@@ -467,6 +568,7 @@ impl Program {
     /// Ends the association, and sends more.
     fn end(&mut self) {
         self.ended = true;
+        self.check_metrics();
         self.lab.sfu().data_producer(self.producer).expect("open").resume();
         match self.kind {
             Kind::Direct => {}

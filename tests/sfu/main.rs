@@ -11,6 +11,7 @@ mod hold;
 mod hostile;
 mod idle;
 mod memory;
+mod metrics;
 mod network;
 mod networks;
 mod overflow;

@@ -7,20 +7,20 @@
 mod inbound;
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::config::{SctpConfig, Start};
 use super::control::Admittance;
-use super::counters::{MessageTally, PacketDrop, SctpCounters, TransmissionStats};
+use super::counters::{MessageTally, PacketDrop, Retransmitted, SctpCounters, TransmissionStats};
 use super::egress::Oversize;
 use super::engine::{Engine, Verdict};
 use super::event::{EndReason, SctpEvent, SctpState, SendError};
 use super::fences::Fences;
 use super::handshake::Handshake;
 use super::heartbeat::{Action, HeartbeatTimer};
-use super::queue::{Origin, PushError, QueueBounds, QueueTally, SendQueues};
+use super::queue::{Origin, PushError, QueueBounds, QueueDrops, QueueTally, SendQueues};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use super::wire::{self, cause};
@@ -503,6 +503,46 @@ impl Association {
             (SctpState::Connected, Some(engine)) => Some(engine.transmission()),
             _ => self.last_transmission,
         }
+    }
+
+    /// Chunks that were sent again, and how many of them had arrived; the same as in [`Self::transmission`].
+    pub fn retransmissions(&self) -> (Retransmitted, u64) {
+        match (&self.engine, self.last_transmission) {
+            (Some(engine), _) => engine.retransmissions(),
+            (None, Some(last)) => (last.retransmitted, last.spurious_retransmissions),
+            (None, None) => Default::default(),
+        }
+    }
+
+    /// The smoothed round-trip time, if it has been measured since the last call.
+    pub fn take_round_trip(&mut self) -> Option<Duration> {
+        self.engine.as_mut()?.take_round_trip()
+    }
+
+    /// How long messages have waited in the queues: one in 64 of those that have left since the last call.
+    pub fn take_delays(&mut self, take: impl FnMut(Duration)) {
+        self.queues.take_delays(take);
+    }
+
+    /// What the policies of the queues have dropped.
+    pub fn dropped_by_policies(&self) -> QueueDrops {
+        self.queues.dropped()
+    }
+
+    /// A number that stays the same as long as [`Self::counters`], [`Self::retransmissions`] and
+    /// [`Self::dropped_by_policies`] do.
+    pub fn counted(&self) -> u64 {
+        let QueueDrops { replaced, stale } = self.queues.dropped();
+        self.counters.sum()
+            + replaced
+            + stale
+            + match (&self.engine, self.last_transmission) {
+                (Some(engine), _) => engine.counted(),
+                (None, Some(last)) => {
+                    last.retransmitted.total().chunks + last.spurious_retransmissions
+                }
+                (None, None) => 0,
+            }
     }
 
     /// Ends the association. Queued messages are counted as unsent; an ABORT leaves with the next

@@ -11,7 +11,7 @@
 mod settings;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustc_hash::FxHashSet;
@@ -22,7 +22,7 @@ use sctp_proto::{
 
 use super::config::SctpConfig;
 use super::control::{Admittance, Control, Outgoing, SendLimit};
-use super::counters::{PacketDrop, SctpCounters, TransmissionStats};
+use super::counters::{PacketDrop, Retransmitted, SctpCounters, TransmissionStats};
 use super::egress::{Egress, Oversize, Window};
 use super::event::EndReason;
 use super::guard::{Admission, DISCARD_STREAM, Guard, Screening, StreamEffects};
@@ -392,6 +392,21 @@ impl Engine {
     /// How the path to the peer is, and what was sent again.
     pub(super) fn transmission(&self) -> TransmissionStats {
         self.control.stats()
+    }
+
+    /// Chunks that were sent again, and how many of them had arrived.
+    pub(super) fn retransmissions(&self) -> (Retransmitted, u64) {
+        self.control.retransmissions()
+    }
+
+    /// The sum of all counters.
+    pub(super) fn counted(&self) -> u64 {
+        self.guard.stripped + self.control.counted()
+    }
+
+    /// The smoothed round-trip time, if it has been measured since the last call.
+    pub(super) fn take_round_trip(&mut self) -> Option<Duration> {
+        self.control.take_round_trip()
     }
 
     /// Whether the peer has begun a shutdown, so that nothing can be sent any more.

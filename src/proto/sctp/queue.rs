@@ -35,6 +35,12 @@ const QUANTUM: isize = 8 * 1024;
 /// before anything of it could be sent again.
 const TICK: Duration = Duration::from_millis(1);
 
+/// Of how many messages one is asked how long it has waited.
+pub(super) const SAMPLE_EVERY: u32 = 64;
+
+/// How many of these delays are kept for [`SendQueues::take_delays`].
+const MAX_DELAYS: usize = 256;
+
 /// The bounds of the queues, in payload bytes; see [`Amount::reaches`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QueueBounds {
@@ -106,6 +112,15 @@ pub struct QueueTally {
     pub replaced: MessageTally,
     /// They waited longer than [`QueuePolicy::max_delay`].
     pub stale: MessageTally,
+}
+
+/// How many messages the policies of all streams have dropped after they were accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueDrops {
+    /// Newer ones have taken their place.
+    pub replaced: u64,
+    /// They waited too long.
+    pub stale: u64,
 }
 
 /// What a stream with a policy has beyond others.
@@ -221,6 +236,12 @@ pub(super) struct SendQueues {
     untrimmed: bool,
     /// What had become of the messages of streams with a policy when all were removed.
     last: FxHashMap<StreamId, QueueTally>,
+    /// How many messages newer ones have replaced, and how many have waited longer than they may, in all streams.
+    dropped: QueueDrops,
+    /// How many messages leave until the next one whose delay counts. It begins anywhere, so that associations with
+    /// few messages count as often as they should.
+    until_sample: u32,
+    delays: Vec<Duration>,
 }
 
 impl SendQueues {
@@ -236,6 +257,9 @@ impl SendQueues {
             low: Vec::new(),
             untrimmed: false,
             last: FxHashMap::default(),
+            dropped: QueueDrops::default(),
+            until_sample: rand::random_range(1..=SAMPLE_EVERY),
+            delays: Vec::new(),
         }
     }
 
@@ -410,6 +434,7 @@ impl SendQueues {
         self.amount -= oldest.amount();
         if let Some(governed) = &mut queue.governed {
             governed.tally.replaced.add(oldest.tally());
+            self.dropped.replaced += 1;
         }
         if place == 0 {
             self.blocked.take_if(|blocked| blocked.stream == stream);
@@ -505,7 +530,7 @@ impl SendQueues {
                 _ => {}
             }
             match admits(len) {
-                Admittance::Now => return self.take_head(stream),
+                Admittance::Now => return self.take_head(now, stream),
                 Admittance::Full => return None,
                 Admittance::OnlySmaller => {
                     let patience = charge(len);
@@ -519,7 +544,7 @@ impl SendQueues {
     }
 
     /// Takes the message at the head of `stream`, which is at the front of the ring.
-    fn take_head(&mut self, stream: StreamId) -> Option<ScheduledMessage> {
+    fn take_head(&mut self, now: Instant, stream: StreamId) -> Option<ScheduledMessage> {
         let queue = self.streams.get_mut(&stream)?;
         let head = queue.messages.pop_front()?;
         let Amount { charge, .. } = head.amount();
@@ -532,13 +557,32 @@ impl SendQueues {
             Some(blocked) => blocked.patience = blocked.patience.saturating_sub(charge),
             None => {}
         }
-        if !head.is_control() {
+        if let Some(at) = head.at {
             self.account_removed(stream, &head);
+            self.until_sample -= 1;
+            if self.until_sample == 0 {
+                self.until_sample = SAMPLE_EVERY;
+                if self.delays.len() < MAX_DELAYS {
+                    self.delays.push(now.saturating_duration_since(at));
+                }
+            }
         }
         if is_empty {
             self.leave_ring();
         }
         Some(ScheduledMessage { stream, message: head.into_message(), reliability, deadline })
+    }
+
+    /// How long the messages that count have waited: one of [`SAMPLE_EVERY`] that have left since the last call.
+    pub(super) fn take_delays(&mut self, take: impl FnMut(Duration)) {
+        if !self.delays.is_empty() {
+            std::mem::take(&mut self.delays).into_iter().for_each(take);
+        }
+    }
+
+    /// What policies have dropped.
+    pub(super) fn dropped(&self) -> QueueDrops {
+        self.dropped
     }
 
     /// Releases the memory of past messages, unless one is queued.
@@ -589,7 +633,9 @@ impl SendQueues {
         let last = governed
             .map(|(id, it)| (id, QueueTally { waiting: MessageTally::default(), ..it.tally }));
         let last = last.collect();
-        *self = Self { last, ..Self::new(self.bounds, self.default_low_threshold) };
+        let (delays, dropped) = (std::mem::take(&mut self.delays), self.dropped);
+        let empty = Self::new(self.bounds, self.default_low_threshold);
+        *self = Self { last, delays, dropped, ..empty };
         discarded
     }
 
@@ -604,7 +650,10 @@ impl SendQueues {
             }
             let Some(dropped) = queue.messages.pop_front() else { return };
             match &mut queue.governed {
-                Some(governed) if !is_expired => governed.tally.stale.add(dropped.tally()),
+                Some(governed) if !is_expired => {
+                    governed.tally.stale.add(dropped.tally());
+                    self.dropped.stale += 1;
+                }
                 _ => expired.add(dropped.tally()),
             }
             self.blocked.take_if(|blocked| blocked.stream == stream);

@@ -7,6 +7,7 @@
 pub mod answers;
 pub mod diagnosis;
 pub mod dump;
+pub mod metrics;
 pub mod options;
 pub mod parameters;
 pub mod stats;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::proto::message::{Limit, Reliability, StreamId};
 use crate::proto::overflow::{Overflow, QueuePolicy};
-use crate::proto::sctp::MessageTally;
+use crate::proto::sctp::{MessageTally, QueueDrops};
 
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::options::DataConsumerOptions;
@@ -80,6 +80,20 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) dropping: Option<DropCount>,
     /// What had been replaced when [`Self::count_replaced`] last looked.
     replaced: MessageTally,
+    /// What [`Self::count_dropped_later`] has added to the totals.
+    in_totals: QueueDrops,
+}
+
+/// What all DataConsumers of a worker have counted.
+#[derive(Debug, Default)]
+pub(in crate::sfu) struct ConsumerTotals {
+    pub(in crate::sfu) sent: MessageTally,
+    pub(in crate::sfu) not_sent: NotSent,
+    pub(in crate::sfu) direct: DirectSends,
+    /// Messages that queues to JavaScript had accepted, and newer ones have replaced.
+    pub(in crate::sfu) replaced: u64,
+    /// Messages that queues to JavaScript had accepted, and that waited too long.
+    pub(in crate::sfu) stale: u64,
 }
 
 /// The messages of its DataProducer that a DataConsumer did not send.
@@ -92,6 +106,17 @@ pub(in crate::sfu) struct NotSent {
     pub(in crate::sfu) unsendable: u64,
     pub(in crate::sfu) paused: u64,
     pub(in crate::sfu) filtered: u64,
+}
+
+impl NotSent {
+    fn drop(&mut self, payload_len: usize, reason: DropReason) {
+        self.dropped.add(payload_len);
+        *match reason {
+            DropReason::Full => &mut self.full,
+            DropReason::TooLarge => &mut self.too_large,
+            DropReason::Unsendable => &mut self.unsendable,
+        } += 1;
+    }
 }
 
 /// The messages of `dataConsumer.send()`, which its DataProducer has not received.
@@ -164,6 +189,7 @@ impl DataConsumer {
             policy: QueuePolicy::default(),
             dropping: None,
             replaced: MessageTally::default(),
+            in_totals: QueueDrops::default(),
         }
     }
 
@@ -225,18 +251,21 @@ impl DataConsumer {
         self.stream().map(|it| it.stream_id)
     }
 
-    pub(in crate::sfu) fn sent(&mut self, payload_len: usize) {
-        self.sent.add(MessageTally::one(payload_len));
+    pub(in crate::sfu) fn sent(&mut self, totals: &mut ConsumerTotals, payload_len: usize) {
+        let message = MessageTally::one(payload_len);
+        self.sent.add(message);
+        totals.sent.add(message);
     }
 
     /// Counts a dropped message.
-    pub(in crate::sfu) fn drop_message(&mut self, payload_len: usize, reason: DropReason) {
-        self.not_sent.dropped.add(payload_len);
-        *match reason {
-            DropReason::Full => &mut self.not_sent.full,
-            DropReason::TooLarge => &mut self.not_sent.too_large,
-            DropReason::Unsendable => &mut self.not_sent.unsendable,
-        } += 1;
+    pub(in crate::sfu) fn drop_message(
+        &mut self,
+        totals: &mut ConsumerTotals,
+        payload_len: usize,
+        reason: DropReason,
+    ) {
+        self.not_sent.drop(payload_len, reason);
+        totals.not_sent.drop(payload_len, reason);
     }
 
     /// Takes the event that an overflow is over, if there was one.
@@ -246,8 +275,14 @@ impl DataConsumer {
     }
 
     /// Notes that the queue to JavaScript has accepted a message. Returns the event that an overflow is over.
-    pub(in crate::sfu) fn delivered(&mut self, key: DataConsumerKey, len: usize) -> Option<Event> {
-        self.sent(len);
+    pub(in crate::sfu) fn delivered(
+        &mut self,
+        totals: &mut ConsumerTotals,
+        key: DataConsumerKey,
+        len: usize,
+    ) -> Option<Event> {
+        self.sent(totals, len);
+        self.count_dropped_later(totals);
         if self.policy.overflow == Overflow::DropOldest {
             let replaced = self.direct_backlog()?.queue()?.replaced();
             if self.count_replaced(replaced) {
@@ -256,6 +291,16 @@ impl DataConsumer {
             return None;
         }
         self.take_overflow(key)
+    }
+
+    /// Adds to the totals what the queue to JavaScript has dropped after it was accepted. (The associations of transports
+    /// count by themselves.)
+    pub(in crate::sfu) fn count_dropped_later(&mut self, totals: &mut ConsumerTotals) {
+        let Some(queue) = self.direct_backlog().and_then(|it| it.queue()) else { return };
+        let dropped = queue.dropped();
+        totals.replaced += dropped.replaced - self.in_totals.replaced;
+        totals.stale += dropped.stale - self.in_totals.stale;
+        self.in_totals = dropped;
     }
 
     /// Adds the messages that newer ones have replaced to the current overflow. `replaced`: those of the queue in all.
@@ -274,25 +319,29 @@ impl DataConsumer {
     }
 
     /// Counts a message that came while the consumer was paused.
-    pub(in crate::sfu) fn skip_paused(&mut self) {
+    pub(in crate::sfu) fn skip_paused(&mut self, totals: &mut ConsumerTotals) {
         self.not_sent.paused += 1;
+        totals.not_sent.paused += 1;
     }
 
     /// Counts a message whose subchannels the consumer is not subscribed to.
-    pub(in crate::sfu) fn skip_filtered(&mut self) {
+    pub(in crate::sfu) fn skip_filtered(&mut self, totals: &mut ConsumerTotals) {
         self.not_sent.filtered += 1;
+        totals.not_sent.filtered += 1;
     }
 
-    /// Emits once a turn that the queue to the peer is full.
+    /// Emits once a turn that the queue to the peer is full. Returns whether this is that time.
     pub(in crate::sfu) fn emit_full(
         &mut self,
         key: DataConsumerKey,
         turn: u64,
         events: &mut VecDeque<Event>,
-    ) {
-        if self.full_in_turn.replace(turn) != Some(turn) {
+    ) -> bool {
+        let first = self.full_in_turn.replace(turn) != Some(turn);
+        if first {
             events.push_back(Event::DataConsumer(key, DataConsumerEvent::SctpSendBufferFull));
         }
+        first
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::proto::message::Message;
+use crate::proto::sctp::MessageTally;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::options::{DataProducerOptions, WhilePaused};
 use crate::sfu::contract::parameters::{DataType, SctpStreamParameters};
@@ -15,6 +16,14 @@ use crate::sfu::subchannels::{Selector, amount};
 
 use super::held::{Held, HeldMessage};
 use super::retained::Retained;
+
+/// What all DataProducers of a worker have received.
+#[derive(Debug, Default)]
+pub(in crate::sfu) struct ProducerTotals {
+    pub(in crate::sfu) received: MessageTally,
+    pub(in crate::sfu) paused: u64,
+    pub(in crate::sfu) dropped_full: u64,
+}
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -84,7 +93,8 @@ impl DataProducer {
         self.paused || self.origin_paused
     }
 
-    pub(in crate::sfu) fn received(&mut self, message: &Message) {
+    pub(in crate::sfu) fn received(&mut self, totals: &mut ProducerTotals, message: &Message) {
+        totals.received.count(message);
         self.messages_received += 1;
         self.bytes_received += message.payload.len() as u64;
     }
@@ -97,14 +107,22 @@ impl DataProducer {
 
     /// Holds a message. A message of a peer is dropped if there is no room; JavaScript has asked for room before.
     #[cold]
-    pub(in crate::sfu) fn hold(&mut self, message: Message, selector: Option<&Arc<Selector>>) {
+    pub(in crate::sfu) fn hold(
+        &mut self,
+        totals: &mut ProducerTotals,
+        message: Message,
+        selector: Option<&Arc<Selector>>,
+    ) {
         let amount = amount(&message, selector.map(AsRef::as_ref));
         let room = self.stream.is_none()
             || self.intake.as_ref().is_some_and(|intake| intake.try_enter(amount));
         let Some(held) = &mut self.held else { return };
         match room {
             true => held.push(message, selector),
-            false => held.dropped_full += 1,
+            false => {
+                held.dropped_full += 1;
+                totals.dropped_full += 1;
+            }
         }
     }
 
@@ -126,7 +144,8 @@ impl DataProducer {
     }
 
     /// Counts a message that came while the producer was paused.
-    pub(in crate::sfu) fn skip_paused(&mut self) {
+    pub(in crate::sfu) fn skip_paused(&mut self, totals: &mut ProducerTotals) {
+        totals.paused += 1;
         self.messages_paused += 1;
     }
 }

@@ -102,5 +102,8 @@ impl Sfu {
             }
         }
         self.pump(key);
+        if let Some(transport) = self.transports.get_mut(&key) {
+            transport.count_in(self.now, &mut self.totals.transports);
+        }
     }
 }

@@ -13,6 +13,7 @@ impl Sfu {
     pub(in crate::sfu) fn count_unmatched(&mut self, key: WebRtcServerKey) {
         if let Some(server) = self.servers.get_mut(&key) {
             server.datagrams_dropped += 1;
+            self.totals.datagrams_unmatched += 1;
         }
     }
 

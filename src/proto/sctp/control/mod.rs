@@ -285,6 +285,24 @@ impl Control {
         }
     }
 
+    /// Chunks that were sent again, and how many of them had arrived.
+    pub(super) fn retransmissions(&self) -> (Retransmitted, u64) {
+        (self.retransmitted, self.spurious)
+    }
+
+    /// The sum of all counters.
+    pub(super) fn counted(&self) -> u64 {
+        let Retransmitted { rack, probe, timeout, bundled } = &self.retransmitted;
+        let retransmitted = rack.chunks + probe.chunks + timeout.chunks + bundled.chunks;
+        let given_up = self.lifetimes.expired.messages + self.lifetimes.abandoned.messages;
+        retransmitted + self.spurious + given_up
+    }
+
+    /// The smoothed round-trip time, if it has been measured since the last call.
+    pub(super) fn take_round_trip(&mut self) -> Option<Duration> {
+        self.rtt.take_fresh()
+    }
+
     /// Releases memory that is not in use.
     pub(super) fn trim(&mut self) {
         self.board.trim();

@@ -21,6 +21,8 @@ pub(super) struct Rtt {
     variance: Duration,
     min: Option<WindowedMin>,
     ceiling: Duration,
+    /// Whether there has been a sample since [`Self::take_fresh`].
+    is_fresh: bool,
 }
 
 /// The smallest sample of the last one to two halves of [`MIN_WINDOW`].
@@ -56,13 +58,14 @@ impl WindowedMin {
 impl Rtt {
     /// `ceiling`: of [`Self::timeout`].
     pub(super) fn new(ceiling: Duration) -> Self {
-        Self { smoothed: None, variance: Duration::ZERO, min: None, ceiling }
+        Self { smoothed: None, variance: Duration::ZERO, min: None, ceiling, is_fresh: false }
     }
 
     /// Takes the round trip of a chunk that was sent once (RFC 6298 §3). A longer one than the ceiling shows that this
     /// computer was asleep, and would slow down the pacer for as long.
     pub(super) fn on_sample(&mut self, now: Instant, sample: Duration) {
         let sample = sample.min(self.ceiling);
+        self.is_fresh = true;
         self.min = Some(match self.min {
             None => WindowedMin::new(now, sample),
             Some(min) => min.with(now, sample),
@@ -82,6 +85,11 @@ impl Rtt {
     /// SRTT, once there is a sample.
     pub(super) fn smoothed(&self) -> Option<Duration> {
         self.smoothed
+    }
+
+    /// SRTT, if there has been a sample since the last call.
+    pub(super) fn take_fresh(&mut self) -> Option<Duration> {
+        std::mem::take(&mut self.is_fresh).then_some(self.smoothed?)
     }
 
     /// The smallest sample of the last five minutes.

@@ -1,6 +1,8 @@
 //! What all kinds of transports share: streams and counters.
 
 pub(in crate::sfu) mod captures;
+pub(in crate::sfu) mod counted;
+mod counting;
 pub(in crate::sfu) mod pipe;
 pub(in crate::sfu) mod plain;
 mod polled;
@@ -61,6 +63,8 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) messages_unrouted: u64,
     pub(in crate::sfu) messages_dropped_unsendable: u64,
     pub(in crate::sfu) discarded: DropCount,
+    /// What the totals of the worker have of these counters.
+    in_totals: Counted,
     pub(in crate::sfu) dirty: bool,
     /// What the association counts in the worker's memory.
     counted: usize,
@@ -71,6 +75,7 @@ pub(in crate::sfu) struct Transport {
 }
 
 use captures::Captures;
+use counted::Counted;
 pub(in crate::sfu) use polled::Polled;
 use sctp::{STREAMS, SctpBounds};
 
@@ -114,6 +119,7 @@ impl Transport {
             messages_unrouted: 0,
             messages_dropped_unsendable: 0,
             discarded: DropCount::default(),
+            in_totals: Counted::default(),
             dirty: false,
             counted: 0,
             captures: None,
