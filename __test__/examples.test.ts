@@ -9,6 +9,8 @@ import { ROOT, runNode } from './helpers/process';
 const EXAMPLES = path.join(ROOT, 'examples');
 /** Files that the examples share and that are no examples. */
 const HELPERS = ['sdp.js'];
+/** Servers that run until they are stopped, with the tests of what they show. */
+const SERVERS = ['metrics.js'];
 
 const printed: Record<string, string[]> = {
   'direct.js': [
@@ -52,7 +54,7 @@ const printed: Record<string, string[]> = {
 
 test('every script in examples/ has a test', () => {
   const scripts = readdirSync(EXAMPLES).filter((name) => name.endsWith('.js'));
-  expect(scripts.sort()).toEqual([...Object.keys(printed), ...HELPERS].sort());
+  expect(scripts.sort()).toEqual([...Object.keys(printed), ...HELPERS, ...SERVERS].sort());
 });
 
 test.each(Object.entries(printed))(

@@ -9,6 +9,7 @@ const { Router } = require('./Router');
 const { WebRtcServer } = require('./WebRtcServer');
 const { drained } = require('./drained');
 const { checkMediaCodecs } = require('./media');
+const { track } = require('./metrics/workers');
 const { Worker: NativeWorker } = require('./native');
 const validate = require('./options/validate');
 const {
@@ -37,6 +38,8 @@ class Worker extends Entity {
    * @type {import('..').DtlsFingerprint[]}
    */
   #dtlsFingerprints = [];
+  /** Called with the last metrics of the worker. */
+  #untrack = (/** @type {import('./answers').WorkerMetrics | null} */ _last) => {};
   #died = false;
   #subprocessClosed = false;
 
@@ -58,6 +61,7 @@ class Worker extends Entity {
       );
 
       worker.#dtlsFingerprints = answer.dtlsFingerprints;
+      worker.#untrack = track(worker.#core, worker.#pid);
     } catch (error) {
       emitSafely(worker, '@failure', [error]);
       worker.close();
@@ -189,6 +193,7 @@ class Worker extends Entity {
         this.#onDied(args[0]);
         break;
       case 'subprocessclose':
+        this.#untrack(args[0]);
         this.#onSubprocessClose();
         break;
       default:

@@ -270,7 +270,8 @@ function symbolsExist(repository) {
       if (block) continue;
       for (const [, span] of text.matchAll(/`([^`]+)`/g)) {
         const symbol = symbolIn(span);
-        if (!symbol) continue;
+        // `__test__/metrics.test.ts` compares the names of metrics with those that exist.
+        if (!symbol || symbol.startsWith('datasoup_')) continue;
         const names = symbol.replace(/\(\)$|…$/, '').split(/::|\./);
         const last = names[names.length - 1];
         const owner = names[names.length - 2];

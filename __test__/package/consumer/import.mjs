@@ -4,6 +4,7 @@ import datasoup, { createWorker, errors, extras, version } from 'datasoup';
 import * as all from 'datasoup';
 import { NotFoundError, UnsupportedError, WorkerClosedError } from 'datasoup/errors';
 import { EnhancedEventEmitter, enhancedOnce } from 'datasoup/extras';
+import { openTelemetry, prometheus } from 'datasoup/metrics';
 import * as types from 'datasoup/types';
 
 const required = createRequire(import.meta.url)('datasoup');
@@ -25,6 +26,18 @@ const subpaths = [
 for (const [whole, names] of subpaths) {
   if (Object.entries(whole).some(([name, value]) => Reflect.get(names, name) !== value)) {
     throw new Error(`a subpath lacks a name of ${Object.keys(whole)}`);
+  }
+}
+for (const call of [prometheus, openTelemetry]) {
+  let message;
+
+  try {
+    call();
+  } catch (error) {
+    message = String(error);
+  }
+  if (!/cannot be loaded: npm install/.test(`${message}`)) {
+    throw new Error(`datasoup/metrics without its peer dependencies: ${message}`);
   }
 }
 if (Object.keys(types.default).length > 0) {

@@ -4,6 +4,7 @@ import * as datasoup from 'datasoup';
 import { createWorker, type types } from 'datasoup';
 import { WorkerClosedError } from 'datasoup/errors';
 import { enhancedOnce, EnhancedEventEmitter } from 'datasoup/extras';
+import { prometheus, type PrometheusOptions } from 'datasoup/metrics';
 import type { DataConsumer, TransportListenInfo } from 'datasoup/types';
 import type * as all from 'datasoup/types';
 
@@ -11,6 +12,11 @@ const listenInfo: TransportListenInfo = { protocol: 'udp', ip: '127.0.0.1' };
 
 async function consumerOf(transport: all.Transport, id: string): Promise<DataConsumer> {
   return transport.consumeData({ dataProducerId: id });
+}
+
+/** Never called: prom-client is not installed. */
+export function monitor(options: PrometheusOptions): void {
+  prometheus(options);
 }
 
 /** Never called: the compiler must reject each of these lines. */

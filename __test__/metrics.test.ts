@@ -1,0 +1,447 @@
+import { readFileSync } from 'node:fs';
+import * as path from 'node:path';
+
+import { metrics as otel } from '@opentelemetry/api';
+import {
+  AggregationTemporality,
+  DataPointType,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+  type MetricData,
+} from '@opentelemetry/sdk-metrics';
+import * as promClient from 'prom-client';
+
+// Before the package: it wraps the native side.
+import { createMortalWorker } from './helpers/panic';
+import * as datasoup from '..';
+import type { types } from '..';
+import { openTelemetry, prometheus } from '../subpaths/metrics';
+import './helpers/closeWorkers';
+import { runNode, ROOT } from './helpers/process';
+import { startServer } from './helpers/server';
+import { nextEvent } from './helpers/wait';
+
+/** The values of a scrape, by `name{label="value"}`. */
+type Scrape = Map<string, number>;
+
+let workers: types.Worker[] = [];
+
+async function createWorker(): Promise<types.Worker> {
+  const worker = await datasoup.createWorker();
+  workers.push(worker);
+  return worker;
+}
+
+afterEach(async () => {
+  // What a Worker has counted since it was last asked is added when its thread has ended.
+  for (const worker of workers.splice(0).filter(({ subprocessClosed }) => !subprocessClosed)) {
+    const ended = nextEvent(worker, 'subprocessclose');
+    worker.close();
+    await ended;
+  }
+});
+
+function newRegistry(): promClient.Registry {
+  const registry = new promClient.Registry();
+  prometheus({ registry });
+  return registry;
+}
+
+async function scrape(registry: promClient.Registry): Promise<Scrape> {
+  const lines = (await registry.metrics()).split('\n').filter((line) => /^[^#]/.test(line));
+  return new Map(
+    lines.map((line) => {
+      const [, name = '', value] = /^(.+) (\S+)$/.exec(line) ?? [];
+      return [name, Number(value)];
+    }),
+  );
+}
+
+/** The sum of the values of this metric, whatever their labels. */
+function sum(values: Scrape, name: string): number {
+  const of = [...values].filter(([key]) => key === name || key.startsWith(`${name}{`));
+  return of.reduce((total, [, value]) => total + value, 0);
+}
+
+/** Sends messages of 10 bytes from a DataProducer to a DataConsumer of the worker, and waits until all are there. */
+async function send(worker: types.Worker, count: number): Promise<types.DirectTransport> {
+  const router = await worker.createRouter();
+  const transport = await router.createDirectTransport();
+  const dataProducer = await transport.produceData();
+  const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+  let received = 0;
+  dataConsumer.on('message', () => received++);
+  for (let sent = 0; sent < count; sent++) {
+    dataProducer.send(Buffer.alloc(10));
+  }
+  while (received < count) {
+    await nextEvent(dataConsumer, 'message');
+  }
+  return transport;
+}
+
+describe('prometheus({ registry })', () => {
+  test('has the counters and gauges of Workers made before and after the call', async () => {
+    const before = await createWorker();
+    await send(before, 3);
+    const registry = newRegistry();
+    const first = await scrape(registry);
+    const after = await createWorker();
+    await send(after, 4);
+    const second = await scrape(registry);
+    const grown = (name: string): number => sum(second, name) - sum(first, name);
+    expect(grown('datasoup_messages_received_total')).toBe(4);
+    expect(grown('datasoup_payload_received_bytes_total')).toBe(40);
+    expect(grown('datasoup_messages_sent_total')).toBe(4);
+    expect(sum(first, 'datasoup_messages_received_total')).toBeGreaterThanOrEqual(3);
+    for (const { pid } of [before, after]) {
+      expect(second.get(`datasoup_workers{worker="${pid}"}`)).toBe(1);
+      expect(second.get(`datasoup_routers{worker="${pid}"}`)).toBe(1);
+      expect(second.get(`datasoup_transports{worker="${pid}",type="direct"}`)).toBe(1);
+      expect(second.get(`datasoup_data_producers{worker="${pid}"}`)).toBe(1);
+      expect(second.get(`datasoup_data_consumers{worker="${pid}"}`)).toBe(1);
+      expect(
+        second.get(`datasoup_worker_turn_duration_seconds_count{worker="${pid}"}`),
+      ).toBeGreaterThan(0);
+    }
+  });
+
+  test('counters keep what closed objects and closed Workers have counted, and their gauges go', async () => {
+    const registry = newRegistry();
+    const start = sum(await scrape(registry), 'datasoup_messages_sent_total');
+    const worker = await createWorker();
+    const sent = async (): Promise<number> =>
+      sum(await scrape(registry), 'datasoup_messages_sent_total') - start;
+    const transport = await send(worker, 5);
+    expect(await sent()).toBe(5);
+    transport.close();
+    expect(await sent()).toBe(5);
+    // What happens after the last scrape counts as well.
+    await send(worker, 2);
+    const ended = nextEvent(worker, 'subprocessclose');
+    worker.close();
+    expect(await sent()).toBeGreaterThanOrEqual(5);
+    await ended;
+    expect(await sent()).toBe(7);
+    const values = await scrape(registry);
+    expect([...values.keys()].filter((it) => it.includes(`worker="${worker.pid}"`))).toEqual([]);
+  });
+
+  test('a Worker that dies keeps what it had counted when it was asked last', async () => {
+    const registry = newRegistry();
+    const start = sum(await scrape(registry), 'datasoup_messages_sent_total');
+    const { worker, panic } = await createMortalWorker();
+    worker.on('died', () => {});
+    await send(worker, 5);
+    await registry.metrics();
+    const ended = nextEvent(worker, 'subprocessclose');
+    panic();
+    await ended;
+    const values = await scrape(registry);
+    expect(sum(values, 'datasoup_messages_sent_total') - start).toBe(5);
+    expect([...values.keys()].filter((it) => it.includes(`worker="${worker.pid}"`))).toEqual([]);
+  });
+
+  test('two registries have the same values, and a registry has them once however often it is given', async () => {
+    const [one, other] = [newRegistry(), newRegistry()];
+    prometheus({ registry: one });
+    await send(await createWorker(), 3);
+    const names = ['datasoup_messages_sent_total', 'datasoup_payload_sent_bytes_total'];
+    const values = [await scrape(one), await scrape(other)];
+    const [first, second] = values.map((it) => names.map((name) => sum(it, name)));
+    expect(first).toEqual(second);
+  });
+
+  test('a registry that was cleared gets them again', async () => {
+    const registry = newRegistry();
+    registry.clear();
+    expect(await registry.metrics()).not.toContain('datasoup_');
+    prometheus({ registry });
+    expect(await registry.metrics()).toContain('datasoup_messages_sent_total');
+  });
+
+  test('fills the default registry without a registry', async () => {
+    prometheus();
+    await createWorker();
+    expect(await promClient.register.metrics()).toContain('datasoup_workers{worker=');
+    promClient.register.clear();
+  });
+
+  test('histograms are cumulative, and end with their count', async () => {
+    const registry = newRegistry();
+    const { pid } = await createWorker();
+    // A turn counts once it has ended.
+    await registry.metrics();
+    const values = await scrape(registry);
+    const name = 'datasoup_worker_turn_duration_seconds';
+    const buckets = [...values].filter(([key]) => key.startsWith(`${name}_bucket{worker="${pid}"`));
+    const counts = buckets.map(([, value]) => value);
+    expect(counts).toEqual([...counts].sort((a, b) => a - b));
+    expect(buckets.at(-1)?.[0]).toContain('le="+Inf"');
+    expect(counts.at(-1)).toBe(values.get(`${name}_count{worker="${pid}"}`));
+    expect(values.get(`${name}_sum{worker="${pid}"}`)).toBeGreaterThan(0);
+  });
+
+  test('one message in 64 for JavaScript counts how long it has waited', async () => {
+    const registry = newRegistry();
+    const name = 'datasoup_queue_delay_seconds_count{to="javascript"}';
+    const worker = await createWorker();
+    const before = (await scrape(registry)).get(name) ?? NaN;
+    await send(worker, 640);
+    expect((await scrape(registry)).get(name)).toBe(before + 10);
+  });
+
+  test('a scrape takes as long with 10,000 idle transports as without', async () => {
+    const registry = newRegistry();
+    const worker = await createWorker();
+    const router = await worker.createRouter();
+    const median = async (): Promise<number> => {
+      const times: number[] = [];
+      for (let round = 0; round < 21; round++) {
+        const began = performance.now();
+        await registry.metrics();
+        times.push(performance.now() - began);
+      }
+      return times.sort((x, y) => x - y)[10] ?? NaN;
+    };
+    const without = await median();
+    for (let made = 0; made < 10_000; made += 500) {
+      await Promise.all(Array.from({ length: 500 }, () => router.createDirectTransport()));
+    }
+    const values = await scrape(registry);
+    expect(values.get(`datasoup_transports{worker="${worker.pid}",type="direct"}`)).toBe(10_000);
+    // Generous, as other processes disturb it. Asking each transport would take 200 ms.
+    expect(await median()).toBeLessThan(3 * without + 10);
+  }, 60_000);
+
+  test('works in the OpenMetrics format, as JSON and with default labels', async () => {
+    const registry = new promClient.Registry();
+    registry.setContentType(
+      promClient.Registry.OPENMETRICS_CONTENT_TYPE as unknown as promClient.PrometheusContentType,
+    );
+    registry.setDefaultLabels({ region: 'eu' });
+    prometheus({ registry });
+    await send(await createWorker(), 1);
+    const text = await registry.metrics();
+    expect(text).toMatch(/^# TYPE datasoup_messages_received counter$/m);
+    expect(text).toMatch(/^datasoup_messages_received_total\{region="eu"\} \d+$/m);
+    expect(text).toMatch(/# EOF\n$/);
+    const json = await registry.getMetricsAsJSON();
+    expect(json.map(({ name }) => name)).toContain('datasoup_workers');
+    registry.resetMetrics();
+  });
+
+  test('asks each Worker once for a scrape, and a Worker that closes meanwhile does not break it', async () => {
+    const registry = newRegistry();
+    const worker = await createWorker();
+    const scraped = registry.metrics();
+    worker.close();
+    expect(await scraped).toContain('datasoup_');
+  });
+
+  test.each([5, 'registry', {}, { registerMetric() {} }])(
+    'throws a TypeError for the registry %p',
+    (registry) => {
+      expect(() => prometheus({ registry: registry as never })).toThrow(TypeError);
+      expect(() => prometheus({ registry: registry as never })).toThrow(
+        "registry must be a Registry of the package 'prom-client'",
+      );
+    },
+  );
+
+  test('throws for a registry with another metric of one of the names, and adds nothing', async () => {
+    const registry = new promClient.Registry();
+    new promClient.Gauge({ name: 'datasoup_routers', help: 'another', registers: [registry] });
+    expect(() => prometheus({ registry })).toThrow(/datasoup_routers/);
+    expect(registry.getMetricsAsArray()).toHaveLength(1);
+  });
+});
+
+describe('the names', () => {
+  /** The rules of `promtool check metrics` (prometheus/util/promlint). */
+  const UNITS = /(^|_)(seconds|bytes)(_total|$)/;
+  const OTHER_UNITS =
+    /(^|_)(ms|milliseconds|us|microseconds|ns|sec|minutes|hours|days|b|kb|mb|gb|kilobytes|megabytes|bits)(_|$)/;
+  const TYPES = /(^|_)(counter|gauge|histogram|summary|untyped)(_|$)/;
+
+  test('follow the conventions of Prometheus', async () => {
+    const registry = newRegistry();
+    await send(await createWorker(), 1);
+    for (const { name, help, type, values } of await registry.getMetricsAsJSON()) {
+      const kind = type as unknown as string;
+      expect(name).toMatch(/^datasoup(_[a-z][a-z0-9]*)+$/);
+      expect(help).toMatch(/^[A-Z].*\.$/);
+      expect(name.endsWith('_total')).toBe(kind === 'counter');
+      expect(name).not.toMatch(/_(bucket|sum|count)$/);
+      expect(name).not.toMatch(OTHER_UNITS);
+      expect(name).not.toMatch(TYPES);
+      if (kind === 'histogram') expect(name).toMatch(UNITS);
+      for (const { labels } of values as { labels: Record<string, string> }[]) {
+        for (const label of Object.keys(labels)) {
+          expect(label).toMatch(/^[a-z]+(_[a-z]+)*$/);
+          expect(label === 'le').toBe(kind === 'histogram' && label === 'le');
+        }
+      }
+    }
+  });
+
+  test('are all in docs/metrics.md, with the same labels', async () => {
+    const registry = newRegistry();
+    await send(await createWorker(), 1);
+    const page = readFileSync(path.join(ROOT, 'docs/metrics.md'), 'utf8');
+    const rows = [...page.matchAll(/^\| `(datasoup_\w+)` +\|([^|]*)\|/gm)].map(
+      ([, name = '', labels = '']) =>
+        `${name}: ${[...labels.matchAll(/`(\w+)`/g)].map((it) => it[1])}`,
+    );
+    const array = registry.getMetricsAsArray() as unknown as {
+      name: string;
+      labelNames: string[];
+    }[];
+    expect(rows.sort()).toEqual(array.map((it) => `${it.name}: ${it.labelNames}`).sort());
+  });
+
+  test('of the dashboard, and its labels, are those of a scrape', async () => {
+    const registry = newRegistry();
+    await send(await createWorker(), 1);
+    const file = path.join(ROOT, 'examples/grafana-dashboard.json');
+    const dashboard = JSON.parse(readFileSync(file, 'utf8')) as {
+      panels: { title: string; type: string; targets?: { expr: string }[] }[];
+    };
+    const labelsOf = new Map<string, Set<string>>();
+    for (const key of (await scrape(registry)).keys()) {
+      const [, name = '', labels = ''] = /^(\w+)(?:\{(.*)\})?$/.exec(key) ?? [];
+      labelsOf.set(name, new Set([...labels.matchAll(/(\w+)="/g)].map((it) => it[1] ?? '')));
+    }
+    // Only Workers with maxMemory have it.
+    labelsOf.set('datasoup_worker_memory_bytes', new Set(['worker']));
+    const exprs = dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+    expect(exprs.length).toBeGreaterThan(10);
+    for (const expr of exprs) {
+      const names = expr.match(/datasoup_\w+/g) ?? [];
+      expect(names).not.toEqual([]);
+      expect(names.filter((name) => !labelsOf.has(name))).toEqual([]);
+      const by = /by \(([^)]*)\)/.exec(expr)?.[1]?.split(/, */) ?? [];
+      for (const name of names) {
+        expect(by.filter((label) => !labelsOf.get(name)?.has(label))).toEqual([]);
+      }
+    }
+  });
+});
+
+describe('openTelemetry({ meter })', () => {
+  let provider: MeterProvider;
+  let reader: PeriodicExportingMetricReader;
+
+  beforeEach(() => {
+    const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+    reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 });
+    provider = new MeterProvider({ readers: [reader] });
+  });
+
+  afterEach(() => provider.shutdown());
+
+  async function collect(): Promise<Map<string, MetricData>> {
+    const { resourceMetrics, errors } = await reader.collect();
+    expect(errors).toEqual([]);
+    const all = resourceMetrics.scopeMetrics.flatMap(({ metrics }) => metrics);
+    return new Map(all.map((it) => [it.descriptor.name, it]));
+  }
+
+  const total = (data: MetricData | undefined): number =>
+    (data?.dataPoints ?? []).reduce((all, { value }) => all + (value as number), 0);
+
+  test('has the same values as Prometheus, under names with dots', async () => {
+    const meter = provider.getMeter('test');
+    openTelemetry({ meter });
+    openTelemetry({ meter });
+    const worker = await createWorker();
+    await send(worker, 3);
+    const data = await collect();
+    const values = await scrape(newRegistry());
+    for (const [name, prometheusName] of [
+      ['datasoup.messages.sent', 'datasoup_messages_sent_total'],
+      ['datasoup.payload.received', 'datasoup_payload_received_bytes_total'],
+      ['datasoup.routers', 'datasoup_routers'],
+    ] as const) {
+      expect(total(data.get(name))).toBe(sum(values, prometheusName));
+    }
+    expect(data.get('datasoup.messages.sent')?.descriptor.unit).toBe('{message}');
+    expect(data.get('datasoup.payload.received')?.descriptor.unit).toBe('By');
+    const points = data.get('datasoup.transports')?.dataPoints ?? [];
+    expect(points).toContainEqual(
+      expect.objectContaining({
+        attributes: { worker: `${worker.pid}`, type: 'direct' },
+        value: 1,
+      }),
+    );
+  });
+
+  test('records in histograms what was counted since the last collection', async () => {
+    openTelemetry({ meter: provider.getMeter('test') });
+    const worker = await createWorker();
+    await send(worker, 3);
+    const counts = async (): Promise<number[]> => {
+      const data = (await collect()).get('datasoup.worker.turn.duration');
+      expect(data?.dataPointType).toBe(DataPointType.HISTOGRAM);
+      const point = data?.dataPoints.find((it) => it.attributes.worker === `${worker.pid}`);
+      const value = point?.value as { count: number; buckets: { boundaries: number[] } };
+      expect(value.buckets.boundaries).toHaveLength(13);
+      return [value.count, value.buckets.boundaries.length];
+    };
+    const [first = 0] = await counts();
+    expect(first).toBeGreaterThan(0);
+    const [second = 0] = await counts();
+    expect(second).toBeGreaterThan(first);
+    expect(second).toBeLessThan(2 * first + 10);
+  });
+
+  test('takes the global meter without a meter', async () => {
+    otel.setGlobalMeterProvider(provider);
+    openTelemetry();
+    await send(await createWorker(), 1);
+    expect([...(await collect()).keys()]).toContain('datasoup.messages.sent');
+    otel.disable();
+  });
+
+  test.each([5, 'meter', {}])('throws a TypeError for the meter %p', (meter) => {
+    expect(() => openTelemetry({ meter: meter as never })).toThrow(TypeError);
+    expect(() => openTelemetry({ meter: meter as never })).toThrow(
+      "meter must be a Meter of the package '@opentelemetry/api'",
+    );
+  });
+});
+
+test('without the packages, and without a registry or meter, the error says what to install', async () => {
+  const { stdout, stderr } = await runNode(`
+    const Module = require('node:module');
+    const load = Module._load;
+    Module._load = (name, ...rest) => {
+      if (/^(prom-client|@opentelemetry)/.test(name)) throw new Error('not found: ' + name);
+      return load(name, ...rest);
+    };
+    const { prometheus, openTelemetry } = require('datasoup/metrics');
+    for (const call of [prometheus, openTelemetry]) {
+      try {
+        call();
+      } catch (error) {
+        console.log(error.message + ' | ' + error.cause.message);
+      }
+    }
+  `);
+  expect(stderr).toBe('');
+  expect(stdout).toBe(
+    "no registry is given, and the package 'prom-client' cannot be loaded: npm install prom-client | not found: prom-client\n" +
+      "no meter is given, and the package '@opentelemetry/api' cannot be loaded: npm install @opentelemetry/api | not found: @opentelemetry/api\n",
+  );
+});
+
+test('examples/metrics.js serves /metrics', async () => {
+  const server = await startServer('metrics.js');
+  const response = await fetch(server.url);
+  const text = await response.text();
+  await server.stop();
+  expect(server.stderr()).toBe('');
+  expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+  expect(text).toMatch(/^datasoup_messages_sent_total\{source="data_producer"\} [1-9]\d*$/m);
+});

@@ -1,0 +1,117 @@
+'use strict';
+
+const { CATALOG } = require('./catalog');
+
+/** @import { Histogram, WorkerMetrics } from '../answers' */
+/** @import { Metric, Value } from './catalog' */
+
+/**
+ * A value of a metric: of the Worker with this pid, or of all Workers.
+ *
+ * @typedef {object} Point
+ * @property {Record<string, string>} labels
+ * @property {Value} value
+ */
+
+/** The values of all metrics at some time. */
+class Totals {
+  /** @type {Map<Metric, Map<string, Point>>} */
+  #points = new Map();
+
+  /**
+   * Adds the counters that Workers have together.
+   *
+   * @param {WorkerMetrics | undefined} metrics
+   */
+  addCounters(metrics) {
+    if (metrics) {
+      this.#addAll(metrics, false, {});
+    }
+  }
+
+  /**
+   * Adds an open Worker: what it has by itself.
+   *
+   * @param {number} pid
+   * @param {WorkerMetrics | undefined} metrics - undefined if it has not said anything yet.
+   */
+  addWorker(pid, metrics) {
+    if (metrics) {
+      this.#addAll(metrics, true, { worker: `${pid}` });
+    }
+  }
+
+  /** @param {Totals} other */
+  add(other) {
+    for (const [metric, points] of other.#points) {
+      for (const { labels, value } of points.values()) {
+        this.#add(metric, labels, value);
+      }
+    }
+  }
+
+  /**
+   * @param {Metric} metric
+   * @returns {Iterable<Point>}
+   */
+  of(metric) {
+    return this.#points.get(metric)?.values() ?? [];
+  }
+
+  /**
+   * @param {WorkerMetrics} metrics
+   * @param {boolean} ofWorker
+   * @param {Record<string, string>} labels
+   */
+  #addAll(metrics, ofWorker, labels) {
+    for (const metric of CATALOG) {
+      const { label } = metric;
+      const value = metric.ofWorker === ofWorker ? metric.read(metrics) : undefined;
+
+      if (value !== undefined && label === undefined) {
+        this.#add(metric, labels, /** @type {Value} */ (value));
+      } else if (value !== undefined) {
+        for (const [name, each] of Object.entries(value)) {
+          this.#add(metric, { ...labels, [/** @type {string} */ (label)]: name }, each);
+        }
+      }
+    }
+  }
+
+  /**
+   * @param {Metric} metric
+   * @param {Record<string, string>} labels
+   * @param {Value} value
+   */
+  #add(metric, labels, value) {
+    const points = this.#points.get(metric) ?? new Map();
+    const key = Object.values(labels).join();
+    const point = points.get(key);
+
+    this.#points.set(metric, points.set(key, { labels, value: sum(point?.value, value) }));
+  }
+}
+
+/**
+ * @param {Value | undefined} a
+ * @param {Value} b
+ * @returns {Value}
+ */
+function sum(a, b) {
+  if (a === undefined) {
+    return b;
+  }
+  if (typeof a === 'number') {
+    return a + /** @type {number} */ (b);
+  }
+
+  const other = /** @type {Histogram} */ (b);
+
+  return {
+    bounds: a.bounds,
+    counts: a.counts.map((count, index) => count + other.counts[index]),
+    sum: a.sum + other.sum,
+  };
+}
+
+exports.Totals = Totals;

@@ -1,0 +1,6 @@
+'use strict';
+
+// `datasoup/metrics`. Each name is assigned by itself, so that Node.js finds it for `import { prometheus }`.
+
+exports.prometheus = require('../lib/metrics/prometheus').prometheus;
+exports.openTelemetry = require('../lib/metrics/openTelemetry').openTelemetry;
