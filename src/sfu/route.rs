@@ -232,7 +232,15 @@ impl Sfu {
     }
 
     /// Closes the DataConsumers that were to close when their queue is full.
+    #[inline]
     fn close_overflowed(&mut self) {
+        if !self.overflowed.is_empty() {
+            self.close_overflowed_now();
+        }
+    }
+
+    #[cold]
+    fn close_overflowed_now(&mut self) {
         while let Some(key) = self.overflowed.pop() {
             if self.remove_data_consumer(key) {
                 let event = DataConsumerEvent::OverflowClose;
@@ -373,7 +381,9 @@ impl Outputs<'_> {
                 if let Some(event) = event {
                     *self.work += work::TO_JAVASCRIPT;
                     let totals = &mut self.totals.consumers;
-                    self.events.extend(consumer.delivered(totals, key, payload_len));
+                    if let Some(end) = consumer.delivered(totals, key, payload_len) {
+                        self.events.push_back(end);
+                    }
                     self.events.push_back(event);
                     return true;
                 }

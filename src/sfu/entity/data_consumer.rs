@@ -275,6 +275,7 @@ impl DataConsumer {
     }
 
     /// Notes that the queue to JavaScript has accepted a message. Returns the event that an overflow is over.
+    #[inline]
     pub(in crate::sfu) fn delivered(
         &mut self,
         totals: &mut ConsumerTotals,
