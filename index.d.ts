@@ -361,6 +361,23 @@ export type WorkerDump = {
   };
 };
 
+/** How much a DataProducer, or all DataProducers of a transport, may receive. At least one of the two rates is given. */
+export type LimitOptions = {
+  /** 1-4294967295. */
+  messagesPerSecond?: number;
+  /** Payload bytes, 1-4294967295. A larger message passes when nothing was sent for long enough. */
+  bytesPerSecond?: number;
+  /** How many seconds' worth may come at once: above 0, at most 3600. Default: 1. */
+  burst?: number;
+  /**
+   * A message that exceeds the limit is dropped and counted as `messagesLimited`. 'pause' also pauses its DataProducer,
+   * until the application calls `resume()`; 'close' closes it, and over WebRTC the peer's channel. Default: 'drop'.
+   */
+  action?: LimitAction;
+};
+
+export type LimitAction = 'drop' | 'pause' | 'close';
+
 /** The options of `drained()`. */
 export type DrainedOptions = {
   /** Gives up when aborted. */
@@ -1067,6 +1084,9 @@ export type BaseTransportStats = {
   datagramsDropped: number;
   /** Messages of the peer dropped because their stream has no DataProducer, or they exceed `maxReceiveMessageSize`. */
   messagesUnrouted: number;
+  /** Messages of the peer dropped because they exceeded the `limit` of the transport, and their payload in bytes. */
+  messagesLimited: number;
+  bytesLimited: number;
   /**
    * Messages that were queued before the association was up, for streams which the peer turned out not to take. Their
    * DataConsumers have emitted 'streamclose'.
@@ -1301,6 +1321,8 @@ export type WebRtcTransportOptions<WebRtcTransportAppData extends AppData = AppD
   enableSctp?: boolean;
   /** Ignored: media is not routed. */
   initialAvailableOutgoingBitrate?: number;
+  /** How much all its DataProducers may receive together; `null` or not given: no limit. */
+  limit?: LimitOptions | null;
   appData?: WebRtcTransportAppData;
 } & SctpOptions &
   Either<
@@ -1430,6 +1452,11 @@ export type WebRtcTransportEvents = TransportEvents & {
   iceselectedtuplechange: [iceSelectedTuple: TransportTuple];
   dtlsstatechange: [dtlsState: DtlsState, dtlsError?: DtlsError];
   sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
+  /**
+   * So many messages, and bytes of payload, exceeded the limit of the transport and were dropped since the last event.
+   * At most once a second.
+   */
+  limit: [exceeded: { messages: number; bytes: number }];
 };
 
 export type WebRtcTransportObserverEvents = TransportObserverEvents & {
@@ -1484,6 +1511,12 @@ export interface WebRtcTransport<
    * @throws NotFoundError, WorkerClosedError
    */
   restartIce(): Promise<IceParameters>;
+  /**
+   * Changes the limit over all its DataProducers; `null` or nothing removes it. Tokens and debt are kept.
+   *
+   * @throws TypeError, NotFoundError, WorkerClosedError
+   */
+  setLimit(limit?: LimitOptions | null): Promise<void>;
 }
 
 // ----------------------------------------------------------------------------------------------------- PlainTransport
@@ -1500,6 +1533,8 @@ export type PlainTransportOptions<PlainTransportAppData extends AppData = AppDat
   rtcpListenInfo?: TransportListenInfo;
   /** Ignored with a warning in the log: SRTP is for media. Without `enableSctp`, true is rejected with UnsupportedError. */
   enableSrtp?: boolean;
+  /** How much all its DataProducers may receive together; `null` or not given: no limit. */
+  limit?: LimitOptions | null;
   appData?: PlainTransportAppData;
 } & SctpOverUdpOptions &
   Either<
@@ -1533,6 +1568,11 @@ export type PlainTransportEvents = TransportEvents & {
    */
   tuple: [tuple: TransportTuple];
   sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
+  /**
+   * So many messages, and bytes of payload, exceeded the limit of the transport and were dropped since the last event.
+   * At most once a second.
+   */
+  limit: [exceeded: { messages: number; bytes: number }];
 };
 
 export type PlainTransportObserverEvents = TransportObserverEvents & {
@@ -1563,6 +1603,12 @@ export interface PlainTransport<PlainTransportAppData extends AppData = AppData>
 
   dump(): Promise<PlainTransportDump>;
   getStats(): Promise<PlainTransportStat[]>;
+  /**
+   * Changes the limit over all its DataProducers; `null` or nothing removes it. Tokens and debt are kept.
+   *
+   * @throws TypeError, NotFoundError, WorkerClosedError
+   */
+  setLimit(limit?: LimitOptions | null): Promise<void>;
   /**
    * Sets the peer's address. With `comedia` the address is ignored, because the transport learns it from the peer.
    *
@@ -1736,6 +1782,8 @@ export type DataProducerOptions<DataProducerAppData extends AppData = AppData> =
    */
   retain?: DataProducerRetain;
   appData?: DataProducerAppData;
+  /** How much it may receive; `null` or not given: no limit. */
+  limit?: LimitOptions | null;
 };
 
 /** What becomes of the messages that come during a pause. */
@@ -1781,6 +1829,12 @@ export type DataProducerStat = {
   messagesDroppedFull: number;
   /** With `whilePaused: 'hold'`: the received messages that are held now. */
   messagesWaiting: number;
+  /**
+   * The received messages that were dropped because they exceeded a limit, its own or that of its transport, and their
+   * payload in bytes.
+   */
+  messagesLimited: number;
+  bytesLimited: number;
   /** The messages that `retain` keeps now, and their payload in bytes. */
   messagesRetained: number;
   bytesRetained: number;
@@ -1797,7 +1851,13 @@ export type DataProducerEvents = {
   /** The peer has reset the stream, e.g. a browser closed its DataChannel. The DataProducer stays open. */
   streamclose: [];
   /**
-   * Behind a pipe: the DataProducer at the other end was paused. `paused` is true, and the observer emits it too. The
+   * So many messages, and bytes of payload, exceeded its own limit and were dropped since the last event. At most once a
+   * second, and before 'close' if that ends it. `getStats()` counts them exactly.
+   */
+  limit: [exceeded: { messages: number; bytes: number }];
+  /**
+   * A limit with the action 'pause' has paused the DataProducer. Behind a pipe: the DataProducer at the other end was
+   * paused. `paused` is true, and the observer emits it too. The
    * event keeps its place among the messages, and nothing is dropped here: the paused original sends nothing.
    */
   pause: [];
@@ -1872,6 +1932,12 @@ export interface DataProducer<
    * @throws NotFoundError, WorkerClosedError
    */
   resume(): Promise<void>;
+  /**
+   * Changes the limit; `null` or nothing removes it. Tokens and debt are kept.
+   *
+   * @throws TypeError, NotFoundError, WorkerClosedError
+   */
+  setLimit(limit?: LimitOptions | null): Promise<void>;
   /**
    * Forgets the messages that {@link DataProducerOptions.retain} keeps, also behind pipes. Messages that were sent
    * before the call are not retained afterwards; those that are sent after it are.

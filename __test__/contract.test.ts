@@ -100,6 +100,7 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
         preferUdp: true,
         preferTcp: true,
         iceConsentTimeout: 20,
+        limit: { messagesPerSecond: 100 },
         ...FULL_SCTP,
       },
       false,
@@ -123,6 +124,7 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
     parsePlainTransportOptions({
       listenInfo: FULL_LISTEN_INFO,
       comedia: true,
+      limit: { bytesPerSecond: 10_000, action: 'pause' },
       ...FULL_SCTP_OVER_UDP,
     }),
     parsePlainTransportOptions({ listenIp: OLDER_LISTEN_IP, port: 44_444, ...OLDER_SCTP }),
@@ -170,6 +172,7 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
           paused: true,
           whilePaused: 'hold',
           retain: { messages: 50, bytes: 1000, maxAge: 2000 },
+          limit: { messagesPerSecond: 100, bytesPerSecond: 10_000, burst: 0.5, action: 'close' },
           sctpStreamParameters: { streamId: 65_534, ...reliability },
         },
         false,

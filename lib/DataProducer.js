@@ -14,6 +14,7 @@ const {
   parsePpid,
   parseSubchannels,
 } = require('./options/message');
+const { parseLimit } = require('./options/limit');
 const validate = require('./options/validate');
 const { tolerate } = require('./tolerate');
 
@@ -71,7 +72,7 @@ class DataProducer extends Entity {
    * @param {A} appData
    */
   constructor(core, data, appData) {
-    super(core, appData, { onEvent: (name) => this.#onEvent(name) });
+    super(core, appData, { onEvent: (name, args) => this.#onEvent(name, args) });
     this.#core = core;
     this.#id = data.id;
     this.#type = data.type;
@@ -130,6 +131,15 @@ class DataProducer extends Entity {
 
   async getStats() {
     return this.#core.request('dataProducer.getStats', (native, id) => native.getStats(id));
+  }
+
+  /** @param {import('..').LimitOptions | null} [limit] */
+  async setLimit(limit) {
+    const parsed = parseLimit(limit);
+
+    await this.#core.request('dataProducer.setLimit', (native, id) =>
+      native.setLimit(id, JSON.stringify(parsed ?? null)),
+    );
   }
 
   closeWithStats() {
@@ -257,14 +267,26 @@ class DataProducer extends Entity {
     return sink;
   }
 
-  /** @param {string} name */
-  #onEvent(name) {
+  /**
+   * @param {string} name
+   * @param {any[]} args
+   */
+  #onEvent(name, args) {
     switch (name) {
       case 'drain':
         this.#onDrain();
         break;
       case 'streamclose':
         emitSafely(this, 'streamclose', []);
+        break;
+      case 'limit':
+        emitSafely(this, 'limit', [args[0]]);
+        break;
+      case 'limitpause':
+        this.#pauseByLimit();
+        break;
+      case 'limitclose':
+        this.#core.end();
         break;
       case 'originpause':
         this.#setOriginPaused(true);
@@ -302,15 +324,33 @@ class DataProducer extends Entity {
     }
   }
 
+  #pauseByLimit() {
+    const before = this.#isPaused();
+
+    this.#ownPaused = true;
+    this.#emitPause(before);
+  }
+
   /** @param {boolean} paused */
   #setOriginPaused(paused) {
     const before = this.#isPaused();
-    const event = paused ? 'pause' : 'resume';
 
     this.#originPaused = paused;
+    this.#emitPause(before);
+  }
+
+  /**
+   * Emits a change that the application has not asked for.
+   *
+   * @param {boolean} before - whether the DataProducer was paused before the change.
+   */
+  #emitPause(before) {
     if (this.#isPaused() === before) {
       return;
     }
+
+    const event = before ? 'resume' : 'pause';
+
     emitSafely(this, event, []);
     if (!this.#core.closed) {
       emitOnObserver(this, event);

@@ -2,6 +2,7 @@
 
 const { UdpTransport } = require('./UdpTransport');
 const { coreOf } = require('./Entity');
+const { setLimit } = require('./Transport');
 const { checkSrtpParameters } = require('./options/transport');
 const validate = require('./options/validate');
 
@@ -46,6 +47,11 @@ class PlainTransport extends UdpTransport {
     }
     checkSrtpParameters(validate.object(params, 'params'), this.sctpState !== undefined);
     coreOf(this).check('plainTransport.connect');
+  }
+
+  /** @param {import('..').LimitOptions | null} [limit] */
+  async setLimit(limit) {
+    await setLimit(this, limit);
   }
 }
 

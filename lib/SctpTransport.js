@@ -1,5 +1,6 @@
 'use strict';
 
+const { emitSafely } = require('./EnhancedEventEmitter');
 const { Transport, emitBoth } = require('./Transport');
 const { copy } = require('./copy');
 
@@ -39,6 +40,8 @@ class SctpTransport extends Transport {
     super(core, type, data, appData, (name, args) => {
       if (name === 'sctpstatechange') {
         this.#onSctpStateChange(args[0], args[1], args[2]);
+      } else if (name === 'limit') {
+        emitSafely(this, 'limit', [args[0]]);
       } else {
         onEvent(name, args);
       }

@@ -15,6 +15,7 @@ const {
   parseDataProducerOptions,
   parseMaxBufferedAmount,
 } = require('./options/data');
+const { parseLimit } = require('./options/limit');
 const { checkTraceEventTypes, parseBitrates } = require('./options/transport');
 const validate = require('./options/validate');
 
@@ -331,7 +332,22 @@ function emitBoth(transport, event, arg, reason) {
   }
 }
 
+/**
+ * Does the work of `setLimit()` of the transports that have it.
+ *
+ * @param {Transport<any, any, any>} transport
+ * @param {import('..').LimitOptions | null} [limit]
+ */
+async function setLimit(transport, limit) {
+  const parsed = parseLimit(limit);
+
+  await coreOf(transport).request('transport.setLimit', (native, id) =>
+    native.setLimit(id, JSON.stringify(parsed ?? null)),
+  );
+}
+
 exports.Transport = Transport;
 exports.consumePiped = consumePiped;
 exports.emitBoth = emitBoth;
 exports.producePiped = producePiped;
+exports.setLimit = setLimit;

@@ -1,7 +1,7 @@
 'use strict';
 
 const { SctpTransport } = require('./SctpTransport');
-const { emitBoth } = require('./Transport');
+const { emitBoth, setLimit } = require('./Transport');
 const { copy } = require('./copy');
 const validate = require('./options/validate');
 const { parseWebRtcConnectOptions } = require('./options/webRtc');
@@ -105,6 +105,11 @@ class WebRtcTransport extends SctpTransport {
     );
 
     this.#dtlsRole = answer.dtlsLocalRole;
+  }
+
+  /** @param {import('..').LimitOptions | null} [limit] */
+  async setLimit(limit) {
+    await setLimit(this, limit);
   }
 
   async restartIce() {

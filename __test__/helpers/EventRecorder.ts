@@ -13,6 +13,7 @@ const EVENTS = [
   'dtlsstatechange',
   'iceselectedtuplechange',
   'icestatechange',
+  'limit',
   'listenererror',
   'listenserverclose',
   'message',

@@ -109,10 +109,12 @@ export const DataProducerDump1: types.DataProducerDump = {
 };
 
 export const DataProducerStats0: types.DataProducerStat = {
+  "bytesLimited": 0,
   "bytesReceived": 0,
   "bytesRetained": 0,
   "label": "",
   "messagesDroppedFull": 0,
+  "messagesLimited": 0,
   "messagesPaused": 0,
   "messagesReceived": 0,
   "messagesRetained": 0,
@@ -123,10 +125,12 @@ export const DataProducerStats0: types.DataProducerStat = {
 };
 
 export const DataProducerStats1: types.DataProducerStat = {
+  "bytesLimited": 0,
   "bytesReceived": 0,
   "bytesRetained": 0,
   "label": "",
   "messagesDroppedFull": 0,
+  "messagesLimited": 0,
   "messagesPaused": 0,
   "messagesReceived": 0,
   "messagesRetained": 0,
@@ -543,6 +547,7 @@ export const TransportDump4: types.DirectTransportDump = {
 
 export const TransportStats0: types.WebRtcTransportStat = {
   "bytesDiscarded": 0,
+  "bytesLimited": 0,
   "bytesReceived": 0,
   "bytesSent": 0,
   "datagramsDropped": 0,
@@ -566,6 +571,7 @@ export const TransportStats0: types.WebRtcTransportStat = {
   "messagesDroppedUnsendable": 0,
   "messagesExpired": 0,
   "messagesGarbled": 0,
+  "messagesLimited": 0,
   "messagesUnrouted": 0,
   "messagesUnsent": 0,
   "minOutgoingBitrate": 0,
@@ -609,6 +615,7 @@ export const TransportStats0: types.WebRtcTransportStat = {
 
 export const TransportStats1: types.WebRtcTransportStat = {
   "bytesDiscarded": 0,
+  "bytesLimited": 0,
   "bytesReceived": 0,
   "bytesSent": 0,
   "datagramsDropped": 0,
@@ -618,6 +625,7 @@ export const TransportStats1: types.WebRtcTransportStat = {
   "iceState": "new",
   "messagesDiscarded": 0,
   "messagesDroppedUnsendable": 0,
+  "messagesLimited": 0,
   "messagesUnrouted": 0,
   "probationBytesSent": 0,
   "probationSendBitrate": 0,
@@ -638,6 +646,7 @@ export const TransportStats1: types.WebRtcTransportStat = {
 
 export const TransportStats2: types.PlainTransportStat = {
   "bytesDiscarded": 0,
+  "bytesLimited": 0,
   "bytesReceived": 0,
   "bytesSent": 0,
   "comedia": false,
@@ -647,6 +656,7 @@ export const TransportStats2: types.PlainTransportStat = {
   "messagesDroppedUnsendable": 0,
   "messagesExpired": 0,
   "messagesGarbled": 0,
+  "messagesLimited": 0,
   "messagesUnrouted": 0,
   "messagesUnsent": 0,
   "probationBytesSent": 0,
@@ -683,11 +693,13 @@ export const TransportStats2: types.PlainTransportStat = {
 
 export const TransportStats3: types.PipeTransportStat = {
   "bytesDiscarded": 0,
+  "bytesLimited": 0,
   "bytesReceived": 0,
   "bytesSent": 0,
   "datagramsDropped": 0,
   "messagesDiscarded": 0,
   "messagesDroppedUnsendable": 0,
+  "messagesLimited": 0,
   "messagesUnrouted": 0,
   "probationBytesSent": 0,
   "probationSendBitrate": 0,
@@ -715,11 +727,13 @@ export const TransportStats3: types.PipeTransportStat = {
 
 export const TransportStats4: types.DirectTransportStat = {
   "bytesDiscarded": 0,
+  "bytesLimited": 0,
   "bytesReceived": 0,
   "bytesSent": 0,
   "datagramsDropped": 0,
   "messagesDiscarded": 0,
   "messagesDroppedUnsendable": 0,
+  "messagesLimited": 0,
   "messagesUnrouted": 0,
   "probationBytesSent": 0,
   "probationSendBitrate": 0,

@@ -1,6 +1,7 @@
 'use strict';
 
 const { Logger } = require('../Logger');
+const { parseLimit } = require('./limit');
 const { parseSubchannels } = require('./message');
 const validate = require('./validate');
 
@@ -40,6 +41,7 @@ const logger = new Logger('Transport');
  * @property {boolean} originPaused - behind `pipeToRouter()`: whether the original was paused when it was piped.
  * @property {SctpStreamParameters} [sctpStreamParameters] - undefined on a DirectTransport.
  * @property {RetainOptions} [retain]
+ * @property {import('./limit').LimitOptions} [limit]
  */
 
 /**
@@ -86,6 +88,7 @@ function parseDataProducerOptions(given, direct, originPaused = false) {
       ? undefined
       : parseSctpStreamParameters(given.sctpStreamParameters),
     retain: validate.given(given.retain) ? parseRetain(given.retain) : undefined,
+    limit: parseLimit(given.limit),
   };
 }
 

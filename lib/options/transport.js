@@ -3,6 +3,7 @@
 const { Logger } = require('../Logger');
 const { mediaUnsupported } = require('../errors');
 const address = require('./address');
+const { parseLimit } = require('./limit');
 const { parseUdpListenInfo } = require('./listenInfo');
 const { parseMessageSizes, parseSctpOverUdpOptions } = require('./sctp');
 const validate = require('./validate');
@@ -12,22 +13,24 @@ const validate = require('./validate');
 const logger = new Logger('Transport');
 
 /** @typedef {import('./listenInfo').ListenInfo} ListenInfo */
+/** @typedef {import('./limit').LimitOptions} LimitOptions */
 /** @typedef {import('./sctp').SctpOptions} SctpOptions */
 /** @typedef {'maxIncomingBitrate' | 'maxOutgoingBitrate' | 'minOutgoingBitrate'} Bitrate */
 /** @typedef {Partial<Record<Bitrate, number>>} Bitrates - Rust's `Bitrates`; a bitrate without limit is left out. */
 
 /**
  * @param {Record<string, any>} given
- * @returns {{ listenInfo: ListenInfo, comedia: boolean, sctp: SctpOptions | undefined }} Rust's
+ * @returns {{ listenInfo: ListenInfo, comedia: boolean, sctp?: SctpOptions, limit?: LimitOptions }} Rust's
  * `PlainTransportOptions`.
  */
 function parsePlainTransportOptions(given) {
   const listenInfo = parseUdpListenInfo(given);
   const comedia = validate.boolean(given.comedia, 'comedia', false);
   const sctp = parseSctpOverUdpOptions(given);
+  const limit = parseLimit(given.limit);
 
   checkSrtp(given, sctp);
-  return { listenInfo, comedia, sctp };
+  return { listenInfo, comedia, sctp, limit };
 }
 
 /**

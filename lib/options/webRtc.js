@@ -3,6 +3,7 @@
 const { isEntity } = require('../Entity');
 const { Logger } = require('../Logger');
 const { parseDtlsParameters } = require('./dtls');
+const { parseLimit } = require('./limit');
 const { parseWebRtcListenInfos } = require('./listenInfo');
 const { parseSctpOptions } = require('./sctp');
 const validate = require('./validate');
@@ -27,6 +28,7 @@ const logger = new Logger('Router');
  * @property {boolean} preferTcp
  * @property {number} iceConsentTimeout - in seconds: 0 for never, or 10 to 60.
  * @property {import('./sctp').SctpOptions} [sctp] - undefined if SCTP is not enabled.
+ * @property {import('./limit').LimitOptions} [limit]
  */
 
 /**
@@ -71,6 +73,7 @@ function parseWebRtcTransportOptions(given, onServer) {
     preferTcp,
     iceConsentTimeout: parseIceConsentTimeout(given.iceConsentTimeout),
     sctp,
+    limit: parseLimit(given.limit),
   };
 }
 

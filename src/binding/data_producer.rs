@@ -13,11 +13,12 @@ use crate::runtime::job::{Job, Place};
 use crate::runtime::world::World;
 use crate::sfu;
 use crate::sfu::backlog::Backlog;
+use crate::sfu::contract::options::LimitOptions;
 use crate::sfu::drains::DrainScope;
 use crate::sfu::id::DataProducerKey;
 use crate::sfu::subchannels::Selector;
 
-use super::batcher::SharedBatcher;
+use super::batcher::{SharedBatcher, parse};
 use super::subchannels::{List, set_of};
 
 /// A source of messages.
@@ -75,6 +76,17 @@ impl DataProducer {
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
         self.request(request, move |world| Ok([world.sfu.data_producer(key)?.get_stats()]));
+    }
+
+    /// Changes the limit; `null` removes it.
+    #[napi(catch_unwind)]
+    pub fn set_limit(&self, request: u32, limit: String) {
+        let key = self.key;
+        self.request(request, move |world| {
+            let limit: Option<LimitOptions> = parse(&limit)?;
+            world.sfu.data_producer(key)?.set_limit(limit.as_ref());
+            Ok(())
+        });
     }
 
     #[napi(catch_unwind)]

@@ -24,6 +24,9 @@ pub(super) fn to_json(event: Event) -> Value {
             DataProducerEvent::StreamClose => json!([key.0, "streamclose"]),
             DataProducerEvent::OriginPause => json!([key.0, "originpause"]),
             DataProducerEvent::OriginResume => json!([key.0, "originresume"]),
+            DataProducerEvent::Limit(it) => json!([key.0, "limit", it]),
+            DataProducerEvent::LimitPause => json!([key.0, "limitpause"]),
+            DataProducerEvent::LimitClose => json!([key.0, "limitclose"]),
         },
         Event::Transport(key, event) => match event {
             TransportEvent::IceState(state, reason) => {
@@ -31,6 +34,7 @@ pub(super) fn to_json(event: Event) -> Value {
             }
             TransportEvent::IceSelectedTuple(it) => json!([key.0, "iceselectedtuplechange", it]),
             TransportEvent::Tuple(tuple) => json!([key.0, "tuple", tuple]),
+            TransportEvent::Limit(it) => json!([key.0, "limit", it]),
             TransportEvent::DtlsState(state, certificate, reason) => {
                 json!([key.0, "dtlsstatechange", state, certificate, reason])
             }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::runtime::world::FarEnd;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::answers::{UdpConnectAnswer, WebRtcConnectAnswer};
-use crate::sfu::contract::options::DataConsumerOptions;
+use crate::sfu::contract::options::{DataConsumerOptions, LimitOptions};
 use crate::sfu::contract::parameters::Bitrates;
 use crate::sfu::drains::DrainScope;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
@@ -140,6 +140,16 @@ impl Transport {
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
         self.batcher.request(request, move |world| Ok([world.sfu.transport(key)?.get_stats()]));
+    }
+
+    /// Changes the limit; `null` removes it.
+    #[napi(catch_unwind)]
+    pub fn set_limit(&self, request: u32, limit: String) {
+        let key = self.key;
+        self.batcher.request_with(request, limit, move |world, limit: Option<LimitOptions>| {
+            world.sfu.transport(key)?.set_limit(limit.as_ref());
+            Ok(())
+        });
     }
 
     #[napi(catch_unwind)]

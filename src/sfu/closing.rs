@@ -42,6 +42,7 @@ impl Sfu {
             self.continue_closing();
         }
         self.drains = Drains::default();
+        self.limit_reports.clear();
         self.waiters.clear();
         self.due_waiters.clear();
         self.deadlines.remove(memory::DEADLINE);

@@ -19,7 +19,7 @@ use super::work;
 /// A [`DataProducer`] in its [`Sfu`], with its requests as methods.
 #[derive(Debug)]
 pub struct DataProducerMut<'a> {
-    sfu: &'a mut Sfu,
+    pub(super) sfu: &'a mut Sfu,
     key: DataProducerKey,
 }
 
@@ -133,7 +133,7 @@ impl Sfu {
 }
 
 impl DataProducerMut<'_> {
-    fn get(&mut self) -> &mut DataProducer {
+    pub(super) fn get(&mut self) -> &mut DataProducer {
         self.sfu.data_producers.get_mut(&self.key).expect("checked when this view was made")
     }
 
@@ -198,6 +198,8 @@ impl DataProducerMut<'_> {
             messages_paused: it.messages_paused,
             messages_dropped_full: it.held.as_ref().map_or(0, |it| it.dropped_full),
             messages_waiting: it.held.as_ref().map_or(0, |it| it.len()),
+            messages_limited: it.limited.messages,
+            bytes_limited: it.limited.bytes,
             messages_retained,
             bytes_retained,
         }

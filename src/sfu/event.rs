@@ -53,6 +53,8 @@ pub enum Topic {
     StreamClose(DataProducerKey),
     OriginPause(DataProducerKey),
     DataProducerPause(DataConsumerKey),
+    DataProducerLimit(DataProducerKey),
+    TransportLimit(TransportKey),
 }
 
 impl Topic {
@@ -67,7 +69,9 @@ impl Topic {
             | Self::Tuple(_)
             | Self::OriginPause(_)
             | Self::DataProducerPause(_)
-            | Self::Overflow(_) => 8,
+            | Self::Overflow(_)
+            | Self::DataProducerLimit(_)
+            | Self::TransportLimit(_) => 8,
             Self::SctpSendBufferFull(_) | Self::BufferedAmountLow(_) | Self::StreamClose(_) => 1,
         }
     }
@@ -83,6 +87,7 @@ impl Event {
                 TransportEvent::DtlsState(..) => Topic::DtlsState(*key),
                 TransportEvent::SctpState(..) => Topic::SctpState(*key),
                 TransportEvent::Tuple(_) => Topic::Tuple(*key),
+                TransportEvent::Limit(_) => Topic::TransportLimit(*key),
             },
             Self::DataConsumer(key, event) => match event {
                 DataConsumerEvent::SctpSendBufferFull => Topic::SctpSendBufferFull(*key),
@@ -101,7 +106,11 @@ impl Event {
                 DataProducerEvent::OriginPause | DataProducerEvent::OriginResume => {
                     Topic::OriginPause(*key)
                 }
-                DataProducerEvent::Drain => return None,
+                DataProducerEvent::Limit(_) => Topic::DataProducerLimit(*key),
+                // Each follows a call of the application, or is the last.
+                DataProducerEvent::Drain
+                | DataProducerEvent::LimitPause
+                | DataProducerEvent::LimitClose => return None,
             },
             Self::Message(..)
             | Self::Drained(..)
@@ -147,6 +156,13 @@ pub enum DataProducerEvent {
     OriginPause,
     /// The DataProducer at the other end of the pipe resumed.
     OriginResume,
+    /// This much exceeded its limit and was dropped since the last of these events. At most once a second, except for the
+    /// last one.
+    Limit(DropCount),
+    /// A limit has paused the DataProducer.
+    LimitPause,
+    /// A limit has closed the DataProducer.
+    LimitClose,
 }
 
 /// An event of a transport.
@@ -165,4 +181,7 @@ pub enum TransportEvent {
     /// A plain transport learned its peer's address, or the peer of a plain or pipe transport uses another one of
     /// this host's addresses.
     Tuple(Box<TupleInfo>),
+    /// This much exceeded the limit of the transport and was dropped since the last of these events. At most once a
+    /// second.
+    Limit(DropCount),
 }

@@ -54,6 +54,7 @@ pub mod error;
 pub mod event;
 pub mod histogram;
 pub mod id;
+mod limits;
 pub mod memory;
 mod meter;
 mod metrics;

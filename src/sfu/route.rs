@@ -52,10 +52,13 @@ impl Sfu {
             return producer.hold(&mut self.totals.producers, message, selector);
         }
         producer.leave_intake(&message, selector.map(AsRef::as_ref));
+        let is_limited = producer.limiter.is_some();
         if producer.wants_drain {
             self.check_drain(key);
         }
-        self.route(key, message, selector);
+        if !is_limited || self.passes_limits(key, message.payload.len()) {
+            self.route(key, message, selector);
+        }
     }
 
     /// Delivers a message from the peer; a pipe's header comes off first.
@@ -96,7 +99,10 @@ impl Sfu {
                 if entity.must_hold() {
                     return entity.hold(&mut self.totals.producers, message, selector);
                 }
-                self.route(producer, message, selector);
+                let is_limited = entity.limiter.is_some() || transport.limiter.is_some();
+                if !is_limited || self.passes_limits(producer, message.payload.len()) {
+                    self.route(producer, message, selector);
+                }
             }
             None => {
                 let why = if too_large { "is too large" } else { "has no DataProducer" };

@@ -23,6 +23,7 @@ use super::deadlines::Deadlines;
 use super::drains::Drains;
 use super::entity::data_consumer::DataConsumer;
 use super::entity::data_producer::DataProducer;
+use super::entity::limit::LimitReports;
 use super::entity::router::Router;
 use super::entity::transport::Transport;
 use super::entity::webrtc_server::WebRtcServer;
@@ -48,6 +49,7 @@ pub struct Sfu {
     pub(super) crowds: Crowds,
     pub(super) deadlines: Deadlines,
     pub(super) drains: Drains,
+    pub(super) limit_reports: LimitReports,
     /// The transports that have had input since they were last asked for datagrams.
     pub(super) dirty: VecDeque<TransportKey>,
     /// The transports whose peers' messages wait to be routed, in the order of their turns.
@@ -96,6 +98,7 @@ impl Sfu {
             crowds: Crowds::default(),
             deadlines: Deadlines::default(),
             drains: Drains::default(),
+            limit_reports: LimitReports::default(),
             dirty: VecDeque::new(),
             postponed: VecDeque::new(),
             releasing: VecDeque::new(),
@@ -181,6 +184,7 @@ impl Sfu {
         self.continue_releasing();
         self.route_postponed();
         self.handle_deadlines();
+        self.report_limits();
     }
 
     /// When to call [`Self::handle_timeout`] without input. May be too early, never too late.
@@ -189,7 +193,7 @@ impl Sfu {
         if self.is_closing() || left.contains(&false) {
             return Some(self.now);
         }
-        self.deadlines.next()
+        [self.deadlines.next(), self.limit_reports.next()].into_iter().flatten().min()
     }
 
     /// Polls the transports that had input, once each and as many as one turn may, and returns all datagrams
@@ -270,6 +274,7 @@ impl Sfu {
             && self.releasing.is_empty()
             && !self.is_closing()
             && self.deadlines.next().is_none()
+            && self.limit_reports.next().is_none()
     }
 
     /// The charge of what all queues hold, except for messages of `dataConsumer.send()` that are on their way to the

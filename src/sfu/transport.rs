@@ -23,6 +23,7 @@ use crate::sfu::contract::parameters::{Bitrates, SctpStreamParameters};
 use crate::sfu::data_producer::choose_id;
 use crate::sfu::entity::data_consumer::{DataConsumer, Destination, Pauses};
 use crate::sfu::entity::data_producer::DataProducer;
+use crate::sfu::entity::limit::limiter;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::subchannels::Subchannels;
@@ -91,11 +92,13 @@ impl TransportMut<'_> {
         let holds = options.while_paused == WhilePaused::Hold;
         let intake = (direct || holds).then_some(intake);
         let memory = self.sfu.memory.as_ref();
+        let limiter = limiter(options.limit.as_ref(), self.sfu.now);
         if let (Some(intake), Some(memory)) = (&intake, memory) {
             intake.join(memory);
         }
-        let producer =
+        let mut producer =
             DataProducer::new(id, router, transport_key, options, stream, intake, memory);
+        producer.limiter = limiter;
         self.sfu.data_producers.insert(key, producer);
         self.sfu.data_producer_ids.insert(id, key);
         if let Some((stream, paused)) = origin_paused {

@@ -36,7 +36,9 @@ pub(crate) fn reasons(events: &[TransportEvent]) -> Vec<String> {
         TransportEvent::IceState(state, reason) => line("ice", format!("{state:?}"), reason),
         TransportEvent::DtlsState(state, _, reason) => line("dtls", format!("{state:?}"), reason),
         TransportEvent::SctpState(state, _, reason) => line("sctp", format!("{state:?}"), reason),
-        TransportEvent::IceSelectedTuple(_) | TransportEvent::Tuple(_) => None,
+        TransportEvent::IceSelectedTuple(_)
+        | TransportEvent::Tuple(_)
+        | TransportEvent::Limit(_) => None,
     });
     lines.collect()
 }

@@ -62,13 +62,14 @@ pub(crate) fn webrtc() -> WebRtcTransportOptions {
         prefer_tcp: false,
         ice_consent_timeout: 30,
         sctp: Some(SctpOptions { silence: None, ..sctp() }),
+        limit: None,
     }
 }
 
 /// A PlainTransport with SCTP.
 pub(crate) fn plain(comedia: bool) -> PlainTransportOptions {
     let listen_info = listen_info(ListenProtocol::Udp);
-    PlainTransportOptions { listen_info, comedia, sctp: Some(sctp()) }
+    PlainTransportOptions { listen_info, comedia, sctp: Some(sctp()), limit: None }
 }
 
 /// A PipeTransport with SCTP.
@@ -96,6 +97,7 @@ pub(crate) fn producer() -> DataProducerOptions {
         origin_paused: false,
         sctp_stream_parameters: None,
         retain: None,
+        limit: None,
     }
 }
 

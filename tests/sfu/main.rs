@@ -10,6 +10,7 @@ mod first_bytes;
 mod hold;
 mod hostile;
 mod idle;
+mod limits;
 mod memory;
 mod metrics;
 mod network;

@@ -156,6 +156,8 @@ pub struct WebRtcTransportOptions {
     pub ice_consent_timeout: u16,
     /// The SCTP options. Without them the transport has no SCTP.
     pub sctp: Option<SctpOptions>,
+    /// How much all its DataProducers may receive together.
+    pub limit: Option<LimitOptions>,
 }
 
 impl WebRtcTransportOptions {
@@ -183,6 +185,8 @@ pub struct PlainTransportOptions {
     pub comedia: bool,
     /// The SCTP options. Without them the transport has no SCTP.
     pub sctp: Option<SctpOptions>,
+    /// How much all its DataProducers may receive together.
+    pub limit: Option<LimitOptions>,
 }
 
 /// What `router.createPipeTransport()` takes.
@@ -253,6 +257,34 @@ pub struct DataProducerOptions {
     pub sctp_stream_parameters: Option<SctpStreamParameters>,
     /// Keep the last messages for the DataConsumers that come later.
     pub retain: Option<RetainOptions>,
+    /// How much it may receive.
+    pub limit: Option<LimitOptions>,
+}
+
+/// How much a DataProducer, or all DataProducers of a transport, may receive; at least one of the two rates is given.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LimitOptions {
+    /// Messages per second, at least one.
+    pub messages_per_second: Option<u32>,
+    /// Payload bytes per second, at least one.
+    pub bytes_per_second: Option<u32>,
+    /// How many seconds' worth may come at once; above 0.
+    pub burst: f64,
+    /// What happens to the DataProducer of a message that exceeds it.
+    pub action: LimitAction,
+}
+
+/// `limit.action`. The message itself is dropped in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitAction {
+    /// Nothing.
+    Drop,
+    /// It is paused, until the application resumes it.
+    Pause,
+    /// It is closed.
+    Close,
 }
 
 /// What becomes of the messages that come during a pause.

@@ -156,7 +156,7 @@ pub struct Bitrates {
     pub min_outgoing_bitrate: Option<u32>,
 }
 
-/// Messages that did not reach their DataConsumer. The argument of 'overflow'.
+/// Messages that did not reach their DataConsumer, or were not routed. The argument of 'overflow' and 'limit'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct DropCount {
     /// The number of messages.

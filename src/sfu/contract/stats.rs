@@ -59,6 +59,10 @@ pub struct DataProducerStats {
     pub messages_dropped_full: u64,
     /// Messages that are held until it is resumed.
     pub messages_waiting: usize,
+    /// Messages that were dropped because they exceeded a limit, its own or that of its transport.
+    pub messages_limited: u64,
+    /// Their payload in bytes.
+    pub bytes_limited: u64,
     /// Messages that new DataConsumers get first.
     pub messages_retained: usize,
     /// Their payload in bytes.
@@ -150,6 +154,10 @@ pub struct TransportStats {
     pub datagrams_dropped: u64,
     /// Messages that had no DataProducer on their stream, or that exceeded `maxReceiveMessageSize`.
     pub messages_unrouted: u64,
+    /// Messages that were dropped because they exceeded the limit of the transport.
+    pub messages_limited: u64,
+    /// Their payload in bytes.
+    pub bytes_limited: u64,
     /// Messages that were queued for streams which the peer turned out not to take.
     pub messages_dropped_unsendable: u64,
     /// Messages that were still queued when their DataConsumer closed.

@@ -8,13 +8,14 @@ use crate::proto::message::Message;
 use crate::proto::sctp::MessageTally;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::options::{DataProducerOptions, WhilePaused};
-use crate::sfu::contract::parameters::{DataType, SctpStreamParameters};
+use crate::sfu::contract::parameters::{DataType, DropCount, SctpStreamParameters};
 use crate::sfu::id::{DataConsumerKey, RouterKey, TransportKey};
 use crate::sfu::memory::Memory;
 use crate::sfu::roster::Roster;
 use crate::sfu::subchannels::{Selector, amount};
 
 use super::held::{Held, HeldMessage};
+use super::limit::Limiter;
 use super::retained::Retained;
 
 /// What all DataProducers of a worker have received.
@@ -47,6 +48,8 @@ pub(in crate::sfu) struct DataProducer {
     pub(in crate::sfu) wants_drain: bool,
     /// The last messages, if DataConsumers that come later are to get them.
     pub(in crate::sfu) retained: Option<Box<Retained>>,
+    pub(in crate::sfu) limiter: Option<Box<Limiter>>,
+    pub(in crate::sfu) limited: DropCount,
     pub(in crate::sfu) messages_received: u64,
     pub(in crate::sfu) bytes_received: u64,
     pub(in crate::sfu) messages_paused: u64,
@@ -78,6 +81,8 @@ impl DataProducer {
             held,
             wants_drain: false,
             retained,
+            limiter: None,
+            limited: DropCount::default(),
             messages_received: 0,
             bytes_received: 0,
             messages_paused: 0,

@@ -379,5 +379,8 @@ fn log_event(id: Uuid, event: &TransportEvent) {
         TransportEvent::SctpState(state, ..) => {
             log::debug!(target: "sctp", "transport {id}: SCTP {state:?}");
         }
+        TransportEvent::Limit(count) => {
+            log::debug!(target: "message", "transport {id}: messages over its limit: {}", count.messages);
+        }
     }
 }

@@ -76,6 +76,8 @@ impl TransportMut<'_> {
             transmission: it.sctp_transmission().map(Into::into),
             datagrams_dropped: it.datagrams_dropped,
             messages_unrouted: it.messages_unrouted,
+            messages_limited: it.limited.messages,
+            bytes_limited: it.limited.bytes,
             messages_dropped_unsendable: it.messages_dropped_unsendable,
             messages_discarded: it.discarded.messages,
             bytes_discarded: it.discarded.bytes,

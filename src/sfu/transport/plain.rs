@@ -4,6 +4,7 @@ use crate::proto::sctp::Start;
 use crate::sfu::address::Listen;
 use crate::sfu::contract::answers::UdpTransportAnswer;
 use crate::sfu::contract::options::PlainTransportOptions;
+use crate::sfu::entity::limit::limiter;
 use crate::sfu::entity::transport::plain::Plain;
 use crate::sfu::entity::transport::sctp_over_udp::SctpOverUdp;
 use crate::sfu::entity::transport::{Kind, Transport, sctp};
@@ -24,6 +25,8 @@ impl RouterMut<'_> {
         let path = SctpOverUdp::new(listen, config);
         let (socket, tuple) = (path.socket(), path.tuple_info());
         let kind = Kind::Plain(Box::new(Plain::new(path, options.comedia)));
-        self.insert_udp(key, Transport::new(self.key, kind, sctp, self.sfu.now), socket, tuple)
+        let mut transport = Transport::new(self.key, kind, sctp, self.sfu.now);
+        transport.limiter = limiter(options.limit.as_ref(), self.sfu.now);
+        self.insert_udp(key, transport, socket, tuple)
     }
 }

@@ -8,6 +8,7 @@ use crate::sfu::address::{Listen, Preference};
 use crate::sfu::contract::answers::{WebRtcConnectAnswer, WebRtcTransportAnswer};
 use crate::sfu::contract::options::{DtlsParameters, WebRtcConnectOptions, WebRtcTransportOptions};
 use crate::sfu::contract::parameters::IceParameters;
+use crate::sfu::entity::limit::limiter;
 use crate::sfu::entity::transport::webrtc::WebRtc;
 use crate::sfu::entity::transport::{Kind, Transport, sctp};
 use crate::sfu::error::{Error, Result};
@@ -70,7 +71,8 @@ impl RouterMut<'_> {
         let ice_parameters = webrtc.peer.credentials().into();
         let ice_candidates = webrtc.ice_candidates();
         let kind = Kind::WebRtc(Box::new(webrtc));
-        let transport = Transport::new(*router, kind, options.sctp.as_ref(), sfu.now);
+        let mut transport = Transport::new(*router, kind, options.sctp.as_ref(), sfu.now);
+        transport.limiter = limiter(options.limit.as_ref(), sfu.now);
         let (id, sctp_parameters) = (transport.id, transport.sctp_parameters());
         self.insert(key, transport);
         Ok(WebRtcTransportAnswer { id, ice_parameters, ice_candidates, sctp_parameters })

@@ -23,6 +23,7 @@ use crate::proto::transmit::Transmits;
 use crate::sfu::contract::options::SctpOptions;
 use crate::sfu::contract::parameters::{Bitrates, DropCount, SctpParameters};
 use crate::sfu::crowd;
+use crate::sfu::entity::limit::Limiter;
 use crate::sfu::event::TransportEvent;
 use crate::sfu::id::{self, DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use crate::sfu::meter::Meter;
@@ -61,6 +62,9 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) through_crowd: crowd::Sent,
     pub(in crate::sfu) datagrams_dropped: u64,
     pub(in crate::sfu) messages_unrouted: u64,
+    /// Over all its DataProducers.
+    pub(in crate::sfu) limiter: Option<Box<Limiter>>,
+    pub(in crate::sfu) limited: DropCount,
     pub(in crate::sfu) messages_dropped_unsendable: u64,
     pub(in crate::sfu) discarded: DropCount,
     /// What the totals of the worker have of these counters.
@@ -117,6 +121,8 @@ impl Transport {
             through_crowd: crowd::Sent::default(),
             datagrams_dropped: 0,
             messages_unrouted: 0,
+            limiter: None,
+            limited: DropCount::default(),
             messages_dropped_unsendable: 0,
             discarded: DropCount::default(),
             in_totals: Counted::default(),

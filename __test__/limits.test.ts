@@ -1,0 +1,217 @@
+import type { types } from '..';
+import * as datasoup from '..';
+import './helpers/closeWorkers';
+import { closes, EventRecorder } from './helpers/EventRecorder';
+import { Inbox } from './helpers/Inbox';
+import { peers } from './helpers/peers';
+import { router } from './helpers/sharedRouter';
+import { nextEvent } from './helpers/wait';
+
+const LISTEN = { protocol: 'udp', ip: '127.0.0.1' } as const;
+
+let directTransport: types.DirectTransport;
+
+beforeEach(async () => {
+  directTransport = await router.createDirectTransport();
+});
+
+afterEach(() => directTransport.close());
+
+/** A DataProducer with a limit, and what its DataConsumer receives. */
+async function pair(limit: types.LimitOptions) {
+  const dataProducer = await directTransport.produceData({ limit });
+  const dataConsumer = await directTransport.consumeData({ dataProducerId: dataProducer.id });
+  return { dataProducer, dataConsumer, inbox: new Inbox(dataConsumer) };
+}
+
+/** The bucket goes into debt: the smallest part of a token lets one more message pass. */
+const BEYOND = (messages: number) => messages + 1;
+
+function send(dataProducer: types.DataProducer, count: number): void {
+  for (let number = 0; number < count; number++) {
+    dataProducer.send('x');
+  }
+}
+
+describe('produceData({ limit })', () => {
+  test("action 'drop' drops and counts what exceeds it, and emits 'limit'", async () => {
+    const { dataProducer, inbox } = await pair({ messagesPerSecond: 10, burst: 2 });
+    const recorder = new EventRecorder().watch({ dataProducer });
+    send(dataProducer, 100);
+    const [stats] = await dataProducer.getStats();
+    const passed = inbox.messages.length;
+    expect([20, BEYOND(20)]).toContain(passed);
+    const limited = 100 - passed;
+    expect(stats).toMatchObject({
+      messagesReceived: 100,
+      messagesLimited: limited,
+      bytesLimited: limited,
+    });
+    expect(recorder.take()).toEqual(['dataProducer limit({"bytes":1,"messages":1})']);
+    // The rest of what was dropped is reported a second later.
+    const rest = { messages: limited - 1, bytes: limited - 1 };
+    expect(await nextEvent(dataProducer, 'limit')).toEqual([rest]);
+  });
+
+  test("action 'pause' pauses the DataProducer until resume()", async () => {
+    const limit: types.LimitOptions = { bytesPerSecond: 10, action: 'pause' };
+    const { dataProducer, dataConsumer, inbox } = await pair(limit);
+    const recorder = new EventRecorder().watch({ dataProducer, dataConsumer });
+    send(dataProducer, 100);
+    await router.dump();
+    expect(recorder.take().filter((line) => !line.includes(' message('))).toEqual([
+      'dataProducer limit({"bytes":1,"messages":1})',
+      'dataProducer pause',
+      'dataProducer.observer pause',
+      'dataConsumer dataproducerpause',
+      'dataConsumer.observer pause',
+    ]);
+    expect(dataProducer.paused).toBe(true);
+    const passed = inbox.messages.length;
+    expect([10, BEYOND(10)]).toContain(passed);
+    await dataProducer.setLimit();
+    await dataProducer.resume();
+    expect(dataProducer.paused).toBe(false);
+    send(dataProducer, 50);
+    await inbox.count(passed + 50);
+  });
+
+  test("action 'close' closes the DataProducer", async () => {
+    const limit: types.LimitOptions = { messagesPerSecond: 10, action: 'close' };
+    const { dataProducer, dataConsumer, inbox } = await pair(limit);
+    const recorder = new EventRecorder().watch({ dataProducer, dataConsumer });
+    send(dataProducer, 100);
+    await router.dump();
+    expect(recorder.take().filter((line) => !line.includes(' message('))).toEqual([
+      'dataProducer limit({"bytes":1,"messages":1})',
+      ...closes('dataProducer'),
+      'dataConsumer dataproducerclose',
+      ...closes('dataConsumer'),
+    ]);
+    expect(dataProducer.closed).toBe(true);
+    expect([10, BEYOND(10)]).toContain(inbox.messages.length);
+    await expect(dataProducer.setLimit()).rejects.toThrow(datasoup.errors.NotFoundError);
+  });
+
+  test('setLimit() sets, changes and removes a limit, in order with send()', async () => {
+    const { dataProducer, inbox } = await pair({ messagesPerSecond: 10 });
+    send(dataProducer, 20);
+    void dataProducer.setLimit(null);
+    send(dataProducer, 20);
+    void dataProducer.setLimit({ messagesPerSecond: 5 });
+    send(dataProducer, 20);
+    await router.dump();
+    expect([35, 36, 37]).toContain(inbox.messages.length);
+  });
+});
+
+describe.each([
+  ['webRtc', () => router.createWebRtcTransport({ listenInfos: [LISTEN], enableSctp: true })],
+  ['plain', () => router.createPlainTransport({ listenInfo: LISTEN, enableSctp: true })],
+])('a %sTransport', (_title, create) => {
+  test('has setLimit(), and rejects when it is closed', async () => {
+    const transport = await create();
+    await transport.setLimit({ bytesPerSecond: 1000, action: 'close' });
+    await transport.setLimit(null);
+    await expect(transport.getStats()).resolves.toMatchObject([
+      { messagesLimited: 0, bytesLimited: 0 },
+    ]);
+    transport.close();
+    await expect(transport.setLimit()).rejects.toThrow(datasoup.errors.NotFoundError);
+  });
+});
+
+describe('createWebRtcTransport({ limit })', () => {
+  test.each(['drop', 'pause', 'close'] as const)(
+    "action '%s' acts on what a client sends, and counts it",
+    async (action) => {
+      const transport = await router.createWebRtcTransport({
+        listenInfos: [LISTEN],
+        enableSctp: true,
+        limit: { messagesPerSecond: 10, burst: 3, action },
+      });
+      const peer = await peers.connect(transport, { channels: [{ id: 0 }, { id: 1 }] });
+      const dataProducer = await transport.produceData({ sctpStreamParameters: { streamId: 0 } });
+      const dataProducerId = dataProducer.id;
+      const inbox = new Inbox(await directTransport.consumeData({ dataProducerId }));
+      const recorder = new EventRecorder().watch({ transport, dataProducer });
+      await peer.sendNumbered(0, 200, 100);
+      if (action === 'close') {
+        await peer.untilClosed(0);
+        expect(peer.open.has(1)).toBe(true);
+      } else {
+        await peer.sendNumbered(1, 1, 100);
+        // Behind these, the client's second channel has no DataProducer.
+        const unrouted = async () => (await transport.getStats())[0]!.messagesUnrouted;
+        while ((await unrouted()) === 0);
+      }
+      const [stats] = await transport.getStats();
+      const [own] = action === 'close' ? [] : await dataProducer.getStats();
+      expect(stats!.messagesLimited).toBeGreaterThan(0);
+      expect(stats!.bytesLimited).toBe(100 * stats!.messagesLimited);
+      if (own) {
+        expect(own.messagesLimited).toBe(stats!.messagesLimited);
+        const rest = own.messagesLimited + own.messagesPaused + inbox.messages.length;
+        expect([own.messagesReceived, rest]).toEqual([200, 200]);
+      }
+      expect(inbox.messages.length).toBeGreaterThanOrEqual(30);
+      const lines = recorder.take();
+      expect(lines[0]).toBe('transport limit({"bytes":100,"messages":1})');
+      expect(lines.filter((line) => line.startsWith('dataProducer'))).toEqual(
+        {
+          drop: [],
+          pause: ['dataProducer pause', 'dataProducer.observer pause'],
+          close: closes('dataProducer'),
+        }[action],
+      );
+      await peer.close();
+      transport.close();
+    },
+  );
+});
+
+describe('an invalid limit', () => {
+  const cases: [unknown, string][] = [
+    ['10', "limit must be an object (got '10')"],
+    [{}, 'limit must be an object with messagesPerSecond or bytesPerSecond (got {})'],
+    [
+      { burst: 2, bytesPerSecond: null },
+      'limit must be an object with messagesPerSecond or bytesPerSecond (got { burst: 2, bytesPerSecond: null })',
+    ],
+    ...[0, -1, 1.5, 2 ** 32, '5', NaN].map((value): [unknown, string] => [
+      { messagesPerSecond: value },
+      `limit.messagesPerSecond must be an integer from 1 to 4294967295 (got ${typeof value === 'string' ? "'5'" : value})`,
+    ]),
+    [{ bytesPerSecond: 0 }, 'limit.bytesPerSecond must be an integer from 1 to 4294967295 (got 0)'],
+    ...[0, -1, 3601, NaN, Infinity, '1'].map((burst): [unknown, string] => [
+      { messagesPerSecond: 1, burst },
+      `limit.burst must be a number above 0 and at most 3600 (got ${typeof burst === 'string' ? "'1'" : burst})`,
+    ]),
+    [
+      { messagesPerSecond: 1, action: 'ban' },
+      "limit.action must be one of 'drop', 'pause', 'close' (got 'ban')",
+    ],
+  ];
+
+  test.each(cases)('%j is a TypeError everywhere, and changes nothing', async (given, message) => {
+    const limit = given as types.LimitOptions;
+    const error = new TypeError(message);
+    const sctp = { listenInfos: [LISTEN], enableSctp: true };
+    const transport = await router.createWebRtcTransport(sctp);
+    const plain = await router.createPlainTransport({ listenInfo: LISTEN, enableSctp: true });
+    const { dataProducer, inbox } = await pair({ messagesPerSecond: 2 });
+    await expect(directTransport.produceData({ limit })).rejects.toThrow(error);
+    await expect(router.createWebRtcTransport({ ...sctp, limit })).rejects.toThrow(error);
+    await expect(
+      router.createPlainTransport({ listenInfo: LISTEN, enableSctp: true, limit }),
+    ).rejects.toThrow(error);
+    for (const object of [dataProducer, transport, plain]) {
+      await expect(object.setLimit(limit)).rejects.toThrow(error);
+    }
+    send(dataProducer, 5);
+    await router.dump();
+    expect([2, BEYOND(2)]).toContain(inbox.messages.length);
+    transport.close();
+    plain.close();
+  });
+});

@@ -1,0 +1,261 @@
+//! Limits of what DataProducers receive.
+
+use std::time::Duration;
+
+use datasoup::proto::message::{Message, Ppid};
+use datasoup::sfu::contract::options::{
+    DataProducerOptions, LimitAction, LimitOptions, WebRtcTransportOptions,
+};
+use datasoup::sfu::contract::parameters::DropCount;
+use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, TransportEvent};
+use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+
+use crate::common::lab::{Lab, binary, text};
+use crate::common::options;
+
+const LEN: usize = 100;
+
+fn limit(messages: Option<u32>, bytes: Option<u32>, action: LimitAction) -> LimitOptions {
+    LimitOptions { messages_per_second: messages, bytes_per_second: bytes, burst: 1.0, action }
+}
+
+/// A direct DataProducer with a limit, and a direct DataConsumer of it.
+fn direct(limit: LimitOptions) -> (Lab, DataProducerKey, DataConsumerKey) {
+    let (mut lab, router) = Lab::with_router();
+    let transport = lab.host().direct(router);
+    let options = DataProducerOptions { limit: Some(limit), ..options::producer() };
+    let producer = lab.host().produce_with(transport, options);
+    let (consumer, _) = lab.host().consume(transport, producer);
+    (lab, producer, consumer)
+}
+
+/// Sends messages of `LEN` bytes, and returns how many of them pass.
+fn send(
+    lab: &mut Lab,
+    (producer, consumer): (DataProducerKey, DataConsumerKey),
+    count: usize,
+) -> usize {
+    for _ in 0..count {
+        lab.sfu().send(producer, binary(1, LEN), None);
+    }
+    lab.flush();
+    lab.host().messages(consumer).len()
+}
+
+/// How many messages and bytes are counted as over a limit.
+fn limited(lab: &mut Lab, producer: DataProducerKey) -> (u64, u64) {
+    let stats = lab.producer_stats(producer);
+    let count = |name: &str| stats[name].as_u64().expect("a number");
+    (count("messagesLimited"), count("bytesLimited"))
+}
+
+#[test]
+fn a_bucket_passes_its_burst_at_once_and_its_rate_from_then_on() {
+    for (messages, bytes) in
+        [(Some(100), None), (None, Some(100 * LEN as u32)), (Some(100), Some(1_000_000))]
+    {
+        let (mut lab, producer, consumer) = direct(limit(messages, bytes, LimitAction::Drop));
+        let pair = (producer, consumer);
+        assert_eq!(send(&mut lab, pair, 1000), 100);
+        let mut passed = 100;
+        for _ in 0..100 {
+            lab.run_for(Duration::from_millis(100));
+            passed += send(&mut lab, pair, 50);
+        }
+        // Ten seconds later.
+        assert_eq!(passed, 100 + 1000, "{messages:?} {bytes:?}");
+        let dropped = 1000 + 100 * 50 - passed as u64;
+        assert_eq!(limited(&mut lab, producer), (dropped, dropped * LEN as u64));
+        assert_eq!(lab.producer_stats(producer)["messagesReceived"], 6000);
+        // The bucket does not fill beyond its burst.
+        lab.run_for(Duration::from_secs(60));
+        assert_eq!(send(&mut lab, pair, 1000), 100);
+    }
+}
+
+#[test]
+fn a_message_larger_than_the_bucket_passes_and_leaves_a_debt() {
+    let (mut lab, producer, consumer) = direct(limit(None, Some(1000), LimitAction::Drop));
+    let send = |lab: &mut Lab, len| {
+        lab.sfu().send(producer, binary(1, len), None);
+        lab.flush();
+        lab.host().messages(consumer).len()
+    };
+    assert_eq!(send(&mut lab, 10_000), 1);
+    lab.run_for(Duration::from_millis(8900));
+    assert_eq!(send(&mut lab, 1), 0, "9,000 bytes are owed, and 8,900 are paid");
+    lab.run_for(Duration::from_millis(200));
+    assert_eq!(send(&mut lab, 10_000), 1);
+}
+
+#[test]
+fn a_burst_is_in_seconds_and_may_be_less_than_one_message() {
+    for (burst, at_once) in [(0.001, 1), (0.5, 50), (3.0, 300)] {
+        let options = LimitOptions { burst, ..limit(Some(100), None, LimitAction::Drop) };
+        let (mut lab, producer, consumer) = direct(options);
+        assert_eq!(send(&mut lab, (producer, consumer), 1000), at_once, "burst {burst}");
+    }
+}
+
+#[test]
+fn limit_is_emitted_at_once_then_once_a_second_and_adds_up() {
+    let (mut lab, producer, consumer) = direct(limit(Some(100), None, LimitAction::Drop));
+    let mut reported = DropCount::default();
+    let mut events = Vec::new();
+    for tick in 0..350 {
+        send(&mut lab, (producer, consumer), 5);
+        for event in lab.host().producer_events(producer) {
+            let DataProducerEvent::Limit(count) = event else { panic!("{event:?}") };
+            reported.messages += count.messages;
+            reported.bytes += count.bytes;
+            events.push(tick);
+        }
+        lab.run_for(Duration::from_millis(10));
+    }
+    // The first excess is at 0.25 s: 5 messages every 10 ms are 500 per second.
+    assert_eq!(events.len(), 4, "{events:?}");
+    assert!(events.windows(2).all(|it| it[1] - it[0] >= 100), "{events:?}");
+    // What is left is reported once the second is over, without a further message.
+    lab.run_for(Duration::from_secs(2));
+    for event in lab.host().producer_events(producer) {
+        let DataProducerEvent::Limit(count) = event else { panic!("{event:?}") };
+        reported.messages += count.messages;
+        reported.bytes += count.bytes;
+    }
+    assert_eq!((reported.messages, reported.bytes), limited(&mut lab, producer));
+    lab.run_for(Duration::from_secs(5));
+    assert_eq!(lab.host().producer_events(producer), []);
+}
+
+#[test]
+fn pause_pauses_the_data_producer_until_it_is_resumed() {
+    let (mut lab, producer, consumer) = direct(limit(Some(10), None, LimitAction::Pause));
+    assert_eq!(send(&mut lab, (producer, consumer), 100), 10);
+    let count = DropCount { messages: 1, bytes: LEN as u64 };
+    let events = lab.host().producer_events(producer);
+    assert_eq!(events, [DataProducerEvent::Limit(count), DataProducerEvent::LimitPause]);
+    assert_eq!(lab.host().consumer_events(consumer), [DataConsumerEvent::DataProducerPause]);
+    let stats = lab.producer_stats(producer);
+    assert_eq!((&stats["messagesLimited"], &stats["messagesPaused"]), (&1.into(), &89.into()));
+    lab.run_for(Duration::from_secs(10));
+    assert_eq!(send(&mut lab, (producer, consumer), 1), 0);
+    lab.sfu().data_producer(producer).expect("open").resume();
+    assert_eq!(send(&mut lab, (producer, consumer), 5), 5);
+}
+
+#[test]
+fn close_closes_the_data_producer_and_says_why() {
+    let (mut lab, producer, consumer) = direct(limit(Some(10), None, LimitAction::Close));
+    assert_eq!(send(&mut lab, (producer, consumer), 100), 10);
+    let count = DropCount { messages: 1, bytes: LEN as u64 };
+    let events = lab.host().producer_events(producer);
+    assert_eq!(events, [DataProducerEvent::Limit(count), DataProducerEvent::LimitClose]);
+    assert_eq!(lab.host().consumer_events(consumer), [DataConsumerEvent::DataProducerClose]);
+    assert!(lab.sfu().data_producer(producer).is_err());
+    lab.run_for(Duration::from_secs(5));
+    assert_eq!(lab.host().producer_events(producer), []);
+    lab.sfu().close();
+    lab.flush();
+    assert!(lab.sfu().is_empty());
+}
+
+#[test]
+fn set_limit_keeps_tokens_and_debt_and_can_remove_the_limit() {
+    let (mut lab, producer, consumer) = direct(limit(Some(100), None, LimitAction::Drop));
+    let pair = (producer, consumer);
+    assert_eq!(send(&mut lab, pair, 1000), 100);
+    let set = |lab: &mut Lab, options: Option<LimitOptions>| {
+        lab.sfu().data_producer(producer).expect("open").set_limit(options.as_ref());
+    };
+    set(&mut lab, Some(limit(Some(200), None, LimitAction::Drop)));
+    assert_eq!(send(&mut lab, pair, 1000), 0, "a change fills no bucket");
+    lab.run_for(Duration::from_millis(500));
+    assert_eq!(send(&mut lab, pair, 1000), 100);
+    set(&mut lab, None);
+    assert_eq!(send(&mut lab, pair, 1000), 1000);
+    set(&mut lab, Some(limit(Some(10), None, LimitAction::Drop)));
+    assert_eq!(send(&mut lab, pair, 1000), 10);
+}
+
+/// A client with two channels, whose transport has a limit, and direct DataConsumers of both.
+fn client(
+    action: LimitAction,
+) -> (Lab, RouterKey, TransportKey, usize, [(DataProducerKey, DataConsumerKey); 2]) {
+    let (mut lab, router) = Lab::with_router();
+    let options =
+        WebRtcTransportOptions { limit: Some(limit(Some(100), None, action)), ..options::webrtc() };
+    let (transport, client) = lab.join_with(router, 1, options);
+    let direct = lab.host().direct(router);
+    let pairs = [1, 2].map(|stream| {
+        let producer = lab.host().produce(transport, stream);
+        (producer, lab.host().consume(direct, producer).0)
+    });
+    (lab, router, transport, client, pairs)
+}
+
+#[test]
+fn the_limit_of_a_transport_is_over_all_its_data_producers() {
+    let (mut lab, _, transport, client, pairs) = client(LimitAction::Drop);
+    for _ in 0..300 {
+        for stream in [1, 2] {
+            lab.clients[client].send(stream, binary(1, LEN));
+        }
+    }
+    lab.run_for(Duration::from_millis(500));
+    let passed: usize = pairs.iter().map(|it| lab.host().messages(it.1).len()).sum();
+    assert!((100..=150).contains(&passed), "{passed}");
+    let dropped = 600 - passed as u64;
+    let sum: u64 = pairs.iter().map(|it| limited(&mut lab, it.0).0).sum();
+    assert_eq!(sum, dropped);
+    let stats = lab.stats(transport);
+    assert_eq!(
+        (&stats["messagesLimited"], &stats["bytesLimited"]),
+        (&dropped.into(), &(dropped * LEN as u64).into())
+    );
+    let events = lab.host().transport_events(transport);
+    assert!(matches!(events.last(), Some(TransportEvent::Limit(_))), "{events:?}");
+    assert_eq!(
+        pairs.map(|it| lab.host().producer_events(it.0)),
+        [[], []],
+        "the limit is not theirs"
+    );
+}
+
+#[test]
+fn pause_and_close_of_a_transports_limit_act_on_the_data_producer_concerned() {
+    for action in [LimitAction::Pause, LimitAction::Close] {
+        let (mut lab, router, transport, client, [(first, _), (second, other)]) = client(action);
+        let (listening, listener) = lab.join(router, 2);
+        lab.host().consume(listening, second);
+        for _ in 0..200 {
+            lab.clients[client].send(1, binary(1, LEN));
+        }
+        lab.run_for(Duration::from_millis(500));
+        let last = match action {
+            LimitAction::Pause => DataProducerEvent::LimitPause,
+            _ => DataProducerEvent::LimitClose,
+        };
+        assert_eq!(lab.host().producer_events(first), [last]);
+        assert_eq!(lab.sfu().data_producer(first).is_err(), action == LimitAction::Close);
+        // The other one goes on.
+        lab.run_for(Duration::from_secs(1));
+        lab.clients[client].send(2, text("still here"));
+        lab.run_for(Duration::from_millis(500));
+        assert_eq!(lab.host().messages(other).len(), 1);
+        assert_eq!(lab.clients[listener].messages().len(), 1);
+        let stats = lab.stats(transport);
+        let unrouted = stats["messagesUnrouted"].as_u64().expect("a number");
+        assert_eq!(unrouted > 0, action == LimitAction::Close, "{stats}");
+    }
+}
+
+#[test]
+fn an_empty_message_counts_as_one_byte() {
+    let (mut lab, producer, consumer) = direct(limit(None, Some(10), LimitAction::Drop));
+    for _ in 0..20 {
+        let empty = Message::copy_from_slice(Ppid::STRING_EMPTY, b"");
+        lab.sfu().send(producer, empty, None);
+    }
+    lab.flush();
+    assert_eq!(lab.host().messages(consumer).len(), 10);
+}
