@@ -790,7 +790,7 @@ export type TransportDiagnosis = {
       /** For another username fragment. Not counted with a WebRtcServer, which finds its transports by it. */
       wrongUsername: number;
       /** For the username fragment of this transport, and signed with another password. */
-      wrongPassword: number;
+      wrongIntegrity: number;
       /** The peer claims to be controlled. */
       roleConflict: number;
       malformed: number;

@@ -95,7 +95,7 @@ describe('a WebRtcTransport whose client', () => {
     const { state } = await untilFinding(transport, 'stun-wrong-password');
     expect(state.stun).toMatchObject({
       valid: 0,
-      wrongPassword: state.stun!.received,
+      wrongIntegrity: state.stun!.received,
       refusedFrom: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
     });
   });

@@ -162,7 +162,7 @@ export const Diagnosis0: types.TransportDiagnosis = {
       "roleConflict": 0,
       "valid": 0,
       "validFrom": "192.0.2.1:20001",
-      "wrongPassword": 0,
+      "wrongIntegrity": 0,
       "wrongUsername": 0
     }
   }
@@ -190,7 +190,7 @@ export const Diagnosis1: types.TransportDiagnosis = {
       "received": 0,
       "roleConflict": 0,
       "valid": 0,
-      "wrongPassword": 0,
+      "wrongIntegrity": 0,
       "wrongUsername": 0
     }
   }

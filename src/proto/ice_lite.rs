@@ -78,7 +78,7 @@ pub struct StunCounters {
     /// For a username fragment that is not ours.
     pub wrong_username: u64,
     /// For ours, and signed with another password.
-    pub wrong_password: u64,
+    pub wrong_integrity: u64,
     /// Authentic, but the peer claims to be controlled.
     pub role_conflict: u64,
     /// Malformed, or without what a check needs.
@@ -96,7 +96,7 @@ impl StunCounters {
     fn refuse(&mut self, from: SocketAddr, refusal: Refusal, is_known: bool) {
         self.refused_from = Some(from);
         *match refusal {
-            Refusal::Unauthorized if is_known => &mut self.wrong_password,
+            Refusal::Unauthorized if is_known => &mut self.wrong_integrity,
             Refusal::Unauthorized => &mut self.wrong_username,
             Refusal::RoleConflict => &mut self.role_conflict,
             Refusal::BadRequest | Refusal::UnknownAttributes => &mut self.malformed,

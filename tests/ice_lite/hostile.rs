@@ -221,3 +221,32 @@ fn a_peer_that_asks_too_fast_gets_fewer_answers_and_keeps_its_path() {
     assert!((100..=108).contains(&answers), "{answers}");
     assert_eq!(lab.ice.state(), Completed);
 }
+
+#[test]
+fn every_request_is_counted_once_by_what_became_of_it() {
+    let mut lab = Lab::new();
+    let ours = lab.ice.credentials().clone();
+    lab.check(tuple(1), PLAIN);
+    lab.receive(tuple(2), &checks::request(&ours.username_fragment, "another", PLAIN));
+    lab.receive(tuple(3), &checks::request("another", &ours.password, PLAIN));
+    lab.check(tuple(4), &[(0x8029, &[0; 8])]);
+    lab.check(tuple(5), &[(0x7001, &[])]);
+    let expected = StunCounters {
+        received: 5,
+        valid: 1,
+        wrong_integrity: 1,
+        wrong_username: 1,
+        role_conflict: 1,
+        malformed: 1,
+        over_quota: 0,
+        valid_from: Some(tuple(1).remote),
+        refused_from: Some(tuple(5).remote),
+    };
+    assert_eq!(*lab.ice.stun(), expected);
+    for _ in 0..200 {
+        lab.receive(tuple(6), &checks::request("another", &ours.password, PLAIN));
+    }
+    let stun = *lab.ice.stun();
+    assert_eq!((stun.received, stun.wrong_username + stun.over_quota), (205, 201));
+    assert!(stun.over_quota > 0, "{stun:?}");
+}

@@ -9,7 +9,7 @@ mod hostile;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use datasoup::proto::ice_lite::{Credentials, IceEvent, IceLite, IceState};
+use datasoup::proto::ice_lite::{Credentials, IceEvent, IceLite, IceState, StunCounters};
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::stun::Binding;
 use datasoup::proto::transmit::Transmits;

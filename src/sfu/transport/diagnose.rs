@@ -124,13 +124,13 @@ fn nothing_received(candidates: &[IceCandidate], unmatched: u64) -> Finding {
 fn look_at_stun(stun: &StunCounters, findings: &mut Vec<Finding>) {
     let from = stun.refused_from.map(|it| format!(", the last from {}", Source(it)));
     let from = from.unwrap_or_default();
-    if stun.wrong_password > 0 {
+    if stun.wrong_integrity > 0 {
         add(
             findings,
             "stun-wrong-password",
             format!(
                 "{} STUN requests were signed with another password{from}",
-                stun.wrong_password
+                stun.wrong_integrity
             ),
             "the peer mixes the iceParameters of two transports, or of before and after restartIce(): give it both \
              usernameFragment and password of this one",
