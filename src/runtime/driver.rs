@@ -85,6 +85,7 @@ impl Driver {
             self.turn(now);
             turn = Some(now);
         }
+        turn.into_iter().for_each(|it| self.world.turns.observe(clock::now() - it));
         // What was posted just before still gets one turn.
         self.inbox.take(&mut self.jobs, &mut self.readable);
         self.turn(clock::now());

@@ -97,11 +97,13 @@ impl Worker {
         }
     }
 
-    /// The next item.
+    /// The next item, past those that only say when a message was queued.
     pub(crate) fn next(&mut self) -> Item {
         loop {
-            if let Some(item) = self.batch.pop_front() {
-                return item;
+            match self.batch.pop_front() {
+                Some(Item::Sampled(_)) => continue,
+                Some(item) => return item,
+                None => {}
             }
             self.woken.recv_timeout(PATIENCE).expect("another item");
             self.outbox.take(&mut self.batch);
