@@ -38,6 +38,7 @@ const ATTACKING = -10;
  * @property {'port' | 'tcp' | 'session' | 'plain'} at - the target: the shared UDP port, the shared TCP port, a
  * WebRtcTransport of the attacker, or a PlainTransport.
  * @property {boolean} [own] - the attacker sends from the address of the PlainTransport's peer.
+ * @property {import('..').LimitAction} [limit] - the WebRtcTransport has a limit of 100 messages per second.
  */
 
 /**
@@ -63,6 +64,16 @@ const cases = [
   flood('session', 'dtls-garbage', 'a session: garbage for records', 'datagrams'),
   flood('session', 'sctp-garbage', 'a session: garbage for packets', 'packets'),
   flood('session', 'sctp-messages', 'a session: messages of 1 byte', 'packets of 48'),
+  {
+    ...flood('session', 'sctp-messages', 'the same, limit: 100/s, drop', 'packets of 48'),
+    name: 'limit-drop',
+    limit: 'drop',
+  },
+  {
+    ...flood('session', 'sctp-messages', 'the same, limit: 100/s, close', 'packets of 48'),
+    name: 'limit-close',
+    limit: 'close',
+  },
   flood('session', 'sctp-fragments', 'a session: fragments of 1 byte', 'packets of 48'),
   flood('session', 'sctp-heartbeats', 'a session: HEARTBEATs of 1 KB', 'packets'),
   flood('session', 'sctp-resets', 'a session: stream resets', 'packets'),
@@ -140,7 +151,7 @@ class Scene {
  * @param {InstanceType<typeof Attacker>} attacker
  * @returns {Promise<any>} the transport under attack.
  */
-async function aim({ router, webRtcServer, direct, transport }, { at, own }, attacker) {
+async function aim({ router, webRtcServer, direct, transport }, { at, own, limit }, attacker) {
   const fingerprint = await attacker.fingerprint();
 
   if (at === 'plain') {
@@ -158,7 +169,11 @@ async function aim({ router, webRtcServer, direct, transport }, { at, own }, att
 
   const victim =
     at === 'session'
-      ? await router.createWebRtcTransport({ webRtcServer, enableSctp: true })
+      ? await router.createWebRtcTransport({
+          webRtcServer,
+          enableSctp: true,
+          limit: limit && { messagesPerSecond: 100, action: limit },
+        })
       : transport;
   const { usernameFragment, password } = victim.iceParameters;
   const [{ port }] = victim.iceCandidates.filter(

@@ -136,11 +136,12 @@ impl Sfu {
 
     /// Removes a DataProducer. Its DataConsumers are the next step.
     fn detach_data_producer(&mut self, key: DataProducerKey) {
-        let Some(producer) = self.data_producers.remove(&key) else { return };
+        let Some(mut producer) = self.data_producers.remove(&key) else { return };
         self.work += work::CLOSE_PRODUCER;
         self.data_producer_ids.remove(&producer.id);
-        if let Some(held) = &producer.held {
+        if let Some(held) = &mut producer.held {
             self.messages_dropped_at_close += held.len() as u64;
+            held.take_fences().for_each(|it| self.pass_drain_gate(it));
         }
         if let Some(intake) = &producer.intake {
             // The messages that are still on their way are dropped when they come.

@@ -4,8 +4,8 @@
 //! begin_drain ─► gates: messages that wait to be routed ─► a fence at each DataConsumer ─► Event::Drained
 //! ```
 //!
-//! A gate stands behind the messages that a source or a peer has sent and that are not routed yet; a fence behind the
-//! messages of one DataConsumer. What is on its way to JavaScript needs no fence, as the answer comes behind it, but for
+//! A gate stands behind the messages that a source or a peer has sent and that are not routed yet, or that a DataProducer
+//! holds; a fence behind the messages of one DataConsumer. What is on its way to JavaScript needs no fence, as the answer comes behind it, but for
 //! what JavaScript has to ask for.
 
 use rustc_hash::FxHashSet;
@@ -30,7 +30,11 @@ impl Sfu {
         for key in self.producers_in(scope) {
             self.work += work::SKIPPED;
             sources.extend(self.source_of(key));
-            peers.extend(self.data_producers.get(&key).map(|it| it.transport));
+            let Some(producer) = self.data_producers.get_mut(&key) else { continue };
+            peers.insert(producer.transport);
+            if producer.held.as_mut().is_some_and(|it| it.fence(request)) {
+                self.add_drain_gate(request);
+            }
         }
         for key in peers {
             let Some(transport) = self.transports.get_mut(&key) else { continue };
@@ -157,8 +161,9 @@ impl Sfu {
             }
             return waits;
         };
-        let transport = consumer.transport;
-        let waits = self.transports.get_mut(&transport).is_some_and(|it| it.fence(stream, request));
+        let (transport, now) = (consumer.transport, self.now);
+        let waits =
+            self.transports.get_mut(&transport).is_some_and(|it| it.fence(now, stream, request));
         if waits {
             self.touch(transport);
         }

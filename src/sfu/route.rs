@@ -193,6 +193,11 @@ impl Sfu {
             if let Some(transport) = self.transports.get_mut(&transport) {
                 transport.charge(self.now, cost);
             }
+            let held =
+                |sfu: &mut Self| sfu.data_producers.get_mut(&key)?.held.as_mut()?.passed_fence();
+            while let Some(request) = held(self) {
+                self.pass_drain_gate(request);
+            }
         }
     }
 

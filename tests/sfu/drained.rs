@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use datasoup::sfu::contract::options::DataConsumerOptions;
+use datasoup::sfu::contract::options::{DataConsumerOptions, DataProducerOptions, WhilePaused};
 use datasoup::sfu::drains::DrainScope;
 use datasoup::sfu::error::Error;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
@@ -336,4 +336,41 @@ fn plain_peers_acknowledge_as_others_do() {
     drain(&mut lab, 0, 900, DrainScope::Transport(plain)).expect("open");
     lab.expect("an answer", |lab| lab.host().drained(900) == Some(Ok(())));
     assert_eq!(lab.plain_peers[peer].sctp.messages.len(), MESSAGES);
+}
+
+#[test]
+fn drained_waits_for_what_a_data_producer_holds() {
+    let (mut lab, router) = Lab::with_router();
+    let direct = lab.host().direct(router);
+    let options = DataProducerOptions { while_paused: WhilePaused::Hold, ..options::producer() };
+    let producer = lab.host().produce_with(direct, options);
+    let (consumer, _) = lab.host().consume(direct, producer);
+    lab.sfu().data_producer(producer).expect("open").pause();
+    for _ in 0..MESSAGES {
+        lab.sfu().send(producer, text("a"), None);
+    }
+    let scopes = [
+        DrainScope::DataConsumer(consumer),
+        DrainScope::DataProducer(producer),
+        DrainScope::Transport(direct),
+        DrainScope::Worker,
+    ];
+    for (request, scope) in (900..).zip(scopes) {
+        drain(&mut lab, 0, request, scope).expect("open");
+    }
+    lab.flush();
+    assert!((900..904).all(|it| lab.host().drained(it).is_none()));
+    lab.sfu().data_producer(producer).expect("open").resume();
+    lab.flush();
+    assert_eq!(lab.host().messages(consumer).len(), MESSAGES);
+    assert!((900..904).all(|it| lab.host().drained(it) == Some(Ok(()))));
+
+    lab.sfu().data_producer(producer).expect("open").pause();
+    lab.sfu().send(producer, text("b"), None);
+    drain(&mut lab, 0, 904, DrainScope::Worker).expect("open");
+    drain(&mut lab, 0, 905, DrainScope::DataProducer(producer)).expect("open");
+    lab.sfu().data_producer(producer).expect("open").close();
+    lab.flush();
+    assert_eq!(lab.host().drained(904), Some(Ok(())), "what was held is counted");
+    assert_eq!(lab.host().drained(905), Some(Err(producer.into())));
 }

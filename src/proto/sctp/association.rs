@@ -434,13 +434,13 @@ impl Association {
 
     /// Puts up a fence behind all that was sent on `stream` so far: [`SctpEvent::FencePassed`] reports that it is passed.
     /// Returns false if there is nothing to wait for.
-    pub fn fence(&mut self, stream: StreamId, fence: u32) -> bool {
+    pub fn fence(&mut self, now: Instant, stream: StreamId, fence: u32) -> bool {
         let nothing = self.queues.is_drained(stream)
             && self.engine.as_ref().is_none_or(|engine| engine.all_acknowledged());
         if nothing || matches!(self.state, SctpState::Failed | SctpState::Closed) {
             return false;
         }
-        self.fences.get_or_insert_default().add(stream, fence, &self.queues);
+        self.fences.get_or_insert_default().add(now, stream, fence);
         self.advance_fences();
         true
     }

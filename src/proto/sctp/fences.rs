@@ -5,10 +5,11 @@
 //!                                                   Sent ─ the peer has acknowledged that TSN ─► passed
 //! ```
 //!
-//! Messages that are dropped, expired or abandoned leave in the same way. Behind the queue a fence also waits for what other
-//! streams have written, which is little.
+//! Messages that are dropped, expired or abandoned leave in the same way. Of the messages that were queued at the same time a
+//! fence waits for all, and behind the queue also for what other streams have written, which is little.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::engine::Engine;
 use super::event::SctpEvent;
@@ -26,8 +27,8 @@ struct Name {
 /// The fences of one association that have not been passed.
 #[derive(Debug, Default)]
 pub(super) struct Fences {
-    /// Each with how many messages will have left the queue of its stream.
-    queued: Vec<(Name, u64)>,
+    /// Each with the time at which it was put up.
+    queued: Vec<(Name, Instant)>,
     /// Each with how many messages had been written.
     written: VecDeque<(Name, u64)>,
     sent: VecDeque<(Name, u32)>,
@@ -39,8 +40,8 @@ impl Fences {
     }
 
     /// Puts up a fence behind the messages of `stream`.
-    pub(super) fn add(&mut self, stream: StreamId, fence: u32, queues: &SendQueues) {
-        self.queued.push((Name { stream, fence }, queues.left_after_all(stream)));
+    pub(super) fn add(&mut self, now: Instant, stream: StreamId, fence: u32) {
+        self.queued.push((Name { stream, fence }, now));
     }
 
     /// Moves the fences as far as they get, and reports those that are passed.
@@ -51,8 +52,8 @@ impl Fences {
         events: &mut VecDeque<SctpEvent>,
     ) {
         let written = engine.map(Engine::written).unwrap_or_default();
-        self.queued.retain(|(name, end)| {
-            let waits = queues.left(name.stream) < *end;
+        self.queued.retain(|(name, time)| {
+            let waits = queues.has_older(name.stream, *time);
             if !waits {
                 self.written.push_back((*name, written));
             }

@@ -134,8 +134,6 @@ struct Governed {
 struct StreamQueue {
     reliability: Reliability,
     messages: VecDeque<QueuedMessage>,
-    /// How many messages have left the queue, sent or dropped. Control messages are not counted.
-    left: u64,
     amount: Amount,
     low_threshold: usize,
     /// Charged bytes that this turn still allows; below zero after a large message.
@@ -191,7 +189,6 @@ impl StreamQueue {
     /// Notes that a message leaves the queue.
     fn uncount(&mut self, message: &QueuedMessage) {
         self.amount -= message.amount();
-        self.left += 1;
         if let Some(governed) = &mut self.governed
             && message.is_routed()
         {
@@ -271,7 +268,6 @@ impl SendQueues {
             .or_insert_with(|| StreamQueue {
                 reliability,
                 messages: VecDeque::new(),
-                left: 0,
                 amount: Amount::default(),
                 low_threshold: self.default_low_threshold,
                 deficit: 0,
@@ -342,16 +338,10 @@ impl SendQueues {
         self.streams.get(&stream).is_none_or(|queue| queue.messages.is_empty())
     }
 
-    /// How many messages have left the queue of `stream`.
-    pub(super) fn left(&self, stream: StreamId) -> u64 {
-        self.streams.get(&stream).map_or(0, |queue| queue.left)
-    }
-
-    /// What [`Self::left`] will return once all messages of now have left.
-    pub(super) fn left_after_all(&self, stream: StreamId) -> u64 {
-        self.streams.get(&stream).map_or(0, |queue| {
-            queue.left + queue.messages.iter().filter(|it| !it.is_control()).count() as u64
-        })
+    /// Whether a message of `stream` waits that was queued at this time or before. Usually the first one tells.
+    pub(super) fn has_older(&self, stream: StreamId, time: Instant) -> bool {
+        let queue = self.streams.get(&stream);
+        queue.is_some_and(|it| it.messages.iter().any(|it| it.at.is_some_and(|at| at <= time)))
     }
 
     pub(super) fn set_low_threshold(&mut self, stream: StreamId, threshold: usize) {
@@ -720,6 +710,32 @@ mod tests {
             streams.push(next.stream);
         }
         streams
+    }
+
+    #[test]
+    fn a_message_is_older_until_it_has_left_whatever_a_policy_drops_behind_it() {
+        let bounds = QueueBounds { total: usize::MAX, per_stream: usize::MAX };
+        let mut queues = SendQueues::new(bounds, 0);
+        queues.open(1, Reliability::RELIABLE);
+        let bound = Some(1000);
+        queues
+            .set_policy(1, QueuePolicy { overflow: Overflow::DropOldest, bound, max_delay: None });
+        let push = |queues: &mut SendQueues, at: u64, origin| {
+            let message = Message::new(Ppid::BINARY, vec![0; 300].into());
+            let at = start() + Duration::from_millis(at);
+            queues.push(at, 1, message, origin, &mut MessageTally::default()).expect("room");
+        };
+        push(&mut queues, 0, Origin::Direct);
+        push(&mut queues, 0, Origin::Routed);
+        for at in 1..10 {
+            push(&mut queues, at, Origin::Routed);
+            assert!(queues.has_older(1, start()), "the first one waits");
+        }
+        assert!(queues.tally(1).replaced.messages > 5);
+        let mut expired = MessageTally::default();
+        assert!(queues.pop(start(), &mut expired, |_| Admittance::Now, |_| false).is_some());
+        assert!(!queues.has_older(1, start()));
+        assert!(queues.has_older(1, start() + Duration::from_secs(1)));
     }
 
     #[test]

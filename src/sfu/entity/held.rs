@@ -10,6 +10,10 @@ use crate::sfu::subchannels::Selector;
 #[derive(Debug, Default)]
 pub(in crate::sfu) struct Held {
     queue: VecDeque<HeldMessage>,
+    /// How many have been released.
+    released: u64,
+    /// Requests of `drained()`, each with how many will have been released then.
+    fences: VecDeque<(u64, u32)>,
     /// Messages for which the intake had no room.
     pub(in crate::sfu) dropped_full: u64,
     /// Whether the DataProducer is in the list of those that release.
@@ -28,7 +32,28 @@ impl Held {
     }
 
     pub(in crate::sfu) fn pop(&mut self) -> Option<HeldMessage> {
-        self.queue.pop_front()
+        let released = self.queue.pop_front()?;
+        self.released += 1;
+        Some(released)
+    }
+
+    /// Has this request wait for the messages that are held. Returns false if there are none.
+    pub(in crate::sfu) fn fence(&mut self, request: u32) -> bool {
+        if !self.queue.is_empty() {
+            self.fences.push_back((self.released + self.queue.len() as u64, request));
+        }
+        !self.queue.is_empty()
+    }
+
+    /// The next request whose messages have been released.
+    pub(in crate::sfu) fn passed_fence(&mut self) -> Option<u32> {
+        self.fences.front().filter(|(end, _)| *end <= self.released)?;
+        self.fences.pop_front().map(|(_, request)| request)
+    }
+
+    /// The requests that wait: the messages are dropped.
+    pub(in crate::sfu) fn take_fences(&mut self) -> impl Iterator<Item = u32> {
+        std::mem::take(&mut self.fences).into_iter().map(|(_, request)| request)
     }
 
     pub(in crate::sfu) fn is_empty(&self) -> bool {

@@ -287,10 +287,10 @@ impl Transport {
     }
 
     /// Puts up a fence behind the messages of `stream`. Returns false if there is nothing to wait for.
-    pub(in crate::sfu) fn fence(&mut self, stream: StreamId, fence: u32) -> bool {
+    pub(in crate::sfu) fn fence(&mut self, now: Instant, stream: StreamId, fence: u32) -> bool {
         match self.tunnel_mut() {
             Some(tunnel) => tunnel.fence(stream, fence),
-            None => self.sctp_mut().is_some_and(|sctp| sctp.fence(stream, fence)),
+            None => self.sctp_mut().is_some_and(|sctp| sctp.fence(now, stream, fence)),
         }
     }
 
