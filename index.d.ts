@@ -550,6 +550,17 @@ export type PipeToRouterOptions = {
    * because ids are unique there.
    */
   keepId?: boolean;
+  /**
+   * What happens to messages for the other Router when they are not taken quickly enough: see
+   * {@link DataConsumerOptions}. 'block' has no timeout here: the pipe waits for as long as the DataConsumers at its far
+   * end do. Default 'drop-newest'.
+   */
+  overflow?: DataConsumerOverflow;
+  /**
+   * How many bytes may wait for the other Router, each message charged its payload plus 64 bytes. 0-4294967295, default
+   * `sctpPerStreamSendQueueLimit` of payload.
+   */
+  maxBufferedAmount?: number;
   /** Default true. The call fails with false, because data needs SCTP. */
   enableSctp?: boolean;
   /** Ignored with a warning in the log: SRTP is for media. */
@@ -2024,8 +2035,17 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
    * bound `overflow` decides. 0-4294967295.
    */
   maxBufferedAmount?: number;
-  /** What happens at the bound of the queue. Default 'drop-newest'. */
+  /**
+   * What happens at the bound of the queue. Default 'drop-newest'. 'block' rejects with UnsupportedError if the
+   * DataConsumer or its DataProducer is on a PipeTransport that the application has made: `pipeToRouter()` supports it.
+   */
   overflow?: DataConsumerOverflow;
+  /**
+   * With `overflow: 'block'`, in milliseconds: for how long this consumer may hold up its DataProducer within 60 seconds, all
+   * times together. Then it is stalled: it emits 'stalled' and drops as with 'drop-newest', until half of its queue is
+   * free ('unstalled'). 0-4294967295, default 5000.
+   */
+  overflowTimeout?: number;
   /**
    * In milliseconds: a message that has waited longer in the queue, for the peer or for the application, is dropped when
    * its turn comes, and counted as `messagesDroppedStale`. Unlike `maxPacketLifeTime` it needs no unreliable channel.
@@ -2046,9 +2066,15 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
  * - 'keep-latest': at most one message waits, and at most one is in SCTP, until the peer has acknowledged it. A newer
  *   message takes the place of the one that waits, full or not, and 'overflow' is not emitted. For cursors, positions
  *   and sensor values.
+ * - 'block': the DataProducer waits until there is room (half of the bound), and none of its DataConsumers gets anything
+ *   meanwhile. `send()` of a direct one fills its own bound, then throws ERR_SEND_QUEUE_FULL, and 'drain' says when to go
+ *   on. The messages of a peer stay in its association, whose receive window fills: the peer's `bufferedAmount` grows, on
+ *   all of its channels. A consumer blocks only while its transport is connected and it is not paused. After
+ *   `overflowTimeout` it is stalled. For file transfers.
  * - 'close': 'overflow' is emitted, then the consumer closes.
  */
-export type DataConsumerOverflow = 'drop-newest' | 'drop-oldest' | 'keep-latest' | 'close';
+export type DataConsumerOverflow =
+  'drop-newest' | 'drop-oldest' | 'keep-latest' | 'block' | 'close';
 
 export type DataConsumerType = 'sctp' | 'direct';
 
@@ -2132,6 +2158,10 @@ export type DataConsumerEvents = {
    * once per episode, which for type 'sctp' ends when half of the queue is free.
    */
   overflow: [dropped: { messages: number; bytes: number }];
+  /** `overflow: 'block'`: it has held up its DataProducer for `overflowTimeout`, and drops from now on. */
+  stalled: [];
+  /** After 'stalled': half of its queue is free, so that it may hold up its DataProducer again. */
+  unstalled: [];
   /**
    * The peer has reset the stream, e.g. a browser closed its DataChannel; or the association is up, and the peer takes
    * fewer streams. The DataConsumer is closed.
@@ -2214,6 +2244,7 @@ export interface DataConsumer<
    * Sets what happens at the bound of the queue, for what waits already as well.
    *
    * @throws TypeError: invalid argument.
+   * @throws UnsupportedError: 'block' over a PipeTransport that the application has made.
    * @throws NotFoundError, WorkerClosedError
    */
   setOverflow(overflow: DataConsumerOverflow): Promise<void>;

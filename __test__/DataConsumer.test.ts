@@ -726,7 +726,9 @@ describe('a direct DataConsumer whose listeners are too slow', () => {
     for (let number = 0; number < 8; number++) {
       dataProducer.send(Buffer.alloc(SIZE, number));
     }
-    // JavaScript takes nothing until the worker has routed everything.
+    // What was sent crosses to the worker in a microtask. JavaScript takes nothing until all of it is routed.
+    await Promise.resolve();
+    await Promise.resolve();
     const end = performance.now() + 5_000;
     while (dataProducer.bufferedAmount > 0 && performance.now() < end);
     await settled();
@@ -1259,6 +1261,89 @@ describe('overflow', () => {
       ...closes('dataConsumer'),
     ]);
     expect(dataConsumer.closed).toBe(true);
+  });
+
+  test("with 'block' send() throws ERR_SEND_QUEUE_FULL, then drain says when to go on, and nothing is lost", async () => {
+    const TOTAL = 500;
+    const bounded = await transport.produceData({ maxBufferedAmount: 20_000 });
+    const dataConsumer = await transport.consumeData({
+      dataProducerId: bounded.id,
+      overflow: 'block',
+      maxBufferedAmount: 10_000,
+    });
+    const other = new Inbox(await transport.consumeData({ dataProducerId: bounded.id }));
+    const numbers: number[] = [];
+    dataConsumer.on('message', (message) => numbers.push(message.readUInt32BE(0)));
+    let refused = 0;
+    for (let number = 0; number < TOTAL;) {
+      const message = Buffer.alloc(1_000);
+      message.writeUInt32BE(number, 0);
+      try {
+        bounded.send(message);
+        number++;
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_SEND_QUEUE_FULL' });
+        refused++;
+        await nextEvent(bounded, 'drain');
+      }
+    }
+    await until(dataConsumer, 'message', () => numbers.length === TOTAL);
+    await other.count(TOTAL);
+    expect(refused).toBeGreaterThan(0);
+    expect(numbers).toEqual(Array.from({ length: TOTAL }, (_value, index) => index));
+    await expect(dataConsumer.getStats()).resolves.toMatchObject([
+      { messagesSent: TOTAL, messagesDropped: 0 },
+    ]);
+  });
+
+  test('calls on other objects, getStats() and close() do not wait for a DataProducer that is blocked', async () => {
+    const blocked = await transport.produceData();
+    const options = { dataProducerId: blocked.id, overflow: 'block', maxBufferedAmount: 10_000 };
+    const dataConsumer = await transport.consumeData({
+      ...options,
+      overflowTimeout: 600_000,
+    } as any);
+    let taken = 0;
+    // What is asked for message by message waits.
+    const iterator = dataConsumer[Symbol.asyncIterator]();
+    const first = iterator.next();
+    for (let count = 0; count < 100; count++) {
+      blocked.send(Buffer.alloc(1_000));
+    }
+    await first;
+    taken++;
+    const paused = blocked.pause();
+    const [stats] = await blocked.getStats();
+    expect(stats!.messagesReceived).toBeLessThan(100);
+    await expect(dataConsumer.getStats()).resolves.toMatchObject([{ messagesDropped: 0 }]);
+    await expect(dataProducer.getStats()).resolves.toHaveLength(1);
+    expect(blocked.paused).toBe(false);
+    await dataConsumer.setOverflow('drop-newest');
+    await paused;
+    expect(blocked.paused).toBe(true);
+    blocked.close();
+    await settled();
+    expect(dataConsumer.closed).toBe(true);
+    expect(taken).toBe(1);
+  });
+
+  test('overflowTimeout needs block, and block cannot go with hold', async () => {
+    for (const on of [transport, webRtcTransport]) {
+      const consume = (options: object) => on.consumeData({ dataProducerId, ...options } as any);
+      for (const overflow of [undefined, 'drop-newest', 'close']) {
+        const call = consume({ overflow, overflowTimeout: 100 });
+        await expect(call).rejects.toThrow(/overflowTimeout needs overflow 'block'/);
+        await expect(consume({ overflow, overflowTimeout: 100 })).rejects.toThrow(TypeError);
+      }
+      for (const overflowTimeout of [-1, 1.5, '5', 2 ** 32]) {
+        await expect(consume({ overflow: 'block', overflowTimeout })).rejects.toThrow(TypeError);
+      }
+      const call = consume({ overflow: 'block', whilePaused: 'hold' });
+      await expect(call).rejects.toThrow(/'block' cannot go with whilePaused 'hold'/);
+      await expect(consume({ overflow: 'block', overflowTimeout: 0 })).resolves.toMatchObject({
+        overflow: 'block',
+      });
+    }
   });
 
   test.each(['newest', '', 1, true, ['close'], {}])('%p is a TypeError', async (wrong: any) => {

@@ -246,3 +246,17 @@ describe('a pipe', () => {
     );
   });
 });
+
+describe("overflow 'block' over PipeTransports", () => {
+  test('rejects with UnsupportedError at both ends', async () => {
+    const { UnsupportedError } = datasoup.errors;
+    const { pipe1, pipeDataConsumer } = await pipe();
+    const options = { dataProducerId: source.id, overflow: 'block' as const };
+    await expect(pipe1.consumeData(options)).rejects.toThrow(UnsupportedError);
+    await expect(far.consumeData(options)).rejects.toThrow(UnsupportedError);
+    await expect(pipeDataConsumer.setOverflow('block')).rejects.toThrow(/pipeToRouter\(\)/);
+    expect(pipeDataConsumer.overflow).toBe('drop-newest');
+    await pipeDataConsumer.setOverflow('drop-oldest');
+    expect(pipeDataConsumer.overflow).toBe('drop-oldest');
+  });
+});

@@ -197,7 +197,13 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
         false,
       ),
     ),
-    ...['drop-newest', 'keep-latest', 'close'].map((overflow) =>
+    parseDataConsumerOptions(
+      { dataProducerId: ID, overflow: 'block', overflowTimeout: 0 },
+      false,
+      true,
+    ),
+    parseDataConsumerOptions({ dataProducerId: ID, overflow: 'block', overflowTimeout: 500 }, true),
+    ...['drop-newest', 'keep-latest', 'block', 'close'].map((overflow) =>
       parseDataConsumerOptions({ dataProducerId: ID, overflow, maxBufferedAmount: 1 }, true),
     ),
   ],

@@ -189,6 +189,8 @@ describe('a listener', () => {
     ['DataProducer of type sctp', 'streamclose', undefined],
     ['DataConsumer', 'message', undefined],
     ['DataConsumer', 'overflow', undefined, { messages: 1, bytes: 1 }],
+    ['DataConsumer', 'stalled', undefined],
+    ['DataConsumer', 'unstalled', undefined],
     ['DataConsumer', 'dataproducerpause', 'pause'],
     ['DataConsumer', 'dataproducerclose', 'close'],
     ['DataConsumer of type sctp', 'sctpsendbufferfull', undefined],

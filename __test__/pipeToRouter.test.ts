@@ -533,3 +533,56 @@ describe('the cascade across a pipe', () => {
     expect(take()).toEqual(CLOSES_AFTER_ORIGINAL);
   });
 });
+
+describe('router.pipeToRouter({ overflow })', () => {
+  test("with 'block' waits for the DataConsumers at the far end, and loses nothing", async () => {
+    const TOTAL = 300;
+    const producer = await direct1.produceData({ maxBufferedAmount: 20_000 });
+    const options = { dataProducerId: producer.id, overflow: 'block', maxBufferedAmount: 20_000 };
+    const { pipeDataConsumer } = await pipe(options as any);
+    expect(pipeDataConsumer.overflow).toBe('block');
+    const far = await direct2.consumeData({
+      dataProducerId: producer.id,
+      overflow: 'block',
+      overflowTimeout: 600_000,
+      maxBufferedAmount: 10_000,
+    });
+    const numbers: number[] = [];
+    const read = async () => {
+      for await (const { message } of far) {
+        numbers.push(message.readUInt32BE(0));
+        if (numbers.length === TOTAL) {
+          break;
+        }
+      }
+    };
+    const reading = read();
+    let refused = 0;
+    for (let number = 0; number < TOTAL;) {
+      const message = Buffer.alloc(1_000);
+      message.writeUInt32BE(number, 0);
+      try {
+        producer.send(message);
+        number++;
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_SEND_QUEUE_FULL' });
+        refused++;
+        await nextEvent(producer, 'drain');
+      }
+    }
+    await reading;
+    expect(refused).toBeGreaterThan(0);
+    expect(numbers).toEqual(Array.from({ length: TOTAL }, (_value, index) => index));
+    await expect(pipeDataConsumer.getStats()).resolves.toMatchObject([
+      { messagesSent: TOTAL, messagesDropped: 0, messagesPaused: 0 },
+    ]);
+  });
+
+  test.each([{ overflow: 'newest' }, { overflow: 1 }, { maxBufferedAmount: -1 }])(
+    '%p is a TypeError',
+    async (wrong: any) => {
+      await expect(pipe(wrong)).rejects.toThrow(TypeError);
+      await expect(pipe(wrong)).rejects.toThrow(Object.keys(wrong)[0]);
+    },
+  );
+});

@@ -323,6 +323,10 @@ class DataConsumer extends Entity {
       case 'bufferedamountlow':
         emitSafely(this, 'bufferedamountlow', [args[0]]);
         break;
+      case 'stalled':
+      case 'unstalled':
+        emitSafely(this, name, []);
+        break;
       case 'overflow':
         emitSafely(this, 'overflow', [args[0]]);
         break;

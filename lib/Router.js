@@ -149,7 +149,8 @@ class Router extends Entity {
   async pipeToRouter(options) {
     const method = 'router.pipeToRouter';
     const given = validate.object(options, 'options');
-    const { dataProducerId, router, keepId, transport } = parsePipeToRouterOptions(given, this);
+    const parsed = parsePipeToRouterOptions(given, this);
+    const { dataProducerId, router, keepId, transport } = parsed;
 
     this.#core.check(method);
 
@@ -171,6 +172,8 @@ class Router extends Entity {
       from: this,
       to: router,
       keepId,
+      overflow: parsed.overflow,
+      maxBufferedAmount: parsed.maxBufferedAmount,
       ip: transport.listenInfo.ip,
       createPipeTransport: (end) => end.#createPipeTransport(transport),
     });

@@ -33,21 +33,32 @@ const { isUnspecified } = require('./options/address');
 const pairs = new WeakMap();
 
 /**
+ * @typedef {object} Piping - what to pipe where, and how.
+ * @property {DataProducer} dataProducer
+ * @property {Router} from - the router of the DataProducer.
+ * @property {Router} to
+ * @property {boolean} keepId
+ * @property {import('..').DataConsumerOverflow} [overflow]
+ * @property {number} [maxBufferedAmount]
+ */
+
+/**
  * Does the work of `router.pipeToRouter()`, with parsed options.
  *
- * @param {Setup & { dataProducer: DataProducer, from: Router, to: Router, keepId: boolean }} options - `from` is the
- * router of the DataProducer.
+ * @param {Setup & Piping} options
  * @returns {Promise<Required<import('..').PipeToRouterResult>>}
  */
-async function pipeDataProducer({ dataProducer, from, to, keepId, ...setup }) {
+async function pipeDataProducer(options) {
+  const { dataProducer, from, to, keepId, overflow, maxBufferedAmount, ...setup } = options;
   const [here, there] = await transportsBetween(from, to, setup);
   const { retain } = dataProducer;
-  const consumed = { dataProducerId: dataProducer.id };
+  const consumed = { dataProducerId: dataProducer.id, overflow, maxBufferedAmount };
   // What is retained waits for the far end, which would drop it before its DataProducer exists.
-  const { dataConsumer: pipeDataConsumer, start } = retain
-    ? await consumePiped(here, consumed)
-    : { dataConsumer: await here.consumeData(consumed), start: () => {} };
-  const options = {
+  const { dataConsumer: pipeDataConsumer, start } =
+    retain || overflow
+      ? await consumePiped(here, consumed)
+      : { dataConsumer: await here.consumeData(consumed), start: () => {} };
+  const produced = {
     id: keepId ? dataProducer.id : undefined,
     sctpStreamParameters: pipeDataConsumer.sctpStreamParameters,
     label: pipeDataConsumer.label,
@@ -56,10 +67,12 @@ async function pipeDataProducer({ dataProducer, from, to, keepId, ...setup }) {
     appData: dataProducer.appData,
   };
   const { dataProducerPaused } = pipeDataConsumer;
-  const pipeDataProducer = await producePiped(there, options, dataProducerPaused).catch((error) => {
-    pipeDataConsumer.close();
-    throw error;
-  });
+  const pipeDataProducer = await producePiped(there, produced, dataProducerPaused).catch(
+    (error) => {
+      pipeDataConsumer.close();
+      throw error;
+    },
+  );
 
   if (dataProducer.closed || pipeDataConsumer.closed || pipeDataProducer.closed) {
     pipeDataConsumer.close();

@@ -23,11 +23,13 @@ const EVENTS = [
   'routerclose',
   'sctpsendbufferfull',
   'sctpstatechange',
+  'stalled',
   'streamclose',
   'subprocessclose',
   'trace',
   'transportclose',
   'tuple',
+  'unstalled',
   'workerclose',
 ] as const;
 

@@ -19,7 +19,9 @@ const RETAINED_BYTES = 1024 * 1024;
 const WHILE_PAUSED = ['drop', 'hold'];
 
 /** @type {readonly import('../..').DataConsumerOverflow[]} */
-const OVERFLOWS = ['drop-newest', 'drop-oldest', 'keep-latest', 'close'];
+const OVERFLOWS = ['drop-newest', 'drop-oldest', 'keep-latest', 'block', 'close'];
+/** The default of `overflowTimeout`, in milliseconds. */
+const OVERFLOW_TIMEOUT = 5_000;
 
 const logger = new Logger('Transport');
 
@@ -65,6 +67,7 @@ const logger = new Logger('Transport');
  * @property {import('../..').DataConsumerOverflow} [overflow]
  * @property {number} [maxBufferedAmount] - in bytes; that of a direct consumer is an argument of its own.
  * @property {number} [maxQueueDelay] - in milliseconds.
+ * @property {number} [overflowTimeout] - in milliseconds; undefined for no limit.
  */
 
 /**
@@ -128,12 +131,17 @@ function parseDataConsumerOptions(given, direct, waitsForStart = false) {
       'streamId',
     ]);
   }
+
+  const { overflow, overflowTimeout } = parseOverflowOptions(given);
+
   return {
     dataProducerId,
     paused: validate.boolean(given.paused, 'paused', false),
     subchannels: validate.given(given.subchannels) ? parseSubchannels(given.subchannels) : [],
     waitsForStart,
-    overflow: validate.given(given.overflow) ? parseOverflow(given.overflow) : undefined,
+    overflow,
+    // A pipe waits for as long as the DataConsumers at its far end do.
+    overflowTimeout: waitsForStart ? undefined : overflowTimeout,
     maxQueueDelay: validate.optionalInteger(given.maxQueueDelay, 'maxQueueDelay'),
     ...(direct
       ? {}
@@ -143,6 +151,25 @@ function parseDataConsumerOptions(given, direct, waitsForStart = false) {
           maxBufferedAmount: validate.optionalInteger(given.maxBufferedAmount, 'maxBufferedAmount'),
         }),
   };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @returns {{ overflow?: import('../..').DataConsumerOverflow, overflowTimeout: number }}
+ */
+function parseOverflowOptions({ overflow, overflowTimeout, whilePaused }) {
+  const parsed = validate.given(overflow) ? parseOverflow(overflow) : undefined;
+  const timeout = validate.optionalInteger(overflowTimeout, 'overflowTimeout');
+
+  if (timeout !== undefined && parsed !== 'block') {
+    throw new TypeError(`overflowTimeout needs overflow 'block' ${validate.got(overflow)}`);
+  }
+  if (parsed === 'block' && whilePaused === 'hold') {
+    throw new TypeError(
+      `overflow 'block' cannot go with whilePaused 'hold' ${validate.got(overflow, whilePaused)}`,
+    );
+  }
+  return { overflow: parsed, overflowTimeout: timeout ?? OVERFLOW_TIMEOUT };
 }
 
 /**

@@ -2,6 +2,7 @@
 
 const { isEntity } = require('../Entity');
 const { mediaUnsupported } = require('../errors');
+const { parseOverflow } = require('./data');
 const { parseUdpListenInfo } = require('./listenInfo');
 const { parseSctpOverUdpOptions } = require('./sctp');
 const { checkSrtp } = require('./transport');
@@ -17,6 +18,8 @@ const LISTEN_IP = '127.0.0.1';
  * @property {string} dataProducerId
  * @property {Router} router - the router to pipe to.
  * @property {boolean} keepId
+ * @property {import('../..').DataConsumerOverflow} [overflow]
+ * @property {number} [maxBufferedAmount] - in bytes.
  * @property {ReturnType<typeof import('./transport').parsePipeTransportOptions>} transport - the options of both
  * PipeTransports.
  */
@@ -38,6 +41,8 @@ function parsePipeToRouterOptions(given, from) {
     dataProducerId,
     router,
     keepId: validate.boolean(given.keepId, 'keepId', true),
+    overflow: validate.given(given.overflow) ? parseOverflow(given.overflow) : undefined,
+    maxBufferedAmount: validate.optionalInteger(given.maxBufferedAmount, 'maxBufferedAmount'),
     transport: parseTransportOptions(given),
   };
 }

@@ -101,8 +101,7 @@ impl DataConsumer {
     pub fn set_overflow(&self, request: u32, overflow: String) {
         let key = self.key;
         self.request(request, move |world| {
-            world.sfu.data_consumer(key)?.set_overflow(parse(&overflow)?);
-            Ok(())
+            world.sfu.data_consumer(key)?.set_overflow(parse(&overflow)?)
         });
     }
 

@@ -69,13 +69,17 @@ impl DataProducer {
     #[napi(catch_unwind)]
     pub fn dump(&self, request: u32) {
         let key = self.key;
-        self.request(request, move |world| Ok(world.sfu.data_producer(key)?.dump()));
+        self.batcher.request_at(Place::Reading(key), request, move |world| {
+            Ok(world.sfu.data_producer(key)?.dump())
+        });
     }
 
     #[napi(catch_unwind)]
     pub fn get_stats(&self, request: u32) {
         let key = self.key;
-        self.request(request, move |world| Ok([world.sfu.data_producer(key)?.get_stats()]));
+        self.batcher.request_at(Place::Reading(key), request, move |world| {
+            Ok([world.sfu.data_producer(key)?.get_stats()])
+        });
     }
 
     /// Changes the limit; `null` removes it.

@@ -15,6 +15,8 @@ pub(super) fn to_json(event: Event) -> Value {
             DataConsumerEvent::SctpSendBufferFull => json!([key.0, "sctpsendbufferfull"]),
             DataConsumerEvent::BufferedAmountLow(it) => json!([key.0, "bufferedamountlow", it]),
             DataConsumerEvent::Overflow(it) => json!([key.0, "overflow", it]),
+            DataConsumerEvent::Stalled => json!([key.0, "stalled"]),
+            DataConsumerEvent::Unstalled => json!([key.0, "unstalled"]),
             DataConsumerEvent::Ready => json!([key.0, "ready"]),
             DataConsumerEvent::OverflowClose => json!([key.0, "overflowclose"]),
             DataConsumerEvent::StreamClose => json!([key.0, "streamclose"]),

@@ -207,7 +207,10 @@ impl Reader {
         let event = match token.take(clock::now()) {
             Taken::Message(message) => Event::Message(key, message),
             Taken::Ready => Event::DataConsumer(key, DataConsumerEvent::Ready),
-            Taken::Nothing => return,
+            Taken::Nothing => {
+                // It may have waited too long, and left.
+                return self.batcher.relieve(key, token.backlog());
+            }
         };
         self.cycle.push_front(Item::Event(event));
     }

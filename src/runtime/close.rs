@@ -77,11 +77,14 @@ impl World {
         let end = self.sfu.work() + work::SHARE;
         loop {
             sources.retain(|it| self.lanes.waits(*it));
-            if sources.is_empty() || self.sfu.work() >= end {
+            // What is blocked does not go on before the close.
+            let served = sources.iter().filter(|it| !self.lanes.is_held(**it));
+            let served: Vec<Source> = served.copied().collect();
+            if served.is_empty() || self.sfu.work() >= end {
                 break;
             }
-            for source in &sources {
-                self.serve(*source, end.min(self.sfu.work() + work::QUANTUM));
+            for source in served {
+                self.serve(source, end.min(self.sfu.work() + work::QUANTUM));
             }
         }
         for source in sources.into_iter().filter(closes) {
@@ -98,6 +101,8 @@ impl World {
             {
                 self.do_job(call);
             }
+            // The messages go when their turn comes.
+            self.lanes.release(source);
         }
     }
 }

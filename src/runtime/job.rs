@@ -31,7 +31,9 @@ pub enum Place {
     Any,
     /// The messages that were sent to this DataProducer before.
     DataProducer(DataProducerKey),
-    /// The messages that were sent to the DataProducer of this DataConsumer before.
+    /// The same, unless the DataProducer is blocked: the call changes nothing.
+    Reading(DataProducerKey),
+    /// The messages that were sent to the DataProducer of this DataConsumer before, unless that is blocked.
     DataConsumer(DataConsumerKey),
 }
 

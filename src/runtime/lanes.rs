@@ -7,6 +7,9 @@
 //!
 //! A source is a direct DataProducer, or the tunnel through which another worker's messages come. Each has a lane of
 //! its own, so that what waits for one source delays no other, and close() finds what was sent before it.
+//!
+//! The lane of a DataProducer that is blocked (see `sfu/block.rs`) has no turns until it is released. Messages of a
+//! tunnel for such a DataProducer have its lane as well, so that those for others pass them.
 
 use std::collections::VecDeque;
 
@@ -14,7 +17,7 @@ use rustc_hash::FxHashMap;
 
 use crate::sfu::source::Source;
 
-use super::job::Job;
+use super::job::{Job, Place};
 
 /// The lanes of the owner of jobs `W`.
 pub(super) struct Lanes<W> {
@@ -32,6 +35,8 @@ struct Lane<W> {
     first: u64,
     /// The messages among the jobs, unless they are counted as dropped already.
     messages: u64,
+    /// Whether it has no turns.
+    held: bool,
 }
 
 impl<W> Lane<W> {
@@ -65,6 +70,13 @@ impl<W> Lane<W> {
     fn pop_call(&mut self) -> Option<Job<W>> {
         self.calls.pop_front().map(|(_, call)| call)
     }
+
+    /// Puts the job that was popped last back.
+    fn push_front(&mut self, job: Job<W>) {
+        self.first = self.first.wrapping_sub(1);
+        self.messages += u64::from(job.is_message());
+        self.jobs.push_front(job);
+    }
 }
 
 impl<W> Default for Lanes<W> {
@@ -79,6 +91,51 @@ impl<W> Lanes<W> {
         self.lanes.is_empty()
     }
 
+    /// Whether a lane has a turn.
+    pub(super) fn has_turns(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
+    /// Takes the turns of this source away until [`Self::release`]. Returns the calls that wait and
+    /// do not wait for what is blocked.
+    pub(super) fn hold(&mut self, source: Source) -> Vec<Job<W>> {
+        let Some(lane) = self.lanes.get_mut(&source) else { return Vec::new() };
+        if !std::mem::replace(&mut lane.held, true) {
+            self.turns.retain(|it| *it != source);
+        }
+        let mut overtaking = Vec::new();
+        let mut place = 0;
+        while place < lane.calls.len() {
+            if lane.calls.get(place).is_some_and(|(_, job)| overtakes(job)) {
+                overtaking.extend(lane.calls.remove(place).map(|(_, job)| job));
+            } else {
+                place += 1;
+            }
+        }
+        overtaking
+    }
+
+    /// Whether this source has no turns.
+    pub(super) fn is_held(&self, source: Source) -> bool {
+        self.lanes.get(&source).is_some_and(|lane| lane.held)
+    }
+
+    /// Gives this source its turns back.
+    pub(super) fn release(&mut self, source: Source) {
+        if let Some(lane) = self.lanes.get_mut(&source)
+            && std::mem::take(&mut lane.held)
+        {
+            self.turns.push_back(source);
+        }
+    }
+
+    /// Puts back a job that [`Self::pop`] has returned.
+    pub(super) fn push_front(&mut self, source: Source, job: Job<W>) {
+        if let Some(lane) = self.lanes.get_mut(&source) {
+            lane.push_front(job);
+        }
+    }
+
     /// Whether something of this source waits.
     pub(super) fn waits(&self, source: Source) -> bool {
         self.lanes.get(&source).is_some_and(|lane| !lane.is_empty())
@@ -87,7 +144,13 @@ impl<W> Lanes<W> {
     pub(super) fn push(&mut self, source: Source, job: Job<W>) {
         let lane = self.lanes.entry(source).or_insert_with(|| {
             self.turns.push_back(source);
-            Lane { jobs: VecDeque::new(), calls: VecDeque::new(), first: 0, messages: 0 }
+            Lane {
+                jobs: VecDeque::new(),
+                calls: VecDeque::new(),
+                first: 1,
+                messages: 0,
+                held: false,
+            }
         });
         lane.push(job);
     }
@@ -124,6 +187,11 @@ impl<W> Lanes<W> {
     pub(super) fn messages(&self) -> u64 {
         self.lanes.values().map(|lane| lane.messages).sum()
     }
+}
+
+/// Whether this is a call that does not wait for what is blocked: one on a DataConsumer, or one that only reads.
+pub(super) fn overtakes<W>(job: &Job<W>) -> bool {
+    matches!(job, Job::Call(Place::DataConsumer(_) | Place::Reading(_), _))
 }
 
 #[cfg(test)]
@@ -210,5 +278,32 @@ mod tests {
         assert!(lanes.waits(source(1)));
         assert_eq!(pop(&mut lanes, source(1)), "b");
         assert!(!lanes.waits(source(1)));
+    }
+
+    #[test]
+    fn a_lane_that_is_held_has_no_turns_until_it_is_released_and_calls_on_consumers_leave_it() {
+        let mut lanes = Lanes::default();
+        push(&mut lanes, 1, "a");
+        lanes.push(source(1), Job::call(|()| {}));
+        let place = Place::DataConsumer(crate::sfu::id::DataConsumerKey(9));
+        lanes.push(source(1), Job::Call(place, Box::new(|()| {})));
+        push(&mut lanes, 2, "x");
+        let popped = lanes.pop(source(1)).expect("a message");
+        lanes.push_front(source(1), popped);
+        assert_eq!(lanes.hold(source(1)).len(), 1);
+        assert!(lanes.is_held(source(1)) && lanes.waits(source(1)));
+        assert_eq!([(); 3].map(|()| lanes.take_turn()), [Some(source(2)); 3]);
+        assert_eq!(pop(&mut lanes, source(2)), "x");
+        assert_eq!(lanes.take_turn(), None);
+        assert!(!lanes.has_turns() && !lanes.is_empty());
+        assert_eq!(lanes.messages(), 1);
+        push(&mut lanes, 1, "b");
+        lanes.release(source(1));
+        assert_eq!(lanes.take_turn(), Some(source(1)));
+        assert_eq!(pop(&mut lanes, source(1)), "a");
+        assert!(lanes.pop(source(1)).is_some_and(|it| !it.is_message()), "the call");
+        assert_eq!(pop(&mut lanes, source(1)), "b");
+        assert_eq!(lanes.take_turn(), None);
+        assert!(lanes.is_empty());
     }
 }

@@ -27,7 +27,7 @@ use crate::sfu::work;
 
 use super::inbox::Inbox;
 use super::job::{Job, Place};
-use super::lanes::Lanes;
+use super::lanes::{Lanes, overtakes};
 use super::outbox::{Item, Outbox};
 use super::sockets::Sockets;
 use super::{clock, log, usage};
@@ -60,6 +60,8 @@ pub struct World {
     until_sample: u32,
     /// How long turns took.
     pub(super) turns: Histogram<{ TURNS.len() }>,
+    /// Whether something may wait there because its DataProducer was blocked.
+    has_detours: bool,
 }
 
 /// The other end of a tunnel.
@@ -69,6 +71,13 @@ pub struct FarEnd {
     pub inbox: Arc<WorkerInbox>,
     /// Its transport there.
     pub transport: TransportKey,
+}
+
+/// Where a job waits that is not done now.
+struct Detour {
+    lane: Source,
+    /// Whether the lane gets no turns until its DataProducer may go on.
+    is_blocked: bool,
 }
 
 /// A socket or connection that no entity uses any more.
@@ -108,7 +117,7 @@ impl World {
         producer: Option<DataProducerKey>,
         call: impl FnOnce(&mut Self) + Send + 'static,
     ) {
-        let source = producer.and_then(|it| self.sfu.source_of(it));
+        let source = producer.and_then(|it| self.lane_of(it));
         match source.filter(|it| self.lanes.waits(*it)) {
             Some(source) => self.lanes.push(source, Job::Call(Place::Any, Box::new(call))),
             None => call(self),
@@ -205,12 +214,15 @@ impl World {
             lanes: Lanes::default(),
             until_sample: SAMPLE_EVERY,
             turns: Histogram::new(&TURNS),
+            has_detours: false,
         }
     }
 
     /// Whether this turn has left something to do that needs no input.
     pub(super) fn has_more(&self, now: Instant) -> bool {
-        !self.lanes.is_empty() || self.poll_timeout().is_some_and(|deadline| deadline <= now)
+        self.lanes.has_turns()
+            || self.sfu.has_unblocked()
+            || self.poll_timeout().is_some_and(|deadline| deadline <= now)
     }
 
     /// The next deadline.
@@ -235,22 +247,28 @@ impl World {
         {
             let late = self.sfu.work() >= end;
             if !late && self.lanes.is_empty() {
-                self.do_job(job);
+                self.do_or_hold(job);
                 continue;
             }
             match self.source_of(&job) {
+                Some(source) if overtakes(&job) && self.lanes.is_held(source) => {
+                    self.do_job(job);
+                }
                 Some(source) if late || self.lanes.waits(source) => {
                     self.sfu.spend(work::MOVE);
                     self.lanes.push(source, job);
                 }
                 _ if late => return jobs.push_front(job),
-                _ => self.do_job(job),
+                _ => self.do_or_hold(job),
             }
         }
     }
 
     /// Does as much of what waits in the lanes as one turn may.
     pub(super) fn serve_lanes(&mut self) {
+        while let Some(producer) = self.sfu.poll_unblocked() {
+            self.lanes.release(Source::DataProducer(producer));
+        }
         let end = self.sfu.work() + work::SHARE;
         while self.sfu.work() < end
             && !self.sfu.is_closing()
@@ -264,10 +282,63 @@ impl World {
     pub(super) fn serve(&mut self, source: Source, end: u64) {
         while self.sfu.work() < end
             && !self.sfu.is_closing()
+            && !self.lanes.is_held(source)
             && let Some(job) = self.lanes.pop(source)
         {
-            self.do_job(job);
+            match self.detour(&job, Some(source)) {
+                Some(Detour { lane, .. }) if lane == source => {
+                    self.lanes.push_front(source, job);
+                    self.hold(source);
+                }
+                Some(detour) => self.take_detour(detour, job),
+                None => self.do_job(job),
+            }
         }
+    }
+
+    /// Does a job, unless it is a message for a DataProducer that is blocked.
+    fn do_or_hold(&mut self, job: Job<Self>) {
+        match self.detour(&job, None) {
+            Some(detour) => self.take_detour(detour, job),
+            None => self.do_job(job),
+        }
+    }
+
+    fn take_detour(&mut self, Detour { lane, is_blocked }: Detour, job: Job<Self>) {
+        self.has_detours = true;
+        self.lanes.push(lane, job);
+        if is_blocked {
+            self.hold(lane);
+        }
+    }
+
+    fn hold(&mut self, source: Source) {
+        for call in self.lanes.hold(source) {
+            self.do_job(call);
+        }
+    }
+
+    /// Where this job waits if it is a message for a DataProducer that is blocked, or comes after one. `from`: the lane
+    /// that it was in.
+    fn detour(&mut self, job: &Job<Self>, from: Option<Source>) -> Option<Detour> {
+        if !self.sfu.may_block() {
+            self.has_detours &= !self.lanes.is_empty();
+            if !self.has_detours {
+                return None;
+            }
+        }
+        let (producer, is_message) = match job {
+            Job::Send(producer, ..) => (*producer, true),
+            Job::TunnelFrame(key, frame) => {
+                let (stream, is_message) = frame.place()?;
+                (self.sfu.producer_on(*key, stream)?, is_message)
+            }
+            _ => return None,
+        };
+        let lane = Source::DataProducer(producer);
+        let follows = from != Some(lane) && self.lanes.waits(lane);
+        let is_blocked = self.lanes.is_held(lane) || (is_message && self.sfu.is_blocked(producer));
+        (follows || is_blocked).then_some(Detour { lane, is_blocked })
     }
 
     /// The source whose earlier messages must come before this job.
@@ -281,14 +352,22 @@ impl World {
                 | TunnelFrame::Fence(..)
                 | TunnelFrame::Close,
             ) => Some(Source::Tunnel(*key)),
-            Job::Call(Place::DataProducer(key), _) => self.sfu.source_of(*key),
-            Job::Call(Place::DataConsumer(key), _) => self.sfu.source_for(*key),
+            Job::Call(Place::DataProducer(key) | Place::Reading(key), _) => self.lane_of(*key),
+            Job::Call(Place::DataConsumer(key), _) => {
+                self.sfu.producer_of(*key).and_then(|it| self.lane_of(it))
+            }
             Job::Call(Place::Any, _)
             | Job::TunnelFrame(..)
             | Job::NotifyDrain(_)
             | Job::Relieved(_)
             | Job::NeighbourEnded => None,
         }
+    }
+
+    /// The lane that messages of this DataProducer wait in.
+    fn lane_of(&self, key: DataProducerKey) -> Option<Source> {
+        let own = Source::DataProducer(key);
+        if self.lanes.waits(own) { Some(own) } else { self.sfu.source_of(key) }
     }
 
     pub(super) fn do_job(&mut self, job: Job<Self>) {

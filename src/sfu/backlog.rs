@@ -135,6 +135,11 @@ impl Backlog {
         queued > 0 && queued >= self.bound
     }
 
+    /// Whether at most half of the bound is in use.
+    pub fn is_half_empty(&self) -> bool {
+        self.charge() <= self.bound / 2
+    }
+
     /// Counts a message that enters a queue with a bound of its own. Only one thread may call this.
     pub fn enter(&self, amount: Amount) {
         if let Some(memory) = self.memory.get() {
@@ -239,6 +244,11 @@ impl Token {
     /// Whether JavaScript asks for the message, instead of getting it in the place of the token.
     pub fn is_pulled(&self) -> bool {
         self.backlog.queue().is_some_and(DirectQueue::is_pulled)
+    }
+
+    /// What counts the message.
+    pub fn backlog(&self) -> &Backlog {
+        &self.backlog
     }
 
     /// Whether the message of this token is still in its queue.

@@ -147,6 +147,9 @@ impl Sfu {
             // The messages that are still on their way are dropped when they come.
             intake.leave(intake.amount());
         }
+        if producer.blocked {
+            self.release_source(key, producer.transport, producer.stream_id());
+        }
         self.closing.push(Step::ConsumersOfProducer(keys(&producer.consumers)));
         let Some(transport) = self.transports.get_mut(&producer.transport) else { return };
         transport.data_producers.remove(key);
@@ -161,6 +164,7 @@ impl Sfu {
     pub(super) fn remove_data_consumer(&mut self, key: DataConsumerKey) -> bool {
         let Some(mut consumer) = self.data_consumers.remove(&key) else { return false };
         consumer.count_dropped_later(&mut self.totals.consumers);
+        self.forget_block(key, &consumer);
         self.end_drains_of(key);
         self.work += work::CLOSE_CONSUMER;
         if let Some(producer) = self.data_producers.get_mut(&consumer.producer) {

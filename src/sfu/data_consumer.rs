@@ -8,7 +8,7 @@ use crate::sfu::contract::dump::DataConsumerDump;
 use crate::sfu::contract::stats::DataConsumerStats;
 use crate::sfu::direct_queue::DirectQueue;
 use crate::sfu::error::{Error, Result};
-use crate::sfu::id::DataConsumerKey;
+use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::subchannels::Subchannels;
 
 use super::entity::data_consumer::{DataConsumer, Destination};
@@ -33,9 +33,31 @@ impl Sfu {
     /// Emits `'overflow'` for a direct DataConsumer: the number and bytes of the messages that it dropped. Called once
     /// JavaScript has taken so many that at most half of the bound is in use.
     pub fn handle_relief(&mut self, key: DataConsumerKey) {
-        if let Some(consumer) = self.data_consumers.get_mut(&key) {
-            self.events.extend(consumer.take_overflow(key));
+        let Some(consumer) = self.data_consumers.get_mut(&key) else { return };
+        self.events.extend(consumer.take_overflow(key));
+        self.events.extend(consumer.take_unstalled(key));
+        self.recheck_block(key);
+        if let Some(consumer) = self.data_consumers.get(&key).filter(|it| it.awaits_room())
+            && let Some(backlog) = consumer.direct_backlog()
+        {
+            // It has become fuller meanwhile.
+            backlog.overflow();
         }
+    }
+
+    /// Whether a DataConsumer on this transport may hold up this DataProducer.
+    pub(super) fn check_may_block(
+        &self,
+        transport: TransportKey,
+        producer: DataProducerKey,
+    ) -> Result<()> {
+        let source = self.data_producers.get(&producer).map(|it| it.transport);
+        let ends = source.into_iter().chain([transport]);
+        let mut ends = ends.filter_map(|key| self.transports.get(&key));
+        if ends.any(|it| it.is_pipe() && !it.has_tunnel()) {
+            return Err(Error::BlockOverPipe);
+        }
+        Ok(())
     }
 }
 
@@ -67,15 +89,22 @@ impl DataConsumerMut<'_> {
         if self.get().begins() {
             self.sfu.replay(self.key);
         }
+        self.sfu.recheck_block(self.key);
     }
 
     /// Sets what happens at the bound of the queue.
-    pub fn set_overflow(&mut self, overflow: Overflow) {
+    pub fn set_overflow(&mut self, overflow: Overflow) -> Result<()> {
+        let (transport, producer) = (self.get().transport, self.get().producer);
+        if overflow == Overflow::Block {
+            self.sfu.check_may_block(transport, producer)?;
+        }
         let policy = QueuePolicy { overflow, ..self.get().policy };
         self.set_policy(policy);
+        Ok(())
     }
 
     pub(super) fn set_policy(&mut self, policy: QueuePolicy) {
+        self.sfu.set_blocking(self.key, policy.overflow == Overflow::Block);
         let consumer = self.get();
         consumer.governed = true;
         consumer.policy = policy;

@@ -153,7 +153,10 @@ impl DataProducerMut<'_> {
         if self.get().shows_paused() != shown {
             self.sfu.announce_pause(self.key);
         }
-        if !paused {
+        if paused {
+            // What comes now is not for the DataConsumers that it waits for.
+            self.sfu.check_producer(self.key);
+        } else {
             self.sfu.release_held(self.key, work::QUANTUM);
         }
     }

@@ -65,6 +65,11 @@ pub enum Error {
     StreamBeyondLimit { stream: StreamId, limit: u16 },
     #[error("no free SCTP stream id on this transport, whose peer takes {0} streams")]
     NoFreeStream(u16),
+    #[error(
+        "overflow 'block' is not supported over PipeTransports that connect() has connected: one association has one \
+         window, so one DataConsumer would hold up all DataProducers between two hosts. pipeToRouter() supports it"
+    )]
+    BlockOverPipe,
     #[error("message send failed")]
     SendFailed,
     #[error("sctpsendbufferfull")]
@@ -90,7 +95,9 @@ impl Error {
     /// The name of the JavaScript class.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Certificate(CertificateError::Rsa) | Self::NoPackets => "UnsupportedError",
+            Self::Certificate(CertificateError::Rsa) | Self::NoPackets | Self::BlockOverPipe => {
+                "UnsupportedError"
+            }
             // The system failed and no argument is wrong, so this is a plain Error.
             Self::Certificate(CertificateError::Generate) => "Error",
             Self::NotFound(_) | Self::DataProducerIdNotFound(_) => "NotFoundError",

@@ -50,6 +50,7 @@ pub enum Topic {
     SctpSendBufferFull(DataConsumerKey),
     BufferedAmountLow(DataConsumerKey),
     Overflow(DataConsumerKey),
+    Stalled(DataConsumerKey),
     StreamClose(DataProducerKey),
     OriginPause(DataProducerKey),
     DataProducerPause(DataConsumerKey),
@@ -71,7 +72,8 @@ impl Topic {
             | Self::DataProducerPause(_)
             | Self::Overflow(_)
             | Self::DataProducerLimit(_)
-            | Self::TransportLimit(_) => 8,
+            | Self::TransportLimit(_)
+            | Self::Stalled(_) => 8,
             Self::SctpSendBufferFull(_) | Self::BufferedAmountLow(_) | Self::StreamClose(_) => 1,
         }
     }
@@ -96,6 +98,7 @@ impl Event {
                     Topic::DataProducerPause(*key)
                 }
                 DataConsumerEvent::Overflow(_) => Topic::Overflow(*key),
+                DataConsumerEvent::Stalled | DataConsumerEvent::Unstalled => Topic::Stalled(*key),
                 DataConsumerEvent::DataProducerClose
                 | DataConsumerEvent::OverflowClose
                 | DataConsumerEvent::Ready
@@ -137,6 +140,10 @@ pub enum DataConsumerEvent {
     BufferedAmountLow(usize),
     /// There is room again; this much was dropped at the bound of the queue.
     Overflow(DropCount),
+    /// The consumer has held up its DataProducer for too long: from now on it drops.
+    Stalled,
+    /// Half of the queue is free again after a stall.
+    Unstalled,
     /// A message waits that JavaScript has asked for in vain before.
     Ready,
     /// The queue was full, and so the consumer is closed, as its policy says.

@@ -39,6 +39,8 @@
 
 pub mod address;
 pub mod backlog;
+mod block;
+mod blocks;
 mod cascade;
 mod closing;
 pub mod contract;

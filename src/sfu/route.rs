@@ -173,7 +173,10 @@ impl Sfu {
     /// Routes what a DataProducer has held, until that has cost `limit`. What is left has its turn later.
     pub(super) fn release_held(&mut self, key: DataProducerKey, limit: u64) {
         let end = self.work + limit;
-        while let Some(producer) = self.data_producers.get_mut(&key) {
+        // If it is blocked, it goes on by itself.
+        while !self.is_blocked(key)
+            && let Some(producer) = self.data_producers.get_mut(&key)
+        {
             if self.work >= end {
                 if let Some(held) = &mut producer.held
                     && !std::mem::replace(&mut held.releases, true)
@@ -419,8 +422,11 @@ impl Outputs<'_> {
                 match transport.send(self.now, self.memory, stream, carried.as_ref(), message()) {
                     Ok(buffered) => {
                         consumer.sent(&mut self.totals.consumers, payload_len);
-                        if consumer.policy.overflow == Overflow::DropOldest {
-                            consumer.count_replaced(transport.queue_tally(stream).replaced);
+                        if consumer.policy.overflow == Overflow::DropOldest
+                            && consumer.count_replaced(transport.queue_tally(stream).replaced)
+                            && consumer.begins_to_wait()
+                        {
+                            transport.backlogged.push(key);
                         }
                         transport.show_buffered(key, consumer, buffered);
                         transport.mark_dirty(consumer.transport, self.dirty);

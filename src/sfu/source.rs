@@ -32,9 +32,9 @@ impl Sfu {
         transport.has_tunnel().then_some(Source::Tunnel(producer.transport))
     }
 
-    /// The source of the messages that a DataConsumer gets.
-    pub fn source_for(&self, key: DataConsumerKey) -> Option<Source> {
-        self.source_of(self.data_consumers.get(&key)?.producer)
+    /// The DataProducer of a DataConsumer.
+    pub fn producer_of(&self, key: DataConsumerKey) -> Option<DataProducerKey> {
+        Some(self.data_consumers.get(&key)?.producer)
     }
 
     /// The sources on a transport.

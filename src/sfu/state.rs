@@ -14,6 +14,7 @@ use crate::proto::net::{SocketId, Tuple};
 use crate::proto::reason::Code;
 use crate::proto::transmit::Transmits;
 
+use super::blocks::Blocks;
 use super::cascade::Step;
 use super::contract::dump::{
     ChannelMessageHandlers, MemoryCounters, OutboxCounters, SocketCounters, WorkerDump,
@@ -66,6 +67,7 @@ pub struct Sfu {
     pub(super) waiters: FxHashSet<Waiter>,
     /// Those of an earlier look that exceeded the share of its turn.
     pub(super) due_waiters: Vec<Waiter>,
+    pub(super) blocks: Blocks,
     /// The DataConsumers that are to close because their queue is full.
     pub(super) overflowed: Vec<DataConsumerKey>,
     /// The time of this turn.
@@ -108,6 +110,7 @@ impl Sfu {
             memory: None,
             waiters: FxHashSet::default(),
             due_waiters: Vec::new(),
+            blocks: Blocks::default(),
             overflowed: Vec::new(),
             now,
             turn: 0,
@@ -185,6 +188,7 @@ impl Sfu {
         self.route_postponed();
         self.handle_deadlines();
         self.report_limits();
+        self.handle_stalls();
     }
 
     /// When to call [`Self::handle_timeout`] without input. May be too early, never too late.
@@ -193,7 +197,8 @@ impl Sfu {
         if self.is_closing() || left.contains(&false) {
             return Some(self.now);
         }
-        [self.deadlines.next(), self.limit_reports.next()].into_iter().flatten().min()
+        let deadlines = [self.deadlines.next(), self.limit_reports.next(), self.blocks.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Polls the transports that had input, once each and as many as one turn may, and returns all datagrams

@@ -12,8 +12,10 @@ mod udp;
 pub mod webrtc;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::proto::message::{Reliability, StreamId};
+use crate::proto::overflow::Overflow;
 use crate::sfu::Sfu;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::answers::CreatedAnswer;
@@ -120,11 +122,15 @@ impl TransportMut<'_> {
         let router = self.get().router;
         let id = options.data_producer_id;
         let producer_key = self.sfu.data_producer_ids.get(&id).copied();
-        let producer = producer_key
-            .and_then(|key| Some((key, self.sfu.data_producers.get(&key)?)))
-            .filter(|(_, producer)| producer.router == router)
+        let producer_key = producer_key
+            .filter(|key| self.sfu.data_producers.get(key).is_some_and(|it| it.router == router))
             .ok_or(Error::DataProducerIdNotFound(id))?;
-        let (producer_key, producer) = producer;
+        if options.overflow == Some(Overflow::Block) {
+            self.sfu.check_may_block(transport_key, producer_key)?;
+        }
+        let Some(producer) = self.sfu.data_producers.get(&producer_key) else {
+            return Err(Error::DataProducerIdNotFound(id));
+        };
         let inherited = producer.stream.map(|it| it.reliability());
         let texts = (producer.label.clone(), producer.protocol.clone());
         let pauses = Pauses {
@@ -143,7 +149,7 @@ impl TransportMut<'_> {
             let reliability = options.reliability(inherited)?;
             self.open_stream(key, options.stream_id, reliability, backlog)?
         };
-        let consumer = DataConsumer::new(
+        let mut consumer = DataConsumer::new(
             transport_key,
             producer_key,
             id,
@@ -156,6 +162,8 @@ impl TransportMut<'_> {
         if let Some(producer) = self.sfu.data_producers.get_mut(&producer_key) {
             producer.consumers.push(key);
         }
+        consumer.block_timeout =
+            options.overflow_timeout.map(|ms| Duration::from_millis(ms.into()));
         self.sfu.data_consumers.insert(key, consumer);
         if let Some(policy) = options.queue_policy() {
             self.sfu.data_consumer(key)?.set_policy(policy);

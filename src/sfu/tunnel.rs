@@ -5,19 +5,25 @@
 //! send ─► Event::TunnelFrame(key, frame) ─► runtime ─► Sfu::handle_tunnel_frame(far key, frame)
 //! ```
 //!
+//! Messages are handed over at once, unless their stream has a [`QueuePolicy`]. Those of such a stream are handed over as
+//! far as the other end gives credit, which it does by taking them; the others wait here, where the policy can drop them,
+//! and DataProducers can wait for room.
+//!
 //! It behaves as an association does: the same states, the same bounds (what is on its way counts as
 //! queued), the same events.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use crate::proto::message::{Amount, Message, Ppid, StreamId};
+use crate::proto::overflow::{Overflow, QueuePolicy};
 use crate::proto::reason::{Code, Reason};
-use crate::proto::sctp::{MessageTally, SctpEvent, SctpState, SendError};
+use crate::proto::sctp::{MessageTally, QueueTally, SctpEvent, SctpState, SendError};
 use crate::sfu::backlog::{Backlog, LowWatermark};
 use crate::sfu::memory::Memory;
 use crate::sfu::subchannels::{Selector, amount};
@@ -37,10 +43,28 @@ pub enum TunnelFrame {
     Fence(StreamId, u32),
     /// The answer to [`Self::Fence`]: the other end has taken these messages.
     FencePassed(StreamId, u32),
+    /// The other end has taken messages of this stream, so that more may be handed over.
+    Credit(Arc<TunnelStream>),
     /// The payload on its way on this stream has fallen to its threshold: `bufferedamountlow` is due.
     Low(Arc<TunnelStream>),
     /// This end has closed.
     Close,
+}
+
+impl TunnelFrame {
+    /// The stream of a frame that has a place among the messages of its stream, and whether it is a message itself.
+    pub fn place(&self) -> Option<(StreamId, bool)> {
+        match self {
+            Self::Message(message) => Some((message.stream.id, true)),
+            Self::Control(stream, _) | Self::Fence(stream, _) => Some((*stream, false)),
+            Self::Open
+            | Self::OpenAck
+            | Self::FencePassed(..)
+            | Self::Credit(_)
+            | Self::Low(_)
+            | Self::Close => None,
+        }
+    }
 }
 
 /// A message on its way, and where its sender counts it.
@@ -52,6 +76,8 @@ pub struct TunnelMessage {
     since: Option<Instant>,
     stream: Arc<TunnelStream>,
     total: Arc<Backlog>,
+    /// Whether it comes from a DataProducer, and not from `dataConsumer.send()`.
+    routed: bool,
 }
 
 impl TunnelMessage {
@@ -66,6 +92,22 @@ pub struct TunnelStream {
     id: StreamId,
     backlog: Arc<Backlog>,
     low: LowWatermark,
+    /// The charge that may be handed over and not taken. 0: no limit.
+    window: AtomicU64,
+    /// The charge that the other end has taken and not given credit for. Only the other end uses it.
+    taken: AtomicU64,
+}
+
+/// The most that is handed over on a stream with a policy.
+const MAX_WINDOW: u64 = 256 * 1024;
+
+/// What a stream with a policy has beyond others.
+#[derive(Debug)]
+struct Governed {
+    policy: QueuePolicy,
+    tally: QueueTally,
+    /// The charge of the messages that wait here.
+    waiting: u64,
 }
 
 /// A stream of this end, and the messages on it that wait.
@@ -75,6 +117,72 @@ struct OpenStream {
     /// No other stream of the tunnel had this number, whatever its id.
     number: u64,
     waiting: VecDeque<Box<TunnelMessage>>,
+    governed: Option<Box<Governed>>,
+}
+
+impl OpenStream {
+    fn policy(&self) -> QueuePolicy {
+        self.governed.as_ref().map_or(QueuePolicy::default(), |it| it.policy)
+    }
+
+    fn is_full(&self, stream_limit: u32) -> bool {
+        match self.policy().bound {
+            Some(bound) => self.shared.backlog.charge() >= bound as u64,
+            None => is_full(&self.shared.backlog, stream_limit),
+        }
+    }
+
+    fn is_half_empty(&self, stream_limit: u32) -> bool {
+        match self.policy().bound {
+            Some(bound) => self.shared.backlog.charge() <= bound as u64 / 2,
+            None => !is_full(&self.shared.backlog, stream_limit / 2 + 1),
+        }
+    }
+
+    /// Whether a routed message waits here.
+    fn has_routed(&self) -> bool {
+        self.governed.as_ref().is_some_and(|it| it.tally.waiting.messages > 0)
+    }
+
+    /// Whether the next message may be handed over.
+    fn has_credit(&self) -> bool {
+        let waiting = self.governed.as_ref().map_or(0, |it| it.waiting);
+        let handed_over = self.shared.backlog.charge().saturating_sub(waiting);
+        handed_over < self.shared.window.load(Ordering::Relaxed)
+    }
+
+    fn push(&mut self, message: Box<TunnelMessage>) {
+        if let Some(governed) = &mut self.governed {
+            governed.waiting += message.amount().charge as u64;
+            if message.routed {
+                governed.tally.waiting.count(&message.message);
+            }
+        }
+        self.waiting.push_back(message);
+    }
+
+    fn pop(&mut self, place: usize) -> Option<Box<TunnelMessage>> {
+        let message = self.waiting.remove(place)?;
+        if let Some(governed) = &mut self.governed {
+            governed.waiting = governed.waiting.saturating_sub(message.amount().charge as u64);
+            if message.routed {
+                governed.tally.waiting.remove(MessageTally::one(message.message.payload.len()));
+            }
+        }
+        Some(message)
+    }
+
+    /// Drops the oldest routed message that waits here, and takes it out of `total`. Returns whether there was one.
+    fn replace_oldest(&mut self, total: &Backlog) -> bool {
+        let Some(place) = self.waiting.iter().position(|it| it.routed) else { return false };
+        let Some(oldest) = self.pop(place) else { return false };
+        self.shared.backlog.withdraw(oldest.amount());
+        total.withdraw(oldest.amount());
+        if let Some(governed) = &mut self.governed {
+            governed.tally.replaced.count(&oldest.message);
+        }
+        true
+    }
 }
 
 /// One end of a tunnel.
@@ -95,6 +203,10 @@ pub(in crate::sfu) struct Tunnel {
     order: VecDeque<(StreamId, u64)>,
     /// How many of these are of streams that were reset.
     stale: usize,
+    /// The streams with a policy.
+    governed: Vec<StreamId>,
+    /// What had become of the messages of streams with a policy when the other end closed.
+    last: FxHashMap<StreamId, QueueTally>,
     /// The latest control message of each stream and kind. They are sent after the messages.
     stream_controls: VecDeque<(StreamId, Bytes)>,
     /// Fences that follow the messages.
@@ -136,6 +248,8 @@ impl Tunnel {
             control: VecDeque::new(),
             order: VecDeque::new(),
             stale: 0,
+            governed: Vec::new(),
+            last: FxHashMap::default(),
             stream_controls: VecDeque::new(),
             fences: VecDeque::new(),
             fences_sent: Vec::new(),
@@ -170,10 +284,51 @@ impl Tunnel {
     /// Opens a stream. `backlog` counts what is on its way on the stream.
     pub(in crate::sfu) fn open_stream(&mut self, id: StreamId, backlog: Arc<Backlog>) {
         let low = LowWatermark::new(self.default_low_threshold);
-        let shared = Arc::new(TunnelStream { id, backlog, low });
+        let (window, taken) = (AtomicU64::new(0), AtomicU64::new(0));
+        let shared = Arc::new(TunnelStream { id, backlog, low, window, taken });
         let number = self.next_number;
         self.next_number += 1;
-        self.streams.insert(id, OpenStream { shared, number, waiting: VecDeque::new() });
+        let stream = OpenStream { shared, number, waiting: VecDeque::new(), governed: None };
+        self.streams.insert(id, stream);
+    }
+
+    /// Sets what becomes of the messages of a stream that meet a full queue.
+    pub(in crate::sfu) fn set_policy(&mut self, id: StreamId, policy: QueuePolicy) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let bound = policy.bound.map_or(u64::from(self.stream_limit), |it| it as u64);
+        let window = match policy.overflow {
+            Overflow::KeepLatest => 1,
+            _ => (bound / 2).clamp(1, MAX_WINDOW),
+        };
+        stream.shared.window.store(window, Ordering::Relaxed);
+        if let Some(governed) = &mut stream.governed {
+            governed.policy = policy;
+            return;
+        }
+        let mut governed = Governed { policy, tally: QueueTally::default(), waiting: 0 };
+        for message in &stream.waiting {
+            governed.waiting += message.amount().charge as u64;
+            if message.routed {
+                governed.tally.waiting.count(&message.message);
+            }
+        }
+        stream.governed = Some(Box::new(governed));
+        self.governed.push(id);
+    }
+
+    /// What has become of the messages of a stream with a policy.
+    pub(in crate::sfu) fn queue_tally(&self, id: StreamId) -> QueueTally {
+        match self.streams.get(&id) {
+            Some(stream) => stream.governed.as_ref().map_or(QueueTally::default(), |it| it.tally),
+            None => self.last.get(&id).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Whether a stream with a policy is full, and has a message that waits here: without one, it takes one.
+    pub(in crate::sfu) fn is_shut(&self, id: StreamId) -> bool {
+        let Some(stream) = self.streams.get(&id) else { return false };
+        let full = stream.is_full(self.stream_limit) || is_full(&self.total, self.total_limit);
+        full && stream.has_routed()
     }
 
     pub(in crate::sfu) fn is_stream_free(&self, id: StreamId) -> bool {
@@ -197,16 +352,17 @@ impl Tunnel {
 
     /// Whether at most half of the bound of stream `id` is in use, and there is room in the tunnel.
     pub(in crate::sfu) fn is_relieved(&self, id: StreamId) -> bool {
-        let half = |it: &OpenStream| is_full(&it.shared.backlog, self.stream_limit / 2 + 1);
-        !self.streams.get(&id).is_some_and(half) && !is_full(&self.total, self.total_limit)
+        let half = self.streams.get(&id).is_none_or(|it| it.is_half_empty(self.stream_limit));
+        half && !is_full(&self.total, self.total_limit)
     }
 
-    /// Queues a message; returns the payload bytes of its stream that have not arrived.
+    /// Queues a message; returns the payload bytes of its stream that have not arrived. `routed`: from a DataProducer.
     pub(in crate::sfu) fn send(
         &mut self,
         id: StreamId,
         selector: Option<&Arc<Selector>>,
         message: &Message,
+        routed: bool,
     ) -> Result<usize, SendError> {
         if self.state == SctpState::Closed {
             return Err(SendError::Closed);
@@ -214,24 +370,38 @@ impl Tunnel {
         if message.payload.is_empty() {
             return Err(SendError::Empty);
         }
-        let OpenStream { shared: stream, number, waiting } =
-            self.streams.get_mut(&id).ok_or(SendError::Closed)?;
-        if is_full(&stream.backlog, self.stream_limit) || is_full(&self.total, self.total_limit) {
-            return Err(SendError::Full);
+        let Self { streams, total, total_limit, stream_limit, order, .. } = self;
+        let stream = streams.get_mut(&id).ok_or(SendError::Closed)?;
+        let overflow = stream.policy().overflow;
+        let replaces = routed && matches!(overflow, Overflow::DropOldest | Overflow::KeepLatest);
+        if replaces && overflow == Overflow::KeepLatest {
+            while stream.replace_oldest(total) {}
+        }
+        // A queue with a policy takes a message if none waits in it.
+        while (stream.is_full(*stream_limit) || is_full(total, *total_limit))
+            && !(routed && stream.governed.is_some() && !stream.has_routed())
+        {
+            if !replaces || !stream.replace_oldest(total) {
+                return Err(SendError::Full);
+            }
         }
         let amount = amount(message, selector.map(AsRef::as_ref));
-        stream.backlog.enter(amount);
-        self.total.enter(amount);
-        let queued = stream.backlog.payload();
-        stream.low.grown_to(queued);
-        self.order.push_back((id, *number));
-        waiting.push_back(Box::new(TunnelMessage {
+        stream.shared.backlog.enter(amount);
+        total.enter(amount);
+        let queued = stream.shared.backlog.payload();
+        stream.shared.low.grown_to(queued);
+        if stream.governed.is_none() {
+            order.push_back((id, stream.number));
+        }
+        let message = TunnelMessage {
             message: message.clone(),
             selector: selector.cloned(),
             since: None,
-            stream: Arc::clone(stream),
-            total: Arc::clone(&self.total),
-        }));
+            stream: Arc::clone(&stream.shared),
+            total: Arc::clone(total),
+            routed,
+        };
+        stream.push(Box::new(message));
         Ok(queued as usize)
     }
 
@@ -280,6 +450,7 @@ impl Tunnel {
             discarded.count(&waiting.message);
             self.total.withdraw(waiting.amount());
         }
+        self.governed.retain(|it| *it != id);
         self.stale += stream.waiting.len();
         // So a reset costs as much as the messages of its stream, and no more than as many entries are in vain.
         if self.stale > self.order.len() / 2 {
@@ -313,6 +484,8 @@ impl Tunnel {
             }
             TunnelFrame::FencePassed(stream, fence) => self.pass_fence((stream, fence)),
             TunnelFrame::Low(stream) => self.low(&stream),
+            // What may be handed over now is what the shared counters say.
+            TunnelFrame::Credit(_) => {}
             TunnelFrame::Close => self.lose_far_end(),
         }
         None
@@ -330,7 +503,12 @@ impl Tunnel {
     fn lose_far_end(&mut self) {
         self.forget_order();
         self.stream_controls.clear();
-        for (_, stream) in self.streams.drain() {
+        self.governed.clear();
+        for (id, stream) in self.streams.drain() {
+            if let Some(governed) = &stream.governed {
+                let waiting = MessageTally::default();
+                self.last.insert(id, QueueTally { waiting, ..governed.tally });
+            }
             stream.waiting.iter().for_each(|unsent| self.unsent.count(&unsent.message));
             // The other end will not count what was handed over as arrived.
             stream.shared.backlog.publish(0);
@@ -343,9 +521,18 @@ impl Tunnel {
 
     fn arrive(&mut self, arrived: TunnelMessage) -> Arrival {
         let amount = arrived.amount();
-        let TunnelMessage { message, selector, since, stream, total } = arrived;
+        let TunnelMessage { message, selector, since, stream, total, .. } = arrived;
         stream.backlog.leave(amount);
         total.leave(amount);
+        let window = stream.window.load(Ordering::Relaxed);
+        if window > 0 {
+            let taken = stream.taken.load(Ordering::Relaxed) + amount.charge as u64;
+            let due = taken > window / 2;
+            stream.taken.store(if due { 0 } else { taken }, Ordering::Relaxed);
+            if due || stream.backlog.charge() == 0 {
+                self.control.push_back(TunnelFrame::Credit(Arc::clone(&stream)));
+            }
+        }
         if stream.low.shrunk_to(stream.backlog.payload()) {
             self.control.push_back(TunnelFrame::Low(Arc::clone(&stream)));
         }
@@ -376,15 +563,32 @@ impl Tunnel {
         if self.state != SctpState::Connected {
             return None;
         }
-        let message = self.next_message().map(TunnelFrame::Message);
+        let message = self.next_message().or_else(|| self.next_governed());
+        let message = message.map(TunnelFrame::Message);
+        // These follow the messages of their stream.
+        let waits = |streams: &FxHashMap<StreamId, OpenStream>, id: StreamId| {
+            streams.get(&id).is_some_and(|it| !it.waiting.is_empty())
+        };
         let message = message.or_else(|| {
-            let (stream, payload) = self.stream_controls.pop_front()?;
+            let mut controls = self.stream_controls.iter();
+            let place = controls.position(|(id, _)| !waits(&self.streams, *id))?;
+            let (stream, payload) = self.stream_controls.remove(place)?;
             Some(TunnelFrame::Control(stream, payload))
         });
         message.or_else(|| {
-            let (stream, fence) = self.fences.pop_front()?;
+            let place = self.fences.iter().position(|(id, _)| !waits(&self.streams, *id))?;
+            let (stream, fence) = self.fences.remove(place)?;
             self.fences_sent.push((stream, fence));
             Some(TunnelFrame::Fence(stream, fence))
+        })
+    }
+
+    /// The next message of a stream with a policy, as far as there is credit.
+    fn next_governed(&mut self) -> Option<Box<TunnelMessage>> {
+        let streams = &mut self.streams;
+        self.governed.iter().find_map(|id| {
+            let stream = streams.get_mut(id)?;
+            if stream.has_credit() { stream.pop(0) } else { None }
         })
     }
 
@@ -392,8 +596,13 @@ impl Tunnel {
         loop {
             let (id, number) = self.order.pop_front()?;
             match self.streams.get_mut(&id).filter(|it| it.number == number) {
-                Some(stream) => return stream.waiting.pop_front(),
-                None => self.stale -= 1,
+                // A policy that was set later may have dropped it.
+                Some(stream) => {
+                    if let Some(message) = stream.pop(0) {
+                        return Some(message);
+                    }
+                }
+                None => self.stale = self.stale.saturating_sub(1),
             }
         }
     }
@@ -462,7 +671,7 @@ mod tests {
         let backlog = open(&mut a, 7);
         a.connect();
         for len in [1, 2, 3] {
-            assert!(a.send(7, None, &message(len)).is_ok());
+            assert!(a.send(7, None, &message(len), true).is_ok());
         }
         assert!(carry([&mut a, &mut b]).is_empty(), "the other end is not ready");
         assert_eq!(backlog.payload(), 6);
@@ -488,15 +697,15 @@ mod tests {
         events(&mut b);
         open(&mut a, 0);
         open(&mut a, 1);
-        assert_eq!(a.send(0, None, &message(299)), Ok(299));
-        assert_eq!(a.send(0, None, &message(100)), Ok(399), "not full before it");
-        assert_eq!(a.send(0, None, &message(1)), Err(SendError::Full));
-        assert_eq!(a.send(1, None, &message(101)), Ok(101));
-        assert_eq!(a.send(1, None, &message(1)), Err(SendError::Full), "both together");
+        assert_eq!(a.send(0, None, &message(299), true), Ok(299));
+        assert_eq!(a.send(0, None, &message(100), true), Ok(399), "not full before it");
+        assert_eq!(a.send(0, None, &message(1), true), Err(SendError::Full));
+        assert_eq!(a.send(1, None, &message(101), true), Ok(101));
+        assert_eq!(a.send(1, None, &message(1), true), Err(SendError::Full), "both together");
         carry([&mut a, &mut b]);
         let low = |stream| SctpEvent::BufferedAmountLow { stream, amount: 0 };
         assert_eq!(events(&mut a), [low(0), low(1)]);
-        assert_eq!(a.send(1, None, &message(1)), Ok(1));
+        assert_eq!(a.send(1, None, &message(1), true), Ok(1));
         carry([&mut a, &mut b]);
         assert_eq!(events(&mut a), [], "the amount was never above the threshold");
     }
@@ -509,7 +718,7 @@ mod tests {
         let selector = Arc::new(Selector { subchannels, ..Default::default() });
         let message = message(1);
         let accepted =
-            (0..1000).take_while(|_| a.send(0, Some(&selector), &message).is_ok()).count();
+            (0..1000).take_while(|_| a.send(0, Some(&selector), &message, true).is_ok()).count();
         assert_eq!(accepted, (2 * 300 + 65_536_usize).div_ceil(1 + 64 + 2 * 1000));
         assert_eq!(Arc::strong_count(&selector), 1 + accepted);
 
@@ -524,11 +733,11 @@ mod tests {
         let mut a = tunnel();
         open(&mut a, 0);
         a.connect();
-        assert!(a.send(0, None, &message(500)).is_ok());
+        assert!(a.send(0, None, &message(500), true).is_ok());
         assert_eq!(a.reset_stream(0), MessageTally { messages: 1, bytes: 500 });
-        assert_eq!(a.send(0, None, &message(1)), Err(SendError::Closed));
+        assert_eq!(a.send(0, None, &message(1), true), Err(SendError::Closed));
         open(&mut a, 0);
-        assert_eq!(a.send(0, None, &message(1)), Ok(1), "and gives back its room");
+        assert_eq!(a.send(0, None, &message(1), true), Ok(1), "and gives back its room");
     }
 
     #[test]
@@ -537,7 +746,8 @@ mod tests {
             let (mut a, mut b) = (tunnel(), tunnel());
             (0..3).for_each(|id| drop(open(&mut a, id)));
             a.connect();
-            let send = |a: &mut Tunnel, id, len| assert!(a.send(id, None, &message(len)).is_ok());
+            let send =
+                |a: &mut Tunnel, id, len| assert!(a.send(id, None, &message(len), true).is_ok());
             send(&mut a, 1, 10);
             for len in 1..=others {
                 send(&mut a, 0, len);
@@ -563,10 +773,10 @@ mod tests {
     fn a_stream_that_comes_and_goes_leaves_nothing_behind() {
         let mut a = tunnel();
         open(&mut a, 0);
-        assert!(a.send(0, None, &message(1)).is_ok());
+        assert!(a.send(0, None, &message(1), true).is_ok());
         for _ in 0..1000 {
             open(&mut a, 1);
-            assert!(a.send(1, None, &message(1)).is_ok());
+            assert!(a.send(1, None, &message(1), true).is_ok());
             a.reset_stream(1);
             assert!(a.order.len() <= 3, "{}", a.order.len());
         }
@@ -580,7 +790,7 @@ mod tests {
         b.connect();
         carry([&mut a, &mut b]);
         events(&mut a);
-        assert_eq!(a.send(0, None, &message(200)), Ok(200));
+        assert_eq!(a.send(0, None, &message(200), true), Ok(200));
         let frame = a.poll_frame().expect("a message");
         b.handle_frame(frame);
         // `Low` is on its way when the stream gets a new consumer.
@@ -597,14 +807,14 @@ mod tests {
         a.connect();
         b.connect();
         carry([&mut a, &mut b]);
-        assert!(a.send(0, None, &message(10)).is_ok());
+        assert!(a.send(0, None, &message(10), true).is_ok());
         // The message was handed over, but the other end never takes it.
         drop(a.poll_frame());
-        assert!(a.send(0, None, &message(100)).is_ok());
+        assert!(a.send(0, None, &message(100), true).is_ok());
         a.handle_frame(TunnelFrame::Close);
         assert_eq!(a.unsent(), MessageTally { messages: 1, bytes: 100 });
         assert_eq!(backlog.payload(), 0);
-        assert_eq!(a.send(0, None, &message(5)), Err(SendError::Closed));
+        assert_eq!(a.send(0, None, &message(5), true), Err(SendError::Closed));
         a.handle_frame(TunnelFrame::Close);
         assert_eq!(events(&mut a).last(), Some(&SctpEvent::State(SctpState::Closed)));
         assert_eq!(a.unsent(), MessageTally { messages: 1, bytes: 100 }, "once, and no more");
@@ -620,7 +830,7 @@ mod tests {
         b.close();
         carry([&mut a, &mut b]);
         assert_eq!(a.state(), SctpState::Closed);
-        assert_eq!(a.send(0, None, &message(1)), Err(SendError::Closed));
+        assert_eq!(a.send(0, None, &message(1), true), Err(SendError::Closed));
         a.close();
         let last = std::iter::from_fn(|| a.poll_frame()).last();
         assert!(matches!(last, Some(TunnelFrame::Close)), "the runtime forgets the way by it");
@@ -636,7 +846,7 @@ mod tests {
             a.send_control(0, payload.into());
             a.send_control(1, "other".into());
         }
-        assert!(a.send(0, None, &message(10)).is_ok());
+        assert!(a.send(0, None, &message(10), true).is_ok());
         a.send_control(7, "no such stream".into());
         a.reset_stream(1);
         b.connect();

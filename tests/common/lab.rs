@@ -1,6 +1,6 @@
 //! Workers, WebRTC clients and peers of plain transports on the simulated network.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use datasoup::sfu::id::{
     DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey,
 };
 use datasoup::sfu::transport::webrtc::WebRtcListen;
+use datasoup::sfu::tunnel::TunnelFrame;
 
 use super::client::Client;
 use super::host::Host;
@@ -55,6 +56,8 @@ pub(crate) struct Lab {
     pub(crate) tunnels: HashMap<(usize, TransportKey), (usize, TransportKey)>,
     /// Datagrams and bytes sent by each socket of the workers.
     pub(crate) sent: HashMap<SocketAddr, (u64, u64)>,
+    /// Frames for DataProducers that are blocked, each with its worker and transport.
+    held: Vec<((usize, TransportKey), TunnelFrame)>,
     /// The datagrams on their way. The sender of a datagram is its source address.
     in_flight: InFlight<SocketAddr, Datagram>,
 }
@@ -89,6 +92,7 @@ impl Lab {
             strays: Vec::new(),
             tunnels: HashMap::new(),
             sent: HashMap::new(),
+            held: Vec::new(),
             in_flight: InFlight::new(conditions, seed),
         }
     }
@@ -161,8 +165,10 @@ impl Lab {
     /// Carries frames through the tunnels until no frame is left.
     fn hand_over(&mut self) {
         loop {
-            let mut frames = Vec::new();
+            // As the runtime does, this keeps the frames for a DataProducer that is blocked, and those behind them.
+            let mut frames = std::mem::take(&mut self.held);
             for (index, host) in self.hosts.iter_mut().enumerate() {
+                while host.sfu.poll_unblocked().is_some() {}
                 host.sfu.flush();
                 host.collect();
                 let events = std::mem::take(&mut host.events);
@@ -175,11 +181,25 @@ impl Lab {
                     }
                 }
             }
-            if frames.is_empty() {
-                return;
-            }
+            let mut blocked = HashSet::new();
+            let mut handled = false;
             for ((index, key), frame) in frames {
-                self.hosts[index].sfu.handle_tunnel_frame(key, frame);
+                let sfu = &mut self.hosts[index].sfu;
+                let place = frame.place();
+                let producer = place.and_then(|(stream, _)| sfu.producer_on(key, stream));
+                if let (Some((_, is_message)), Some(producer)) = (place, producer)
+                    && (blocked.contains(&(index, producer))
+                        || (is_message && sfu.is_blocked(producer)))
+                {
+                    blocked.insert((index, producer));
+                    self.held.push(((index, key), frame));
+                    continue;
+                }
+                handled = true;
+                sfu.handle_tunnel_frame(key, frame);
+            }
+            if !handled {
+                return;
             }
         }
     }

@@ -131,6 +131,7 @@ pub(crate) fn consumer() -> DataConsumerOptions {
         overflow: None,
         max_buffered_amount: None,
         max_queue_delay: None,
+        overflow_timeout: Some(5000),
     }
 }
 

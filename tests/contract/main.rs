@@ -119,7 +119,9 @@ fn a_missing_member_is_an_error() {
             less.as_object_mut().expect("an object").remove(&member);
             let optional = matches!(
                 (name, member.as_str()),
-                ("WebRtcTransportOptions", "listenInfos") | ("DataProducerOptions", "id")
+                ("WebRtcTransportOptions", "listenInfos")
+                    | ("DataProducerOptions", "id")
+                    | ("DataConsumerOptions", "overflowTimeout")
             );
             assert_eq!(read(less).is_ok(), optional, "{name} without {member}");
         }

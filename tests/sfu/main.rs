@@ -4,6 +4,7 @@
 mod common;
 
 mod accounting;
+mod block;
 mod closing;
 mod drained;
 mod first_bytes;

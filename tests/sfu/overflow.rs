@@ -182,7 +182,8 @@ fn a_policy_that_is_set_later_also_applies_to_what_waits() {
     let (_, client, consumer) = stuck(&mut lab, router, producer, options::consumer());
     send(&mut lab, producer, 4);
     assert_eq!(stat(&mut lab, consumer, "messagesSent"), 4);
-    lab.sfu().data_consumer(consumer).expect("open").set_overflow(Overflow::KeepLatest);
+    let mut it = lab.sfu().data_consumer(consumer).expect("open");
+    it.set_overflow(Overflow::KeepLatest).expect("supported");
     assert_eq!(stat(&mut lab, consumer, "messagesWaiting"), 4);
     lab.sfu().send(producer, binary(9, LEN), None);
     assert_eq!(stat(&mut lab, consumer, "messagesDroppedReplaced"), 4);

@@ -8,6 +8,7 @@ use datasoup::proto::net::Tuple;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, PipeTransportOptions, SctpOptions,
 };
+use datasoup::sfu::contract::parameters::DropCount;
 use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::pipe_header;
@@ -373,7 +374,8 @@ fn a_tunnel_is_bounded_and_counts_as_an_association_does() {
     assert_eq!(lab.consumer_stats(carrier)["bufferedAmount"], 0);
     let events = lab.host().consumer_events(carrier);
     let full = DataConsumerEvent::SctpSendBufferFull;
-    assert_eq!(events, [full, DataConsumerEvent::BufferedAmountLow(0)]);
+    let overflow = DataConsumerEvent::Overflow(DropCount { messages: 3, bytes: 750_000 });
+    assert_eq!(events, [full, DataConsumerEvent::BufferedAmountLow(0), overflow]);
     assert!(lab.sent.is_empty(), "nothing on the network");
 }
 

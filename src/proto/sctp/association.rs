@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rustc_hash::FxHashMap;
 
 use super::config::{SctpConfig, Start};
 use super::control::Admittance;
@@ -32,6 +33,15 @@ use crate::proto::reason::Reason;
 /// The messages of the peer that may wait to be taken before its packets are dropped, in charged bytes. One packet
 /// may complete a receive window full of messages on top.
 const MAX_UNTAKEN: usize = 1024 * 1024;
+
+/// The messages of a stopped stream that sctp-proto does not hold: what had arrived when the stream was stopped, and what
+/// would be lost with the stream or the association.
+#[derive(Debug, Default)]
+struct StoppedStream {
+    messages: VecDeque<Message>,
+    /// Whether what completes is taken from sctp-proto, because the peer has reset the stream.
+    is_read: bool,
+}
 
 /// One association with one peer; the comment of the module is its contract. Cheap until
 /// [`Self::connect`].
@@ -65,6 +75,13 @@ pub struct Association {
     events: VecDeque<SctpEvent>,
     /// The charge of the messages among `events`.
     untaken: usize,
+    /// The streams whose messages wait until [`Self::resume_stream`].
+    stopped: FxHashMap<StreamId, StoppedStream>,
+    /// The streams that were stopped and may still have messages in sctp-proto: these are read one by one, so that no
+    /// more is taken out of the window than is wanted.
+    lagging: VecDeque<StreamId>,
+    /// Whether to announce the window, because it has become larger.
+    announces: bool,
     counters: SctpCounters,
     /// What [`Self::transmission`] returns once the association has ended.
     last_transmission: Option<TransmissionStats>,
@@ -97,6 +114,9 @@ impl Association {
             end_reason: None,
             events: VecDeque::new(),
             untaken: 0,
+            stopped: FxHashMap::default(),
+            lagging: VecDeque::new(),
+            announces: false,
             counters: SctpCounters::default(),
             last_transmission: None,
             clock: None,
@@ -231,6 +251,12 @@ impl Association {
                 break;
             }
         }
+        if std::mem::take(&mut self.announces)
+            && self.control_packet.is_none()
+            && let Some(engine) = &self.engine
+        {
+            self.control_packet = engine.window_update();
+        }
         if let Some(packet) = self.control_packet.take() {
             send(&packet);
         }
@@ -245,6 +271,9 @@ impl Association {
         {
             self.untaken -= message.amount().charge;
         }
+        if self.events.is_empty() && !self.lagging.is_empty() {
+            self.refill();
+        }
         event
     }
 
@@ -253,6 +282,67 @@ impl Association {
     pub fn has_message(&self) -> bool {
         let next = self.events.front();
         matches!(next, Some(SctpEvent::Message { .. } | SctpEvent::Control { .. }))
+    }
+
+    /// The stream of the message that [`Self::poll_event`] returns next, if it returns one.
+    pub fn next_message_stream(&self) -> Option<StreamId> {
+        match self.events.front() {
+            Some(SctpEvent::Message { stream, .. }) => Some(*stream),
+            _ => None,
+        }
+    }
+
+    /// Keeps what the peer sends on `stream` until [`Self::resume_stream`]. It fills the receive window, which all
+    /// streams share, so that the peer stops sending.
+    pub fn stop_stream(&mut self, stream: StreamId) {
+        let stopped = self.stopped.entry(stream).or_default();
+        let untaken = &mut self.untaken;
+        self.events.retain_mut(|event| match event {
+            SctpEvent::Message { stream: it, message } if *it == stream => {
+                *untaken -= message.amount().charge;
+                let ppid = message.ppid;
+                let payload = std::mem::take(&mut message.payload);
+                stopped.messages.push_back(Message { ppid, payload });
+                false
+            }
+            _ => true,
+        });
+        self.lagging.retain(|it| *it != stream);
+        self.refill();
+    }
+
+    /// Delivers what the peer has sent on a stopped stream, and opens the receive window again. Returns whether the
+    /// stream was stopped.
+    pub fn resume_stream(&mut self, stream: StreamId) -> bool {
+        let Some(StoppedStream { messages, .. }) = self.stopped.remove(&stream) else {
+            return false;
+        };
+        for message in messages.into_iter().rev() {
+            self.untaken += message.amount().charge;
+            self.events.push_front(SctpEvent::Message { stream, message });
+        }
+        self.lagging.push_back(stream);
+        self.refill();
+        true
+    }
+
+    /// Reads the next message of the streams that were stopped, if nothing else waits to be taken.
+    fn refill(&mut self) {
+        while self.events.is_empty()
+            && let Some(&stream) = self.lagging.front()
+        {
+            match self.engine.as_mut().and_then(|engine| engine.read(stream)) {
+                Some(read) => {
+                    self.announces = true;
+                    self.on_read(stream, read);
+                }
+                None => {
+                    self.lagging.pop_front();
+                }
+            }
+        }
+        let holds = !self.stopped.is_empty() || !self.lagging.is_empty();
+        self.engine.iter_mut().for_each(|engine| engine.hold(holds));
     }
 
     /// Takes what a message of the peer has cost, in nanoseconds, out of the peer's share of CPU time. Nothing
@@ -406,6 +496,11 @@ impl Association {
         self.queues.push_control(stream, Message { ppid: Ppid::DCEP, payload });
     }
 
+    /// Whether the queue of `stream` has a message and no room for another one.
+    pub fn is_shut(&self, stream: StreamId) -> bool {
+        self.queues.is_shut(stream)
+    }
+
     /// Sets what becomes of the messages of `stream` that meet a full queue, or wait for long.
     pub fn set_policy(&mut self, stream: StreamId, policy: QueuePolicy) {
         self.queues.set_policy(stream, policy);
@@ -461,7 +556,9 @@ impl Association {
     pub fn bytes_held(&self) -> usize {
         let engine = self.engine.as_ref();
         let inside = engine.map_or(0, |engine| engine.bytes_held() + engine.charge_unacked());
-        self.queues.charge() + inside + self.untaken
+        let stopped = self.stopped.values().flat_map(|it| &it.messages);
+        let stopped: usize = stopped.map(|it| it.amount().charge).sum();
+        self.queues.charge() + inside + self.untaken + stopped
     }
 
     /// Sets the threshold of [`SctpEvent::BufferedAmountLow`] in bytes.
@@ -597,6 +694,11 @@ impl Association {
         self.last_transmission =
             self.transmission().map(|last| TransmissionStats { bytes_in_flight: 0, ..last });
         self.handshake = None;
+        // The peer takes this for delivered.
+        let streams = self.stopped.keys().chain(&self.lagging);
+        for stream in streams.copied().collect::<Vec<_>>() {
+            self.keep_stopped(stream);
+        }
         if let Some(engine) = self.engine.take() {
             engine.count(&mut self.counters);
         }

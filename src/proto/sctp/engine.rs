@@ -30,7 +30,7 @@ use super::handshake::Agreement;
 use super::ledger::Ledger;
 use super::ppid;
 use super::queue::ScheduledMessage;
-use super::wire::{self, Header};
+use super::wire::{self, Chunk, Header, Writer, kind};
 use crate::proto::dcep;
 use crate::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
 
@@ -97,6 +97,12 @@ pub(super) enum Reassembled {
     TooLarge,
 }
 
+/// Whether a packet has DATA.
+fn has_data(packet: &[u8]) -> bool {
+    let is_data = |chunk: Chunk<'_>| chunk.kind == kind::DATA;
+    Header::parse(packet).is_some_and(|(_, chunks)| chunks.flatten().any(is_data))
+}
+
 /// An established association.
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -115,6 +121,8 @@ pub(super) struct Engine {
     window_limit: Option<(u32, Instant)>,
     /// How many streams sctp-proto knows.
     streams: usize,
+    /// Whether messages are left in sctp-proto until later, so that they fill the window.
+    holds_messages: bool,
 }
 
 impl Engine {
@@ -146,6 +154,7 @@ impl Engine {
             max_receive_message_size: config.max_receive_message_size as usize,
             window,
             window_limit: None,
+            holds_messages: false,
             streams: 0,
         })
     }
@@ -170,6 +179,13 @@ impl Engine {
         let Some(event) = self.verify(now, packet.clone()) else {
             return Verdict::Dropped(PacketDrop::Foreign);
         };
+        if self.holds_messages
+            && self.ledger.held.chunks >= self.guard.max_held() / 4 * 3
+            && has_data(&packet)
+        {
+            // An earlier SACK has asked the peer to stop.
+            return Verdict::Dropped(PacketDrop::Overload);
+        }
         match self.admit(now) {
             Admission::Granted => {
                 if packet.len() <= MAX_KEPT_PACKET {
@@ -223,6 +239,24 @@ impl Engine {
     /// Announces a receive window of at most `window` bytes until then.
     pub(super) fn limit_window(&mut self, window: usize, until: Instant) {
         self.window_limit = Some((u32::try_from(window).unwrap_or(u32::MAX), until));
+    }
+
+    /// From now on messages are left in sctp-proto until later, or are no longer.
+    pub(super) fn hold(&mut self, holds: bool) {
+        self.holds_messages = holds;
+    }
+
+    /// A SACK that announces the present window, for a peer that has seen it shut. `None` if chunks are missing: SACKs
+    /// follow anyway, and this one would not report what has arrived beyond.
+    pub(super) fn window_update(&self) -> Option<Bytes> {
+        let header = self.header()?;
+        let received = &self.ledger.peer.as_ref()?.received;
+        let cumulative = (received.beyond_gap() == 0).then(|| received.cumulative())?;
+        let window = self.window.saturating_sub(self.ledger.held.bytes() as u32);
+        let mut writer = Writer::new(header, 0);
+        let (tsn, window) = (cumulative.to_be_bytes(), window.to_be_bytes());
+        writer.chunk(kind::SACK, 0, &[&tsn, &window, &[0; 4]]);
+        Some(writer.finish())
     }
 
     /// Takes what the packet just judged says about streams.
@@ -349,7 +383,10 @@ impl Engine {
 
     fn egress(&mut self, now: Instant) -> Egress<'_> {
         let limit = self.window_limit.filter(|(_, until)| now < *until);
-        let window = Window { size: self.window, announced: limit.map_or(self.window, |it| it.0) };
+        // Tiny messages that are held would exceed the number of chunks before they fill the window.
+        let shut = self.holds_messages && self.ledger.held.chunks >= self.guard.max_held() / 2;
+        let announced = if shut { 0 } else { limit.map_or(self.window, |it| it.0) };
+        let window = Window { size: self.window, announced };
         Egress {
             now,
             ledger: &mut self.ledger,

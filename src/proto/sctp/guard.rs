@@ -136,6 +136,11 @@ impl Guard {
         }
     }
 
+    /// How many DATA chunks sctp-proto may hold.
+    pub(super) fn max_held(&self) -> usize {
+        self.max_held
+    }
+
     /// Inspects a packet. Call [`Self::admit`] once it is verified.
     pub(super) fn screen(&mut self, ledger: &Ledger, packet: &[u8]) -> Screening {
         let Some((header, chunks)) = Header::parse(packet) else {

@@ -13,6 +13,11 @@ impl HeldChunks {
         self.bytes += bytes;
     }
 
+    /// Their payload.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Their charge: payload, and 64 bytes for each.
     pub(super) fn charge(&self) -> usize {
         self.bytes + 64 * self.chunks

@@ -432,6 +432,11 @@ impl SendQueues {
         true
     }
 
+    /// Whether `stream` is full, and holds a routed message: a queue without one takes one.
+    pub(super) fn is_shut(&self, stream: StreamId) -> bool {
+        self.is_full(stream) && self.tally(stream).waiting.messages > 0
+    }
+
     /// Whether at most half of the bound of `stream` is in use, and there is room in the association's queue.
     pub(super) fn is_relieved(&self, stream: StreamId) -> bool {
         let Some(queue) = self.streams.get(&stream) else { return true };

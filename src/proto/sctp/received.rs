@@ -46,6 +46,11 @@ impl ReceivedTsns {
         before(self.cumulative, tsn) && (ahead > MAX_AHEAD || (ahead > 1 && is_full))
     }
 
+    /// All TSNs up to this one have arrived, or the peer has given them up.
+    pub(super) fn cumulative(&self) -> u32 {
+        self.cumulative
+    }
+
     /// How many TSNs have arrived beyond the first missing one.
     pub(super) fn beyond_gap(&self) -> usize {
         self.above.len()

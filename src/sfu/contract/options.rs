@@ -336,6 +336,9 @@ pub struct DataConsumerOptions {
     pub max_buffered_amount: Option<u32>,
     /// Drop what has waited longer; milliseconds.
     pub max_queue_delay: Option<u32>,
+    /// For how long it may hold up its DataProducer within a minute, if that is the policy; milliseconds. No limit if
+    /// absent.
+    pub overflow_timeout: Option<u32>,
 }
 
 impl DataConsumerOptions {

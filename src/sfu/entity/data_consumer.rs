@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -10,6 +11,7 @@ use crate::proto::overflow::{Overflow, QueuePolicy};
 use crate::proto::sctp::{MessageTally, QueueDrops};
 
 use crate::sfu::backlog::Backlog;
+use crate::sfu::blocks::Block;
 use crate::sfu::contract::options::DataConsumerOptions;
 use crate::sfu::contract::parameters::{DataType, DropCount, SctpStreamParameters};
 use crate::sfu::error::{Error, Result};
@@ -76,6 +78,10 @@ pub(in crate::sfu) struct DataConsumer {
     /// Whether the queue has a policy.
     pub(in crate::sfu) governed: bool,
     pub(in crate::sfu) policy: QueuePolicy,
+    /// Present if it may hold up its DataProducer.
+    pub(in crate::sfu) block: Option<Box<Block>>,
+    /// For how long it may do so within a minute. `None`: for ever.
+    pub(in crate::sfu) block_timeout: Option<Duration>,
     /// What the current overflow has cost so far.
     pub(in crate::sfu) dropping: Option<DropCount>,
     /// What had been replaced when [`Self::count_replaced`] last looked.
@@ -187,6 +193,8 @@ impl DataConsumer {
             waits: false,
             governed: false,
             policy: QueuePolicy::default(),
+            block: None,
+            block_timeout: None,
             dropping: None,
             replaced: MessageTally::default(),
             in_totals: QueueDrops::default(),
@@ -242,7 +250,7 @@ impl DataConsumer {
     /// follow.
     pub(in crate::sfu) fn still_waits(&mut self, amount: usize) -> bool {
         self.publish_buffered_amount(amount);
-        self.waits = amount > 0 || self.dropping.is_some();
+        self.waits = amount > 0 || self.awaits_room();
         self.waits
     }
 
@@ -369,6 +377,7 @@ mod tests {
             overflow: None,
             max_buffered_amount: None,
             max_queue_delay: None,
+            overflow_timeout: None,
         };
         let both = |lifetime, retransmits| Err(Error::TwoLimits { lifetime, retransmits });
         for (producer, given, expected) in [

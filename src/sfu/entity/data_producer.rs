@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::proto::message::Message;
+use crate::proto::message::{Message, StreamId};
 use crate::proto::sctp::MessageTally;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::options::{DataProducerOptions, WhilePaused};
@@ -40,6 +40,10 @@ pub(in crate::sfu) struct DataProducer {
     /// Behind a pipe: whether the DataProducer at the other end is paused. It stops its messages itself.
     pub(in crate::sfu) origin_paused: bool,
     pub(in crate::sfu) consumers: Roster<DataConsumerKey>,
+    /// How many of them may hold it up.
+    pub(in crate::sfu) blockers: u32,
+    /// Whether one of them does.
+    pub(in crate::sfu) blocked: bool,
     /// Counts the messages that JavaScript has sent, or that are held, and we have not routed yet. Only a direct producer
     /// has it, or one that holds.
     pub(in crate::sfu) intake: Option<Arc<Backlog>>,
@@ -77,6 +81,8 @@ impl DataProducer {
             paused: options.paused,
             origin_paused: options.origin_paused,
             consumers: Roster::default(),
+            blockers: 0,
+            blocked: false,
             intake,
             held,
             wants_drain: false,
@@ -87,6 +93,11 @@ impl DataProducer {
             bytes_received: 0,
             messages_paused: 0,
         }
+    }
+
+    /// The peer's stream, unless it is direct.
+    pub(in crate::sfu) fn stream_id(&self) -> Option<StreamId> {
+        self.stream.map(|it| it.stream_id)
     }
 
     pub(in crate::sfu) fn kind(&self) -> DataType {

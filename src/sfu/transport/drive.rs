@@ -90,20 +90,26 @@ impl Sfu {
         let Self { transports, data_consumers, events, .. } = self;
         let Some(transport) = transports.get_mut(&key) else { return };
         let mut waiting = std::mem::take(&mut transport.backlogged);
+        let mut relieved = Vec::new();
         waiting.retain(|key| {
             let Some(consumer) = data_consumers.get_mut(key) else { return false };
             let Some(stream) = consumer.stream_id() else { return false };
-            if consumer.dropping.is_some() && transport.is_relieved(stream) {
+            if consumer.awaits_room() && transport.is_relieved(stream) {
                 events.extend(consumer.take_overflow(*key));
+                events.extend(consumer.take_unstalled(*key));
+                relieved.push(*key);
             }
             if transport.has_tunnel() {
                 // The ends of a tunnel count in the backlog that JavaScript reads.
-                consumer.waits = consumer.dropping.is_some();
+                consumer.waits = consumer.awaits_room();
                 return consumer.waits;
             }
             consumer.still_waits(transport.buffered_amount(stream))
         });
         transport.backlogged = waiting;
+        for key in relieved {
+            self.recheck_block(key);
+        }
     }
 
     /// Wakes the transports whose deadline has come, as many as one turn may.
@@ -156,7 +162,7 @@ impl Sfu {
                     {
                         self.handle_relief(key);
                     }
-                    self.data_consumers.get(&key).is_some_and(|it| it.dropping.is_some())
+                    self.data_consumers.get(&key).is_some_and(|it| it.awaits_room())
                 }
             };
             if waits {
@@ -207,6 +213,10 @@ impl Sfu {
                 }
                 return;
             }
+            if self.may_block() && self.stops_message(key) {
+                continue;
+            }
+            let Some(transport) = self.transports.get_mut(&key) else { return };
             let Some(polled) = transport.poll() else { return };
             match polled {
                 Polled::Event(event) => self.push_transport_event(key, event),
@@ -217,6 +227,20 @@ impl Sfu {
                 Polled::Sctp(event) => self.handle_sctp_event(key, event),
             }
         }
+    }
+
+    /// Puts the next message of the peer aside if its DataProducer is blocked. Returns whether it is.
+    fn stops_message(&mut self, key: TransportKey) -> bool {
+        let Some(transport) = self.transports.get(&key) else { return false };
+        let Some(stream) = transport.next_message_stream() else { return false };
+        let producer = transport.producer_streams.get(&stream).copied();
+        let is_blocked = producer.is_some_and(|it| self.is_blocked(it));
+        if is_blocked && let Some(transport) = self.transports.get_mut(&key) {
+            transport.stop_stream(stream);
+        }
+        // The association may have to announce that its window has become larger.
+        self.touch(key);
+        is_blocked
     }
 
     fn handle_sctp_event(&mut self, key: TransportKey, event: SctpEvent) {
@@ -237,6 +261,7 @@ impl Sfu {
                     }
                 }
                 self.push_transport_event(key, TransportEvent::SctpState(state, streams, reason));
+                self.recheck_blocks_on(key);
                 if let Some((outgoing, _)) = streams {
                     self.close_streams_beyond(key, outgoing);
                 }

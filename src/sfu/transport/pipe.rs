@@ -71,6 +71,9 @@ impl TransportMut<'_> {
                 gauge.publish(0);
                 tunnel.open_stream(stream, Arc::clone(gauge));
                 tunnel.set_low_threshold(stream, *low_threshold);
+                if consumer.governed {
+                    tunnel.set_policy(stream, consumer.policy);
+                }
                 tunnel.send_control(stream, Control::Paused(consumer.producer_paused).encode());
             }
         }
@@ -94,6 +97,7 @@ impl Sfu {
     pub fn handle_tunnel_frame(&mut self, key: TransportKey, frame: TunnelFrame) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         let Some(tunnel) = transport.tunnel_mut() else { return };
+        let gives_room = matches!(frame, TunnelFrame::Credit(_) | TunnelFrame::Low(_));
         if let Some(Arrival { stream, message, selector, since }) = tunnel.handle_frame(frame) {
             transport.received.add(self.now, tunnelled_bytes(&message));
             self.deliver(key, stream, message, selector.as_ref());
@@ -104,6 +108,9 @@ impl Sfu {
         self.pump(key);
         if let Some(transport) = self.transports.get_mut(&key) {
             transport.count_in(self.now, &mut self.totals.transports);
+        }
+        if gives_room {
+            self.touch(key);
         }
     }
 }

@@ -65,6 +65,10 @@ impl Association {
         self.last_heard = Some(now);
         let Some(engine) = &mut self.engine else { return };
         let StreamEffects { skipped, reset, resets_all } = engine.take_stream_effects();
+        for stream in &reset {
+            self.keep_stopped(*stream);
+        }
+        let Some(engine) = &mut self.engine else { return };
         let all = resets_all.then(|| self.queues.streams()).into_iter().flatten();
         for stream in all.chain(skipped).chain(reset.iter().copied()) {
             // A stream whose reset is being completed stays unknown to sctp-proto: it would answer
@@ -116,22 +120,47 @@ impl Association {
 
     fn read(&mut self, stream: StreamId) {
         self.streams.on_use(stream);
+        let waits = self.stopped.get(&stream).is_some_and(|it| !it.is_read);
+        if !waits && !self.lagging.contains(&stream) {
+            self.read_all(stream);
+        }
+    }
+
+    fn read_all(&mut self, stream: StreamId) {
         while let Some(read) = self.engine.as_mut().and_then(|engine| engine.read(stream)) {
-            match read {
-                Reassembled::Message(message) if message.ppid == Ppid::DCEP => {
-                    self.on_dcep(stream, message);
-                }
-                Reassembled::Message(message) => {
+            self.on_read(stream, read);
+        }
+    }
+
+    pub(super) fn on_read(&mut self, stream: StreamId, read: Reassembled) {
+        match read {
+            Reassembled::Message(message) if message.ppid == Ppid::DCEP => {
+                self.on_dcep(stream, message);
+            }
+            Reassembled::Message(message) => match self.stopped.get_mut(&stream) {
+                Some(stopped) => stopped.messages.push_back(message),
+                None => {
                     self.untaken += message.amount().charge;
                     self.events.push_back(SctpEvent::Message { stream, message });
                 }
-                Reassembled::Garbled => self.counters.garbled += 1,
-                Reassembled::TooLarge => {
-                    let max = self.config.max_receive_message_size as usize;
-                    self.violation(EndReason::MessageTooLarge(max));
-                }
+            },
+            Reassembled::Garbled => self.counters.garbled += 1,
+            Reassembled::TooLarge => {
+                let max = self.config.max_receive_message_size as usize;
+                self.violation(EndReason::MessageTooLarge(max));
             }
         }
+    }
+
+    /// Takes what sctp-proto has of a stream that is or was stopped, and is about to forget.
+    pub(super) fn keep_stopped(&mut self, stream: StreamId) {
+        if let Some(stopped) = self.stopped.get_mut(&stream) {
+            stopped.is_read = true;
+        } else if !self.lagging.contains(&stream) {
+            return;
+        }
+        self.lagging.retain(|it| *it != stream);
+        self.read_all(stream);
     }
 
     fn on_dcep(&mut self, stream: StreamId, message: Message) {

@@ -22,10 +22,6 @@ use super::sctp::STREAMS;
 use super::{Kind, LAST_STREAM, Transport};
 use crate::sfu::tunnel::Tunnel;
 
-/// How an association takes a message.
-type SendFn =
-    fn(&mut Association, Instant, StreamId, Message) -> std::result::Result<usize, SendError>;
-
 impl Transport {
     pub(in crate::sfu) fn sctp_mut(&mut self) -> Option<&mut Association> {
         match &mut self.kind {
@@ -173,7 +169,7 @@ impl Transport {
         selector: Option<&Arc<Selector>>,
         message: Message,
     ) -> std::result::Result<usize, SendError> {
-        self.queue(now, memory, stream, selector, message, Association::send)
+        self.queue(now, memory, stream, selector, message, true)
     }
 
     /// Queues a message of `dataConsumer.send()` for the peer, if `memory` has room for it.
@@ -184,7 +180,7 @@ impl Transport {
         stream: StreamId,
         message: Message,
     ) -> std::result::Result<usize, SendError> {
-        self.queue(now, memory, stream, None, message, Association::send_directly)
+        self.queue(now, memory, stream, None, message, false)
     }
 
     fn queue(
@@ -194,14 +190,14 @@ impl Transport {
         stream: StreamId,
         selector: Option<&Arc<Selector>>,
         message: Message,
-        send: SendFn,
+        routed: bool,
     ) -> std::result::Result<usize, SendError> {
-        let Some(memory) = memory else { return self.push(now, stream, selector, message, send) };
+        let Some(memory) = memory else { return self.push(now, stream, selector, message, routed) };
         let subchannels = selector.map_or(0, |it| it.subchannels.len());
         if !memory.admits(message.amount().with_subchannels(subchannels).charge) {
             return Err(SendError::Full);
         }
-        let queued = self.push(now, stream, selector, message, send);
+        let queued = self.push(now, stream, selector, message, routed);
         self.count(memory);
         queued
     }
@@ -212,29 +208,70 @@ impl Transport {
         stream: StreamId,
         selector: Option<&Arc<Selector>>,
         mut message: Message,
-        send: SendFn,
+        routed: bool,
     ) -> std::result::Result<usize, SendError> {
         if let Some(tunnel) = self.tunnel_mut() {
-            let queued = tunnel.send(stream, selector, &message)?;
+            let queued = tunnel.send(stream, selector, &message, routed)?;
             self.sent.add(now, tunnelled_bytes(&message));
             return Ok(queued);
         }
         if self.is_pipe() {
             message.payload = pipe_header::encode(selector.map(AsRef::as_ref), &message.payload);
         }
-        send(self.sctp_mut().ok_or(SendError::Closed)?, now, stream, message)
+        let sctp = self.sctp_mut().ok_or(SendError::Closed)?;
+        if routed {
+            sctp.send(now, stream, message)
+        } else {
+            sctp.send_directly(now, stream, message)
+        }
+    }
+
+    pub(in crate::sfu) fn is_sctp_connected(&self) -> bool {
+        self.sctp_state() == Some(SctpState::Connected)
+    }
+
+    /// The stream of the message that comes next from the peer.
+    pub(in crate::sfu) fn next_message_stream(&self) -> Option<StreamId> {
+        self.sctp_ref()?.next_message_stream()
+    }
+
+    /// Keeps what the peer sends on `stream`, so that it stops sending. Through a tunnel, the caller keeps it.
+    pub(in crate::sfu) fn stop_stream(&mut self, stream: StreamId) {
+        if !self.has_tunnel()
+            && let Some(sctp) = self.sctp_mut()
+        {
+            sctp.stop_stream(stream);
+        }
+    }
+
+    /// Takes what was kept. Returns whether the stream was stopped.
+    pub(in crate::sfu) fn resume_stream(&mut self, stream: StreamId) -> bool {
+        self.sctp_mut().is_some_and(|sctp| sctp.resume_stream(stream))
+    }
+
+    /// Whether the queue for `stream` has a message and no room for another one.
+    pub(in crate::sfu) fn is_shut(&self, stream: StreamId) -> bool {
+        match self.tunnel() {
+            Some(tunnel) => tunnel.is_shut(stream),
+            None => self.sctp_ref().is_some_and(|sctp| sctp.is_shut(stream)),
+        }
     }
 
     /// Sets what becomes of the messages for `stream` that meet a full queue, or wait for long.
     pub(in crate::sfu) fn set_policy(&mut self, stream: StreamId, policy: QueuePolicy) {
-        if let Some(sctp) = self.sctp_mut() {
+        if let Some(tunnel) = self.tunnel_mut() {
+            tunnel.set_policy(stream, policy);
+        } else if let Some(sctp) = self.sctp_mut() {
             sctp.set_policy(stream, policy);
         }
     }
 
     /// What has become of the messages for `stream`, if it has a policy.
     pub(in crate::sfu) fn queue_tally(&self, stream: StreamId) -> QueueTally {
-        self.sctp_ref().map_or(QueueTally::default(), |sctp| sctp.queue_tally(stream))
+        match self.tunnel() {
+            Some(tunnel) => tunnel.queue_tally(stream),
+            None => self.sctp_ref().map_or(QueueTally::default(), |sctp| sctp.queue_tally(stream)),
+        }
     }
 
     /// Whether at most half of the bound of `stream` is in use, and there is room for more.

@@ -1,0 +1,79 @@
+/// <reference lib="dom" />
+
+import '../helpers/closeWorkers';
+import { BadNetwork } from '../helpers/BadNetwork';
+import { LOOPBACK } from '../helpers/arrangement';
+import { objects } from '../helpers/objects';
+import { BrowserClient } from './client';
+import { openPage } from './emptyPage';
+
+/** A file from one page to another, whose network is slow. The sender reads its own `bufferedAmount` and nothing else. */
+
+const COUNT = 1_200;
+const SIZE = 16 * 1024;
+const STREAM = 0;
+
+declare const channels: Map<number, { channel: RTCDataChannel }>;
+declare const numbers: number[];
+
+/** Makes the page keep the first four bytes of each message only. */
+async function keepNumbers({ page }: BrowserClient): Promise<void> {
+  await page.evaluate((stream) => {
+    const got: number[] = [];
+    Object.assign(globalThis, { numbers: got });
+    channels.get(stream)!.channel.onmessage = ({ data }) =>
+      got.push(new DataView(data).getUint32(0));
+  }, STREAM);
+}
+
+/** Sends all messages. Resolves with the largest `bufferedAmount`. */
+async function sendFile({ page }: BrowserClient): Promise<number> {
+  return page.evaluate(
+    async ([stream, count, size]) => {
+      const { channel } = channels.get(stream!)!;
+      let most = 0;
+      channel.bufferedAmountLowThreshold = 256 * 1024;
+      for (let number = 0; number < count!; number++) {
+        if (channel.bufferedAmount > 1024 * 1024) {
+          await new Promise((resolve) =>
+            channel.addEventListener('bufferedamountlow', resolve, { once: true }),
+          );
+        }
+        const message = new DataView(new ArrayBuffer(size!));
+        message.setUint32(0, number);
+        channel.send(message);
+        most = Math.max(most, channel.bufferedAmount);
+      }
+      return most;
+    },
+    [STREAM, COUNT, SIZE],
+  );
+}
+
+test(`${COUNT} messages of 16 KiB arrive over 12 Mbit/s and a round trip of 40 ms, and none is dropped`, async () => {
+  const { router } = objects;
+  const create = () => router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true });
+  const [from, to] = await Promise.all([create(), create()]);
+  const dataProducer = await from.produceData({ sctpStreamParameters: { streamId: STREAM } });
+  const dataConsumer = await to.consumeData({
+    dataProducerId: dataProducer.id,
+    streamId: STREAM,
+    overflow: 'block',
+    overflowTimeout: 60_000,
+  });
+  const narrow = { delay: 20, rate: 1_500_000, queue: 75_000 };
+  const network = await BadNetwork.to(to, narrow);
+  const sender = await BrowserClient.connect(await openPage(), from, [STREAM]);
+  const receiver = await BrowserClient.connect(await openPage(), to, [STREAM], {}, network.alter);
+  await keepNumbers(receiver);
+  const most = await sendFile(sender);
+  await receiver.page.waitForFunction((count) => numbers.length >= count, COUNT, {
+    timeout: 60_000,
+  });
+  expect(await receiver.page.evaluate(() => numbers)).toEqual([...Array(COUNT).keys()]);
+  expect(most).toBeGreaterThan(1024 * 1024);
+  await expect(dataConsumer.getStats()).resolves.toMatchObject([
+    { messagesSent: COUNT, messagesDropped: 0 },
+  ]);
+  await network.close();
+}, 120_000);

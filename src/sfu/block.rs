@@ -1,0 +1,280 @@
+//! `overflow: 'block'`: a DataProducer waits for its DataConsumers.
+//!
+//! ```text
+//! the next message ─► is_blocked(): is a DataConsumer full? ─► its source keeps it
+//!                                                               │
+//! room, pause, close, the end of an association, a stall ─► recheck_block() ─► the source goes on
+//! ```
+//!
+//! What is blocked is a DataProducer, and nothing else. Messages of JavaScript and of a tunnel wait in their lane, where
+//! the caller keeps them (see `lanes.rs`), and those of a peer in its association, whose receive window fills: the peer
+//! stops sending, on all of its streams.
+//!
+//! A DataConsumer that has held up its DataProducer for its timeout within a minute is stalled: until half of its
+//! queue is free it drops as others do.
+
+use super::Sfu;
+use super::entity::data_consumer::DataConsumer;
+use super::entity::transport::Transport;
+use super::event::{DataConsumerEvent, Event};
+use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use super::memory::Waiter;
+use super::work;
+use crate::proto::message::StreamId;
+
+impl DataConsumer {
+    /// Whether its DataProducer has to wait for it: it is full, or it was and half of its queue is not free yet.
+    fn is_shut(&self, transport: &Transport) -> bool {
+        let Some(block) = self.block.as_ref().filter(|it| !it.stalled && !self.skips) else {
+            return false;
+        };
+        match self.stream_id() {
+            Some(_) if !transport.is_sctp_connected() => false,
+            Some(stream) if block.since.is_some() => !transport.is_relieved(stream),
+            Some(stream) => transport.is_shut(stream),
+            None => self.direct_backlog().is_some_and(|backlog| match block.since {
+                Some(_) => !backlog.is_half_empty(),
+                None => backlog.is_full(),
+            }),
+        }
+    }
+
+    /// Whether its queue is watched because something follows once there is room.
+    pub(super) fn awaits_room(&self) -> bool {
+        self.dropping.is_some()
+            || self.block.as_ref().is_some_and(|it| it.stalled || it.since.is_some())
+    }
+
+    /// Takes the event that half of the queue is free after a stall.
+    pub(super) fn take_unstalled(&mut self, key: DataConsumerKey) -> Option<Event> {
+        let block = self.block.as_mut()?;
+        let stalled = std::mem::take(&mut block.stalled);
+        stalled.then_some(Event::DataConsumer(key, DataConsumerEvent::Unstalled))
+    }
+}
+
+/// What the owner of the sources asks.
+impl Sfu {
+    /// Whether a DataProducer may be blocked. If not, there is no need to ask for one.
+    pub fn may_block(&self) -> bool {
+        self.blocks.consumers > 0
+    }
+
+    /// Whether the next message of this DataProducer has to wait until [`Self::poll_unblocked`] returns the DataProducer.
+    pub fn is_blocked(&mut self, key: DataProducerKey) -> bool {
+        if self.blocks.consumers == 0 {
+            return false;
+        }
+        let Self { now, data_producers, data_consumers, transports, blocks, work, .. } = self;
+        let Some(producer) = data_producers.get_mut(&key) else { return false };
+        if producer.blocked {
+            return true;
+        }
+        if producer.blockers == 0 || producer.paused {
+            return false;
+        }
+        let mut in_memory = Vec::new();
+        for key in producer.consumers.iter() {
+            *work += work::SKIPPED;
+            let Some(consumer) = data_consumers.get_mut(&key) else { continue };
+            let Some(transport) = transports.get_mut(&consumer.transport) else { continue };
+            if !consumer.is_shut(transport) {
+                continue;
+            }
+            if let Some(backlog) = consumer.direct_backlog() {
+                backlog.overflow();
+                // JavaScript may have made room before it could see that this side waits for it.
+                if backlog.take_relief() {
+                    continue;
+                }
+                in_memory.push(key);
+            } else if consumer.begins_to_wait() {
+                transport.backlogged.push(key);
+            }
+            let timeout = consumer.block_timeout;
+            if let Some(block) = &mut consumer.block {
+                let used = block.used(*now);
+                block.begin(*now);
+                let stalls = timeout.map(|timeout| *now + timeout.saturating_sub(used));
+                blocks.stall_at = blocks.stall_at.into_iter().chain(stalls).min();
+            }
+            blocks.blocking.insert(key);
+            producer.blocked = true;
+        }
+        let blocked = producer.blocked;
+        if blocked
+            && let Some(stream) = producer.stream_id()
+            && let Some(transport) = transports.get_mut(&producer.transport)
+        {
+            transport.stop_stream(stream);
+        }
+        for key in in_memory {
+            self.wait_for_memory(Waiter::Consumer(key));
+        }
+        blocked
+    }
+
+    /// A DataProducer of JavaScript, or behind a tunnel, that may have been blocked and is not any more.
+    pub fn poll_unblocked(&mut self) -> Option<DataProducerKey> {
+        self.blocks.unblocked.pop_front()
+    }
+
+    /// Whether [`Self::poll_unblocked`] returns one.
+    pub fn has_unblocked(&self) -> bool {
+        !self.blocks.unblocked.is_empty()
+    }
+
+    /// The DataProducer that gets the messages of this stream.
+    pub fn producer_on(&self, key: TransportKey, stream: StreamId) -> Option<DataProducerKey> {
+        self.transports.get(&key)?.producer_streams.get(&stream).copied()
+    }
+}
+
+/// What happens to the entities.
+impl Sfu {
+    /// This DataConsumer may hold up its DataProducer from now on, or no longer.
+    pub(super) fn set_blocking(&mut self, key: DataConsumerKey, blocks: bool) {
+        let Some(consumer) = self.data_consumers.get_mut(&key) else { return };
+        if consumer.block.is_some() == blocks {
+            return;
+        }
+        let producer = consumer.producer;
+        if let Some(producer) = self.data_producers.get_mut(&producer) {
+            let count = producer.blockers;
+            producer.blockers = if blocks { count + 1 } else { count.saturating_sub(1) };
+        }
+        if blocks {
+            consumer.block = Some(Box::default());
+            self.blocks.consumers += 1;
+        } else {
+            consumer.block = None;
+            self.blocks.consumers = self.blocks.consumers.saturating_sub(1);
+            self.blocks.blocking.remove(&key);
+            self.check_producer(producer);
+        }
+    }
+
+    /// Looks again whether this DataConsumer holds up its DataProducer, as something about it has changed.
+    pub(super) fn recheck_block(&mut self, key: DataConsumerKey) {
+        let Self { now, data_consumers, transports, blocks, .. } = self;
+        let Some(consumer) = data_consumers.get_mut(&key) else { return };
+        let Some(transport) = transports.get(&consumer.transport) else { return };
+        if consumer.is_shut(transport) {
+            return;
+        }
+        let producer = consumer.producer;
+        if consumer.block.as_mut().is_some_and(|it| it.end(*now)) {
+            blocks.blocking.remove(&key);
+            self.check_producer(producer);
+        }
+    }
+
+    /// Looks again at all DataConsumers of a transport.
+    pub(super) fn recheck_blocks_on(&mut self, key: TransportKey) {
+        if self.blocks.blocking.is_empty() {
+            return;
+        }
+        let Some(transport) = self.transports.get(&key) else { return };
+        for key in transport.data_consumers.iter().collect::<Vec<_>>() {
+            self.recheck_block(key);
+        }
+    }
+
+    /// The DataProducer goes on, unless a DataConsumer still holds it up.
+    pub(super) fn check_producer(&mut self, key: DataProducerKey) {
+        let Some(producer) = self.data_producers.get(&key).filter(|it| it.blocked) else { return };
+        if !producer.paused
+            && producer.consumers.iter().any(|it| self.blocks.blocking.contains(&it))
+        {
+            return;
+        }
+        self.unblock(key);
+    }
+
+    /// The DataProducer goes on.
+    pub(super) fn unblock(&mut self, key: DataProducerKey) {
+        let Some(producer) = self.data_producers.get_mut(&key) else { return };
+        if !std::mem::take(&mut producer.blocked) {
+            return;
+        }
+        for key in producer.consumers.iter() {
+            if self.blocks.blocking.remove(&key)
+                && let Some(block) =
+                    self.data_consumers.get_mut(&key).and_then(|it| it.block.as_mut())
+            {
+                block.end(self.now);
+            }
+        }
+        if producer
+            .held
+            .as_mut()
+            .is_some_and(|held| !held.is_empty() && !std::mem::replace(&mut held.releases, true))
+        {
+            self.releasing.push_back(key);
+        }
+        let (transport, stream) = (producer.transport, producer.stream_id());
+        self.release_source(key, transport, stream);
+    }
+
+    /// Lets the source of a DataProducer go on. `stream` is that of a peer's messages.
+    pub(super) fn release_source(
+        &mut self,
+        key: DataProducerKey,
+        transport_key: TransportKey,
+        stream: Option<StreamId>,
+    ) {
+        let transport = self.transports.get_mut(&transport_key);
+        let Some((transport, stream)) = transport.zip(stream) else {
+            return self.blocks.unblocked.push_back(key);
+        };
+        if !transport.resume_stream(stream) {
+            return self.blocks.unblocked.push_back(key);
+        }
+        if !std::mem::replace(&mut transport.postponed, true) {
+            self.postponed.push_back(transport_key);
+        }
+        // The peer learns that there is room.
+        self.touch(transport_key);
+    }
+
+    /// This DataConsumer has been removed.
+    pub(super) fn forget_block(&mut self, key: DataConsumerKey, consumer: &DataConsumer) {
+        if consumer.block.is_none() {
+            return;
+        }
+        self.blocks.consumers = self.blocks.consumers.saturating_sub(1);
+        self.blocks.blocking.remove(&key);
+        if self.blocks.blocking.is_empty() {
+            self.blocks.stall_at = None;
+        }
+        if let Some(producer) = self.data_producers.get_mut(&consumer.producer) {
+            producer.blockers = producer.blockers.saturating_sub(1);
+        }
+        self.check_producer(consumer.producer);
+    }
+
+    /// Stalls the DataConsumers that have held up their DataProducers for too long.
+    pub(super) fn handle_stalls(&mut self) {
+        if self.blocks.stall_at.is_none_or(|at| at > self.now) {
+            return;
+        }
+        self.blocks.stall_at = None;
+        for key in self.blocks.blocking.iter().copied().collect::<Vec<_>>() {
+            let Some(consumer) = self.data_consumers.get_mut(&key) else { continue };
+            let producer = consumer.producer;
+            let Some(timeout) = consumer.block_timeout else { continue };
+            let Some(block) = &mut consumer.block else { continue };
+            let left = timeout.saturating_sub(block.used(self.now));
+            if !left.is_zero() {
+                let next = self.now + left;
+                self.blocks.stall_at = Some(self.blocks.stall_at.map_or(next, |it| it.min(next)));
+                continue;
+            }
+            block.end(self.now);
+            block.stalled = true;
+            self.blocks.blocking.remove(&key);
+            self.events.push_back(Event::DataConsumer(key, DataConsumerEvent::Stalled));
+            self.check_producer(producer);
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! `overflow: 'block'`: DataProducers wait for their DataConsumers, and nothing is lost.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ::dcsctp::api::StreamId as TheirStreamId;
+use datasoup::proto::message::Message;
+use datasoup::proto::overflow::Overflow;
+use datasoup::sfu::backlog::Backlog;
+use datasoup::sfu::contract::options::DataConsumerOptions;
+use datasoup::sfu::event::DataConsumerEvent;
+use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+
+use crate::common::lab::{Lab, binary, ours};
+use crate::common::options;
+use crate::common::sim::Conditions;
+
+const LEN: usize = 10_000;
+const BOUND: u32 = 100_000;
+
+fn blocking(timeout: Option<u32>) -> DataConsumerOptions {
+    DataConsumerOptions {
+        overflow: Some(Overflow::Block),
+        max_buffered_amount: Some(BOUND),
+        overflow_timeout: timeout,
+        ..options::consumer()
+    }
+}
+
+fn source(lab: &mut Lab, router: RouterKey) -> DataProducerKey {
+    let direct = lab.host().direct(router);
+    lab.host().produce(direct, 0)
+}
+
+/// Messages whose first byte is their number.
+fn numbered(count: u8) -> VecDeque<Message> {
+    (0..count).map(|fill| binary(fill, LEN)).collect()
+}
+
+/// Sends as many as the DataProducer takes, as the runtime does.
+fn offer(lab: &mut Lab, producer: DataProducerKey, messages: &mut VecDeque<Message>) {
+    while !lab.sfu().is_blocked(producer)
+        && let Some(message) = messages.pop_front()
+    {
+        lab.sfu().send(producer, message, None);
+        lab.flush();
+    }
+}
+
+fn stat(lab: &mut Lab, consumer: DataConsumerKey, name: &str) -> u64 {
+    lab.consumer_stats(consumer)[name].as_u64().expect("a counter")
+}
+
+fn fills(messages: &[(u16, Message)]) -> Vec<u8> {
+    messages.iter().map(|(_, it)| it.payload[0]).collect()
+}
+
+fn events(lab: &mut Lab, consumer: DataConsumerKey) -> Vec<DataConsumerEvent> {
+    let events = lab.host().consumer_events(consumer);
+    let low = |it: &DataConsumerEvent| matches!(it, DataConsumerEvent::BufferedAmountLow(_));
+    events.into_iter().filter(|it| !low(it)).collect()
+}
+
+#[test]
+fn all_messages_of_a_direct_producer_arrive_at_the_pace_of_the_slowest_peer() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = source(&mut lab, router);
+    let (key, client) = lab.join(router, 1);
+    let (other, quick) = lab.join(router, 2);
+    let (consumer, _) = lab.host().consume_with(key, producer, blocking(Some(60_000)));
+    lab.host().consume(other, producer);
+    lab.conditions().rate = Some(100_000);
+    let mut messages = numbered(200);
+    for _ in 0..600 {
+        offer(&mut lab, producer, &mut messages);
+        assert!(stat(&mut lab, consumer, "bufferedAmount") < u64::from(BOUND) + LEN as u64);
+        lab.run_for(Duration::from_millis(100));
+    }
+    assert!(messages.is_empty());
+    let all: Vec<u8> = (0..200).collect();
+    assert_eq!(fills(&lab.clients[client].messages()), all);
+    assert_eq!(fills(&lab.clients[quick].messages()), all);
+    assert_eq!(stat(&mut lab, consumer, "messagesDropped"), 0);
+    assert_eq!(events(&mut lab, consumer), []);
+}
+
+#[test]
+fn a_direct_consumer_holds_up_its_producer_until_javascript_has_taken_half() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = source(&mut lab, router);
+    let direct = lab.host().direct(router);
+    let backlog = Arc::new(Backlog::new(BOUND.into()));
+    let options = blocking(None);
+    let shared = Arc::clone(&backlog);
+    let (consumer, _) = lab.host().consume_into(direct, producer, options, shared);
+    let mut messages = numbered(50);
+    let mut got = Vec::new();
+    while got.len() < 50 {
+        offer(&mut lab, producer, &mut messages);
+        assert!(backlog.charge() < u64::from(BOUND) + 2 * LEN as u64);
+        let taken = lab.host().messages(consumer);
+        assert!(!taken.is_empty());
+        for message in taken {
+            got.push(message.payload[0]);
+            backlog.leave(message.amount());
+        }
+        if backlog.take_relief() {
+            lab.sfu().handle_relief(consumer);
+        }
+        let unblocked = lab.sfu().poll_unblocked();
+        assert!(messages.is_empty() || unblocked == Some(producer));
+    }
+    assert_eq!(got, (0..50).collect::<Vec<u8>>());
+    assert_eq!(stat(&mut lab, consumer, "messagesDropped"), 0);
+}
+
+/// A client that sends to another one by way of the worker, and reads its own buffered amount only.
+struct Transfer {
+    lab: Lab,
+    from: usize,
+    to: usize,
+    consumer: DataConsumerKey,
+    sent: u32,
+}
+
+impl Transfer {
+    fn new(options: DataConsumerOptions) -> Self {
+        let (mut lab, router) = Lab::with_router();
+        let (a, from) = lab.join(router, 1);
+        let (b, to) = lab.join(router, 2);
+        let producer = lab.host().produce(a, 5);
+        let (consumer, _) = lab.host().consume_with(b, producer, options);
+        // 12 Mbit/s, and a round trip of 40 ms.
+        *lab.conditions() = Conditions {
+            delay: Duration::from_millis(20),
+            rate: Some(1_500_000),
+            queue: 60_000,
+            ..Conditions::PERFECT
+        };
+        Self { lab, from, to, consumer, sent: 0 }
+    }
+
+    /// Sends up to `count` messages of 16 KiB while less than 1 MiB waits here, for `time`.
+    fn run(&mut self, count: u32, time: Duration) {
+        let end = self.lab.now + time;
+        while self.lab.now < end {
+            let socket = &mut self.lab.clients[self.from].sctp;
+            while self.sent < count && socket.socket.buffered_amount(TheirStreamId(5)) < 1 << 20 {
+                let mut payload = vec![0; 16 * 1024];
+                payload[..4].copy_from_slice(&self.sent.to_be_bytes());
+                let message = Message::new(datasoup::proto::message::Ppid::BINARY, payload.into());
+                socket.send(5, message);
+                self.sent += 1;
+            }
+            self.lab.run_for(Duration::from_millis(5));
+        }
+    }
+
+    fn arrived(&self) -> Vec<u32> {
+        let messages = &self.lab.clients[self.to].sctp.messages;
+        let number = |it: &Message| it.payload[..4].try_into().map(u32::from_be_bytes);
+        messages.iter().map(|(_, it)| number(it).expect("four bytes")).collect()
+    }
+}
+
+#[test]
+fn a_peer_that_reads_its_own_buffered_amount_loses_nothing_to_one_that_stops_reading() {
+    let mut it =
+        Transfer::new(DataConsumerOptions { max_buffered_amount: None, ..blocking(Some(60_000)) });
+    it.run(1200, Duration::from_secs(2));
+    it.lab.clients[it.to].frozen = true;
+    it.run(1200, Duration::from_secs(10));
+    let held = it.lab.sfu().bytes_held();
+    assert!(held < 4_500_000, "2 MB for one peer, and a receive window of the other: {held}");
+    let waits = it.lab.clients[it.from].sctp.socket.buffered_amount(TheirStreamId(5));
+    assert!(waits > 900_000, "the rest is where it comes from: {waits}");
+    assert!(it.sent < 600, "{}", it.sent);
+    it.lab.clients[it.to].frozen = false;
+    it.run(1200, Duration::from_secs(60));
+    assert_eq!(it.arrived(), (0..1200).collect::<Vec<_>>());
+    assert_eq!(stat(&mut it.lab, it.consumer, "messagesDropped"), 0);
+    assert_eq!(events(&mut it.lab, it.consumer), []);
+}
+
+#[test]
+fn without_a_policy_most_of_the_same_is_lost() {
+    let mut it = Transfer::new(options::consumer());
+    it.lab.clients[it.to].frozen = true;
+    it.run(1200, Duration::from_secs(20));
+    assert!(stat(&mut it.lab, it.consumer, "messagesDropped") > 800);
+}
+
+#[test]
+fn what_a_peer_sent_before_it_left_arrives_although_its_producer_was_blocked() {
+    for closes in [true, false] {
+        let mut it = Transfer::new(blocking(None));
+        it.lab.clients[it.to].frozen = true;
+        it.run(40, Duration::from_secs(3));
+        assert_eq!(it.lab.clients[it.from].sctp.socket.buffered_amount(TheirStreamId(5)), 0);
+        if closes {
+            it.lab.clients[it.from].close();
+        } else {
+            it.lab.clients[it.from].sctp.reset(5);
+        }
+        it.run(40, Duration::from_secs(1));
+        it.lab.clients[it.to].frozen = false;
+        it.run(40, Duration::from_secs(30));
+        assert_eq!(it.arrived(), (0..40).collect::<Vec<_>>(), "closes: {closes}");
+    }
+}
+
+#[test]
+fn tiny_messages_that_wait_do_not_end_the_association() {
+    let mut it = Transfer::new(blocking(None));
+    it.lab.clients[it.to].frozen = true;
+    let mut sent = 0u32;
+    for _ in 0..2000 {
+        let client = &mut it.lab.clients[it.from].sctp;
+        for _ in 0..20 {
+            if client.socket.buffered_amount(TheirStreamId(5)) < 100_000 {
+                client.send(
+                    5,
+                    Message::new(
+                        datasoup::proto::message::Ppid::BINARY,
+                        sent.to_be_bytes().to_vec().into(),
+                    ),
+                );
+                sent += 1;
+            }
+        }
+        it.lab.run_for(Duration::from_millis(5));
+    }
+    assert!(!it.lab.clients[it.from].sctp.aborted);
+    assert!(sent > 10_000, "{sent}");
+    it.lab.clients[it.to].frozen = false;
+    it.lab.expect("all", |lab| lab.clients[it.to].sctp.messages.len() == sent as usize);
+    assert_eq!(it.arrived(), (0..sent).collect::<Vec<_>>());
+}
+
+/// Three clients, the first of which blocks and is frozen, and the longest gaps between messages of the two others.
+#[test]
+fn one_frozen_consumer_holds_up_the_others_for_its_timeout_and_is_stalled() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = source(&mut lab, router);
+    let (key, frozen) = lab.join(router, 1);
+    let (consumer, _) = lab.host().consume_with(key, producer, blocking(Some(500)));
+    let others: Vec<usize> = (2..5)
+        .map(|n| {
+            let (key, client) = lab.join(router, n);
+            lab.host().consume_with(key, producer, blocking(Some(500)));
+            client
+        })
+        .collect();
+    lab.clients[frozen].frozen = true;
+    let mut messages = VecDeque::new();
+    let mut arrivals: Vec<Vec<Instant>> = vec![Vec::new(); others.len()];
+    for round in 0..400 {
+        messages.push_back(binary(round as u8, 1000));
+        offer(&mut lab, producer, &mut messages);
+        lab.run_for(Duration::from_millis(10));
+        for (client, times) in others.iter().zip(&mut arrivals) {
+            let now = lab.now;
+            times.extend(lab.clients[*client].messages().iter().map(|_| now));
+        }
+    }
+    lab.run_for(Duration::from_secs(1));
+    for ((client, times), number) in others.iter().zip(&mut arrivals).zip(0..) {
+        times.extend(lab.clients[*client].messages().iter().map(|_| lab.now));
+        assert_eq!(times.len(), 400, "nothing is lost");
+        let gaps: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let long = gaps.iter().filter(|gap| **gap > Duration::from_millis(50)).count();
+        assert_eq!(long, 1, "{number}: one gap: {gaps:?}");
+        let longest = gaps.iter().max().expect("gaps");
+        assert!(*longest <= Duration::from_millis(530), "{longest:?}");
+    }
+    let seen = events(&mut lab, consumer);
+    assert_eq!(seen[0], DataConsumerEvent::Stalled);
+    assert!(seen[1..].iter().all(|it| *it == DataConsumerEvent::SctpSendBufferFull), "{seen:?}");
+    assert!(stat(&mut lab, consumer, "messagesDroppedFull") > 50);
+
+    lab.clients[frozen].frozen = false;
+    lab.expect("it catches up", |lab| stat(lab, consumer, "bufferedAmount") == 0);
+    let seen = events(&mut lab, consumer);
+    assert!(seen.contains(&DataConsumerEvent::Unstalled), "{seen:?}");
+}
+
+#[test]
+fn stalls_share_their_timeout_over_a_minute() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = source(&mut lab, router);
+    let direct = lab.host().direct(router);
+    let backlog = Arc::new(Backlog::new(BOUND.into()));
+    let shared = Arc::clone(&backlog);
+    let options = blocking(Some(5000));
+    let (consumer, _) = lab.host().consume_into(direct, producer, options, shared);
+    let take = |lab: &mut Lab| {
+        for message in lab.host().messages(consumer) {
+            backlog.leave(message.amount());
+        }
+        if backlog.take_relief() {
+            lab.sfu().handle_relief(consumer);
+        }
+        lab.flush();
+    };
+    let mut messages = numbered(200);
+    for _ in 0..2 {
+        offer(&mut lab, producer, &mut messages);
+        assert!(lab.sfu().is_blocked(producer));
+        lab.run_for(Duration::from_secs(2));
+        take(&mut lab);
+    }
+    offer(&mut lab, producer, &mut messages);
+    lab.run_for(Duration::from_millis(999));
+    assert!(lab.sfu().is_blocked(producer));
+    assert_eq!(events(&mut lab, consumer), []);
+    lab.run_for(Duration::from_millis(2));
+    assert_eq!(events(&mut lab, consumer), [DataConsumerEvent::Stalled]);
+    assert!(!lab.sfu().is_blocked(producer));
+    take(&mut lab);
+    assert_eq!(events(&mut lab, consumer), [DataConsumerEvent::Unstalled]);
+    // A minute later it may hold up its DataProducer again.
+    lab.run_for(Duration::from_secs(61));
+    offer(&mut lab, producer, &mut messages);
+    lab.run_for(Duration::from_millis(4900));
+    assert!(lab.sfu().is_blocked(producer));
+}
+
+#[test]
+fn a_pause_a_close_or_another_policy_lets_the_producer_go_on() {
+    type Act = fn(&mut Lab, DataConsumerKey);
+    let acts: [Act; 3] = [
+        |lab, consumer| lab.sfu().data_consumer(consumer).expect("open").pause(),
+        |lab, consumer| lab.sfu().data_consumer(consumer).expect("open").close(),
+        |lab, consumer| {
+            let mut it = lab.sfu().data_consumer(consumer).expect("open");
+            it.set_overflow(Overflow::DropNewest).expect("supported");
+        },
+    ];
+    for act in acts {
+        let (mut lab, router) = Lab::with_router();
+        let producer = source(&mut lab, router);
+        let direct = lab.host().direct(router);
+        let backlog = Arc::new(Backlog::new(BOUND.into()));
+        let (consumer, _) = lab.host().consume_into(direct, producer, blocking(None), backlog);
+        let mut messages = numbered(50);
+        offer(&mut lab, producer, &mut messages);
+        assert!(lab.sfu().is_blocked(producer));
+        act(&mut lab, consumer);
+        assert_eq!(lab.sfu().poll_unblocked(), Some(producer));
+        offer(&mut lab, producer, &mut messages);
+        assert!(messages.is_empty());
+    }
+}
+
+#[test]
+fn a_consumer_blocks_only_while_its_transport_is_connected() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = source(&mut lab, router);
+    let (key, client) = lab.invite(router, 1);
+    let (consumer, _) = lab.host().consume_with(key, producer, blocking(None));
+    let mut messages = numbered(50);
+    offer(&mut lab, producer, &mut messages);
+    assert!(messages.is_empty(), "it is not connected yet");
+    assert!(stat(&mut lab, consumer, "messagesDroppedFull") > 30);
+    lab.connected(key, client);
+    lab.run_for(Duration::from_secs(10));
+    lab.clients[client].frozen = true;
+    let mut messages = numbered(100);
+    offer(&mut lab, producer, &mut messages);
+    assert!(!messages.is_empty());
+    lab.clients[client].frozen = false;
+    lab.clients[client].close();
+    lab.run_for(Duration::from_secs(5));
+    offer(&mut lab, producer, &mut messages);
+    assert!(messages.is_empty(), "the association has ended");
+}
+
+/// The keys at the far end of a pipe.
+const FAR_PIPE: TransportKey = TransportKey(1_000_001);
+const FAR_DIRECT: TransportKey = TransportKey(1_000_002);
+
+/// Two workers with a pipe between them.
+fn piped(tunnel: bool) -> (Lab, RouterKey, TransportKey) {
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let router = lab.host().router();
+    let options = options::pipe();
+    let listen = lab.host().listen(ours(1));
+    let near = lab.host().pipe(router, listen, &options);
+    let far = &mut lab.hosts[1];
+    let far_router = far.router();
+    let listen = far.listen(ours(2));
+    let mut it = far.sfu.router(far_router).expect("open");
+    it.create_pipe_transport(FAR_PIPE, &options, listen);
+    it.create_direct_transport(FAR_DIRECT, &options::direct());
+    for (host, key, other) in [(0, near, FAR_PIPE), (1, FAR_PIPE, near)] {
+        if tunnel {
+            lab.hosts[host].sfu.transport(key).expect("open").tunnel().expect("a pipe");
+            lab.tunnels.insert((host, key), (1 - host, other));
+        }
+        lab.hosts[host].connect_udp(key, ours(2 - host as u16));
+    }
+    lab.run_for(Duration::from_secs(1));
+    (lab, router, near)
+}
+
+#[test]
+fn a_tunnel_waits_for_the_consumers_at_its_far_end_and_carries_others_meanwhile() {
+    let (mut lab, router, near) = piped(true);
+    let (file, chat) = (source(&mut lab, router), source(&mut lab, router));
+    let mut far = Vec::new();
+    for (producer, options) in [(file, blocking(None)), (chat, options::consumer())] {
+        let (_, dump) = lab.host().consume_with(near, producer, options);
+        let mut options = options::producer();
+        options.sctp_stream_parameters = dump.sctp_stream_parameters;
+        far.push(lab.hosts[1].produce_with(FAR_PIPE, options));
+    }
+    let backlog = Arc::new(Backlog::new(BOUND.into()));
+    let shared = Arc::clone(&backlog);
+    let (sink, _) = lab.hosts[1].consume_into(FAR_DIRECT, far[0], blocking(None), shared);
+    let (other, _) = lab.hosts[1].consume(FAR_DIRECT, far[1]);
+    let mut messages = numbered(200);
+    let mut got = Vec::new();
+    let mut chats = 0;
+    while got.len() < 200 {
+        offer(&mut lab, file, &mut messages);
+        let held = lab.hosts[0].sfu.bytes_held() + lab.hosts[1].sfu.bytes_held();
+        assert!(held < 3 * u64::from(BOUND), "{held}");
+        lab.sfu().send(chat, binary(1, 10), None);
+        chats += 1;
+        lab.flush();
+        let taken = lab.hosts[1].messages(sink);
+        assert!(!taken.is_empty(), "{} of 200", got.len());
+        for message in taken {
+            got.push(message.payload[0]);
+            backlog.leave(message.amount());
+        }
+        if backlog.take_relief() {
+            lab.hosts[1].sfu.handle_relief(sink);
+        }
+        lab.flush();
+    }
+    assert_eq!(got, (0..200).collect::<Vec<u8>>());
+    assert_eq!(lab.hosts[1].messages(other).len(), chats, "nothing of it has waited");
+}
+
+#[test]
+fn the_policies_of_a_tunnel_apply_to_what_the_far_end_has_given_no_credit_for() {
+    for (overflow, last) in [(Overflow::DropOldest, 99), (Overflow::KeepLatest, 99)] {
+        let (mut lab, router, near) = piped(true);
+        let producer = source(&mut lab, router);
+        let options = DataConsumerOptions { overflow: Some(overflow), ..blocking(None) };
+        let (consumer, dump) = lab.host().consume_with(near, producer, options);
+        let mut options = options::producer();
+        options.sctp_stream_parameters = dump.sctp_stream_parameters;
+        let far = lab.hosts[1].produce_with(FAR_PIPE, options);
+        let (sink, _) = lab.hosts[1].consume(FAR_DIRECT, far);
+        // Nothing is carried in between.
+        for fill in 0..100 {
+            lab.sfu().send(producer, binary(fill, LEN), None);
+        }
+        let replaced = stat(&mut lab, consumer, "messagesDroppedReplaced");
+        assert!(replaced > 80, "{replaced}");
+        lab.flush();
+        let messages = lab.hosts[1].messages(sink);
+        assert_eq!(messages.len() as u64, 100 - replaced);
+        assert_eq!(messages.last().map(|it| it.payload[0]), Some(last));
+        assert_eq!(stat(&mut lab, consumer, "messagesSent"), 100 - replaced);
+        assert_eq!(stat(&mut lab, consumer, "bufferedAmount"), 0);
+    }
+}
+
+#[test]
+fn a_pipe_over_the_network_does_not_support_it_at_either_end() {
+    let (mut lab, router, near) = piped(false);
+    let producer = source(&mut lab, router);
+    let id = lab.host().producer_id(producer);
+    let key = DataConsumerKey(lab.host().key());
+    let options = DataConsumerOptions { data_producer_id: id, ..blocking(None) };
+    let mut pipe = lab.sfu().transport(near).expect("open");
+    let error = pipe.consume_data(key, options, options::backlog()).expect_err("a pipe");
+    assert_eq!(error.name(), "UnsupportedError");
+    let (consumer, dump) = lab.host().consume(near, producer);
+    let mut it = lab.sfu().data_consumer(consumer).expect("open");
+    assert!(it.set_overflow(Overflow::Block).is_err());
+    assert!(it.set_overflow(Overflow::DropOldest).is_ok());
+    let mut options = options::producer();
+    options.sctp_stream_parameters = dump.sctp_stream_parameters;
+    let far = lab.hosts[1].produce_with(FAR_PIPE, options);
+    let (sink, _) = lab.hosts[1].consume(FAR_DIRECT, far);
+    let mut it = lab.hosts[1].sfu.data_consumer(sink).expect("open");
+    assert!(it.set_overflow(Overflow::Block).is_err());
+}
