@@ -37,10 +37,10 @@ const mistakes: [string[], RegExp][] = [
   [[BENCH, '--rows=('], /--rows.*\(/],
   [[BENCH, 'direct'], /direct/],
   [[CHECK, '--only=laws,lint'], /no step lint; there are .*laws/],
-  [[ROBUSTNESS], /programs, listeners, cycles, floods, busy, slow, networks, soak/],
+  [[ROBUSTNESS], /programs, listeners, cycles, floods, busy, slow, networks, files, soak/],
   [
     [ROBUSTNESS, 'census'],
-    /programs, listeners, cycles, floods, busy, slow, networks, soak.*census/,
+    /programs, listeners, cycles, floods, busy, slow, networks, files, soak.*census/,
   ],
   [[ROBUSTNESS, 'soak', '--minutes=ten'], /--minutes.*ten/],
   [[ROBUSTNESS, 'programs', '--seed=-1'], /--seed.*-1/],

@@ -1,9 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 
 import { peers } from './helpers/peers';
 import { ROOT } from './helpers/process';
 import { type Server, startServer } from './helpers/server';
+import { nextMacrotask } from './helpers/wait';
 import type { ChannelOptions, WebRtcPeer } from './helpers/WebRtcPeers';
 
 /** The servers of the examples, with clients of node-datachannel; browser/ has their pages. */
@@ -66,6 +69,65 @@ describe('examples/starter', () => {
       400,
       expect.stringContaining(reason),
     ]);
+  });
+});
+
+describe('examples/file-transfer', () => {
+  let file: string;
+
+  beforeEach(async () => {
+    file = path.join(mkdtempSync(path.join(tmpdir(), 'datasoup-')), 'file');
+    writeFileSync(file, randomBytes(3_000_001));
+    server = await startServer('file-transfer/server.js', '0', { FILE: file });
+  });
+
+  afterEach(() => rmSync(path.dirname(file), { recursive: true }));
+
+  /** The names under which the server has saved files, once there are `count`. */
+  async function saved(count: number): Promise<string[]> {
+    for (;;) {
+      const names = [...server.stdout().matchAll(/^saved \d+ bytes as (.*)$/gm)].map(
+        ([, it]) => it!,
+      );
+      if (names.length >= count) return names;
+      await nextMacrotask();
+    }
+  }
+
+  test('sends its file to each client, and saves what clients send, whatever the size', async () => {
+    const [anise, basil] = [await join([{ id: 0 }, { id: 1 }]), await join([{ id: 0 }, { id: 1 }])];
+    const expected = readFileSync(file);
+    for (const client of [anise, basil]) {
+      // 64 KiB per message.
+      const [header, ...parts] = await client.untilMessages(
+        0,
+        1 + Math.ceil(expected.length / 65_536),
+      );
+      expect(JSON.parse(String(header))).toEqual({ name: 'file', size: expected.length });
+      expect(Buffer.concat(parts as Buffer[]).equals(expected)).toBe(true);
+    }
+    const uploads = [randomBytes(200_000), Buffer.alloc(0), randomBytes(1)];
+    for (const upload of uploads) {
+      await anise.send(1, JSON.stringify({ name: '../../x', size: upload.length }));
+      for (let at = 0; at < upload.length; at += 50_000) {
+        await anise.send(1, upload.subarray(at, at + 50_000));
+      }
+    }
+    const names = await saved(3);
+    expect(names.map((name) => readFileSync(name).equals(uploads[names.indexOf(name)]!))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    rmSync(path.dirname(names[0]!), { recursive: true });
+  });
+
+  test('ends the connection of a client that sends no file, and goes on', async () => {
+    const anise = await join([{ id: 0 }, { id: 1 }]);
+    await anise.send(1, 'hello');
+    await anise.untilClosed(1);
+    expect(server.stdout()).toMatch(/^a transfer failed: /m);
+    await (await join([{ id: 0 }, { id: 1 }])).untilMessages(0, 1);
   });
 });
 
@@ -153,7 +215,15 @@ describe('the world of examples/game', () => {
 
   beforeEach(() => {
     // `afterEach` stops a server.
-    server = { url: '', stderr: () => '', freeze() {}, thaw() {}, stop: async () => 0 };
+    const nothing = (): string => '';
+    server = {
+      url: '',
+      stdout: nothing,
+      stderr: nothing,
+      freeze() {},
+      thaw() {},
+      stop: async () => 0,
+    };
   });
 
   test('gives no player more than the common speed, nor a place outside', () => {

@@ -2,14 +2,24 @@
 
 // npm run robustness -- PROGRAM [options]
 //
-// PROGRAM is one of programs, listeners, cycles, floods, busy, slow, networks, soak. PROGRAM --help prints what it shows and its
-// options. IMPL=PATH tests another build of the package.
+// PROGRAM is one of programs, listeners, cycles, floods, busy, slow, networks, files, soak. PROGRAM --help prints what it
+// shows and its options. IMPL=PATH tests another build of the package.
 
 const path = require('node:path');
 
 const { refuse, usageOf } = require('../scripts/options');
 
-const PROGRAMS = ['programs', 'listeners', 'cycles', 'floods', 'busy', 'slow', 'networks', 'soak'];
+const PROGRAMS = [
+  'programs',
+  'listeners',
+  'cycles',
+  'floods',
+  'busy',
+  'slow',
+  'networks',
+  'files',
+  'soak',
+];
 
 async function main() {
   const [program = '', ...args] = process.argv.slice(2);

@@ -1,8 +1,14 @@
 /// <reference lib="dom" />
 
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import * as path from 'node:path';
+
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 
 import { type Server, startServer } from '../helpers/server';
+import { nextMacrotask } from '../helpers/wait';
 import { violations } from './axe';
 import { launchChromium } from './chromium';
 
@@ -66,6 +72,33 @@ test('examples/starter: what a tab says is shown in all tabs, as text', async ()
     await page.getByRole('listitem').filter({ hasText: '<b>hello</b>' }).waitFor();
   }
   expect(await violations(anise)).toEqual([]);
+});
+
+test('examples/file-transfer: the page offers the file of the server, and the server saves one of the page', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'datasoup-'));
+  const [file, upload] = ['file.bin', 'upload.bin'].map((name) => path.join(folder, name));
+  writeFileSync(file!, randomBytes(2_000_001));
+  writeFileSync(upload!, randomBytes(3_000_001));
+  server = await startServer('file-transfer/server.js', '0', { FILE: file! });
+  const page = await open();
+
+  const link = page.getByRole('link', { name: 'save file.bin' });
+  const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
+  expect(readFileSync(await download.path()).equals(readFileSync(file!))).toBe(true);
+
+  await page.getByLabel('To the server:').setInputFiles(upload!);
+  const saved = async (): Promise<string> => {
+    for (;;) {
+      const name = /^saved 3000001 bytes as (.*)$/m.exec(server.stdout())?.[1];
+      if (name !== undefined) return name;
+      await nextMacrotask();
+    }
+  };
+  const name = await saved();
+  expect(readFileSync(name).equals(readFileSync(upload!))).toBe(true);
+  expect(await violations(page)).toEqual([]);
+  rmSync(folder, { recursive: true });
+  rmSync(path.dirname(name), { recursive: true });
 });
 
 test('examples/game: players see each other join, move and leave', async () => {

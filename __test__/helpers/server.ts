@@ -7,6 +7,8 @@ import { ROOT } from './process';
 export interface Server {
   /** The printed address, without a slash at the end. */
   url: string;
+  /** What it has written to stdout. */
+  stdout(): string;
   /** What it has written to stderr. */
   stderr(): string;
   /** Suspends the server (SIGSTOP), so that it neither answers nor closes its connections. */
@@ -30,8 +32,8 @@ export async function startServer(
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
 
+  let output = '';
   const url = await new Promise<string>((found, fail) => {
-    let output = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       output += text;
       const address = /(http:\S+)\n/.exec(output)?.[1];
@@ -42,6 +44,7 @@ export async function startServer(
 
   return {
     url,
+    stdout: () => output,
     stderr: () => stderr,
     freeze: () => child.kill('SIGSTOP'),
     thaw: () => child.kill('SIGCONT'),
