@@ -58,6 +58,7 @@ impl Attack {
 
     #[track_caller]
     fn assert_at_most(&self, bound: i64) {
+        println!("{} of {} KiB", self.most / KIB, bound / KIB);
         assert!(self.most <= bound, "the attack fills {} of {} KiB", self.most / KIB, bound / KIB);
         // A bound is close to what the attack achieves; one that is four times as high would show little.
         assert!(
@@ -118,15 +119,7 @@ fn fill_queues(attack: &mut Attack, len: usize) {
     attack.stage.sctp.open_stream(0, Reliability::RELIABLE);
     // The first turn moves at most 128 KiB (`flight::BOUNDS`) out of the full queue, which is filled a second
     // time.
-    for _ in 0..2 {
-        loop {
-            let message = Message::new(Ppid::BINARY, vec![0; len].into());
-            if attack.stage.sctp.send(attack.stage.now, 0, message).is_err() {
-                break;
-            }
-        }
-        attack.turn();
-    }
+    (0..2).for_each(|_| fill(attack, len));
 }
 
 #[test]
@@ -231,6 +224,52 @@ fn messages_that_the_peer_does_not_acknowledge() {
     for (len, bound) in [(1, 6 * MIB), (100, 6 * MIB), (100_000, 3 * MIB)] {
         let mut attack = Attack::new();
         fill_queues(&mut attack, len);
+        attack.assert_at_most(bound);
+    }
+}
+
+/// An association with a peer 300 ms away, which has acknowledged so much that the window is as large as the flight may be.
+fn far_away() -> Attack {
+    let before = live();
+    let round_trip = Duration::from_millis(300);
+    let mut stage = Stage::halfway(config(), (u16::MAX, u16::MAX), &extensions());
+    stage.now += round_trip;
+    stage.inject(stage.puppet.cookie_echo());
+    stage.sctp.open_stream(0, Reliability::RELIABLE);
+    let message = Message::new(Ppid::BINARY, vec![0; 10_000].into());
+    let mut sent = Vec::new();
+    for round in 0.. {
+        while round < 20 && stage.sctp.send(stage.now, 0, message.clone()).is_ok() {}
+        sent.extend(stage.drain());
+        sent.extend(stage.pass(round_trip));
+        let data = sent.iter().filter(|chunk| chunk.kind == DATA).map(Seen::tsn);
+        let from_first = |tsn: u32| tsn.wrapping_sub(stage.puppet.initial_tsn);
+        let Some(highest) = data.max_by_key(|tsn| from_first(*tsn)) else { break };
+        sent = stage.send(&[sack(highest, 1 << 20, &[])]);
+    }
+    Attack { stage, before, most: 0 }
+}
+
+/// Sends messages of `len` bytes until no more fit the queue.
+fn fill(attack: &mut Attack, len: usize) {
+    let message = || Message::new(Ppid::BINARY, vec![0; len].into());
+    while attack.stage.sctp.send(attack.stage.now, 0, message()).is_ok() {}
+    attack.turn();
+}
+
+#[test]
+fn messages_that_a_peer_far_away_does_not_acknowledge() {
+    // As above, and what is in flight: up to 512 KiB (`flight::BOUNDS`) with 64 bytes per message, in 4,096 chunks.
+    for (len, in_flight, bound) in
+        [(1, 4000, 6 * MIB), (100, 300_000, 6 * MIB), (100_000, 400_000, 4 * MIB)]
+    {
+        let mut attack = far_away();
+        for _ in 0..50 {
+            fill(&mut attack, len);
+            attack.stage.pass(Duration::from_millis(10));
+        }
+        let flying = attack.stage.sctp.transmission().expect("an association").bytes_in_flight;
+        assert!(flying >= in_flight, "{flying} bytes are in flight");
         attack.assert_at_most(bound);
     }
 }
