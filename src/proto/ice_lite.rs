@@ -292,6 +292,11 @@ impl IceLite {
         self.events.pop_front()
     }
 
+    /// Releases memory that is not in use.
+    pub(super) fn trim(&mut self) {
+        self.events.shrink_to(0);
+    }
+
     /// When consent times out.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.last_request.filter(|_| self.is_connected())?.checked_add(self.consent_timeout?)
@@ -347,6 +352,8 @@ impl IceLite {
                 self.events.push_back(IceEvent::TupleRemoved(evicted.tuple));
             }
         }
+        // Most peers have one.
+        self.tuples.reserve_exact(1);
         self.tuples.push(ValidTuple { tuple, last_heard: now });
         self.events.push_back(IceEvent::TupleAdded(tuple));
     }

@@ -313,6 +313,7 @@ impl Peer {
     /// Gives back memory that a burst has left behind.
     fn trim(&mut self) {
         self.events.shrink_to(0);
+        self.ice.trim();
         if let Some(sctp) = &mut self.sctp {
             sctp.trim();
         }

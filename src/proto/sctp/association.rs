@@ -84,7 +84,7 @@ pub struct Association {
     announces: bool,
     counters: SctpCounters,
     /// What [`Self::transmission`] returns once the association has ended.
-    last_transmission: Option<TransmissionStats>,
+    last_transmission: Option<Box<TransmissionStats>>,
     /// The latest time that a call has passed in.
     clock: Option<Instant>,
 }
@@ -598,13 +598,13 @@ impl Association {
     pub fn transmission(&self) -> Option<TransmissionStats> {
         match (self.state, &self.engine) {
             (SctpState::Connected, Some(engine)) => Some(engine.transmission()),
-            _ => self.last_transmission,
+            _ => self.last_transmission.as_deref().copied(),
         }
     }
 
     /// Chunks that were sent again, and how many of them had arrived; the same as in [`Self::transmission`].
     pub fn retransmissions(&self) -> (Retransmitted, u64) {
-        match (&self.engine, self.last_transmission) {
+        match (&self.engine, &self.last_transmission) {
             (Some(engine), _) => engine.retransmissions(),
             (None, Some(last)) => (last.retransmitted, last.spurious_retransmissions),
             (None, None) => Default::default(),
@@ -633,7 +633,7 @@ impl Association {
         self.counters.sum()
             + replaced
             + stale
-            + match (&self.engine, self.last_transmission) {
+            + match (&self.engine, &self.last_transmission) {
                 (Some(engine), _) => engine.counted(),
                 (None, Some(last)) => {
                     last.retransmitted.total().chunks + last.spurious_retransmissions
@@ -691,8 +691,9 @@ impl Association {
             None => self.handshake.as_ref().and_then(|it| it.peer_header()),
         };
         self.control_packet = peer.zip(abort).map(|(header, cause)| wire::abort(header, cause));
-        self.last_transmission =
-            self.transmission().map(|last| TransmissionStats { bytes_in_flight: 0, ..last });
+        self.last_transmission = self
+            .transmission()
+            .map(|last| Box::new(TransmissionStats { bytes_in_flight: 0, ..last }));
         self.handshake = None;
         // The peer takes this for delivered.
         let streams = self.stopped.keys().chain(&self.lagging);

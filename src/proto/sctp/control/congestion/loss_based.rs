@@ -49,7 +49,7 @@ pub(super) struct LossBased<L> {
     segment: f64,
     state: State<L>,
     /// The state before the last loss or timeout.
-    before: Option<State<L>>,
+    before: Option<Box<State<L>>>,
     /// Whether nothing has been acknowledged since the last timeout.
     timed_out: bool,
     /// Whether what a timeout took for lost is sent again, in slow start.
@@ -151,7 +151,7 @@ impl<L: Law> Controller for LossBased<L> {
     }
 
     fn on_loss(&mut self, loss: &Loss) {
-        self.before = Some(self.state.clone());
+        self.before = Some(Box::new(self.state.clone()));
         let threshold = self.decrease(loss.in_flight);
         self.state.threshold = Some(threshold);
         self.state.window = threshold;
@@ -160,7 +160,7 @@ impl<L: Law> Controller for LossBased<L> {
 
     fn on_timeout(&mut self, _now: Instant, in_flight: usize) {
         if !self.timed_out {
-            self.before = Some(self.state.clone());
+            self.before = Some(Box::new(self.state.clone()));
             self.state.threshold = Some(self.decrease(in_flight));
             self.state.law.on_timeout();
         }
@@ -177,7 +177,7 @@ impl<L: Law> Controller for LossBased<L> {
     fn undo(&mut self) {
         if let Some(before) = self.before.take() {
             let window = self.state.window.max(before.window);
-            self.state = State { window, ..before };
+            self.state = State { window, ..*before };
             self.timed_out = false;
             self.resending = false;
         }
