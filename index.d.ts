@@ -1119,7 +1119,7 @@ export type BaseTransportStats = {
   sctpPacketsOverload?: number;
   /** With SCTP: chunks removed from packets, e.g. of an unknown type. */
   sctpChunksStripped?: number;
-  /** With SCTP: messages that expired: nothing of them was sent before their `maxPacketLifeTime` ended, or could have been sent whole. */
+  /** With SCTP: messages that expired: nothing of them was sent before their `maxPacketLifeTime` ended, or would have ended before they were whole. */
   messagesExpired?: number;
   /**
    * With SCTP: messages abandoned by `maxRetransmits` or `maxPacketLifeTime` after they were sent at least in part.

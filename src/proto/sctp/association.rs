@@ -729,6 +729,7 @@ impl Association {
             wrote |= engine.acknowledge_channel(now, stream);
         }
         let expired = &mut self.counters.expired;
+        self.queues.set_pace(engine.pace());
         loop {
             let (admits, holds) = (|len| engine.admits(len), |stream| engine.holds(stream));
             let Some(scheduled) = self.queues.pop(now, expired, admits, holds) else { break };

@@ -104,6 +104,9 @@ impl Egress<'_> {
         self.ledger.held.correct(self.window.size.saturating_sub(sack.window) as usize);
         if let Some(peer) = &mut self.ledger.peer {
             peer.received.correct(sack.cumulative);
+            if let Some(tsn) = peer.skipped.take() {
+                self.control.on_forward(tsn);
+            }
         }
         let reported = self.control.report_holes(self.now, &sack);
         let is_whole = reported == sack.gap_blocks()

@@ -495,6 +495,11 @@ impl Engine {
         is_writable
     }
 
+    /// How many bytes per second leave, if there is more to send.
+    pub(super) fn pace(&self) -> Option<u64> {
+        self.control.pace()
+    }
+
     /// Whether a message of `len` payload bytes may be written.
     pub(super) fn admits(&self, len: usize) -> Admittance {
         self.control.admits(len)

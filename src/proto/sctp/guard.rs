@@ -371,7 +371,10 @@ impl Guard {
                     }
                 }
                 ChunkEffect::Forwarded(tsn) => {
-                    ledger.peer.iter_mut().for_each(|peer| peer.received.forward(tsn));
+                    if let Some(peer) = &mut ledger.peer {
+                        peer.received.forward(tsn);
+                        peer.skipped = Some(tsn);
+                    }
                 }
             }
         }

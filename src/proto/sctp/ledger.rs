@@ -44,6 +44,8 @@ pub(super) struct PeerSide {
     /// Whether the peer supports FORWARD TSN (RFC 3758 §3.1).
     pub(super) forward_tsn: bool,
     pub(super) received: ReceivedTsns,
+    /// Up to which TSN it has asked us to skip what is missing, since the last SACK.
+    pub(super) skipped: Option<u32>,
     /// The sequence number of its next RE-CONFIG request (RFC 6525 §4.1).
     pub(super) next_reset: u32,
 }
@@ -115,6 +117,7 @@ impl Ledger {
                 announced: peer.init.into(),
                 forward_tsn: peer.forward_tsn,
                 received: ReceivedTsns::new(peer.init.tsn),
+                skipped: None,
                 next_reset: peer.init.tsn,
             }),
             ..Self::default()

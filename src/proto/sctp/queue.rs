@@ -227,6 +227,8 @@ pub(super) struct SendQueues {
     period: u32,
     amount: Amount,
     blocked: Option<BlockedHead>,
+    /// How many bytes per second leave, if there was more to send.
+    pace: Option<u64>,
     /// Streams whose queued bytes have fallen to their threshold or below, and these bytes.
     low: Vec<(StreamId, usize)>,
     /// Whether messages have been queued since the last [`Self::trim`].
@@ -251,6 +253,7 @@ impl SendQueues {
             period: 0,
             amount: Amount::default(),
             blocked: None,
+            pace: None,
             low: Vec::new(),
             untrimmed: false,
             last: FxHashMap::default(),
@@ -634,12 +637,24 @@ impl SendQueues {
         discarded
     }
 
-    /// Drops the expired messages at the head of `stream` (RFC 3758 §3.5), and those that have waited too long.
+    /// Says how many bytes per second leave, if there is more to send.
+    pub(super) fn set_pace(&mut self, pace: Option<u64>) {
+        self.pace = pace;
+    }
+
+    /// Drops the expired messages at the head of `stream` (RFC 3758 §3.5), those that would be before they are whole at this
+    /// pace, and those that have waited too long. Otherwise each message of a queue that is too long would begin just
+    /// before its lifetime ends, and none would arrive whole.
     fn expire_heads(&mut self, now: Instant, stream: StreamId, expired: &mut MessageTally) {
+        let pace = self.pace;
         loop {
             let Some(queue) = self.streams.get_mut(&stream) else { return };
             let Some(head) = queue.messages.front() else { return };
-            let is_expired = queue.deadline(head).is_some_and(|deadline| now + TICK > deadline);
+            let is_expired = queue.deadline(head).is_some_and(|deadline| {
+                let len = head.payload.len() as f64;
+                let takes = pace.map_or(0.0, |pace| len / pace.max(1) as f64);
+                now + Duration::from_secs_f64(takes).max(TICK) > deadline
+            });
             if !is_expired && !queue.is_stale(now, head) {
                 return;
             }

@@ -54,6 +54,14 @@ impl Holes {
         self.due
     }
 
+    /// The peer does not send the TSNs up to `tsn` any more: what is missing of them did not come late, it was lost.
+    pub(super) fn on_forward(&mut self, tsn: u32) {
+        for hole in self.known.iter_mut().filter(|hole| !before(tsn, hole.from) && !hole.is_old) {
+            hole.is_old = true;
+            self.patience = self.patience.saturating_sub(1);
+        }
+    }
+
     /// How many of the gap blocks of a SACK are reported.
     pub(super) fn reported(&mut self, now: Instant, rtt: &Rtt, sack: &Sack<'_>) -> usize {
         self.due = None;
@@ -71,7 +79,7 @@ impl Holes {
                 hole.is_open = true;
                 (hole.since, hole.is_old)
             });
-            let is_old = since + age <= now;
+            let is_old = was_old || since + age <= now;
             if is_old && !was_old {
                 self.patience = self.patience.saturating_sub(1);
             }
@@ -194,5 +202,16 @@ mod tests {
             holes.reported(start_at(0), &rtt, &Sack::parse(&value).expect("a SACK"));
             assert_eq!(holes.deadline(), Some(start_at(age)));
         }
+    }
+
+    #[test]
+    fn a_hole_that_the_peer_closes_by_skipping_it_was_a_loss() {
+        let mut holes = Holes::default();
+        for _ in 0..PATIENCE {
+            assert_eq!(reported(&mut holes, 0, 10, &[(2, 2)]), 0);
+            holes.on_forward(11);
+            reported(&mut holes, 1, 12, &[]);
+        }
+        assert_eq!(reported(&mut holes, 2, 20, &[(2, 2)]), 1);
     }
 }

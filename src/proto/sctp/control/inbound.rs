@@ -19,6 +19,8 @@ struct News {
     needed_resending: bool,
     /// Whether a chunk has arrived that the timeout took for lost, as it was sent before.
     outlived_timeout: bool,
+    /// Whether a recovery has to begin for a chunk that was lost, and that the peer has only skipped.
+    skipped_loss: bool,
 }
 
 impl Control {
@@ -47,7 +49,7 @@ impl Control {
         if news.outlived_timeout && !news.needed_resending {
             self.undo_timeout();
         }
-        let is_loss = self.find_losses(now);
+        let is_loss = self.find_losses(now) || news.skipped_loss;
         self.on_news(now, &news, in_flight, has_advanced);
         if is_loss {
             self.begin_recovery(now, in_flight);
@@ -81,7 +83,13 @@ impl Control {
         while before(self.board.cumulative(), sack.cumulative) {
             let tsn = self.board.tsn(0);
             let Some(entry) = self.board.pop() else { break };
-            if matches!(entry.progress, Progress::Flying | Progress::Lost) {
+            if !matches!(entry.progress, Progress::Flying | Progress::Lost) {
+                continue;
+            }
+            if entry.abandoned && self.was_skipped(now, tsn, entry.sent_at) {
+                self.newly_lost += usize::from(entry.len);
+                news.skipped_loss |= self.is_new_loss(tsn, entry.sent_at, entry.sends > 1);
+            } else {
                 self.on_arrived(now, tsn, entry.transmission(), &mut news);
             }
         }
@@ -173,13 +181,22 @@ impl Control {
                 continue;
             };
             self.newly_lost += usize::from(entry.len);
-            begins |= self
-                .recovery
-                .as_ref()
-                .is_none_or(|it| it.is_new_loss(*tsn, entry.sent_at, entry.sends > 1));
+            begins |= self.is_new_loss(*tsn, entry.sent_at, entry.sends > 1);
             self.lifetimes.on_lost(now, *tsn, &mut self.board);
         }
         begins
+    }
+
+    /// Whether a chunk that is abandoned and that the peer acknowledges now was lost: the acknowledgement may be the answer
+    /// to the FORWARD-TSN, and that of a later chunk came before.
+    fn was_skipped(&self, now: Instant, tsn: u32, sent_at: Instant) -> bool {
+        let round_trip = self.rtt.min().unwrap_or_default();
+        self.rack.has_passed(sent_at, tsn) && self.lifetimes.may_be_skipped(now, tsn, round_trip)
+    }
+
+    /// Whether a recovery has to begin for this loss.
+    fn is_new_loss(&self, tsn: u32, sent_at: Instant, was_resent: bool) -> bool {
+        self.recovery.as_ref().is_none_or(|it| it.is_new_loss(tsn, sent_at, was_resent))
     }
 
     /// `in_flight`: before the loss was detected.

@@ -1,18 +1,21 @@
 //! Partial reliability (RFC 3758, RFC 7496): when a message is given up, and what becomes of it.
 //!
-//! A message expires if nothing of it has been sent when its lifetime ends, or if it could not be sent whole
-//! before that. It is abandoned if something has been, and the rest may not be sent any more, or what was lost
-//! may not be sent again. The peer is asked to skip a message at the end of its lifetime even if all of its
-//! chunks are on their way, so that one which is lost delays no others. Such a message counts as abandoned only
-//! if it may not have arrived.
+//! A message expires if nothing of it has been sent when its lifetime ends. It is abandoned if something
+//! has been, and the rest may not be sent any more, or what was lost may not be sent again. The peer is asked
+//! to skip a message at the end of its lifetime even if all of its chunks are on their way, so that one
+//! which is lost delays no others. Such a message counts as abandoned only if it may not have arrived.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::super::counters::MessageTally;
 use super::super::wire::before;
 use super::outgoing::{Cut, SendLimit};
 use super::scoreboard::{Progress, Scoreboard};
+
+/// So many deadlines of messages that are no longer there are kept at most, and as many again as messages are.
+const MAX_FORGOTTEN: usize = 64;
 
 /// A message with a limit, some of whose chunks have a TSN. Its TSNs are consecutive.
 #[derive(Debug)]
@@ -26,14 +29,17 @@ struct Limited {
     is_whole: bool,
     /// Whether a chunk of it was sent.
     begun: bool,
-    given_up: bool,
-    /// When it was given up while all of its chunks were on their way, so that it may still arrive.
-    skipped_at: Option<Instant>,
+    /// When it was given up.
+    given_up: Option<Instant>,
+    /// Whether all of its chunks were on their way then, so that it may still arrive.
+    may_arrive: bool,
 }
 
 impl Limited {
-    fn is_late(&self, now: Instant) -> bool {
-        matches!(self.limit, SendLimit::Deadline(at) if at <= now)
+    /// Whether what the peer acknowledges now may be the answer to the FORWARD-TSN. One that comes sooner is not, however
+    /// round trips vary. `round_trip`: the shortest one.
+    fn may_be_skipped(&self, now: Instant, round_trip: Duration) -> bool {
+        self.given_up.is_some_and(|at| now >= at + round_trip * 3 / 4)
     }
 }
 
@@ -42,8 +48,9 @@ impl Limited {
 pub(super) struct Lifetimes {
     /// In the order of their TSNs.
     limited: VecDeque<Limited>,
-    /// No deadline of a message that may be given up for it is earlier.
-    next_deadline: Option<Instant>,
+    /// The deadlines of these, each with the first TSN, the earliest on top. Some may be of messages that are no longer
+    /// there.
+    deadlines: BinaryHeap<Reverse<(Instant, u32)>>,
     pub(super) expired: MessageTally,
     pub(super) abandoned: MessageTally,
 }
@@ -55,7 +62,7 @@ impl Lifetimes {
         if cut.chunk.begins() {
             let Some(limit) = cut.limit else { return };
             if let SendLimit::Deadline(at) = limit {
-                self.next_deadline = Some(self.next_deadline.map_or(at, |next| next.min(at)));
+                self.deadlines.push(Reverse((at, tsn)));
             }
             self.limited.push_back(Limited {
                 len: cut.rest,
@@ -64,8 +71,8 @@ impl Lifetimes {
                 last: tsn,
                 is_whole,
                 begun: false,
-                given_up: false,
-                skipped_at: None,
+                given_up: None,
+                may_arrive: false,
             });
         } else if let Some(message) = self.limited.back_mut()
             && !message.is_whole
@@ -77,7 +84,7 @@ impl Lifetimes {
 
     /// Whether the message that is being cut is given up.
     pub(super) fn has_given_up_current(&self) -> bool {
-        self.limited.back().is_some_and(|message| !message.is_whole && message.given_up)
+        self.limited.back().is_some_and(|message| !message.is_whole && message.given_up.is_some())
     }
 
     fn find(&self, tsn: u32) -> Option<usize> {
@@ -97,7 +104,7 @@ impl Lifetimes {
     pub(super) fn allows(&self, now: Instant, tsn: u32, transmissions: u32) -> bool {
         match self.find(tsn).and_then(|index| self.limited.get(index)) {
             None => true,
-            Some(message) if message.given_up => false,
+            Some(message) if message.given_up.is_some() => false,
             Some(message) => match message.limit {
                 SendLimit::Deadline(at) => now < at,
                 SendLimit::Retransmits(count) => transmissions <= u32::from(count),
@@ -109,82 +116,58 @@ impl Lifetimes {
     pub(super) fn on_lost(&mut self, now: Instant, tsn: u32, board: &mut Scoreboard) {
         let Some(index) = self.find(tsn) else { return };
         if let Some(message) = self.limited.get_mut(index)
-            && message.skipped_at.take().is_some()
+            && std::mem::take(&mut message.may_arrive)
         {
             self.abandoned.add(MessageTally::one(message.len));
         }
         let entry = board.position(tsn).and_then(|it| board.get(it));
         if !self.allows(now, tsn, entry.map_or(0, |it| it.transmissions())) {
-            self.give_up(index, board);
+            self.give_up(now, index, board);
         }
     }
 
     /// Gives up the messages whose lifetime is over.
     pub(super) fn expire(&mut self, now: Instant, board: &mut Scoreboard) {
-        if self.next_deadline.is_none_or(|at| now < at) {
-            return;
-        }
-        for index in 0..self.limited.len() {
-            let Some(message) = self.limited.get(index) else { break };
-            if message.given_up || !message.is_late(now) {
+        while let Some(Reverse((at, first))) = self.deadlines.peek()
+            && *at <= now
+        {
+            let found = self.find(*first);
+            self.deadlines.pop();
+            let Some(index) = found else { continue };
+            let Some(message) = self.limited.get(index).filter(|it| it.given_up.is_none()) else {
                 continue;
-            }
+            };
             let is_pending = |position| {
                 let progress = board.get(position).map(|entry| entry.progress);
                 matches!(progress, Some(Progress::Waiting | Progress::Lost))
             };
             if !message.is_whole || positions(message, board).any(is_pending) {
-                self.give_up(index, board);
+                self.give_up(now, index, board);
             } else {
                 self.skip(now, index, board);
             }
         }
-        let later = self.limited.iter().filter_map(|message| match message.limit {
-            SendLimit::Deadline(at) if at > now => Some(at),
-            _ => None,
-        });
-        self.next_deadline = later.min();
-    }
-
-    /// Gives up the message of the chunk at `position` if nothing of it was sent, and if it takes longer at `rate`, in
-    /// bytes per second, than its lifetime does. Otherwise each message in a queue that is too long would begin just
-    /// before its lifetime ends, and none would be whole. Returns whether it was given up.
-    pub(super) fn expire_unfinished(
-        &mut self,
-        now: Instant,
-        position: usize,
-        rate: u64,
-        board: &mut Scoreboard,
-    ) -> bool {
-        let Some(index) = self.find(board.tsn(position)) else { return false };
-        let Some(message) = self.limited.get(index).filter(|it| !it.begun) else { return false };
-        let SendLimit::Deadline(at) = message.limit else { return false };
-        let takes = Duration::from_secs_f64(message.len as f64 / rate.max(1) as f64);
-        if now.checked_add(takes).is_some_and(|whole| whole <= at) {
-            return false;
-        }
-        self.give_up(index, board);
-        true
     }
 
     /// When [`Self::expire`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.next_deadline.filter(|_| !self.limited.is_empty())
+        self.deadlines.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Gives up a message whose chunks are all on their way.
     fn skip(&mut self, now: Instant, index: usize, board: &mut Scoreboard) {
         let Some(message) = self.limited.get_mut(index) else { return };
-        message.given_up = true;
-        message.skipped_at = Some(now);
+        message.given_up = Some(now);
+        message.may_arrive = true;
         for position in positions(message, board) {
             abandon(board, position);
         }
     }
 
-    fn give_up(&mut self, index: usize, board: &mut Scoreboard) {
-        let Some(message) = self.limited.get_mut(index).filter(|it| !it.given_up) else { return };
-        message.given_up = true;
+    fn give_up(&mut self, now: Instant, index: usize, board: &mut Scoreboard) {
+        let message = self.limited.get_mut(index).filter(|it| it.given_up.is_none());
+        let Some(message) = message else { return };
+        message.given_up = Some(now);
         let tally = if message.begun { &mut self.abandoned } else { &mut self.expired };
         tally.add(MessageTally::one(message.len));
         for position in positions(message, board) {
@@ -192,22 +175,45 @@ impl Lifetimes {
         }
     }
 
+    /// Whether the chunk `tsn` may be acknowledged now only because the peer was asked to skip it.
+    pub(super) fn may_be_skipped(&self, now: Instant, tsn: u32, round_trip: Duration) -> bool {
+        let message = self.find(tsn).and_then(|index| self.limited.get(index));
+        message.is_some_and(|it| it.may_be_skipped(now, round_trip))
+    }
+
     /// The peer has acknowledged all TSNs up to `tsn`. `round_trip`: the shortest one.
     pub(super) fn on_cumulative(&mut self, now: Instant, tsn: u32, round_trip: Duration) {
+        if self.limited.is_empty() {
+            return;
+        }
         while let Some(message) = self.limited.front()
             && message.is_whole
             && !before(tsn, message.last)
         {
-            // An acknowledgement that comes sooner does not answer the FORWARD-TSN, however round trips vary.
-            if message.skipped_at.is_some_and(|at| now >= at + round_trip * 3 / 4) {
+            if message.may_arrive && message.may_be_skipped(now, round_trip) {
                 self.abandoned.add(MessageTally::one(message.len));
             }
             self.limited.pop_front();
+        }
+        self.forget_deadlines();
+    }
+
+    /// Forgets the deadlines of messages that are no longer there: the earliest at once, the others when they are many.
+    fn forget_deadlines(&mut self) {
+        let Some(first) = self.limited.front().map(|message| message.first) else {
+            return self.deadlines.clear();
+        };
+        while self.deadlines.peek().is_some_and(|Reverse((_, tsn))| before(*tsn, first)) {
+            self.deadlines.pop();
+        }
+        if self.deadlines.len() > 2 * self.limited.len() + MAX_FORGOTTEN {
+            self.deadlines.retain(|Reverse((_, tsn))| !before(*tsn, first));
         }
     }
 
     pub(super) fn trim(&mut self) {
         self.limited.shrink_to(0);
+        self.deadlines.shrink_to(0);
     }
 
     /// How many messages it knows.
@@ -320,5 +326,22 @@ mod tests {
             assert_eq!(tallies(&bench), (0, 1));
             assert_eq!(sent.last().unwrap().1.skips_to, Some(1));
         }
+    }
+
+    #[test]
+    #[test]
+    fn the_deadlines_of_messages_that_are_gone_are_forgotten() {
+        let mut bench = Bench::new(ms(50));
+        for count in 0..2000 {
+            let deadline = SendLimit::Deadline(bench.now + ms(60_000 - 2 * u64::from(count)));
+            bench.write(100, Some(deadline));
+            bench.send();
+            bench.now += ms(1);
+            // One is always there, and its deadline is the earliest.
+            bench.sack(count, &[], &[]);
+            assert!(bench.control.lifetimes.deadlines.len() <= 2 + MAX_FORGOTTEN);
+        }
+        bench.sack(2000, &[], &[]);
+        assert_eq!(bench.control.poll_timeout(), None);
     }
 }

@@ -195,6 +195,14 @@ impl Control {
         )
     }
 
+    /// How many bytes per second leave, if there is more to send. As long as something is in flight, acknowledgements show
+    /// whether there still is.
+    pub(super) fn pace(&self) -> Option<u64> {
+        let is_limited = self.limited.now || self.limited.before;
+        let is_limited = is_limited && self.board.totals().flying > 0;
+        is_limited.then(|| self.congestion.pacing_rate(&self.rtt)).flatten()
+    }
+
     /// A message has left its queue.
     pub(super) fn write(&mut self, message: Outgoing) {
         let is_large = self.flight.is_large(message.payload.len(), &self.rtt);
@@ -256,6 +264,11 @@ impl Control {
         let totals = self.board.totals();
         let messages = totals.messages + self.messages.len();
         self.messages.bytes + totals.waiting + totals.flying + totals.lost + 64 * messages
+    }
+
+    /// The peer has asked us to skip the TSNs up to `tsn`.
+    pub(super) fn on_forward(&mut self, tsn: u32) {
+        self.holes.on_forward(tsn);
     }
 
     /// How many gap blocks of a SACK of ours are to be reported now. The others are due at the time of

@@ -79,7 +79,6 @@ impl Control {
             }
             match next {
                 Next::Again(position) => self.send_again(now, header, position, writer, send),
-                Next::New(position) if self.expires_unfinished(now, position, rate) => {}
                 Next::New(position) => self.send_new(now, header, position, more, writer, send),
             }
         }
@@ -124,16 +123,6 @@ impl Control {
         let len = self.board.get(position).map_or(0, |entry| usize::from(entry.len));
         self.limited.now |= len > room;
         (flying == 0 || len <= self.room()).then_some(Next::New(position))
-    }
-
-    /// Lets the message that begins at `position` expire if there is more to send than leaves, and it would not be whole
-    /// in its lifetime. As long as something is in flight, acknowledgements show whether there still is.
-    fn expires_unfinished(&mut self, now: Instant, position: usize, rate: Option<u64>) -> bool {
-        let is_limited = self.limited.now || self.limited.before;
-        let Some(rate) = rate.filter(|_| is_limited && self.board.totals().flying > 0) else {
-            return false;
-        };
-        self.lifetimes.expire_unfinished(now, position, rate, &mut self.board)
     }
 
     fn send_new(

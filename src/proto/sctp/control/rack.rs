@@ -80,6 +80,12 @@ impl Rack {
         }
     }
 
+    /// Whether a chunk that was sent later has arrived.
+    pub(super) fn has_passed(&self, sent_at: Instant, tsn: u32) -> bool {
+        let is_older = |(at, other)| sent_at < at || (sent_at == at && before(tsn, other));
+        self.newest.is_some_and(is_older)
+    }
+
     /// The peer has reported as a duplicate what was taken for lost and sent again: the window was too
     /// short (RFC 8985 §6.2 step 4). `cumulative` and `highest_sent` mark the round.
     pub(super) fn on_duplicate(&mut self, cumulative: u32, highest_sent: u32) {
