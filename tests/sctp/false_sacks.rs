@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use datasoup::proto::message::{Message, Ppid, Reliability};
+use datasoup::proto::sctp::{EndReason, SctpState};
 
 use crate::peers::{config, numbered, pair};
 use crate::puppet::*;
@@ -136,33 +137,65 @@ fn acknowledging_at_once_whatever_is_sent_makes_a_flood_of_one_flight_per_sack()
     stage.assert_alive();
 }
 
-#[test]
-fn acknowledging_what_was_not_sent_changes_nothing() {
+/// Four chunks are in flight.
+fn with_four_chunks() -> Stage {
     let mut stage = open();
     for number in 0..4 {
         stage.sctp.send(stage.now, 1, numbered(number, 1000)).expect("room");
     }
     let sent = stage.drain();
     assert_eq!(data_of(&stage, &sent).0, [1, 2, 3, 4]);
-    let last = before(&stage);
-    for ahead in [5, 6, 1000, 1 << 30, (1 << 31) - 1] {
-        stage.send(&[sack(last.wrapping_add(ahead), 1 << 20, &[])]);
+    stage
+}
+
+#[test]
+fn acknowledging_what_was_not_sent_ends_the_association() {
+    let cumulative = [5, 6, 1000, 1 << 30, (1 << 31) - 1].map(|ahead| (ahead, &[][..]));
+    let gaps = [&[(2, 5)][..], &[(2, 2), (4, 7)], &[(2, u16::MAX)]].map(|gaps| (0, gaps));
+    for (ahead, gaps) in cumulative.into_iter().chain(gaps) {
+        let mut stage = with_four_chunks();
+        let last = before(&stage).wrapping_add(ahead);
+        let sent = stage.send(&[sack(last, 1 << 20, gaps)]);
+        assert!(sent.iter().any(|chunk| chunk.kind == ABORT), "{ahead} {gaps:?}: {sent:?}");
+        let rule = "a SACK of what was not sent".to_owned();
+        assert_eq!(stage.sctp.end_reason(), Some(&EndReason::Violation(rule)));
+        assert_eq!(stage.sctp.bytes_held(), 0);
     }
-    for gaps in [
-        &[(2, 5)][..],
-        &[(2, 2), (4, 7)],
-        &[(2, u16::MAX)],
-        &[(3, 2)],
-        &[(0, 3)],
-        &[(2, 3), (3, 4)],
-    ] {
+    // Before anything is sent.
+    let mut stage = open();
+    stage.send(&[sack(before(&stage), 1 << 20, &[])]);
+    stage.assert_alive();
+    stage.send(&[sack(before(&stage).wrapping_add(1), 1 << 20, &[])]);
+    assert_eq!(stage.sctp.state(), SctpState::Closed);
+}
+
+#[test]
+fn gap_blocks_out_of_order_acknowledge_nothing() {
+    let mut stage = with_four_chunks();
+    let last = before(&stage);
+    for gaps in [&[(3, 2)][..], &[(0, 3)], &[(2, 3), (3, 4)]] {
         stage.send(&[sack(last, 1 << 20, gaps)]);
     }
-    assert_eq!(stage.sctp.counters().chunks_stripped, 11);
+    assert_eq!(stage.sctp.counters().chunks_stripped, 3);
     assert!(stage.sctp.bytes_held() >= 4000, "nothing is acknowledged");
     let sent = stage.pass(Duration::from_secs(60));
     assert!(data_of(&stage, &sent).0.contains(&1), "what was not acknowledged is sent again");
     stage.send(&[sack(last.wrapping_add(4), 1 << 20, &[])]);
+    assert_eq!(stage.sctp.bytes_held(), 0);
+    stage.assert_alive();
+}
+
+#[test]
+fn what_is_old_changes_nothing_however_old_it_is() {
+    let mut stage = with_four_chunks();
+    let last = before(&stage).wrapping_add(2);
+    stage.send(&[sack(last, 1 << 20, &[])]);
+    let held = stage.sctp.bytes_held();
+    for behind in [1, 2, 3, 1000, 1 << 30, (1 << 31) - 4] {
+        stage.send(&[sack(last.wrapping_sub(behind), 0, &[(2, 2)])]);
+        assert_eq!(stage.sctp.bytes_held(), held);
+    }
+    stage.send(&[sack(last.wrapping_add(2), 1 << 20, &[])]);
     assert_eq!(stage.sctp.bytes_held(), 0);
     stage.assert_alive();
 }
@@ -230,11 +263,13 @@ fn a_flood_of_one_sack_sends_nothing() {
     let gap = (2, numbers.len() as u16);
     let flood = sack(before(&stage).wrapping_add(highest), 1 << 20, &[gap]);
     let mut sent = Vec::new();
-    for _ in 0..20_000 {
+    for _ in 0..200_000 {
         sent.extend(stage.send(std::slice::from_ref(&flood)));
     }
     let (_, bytes) = data_of(&stage, &sent);
-    assert!(bytes <= MOST, "{bytes} bytes for one SACK, 20,000 times");
+    assert!(bytes <= MOST, "{bytes} bytes for one SACK, 200,000 times");
+    assert!(stage.sctp.counters().packets_overload > 1000);
+    stage.pass(Duration::from_secs(1));
     stage.assert_alive();
 }
 

@@ -135,32 +135,6 @@ fn a_forward_tsn_that_was_not_negotiated_is_ignored() {
 }
 
 #[test]
-fn a_sack_for_unsent_data_changes_nothing() {
-    let mut stage = Stage::new(config());
-    let last = stage.puppet.initial_tsn.wrapping_sub(1);
-    stage.send(&[sack(last.wrapping_add(1), 1 << 20, &[])]);
-    stage.assert_alive();
-    stage.send(&[sack(last, 1 << 20, &[(2, 2)])]);
-    stage.assert_alive();
-
-    stage.sctp.open_stream(1, Reliability::RELIABLE);
-    for _ in 0..3 {
-        stage
-            .sctp
-            .send(stage.now, 1, Message::new(Ppid::BINARY, vec![0; 900].into()))
-            .expect("room");
-    }
-    assert_eq!(stage.drain().len(), 3);
-    stage.send(&[sack(last.wrapping_add(4), 1 << 20, &[])]);
-    stage.assert_alive();
-    stage.send(&[sack(last, 1 << 20, &[(3, 4)])]);
-    stage.assert_alive();
-    stage.send(&[sack(last.wrapping_add(3), 1 << 20, &[])]);
-    stage.assert_alive();
-    assert_eq!(stage.pass(Duration::from_secs(20)).iter().filter(|c| c.kind == DATA).count(), 0);
-}
-
-#[test]
 fn a_sack_with_gap_blocks_out_of_order_acknowledges_nothing() {
     for gaps in [&[(3, 2)][..], &[(3, 3), (2, 2)], &[(2, 3), (3, 3)], &[(2, 2); 250], &[(0, 2)]] {
         let mut stage = Stage::new(config());

@@ -250,7 +250,7 @@ impl Guard {
                 fate
             }
             kind::SACK if self.pending.sack.is_empty() => {
-                let fate = sack::fate(ledger, chunk)?;
+                let fate = sack::fate(ledger, chunk, &mut self.pending.violation)?;
                 if fate == Fate::Consume {
                     self.pending.load.add(chunk.kind, chunk.value.len());
                     self.pending.sack.extend_from_slice(chunk.value);
@@ -362,6 +362,9 @@ impl Guard {
         let pending = &mut self.pending;
         if !self.budget.take(now, pending.load.cost(ledger, streams)) {
             return Admission::Refused(PacketDrop::Overload);
+        }
+        if let Some(rule) = pending.violation {
+            return Admission::Violation(EndReason::Violation(rule.into()));
         }
         for effect in &pending.chunks {
             match *effect {

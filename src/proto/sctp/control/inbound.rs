@@ -49,7 +49,7 @@ impl Control {
         if news.outlived_timeout && !news.needed_resending {
             self.undo_timeout();
         }
-        let is_loss = self.find_losses(now) || news.skipped_loss;
+        let is_loss = self.find_losses(now) || news.skipped_loss || self.was_repaired();
         self.on_news(now, &news, in_flight, has_advanced);
         if is_loss {
             self.begin_recovery(now, in_flight);
@@ -116,6 +116,9 @@ impl Control {
         // The first transmission has arrived if the last could not have been acknowledged yet.
         let is_original = sends <= 1 || self.rtt.min().is_some_and(|min| round_trip < min);
         news.needed_resending |= !is_original;
+        if is_original && sends > 1 {
+            self.probed.take_if(|it| it.tsn == tsn);
+        }
         let timeout = self.recovery.as_ref().filter(|it| it.cause == Cause::Timeout);
         news.outlived_timeout |=
             is_original && timeout.is_some_and(|it| sends > 1 || sent_at < it.began);
@@ -129,6 +132,7 @@ impl Control {
     /// Takes the TSNs that have arrived more than once. Those that were sent again were not lost.
     fn on_duplicates(&mut self, sack: &Sack<'_>) {
         for tsn in sack.duplicates() {
+            self.probed.take_if(|it| it.tsn == tsn);
             if self.undo.on_duplicate(tsn) {
                 self.spurious += 1;
                 self.rack.on_duplicate(self.board.cumulative(), self.board.highest_sent());
@@ -194,6 +198,13 @@ impl Control {
         self.rack.has_passed(sent_at, tsn) && self.lifetimes.may_be_skipped(now, tsn, round_trip)
     }
 
+    /// Whether a chunk was lost that a probe has sent again, and more has been acknowledged since without a report of it as
+    /// a duplicate (RFC 8985 §7.4.2).
+    fn was_repaired(&mut self) -> bool {
+        let cumulative = self.board.cumulative();
+        self.probed.take_if(|it| before(it.end, cumulative)).is_some() && !self.in_recovery()
+    }
+
     /// Whether a recovery has to begin for this loss.
     fn is_new_loss(&self, tsn: u32, sent_at: Instant, was_resent: bool) -> bool {
         self.recovery.as_ref().is_none_or(|it| it.is_new_loss(tsn, sent_at, was_resent))
@@ -205,6 +216,7 @@ impl Control {
         let flying = self.board.totals().flying;
         let target = self.congestion.slow_start_threshold();
         let prr = target.map(|target| Reduction::new(in_flight, target, flying));
+        self.probed = None;
         self.recovery =
             Some(Box::new(Recovery::new(Cause::Loss, now, self.board.highest_sent(), prr)));
         self.undo.begin();
@@ -234,6 +246,7 @@ impl Control {
         if self.window > 0 && in_flight > 0 {
             self.congestion.on_timeout(now, in_flight);
         }
+        self.probed = None;
         self.recovery =
             Some(Box::new(Recovery::new(Cause::Timeout, now, self.board.highest_sent(), None)));
         self.undo.begin();
@@ -243,7 +256,7 @@ impl Control {
     /// What was sent before a timeout has arrived without being sent again: the path was slow, and nothing
     /// was lost (as RFC 3522 detects it by timestamps).
     fn undo_timeout(&mut self) {
-        if self.recovery.take_if(|it| it.cause == Cause::Timeout && !it.must_resend).is_none() {
+        if self.recovery.take_if(|it| it.cause == Cause::Timeout).is_none() {
             return;
         }
         self.congestion.undo();
@@ -360,5 +373,47 @@ mod tests {
         let sent = sent_in(&mut bench, ms(5000));
         assert!(sent.len() > 5 && sent.iter().all(|tsn| *tsn == 5), "{sent:?}");
         assert_eq!(bench.control.stats().congestion_window, before);
+    }
+
+    /// A sender of which the last of ten packets is lost and sent again by a probe, which the peer acknowledges,
+    /// reporting these duplicates. Returns its window before and afterwards, when more has been acknowledged.
+    fn window_after_a_probe(duplicates: &[u32]) -> (usize, usize) {
+        let mut bench = Bench::new(ms(50));
+        bench.write_and_send(10, SEGMENT);
+        bench.now += ms(50);
+        bench.sack(9, &[], &[]);
+        let before = bench.control.stats().congestion_window;
+        let sent = bench.pass(ms(110));
+        assert_eq!(sent.iter().flat_map(|(_, it)| it.tsns.clone()).collect::<Vec<_>>(), [10]);
+        bench.now += ms(50);
+        bench.sack(10, &[], duplicates);
+        assert!(bench.control.stats().congestion_window >= before, "more may be known soon");
+        bench.write_and_send(1, SEGMENT);
+        bench.now += ms(50);
+        bench.sack(11, &[], &[]);
+        (before, bench.control.stats().congestion_window)
+    }
+
+    #[test]
+    fn a_loss_that_a_probe_repairs_lowers_the_window() {
+        let (before, after) = window_after_a_probe(&[]);
+        assert!(after < before, "{before}, {after}");
+        let (before, after) = window_after_a_probe(&[10]);
+        assert!(after >= before, "{before}, {after}: nothing was lost");
+    }
+
+    #[test]
+    fn a_timeout_after_which_nothing_was_sent_again_is_undone() {
+        let mut bench = Bench::new(ms(50));
+        bench.write_and_send(10, SEGMENT);
+        let before = bench.control.stats().congestion_window;
+        while bench.control.stats().congestion_window >= before {
+            bench.now = bench.control.poll_timeout().expect("something is in flight");
+            bench.control.handle_timeout(bench.now);
+        }
+        // The acknowledgement was on its way, and comes before anything leaves.
+        assert!(bench.sack(10, &[], &[]).is_empty());
+        assert!(bench.control.stats().congestion_window >= before);
+        assert!(!bench.control.in_recovery());
     }
 }

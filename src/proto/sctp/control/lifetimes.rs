@@ -329,7 +329,6 @@ mod tests {
     }
 
     #[test]
-    #[test]
     fn the_deadlines_of_messages_that_are_gone_are_forgotten() {
         let mut bench = Bench::new(ms(50));
         for count in 0..2000 {

@@ -82,7 +82,7 @@ use outgoing::Messages;
 use pacing::Pacer;
 use rack::Rack;
 use rate::DeliveryRate;
-use recovery::{Recovery, Undo};
+use recovery::{Probed, Recovery, Undo};
 use rtt::Rtt;
 use scoreboard::Scoreboard;
 use timer::{Outstanding, Timer};
@@ -125,6 +125,8 @@ pub(super) struct Control {
     window: u32,
     /// A probe is to be sent, whatever the window says.
     probe: bool,
+    /// What the last probe sent again, until it is known whether that was lost.
+    probed: Option<Probed>,
     /// When the pacer lets the next packet leave.
     paced_until: Option<Instant>,
     limited: Limited,
@@ -165,6 +167,7 @@ impl Control {
             writer: Writer::default(),
             window,
             probe: false,
+            probed: None,
             paced_until: None,
             limited: Limited::default(),
             newly_lost: 0,

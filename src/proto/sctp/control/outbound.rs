@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use super::super::counters::MessageTally;
 use super::super::wire::{COMMON_HEADER, Header, Writer};
 use super::congestion::Sent;
+use super::recovery::Probed;
 use super::scoreboard::Progress;
 use super::{Control, lifetimes, packet, thin};
 
-/// On a path with a shorter round trip packets do not ask for an acknowledgement at once (RFC 7053): that
-/// would cost more than the delay does.
+/// On a path with a shorter round trip not all packets ask for an acknowledgement at once (RFC 7053): that would cost
+/// more than the delay does.
 const MIN_ASKED_ROUND_TRIP: Duration = Duration::from_millis(2);
 
 /// With more segments in flight, acknowledgements come often enough.
@@ -155,7 +156,7 @@ impl Control {
         );
         let next = self.board.get(end).map(|entry| usize::from(entry.len));
         let next = next.or_else(|| (more || !self.messages.is_empty()).then_some(self.segment));
-        let asks = self.asks(bytes, room.saturating_sub(bytes), next);
+        let asks = self.asks(now, bytes, room.saturating_sub(bytes), next);
 
         let older = copies.iter().rev().filter_map(|position| *position);
         packet::write(
@@ -232,6 +233,8 @@ impl Control {
                 && self.lifetimes.allows(now, tsn, entry.transmissions())
         });
         if let Some((position, _)) = candidate {
+            let (tsn, end) = (self.board.tsn(position), self.board.highest_sent());
+            self.probed = Some(Probed { tsn, end });
             self.resend(now, header, &[position], Reason::Probe, writer, send);
         }
     }
@@ -246,7 +249,7 @@ impl Control {
         writer: &mut Writer,
         send: &mut impl FnMut(&[u8]),
     ) {
-        let asks = self.is_far();
+        let asks = true;
         packet::write(
             writer,
             header,
@@ -304,15 +307,12 @@ impl Control {
 
     /// Whether a packet of `bytes` asks for an acknowledgement at once: no packet follows, or not until
     /// acknowledgements come. `room`: what may leave after it; `next`: the size of the chunk that would.
-    fn asks(&self, bytes: usize, room: usize, next: Option<usize>) -> bool {
+    fn asks(&self, now: Instant, bytes: usize, room: usize, next: Option<usize>) -> bool {
         let flying = self.board.totals().flying + bytes;
         let is_last = self.probe
             || next.is_none_or(|len| len > room && flying <= MAX_ASKED_SEGMENTS * self.segment);
-        is_last && self.is_far()
-    }
-
-    fn is_far(&self) -> bool {
-        self.rtt.min().is_none_or(|min| min >= MIN_ASKED_ROUND_TRIP)
+        let is_far = || self.rtt.min().is_none_or(|min| min >= MIN_ASKED_ROUND_TRIP);
+        is_last && (self.probe || is_far() || self.timer.may_ask(now))
     }
 }
 
@@ -360,9 +360,12 @@ mod tests {
     }
 
     #[test]
-    fn the_last_packet_asks_for_an_acknowledgement_unless_the_path_is_short() {
+    fn the_last_packet_asks_for_an_acknowledgement_unless_the_path_is_short_and_one_just_did() {
         for (round_trip, asks) in [(ms(50), true), (ms(2), true), (ms(1), false)] {
             let mut bench = Bench::new(round_trip);
+            assert!(bench.write_and_send(1, 100)[0].asks);
+            bench.now += round_trip.min(ms(9));
+            bench.sack(1, &[], &[]);
             let sent = bench.write_and_send(3, SEGMENT);
             let asking: Vec<_> = sent.iter().map(|packet| packet.asks).collect();
             assert_eq!(asking, [false, false, asks], "{round_trip:?}");

@@ -18,6 +18,15 @@ pub(super) enum Cause {
     Timeout,
 }
 
+/// A chunk that a tail loss probe has sent again. If the peer does not report it as a duplicate, it was lost, and the
+/// probe has repaired what otherwise a recovery would have (RFC 8985 §7.4).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Probed {
+    pub(super) tsn: u32,
+    /// The highest TSN that had been sent (TLP.end_seq).
+    pub(super) end: u32,
+}
+
 #[derive(Debug)]
 pub(super) struct Recovery {
     pub(super) cause: Cause,

@@ -45,8 +45,9 @@ pub(super) struct Timer {
     silent_since: Option<Instant>,
     /// The highest TSN that was sent before the last probe, until the peer acknowledges it (TLP.end_seq, RFC 8985 §7.3).
     probed: Option<u32>,
-    /// Whether the last packet that left asked for an acknowledgement at once.
+    /// Whether the last packet that left asked for an acknowledgement at once, and when one last did.
     asked: bool,
+    asked_at: Option<Instant>,
     /// How long the peer may delay the next acknowledgement.
     ack_delay: Duration,
 }
@@ -56,9 +57,17 @@ impl Timer {
         self.at.map(|(at, _)| at)
     }
 
+    /// Whether no packet has asked for an acknowledgement at once for so long that one more costs little.
+    pub(super) fn may_ask(&self, now: Instant) -> bool {
+        self.asked_at.is_none_or(|at| now.saturating_duration_since(at) >= MIN_PROBE)
+    }
+
     /// A packet leaves. `asks`: for an acknowledgement at once.
     pub(super) fn on_sent(&mut self, now: Instant, rtt: &Rtt, asks: bool, what: Outstanding) {
         self.asked = asks;
+        if asks {
+            self.asked_at = Some(now);
+        }
         self.silent_since.get_or_insert(now);
         // Each new chunk restarts the wait for the probe, but not that for the timeout.
         if self.at.is_none_or(|(_, due)| due == Due::Probe) {
@@ -176,14 +185,21 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_that_was_not_asked_for_may_be_delayed() {
-        // On a path that is near, packets do not ask.
-        let mut bench = Bench::new(ms(1));
+        // On a path that is near, a packet does not ask if another just did.
+        let near = || {
+            let mut bench = Bench::new(ms(1));
+            bench.write_and_send(1, 100);
+            bench.now += ms(1);
+            bench.sack(1, &[], &[]);
+            bench
+        };
+        let mut bench = near();
         bench.write_and_send(1, 100);
-        assert_eq!(timed(&bench.pass(ms(300)))[0], (210, vec![1]));
+        assert_eq!(timed(&bench.pass(ms(300)))[0], (210, vec![2]));
         // The peer acknowledges every second packet at once.
-        let mut bench = Bench::new(ms(1));
+        let mut bench = near();
         bench.write_and_send(2, SEGMENT);
-        assert_eq!(timed(&bench.pass(ms(300)))[0], (10, vec![2]));
+        assert_eq!(timed(&bench.pass(ms(300)))[0], (10, vec![3]));
     }
 
     #[test]
@@ -220,5 +236,21 @@ mod tests {
         let sent = bench.pass(ms(1000));
         assert_eq!((sent[0].0, &sent[0].1.tsns[..]), (ms(125), &[1][..]), "{sent:?}");
         assert_eq!(bench.control.stats().retransmitted.probe.chunks, 0);
+    }
+
+    #[test]
+    fn on_a_short_path_one_packet_in_ten_milliseconds_asks_and_is_probed_for_soon() {
+        for (pause, asks, probe) in [(12, true, ms(10)), (5, false, ms(210))] {
+            let mut bench = Bench::new(ms(1));
+            assert!(bench.write_and_send(1, 100)[0].asks);
+            bench.now += ms(1);
+            bench.sack(1, &[], &[]);
+            bench.now += ms(pause - 1);
+            assert_eq!(bench.write_and_send(1, 100)[0].asks, asks);
+            let sent = bench.pass(ms(400));
+            let (after, packet) = &sent[0];
+            assert!((probe..probe + ms(5)).contains(after), "{after:?}");
+            assert!(packet.asks && packet.tsns.contains(&2), "{packet:?}");
+        }
     }
 }

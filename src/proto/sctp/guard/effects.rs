@@ -17,6 +17,8 @@ pub(super) struct PendingEffects {
     /// The value of the packet's SACK.
     pub(super) sack: Vec<u8>,
     pub(super) load: PacketLoad,
+    /// What makes the packet one of no correct peer.
+    pub(super) violation: Option<&'static str>,
 }
 
 impl PendingEffects {
@@ -33,6 +35,7 @@ impl PendingEffects {
         self.streams.resets_all = false;
         self.sack.clear();
         self.load = PacketLoad::default();
+        self.violation = None;
     }
 }
 

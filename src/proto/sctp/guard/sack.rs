@@ -6,15 +6,20 @@ use super::super::ledger::Ledger;
 use super::super::wire::{Chunk, Sack, before};
 use super::fate::Fate;
 
-/// A SACK is taken if it acknowledges only what was sent and its gap blocks are in order, so that
-/// what is in flight bounds the work of walking them.
-pub(super) fn fate(ledger: &Ledger, chunk: &Chunk<'_>) -> Result<Fate, PacketDrop> {
+/// A SACK is taken if its gap blocks are in order. One that acknowledges what was not sent is a `violation`, so
+/// what is in flight bounds the work of walking them. Whatever is lost, reordered or repeated, no correct peer sends such a
+/// SACK: what is old acknowledges less.
+pub(super) fn fate(
+    ledger: &Ledger,
+    chunk: &Chunk<'_>,
+    violation: &mut Option<&'static str>,
+) -> Result<Fate, PacketDrop> {
     let sack = Sack::parse(chunk.value).ok_or(PacketDrop::Malformed)?;
     let Some(local) = &ledger.local else { return Ok(Fate::Strip) };
     let Some(end) = last_gap_end(&sack) else { return Ok(Fate::Strip) };
     let highest = sack.cumulative.wrapping_add(end.into());
     if before(local.highest_tsn, highest) {
-        return Ok(Fate::Strip);
+        *violation = Some("a SACK of what was not sent");
     }
     Ok(Fate::Consume)
 }
