@@ -41,7 +41,9 @@ async function main() {
   });
 
   server.listen(Number(PORT), HOST, () => {
-    console.log(`http://${HOST}:${server.address().port}/metrics`);
+    const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+
+    console.log(`http://${HOST}:${port}/metrics`);
   });
 }
 

@@ -460,8 +460,7 @@ impl World {
                     self.released.push(Released::Connection(*tuple));
                 }
                 Event::Drained(request, result) => {
-                    let answer = result.map(|()| "null".into());
-                    self.items.push_back(Item::Answer(request, answer.map_err(Box::new)));
+                    self.items.push_back(Item::Answer(request, result.map(|()| "null".into())));
                 }
                 event => {
                     let is_message = matches!(event, Event::Message(..));

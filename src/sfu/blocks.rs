@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(block.used(at(99_010)), Duration::from_millis(600));
         assert!(block.past.len() <= 61);
         block.begin(at(100_000));
-        assert_eq!(block.used(at(101_000)), Duration::from_millis(1580));
+        assert_eq!(block.used(at(101_000)), Duration::from_millis(1590));
         block.end(at(101_000));
         assert_eq!(block.used(at(161_001)), Duration::ZERO);
     }

@@ -169,7 +169,7 @@ impl DataConsumerMut<'_> {
         Ok(transport.buffered_amount(stream))
     }
 
-    /// Sets when [`DataConsumerEvent::BufferedAmountLow`] is due, in payload bytes.
+    /// Sets when `BufferedAmountLow` is due, in payload bytes.
     pub fn set_buffered_amount_low_threshold(&mut self, threshold: usize) -> Result<()> {
         let id = self.sctp_stream()?;
         if let Destination::Sctp { low_threshold, .. } = &mut self.get().destination {

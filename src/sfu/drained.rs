@@ -131,7 +131,7 @@ impl Sfu {
 
     fn check_drain_of(&mut self, request: u32) {
         if let Some(drain) = self.drains.open.get(&request).filter(|it| it.waits_for.is_empty()) {
-            let result = self.check_scope(drain.scope);
+            let result = self.check_scope(drain.scope).map_err(Box::new);
             self.drains.open.remove(&request);
             self.events.push_back(Event::Drained(request, result));
         }

@@ -9,7 +9,7 @@ use crate::proto::sctp::SctpState;
 
 use super::backlog::Token;
 use super::contract::parameters::{DropCount, TupleInfo};
-use super::error::Result;
+use super::error::Error;
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use super::tunnel::TunnelFrame;
 
@@ -28,7 +28,7 @@ pub enum Event {
     /// An event of a transport.
     Transport(TransportKey, TransportEvent),
     /// The answer to a request of `drained()`.
-    Drained(u32, Result<()>),
+    Drained(u32, Result<(), Box<Error>>),
     /// The runtime hands this frame to the other end of the tunnel.
     TunnelFrame(TransportKey, TunnelFrame),
     /// No entity uses this socket any more, so the runtime closes it.

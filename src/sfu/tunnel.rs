@@ -205,6 +205,8 @@ pub(in crate::sfu) struct Tunnel {
     stale: usize,
     /// The streams with a policy.
     governed: Vec<StreamId>,
+    /// How many messages newer ones have replaced, on all streams.
+    replaced: u64,
     /// What had become of the messages of streams with a policy when the other end closed.
     last: FxHashMap<StreamId, QueueTally>,
     /// The latest control message of each stream and kind. They are sent after the messages.
@@ -249,6 +251,7 @@ impl Tunnel {
             order: VecDeque::new(),
             stale: 0,
             governed: Vec::new(),
+            replaced: 0,
             last: FxHashMap::default(),
             stream_controls: VecDeque::new(),
             fences: VecDeque::new(),
@@ -316,6 +319,11 @@ impl Tunnel {
         self.governed.push(id);
     }
 
+    /// How many messages newer ones have replaced, on all streams.
+    pub(in crate::sfu) fn replaced(&self) -> u64 {
+        self.replaced
+    }
+
     /// What has become of the messages of a stream with a policy.
     pub(in crate::sfu) fn queue_tally(&self, id: StreamId) -> QueueTally {
         match self.streams.get(&id) {
@@ -370,12 +378,14 @@ impl Tunnel {
         if message.payload.is_empty() {
             return Err(SendError::Empty);
         }
-        let Self { streams, total, total_limit, stream_limit, order, .. } = self;
+        let Self { streams, total, total_limit, stream_limit, order, replaced, .. } = self;
         let stream = streams.get_mut(&id).ok_or(SendError::Closed)?;
         let overflow = stream.policy().overflow;
         let replaces = routed && matches!(overflow, Overflow::DropOldest | Overflow::KeepLatest);
         if replaces && overflow == Overflow::KeepLatest {
-            while stream.replace_oldest(total) {}
+            while stream.replace_oldest(total) {
+                *replaced += 1;
+            }
         }
         // A queue with a policy takes a message if none waits in it.
         while (stream.is_full(*stream_limit) || is_full(total, *total_limit))
@@ -384,6 +394,7 @@ impl Tunnel {
             if !replaces || !stream.replace_oldest(total) {
                 return Err(SendError::Full);
             }
+            *replaced += 1;
         }
         let amount = amount(message, selector.map(AsRef::as_ref));
         stream.shared.backlog.enter(amount);

@@ -236,7 +236,9 @@ impl Host {
     /// Takes the answer to a request of `drained()`, if it has come.
     pub(crate) fn drained(&mut self, request: u32) -> Option<Result<()>> {
         let answers = self.take(|event| match event {
-            Event::Drained(answered, result) if *answered == request => Some(result.clone()),
+            Event::Drained(answered, result) if *answered == request => {
+                Some(result.clone().map_err(|error| *error))
+            }
             _ => None,
         });
         answers.into_iter().next()

@@ -29,7 +29,7 @@ impl Transport {
             + self.messages_unrouted
             + self.messages_dropped_unsendable
             + self.discarded.messages
-            + tunnel.map_or(0, |it| it.unsent().messages);
+            + tunnel.map_or(0, |it| it.unsent().messages + it.replaced());
         if let Some(sctp) = sctp {
             sum += sctp.counted();
             let queued_bytes = sctp.queued_bytes() as u64;
@@ -86,7 +86,7 @@ impl Transport {
             messages_unrouted: self.messages_unrouted,
             messages_unsendable: self.messages_dropped_unsendable,
             messages_discarded: self.discarded.messages,
-            messages_replaced: policies.replaced,
+            messages_replaced: policies.replaced + self.tunnel().map_or(0, |it| it.replaced()),
             messages_stale: policies.stale,
             chunks_rack: retransmitted.rack.chunks,
             bytes_rack: retransmitted.rack.bytes,

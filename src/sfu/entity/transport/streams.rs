@@ -41,7 +41,7 @@ impl Transport {
         }
     }
 
-    fn tunnel(&self) -> Option<&Tunnel> {
+    pub(super) fn tunnel(&self) -> Option<&Tunnel> {
         match &self.kind {
             Kind::Pipe(it) => it.tunnel.as_ref(),
             _ => None,
