@@ -573,9 +573,7 @@ impl SendQueues {
 
     /// How long the messages that count have waited: one of [`SAMPLE_EVERY`] that have left since the last call.
     pub(super) fn take_delays(&mut self, take: impl FnMut(Duration)) {
-        if !self.delays.is_empty() {
-            std::mem::take(&mut self.delays).into_iter().for_each(take);
-        }
+        self.delays.drain(..).for_each(take);
     }
 
     /// What policies have dropped.
@@ -589,6 +587,8 @@ impl SendQueues {
             self.streams.values_mut().for_each(|queue| queue.messages = VecDeque::new());
             self.ring = VecDeque::new();
             self.low = Vec::new();
+            // Room for a few costs less than allocating it for each.
+            self.delays.shrink_to(4);
         }
     }
 

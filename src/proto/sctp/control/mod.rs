@@ -121,6 +121,8 @@ pub(super) struct Control {
     holes: Holes,
     /// The memory of packets, which leave before the next one is written.
     writer: Writer,
+    /// How many messages had been written when [`Self::trim`] was called last.
+    trimmed: u64,
     /// The receive window that the peer announced last.
     window: u32,
     /// A probe is to be sent, whatever the window says.
@@ -165,6 +167,7 @@ impl Control {
             undo: Undo::default(),
             holes: Holes::default(),
             writer: Writer::default(),
+            trimmed: 0,
             window,
             probe: false,
             probed: None,
@@ -319,8 +322,12 @@ impl Control {
         self.rtt.take_fresh()
     }
 
-    /// Releases memory that is not in use.
+    /// Releases memory that is not in use, if nothing was written since the last call: what is in use now and
+    /// then would otherwise be allocated again and again.
     pub(super) fn trim(&mut self) {
+        if std::mem::replace(&mut self.trimmed, self.messages.written) != self.messages.written {
+            return;
+        }
         self.board.trim();
         self.messages.trim();
         self.lifetimes.trim();
