@@ -383,6 +383,7 @@ impl Outputs<'_> {
         match &consumer.destination {
             Destination::Direct { backlog } => {
                 // A consumer with a policy has a queue, and the outbox only a token.
+                let is_queued = backlog.queue().is_some();
                 let event = match backlog.queue() {
                     None => backlog
                         .try_enter(Amount::of(payload_len))
@@ -395,7 +396,14 @@ impl Outputs<'_> {
                 if let Some(event) = event {
                     *self.work += work::TO_JAVASCRIPT;
                     let totals = &mut self.totals.consumers;
-                    if let Some(end) = consumer.delivered(totals, key, payload_len) {
+                    let end = match is_queued {
+                        true => consumer.delivered(totals, key, payload_len),
+                        false => {
+                            consumer.sent(totals, payload_len);
+                            consumer.take_overflow(key)
+                        }
+                    };
+                    if let Some(end) = end {
                         self.events.push_back(end);
                     }
                     self.events.push_back(event);

@@ -259,6 +259,7 @@ impl DataConsumer {
         self.stream().map(|it| it.stream_id)
     }
 
+    #[inline]
     pub(in crate::sfu) fn sent(&mut self, totals: &mut ConsumerTotals, payload_len: usize) {
         let message = MessageTally::one(payload_len);
         self.sent.add(message);
@@ -277,13 +278,13 @@ impl DataConsumer {
     }
 
     /// Takes the event that an overflow is over, if there was one.
+    #[inline]
     pub(in crate::sfu) fn take_overflow(&mut self, key: DataConsumerKey) -> Option<Event> {
         let dropped = self.dropping.take()?;
         Some(Event::DataConsumer(key, DataConsumerEvent::Overflow(dropped)))
     }
 
-    /// Notes that the queue to JavaScript has accepted a message. Returns the event that an overflow is over.
-    #[inline]
+    /// Notes that its own queue to JavaScript has accepted a message. Returns the event that an overflow is over.
     pub(in crate::sfu) fn delivered(
         &mut self,
         totals: &mut ConsumerTotals,
