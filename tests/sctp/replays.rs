@@ -33,10 +33,10 @@ fn connect(net: &mut Pair) {
 type Delivered = (Vec<Vec<Message>>, Vec<SctpEvent>);
 
 /// What a session comes to, for both sides.
-#[derive(Debug, PartialEq)]
 struct Outcome {
     delivered: [Delivered; 2],
-    sent_again: [Retransmitted; 2],
+    /// And how much of it in vain.
+    sent_again: [(Retransmitted, u64); 2],
     abandoned: [u64; 2],
 }
 
@@ -99,7 +99,7 @@ fn session(starts: [Start; 2], replays: bool) -> (Outcome, BTreeSet<u8>) {
     });
     let sides = [&net.a.sctp, &net.b.sctp];
     assert!(sides.iter().all(|it| it.state() == SctpState::Connected && it.bytes_held() == 0));
-    let sent_again = sides.map(|it| it.transmission().expect("an association").retransmitted);
+    let sent_again = sides.map(|it| it.retransmissions());
     let abandoned = sides.map(|it| it.counters().abandoned.messages);
     (Outcome { delivered, sent_again, abandoned }, kinds)
 }
@@ -113,7 +113,8 @@ fn packets_that_arrive_again_now_or_much_later_change_nothing() {
         assert!(all.iter().all(|kind| kinds.contains(kind)), "{kinds:?}");
         assert_eq!(once.delivered[0].0[0].len(), 60);
         assert_eq!((once.sent_again, once.abandoned), (Default::default(), [3; 2]));
-        assert!(once == again, "{once:#?}\n{again:#?}");
+        assert_eq!((again.sent_again, again.abandoned), (once.sent_again, once.abandoned));
+        assert!(again.delivered == once.delivered, "the applications see something else");
     }
 }
 
@@ -167,10 +168,12 @@ fn a_chunk_of_the_peer_that_comes_again_changes_nothing() {
     let forward = [&skipped.to_be_bytes()[..], &[0, 3, 0, 1]].concat();
     assert_idempotent(&mut stage, &[chunk(FORWARD_TSN, 0, &forward)], &[SACK]);
 
-    // A SACK that is repeated sends nothing, and neither does one that was overtaken.
+    // A SACK that is repeated sends nothing; one that was overtaken changes nothing even at first.
     assert_idempotent(&mut stage, &[sack(last.wrapping_add(1), 1 << 20, &[(2, 2)])], &[]);
     assert_idempotent(&mut stage, &[sack(last.wrapping_add(4), 1 << 20, &[])], &[]);
+    let before = state(&mut stage.sctp);
     assert_idempotent(&mut stage, &[sack(last.wrapping_add(1), 0, &[(2, 2)])], &[]);
+    assert_eq!(state(&mut stage.sctp), before);
 
     // A request to reset a stream is answered once more, but not performed: also after the stream is in use again.
     let request = stage.puppet.request;
