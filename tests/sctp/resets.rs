@@ -404,3 +404,18 @@ fn a_peer_can_add_streams_to_those_it_sends_on() {
     assert_eq!(stage.sctp.counters().chunks_stripped, 0);
     stage.assert_alive();
 }
+
+#[test]
+fn a_request_that_is_lost_is_repeated_soon() {
+    let mut stage = Stage::new(config());
+    stage.sctp.open_stream(1, Reliability::RELIABLE);
+    stage.sctp.send(stage.now, 1, numbered(0, 100)).expect("room");
+    let sent = stage.drain();
+    let sent = sent.iter().find(|chunk| chunk.kind == DATA).expect("the message");
+    stage.send(&[sack(sent.tsn(), 1 << 20, &[])]);
+    stage.sctp.reset_stream(1);
+    let is_request = |chunk: &&Seen| chunk.kind == RECONFIG && chunk.value[..2] == [0, 13];
+    assert_eq!(stage.drain().iter().filter(is_request).count(), 1);
+    assert_eq!(stage.pass(Duration::from_millis(290)).iter().filter(is_request).count(), 0);
+    assert_eq!(stage.pass(Duration::from_millis(20)).iter().filter(is_request).count(), 1);
+}

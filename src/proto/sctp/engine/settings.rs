@@ -10,11 +10,10 @@ use super::super::init::{self, Greeting};
 use super::super::ppid;
 use super::super::wire::{CHUNK_HEADER, Init, kind, parameter};
 
-/// RFC 9260 §16 recommends an initial RTO of 1 s. The minimum is below its 1 s, as in every WebRTC
-/// stack (dcSCTP: 400 ms), so that a lost packet delays what follows less.
-const RTO_INITIAL_MS: u64 = 1000;
-const RTO_MIN_MS: u64 = 300;
-const RTO_MAX_MS: u64 = 5000;
+/// When a request to reset streams is repeated first; then the time doubles. sctp-proto sends no DATA and so measures
+/// no round trip: this takes the place of the RTO of RFC 6525 §5.1.1.
+const RESET_TIMEOUT_MS: u64 = 300;
+const MAX_RESET_TIMEOUT_MS: u64 = 5000;
 
 /// Requests to reset streams are repeated this often.
 const RESET_RETRANSMITS: usize = 8;
@@ -61,7 +60,6 @@ fn transport(config: &SctpConfig) -> TransportConfig {
         .with_max_receive_buffer_size(config.receive_window())
         .with_max_receive_message_size(largest)
         .with_max_init_retransmits(Some(RESET_RETRANSMITS))
-        .with_rto_initial_ms(RTO_INITIAL_MS)
-        .with_rto_min_ms(RTO_MIN_MS)
-        .with_rto_max_ms(RTO_MAX_MS)
+        .with_rto_initial_ms(RESET_TIMEOUT_MS)
+        .with_rto_max_ms(MAX_RESET_TIMEOUT_MS)
 }
