@@ -353,7 +353,7 @@ fn what_waits_for_the_association_is_not_copied_when_it_begins() {
     let before = live();
     stage.inject(stage.puppet.cookie_echo());
     assert_eq!(stage.sctp.state(), SctpState::Connected);
-    assert!(stage.sctp.queued_bytes() < 3 * 262_144, "sctp-proto has taken some of it");
+    assert!(stage.sctp.queued_bytes() < 3 * 262_144, "some of it has left the queues");
     // The association itself, and what is in flight before the first acknowledgement.
     let more = live() - before;
     assert!(more < 128 * KIB, "{more} bytes more for 768 KiB that waited");

@@ -231,7 +231,7 @@ fn an_abandoned_message_after_a_channel_acknowledgement_is_counted() {
 fn an_abandoned_message_is_counted_after_a_change_of_reliability() {
     let mut stage = Stage::new(config());
     stage.sctp.open_stream(6, Reliability::RELIABLE);
-    // The first chunk is sent although the window is closed; the second message waits in sctp-proto.
+    // The first chunk is sent although the window is closed; the second message waits behind it.
     stage.send(&[sack(stage.puppet.initial_tsn.wrapping_sub(1), 0, &[])]);
     for (number, len) in [(0, 100), (1, 3000)] {
         stage.sctp.send(stage.now, 6, numbered(number, len)).expect("room");

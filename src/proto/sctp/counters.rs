@@ -68,7 +68,7 @@ pub struct SctpCounters {
     pub abandoned: MessageTally,
     /// Messages that were still queued when the association ended.
     pub unsent: MessageTally,
-    /// Messages that sctp-proto rejected when their turn came.
+    /// Messages whose stream could not send any more when their turn came.
     pub refused: MessageTally,
     /// Messages of PPID 50 that are malformed, or that open a channel on a stream which the peer does not
     /// take itself.

@@ -1,7 +1,7 @@
 //! The send queues: one per outgoing stream, served in turns.
 //!
-//! sctp-proto has neither a bound on its send side nor a scheduler, and its work per packet grows
-//! with what it holds. So messages wait here, and `flight` says when the next one is admitted.
+//! What has left a queue leaves in that order, so messages wait here until `control/flight` admits the next one:
+//! each stream has a bound, and no stream waits for the backlog of another.
 //!
 //! ```text
 //! send ─► per-stream queue ─┐

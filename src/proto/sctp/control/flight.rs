@@ -16,8 +16,8 @@ const KIB: usize = 1024;
 const BOUNDS: [(u32, usize); 4] =
     [(30, 128 * KIB), (50, 256 * KIB), (100, 384 * KIB), (200, 512 * KIB)];
 
-/// The payload that may wait for the window or the pacer. It is no more, because what has a TSN delays the
-/// messages of other streams.
+/// The payload that may wait for the window or the pacer. It is no more, because what has left its queue delays
+/// the messages of other streams.
 const MAX_WAITING: usize = 8 * KIB;
 
 /// No message is admitted while the peer leaves this many chunks unacknowledged cumulatively: twice as many as

@@ -260,7 +260,7 @@ impl Control {
         self.board.holds(stream) || self.messages.holds(stream)
     }
 
-    /// Whether something of `stream` went to the engine that has neither arrived nor been given up.
+    /// Whether something of `stream` was written that has neither arrived nor been given up.
     pub(super) fn is_under_way(&self, stream: StreamId) -> bool {
         self.messages.holds(stream) || self.board.is_under_way(stream)
     }
@@ -311,10 +311,8 @@ impl Control {
 
     /// The sum of all counters.
     pub(super) fn counted(&self) -> u64 {
-        let Retransmitted { rack, probe, timeout, bundled } = &self.retransmitted;
-        let retransmitted = rack.chunks + probe.chunks + timeout.chunks + bundled.chunks;
         let given_up = self.lifetimes.expired.messages + self.lifetimes.abandoned.messages;
-        retransmitted + self.spurious + given_up
+        self.retransmitted.total().chunks + self.spurious + given_up
     }
 
     /// The smoothed round-trip time, if it has been measured since the last call.
