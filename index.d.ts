@@ -12,8 +12,9 @@
  * - Arguments are checked first: a wrong argument on a closed object is a `TypeError` as well.
  * - If the object is closed before a call is answered, the promise of the call rejects with
  *   {@link errors.NotFoundError}; if the Worker is closed, with {@link errors.WorkerClosedError}.
- * - Calls that are not awaited take effect in the order of the calls. Of `send()`, `pause()`, `resume()`, subscriptions and
- *   thresholds, only a `TypeError` is an unhandled rejection then, because a peer may leave or stop reading at any time.
+ * - Calls that are not awaited take effect in the order of the calls. Of `send()` and of the calls that change or close a
+ *   DataProducer or DataConsumer, only a `TypeError` is an unhandled rejection then, because a peer may leave or stop
+ *   reading at any time.
  */
 
 /// <reference types="node" />
@@ -1119,7 +1120,10 @@ export type BaseTransportStats = {
   sctpPacketsOverload?: number;
   /** With SCTP: chunks removed from packets, e.g. of an unknown type. */
   sctpChunksStripped?: number;
-  /** With SCTP: messages that expired: nothing of them was sent before their `maxPacketLifeTime` ended, or would have ended before they were whole. */
+  /**
+   * With SCTP: messages that expired: their `maxPacketLifeTime` ended before anything of them was sent, or would have
+   * ended before all of it was.
+   */
   messagesExpired?: number;
   /**
    * With SCTP: messages abandoned by `maxRetransmits` or `maxPacketLifeTime` after they were sent at least in part.
@@ -2217,7 +2221,8 @@ export interface DataConsumer<
   /** @throws NotFoundError, WorkerClosedError */
   getStats(): Promise<DataConsumerStat[]>;
   /**
-   * Closes as `close()` does, and resolves with the last counters, in which `bufferedAmount` is what was discarded: `getStats()` rejects by then.
+   * Closes as `close()` does, and resolves with the last counters, as `getStats()` rejects by then. Their
+   * `bufferedAmount` is what was discarded.
    *
    * @throws NotFoundError, WorkerClosedError
    */

@@ -57,8 +57,11 @@ describe('a call without await', () => {
           () => dataConsumer.addSubchannel(1),
           () => dataConsumer.removeSubchannel(1),
           () => dataConsumer.setBufferedAmountLowThreshold(1),
+          () => dataConsumer.setOverflow('drop-oldest'),
           () => dataProducer.pause(),
           () => dataProducer.resume(),
+          () => dataProducer.clearRetained(),
+          () => dataProducer.setLimit(),
         ];
         transport.close();
         directTransport.close();
@@ -66,7 +69,7 @@ describe('a call without await', () => {
         for (const call of calls) await call().catch(() => console.log('caught'));
         setTimeout(() => worker.close(), 100);
       });`);
-    expect([stdout, stderr, code]).toEqual(['caught\n'.repeat(9), '', 0]);
+    expect([stdout, stderr, code]).toEqual(['caught\n'.repeat(12), '', 0]);
   });
 
   test.each([
@@ -82,6 +85,18 @@ describe('a call without await', () => {
       });`);
     expect(stdout).toContain('unhandled: ');
     expect(stdout).toContain(text);
+  });
+
+  test('enhancedOnce() with something else than an emitter, caught, leaves no unhandled rejection', async () => {
+    const { stdout, stderr, code } = await runNode(`${PRELUDE}
+      made.then(async ({ worker }) => {
+        const { enhancedOnce } = datasoup.extras;
+        for (const wrong of [undefined, {}]) {
+          await enhancedOnce(wrong, 'x').catch(() => console.log('caught'));
+        }
+        setTimeout(() => worker.close(), 100);
+      });`);
+    expect([stdout, stderr, code]).toEqual(['caught\n'.repeat(2), '', 0]);
   });
 
   test('an error of an awaited send() has the stack of the call', async () => {

@@ -14,7 +14,10 @@ const TICK_MS = 10;
 const MESSAGES_PER_TICK = 5;
 const TICKS = 50;
 
-/** Connects a client that counts what it receives, and resolves with the count once its channel is closed. */
+/**
+ * Connects a client that counts what it receives. Resolves with a function that waits for its channel to close and
+ * returns the count.
+ */
 async function connectCounter(router, dataProducerId) {
   const transport = await router.createWebRtcTransport({
     listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }],

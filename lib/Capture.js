@@ -78,6 +78,7 @@ class Capture {
       validate.writable(writable, 'writable');
     } catch (error) {
       native.close();
+      core.channel.flushSoon();
       throw error;
     }
     return new Capture(core, handle, native, time, writable, onEnd);

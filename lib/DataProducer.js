@@ -134,11 +134,16 @@ class DataProducer extends Entity {
   }
 
   /** @param {import('..').LimitOptions | null} [limit] */
-  async setLimit(limit) {
-    const parsed = parseLimit(limit);
+  setLimit(limit) {
+    return tolerate(
+      () => {
+        const parsed = parseLimit(limit);
 
-    await this.#core.request('dataProducer.setLimit', (native, id) =>
-      native.setLimit(id, JSON.stringify(parsed ?? null)),
+        return this.#core.request('dataProducer.setLimit', (native, id) =>
+          native.setLimit(id, JSON.stringify(parsed ?? null)),
+        );
+      },
+      () => {},
     );
   }
 

@@ -5,11 +5,10 @@ const { Readable } = require('node:stream');
 /** Reads the messages of a DataConsumer, from now on. */
 class MessageReadable extends Readable {
   #source;
-  #released = false;
   /** @type {import('./MessageSource').Callback} */
   #onReceived = (received) => {
     if (!received) {
-      this.#release();
+      this.#source.release(this);
     }
     this.push(received ?? null);
   };
@@ -37,15 +36,8 @@ class MessageReadable extends Readable {
    */
   _destroy(error, callback) {
     this.#source.cancel([this.#onReceived]);
-    this.#release();
+    this.#source.release(this);
     callback(error);
-  }
-
-  #release() {
-    if (!this.#released) {
-      this.#released = true;
-      this.#source.release(this);
-    }
   }
 }
 

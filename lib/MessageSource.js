@@ -74,13 +74,13 @@ class MessageSource {
   }
 
   /**
-   * An iterator or stream ends, for good. If it is the last one, what waits for it is discarded.
+   * An iterator or stream ends, for good; once more does nothing. If it is the last one, what waits for it is discarded.
    *
    * @param {object} [user] - undefined if it was garbage-collected.
    */
   release(user) {
-    if (user) {
-      abandoned.unregister(user);
+    if (user && !abandoned.unregister(user)) {
+      return;
     }
     if (--this.#users === 0) {
       this.#early = [];

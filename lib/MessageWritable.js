@@ -75,7 +75,7 @@ class MessageWritable extends Writable {
       const args = argumentsOf(chunk);
 
       this.#sink.send(...args);
-      this.#sent += charge(args[0]);
+      this.#sent += charge(args[0], args[2]);
     } catch (error) {
       if (/** @type {any} */ (error).code !== 'ERR_SEND_QUEUE_FULL') {
         return callback(/** @type {Error} */ (error));

@@ -18,6 +18,7 @@ const {
 const { parseLimit } = require('./options/limit');
 const { checkTraceEventTypes, parseBitrates } = require('./options/transport');
 const validate = require('./options/validate');
+const { tolerate } = require('./tolerate');
 
 /** @import { AppData } from '..' */
 /** @import { Transport as Native } from '../native/binding' */
@@ -123,6 +124,10 @@ class Transport extends Entity {
       this.#core.onClosing(() => this.#captures?.forEach((each) => each.close()));
     }
     this.#captures.add(capture);
+    // It may have closed since its answer came.
+    if (this.#core.closed) {
+      capture.close();
+    }
     return capture;
   }
 
@@ -302,13 +307,14 @@ class Transport extends Entity {
 
 /** @param {DataConsumer<any>} dataConsumer */
 function start(dataConsumer) {
-  const started = coreOf(dataConsumer).request(
-    'dataConsumer.start',
-    (/** @type {any} */ native, id) => native.start(id),
-  );
-
   // It may have closed.
-  started.catch(() => {});
+  void tolerate(
+    () =>
+      coreOf(dataConsumer).request('dataConsumer.start', (/** @type {any} */ native, id) =>
+        native.start(id),
+      ),
+    () => {},
+  );
 }
 
 /**

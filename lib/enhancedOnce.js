@@ -33,15 +33,13 @@ async function enhancedOnce(emitter, eventName, options) {
   if (closed) {
     throw closedBefore(entity, eventName);
   }
+  emitter.once('close', onClose);
   if (signal?.aborted) {
     forward();
   }
   signal?.addEventListener('abort', forward);
   try {
-    const next = once(emitter, eventName, { signal: stop.signal });
-
-    emitter.once('close', onClose);
-    return await next;
+    return await once(emitter, eventName, { signal: stop.signal });
   } catch (error) {
     throw closed ? closedBefore(entity, eventName) : error;
   } finally {

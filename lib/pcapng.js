@@ -71,10 +71,10 @@ function option(code, value) {
  * @param {Buffer[]} options
  */
 function block(type, parts, options) {
-  const body = Buffer.concat([...parts, ...options, u32(0)]);
-  const length = u32(body.length + 12);
+  const body = [...parts, ...options, u32(0)];
+  const length = u32(body.reduce((sum, part) => sum + part.length, 12));
 
-  return Buffer.concat([u32(type), length, body, length]);
+  return Buffer.concat([u32(type), length, ...body, length]);
 }
 
 /**

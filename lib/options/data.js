@@ -101,13 +101,11 @@ function parseDataProducerOptions(given, direct, originPaused = false) {
  */
 function parseRetain(value) {
   const { messages, bytes, maxAge } = validate.object(value, 'retain');
-  /** @type {(value: unknown, name: string) => number} */
-  const positive = (value, name) => validate.integer(value, `retain.${name}`, undefined, 1);
 
   return {
     messages: validate.integer(messages, 'retain.messages', MAX_RETAINED_MESSAGES, 1),
-    bytes: validate.given(bytes) ? positive(bytes, 'bytes') : RETAINED_BYTES,
-    maxAge: validate.given(maxAge) ? positive(maxAge, 'maxAge') : undefined,
+    bytes: validate.optionalInteger(bytes, 'retain.bytes', undefined, 1) ?? RETAINED_BYTES,
+    maxAge: validate.optionalInteger(maxAge, 'retain.maxAge', undefined, 1),
   };
 }
 

@@ -13,22 +13,9 @@ function parseDrainedOptions(options) {
   const { signal, timeout } = validate.object(options, 'options');
 
   return {
-    signal: validate.given(signal) ? abortSignal(signal) : undefined,
+    signal: validate.optionalSignal(signal, 'signal'),
     timeout: validate.optionalInteger(timeout, 'timeout', MAX_TIMEOUT),
   };
-}
-
-/**
- * Takes signals of other realms, too, as Node.js does.
- *
- * @param {any} value
- * @returns {AbortSignal}
- */
-function abortSignal(value) {
-  if (typeof value?.aborted !== 'boolean' || typeof value.addEventListener !== 'function') {
-    throw validate.wrong('signal', value, 'an AbortSignal');
-  }
-  return value;
 }
 
 exports.parseDrainedOptions = parseDrainedOptions;

@@ -45,7 +45,7 @@ function parseLimit(limit) {
  * @returns {number | undefined}
  */
 function parseRate(rate, name) {
-  return validate.given(rate) ? validate.integer(rate, name, undefined, 1) : undefined;
+  return validate.optionalInteger(rate, name, undefined, 1);
 }
 
 /**

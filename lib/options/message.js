@@ -74,10 +74,11 @@ function bytesOf(message) {
 
 /**
  * @param {import('../..').Payload} message - was checked.
+ * @param {number[]} [subchannels] - were checked.
  * @returns {number} what queues charge it, in bytes.
  */
-function charge(message) {
-  return Buffer.byteLength(message) + MESSAGE_CHARGE;
+function charge(message, subchannels = []) {
+  return Buffer.byteLength(message) + MESSAGE_CHARGE + 2 * subchannels.length;
 }
 
 /**

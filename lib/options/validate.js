@@ -219,15 +219,16 @@ function integer(value, name, max = MAX_UINT32, min = 0) {
 }
 
 /**
- * An optional integer from 0 to `max`.
+ * An optional integer from `min` to `max`.
  *
  * @param {unknown} value
  * @param {string} name
  * @param {number} [max]
+ * @param {number} [min]
  * @returns {number | undefined}
  */
-function optionalInteger(value, name, max) {
-  return given(value) ? integer(value, name, max) : undefined;
+function optionalInteger(value, name, max, min) {
+  return given(value) ? integer(value, name, max, min) : undefined;
 }
 
 /**

@@ -207,14 +207,16 @@ class Peer {
   #diagnoseUntilConnected(transport, direction) {
     let notified = false;
     const timer = setInterval(async () => {
-      const connected = transport.sctpState === 'connected';
-      if (connected) clearInterval(timer);
-      if (transport.closed || (connected && !notified)) return;
+      if (transport.sctpState === 'connected') {
+        clearInterval(timer);
+        if (notified) this.notify('diagnosis', { direction, findings: [] });
+        return;
+      }
 
       try {
         const { findings } = await transport.diagnose();
         notified = true;
-        this.notify('diagnosis', { direction, findings: connected ? [] : findings });
+        this.notify('diagnosis', { direction, findings });
       } catch {
         // The transport closed during the call.
       }
