@@ -748,7 +748,7 @@ describe('a direct DataConsumer whose listeners are too slow', () => {
   });
 
   test('drops what has waited longer than maxQueueDelay for JavaScript', async () => {
-    const dataConsumer = await transport.consumeData({ dataProducerId, maxQueueDelay: 20 });
+    const dataConsumer = await transport.consumeData({ dataProducerId, maxQueueDelay: 500 });
     const texts: string[] = [];
     dataConsumer.on('message', (message) => texts.push(message.toString()));
     dataProducer.send('late');
@@ -756,7 +756,7 @@ describe('a direct DataConsumer whose listeners are too slow', () => {
     // What was sent crosses to the worker in a microtask.
     await Promise.resolve();
     await Promise.resolve();
-    const end = performance.now() + 200;
+    const end = performance.now() + 1_500;
     while (performance.now() < end);
     await settled();
     dataProducer.send('fresh');
@@ -1193,7 +1193,7 @@ describe('dataConsumer.close()', () => {
     expect(dataConsumer.closed).toBe(true);
   });
 
-  test('after dataProducer.close(), before dataproducerclose, emits only observer close', async () => {
+  test('after dataProducer.close(), before dataproducerclose, emits only close, also on the observer', async () => {
     const dataConsumer = await transport.consumeData({ dataProducerId });
     const recorder = new EventRecorder().watch({ dataConsumer });
     dataProducer.close();
@@ -1202,7 +1202,7 @@ describe('dataConsumer.close()', () => {
     expect(recorder.take()).toEqual(closes('dataConsumer'));
   });
 
-  test('in a dataproducerclose listener of another DataConsumer emits only observer close', async () => {
+  test('in a dataproducerclose listener of another DataConsumer emits only close, also on the observer', async () => {
     const first = await transport.consumeData({ dataProducerId });
     const second = await transport.consumeData({ dataProducerId });
     first.on('dataproducerclose', () => second.close());
@@ -1296,14 +1296,13 @@ describe('overflow', () => {
     ]);
   });
 
-  test('calls on other objects, getStats() and close() do not wait for a DataProducer that is blocked', async () => {
+  test('getStats() and calls on other objects do not wait for a DataProducer that is blocked, its pause() does', async () => {
     const blocked = await transport.produceData();
     const options = { dataProducerId: blocked.id, overflow: 'block', maxBufferedAmount: 10_000 };
     const dataConsumer = await transport.consumeData({
       ...options,
       overflowTimeout: 600_000,
     } as any);
-    let taken = 0;
     // What is asked for message by message waits.
     const iterator = dataConsumer[Symbol.asyncIterator]();
     const first = iterator.next();
@@ -1311,7 +1310,6 @@ describe('overflow', () => {
       blocked.send(Buffer.alloc(1_000));
     }
     await first;
-    taken++;
     const paused = blocked.pause();
     const [stats] = await blocked.getStats();
     expect(stats!.messagesReceived).toBeLessThan(100);
@@ -1324,7 +1322,6 @@ describe('overflow', () => {
     blocked.close();
     await settled();
     expect(dataConsumer.closed).toBe(true);
-    expect(taken).toBe(1);
   });
 
   test('overflowTimeout needs block, and block cannot go with hold', async () => {

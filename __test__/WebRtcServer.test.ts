@@ -381,7 +381,7 @@ describe('a transport of a WebRtcServer', () => {
 
   test.each<[string, string[]]>([
     ['webRtcServer', [...closes('transport', 'listenserverclose'), ...closes('webRtcServer')]],
-    ['transport', [...closes('transport')]],
+    ['transport', closes('transport')],
     ['router', [...closes('transport', 'routerclose'), ...closes('router')]],
   ])(
     '%s.close() in a newtransport listener: the server’s observer emits no webrtctransporthandled or webrtctransportunhandled',

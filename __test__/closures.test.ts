@@ -135,7 +135,7 @@ test('a DataConsumer on the transport of its DataProducer emits only transportcl
 test('dataProducer.close() makes its consumers emit dataproducerclose', async () => {
   const { dataProducerDirect, dataConsumerSctp } = objects;
   expect(await during(() => dataProducerDirect.close())).toEqual({
-    during: [...closes('dataProducerDirect')],
+    during: closes('dataProducerDirect'),
     after: closes('dataConsumerSctp', 'dataproducerclose'),
   });
   expect(dataConsumerSctp.closed).toBe(true);
@@ -145,7 +145,7 @@ test('dataProducer.close() makes its consumers emit dataproducerclose', async ()
 test('dataConsumer.close() makes no other object emit', async () => {
   const { dataConsumerDirect, dataProducerSctp } = objects;
   expect(await during(() => dataConsumerDirect.close())).toEqual({
-    during: [...closes('dataConsumerDirect')],
+    during: closes('dataConsumerDirect'),
     after: [],
   });
   expect(dataProducerSctp.closed).toBe(false);

@@ -6,7 +6,6 @@ import * as path from 'node:path';
 import { peers } from './helpers/peers';
 import { ROOT } from './helpers/process';
 import { type Server, startServer } from './helpers/server';
-import { nextMacrotask } from './helpers/wait';
 import type { ChannelOptions, WebRtcPeer } from './helpers/WebRtcPeers';
 
 /** The servers of the examples, with clients of node-datachannel; browser/ has their pages. */
@@ -85,13 +84,8 @@ describe('examples/file-transfer', () => {
 
   /** The names under which the server has saved files, once there are `count`. */
   async function saved(count: number): Promise<string[]> {
-    for (;;) {
-      const names = [...server.stdout().matchAll(/^saved \d+ bytes as (.*)$/gm)].map(
-        ([, it]) => it!,
-      );
-      if (names.length >= count) return names;
-      await nextMacrotask();
-    }
+    const printed = await server.untilPrinted(/^saved \d+ bytes as (.*)\n/gm, count);
+    return printed.map(([, name]) => name!);
   }
 
   test('sends its file to each client, and saves what clients send, whatever the size', async () => {
@@ -114,7 +108,7 @@ describe('examples/file-transfer', () => {
       }
     }
     const names = await saved(3);
-    expect(names.map((name) => readFileSync(name).equals(uploads[names.indexOf(name)]!))).toEqual([
+    expect(names.map((name, index) => readFileSync(name).equals(uploads[index]!))).toEqual([
       true,
       true,
       true,
@@ -126,7 +120,7 @@ describe('examples/file-transfer', () => {
     const anise = await join([{ id: 0 }, { id: 1 }]);
     await anise.send(1, 'hello');
     await anise.untilClosed(1);
-    expect(server.stdout()).toMatch(/^a transfer failed: /m);
+    await server.untilPrinted(/^a transfer failed: /gm);
     await (await join([{ id: 0 }, { id: 1 }])).untilMessages(0, 1);
   });
 });
@@ -219,6 +213,7 @@ describe('the world of examples/game', () => {
     server = {
       url: '',
       stdout: nothing,
+      untilPrinted: async () => [],
       stderr: nothing,
       freeze() {},
       thaw() {},

@@ -6,10 +6,10 @@ import './helpers/closeWorkers';
 import { nextMacrotask } from './helpers/wait';
 import { THROWN } from '../robustness/thrown';
 
+/** Mechanisms of lib/ with edge cases that the public API cannot reach. */
+
 /** A reason, as the worker gives it with a state. */
 const ERROR = { code: 'peer-closed', message: 'the peer closed the DTLS session' };
-
-/** Mechanisms of lib/ with edge cases that the public API cannot reach. */
 
 describe('Channel', () => {
   /** A native worker that answers when the test says so. */

@@ -140,10 +140,8 @@ describe('createWebRtcTransport({ limit })', () => {
         await peer.untilClosed(0);
         expect(peer.open.has(1)).toBe(true);
       } else {
-        await peer.sendNumbered(1, 1, 100);
-        // Behind these, the client's second channel has no DataProducer.
-        const unrouted = async () => (await transport.getStats())[0]!.messagesUnrouted;
-        while ((await unrouted()) === 0);
+        const received = async () => (await dataProducer.getStats())[0]!.messagesReceived;
+        while ((await received()) < 200);
       }
       const [stats] = await transport.getStats();
       const [own] = action === 'close' ? [] : await dataProducer.getStats();

@@ -149,6 +149,7 @@ describe('a DTLS handshake that fails', () => {
   test('logs a warning with tag dtls, with the reason and the transport', async () => {
     const worker = await datasoup.createWorker({ logLevel: 'warn', logTags: ['dtls'] });
     const transport = await failToConnect(worker);
+    expect(transport.dtlsError?.message).toMatch(/certificate|fingerprint/);
     worker.close();
     expect(lines).toEqual([
       {

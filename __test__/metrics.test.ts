@@ -232,7 +232,7 @@ describe('prometheus({ registry })', () => {
     registry.resetMetrics();
   });
 
-  test('asks each Worker once for a scrape, and a Worker that closes meanwhile does not break it', async () => {
+  test('a Worker that closes during a scrape does not break it', async () => {
     const registry = newRegistry();
     const worker = await createWorker();
     const scraped = registry.metrics();
@@ -280,7 +280,7 @@ describe('the names', () => {
       for (const { labels } of values as { labels: Record<string, string> }[]) {
         for (const label of Object.keys(labels)) {
           expect(label).toMatch(/^[a-z]+(_[a-z]+)*$/);
-          expect(label === 'le').toBe(kind === 'histogram' && label === 'le');
+          if (label === 'le') expect(kind).toBe('histogram');
         }
       }
     }
@@ -381,17 +381,17 @@ describe('openTelemetry({ meter })', () => {
     openTelemetry({ meter: provider.getMeter('test') });
     const worker = await createWorker();
     await send(worker, 3);
-    const counts = async (): Promise<number[]> => {
+    const count = async (): Promise<number> => {
       const data = (await collect()).get('datasoup.worker.turn.duration');
       expect(data?.dataPointType).toBe(DataPointType.HISTOGRAM);
       const point = data?.dataPoints.find((it) => it.attributes.worker === `${worker.pid}`);
       const value = point?.value as { count: number; buckets: { boundaries: number[] } };
       expect(value.buckets.boundaries).toHaveLength(13);
-      return [value.count, value.buckets.boundaries.length];
+      return value.count;
     };
-    const [first = 0] = await counts();
+    const first = await count();
     expect(first).toBeGreaterThan(0);
-    const [second = 0] = await counts();
+    const second = await count();
     expect(second).toBeGreaterThan(first);
     expect(second).toBeLessThan(2 * first + 10);
   });

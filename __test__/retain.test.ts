@@ -5,6 +5,7 @@ import { NOT_OBJECTS, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { router, router2 } from './helpers/twoRouters';
 import { nextMacrotask } from './helpers/wait';
+import { Random } from '../robustness/random';
 
 const { NotFoundError } = datasoup.errors;
 
@@ -197,7 +198,8 @@ describe('100 DataConsumers that join a stream of 10,000 messages at random time
       source = (await router.pipeToRouter(options)).pipeDataProducer!;
       on = await router2.createDirectTransport();
     }
-    const times = Array.from({ length: 100 }, () => Math.floor(Math.random() * MESSAGES));
+    const random = new Random(1);
+    const times = Array.from({ length: 100 }, () => random.below(MESSAGES));
     const joining: Promise<{ before: number; after: number; inbox: Inbox }>[] = [];
     let sent = 0;
     for (let n = 0; n < MESSAGES; n++) {

@@ -8,7 +8,6 @@ import * as path from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 
 import { type Server, startServer } from '../helpers/server';
-import { nextMacrotask } from '../helpers/wait';
 import { violations } from './axe';
 import { launchChromium } from './chromium';
 
@@ -87,14 +86,8 @@ test('examples/file-transfer: the page offers the file of the server, and the se
   expect(readFileSync(await download.path()).equals(readFileSync(file!))).toBe(true);
 
   await page.getByLabel('To the server:').setInputFiles(upload!);
-  const saved = async (): Promise<string> => {
-    for (;;) {
-      const name = /^saved 3000001 bytes as (.*)$/m.exec(server.stdout())?.[1];
-      if (name !== undefined) return name;
-      await nextMacrotask();
-    }
-  };
-  const name = await saved();
+  const [saved] = await server.untilPrinted(/^saved 3000001 bytes as (.*)\n/gm);
+  const name = saved![1]!;
   expect(readFileSync(name).equals(readFileSync(upload!))).toBe(true);
   expect(await violations(page)).toEqual([]);
   rmSync(folder, { recursive: true });

@@ -3,12 +3,15 @@ import { once } from 'node:events';
 import * as path from 'node:path';
 
 import { ROOT } from './process';
+import { until } from './wait';
 
 export interface Server {
   /** The printed address, without a slash at the end. */
   url: string;
   /** What it has written to stdout. */
   stdout(): string;
+  /** Resolves with the matches of `pattern` in stdout, once there are `count`. It has the flag g. */
+  untilPrinted(pattern: RegExp, count?: number): Promise<RegExpExecArray[]>;
   /** What it has written to stderr. */
   stderr(): string;
   /** Suspends the server (SIGSTOP), so that it neither answers nor closes its connections. */
@@ -45,6 +48,11 @@ export async function startServer(
   return {
     url,
     stdout: () => output,
+    async untilPrinted(pattern, count = 1) {
+      const found = (): RegExpExecArray[] => [...output.matchAll(pattern)];
+      await until(child.stdout, 'data', () => found().length >= count, `${pattern}`);
+      return found();
+    },
     stderr: () => stderr,
     freeze: () => child.kill('SIGSTOP'),
     thaw: () => child.kill('SIGCONT'),

@@ -158,7 +158,7 @@ test("the client disappears: 'consent-expired'", async () => {
     message: 'no valid STUN request of the peer arrived for 10 s',
   });
   expect(transport).toMatchObject({ dtlsState: 'connected', sctpState: 'connected' });
-});
+}, 60_000);
 
 test('without a failure there is no error, also after close()', async () => {
   const transport = objects.webRtcTransport;

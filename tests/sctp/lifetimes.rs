@@ -120,7 +120,7 @@ fn a_queue_that_is_too_long_begins_what_can_be_whole() {
     };
     let mut net = pair(conditions, 8);
     net.a.sctp.open_stream(BRIEF, brief(true));
-    // Twice of what the path carries.
+    // Twice what the path carries.
     let (wire, arrived) = watched(&mut net, 1000, Duration::from_millis(5), |_| 10_000);
     // What is lost counts as a sign of congestion although it is never sent again.
     let begun = wire.begun.len();

@@ -238,7 +238,7 @@ fn tiny_messages_that_wait_do_not_end_the_association() {
     assert_eq!(it.arrived(), (0..sent).collect::<Vec<_>>());
 }
 
-/// Three clients, the first of which blocks and is frozen, and the longest gaps between messages of the two others.
+/// Four clients that block, of which the first is frozen, and the longest gaps between messages of the others.
 #[test]
 fn one_frozen_consumer_holds_up_the_others_for_its_timeout_and_is_stalled() {
     let (mut lab, router) = Lab::with_router();

@@ -327,6 +327,7 @@ fn the_latest_message_arrives_fresh_on_a_path_that_cannot_carry_all() {
         p99(&limited),
         limited.len()
     );
+    assert!(p99(&newest) > p99(&latest) && p99(&limited) > p99(&latest));
     assert!(p99(&latest) <= Duration::from_millis(2 * 40 + 50), "{:?}", p99(&latest));
     assert!(latest.len() > 600, "ten a second: {}", latest.len());
 }
