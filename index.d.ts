@@ -2034,6 +2034,12 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
   /** The initial subscriptions. At most 65535, each 0-65535. Default none. */
   subchannels?: number[];
   /**
+   * On a PipeTransport, whether a DataConsumer that is subscribed to nothing carries only messages without subchannels,
+   * as on other transports. Default false: it carries everything, as in mediasoup, and the far end filters. All messages
+   * of a DataProducer with `retain` are carried in any case, because DataConsumers at the far end may come later.
+   */
+  strictSubchannels?: boolean;
+  /**
    * How many bytes may wait for the application (on a DirectTransport, default 67108864) or for the peer (default: the
    * transport's `sctpPerStreamSendQueueLimit` of payload). Each message is charged its payload plus 64 bytes. At the
    * bound `overflow` decides. 0-4294967295.

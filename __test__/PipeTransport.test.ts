@@ -30,7 +30,10 @@ function create(more: object = {}, on = router): Promise<types.PipeTransport> {
 }
 
 /** A pipe from `source` to `far`, of two PipeTransports. */
-async function pipe(subchannels: number[] = []): Promise<{
+async function pipe(
+  subchannels: number[] = [],
+  more: Partial<types.DataConsumerOptions> = {},
+): Promise<{
   pipe1: types.PipeTransport;
   pipe2: types.PipeTransport;
   pipeDataConsumer: types.DataConsumer;
@@ -40,7 +43,11 @@ async function pipe(subchannels: number[] = []): Promise<{
   const pipe2 = await create({}, router2);
   await pipe1.connect({ ip: '127.0.0.1', port: pipe2.tuple.localPort });
   await pipe2.connect({ ip: '127.0.0.1', port: pipe1.tuple.localPort });
-  const pipeDataConsumer = await pipe1.consumeData({ dataProducerId: source.id, subchannels });
+  const pipeDataConsumer = await pipe1.consumeData({
+    dataProducerId: source.id,
+    subchannels,
+    ...more,
+  });
   const pipeDataProducer = await pipe2.produceData({
     id: source.id,
     sctpStreamParameters: pipeDataConsumer.sctpStreamParameters!,
@@ -188,6 +195,24 @@ describe('a pipe', () => {
     await three.count(1);
     // The pipe does not carry subchannel 3, so a DataConsumer with 3 alone does not get e.
     expect(three.texts).toEqual(['f']);
+  });
+
+  test('with strictSubchannels carries no subchannels while the pipeDataConsumer subscribes to none', async () => {
+    const { pipeDataConsumer } = await pipe([], { strictSubchannels: true });
+    const inbox = await inboxOf([1]);
+    source.send('a', 51, [1]);
+    source.send('b', 51, undefined, 1);
+    source.send('c');
+    await pipeDataConsumer.addSubchannel(1);
+    source.send('d', 51, [1]);
+    await pipeDataConsumer.removeSubchannel(1);
+    source.send('e', 51, [1]);
+    source.send('f');
+    await inbox.count(3);
+    expect(inbox.texts).toEqual(['c', 'd', 'f']);
+    await expect(pipeDataConsumer.getStats()).resolves.toMatchObject([
+      { messagesSent: 3, messagesFiltered: 3 },
+    ]);
   });
 
   test('carries a message of 262,144 bytes with 1,000 subchannels', async () => {

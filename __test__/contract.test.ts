@@ -188,6 +188,7 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
           dataProducerId: ID,
           paused: true,
           subchannels: [0, 65_535],
+          strictSubchannels: true,
           streamId: 65_534,
           overflow: 'drop-oldest',
           maxBufferedAmount: 0,

@@ -59,6 +59,7 @@ const logger = new Logger('Transport');
  * @property {string} dataProducerId
  * @property {boolean} paused
  * @property {number[]} subchannels
+ * @property {boolean} strictSubchannels - on a pipe.
  * @property {boolean} [ordered]
  * @property {number} [maxPacketLifeTime] - in milliseconds.
  * @property {number} [maxRetransmits]
@@ -136,6 +137,7 @@ function parseDataConsumerOptions(given, direct, waitsForStart = false) {
     dataProducerId,
     paused: validate.boolean(given.paused, 'paused', false),
     subchannels: validate.given(given.subchannels) ? parseSubchannels(given.subchannels) : [],
+    strictSubchannels: validate.boolean(given.strictSubchannels, 'strictSubchannels', false),
     waitsForStart,
     overflow,
     // A pipe waits for as long as the DataConsumers at its far end do.

@@ -362,7 +362,9 @@ impl Outputs<'_> {
             Some(selector) if transport.is_pipe() => {
                 let carried = match retained {
                     true => Some(Arc::clone(selector)),
-                    false => selector.through_pipe(&consumer.subchannels),
+                    false => {
+                        selector.through_pipe(&consumer.subchannels, consumer.strict_subchannels)
+                    }
                 };
                 if carried.is_none() {
                     consumer.skip_filtered(&mut self.totals.consumers);

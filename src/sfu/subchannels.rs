@@ -46,10 +46,14 @@ impl Selector {
     }
 
     /// Returns the selector that a pipe consumer with these subscriptions carries, or `None` if it does not
-    /// carry the message. A consumer without subscriptions carries everything; any other one carries only the
-    /// subchannels that it is subscribed to. `ignored` is applied at the far end.
-    pub fn through_pipe(self: &Arc<Self>, subscribed: &Subchannels) -> Option<Arc<Self>> {
-        if subscribed.is_empty() {
+    /// carry the message. A consumer without subscriptions carries everything, unless it is `strict`; any other one
+    /// carries only the subchannels that it is subscribed to. `ignored` is applied at the far end.
+    pub fn through_pipe(
+        self: &Arc<Self>,
+        subscribed: &Subchannels,
+        strict: bool,
+    ) -> Option<Arc<Self>> {
+        if subscribed.is_empty() && !strict {
             return Some(Arc::clone(self));
         }
         if self.required.is_some_and(|it| !subscribed.contains(it)) {
@@ -322,7 +326,7 @@ mod tests {
         let all = Subchannels::default();
         let one = Subchannels::new([1]);
         let through = |selector: Selector, subscribed: &Subchannels| {
-            Arc::new(selector).through_pipe(subscribed).map(|it| Selector::clone(&it))
+            Arc::new(selector).through_pipe(subscribed, false).map(|it| Selector::clone(&it))
         };
         let message = selector(&[1, 2], None, Some(1));
         assert_eq!(through(message.clone(), &all), Some(message.clone()));
@@ -333,10 +337,27 @@ mod tests {
     }
 
     #[test]
+    fn a_strict_consumer_without_subscriptions_carries_only_what_has_no_subchannels() {
+        let (none, one) = (Subchannels::default(), Subchannels::new([1]));
+        let cases = [
+            (selector(&[1], None, None), [true, false, true]),
+            (selector(&[2], None, None), [true, false, false]),
+            (selector(&[], Some(1), None), [true, false, true]),
+            (selector(&[], None, Some(1)), [true, true, true]),
+        ];
+        for (selector, expected) in cases {
+            let selector = Arc::new(selector);
+            let carried = [(&none, false), (&none, true), (&one, true)]
+                .map(|(subscribed, strict)| selector.through_pipe(subscribed, strict).is_some());
+            assert_eq!(carried, expected, "{selector:?}");
+        }
+    }
+
+    #[test]
     fn pipes_share_one_list_unless_they_carry_a_part_of_it() {
         let message = Arc::new(selector(&[1, 2], None, None));
         for subscribed in [Subchannels::default(), Subchannels::new([1, 2, 3])] {
-            let carried = message.through_pipe(&subscribed).expect("carried");
+            let carried = message.through_pipe(&subscribed, false).expect("carried");
             assert!(Arc::ptr_eq(&message, &carried), "{subscribed:?}");
         }
     }

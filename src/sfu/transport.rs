@@ -158,6 +158,7 @@ impl TransportMut<'_> {
             pauses,
             subscriptions,
         );
+        consumer.strict_subchannels = options.strict_subchannels;
         self.get().data_consumers.push(key);
         if let Some(producer) = self.sfu.data_producers.get_mut(&producer_key) {
             producer.consumers.push(key);

@@ -123,6 +123,7 @@ pub(crate) fn consumer() -> DataConsumerOptions {
         data_producer_id: Uuid::nil(),
         paused: false,
         subchannels: Vec::new(),
+        strict_subchannels: false,
         ordered: None,
         max_packet_life_time: None,
         max_retransmits: None,

@@ -83,7 +83,20 @@ pub(crate) fn carry(
     producer: DataProducerKey,
     subchannels: Vec<u16>,
 ) -> (DataConsumerKey, DataProducerKey) {
-    let options = DataConsumerOptions { subchannels, ..options::consumer() };
+    carry_with(
+        lab,
+        [from, to],
+        producer,
+        DataConsumerOptions { subchannels, ..options::consumer() },
+    )
+}
+
+fn carry_with(
+    lab: &mut Lab,
+    [from, to]: [End; 2],
+    producer: DataProducerKey,
+    options: DataConsumerOptions,
+) -> (DataConsumerKey, DataProducerKey) {
     let (consumer, dump) = lab.hosts[from.host].consume_with(from.pipe, producer, options);
     let options = DataProducerOptions {
         sctp_stream_parameters: dump.sctp_stream_parameters,
@@ -186,6 +199,33 @@ fn a_pipe_consumer_with_subscriptions_carries_only_these() {
         assert_eq!(lab.hosts[far.host].messages(any), [text("carried, to be ignored there")]);
         let stats = lab.hosts[near.host].sfu.data_consumer(carrier).expect("open").get_stats();
         assert_eq!((stats.messages_sent, stats.messages_filtered), (2, 2), "{by:?}");
+    }
+}
+
+#[test]
+fn a_strict_pipe_consumer_without_subscriptions_carries_only_messages_without_subchannels() {
+    for by in BOTH {
+        let (mut lab, [near, far]) = two_workers(by);
+        let producer = lab.hosts[near.host].produce(near.direct, 0);
+        let options = DataConsumerOptions { strict_subchannels: true, ..options::consumer() };
+        let (carrier, remote) = carry_with(&mut lab, [near, far], producer, options);
+        let options = DataConsumerOptions { subchannels: vec![1], ..options::consumer() };
+        let (one, _) = lab.hosts[far.host].consume_with(far.direct, remote, options);
+        let mut send = |name, selector: Arc<Selector>| {
+            lab.hosts[near.host].sfu.send(producer, text(name), Some(&selector));
+            lab.run_for(Duration::from_secs(4));
+            lab.hosts[far.host].messages(one)
+        };
+        assert_eq!(send("without", selector(&[], None, None)), [text("without")]);
+        assert_eq!(send("to 1", selector(&[1], None, None)), []);
+        assert_eq!(send("required", selector(&[], Some(1), None)), []);
+        assert_eq!(send("not for 2", selector(&[], None, Some(2))), [text("not for 2")]);
+        lab.hosts[near.host].sfu.data_consumer(carrier).expect("open").add_subchannel(1);
+        lab.hosts[near.host].sfu.send(producer, text("1"), Some(&selector(&[1], None, None)));
+        lab.run_for(Duration::from_secs(4));
+        assert_eq!(lab.hosts[far.host].messages(one), [text("1")], "{by:?}");
+        let stats = lab.hosts[near.host].sfu.data_consumer(carrier).expect("open").get_stats();
+        assert_eq!((stats.messages_sent, stats.messages_filtered), (3, 2), "{by:?}");
     }
 }
 

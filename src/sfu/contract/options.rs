@@ -319,6 +319,8 @@ pub struct DataConsumerOptions {
     pub paused: bool,
     /// The subchannels to subscribe to; duplicates count once.
     pub subchannels: Vec<u16>,
+    /// On a pipe: carry messages with subchannels only if it is subscribed to one of them, also if it is subscribed to none.
+    pub strict_subchannels: bool,
     /// Overrides the DataProducer's order.
     pub ordered: Option<bool>,
     /// Overrides the DataProducer's limit; milliseconds.

@@ -67,6 +67,8 @@ pub(in crate::sfu) struct DataConsumer {
     /// Whether its DataProducer shows that it is paused.
     pub(in crate::sfu) producer_paused: bool,
     pub(in crate::sfu) subchannels: Subchannels,
+    /// On a pipe: whether being subscribed to nothing carries only messages without subchannels.
+    pub(in crate::sfu) strict_subchannels: bool,
     /// What its DataProducer received and this consumer accepted.
     pub(in crate::sfu) sent: MessageTally,
     pub(in crate::sfu) not_sent: NotSent,
@@ -186,6 +188,7 @@ impl DataConsumer {
             awaits_retained: true,
             producer_paused,
             subchannels,
+            strict_subchannels: false,
             sent: MessageTally::default(),
             not_sent: NotSent::default(),
             direct: DirectSends::default(),
@@ -370,6 +373,7 @@ mod tests {
             data_producer_id: Uuid::nil(),
             paused: false,
             subchannels: Vec::new(),
+            strict_subchannels: false,
             ordered,
             max_packet_life_time,
             max_retransmits,
