@@ -1,0 +1,216 @@
+import { Refusal } from '../../lib/cluster/envelope';
+import {
+  decode,
+  encode,
+  hashOf,
+  MAX_SUBCHANNELS,
+  MAX_TEXT,
+  split,
+  Subjects,
+} from '../../lib/cluster/messages';
+import type { Entry, Message } from '../../lib/cluster/types';
+import { Random } from '../helpers/cluster/random';
+
+type Kind = 'room' | 'to' | 'beat';
+
+const ID = '6c1f9f2e-94a6-4b43-8f55-0d7d3c2b1a00';
+const NONCE = '0123456789abcdef0123456789abcdef';
+const EPOCH = '0123456789abcdef01234567';
+const ENTRY: Entry = { id: ID, label: 'chat', protocol: '', info: '{"user":"ann"}' };
+const STREAM = { streamId: 3, ordered: true, paused: false };
+
+/** Each message, with all of its members. */
+const WHOLE: [Kind, Message][] = [
+  ['room', { type: 'state', seq: 4, ask: NONCE }],
+  ['room', { type: 'diff', from: 4, seq: 6, add: [ENTRY], del: [ID] }],
+  ['room', { type: 'leave' }],
+  ['beat', { type: 'beat' }],
+  ['beat', { type: 'bye' }],
+  ['to', { type: 'list', id: NONCE, to: EPOCH, room: NONCE }],
+  [
+    'to',
+    { type: 'list', re: NONCE, room: NONCE, gone: false, seq: 6, part: 0, parts: 1, list: [ENTRY] },
+  ],
+  [
+    'to',
+    { type: 'pipe', id: NONCE, to: EPOCH, pipe: 1, address: '10.0.0.1', port: 1, fingerprint: 'f' },
+  ],
+  ['to', { type: 'piped', re: NONCE, address: '10.0.0.1', port: 1, fingerprint: 'f' }],
+  ['to', { type: 'piped', re: NONCE, error: 'refused' }],
+  [
+    'to',
+    {
+      type: 'want',
+      id: NONCE,
+      to: EPOCH,
+      pipe: 1,
+      gen: 2,
+      items: [
+        [ID, true],
+        [ID, [1, 2]],
+        [ID, null],
+      ],
+    },
+  ],
+  [
+    'to',
+    {
+      type: 'given',
+      re: NONCE,
+      items: [
+        [ID, { ...STREAM, maxRetransmits: 2, retain: { messages: 1, maxAge: 5 } }, 7],
+        [ID, null],
+      ],
+    },
+  ],
+  ['to', { type: 'given', re: NONCE, error: 'no pipe' }],
+];
+
+/** Why a message is refused. */
+function refusal(kind: Kind, bytes: Buffer): string {
+  try {
+    decode(kind, bytes);
+  } catch (error) {
+    if (error instanceof Refusal) return error.reason;
+    throw error;
+  }
+  return 'taken';
+}
+
+const json = (message: object): Buffer => Buffer.from(JSON.stringify({ v: 1, ...message }));
+
+test.each(WHOLE)('%s: what is encoded is decoded: %j', (kind, message) => {
+  expect(decode(kind, encode(message))).toEqual(message);
+});
+
+test.each(WHOLE)('%s: belongs to no other kind of subject: %j', (kind, message) => {
+  for (const other of (['room', 'to', 'beat'] as const).filter((it) => it !== kind)) {
+    expect(refusal(other, encode(message))).toBe('malformed');
+  }
+});
+
+test('unknown members are left out', () => {
+  expect(decode('beat', json({ type: 'beat', mood: 'good' }))).toEqual({ type: 'beat' });
+});
+
+test('another major version is incompatible, whatever it says', () => {
+  expect(refusal('room', json({ v: 2, type: 'news' }))).toBe('incompatible');
+  expect(refusal('room', json({ v: 0, type: 'state', seq: 1 }))).toBe('incompatible');
+  expect(refusal('room', json({ v: '1', type: 'state', seq: 1 }))).toBe('malformed');
+});
+
+test.each<[string, Kind, object | string]>([
+  ['no JSON', 'room', '{'],
+  ['no object', 'room', 'null'],
+  ['an array', 'room', '[]'],
+  ['no type', 'room', json({}).toString()],
+  ['a type of Object.prototype', 'room', { type: 'constructor' }],
+  ['a negative number', 'room', { type: 'state', seq: -1 }],
+  ['a fraction', 'room', { type: 'state', seq: 1.5 }],
+  ['a number beyond 2^53', 'room', { type: 'state', seq: 2 ** 60 }],
+  ['a diff that goes back', 'room', { type: 'diff', from: 2, seq: 2, add: [], del: [] }],
+  ['a list that is none', 'room', { type: 'diff', from: 1, seq: 2, add: {}, del: [] }],
+  ['an id that is no UUID', 'room', { type: 'diff', from: 1, seq: 2, add: [], del: ['x'] }],
+  [
+    'a long info',
+    'room',
+    {
+      type: 'diff',
+      from: 1,
+      seq: 2,
+      add: [{ ...ENTRY, info: 'ä'.repeat(MAX_TEXT / 2 + 1) }],
+      del: [],
+    },
+  ],
+  ['neither question nor answer', 'to', { type: 'list', room: NONCE, seq: 1 }],
+  ['a question to nobody', 'to', { type: 'list', id: NONCE, room: NONCE }],
+  [
+    'a part beyond the last',
+    'to',
+    { type: 'list', re: NONCE, room: NONCE, seq: 1, part: 1, parts: 1, list: [] },
+  ],
+  [
+    'an answer without list',
+    'to',
+    { type: 'list', re: NONCE, room: NONCE, seq: 1, part: 0, parts: 1 },
+  ],
+  [
+    'port 0',
+    'to',
+    { type: 'pipe', id: NONCE, to: EPOCH, pipe: 1, address: '::1', port: 0, fingerprint: '' },
+  ],
+  ['half an answer', 'to', { type: 'piped', re: NONCE, address: '::1' }],
+  [
+    'subchannels that are false',
+    'to',
+    { type: 'want', id: NONCE, to: EPOCH, pipe: 1, gen: 1, items: [[ID, false]] },
+  ],
+  [
+    'too many subchannels',
+    'to',
+    {
+      type: 'want',
+      id: NONCE,
+      to: EPOCH,
+      pipe: 1,
+      gen: 1,
+      items: [[ID, Array(MAX_SUBCHANNELS + 1).fill(1)]],
+    },
+  ],
+  ['a stream without a count', 'to', { type: 'given', re: NONCE, items: [[ID, STREAM]] }],
+  [
+    'a stream beyond 65535',
+    'to',
+    { type: 'given', re: NONCE, items: [[ID, { ...STREAM, streamId: 65536 }, 0]] },
+  ],
+])('refuses %s', (_, kind, message) => {
+  const bytes = typeof message === 'string' ? Buffer.from(message) : json(message);
+  expect(refusal(kind, bytes)).toBe('malformed');
+});
+
+test('takes or refuses whatever comes, and takes only what fits (fuzz)', () => {
+  const random = new Random(2);
+  const values = [null, true, -1, 0, 1e30, '', 'x', [], {}, [[]], NONCE, ID, [ID, [1]]];
+  let taken = 0;
+
+  const change = (value: unknown): unknown => {
+    if (random.chance(0.15)) return random.pick(values);
+    if (Array.isArray(value)) return value.map(change);
+    if (typeof value === 'object' && value !== null) {
+      return Object.fromEntries(
+        Object.entries(value)
+          .filter(() => random.chance(0.95))
+          .map(([name, each]) => [name, change(each)]),
+      );
+    }
+    return value;
+  };
+
+  for (let run = 0; run < 3000; run += 1) {
+    const [kind, message] = random.pick(WHOLE);
+    const bytes = json(change({ v: 1, ...message }) as object);
+    if (random.chance(0.1)) bytes[random.below(bytes.length)] = random.below(256);
+    if (refusal(kind, bytes) === 'taken') {
+      taken += 1;
+      // What was taken once is taken again, unchanged.
+      const decoded = decode(kind, bytes);
+      expect(decode(kind, encode(decoded))).toEqual(decoded);
+    }
+  }
+  expect(taken).toBeGreaterThan(100);
+});
+
+test('split() keeps order and limit', () => {
+  const items = Array.from({ length: 100 }, (_, index) => 'x'.repeat(index));
+  const parts = split(items, 300);
+
+  expect(parts.flat()).toEqual(items);
+  expect(parts.length).toBeGreaterThan(10);
+  for (const part of parts) expect(JSON.stringify(part).length).toBeLessThanOrEqual(302);
+  expect(split([], 300)).toEqual([[]]);
+  expect(split(['x'.repeat(500)], 300)).toEqual([['x'.repeat(500)]]);
+});
+
+test('subjects show hashes of rooms, not their names', () => {
+  expect(new Subjects('p').of('room', hashOf('secret room'))).toMatch(/^p\.room\.[0-9a-f]{32}$/);
+});

@@ -1,0 +1,280 @@
+'use strict';
+
+// Which control messages exist, on which subjects, and how they become bytes.
+//
+//   P.room.<hash>   state, diff, leave            to all hosts of a room
+//   P.to.<host>     list, pipe, piped, want, given    to one host: requests have `id`, answers repeat it in `re`
+//   P.beat.<host>   beat, bye                     of one host
+//
+// A message that comes from the bus is checked member by member before anything else sees it: types, ranges, lengths. It
+// is refused as a whole or taken; members that are not known are left out. `v` is the major version of the protocol: a
+// release takes its own and the one before.
+
+const { createHash } = require('node:crypto');
+
+const { Refusal } = require('./envelope');
+
+const VERSION = 1;
+const OLDEST_VERSION = 1;
+
+/** How long a message may be before it is sealed, in bytes. Longer lists are split. */
+const MAX_MESSAGE = 128 * 1024;
+
+/** The longest `info` of a DataProducer, as JSON, its label and its protocol, in bytes. */
+const MAX_TEXT = 1024;
+
+/** What a DataProducer may be filtered by. With more subchannels, a path carries all messages. */
+const MAX_SUBCHANNELS = 4096;
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** @typedef {import('./types').Message} Message */
+/** @typedef {import('./types').Entry} Entry */
+/** @typedef {(value: any) => boolean} Check */
+
+/** @type {Check} */
+const uint = (value) => Number.isSafeInteger(value) && value >= 0;
+/** @type {Check} */
+const uint16 = (value) => uint(value) && value <= 0xffff;
+/** @type {Check} */
+const bool = (value) => typeof value === 'boolean';
+/** @type {Check} */
+const text = (value) => typeof value === 'string' && Buffer.byteLength(value) <= MAX_TEXT;
+/** @type {(pattern: RegExp) => Check} */
+const matches = (pattern) => (value) => typeof value === 'string' && pattern.test(value);
+/** @type {(check: Check) => Check} */
+const list = (check) => (value) => Array.isArray(value) && value.every(check);
+/** @type {(members: Record<string, Check>) => Check} */
+const object = (members) => (value) =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.entries(members).every(([name, check]) => check(value[name]));
+/** @type {(check: Check) => Check} */
+const optional = (check) => (value) => value === undefined || check(value);
+
+const uuid = matches(UUID);
+const epoch = matches(/^[0-9a-f]{24}$/);
+const nonce = matches(/^[0-9a-f]{32}$/);
+const hash = matches(/^[0-9a-f]{32}$/);
+const error = matches(/^[a-z ]{1,32}$/);
+
+const entry = object({ id: uuid, label: text, protocol: text, info: text });
+const address = { address: text, port: (/** @type {any} */ value) => uint16(value) && value > 0 };
+/** @type {Check} */
+const subchannels = (value) =>
+  value === true || (list(uint16)(value) && value.length <= MAX_SUBCHANNELS);
+
+const stream = object({
+  streamId: uint16,
+  ordered: bool,
+  maxPacketLifeTime: optional(uint16),
+  maxRetransmits: optional(uint16),
+  paused: bool,
+  retain: optional(object({ messages: uint16, bytes: optional(uint), maxAge: optional(uint) })),
+});
+
+/**
+ * The members of each message. Members of members are checked, and not copied: what is not known there stays.
+ *
+ * @type {Record<string, Record<string, Check>>}
+ */
+const MESSAGES = {
+  // My list is at `seq`; `ask`: send me yours, with this as `re`.
+  state: { seq: uint, ask: optional(nonce) },
+  // From `from` to `seq` my list has changed so.
+  diff: { from: uint, seq: uint, add: list(entry), del: list(uuid) },
+  // I am in this room no more.
+  leave: {},
+  beat: {},
+  bye: {},
+  // With `re`, the list of a room, or a part of it; `gone`: I am not in this room. With `id`, send me yours.
+  list: {
+    id: optional(nonce),
+    to: optional(epoch),
+    re: optional(nonce),
+    room: optional(hash),
+    gone: optional(bool),
+    seq: optional(uint),
+    part: optional(uint),
+    parts: optional(uint),
+    list: optional(list(entry)),
+  },
+  // Make the far end of my pipe `pipe`, which replaces those with lower numbers.
+  pipe: { id: nonce, to: epoch, pipe: uint, ...address, fingerprint: text },
+  piped: {
+    re: nonce,
+    error: optional(error),
+    address: optional(address.address),
+    port: optional(address.port),
+    fingerprint: optional(text),
+  },
+  // Send these over my pipe: all messages (true), those of subchannels, or none (null).
+  want: {
+    id: nonce,
+    to: epoch,
+    pipe: uint,
+    gen: uint,
+    items: list(
+      (item) => Array.isArray(item) && uuid(item[0]) && (item[1] === null || subchannels(item[1])),
+    ),
+  },
+  // What I send of each, and the number of messages before the first; null if I have no such DataProducer.
+  given: {
+    re: nonce,
+    error: optional(error),
+    items: optional(
+      list(
+        (item) =>
+          Array.isArray(item) &&
+          uuid(item[0]) &&
+          (item[1] === null || (stream(item[1]) && uint(item[2]))),
+      ),
+    ),
+  },
+};
+
+const KINDS = {
+  room: ['state', 'diff', 'leave'],
+  to: ['list', 'pipe', 'piped', 'want', 'given'],
+  beat: ['beat', 'bye'],
+};
+
+/** @typedef {keyof typeof KINDS} Kind */
+
+/**
+ * What members mean together.
+ *
+ * @param {any} message
+ */
+function isWhole(message) {
+  switch (message.type) {
+    case 'diff':
+      return message.from < message.seq;
+    case 'list':
+      return (
+        (message.id === undefined ? message.re !== undefined : message.to !== undefined) &&
+        (message.re === undefined ||
+          message.room === undefined ||
+          message.gone === true ||
+          (message.list !== undefined && message.seq !== undefined && message.part < message.parts))
+      );
+    case 'piped':
+      return (
+        message.error !== undefined ||
+        (message.port !== undefined &&
+          message.address !== undefined &&
+          message.fingerprint !== undefined)
+      );
+    case 'given':
+      return message.error !== undefined || message.items !== undefined;
+    default:
+      return true;
+  }
+}
+
+/**
+ * @param {Message} message
+ * @returns {Buffer}
+ */
+const encode = (message) => Buffer.from(JSON.stringify({ v: VERSION, ...message }));
+
+/**
+ * @param {Kind} kind - of the subject.
+ * @param {Buffer} bytes
+ * @returns {Message}
+ * @throws {Refusal}
+ */
+function decode(kind, bytes) {
+  let given;
+
+  try {
+    given = JSON.parse(bytes.toString());
+  } catch {
+    throw new Refusal('malformed');
+  }
+  if (typeof given !== 'object' || given === null || !uint(given.v)) {
+    throw new Refusal('malformed');
+  }
+  if (given.v < OLDEST_VERSION || given.v > VERSION) {
+    throw new Refusal('incompatible');
+  }
+  // A type of a later release of this version, or one that belongs to subjects of another kind.
+  if (!KINDS[kind].includes(given.type)) {
+    throw new Refusal('malformed');
+  }
+
+  const members = MESSAGES[given.type];
+
+  if (!object(members)(given) || !isWhole(given)) {
+    throw new Refusal('malformed');
+  }
+
+  const message = { type: given.type };
+
+  for (const name of Object.keys(members)) {
+    if (given[name] !== undefined) {
+      Object.assign(message, { [name]: given[name] });
+    }
+  }
+  return /** @type {Message} */ (message);
+}
+
+/**
+ * Splits what is too long for one message.
+ *
+ * @template T
+ * @param {readonly T[]} items - each far shorter than `limit`.
+ * @param {number} limit - in bytes.
+ * @returns {T[][]} at least one part.
+ */
+function split(items, limit) {
+  /** @type {T[][]} */
+  const parts = [[]];
+  let room = limit;
+
+  for (const item of items) {
+    const length = Buffer.byteLength(JSON.stringify(item)) + 1;
+
+    if (length > room && parts[parts.length - 1].length > 0) {
+      parts.push([]);
+      room = limit;
+    }
+    parts[parts.length - 1].push(item);
+    room -= length;
+  }
+  return parts;
+}
+
+/**
+ * @param {string} room - its name.
+ * @returns {string}
+ */
+const hashOf = (room) => createHash('sha256').update(room).digest('hex').slice(0, 32);
+
+/** The subjects below a prefix. */
+class Subjects {
+  #prefix;
+
+  /** @param {string} prefix */
+  constructor(prefix) {
+    this.#prefix = prefix;
+  }
+
+  /**
+   * @param {Kind} kind
+   * @param {string} name - the hash of a room, or a host.
+   */
+  of(kind, name) {
+    return `${this.#prefix}.${kind}.${name}`;
+  }
+}
+
+exports.MAX_MESSAGE = MAX_MESSAGE;
+exports.MAX_SUBCHANNELS = MAX_SUBCHANNELS;
+exports.MAX_TEXT = MAX_TEXT;
+exports.Subjects = Subjects;
+exports.VERSION = VERSION;
+exports.decode = decode;
+exports.encode = encode;
+exports.hashOf = hashOf;
+exports.split = split;
