@@ -144,12 +144,16 @@ describe('examples/game', () => {
     return read((await player.untilMessages(0, count)).at(-1) as Buffer);
   }
 
-  /** Waits for a snapshot that contains an input. */
-  async function moved(player: WebRtcPeer, number: number, seq: number): Promise<Snapshot> {
-    for (let count = 1; ; count += 1) {
-      const seen = await snapshot(player, count);
-      if (seen.players[number]?.seq === seq) return seen;
-      count = Math.max(count, player.messages.get(0)!.length);
+  /** The next snapshot that a player gets. */
+  const next = (player: WebRtcPeer): Promise<Snapshot> =>
+    snapshot(player, (player.messages.get(0)?.length ?? 0) + 1);
+
+  /** Sends an input, again because it can get lost, until player 2 of a snapshot of `watcher` follows it. */
+  async function steer(watcher: WebRtcPeer, player: WebRtcPeer, seq: number): Promise<Snapshot> {
+    for (;;) {
+      await player.send(0, input(seq, 12, 0));
+      const seen = await next(watcher);
+      if (seen.players[2]?.seq === seq) return seen;
     }
   }
 
@@ -184,12 +188,20 @@ describe('examples/game', () => {
 
   test('moves players as they say, for all to see, and never back to an older input', async () => {
     const [one, two] = [await play(), await play()];
-    await two.send(0, input(5, 127, 0));
-    const before = await moved(one, 2, 5);
-    await two.send(0, input(4, -127, 0));
-    await two.send(0, input(6, 127, 0));
-    const after = await moved(one, 2, 6);
+    const before = await steer(one, two, 5);
+    for (let count = 0; count < 5; count += 1) {
+      await two.send(0, input(4, -127, 0));
+      await next(one);
+    }
+    const after = await steer(one, two, 6);
 
+    const places = one.messages
+      .get(0)!
+      .map((message) => read(message as Buffer))
+      .filter(({ players }) => players[2])
+      .sort((first, second) => first.tick - second.tick)
+      .map(({ players }) => players[2]!.x);
+    expect(places).toEqual([...places].sort((first, second) => first - second));
     expect(after.players[2]!.x).toBeGreaterThan(before.players[2]!.x);
     expect(after.players[2]!.y).toBe(before.players[2]!.y);
     expect(after.players[1]).toEqual(before.players[1]);
