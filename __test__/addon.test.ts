@@ -1,48 +1,294 @@
-import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmod,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
-import { ROOT, runProgram } from './helpers/process';
+import { ROOT } from './helpers/process';
 
-/** What `require('datasoup')` says if the addon is missing or does not load. */
+/** What `require('datasoup')` says if the addon is missing or of no use, and where it must not mind. */
 
+const { currentPlatform, platforms } =
+  require('../lib/platform') as typeof import('../lib/platform');
+const { readElf } = require('../lib/elf') as typeof import('../lib/elf');
+const { version } = require('../package.json') as { version: string };
+
+const ADDON = path.join(ROOT, 'native', `datasoup.${currentPlatform}.node`);
+const FOREIGN = platforms.find((it) => it.startsWith('linux') && !it.includes(process.arch))!;
+const OTHER_LIBC = platforms.find(
+  (it) => it.startsWith(`linux-${process.arch}`) && it !== currentPlatform,
+)!;
+
+let base: string;
+/** The package as an install leaves it, in a folder whose name needs care. */
 let folder: string;
 
 beforeEach(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'datasoup-addon-'));
-  for (const name of ['index.js', 'package.json', 'lib', 'native/binding.js']) {
+  base = await mkdtemp(path.join(tmpdir(), 'datasoup addon süß 汤-'));
+  folder = path.join(base, 'node_modules', 'datasoup');
+  for (const name of ['index.js', 'index.mjs', 'package.json', 'lib', 'subpaths']) {
     await cp(path.join(ROOT, name), path.join(folder, name), { recursive: true });
   }
-  await symlink(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
+  for (const name of ['debug', 'ms']) {
+    await symlink(path.join(ROOT, 'node_modules', name), path.join(base, 'node_modules', name));
+  }
 });
 
-afterEach(() => rm(folder, { recursive: true, force: true }));
+afterEach(() => rm(base, { recursive: true, force: true }));
 
-async function errorOfRequire(): Promise<string> {
-  const { code, stderr } = await runProgram(path.relative(ROOT, path.join(folder, 'index.js')));
-  expect(code).toBe(1);
-  return stderr;
+const inNative = (name = path.basename(ADDON)): string => path.join(folder, 'native', name);
+
+async function makeClone(): Promise<void> {
+  await cp(path.join(ROOT, 'Cargo.toml'), path.join(folder, 'Cargo.toml'));
+  await mkdir(path.join(folder, 'native'));
 }
 
-test('of a clone without a .node file: to run npm run build', async () => {
-  await cp(path.join(ROOT, 'Cargo.toml'), path.join(folder, 'Cargo.toml'));
-  const error = await errorOfRequire();
-  expect(error).toContain(`there is no .node file in ${path.join(folder, 'native')}`);
-  expect(error).toContain(`Run \`npm run build\` in ${folder}`);
+/** Puts a package with an addon beside datasoup, and returns the addon's path. */
+async function addPackage(platform: string, addon: string | Buffer = ADDON): Promise<string> {
+  const name = `datasoup.${platform}.node`;
+  const home = path.join(base, 'node_modules', '@datasoup', platform);
+  await mkdir(home, { recursive: true });
+  await writeFile(path.join(home, 'package.json'), JSON.stringify({ version, main: name }));
+  await (typeof addon === 'string'
+    ? symlink(addon, path.join(home, name))
+    : writeFile(path.join(home, name), addon));
+  return path.join(home, name);
+}
 
-  await rm(path.join(folder, 'native'), { recursive: true });
-  expect(await errorOfRequire()).toContain(`Run \`npm run build\` in ${folder}`);
+interface Ended {
+  code: number | null;
+  signal: string | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a script of the application that has installed datasoup. */
+async function run(script: string, options: object = {}): Promise<Ended> {
+  const child = spawn(process.execPath, ['-e', script], { cwd: base, ...options });
+  let [stdout, stderr] = ['', ''];
+  child.stdout!.on('data', (data: Buffer) => (stdout += data.toString()));
+  child.stderr!.on('data', (data: Buffer) => (stderr += data.toString()));
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  return { code, signal, stdout, stderr };
+}
+
+const WORKS = `require('datasoup').createWorker().then((worker) => worker.close(console.log('works')))`;
+const worked = { code: 0, signal: null, stdout: 'works\n', stderr: '' };
+
+/** The message of what `require()` throws. */
+async function refusal(before = '', id = 'datasoup'): Promise<string> {
+  const { code, stdout } = await run(
+    `${before}; try { require('${id}'); } catch (error) { console.log(error.message); process.exitCode = 7 }`,
+  );
+  expect(code).toBe(7);
+  return stdout.trimEnd();
+}
+
+/** A copy of the addon, changed. */
+async function changed(change: (bytes: Buffer) => Buffer | void): Promise<Buffer> {
+  const bytes = await readFile(ADDON);
+  return change(bytes) ?? bytes;
+}
+
+const pretend = (name: 'platform' | 'arch', value: string): string =>
+  `Object.defineProperty(process, '${name}', { value: '${value}' })`;
+
+describe('loads', () => {
+  test("the addon of the platform's package", async () => {
+    await addPackage(currentPlatform);
+    await addPackage(OTHER_LIBC, Buffer.from('no ELF'));
+    expect(await run(WORKS)).toEqual(worked);
+  });
+
+  test('the addon in native/ before that of a package', async () => {
+    await addPackage(currentPlatform, Buffer.from('no ELF'));
+    await mkdir(path.join(folder, 'native'));
+    await symlink(ADDON, inNative());
+    expect(await run(WORKS)).toEqual(worked);
+  });
+
+  test('from folders that the user may only read', async () => {
+    await addPackage(currentPlatform);
+    const entries = await readdir(base, { recursive: true, withFileTypes: true });
+    for (const it of entries.filter((entry) => entry.isDirectory())) {
+      await chmod(path.join(it.parentPath, it.name), 0o555);
+    }
+    await chmod(base, 0o555);
+    // root may write everywhere.
+    const user = process.getuid!() === 0 ? { uid: 65534, gid: 65534 } : {};
+    const ended = await run(WORKS, { ...user, env: { PATH: process.env.PATH } });
+    await chmod(base, 0o755);
+    for (const it of entries.filter((entry) => entry.isDirectory())) {
+      await chmod(path.join(it.parentPath, it.name), 0o755);
+    }
+    expect(ended).toEqual(worked);
+  });
 });
 
-test('of an installed package without a .node file: to install it again', async () => {
-  expect(await errorOfRequire()).toMatch(/no \.node file in .*Install datasoup again/);
+describe('without an addon it says', () => {
+  test('in a clone: to run npm run build', async () => {
+    await makeClone();
+    const expected = `there is no .node file in ${path.join(folder, 'native')}. Run \`npm run build\` in ${folder}; it needs Rust`;
+    expect(await refusal()).toBe(`datasoup is not built: ${expected}`);
+
+    await rm(path.join(folder, 'native'), { recursive: true });
+    expect(await refusal()).toContain(expected);
+  });
+
+  test('in an install: which package is missing, and which option left it out', async () => {
+    expect(await refusal()).toMatch(
+      RegExp(`package @datasoup/${currentPlatform} is not installed.*--omit=optional.*lock file`),
+    );
+  });
+
+  test('on a platform without a package: how to build', async () => {
+    expect(await refusal(pretend('arch', 'riscv64'))).toMatch(
+      /no binary for linux-riscv64-gnu, only for linux-x64-gnu, .*`npm install && npm pack` in a clone.*Rust/,
+    );
+    expect(await refusal(pretend('platform', 'freebsd'))).toContain(
+      `no binary for freebsd-${process.arch}, only`,
+    );
+  });
+
+  test.each([
+    ['of another libc', OTHER_LIBC, ''],
+    ['of another processor', FOREIGN, ''],
+    ['of another system', currentPlatform, pretend('platform', 'darwin')],
+  ])('with the package %s: which one, and how to choose', async (_what, installed, before) => {
+    await addPackage(installed);
+    const here = before ? `darwin-${process.arch}` : currentPlatform;
+    const [os, cpu, abi] = here.split('-');
+    const libc = abi ? ` --libc=${abi === 'gnu' ? 'glibc' : abi}` : '';
+    const message = await refusal(before);
+    expect(message).toContain(`datasoup is installed for ${installed}, but this is ${here}: `);
+    expect(message).toContain(`\`npm install --os=${os} --cpu=${cpu}${libc}\``);
+  });
 });
 
-test('with a .node file that does not load: which one, on which platform, and why', async () => {
-  const names = ['gnu', 'musl'].map((libc) => `datasoup.linux-${process.arch}-${libc}.node`);
-  for (const name of names) {
-    await writeFile(path.join(folder, 'native', name), 'no ELF');
+describe('with an addon of no use it names the file and says that it', () => {
+  /** As the package has it, and as a clone has it, which have different remedies. */
+  async function refusals(bytes: Buffer): Promise<void> {
+    const file = await addPackage(currentPlatform, bytes);
+    messages = [[file, await refusal(), 'Remove node_modules and install again']];
+    await makeClone();
+    await writeFile(inNative(), bytes);
+    messages.push([inNative(), await refusal(), `Run \`npm run build\` in ${folder}`]);
   }
-  const error = await errorOfRequire();
-  expect(error).toContain(`${names.join(', ')} does not load on linux-${process.arch}: `);
-  expect(error).toMatch(/does not load on .*(file too short|invalid ELF header).*Install/);
+  let messages: [file: string, message: string, remedy: string][];
+
+  test('is for another processor', async () => {
+    const other = process.arch === 'x64' ? 'arm64' : 'x64';
+    await refusals(
+      await changed((bytes) => void bytes.writeUInt16LE(other === 'x64' ? 62 : 183, 18)),
+    );
+    for (const [file, message, remedy] of messages) {
+      const expected = `${file} is for ${other}, but this Node.js is for ${process.arch}. ${remedy}`;
+      expect(message).toContain(expected);
+    }
+  });
+
+  test('is truncated, wherever it ends', async () => {
+    // What comes behind this is for debuggers.
+    const { length } = readElf(ADDON)!;
+    // What is mapped without being there would end the process by SIGBUS.
+    for (const end of [length - 1, length >> 1, length >> 3, 4096]) {
+      await rm(path.join(base, 'node_modules', '@datasoup'), { recursive: true, force: true });
+      await rm(path.join(folder, 'native'), { recursive: true, force: true });
+      await rm(path.join(folder, 'Cargo.toml'), { force: true });
+      await refusals(await changed((bytes) => bytes.subarray(0, end)));
+      for (const [file, message, remedy] of messages) {
+        expect(message).toContain(`${file} is truncated: it has ${end} of ${length} bytes`);
+        expect(message).toContain(remedy);
+      }
+    }
+  });
+
+  test.each([
+    ['is empty', ''],
+    ['ends in its header', '\x7fELF\x02\x01'],
+    ['is something else', 'no ELF, but long enough to be taken for a header of one: '.repeat(9)],
+  ])('%s, in the words of the system', async (_what, text) => {
+    await refusals(Buffer.from(text, 'latin1'));
+    for (const [file, message, remedy] of messages) {
+      expect(message).toContain(`${file} does not load on ${currentPlatform}: `);
+      expect(message).toMatch(/file too short|invalid ELF header/);
+      expect(message).toContain(remedy);
+    }
+  });
+
+  test('is of another version, and both versions', async () => {
+    await addPackage(currentPlatform);
+    const manifest = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8'));
+    const newer = JSON.stringify({ ...manifest, version: '9.8.7' });
+    await writeFile(path.join(folder, 'package.json'), newer);
+    expect(await refusal()).toMatch(
+      RegExp(
+        `^datasoup is 9\\.8\\.7, but .*\\.node is ${version.replaceAll('.', '\\.')}\\. Remove`,
+      ),
+    );
+
+    await makeClone();
+    await symlink(ADDON, inNative());
+    expect(await refusal()).toContain(`is ${version}. Run \`npm run build\``);
+  });
+
+  test('has no version, so that it is older', async () => {
+    await mkdir(path.join(folder, 'native'));
+    await writeFile(inNative(), 'no ELF');
+    // An addon from before there was a version of addons.
+    const before = `require('module')._extensions['.node'] = (module) => { module.exports = {} }`;
+    expect(await refusal(before)).toMatch(/\.node is of an unknown, older version\. Remove/);
+  });
+});
+
+test.each(['datasoup', 'datasoup/metrics'])(
+  'Node.js 18 is too old for %s, whatever the addon',
+  async (id) => {
+    const before = `Object.defineProperty(process.versions, 'node', { value: '18.20.8' })`;
+    expect(await refusal(before, id)).toBe('datasoup needs Node.js 20 or later; this is 18.20.8');
+  },
+);
+
+describe('scripts/build.js --if-missing, which `npm install` runs in a clone', () => {
+  /** Without Rust, so that an attempt to build is an error. */
+  async function install(): Promise<Ended> {
+    await cp(path.join(ROOT, 'scripts'), path.join(folder, 'scripts'), { recursive: true });
+    const script = `process.argv.push('build.js', '--if-missing'); require('./node_modules/datasoup/scripts/build.js')`;
+    return run(script, { env: { PATH: '/nowhere' } });
+  }
+  const builds = {
+    code: 1,
+    stderr: expect.stringMatching(/^datasoup: cannot build the addon: install Rust .*\n$/),
+  };
+
+  beforeEach(makeClone);
+
+  test('does nothing if there is an addon', async () => {
+    await symlink(ADDON, inNative());
+    expect(await install()).toEqual({ ...worked, stdout: '' });
+  });
+
+  test('builds if there is none', async () => {
+    expect(await install()).toMatchObject(builds);
+  });
+
+  test('builds if it does not load, or is of another version', async () => {
+    await writeFile(inNative(), await changed((bytes) => bytes.subarray(0, 4096)));
+    expect(await install()).toMatchObject(builds);
+
+    await rm(inNative());
+    await symlink(ADDON, inNative());
+    const manifest = await readFile(path.join(folder, 'package.json'), 'utf8');
+    await writeFile(path.join(folder, 'package.json'), manifest.replace(version, '9.8.7'));
+    expect(await install()).toMatchObject(builds);
+  });
 });

@@ -1,50 +1,116 @@
 'use strict';
 
-const { existsSync, readdirSync } = require('node:fs');
+const fs = require('node:fs');
 const path = require('node:path');
 
-// Loads the addon. An error says what to do, because the text of the generated loader is about npm.
+const { readElf } = require('./elf');
+const { addonOf, currentPlatform, platforms } = require('./platform');
+const { version } = require('../package.json');
+
+// Loads the addon: the one in native/, which a build leaves there, or the one of the platform's package. Each reason
+// why that fails has an error that says what to do.
 
 const ROOT = path.join(__dirname, '..');
 const FOLDER = path.join(ROOT, 'native');
+const IN_CLONE = fs.existsSync(path.join(ROOT, 'Cargo.toml'));
+
+/** What to do about an addon that is there, but of no use. */
+const REPLACE = IN_CLONE
+  ? `Run \`npm run build\` in ${ROOT}`
+  : 'Remove node_modules and install again, on the machine that runs datasoup';
 
 module.exports = load();
 
 /** @returns {typeof import('../native/binding')} */
 function load() {
+  const file = built() ?? addonOf(currentPlatform);
+
+  if (file === undefined) {
+    throw new Error(missing());
+  }
+  return verified(file, open(file));
+}
+
+/** The addon in native/. */
+function built() {
+  const names = fs.existsSync(FOLDER) ? fs.readdirSync(FOLDER) : [];
+  const addons = names.filter((name) => name.endsWith('.node'));
+  const exact = `datasoup.${currentPlatform}.node`;
+  const name = addons.includes(exact) ? exact : addons[0];
+
+  return name && path.join(FOLDER, name);
+}
+
+function missing() {
+  if (IN_CLONE) {
+    return `datasoup is not built: there is no .node file in ${FOLDER}. ${REPLACE}; it needs Rust`;
+  }
+  if (!platforms.includes(currentPlatform)) {
+    return (
+      `datasoup has no binary for ${currentPlatform}, only for ${platforms.join(', ')}. ` +
+      'To build it, run `npm install && npm pack` in a clone of its repository, which needs Rust and a C compiler, ' +
+      'and install the file that this makes'
+    );
+  }
+
+  const others = platforms.filter((platform) => addonOf(platform) !== undefined);
+
+  if (others.length > 0) {
+    return (
+      `datasoup is installed for ${others.join(', ')}, but this is ${currentPlatform}: node_modules comes from ` +
+      `another machine or image. Install on this one, or there with ${flags()}`
+    );
+  }
+  return (
+    `datasoup's binary for this platform is missing: the package @datasoup/${currentPlatform} is not installed. It is ` +
+    'an optional dependency: install again without `--omit=optional` or `--no-optional`, and without ' +
+    '`omit=optional` in .npmrc. If that changes nothing, a lock file of another platform is to blame: remove it and ' +
+    'node_modules, and install again'
+  );
+}
+
+/** The options of npm that choose this platform on another one. */
+function flags() {
+  const [os, cpu, abi] = currentPlatform.split('-');
+  const libc = abi === 'gnu' ? 'glibc' : abi;
+
+  return `\`npm install --os=${os} --cpu=${cpu}${os === 'linux' ? ` --libc=${libc}` : ''}\``;
+}
+
+/** @param {string} file */
+function open(file) {
+  const elf = readElf(file);
+
+  if (elf && elf.arch !== process.arch) {
+    throw new Error(
+      `${file} is for ${elf.arch}, but this Node.js is for ${process.arch}. ${REPLACE}`,
+    );
+  }
+  if (elf && elf.size < elf.length) {
+    throw new Error(`${file} is truncated: it has ${elf.size} of ${elf.length} bytes. ${REPLACE}`);
+  }
   try {
-    return require('../native/binding.js');
+    return require(file);
   } catch (error) {
-    throw new Error(`cannot load the addon of datasoup: ${reason(error)}. ${remedy()}`, {
+    const { message } = /** @type {Error} */ (error);
+
+    throw new Error(`${file} does not load on ${currentPlatform}: ${message}. ${REPLACE}`, {
       cause: error,
     });
   }
 }
 
-/** @param {unknown} error */
-function reason(error) {
-  const names = existsSync(FOLDER) ? readdirSync(FOLDER) : [];
-  const addons = names.filter((name) => name.endsWith('.node'));
-
-  return addons.length > 0
-    ? `${addons.join(', ')} does not load on ${process.platform}-${process.arch}: ${firstMessage(error)}`
-    : `there is no .node file in ${FOLDER}`;
-}
-
 /**
- * The loader tries several files, and links its errors in reverse order: the first one is the deepest cause.
+ * `lib/` and the addon change together, so one of another version would fail in ways that are hard to understand.
  *
- * @param {unknown} error
- * @returns {string}
+ * @param {string} file
+ * @param {typeof import('../native/binding')} addon
  */
-function firstMessage(error) {
-  const { message, cause } = /** @type {Error} */ (error);
-
-  return cause ? firstMessage(cause) : message;
-}
-
-function remedy() {
-  return existsSync(path.join(ROOT, 'Cargo.toml'))
-    ? `Run \`npm run build\` in ${ROOT}; it needs Rust`
-    : 'Install datasoup again with `npm install`, from a package that `npm pack` made on such a platform';
+function verified(file, addon) {
+  if (addon.VERSION !== version) {
+    throw new Error(
+      `datasoup is ${version}, but ${file} is ${addon.VERSION ?? 'of an unknown, older version'}. ${REPLACE}`,
+    );
+  }
+  return addon;
 }

@@ -16,7 +16,7 @@ const rust = require('./laws/rust');
 /** @type {[string, (repository: InstanceType<typeof Repository>) => string[]][]} */
 const LAWS = [
   ['rooms of src/ name only themselves and the rooms below', rust.roomsPointDown],
-  ['lib/ requires nothing above it, and loads the addon in one file', javascript.libPointsDown],
+  ['lib/ requires nothing above it, and no addon but by lib/native.js', javascript.libPointsDown],
   ['no circles between Rust files', rust.noCircles],
   ['no circles between JavaScript files', javascript.noCircles],
   ['each crate of others is named in its place only', rust.cratesHaveOwners],

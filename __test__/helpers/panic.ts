@@ -8,7 +8,7 @@ interface NativeWorker {
 
 type Constructor = new (...args: unknown[]) => NativeWorker;
 
-const binding = require('../../native/binding.js') as { Worker: Constructor };
+const binding = require('../../lib/native') as { Worker: Constructor };
 
 const { Worker } = binding;
 

@@ -51,26 +51,21 @@ function noCircles(repository) {
 }
 
 /**
- * `lib/` requires itself, the addon, Node.js and the dependencies of package.json; one file requires the addon.
+ * `lib/` requires itself, Node.js and the dependencies of package.json; `lib/native.js` alone finds the addon.
  * @param {Repository} repository
  */
 function libPointsDown(repository) {
   const dependencies = Object.keys(JSON.parse(repository.text('package.json')).dependencies ?? {});
   const found = [];
-  const loaders = [];
   for (const file of repository.matching(/^lib\/.*\.js$/)) {
     for (const name of required(repository, file)) {
       if (name.startsWith('node:') || dependencies.includes(name)) continue;
       const target = name.startsWith('.') ? resolve(repository, file, name) : name;
-      if (target.startsWith('native/')) loaders.push(file);
-      else if (!target.startsWith('lib/') && target !== 'package.json') {
+      if (!target.startsWith('lib/') && target !== 'package.json') {
         found.push(`${file}: requires ${name}, which lib/ may not`);
       }
     }
   }
-  const files = [...new Set(loaders)];
-  if (files.length > 1)
-    found.push(`native/ is required by ${files.join(', ')}: one file is enough`);
   return found;
 }
 

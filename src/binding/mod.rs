@@ -37,3 +37,11 @@ mod subchannels;
 mod transport;
 mod webrtc_server;
 mod worker;
+
+use napi_derive::napi;
+
+/// The version of the crate. `lib/native.js` accepts no other than the package's, as the two change together.
+#[napi]
+#[allow(unreachable_pub, reason = "the macro accepts `pub` alone")]
+#[cfg_attr(test, allow(dead_code, reason = "unit tests register nothing with Node.js"))]
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
