@@ -204,16 +204,21 @@ impl Queue {
     /// gone are removed.
     fn count_token(&mut self) {
         self.tokens += 1;
-        if self.tokens > MAX_STALE + 2 * self.live_tokens {
-            let gone = self.items.iter().enumerate().filter(
-                |(_, item)| matches!(item, Item::Event(Event::Queued(_, it)) if !it.is_live()),
-            );
-            let gone: Vec<usize> = gone.map(|(place, _)| place).collect();
-            self.tokens -= gone.len();
-            self.live_tokens = self.tokens;
-            self.stale.extend(gone);
-            self.sweep();
+        if self.tokens <= MAX_STALE + 2 * self.live_tokens {
+            return;
         }
+        // The tokens of the first turn have not been counted.
+        self.live_tokens = 0;
+        for (place, item) in self.items.iter().enumerate() {
+            let Item::Event(Event::Queued(_, token)) = item else { continue };
+            if token.is_live() {
+                self.live_tokens += 1;
+            } else {
+                self.stale.push(place);
+            }
+        }
+        self.tokens = self.live_tokens + 1;
+        self.sweep();
     }
 
     fn miss_line(&mut self) {
@@ -268,8 +273,14 @@ impl std::fmt::Debug for Outbox {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::proto::ice_lite::IceState;
+    use crate::proto::message::{Message, Ppid};
+    use crate::proto::overflow::{Overflow, QueuePolicy};
+    use crate::runtime::clock;
+    use crate::sfu::backlog::Backlog;
     use crate::sfu::event::{DataConsumerEvent, TransportEvent};
     use crate::sfu::id::{DataConsumerKey, TransportKey};
 
@@ -339,6 +350,29 @@ mod tests {
         assert_eq!(items[1..4], ["Disconnected", "Connected", "Disconnected"]);
         assert_eq!(items[8..], ["Disconnected", "answer 2"]);
         assert_eq!(outbox.counters().events_merged, 100_001 - 8);
+    }
+
+    #[test]
+    fn tokens_of_messages_that_are_gone_are_removed_those_of_the_first_turn_as_well() {
+        const FIRST: usize = 3 * MAX_STALE;
+        let backlog = Arc::new(Backlog::new(1000));
+        let policy = QueuePolicy { overflow: Overflow::KeepLatest, ..QueuePolicy::default() };
+        let token = || {
+            let message = Message::new(Ppid::BINARY, vec![0; 10].into());
+            let token = backlog.push(&policy, clock::now(), message).expect("it takes the place");
+            Item::Event(Event::Queued(DataConsumerKey(1), token))
+        };
+        let outbox = Outbox::new(|| ());
+        outbox.push(&mut (0..FIRST).map(|_| token()).collect());
+        for _ in 0..10 * MAX_STALE {
+            outbox.push(&mut VecDeque::from([token()]));
+            assert!(outbox.lock().items.len() <= FIRST + MAX_STALE + 1);
+        }
+        assert!(outbox.lock().items.len() <= MAX_STALE + 3, "{}", outbox.lock().items.len());
+        let mut items = VecDeque::new();
+        outbox.take(&mut items);
+        let live = |item: &&Item| matches!(item, Item::Event(Event::Queued(_, it)) if it.is_live());
+        assert_eq!(items.iter().filter(live).count(), 1);
     }
 
     #[test]
