@@ -241,6 +241,9 @@ impl Sfu {
             {
                 tunnel.backdate(stream, *since);
             }
+            if !outputs.overflowed.is_empty() {
+                break;
+            }
         }
         self.close_overflowed();
     }

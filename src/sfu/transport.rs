@@ -176,8 +176,10 @@ impl TransportMut<'_> {
             self.sfu.carry_pause(key);
         }
         let mut consumer = self.sfu.data_consumer(key)?;
+        let dump = consumer.dump();
+        // What its DataProducer retains comes now, and may close it.
         consumer.apply_pauses();
-        Ok(consumer.dump())
+        Ok(dump)
     }
 
     fn open_stream(

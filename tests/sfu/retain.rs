@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use datasoup::proto::message::Message;
+use datasoup::proto::overflow::Overflow;
+use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::{DataConsumerOptions, DataProducerOptions, RetainOptions};
+use datasoup::sfu::contract::parameters::DropCount;
+use datasoup::sfu::event::DataConsumerEvent;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::memory::Memory;
 use datasoup::sfu::subchannels::{Selector, Subchannels};
@@ -91,6 +95,23 @@ fn the_charge_bounds_what_is_retained_and_a_larger_message_leaves_nothing() {
     assert!(joined_texts(&mut lab, direct, producer).is_empty());
     send(&mut lab, producer, binary(b'x', 936));
     assert_eq!(joined_texts(&mut lab, direct, producer), ["x".repeat(936)]);
+}
+
+#[test]
+fn what_is_retained_closes_a_consumer_that_closes_at_its_bound_once() {
+    let (mut lab, _, direct, producer) =
+        retaining(RetainOptions { messages: 100, bytes: 1 << 20, max_age: None });
+    for _ in 0..100 {
+        send(&mut lab, producer, binary(0, 36));
+    }
+    let options = DataConsumerOptions { overflow: Some(Overflow::Close), ..options::consumer() };
+    let backlog = Arc::new(Backlog::new(300));
+    let (consumer, _) = lab.host().consume_into(direct, producer, options, backlog);
+    lab.flush();
+    assert_eq!(lab.host().messages(consumer).len(), 3);
+    let lost = DropCount { messages: 1, bytes: 36 };
+    let expected = [DataConsumerEvent::Overflow(lost), DataConsumerEvent::OverflowClose];
+    assert_eq!(lab.host().consumer_events(consumer), expected);
 }
 
 #[test]
