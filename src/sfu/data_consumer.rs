@@ -105,7 +105,10 @@ impl DataConsumerMut<'_> {
 
     pub(super) fn set_policy(&mut self, policy: QueuePolicy) {
         self.sfu.set_blocking(self.key, policy.overflow == Overflow::Block);
+        // What is replaced under another policy is no part of an overflow.
+        let replaced = self.queue_tally().replaced;
         let consumer = self.get();
+        consumer.ignore_replaced(replaced);
         consumer.governed = true;
         consumer.policy = policy;
         let transport = consumer.transport;

@@ -194,6 +194,45 @@ fn a_policy_that_is_set_later_also_applies_to_what_waits() {
 }
 
 #[test]
+fn overflow_does_not_report_what_an_earlier_policy_has_replaced() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = source(&mut lab, router);
+    let (_, client, to_peer) = stuck(&mut lab, router, producer, with(Overflow::KeepLatest));
+    let direct = lab.host().direct(router);
+    let backlog = Arc::new(Backlog::new(BOUND.into()));
+    let (to_javascript, _) =
+        lab.host().consume_into(direct, producer, with(Overflow::KeepLatest), Arc::clone(&backlog));
+    let set = |lab: &mut Lab, overflow| {
+        for consumer in [to_peer, to_javascript] {
+            let mut it = lab.sfu().data_consumer(consumer).expect("open");
+            it.set_overflow(overflow).expect("supported");
+        }
+    };
+    send(&mut lab, producer, 5);
+    set(&mut lab, Overflow::DropOldest);
+    send(&mut lab, producer, 4);
+    set(&mut lab, Overflow::KeepLatest);
+    send(&mut lab, producer, 1);
+    set(&mut lab, Overflow::DropOldest);
+    send(&mut lab, producer, 1);
+    lab.clients[client].frozen = false;
+    lab.run_for(Duration::from_secs(60));
+    for message in lab.host().messages(to_javascript) {
+        backlog.leave(message.amount());
+    }
+    lab.sfu().handle_relief(to_javascript);
+    lab.flush();
+    // Of the messages 4, 0, 1, 2 and 3 three fit.
+    let lost = DropCount { messages: 2, bytes: 2 * LEN as u64 };
+    for consumer in [to_peer, to_javascript] {
+        assert_eq!(stat(&mut lab, consumer, "messagesDroppedReplaced"), 4 + 2 + 3);
+        let mut events = lab.host().consumer_events(consumer);
+        events.retain(|it| matches!(it, DataConsumerEvent::Overflow(_)));
+        assert_eq!(events, [DataConsumerEvent::Overflow(lost)]);
+    }
+}
+
+#[test]
 fn a_message_that_was_handed_to_sctp_in_part_is_not_dropped() {
     for overflow in [Overflow::DropOldest, Overflow::KeepLatest] {
         let (mut lab, router) = Lab::with_router();

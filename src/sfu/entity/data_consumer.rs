@@ -331,6 +331,11 @@ impl DataConsumer {
         true
     }
 
+    /// The next [`Self::count_replaced`] leaves these out.
+    pub(in crate::sfu) fn ignore_replaced(&mut self, replaced: MessageTally) {
+        self.replaced = replaced;
+    }
+
     /// Counts a message that came while the consumer was paused.
     pub(in crate::sfu) fn skip_paused(&mut self, totals: &mut ConsumerTotals) {
         self.not_sent.paused += 1;
