@@ -116,9 +116,11 @@ impl DataConsumerMut<'_> {
             Destination::Direct { backlog } => backlog.use_queue().set_max_delay(policy.max_delay),
             Destination::Sctp { stream, .. } => {
                 let stream = stream.stream_id;
-                if let Some(transport) = self.sfu.transports.get_mut(&transport) {
-                    transport.set_policy(stream, policy);
+                if let Some(it) = self.sfu.transports.get_mut(&transport) {
+                    it.set_policy(stream, policy);
                 }
+                // What waits may be allowed to leave now.
+                self.sfu.touch(transport);
             }
         }
     }

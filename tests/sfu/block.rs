@@ -471,6 +471,30 @@ fn the_policies_of_a_tunnel_apply_to_what_the_far_end_has_given_no_credit_for() 
 }
 
 #[test]
+fn what_waits_in_a_tunnel_leaves_once_a_later_policy_lets_it() {
+    let (mut lab, router, near) = piped(true);
+    let producer = source(&mut lab, router);
+    let options =
+        DataConsumerOptions { overflow: Some(Overflow::KeepLatest), ..options::consumer() };
+    let (consumer, dump) = lab.host().consume_with(near, producer, options);
+    let mut options = options::producer();
+    options.sctp_stream_parameters = dump.sctp_stream_parameters;
+    let far = lab.hosts[1].produce_with(FAR_PIPE, options);
+    let (sink, _) = lab.hosts[1].consume(FAR_DIRECT, far);
+    lab.flush();
+    // The first message is under way, and the second one waits for it to be taken.
+    for fill in 0..2 {
+        lab.sfu().send(producer, binary(fill, LEN), None);
+        lab.sfu().flush();
+    }
+    let mut it = lab.sfu().data_consumer(consumer).expect("open");
+    it.set_overflow(Overflow::DropOldest).expect("supported");
+    lab.flush();
+    let fills: Vec<u8> = lab.hosts[1].messages(sink).iter().map(|it| it.payload[0]).collect();
+    assert_eq!(fills, [0, 1]);
+}
+
+#[test]
 fn a_pipe_over_the_network_does_not_support_it_at_either_end() {
     let (mut lab, router, near) = piped(false);
     let producer = source(&mut lab, router);
