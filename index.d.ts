@@ -1863,7 +1863,10 @@ export type DataProducerEvents = {
    * a sixteenth of the Worker's `maxMemory` is free.
    */
   drain: [];
-  /** The peer has reset the stream, e.g. a browser closed its DataChannel. The DataProducer stays open. */
+  /**
+   * The peer has closed the stream: a browser its DataChannel, or the far end of a pipe the DataConsumer. The DataProducer
+   * and its DataConsumers stay open. On a PipeTransport it receives nothing more, whatever uses the stream next.
+   */
   streamclose: [];
   /**
    * So many messages, and bytes of payload, exceeded its own limit and were dropped since the last event. At most once a

@@ -5,7 +5,7 @@ import { EventRecorder, ends } from './helpers/EventRecorder';
 import { NOT_PEERS, notPorts, titled } from './helpers/arguments';
 import { Inbox } from './helpers/Inbox';
 import { router, router2 } from './helpers/twoRouters';
-import { until, untilState } from './helpers/wait';
+import { nextEvent, until, untilState } from './helpers/wait';
 
 const { NotFoundError } = datasoup.errors;
 
@@ -257,6 +257,37 @@ describe('a pipe', () => {
     await inbox.count(1);
     expect(inbox.texts).toEqual(['resumed']);
     await until(pipeDataProducer, 'resume', () => !pipeDataProducer.paused);
+  });
+
+  test("close() of the pipeDataConsumer: 'streamclose' on the pipeDataProducer, which stays open and gets nothing more", async () => {
+    const { pipe1, pipe2, pipeDataConsumer, pipeDataProducer } = await pipe();
+    const inbox = await inboxOf([]);
+    const recorder = new EventRecorder().watch({ pipeDataProducer });
+    source.send('last');
+    await inbox.count(1);
+    pipeDataConsumer.close();
+    await nextEvent(pipeDataProducer, 'streamclose');
+    const next = await pipe1.consumeData({ dataProducerId: source.id });
+    const nextProducer = await pipe2.produceData({
+      sctpStreamParameters: next.sctpStreamParameters!,
+    });
+    const nextInbox = new Inbox(await far.consumeData({ dataProducerId: nextProducer.id }));
+    source.send('next');
+    await nextInbox.count(1);
+    expect(inbox.texts).toEqual(['last']);
+    expect(pipeDataProducer.closed).toBe(false);
+    expect(recorder.take()).toEqual(['pipeDataProducer streamclose']);
+  });
+
+  test("produceData() after the far end has closed the stream: 'streamclose' at once", async () => {
+    const { pipe1, pipe2 } = await pipe();
+    const closed = await pipe1.consumeData({ dataProducerId: source.id });
+    const { sctpStreamParameters } = closed;
+    await closed.closeWithStats();
+    await pipe1.drained();
+    const late = await pipe2.produceData({ sctpStreamParameters: sctpStreamParameters! });
+    await nextEvent(late, 'streamclose');
+    expect(late.closed).toBe(false);
   });
 
   test('close() of one end sets sctpState of the other to closed', async () => {

@@ -1,4 +1,5 @@
-//! What a pipe carries beside payloads: subchannels, the pause of a DataProducer, and when it clears what it retains.
+//! What a pipe carries beside payloads: subchannels, the pause of a DataProducer, when it clears what it retains, and when
+//! the stream ends.
 //!
 //! The header with which a pipe carries a [`Selector`] in front of the payload, big endian:
 //!
@@ -74,17 +75,21 @@ pub(super) enum Control {
     Paused(bool),
     /// That DataProducer retains none of its messages any more.
     ClearRetained,
+    /// The DataConsumer of the stream has closed. Nothing follows.
+    Closed,
 }
 
 impl Control {
     const PAUSED: u8 = 0x50;
     const CLEAR_RETAINED: u8 = 0x51;
+    const CLOSED: u8 = 0x52;
 
     pub(super) fn encode(self) -> Bytes {
         match self {
             Self::Paused(false) => Bytes::from_static(&[Self::PAUSED, 0]),
             Self::Paused(true) => Bytes::from_static(&[Self::PAUSED, 1]),
             Self::ClearRetained => Bytes::from_static(&[Self::CLEAR_RETAINED, 0]),
+            Self::Closed => Bytes::from_static(&[Self::CLOSED, 0]),
         }
     }
 
@@ -92,6 +97,7 @@ impl Control {
         match payload {
             [Self::PAUSED, paused @ (0 | 1)] => Some(Self::Paused(*paused == 1)),
             [Self::CLEAR_RETAINED, 0] => Some(Self::ClearRetained),
+            [Self::CLOSED, 0] => Some(Self::Closed),
             _ => None,
         }
     }
@@ -195,12 +201,15 @@ mod tests {
             (Control::Paused(false), [0x50, 0]),
             (Control::Paused(true), [0x50, 1]),
             (Control::ClearRetained, [0x51, 0]),
+            (Control::Closed, [0x52, 0]),
         ] {
             assert_eq!(control.encode()[..], bytes);
             assert_eq!(Control::decode(&bytes), Some(control));
             assert!(Dcep::parse(&bytes).is_err());
         }
-        for other in [&[][..], &[0x50], &[0x50, 2], &[0x50, 1, 0], &[0x51, 1], &[2], &[3, 0]] {
+        for other in
+            [&[][..], &[0x50], &[0x50, 2], &[0x50, 1, 0], &[0x51, 1], &[0x52, 1], &[2], &[3, 0]]
+        {
             assert_eq!(Control::decode(other), None);
         }
     }

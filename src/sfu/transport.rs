@@ -27,6 +27,7 @@ use crate::sfu::entity::data_consumer::{DataConsumer, Destination, Pauses};
 use crate::sfu::entity::data_producer::DataProducer;
 use crate::sfu::entity::limit::limiter;
 use crate::sfu::error::{Error, Result};
+use crate::sfu::event::{DataProducerEvent, Event};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::subchannels::Subchannels;
 
@@ -77,16 +78,23 @@ impl TransportMut<'_> {
             None => return Err(Error::InvalidOptions("no sctpStreamParameters".into())),
             stream => stream,
         };
+        let now = self.sfu.now;
         let id = choose_id(self.sfu, transport_key, options.id)?;
         let transport = self.get();
-        let mut origin_paused = None;
+        let (mut origin_paused, mut is_over) = (None, false);
         if let Some(stream) = stream {
             let id = stream.stream_id;
             if transport.producer_streams.contains_key(&id) {
                 return Err(Error::StreamProduced(id));
             }
-            transport.producer_streams.insert(id, key);
             transport.expect_stream(id);
+            is_over = match &mut transport.kind {
+                Kind::Pipe(pipe) => pipe.take_closed(now, id),
+                _ => false,
+            };
+            if !is_over {
+                transport.producer_streams.insert(id, key);
+            }
             origin_paused = transport.origins_paused.remove(&id).map(|paused| (id, paused));
         }
         transport.data_producers.push(key);
@@ -105,6 +113,10 @@ impl TransportMut<'_> {
         self.sfu.data_producer_ids.insert(id, key);
         if let Some((stream, paused)) = origin_paused {
             self.sfu.set_origin_paused(transport_key, stream, paused);
+        }
+        if is_over {
+            let event = DataProducerEvent::StreamClose;
+            self.sfu.events.push_back(Event::DataProducer(key, event));
         }
         self.start_sctp();
         Ok(CreatedAnswer { id })

@@ -615,6 +615,7 @@ fn a_stream_used_again_does_not_show_the_pause_of_its_former_producer() {
             lab.hosts[far.host].sfu.data_producer(remote).expect("open").close();
         }
         lab.hosts[near.host].sfu.data_consumer(carrier).expect("open").close();
+        lab.run_for(REST);
         let other = lab.hosts[near.host].produce(near.direct, 0);
         let options = DataConsumerOptions { stream_id: Some(0), ..options::consumer() };
         lab.hosts[near.host].consume_with(near.pipe, other, options);
@@ -623,6 +624,165 @@ fn a_stream_used_again_does_not_show_the_pause_of_its_former_producer() {
         lab.run_for(Duration::from_secs(1));
         assert!(!shows_paused(&mut lab, far.host, again), "{by:?} {is_heard}");
     }
+}
+
+/// As long as the id of a closed stream is not used again, with some room.
+const REST: Duration = Duration::from_secs(20);
+
+fn close(lab: &mut Lab, end: End, consumer: DataConsumerKey) {
+    lab.hosts[end.host].sfu.data_consumer(consumer).expect("open").close();
+}
+
+/// Whether a DataConsumer may use this stream.
+fn is_free(lab: &mut Lab, end: End, producer: DataProducerKey, stream: u16) -> bool {
+    let host = &mut lab.hosts[end.host];
+    let key = DataConsumerKey(host.key());
+    let data_producer_id = host.producer_id(producer);
+    let options =
+        DataConsumerOptions { stream_id: Some(stream), ..options::consumer_of(data_producer_id) };
+    let mut transport = host.sfu.transport(end.pipe).expect("open");
+    transport.consume_data(key, options, options::backlog()).is_ok()
+}
+
+#[test]
+fn the_far_end_learns_behind_the_last_message_that_a_consumer_has_closed() {
+    for conditions in [Conditions::PERFECT, Conditions::ROUGH] {
+        let mut lab = Lab::with(2, conditions, 4);
+        let [near, far] = joined(&mut lab, By::Network);
+        let (producer, carrier, remote) = produce(&mut lab, [near, far]);
+        let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
+        lab.expect("a connection", |lab| lab.sctp_connected(near.pipe));
+        lab.hosts[far.host].events.clear();
+        for name in ["1", "2"] {
+            lab.hosts[near.host].sfu.send(producer, text(name), None);
+        }
+        lab.flush();
+        lab.hosts[near.host].sfu.send(producer, text("never sent"), None);
+        close(&mut lab, near, carrier);
+        lab.run_for(REST);
+        assert_eq!(shown(&mut lab, far.host), ["1", "2", "StreamClose"]);
+        assert_eq!(lab.stats(near.pipe)["messagesDiscarded"], 1);
+        assert_eq!(lab.stats(near.pipe)["messagesUnsent"], 0);
+        // Its DataConsumers stay, and it can be closed like any other.
+        assert!(lab.hosts[far.host].sfu.data_consumer(consumer).is_ok());
+        lab.hosts[far.host].sfu.data_producer(remote).expect("open").close();
+        assert_eq!(shown(&mut lab, far.host), Vec::<String>::new());
+        lab.flush();
+        assert_eq!(shown(&mut lab, far.host), ["DataProducerClose"]);
+    }
+}
+
+#[test]
+fn a_tunnel_whose_ends_close_together_does_not_emit_that_a_consumer_has_closed() {
+    let (mut lab, [near, far]) = two_workers(By::Tunnel);
+    let (_, carrier, _) = produce(&mut lab, [near, far]);
+    lab.run_for(Duration::from_secs(1));
+    close(&mut lab, near, carrier);
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(shown(&mut lab, far.host), Vec::<String>::new());
+}
+
+#[test]
+fn a_consumer_that_closes_before_the_pipe_is_connected_is_told_once_it_is() {
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let [near, far] = joined(&mut lab, By::Network);
+    lab.conditions().mtu = 0;
+    let (_, carrier, _) = produce(&mut lab, [near, far]);
+    lab.run_for(Duration::from_secs(1));
+    close(&mut lab, near, carrier);
+    lab.run_for(Duration::from_secs(1));
+    lab.conditions().mtu = 1500;
+    lab.expect("a connection", |lab| lab.sctp_connected(near.pipe));
+    lab.run_for(Duration::from_secs(5));
+    assert_eq!(shown(&mut lab, far.host), ["StreamClose"]);
+}
+
+#[test]
+fn a_producer_that_is_made_after_the_far_end_has_closed_its_stream_learns_of_it() {
+    let (mut lab, [near, far]) = two_workers(By::Network);
+    produce(&mut lab, [near, far]);
+    lab.run_for(Duration::from_secs(4));
+    lab.hosts[far.host].events.clear();
+    let producer = lab.hosts[near.host].produce(near.direct, 0);
+    let (carrier, dump) = lab.hosts[near.host].consume(near.pipe, producer);
+    let stream = dump.sctp_stream_parameters.expect("over SCTP").stream_id;
+    close(&mut lab, near, carrier);
+    lab.run_for(Duration::from_secs(1));
+    let late = lab.hosts[far.host].produce(far.pipe, stream);
+    lab.flush();
+    assert_eq!(lab.hosts[far.host].producer_events(late), [DataProducerEvent::StreamClose]);
+    lab.run_for(REST);
+    // The next DataConsumer gets the id, and what was said of the former one is forgotten.
+    let (_, dump) = lab.hosts[near.host].consume(near.pipe, producer);
+    assert_eq!(dump.sctp_stream_parameters.expect("over SCTP").stream_id, stream);
+    let next = lab.hosts[far.host].produce(far.pipe, stream);
+    lab.hosts[near.host].sfu.send(producer, text("x"), None);
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.hosts[far.host].producer_events(next), []);
+    let received = |lab: &mut Lab, producer| {
+        let stats = lab.hosts[far.host].sfu.data_producer(producer).expect("open").get_stats();
+        stats.messages_received
+    };
+    assert_eq!([received(&mut lab, late), received(&mut lab, next)], [0, 1]);
+}
+
+#[test]
+fn no_message_of_a_stream_arrives_on_the_next_one_with_its_id() {
+    for seed in 0..3 {
+        let mut lab = Lab::with(2, Conditions::ROUGH, seed);
+        let [near, far] = joined(&mut lab, By::Network);
+        let producers = [0; 2].map(|stream| lab.hosts[near.host].produce(near.direct, stream));
+        let options =
+            DataConsumerOptions { stream_id: Some(0), ordered: Some(false), ..options::consumer() };
+        for round in 0..6_u8 {
+            let producer = producers[usize::from(round) % 2];
+            let (carrier, remote) = carry_with(&mut lab, [near, far], producer, options.clone());
+            lab.expect("a connection", |lab| lab.sctp_connected(near.pipe));
+            let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
+            for _ in 0..20 {
+                lab.hosts[near.host].sfu.send(producer, binary(round, 2000), None);
+                lab.run_for(Duration::from_millis(5));
+            }
+            close(&mut lab, near, carrier);
+            assert!(!is_free(&mut lab, near, producer, 0), "at once");
+            lab.run_for(REST);
+            let got = lab.hosts[far.host].messages(consumer);
+            assert!(got.iter().all(|it| it.payload[0] == round), "round {round}");
+            let events = lab.hosts[far.host].producer_events(remote);
+            assert_eq!(events, [DataProducerEvent::StreamClose], "behind all of them");
+        }
+        let unrouted = lab.hosts[far.host].sfu.transport(far.pipe).expect("open").get_stats();
+        assert_eq!(unrouted.messages_unrouted, 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn the_stream_ids_of_a_pipe_come_back() {
+    let (mut lab, [near, far]) = two_workers(By::Network);
+    let (producer, _, _) = produce(&mut lab, [near, far]);
+    lab.run_for(Duration::from_secs(4));
+    let mut highest = 0;
+    for round in 0..67 {
+        let mut carriers = Vec::new();
+        for _ in 0..1000 {
+            let (carrier, dump) = lab.hosts[near.host].consume(near.pipe, producer);
+            let stream = dump.sctp_stream_parameters.expect("over SCTP").stream_id;
+            highest = highest.max(stream);
+            carriers.push((carrier, stream));
+        }
+        let (_, last) = carriers[999];
+        let remote = lab.hosts[far.host].produce(far.pipe, last);
+        lab.hosts[near.host].sfu.send(producer, text("x"), None);
+        lab.run_for(Duration::from_millis(100));
+        carriers.into_iter().for_each(|(carrier, _)| close(&mut lab, near, carrier));
+        lab.run_for(Duration::from_secs(4));
+        let events = lab.hosts[far.host].producer_events(remote);
+        assert_eq!(events, [DataProducerEvent::StreamClose], "round {round}");
+        let mut remote = lab.hosts[far.host].sfu.data_producer(remote).expect("open");
+        assert_eq!(remote.get_stats().messages_received, 1, "round {round}");
+        remote.close();
+    }
+    assert!(highest < 2100, "{highest} for at most 1,000 at a time");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::counters::{MessageTally, PacketDrop, Retransmitted, SctpCounters, Tra
 use super::egress::Oversize;
 use super::engine::{Engine, Verdict};
 use super::event::{EndReason, SctpEvent, SctpState, SendError};
-use super::fences::Fences;
+use super::fences::{Fences, Name};
 use super::handshake::Handshake;
 use super::heartbeat::{Action, HeartbeatTimer};
 use super::queue::{Origin, PushError, QueueBounds, QueueDrops, QueueTally, SendQueues};
@@ -430,10 +430,13 @@ impl Association {
     }
 
     /// Like [`Self::is_stream_free`], but also allows streams that the peer has opened or that are
-    /// in quarantine. For a caller that knows that the peer uses `stream`.
+    /// in quarantine after a reset. For a caller that knows that the peer uses `stream`.
     pub fn can_open_stream(&self, stream: StreamId) -> bool {
         let limit = self.negotiated_streams().map_or(u16::MAX, |(outgoing, _)| outgoing);
-        stream < limit && !self.queues.contains(stream) && !self.streams.is_resetting(stream)
+        stream < limit
+            && !self.queues.contains(stream)
+            && !self.streams.is_resetting(stream)
+            && !self.streams.is_ending(stream, self.clock)
     }
 
     /// Sets how many bytes may have left the queues and be unacknowledged. For measurements, before anything
@@ -547,7 +550,14 @@ impl Association {
 
     fn advance_fences(&mut self) {
         let Some(fences) = &mut self.fences else { return };
-        fences.advance(&self.queues, self.engine.as_deref(), &mut self.events);
+        let (streams, events, clock) = (&mut self.streams, &mut self.events, self.clock);
+        fences.advance(&self.queues, self.engine.as_deref(), |Name { stream, fence }| {
+            match (fence, clock) {
+                (Some(fence), _) => events.push_back(SctpEvent::FencePassed { stream, fence }),
+                (None, Some(now)) => streams.on_ended(stream, now),
+                (None, None) => {}
+            }
+        });
         self.fences.take_if(|it| it.is_empty());
     }
 
@@ -582,6 +592,17 @@ impl Association {
             self.streams.reset(stream, self.clock);
         }
         discarded
+    }
+
+    /// Closes our side of `stream` like [`Self::close_stream`], then sends a last control message on it. The stream is not
+    /// free until some time after the peer has acknowledged all of it, so nothing of it can arrive on the next one.
+    pub fn end_stream(&mut self, stream: StreamId, last: Bytes) -> MessageTally {
+        if !self.queues.contains(stream) {
+            return MessageTally::default();
+        }
+        self.fences.iter_mut().for_each(|it| it.remove(stream));
+        self.streams.end(stream);
+        self.queues.end(stream, Message { ppid: Ppid::DCEP, payload: last })
     }
 
     /// What has been dropped.
@@ -734,9 +755,13 @@ impl Association {
             let (admits, holds) = (|len| engine.admits(len), |stream| engine.holds(stream));
             let Some(scheduled) = self.queues.pop(now, expired, admits, holds) else { break };
             wrote = true;
+            let ends = scheduled.is_last.then_some(scheduled.stream);
             let len = scheduled.message.payload.len();
             if !engine.write(now, scheduled) {
                 self.counters.refused.add(MessageTally::one(len));
+            }
+            if let Some(stream) = ends {
+                self.fences.get_or_insert_default().add_end(stream, engine);
             }
         }
         while engine.can_reset()

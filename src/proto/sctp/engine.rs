@@ -462,7 +462,7 @@ impl Engine {
 
     /// Takes a message that leaves its queue. Returns false if its stream cannot take it.
     pub(super) fn write(&mut self, now: Instant, scheduled: ScheduledMessage) -> bool {
-        let ScheduledMessage { stream, message, reliability, deadline } = scheduled;
+        let ScheduledMessage { stream, message, reliability, deadline, .. } = scheduled;
         if !self.is_writable(stream) {
             return false;
         }
@@ -569,6 +569,7 @@ impl Engine {
             message: Message { ppid: Ppid::DCEP, payload },
             reliability: Reliability::RELIABLE,
             deadline: None,
+            is_last: false,
         };
         self.write(now, ack)
     }

@@ -1,4 +1,5 @@
-//! Which messages have to be acknowledged for `drained()`: a fence stands behind all that its stream has sent so far.
+//! Which messages have to be acknowledged for `drained()`, or before the id of a closed stream is free: a fence stands
+//! behind all that its stream has sent so far.
 //!
 //! ```text
 //! Queued ─ its messages have left the queue ─► Written ─ all that was written has a TSN ─► Sent
@@ -17,11 +18,11 @@ use super::queue::SendQueues;
 use super::wire::before;
 use crate::proto::message::StreamId;
 
-/// What names a fence: its stream, and a number that the caller has chosen.
+/// What names a fence: its stream, and a number that the caller has chosen, or `None` behind the end of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Name {
-    stream: StreamId,
-    fence: u32,
+pub(super) struct Name {
+    pub(super) stream: StreamId,
+    pub(super) fence: Option<u32>,
 }
 
 /// The fences of one association that have not been passed.
@@ -41,7 +42,12 @@ impl Fences {
 
     /// Puts up a fence behind the messages of `stream`.
     pub(super) fn add(&mut self, now: Instant, stream: StreamId, fence: u32) {
-        self.queued.push((Name { stream, fence }, now));
+        self.queued.push((Name { stream, fence: Some(fence) }, now));
+    }
+
+    /// Puts up a fence behind the end of `stream`, which was the last message that `engine` has taken.
+    pub(super) fn add_end(&mut self, stream: StreamId, engine: &Engine) {
+        self.written.push_back((Name { stream, fence: None }, engine.written()));
     }
 
     /// Moves the fences as far as they get, and reports those that are passed.
@@ -49,7 +55,7 @@ impl Fences {
         &mut self,
         queues: &SendQueues,
         engine: Option<&Engine>,
-        events: &mut VecDeque<SctpEvent>,
+        mut passed: impl FnMut(Name),
     ) {
         let written = engine.map(Engine::written).unwrap_or_default();
         self.queued.retain(|(name, time)| {
@@ -66,20 +72,21 @@ impl Fences {
             self.sent.push_back((*name, engine.map_or(0, Engine::last_cut)));
             self.written.pop_front();
         }
-        while let Some(&(Name { stream, fence }, tsn)) = self.sent.front() {
+        while let Some(&(name, tsn)) = self.sent.front() {
             if engine.is_some_and(|it| before(it.acknowledged(), tsn)) {
                 break;
             }
-            events.push_back(SctpEvent::FencePassed { stream, fence });
+            passed(name);
             self.sent.pop_front();
         }
     }
 
-    /// Takes the fences of `stream` down: it is closed, and may be opened again.
+    /// Takes the fences of `stream` down, but the one behind its end: it is closed, and may be opened again.
     pub(super) fn remove(&mut self, stream: StreamId) {
-        self.queued.retain(|(name, _)| name.stream != stream);
-        self.written.retain(|(name, _)| name.stream != stream);
-        self.sent.retain(|(name, _)| name.stream != stream);
+        let stays = |name: &Name| name.stream != stream || name.fence.is_none();
+        self.queued.retain(|(name, _)| stays(name));
+        self.written.retain(|(name, _)| stays(name));
+        self.sent.retain(|(name, _)| stays(name));
     }
 
     /// Reports all fences as passed: the association has ended, and what was behind them is counted.
@@ -88,6 +95,8 @@ impl Fences {
         let written = self.written.drain(..).map(|(name, _)| name);
         let sent = self.sent.drain(..).map(|(name, _)| name);
         let names = sent.chain(written).chain(queued);
-        events.extend(names.map(|Name { stream, fence }| SctpEvent::FencePassed { stream, fence }));
+        events.extend(names.filter_map(|Name { stream, fence }| {
+            Some(SctpEvent::FencePassed { stream, fence: fence? })
+        }));
     }
 }

@@ -59,7 +59,7 @@
 //! | `budget` | how much CPU time a peer may take |
 //! | `ledger`, `received`, `held` | what the packets of both directions show |
 //! | `queue` | what waits |
-//! | `fences` | what `drained()` waits for |
+//! | `fences` | what `drained()` and the ids of closed streams wait for |
 //! | `control/` | how messages become DATA, when it leaves, and when it leaves again |
 //! | `egress` | what no path must see |
 //! | `streams` | which stream ids are in use, and which are being reset |

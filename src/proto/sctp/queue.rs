@@ -143,6 +143,8 @@ struct StreamQueue {
     in_ring: bool,
     /// Whether the peer has reset the stream: nothing goes in or out until it is removed.
     dead: bool,
+    /// Whether the stream has been closed: it is removed once its last control message has left.
+    ended: bool,
     /// Present once the stream has got a policy.
     governed: Option<Box<Governed>>,
 }
@@ -213,6 +215,8 @@ pub(super) struct ScheduledMessage {
     pub(super) reliability: Reliability,
     /// The time at which the message's lifetime ends: in [`TICK`] at the earliest.
     pub(super) deadline: Option<Instant>,
+    /// Whether it is the last one of its stream, which has been closed.
+    pub(super) is_last: bool,
 }
 
 /// All send queues of an association.
@@ -277,6 +281,7 @@ impl SendQueues {
                 period: self.period,
                 in_ring: false,
                 dead: false,
+                ended: false,
                 governed: None,
             });
     }
@@ -364,7 +369,9 @@ impl SendQueues {
         expired: &mut MessageTally,
     ) -> Result<usize, PushError> {
         let (before, governed) = match self.streams.get(&stream) {
-            Some(queue) if !queue.dead => (queue.amount.payload, queue.governed.is_some()),
+            Some(queue) if !queue.dead && !queue.ended => {
+                (queue.amount.payload, queue.governed.is_some())
+            }
             _ => return Err(PushError::UnknownStream),
         };
         if governed && origin == Origin::Routed {
@@ -454,11 +461,29 @@ impl SendQueues {
     /// reliably, and neither bounded nor counted: one that is still the last of its stream is replaced,
     /// so there are never more than messages, and one.
     pub(super) fn push_control(&mut self, stream: StreamId, message: Message) {
-        let Some(queue) = self.streams.get_mut(&stream).filter(|queue| !queue.dead) else { return };
+        let Some(queue) = self.streams.get_mut(&stream) else { return };
+        if queue.dead || queue.ended {
+            return;
+        }
         match queue.messages.back_mut().filter(|last| last.is_control()) {
             Some(last) => *last = QueuedMessage::new(None, message, Origin::Control),
             None => self.append(stream, QueuedMessage::new(None, message, Origin::Control)),
         }
+    }
+
+    /// Removes the messages of `stream`, and queues a last control message. The stream counts as open until that has left.
+    pub(super) fn end(&mut self, stream: StreamId, last: Message) -> MessageTally {
+        let Some(StreamQueue { reliability, .. }) = self.streams.get(&stream) else {
+            return MessageTally::default();
+        };
+        let reliability = *reliability;
+        let discarded = self.remove(stream);
+        self.open(stream, reliability);
+        self.push_control(stream, last);
+        if let Some(queue) = self.streams.get_mut(&stream) {
+            queue.ended = true;
+        }
+        discarded
     }
 
     fn append(&mut self, stream: StreamId, message: QueuedMessage) {
@@ -482,7 +507,7 @@ impl SendQueues {
 
     /// Takes the message whose turn it is, if `admits` allows it. Calls that with the payload length. `holds`: whether
     /// the association still has something of a stream. Of one that keeps the latest message alone, the next one waits
-    /// until the association has nothing.
+    /// until the association has nothing, and so does the end of an unordered one.
     pub(super) fn pop(
         &mut self,
         now: Instant,
@@ -503,11 +528,16 @@ impl SendQueues {
                 self.leave_ring();
                 continue;
             };
-            if queue.governed.is_some()
-                && queue.overflow() == Overflow::KeepLatest
-                && head.is_routed()
-                && holds(stream)
-            {
+            // What is retransmitted of an unordered stream would arrive behind its end.
+            let waits = match queue.ended {
+                true => !queue.reliability.ordered,
+                false => {
+                    queue.governed.is_some()
+                        && queue.overflow() == Overflow::KeepLatest
+                        && head.is_routed()
+                }
+            };
+            if waits && holds(stream) {
                 too_large += 1;
                 self.ring.rotate_left(1);
                 continue;
@@ -550,6 +580,7 @@ impl SendQueues {
         let reliability = queue.reliability(&head);
         let deadline = queue.deadline(&head);
         let is_empty = queue.messages.is_empty();
+        let is_last = queue.ended && is_empty;
         match &mut self.blocked {
             Some(blocked) if blocked.stream == stream => self.blocked = None,
             Some(blocked) => blocked.patience = blocked.patience.saturating_sub(charge),
@@ -568,7 +599,11 @@ impl SendQueues {
         if is_empty {
             self.leave_ring();
         }
-        Some(ScheduledMessage { stream, message: head.into_message(), reliability, deadline })
+        if is_last {
+            self.streams.remove(&stream);
+        }
+        let message = head.into_message();
+        Some(ScheduledMessage { stream, message, reliability, deadline, is_last })
     }
 
     /// How long the messages that count have waited: one of [`SAMPLE_EVERY`] that have left since the last call.
@@ -701,6 +736,24 @@ mod tests {
     use super::*;
     use crate::proto::message::Ppid;
     use crate::proto::sctp::testing::start;
+
+    #[test]
+    fn an_ended_stream_is_gone_once_its_last_message_has_left() {
+        let mut queues = queues(&[10, 20], &[]);
+        let last = Message { ppid: Ppid::DCEP, payload: Bytes::from_static(b"end") };
+        assert_eq!(queues.end(1, last.clone()), MessageTally { messages: 2, bytes: 30 });
+        assert_eq!((queues.queued_bytes(), queues.contains(1)), (0, true));
+        let more = Message::new(Ppid::BINARY, Bytes::from_static(b"x"));
+        let (now, expired) = (start(), &mut MessageTally::default());
+        let pushed = queues.push(now, 1, more.clone(), Origin::Routed, expired);
+        assert_eq!(pushed, Err(PushError::UnknownStream));
+        queues.push_control(1, more);
+        let popped = queues.pop(now, expired, |_| Admittance::Now, |_| false).expect("the last");
+        assert_eq!((popped.stream, popped.message, popped.is_last), (1, last.clone(), true));
+        assert!(!queues.contains(1) && queues.is_empty());
+        assert_eq!(queues.end(1, last), MessageTally::default(), "it is not open");
+        assert!(queues.is_empty());
+    }
 
     /// Queues for streams 1 and 2, which hold messages of these sizes.
     fn queues(first: &[usize], second: &[usize]) -> SendQueues {

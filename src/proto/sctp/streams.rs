@@ -1,4 +1,4 @@
-//! The states of stream ids: channels that the peer opens in band, and resets.
+//! The states of stream ids: channels that the peer opens in band, resets, and ids that rest after their end.
 //!
 //! A data channel closes by a reset of both directions (RFC 8831 §6.7); its id is free again after
 //! both are complete:
@@ -8,6 +8,8 @@
 //!              ├─► Resetting ─ both directions reset ─► Quarantine ─ 3 s ─► free
 //! peer resets ─┘        └─ denied, or never answered: out of use for good
 //! ```
+//!
+//! A stream of a pipe ends by a last message instead. Its id rests as long, once the peer has acknowledged all of it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -39,6 +41,10 @@ pub(super) struct Streams {
     pending_resets: VecDeque<StreamId>,
     /// Streams on which the peer has opened a data channel in band.
     channels: FxHashSet<StreamId>,
+    /// Streams that have ended, until when they rest; `None` until the peer has acknowledged all of it.
+    ended: FxHashMap<StreamId, Option<Instant>>,
+    /// The number of these at which those that have rested are removed.
+    sweep_at: usize,
     /// Streams whose DATA_CHANNEL_OPEN waits for its DATA_CHANNEL_ACK.
     pending_acks: VecDeque<StreamId>,
 }
@@ -51,6 +57,26 @@ impl Streams {
             Some(Closing::Resetting) => true,
             Some(Closing::Quarantine(until)) => now.is_none_or(|now| now < *until),
         }
+    }
+
+    /// Notes that our side of `stream` ends.
+    pub(super) fn end(&mut self, stream: StreamId) {
+        self.ended.insert(stream, None);
+    }
+
+    /// Notes that the peer has all of a stream that has ended.
+    pub(super) fn on_ended(&mut self, stream: StreamId, now: Instant) {
+        if self.ended.len() >= self.sweep_at {
+            self.ended.retain(|_, rests| rests.is_none_or(|until| now < until));
+            self.sweep_at = 2 * self.ended.len() + 64;
+        }
+        self.ended.insert(stream, Some(now + QUARANTINE));
+    }
+
+    /// Whether `stream` has ended, and is not free yet.
+    pub(super) fn is_ending(&self, stream: StreamId, now: Option<Instant>) -> bool {
+        let rests = self.ended.get(&stream);
+        rests.is_some_and(|until| until.zip(now).is_none_or(|(until, now)| now < until))
     }
 
     /// Notes that either side sends on `stream`, or is about to.

@@ -282,6 +282,10 @@ impl Sfu {
                             self.clear_retained(producer);
                         }
                     }
+                    Some(Control::Closed) => {
+                        log::debug!(target: "sctp", "transport {}: the far end has closed stream {stream}", self.id_of(key));
+                        self.stream_closed(key, stream);
+                    }
                     None => {
                         self.count_unrouted(key, stream, payload.len(), "is no message of a pipe");
                     }
@@ -315,12 +319,22 @@ impl Sfu {
         }
     }
 
-    /// The peer has reset its side of a stream. With WebRTC that closes a data channel: our side is reset
+    /// The peer has closed its side of a stream. With WebRTC that closes a data channel: our side is reset
     /// in turn (RFC 8831 §6.7), and a DataConsumer on it closes. A DataProducer stays, as the peer may open the
-    /// channel again.
+    /// channel again. On a pipe it gets nothing more, as the stream may be used for another one.
     fn stream_closed(&mut self, key: TransportKey, stream: StreamId) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
-        let producer = transport.producer_streams.get(&stream).copied();
+        let producer = match &mut transport.kind {
+            Kind::Pipe(pipe) => {
+                let producer = transport.producer_streams.remove(&stream);
+                transport.origins_paused.remove(&stream);
+                if producer.is_none() {
+                    pipe.remember_closed(self.now, stream);
+                }
+                producer
+            }
+            _ => transport.producer_streams.get(&stream).copied(),
+        };
         let producer = producer.map(|it| Event::DataProducer(it, DataProducerEvent::StreamClose));
         self.events.extend(producer);
         if !transport.is_webrtc() {

@@ -34,7 +34,7 @@ impl RouterMut<'_> {
         });
         let path = SctpOverUdp::new(listen, config);
         let (socket, tuple) = (path.socket(), path.tuple_info());
-        let kind = Kind::Pipe(Box::new(Pipe { path, tunnel: None }));
+        let kind = Kind::Pipe(Box::new(Pipe::new(path)));
         self.insert_udp(key, Transport::new(self.key, kind, sctp, self.sfu.now), socket, tuple)
     }
 }

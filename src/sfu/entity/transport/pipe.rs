@@ -1,8 +1,12 @@
 //! Pipe transport: joins two routers, in one process or on two hosts. Subchannels travel with the
 //! messages; see [`pipe_header`](crate::sfu::pipe_header).
 
-use std::time::Instant;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
+
+use crate::proto::message::StreamId;
 use crate::proto::net::Tuple;
 use crate::proto::transmit::Transmits;
 use crate::sfu::event::TransportEvent;
@@ -17,9 +21,38 @@ pub(in crate::sfu) struct Pipe {
     pub(in crate::sfu) path: SctpOverUdp,
     /// The tunnel that replaces the network when both ends are in this process.
     pub(in crate::sfu) tunnel: Option<Tunnel>,
+    /// The streams of DataConsumers that have closed, the first one first.
+    pub(in crate::sfu) released: VecDeque<StreamId>,
+    /// Streams that the far end has closed before there was a DataProducer, and when.
+    closed_early: FxHashMap<StreamId, Instant>,
 }
 
+/// For how long the close of a stream waits for its DataProducer. The far end does not use the stream again for longer.
+const REMEMBERED: Duration = Duration::from_millis(2500);
+
+/// How many of these are kept.
+const MAX_REMEMBERED: usize = 1024;
+
 impl Pipe {
+    pub(in crate::sfu) fn new(path: SctpOverUdp) -> Self {
+        Self { path, tunnel: None, released: VecDeque::new(), closed_early: FxHashMap::default() }
+    }
+
+    /// Remembers that the far end has closed a stream without a DataProducer, which may be about to be made.
+    pub(in crate::sfu) fn remember_closed(&mut self, now: Instant, stream: StreamId) {
+        if self.closed_early.len() >= MAX_REMEMBERED {
+            self.closed_early.retain(|_, at| now < *at + REMEMBERED);
+        }
+        if self.closed_early.len() < MAX_REMEMBERED {
+            self.closed_early.insert(stream, now);
+        }
+    }
+
+    /// Whether the far end has closed this stream before its DataProducer was made.
+    pub(in crate::sfu) fn take_closed(&mut self, now: Instant, stream: StreamId) -> bool {
+        self.closed_early.remove(&stream).is_some_and(|at| now < at + REMEMBERED)
+    }
+
     /// Connects, now that there is a DataProducer or a DataConsumer.
     pub(in crate::sfu) fn start(&mut self, now: Instant) {
         match &mut self.tunnel {

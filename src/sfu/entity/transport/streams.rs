@@ -295,7 +295,7 @@ impl Transport {
             Control::Paused(false) => {
                 self.shown_paused.remove(&stream);
             }
-            Control::ClearRetained => {}
+            Control::ClearRetained | Control::Closed => {}
         }
         let control = control.encode();
         if let Some(tunnel) = self.tunnel_mut() {
@@ -366,8 +366,18 @@ impl Transport {
     }
 
     /// Closes the stream of a DataConsumer. If the application has not `chosen` it and a DataProducer receives on
-    /// it, the peer's channel stays open.
+    /// it, the peer's channel stays open. The far end of a pipe is told by a message, because a reset would close the other
+    /// direction as well.
     pub(in crate::sfu) fn close_consumer_stream(&mut self, stream: StreamId, chosen: bool) {
+        if let Kind::Pipe(pipe) = &mut self.kind
+            && pipe.tunnel.is_none()
+        {
+            pipe.released.push_back(stream);
+            self.shown_paused.remove(&stream);
+            return self.close_stream(stream, |sctp, stream| {
+                sctp.end_stream(stream, Control::Closed.encode())
+            });
+        }
         let shared = !chosen && self.producer_streams.contains_key(&stream);
         let close = if shared { Association::close_stream } else { Association::reset_stream };
         self.close_stream(stream, close);
@@ -388,9 +398,10 @@ impl Transport {
         }
     }
 
-    /// Resets a stream without a DataProducer, unless a DataConsumer still sends on it.
+    /// Resets a stream without a DataProducer, unless a DataConsumer still sends on it. The directions of a pipe are
+    /// independent.
     pub(in crate::sfu) fn reset_unused_stream(&mut self, stream: StreamId) {
-        if !self.consumer_streams.contains_key(&stream) {
+        if !self.is_pipe() && !self.consumer_streams.contains_key(&stream) {
             self.reset_stream(stream);
         }
     }
@@ -412,8 +423,12 @@ impl Transport {
 
     /// The stream of the next DataConsumer: the one after the last that was given out, wrapping,
     /// past those in use, those of DataProducers, and those whose reset has not completed. The directions
-    /// of a pipe are independent, so the streams of its DataProducers are only the last choice.
+    /// of a pipe are independent, so the streams of its DataProducers are only the last choice; streams that were in use
+    /// come first, because sctp-proto keeps memory for each that ever was.
     pub(in crate::sfu) fn next_free_stream(&mut self) -> Result<StreamId> {
+        if let Some(stream) = self.next_released_stream() {
+            return Ok(stream);
+        }
         let ids = || {
             let ids = (self.next_stream..=LAST_STREAM).chain(0..self.next_stream);
             ids.filter(|it| self.is_stream_free(*it, Association::is_stream_free))
@@ -424,6 +439,23 @@ impl Transport {
             .ok_or(Error::NoFreeStream(self.outgoing_streams()))?;
         self.next_stream = if free == LAST_STREAM { 0 } else { free + 1 };
         Ok(free)
+    }
+
+    /// The stream of a pipe that was closed first, if it is free again.
+    fn next_released_stream(&mut self) -> Option<StreamId> {
+        let Kind::Pipe(pipe) = &mut self.kind else { return None };
+        while let Some(stream) = pipe.released.front()
+            && self.consumer_streams.contains_key(stream)
+        {
+            // The application has chosen it.
+            pipe.released.pop_front();
+        }
+        let stream = *pipe.released.front()?;
+        let is_free = pipe.path.sctp().is_some_and(|sctp| sctp.is_stream_free(stream));
+        if is_free && !self.producer_streams.contains_key(&stream) {
+            return pipe.released.pop_front();
+        }
+        None
     }
 
     /// Takes the stream that the application has chosen. The peer may have opened it already.
