@@ -187,6 +187,13 @@ impl Backlog {
         first
     }
 
+    /// Notes that the entering side waits for room. Returns false if there is room already: then nothing follows, as the
+    /// other side has emptied the queue before it could see this.
+    pub(super) fn await_relief(&self) -> bool {
+        self.overflow();
+        !self.take_relief()
+    }
+
     /// Whether something was rejected or dropped, and half of the room is free again, with room in the worker's
     /// memory. True once per overflow, for the side that asks first.
     pub fn take_relief(&self) -> bool {
@@ -347,8 +354,8 @@ mod tests {
         // The other side empties the queue before the overflow is noted.
         backlog.leave(Amount::of(36));
         assert!(!backlog.take_relief(), "nothing has overflowed yet");
-        backlog.overflow();
-        assert!(backlog.take_relief());
+        assert!(!backlog.await_relief(), "nothing to wait for");
+        assert!(!backlog.take_relief());
     }
 
     #[test]

@@ -82,9 +82,7 @@ impl Sfu {
                 continue;
             }
             if let Some(backlog) = consumer.direct_backlog() {
-                backlog.overflow();
-                // JavaScript may have made room before it could see that this side waits for it.
-                if backlog.take_relief() {
+                if !backlog.await_relief() {
                     continue;
                 }
                 in_memory.push(key);

@@ -33,15 +33,18 @@ impl Sfu {
     /// Emits `'overflow'` for a direct DataConsumer: the number and bytes of the messages that it dropped. Called once
     /// JavaScript has taken so many that at most half of the bound is in use.
     pub fn handle_relief(&mut self, key: DataConsumerKey) {
-        let Some(consumer) = self.data_consumers.get_mut(&key) else { return };
-        self.events.extend(consumer.take_overflow(key));
-        self.events.extend(consumer.take_unstalled(key));
-        self.recheck_block(key);
-        if let Some(consumer) = self.data_consumers.get(&key).filter(|it| it.awaits_room())
-            && let Some(backlog) = consumer.direct_backlog()
-        {
-            // It has become fuller meanwhile.
-            backlog.overflow();
+        loop {
+            let Some(consumer) = self.data_consumers.get_mut(&key) else { return };
+            self.events.extend(consumer.take_overflow(key));
+            self.events.extend(consumer.take_unstalled(key));
+            self.recheck_block(key);
+            // It may have become fuller meanwhile, and then emptier.
+            let Some(consumer) = self.data_consumers.get(&key).filter(|it| it.awaits_room()) else {
+                return;
+            };
+            if consumer.direct_backlog().is_none_or(|it| it.await_relief()) {
+                return;
+            }
         }
     }
 

@@ -167,7 +167,6 @@ impl Sfu {
             outputs.offer(key, consumer, transport, offered, message);
         }
         self.close_overflowed();
-        self.check_pulled_drains();
     }
 
     /// Routes what a DataProducer has held, until that has cost `limit`. What is left has its turn later.
@@ -419,13 +418,8 @@ impl Outputs<'_> {
                     self.deadlines.set(memory::DEADLINE, Some(self.now + memory::LOOK));
                 }
                 self.overflow(key, consumer, payload_len);
-                let is_over = consumer.direct_backlog().is_some_and(|backlog| {
-                    backlog.overflow();
-                    // JavaScript may have drained the backlog before it could see the overflow. No further
-                    // drain would end it then, so this side does.
-                    backlog.take_relief()
-                });
-                if is_over {
+                let waits = consumer.direct_backlog().is_some_and(|it| it.await_relief());
+                if !waits {
                     self.events.extend(consumer.take_overflow(key));
                 }
             }

@@ -205,6 +205,8 @@ impl Sfu {
     /// of this turn. The caller sends and clears them.
     pub fn flush(&mut self) -> &mut Transmits {
         self.flush_dirty();
+        // Policies may have dropped what they wait for.
+        self.check_pulled_drains();
         &mut self.transmits
     }
 
