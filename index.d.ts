@@ -1855,6 +1855,14 @@ export type DataProducerStat = {
   bytesRetained: number;
 };
 
+/** What the DataConsumers of a DataProducer want. */
+export type DataProducerDemand = {
+  /** How many there are, those of `pipeToRouter()` included. */
+  consumers: number;
+  /** The subchannels that at least one of them is subscribed to, ascending. */
+  subchannels: number[];
+};
+
 export type DataProducerEvents = {
   /** Its transport was closed; the object is closed. */
   transportclose: [];
@@ -1868,6 +1876,11 @@ export type DataProducerEvents = {
    * and its DataConsumers stay open. On a PipeTransport it receives nothing more, whatever uses the stream next.
    */
   streamclose: [];
+  /**
+   * The number of its DataConsumers or the union of their subchannels has changed: what there is now. The changes of one
+   * macrotask are emitted together. Not emitted for what there was when the listener was added: see `demand`.
+   */
+  demand: [demand: DataProducerDemand];
   /**
    * So many messages, and bytes of payload, exceeded its own limit and were dropped since the last event. At most once a
    * second, and before 'close' if that ends it. `getStats()` counts them exactly.
@@ -1910,6 +1923,8 @@ export interface DataProducer<
   /** See {@link DataProducerOptions.retain}. */
   readonly retain: DataProducerRetain | undefined;
   readonly whilePaused: WhilePaused;
+  /** What its DataConsumers want now; a copy. The event 'demand' reports changes. */
+  readonly demand: DataProducerDemand;
   /** Type 'direct': bytes that `send()` accepted and that are not routed yet. Type 'sctp': bytes that are held. */
   readonly bufferedAmount: number;
   get appData(): DataProducerAppData;

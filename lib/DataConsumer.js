@@ -38,6 +38,7 @@ class DataConsumer extends Entity {
   #dataProducerPaused;
   #subchannels;
   #overflow;
+  #demand;
   /**
    * What iterators and streams share, from the first one on.
    *
@@ -49,9 +50,10 @@ class DataConsumer extends Entity {
    * @param {import('./Core').Core<Native>} core
    * @param {import('..').DataConsumerDump} data
    * @param {A} appData
+   * @param {import('./Demand').Demand} [demand] - of its DataProducer.
    * @param {import('..').DataConsumerOverflow} [overflow]
    */
-  constructor(core, data, appData, overflow = 'drop-newest') {
+  constructor(core, data, appData, demand, overflow = 'drop-newest') {
     super(core, appData, {
       onEvent: (name, args) => this.#onEvent(name, args),
       onMessage: (message, ppid) => this.#onMessage(message, ppid),
@@ -67,6 +69,9 @@ class DataConsumer extends Entity {
     this.#dataProducerPaused = data.dataProducerPaused;
     this.#subchannels = new Set(data.subchannels);
     this.#overflow = overflow;
+    this.#demand = demand;
+    demand?.add(this);
+    core.onClosed(() => demand?.remove(this));
   }
 
   get id() {
@@ -232,7 +237,10 @@ class DataConsumer extends Entity {
       'setSubchannels',
       () => packSubchannels(parseSubchannels(subchannels)),
       (parsed) => {
+        const before = this.#subchannels;
+
         this.#subchannels = new Set(parsed);
+        this.#resubscribed(before, this.#subchannels);
       },
     );
   }
@@ -242,7 +250,12 @@ class DataConsumer extends Entity {
     return this.#subscribe(
       'addSubchannel',
       () => parseSubchannel(subchannel, 'subchannel'),
-      (parsed) => this.#subchannels.add(parsed),
+      (parsed) => {
+        if (!this.#subchannels.has(parsed)) {
+          this.#subchannels.add(parsed);
+          this.#resubscribed([], [parsed]);
+        }
+      },
     );
   }
 
@@ -251,7 +264,11 @@ class DataConsumer extends Entity {
     return this.#subscribe(
       'removeSubchannel',
       () => parseSubchannel(subchannel, 'subchannel'),
-      (parsed) => this.#subchannels.delete(parsed),
+      (parsed) => {
+        if (this.#subchannels.delete(parsed)) {
+          this.#resubscribed([parsed], []);
+        }
+      },
     );
   }
 
@@ -275,6 +292,16 @@ class DataConsumer extends Entity {
         done(parsed);
       },
     );
+  }
+
+  /**
+   * @param {Iterable<number>} before
+   * @param {Iterable<number>} after
+   */
+  #resubscribed(before, after) {
+    if (!this.closed) {
+      this.#demand?.resubscribe(before, after);
+    }
   }
 
   /**

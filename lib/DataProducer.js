@@ -1,5 +1,6 @@
 'use strict';
 
+const { Demand } = require('./Demand');
 const { emitSafely } = require('./EnhancedEventEmitter');
 const { Entity, emitOnObserver } = require('./Entity');
 const { Logger } = require('./Logger');
@@ -28,6 +29,9 @@ const TOO_LARGE = 2;
 
 const logger = new Logger('DataProducer');
 
+/** @type {(dataProducer: DataProducer<any>) => Demand} */
+let demandOf;
+
 /**
  * @template {AppData} [A=AppData]
  * @extends {Entity<import('..').DataProducerEvents, import('..').DataProducerObserverEvents, A>}
@@ -46,6 +50,8 @@ class DataProducer extends Entity {
   #ownPaused;
   #originPaused;
   #maxMessageSize;
+  /** @type {Demand | undefined} */
+  #demand;
   /** The native functions of `send()`; undefined for type 'sctp', which cannot send. */
   #sendString;
   #sendBuffer;
@@ -55,6 +61,10 @@ class DataProducer extends Entity {
    * @type {import('./MessageWritable').Sink | undefined}
    */
   #sink;
+
+  static {
+    demandOf = (dataProducer) => (dataProducer.#demand ??= new Demand(dataProducer));
+  }
 
   /**
    * @param {import('./Core').Core<Native>} core
@@ -119,6 +129,10 @@ class DataProducer extends Entity {
 
   get whilePaused() {
     return this.#whilePaused;
+  }
+
+  get demand() {
+    return demandOf(this).now;
   }
 
   get bufferedAmount() {
@@ -409,3 +423,4 @@ function closedWorker() {
 }
 
 exports.DataProducer = DataProducer;
+exports.demandOf = demandOf;

@@ -2,7 +2,7 @@
 
 const { Capture } = require('./Capture');
 const { DataConsumer } = require('./DataConsumer');
-const { DataProducer } = require('./DataProducer');
+const { DataProducer, demandOf } = require('./DataProducer');
 const { emitSafely } = require('./EnhancedEventEmitter');
 const { Entity, coreOf, emitOnObserver } = require('./Entity');
 const { copy } = require('./copy');
@@ -221,7 +221,9 @@ class Transport extends Entity {
         (native, requestId) =>
           native.consumeData(requestId, JSON.stringify(parsed), maxBufferedAmount),
         (core, /** @type {import('..').DataConsumerDump} */ dump) => {
-          const dataConsumer = new DataConsumer(core, dump, appData, parsed.overflow);
+          const dataProducer = this.#dataProducers.get(dump.dataProducerId);
+          const demand = dataProducer && demandOf(dataProducer);
+          const dataConsumer = new DataConsumer(core, dump, appData, demand, parsed.overflow);
 
           emitOnObserver(this, 'newdataconsumer', dataConsumer);
           return dataConsumer;
