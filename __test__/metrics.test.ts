@@ -192,6 +192,59 @@ describe('prometheus({ registry })', () => {
     expect((await scrape(registry)).get(name)).toBe(before + 10);
   });
 
+  test.each<
+    [string, Partial<types.DataConsumerOptions>, (of: types.DataConsumer) => Promise<void>]
+  >([
+    ['a DataConsumer with a policy', { overflow: 'drop-oldest' }, listened],
+    ['an iterator', {}, iterated],
+  ])('and so does one in 64 of %s', async (_title, options, receive) => {
+    const registry = newRegistry();
+    const worker = await createWorker();
+    const transport = await (await worker.createRouter()).createDirectTransport();
+    const dataProducer = await transport.produceData();
+    const { id: dataProducerId } = dataProducer;
+    const dataConsumer = await transport.consumeData({ dataProducerId, ...options });
+    const delays = async (what: 'count' | 'sum'): Promise<number> =>
+      (await scrape(registry)).get(`datasoup_queue_delay_seconds_${what}{to="javascript"}`) ?? NaN;
+    const [count, sum] = [await delays('count'), await delays('sum')];
+    const received = receive(dataConsumer);
+    for (let sent = 0; sent < 640; sent++) {
+      dataProducer.send('x');
+    }
+    await received;
+    expect(await delays('count')).toBe(count + 10);
+    expect(await delays('sum')).toBeGreaterThan(sum);
+  });
+
+  function listened(dataConsumer: types.DataConsumer): Promise<void> {
+    let left = 640;
+    return new Promise((resolve) => dataConsumer.on('message', () => --left === 0 && resolve()));
+  }
+
+  async function iterated(dataConsumer: types.DataConsumer): Promise<void> {
+    let left = 640;
+    for await (const _message of dataConsumer) {
+      if (--left === 0) break;
+    }
+  }
+
+  test('a limited message counts as dropped', async () => {
+    const registry = newRegistry();
+    const name = 'datasoup_messages_dropped_total{reason="limited"}';
+    const before = (await scrape(registry)).get(name) ?? 0;
+    const router = await (await createWorker()).createRouter();
+    const transport = await router.createDirectTransport();
+    const limit = { messagesPerSecond: 1 };
+    const dataProducer = await transport.produceData({ limit });
+    dataProducer.send('first');
+    for (let sent = 0; sent < 10; sent++) {
+      dataProducer.send('x');
+    }
+    const [{ messagesLimited } = { messagesLimited: NaN }] = await dataProducer.getStats();
+    expect(messagesLimited).toBeGreaterThan(0);
+    expect((await scrape(registry)).get(name)).toBe(before + messagesLimited);
+  });
+
   test('a scrape takes as long with 10,000 idle transports as without', async () => {
     const registry = newRegistry();
     const worker = await createWorker();

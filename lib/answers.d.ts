@@ -56,6 +56,7 @@ export type WorkerMetrics = {
   messagesRejected: number;
   messagesSkipped: { producer_paused: number; consumer_paused: number; filtered: number };
   messagesDropped: {
+    limited: number;
     full: number;
     replaced: number;
     stale: number;

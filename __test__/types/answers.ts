@@ -1043,6 +1043,7 @@ export const WorkerMetrics0: answers.WorkerMetrics = {
     "expired": 0,
     "full": 0,
     "garbled": 0,
+    "limited": 0,
     "replaced": 0,
     "stale": 0,
     "too_large": 0,

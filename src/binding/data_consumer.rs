@@ -192,9 +192,14 @@ impl DataConsumer {
     /// The oldest message and its PPID. If there is none, the event 'ready' announces the next one.
     #[napi(catch_unwind, ts_return_type = "[message: Buffer, ppid: number] | null")]
     pub fn pull<'env>(&self, env: &'env Env) -> napi::Result<Option<(BufferSlice<'env>, u32)>> {
-        let Some(Message { ppid, payload }) = self.backlog.pull(clock::now()) else {
+        let now = clock::now();
+        let Some((Message { ppid, payload }, sampled)) = self.backlog.pull(now) else {
             return Ok(None);
         };
+        if let Some(at) = sampled {
+            let delay = now.saturating_duration_since(at);
+            self.batcher.run(move |world| world.count_delay(delay));
+        }
         self.batcher.after_pull(self.key, &self.backlog);
         Ok(Some((BufferSlice::copy_from(env, payload)?, ppid.0)))
     }

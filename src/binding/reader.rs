@@ -205,7 +205,10 @@ impl Reader {
     fn redeem(&mut self) {
         let Some(Item::Event(Event::Queued(key, token))) = self.cycle.pop_front() else { return };
         let event = match token.take(clock::now()) {
-            Taken::Message(message) => Event::Message(key, message),
+            Taken::Message(message, sampled) => {
+                sampled.into_iter().for_each(|at| self.cycle.push_front(Item::Sampled(at)));
+                Event::Message(key, message)
+            }
             Taken::Ready => Event::DataConsumer(key, DataConsumerEvent::Ready),
             Taken::Nothing => {
                 // It may have waited too long, and left.
@@ -315,7 +318,7 @@ mod tests {
         assert!(backlog.pull(now).is_none());
         reader.drain(&mut scratch, &mut records);
         assert_eq!(records[..2], [0, Next::Event as u32], "the pull is answered");
-        assert_eq!(backlog.pull(now).map(|it| it.payload[0]), Some(1));
+        assert_eq!(backlog.pull(now).map(|it| it.0.payload[0]), Some(1));
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod net;
 pub mod overflow;
 pub mod peer;
 pub mod reason;
+pub mod sampler;
 pub mod sctp;
 pub mod stun;
 pub mod transmit;

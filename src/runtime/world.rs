@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
 use crate::proto::certificate::Certificate;
 use crate::proto::net::{SocketId, Tuple};
+use crate::proto::sampler::Sampler;
 use crate::sfu::Sfu;
 use crate::sfu::address::Listen;
 use crate::sfu::contract::dump::WorkerDump;
@@ -31,9 +32,6 @@ use super::lanes::{Lanes, overtakes};
 use super::outbox::{Item, Outbox};
 use super::sockets::Sockets;
 use super::{clock, log, usage};
-
-/// Of how many messages for JavaScript the delay of one counts.
-const SAMPLE_EVERY: u32 = 64;
 
 /// The inbox of a worker.
 pub type WorkerInbox = Inbox<Job<World>>;
@@ -56,8 +54,8 @@ pub struct World {
     sends: Vec<(usize, DataConsumerKey)>,
     /// What has exceeded the share of its turn.
     pub(super) lanes: Lanes<Self>,
-    /// How many messages come until the next one whose delay counts.
-    until_sample: u32,
+    /// Which messages for JavaScript have their delays counted.
+    sampler: Sampler,
     /// How long turns took.
     pub(super) turns: Histogram<{ TURNS.len() }>,
     /// Whether something may wait there because its DataProducer was blocked.
@@ -157,6 +155,11 @@ impl World {
         }
     }
 
+    /// Counts how long a message has waited that JavaScript has asked for.
+    pub fn count_delay(&self, delay: Duration) {
+        self.outbox.count_delay(delay);
+    }
+
     /// Binds the sockets of `infos`, each with its index in the application's list. After an error
     /// none is bound.
     pub fn listen(&mut self, infos: &[(usize, &ListenInfo)]) -> Result<Vec<Listen>, Error> {
@@ -212,7 +215,7 @@ impl World {
             items: VecDeque::new(),
             sends: Vec::new(),
             lanes: Lanes::default(),
-            until_sample: SAMPLE_EVERY,
+            sampler: Sampler::default(),
             turns: Histogram::new(&TURNS),
             has_detours: false,
         }
@@ -465,9 +468,7 @@ impl World {
                 event => {
                     let is_message = matches!(event, Event::Message(..));
                     self.items.push_back(Item::Event(event));
-                    self.until_sample -= u32::from(is_message);
-                    if self.until_sample == 0 {
-                        self.until_sample = SAMPLE_EVERY;
+                    if is_message && self.sampler.hits() {
                         self.items.push_back(Item::Sampled(self.sfu.now()));
                     }
                 }

@@ -72,8 +72,8 @@ impl Backlog {
         Some(Token { backlog: Arc::clone(self), number })
     }
 
-    /// JavaScript takes the oldest message that waits to be asked for.
-    pub fn pull(&self, now: Instant) -> Option<Message> {
+    /// JavaScript takes the oldest message that waits to be asked for, and when it was queued if its delay counts.
+    pub fn pull(&self, now: Instant) -> Option<(Message, Option<Instant>)> {
         self.queue()?.pull(now, |amount| self.leave(amount))
     }
 
@@ -388,7 +388,7 @@ mod tests {
 
     fn taken(token: &Token, now: Instant) -> Option<u8> {
         match token.take(now) {
-            Taken::Message(message) => message.payload.first().copied(),
+            Taken::Message(message, _) => message.payload.first().copied(),
             Taken::Ready | Taken::Nothing => None,
         }
     }
@@ -431,7 +431,7 @@ mod tests {
         let (backlog, push) = queue(Overflow::DropOldest);
         let queue = backlog.use_queue();
         queue.begin_pulls();
-        let pull = || backlog.pull(now).map(|it| it.payload[0]);
+        let pull = || backlog.pull(now).map(|it| it.0.payload[0]);
         let tokens: Vec<Token> = (0..4).filter_map(|fill| push(now, fill)).collect();
         assert_eq!(pull(), None, "no token has come up");
         assert!(matches!(tokens[0].take(now), Taken::Ready), "it was dropped, but a pull waits");
@@ -453,7 +453,7 @@ mod tests {
         backlog.end_pulls();
         assert_eq!(backlog.charge(), 100);
         assert_eq!(taken(&tokens[2], now), Some(2));
-        assert_eq!(backlog.pull(now), None);
+        assert!(backlog.pull(now).is_none());
     }
 
     #[test]
@@ -462,13 +462,13 @@ mod tests {
         let (backlog, push) = queue(Overflow::DropNewest);
         backlog.use_queue().begin_pulls();
         let tokens: Vec<Token> = (0..3).filter_map(|fill| push(now, fill)).collect();
-        assert_eq!(backlog.pull(now), None);
+        assert!(backlog.pull(now).is_none());
         backlog.enter(Amount::of(0));
         backlog.close_pulls();
-        assert_eq!(backlog.pull(now), None, "a message before them is on its way");
+        assert!(backlog.pull(now).is_none(), "a message before them is on its way");
         backlog.leave(Amount::of(0));
         backlog.close_pulls();
-        let pulled = || backlog.pull(now).map(|it| it.payload[0]);
+        let pulled = || backlog.pull(now).map(|it| it.0.payload[0]);
         assert_eq!([pulled(), pulled(), pulled(), pulled()], [Some(0), Some(1), Some(2), None]);
         assert!(matches!(tokens[0].take(now), Taken::Ready | Taken::Nothing));
         assert_eq!(backlog.charge(), 0);

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::proto::message::{Amount, Message};
 use crate::proto::overflow::{Overflow, QueuePolicy};
+use crate::proto::sampler::Sampler;
 use crate::proto::sctp::{MessageTally, QueueDrops, QueueTally};
 
 /// See the module's documentation.
@@ -35,6 +36,8 @@ pub struct DirectQueue {
 #[derive(Debug, Default)]
 struct Inner {
     messages: VecDeque<(Instant, Message)>,
+    /// Which messages have their delays counted.
+    sampler: Sampler,
     max_delay: Option<Duration>,
     replaced: MessageTally,
     stale: MessageTally,
@@ -51,8 +54,8 @@ struct Inner {
 /// What is in the place of a token.
 #[derive(Debug)]
 pub enum Taken {
-    /// A message.
-    Message(Message),
+    /// A message, and when it was queued if its delay counts.
+    Message(Message, Option<Instant>),
     /// A message, which an earlier pull has asked for: pull again.
     Ready,
     /// Nothing: the message was dropped, or waits to be pulled.
@@ -93,7 +96,8 @@ impl DirectQueue {
             let ready = std::mem::take(&mut inner.hungry);
             return if ready { Taken::Ready } else { Taken::Nothing };
         }
-        self.next(&mut inner, number + 1, now, leave).map_or(Taken::Nothing, Taken::Message)
+        self.next(&mut inner, number + 1, now, leave)
+            .map_or(Taken::Nothing, |(message, sampled)| Taken::Message(message, sampled))
     }
 
     /// Whether the message with this number is still here.
@@ -142,13 +146,17 @@ impl DirectQueue {
 
     /// JavaScript takes the oldest message whose token has come up. If there is none, the next token is
     /// [`Taken::Ready`]. `leave` counts what is taken, and what has waited too long.
-    pub(super) fn pull(&self, now: Instant, leave: impl Fn(Amount)) -> Option<Message> {
+    pub(super) fn pull(
+        &self,
+        now: Instant,
+        leave: impl Fn(Amount),
+    ) -> Option<(Message, Option<Instant>)> {
         let mut inner = self.lock();
         let ready = inner.ready;
-        let message = self.next(&mut inner, ready, now, &leave);
-        inner.hungry = message.is_none();
-        message.iter().for_each(|message| leave(message.amount()));
-        message
+        let pulled = self.next(&mut inner, ready, now, &leave);
+        inner.hungry = pulled.is_none();
+        pulled.iter().for_each(|(message, _)| leave(message.amount()));
+        pulled
     }
 
     /// Has [`Self::take_passed`] return the request once the messages of now are gone. Returns false if there is no need to
@@ -205,20 +213,21 @@ impl DirectQueue {
         QueueTally { waiting, replaced: inner.replaced, stale: inner.stale }
     }
 
-    /// JavaScript takes the oldest message with a lower number than `end`, past those that have waited too long. The
-    /// caller counts the message as left.
+    /// JavaScript takes the oldest message with a lower number than `end`, past those that have waited too long, and when
+    /// it was queued if its delay counts. The caller counts the message as left.
     fn next(
         &self,
         inner: &mut Inner,
         end: u64,
         now: Instant,
         leave: impl Fn(Amount),
-    ) -> Option<Message> {
+    ) -> Option<(Message, Option<Instant>)> {
         while self.oldest.load(Ordering::Relaxed) < end {
             let (at, message) = inner.messages.pop_front()?;
             self.oldest.fetch_add(1, Ordering::Relaxed);
             if inner.max_delay.is_none_or(|longest| now <= at + longest) {
-                return Some(message);
+                let sampled = inner.sampler.hits().then_some(at);
+                return Some((message, sampled));
             }
             inner.stale.count(&message);
             leave(message.amount());

@@ -38,6 +38,7 @@ impl Sfu {
                 filtered: not_sent.filtered,
             },
             messages_dropped: MessagesDropped {
+                limited: producers.limited,
                 full: not_sent.full + producers.dropped_full,
                 replaced: consumers.replaced + counters.messages_replaced,
                 stale: consumers.stale + counters.messages_stale,

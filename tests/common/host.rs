@@ -204,7 +204,7 @@ impl Host {
         let taken = self.take(|event| match event {
             Event::Message(key, message) if *key == consumer => Some(Some(message.clone())),
             Event::Queued(key, token) if *key == consumer => match token.take(now) {
-                Taken::Message(message) => Some(Some(message)),
+                Taken::Message(message, _) => Some(Some(message)),
                 Taken::Ready | Taken::Nothing => Some(None),
             },
             _ => None,

@@ -70,6 +70,7 @@ impl Books {
             ("/messagesReceived", "producer", &["messagesReceived"][..]),
             ("/messageBytesReceived", "producer", &["bytesReceived"]),
             ("/messagesSkipped/producer_paused", "producer", &["messagesPaused"]),
+            ("/messagesDropped/limited", "producer", &["messagesLimited"]),
             ("/messagesSent", "consumer", &ACCEPTED),
             ("/messagesSentDirectly", "consumer", &["messagesSentDirectly"]),
             ("/messageBytesSentDirectly", "consumer", &["bytesSentDirectly"]),

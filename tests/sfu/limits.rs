@@ -66,6 +66,7 @@ fn a_bucket_passes_its_burst_at_once_and_its_rate_from_then_on() {
         assert_eq!(passed, 100 + 1000, "{messages:?} {bytes:?}");
         let dropped = 1000 + 100 * 50 - passed as u64;
         assert_eq!(limited(&mut lab, producer), (dropped, dropped * LEN as u64));
+        assert_eq!(lab.sfu().metrics().messages_dropped.limited, dropped);
         assert_eq!(lab.producer_stats(producer)["messagesReceived"], 6000);
         // The bucket does not fill beyond its burst.
         lab.run_for(Duration::from_secs(60));

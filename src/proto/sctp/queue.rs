@@ -26,6 +26,7 @@ use super::control::Admittance;
 use super::counters::MessageTally;
 use crate::proto::message::{Amount, Limit, Message, Ppid, Reliability, StreamId, charge};
 use crate::proto::overflow::{Overflow, QueuePolicy};
+use crate::proto::sampler::Sampler;
 
 /// What a stream may send per turn, in charged bytes: seven full packets, so that small messages
 /// still share packets, and a sixteenth of the smallest flight.
@@ -34,9 +35,6 @@ const QUANTUM: isize = 8 * 1024;
 /// A lifetime is at least this long, and a message with less of it left counts as expired: it would be given up
 /// before anything of it could be sent again.
 const TICK: Duration = Duration::from_millis(1);
-
-/// Of how many messages one is asked how long it has waited.
-pub(super) const SAMPLE_EVERY: u32 = 64;
 
 /// How many of these delays are kept for [`SendQueues::take_delays`].
 const MAX_DELAYS: usize = 256;
@@ -241,9 +239,8 @@ pub(super) struct SendQueues {
     last: FxHashMap<StreamId, QueueTally>,
     /// How many messages newer ones have replaced, and how many have waited longer than they may, in all streams.
     dropped: QueueDrops,
-    /// How many messages leave until the next one whose delay counts. It begins anywhere, so that associations with
-    /// few messages count as often as they should.
-    until_sample: u32,
+    /// Which of the messages that leave have their delays counted.
+    sampler: Sampler,
     delays: Vec<Duration>,
 }
 
@@ -262,7 +259,7 @@ impl SendQueues {
             untrimmed: false,
             last: FxHashMap::default(),
             dropped: QueueDrops::default(),
-            until_sample: rand::random_range(1..=SAMPLE_EVERY),
+            sampler: Sampler::default(),
             delays: Vec::new(),
         }
     }
@@ -588,12 +585,8 @@ impl SendQueues {
         }
         if let Some(at) = head.at {
             self.account_removed(stream, &head);
-            self.until_sample -= 1;
-            if self.until_sample == 0 {
-                self.until_sample = SAMPLE_EVERY;
-                if self.delays.len() < MAX_DELAYS {
-                    self.delays.push(now.saturating_duration_since(at));
-                }
+            if self.sampler.hits() && self.delays.len() < MAX_DELAYS {
+                self.delays.push(now.saturating_duration_since(at));
             }
         }
         if is_empty {
@@ -606,7 +599,7 @@ impl SendQueues {
         Some(ScheduledMessage { stream, message, reliability, deadline, is_last })
     }
 
-    /// How long the messages that count have waited: one of [`SAMPLE_EVERY`] that have left since the last call.
+    /// How long the messages that count have waited: one of 64 that have left since the last call.
     pub(super) fn take_delays(&mut self, take: impl FnMut(Duration)) {
         self.delays.drain(..).for_each(take);
     }

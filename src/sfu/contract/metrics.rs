@@ -133,6 +133,7 @@ pub struct MessagesSkipped {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[allow(missing_docs, reason = "named as there")]
 pub struct MessagesDropped {
+    pub limited: u64,
     pub full: u64,
     pub replaced: u64,
     pub stale: u64,

@@ -24,6 +24,7 @@ pub(in crate::sfu) struct ProducerTotals {
     pub(in crate::sfu) received: MessageTally,
     pub(in crate::sfu) paused: u64,
     pub(in crate::sfu) dropped_full: u64,
+    pub(in crate::sfu) limited: u64,
 }
 
 /// See the module's documentation.
