@@ -128,6 +128,25 @@ describe('prometheus({ registry })', () => {
     expect([...values.keys()].filter((it) => it.includes(`worker="${worker.pid}"`))).toEqual([]);
   });
 
+  test('histograms keep the buckets of Workers that have ended', async () => {
+    const registry = newRegistry();
+    const buckets = async (): Promise<[string, number][]> =>
+      [...(await scrape(registry))].filter(([key]) =>
+        /^datasoup_queue_delay_seconds_bucket.*to="javascript"/.test(key),
+      );
+    const two = [await createWorker(), await createWorker()];
+    const before = await buckets();
+    for (const worker of two) {
+      await send(worker, 640);
+      const ended = nextEvent(worker, 'subprocessclose');
+      worker.close();
+      await ended;
+    }
+    const after = await buckets();
+    expect(after.map(([key]) => key)).toEqual(before.map(([key]) => key));
+    expect(after.at(-1)![1] - before.at(-1)![1]).toBe(20);
+  });
+
   test('a Worker that dies keeps what it had counted when it was asked last', async () => {
     const registry = newRegistry();
     const start = sum(await scrape(registry), 'datasoup_messages_sent_total');
@@ -487,6 +506,18 @@ test('without the packages, and without a registry or meter, the error says what
     "no registry is given, and the package 'prom-client' cannot be loaded: npm install prom-client | not found: prom-client\n" +
       "no meter is given, and the package '@opentelemetry/api' cannot be loaded: npm install @opentelemetry/api | not found: @opentelemetry/api\n",
   );
+});
+
+test('an application without metrics loads none of their code but the list of Workers', async () => {
+  const { stdout, stderr } = await runNode(`
+    const path = require('node:path');
+    const loaded = () => Object.keys(require.cache).filter((it) => it.includes('/lib/metrics/'));
+    datasoup.createWorker().then((worker) => {
+      worker.on('subprocessclose', () => console.log(loaded().map((it) => path.basename(it))));
+      worker.close();
+    });
+  `);
+  expect([stdout, stderr]).toEqual(["[ 'workers.js' ]\n", '']);
 });
 
 test('examples/metrics.js serves /metrics', async () => {

@@ -41,15 +41,6 @@ class Totals {
     }
   }
 
-  /** @param {Totals} other */
-  add(other) {
-    for (const [metric, points] of other.#points) {
-      for (const { labels, value } of points.values()) {
-        this.#add(metric, labels, value);
-      }
-    }
-  }
-
   /**
    * @param {Metric} metric
    * @returns {Iterable<Point>}

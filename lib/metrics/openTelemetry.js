@@ -4,8 +4,8 @@ const { version } = require('../../package.json');
 const validate = require('../options/validate');
 
 const { CATALOG } = require('./catalog');
+const { gather } = require('./gather');
 const { peerDependency } = require('./peerDependency');
-const { gather } = require('./workers');
 
 /** @import { Histogram } from '../answers' */
 /** @import { Metric } from './catalog' */

@@ -3,8 +3,8 @@
 const validate = require('../options/validate');
 
 const { CATALOG, prometheusName } = require('./catalog');
+const { gather } = require('./gather');
 const { peerDependency } = require('./peerDependency');
-const { gather } = require('./workers');
 
 /** @import { Metric } from './catalog' */
 /** @import { Point } from './Totals' */

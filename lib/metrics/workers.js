@@ -1,8 +1,7 @@
 'use strict';
 
-// The Workers of this copy of the package, and what they and those that have ended have counted together.
-
-const { Totals } = require('./Totals');
+// The Workers of this copy of the package, and what those that have ended have counted together. Every application loads
+// this file, and only one that wants metrics loads the others of this folder.
 
 /** @import { Core } from '../Core' */
 /** @import { WorkerMetrics } from '../answers' */
@@ -18,10 +17,12 @@ const { Totals } = require('./Totals');
 
 /** @type {Set<Live>} */
 const workers = new Set();
-/** What the Workers whose threads have ended had counted. */
-const ended = new Totals();
-/** @type {Promise<Totals> | undefined} */
-let gathering;
+/**
+ * What the Workers whose threads have ended had counted.
+ *
+ * @type {Partial<WorkerMetrics>}
+ */
+const ended = {};
 
 /**
  * Counts a Worker from now on.
@@ -38,44 +39,28 @@ function track(core, pid) {
   workers.add(live);
   return (last) => {
     workers.delete(live);
-    ended.addCounters(last ?? live.last);
+    add(ended, last ?? live.last ?? {});
   };
 }
 
 /**
- * Asks each Worker once, however often this is called until all have answered.
+ * Adds numbers, also those in members and in arrays.
  *
- * @returns {Promise<Totals>}
+ * @param {Record<string, any>} total
+ * @param {Record<string, any>} other
  */
-function gather() {
-  gathering ??= ask().finally(() => (gathering = undefined));
-  return gathering;
-}
-
-async function ask() {
-  await Promise.all(Array.from(workers, refresh));
-
-  const totals = new Totals();
-
-  totals.add(ended);
-  for (const { core, pid, last } of workers) {
-    // A closed Worker has counters until its thread ends, and nothing else.
-    totals.addCounters(last);
-    if (!core.closed) {
-      totals.addWorker(pid, last);
+function add(total, other) {
+  for (const [name, value] of Object.entries(other)) {
+    if (typeof value === 'number') {
+      total[name] = (total[name] ?? 0) + value;
+    } else if (name === 'bounds') {
+      total[name] = value;
+    } else {
+      add((total[name] ??= Array.isArray(value) ? [] : {}), value);
     }
   }
-  return totals;
 }
 
-/** @param {Live} live */
-async function refresh(live) {
-  try {
-    live.last = await live.core.ask('worker.getMetrics', (native, id) => native.getMetrics(id));
-  } catch {
-    // It is closed, or has closed meanwhile.
-  }
-}
-
+exports.ended = ended;
 exports.track = track;
-exports.gather = gather;
+exports.workers = workers;

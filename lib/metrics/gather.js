@@ -1,0 +1,49 @@
+'use strict';
+
+const { Totals } = require('./Totals');
+const { ended, workers } = require('./workers');
+
+/** @import { WorkerMetrics } from '../answers' */
+/** @import { Live } from './workers' */
+
+/** @type {Promise<Totals> | undefined} */
+let gathering;
+
+/**
+ * Asks each Worker once, however often this is called until all have answered.
+ *
+ * @returns {Promise<Totals>}
+ */
+function gather() {
+  gathering ??= ask().finally(() => (gathering = undefined));
+  return gathering;
+}
+
+async function ask() {
+  await Promise.all(Array.from(workers, refresh));
+
+  const totals = new Totals();
+
+  if (ended.turns) {
+    totals.addCounters(/** @type {WorkerMetrics} */ (ended));
+  }
+  for (const { core, pid, last } of workers) {
+    // A closed Worker has counters until its thread ends, and nothing else.
+    totals.addCounters(last);
+    if (!core.closed) {
+      totals.addWorker(pid, last);
+    }
+  }
+  return totals;
+}
+
+/** @param {Live} live */
+async function refresh(live) {
+  try {
+    live.last = await live.core.ask('worker.getMetrics', (native, id) => native.getMetrics(id));
+  } catch {
+    // It is closed, or has closed meanwhile.
+  }
+}
+
+exports.gather = gather;
