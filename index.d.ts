@@ -291,7 +291,10 @@ export type WorkerUpdateableSettings<WorkerAppData extends AppData = AppData> = 
   'logLevel' | 'logTags'
 >;
 
-/** The resource usage of the worker's thread, in the fields of libuv's `uv_rusage_t`. */
+/**
+ * The resource usage of the worker's thread, in the fields of libuv's `uv_rusage_t`. macOS and Windows count only the
+ * CPU time by thread: all members but `ru_utime`, `ru_stime` and `ru_maxrss` are 0 there.
+ */
 export type WorkerResourceUsage = {
   /** CPU time in user mode, in milliseconds. */
   ru_utime: number;
@@ -324,7 +327,10 @@ export type WorkerDump = {
    * read.
    */
   datagramsUnsent: number;
-  /** Datagrams that the kernel dropped because a socket's receive buffer was full: see `recvBufferSize`. */
+  /**
+   * Datagrams that the kernel dropped because a socket's receive buffer was full: see `recvBufferSize`. Only Linux
+   * counts them; 0 on macOS and Windows.
+   */
   datagramsOverflowed: number;
   /**
    * Datagrams dropped because no answer can be sent to their source: port 0, or an address that is unspecified or
@@ -734,8 +740,9 @@ export type TransportListenInfo = {
   sendBufferSize?: number;
   /**
    * The socket's receive buffer (SO_RCVBUF). 0-4294967295. Default, and 0: 2 MiB for UDP, the system's size for TCP.
-   * The system grants at most `net.core.rmem_max`; the log says once if that is less. Datagrams that do not fit into
-   * the buffer count as `datagramsOverflowed` of the Worker.
+   * Linux grants at most `net.core.rmem_max`, macOS about `kern.ipc.maxsockbuf`; the log says once if that is less.
+   * Datagrams that do not fit into the buffer count as `datagramsOverflowed` of the Worker (Linux). While it is half
+   * full, peers that send much get smaller receive windows (Linux).
    */
   recvBufferSize?: number;
 };
@@ -753,7 +760,10 @@ export type TransportPortRange = {
 export type TransportSocketFlags = {
   /** Whether an IPv6 socket accepts no IPv4. Default false. */
   ipv6Only?: boolean;
-  /** Whether other UDP sockets may bind the same address and port (SO_REUSEPORT). Default false. */
+  /**
+   * Whether other UDP sockets may bind the same address and port (SO_REUSEPORT). Default false. Linux spreads the peers
+   * over the sockets; macOS does not. Windows cannot share a port like this: an Error.
+   */
   udpReusePort?: boolean;
 };
 

@@ -37,6 +37,7 @@ const OWNERS = {
   socket2: ['src/runtime/'],
   stun_types: ['src/proto/stun'],
   tokio: ['src/runtime/'],
+  windows_sys: ['src/runtime/'],
 };
 
 const CLOCK = 'src/runtime/clock.rs';

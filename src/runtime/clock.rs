@@ -11,9 +11,28 @@ pub fn now() -> Instant {
 
 /// The system's monotonic clock as a number, which [`Instant`] hides. Timestamps in statistics count from the
 /// origin of this clock.
+#[cfg(unix)]
 pub fn monotonic() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: clock_gettime only writes to `time`. It cannot fail for a clock that every Linux has.
+    // SAFETY: clock_gettime only writes to `time`. It cannot fail for a clock that every Unix has.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
     Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
+}
+
+/// The same as on Unix, by the clock behind [`Instant`] and `process.hrtime()`.
+#[cfg(windows)]
+pub fn monotonic() -> Duration {
+    use windows_sys::Win32::System::Performance::{
+        QueryPerformanceCounter, QueryPerformanceFrequency,
+    };
+
+    const NANOS: i128 = 1_000_000_000;
+    let (mut ticks, mut per_second) = (0, 1);
+    // SAFETY: both only write to a local, and cannot fail since Windows XP.
+    unsafe {
+        QueryPerformanceCounter(&mut ticks);
+        QueryPerformanceFrequency(&mut per_second);
+    }
+    let nanos = i128::from(ticks) * NANOS / i128::from(per_second.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or_default())
 }

@@ -13,7 +13,10 @@
 //! - Sockets: `sockets.rs` holds all sockets of a worker; `udp.rs` and `tcp.rs` implement one socket of their
 //!   kind; `unverified.rs` limits TCP connections without a valid STUN request; `ports.rs` chooses and binds
 //!   ports; `batch.rs` groups datagrams for one system call.
-//! - C interfaces, the only `unsafe` code: `clock.rs`, `cpu.rs`, `sendmsg.rs`, `socket_memory.rs`,
+//! - What differs between Linux, macOS and Windows, a file for each question: how datagrams are received and sent
+//!   (`datagrams/`), how a socket is made (`open.rs`), which errors end a connection only (`tcp.rs`), and the C
+//!   interfaces.
+//! - C interfaces, the only `unsafe` code: `clock.rs`, `cpu.rs`, `open.rs`, `sendmsg.rs`, `socket_memory.rs`,
 //!   `usage.rs`.
 //!
 //! # How the end of a peer is noticed
@@ -33,15 +36,18 @@ pub mod batch;
 pub mod clock;
 mod close;
 mod cpu;
+mod datagrams;
 mod driver;
 pub mod inbox;
 pub mod job;
 mod lanes;
 mod leases;
 pub mod log;
+mod open;
 pub mod outbox;
 mod panics;
 pub mod ports;
+#[cfg(target_os = "linux")]
 pub mod sendmsg;
 mod socket_memory;
 mod sockets;

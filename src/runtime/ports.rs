@@ -4,13 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 
 use rand::Rng;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 
 use crate::sfu::contract::options::{ListenInfo, PortRange};
-use crate::sfu::contract::parameters::ListenProtocol;
 use crate::sfu::error::Error;
 
 use super::leases::{self, Lease};
+use super::open::open;
 
 /// How often one call asks the kernel for a port, at 2 to 5 µs each. Beyond that it takes the range for full: other
 /// processes have nearly all of its ports. The next call asks for the ports that this one did not get to.
@@ -96,37 +96,4 @@ fn bind_in(info: &ListenInfo, range: PortRange) -> Result<(Socket, Lease), Error
 /// Whether a socket that is bound to this address listens on all addresses of this host.
 pub(super) fn is_wildcard(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_unspecified()
-}
-
-/// The receive buffer that the system has granted, in the bytes that one asks for: Linux doubles them for its own
-/// overhead.
-pub(super) fn recv_buffer_size(socket: &Socket) -> usize {
-    let doubled = if cfg!(target_os = "linux") { 2 } else { 1 };
-    socket.recv_buffer_size().map_or(usize::MAX, |size| size / doubled)
-}
-
-/// Makes a socket with the options of `info`.
-fn open(info: &ListenInfo) -> io::Result<Socket> {
-    let (kind, protocol) = match info.protocol {
-        ListenProtocol::Udp => (Type::DGRAM, Protocol::UDP),
-        ListenProtocol::Tcp => (Type::STREAM, Protocol::TCP),
-    };
-    let domain = if info.ip.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
-    let socket = Socket::new(domain, kind.nonblocking(), Some(protocol))?;
-    if info.ip.is_ipv6() {
-        socket.set_only_v6(info.flags.ipv6_only)?;
-    }
-    match info.protocol {
-        ListenProtocol::Udp if info.flags.udp_reuse_port => socket.set_reuse_port(true)?,
-        ListenProtocol::Udp => {}
-        // This allows a listener on the port while old connections are in TIME_WAIT.
-        ListenProtocol::Tcp => socket.set_reuse_address(true)?,
-    }
-    if let Some(size) = info.send_buffer_size {
-        socket.set_send_buffer_size(size as usize)?;
-    }
-    if let Some(size) = info.recv_buffer_size {
-        socket.set_recv_buffer_size(size as usize)?;
-    }
-    Ok(socket)
 }

@@ -1,7 +1,7 @@
 //! What the kernel says about the receive buffer of a socket.
 #![allow(unsafe_code)]
 
-use std::os::fd::BorrowedFd;
+use tokio::net::UdpSocket;
 
 /// The receive buffer of a UDP socket. Datagrams take more of it than their bytes: a small one by itself takes two
 /// times and more.
@@ -15,8 +15,9 @@ pub(super) struct ReceiveMemory {
     pub(super) drops: u32,
 }
 
-/// Reads the state of a socket's receive buffer; zeros where the system does not report it (Linux before 4.12).
-pub(super) fn read(socket: BorrowedFd<'_>) -> ReceiveMemory {
+/// Reads the state of a socket's receive buffer; zeros where the system does not report it: Linux before 4.12,
+/// macOS, Windows.
+pub(super) fn read(socket: &UdpSocket) -> ReceiveMemory {
     #[cfg(target_os = "linux")]
     {
         use std::os::fd::AsRawFd;
@@ -29,7 +30,7 @@ pub(super) fn read(socket: BorrowedFd<'_>) -> ReceiveMemory {
 
         let mut values = [0u32; SK_MEMINFO_VARS];
         let mut len = size_of_val(&values) as libc::socklen_t;
-        // SAFETY: the descriptor is open as long as it is borrowed, and getsockopt writes at most
+        // SAFETY: the descriptor is open as long as the socket is borrowed, and getsockopt writes at most
         // `len` bytes to `values`. If it fails, zeros remain.
         unsafe {
             libc::getsockopt(

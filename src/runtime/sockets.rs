@@ -20,7 +20,7 @@ use crate::sfu::error::Error;
 use super::tcp::{Accepted, Allowance, Flow, TcpConnection, TcpPort};
 use super::udp::{OffloadHold, ReceiveBuffers, UdpPort};
 use super::unverified::UnverifiedConnections;
-use super::{clock, ports};
+use super::{clock, open, ports};
 
 /// Connections taken from one listener in one turn, at about 10 µs each. The rest waits for the next
 /// turn.
@@ -121,11 +121,12 @@ impl Sockets {
         let (ListenProtocol::Udp, Some(asked)) = (info.protocol, info.recv_buffer_size) else {
             return;
         };
-        let granted = ports::recv_buffer_size(socket);
+        let granted = open::recv_buffer_size(socket);
         if granted < asked as usize && !std::mem::replace(&mut self.small_buffer_logged, true) {
             log::warn!(
                 "a UDP socket has a receive buffer of {granted} bytes, not of the {asked} asked for: raise \
-                 net.core.rmem_max, or datagrams are lost when many peers send at once (datagramsOverflowed)"
+                 {}, or datagrams are lost when many peers send at once (datagramsOverflowed)",
+                open::RECEIVE_BUFFER_LIMIT
             );
         }
     }

@@ -114,20 +114,27 @@ pub(super) enum Accepted {
 
 /// Whether the kernel has removed a connection from its queue and reports why that one failed (accept(2)).
 fn is_of_a_connection(error: &io::Error) -> bool {
-    const OF_A_CONNECTION: [i32; 11] = [
-        libc::ECONNABORTED,
-        libc::ECONNRESET,
-        libc::EINTR,
-        libc::ENETDOWN,
-        libc::ENETUNREACH,
-        libc::EHOSTDOWN,
-        libc::EHOSTUNREACH,
-        libc::ENONET,
-        libc::EPROTO,
-        libc::ENOPROTOOPT,
-        libc::ETIMEDOUT,
-    ];
-    error.raw_os_error().is_some_and(|it| OF_A_CONNECTION.contains(&it))
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
+        NetworkUnreachable, TimedOut,
+    };
+
+    /// Those of Linux that have no kind.
+    #[cfg(target_os = "linux")]
+    const OTHERS: [i32; 4] = [libc::EHOSTDOWN, libc::ENONET, libc::EPROTO, libc::ENOPROTOOPT];
+    #[cfg(not(target_os = "linux"))]
+    const OTHERS: [i32; 0] = [];
+
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+    ) || error.raw_os_error().is_some_and(|it| OTHERS.contains(&it))
 }
 
 /// The state of a connection after a read or a write.
@@ -247,6 +254,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn only_errors_of_one_connection_let_the_listener_go_on_at_once() {
         let of_a_connection = |code| is_of_a_connection(&io::Error::from_raw_os_error(code));
         assert!(of_a_connection(libc::ECONNABORTED) && of_a_connection(libc::EHOSTUNREACH));

@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
-use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
+use quinn_udp::{BATCH_SIZE, RecvMeta};
 use rustc_hash::FxRandomState;
 use socket2::{Domain, Type};
 use tokio::io::Interest;
@@ -17,9 +16,10 @@ use crate::proto::net::Tuple;
 use crate::proto::transmit::Transmits;
 
 use super::batch::Batch;
+use super::datagrams::Datagrams;
 use super::leases::Lease;
 use super::socket_memory::ReceiveMemory;
-use super::{clock, ports, sendmsg, socket_memory};
+use super::{clock, ports, socket_memory};
 
 /// The largest receive: a GRO batch or a UDP datagram.
 const RECEIVE_SIZE: usize = 65_535;
@@ -42,8 +42,7 @@ const MAX_UNSEGMENTED: usize = 1024;
 #[derive(Debug)]
 pub(super) struct UdpPort {
     socket: UdpSocket,
-    /// Receives only. Its way to send turns segmentation off for all peers after an error of one.
-    state: UdpSocketState,
+    datagrams: Datagrams,
     waker: Waker,
     /// Whether the socket listens on all addresses of this host, so that what goes to a peer has to name the
     /// one that the peer uses.
@@ -84,15 +83,16 @@ pub(super) struct OffloadHold {
 
 impl OffloadHold {
     /// Call this once a socket with the IP version of `address` is open. That socket comes first because it
-    /// may take the last file descriptor; a failure here only costs time.
+    /// may take the last file descriptor; a failure here only costs time. Other systems need none.
     pub(super) fn hold(&mut self, address: IpAddr) {
         let (held, domain) = match address {
             IpAddr::V4(_) => (&mut self.ipv4, Domain::IPV4),
             IpAddr::V6(_) => (&mut self.ipv6, Domain::IPV6),
         };
-        if held.is_none()
+        if cfg!(target_os = "linux")
+            && held.is_none()
             && let Ok(socket) = socket2::Socket::new(domain, Type::DGRAM, None)
-            && UdpSocketState::new((&socket).into()).is_ok()
+            && Datagrams::new(&socket).is_ok()
         {
             *held = Some(socket);
         }
@@ -103,11 +103,11 @@ impl UdpPort {
     /// Takes a bound, non-blocking socket; `waker` is called when it becomes readable. Call this inside
     /// of the tokio runtime.
     pub(super) fn new(socket: socket2::Socket, lease: Lease, waker: Waker) -> io::Result<Self> {
-        let state = UdpSocketState::new((&socket).into())?;
+        let datagrams = Datagrams::new(&socket)?;
         let socket = UdpSocket::from_std(socket.into())?;
         let is_wildcard = ports::is_wildcard(socket.local_addr()?);
         let unsegmented = HashSet::default();
-        Ok(Self { socket, state, waker, is_wildcard, unsegmented, _lease: lease })
+        Ok(Self { socket, datagrams, waker, is_wildcard, unsegmented, _lease: lease })
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -116,12 +116,12 @@ impl UdpPort {
 
     /// Datagrams that arrived while the kernel's receive buffer was full, since the socket was bound.
     pub(super) fn overflowed(&self) -> u64 {
-        socket_memory::read(self.socket.as_fd()).drops.into()
+        socket_memory::read(&self.socket).drops.into()
     }
 
     /// If the kernel's receive buffer is more than half full: the bytes of datagrams that fill it to the half.
     pub(super) fn crowded(&self) -> Option<usize> {
-        let ReceiveMemory { used, size, .. } = socket_memory::read(self.socket.as_fd());
+        let ReceiveMemory { used, size, .. } = socket_memory::read(&self.socket);
         (used > size / 2).then_some(size as usize / 2 / OVERHEAD)
     }
 
@@ -136,11 +136,7 @@ impl UdpPort {
     ) -> bool {
         for _ in 0..RECEIVE_CALLS_PER_TURN {
             let ReceiveBuffers { buffers, meta } = buffers;
-            let received = self.socket.try_io(Interest::READABLE, || {
-                let mut slices = buffers.each_slice();
-                self.state.recv((&self.socket).into(), &mut slices, meta)
-            });
-            match received {
+            match self.datagrams.receive(&self.socket, &mut buffers.each_slice(), meta) {
                 Ok(count) => {
                     for (meta, buffer) in meta.iter().zip(buffers.iter()).take(count) {
                         let datagrams = buffer[..meta.len].chunks(meta.stride.max(1));
@@ -162,7 +158,8 @@ impl UdpPort {
                         return false;
                     }
                 }
-                // The kernel is out of memory, for example. The socket stays usable.
+                // The kernel is out of memory, for example, or an old Windows reports that a peer has gone. The socket
+                // stays usable.
                 Err(error) => log::debug!("cannot receive over UDP: {error}"),
             }
             if clock::now() >= until {
@@ -189,13 +186,13 @@ impl UdpPort {
     /// were. Datagrams that the kernel does not take are lost, as on any network, and added to `unsent`. What
     /// the kernel says about one destination does not change how others are served.
     pub(super) fn send(&mut self, transmits: &Transmits, index: usize, unsent: &mut u64) -> usize {
-        let segments = self.state.max_gso_segments();
-        match Batch::at(transmits, index, segments, sendmsg::MAX_DATAGRAMS) {
+        let segments = self.datagrams.max_segments();
+        match Batch::at(transmits, index, segments, Datagrams::MAX_SENT) {
             None => 1,
             // The datagrams bypass tokio, which refuses to send on a socket until it has looked at that socket. A
             // UDP socket is writable unless its buffer is full.
             Some(Batch::Single(to, datagram)) => {
-                if let Err(error) = sendmsg::send(self.socket.as_fd(), to, datagram, None) {
+                if let Err(error) = self.datagrams.send(&self.socket, to, datagram, None) {
                     count_lost(to, 1, &error, unsent);
                 }
                 1
@@ -213,14 +210,14 @@ impl UdpPort {
         let mut left = contents.chunks(size.into());
         let known = !self.unsegmented.is_empty() && self.unsegmented.contains(&to.remote.ip());
         if !known {
-            match sendmsg::send(self.socket.as_fd(), to, contents, Some(size)) {
+            match self.datagrams.send(&self.socket, to, contents, Some(size)) {
                 Ok(()) => return,
-                Err(error) if may_be_about_segmentation(&error) => {}
+                Err(error) if Datagrams::may_be_about_segmentation(&error) => {}
                 Err(error) => return count_lost(to, left.len(), &error, unsent),
             }
         }
         while let Some(datagram) = left.next() {
-            if let Err(error) = sendmsg::send(self.socket.as_fd(), to, datagram, None) {
+            if let Err(error) = self.datagrams.send(&self.socket, to, datagram, None) {
                 // The others would fail as well: the destination is the reason, or the socket's buffer is full.
                 return count_lost(to, 1 + left.len(), &error, unsent);
             }
@@ -241,7 +238,7 @@ impl UdpPort {
 
     /// Sends datagrams to several peers. Returns how many were sent or lost; the caller continues after them.
     fn send_many(&self, datagrams: &[(Tuple, &[u8])], unsent: &mut u64) -> usize {
-        let error = match sendmsg::send_many(self.socket.as_fd(), datagrams) {
+        let error = match self.datagrams.send_many(&self.socket, datagrams) {
             Ok(sent) => return sent,
             Err(error) => error,
         };
@@ -267,12 +264,6 @@ fn is_of_one_host(ip: IpAddr) -> bool {
         IpAddr::V4(ip) => !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast(),
         IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_multicast(),
     }
-}
-
-/// Whether the kernel may have refused segments but would take single datagrams: the network device cannot
-/// compute checksums (EIO), or a segment is larger than its MTU (EINVAL, and EMSGSIZE since Linux 6.9).
-fn may_be_about_segmentation(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE))
 }
 
 fn count_lost(to: Tuple, lost: usize, error: &io::Error, unsent: &mut u64) {

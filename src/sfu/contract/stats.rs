@@ -12,7 +12,7 @@ use crate::proto::sctp::{SctpCounters, SctpState, TransmissionStats};
 use super::parameters::{Bitrates, TupleInfo};
 
 /// The answer of `worker.getResourceUsage()`: resources that a worker's thread has used, named as in libuv's `uv_rusage_t`.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 #[allow(missing_docs, reason = "see getrusage(2)")]
 pub struct ResourceUsage {
     /// User CPU time in milliseconds.
