@@ -27,8 +27,8 @@ type Scrape = Map<string, number>;
 
 let workers: types.Worker[] = [];
 
-async function createWorker(): Promise<types.Worker> {
-  const worker = await datasoup.createWorker();
+async function createWorker(settings?: types.WorkerSettings): Promise<types.Worker> {
+  const worker = await datasoup.createWorker(settings);
   workers.push(worker);
   return worker;
 }
@@ -373,31 +373,61 @@ describe('the names', () => {
     expect(rows.sort()).toEqual(array.map((it) => `${it.name}: ${it.labelNames}`).sort());
   });
 
-  test('of the dashboard, and its labels, are those of a scrape', async () => {
+  test('of the dashboard and of the alerts in docs/metrics.md, and their labels, are those of a scrape', async () => {
     const registry = newRegistry();
-    await send(await createWorker(), 1);
+    await send(await createWorker({ maxMemory: 1 << 20 }), 1);
     const file = path.join(ROOT, 'examples/grafana-dashboard.json');
     const dashboard = JSON.parse(readFileSync(file, 'utf8')) as {
-      panels: { title: string; type: string; targets?: { expr: string }[] }[];
+      panels: { targets?: { expr: string; legendFormat: string }[] }[];
+      templating: { list: { query: string }[] };
     };
-    const labelsOf = new Map<string, Set<string>>();
+    const page = readFileSync(path.join(ROOT, 'docs/metrics.md'), 'utf8');
+    const targets = dashboard.panels.flatMap((panel) => panel.targets ?? []);
+    const exprs = [
+      ...targets.map(({ expr }) => expr),
+      ...dashboard.templating.list.map(({ query }) => query).filter((it) => it !== 'prometheus'),
+      ...[...page.matchAll(/^ +expr: (.*)$/gm)].map((it) => it[1]!),
+    ];
+    expect(exprs.length).toBeGreaterThan(40);
+
+    /** The values of each label of each metric. */
+    const labelsOf = new Map<string, Map<string, string>>();
     for (const key of (await scrape(registry)).keys()) {
       const [, name = '', labels = ''] = /^(\w+)(?:\{(.*)\})?$/.exec(key) ?? [];
-      labelsOf.set(name, new Set([...labels.matchAll(/(\w+)="/g)].map((it) => it[1] ?? '')));
+      const values =
+        labelsOf.get(name) ??
+        new Map([
+          ['job', ''],
+          ['instance', ''],
+        ]);
+      for (const [, label = '', value] of labels.matchAll(/(\w+)="([^"]*)"/g)) {
+        values.set(label, `${values.get(label) ?? ''} ${value} `);
+      }
+      labelsOf.set(name, values);
     }
-    // Only Workers with maxMemory have it.
-    labelsOf.set('datasoup_worker_memory_bytes', new Set(['worker']));
-    const exprs = dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
-    expect(exprs.length).toBeGreaterThan(10);
+    const unknown: string[] = [];
     for (const expr of exprs) {
-      const names = expr.match(/datasoup_\w+/g) ?? [];
-      expect(names).not.toEqual([]);
-      expect(names.filter((name) => !labelsOf.has(name))).toEqual([]);
       const by = /by \(([^)]*)\)/.exec(expr)?.[1]?.split(/, */) ?? [];
-      for (const name of names) {
-        expect(by.filter((label) => !labelsOf.get(name)?.has(label))).toEqual([]);
+      const metrics = [...expr.matchAll(/(datasoup_\w+)(?:\{([^}]*)\})?/g)];
+      if (metrics.length === 0) unknown.push(expr);
+      for (const [, name = '', filters = ''] of metrics) {
+        const labels = labelsOf.get(name);
+        if (!labels) unknown.push(name);
+        unknown.push(...by.filter((label) => !labels?.has(label)).map((it) => `${name} by ${it}`));
+        for (const [, label = '', pattern = ''] of filters.matchAll(/(\w+)[=!~]+"([^"]*)"/g)) {
+          const values = pattern.split('|').filter((value) => !value.startsWith('$'));
+          if (!labels?.has(label) || values.some((it) => !labels.get(label)?.includes(` ${it} `))) {
+            unknown.push(`${name} {${label} ${pattern}}`);
+          }
+        }
       }
     }
+    for (const { expr, legendFormat } of targets) {
+      const by = /by \(([^)]*)\)/.exec(expr)?.[1] ?? '';
+      const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map((it) => it[1]);
+      expect(shown.join(', ')).toBe(by.replace(/^le(, )?/, ''));
+    }
+    expect(unknown).toEqual([]);
   });
 });
 
@@ -447,6 +477,31 @@ describe('openTelemetry({ meter })', () => {
         value: 1,
       }),
     );
+  });
+
+  test('has all that Prometheus has, with the same labels, under the names that exporters make of them', async () => {
+    openTelemetry({ meter: provider.getMeter('test') });
+    await send(await createWorker({ maxMemory: 1 << 20 }), 64);
+    await collect();
+    const UNITS: Record<string, string> = { s: '_seconds', By: '_bytes' };
+    const labels = (sets: object[]): string[] =>
+      [...new Set(sets.map((set) => JSON.stringify(Object.entries(set).sort())))].sort();
+    const ours = [...(await collect()).values()].map(({ descriptor, ...data }) => {
+      const isCounter = data.dataPointType === DataPointType.SUM && data.isMonotonic;
+      const suffix = (UNITS[descriptor.unit] ?? '') + (isCounter ? '_total' : '');
+      const name = descriptor.name.replaceAll('.', '_') + suffix;
+      return [name, labels(data.dataPoints.map(({ attributes }) => attributes))];
+    });
+    const all = await newRegistry().getMetricsAsJSON();
+    const theirs = all.map(({ name, type, values }) => {
+      // A histogram of OpenTelemetry begins with its first value.
+      const counted = (values as { labels: object; value: number; metricName?: string }[]).filter(
+        ({ value, metricName }) =>
+          (type as unknown) !== 'histogram' || (metricName === `${name}_count` && value > 0),
+      );
+      return [name, labels(counted.map((it) => it.labels))];
+    });
+    expect(ours.sort()).toEqual(theirs.filter(([, sets]) => sets!.length > 0).sort());
   });
 
   test('records in histograms what was counted since the last collection', async () => {
