@@ -8,7 +8,7 @@ import { ROOT, runNode } from './helpers/process';
 
 const EXAMPLES = path.join(ROOT, 'examples');
 /** Files that the examples share and that are no examples. */
-const HELPERS = ['sdp.js'];
+const HELPERS = ['offers.js', 'sdp.js'];
 /** Servers that run until they are stopped, with the tests of what they show. */
 const SERVERS = ['metrics.js'];
 

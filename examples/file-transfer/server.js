@@ -9,11 +9,11 @@
 // writes.
 
 const fs = require('node:fs');
-const http = require('node:http');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { pipeline } = require('node:stream/promises');
 const { createWorker } = require('datasoup');
+const { serve } = require('../offers');
 const { answerOf, dtlsParametersOf } = require('../sdp');
 
 /** The streams to the page and from it. On both a file is { name, size } in JSON, then its bytes. */
@@ -23,10 +23,10 @@ const MAX_SIZE = 4 * 1024 ** 3;
 /** A slow tab holds up no other tab here, so it may take as long as it needs. */
 const BLOCK = Object.freeze({ overflow: 'block', overflowTimeout: 0xffffffff });
 
-async function main({ HOST = '127.0.0.1', PORT = '3000', FILE: file = __filename }) {
+async function main(environment) {
+  const { FILE: file = __filename } = environment;
   const router = await (await createWorker()).createRouter();
   const direct = await router.createDirectTransport();
-  const page = fs.readFileSync(`${__dirname}/index.html`);
   const folder = fs.mkdtempSync(path.join(tmpdir(), 'file-transfer-'));
   let saved = 0;
 
@@ -93,17 +93,7 @@ async function main({ HOST = '127.0.0.1', PORT = '3000', FILE: file = __filename
     }
   }
 
-  const server = http.createServer(async (request, response) => {
-    if (request.method !== 'POST') return void response.end(page);
-    try {
-      let offer = '';
-      for await (const part of request) offer += part.subarray(0, 10_000 - offer.length);
-      response.end(await join(offer));
-    } catch (error) {
-      response.writeHead(400).end(error.message);
-    }
-  });
-  server.listen(+PORT, HOST, () => console.log(`http://${HOST}:${Object(server.address()).port}`));
+  serve(`${__dirname}/index.html`, join, environment);
 }
 
 main(process.env);

@@ -8,12 +8,11 @@
 //
 // Events: { you, players } to the player who joined, and to no other; { joined } and { left } to all.
 
-const { readFileSync } = require('node:fs');
-const http = require('node:http');
 const path = require('node:path');
 
 const { createWorker } = require('datasoup');
 
+const { serve } = require('../offers');
 const { answerOf, dtlsParametersOf } = require('../sdp');
 const { World } = require('./world');
 
@@ -25,7 +24,6 @@ const CONNECT_MS = 15_000;
 /** After this silence a player has left. In seconds; browsers send something every few seconds. */
 const SILENCE_S = 10;
 const MAX_PLAYERS = 32;
-const MAX_OFFER_BYTES = 10_000;
 
 /** A later message makes an earlier one useless, so nothing is sent twice and nothing waits for its turn. */
 const LATEST = { ordered: false, maxRetransmits: 0 };
@@ -163,31 +161,10 @@ class Game {
   }
 }
 
-async function main({ HOST = '127.0.0.1', PORT = '3000' }) {
-  const worker = await createWorker();
-  const game = await Game.create(worker);
-  const page = readFileSync(path.join(__dirname, 'index.html'));
+async function main(environment) {
+  const game = await Game.create(await createWorker());
 
-  const server = http.createServer(async (request, response) => {
-    if (request.method !== 'POST') {
-      response.setHeader('content-type', 'text/html; charset=utf-8').end(page);
-      return;
-    }
-    try {
-      let offer = '';
-      for await (const part of request) {
-        offer += part;
-        if (offer.length > MAX_OFFER_BYTES) throw new Error('the offer is too long');
-      }
-      response.end(await game.join(offer));
-    } catch (error) {
-      response.writeHead(400).end(error.message);
-    }
-  });
-  server.listen(Number(PORT), HOST, () => {
-    const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-    console.log(`http://${HOST}:${port}`);
-  });
+  serve(path.join(__dirname, 'index.html'), (offer) => game.join(offer), environment);
   game.run();
 }
 

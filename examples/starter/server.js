@@ -2,16 +2,14 @@
 
 // A chat without a bundler: node examples/starter/server.js, then open the printed address in two tabs.
 
-const http = require('node:http');
-const { readFileSync } = require('node:fs');
 const { createWorker } = require('datasoup');
+const { serve } = require('../offers');
 const { answerOf, dtlsParametersOf } = require('../sdp');
 
-async function main({ HOST = '127.0.0.1', PORT = '3000' }) {
+async function main(environment) {
   const router = await (await createWorker()).createRouter();
   const direct = await router.createDirectTransport(); // the way into and out of this process
   const toAll = await direct.produceData();
-  const page = readFileSync(`${__dirname}/index.html`);
 
   /** Connects a tab: channel 0 brings what the tab says, which goes to channel 0 of all tabs. */
   async function join(offer) {
@@ -30,17 +28,7 @@ async function main({ HOST = '127.0.0.1', PORT = '3000' }) {
     return answerOf(tab);
   }
 
-  const server = http.createServer(async (request, response) => {
-    if (request.method !== 'POST') return void response.end(page);
-    try {
-      let offer = '';
-      for await (const part of request) offer += part.subarray(0, 10_000 - offer.length);
-      response.end(await join(offer));
-    } catch (error) {
-      response.writeHead(400).end(error.message);
-    }
-  });
-  server.listen(+PORT, HOST, () => console.log(`http://${HOST}:${Object(server.address()).port}`));
+  serve(`${__dirname}/index.html`, join, environment);
 }
 
 main(process.env);
