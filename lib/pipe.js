@@ -53,11 +53,8 @@ async function pipeDataProducer(options) {
   const [here, there] = await transportsBetween(from, to, setup);
   const { retain } = dataProducer;
   const consumed = { dataProducerId: dataProducer.id, overflow, maxBufferedAmount };
-  // What is retained waits for the far end, which would drop it before its DataProducer exists.
-  const { dataConsumer: pipeDataConsumer, start } =
-    retain || overflow
-      ? await consumePiped(here, consumed)
-      : { dataConsumer: await here.consumeData(consumed), start: () => {} };
+  // The far end would drop what comes before its DataProducer exists.
+  const { dataConsumer: pipeDataConsumer, start } = await consumePiped(here, consumed);
   const produced = {
     id: keepId ? dataProducer.id : undefined,
     sctpStreamParameters: pipeDataConsumer.sctpStreamParameters,
