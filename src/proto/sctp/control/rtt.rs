@@ -11,6 +11,10 @@ const INITIAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// in other protocols of today.
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);
 
+/// By how much the retransmission timeout exceeds SRTT at least (RFC 6298 §2.3, G): an acknowledgement may be a little late
+/// on a path that was steady. As in QUIC, which counts 25 ms for what a peer takes to answer (RFC 9000 §18.2).
+const MIN_MARGIN: Duration = Duration::from_millis(25);
+
 /// How long the smallest round trip counts, as in Linux (tcp_min_rtt_wlen): routes change.
 const MIN_WINDOW: Duration = Duration::from_secs(300);
 
@@ -101,7 +105,9 @@ impl Rtt {
     pub(super) fn timeout(&self) -> Duration {
         let timeout = match self.smoothed {
             None => INITIAL_TIMEOUT,
-            Some(smoothed) => smoothed.saturating_add(self.variance.saturating_mul(4)),
+            Some(smoothed) => {
+                smoothed.saturating_add(self.variance.saturating_mul(4).max(MIN_MARGIN))
+            }
         };
         timeout.max(MIN_TIMEOUT).min(self.ceiling)
     }

@@ -218,6 +218,21 @@ mod tests {
     }
 
     #[test]
+    fn on_a_steady_path_an_acknowledgement_that_is_a_little_late_is_not_lost() {
+        for round_trip in [100, 200, 600] {
+            let mut bench = Bench::new(ms(round_trip));
+            for tsn in 1..100 {
+                bench.write_and_send(1, SEGMENT);
+                let sent = bench.pass(ms(round_trip));
+                assert!(sent.is_empty(), "{round_trip} ms, {tsn}: {sent:?}");
+                bench.sack(tsn, &[], &[]);
+            }
+            bench.write_and_send(1, SEGMENT);
+            assert!(bench.pass(ms(round_trip + 9)).is_empty(), "{round_trip} ms");
+        }
+    }
+
+    #[test]
     fn a_probe_sends_something_new_if_there_is_something() {
         let mut bench = Bench::new(ms(50));
         bench.write_and_send(20, SEGMENT);
