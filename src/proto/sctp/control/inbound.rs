@@ -53,6 +53,7 @@ impl Control {
         self.on_news(now, &news, in_flight, has_advanced);
         if is_loss {
             self.begin_recovery(now, in_flight);
+            self.reduce_flight(news.bytes, false);
         }
         let outstanding = (self.board.sent() > 0).then(|| self.outstanding());
         self.timer.on_progress(now, &self.rtt, self.board.cumulative(), outstanding);
@@ -167,9 +168,13 @@ impl Control {
         if delivery.round_over {
             self.limited = Limited { now: false, before: self.limited.now };
         }
+        self.reduce_flight(news.bytes, has_advanced && lost == 0);
+    }
+
+    /// `acked`: what an acknowledgement in a recovery has acknowledged, be it the one that has begun it.
+    fn reduce_flight(&mut self, acked: usize, is_safe: bool) {
         if let Some(recovery) = &mut self.recovery {
-            let flying = self.board.totals().flying;
-            recovery.on_ack(news.bytes, flying, self.segment, has_advanced && lost == 0);
+            recovery.on_ack(acked, self.board.totals().flying, self.segment, is_safe);
         }
     }
 
@@ -337,6 +342,18 @@ mod tests {
         assert!(sent.is_empty(), "{sent:?}");
         let stats = bench.control.stats();
         assert_eq!((stats.bytes_in_flight, stats.congestion_window), (3 * SEGMENT, before));
+    }
+
+    #[test]
+    fn what_the_acknowledgement_of_a_loss_acknowledges_lets_as_much_leave() {
+        let mut bench = Bench::new(ms(50));
+        bench.write_and_send(40, SEGMENT);
+        bench.now += ms(50);
+        bench.sack(10, &[], &[]);
+        bench.pass(ms(50));
+        assert_eq!(bench.control.highest_sent(), 30);
+        // Of 20 in flight 14 may be: 10 are left, and 9 have arrived.
+        assert_eq!(tsns(&bench.sack(10, &[(12, 20)], &[])), [11, 31, 32, 33]);
     }
 
     #[test]
