@@ -1472,6 +1472,12 @@ export type WebRtcTransportStat = BaseTransportStats & {
   dtlsRecordsDropped: number;
 };
 
+/** A channel that the client has opened in band, by a DATA_CHANNEL_OPEN (RFC 8832). */
+export type DataChannelInfo = SctpStreamParameters & {
+  label: string;
+  protocol: string;
+};
+
 export type WebRtcTransportEvents = TransportEvents & {
   icestatechange: [iceState: IceState, iceError?: IceError];
   iceselectedtuplechange: [iceSelectedTuple: TransportTuple];
@@ -1482,6 +1488,13 @@ export type WebRtcTransportEvents = TransportEvents & {
    * At most once a second.
    */
   limit: [exceeded: { messages: number; bytes: number }];
+  /**
+   * The client has opened a channel in band for which there is no DataProducer. `produceData()` with its `streamId` adopts
+   * the channel. What comes on it until then is kept for 10 s from its opening on: in all, up to 64 channels, 256
+   * messages and 256 KiB (each message is charged its payload plus 64 bytes) per transport. Beyond that, messages count
+   * in `messagesUnrouted`, and channels are not announced.
+   */
+  datachannel: [dataChannel: DataChannelInfo];
 };
 
 export type WebRtcTransportObserverEvents = TransportObserverEvents & {
@@ -1489,6 +1502,7 @@ export type WebRtcTransportObserverEvents = TransportObserverEvents & {
   iceselectedtuplechange: [iceSelectedTuple: TransportTuple];
   dtlsstatechange: [dtlsState: DtlsState, dtlsError?: DtlsError];
   sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
+  datachannel: [dataChannel: DataChannelInfo];
 };
 
 export type WebRtcTransportObserver = EnhancedEventEmitter<WebRtcTransportObserverEvents>;
@@ -1778,11 +1792,16 @@ export interface DirectTransport<
 export type DataProducerOptions<DataProducerAppData extends AppData = AppData> = {
   /** A UUID. Default: a random UUID. */
   id?: string;
-  /** The peer's stream. Required, except on a DirectTransport, where it is ignored with a warning in the log. */
+  /**
+   * The peer's stream. Required, except on a DirectTransport, where it is ignored with a warning in the log. If a client
+   * has opened a channel on the stream in band (see 'datachannel'), the DataProducer adopts it: the reliability, if none
+   * of its options is given, the label and the protocol are the channel's, and what was kept of it is routed. If the
+   * client has closed the channel since, 'streamclose' follows.
+   */
   sctpStreamParameters?: SctpStreamParameters;
-  /** Default ''. */
+  /** Default: that of the adopted channel, or ''. */
   label?: string;
-  /** Default ''. */
+  /** Default: that of the adopted channel, or ''. */
   protocol?: string;
   /** Default false. */
   paused?: boolean;
@@ -2057,8 +2076,21 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
    * DataConsumers or DataProducers of this transport use or whose reset has not completed.
    */
   streamId?: number;
+  /**
+   * false opens the channel in band, by a DATA_CHANNEL_OPEN with label, protocol and reliability (RFC 8832), so that the
+   * 'datachannel' event of a client without mediasoup-client fires and no stream id is agreed on: the id is even if this
+   * transport is DTLS client, else odd. Only on a WebRtcTransport, after `connect()`, and not with `streamId`. Default
+   * true, which mediasoup-client needs.
+   */
+  negotiated?: boolean;
   /** Default false. */
   paused?: boolean;
+  /**
+   * 'hold' stops the queue during a pause: what comes, and what waits already for the peer, is delivered at `resume()`, in
+   * order, before what comes later. The bound and the policy of the queue apply to it, and lifetimes go on. Until then
+   * it counts in `messagesWaiting`. 'drop', the default, drops and counts what comes.
+   */
+  whilePaused?: WhilePaused;
   /** The initial subscriptions. At most 65535, each 0-65535. Default none. */
   subchannels?: number[];
   /**
@@ -2139,11 +2171,14 @@ export type DataConsumerStat = {
   protocol: string;
   /**
    * Messages of the DataProducer that were accepted for the peer or the application, and their payload in bytes. With
-   * `maxQueueDelay`, 'drop-oldest' or 'keep-latest' those that have left the queue.
+   * `maxQueueDelay`, 'drop-oldest', 'keep-latest' or `whilePaused: 'hold'` those that have left the queue.
    */
   messagesSent: number;
   bytesSent: number;
-  /** With `maxQueueDelay`, 'drop-oldest' or 'keep-latest': messages in the queue, which are neither sent nor dropped. */
+  /**
+   * With `maxQueueDelay`, 'drop-oldest', 'keep-latest' or `whilePaused: 'hold'`: messages in the queue, which are neither
+   * sent nor dropped.
+   */
   messagesWaiting: number;
   bufferedAmount: number;
   /** Messages of the DataProducer dropped before they were sent, and their payload in bytes. */
@@ -2238,6 +2273,7 @@ export interface DataConsumer<
   readonly subchannels: number[];
   /** Type 'sctp': bytes queued for the peer. Type 'direct': bytes that wait for the application. */
   readonly bufferedAmount: number;
+  readonly whilePaused: WhilePaused;
   /** What happens at the bound of the queue. */
   readonly overflow: DataConsumerOverflow;
   get appData(): DataConsumerAppData;
@@ -2272,12 +2308,17 @@ export interface DataConsumer<
    */
   drained(options?: DrainedOptions): Promise<void>;
   /**
-   * Drops and counts all messages of the DataProducer until `resume()`.
+   * Drops and counts all messages of the DataProducer until `resume()`, or holds them; see
+   * {@link DataConsumerOptions.whilePaused}.
    *
    * @throws NotFoundError, WorkerClosedError
    */
   pause(): Promise<void>;
-  /** @throws NotFoundError, WorkerClosedError */
+  /**
+   * Delivers messages again, those that were held first.
+   *
+   * @throws NotFoundError, WorkerClosedError
+   */
   resume(): Promise<void>;
   /**
    * Sets what happens at the bound of the queue, for what waits already as well.

@@ -182,11 +182,13 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
   DataConsumerOptions: () => [
     parseDataConsumerOptions({ dataProducerId: ID }, true),
     parseDataConsumerOptions({ dataProducerId: ID }, false),
+    parseDataConsumerOptions({ dataProducerId: ID, negotiated: false }, false),
     ...[{ maxPacketLifeTime: 100 }, { maxRetransmits: 0 }, { ordered: true }].map((reliability) =>
       parseDataConsumerOptions(
         {
           dataProducerId: ID,
           paused: true,
+          whilePaused: 'hold',
           subchannels: [0, 65_535],
           strictSubchannels: true,
           streamId: 65_534,
@@ -288,6 +290,7 @@ describe('answers', () => {
     TupleInfo: () => 'types.TransportTuple',
     IceParameters: () => 'types.IceParameters',
     NegotiatedStreams: () => 'types.SctpNegotiatedCapabilities',
+    DataChannelInfo: () => "types.WebRtcTransportEvents['datachannel'][0]",
     DropCount: () => "types.DataConsumerEvents['overflow'][0]",
   };
 

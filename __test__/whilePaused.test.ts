@@ -109,3 +109,114 @@ describe("produceData({ whilePaused: 'hold' })", () => {
     expect(inbox.texts[30]).toBe('later');
   });
 });
+
+describe("consumeData({ whilePaused: 'hold' })", () => {
+  /** A DataProducer, and what a DataConsumer of it that holds gets. */
+  async function held(
+    options: object = {},
+  ): Promise<{ source: types.DataProducer; dataConsumer: types.DataConsumer; inbox: Inbox }> {
+    const { directTransport } = objects;
+    const source = await directTransport.produceData();
+    const dataConsumer = await directTransport.consumeData({
+      dataProducerId: source.id,
+      whilePaused: 'hold',
+      ...options,
+    });
+    return { source, dataConsumer, inbox: new Inbox(dataConsumer) };
+  }
+
+  test.each(titled<object>(['keep', '', 1, true, {}].map((whilePaused) => ({ whilePaused }))))(
+    'consumeData(%s) rejects with a TypeError that names the choices',
+    async (_title, options) => {
+      const made = held(options);
+      await expect(made).rejects.toThrow(TypeError);
+      await expect(made).rejects.toThrow(/whilePaused must be one of 'drop', 'hold'/);
+    },
+  );
+
+  test("the getter shows it; the default is 'drop'", async () => {
+    expect((await held()).dataConsumer.whilePaused).toBe('hold');
+    expect(objects.dataConsumerDirect.whilePaused).toBe('drop');
+  });
+
+  test('what comes during a pause is delivered at resume(), before what comes later', async () => {
+    const { source, dataConsumer, inbox } = await held({ paused: true });
+    send(source, 0, 100);
+    const [stat] = await dataConsumer.getStats();
+    expect(stat).toMatchObject({ messagesSent: 0, messagesWaiting: 100, messagesPaused: 0 });
+    expect(dataConsumer.bufferedAmount).toBe(range(0, 100).join('').length);
+    void dataConsumer.resume();
+    send(source, 100, 200);
+    void dataConsumer.pause();
+    send(source, 200, 300);
+    await dataConsumer.getStats();
+    expect(inbox.texts).toEqual(range(0, 200));
+    await dataConsumer.resume();
+    await inbox.count(300);
+    expect(inbox.texts).toEqual(range(0, 300));
+  });
+
+  test('an iterator gets what was held', async () => {
+    const { source, dataConsumer } = await held({ paused: true });
+    dataConsumer.removeAllListeners('message');
+    send(source, 0, 3);
+    const iterator = dataConsumer[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await dataConsumer.resume();
+    const got = [await first, await iterator.next(), await iterator.next()];
+    expect(got.map(({ value }) => String(value!.message))).toEqual(range(0, 3));
+    await iterator.return!();
+  });
+
+  test('its policy decides which messages are held', async () => {
+    const { source, dataConsumer, inbox } = await held({ paused: true, overflow: 'keep-latest' });
+    send(source, 0, 10);
+    expect(await dataConsumer.getStats()).toMatchObject([
+      { messagesWaiting: 1, messagesDroppedReplaced: 9 },
+    ]);
+    await dataConsumer.resume();
+    await inbox.count(1);
+    expect(inbox.texts).toEqual(['9']);
+  });
+
+  test('a client gets what was held, in order, and other channels go on meanwhile', async () => {
+    const { directTransport, webRtcTransport, dataProducerDirect } = objects;
+    const source = await directTransport.produceData();
+    const dataConsumer = await webRtcTransport.consumeData({
+      dataProducerId: source.id,
+      streamId: 4,
+      whilePaused: 'hold',
+    });
+    const peer = await peers.connect(webRtcTransport, { channels: [{ id: 0 }, { id: 4 }] });
+    source.send('before');
+    await peer.untilMessages(4, 1);
+    await dataConsumer.pause();
+    send(source, 0, 50);
+    dataProducerDirect.send('meanwhile');
+    await peer.untilMessages(0, 1);
+    expect(peer.messages.get(4)).toEqual(['before']);
+    expect(await dataConsumer.getStats()).toMatchObject([{ messagesWaiting: 50, messagesSent: 1 }]);
+    await dataConsumer.resume();
+    source.send('after');
+    expect(await peer.untilMessages(4, 52)).toEqual(['before', ...range(0, 50), 'after']);
+  });
+
+  test('close() while paused discards what is held', async () => {
+    const { source, dataConsumer, inbox } = await held({ paused: true });
+    send(source, 0, 10);
+    await dataConsumer.getStats();
+    dataConsumer.close();
+    await source.getStats();
+    expect(inbox.texts).toEqual([]);
+  });
+
+  test('drained() waits for what is held', async () => {
+    const { source, dataConsumer, inbox } = await held({ paused: true });
+    send(source, 0, 3);
+    await expect(source.drained({ timeout: 50 })).rejects.toThrow(/not drained/);
+    const drained = source.drained();
+    await dataConsumer.resume();
+    await drained;
+    expect(inbox.texts).toEqual(range(0, 3));
+  });
+});

@@ -39,6 +39,7 @@ class DataConsumer extends Entity {
   #subchannels;
   #overflow;
   #demand;
+  #whilePaused;
   /**
    * What iterators and streams share, from the first one on.
    *
@@ -50,10 +51,12 @@ class DataConsumer extends Entity {
    * @param {import('./Core').Core<Native>} core
    * @param {import('..').DataConsumerDump} data
    * @param {A} appData
+   * @param {object} options
+   * @param {import('..').DataConsumerOverflow} [options.overflow]
+   * @param {import('..').WhilePaused} options.whilePaused
    * @param {import('./Demand').Demand} [demand] - of its DataProducer.
-   * @param {import('..').DataConsumerOverflow} [overflow]
    */
-  constructor(core, data, appData, demand, overflow = 'drop-newest') {
+  constructor(core, data, appData, { overflow = 'drop-newest', whilePaused }, demand) {
     super(core, appData, {
       onEvent: (name, args) => this.#onEvent(name, args),
       onMessage: (message, ppid) => this.#onMessage(message, ppid),
@@ -69,6 +72,7 @@ class DataConsumer extends Entity {
     this.#dataProducerPaused = data.dataProducerPaused;
     this.#subchannels = new Set(data.subchannels);
     this.#overflow = overflow;
+    this.#whilePaused = whilePaused;
     this.#demand = demand;
     demand?.add(this);
     core.onClosed(() => demand?.remove(this));
@@ -108,6 +112,10 @@ class DataConsumer extends Entity {
 
   get subchannels() {
     return [...this.#subchannels];
+  }
+
+  get whilePaused() {
+    return this.#whilePaused;
   }
 
   get overflow() {
@@ -163,6 +171,9 @@ class DataConsumer extends Entity {
     return tolerate(
       () => {
         parsed = parseOverflow(overflow);
+        if (parsed === 'block' && this.#whilePaused === 'hold') {
+          throw new TypeError("overflow 'block' cannot go with whilePaused 'hold'");
+        }
         return this.#core.request('dataConsumer.setOverflow', (native, id) =>
           native.setOverflow(id, JSON.stringify(parsed)),
         );

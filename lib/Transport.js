@@ -208,6 +208,13 @@ class Transport extends Entity {
 
     const { given, appData } = validate.options(options);
     const parsed = parseDataConsumerOptions(given, this.#type === 'direct', waitsForStart);
+
+    if (!parsed.negotiated && this.#type !== 'webrtc') {
+      throw new TypeError(
+        `negotiated: false needs a WebRtcTransport (this transport is '${this.#type}')`,
+      );
+    }
+
     const maxBufferedAmount = parseMaxBufferedAmount(given);
 
     this.#core.check(method);
@@ -223,7 +230,7 @@ class Transport extends Entity {
         (core, /** @type {import('..').DataConsumerDump} */ dump) => {
           const dataProducer = this.#dataProducers.get(dump.dataProducerId);
           const demand = dataProducer && demandOf(dataProducer);
-          const dataConsumer = new DataConsumer(core, dump, appData, demand, parsed.overflow);
+          const dataConsumer = new DataConsumer(core, dump, appData, parsed, demand);
 
           emitOnObserver(this, 'newdataconsumer', dataConsumer);
           return dataConsumer;
@@ -256,14 +263,10 @@ class Transport extends Entity {
       'dataProducer',
       (native, requestId) =>
         native.produceData(requestId, JSON.stringify(parsed), maxBufferedAmount, maxMessageSize),
-      (core, /** @type {import('./answers').CreatedAnswer} */ { id }) => {
-        /** @type {import('..').DataProducerType} */
-        const type = direct ? 'direct' : 'sctp';
-        const dataProducer = new DataProducer(
-          core,
-          Object.assign(parsed, { id, type, maxMessageSize }),
-          appData,
-        );
+      (core, /** @type {import('..').DataProducerDump} */ dump) => {
+        const { id, type, label, protocol, sctpStreamParameters } = dump;
+        const made = { id, type, label, protocol, sctpStreamParameters, maxMessageSize };
+        const dataProducer = new DataProducer(core, Object.assign(parsed, made), appData);
 
         this.#dataProducers.set(id, dataProducer);
         core.onClosed(() => this.#dataProducers.take(id));

@@ -151,6 +151,9 @@ class WebRtcTransport extends SctpTransport {
         this.#dtlsError = args[2] ?? undefined;
         emitBoth(this, 'dtlsstatechange', this.#dtlsState, this.#dtlsError);
         break;
+      case 'datachannel':
+        emitBoth(this, 'datachannel', args[0]);
+        break;
       default:
         this.#core.onUnknownEvent(name);
     }

@@ -3,7 +3,8 @@
 import type { types } from '../..';
 import { channelOn, LOOPBACK } from '../helpers/arrangement';
 import { router, worker } from '../helpers/router';
-import { until } from '../helpers/wait';
+import { Inbox } from '../helpers/Inbox';
+import { nextEvent, until } from '../helpers/wait';
 import { BrowserClient } from './client';
 import { openPage } from './emptyPage';
 
@@ -67,4 +68,59 @@ test('dataConsumer.close() closes the channel in the page', async () => {
   });
   dataConsumer.close();
   await client.untilClosed(0);
+});
+
+test('100 messages on a channel that the server did not expect all arrive, with label and protocol', async () => {
+  const announced = nextEvent(transport, 'datachannel');
+  const client = await BrowserClient.connect(await openPage(), transport, [0], {
+    negotiated: false,
+    protocol: 'x-bouillon',
+  });
+  await client.sendNumbered(0, 100, 1000);
+  const [dataChannel] = await announced;
+  expect(dataChannel).toEqual({
+    streamId: 0,
+    ordered: true,
+    label: 'channel 0',
+    protocol: 'x-bouillon',
+  });
+  const dataProducer = await transport.produceData({
+    sctpStreamParameters: { streamId: 0 },
+    paused: true,
+    whilePaused: 'hold',
+  });
+  const dataConsumer = await direct.consumeData({ dataProducerId: dataProducer.id });
+  const inbox = new Inbox(dataConsumer);
+  expect(dataConsumer).toMatchObject({ label: 'channel 0', protocol: 'x-bouillon' });
+  await dataProducer.resume();
+  await inbox.count(100);
+  const numbers = inbox.buffers.map((message) => message.readUInt32BE(0));
+  expect(numbers).toEqual([...numbers.keys()]);
+});
+
+test('consumeData({ negotiated: false }) opens a channel in the page, with label and protocol', async () => {
+  const client = await BrowserClient.connect(await openPage(), transport, [100]);
+  await client.page.evaluate(() => {
+    const opened: unknown[] = [];
+    Object.assign(globalThis, { opened });
+    (globalThis as any).connection.ondatachannel = ({ channel }: RTCDataChannelEvent) => {
+      const { id, label, protocol, ordered, maxRetransmits } = channel;
+      opened.push({ id, label, protocol, ordered, maxRetransmits });
+      channel.onmessage = ({ data }) => opened.push(data);
+    };
+  });
+  const source = await direct.produceData({ label: 'Sûppe', protocol: 'x-bouillon' });
+  const dataConsumer = await transport.consumeData({
+    dataProducerId: source.id,
+    negotiated: false,
+    maxRetransmits: 2,
+  });
+  source.send('hello');
+  await client.page.waitForFunction(() => (globalThis as any).opened.length >= 2);
+  const id = dataConsumer.sctpStreamParameters!.streamId;
+  expect(id % 2).toBe(1);
+  expect(await client.page.evaluate(() => (globalThis as any).opened)).toEqual([
+    { id, label: 'Sûppe', protocol: 'x-bouillon', ordered: false, maxRetransmits: 2 },
+    'hello',
+  ]);
 });

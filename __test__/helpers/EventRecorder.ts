@@ -5,6 +5,7 @@ import type { Emitter } from './wait';
 const EVENTS = [
   'bufferedamountlow',
   'close',
+  'datachannel',
   'dataproducerclose',
   'dataproducerpause',
   'dataproducerresume',
@@ -36,6 +37,7 @@ const EVENTS = [
 /** Every event of the contract that the observers emit. */
 const OBSERVER_EVENTS = [
   'close',
+  'datachannel',
   'dtlsstatechange',
   'iceselectedtuplechange',
   'icestatechange',

@@ -144,7 +144,7 @@ export class WebRtcPeers {
 
 /**
  * One WebRTC client. Emits 'state' (state), 'open' (channel id), 'closed' (channel id), 'message'
- * (channel id, string or Buffer) and 'datachannel' (channel id).
+ * (channel id, string or Buffer) and 'datachannel' (channel id, label, protocol).
  */
 export class WebRtcPeer extends EventEmitter {
   readonly name: string;
@@ -256,7 +256,7 @@ export class WebRtcPeer extends EventEmitter {
   }
 
   /** Handles an event that the process reports. */
-  handle({ event, channel = -1, message, state = '' }: PeerEvent): void {
+  handle({ event, channel = -1, message, state = '', label, protocol }: PeerEvent): void {
     switch (event) {
       case 'state':
         this.state = state;
@@ -283,7 +283,7 @@ export class WebRtcPeer extends EventEmitter {
         break;
       }
       default:
-        this.emit(event, channel);
+        this.emit(event, channel, label, protocol);
     }
   }
 }

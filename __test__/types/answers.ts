@@ -7,8 +7,11 @@ export const CreatedAnswer0: answers.CreatedAnswer = {
   "id": "00000000-0000-0000-0000-000000000000"
 };
 
-export const CreatedAnswer1: answers.CreatedAnswer = {
-  "id": "00000000-0000-0000-0000-000000000000"
+export const DataChannelInfo0: types.WebRtcTransportEvents['datachannel'][0] = {
+  "label": "label",
+  "ordered": true,
+  "protocol": "protocol",
+  "streamId": 4
 };
 
 export const DataConsumerDump0: types.DataConsumerDump = {

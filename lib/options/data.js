@@ -42,6 +42,8 @@ const logger = new Logger('Transport');
  * @property {import('../..').WhilePaused} whilePaused
  * @property {boolean} originPaused - behind `pipeToRouter()`: whether the original was paused when it was piped.
  * @property {SctpStreamParameters} [sctpStreamParameters] - undefined on a DirectTransport.
+ * @property {{ label: boolean, protocol: boolean, reliability: boolean }} fromChannel - what was not given, and is that
+ * of a channel which the peer has opened in band.
  * @property {RetainOptions} [retain]
  * @property {import('./limit').LimitOptions} [limit]
  */
@@ -64,6 +66,8 @@ const logger = new Logger('Transport');
  * @property {number} [maxPacketLifeTime] - in milliseconds.
  * @property {number} [maxRetransmits]
  * @property {number} [streamId]
+ * @property {import('../..').WhilePaused} whilePaused
+ * @property {boolean} negotiated
  * @property {boolean} waitsForStart - for `pipeToRouter()`: deliver nothing until `start()`.
  * @property {import('../..').DataConsumerOverflow} [overflow]
  * @property {number} [maxBufferedAmount] - in bytes; that of a direct consumer is an argument of its own.
@@ -91,9 +95,21 @@ function parseDataProducerOptions(given, direct, originPaused = false) {
     sctpStreamParameters: direct
       ? undefined
       : parseSctpStreamParameters(given.sctpStreamParameters),
+    fromChannel: {
+      label: !validate.given(given.label),
+      protocol: !validate.given(given.protocol),
+      reliability: !givesReliability(given.sctpStreamParameters),
+    },
     retain: validate.given(given.retain) ? parseRetain(given.retain) : undefined,
     limit: parseLimit(given.limit),
   };
+}
+
+/** @param {any} sctpStreamParameters */
+function givesReliability(sctpStreamParameters) {
+  const { ordered, maxPacketLifeTime, maxRetransmits } = sctpStreamParameters ?? {};
+
+  return [ordered, maxPacketLifeTime, maxRetransmits].some(validate.given);
 }
 
 /**
@@ -132,10 +148,18 @@ function parseDataConsumerOptions(given, direct, waitsForStart = false) {
   }
 
   const { overflow, overflowTimeout } = parseOverflowOptions(given);
+  const negotiated = validate.boolean(given.negotiated, 'negotiated', true);
 
+  if (!negotiated && validate.given(given.streamId)) {
+    throw new TypeError(
+      `streamId cannot be given with negotiated: false ${validate.got(given.streamId)}`,
+    );
+  }
   return {
     dataProducerId,
+    negotiated,
     paused: validate.boolean(given.paused, 'paused', false),
+    whilePaused: parseWhilePaused(given.whilePaused),
     subchannels: validate.given(given.subchannels) ? parseSubchannels(given.subchannels) : [],
     strictSubchannels: validate.boolean(given.strictSubchannels, 'strictSubchannels', false),
     waitsForStart,

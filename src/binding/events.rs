@@ -35,6 +35,7 @@ pub(super) fn to_json(event: Event) -> Value {
                 json!([key.0, "icestatechange", state, reason])
             }
             TransportEvent::IceSelectedTuple(it) => json!([key.0, "iceselectedtuplechange", it]),
+            TransportEvent::DataChannel(it) => json!([key.0, "datachannel", it]),
             TransportEvent::Tuple(tuple) => json!([key.0, "tuple", tuple]),
             TransportEvent::Limit(it) => json!([key.0, "limit", it]),
             TransportEvent::DtlsState(state, certificate, reason) => {

@@ -15,6 +15,7 @@
 
 use super::Sfu;
 use super::entity::data_consumer::DataConsumer;
+use super::entity::held::Releasing;
 use super::entity::transport::Transport;
 use super::event::{DataConsumerEvent, Event};
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
@@ -208,7 +209,7 @@ impl Sfu {
             .as_mut()
             .is_some_and(|held| !held.is_empty() && !std::mem::replace(&mut held.releases, true))
         {
-            self.releasing.push_back(key);
+            self.releasing.push_back(Releasing::Producer(key));
         }
         let (transport, stream) = (producer.transport, producer.stream_id());
         self.release_source(key, transport, stream);

@@ -202,6 +202,9 @@ impl Sfu {
                 _ => {}
             }
         }
+        if let Some(channels) = &transport.channels {
+            self.messages_dropped_at_close += channels.messages() as u64;
+        }
         match &mut transport.kind {
             Kind::Direct => {}
             Kind::WebRtc(it) => it.peer.close(self.now, &mut self.transmits),

@@ -12,6 +12,7 @@ use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::subchannels::Subchannels;
 
 use super::entity::data_consumer::{DataConsumer, Destination};
+use super::work;
 
 /// A [`DataConsumer`] in its [`Sfu`], with its requests as methods.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ impl DataConsumerMut<'_> {
         self.sfu.data_consumers.get_mut(&self.key).expect("checked when this view was made")
     }
 
-    /// Stops delivering. Messages that come while the DataConsumer is paused are counted but not kept.
+    /// Stops delivering. Messages that come while the DataConsumer is paused are counted but not kept, or held.
     pub fn pause(&mut self) {
         self.get().paused = true;
         self.apply_pauses();
@@ -89,10 +90,27 @@ impl DataConsumerMut<'_> {
     }
 
     pub(super) fn apply_pauses(&mut self) {
+        if self.get().turn_queue() {
+            self.turn_queue();
+        }
         if self.get().begins() {
             self.sfu.replay(self.key);
         }
         self.sfu.recheck_block(self.key);
+    }
+
+    fn turn_queue(&mut self) {
+        let consumer = self.get();
+        let (transport, stopped) = (consumer.transport, consumer.stopped);
+        match consumer.stream_id() {
+            Some(stream) => {
+                if let Some(transport) = self.sfu.transports.get_mut(&transport) {
+                    transport.set_stopped(stream, stopped);
+                }
+                self.sfu.touch(transport);
+            }
+            None => self.sfu.release_to_javascript(self.key, work::QUANTUM),
+        }
     }
 
     /// Sets what happens at the bound of the queue.
@@ -217,8 +235,8 @@ impl DataConsumerMut<'_> {
         let buffered_amount = self.buffered_amount();
         let QueueTally { mut waiting, replaced, stale } = self.queue_tally();
         let it = self.get();
-        if !it.policy.drops_accepted() {
-            // Nothing that waits will be dropped, so it counts as sent.
+        if !it.policy.drops_accepted() && !it.holds {
+            // Nothing that waits will be dropped or held, so it counts as sent.
             waiting = MessageTally::default();
         }
         let mut sent = it.sent;

@@ -6,7 +6,7 @@
 //!
 //! A gate stands behind the messages that a source or a peer has sent and that are not routed yet, or that a DataProducer
 //! holds; a fence behind the messages of one DataConsumer. What is on its way to JavaScript needs no fence, as the answer comes behind it, but for
-//! what JavaScript has to ask for.
+//! what JavaScript has to ask for, and what is held for it.
 
 use rustc_hash::FxHashSet;
 
@@ -153,8 +153,11 @@ impl Sfu {
 
     /// Returns whether the DataConsumer has something to wait for.
     fn fence(&mut self, key: DataConsumerKey, request: u32) -> bool {
-        let Some(consumer) = self.data_consumers.get(&key) else { return false };
+        let Some(consumer) = self.data_consumers.get_mut(&key) else { return false };
         let Some(stream) = consumer.stream_id() else {
+            if consumer.add_fence(request) {
+                return true;
+            }
             let waits = self.pulled_queue(key).is_some_and(|queue| queue.fence(request));
             if waits {
                 self.drains.pulled.insert(key);

@@ -37,6 +37,9 @@ pub enum Error {
         "cannot provide both maxPacketLifeTime and maxRetransmits (got {lifetime} and {retransmits})"
     )]
     TwoLimits { lifetime: u16, retransmits: u16 },
+    /// Our DTLS role says which streams are ours.
+    #[error("negotiated: false needs the DTLS role of the transport: connect() first")]
+    ConnectFirst,
     #[error("message of {len} bytes exceeds maxSendMessageSize ({max}) of the transport")]
     MessageTooLarge { max: u32, len: usize },
     #[error("a DataProducer with same id \"{id}\" already exists")]
@@ -106,6 +109,7 @@ impl Error {
             | Self::OtherAddressFamily { .. }
             | Self::NoIceCandidates
             | Self::TwoLimits { .. }
+            | Self::ConnectFirst
             | Self::MessageTooLarge { .. }
             | Self::DataProducerExists { same_transport: true, .. }
             | Self::Certificate(_) => "TypeError",

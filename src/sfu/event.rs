@@ -8,7 +8,8 @@ use crate::proto::reason::Reason;
 use crate::proto::sctp::SctpState;
 
 use super::backlog::Token;
-use super::contract::parameters::{DropCount, TupleInfo};
+use super::contract::parameters::{DataChannelInfo, DropCount, TupleInfo};
+use super::entity::transport::channels::MAX_CHANNELS;
 use super::error::Error;
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use super::tunnel::TunnelFrame;
@@ -47,6 +48,7 @@ pub enum Topic {
     DtlsState(TransportKey),
     SctpState(TransportKey),
     Tuple(TransportKey),
+    DataChannel(TransportKey),
     SctpSendBufferFull(DataConsumerKey),
     BufferedAmountLow(DataConsumerKey),
     Overflow(DataConsumerKey),
@@ -74,6 +76,8 @@ impl Topic {
             | Self::DataProducerLimit(_)
             | Self::TransportLimit(_)
             | Self::Stalled(_) => 8,
+            // As many as wait for a DataProducer at a time.
+            Self::DataChannel(_) => MAX_CHANNELS,
             Self::SctpSendBufferFull(_) | Self::BufferedAmountLow(_) | Self::StreamClose(_) => 1,
         }
     }
@@ -90,6 +94,7 @@ impl Event {
                 TransportEvent::SctpState(..) => Topic::SctpState(*key),
                 TransportEvent::Tuple(_) => Topic::Tuple(*key),
                 TransportEvent::Limit(_) => Topic::TransportLimit(*key),
+                TransportEvent::DataChannel(_) => Topic::DataChannel(*key),
             },
             Self::DataConsumer(key, event) => match event {
                 DataConsumerEvent::SctpSendBufferFull => Topic::SctpSendBufferFull(*key),
@@ -185,6 +190,8 @@ pub enum TransportEvent {
     /// The SCTP state changed; with the negotiated streams (outbound, inbound) when connected, with the reason at
     /// the end.
     SctpState(SctpState, Option<(u16, u16)>, Option<Box<Reason>>),
+    /// The peer of a WebRTC transport opened a channel in band for which there is no DataProducer.
+    DataChannel(Box<DataChannelInfo>),
     /// A plain transport learned its peer's address, or the peer of a plain or pipe transport uses another one of
     /// this host's addresses.
     Tuple(Box<TupleInfo>),

@@ -22,9 +22,9 @@ use crate::proto::sctp::{MessageTally, SendError};
 use super::Sfu;
 use super::data_consumer::DataConsumerMut;
 use super::deadlines::Deadlines;
-use super::entity::data_consumer::{DataConsumer, Destination, DropReason};
+use super::entity::data_consumer::{DataConsumer, Destination, DropReason, HeldPlace};
 use super::entity::data_producer::DataProducer;
-use super::entity::held::HeldMessage;
+use super::entity::held::{HeldMessage, Releasing};
 use super::entity::retained::RetainedMessage;
 use super::entity::transport::Transport;
 use super::error::{Error, Result};
@@ -104,6 +104,7 @@ impl Sfu {
                     self.route(producer, message, selector);
                 }
             }
+            None if !too_large && transport.keep_unadopted(stream, &message) => self.touch(key),
             None => {
                 let why = if too_large { "is too large" } else { "has no DataProducer" };
                 self.count_unrouted(key, stream, message.payload.len(), why);
@@ -180,7 +181,7 @@ impl Sfu {
                 if let Some(held) = &mut producer.held
                     && !std::mem::replace(&mut held.releases, true)
                 {
-                    self.releasing.push_back(key);
+                    self.releasing.push_back(Releasing::Producer(key));
                 }
                 return;
             }
@@ -203,16 +204,46 @@ impl Sfu {
         }
     }
 
-    /// Continues with the DataProducers that have been resumed, in turns.
+    /// Hands over to JavaScript what a DataConsumer has held, likewise.
+    pub(super) fn release_to_javascript(&mut self, key: DataConsumerKey, limit: u64) {
+        let end = self.work + limit;
+        while let Some(consumer) = self.data_consumers.get_mut(&key) {
+            if self.work >= end {
+                if !std::mem::replace(&mut consumer.releases, true) {
+                    self.releasing.push_back(Releasing::Consumer(key));
+                }
+                return;
+            }
+            match consumer.release() {
+                None => return,
+                Some(HeldPlace::Fence(request)) => self.pass_drain_fence(request, key),
+                Some(HeldPlace::Token(token)) => {
+                    self.work += work::TO_JAVASCRIPT;
+                    self.events.push_back(Event::Queued(key, token));
+                }
+            }
+        }
+    }
+
+    /// Continues with what has been resumed, in turns.
     pub(super) fn continue_releasing(&mut self) {
         let end = self.work + work::SHARE;
         while self.work < end
-            && let Some(key) = self.releasing.pop_front()
+            && let Some(releasing) = self.releasing.pop_front()
         {
-            let held = self.data_producers.get_mut(&key).and_then(|it| it.held.as_mut());
-            if let Some(held) = held {
-                held.releases = false;
-                self.release_held(key, work::QUANTUM);
+            match releasing {
+                Releasing::Producer(key) => {
+                    let held = self.data_producers.get_mut(&key).and_then(|it| it.held.as_mut());
+                    held.into_iter().for_each(|it| it.releases = false);
+                    self.release_held(key, work::QUANTUM);
+                }
+                Releasing::Consumer(key) => {
+                    self.data_consumers
+                        .get_mut(&key)
+                        .into_iter()
+                        .for_each(|it| it.releases = false);
+                    self.release_to_javascript(key, work::QUANTUM);
+                }
             }
         }
     }
@@ -410,7 +441,10 @@ impl Outputs<'_> {
                     if let Some(end) = end {
                         self.events.push_back(end);
                     }
-                    self.events.push_back(event);
+                    match event {
+                        Event::Queued(_, token) if consumer.holds_back => consumer.hold_back(token),
+                        event => self.events.push_back(event),
+                    }
                     return true;
                 }
                 if self.memory.is_some() && consumer.dropping.is_none() {

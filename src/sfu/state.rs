@@ -24,6 +24,7 @@ use super::deadlines::Deadlines;
 use super::drains::Drains;
 use super::entity::data_consumer::DataConsumer;
 use super::entity::data_producer::DataProducer;
+use super::entity::held::Releasing;
 use super::entity::limit::LimitReports;
 use super::entity::router::Router;
 use super::entity::transport::Transport;
@@ -55,8 +56,8 @@ pub struct Sfu {
     pub(super) dirty: VecDeque<TransportKey>,
     /// The transports whose peers' messages wait to be routed, in the order of their turns.
     pub(super) postponed: VecDeque<TransportKey>,
-    /// The DataProducers whose held messages wait to be routed, in the order of their turns.
-    pub(super) releasing: VecDeque<DataProducerKey>,
+    /// What has been resumed and still holds messages, in the order of their turns.
+    pub(super) releasing: VecDeque<Releasing>,
     /// What is left of a close cascade.
     pub(super) closing: Vec<Step>,
     pub(super) transmits: Transmits,

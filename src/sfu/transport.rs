@@ -14,12 +14,12 @@ pub mod webrtc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::proto::dcep::Open;
 use crate::proto::message::{Reliability, StreamId};
 use crate::proto::overflow::Overflow;
 use crate::sfu::Sfu;
 use crate::sfu::backlog::Backlog;
-use crate::sfu::contract::answers::CreatedAnswer;
-use crate::sfu::contract::dump::DataConsumerDump;
+use crate::sfu::contract::dump::{DataConsumerDump, DataProducerDump};
 use crate::sfu::contract::options::{DataConsumerOptions, DataProducerOptions, WhilePaused};
 use crate::sfu::contract::parameters::{Bitrates, SctpStreamParameters};
 use crate::sfu::data_producer::choose_id;
@@ -31,7 +31,11 @@ use crate::sfu::event::{DataProducerEvent, Event};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::sfu::subchannels::Subchannels;
 
+use super::entity::transport::channels::Adopted;
 use super::entity::transport::{Kind, Transport};
+
+/// The priority of the channels that we open: normal (RFC 8831 §6.4).
+const PRIORITY: u16 = 256;
 
 /// A [`Transport`] in its [`Sfu`], with its requests as methods.
 #[derive(Debug)]
@@ -61,16 +65,17 @@ impl TransportMut<'_> {
         self.get().is_webrtc()
     }
 
-    /// Makes a DataProducer. `intake` counts what JavaScript sends to a direct one, and what is held.
+    /// Makes a DataProducer and returns its dump. It adopts a channel that the peer has opened on its stream in band, and
+    /// routes what has come there. `intake` counts what JavaScript sends to a direct one, and what is held.
     pub fn produce_data(
         &mut self,
         key: DataProducerKey,
-        options: DataProducerOptions,
+        mut options: DataProducerOptions,
         intake: Arc<Backlog>,
-    ) -> Result<CreatedAnswer> {
+    ) -> Result<DataProducerDump> {
         let transport_key = self.key;
         let direct = self.get().is_direct();
-        let stream = match options.sctp_stream_parameters {
+        let mut stream = match options.sctp_stream_parameters {
             _ if direct => None,
             _ if self.get().sctp.is_none() => {
                 return Err(Error::wrong_kind(transport_key, "transport with SCTP"));
@@ -81,8 +86,8 @@ impl TransportMut<'_> {
         let now = self.sfu.now;
         let id = choose_id(self.sfu, transport_key, options.id)?;
         let transport = self.get();
-        let (mut origin_paused, mut is_over) = (None, false);
-        if let Some(stream) = stream {
+        let (mut origin_paused, mut is_over, mut adopted) = (None, false, None);
+        if let Some(stream) = &mut stream {
             let id = stream.stream_id;
             if transport.producer_streams.contains_key(&id) {
                 return Err(Error::StreamProduced(id));
@@ -96,6 +101,10 @@ impl TransportMut<'_> {
                 transport.producer_streams.insert(id, key);
             }
             origin_paused = transport.origins_paused.remove(&id).map(|paused| (id, paused));
+            adopted = transport.channels.as_mut().and_then(|it| it.adopt(id));
+            if let Some(channel) = &adopted {
+                *stream = options.take_from(&channel.description, *stream);
+            }
         }
         transport.data_producers.push(key);
         let router = transport.router;
@@ -119,7 +128,17 @@ impl TransportMut<'_> {
             self.sfu.events.push_back(Event::DataProducer(key, event));
         }
         self.start_sctp();
-        Ok(CreatedAnswer { id })
+        let dump = self.sfu.data_producer(key)?.dump();
+        if let (Some(Adopted { messages, closed, .. }), Some(stream)) = (adopted, stream) {
+            for message in messages {
+                self.sfu.deliver(transport_key, stream.stream_id, message, None);
+            }
+            if closed {
+                let event = DataProducerEvent::StreamClose;
+                self.sfu.events.push_back(Event::DataProducer(key, event));
+            }
+        }
+        Ok(dump)
     }
 
     /// Makes a DataConsumer and returns its dump. `backlog` counts the messages that the DataConsumer has not
@@ -147,6 +166,7 @@ impl TransportMut<'_> {
         let texts = (producer.label.clone(), producer.protocol.clone());
         let pauses = Pauses {
             own: options.paused,
+            holds: options.while_paused == WhilePaused::Hold,
             producers: producer.shows_paused(),
             waits_for_start: options.waits_for_start,
         };
@@ -159,7 +179,10 @@ impl TransportMut<'_> {
             Destination::Direct { backlog }
         } else {
             let reliability = options.reliability(inherited)?;
-            self.open_stream(key, options.stream_id, reliability, backlog)?
+            let (label, protocol) = texts.clone();
+            let open = Open { label, protocol, priority: PRIORITY, reliability };
+            let open = (!options.negotiated).then_some(open);
+            self.open_stream(key, options.stream_id, reliability, open, backlog)?
         };
         let mut consumer = DataConsumer::new(
             transport_key,
@@ -199,6 +222,7 @@ impl TransportMut<'_> {
         key: DataConsumerKey,
         wanted: Option<StreamId>,
         reliability: Reliability,
+        open: Option<Open>,
         gauge: Arc<Backlog>,
     ) -> Result<Destination> {
         let transport = self.get();
@@ -209,10 +233,14 @@ impl TransportMut<'_> {
         let chosen = wanted.is_some();
         let stream = match wanted {
             Some(stream) => transport.take_stream(stream)?,
+            None if open.is_some() => transport.next_own_stream()?,
             None => transport.next_free_stream()?,
         };
         transport.consumer_streams.insert(stream, key);
-        transport.open_stream(stream, reliability, &gauge);
+        match open {
+            Some(open) => transport.open_channel(stream, &open),
+            None => transport.open_stream(stream, reliability, &gauge),
+        }
         let stream = SctpStreamParameters::new(stream, reliability);
         Ok(Destination::Sctp { stream, chosen, low_threshold, gauge })
     }

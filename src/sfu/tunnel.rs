@@ -118,6 +118,8 @@ struct OpenStream {
     number: u64,
     waiting: VecDeque<Box<TunnelMessage>>,
     governed: Option<Box<Governed>>,
+    /// Whether they wait until the stream is started again. Only a stream with a policy is stopped.
+    stopped: bool,
 }
 
 impl OpenStream {
@@ -148,7 +150,7 @@ impl OpenStream {
     fn has_credit(&self) -> bool {
         let waiting = self.governed.as_ref().map_or(0, |it| it.waiting);
         let handed_over = self.shared.backlog.charge().saturating_sub(waiting);
-        handed_over < self.shared.window.load(Ordering::Relaxed)
+        !self.stopped && handed_over < self.shared.window.load(Ordering::Relaxed)
     }
 
     fn push(&mut self, message: Box<TunnelMessage>) {
@@ -291,7 +293,8 @@ impl Tunnel {
         let shared = Arc::new(TunnelStream { id, backlog, low, window, taken });
         let number = self.next_number;
         self.next_number += 1;
-        let stream = OpenStream { shared, number, waiting: VecDeque::new(), governed: None };
+        let stream =
+            OpenStream { shared, number, waiting: VecDeque::new(), governed: None, stopped: false };
         self.streams.insert(id, stream);
     }
 
@@ -346,6 +349,13 @@ impl Tunnel {
     pub(in crate::sfu) fn set_low_threshold(&mut self, id: StreamId, threshold: usize) {
         if let Some(stream) = self.streams.get(&id) {
             stream.shared.low.set_threshold(threshold as u64);
+        }
+    }
+
+    /// Stops a stream, whose messages wait until it is started again, or starts it.
+    pub(in crate::sfu) fn set_stopped(&mut self, id: StreamId, stopped: bool) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.stopped = stopped;
         }
     }
 

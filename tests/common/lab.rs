@@ -39,7 +39,8 @@ pub(crate) fn reasons(events: &[TransportEvent]) -> Vec<String> {
         TransportEvent::SctpState(state, _, reason) => line("sctp", format!("{state:?}"), reason),
         TransportEvent::IceSelectedTuple(_)
         | TransportEvent::Tuple(_)
-        | TransportEvent::Limit(_) => None,
+        | TransportEvent::Limit(_)
+        | TransportEvent::DataChannel(_) => None,
     });
     lines.collect()
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use datasoup::proto::sctp::CongestionControl;
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::{
-    DataConsumerOptions, DataProducerOptions, DirectTransportOptions, Flags, ListenInfo, LogLevel,
-    PipeTransportOptions, PlainTransportOptions, SctpOptions, UdpConnectOptions,
-    WebRtcTransportOptions, WhilePaused, WorkerSettings,
+    DataConsumerOptions, DataProducerOptions, DirectTransportOptions, Flags, FromChannel,
+    ListenInfo, LogLevel, PipeTransportOptions, PlainTransportOptions, SctpOptions,
+    UdpConnectOptions, WebRtcTransportOptions, WhilePaused, WorkerSettings,
 };
 use datasoup::sfu::contract::parameters::{ListenProtocol, SctpStreamParameters};
 use uuid::Uuid;
@@ -98,6 +98,7 @@ pub(crate) fn producer() -> DataProducerOptions {
         sctp_stream_parameters: None,
         retain: None,
         limit: None,
+        from_channel: FromChannel { label: true, protocol: true, reliability: true },
     }
 }
 
@@ -122,12 +123,14 @@ pub(crate) fn consumer() -> DataConsumerOptions {
     DataConsumerOptions {
         data_producer_id: Uuid::nil(),
         paused: false,
+        while_paused: WhilePaused::Drop,
         subchannels: Vec::new(),
         strict_subchannels: false,
         ordered: None,
         max_packet_life_time: None,
         max_retransmits: None,
         stream_id: None,
+        negotiated: true,
         waits_for_start: false,
         overflow: None,
         max_buffered_amount: None,

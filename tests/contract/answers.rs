@@ -7,7 +7,9 @@ use datasoup::proto::dtls::DtlsRole;
 use datasoup::sfu::contract::answers::WorkerAnswer;
 use datasoup::sfu::contract::metrics::WorkerMetrics;
 use datasoup::sfu::contract::options::UdpConnectOptions;
-use datasoup::sfu::contract::parameters::{Bitrates, DropCount, NegotiatedStreams};
+use datasoup::sfu::contract::parameters::{
+    Bitrates, DataChannelInfo, DropCount, NegotiatedStreams,
+};
 use datasoup::sfu::histogram::{DELAYS, Histogram, TURNS};
 use datasoup::sfu::id::{DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
 use datasoup::sfu::transport::webrtc::WebRtcListen;
@@ -66,13 +68,12 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
     let direct = lab.host().direct(key);
 
     let producer = lab.host().produce(webrtc, 0);
-    let local = DataProducerKey(lab.host().key());
-    let produced = lab
-        .sfu()
-        .transport(direct)
-        .expect("open")
-        .produce_data(local, options::producer(), options::backlog())
-        .expect("made");
+    let local = lab.host().produce_with(direct, options::producer());
+    let channel = DataChannelInfo {
+        stream: options::producer_on(4).sctp_stream_parameters.expect("given"),
+        label: "label".into(),
+        protocol: "protocol".into(),
+    };
     let mut limited = options::consumer();
     limited.max_retransmits = Some(3);
     let consumers =
@@ -97,7 +98,7 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
     let fingerprints = lab.host().fingerprints.clone();
     vec![
         ("WorkerAnswer", vec![to_json(WorkerAnswer { dtls_fingerprints: fingerprints })]),
-        ("CreatedAnswer", vec![router, to_json(produced)]),
+        ("CreatedAnswer", vec![router]),
         ("WebRtcTransportAnswer", vec![to_json(webrtc_answer), to_json(bare_answer)]),
         ("UdpTransportAnswer", vec![to_json(plain_answer), to_json(pipe_answer)]),
         ("WebRtcConnectAnswer", vec![webrtc_connect]),
@@ -116,6 +117,7 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
         ("DataConsumerStats", consumer_keys.map(|it| lab.consumer_stats(it)).to_vec()),
         ("TupleInfo", tuples.to_vec()),
         ("NegotiatedStreams", vec![to_json(NegotiatedStreams::from((65_535, 65_535)))]),
+        ("DataChannelInfo", vec![to_json(channel)]),
         ("DropCount", vec![to_json(DropCount { messages: 1, bytes: 2 })]),
     ]
 }

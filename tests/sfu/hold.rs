@@ -4,15 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datasoup::proto::message::Message;
+use datasoup::proto::overflow::Overflow;
 use datasoup::sfu::backlog::Backlog;
-use datasoup::sfu::contract::options::{DataProducerOptions, WhilePaused};
-use datasoup::sfu::event::DataProducerEvent;
+use datasoup::sfu::contract::options::{
+    DataConsumerOptions, DataProducerOptions, RetainOptions, WhilePaused,
+};
+use datasoup::sfu::drains::DrainScope;
+use datasoup::sfu::event::{DataProducerEvent, Event};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use datasoup::sfu::subchannels::{Selector, Subchannels};
 use datasoup::sfu::work;
 
 use crate::common::lab::{Lab, binary, text};
 use crate::common::options;
+use crate::common::sim::Conditions;
+use crate::pipe::{By, joined};
 
 fn holding(options: DataProducerOptions) -> DataProducerOptions {
     DataProducerOptions { while_paused: WhilePaused::Hold, ..options }
@@ -186,4 +192,276 @@ fn a_producer_that_closes_drops_and_counts_what_it_holds() {
     assert_eq!(intake.charge(), 0);
     let dump = lab.sfu().dump(1, Default::default(), Default::default());
     assert_eq!(dump.messages_dropped_at_close, 1);
+}
+
+/// What a DataConsumer that holds does: its DataProducer, itself, and the numbers that have come since the last call.
+struct Holder {
+    lab: Lab,
+    producer: DataProducerKey,
+    consumer: DataConsumerKey,
+    client: Option<usize>,
+}
+
+impl Holder {
+    /// A DataConsumer on a direct transport, or of a client.
+    fn new(webrtc: bool, options: DataConsumerOptions) -> Self {
+        let (mut lab, router) = Lab::with_router();
+        let direct = lab.host().direct(router);
+        let producer = lab.host().produce(direct, 0);
+        let (key, client) = match webrtc {
+            true => {
+                let (key, client) = lab.join(router, 1);
+                (key, Some(client))
+            }
+            false => (direct, None),
+        };
+        let options = DataConsumerOptions { while_paused: WhilePaused::Hold, ..options };
+        let (consumer, _) = lab.host().consume_with(key, producer, options);
+        Self { lab, producer, consumer, client }
+    }
+
+    fn both(options: &DataConsumerOptions) -> [Self; 2] {
+        [false, true].map(|webrtc| Self::new(webrtc, options.clone()))
+    }
+
+    fn send(&mut self, number: u32) {
+        self.lab.sfu().send(self.producer, text(&number.to_string()), None);
+    }
+
+    fn pause(&mut self) {
+        self.lab.sfu().data_consumer(self.consumer).expect("open").pause();
+    }
+
+    fn resume(&mut self) {
+        self.lab.sfu().data_consumer(self.consumer).expect("open").resume();
+    }
+
+    fn numbers(&mut self) -> Vec<u32> {
+        self.lab.run_for(Duration::from_secs(1));
+        match self.client {
+            Some(client) => {
+                let number = |it: &Message| String::from_utf8_lossy(&it.payload).parse();
+                let got = self.lab.clients[client].messages();
+                got.iter().map(|(_, it)| number(it).expect("a number")).collect()
+            }
+            None => {
+                let got = queued(&mut self.lab, self.consumer);
+                got.iter().map(|it| it.parse().expect("a number")).collect()
+            }
+        }
+    }
+
+    fn count(&mut self, name: &str) -> u64 {
+        self.lab.consumer_stats(self.consumer)[name].as_u64().expect("a counter")
+    }
+}
+
+/// Takes the messages whose tokens have come up, as JavaScript does.
+fn queued(lab: &mut Lab, consumer: DataConsumerKey) -> Vec<String> {
+    lab.flush();
+    let messages = lab.host().messages(consumer);
+    messages.iter().map(|it| String::from_utf8_lossy(&it.payload).into_owned()).collect()
+}
+
+#[test]
+fn a_consumer_holds_what_comes_while_it_is_paused_and_delivers_it_first() {
+    for mut it in Holder::both(&options::consumer()) {
+        it.send(0);
+        assert_eq!(it.numbers(), [0]);
+        it.pause();
+        (1..=3).for_each(|n| it.send(n));
+        assert!(it.numbers().is_empty());
+        assert_eq!((it.count("messagesSent"), it.count("messagesWaiting")), (1, 3));
+        it.resume();
+        it.send(4);
+        assert_eq!(it.numbers(), [1, 2, 3, 4]);
+        assert_eq!((it.count("messagesSent"), it.count("messagesWaiting")), (5, 0));
+        assert_eq!((it.count("messagesPaused"), it.count("messagesDropped")), (0, 0));
+    }
+}
+
+#[test]
+fn a_consumer_that_is_created_paused_holds_the_retained_messages_as_well() {
+    for webrtc in [false, true] {
+        let (mut lab, router) = Lab::with_router();
+        let direct = lab.host().direct(router);
+        let (key, client) = lab.join(router, 1);
+        let retain = Some(RetainOptions { messages: 2, bytes: 1 << 20, max_age: None });
+        let options = DataProducerOptions { retain, ..options::producer() };
+        let producer = lab.host().produce_with(direct, options);
+        (0..3).for_each(|n| lab.sfu().send(producer, text(&n.to_string()), None));
+        let options = DataConsumerOptions {
+            paused: true,
+            while_paused: WhilePaused::Hold,
+            ..options::consumer()
+        };
+        let on = if webrtc { key } else { direct };
+        let (consumer, _) = lab.host().consume_with(on, producer, options);
+        (3..8).for_each(|n| lab.sfu().send(producer, text(&n.to_string()), None));
+        lab.sfu().data_consumer(consumer).expect("open").resume();
+        lab.run_for(Duration::from_secs(1));
+        let got: Vec<String> = match webrtc {
+            true => {
+                let got = lab.clients[client].messages();
+                got.iter().map(|(_, it)| String::from_utf8_lossy(&it.payload).into()).collect()
+            }
+            false => queued(&mut lab, consumer),
+        };
+        assert_eq!(got, ["1", "2", "3", "4", "5", "6", "7"]);
+    }
+}
+
+#[test]
+fn what_is_held_is_within_the_bound_and_by_the_policy() {
+    for (overflow, left) in [
+        (Overflow::DropNewest, vec![0, 1, 2]),
+        (Overflow::DropOldest, vec![7, 8, 9]),
+        (Overflow::KeepLatest, vec![9]),
+    ] {
+        let options = DataConsumerOptions {
+            overflow: Some(overflow),
+            max_buffered_amount: Some(3 * 65),
+            ..options::consumer()
+        };
+        // The bound of a direct one is its backlog's, which is too large here for the first two.
+        let [direct, client] = Holder::both(&options);
+        let holders =
+            if overflow == Overflow::KeepLatest { vec![direct, client] } else { vec![client] };
+        for mut it in holders {
+            it.pause();
+            (0..10).for_each(|n| it.send(n));
+            let waiting = left.len() as u64;
+            assert_eq!(it.count("messagesWaiting"), waiting, "{overflow:?}");
+            assert_eq!(it.count("messagesDropped"), 10 - waiting, "{overflow:?}");
+            it.resume();
+            assert_eq!(it.numbers(), left, "{overflow:?}");
+            assert_eq!(it.count("messagesSent"), waiting, "{overflow:?}");
+        }
+    }
+}
+
+#[test]
+fn a_consumer_that_holds_does_not_take_the_room_of_others_on_its_transport() {
+    let (mut lab, router) = Lab::with_router();
+    let direct = lab.host().direct(router);
+    let (key, client) = lab.join(router, 1);
+    let [held, live] = [(); 2].map(|()| lab.host().produce(direct, 0));
+    let options = DataConsumerOptions { while_paused: WhilePaused::Hold, ..options::consumer() };
+    let (holder, _) = lab.host().consume_with(key, held, options);
+    let (other, _) = lab.host().consume(key, live);
+    lab.sfu().data_consumer(holder).expect("open").pause();
+    for _ in 0..40 {
+        lab.sfu().send(held, binary(0, 100_000), None);
+    }
+    assert_eq!(lab.consumer_stats(holder)["messagesWaiting"], 20, "2 MB");
+    lab.sfu().send(live, text("live"), None);
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.consumer_stats(other)["messagesDropped"], 0);
+    assert_eq!(lab.clients[client].messages().len(), 1);
+    lab.sfu().data_consumer(holder).expect("open").resume();
+    lab.run_for(Duration::from_secs(10));
+    assert_eq!(lab.clients[client].messages().len(), 20);
+}
+
+#[test]
+fn many_held_messages_come_to_javascript_over_several_turns() {
+    let mut it = Holder::new(false, options::consumer());
+    it.pause();
+    let total = 20_000;
+    (0..total).for_each(|n| it.send(n));
+    let before = it.lab.sfu().work();
+    it.resume();
+    assert!(it.lab.sfu().work() - before < 2 * work::QUANTUM);
+    it.send(total);
+    assert_eq!(it.lab.sfu().poll_timeout(), Some(it.lab.now));
+    assert_eq!(it.numbers(), (0..=total).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_consumer_in_a_tunnel_holds_as_well() {
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let [near, far] = joined(&mut lab, By::Tunnel);
+    let producer = lab.host().produce(near.direct, 0);
+    let other = lab.host().produce(near.direct, 0);
+    let options = DataConsumerOptions { while_paused: WhilePaused::Hold, ..options::consumer() };
+    let carried = [(producer, options), (other, options::consumer())].map(|(producer, options)| {
+        let (consumer, dump) = lab.host().consume_with(near.pipe, producer, options);
+        let options = DataProducerOptions {
+            sctp_stream_parameters: dump.sctp_stream_parameters,
+            ..options::producer()
+        };
+        let remote = lab.hosts[1].produce_with(far.pipe, options);
+        (consumer, lab.hosts[1].consume(far.direct, remote).0)
+    });
+    lab.run_for(Duration::from_secs(1));
+    let (consumer, sink) = carried[0];
+    let mut view = lab.sfu().data_consumer(consumer).expect("open");
+    view.pause();
+    for n in 0..3 {
+        lab.sfu().send(producer, text(&n.to_string()), None);
+        lab.sfu().send(other, text(&n.to_string()), None);
+        lab.flush();
+    }
+    lab.run_for(Duration::from_secs(1));
+    assert!(lab.hosts[1].messages(sink).is_empty());
+    assert_eq!(lab.hosts[1].messages(carried[1].1).len(), 3, "another stream goes on");
+    assert_eq!(lab.consumer_stats(consumer)["messagesWaiting"], 3);
+    lab.sfu().data_consumer(consumer).expect("open").resume();
+    lab.sfu().send(producer, text("3"), None);
+    lab.run_for(Duration::from_secs(1));
+    let got = lab.hosts[1].messages(sink);
+    assert_eq!(got, (0..=3).map(|n| text(&n.to_string())).collect::<Vec<_>>());
+    // A stream that closes while it holds leaves nothing behind.
+    lab.sfu().data_consumer(consumer).expect("open").pause();
+    lab.sfu().send(producer, text("4"), None);
+    lab.flush();
+    lab.sfu().data_consumer(consumer).expect("open").close();
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.sfu().bytes_held(), 0);
+}
+
+#[test]
+fn drained_waits_for_what_is_held() {
+    let mut lab = Lab::new();
+    let router = lab.host().router();
+    let transport = lab.host().direct(router);
+    let producer = lab.host().produce_with(transport, holding(options::producer()));
+    let hold = DataConsumerOptions { while_paused: WhilePaused::Hold, ..options::consumer() };
+    let (consumer, _) = lab.host().consume_with(transport, producer, hold);
+    pause(&mut lab, producer);
+    lab.sfu().data_consumer(consumer).expect("open").pause();
+    lab.sfu().send(producer, text("0"), None);
+    let scope = DrainScope::DataProducer(producer);
+    for request in [1000, 1001] {
+        lab.sfu().begin_drain(request, scope).expect("open");
+        lab.sfu().pass_drain_gate(request);
+    }
+    lab.sfu().send(producer, text("1"), None);
+    assert!(drained(&mut lab).is_empty(), "the DataProducer holds it");
+    resume(&mut lab, producer);
+    assert!(drained(&mut lab).is_empty(), "the DataConsumer holds it");
+    lab.sfu().data_consumer(consumer).expect("open").resume();
+    assert_eq!(drained(&mut lab), [1000, 1001]);
+
+    // What closes ends the waiting.
+    pause(&mut lab, producer);
+    lab.sfu().send(producer, text("2"), None);
+    lab.sfu().begin_drain(1002, DrainScope::Worker).expect("open");
+    lab.sfu().pass_drain_gate(1002);
+    lab.sfu().data_producer(producer).expect("open").close();
+    assert_eq!(drained(&mut lab), [1002]);
+}
+
+/// The requests of `drained()` that have been answered.
+fn drained(lab: &mut Lab) -> Vec<u32> {
+    lab.flush();
+    let mut answered = Vec::new();
+    lab.host().events.retain(|event| match event {
+        Event::Drained(request, _) => {
+            answered.push(*request);
+            false
+        }
+        _ => true,
+    });
+    answered
 }

@@ -6,6 +6,7 @@ mod common;
 mod accounting;
 mod block;
 mod closing;
+mod datachannel;
 mod drained;
 mod first_bytes;
 mod hold;

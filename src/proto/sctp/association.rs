@@ -25,7 +25,7 @@ use super::queue::{Origin, PushError, QueueBounds, QueueDrops, QueueTally, SendQ
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use super::wire::{self, cause};
-use crate::proto::dcep;
+use crate::proto::dcep::{self, Open};
 use crate::proto::message::{Message, Ppid, Reliability, StreamId};
 use crate::proto::overflow::QueuePolicy;
 use crate::proto::reason::Reason;
@@ -415,6 +415,15 @@ impl Association {
         self.queues.open(stream, reliability);
     }
 
+    /// Opens a data channel in band: like [`Self::open_stream`], but a DATA_CHANNEL_OPEN leaves first, also of a stream that
+    /// is stopped. Until the peer has acknowledged it, messages are sent in order, so that none overtakes it (RFC 8832 §6).
+    pub fn open_channel(&mut self, stream: StreamId, open: &Open) {
+        self.open_stream(stream, Reliability { ordered: true, ..open.reliability });
+        self.streams.open_in_band(stream, open.reliability);
+        let payload = open.encode().into();
+        self.queues.push_control(stream, Message { ppid: Ppid::DCEP, payload });
+    }
+
     /// Notes that the peer is about to send on `stream`, which may have been reset before.
     pub fn expect_stream(&mut self, stream: StreamId) {
         self.streams.on_use(stream);
@@ -509,6 +518,12 @@ impl Association {
         self.queues.set_policy(stream, policy);
     }
 
+    /// Stops our side of `stream`: what is queued waits, and so does what follows, until it is started again. The lifetimes
+    /// of messages go on.
+    pub fn set_stopped(&mut self, stream: StreamId, stopped: bool) {
+        self.queues.set_stopped(stream, stopped);
+    }
+
     /// What has become of the messages of [`Self::send`] on `stream`, if the stream has a policy.
     pub fn queue_tally(&self, stream: StreamId) -> QueueTally {
         self.queues.tally(stream)
@@ -580,6 +595,7 @@ impl Association {
     /// returned as a count; those that have left the queue still arrive.
     pub fn close_stream(&mut self, stream: StreamId) -> MessageTally {
         self.fences.iter_mut().for_each(|it| it.remove(stream));
+        self.streams.end_opening(stream);
         self.queues.remove(stream)
     }
 

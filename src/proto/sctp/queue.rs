@@ -139,6 +139,8 @@ struct StreamQueue {
     /// The value of [`SendQueues::period`] that `deficit` belongs to; an older deficit is cleared.
     period: u32,
     in_ring: bool,
+    /// Whether the messages wait, without a turn, until the stream is started again.
+    stopped: bool,
     /// Whether the peer has reset the stream: nothing goes in or out until it is removed.
     dead: bool,
     /// Whether the stream has been closed: it is removed once its last control message has left.
@@ -166,6 +168,14 @@ impl StreamQueue {
     fn count(&self, tally: &mut MessageTally) {
         let counted = self.messages.iter().filter(|it| !it.is_control());
         counted.for_each(|queued| tally.add(queued.tally()));
+    }
+
+    /// Whether the message at the head, if there is one, may be sent.
+    fn has_turns(&self) -> bool {
+        match self.messages.front() {
+            Some(head) => !self.stopped || head.is_control(),
+            None => false,
+        }
     }
 
     fn overflow(&self) -> Overflow {
@@ -223,11 +233,13 @@ pub(super) struct SendQueues {
     bounds: QueueBounds,
     default_low_threshold: usize,
     streams: FxHashMap<StreamId, StreamQueue>,
-    /// The streams with messages, in the order of their turns.
+    /// The streams with messages that are not stopped, in the order of their turns.
     ring: VecDeque<StreamId>,
     /// Counts how often the ring ran empty.
     period: u32,
     amount: Amount,
+    /// The part of it that is of streams which are stopped.
+    stopped: Amount,
     blocked: Option<BlockedHead>,
     /// How many bytes per second leave, if there was more to send.
     pace: Option<u64>,
@@ -253,6 +265,7 @@ impl SendQueues {
             ring: VecDeque::new(),
             period: 0,
             amount: Amount::default(),
+            stopped: Amount::default(),
             blocked: None,
             pace: None,
             low: Vec::new(),
@@ -277,10 +290,18 @@ impl SendQueues {
                 deficit: 0,
                 period: self.period,
                 in_ring: false,
+                stopped: false,
                 dead: false,
                 ended: false,
                 governed: None,
             });
+    }
+
+    /// Changes how the messages of `stream` are sent from now on.
+    pub(super) fn set_reliability(&mut self, stream: StreamId, reliability: Reliability) {
+        if let Some(queue) = self.streams.get_mut(&stream) {
+            queue.reliability = reliability;
+        }
     }
 
     /// Sets what becomes of the messages that are routed to `stream`.
@@ -318,7 +339,7 @@ impl SendQueues {
         self.streams.keys().copied()
     }
 
-    /// Whether no message is queued.
+    /// Whether no message is to be sent.
     pub(super) fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }
@@ -386,6 +407,9 @@ impl SendQueues {
         };
         self.amount += message.amount();
         queue.amount += message.amount();
+        if queue.stopped {
+            self.stopped += message.amount();
+        }
         if let Some(governed) = &mut queue.governed
             && origin == Origin::Routed
         {
@@ -429,6 +453,9 @@ impl SendQueues {
         let Some(oldest) = queue.messages.remove(place) else { return false };
         queue.uncount(&oldest);
         self.amount -= oldest.amount();
+        if queue.stopped {
+            self.stopped -= oldest.amount();
+        }
         if let Some(governed) = &mut queue.governed {
             governed.tally.replaced.add(oldest.tally());
             self.dropped.replaced += 1;
@@ -451,7 +478,7 @@ impl SendQueues {
             Some(bound) => queue.amount.charge <= bound / 2,
             None => !queue.amount.reaches(self.bounds.per_stream / 2 + 1),
         };
-        half && !self.amount.reaches(self.bounds.total)
+        half && !self.is_total_full()
     }
 
     /// Queues a control message, behind the messages of its stream. It is delivered in order and
@@ -487,7 +514,12 @@ impl SendQueues {
         let Some(queue) = self.streams.get_mut(&stream) else { return };
         self.untrimmed = true;
         queue.messages.push_back(message);
-        if !queue.in_ring {
+        self.join_ring(stream);
+    }
+
+    fn join_ring(&mut self, stream: StreamId) {
+        let Some(queue) = self.streams.get_mut(&stream) else { return };
+        if !queue.in_ring && queue.has_turns() {
             queue.in_ring = true;
             if queue.period != self.period || queue.deficit > 0 {
                 queue.deficit = 0;
@@ -499,7 +531,15 @@ impl SendQueues {
 
     fn is_full(&self, stream: StreamId) -> bool {
         let own = self.streams.get(&stream).map(|queue| queue.is_full(self.bounds.per_stream));
-        own.unwrap_or(false) || self.amount.reaches(self.bounds.total)
+        own.unwrap_or(false) || self.is_total_full()
+    }
+
+    /// Whether the bound of all streams together is reached. Those that are stopped have their own bounds only: they
+    /// are not to take the room of the others.
+    fn is_total_full(&self) -> bool {
+        let mut amount = self.amount;
+        amount -= self.stopped;
+        amount.reaches(self.bounds.total)
     }
 
     /// Takes the message whose turn it is, if `admits` allows it. Calls that with the payload length. `holds`: whether
@@ -521,7 +561,7 @@ impl SendQueues {
                 self.ring.pop_front();
                 continue;
             };
-            let Some(head) = queue.messages.front() else {
+            let Some(head) = queue.messages.front().filter(|_| queue.has_turns()) else {
                 self.leave_ring();
                 continue;
             };
@@ -612,7 +652,8 @@ impl SendQueues {
     /// Releases the memory of past messages, unless one is queued.
     pub(super) fn trim(&mut self) {
         if self.is_empty() && std::mem::take(&mut self.untrimmed) {
-            self.streams.values_mut().for_each(|queue| queue.messages = VecDeque::new());
+            let empty = self.streams.values_mut().filter(|queue| queue.messages.is_empty());
+            empty.for_each(|queue| queue.messages = VecDeque::new());
             self.ring = VecDeque::new();
             self.low = Vec::new();
             // Room for a few costs less than allocating it for each.
@@ -625,7 +666,25 @@ impl SendQueues {
         self.low.pop()
     }
 
-    /// Stops `stream` but keeps its messages, to be counted when it is removed.
+    /// Stops `stream`, whose messages wait until it is started again, or starts it. A control message at its head leaves.
+    pub(super) fn set_stopped(&mut self, stream: StreamId, stopped: bool) {
+        let Some(queue) = self.streams.get_mut(&stream).filter(|queue| !queue.dead) else { return };
+        if std::mem::replace(&mut queue.stopped, stopped) != stopped {
+            match stopped {
+                true => self.stopped += queue.amount,
+                false => self.stopped -= queue.amount,
+            }
+        }
+        if queue.has_turns() {
+            self.join_ring(stream);
+        } else if queue.in_ring {
+            queue.in_ring = false;
+            self.ring.retain(|id| *id != stream);
+            self.blocked.take_if(|blocked| blocked.stream == stream);
+        }
+    }
+
+    /// Ends `stream` but keeps its messages, to be counted when it is removed.
     pub(super) fn kill(&mut self, stream: StreamId) {
         self.blocked.take_if(|blocked| blocked.stream == stream);
         if let Some(queue) = self.streams.get_mut(&stream) {
@@ -642,6 +701,9 @@ impl SendQueues {
         if let Some(queue) = self.streams.remove(&stream) {
             queue.count(&mut discarded);
             self.amount -= queue.amount;
+            if queue.stopped {
+                self.stopped -= queue.amount;
+            }
             if queue.in_ring {
                 self.ring.retain(|id| *id != stream);
             }
@@ -717,6 +779,9 @@ impl SendQueues {
         let Some(queue) = self.streams.get_mut(&stream) else { return };
         let before = queue.amount.payload;
         queue.uncount(message);
+        if queue.stopped {
+            self.stopped -= message.amount();
+        }
         let after = queue.amount.payload;
         if before > queue.low_threshold && after <= queue.low_threshold {
             self.low.push((stream, after));
@@ -822,6 +887,33 @@ mod tests {
         push(&mut queues, 1, &[100]);
         push(&mut queues, 2, &[1000; 20]);
         assert_eq!(pop_all(&mut queues, |_| Admittance::Now)[0], 1);
+    }
+
+    #[test]
+    fn a_stopped_stream_keeps_its_messages_and_takes_no_room_of_the_others() {
+        let bounds = QueueBounds { total: 1000, per_stream: 1000 };
+        let mut queues = SendQueues::new(bounds, 0);
+        for stream in [1, 2] {
+            queues.open(stream, Reliability::RELIABLE);
+        }
+        push(&mut queues, 1, &[500]);
+        queues.set_stopped(1, true);
+        push(&mut queues, 1, &[500]);
+        push(&mut queues, 2, &[600]);
+        assert_eq!(pop_all(&mut queues, |_| Admittance::Now), [2]);
+        assert!(queues.is_empty());
+        queues.trim();
+        assert_eq!(queues.buffered_amount(1), 1000);
+        queues.set_stopped(1, false);
+        assert!(queues.is_total_full(), "what was held counts again");
+        assert_eq!(pop_all(&mut queues, |_| Admittance::Now), [1, 1]);
+        for stopped in [true, false] {
+            queues.set_stopped(1, stopped);
+            push(&mut queues, 1, &[500]);
+        }
+        queues.set_stopped(1, true);
+        queues.remove(1);
+        assert_eq!((queues.charge(), queues.stopped.charge), (0, 0));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::proto::message::StreamId;
+use crate::proto::message::{Reliability, StreamId};
 
 /// How long an id stays out of use after its reset: the peer may be about to reset it once more.
 /// (sctp-proto answers every reset with one of its own, so two of our associations exchange three.) A
@@ -47,6 +47,8 @@ pub(super) struct Streams {
     sweep_at: usize,
     /// Streams whose DATA_CHANNEL_OPEN waits for its DATA_CHANNEL_ACK.
     pending_acks: VecDeque<StreamId>,
+    /// Channels that we have opened in band and that the peer has not acknowledged, with their reliability.
+    opening: FxHashMap<StreamId, Reliability>,
 }
 
 impl Streams {
@@ -82,6 +84,16 @@ impl Streams {
     /// Notes that either side sends on `stream`, or is about to.
     pub(super) fn on_use(&mut self, stream: StreamId) {
         self.over.remove(&stream);
+    }
+
+    /// Notes that we open a channel in band, which is to have this reliability once the peer has acknowledged it.
+    pub(super) fn open_in_band(&mut self, stream: StreamId, reliability: Reliability) {
+        self.opening.insert(stream, reliability);
+    }
+
+    /// The peer acknowledges a channel, or we close it. Returns its reliability, once.
+    pub(super) fn end_opening(&mut self, stream: StreamId) -> Option<Reliability> {
+        self.opening.remove(&stream)
     }
 
     /// Whether the peer has opened a channel on `stream` in band.

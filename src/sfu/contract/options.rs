@@ -255,6 +255,8 @@ pub struct DataProducerOptions {
     pub origin_paused: bool,
     /// The peer's stream. Required unless the transport is direct.
     pub sctp_stream_parameters: Option<SctpStreamParameters>,
+    /// Which of these are a channel's, if the peer has opened one on the stream in band.
+    pub from_channel: FromChannel,
     /// Keep the last messages for the DataConsumers that come later.
     pub retain: Option<RetainOptions>,
     /// How much it may receive.
@@ -287,6 +289,16 @@ pub enum LimitAction {
     Close,
 }
 
+/// What the application has not given of a DataProducer, so that it is the channel's.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "named as the options; the reliability is that of the stream")]
+pub struct FromChannel {
+    pub label: bool,
+    pub protocol: bool,
+    pub reliability: bool,
+}
+
 /// What becomes of the messages that come during a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -317,6 +329,8 @@ pub struct DataConsumerOptions {
     pub data_producer_id: Uuid,
     /// Start paused.
     pub paused: bool,
+    /// What becomes of the messages that come while it is paused.
+    pub while_paused: WhilePaused,
     /// The subchannels to subscribe to; duplicates count once.
     pub subchannels: Vec<u16>,
     /// On a pipe: carry messages with subchannels only if it is subscribed to one of them, also if it is subscribed to none.
@@ -329,6 +343,8 @@ pub struct DataConsumerOptions {
     pub max_retransmits: Option<u16>,
     /// Use this stream instead of the next free one.
     pub stream_id: Option<StreamId>,
+    /// Whether the application agrees on the channel with the peer. If not, we open it in band.
+    pub negotiated: bool,
     /// Deliver nothing until `start()`: the far end of the pipe is not there yet.
     pub waits_for_start: bool,
     /// What happens at the bound of the queue. Without it the new message is dropped.
@@ -344,13 +360,14 @@ pub struct DataConsumerOptions {
 }
 
 impl DataConsumerOptions {
-    /// The policy of the queue, if any part of it is given.
+    /// The policy of the queue, if any part of it is given, or if the queue holds messages.
     pub fn queue_policy(&self) -> Option<QueuePolicy> {
         let policy = QueuePolicy {
             overflow: self.overflow.unwrap_or_default(),
             bound: self.max_buffered_amount.map(|bytes| bytes as usize),
             max_delay: self.max_queue_delay.map(|ms| Duration::from_millis(ms.into())),
         };
-        (self.overflow.is_some() || policy != QueuePolicy::default()).then_some(policy)
+        let holds = self.while_paused == WhilePaused::Hold;
+        (holds || self.overflow.is_some() || policy != QueuePolicy::default()).then_some(policy)
     }
 }

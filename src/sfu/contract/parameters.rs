@@ -143,6 +143,19 @@ impl SctpStreamParameters {
     }
 }
 
+/// A channel that the peer has opened in band. The argument of 'datachannel'.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataChannelInfo {
+    /// Its stream, and the reliability that the peer has chosen for both directions.
+    #[serde(flatten)]
+    pub stream: SctpStreamParameters,
+    /// Its name.
+    pub label: String,
+    /// Its sub-protocol.
+    pub protocol: String,
+}
+
 /// Limits in bits per second that an application sets for media; kept and shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -10,7 +10,7 @@ use crate::proto::message::{Limit, Reliability, StreamId};
 use crate::proto::overflow::{Overflow, QueuePolicy};
 use crate::proto::sctp::{MessageTally, QueueDrops};
 
-use crate::sfu::backlog::Backlog;
+use crate::sfu::backlog::{Backlog, Token};
 use crate::sfu::blocks::Block;
 use crate::sfu::contract::options::DataConsumerOptions;
 use crate::sfu::contract::parameters::{DataType, DropCount, SctpStreamParameters};
@@ -60,8 +60,18 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) paused: bool,
     /// Whether it is behind a pipe whose far end is not there yet.
     waits_for_start: bool,
-    /// Whether messages are skipped: either of the two.
+    /// Whether messages are skipped: either of the two, unless it holds them.
     pub(in crate::sfu) skips: bool,
+    /// Whether it holds what comes while it is paused.
+    pub(in crate::sfu) holds: bool,
+    /// Whether it is paused and holds, so that its queue does not move.
+    pub(in crate::sfu) stopped: bool,
+    /// Whether messages for JavaScript keep their place behind those that are held: it is stopped, or releases them.
+    pub(in crate::sfu) holds_back: bool,
+    /// The places that these messages get in the outbox once it is resumed.
+    places: VecDeque<HeldPlace>,
+    /// Whether it is in the list of those that release.
+    pub(in crate::sfu) releases: bool,
     /// Whether it has yet to get what its DataProducer retains.
     awaits_retained: bool,
     /// Whether its DataProducer shows that it is paused.
@@ -102,6 +112,15 @@ pub(in crate::sfu) struct ConsumerTotals {
     pub(in crate::sfu) replaced: u64,
     /// Messages that queues to JavaScript had accepted, and that waited too long.
     pub(in crate::sfu) stale: u64,
+}
+
+/// What a paused DataConsumer holds for JavaScript, in order.
+#[derive(Debug)]
+pub(in crate::sfu) enum HeldPlace {
+    /// The place of a message.
+    Token(Token),
+    /// This request of `drained()` waits for the messages before.
+    Fence(u32),
 }
 
 /// The messages of its DataProducer that a DataConsumer did not send.
@@ -149,6 +168,8 @@ pub(in crate::sfu) enum DropReason {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::sfu) struct Pauses {
     pub(in crate::sfu) own: bool,
+    /// Whether it holds what comes while it is paused.
+    pub(in crate::sfu) holds: bool,
     /// Whether its DataProducer shows a pause.
     pub(in crate::sfu) producers: bool,
     pub(in crate::sfu) waits_for_start: bool,
@@ -171,7 +192,7 @@ impl DataConsumer {
         producer_id: Uuid,
         destination: Destination,
         (label, protocol): (String, String),
-        Pauses { own: paused, producers: producer_paused, waits_for_start }: Pauses,
+        Pauses { own: paused, holds, producers: producer_paused, waits_for_start }: Pauses,
         subchannels: Subchannels,
     ) -> Self {
         Self {
@@ -185,6 +206,11 @@ impl DataConsumer {
             paused,
             waits_for_start,
             skips: true,
+            holds,
+            stopped: false,
+            holds_back: false,
+            places: VecDeque::new(),
+            releases: false,
             awaits_retained: true,
             producer_paused,
             subchannels,
@@ -207,8 +233,45 @@ impl DataConsumer {
     /// Applies its pauses. Returns true the first time that neither is in force: what its DataProducer retains comes
     /// then.
     pub(in crate::sfu) fn begins(&mut self) -> bool {
-        self.skips = self.paused || self.waits_for_start;
+        self.skips = self.waits_for_start || (self.paused && !self.holds);
         !self.skips && std::mem::take(&mut self.awaits_retained)
+    }
+
+    /// Stops the queue or starts it, as its pause says. Returns whether that is a change.
+    pub(in crate::sfu) fn turn_queue(&mut self) -> bool {
+        let stopped = self.holds && self.paused;
+        self.holds_back |= stopped;
+        std::mem::replace(&mut self.stopped, stopped) != stopped
+    }
+
+    /// Holds back the place of a message for JavaScript.
+    pub(in crate::sfu) fn hold_back(&mut self, token: Token) {
+        // Those of messages that newer ones have replaced go.
+        while let Some(HeldPlace::Token(oldest)) = self.places.front()
+            && !oldest.is_live()
+        {
+            self.places.pop_front();
+        }
+        self.places.push_back(HeldPlace::Token(token));
+    }
+
+    /// Has a request of `drained()` wait for what is held for JavaScript. False if nothing is.
+    pub(in crate::sfu) fn add_fence(&mut self, request: u32) -> bool {
+        let waits = !self.places.is_empty();
+        if waits {
+            self.places.push_back(HeldPlace::Fence(request));
+        }
+        waits
+    }
+
+    /// The next that is held for JavaScript and may go on.
+    pub(in crate::sfu) fn release(&mut self) -> Option<HeldPlace> {
+        if self.stopped {
+            return None;
+        }
+        let place = self.places.pop_front();
+        self.holds_back = place.is_some();
+        place
     }
 
     pub(in crate::sfu) fn start(&mut self) {
@@ -366,6 +429,7 @@ impl DataConsumer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sfu::contract::options::WhilePaused;
 
     #[test]
     fn the_reliability_is_the_producers_unless_overridden() {
@@ -377,12 +441,14 @@ mod tests {
         let options = |ordered, max_packet_life_time, max_retransmits| DataConsumerOptions {
             data_producer_id: Uuid::nil(),
             paused: false,
+            while_paused: WhilePaused::Drop,
             subchannels: Vec::new(),
             strict_subchannels: false,
             ordered,
             max_packet_life_time,
             max_retransmits,
             stream_id: None,
+            negotiated: true,
             waits_for_start: false,
             overflow: None,
             max_buffered_amount: None,

@@ -17,6 +17,27 @@ use crate::sfu::subchannels::{Selector, amount};
 use super::held::{Held, HeldMessage};
 use super::limit::Limiter;
 use super::retained::Retained;
+use super::transport::channels::Description;
+
+impl DataProducerOptions {
+    /// Takes what the application has not given from the channel that the peer has opened. Returns the stream.
+    pub(in crate::sfu) fn take_from(
+        &mut self,
+        channel: &Description,
+        stream: SctpStreamParameters,
+    ) -> SctpStreamParameters {
+        if self.from_channel.label {
+            self.label.clone_from(&channel.label);
+        }
+        if self.from_channel.protocol {
+            self.protocol.clone_from(&channel.protocol);
+        }
+        match self.from_channel.reliability {
+            true => SctpStreamParameters::new(stream.stream_id, channel.reliability),
+            false => stream,
+        }
+    }
+}
 
 /// What all DataProducers of a worker have received.
 #[derive(Debug, Default)]

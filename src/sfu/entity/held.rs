@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::proto::message::Message;
+use crate::sfu::id::{DataConsumerKey, DataProducerKey};
 use crate::sfu::subchannels::Selector;
 
 /// See the module's documentation. Their charge is in the DataProducer's intake.
@@ -24,6 +25,13 @@ pub(in crate::sfu) struct Held {
 pub(in crate::sfu) struct HeldMessage {
     pub(in crate::sfu) message: Message,
     pub(in crate::sfu) selector: Option<Arc<Selector>>,
+}
+
+/// What releases held messages, a share per turn.
+#[derive(Debug)]
+pub(in crate::sfu) enum Releasing {
+    Producer(DataProducerKey),
+    Consumer(DataConsumerKey),
 }
 
 impl Held {

@@ -15,6 +15,8 @@ use crate::sfu::memory::{self, Waiter};
 use crate::sfu::pipe_header::Control;
 use crate::sfu::work;
 
+use crate::sfu::contract::parameters::{DataChannelInfo, SctpStreamParameters};
+use crate::sfu::entity::transport::channels::Description;
 use crate::sfu::entity::transport::{Kind, Polled, Transport};
 
 impl Sfu {
@@ -126,6 +128,7 @@ impl Sfu {
             if let Some(transport) = self.transports.get_mut(&key) {
                 transport.handle_timeout(self.now);
             }
+            self.expire_channels(key);
             self.pump(key);
             self.touch(key);
         }
@@ -303,11 +306,45 @@ impl Sfu {
                 }
             }
             SctpEvent::ArrivalsTaken { fence } => self.pass_drain_gate(fence),
-            // The line is for information only: the application decides which streams it listens to.
-            SctpEvent::ChannelOpened { stream, label, .. } => {
-                let id = self.id_of(key);
-                log::debug!(target: "message", "transport {id}: the peer opens stream {stream} as {label:?}");
+            SctpEvent::ChannelOpened { stream, label, protocol, reliability } => {
+                self.channel_opened(key, stream, Description { label, protocol, reliability });
             }
+        }
+    }
+
+    /// The peer has opened a channel in band. If no DataProducer waits for it, the application is to make one.
+    fn channel_opened(&mut self, key: TransportKey, stream: StreamId, description: Description) {
+        self.work += work::MESSAGE;
+        self.routed += work::MESSAGE;
+        let Some(transport) = self.transports.get_mut(&key) else { return };
+        let (id, label) = (transport.id, &description.label);
+        log::debug!(target: "message", "transport {id}: the peer opens stream {stream} as {label:?}");
+        if !transport.is_webrtc() || transport.producer_streams.contains_key(&stream) {
+            return;
+        }
+        let info = DataChannelInfo {
+            stream: SctpStreamParameters::new(stream, description.reliability),
+            label: description.label.clone(),
+            protocol: description.protocol.clone(),
+        };
+        let channels = transport.channels.get_or_insert_default();
+        let (noted, unrouted) = channels.open(self.now, stream, description);
+        for message in unrouted {
+            self.count_unrouted(key, stream, message.payload.len(), "had no DataProducer");
+        }
+        match noted {
+            true => self.push_transport_event(key, TransportEvent::DataChannel(Box::new(info))),
+            false => {
+                log::warn!(target: "message", "transport {id}: the peer has opened too many channels: stream {stream} is not announced");
+            }
+        }
+    }
+
+    /// Counts what came on channels that no DataProducer has adopted in time.
+    fn expire_channels(&mut self, key: TransportKey) {
+        let channels = self.transports.get_mut(&key).and_then(|it| it.channels.as_mut());
+        for (stream, message) in channels.map(|it| it.expire(self.now)).unwrap_or_default() {
+            self.count_unrouted(key, stream, message.payload.len(), "had no DataProducer in time");
         }
     }
 
@@ -339,6 +376,9 @@ impl Sfu {
         self.events.extend(producer);
         if !transport.is_webrtc() {
             return;
+        }
+        if let Some(channels) = &mut transport.channels {
+            channels.close(stream);
         }
         if let Some(&consumer) = transport.consumer_streams.get(&stream) {
             self.close_with_stream(consumer);
@@ -408,6 +448,8 @@ fn log_event(id: Uuid, event: &TransportEvent) {
             let ip = it.remote_ip.as_deref().unwrap_or_default();
             log::debug!(target: "ice", "transport {id}: the peer is at {ip} port {}", it.remote_port);
         }
+        // The line of the channel says it.
+        TransportEvent::DataChannel(_) => {}
         TransportEvent::DtlsState(DtlsState::Failed, _, reason) => {
             let why = reason.as_ref().map(|it| &*it.message).unwrap_or_default();
             log::warn!(target: "dtls", "transport {id}: DTLS failed: {why}");

@@ -74,6 +74,7 @@ impl TransportMut<'_> {
                 if consumer.governed {
                     tunnel.set_policy(stream, consumer.policy);
                 }
+                tunnel.set_stopped(stream, consumer.stopped);
                 tunnel.send_control(stream, Control::Paused(consumer.producer_paused).encode());
             }
         }

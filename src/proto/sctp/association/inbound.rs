@@ -181,7 +181,11 @@ impl Association {
                     });
                 }
             }
-            Ok(Dcep::Ack) => {}
+            Ok(Dcep::Ack) => {
+                if let Some(reliability) = self.streams.end_opening(stream) {
+                    self.queues.set_reliability(stream, reliability);
+                }
+            }
             _ => self.counters.bad_dcep += 1,
         }
     }

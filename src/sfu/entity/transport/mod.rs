@@ -1,6 +1,7 @@
 //! What all kinds of transports share: streams and counters.
 
 pub(in crate::sfu) mod captures;
+pub(in crate::sfu) mod channels;
 pub(in crate::sfu) mod counted;
 mod counting;
 pub(in crate::sfu) mod pipe;
@@ -17,7 +18,7 @@ use std::time::Instant;
 use rustc_hash::{FxHashMap, FxHashSet};
 use uuid::Uuid;
 
-use crate::proto::message::StreamId;
+use crate::proto::message::{Message, StreamId};
 use crate::proto::transmit::Transmits;
 
 use crate::sfu::contract::options::SctpOptions;
@@ -53,6 +54,8 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) origins_paused: FxHashMap<StreamId, bool>,
     /// The streams on which the far end of this pipe has last been shown a pause.
     pub(in crate::sfu) shown_paused: FxHashSet<StreamId>,
+    /// Channels that the peer has opened in band and that no DataProducer has adopted, once there was one.
+    pub(in crate::sfu) channels: Option<Box<Channels>>,
     pub(in crate::sfu) next_stream: StreamId,
     /// The DataConsumers for which JavaScript was last shown payload that waits for the peer.
     pub(in crate::sfu) backlogged: Vec<DataConsumerKey>,
@@ -79,6 +82,7 @@ pub(in crate::sfu) struct Transport {
 }
 
 use captures::Captures;
+use channels::Channels;
 use counted::Counted;
 pub(in crate::sfu) use polled::Polled;
 use sctp::{STREAMS, SctpBounds};
@@ -113,6 +117,7 @@ impl Transport {
             consumer_streams: FxHashMap::default(),
             origins_paused: FxHashMap::default(),
             shown_paused: FxHashSet::default(),
+            channels: None,
             next_stream: 0,
             backlogged: Vec::new(),
             bitrates: Bitrates::default(),
@@ -175,6 +180,11 @@ impl Transport {
         }
     }
 
+    /// Keeps a message of a channel that no DataProducer has adopted yet. Returns whether there is room.
+    pub(in crate::sfu) fn keep_unadopted(&mut self, stream: StreamId, message: &Message) -> bool {
+        self.channels.as_mut().is_some_and(|it| it.keep(stream, message))
+    }
+
     pub(in crate::sfu) fn poll_path(&mut self) -> Option<TransportEvent> {
         match &mut self.kind {
             Kind::WebRtc(it) => it.poll_path(),
@@ -197,7 +207,10 @@ impl Transport {
     pub(in crate::sfu) fn poll_timeout(&self) -> Option<Instant> {
         match &self.kind {
             Kind::Direct => None,
-            Kind::WebRtc(it) => it.peer.poll_timeout(),
+            Kind::WebRtc(it) => {
+                let channels = self.channels.as_ref().and_then(|it| it.deadline());
+                it.peer.poll_timeout().into_iter().chain(channels).min()
+            }
             Kind::Plain(it) => it.path.poll_timeout(),
             Kind::Pipe(it) => it.path.poll_timeout(),
         }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::proto::dcep::Open;
+use crate::proto::dtls::DtlsRole;
 use crate::proto::message::{Message, Reliability, StreamId};
 use crate::proto::overflow::QueuePolicy;
 use crate::proto::reason::Reason;
@@ -134,6 +136,13 @@ impl Transport {
         }
     }
 
+    /// Opens a data channel on a stream in band.
+    pub(in crate::sfu) fn open_channel(&mut self, stream: StreamId, open: &Open) {
+        if let Some(sctp) = self.sctp_mut() {
+            sctp.open_channel(stream, open);
+        }
+    }
+
     /// Notes that a DataProducer waits for the messages that the peer sends on `stream`.
     pub(in crate::sfu) fn expect_stream(&mut self, stream: StreamId) {
         if let Some(sctp) = self.sctp_mut() {
@@ -141,15 +150,20 @@ impl Transport {
         }
     }
 
-    /// The charge of what the association holds: messages for the peer, and fragments of the peer's messages.
+    /// The charge of what is held: messages for the peer, fragments of the peer's messages, and messages of channels that
+    /// no DataProducer has adopted.
     pub(in crate::sfu) fn bytes_held(&mut self) -> usize {
-        let on_their_way = self.tunnel().map_or(0, Tunnel::charge);
-        on_their_way + self.sctp_mut().map_or(0, |sctp| sctp.bytes_held())
+        self.tunnel().map_or(0, Tunnel::charge) + self.bytes_of_peer()
     }
 
-    /// Counts in `memory` what SCTP holds now. (A tunnel counts by itself.)
+    fn bytes_of_peer(&mut self) -> usize {
+        let unadopted = self.channels.as_ref().map_or(0, |it| it.bytes());
+        unadopted + self.sctp_mut().map_or(0, |sctp| sctp.bytes_held())
+    }
+
+    /// Counts in `memory` what is held now. (A tunnel counts by itself.)
     pub(in crate::sfu) fn count(&mut self, memory: &Memory) {
-        let held = self.sctp_mut().map_or(0, |sctp| sctp.bytes_held());
+        let held = self.bytes_of_peer();
         memory.change(self.counted, held);
         self.counted = held;
     }
@@ -254,6 +268,15 @@ impl Transport {
         match self.tunnel() {
             Some(tunnel) => tunnel.is_shut(stream),
             None => self.sctp_ref().is_some_and(|sctp| sctp.is_shut(stream)),
+        }
+    }
+
+    /// Stops our side of a stream: what is queued waits, and so does what follows, until it is started again.
+    pub(in crate::sfu) fn set_stopped(&mut self, stream: StreamId, stopped: bool) {
+        if let Some(tunnel) = self.tunnel_mut() {
+            tunnel.set_stopped(stream, stopped);
+        } else if let Some(sctp) = self.sctp_mut() {
+            sctp.set_stopped(stream, stopped);
         }
     }
 
@@ -429,14 +452,38 @@ impl Transport {
         if let Some(stream) = self.next_released_stream() {
             return Ok(stream);
         }
-        let ids = || {
-            let ids = (self.next_stream..=LAST_STREAM).chain(0..self.next_stream);
-            ids.filter(|it| self.is_stream_free(*it, Association::is_stream_free))
+        let free = self.first_free(|transport, it| !transport.producer_streams.contains_key(&it));
+        let free =
+            free.or_else(|| if self.is_pipe() { self.first_free(|_, _| true) } else { None });
+        self.give_out(free)
+    }
+
+    /// The stream of the next channel that we open in band: an even one for a DTLS client, an odd one for a DTLS server
+    /// (RFC 8832 §6).
+    pub(in crate::sfu) fn next_own_stream(&mut self) -> Result<StreamId> {
+        let role = match &self.kind {
+            Kind::WebRtc(it) => it.peer.local_role(),
+            _ => DtlsRole::Auto,
         };
-        let free = ids()
-            .find(|it| !self.producer_streams.contains_key(it))
-            .or_else(|| if self.is_pipe() { ids().next() } else { None })
-            .ok_or(Error::NoFreeStream(self.outgoing_streams()))?;
+        let parity = match role {
+            DtlsRole::Client => 0,
+            DtlsRole::Server => 1,
+            DtlsRole::Auto => return Err(Error::ConnectFirst),
+        };
+        let free = self.first_free(|transport, it| {
+            it % 2 == parity && !transport.producer_streams.contains_key(&it)
+        });
+        self.give_out(free)
+    }
+
+    /// The first free stream after the last that was given out, wrapping, that is `suitable`.
+    fn first_free(&self, suitable: impl Fn(&Self, StreamId) -> bool) -> Option<StreamId> {
+        let mut ids = (self.next_stream..=LAST_STREAM).chain(0..self.next_stream);
+        ids.find(|it| self.is_stream_free(*it, Association::is_stream_free) && suitable(self, *it))
+    }
+
+    fn give_out(&mut self, free: Option<StreamId>) -> Result<StreamId> {
+        let free = free.ok_or(Error::NoFreeStream(self.outgoing_streams()))?;
         self.next_stream = if free == LAST_STREAM { 0 } else { free + 1 };
         Ok(free)
     }
