@@ -156,11 +156,12 @@ impl Outbox {
         self.log_lines_dropped.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    fn add(&self, queue: &mut Queue, item: Item) {
-        match &item {
+    fn add(&self, queue: &mut Queue, mut item: Item) {
+        match &mut item {
             Item::Event(Event::Queued(..)) => queue.count_token(),
             Item::Event(event) => {
-                if event.topic().is_some_and(|topic| queue.supersedes(topic)) {
+                if let Some(earlier) = event.topic().and_then(|topic| queue.supersedes(topic)) {
+                    event.absorb(earlier);
                     self.events_merged.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -183,21 +184,23 @@ impl Outbox {
 }
 
 impl Queue {
-    /// Counts the next event, of this topic. Returns whether it supersedes an earlier one.
-    fn supersedes(&mut self, topic: Topic) -> bool {
+    /// Counts the next event, of this topic. Returns the earlier one that it supersedes, if any.
+    fn supersedes(&mut self, topic: Topic) -> Option<&Event> {
         if self.stale.len() > MAX_STALE.max(self.items.len() / 2) {
             self.sweep();
         }
         let place = self.items.len();
         let waiting = self.waiting.entry(topic).or_default();
-        let full = waiting.count == topic.kept();
-        if full {
-            self.stale.push(waiting.latest);
-        } else {
+        let latest = std::mem::replace(&mut waiting.latest, place);
+        if waiting.count < topic.kept() {
             waiting.count += 1;
+            return None;
         }
-        waiting.latest = place;
-        full
+        self.stale.push(latest);
+        match self.items.get(latest) {
+            Some(Item::Event(earlier)) => Some(earlier),
+            _ => None,
+        }
     }
 
     /// Counts the next item, a token. Once there are twice as many as there were live ones, those of messages that are
@@ -281,8 +284,9 @@ mod tests {
     use crate::proto::overflow::{Overflow, QueuePolicy};
     use crate::runtime::clock;
     use crate::sfu::backlog::Backlog;
-    use crate::sfu::event::{DataConsumerEvent, TransportEvent};
-    use crate::sfu::id::{DataConsumerKey, TransportKey};
+    use crate::sfu::contract::parameters::DropCount;
+    use crate::sfu::event::{DataConsumerEvent, DataProducerEvent, TransportEvent};
+    use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 
     fn low(consumer: u32, amount: usize) -> Item {
         let event = DataConsumerEvent::BufferedAmountLow(amount);
@@ -350,6 +354,36 @@ mod tests {
         assert_eq!(items[1..4], ["Disconnected", "Connected", "Disconnected"]);
         assert_eq!(items[8..], ["Disconnected", "answer 2"]);
         assert_eq!(outbox.counters().events_merged, 100_001 - 8);
+    }
+
+    #[test]
+    fn what_merged_events_have_counted_is_added_up() {
+        let count = DropCount { messages: 1, bytes: 10 };
+        let (consumer, producer, transport) =
+            (DataConsumerKey(1), DataProducerKey(2), TransportKey(3));
+        let events: [fn(_, _, _, _) -> Event; 3] = [
+            |count, it, _, _| Event::DataConsumer(it, DataConsumerEvent::Overflow(count)),
+            |count, _, it, _| Event::DataProducer(it, DataProducerEvent::Limit(count)),
+            |count, _, _, it| Event::Transport(it, TransportEvent::Limit(count)),
+        ];
+        for event in events {
+            let outbox =
+                busy((0..100).map(|_| Item::Event(event(count, consumer, producer, transport))));
+            let mut items = VecDeque::new();
+            outbox.take(&mut items);
+            let mut sum = DropCount::default();
+            for item in &items {
+                let (Item::Event(Event::DataConsumer(_, DataConsumerEvent::Overflow(it)))
+                | Item::Event(Event::DataProducer(_, DataProducerEvent::Limit(it)))
+                | Item::Event(Event::Transport(_, TransportEvent::Limit(it)))) = item
+                else {
+                    panic!("{item:?}");
+                };
+                sum.messages += it.messages;
+                sum.bytes += it.bytes;
+            }
+            assert_eq!((items.len(), sum), (9, DropCount { messages: 100, bytes: 1000 }));
+        }
     }
 
     #[test]

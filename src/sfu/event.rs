@@ -130,6 +130,30 @@ impl Event {
     }
 }
 
+impl Event {
+    /// Adds what an earlier event of the same topic has counted, which this one supersedes.
+    pub fn absorb(&mut self, earlier: &Self) {
+        let counts = match (self, earlier) {
+            (
+                Self::DataConsumer(_, DataConsumerEvent::Overflow(count)),
+                Self::DataConsumer(_, DataConsumerEvent::Overflow(earlier)),
+            )
+            | (
+                Self::DataProducer(_, DataProducerEvent::Limit(count)),
+                Self::DataProducer(_, DataProducerEvent::Limit(earlier)),
+            )
+            | (
+                Self::Transport(_, TransportEvent::Limit(count)),
+                Self::Transport(_, TransportEvent::Limit(earlier)),
+            ) => (count, earlier),
+            _ => return,
+        };
+        let (count, earlier) = counts;
+        count.messages += earlier.messages;
+        count.bytes += earlier.bytes;
+    }
+}
+
 /// An event of a DataConsumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DataConsumerEvent {
