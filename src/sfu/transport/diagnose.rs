@@ -124,41 +124,36 @@ fn nothing_received(candidates: &[IceCandidate], unmatched: u64) -> Finding {
 fn look_at_stun(stun: &StunCounters, findings: &mut Vec<Finding>) {
     let from = stun.refused_from.map(|it| format!(", the last from {}", Source(it)));
     let from = from.unwrap_or_default();
-    if stun.wrong_integrity > 0 {
-        add(
-            findings,
+    for (count, code, what, hint) in [
+        (
+            stun.wrong_integrity,
             "stun-wrong-password",
-            format!(
-                "{} STUN requests were signed with another password{from}",
-                stun.wrong_integrity
-            ),
+            "were signed with another password",
             "the peer mixes the iceParameters of two transports, or of before and after restartIce(): give it both \
              usernameFragment and password of this one",
-        );
-    }
-    if stun.wrong_username > 0 {
-        add(
-            findings,
+        ),
+        (
+            stun.wrong_username,
             "stun-wrong-username",
-            format!("{} STUN requests named another username fragment{from}", stun.wrong_username),
+            "named another username fragment",
             "the peer has the iceParameters of another transport, or those of before restartIce()",
-        );
-    }
-    if stun.role_conflict > 0 {
-        add(
-            findings,
+        ),
+        (
+            stun.role_conflict,
             Code::RoleConflict.as_str(),
-            format!("{} STUN requests claim that the peer is controlled{from}", stun.role_conflict),
+            "claim that the peer is controlled",
             "this side is ICE-Lite, so the peer must control: give it iceParameters.iceLite (a=ice-lite in SDP)",
-        );
-    }
-    if stun.malformed > 0 {
-        add(
-            findings,
+        ),
+        (
+            stun.malformed,
             "stun-malformed",
-            format!("{} STUN requests were malformed or incomplete{from}", stun.malformed),
+            "were malformed or incomplete",
             "a connectivity check has USERNAME and MESSAGE-INTEGRITY (RFC 8445 §7.1)",
-        );
+        ),
+    ] {
+        if count > 0 {
+            add(findings, code, format!("{count} STUN requests {what}{from}"), hint);
+        }
     }
     if stun.over_quota > 0 {
         add(
