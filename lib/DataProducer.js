@@ -8,6 +8,7 @@ const { MessageWritable } = require('./MessageWritable');
 const { NotFoundError, WorkerClosedError } = require('./errors');
 const { copy } = require('./copy');
 const { drained } = require('./drained');
+const { setLimit } = require('./limit');
 const {
   packSubchannels,
   parseMessage,
@@ -15,7 +16,6 @@ const {
   parsePpid,
   parseSubchannels,
 } = require('./options/message');
-const { parseLimit } = require('./options/limit');
 const validate = require('./options/validate');
 const { tolerate } = require('./tolerate');
 
@@ -150,13 +150,7 @@ class DataProducer extends Entity {
   /** @param {import('..').LimitOptions | null} [limit] */
   setLimit(limit) {
     return tolerate(
-      () => {
-        const parsed = parseLimit(limit);
-
-        return this.#core.request('dataProducer.setLimit', (native, id) =>
-          native.setLimit(id, JSON.stringify(parsed ?? null)),
-        );
-      },
+      () => setLimit(this.#core, 'dataProducer.setLimit', limit),
       () => {},
     );
   }

@@ -2,7 +2,7 @@
 
 const { UdpTransport } = require('./UdpTransport');
 const { coreOf } = require('./Entity');
-const { setLimit } = require('./Transport');
+const { setLimit } = require('./limit');
 const { checkSrtpParameters } = require('./options/transport');
 const validate = require('./options/validate');
 
@@ -51,7 +51,7 @@ class PlainTransport extends UdpTransport {
 
   /** @param {import('..').LimitOptions | null} [limit] */
   async setLimit(limit) {
-    await setLimit(this, limit);
+    await setLimit(coreOf(this), 'transport.setLimit', limit);
   }
 }
 

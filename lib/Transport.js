@@ -15,7 +15,6 @@ const {
   parseDataProducerOptions,
   parseMaxBufferedAmount,
 } = require('./options/data');
-const { parseLimit } = require('./options/limit');
 const { checkTraceEventTypes, parseBitrates } = require('./options/transport');
 const validate = require('./options/validate');
 const { tolerate } = require('./tolerate');
@@ -207,7 +206,8 @@ class Transport extends Entity {
     this.#checkData(method);
 
     const { given, appData } = validate.options(options);
-    const parsed = parseDataConsumerOptions(given, this.#type === 'direct', waitsForStart);
+    const direct = this.#type === 'direct';
+    const parsed = parseDataConsumerOptions(given, direct, waitsForStart);
 
     if (!parsed.negotiated && this.#type !== 'webrtc') {
       throw new TypeError(
@@ -215,7 +215,8 @@ class Transport extends Entity {
       );
     }
 
-    const maxBufferedAmount = parseMaxBufferedAmount(given);
+    // Towards a peer it is one of the parsed options.
+    const maxBufferedAmount = direct ? parseMaxBufferedAmount(given) : 0;
 
     this.#core.check(method);
     if (!validate.isUuid(parsed.dataProducerId)) {
@@ -343,22 +344,7 @@ function emitBoth(transport, event, arg, reason) {
   }
 }
 
-/**
- * Does the work of `setLimit()` of the transports that have it.
- *
- * @param {Transport<any, any, any>} transport
- * @param {import('..').LimitOptions | null} [limit]
- */
-async function setLimit(transport, limit) {
-  const parsed = parseLimit(limit);
-
-  await coreOf(transport).request('transport.setLimit', (native, id) =>
-    native.setLimit(id, JSON.stringify(parsed ?? null)),
-  );
-}
-
 exports.Transport = Transport;
 exports.consumePiped = consumePiped;
 exports.emitBoth = emitBoth;
 exports.producePiped = producePiped;
-exports.setLimit = setLimit;

@@ -1,8 +1,9 @@
 'use strict';
 
 const { SctpTransport } = require('./SctpTransport');
-const { emitBoth, setLimit } = require('./Transport');
+const { emitBoth } = require('./Transport');
 const { copy } = require('./copy');
+const { setLimit } = require('./limit');
 const validate = require('./options/validate');
 const { parseWebRtcConnectOptions } = require('./options/webRtc');
 
@@ -109,7 +110,7 @@ class WebRtcTransport extends SctpTransport {
 
   /** @param {import('..').LimitOptions | null} [limit] */
   async setLimit(limit) {
-    await setLimit(this, limit);
+    await setLimit(this.#core, 'transport.setLimit', limit);
   }
 
   async restartIce() {

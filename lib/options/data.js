@@ -213,6 +213,8 @@ function parseWhilePaused(value) {
 }
 
 /**
+ * The bound of what JavaScript has sent, of what waits for JavaScript, or of what is held.
+ *
  * @param {Record<string, any>} given
  * @param {number} [fallback]
  * @returns {number} in bytes.
