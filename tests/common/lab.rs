@@ -246,6 +246,12 @@ impl Lab {
 
     // The starting point of most tests.
 
+    /// A direct DataProducer.
+    pub(crate) fn source(&mut self, router: RouterKey) -> DataProducerKey {
+        let direct = self.host().direct(router);
+        self.host().produce(direct, 0)
+    }
+
     /// Adds a connected client on a transport with its own socket.
     pub(crate) fn join(&mut self, router: RouterKey, n: u16) -> (TransportKey, usize) {
         self.join_with(router, n, options::webrtc())
@@ -384,6 +390,11 @@ impl Lab {
     pub(crate) fn consumer_stats(&mut self, key: DataConsumerKey) -> serde_json::Value {
         let stats = self.sfu().data_consumer(key).expect("open").get_stats();
         serde_json::to_value(stats).expect("json")
+    }
+
+    /// A counter of `consumer_stats()`.
+    pub(crate) fn count(&mut self, consumer: DataConsumerKey, name: &str) -> u64 {
+        self.consumer_stats(consumer)[name].as_u64().expect("a counter")
     }
 
     pub(crate) fn producer_stats(&mut self, key: DataProducerKey) -> serde_json::Value {

@@ -28,11 +28,6 @@ fn blocking(timeout: Option<u32>) -> DataConsumerOptions {
     }
 }
 
-fn source(lab: &mut Lab, router: RouterKey) -> DataProducerKey {
-    let direct = lab.host().direct(router);
-    lab.host().produce(direct, 0)
-}
-
 /// Messages whose first byte is their number.
 fn numbered(count: u8) -> VecDeque<Message> {
     (0..count).map(|fill| binary(fill, LEN)).collect()
@@ -48,10 +43,6 @@ fn offer(lab: &mut Lab, producer: DataProducerKey, messages: &mut VecDeque<Messa
     }
 }
 
-fn stat(lab: &mut Lab, consumer: DataConsumerKey, name: &str) -> u64 {
-    lab.consumer_stats(consumer)[name].as_u64().expect("a counter")
-}
-
 fn fills(messages: &[(u16, Message)]) -> Vec<u8> {
     messages.iter().map(|(_, it)| it.payload[0]).collect()
 }
@@ -65,7 +56,7 @@ fn events(lab: &mut Lab, consumer: DataConsumerKey) -> Vec<DataConsumerEvent> {
 #[test]
 fn all_messages_of_a_direct_producer_arrive_at_the_pace_of_the_slowest_peer() {
     let (mut lab, router) = Lab::with_router();
-    let producer = source(&mut lab, router);
+    let producer = lab.source(router);
     let (key, client) = lab.join(router, 1);
     let (other, quick) = lab.join(router, 2);
     let (consumer, _) = lab.host().consume_with(key, producer, blocking(Some(60_000)));
@@ -74,21 +65,21 @@ fn all_messages_of_a_direct_producer_arrive_at_the_pace_of_the_slowest_peer() {
     let mut messages = numbered(200);
     for _ in 0..600 {
         offer(&mut lab, producer, &mut messages);
-        assert!(stat(&mut lab, consumer, "bufferedAmount") < u64::from(BOUND) + LEN as u64);
+        assert!(lab.count(consumer, "bufferedAmount") < u64::from(BOUND) + LEN as u64);
         lab.run_for(Duration::from_millis(100));
     }
     assert!(messages.is_empty());
     let all: Vec<u8> = (0..200).collect();
     assert_eq!(fills(&lab.clients[client].messages()), all);
     assert_eq!(fills(&lab.clients[quick].messages()), all);
-    assert_eq!(stat(&mut lab, consumer, "messagesDropped"), 0);
+    assert_eq!(lab.count(consumer, "messagesDropped"), 0);
     assert_eq!(events(&mut lab, consumer), []);
 }
 
 #[test]
 fn a_direct_consumer_holds_up_its_producer_until_javascript_has_taken_half() {
     let (mut lab, router) = Lab::with_router();
-    let producer = source(&mut lab, router);
+    let producer = lab.source(router);
     let direct = lab.host().direct(router);
     let backlog = Arc::new(Backlog::new(BOUND.into()));
     let options = blocking(None);
@@ -112,7 +103,7 @@ fn a_direct_consumer_holds_up_its_producer_until_javascript_has_taken_half() {
         assert!(messages.is_empty() || unblocked == Some(producer));
     }
     assert_eq!(got, (0..50).collect::<Vec<u8>>());
-    assert_eq!(stat(&mut lab, consumer, "messagesDropped"), 0);
+    assert_eq!(lab.count(consumer, "messagesDropped"), 0);
 }
 
 /// A client that sends to another one by way of the worker, and reads its own buffered amount only.
@@ -179,7 +170,7 @@ fn a_peer_that_reads_its_own_buffered_amount_loses_nothing_to_one_that_stops_rea
     it.lab.clients[it.to].frozen = false;
     it.run(1200, Duration::from_secs(60));
     assert_eq!(it.arrived(), (0..1200).collect::<Vec<_>>());
-    assert_eq!(stat(&mut it.lab, it.consumer, "messagesDropped"), 0);
+    assert_eq!(it.lab.count(it.consumer, "messagesDropped"), 0);
     assert_eq!(events(&mut it.lab, it.consumer), []);
 }
 
@@ -188,7 +179,7 @@ fn without_a_policy_most_of_the_same_is_lost() {
     let mut it = Transfer::new(options::consumer());
     it.lab.clients[it.to].frozen = true;
     it.run(1200, Duration::from_secs(20));
-    assert!(stat(&mut it.lab, it.consumer, "messagesDropped") > 800);
+    assert!(it.lab.count(it.consumer, "messagesDropped") > 800);
 }
 
 #[test]
@@ -242,7 +233,7 @@ fn tiny_messages_that_wait_do_not_end_the_association() {
 #[test]
 fn one_frozen_consumer_holds_up_the_others_for_its_timeout_and_is_stalled() {
     let (mut lab, router) = Lab::with_router();
-    let producer = source(&mut lab, router);
+    let producer = lab.source(router);
     let (key, frozen) = lab.join(router, 1);
     let (consumer, _) = lab.host().consume_with(key, producer, blocking(Some(500)));
     let others: Vec<usize> = (2..5)
@@ -277,10 +268,10 @@ fn one_frozen_consumer_holds_up_the_others_for_its_timeout_and_is_stalled() {
     let seen = events(&mut lab, consumer);
     assert_eq!(seen[0], DataConsumerEvent::Stalled);
     assert!(seen[1..].iter().all(|it| *it == DataConsumerEvent::SctpSendBufferFull), "{seen:?}");
-    assert!(stat(&mut lab, consumer, "messagesDroppedFull") > 50);
+    assert!(lab.count(consumer, "messagesDroppedFull") > 50);
 
     lab.clients[frozen].frozen = false;
-    lab.expect("it catches up", |lab| stat(lab, consumer, "bufferedAmount") == 0);
+    lab.expect("it catches up", |lab| lab.count(consumer, "bufferedAmount") == 0);
     let seen = events(&mut lab, consumer);
     assert!(seen.contains(&DataConsumerEvent::Unstalled), "{seen:?}");
 }
@@ -288,7 +279,7 @@ fn one_frozen_consumer_holds_up_the_others_for_its_timeout_and_is_stalled() {
 #[test]
 fn stalls_share_their_timeout_over_a_minute() {
     let (mut lab, router) = Lab::with_router();
-    let producer = source(&mut lab, router);
+    let producer = lab.source(router);
     let direct = lab.host().direct(router);
     let backlog = Arc::new(Backlog::new(BOUND.into()));
     let shared = Arc::clone(&backlog);
@@ -339,7 +330,7 @@ fn a_pause_a_close_or_another_policy_lets_the_producer_go_on() {
     ];
     for act in acts {
         let (mut lab, router) = Lab::with_router();
-        let producer = source(&mut lab, router);
+        let producer = lab.source(router);
         let direct = lab.host().direct(router);
         let backlog = Arc::new(Backlog::new(BOUND.into()));
         let (consumer, _) = lab.host().consume_into(direct, producer, blocking(None), backlog);
@@ -356,13 +347,13 @@ fn a_pause_a_close_or_another_policy_lets_the_producer_go_on() {
 #[test]
 fn a_consumer_blocks_only_while_its_transport_is_connected() {
     let (mut lab, router) = Lab::with_router();
-    let producer = source(&mut lab, router);
+    let producer = lab.source(router);
     let (key, client) = lab.invite(router, 1);
     let (consumer, _) = lab.host().consume_with(key, producer, blocking(None));
     let mut messages = numbered(50);
     offer(&mut lab, producer, &mut messages);
     assert!(messages.is_empty(), "it is not connected yet");
-    assert!(stat(&mut lab, consumer, "messagesDroppedFull") > 30);
+    assert!(lab.count(consumer, "messagesDroppedFull") > 30);
     lab.connected(key, client);
     lab.run_for(Duration::from_secs(10));
     lab.clients[client].frozen = true;
@@ -407,7 +398,7 @@ fn piped(tunnel: bool) -> (Lab, RouterKey, TransportKey) {
 #[test]
 fn a_tunnel_waits_for_the_consumers_at_its_far_end_and_carries_others_meanwhile() {
     let (mut lab, router, near) = piped(true);
-    let (file, chat) = (source(&mut lab, router), source(&mut lab, router));
+    let (file, chat) = (lab.source(router), lab.source(router));
     let mut far = Vec::new();
     for (producer, options) in [(file, blocking(None)), (chat, options::consumer())] {
         let (_, dump) = lab.host().consume_with(near, producer, options);
@@ -448,7 +439,7 @@ fn a_tunnel_waits_for_the_consumers_at_its_far_end_and_carries_others_meanwhile(
 fn the_policies_of_a_tunnel_apply_to_what_the_far_end_has_given_no_credit_for() {
     for (overflow, last) in [(Overflow::DropOldest, 99), (Overflow::KeepLatest, 99)] {
         let (mut lab, router, near) = piped(true);
-        let producer = source(&mut lab, router);
+        let producer = lab.source(router);
         let options = DataConsumerOptions { overflow: Some(overflow), ..blocking(None) };
         let (consumer, dump) = lab.host().consume_with(near, producer, options);
         let mut options = options::producer();
@@ -459,21 +450,21 @@ fn the_policies_of_a_tunnel_apply_to_what_the_far_end_has_given_no_credit_for() 
         for fill in 0..100 {
             lab.sfu().send(producer, binary(fill, LEN), None);
         }
-        let replaced = stat(&mut lab, consumer, "messagesDroppedReplaced");
+        let replaced = lab.count(consumer, "messagesDroppedReplaced");
         assert!(replaced > 80, "{replaced}");
         lab.flush();
         let messages = lab.hosts[1].messages(sink);
         assert_eq!(messages.len() as u64, 100 - replaced);
         assert_eq!(messages.last().map(|it| it.payload[0]), Some(last));
-        assert_eq!(stat(&mut lab, consumer, "messagesSent"), 100 - replaced);
-        assert_eq!(stat(&mut lab, consumer, "bufferedAmount"), 0);
+        assert_eq!(lab.count(consumer, "messagesSent"), 100 - replaced);
+        assert_eq!(lab.count(consumer, "bufferedAmount"), 0);
     }
 }
 
 #[test]
 fn what_waits_in_a_tunnel_leaves_once_a_later_policy_lets_it() {
     let (mut lab, router, near) = piped(true);
-    let producer = source(&mut lab, router);
+    let producer = lab.source(router);
     let options =
         DataConsumerOptions { overflow: Some(Overflow::KeepLatest), ..options::consumer() };
     let (consumer, dump) = lab.host().consume_with(near, producer, options);
@@ -497,7 +488,7 @@ fn what_waits_in_a_tunnel_leaves_once_a_later_policy_lets_it() {
 #[test]
 fn a_pipe_over_the_network_does_not_support_it_at_either_end() {
     let (mut lab, router, near) = piped(false);
-    let producer = source(&mut lab, router);
+    let producer = lab.source(router);
     let id = lab.host().producer_id(producer);
     let key = DataConsumerKey(lab.host().key());
     let options = DataConsumerOptions { data_producer_id: id, ..blocking(None) };

@@ -184,8 +184,7 @@ fn a_closed_transport_sends_abort_and_close_notify() {
 fn a_client_that_leaves_ends_its_session_and_nothing_else() {
     let (mut lab, router) = Lab::with_router();
     let (key, client) = lab.join(router, 1);
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce(direct, 0);
+    let producer = lab.source(router);
     let (consumer, _) = lab.host().consume(key, producer);
     lab.host().transport_events(key);
     lab.clients[client].close();

@@ -29,8 +29,7 @@ struct Scene {
 fn scene(conditions: Conditions, options: DataConsumerOptions) -> Scene {
     let mut lab = Lab::with(1, Conditions { delay: DELAY, ..Conditions::PERFECT }, 1);
     let router = lab.host().router();
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce(direct, 0);
+    let producer = lab.source(router);
     let (transport, client) = lab.join(router, 1);
     let (consumer, _) = lab.host().consume_with(transport, producer, options);
     *lab.conditions() = Conditions { delay: DELAY, ..conditions };
@@ -175,8 +174,7 @@ fn messages_that_expire_or_are_abandoned_count_as_drained() {
 #[test]
 fn drained_waits_for_a_peer_that_is_not_connected_yet() {
     let (mut lab, router) = Lab::with_router();
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce(direct, 0);
+    let producer = lab.source(router);
     let (transport, client) = lab.invite(router, 1);
     let (consumer, _) = lab.host().consume(transport, producer);
     lab.sfu().send(producer, text("early"), None);
@@ -322,8 +320,7 @@ fn drained_ends_when_the_far_end_of_a_tunnel_closes() {
 fn plain_peers_acknowledge_as_others_do() {
     let (mut lab, router) = Lab::with_router();
     lab.conditions().delay = DELAY;
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce(direct, 0);
+    let producer = lab.source(router);
     let listen = lab.host().listen(ours(1));
     let plain = lab.host().plain(router, listen, &options::plain(false));
     let peer = lab.plain_peer(1, ours(1), true);

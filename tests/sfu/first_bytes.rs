@@ -27,8 +27,7 @@ fn first_message(role: DtlsRole, conditions: Conditions, seed: u64) -> Times {
     let mut lab = Lab::with(1, conditions, seed);
     let router = lab.host().router();
     let (key, answer) = lab.webrtc(router, 1, options::webrtc());
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce(direct, 0);
+    let producer = lab.source(router);
     lab.host().consume(key, producer);
     lab.sfu().send(producer, text("first"), None);
     let client = lab.client(key, &answer, theirs(1), role);

@@ -336,8 +336,7 @@ fn a_tuple_stolen_with_a_spoofed_check_comes_back_with_the_next_check() {
 fn a_spoofed_address_gets_no_more_than_a_congestion_window() {
     let (mut lab, router, server) = Lab::with_server();
     let (thief, mallory) = lab.join_server(router, server, 2);
-    let direct = lab.host().direct(router);
-    let down = lab.host().produce(direct, 0);
+    let down = lab.source(router);
     lab.host().consume(thief, down);
     // A check with a spoofed source address directs the thief's data there.
     let theft = Client::check(&lab.clients[mallory].ice, true);

@@ -21,8 +21,7 @@ fn longest<const N: usize>(histogram: &Histogram<N>) -> f64 {
 #[test]
 fn of_64_messages_for_peers_the_delay_of_one_counts_be_it_of_one_association_or_of_many() {
     let (mut lab, router) = Lab::with_router();
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce_with(direct, options::producer());
+    let producer = lab.source(router);
     for n in 1..=64 {
         let (transport, _) = lab.join(router, n);
         lab.host().consume(transport, producer);
@@ -42,8 +41,7 @@ fn the_delay_of_a_message_is_how_long_it_has_waited_in_its_queue() {
     let network = Conditions { delay: Duration::from_millis(50), ..Conditions::PERFECT };
     let mut lab = Lab::with(1, network, 1);
     let router = lab.host().router();
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce_with(direct, options::producer());
+    let producer = lab.source(router);
     let (transport, _) = lab.join(router, 1);
     lab.host().consume(transport, producer);
     // More than the congestion window takes at once.
@@ -63,8 +61,7 @@ fn the_round_trip_time_of_an_association_counts_once_a_second_while_it_is_measur
     let network = Conditions { delay: Duration::from_millis(30), ..Conditions::PERFECT };
     let mut lab = Lab::with(1, network, 1);
     let router = lab.host().router();
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce_with(direct, options::producer());
+    let producer = lab.source(router);
     let (transport, _) = lab.join(router, 1);
     lab.host().consume(transport, producer);
     let before = count(&lab.sfu().metrics().sctp_round_trips);

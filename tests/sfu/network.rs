@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use datasoup::proto::message::{Limit, Message, Ppid, Reliability};
+use datasoup::proto::message::{Limit, Message, Reliability};
 use datasoup::sfu::contract::options::DataConsumerOptions;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 
 use crate::common::lab::Lab;
 use crate::common::options;
+use crate::common::peers::numbered;
 use crate::common::sim::Conditions;
 
 /// The lifetime of the messages that have one.
@@ -102,12 +103,6 @@ impl Log {
         latencies.sort_unstable();
         latencies
     }
-}
-
-fn numbered(number: u32, len: usize) -> Message {
-    let mut payload = vec![number as u8; len.max(4)];
-    payload[..4].copy_from_slice(&number.to_be_bytes());
-    Message::new(Ppid::BINARY, payload.into())
 }
 
 /// A worker and a client, connected.

@@ -27,16 +27,6 @@ fn with(overflow: Overflow) -> DataConsumerOptions {
     }
 }
 
-/// A direct DataProducer.
-fn source(lab: &mut Lab, router: RouterKey) -> DataProducerKey {
-    let direct = lab.host().direct(router);
-    lab.host().produce(direct, 0)
-}
-
-fn stat(lab: &mut Lab, consumer: DataConsumerKey, name: &str) -> u64 {
-    lab.consumer_stats(consumer)[name].as_u64().expect("a counter")
-}
-
 /// The first byte of each message that a client has received.
 fn received(lab: &mut Lab, client: usize) -> Vec<u8> {
     lab.clients[client].messages().iter().map(|(_, it)| it.payload[0]).collect()
@@ -52,7 +42,7 @@ fn stuck(
     let (key, client) = lab.join(router, 1);
     let (consumer, _) = lab.host().consume_with(key, producer, options);
     lab.clients[client].frozen = true;
-    let filler = source(lab, router);
+    let filler = lab.source(router);
     lab.host().consume(key, filler);
     for _ in 0..30 {
         lab.sfu().send(filler, binary(255, LEN), None);
@@ -77,20 +67,20 @@ fn each_policy_of_a_queue_to_a_peer_decides_which_messages_arrive() {
         (Overflow::KeepLatest, vec![7]),
     ] {
         let (mut lab, router) = Lab::with_router();
-        let producer = source(&mut lab, router);
+        let producer = lab.source(router);
         let (_, client, consumer) = stuck(&mut lab, router, producer, with(overflow));
         send(&mut lab, producer, 8);
         let expected_drops = 8 - expected.len() as u64;
-        assert_eq!(stat(&mut lab, consumer, "messagesDropped"), expected_drops);
-        let replaced = stat(&mut lab, consumer, "messagesDroppedReplaced");
+        assert_eq!(lab.count(consumer, "messagesDropped"), expected_drops);
+        let replaced = lab.count(consumer, "messagesDroppedReplaced");
         assert_eq!(replaced, if overflow == Overflow::DropNewest { 0 } else { expected_drops });
         lab.clients[client].frozen = false;
         lab.run_for(Duration::from_secs(60));
         let arrived: Vec<u8> =
             received(&mut lab, client).into_iter().filter(|it| *it != 255).collect();
         assert_eq!(arrived, expected, "{overflow:?}");
-        assert_eq!(stat(&mut lab, consumer, "messagesSent"), expected.len() as u64);
-        assert_eq!(stat(&mut lab, consumer, "messagesWaiting"), 0);
+        assert_eq!(lab.count(consumer, "messagesSent"), expected.len() as u64);
+        assert_eq!(lab.count(consumer, "messagesWaiting"), 0);
         let events = lab.host().consumer_events(consumer);
         let overflows: Vec<_> =
             events.iter().filter(|it| matches!(it, DataConsumerEvent::Overflow(_))).collect();
@@ -105,7 +95,7 @@ fn each_policy_of_a_queue_to_a_peer_decides_which_messages_arrive() {
 #[test]
 fn a_consumer_that_closes_at_its_bound_emits_overflow_first() {
     let (mut lab, router) = Lab::with_router();
-    let producer = source(&mut lab, router);
+    let producer = lab.source(router);
     let (_, _, to_peer) = stuck(&mut lab, router, producer, with(Overflow::Close));
     let direct = lab.host().direct(router);
     let backlog = Arc::new(Backlog::new(BOUND.into()));
@@ -132,7 +122,7 @@ fn a_bulk_stream_that_fills_the_transport_does_not_starve_a_stream_with_a_policy
         let options = WebRtcTransportOptions { sctp: Some(sctp), ..options::webrtc() };
         let (key, client) = lab.join_with(router, 1, options);
         lab.clients[client].frozen = true;
-        let (bulk, cursor) = (source(&mut lab, router), source(&mut lab, router));
+        let (bulk, cursor) = (lab.source(router), lab.source(router));
         lab.host().consume(key, bulk);
         let (to_cursor, _) = lab.host().consume_with(key, cursor, with(overflow));
         for _ in 0..100 {
@@ -140,10 +130,10 @@ fn a_bulk_stream_that_fills_the_transport_does_not_starve_a_stream_with_a_policy
             lab.flush();
         }
         lab.sfu().send(cursor, binary(1, 100), None);
-        assert_eq!(stat(&mut lab, to_cursor, "messagesDropped"), 0);
+        assert_eq!(lab.count(to_cursor, "messagesDropped"), 0);
         if overflow != Overflow::Close {
             lab.sfu().send(cursor, binary(2, 100), None);
-            assert_eq!(stat(&mut lab, to_cursor, "messagesDroppedReplaced"), 1);
+            assert_eq!(lab.count(to_cursor, "messagesDroppedReplaced"), 1);
         }
         assert!(lab.sfu().data_consumer(to_cursor).is_ok());
     }
@@ -152,7 +142,7 @@ fn a_bulk_stream_that_fills_the_transport_does_not_starve_a_stream_with_a_policy
 #[test]
 fn messages_of_data_consumer_send_are_neither_replaced_nor_counted_as_routed() {
     let (mut lab, router) = Lab::with_router();
-    let producer = source(&mut lab, router);
+    let producer = lab.source(router);
     let (_, client, consumer) = stuck(&mut lab, router, producer, with(Overflow::KeepLatest));
     let send_directly = |lab: &mut Lab, fill| {
         lab.sfu().data_consumer(consumer).expect("open").send(binary(fill, LEN))
@@ -178,15 +168,15 @@ fn messages_of_data_consumer_send_are_neither_replaced_nor_counted_as_routed() {
 #[test]
 fn a_policy_that_is_set_later_also_applies_to_what_waits() {
     let (mut lab, router) = Lab::with_router();
-    let producer = source(&mut lab, router);
+    let producer = lab.source(router);
     let (_, client, consumer) = stuck(&mut lab, router, producer, options::consumer());
     send(&mut lab, producer, 4);
-    assert_eq!(stat(&mut lab, consumer, "messagesSent"), 4);
+    assert_eq!(lab.count(consumer, "messagesSent"), 4);
     let mut it = lab.sfu().data_consumer(consumer).expect("open");
     it.set_overflow(Overflow::KeepLatest).expect("supported");
-    assert_eq!(stat(&mut lab, consumer, "messagesWaiting"), 4);
+    assert_eq!(lab.count(consumer, "messagesWaiting"), 4);
     lab.sfu().send(producer, binary(9, LEN), None);
-    assert_eq!(stat(&mut lab, consumer, "messagesDroppedReplaced"), 4);
+    assert_eq!(lab.count(consumer, "messagesDroppedReplaced"), 4);
     lab.clients[client].frozen = false;
     lab.run_for(Duration::from_secs(60));
     let arrived: Vec<u8> = received(&mut lab, client).into_iter().filter(|it| *it != 255).collect();
@@ -196,7 +186,7 @@ fn a_policy_that_is_set_later_also_applies_to_what_waits() {
 #[test]
 fn overflow_does_not_report_what_an_earlier_policy_has_replaced() {
     let (mut lab, router) = Lab::with_router();
-    let producer = source(&mut lab, router);
+    let producer = lab.source(router);
     let (_, client, to_peer) = stuck(&mut lab, router, producer, with(Overflow::KeepLatest));
     let direct = lab.host().direct(router);
     let backlog = Arc::new(Backlog::new(BOUND.into()));
@@ -225,7 +215,7 @@ fn overflow_does_not_report_what_an_earlier_policy_has_replaced() {
     // Of the messages 4, 0, 1, 2 and 3 three fit.
     let lost = DropCount { messages: 2, bytes: 2 * LEN as u64 };
     for consumer in [to_peer, to_javascript] {
-        assert_eq!(stat(&mut lab, consumer, "messagesDroppedReplaced"), 4 + 2 + 3);
+        assert_eq!(lab.count(consumer, "messagesDroppedReplaced"), 4 + 2 + 3);
         let mut events = lab.host().consumer_events(consumer);
         events.retain(|it| matches!(it, DataConsumerEvent::Overflow(_)));
         assert_eq!(events, [DataConsumerEvent::Overflow(lost)]);
@@ -236,7 +226,7 @@ fn overflow_does_not_report_what_an_earlier_policy_has_replaced() {
 fn a_message_that_was_handed_to_sctp_in_part_is_not_dropped() {
     for overflow in [Overflow::DropOldest, Overflow::KeepLatest] {
         let (mut lab, router) = Lab::with_router();
-        let producer = source(&mut lab, router);
+        let producer = lab.source(router);
         let (key, client) = lab.join(router, 1);
         lab.host().consume_with(key, producer, with(overflow));
         lab.clients[client].frozen = true;
@@ -255,7 +245,7 @@ fn a_message_that_was_handed_to_sctp_in_part_is_not_dropped() {
 #[test]
 fn what_waits_longer_than_max_queue_delay_is_dropped_when_its_turn_comes() {
     let (mut lab, router) = Lab::with_router();
-    let producer = source(&mut lab, router);
+    let producer = lab.source(router);
     let options = DataConsumerOptions { max_queue_delay: Some(500), ..options::consumer() };
     let (_, client, to_peer) = stuck(&mut lab, router, producer, options.clone());
     let direct = lab.host().direct(router);
@@ -266,7 +256,7 @@ fn what_waits_longer_than_max_queue_delay_is_dropped_when_its_turn_comes() {
     lab.run_for(Duration::from_millis(101));
     assert_eq!(lab.host().messages(to_javascript), [binary(2, LEN)]);
     lab.clients[client].frozen = false;
-    lab.expect("the queue is empty", |lab| stat(lab, to_peer, "bufferedAmount") == 0);
+    lab.expect("the queue is empty", |lab| lab.count(to_peer, "bufferedAmount") == 0);
     for consumer in [to_peer, to_javascript] {
         let stats = lab.consumer_stats(consumer);
         assert_eq!(
@@ -286,13 +276,13 @@ fn a_slow_javascript_gets_what_its_policy_keeps() {
         (Overflow::KeepLatest, vec![7]),
     ] {
         let (mut lab, router) = Lab::with_router();
-        let producer = source(&mut lab, router);
+        let producer = lab.source(router);
         let direct = lab.host().direct(router);
         let backlog = Arc::new(Backlog::new(BOUND.into()));
         let shared = Arc::clone(&backlog);
         let (consumer, _) = lab.host().consume_into(direct, producer, with(overflow), shared);
         send(&mut lab, producer, 8);
-        assert_eq!(stat(&mut lab, consumer, "bufferedAmount"), (expected.len() * LEN) as u64);
+        assert_eq!(lab.count(consumer, "bufferedAmount"), (expected.len() * LEN) as u64);
         let messages = lab.host().messages(consumer);
         let fills: Vec<u8> = messages.iter().map(|it| it.payload[0]).collect();
         assert_eq!(fills, expected, "{overflow:?}");
@@ -316,7 +306,7 @@ fn a_slow_javascript_gets_what_its_policy_keeps() {
 /// what has arrived, sorted.
 fn ages(options: DataConsumerOptions) -> Vec<Duration> {
     let (mut lab, router) = Lab::with_router();
-    let producer = source(&mut lab, router);
+    let producer = lab.source(router);
     let (key, client) = lab.join(router, 1);
     lab.host().consume_with(key, producer, options);
     *lab.conditions() = Conditions {

@@ -839,8 +839,7 @@ fn send_of_a_consumer_behind_a_pipe_works_while_the_producer_at_the_other_end_is
 #[test]
 fn a_far_end_that_knows_no_pauses_gets_only_messages() {
     let (mut lab, router) = Lab::with_router();
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce(direct, 0);
+    let producer = lab.source(router);
     let listen = lab.host().listen(ours(1));
     let pipe = lab.host().pipe(router, listen, &options::pipe());
     lab.host().connect_udp(pipe, theirs(1));

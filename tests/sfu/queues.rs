@@ -175,8 +175,7 @@ fn small(lab: &mut Lab) -> (TransportKey, usize, DataProducerKey, DataConsumerKe
     };
     let options = WebRtcTransportOptions { sctp: Some(sctp), ..options::webrtc() };
     let (key, client) = lab.join_with(router, 1, options);
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce(direct, 0);
+    let producer = lab.source(router);
     let gauge = Arc::new(Backlog::new(1));
     let options = options::consumer();
     let (consumer, _) = lab.host().consume_into(key, producer, options, Arc::clone(&gauge));
@@ -286,8 +285,7 @@ fn bufferedamountlow_is_emitted_when_the_amount_falls_to_the_threshold() {
 #[test]
 fn one_frozen_consumer_delays_no_other() {
     let (mut lab, router) = Lab::with_router();
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce(direct, 0);
+    let producer = lab.source(router);
     let (a, frozen) = lab.join(router, 1);
     let (b, lively) = lab.join(router, 2);
     let (stuck, _) = lab.host().consume(a, producer);

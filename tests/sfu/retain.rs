@@ -17,7 +17,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::common::lab::{Lab, binary, text};
 use crate::common::options;
-use crate::pipe::{By, End, joined};
+use crate::pipe::{By, End, two_workers};
 
 const LAST: RetainOptions = RetainOptions { messages: 3, bytes: 1 << 20, max_age: None };
 
@@ -235,8 +235,7 @@ fn carry(
 }
 
 fn two_routers(by: By, retain: RetainOptions) -> (Lab, [End; 2], DataProducerKey) {
-    let mut lab = Lab::with(2, crate::common::sim::Conditions::PERFECT, 1);
-    let ends = joined(&mut lab, by);
+    let (mut lab, ends) = two_workers(by);
     let options = DataProducerOptions { retain: Some(retain), ..options::producer() };
     let producer = lab.hosts[0].produce_with(ends[0].direct, options);
     (lab, ends, producer)

@@ -133,8 +133,7 @@ fn a_paused_producer_counts_and_routes_nothing_and_its_consumers_emit_once() {
 fn a_consumer_of_a_paused_producer_shows_it_from_the_start() {
     let (mut lab, router) = Lab::with_router();
     let (key, client) = lab.join(router, 1);
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce(direct, 0);
+    let producer = lab.source(router);
     lab.sfu().data_producer(producer).expect("open").pause();
     let (consumer, dump) = lab.host().consume(key, producer);
     assert!(dump.data_producer_paused && !dump.paused);

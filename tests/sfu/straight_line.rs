@@ -126,8 +126,7 @@ fn everything_arrives_in_order_over_a_rough_path() {
 #[test]
 fn messages_queued_before_the_association_is_connected_are_sent_then() {
     let (mut lab, router) = Lab::with_router();
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce(direct, 0);
+    let producer = lab.source(router);
     let (key, client) = lab.invite(router, 1);
     let (consumer, _) = lab.host().consume(key, producer);
     lab.sfu().send(producer, text("early"), None);

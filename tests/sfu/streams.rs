@@ -335,8 +335,7 @@ fn consumers_on_streams_that_the_peer_does_not_take_close_once_their_number_is_k
 fn consumers_of_plain_and_pipe_transports_close_likewise() {
     for pipe in [false, true] {
         let (mut lab, router) = Lab::with_router();
-        let direct = lab.host().direct(router);
-        let producer = lab.host().produce(direct, 0);
+        let producer = lab.source(router);
         let listen = lab.host().listen(ours(1));
         let key = if pipe {
             lab.host().pipe(router, listen, &options::pipe())

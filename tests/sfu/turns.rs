@@ -100,8 +100,7 @@ fn a_peer_is_answered_in_the_turn_of_its_request_although_others_messages_wait()
 fn a_message_to_many_peers_leaves_over_several_turns() {
     const CLIENTS: u16 = 30;
     let (mut lab, router) = Lab::with_router();
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce(direct, 0);
+    let producer = lab.source(router);
     let mut clients = Vec::new();
     for n in 1..=CLIENTS {
         let (key, client) = lab.join(router, n);
@@ -128,8 +127,7 @@ fn a_message_to_many_peers_leaves_over_several_turns() {
 fn transports_with_something_to_send_are_asked_over_several_turns() {
     const TRANSPORTS: u16 = 2000;
     let (mut lab, router) = Lab::with_router();
-    let direct = lab.host().direct(router);
-    let producer = lab.host().produce(direct, 0);
+    let producer = lab.source(router);
     for n in 1..=TRANSPORTS {
         let listen = lab.host().listen(ours(n));
         let plain = lab.host().plain(router, listen, &options::plain(false));
