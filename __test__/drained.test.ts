@@ -5,6 +5,7 @@ import type { types } from '..';
 import { Inbox } from './helpers/Inbox';
 import type { WebRtcPeer } from './helpers/WebRtcPeers';
 import { peers } from './helpers/peers';
+import { router, worker } from './helpers/router';
 import { udpSocket } from './helpers/sockets';
 import { nextEvent, untilState, within } from './helpers/wait';
 
@@ -12,19 +13,13 @@ const LISTEN = { protocol: 'udp', ip: '127.0.0.1' } as const;
 const MESSAGES = 30;
 const TEXTS = Array.from({ length: MESSAGES }, (_, index) => `${index} ${'x'.repeat(2000)}`);
 
-let worker: types.Worker;
-let router: types.Router;
 let directTransport: types.DirectTransport;
 let producer: types.DataProducer;
 
 beforeEach(async () => {
-  worker = await datasoup.createWorker();
-  router = await worker.createRouter();
   directTransport = await router.createDirectTransport();
   producer = await directTransport.produceData();
 });
-
-afterEach(() => worker.close());
 
 /** What receives the messages of `producer`. */
 interface Receiver {

@@ -3,31 +3,24 @@ import { setImmediate as macrotask } from 'node:timers/promises';
 import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-import * as datasoup from '..';
-import type { types } from '..';
+import { errors, type types } from '..';
 import { Random } from '../robustness/random';
-import './helpers/closeWorkers';
 import { LOOPBACK } from './helpers/arrangement';
 import { runNode } from './helpers/process';
+import { router, worker } from './helpers/router';
 import { nextEvent } from './helpers/wait';
 
 /** `for await (… of dataConsumer)` and `dataConsumer.readable()`: the application asks for each message. */
 
-let worker: types.Worker;
-let router: types.Router;
 let transport: types.DirectTransport;
 let dataProducer: types.DataProducer;
 let dataConsumer: types.DataConsumer;
 
 beforeEach(async () => {
-  worker = await datasoup.createWorker();
-  router = await worker.createRouter();
   transport = await router.createDirectTransport();
   dataProducer = await transport.produceData();
   dataConsumer = await consume();
 });
-
-afterEach(() => worker.close());
 
 function consume(options: Partial<types.DataConsumerOptions> = {}): Promise<types.DataConsumer> {
   return transport.consumeData({ dataProducerId: dataProducer.id, ...options });
@@ -558,6 +551,6 @@ test('of a DataConsumer of type sctp iterators and streams are a TypeError, of a
     expect(call).toThrow("needs a DataConsumer of type 'direct' (this one is 'sctp')");
   }
   dataConsumer.close();
-  expect(() => dataConsumer.readable()).toThrow(datasoup.errors.NotFoundError);
+  expect(() => dataConsumer.readable()).toThrow(errors.NotFoundError);
   expect(await textsOf(dataConsumer)).toEqual([]);
 });
