@@ -6,11 +6,11 @@
 //!
 //! ```text
 //! datagram ─► demux ─┬─ STUN ─► ice_lite      which remote address is the peer
-//!                    └─ DTLS ─► dtls ─► sctp ─► messages
+//!                    └─ DTLS ─► session: dtls ─► sctp ─► messages
 //! ```
 //!
 //! [`peer`] drives all of them for one WebRTC peer and documents the order of calls; transports
-//! without ICE and DTLS drive [`sctp`] alone.
+//! without ICE drive a [`session`], those without DTLS [`sctp`] alone.
 
 pub mod certificate;
 pub mod dcep;
@@ -25,5 +25,6 @@ pub mod peer;
 pub mod reason;
 pub mod sampler;
 pub mod sctp;
+pub mod session;
 pub mod stun;
 pub mod transmit;

@@ -1,9 +1,9 @@
-//! The whole WebRTC stack of one peer: ICE-Lite, DTLS, SCTP.
+//! The whole WebRTC stack of one peer: ICE-Lite, and a session of DTLS and SCTP.
 //!
 //! ```text
-//! datagram ─► Incoming ─┬─ STUN ──► ice_lite ── valid tuple ──► dtls may start
-//!                       └─ DTLS, from a valid tuple only ──► dtls ── verified data ──► sctp ─► events
-//! sctp ─► packets ─► dtls seals each into the send buffer ─► the selected tuple
+//! datagram ─► Incoming ─┬─ STUN ──► ice_lite ── valid tuple ──► the session may start
+//!                       └─ DTLS, from a valid tuple only ──► session ─► events
+//! session ─► datagrams ─► the selected tuple
 //! ```
 //!
 //! # How to drive it
@@ -35,18 +35,14 @@ use std::time::{Duration, Instant};
 
 use super::certificate::Fingerprint;
 use super::demux::Incoming;
-use super::dtls::MAX_RECORD_OVERHEAD;
-use super::dtls::{AlreadyConnected, Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
+use super::dtls::{AlreadyConnected, DtlsContext, DtlsRole, DtlsState};
 use super::ice_lite::{Credentials, IceEvent, IceLite, IceState, StunCounters};
 use super::net::Tuple;
 use super::reason::{Code, Reason};
 use super::sctp::{Association, SctpConfig, SctpEvent};
+use super::session::{Session, SessionEvent};
 use super::stun::Binding;
 use super::transmit::Transmits;
-
-/// The largest UDP payload that we send. With its headers it fits IPv6's minimum MTU of 1,280 bytes
-/// (RFC 8200 §5), so it crosses every path without fragmentation.
-pub const MAX_UDP_PAYLOAD: usize = 1232;
 
 /// The settings of a peer.
 #[derive(Debug)]
@@ -82,26 +78,27 @@ pub enum PeerEvent {
 #[derive(Debug)]
 pub struct Peer {
     ice: IceLite,
-    dtls: Dtls,
-    sctp: Option<Association>,
-    last_heard: Option<Instant>,
-    /// Everything but the association's events, which are taken from it directly.
+    session: Session,
+    /// When the last authentic STUN request has arrived.
+    last_request: Option<Instant>,
+    /// Those of ICE. They come before those of the session, which depends on the path.
     events: VecDeque<PeerEvent>,
 }
 
 impl Peer {
-    /// The largest SCTP packet that still fits a datagram of [`MAX_UDP_PAYLOAD`] when sealed.
-    pub const MAX_SCTP_PACKET_SIZE: usize = MAX_UDP_PAYLOAD - MAX_RECORD_OVERHEAD;
-
     /// Makes a peer with new credentials. It waits for the first STUN request.
     pub fn new(config: PeerConfig) -> Self {
         Self {
             ice: IceLite::new(config.consent_timeout),
-            dtls: Dtls::new(config.dtls),
-            sctp: config.sctp.map(Association::new),
-            last_heard: None,
+            session: Session::new(config.dtls, config.sctp, true),
+            last_request: None,
             events: VecDeque::new(),
         }
+    }
+
+    /// The session of DTLS and SCTP.
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 
     /// The credentials that signalling gives to the peer.
@@ -129,24 +126,9 @@ impl Peer {
         self.ice.tuples()
     }
 
-    /// The DTLS state.
-    pub fn dtls_state(&self) -> DtlsState {
-        self.dtls.state()
-    }
-
-    /// Our DTLS role; [`DtlsRole::Auto`] until [`Self::connect`].
-    pub fn local_role(&self) -> DtlsRole {
-        self.dtls.local_role()
-    }
-
     /// The STUN requests that have arrived: see [`IceLite::stun`].
     pub fn stun(&self) -> &StunCounters {
         self.ice.stun()
-    }
-
-    /// The datagrams from valid tuples that may hold DTLS records.
-    pub fn dtls_datagrams(&self) -> u64 {
-        self.dtls.datagrams()
     }
 
     /// Why the path to the peer is lost: see [`IceLite::loss`].
@@ -154,41 +136,29 @@ impl Peer {
         self.ice.loss()
     }
 
-    /// Why the session has ended: see [`Dtls::end_reason`].
-    pub fn dtls_end_reason(&self) -> Option<&Reason> {
-        self.dtls.end_reason()
-    }
-
-    /// DTLS records that were dropped: see [`Dtls::dropped`].
-    pub fn dtls_records_dropped(&self) -> u64 {
-        self.dtls.dropped()
-    }
-
     /// When the last authentic STUN request or the last data over DTLS has arrived.
     pub fn last_heard(&self) -> Option<Instant> {
-        self.last_heard
+        self.last_request.max(self.session.last_heard())
     }
 
     /// The association, unless SCTP is off.
     pub fn sctp(&self) -> Option<&Association> {
-        self.sctp.as_ref()
+        self.session.sctp()
     }
 
     /// The association, for sending and for its streams.
     pub fn sctp_mut(&mut self) -> Option<&mut Association> {
-        self.sctp.as_mut()
+        self.session.sctp_mut()
     }
 
-    /// Sets the DTLS role and the certificate fingerprints of the peer: see [`Dtls::connect`].
+    /// Sets the DTLS role and the certificate fingerprints of the peer: see [`Session::connect`].
     pub fn connect(
         &mut self,
         now: Instant,
         remote_role: DtlsRole,
         fingerprints: Vec<Fingerprint>,
     ) -> Result<(), AlreadyConnected> {
-        self.dtls.connect(now, remote_role, fingerprints)?;
-        self.pump_dtls(now);
-        Ok(())
+        self.session.connect(now, remote_role, fingerprints)
     }
 
     /// Makes new ICE credentials; see [`IceLite::restart`].
@@ -218,9 +188,9 @@ impl Peer {
             Incoming::Stun(request) => self.handle_request(now, tuple, request, out),
             Incoming::Dtls(records) => {
                 let valid = self.ice.is_valid(tuple);
-                if valid {
-                    self.dtls.handle_datagram(now, records);
-                    self.pump_dtls_from(now, Some(tuple));
+                if valid && self.session.handle_datagram(now, records) {
+                    self.ice.handle_data(now, tuple);
+                    self.pump_ice();
                 }
                 valid
             }
@@ -236,10 +206,9 @@ impl Peer {
     ) -> bool {
         let authentic = self.ice.handle_request(now, tuple, request, out);
         if authentic {
-            self.last_heard = Some(now);
+            self.last_request = Some(now);
             self.pump_ice();
-            self.dtls.path_ready(now);
-            self.pump_dtls(now);
+            self.session.path_ready(now);
             // A peer sends a check every few seconds (RFC 7675 §5.1), so memory is trimmed regularly here
             // without a timer.
             self.trim();
@@ -251,62 +220,41 @@ impl Peer {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.ice.handle_timeout(now);
         self.pump_ice();
-        self.dtls.handle_timeout(now);
-        self.pump_dtls(now);
-        if let Some(sctp) = &mut self.sctp {
-            sctp.handle_timeout(now);
-        }
+        self.session.handle_timeout(now);
     }
 
     /// When [`Self::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let sctp = self.sctp.as_ref().and_then(Association::poll_timeout);
-        [self.ice.poll_timeout(), self.dtls.poll_timeout(), sctp].into_iter().flatten().min()
+        [self.ice.poll_timeout(), self.session.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Writes the datagrams to send: the handshake, then each SCTP packet sealed in place. Without a
     /// path to the peer everything waits.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Transmits) {
-        let Some(tuple) = self.ice.path() else { return };
-        self.dtls.poll_transmit(tuple, out);
-        let Self { dtls, sctp: Some(sctp), .. } = self else { return };
-        if dtls.state() == DtlsState::Connected {
-            sctp.drain_transmits(now, |packet| {
-                out.push_with(tuple, |bytes| {
-                    // The error is ignored: a session that fails here emits its event, which ends the
-                    // association.
-                    let _ = dtls.seal(packet, bytes);
-                });
-            });
-            self.pump_dtls(now);
+        if let Some(tuple) = self.ice.path() {
+            self.session.poll_transmit(now, tuple, out);
         }
     }
 
     /// The next event, in order.
     pub fn poll_event(&mut self) -> Option<PeerEvent> {
-        let sctp = &mut self.sctp;
-        self.events.pop_front().or_else(|| sctp.as_mut()?.poll_event().map(PeerEvent::Sctp))
+        self.events.pop_front().or_else(|| {
+            Some(match self.session.poll_event()? {
+                SessionEvent::Dtls(state, certificate) => PeerEvent::Dtls(state, certificate),
+                SessionEvent::Sctp(event) => PeerEvent::Sctp(event),
+            })
+        })
     }
 
     /// Whether [`Self::poll_event`] returns a message next.
     pub fn has_message(&self) -> bool {
-        match self.events.front() {
-            Some(event) => matches!(event, PeerEvent::Sctp(SctpEvent::Message { .. })),
-            None => self.sctp.as_ref().is_some_and(Association::has_message),
-        }
+        self.events.is_empty() && self.session.has_message()
     }
 
     /// Ends the association and the session, and writes the ABORT and the close_notify to `out`.
     /// Emits no event.
     pub fn close(&mut self, now: Instant, out: &mut Transmits) {
-        if let Some(sctp) = &mut self.sctp {
-            sctp.abort(now);
-        }
-        self.poll_transmit(now, out);
-        self.dtls.close();
-        if let Some(tuple) = self.ice.path() {
-            self.dtls.poll_transmit(tuple, out);
-        }
+        self.session.close(now, self.ice.path(), out);
         self.events.clear();
     }
 
@@ -314,9 +262,7 @@ impl Peer {
     fn trim(&mut self) {
         self.events.shrink_to(0);
         self.ice.trim();
-        if let Some(sctp) = &mut self.sctp {
-            sctp.trim();
-        }
+        self.session.trim();
     }
 
     fn pump_ice(&mut self) {
@@ -328,51 +274,6 @@ impl Peer {
                 IceEvent::TupleRemoved(tuple) => PeerEvent::TupleRemoved(tuple),
                 IceEvent::CredentialsRetired(username) => PeerEvent::UsernameRetired(username),
             });
-        }
-    }
-
-    fn pump_dtls(&mut self, now: Instant) {
-        self.pump_dtls_from(now, None);
-    }
-
-    /// Passes verified data to the association, and emits changes of the DTLS state. `tuple` is the source of
-    /// the data.
-    fn pump_dtls_from(&mut self, now: Instant, tuple: Option<Tuple>) {
-        while let Some(event) = self.dtls.poll_event() {
-            match event {
-                DtlsEvent::Data(data) => {
-                    self.last_heard = Some(now);
-                    if let Some(tuple) = tuple {
-                        self.ice.handle_data(now, tuple);
-                        self.pump_ice();
-                    }
-                    if let Some(sctp) = &mut self.sctp {
-                        sctp.handle_packet(now, data);
-                    }
-                }
-                DtlsEvent::State(state) => self.enter_dtls_state(now, state),
-            }
-        }
-    }
-
-    fn enter_dtls_state(&mut self, now: Instant, state: DtlsState) {
-        let certificate = match state {
-            DtlsState::Connected => self.dtls.take_peer_certificate_pem(),
-            _ => None,
-        };
-        let Some(sctp) = &mut self.sctp else {
-            return self.events.push_back(PeerEvent::Dtls(state, certificate));
-        };
-        // The events of the association happened before this change of state, so they come first.
-        self.events.extend(std::iter::from_fn(|| sctp.poll_event()).map(PeerEvent::Sctp));
-        self.events.push_back(PeerEvent::Dtls(state, certificate));
-        match state {
-            DtlsState::New | DtlsState::Connecting => {}
-            DtlsState::Connected => sctp.connect(now),
-            DtlsState::Failed | DtlsState::Closed => match self.dtls.end_reason() {
-                Some(reason) => sctp.end_with_session(now, reason.clone()),
-                None => sctp.abort(now),
-            },
         }
     }
 }

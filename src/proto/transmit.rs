@@ -4,6 +4,10 @@ use std::ops::Range;
 
 use super::net::Tuple;
 
+/// The largest UDP payload that we send. With its headers it fits IPv6's minimum MTU of 1,280 bytes
+/// (RFC 8200 §5), so it crosses every path without fragmentation.
+pub const MAX_UDP_PAYLOAD: usize = 1232;
+
 /// Memory that is always kept between turns: 850 full datagrams. What a turn needs beyond that is freed after a turn that
 /// needs less than a quarter of it.
 const KEPT_BYTES: usize = 1 << 20;

@@ -42,7 +42,7 @@ pub fn run(data: &[u8]) {
         transmits.bytes()
     );
     peer.poll_transmit(start(), &mut Transmits::default());
-    assert_eq!((peer.ice_state(), peer.dtls_state()), (IceState::New, DtlsState::New));
+    assert_eq!((peer.ice_state(), peer.session().dtls().state()), (IceState::New, DtlsState::New));
     assert_eq!(peer.tuples().count(), 0);
     assert!(peer.poll_event().is_none());
     assert_eq!(peer.poll_timeout(), None);

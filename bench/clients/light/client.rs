@@ -16,10 +16,10 @@ use datasoup::proto::demux::{Protocol, demux};
 use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
 use datasoup::proto::message::{Message, Ppid, Reliability, StreamId};
 use datasoup::proto::net::{SocketId, Tuple};
-use datasoup::proto::peer::Peer;
 use datasoup::proto::sctp::{
     Association, CongestionControl, SctpConfig, SctpEvent, SctpState, Start,
 };
+use datasoup::proto::session::Session;
 use datasoup::proto::transmit::Transmits;
 use datasoup::runtime::batch::Batch;
 use datasoup::runtime::clock::monotonic;
@@ -474,7 +474,7 @@ fn sctp_config() -> SctpConfig {
         buffered_amount_low_threshold: 0,
         congestion_control: CongestionControl::default(),
         start: Start::AtOnce,
-        max_packet_size: Peer::MAX_SCTP_PACKET_SIZE,
+        max_packet_size: Session::MAX_SCTP_PACKET_SIZE,
         data_channels: true,
         silence: None,
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use crate::proto::dtls::DtlsState;
+use crate::proto::dtls::{Dtls, DtlsState};
 use crate::proto::ice_lite::{IceState, StunCounters};
 use crate::proto::sctp::SctpState;
 
@@ -91,6 +91,12 @@ impl From<&StunCounters> for StunArrived {
 pub struct DtlsArrived {
     pub datagrams: u64,
     pub records_dropped: u64,
+}
+
+impl From<&Dtls> for DtlsArrived {
+    fn from(dtls: &Dtls) -> Self {
+        Self { datagrams: dtls.datagrams(), records_dropped: dtls.dropped() }
+    }
 }
 
 /// What of the association has arrived.

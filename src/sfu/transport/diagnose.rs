@@ -1,10 +1,10 @@
 //! Why a transport carries nothing: what has arrived of each protocol, and the first one that is missing.
 
-use crate::proto::dtls::{DtlsRole, DtlsState};
+use crate::proto::dtls::{Dtls, DtlsRole, DtlsState};
 use crate::proto::ice_lite::{IceState, StunCounters};
-use crate::proto::peer::Peer;
 use crate::proto::reason::{Code, Reason};
 use crate::proto::sctp::SctpState;
+use crate::proto::session::Session;
 use crate::sfu::contract::diagnosis::{
     Arrived, Diagnosis, DtlsArrived, Finding, SctpArrived, Source, StunArrived,
 };
@@ -33,16 +33,13 @@ impl TransportMut<'_> {
             Kind::Direct => {}
             Kind::WebRtc(it) => {
                 state.ice_state = Some(it.peer.ice_state());
-                state.dtls_state = Some(it.peer.dtls_state());
+                state.dtls_state = Some(it.peer.session().dtls().state());
                 state.stun = Some(StunArrived::from(it.peer.stun()));
-                state.dtls = Some(DtlsArrived {
-                    datagrams: it.peer.dtls_datagrams(),
-                    records_dropped: it.peer.dtls_records_dropped(),
-                });
+                state.dtls = Some(DtlsArrived::from(it.peer.session().dtls()));
                 let server = it.server.and_then(|key| self.sfu.servers.get(&key));
                 look_at_ice(it, server.map_or(0, |it| it.datagrams_dropped), &mut findings);
-                look_at_dtls(&it.peer, &mut findings);
-                look_at_sctp_over_dtls(&it.peer, &mut findings);
+                look_at_dtls(it.peer.session().dtls(), &mut findings);
+                look_at_sctp_over_dtls(it.peer.session(), &mut findings);
             }
             Kind::Plain(it) => {
                 state.dropped_from = it.path.stray().map(Source);
@@ -165,19 +162,19 @@ fn look_at_stun(stun: &StunCounters, findings: &mut Vec<Finding>) {
     }
 }
 
-fn look_at_dtls(peer: &Peer, findings: &mut Vec<Finding>) {
-    match peer.dtls_state() {
+fn look_at_dtls(dtls: &Dtls, findings: &mut Vec<Finding>) {
+    match dtls.state() {
         DtlsState::New | DtlsState::Connected => {}
-        DtlsState::Connecting => findings.push(unfinished(peer)),
+        DtlsState::Connecting => findings.push(unfinished(dtls)),
         DtlsState::Failed | DtlsState::Closed => {
-            findings.extend(peer.dtls_end_reason().map(of_reason));
+            findings.extend(dtls.end_reason().map(of_reason));
         }
     }
 }
 
-fn unfinished(peer: &Peer) -> Finding {
-    let datagrams = peer.dtls_datagrams();
-    let (code, message, hint) = match (peer.local_role(), datagrams) {
+fn unfinished(dtls: &Dtls) -> Finding {
+    let datagrams = dtls.datagrams();
+    let (code, message, hint) = match (dtls.local_role(), datagrams) {
         (DtlsRole::Auto, _) => (
             "connect-not-called",
             format!(
@@ -207,9 +204,9 @@ fn unfinished(peer: &Peer) -> Finding {
     Finding { code, message, hint: hint.into() }
 }
 
-fn look_at_sctp_over_dtls(peer: &Peer, findings: &mut Vec<Finding>) {
-    let Some(sctp) = peer.sctp() else { return };
-    if peer.dtls_state() != DtlsState::Connected || sctp.state() != SctpState::Connecting {
+fn look_at_sctp_over_dtls(session: &Session, findings: &mut Vec<Finding>) {
+    let Some(sctp) = session.sctp() else { return };
+    if session.dtls().state() != DtlsState::Connected || sctp.state() != SctpState::Connecting {
         return;
     }
     match sctp.packets() {

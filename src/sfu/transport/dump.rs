@@ -95,9 +95,9 @@ impl TransportMut<'_> {
                 ice_selected_tuple: it.selected_tuple(),
                 dtls_parameters: DtlsParametersDump {
                     fingerprints: self.sfu.fingerprints.clone(),
-                    role: it.peer.local_role(),
+                    role: it.peer.session().dtls().local_role(),
                 },
-                dtls_state: it.peer.dtls_state(),
+                dtls_state: it.peer.session().dtls().state(),
             },
             Kind::Plain(it) => {
                 KindDump::Plain { rtcp_mux: true, comedia: it.comedia, tuple: it.tuple_info() }
@@ -114,8 +114,8 @@ impl TransportMut<'_> {
                 ice_role: "controlled",
                 ice_state: it.peer.ice_state(),
                 ice_selected_tuple: it.selected_tuple(),
-                dtls_state: it.peer.dtls_state(),
-                dtls_records_dropped: it.peer.dtls_records_dropped(),
+                dtls_state: it.peer.session().dtls().state(),
+                dtls_records_dropped: it.peer.session().dtls().dropped(),
             },
             Kind::Plain(it) => {
                 KindStats::Plain { rtcp_mux: true, comedia: it.comedia, tuple: it.tuple_info() }

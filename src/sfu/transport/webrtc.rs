@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::proto::peer::{Peer, PeerConfig};
 use crate::proto::sctp::Start;
+use crate::proto::session::Session;
 use crate::sfu::address::{Listen, Preference};
 use crate::sfu::contract::answers::{WebRtcConnectAnswer, WebRtcTransportAnswer};
 use crate::sfu::contract::options::{DtlsParameters, WebRtcConnectOptions, WebRtcTransportOptions};
@@ -56,7 +57,7 @@ impl RouterMut<'_> {
                 seconds => Some(Duration::from_secs(seconds.into())),
             },
             sctp: options.sctp.as_ref().map(|it| {
-                sctp::config(it, 0, Start::AfterSilence, Peer::MAX_SCTP_PACKET_SIZE, true)
+                sctp::config(it, 0, Start::AfterSilence, Session::MAX_SCTP_PACKET_SIZE, true)
             }),
         });
         let owner = UsernameOwner { transport: key, server };
@@ -94,7 +95,7 @@ impl TransportMut<'_> {
         let DtlsParameters { role, fingerprints } = options.dtls_parameters;
         let peer = &mut self.webrtc()?.peer;
         peer.connect(now, role, fingerprints).map_err(|_| Error::AlreadyConnected)?;
-        let dtls_local_role = peer.local_role();
+        let dtls_local_role = peer.session().dtls().local_role();
         let key = self.key;
         self.sfu.pump(key);
         self.sfu.touch(key);

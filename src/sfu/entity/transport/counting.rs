@@ -14,7 +14,7 @@ impl Transport {
         let (path, records_dropped, tunnel, sctp) = match &mut self.kind {
             Kind::Direct => return,
             Kind::WebRtc(it) => {
-                (&mut totals.webrtc, it.peer.dtls_records_dropped(), None, it.peer.sctp_mut())
+                (&mut totals.webrtc, it.peer.session().dtls().dropped(), None, it.peer.sctp_mut())
             }
             Kind::Plain(it) => (&mut totals.plain, 0, None, it.path.sctp_mut()),
             Kind::Pipe(it) => (&mut totals.pipe, 0, it.tunnel.as_ref(), it.path.sctp_mut()),
@@ -71,7 +71,7 @@ impl Transport {
         TransportCounters {
             datagrams_dropped: self.datagrams_dropped,
             dtls_records_dropped: match &self.kind {
-                Kind::WebRtc(it) => it.peer.dtls_records_dropped(),
+                Kind::WebRtc(it) => it.peer.session().dtls().dropped(),
                 _ => 0,
             },
             packets_malformed: sctp.packets_malformed,

@@ -6,9 +6,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::proto::net::{SocketId, Tuple};
-use crate::proto::peer::MAX_UDP_PAYLOAD;
 use crate::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
-use crate::proto::transmit::Transmits;
+use crate::proto::transmit::{MAX_UDP_PAYLOAD, Transmits};
 
 use crate::sfu::address::Listen;
 use crate::sfu::contract::parameters::TupleInfo;

@@ -462,7 +462,7 @@ impl Transport {
     /// (RFC 8832 §6).
     pub(in crate::sfu) fn next_own_stream(&mut self) -> Result<StreamId> {
         let role = match &self.kind {
-            Kind::WebRtc(it) => it.peer.local_role(),
+            Kind::WebRtc(it) => it.peer.session().dtls().local_role(),
             _ => DtlsRole::Auto,
         };
         let parity = match role {

@@ -53,10 +53,7 @@ impl WebRtc {
                 }
                 PeerEvent::UsernameRetired(it) => return Some(Polled::UsernameRetired(it)),
                 PeerEvent::Dtls(state, certificate) => {
-                    let reason = self.peer.dtls_end_reason().filter(|_| state.is_final());
-                    let reason = reason.cloned().map(Box::new);
-                    let event = TransportEvent::DtlsState(state, certificate, reason);
-                    return Some(Polled::Event(event));
+                    return Some(Polled::dtls_state(self.peer.session(), state, certificate));
                 }
             }
         }
