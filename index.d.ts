@@ -1677,6 +1677,11 @@ export interface PlainTransport<PlainTransportAppData extends AppData = AppData>
 export type PipeTransportOptions<PipeTransportAppData extends AppData = AppData> = {
   /** Whether the transport carries data. Default false. */
   enableSctp?: boolean;
+  /**
+   * Whether the datagrams are encrypted by DTLS 1.2 (RFC 6347), with the certificates of both Workers. The other end must
+   * have it too, and `connect()` needs `dtlsParameters`. Default false.
+   */
+  enableDtls?: boolean;
   /** Ignored: RTX is about media. */
   enableRtx?: boolean;
   /** Ignored with a warning in the log: SRTP is for media. Without `enableSctp`, true is rejected with UnsupportedError. */
@@ -1696,19 +1701,29 @@ export type PipeTransportOptions<PipeTransportAppData extends AppData = AppData>
 export type PipeTransportDump = BaseTransportDump & {
   tuple: TransportTuple;
   rtx: boolean;
+  /** With `enableDtls`. */
+  dtlsParameters?: DtlsParameters;
+  dtlsState?: DtlsState;
 };
 
 export type PipeTransportStat = BaseTransportStats & {
   /** 'pipe-transport'. */
   type: string;
   tuple: TransportTuple;
+  /** With `enableDtls`. */
+  dtlsState?: DtlsState;
+  /** With `enableDtls`: records dropped, because they were forged, replayed, misplaced or too many. */
+  dtlsRecordsDropped?: number;
 };
 
 export type PipeTransportEvents = TransportEvents & {
+  /** With `enableDtls`. */
+  dtlsstatechange: [dtlsState: DtlsState, dtlsError?: DtlsError];
   sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
 };
 
 export type PipeTransportObserverEvents = TransportObserverEvents & {
+  dtlsstatechange: [dtlsState: DtlsState, dtlsError?: DtlsError];
   sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
 };
 
@@ -1722,6 +1737,14 @@ export interface PipeTransport<PipeTransportAppData extends AppData = AppData> e
 > {
   readonly type: 'pipe';
   readonly tuple: TransportTuple;
+  /** The role and fingerprints of this transport, for the other one. Undefined without `enableDtls`. */
+  readonly dtlsParameters: DtlsParameters | undefined;
+  /** Undefined without `enableDtls`. */
+  readonly dtlsState: DtlsState | undefined;
+  /** Why `dtlsState` is 'failed', or 'closed' by the other end. */
+  readonly dtlsError: DtlsError | undefined;
+  /** The certificate of the other end in PEM, once `dtlsState` is 'connected'. */
+  readonly dtlsRemoteCert: string | undefined;
   readonly sctpParameters: SctpParameters | undefined;
   readonly sctpState: SctpState | undefined;
   /** Why `sctpState` is 'failed' or 'closed'. Undefined if the application has closed the transport before. */
@@ -1741,13 +1764,21 @@ export interface PipeTransport<PipeTransportAppData extends AppData = AppData> e
    * address that the other end connects to: two ends on 0.0.0.0 may otherwise drop each other's datagrams.
    *
    * @param params - `ip`: the IPv4 or IPv6 address of one host, of the family that the transport listens on; neither
-   *   unspecified, broadcast or multicast, nor link-local IPv6. `port`: 1-65535.
-   * @throws TypeError: invalid address.
+   *   unspecified, broadcast or multicast, nor link-local IPv6. `port`: 1-65535. `dtlsParameters`: with `enableDtls`, the
+   *   role and the fingerprints of the other transport, over a channel on which they cannot be changed. One end
+   *   names the role 'client' and the other 'server'; 'auto', the default, takes the other one for the server. The
+   *   handshake begins at once and may take 30 s.
+   * @throws TypeError: invalid address, role or fingerprint; `dtlsParameters` missing, or given without `enableDtls`.
    * @throws Error: called before.
    * @throws UnsupportedError: `srtpParameters` without `enableSctp`; with it they are ignored.
    * @throws NotFoundError, WorkerClosedError
    */
-  connect(params: { ip: string; port: number; srtpParameters?: object }): Promise<void>;
+  connect(params: {
+    ip: string;
+    port: number;
+    dtlsParameters?: DtlsParameters;
+    srtpParameters?: object;
+  }): Promise<void>;
 }
 
 // ---------------------------------------------------------------------------------------------------- DirectTransport

@@ -131,7 +131,11 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
   ],
   PipeTransportOptions: () => [
     parsePipeTransportOptions({ listenInfo: UDP }),
-    parsePipeTransportOptions({ listenInfo: FULL_LISTEN_INFO, ...FULL_SCTP_OVER_UDP }),
+    parsePipeTransportOptions({
+      listenInfo: FULL_LISTEN_INFO,
+      enableDtls: true,
+      ...FULL_SCTP_OVER_UDP,
+    }),
     parsePipeTransportOptions({ listenIp: '127.0.0.1', port: 44_444, ...OLDER_SCTP }),
     ...[{}, { listenInfo: FULL_LISTEN_INFO }, { listenIp: '::1', ...OLDER_SCTP }].map(
       (options) => piped(options).transport,
@@ -149,8 +153,16 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
     ),
   ],
   UdpConnectOptions: () => [
-    parseUdpConnectOptions({ ip: '192.0.2.1', port: 5000 }, true),
-    parseUdpConnectOptions({ ip: '2001:db8::1', port: 65_535 }, true),
+    parseUdpConnectOptions({ ip: '192.0.2.1', port: 5000 }, true, false),
+    parseUdpConnectOptions(
+      {
+        ip: '2001:db8::1',
+        port: 65_535,
+        dtlsParameters: { role: 'server', fingerprints: [FINGERPRINT] },
+      },
+      true,
+      true,
+    ),
   ],
   Bitrates: () => [
     parseBitrates({}, 'maxIncomingBitrate', 0),

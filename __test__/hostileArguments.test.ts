@@ -93,7 +93,7 @@ const METHODS: Record<string, { call: Call; good: () => Options; names: string[]
   'router.createPipeTransport()': {
     call: (options) => objects.router.createPipeTransport(options as any),
     good: () => ({ ...PLAIN }),
-    names: ['appData', 'listenInfo', 'enableSrtp', 'sctpSilence', ...SCTP_OPTIONS],
+    names: ['appData', 'listenInfo', 'enableSrtp', 'enableDtls', 'sctpSilence', ...SCTP_OPTIONS],
   },
   'router.createWebRtcTransport()': {
     call: (options) => objects.router.createWebRtcTransport(options as any),
@@ -156,6 +156,7 @@ const METHODS: Record<string, { call: Call; good: () => Options; names: string[]
       'streamId',
       'paused',
       'subchannels',
+      'strictSubchannels',
       'appData',
     ],
   },
@@ -169,11 +170,13 @@ const BOOLEANS = [
   'comedia',
   'enableSctp',
   'enableSrtp',
+  'enableDtls',
   'enableUdp',
   'enableTcp',
   'preferUdp',
   'preferTcp',
   'keepId',
+  'strictSubchannels',
   'ordered',
   'paused',
 ];

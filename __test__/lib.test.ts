@@ -160,7 +160,7 @@ describe('a listener', () => {
     makers = {
       WebRtcTransport: () => router.createWebRtcTransport(options),
       PlainTransport: () => router.createPlainTransport({ ...options, comedia: true }),
-      PipeTransport: () => router.createPipeTransport(options),
+      PipeTransport: () => router.createPipeTransport({ ...options, enableDtls: true }),
       DataProducer: () => direct.produceData(),
       'DataProducer of type sctp': () =>
         webRtc.produceData({ sctpStreamParameters: { streamId: streamId++ } }),
@@ -185,6 +185,7 @@ describe('a listener', () => {
     ['PlainTransport', 'tuple', 'tuple', { localPort: 1 }],
     ['PlainTransport', 'sctpstatechange', 'sctpstatechange', 'connecting'],
     ['PipeTransport', 'sctpstatechange', 'sctpstatechange', 'failed', null, ERROR],
+    ['PipeTransport', 'dtlsstatechange', 'dtlsstatechange', 'failed', null, ERROR],
     ['DataProducer', 'drain', undefined],
     ['DataProducer of type sctp', 'streamclose', undefined],
     ['DataConsumer', 'message', undefined],

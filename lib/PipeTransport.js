@@ -1,6 +1,6 @@
 'use strict';
 
-const { UdpTransport } = require('./UdpTransport');
+const { UdpTransport, dtlsOf } = require('./UdpTransport');
 
 /** @import { AppData, PipeTransport as Contract } from '..' */
 /** @import { Transport as Native } from '../native/binding' */
@@ -15,14 +15,31 @@ class PipeTransport extends UdpTransport {
    * @param {import('./Core').Core<Native>} core
    * @param {import('./UdpTransport').UdpTransportData} data
    * @param {A} appData
+   * @param {import('..').DtlsFingerprint[]} [dtlsFingerprints] - of the worker, if the transport encrypts.
    */
-  constructor(core, data, appData) {
-    super(core, 'pipe', data, appData);
+  constructor(core, data, appData, dtlsFingerprints) {
+    super(core, 'pipe', data, appData, dtlsFingerprints);
   }
 
   /** @type {'pipe'} */
   get type() {
     return 'pipe';
+  }
+
+  get dtlsParameters() {
+    return dtlsOf(this)?.parameters;
+  }
+
+  get dtlsState() {
+    return dtlsOf(this)?.state;
+  }
+
+  get dtlsError() {
+    return dtlsOf(this)?.error;
+  }
+
+  get dtlsRemoteCert() {
+    return dtlsOf(this)?.remoteCert;
   }
 }
 

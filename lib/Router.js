@@ -220,7 +220,13 @@ class Router extends Entity {
       'router.createPipeTransport',
       (native, id) => native.createPipeTransport(id, JSON.stringify(parsed)),
       parsed.sctp,
-      (core, data) => new PipeTransport(core, data, appData),
+      (core, data) =>
+        new PipeTransport(
+          core,
+          data,
+          appData,
+          parsed.enableDtls ? this.#dtlsFingerprints : undefined,
+        ),
     );
   }
 

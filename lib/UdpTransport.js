@@ -1,5 +1,6 @@
 'use strict';
 
+const { Dtls } = require('./Dtls');
 const { SctpTransport } = require('./SctpTransport');
 const { emitBoth } = require('./Transport');
 const { copy } = require('./copy');
@@ -11,8 +12,11 @@ const validate = require('./options/validate');
 
 /** @typedef {import('./Transport').TransportData & import('./answers').UdpTransportAnswer} UdpTransportData */
 
+/** @type {(transport: UdpTransport<any, any, any>) => Dtls | undefined} */
+let dtlsOf;
+
 /**
- * The base of transports with SCTP over plain UDP: PlainTransport and PipeTransport.
+ * The base of transports with SCTP over UDP and one remote address: PlainTransport and PipeTransport.
  *
  * @template {import('..').TransportEvents} E
  * @template {import('..').TransportObserverEvents} O
@@ -23,18 +27,26 @@ class UdpTransport extends SctpTransport {
   #core;
   #type;
   #tuple;
+  /** Undefined if the transport does not encrypt. */
+  #dtls;
+
+  static {
+    dtlsOf = (transport) => transport.#dtls;
+  }
 
   /**
    * @param {import('./Core').Core<Native>} core
    * @param {'plain' | 'pipe'} type
    * @param {UdpTransportData} data
    * @param {A} appData
+   * @param {import('..').DtlsFingerprint[]} [dtlsFingerprints] - of the worker, if the transport encrypts.
    */
-  constructor(core, type, data, appData) {
+  constructor(core, type, data, appData, dtlsFingerprints) {
     super(core, type, data, appData, (name, args) => this.#onEvent(name, args));
     this.#core = core;
     this.#type = type;
     this.#tuple = data.tuple;
+    this.#dtls = dtlsFingerprints && new Dtls(this, core, dtlsFingerprints);
   }
 
   get tuple() {
@@ -45,11 +57,14 @@ class UdpTransport extends SctpTransport {
     return undefined;
   }
 
-  /** @param {{ ip?: string, port?: number, srtpParameters?: object }} [params] */
+  /**
+   * @param {{ ip?: string, port?: number, dtlsParameters?: import('..').DtlsParameters, srtpParameters?: object }} [params]
+   */
   async connect(params) {
     const parsed = parseUdpConnectOptions(
       validate.object(params, 'params'),
       this.sctpState !== undefined,
+      this.#dtls !== undefined,
     );
     /** @type {import('./answers').UdpConnectAnswer} */
     const answer = await this.#core.request(`${this.#type}Transport.connect`, (native, id) =>
@@ -57,6 +72,9 @@ class UdpTransport extends SctpTransport {
     );
 
     this.#tuple = answer.tuple;
+    if (answer.dtlsLocalRole) {
+      this.#dtls?.setRole(answer.dtlsLocalRole);
+    }
   }
 
   /**
@@ -72,6 +90,9 @@ class UdpTransport extends SctpTransport {
           emitBoth(this, 'tuple', this.#tuple);
         }
         break;
+      case 'dtlsstatechange':
+        this.#dtls?.onStateChange(args[0], args[1], args[2]);
+        break;
       default:
         this.#core.onUnknownEvent(name);
     }
@@ -79,3 +100,4 @@ class UdpTransport extends SctpTransport {
 }
 
 exports.UdpTransport = UdpTransport;
+exports.dtlsOf = dtlsOf;

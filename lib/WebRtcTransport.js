@@ -1,5 +1,6 @@
 'use strict';
 
+const { Dtls } = require('./Dtls');
 const { SctpTransport } = require('./SctpTransport');
 const { emitBoth } = require('./Transport');
 const { copy } = require('./copy');
@@ -25,16 +26,7 @@ class WebRtcTransport extends SctpTransport {
   #iceError;
   /** @type {import('..').TransportTuple | undefined} */
   #iceSelectedTuple;
-  /** Shared by all transports of the worker. */
-  #dtlsFingerprints;
-  /** @type {import('..').DtlsRole} */
-  #dtlsRole = 'auto';
-  /** @type {import('..').DtlsState} */
-  #dtlsState = 'new';
-  /** @type {import('..').DtlsError | undefined} */
-  #dtlsError;
-  /** @type {string | undefined} */
-  #dtlsRemoteCert;
+  #dtls;
 
   /**
    * @param {import('./Core').Core<Native>} core
@@ -47,7 +39,7 @@ class WebRtcTransport extends SctpTransport {
     this.#core = core;
     this.#iceParameters = data.iceParameters;
     this.#iceCandidates = data.iceCandidates;
-    this.#dtlsFingerprints = dtlsFingerprints;
+    this.#dtls = new Dtls(this, core, dtlsFingerprints);
     core.onClosing(() => this.#onClosing());
   }
 
@@ -82,19 +74,19 @@ class WebRtcTransport extends SctpTransport {
   }
 
   get dtlsParameters() {
-    return { fingerprints: copy(this.#dtlsFingerprints), role: this.#dtlsRole };
+    return this.#dtls.parameters;
   }
 
   get dtlsState() {
-    return this.#dtlsState;
+    return this.#dtls.state;
   }
 
   get dtlsError() {
-    return copy(this.#dtlsError);
+    return this.#dtls.error;
   }
 
   get dtlsRemoteCert() {
-    return this.#dtlsRemoteCert;
+    return this.#dtls.remoteCert;
   }
 
   /** @param {{ dtlsParameters: import('..').DtlsParameters }} params */
@@ -105,7 +97,7 @@ class WebRtcTransport extends SctpTransport {
       native.connect(id, JSON.stringify(parsed)),
     );
 
-    this.#dtlsRole = answer.dtlsLocalRole;
+    this.#dtls.setRole(answer.dtlsLocalRole);
   }
 
   /** @param {import('..').LimitOptions | null} [limit] */
@@ -124,7 +116,6 @@ class WebRtcTransport extends SctpTransport {
   #onClosing() {
     this.#iceState = 'closed';
     this.#iceSelectedTuple = undefined;
-    this.#dtlsState = 'closed';
   }
 
   /**
@@ -147,10 +138,7 @@ class WebRtcTransport extends SctpTransport {
         emitBoth(this, 'iceselectedtuplechange', args[0]);
         break;
       case 'dtlsstatechange':
-        this.#dtlsState = args[0];
-        this.#dtlsRemoteCert = args[1] ?? this.#dtlsRemoteCert;
-        this.#dtlsError = args[2] ?? undefined;
-        emitBoth(this, 'dtlsstatechange', this.#dtlsState, this.#dtlsError);
+        this.#dtls.onStateChange(args[0], args[1], args[2]);
         break;
       case 'datachannel':
         emitBoth(this, 'datachannel', args[0]);

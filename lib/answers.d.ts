@@ -31,7 +31,11 @@ export type UdpTransportAnswer = {
 
 export type WebRtcConnectAnswer = { dtlsLocalRole: DtlsRole };
 
-export type UdpConnectAnswer = { tuple: TransportTuple };
+export type UdpConnectAnswer = {
+  tuple: TransportTuple;
+  /** Undefined if the transport does not encrypt. */
+  dtlsLocalRole?: DtlsRole;
+};
 
 /** Durations in seconds: `counts` has one more member than `bounds`, for longer ones. */
 export type Histogram = { bounds: number[]; counts: number[]; sum: number };

@@ -9,14 +9,17 @@ type UdpTransport = types.PlainTransport | types.PipeTransport;
 export class Cable {
   /** If true, every datagram is lost. */
   cut = false;
+  /** Gets every datagram that comes in. */
+  tap: (datagram: Buffer) => void = () => {};
   readonly #sockets: [dgram.Socket, dgram.Socket];
 
-  /** Connects both transports, through the cable. */
+  /** Connects both transports, through the cable. With DTLS `a` is the client. */
   static async between(a: UdpTransport, b: UdpTransport): Promise<Cable> {
     const sockets = [await udpSocket(), await udpSocket()] as [dgram.Socket, dgram.Socket];
     const cable = new Cable(sockets, [a, b]);
-    await a.connect({ ip: '127.0.0.1', port: sockets[0].address().port });
-    await b.connect({ ip: '127.0.0.1', port: sockets[1].address().port });
+    const [toB, toA] = [dtlsParametersOf(b, 'server'), dtlsParametersOf(a, 'client')];
+    await a.connect({ ip: '127.0.0.1', port: sockets[0].address().port, ...toB });
+    await b.connect({ ip: '127.0.0.1', port: sockets[1].address().port, ...toA });
     return cable;
   }
 
@@ -25,6 +28,7 @@ export class Cable {
     sockets.forEach((socket, from) => {
       const to = 1 - from;
       socket.on('message', (datagram) => {
+        this.tap(datagram);
         if (!this.cut) {
           sockets[to]!.send(datagram, ends[to]!.tuple.localPort, '127.0.0.1');
         }
@@ -35,4 +39,12 @@ export class Cable {
   async close(): Promise<void> {
     await Promise.all(this.#sockets.map(closeSocket));
   }
+}
+
+function dtlsParametersOf(
+  transport: UdpTransport,
+  role: types.DtlsRole,
+): { dtlsParameters?: types.DtlsParameters } {
+  const dtlsParameters = transport.type === 'pipe' ? transport.dtlsParameters : undefined;
+  return dtlsParameters ? { dtlsParameters: { ...dtlsParameters, role } } : {};
 }

@@ -225,6 +225,29 @@ export const Diagnosis3: types.TransportDiagnosis = {
 };
 
 export const Diagnosis4: types.TransportDiagnosis = {
+  "findings": [
+    {
+      "code": "no-dtls-answer",
+      "hint": "check that the peer listens at that address, that a firewall lets UDP pass both ways, and that the peer sends to this port",
+      "message": "nothing has arrived at udp 10.0.0.1:10005 from 192.0.2.1:20003"
+    }
+  ],
+  "state": {
+    "datagramsDropped": 0,
+    "dtls": {
+      "datagrams": 0,
+      "recordsDropped": 0
+    },
+    "dtlsState": "connecting",
+    "sctp": {
+      "messagesUnrouted": 0,
+      "packets": 0
+    },
+    "sctpState": "new"
+  }
+};
+
+export const Diagnosis5: types.TransportDiagnosis = {
   "findings": [],
   "state": {
     "datagramsDropped": 0
@@ -278,6 +301,7 @@ export const RouterDump0: types.RouterDump = {
   "mapProducerIdObserverIds": [],
   "rtpObserverIds": [],
   "transportIds": [
+    "00000000-0000-0000-0000-000000000000",
     "00000000-0000-0000-0000-000000000000",
     "00000000-0000-0000-0000-000000000000",
     "00000000-0000-0000-0000-000000000000",
@@ -525,7 +549,81 @@ export const TransportDump3: types.PipeTransportDump = {
   }
 };
 
-export const TransportDump4: types.DirectTransportDump = {
+export const TransportDump4: types.PipeTransportDump = {
+  "consumerIds": [],
+  "dataConsumerIds": [],
+  "dataProducerIds": [],
+  "dtlsParameters": {
+    "fingerprints": [
+      {
+        "algorithm": "sha-1",
+        "value": "hash or id"
+      },
+      {
+        "algorithm": "sha-224",
+        "value": "hash or id"
+      },
+      {
+        "algorithm": "sha-256",
+        "value": "hash or id"
+      },
+      {
+        "algorithm": "sha-384",
+        "value": "hash or id"
+      },
+      {
+        "algorithm": "sha-512",
+        "value": "hash or id"
+      }
+    ],
+    "role": "client"
+  },
+  "dtlsState": "connecting",
+  "id": "00000000-0000-0000-0000-000000000000",
+  "mapRtxSsrcConsumerId": [],
+  "mapSsrcConsumerId": [],
+  "maxReceiveMessageSize": 262144,
+  "maxSendMessageSize": 262144,
+  "producerIds": [],
+  "recvRtpHeaderExtensions": {},
+  "rtpListener": {
+    "midTable": [],
+    "ridTable": [],
+    "ssrcTable": []
+  },
+  "rtx": false,
+  "sctpListener": {
+    "streamIdTable": []
+  },
+  "sctpNegotiatedCapabilities": {
+    "negotiatedMaxInboundStreams": 0,
+    "negotiatedMaxOutboundStreams": 0
+  },
+  "sctpParameters": {
+    "MIS": 65535,
+    "OS": 65535,
+    "isDataChannel": false,
+    "maxMessageSize": 262144,
+    "maxReceiveMessageSize": 262144,
+    "maxReceiverWindowBufferSize": 1048576,
+    "maxSendMessageSize": 262144,
+    "perStreamSendQueueLimit": 2000000,
+    "port": 5000,
+    "sendBufferSize": 2000000
+  },
+  "sctpState": "new",
+  "traceEventTypes": [],
+  "tuple": {
+    "localAddress": "10.0.0.1",
+    "localIp": "10.0.0.1",
+    "localPort": 10005,
+    "protocol": "udp",
+    "remoteIp": "192.0.2.1",
+    "remotePort": 20003
+  }
+};
+
+export const TransportDump5: types.DirectTransportDump = {
   "consumerIds": [],
   "dataConsumerIds": [
     "00000000-0000-0000-0000-000000000000"
@@ -728,7 +826,54 @@ export const TransportStats3: types.PipeTransportStat = {
   "type": "pipe-transport"
 };
 
-export const TransportStats4: types.DirectTransportStat = {
+export const TransportStats4: types.PipeTransportStat = {
+  "bytesDiscarded": 0,
+  "bytesLimited": 0,
+  "bytesReceived": 0,
+  "bytesSent": 0,
+  "datagramsDropped": 0,
+  "dtlsRecordsDropped": 0,
+  "dtlsState": "connecting",
+  "messagesAbandoned": 0,
+  "messagesDiscarded": 0,
+  "messagesDroppedUnsendable": 0,
+  "messagesExpired": 0,
+  "messagesGarbled": 0,
+  "messagesLimited": 0,
+  "messagesUnrouted": 0,
+  "messagesUnsent": 0,
+  "probationBytesSent": 0,
+  "probationSendBitrate": 0,
+  "recvBitrate": 0,
+  "rtpBytesReceived": 0,
+  "rtpBytesSent": 0,
+  "rtpRecvBitrate": 0,
+  "rtpSendBitrate": 0,
+  "rtxBytesReceived": 0,
+  "rtxBytesSent": 0,
+  "rtxRecvBitrate": 0,
+  "rtxSendBitrate": 0,
+  "sctpChunksStripped": 0,
+  "sctpPacketsForeign": 0,
+  "sctpPacketsMalformed": 0,
+  "sctpPacketsOverload": 0,
+  "sctpPacketsUnexpected": 0,
+  "sctpState": "new",
+  "sendBitrate": 0,
+  "timestamp": 0,
+  "transportId": "00000000-0000-0000-0000-000000000000",
+  "tuple": {
+    "localAddress": "10.0.0.1",
+    "localIp": "10.0.0.1",
+    "localPort": 10005,
+    "protocol": "udp",
+    "remoteIp": "192.0.2.1",
+    "remotePort": 20003
+  },
+  "type": "pipe-transport"
+};
+
+export const TransportStats5: types.DirectTransportStat = {
   "bytesDiscarded": 0,
   "bytesLimited": 0,
   "bytesReceived": 0,
@@ -786,6 +931,18 @@ export const UdpConnectAnswer0: answers.UdpConnectAnswer = {
     "localAddress": "10.0.0.1",
     "localIp": "10.0.0.1",
     "localPort": 10003,
+    "protocol": "udp",
+    "remoteIp": "192.0.2.1",
+    "remotePort": 20003
+  }
+};
+
+export const UdpConnectAnswer1: answers.UdpConnectAnswer = {
+  "dtlsLocalRole": "client",
+  "tuple": {
+    "localAddress": "10.0.0.1",
+    "localIp": "10.0.0.1",
+    "localPort": 10005,
     "protocol": "udp",
     "remoteIp": "192.0.2.1",
     "remotePort": 20003
@@ -938,9 +1095,11 @@ export const WorkerDump0: types.WorkerDump = {
       "00000000-0000-0000-0000-000000000000",
       "00000000-0000-0000-0000-000000000000",
       "00000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-000000000000",
       "00000000-0000-0000-0000-000000000000"
     ],
     "channelRequestHandlers": [
+      "00000000-0000-0000-0000-000000000000",
       "00000000-0000-0000-0000-000000000000",
       "00000000-0000-0000-0000-000000000000",
       "00000000-0000-0000-0000-000000000000",

@@ -59,6 +59,8 @@ function parseTransportOptions(given) {
   const byDefault = !validate.given(listenInfo) && !validate.given(listenIp);
   const parsed = {
     listenInfo: parseUdpListenInfo({ listenInfo, listenIp: byDefault ? LISTEN_IP : listenIp }),
+    // Nothing leaves the process.
+    enableDtls: false,
     sctp: parseSctpOverUdpOptions(given, true),
   };
 

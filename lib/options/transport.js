@@ -3,6 +3,7 @@
 const { Logger } = require('../Logger');
 const { mediaUnsupported } = require('../errors');
 const address = require('./address');
+const { parseDtlsParameters } = require('./dtls');
 const { parseLimit } = require('./limit');
 const { parseUdpListenInfo } = require('./listenInfo');
 const { parseMessageSizes, parseSctpOverUdpOptions } = require('./sctp');
@@ -35,14 +36,15 @@ function parsePlainTransportOptions(given) {
 
 /**
  * @param {Record<string, any>} given
- * @returns {{ listenInfo: ListenInfo, sctp: SctpOptions | undefined }} Rust's `PipeTransportOptions`.
+ * @returns {{ listenInfo: ListenInfo, enableDtls: boolean, sctp: SctpOptions | undefined }} Rust's `PipeTransportOptions`.
  */
 function parsePipeTransportOptions(given) {
   const listenInfo = parseUdpListenInfo(given);
+  const enableDtls = validate.boolean(given.enableDtls, 'enableDtls', false);
   const sctp = parseSctpOverUdpOptions(given);
 
   checkSrtp(given, sctp);
-  return { listenInfo, sctp };
+  return { listenInfo, enableDtls, sctp };
 }
 
 /**
@@ -56,13 +58,24 @@ function parseDirectTransportOptions(given) {
 /**
  * @param {Record<string, any>} given - the parameters of `connect()`.
  * @param {boolean} carriesData - whether SCTP is enabled.
- * @returns {{ ip: string, port: number }} Rust's `UdpConnectOptions`.
+ * @param {boolean} encrypts - whether DTLS is enabled.
+ * @returns {{ ip: string, port: number, dtlsParameters?: import('../..').DtlsParameters }} Rust's `UdpConnectOptions`.
  */
-function parseUdpConnectOptions(given, carriesData) {
+function parseUdpConnectOptions(given, carriesData, encrypts) {
   checkSrtpParameters(given, carriesData);
+
+  const { dtlsParameters } = given;
+
+  if (!encrypts && validate.given(dtlsParameters)) {
+    // Without this, an application could take the transport for encrypted.
+    throw new TypeError(
+      `dtlsParameters needs createPipeTransport({ enableDtls: true }) ${validate.got(dtlsParameters)}`,
+    );
+  }
   return {
     ip: address.peerIp(given.ip, 'ip'),
     port: validate.port(given.port, 'port', 1),
+    dtlsParameters: encrypts ? parseDtlsParameters(dtlsParameters) : undefined,
   };
 }
 

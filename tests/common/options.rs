@@ -74,12 +74,13 @@ pub(crate) fn plain(comedia: bool) -> PlainTransportOptions {
 
 /// A PipeTransport with SCTP.
 pub(crate) fn pipe() -> PipeTransportOptions {
-    PipeTransportOptions { listen_info: listen_info(ListenProtocol::Udp), sctp: Some(sctp()) }
+    let listen_info = listen_info(ListenProtocol::Udp);
+    PipeTransportOptions { listen_info, enable_dtls: false, sctp: Some(sctp()) }
 }
 
 /// The options of `connect()` of a plain or pipe transport.
 pub(crate) fn udp_connect(to: SocketAddr) -> UdpConnectOptions {
-    UdpConnectOptions { ip: to.ip(), port: to.port() }
+    UdpConnectOptions { ip: to.ip(), port: to.port(), dtls_parameters: None }
 }
 
 pub(crate) fn direct() -> DirectTransportOptions {

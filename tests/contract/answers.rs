@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use datasoup::proto::dtls::DtlsRole;
 use datasoup::sfu::contract::answers::WorkerAnswer;
 use datasoup::sfu::contract::metrics::WorkerMetrics;
-use datasoup::sfu::contract::options::UdpConnectOptions;
+use datasoup::sfu::contract::options::{
+    DtlsParameters, PipeTransportOptions, UdpConnectOptions, WebRtcConnectOptions,
+};
 use datasoup::sfu::contract::parameters::{
     Bitrates, DataChannelInfo, DropCount, NegotiatedStreams,
 };
@@ -42,9 +44,8 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
     let webrtc_connect = {
         let fingerprints = lab.clients[client].fingerprints();
         let role = DtlsRole::Client;
-        let dtls_parameters =
-            datasoup::sfu::contract::options::DtlsParameters { role, fingerprints };
-        let options = datasoup::sfu::contract::options::WebRtcConnectOptions { dtls_parameters };
+        let dtls_parameters = DtlsParameters { role, fingerprints };
+        let options = WebRtcConnectOptions { dtls_parameters };
         to_json(lab.sfu().transport(bare).expect("open").connect_webrtc(options).expect("once"))
     };
 
@@ -57,14 +58,21 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
     );
     let pipe = TransportKey(lab.host().key());
     let listen = lab.host().listen(ours(4));
-    let no_sctp =
-        datasoup::sfu::contract::options::PipeTransportOptions { sctp: None, ..options::pipe() };
+    let no_sctp = PipeTransportOptions { sctp: None, ..options::pipe() };
     let pipe_answer =
         lab.sfu().router(key).expect("open").create_pipe_transport(pipe, &no_sctp, listen);
     let peer: SocketAddr = theirs(3);
-    let udp = UdpConnectOptions { ip: peer.ip(), port: peer.port() };
-    let udp_connect =
-        to_json(lab.sfu().transport(plain).expect("open").connect_udp(udp).expect("once"));
+    let udp = options::udp_connect(peer);
+    let sealed = TransportKey(lab.host().key());
+    let listen = lab.host().listen(ours(5));
+    let with_dtls = PipeTransportOptions { enable_dtls: true, ..options::pipe() };
+    lab.sfu().router(key).expect("open").create_pipe_transport(sealed, &with_dtls, listen);
+    let fingerprints = lab.host().fingerprints.clone();
+    let dtls_parameters = Some(DtlsParameters { role: DtlsRole::Server, fingerprints });
+    let udp_dtls = UdpConnectOptions { dtls_parameters, ..udp.clone() };
+    let udp_connects = [(plain, udp), (sealed, udp_dtls)].map(|(key, options)| {
+        to_json(lab.sfu().transport(key).expect("open").connect_udp(options).expect("once"))
+    });
     let direct = lab.host().direct(key);
 
     let producer = lab.host().produce(webrtc, 0);
@@ -87,7 +95,7 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
     lab.sfu().transport(webrtc).expect("open").set_bitrates(bitrates);
     lab.run_for(std::time::Duration::from_millis(100));
 
-    let transports = [webrtc, bare, plain, pipe, direct];
+    let transports = [webrtc, bare, plain, pipe, sealed, direct];
     let producers = [producer, local];
     let consumer_keys = consumers.each_ref().map(|it| it.0);
     let ice = to_json(lab.sfu().transport(bare).expect("open").restart_ice().expect("WebRTC"));
@@ -102,7 +110,7 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
         ("WebRtcTransportAnswer", vec![to_json(webrtc_answer), to_json(bare_answer)]),
         ("UdpTransportAnswer", vec![to_json(plain_answer), to_json(pipe_answer)]),
         ("WebRtcConnectAnswer", vec![webrtc_connect]),
-        ("UdpConnectAnswer", vec![udp_connect]),
+        ("UdpConnectAnswer", udp_connects.to_vec()),
         ("IceParameters", vec![ice]),
         ("WorkerDump", vec![to_json(lab.sfu().dump(1, Default::default(), Default::default()))]),
         ("WorkerMetrics", vec![to_json(metrics(&mut lab))]),

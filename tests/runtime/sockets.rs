@@ -10,7 +10,7 @@ use datasoup::runtime::job::Job;
 use datasoup::runtime::outbox::Item;
 use datasoup::runtime::world::World;
 use datasoup::sfu::contract::options::{
-    DataProducerOptions, ListenInfo, PortRange, UdpConnectOptions, WebRtcTransportOptions,
+    DataProducerOptions, ListenInfo, PortRange, WebRtcTransportOptions,
 };
 use datasoup::sfu::contract::parameters::ListenProtocol;
 use datasoup::sfu::error::Error;
@@ -220,7 +220,7 @@ fn pipe(worker: &mut Worker) -> SocketAddr {
 }
 
 fn connect(world: &mut World, to: SocketAddr) -> Result<(), Error> {
-    let options = UdpConnectOptions { ip: to.ip(), port: to.port() };
+    let options = options::udp_connect(to);
     world.sfu.transport(TRANSPORT)?.connect_udp(options).map(drop)
 }
 

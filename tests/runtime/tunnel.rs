@@ -7,7 +7,7 @@ use datasoup::proto::sctp::SctpState;
 use datasoup::runtime::job::Job;
 use datasoup::runtime::outbox::Item;
 use datasoup::runtime::world::{FarEnd, World};
-use datasoup::sfu::contract::options::{PipeTransportOptions, SctpOptions, UdpConnectOptions};
+use datasoup::sfu::contract::options::{PipeTransportOptions, SctpOptions};
 use datasoup::sfu::error::Error;
 use datasoup::sfu::event::{Event, TransportEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
@@ -56,7 +56,7 @@ fn joined() -> [Worker; 2] {
     }
     for worker in &mut workers {
         let connect = |world: &mut World| {
-            let options = UdpConnectOptions { ip: [127, 0, 0, 1].into(), port: 9 };
+            let options = options::udp_connect(([127, 0, 0, 1], 9).into());
             world.sfu.transport(PIPE)?.connect_udp(options).map(|_| String::new())
         };
         worker.call(connect).expect("connected");

@@ -130,7 +130,7 @@ fn a_check_with_another_clients_username_and_a_wrong_key_does_not_take_its_path(
 }
 
 /// A well-formed ClientHello.
-fn client_hello(now: Instant, to: SocketAddr) -> Vec<u8> {
+pub(crate) fn client_hello(now: Instant, to: SocketAddr) -> Vec<u8> {
     let context = Arc::new(DtlsContext::new(Certificate::generate().expect("a certificate")));
     let mut eve = Dtls::new(context);
     eve.connect(now, DtlsRole::Server, Vec::new()).expect("the first call");

@@ -20,6 +20,7 @@ mod networks;
 mod overflow;
 mod path;
 mod pipe;
+mod pipe_dtls;
 mod plain;
 mod queues;
 mod retain;

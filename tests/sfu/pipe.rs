@@ -42,20 +42,24 @@ pub(crate) fn joined(lab: &mut Lab, by: By) -> [End; 2] {
     joined_with(lab, by, [(); 2].map(|()| options::sctp()))
 }
 
-fn joined_with(lab: &mut Lab, by: By, sctp: [SctpOptions; 2]) -> [End; 2] {
-    let mut sctp = sctp.into_iter();
+/// Makes both ends of a pipe, at `ours(1)` and `ours(2)`, and does not connect them.
+pub(crate) fn ends(lab: &mut Lab, options: [&PipeTransportOptions; 2]) -> [End; 2] {
     let hosts = [0, lab.hosts.len() - 1];
     let mut n = 0;
-    let ends = hosts.map(|index| {
+    hosts.map(|index| {
         n += 1;
         let host = &mut lab.hosts[index];
         let router = host.router();
         let direct = host.direct(router);
         let listen = host.listen(ours(n));
-        let options = PipeTransportOptions { sctp: sctp.next(), ..options::pipe() };
-        let pipe = host.pipe(router, listen, &options);
+        let pipe = host.pipe(router, listen, options[usize::from(n) - 1]);
         End { host: index, router, pipe, direct }
-    });
+    })
+}
+
+fn joined_with(lab: &mut Lab, by: By, sctp: [SctpOptions; 2]) -> [End; 2] {
+    let options = sctp.map(|sctp| PipeTransportOptions { sctp: Some(sctp), ..options::pipe() });
+    let ends = ends(lab, options.each_ref());
     for (end, far) in [(ends[0], ends[1]), (ends[1], ends[0])] {
         if by == By::Tunnel {
             let mut transport = lab.hosts[end.host].sfu.transport(end.pipe).expect("open");
@@ -106,7 +110,7 @@ fn carry_with(
 }
 
 /// Creates a direct DataProducer and carries it. Returns the DataConsumer and the DataProducer of the pipe's ends too.
-fn produce(
+pub(crate) fn produce(
     lab: &mut Lab,
     [from, to]: [End; 2],
 ) -> (DataProducerKey, DataConsumerKey, DataProducerKey) {

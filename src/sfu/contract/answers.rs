@@ -56,7 +56,11 @@ pub struct WebRtcConnectAnswer {
 
 /// The answer of `connect()` of plain and pipe transports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct UdpConnectAnswer {
     /// The path to the peer.
     pub tuple: TupleInfo,
+    /// The DTLS role that we take, if the transport encrypts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtls_local_role: Option<DtlsRole>,
 }

@@ -220,6 +220,10 @@ pub enum KindDump {
     Pipe {
         tuple: TupleInfo,
         rtx: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dtls_parameters: Option<DtlsParametersDump>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dtls_state: Option<DtlsState>,
     },
 }
 

@@ -195,6 +195,8 @@ pub struct PlainTransportOptions {
 pub struct PipeTransportOptions {
     /// Where to listen.
     pub listen_info: ListenInfo,
+    /// Encrypt by DTLS.
+    pub enable_dtls: bool,
     /// The SCTP options. Without them the transport has no SCTP.
     pub sctp: Option<SctpOptions>,
 }
@@ -228,13 +230,15 @@ pub struct DtlsParameters {
 }
 
 /// What `connect()` of a plain or pipe transport takes.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UdpConnectOptions {
     /// The remote address.
     pub ip: IpAddr,
     /// The remote port.
     pub port: u16,
+    /// The peer's side of DTLS, if the transport encrypts.
+    pub dtls_parameters: Option<DtlsParameters>,
 }
 
 /// What `transport.produceData()` takes.

@@ -309,5 +309,11 @@ pub enum KindStats {
     #[serde(rename = "plain-rtp-transport")]
     Plain { rtcp_mux: bool, comedia: bool, tuple: TupleInfo },
     #[serde(rename = "pipe-transport")]
-    Pipe { tuple: TupleInfo },
+    Pipe {
+        tuple: TupleInfo,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dtls_state: Option<DtlsState>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dtls_records_dropped: Option<u64>,
+    },
 }

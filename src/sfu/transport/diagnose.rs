@@ -1,5 +1,7 @@
 //! Why a transport carries nothing: what has arrived of each protocol, and the first one that is missing.
 
+use std::net::SocketAddr;
+
 use crate::proto::dtls::{Dtls, DtlsRole, DtlsState};
 use crate::proto::ice_lite::{IceState, StunCounters};
 use crate::proto::reason::{Code, Reason};
@@ -47,7 +49,14 @@ impl TransportMut<'_> {
             }
             Kind::Pipe(it) if it.tunnel.is_none() => {
                 state.dropped_from = it.path.stray().map(Source);
-                look_at_udp(&it.path, false, &mut findings);
+                match it.path.session() {
+                    None => look_at_udp(&it.path, false, &mut findings),
+                    Some(session) => {
+                        state.dtls_state = Some(session.dtls().state());
+                        state.dtls = Some(DtlsArrived::from(session.dtls()));
+                        look_at_sealed(&it.path, session, &mut findings);
+                    }
+                }
             }
             Kind::Pipe(_) => {}
         }
@@ -226,6 +235,78 @@ fn look_at_sctp_over_dtls(session: &Session, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Nothing has come from the address of the peer.
+fn look_at_source(
+    path: &SctpOverUdp,
+    remote: SocketAddr,
+    code: &'static str,
+    findings: &mut Vec<Finding>,
+) {
+    let (local, remote) = (Source(path.local()), Source(remote));
+    match path.stray() {
+        Some(stray) => add(
+            findings,
+            "wrong-source",
+            format!("datagrams arrive from {}, and connect() named {remote}", Source(stray)),
+            "give connect() the address that the peer sends from",
+        ),
+        None => add(
+            findings,
+            code,
+            format!("nothing has arrived at udp {local} from {remote}"),
+            "check that the peer listens at that address, that a firewall lets UDP pass both ways, and that the \
+             peer sends to this port",
+        ),
+    }
+}
+
+/// A pipe over DTLS.
+fn look_at_sealed(path: &SctpOverUdp, session: &Session, findings: &mut Vec<Finding>) {
+    let dtls = session.dtls();
+    match (dtls.state(), path.remote()) {
+        (DtlsState::New, _) | (_, None) => add(
+            findings,
+            "connect-not-called",
+            "the address and the fingerprints of the peer are not known",
+            "call transport.connect({ ip, port, dtlsParameters }) with those of the other PipeTransport",
+        ),
+        (DtlsState::Connecting, Some(remote)) if dtls.datagrams() == 0 => {
+            let is_client = dtls.local_role() == DtlsRole::Client;
+            let code = if is_client { "no-dtls-answer" } else { "no-client-hello" };
+            look_at_source(path, remote, code, findings);
+        }
+        (DtlsState::Connecting, Some(_)) => findings.push(unfinished(dtls)),
+        (DtlsState::Failed | DtlsState::Closed, Some(_)) => {
+            findings.extend(dtls.end_reason().map(of_reason));
+        }
+        (DtlsState::Connected, Some(_)) => match session.sctp() {
+            Some(sctp) if sctp.state() == SctpState::New => look_at_want(path, findings),
+            Some(sctp) if sctp.state() == SctpState::Connecting => add(
+                findings,
+                "sctp-incomplete",
+                format!(
+                    "the DTLS session is established, {} SCTP packets have arrived, and the handshake is not complete",
+                    sctp.packets()
+                ),
+                "check that the other PipeTransport has enableSctp",
+            ),
+            _ => {}
+        },
+    }
+}
+
+/// An association that has not begun.
+fn look_at_want(path: &SctpOverUdp, findings: &mut Vec<Finding>) {
+    if !path.is_wanted() {
+        add(
+            findings,
+            "nothing-to-carry",
+            "there is no DataProducer or DataConsumer, so the association has not begun",
+            "call produceData() or consumeData() on the transport",
+        );
+    }
+}
+
 fn look_at_udp(path: &SctpOverUdp, comedia: bool, findings: &mut Vec<Finding>) {
     let Some(sctp) = path.sctp() else { return };
     let (local, packets) = (Source(path.local()), sctp.packets());
@@ -242,32 +323,9 @@ fn look_at_udp(path: &SctpOverUdp, comedia: bool, findings: &mut Vec<Finding>) {
             "the address of the peer is not known",
             "call transport.connect({ ip, port }) with the peer's address",
         ),
-        (SctpState::New, Some(_)) if !path.is_wanted() => add(
-            findings,
-            "nothing-to-carry",
-            "there is no DataProducer or DataConsumer, so the association has not begun",
-            "call produceData() or consumeData() on the transport",
-        ),
+        (SctpState::New, Some(_)) if !path.is_wanted() => look_at_want(path, findings),
         (SctpState::New | SctpState::Connecting, Some(remote)) if packets == 0 => {
-            let remote = Source(remote);
-            match path.stray() {
-                Some(stray) => add(
-                    findings,
-                    "wrong-source",
-                    format!(
-                        "datagrams arrive from {}, and connect() named {remote}",
-                        Source(stray)
-                    ),
-                    "give connect() the address that the peer sends from",
-                ),
-                None => add(
-                    findings,
-                    "no-sctp-received",
-                    format!("nothing has arrived at udp {local} from {remote}"),
-                    "check that the peer listens at that address, that a firewall lets UDP pass both ways, and that the \
-                     peer sends to this port",
-                ),
-            }
+            look_at_source(path, remote, "no-sctp-received", findings);
         }
         (SctpState::Connecting, Some(remote)) => add(
             findings,

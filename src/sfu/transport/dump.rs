@@ -1,5 +1,7 @@
 //! `dump()` and `getStats()` of each kind of transport.
 
+use crate::proto::dtls::Dtls;
+use crate::proto::session::Session;
 use crate::sfu::contract::dump::{
     DtlsParametersDump, KeyValue, KindDump, SctpDump, SctpListener, TransportDump,
 };
@@ -93,18 +95,27 @@ impl TransportMut<'_> {
                 ice_candidates: it.ice_candidates(),
                 ice_state: it.peer.ice_state(),
                 ice_selected_tuple: it.selected_tuple(),
-                dtls_parameters: DtlsParametersDump {
-                    fingerprints: self.sfu.fingerprints.clone(),
-                    role: it.peer.session().dtls().local_role(),
-                },
+                dtls_parameters: self.dtls_parameters(it.peer.session().dtls()),
                 dtls_state: it.peer.session().dtls().state(),
             },
             Kind::Plain(it) => {
                 KindDump::Plain { rtcp_mux: true, comedia: it.comedia, tuple: it.tuple_info() }
             }
-            Kind::Pipe(it) => KindDump::Pipe { tuple: it.path.tuple_info(), rtx: false },
+            Kind::Pipe(it) => {
+                let dtls = it.path.session().map(Session::dtls);
+                KindDump::Pipe {
+                    tuple: it.path.tuple_info(),
+                    rtx: false,
+                    dtls_parameters: dtls.map(|it| self.dtls_parameters(it)),
+                    dtls_state: dtls.map(Dtls::state),
+                }
+            }
             Kind::Direct => KindDump::Direct {},
         }
+    }
+
+    fn dtls_parameters(&self, dtls: &Dtls) -> DtlsParametersDump {
+        DtlsParametersDump { fingerprints: self.sfu.fingerprints.clone(), role: dtls.local_role() }
     }
 
     fn kind_stats(&mut self) -> KindStats {
@@ -120,7 +131,14 @@ impl TransportMut<'_> {
             Kind::Plain(it) => {
                 KindStats::Plain { rtcp_mux: true, comedia: it.comedia, tuple: it.tuple_info() }
             }
-            Kind::Pipe(it) => KindStats::Pipe { tuple: it.path.tuple_info() },
+            Kind::Pipe(it) => {
+                let dtls = it.path.session().map(Session::dtls);
+                KindStats::Pipe {
+                    tuple: it.path.tuple_info(),
+                    dtls_state: dtls.map(Dtls::state),
+                    dtls_records_dropped: dtls.map(Dtls::dropped),
+                }
+            }
         }
     }
 }

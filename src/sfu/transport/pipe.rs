@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::proto::sctp::Start;
+use crate::proto::session::Session;
 use crate::sfu::Sfu;
 use crate::sfu::address::Listen;
 use crate::sfu::contract::answers::UdpTransportAnswer;
@@ -29,10 +30,16 @@ impl RouterMut<'_> {
         listen: Listen,
     ) -> UdpTransportAnswer {
         let sctp = options.sctp.as_ref();
-        let config = sctp.map(|it| {
-            sctp::config(it, MAX_HEADER, Start::AfterSilence, SctpOverUdp::MAX_PACKET_SIZE, false)
-        });
-        let path = SctpOverUdp::new(listen, config);
+        let config = |max_packet_size| {
+            sctp.map(|it| sctp::config(it, MAX_HEADER, Start::AfterSilence, max_packet_size, false))
+        };
+        let path = match options.enable_dtls {
+            false => SctpOverUdp::new(listen, config(SctpOverUdp::MAX_PACKET_SIZE)),
+            true => {
+                let config = config(Session::MAX_SCTP_PACKET_SIZE);
+                SctpOverUdp::sealed(listen, self.sfu.dtls.clone(), config)
+            }
+        };
         let (socket, tuple) = (path.socket(), path.tuple_info());
         let kind = Kind::Pipe(Box::new(Pipe::new(path)));
         self.insert_udp(key, Transport::new(self.key, kind, sctp, self.sfu.now), socket, tuple)

@@ -49,7 +49,7 @@ impl TransportMut<'_> {
         let remote = SocketAddr::new(options.ip, options.port);
         let start = match &self.get().kind {
             Kind::Plain(it) if it.comedia => {
-                return Ok(UdpConnectAnswer { tuple: it.tuple_info() });
+                return Ok(UdpConnectAnswer { tuple: it.tuple_info(), dtls_local_role: None });
             }
             // One of two pipe transports has to send the INIT. Both know both addresses, so the addresses decide.
             Kind::Pipe(it) if it.path.local() < remote => Start::AtOnce,
@@ -63,11 +63,12 @@ impl TransportMut<'_> {
             let local = path.local().ip();
             return Err(Error::OtherAddressFamily { remote, local });
         }
-        path.connect(now, remote, start);
+        path.connect(now, remote, start, options.dtls_parameters)?;
+        let dtls_local_role = path.session().map(|it| it.dtls().local_role());
         let tuple = path.tuple_info();
         let key = self.key;
         self.sfu.pump(key);
         self.sfu.touch(key);
-        Ok(UdpConnectAnswer { tuple })
+        Ok(UdpConnectAnswer { tuple, dtls_local_role })
     }
 }

@@ -17,7 +17,10 @@ impl Transport {
                 (&mut totals.webrtc, it.peer.session().dtls().dropped(), None, it.peer.sctp_mut())
             }
             Kind::Plain(it) => (&mut totals.plain, 0, None, it.path.sctp_mut()),
-            Kind::Pipe(it) => (&mut totals.pipe, 0, it.tunnel.as_ref(), it.path.sctp_mut()),
+            Kind::Pipe(it) => {
+                let dropped = it.path.session().map_or(0, |it| it.dtls().dropped());
+                (&mut totals.pipe, dropped, it.tunnel.as_ref(), it.path.sctp_mut())
+            }
         };
         let in_totals = &mut self.in_totals;
         let bytes = PathBytes { received: self.received.total(), sent: self.sent.total() };
@@ -72,7 +75,8 @@ impl Transport {
             datagrams_dropped: self.datagrams_dropped,
             dtls_records_dropped: match &self.kind {
                 Kind::WebRtc(it) => it.peer.session().dtls().dropped(),
-                _ => 0,
+                Kind::Pipe(it) => it.path.session().map_or(0, |it| it.dtls().dropped()),
+                Kind::Plain(_) | Kind::Direct => 0,
             },
             packets_malformed: sctp.packets_malformed,
             packets_foreign: sctp.packets_foreign,

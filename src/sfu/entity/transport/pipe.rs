@@ -81,7 +81,7 @@ impl Pipe {
                 let tuple = Box::new(self.path.tuple_info());
                 Some(Polled::Event(TransportEvent::Tuple(tuple)))
             }
-            None => self.path.poll_event().map(Polled::Sctp),
+            None => self.path.poll(),
         }
     }
 

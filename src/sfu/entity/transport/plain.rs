@@ -33,7 +33,7 @@ impl Plain {
         if self.path.take_moved() | std::mem::take(&mut self.unannounced) {
             return Some(Polled::Event(TransportEvent::Tuple(Box::new(self.path.tuple_info()))));
         }
-        self.path.poll_event().map(Polled::Sctp)
+        self.path.poll()
     }
 
     /// Whether [`Self::poll`] returns a message next.

@@ -1,16 +1,23 @@
-//! The core of plain and pipe transports: an association directly over UDP, without encryption.
+//! The core of plain and pipe transports: an association over UDP with one remote address, directly or in a DTLS session.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::proto::dtls::{DtlsContext, DtlsRole, DtlsState};
 use crate::proto::net::{SocketId, Tuple};
-use crate::proto::sctp::{Association, SctpConfig, SctpEvent, SctpState, Start};
+use crate::proto::sctp::{Association, SctpConfig, SctpState, Start};
+use crate::proto::session::{Session, SessionEvent};
 use crate::proto::transmit::{MAX_UDP_PAYLOAD, Transmits};
 
 use crate::sfu::address::Listen;
+use crate::sfu::contract::options::DtlsParameters;
 use crate::sfu::contract::parameters::TupleInfo;
+use crate::sfu::error::{Error, Result};
+
+use super::polled::Polled;
 
 /// An association over our socket with one remote address.
 #[derive(Debug)]
@@ -21,11 +28,21 @@ pub(in crate::sfu) struct SctpOverUdp {
     asked: Option<IpAddr>,
     /// Whether that has changed the tuple that the application sees.
     moved: bool,
-    sctp: Option<Association>,
+    layer: Layer,
     /// Where the last datagram came from that was not of the peer.
     stray: Option<SocketAddr>,
     /// Whether there is a DataProducer or a DataConsumer, so that the association may begin.
     wanted: bool,
+}
+
+/// What the datagrams hold.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is part of a transport, which is on the heap")]
+enum Layer {
+    /// The packets of an association, if SCTP is enabled.
+    Clear(Option<Association>),
+    /// Records of a DTLS session, with those packets in them.
+    Sealed(Box<Session>),
 }
 
 /// What [`SctpOverUdp::learn_remote`] made of a datagram.
@@ -51,8 +68,28 @@ impl SctpOverUdp {
     pub(in crate::sfu) const MAX_PACKET_SIZE: usize = MAX_UDP_PAYLOAD;
 
     pub(in crate::sfu) fn new(listen: Listen, sctp: Option<SctpConfig>) -> Self {
-        let sctp = sctp.map(Association::new);
-        Self { listen, remote: None, asked: None, moved: false, sctp, stray: None, wanted: false }
+        Self::with(listen, Layer::Clear(sctp.map(Association::new)))
+    }
+
+    /// Encrypts by DTLS. `sctp` has to allow for [`Session::MAX_SCTP_PACKET_SIZE`].
+    pub(in crate::sfu) fn sealed(
+        listen: Listen,
+        dtls: Arc<DtlsContext>,
+        sctp: Option<SctpConfig>,
+    ) -> Self {
+        Self::with(listen, Layer::Sealed(Box::new(Session::new(dtls, sctp, false))))
+    }
+
+    fn with(listen: Listen, layer: Layer) -> Self {
+        Self { listen, remote: None, asked: None, moved: false, layer, stray: None, wanted: false }
+    }
+
+    /// The DTLS session, if it encrypts.
+    pub(in crate::sfu) fn session(&self) -> Option<&Session> {
+        match &self.layer {
+            Layer::Clear(_) => None,
+            Layer::Sealed(session) => Some(session),
+        }
     }
 
     pub(in crate::sfu) fn socket(&self) -> SocketId {
@@ -77,20 +114,44 @@ impl SctpOverUdp {
     }
 
     pub(in crate::sfu) fn sctp(&self) -> Option<&Association> {
-        self.sctp.as_ref()
+        match &self.layer {
+            Layer::Clear(sctp) => sctp.as_ref(),
+            Layer::Sealed(session) => session.sctp(),
+        }
     }
 
     pub(in crate::sfu) fn sctp_mut(&mut self) -> Option<&mut Association> {
-        self.sctp.as_mut()
+        match &mut self.layer {
+            Layer::Clear(sctp) => sctp.as_mut(),
+            Layer::Sealed(session) => session.sctp_mut(),
+        }
     }
 
-    /// Sets the peer's address to `remote`. `start` says which side sends the INIT.
-    pub(in crate::sfu) fn connect(&mut self, now: Instant, remote: SocketAddr, start: Start) {
+    /// Sets the peer's address to `remote`. `start` says which side sends the INIT; over DTLS it is the client. `dtls` is
+    /// given if this encrypts.
+    pub(in crate::sfu) fn connect(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        start: Start,
+        dtls: Option<DtlsParameters>,
+    ) -> Result<()> {
+        if self.session().is_some() != dtls.is_some() {
+            return Err(Error::InvalidOptions("dtlsParameters belong to enableDtls".into()));
+        }
         self.remote = Some(remote);
-        if let Some(sctp) = &mut self.sctp {
-            sctp.set_start(start);
+        match (&mut self.layer, dtls) {
+            (Layer::Sealed(session), Some(DtlsParameters { role, fingerprints })) => {
+                session.connect(now, role, fingerprints).map_err(|_| Error::AlreadyConnected)?;
+                let is_client = session.dtls().local_role() == DtlsRole::Client;
+                let start = if is_client { Start::AtOnce } else { Start::AfterSilence };
+                session.sctp_mut().into_iter().for_each(|sctp| sctp.set_start(start));
+                session.path_ready(now);
+            }
+            _ => self.sctp_mut().into_iter().for_each(|sctp| sctp.set_start(start)),
         }
         self.begin(now);
+        Ok(())
     }
 
     /// Begins the association, now that there is a DataProducer or a DataConsumer, or notes to begin it once the
@@ -116,11 +177,12 @@ impl SctpOverUdp {
     }
 
     fn begin(&mut self, now: Instant) {
-        if let Some(sctp) = &mut self.sctp
-            && self.wanted
-            && self.remote.is_some()
-        {
-            sctp.connect(now);
+        if !self.wanted || self.remote.is_none() {
+            return;
+        }
+        match &mut self.layer {
+            Layer::Clear(sctp) => sctp.iter_mut().for_each(|sctp| sctp.connect(now)),
+            Layer::Sealed(session) => session.start(now),
         }
     }
 
@@ -136,11 +198,20 @@ impl SctpOverUdp {
             self.stray = Some(tuple.remote);
             return false;
         }
-        if let Some(sctp) = &mut self.sctp {
-            sctp.connect(now);
-            if sctp.handle_packet(now, Bytes::copy_from_slice(datagram)) {
-                self.answer_from(tuple.local);
+        let is_of_peer = match &mut self.layer {
+            Layer::Clear(None) => false,
+            Layer::Clear(Some(sctp)) => {
+                sctp.connect(now);
+                sctp.handle_packet(now, Bytes::copy_from_slice(datagram))
             }
+            // Until the session is established, nothing proves who has sent a record.
+            Layer::Sealed(session) => {
+                session.handle_datagram(now, datagram)
+                    || session.dtls().state() == DtlsState::Connecting
+            }
+        };
+        if is_of_peer {
+            self.answer_from(tuple.local);
         }
         true
     }
@@ -167,7 +238,7 @@ impl SctpOverUdp {
         tuple: Tuple,
         datagram: &[u8],
     ) -> Learned {
-        let Some(sctp) = &mut self.sctp else { return Learned::Noise };
+        let Layer::Clear(Some(sctp)) = &mut self.layer else { return Learned::Noise };
         if sctp.state() == SctpState::New {
             if !opens_association(datagram) {
                 return Learned::Noise;
@@ -184,35 +255,64 @@ impl SctpOverUdp {
     }
 
     pub(in crate::sfu) fn handle_timeout(&mut self, now: Instant) {
-        if let Some(sctp) = &mut self.sctp {
-            sctp.handle_timeout(now);
+        match &mut self.layer {
+            Layer::Clear(sctp) => sctp.iter_mut().for_each(|sctp| sctp.handle_timeout(now)),
+            Layer::Sealed(session) => session.handle_timeout(now),
         }
     }
 
     pub(in crate::sfu) fn poll_timeout(&self) -> Option<Instant> {
-        self.sctp.as_ref()?.poll_timeout()
+        match &self.layer {
+            Layer::Clear(sctp) => sctp.as_ref()?.poll_timeout(),
+            Layer::Sealed(session) => session.poll_timeout(),
+        }
     }
 
-    pub(in crate::sfu) fn poll_event(&mut self) -> Option<SctpEvent> {
-        self.sctp.as_mut()?.poll_event()
+    pub(in crate::sfu) fn poll(&mut self) -> Option<Polled> {
+        match &mut self.layer {
+            Layer::Clear(sctp) => sctp.as_mut()?.poll_event().map(Polled::Sctp),
+            Layer::Sealed(session) => Some(match session.poll_event()? {
+                SessionEvent::Sctp(event) => Polled::Sctp(event),
+                SessionEvent::Dtls(state, certificate) => {
+                    Polled::dtls_state(session, state, certificate)
+                }
+            }),
+        }
     }
 
-    /// Whether [`Self::poll_event`] returns a message next.
+    /// Whether [`Self::poll`] returns a message next.
     pub(in crate::sfu) fn has_message(&self) -> bool {
-        self.sctp.as_ref().is_some_and(Association::has_message)
+        match &self.layer {
+            Layer::Clear(sctp) => sctp.as_ref().is_some_and(Association::has_message),
+            Layer::Sealed(session) => session.has_message(),
+        }
     }
 
     pub(in crate::sfu) fn poll_transmit(&mut self, now: Instant, out: &mut Transmits) {
-        let (Some(sctp), Some(remote)) = (&mut self.sctp, self.remote) else { return };
-        let tuple = Tuple { socket: self.listen.socket, local: self.asked, remote };
-        sctp.drain_transmits(now, |packet| out.push(tuple, packet));
+        let Some(tuple) = self.tuple() else { return };
+        match &mut self.layer {
+            Layer::Clear(None) => {}
+            Layer::Clear(Some(sctp)) => {
+                sctp.drain_transmits(now, |packet| out.push(tuple, packet));
+            }
+            Layer::Sealed(session) => session.poll_transmit(now, tuple, out),
+        }
     }
 
-    /// Aborts the association; the last packet is an ABORT.
+    /// Where datagrams go, once the remote address is known.
+    fn tuple(&self) -> Option<Tuple> {
+        Some(Tuple { socket: self.listen.socket, local: self.asked, remote: self.remote? })
+    }
+
+    /// Aborts the association; the last packet is an ABORT, and over DTLS the last record a close_notify.
     pub(in crate::sfu) fn close(&mut self, now: Instant, out: &mut Transmits) {
-        if let Some(sctp) = &mut self.sctp {
-            sctp.abort(now);
+        let tuple = self.tuple();
+        match &mut self.layer {
+            Layer::Clear(sctp) => {
+                sctp.iter_mut().for_each(|sctp| sctp.abort(now));
+                self.poll_transmit(now, out);
+            }
+            Layer::Sealed(session) => session.close(now, tuple, out),
         }
-        self.poll_transmit(now, out);
     }
 }
