@@ -19,19 +19,21 @@ const SCTP = {
  * @param {any} producer
  * @param {any} near
  * @param {any} far
+ * @param {object} [more] - options of both PipeTransports.
  */
-async function overUdp(producer, near, far) {
-  const options = { listenInfo: LISTEN, ...SCTP };
+async function overUdp(producer, near, far, more = {}) {
+  const options = { listenInfo: LISTEN, ...SCTP, ...more };
   const [out, back] = await Promise.all([
     near.createPipeTransport(options),
     far.createPipeTransport(options),
   ]);
-  const address = (/** @type {any} */ { tuple }) => ({
+  const address = (/** @type {any} */ { tuple, dtlsParameters }, /** @type {string} */ role) => ({
     ip: tuple.localAddress ?? tuple.localIp,
     port: tuple.localPort,
+    dtlsParameters: dtlsParameters && { ...dtlsParameters, role },
   });
 
-  await Promise.all([out.connect(address(back)), back.connect(address(out))]);
+  await Promise.all([out.connect(address(back, 'server')), back.connect(address(out, 'client'))]);
 
   const consumer = await out.consumeData({ dataProducerId: producer.id });
 
@@ -41,6 +43,17 @@ async function overUdp(producer, near, far) {
     label: consumer.label,
     protocol: consumer.protocol,
   });
+}
+
+/**
+ * The same, encrypted.
+ *
+ * @param {any} producer
+ * @param {any} near
+ * @param {any} far
+ */
+function overDtls(producer, near, far) {
+  return overUdp(producer, near, far, { enableDtls: true });
 }
 
 /**
@@ -115,6 +128,20 @@ module.exports = [
     count: 10_000,
     size: 16_384,
     mark: { cpu: 50 },
+  }),
+  pipe({
+    name: 'pipe-dtls-100B',
+    title: 'direct → pipe over DTLS → direct, 100 B',
+    count: 200_000,
+    size: 100,
+    carry: overDtls,
+  }),
+  pipe({
+    name: 'pipe-dtls-1KB',
+    title: 'direct → pipe over DTLS → direct, 1 KB',
+    count: 100_000,
+    size: 1_024,
+    carry: overDtls,
   }),
   pipe({
     name: 'pipe-to-router-1KB',
