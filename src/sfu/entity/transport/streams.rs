@@ -395,7 +395,9 @@ impl Transport {
         if let Kind::Pipe(pipe) = &mut self.kind
             && pipe.tunnel.is_none()
         {
-            pipe.released.push_back(stream);
+            if !chosen {
+                pipe.released.push_back(stream);
+            }
             self.shown_paused.remove(&stream);
             return self.close_stream(stream, |sctp, stream| {
                 sctp.end_stream(stream, Control::Closed.encode())
