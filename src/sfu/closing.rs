@@ -139,6 +139,7 @@ impl Sfu {
         let Some(mut producer) = self.data_producers.remove(&key) else { return };
         self.work += work::CLOSE_PRODUCER;
         self.data_producer_ids.remove(&producer.id);
+        self.totals.producers.add(&producer);
         if let Some(held) = &mut producer.held {
             self.messages_dropped_at_close += held.len() as u64;
             held.take_fences().for_each(|it| self.pass_drain_gate(it));
@@ -165,8 +166,8 @@ impl Sfu {
 
     /// Removes a DataConsumer. Returns whether it was there.
     pub(super) fn remove_data_consumer(&mut self, key: DataConsumerKey) -> bool {
-        let Some(mut consumer) = self.data_consumers.remove(&key) else { return false };
-        consumer.count_dropped_later(&mut self.totals.consumers);
+        let Some(consumer) = self.data_consumers.remove(&key) else { return false };
+        self.totals.consumers.add(&consumer);
         self.forget_block(key, &consumer);
         self.end_drains_of(key);
         self.work += work::CLOSE_CONSUMER;
@@ -214,8 +215,8 @@ impl Sfu {
         while let Some(Polled::TunnelFrame(frame)) = transport.poll() {
             self.events.push_back(Event::TunnelFrame(key, frame));
         }
-        *self.totals.open(&transport.kind) -= 1;
-        transport.count_last(self.now, &mut self.totals.transports);
+        self.totals.transports.add(&transport);
+        transport.take_samples(self.now, &mut self.totals.samples);
         self.forget_paths(key, &transport);
         if let Some(router) = self.routers.get_mut(&transport.router) {
             router.transports.remove(key);

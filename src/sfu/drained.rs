@@ -101,10 +101,15 @@ impl Sfu {
 
     /// Looks whether messages that a request waits for, and that JavaScript has to ask for, are gone: asked for, or dropped
     /// by the policy.
+    #[inline]
     pub fn check_pulled_drains(&mut self) {
-        if self.drains.pulled.is_empty() {
-            return;
+        if !self.drains.pulled.is_empty() {
+            self.check_pulled_drains_now();
         }
+    }
+
+    #[cold]
+    fn check_pulled_drains_now(&mut self) {
         for key in self.drains.pulled.iter().copied().collect::<Vec<_>>() {
             while let Some(request) = self.pulled_queue(key).and_then(DirectQueue::take_passed) {
                 self.pass_drain_fence(request, key);

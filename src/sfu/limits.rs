@@ -17,7 +17,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 impl Sfu {
     /// Takes the tokens of a message of this DataProducer. Returns false if one of the limits does not let it pass.
     pub(super) fn passes_limits(&mut self, key: DataProducerKey, payload_len: usize) -> bool {
-        let Self { now, data_producers, transports, totals, .. } = self;
+        let Self { now, data_producers, transports, .. } = self;
         let Some(producer) = data_producers.get_mut(&key) else { return false };
         if producer.paused {
             return true; // The pause keeps the message, and counts it.
@@ -35,7 +35,6 @@ impl Sfu {
             }
         };
         producer.limited.add(payload_len);
-        totals.producers.limited += 1;
         if let Limited::Transport(transport) = limited
             && let Some(transport) = transports.get_mut(&transport)
         {

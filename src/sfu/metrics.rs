@@ -1,4 +1,4 @@
-//! The metrics of the domain. What they cost does not depend on how many entities there are.
+//! The metrics of the domain.
 
 use super::Sfu;
 use super::contract::dump::MemoryCounters;
@@ -6,13 +6,18 @@ use super::contract::metrics::{
     ByNetwork, DatagramsRejected, MessagesDropped, MessagesSkipped, PacketsDropped,
     Retransmissions, SfuMetrics,
 };
+use super::totals::Totals;
 
 impl Sfu {
     /// Counters and histograms since the start, and how much there is now.
     pub fn metrics(&self) -> SfuMetrics {
-        let (producers, consumers) = (&self.totals.producers, &self.totals.consumers);
+        let (totals, levels) = self.totals.with(
+            self.data_producers.values(),
+            self.data_consumers.values(),
+            self.transports.values(),
+        );
+        let Totals { producers, consumers, transports, samples, datagrams_unmatched } = totals;
         let not_sent = &consumers.not_sent;
-        let transports = &self.totals.transports;
         let by_network = |of: fn(&_) -> u64| ByNetwork {
             webrtc: of(&transports.webrtc),
             plain: of(&transports.plain),
@@ -22,7 +27,7 @@ impl Sfu {
         SfuMetrics {
             routers: self.routers.len(),
             web_rtc_servers: self.servers.len(),
-            transports: self.totals.open_transports,
+            transports: levels.open_transports,
             data_producers: self.data_producers.len(),
             data_consumers: self.data_consumers.len(),
             messages_received: producers.received.messages,
@@ -40,8 +45,8 @@ impl Sfu {
             messages_dropped: MessagesDropped {
                 limited: producers.limited,
                 full: not_sent.full + producers.dropped_full,
-                replaced: consumers.replaced + counters.messages_replaced,
-                stale: consumers.stale + counters.messages_stale,
+                replaced: consumers.dropped_later.replaced + counters.messages_replaced,
+                stale: consumers.dropped_later.stale + counters.messages_stale,
                 too_large: not_sent.too_large,
                 unsendable: not_sent.unsendable + counters.messages_unsendable,
                 expired: counters.messages_expired,
@@ -56,7 +61,7 @@ impl Sfu {
             bytes_sent: by_network(|it| it.sent),
             datagrams_rejected: DatagramsRejected {
                 transport: counters.datagrams_dropped,
-                server: self.totals.datagrams_unmatched,
+                server: datagrams_unmatched,
             },
             dtls_records_dropped: counters.dtls_records_dropped,
             sctp_packets_dropped: PacketsDropped {
@@ -79,9 +84,9 @@ impl Sfu {
                 bundled: counters.bytes_bundled,
             },
             sctp_spurious_retransmissions: counters.spurious,
-            sctp_round_trips: transports.round_trips.clone(),
-            queue_delays: transports.delays.clone(),
-            queued_bytes: transports.queued_bytes,
+            sctp_round_trips: samples.round_trips,
+            queue_delays: samples.delays,
+            queued_bytes: levels.queued_bytes,
             memory: self.memory.as_ref().map(|it| MemoryCounters {
                 bytes_held: it.held(),
                 messages_dropped_memory: it.refused(),

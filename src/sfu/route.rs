@@ -33,7 +33,6 @@ use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use super::memory::{self, Memory, Waiter};
 use super::pipe_header;
 use super::subchannels::Selector;
-use super::totals::Totals;
 use super::work;
 
 impl Sfu {
@@ -45,18 +44,31 @@ impl Sfu {
         message: Message,
         selector: Option<&Arc<Selector>>,
     ) {
-        let Some(producer) = self.data_producers.get_mut(&key) else { return };
-        self.work += work::MESSAGE;
-        producer.received(&mut self.totals.producers, &message);
+        let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
+        let Some(producer) = data_producers.get_mut(&key) else { return };
+        *outputs.work += work::MESSAGE;
+        producer.received.count(&message);
         if producer.must_hold() {
-            return producer.hold(&mut self.totals.producers, message, selector);
+            return producer.hold(message, selector);
         }
         producer.leave_intake(&message, selector.map(AsRef::as_ref));
-        let is_limited = producer.limiter.is_some();
-        if producer.wants_drain {
-            self.check_drain(key);
+        if producer.wants_drain || producer.limiter.is_some() {
+            return self.send_checked(key, message, selector);
         }
-        if !is_limited || self.passes_limits(key, message.payload.len()) {
+        outputs.route(producer, data_consumers, transports, message, selector);
+        self.after_routing();
+    }
+
+    /// Goes on with [`Self::send`] if JavaScript waits for room, or the DataProducer has a limit.
+    #[cold]
+    fn send_checked(
+        &mut self,
+        key: DataProducerKey,
+        message: Message,
+        selector: Option<&Arc<Selector>>,
+    ) {
+        self.check_drain(key);
+        if self.passes_limits(key, message.payload.len()) {
             self.route(key, message, selector);
         }
     }
@@ -88,21 +100,25 @@ impl Sfu {
         message: Message,
         selector: Option<&Arc<Selector>>,
     ) {
-        self.work += work::MESSAGE;
-        let Some(transport) = self.transports.get_mut(&key) else { return };
-        let producer = transport.producer_streams.get(&stream).copied();
+        let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
+        *outputs.work += work::MESSAGE;
+        let Some(transport) = transports.get_mut(&key) else { return };
         let too_large = message.payload.len() > transport.max_receive_message_size as usize;
-        let producer = producer.filter(|_| !too_large);
-        match producer.and_then(|it| Some((it, self.data_producers.get_mut(&it)?))) {
+        let producer = transport.producer_streams.get(&stream).copied().filter(|_| !too_large);
+        match producer.and_then(|it| Some((it, data_producers.get_mut(&it)?))) {
             Some((producer, entity)) => {
-                entity.received(&mut self.totals.producers, &message);
+                entity.received.count(&message);
                 if entity.must_hold() {
-                    return entity.hold(&mut self.totals.producers, message, selector);
+                    return entity.hold(message, selector);
                 }
-                let is_limited = entity.limiter.is_some() || transport.limiter.is_some();
-                if !is_limited || self.passes_limits(producer, message.payload.len()) {
-                    self.route(producer, message, selector);
+                if entity.limiter.is_some() || transport.limiter.is_some() {
+                    if self.passes_limits(producer, message.payload.len()) {
+                        self.route(producer, message, selector);
+                    }
+                    return;
                 }
+                outputs.route(entity, data_consumers, transports, message, selector);
+                self.after_routing();
             }
             None if !too_large && transport.keep_unadopted(stream, &message) => self.touch(key),
             None => {
@@ -125,48 +141,22 @@ impl Sfu {
         log::debug!(target: "message", "transport {id}: a message of {len} bytes on stream {stream} {why}");
     }
 
-    /// Routes a message to the DataConsumers of its DataProducer: paused ones are skipped, subchannels
-    /// are checked before anything is cloned, and all consumers share one payload.
+    /// Routes a message that this DataProducer has received.
     pub(super) fn route(
         &mut self,
         key: DataProducerKey,
-        mut message: Message,
+        message: Message,
         selector: Option<&Arc<Selector>>,
     ) {
         let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
         let Some(producer) = data_producers.get_mut(&key) else { return };
-        if producer.paused {
-            producer.skip_paused(&mut outputs.totals.producers);
-            return;
-        }
-        if let Some(retained) = &mut producer.retained {
-            retained.push(outputs.now, &message, selector);
-        }
-        let offered = Offered {
-            payload_len: message.payload.len(),
-            selector,
-            retained: producer.retained.is_some(),
-        };
-        let mut left = producer.consumers.len();
-        for key in producer.consumers.iter() {
-            left -= 1;
-            *outputs.work += work::SKIPPED;
-            let Some(consumer) = data_consumers.get_mut(&key) else { continue };
-            let Some(transport) = transports.get_mut(&consumer.transport) else { continue };
-            if consumer.skips {
-                consumer.skip_paused(&mut outputs.totals.consumers);
-                continue;
-            }
-            // The last one takes the payload itself, which saves an allocation and a few atomic operations.
-            let message = || Message {
-                ppid: message.ppid,
-                payload: match left {
-                    0 => std::mem::take(&mut message.payload),
-                    _ => message.payload.clone(),
-                },
-            };
-            outputs.offer(key, consumer, transport, offered, message);
-        }
+        outputs.route(producer, data_consumers, transports, message, selector);
+        self.after_routing();
+    }
+
+    /// Does what the policies of DataConsumers ask for after a message.
+    #[inline]
+    fn after_routing(&mut self) {
         self.close_overflowed();
     }
 
@@ -322,23 +312,12 @@ impl Sfu {
             deadlines,
             overflowed,
             work,
-            totals,
             ..
         } = self;
         let (turn, now, memory) = (*turn, *now, memory.as_deref());
         let entities = Entities { data_producers, data_consumers, transports };
-        let outputs = Outputs {
-            turn,
-            now,
-            memory,
-            events,
-            dirty,
-            waiters,
-            deadlines,
-            overflowed,
-            work,
-            totals,
-        };
+        let outputs =
+            Outputs { turn, now, memory, events, dirty, waiters, deadlines, overflowed, work };
         (entities, outputs)
     }
 }
@@ -361,7 +340,6 @@ struct Outputs<'a> {
     deadlines: &'a mut Deadlines,
     overflowed: &'a mut Vec<DataConsumerKey>,
     work: &'a mut u64,
-    totals: &'a mut Totals,
 }
 
 /// What is the same of a message for one DataConsumer after the other.
@@ -375,6 +353,51 @@ struct Offered<'a> {
 }
 
 impl Outputs<'_> {
+    /// Routes a message to the DataConsumers of its DataProducer: paused ones are skipped, subchannels
+    /// are checked before anything is cloned, and all consumers share one payload.
+    #[inline(always)]
+    fn route(
+        &mut self,
+        producer: &mut DataProducer,
+        data_consumers: &mut FxHashMap<DataConsumerKey, DataConsumer>,
+        transports: &mut FxHashMap<TransportKey, Transport>,
+        mut message: Message,
+        selector: Option<&Arc<Selector>>,
+    ) {
+        if producer.paused {
+            producer.messages_paused += 1;
+            return;
+        }
+        if let Some(retained) = &mut producer.retained {
+            retained.push(self.now, &message, selector);
+        }
+        let offered = Offered {
+            payload_len: message.payload.len(),
+            selector,
+            retained: producer.retained.is_some(),
+        };
+        let mut left = producer.consumers.len();
+        for key in producer.consumers.iter() {
+            left -= 1;
+            *self.work += work::SKIPPED;
+            let Some(consumer) = data_consumers.get_mut(&key) else { continue };
+            let Some(transport) = transports.get_mut(&consumer.transport) else { continue };
+            if consumer.skips {
+                consumer.not_sent.paused += 1;
+                continue;
+            }
+            // The last one takes the payload itself, which saves an allocation and a few atomic operations.
+            let message = || Message {
+                ppid: message.ppid,
+                payload: match left {
+                    0 => std::mem::take(&mut message.payload),
+                    _ => message.payload.clone(),
+                },
+            };
+            self.offer(key, consumer, transport, offered, message);
+        }
+    }
+
     /// Delivers a message to a DataConsumer that is not paused, if it is subscribed to it and has room. Returns whether it
     /// was accepted; the counters of the DataConsumer say why not.
     #[inline(always)]
@@ -400,69 +423,43 @@ impl Outputs<'_> {
                     }
                 };
                 if carried.is_none() {
-                    consumer.skip_filtered(&mut self.totals.consumers);
+                    consumer.not_sent.filtered += 1;
                     return false;
                 }
                 carried
             }
             Some(selector) if selector.matches(&consumer.subchannels) => None,
             Some(_) => {
-                consumer.skip_filtered(&mut self.totals.consumers);
+                consumer.not_sent.filtered += 1;
                 return false;
             }
         };
         if payload_len > transport.max_send_message_size as usize {
-            consumer.drop_message(&mut self.totals.consumers, payload_len, DropReason::TooLarge);
+            consumer.drop_message(payload_len, DropReason::TooLarge);
             return false;
         }
         match &consumer.destination {
             Destination::Direct { backlog } => {
-                // A consumer with a policy has a queue, and the outbox only a token.
-                let is_queued = backlog.queue().is_some();
-                let event = match backlog.queue() {
-                    None => backlog
-                        .try_enter(Amount::of(payload_len))
-                        .then(|| Event::Message(key, message())),
-                    Some(_) => {
-                        let token = backlog.push(&consumer.policy, self.now, message());
-                        token.map(|token| Event::Queued(key, token))
-                    }
-                };
-                if let Some(event) = event {
+                if backlog.queue().is_some() {
+                    return self.push_queued(key, consumer, message());
+                }
+                if backlog.try_enter(Amount::of(payload_len)) {
                     *self.work += work::TO_JAVASCRIPT;
-                    let totals = &mut self.totals.consumers;
-                    let end = match is_queued {
-                        true => consumer.delivered(totals, key, payload_len),
-                        false => {
-                            consumer.sent(totals, payload_len);
-                            consumer.take_overflow(key)
-                        }
-                    };
-                    if let Some(end) = end {
-                        self.events.push_back(end);
+                    consumer.sent.add(MessageTally::one(payload_len));
+                    if consumer.dropping.is_some() {
+                        self.events.extend(consumer.take_overflow(key));
                     }
-                    match event {
-                        Event::Queued(_, token) if consumer.holds_back => consumer.hold_back(token),
-                        event => self.events.push_back(event),
-                    }
+                    self.events.push_back(Event::Message(key, message()));
                     return true;
                 }
-                if self.memory.is_some() && consumer.dropping.is_none() {
-                    self.waiters.insert(Waiter::Consumer(key));
-                    self.deadlines.set(memory::DEADLINE, Some(self.now + memory::LOOK));
-                }
-                self.overflow(key, consumer, payload_len);
-                let waits = consumer.direct_backlog().is_some_and(|it| it.await_relief());
-                if !waits {
-                    self.events.extend(consumer.take_overflow(key));
-                }
+                self.overflow_direct(key, consumer, payload_len);
             }
             Destination::Sctp { stream, .. } => {
                 *self.work += work::TO_PEER;
                 let stream = stream.stream_id;
                 match transport.send(self.now, self.memory, stream, carried.as_ref(), message()) {
                     Ok(buffered) => {
-                        consumer.sent(&mut self.totals.consumers, payload_len);
+                        consumer.sent.add(MessageTally::one(payload_len));
                         if consumer.policy.overflow == Overflow::DropOldest
                             && consumer.count_replaced(transport.queue_tally(stream).replaced)
                             && consumer.begins_to_wait()
@@ -474,30 +471,66 @@ impl Outputs<'_> {
                         return true;
                     }
                     Err(SendError::Full) => {
-                        if consumer.emit_full(key, self.turn, self.events) || consumer.governed {
-                            // Messages may have expired, or been replaced, to make room.
-                            transport.count_in(self.now, &mut self.totals.transports);
-                        }
+                        consumer.emit_full(key, self.turn, self.events);
                         self.overflow(key, consumer, payload_len);
                         if consumer.begins_to_wait() {
                             transport.backlogged.push(key);
                         }
                     }
-                    Err(_) => consumer.drop_message(
-                        &mut self.totals.consumers,
-                        payload_len,
-                        DropReason::Unsendable,
-                    ),
+                    Err(_) => consumer.drop_message(payload_len, DropReason::Unsendable),
                 }
             }
         }
         false
     }
 
+    /// Delivers a message to a direct DataConsumer that has a queue: a policy, or JavaScript that asks for messages.
+    /// The outbox gets a token only. Returns whether the message was accepted.
+    #[inline(never)]
+    fn push_queued(
+        &mut self,
+        key: DataConsumerKey,
+        consumer: &mut DataConsumer,
+        message: Message,
+    ) -> bool {
+        let payload_len = message.payload.len();
+        let Destination::Direct { backlog } = &consumer.destination else { return false };
+        let Some(token) = backlog.push(&consumer.policy, self.now, message) else {
+            self.overflow_direct(key, consumer, payload_len);
+            return false;
+        };
+        *self.work += work::TO_JAVASCRIPT;
+        consumer.sent.add(MessageTally::one(payload_len));
+        self.events.extend(consumer.delivered(key));
+        match consumer.holds_back {
+            true => consumer.hold_back(token),
+            false => self.events.push_back(Event::Queued(key, token)),
+        }
+        true
+    }
+
+    /// Drops a message for JavaScript, as there is no room.
+    #[cold]
+    fn overflow_direct(
+        &mut self,
+        key: DataConsumerKey,
+        consumer: &mut DataConsumer,
+        payload_len: usize,
+    ) {
+        if self.memory.is_some() && consumer.dropping.is_none() {
+            self.waiters.insert(Waiter::Consumer(key));
+            self.deadlines.set(memory::DEADLINE, Some(self.now + memory::LOOK));
+        }
+        self.overflow(key, consumer, payload_len);
+        let waits = consumer.direct_backlog().is_some_and(|it| it.await_relief());
+        if !waits {
+            self.events.extend(consumer.take_overflow(key));
+        }
+    }
+
     /// Counts a message that the queue of this DataConsumer had no room for. If its policy says so, it closes.
     fn overflow(&mut self, key: DataConsumerKey, consumer: &mut DataConsumer, payload_len: usize) {
-        consumer.drop_message(&mut self.totals.consumers, payload_len, DropReason::Full);
-        consumer.count_dropped_later(&mut self.totals.consumers);
+        consumer.drop_message(payload_len, DropReason::Full);
         consumer.dropping.get_or_insert_default().add(payload_len);
         if consumer.policy.overflow == Overflow::Close {
             self.events.extend(consumer.take_overflow(key));
@@ -513,11 +546,9 @@ impl DataConsumerMut<'_> {
         let sent = self.try_send(message);
         let Self { sfu, key } = self;
         if let Some(consumer) = sfu.data_consumers.get_mut(key) {
-            for counters in [&mut consumer.direct, &mut sfu.totals.consumers.direct] {
-                match sent {
-                    Ok(()) => counters.sent.add(MessageTally::one(payload_len)),
-                    Err(_) => counters.rejected += 1,
-                }
+            match sent {
+                Ok(()) => consumer.direct.sent.add(MessageTally::one(payload_len)),
+                Err(_) => consumer.direct.rejected += 1,
             }
         }
         sent
@@ -536,7 +567,6 @@ impl DataConsumerMut<'_> {
             events,
             dirty,
             memory,
-            totals,
             ..
         } = &mut **sfu;
         let consumer = data_consumers.get_mut(key).ok_or(*key)?;
@@ -557,9 +587,7 @@ impl DataConsumerMut<'_> {
                 Ok(())
             }
             Err(SendError::Full) => {
-                if consumer.emit_full(*key, *turn, events) {
-                    transport.count_in(*now, &mut totals.transports);
-                }
+                consumer.emit_full(*key, *turn, events);
                 Err(Error::SendBufferFull)
             }
             Err(_) => Err(Error::SendFailed),
@@ -570,10 +598,9 @@ impl DataConsumerMut<'_> {
     /// counts and emits as a full queue does; returns the error.
     pub fn reject(&mut self) -> Error {
         let Self { sfu, key } = self;
-        let Sfu { turn, data_consumers, events, totals, .. } = &mut **sfu;
+        let Sfu { turn, data_consumers, events, .. } = &mut **sfu;
         if let Some(consumer) = data_consumers.get_mut(key) {
             consumer.direct.rejected += 1;
-            totals.consumers.direct.rejected += 1;
             consumer.emit_full(*key, *turn, events);
         }
         Error::SendBufferFull

@@ -653,6 +653,11 @@ impl Association {
         self.engine.as_mut()?.take_round_trip()
     }
 
+    /// Whether [`Self::take_delays`] has some.
+    pub fn has_delays(&self) -> bool {
+        self.queues.has_delays()
+    }
+
     /// How long messages have waited in the queues: one in 64 of those that have left since the last call.
     pub fn take_delays(&mut self, take: impl FnMut(Duration)) {
         self.queues.take_delays(take);
@@ -661,22 +666,6 @@ impl Association {
     /// What the policies of the queues have dropped.
     pub fn dropped_by_policies(&self) -> QueueDrops {
         self.queues.dropped()
-    }
-
-    /// A number that stays the same as long as [`Self::counters`], [`Self::retransmissions`] and
-    /// [`Self::dropped_by_policies`] do.
-    pub fn counted(&self) -> u64 {
-        let QueueDrops { replaced, stale } = self.queues.dropped();
-        self.counters.sum()
-            + replaced
-            + stale
-            + match (&self.engine, &self.last_transmission) {
-                (Some(engine), _) => engine.counted(),
-                (None, Some(last)) => {
-                    last.retransmitted.total().chunks + last.spurious_retransmissions
-                }
-                (None, None) => 0,
-            }
     }
 
     /// Ends the association. Queued messages are counted as unsent; an ABORT leaves with the next

@@ -78,21 +78,6 @@ pub struct SctpCounters {
 }
 
 impl SctpCounters {
-    /// The sum of all counters. As they only grow, it stays the same if and only if each does.
-    pub(super) fn sum(&self) -> u64 {
-        let packets = self.packets_malformed
-            + self.packets_foreign
-            + self.packets_unexpected
-            + self.packets_overload;
-        let messages = self.expired.messages
-            + self.abandoned.messages
-            + self.unsent.messages
-            + self.refused.messages
-            + self.bad_dcep
-            + self.garbled;
-        packets + self.chunks_stripped + messages
-    }
-
     pub(super) fn count_dropped(&mut self, reason: PacketDrop) {
         let counter = match reason {
             PacketDrop::Malformed => &mut self.packets_malformed,

@@ -436,11 +436,6 @@ impl Engine {
         self.control.retransmissions()
     }
 
-    /// The sum of all counters.
-    pub(super) fn counted(&self) -> u64 {
-        self.guard.stripped + self.control.counted()
-    }
-
     /// The smoothed round-trip time, if it has been measured since the last call.
     pub(super) fn take_round_trip(&mut self) -> Option<Duration> {
         self.control.take_round_trip()

@@ -639,6 +639,11 @@ impl SendQueues {
         Some(ScheduledMessage { stream, message, reliability, deadline, is_last })
     }
 
+    /// Whether [`Self::take_delays`] has some.
+    pub(super) fn has_delays(&self) -> bool {
+        !self.delays.is_empty()
+    }
+
     /// How long the messages that count have waited: one of 64 that have left since the last call.
     pub(super) fn take_delays(&mut self, take: impl FnMut(Duration)) {
         self.delays.drain(..).for_each(take);

@@ -98,20 +98,30 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) dropping: Option<DropCount>,
     /// What had been replaced when [`Self::count_replaced`] last looked.
     replaced: MessageTally,
-    /// What [`Self::count_dropped_later`] has added to the totals.
-    in_totals: QueueDrops,
 }
 
-/// What all DataConsumers of a worker have counted.
-#[derive(Debug, Default)]
+/// What DataConsumers have counted together.
+#[derive(Debug, Default, Clone)]
 pub(in crate::sfu) struct ConsumerTotals {
     pub(in crate::sfu) sent: MessageTally,
     pub(in crate::sfu) not_sent: NotSent,
     pub(in crate::sfu) direct: DirectSends,
-    /// Messages that queues to JavaScript had accepted, and newer ones have replaced.
-    pub(in crate::sfu) replaced: u64,
-    /// Messages that queues to JavaScript had accepted, and that waited too long.
-    pub(in crate::sfu) stale: u64,
+    /// What queues to JavaScript have dropped after they had accepted it. Transports count what their queues drop.
+    pub(in crate::sfu) dropped_later: QueueDrops,
+}
+
+impl ConsumerTotals {
+    pub(in crate::sfu) fn add(&mut self, consumer: &DataConsumer) {
+        self.sent.add(consumer.sent);
+        self.not_sent.add(&consumer.not_sent);
+        self.direct.sent.add(consumer.direct.sent);
+        self.direct.rejected += consumer.direct.rejected;
+        if let Some(queue) = consumer.direct_backlog().and_then(|it| it.queue()) {
+            let dropped = queue.dropped();
+            self.dropped_later.replaced += dropped.replaced;
+            self.dropped_later.stale += dropped.stale;
+        }
+    }
 }
 
 /// What a paused DataConsumer holds for JavaScript, in order.
@@ -124,7 +134,7 @@ pub(in crate::sfu) enum HeldPlace {
 }
 
 /// The messages of its DataProducer that a DataConsumer did not send.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(in crate::sfu) struct NotSent {
     /// The sum of those that were not accepted: `full`, `too_large` and `unsendable`.
     pub(in crate::sfu) dropped: DropCount,
@@ -136,6 +146,16 @@ pub(in crate::sfu) struct NotSent {
 }
 
 impl NotSent {
+    fn add(&mut self, other: &Self) {
+        self.dropped.messages += other.dropped.messages;
+        self.dropped.bytes += other.dropped.bytes;
+        self.full += other.full;
+        self.too_large += other.too_large;
+        self.unsendable += other.unsendable;
+        self.paused += other.paused;
+        self.filtered += other.filtered;
+    }
+
     fn drop(&mut self, payload_len: usize, reason: DropReason) {
         self.dropped.add(payload_len);
         *match reason {
@@ -147,7 +167,7 @@ impl NotSent {
 }
 
 /// The messages of `dataConsumer.send()`, which its DataProducer has not received.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(in crate::sfu) struct DirectSends {
     pub(in crate::sfu) sent: MessageTally,
     pub(in crate::sfu) rejected: u64,
@@ -226,7 +246,6 @@ impl DataConsumer {
             block_timeout: None,
             dropping: None,
             replaced: MessageTally::default(),
-            in_totals: QueueDrops::default(),
         }
     }
 
@@ -325,22 +344,9 @@ impl DataConsumer {
         self.stream().map(|it| it.stream_id)
     }
 
-    #[inline]
-    pub(in crate::sfu) fn sent(&mut self, totals: &mut ConsumerTotals, payload_len: usize) {
-        let message = MessageTally::one(payload_len);
-        self.sent.add(message);
-        totals.sent.add(message);
-    }
-
     /// Counts a dropped message.
-    pub(in crate::sfu) fn drop_message(
-        &mut self,
-        totals: &mut ConsumerTotals,
-        payload_len: usize,
-        reason: DropReason,
-    ) {
+    pub(in crate::sfu) fn drop_message(&mut self, payload_len: usize, reason: DropReason) {
         self.not_sent.drop(payload_len, reason);
-        totals.not_sent.drop(payload_len, reason);
     }
 
     /// Takes the event that an overflow is over, if there was one.
@@ -351,14 +357,7 @@ impl DataConsumer {
     }
 
     /// Notes that its own queue to JavaScript has accepted a message. Returns the event that an overflow is over.
-    pub(in crate::sfu) fn delivered(
-        &mut self,
-        totals: &mut ConsumerTotals,
-        key: DataConsumerKey,
-        len: usize,
-    ) -> Option<Event> {
-        self.sent(totals, len);
-        self.count_dropped_later(totals);
+    pub(in crate::sfu) fn delivered(&mut self, key: DataConsumerKey) -> Option<Event> {
         if self.policy.overflow == Overflow::DropOldest {
             let replaced = self.direct_backlog()?.queue()?.replaced();
             if self.count_replaced(replaced) {
@@ -367,16 +366,6 @@ impl DataConsumer {
             return None;
         }
         self.take_overflow(key)
-    }
-
-    /// Adds to the totals what the queue to JavaScript has dropped after it was accepted. (The associations of transports
-    /// count by themselves.)
-    pub(in crate::sfu) fn count_dropped_later(&mut self, totals: &mut ConsumerTotals) {
-        let Some(queue) = self.direct_backlog().and_then(|it| it.queue()) else { return };
-        let dropped = queue.dropped();
-        totals.replaced += dropped.replaced - self.in_totals.replaced;
-        totals.stale += dropped.stale - self.in_totals.stale;
-        self.in_totals = dropped;
     }
 
     /// Adds the messages that newer ones have replaced to the current overflow. `replaced`: those of the queue in all.
@@ -399,30 +388,16 @@ impl DataConsumer {
         self.replaced = replaced;
     }
 
-    /// Counts a message that came while the consumer was paused.
-    pub(in crate::sfu) fn skip_paused(&mut self, totals: &mut ConsumerTotals) {
-        self.not_sent.paused += 1;
-        totals.not_sent.paused += 1;
-    }
-
-    /// Counts a message whose subchannels the consumer is not subscribed to.
-    pub(in crate::sfu) fn skip_filtered(&mut self, totals: &mut ConsumerTotals) {
-        self.not_sent.filtered += 1;
-        totals.not_sent.filtered += 1;
-    }
-
-    /// Emits once a turn that the queue to the peer is full. Returns whether this is that time.
+    /// Emits once a turn that the queue to the peer is full.
     pub(in crate::sfu) fn emit_full(
         &mut self,
         key: DataConsumerKey,
         turn: u64,
         events: &mut VecDeque<Event>,
-    ) -> bool {
-        let first = self.full_in_turn.replace(turn) != Some(turn);
-        if first {
+    ) {
+        if self.full_in_turn.replace(turn) != Some(turn) {
             events.push_back(Event::DataConsumer(key, DataConsumerEvent::SctpSendBufferFull));
         }
-        first
     }
 }
 

@@ -39,13 +39,22 @@ impl DataProducerOptions {
     }
 }
 
-/// What all DataProducers of a worker have received.
-#[derive(Debug, Default)]
+/// What DataProducers have counted together.
+#[derive(Debug, Default, Clone)]
 pub(in crate::sfu) struct ProducerTotals {
     pub(in crate::sfu) received: MessageTally,
     pub(in crate::sfu) paused: u64,
     pub(in crate::sfu) dropped_full: u64,
     pub(in crate::sfu) limited: u64,
+}
+
+impl ProducerTotals {
+    pub(in crate::sfu) fn add(&mut self, producer: &DataProducer) {
+        self.received.add(producer.received);
+        self.paused += producer.messages_paused;
+        self.limited += producer.limited.messages;
+        self.dropped_full += producer.held.as_ref().map_or(0, |it| it.dropped_full);
+    }
 }
 
 /// See the module's documentation.
@@ -76,8 +85,7 @@ pub(in crate::sfu) struct DataProducer {
     pub(in crate::sfu) retained: Option<Box<Retained>>,
     pub(in crate::sfu) limiter: Option<Box<Limiter>>,
     pub(in crate::sfu) limited: DropCount,
-    pub(in crate::sfu) messages_received: u64,
-    pub(in crate::sfu) bytes_received: u64,
+    pub(in crate::sfu) received: MessageTally,
     pub(in crate::sfu) messages_paused: u64,
 }
 
@@ -111,8 +119,7 @@ impl DataProducer {
             retained,
             limiter: None,
             limited: DropCount::default(),
-            messages_received: 0,
-            bytes_received: 0,
+            received: MessageTally::default(),
             messages_paused: 0,
         }
     }
@@ -131,12 +138,6 @@ impl DataProducer {
         self.paused || self.origin_paused
     }
 
-    pub(in crate::sfu) fn received(&mut self, totals: &mut ProducerTotals, message: &Message) {
-        totals.received.count(message);
-        self.messages_received += 1;
-        self.bytes_received += message.payload.len() as u64;
-    }
-
     /// Whether a message must wait for `resume()`, or for others that are held.
     #[inline]
     pub(in crate::sfu) fn must_hold(&self) -> bool {
@@ -145,22 +146,14 @@ impl DataProducer {
 
     /// Holds a message. A message of a peer is dropped if there is no room; JavaScript has asked for room before.
     #[cold]
-    pub(in crate::sfu) fn hold(
-        &mut self,
-        totals: &mut ProducerTotals,
-        message: Message,
-        selector: Option<&Arc<Selector>>,
-    ) {
+    pub(in crate::sfu) fn hold(&mut self, message: Message, selector: Option<&Arc<Selector>>) {
         let amount = amount(&message, selector.map(AsRef::as_ref));
         let room = self.stream.is_none()
             || self.intake.as_ref().is_some_and(|intake| intake.try_enter(amount));
         let Some(held) = &mut self.held else { return };
         match room {
             true => held.push(message, selector),
-            false => {
-                held.dropped_full += 1;
-                totals.dropped_full += 1;
-            }
+            false => held.dropped_full += 1,
         }
     }
 
@@ -179,11 +172,5 @@ impl DataProducer {
         if let Some(intake) = &self.intake {
             intake.leave(amount(message, selector));
         }
-    }
-
-    /// Counts a message that came while the producer was paused.
-    pub(in crate::sfu) fn skip_paused(&mut self, totals: &mut ProducerTotals) {
-        totals.paused += 1;
-        self.messages_paused += 1;
     }
 }

@@ -35,7 +35,7 @@ impl Sfu {
         datagram: &[u8],
         incoming: Option<Incoming<'_>>,
     ) {
-        let Self { now, transports, transmits, crowds, totals, .. } = self;
+        let Self { now, transports, transmits, crowds, .. } = self;
         let Some(transport) = transports.get_mut(&key) else { return };
         let before = transmits.bytes();
         let accepted = match &mut transport.kind {
@@ -51,7 +51,6 @@ impl Sfu {
         if !accepted {
             // A rejected datagram changes nothing, so the transport has nothing to output.
             transport.datagrams_dropped += 1;
-            transport.count_in(*now, &mut totals.transports);
             return;
         }
         transport.received.add(*now, datagram.len());
@@ -81,7 +80,7 @@ impl Sfu {
             self.pump(key);
             self.emit_path_changes(key);
             if let Some(transport) = self.transports.get_mut(&key) {
-                transport.count_in(self.now, &mut self.totals.transports);
+                transport.take_samples(self.now, &mut self.totals.samples);
                 self.deadlines.set(key, transport.poll_timeout());
             }
         }

@@ -114,9 +114,6 @@ impl Sfu {
             }
         }
         self.pump(key);
-        if let Some(transport) = self.transports.get_mut(&key) {
-            transport.count_in(self.now, &mut self.totals.transports);
-        }
         if gives_room {
             self.touch(key);
         }

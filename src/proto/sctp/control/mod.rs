@@ -309,12 +309,6 @@ impl Control {
         (self.retransmitted, self.spurious)
     }
 
-    /// The sum of all counters.
-    pub(super) fn counted(&self) -> u64 {
-        let given_up = self.lifetimes.expired.messages + self.lifetimes.abandoned.messages;
-        self.retransmitted.total().chunks + self.spurious + given_up
-    }
-
     /// The smoothed round-trip time, if it has been measured since the last call.
     pub(super) fn take_round_trip(&mut self) -> Option<Duration> {
         self.rtt.take_fresh()

@@ -2,8 +2,8 @@
 
 pub(in crate::sfu) mod captures;
 pub(in crate::sfu) mod channels;
-pub(in crate::sfu) mod counted;
-mod counting;
+pub(in crate::sfu) mod counters;
+
 pub(in crate::sfu) mod pipe;
 pub(in crate::sfu) mod plain;
 mod polled;
@@ -70,8 +70,8 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) limited: DropCount,
     pub(in crate::sfu) messages_dropped_unsendable: u64,
     pub(in crate::sfu) discarded: DropCount,
-    /// What the totals of the worker have of these counters.
-    in_totals: Counted,
+    /// When the round trip of the association may be sampled again.
+    next_round_trip: Instant,
     pub(in crate::sfu) dirty: bool,
     /// What the association counts in the worker's memory.
     counted: usize,
@@ -83,7 +83,6 @@ pub(in crate::sfu) struct Transport {
 
 use captures::Captures;
 use channels::Channels;
-use counted::Counted;
 pub(in crate::sfu) use polled::Polled;
 use sctp::{STREAMS, SctpBounds};
 
@@ -130,7 +129,7 @@ impl Transport {
             limited: DropCount::default(),
             messages_dropped_unsendable: 0,
             discarded: DropCount::default(),
-            in_totals: Counted::default(),
+            next_round_trip: now,
             dirty: false,
             counted: 0,
             captures: None,

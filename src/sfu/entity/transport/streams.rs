@@ -34,7 +34,7 @@ impl Transport {
         }
     }
 
-    pub(super) fn sctp_ref(&self) -> Option<&Association> {
+    pub(in crate::sfu) fn sctp_ref(&self) -> Option<&Association> {
         match &self.kind {
             Kind::Direct => None,
             Kind::WebRtc(it) => it.peer.sctp(),
