@@ -749,7 +749,8 @@ impl Association {
         }
         let Some(engine) = &mut self.engine else { return false };
         let mut wrote = false;
-        while engine.admits(dcep::ACK.len()) == Admittance::Now
+        while self.streams.has_channel_ack()
+            && engine.admits(dcep::ACK.len()) == Admittance::Now
             && let Some(stream) = self.streams.pop_channel_ack()
         {
             wrote |= engine.acknowledge_channel(now, stream);

@@ -196,6 +196,20 @@ impl StreamQueue {
         longest.zip(head.at).is_some_and(|(longest, at)| head.is_routed() && at + longest < now)
     }
 
+    /// Joins the ring if it has turns and is not there yet. Returns whether it has to be added to it. `period`: what
+    /// counts how often the ring ran empty.
+    fn begins_turns(&mut self, period: u32) -> bool {
+        let begins = !self.in_ring && self.has_turns();
+        if begins {
+            self.in_ring = true;
+            if self.period != period || self.deficit > 0 {
+                self.deficit = 0;
+                self.period = period;
+            }
+        }
+        begins
+    }
+
     /// Notes that a message leaves the queue.
     fn uncount(&mut self, message: &QueuedMessage) {
         self.amount -= message.amount();
@@ -386,33 +400,32 @@ impl SendQueues {
         origin: Origin,
         expired: &mut MessageTally,
     ) -> Result<usize, PushError> {
-        let (before, governed) = match self.streams.get(&stream) {
-            Some(queue) if !queue.dead && !queue.ended => {
-                (queue.amount.payload, queue.governed.is_some())
-            }
+        let is_total_full = self.is_total_full();
+        let mut queue = match self.streams.get_mut(&stream) {
+            Some(queue) if !queue.dead && !queue.ended => queue,
             _ => return Err(PushError::UnknownStream),
         };
-        if governed && origin == Origin::Routed {
-            if !self.make_room(now, stream, expired) {
-                return Err(PushError::Full);
-            }
-        } else if self.is_full(stream) {
-            self.expire_heads(now, stream, expired);
-            if self.is_full(stream) {
-                return Err(PushError::Full);
+        let before = queue.amount.payload;
+        let has_policy = queue.governed.is_some() && origin == Origin::Routed;
+        if has_policy || is_total_full || queue.is_full(self.bounds.per_stream) {
+            let has_room = match has_policy {
+                true => self.make_room(now, stream, expired),
+                false => {
+                    self.expire_heads(now, stream, expired);
+                    !self.is_full(stream)
+                }
+            };
+            match self.streams.get_mut(&stream) {
+                Some(same) if has_room => queue = same,
+                _ => return Err(PushError::Full),
             }
         }
-        let Some(queue) = self.streams.get_mut(&stream) else {
-            return Err(PushError::UnknownStream);
-        };
         self.amount += message.amount();
         queue.amount += message.amount();
         if queue.stopped {
             self.stopped += message.amount();
         }
-        if let Some(governed) = &mut queue.governed
-            && origin == Origin::Routed
-        {
+        if has_policy && let Some(governed) = &mut queue.governed {
             governed.tally.waiting.count(&message);
         }
         let amount = queue.amount.payload;
@@ -420,7 +433,11 @@ impl SendQueues {
         if before > queue.low_threshold && amount <= queue.low_threshold {
             self.low.push((stream, amount));
         }
-        self.append(stream, QueuedMessage::new(Some(now), message, origin));
+        self.untrimmed = true;
+        queue.messages.push_back(QueuedMessage::new(Some(now), message, origin));
+        if queue.begins_turns(self.period) {
+            self.ring.push_back(stream);
+        }
         Ok(amount)
     }
 
@@ -489,9 +506,16 @@ impl SendQueues {
         if queue.dead || queue.ended {
             return;
         }
+        let message = QueuedMessage::new(None, message, Origin::Control);
         match queue.messages.back_mut().filter(|last| last.is_control()) {
-            Some(last) => *last = QueuedMessage::new(None, message, Origin::Control),
-            None => self.append(stream, QueuedMessage::new(None, message, Origin::Control)),
+            Some(last) => *last = message,
+            None => {
+                self.untrimmed = true;
+                queue.messages.push_back(message);
+            }
+        }
+        if queue.begins_turns(self.period) {
+            self.ring.push_back(stream);
         }
     }
 
@@ -508,25 +532,6 @@ impl SendQueues {
             queue.ended = true;
         }
         discarded
-    }
-
-    fn append(&mut self, stream: StreamId, message: QueuedMessage) {
-        let Some(queue) = self.streams.get_mut(&stream) else { return };
-        self.untrimmed = true;
-        queue.messages.push_back(message);
-        self.join_ring(stream);
-    }
-
-    fn join_ring(&mut self, stream: StreamId) {
-        let Some(queue) = self.streams.get_mut(&stream) else { return };
-        if !queue.in_ring && queue.has_turns() {
-            queue.in_ring = true;
-            if queue.period != self.period || queue.deficit > 0 {
-                queue.deficit = 0;
-                queue.period = self.period;
-            }
-            self.ring.push_back(stream);
-        }
     }
 
     fn is_full(&self, stream: StreamId) -> bool {
@@ -680,9 +685,9 @@ impl SendQueues {
                 false => self.stopped -= queue.amount,
             }
         }
-        if queue.has_turns() {
-            self.join_ring(stream);
-        } else if queue.in_ring {
+        if queue.begins_turns(self.period) {
+            self.ring.push_back(stream);
+        } else if queue.in_ring && !queue.has_turns() {
             queue.in_ring = false;
             self.ring.retain(|id| *id != stream);
             self.blocked.take_if(|blocked| blocked.stream == stream);

@@ -119,6 +119,11 @@ impl Streams {
         }
     }
 
+    /// Whether [`Self::pop_channel_ack`] returns one.
+    pub(super) fn has_channel_ack(&self) -> bool {
+        !self.pending_acks.is_empty()
+    }
+
     /// The next stream to send a DATA_CHANNEL_ACK on.
     pub(super) fn pop_channel_ack(&mut self) -> Option<StreamId> {
         self.pending_acks.pop_front()

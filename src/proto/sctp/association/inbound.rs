@@ -121,7 +121,8 @@ impl Association {
     fn read(&mut self, stream: StreamId) {
         self.streams.on_use(stream);
         let waits = self.stopped.get(&stream).is_some_and(|it| !it.is_read);
-        if !waits && !self.lagging.contains(&stream) {
+        let lags = !self.lagging.is_empty() && self.lagging.contains(&stream);
+        if !waits && !lags {
             self.read_all(stream);
         }
     }
