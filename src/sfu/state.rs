@@ -198,8 +198,8 @@ impl Sfu {
         if self.is_closing() || left.contains(&false) {
             return Some(self.now);
         }
-        let deadlines = [self.deadlines.next(), self.limit_reports.next(), self.blocks.deadline()];
-        deadlines.into_iter().flatten().min()
+        let rare = earliest(self.limit_reports.next(), self.blocks.deadline());
+        earliest(self.deadlines.next(), rare)
     }
 
     /// Polls the transports that had input, once each and as many as one turn may, and returns all datagrams
@@ -315,5 +315,12 @@ impl Sfu {
     pub(super) fn time_of(&self, at: Instant) -> Duration {
         let (origin, uptime) = self.clock;
         uptime + at.saturating_duration_since(origin)
+    }
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

@@ -76,7 +76,9 @@ impl Sfu {
             }
             let sent = (self.transmits.bytes() - before) as u64;
             self.work += work::POLL + work::BYTE_OUT * sent;
-            self.publish_buffered_amounts(key);
+            if !transport.backlogged.is_empty() {
+                self.publish_buffered_amounts(key);
+            }
             self.pump(key);
             self.emit_path_changes(key);
             if let Some(transport) = self.transports.get_mut(&key) {
@@ -205,21 +207,24 @@ impl Sfu {
 
     /// Like [`Self::pump`], until messages of peers have cost `limit` in this turn.
     pub(in crate::sfu) fn pump_within(&mut self, key: TransportKey, limit: u64) {
-        if self.transports.get(&key).is_some_and(|it| it.captures.is_some()) {
-            self.pass_tapped(key);
-        }
+        let (may_block, mut tapped) = (self.may_block(), false);
         while let Some(transport) = self.transports.get_mut(&key) {
+            if transport.captures.is_some() && !std::mem::replace(&mut tapped, true) {
+                self.pass_tapped(key);
+                continue;
+            }
             if self.routed >= limit && transport.has_message() {
                 if !std::mem::replace(&mut transport.postponed, true) {
                     self.postponed.push_back(key);
                 }
                 return;
             }
-            if self.may_block() && self.stops_message(key) {
-                continue;
-            }
-            let Some(transport) = self.transports.get_mut(&key) else { return };
-            let Some(polled) = transport.poll() else { return };
+            let polled = match may_block {
+                false => transport.poll(),
+                true if self.stops_message(key) => continue,
+                true => self.transports.get_mut(&key).and_then(Transport::poll),
+            };
+            let Some(polled) = polled else { return };
             match polled {
                 Polled::Event(event) => self.push_transport_event(key, event),
                 Polled::TunnelFrame(frame) => self.events.push_back(Event::TunnelFrame(key, frame)),
