@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { PassThrough, Writable } from 'node:stream';
+import * as binding from '../lib/native';
 import './helpers/closeWorkers';
 import type { types } from '..';
 import { Inbox } from './helpers/Inbox';
 import { objects } from './helpers/objects';
 import { peers } from './helpers/peers';
-import { until, untilState } from './helpers/wait';
+import { PATIENCE, until, untilState } from './helpers/wait';
 import { LOOPBACK } from './helpers/arrangement';
 
 /** `transport.capture()`. The files are read as draft-ietf-opsawg-pcapng describes them. */
@@ -188,6 +189,26 @@ test('a Writable that is slow gets a bounded part; the rest is dropped and count
   expect(received).toBe(written + dropped);
 });
 
+test('while JavaScript is busy, a bounded part waits; the rest is dropped and counted', async () => {
+  const { webRtcTransport: transport, dataProducerDirect, router } = objects;
+  await peers.connect(transport, { channels: [{ id: 0, tally: true }, { id: 1 }] });
+  const sink = new Sink();
+  const capture = await transport.capture(sink);
+  const end = Date.now() + PATIENCE;
+  // This macrotask does not end before packets are dropped.
+  while (capture.packetsDropped === 0 && Date.now() < end) {
+    if (dataProducerDirect.bufferedAmount < 5_000_000)
+      dataProducerDirect.send(Buffer.alloc(50_000));
+  }
+  expect(capture.packets).toBe(0);
+  await router.dump();
+  capture.close();
+  const { packets, received, dropped } = await sink.file();
+  expect(dropped).toBe(capture.packetsDropped);
+  expect(dropped).toBeGreaterThan(0);
+  expect(received).toBe(packets.length + dropped);
+});
+
 test('a Writable that fails or is destroyed ends the capture, and nothing else', async () => {
   const { webRtcTransport: transport, dataProducerDirect } = objects;
   const broken = new Writable({ write: (_chunk, _encoding, done) => done(new Error('disk full')) });
@@ -236,6 +257,23 @@ test('without packets, capture() rejects with an UnsupportedError', async () => 
   for (const each of [transport, objects.directTransport]) {
     await expect(each.capture(sink)).rejects.toMatchObject({ name: 'UnsupportedError' });
   }
+  expect(sink.writableLength).toBe(0);
+});
+
+test('close() ends it in the worker as well', async () => {
+  const closed = jest.spyOn(binding.Capture.prototype, 'close');
+  const capture = await objects.webRtcTransport.capture(new Sink());
+  capture.close();
+  capture.close();
+  expect(closed).toHaveBeenCalledTimes(1);
+});
+
+test('a transport that closes while capture() waits for its answer has it reject', async () => {
+  const { webRtcTransport: transport } = objects;
+  const sink = new Sink();
+  const capture = transport.capture(sink);
+  transport.close();
+  await expect(capture).rejects.toMatchObject({ name: 'NotFoundError' });
   expect(sink.writableLength).toBe(0);
 });
 

@@ -2,9 +2,11 @@ import type * as dgram from 'node:dgram';
 import { SCTP, createUdpTransport } from 'werift-sctp';
 import * as datasoup from '..';
 import type { types } from '..';
+import { coreOf } from '../lib/Entity';
 import { Inbox } from './helpers/Inbox';
 import type { WebRtcPeer } from './helpers/WebRtcPeers';
 import { peers } from './helpers/peers';
+import { runNode } from './helpers/process';
 import { router, worker } from './helpers/router';
 import { udpSocket } from './helpers/sockets';
 import { nextEvent, untilState, within } from './helpers/wait';
@@ -185,6 +187,16 @@ describe('a peer that does not connect', () => {
     }
   });
 
+  test('drained() that gives up has the worker forget it', async () => {
+    const { native } = coreOf(worker as any).channel;
+    const cancelled = jest.spyOn(native, 'cancelDrained');
+    const all = objects();
+    for (const object of all) {
+      await expect(object.drained({ timeout: 1 })).rejects.toThrow('not drained');
+    }
+    expect(cancelled).toHaveBeenCalledTimes(all.length);
+  });
+
   test("drained({ signal }) rejects with the signal's reason, aborted before or after", async () => {
     for (const object of objects()) {
       const reason = new Error('enough');
@@ -239,6 +251,16 @@ describe('a peer that does not connect', () => {
     consumer.close();
     await within(Promise.all(drained), 'drained()');
   });
+});
+
+test('a timeout keeps the process running no longer than drained() waits', async () => {
+  const ended = await runNode(`
+    (async () => {
+      const worker = await datasoup.createWorker();
+      await worker.drained({ timeout: 2 ** 31 - 1 });
+      worker.close();
+    })();`);
+  expect(ended).toEqual({ code: 0, signal: null, stdout: '', stderr: '' });
 });
 
 test('drained() waits for messages that exceed the turn of the worker', async () => {

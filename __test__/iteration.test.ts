@@ -8,7 +8,7 @@ import { Random } from '../robustness/random';
 import { LOOPBACK } from './helpers/arrangement';
 import { runNode } from './helpers/process';
 import { router, worker } from './helpers/router';
-import { nextEvent } from './helpers/wait';
+import { PATIENCE, nextEvent } from './helpers/wait';
 
 /** `for await (… of dataConsumer)` and `dataConsumer.readable()`: the application asks for each message. */
 
@@ -163,6 +163,23 @@ describe('for await (… of dataConsumer)', () => {
     // Of a closed DataConsumer, a loop ends at once.
     if (dataConsumer.closed) expect(await textsOf(dataConsumer)).toEqual([]);
   });
+
+  test.each(CLOSES)(
+    'ends after what JavaScript had not noticed when it called %s',
+    async (_title, close) => {
+      const iterator = dataConsumer[Symbol.asyncIterator]();
+      const first = iterator.next();
+      send(1);
+      await first;
+      // More than is gathered until the end of the macrotask.
+      const sent = send(513, 1);
+      const size = sent.join('').length;
+      const end = Date.now() + PATIENCE;
+      while (dataConsumer.bufferedAmount < size && Date.now() < end);
+      close();
+      expect(await textsOf({ [Symbol.asyncIterator]: () => iterator })).toEqual(sent);
+    },
+  );
 
   test.each(CLOSES)('ends a loop that waits, by %s', async (_title, close) => {
     const texts = textsOf(dataConsumer);

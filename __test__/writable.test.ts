@@ -6,11 +6,12 @@ import { finished, pipeline } from 'node:stream/promises';
 
 import * as datasoup from '..';
 import type { types } from '..';
+import { coreOf } from '../lib/Entity';
 import './helpers/closeWorkers';
 import { LOOPBACK } from './helpers/arrangement';
 import { Inbox } from './helpers/Inbox';
 import { router } from './helpers/sharedRouter';
-import { until } from './helpers/wait';
+import { nextMacrotask, until } from './helpers/wait';
 
 /** `dataProducer.writable()`: what is written is sent, with real back-pressure. */
 
@@ -111,9 +112,12 @@ test('end() waits for peers, until their DataConsumers have closed or the stream
   ending.end('y');
   await dataProducer.getStats();
   expect(ending.writableFinished).toBe(false);
+  const cancelled = jest.spyOn(coreOf(router as any).channel.native, 'cancelDrained');
   destroyed.destroy();
   await once(destroyed, 'close');
   expect(destroyed.writableFinished).toBe(false);
+  await nextMacrotask();
+  expect(cancelled).toHaveBeenCalledTimes(1);
   notConnected.close();
   await finished(ending);
 });
@@ -264,6 +268,10 @@ test('a destroyed stream sends nothing that it had not sent, and the DataProduce
   await until(dataConsumer, 'message', () => inbox.texts.at(-1) === 'after');
   expect(inbox.messages.length).toBeLessThan(16);
   expect(dataProducer.eventNames()).toEqual([]);
+  // The next 'drain' sends nothing, either.
+  await dataProducer.drained();
+  await dataProducer.drained();
+  expect(inbox.texts.at(-1)).toBe('after');
 });
 
 test('toWeb() makes a WritableStream with the same back-pressure and errors', async () => {
