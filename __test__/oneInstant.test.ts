@@ -1,0 +1,53 @@
+import type { types } from '..';
+import './helpers/closeWorkers';
+import { router, router2 } from './helpers/twoRouters';
+import { nextMacrotask } from './helpers/wait';
+
+/**
+ * What an application that counts messages relies on: calls of one macrotask see one instant, whatever arrives meanwhile
+ * from another thread.
+ */
+
+const ROUNDS = 25;
+const BURST = 1_000;
+
+let source: types.DataProducer;
+let piped: types.DataProducer;
+let transport: types.DirectTransport;
+
+async function received(): Promise<number> {
+  const [stats] = await piped.getStats();
+  return stats!.messagesReceived;
+}
+
+beforeEach(async () => {
+  source = await (await router.createDirectTransport()).produceData();
+  transport = await router2.createDirectTransport();
+  const result = await router.pipeToRouter({ dataProducerId: source.id, router: router2 });
+  piped = result.pipeDataProducer!;
+});
+
+test('consumeData() and getStats() of its DataProducer: the DataConsumer gets exactly what the statistics do not count', async () => {
+  let sent = 0;
+  let between = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let n = 0; n < BURST; n++) {
+      source.send('x');
+    }
+    sent += BURST;
+    // Some of them have arrived by then, and others have not.
+    await nextMacrotask();
+    const [dataConsumer, [stats]] = await Promise.all([
+      transport.consumeData({ dataProducerId: piped.id }),
+      piped.getStats(),
+    ]);
+    const at = stats!.messagesReceived;
+    while ((await received()) < sent) {
+      await nextMacrotask();
+    }
+    const [final] = await dataConsumer.closeWithStats();
+    expect(final!.messagesSent).toBe(sent - at);
+    between += Number(at > sent - BURST && at < sent);
+  }
+  expect(between).toBeGreaterThan(0);
+}, 60_000);
