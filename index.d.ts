@@ -2039,6 +2039,23 @@ export interface DataProducer<
    */
   clearRetained(): Promise<void>;
   /**
+   * Moves a DataProducer of a PipeTransport to another PipeTransport of the same Router, where the far end has made another
+   * DataConsumer of the original. Its DataConsumers stay. From then on it receives the messages of the new stream, and none
+   * of the former one. If the far end closes the former DataConsumer and makes the new one in one macrotask, each message
+   * comes at most once and in order; what was under way is lost.
+   *
+   * @param options - `sctpStreamParameters`: those of the far end's new DataConsumer. If the original has `retain`, that
+   *   one needs `retained: false`.
+   * @throws TypeError: invalid arguments, or a transport of another Worker.
+   * @throws Error: the stream has another DataProducer.
+   * @throws UnsupportedError: either is not on a PipeTransport that the application has connected, or the Routers differ.
+   * @throws NotFoundError, WorkerClosedError
+   */
+  moveTo(
+    transport: PipeTransport,
+    options: { sctpStreamParameters: SctpStreamParameters },
+  ): Promise<void>;
+  /**
    * Sends a message to the DataConsumers (type 'direct'). The call copies the message. If the DataProducer is closed,
    * the call drops the message and logs a warning.
    *
@@ -2130,6 +2147,11 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
    * of a DataProducer with `retain` are carried in any case, because DataConsumers at the far end may come later.
    */
   strictSubchannels?: boolean;
+  /**
+   * Whether it gets the messages that its DataProducer retains first. false for a pipe whose far DataProducer has had them,
+   * over another pipe (`moveTo()`). Default true.
+   */
+  retained?: boolean;
   /**
    * How many bytes may wait for the application (on a DirectTransport, default 67108864) or for the peer (default: the
    * transport's `sctpPerStreamSendQueueLimit` of payload). Each message is charged its payload plus 64 bytes. At the

@@ -1,6 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parseDataConsumerOptions, parseDataProducerOptions } from '../lib/options/data';
+import {
+  parseDataConsumerOptions,
+  parseDataProducerOptions,
+  parseMoveOptions,
+} from '../lib/options/data';
 import { parsePipeToRouterOptions } from '../lib/options/pipeToRouter';
 import {
   parseBitrates,
@@ -191,6 +195,11 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
       ),
     ),
   ],
+  MoveOptions: () => [
+    parseMoveOptions({ sctpStreamParameters: { streamId: 0 } }),
+    parseMoveOptions({ sctpStreamParameters: { streamId: 65_534, maxRetransmits: 3 } }),
+    parseMoveOptions({ sctpStreamParameters: { streamId: 1, maxPacketLifeTime: 3 } }),
+  ],
   DataConsumerOptions: () => [
     parseDataConsumerOptions({ dataProducerId: ID }, true),
     parseDataConsumerOptions({ dataProducerId: ID }, false),
@@ -203,6 +212,7 @@ const CASES: Record<string, () => unknown[] | Promise<unknown[]>> = {
           whilePaused: 'hold',
           subchannels: [0, 65_535],
           strictSubchannels: true,
+          retained: false,
           streamId: 65_534,
           overflow: 'drop-oldest',
           maxBufferedAmount: 0,

@@ -157,6 +157,7 @@ const METHODS: Record<string, { call: Call; good: () => Options; names: string[]
       'paused',
       'subchannels',
       'strictSubchannels',
+      'retained',
       'appData',
     ],
   },
@@ -177,6 +178,7 @@ const BOOLEANS = [
   'preferTcp',
   'keepId',
   'strictSubchannels',
+  'retained',
   'ordered',
   'paused',
 ];

@@ -334,6 +334,27 @@ class Core {
     }
   }
 
+  /**
+   * Moves the entity below another one, where its native object is already. If one of the two closed before that was
+   * known, the other does.
+   *
+   * @param {Core<any>} above
+   */
+  moveBelow(above) {
+    if (this.closed) {
+      this.closeNative();
+      return;
+    }
+    if (this.#above) {
+      this.#unlink(this.#above);
+    }
+    this.#above = above;
+    this.#link(above);
+    if (above.closed) {
+      this.end(TREE[above.kind].event);
+    }
+  }
+
   /** @param {Core<any>} above */
   #link(above) {
     this.#previous = above.#last;

@@ -2,13 +2,14 @@
 
 const { Demand } = require('./Demand');
 const { emitSafely } = require('./EnhancedEventEmitter');
-const { Entity, emitOnObserver } = require('./Entity');
+const { Entity, coreOf, emitOnObserver, isEntity } = require('./Entity');
 const { Logger } = require('./Logger');
 const { MessageWritable } = require('./MessageWritable');
 const { NotFoundError, WorkerClosedError } = require('./errors');
 const { copy } = require('./copy');
 const { drained } = require('./drained');
 const { setLimit } = require('./limit');
+const { parseMoveOptions } = require('./options/data');
 const {
   packSubchannels,
   parseMessage,
@@ -182,6 +183,32 @@ class DataProducer extends Entity {
       () => this.#core.request('dataProducer.resume', (native, id) => native.resume(id)),
       () => this.#setOwnPaused(false),
     );
+  }
+
+  /**
+   * @param {import('./PipeTransport').PipeTransport<any>} transport
+   * @param {{ sctpStreamParameters: import('..').SctpStreamParameters }} options
+   */
+  async moveTo(transport, options) {
+    const method = 'dataProducer.moveTo';
+
+    if (!isEntity(transport, 'transport') || transport.type !== 'pipe') {
+      throw validate.wrongEntity('transport', transport, 'a PipeTransport');
+    }
+
+    const parsed = parseMoveOptions(validate.object(options, 'options'));
+    const target = coreOf(transport);
+
+    this.#core.check(method);
+    target.check(method);
+    if (target.channel !== this.#core.channel) {
+      throw new TypeError(`transport belongs to another Worker ${validate.got(transport)}`);
+    }
+    await this.#core.request(method, (native, id) =>
+      target.native.takeOver(id, native, JSON.stringify(parsed)),
+    );
+    this.#sctpStreamParameters = parsed.sctpStreamParameters;
+    this.#core.moveBelow(target);
   }
 
   clearRetained() {

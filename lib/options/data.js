@@ -62,6 +62,7 @@ const logger = new Logger('Transport');
  * @property {boolean} paused
  * @property {number[]} subchannels
  * @property {boolean} strictSubchannels - on a pipe.
+ * @property {boolean} retained
  * @property {boolean} [ordered]
  * @property {number} [maxPacketLifeTime] - in milliseconds.
  * @property {number} [maxRetransmits]
@@ -110,6 +111,14 @@ function givesReliability(sctpStreamParameters) {
   const { ordered, maxPacketLifeTime, maxRetransmits } = sctpStreamParameters ?? {};
 
   return [ordered, maxPacketLifeTime, maxRetransmits].some(validate.given);
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @returns {{ sctpStreamParameters: SctpStreamParameters }} Rust's `MoveOptions`.
+ */
+function parseMoveOptions({ sctpStreamParameters }) {
+  return { sctpStreamParameters: parseSctpStreamParameters(sctpStreamParameters) };
 }
 
 /**
@@ -162,6 +171,7 @@ function parseDataConsumerOptions(given, direct, waitsForStart = false) {
     whilePaused: parseWhilePaused(given.whilePaused),
     subchannels: validate.given(given.subchannels) ? parseSubchannels(given.subchannels) : [],
     strictSubchannels: validate.boolean(given.strictSubchannels, 'strictSubchannels', false),
+    retained: validate.boolean(given.retained, 'retained', true),
     waitsForStart,
     overflow,
     // A pipe waits for as long as the DataConsumers at its far end do.
@@ -318,5 +328,6 @@ module.exports = {
   parseDataProducerOptions,
   parseDataConsumerOptions,
   parseMaxBufferedAmount,
+  parseMoveOptions,
   parseOverflow,
 };

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::runtime::world::FarEnd;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::answers::{UdpConnectAnswer, WebRtcConnectAnswer};
-use crate::sfu::contract::options::{DataConsumerOptions, LimitOptions};
+use crate::sfu::contract::options::{DataConsumerOptions, LimitOptions, MoveOptions};
 use crate::sfu::contract::parameters::Bitrates;
 use crate::sfu::drains::DrainScope;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
@@ -81,6 +81,15 @@ impl Transport {
         });
         let max_message_size = max_message_size as usize;
         DataProducer { batcher: Rc::clone(&self.batcher), key, intake, max_message_size }
+    }
+
+    /// Moves a DataProducer of the same worker here, to this stream.
+    #[napi(catch_unwind)]
+    pub fn take_over(&self, request: u32, producer: &DataProducer, options: String) {
+        let (key, producer) = (self.key, producer.key);
+        self.batcher.request_with(request, options, move |world, options: MoveOptions| {
+            world.sfu.data_producer(producer)?.move_to(key, options.sctp_stream_parameters)
+        });
     }
 
     /// On a direct transport `max_buffered_amount` bounds the bytes that wait for JavaScript. Other transports

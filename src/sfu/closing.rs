@@ -155,9 +155,7 @@ impl Sfu {
         let Some(transport) = self.transports.get_mut(&producer.transport) else { return };
         transport.data_producers.remove(key);
         if let Some(stream) = producer.stream {
-            // The far end of a pipe may have closed the stream, and opened it for another DataProducer.
-            if transport.producer_streams.get(&stream.stream_id) == Some(&key) {
-                transport.producer_streams.remove(&stream.stream_id);
+            if transport.forget_producer_stream(stream.stream_id, key) {
                 transport.reset_unused_stream(stream.stream_id);
             }
             self.touch(producer.transport);

@@ -6,8 +6,10 @@ use crate::proto::message::StreamId;
 
 use super::Sfu;
 use super::contract::dump::DataProducerDump;
+use super::contract::parameters::SctpStreamParameters;
 use super::contract::stats::DataProducerStats;
 use super::entity::data_producer::DataProducer;
+use super::entity::transport::Transport;
 use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, DataProducerEvent, Event};
 use super::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
@@ -67,6 +69,11 @@ impl Sfu {
             transport.origins_paused.insert(stream, paused);
             return;
         };
+        self.show_origin_paused(key, paused);
+    }
+
+    /// Notes whether the DataProducer at the other end of the pipe is paused.
+    fn show_origin_paused(&mut self, key: DataProducerKey, paused: bool) {
         let Some(producer) = self.data_producers.get_mut(&key) else { return };
         if std::mem::replace(&mut producer.origin_paused, paused) == paused {
             return;
@@ -159,6 +166,46 @@ impl DataProducerMut<'_> {
         } else {
             self.sfu.release_held(self.key, work::QUANTUM);
         }
+    }
+
+    /// Receives the messages of this stream of another pipe transport from now on, and none of the former one. Its
+    /// DataConsumers stay.
+    pub fn move_to(&mut self, to: TransportKey, stream: SctpStreamParameters) -> Result<()> {
+        let (key, id) = (self.key, stream.stream_id);
+        let (from, router, former) =
+            (self.get().transport, self.get().router, self.get().stream_id());
+        let Sfu { transports, now, .. } = &mut *self.sfu;
+        let is_pipe = |it: &Transport| it.router == router && it.is_pipe() && !it.has_tunnel();
+        let target = transports.get(&to).ok_or(to)?;
+        if !is_pipe(target) || !transports.get(&from).is_some_and(is_pipe) {
+            return Err(Error::NotMovable);
+        }
+        if target.sctp.is_none() {
+            return Err(Error::wrong_kind(to, "transport with SCTP"));
+        }
+        if target.producer_streams.get(&id).is_some_and(|other| *other != key) {
+            return Err(Error::StreamProduced(id));
+        }
+        if let Some(source) = transports.get_mut(&from) {
+            source.data_producers.remove(key);
+            former.into_iter().for_each(|it| {
+                source.forget_producer_stream(it, key);
+            });
+        }
+        let target = transports.get_mut(&to).ok_or(to)?;
+        target.data_producers.push(key);
+        let is_open = target.receive_stream(*now, id, key);
+        let paused = target.origins_paused.remove(&id).unwrap_or(false);
+        let producer = self.get();
+        producer.transport = to;
+        producer.stream = Some(stream);
+        self.sfu.show_origin_paused(key, paused);
+        if !is_open {
+            let event = DataProducerEvent::StreamClose;
+            self.sfu.events.push_back(Event::DataProducer(key, event));
+        }
+        self.sfu.transport(to)?.start_sctp();
+        Ok(())
     }
 
     /// Forgets what is retained, also behind pipes.

@@ -73,6 +73,11 @@ pub enum Error {
          window, so one DataConsumer would hold up all DataProducers between two hosts. pipeToRouter() supports it"
     )]
     BlockOverPipe,
+    #[error(
+        "only a DataProducer of a PipeTransport that the application has connected can move, and only to another one of \
+         the same Router"
+    )]
+    NotMovable,
     #[error("message send failed")]
     SendFailed,
     #[error("sctpsendbufferfull")]
@@ -98,9 +103,10 @@ impl Error {
     /// The name of the JavaScript class.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Certificate(CertificateError::Rsa) | Self::NoPackets | Self::BlockOverPipe => {
-                "UnsupportedError"
-            }
+            Self::Certificate(CertificateError::Rsa)
+            | Self::NoPackets
+            | Self::BlockOverPipe
+            | Self::NotMovable => "UnsupportedError",
             // The system failed and no argument is wrong, so this is a plain Error.
             Self::Certificate(CertificateError::Generate) => "Error",
             Self::NotFound(_) | Self::DataProducerIdNotFound(_) => "NotFoundError",

@@ -27,7 +27,14 @@ impl<K: Copy + Ord + Into<u32>> Roster<K> {
     /// Adds a key that is not in the list.
     pub(super) fn push(&mut self, key: K) {
         let last = self.places.last().map(|(last, _)| *last);
-        if self.wrapped || last.is_none_or(|last| last < key) {
+        if !self.wrapped && last.is_none_or(|last| last < key) {
+            self.places.push((key, true));
+        } else if let Some((_, present)) = self.place_of(key).and_then(|it| self.places.get_mut(it))
+        {
+            // It has been here before.
+            *present = true;
+            self.gaps -= 1;
+        } else if self.wrapped {
             self.places.push((key, true));
         } else if last.is_some_and(|last| last.into().wrapping_sub(key.into()) > u32::MAX / 2) {
             self.wrapped = true;
@@ -40,11 +47,7 @@ impl<K: Copy + Ord + Into<u32>> Roster<K> {
 
     /// Removes a key, if it is there.
     pub(super) fn remove(&mut self, key: K) {
-        let place = if self.wrapped {
-            self.places.iter().position(|(it, _)| *it == key)
-        } else {
-            self.places.binary_search_by_key(&key, |(it, _)| *it).ok()
-        };
+        let place = self.place_of(key);
         let Some((_, present)) = place.and_then(|it| self.places.get_mut(it)) else { return };
         self.gaps += usize::from(std::mem::take(present));
         if self.gaps > FEW.max(self.places.len() / 2) {
@@ -52,6 +55,15 @@ impl<K: Copy + Ord + Into<u32>> Roster<K> {
             self.places.shrink_to(2 * self.places.len());
             self.gaps = 0;
             self.wrapped &= !self.places.is_sorted();
+        }
+    }
+
+    /// Where a key is, or was.
+    fn place_of(&self, key: K) -> Option<usize> {
+        if self.wrapped {
+            self.places.iter().position(|(it, _)| *it == key)
+        } else {
+            self.places.binary_search_by_key(&key, |(it, _)| *it).ok()
         }
     }
 
@@ -80,6 +92,23 @@ mod tests {
         let keys: Vec<u32> = roster.iter().collect();
         assert_eq!(keys.len(), roster.len());
         keys
+    }
+
+    #[test]
+    fn a_key_that_has_left_may_come_back() {
+        let mut roster = Roster::default();
+        (1..20_u32).for_each(|key| roster.push(key));
+        for key in [3, 19] {
+            roster.remove(key);
+            assert!(!roster.iter().any(|it| it == key));
+            roster.push(key);
+            assert_eq!((roster.len(), roster.iter().filter(|it| *it == key).count()), (19, 1));
+            roster.remove(key);
+            roster.remove(key);
+            assert_eq!(roster.len(), 18);
+            roster.push(key);
+        }
+        assert!(roster.iter().eq(1..20));
     }
 
     #[test]

@@ -92,14 +92,7 @@ impl TransportMut<'_> {
             if transport.producer_streams.contains_key(&id) {
                 return Err(Error::StreamProduced(id));
             }
-            transport.expect_stream(id);
-            is_over = match &mut transport.kind {
-                Kind::Pipe(pipe) => pipe.take_closed(now, id),
-                _ => false,
-            };
-            if !is_over {
-                transport.producer_streams.insert(id, key);
-            }
+            is_over = !transport.receive_stream(now, id, key);
             origin_paused = transport.origins_paused.remove(&id).map(|paused| (id, paused));
             adopted = transport.channels.as_mut().and_then(|it| it.adopt(id));
             if let Some(channel) = &adopted {
@@ -194,6 +187,7 @@ impl TransportMut<'_> {
             subscriptions,
         );
         consumer.strict_subchannels = options.strict_subchannels;
+        consumer.awaits_retained = options.retained;
         self.get().data_consumers.push(key);
         if let Some(producer) = self.sfu.data_producers.get_mut(&producer_key) {
             producer.consumers.push(key);
@@ -246,7 +240,7 @@ impl TransportMut<'_> {
     }
 
     /// Starts the association of a plain or pipe transport, which begins when there is something to carry.
-    fn start_sctp(&mut self) {
+    pub(super) fn start_sctp(&mut self) {
         let now = self.sfu.now;
         match &mut self.get().kind {
             Kind::Plain(it) => it.path.start(now),

@@ -132,6 +132,7 @@ pub(crate) fn consumer() -> DataConsumerOptions {
         max_retransmits: None,
         stream_id: None,
         negotiated: true,
+        retained: true,
         waits_for_start: false,
         overflow: None,
         max_buffered_amount: None,

@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use datasoup::proto::certificate::Fingerprint;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, DirectTransportOptions, DtlsCertificate,
-    DtlsParameters, Flags, ListenInfo, LogSettings, PipeTransportOptions, PlainTransportOptions,
-    PortRange, SctpOptions, UdpConnectOptions, WebRtcConnectOptions, WebRtcServerOptions,
-    WebRtcTransportOptions, WorkerSettings,
+    DtlsParameters, Flags, ListenInfo, LogSettings, MoveOptions, PipeTransportOptions,
+    PlainTransportOptions, PortRange, SctpOptions, UdpConnectOptions, WebRtcConnectOptions,
+    WebRtcServerOptions, WebRtcTransportOptions, WorkerSettings,
 };
 use datasoup::sfu::contract::parameters::{Bitrates, SctpStreamParameters};
 use serde::de::DeserializeOwned;
@@ -51,6 +51,7 @@ fn readers() -> BTreeMap<&'static str, Reader> {
         ("PlainTransportOptions", Reader::of::<PlainTransportOptions>()),
         ("PipeTransportOptions", Reader::of::<PipeTransportOptions>()),
         ("DirectTransportOptions", Reader::of::<DirectTransportOptions>()),
+        ("MoveOptions", Reader::of::<MoveOptions>()),
         ("WebRtcConnectOptions", Reader::of::<WebRtcConnectOptions>()),
         ("UdpConnectOptions", Reader::of::<UdpConnectOptions>()),
         ("Bitrates", Reader::of::<Bitrates>()),

@@ -6,9 +6,10 @@ use std::time::Duration;
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::proto::net::Tuple;
 use datasoup::sfu::contract::options::{
-    DataConsumerOptions, DataProducerOptions, PipeTransportOptions, SctpOptions,
+    DataConsumerOptions, DataProducerOptions, PipeTransportOptions, RetainOptions, SctpOptions,
 };
-use datasoup::sfu::contract::parameters::DropCount;
+use datasoup::sfu::contract::parameters::{DropCount, SctpStreamParameters};
+use datasoup::sfu::error::Error;
 use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, Event};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::pipe_header;
@@ -911,4 +912,154 @@ fn any_number_of_pauses_may_come_back_through_the_pipe_that_brought_them() {
     let count = |event| events.iter().filter(|it| **it == event).count();
     assert_eq!(count(DataProducerEvent::OriginPause), usize::from(PAUSES) / 2);
     assert_eq!(count(DataProducerEvent::OriginResume), usize::from(PAUSES) / 2);
+}
+
+/// A second pipe between the routers of a first one.
+fn another(lab: &mut Lab, first: [End; 2]) -> [End; 2] {
+    let mut n = 2;
+    let ends = first.map(|end| {
+        n += 1;
+        let host = &mut lab.hosts[end.host];
+        let listen = host.listen(ours(n));
+        End { pipe: host.pipe(end.router, listen, &options::pipe()), ..end }
+    });
+    for (end, to) in ends.iter().zip([ours(4), ours(3)]) {
+        lab.hosts[end.host].connect_udp(end.pipe, to);
+    }
+    ends
+}
+
+fn move_to(
+    lab: &mut Lab,
+    to: End,
+    producer: DataProducerKey,
+    stream: Option<SctpStreamParameters>,
+) -> Result<(), Error> {
+    let mut producer = lab.hosts[to.host].sfu.data_producer(producer).expect("open");
+    producer.move_to(to.pipe, stream.expect("over SCTP"))
+}
+
+#[test]
+fn a_producer_moves_to_another_pipe_in_order_and_at_most_once() {
+    for conditions in [Conditions::PERFECT, Conditions::ROUGH] {
+        let mut lab = Lab::with(2, conditions, 6);
+        let first = joined(&mut lab, By::Network);
+        let second = another(&mut lab, first);
+        let [near, far] = first;
+        let (producer, mut carrier, remote) = produce(&mut lab, first);
+        let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
+        lab.expect("a connection", |lab| lab.sctp_connected(near.pipe));
+        let mut number = 0_u32;
+        let mut send = |lab: &mut Lab, count: u32| {
+            for _ in 0..count {
+                let payload = number.to_be_bytes().to_vec().into();
+                lab.hosts[near.host].sfu.send(producer, Message::new(Ppid::BINARY, payload), None);
+                lab.run_for(Duration::from_millis(3));
+                number += 1;
+            }
+            number
+        };
+        // There, back, and there again.
+        for [_, to] in [second, first, second] {
+            send(&mut lab, 40);
+            let on = if to.pipe == second[1].pipe { second[0] } else { first[0] };
+            // Each message goes to one of the two streams.
+            close(&mut lab, near, carrier);
+            let (next, dump) = lab.hosts[near.host].consume(on.pipe, producer);
+            carrier = next;
+            send(&mut lab, 5);
+            move_to(&mut lab, to, remote, dump.sctp_stream_parameters).expect("moved");
+            send(&mut lab, 40);
+            lab.run_for(REST);
+        }
+        let sent = send(&mut lab, 1);
+        lab.run_for(REST);
+        let got: Vec<u32> = lab.hosts[far.host]
+            .messages(consumer)
+            .iter()
+            .map(|it| u32::from_be_bytes(it.payload[..].try_into().expect("four bytes")))
+            .collect();
+        assert!(got.is_sorted_by(|a, b| a < b), "{got:?}");
+        assert_eq!(got.last(), Some(&(sent - 1)));
+        assert!(got.len() > 150, "{} of {sent}", got.len());
+        let stats = lab.hosts[far.host].sfu.data_producer(remote).expect("open").get_stats();
+        assert_eq!(stats.messages_received, got.len() as u64);
+        if conditions.delay < Duration::from_millis(10) {
+            // Each old stream ended before it was left.
+            let ended = [DataProducerEvent::StreamClose; 3];
+            assert_eq!(lab.hosts[far.host].producer_events(remote), ended);
+        }
+
+        lab.hosts[far.host].sfu.transport(first[1].pipe).expect("open").close();
+        assert!(lab.hosts[far.host].sfu.data_consumer(consumer).is_ok());
+        lab.hosts[far.host].sfu.transport(second[1].pipe).expect("open").close();
+        assert!(lab.hosts[far.host].sfu.data_consumer(consumer).is_err());
+        lab.hosts.iter_mut().for_each(|host| host.sfu.close());
+        lab.flush();
+        assert!(lab.hosts.iter().all(|host| host.sfu.is_empty()));
+    }
+}
+
+#[test]
+fn a_producer_moves_only_between_connected_pipes_of_one_router_and_to_a_free_stream() {
+    let (mut lab, first) = two_workers(By::Network);
+    let second = another(&mut lab, first);
+    let [_, far] = first;
+    let (_, _, remote) = produce(&mut lab, first);
+    let taken = lab.hosts[far.host].produce(second[1].pipe, 7);
+    let stream = options::producer_on(7).sctp_stream_parameters;
+    let moved = move_to(&mut lab, second[1], remote, stream);
+    assert_eq!(moved, Err(Error::StreamProduced(7)));
+    let direct = End { pipe: far.direct, ..far };
+    assert_eq!(move_to(&mut lab, direct, remote, stream), Err(Error::NotMovable));
+    let local = lab.hosts[far.host].produce(far.direct, 0);
+    assert_eq!(move_to(&mut lab, second[1], local, stream), Err(Error::NotMovable));
+    let other_router = lab.hosts[far.host].router();
+    let listen = lab.hosts[far.host].listen(ours(9));
+    let pipe = lab.hosts[far.host].pipe(other_router, listen, &options::pipe());
+    let elsewhere = End { pipe, ..far };
+    assert_eq!(move_to(&mut lab, elsewhere, remote, stream), Err(Error::NotMovable));
+    lab.hosts[far.host].sfu.transport(pipe).expect("open").close();
+    assert_eq!(move_to(&mut lab, elsewhere, remote, stream), Err(pipe.into()));
+    // It is where it was.
+    let dump = lab.hosts[far.host].sfu.transport(far.pipe).expect("open").dump();
+    assert_eq!(dump.data_producer_ids.len(), 1);
+    lab.hosts[far.host].sfu.data_producer(taken).expect("open").close();
+    assert_eq!(move_to(&mut lab, second[1], remote, stream), Ok(()));
+
+    let (mut lab, tunnelled) = two_workers(By::Tunnel);
+    let second = another(&mut lab, tunnelled);
+    let (_, _, remote) = produce(&mut lab, tunnelled);
+    assert_eq!(move_to(&mut lab, second[1], remote, stream), Err(Error::NotMovable));
+}
+
+#[test]
+fn a_producer_that_moves_shows_the_pause_of_its_new_origin_and_what_is_retained_comes_once() {
+    let (mut lab, first) = two_workers(By::Network);
+    let second = another(&mut lab, first);
+    let [near, far] = first;
+    let retain = Some(RetainOptions { messages: 10, bytes: 10_000, max_age: None });
+    let producer = lab.hosts[near.host]
+        .produce_with(near.direct, DataProducerOptions { retain, ..options::producer() });
+    lab.hosts[near.host].sfu.send(producer, text("1"), None);
+    let (_, remote) = carry(&mut lab, first, producer, Vec::new());
+    let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
+    lab.run_for(Duration::from_secs(4));
+    pause(&mut lab, near.host, producer);
+    lab.run_for(Duration::from_secs(1));
+    assert!(shows_paused(&mut lab, far.host, remote));
+    // The path is lost, and the original resumes meanwhile.
+    lab.hosts[near.host].sfu.transport(near.pipe).expect("open").close();
+    resume(&mut lab, near.host, producer);
+    lab.run_for(Duration::from_secs(1));
+    let options = DataConsumerOptions { retained: false, ..options::consumer() };
+    let (_, dump) = lab.hosts[near.host].consume_with(second[0].pipe, producer, options);
+    move_to(&mut lab, second[1], remote, dump.sctp_stream_parameters).expect("moved");
+    lab.hosts[near.host].sfu.send(producer, text("2"), None);
+    lab.run_for(Duration::from_secs(4));
+    assert!(!shows_paused(&mut lab, far.host, remote));
+    assert_eq!(lab.hosts[far.host].messages(consumer), [text("1"), text("2")]);
+    pause(&mut lab, near.host, producer);
+    lab.run_for(Duration::from_secs(1));
+    assert!(shows_paused(&mut lab, far.host, remote));
 }

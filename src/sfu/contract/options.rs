@@ -325,6 +325,14 @@ pub struct RetainOptions {
     pub max_age: Option<u32>,
 }
 
+/// What `dataProducer.moveTo()` takes, beside the transport.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MoveOptions {
+    /// The far end's stream on the other transport.
+    pub sctp_stream_parameters: SctpStreamParameters,
+}
+
 /// What `transport.consumeData()` takes.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -349,6 +357,8 @@ pub struct DataConsumerOptions {
     pub stream_id: Option<StreamId>,
     /// Whether the application agrees on the channel with the peer. If not, we open it in band.
     pub negotiated: bool,
+    /// Get what the DataProducer retains first.
+    pub retained: bool,
     /// Deliver nothing until `start()`: the far end of the pipe is not there yet.
     pub waits_for_start: bool,
     /// What happens at the bound of the queue. Without it the new message is dropped.

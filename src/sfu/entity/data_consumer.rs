@@ -73,7 +73,7 @@ pub(in crate::sfu) struct DataConsumer {
     /// Whether it is in the list of those that release.
     pub(in crate::sfu) releases: bool,
     /// Whether it has yet to get what its DataProducer retains.
-    awaits_retained: bool,
+    pub(in crate::sfu) awaits_retained: bool,
     /// Whether its DataProducer shows that it is paused.
     pub(in crate::sfu) producer_paused: bool,
     pub(in crate::sfu) subchannels: Subchannels,
@@ -424,6 +424,7 @@ mod tests {
             max_retransmits,
             stream_id: None,
             negotiated: true,
+            retained: true,
             waits_for_start: false,
             overflow: None,
             max_buffered_amount: None,

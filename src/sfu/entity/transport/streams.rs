@@ -15,7 +15,7 @@ use crate::proto::sctp::{
 use crate::sfu::backlog::Backlog;
 use crate::sfu::entity::data_consumer::DataConsumer;
 use crate::sfu::error::{Error, Result};
-use crate::sfu::id::DataConsumerKey;
+use crate::sfu::id::{DataConsumerKey, DataProducerKey};
 use crate::sfu::memory::Memory;
 use crate::sfu::pipe_header::{self, Control};
 use crate::sfu::subchannels::Selector;
@@ -141,6 +141,39 @@ impl Transport {
         if let Some(sctp) = self.sctp_mut() {
             sctp.open_channel(stream, open);
         }
+    }
+
+    /// Gives the messages that the peer sends on `stream` to this DataProducer. Returns false if the far end of the pipe has
+    /// closed the stream already, so that none will come.
+    pub(in crate::sfu) fn receive_stream(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        key: DataProducerKey,
+    ) -> bool {
+        self.expect_stream(stream);
+        let is_over = match &mut self.kind {
+            Kind::Pipe(pipe) => pipe.take_closed(now, stream),
+            _ => false,
+        };
+        if !is_over {
+            self.producer_streams.insert(stream, key);
+        }
+        !is_over
+    }
+
+    /// Ends that, unless another DataProducer has the stream now: the far end of a pipe may have closed it, and opened it
+    /// again. Returns whether it had not.
+    pub(in crate::sfu) fn forget_producer_stream(
+        &mut self,
+        stream: StreamId,
+        key: DataProducerKey,
+    ) -> bool {
+        let is_its = self.producer_streams.get(&stream) == Some(&key);
+        if is_its {
+            self.producer_streams.remove(&stream);
+        }
+        is_its
     }
 
     /// Notes that a DataProducer waits for the messages that the peer sends on `stream`.
