@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use datasoup::proto::certificate::Certificate;
 use datasoup::proto::demux::{Protocol, demux};
-use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
+use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState, Path};
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::transmit::Transmits;
 
@@ -39,7 +39,7 @@ impl Session {
         let socket = UdpSocket::bind(SocketAddr::new(target.ip, 0))?;
         socket.connect(target.address())?;
         socket.set_read_timeout(Some(LOOK))?;
-        let mut dtls = Dtls::new(Arc::new(DtlsContext::new(certificate)));
+        let mut dtls = Dtls::new(Arc::new(DtlsContext::new(certificate)), Path::Proved);
         dtls.connect(Instant::now(), DtlsRole::Server, target.fingerprints.clone())?;
         let tuple = Tuple::new(SocketId(0), target.address());
         let mut session = Self { socket, dtls, tuple, tag: 0, record: Vec::new() };

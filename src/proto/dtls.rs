@@ -8,7 +8,7 @@
 //!                            └─────────────────► Failed ◄────────────────┘   Closed ◄── close()
 //! ```
 //!
-//! `Connecting` follows ICE alone. The handshake starts once the path is ready and [`Dtls::connect`]
+//! `Connecting` follows the path alone, which ICE has proved or the application has named. The handshake starts once the path is ready and [`Dtls::connect`]
 //! was called, because our role (client or server) is known only then. Datagrams that a client sends
 //! before that are kept, within bounds, and handled then.
 //!
@@ -24,6 +24,7 @@
 mod context;
 mod early;
 mod failure;
+mod hellos;
 mod record;
 
 use std::collections::VecDeque;
@@ -39,7 +40,8 @@ use thiserror::Error;
 pub use self::context::{DtlsContext, warm_up};
 use self::early::EarlyDatagrams;
 use self::failure::Stage;
-use self::record::{Alert, HEADER_LEN};
+use self::hellos::{Heard, Hellos};
+use self::record::{Alert, HEADER_LEN, MAX_HANDSHAKE_RECORD};
 use super::certificate::{Fingerprint, certificate_to_pem};
 use super::net::Tuple;
 use super::reason::{Code, Reason};
@@ -54,9 +56,6 @@ pub const MAX_PLAINTEXT: usize = 1 << 14;
 
 /// The time limit of a handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Larger records are dropped during the handshake. No path of the Internet carries them in a datagram.
-const MAX_HANDSHAKE_RECORD: usize = 2048;
 
 /// The state of the session, with the names of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -95,6 +94,15 @@ pub enum DtlsRole {
     Server,
 }
 
+/// What is known of the address of the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Path {
+    /// ICE has proved that the peer receives there.
+    Proved,
+    /// The application has named it: as a server, we ask clients for a cookie first.
+    Named,
+}
+
 /// What has happened to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DtlsEvent {
@@ -126,12 +134,15 @@ pub enum SealError {
 /// [`Dtls::poll_event`].
 pub struct Dtls {
     context: Arc<DtlsContext>,
+    path: Path,
     state: DtlsState,
     /// Our role; `Auto` until `connect()`.
     role: DtlsRole,
     /// The peer's certificate must match one of these fingerprints. Empty after the match.
     fingerprints: Vec<Fingerprint>,
     engine: Option<Box<dimpl::Dtls>>,
+    /// Present instead of the engine while clients have to send a cookie back.
+    hellos: Option<Box<Hellos>>,
     /// Datagrams of the peer that arrived before the handshake could start, then data before its end.
     early: EarlyDatagrams,
     /// The peer's certificate in DER, kept from the match until the caller takes it.
@@ -148,13 +159,15 @@ pub struct Dtls {
 
 impl Dtls {
     /// Makes a session in state [`DtlsState::New`].
-    pub fn new(context: Arc<DtlsContext>) -> Self {
+    pub fn new(context: Arc<DtlsContext>, path: Path) -> Self {
         Self {
             context,
+            path,
             state: DtlsState::New,
             role: DtlsRole::Auto,
             fingerprints: Vec::new(),
             engine: None,
+            hellos: None,
             early: EarlyDatagrams::default(),
             peer_certificate: None,
             give_up_at: None,
@@ -233,7 +246,9 @@ impl Dtls {
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         self.datagrams += 1;
         match self.state {
-            DtlsState::New | DtlsState::Connecting if self.engine.is_none() => {
+            DtlsState::New | DtlsState::Connecting
+                if self.engine.is_none() && self.hellos.is_none() =>
+            {
                 self.dropped += u64::from(!self.early.keep(datagram));
             }
             _ => self.handle_records(now, datagram),
@@ -321,13 +336,17 @@ impl Dtls {
     /// Starts the handshake if there is a path and we know our role.
     fn start_if_possible(&mut self, now: Instant) {
         let possible = self.state == DtlsState::Connecting && self.role != DtlsRole::Auto;
-        if !possible || self.engine.is_some() {
+        if !possible || self.engine.is_some() || self.hellos.is_some() {
             return;
         }
-        self.engine = Some(Box::new(self.context.engine(now, self.role == DtlsRole::Client)));
         self.give_up_at = Some(now + HANDSHAKE_TIMEOUT);
-        // This makes the engine of a client write its ClientHello.
-        self.drive(now, None);
+        if self.path == Path::Named && self.role == DtlsRole::Server {
+            self.hellos = Some(Box::default());
+        } else {
+            self.engine = Some(Box::new(self.context.engine(now, self.role == DtlsRole::Client)));
+            // This makes the engine of a client write its ClientHello.
+            self.drive(now, None);
+        }
         for datagram in self.early.take() {
             self.handle_records(now, &datagram);
         }
@@ -340,6 +359,10 @@ impl Dtls {
         let mut read = 0;
         for record in record::split(datagram) {
             read += record.len();
+            if self.hellos.is_some() {
+                self.hear(now, record);
+                continue;
+            }
             if self.state == DtlsState::Connecting && record::is_data(record) {
                 // The peer's Finished is late or lost. What follows it is often the INIT of SCTP, whose loss would cost
                 // a second.
@@ -377,6 +400,23 @@ impl Dtls {
         }
         if read < datagram.len() || datagram.is_empty() {
             self.dropped += 1;
+        }
+    }
+
+    /// Passes a record to the clients that have to send a cookie back. The first one to do so begins the handshake.
+    fn hear(&mut self, now: Instant, record: &[u8]) {
+        let Some(hellos) = &mut self.hellos else { return };
+        let fits = record.len() <= MAX_HANDSHAKE_RECORD && record::may_be_of_the_handshake(record);
+        match if fits { hellos.handle(&self.context, now, record) } else { Heard::Dropped } {
+            Heard::Dropped => self.dropped += 1,
+            Heard::Answered(answers) => self.outgoing.extend(answers),
+            Heard::Proved(engine, answers) => {
+                self.hellos = None;
+                self.engine = Some(engine);
+                self.outgoing.extend(answers);
+                let context = Arc::clone(&self.context);
+                self.take_output(&mut context.scratch());
+            }
         }
     }
 
@@ -484,6 +524,7 @@ impl Dtls {
     fn end(&mut self, state: DtlsState) {
         self.state = state;
         self.engine = None;
+        self.hellos = None;
         self.early = EarlyDatagrams::default();
         self.fingerprints = Vec::new();
         self.give_up_at = None;

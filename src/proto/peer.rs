@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 
 use super::certificate::Fingerprint;
 use super::demux::Incoming;
-use super::dtls::{AlreadyConnected, DtlsContext, DtlsRole, DtlsState};
+use super::dtls::{AlreadyConnected, DtlsContext, DtlsRole, DtlsState, Path};
 use super::ice_lite::{Credentials, IceEvent, IceLite, IceState, StunCounters};
 use super::net::Tuple;
 use super::reason::{Code, Reason};
@@ -90,7 +90,7 @@ impl Peer {
     pub fn new(config: PeerConfig) -> Self {
         Self {
             ice: IceLite::new(config.consent_timeout),
-            session: Session::new(config.dtls, config.sctp, true),
+            session: Session::new(config.dtls, Path::Proved, config.sctp, true),
             last_request: None,
             events: VecDeque::new(),
         }

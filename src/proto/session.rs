@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use super::certificate::Fingerprint;
 use super::dtls::{
-    AlreadyConnected, Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState, MAX_RECORD_OVERHEAD,
+    AlreadyConnected, Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState, MAX_RECORD_OVERHEAD, Path,
 };
 use super::net::Tuple;
 use super::sctp::{Association, SctpConfig, SctpEvent};
@@ -52,9 +52,9 @@ impl Session {
 
     /// Makes a session that waits for [`Self::path_ready`] and [`Self::connect`]. `sctp`: without it the session carries
     /// no data. `wanted`: as after [`Self::start`].
-    pub fn new(dtls: Arc<DtlsContext>, sctp: Option<SctpConfig>, wanted: bool) -> Self {
+    pub fn new(dtls: Arc<DtlsContext>, path: Path, sctp: Option<SctpConfig>, wanted: bool) -> Self {
         Self {
-            dtls: Dtls::new(dtls),
+            dtls: Dtls::new(dtls, path),
             sctp: sctp.map(Association::new),
             wanted,
             last_heard: None,

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use datasoup::proto::certificate::{Certificate, Fingerprint};
 use datasoup::proto::demux::{Protocol, demux};
-use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
+use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState, Path};
 use datasoup::proto::message::{Message, Reliability};
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::transmit::Transmits;
@@ -59,7 +59,7 @@ impl Client {
         role: DtlsRole,
     ) -> Self {
         let context = Arc::new(DtlsContext::new(Certificate::generate().expect("a certificate")));
-        let mut dtls = Dtls::new(Arc::clone(&context));
+        let mut dtls = Dtls::new(Arc::clone(&context), Path::Proved);
         let remote_role = match role {
             DtlsRole::Client => DtlsRole::Server,
             DtlsRole::Server | DtlsRole::Auto => DtlsRole::Client,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use datasoup::proto::certificate::{Fingerprint, FingerprintAlgorithm};
 use datasoup::proto::dtls::{
-    AlreadyConnected, Dtls, DtlsRole, DtlsState, MAX_PLAINTEXT, MAX_RECORD_OVERHEAD, SealError,
+    AlreadyConnected, Dtls, DtlsRole, DtlsState, MAX_PLAINTEXT, MAX_RECORD_OVERHEAD, Path,
+    SealError,
 };
 use datasoup::proto::reason::{Code, Reason};
 
@@ -483,7 +484,7 @@ fn close_notify_works_with_another_implementation_in_both_directions() {
 #[test]
 fn close_in_any_state_ends_the_session() {
     let now = start();
-    let mut fresh = Dtls::new(context());
+    let mut fresh = Dtls::new(context(), Path::Proved);
     fresh.close();
     fresh.path_ready(now);
     fresh.connect(now, DtlsRole::Auto, Vec::new()).expect("no error, and no effect");

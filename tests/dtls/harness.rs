@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datasoup::proto::certificate::{Certificate, Fingerprint};
-use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
+use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState, Path};
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::reason::Code;
 use datasoup::proto::transmit::Transmits;
@@ -28,7 +28,7 @@ pub(crate) struct Ours {
 impl Ours {
     pub(crate) fn new() -> Self {
         let context = context();
-        let dtls = Dtls::new(Arc::clone(&context));
+        let dtls = Dtls::new(Arc::clone(&context), Path::Proved);
         Self { dtls, context, states: Vec::new(), received: Vec::new() }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use datasoup::proto::dtls::{Dtls, DtlsRole, DtlsState};
+use datasoup::proto::dtls::{Dtls, DtlsRole, DtlsState, Path};
 
 use crate::harness::{LATENCY, Ours, Pair, Raw, acquainted, connected, deliver, net};
 use crate::sim::{Peer, Random, Side, start};
@@ -197,7 +197,7 @@ fn mutate(random: &mut Random, datagram: &mut Vec<u8>) {
 /// Two new sessions with the certificates of `pair`.
 fn again(pair: &Pair) -> Pair {
     let renew = |ours: &Ours| Ours {
-        dtls: Dtls::new(Arc::clone(&ours.context)),
+        dtls: Dtls::new(Arc::clone(&ours.context), Path::Proved),
         context: Arc::clone(&ours.context),
         states: Vec::new(),
         received: Vec::new(),

@@ -1,14 +1,16 @@
-//! Any datagram to a new peer, which must classify the datagram by its first byte and accept none.
+//! Any datagram to a new peer, which must classify the datagram by its first byte and accept none; and to the server of a
+//! DTLS session without ICE, which must answer by less and begin nothing.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use datasoup::proto::certificate::Certificate;
 use datasoup::proto::demux::{Incoming, Protocol, demux};
-use datasoup::proto::dtls::{DtlsContext, DtlsState};
+use datasoup::proto::dtls::{DtlsContext, DtlsRole, DtlsState, Path};
 use datasoup::proto::ice_lite::IceState;
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::peer::{Peer, PeerConfig};
+use datasoup::proto::session::Session;
 use datasoup::proto::transmit::Transmits;
 
 use crate::peers::config;
@@ -46,4 +48,15 @@ pub fn run(data: &[u8]) {
     assert_eq!(peer.tuples().count(), 0);
     assert!(peer.poll_event().is_none());
     assert_eq!(peer.poll_timeout(), None);
+
+    let mut session = Session::new(dtls.clone(), Path::Named, Some(config()), true);
+    session.connect(start(), DtlsRole::Client, Vec::new()).expect("the first time");
+    session.path_ready(start());
+    for _ in 0..2 {
+        session.handle_datagram(start(), data);
+    }
+    let mut transmits = Transmits::default();
+    session.poll_transmit(start(), tuple, &mut transmits);
+    assert!(transmits.bytes() <= 2 * data.len(), "{} bytes in answer", transmits.bytes());
+    assert_eq!(session.dtls().state(), DtlsState::Connecting);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use datasoup::proto::certificate::Certificate;
-use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsRole};
+use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsRole, Path};
 use datasoup::proto::ice_lite::IceState;
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::transmit::Transmits;
@@ -132,7 +132,7 @@ fn a_check_with_another_clients_username_and_a_wrong_key_does_not_take_its_path(
 /// A well-formed ClientHello.
 pub(crate) fn client_hello(now: Instant, to: SocketAddr) -> Vec<u8> {
     let context = Arc::new(DtlsContext::new(Certificate::generate().expect("a certificate")));
-    let mut eve = Dtls::new(context);
+    let mut eve = Dtls::new(context, Path::Proved);
     eve.connect(now, DtlsRole::Server, Vec::new()).expect("the first call");
     eve.path_ready(now);
     let mut out = Transmits::default();

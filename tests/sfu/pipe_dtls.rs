@@ -290,3 +290,59 @@ fn an_end_that_closes_says_so_and_one_that_vanishes_is_noticed() {
     assert_eq!(reasons(&lab.host().transport_events(ends[0].pipe)), [failed]);
     assert_eq!(stats(&mut lab, ends[0])["dtlsState"], "connected");
 }
+
+/// Client hellos of `count` clients, which differ in their random numbers.
+fn hellos(lab: &Lab, to: SocketAddr, count: u16) -> Vec<Vec<u8>> {
+    let hello = client_hello(lab.now, to);
+    let change = |n: u16| {
+        let mut hello = hello.clone();
+        // Behind the headers of the record and of the message, and the version.
+        hello[27..29].copy_from_slice(&n.to_be_bytes());
+        hello
+    };
+    (0..count).map(change).collect()
+}
+
+#[test]
+fn hellos_in_the_name_of_the_peer_are_answered_by_less_and_leave_room_for_the_peer() {
+    let (mut lab, [near, far]) = two_ends(Conditions::PERFECT, 1, &options::sctp());
+    let options = towards(&lab, near, DtlsRole::Client);
+    connect(&mut lab, far, options);
+    produce(&mut lab, [near, far]);
+    let mut received = 0;
+    // An earlier one waits for its handshake to go on, and 20 a millisecond follow.
+    for forged in hellos(&lab, address(far), 4000).chunks(20) {
+        for hello in forged {
+            lab.inject(address(near), address(far), hello);
+            received += hello.len() as u64;
+        }
+        lab.run_for(Duration::from_millis(1));
+    }
+    // Alerts in plaintext end nothing, as no handshake has begun.
+    lab.inject(address(near), address(far), &[21, 254, 253, 0, 0, 0, 0, 0, 9, 0, 0, 0, 2, 2, 40]);
+    lab.run_for(Duration::from_secs(1));
+    let (answers, sent) = lab.sent[&address(far)];
+    assert!(sent < received / 4, "{sent} bytes in answer to {received}");
+    assert!((32..400).contains(&answers), "{answers} answers");
+    let counted = stats(&mut lab, far)["dtlsRecordsDropped"].as_u64().expect("a number");
+    assert_eq!(counted, 4001 - answers);
+    assert_eq!(stats(&mut lab, far)["dtlsState"], "connecting");
+    let options = towards(&lab, far, DtlsRole::Server);
+    connect(&mut lab, near, options);
+    lab.expect("a connection", |lab| lab.sctp_connected(near.pipe));
+}
+
+#[test]
+fn a_peer_that_starts_again_before_its_handshake_is_complete_connects() {
+    let (mut lab, [near, far]) = two_ends(Conditions::PERFECT, 1, &options::sctp());
+    let options = towards(&lab, near, DtlsRole::Client);
+    connect(&mut lab, far, options);
+    produce(&mut lab, [near, far]);
+    // The hello of a first incarnation of the peer, which dies then.
+    let first = hellos(&lab, address(far), 1);
+    lab.inject(address(near), address(far), &first[0]);
+    lab.run_for(Duration::from_secs(1));
+    let options = towards(&lab, far, DtlsRole::Server);
+    connect(&mut lab, near, options);
+    lab.expect("a connection", |lab| lab.sctp_connected(near.pipe));
+}

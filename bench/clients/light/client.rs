@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use datasoup::proto::demux::{Protocol, demux};
-use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState};
+use datasoup::proto::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsRole, DtlsState, Path};
 use datasoup::proto::message::{Message, Ppid, Reliability, StreamId};
 use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::sctp::{
@@ -176,7 +176,7 @@ impl Client {
         let remote = server.address()?;
         let (socket, state) =
             bind(remote).map_err(|error| format!("the client has no socket: {error}"))?;
-        let mut dtls = Dtls::new(context);
+        let mut dtls = Dtls::new(context, Path::Proved);
         dtls.connect(now, DtlsRole::Server, server.dtls_parameters.fingerprints)
             .map_err(|error| error.to_string())?;
         let mut sctp = Association::new(sctp_config());

@@ -8,7 +8,7 @@ use log::debug;
 
 use crate::proto::certificate::Certificate;
 
-use super::MAX_HANDSHAKE_RECORD;
+use super::record::MAX_HANDSHAKE_RECORD;
 
 /// When a flight is first retransmitted; the interval then doubles. RFC 6347 §4.2.4.1 allows less
 /// than its one second for applications that are sensitive to delay.
@@ -36,6 +36,7 @@ const MAX_OUTGOING_DATAGRAMS: usize = 64;
 pub struct DtlsContext {
     certificate: Certificate,
     config: Arc<dimpl::Config>,
+    with_cookie: Arc<dimpl::Config>,
     scratch: Mutex<Vec<u8>>,
 }
 
@@ -46,21 +47,17 @@ impl DtlsContext {
     /// ChaCha20-Poly1305. As a client it offers them in this order, fastest first; as a server it
     /// follows the client, which knows whether it has AES in hardware.
     pub fn new(certificate: Certificate) -> Self {
-        let config = dimpl::Config::builder()
-            .mtu(HANDSHAKE_MTU)
-            .max_queue_rx(MAX_QUEUED_RECORDS)
-            .max_queue_tx(MAX_OUTGOING_DATAGRAMS)
-            .require_client_certificate(true)
-            // A cookie proves that the client receives at its address, which ICE has proved already.
-            .use_server_cookie(false)
-            .flight_start_rto(FLIGHT_RTO)
-            .flight_retries(ENGINE_RETRIES)
-            .handshake_timeout(ENGINE_TIMEOUT)
-            .build()
-            // This cannot fail: the builder validates only the constants above.
-            .expect("constants");
         let scratch = Mutex::new(vec![0; MAX_HANDSHAKE_BYTES]);
-        Self { certificate, config: Arc::new(config), scratch }
+        let [config, with_cookie] = [false, true].map(|it| Arc::new(config(it)));
+        Self { certificate, config, with_cookie, scratch }
+    }
+
+    /// The engine of a server that asks its client for a cookie.
+    pub(super) fn engine_with_cookie(&self, now: Instant) -> dimpl::Dtls {
+        let config = Arc::clone(&self.with_cookie);
+        let mut engine = dimpl::Dtls::new_12(config, self.certificate.to_engine(), now);
+        engine.set_active(false);
+        engine
     }
 
     /// Makes the engine of one session, and decides on the version: `new_auto` here would let peers
@@ -83,6 +80,22 @@ impl DtlsContext {
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
     }
+}
+
+/// `cookie`: whether servers ask for one, which proves that the client receives at its address.
+fn config(cookie: bool) -> dimpl::Config {
+    dimpl::Config::builder()
+        .mtu(HANDSHAKE_MTU)
+        .max_queue_rx(MAX_QUEUED_RECORDS)
+        .max_queue_tx(MAX_OUTGOING_DATAGRAMS)
+        .require_client_certificate(true)
+        .use_server_cookie(cookie)
+        .flight_start_rto(FLIGHT_RTO)
+        .flight_retries(ENGINE_RETRIES)
+        .handshake_timeout(ENGINE_TIMEOUT)
+        .build()
+        // This cannot fail: the builder validates only the constants above.
+        .expect("constants")
 }
 
 impl fmt::Debug for DtlsContext {

@@ -10,6 +10,9 @@
 /// Bytes before the fragment.
 pub(super) const HEADER_LEN: usize = 13;
 
+/// Larger records are dropped during the handshake. No path of the Internet carries them in a datagram.
+pub(super) const MAX_HANDSHAKE_RECORD: usize = 2048;
+
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
@@ -21,6 +24,7 @@ const DTLS_1_2: [u8; 2] = [0xfe, 0xfd];
 
 /// `HandshakeType.client_hello` (RFC 5246 §7.4).
 const CLIENT_HELLO: u8 = 1;
+const SERVER_HELLO: u8 = 2;
 
 /// Alerts that we send (RFC 5246 §7.2).
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +69,22 @@ pub(super) fn is_client_hello(datagram: &[u8]) -> bool {
     datagram.first() == Some(&HANDSHAKE)
         && datagram.get(3..5) == Some(&[0, 0])
         && datagram.get(HEADER_LEN) == Some(&CLIENT_HELLO)
+}
+
+/// The random number of a ClientHello that is in one piece, which names its client.
+pub(super) fn hello_random(record: &[u8]) -> Option<&[u8; 32]> {
+    let (header, body) = record.get(HEADER_LEN..)?.split_first_chunk::<12>()?;
+    let [_, l0, l1, l2, _, _, o0, o1, o2, f0, f1, f2] = *header;
+    let whole = [o0, o1, o2] == [0; 3] && [f0, f1, f2] == [l0, l1, l2];
+    // The version comes first.
+    if is_client_hello(record) && whole { body.get(2..)?.first_chunk() } else { None }
+}
+
+/// Whether a datagram starts with a ServerHello.
+pub(super) fn is_server_hello(datagram: &[u8]) -> bool {
+    datagram.first() == Some(&HANDSHAKE)
+        && datagram.get(3..5) == Some(&[0, 0])
+        && datagram.get(HEADER_LEN) == Some(&SERVER_HELLO)
 }
 
 /// A fatal alert before there are keys: epoch 0, with a number beyond those of the handshake.
@@ -212,6 +232,28 @@ mod tests {
         assert!(!change(3, 8), "ends after its message");
         assert!(!change(11, 5), "followed by something else");
         assert!(!plain(&[2, 0, 0, 9, 0, 0, 0, 0, 3, 0, 0, 0]), "empty");
+    }
+
+    #[test]
+    fn a_client_is_named_by_the_random_number_of_its_hello() {
+        let random: [u8; 32] = std::array::from_fn(|at| at as u8);
+        let hello = |length: u8, offset: u8, fragment: u8| {
+            let header = [CLIENT_HELLO, 0, 0, length, 0, 0, 0, 0, offset, 0, 0, fragment];
+            let message = [&header[..], &DTLS_1_2, &random, &[0; 8]].concat();
+            record(HANDSHAKE, DTLS_1_0, 0, &message)
+        };
+        let good = hello(42, 0, 42);
+        assert_eq!(hello_random(&good), Some(&random));
+        for bad in [hello(43, 0, 42), hello(43, 1, 42)] {
+            assert_eq!(hello_random(&bad), None, "in pieces");
+        }
+        for len in 0..HEADER_LEN + 12 + 2 + 32 {
+            assert_eq!(hello_random(&good[..len]), None, "cut at {len}");
+        }
+        let mut other = good.clone();
+        other[HEADER_LEN] = SERVER_HELLO;
+        assert_eq!(hello_random(&other), None);
+        assert!(is_server_hello(&other) && !is_server_hello(&good));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::proto::dtls::{DtlsContext, DtlsRole, DtlsState};
+use crate::proto::dtls::{DtlsContext, DtlsRole, DtlsState, Path};
 use crate::proto::net::{SocketId, Tuple};
 use crate::proto::sctp::{Association, SctpConfig, SctpState, Start};
 use crate::proto::session::{Session, SessionEvent};
@@ -77,7 +77,7 @@ impl SctpOverUdp {
         dtls: Arc<DtlsContext>,
         sctp: Option<SctpConfig>,
     ) -> Self {
-        Self::with(listen, Layer::Sealed(Box::new(Session::new(dtls, sctp, false))))
+        Self::with(listen, Layer::Sealed(Box::new(Session::new(dtls, Path::Named, sctp, false))))
     }
 
     fn with(listen: Listen, layer: Layer) -> Self {
