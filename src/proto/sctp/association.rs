@@ -763,7 +763,7 @@ impl Association {
             wrote = true;
             let ends = scheduled.is_last.then_some(scheduled.stream);
             let len = scheduled.message.payload.len();
-            if !engine.write(now, scheduled) {
+            if !engine.write(now, scheduled) && ends.is_none() {
                 self.counters.refused.add(MessageTally::one(len));
             }
             if let Some(stream) = ends {

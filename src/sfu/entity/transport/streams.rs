@@ -525,11 +525,12 @@ impl Transport {
 
     /// The stream of a pipe that was closed first, if it is free again.
     fn next_released_stream(&mut self) -> Option<StreamId> {
+        let limit = self.outgoing_streams();
         let Kind::Pipe(pipe) = &mut self.kind else { return None };
         while let Some(stream) = pipe.released.front()
-            && self.consumer_streams.contains_key(stream)
+            && (*stream >= limit || self.consumer_streams.contains_key(stream))
         {
-            // The application has chosen it.
+            // The peer does not take it, or the application has chosen it.
             pipe.released.pop_front();
         }
         let stream = *pipe.released.front()?;
