@@ -4,8 +4,8 @@ import { router, router2 } from './helpers/twoRouters';
 import { nextMacrotask } from './helpers/wait';
 
 /**
- * What an application that counts messages relies on: calls of one macrotask see one instant, whatever arrives meanwhile
- * from another thread.
+ * What an application that counts messages relies on: calls of one macrotask see one instant, whatever arrives
+ * from another thread at the same time.
  */
 
 const ROUNDS = 25;

@@ -8,4 +8,5 @@ use common::{peers, puppet};
 
 mod burst;
 mod charges;
+mod pipes;
 mod sctp;

@@ -688,7 +688,7 @@ fn a_tunnel_whose_ends_close_together_does_not_emit_that_a_consumer_has_closed()
 }
 
 #[test]
-fn a_consumer_that_closes_before_the_pipe_is_connected_is_told_once_it_is() {
+fn the_far_end_learns_once_it_is_connected_that_a_consumer_has_closed_before() {
     let mut lab = Lab::with(2, Conditions::PERFECT, 1);
     let [near, far] = joined(&mut lab, By::Network);
     lab.conditions().mtu = 0;

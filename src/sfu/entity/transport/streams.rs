@@ -422,7 +422,7 @@ impl Transport {
     }
 
     /// Closes the stream of a DataConsumer. If the application has not `chosen` it and a DataProducer receives on
-    /// it, the peer's channel stays open. The far end of a pipe is told by a message, because a reset would close the other
+    /// it, the peer's channel stays open. A pipe ends the stream by a message, because a reset would close the other
     /// direction as well.
     pub(in crate::sfu) fn close_consumer_stream(&mut self, stream: StreamId, chosen: bool) {
         if let Kind::Pipe(pipe) = &mut self.kind
