@@ -16,15 +16,22 @@ type Kind = 'room' | 'to' | 'beat';
 const ID = '6c1f9f2e-94a6-4b43-8f55-0d7d3c2b1a00';
 const NONCE = '0123456789abcdef0123456789abcdef';
 const EPOCH = '0123456789abcdef01234567';
-const ENTRY: Entry = { id: ID, label: 'chat', protocol: '', info: '{"user":"ann"}' };
-const STREAM = { streamId: 3, ordered: true, paused: false };
+const ENTRY: Entry = {
+  id: ID,
+  label: 'chat',
+  protocol: '',
+  info: '{"user":"ann"}',
+  ordered: false,
+  maxRetransmits: 2,
+  retain: { messages: 1, maxAge: 5 },
+};
 
 /** Each message, with all of its members. */
 const WHOLE: [Kind, Message][] = [
   ['room', { type: 'state', seq: 4, ask: NONCE }],
   ['room', { type: 'diff', from: 4, seq: 6, add: [ENTRY], del: [ID] }],
-  ['room', { type: 'leave' }],
-  ['beat', { type: 'beat' }],
+  ['room', { type: 'leave', seq: 7 }],
+  ['beat', { type: 'beat', beat: 1 }],
   ['beat', { type: 'bye' }],
   ['to', { type: 'list', id: NONCE, to: EPOCH, room: NONCE }],
   [
@@ -46,8 +53,8 @@ const WHOLE: [Kind, Message][] = [
       pipe: 1,
       gen: 2,
       items: [
-        [ID, true],
-        [ID, [1, 2]],
+        [ID, true, 3],
+        [ID, [1, 2], 4],
         [ID, null],
       ],
     },
@@ -58,7 +65,7 @@ const WHOLE: [Kind, Message][] = [
       type: 'given',
       re: NONCE,
       items: [
-        [ID, { ...STREAM, maxRetransmits: 2, retain: { messages: 1, maxAge: 5 } }, 7],
+        [ID, 7],
         [ID, null],
       ],
     },
@@ -90,7 +97,10 @@ test.each(WHOLE)('%s: belongs to no other kind of subject: %j', (kind, message) 
 });
 
 test('unknown members are left out', () => {
-  expect(decode('beat', json({ type: 'beat', mood: 'good' }))).toEqual({ type: 'beat' });
+  expect(decode('beat', json({ type: 'beat', beat: 1, mood: 'good' }))).toEqual({
+    type: 'beat',
+    beat: 1,
+  });
 });
 
 test('another major version is incompatible, whatever it says', () => {
@@ -123,7 +133,7 @@ test.each<[string, Kind, object | string]>([
     },
   ],
   ['neither question nor answer', 'to', { type: 'list', room: NONCE, seq: 1 }],
-  ['a question to nobody', 'to', { type: 'list', id: NONCE, room: NONCE }],
+  ['a question without an epoch', 'to', { type: 'list', id: NONCE, room: NONCE }],
   [
     'a part beyond the last',
     'to',
@@ -143,7 +153,7 @@ test.each<[string, Kind, object | string]>([
   [
     'subchannels that are false',
     'to',
-    { type: 'want', id: NONCE, to: EPOCH, pipe: 1, gen: 1, items: [[ID, false]] },
+    { type: 'want', id: NONCE, to: EPOCH, pipe: 1, gen: 1, items: [[ID, false, 1]] },
   ],
   [
     'too many subchannels',
@@ -154,15 +164,16 @@ test.each<[string, Kind, object | string]>([
       to: EPOCH,
       pipe: 1,
       gen: 1,
-      items: [[ID, Array(MAX_SUBCHANNELS + 1).fill(1)]],
+      items: [[ID, Array(MAX_SUBCHANNELS + 1).fill(1), 1]],
     },
   ],
-  ['a stream without a count', 'to', { type: 'given', re: NONCE, items: [[ID, STREAM]] }],
+  ['no stream', 'to', { type: 'want', id: NONCE, to: EPOCH, pipe: 1, gen: 1, items: [[ID, true]] }],
   [
     'a stream beyond 65535',
     'to',
-    { type: 'given', re: NONCE, items: [[ID, { ...STREAM, streamId: 65536 }, 0]] },
+    { type: 'want', id: NONCE, to: EPOCH, pipe: 1, gen: 1, items: [[ID, true, 65536]] },
   ],
+  ['a count that is none', 'to', { type: 'given', re: NONCE, items: [[ID, '1']] }],
 ])('refuses %s', (_, kind, message) => {
   const bytes = typeof message === 'string' ? Buffer.from(message) : json(message);
   expect(refusal(kind, bytes)).toBe('malformed');

@@ -35,7 +35,7 @@ const HOST = /^[\w-]{1,64}$/;
 /** @typedef {import('node:crypto').KeyObject} KeyObject */
 
 /**
- * @typedef {'format' | 'oversized' | 'key' | 'forged' | 'malformed' | 'incompatible' | 'replayed' | 'stale' | 'toomany'}
+ * @typedef {'format' | 'oversized' | 'key' | 'forged' | 'malformed' | 'incompatible' | 'replayed' | 'stale' | 'toomany' | 'crossed' | 'unasked'}
  * RefusalReason
  */
 

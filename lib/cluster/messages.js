@@ -58,20 +58,28 @@ const nonce = matches(/^[0-9a-f]{32}$/);
 const hash = matches(/^[0-9a-f]{32}$/);
 const error = matches(/^[a-z ]{1,32}$/);
 
-const entry = object({ id: uuid, label: text, protocol: text, info: text });
+const retain = object({ messages: uint16, bytes: optional(uint), maxAge: optional(uint) });
+const entry = object({
+  id: uuid,
+  label: text,
+  protocol: text,
+  info: text,
+  ordered: bool,
+  maxPacketLifeTime: optional(uint16),
+  maxRetransmits: optional(uint16),
+  retain: optional(retain),
+});
 const address = { address: text, port: (/** @type {any} */ value) => uint16(value) && value > 0 };
 /** @type {Check} */
 const subchannels = (value) =>
   value === true || (list(uint16)(value) && value.length <= MAX_SUBCHANNELS);
 
-const stream = object({
-  streamId: uint16,
-  ordered: bool,
-  maxPacketLifeTime: optional(uint16),
-  maxRetransmits: optional(uint16),
-  paused: bool,
-  retain: optional(object({ messages: uint16, bytes: optional(uint), maxAge: optional(uint) })),
-});
+const wanted = (/** @type {any} */ item) =>
+  Array.isArray(item) &&
+  uuid(item[0]) &&
+  (item[1] === null || (subchannels(item[1]) && uint16(item[2])));
+const given = (/** @type {any} */ item) =>
+  Array.isArray(item) && uuid(item[0]) && (item[1] === null || uint(item[1]));
 
 /**
  * The members of each message. Members of members are checked, and not copied: what is not known there stays.
@@ -84,8 +92,10 @@ const MESSAGES = {
   // From `from` to `seq` my list has changed so.
   diff: { from: uint, seq: uint, add: list(entry), del: list(uuid) },
   // I am in this room no more.
-  leave: {},
-  beat: {},
+  leave: { seq: uint },
+  // I live; beats are numbered.
+  beat: { beat: uint },
+  // I leave.
   bye: {},
   // With `re`, the list of a room, or a part of it; `gone`: I am not in this room. With `id`, send me yours.
   list: {
@@ -108,29 +118,11 @@ const MESSAGES = {
     port: optional(address.port),
     fingerprint: optional(text),
   },
-  // Send these over my pipe: all messages (true), those of subchannels, or none (null).
-  want: {
-    id: nonce,
-    to: epoch,
-    pipe: uint,
-    gen: uint,
-    items: list(
-      (item) => Array.isArray(item) && uuid(item[0]) && (item[1] === null || subchannels(item[1])),
-    ),
-  },
-  // What I send of each, and the number of messages before the first; null if I have no such DataProducer.
-  given: {
-    re: nonce,
-    error: optional(error),
-    items: optional(
-      list(
-        (item) =>
-          Array.isArray(item) &&
-          uuid(item[0]) &&
-          (item[1] === null || (stream(item[1]) && uint(item[2]))),
-      ),
-    ),
-  },
+  // Send these over my pipe, each on the stream that I have chosen: all messages (true), those of subchannels and those
+  // without; or none (null). `gen` orders the wants of a pipe.
+  want: { id: nonce, to: epoch, pipe: uint, gen: uint, items: list(wanted) },
+  // How many messages each had received when its stream began; null if I have no such DataProducer.
+  given: { re: nonce, error: optional(error), items: optional(list(given)) },
 };
 
 const KINDS = {
@@ -185,35 +177,35 @@ const encode = (message) => Buffer.from(JSON.stringify({ v: VERSION, ...message 
  * @throws {Refusal}
  */
 function decode(kind, bytes) {
-  let given;
+  let parsed;
 
   try {
-    given = JSON.parse(bytes.toString());
+    parsed = JSON.parse(bytes.toString());
   } catch {
     throw new Refusal('malformed');
   }
-  if (typeof given !== 'object' || given === null || !uint(given.v)) {
+  if (typeof parsed !== 'object' || parsed === null || !uint(parsed.v)) {
     throw new Refusal('malformed');
   }
-  if (given.v < OLDEST_VERSION || given.v > VERSION) {
+  if (parsed.v < OLDEST_VERSION || parsed.v > VERSION) {
     throw new Refusal('incompatible');
   }
   // A type of a later release of this version, or one that belongs to subjects of another kind.
-  if (!KINDS[kind].includes(given.type)) {
+  if (!KINDS[kind].includes(parsed.type)) {
     throw new Refusal('malformed');
   }
 
-  const members = MESSAGES[given.type];
+  const members = MESSAGES[parsed.type];
 
-  if (!object(members)(given) || !isWhole(given)) {
+  if (!object(members)(parsed) || !isWhole(parsed)) {
     throw new Refusal('malformed');
   }
 
-  const message = { type: given.type };
+  const message = { type: parsed.type };
 
   for (const name of Object.keys(members)) {
-    if (given[name] !== undefined) {
-      Object.assign(message, { [name]: given[name] });
+    if (parsed[name] !== undefined) {
+      Object.assign(message, { [name]: parsed[name] });
     }
   }
   return /** @type {Message} */ (message);

@@ -1,21 +1,15 @@
 // What the files of this folder exchange: control messages, and the ports of the protocol, which are passed in.
 
-/** A DataProducer in the list of its host. */
+/** A DataProducer in the list of its host. What its far end needs to know as well never changes. */
 export type Entry = {
   id: string;
   label: string;
   protocol: string;
   /** JSON. */
   info: string;
-};
-
-/** How a message stream goes through a pipe, and what the far DataProducer needs to know. */
-export type Stream = {
-  streamId: number;
   ordered: boolean;
   maxPacketLifeTime?: number;
   maxRetransmits?: number;
-  paused: boolean;
   retain?: { messages: number; bytes?: number; maxAge?: number };
 };
 
@@ -26,8 +20,9 @@ export type Subchannels = true | number[];
 
 export type State = { type: 'state'; seq: number; ask?: string };
 export type Diff = { type: 'diff'; from: number; seq: number; add: Entry[]; del: string[] };
-export type Leave = { type: 'leave' };
-export type Beat = { type: 'beat' | 'bye' };
+export type Leave = { type: 'leave'; seq: number };
+export type Beat = { type: 'beat'; beat: number };
+export type Bye = { type: 'bye' };
 export type List = {
   type: 'list';
   id?: string;
@@ -42,24 +37,95 @@ export type List = {
 };
 export type PipeRequest = { type: 'pipe'; id: string; to: string; pipe: number } & Address;
 export type PipeAnswer = { type: 'piped'; re: string; error?: string } & Partial<Address>;
+export type WantItem =
+  [id: string, subchannels: Subchannels, streamId: number] | [id: string, none: null];
 export type Want = {
   type: 'want';
   id: string;
   to: string;
   pipe: number;
   gen: number;
-  items: [id: string, subchannels: Subchannels | null][];
+  items: WantItem[];
 };
 export type Given = {
   type: 'given';
   re: string;
   error?: string;
-  items?: [id: string, stream: Stream | null, at?: number][];
+  items?: [id: string, at: number | null][];
 };
-export type Message = State | Diff | Leave | Beat | List | PipeRequest | PipeAnswer | Want | Given;
+export type Message =
+  State | Diff | Leave | Beat | Bye | List | PipeRequest | PipeAnswer | Want | Given;
+
+/** A message that has `id`, and one that has `re`. */
+export type Request = (List | PipeRequest | Want) & { id: string; to: string };
+export type Answer = (List | PipeAnswer | Given) & { re: string };
+
+// ------------------------------------------------------------------------------------------------------- the ports
 
 export interface Bus {
   publish(subject: string, data: Uint8Array): void;
   subscribe(subject: string, listener: (data: Uint8Array) => void): Promise<AsyncDisposable>;
   readonly maxPayload: number;
+}
+
+export interface Clock {
+  /** Milliseconds of a monotonic clock. */
+  now(): number;
+  /** Calls a function once; returns what cancels that. */
+  after(ms: number, call: () => void): () => void;
+}
+
+export interface RandomNumbers {
+  bytes(length: number): Buffer;
+  /** 0 or more, below 1. */
+  next(): number;
+}
+
+export interface Sealer {
+  seal(subject: string, message: Uint8Array): Uint8Array;
+  open(
+    subject: string,
+    bytes: Uint8Array,
+  ): { host: string; epoch: string; counter: number; message: Buffer };
+}
+
+/** What moves the messages of DataProducers between this host and others. */
+export interface Plane {
+  createPipe(done: (error: Error | undefined, pipe?: Pipe) => void): void;
+  /** Closes the DataProducer that `take()` has made. */
+  untake(id: string): void;
+}
+
+/** This host's end of a pipe to another host. After `close()` it calls nothing back. */
+export interface Pipe {
+  readonly address: Address;
+  /** `done` when messages can pass. */
+  connect(far: Address, role: 'taker' | 'origin', done: (error?: Error) => void): void;
+  /** Whether anything has come through the pipe since the last call. */
+  heard(): boolean;
+  /**
+   * Taker: makes the DataProducer of this id, or moves it here from the pipe that it had, to a stream which the origin may
+   * use from now on. `received`: how many messages the DataProducer has received so far.
+   */
+  take(
+    entry: Entry,
+    done: (error: Error | undefined, taken?: { streamId: number; received: number }) => void,
+  ): void;
+  /**
+   * Origin: sends a DataProducer's messages on a stream; or changes the subchannels of one that it sends on this stream.
+   * `at`: how many messages the DataProducer had received when the stream began; null if there is no such DataProducer.
+   */
+  carry(
+    id: string,
+    subchannels: Subchannels,
+    streamId: number,
+    done: (error: Error | undefined, at?: number | null) => void,
+  ): void;
+  /** Origin: ends what `carry()` began. */
+  drop(id: string): void;
+  /** The pipe has ended by itself. */
+  onclosed: () => void;
+  /** Taker: the origin has ended a stream. */
+  onstreamclosed: (id: string) => void;
+  close(): void;
 }

@@ -1,0 +1,388 @@
+import { Envelope, epochOf } from '../../lib/cluster/envelope';
+import { type Process, World } from '../helpers/cluster/World';
+
+// The faults that a cluster survives, one by one, in virtual time.
+
+const LEASE = 2000;
+const BEAT = LEASE / 5;
+const ROOM = '0'.repeat(32);
+
+let world: World;
+let a: Process;
+let b: Process;
+let c: Process;
+/** A DataProducer of `a`, which `b` consumes. */
+let id: string;
+
+beforeEach(async () => {
+  world = new World(1, { lease: LEASE });
+  [a, b, c] = ['a', 'b', 'c'].map((name) => world.start(name)) as [Process, Process, Process];
+  for (const process of [a, b, c]) process.join(ROOM);
+  await world.run(100);
+  id = a.announce(ROOM);
+  c.announce(ROOM);
+  await world.run(100);
+  b.want('a', id);
+  await world.run(100);
+  for (const process of [a, b, c]) process.events.length = 0;
+});
+
+afterEach(() => {
+  expect(world.failures).toEqual([]);
+});
+
+/** Lets time pass while `a` sends 50 messages a second. */
+async function sending(ms: number): Promise<void> {
+  for (const end = world.time + ms; world.time < end;) {
+    a.send(id);
+    await world.run(20);
+  }
+}
+
+/** What `b` has lost and was said to have missed. Its consumer must be open. */
+function lost(): { lost: number; told: number } {
+  const session = b.sessions.get(id)!;
+  return { lost: session.gaps + a.producers.get(id)!.sent - session.last, told: session.told };
+}
+
+function downs(process: Process): string[] {
+  return process.events.filter((event) => event.startsWith('hostdown'));
+}
+
+test('a host that is killed is gone after a lease and a beat, and its DataProducers with it', async () => {
+  a.kill();
+  await world.run(LEASE - BEAT);
+  expect(downs(b)).toEqual([]);
+  await world.run(2 * BEAT + 50);
+  expect(downs(b)).toEqual(['hostdown a lease']);
+  expect([...b.seen.get(ROOM)!].map((each) => each[0])).toEqual(['c']);
+  expect(b.sessions.size).toBe(0);
+});
+
+test('a host that leaves is gone at once', async () => {
+  a.leave();
+  await world.run(10);
+  expect(downs(b)).toEqual(['hostdown a left']);
+  expect(b.sessions.size).toBe(0);
+});
+
+test('a host that leaves while the bus is down is gone after a second for itself, after a lease for others', async () => {
+  world.busDown = 1;
+  a.leave();
+  await world.run(1010);
+  expect(a.alive).toBe(false);
+  world.busDown = 0;
+  await world.run(LEASE + 3 * BEAT);
+  expect(downs(b)).toEqual(['hostdown a lease']);
+});
+
+test('a host that restarts under its name is replaced on contact', async () => {
+  a.kill();
+  const again = world.start('a');
+  again.join(ROOM);
+  const other = again.announce(ROOM);
+  await world.run(40);
+  expect(b.events).toEqual(['hostdown a restarted', 'hostup a']);
+  expect(b.seen.get(ROOM)).toContain(`a ${other}`);
+  expect(b.seen.get(ROOM)).not.toContain(`a ${id}`);
+});
+
+test('a host that leaves a room and joins it again has its new DataProducers only', async () => {
+  a.leaveRoom(ROOM);
+  a.join(ROOM);
+  const other = a.announce(ROOM);
+  await world.run(50);
+  expect(b.seen.get(ROOM)).toContain(`a ${other}`);
+  world.checkViews();
+});
+
+test('10 s without bus lose no message and close nothing; what is new comes a beat after it is back', async () => {
+  world.busDown = 1;
+  await sending(10_000);
+  expect(lost()).toEqual({ lost: 0, told: 0 });
+  c.announce(ROOM);
+  await sending(100);
+  world.busDown = 0;
+  await sending(BEAT + 50);
+  for (const process of [a, b, c]) expect(process.events).toEqual(['busdown', 'busup']);
+  world.checkViews();
+  expect(lost()).toEqual({ lost: 0, told: 0 });
+});
+
+test('one host without bus for 8 s loses no message; those without a pipe to it are gone and back', async () => {
+  b.cut = 1;
+  await sending(8000);
+  const fresh = a.announce(ROOM);
+  await sending(100);
+  b.cut = 0;
+  await sending(BEAT + 50);
+  expect(b.seen.get(ROOM)).toContain(`a ${fresh}`);
+  expect(downs(a)).toEqual([]);
+  expect(b.events).toEqual(['busdown', 'busup']);
+  expect(c.events).toEqual(['hostdown b lease', 'hostup b']);
+  expect(lost()).toEqual({ lost: 0, told: 0 });
+  world.checkViews();
+});
+
+test('UDP that is blocked for less than a lease delays messages and loses none', async () => {
+  world.blockUdp('a', 'b');
+  await sending(1500);
+  expect(lost().lost).toBeGreaterThan(0);
+  world.blockUdp('a', 'b', -1);
+  await sending(1000);
+  await world.run(100);
+  expect(lost()).toEqual({ lost: 0, told: 0 });
+});
+
+test('UDP that is blocked for longer: the consumer stays open, and what was lost is said exactly', async () => {
+  world.blockUdp('a', 'b');
+  await sending(5000);
+  world.blockUdp('a', 'b', -1);
+  await sending(8000);
+  await world.run(100);
+  const { lost: gaps, told } = lost();
+  expect(gaps).toBeGreaterThan(100);
+  expect(told).toBe(gaps);
+  expect(downs(b)).toEqual([]);
+});
+
+test('a host that is frozen for 8 s is gone, and back when it wakes; it keeps what it knew itself', async () => {
+  a.pause();
+  await world.run(8000);
+  expect(downs(b)).toEqual(['hostdown a lease']);
+  expect(b.sessions.size).toBe(0);
+  a.resume();
+  await world.run(100);
+  expect(b.events).toEqual(['hostdown a lease', 'hostup a']);
+  expect(downs(a)).toEqual([]);
+  world.checkViews();
+});
+
+test('a pause of the observer is not the silence of others', async () => {
+  b.pause();
+  await world.run(8000);
+  b.resume();
+  await world.run(100);
+  expect(downs(b)).toEqual([]);
+});
+
+test('a full partition: each side is gone for the other after a lease, and back two beats after it is over', async () => {
+  world.busGroup.set('a', 1);
+  world.blockUdp('a', 'b');
+  await sending(LEASE + 2 * BEAT + 50);
+  expect(downs(a).sort()).toEqual(['hostdown b lease', 'hostdown c lease']);
+  expect(downs(b)).toEqual(['hostdown a lease']);
+  world.busGroup.clear();
+  world.blockUdp('a', 'b', -1);
+  await world.run(BEAT + 100);
+  world.checkViews();
+});
+
+test('a host whose wall clock was set back before it restarts is let in once the former is gone', async () => {
+  a.kill();
+  const again = world.start('a', -1e9);
+  again.join(ROOM);
+  again.announce(ROOM);
+  await world.run(LEASE / 2);
+  expect(b.events).toEqual([]);
+  // A beat of it is not heard by anyone yet: its next state is.
+  await world.run(40_000);
+  expect(b.events).toEqual(['hostdown a lease', 'hostup a']);
+  world.checkViews();
+});
+
+test('of two processes of one name the elder is fenced', async () => {
+  const younger = world.start('a');
+  younger.join(ROOM);
+  await world.run(BEAT + 100);
+  expect(a.events).toEqual(['fenced']);
+  expect(younger.events).not.toContain('fenced');
+  a.kill();
+  await world.run(100);
+  world.checkViews();
+});
+
+test('recordings of a dead host do not bring it back, nor do those of a living one change anything', async () => {
+  a.kill();
+  await world.run(LEASE + 2 * BEAT);
+  const before = [b, c].map((process) => [...process.events]);
+  const { sent } = world;
+  for (let round = 0; round < 3; round += 1) {
+    for (const { subject, data } of [...world.recorded]) {
+      for (const { listener, process } of world.subscriptions.get(subject) ?? []) {
+        process.run(() => listener(data));
+      }
+    }
+    await world.run(LEASE);
+  }
+  expect([b, c].map((process) => process.events)).toEqual(before);
+  expect(b.host.stats().refused['replayed']).toBeGreaterThan(10);
+  // Challenges are bounded, whatever is replayed.
+  expect(world.sent - sent).toBeLessThan(300);
+  world.checkViews();
+});
+
+test('a list that takes many messages is whole although one of them is lost', async () => {
+  for (let count = 0; count < 3000; count += 1) a.announce(ROOM);
+  await world.run(50);
+  let answers = 0;
+  const late = world.start('late');
+  const { publish } = a.bus;
+  a.bus.publish = (subject, data) => {
+    if (subject === 'p.to.late') answers += 1;
+    if (answers !== 2 || subject !== 'p.to.late') publish(subject, data);
+  };
+  late.join(ROOM);
+  await world.run(3000);
+  expect(answers).toBeGreaterThan(4);
+  expect(late.seen.get(ROOM)!.size).toBe(3002);
+  world.checkViews();
+});
+
+test('a change that is lost is found with the next one', async () => {
+  const { publish } = a.bus;
+  a.bus.publish = () => {};
+  a.announce(ROOM);
+  await world.run(10);
+  a.bus.publish = publish;
+  a.announce(ROOM);
+  await world.run(50);
+  world.checkViews();
+});
+
+test('a host that answers too late to a join is asked when it asks itself', async () => {
+  a.pause();
+  const late = world.start('late');
+  late.join(ROOM);
+  await world.run(3500);
+  a.resume();
+  await world.run(50);
+  expect(late.seen.get(ROOM)).toContain(`a ${id}`);
+});
+
+test('old requests of a taker are refused: a lower gen, a lower pipe number', async () => {
+  const [pipe] = a.plane.pipes;
+  const late = (message: object): void => {
+    const text = JSON.stringify({ v: 1, id: '1'.repeat(32), to: a.epoch, ...message });
+    b.bus.publish('p.to.a', b.sealer.seal('p.to.a', Buffer.from(text)));
+  };
+  late({ type: 'want', pipe: 1, gen: 1, items: [[id, null]] });
+  late({ type: 'want', pipe: 0, gen: 99, items: [[id, null]] });
+  late({ type: 'pipe', pipe: 0, address: 'b', port: 99, fingerprint: '' });
+  await world.run(50);
+  expect(pipe!.carried.has(id)).toBe(true);
+  expect([...a.plane.pipes]).toEqual([pipe]);
+  await sending(100);
+  expect(lost().told).toBe(0);
+});
+
+test('what changes while a want waits for its answer goes with the next one', async () => {
+  world.delay = { min: 40, max: 40 };
+  b.host.change('a', id, [1]);
+  await world.run(70);
+  b.host.change('a', id, [2]);
+  await world.run(300);
+  expect([...a.plane.pipes][0]!.carried.get(id)!.subchannels).toEqual([2]);
+});
+
+test('a stream that the origin ends is wanted again, and what was lost is said', async () => {
+  await sending(100);
+  world.delay = { min: 40, max: 40 };
+  const [pipe] = b.plane.pipes;
+  // The answer to what is asked first belongs to the first stream.
+  b.host.change('a', id, true);
+  [...a.plane.pipes][0]!.carried.clear();
+  await sending(200);
+  pipe!.onstreamclosed(id);
+  await sending(30);
+  pipe!.onstreamclosed(id);
+  await sending(500);
+  await world.run(100);
+  const { lost: gaps, told } = lost();
+  expect(gaps).toBeGreaterThan(5);
+  expect(told).toBe(gaps);
+});
+
+test('messages of an incompatible version are refused, and said once', async () => {
+  const sealer = a.sealer;
+  for (let count = 0; count < 3; count += 1) {
+    const news = sealer.seal(`p.room.${ROOM}`, Buffer.from('{"v":9,"type":"news"}'));
+    a.bus.publish(`p.room.${ROOM}`, news);
+  }
+  await world.run(10);
+  expect(b.events).toEqual(['incompatible a']);
+  expect(b.host.stats().refused['incompatible']).toBe(3);
+});
+
+test('a host with another secret is not there, and its messages change nothing', async () => {
+  world = new World(2, { lease: LEASE, realSealer: true });
+  const [one, other] = ['one', 'other'].map((name) => world.start(name)) as [Process, Process];
+  one.join(ROOM);
+  other.join(ROOM);
+  await world.run(100);
+  const before = [...one.events];
+  const stranger = new Envelope({
+    secrets: [Buffer.alloc(32, 9)],
+    host: 'stranger',
+    epoch: epochOf(2e12, Buffer.alloc(6)),
+  });
+  const messages = ['{"v":1,"type":"state","seq":1}', '{"v":1,"type":"leave","seq":99}'];
+  for (const message of messages) {
+    one.bus.publish(`p.room.${ROOM}`, stranger.seal(`p.room.${ROOM}`, Buffer.from(message)));
+  }
+  one.bus.publish(
+    `p.beat.other`,
+    stranger.seal('p.beat.other', Buffer.from('{"v":1,"type":"bye"}')),
+  );
+  await world.run(100);
+  expect(one.events).toEqual(before);
+  expect(one.host.stats().refused).toEqual({ key: 3 });
+});
+
+test('a host says bye on its own subject only', async () => {
+  // With the secret, but another host.
+  const data = c.sealer.seal('p.beat.a', Buffer.from('{"v":1,"type":"bye"}'));
+  c.bus.publish('p.beat.a', data);
+  await world.run(10);
+  expect(downs(b)).toEqual([]);
+  expect(b.host.stats().refused['crossed']).toBe(1);
+});
+
+test('subchannels of a path change with the last of many calls, and no message of the others is lost', async () => {
+  const requests = (): number =>
+    world.recorded.filter(
+      ({ subject, data }) => subject === 'p.to.a' && Buffer.from(data).includes('"type":"want"'),
+    ).length;
+  const before = requests();
+  for (let subchannel = 0; subchannel < 10; subchannel += 1) {
+    b.host.change('a', id, [subchannel]);
+  }
+  await world.run(200);
+  expect(requests()).toBe(before + 1);
+  expect([...a.plane.pipes][0]!.carried.get(id)!.subchannels).toEqual([9]);
+});
+
+test('the pipe closes with the last that is taken through it', async () => {
+  expect(b.plane.pipes.size).toBe(1);
+  b.release(id);
+  await world.run(100);
+  expect([a, b, c].map((process) => process.plane.pipes.size)).toEqual([0, 0, 0]);
+  expect(b.host.stats().takes).toEqual([]);
+});
+
+test('what the origin does not have fails', async () => {
+  const entry = b.entries.get(id)!;
+  const failed = jest.fn();
+  const unknown = { ...entry, id: '00000000-0000-0000-0000-000000000000' };
+  b.host.want('a', unknown, true, { ready: failed, failed, missed: failed });
+  await world.run(100);
+  expect(failed).toHaveBeenCalledTimes(1);
+  expect(failed.mock.calls[0][0]).toBeInstanceOf(Error);
+});
+
+test('a host that closed has no timers and no subscriptions', async () => {
+  for (const process of [a, b, c]) process.leave();
+  await world.run(2000);
+  expect([...world.subscriptions.values()].reduce((sum, set) => sum + set.size, 0)).toBe(0);
+  expect(world.pending).toBe(0);
+});

@@ -1,0 +1,357 @@
+'use strict';
+
+// One host of a cluster: puts the parts of the protocol together.
+//
+//   Envelope → Link → Peers     who is there
+//                   → Lists     what they have
+//                   → Takes     what this host takes from them, over pipes
+//                   → Gives     what it sends to them
+//
+// It reads no clock, makes no random numbers and opens no sockets: bus, clock, random numbers, sealer and data plane are
+// passed in, and tests pass in simulated ones. A beat each fifth of the lease drives what counts silence. Resync is the
+// only recovery: when messages of the bus may be lost, or this process has been paused for half a lease, the host says
+// its state in all rooms, asks for those of others, and repeats what it wants.
+
+const { Gives } = require('./Gives');
+const { Link } = require('./Link');
+const { Lists } = require('./Lists');
+const { MAX_MESSAGE, Subjects } = require('./messages');
+const { BEATS, Peer, Peers } = require('./Peers');
+const { Takes } = require('./Takes');
+const { OVERHEAD } = require('./envelope');
+
+/** What a message has beside its items, in bytes. */
+const HEAD = 512;
+
+/** How long a host that leaves waits until it hears itself, in milliseconds. */
+const LEAVING = 1000;
+
+/** @import { Bus, Clock, Entry, Plane, RandomNumbers, Sealer, Subchannels } from './types' */
+/** @import { Taker } from './Takes' */
+
+/**
+ * @typedef {object} HostEvents
+ * @property {(host: string) => void} hostup
+ * @property {(host: string, reason: 'left' | 'lease' | 'restarted') => void} hostdown
+ * @property {() => void} busdown
+ * @property {() => void} busup
+ * @property {() => void} fenced - the host has closed.
+ * @property {(host: string) => void} incompatible
+ * @property {(room: string, host: string, entry: Entry) => void} added
+ * @property {(room: string, host: string, entry: Entry, reason: 'closed' | 'left' | 'lease') => void} removed
+ */
+
+class Host {
+  #clock;
+  #events;
+  #lease;
+  #link;
+  #peers;
+  #lists;
+  #takes;
+  #gives;
+  /** @type {Set<string>} */
+  #incompatible = new Set();
+  /** @type {(() => void)[]} */
+  #subscriptions = [];
+  /** @type {(() => void) | undefined} */
+  #ticking;
+  #tickedAt = 0;
+  #beats = 0;
+  #resyncs = 0;
+  /** @type {(() => void) | undefined} */
+  #onBye;
+  #closed = false;
+
+  /**
+   * @param {object} options
+   * @param {string} options.host
+   * @param {string} options.epoch
+   * @param {string} options.prefix
+   * @param {number} options.lease - in milliseconds.
+   * @param {Bus} options.bus
+   * @param {Clock} options.clock
+   * @param {Plane} options.plane
+   * @param {RandomNumbers} options.random
+   * @param {Sealer} options.sealer
+   * @param {HostEvents} options.events
+   */
+  constructor({ host, epoch, prefix, lease, bus, clock, plane, random, sealer, events }) {
+    const limit = Math.min(bus.maxPayload, MAX_MESSAGE) - OVERHEAD - HEAD;
+
+    this.#clock = clock;
+    this.#events = events;
+    this.#lease = lease;
+
+    const peers = new Peers(new Peer(host, epoch), {
+      up: (peer) => this.#onUp(peer),
+      gone: (peer, reason) => this.#closed || events.hostdown(peer.host, reason),
+      forgotten: (peer, reason) => this.#onForgotten(peer, reason),
+      fenced: () => {
+        this.#close();
+        events.fenced();
+      },
+      busDown: events.busdown,
+      busUp: events.busup,
+      missed: () => this.#resync(),
+      missedFrom: (peer) => this.#lists.askFor(peer),
+    });
+    const link = new Link({
+      bus,
+      clock,
+      peers,
+      random,
+      sealer,
+      subjects: new Subjects(prefix),
+      onIncompatible: (name) => this.#onIncompatible(name),
+    });
+
+    this.#peers = peers;
+    this.#link = link;
+    this.#lists = new Lists({ link, clock, peers, random, limit, events });
+    this.#takes = new Takes({ link, clock, peers, plane, limit });
+    this.#gives = new Gives({ link, plane, has: (id) => this.#lists.has(id) });
+  }
+
+  get name() {
+    return this.#peers.self.host;
+  }
+
+  /** The hosts that share a room with this one. */
+  get hosts() {
+    return this.#peers.confirmed().map((peer) => peer.host);
+  }
+
+  /** Resolves once the host hears itself and others. */
+  async start() {
+    const { host } = this.#peers.self;
+
+    this.#subscriptions.push(
+      await this.#link.subscribe('to', host, (message, peer) => this.#onRequest(message, peer)),
+      await this.#link.subscribe('beat', host, (message, peer) => this.#onBeat(message, peer)),
+    );
+    if (!this.#closed) {
+      this.#tickedAt = this.#clock.now();
+      this.#tick();
+    }
+  }
+
+  /** @param {string} room - its hash. */
+  async join(room) {
+    await this.#lists.join(room);
+  }
+
+  /** @param {string} room */
+  leave(room) {
+    this.#lists.leave(room);
+  }
+
+  /**
+   * @param {string} room
+   * @param {Entry} entry
+   */
+  announce(room, entry) {
+    this.#lists.announce(room, entry);
+  }
+
+  /**
+   * @param {string} room
+   * @param {string} id
+   */
+  withdraw(room, id) {
+    this.#lists.withdraw(room, id);
+  }
+
+  /**
+   * @param {string} host
+   * @param {Entry} entry
+   * @param {Subchannels} subchannels
+   * @param {Taker} taker
+   */
+  want(host, entry, subchannels, taker) {
+    this.#takes.want(host, entry, subchannels, taker);
+  }
+
+  /**
+   * @param {string} host
+   * @param {string} id
+   * @param {Subchannels} subchannels
+   */
+  change(host, id, subchannels) {
+    this.#takes.change(host, id, subchannels);
+  }
+
+  /**
+   * @param {string} host
+   * @param {string} id
+   */
+  release(host, id) {
+    this.#takes.release(host, id);
+  }
+
+  /**
+   * Says that the host leaves, and closes it.
+   *
+   * @param {() => void} done - called when the bus has passed that on, or after a second.
+   */
+  bye(done) {
+    if (this.#closed) {
+      done();
+      return;
+    }
+
+    const end = () => {
+      cancel();
+      this.#onBye = undefined;
+      this.#close();
+      done();
+    };
+    const cancel = this.#clock.after(LEAVING, end);
+
+    this.#onBye = end;
+    this.#link.send('beat', this.name, { type: 'bye' });
+  }
+
+  stats() {
+    return {
+      busDown: this.#peers.busDown,
+      resyncs: this.#resyncs,
+      refused: { ...this.#link.refused },
+      hosts: this.hosts,
+      takes: [...this.#takes.stats()],
+      gives: [...this.#gives.stats()],
+    };
+  }
+
+  #tick() {
+    const beat = this.#lease / BEATS;
+    const now = this.#clock.now();
+    const paused = now - this.#tickedAt > beat + this.#lease / 2;
+    /** @type {Map<string, boolean>} */
+    const heard = new Map();
+    // Each pipe is asked once: both of a host have to be.
+    const hears = (/** @type {string} */ host) => {
+      const known = heard.get(host);
+      const now = known ?? [this.#takes.heard(host), this.#gives.heard(host)].includes(true);
+
+      heard.set(host, now);
+      return now;
+    };
+
+    this.#tickedAt = now;
+    this.#peers.tick(hears);
+    this.#takes.tick(hears);
+    if (this.#closed) {
+      return;
+    }
+    this.#beats += 1;
+    this.#link.send('beat', this.name, { type: 'beat', beat: this.#beats });
+    this.#ticking = this.#clock.after(beat, () => this.#tick());
+    if (paused) {
+      this.#peers.onMissed();
+    }
+  }
+
+  #resync() {
+    this.#resyncs += 1;
+    this.#lists.resyncAll();
+    this.#takes.repeat();
+  }
+
+  /**
+   * @param {any} message
+   * @param {Peer} peer
+   */
+  #onRequest(message, peer) {
+    if (peer === this.#peers.self) {
+      return;
+    }
+    if (message.type === 'list') {
+      this.#lists.onList(message, peer);
+    } else if (message.id === undefined) {
+      // An answer, which has been handled.
+    } else if (!peer.confirmed) {
+      // It asks again; by then it has answered this.
+      this.#link.ask(
+        peer,
+        this.#lease,
+        (id, to) => ({ type: 'list', id, to }),
+        () => {},
+      );
+    } else if (message.type === 'pipe') {
+      this.#gives.onPipe(message, peer);
+    } else {
+      this.#gives.onWant(message, peer);
+    }
+  }
+
+  /**
+   * @param {any} message
+   * @param {Peer} peer
+   */
+  #onBeat(message, peer) {
+    if (message.type === 'beat') {
+      this.#peers.onBeat(peer, message.beat);
+    } else if (peer === this.#peers.self) {
+      this.#onBye?.();
+    } else {
+      this.#peers.gone(peer, 'left');
+    }
+  }
+
+  /** @param {Peer} peer */
+  #onUp(peer) {
+    this.#events.hostup(peer.host);
+    if (peer.unsubscribe) {
+      return;
+    }
+    this.#link
+      .subscribe('beat', peer.host, (message, from) => this.#onBeat(message, from))
+      .then(
+        (unsubscribe) => {
+          if (peer.confirmed && !this.#closed) {
+            peer.unsubscribe = unsubscribe;
+          } else {
+            unsubscribe();
+          }
+        },
+        // A bus that takes no subscription leaves the peer without beats: it is gone after a lease.
+        () => {},
+      );
+  }
+
+  /**
+   * @param {Peer} peer
+   * @param {'left' | 'lease' | 'restarted'} reason
+   */
+  #onForgotten(peer, reason) {
+    this.#lists.drop(peer, reason === 'left' ? 'left' : 'lease');
+    this.#gives.drop(peer);
+    if (!this.#peers.get(peer.host)) {
+      this.#takes.drop(peer.host);
+    }
+  }
+
+  /** @param {string} host */
+  #onIncompatible(host) {
+    if (!this.#incompatible.has(host) && this.#incompatible.size < 1000) {
+      this.#incompatible.add(host);
+      this.#events.incompatible(host);
+    }
+  }
+
+  #close() {
+    this.#closed = true;
+    this.#ticking?.();
+    this.#takes.close();
+    this.#gives.close();
+    this.#lists.close();
+    this.#link.close();
+    for (const unsubscribe of this.#subscriptions) {
+      unsubscribe();
+    }
+    this.#peers.close();
+  }
+}
+
+exports.Host = Host;
