@@ -1,0 +1,214 @@
+import * as nats3 from '@nats-io/transport-node';
+import { Redis } from 'ioredis';
+import * as nats2 from 'nats';
+import { createClient } from 'redis';
+
+import { memoryBus } from '../../lib/cluster/memoryBus';
+import { natsBus } from '../../lib/cluster/nats';
+import { redisBus } from '../../lib/cluster/redis';
+import type { Bus } from '../../lib/cluster/types';
+import { BusServer } from '../helpers/cluster/servers';
+
+// What every bus has to do, against real servers. Each row makes two buses, as two hosts have them.
+
+type Ends = { one: Bus; other: Bus; close: () => Promise<void> };
+
+const dispose = (it: AsyncDisposable): PromiseLike<void> =>
+  it[(Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')) as typeof Symbol.asyncDispose]();
+
+let server: BusServer | undefined;
+
+async function ofNats(connect: typeof nats3.connect | typeof nats2.connect): Promise<Ends> {
+  // connect() changes its options.
+  const make = () =>
+    connect({ port: server!.port, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
+  const [one, other] = await Promise.all([make(), make()]);
+  return {
+    one: natsBus(one),
+    other: natsBus(other),
+    close: async () => {
+      await Promise.all([one.close(), other.close()]);
+    },
+  };
+}
+
+const BUSES: [string, 'nats' | 'redis' | undefined, () => Promise<Ends>][] = [
+  [
+    'memory',
+    undefined,
+    async () => {
+      const bus = memoryBus();
+      return { one: bus, other: bus, close: async () => {} };
+    },
+  ],
+  ['@nats-io/transport-node', 'nats', () => ofNats(nats3.connect)],
+  ['nats', 'nats', () => ofNats(nats2.connect)],
+  [
+    'ioredis',
+    'redis',
+    async () => {
+      const options = { port: server!.port, retryStrategy: () => 50 };
+      const clients = [new Redis(options), new Redis(options)] as const;
+      for (const client of clients) client.on('error', () => {});
+      await Promise.all(clients.map((client) => client.ping()));
+      return {
+        one: redisBus(clients[0]),
+        other: redisBus(clients[1]),
+        close: async () => clients.forEach((client) => client.disconnect()),
+      };
+    },
+  ],
+  [
+    'redis',
+    'redis',
+    async () => {
+      const make = async () => {
+        const socket = { port: server!.port, host: '127.0.0.1', reconnectStrategy: () => 50 };
+        const client = createClient({ socket });
+        client.on('error', () => {});
+        await client.connect();
+        return client;
+      };
+      const [one, other] = await Promise.all([make(), make()]);
+      return {
+        one: redisBus(one),
+        other: redisBus(other),
+        close: async () => {
+          one.destroy();
+          other.destroy();
+        },
+      };
+    },
+  ],
+];
+
+describe.each(BUSES)('%s', (_, kind, make) => {
+  let ends: Ends;
+  let one: Bus;
+  let other: Bus;
+  const subscriptions: AsyncDisposable[] = [];
+
+  beforeAll(async () => {
+    server = kind && (await BusServer.start(kind));
+    ends = await make();
+    ({ one, other } = ends);
+  });
+
+  afterAll(async () => {
+    await Promise.all(subscriptions.map(dispose));
+    await ends?.close();
+    await server?.kill();
+  });
+
+  /** What comes on a subject. */
+  async function listen(bus: Bus, subject: string) {
+    const messages: string[] = [];
+    const waiting: { count: number; done: () => void }[] = [];
+    const subscription = await bus.subscribe(subject, (data) => {
+      messages.push(Buffer.from(data).toString('latin1'));
+      for (const { count, done } of waiting) if (messages.length >= count) done();
+    });
+    subscriptions.push(subscription);
+    const arrived = (count: number): Promise<string[]> =>
+      messages.length >= count
+        ? Promise.resolve(messages)
+        : new Promise((resolve) => waiting.push({ count, done: () => resolve(messages) }));
+    return { messages, subscription, arrived };
+  }
+
+  const send = (bus: Bus, subject: string, text: string): void =>
+    bus.publish(subject, Buffer.from(text, 'latin1'));
+
+  test('a subscription is in force when it resolves; all hear, the publisher too', async () => {
+    const mine = await listen(one, 'p.a');
+    const theirs = await listen(other, 'p.a');
+    send(one, 'p.a', 'x');
+    expect(await mine.arrived(1)).toEqual(['x']);
+    expect(await theirs.arrived(1)).toEqual(['x']);
+  });
+
+  test('messages arrive in order, byte by byte, on their own subject only', async () => {
+    const bytes = String.fromCharCode(...Array.from({ length: 256 }, (__, byte) => byte));
+    const wanted = await listen(other, 'p.b');
+    const unwanted = await listen(other, 'p.b.c');
+    for (let number = 0; number < 200; number += 1) send(one, 'p.b', `${number} ${bytes}`);
+    const messages = await wanted.arrived(200);
+    expect(messages.map((each) => Number(each.split(' ')[0]))).toEqual(
+      Array.from({ length: 200 }, (__, number) => number),
+    );
+    expect(messages[7]).toBe(`7 ${bytes}`);
+    expect(unwanted.messages).toEqual([]);
+  });
+
+  test('a message may have 256 KiB', async () => {
+    const { arrived } = await listen(other, 'p.large');
+    expect(one.maxPayload).toBeGreaterThanOrEqual(256 * 1024);
+    send(one, 'p.large', 'x'.repeat(256 * 1024));
+    expect((await arrived(1))[0]).toHaveLength(256 * 1024);
+  });
+
+  test('each of two subscriptions to a subject ends by itself', async () => {
+    const first = await listen(other, 'p.d');
+    const second = await listen(other, 'p.d');
+    await dispose(first.subscription);
+    send(one, 'p.d', '1');
+    expect(await second.arrived(1)).toEqual(['1']);
+    await dispose(second.subscription);
+    const last = await listen(other, 'p.e');
+    send(one, 'p.d', '2');
+    send(one, 'p.e', '3');
+    await last.arrived(1);
+    expect([first.messages, second.messages]).toEqual([[], ['1']]);
+  });
+
+  if (kind) {
+    test('publishing does not throw while the server is away, and subscriptions are back with it', async () => {
+      const { arrived } = await listen(other, 'p.f');
+      await server!.kill();
+      send(one, 'p.f', 'lost, or late');
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      send(one, 'p.f', 'lost, or late');
+      const pending = listen(other, 'p.g');
+      await server!.start();
+      const timer = setInterval(() => {
+        send(one, 'p.f', 'back');
+        send(one, 'p.g', 'back');
+      }, 50);
+      await arrived(3);
+      expect(await (await pending).arrived(1)).toContain('back');
+      clearInterval(timer);
+    });
+  }
+});
+
+test('a NATS connection with noEcho is refused, and so is what is no connection', async () => {
+  server = await BusServer.start('nats');
+  for (const connect of [nats3.connect, nats2.connect]) {
+    const connection = await connect({ port: server.port, noEcho: true });
+    expect(() => natsBus(connection)).toThrow(TypeError);
+    expect(() => natsBus(connection)).toThrow(/noEcho/);
+    await connection.close();
+  }
+  for (const wrong of [undefined, null, 1, {}, 'nats://']) {
+    expect(() => natsBus(wrong)).toThrow(/connection must be a connection of @nats-io/);
+    expect(() => redisBus(wrong)).toThrow(/client must be a client of ioredis or redis/);
+  }
+  await server.kill();
+});
+
+test('a Redis bus opens its second connection with the first subscription, and closes it with the last', async () => {
+  server = await BusServer.start('redis');
+  const client = new Redis({ port: server.port });
+  const count = async (): Promise<number> =>
+    String(await client.client('LIST'))
+      .trim()
+      .split('\n').length;
+  const bus = redisBus(client);
+  expect(await count()).toBe(1);
+  const subscription = await bus.subscribe('p.a', () => {});
+  expect(await count()).toBe(2);
+  await dispose(subscription);
+  while ((await count()) > 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  client.disconnect();
+  await server.kill();
+});

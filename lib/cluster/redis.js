@@ -1,0 +1,127 @@
+'use strict';
+
+// A bus over a Redis client of the application: 'ioredis' or 'redis'. Redis wants a connection of its own for
+// subscriptions: the client is duplicated with the first one, and the duplicate ends with the last one. Both packages
+// subscribe again by themselves when a connection is back.
+
+const symbols = require('../symbols');
+const validate = require('../options/validate');
+
+/** The largest message, in bytes: Redis takes more, but a slow subscriber is cut off at 32 MB. */
+const MAX_PAYLOAD = 1024 * 1024;
+
+/** @import { Bus } from './types' */
+/** @typedef {(subject: string, data: Buffer) => void} OnMessage */
+
+/**
+ * A connection for subscriptions.
+ *
+ * @typedef {object} Subscriber
+ * @property {(subject: string) => Promise<unknown>} subscribe
+ * @property {(subject: string) => Promise<unknown>} unsubscribe
+ * @property {() => Promise<unknown>} end
+ */
+
+/**
+ * @param {any} client
+ * @returns {Bus}
+ */
+function redisBus(client) {
+  if (typeof client?.publish !== 'function' || typeof client.duplicate !== 'function') {
+    throw validate.wrong('client', client, 'a client of ioredis or redis');
+  }
+
+  // ioredis has `status`, redis has `isReady`.
+  const isIoredis = typeof client.status === 'string';
+  /** @type {Map<string, Set<(data: Uint8Array) => void>>} */
+  const listeners = new Map();
+  /** @type {Promise<Subscriber> | undefined} */
+  let subscriber;
+  /** @type {OnMessage} */
+  const onMessage = (subject, data) => {
+    for (const listener of listeners.get(subject) ?? []) {
+      listener(data);
+    }
+  };
+  const ready = () => (isIoredis ? client.status === 'ready' : client.isReady);
+
+  return {
+    maxPayload: MAX_PAYLOAD,
+    publish(subject, data) {
+      // Neither queue: what is late by seconds is of no use.
+      if (ready()) {
+        Promise.resolve(client.publish(subject, Buffer.from(data))).catch(() => {});
+      }
+    },
+    async subscribe(subject, listener) {
+      // A function of its own, so that one listener may subscribe twice.
+      const own = (/** @type {Uint8Array} */ data) => listener(data);
+      const set = listeners.get(subject) ?? new Set();
+
+      listeners.set(subject, set.add(own));
+      subscriber ??= isIoredis ? ofIoredis(client, onMessage) : ofRedis(client, onMessage);
+      // Also for one that exists: it may not be in force yet.
+      await (await subscriber).subscribe(subject);
+      return /** @type {AsyncDisposable} */ ({
+        async [symbols.asyncDispose]() {
+          if (!set.delete(own) || set.size > 0) {
+            return;
+          }
+
+          const former = subscriber;
+
+          listeners.delete(subject);
+          if (listeners.size === 0) {
+            subscriber = undefined;
+            await (await former)?.end();
+          } else {
+            // The connection may end first, with the last subscription.
+            await (await former)?.unsubscribe(subject).catch(() => {});
+          }
+        },
+      });
+    },
+  };
+}
+
+/**
+ * @param {any} client
+ * @param {OnMessage} onMessage
+ * @returns {Promise<Subscriber>}
+ */
+async function ofIoredis(client, onMessage) {
+  // A subscription waits for the connection for as long as it takes.
+  const connection = client.duplicate({ maxRetriesPerRequest: null, lazyConnect: false });
+
+  connection.on('error', () => {});
+  connection.on('messageBuffer', (/** @type {Buffer} */ subject, /** @type {Buffer} */ data) =>
+    onMessage(subject.toString(), data),
+  );
+  return {
+    subscribe: (subject) => connection.subscribe(subject),
+    unsubscribe: (subject) => connection.unsubscribe(subject),
+    end: async () => connection.disconnect(),
+  };
+}
+
+/**
+ * @param {any} client
+ * @param {OnMessage} onMessage
+ * @returns {Promise<Subscriber>}
+ */
+async function ofRedis(client, onMessage) {
+  const connection = client.duplicate();
+  // The same function for all: redis keeps a subscription once per listener.
+  const listener = (/** @type {Buffer} */ data, /** @type {Buffer} */ subject) =>
+    onMessage(subject.toString(), data);
+
+  connection.on('error', () => {});
+  await connection.connect();
+  return {
+    subscribe: (subject) => connection.subscribe(subject, listener, true),
+    unsubscribe: (subject) => connection.unsubscribe(subject),
+    end: async () => connection.destroy(),
+  };
+}
+
+exports.redisBus = redisBus;
