@@ -14,6 +14,7 @@ const usages: [string[], RegExp][] = [
   [[BENCH, '--help'], /^npm run bench -- \[--rows=REGEX\]/],
   [[BENCH, '-h'], /^npm run bench --/],
   [[CHECK, '--help'], /^npm run check -- \[--only=STEP/],
+  [['scripts/release.js', '--help'], /^node scripts\/release\.js \[--dry-run/],
   [[ROBUSTNESS, '--help'], /^npm run robustness -- PROGRAM [^]*soak/],
   [[ROBUSTNESS, '-h'], /^npm run robustness --/],
   [[ROBUSTNESS, 'soak', '--help'], /^npm run robustness -- soak \[--minutes=30\]/],
@@ -45,6 +46,8 @@ const mistakes: [string[], RegExp][] = [
   [[ROBUSTNESS, 'soak', '--minutes=ten'], /--minutes.*ten/],
   [[ROBUSTNESS, 'programs', '--seed=-1'], /--seed.*-1/],
   [[ROBUSTNESS, 'cycles', '--count=1.5'], /--count.*1\.5/],
+  [['scripts/release.js'], /one of --dry-run, --pack, --try and --publish/],
+  [['scripts/release.js', '--pack', '--publish'], /one of --dry-run, --pack, --try and --publish/],
   [[ROBUSTNESS, 'slow', '--rounds=x'], /--rounds.*x/],
 ];
 

@@ -1,9 +1,10 @@
 'use strict';
 
-// npm run check -- [--only=STEP[,STEP…]] [--fast] [--list]
+// npm run check -- [--only=STEP[,STEP…]] [--fast] [--long] [--list]
 //
 // Runs every step of the check, as CI does. `--only` runs the steps that are named, `--fast` the steps that need
-// neither the addon nor a test run, and `--list` prints all steps. A step that fails does not stop the next ones.
+// neither the addon nor a test run, `--long` also those that most changes do not need, and `--list` prints them. A
+// step that fails does not stop the next ones.
 //
 // The last line is `N passed, N failed`: tests are counted one by one, every other step as one. Exits with 1 unless all
 // passed. A Jest test that was skipped counts as failed.
@@ -26,6 +27,7 @@ const MINUTES_PER_STEP = 15;
  * @property {string} command For a shell, in the root of the repository.
  * @property {'cargo' | 'jest'} [tests] What runs the tests, if the step has some to count.
  * @property {boolean} [fast]
+ * @property {boolean} [long] Whether the step is about platforms and tools that most changes do not concern.
  * @property {boolean} [install] Whether only `.ci/run` runs the step, because a developer has installed these things.
  */
 
@@ -73,6 +75,13 @@ const STEPS = [
   { name: 'usrsctp', command: 'npm run --silent test:usrsctp --', tests: 'jest' },
   // Runs every row of the bench with a handful of messages: this measures nothing, but shows that the bench works.
   { name: 'bench', command: 'npm run --silent bench -- --smoke' },
+  // With the packages that `package` has made.
+  {
+    name: 'registry',
+    command: 'npx --no-install jest --selectProjects registry --config jest.config.js',
+    tests: 'jest',
+    long: true,
+  },
 ];
 
 /**
@@ -159,10 +168,10 @@ async function perform({ name, command, tests }) {
 }
 
 /**
- * @param {{ only?: string, fast?: boolean, install?: boolean }} options
+ * @param {{ only?: string, fast?: boolean, long?: boolean, install?: boolean }} options
  * @returns {Step[]}
  */
-function select({ only, fast, install }) {
+function select({ only, fast, long, install }) {
   if (only !== undefined) {
     const names = only.split(',');
     const unknown = names.filter((name) => !STEPS.some((step) => step.name === name));
@@ -173,20 +182,23 @@ function select({ only, fast, install }) {
     }
     return STEPS.filter((step) => names.includes(step.name));
   }
-  return STEPS.filter((step) => (install || !step.install) && (!fast || step.fast));
+  return STEPS.filter(
+    (step) => (install || !step.install) && (long || !step.long) && (!fast || step.fast),
+  );
 }
 
 async function main() {
   const options = readOptions({
     only: { type: 'string' },
     fast: { type: 'boolean' },
+    long: { type: 'boolean' },
     install: { type: 'boolean' },
     list: { type: 'boolean' },
   });
   const steps = select(options);
   if (options.list) {
-    for (const { name, command, fast } of steps) {
-      console.log(`${name.padEnd(15)} ${fast ? 'fast' : '    '}  ${command}`);
+    for (const { name, command, fast, long } of steps) {
+      console.log(`${name.padEnd(15)} ${fast ? 'fast' : long ? 'long' : '    '}  ${command}`);
     }
     return;
   }

@@ -1,11 +1,16 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { existsSync, renameSync } from 'node:fs';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import * as path from 'node:path';
 import { promisify } from 'node:util';
+import { currentPlatform, platforms } from '../../lib/platform';
+import { emptyFolder } from '../../scripts/release/install';
+import { npm, npmEnvironment } from '../../scripts/release/packages';
+import type { Registry } from '../../scripts/release/registry';
 import { ROOT } from '../helpers/process';
+import { startRegistry } from '../helpers/releasePackages';
 
-/** The package as users get it: packed, and installed into an empty folder. */
+/** The package as users get it: as a release packs it, and npm installs it into an empty folder. */
 
 // The limit is 180 s, because npm downloads another Node.js and another TypeScript.
 jest.setTimeout(180_000);
@@ -16,27 +21,16 @@ const run = promisify(execFile);
 const OLDEST_TYPESCRIPT = '5.0';
 
 let folder: string;
-/** What `npm pack` prints. */
-let packed: { filename: string; files: { path: string }[] };
+let registry: Registry;
 
 beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'datasoup-package-'));
+  folder = emptyFolder();
   await cp(path.join(__dirname, 'consumer'), folder, { recursive: true });
-  await writeFile(path.join(folder, 'package.json'), JSON.stringify({ private: true }));
-  // npm must not run `prepack`, which would build the addon again: the addon in native/ is the one under test.
-  const { stdout } = await npm(
-    ROOT,
-    'pack',
-    '--json',
-    '--ignore-scripts',
-    '--pack-destination',
-    folder,
-  );
-  [packed] = JSON.parse(stdout) as [typeof packed];
-  await npm(
-    folder,
+  registry = await startRegistry((await npm(['config', 'get', 'registry'])).trim());
+  await npmInFolder(
     'install',
-    `./${packed.filename}`,
+    `--registry=${registry.url}`,
+    'datasoup',
     'node@22',
     'typescript@5',
     `typescript-oldest@npm:typescript@${OLDEST_TYPESCRIPT}`,
@@ -44,69 +38,88 @@ beforeAll(async () => {
   );
 });
 
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  registry.stop();
+  await rm(folder, { recursive: true, force: true });
+});
 
 /** Runs npm as a user would: without the settings of the npm that runs this test. */
-function npm(cwd: string, ...args: string[]): Promise<{ stdout: string }> {
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^npm_(?!config_registry$)/i.test(name)),
-  );
+function npmInFolder(...args: string[]): Promise<{ stdout: string }> {
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
-  return run('npm', [...args, ...quiet], { cwd, env, maxBuffer: 2 ** 26 });
+  return run('npm', [...args, ...quiet], {
+    cwd: folder,
+    env: npmEnvironment(),
+    maxBuffer: 2 ** 26,
+  });
 }
 
-describe('the tarball', () => {
-  const names = (): string[] => packed.files.map((file) => file.path);
-
-  test('contains the code, the addon and the documents, and nothing else', () => {
-    expect(names()).toEqual(
-      expect.arrayContaining([
-        'CHANGELOG.md',
-        'LICENSE',
-        'README.md',
-        'SECURITY.md',
-        'docs/ARCHITECTURE.md',
-        'index.d.mts',
-        'index.d.ts',
-        'index.js',
-        'index.mjs',
-        'lib/index.js',
-        'package.json',
-        expect.stringMatching(/^native\/datasoup\.[\w-]+\.node$/),
-      ]),
-    );
-    const expected = [
-      /^(LICENSE|README\.md|CHANGELOG\.md|SECURITY\.md|package\.json)$/,
-      /^index\.(d\.)?m?[jt]s$/,
-      /^lib\/[\w/]+\.js$/,
-      /^subpaths\/(errors|extras|metrics|types)\.(d\.ts|js)$/,
-      /^native\/datasoup\.[\w-]+\.node$/,
-      /^docs\/[\w-]+\.md$/,
-      /^docs\/decisions\/[\w-]+\.md$/,
-      /^docs\/plots\/[\w-]+\.svg$/,
-    ];
-    expect(names().filter((name) => !expected.some((it) => it.test(name)))).toEqual([]);
-  });
+describe('datasoup', () => {
+  const inPackage = (...names: string[]): string =>
+    path.join(folder, 'node_modules/datasoup', ...names);
 
   test('contains every page that README.md links to, except CONTRIBUTING.md, examples/ and bench/', async () => {
-    const readme = await readFile(path.join(ROOT, 'README.md'), 'utf8');
+    const readme = await readFile(inPackage('README.md'), 'utf8');
     const links = [...readme.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
     expect(links).toContain('docs/ARCHITECTURE.md');
 
-    const dead = links.filter((link) => !names().includes(link));
+    const dead = links.filter((link) => !existsSync(inPackage(link)));
     expect(dead.filter((link) => !/^(CONTRIBUTING\.md|examples\/|bench\/)/.test(link))).toEqual([]);
   });
 
-  test('installs no dependencies but debug and ms', async () => {
-    const { stdout } = await npm(folder, 'ls', '--all', '--json');
+  test('installs no dependencies but debug and ms, and the binary of the platform', async () => {
+    const { stdout } = await npmInFolder('ls', '--all', '--json');
     const { dependencies } = JSON.parse(stdout) as Tree;
     const names = (of: Tree): string[] =>
       Object.entries(of.dependencies ?? {})
-        // Optional peer dependencies that are not installed have no version.
+        // Optional packages that are not installed have no version.
         .filter(([, below]) => below.version !== undefined)
         .flatMap(([name, below]) => [name, ...names(below)]);
-    expect(names(dependencies?.datasoup ?? {})).toEqual(['debug', 'ms']);
+    expect(names(dependencies?.datasoup ?? {})).toEqual([
+      `@datasoup/${currentPlatform}`,
+      'debug',
+      'ms',
+    ]);
   });
+
+  test('has no script, and depends on the binaries of all platforms in its own version', async () => {
+    const manifest = JSON.parse(await readFile(inPackage('package.json'), 'utf8'));
+    expect(Object.keys(manifest)).not.toEqual(
+      expect.arrayContaining([expect.stringMatching(/^(scripts|private|devDependencies|napi)$/)]),
+    );
+    expect(manifest.optionalDependencies).toEqual(
+      Object.fromEntries(platforms.map((it) => [`@datasoup/${it}`, manifest.version])),
+    );
+    expect(require(path.join(ROOT, 'package.json'))).not.toHaveProperty('optionalDependencies');
+  });
+});
+
+describe('the package of the platform', () => {
+  test('has the licences of aws-lc, of all crates and of Rust itself', async () => {
+    const home = path.join(folder, 'node_modules/@datasoup', currentPlatform);
+    const text = await readFile(path.join(home, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
+    const { stdout } = await run('cargo', ['metadata', '--locked', '--format-version=1'], {
+      cwd: ROOT,
+      maxBuffer: 2 ** 28,
+    });
+    const { packages } = JSON.parse(stdout) as { packages: { name: string; version: string }[] };
+    for (const name of ['aws-lc-sys', 'sctp-proto', 'dimpl', 'tokio', 'rustc-hash']) {
+      const { version } = packages.find((it) => it.name === name)!;
+      expect(text).toMatch(RegExp(`^- ${name} ${version.replaceAll('.', '\\.')} .*: .+$`, 'm'));
+    }
+    expect(text).toContain('AWS Libcrypto (AWS-LC)');
+    expect(text).toContain('BoringSSL is a Google-maintained fork of OpenSSL');
+    expect(text).toMatch(/^- Rust's standard library: Apache-2\.0 OR MIT$/m);
+    expect(text).toContain('END OF TERMS AND CONDITIONS');
+  });
+});
+
+test('`npm pack` in a clone packs the addon as well, for platforms without a package', async () => {
+  const [{ files }] = JSON.parse(await npm(['pack', '--json', '--dry-run', '--ignore-scripts']));
+  const names = files.map((file: { path: string }) => file.path);
+  expect(names.filter((name: string) => name.startsWith('native/'))).toEqual([
+    `native/datasoup.${currentPlatform}.node`,
+  ]);
+  expect(names).toContain('lib/native.js');
 });
 
 interface Tree {
@@ -200,25 +213,42 @@ describe('TypeScript', () => {
 });
 
 describe('esbuild, as docs/howto.md has it', () => {
-  const bundle = (...options: string[]): Promise<unknown> =>
-    run(
-      path.join(ROOT, 'node_modules/.bin/esbuild'),
-      ['import.mjs', '--bundle', '--platform=node', '--format=esm', ...options],
-      { cwd: folder },
-    );
-
-  test('cannot bundle datasoup', async () => {
-    await expect(bundle('--outfile=bundle.mjs')).rejects.toMatchObject({
-      stderr: expect.stringContaining('No loader is configured for ".node" files'),
-    });
-  });
+  const bundle = async (source: string, format: string, ...options: string[]): Promise<string> => {
+    const esbuild = path.join(ROOT, 'node_modules/.bin/esbuild');
+    const all = [
+      '--bundle',
+      '--platform=node',
+      `--format=${format}`,
+      '--outfile=bundle',
+      ...options,
+    ];
+    const { stderr } = await run(esbuild, [source, ...all], { cwd: folder });
+    return stderr;
+  };
+  const runBundle = (extension: string): Promise<{ stdout: string }> => {
+    renameSync(path.join(folder, 'bundle'), path.join(folder, `bundle.${extension}`));
+    return run(process.execPath, [`bundle.${extension}`], { cwd: folder });
+  };
 
   test.each(['--external:datasoup', '--packages=external'])(
     'with %s makes a bundle that runs',
     async (option) => {
-      await bundle('--outfile=bundle.mjs', option);
-      const { stdout } = await run(process.execPath, ['bundle.mjs'], { cwd: folder });
-      expect(stdout).toBe('news: hello 51\n');
+      await bundle('import.mjs', 'esm', option);
+      expect(await runBundle('mjs')).toMatchObject({ stdout: 'news: hello 51\n' });
     },
   );
+
+  test('without, makes a CommonJS bundle that runs where the binary is installed, with warnings', async () => {
+    expect(await bundle('require.cjs', 'cjs')).toContain(
+      '"@datasoup/linux-x64-gnu" should be marked as external',
+    );
+    expect(await runBundle('cjs')).toMatchObject({ stdout: 'news: hello 51\n' });
+  });
+
+  test('without, makes an ES module that does not run', async () => {
+    await bundle('import.mjs', 'esm');
+    await expect(runBundle('mjs')).rejects.toMatchObject({
+      stderr: expect.stringContaining('Dynamic require of "node:events" is not supported'),
+    });
+  });
 });
