@@ -229,3 +229,16 @@ test('the programs of a bare environment have no cargo and no C compiler', async
     });
   }
 });
+
+test.each([
+  ['Bun', tool('.bin/bun'), []],
+  ['Deno', tool('.bin/deno'), ['run', '--no-prompt', '--allow-all']],
+])('%s imports a clone', async (_name, runtime, args) => {
+  const example = readmeExample().replace(`require('datasoup')`, `require('${ROOT}')`);
+  writeFileSync(path.join(folder, 'example.cjs'), example);
+  await runExample(runtime, [...args, 'example.cjs'], { cwd: folder });
+  const script = `import { version } from '${ROOT}/index.mjs'; console.log(version);`;
+  writeFileSync(path.join(folder, 'import.mjs'), script);
+  const { stdout } = await runBare(folder, runtime, [...args, 'import.mjs']);
+  expect(stdout).toBe(`${require(path.join(ROOT, 'package.json')).version}\n`);
+});

@@ -1,0 +1,124 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import * as path from 'node:path';
+import { currentPlatform, platforms } from '../../lib/platform';
+import { faults, npm, type Packed } from '../../scripts/release/packages';
+import { publish } from '../../scripts/release/publish';
+import { Registry } from '../../scripts/release/registry';
+import { ROOT } from '../helpers/process';
+
+/** What stops a release, and what does not. */
+
+jest.setTimeout(60_000);
+
+const ADDON = path.join(ROOT, 'native', `datasoup.${currentPlatform}.node`);
+
+describe('a package is at fault', () => {
+  const platformFiles = ['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES.txt', 'package.json'];
+  const packed = (name: string, changes: Partial<Packed>): Packed => ({
+    name: `@datasoup/${name}`,
+    file: '',
+    size: 1,
+    unpackedSize: 1,
+    files: [...platformFiles, `datasoup.${name}.node`],
+    ...changes,
+  });
+  const root = (changes: Partial<Packed>): Packed => ({
+    ...packed('', {
+      files: ['LICENSE', 'README.md', 'CHANGELOG.md', 'package.json', 'lib/native.js'].concat([
+        'index.js',
+        'index.mjs',
+        'index.d.ts',
+        'index.d.mts',
+      ]),
+    }),
+    name: 'datasoup',
+    ...changes,
+  });
+
+  test('but not as a release has it', () => {
+    expect(faults(root({}))).toEqual([]);
+    expect(faults(packed(currentPlatform, { addon: ADDON }))).toEqual([]);
+    for (const platform of platforms) expect(faults(packed(platform, {}))).toEqual([]);
+  });
+
+  test('if it has a file too many or too few', () => {
+    const { files } = root({});
+    const found = faults(root({ files: [...files.slice(1), 'native/datasoup.node'] }));
+    expect(found).toEqual(['datasoup lacks LICENSE', 'datasoup has native/datasoup.node']);
+    const platform = 'darwin-x64';
+    expect(faults(packed(platform, { files: [...platformFiles, '.npmrc'] }))).toEqual([
+      '@datasoup/darwin-x64 lacks datasoup.darwin-x64.node',
+      '@datasoup/darwin-x64 has .npmrc',
+    ]);
+  });
+
+  test('if it is too large', () => {
+    expect(faults(root({ size: 410_000 }))).toEqual([
+      'datasoup is 410000 bytes to download, more than 409600',
+    ]);
+    expect(faults(packed('darwin-x64', { unpackedSize: 7e6 }))).toEqual([
+      '@datasoup/darwin-x64 has 7000000 bytes, more than 6815744',
+    ]);
+  });
+
+  test('if its binary is for another system or processor, or none', () => {
+    const here = `${process.platform}-${process.arch}`;
+    for (const platform of platforms.filter((it) => !it.startsWith(here))) {
+      expect(faults(packed(platform, { addon: ADDON }))).toEqual([`${ADDON} is for ${here}`]);
+    }
+    const text = path.join(ROOT, 'README.md');
+    expect(faults(packed('darwin-x64', { addon: text }))).toEqual([`${text} is for nothing`]);
+  });
+});
+
+describe('publish()', () => {
+  let folder: string;
+  let registry: Registry;
+
+  beforeEach(async () => {
+    folder = mkdtempSync(path.join(tmpdir(), 'datasoup-publish-'));
+    registry = await new Registry().start();
+    const token = `${registry.url.replace('http:', '')}/:_authToken=none\n`;
+    writeFileSync(path.join(folder, 'npmrc'), token);
+  });
+
+  afterEach(() => {
+    registry.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** Packs a package with one file. */
+  async function tarball(name: string, text: string): Promise<string> {
+    const home = mkdtempSync(path.join(folder, 'package-'));
+    writeFileSync(path.join(home, 'package.json'), JSON.stringify({ name, version: '1.2.3' }));
+    writeFileSync(path.join(home, 'index.js'), text);
+    const [{ filename }] = JSON.parse(
+      await npm(['pack', '--json', '--pack-destination', home, home]),
+    );
+    return path.join(home, filename);
+  }
+
+  const run = (files: string[]): Promise<string[]> => {
+    const npmOptions = [`--registry=${registry.url}`, `--userconfig=${folder}/npmrc`];
+    return publish(files, { tag: 'next', provenance: false, npmOptions });
+  };
+
+  test('continues a release that failed halfway, in its order', async () => {
+    const files = await Promise.all(
+      ['@some/one', '@some/other', 'some'].map((it) => tarball(it, '')),
+    );
+    registry.add(files[0]!);
+    expect(await run(files)).toEqual(['@some/other@1.2.3', 'some@1.2.3']);
+    expect(registry.published).toEqual(['@some/one@1.2.3', '@some/other@1.2.3', 'some@1.2.3']);
+    expect(await run(files)).toEqual([]);
+  });
+
+  test('stops at a version that the registry has with other contents', async () => {
+    registry.add(await tarball('some', 'before'));
+    await expect(run([await tarball('some', 'after'), await tarball('last', '')])).rejects.toThrow(
+      'the registry has another some@1.2.3: release the next version',
+    );
+    expect(registry.published).toEqual(['some@1.2.3']);
+  });
+});
