@@ -351,7 +351,8 @@ export type WorkerDump = {
   messagesDroppedMemory: number;
   /**
    * Messages that were sent or had arrived before their DataProducer, transport or Router was closed, and were not routed:
-   * what waits when one of them closes is routed for about half a millisecond, the rest is dropped.
+   * what waits when one of them closes is routed for about half a millisecond, the rest is dropped. And what a DataConsumer
+   * of type 'direct' held when it was closed.
    */
   messagesDroppedAtClose: number;
   /**

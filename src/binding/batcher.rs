@@ -131,7 +131,7 @@ impl Batcher {
     pub(super) fn after_pull(&self, consumer: DataConsumerKey, backlog: &Backlog) {
         self.relieve(consumer, backlog);
         if backlog.queue().is_some_and(DirectQueue::has_passed) {
-            self.inbox.post(Job::call(|world: &mut World| world.sfu.check_pulled_drains()));
+            self.inbox.post(Job::call(|world: &mut World| world.sfu.check_direct_drains()));
         }
     }
 

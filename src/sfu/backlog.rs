@@ -91,6 +91,12 @@ impl Backlog {
         }
     }
 
+    /// Discards the messages from this number on, unless JavaScript asks for them. Returns how many there were. Only the
+    /// thread that enters messages may call this.
+    pub(super) fn discard_from(&self, number: u64) -> u64 {
+        self.queue().map_or(0, |queue| queue.discard_from(number, |amount| self.withdraw(amount)))
+    }
+
     /// The queue that has the messages. `None`: they are in the outbox.
     pub fn queue(&self) -> Option<&DirectQueue> {
         self.queue.get().map(AsRef::as_ref)
@@ -246,6 +252,11 @@ impl Token {
     pub fn take(&self, now: Instant) -> Taken {
         let Some(queue) = self.backlog.queue() else { return Taken::Nothing };
         queue.take(self.number, now, |amount| self.backlog.leave(amount))
+    }
+
+    /// The number of the message in its queue.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Whether JavaScript asks for the message, instead of getting it in the place of the token.

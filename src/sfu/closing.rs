@@ -166,6 +166,9 @@ impl Sfu {
     pub(super) fn remove_data_consumer(&mut self, key: DataConsumerKey) -> bool {
         let Some(consumer) = self.data_consumers.remove(&key) else { return false };
         self.totals.consumers.add(&consumer);
+        if let (Some(backlog), Some(held)) = (consumer.direct_backlog(), consumer.first_held()) {
+            self.messages_dropped_at_close += backlog.discard_from(held);
+        }
         self.forget_block(key, &consumer);
         self.end_drains_of(key);
         self.work += work::CLOSE_CONSUMER;

@@ -159,11 +159,11 @@ impl DirectQueue {
         pulled
     }
 
-    /// Has [`Self::take_passed`] return the request once the messages of now are gone. Returns false if there is no need to
-    /// wait: the queue is empty, or its messages come up by themselves.
-    pub(super) fn fence(&self, request: u32) -> bool {
+    /// Has [`Self::take_passed`] return the request once the messages of now are gone, or have their places in the outbox
+    /// if they come up by themselves. `is_held`: some have no place. Returns false if there is no need to wait.
+    pub(super) fn fence(&self, request: u32, is_held: bool) -> bool {
         let mut inner = self.lock();
-        if !inner.pulled || inner.messages.is_empty() {
+        if !(inner.pulled || is_held) || inner.messages.is_empty() {
             return false;
         }
         let end = self.oldest.load(Ordering::Relaxed) + inner.messages.len() as u64;
@@ -176,22 +176,37 @@ impl DirectQueue {
         self.lock().fences.retain(|(_, it)| *it != request);
     }
 
-    /// Whether [`Self::take_passed`] returns a request.
+    /// Whether [`Self::take_passed`] may return a request.
     pub fn has_passed(&self) -> bool {
-        self.passed(&self.lock()).is_some()
+        self.passed(&self.lock(), None).is_some()
     }
 
-    /// The next request whose messages are gone.
-    pub(super) fn take_passed(&self) -> Option<u32> {
+    /// The next request whose messages are gone, or have their places: all before `first_held`.
+    pub(super) fn take_passed(&self, first_held: Option<u64>) -> Option<u32> {
         let mut inner = self.lock();
-        let request = self.passed(&inner)?;
+        let request = self.passed(&inner, first_held)?;
         inner.fences.pop_front();
         Some(request)
     }
 
-    fn passed(&self, inner: &Inner) -> Option<u32> {
+    fn passed(&self, inner: &Inner, first_held: Option<u64>) -> Option<u32> {
         let (end, request) = *inner.fences.front()?;
-        (!inner.pulled || end <= self.oldest.load(Ordering::Relaxed)).then_some(request)
+        let has_places = !inner.pulled && first_held.is_none_or(|first| end <= first);
+        (has_places || end <= self.oldest.load(Ordering::Relaxed)).then_some(request)
+    }
+
+    /// The worker discards the messages from this number on, as their tokens will not come up. If JavaScript asks for
+    /// them, it can still do so. Returns how many there were.
+    pub(super) fn discard_from(&self, number: u64, withdraw: impl Fn(Amount)) -> u64 {
+        let mut inner = self.lock();
+        if inner.pulled {
+            return 0;
+        }
+        let left = number.saturating_sub(self.oldest.load(Ordering::Relaxed));
+        let left = usize::try_from(left).unwrap_or(usize::MAX).min(inner.messages.len());
+        let discarded = inner.messages.split_off(left);
+        discarded.iter().for_each(|(_, message)| withdraw(message.amount()));
+        discarded.len() as u64
     }
 
     /// The messages that newer ones have replaced.

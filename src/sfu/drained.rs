@@ -81,7 +81,7 @@ impl Sfu {
         if let Some(drain) = self.drains.open.remove(&request) {
             for key in drain.waits_for {
                 self.drains.forget(key, request);
-                if let Some(queue) = self.pulled_queue(key) {
+                if let Some(queue) = self.direct_queue(key) {
                     queue.remove_fence(request);
                 }
             }
@@ -99,28 +99,26 @@ impl Sfu {
         }
     }
 
-    /// Looks whether messages that a request waits for, and that JavaScript has to ask for, are gone: asked for, or dropped
-    /// by the policy.
-    #[inline]
-    pub fn check_pulled_drains(&mut self) {
-        if !self.drains.pulled.is_empty() {
-            self.check_pulled_drains_now();
+    /// Looks whether the messages of direct DataConsumers that requests wait for are gone: asked for, released by `resume()`,
+    /// or dropped by the policy.
+    pub fn check_direct_drains(&mut self) {
+        if self.drains.direct.is_empty() {
+            return;
         }
-    }
-
-    #[cold]
-    fn check_pulled_drains_now(&mut self) {
-        for key in self.drains.pulled.iter().copied().collect::<Vec<_>>() {
-            while let Some(request) = self.pulled_queue(key).and_then(DirectQueue::take_passed) {
+        for key in self.drains.direct.iter().copied().collect::<Vec<_>>() {
+            while let Some(consumer) = self.data_consumers.get(&key)
+                && let Some(queue) = self.direct_queue(key)
+                && let Some(request) = queue.take_passed(consumer.first_held())
+            {
                 self.pass_drain_fence(request, key);
             }
             if !self.drains.of_consumers.contains_key(&key) {
-                self.drains.pulled.remove(&key);
+                self.drains.direct.remove(&key);
             }
         }
     }
 
-    fn pulled_queue(&self, key: DataConsumerKey) -> Option<&DirectQueue> {
+    fn direct_queue(&self, key: DataConsumerKey) -> Option<&DirectQueue> {
         self.data_consumers.get(&key)?.direct_backlog()?.queue()
     }
 
@@ -158,14 +156,12 @@ impl Sfu {
 
     /// Returns whether the DataConsumer has something to wait for.
     fn fence(&mut self, key: DataConsumerKey, request: u32) -> bool {
-        let Some(consumer) = self.data_consumers.get_mut(&key) else { return false };
+        let Some(consumer) = self.data_consumers.get(&key) else { return false };
         let Some(stream) = consumer.stream_id() else {
-            if consumer.add_fence(request) {
-                return true;
-            }
-            let waits = self.pulled_queue(key).is_some_and(|queue| queue.fence(request));
+            let is_held = consumer.first_held().is_some();
+            let waits = self.direct_queue(key).is_some_and(|it| it.fence(request, is_held));
             if waits {
-                self.drains.pulled.insert(key);
+                self.drains.direct.insert(key);
             }
             return waits;
         };

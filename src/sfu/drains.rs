@@ -32,8 +32,8 @@ pub(super) struct Drains {
     pub(super) open: FxHashMap<u32, Drain>,
     /// The requests that wait for a DataConsumer.
     pub(super) of_consumers: FxHashMap<DataConsumerKey, Vec<u32>>,
-    /// Those of them whose messages JavaScript asks for.
-    pub(super) pulled: FxHashSet<DataConsumerKey>,
+    /// The direct ones of them: JavaScript asks for their messages, or they hold them.
+    pub(super) direct: FxHashSet<DataConsumerKey>,
 }
 
 impl Drains {

@@ -22,7 +22,7 @@ use crate::proto::sctp::{MessageTally, SendError};
 use super::Sfu;
 use super::data_consumer::DataConsumerMut;
 use super::deadlines::Deadlines;
-use super::entity::data_consumer::{DataConsumer, Destination, DropReason, HeldPlace};
+use super::entity::data_consumer::{DataConsumer, Destination, DropReason};
 use super::entity::data_producer::DataProducer;
 use super::entity::held::{HeldMessage, Releasing};
 use super::entity::retained::RetainedMessage;
@@ -206,8 +206,7 @@ impl Sfu {
             }
             match consumer.release() {
                 None => return,
-                Some(HeldPlace::Fence(request)) => self.pass_drain_fence(request, key),
-                Some(HeldPlace::Token(token)) => {
+                Some(token) => {
                     self.work += work::TO_JAVASCRIPT;
                     self.events.push_back(Event::Queued(key, token));
                 }

@@ -207,7 +207,7 @@ impl Sfu {
     pub fn flush(&mut self) -> &mut Transmits {
         self.flush_dirty();
         // Policies may have dropped what they wait for.
-        self.check_pulled_drains();
+        self.check_direct_drains();
         &mut self.transmits
     }
 

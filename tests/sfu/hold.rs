@@ -11,7 +11,7 @@ use datasoup::sfu::contract::options::{
 };
 use datasoup::sfu::drains::DrainScope;
 use datasoup::sfu::event::{DataProducerEvent, Event};
-use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::subchannels::{Selector, Subchannels};
 use datasoup::sfu::work;
 
@@ -197,6 +197,9 @@ fn a_producer_that_closes_drops_and_counts_what_it_holds() {
 /// What a DataConsumer that holds does: its DataProducer, itself, and the numbers that have come since the last call.
 struct Holder {
     lab: Lab,
+    router: RouterKey,
+    /// What waits for JavaScript.
+    backlog: Arc<Backlog>,
     producer: DataProducerKey,
     consumer: DataConsumerKey,
     client: Option<usize>,
@@ -216,8 +219,10 @@ impl Holder {
             false => (direct, None),
         };
         let options = DataConsumerOptions { while_paused: WhilePaused::Hold, ..options };
-        let (consumer, _) = lab.host().consume_with(key, producer, options);
-        Self { lab, producer, consumer, client }
+        let backlog = options::backlog();
+        let shared = Arc::clone(&backlog);
+        let (consumer, _) = lab.host().consume_into(key, producer, options, shared);
+        Self { lab, router, backlog, producer, consumer, client }
     }
 
     fn both(options: &DataConsumerOptions) -> [Self; 2] {
@@ -450,6 +455,57 @@ fn drained_waits_for_what_is_held() {
     lab.sfu().pass_drain_gate(1002);
     lab.sfu().data_producer(producer).expect("open").close();
     assert_eq!(drained(&mut lab), [1002]);
+}
+
+#[test]
+fn drained_does_not_wait_for_held_messages_that_newer_ones_have_replaced() {
+    let latest = Some(Overflow::KeepLatest);
+    let mut it =
+        Holder::new(false, DataConsumerOptions { overflow: latest, ..options::consumer() });
+    it.pause();
+    it.send(0);
+    let scope = DrainScope::DataConsumer(it.consumer);
+    it.lab.sfu().begin_drain(1000, scope).expect("open");
+    it.lab.sfu().pass_drain_gate(1000);
+    assert!(drained(&mut it.lab).is_empty());
+    it.send(1);
+    assert_eq!(drained(&mut it.lab), [1000]);
+    it.resume();
+    assert_eq!(it.numbers(), [1]);
+}
+
+#[test]
+fn drained_waits_until_javascript_has_asked_for_what_was_held() {
+    let mut it = Holder::new(false, options::consumer());
+    let direct = it.lab.host().direct(it.router);
+    let backlog = Arc::new(Backlog::new(1 << 20));
+    let options = DataConsumerOptions { while_paused: WhilePaused::Hold, ..options::consumer() };
+    let shared = Arc::clone(&backlog);
+    let (consumer, _) = it.lab.host().consume_into(direct, it.producer, options, shared);
+    it.consumer = consumer;
+    backlog.use_queue().begin_pulls();
+    it.pause();
+    it.send(0);
+    it.lab.sfu().begin_drain(1000, DrainScope::DataConsumer(consumer)).expect("open");
+    it.lab.sfu().pass_drain_gate(1000);
+    it.resume();
+    assert!(drained(&mut it.lab).is_empty());
+    assert!(it.numbers().is_empty(), "its token has come up");
+    assert!(drained(&mut it.lab).is_empty(), "JavaScript has not asked for it");
+    assert!(backlog.pull(it.lab.now).is_some());
+    assert_eq!(drained(&mut it.lab), [1000]);
+}
+
+#[test]
+fn what_a_direct_consumer_holds_when_it_closes_is_dropped_and_counted() {
+    let mut it = Holder::new(false, options::consumer());
+    it.send(0);
+    it.pause();
+    (1..4).for_each(|n| it.send(n));
+    it.lab.sfu().data_consumer(it.consumer).expect("open").close();
+    assert_eq!(it.numbers(), [0], "what came before the pause is on its way");
+    assert_eq!(it.lab.sfu().metrics().messages_dropped.at_close, 3);
+    assert_eq!(it.backlog.charge(), 65, "JavaScript counts what it has taken");
 }
 
 /// The requests of `drained()` that have been answered.

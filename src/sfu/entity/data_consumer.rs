@@ -68,8 +68,8 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) stopped: bool,
     /// Whether messages for JavaScript keep their place behind those that are held: it is stopped, or releases them.
     pub(in crate::sfu) holds_back: bool,
-    /// The places that these messages get in the outbox once it is resumed.
-    places: VecDeque<HeldPlace>,
+    /// The places that these messages get in the outbox once it is resumed, in order.
+    places: VecDeque<Token>,
     /// Whether it is in the list of those that release.
     pub(in crate::sfu) releases: bool,
     /// Whether it has yet to get what its DataProducer retains.
@@ -122,15 +122,6 @@ impl ConsumerTotals {
             self.dropped_later.stale += dropped.stale;
         }
     }
-}
-
-/// What a paused DataConsumer holds for JavaScript, in order.
-#[derive(Debug)]
-pub(in crate::sfu) enum HeldPlace {
-    /// The place of a message.
-    Token(Token),
-    /// This request of `drained()` waits for the messages before.
-    Fence(u32),
 }
 
 /// The messages of its DataProducer that a DataConsumer did not send.
@@ -266,25 +257,20 @@ impl DataConsumer {
     /// Holds back the place of a message for JavaScript.
     pub(in crate::sfu) fn hold_back(&mut self, token: Token) {
         // Those of messages that newer ones have replaced go.
-        while let Some(HeldPlace::Token(oldest)) = self.places.front()
-            && !oldest.is_live()
-        {
+        while self.places.front().is_some_and(|oldest| !oldest.is_live()) {
             self.places.pop_front();
         }
-        self.places.push_back(HeldPlace::Token(token));
+        self.places.push_back(token);
     }
 
-    /// Has a request of `drained()` wait for what is held for JavaScript. False if nothing is.
-    pub(in crate::sfu) fn add_fence(&mut self, request: u32) -> bool {
-        let waits = !self.places.is_empty();
-        if waits {
-            self.places.push_back(HeldPlace::Fence(request));
-        }
-        waits
+    /// The number of the first message that is held for JavaScript. Those with lower numbers have their places in the
+    /// outbox. None: all have.
+    pub(in crate::sfu) fn first_held(&self) -> Option<u64> {
+        self.places.front().map(Token::number)
     }
 
-    /// The next that is held for JavaScript and may go on.
-    pub(in crate::sfu) fn release(&mut self) -> Option<HeldPlace> {
+    /// The place of the next message that is held for JavaScript, if it may go on.
+    pub(in crate::sfu) fn release(&mut self) -> Option<Token> {
         if self.stopped {
             return None;
         }
