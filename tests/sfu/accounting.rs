@@ -11,7 +11,7 @@ use datasoup::sfu::Sfu;
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, DirectTransportOptions, PipeTransportOptions,
-    PlainTransportOptions, SctpOptions, WebRtcTransportOptions,
+    PlainTransportOptions, SctpOptions, WebRtcTransportOptions, WhilePaused,
 };
 use datasoup::sfu::contract::stats::{DataConsumerStats, DataProducerStats};
 use datasoup::sfu::event::DataConsumerEvent;
@@ -118,6 +118,10 @@ struct Sink {
     base: u64,
     backlog: Arc<Backlog>,
     direct: bool,
+    /// Whether it holds what comes while it is paused.
+    holds: bool,
+    /// Whether JavaScript asks for its messages.
+    pulled: bool,
     sent_directly: u64,
     rejected: u64,
 }
@@ -239,8 +243,11 @@ impl Program {
         let random = &mut self.random;
         let may_block = self.kind != Kind::Pipe;
         let limited = random.chance(0.3) && self.kind != Kind::Direct;
+        let while_paused = if random.chance(0.3) { WhilePaused::Hold } else { WhilePaused::Drop };
+        let may_block = may_block && while_paused == WhilePaused::Drop;
         let options = DataConsumerOptions {
             paused: random.chance(0.2),
+            while_paused,
             subchannels: (0..random.below(6)).map(|_| random.below(8) as u16).collect(),
             max_packet_life_time: limited.then_some(50),
             overflow: random.chance(0.6).then(|| policy(random, may_block)),
@@ -274,6 +281,7 @@ impl Program {
         bound: u64,
     ) -> datasoup::sfu::contract::dump::DataConsumerDump {
         let backlog = Arc::new(Backlog::new(bound));
+        let holds = options.while_paused == WhilePaused::Hold;
         let base = self.received(producer);
         let (key, dump) =
             self.lab.hosts[host].consume_into(transport, producer.1, options, Arc::clone(&backlog));
@@ -286,6 +294,8 @@ impl Program {
             base,
             backlog,
             direct,
+            holds,
+            pulled: false,
             sent_directly,
             rejected,
         });
@@ -336,8 +346,10 @@ impl Program {
                 self.consumer(index).close();
                 self.sinks.remove(index);
             }
+            14 if direct => self.toggle_pulls(index),
             15 if self.random.chance(0.5) => {
-                let overflow = policy(&mut self.random, self.kind != Kind::Pipe);
+                let may_block = self.kind != Kind::Pipe && !self.sinks[index].holds;
+                let overflow = policy(&mut self.random, may_block);
                 self.consumer(index).set_overflow(overflow).expect("supported");
             }
             15 if self.sinks.len() < 8 && !self.ended => self.consume(),
@@ -381,6 +393,9 @@ impl Program {
                 // JavaScript still gets what was delivered before.
                 let messages = self.lab.hosts[host].messages(key);
                 messages.iter().for_each(|message| backlog.leave(message.amount()));
+                backlog.close_pulls();
+                while backlog.pull(self.lab.now).is_some() {}
+                assert_eq!(backlog.amount(), Amount::default());
             }
             let events = self.lab.hosts[host].consumer_events(key);
             let [.., DataConsumerEvent::Overflow(dropped), DataConsumerEvent::OverflowClose] =
@@ -411,6 +426,17 @@ impl Program {
         self.lab.hosts[host].sfu.data_consumer(key).expect("open")
     }
 
+    /// JavaScript begins to ask for the messages of a direct consumer, or ends that.
+    fn toggle_pulls(&mut self, index: usize) {
+        self.take();
+        let Sink { pulled, backlog, .. } = &mut self.sinks[index];
+        *pulled = !*pulled;
+        match pulled {
+            true => backlog.use_queue().begin_pulls(),
+            false => backlog.end_pulls(),
+        }
+    }
+
     fn len(&mut self) -> usize {
         [1, 100, 3000, 15_000, MAX_SEND as usize + 1][self.random.index(5)]
     }
@@ -432,10 +458,11 @@ impl Program {
             for message in host.messages(sink.key) {
                 sink.backlog.leave(message.amount());
             }
+            while sink.backlog.pull(self.lab.now).is_some() {}
             if sink.backlog.take_relief() {
                 host.sfu.handle_relief(sink.key);
             }
-            assert_eq!(sink.backlog.amount(), Amount::default());
+            assert!(sink.holds || sink.backlog.amount() == Amount::default());
         }
     }
 
@@ -498,10 +525,29 @@ impl Program {
     #[track_caller]
     fn close(mut self) {
         self.take();
+        for index in 0..self.sinks.len() {
+            if self.sinks[index].holds {
+                self.consumer(index).pause();
+            }
+        }
+        (0..10).for_each(|_| self.send());
+        self.route();
+        self.forget_closed();
+        self.lab.flush();
+        for sink in self.sinks.iter().filter(|it| it.direct) {
+            // What has its place in the outbox is taken; what is held is not.
+            let messages = self.lab.hosts[sink.host].messages(sink.key);
+            messages.iter().for_each(|message| sink.backlog.leave(message.amount()));
+        }
         for host in &mut self.lab.hosts {
             host.sfu.close();
         }
         self.lab.flush();
+        // JavaScript asks for the rest.
+        for sink in self.sinks.iter().filter(|it| it.pulled) {
+            sink.backlog.close_pulls();
+            while sink.backlog.pull(self.lab.now).is_some() {}
+        }
         for host in &self.lab.hosts {
             assert_eq!(host.sfu.metrics().queued_bytes, 0);
         }
@@ -535,6 +581,11 @@ impl Program {
     #[track_caller]
     fn check_transport(&mut self) {
         self.freeze(false);
+        for index in 0..self.sinks.len() {
+            if self.sinks[index].holds {
+                self.consumer(index).resume();
+            }
+        }
         self.lab.run_for(Duration::from_secs(60));
         let on_transport: Vec<usize> =
             (0..self.sinks.len()).filter(|it| !self.sinks[*it].direct).collect();
