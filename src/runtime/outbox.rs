@@ -278,13 +278,17 @@ impl std::fmt::Debug for Outbox {
 mod tests {
     use std::sync::Arc;
 
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
     use super::*;
     use crate::proto::ice_lite::IceState;
-    use crate::proto::message::{Message, Ppid};
+    use crate::proto::message::{Amount, Message, Ppid};
     use crate::proto::overflow::{Overflow, QueuePolicy};
     use crate::runtime::clock;
     use crate::sfu::backlog::Backlog;
     use crate::sfu::contract::parameters::DropCount;
+    use crate::sfu::direct_queue::Taken;
     use crate::sfu::event::{DataConsumerEvent, DataProducerEvent, TransportEvent};
     use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 
@@ -407,6 +411,109 @@ mod tests {
         outbox.take(&mut items);
         let live = |item: &&Item| matches!(item, Item::Event(Event::Queued(_, it)) if it.is_live());
         assert_eq!(items.iter().filter(live).count(), 1);
+    }
+
+    /// What JavaScript gets of a DataConsumer with a queue: numbered messages, in order, each once at most.
+    #[derive(Default)]
+    struct Reader {
+        items: VecDeque<Item>,
+        got: Vec<u32>,
+        /// Messages that it has no listener for any more.
+        discarded: u64,
+    }
+
+    impl Reader {
+        fn note(&mut self, message: &Message) {
+            let number = message.payload.first_chunk().map(|it| u32::from_be_bytes(*it));
+            self.got.extend(number);
+        }
+
+        fn pull(&mut self, backlog: &Backlog, now: Instant) {
+            while let Some((message, _)) = backlog.pull(now) {
+                self.note(&message);
+            }
+        }
+
+        /// Handles some of what it has taken.
+        fn read(&mut self, backlog: &Backlog, now: Instant, count: usize) {
+            for _ in 0..count {
+                let Some(item) = self.items.pop_front() else { return };
+                let Item::Event(Event::Queued(_, token)) = item else { continue };
+                match token.take(now) {
+                    Taken::Message(message, _) => {
+                        self.note(&message);
+                        backlog.leave(message.amount());
+                    }
+                    Taken::Ready => self.pull(backlog, now),
+                    Taken::Nothing => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn random_programs_lose_no_message_and_take_none_twice() {
+        let policies = [Overflow::DropNewest, Overflow::DropOldest, Overflow::KeepLatest];
+        for seed in 0..40 {
+            let mut random = StdRng::seed_from_u64(seed);
+            let (outbox, mut reader) = (Outbox::new(|| ()), Reader::default());
+            let backlog = Arc::new(Backlog::new(random.random_range(100..5000)));
+            let mut policy = QueuePolicy::default();
+            let (mut now, mut pulls) = (clock::now(), false);
+            let (mut number, mut refused) = (0u32, 0);
+            for _ in 0..600 {
+                now += Duration::from_millis(random.random_range(0..5));
+                match random.random_range(0..12) {
+                    0 => policy.overflow = policies[random.random_range(0..3)],
+                    1 => backlog.use_queue().set_max_delay(
+                        random.random_bool(0.5).then_some(Duration::from_millis(20)),
+                    ),
+                    2 => {
+                        pulls = !pulls;
+                        if pulls {
+                            backlog.use_queue().begin_pulls();
+                        } else {
+                            let before = backlog.use_queue().tally().waiting.messages;
+                            backlog.end_pulls();
+                            let after = backlog.use_queue().tally().waiting.messages;
+                            reader.discarded += before - after;
+                        }
+                    }
+                    3 if pulls => reader.pull(&backlog, now),
+                    4 | 5 => reader.read(&backlog, now, random.random_range(0..20)),
+                    6 if reader.items.is_empty() => outbox.take(&mut reader.items),
+                    7 => outbox.push(&mut VecDeque::from([low(1, 1)])),
+                    _ => {
+                        let mut batch = VecDeque::new();
+                        for _ in 0..random.random_range(1..200) {
+                            number += 1;
+                            let payload = number.to_be_bytes().to_vec().into();
+                            let message = Message::new(Ppid::BINARY, payload);
+                            match backlog.push(&policy, now, message) {
+                                Some(token) => batch.push_back(Item::Event(Event::Queued(
+                                    DataConsumerKey(1),
+                                    token,
+                                ))),
+                                None => refused += 1,
+                            }
+                        }
+                        outbox.push(&mut batch);
+                    }
+                }
+            }
+            while !reader.items.is_empty() || !outbox.lock().items.is_empty() {
+                reader.read(&backlog, now, usize::MAX);
+                outbox.take(&mut reader.items);
+            }
+            if pulls {
+                reader.pull(&backlog, now);
+            }
+            assert!(reader.got.is_sorted_by(|a, b| a < b), "{:?}", reader.got);
+            let tally = backlog.use_queue().tally();
+            let dropped = tally.replaced.messages + tally.stale.messages + reader.discarded;
+            assert_eq!(u64::from(number), refused + dropped + reader.got.len() as u64, "{seed}");
+            assert_eq!(backlog.amount(), Amount::default(), "{seed}");
+        }
     }
 
     #[test]
