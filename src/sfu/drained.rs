@@ -26,22 +26,22 @@ impl Sfu {
         self.check_scope(scope)?;
         let drain = Drain { scope, gates: 1, waits_for: FxHashSet::default() };
         self.drains.open.insert(request, drain);
-        let (mut sources, mut peers) = (FxHashSet::default(), FxHashSet::default());
+        let mut sources = FxHashSet::default();
         for key in self.producers_in(scope) {
             self.work += work::SKIPPED;
-            sources.extend(self.source_of(key));
+            // A DataProducer behind a tunnel has messages of its own that wait, while it is blocked.
+            sources.extend(self.source_of(key).into_iter().chain([Source::DataProducer(key)]));
             let Some(producer) = self.data_producers.get_mut(&key) else { continue };
-            peers.insert(producer.transport);
             if producer.held.as_mut().is_some_and(|it| it.fence(request)) {
                 self.add_drain_gate(request);
             }
-        }
-        for key in peers {
-            let Some(transport) = self.transports.get_mut(&key) else { continue };
-            if transport.has_message()
+            let Some(producer) = self.data_producers.get(&key) else { continue };
+            if let Some(stream) = producer.stream_id()
+                && let Some(transport) = self.transports.get_mut(&producer.transport)
+                && !transport.has_tunnel()
                 && let Some(sctp) = transport.sctp_mut()
+                && sctp.fence_arrivals(stream, request)
             {
-                sctp.fence_arrivals(request);
                 self.add_drain_gate(request);
             }
         }

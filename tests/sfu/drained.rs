@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use datasoup::proto::overflow::Overflow;
 use datasoup::sfu::contract::options::{DataConsumerOptions, DataProducerOptions, WhilePaused};
 use datasoup::sfu::drains::DrainScope;
 use datasoup::sfu::error::Error;
@@ -370,4 +371,76 @@ fn drained_waits_for_what_a_data_producer_holds() {
     lab.flush();
     assert_eq!(lab.host().drained(904), Some(Ok(())), "what was held is counted");
     assert_eq!(lab.host().drained(905), Some(Err(producer.into())));
+}
+
+/// As many messages as a receive window has room for.
+const BLOCKED: usize = 20;
+
+/// A client whose DataProducer is held up by another client, which is frozen.
+fn blocked_peer() -> (Lab, TransportKey, [DataProducerKey; 2], usize, usize) {
+    let (mut lab, router) = Lab::with_router();
+    let (from, sender) = lab.join(router, 1);
+    let (to, receiver) = lab.join(router, 2);
+    let producers = [5, 6].map(|stream| lab.host().produce(from, stream));
+    let options = DataConsumerOptions {
+        overflow: Some(Overflow::Block),
+        max_buffered_amount: Some(50_000),
+        ..options::consumer()
+    };
+    lab.host().consume_with(to, producers[0], options);
+    lab.clients[receiver].frozen = true;
+    for n in 0..BLOCKED as u8 {
+        lab.clients[sender].send(5, binary(n, 10_000));
+    }
+    lab.run_for(Duration::from_secs(1));
+    assert!(lab.sfu().is_blocked(producers[0]));
+    assert!(lab.sfu().bytes_held() > 200_000, "all has come");
+    (lab, from, producers, sender, receiver)
+}
+
+#[test]
+fn drained_waits_for_what_a_blocked_data_producer_of_a_peer_has_received() {
+    for closes in [false, true] {
+        let (mut lab, from, [blocked, other], sender, receiver) = blocked_peer();
+        let scopes =
+            [DrainScope::DataProducer(blocked), DrainScope::Transport(from), DrainScope::Worker];
+        for (scope, request) in scopes.into_iter().zip(1000..) {
+            drain(&mut lab, 0, request, scope).expect("open");
+        }
+        let others = DrainScope::DataProducer(other);
+        drain(&mut lab, 0, 1009, others).expect("open");
+        lab.flush();
+        assert!(lab.host().drained(1009).is_some(), "the other one has nothing that waits");
+        if closes {
+            lab.clients[sender].close();
+        }
+        lab.run_for(Duration::from_secs(2));
+        assert!((1000..1003).all(|request| lab.host().drained(request).is_none()));
+        lab.clients[receiver].frozen = false;
+        lab.expect("all are answered", |lab| lab.host().drained(1000).is_some());
+        assert_eq!(lab.clients[receiver].sctp.messages.len(), BLOCKED, "closes: {closes}");
+        lab.run_for(Duration::from_secs(1));
+        assert!((1001..1003).all(|request| lab.host().drained(request).is_some()));
+    }
+}
+
+#[test]
+fn drained_of_a_blocked_data_producer_ends_although_its_peer_goes_on_sending() {
+    let (mut lab, _, [blocked, _], sender, receiver) = blocked_peer();
+    drain(&mut lab, 0, 1000, DrainScope::DataProducer(blocked)).expect("open");
+    lab.clients[receiver].frozen = false;
+    lab.conditions().rate = Some(1_000_000);
+    let mut sent = BLOCKED;
+    let mut answered = None;
+    while answered.is_none() {
+        for _ in 0..20 {
+            lab.clients[sender].send(5, binary(0, 10_000));
+            sent += 1;
+        }
+        lab.run_for(Duration::from_millis(100));
+        answered = lab.host().drained(1000);
+        assert!(sent < 2000);
+    }
+    let arrived = lab.clients[receiver].sctp.messages.len();
+    assert!(arrived >= BLOCKED && arrived < sent, "{arrived} of {sent}");
 }

@@ -34,6 +34,17 @@ use crate::proto::reason::Reason;
 /// may complete a receive window full of messages on top.
 const MAX_UNTAKEN: usize = 1024 * 1024;
 
+/// Waits for what the peer had sent on a stream when it was put up.
+#[derive(Debug)]
+struct ArrivalFence {
+    stream: StreamId,
+    fence: u32,
+    /// The messages that were read and not taken.
+    messages: usize,
+    /// What follows these: the charge of all messages in sctp-proto, or less if that turns out to have less.
+    charge: usize,
+}
+
 /// The messages of a stopped stream that sctp-proto does not hold: what had arrived when the stream was stopped, and what
 /// would be lost with the stream or the association.
 #[derive(Debug, Default)]
@@ -77,6 +88,8 @@ pub struct Association {
     untaken: usize,
     /// The streams whose messages wait until [`Self::resume_stream`].
     stopped: FxHashMap<StreamId, StoppedStream>,
+    /// What waits for messages of the peer to be taken.
+    arrival_fences: Vec<ArrivalFence>,
     /// The streams that were stopped and may still have messages in sctp-proto: these are read one by one, so that no
     /// more is taken out of the window than is wanted.
     lagging: VecDeque<StreamId>,
@@ -115,6 +128,7 @@ impl Association {
             events: VecDeque::new(),
             untaken: 0,
             stopped: FxHashMap::default(),
+            arrival_fences: Vec::new(),
             lagging: VecDeque::new(),
             announces: false,
             counters: SctpCounters::default(),
@@ -271,6 +285,11 @@ impl Association {
         {
             self.untaken -= message.amount().charge;
         }
+        if let Some(SctpEvent::Message { stream, message }) = &event
+            && !self.arrival_fences.is_empty()
+        {
+            self.advance_arrival_fences(*stream, message.amount().charge);
+        }
         if self.events.is_empty() && !self.lagging.is_empty() {
             self.refill();
         }
@@ -338,6 +357,7 @@ impl Association {
                 }
                 None => {
                     self.lagging.pop_front();
+                    self.see_all_arrivals(stream);
                 }
             }
         }
@@ -558,9 +578,55 @@ impl Association {
         true
     }
 
-    /// Has [`SctpEvent::ArrivalsTaken`] follow the messages of the peer that wait to be taken.
-    pub fn fence_arrivals(&mut self, fence: u32) {
-        self.events.push_back(SctpEvent::ArrivalsTaken { fence });
+    /// Has [`SctpEvent::ArrivalsTaken`] follow the messages of the peer on `stream` that wait to be taken, also if the
+    /// stream is stopped. Returns false if there are none.
+    pub fn fence_arrivals(&mut self, stream: StreamId, fence: u32) -> bool {
+        let messages = self.waiting_on(stream);
+        let is_behind = self.stopped.contains_key(&stream) || self.lagging.contains(&stream);
+        let engine = self.engine.as_ref().filter(|_| is_behind);
+        let charge = engine.map_or(0, |engine| engine.bytes_held());
+        let waits = messages > 0 || charge > 0;
+        if waits {
+            self.arrival_fences.push(ArrivalFence { stream, fence, messages, charge });
+        }
+        waits
+    }
+
+    /// The messages of `stream` that are read, and not taken.
+    fn waiting_on(&self, stream: StreamId) -> usize {
+        let is_one = |event: &&SctpEvent| matches!(event, SctpEvent::Message { stream: it, .. } if *it == stream);
+        let stopped = self.stopped.get(&stream).map_or(0, |it| it.messages.len());
+        self.events.iter().filter(is_one).count() + stopped
+    }
+
+    /// A message of `stream` is taken.
+    fn advance_arrival_fences(&mut self, stream: StreamId, charge: usize) {
+        for it in self.arrival_fences.iter_mut().filter(|it| it.stream == stream) {
+            match it.messages {
+                0 => it.charge = it.charge.saturating_sub(charge),
+                _ => it.messages -= 1,
+            }
+        }
+        self.pass_arrival_fences();
+    }
+
+    /// sctp-proto has no more messages of `stream`.
+    fn see_all_arrivals(&mut self, stream: StreamId) {
+        if self.arrival_fences.is_empty() {
+            return;
+        }
+        let waiting = self.waiting_on(stream);
+        for it in self.arrival_fences.iter_mut().filter(|it| it.stream == stream && it.charge > 0) {
+            (it.messages, it.charge) = (waiting, 0);
+        }
+        self.pass_arrival_fences();
+    }
+
+    fn pass_arrival_fences(&mut self) {
+        let passed = self.arrival_fences.extract_if(.., |it| it.messages == 0 && it.charge == 0);
+        for ArrivalFence { fence, .. } in passed.collect::<Vec<_>>() {
+            self.events.push_front(SctpEvent::ArrivalsTaken { fence });
+        }
     }
 
     fn advance_fences(&mut self) {

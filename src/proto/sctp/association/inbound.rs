@@ -162,6 +162,7 @@ impl Association {
         }
         self.lagging.retain(|it| *it != stream);
         self.read_all(stream);
+        self.see_all_arrivals(stream);
     }
 
     fn on_dcep(&mut self, stream: StreamId, message: Message) {
