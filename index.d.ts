@@ -379,12 +379,15 @@ export type LimitOptions = {
   burst?: number;
   /**
    * A message that exceeds the limit is dropped and counted as `messagesLimited`. 'pause' also pauses its DataProducer,
-   * until the application calls `resume()`; 'close' closes it, and over WebRTC the peer's channel. Default: 'drop'.
+   * until the application calls `resume()`; 'close' closes it, and over WebRTC the peer's channel. 'block' drops
+   * nothing: the message waits where it comes from, as with `overflow: 'block'`. A direct DataProducer fills its bound
+   * and throws ERR_SEND_QUEUE_FULL; the peer's receive window closes, for all of its streams. On a PipeTransport that
+   * the application has made it is an UnsupportedError. Default: 'drop'.
    */
   action?: LimitAction;
 };
 
-export type LimitAction = 'drop' | 'pause' | 'close';
+export type LimitAction = 'drop' | 'pause' | 'close' | 'block';
 
 /** The options of `drained()`. */
 export type DrainedOptions = {
@@ -1485,7 +1488,7 @@ export type WebRtcTransportEvents = TransportEvents & {
   dtlsstatechange: [dtlsState: DtlsState, dtlsError?: DtlsError];
   sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
   /**
-   * So many messages, and bytes of payload, exceeded the limit of the transport and were dropped since the last event.
+   * So many messages, and bytes of payload, exceeded the limit of the transport and were dropped since the last event; none with the action 'block'.
    * At most once a second.
    */
   limit: [exceeded: { messages: number; bytes: number }];
@@ -1609,7 +1612,7 @@ export type PlainTransportEvents = TransportEvents & {
   tuple: [tuple: TransportTuple];
   sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
   /**
-   * So many messages, and bytes of payload, exceeded the limit of the transport and were dropped since the last event.
+   * So many messages, and bytes of payload, exceeded the limit of the transport and were dropped since the last event; none with the action 'block'.
    * At most once a second.
    */
   limit: [exceeded: { messages: number; bytes: number }];
@@ -1943,7 +1946,7 @@ export type DataProducerEvents = {
    */
   demand: [demand: DataProducerDemand];
   /**
-   * So many messages, and bytes of payload, exceeded its own limit and were dropped since the last event. At most once a
+   * So many messages, and bytes of payload, exceeded its own limit and were dropped since the last event; none with the action 'block'. At most once a
    * second, and before 'close' if that ends it. `getStats()` counts them exactly.
    */
   limit: [exceeded: { messages: number; bytes: number }];
@@ -2165,9 +2168,10 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
    */
   overflow?: DataConsumerOverflow;
   /**
-   * With `overflow: 'block'`, in milliseconds: for how long this consumer may hold up its DataProducer within 60 seconds, all
-   * times together. Then it is stalled: it emits 'stalled' and drops as with 'drop-newest', until half of its queue is
-   * free ('unstalled'). 0-4294967295, default 5000.
+   * With `overflow: 'block'`, in milliseconds: for how long this consumer may hold up its DataProducer and take nothing:
+   * neither has the peer acknowledged 1 KiB, nor the application taken a message. Such times of a second or more within
+   * 60 seconds count together. Then it is stalled: it emits 'stalled' and drops as with 'drop-newest', until half of its
+   * queue is free ('unstalled'). One that is merely slow never stalls. 0-4294967295, default 5000.
    */
   overflowTimeout?: number;
   /**

@@ -168,6 +168,74 @@ describe('createWebRtcTransport({ limit })', () => {
   );
 });
 
+describe("action 'block'", () => {
+  test('a direct DataProducer fills its bound, throws, and emits ‘drain’; setLimit() lets it go on', async () => {
+    const dataProducer = await directTransport.produceData({
+      limit: { messagesPerSecond: 10, action: 'block' },
+      maxBufferedAmount: 20 * 65,
+    });
+    const inbox = new Inbox(await directTransport.consumeData({ dataProducerId: dataProducer.id }));
+    const limited = nextEvent(dataProducer, 'limit');
+    // 10 or 11 pass at once, and 20 wait.
+    let sent = 0;
+    while (sent < 40) {
+      try {
+        dataProducer.send('x');
+        sent++;
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_SEND_QUEUE_FULL' });
+        await router.dump();
+        if (sent >= 30) {
+          break;
+        }
+      }
+    }
+    expect(sent).toBeLessThan(40);
+    expect(await limited).toEqual([{ messages: 0, bytes: 0 }]);
+    const drained = nextEvent(dataProducer, 'drain');
+    await dataProducer.setLimit(null);
+    await drained;
+    await inbox.count(sent);
+    await expect(dataProducer.getStats()).resolves.toMatchObject([
+      { messagesReceived: sent, messagesLimited: 0 },
+    ]);
+  });
+
+  test('the messages of a client wait, and none is lost', async () => {
+    const transport = await router.createWebRtcTransport({
+      listenInfos: [LISTEN],
+      enableSctp: true,
+      limit: { messagesPerSecond: 100, action: 'block' },
+    });
+    const peer = await peers.connect(transport, { channels: [{ id: 0 }] });
+    const dataProducer = await transport.produceData({ sctpStreamParameters: { streamId: 0 } });
+    const dataProducerId = dataProducer.id;
+    const inbox = new Inbox(await directTransport.consumeData({ dataProducerId }));
+    await peer.sendNumbered(0, 500, 1000);
+    await inbox.count(101);
+    expect(inbox.messages.length).toBeLessThan(400);
+    await transport.setLimit(null);
+    await inbox.count(500);
+    const numbers = inbox.buffers.map((message) => message.readUInt32BE(0));
+    expect(numbers).toEqual([...numbers.keys()]);
+    await expect(transport.getStats()).resolves.toMatchObject([{ messagesLimited: 0 }]);
+    await peer.close();
+    transport.close();
+  });
+
+  test('is an UnsupportedError on a PipeTransport', async () => {
+    const pipe = await router.createPipeTransport({ listenInfo: LISTEN, enableSctp: true });
+    const limit = { messagesPerSecond: 1, action: 'block' } as const;
+    const sctpStreamParameters = { streamId: 0 };
+    await expect(pipe.produceData({ sctpStreamParameters, limit })).rejects.toThrow(
+      datasoup.errors.UnsupportedError,
+    );
+    const dataProducer = await pipe.produceData({ sctpStreamParameters });
+    await expect(dataProducer.setLimit(limit)).rejects.toThrow(datasoup.errors.UnsupportedError);
+    pipe.close();
+  });
+});
+
 describe('an invalid limit', () => {
   const cases: [unknown, string][] = [
     ['10', "limit must be an object (got '10')"],
@@ -187,7 +255,7 @@ describe('an invalid limit', () => {
     ]),
     [
       { messagesPerSecond: 1, action: 'ban' },
-      "limit.action must be one of 'drop', 'pause', 'close' (got 'ban')",
+      "limit.action must be one of 'drop', 'pause', 'close', 'block' (got 'ban')",
     ],
   ];
 

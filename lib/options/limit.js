@@ -3,7 +3,7 @@
 const validate = require('./validate');
 
 /** @type {import('../..').LimitAction[]} */
-const ACTIONS = ['drop', 'pause', 'close'];
+const ACTIONS = ['drop', 'pause', 'close', 'block'];
 /** In seconds. */
 const BURST = 1;
 /** In seconds. */

@@ -86,10 +86,10 @@ impl DataProducer {
     #[napi(catch_unwind)]
     pub fn set_limit(&self, request: u32, limit: String) {
         let key = self.key;
-        self.request(request, move |world| {
+        // It lets a DataProducer that waits for tokens go on.
+        self.batcher.request_at(Place::Reading(key), request, move |world| {
             let limit: Option<LimitOptions> = parse(&limit)?;
-            world.sfu.data_producer(key)?.set_limit(limit.as_ref());
-            Ok(())
+            world.sfu.data_producer(key)?.set_limit(limit.as_ref())
         });
     }
 

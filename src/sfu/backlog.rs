@@ -234,6 +234,11 @@ impl Backlog {
         self.entered.charge.load(Ordering::Relaxed).saturating_sub(left)
     }
 
+    /// The charge of all that has left.
+    pub fn taken(&self) -> u64 {
+        self.left.charge.load(Ordering::Relaxed)
+    }
+
     /// What is inside.
     pub fn amount(&self) -> Amount {
         Amount { payload: self.payload() as usize, charge: self.charge() as usize }

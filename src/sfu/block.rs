@@ -11,7 +11,7 @@
 //! stops sending, on all of its streams.
 //!
 //! A DataConsumer that has held up its DataProducer for its timeout within a minute is stalled: until half of its
-//! queue is free it drops as others do.
+//! queue is free it drops as others do. Only time in which it takes nothing counts (see `blocks.rs`).
 
 use super::Sfu;
 use super::entity::data_consumer::DataConsumer;
@@ -23,7 +23,18 @@ use super::memory::Waiter;
 use super::work;
 use crate::proto::message::StreamId;
 
+/// A peer that acknowledges less than this stands still: it is not to hold up others by taking a byte now and then.
+const LEAST: u64 = 1024;
+
 impl DataConsumer {
+    /// What it has taken in all, and how much of that shows that it goes on: JavaScript takes whole messages.
+    fn taken(&self, transport: &Transport) -> (u64, u64) {
+        match self.direct_backlog() {
+            Some(backlog) => (backlog.taken(), 1),
+            None => (transport.delivered(), LEAST),
+        }
+    }
+
     /// Whether its DataProducer has to wait for it: it is full, or it was and half of its queue is not free yet.
     fn is_shut(&self, transport: &Transport) -> bool {
         let Some(block) = self.block.as_ref().filter(|it| !it.stalled && !self.skips) else {
@@ -31,9 +42,9 @@ impl DataConsumer {
         };
         match self.stream_id() {
             Some(_) if !transport.is_sctp_connected() => false,
-            Some(stream) if block.since.is_some() => !transport.is_relieved(stream),
+            Some(stream) if block.span.is_some() => !transport.is_relieved(stream),
             Some(stream) => transport.is_shut(stream),
-            None => self.direct_backlog().is_some_and(|backlog| match block.since {
+            None => self.direct_backlog().is_some_and(|backlog| match block.span {
                 Some(_) => !backlog.is_half_empty(),
                 None => backlog.is_full(),
             }),
@@ -43,7 +54,7 @@ impl DataConsumer {
     /// Whether its queue is watched because something follows once there is room.
     pub(super) fn awaits_room(&self) -> bool {
         self.dropping.is_some()
-            || self.block.as_ref().is_some_and(|it| it.stalled || it.since.is_some())
+            || self.block.as_ref().is_some_and(|it| it.stalled || it.span.is_some())
     }
 
     /// Takes the event that half of the queue is free after a stall.
@@ -58,22 +69,47 @@ impl DataConsumer {
 impl Sfu {
     /// Whether a DataProducer may be blocked. If not, there is no need to ask for one.
     pub fn may_block(&self) -> bool {
-        self.blocks.consumers > 0
+        self.blocks.consumers + self.blocks.limits > 0
     }
 
     /// Whether the next message of this DataProducer has to wait until [`Self::poll_unblocked`] returns the DataProducer.
     pub fn is_blocked(&mut self, key: DataProducerKey) -> bool {
-        if self.blocks.consumers == 0 {
+        if !self.may_block() {
             return false;
         }
-        let Self { now, data_producers, data_consumers, transports, blocks, work, .. } = self;
-        let Some(producer) = data_producers.get_mut(&key) else { return false };
+        let Some(producer) = self.data_producers.get(&key) else { return false };
         if producer.blocked {
             return true;
         }
+        // What it holds comes first, and might leave no room for more.
+        let waits = (producer.blockers > 0 && producer.is_releasing())
+            || self.awaits_room(key)
+            || self.awaits_tokens(key);
+        if waits {
+            self.stop_source(key);
+        }
+        waits
+    }
+
+    /// The source of this DataProducer waits.
+    pub(super) fn stop_source(&mut self, key: DataProducerKey) {
+        let Some(producer) = self.data_producers.get_mut(&key) else { return };
+        producer.blocked = true;
+        if let Some(stream) = producer.stream_id()
+            && let Some(transport) = self.transports.get_mut(&producer.transport)
+        {
+            transport.stop_stream(stream);
+        }
+    }
+
+    /// Whether a DataConsumer holds up this DataProducer.
+    pub(super) fn awaits_room(&mut self, key: DataProducerKey) -> bool {
+        let Self { now, data_producers, data_consumers, transports, blocks, work, .. } = self;
+        let Some(producer) = data_producers.get(&key) else { return false };
         if producer.blockers == 0 || producer.paused {
             return false;
         }
+        let mut waits = false;
         let mut in_memory = Vec::new();
         for key in producer.consumers.iter() {
             *work += work::SKIPPED;
@@ -82,35 +118,35 @@ impl Sfu {
             if !consumer.is_shut(transport) {
                 continue;
             }
+            if blocks.blocking.contains(&key) {
+                waits = true;
+                continue;
+            }
             if let Some(backlog) = consumer.direct_backlog() {
-                if !backlog.await_relief() {
+                backlog.overflow();
+                // JavaScript may have made room before it could see that this side waits for it.
+                if backlog.take_relief() {
                     continue;
                 }
                 in_memory.push(key);
             } else if consumer.begins_to_wait() {
                 transport.backlogged.push(key);
             }
+            let (taken, _) = consumer.taken(transport);
             let timeout = consumer.block_timeout;
             if let Some(block) = &mut consumer.block {
-                let used = block.used(*now);
-                block.begin(*now);
-                let stalls = timeout.map(|timeout| *now + timeout.saturating_sub(used));
-                blocks.stall_at = blocks.stall_at.into_iter().chain(stalls).min();
+                block.begin(*now, taken);
+                if let Some(timeout) = timeout {
+                    blocks.watch(key, block, *now, timeout);
+                }
             }
             blocks.blocking.insert(key);
-            producer.blocked = true;
-        }
-        let blocked = producer.blocked;
-        if blocked
-            && let Some(stream) = producer.stream_id()
-            && let Some(transport) = transports.get_mut(&producer.transport)
-        {
-            transport.stop_stream(stream);
+            waits = true;
         }
         for key in in_memory {
             self.wait_for_memory(Waiter::Consumer(key));
         }
-        blocked
+        waits
     }
 
     /// A DataProducer of JavaScript, or behind a tunnel, that may have been blocked and is not any more.
@@ -179,38 +215,36 @@ impl Sfu {
         }
     }
 
-    /// The DataProducer goes on, unless a DataConsumer still holds it up.
+    /// The DataProducer goes on, unless something still holds it up: with what it holds first.
     pub(super) fn check_producer(&mut self, key: DataProducerKey) {
-        let Some(producer) = self.data_producers.get(&key).filter(|it| it.blocked) else { return };
-        if !producer.paused
-            && producer.consumers.iter().any(|it| self.blocks.blocking.contains(&it))
-        {
+        let Some(producer) = self.data_producers.get_mut(&key).filter(|it| it.blocked) else {
             return;
-        }
-        self.unblock(key);
-    }
-
-    /// The DataProducer goes on.
-    pub(super) fn unblock(&mut self, key: DataProducerKey) {
-        let Some(producer) = self.data_producers.get_mut(&key) else { return };
-        if !std::mem::take(&mut producer.blocked) {
-            return;
-        }
+        };
         for key in producer.consumers.iter() {
-            if self.blocks.blocking.remove(&key)
-                && let Some(block) =
-                    self.data_consumers.get_mut(&key).and_then(|it| it.block.as_mut())
+            if !self.blocks.blocking.contains(&key) {
+                continue;
+            }
+            if !producer.paused {
+                return;
+            }
+            self.blocks.blocking.remove(&key);
+            if let Some(block) = self.data_consumers.get_mut(&key).and_then(|it| it.block.as_mut())
             {
                 block.end(self.now);
             }
         }
-        if producer
-            .held
-            .as_mut()
-            .is_some_and(|held| !held.is_empty() && !std::mem::replace(&mut held.releases, true))
-        {
-            self.releasing.push_back(Releasing::Producer(key));
+        if producer.is_releasing() {
+            if let Some(held) = &mut producer.held
+                && !std::mem::replace(&mut held.releases, true)
+            {
+                self.releasing.push_back(Releasing::Producer(key));
+            }
+            return;
         }
+        if producer.awaits_tokens && !producer.skips_messages() {
+            return;
+        }
+        producer.blocked = false;
         let (transport, stream) = (producer.transport, producer.stream_id());
         self.release_source(key, transport, stream);
     }
@@ -243,35 +277,37 @@ impl Sfu {
         }
         self.blocks.consumers = self.blocks.consumers.saturating_sub(1);
         self.blocks.blocking.remove(&key);
-        if self.blocks.blocking.is_empty() {
-            self.blocks.stall_at = None;
-        }
         if let Some(producer) = self.data_producers.get_mut(&consumer.producer) {
             producer.blockers = producer.blockers.saturating_sub(1);
         }
         self.check_producer(consumer.producer);
     }
 
-    /// Stalls the DataConsumers that have held up their DataProducers for too long.
+    /// Looks at DataConsumers that hold up their DataProducers, as many as one turn may. Stalls those that have stood still
+    /// for too long.
     pub(super) fn handle_stalls(&mut self) {
-        if self.blocks.stall_at.is_none_or(|at| at > self.now) {
-            return;
-        }
-        self.blocks.stall_at = None;
-        for key in self.blocks.blocking.iter().copied().collect::<Vec<_>>() {
-            let Some(consumer) = self.data_consumers.get_mut(&key) else { continue };
+        let end = self.work + work::SHARE;
+        while self.work < end
+            && let Some((at, key)) = self.blocks.take_look(self.now)
+        {
+            self.work += work::SKIPPED;
+            let Self { now, data_consumers, transports, blocks, .. } = self;
+            let Some(consumer) = data_consumers.get_mut(&key) else { continue };
+            let Some(transport) = transports.get(&consumer.transport) else { continue };
+            let (taken, least) = consumer.taken(transport);
             let producer = consumer.producer;
             let Some(timeout) = consumer.block_timeout else { continue };
             let Some(block) = &mut consumer.block else { continue };
-            let left = timeout.saturating_sub(block.used(self.now));
-            if !left.is_zero() {
-                let next = self.now + left;
-                self.blocks.stall_at = Some(self.blocks.stall_at.map_or(next, |it| it.min(next)));
+            if !block.is_due(at) {
                 continue;
             }
-            block.end(self.now);
-            block.stalled = true;
-            self.blocks.blocking.remove(&key);
+            block.look(*now, taken, least);
+            if !block.stalls(*now, timeout) {
+                blocks.watch(key, block, *now, timeout);
+                continue;
+            }
+            block.stall(*now);
+            blocks.blocking.remove(&key);
             self.events.push_back(Event::DataConsumer(key, DataConsumerEvent::Stalled));
             self.check_producer(producer);
         }

@@ -1,52 +1,118 @@
-//! Which DataConsumers hold up their DataProducers, and for how long: the state of `block.rs`.
+//! Which DataConsumers and limits hold up DataProducers, and for how long: the state of `block.rs`.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashSet;
 
+use super::entity::limit::Limited;
 use super::id::{DataConsumerKey, DataProducerKey};
 
 /// Within this time a DataConsumer may hold up its DataProducer for its timeout.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Spans that end within this time are added up.
-const GRAIN: Duration = Duration::from_secs(1);
+/// A DataConsumer that stands still for less than this is slow, and no more: its acknowledgements may take a round trip,
+/// or a retransmission.
+const STEADY: Duration = Duration::from_secs(1);
+
+/// How often we look whether one that holds up its DataProducer goes on: ten times within its timeout.
+const MIN_LOOK: Duration = Duration::from_millis(10);
+const MAX_LOOK: Duration = Duration::from_millis(500);
 
 /// How long a DataConsumer holds up its DataProducer.
+///
+/// Only time in which it stands still counts. Of each span for which it holds up its DataProducer that is what the longest
+/// stretch has more than the second longest: one that takes all after two seconds has stood still, one that takes a
+/// message every two seconds is slow.
 #[derive(Debug, Default)]
 pub(super) struct Block {
-    /// Since when it does.
-    pub(super) since: Option<Instant>,
-    /// For how long it did, and when that ended at the earliest.
+    /// What it does now, if it holds up its DataProducer.
+    pub(super) span: Option<Span>,
+    /// For how long it stood still, and when that ended.
     past: VecDeque<(Instant, Duration)>,
     /// Whether it does not any more, because it did for too long.
     pub(super) stalled: bool,
+    /// When the next of its entries in [`Blocks::looks`] comes up.
+    next_look: Option<Instant>,
+}
+
+/// A time in which a DataConsumer holds up its DataProducer.
+#[derive(Debug)]
+pub(super) struct Span {
+    /// Since when it stands still.
+    since: Instant,
+    /// What it had taken then.
+    taken: u64,
+    /// The longest stretches before.
+    longest: Duration,
+    second: Duration,
+}
+
+impl Span {
+    fn end_stretch(&mut self, now: Instant) {
+        let stretch = now - self.since;
+        self.since = now;
+        self.second = self.second.max(stretch.min(self.longest));
+        self.longest = self.longest.max(stretch);
+    }
 }
 
 impl Block {
-    pub(super) fn begin(&mut self, now: Instant) {
-        self.since = Some(now);
+    /// It holds up its DataProducer from now on. `taken`: what it has taken in all.
+    pub(super) fn begin(&mut self, now: Instant, taken: u64) {
+        let (longest, second) = Default::default();
+        self.span = Some(Span { since: now, taken, longest, second });
+    }
+
+    /// Notes what it has taken by now. It goes on if that is `least` more than before.
+    pub(super) fn look(&mut self, now: Instant, taken: u64, least: u64) {
+        if let Some(span) = &mut self.span
+            && taken.saturating_sub(span.taken) >= least
+        {
+            span.end_stretch(now);
+            span.taken = taken;
+        }
     }
 
     /// Returns whether it has held up its DataProducer until now.
     pub(super) fn end(&mut self, now: Instant) -> bool {
-        let Some(since) = self.since.take() else { return false };
-        let time = now - since;
-        match self.past.back_mut() {
-            Some((ended, sum)) if now < *ended + GRAIN => *sum += time,
-            _ => self.past.push_back((now, time)),
+        let Some(mut span) = self.span.take() else { return false };
+        span.end_stretch(now);
+        let time = span.longest - span.second;
+        if time >= STEADY {
+            self.past.push_back((now, time));
         }
         true
     }
 
-    /// For how long within [`PERIOD`].
-    pub(super) fn used(&mut self, now: Instant) -> Duration {
+    /// It does not hold up its DataProducer any more, because it did for too long.
+    pub(super) fn stall(&mut self, now: Instant) {
+        if let Some(span) = self.span.take()
+            && now > span.since
+        {
+            self.past.push_back((now, now - span.since));
+        }
+        self.stalled = true;
+    }
+
+    /// Whether it has stood still for its timeout within [`PERIOD`].
+    pub(super) fn stalls(&mut self, now: Instant, timeout: Duration) -> bool {
+        self.stalls_at(now, timeout).is_some_and(|at| at <= now)
+    }
+
+    /// Whether it still holds up its DataProducer, and this is the time to look at it: others are over.
+    pub(super) fn is_due(&mut self, at: Instant) -> bool {
+        self.next_look.take_if(|next| *next == at).is_some() && self.span.is_some()
+    }
+
+    /// When it will have, unless it goes on.
+    fn stalls_at(&mut self, now: Instant, timeout: Duration) -> Option<Instant> {
         while self.past.front().is_some_and(|(ended, _)| *ended + PERIOD <= now) {
             self.past.pop_front();
         }
-        let present = self.since.map_or(Duration::ZERO, |since| now - since);
-        self.past.iter().map(|(_, time)| *time).sum::<Duration>() + present
+        let used: Duration = self.past.iter().map(|(_, time)| *time).sum();
+        self.span.as_ref().map(|span| span.since + timeout.saturating_sub(used))
     }
 }
 
@@ -57,16 +123,61 @@ pub(super) struct Blocks {
     pub(super) consumers: usize,
     /// Those that do.
     pub(super) blocking: FxHashSet<DataConsumerKey>,
-    /// When the first of these stalls.
-    pub(super) stall_at: Option<Instant>,
+    /// When to look at them. Those that are over stay until they come up.
+    looks: BinaryHeap<Reverse<(Instant, DataConsumerKey)>>,
+    /// How many limits have DataProducers wait for tokens.
+    pub(super) limits: usize,
+    /// When there are tokens. Entries that are over stay until they come up.
+    tokens: BinaryHeap<Reverse<(Instant, Limited)>>,
     /// DataProducers of JavaScript or of a tunnel that may go on.
     pub(super) unblocked: VecDeque<DataProducerKey>,
 }
 
 impl Blocks {
-    /// When to call `Sfu::handle_stalls()`.
+    /// When to call `Sfu::handle_stalls()` or `Sfu::release_limited()`.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.stall_at
+        self.next_look().into_iter().chain(self.next_tokens()).min()
+    }
+
+    fn next_look(&self) -> Option<Instant> {
+        self.looks.peek().map(|Reverse((at, _))| *at)
+    }
+
+    fn next_tokens(&self) -> Option<Instant> {
+        self.tokens.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Has this DataConsumer, which holds up its DataProducer, looked at soon, and when it will have for its timeout.
+    pub(super) fn watch(
+        &mut self,
+        key: DataConsumerKey,
+        block: &mut Block,
+        now: Instant,
+        timeout: Duration,
+    ) {
+        let Some(stalls_at) = block.stalls_at(now, timeout) else { return };
+        let at = stalls_at.min(now + (timeout / 10).clamp(MIN_LOOK, MAX_LOOK));
+        if block.next_look.is_none_or(|next| at < next) {
+            block.next_look = Some(at);
+            self.looks.push(Reverse((at, key)));
+        }
+    }
+
+    /// A DataConsumer that is to be looked at.
+    pub(super) fn take_look(&mut self, now: Instant) -> Option<(Instant, DataConsumerKey)> {
+        self.next_look().filter(|at| *at <= now)?;
+        self.looks.pop().map(|Reverse(look)| look)
+    }
+
+    /// Has [`Self::take_tokens`] return this limit then.
+    pub(super) fn push_tokens(&mut self, at: Instant, limited: Limited) {
+        self.tokens.push(Reverse((at, limited)));
+    }
+
+    /// A limit for which DataProducers wait, and that has tokens now.
+    pub(super) fn take_tokens(&mut self, now: Instant) -> Option<(Instant, Limited)> {
+        self.next_tokens().filter(|at| *at <= now)?;
+        self.tokens.pop().map(|Reverse(tokens)| tokens)
     }
 }
 
@@ -74,37 +185,89 @@ impl Blocks {
 mod tests {
     use super::*;
 
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
     #[allow(clippy::disallowed_methods, reason = "the origin of virtual time")]
     fn origin() -> Instant {
         Instant::now()
     }
 
-    #[test]
-    fn the_time_of_a_minute_is_added_up() {
-        let start = origin();
-        let at = |ms| start + Duration::from_millis(ms);
-        let mut block = Block::default();
-        for second in 0..100 {
-            block.begin(at(1000 * second));
-            block.end(at(1000 * second + 10));
-        }
-        assert_eq!(block.used(at(99_010)), Duration::from_millis(600));
-        assert!(block.past.len() <= 61);
-        block.begin(at(100_000));
-        assert_eq!(block.used(at(101_000)), Duration::from_millis(1590));
-        block.end(at(101_000));
-        assert_eq!(block.used(at(161_001)), Duration::ZERO);
+    /// How long a DataConsumer would have to stand still from now on until it stalls.
+    fn left(block: &mut Block, now: Instant) -> Duration {
+        block.begin(now, 0);
+        let left = block.stalls_at(now, TIMEOUT).expect("it holds up its DataProducer") - now;
+        block.span = None;
+        left
     }
 
     #[test]
-    fn many_short_spans_take_little_memory() {
+    fn the_time_of_a_minute_in_which_it_stood_still_is_added_up() {
         let start = origin();
+        let at = |ms| start + Duration::from_millis(ms);
         let mut block = Block::default();
-        for ms in 0..10_000 {
-            block.begin(start + Duration::from_micros(1000 * ms));
-            block.end(start + Duration::from_micros(1000 * ms + 500));
+        for second in [0, 10, 20] {
+            block.begin(at(1000 * second), 0);
+            assert!(block.end(at(1000 * second + 1500)));
         }
-        assert!(block.past.len() <= 11, "{}", block.past.len());
-        assert_eq!(block.used(start + Duration::from_secs(10)), Duration::from_secs(5));
+        assert_eq!(left(&mut block, at(30_000)), Duration::from_millis(500));
+        assert_eq!(left(&mut block, at(61_500)), Duration::from_millis(2000));
+        assert_eq!(left(&mut block, at(81_500)), TIMEOUT);
+        assert!(block.past.is_empty());
+    }
+
+    #[test]
+    fn of_a_span_counts_what_the_longest_stretch_has_more_than_the_second_if_it_is_a_second_or_more()
+     {
+        let start = origin();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut block = Block::default();
+        block.begin(at(0), 0);
+        for step in 1..=20 {
+            block.look(at(2000 * step), step, 1);
+        }
+        assert_eq!(block.stalls_at(at(40_000), TIMEOUT), Some(at(45_000)));
+        assert!(block.end(at(40_500)));
+        assert_eq!(left(&mut block, at(41_000)), TIMEOUT);
+        block.begin(at(41_000), 0);
+        for (at_ms, taken) in [(41_500, 1), (45_000, 2), (46_000, 3)] {
+            block.look(at(at_ms), taken, 1);
+        }
+        assert!(block.end(at(46_100)));
+        assert_eq!(left(&mut block, at(47_000)), Duration::from_millis(2500));
+        for step in 0..20 {
+            block.begin(at(50_000 + 1000 * step), 0);
+            block.end(at(50_000 + 1000 * step + 999));
+        }
+        assert_eq!(block.past.len(), 1);
+    }
+
+    #[test]
+    fn one_that_takes_less_than_the_least_stands_still() {
+        let start = origin();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut block = Block::default();
+        block.begin(at(0), 7);
+        for step in 1..=10 {
+            block.look(at(100 * step), 7 + step, 11);
+        }
+        assert_eq!(block.stalls_at(at(1000), TIMEOUT), Some(at(5000)));
+        block.look(at(1100), 18, 11);
+        assert_eq!(block.stalls_at(at(1100), TIMEOUT), Some(at(6100)));
+    }
+
+    #[test]
+    fn a_stall_counts_however_short_it_was() {
+        let start = origin();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut block = Block::default();
+        block.begin(at(0), 0);
+        block.stall(at(500));
+        assert!(block.stalled && block.span.is_none());
+        assert_eq!(left(&mut block, at(1000)), Duration::from_millis(4500));
+        for _ in 0..100 {
+            block.begin(at(1000), 0);
+            block.stall(at(1000));
+        }
+        assert_eq!(block.past.len(), 1, "one that stalls at once adds nothing");
     }
 }

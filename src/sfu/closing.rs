@@ -15,6 +15,7 @@ use super::Sfu;
 use super::cascade::Step;
 use super::drains::Drains;
 use super::entity::data_consumer::Destination;
+use super::entity::limit::blocks;
 use super::entity::transport::{Kind, Polled};
 use super::event::{DataConsumerEvent, Event};
 use super::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
@@ -140,6 +141,7 @@ impl Sfu {
         self.work += work::CLOSE_PRODUCER;
         self.data_producer_ids.remove(&producer.id);
         self.totals.producers.add(&producer);
+        self.forget_limits(key, &producer);
         if let Some(held) = &mut producer.held {
             self.messages_dropped_at_close += held.len() as u64;
             held.take_fences().for_each(|it| self.pass_drain_gate(it));
@@ -191,6 +193,7 @@ impl Sfu {
     fn end_transport(&mut self, key: TransportKey) {
         let Some(mut transport) = self.transports.remove(&key) else { return };
         self.work += work::CLOSE_TRANSPORT;
+        self.count_limit(blocks(transport.limiter.as_deref()), false);
         if let Some(memory) = &self.memory {
             transport.uncount(memory);
         }

@@ -78,6 +78,11 @@ pub enum Error {
          the same Router"
     )]
     NotMovable,
+    #[error(
+        "limit.action 'block' is not supported on PipeTransports that connect() has connected: one association has one \
+         window, so the limit of one DataProducer would hold up all between two hosts"
+    )]
+    LimitOverPipe,
     #[error("message send failed")]
     SendFailed,
     #[error("sctpsendbufferfull")]
@@ -106,7 +111,8 @@ impl Error {
             Self::Certificate(CertificateError::Rsa)
             | Self::NoPackets
             | Self::BlockOverPipe
-            | Self::NotMovable => "UnsupportedError",
+            | Self::NotMovable
+            | Self::LimitOverPipe => "UnsupportedError",
             // The system failed and no argument is wrong, so this is a plain Error.
             Self::Certificate(CertificateError::Generate) => "Error",
             Self::NotFound(_) | Self::DataProducerIdNotFound(_) => "NotFoundError",

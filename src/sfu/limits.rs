@@ -1,25 +1,31 @@
 //! Limits of what DataProducers receive: checked before routing, counted, and reported once a second at most.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Sfu;
 use super::contract::options::{LimitAction, LimitOptions};
 use super::data_producer::DataProducerMut;
-use super::entity::limit::{Limited, Limiter, limiter};
+use super::entity::data_producer::DataProducer;
+use super::entity::limit::{Limited, Limiter, blocks, limiter};
+use super::error::{Error, Result};
 use super::event::{DataProducerEvent, Event, TransportEvent};
-use super::id::DataProducerKey;
+use super::id::{DataProducerKey, TransportKey};
 use super::transport::TransportMut;
 use super::work;
 
 /// How long after a 'limit' event the next one may follow.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// How long after some DataProducers of a transport, for which there are tokens, the next ones go on.
+const TURN: Duration = Duration::from_millis(1);
+
 impl Sfu {
     /// Takes the tokens of a message of this DataProducer. Returns false if one of the limits does not let it pass.
     pub(super) fn passes_limits(&mut self, key: DataProducerKey, payload_len: usize) -> bool {
         let Self { now, data_producers, transports, .. } = self;
         let Some(producer) = data_producers.get_mut(&key) else { return false };
-        if producer.paused {
+        if producer.skips_messages() {
             return true; // The pause keeps the message, and counts it.
         }
         let own = producer.limiter.as_mut().and_then(|it| it.take(*now, payload_len));
@@ -89,9 +95,91 @@ impl Sfu {
         }
     }
 
+    /// Whether this DataProducer has to wait for tokens. If so, it goes on when there are some.
+    pub(super) fn awaits_tokens(&mut self, key: DataProducerKey) -> bool {
+        let Self { now, data_producers, transports, blocks, .. } = self;
+        if blocks.limits == 0 {
+            return false;
+        }
+        let Some(producer) = data_producers.get_mut(&key) else { return false };
+        if producer.skips_messages() {
+            return false;
+        }
+        let mut own = producer.limiter.as_deref_mut().map(|it| (Limited::DataProducer(key), it));
+        let mut until = own.as_mut().and_then(|(_, it)| it.blocked_until(*now));
+        if until.is_none() {
+            let transport = producer.transport;
+            let shared = transports.get_mut(&transport).and_then(|it| it.limiter.as_deref_mut());
+            own = shared.map(|it| (Limited::Transport(transport), it));
+            until = own.as_mut().and_then(|(_, it)| it.blocked_until(*now));
+        }
+        let Some(((limited, limiter), until)) = own.zip(until) else { return false };
+        if !std::mem::replace(&mut producer.awaits_tokens, true) {
+            limiter.waiting.push_back(key);
+        }
+        if limiter.due.is_none() {
+            limiter.due = Some(until);
+            blocks.push_tokens(until, limited);
+        }
+        self.report(limited, false);
+        true
+    }
+
+    /// Lets DataProducers go on for which there are tokens, in turns.
+    pub(super) fn release_limited(&mut self) {
+        let end = self.work + work::SHARE;
+        while self.work < end
+            && let Some((at, limited)) = self.blocks.take_tokens(self.now)
+        {
+            self.work += work::SKIPPED;
+            let now = self.now;
+            let Some(limiter) = self.limiter(limited) else { continue };
+            if limiter.due.take_if(|due| *due == at).is_none() {
+                continue;
+            }
+            let until = limiter.blocked_until(now);
+            let turns =
+                if until.is_some() { 0 } else { limiter.turns().min(limiter.waiting.len()) };
+            let released: Vec<DataProducerKey> = limiter.waiting.drain(..turns).collect();
+            if !limiter.waiting.is_empty() {
+                let next = until.unwrap_or(now + TURN);
+                limiter.due = Some(next);
+                self.blocks.push_tokens(next, limited);
+            }
+            for key in released {
+                self.work += work::SKIPPED;
+                self.end_wait_for_tokens(key);
+            }
+        }
+    }
+
+    fn end_wait_for_tokens(&mut self, key: DataProducerKey) {
+        if let Some(producer) = self.data_producers.get_mut(&key) {
+            producer.awaits_tokens = false;
+            self.check_producer(key);
+        }
+    }
+
+    /// Notes that a limit has come or gone, or has another action.
+    pub(super) fn count_limit(&mut self, before: bool, after: bool) {
+        self.blocks.limits += usize::from(after);
+        self.blocks.limits -= usize::from(before);
+    }
+
+    /// This DataProducer is not limited any more: it has been removed.
+    pub(super) fn forget_limits(&mut self, key: DataProducerKey, producer: &DataProducer) {
+        self.count_limit(blocks(producer.limiter.as_deref()), false);
+        if producer.awaits_tokens
+            && let Some(transport) = self.transports.get_mut(&producer.transport)
+            && let Some(limiter) = &mut transport.limiter
+        {
+            limiter.waiting.retain(|it| *it != key);
+        }
+    }
+
     fn act(&mut self, key: DataProducerKey, action: LimitAction) {
         match action {
-            LimitAction::Drop => {}
+            LimitAction::Drop | LimitAction::Block => {}
             LimitAction::Pause => {
                 self.events.push_back(Event::DataProducer(key, DataProducerEvent::LimitPause));
                 if let Ok(mut producer) = self.data_producer(key) {
@@ -108,9 +196,12 @@ impl Sfu {
 
 impl DataProducerMut<'_> {
     /// Changes or removes the limit.
-    pub fn set_limit(&mut self, options: Option<&LimitOptions>) {
-        let now = self.sfu.now;
-        set(&mut self.get().limiter, options, now);
+    pub fn set_limit(&mut self, options: Option<&LimitOptions>) -> Result<()> {
+        let (now, transport) = (self.sfu.now, self.get().transport);
+        self.sfu.check_limit(transport, options)?;
+        let change = set(&mut self.get().limiter, options, now);
+        self.sfu.apply(change);
+        Ok(())
     }
 }
 
@@ -118,13 +209,42 @@ impl TransportMut<'_> {
     /// Changes or removes the limit over all DataProducers of the transport.
     pub fn set_limit(&mut self, options: Option<&LimitOptions>) {
         let now = self.sfu.now;
-        set(&mut self.get().limiter, options, now);
+        let change = set(&mut self.get().limiter, options, now);
+        self.sfu.apply(change);
     }
 }
 
-fn set(current: &mut Option<Box<Limiter>>, options: Option<&LimitOptions>, now: Instant) {
+/// Whether a limiter had DataProducers wait, whether it does from now on, and those that waited.
+type Change = (bool, bool, VecDeque<DataProducerKey>);
+
+fn set(current: &mut Option<Box<Limiter>>, options: Option<&LimitOptions>, now: Instant) -> Change {
+    let before = blocks(current.as_deref());
     match current {
-        Some(current) => current.set(options, now),
-        none => *none = limiter(options, now),
+        Some(limiter) => limiter.set(options, now),
+        None => *current = limiter(options, now),
+    }
+    let waited = current.as_mut().map(|it| std::mem::take(&mut it.waiting)).unwrap_or_default();
+    (before, blocks(current.as_deref()), waited)
+}
+
+impl Sfu {
+    /// Those that waited ask again.
+    fn apply(&mut self, (before, after, waited): Change) {
+        self.count_limit(before, after);
+        waited.into_iter().for_each(|key| self.end_wait_for_tokens(key));
+    }
+
+    /// Whether a DataProducer on this transport may have this limit.
+    pub(super) fn check_limit(
+        &self,
+        transport: TransportKey,
+        options: Option<&LimitOptions>,
+    ) -> Result<()> {
+        let blocks = options.is_some_and(|it| it.action == LimitAction::Block);
+        let transport = self.transports.get(&transport);
+        match blocks && transport.is_some_and(|it| it.is_pipe() && !it.has_tunnel()) {
+            true => Err(Error::LimitOverPipe),
+            false => Ok(()),
+        }
     }
 }

@@ -49,7 +49,7 @@ impl Sfu {
         *outputs.work += work::MESSAGE;
         producer.received.count(&message);
         if producer.must_hold() {
-            return producer.hold(message, selector);
+            return self.hold(key, message, selector);
         }
         producer.leave_intake(&message, selector.map(AsRef::as_ref));
         if producer.wants_drain || producer.limiter.is_some() {
@@ -109,7 +109,7 @@ impl Sfu {
             Some((producer, entity)) => {
                 entity.received.count(&message);
                 if entity.must_hold() {
-                    return entity.hold(message, selector);
+                    return self.hold(producer, message, selector);
                 }
                 if entity.limiter.is_some() || transport.limiter.is_some() {
                     if self.passes_limits(producer, message.payload.len()) {
@@ -124,6 +124,22 @@ impl Sfu {
             None => {
                 let why = if too_large { "is too large" } else { "has no DataProducer" };
                 self.count_unrouted(key, stream, message.payload.len(), why);
+            }
+        }
+    }
+
+    /// Holds a message, if the limits let it pass: they are not asked again at its release.
+    #[cold]
+    fn hold(&mut self, key: DataProducerKey, message: Message, selector: Option<&Arc<Selector>>) {
+        let passes = self.passes_limits(key, message.payload.len());
+        let Some(producer) = self.data_producers.get_mut(&key) else { return };
+        if passes {
+            return producer.hold(message, selector);
+        }
+        if producer.stream.is_none() {
+            producer.leave_intake(&message, selector.map(AsRef::as_ref));
+            if producer.wants_drain {
+                self.check_drain(key);
             }
         }
     }
@@ -164,9 +180,11 @@ impl Sfu {
     pub(super) fn release_held(&mut self, key: DataProducerKey, limit: u64) {
         let end = self.work + limit;
         // If it is blocked, it goes on by itself.
-        while !self.is_blocked(key)
-            && let Some(producer) = self.data_producers.get_mut(&key)
-        {
+        while let Some(producer) = self.data_producers.get_mut(&key) {
+            if producer.is_releasing() && producer.blockers > 0 && self.awaits_room(key) {
+                return self.stop_source(key);
+            }
+            let Some(producer) = self.data_producers.get_mut(&key) else { return };
             if self.work >= end {
                 if let Some(held) = &mut producer.held
                     && !std::mem::replace(&mut held.releases, true)
@@ -175,7 +193,9 @@ impl Sfu {
                 }
                 return;
             }
-            let Some(HeldMessage { message, selector }) = producer.release() else { return };
+            let Some(HeldMessage { message, selector }) = producer.release() else {
+                return self.check_producer(key);
+            };
             let (transport, before) = (producer.transport, self.work);
             self.work += work::MESSAGE;
             if producer.wants_drain {

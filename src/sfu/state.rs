@@ -190,6 +190,7 @@ impl Sfu {
         self.handle_deadlines();
         self.report_limits();
         self.handle_stalls();
+        self.release_limited();
     }
 
     /// When to call [`Self::handle_timeout`] without input. May be too early, never too late.

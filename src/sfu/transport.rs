@@ -25,7 +25,7 @@ use crate::sfu::contract::parameters::{Bitrates, SctpStreamParameters};
 use crate::sfu::data_producer::choose_id;
 use crate::sfu::entity::data_consumer::{DataConsumer, Destination, Pauses};
 use crate::sfu::entity::data_producer::DataProducer;
-use crate::sfu::entity::limit::limiter;
+use crate::sfu::entity::limit::{blocks, limiter};
 use crate::sfu::error::{Error, Result};
 use crate::sfu::event::{DataProducerEvent, Event};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
@@ -84,6 +84,7 @@ impl TransportMut<'_> {
             stream => stream,
         };
         let now = self.sfu.now;
+        self.sfu.check_limit(transport_key, options.limit.as_ref())?;
         let id = choose_id(self.sfu, transport_key, options.id)?;
         let transport = self.get();
         let (mut origin_paused, mut is_over, mut adopted) = (None, false, None);
@@ -110,6 +111,7 @@ impl TransportMut<'_> {
         }
         let mut producer =
             DataProducer::new(id, router, transport_key, options, stream, intake, memory);
+        self.sfu.count_limit(false, blocks(limiter.as_deref()));
         producer.limiter = limiter;
         self.sfu.data_producers.insert(key, producer);
         self.sfu.data_producer_ids.insert(id, key);

@@ -506,3 +506,144 @@ fn a_pipe_over_the_network_does_not_support_it_at_either_end() {
     let mut it = lab.hosts[1].sfu.data_consumer(sink).expect("open");
     assert!(it.set_overflow(Overflow::Block).is_err());
 }
+
+/// A client behind a path that carries so many bytes per second, which blocks with the default timeout, and the messages
+/// that wait for it.
+struct SlowPeer {
+    lab: Lab,
+    producer: DataProducerKey,
+    consumer: DataConsumerKey,
+    client: usize,
+    messages: VecDeque<Message>,
+}
+
+impl SlowPeer {
+    fn new(rate: u32) -> Self {
+        let (mut lab, router) = Lab::with_router();
+        let producer = lab.source(router);
+        let (key, client) = lab.join(router, 1);
+        let (consumer, _) = lab.host().consume_with(key, producer, blocking(Some(5000)));
+        lab.conditions().rate = Some(rate);
+        // A second of it.
+        lab.conditions().queue = rate.max(1500) as usize;
+        Self { lab, producer, consumer, client, messages: numbered(200) }
+    }
+
+    fn run(&mut self, time: Duration) {
+        let end = self.lab.now + time;
+        while self.lab.now < end {
+            offer(&mut self.lab, self.producer, &mut self.messages);
+            self.lab.run_for(Duration::from_millis(100));
+        }
+    }
+
+    fn stalls(&mut self) -> usize {
+        let events = events(&mut self.lab, self.consumer);
+        events.iter().filter(|it| **it == DataConsumerEvent::Stalled).count()
+    }
+}
+
+#[test]
+fn a_peer_that_is_slow_never_stalls_and_does_once_it_takes_nothing() {
+    for rate in [3000, 20_000] {
+        let mut it = SlowPeer::new(rate);
+        it.run(Duration::from_secs(240));
+        assert_eq!(it.stalls(), 0, "{rate} bytes per second");
+        it.messages = numbered(200);
+        it.run(Duration::from_secs(1));
+        assert!(it.lab.sfu().is_blocked(it.producer));
+        it.lab.clients[it.client].frozen = true;
+        it.run(Duration::from_millis(4900));
+        assert_eq!(it.stalls(), 0);
+        it.run(Duration::from_millis(700));
+        assert_eq!(it.stalls(), 1);
+    }
+}
+
+#[test]
+fn a_peer_that_takes_a_little_now_and_then_stalls() {
+    let mut it = SlowPeer::new(150);
+    it.run(Duration::from_secs(60));
+    assert_eq!(it.stalls(), 1);
+}
+
+#[test]
+fn javascript_that_takes_a_message_now_and_then_is_slow_and_does_not_stall() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = lab.source(router);
+    let direct = lab.host().direct(router);
+    let backlog = Arc::new(Backlog::new(BOUND.into()));
+    let shared = Arc::clone(&backlog);
+    let (consumer, _) = lab.host().consume_into(direct, producer, blocking(Some(5000)), shared);
+    let mut messages = numbered(100);
+    let mut taken = 0;
+    let mut waiting = VecDeque::new();
+    while taken < 100 {
+        offer(&mut lab, producer, &mut messages);
+        waiting.extend(lab.host().messages(consumer));
+        let message: Message = waiting.pop_front().expect("a message");
+        taken += 1;
+        backlog.leave(message.amount());
+        if backlog.take_relief() {
+            lab.sfu().handle_relief(consumer);
+        }
+        lab.run_for(Duration::from_secs(2));
+        assert_eq!(events(&mut lab, consumer), [], "after {taken} messages");
+    }
+    assert_eq!(lab.count(consumer, "messagesDropped"), 0);
+}
+
+/// The longest gap between two messages of each of these clients but the first, as all consume with this policy and the first
+/// one is frozen. Asserts that the others lose nothing.
+fn longest_gaps(
+    lab: &mut Lab,
+    router: RouterKey,
+    clients: &[(TransportKey, usize)],
+    options: DataConsumerOptions,
+) -> Vec<Duration> {
+    const ROUNDS: usize = 100;
+    let options = DataConsumerOptions { max_buffered_amount: Some(20_000), ..options };
+    let producer = lab.source(router);
+    for (key, _) in clients {
+        lab.host().consume_with(*key, producer, options.clone());
+    }
+    let mut messages = VecDeque::new();
+    let mut last = vec![lab.now; clients.len()];
+    let mut longest = vec![Duration::ZERO; clients.len()];
+    let mut received = vec![0; clients.len()];
+    for round in 0..ROUNDS + 50 {
+        if round < ROUNDS {
+            messages.push_back(binary(round as u8, 1000));
+        }
+        offer(lab, producer, &mut messages);
+        lab.run_for(ROUND);
+        for (n, (_, client)) in clients.iter().enumerate().skip(1) {
+            let count = lab.clients[*client].messages().len();
+            if count > 0 {
+                received[n] += count;
+                longest[n] = longest[n].max(lab.now - last[n]);
+                last[n] = lab.now;
+            }
+        }
+    }
+    assert!(received.iter().skip(1).all(|it| *it == ROUNDS), "{received:?}");
+    longest.split_off(1)
+}
+
+const ROUND: Duration = Duration::from_millis(20);
+
+#[test]
+fn one_of_200_that_is_frozen_costs_the_others_one_gap_of_its_timeout_or_none() {
+    let (mut lab, router) = Lab::with_router();
+    let clients: Vec<_> = (1..=200).map(|n| lab.join(router, n)).collect();
+    lab.clients[clients[0].1].frozen = true;
+    let blocking = blocking(Some(500));
+    for gap in longest_gaps(&mut lab, router, &clients, blocking.clone()) {
+        let timeout = Duration::from_millis(500);
+        assert!(gap > timeout / 2 && gap <= timeout + ROUND, "{gap:?}");
+    }
+    let dropping = DataConsumerOptions { overflow: Some(Overflow::DropOldest), ..blocking };
+    for gap in longest_gaps(&mut lab, router, &clients, dropping) {
+        assert!(gap <= ROUND, "{gap:?}");
+    }
+}

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use ::dcsctp::api::StreamId as TheirStreamId;
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::sfu::contract::options::{
-    DataProducerOptions, LimitAction, LimitOptions, WebRtcTransportOptions,
+    DataProducerOptions, LimitAction, LimitOptions, WebRtcTransportOptions, WhilePaused,
 };
 use datasoup::sfu::contract::parameters::DropCount;
 use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent, TransportEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 
-use crate::common::lab::{Lab, binary, text};
+use crate::common::lab::{Lab, binary, ours, text};
 use crate::common::options;
 
 const LEN: usize = 100;
@@ -166,7 +167,11 @@ fn set_limit_keeps_tokens_and_debt_and_can_remove_the_limit() {
     let pair = (producer, consumer);
     assert_eq!(send(&mut lab, pair, 1000), 100);
     let set = |lab: &mut Lab, options: Option<LimitOptions>| {
-        lab.sfu().data_producer(producer).expect("open").set_limit(options.as_ref());
+        lab.sfu()
+            .data_producer(producer)
+            .expect("open")
+            .set_limit(options.as_ref())
+            .expect("no pipe");
     };
     set(&mut lab, Some(limit(Some(200), None, LimitAction::Drop)));
     assert_eq!(send(&mut lab, pair, 1000), 0, "a change fills no bucket");
@@ -259,4 +264,154 @@ fn an_empty_message_counts_as_one_byte() {
     }
     lab.flush();
     assert_eq!(lab.host().messages(consumer).len(), 10);
+}
+
+/// Sends as many as the DataProducer takes, as the runtime does. Returns how many that are.
+fn offer(lab: &mut Lab, producer: DataProducerKey, count: usize) -> usize {
+    for sent in 0..count {
+        if lab.sfu().is_blocked(producer) {
+            return sent;
+        }
+        lab.sfu().send(producer, binary(1, LEN), None);
+    }
+    count
+}
+
+#[test]
+fn block_has_a_direct_data_producer_wait_for_tokens_and_drops_nothing() {
+    for (messages, bytes) in [(Some(100), None), (None, Some(100 * LEN as u32))] {
+        let (mut lab, producer, consumer) = direct(limit(messages, bytes, LimitAction::Block));
+        assert!(lab.sfu().may_block());
+        assert_eq!(offer(&mut lab, producer, 1000), 100);
+        assert_eq!(lab.sfu().poll_unblocked(), None);
+        let mut sent = 100;
+        for _ in 0..1000 {
+            lab.run_for(Duration::from_millis(10));
+            sent += offer(&mut lab, producer, 1000);
+        }
+        assert!((1095..=1102).contains(&sent), "{sent}");
+        lab.flush();
+        assert_eq!(lab.host().messages(consumer).len(), sent);
+        assert_eq!(limited(&mut lab, producer), (0, 0));
+        let events = lab.host().producer_events(producer);
+        let nothing = DataProducerEvent::Limit(DropCount::default());
+        assert!((9..=11).contains(&events.len()), "one a second: {events:?}");
+        assert!(events.iter().all(|it| *it == nothing), "{events:?}");
+    }
+}
+
+#[test]
+fn another_limit_a_pause_or_a_close_ends_the_wait_for_tokens() {
+    type Act = fn(&mut Lab, DataProducerKey);
+    let acts: [Act; 4] = [
+        |lab, it| lab.sfu().data_producer(it).expect("open").set_limit(None).expect("no pipe"),
+        |lab, it| {
+            let drop = limit(Some(1), None, LimitAction::Drop);
+            lab.sfu().data_producer(it).expect("open").set_limit(Some(&drop)).expect("no pipe");
+        },
+        |lab, it| lab.sfu().data_producer(it).expect("open").pause(),
+        |lab, it| lab.sfu().data_producer(it).expect("open").close(),
+    ];
+    for (number, act) in acts.into_iter().enumerate() {
+        let (mut lab, producer, _) = direct(limit(Some(1), None, LimitAction::Block));
+        offer(&mut lab, producer, 10);
+        assert!(lab.sfu().is_blocked(producer));
+        act(&mut lab, producer);
+        assert_eq!(lab.sfu().poll_unblocked(), Some(producer), "{number}");
+        assert!(!lab.sfu().is_blocked(producer), "{number}");
+        assert_eq!(lab.sfu().may_block(), number == 2, "{number}");
+        lab.run_for(Duration::from_secs(30));
+        lab.sfu().close();
+        lab.flush();
+        assert!(lab.sfu().is_empty());
+    }
+}
+
+#[test]
+fn block_of_a_transport_closes_the_receive_window_and_lets_its_data_producers_take_turns() {
+    let (mut lab, _, transport, client, pairs) = client(LimitAction::Block);
+    let mut sent = [0u16; 2];
+    let mut send = |lab: &mut Lab| {
+        for _ in 0..100 {
+            for (stream, number) in [1, 2].into_iter().zip(&mut sent) {
+                let client = &mut lab.clients[client].sctp;
+                while client.socket.buffered_amount(TheirStreamId(stream)) < 200_000 {
+                    let mut payload = vec![0; 1000];
+                    payload[..2].copy_from_slice(&number.to_be_bytes());
+                    client.send(stream, Message::new(Ppid::BINARY, payload.into()));
+                    *number += 1;
+                }
+            }
+            lab.run_for(Duration::from_millis(100));
+        }
+        sent
+    };
+    let sent = send(&mut lab);
+    let held = lab.sfu().bytes_held();
+    assert!(held < 2_500_000, "the rest waits where it comes from: {held}");
+    let counts = pairs.map(|(_, consumer)| {
+        let got = lab.host().messages(consumer);
+        let numbers = got.iter().map(|it| u16::from_be_bytes([it.payload[0], it.payload[1]]));
+        assert!(numbers.eq(0..got.len() as u16), "in order, and none is lost");
+        got.len()
+    });
+    let sum: usize = counts.iter().sum();
+    assert!((1090..=1110).contains(&sum), "{counts:?}");
+    assert!(counts.into_iter().all(|it| it > 300), "{counts:?}");
+    assert_eq!(lab.stats(transport)["messagesLimited"], 0);
+    lab.sfu().transport(transport).expect("open").set_limit(None);
+    lab.run_for(Duration::from_secs(20));
+    let rest: usize = pairs.iter().map(|it| lab.host().messages(it.1).len()).sum();
+    assert_eq!(sum + rest, sent.map(usize::from).iter().sum::<usize>());
+}
+
+#[test]
+fn block_is_not_for_a_pipe_over_the_network() {
+    let (mut lab, router) = Lab::with_router();
+    let listen = lab.host().listen(ours(1));
+    let pipe = lab.host().pipe(router, listen, &options::pipe());
+    let producer = lab.host().produce(pipe, 0);
+    let block = limit(Some(1), None, LimitAction::Block);
+    let mut it = lab.sfu().data_producer(producer).expect("open");
+    assert_eq!(it.set_limit(Some(&block)).expect_err("a pipe").name(), "UnsupportedError");
+    let mut options = DataProducerOptions { limit: Some(block), ..options::producer() };
+    let (_, dump) = lab.host().consume(pipe, producer);
+    options.sctp_stream_parameters = dump.sctp_stream_parameters;
+    let key = DataProducerKey(lab.host().key());
+    let mut it = lab.sfu().transport(pipe).expect("open");
+    let error = it.produce_data(key, options, options::backlog()).expect_err("a pipe");
+    assert_eq!(error.name(), "UnsupportedError");
+}
+
+#[test]
+fn what_is_held_has_passed_the_limit_and_is_released_at_once() {
+    for action in [LimitAction::Drop, LimitAction::Block] {
+        let (mut lab, router) = Lab::with_router();
+        let transport = lab.host().direct(router);
+        let options = DataProducerOptions {
+            limit: Some(limit(Some(10), None, action)),
+            while_paused: WhilePaused::Hold,
+            paused: true,
+            ..options::producer()
+        };
+        let producer = lab.host().produce_with(transport, options);
+        let (consumer, _) = lab.host().consume(transport, producer);
+        let sent = match action {
+            LimitAction::Block => offer(&mut lab, producer, 100),
+            _ => {
+                send(&mut lab, (producer, consumer), 100);
+                100
+            }
+        };
+        let stats = lab.producer_stats(producer);
+        assert_eq!(
+            (&stats["messagesReceived"], &stats["messagesWaiting"]),
+            (&sent.into(), &10.into())
+        );
+        assert_eq!(limited(&mut lab, producer).0, sent as u64 - 10);
+        lab.sfu().data_producer(producer).expect("open").resume();
+        lab.flush();
+        assert_eq!(lab.host().messages(consumer).len(), 10);
+        assert_eq!(lab.sfu().is_blocked(producer), action == LimitAction::Block);
+    }
 }

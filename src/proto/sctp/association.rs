@@ -652,6 +652,11 @@ impl Association {
         self.queues.charge() + inside + self.untaken + stopped
     }
 
+    /// The bytes of messages that the peer has acknowledged.
+    pub fn delivered(&self) -> u64 {
+        self.engine.as_ref().map_or(0, |engine| engine.delivered())
+    }
+
     /// Sets the threshold of [`SctpEvent::BufferedAmountLow`] in bytes.
     pub fn set_buffered_amount_low_threshold(&mut self, stream: StreamId, threshold: usize) {
         self.queues.set_low_threshold(stream, threshold);

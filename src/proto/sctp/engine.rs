@@ -540,6 +540,11 @@ impl Engine {
         self.control.charge()
     }
 
+    /// See [`Control::delivered`].
+    pub(super) fn delivered(&self) -> u64 {
+        self.control.delivered()
+    }
+
     /// See [`Control::set_flight_bound`].
     pub(super) fn set_flight_bound(&mut self, bound: usize) {
         self.control.set_flight_bound(bound);

@@ -281,7 +281,7 @@ pub struct LimitOptions {
     pub action: LimitAction,
 }
 
-/// `limit.action`. The message itself is dropped in any case.
+/// `limit.action`. The message itself is dropped, unless it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LimitAction {
@@ -291,6 +291,8 @@ pub enum LimitAction {
     Pause,
     /// It is closed.
     Close,
+    /// It waits, and the message with it.
+    Block,
 }
 
 /// What the application has not given of a DataProducer, so that it is the channel's.

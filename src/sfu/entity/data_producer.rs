@@ -73,8 +73,10 @@ pub(in crate::sfu) struct DataProducer {
     pub(in crate::sfu) consumers: Roster<DataConsumerKey>,
     /// How many of them may hold it up.
     pub(in crate::sfu) blockers: u32,
-    /// Whether one of them does.
+    /// Whether its source waits: for one of them, for tokens, or for what it holds.
     pub(in crate::sfu) blocked: bool,
+    /// Whether it is in the queue of a limit that had it wait.
+    pub(in crate::sfu) awaits_tokens: bool,
     /// Counts the messages that JavaScript has sent, or that are held, and we have not routed yet. Only a direct producer
     /// has it, or one that holds.
     pub(in crate::sfu) intake: Option<Arc<Backlog>>,
@@ -113,6 +115,7 @@ impl DataProducer {
             consumers: Roster::default(),
             blockers: 0,
             blocked: false,
+            awaits_tokens: false,
             intake,
             held,
             wants_drain: false,
@@ -136,6 +139,16 @@ impl DataProducer {
     /// Whether it is paused, as applications see it: here, or where its messages come from.
     pub(in crate::sfu) fn shows_paused(&self) -> bool {
         self.paused || self.origin_paused
+    }
+
+    /// Whether its pause drops messages.
+    pub(in crate::sfu) fn skips_messages(&self) -> bool {
+        self.paused && self.held.is_none()
+    }
+
+    /// Whether it is to route what it holds.
+    pub(in crate::sfu) fn is_releasing(&self) -> bool {
+        !self.paused && self.held.as_ref().is_some_and(|held| !held.is_empty())
     }
 
     /// Whether a message must wait for `resume()`, or for others that are held.

@@ -4,11 +4,14 @@
 //! debt: so a message that is larger than a bucket passes some time.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::sfu::contract::options::{LimitAction, LimitOptions};
 use crate::sfu::contract::parameters::DropCount;
 use crate::sfu::id::{DataProducerKey, TransportKey};
+
+/// In seconds. A message may be larger than what passes in this time.
+const LONGEST_WAIT: f64 = 1e9;
 
 /// A limit, and what it has kept from being routed since the last event.
 #[derive(Debug)]
@@ -19,6 +22,10 @@ pub(in crate::sfu) struct Limiter {
     pub(in crate::sfu) unreported: DropCount,
     /// Whether the last event is so recent that the next one waits.
     pub(in crate::sfu) is_reporting: bool,
+    /// The DataProducers that wait for tokens, in the order of their turns.
+    pub(in crate::sfu) waiting: VecDeque<DataProducerKey>,
+    /// When these go on.
+    pub(in crate::sfu) due: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -51,6 +58,15 @@ impl Bucket {
         Self { tokens, ..self }
     }
 
+    fn is_empty(&self) -> bool {
+        self.tokens <= 0.0
+    }
+
+    /// How long it is empty, in seconds.
+    fn empty_for(&self) -> f64 {
+        (-self.tokens / self.rate).max(0.0)
+    }
+
     fn fill(&mut self, seconds: f64) {
         self.tokens = (self.tokens + self.rate * seconds).min(self.capacity);
     }
@@ -75,9 +91,13 @@ impl Limit {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.messages.iter().chain(&self.bytes).any(Bucket::is_empty)
+    }
+
+    /// Takes the tokens of a message, if there are any. What 'block' did not keep back passes.
     fn takes(&mut self, payload_len: usize) -> bool {
-        let empty = |it: &Option<Bucket>| it.as_ref().is_some_and(|it| it.tokens <= 0.0);
-        if empty(&self.messages) || empty(&self.bytes) {
+        if self.action != LimitAction::Block && self.is_empty() {
             return false;
         }
         self.messages.iter_mut().for_each(|it| it.tokens -= 1.0);
@@ -94,12 +114,20 @@ pub(in crate::sfu) fn limiter(
     options.map(|it| Box::new(Limiter::new(it, now)))
 }
 
+/// Whether messages wait for tokens, instead of being dropped.
+pub(in crate::sfu) fn blocks(limiter: Option<&Limiter>) -> bool {
+    let limit = limiter.and_then(|it| it.limit.as_ref());
+    limit.is_some_and(|it| it.action == LimitAction::Block)
+}
+
 impl Limiter {
     pub(in crate::sfu) fn new(options: &LimitOptions, now: Instant) -> Self {
         Self {
             limit: Some(Limit::new(options, now)),
             unreported: DropCount::default(),
             is_reporting: false,
+            waiting: VecDeque::new(),
+            due: None,
         }
     }
 
@@ -121,6 +149,24 @@ impl Limiter {
         });
     }
 
+    /// When the next message may pass. `None`: now.
+    pub(in crate::sfu) fn blocked_until(&mut self, now: Instant) -> Option<Instant> {
+        let limit = self.limit.as_mut().filter(|it| it.action == LimitAction::Block)?;
+        limit.fill(now);
+        if !limit.is_empty() {
+            return None;
+        }
+        let seconds = limit.messages.iter().chain(&limit.bytes).map(Bucket::empty_for);
+        let wait = Duration::from_secs_f64(seconds.fold(0.0, f64::max).min(LONGEST_WAIT));
+        Some(now + wait + Duration::from_micros(1))
+    }
+
+    /// How many messages may pass now, at least 1.
+    pub(in crate::sfu) fn turns(&self) -> usize {
+        let messages = self.limit.as_ref().and_then(|it| it.messages.as_ref());
+        messages.map_or(1, |it| it.tokens.max(1.0) as usize)
+    }
+
     /// Takes the tokens of a message. If there are none, returns what is to happen.
     pub(in crate::sfu) fn take(&mut self, now: Instant, payload_len: usize) -> Option<LimitAction> {
         let limit = self.limit.as_mut()?;
@@ -130,7 +176,7 @@ impl Limiter {
 }
 
 /// What has a limit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::sfu) enum Limited {
     DataProducer(DataProducerKey),
     Transport(TransportKey),

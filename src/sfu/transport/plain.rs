@@ -4,7 +4,7 @@ use crate::proto::sctp::Start;
 use crate::sfu::address::Listen;
 use crate::sfu::contract::answers::UdpTransportAnswer;
 use crate::sfu::contract::options::PlainTransportOptions;
-use crate::sfu::entity::limit::limiter;
+use crate::sfu::entity::limit::{blocks, limiter};
 use crate::sfu::entity::transport::plain::Plain;
 use crate::sfu::entity::transport::sctp_over_udp::SctpOverUdp;
 use crate::sfu::entity::transport::{Kind, Transport, sctp};
@@ -27,6 +27,7 @@ impl RouterMut<'_> {
         let kind = Kind::Plain(Box::new(Plain::new(path, options.comedia)));
         let mut transport = Transport::new(self.key, kind, sctp, self.sfu.now);
         transport.limiter = limiter(options.limit.as_ref(), self.sfu.now);
+        self.sfu.count_limit(false, blocks(transport.limiter.as_deref()));
         self.insert_udp(key, transport, socket, tuple)
     }
 }

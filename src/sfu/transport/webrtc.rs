@@ -9,7 +9,7 @@ use crate::sfu::address::{Listen, Preference};
 use crate::sfu::contract::answers::{WebRtcConnectAnswer, WebRtcTransportAnswer};
 use crate::sfu::contract::options::{DtlsParameters, WebRtcConnectOptions, WebRtcTransportOptions};
 use crate::sfu::contract::parameters::IceParameters;
-use crate::sfu::entity::limit::limiter;
+use crate::sfu::entity::limit::{blocks, limiter};
 use crate::sfu::entity::transport::webrtc::WebRtc;
 use crate::sfu::entity::transport::{Kind, Transport, sctp};
 use crate::sfu::error::{Error, Result};
@@ -74,6 +74,7 @@ impl RouterMut<'_> {
         let kind = Kind::WebRtc(Box::new(webrtc));
         let mut transport = Transport::new(*router, kind, options.sctp.as_ref(), sfu.now);
         transport.limiter = limiter(options.limit.as_ref(), sfu.now);
+        sfu.count_limit(false, blocks(transport.limiter.as_deref()));
         let (id, sctp_parameters) = (transport.id, transport.sctp_parameters());
         self.insert(key, transport);
         Ok(WebRtcTransportAnswer { id, ice_parameters, ice_candidates, sctp_parameters })

@@ -272,6 +272,11 @@ impl Control {
         self.messages.bytes + totals.waiting + totals.flying + totals.lost + 64 * messages
     }
 
+    /// The bytes of chunks that the peer has acknowledged.
+    pub(super) fn delivered(&self) -> u64 {
+        self.rate.delivered()
+    }
+
     /// The peer has asked us to skip the TSNs up to `tsn`.
     pub(super) fn on_forward(&mut self, tsn: u32) {
         self.holes.on_forward(tsn);

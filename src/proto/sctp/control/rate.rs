@@ -87,6 +87,11 @@ impl DeliveryRate {
         self.app_limited_until = Some(self.delivered.saturating_add(in_flight.max(1) as u64));
     }
 
+    /// How many bytes have been acknowledged.
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
     /// A chunk is acknowledged for the first time. `sent_at` and `state` are of its last transmission.
     pub(super) fn on_acked(
         &mut self,

@@ -338,6 +338,11 @@ impl Transport {
         }
     }
 
+    /// The bytes of messages that the peer has acknowledged.
+    pub(in crate::sfu) fn delivered(&self) -> u64 {
+        self.sctp_ref().map_or(0, Association::delivered)
+    }
+
     /// Says something about a stream to the far end of a pipe, in order with the messages of the stream. False if this is
     /// no pipe.
     pub(in crate::sfu) fn carry(&mut self, stream: StreamId, control: Control) -> bool {
