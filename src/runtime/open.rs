@@ -165,3 +165,27 @@ mod system {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_that_the_system_refuses_becomes_the_largest_that_it_grants() {
+        let granted = std::cell::Cell::new(0);
+        let set = |size| {
+            if size > 300 {
+                return Err(io::Error::from_raw_os_error(libc::ENOBUFS));
+            }
+            granted.set(size);
+            Ok(())
+        };
+        system::up_to(1000, set).expect("a size that is granted");
+        assert_eq!(granted.get(), 250);
+        let never = |_| Err(io::Error::from_raw_os_error(libc::ENOBUFS));
+        let error = system::up_to(1000, never).expect_err("no size is granted");
+        assert_eq!(error.raw_os_error(), Some(libc::ENOBUFS));
+        let closed = |_| Err(io::Error::from_raw_os_error(libc::EBADF));
+        assert!(system::up_to(1000, closed).is_err(), "another error");
+    }
+}
