@@ -1,0 +1,75 @@
+'use strict';
+
+// npm run cross [-- --only=PLATFORM[,…]] [--quick] [--list]
+//
+// Builds the addon for every platform that it is released for, inspects the files, and runs smoke.js on those that can
+// run on this machine: a Linux on x64 with Rust, Node.js and apt-get. Other tools and systems are installed into
+// target/cross, or the folder in DATASOUP_CROSS. macOS and Windows on arm64 are built and inspected only; Windows is
+// built for MinGW instead of Microsoft's tools, and runs under Wine. `--quick` builds with less optimization, as is done
+// in any case for what does not run.
+//
+// What cannot be installed, built or run fails. The last line is `N passed, N failed`; exits with 1 unless all passed.
+
+const fs = require('node:fs');
+
+const { readOptions, refuse } = require('../options');
+const { build } = require('./build');
+const { inspect } = require('./inspect');
+const { PLATFORMS } = require('./platforms');
+const { test } = require('./systems');
+const { seconds } = require('./tools');
+
+const counts = { passed: 0, failed: 0 };
+
+/**
+ * @template T
+ * @param {string} name
+ * @param {() => T} action
+ * @returns {T | undefined} Undefined if it failed.
+ */
+function step(name, action) {
+  const start = Date.now();
+  console.log(`\n=== ${name}`);
+  try {
+    const result = action();
+    counts.passed += 1;
+    console.log(`=== ${name}: ok after ${seconds(start)} s`);
+    return result;
+  } catch (error) {
+    counts.failed += 1;
+    console.error(error);
+    console.log(`=== ${name}: failed after ${seconds(start)} s`);
+    return undefined;
+  }
+}
+
+function main() {
+  const { only, quick, list } = readOptions({
+    only: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    list: { type: 'boolean' },
+  });
+  const names = PLATFORMS.map(({ name }) => name);
+  if (list) return console.log(names.join('\n'));
+  const chosen = only?.split(',') ?? names;
+  const unknown = chosen.filter((/** @type {string} */ it) => !names.includes(it));
+  if (unknown.length > 0) {
+    refuse(`--only: no platform ${unknown.join(', ')}; there are ${names.join(', ')}`);
+  }
+
+  for (const platform of PLATFORMS.filter(({ name }) => chosen.includes(name))) {
+    const { name, system } = platform;
+    // What does not run is not worth an optimization either.
+    const file = step(`${name}: build`, () => build(platform, quick || !system));
+    if (file === undefined) continue;
+    step(`${name}: inspect`, () => {
+      const megabytes = (fs.statSync(file).size / 1e6).toFixed(1);
+      console.log(`${file}, ${megabytes} MB: ${inspect(platform, file)}`);
+    });
+    if (system) step(`${name}: smoke`, () => test(system, file));
+  }
+  console.log(`\n${counts.passed} passed, ${counts.failed} failed`);
+  process.exitCode = counts.failed === 0 ? 0 : 1;
+}
+
+main();

@@ -1,0 +1,57 @@
+'use strict';
+
+// The platforms that scripts/cross builds for, and where each of them runs here.
+
+/**
+ * @typedef {object} Platform
+ * @property {string} name As in the name of the package, but for Windows, which is not built with Microsoft's tools here.
+ * @property {string} triple
+ * @property {string} [glibc] The oldest that it runs with.
+ * @property {string} [zig] The version of zig that links it. Without one, gcc does.
+ * @property {boolean} [buildStd] Whether std is built from source with Debian's Rust; otherwise the toolchain has it.
+ * @property {string[]} needed The libraries that it may need.
+ * @property {string} [system] What runs the smoke test, a function of systems.js. Without one, it is built and inspected only.
+ */
+
+const ZIG = '0.15.2';
+
+const GLIBC = ['libc.so.6', 'libdl.so.2', 'libm.so.6', 'libpthread.so.0', 'librt.so.1'];
+
+/** @type {Platform[]} */
+const PLATFORMS = [
+  {
+    name: 'linux-x64-gnu',
+    triple: 'x86_64-unknown-linux-gnu',
+    glibc: '2.17',
+    zig: ZIG,
+    needed: [...GLIBC, 'ld-linux-x86-64.so.2'],
+    system: 'debian11',
+  },
+  {
+    name: 'linux-arm64-gnu',
+    triple: 'aarch64-unknown-linux-gnu',
+    glibc: '2.17',
+    zig: ZIG,
+    buildStd: true,
+    needed: [...GLIBC, 'ld-linux-aarch64.so.1'],
+    system: 'arm64Gnu',
+  },
+  {
+    name: 'linux-x64-musl',
+    triple: 'x86_64-unknown-linux-musl',
+    zig: ZIG,
+    buildStd: true,
+    needed: ['libc.so'],
+    system: 'x64Musl',
+  },
+  {
+    name: 'linux-arm64-musl',
+    triple: 'aarch64-unknown-linux-musl',
+    zig: ZIG,
+    buildStd: true,
+    needed: ['libc.so'],
+    system: 'arm64Musl',
+  },
+];
+
+module.exports = { PLATFORMS };
