@@ -175,6 +175,9 @@ impl Sfu {
         self.end_drains_of(key);
         self.work += work::CLOSE_CONSUMER;
         if let Some(producer) = self.data_producers.get_mut(&consumer.producer) {
+            if let Some(retained) = producer.retained.as_mut().filter(|_| consumer.replays) {
+                retained.replays.retain(|it| it.consumer != key);
+            }
             producer.consumers.remove(key);
         }
         if let Some(transport) = self.transports.get_mut(&consumer.transport) {

@@ -95,6 +95,8 @@ impl DataConsumerMut<'_> {
         }
         if self.get().begins() {
             self.sfu.replay(self.key);
+        } else if self.get().replays {
+            self.sfu.pause_replay(self.key);
         }
         self.sfu.recheck_block(self.key);
     }

@@ -106,6 +106,8 @@ impl Sfu {
 
     /// Forgets what a DataProducer retains, here and behind pipes.
     pub(super) fn clear_retained(&mut self, key: DataProducerKey) {
+        // DataConsumers that are there have been promised what was retained.
+        self.end_replays(key);
         let Some(producer) = self.data_producers.get_mut(&key) else { return };
         if let Some(retained) = &mut producer.retained {
             retained.clear();

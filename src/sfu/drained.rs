@@ -32,9 +32,13 @@ impl Sfu {
             // A DataProducer behind a tunnel has messages of its own that wait, while it is blocked.
             sources.extend(self.source_of(key).into_iter().chain([Source::DataProducer(key)]));
             let Some(producer) = self.data_producers.get_mut(&key) else { continue };
+            let replays = producer.retained.as_ref().map_or(&[][..], |it| &it.replays);
+            let replays: Vec<_> = replays.iter().map(|it| (it.consumer, request)).collect();
             if producer.held.as_mut().is_some_and(|it| it.fence(request)) {
                 self.add_drain_gate(request);
             }
+            replays.iter().for_each(|_| self.add_drain_gate(request));
+            self.drains.replays.extend(replays);
             let Some(producer) = self.data_producers.get(&key) else { continue };
             if let Some(stream) = producer.stream_id()
                 && let Some(transport) = self.transports.get_mut(&producer.transport)
@@ -46,6 +50,14 @@ impl Sfu {
             }
         }
         Ok(sources.into_iter().collect())
+    }
+
+    /// Passes the gates of DataConsumers that have got what is retained, or have closed.
+    pub(super) fn check_replay_drains(&mut self) {
+        let Self { drains, data_consumers, .. } = self;
+        let replays = |key: &DataConsumerKey| data_consumers.get(key).is_some_and(|it| it.replays);
+        let passed: Vec<_> = drains.replays.extract_if(.., |(key, _)| !replays(key)).collect();
+        passed.into_iter().for_each(|(_, request)| self.pass_drain_gate(request));
     }
 
     /// Adds a gate: the request waits until [`Self::pass_drain_gate`] has been called once more.
@@ -124,6 +136,7 @@ impl Sfu {
 
     /// A DataConsumer has closed: what it had not sent is discarded and counted.
     pub(super) fn end_drains_of(&mut self, consumer: DataConsumerKey) {
+        self.check_replay_drains();
         for request in self.drains.of_consumers.remove(&consumer).into_iter().flatten() {
             if let Some(drain) = self.drains.open.get_mut(&request) {
                 drain.waits_for.remove(&consumer);

@@ -34,6 +34,8 @@ pub(super) struct Drains {
     pub(super) of_consumers: FxHashMap<DataConsumerKey, Vec<u32>>,
     /// The direct ones of them: JavaScript asks for their messages, or they hold them.
     pub(super) direct: FxHashSet<DataConsumerKey>,
+    /// Gates behind what DataConsumers are yet to get of what is retained.
+    pub(super) replays: Vec<(DataConsumerKey, u32)>,
 }
 
 impl Drains {

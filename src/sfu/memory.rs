@@ -54,14 +54,18 @@ impl Memory {
     /// Adds the charge of a message that a DataProducer retains, if there is room. Retained messages take at most half
     /// of the maximum, so that messages on their way always find room again.
     pub fn try_retain(&self, charge: usize) -> bool {
-        let retained = self.retained.load(Ordering::Relaxed).max(0) as u64;
-        let fits =
-            retained + charge as u64 <= self.max / 2 && self.held() + charge as u64 <= self.max;
+        let fits = self.may_retain(charge);
         if fits {
             self.retained.fetch_add(charge as i64, Ordering::Relaxed);
             self.hold(charge);
         }
         fits
+    }
+
+    /// Whether [`Self::try_retain`] would add it.
+    pub fn may_retain(&self, charge: usize) -> bool {
+        let retained = self.retained.load(Ordering::Relaxed).max(0) as u64;
+        retained + charge as u64 <= self.max / 2 && self.held() + charge as u64 <= self.max
     }
 
     /// Takes away the charge of messages that are no longer retained.

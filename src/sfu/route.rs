@@ -25,14 +25,14 @@ use super::deadlines::Deadlines;
 use super::entity::data_consumer::{DataConsumer, Destination, DropReason};
 use super::entity::data_producer::DataProducer;
 use super::entity::held::{HeldMessage, Releasing};
-use super::entity::retained::RetainedMessage;
+use super::entity::retained::{Replay, Retained, RetainedMessage};
 use super::entity::transport::Transport;
 use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, Event};
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use super::memory::{self, Memory, Waiter};
 use super::pipe_header;
-use super::subchannels::Selector;
+use super::subchannels::{Selector, amount};
 use super::work;
 
 impl Sfu {
@@ -246,6 +246,7 @@ impl Sfu {
                     held.into_iter().for_each(|it| it.releases = false);
                     self.release_held(key, work::QUANTUM);
                 }
+                Releasing::Replay(key) => self.continue_replay(key, work::QUANTUM),
                 Releasing::Consumer(key) => {
                     self.data_consumers
                         .get_mut(&key)
@@ -255,36 +256,60 @@ impl Sfu {
                 }
             }
         }
+        self.check_replay_drains();
     }
 
-    /// Gives a DataConsumer what its DataProducer retains.
+    /// Begins to give a DataConsumer what its DataProducer retains.
     pub(super) fn replay(&mut self, key: DataConsumerKey) {
+        let Some(consumer) = self.data_consumers.get_mut(&key) else { return };
+        let Some(producer) = self.data_producers.get_mut(&consumer.producer) else { return };
+        let Some(retained) = &mut producer.retained else { return };
+        retained.expire(self.now);
+        if retained.begin_replay(self.now, key) {
+            consumer.set_replays(true);
+            self.continue_replay(key, work::QUANTUM);
+        }
+    }
+
+    /// Goes on with it, until that has cost `limit`. What is left has its turn later.
+    fn continue_replay(&mut self, key: DataConsumerKey, limit: u64) {
+        let end = self.work + limit;
         let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
-        let Some(consumer) = data_consumers.get_mut(&key) else { return };
+        let Some(consumer) = data_consumers.get_mut(&key).filter(|it| it.replays) else { return };
         let Some(producer) = data_producers.get_mut(&consumer.producer) else { return };
         let Some(transport) = transports.get_mut(&consumer.transport) else { return };
         let Some(retained) = &mut producer.retained else { return };
-        retained.expire(outputs.now);
-        let stream = consumer.stream_id();
-        for RetainedMessage { message, selector, since } in retained.iter() {
-            *outputs.work += work::SKIPPED;
-            let offered = Offered {
-                payload_len: message.payload.len(),
-                selector: selector.as_ref(),
-                retained: true,
-            };
-            let accepted = outputs.offer(key, consumer, transport, offered, || message.clone());
-            if accepted
-                && let Some(stream) = stream
-                && let Some(tunnel) = transport.tunnel_mut()
-            {
-                tunnel.backdate(stream, *since);
-            }
-            if !outputs.overflowed.is_empty() {
-                break;
-            }
+        let Some(place) = retained.replays.iter().position(|it| it.consumer == key) else { return };
+        let mut replay = retained.replays.swap_remove(place);
+        let is_over = outputs.catch_up(retained, &mut replay, consumer, transport, (u64::MAX, end));
+        if is_over {
+            consumer.set_replays(false);
+        } else {
+            retained.replays.push(replay);
+            self.releasing.push_back(Releasing::Replay(key));
         }
         self.close_overflowed();
+    }
+
+    /// This DataConsumer, which has not got all yet, has been paused or resumed.
+    pub(super) fn pause_replay(&mut self, key: DataConsumerKey) {
+        let Some(consumer) = self.data_consumers.get(&key) else { return };
+        let producer = self.data_producers.get_mut(&consumer.producer);
+        if let Some(retained) = producer.and_then(|it| it.retained.as_mut()) {
+            retained.pause_replay(key, consumer.pauses);
+        }
+    }
+
+    /// Gives the DataConsumers of this DataProducer at once what they are yet to get of what it retains.
+    pub(super) fn end_replays(&mut self, key: DataProducerKey) {
+        let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
+        let producer = data_producers.get_mut(&key);
+        if let Some(retained) = producer.and_then(|it| it.retained.as_mut())
+            && !retained.replays.is_empty()
+        {
+            outputs.catch_up_all(retained, data_consumers, transports, u64::MAX);
+            self.close_overflowed();
+        }
     }
 
     /// Closes the DataConsumers that were to close when their queue is full.
@@ -388,6 +413,10 @@ impl Outputs<'_> {
             return;
         }
         if let Some(retained) = &mut producer.retained {
+            if !retained.replays.is_empty() {
+                let amount = amount(&message, selector.map(AsRef::as_ref));
+                self.give_what_goes(retained, data_consumers, transports, amount);
+            }
             retained.push(self.now, &message, selector);
         }
         let offered = Offered {
@@ -402,7 +431,9 @@ impl Outputs<'_> {
             let Some(consumer) = data_consumers.get_mut(&key) else { continue };
             let Some(transport) = transports.get_mut(&consumer.transport) else { continue };
             if consumer.skips {
-                consumer.not_sent.paused += 1;
+                if consumer.pauses {
+                    consumer.not_sent.paused += 1;
+                }
                 continue;
             }
             // The last one takes the payload itself, which saves an allocation and a few atomic operations.
@@ -545,6 +576,81 @@ impl Outputs<'_> {
         if !waits {
             self.events.extend(consumer.take_overflow(key));
         }
+    }
+
+    /// Gives DataConsumers that have not got all what is forgotten so that a message of this amount is retained.
+    #[cold]
+    fn give_what_goes(
+        &mut self,
+        retained: &mut Retained,
+        consumers: &mut FxHashMap<DataConsumerKey, DataConsumer>,
+        transports: &mut FxHashMap<TransportKey, Transport>,
+        amount: Amount,
+    ) {
+        while retained.must_forget(amount) {
+            self.catch_up_all(retained, consumers, transports, retained.first() + 1);
+            retained.pop();
+        }
+    }
+
+    /// Gives all DataConsumers that have not got all what comes before the message with the number `end`.
+    fn catch_up_all(
+        &mut self,
+        retained: &mut Retained,
+        consumers: &mut FxHashMap<DataConsumerKey, DataConsumer>,
+        transports: &mut FxHashMap<TransportKey, Transport>,
+        end: u64,
+    ) {
+        let mut replays = std::mem::take(&mut retained.replays);
+        replays.retain_mut(|replay| {
+            let Some(consumer) = consumers.get_mut(&replay.consumer) else { return false };
+            let Some(transport) = transports.get_mut(&consumer.transport) else { return false };
+            let is_over = self.catch_up(retained, replay, consumer, transport, (end, u64::MAX));
+            if is_over {
+                consumer.set_replays(false);
+            }
+            !is_over
+        });
+        retained.replays = replays;
+    }
+
+    /// Gives a DataConsumer what it is yet to get, up to a number, and until the work is so much. Returns whether it has all.
+    fn catch_up(
+        &mut self,
+        retained: &Retained,
+        replay: &mut Replay,
+        consumer: &mut DataConsumer,
+        transport: &mut Transport,
+        (end, end_of_work): (u64, u64),
+    ) -> bool {
+        let key = replay.consumer;
+        let stream = consumer.stream_id();
+        while let Some(number) = replay.next(retained.end()) {
+            if number >= end || *self.work >= end_of_work {
+                return false;
+            }
+            replay.advance();
+            *self.work += work::SKIPPED;
+            let Some(RetainedMessage { message, selector, since }) = retained.get(number) else {
+                continue;
+            };
+            let offered = Offered {
+                payload_len: message.payload.len(),
+                selector: selector.as_ref(),
+                retained: true,
+            };
+            let accepted = self.offer(key, consumer, transport, offered, || message.clone());
+            if accepted
+                && let Some(stream) = stream
+                && let Some(tunnel) = transport.tunnel_mut()
+            {
+                tunnel.backdate(stream, *since);
+            }
+            if self.overflowed.contains(&key) {
+                return true;
+            }
+        }
+        true
     }
 
     /// Counts a message that the queue of this DataConsumer had no room for. If its policy says so, it closes.

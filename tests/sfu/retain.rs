@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use datasoup::proto::message::Message;
+use datasoup::proto::message::{Message, Ppid};
 use datasoup::proto::overflow::Overflow;
 use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::{DataConsumerOptions, DataProducerOptions, RetainOptions};
 use datasoup::sfu::contract::parameters::DropCount;
+use datasoup::sfu::drains::DrainScope;
 use datasoup::sfu::event::DataConsumerEvent;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::memory::Memory;
 use datasoup::sfu::subchannels::{Selector, Subchannels};
+use datasoup::sfu::work;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -454,4 +456,144 @@ fn expected_first(model: &Model, now: Instant, subscribed: &[u16]) -> Vec<String
 fn choose<'a>(rng: &mut StdRng, consumers: &'a mut [Modelled]) -> Option<&'a mut Modelled> {
     let count = consumers.len();
     (count > 0).then(|| &mut consumers[rng.random_range(0..count)])
+}
+
+/// The numbers of messages that a DataConsumer of JavaScript has got.
+fn numbers(lab: &mut Lab, host: usize, consumer: DataConsumerKey) -> Vec<u32> {
+    let messages = lab.hosts[host].messages(consumer);
+    let number = |it: &Message| it.payload[..4].try_into().map(u32::from_be_bytes);
+    messages.iter().map(|it| number(it).expect("four bytes")).collect()
+}
+
+fn send_number(lab: &mut Lab, producer: DataProducerKey, number: u32) {
+    let message = Message::new(Ppid::BINARY, number.to_be_bytes().to_vec().into());
+    lab.sfu().send(producer, message, None);
+}
+
+const MANY: RetainOptions = RetainOptions { messages: 65_535, bytes: 1 << 30, max_age: None };
+
+#[test]
+fn late_joiners_get_what_is_retained_and_all_that_follows_once_and_in_order() {
+    for by in [By::Network, By::Tunnel] {
+        let retain = RetainOptions { messages: 50, ..MANY };
+        let (mut lab, ends, producer) = two_routers(by, retain);
+        let remote = carry(&mut lab, ends, producer, retain, Vec::new());
+        let mut rng = StdRng::seed_from_u64(7);
+        let mut joins: Vec<u32> = (0..100).map(|_| rng.random_range(0..10_000)).collect();
+        joins.sort_unstable();
+        let mut joined = Vec::new();
+        for number in 0..10_000 {
+            for _ in joins.extract_if(.., |it| *it == number).collect::<Vec<_>>() {
+                let host = joined.len() % 2;
+                let from = [producer, remote][host];
+                joined.push((number, host, lab.hosts[host].consume(ends[host].direct, from).0));
+            }
+            send_number(&mut lab, producer, number);
+            if number % 50 == 0 {
+                lab.run_for(Duration::from_millis(10));
+            }
+        }
+        lab.run_for(Duration::from_secs(5));
+        for (number, host, consumer) in joined {
+            let got = numbers(&mut lab, host, consumer);
+            let first = number.saturating_sub(50);
+            match host {
+                0 => assert!(got.into_iter().eq(first..10_000), "{by:?}"),
+                // Some are on their way through the pipe when it joins.
+                _ => {
+                    assert!((first.saturating_sub(50)..=first).contains(&got[0]), "{by:?}");
+                    assert!(got.iter().copied().eq(got[0]..10_000), "{by:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn many_retained_messages_come_over_several_turns_and_live_ones_keep_their_place() {
+    let (mut lab, router, direct, producer) = retaining(MANY);
+    (0..65_535).for_each(|n| send_number(&mut lab, producer, n));
+    let (key, client) = lab.join(router, 1);
+    let before = lab.sfu().work();
+    let consumers = [direct, key].map(|key| lab.host().consume(key, producer).0);
+    assert!(lab.sfu().work() - before < 4 * work::QUANTUM, "{}", lab.sfu().work() - before);
+    lab.sfu().begin_drain(1000, DrainScope::DataConsumer(consumers[0])).expect("open");
+    lab.sfu().pass_drain_gate(1000);
+    // Each makes the oldest one go.
+    for n in 65_535..70_000 {
+        send_number(&mut lab, producer, n);
+    }
+    lab.flush();
+    assert!(lab.host().drained(1000).is_none());
+    let mut got = Vec::new();
+    let mut next = 70_000;
+    while lab.sfu().poll_timeout() == Some(lab.now) {
+        let before = lab.sfu().work();
+        let now = lab.now;
+        lab.host().begin_turn(now);
+        lab.sfu().handle_timeout();
+        assert!(lab.sfu().work() - before < 3 * work::SHARE);
+        lab.flush();
+        got.extend(numbers(&mut lab, 0, consumers[0]));
+        if next < 70_100 {
+            send_number(&mut lab, producer, next);
+            next += 1;
+        }
+    }
+    lab.flush();
+    got.extend(numbers(&mut lab, 0, consumers[0]));
+    assert!(got.iter().copied().eq(0..next), "{} messages of {next}", got.len());
+    assert!(lab.host().drained(1000).is_some());
+    lab.run_for(Duration::from_secs(60));
+    let arrived = lab.clients[client].messages().len();
+    let stats = lab.consumer_stats(consumers[1]);
+    assert_eq!(stats["messagesSent"], arrived);
+    let dropped = stats["messagesDropped"].as_u64().expect("a counter") as usize;
+    assert_eq!(arrived + dropped, next as usize, "it does not take all");
+    send_number(&mut lab, producer, 99);
+    lab.flush();
+    assert_eq!(numbers(&mut lab, 0, consumers[0]), [99]);
+}
+
+#[test]
+fn a_pause_a_clear_or_a_close_while_retained_messages_come_is_in_order_with_them() {
+    const COUNT: u32 = 20_000;
+    for what in ["pause", "clear", "close", "close the producer"] {
+        let (mut lab, _, direct, producer) = retaining(MANY);
+        (0..COUNT).for_each(|n| send_number(&mut lab, producer, n));
+        let (consumer, _) = lab.host().consume(direct, producer);
+        send_number(&mut lab, producer, COUNT);
+        lab.sfu().begin_drain(1000, DrainScope::Worker).expect("open");
+        lab.sfu().pass_drain_gate(1000);
+        let mut expected: Vec<u32> = (0..=COUNT).collect();
+        match what {
+            "pause" => {
+                lab.sfu().data_consumer(consumer).expect("open").pause();
+                send_number(&mut lab, producer, COUNT + 1);
+                lab.sfu().data_consumer(consumer).expect("open").resume();
+                send_number(&mut lab, producer, COUNT + 2);
+                expected.push(COUNT + 2);
+            }
+            "clear" => {
+                lab.sfu().data_producer(producer).expect("open").clear_retained();
+                assert_eq!(retained(&mut lab, producer).0, 0);
+            }
+            "close" => lab.sfu().data_consumer(consumer).expect("open").close(),
+            _ => lab.sfu().data_producer(producer).expect("open").close(),
+        }
+        lab.run_for(Duration::from_secs(1));
+        let got = numbers(&mut lab, 0, consumer);
+        match what {
+            "pause" | "clear" => {
+                assert!(got == expected, "{what}: {} messages", got.len());
+                let stats = lab.consumer_stats(consumer);
+                assert_eq!(stats["messagesPaused"], u32::from(what == "pause"));
+            }
+            _ => assert!(got.len() < COUNT as usize, "{what}"),
+        }
+        assert!(lab.host().drained(1000).is_some(), "{what}");
+        lab.sfu().close();
+        lab.flush();
+        assert!(lab.sfu().is_empty());
+    }
 }

@@ -60,8 +60,12 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) paused: bool,
     /// Whether it is behind a pipe whose far end is not there yet.
     waits_for_start: bool,
-    /// Whether messages are skipped: either of the two, unless it holds them.
+    /// Whether messages are skipped: it pauses, or gets them from what its DataProducer retains.
     pub(in crate::sfu) skips: bool,
+    /// Whether messages are dropped: it is paused and does not hold them, or has yet to start.
+    pub(in crate::sfu) pauses: bool,
+    /// Whether it is getting what its DataProducer retains.
+    pub(in crate::sfu) replays: bool,
     /// Whether it holds what comes while it is paused.
     pub(in crate::sfu) holds: bool,
     /// Whether it is paused and holds, so that its queue does not move.
@@ -217,6 +221,8 @@ impl DataConsumer {
             paused,
             waits_for_start,
             skips: true,
+            pauses: true,
+            replays: false,
             holds,
             stopped: false,
             holds_back: false,
@@ -243,8 +249,15 @@ impl DataConsumer {
     /// Applies its pauses. Returns true the first time that neither is in force: what its DataProducer retains comes
     /// then.
     pub(in crate::sfu) fn begins(&mut self) -> bool {
-        self.skips = self.waits_for_start || (self.paused && !self.holds);
-        !self.skips && std::mem::take(&mut self.awaits_retained)
+        self.pauses = self.waits_for_start || (self.paused && !self.holds);
+        self.skips = self.pauses || self.replays;
+        !self.pauses && std::mem::take(&mut self.awaits_retained)
+    }
+
+    /// It gets what its DataProducer retains, or has got it all.
+    pub(in crate::sfu) fn set_replays(&mut self, replays: bool) {
+        self.replays = replays;
+        self.skips = self.pauses || replays;
     }
 
     /// Stops the queue or starts it, as its pause says. Returns whether that is a change.

@@ -32,6 +32,8 @@ pub(in crate::sfu) struct HeldMessage {
 pub(in crate::sfu) enum Releasing {
     Producer(DataProducerKey),
     Consumer(DataConsumerKey),
+    /// What its DataProducer retains, to a DataConsumer that is new.
+    Replay(DataConsumerKey),
 }
 
 impl Held {

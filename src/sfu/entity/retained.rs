@@ -2,13 +2,18 @@
 //!
 //! What is retained is always a suffix of what the DataProducer has routed: no message between two retained ones is
 //! missing. So a message that cannot be retained empties the queue.
+//!
+//! A DataConsumer that is new gets them over several turns if there are many. Until it has them all, it gets those that are
+//! routed meanwhile from here as well, in their order. What is forgotten until then is given to it first.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::proto::message::{Amount, Message};
 use crate::sfu::contract::options::RetainOptions;
+use crate::sfu::id::DataConsumerKey;
 use crate::sfu::memory::Memory;
 use crate::sfu::subchannels::{Selector, amount};
 
@@ -17,8 +22,54 @@ use crate::sfu::subchannels::{Selector, amount};
 pub(in crate::sfu) struct Retained {
     bounds: RetainOptions,
     queue: VecDeque<RetainedMessage>,
+    /// The number of the first one. All that was retained is numbered.
+    first: u64,
     amount: Amount,
     memory: Option<Arc<Memory>>,
+    pub(in crate::sfu) replays: Vec<Replay>,
+}
+
+/// A DataConsumer that has not got all yet.
+#[derive(Debug)]
+pub(in crate::sfu) struct Replay {
+    pub(in crate::sfu) consumer: DataConsumerKey,
+    /// The numbers that it is to get, in order. The last range is open, unless the DataConsumer is paused.
+    ranges: VecDeque<Range<u64>>,
+}
+
+/// The end of a range that goes on.
+const OPEN: u64 = u64::MAX;
+
+impl Replay {
+    /// The number of the next message, of those below `end`.
+    pub(in crate::sfu) fn next(&mut self, end: u64) -> Option<u64> {
+        while let Some(range) = self.ranges.front() {
+            if range.start < range.end.min(end) {
+                return Some(range.start);
+            }
+            if range.end == OPEN {
+                return None;
+            }
+            self.ranges.pop_front();
+        }
+        None
+    }
+
+    /// Takes the number that [`Self::next`] has returned.
+    pub(in crate::sfu) fn advance(&mut self) {
+        if let Some(range) = self.ranges.front_mut() {
+            range.start += 1;
+        }
+    }
+
+    /// From the message with this number on it gets no more, or gets them again.
+    fn set_paused(&mut self, paused: bool, number: u64) {
+        match self.ranges.back_mut().filter(|it| it.end == OPEN) {
+            Some(open) if paused => open.end = number,
+            None if !paused => self.ranges.push_back(number..OPEN),
+            _ => {}
+        }
+    }
 }
 
 /// A message that was routed at `since`.
@@ -37,7 +88,14 @@ impl RetainedMessage {
 
 impl Retained {
     pub(in crate::sfu) fn new(bounds: RetainOptions, memory: Option<Arc<Memory>>) -> Self {
-        Self { bounds, queue: VecDeque::new(), amount: Amount::default(), memory }
+        Self {
+            bounds,
+            queue: VecDeque::new(),
+            first: 0,
+            amount: Amount::default(),
+            memory,
+            replays: Vec::new(),
+        }
     }
 
     /// Retains a message that is routed now. Never inlined: routing is fast without it.
@@ -52,8 +110,7 @@ impl Retained {
         let kept =
             RetainedMessage { message: message.clone(), selector: selector.cloned(), since: now };
         let amount = kept.amount();
-        while self.queue.len() >= self.bounds.messages as usize
-            || self.amount.charge + amount.charge > self.bounds.bytes as usize
+        while self.exceeds(amount)
             || !self.memory.as_ref().is_none_or(|it| it.try_retain(amount.charge))
         {
             if !self.pop() {
@@ -71,23 +128,65 @@ impl Retained {
         }
     }
 
-    /// Forgets the messages that are older than the bound.
+    fn exceeds(&self, amount: Amount) -> bool {
+        self.queue.len() >= self.bounds.messages as usize
+            || self.amount.charge + amount.charge > self.bounds.bytes as usize
+    }
+
+    /// Whether a message must be forgotten so that this one is retained, and there is one.
+    pub(in crate::sfu) fn must_forget(&self, amount: Amount) -> bool {
+        let fits = !self.exceeds(amount)
+            && self.memory.as_ref().is_none_or(|it| it.may_retain(amount.charge));
+        !self.queue.is_empty() && !fits
+    }
+
+    /// Forgets the messages that are older than the bound, if no DataConsumer is yet to get them.
     pub(in crate::sfu) fn expire(&mut self, now: Instant) {
-        let Some(max_age) = self.bounds.max_age else { return };
-        let max_age = Duration::from_millis(max_age.into());
-        while self.queue.front().is_some_and(|it| now.saturating_duration_since(it.since) > max_age)
-        {
+        while self.replays.is_empty() && self.queue.front().is_some_and(|it| self.is_old(now, it)) {
             self.pop();
         }
     }
 
-    pub(in crate::sfu) fn clear(&mut self) {
-        while self.pop() {}
+    fn is_old(&self, now: Instant, message: &RetainedMessage) -> bool {
+        let max_age = self.bounds.max_age.map(|it| Duration::from_millis(it.into()));
+        max_age.is_some_and(|it| now.saturating_duration_since(message.since) > it)
     }
 
-    /// The messages, oldest first.
-    pub(in crate::sfu) fn iter(&self) -> impl Iterator<Item = &RetainedMessage> {
-        self.queue.iter()
+    /// This DataConsumer is to get all. Returns false if there is nothing.
+    pub(in crate::sfu) fn begin_replay(&mut self, now: Instant, consumer: DataConsumerKey) -> bool {
+        let old = self.queue.iter().take_while(|it| self.is_old(now, it)).count();
+        let waits = old < self.queue.len();
+        if waits {
+            let mut replay = Replay { consumer, ranges: VecDeque::new() };
+            replay.set_paused(false, self.first + old as u64);
+            self.replays.push(replay);
+        }
+        waits
+    }
+
+    /// This DataConsumer has been paused or resumed.
+    pub(in crate::sfu) fn pause_replay(&mut self, consumer: DataConsumerKey, paused: bool) {
+        let end = self.end();
+        let replays = self.replays.iter_mut().filter(|it| it.consumer == consumer);
+        replays.for_each(|it| it.set_paused(paused, end));
+    }
+
+    /// The number of the next message.
+    pub(in crate::sfu) fn end(&self) -> u64 {
+        self.first + self.queue.len() as u64
+    }
+
+    /// The number of the first message.
+    pub(in crate::sfu) fn first(&self) -> u64 {
+        self.first
+    }
+
+    pub(in crate::sfu) fn get(&self, number: u64) -> Option<&RetainedMessage> {
+        self.queue.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+
+    pub(in crate::sfu) fn clear(&mut self) {
+        while self.pop() {}
     }
 
     pub(in crate::sfu) fn len(&self) -> usize {
@@ -99,8 +198,9 @@ impl Retained {
     }
 
     /// Forgets the oldest message. False if there is none.
-    fn pop(&mut self) -> bool {
+    pub(in crate::sfu) fn pop(&mut self) -> bool {
         let Some(oldest) = self.queue.pop_front() else { return false };
+        self.first += 1;
         let amount = oldest.amount();
         self.amount -= amount;
         if let Some(memory) = &self.memory {
