@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::dcsctp::api::StreamId as TheirStreamId;
-use datasoup::proto::message::Message;
+use datasoup::proto::message::{Message, Ppid};
 use datasoup::proto::overflow::Overflow;
 use datasoup::sfu::backlog::Backlog;
-use datasoup::sfu::contract::options::DataConsumerOptions;
+use datasoup::sfu::contract::options::{DataConsumerOptions, DataProducerOptions, WhilePaused};
 use datasoup::sfu::event::DataConsumerEvent;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 
@@ -140,7 +140,7 @@ impl Transfer {
             while self.sent < count && socket.socket.buffered_amount(TheirStreamId(5)) < 1 << 20 {
                 let mut payload = vec![0; 16 * 1024];
                 payload[..4].copy_from_slice(&self.sent.to_be_bytes());
-                let message = Message::new(datasoup::proto::message::Ppid::BINARY, payload.into());
+                let message = Message::new(Ppid::BINARY, payload.into());
                 socket.send(5, message);
                 self.sent += 1;
             }
@@ -210,13 +210,7 @@ fn tiny_messages_that_wait_do_not_end_the_association() {
         let client = &mut it.lab.clients[it.from].sctp;
         for _ in 0..20 {
             if client.socket.buffered_amount(TheirStreamId(5)) < 100_000 {
-                client.send(
-                    5,
-                    Message::new(
-                        datasoup::proto::message::Ppid::BINARY,
-                        sent.to_be_bytes().to_vec().into(),
-                    ),
-                );
+                client.send(5, Message::new(Ppid::BINARY, sent.to_be_bytes().to_vec().into()));
                 sent += 1;
             }
         }
@@ -646,4 +640,43 @@ fn one_of_200_that_is_frozen_costs_the_others_one_gap_of_its_timeout_or_none() {
     for gap in longest_gaps(&mut lab, router, &clients, dropping) {
         assert!(gap <= ROUND, "{gap:?}");
     }
+}
+
+#[test]
+fn what_a_data_producer_has_held_leaves_before_its_peer_goes_on() {
+    const COUNT: usize = 1000;
+    let (mut lab, router) = Lab::with_router();
+    let direct = lab.host().direct(router);
+    let (from, sender) = lab.join(router, 1);
+    let producer = DataProducerKey(lab.host().key());
+    let options = DataProducerOptions {
+        paused: true,
+        while_paused: WhilePaused::Hold,
+        ..options::producer_on(5)
+    };
+    // Room for the messages that come during the pause, and no more.
+    let intake = Arc::new(Backlog::new(COUNT as u64 * 66));
+    lab.sfu().transport(from).expect("open").produce_data(producer, options, intake).expect("made");
+    let (consumer, _) = lab.host().consume(direct, producer);
+    // So many that few messages are released in a turn.
+    (0..100).for_each(|_| drop(lab.host().consume(direct, producer)));
+    let send = |lab: &mut Lab| {
+        for n in 0..COUNT as u16 {
+            let payload = n.to_be_bytes().to_vec().into();
+            lab.clients[sender].send(5, Message::new(Ppid::BINARY, payload));
+        }
+    };
+    send(&mut lab);
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.producer_stats(producer)["messagesWaiting"], COUNT);
+    lab.sfu().data_consumer(consumer).expect("open").set_overflow(Overflow::Block).expect("may");
+    lab.sfu().data_producer(producer).expect("open").resume();
+    assert!(lab.sfu().is_blocked(producer), "what it holds comes first");
+    send(&mut lab);
+    lab.run_for(Duration::from_secs(1));
+    let messages = lab.host().messages(consumer);
+    let got = messages.iter().map(|it| u16::from_be_bytes([it.payload[0], it.payload[1]]));
+    assert!(got.eq((0..COUNT as u16).chain(0..COUNT as u16)), "{} arrive", messages.len());
+    assert_eq!(lab.producer_stats(producer)["messagesDroppedFull"], 0);
+    assert!(!lab.sfu().is_blocked(producer));
 }

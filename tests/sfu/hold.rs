@@ -15,6 +15,9 @@ use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKe
 use datasoup::sfu::subchannels::{Selector, Subchannels};
 use datasoup::sfu::work;
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
 use crate::common::lab::{Lab, binary, text};
 use crate::common::options;
 use crate::common::sim::Conditions;
@@ -520,4 +523,161 @@ fn drained(lab: &mut Lab) -> Vec<u32> {
         _ => true,
     });
     answered
+}
+
+/// What a DataConsumer should have got.
+struct Modelled {
+    key: DataConsumerKey,
+    client: Option<usize>,
+    holds: bool,
+    keeps_latest: bool,
+    paused: bool,
+    /// What has been delivered, and what is held.
+    delivered: Vec<u32>,
+    held: Vec<u32>,
+    counts: Counts,
+    got: Vec<u32>,
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Counts {
+    paused: u64,
+    replaced: u64,
+}
+
+impl Modelled {
+    fn route(&mut self, number: u32) {
+        match (self.paused, self.holds) {
+            (false, _) => self.delivered.push(number),
+            (true, false) => self.counts.paused += 1,
+            (true, true) => {
+                if self.keeps_latest {
+                    self.counts.replaced += self.held.len() as u64;
+                    self.held.clear();
+                }
+                self.held.push(number);
+            }
+        }
+    }
+
+    /// Routes several before JavaScript takes any.
+    fn route_at_once(&mut self, numbers: &[u32]) {
+        let replaced = match self.keeps_latest && !self.paused {
+            true => numbers.len().saturating_sub(1),
+            false => 0,
+        };
+        self.counts.replaced += replaced as u64;
+        numbers[replaced..].iter().for_each(|it| self.route(*it));
+    }
+
+    fn check(&mut self, lab: &mut Lab, seed: u64) {
+        match self.client {
+            None => {
+                let got = queued(lab, self.key);
+                self.got.extend(got.iter().map(|it| it.parse::<u32>().expect("a number")));
+            }
+            Some(client) => {
+                let stream = lab.sfu().data_consumer(self.key).expect("open").dump();
+                let stream = stream.sctp_stream_parameters.expect("over SCTP").stream_id;
+                let messages = &lab.clients[client].sctp.messages;
+                let own = messages.iter().filter(|it| it.0 == stream);
+                let number = |it: &Message| String::from_utf8_lossy(&it.payload).parse();
+                self.got = own.map(|it| number(&it.1).expect("a number")).collect();
+            }
+        }
+        assert_eq!(self.got, self.delivered, "seed {seed}, client {:?}", self.client);
+        let stats = lab.sfu().data_consumer(self.key).expect("open").get_stats();
+        assert_eq!(stats.messages_sent, self.delivered.len() as u64, "seed {seed}");
+        assert_eq!(stats.messages_waiting, self.held.len() as u64, "seed {seed}");
+        let replaced = stats.messages_dropped_replaced;
+        assert_eq!(Counts { paused: stats.messages_paused, replaced }, self.counts, "seed {seed}");
+    }
+}
+
+#[test]
+fn random_programs_do_what_a_model_says() {
+    for seed in 0..40 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let (mut lab, router) = Lab::with_router();
+        let direct = lab.host().direct(router);
+        let (webrtc, client) = lab.join(router, 1);
+        let producer = lab.host().produce_with(direct, holding(options::producer()));
+        let mut consumers: Vec<Modelled> = Vec::new();
+        let (mut producer_paused, mut held) = (false, Vec::new());
+        for number in 0..150 {
+            match rng.random_range(0..10) {
+                0..=4 => {
+                    lab.sfu().send(producer, text(&number.to_string()), None);
+                    match producer_paused {
+                        true => held.push(number),
+                        false => consumers.iter_mut().for_each(|it| it.route(number)),
+                    }
+                }
+                5 if consumers.len() < 6 => {
+                    let (holds, paused) = (rng.random_bool(0.7), rng.random_bool(0.5));
+                    let is_client = rng.random_bool(0.5);
+                    let keeps_latest = !is_client && rng.random_bool(0.3);
+                    let options = DataConsumerOptions {
+                        paused,
+                        while_paused: if holds { WhilePaused::Hold } else { WhilePaused::Drop },
+                        overflow: keeps_latest.then_some(Overflow::KeepLatest),
+                        // So that it counts what waits.
+                        max_queue_delay: Some(1_000_000),
+                        ..options::consumer()
+                    };
+                    let on = if is_client { webrtc } else { direct };
+                    let (key, _) = lab.host().consume_with(on, producer, options);
+                    consumers.push(Modelled {
+                        key,
+                        client: is_client.then_some(client),
+                        holds,
+                        keeps_latest,
+                        paused,
+                        delivered: Vec::new(),
+                        held: Vec::new(),
+                        counts: Counts::default(),
+                        got: Vec::new(),
+                    });
+                }
+                6 | 7 if !consumers.is_empty() => {
+                    let place = rng.random_range(0..consumers.len());
+                    let it = &mut consumers[place];
+                    let mut view = lab.sfu().data_consumer(it.key).expect("open");
+                    it.paused = rng.random_bool(0.5);
+                    match it.paused {
+                        true => view.pause(),
+                        false => {
+                            view.resume();
+                            it.delivered.append(&mut it.held);
+                        }
+                    }
+                }
+                8 => {
+                    let mut view = lab.sfu().data_producer(producer).expect("open");
+                    producer_paused = rng.random_bool(0.5);
+                    match producer_paused {
+                        true => view.pause(),
+                        false => {
+                            view.resume();
+                            for it in &mut consumers {
+                                it.route_at_once(&held);
+                            }
+                            held.clear();
+                        }
+                    }
+                }
+                _ => {
+                    lab.run_for(Duration::from_secs(1));
+                    consumers.iter_mut().for_each(|it| it.check(&mut lab, seed));
+                    assert_eq!(lab.producer_stats(producer)["messagesWaiting"], held.len());
+                }
+            }
+            // JavaScript takes what it may, so that nothing is replaced that is not held.
+            lab.run_for(Duration::from_millis(1));
+            for it in consumers.iter_mut().filter(|it| it.client.is_none()) {
+                let got = queued(&mut lab, it.key);
+                it.got.extend(got.iter().map(|it| it.parse::<u32>().expect("a number")));
+            }
+        }
+    }
 }

@@ -186,3 +186,82 @@ impl Channels {
 fn charge_of(messages: &[Message]) -> usize {
     messages.iter().map(|it| it.amount().charge).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+    use crate::proto::message::Ppid;
+
+    #[allow(clippy::disallowed_methods, reason = "the origin of virtual time")]
+    fn origin() -> Instant {
+        Instant::now()
+    }
+
+    fn number(message: &Message) -> u32 {
+        message.payload[..4].try_into().map(u32::from_be_bytes).expect("four bytes")
+    }
+
+    /// Takes the numbers that were kept of a stream out, and compares them with what has come out.
+    fn settle(kept: &mut Vec<(StreamId, u32)>, stream: StreamId, messages: &[Message]) {
+        let expected = kept.extract_if(.., |it| it.0 == stream).map(|it| it.1);
+        assert!(expected.eq(messages.iter().map(number)), "in order, each once");
+    }
+
+    #[test]
+    fn whatever_happens_each_message_that_is_kept_comes_out_once_and_the_bounds_hold() {
+        for seed in 0..50 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let mut now = origin();
+            let mut channels = Channels::default();
+            let mut kept: Vec<(StreamId, u32)> = Vec::new();
+            let streams = if rng.random_bool(0.5) { 5 } else { 100 };
+            for step in 0..3000u32 {
+                let stream = rng.random_range(0..streams);
+                match rng.random_range(0..20) {
+                    0..=5 => {
+                        let label = "x".repeat(rng.random_range(0..5000));
+                        let (protocol, reliability) = (String::new(), Reliability::RELIABLE);
+                        let description = Description { label, protocol, reliability };
+                        let (_, former) = channels.open(now, stream, description);
+                        settle(&mut kept, stream, &former);
+                    }
+                    6..=14 => {
+                        let mut payload = vec![0; 4 + rng.random_range(0..4000)];
+                        payload[..4].copy_from_slice(&step.to_be_bytes());
+                        let message = Message::new(Ppid::BINARY, payload.into());
+                        if channels.keep(stream, &message) {
+                            kept.push((stream, step));
+                        }
+                    }
+                    15 => channels.close(stream),
+                    16 => {
+                        if let Some(adopted) = channels.adopt(stream) {
+                            settle(&mut kept, stream, &adopted.messages);
+                            assert!(channels.adopt(stream).is_none());
+                        }
+                    }
+                    _ => {
+                        now += Duration::from_millis(rng.random_range(0..1000));
+                        let expired = channels.expire(now);
+                        for (stream, message) in &expired {
+                            let place =
+                                kept.iter().position(|it| it == &(*stream, number(message)));
+                            kept.remove(place.expect("kept"));
+                        }
+                        assert!(channels.deadline().is_none_or(|at| at > now));
+                    }
+                }
+                let messages: usize = channels.list.iter().map(|it| it.messages.len()).sum();
+                let described: usize = channels.list.iter().map(|it| it.description.charge()).sum();
+                let bytes: usize = channels.list.iter().map(|it| charge_of(&it.messages)).sum();
+                assert_eq!((channels.messages, channels.bytes), (messages, described + bytes));
+                assert_eq!(messages, kept.len());
+                assert!(messages <= MAX_MESSAGES && channels.bytes <= MAX_BYTES);
+                assert!(channels.list.len() <= MAX_CHANNELS);
+            }
+        }
+    }
+}
