@@ -676,6 +676,9 @@ export interface Router<
    * The first call between two Routers creates a pair of PipeTransports with the SCTP options of that call; later
    * calls, in either direction, use the same pair.
    *
+   * What comes before the promise has settled may not cross, because nothing there can consume it yet: `messagesUnrouted`
+   * of the far PipeTransport counts it. What the DataProducer retains does cross, and nothing of it is lost.
+   *
    * @throws TypeError: invalid options, or `router` is this Router.
    * @throws NotFoundError: this Router has no such DataProducer, or one of the objects closed during the call.
    * @throws UnsupportedError: `producerId`, or `enableSrtp` with `enableSctp: false`.
@@ -2177,7 +2180,8 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
   /**
    * In milliseconds: a message that has waited longer in the queue, for the peer or for the application, is dropped when
    * its turn comes, and counted as `messagesDroppedStale`. Unlike `maxPacketLifeTime` it needs no unreliable channel.
-   * 0-4294967295, default no limit.
+   * Without effect on the PipeTransports of `pipeToRouter()`: give it to the DataConsumers at the far end. 0-4294967295,
+   * default no limit.
    */
   maxQueueDelay?: number;
   appData?: DataConsumerAppData;
