@@ -16,6 +16,10 @@
 const ZIG = '0.15.2';
 
 const GLIBC = ['libc.so.6', 'libdl.so.2', 'libm.so.6', 'libpthread.so.0', 'librt.so.1'];
+const WINDOWS = [
+  'api-ms-win-core-synch-l1-2-0',
+  ...['advapi32', 'bcryptprimitives', 'kernel32', 'msvcrt', 'ntdll', 'user32', 'userenv', 'ws2_32'],
+].map((it) => `${it}.dll`);
 
 /** @type {Platform[]} */
 const PLATFORMS = [
@@ -51,6 +55,13 @@ const PLATFORMS = [
     buildStd: true,
     needed: ['libc.so'],
     system: 'arm64Musl',
+  },
+  {
+    name: 'win32-x64-gnu',
+    triple: 'x86_64-pc-windows-gnu',
+    buildStd: true,
+    needed: WINDOWS,
+    system: 'wine',
   },
 ];
 

