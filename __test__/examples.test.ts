@@ -25,6 +25,13 @@ const printed: Record<string, string[]> = {
     'news and sports: 3 bytes',
     'sent 4 messages, 31 bytes',
   ],
+  'in-band.js': [
+    'the client opens chat (text)',
+    'from the client: hi',
+    'from the client: bye',
+    'the server opens news (text)',
+    'from the server: hello',
+  ],
   'late.js': [
     'late: two',
     'late: three',
@@ -57,6 +64,16 @@ const printed: Record<string, string[]> = {
     'to the peer on stream 0: you said: hello',
   ],
   'shutdown.js': ['250 messages to each of 50 clients, lost: 0'],
+  'slow.js': [
+    'drop-newest: 6 dropped, 0 replaced',
+    'drop-oldest: 0 dropped, 6 replaced',
+    'keep-latest: 0 dropped, 8 replaced',
+    'close: closed',
+    'drop-newest: 0 1 2 3',
+    'drop-oldest: 0 7 8 9',
+    'keep-latest: 0 9',
+    'close: 0 1 2 3',
+  ],
   'webrtc.js': [
     'ICE: udp',
     'DTLS: connecting',

@@ -24,6 +24,9 @@ const CONNECT_MS = 15_000;
 /** After this silence a player has left. In seconds; browsers send something every few seconds. */
 const SILENCE_S = 10;
 const MAX_PLAYERS = 32;
+const MAX_INPUTS_PER_S = 250;
+/** What a snapshot may wait in the queue of its player. */
+const MAX_AGE_MS = 50;
 
 /** A later message makes an earlier one useless, so nothing is sent twice and nothing waits for its turn. */
 const LATEST = { ordered: false, maxRetransmits: 0 };
@@ -81,6 +84,8 @@ class Game {
       webRtcServer: this.#webRtcServer,
       enableSctp: true,
       iceConsentTimeout: SILENCE_S,
+      // What a cheat sends beyond this is dropped before anything looks at it.
+      limit: { messagesPerSecond: MAX_INPUTS_PER_S },
     });
     const number = this.#freeNumber();
     this.#watch(transport, number);
@@ -102,7 +107,13 @@ class Game {
     const inputs = await this.#direct.consumeData({ dataProducerId: steering.id });
     inputs.on('message', (input) => this.#world.steer(number, input));
 
-    await transport.consumeData({ dataProducerId: this.#snapshots.id, streamId: 0, ...LATEST });
+    // A player who cannot keep up gets fewer snapshots, and none that has waited for long.
+    await transport.consumeData({
+      dataProducerId: this.#snapshots.id,
+      streamId: 0,
+      maxQueueDelay: MAX_AGE_MS,
+      ...LATEST,
+    });
     const events = await transport.consumeData({ dataProducerId: this.#events.id, streamId: 1 });
     transport.on('sctpstatechange', (state) => {
       if (state === 'connected') this.#enter(number, events);

@@ -1,0 +1,64 @@
+'use strict';
+
+// What becomes of messages while a receiver is busy: the policies of `overflow`, but for 'block', which loses nothing
+// (file-transfer/ has it). Each receiver asks for its messages, so those that it has not asked for wait in its
+// DataConsumer.
+
+const { createWorker } = require('datasoup');
+
+/** @type {import('datasoup').types.DataConsumerOverflow[]} */
+const POLICIES = ['drop-newest', 'drop-oldest', 'keep-latest', 'close'];
+/** Three messages of one byte reach the bound: each is charged 64 bytes more. */
+const maxBufferedAmount = 3 * 65;
+
+async function main() {
+  const worker = await createWorker();
+  const router = await worker.createRouter();
+  const transport = await router.createDirectTransport();
+  const dataProducer = await transport.produceData({ label: 'digits' });
+  const dataConsumers = await Promise.all(
+    POLICIES.map((overflow) =>
+      transport.consumeData({ dataProducerId: dataProducer.id, overflow, maxBufferedAmount }),
+    ),
+  );
+  let ready = () => {};
+  const untilReady = new Promise((resolve) => (ready = () => resolve(undefined)));
+  const receivers = dataConsumers.map((dataConsumer) => receive(dataConsumer, untilReady));
+
+  // All receivers have taken this message, and are busy, once it has drained.
+  dataProducer.send('0');
+  await dataProducer.drained();
+  for (let digit = 1; digit <= 9; digit++) {
+    dataProducer.send(`${digit}`);
+  }
+
+  for (const [index, stats] of (await Promise.allSettled(dataConsumers.map(dropped))).entries()) {
+    console.log(`${POLICIES[index]}: ${stats.status === 'fulfilled' ? stats.value : 'closed'}`);
+  }
+  ready();
+  await dataProducer.drained();
+  dataProducer.close();
+  for (const [index, texts] of (await Promise.all(receivers)).entries()) {
+    console.log(`${POLICIES[index]}: ${texts.join(' ')}`);
+  }
+  worker.close();
+}
+
+async function dropped(dataConsumer) {
+  const [{ messagesDroppedFull, messagesDroppedReplaced }] = await dataConsumer.getStats();
+
+  return `${messagesDroppedFull} dropped, ${messagesDroppedReplaced} replaced`;
+}
+
+/** Takes one message, then is busy, then takes the others. The loop ends when the DataConsumer has closed. */
+async function receive(dataConsumer, untilReady) {
+  const texts = [];
+
+  for await (const { message } of dataConsumer) {
+    texts.push(message.toString());
+    await untilReady;
+  }
+  return texts;
+}
+
+main();
