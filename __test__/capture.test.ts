@@ -245,9 +245,10 @@ test.each<[string, unknown]>([
   ['a Web Stream', new WritableStream()],
   ['a Writable in object mode', new Writable({ objectMode: true })],
   ['a destroyed Writable', new Writable().destroy()],
+  ['an ended Writable', new PassThrough().end()],
 ])('capture() with %s rejects with a TypeError that names it', async (_title, writable) => {
   await expect(objects.webRtcTransport.capture(writable as Writable)).rejects.toThrow(
-    /^writable must be a Writable/,
+    /^writable must be a Writable.{1,300}$/,
   );
 });
 

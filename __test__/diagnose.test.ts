@@ -1,16 +1,27 @@
-import { createSocket, type Socket } from 'node:dgram';
-import { once } from 'node:events';
+import type { Socket } from 'node:dgram';
 import './helpers/closeWorkers';
 import type { types } from '..';
 import { LOOPBACK, SOME_FINGERPRINTS } from './helpers/arrangement';
 import { peers } from './helpers/peers';
 import { router, worker } from './helpers/router';
+import { closeSocket, udpSocket } from './helpers/sockets';
 import { bindingRequest } from './helpers/stun';
 import { PATIENCE, untilState } from './helpers/wait';
 
 /** `transport.diagnose()`: what has arrived, and what is missing or has failed; with a real client where there is one. */
 
 const CHANNELS = [{ id: 0 }, { id: 1 }];
+
+let sockets: Socket[] = [];
+
+afterEach(() => Promise.all(sockets.splice(0).map(closeSocket)));
+
+/** A socket of a stranger, on the loopback address. */
+async function open(): Promise<Socket> {
+  const socket = await udpSocket();
+  sockets.push(socket);
+  return socket;
+}
 
 async function webRtc(
   options: Partial<types.WebRtcTransportOptions> = {},
@@ -23,11 +34,13 @@ async function webRtc(
 async function untilFinding(
   transport: types.Transport,
   code: types.FindingCode,
+  message = /./,
 ): Promise<types.TransportDiagnosis> {
   const until = Date.now() + PATIENCE;
   for (;;) {
     const diagnosis = await transport.diagnose();
-    if (diagnosis.findings[0]?.code === code) {
+    const [first] = diagnosis.findings;
+    if (first?.code === code && message.test(first.message)) {
       return diagnosis;
     }
     if (Date.now() > until) {
@@ -76,11 +89,8 @@ describe('a WebRtcTransport that nothing has reached', () => {
     const [candidate] = transport.iceCandidates;
     const socket = await open();
     socket.send(bindingRequest('unknown:peer', 'x'), candidate!.port, '127.0.0.1');
-    for (;;) {
-      const { findings } = await untilFinding(transport, 'no-stun-received');
-      if (/its WebRtcServer got 1 datagrams for no transport/.test(findings[0]!.message)) break;
-    }
-    socket.close();
+    const counted = /its WebRtcServer got 1 datagrams for no transport/;
+    await untilFinding(transport, 'no-stun-received', counted);
   });
 });
 
@@ -116,7 +126,6 @@ describe('a WebRtcTransport whose client', () => {
     const request = bindingRequest(`${usernameFragment}:peer`, password, 0x8029);
     socket.send(request, transport.iceCandidates[0]!.port, '127.0.0.1');
     await untilFinding(transport, 'role-conflict');
-    socket.close();
   });
 
   test("waits for connect(): 'connect-not-called'", async () => {
@@ -197,8 +206,6 @@ describe.each(['plain', 'pipe'] as const)('a %s transport', (kind) => {
       droppedFrom: `127.0.0.1:${other.address().port}`,
       sctp: { packets: 0 },
     });
-    peer.close();
-    other.close();
   });
 });
 
@@ -221,10 +228,3 @@ test('diagnose() of a closed transport rejects with a NotFoundError', async () =
   transport.close();
   await expect(transport.diagnose()).rejects.toMatchObject({ name: 'NotFoundError' });
 });
-
-/** A UDP socket on the loopback address. */
-async function open(): Promise<Socket> {
-  const socket = createSocket('udp4').bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  return socket;
-}

@@ -66,15 +66,20 @@ function got(...values) {
   return `(got ${values.map(shown).join(' and ')})`;
 }
 
+/** A stream or a socket has more members than a reader of an error wants to see. */
+const MAX_SHOWN = 200;
+
 /** @param {unknown} value */
 function shown(value) {
   try {
-    return inspect(value, {
+    const text = inspect(value, {
       depth: 0,
       maxArrayLength: 3,
       maxStringLength: 60,
       breakLength: Infinity,
     });
+
+    return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
   } catch {
     // A method of the value that inspect() calls has thrown.
     return typeof value;
