@@ -6,7 +6,8 @@
 // does it on GitHub.
 //
 //   --pack      packs the addons of all platforms, which are in the folders, and checks what the packages contain
-//   --try       installs datasoup from a registry on loopback that has these packages, and runs the example of README.md
+//   --try       installs datasoup from a registry on loopback that has these packages, and runs the example of README.md and
+//               scripts/cross/smoke.js
 //   --publish   publishes these packages: first the platforms, datasoup last. What is published already is left out
 //   --dry-run   all of this here: packs what native/ and the folders have, with placeholders for the other platforms,
 //               publishes to a registry on loopback, and installs from that
@@ -15,6 +16,8 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const { readOptions, refuse } = require('./options');
+const { inspect } = require('./cross/inspect');
+const { PLATFORMS } = require('./cross/platforms');
 const { install } = require('./release/install');
 const { faults, npm, pack } = require('./release/packages');
 const { publish } = require('./release/publish');
@@ -39,7 +42,23 @@ async function packAll(addons, placeholders) {
     console.log(`${name.padEnd(28)} ${kilobytes.join(' packed, ')} unpacked, ${what}`);
   }
   const found = packed.flatMap(faults);
+  if (!placeholders) found.push(...packed.flatMap(({ addon }) => faultsOnLinux(addon)));
   if (found.length > 0) throw new Error(found.join('\n'));
+}
+
+/**
+ * What keeps a binary from running on the oldest Linux that is promised.
+ * @param {string} [addon]
+ */
+function faultsOnLinux(addon) {
+  const platform = PLATFORMS.find(({ name }) => addon?.endsWith(`.${name}.node`));
+  if (!addon || !platform?.name.startsWith('linux')) return [];
+  try {
+    console.log(`${path.basename(addon)} ${inspect(platform, addon)}`);
+    return [];
+  } catch (error) {
+    return [`${addon}: ${/** @type {Error} */ (error).message}`];
+  }
 }
 
 /** The tarballs that `--pack` made, in the order in which they are published. */
@@ -86,7 +105,9 @@ async function dependencyTarballs() {
 async function tryInstall(registry) {
   const took = await install(registry.url);
 
-  console.log(`npm install datasoup took ${(took / 1000).toFixed(1)} s; its example works`);
+  console.log(
+    `npm install datasoup took ${(took / 1000).toFixed(1)} s; its example and smoke.js work`,
+  );
 }
 
 /** @param {InstanceType<typeof Registry>} registry */

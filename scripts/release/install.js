@@ -1,6 +1,6 @@
 'use strict';
 
-// Installs `datasoup` from a registry as a user does, and runs it.
+// Installs `datasoup` from a registry as a user does, and runs it: the example of README.md, and the smoke test.
 
 const { execFile, execFileSync, spawn } = require('node:child_process');
 const { once } = require('node:events');
@@ -12,6 +12,7 @@ const { promisify } = require('node:util');
 const { npmEnvironment } = require('./packages');
 
 const ROOT = path.join(__dirname, '..', '..');
+const SMOKE = path.join(ROOT, 'scripts', 'cross', 'smoke.js');
 const WINDOWS = process.platform === 'win32';
 
 /** An empty folder, whose name needs care. */
@@ -100,6 +101,10 @@ async function install(url) {
 
     fs.writeFileSync(path.join(folder, 'example.js'), readmeExample());
     await runExample(process.execPath, ['example.js'], { cwd: folder, env });
+    await promisify(execFile)(process.execPath, [SMOKE, 'node_modules/datasoup'], {
+      cwd: folder,
+      env,
+    });
     return took;
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
