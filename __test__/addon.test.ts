@@ -259,11 +259,11 @@ test.each(['datasoup', 'datasoup/metrics'])(
 );
 
 describe('scripts/build.js --if-missing, which `npm install` runs in a clone', () => {
-  /** Without Rust, so that an attempt to build is an error. */
-  async function install(): Promise<Ended> {
+  /** Without Rust, unless PATH has it, so that an attempt to build is an error. */
+  async function install(PATH = '/nowhere'): Promise<Ended> {
     await cp(path.join(ROOT, 'scripts'), path.join(folder, 'scripts'), { recursive: true });
     const script = `process.argv.push('build.js', '--if-missing'); require('./node_modules/datasoup/scripts/build.js')`;
-    return run(script, { env: { PATH: '/nowhere' } });
+    return run(script, { env: { PATH } });
   }
   const builds = {
     code: 1,
@@ -290,5 +290,35 @@ describe('scripts/build.js --if-missing, which `npm install` runs in a clone', (
     const manifest = await readFile(path.join(folder, 'package.json'), 'utf8');
     await writeFile(path.join(folder, 'package.json'), manifest.replace(version, '9.8.7'));
     expect(await install()).toMatchObject(builds);
+  });
+
+  test('says that it builds and how long that took, and builds once', async () => {
+    const bin = path.join(base, 'bin');
+    const cli = path.join(folder, 'node_modules/@napi-rs/cli/dist/cli.js');
+    await Promise.all([mkdir(bin), mkdir(path.dirname(cli), { recursive: true })]);
+    for (const name of ['cargo', 'cc']) {
+      await writeFile(path.join(bin, name), '#!/bin/sh\n', { mode: 0o755 });
+    }
+    await writeFile(cli, 'process.exitCode = 1');
+    const start = 'datasoup: building the addon; this takes some minutes\n';
+    expect(await install(bin)).toEqual({
+      code: 1,
+      signal: null,
+      stdout: '',
+      stderr: expect.stringMatching(RegExp(`^${start}datasoup: the build failed after \\d+ s\n$`)),
+    });
+
+    await writeFile(cli, `require('fs').copyFileSync('${ADDON}', '${inNative()}')`);
+    expect(await install(bin)).toEqual({
+      ...worked,
+      stdout: '',
+      stderr: expect.stringMatching(RegExp(`^${start}datasoup: built the addon in \\d+ s\n$`)),
+    });
+    expect(await install(bin)).toEqual({ ...worked, stdout: '' });
+  });
+
+  test('without the development dependencies says how to get them', async () => {
+    await rm(path.join(folder, 'node_modules'), { recursive: true, force: true });
+    expect((await install()).stderr).toContain('npm install --include=dev');
   });
 });
