@@ -107,6 +107,11 @@ class Core {
     this.#above = above;
   }
 
+  /** The core of what the entity is part of: of a DataProducer, that of its transport. */
+  get above() {
+    return this.#above;
+  }
+
   /**
    * Gives the core its entity: from now on the entity receives the worker's events, and closes with the core above.
    *

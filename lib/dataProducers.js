@@ -42,5 +42,15 @@ function dataProducerNotFound(id, advice) {
   );
 }
 
+/**
+ * @param {string} routerId
+ * @param {string} id
+ * @returns {import('./DataProducer').DataProducer<any> | undefined}
+ */
+function dataProducerOf(routerId, id) {
+  return byRouter.get(routerId)?.get(id);
+}
+
+exports.dataProducerOf = dataProducerOf;
 exports.tableOf = tableOf;
 exports.dataProducerNotFound = dataProducerNotFound;

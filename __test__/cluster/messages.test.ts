@@ -53,8 +53,8 @@ const WHOLE: [Kind, Message][] = [
       pipe: 1,
       gen: 2,
       items: [
-        [ID, true, 3],
-        [ID, [1, 2], 4],
+        [ID, true, 3, false],
+        [ID, [1, 2], 4, true],
         [ID, null],
       ],
     },
@@ -153,7 +153,7 @@ test.each<[string, Kind, object | string]>([
   [
     'subchannels that are false',
     'to',
-    { type: 'want', id: NONCE, to: EPOCH, pipe: 1, gen: 1, items: [[ID, false, 1]] },
+    { type: 'want', id: NONCE, to: EPOCH, pipe: 1, gen: 1, items: [[ID, false, 1, true]] },
   ],
   [
     'too many subchannels',
@@ -164,14 +164,14 @@ test.each<[string, Kind, object | string]>([
       to: EPOCH,
       pipe: 1,
       gen: 1,
-      items: [[ID, Array(MAX_SUBCHANNELS + 1).fill(1), 1]],
+      items: [[ID, Array(MAX_SUBCHANNELS + 1).fill(1), 1, true]],
     },
   ],
   ['no stream', 'to', { type: 'want', id: NONCE, to: EPOCH, pipe: 1, gen: 1, items: [[ID, true]] }],
   [
     'a stream beyond 65535',
     'to',
-    { type: 'want', id: NONCE, to: EPOCH, pipe: 1, gen: 1, items: [[ID, true, 65536]] },
+    { type: 'want', id: NONCE, to: EPOCH, pipe: 1, gen: 1, items: [[ID, true, 65536, true]] },
   ],
   ['a count that is none', 'to', { type: 'given', re: NONCE, items: [[ID, '1']] }],
 ])('refuses %s', (_, kind, message) => {

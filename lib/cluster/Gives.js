@@ -165,7 +165,7 @@ class Gives {
       }
     };
 
-    for (const [id, subchannels, streamId] of next.items) {
+    for (const [id, subchannels, streamId, again] of next.items) {
       given.set(id, null);
       if (subchannels === null || !this.#has(id)) {
         if (sink.carried.delete(id)) {
@@ -175,7 +175,7 @@ class Gives {
       }
       waiting += 1;
       sink.carried.add(id);
-      pipe.carry(id, subchannels, streamId, (error, at) => {
+      pipe.carry(id, subchannels, streamId, again, (error, at) => {
         given.set(id, error ? null : (at ?? null));
         done();
       });

@@ -163,6 +163,14 @@ class Host {
   }
 
   /**
+   * @param {string} room
+   * @param {string} host
+   */
+  listOf(room, host) {
+    return this.#lists.of(room, host);
+  }
+
+  /**
    * @param {string} host
    * @param {Entry} entry
    * @param {Subchannels} subchannels

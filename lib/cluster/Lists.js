@@ -381,7 +381,10 @@ class Lists {
    */
   #onList(room, answer, peer) {
     if (answer.gone) {
-      this.#onLeft(room, peer);
+      // It may have joined since.
+      if ((answer.seq ?? 0) >= (room.views.get(peer)?.heard ?? 0)) {
+        this.#onLeft(room, peer);
+      }
       return;
     }
 
@@ -487,6 +490,7 @@ class Lists {
    * @param {Peer} peer
    */
   #onLeft(room, peer) {
+    room.lost.delete(peer.host);
     this.#dropView(room, peer, 'left');
     this.#forgetIfAlone(peer);
   }
@@ -578,7 +582,7 @@ class Lists {
     if (!room) {
       const gone = hash === undefined ? undefined : true;
 
-      this.#link.send('to', peer.host, { type: 'list', re, room: hash, gone });
+      this.#link.send('to', peer.host, { type: 'list', re, room: hash, gone, seq: this.#changes });
       return;
     }
 

@@ -142,6 +142,7 @@ class Takes {
     // One that is being released keeps its stream.
     if (former) {
       Object.assign(former, { taker, wanted: subchannels, ready: false, patient: false });
+      former.began = undefined;
       former.version += 1;
     } else {
       source.items.set(entry.id, new Item(entry, subchannels, taker));
@@ -160,6 +161,11 @@ class Takes {
 
     if (source && item && item.wanted !== null && !same(item.wanted, subchannels)) {
       item.patient = item.confirmed === item.version || item.patient;
+      if ((item.wanted === true) !== (subchannels === true)) {
+        // A stream either filters or does not.
+        item.stream = 'none';
+        item.patient = false;
+      }
       item.wanted = subchannels;
       item.version += 1;
       this.#advance(source);
@@ -446,9 +452,9 @@ class Takes {
 
     const [items] = split(
       changed.map(
-        ({ entry, wanted, streamId }) =>
+        ({ entry, wanted, streamId, began }) =>
           /** @type {WantItem} */ (
-            wanted === null ? [entry.id, null] : [entry.id, wanted, streamId]
+            wanted === null ? [entry.id, null] : [entry.id, wanted, streamId, began !== undefined]
           ),
       ),
       this.#limit,

@@ -77,7 +77,7 @@ const subchannels = (value) =>
 const wanted = (/** @type {any} */ item) =>
   Array.isArray(item) &&
   uuid(item[0]) &&
-  (item[1] === null || (subchannels(item[1]) && uint16(item[2])));
+  (item[1] === null || (subchannels(item[1]) && uint16(item[2]) && bool(item[3])));
 const given = (/** @type {any} */ item) =>
   Array.isArray(item) && uuid(item[0]) && (item[1] === null || uint(item[1]));
 
@@ -119,7 +119,7 @@ const MESSAGES = {
     fingerprint: optional(text),
   },
   // Send these over my pipe, each on the stream that I have chosen: all messages (true), those of subchannels and those
-  // without; or none (null). `gen` orders the wants of a pipe.
+  // without; or none (null). The last member: I have had what it retains. `gen` orders the wants of a pipe.
   want: { id: nonce, to: epoch, pipe: uint, gen: uint, items: list(wanted) },
   // How many messages each had received when its stream began; null if I have no such DataProducer.
   given: { re: nonce, error: optional(error), items: optional(list(given)) },

@@ -38,7 +38,8 @@ export type List = {
 export type PipeRequest = { type: 'pipe'; id: string; to: string; pipe: number } & Address;
 export type PipeAnswer = { type: 'piped'; re: string; error?: string } & Partial<Address>;
 export type WantItem =
-  [id: string, subchannels: Subchannels, streamId: number] | [id: string, none: null];
+  | [id: string, subchannels: Subchannels, streamId: number, again: boolean]
+  | [id: string, none: null];
 export type Want = {
   type: 'want';
   id: string;
@@ -113,12 +114,14 @@ export interface Pipe {
   ): void;
   /**
    * Origin: sends a DataProducer's messages on a stream; or changes the subchannels of one that it sends on this stream.
-   * `at`: how many messages the DataProducer had received when the stream began; null if there is no such DataProducer.
+   * `again`: the taker has had what the DataProducer retains. `at`: how many messages it had received when the stream
+   * began; null if there is no such DataProducer.
    */
   carry(
     id: string,
     subchannels: Subchannels,
     streamId: number,
+    again: boolean,
     done: (error: Error | undefined, at?: number | null) => void,
   ): void;
   /** Origin: ends what `carry()` began. */

@@ -193,7 +193,7 @@ const ROOT_FILES = [
   /^(LICENSE|README\.md|CHANGELOG\.md|SECURITY\.md|package\.json)$/,
   /^index\.(d\.)?m?[jt]s$/,
   /^lib\/[\w/]+\.js$/,
-  /^subpaths\/(errors|extras|metrics|types)\.(d\.ts|js)$/,
+  /^subpaths\/(cluster|cluster\/nats|cluster\/redis|errors|extras|metrics|types)\.(d\.ts|js)$/,
   /^docs\/[\w-]+\.md$/,
   /^docs\/decisions\/[\w-]+\.md$/,
   /^docs\/plots\/[\w-]+\.svg$/,

@@ -608,6 +608,7 @@ class FakePipe implements Pipe {
     id: string,
     subchannels: Subchannels,
     streamId: number,
+    _: boolean,
     done: (error: Error | undefined, at?: number | null) => void,
   ): void {
     const { process } = this.plane;

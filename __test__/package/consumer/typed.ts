@@ -2,6 +2,9 @@
 
 import * as datasoup from 'datasoup';
 import { createWorker, type types } from 'datasoup';
+import { createCluster, memoryBus, type Cluster } from 'datasoup/cluster';
+import { natsBus } from 'datasoup/cluster/nats';
+import { redisBus } from 'datasoup/cluster/redis';
 import { WorkerClosedError } from 'datasoup/errors';
 import { enhancedOnce, EnhancedEventEmitter } from 'datasoup/extras';
 import { prometheus, type PrometheusOptions } from 'datasoup/metrics';
@@ -17,6 +20,13 @@ async function consumerOf(transport: all.Transport, id: string): Promise<DataCon
 /** Never called: prom-client is not installed. */
 export function monitor(options: PrometheusOptions): void {
   prometheus(options);
+}
+
+/** Never called: there is no bus. */
+export function cluster(connection: any, client: any): Promise<Cluster>[] {
+  return [memoryBus(), natsBus(connection), redisBus(client)].map((bus) =>
+    createCluster({ bus, secret: 'x'.repeat(32), listenInfo }),
+  );
 }
 
 /** Never called: the compiler must reject each of these lines. */

@@ -1,0 +1,110 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import * as path from 'node:path';
+
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { Redis } from 'ioredis';
+
+import * as datasoup from '../..';
+import type { types } from '../..';
+import { createCluster, type Cluster, type Room } from '../../subpaths/cluster';
+import { natsBus } from '../../subpaths/cluster/nats';
+import { redisBus } from '../../subpaths/cluster/redis';
+import '../helpers/closeWorkers';
+import { BusServer } from '../helpers/cluster/servers';
+import { Inbox } from '../helpers/Inbox';
+import { nextEvent } from '../helpers/wait';
+
+// Two processes that share a room over a real bus.
+
+describe.each(['nats', 'redis'] as const)('over %s', (kind) => {
+  let server: BusServer;
+  let client: NatsConnection | Redis;
+  let cluster: Cluster;
+  let worker: types.Worker;
+  let room: Room;
+  let transport: types.DirectTransport;
+  let other: ChildProcess;
+  let inbox: Inbox;
+  let dataConsumer: types.DataConsumer;
+
+  async function startOther(): Promise<void> {
+    const file = path.join(__dirname, '../helpers/cluster/hostProcess.js');
+    const seen = nextEvent(room, 'dataproducer');
+    other = fork(file, [kind, `${server.port}`, 'other']);
+    const [{ id }] = await once(other, 'message');
+    expect(await seen).toMatchObject([{ id, host: 'other', info: { host: 'other' } }]);
+    dataConsumer = await room.consumeData(transport, { dataProducerId: id });
+    inbox = new Inbox(dataConsumer);
+  }
+
+  beforeAll(async () => {
+    server = await BusServer.start(kind);
+    client =
+      kind === 'nats'
+        ? await connect({ port: server.port, reconnectTimeWait: 50, maxReconnectAttempts: -1 })
+        : new Redis({ port: server.port, retryStrategy: () => 50 });
+    if (client instanceof Redis) {
+      client.on('error', () => {});
+      await client.ping();
+    }
+    cluster = await createCluster({
+      bus: client instanceof Redis ? redisBus(client) : natsBus(client),
+      secret: 'a secret that both processes know, as they should',
+      listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
+      lease: 1000,
+    });
+    worker = await datasoup.createWorker();
+    const router = await worker.createRouter();
+    transport = await router.createDirectTransport();
+    room = await cluster.join('r', { router });
+  });
+
+  afterAll(async () => {
+    other?.kill('SIGKILL');
+    await cluster?.close();
+    if (client instanceof Redis) client.disconnect();
+    else await client?.close();
+    worker?.close();
+    await server?.kill();
+  });
+
+  test('messages cross, also while the bus is down and after it has lost its memory', async () => {
+    await startOther();
+    other.send({ send: 100 });
+    await inbox.count(100);
+    const down = nextEvent(cluster, 'busdown');
+    await server.kill();
+    await down;
+    other.send({ send: 100 });
+    await inbox.count(200);
+    const up = nextEvent(cluster, 'busup');
+    await server.start();
+    await up;
+    other.send({ send: 100 });
+    await inbox.count(300);
+    expect(inbox.texts).toEqual(Array.from({ length: 300 }, (_, number) => `${number + 1}`));
+    expect(dataConsumer.closed).toBe(false);
+    expect((await cluster.getStats()).refused).toEqual({});
+  });
+
+  test('a host that leaves has delivered everything', async () => {
+    const gone = nextEvent(room, 'dataproducergone');
+    other.send({ send: 500, leave: true });
+    expect(await gone).toMatchObject([{ host: 'other' }, 'left']);
+    await inbox.count(800);
+    if (other.exitCode === null) await once(other, 'exit');
+  });
+
+  test('a host that is killed is gone after a lease, and may come back under its name', async () => {
+    await startOther();
+    const closed = nextEvent(dataConsumer, 'dataproducerclose');
+    const gone = nextEvent(room, 'dataproducergone');
+    other.kill('SIGKILL');
+    expect(await gone).toMatchObject([{ host: 'other' }, 'lease']);
+    await closed;
+    await startOther();
+    other.send({ send: 3 });
+    await inbox.count(3);
+  });
+});

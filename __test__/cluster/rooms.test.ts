@@ -1,0 +1,356 @@
+import * as datasoup from '../..';
+import type { types } from '../..';
+import * as clusters from '../../subpaths/cluster';
+import type { Bus, Cluster, ClusterOptions, Room } from '../../subpaths/cluster';
+import '../helpers/closeWorkers';
+import { Inbox } from '../helpers/Inbox';
+import { nextEvent } from '../helpers/wait';
+
+// Rooms over real pipes, of hosts that share a process.
+
+const { NotFoundError, UnsupportedError, WorkerClosedError } = datasoup.errors;
+
+const SECRET = 'a secret of more than thirty-two bytes';
+
+type Host = {
+  cluster: Cluster;
+  worker: types.Worker;
+  router: types.Router;
+  transport: types.DirectTransport;
+  room: Room;
+};
+
+let bus: Bus;
+/** All that the hosts have published, for tests of secrecy. */
+let published: string[];
+let hosts: Host[] = [];
+
+/** The pipes over the network, in the order of their making. */
+let pipes: types.PipeTransport[];
+
+datasoup.observer.on('newworker', (worker) => {
+  worker.observer.on('newrouter', (router) => {
+    router.observer.on('newtransport', (transport) => {
+      const pipe = transport as types.PipeTransport;
+      if (pipe.dtlsParameters && pipe.type === 'pipe') pipes.push(pipe);
+    });
+  });
+});
+
+beforeEach(() => {
+  pipes = [];
+  const memory = clusters.memoryBus();
+  published = [];
+  bus = {
+    maxPayload: memory.maxPayload,
+    publish: (subject, data) => {
+      published.push(subject, Buffer.from(data).toString('latin1'));
+      memory.publish(subject, data);
+    },
+    subscribe: (subject, listener) => memory.subscribe(subject, listener),
+  };
+});
+
+afterEach(async () => {
+  for (const { cluster, worker } of hosts.splice(0)) {
+    await cluster.close();
+    worker.close();
+  }
+});
+
+const valid = (): ClusterOptions => ({
+  bus,
+  secret: SECRET,
+  listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
+  lease: 2000,
+  linger: 100,
+});
+
+async function withRouter(cluster: Cluster): Promise<Omit<Host, 'cluster'>> {
+  const worker = await datasoup.createWorker();
+  const router = await worker.createRouter();
+  const transport = await router.createDirectTransport();
+  return { worker, router, transport, room: await cluster.join('r', { router }) };
+}
+
+async function start(host: string): Promise<Host> {
+  const cluster = await clusters.createCluster({ ...valid(), host });
+  const started = { cluster, ...(await withRouter(cluster)) };
+  hosts.push(started);
+  return started;
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** A DataProducer of one host that another one sees. */
+async function announced(
+  from: Host,
+  to: Host,
+  options: types.DataProducerOptions = {},
+): Promise<types.DataProducer> {
+  const dataProducer = await from.transport.produceData(options);
+  from.room.announce(dataProducer);
+  await until(() => to.room.dataProducers.has(dataProducer.id));
+  return dataProducer;
+}
+
+test('messages of a DataProducer cross to another host, in order, from the first one after consumeData()', async () => {
+  const [a, b] = [await start('a'), await start('b')];
+  const dataProducer = await a.transport.produceData({ label: 'chat', protocol: 'p' });
+  const seen = nextEvent(b.room, 'dataproducer');
+  a.room.announce(dataProducer, { user: 'ann' });
+  const remote = { host: 'a', label: 'chat', protocol: 'p', info: { user: 'ann' } };
+  expect(await seen).toEqual([{ id: dataProducer.id, ...remote }]);
+  expect([...b.cluster.hosts.keys()]).toEqual(['a']);
+
+  const dataConsumer = await b.room.consumeData(b.transport, { dataProducerId: dataProducer.id });
+  const inbox = new Inbox(dataConsumer);
+  const texts = Array.from({ length: 100 }, (_, number) => `${number}`);
+  for (const text of texts) dataProducer.send(text);
+  await inbox.count(100);
+  expect(inbox.texts).toEqual(texts);
+  expect(dataConsumer).toMatchObject({
+    label: 'chat',
+    protocol: 'p',
+    dataProducerId: dataProducer.id,
+  });
+
+  const closed = nextEvent(dataConsumer, 'dataproducerclose');
+  const gone = nextEvent(b.room, 'dataproducergone');
+  dataProducer.close();
+  await closed;
+  expect(await gone).toMatchObject([{ id: dataProducer.id }, 'closed']);
+  expect(published.join()).not.toMatch(/chat|ann|secret/);
+});
+
+test('one path serves all DataConsumers, and ends after linger', async () => {
+  const [a, b] = [await start('a'), await start('b')];
+  const dataProducer = await announced(a, b);
+  const options = { dataProducerId: dataProducer.id };
+  const dataConsumers = await Promise.all(
+    Array.from({ length: 5 }, () => b.room.consumeData(b.transport, options)),
+  );
+  const inboxes = dataConsumers.map((each) => new Inbox(each));
+  dataProducer.send('x');
+  for (const inbox of inboxes) await inbox.count(1);
+  expect(dataProducer.demand.consumers).toBe(1);
+  expect((await a.cluster.getStats()).gives).toEqual([{ host: 'b', carried: 1 }]);
+  expect(await b.cluster.getStats()).toMatchObject({
+    takes: [{ host: 'a', state: 'up', wanted: 1 }],
+    paths: 1,
+  });
+  for (const each of dataConsumers) each.close();
+  await until(async () => (await b.cluster.getStats()).paths === 0);
+  await until(async () => (await a.cluster.getStats()).gives.length === 0);
+  // And again.
+  const again = new Inbox(await b.room.consumeData(b.transport, options));
+  dataProducer.send('y');
+  await again.count(1);
+});
+
+test('only the subchannels that somebody is subscribed to cross', async () => {
+  const [a, b] = [await start('a'), await start('b')];
+  const dataProducer = await announced(a, b);
+  const consume = async (subchannels: number[]): Promise<types.DataConsumer> =>
+    b.room.consumeData(b.transport, { dataProducerId: dataProducer.id, subchannels });
+  const first = new Inbox(await consume([1]));
+  const dataConsumer = await consume([2]);
+  const second = new Inbox(dataConsumer);
+  // What the second one wants is known to the origin some time after consumeData().
+  await until(() => {
+    dataProducer.send('ping', undefined, [2]);
+    return second.texts.length > 0;
+  });
+  for (const subchannel of [1, 2, 3]) dataProducer.send(`${subchannel}`, undefined, [subchannel]);
+  dataProducer.send('all');
+  await until(() => second.texts.includes('all') && first.texts.includes('all'));
+  expect(first.texts).toEqual(['1', 'all']);
+  expect(second.texts.filter((text) => text !== 'ping')).toEqual(['2', 'all']);
+
+  await dataConsumer.setSubchannels([3]);
+  await until(() => {
+    dataProducer.send('late', undefined, [3]);
+    return second.texts.includes('late');
+  });
+});
+
+test('what a DataProducer retains comes first, once', async () => {
+  const [a, b] = [await start('a'), await start('b')];
+  const dataProducer = await announced(a, b, { retain: { messages: 2 } });
+  for (const text of ['1', '2', '3']) dataProducer.send(text);
+  const consume = async (): Promise<Inbox> =>
+    new Inbox(await b.room.consumeData(b.transport, { dataProducerId: dataProducer.id }));
+  const [first, second] = [await consume(), await consume()];
+  dataProducer.send('4');
+  await first.count(3);
+  await second.count(3);
+  expect([first.texts, second.texts]).toEqual([
+    ['2', '3', '4'],
+    ['2', '3', '4'],
+  ]);
+});
+
+test('two Routers of a host are in the room, and see each other', async () => {
+  const [a, b] = [await start('a'), await start('b')];
+  const far = await announced(a, b);
+  const second = { cluster: b.cluster, ...(await withRouter(b.cluster)) };
+  const seen: string[] = [];
+  second.room.on('dataproducer', ({ id }) => seen.push(id));
+  const near = await announced(b, second);
+  await until(() => seen.length === 2);
+  expect(seen.sort()).toEqual([far.id, near.id].sort());
+  expect(second.room.dataProducers.get(near.id)?.host).toBe('b');
+  expect(b.room.dataProducers.has(near.id)).toBe(false);
+
+  const [one, other] = await Promise.all([
+    second.room.consumeData(second.transport, { dataProducerId: far.id }),
+    second.room.consumeData(second.transport, { dataProducerId: near.id }),
+  ]);
+  const inboxes = [new Inbox(one), new Inbox(other)];
+  far.send('far');
+  near.send('near');
+  await inboxes[0]!.count(1);
+  await inboxes[1]!.count(1);
+  await second.room.close();
+  expect(second.room.dataProducers.size).toBe(0);
+  await until(() => b.room.dataProducers.has(far.id));
+  second.worker.close();
+});
+
+test('a pipe that fails: the DataConsumer stays, and what was lost is said', async () => {
+  const [a, b] = [await start('a'), await start('b')];
+  const dataProducer = await announced(a, b);
+  const dataConsumer = await b.room.consumeData(b.transport, { dataProducerId: dataProducer.id });
+  const inbox = new Inbox(dataConsumer);
+  dataProducer.send('before');
+  await inbox.count(1);
+  const missed: number[] = [];
+  b.room.on('missed', (_, atMost) => missed.push(atMost));
+
+  const received = (): number => inbox.texts.length;
+  let sent = 1;
+  const send = (): void => {
+    sent += 1;
+    dataProducer.send(`${sent}`);
+  };
+  for (let failure = 0; failure < 3; failure += 1) {
+    const before = pipes.length;
+    // The end of the origin, which is made last.
+    pipes.at(-1)!.close();
+    for (let number = 0; number < 10; number += 1) send();
+    await until(() => pipes.length >= before + 2);
+    const last = received();
+    await until(async () => {
+      send();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return received() > last;
+    });
+  }
+  expect(dataConsumer.closed).toBe(false);
+  await until(() => inbox.texts.at(-1) === `${sent}`);
+  expect(new Set(inbox.texts).size).toBe(received());
+  const told = missed.reduce((sum, each) => sum + each, 0);
+  expect(told).toBe(sent - received());
+  expect(told).toBeGreaterThan(0);
+});
+
+test('a host that leaves: its DataProducers are gone at once, and all that it has sent has arrived', async () => {
+  const [a, b] = [await start('a'), await start('b')];
+  const dataProducer = await announced(a, b);
+  const dataConsumer = await b.room.consumeData(b.transport, { dataProducerId: dataProducer.id });
+  const inbox = new Inbox(dataConsumer);
+  const closed = nextEvent(dataConsumer, 'dataproducerclose');
+  const gone = nextEvent(b.room, 'dataproducergone');
+  const down = nextEvent(b.cluster, 'hostdown');
+  for (let number = 0; number < 1000; number += 1) dataProducer.send(`${number}`);
+  await a.cluster.close();
+  expect(await gone).toMatchObject([{ host: 'a' }, 'left']);
+  expect(await down).toEqual(['a', 'left']);
+  await closed;
+  expect(inbox.texts).toHaveLength(1000);
+  await a.cluster.close();
+  await expect(a.cluster.join('r', { router: a.router })).rejects.toThrow('closed');
+});
+
+describe('bad input', () => {
+  test.each<[string, (options: any) => void, RegExp]>([
+    ['no bus', (it) => delete it.bus, /bus must be a Bus/],
+    [
+      'a bus of small messages',
+      (it) => (it.bus = { ...bus, maxPayload: 100 }),
+      /bus.maxPayload must be 65536/,
+    ],
+    [
+      'a short secret',
+      (it) => (it.secret = 'x'.repeat(31)),
+      /secret must have 32 bytes or more \(got 31\)/,
+    ],
+    ['no secret', (it) => delete it.secret, /secret must be a string or a Buffer/],
+    [
+      'three secrets',
+      (it) => (it.secret = [SECRET, SECRET, SECRET]),
+      /secret must be one secret, or/,
+    ],
+    ['a short lease', (it) => (it.lease = 499), /lease must be an integer from 500/],
+    ['a host with a dot', (it) => (it.host = 'a.b'), /host must be 1 to 64 letters/],
+    ['a prefix with a star', (it) => (it.prefix = 'a.*'), /prefix must be/],
+    ['no listenInfo', (it) => delete it.listenInfo, /missing listenInfo/],
+    [
+      'an address that leads nowhere',
+      (it) => (it.listenInfo.ip = '0.0.0.0'),
+      /announcedAddress is needed/,
+    ],
+    [
+      'a name as address',
+      (it) => (it.listenInfo.announcedAddress = 'h.example'),
+      /must be an IP address/,
+    ],
+  ])('createCluster(): %s', async (_, change, message) => {
+    const options = valid();
+    change(options);
+    const error = await clusters.createCluster(options).catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toMatch(message);
+    expect(error.message).not.toContain(SECRET);
+  });
+
+  test('join(), announce() and consumeData()', async () => {
+    const [a, b] = [await start('a'), await start('b')];
+    const dataProducer = await announced(a, b);
+    const join = (...args: any[]): Promise<unknown> => (a.cluster.join as any)(...args);
+    await expect(join('', { router: a.router })).rejects.toThrow(TypeError);
+    await expect(join('r', {})).rejects.toThrow(/router must be a Router/);
+    await expect(join('r', { router: a.router })).rejects.toThrow(/is in the room 'r' already/);
+    const { worker } = b;
+    const closing = await datasoup.createWorker();
+    const closed = await closing.createRouter();
+    closing.close();
+    await expect(join('r', { router: closed })).rejects.toThrow(WorkerClosedError);
+
+    expect(() => a.room.announce({} as any)).toThrow(TypeError);
+    expect(() => a.room.announce(dataProducer)).toThrow(/announced in the room already/);
+    expect(() => b.room.announce(dataProducer)).toThrow(/of the Router of this Room/);
+    const other = await a.transport.produceData();
+    expect(() => a.room.announce(other, 'x'.repeat(1100))).toThrow(/at most 1024 bytes/);
+    expect(() => a.room.announce(other, 1n)).toThrow(/possible as JSON/);
+
+    const dataProducerId = dataProducer.id;
+    await expect(
+      b.room.consumeData(b.transport, { dataProducerId, overflow: 'block' }),
+    ).rejects.toThrow(UnsupportedError);
+    await expect(b.room.consumeData(a.transport, { dataProducerId })).rejects.toThrow(TypeError);
+    await expect(b.room.consumeData(b.transport, { dataProducerId: other.id })).rejects.toThrow(
+      NotFoundError,
+    );
+    await expect(
+      b.room.consumeData(b.transport, { dataProducerId, signal: AbortSignal.abort('no') }),
+    ).rejects.toBe('no');
+
+    await b.room.consumeData(b.transport, { dataProducerId });
+    const routerHas = (b.transport as any).internal.routerId;
+    expect(routerHas).toBe(b.router.id);
+    expect(worker.closed).toBe(false);
+  });
+});

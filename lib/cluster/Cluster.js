@@ -1,0 +1,407 @@
+'use strict';
+
+// The public side of a host: rooms over the protocol (Host.js) and the data plane (DataPlane.js).
+
+const { randomBytes } = require('node:crypto');
+const { performance } = require('node:perf_hooks');
+
+const { createWorker } = require('..');
+const { EnhancedEventEmitter, emitSafely } = require('../EnhancedEventEmitter');
+const { coreOf } = require('../Entity');
+const { Logger } = require('../Logger');
+const { parseClusterOptions, parseJoinOptions } = require('../options/cluster');
+const symbols = require('../symbols');
+const { DataPlane } = require('./DataPlane');
+const { Envelope, epochOf } = require('./envelope');
+const { Host } = require('./Host');
+const { hashOf } = require('./messages');
+const { Path } = require('./Path');
+const { Room } = require('./Room');
+
+/** For how long a host that leaves waits until others have what was sent to them, in milliseconds. */
+const DRAIN = 5000;
+
+const logger = new Logger('cluster');
+
+/** @import { Entry } from './types' */
+/** @typedef {import('../Router').Router<any>} Router */
+/** @typedef {import('../DataProducer').DataProducer<any>} DataProducer */
+
+/**
+ * A DataProducer of this host in a room.
+ *
+ * @typedef {object} Announced
+ * @property {Room} room
+ * @property {string} hash
+ * @property {DataProducer} dataProducer
+ * @property {Entry} entry
+ */
+
+/** @type {import('./types').Clock} */
+const clock = {
+  now: () => performance.now(),
+  after(ms, call) {
+    const timer = setTimeout(call, ms);
+
+    return () => clearTimeout(timer);
+  },
+};
+
+/** @type {import('./types').RandomNumbers} */
+const random = { bytes: randomBytes, next: Math.random };
+
+class Cluster extends EnhancedEventEmitter {
+  #host;
+  #worker;
+  #gateway;
+  #plane;
+  #linger;
+  #closed = false;
+  /** By hash: the Rooms of this host, one per Router. @type {Map<string, Set<Room>>} */
+  #rooms = new Map();
+  /** Of this host. @type {Map<string, Announced[]>} */
+  #announced = new Map();
+  /** @type {Map<string, Path>} */
+  #paths = new Map();
+
+  /**
+   * @param {import('../options/cluster').ClusterOptions} options
+   * @param {import('../Worker').Worker<any>} worker
+   * @param {Router} gateway
+   */
+  constructor(options, worker, gateway) {
+    super();
+
+    const { bus, secrets, listenInfo, host, prefix, lease, linger } = options;
+    const epoch = epochOf(Date.now(), randomBytes(6));
+    const say = (/** @type {string} */ event, /** @type {unknown[]} */ ...args) => {
+      logger.debug(`${host}: ${event} ${args.join(' ')}`);
+      if (!this.#closed) {
+        emitSafely(this, event, args);
+      }
+    };
+
+    this.#worker = worker;
+    this.#gateway = gateway;
+    this.#linger = linger;
+    this.#plane = new DataPlane({
+      gateway,
+      listenInfo,
+      lease,
+      find: (id) => this.#find(id),
+      drain: async (id) => this.#paths.get(id)?.drained(),
+    });
+    this.#host = new Host({
+      host,
+      epoch,
+      prefix,
+      lease,
+      bus,
+      clock,
+      random,
+      plane: this.#plane,
+      sealer: new Envelope({ secrets, host, epoch }),
+      events: {
+        hostup: (other) => say('hostup', other),
+        hostdown: (other, reason) => say('hostdown', other, reason),
+        busdown: () => say('busdown'),
+        busup: () => say('busup'),
+        incompatible: (other) => say('incompatible', other),
+        fenced: () => {
+          say('fenced');
+          this.#end();
+        },
+        added: (hash, other, entry) => {
+          for (const room of this.#rooms.get(hash) ?? []) {
+            room.add(other, entry);
+          }
+        },
+        removed: (hash, other, { id }, reason) => this.#onRemoved(hash, other, id, reason),
+      },
+    });
+    worker.on('died', () => this.#end());
+  }
+
+  get host() {
+    return this.#host.name;
+  }
+
+  get closed() {
+    return this.#closed;
+  }
+
+  get hosts() {
+    return new Map(this.#host.hosts.map((host) => [host, { host }]));
+  }
+
+  /** For createCluster(). */
+  async start() {
+    await this.#host.start();
+  }
+
+  /**
+   * @param {string} name
+   * @param {any} options
+   */
+  async join(name, options) {
+    const { router, signal, name: checked } = parseJoinOptions(name, options);
+    const hash = hashOf(checked);
+
+    this.#check();
+    coreOf(router).check('cluster.join');
+    signal?.throwIfAborted();
+
+    const rooms = this.#rooms.get(hash) ?? new Set();
+
+    if ([...rooms].some((room) => room.router === router)) {
+      throw new Error(`the Router is in the room '${checked}' already`);
+    }
+
+    const room = new Room(checked, router, {
+      announce: (from, dataProducer, entry) => this.#announce(hash, from, dataProducer, entry),
+      find: (id) => this.#find(id),
+      path: (remote, entry, subchannels) => this.#path(remote, entry, subchannels),
+      leave: (from) => this.#leave(hash, from),
+    });
+    const first = rooms.size === 0;
+
+    this.#rooms.set(hash, rooms.add(room));
+    coreOf(router).onClosed(() => void room.close());
+    try {
+      if (first) {
+        await this.#host.join(hash);
+      } else {
+        this.#addKnown(hash, room);
+      }
+      signal?.throwIfAborted();
+    } catch (error) {
+      await room.close();
+      throw error;
+    }
+    setImmediate(() => room.open());
+    return room;
+  }
+
+  async getStats() {
+    return {
+      host: this.host,
+      ...this.#host.stats(),
+      rooms: [...this.#rooms.values()].reduce((sum, rooms) => sum + rooms.size, 0),
+      paths: this.#paths.size,
+    };
+  }
+
+  /** Leaves the cluster, once other hosts have what was sent to them. */
+  async close() {
+    if (this.#closed) {
+      return;
+    }
+    this.#closed = true;
+
+    const announced = [...this.#announced.values()].flat();
+
+    // First to the gateway, then to other hosts.
+    await Promise.allSettled(
+      announced.map(({ dataProducer }) => dataProducer.drained({ timeout: DRAIN })),
+    );
+    await this.#plane.drained(DRAIN);
+    await new Promise((resolve) => this.#host.bye(() => resolve(undefined)));
+    this.#end();
+  }
+
+  async [symbols.asyncDispose]() {
+    await this.close();
+  }
+
+  #end() {
+    this.#closed = true;
+    for (const room of [...this.#rooms.values()].flatMap((rooms) => [...rooms])) {
+      room.end();
+    }
+    this.#rooms.clear();
+    this.#announced.clear();
+    this.#worker.close();
+  }
+
+  #check() {
+    if (this.#closed) {
+      throw new Error('the Cluster is closed');
+    }
+  }
+
+  /** @param {string} id */
+  #find(id) {
+    const [first] = this.#announced.get(id) ?? [];
+
+    return first && { router: first.room.router, dataProducer: first.dataProducer };
+  }
+
+  /**
+   * @param {string} hash
+   * @param {Room} room
+   * @param {DataProducer} dataProducer
+   * @param {Entry} entry
+   */
+  #announce(hash, room, dataProducer, entry) {
+    const { id } = entry;
+    const list = this.#announced.get(id) ?? [];
+
+    if (list.some((announced) => announced.room === room)) {
+      throw new Error(`DataProducer ${id} is announced in the room already`);
+    }
+    this.#host.announce(hash, entry);
+    this.#announced.set(id, [...list, { room, hash, dataProducer, entry }]);
+    coreOf(dataProducer).onClosed(() => this.#withdraw(room, id, 'closed'));
+    for (const other of this.#rooms.get(hash) ?? []) {
+      if (other !== room) {
+        other.add(this.host, entry);
+      }
+    }
+  }
+
+  /**
+   * @param {Room} room
+   * @param {string} id
+   * @param {'closed' | 'left'} reason
+   */
+  #withdraw(room, id, reason) {
+    const list = this.#announced.get(id) ?? [];
+    const announced = list.find((each) => each.room === room);
+    const others = list.filter((each) => each !== announced);
+
+    if (!announced) {
+      return;
+    }
+    if (others.length > 0) {
+      this.#announced.set(id, others);
+    } else {
+      this.#announced.delete(id);
+    }
+    this.#host.withdraw(announced.hash, id);
+    for (const other of this.#rooms.get(announced.hash) ?? []) {
+      other.remove(this.host, id, reason);
+    }
+  }
+
+  /**
+   * @param {string} hash
+   * @param {Room} room - which is one more of this host.
+   */
+  #addKnown(hash, room) {
+    for (const host of this.#host.hosts) {
+      for (const entry of this.#host.listOf(hash, host)) {
+        room.add(host, entry);
+      }
+    }
+    for (const list of this.#announced.values()) {
+      for (const { hash: other, entry } of list) {
+        if (other === hash) {
+          room.add(this.host, entry);
+        }
+      }
+    }
+  }
+
+  /**
+   * @param {string} hash
+   * @param {Room} room
+   */
+  async #leave(hash, room) {
+    const rooms = this.#rooms.get(hash);
+
+    if (!rooms?.delete(room)) {
+      return;
+    }
+    for (const id of [...this.#announced.keys()]) {
+      this.#withdraw(room, id, 'left');
+    }
+
+    const seen = [...room.dataProducers.values()];
+
+    room.end();
+    for (const { host, id } of seen) {
+      this.#endUnseen(host, id);
+    }
+    if (rooms.size === 0) {
+      this.#rooms.delete(hash);
+      this.#host.leave(hash);
+    }
+  }
+
+  /**
+   * @param {string} hash
+   * @param {string} host
+   * @param {string} id
+   * @param {'closed' | 'left' | 'lease'} reason
+   */
+  #onRemoved(hash, host, id, reason) {
+    for (const room of this.#rooms.get(hash) ?? []) {
+      room.remove(host, id, reason);
+    }
+    this.#endUnseen(host, id);
+  }
+
+  /**
+   * Ends the path to a DataProducer that no room of this host has.
+   *
+   * @param {string} host
+   * @param {string} id
+   */
+  #endUnseen(host, id) {
+    const path = this.#paths.get(id);
+    const seen = [...this.#rooms.values()].some((others) =>
+      [...others].some((room) => room.dataProducers.get(id)?.host === host),
+    );
+
+    if (path?.origin === host && !seen) {
+      path.end();
+    }
+  }
+
+  /**
+   * @param {import('./Room').Remote} remote
+   * @param {Entry} entry
+   * @param {number[]} subchannels
+   */
+  #path({ id, host }, entry, subchannels) {
+    let path = this.#paths.get(id);
+
+    if (!path) {
+      path = new Path({
+        host: this.#host,
+        gateway: this.#gateway,
+        linger: this.#linger,
+        origin: host,
+        entry,
+        subchannels,
+        onMissed: (atMost) => {
+          for (const room of [...this.#rooms.values()].flatMap((rooms) => [...rooms])) {
+            room.missed(id, atMost);
+          }
+        },
+        onEnd: () => this.#paths.delete(id),
+      });
+      this.#paths.set(id, path);
+    }
+    return path;
+  }
+}
+
+/** @param {unknown} options */
+async function createCluster(options) {
+  const parsed = parseClusterOptions(options);
+  const worker = await createWorker();
+
+  try {
+    const gateway = /** @type {any} */ (await worker.createRouter());
+    const cluster = new Cluster(parsed, /** @type {any} */ (worker), gateway);
+
+    await cluster.start();
+    return cluster;
+  } catch (error) {
+    worker.close();
+    throw error;
+  }
+}
+
+exports.createCluster = createCluster;

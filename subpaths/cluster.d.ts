@@ -1,0 +1,167 @@
+import type { extras, types } from '..';
+
+/** What a message bus has to do. `natsBus()`, `redisBus()` and `memoryBus()` make one. */
+export interface Bus {
+  /** At most once; in order per publisher and subject. Does not throw because the link is down. */
+  publish(subject: string, data: Uint8Array): void;
+  /** Resolves once in force, and survives reconnects. Own messages are delivered too. */
+  subscribe(subject: string, listener: (data: Uint8Array) => void): Promise<AsyncDisposable>;
+  /** The longest message, in bytes. 65536 or more. */
+  readonly maxPayload: number;
+}
+
+/** 32 bytes or more; a string in UTF-8. */
+export type Secret = string | Buffer;
+
+export type ClusterOptions = {
+  bus: Bus;
+  /**
+   * What all hosts of the cluster share: it seals what goes over the bus, and whoever has it is a host. To change it, give
+   * all hosts `[old, new]`, then `[new, old]`, then the new one.
+   */
+  secret: Secret | [current: Secret, previous: Secret];
+  /** Where pipes to other hosts listen, for UDP. Other hosts connect to `announcedAddress` (an IP address), or to `ip`. */
+  listenInfo: types.TransportListenInfo;
+  /**
+   * The name of this host: 1-64 letters, digits, '-' and '_'. Of two processes of one name, the elder is fenced. Default
+   * random.
+   */
+  host?: string;
+  /** What subjects begin with: 1-64 letters, digits, '-', '_' and single dots between. Default 'datasoup'. */
+  prefix?: string;
+  /** After how many milliseconds of silence another host is gone; a fifth of it is between beats. 500-600000, default 5000. */
+  lease?: number;
+  /**
+   * How many milliseconds a path stays after its last DataConsumer. 0-3600000, default 5000.
+   */
+  linger?: number;
+};
+
+export type HostInfo = { host: string };
+
+export type ClusterStats = {
+  host: string;
+  /** Whether this host has not heard itself over the bus for a lease. */
+  busDown: boolean;
+  /** How often it has asked for all lists again, because messages of the bus may have been lost. */
+  resyncs: number;
+  /**
+   * Control messages that were refused, by reason: 'format', 'oversized', 'key' (another secret), 'forged', 'malformed',
+   * 'incompatible', 'replayed', 'stale' (of a former incarnation), 'crossed' (for another subject), 'unasked' (an answer
+   * without a question, or too late), 'toomany' (more than 10,000 hosts).
+   */
+  refused: Record<string, number>;
+  hosts: string[];
+  /** Per host that something is taken from: the state of the pipe, DataProducers, and pipes that have failed in a row. */
+  takes: {
+    host: string;
+    state: 'idle' | 'creating' | 'asking' | 'connecting' | 'up';
+    wanted: number;
+    failures: number;
+  }[];
+  /** Per host that takes something from this one: DataProducers. */
+  gives: { host: string; carried: number }[];
+  rooms: number;
+  paths: number;
+};
+
+export type ClusterEvents = {
+  /** A host that shares a room with this one. */
+  hostup: [host: string];
+  /** 'left': it said so, or shares no room any more. 'lease': it was silent. 'restarted': another process has its name. */
+  hostdown: [host: string, reason: 'left' | 'lease' | 'restarted'];
+  /** This host has not heard itself over the bus for a lease. Messages of DataProducers go on. */
+  busdown: [];
+  busup: [];
+  /** A younger process has the name of this host: the Cluster is closed. */
+  fenced: [];
+  /** A host speaks a version of the protocol that is too far from that of this one. Once per host. */
+  incompatible: [host: string];
+};
+
+/** A host of a cluster. */
+export interface Cluster extends extras.EnhancedEventEmitter<ClusterEvents>, AsyncDisposable {
+  readonly host: string;
+  readonly closed: boolean;
+  /** The hosts that share a room with this one. */
+  readonly hosts: ReadonlyMap<string, HostInfo>;
+  /**
+   * Joins a room with a Router. Join with one Router per Worker to use several cores.
+   *
+   * @throws TypeError: invalid arguments. Error: the Router is in the room, or the Cluster is closed.
+   * @throws NotFoundError, WorkerClosedError: of the Router.
+   */
+  join<Info = unknown>(
+    room: string,
+    options: { router: types.Router; signal?: AbortSignal },
+  ): Promise<Room<Info>>;
+  getStats(): Promise<ClusterStats>;
+  /**
+   * Waits up to 10 s until other hosts have what was sent to them, says that the host leaves, and closes its pipes. Calls
+   * of a closed Cluster resolve.
+   */
+  close(): Promise<void>;
+}
+
+/** A DataProducer of another host, or of another Router of this one. */
+export type RemoteDataProducer<Info = unknown> = {
+  readonly id: string;
+  readonly host: string;
+  readonly label: string;
+  readonly protocol: string;
+  readonly info: Info;
+};
+
+export type RoomEvents<Info> = {
+  /** Also for what exists at `join()`, in a macrotask after that has resolved. */
+  dataproducer: [dataProducer: RemoteDataProducer<Info>];
+  /** 'closed': itself. 'left': its host, or its Router. 'lease': its host is gone. */
+  dataproducergone: [dataProducer: RemoteDataProducer<Info>, reason: 'closed' | 'left' | 'lease'];
+  /**
+   * The path to its host has failed and is made again. So many messages were lost, at most: those that subchannels
+   * filter count as well.
+   */
+  missed: [dataProducer: RemoteDataProducer<Info>, atMost: number];
+};
+
+/** A room, as the clients of one Router see it. */
+export interface Room<Info = unknown>
+  extends extras.EnhancedEventEmitter<RoomEvents<Info>>, AsyncDisposable {
+  readonly name: string;
+  readonly router: types.Router;
+  readonly closed: boolean;
+  /** Those of other hosts, and of other Routers of this one. */
+  readonly dataProducers: ReadonlyMap<string, RemoteDataProducer<Info>>;
+  /**
+   * Shows a DataProducer of this Router to the room until it closes.
+   *
+   * @param info - possible as JSON, at most 1024 bytes of it.
+   * @throws TypeError: invalid arguments; a label or protocol of more than 1024 bytes; it came through a pipe, so that its
+   * own host announces it. Error: announced already, or more than 10,000 in the room.
+   */
+  announce(dataProducer: types.DataProducer, info?: Info): void;
+  /**
+   * Makes the path to a DataProducer, if there is none, then calls `transport.consumeData()`. If the path fails while the
+   * DataProducer lives, it is made again and the DataConsumer stays.
+   *
+   * @throws TypeError: invalid arguments, or a transport of another Router. NotFoundError: no such DataProducer.
+   * @throws UnsupportedError: `overflow: 'block'` for a DataProducer of another host.
+   * @throws Error: its host is gone. The reason of `signal`.
+   */
+  consumeData(
+    transport: types.Transport,
+    options: types.DataConsumerOptions & { signal?: AbortSignal },
+  ): Promise<types.DataConsumer>;
+  /** Leaves the room with this Router. DataConsumers of DataProducers that no other Room of the Cluster has close. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes this process a host of a cluster. It has a Worker of its own for what goes between hosts.
+ *
+ * @throws TypeError: invalid options.
+ */
+export function createCluster(options: ClusterOptions): Promise<Cluster>;
+
+/** A bus within one process, for tests: all Clusters that share it hear each other. */
+export function memoryBus(): Bus;

@@ -1,0 +1,5 @@
+'use strict';
+
+// `datasoup/cluster/nats`.
+
+exports.natsBus = require('../../lib/cluster/nats').natsBus;

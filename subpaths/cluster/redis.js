@@ -1,0 +1,5 @@
+'use strict';
+
+// `datasoup/cluster/redis`.
+
+exports.redisBus = require('../../lib/cluster/redis').redisBus;
