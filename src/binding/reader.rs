@@ -251,7 +251,6 @@ mod tests {
     use super::*;
     use crate::binding::batcher::Batcher;
     use crate::proto::message::{Ppid, charge};
-    use crate::proto::overflow::QueuePolicy;
     use crate::runtime::job::Job;
     use crate::runtime::world::WorkerInbox;
     use crate::sfu::backlog::Backlog;
@@ -308,7 +307,7 @@ mod tests {
         backlog.leave(Amount::of(LEN));
         let message = Message::new(Ppid::BINARY, vec![1; LEN].into());
         let now = clock::now();
-        let token = backlog.push(&QueuePolicy::default(), now, message).expect("there is room");
+        let token = backlog.push(now, message).expect("there is room");
         let event = Event::Queued(DataConsumerKey(CONSUMER), token);
         reader.outbox.push(&mut VecDeque::from([Item::Event(event)]));
         let mut scratch = [0; 1024];

@@ -104,6 +104,36 @@ impl Amount {
     }
 }
 
+/// A number of messages and the sum of their payloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MessageTally {
+    /// Messages.
+    pub messages: u64,
+    /// Their payload in bytes.
+    pub bytes: u64,
+}
+
+impl MessageTally {
+    /// One message of `len` payload bytes.
+    pub(crate) fn one(len: usize) -> Self {
+        Self { messages: 1, bytes: len as u64 }
+    }
+
+    pub(crate) fn count(&mut self, message: &Message) {
+        self.add(Self::one(message.payload.len()));
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
+
+    pub(crate) fn remove(&mut self, other: Self) {
+        self.messages = self.messages.saturating_sub(other.messages);
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+    }
+}
+
 impl AddAssign for Amount {
     fn add_assign(&mut self, other: Self) {
         self.payload += other.payload;

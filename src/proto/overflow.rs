@@ -1,8 +1,10 @@
-//! What becomes of messages at the bound of a DataConsumer's queue, towards a peer or towards JavaScript.
+//! What becomes of messages at the bound of a DataConsumer's queue, towards a peer, through a tunnel or towards JavaScript.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+
+use super::message::MessageTally;
 
 /// What happens to a message that meets a full queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -38,5 +40,83 @@ impl QueuePolicy {
     pub fn drops_accepted(&self) -> bool {
         self.max_delay.is_some()
             || matches!(self.overflow, Overflow::DropOldest | Overflow::KeepLatest)
+    }
+}
+
+/// What has become of the messages that were routed to a queue with a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueTally {
+    /// They wait.
+    pub waiting: MessageTally,
+    /// Newer ones have taken their place.
+    pub replaced: MessageTally,
+    /// They waited longer than [`QueuePolicy::max_delay`].
+    pub stale: MessageTally,
+}
+
+impl QueueTally {
+    /// How many were dropped after they had been accepted.
+    pub fn dropped(&self) -> QueueDrops {
+        QueueDrops { replaced: self.replaced.messages, stale: self.stale.messages }
+    }
+}
+
+/// How many messages policies have dropped after they were accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueDrops {
+    /// Newer ones have taken their place.
+    pub replaced: u64,
+    /// They waited too long.
+    pub stale: u64,
+}
+
+/// The policy of a queue, and what it counts of the messages that were routed there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Governed {
+    pub(crate) policy: QueuePolicy,
+    pub(crate) tally: QueueTally,
+}
+
+impl Governed {
+    /// For a queue in which messages of these lengths wait already.
+    pub(crate) fn new(policy: QueuePolicy, waiting: impl Iterator<Item = usize>) -> Self {
+        let mut governed = Self { policy, tally: QueueTally::default() };
+        waiting.for_each(|len| governed.enter(len));
+        governed
+    }
+
+    /// A message of `len` payload bytes begins to wait.
+    pub(crate) fn enter(&mut self, len: usize) {
+        self.tally.waiting.add(MessageTally::one(len));
+    }
+
+    /// A message does not wait any more.
+    pub(crate) fn leave(&mut self, len: usize) {
+        self.tally.waiting.remove(MessageTally::one(len));
+    }
+
+    /// A newer one takes the place of a message that has left.
+    pub(crate) fn replace(&mut self, len: usize) {
+        self.tally.replaced.add(MessageTally::one(len));
+    }
+
+    /// A message that has left had waited too long.
+    pub(crate) fn drop_stale(&mut self, len: usize) {
+        self.tally.stale.add(MessageTally::one(len));
+    }
+
+    /// Whether a message that was queued at `since` has waited longer than it may.
+    pub(crate) fn is_stale(&self, now: Instant, since: Instant) -> bool {
+        self.policy.max_delay.is_some_and(|longest| since + longest < now)
+    }
+
+    /// Whether a message waits.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.tally.waiting.messages > 0
+    }
+
+    /// The tally once nothing waits any more, as all has been removed.
+    pub(crate) fn last(&self) -> QueueTally {
+        QueueTally { waiting: MessageTally::default(), ..self.tally }
     }
 }

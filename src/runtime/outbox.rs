@@ -395,9 +395,10 @@ mod tests {
         const FIRST: usize = 3 * MAX_STALE;
         let backlog = Arc::new(Backlog::new(1000));
         let policy = QueuePolicy { overflow: Overflow::KeepLatest, ..QueuePolicy::default() };
+        backlog.use_queue().set_policy(policy);
         let token = || {
             let message = Message::new(Ppid::BINARY, vec![0; 10].into());
-            let token = backlog.push(&policy, clock::now(), message).expect("it takes the place");
+            let token = backlog.push(clock::now(), message).expect("it takes the place");
             Item::Event(Event::Queued(DataConsumerKey(1), token))
         };
         let outbox = Outbox::new(|| ());
@@ -464,10 +465,15 @@ mod tests {
             for _ in 0..600 {
                 now += Duration::from_millis(random.random_range(0..5));
                 match random.random_range(0..12) {
-                    0 => policy.overflow = policies[random.random_range(0..3)],
-                    1 => backlog.use_queue().set_max_delay(
-                        random.random_bool(0.5).then_some(Duration::from_millis(20)),
-                    ),
+                    0 => {
+                        policy.overflow = policies[random.random_range(0..3)];
+                        backlog.use_queue().set_policy(policy);
+                    }
+                    1 => {
+                        policy.max_delay =
+                            random.random_bool(0.5).then_some(Duration::from_millis(20));
+                        backlog.use_queue().set_policy(policy);
+                    }
                     2 => {
                         pulls = !pulls;
                         if pulls {
@@ -489,7 +495,7 @@ mod tests {
                             number += 1;
                             let payload = number.to_be_bytes().to_vec().into();
                             let message = Message::new(Ppid::BINARY, payload);
-                            match backlog.push(&policy, now, message) {
+                            match backlog.push(now, message) {
                                 Some(token) => batch.push_back(Item::Event(Event::Queued(
                                     DataConsumerKey(1),
                                     token,

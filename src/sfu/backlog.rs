@@ -12,7 +12,6 @@ use std::time::Instant;
 use super::direct_queue::{DirectQueue, Taken};
 use super::memory::Memory;
 use crate::proto::message::{Amount, Message};
-use crate::proto::overflow::QueuePolicy;
 
 /// Counts messages between their entering and their leaving of a queue.
 #[derive(Debug)]
@@ -58,17 +57,12 @@ impl Backlog {
         }
     }
 
-    /// Adds a message to the queue that has the messages, as far as `policy` lets it. The token is its place in the
+    /// Adds a message to the queue that has the messages, as far as its policy lets it. The token is its place in the
     /// outbox. `None` if the message does not fit.
-    pub fn push(
-        self: &Arc<Self>,
-        policy: &QueuePolicy,
-        now: Instant,
-        message: Message,
-    ) -> Option<Token> {
+    pub fn push(self: &Arc<Self>, now: Instant, message: Message) -> Option<Token> {
         let fits = |amount| self.try_enter_below(amount);
         let withdraw = |amount| self.withdraw(amount);
-        let number = self.use_queue().push(policy, now, message, fits, withdraw)?;
+        let number = self.use_queue().push(now, message, fits, withdraw)?;
         Some(Token { backlog: Arc::clone(self), number })
     }
 
@@ -326,7 +320,7 @@ mod tests {
 
     use super::*;
     use crate::proto::message::Ppid;
-    use crate::proto::overflow::Overflow;
+    use crate::proto::overflow::{Overflow, QueuePolicy};
     use crate::proto::sctp::MessageTally;
 
     /// This many messages of this length.
@@ -396,9 +390,9 @@ mod tests {
     /// A queue for three messages, each charged 100 bytes, and a function that pushes one.
     fn queue(overflow: Overflow) -> (Arc<Backlog>, impl Fn(Instant, u8) -> Option<Token>) {
         let backlog = Arc::new(Backlog::new(300));
-        let policy = QueuePolicy { overflow, ..QueuePolicy::default() };
+        backlog.use_queue().set_policy(QueuePolicy { overflow, ..QueuePolicy::default() });
         let shared = Arc::clone(&backlog);
-        let push = move |now, fill| shared.push(&policy, now, message(fill));
+        let push = move |now, fill| shared.push(now, message(fill));
         (backlog, push)
     }
 
@@ -435,7 +429,8 @@ mod tests {
         let start = origin();
         let at = |ms| start + Duration::from_millis(ms);
         let (backlog, push) = queue(Overflow::DropNewest);
-        backlog.use_queue().set_max_delay(Some(Duration::from_millis(50)));
+        let max_delay = Some(Duration::from_millis(50));
+        backlog.use_queue().set_policy(QueuePolicy { max_delay, ..QueuePolicy::default() });
         let tokens = [0, 50].map(|ms| push(at(ms), ms as u8).expect("room"));
         assert_eq!(tokens.each_ref().map(|it| taken(it, at(51))), [None, Some(50)]);
         assert_eq!(backlog.use_queue().tally().stale, MessageTally::one(36));

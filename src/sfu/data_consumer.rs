@@ -1,8 +1,8 @@
 //! The requests of a DataConsumer. `route.rs` delivers its messages.
 
 use crate::proto::message::StreamId;
-use crate::proto::overflow::{Overflow, QueuePolicy};
-use crate::proto::sctp::{MessageTally, QueueTally};
+use crate::proto::overflow::{Overflow, QueuePolicy, QueueTally};
+use crate::proto::sctp::MessageTally;
 use crate::sfu::Sfu;
 use crate::sfu::contract::dump::DataConsumerDump;
 use crate::sfu::contract::stats::DataConsumerStats;
@@ -136,7 +136,7 @@ impl DataConsumerMut<'_> {
         consumer.policy = policy;
         let transport = consumer.transport;
         match &consumer.destination {
-            Destination::Direct { backlog } => backlog.use_queue().set_max_delay(policy.max_delay),
+            Destination::Direct { backlog } => backlog.use_queue().set_policy(policy),
             Destination::Sctp { stream, .. } => {
                 let stream = stream.stream_id;
                 if let Some(it) = self.sfu.transports.get_mut(&transport) {

@@ -18,12 +18,11 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::proto::message::{Amount, Message};
-use crate::proto::overflow::{Overflow, QueuePolicy};
+use crate::proto::overflow::{Governed, Overflow, QueuePolicy, QueueTally};
 use crate::proto::sampler::Sampler;
-use crate::proto::sctp::{MessageTally, QueueDrops, QueueTally};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -38,9 +37,7 @@ struct Inner {
     messages: VecDeque<(Instant, Message)>,
     /// Which messages have their delays counted.
     sampler: Sampler,
-    max_delay: Option<Duration>,
-    replaced: MessageTally,
-    stale: MessageTally,
+    governed: Governed,
     /// Whether JavaScript asks for each message.
     pulled: bool,
     /// The messages with lower numbers may be pulled: their tokens have come up.
@@ -63,11 +60,10 @@ pub enum Taken {
 }
 
 impl DirectQueue {
-    /// The worker adds a message, as far as `policy` lets it, and returns its number. `fits`: whether there is room for
+    /// The worker adds a message, as far as the policy lets it, and returns its number. `fits`: whether there is room for
     /// the message, which then counts as entered; `withdraw` takes back what was dropped.
     pub(super) fn push(
         &self,
-        policy: &QueuePolicy,
         now: Instant,
         message: Message,
         fits: impl Fn(Amount) -> bool,
@@ -75,15 +71,17 @@ impl DirectQueue {
     ) -> Option<u64> {
         let amount = message.amount();
         let mut inner = self.lock();
-        if policy.overflow == Overflow::KeepLatest {
+        let overflow = inner.governed.policy.overflow;
+        if overflow == Overflow::KeepLatest {
             while self.replace(&mut inner, &withdraw) {}
         }
         while !fits(amount) {
-            if policy.overflow != Overflow::DropOldest || !self.replace(&mut inner, &withdraw) {
+            if overflow != Overflow::DropOldest || !self.replace(&mut inner, &withdraw) {
                 return None;
             }
         }
         let number = self.oldest.load(Ordering::Relaxed) + inner.messages.len() as u64;
+        inner.governed.enter(message.payload.len());
         inner.messages.push_back((now, message));
         Some(number)
     }
@@ -105,9 +103,9 @@ impl DirectQueue {
         number >= self.oldest.load(Ordering::Relaxed)
     }
 
-    /// Sets how long messages may wait.
-    pub fn set_max_delay(&self, max_delay: Option<Duration>) {
-        self.lock().max_delay = max_delay;
+    /// Sets what becomes of messages at the bound, and of those that wait for long.
+    pub fn set_policy(&self, policy: QueuePolicy) {
+        self.lock().governed.policy = policy;
     }
 
     /// From now on JavaScript asks for each message. What waits keeps its place: call this before JavaScript meets the
@@ -127,9 +125,8 @@ impl DirectQueue {
         let mut inner = self.lock();
         (inner.pulled, inner.hungry) = (false, false);
         while self.oldest.load(Ordering::Relaxed) < inner.ready
-            && let Some((_, message)) = inner.messages.pop_front()
+            && let Some((_, message)) = self.pop(&mut inner)
         {
-            self.oldest.fetch_add(1, Ordering::Relaxed);
             leave(message.amount());
         }
     }
@@ -205,27 +202,16 @@ impl DirectQueue {
         let left = number.saturating_sub(self.oldest.load(Ordering::Relaxed));
         let left = usize::try_from(left).unwrap_or(usize::MAX).min(inner.messages.len());
         let discarded = inner.messages.split_off(left);
-        discarded.iter().for_each(|(_, message)| withdraw(message.amount()));
+        for (_, message) in &discarded {
+            inner.governed.leave(message.payload.len());
+            withdraw(message.amount());
+        }
         discarded.len() as u64
-    }
-
-    /// The messages that newer ones have replaced.
-    pub fn replaced(&self) -> MessageTally {
-        self.lock().replaced
-    }
-
-    /// How many messages were dropped after they were accepted.
-    pub fn dropped(&self) -> QueueDrops {
-        let inner = self.lock();
-        QueueDrops { replaced: inner.replaced.messages, stale: inner.stale.messages }
     }
 
     /// What has become of the messages.
     pub fn tally(&self) -> QueueTally {
-        let inner = self.lock();
-        let mut waiting = MessageTally::default();
-        inner.messages.iter().for_each(|(_, message)| waiting.count(message));
-        QueueTally { waiting, replaced: inner.replaced, stale: inner.stale }
+        self.lock().governed.tally
     }
 
     /// JavaScript takes the oldest message with a lower number than `end`, past those that have waited too long, and when
@@ -238,13 +224,12 @@ impl DirectQueue {
         leave: impl Fn(Amount),
     ) -> Option<(Message, Option<Instant>)> {
         while self.oldest.load(Ordering::Relaxed) < end {
-            let (at, message) = inner.messages.pop_front()?;
-            self.oldest.fetch_add(1, Ordering::Relaxed);
-            if inner.max_delay.is_none_or(|longest| now <= at + longest) {
+            let (at, message) = self.pop(inner)?;
+            if !inner.governed.is_stale(now, at) {
                 let sampled = inner.sampler.hits().then_some(at);
                 return Some((message, sampled));
             }
-            inner.stale.count(&message);
+            inner.governed.drop_stale(message.payload.len());
             leave(message.amount());
         }
         None
@@ -252,11 +237,17 @@ impl DirectQueue {
 
     /// The worker drops the oldest message, if there is one.
     fn replace(&self, inner: &mut Inner, withdraw: impl Fn(Amount)) -> bool {
-        let Some((_, oldest)) = inner.messages.pop_front() else { return false };
-        self.oldest.fetch_add(1, Ordering::Relaxed);
-        inner.replaced.count(&oldest);
+        let Some((_, oldest)) = self.pop(inner) else { return false };
+        inner.governed.replace(oldest.payload.len());
         withdraw(oldest.amount());
         true
+    }
+
+    fn pop(&self, inner: &mut Inner) -> Option<(Instant, Message)> {
+        let oldest = inner.messages.pop_front()?;
+        self.oldest.fetch_add(1, Ordering::Relaxed);
+        inner.governed.leave(oldest.1.payload.len());
+        Some(oldest)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -545,7 +545,7 @@ impl Outputs<'_> {
     ) -> bool {
         let payload_len = message.payload.len();
         let Destination::Direct { backlog } = &consumer.destination else { return false };
-        let Some(token) = backlog.push(&consumer.policy, self.now, message) else {
+        let Some(token) = backlog.push(self.now, message) else {
             self.overflow_direct(key, consumer, payload_len);
             return false;
         };

@@ -21,9 +21,9 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use crate::proto::message::{Amount, Message, Ppid, StreamId};
-use crate::proto::overflow::{Overflow, QueuePolicy};
+use crate::proto::overflow::{Governed, Overflow, QueuePolicy, QueueTally};
 use crate::proto::reason::{Code, Reason};
-use crate::proto::sctp::{MessageTally, QueueTally, SctpEvent, SctpState, SendError};
+use crate::proto::sctp::{MessageTally, SctpEvent, SctpState, SendError};
 use crate::sfu::backlog::{Backlog, LowWatermark};
 use crate::sfu::memory::Memory;
 use crate::sfu::subchannels::{Selector, amount};
@@ -81,6 +81,10 @@ pub struct TunnelMessage {
 }
 
 impl TunnelMessage {
+    fn len(&self) -> usize {
+        self.message.payload.len()
+    }
+
     fn amount(&self) -> Amount {
         amount(&self.message, self.selector.as_deref())
     }
@@ -101,15 +105,6 @@ pub struct TunnelStream {
 /// The most that is handed over on a stream with a policy.
 const MAX_WINDOW: u64 = 256 * 1024;
 
-/// What a stream with a policy has beyond others.
-#[derive(Debug)]
-struct Governed {
-    policy: QueuePolicy,
-    tally: QueueTally,
-    /// The charge of the messages that wait here.
-    waiting: u64,
-}
-
 /// A stream of this end, and the messages on it that wait.
 #[derive(Debug)]
 struct OpenStream {
@@ -117,6 +112,9 @@ struct OpenStream {
     /// No other stream of the tunnel had this number, whatever its id.
     number: u64,
     waiting: VecDeque<Box<TunnelMessage>>,
+    /// The charge of these.
+    charge: u64,
+    /// Present once the stream has got a policy.
     governed: Option<Box<Governed>>,
     /// Whether they wait until the stream is started again. Only a stream with a policy is stopped.
     stopped: bool,
@@ -143,33 +141,32 @@ impl OpenStream {
 
     /// Whether a routed message waits here.
     fn has_routed(&self) -> bool {
-        self.governed.as_ref().is_some_and(|it| it.tally.waiting.messages > 0)
+        self.governed.as_ref().is_some_and(|it| it.has_waiting())
     }
 
     /// Whether the next message may be handed over.
     fn has_credit(&self) -> bool {
-        let waiting = self.governed.as_ref().map_or(0, |it| it.waiting);
-        let handed_over = self.shared.backlog.charge().saturating_sub(waiting);
+        let handed_over = self.shared.backlog.charge().saturating_sub(self.charge);
         !self.stopped && handed_over < self.shared.window.load(Ordering::Relaxed)
     }
 
     fn push(&mut self, message: Box<TunnelMessage>) {
-        if let Some(governed) = &mut self.governed {
-            governed.waiting += message.amount().charge as u64;
-            if message.routed {
-                governed.tally.waiting.count(&message.message);
-            }
+        self.charge += message.amount().charge as u64;
+        if let Some(governed) = &mut self.governed
+            && message.routed
+        {
+            governed.enter(message.len());
         }
         self.waiting.push_back(message);
     }
 
     fn pop(&mut self, place: usize) -> Option<Box<TunnelMessage>> {
         let message = self.waiting.remove(place)?;
-        if let Some(governed) = &mut self.governed {
-            governed.waiting = governed.waiting.saturating_sub(message.amount().charge as u64);
-            if message.routed {
-                governed.tally.waiting.remove(MessageTally::one(message.message.payload.len()));
-            }
+        self.charge = self.charge.saturating_sub(message.amount().charge as u64);
+        if let Some(governed) = &mut self.governed
+            && message.routed
+        {
+            governed.leave(message.len());
         }
         Some(message)
     }
@@ -181,7 +178,7 @@ impl OpenStream {
         self.shared.backlog.withdraw(oldest.amount());
         total.withdraw(oldest.amount());
         if let Some(governed) = &mut self.governed {
-            governed.tally.replaced.count(&oldest.message);
+            governed.replace(oldest.len());
         }
         true
     }
@@ -293,8 +290,14 @@ impl Tunnel {
         let shared = Arc::new(TunnelStream { id, backlog, low, window, taken });
         let number = self.next_number;
         self.next_number += 1;
-        let stream =
-            OpenStream { shared, number, waiting: VecDeque::new(), governed: None, stopped: false };
+        let stream = OpenStream {
+            shared,
+            number,
+            waiting: VecDeque::new(),
+            charge: 0,
+            governed: None,
+            stopped: false,
+        };
         self.streams.insert(id, stream);
     }
 
@@ -311,14 +314,8 @@ impl Tunnel {
             governed.policy = policy;
             return;
         }
-        let mut governed = Governed { policy, tally: QueueTally::default(), waiting: 0 };
-        for message in &stream.waiting {
-            governed.waiting += message.amount().charge as u64;
-            if message.routed {
-                governed.tally.waiting.count(&message.message);
-            }
-        }
-        stream.governed = Some(Box::new(governed));
+        let waiting = stream.waiting.iter().filter(|it| it.routed);
+        stream.governed = Some(Box::new(Governed::new(policy, waiting.map(|it| it.len()))));
         self.governed.push(id);
     }
 
@@ -527,8 +524,7 @@ impl Tunnel {
         self.governed.clear();
         for (id, stream) in self.streams.drain() {
             if let Some(governed) = &stream.governed {
-                let waiting = MessageTally::default();
-                self.last.insert(id, QueueTally { waiting, ..governed.tally });
+                self.last.insert(id, governed.last());
             }
             stream.waiting.iter().for_each(|unsent| self.unsent.count(&unsent.message));
             // The other end will not count what was handed over as arrived.

@@ -21,13 +21,13 @@ use super::event::{EndReason, SctpEvent, SctpState, SendError};
 use super::fences::{Fences, Name};
 use super::handshake::Handshake;
 use super::heartbeat::{Action, HeartbeatTimer};
-use super::queue::{Origin, PushError, QueueBounds, QueueDrops, QueueTally, SendQueues};
+use super::queue::{Origin, PushError, QueueBounds, SendQueues};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use super::wire::{self, cause};
 use crate::proto::dcep::{self, Open};
 use crate::proto::message::{Message, Ppid, Reliability, StreamId};
-use crate::proto::overflow::QueuePolicy;
+use crate::proto::overflow::{QueueDrops, QueuePolicy, QueueTally};
 use crate::proto::reason::Reason;
 
 /// The messages of the peer that may wait to be taken before its packets are dropped, in charged bytes. One packet

@@ -97,7 +97,6 @@ pub use self::counters::{
 };
 pub use self::engine::ENGINE_LOG_TARGET;
 pub use self::event::{EndReason, SctpEvent, SctpState, SendError};
-pub use self::queue::{QueueDrops, QueueTally};
 pub use self::tap::Tapped;
 
 /// See `control/fuzz.rs`.

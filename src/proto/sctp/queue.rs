@@ -25,7 +25,7 @@ use rustc_hash::FxHashMap;
 use super::control::Admittance;
 use super::counters::MessageTally;
 use crate::proto::message::{Amount, Limit, Message, Ppid, Reliability, StreamId, charge};
-use crate::proto::overflow::{Overflow, QueuePolicy};
+use crate::proto::overflow::{Governed, Overflow, QueueDrops, QueuePolicy, QueueTally};
 use crate::proto::sampler::Sampler;
 
 /// What a stream may send per turn, in charged bytes: seven full packets, so that small messages
@@ -101,33 +101,6 @@ impl QueuedMessage {
     }
 }
 
-/// What has become of the messages that were routed to a stream with a [`QueuePolicy`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct QueueTally {
-    /// They wait.
-    pub waiting: MessageTally,
-    /// Newer ones have taken their place.
-    pub replaced: MessageTally,
-    /// They waited longer than [`QueuePolicy::max_delay`].
-    pub stale: MessageTally,
-}
-
-/// How many messages the policies of all streams have dropped after they were accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct QueueDrops {
-    /// Newer ones have taken their place.
-    pub replaced: u64,
-    /// They waited too long.
-    pub stale: u64,
-}
-
-/// What a stream with a policy has beyond others.
-#[derive(Debug)]
-struct Governed {
-    policy: QueuePolicy,
-    tally: QueueTally,
-}
-
 #[derive(Debug)]
 struct StreamQueue {
     reliability: Reliability,
@@ -192,8 +165,8 @@ impl StreamQueue {
 
     /// Whether the message at the head has waited longer than it may.
     fn is_stale(&self, now: Instant, head: &QueuedMessage) -> bool {
-        let longest = self.governed.as_ref().and_then(|it| it.policy.max_delay);
-        longest.zip(head.at).is_some_and(|(longest, at)| head.is_routed() && at + longest < now)
+        let governed = self.governed.as_ref().zip(head.at);
+        governed.is_some_and(|(it, at)| head.is_routed() && it.is_stale(now, at))
     }
 
     /// Joins the ring if it has turns and is not there yet. Returns whether it has to be added to it. `period`: what
@@ -216,7 +189,7 @@ impl StreamQueue {
         if let Some(governed) = &mut self.governed
             && message.is_routed()
         {
-            governed.tally.waiting.remove(message.tally());
+            governed.leave(message.payload.len());
         }
     }
 }
@@ -324,10 +297,9 @@ impl SendQueues {
         match &mut queue.governed {
             Some(governed) => governed.policy = policy,
             None => {
-                let mut tally = QueueTally::default();
                 let waiting = queue.messages.iter().filter(|it| it.is_routed());
-                waiting.for_each(|it| tally.waiting.add(it.tally()));
-                queue.governed = Some(Box::new(Governed { policy, tally }));
+                let governed = Governed::new(policy, waiting.map(|it| it.payload.len()));
+                queue.governed = Some(Box::new(governed));
             }
         }
     }
@@ -426,7 +398,7 @@ impl SendQueues {
             self.stopped += message.amount();
         }
         if has_policy && let Some(governed) = &mut queue.governed {
-            governed.tally.waiting.count(&message);
+            governed.enter(message.payload.len());
         }
         let amount = queue.amount.payload;
         // Smaller messages may have taken the place of larger ones.
@@ -474,7 +446,7 @@ impl SendQueues {
             self.stopped -= oldest.amount();
         }
         if let Some(governed) = &mut queue.governed {
-            governed.tally.replaced.add(oldest.tally());
+            governed.replace(oldest.payload.len());
             self.dropped.replaced += 1;
         }
         if place == 0 {
@@ -728,9 +700,7 @@ impl SendQueues {
         self.streams.values().for_each(|queue| queue.count(&mut discarded));
         let governed =
             self.streams.iter().filter_map(|(id, it)| Some((*id, it.governed.as_ref()?)));
-        let last = governed
-            .map(|(id, it)| (id, QueueTally { waiting: MessageTally::default(), ..it.tally }));
-        let last = last.collect();
+        let last = governed.map(|(id, it)| (id, it.last())).collect();
         let (delays, dropped) = (std::mem::take(&mut self.delays), self.dropped);
         let empty = Self::new(self.bounds, self.default_low_threshold);
         *self = Self { last, delays, dropped, ..empty };
@@ -761,7 +731,7 @@ impl SendQueues {
             let Some(dropped) = queue.messages.pop_front() else { return };
             match &mut queue.governed {
                 Some(governed) if !is_expired => {
-                    governed.tally.stale.add(dropped.tally());
+                    governed.drop_stale(dropped.payload.len());
                     self.dropped.stale += 1;
                 }
                 _ => expired.add(dropped.tally()),

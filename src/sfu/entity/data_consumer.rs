@@ -7,8 +7,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::proto::message::{Limit, Reliability, StreamId};
-use crate::proto::overflow::{Overflow, QueuePolicy};
-use crate::proto::sctp::{MessageTally, QueueDrops};
+use crate::proto::overflow::{Overflow, QueueDrops, QueuePolicy};
+use crate::proto::sctp::MessageTally;
 
 use crate::sfu::backlog::{Backlog, Token};
 use crate::sfu::blocks::Block;
@@ -121,7 +121,7 @@ impl ConsumerTotals {
         self.direct.sent.add(consumer.direct.sent);
         self.direct.rejected += consumer.direct.rejected;
         if let Some(queue) = consumer.direct_backlog().and_then(|it| it.queue()) {
-            let dropped = queue.dropped();
+            let dropped = queue.tally().dropped();
             self.dropped_later.replaced += dropped.replaced;
             self.dropped_later.stale += dropped.stale;
         }
@@ -358,7 +358,7 @@ impl DataConsumer {
     /// Notes that its own queue to JavaScript has accepted a message. Returns the event that an overflow is over.
     pub(in crate::sfu) fn delivered(&mut self, key: DataConsumerKey) -> Option<Event> {
         if self.policy.overflow == Overflow::DropOldest {
-            let replaced = self.direct_backlog()?.queue()?.replaced();
+            let replaced = self.direct_backlog()?.queue()?.tally().replaced;
             if self.count_replaced(replaced) {
                 self.direct_backlog()?.overflow();
             }

@@ -6,11 +6,10 @@ use std::time::Instant;
 use crate::proto::dcep::Open;
 use crate::proto::dtls::DtlsRole;
 use crate::proto::message::{Message, Reliability, StreamId};
-use crate::proto::overflow::QueuePolicy;
+use crate::proto::overflow::{QueuePolicy, QueueTally};
 use crate::proto::reason::Reason;
 use crate::proto::sctp::{
-    Association, EndReason, MessageTally, QueueTally, SctpCounters, SctpState, SendError,
-    TransmissionStats,
+    Association, EndReason, MessageTally, SctpCounters, SctpState, SendError, TransmissionStats,
 };
 use crate::sfu::backlog::Backlog;
 use crate::sfu::entity::data_consumer::DataConsumer;
