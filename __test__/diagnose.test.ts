@@ -83,6 +83,22 @@ describe('a WebRtcTransport that nothing has reached', () => {
     expect(state.stun).toMatchObject({ received: 0, valid: 0 });
   });
 
+  test.each([
+    [['127.0.0.9', '203.0.113.5'], false],
+    [['127.0.0.9', '::1'], true],
+  ])(
+    'at %j: the hint says whether only peers on the same host reach it',
+    async (announced, only) => {
+      const listenInfos: types.TransportListenInfo[] = announced.map((announcedAddress) => ({
+        protocol: 'udp',
+        ip: '127.0.0.1',
+        announcedAddress,
+      }));
+      const { findings } = await (await webRtc({ listenInfos })).diagnose();
+      expect(findings[0]!.hint.includes('only peers on the same host')).toBe(only);
+    },
+  );
+
   test("on a WebRtcServer, whose port gets datagrams for other transports: 'no-stun-received' counts them", async () => {
     const webRtcServer = await worker.createWebRtcServer({ listenInfos: LOOPBACK });
     const transport = await router.createWebRtcTransport({ webRtcServer, enableSctp: true });
@@ -102,7 +118,8 @@ describe('a WebRtcTransport whose client', () => {
     await peer.dial(transport, 'client', (sdp) =>
       sdp.replace(/ice-pwd:\S+/, `ice-pwd:${'x'.repeat(32)}`),
     );
-    const { state } = await untilFinding(transport, 'stun-wrong-password');
+    const { state, findings } = await untilFinding(transport, 'stun-wrong-password');
+    expect(findings[0]!.message).toMatch(/, the last from 127\.0\.0\.1:\d+$/);
     expect(state.stun).toMatchObject({
       valid: 0,
       wrongIntegrity: state.stun!.received,

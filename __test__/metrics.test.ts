@@ -94,9 +94,14 @@ describe('prometheus({ registry })', () => {
     expect(grown('datasoup_messages_received_total')).toBe(4);
     expect(grown('datasoup_payload_received_bytes_total')).toBe(40);
     expect(grown('datasoup_messages_sent_total')).toBe(4);
+    expect(grown('datasoup_payload_sent_bytes_total')).toBe(40);
     expect(sum(first, 'datasoup_messages_received_total')).toBeGreaterThanOrEqual(3);
     for (const { pid } of [before, after]) {
       expect(second.get(`datasoup_workers{worker="${pid}"}`)).toBe(1);
+      const cpu = 'datasoup_worker_cpu_time_seconds_total';
+      const modes = ['user', 'system'].map((mode) => `${cpu}{worker="${pid}",mode="${mode}"}`);
+      const [user, system] = modes.map((key) => second.get(key) ?? NaN);
+      expect(user! + system!).toBeGreaterThan(0);
       expect(second.get(`datasoup_routers{worker="${pid}"}`)).toBe(1);
       expect(second.get(`datasoup_transports{worker="${pid}",type="direct"}`)).toBe(1);
       expect(second.get(`datasoup_data_producers{worker="${pid}"}`)).toBe(1);

@@ -105,7 +105,9 @@ impl Scene {
     }
 
     fn dropped_at_close(&mut self) -> u64 {
-        self.driver.world.dump().messages_dropped_at_close
+        let dropped = self.driver.world.dump().messages_dropped_at_close;
+        assert_eq!(self.driver.world.metrics().sfu.messages_dropped.at_close, dropped);
+        dropped
     }
 }
 
