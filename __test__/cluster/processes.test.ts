@@ -52,7 +52,7 @@ describe.each(['nats', 'redis'] as const)('over %s', (kind) => {
       bus: client instanceof Redis ? redisBus(client) : natsBus(client),
       secret: 'a secret that both processes know, as they should',
       listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
-      lease: 1000,
+      lease: 2000,
     });
     worker = await datasoup.createWorker();
     const router = await worker.createRouter();
@@ -94,6 +94,26 @@ describe.each(['nats', 'redis'] as const)('over %s', (kind) => {
     expect(await gone).toMatchObject([{ host: 'other' }, 'left']);
     await inbox.count(800);
     if (other.exitCode === null) await once(other, 'exit');
+  });
+
+  // What follows has nothing to do with the kind of the bus, and takes a lease each.
+  if (kind === 'redis') return;
+
+  test('a host that is frozen is gone after a lease, and back when it goes on', async () => {
+    await startOther();
+    const closed = nextEvent(dataConsumer, 'dataproducerclose');
+    other.kill('SIGSTOP');
+    await closed;
+    const seen = nextEvent(room, 'dataproducer');
+    other.kill('SIGCONT');
+    const [{ id }] = (await seen) as [{ id: string }];
+    expect(id).toBe(dataConsumer.dataProducerId);
+    const again = new Inbox(await room.consumeData(transport, { dataProducerId: id }));
+    other.send({ send: 10 });
+    await again.count(10);
+    const gone = nextEvent(room, 'dataproducergone');
+    other.send({ leave: true });
+    await gone;
   });
 
   test('a host that is killed is gone after a lease, and may come back under its name', async () => {

@@ -274,6 +274,23 @@ test('a host that leaves: its DataProducers are gone at once, and all that it ha
   await expect(a.cluster.join('r', { router: a.router })).rejects.toThrow('closed');
 });
 
+test('a Router or DataProducer that has been in many rooms has no trace of them', async () => {
+  const a = await start('a');
+  const dataProducer = await a.transport.produceData();
+  for (let count = 0; count < 300; count += 1) {
+    const room = await a.cluster.join(`r${count}`, { router: a.router });
+    room.announce(dataProducer);
+    await room.close();
+    expect(room.closed).toBe(true);
+  }
+  expect(await a.cluster.getStats()).toMatchObject({ rooms: 1, paths: 0, takes: [], gives: [] });
+  // What closes now has nothing to do but for the room that there is.
+  const left = nextEvent(a.router, 'close');
+  a.worker.close();
+  await left;
+  expect(a.room.closed).toBe(true);
+});
+
 describe('bad input', () => {
   test.each<[string, (options: any) => void, RegExp]>([
     ['no bus', (it) => delete it.bus, /bus must be a Bus/],

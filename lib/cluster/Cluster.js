@@ -17,6 +17,7 @@ const { Host } = require('./Host');
 const { hashOf } = require('./messages');
 const { Path } = require('./Path');
 const { Room } = require('./Room');
+const { whenClosed } = require('./whenClosed');
 
 /** For how long a host that leaves waits until others have what was sent to them, in milliseconds. */
 const DRAIN = 5000;
@@ -35,6 +36,7 @@ const logger = new Logger('cluster');
  * @property {string} hash
  * @property {DataProducer} dataProducer
  * @property {Entry} entry
+ * @property {() => void} cancel - ends the wait for the end of the DataProducer.
  */
 
 /** @type {import('./types').Clock} */
@@ -61,6 +63,8 @@ class Cluster extends EnhancedEventEmitter {
   #rooms = new Map();
   /** Of this host. @type {Map<string, Announced[]>} */
   #announced = new Map();
+  /** Ends the wait for the end of a Room's Router. @type {WeakMap<Room, () => void>} */
+  #cancel = new WeakMap();
   /** @type {Map<string, Path>} */
   #paths = new Map();
 
@@ -166,7 +170,10 @@ class Cluster extends EnhancedEventEmitter {
     const first = rooms.size === 0;
 
     this.#rooms.set(hash, rooms.add(room));
-    coreOf(router).onClosed(() => void room.close());
+    this.#cancel.set(
+      room,
+      whenClosed(coreOf(router), () => void room.close()),
+    );
     try {
       if (first) {
         await this.#host.join(hash);
@@ -250,8 +257,10 @@ class Cluster extends EnhancedEventEmitter {
       throw new Error(`DataProducer ${id} is announced in the room already`);
     }
     this.#host.announce(hash, entry);
-    this.#announced.set(id, [...list, { room, hash, dataProducer, entry }]);
-    coreOf(dataProducer).onClosed(() => this.#withdraw(room, id, 'closed'));
+
+    const cancel = whenClosed(coreOf(dataProducer), () => this.#withdraw(room, id, 'closed'));
+
+    this.#announced.set(id, [...list, { room, hash, dataProducer, entry, cancel }]);
     for (const other of this.#rooms.get(hash) ?? []) {
       if (other !== room) {
         other.add(this.host, entry);
@@ -272,6 +281,7 @@ class Cluster extends EnhancedEventEmitter {
     if (!announced) {
       return;
     }
+    announced.cancel();
     if (others.length > 0) {
       this.#announced.set(id, others);
     } else {
@@ -312,6 +322,7 @@ class Cluster extends EnhancedEventEmitter {
     if (!rooms?.delete(room)) {
       return;
     }
+    this.#cancel.get(room)?.();
     for (const id of [...this.#announced.keys()]) {
       this.#withdraw(room, id, 'left');
     }

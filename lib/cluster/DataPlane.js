@@ -127,7 +127,9 @@ class DataPlane {
       const { dataProducer, pipe: formerPipe } = former;
 
       await dataProducer.moveTo(transport, { sctpStreamParameters });
-      this.#taken.set(id, { dataProducer, pipe });
+      if (this.#taken.get(id) === former) {
+        this.#taken.set(id, { dataProducer, pipe });
+      }
       this.release(formerPipe);
       return (await dataProducer.getStats())[0].messagesReceived;
     }
@@ -343,10 +345,9 @@ class Pipe {
 
     // Ids come again after 65,535 takes, when the first ones have been free for long.
     this.#nextStreamId = (streamId + 1) % MAX_UINT16;
-    this.#plane.take(this, this.#transport, entry, streamId).then(
-      (received) => this.closed || done(undefined, { streamId, received }),
-      (error) => this.closed || done(error),
-    );
+    this.#plane
+      .take(this, this.#transport, entry, streamId)
+      .then((received) => done(undefined, { streamId, received }), done);
   }
 
   /**

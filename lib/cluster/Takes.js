@@ -410,6 +410,11 @@ class Takes {
       }
       item.stream = 'taking';
       pipe?.take(item.entry, (error, taken) => {
+        if (this.#sources.get(source.host)?.items.get(item.entry.id) === undefined) {
+          // It is wanted no more.
+          this.#plane.untake(item.entry.id);
+          return;
+        }
         if (!this.#isCurrent(source, number) || item.stream !== 'taking') {
           return;
         }

@@ -97,7 +97,7 @@ export interface Plane {
   untake(id: string): void;
 }
 
-/** This host's end of a pipe to another host. After `close()` it calls nothing back. */
+/** This host's end of a pipe to another host. After `close()` it calls nothing back, but for `take()` and `carry()`. */
 export interface Pipe {
   readonly address: Address;
   /** `done` when messages can pass. */

@@ -35,7 +35,7 @@ async function main() {
     host,
     secret: 'a secret that both processes know, as they should',
     listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
-    lease: 1000,
+    lease: 2000,
   });
   const worker = await createWorker();
   const router = await worker.createRouter();

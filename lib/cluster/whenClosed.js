@@ -1,0 +1,34 @@
+'use strict';
+
+/** @typedef {import('../Core').Core<any>} Core */
+
+/** @type {WeakMap<Core, Set<() => void>>} */
+const calls = new WeakMap();
+
+/**
+ * Calls a function once an entity is closed, as `core.onClosed()` does, but can be cancelled: Routers and DataProducers
+ * outlive many rooms.
+ *
+ * @param {Core} core
+ * @param {() => void} call
+ * @returns {() => void} cancels it.
+ */
+function whenClosed(core, call) {
+  let set = calls.get(core);
+
+  if (!set) {
+    const own = new Set();
+
+    set = own;
+    calls.set(core, own);
+    core.onClosed(() => own.forEach((each) => each()));
+  }
+
+  const waiting = set;
+  const own = () => call();
+
+  waiting.add(own);
+  return () => waiting.delete(own);
+}
+
+exports.whenClosed = whenClosed;
