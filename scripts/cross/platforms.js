@@ -14,12 +14,15 @@
  */
 
 const ZIG = '0.15.2';
+/** The first one that can link what Rust makes for macOS. */
+const ZIG_MACOS = '0.17.1';
 
 const GLIBC = ['libc.so.6', 'libdl.so.2', 'libm.so.6', 'libpthread.so.0', 'librt.so.1'];
 const WINDOWS = [
   'api-ms-win-core-synch-l1-2-0',
   ...['advapi32', 'bcryptprimitives', 'kernel32', 'msvcrt', 'ntdll', 'user32', 'userenv', 'ws2_32'],
 ].map((it) => `${it}.dll`);
+const MACOS = ['libSystem.B', 'libcharset.1', 'libiconv.2'].map((it) => `/usr/lib/${it}.dylib`);
 
 /** @type {Platform[]} */
 const PLATFORMS = [
@@ -62,6 +65,13 @@ const PLATFORMS = [
     buildStd: true,
     needed: WINDOWS,
     system: 'wine',
+  },
+  {
+    name: 'darwin-arm64',
+    triple: 'aarch64-apple-darwin',
+    zig: ZIG_MACOS,
+    buildStd: true,
+    needed: MACOS,
   },
 ];
 

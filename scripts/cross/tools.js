@@ -21,10 +21,12 @@ const ZIGBUILD = '0.24.1';
  * @param {import('node:child_process').ExecFileSyncOptions} [options]
  */
 function run(program, args, options) {
-  return execFileSync(program, args, {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    ...options,
-  }).toString();
+  const settings = { stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 64 << 20, ...options };
+  return execFileSync(
+    program,
+    args,
+    /** @type {import('node:child_process').ExecFileSyncOptions} */ (settings),
+  ).toString();
 }
 
 /**
