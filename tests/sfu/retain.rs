@@ -19,7 +19,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::common::lab::{Lab, binary, text};
 use crate::common::options;
-use crate::pipe::{By, End, two_workers};
+use crate::pipe::{BOTH, By, End, two_workers};
 
 const LAST: RetainOptions = RetainOptions { messages: 3, bytes: 1 << 20, max_age: None };
 
@@ -273,6 +273,30 @@ fn clear_retained_reaches_the_far_end_in_order_with_the_messages() {
         lab.run_for(Duration::from_secs(1));
         let (consumer, _) = lab.hosts[1].consume(ends[1].direct, remote);
         assert_eq!(texts(&mut lab, 1, consumer), ["3"], "{by:?}");
+    }
+}
+
+#[test]
+fn a_pause_and_clear_retained_in_one_turn_both_reach_the_far_end() {
+    for (by, pause_first) in BOTH.into_iter().flat_map(|by| [(by, true), (by, false)]) {
+        let (mut lab, ends, producer) = two_routers(by, LAST);
+        let remote = carry(&mut lab, ends, producer, LAST, Vec::new());
+        lab.sfu().send(producer, text("1"), None);
+        lab.run_for(Duration::from_secs(1));
+        let mut near = lab.sfu().data_producer(producer).expect("open");
+        if pause_first {
+            near.pause();
+            near.clear_retained();
+        } else {
+            near.clear_retained();
+            near.pause();
+        }
+        lab.run_for(Duration::from_secs(1));
+        let dump = lab.hosts[1].sfu.data_producer(remote).expect("open").dump();
+        assert!(dump.paused, "{by:?}, pause first: {pause_first}");
+        let (consumer, _) = lab.hosts[1].consume(ends[1].direct, remote);
+        let got = texts(&mut lab, 1, consumer);
+        assert_eq!(got, Vec::<String>::new(), "{by:?}, pause first: {pause_first}");
     }
 }
 

@@ -522,7 +522,7 @@ impl Association {
     }
 
     /// Queues a control message: one of PPID 50, behind the messages of `stream`, ordered and reliable. It
-    /// is not counted, and replaces a control message that no message has followed. For associations
+    /// is not counted, and replaces one with the same first byte that no message has followed. For associations
     /// whose streams are no data channels; the peer reports it as [`SctpEvent::Control`].
     pub fn send_control(&mut self, stream: StreamId, payload: Bytes) {
         self.queues.push_control(stream, Message { ppid: Ppid::DCEP, payload });

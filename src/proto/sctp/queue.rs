@@ -470,17 +470,19 @@ impl SendQueues {
         half && !self.is_total_full()
     }
 
-    /// Queues a control message, behind the messages of its stream. It is delivered in order and
-    /// reliably, and neither bounded nor counted: one that is still the last of its stream is replaced,
-    /// so there are never more than messages, and one.
+    /// Queues a control message, behind the messages of its stream. It is delivered in order and reliably, and neither
+    /// bounded nor counted. It replaces one of its kind, which the first byte names, that no message has followed: so
+    /// behind each message there is at most one of each kind.
     pub(super) fn push_control(&mut self, stream: StreamId, message: Message) {
         let Some(queue) = self.streams.get_mut(&stream) else { return };
         if queue.dead || queue.ended {
             return;
         }
         let message = QueuedMessage::new(None, message, Origin::Control);
-        match queue.messages.back_mut().filter(|last| last.is_control()) {
-            Some(last) => *last = message,
+        let kind = message.payload.first();
+        let mut last = queue.messages.iter_mut().rev().take_while(|it| it.is_control());
+        match last.find(|it| it.payload.first() == kind) {
+            Some(same) => *same = message,
             None => {
                 self.untrimmed = true;
                 queue.messages.push_back(message);
@@ -897,14 +899,14 @@ mod tests {
     }
 
     #[test]
-    fn a_control_message_keeps_its_place_is_not_counted_and_replaces_the_one_before_it() {
+    fn a_control_message_keeps_its_place_is_not_counted_and_replaces_one_of_its_kind() {
         let bounds = QueueBounds { total: 100, per_stream: 100 };
         let mut queues = SendQueues::new(bounds, 0);
         let limit = Some(Limit::LifetimeMs(10));
         queues.open(1, Reliability { ordered: false, limit });
         let control = |payload: &'static str| Message::new(Ppid::DCEP, payload.into());
         push(&mut queues, 1, &[100]);
-        for payload in ["a", "b"] {
+        for payload in ["a1", "b", "a22"] {
             queues.push_control(1, control(payload));
         }
         assert_eq!((queues.buffered_amount(1), queues.queued_bytes()), (100, 100));
@@ -915,7 +917,8 @@ mod tests {
         };
         assert!(pop(start()).is_some_and(|(len, _, limited)| len == 100 && limited));
         let later = start() + Duration::from_secs(60);
-        assert_eq!(pop(later), Some((1, Reliability::RELIABLE, false)), "no lifetime");
+        assert_eq!(pop(later), Some((3, Reliability::RELIABLE, false)), "no lifetime");
+        assert_eq!(pop(later), Some((1, Reliability::RELIABLE, false)), "of another kind");
         assert_eq!(pop(later), None);
         queues.push_control(1, control("c"));
         assert_eq!(queues.remove(1), MessageTally::default());
