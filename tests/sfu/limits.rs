@@ -415,3 +415,74 @@ fn what_is_held_has_passed_the_limit_and_is_released_at_once() {
         assert_eq!(lab.sfu().is_blocked(producer), action == LimitAction::Block);
     }
 }
+
+/// Has a DataProducer in debt: a message of 1 MB has passed a limit of 1000 bytes per second, and the next one waits.
+fn indebted() -> (Lab, DataProducerKey) {
+    let (mut lab, producer, _) = direct(limit(None, Some(1000), LimitAction::Block));
+    lab.sfu().send(producer, binary(1, 1_000_000), None);
+    assert!(lab.sfu().is_blocked(producer));
+    (lab, producer)
+}
+
+fn set_limit(lab: &mut Lab, producer: DataProducerKey, options: Option<LimitOptions>) {
+    let mut it = lab.sfu().data_producer(producer).expect("open");
+    it.set_limit(options.as_ref()).expect("no pipe");
+}
+
+#[test]
+fn a_wait_under_another_limit_is_no_longer_than_that_limit_asks_for() {
+    for removed_first in [false, true] {
+        let (mut lab, producer) = indebted();
+        if removed_first {
+            set_limit(&mut lab, producer, None);
+            assert!(!lab.sfu().is_blocked(producer));
+        }
+        set_limit(&mut lab, producer, Some(limit(None, Some(1_000_000), LimitAction::Block)));
+        assert_eq!(lab.sfu().poll_unblocked(), Some(producer));
+        if removed_first {
+            lab.sfu().send(producer, binary(1, 2_000_000), None);
+        }
+        assert!(lab.sfu().is_blocked(producer), "a second of debt is left");
+        lab.run_for(Duration::from_millis(900));
+        assert!(lab.sfu().is_blocked(producer));
+        lab.run_for(Duration::from_millis(200));
+        assert!(!lab.sfu().is_blocked(producer));
+    }
+}
+
+#[test]
+fn another_limit_of_a_transport_has_its_data_producers_wait_no_longer_either() {
+    let (mut lab, _, transport, client, pairs) = client(LimitAction::Block);
+    let set = |lab: &mut Lab, bytes| {
+        let block = limit(None, Some(bytes), LimitAction::Block);
+        lab.sfu().transport(transport).expect("open").set_limit(Some(&block));
+    };
+    set(&mut lab, 1000);
+    lab.clients[client].send(1, binary(1, 100_000));
+    lab.run_for(Duration::from_millis(500));
+    for stream in [1, 2] {
+        lab.clients[client].send(stream, binary(1, LEN));
+    }
+    lab.run_for(Duration::from_millis(500));
+    let count = |lab: &mut Lab| pairs.map(|it| lab.host().messages(it.1).len());
+    assert_eq!(count(&mut lab), [1, 0]);
+    set(&mut lab, 100_000);
+    lab.run_for(Duration::from_millis(500));
+    assert_eq!(count(&mut lab), [0, 0]);
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(count(&mut lab), [1, 1]);
+}
+
+#[test]
+fn a_long_debt_is_paid_in_full_and_leaves_nothing_behind_for_long() {
+    let (mut lab, producer) = indebted();
+    lab.run_for(Duration::from_secs(990));
+    assert!(lab.sfu().is_blocked(producer));
+    lab.run_for(Duration::from_secs(10));
+    assert!(!lab.sfu().is_blocked(producer));
+
+    let (mut lab, producer) = indebted();
+    lab.sfu().data_producer(producer).expect("open").close();
+    lab.run_for(Duration::from_secs(61));
+    assert_eq!(lab.sfu().poll_timeout(), None);
+}

@@ -10,8 +10,9 @@ use crate::sfu::contract::options::{LimitAction, LimitOptions};
 use crate::sfu::contract::parameters::DropCount;
 use crate::sfu::id::{DataProducerKey, TransportKey};
 
-/// In seconds. A message may be larger than what passes in this time.
-const LONGEST_WAIT: f64 = 1e9;
+/// In seconds. A debt may last for years, but an entry of `Blocks::tokens` stays until its time comes, also that of a
+/// limit that is gone. So a long wait is looked at now and then.
+const LONGEST_WAIT: f64 = 60.0;
 
 /// A limit, and what it has kept from being routed since the last event.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(in crate::sfu) struct Limiter {
     pub(in crate::sfu) is_reporting: bool,
     /// The DataProducers that wait for tokens, in the order of their turns.
     pub(in crate::sfu) waiting: VecDeque<DataProducerKey>,
-    /// When these go on.
+    /// When these go on, or when to look again whether they may.
     pub(in crate::sfu) due: Option<Instant>,
 }
 
@@ -131,8 +132,9 @@ impl Limiter {
         }
     }
 
-    /// Changes the limit, which keeps its tokens and its debt, or removes it.
+    /// Changes the limit, which keeps its tokens and its debt, or removes it. Those that wait have to ask again.
     pub(in crate::sfu) fn set(&mut self, options: Option<&LimitOptions>, now: Instant) {
+        self.due = None;
         let older = self.limit.take();
         self.limit = options.map(|options| {
             let Limit { messages, bytes, action, filled_at } = Limit::new(options, now);
@@ -149,7 +151,7 @@ impl Limiter {
         });
     }
 
-    /// When the next message may pass. `None`: now.
+    /// When to ask again whether the next message may pass. `None`: it may now.
     pub(in crate::sfu) fn blocked_until(&mut self, now: Instant) -> Option<Instant> {
         let limit = self.limit.as_mut().filter(|it| it.action == LimitAction::Block)?;
         limit.fill(now);
