@@ -2295,7 +2295,10 @@ export type DataConsumerEvents = {
   overflow: [dropped: { messages: number; bytes: number }];
   /** `overflow: 'block'`: it has held up its DataProducer for `overflowTimeout`, and drops from now on. */
   stalled: [];
-  /** After 'stalled': half of its queue is free, so that it may hold up its DataProducer again. */
+  /**
+   * After 'stalled': half of its queue is free, so that it may hold up its DataProducer again, or `setOverflow()` has set
+   * another policy.
+   */
   unstalled: [];
   /**
    * The peer has reset the stream, e.g. a browser closed its DataChannel; or the association is up, and the peer takes

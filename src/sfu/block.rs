@@ -57,7 +57,7 @@ impl DataConsumer {
             || self.block.as_ref().is_some_and(|it| it.stalled || it.span.is_some())
     }
 
-    /// Takes the event that half of the queue is free after a stall.
+    /// Takes the event that a stall is over: half of the queue is free, or another policy applies.
     pub(super) fn take_unstalled(&mut self, key: DataConsumerKey) -> Option<Event> {
         let block = self.block.as_mut()?;
         let stalled = std::mem::take(&mut block.stalled);
@@ -182,6 +182,7 @@ impl Sfu {
             consumer.block = Some(Box::default());
             self.blocks.consumers += 1;
         } else {
+            self.events.extend(consumer.take_unstalled(key));
             consumer.block = None;
             self.blocks.consumers = self.blocks.consumers.saturating_sub(1);
             self.blocks.blocking.remove(&key);

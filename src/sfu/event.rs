@@ -171,7 +171,7 @@ pub enum DataConsumerEvent {
     Overflow(DropCount),
     /// The consumer has held up its DataProducer for too long: from now on it drops.
     Stalled,
-    /// Half of the queue is free again after a stall.
+    /// Half of the queue is free again after a stall, or another policy applies.
     Unstalled,
     /// A message waits that JavaScript has asked for in vain before.
     Ready,

@@ -312,6 +312,51 @@ fn stalls_share_their_timeout_over_a_minute() {
 }
 
 #[test]
+fn one_that_has_stalled_is_unstalled_once_by_another_policy() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = lab.source(router);
+    let direct = lab.host().direct(router);
+    let backlog = Arc::new(Backlog::new(BOUND.into()));
+    let shared = Arc::clone(&backlog);
+    let (to_javascript, _) = lab.host().consume_into(direct, producer, blocking(Some(500)), shared);
+    let (key, client) = lab.join(router, 1);
+    let (to_peer, _) = lab.host().consume_with(key, producer, blocking(Some(500)));
+    lab.clients[client].frozen = true;
+    let mut messages = numbered(50);
+    for _ in 0..20 {
+        offer(&mut lab, producer, &mut messages);
+        lab.run_for(Duration::from_millis(100));
+    }
+    let seen = |lab: &mut Lab, consumer| {
+        lab.flush();
+        let mut events = events(lab, consumer);
+        events.retain(|it| matches!(it, DataConsumerEvent::Stalled | DataConsumerEvent::Unstalled));
+        events
+    };
+    for consumer in [to_javascript, to_peer] {
+        assert_eq!(seen(&mut lab, consumer), [DataConsumerEvent::Stalled]);
+        for (overflow, expected) in [
+            (Overflow::Block, vec![]),
+            (Overflow::DropNewest, vec![DataConsumerEvent::Unstalled]),
+            (Overflow::DropOldest, vec![]),
+        ] {
+            let mut it = lab.sfu().data_consumer(consumer).expect("open");
+            it.set_overflow(overflow).expect("supported");
+            assert_eq!(seen(&mut lab, consumer), expected, "{overflow:?}");
+        }
+    }
+    for message in lab.host().messages(to_javascript) {
+        backlog.leave(message.amount());
+    }
+    lab.sfu().handle_relief(to_javascript);
+    lab.clients[client].frozen = false;
+    lab.expect("it catches up", |lab| lab.count(to_peer, "bufferedAmount") == 0);
+    for consumer in [to_javascript, to_peer] {
+        assert_eq!(seen(&mut lab, consumer), [], "no second one");
+    }
+}
+
+#[test]
 fn a_pause_a_close_or_another_policy_lets_the_producer_go_on() {
     type Act = fn(&mut Lab, DataConsumerKey);
     let acts: [Act; 3] = [
