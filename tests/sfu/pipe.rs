@@ -791,6 +791,27 @@ fn the_stream_ids_of_a_pipe_come_back() {
 }
 
 #[test]
+fn a_stream_id_that_the_other_direction_uses_keeps_no_other_from_coming_back() {
+    let (mut lab, [near, far]) = two_workers(By::Network);
+    let (producer, _, _) = produce(&mut lab, [near, far]);
+    let mut streams = Vec::new();
+    for round in 0..4 {
+        let (carrier, dump) = lab.hosts[near.host].consume(near.pipe, producer);
+        streams.push(dump.sctp_stream_parameters.expect("over SCTP").stream_id);
+        lab.run_for(Duration::from_secs(1));
+        close(&mut lab, near, carrier);
+        if round == 0 {
+            let (_, back, _) = produce(&mut lab, [far, near]);
+            let dump = lab.hosts[far.host].sfu.data_consumer(back).expect("open").dump();
+            let stream = dump.sctp_stream_parameters.expect("over SCTP").stream_id;
+            assert_eq!(stream, streams[0]);
+        }
+        lab.run_for(REST);
+    }
+    assert_eq!(streams, [1, 2, 2, 2]);
+}
+
+#[test]
 fn a_pause_crosses_several_pipes_and_a_network_that_loses_packets() {
     for by in BOTH {
         let mut lab = Lab::with(1, Conditions::ROUGH, 5);

@@ -465,7 +465,12 @@ impl Association {
         stream < limit
             && !self.queues.contains(stream)
             && !self.streams.is_resetting(stream)
-            && !self.streams.is_ending(stream, self.clock)
+            && !self.is_ending(stream)
+    }
+
+    /// Whether `stream` was closed by [`Self::end_stream`], and rests.
+    pub fn is_ending(&self, stream: StreamId) -> bool {
+        self.streams.is_ending(stream, self.clock)
     }
 
     /// Sets how many bytes may have left the queues and be unacknowledged. For measurements, before anything

@@ -7,6 +7,7 @@ pub(in crate::sfu) mod counters;
 pub(in crate::sfu) mod pipe;
 pub(in crate::sfu) mod plain;
 mod polled;
+mod released;
 pub(in crate::sfu) mod sctp;
 pub(in crate::sfu) mod sctp_over_udp;
 pub(in crate::sfu) mod streams;

@@ -1,7 +1,6 @@
 //! Pipe transport: joins two routers, in one process or on two hosts. Subchannels travel with the
 //! messages; see [`pipe_header`](crate::sfu::pipe_header).
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
@@ -13,6 +12,7 @@ use crate::sfu::event::TransportEvent;
 use crate::sfu::tunnel::Tunnel;
 
 use super::polled::Polled;
+use super::released::Released;
 use super::sctp_over_udp::SctpOverUdp;
 
 /// What only a pipe transport has.
@@ -21,8 +21,8 @@ pub(in crate::sfu) struct Pipe {
     pub(in crate::sfu) path: SctpOverUdp,
     /// The tunnel that replaces the network when both ends are in this process.
     pub(in crate::sfu) tunnel: Option<Tunnel>,
-    /// The streams of DataConsumers that have closed, the first one first.
-    pub(in crate::sfu) released: VecDeque<StreamId>,
+    /// The streams of DataConsumers that have closed.
+    pub(super) released: Released,
     /// Streams that the far end has closed before there was a DataProducer, and when.
     closed_early: FxHashMap<StreamId, Instant>,
 }
@@ -35,7 +35,12 @@ const MAX_REMEMBERED: usize = 1024;
 
 impl Pipe {
     pub(in crate::sfu) fn new(path: SctpOverUdp) -> Self {
-        Self { path, tunnel: None, released: VecDeque::new(), closed_early: FxHashMap::default() }
+        Self {
+            path,
+            tunnel: None,
+            released: Released::default(),
+            closed_early: FxHashMap::default(),
+        }
     }
 
     /// Remembers that the far end has closed a stream without a DataProducer, which may be about to be made.

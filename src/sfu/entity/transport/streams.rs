@@ -19,6 +19,8 @@ use crate::sfu::memory::Memory;
 use crate::sfu::pipe_header::{self, Control};
 use crate::sfu::subchannels::Selector;
 
+use super::pipe::Pipe;
+use super::released::Use;
 use super::sctp::STREAMS;
 use super::{Kind, LAST_STREAM, Transport};
 use crate::sfu::tunnel::Tunnel;
@@ -433,7 +435,7 @@ impl Transport {
             && pipe.tunnel.is_none()
         {
             if !chosen {
-                pipe.released.push_back(stream);
+                pipe.released.push(stream);
             }
             self.shown_paused.remove(&stream);
             return self.close_stream(stream, |sctp, stream| {
@@ -527,22 +529,27 @@ impl Transport {
         Ok(free)
     }
 
-    /// The stream of a pipe that was closed first, if it is free again.
+    /// The stream of a pipe that was closed first and is free again.
     fn next_released_stream(&mut self) -> Option<StreamId> {
         let limit = self.outgoing_streams();
         let Kind::Pipe(pipe) = &mut self.kind else { return None };
-        while let Some(stream) = pipe.released.front()
-            && (*stream >= limit || self.consumer_streams.contains_key(stream))
-        {
-            // The peer does not take it, or the application has chosen it.
-            pipe.released.pop_front();
-        }
-        let stream = *pipe.released.front()?;
-        let is_free = pipe.path.sctp().is_some_and(|sctp| sctp.is_stream_free(stream));
-        if is_free && !self.producer_streams.contains_key(&stream) {
-            return pipe.released.pop_front();
-        }
-        None
+        let Pipe { path, released, .. } = &mut **pipe;
+        let sctp = path.sctp()?;
+        let (producers, consumers) = (&self.producer_streams, &self.consumer_streams);
+        released.take(|stream| {
+            if stream >= limit {
+                Use::Gone
+            } else if sctp.is_ending(stream) {
+                Use::Rests
+            } else if sctp.is_stream_free(stream)
+                && !producers.contains_key(&stream)
+                && !consumers.contains_key(&stream)
+            {
+                Use::Free
+            } else {
+                Use::Taken
+            }
+        })
     }
 
     /// Takes the stream that the application has chosen. The peer may have opened it already.
