@@ -74,8 +74,8 @@ class DataConsumer extends Entity {
     this.#overflow = overflow;
     this.#whilePaused = whilePaused;
     this.#demand = demand;
-    demand?.add(this);
-    core.onClosed(() => demand?.remove(this));
+    demand?.add(data.id, () => this.#subchannels);
+    core.onClosed(() => demand?.remove(data.id));
   }
 
   get id() {
@@ -310,7 +310,7 @@ class DataConsumer extends Entity {
    * @param {Iterable<number>} after
    */
   #resubscribed(before, after) {
-    if (!this.closed) {
+    if (!this.#core.closed) {
       this.#demand?.resubscribe(before, after);
     }
   }

@@ -64,7 +64,8 @@ class DataProducer extends Entity {
   #sink;
 
   static {
-    demandOf = (dataProducer) => (dataProducer.#demand ??= new Demand(dataProducer));
+    demandOf = (dataProducer) =>
+      (dataProducer.#demand ??= new Demand(dataProducer, () => dataProducer.#core.closed));
   }
 
   /**

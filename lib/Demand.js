@@ -1,18 +1,28 @@
 'use strict';
 
+const { EventEmitter } = require('node:events');
+
 const { Table } = require('./Table');
 const { emitSafely } = require('./EnhancedEventEmitter');
 
-/** @typedef {import('./DataConsumer').DataConsumer<any>} DataConsumer */
+const { listenerCount } = EventEmitter.prototype;
 
 /**
  * What the DataConsumers of one DataProducer want: how many there are, and the union of their subchannels. The union is
  * kept only while 'demand' has listeners.
+ *
+ * Reads no member of an object that an application can override: it runs within `close()`.
  */
 class Demand {
   /** @type {import('./DataProducer').DataProducer<any>} */
   #dataProducer;
-  /** @type {Table<string, DataConsumer>} */
+  /** @type {() => boolean} */
+  #isClosed;
+  /**
+   * What reads the subchannels of each DataConsumer, by its id.
+   *
+   * @type {Table<string, () => Iterable<number>>}
+   */
   #dataConsumers = new Table();
   #consumers = 0;
   /**
@@ -29,9 +39,13 @@ class Demand {
   #emitted;
   #due = false;
 
-  /** @param {import('./DataProducer').DataProducer<any>} dataProducer */
-  constructor(dataProducer) {
+  /**
+   * @param {import('./DataProducer').DataProducer<any>} dataProducer
+   * @param {() => boolean} isClosed
+   */
+  constructor(dataProducer, isClosed) {
     this.#dataProducer = dataProducer;
+    this.#isClosed = isClosed;
   }
 
   /** @returns {import('..').DataProducerDemand} */
@@ -44,18 +58,24 @@ class Demand {
     };
   }
 
-  /** @param {DataConsumer} dataConsumer */
-  add(dataConsumer) {
-    this.#dataConsumers.set(dataConsumer.id, dataConsumer);
+  /**
+   * @param {string} id - of a DataConsumer.
+   * @param {() => Iterable<number>} subchannels
+   */
+  add(id, subchannels) {
+    this.#dataConsumers.set(id, subchannels);
     this.#consumers++;
-    this.resubscribe([], dataConsumer.subchannels);
+    this.resubscribe([], subchannels());
   }
 
-  /** @param {DataConsumer} dataConsumer */
-  remove(dataConsumer) {
-    this.#dataConsumers.take(dataConsumer.id);
-    this.#consumers--;
-    this.resubscribe(dataConsumer.subchannels, []);
+  /** @param {string} id */
+  remove(id) {
+    const subchannels = this.#dataConsumers.take(id);
+
+    if (subchannels) {
+      this.#consumers--;
+      this.resubscribe(subchannels(), []);
+    }
   }
 
   /**
@@ -65,7 +85,7 @@ class Demand {
    * @param {Iterable<number>} after
    */
   resubscribe(before, after) {
-    if (this.#dataProducer.listenerCount('demand') === 0) {
+    if (listenerCount.call(this.#dataProducer, 'demand') === 0) {
       this.#subscribers = this.#emitted = undefined;
       return;
     }
@@ -87,7 +107,7 @@ class Demand {
 
     const { now } = this;
 
-    if (!this.#dataProducer.closed && !equal(now, this.#emitted)) {
+    if (!this.#isClosed() && !equal(now, this.#emitted)) {
       this.#emitted = now;
       emitSafely(this.#dataProducer, 'demand', [{ ...now, subchannels: [...now.subchannels] }]);
     }
@@ -95,14 +115,14 @@ class Demand {
 }
 
 /**
- * @param {DataConsumer[]} dataConsumers
+ * @param {(() => Iterable<number>)[]} dataConsumers
  * @returns {Map<number, number>}
  */
 function count(dataConsumers) {
   const subscribers = new Map();
 
-  for (const dataConsumer of dataConsumers) {
-    change(subscribers, dataConsumer.subchannels, 1);
+  for (const subchannels of dataConsumers) {
+    change(subscribers, subchannels(), 1);
   }
   return subscribers;
 }
