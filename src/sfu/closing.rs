@@ -222,8 +222,8 @@ impl Sfu {
         while let Some(Polled::TunnelFrame(frame)) = transport.poll() {
             self.events.push_back(Event::TunnelFrame(key, frame));
         }
-        self.totals.transports.add(&transport);
-        transport.take_samples(self.now, &mut self.totals.samples);
+        *self.totals.open(&transport.kind) -= 1;
+        transport.count_last(self.now, &mut self.totals.transports);
         self.forget_paths(key, &transport);
         if let Some(router) = self.routers.get_mut(&transport.router) {
             router.transports.remove(key);

@@ -6,17 +6,15 @@ use super::contract::metrics::{
     ByNetwork, DatagramsRejected, MessagesDropped, MessagesSkipped, PacketsDropped,
     Retransmissions, SfuMetrics,
 };
-use super::totals::Totals;
 
 impl Sfu {
     /// Counters and histograms since the start, and how much there is now.
-    pub fn metrics(&self) -> SfuMetrics {
-        let (totals, levels) = self.totals.with(
-            self.data_producers.values(),
-            self.data_consumers.values(),
-            self.transports.values(),
-        );
-        let Totals { producers, consumers, transports, samples, datagrams_unmatched } = totals;
+    pub fn metrics(&mut self) -> SfuMetrics {
+        let Self { now, totals, transports, .. } = self;
+        transports.values_mut().for_each(|it| it.catch_up(*now, &mut totals.transports));
+        let producers = self.totals.producers(self.data_producers.values());
+        let consumers = self.totals.consumers(self.data_consumers.values());
+        let transports = &self.totals.transports;
         let not_sent = &consumers.not_sent;
         let by_network = |of: fn(&_) -> u64| ByNetwork {
             webrtc: of(&transports.webrtc),
@@ -27,7 +25,7 @@ impl Sfu {
         SfuMetrics {
             routers: self.routers.len(),
             web_rtc_servers: self.servers.len(),
-            transports: levels.open_transports,
+            transports: self.totals.open_transports,
             data_producers: self.data_producers.len(),
             data_consumers: self.data_consumers.len(),
             messages_received: producers.received.messages,
@@ -61,7 +59,7 @@ impl Sfu {
             bytes_sent: by_network(|it| it.sent),
             datagrams_rejected: DatagramsRejected {
                 transport: counters.datagrams_dropped,
-                server: datagrams_unmatched,
+                server: self.totals.datagrams_unmatched,
             },
             dtls_records_dropped: counters.dtls_records_dropped,
             sctp_packets_dropped: PacketsDropped {
@@ -84,9 +82,9 @@ impl Sfu {
                 bundled: counters.bytes_bundled,
             },
             sctp_spurious_retransmissions: counters.spurious,
-            sctp_round_trips: samples.round_trips,
-            queue_delays: samples.delays,
-            queued_bytes: levels.queued_bytes,
+            sctp_round_trips: transports.round_trips.clone(),
+            queue_delays: transports.delays.clone(),
+            queued_bytes: transports.queued_bytes,
             memory: self.memory.as_ref().map(|it| MemoryCounters {
                 bytes_held: it.held(),
                 messages_dropped_memory: it.refused(),

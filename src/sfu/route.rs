@@ -153,6 +153,7 @@ impl Sfu {
     ) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         transport.messages_unrouted += 1;
+        transport.fall_behind();
         let id = transport.id;
         log::debug!(target: "message", "transport {id}: a message of {len} bytes on stream {stream} {why}");
     }

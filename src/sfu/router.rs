@@ -41,6 +41,7 @@ impl RouterMut<'_> {
     /// Adds a transport.
     pub(super) fn insert(&mut self, key: TransportKey, transport: Transport) {
         self.get().transports.push(key);
+        *self.sfu.totals.open(&transport.kind) += 1;
         self.sfu.transports.insert(key, transport);
     }
 

@@ -61,7 +61,7 @@ impl Books {
     }
 
     #[track_caller]
-    fn check(&self, host: usize, sfu: &Sfu) {
+    fn check(&self, host: usize, sfu: &mut Sfu) {
         /// A queue with a policy may drop messages that it has accepted.
         const ACCEPTED: [&str; 4] =
             ["messagesSent", "messagesWaiting", "messagesDroppedReplaced", "messagesDroppedStale"];
@@ -516,8 +516,8 @@ impl Program {
                 self.books.enter(host, key.0, &transport.get_stats());
             }
         }
-        for (index, host) in self.lab.hosts.iter().enumerate() {
-            self.books.check(index, &host.sfu);
+        for (index, host) in self.lab.hosts.iter_mut().enumerate() {
+            self.books.check(index, &mut host.sfu);
         }
     }
 
@@ -548,7 +548,7 @@ impl Program {
             sink.backlog.close_pulls();
             while sink.backlog.pull(self.lab.now).is_some() {}
         }
-        for host in &self.lab.hosts {
+        for host in &mut self.lab.hosts {
             assert_eq!(host.sfu.metrics().queued_bytes, 0);
         }
         for (host, memory) in self.lab.hosts.iter().zip(&self.memories) {

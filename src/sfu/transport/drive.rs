@@ -51,6 +51,7 @@ impl Sfu {
         if !accepted {
             // A rejected datagram changes nothing, so the transport has nothing to output.
             transport.datagrams_dropped += 1;
+            transport.fall_behind();
             return;
         }
         transport.received.add(*now, datagram.len());
@@ -82,7 +83,7 @@ impl Sfu {
             self.pump(key);
             self.emit_path_changes(key);
             if let Some(transport) = self.transports.get_mut(&key) {
-                transport.take_samples(self.now, &mut self.totals.samples);
+                transport.count_in(self.now, &mut self.totals.transports);
                 self.deadlines.set(key, transport.poll_timeout());
             }
         }

@@ -104,6 +104,7 @@ impl Sfu {
     /// Takes a frame from the other end of a tunnel.
     pub fn handle_tunnel_frame(&mut self, key: TransportKey, frame: TunnelFrame) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
+        transport.fall_behind();
         let Some(tunnel) = transport.tunnel_mut() else { return };
         let gives_room = matches!(frame, TunnelFrame::Credit(_) | TunnelFrame::Low(_));
         if let Some(Arrival { stream, message, selector, since }) = tunnel.handle_frame(frame) {

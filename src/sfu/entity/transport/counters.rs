@@ -6,8 +6,9 @@ use crate::sfu::histogram::{DELAYS, Histogram, ROUND_TRIPS};
 
 use super::{Kind, Transport};
 
-/// How often at most the round trip of an association is sampled.
-const ROUND_TRIP_EVERY: Duration = Duration::from_secs(1);
+/// How often at most a transport adds to the totals without a request, and has the round trip of its association
+/// sampled.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// Defines a struct of counters.
 macro_rules! counters {
@@ -19,8 +20,9 @@ macro_rules! counters {
         }
 
         impl $name {
-            fn add(&mut self, other: &Self) {
-                $(self.$field += other.$field;)*
+            /// Adds what has been counted between two times.
+            fn add_between(&mut self, earlier: &Self, later: &Self) {
+                $(self.$field += later.$field.saturating_sub(earlier.$field);)*
             }
         }
     };
@@ -63,58 +65,110 @@ counters! {
 }
 
 /// What transports have counted together.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug)]
 pub(in crate::sfu) struct TransportTotals {
     pub(in crate::sfu) counters: TransportCounters,
     pub(in crate::sfu) webrtc: PathBytes,
     pub(in crate::sfu) plain: PathBytes,
     pub(in crate::sfu) pipe: PathBytes,
-}
-
-impl TransportTotals {
-    pub(in crate::sfu) fn add(&mut self, transport: &Transport) {
-        let path = match &transport.kind {
-            Kind::Direct => return,
-            Kind::WebRtc(_) => &mut self.webrtc,
-            Kind::Plain(_) => &mut self.plain,
-            Kind::Pipe(_) => &mut self.pipe,
-        };
-        let (received, sent) = (transport.received.total(), transport.sent.total());
-        path.add(&PathBytes { received, sent });
-        self.counters.add(&transport.counters());
-    }
-}
-
-/// What the transports of a worker have measured.
-#[derive(Debug, Clone)]
-pub(in crate::sfu) struct Samples {
+    /// Payload bytes that wait for peers in the queues of associations.
+    pub(in crate::sfu) queued_bytes: u64,
     /// Smoothed round-trip times.
     pub(in crate::sfu) round_trips: Histogram<{ ROUND_TRIPS.len() }>,
     /// How long one message in 64 has waited for its peer.
     pub(in crate::sfu) delays: Histogram<{ DELAYS.len() }>,
 }
 
-impl Default for Samples {
+impl Default for TransportTotals {
     fn default() -> Self {
-        Self { round_trips: Histogram::new(&ROUND_TRIPS), delays: Histogram::new(&DELAYS) }
+        Self {
+            counters: TransportCounters::default(),
+            webrtc: PathBytes::default(),
+            plain: PathBytes::default(),
+            pipe: PathBytes::default(),
+            queued_bytes: 0,
+            round_trips: Histogram::new(&ROUND_TRIPS),
+            delays: Histogram::new(&DELAYS),
+        }
+    }
+}
+
+/// What a transport has added to the totals so far.
+#[derive(Debug)]
+pub(super) struct InTotals {
+    /// Whether something may have been counted since.
+    pub(super) is_behind: bool,
+    /// When it adds to them by itself.
+    next: Instant,
+    bytes: PathBytes,
+    queued_bytes: u64,
+    /// Most transports never drop anything or send anything again.
+    counters: Option<Box<TransportCounters>>,
+}
+
+impl InTotals {
+    pub(super) fn new(now: Instant) -> Self {
+        let (bytes, queued_bytes, counters) = (PathBytes::default(), 0, None);
+        Self { is_behind: false, next: now, bytes, queued_bytes, counters }
     }
 }
 
 impl Transport {
-    /// Adds what the association has measured since the last call.
+    /// Adds to the totals what has been counted, if the last time was a while ago. Call this after each input: delays are
+    /// not kept for long.
     #[inline]
-    pub(in crate::sfu) fn take_samples(&mut self, now: Instant, samples: &mut Samples) {
-        let next_round_trip = self.next_round_trip;
-        let Some(sctp) = self.sctp_mut() else { return };
-        if sctp.has_delays() {
-            sctp.take_delays(|delay| samples.delays.observe(delay));
-        }
-        if next_round_trip <= now
-            && let Some(round_trip) = sctp.take_round_trip()
+    pub(in crate::sfu) fn count_in(&mut self, now: Instant, totals: &mut TransportTotals) {
+        self.fall_behind();
+        if let Some(sctp) = self.sctp_mut()
+            && sctp.has_delays()
         {
-            self.next_round_trip = now + ROUND_TRIP_EVERY;
-            samples.round_trips.observe(round_trip);
+            sctp.take_delays(|delay| totals.delays.observe(delay));
         }
+        if self.in_totals.next <= now {
+            self.catch_up(now, totals);
+        }
+    }
+
+    /// Notes that something has been counted, where [`Self::count_in`] may not follow.
+    #[inline]
+    pub(in crate::sfu) fn fall_behind(&mut self) {
+        self.in_totals.is_behind = true;
+    }
+
+    /// Adds to the totals what has been counted since the last call.
+    pub(in crate::sfu) fn catch_up(&mut self, now: Instant, totals: &mut TransportTotals) {
+        if !std::mem::take(&mut self.in_totals.is_behind) {
+            return;
+        }
+        let path = match &self.kind {
+            Kind::Direct => return,
+            Kind::WebRtc(_) => &mut totals.webrtc,
+            Kind::Plain(_) => &mut totals.plain,
+            Kind::Pipe(_) => &mut totals.pipe,
+        };
+        let bytes = PathBytes { received: self.received.total(), sent: self.sent.total() };
+        path.add_between(&self.in_totals.bytes, &bytes);
+        self.in_totals.bytes = bytes;
+        let queued_bytes = self.sctp_ref().map_or(0, |it| it.queued_bytes() as u64);
+        totals.queued_bytes = totals.queued_bytes + queued_bytes - self.in_totals.queued_bytes;
+        self.in_totals.queued_bytes = queued_bytes;
+        let counters = self.counters();
+        if self.in_totals.counters.is_some() || counters != TransportCounters::default() {
+            let before = self.in_totals.counters.get_or_insert_default();
+            totals.counters.add_between(before, &counters);
+            **before = counters;
+        }
+        self.in_totals.next = now + COUNT_EVERY;
+        if let Some(round_trip) = self.sctp_mut().and_then(|it| it.take_round_trip()) {
+            totals.round_trips.observe(round_trip);
+        }
+    }
+
+    /// The last call, once the transport has closed.
+    pub(in crate::sfu) fn count_last(&mut self, now: Instant, totals: &mut TransportTotals) {
+        self.in_totals.next = now;
+        self.count_in(now, totals);
+        totals.queued_bytes -= self.in_totals.queued_bytes;
     }
 
     fn counters(&self) -> TransportCounters {

@@ -71,8 +71,7 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) limited: DropCount,
     pub(in crate::sfu) messages_dropped_unsendable: u64,
     pub(in crate::sfu) discarded: DropCount,
-    /// When the round trip of the association may be sampled again.
-    next_round_trip: Instant,
+    in_totals: InTotals,
     pub(in crate::sfu) dirty: bool,
     /// What the association counts in the worker's memory.
     counted: usize,
@@ -84,6 +83,7 @@ pub(in crate::sfu) struct Transport {
 
 use captures::Captures;
 use channels::Channels;
+use counters::InTotals;
 pub(in crate::sfu) use polled::Polled;
 use sctp::{STREAMS, SctpBounds};
 
@@ -130,7 +130,7 @@ impl Transport {
             limited: DropCount::default(),
             messages_dropped_unsendable: 0,
             discarded: DropCount::default(),
-            next_round_trip: now,
+            in_totals: InTotals::new(now),
             dirty: false,
             counted: 0,
             captures: None,
