@@ -1,14 +1,8 @@
-//! What transports count, for the totals of their worker.
+//! What transports count, for the totals of their worker; `counting.rs` adds it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::sfu::histogram::{DELAYS, Histogram, ROUND_TRIPS};
-
-use super::{Kind, Transport};
-
-/// How often at most a transport adds to the totals without a request, and has the round trip of its association
-/// sampled.
-const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// Defines a struct of counters.
 macro_rules! counters {
@@ -21,7 +15,7 @@ macro_rules! counters {
 
         impl $name {
             /// Adds what has been counted between two times.
-            fn add_between(&mut self, earlier: &Self, later: &Self) {
+            pub(super) fn add_between(&mut self, earlier: &Self, later: &Self) {
                 $(self.$field += later.$field.saturating_sub(earlier.$field);)*
             }
         }
@@ -99,113 +93,16 @@ pub(super) struct InTotals {
     /// Whether something may have been counted since.
     pub(super) is_behind: bool,
     /// When it adds to them by itself.
-    next: Instant,
-    bytes: PathBytes,
-    queued_bytes: u64,
+    pub(super) next: Instant,
+    pub(super) bytes: PathBytes,
+    pub(super) queued_bytes: u64,
     /// Most transports never drop anything or send anything again.
-    counters: Option<Box<TransportCounters>>,
+    pub(super) counters: Option<Box<TransportCounters>>,
 }
 
 impl InTotals {
     pub(super) fn new(now: Instant) -> Self {
         let (bytes, queued_bytes, counters) = (PathBytes::default(), 0, None);
         Self { is_behind: false, next: now, bytes, queued_bytes, counters }
-    }
-}
-
-impl Transport {
-    /// Adds to the totals what has been counted, if the last time was a while ago. Call this after each input: delays are
-    /// not kept for long.
-    #[inline]
-    pub(in crate::sfu) fn count_in(&mut self, now: Instant, totals: &mut TransportTotals) {
-        self.fall_behind();
-        if let Some(sctp) = self.sctp_mut()
-            && sctp.has_delays()
-        {
-            sctp.take_delays(|delay| totals.delays.observe(delay));
-        }
-        if self.in_totals.next <= now {
-            self.catch_up(now, totals);
-        }
-    }
-
-    /// Notes that something has been counted, where [`Self::count_in`] may not follow.
-    #[inline]
-    pub(in crate::sfu) fn fall_behind(&mut self) {
-        self.in_totals.is_behind = true;
-    }
-
-    /// Adds to the totals what has been counted since the last call.
-    pub(in crate::sfu) fn catch_up(&mut self, now: Instant, totals: &mut TransportTotals) {
-        if !std::mem::take(&mut self.in_totals.is_behind) {
-            return;
-        }
-        let path = match &self.kind {
-            Kind::Direct => return,
-            Kind::WebRtc(_) => &mut totals.webrtc,
-            Kind::Plain(_) => &mut totals.plain,
-            Kind::Pipe(_) => &mut totals.pipe,
-        };
-        let bytes = PathBytes { received: self.received.total(), sent: self.sent.total() };
-        path.add_between(&self.in_totals.bytes, &bytes);
-        self.in_totals.bytes = bytes;
-        let queued_bytes = self.sctp_ref().map_or(0, |it| it.queued_bytes() as u64);
-        totals.queued_bytes = totals.queued_bytes + queued_bytes - self.in_totals.queued_bytes;
-        self.in_totals.queued_bytes = queued_bytes;
-        let counters = self.counters();
-        if self.in_totals.counters.is_some() || counters != TransportCounters::default() {
-            let before = self.in_totals.counters.get_or_insert_default();
-            totals.counters.add_between(before, &counters);
-            **before = counters;
-        }
-        self.in_totals.next = now + COUNT_EVERY;
-        if let Some(round_trip) = self.sctp_mut().and_then(|it| it.take_round_trip()) {
-            totals.round_trips.observe(round_trip);
-        }
-    }
-
-    /// The last call, once the transport has closed.
-    pub(in crate::sfu) fn count_last(&mut self, now: Instant, totals: &mut TransportTotals) {
-        self.in_totals.next = now;
-        self.count_in(now, totals);
-        totals.queued_bytes -= self.in_totals.queued_bytes;
-    }
-
-    fn counters(&self) -> TransportCounters {
-        let sctp = self.sctp_counters().unwrap_or_default();
-        let (retransmitted, spurious) =
-            self.sctp_ref().map(|sctp| sctp.retransmissions()).unwrap_or_default();
-        let policies = self.sctp_ref().map(|sctp| sctp.dropped_by_policies()).unwrap_or_default();
-        TransportCounters {
-            datagrams_dropped: self.datagrams_dropped,
-            dtls_records_dropped: match &self.kind {
-                Kind::WebRtc(it) => it.peer.session().dtls().dropped(),
-                Kind::Pipe(it) => it.path.session().map_or(0, |it| it.dtls().dropped()),
-                Kind::Plain(_) | Kind::Direct => 0,
-            },
-            packets_malformed: sctp.packets_malformed,
-            packets_foreign: sctp.packets_foreign,
-            packets_unexpected: sctp.packets_unexpected,
-            packets_overload: sctp.packets_overload,
-            chunks_stripped: sctp.chunks_stripped,
-            messages_expired: sctp.expired.messages,
-            messages_abandoned: sctp.abandoned.messages,
-            messages_unsent: sctp.unsent.messages + sctp.refused.messages,
-            messages_garbled: sctp.garbled + sctp.bad_dcep,
-            messages_unrouted: self.messages_unrouted,
-            messages_unsendable: self.messages_dropped_unsendable,
-            messages_discarded: self.discarded.messages,
-            messages_replaced: policies.replaced + self.tunnel().map_or(0, |it| it.replaced()),
-            messages_stale: policies.stale,
-            chunks_rack: retransmitted.rack.chunks,
-            bytes_rack: retransmitted.rack.bytes,
-            chunks_probe: retransmitted.probe.chunks,
-            bytes_probe: retransmitted.probe.bytes,
-            chunks_timeout: retransmitted.timeout.chunks,
-            bytes_timeout: retransmitted.timeout.bytes,
-            chunks_bundled: retransmitted.bundled.chunks,
-            bytes_bundled: retransmitted.bundled.bytes,
-            spurious,
-        }
     }
 }

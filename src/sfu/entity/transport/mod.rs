@@ -3,6 +3,7 @@
 pub(in crate::sfu) mod captures;
 pub(in crate::sfu) mod channels;
 pub(in crate::sfu) mod counters;
+mod counting;
 
 pub(in crate::sfu) mod pipe;
 pub(in crate::sfu) mod plain;
