@@ -15,14 +15,15 @@ use super::record;
 /// How many clients wait for their answer to come back.
 const MAX_CLIENTS: usize = 32;
 
-/// For how long at least a client is remembered: most paths answer in that time. This also bounds how many engines are
-/// made.
+/// For how long at least a client is remembered, also one whose hello its engine has refused: most paths answer in that
+/// time. This also bounds how many engines are made.
 const REMEMBERED: Duration = Duration::from_millis(50);
 
 struct Client {
     random: [u8; 32],
     since: Instant,
-    engine: Box<dimpl::Dtls>,
+    /// `None` once it has refused a hello.
+    engine: Option<Box<dimpl::Dtls>>,
 }
 
 /// The clients that have got a cookie, the first one first.
@@ -43,11 +44,13 @@ impl Hellos {
     pub(super) fn handle(&mut self, context: &DtlsContext, now: Instant, record: &[u8]) -> Heard {
         let Some(random) = record::hello_random(record) else { return Heard::Dropped };
         let known = self.0.iter().position(|it| it.random == *random);
-        let Some(place) = known.or_else(|| self.add(context, now, *random)) else {
+        let Some(client) = known
+            .or_else(|| self.add(context, now, *random))
+            .and_then(|place| self.0.get_mut(place))
+        else {
             return Heard::Dropped;
         };
-        let mut client = self.0.remove(place);
-        let engine = &mut client.engine;
+        let Some(mut engine) = client.engine.take() else { return Heard::Dropped };
         if engine.handle_timeout(now).is_err() || engine.handle_packet(record).is_err() {
             return Heard::Dropped;
         }
@@ -59,9 +62,9 @@ impl Hellos {
             answers.push(datagram.into());
         }
         if proved {
-            return Heard::Proved(client.engine, answers);
+            return Heard::Proved(engine, answers);
         }
-        self.0.insert(place, client);
+        client.engine = Some(engine);
         Heard::Answered(answers)
     }
 
@@ -73,8 +76,52 @@ impl Hellos {
             }
             self.0.remove(0);
         }
-        let engine = Box::new(context.engine_with_cookie(now));
+        let engine = Some(Box::new(context.engine_with_cookie(now)));
         self.0.push(Client { random, since: now, engine });
         Some(self.0.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::certificate::Certificate;
+
+    /// Hellos that differ in their random numbers. A version other than DTLS 1.2 is refused by an engine.
+    fn hellos(
+        context: &DtlsContext,
+        now: Instant,
+        version: [u8; 2],
+    ) -> impl Iterator<Item = Vec<u8>> {
+        let mut client = context.engine(now, true);
+        client.handle_timeout(now).expect("a first flight");
+        let mut scratch = context.scratch();
+        let Output::Packet(hello) = client.poll_output(&mut scratch) else { panic!("a hello") };
+        let mut hello = hello.to_vec();
+        hello[25..27].copy_from_slice(&version);
+        (0..4000_u16).map(move |n| {
+            hello[27..29].copy_from_slice(&n.to_be_bytes());
+            hello.clone()
+        })
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "tests need some instant to start from")]
+    fn refused_hellos_hold_their_places_as_long_as_others_and_make_no_more_engines() {
+        let context = DtlsContext::new(Certificate::generate().expect("a certificate"));
+        let now = Instant::now();
+        let mut clients = Hellos::default();
+        let mut made = 0;
+        for hello in hellos(&context, now, [0xfe, 0xff]) {
+            let before = clients.0.len();
+            assert!(matches!(clients.handle(&context, now, &hello), Heard::Dropped));
+            made += clients.0.len() - before;
+        }
+        assert_eq!((made, clients.0.len()), (MAX_CLIENTS, MAX_CLIENTS));
+        assert!(clients.0.iter().all(|it| it.engine.is_none()), "what is refused keeps no engine");
+        let good = hellos(&context, now, [0xfe, 0xfd]).last().expect("some");
+        assert!(matches!(clients.handle(&context, now, &good), Heard::Dropped), "no place");
+        let later = now + REMEMBERED;
+        assert!(matches!(clients.handle(&context, later, &good), Heard::Answered(_)));
     }
 }
