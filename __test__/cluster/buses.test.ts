@@ -119,6 +119,17 @@ describe.each(BUSES)('%s', (_, kind, make) => {
   const send = (bus: Bus, subject: string, text: string): void =>
     bus.publish(subject, Buffer.from(text, 'latin1'));
 
+  test('a subject that is left and taken again at once is heard', async () => {
+    await listen(one, 'kept'); // The connection ends with its last subscription.
+    const first = await listen(one, 'again');
+    const ended = dispose(first.subscription);
+    const second = await listen(one, 'again');
+    await ended;
+    send(other, 'again', 'heard');
+    expect(await second.arrived(1)).toEqual(['heard']);
+    expect(first.messages).toEqual([]);
+  });
+
   test('a subscription is in force when it resolves; all hear, the publisher too', async () => {
     const mine = await listen(one, 'p.a');
     const theirs = await listen(other, 'p.a');

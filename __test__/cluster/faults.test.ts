@@ -109,6 +109,18 @@ test('10 s without bus lose no message and close nothing; what is new comes a be
   expect(lost()).toEqual({ lost: 0, told: 0 });
 });
 
+test('a bus that stands still for 8 s and then delivers all is down and up again', async () => {
+  const { delay } = world;
+  world.delay = { min: 8000, max: 8000 };
+  await sending(7000);
+  world.delay = delay;
+  await sending(9000);
+  for (const process of [a, b, c]) {
+    expect(process.events.filter((event) => event.startsWith('bus'))).toEqual(['busdown', 'busup']);
+  }
+  world.checkViews();
+});
+
 test('one host without bus for 8 s loses no message; those without a pipe to it are gone and back', async () => {
   b.cut = 1;
   await sending(8000);

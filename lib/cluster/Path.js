@@ -79,8 +79,7 @@ class Path {
         this.#update();
       },
       release: () => {
-        this.#holders.delete(holder);
-        if (this.#holders.size === 0 && !this.#ended) {
+        if (this.#holders.delete(holder) && this.#holders.size === 0 && !this.#ended) {
           this.#lingering = setTimeout(() => this.end(), this.#linger);
           this.#lingering.unref();
         }

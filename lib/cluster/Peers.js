@@ -196,7 +196,8 @@ class Peers {
     peer.beat = beat;
     peer.silent = 0;
     if (peer === this.#self) {
-      if (missed) {
+      // A bus that was only slow loses nothing.
+      if (missed || this.#busDown) {
         this.onMissed();
       }
     } else if (missed || !peer.confirmed) {

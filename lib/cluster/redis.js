@@ -119,7 +119,8 @@ async function ofRedis(client, onMessage) {
   await connection.connect();
   return {
     subscribe: (subject) => connection.subscribe(subject, listener, true),
-    unsubscribe: (subject) => connection.unsubscribe(subject),
+    // Without the listener, a subscription that follows at once would end with this one.
+    unsubscribe: (subject) => connection.unsubscribe(subject, listener, true),
     end: async () => connection.destroy(),
   };
 }
