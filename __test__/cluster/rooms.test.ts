@@ -150,7 +150,7 @@ test('one path serves all DataConsumers, and ends after linger', async () => {
   await again.count(1);
 });
 
-test('only the subchannels that somebody is subscribed to cross', async () => {
+test('only subchannels with a subscription cross', async () => {
   const [a, b] = [await start('a'), await start('b')];
   const dataProducer = await announced(a, b);
   const consume = async (subchannels: number[]): Promise<types.DataConsumer> =>

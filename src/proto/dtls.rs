@@ -8,9 +8,9 @@
 //!                            └─────────────────► Failed ◄────────────────┘   Closed ◄── close()
 //! ```
 //!
-//! `Connecting` follows the path alone, which ICE has proved or the application has named. The handshake starts once the path is ready and [`Dtls::connect`]
-//! was called, because our role (client or server) is known only then. Datagrams that a client sends
-//! before that are kept, within bounds, and handled then.
+//! `Connecting` follows the path alone, which ICE has proved or the application has named. The handshake starts
+//! once the path is ready and [`Dtls::connect`] was called, because our role (client or server) is known only
+//! then. Datagrams that a client sends before that are kept, within bounds, and handled then.
 //!
 //! No byte of the application passes in either direction before the peer's certificate has matched
 //! a fingerprint given to [`Dtls::connect`] (RFC 8827 §6.5). `Failed` and `Closed` are final:
@@ -18,8 +18,9 @@
 //!
 //! A peer can affect only its own session, whose memory is bounded. Noise is dropped: here by
 //! the record header once connected, and in the engine otherwise. The engine's errors are all
-//! fatal, and a peer (whose path ICE has proved) can provoke them, for example with more handshake
-//! fragments than `MAX_QUEUED_RECORDS`. That ends its own session only.
+//! fatal, and a peer can provoke them, for example with more handshake fragments than
+//! `MAX_QUEUED_RECORDS`. So can a host that forges its address, if the path is only named (see docs/security.md).
+//! That ends this session only.
 
 mod context;
 mod early;

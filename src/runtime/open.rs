@@ -73,7 +73,8 @@ mod system {
         socket.set_reuse_address(true)
     }
 
-    /// Sets the size of a buffer, or the largest that the system grants: Linux cuts the size, macOS refuses it.
+    /// Sets the size of a buffer, or the first half of it, quarter and so on that the system grants: Linux cuts the
+    /// size, macOS refuses it.
     pub(super) fn up_to(size: usize, set: impl Fn(usize) -> io::Result<()>) -> io::Result<()> {
         match set(size) {
             Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) && size > 1 => {

@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 use super::entity::limit::Limited;
 use super::id::{DataConsumerKey, DataProducerKey};
 
-/// Within this time a DataConsumer may hold up its DataProducer for its timeout.
+/// The time within which a DataConsumer may hold up its DataProducer for its timeout at most.
 const PERIOD: Duration = Duration::from_secs(60);
 
 /// A DataConsumer that stands still for less than this is slow, and no more: its acknowledgements may take a round trip,

@@ -17,7 +17,7 @@ use super::work;
 /// How long after a 'limit' event the next one may follow.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How long after some DataProducers of a transport, for which there are tokens, the next ones go on.
+/// DataProducers that have waited for one limit go on in turns, this far apart.
 const TURN: Duration = Duration::from_millis(1);
 
 impl Sfu {

@@ -56,7 +56,7 @@ impl Sfu {
             return self.send_checked(key, message, selector);
         }
         outputs.route(producer, data_consumers, transports, message, selector);
-        self.after_routing();
+        self.close_overflowed();
     }
 
     /// Goes on with [`Self::send`] if JavaScript waits for room, or the DataProducer has a limit.
@@ -118,7 +118,7 @@ impl Sfu {
                     return;
                 }
                 outputs.route(entity, data_consumers, transports, message, selector);
-                self.after_routing();
+                self.close_overflowed();
             }
             None if !too_large && transport.keep_unadopted(stream, &message) => self.touch(key),
             None => {
@@ -168,12 +168,6 @@ impl Sfu {
         let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
         let Some(producer) = data_producers.get_mut(&key) else { return };
         outputs.route(producer, data_consumers, transports, message, selector);
-        self.after_routing();
-    }
-
-    /// Does what the policies of DataConsumers ask for after a message.
-    #[inline]
-    fn after_routing(&mut self) {
         self.close_overflowed();
     }
 

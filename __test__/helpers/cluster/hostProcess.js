@@ -1,6 +1,6 @@
 'use strict';
 
-// A host in a process of its own, for processes.test.ts: announces a DataProducer, and sends when it is told to.
+// A host in a process of its own, for processes.test.ts: announces a DataProducer, and sends on request.
 // Arguments: the kind of the bus, its port, the name of the host.
 
 const { connect } = require('@nats-io/transport-node');
