@@ -119,8 +119,8 @@ impl Batcher {
         self.inbox.post(job);
     }
 
-    /// Call this after messages have left the backlog of a DataConsumer. If that ends an overflow, the worker is notified:
-    /// it counts what was dropped, and its 'overflow' event must come before the next message.
+    /// Call this after messages have left the backlog of a DataConsumer. If that ends an overflow, the worker is
+    /// notified: it knows how much was dropped, and must emit 'overflow' before the next message.
     pub(super) fn relieve(&self, consumer: DataConsumerKey, backlog: &Backlog) {
         if backlog.take_relief() {
             self.inbox.post(Job::Relieved(consumer));

@@ -11,7 +11,7 @@ use crate::sfu::id::{DataConsumerKey, TransportKey};
 
 use super::batcher::SharedBatcher;
 
-/// The bound of the packets that wait for JavaScript, in charged bytes.
+/// How much may wait for JavaScript, in charged bytes.
 const MAX_WAITING: u64 = 4 << 20;
 
 /// A capture of the packets of a transport.
@@ -38,7 +38,7 @@ impl Capture {
         Self { batcher: Rc::clone(batcher), transport, key, backlog, dropped }
     }
 
-    /// The packets that did not fit into what waits for JavaScript.
+    /// How many packets were dropped because too many waited for JavaScript.
     #[napi(getter, catch_unwind)]
     pub fn dropped(&self) -> f64 {
         self.dropped.load(Ordering::Relaxed) as f64

@@ -59,7 +59,7 @@ impl DataConsumer {
         });
     }
 
-    /// Begins to deliver, if the options of `consume_data()` made it wait for this.
+    /// Begins to deliver, if `consume_data()` was called with `waits_for_start`.
     #[napi(catch_unwind)]
     pub fn start(&self, request: u32) {
         let key = self.key;
@@ -182,8 +182,8 @@ impl DataConsumer {
         });
     }
 
-    /// From now on JavaScript asks for the messages of this direct DataConsumer with [`Self::pull`]. Those that are on their
-    /// way still come by themselves.
+    /// From now on JavaScript asks for the messages of this direct DataConsumer with [`Self::pull`]. Messages that are
+    /// already on their way still come by themselves.
     #[napi(catch_unwind)]
     pub fn begin_pulls(&self) {
         self.backlog.use_queue().begin_pulls();
@@ -204,14 +204,14 @@ impl DataConsumer {
         Ok(Some((BufferSlice::copy_from(env, payload)?, ppid.0)))
     }
 
-    /// From now on the messages come by themselves. Those that could have been pulled are discarded.
+    /// From now on messages come by themselves again. Messages that could have been pulled are discarded.
     #[napi(catch_unwind)]
     pub fn end_pulls(&self) {
         self.backlog.end_pulls();
         self.batcher.after_pull(self.key, &self.backlog);
     }
 
-    /// The DataConsumer has closed: all that is queued can be pulled, unless messages before it are lost.
+    /// The DataConsumer has closed: everything queued can be pulled, unless messages before it are lost.
     #[napi(catch_unwind)]
     pub fn close_pulls(&self) {
         self.backlog.close_pulls();

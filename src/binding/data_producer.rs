@@ -50,7 +50,7 @@ impl DataProducer {
         });
     }
 
-    /// Answers when the messages that were sent before have been routed.
+    /// Answers once the messages sent before have been routed.
     #[napi(catch_unwind)]
     pub fn routed(&self, request: u32) {
         let key = self.key;
@@ -86,7 +86,7 @@ impl DataProducer {
     #[napi(catch_unwind)]
     pub fn set_limit(&self, request: u32, limit: String) {
         let key = self.key;
-        // It lets a DataProducer that waits for tokens go on.
+        // A DataProducer that waits for tokens must not delay this, as it may end the wait.
         self.batcher.request_at(Place::Reading(key), request, move |world| {
             let limit: Option<LimitOptions> = parse(&limit)?;
             world.sfu.data_producer(key)?.set_limit(limit.as_ref())
@@ -112,7 +112,7 @@ impl DataProducer {
             .request(request, move |world| Ok([world.close_data_producer_with_stats(key)?]));
     }
 
-    /// Payload bytes that were sent, or are held, and are not routed yet.
+    /// Payload bytes that were sent or are held, and are not routed yet.
     #[napi(getter, catch_unwind)]
     pub fn buffered_amount(&self) -> f64 {
         self.intake.payload() as f64

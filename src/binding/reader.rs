@@ -80,7 +80,7 @@ impl Reader {
             };
             let (target, message) = match item {
                 Item::Event(Event::Message(DataConsumerKey(target), message)) => (target, message),
-                // Nothing can be pulled that comes after messages which JavaScript has not been given yet.
+                // A message can be pulled only after JavaScript has got everything before it.
                 Item::Event(Event::Queued(_, token)) if count > 0 && token.is_pulled() => {
                     break Next::Message;
                 }
@@ -180,7 +180,7 @@ impl Reader {
         }
     }
 
-    /// Counts how long a message has waited, if it was the last one and its delay counts.
+    /// Counts the delay of the last message, if it is one that is measured.
     fn take_samples(&mut self) {
         while let Some(Item::Sampled(at)) = self.cycle.front() {
             self.outbox.count_delay(clock::now().saturating_duration_since(*at));
@@ -201,7 +201,7 @@ impl Reader {
         }
     }
 
-    /// Replaces the token at the front by the message that it stands for, if that is still there.
+    /// Replaces the token at the front by its message, if the queue still has it.
     fn redeem(&mut self) {
         let Some(Item::Event(Event::Queued(key, token))) = self.cycle.pop_front() else { return };
         let event = match token.take(clock::now()) {
@@ -211,7 +211,7 @@ impl Reader {
             }
             Taken::Ready => Event::DataConsumer(key, DataConsumerEvent::Ready),
             Taken::Nothing => {
-                // It may have waited too long, and left.
+                // The message may have been dropped as too old.
                 return self.batcher.relieve(key, token.backlog());
             }
         };

@@ -63,8 +63,8 @@ impl Transport {
         self.batcher.request(request, move |world| world.sfu.transport(key)?.restart_ice());
     }
 
-    /// `max_buffered_amount` bounds the bytes that were sent on a direct transport, or are held, and are not routed yet;
-    /// `max_message_size`, on a direct transport, the bytes of one message.
+    /// `max_buffered_amount` bounds the bytes that were sent on a direct transport, or are held, and are not routed
+    /// yet; `max_message_size`, on a direct transport, the bytes of one message.
     #[napi(catch_unwind)]
     pub fn produce_data(
         &self,
@@ -133,7 +133,7 @@ impl Transport {
         self.batcher.request(request, move |world| Ok(world.sfu.transport(key)?.dump()));
     }
 
-    /// Begins a capture of the packets of the association, which come as messages for the request's id.
+    /// Begins a capture of the packets of the association. They come as messages with the id of the request.
     #[napi(catch_unwind)]
     pub fn capture(&self, request: u32) -> Capture {
         Capture::begin(&self.batcher, self.key, request)

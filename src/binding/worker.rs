@@ -118,7 +118,7 @@ impl Worker {
         self.batcher.run(move |world| world.drain(request, DrainScope::Worker));
     }
 
-    /// Has a request of `drained()`, of any object of this worker, answered now.
+    /// Answers a request of `drained()`, of any object of this worker, at once.
     #[napi(catch_unwind)]
     pub fn cancel_drained(&self, request: u32) {
         self.batcher.run(move |world| world.sfu.cancel_drain(request));

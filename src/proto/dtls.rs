@@ -8,9 +8,9 @@
 //!                            └─────────────────► Failed ◄────────────────┘   Closed ◄── close()
 //! ```
 //!
-//! `Connecting` follows the path alone, which ICE has proved or the application has named. The handshake starts
-//! once the path is ready and [`Dtls::connect`] was called, because our role (client or server) is known only
-//! then. Datagrams that a client sends before that are kept, within bounds, and handled then.
+//! `Connecting` needs only a path, which ICE has proved or the application has named. The handshake starts once the
+//! path is ready and [`Dtls::connect`] was called, because our role (client or server) is known only then. Datagrams
+//! that a client sends before that are kept, within bounds, and handled then.
 //!
 //! No byte of the application passes in either direction before the peer's certificate has matched
 //! a fingerprint given to [`Dtls::connect`] (RFC 8827 §6.5). `Failed` and `Closed` are final:
@@ -95,12 +95,12 @@ pub enum DtlsRole {
     Server,
 }
 
-/// What is known of the address of the peer.
+/// What is known about the peer's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Path {
-    /// ICE has proved that the peer receives there.
+    /// ICE has proved that the peer receives data there.
     Proved,
-    /// The application has named it: as a server, we ask clients for a cookie first.
+    /// The application has named it. As a server, we ask clients for a cookie first.
     Named,
 }
 
@@ -144,7 +144,7 @@ pub struct Dtls {
     engine: Option<Box<dimpl::Dtls>>,
     /// Present instead of the engine while clients have to send a cookie back.
     hellos: Option<Box<Hellos>>,
-    /// Datagrams of the peer that arrived before the handshake could start, then data before its end.
+    /// Datagrams that arrived before the handshake could start, then data that arrived before its end.
     early: EarlyDatagrams,
     /// The peer's certificate in DER, kept from the match until the caller takes it.
     peer_certificate: Option<Box<[u8]>>,
@@ -197,7 +197,7 @@ impl Dtls {
         self.dropped
     }
 
-    /// The datagrams of the peer, those that were dropped included.
+    /// How many datagrams of the peer have arrived, including those that were dropped.
     pub fn datagrams(&self) -> u64 {
         self.datagrams
     }
@@ -365,8 +365,8 @@ impl Dtls {
                 continue;
             }
             if self.state == DtlsState::Connecting && record::is_data(record) {
-                // The peer's Finished is late or lost. What follows it is often the INIT of SCTP, whose loss would cost
-                // a second.
+                // The peer's Finished is late or lost. The record is often the INIT of SCTP, and losing that costs a
+                // second.
                 self.dropped += u64::from(!self.early.keep_data(record));
                 continue;
             }
@@ -404,7 +404,8 @@ impl Dtls {
         }
     }
 
-    /// Passes a record to the clients that have to send a cookie back. The first one to do so begins the handshake.
+    /// Passes a record to the clients that have yet to return their cookie. The first to return one begins the
+    /// handshake.
     fn hear(&mut self, now: Instant, record: &[u8]) {
         let Some(hellos) = &mut self.hellos else { return };
         let fits = record.len() <= MAX_HANDSHAKE_RECORD && record::may_be_of_the_handshake(record);

@@ -68,31 +68,31 @@ pub enum IceEvent {
     CredentialsRetired(String),
 }
 
-/// The Binding requests that have arrived, by what became of them.
+/// The Binding requests that have arrived, by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StunCounters {
     /// All of them.
     pub received: u64,
     /// Authentic and accepted.
     pub valid: u64,
-    /// For a username fragment that is not ours.
+    /// With a username fragment that is not ours.
     pub wrong_username: u64,
-    /// For ours, and signed with another password.
+    /// With our username fragment, but signed with another password.
     pub wrong_integrity: u64,
     /// Authentic, but the peer claims to be controlled.
     pub role_conflict: u64,
     /// Malformed, or without what a check needs.
     pub malformed: u64,
-    /// Beyond the quota, so not examined.
+    /// Over the quota, and not examined.
     pub over_quota: u64,
     /// Where the last accepted one came from.
     pub valid_from: Option<SocketAddr>,
-    /// Where the last one came from that was not accepted.
+    /// Where the last rejected one came from.
     pub refused_from: Option<SocketAddr>,
 }
 
 impl StunCounters {
-    /// Counts a request that is not accepted. `is_known`: its username fragment is ours.
+    /// Counts a request that is rejected. `is_known`: its username fragment is ours.
     fn refuse(&mut self, from: SocketAddr, refusal: Refusal, is_known: bool) {
         self.refused_from = Some(from);
         *match refusal {

@@ -1,4 +1,5 @@
-//! What becomes of messages at the bound of a DataConsumer's queue, towards a peer, through a tunnel or towards JavaScript.
+//! What happens to messages at the bound of a DataConsumer's queue, be it towards a peer, through a tunnel or towards
+//! JavaScript.
 
 use std::time::{Duration, Instant};
 
@@ -23,8 +24,8 @@ pub enum Overflow {
     Close,
 }
 
-/// How a queue treats the messages of a DataProducer. The messages of `dataConsumer.send()` in the same queue are neither
-/// dropped by it nor delayed: they are rejected at the bound.
+/// How a queue treats the messages of a DataProducer. It does not apply to messages of `dataConsumer.send()` in the
+/// same queue, which are rejected at the bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueuePolicy {
     /// What happens at the bound.
@@ -43,7 +44,7 @@ impl QueuePolicy {
     }
 }
 
-/// What has become of the messages that were routed to a queue with a policy.
+/// What happened to the messages that were routed to a queue with a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueTally {
     /// They wait.
@@ -61,7 +62,7 @@ impl QueueTally {
     }
 }
 
-/// How many messages policies have dropped after they were accepted.
+/// How many accepted messages the policies of queues have dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueDrops {
     /// Newer ones have taken their place.

@@ -21,10 +21,10 @@
 //! 3. [`Peer::poll_event`] again, because sealing can end a session.
 //! 4. [`Peer::poll_timeout`], which every step above may have moved.
 //!
-//! Nothing that a peer sends is an error to the caller. What is malformed, forged or over a limit is dropped and counted.
-//! A session that fails emits [`PeerEvent::Dtls`] with `Failed`, an association [`PeerEvent::Sctp`] with its state; both
-//! are final, but ICE continues, and the peer can still be dumped and closed. The one error, [`AlreadyConnected`], changes
-//! nothing.
+//! Nothing that a peer sends is an error to the caller. What is malformed, forged or over a limit is dropped and
+//! counted. A session that fails emits [`PeerEvent::Dtls`] with `Failed`, an association [`PeerEvent::Sctp`] with its
+//! state; both are final, but ICE continues, and the peer can still be dumped and closed. The one error,
+//! [`AlreadyConnected`], changes nothing.
 //!
 //! [`Peer::close`] comes last. After it only the getters may be called: the username fragments and tuples
 //! that lead to the peer are still there, so that the caller can remove them from its tables.
@@ -81,7 +81,7 @@ pub struct Peer {
     session: Session,
     /// When the last authentic STUN request has arrived.
     last_request: Option<Instant>,
-    /// Those of ICE. They come before those of the session, which depends on the path.
+    /// The events of ICE. They come before the events of the session, which depends on the path.
     events: VecDeque<PeerEvent>,
 }
 

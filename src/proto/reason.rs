@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 /// The part of a reason that programs read. A code keeps its name and its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
-    /// DTLS: the peer's certificate has none of the fingerprints that were given.
+    /// DTLS: the peer's certificate matches none of the given fingerprints.
     FingerprintMismatch,
     /// DTLS: the peer's certificate is not ECDSA on P-256 or P-384, or there is none.
     CertificateUnsupported,
@@ -15,17 +15,17 @@ pub enum Code {
     CertificateRejected,
     /// DTLS: both sides are the client.
     RoleConflict,
-    /// DTLS, SCTP: no handshake in the time for it.
+    /// DTLS, SCTP: the handshake did not complete in time.
     HandshakeTimeout,
     /// DTLS: the handshake failed in another way.
     HandshakeFailed,
-    /// ICE: no valid STUN request in the time for it (RFC 7675 §5.1).
+    /// ICE: no valid STUN request arrived in time (RFC 7675 §5.1).
     ConsentExpired,
     /// ICE: the TCP connection that was the last path closed.
     ConnectionClosed,
     /// ICE: another transport has claimed the last path.
     PathTaken,
-    /// DTLS, SCTP: the peer ended it in good order.
+    /// DTLS, SCTP: the peer closed it in an orderly way.
     PeerClosed,
     /// DTLS, SCTP: the peer ended it with an error.
     PeerAborted,

@@ -1,6 +1,6 @@
 //! Which messages have their delays measured: one in 64.
 
-/// Of how many messages one counts.
+/// One message in this many is measured.
 const SAMPLE_EVERY: u32 = 64;
 
 /// Counts messages until the next one that is measured.
@@ -8,7 +8,7 @@ const SAMPLE_EVERY: u32 = 64;
 pub struct Sampler(u32);
 
 impl Sampler {
-    /// Whether this message counts.
+    /// Whether this message is measured.
     #[inline]
     pub fn hits(&mut self) -> bool {
         self.0 -= 1;
@@ -21,7 +21,7 @@ impl Sampler {
 }
 
 impl Default for Sampler {
-    /// Begins anywhere, so that queues with few messages count as often as they should.
+    /// Begins at a random number, so that short-lived queues are measured as often as others.
     fn default() -> Self {
         Self(rand::random_range(1..=SAMPLE_EVERY))
     }

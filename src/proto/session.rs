@@ -8,8 +8,9 @@
 //!
 //! # How to drive it
 //!
-//! As the other layers: after each input take the events until there are none, later call [`Session::poll_transmit`] once,
-//! take the events again, as sealing can end a session, and then ask [`Session::poll_timeout`].
+//! As with the other layers: after each input take the events until there are none. Later call
+//! [`Session::poll_transmit`] once, take the events again (sealing can end a session), and then ask
+//! [`Session::poll_timeout`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub enum SessionEvent {
     Sctp(SctpEvent),
 }
 
-/// See the module's documentation.
+/// See the documentation of the module.
 #[derive(Debug)]
 pub struct Session {
     dtls: Dtls,
@@ -50,8 +51,8 @@ impl Session {
     /// The largest SCTP packet that still fits a datagram of [`MAX_UDP_PAYLOAD`] when sealed.
     pub const MAX_SCTP_PACKET_SIZE: usize = MAX_UDP_PAYLOAD - MAX_RECORD_OVERHEAD;
 
-    /// Makes a session that waits for [`Self::path_ready`] and [`Self::connect`]. `sctp`: without it the session carries
-    /// no data. `wanted`: as after [`Self::start`].
+    /// Makes a session that waits for [`Self::path_ready`] and [`Self::connect`]. `sctp`: without it the session
+    /// carries no data. `wanted`: as after [`Self::start`].
     pub fn new(dtls: Arc<DtlsContext>, path: Path, sctp: Option<SctpConfig>, wanted: bool) -> Self {
         Self {
             dtls: Dtls::new(dtls, path),
@@ -178,7 +179,7 @@ impl Session {
         self.events.clear();
     }
 
-    /// Gives back memory that a burst has left behind.
+    /// Releases memory that a burst has left unused.
     pub(super) fn trim(&mut self) {
         self.events.shrink_to(0);
         if let Some(sctp) = &mut self.sctp {
@@ -195,7 +196,7 @@ impl Session {
                     heard = true;
                     self.last_heard = Some(now);
                     if let Some(sctp) = &mut self.sctp {
-                        // The peer may have something to carry first.
+                        // The peer has begun, so the association is wanted.
                         sctp.connect(now);
                         sctp.handle_packet(now, data);
                     }

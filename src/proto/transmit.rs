@@ -8,8 +8,8 @@ use super::net::Tuple;
 /// (RFC 8200 §5), so it crosses every path without fragmentation.
 pub const MAX_UDP_PAYLOAD: usize = 1232;
 
-/// Memory that is always kept between turns: 850 full datagrams. What a turn needs beyond that is freed after a turn that
-/// needs less than a quarter of it.
+/// Memory that is always kept between turns: 850 full datagrams. What a turn needs beyond that is freed after a turn
+/// that needs less than a quarter of it.
 const KEPT_BYTES: usize = 1 << 20;
 const KEPT_DATAGRAMS: usize = KEPT_BYTES / 64;
 

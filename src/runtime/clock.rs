@@ -19,7 +19,7 @@ pub fn monotonic() -> Duration {
     Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
 }
 
-/// The same as on Unix, by the clock behind [`Instant`] and `process.hrtime()`.
+/// As on Unix: the clock behind [`Instant`] and `process.hrtime()`.
 #[cfg(windows)]
 pub fn monotonic() -> Duration {
     use windows_sys::Win32::System::Performance::{

@@ -1,9 +1,9 @@
-//! Closing, as far as messages wait for what closes.
+//! Closing an object for which messages still wait.
 //!
 //! close() of an object is a job like others, so it comes after the messages that were sent before. But messages that
-//! exceed their turn leave the queue of jobs for the lanes: there the close of their DataProducer finds them, gives
-//! them one more share and drops the rest. Calls that were made before the close take effect before it; they have a
-//! share too. Closing leaves alone what waits for other objects.
+//! exceed their turn have moved to the lanes. There the close of their DataProducer finds them, gives them one more
+//! share and drops the rest. Calls that were made before the close take effect before it; they have a share too. What
+//! waits for other objects is not affected.
 
 use std::collections::VecDeque;
 
@@ -19,7 +19,7 @@ use super::world::World;
 impl World {
     /// Closes a DataProducer, if it is there.
     pub fn close_data_producer(&mut self, key: DataProducerKey) {
-        // It may have closed by itself.
+        // It may have been closed by something else.
         let _ = self.close_data_producer_with_stats(key);
     }
 
@@ -77,7 +77,7 @@ impl World {
         let end = self.sfu.work() + work::SHARE;
         loop {
             sources.retain(|it| self.lanes.waits(*it));
-            // What is blocked does not go on before the close.
+            // Blocked lanes get no turn before the close.
             let served = sources.iter().filter(|it| !self.lanes.is_held(**it));
             let served: Vec<Source> = served.copied().collect();
             if served.is_empty() || self.sfu.work() >= end {
@@ -101,7 +101,7 @@ impl World {
             {
                 self.do_job(call);
             }
-            // The messages go when their turn comes.
+            // The messages are routed when their turn comes.
             self.lanes.release(source);
         }
     }

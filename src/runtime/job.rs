@@ -29,11 +29,11 @@ pub enum Job<W> {
 pub enum Place {
     /// Nothing: messages may wait, and the call overtakes them.
     Any,
-    /// The messages that were sent to this DataProducer before.
+    /// After the messages sent to this DataProducer before.
     DataProducer(DataProducerKey),
-    /// The same, unless the DataProducer is blocked: the call changes nothing.
+    /// The same, unless the DataProducer is blocked: for calls that only read, or that may end the block.
     Reading(DataProducerKey),
-    /// The messages that were sent to the DataProducer of this DataConsumer before, unless that is blocked.
+    /// After the messages sent to the DataProducer of this DataConsumer before, unless that is blocked.
     DataConsumer(DataConsumerKey),
 }
 

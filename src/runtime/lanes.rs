@@ -1,4 +1,4 @@
-//! Messages that have exceeded the share of their turn, and calls that come after them.
+//! Messages that exceed the share of a turn, and the calls that come after them.
 //!
 //! ```text
 //! inbox ─► driver ─┬─► done at once
@@ -8,8 +8,8 @@
 //! A source is a direct DataProducer, or the tunnel through which another worker's messages come. Each has a lane of
 //! its own, so that what waits for one source delays no other, and close() finds what was sent before it.
 //!
-//! The lane of a DataProducer that is blocked (see `sfu/block.rs`) has no turns until it is released. Messages of a
-//! tunnel for such a DataProducer have its lane as well, so that those for others pass them.
+//! The lane of a blocked DataProducer (see `sfu/block.rs`) gets no turns until it is released. Messages of a tunnel for
+//! such a DataProducer wait in its lane too, so that messages for others can pass them.
 
 use std::collections::VecDeque;
 
@@ -26,7 +26,7 @@ pub(super) struct Lanes<W> {
     turns: VecDeque<Source>,
 }
 
-/// Calls stand apart from the other jobs, so that the calls of a lane with a million messages are found at once.
+/// Calls are kept apart from the other jobs, so that they are found at once among a million messages.
 struct Lane<W> {
     jobs: VecDeque<Job<W>>,
     /// The calls, each with the number of the job that it comes before. Jobs are numbered from 0.
@@ -35,7 +35,7 @@ struct Lane<W> {
     first: u64,
     /// The messages among the jobs, unless they are counted as dropped already.
     messages: u64,
-    /// Whether it has no turns.
+    /// Whether it gets no turns.
     held: bool,
 }
 
@@ -71,7 +71,7 @@ impl<W> Lane<W> {
         self.calls.pop_front().map(|(_, call)| call)
     }
 
-    /// Puts the job that was popped last back.
+    /// Puts back the job that was popped last.
     fn push_front(&mut self, job: Job<W>) {
         self.first = self.first.wrapping_sub(1);
         self.messages += u64::from(job.is_message());
@@ -96,8 +96,7 @@ impl<W> Lanes<W> {
         !self.turns.is_empty()
     }
 
-    /// Takes the turns of this source away until [`Self::release`]. Returns the calls that wait and
-    /// do not wait for what is blocked.
+    /// Gives this source no turns until [`Self::release`]. Returns the waiting calls that a block does not concern.
     pub(super) fn hold(&mut self, source: Source) -> Vec<Job<W>> {
         let Some(lane) = self.lanes.get_mut(&source) else { return Vec::new() };
         if !std::mem::replace(&mut lane.held, true) {
@@ -189,7 +188,7 @@ impl<W> Lanes<W> {
     }
 }
 
-/// Whether this is a call that does not wait for what is blocked: one on a DataConsumer, or one that only reads.
+/// Whether a block does not concern this call: it is one on a DataConsumer, or one that only reads.
 pub(super) fn overtakes<W>(job: &Job<W>) -> bool {
     matches!(job, Job::Call(Place::DataConsumer(_) | Place::Reading(_), _))
 }

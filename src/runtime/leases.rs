@@ -1,7 +1,7 @@
-//! Which ports this process holds, and which it was refused: the ports of a range that are not worth asking the kernel for.
+//! Which ports this process holds, and which it was refused: ports that need not be asked for again.
 //!
-//! A range may have 50,000 ports. Asking the kernel for each of them in vain takes a tenth of a second, in which a worker
-//! serves no peer. All workers of a process share the table.
+//! A range may have 50,000 ports. Asking the kernel for each of them in vain takes a tenth of a second, in which a
+//! worker serves no peer. All workers of a process share the table.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -85,7 +85,8 @@ struct Table {
 impl Table {
     fn place(&mut self, place: Place) -> &mut Taken {
         if !self.places.contains_key(&place) {
-            // Refusals at places without a port of ours are forgotten, so that addresses that come and go leave nothing.
+            // Refusals at places without a port of ours are forgotten, so that addresses that come and go leave
+            // nothing.
             self.places.retain(|_, taken| !taken.ours.is_empty());
         }
         self.places.entry(place).or_default()

@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::sfu::contract::options::ListenInfo;
 use crate::sfu::contract::parameters::ListenProtocol;
 
-/// The setting of the system that limits what a receive buffer may hold. Windows has no limit.
+/// The system setting that limits the size of receive buffers. Windows has no limit.
 pub(super) const RECEIVE_BUFFER_LIMIT: &str =
     if cfg!(target_os = "macos") { "kern.ipc.maxsockbuf" } else { "net.core.rmem_max" };
 
@@ -36,8 +36,8 @@ pub(super) fn open(info: &ListenInfo) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// The receive buffer that the system has granted, in the bytes that one asks for: Linux doubles them for its own
-/// overhead.
+/// The size of the receive buffer that the system has granted, in the same units as the request: Linux doubles it for
+/// its own overhead.
 pub(super) fn recv_buffer_size(socket: &Socket) -> usize {
     let doubled = if cfg!(target_os = "linux") { 2 } else { 1 };
     socket.recv_buffer_size().map_or(usize::MAX, |size| size / doubled)
@@ -73,8 +73,8 @@ mod system {
         socket.set_reuse_address(true)
     }
 
-    /// Sets the size of a buffer, or the first half of it, quarter and so on that the system grants: Linux cuts the
-    /// size, macOS refuses it.
+    /// Sets the size of a buffer, halving it until the system grants it: Linux cuts a size that is too large, macOS
+    /// refuses it.
     pub(super) fn up_to(size: usize, set: impl Fn(usize) -> io::Result<()>) -> io::Result<()> {
         match set(size) {
             Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) && size > 1 => {
@@ -110,8 +110,8 @@ mod system {
             return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         }
         keep_to_ourselves(socket)?;
-        // Otherwise a peer that is gone fails the next receive, whoever it is from. Windows before 10 lacks the
-        // second option, and Wine both.
+        // Otherwise a peer that is gone makes the next receive fail, whatever its source. Windows before 10 lacks the
+        // second option, Wine both.
         for option in [WinSock::SIO_UDP_CONNRESET, WinSock::SIO_UDP_NETRESET] {
             if let Err(error) = turn_off(socket, option) {
                 log::debug!("a UDP socket reports that peers are gone: {error}");
@@ -129,7 +129,7 @@ mod system {
         set(size)
     }
 
-    /// Without this, another process can take the port with SO_REUSEADDR.
+    /// Without this, another process could take over the port with SO_REUSEADDR.
     fn keep_to_ourselves(socket: &Socket) -> io::Result<()> {
         let on = 1u32;
         // SAFETY: the socket is open as long as it is borrowed, and the call reads the 4 bytes of `on`.

@@ -1,10 +1,10 @@
 //! The queue from a worker to JavaScript: answers, events and messages, in the order in which they
 //! happened.
 //!
-//! JavaScript may be busy for a long time, in which a peer must not make the queue grow. So each kind of
-//! item has a bound: for messages the backlog of their DataConsumer, for answers the number of requests,
-//! for log lines [`MAX_LOG_BYTES`]. Of the events of one [`Topic`] a few are kept, including the latest. Of the messages
-//! that wait in a queue of their DataConsumer, a token is here for each, and few more.
+//! A peer must not make the queue grow while JavaScript is busy. So each kind of item has a bound: for messages the
+//! backlog of their DataConsumer, for answers the number of requests, for log lines [`MAX_LOG_BYTES`]. Of the events of
+//! one [`Topic`] a few are kept, including the latest. A message that waits in a queue of its DataConsumer has a token
+//! here; outdated tokens are removed once they outnumber the others.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -32,7 +32,7 @@ pub enum Item {
     Answer(u32, Result<String, Box<Error>>),
     /// An event of an entity.
     Event(Event),
-    /// The message before it was queued then: its delay counts once it has been handed out.
+    /// When the message before this item was queued: its delay is counted once it has been handed out.
     Sampled(Instant),
     /// A log line: its level and its text.
     Log(&'static str, String),
@@ -66,7 +66,7 @@ struct Queue {
     log_bytes: usize,
     /// The index of the line that will say how many lines are missing, and their number.
     missing: Option<(usize, u64)>,
-    /// How many tokens there are, and how many of them were live at the last look.
+    /// How many tokens there are, and how many were live at the last count.
     tokens: usize,
     live_tokens: usize,
 }
@@ -141,12 +141,12 @@ impl Outbox {
         }
     }
 
-    /// Counts how long a message has waited.
+    /// Counts the delay of a message.
     pub fn count_delay(&self, delay: Duration) {
         self.delays.lock().unwrap_or_else(PoisonError::into_inner).observe(delay);
     }
 
-    /// How long messages have waited: those with an [`Item::Sampled`] behind them.
+    /// The delays of messages, of which those with an [`Item::Sampled`] are measured.
     pub fn delays(&self) -> Delays {
         self.delays.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -203,8 +203,7 @@ impl Queue {
         }
     }
 
-    /// Counts the next item, a token. Once there are twice as many as there were live ones, those of messages that are
-    /// gone are removed.
+    /// Counts the next item, a token. Once there are twice as many tokens as were live, the outdated ones are removed.
     fn count_token(&mut self) {
         self.tokens += 1;
         if self.tokens <= MAX_STALE + 2 * self.live_tokens {
@@ -414,12 +413,12 @@ mod tests {
         assert_eq!(items.iter().filter(live).count(), 1);
     }
 
-    /// What JavaScript gets of a DataConsumer with a queue: numbered messages, in order, each once at most.
+    /// The JavaScript side of a DataConsumer with a queue: gets numbered messages in order, each at most once.
     #[derive(Default)]
     struct Reader {
         items: VecDeque<Item>,
         got: Vec<u32>,
-        /// Messages that it has no listener for any more.
+        /// Messages that came after the listener was removed.
         discarded: u64,
     }
 

@@ -32,7 +32,7 @@ thread_local! {
     static WATCH: RefCell<Watch> = const { RefCell::new(Watch::NotAWorker) };
 }
 
-/// Runs `work`, all that a worker's thread does. Returns its result, or the panic that ended it.
+/// Runs `work`, the whole work of a worker's thread. Returns its result, or the panic that ended it.
 pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Report> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

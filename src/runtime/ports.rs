@@ -16,7 +16,7 @@ use super::open::open;
 /// processes have nearly all of its ports. The next call asks for the ports that this one did not get to.
 const TRIES: usize = 4096;
 
-/// How many ports that were refused before are tried again in one call.
+/// How many previously refused ports are tried again in one call.
 const SECOND_TRIES: usize = 256;
 
 /// Binds a socket as `info` says, in non-blocking mode; to a port of `default_range` if `info` names

@@ -3,8 +3,7 @@
 
 use tokio::net::UdpSocket;
 
-/// The receive buffer of a UDP socket. Datagrams take more of it than their bytes: a small one by itself takes two
-/// times and more.
+/// The receive buffer of a UDP socket. A datagram takes more of it than its length, a small one several times as much.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ReceiveMemory {
     /// The bytes in use.
@@ -15,14 +14,14 @@ pub(super) struct ReceiveMemory {
     pub(super) drops: u32,
 }
 
-/// Reads the state of a socket's receive buffer; zeros where the system does not report it: Linux before 4.12,
+/// Reads the state of a socket's receive buffer. All zero where the system does not report it: Linux before 4.12,
 /// macOS, Windows.
 pub(super) fn read(socket: &UdpSocket) -> ReceiveMemory {
     #[cfg(target_os = "linux")]
     {
         use std::os::fd::AsRawFd;
 
-        /// Places among the values, and the number of values (linux/sock_diag.h).
+        /// Indices of the values, and their number (linux/sock_diag.h).
         const SK_MEMINFO_RMEM_ALLOC: usize = 0;
         const SK_MEMINFO_RCVBUF: usize = 1;
         const SK_MEMINFO_DROPS: usize = 8;

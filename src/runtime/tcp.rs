@@ -119,7 +119,7 @@ fn is_of_a_connection(error: &io::Error) -> bool {
         NetworkUnreachable, TimedOut,
     };
 
-    /// Those of Linux that have no kind.
+    /// Errors of Linux without an `ErrorKind`.
     #[cfg(target_os = "linux")]
     const OTHERS: [i32; 4] = [libc::EHOSTDOWN, libc::ENONET, libc::EPROTO, libc::ENOPROTOOPT];
     #[cfg(not(target_os = "linux"))]

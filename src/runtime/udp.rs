@@ -31,7 +31,7 @@ const RECEIVES: usize = if BATCH_SIZE < 8 { BATCH_SIZE } else { 8 };
 /// does not keep the others waiting.
 const RECEIVE_CALLS_PER_TURN: usize = 4;
 
-/// How much of the receive buffer a full datagram takes, in its own lengths.
+/// How much of the receive buffer a full datagram takes, as a multiple of its length.
 const OVERHEAD: usize = 2;
 
 /// How many addresses without segmentation a socket remembers. Beyond that it forgets all: one failed call
@@ -82,8 +82,8 @@ pub(super) struct OffloadHold {
 }
 
 impl OffloadHold {
-    /// Call this once a socket with the IP version of `address` is open. That socket comes first because it
-    /// may take the last file descriptor; a failure here only costs time. Other systems need none.
+    /// Call this once a socket with the IP version of `address` is open. That socket comes first, because it may need
+    /// the last file descriptor; a failure here only costs time. Other systems do not need this.
     pub(super) fn hold(&mut self, address: IpAddr) {
         let (held, domain) = match address {
             IpAddr::V4(_) => (&mut self.ipv4, Domain::IPV4),
@@ -119,14 +119,15 @@ impl UdpPort {
         socket_memory::read(&self.socket).drops.into()
     }
 
-    /// If the kernel's receive buffer is more than half full: the bytes of datagrams that fill it to the half.
+    /// If the kernel's receive buffer is more than half full: how many bytes of datagrams fill half of it.
     pub(super) fn crowded(&self) -> Option<usize> {
         let ReceiveMemory { used, size, .. } = socket_memory::read(&self.socket);
         (used > size / 2).then_some(size as usize / 2 / OVERHEAD)
     }
 
-    /// Hands over the datagrams that have arrived, as many as one turn may and not much beyond `until`, with the addresses of a [`Tuple`];
-    /// those that cannot be answered are dropped and added to `unanswerable`. Returns whether there may be more; if not, the waker is armed.
+    /// Hands over the datagrams that have arrived, as many as one turn may and not much beyond `until`, with the
+    /// addresses of a [`Tuple`]; those that cannot be answered are dropped and added to `unanswerable`. Returns whether
+    /// there may be more; if not, the waker is armed.
     pub(super) fn receive(
         &mut self,
         buffers: &mut ReceiveBuffers,

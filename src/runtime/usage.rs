@@ -52,7 +52,7 @@ mod system {
         times_of(&rusage())
     }
 
-    /// All that there is, with the times elsewhere than in the second.
+    /// The CPU times, and everything else; the times in [`ResourceUsage`] are left 0.
     pub(super) fn usage() -> (Times, ResourceUsage) {
         let usage = rusage();
         let others = ResourceUsage {
@@ -104,7 +104,7 @@ mod system {
         Times { user: duration(info.user_time), system: duration(info.system_time) }
     }
 
-    /// macOS counts nothing else by thread.
+    /// macOS counts only CPU time by thread.
     pub(super) fn usage() -> (Times, ResourceUsage) {
         // SAFETY: as above, of getrusage.
         let usage = unsafe {
@@ -116,7 +116,7 @@ mod system {
         (times(), ResourceUsage { ru_maxrss: usage.ru_maxrss / 1024, ..ResourceUsage::default() })
     }
 
-    /// The operating system's id of the calling thread: the lower half, which no two threads share for long.
+    /// The lower half of the operating system's id of the calling thread, which two threads hardly ever share.
     pub fn thread_id() -> u32 {
         let mut id = 0;
         // SAFETY: 0 is the calling thread, and the call only writes to `id`.
@@ -151,7 +151,7 @@ mod system {
         Times { user: duration(user), system: duration(system) }
     }
 
-    /// Windows counts nothing else by thread.
+    /// Windows counts only CPU time by thread.
     pub(super) fn usage() -> (Times, ResourceUsage) {
         let mut memory = PROCESS_MEMORY_COUNTERS::default();
         // SAFETY: the handle always means this process, and the call writes at most the size to `memory`. If it

@@ -130,8 +130,8 @@ fn run(start: &mpsc::Receiver<Start>, inbox: &Arc<WorkerInbox>, outbox: &Arc<Out
     outbox.push(&mut end);
 }
 
-/// Does everything that can fail. Returns a function that serves until the worker is closed and returns its last metrics
-/// as JSON, and the answer to the start.
+/// Does everything that can fail. Returns a function that serves until the worker is closed and returns its last
+/// metrics as JSON, and the answer to the start.
 fn serve(
     settings: &WorkerSettings,
     memory: Option<Arc<Memory>>,

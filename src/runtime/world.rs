@@ -54,11 +54,11 @@ pub struct World {
     sends: Vec<(usize, DataConsumerKey)>,
     /// What has exceeded the share of its turn.
     pub(super) lanes: Lanes<Self>,
-    /// Which messages for JavaScript have their delays counted.
+    /// Chooses the messages for JavaScript whose delays are measured.
     sampler: Sampler,
     /// How long turns took.
     pub(super) turns: Histogram<{ TURNS.len() }>,
-    /// Whether something may wait there because its DataProducer was blocked.
+    /// Whether jobs may wait in lanes because their DataProducer was blocked.
     has_detours: bool,
 }
 
@@ -71,7 +71,7 @@ pub struct FarEnd {
     pub transport: TransportKey,
 }
 
-/// Where a job waits that is not done now.
+/// Where a job waits that cannot be done now.
 struct Detour {
     lane: Source,
     /// Whether the lane gets no turns until its DataProducer may go on.
@@ -109,7 +109,8 @@ impl World {
         self.answer(request, result.map(|()| String::new()));
     }
 
-    /// Makes this call once the messages of this DataProducer that wait are routed: at once if there are none, or no DataProducer.
+    /// Makes this call once the messages of this DataProducer that wait are routed: at once if there are none, or no
+    /// DataProducer.
     pub fn call_behind(
         &mut self,
         producer: Option<DataProducerKey>,
@@ -155,7 +156,7 @@ impl World {
         }
     }
 
-    /// Counts how long a message has waited that JavaScript has asked for.
+    /// Counts the delay of a message that JavaScript has pulled.
     pub fn count_delay(&self, delay: Duration) {
         self.outbox.count_delay(delay);
     }
@@ -238,8 +239,8 @@ impl World {
         self.sockets.receive(readable, &mut self.sfu, now);
     }
 
-    /// Does these jobs in their order, as many as one turn may. A job whose source has something in its lane
-    /// goes behind it. Once the share is used up, all jobs with a source go into their lanes, up to the first without one.
+    /// Does these jobs in order, as many as one turn may. A job whose source has jobs in its lane goes behind them.
+    /// Once the share is used up, all jobs with a source go into their lanes, up to the first without one.
     pub(super) fn do_jobs(&mut self, jobs: &mut VecDeque<Job<Self>>) {
         let end = self.sfu.work() + work::SHARE;
         // Moving a job costs little, so that a close is soon found.
@@ -321,8 +322,8 @@ impl World {
         }
     }
 
-    /// Where this job waits if it is a message for a DataProducer that is blocked, or comes after one. `from`: the lane
-    /// that it was in.
+    /// Where this job waits, if it is a message for a blocked DataProducer or comes after one. `from`: the lane that it
+    /// was in.
     fn detour(&mut self, job: &Job<Self>, from: Option<Source>) -> Option<Detour> {
         if !self.sfu.may_block() {
             self.has_detours &= !self.lanes.is_empty();
@@ -367,7 +368,7 @@ impl World {
         }
     }
 
-    /// The lane that messages of this DataProducer wait in.
+    /// The lane in which messages of this DataProducer wait.
     fn lane_of(&self, key: DataProducerKey) -> Option<Source> {
         let own = Source::DataProducer(key);
         if self.lanes.waits(own) { Some(own) } else { self.sfu.source_of(key) }

@@ -22,7 +22,7 @@ pub struct Backlog {
     overflowing: AtomicBool,
     /// Counts the same bytes together with those of the worker's other queues, if that has a maximum.
     memory: OnceLock<Arc<Memory>>,
-    /// The messages themselves, if they may be dropped after they entered, or wait to be asked for.
+    /// The messages themselves, if they may be dropped after they entered or wait to be pulled.
     queue: OnceLock<Box<DirectQueue>>,
 }
 
@@ -57,8 +57,8 @@ impl Backlog {
         }
     }
 
-    /// Adds a message to the queue that has the messages, as far as its policy lets it. The token is its place in the
-    /// outbox. `None` if the message does not fit.
+    /// Adds a message to the queue, if the policy allows it, and returns the token that takes its place in the outbox.
+    /// `None` if the message does not fit.
     pub fn push(self: &Arc<Self>, now: Instant, message: Message) -> Option<Token> {
         let fits = |amount| self.try_enter_below(amount);
         let withdraw = |amount| self.withdraw(amount);
@@ -66,37 +66,38 @@ impl Backlog {
         Some(Token { backlog: Arc::clone(self), number })
     }
 
-    /// JavaScript takes the oldest message that waits to be asked for, and when it was queued if its delay counts.
+    /// JavaScript takes the oldest message that waits to be pulled, with the time when it was queued if its delay is
+    /// measured.
     pub fn pull(&self, now: Instant) -> Option<(Message, Option<Instant>)> {
         self.queue()?.pull(now, |amount| self.leave(amount))
     }
 
-    /// JavaScript no longer asks for the messages: those that waited for that are discarded.
+    /// JavaScript no longer pulls: messages that waited for that are discarded.
     pub fn end_pulls(&self) {
         if let Some(queue) = self.queue() {
             queue.end_pulls(|amount| self.leave(amount));
         }
     }
 
-    /// JavaScript may pull all that is here, as the DataConsumer has closed.
+    /// The DataConsumer has closed, so JavaScript may pull everything that is left.
     pub fn close_pulls(&self) {
         if let Some(queue) = self.queue() {
             queue.close(|| self.charge());
         }
     }
 
-    /// Discards the messages from this number on, unless JavaScript asks for them. Returns how many there were. Only the
-    /// thread that enters messages may call this.
+    /// Discards the messages from this number on, unless JavaScript pulls. Returns how many there were. Only the thread
+    /// that enters messages may call this.
     pub(super) fn discard_from(&self, number: u64) -> u64 {
         self.queue().map_or(0, |queue| queue.discard_from(number, |amount| self.withdraw(amount)))
     }
 
-    /// The queue that has the messages. `None`: they are in the outbox.
+    /// The queue that holds the messages. `None` if they are in the outbox itself.
     pub fn queue(&self) -> Option<&DirectQueue> {
         self.queue.get().map(AsRef::as_ref)
     }
 
-    /// The queue that has the messages from now on.
+    /// Makes the queue that holds the messages from now on, unless there is one.
     pub fn use_queue(&self) -> &DirectQueue {
         self.queue.get_or_init(Box::default)
     }
@@ -119,8 +120,8 @@ impl Backlog {
         fits
     }
 
-    /// Counts a message that enters, if the bound is not reached yet, whatever the message: the rule of queues with a
-    /// policy.
+    /// Counts a message that enters if the bound is not reached yet, however large the message: the rule of queues with
+    /// a policy.
     pub fn try_enter_below(&self, amount: Amount) -> bool {
         let fits = !self.is_full() && self.memory.get().is_none_or(|it| it.try_hold(amount.charge));
         if fits {
@@ -187,8 +188,8 @@ impl Backlog {
         first
     }
 
-    /// Notes that the entering side waits for room. Returns false if there is room already: then nothing follows, as the
-    /// other side has emptied the queue before it could see this.
+    /// Notes that the entering side waits for room. Returns false if there is room already, because the other side
+    /// emptied the queue before it could see this; then no notification follows.
     pub(super) fn await_relief(&self) -> bool {
         self.overflow();
         !self.take_relief()
@@ -228,7 +229,7 @@ impl Backlog {
         self.entered.charge.load(Ordering::Relaxed).saturating_sub(left)
     }
 
-    /// The charge of all that has left.
+    /// The charge of everything that has left.
     pub fn taken(&self) -> u64 {
         self.left.charge.load(Ordering::Relaxed)
     }
@@ -247,7 +248,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// Takes the message, if it is there and has not waited too long.
+    /// Takes the message, if it is still queued and has not waited too long.
     pub fn take(&self, now: Instant) -> Taken {
         let Some(queue) = self.backlog.queue() else { return Taken::Nothing };
         queue.take(self.number, now, |amount| self.backlog.leave(amount))
@@ -258,12 +259,12 @@ impl Token {
         self.number
     }
 
-    /// Whether JavaScript asks for the message, instead of getting it in the place of the token.
+    /// Whether JavaScript pulls the message, instead of getting it in place of the token.
     pub fn is_pulled(&self) -> bool {
         self.backlog.queue().is_some_and(DirectQueue::is_pulled)
     }
 
-    /// What counts the message.
+    /// The backlog that counts the message.
     pub fn backlog(&self) -> &Backlog {
         &self.backlog
     }
@@ -306,8 +307,8 @@ impl LowWatermark {
         }
     }
 
-    /// Notes that the backlog has shrunk to this many payload bytes. Returns true the first time that this is at or below the
-    /// threshold since the backlog was last above it.
+    /// Notes that the backlog has shrunk to this many payload bytes. Returns true the first time that this is at or
+    /// below the threshold since the backlog was last above it.
     pub(super) fn shrunk_to(&self, payload: u64) -> bool {
         payload <= self.threshold.load(Ordering::Relaxed)
             && self.armed.swap(false, Ordering::AcqRel)

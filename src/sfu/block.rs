@@ -6,12 +6,12 @@
 //! room, pause, close, the end of an association, a stall ─► recheck_block() ─► the source goes on
 //! ```
 //!
-//! What is blocked is a DataProducer, and nothing else. Messages of JavaScript and of a tunnel wait in their lane, where
-//! the caller keeps them (see `lanes.rs`), and those of a peer in its association, whose receive window fills: the peer
-//! stops sending, on all of its streams.
+//! Only DataProducers are blocked. Messages of JavaScript and of a tunnel wait in their lane, kept by the caller (see
+//! `lanes.rs`). Messages of a peer wait in its association, whose receive window fills, so that the peer stops sending
+//! on all of its streams.
 //!
-//! A DataConsumer that has held up its DataProducer for its timeout within a minute is stalled: until half of its
-//! queue is free it drops as others do. Only time in which it takes nothing counts (see `blocks.rs`).
+//! A DataConsumer that has held up its DataProducer for its timeout within a minute is stalled: until half of its queue
+//! is free, it drops messages like other DataConsumers. Only time in which it takes nothing counts (see `blocks.rs`).
 
 use super::Sfu;
 use super::entity::data_consumer::DataConsumer;
@@ -23,11 +23,13 @@ use super::memory::Waiter;
 use super::work;
 use crate::proto::message::StreamId;
 
-/// A peer that acknowledges less than this stands still: it is not to hold up others by taking a byte now and then.
+/// A peer that acknowledges less than this counts as standing still, so that it cannot hold up others by taking a byte
+/// now and then.
 const LEAST: u64 = 1024;
 
 impl DataConsumer {
-    /// What it has taken in all, and how much of that shows that it goes on: JavaScript takes whole messages.
+    /// How much it has taken in all, and how much more shows that it does not stand still: JavaScript takes whole
+    /// messages.
     fn taken(&self, transport: &Transport) -> (u64, u64) {
         match self.direct_backlog() {
             Some(backlog) => (backlog.taken(), 1),
@@ -35,7 +37,7 @@ impl DataConsumer {
         }
     }
 
-    /// Whether its DataProducer has to wait for it: it is full, or it was and half of its queue is not free yet.
+    /// Whether its DataProducer has to wait for it: its queue is full, or was full and is not half empty yet.
     fn is_shut(&self, transport: &Transport) -> bool {
         let Some(block) = self.block.as_ref().filter(|it| !it.stalled && !self.skips) else {
             return false;
@@ -57,7 +59,7 @@ impl DataConsumer {
             || self.block.as_ref().is_some_and(|it| it.stalled || it.span.is_some())
     }
 
-    /// Takes the event that a stall is over: half of the queue is free, or another policy applies.
+    /// Takes the event for the end of a stall: half of the queue is free, or another policy applies.
     pub(super) fn take_unstalled(&mut self, key: DataConsumerKey) -> Option<Event> {
         let block = self.block.as_mut()?;
         let stalled = std::mem::take(&mut block.stalled);
@@ -67,12 +69,13 @@ impl DataConsumer {
 
 /// What the owner of the sources asks.
 impl Sfu {
-    /// Whether a DataProducer may be blocked. If not, there is no need to ask for one.
+    /// Whether any DataProducer may be blocked. If not, [`Self::is_blocked`] need not be called.
     pub fn may_block(&self) -> bool {
         self.blocks.consumers + self.blocks.limits > 0
     }
 
-    /// Whether the next message of this DataProducer has to wait until [`Self::poll_unblocked`] returns the DataProducer.
+    /// Whether the next message of this DataProducer has to wait until [`Self::poll_unblocked`] returns the
+    /// DataProducer.
     pub fn is_blocked(&mut self, key: DataProducerKey) -> bool {
         if !self.may_block() {
             return false;
@@ -81,7 +84,7 @@ impl Sfu {
         if producer.blocked {
             return true;
         }
-        // What it holds comes first, and might leave no room for more.
+        // The messages that it holds come first, and might leave no room for more.
         let waits = (producer.blockers > 0 && producer.is_releasing())
             || self.awaits_room(key)
             || self.awaits_tokens(key);
@@ -91,7 +94,7 @@ impl Sfu {
         waits
     }
 
-    /// The source of this DataProducer waits.
+    /// Stops the source of this DataProducer.
     pub(super) fn stop_source(&mut self, key: DataProducerKey) {
         let Some(producer) = self.data_producers.get_mut(&key) else { return };
         producer.blocked = true;
@@ -124,7 +127,7 @@ impl Sfu {
             }
             if let Some(backlog) = consumer.direct_backlog() {
                 backlog.overflow();
-                // JavaScript may have made room before it could see that this side waits for it.
+                // JavaScript may have made room before it could see that this side waits.
                 if backlog.take_relief() {
                     continue;
                 }
@@ -149,7 +152,7 @@ impl Sfu {
         waits
     }
 
-    /// A DataProducer of JavaScript, or behind a tunnel, that may have been blocked and is not any more.
+    /// The next DataProducer of JavaScript or behind a tunnel that may have been blocked and no longer is.
     pub fn poll_unblocked(&mut self) -> Option<DataProducerKey> {
         self.blocks.unblocked.pop_front()
     }
@@ -167,7 +170,7 @@ impl Sfu {
 
 /// What happens to the entities.
 impl Sfu {
-    /// This DataConsumer may hold up its DataProducer from now on, or no longer.
+    /// Sets whether this DataConsumer may hold up its DataProducer.
     pub(super) fn set_blocking(&mut self, key: DataConsumerKey, blocks: bool) {
         let Some(consumer) = self.data_consumers.get_mut(&key) else { return };
         if consumer.block.is_some() == blocks {
@@ -190,7 +193,7 @@ impl Sfu {
         }
     }
 
-    /// Looks again whether this DataConsumer holds up its DataProducer, as something about it has changed.
+    /// Checks again whether this DataConsumer holds up its DataProducer, after something about it has changed.
     pub(super) fn recheck_block(&mut self, key: DataConsumerKey) {
         let Self { now, data_consumers, transports, blocks, .. } = self;
         let Some(consumer) = data_consumers.get_mut(&key) else { return };
@@ -205,7 +208,7 @@ impl Sfu {
         }
     }
 
-    /// Looks again at all DataConsumers of a transport.
+    /// Checks all DataConsumers of a transport again.
     pub(super) fn recheck_blocks_on(&mut self, key: TransportKey) {
         if self.blocks.blocking.is_empty() {
             return;
@@ -216,7 +219,7 @@ impl Sfu {
         }
     }
 
-    /// The DataProducer goes on, unless something still holds it up: with what it holds first.
+    /// Lets the DataProducer go on, first with the messages that it holds, unless something still blocks it.
     pub(super) fn check_producer(&mut self, key: DataProducerKey) {
         let Some(producer) = self.data_producers.get_mut(&key).filter(|it| it.blocked) else {
             return;
@@ -284,8 +287,8 @@ impl Sfu {
         self.check_producer(consumer.producer);
     }
 
-    /// Looks at DataConsumers that hold up their DataProducers, as many as one turn may. Stalls those that have stood still
-    /// for too long.
+    /// Checks DataConsumers that hold up their DataProducers, as many as one turn may. Stalls those that have stood
+    /// still for too long.
     pub(super) fn handle_stalls(&mut self) {
         let end = self.work + work::SHARE;
         while self.work < end

@@ -9,31 +9,31 @@ use rustc_hash::FxHashSet;
 use super::entity::limit::Limited;
 use super::id::{DataConsumerKey, DataProducerKey};
 
-/// The time within which a DataConsumer may hold up its DataProducer for its timeout at most.
+/// In each such period a DataConsumer may hold up its DataProducer for its timeout at most.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// A DataConsumer that stands still for less than this is slow, and no more: its acknowledgements may take a round trip,
-/// or a retransmission.
+/// A DataConsumer that stands still for less than this is merely slow: its acknowledgements may take a round trip, or a
+/// retransmission.
 const STEADY: Duration = Duration::from_secs(1);
 
-/// How often we look whether one that holds up its DataProducer goes on: ten times within its timeout.
+/// A DataConsumer that holds up its DataProducer is checked ten times within its timeout, but not more often than this.
 const MIN_LOOK: Duration = Duration::from_millis(10);
 const MAX_LOOK: Duration = Duration::from_millis(500);
 
 /// How long a DataConsumer holds up its DataProducer.
 ///
-/// Only time in which it stands still counts. Of each span for which it holds up its DataProducer that is what the longest
-/// stretch has more than the second longest: one that takes all after two seconds has stood still, one that takes a
-/// message every two seconds is slow.
+/// Only time in which it stands still counts. In each span for which it holds up its DataProducer, that is the longest
+/// stretch without progress minus the second longest: a DataConsumer that takes everything after two seconds has stood
+/// still, one that takes a message every two seconds is slow.
 #[derive(Debug, Default)]
 pub(super) struct Block {
-    /// What it does now, if it holds up its DataProducer.
+    /// The current span, if it holds up its DataProducer.
     pub(super) span: Option<Span>,
-    /// For how long it stood still, and when that ended.
+    /// When earlier spans ended, and for how long it stood still in each.
     past: VecDeque<(Instant, Duration)>,
-    /// Whether it does not any more, because it did for too long.
+    /// Whether it no longer may, because it has done so for too long.
     pub(super) stalled: bool,
-    /// When the next of its entries in [`Blocks::looks`] comes up.
+    /// The time of its next entry in [`Blocks::looks`].
     next_look: Option<Instant>,
 }
 
@@ -42,9 +42,9 @@ pub(super) struct Block {
 pub(super) struct Span {
     /// Since when it stands still.
     since: Instant,
-    /// What it had taken then.
+    /// How much it had taken by then.
     taken: u64,
-    /// The longest stretches before.
+    /// The longest stretch before.
     longest: Duration,
     second: Duration,
 }
@@ -59,13 +59,13 @@ impl Span {
 }
 
 impl Block {
-    /// It holds up its DataProducer from now on. `taken`: what it has taken in all.
+    /// Begins a span. `taken`: how much it has taken in all.
     pub(super) fn begin(&mut self, now: Instant, taken: u64) {
         let (longest, second) = Default::default();
         self.span = Some(Span { since: now, taken, longest, second });
     }
 
-    /// Notes what it has taken by now. It goes on if that is `least` more than before.
+    /// Notes how much it has taken by now. It stands still unless that is at least `least` more than before.
     pub(super) fn look(&mut self, now: Instant, taken: u64, least: u64) {
         if let Some(span) = &mut self.span
             && taken.saturating_sub(span.taken) >= least
@@ -75,7 +75,7 @@ impl Block {
         }
     }
 
-    /// Returns whether it has held up its DataProducer until now.
+    /// Ends the span. Returns whether there was one.
     pub(super) fn end(&mut self, now: Instant) -> bool {
         let Some(mut span) = self.span.take() else { return false };
         span.end_stretch(now);
@@ -86,7 +86,7 @@ impl Block {
         true
     }
 
-    /// It does not hold up its DataProducer any more, because it did for too long.
+    /// Ends the span, because it has held up its DataProducer for too long.
     pub(super) fn stall(&mut self, now: Instant) {
         if let Some(span) = self.span.take()
             && now > span.since
@@ -101,12 +101,12 @@ impl Block {
         self.stalls_at(now, timeout).is_some_and(|at| at <= now)
     }
 
-    /// Whether it still holds up its DataProducer, and this is the time to look at it: others are over.
+    /// Whether it still holds up its DataProducer and this is the time of its next check. Other entries are outdated.
     pub(super) fn is_due(&mut self, at: Instant) -> bool {
         self.next_look.take_if(|next| *next == at).is_some() && self.span.is_some()
     }
 
-    /// When it will have, unless it goes on.
+    /// When it will have stood still for its timeout, unless it makes progress.
     fn stalls_at(&mut self, now: Instant, timeout: Duration) -> Option<Instant> {
         while self.past.front().is_some_and(|(ended, _)| *ended + PERIOD <= now) {
             self.past.pop_front();
@@ -123,11 +123,11 @@ pub(super) struct Blocks {
     pub(super) consumers: usize,
     /// Those that do.
     pub(super) blocking: FxHashSet<DataConsumerKey>,
-    /// When to look at them. Those that are over stay until they come up.
+    /// When to check them. Outdated entries stay until their time comes.
     looks: BinaryHeap<Reverse<(Instant, DataConsumerKey)>>,
-    /// How many limits have DataProducers wait for tokens.
+    /// How many limits make DataProducers wait for tokens.
     pub(super) limits: usize,
-    /// When there are tokens. Entries that are over stay until they come up.
+    /// When there are tokens. Outdated entries stay until their time comes.
     tokens: BinaryHeap<Reverse<(Instant, Limited)>>,
     /// DataProducers of JavaScript or of a tunnel that may go on.
     pub(super) unblocked: VecDeque<DataProducerKey>,
@@ -147,7 +147,7 @@ impl Blocks {
         self.tokens.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Has this DataConsumer, which holds up its DataProducer, looked at soon, and when it will have for its timeout.
+    /// Schedules the next check of this DataConsumer, which holds up its DataProducer: at its timeout at the latest.
     pub(super) fn watch(
         &mut self,
         key: DataConsumerKey,
@@ -163,18 +163,18 @@ impl Blocks {
         }
     }
 
-    /// A DataConsumer that is to be looked at.
+    /// The next DataConsumer to check.
     pub(super) fn take_look(&mut self, now: Instant) -> Option<(Instant, DataConsumerKey)> {
         self.next_look().filter(|at| *at <= now)?;
         self.looks.pop().map(|Reverse(look)| look)
     }
 
-    /// Has [`Self::take_tokens`] return this limit then.
+    /// Makes [`Self::take_tokens`] return this limit at `at`.
     pub(super) fn push_tokens(&mut self, at: Instant, limited: Limited) {
         self.tokens.push(Reverse((at, limited)));
     }
 
-    /// A limit for which DataProducers wait, and that has tokens now.
+    /// The next limit that has tokens for the DataProducers that wait.
     pub(super) fn take_tokens(&mut self, now: Instant) -> Option<(Instant, Limited)> {
         self.next_tokens().filter(|at| *at <= now)?;
         self.tokens.pop().map(|Reverse(tokens)| tokens)

@@ -1,9 +1,9 @@
 //! Sockets on which peers send faster than the worker reads.
 //!
-//! The kernel keeps what has arrived on a socket until the worker reads it, and drops what has no room: often all that a
-//! peer has under way, so that the peer waits for a timeout. A receive window bounds what one peer has under way, not
-//! what all peers of a socket have. So while a socket is crowded, those that send much through it share what the socket
-//! holds: their associations announce no larger window than that share. The share grows step by step, because senders
+//! The kernel keeps what has arrived on a socket until the worker reads it, and drops what exceeds the buffer: often
+//! everything that a peer has in flight, so that the peer waits for a timeout. A receive window bounds what one peer
+//! has in flight, but not what all peers of a socket have. So while a socket is crowded, the peers that send much share
+//! its buffer: their associations announce no larger window than that share. The share grows in steps, because senders
 //! would fill a window that opens wide at once, and falls when the socket is crowded again.
 
 use std::time::{Duration, Instant};
@@ -12,15 +12,15 @@ use rustc_hash::FxHashMap;
 
 use crate::proto::net::SocketId;
 
-/// In each period those that send much are counted again. Their room grows by a quarter, or halves if the socket was
+/// In each period the peers that send much are counted anew. Their room grows by a quarter, or halves if the socket was
 /// crowded again.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// The smallest window to announce, in bytes: two full packets, as a single one is acknowledged late. A peer that sends
-/// less in a [`PERIOD`] does not count.
+/// The smallest window to announce, in bytes: two full packets, because a single one is acknowledged late. A peer that
+/// sends less in a [`PERIOD`] does not count.
 const MIN_WINDOW: usize = 2500;
 
-/// A socket with so much room is not crowded any more.
+/// With this much room a socket is no longer crowded.
 const ENOUGH: usize = 128 * 1024 * 1024;
 
 /// How long a peer keeps to its share: longer than a SACK may be late.
@@ -36,10 +36,10 @@ struct Crowd {
     room: usize,
     /// Whether the room was halved in this period.
     halved: bool,
-    /// The end of this period, which is the name of it as well.
+    /// The end of this period, which also identifies it.
     period: Instant,
-    /// How many have sent much before, which falls slowly as those that pause come back with the window that they were
-    /// announced; and so far in this period.
+    /// How many peers have sent much, in earlier periods and so far in this one. The former falls slowly, because a
+    /// peer that pauses returns with the window last announced to it.
     senders: [usize; 2],
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Sent {
 }
 
 impl Crowds {
-    /// Notes that the worker has found this socket crowded. Its senders may have `room` bytes under way at least.
+    /// Notes that the worker has found this socket crowded. Its senders may have at least `room` bytes in flight.
     pub(super) fn note(&mut self, now: Instant, socket: SocketId, room: usize) {
         self.0.retain(|_, crowd| {
             crowd.advance(now);
@@ -94,7 +94,7 @@ impl Crowds {
 }
 
 impl Crowd {
-    /// Begins the periods that have come since.
+    /// Begins the periods that are due.
     fn advance(&mut self, now: Instant) {
         while self.period <= now && self.room < ENOUGH {
             self.period += PERIOD;
@@ -139,7 +139,7 @@ mod tests {
         let grown = window(&mut crowds, now).expect("a limit");
         assert!(2 * ROOM < grown && grown < 3 * ROOM, "{grown}");
 
-        // Crowded again, twice in one period.
+        // The socket is crowded again, twice in one period.
         crowds.note(now, SOCKET, ROOM);
         crowds.note(now, SOCKET, ROOM);
         assert_eq!(window(&mut crowds, now), Some(grown / 2));

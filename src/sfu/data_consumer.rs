@@ -39,7 +39,7 @@ impl Sfu {
             self.events.extend(consumer.take_overflow(key));
             self.events.extend(consumer.take_unstalled(key));
             self.recheck_block(key);
-            // It may have become fuller meanwhile, and then emptier.
+            // The queue may have filled and emptied again since.
             let Some(consumer) = self.data_consumers.get(&key).filter(|it| it.awaits_room()) else {
                 return;
             };
@@ -70,20 +70,20 @@ impl DataConsumerMut<'_> {
         self.sfu.data_consumers.get_mut(&self.key).expect("checked when this view was made")
     }
 
-    /// Stops delivering. Messages that come while the DataConsumer is paused are counted but not kept, or held.
+    /// Stops delivering. Messages that come during the pause are counted and dropped, or held.
     pub fn pause(&mut self) {
         self.get().paused = true;
         self.apply_pauses();
     }
 
-    /// Delivers messages again after a pause. The first time, if it was created paused, what its DataProducer retains
-    /// comes first.
+    /// Delivers messages again after a pause. A DataConsumer that was created paused first gets what its DataProducer
+    /// retains.
     pub fn resume(&mut self) {
         self.get().paused = false;
         self.apply_pauses();
     }
 
-    /// Delivers messages, unless it is paused: the far end of the pipe is there.
+    /// The far end of the pipe exists now: delivers messages, unless it is paused.
     pub fn start(&mut self) {
         self.get().start();
         self.apply_pauses();
@@ -128,7 +128,7 @@ impl DataConsumerMut<'_> {
 
     pub(super) fn set_policy(&mut self, policy: QueuePolicy) {
         self.sfu.set_blocking(self.key, policy.overflow == Overflow::Block);
-        // What is replaced under another policy is no part of an overflow.
+        // Messages replaced under another policy do not belong to an overflow.
         let replaced = self.queue_tally().replaced;
         let consumer = self.get();
         consumer.ignore_replaced(replaced);
@@ -142,13 +142,13 @@ impl DataConsumerMut<'_> {
                 if let Some(it) = self.sfu.transports.get_mut(&transport) {
                     it.set_policy(stream, policy);
                 }
-                // What waits may be allowed to leave now.
+                // Waiting messages may be allowed to leave now.
                 self.sfu.touch(transport);
             }
         }
     }
 
-    /// What has become of the messages in the queue, if that has a policy.
+    /// What happened to the messages in the queue, if it has a policy.
     fn queue_tally(&mut self) -> QueueTally {
         let consumer = self.get();
         let transport = consumer.transport;
@@ -197,7 +197,7 @@ impl DataConsumerMut<'_> {
         Ok(transport.buffered_amount(stream))
     }
 
-    /// Sets when `BufferedAmountLow` is due, in payload bytes.
+    /// Sets the amount at which `BufferedAmountLow` is due, in payload bytes.
     pub fn set_buffered_amount_low_threshold(&mut self, threshold: usize) -> Result<()> {
         let id = self.sctp_stream()?;
         if let Destination::Sctp { low_threshold, .. } = &mut self.get().destination {
@@ -238,7 +238,7 @@ impl DataConsumerMut<'_> {
         let QueueTally { mut waiting, replaced, stale } = self.queue_tally();
         let it = self.get();
         if !it.policy.drops_accepted() && !it.holds {
-            // Nothing that waits will be dropped or held, so it counts as sent.
+            // Waiting messages will be neither dropped nor held, so they count as sent.
             waiting = MessageTally::default();
         }
         let mut sent = it.sent;

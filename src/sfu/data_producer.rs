@@ -106,7 +106,7 @@ impl Sfu {
 
     /// Forgets what a DataProducer retains, here and behind pipes.
     pub(super) fn clear_retained(&mut self, key: DataProducerKey) {
-        // DataConsumers that are there have been promised what was retained.
+        // Existing DataConsumers have been promised what was retained.
         self.end_replays(key);
         let Some(producer) = self.data_producers.get_mut(&key) else { return };
         if let Some(retained) = &mut producer.retained {
@@ -124,15 +124,15 @@ impl Sfu {
         self.carry(key, Control::Paused(consumer.producer_paused));
     }
 
-    /// Says something to the far end of a pipe, in order with the messages of this DataConsumer.
+    /// Sends a control message to the far end of a pipe, in order with the messages of this DataConsumer.
     fn carry(&mut self, key: DataConsumerKey, control: Control) {
         let Some(consumer) = self.data_consumers.get(&key) else { return };
         let key = consumer.transport;
         let Some(stream) = consumer.stream_id() else { return };
         let Some(transport) = self.transports.get_mut(&key) else { return };
         if transport.carry(stream, control) {
-            // It leaves a tunnel now, because there it is not in order with messages that follow. Other outputs of
-            // the transport wait: the caller may be handling one of them.
+            // It leaves a tunnel at once, because in a tunnel it would not be in order with messages that follow. Other
+            // outputs of the transport wait, as the caller may be handling one of them.
             while let Some(frame) = transport.tunnel_mut().and_then(Tunnel::poll_frame) {
                 self.events.push_back(Event::TunnelFrame(key, frame));
             }
@@ -151,7 +151,7 @@ impl DataProducerMut<'_> {
         self.set_paused(true);
     }
 
-    /// Routes messages again after a pause, what was held first. The DataConsumers of this DataProducer emit the change.
+    /// Routes messages again after a pause, held ones first. The DataConsumers of this DataProducer emit the change.
     pub fn resume(&mut self) {
         self.set_paused(false);
     }
@@ -163,14 +163,14 @@ impl DataProducerMut<'_> {
             self.sfu.announce_pause(self.key);
         }
         if paused {
-            // What comes now is not for the DataConsumers that it waits for.
+            // New messages are no longer for the DataConsumers that it waits for.
             self.sfu.check_producer(self.key);
         } else {
             self.sfu.release_held(self.key, work::QUANTUM);
         }
     }
 
-    /// Receives the messages of this stream of another pipe transport from now on, and none of the former one. Its
+    /// From now on receives the messages of this stream of another pipe transport instead of its former one. Its
     /// DataConsumers stay.
     pub fn move_to(&mut self, to: TransportKey, stream: SctpStreamParameters) -> Result<()> {
         let (key, id) = (self.key, stream.stream_id);
@@ -210,7 +210,7 @@ impl DataProducerMut<'_> {
         Ok(())
     }
 
-    /// Forgets what is retained, also behind pipes.
+    /// Forgets the retained messages, here and behind pipes.
     pub fn clear_retained(&mut self) {
         self.sfu.clear_retained(self.key);
     }

@@ -1,17 +1,17 @@
-//! The messages of one direct DataConsumer that JavaScript has not taken, if they may still be dropped or wait to be
-//! asked for. Others are in the outbox itself, which is quicker.
+//! The messages of one direct DataConsumer that JavaScript has not taken, if they may still be dropped or are to be
+//! pulled. Other messages are in the outbox itself, which is faster.
 //!
 //! ```text
 //! worker: push() ─► [ oldest … newest ] ─► take(), pull(): JavaScript
 //!            └─► outbox: a token in the place of each message
 //! ```
 //!
-//! The outbox has the order of everything that JavaScript gets, so each message has a token there (see
-//! [`Token`](super::backlog::Token)), with the number of the message. JavaScript's thread takes a message when it meets the token; the token of a message that was dropped
-//! meanwhile leads to nothing. The outbox removes such tokens once they are more than the others.
+//! The outbox keeps the order of everything that JavaScript gets, so each message has a numbered token there (see
+//! [`Token`](super::backlog::Token)). JavaScript's thread takes a message when it meets the token. The token of a
+//! message that was dropped since is outdated; the outbox removes such tokens once they outnumber the others.
 //!
-//! A queue that is pulled keeps its messages after their tokens have come up, until [`DirectQueue::pull`] asks for them.
-//! A pull that finds none is answered by the next token: [`Taken::Ready`].
+//! A queue that is pulled keeps its messages after JavaScript has met their tokens, until [`DirectQueue::pull`] takes
+//! them. A pull that finds none is answered at the next token, by [`Taken::Ready`].
 //!
 //! As in `backlog`, two threads share the queue. The lock is held for a few instructions.
 
@@ -24,7 +24,7 @@ use crate::proto::message::{Amount, Message};
 use crate::proto::overflow::{Governed, Overflow, QueuePolicy, QueueTally};
 use crate::proto::sampler::Sampler;
 
-/// See the module's documentation.
+/// See the documentation of the module.
 #[derive(Debug, Default)]
 pub struct DirectQueue {
     inner: Mutex<Inner>,
@@ -35,33 +35,33 @@ pub struct DirectQueue {
 #[derive(Debug, Default)]
 struct Inner {
     messages: VecDeque<(Instant, Message)>,
-    /// Which messages have their delays counted.
+    /// Chooses the messages whose delays are measured.
     sampler: Sampler,
     governed: Governed,
-    /// Whether JavaScript asks for each message.
+    /// Whether JavaScript pulls each message.
     pulled: bool,
-    /// The messages with lower numbers may be pulled: their tokens have come up.
+    /// Messages with lower numbers may be pulled, because JavaScript has met their tokens.
     ready: u64,
-    /// Whether a pull found no message.
+    /// Whether the last pull found no message.
     hungry: bool,
-    /// The requests of `drained()` that wait until all messages with lower numbers are gone.
+    /// The requests of `drained()` that wait until all messages with lower numbers are gone, with these numbers.
     fences: VecDeque<(u64, u32)>,
 }
 
-/// What is in the place of a token.
+/// What a token leads to.
 #[derive(Debug)]
 pub enum Taken {
-    /// A message, and when it was queued if its delay counts.
+    /// A message, with the time when it was queued if its delay is measured.
     Message(Message, Option<Instant>),
-    /// A message, which an earlier pull has asked for: pull again.
+    /// A message for which an earlier pull waits: pull again.
     Ready,
-    /// Nothing: the message was dropped, or waits to be pulled.
+    /// Nothing: the message was dropped, or is to be pulled.
     Nothing,
 }
 
 impl DirectQueue {
-    /// The worker adds a message, as far as the policy lets it, and returns its number. `fits`: whether there is room for
-    /// the message, which then counts as entered; `withdraw` takes back what was dropped.
+    /// The worker adds a message, if the policy allows it, and returns its number. `fits`: whether there is room for
+    /// the message, which then counts as entered; `withdraw`: uncounts dropped messages.
     pub(super) fn push(
         &self,
         now: Instant,
@@ -86,7 +86,7 @@ impl DirectQueue {
         Some(number)
     }
 
-    /// JavaScript meets the token with this number. `leave` counts messages that have waited too long.
+    /// JavaScript meets the token with this number. `leave` counts messages that are dropped as too old.
     pub(super) fn take(&self, number: u64, now: Instant, leave: impl Fn(Amount)) -> Taken {
         let mut inner = self.lock();
         if inner.pulled {
@@ -103,24 +103,24 @@ impl DirectQueue {
         number >= self.oldest.load(Ordering::Relaxed)
     }
 
-    /// Sets what becomes of messages at the bound, and of those that wait for long.
+    /// Sets what happens to messages at the bound, and to those that wait too long.
     pub fn set_policy(&self, policy: QueuePolicy) {
         self.lock().governed.policy = policy;
     }
 
-    /// From now on JavaScript asks for each message. What waits keeps its place: call this before JavaScript meets the
-    /// tokens of the messages that it wants to ask for.
+    /// From now on JavaScript pulls each message. Call this before JavaScript meets the tokens of messages that it
+    /// wants to pull.
     pub fn begin_pulls(&self) {
         self.lock().pulled = true;
     }
 
-    /// Whether JavaScript asks for each message.
+    /// Whether JavaScript pulls each message.
     pub(super) fn is_pulled(&self) -> bool {
         self.lock().pulled
     }
 
-    /// JavaScript no longer asks: the messages whose tokens have come up are discarded, and `leave` counts them. The
-    /// others are taken as their tokens come up.
+    /// JavaScript no longer pulls. Messages whose tokens it has met are discarded, and `leave` counts them. It takes
+    /// the others when it meets their tokens.
     pub(super) fn end_pulls(&self, leave: impl Fn(Amount)) {
         let mut inner = self.lock();
         (inner.pulled, inner.hungry) = (false, false);
@@ -131,8 +131,8 @@ impl DirectQueue {
         }
     }
 
-    /// No further token will come up, because the DataConsumer has closed: everything may be pulled, if nothing is
-    /// missing before it. `charge`: of these messages and of those before them, which are in the outbox.
+    /// The DataConsumer has closed, so no further token follows: everything may be pulled, unless messages before it
+    /// are missing. `charge`: that of these messages and of those before them, which are in the outbox.
     pub(super) fn close(&self, charge: impl Fn() -> u64) {
         let mut inner = self.lock();
         let own: usize = inner.messages.iter().map(|(_, message)| message.amount().charge).sum();
@@ -141,8 +141,8 @@ impl DirectQueue {
         }
     }
 
-    /// JavaScript takes the oldest message whose token has come up. If there is none, the next token is
-    /// [`Taken::Ready`]. `leave` counts what is taken, and what has waited too long.
+    /// JavaScript takes the oldest message whose token it has met. If there is none, the next token is
+    /// [`Taken::Ready`]. `leave` counts messages that are taken, or dropped as too old.
     pub(super) fn pull(
         &self,
         now: Instant,
@@ -156,8 +156,8 @@ impl DirectQueue {
         pulled
     }
 
-    /// Has [`Self::take_passed`] return the request once the messages of now are gone, or have their places in the outbox
-    /// if they come up by themselves. `is_held`: some have no place. Returns false if there is no need to wait.
+    /// Makes [`Self::take_passed`] return the request once the present messages are gone or, if they are not pulled,
+    /// have their places in the outbox. `is_held`: some have no place yet. Returns false if there is no need to wait.
     pub(super) fn fence(&self, request: u32, is_held: bool) -> bool {
         let mut inner = self.lock();
         if !(inner.pulled || is_held) || inner.messages.is_empty() {
@@ -178,7 +178,7 @@ impl DirectQueue {
         self.passed(&self.lock(), None).is_some()
     }
 
-    /// The next request whose messages are gone, or have their places: all before `first_held`.
+    /// The next request whose messages are gone, or have their places. All before `first_held` have.
     pub(super) fn take_passed(&self, first_held: Option<u64>) -> Option<u32> {
         let mut inner = self.lock();
         let request = self.passed(&inner, first_held)?;
@@ -192,8 +192,8 @@ impl DirectQueue {
         (has_places || end <= self.oldest.load(Ordering::Relaxed)).then_some(request)
     }
 
-    /// The worker discards the messages from this number on, as their tokens will not come up. If JavaScript asks for
-    /// them, it can still do so. Returns how many there were.
+    /// The worker discards the messages from this number on, because their tokens are not coming. If JavaScript pulls,
+    /// it can still get them. Returns how many there were.
     pub(super) fn discard_from(&self, number: u64, withdraw: impl Fn(Amount)) -> u64 {
         let mut inner = self.lock();
         if inner.pulled {
@@ -209,13 +209,13 @@ impl DirectQueue {
         discarded.len() as u64
     }
 
-    /// What has become of the messages.
+    /// What happened to the messages.
     pub fn tally(&self) -> QueueTally {
         self.lock().governed.tally
     }
 
-    /// JavaScript takes the oldest message with a lower number than `end`, past those that have waited too long, and when
-    /// it was queued if its delay counts. The caller counts the message as left.
+    /// JavaScript takes the oldest message with a number below `end` that is not too old, with the time when it was
+    /// queued if its delay is measured. The caller counts the message as left.
     fn next(
         &self,
         inner: &mut Inner,

@@ -4,9 +4,9 @@
 //! begin_drain ─► gates: messages that wait to be routed ─► a fence at each DataConsumer ─► Event::Drained
 //! ```
 //!
-//! A gate stands behind the messages that a source or a peer has sent and that are not routed yet, or that a DataProducer
-//! holds; a fence behind the messages of one DataConsumer. What is on its way to JavaScript needs no fence, as the answer comes behind it, but for
-//! what JavaScript has to ask for, and what is held for it.
+//! A gate stands behind messages that a source or a peer has sent and that are not routed yet, or that a DataProducer
+//! holds. A fence stands behind the messages of one DataConsumer. Messages on their way to JavaScript need no fence,
+//! because the answer follows them; only those that JavaScript has to pull, or that are held, need one.
 
 use rustc_hash::FxHashSet;
 
@@ -20,8 +20,8 @@ use super::source::Source;
 use super::work;
 
 impl Sfu {
-    /// Begins to wait for everything that was sent before, and emits [`Event::Drained`] at its end. One gate is the
-    /// caller's: it adds one for each of the returned sources whose messages it lets wait, and then passes its own.
+    /// Waits until everything sent before has left, then emits [`Event::Drained`]. One gate is the caller's: the caller
+    /// adds a gate for each of the returned sources that has waiting messages, and then passes its own.
     pub fn begin_drain(&mut self, request: u32, scope: DrainScope) -> Result<Vec<Source>> {
         self.check_scope(scope)?;
         let drain = Drain { scope, gates: 1, waits_for: FxHashSet::default() };
@@ -29,7 +29,7 @@ impl Sfu {
         let mut sources = FxHashSet::default();
         for key in self.producers_in(scope) {
             self.work += work::SKIPPED;
-            // A DataProducer behind a tunnel has messages of its own that wait, while it is blocked.
+            // While a DataProducer behind a tunnel is blocked, messages wait in its own lane too.
             sources.extend(self.source_of(key).into_iter().chain([Source::DataProducer(key)]));
             let Some(producer) = self.data_producers.get_mut(&key) else { continue };
             let replays = producer.retained.as_ref().map_or(&[][..], |it| &it.replays);
@@ -52,7 +52,7 @@ impl Sfu {
         Ok(sources.into_iter().collect())
     }
 
-    /// Passes the gates of DataConsumers that have got what is retained, or have closed.
+    /// Passes the gates of DataConsumers that have got all retained messages, or have closed.
     pub(super) fn check_replay_drains(&mut self) {
         let Self { drains, data_consumers, .. } = self;
         let replays = |key: &DataConsumerKey| data_consumers.get(key).is_some_and(|it| it.replays);
@@ -67,7 +67,7 @@ impl Sfu {
         }
     }
 
-    /// The messages behind which one gate of the request stood are routed.
+    /// The messages before one gate of the request have been routed.
     pub fn pass_drain_gate(&mut self, request: u32) {
         let Some(drain) = self.drains.open.get_mut(&request) else { return };
         drain.gates = drain.gates.saturating_sub(1);
@@ -101,7 +101,7 @@ impl Sfu {
         }
     }
 
-    /// What the DataConsumer had sent when the request came has left.
+    /// What the DataConsumer had to send when the request came has left.
     pub(super) fn pass_drain_fence(&mut self, request: u32, consumer: DataConsumerKey) {
         if let Some(drain) = self.drains.open.get_mut(&request)
             && drain.waits_for.remove(&consumer)
@@ -111,8 +111,8 @@ impl Sfu {
         }
     }
 
-    /// Looks whether the messages of direct DataConsumers that requests wait for are gone: asked for, released by `resume()`,
-    /// or dropped by the policy.
+    /// Checks whether the messages of direct DataConsumers that requests wait for are gone: pulled, released by
+    /// `resume()`, or dropped by the policy.
     pub fn check_direct_drains(&mut self) {
         if self.drains.direct.is_empty() {
             return;
@@ -134,7 +134,7 @@ impl Sfu {
         self.data_consumers.get(&key)?.direct_backlog()?.queue()
     }
 
-    /// A DataConsumer has closed: what it had not sent is discarded and counted.
+    /// A DataConsumer has closed: its messages are discarded and counted, so no request waits for them.
     pub(super) fn end_drains_of(&mut self, consumer: DataConsumerKey) {
         self.check_replay_drains();
         for request in self.drains.of_consumers.remove(&consumer).into_iter().flatten() {

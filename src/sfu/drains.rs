@@ -1,10 +1,10 @@
-//! The requests of `drained()` that wait.
+//! The state of waiting `drained()` requests.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
 
-/// Whose messages are waited for.
+/// The messages to wait for.
 #[derive(Debug, Clone, Copy)]
 pub enum DrainScope {
     /// Those of all DataConsumers of the worker.
@@ -32,9 +32,9 @@ pub(super) struct Drains {
     pub(super) open: FxHashMap<u32, Drain>,
     /// The requests that wait for a DataConsumer.
     pub(super) of_consumers: FxHashMap<DataConsumerKey, Vec<u32>>,
-    /// The direct ones of them: JavaScript asks for their messages, or they hold them.
+    /// The direct ones among these DataConsumers: JavaScript pulls their messages, or they hold them.
     pub(super) direct: FxHashSet<DataConsumerKey>,
-    /// Gates behind what DataConsumers are yet to get of what is retained.
+    /// Gates behind retained messages that DataConsumers have yet to get.
     pub(super) replays: Vec<(DataConsumerKey, u32)>,
 }
 

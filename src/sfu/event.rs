@@ -20,7 +20,7 @@ use super::tunnel::TunnelFrame;
 pub enum Event {
     /// A direct DataConsumer got a message.
     Message(DataConsumerKey, Message),
-    /// A direct DataConsumer got a message, which is in its queue.
+    /// A direct DataConsumer has a message in its queue, at this place.
     Queued(DataConsumerKey, Token),
     /// An event of a DataConsumer.
     DataConsumer(DataConsumerKey, DataConsumerEvent),
@@ -76,7 +76,7 @@ impl Topic {
             | Self::DataProducerLimit(_)
             | Self::TransportLimit(_)
             | Self::Stalled(_) => 8,
-            // As many as wait for a DataProducer at a time.
+            // As many as may wait for a DataProducer at a time.
             Self::DataChannel(_) => MAX_CHANNELS,
             Self::SctpSendBufferFull(_) | Self::BufferedAmountLow(_) | Self::StreamClose(_) => 1,
         }
@@ -115,7 +115,7 @@ impl Event {
                     Topic::OriginPause(*key)
                 }
                 DataProducerEvent::Limit(_) => Topic::DataProducerLimit(*key),
-                // Each follows a call of the application, or is the last.
+                // Each follows a call of the application, or is the last event.
                 DataProducerEvent::Drain
                 | DataProducerEvent::LimitPause
                 | DataProducerEvent::LimitClose => return None,
@@ -131,7 +131,7 @@ impl Event {
 }
 
 impl Event {
-    /// Adds what an earlier event of the same topic has counted, which this one supersedes.
+    /// Adds the counts of an earlier event of the same topic, which this one supersedes.
     pub fn absorb(&mut self, earlier: &Self) {
         let counts = match (self, earlier) {
             (
@@ -167,15 +167,15 @@ pub enum DataConsumerEvent {
     SctpSendBufferFull,
     /// The payload bytes queued towards the peer have fallen to the threshold.
     BufferedAmountLow(usize),
-    /// There is room again; this much was dropped at the bound of the queue.
+    /// There is room again, after this much was dropped at the bound of the queue.
     Overflow(DropCount),
     /// The consumer has held up its DataProducer for too long: from now on it drops.
     Stalled,
     /// Half of the queue is free again after a stall, or another policy applies.
     Unstalled,
-    /// A message waits that JavaScript has asked for in vain before.
+    /// A message waits for which JavaScript's last pull came too early.
     Ready,
-    /// The queue was full, and so the consumer is closed, as its policy says.
+    /// The queue was full, so the DataConsumer closes, as its policy says.
     OverflowClose,
     /// The peer closed the data channel, and so the consumer is closed, too.
     StreamClose,
@@ -192,8 +192,8 @@ pub enum DataProducerEvent {
     OriginPause,
     /// The DataProducer at the other end of the pipe resumed.
     OriginResume,
-    /// This much exceeded its limit and was dropped since the last of these events. At most once a second, except for the
-    /// last one.
+    /// This much exceeded its limit and was dropped since the last 'limit' event. Emitted at most once a second, except
+    /// for the last one.
     Limit(DropCount),
     /// A limit has paused the DataProducer.
     LimitPause,
@@ -219,7 +219,7 @@ pub enum TransportEvent {
     /// A plain transport learned its peer's address, or the peer of a plain or pipe transport uses another one of
     /// this host's addresses.
     Tuple(Box<TupleInfo>),
-    /// This much exceeded the limit of the transport and was dropped since the last of these events. At most once a
-    /// second.
+    /// This much exceeded the limit of the transport and was dropped since the last 'limit' event. Emitted at most once
+    /// a second.
     Limit(DropCount),
 }

@@ -1,4 +1,4 @@
-//! How often a duration was how long.
+//! Histograms of durations.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub const DELAYS: [u32; 15] = [
 pub const TURNS: [u32; 13] =
     [10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000];
 
-/// Counts durations by their length, in `N` buckets and one for longer ones.
+/// Counts durations by length, in `N` buckets and one for longer ones.
 #[derive(Debug, Clone)]
 pub struct Histogram<const N: usize> {
     /// The longest duration of each bucket, in microseconds, in ascending order.

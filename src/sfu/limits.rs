@@ -1,4 +1,4 @@
-//! Limits of what DataProducers receive: checked before routing, counted, and reported once a second at most.
+//! Limits on what DataProducers receive: checked before routing, counted, and reported at most once a second.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -17,11 +17,11 @@ use super::work;
 /// How long after a 'limit' event the next one may follow.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// DataProducers that have waited for one limit go on in turns, this far apart.
+/// DataProducers that have waited for the same limit go on one after the other, at this interval.
 const TURN: Duration = Duration::from_millis(1);
 
 impl Sfu {
-    /// Takes the tokens of a message of this DataProducer. Returns false if one of the limits does not let it pass.
+    /// Takes the tokens of a message of this DataProducer. Returns false if a limit does not let the message pass.
     pub(super) fn passes_limits(&mut self, key: DataProducerKey, payload_len: usize) -> bool {
         let Self { now, data_producers, transports, .. } = self;
         let Some(producer) = data_producers.get_mut(&key) else { return false };
@@ -61,7 +61,7 @@ impl Sfu {
         }
     }
 
-    /// Emits 'limit', unless the last one was too recent. One that is the last of a DataProducer does not wait.
+    /// Emits 'limit', unless the last one was too recent. The last one of a DataProducer does not wait.
     fn report(&mut self, limited: Limited, is_last: bool) {
         let due = self.now + PERIOD;
         let Some(limiter) = self.limiter(limited) else { return };
@@ -95,7 +95,7 @@ impl Sfu {
         }
     }
 
-    /// Whether this DataProducer has to wait for tokens. If so, it goes on when there are some.
+    /// Whether this DataProducer has to wait for tokens. If so, its wait is registered.
     pub(super) fn awaits_tokens(&mut self, key: DataProducerKey) -> bool {
         let Self { now, data_producers, transports, blocks, .. } = self;
         if blocks.limits == 0 {
@@ -125,7 +125,7 @@ impl Sfu {
         true
     }
 
-    /// Lets DataProducers go on for which there are tokens, in turns.
+    /// Lets DataProducers go on for which there are tokens.
     pub(super) fn release_limited(&mut self) {
         let end = self.work + work::SHARE;
         while self.work < end
@@ -166,7 +166,7 @@ impl Sfu {
         self.blocks.limits -= usize::from(before);
     }
 
-    /// This DataProducer is not limited any more: it has been removed.
+    /// This DataProducer has been removed, so it no longer waits for limits.
     pub(super) fn forget_limits(&mut self, key: DataProducerKey, producer: &DataProducer) {
         self.count_limit(blocks(producer.limiter.as_deref()), false);
         if producer.awaits_tokens
@@ -214,7 +214,7 @@ impl TransportMut<'_> {
     }
 }
 
-/// Whether a limiter had DataProducers wait, whether it does from now on, and those that waited.
+/// Whether a limiter made DataProducers wait before and does now, and the DataProducers that waited.
 type Change = (bool, bool, VecDeque<DataProducerKey>);
 
 fn set(current: &mut Option<Box<Limiter>>, options: Option<&LimitOptions>, now: Instant) -> Change {
@@ -228,7 +228,7 @@ fn set(current: &mut Option<Box<Limiter>>, options: Option<&LimitOptions>, now: 
 }
 
 impl Sfu {
-    /// Those that waited ask again.
+    /// Lets the DataProducers that waited ask again.
     fn apply(&mut self, (before, after, waited): Change) {
         self.count_limit(before, after);
         waited.into_iter().for_each(|key| self.end_wait_for_tokens(key));

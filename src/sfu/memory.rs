@@ -1,8 +1,8 @@
-//! The bytes that all queues of a worker may hold together: `maxMemory`. As in `backlog`, threads share the counter, and
-//! it does not block, wake or wait.
+//! The bytes that all queues of a worker may hold together: `maxMemory`. As in `backlog`, threads share the counter,
+//! and it does not block, wake or wait.
 //!
-//! Each queue that holds messages adds their charge when they enter and takes it away when they leave. Without a maximum
-//! there is no counter.
+//! Each queue that holds messages adds their charge when they enter and takes it away when they leave. Without a
+//! maximum there is no counter.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub struct Memory {
     max: u64,
     /// Signed, because the threads that add and take away are not synchronised.
     held: AtomicI64,
-    /// The part of `held` that DataProducers retain, which no peer and no listener takes away.
+    /// The part of `held` that DataProducers retain, and that does not shrink by delivering messages.
     retained: AtomicI64,
     refused: AtomicU64,
 }
@@ -52,7 +52,7 @@ impl Memory {
     }
 
     /// Adds the charge of a message that a DataProducer retains, if there is room. Retained messages take at most half
-    /// of the maximum, so that messages on their way always find room again.
+    /// of the maximum, so that there is always room for live ones again.
     pub fn try_retain(&self, charge: usize) -> bool {
         let fits = self.may_retain(charge);
         if fits {
@@ -68,7 +68,7 @@ impl Memory {
         retained + charge as u64 <= self.max / 2 && self.held() + charge as u64 <= self.max
     }
 
-    /// Takes away the charge of messages that are no longer retained.
+    /// Subtracts the charge of messages that are no longer retained.
     pub fn release_retained(&self, charge: usize) {
         self.retained.fetch_sub(charge as i64, Ordering::Relaxed);
         self.release(charge);

@@ -1,5 +1,5 @@
-//! What a pipe carries beside payloads: subchannels, the pause of a DataProducer, when it clears what it retains, and when
-//! the stream ends.
+//! What a pipe carries beside payloads: subchannels, and control messages for the pause of a DataProducer, for clearing
+//! what it retains, and for the end of a stream.
 //!
 //! The header with which a pipe carries a [`Selector`] in front of the payload, big endian:
 //!
@@ -73,7 +73,7 @@ pub fn decode(mut message: Bytes) -> (Option<Selector>, Bytes) {
 pub(super) enum Control {
     /// Whether the DataProducer whose messages the stream carries is paused.
     Paused(bool),
-    /// That DataProducer retains none of its messages any more.
+    /// That DataProducer has cleared its retained messages.
     ClearRetained,
     /// The DataConsumer of the stream has closed. Nothing follows.
     Closed,

@@ -1,7 +1,7 @@
 //! The entities below another one, in the order of their requests.
 
-/// Keys in the order of the requests that chose them. To add or remove a key costs about the same however many
-/// there are.
+/// Keys in the order of the requests that chose them. Adding or removing a key costs about the same however many there
+/// are.
 ///
 /// Keys grow (see `id.rs`), so a search halves the list. A request that waited for messages adds its key late, a little
 /// before the end. A removed key leaves a gap, and the gaps are closed together once they are half of the list. Only
@@ -31,7 +31,7 @@ impl<K: Copy + Ord + Into<u32>> Roster<K> {
             self.places.push((key, true));
         } else if let Some((_, present)) = self.place_of(key).and_then(|it| self.places.get_mut(it))
         {
-            // It has been here before.
+            // The key was here before.
             *present = true;
             self.gaps -= 1;
         } else if self.wrapped {

@@ -1,4 +1,4 @@
-//! The ways of a message to the DataConsumers of its DataProducer, and past the DataProducer to one.
+//! Every way of a message to DataConsumers.
 //!
 //! ```text
 //! JavaScript ──► Sfu::send ───────────────────────────┐
@@ -59,7 +59,7 @@ impl Sfu {
         self.close_overflowed();
     }
 
-    /// Goes on with [`Self::send`] if JavaScript waits for room, or the DataProducer has a limit.
+    /// The rest of [`Self::send`], if JavaScript waits for room or the DataProducer has a limit.
     #[cold]
     fn send_checked(
         &mut self,
@@ -128,7 +128,7 @@ impl Sfu {
         }
     }
 
-    /// Holds a message, if the limits let it pass: they are not asked again at its release.
+    /// Holds a message, if the limits let it pass. They are not asked again when it is released.
     #[cold]
     fn hold(&mut self, key: DataProducerKey, message: Message, selector: Option<&Arc<Selector>>) {
         let passes = self.passes_limits(key, message.payload.len());
@@ -171,10 +171,10 @@ impl Sfu {
         self.close_overflowed();
     }
 
-    /// Routes what a DataProducer has held, until that has cost `limit`. What is left has its turn later.
+    /// Routes the held messages of a DataProducer until that has cost `limit`. The rest gets its turn later.
     pub(super) fn release_held(&mut self, key: DataProducerKey, limit: u64) {
         let end = self.work + limit;
-        // If it is blocked, it goes on by itself.
+        // A blocked DataProducer goes on by itself.
         while let Some(producer) = self.data_producers.get_mut(&key) {
             if producer.is_releasing() && producer.blockers > 0 && self.awaits_room(key) {
                 return self.stop_source(key);
@@ -209,7 +209,7 @@ impl Sfu {
         }
     }
 
-    /// Hands over to JavaScript what a DataConsumer has held, likewise.
+    /// Likewise hands the held messages of a DataConsumer to JavaScript.
     pub(super) fn release_to_javascript(&mut self, key: DataConsumerKey, limit: u64) {
         let end = self.work + limit;
         while let Some(consumer) = self.data_consumers.get_mut(&key) {
@@ -229,7 +229,7 @@ impl Sfu {
         }
     }
 
-    /// Continues with what has been resumed, in turns.
+    /// Continues to release held messages, in turns.
     pub(super) fn continue_releasing(&mut self) {
         let end = self.work + work::SHARE;
         while self.work < end
@@ -254,7 +254,7 @@ impl Sfu {
         self.check_replay_drains();
     }
 
-    /// Begins to give a DataConsumer what its DataProducer retains.
+    /// Begins to deliver the retained messages of its DataProducer to a DataConsumer.
     pub(super) fn replay(&mut self, key: DataConsumerKey) {
         let Some(consumer) = self.data_consumers.get_mut(&key) else { return };
         let Some(producer) = self.data_producers.get_mut(&consumer.producer) else { return };
@@ -266,7 +266,7 @@ impl Sfu {
         }
     }
 
-    /// Goes on with it, until that has cost `limit`. What is left has its turn later.
+    /// Continues a replay until that has cost `limit`. The rest gets its turn later.
     fn continue_replay(&mut self, key: DataConsumerKey, limit: u64) {
         let end = self.work + limit;
         let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
@@ -286,7 +286,7 @@ impl Sfu {
         self.close_overflowed();
     }
 
-    /// This DataConsumer, which has not got all yet, has been paused or resumed.
+    /// A DataConsumer that has not caught up yet was paused or resumed.
     pub(super) fn pause_replay(&mut self, key: DataConsumerKey) {
         let Some(consumer) = self.data_consumers.get(&key) else { return };
         let producer = self.data_producers.get_mut(&consumer.producer);
@@ -295,7 +295,7 @@ impl Sfu {
         }
     }
 
-    /// Gives the DataConsumers of this DataProducer at once what they are yet to get of what it retains.
+    /// Delivers at once all retained messages that DataConsumers of this DataProducer have yet to get.
     pub(super) fn end_replays(&mut self, key: DataProducerKey) {
         let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
         let producer = data_producers.get_mut(&key);
@@ -307,7 +307,7 @@ impl Sfu {
         }
     }
 
-    /// Closes the DataConsumers that were to close when their queue is full.
+    /// Closes the DataConsumers whose queue has overflowed, if that is their policy.
     #[inline]
     fn close_overflowed(&mut self) {
         if !self.overflowed.is_empty() {
@@ -325,7 +325,7 @@ impl Sfu {
         }
     }
 
-    /// Notes how old the latest message on this stream is, if it is retained here as well.
+    /// Passes on the age of the latest message on this stream, if it is retained here as well.
     pub(super) fn backdate(&mut self, key: TransportKey, stream: StreamId, since: Instant) {
         let producer = self.transports.get(&key).and_then(|it| it.producer_streams.get(&stream));
         if let Some(producer) = producer.and_then(|it| self.data_producers.get_mut(it))
@@ -368,7 +368,7 @@ struct Entities<'a> {
     transports: &'a mut FxHashMap<TransportKey, Transport>,
 }
 
-/// What a delivery changes, beside the DataConsumer and its transport.
+/// What a delivery changes beside the DataConsumer and its transport.
 struct Outputs<'a> {
     turn: u64,
     now: Instant,
@@ -381,13 +381,13 @@ struct Outputs<'a> {
     work: &'a mut u64,
 }
 
-/// What is the same of a message for one DataConsumer after the other.
+/// What all deliveries of one message share.
 #[derive(Clone, Copy)]
 struct Offered<'a> {
     payload_len: usize,
     selector: Option<&'a Arc<Selector>>,
-    /// Whether its DataProducer retains messages. Such a one crosses pipes unfiltered, because those that come later at
-    /// the far end may have other subscriptions.
+    /// Whether its DataProducer retains messages. These cross pipes unfiltered, because later DataConsumers at the far
+    /// end may have other subscriptions.
     retained: bool,
 }
 
@@ -443,8 +443,8 @@ impl Outputs<'_> {
         }
     }
 
-    /// Delivers a message to a DataConsumer that is not paused, if it is subscribed to it and has room. Returns whether it
-    /// was accepted; the counters of the DataConsumer say why not.
+    /// Delivers a message to a DataConsumer that is not paused, if it is subscribed and has room. Returns whether the
+    /// message was accepted; otherwise the counters of the DataConsumer say why.
     #[inline(always)]
     fn offer(
         &mut self,
@@ -529,8 +529,8 @@ impl Outputs<'_> {
         false
     }
 
-    /// Delivers a message to a direct DataConsumer that has a queue: a policy, or JavaScript that asks for messages.
-    /// The outbox gets a token only. Returns whether the message was accepted.
+    /// Delivers a message to a direct DataConsumer with a queue, because it has a policy or JavaScript pulls. The
+    /// outbox gets only a token. Returns whether the message was accepted.
     #[inline(never)]
     fn push_queued(
         &mut self,
@@ -573,7 +573,7 @@ impl Outputs<'_> {
         }
     }
 
-    /// Gives DataConsumers that have not got all what is forgotten so that a message of this amount is retained.
+    /// Delivers to DataConsumers that have not caught up the messages that are forgotten to retain one of this amount.
     #[cold]
     fn give_what_goes(
         &mut self,
@@ -588,7 +588,7 @@ impl Outputs<'_> {
         }
     }
 
-    /// Gives all DataConsumers that have not got all what comes before the message with the number `end`.
+    /// Delivers the messages before number `end` to all DataConsumers that have not caught up.
     fn catch_up_all(
         &mut self,
         retained: &mut Retained,
@@ -609,7 +609,8 @@ impl Outputs<'_> {
         retained.replays = replays;
     }
 
-    /// Gives a DataConsumer what it is yet to get, up to a number, and until the work is so much. Returns whether it has all.
+    /// Delivers to a DataConsumer the messages that it has yet to get before number `end`, until the work exceeds
+    /// `limit`. Returns whether it has caught up.
     fn catch_up(
         &mut self,
         retained: &Retained,

@@ -56,7 +56,7 @@ pub struct Sfu {
     pub(super) dirty: VecDeque<TransportKey>,
     /// The transports whose peers' messages wait to be routed, in the order of their turns.
     pub(super) postponed: VecDeque<TransportKey>,
-    /// What has been resumed and still holds messages, in the order of their turns.
+    /// The entities that release held or retained messages, in the order of their turns.
     pub(super) releasing: VecDeque<Releasing>,
     /// What is left of a close cascade.
     pub(super) closing: Vec<Step>,
@@ -66,10 +66,10 @@ pub struct Sfu {
     pub(super) memory: Option<Arc<Memory>>,
     /// The entities that found no room below this maximum, and have an event to emit once there is some.
     pub(super) waiters: FxHashSet<Waiter>,
-    /// Those of an earlier look that exceeded the share of its turn.
+    /// Waiters that an earlier turn had no share left for.
     pub(super) due_waiters: Vec<Waiter>,
     pub(super) blocks: Blocks,
-    /// The DataConsumers that are to close because their queue is full.
+    /// The DataConsumers to close because their queue was full.
     pub(super) overflowed: Vec<DataConsumerKey>,
     /// The time of this turn.
     pub(super) now: Instant,
@@ -168,8 +168,8 @@ impl Sfu {
         }
     }
 
-    /// Notes that peers send through this socket faster than the worker reads, and that they may have `room` bytes
-    /// under way: what they announce to receive is shared for a while.
+    /// Notes that peers send through this socket faster than the worker reads, and may have `room` bytes in flight. For
+    /// a while they share receive windows of that size.
     pub fn handle_crowd(&mut self, socket: SocketId, room: usize) {
         self.crowds.note(self.now, socket, room);
     }
@@ -207,7 +207,7 @@ impl Sfu {
     /// of this turn. The caller sends and clears them.
     pub fn flush(&mut self) -> &mut Transmits {
         self.flush_dirty();
-        // Policies may have dropped what they wait for.
+        // Policies may have dropped messages that requests wait for.
         self.check_direct_drains();
         &mut self.transmits
     }

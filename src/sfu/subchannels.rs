@@ -68,7 +68,7 @@ impl Selector {
     }
 }
 
-/// What a queue counts for a message that is carried with its selector.
+/// The amount of a message that is carried with its selector.
 pub(super) fn amount(message: &Message, selector: Option<&Selector>) -> Amount {
     message.amount().with_subchannels(selector.map_or(0, |it| it.subchannels.len()))
 }

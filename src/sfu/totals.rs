@@ -1,8 +1,8 @@
-//! What all entities of a worker have counted together, those that have closed included.
+//! The totals over all entities of a worker, including closed ones.
 //!
-//! DataProducers and DataConsumers count for themselves, so that totals cost a message nothing: their counters are added when
-//! they close, and to a copy on request. Transports, whose counters are in many places, add theirs now and then, and on
-//! request if something has happened since.
+//! DataProducers and DataConsumers count for themselves, so that totals cost nothing per message: their counters are
+//! added when they close, and on request to a copy. Transports, whose counters are in many places, add theirs about
+//! once a second, and on request if something has happened since.
 
 use super::contract::metrics::ByTransport;
 use super::entity::data_consumer::{ConsumerTotals, DataConsumer};
@@ -10,7 +10,7 @@ use super::entity::data_producer::{DataProducer, ProducerTotals};
 use super::entity::transport::Kind;
 use super::entity::transport::counters::TransportTotals;
 
-/// See the module's documentation.
+/// See the documentation of the module.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     /// Those that have closed.
@@ -24,7 +24,7 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    /// What DataProducers have counted, with those that are open.
+    /// The totals of DataProducers, including open ones.
     pub(super) fn producers<'a>(
         &self,
         open: impl Iterator<Item = &'a DataProducer>,
@@ -34,7 +34,7 @@ impl Totals {
         totals
     }
 
-    /// What DataConsumers have counted, with those that are open.
+    /// The totals of DataConsumers, including open ones.
     pub(super) fn consumers<'a>(
         &self,
         open: impl Iterator<Item = &'a DataConsumer>,

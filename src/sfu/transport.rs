@@ -65,8 +65,9 @@ impl TransportMut<'_> {
         self.get().is_webrtc()
     }
 
-    /// Makes a DataProducer and returns its dump. It adopts a channel that the peer has opened on its stream in band, and
-    /// routes what has come there. `intake` counts what JavaScript sends to a direct one, and what is held.
+    /// Makes a DataProducer and returns its dump. If the peer has opened a channel on its stream in band, the
+    /// DataProducer adopts it and routes the messages that it has kept. `intake` counts what JavaScript sends to a
+    /// direct DataProducer, and what is held.
     pub fn produce_data(
         &mut self,
         key: DataProducerKey,
@@ -201,14 +202,14 @@ impl TransportMut<'_> {
             self.sfu.data_consumer(key)?.set_policy(policy);
         }
         self.start_sctp();
-        // The far end may have kept the pause of an earlier DataConsumer on this stream.
+        // The far end may remember the pause of an earlier DataConsumer on this stream.
         let stream = self.sfu.data_consumers.get(&key).and_then(DataConsumer::stream_id);
         if pauses.producers || stream.is_some_and(|it| self.get().shown_paused.contains(&it)) {
             self.sfu.carry_pause(key);
         }
         let mut consumer = self.sfu.data_consumer(key)?;
         let dump = consumer.dump();
-        // What its DataProducer retains comes now, and may close it.
+        // The retained messages of its DataProducer come now, and may close it.
         consumer.apply_pauses();
         Ok(dump)
     }

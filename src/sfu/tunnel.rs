@@ -1,13 +1,13 @@
-//! A pipe between two routers of one process: what SCTP over UDP would carry goes from thread to
-//! thread instead, with the payload shared and nothing to encode, lose or retransmit.
+//! A pipe between two routers of one process. What SCTP over UDP would carry goes from thread to thread instead: the
+//! payload is shared, and nothing is encoded, lost or retransmitted.
 //!
 //! ```text
 //! send ─► Event::TunnelFrame(key, frame) ─► runtime ─► Sfu::handle_tunnel_frame(far key, frame)
 //! ```
 //!
-//! Messages are handed over at once, unless their stream has a [`QueuePolicy`]. Those of such a stream are handed over as
-//! far as the other end gives credit, which it does by taking them; the others wait here, where the policy can drop them,
-//! and DataProducers can wait for room.
+//! Messages are handed over at once, unless their stream has a [`QueuePolicy`]. Then they are handed over as the other
+//! end gives credit, by taking messages. The rest wait here, where the policy can drop them and DataProducers can wait
+//! for room.
 //!
 //! It behaves as an association does: the same states, the same bounds (what is on its way counts as
 //! queued), the same events.
@@ -39,7 +39,7 @@ pub enum TunnelFrame {
     Message(Box<TunnelMessage>),
     /// A control message about a stream.
     Control(StreamId, Bytes),
-    /// The messages of this stream before this frame are those that a fence, with this number, waits for.
+    /// A fence with this number waits for the messages of this stream before this frame.
     Fence(StreamId, u32),
     /// The answer to [`Self::Fence`]: the other end has taken these messages.
     FencePassed(StreamId, u32),
@@ -52,7 +52,7 @@ pub enum TunnelFrame {
 }
 
 impl TunnelFrame {
-    /// The stream of a frame that has a place among the messages of its stream, and whether it is a message itself.
+    /// The stream, if the frame has a place among the messages of a stream, and whether it is a message itself.
     pub fn place(&self) -> Option<(StreamId, bool)> {
         match self {
             Self::Message(message) => Some((message.stream.id, true)),
@@ -72,7 +72,7 @@ impl TunnelFrame {
 pub struct TunnelMessage {
     message: Message,
     selector: Option<Arc<Selector>>,
-    /// When it was routed at first, if that was not just now.
+    /// When it was first routed, if it was retained since.
     since: Option<Instant>,
     stream: Arc<TunnelStream>,
     total: Arc<Backlog>,
@@ -96,27 +96,27 @@ pub struct TunnelStream {
     id: StreamId,
     backlog: Arc<Backlog>,
     low: LowWatermark,
-    /// The charge that may be handed over and not taken. 0: no limit.
+    /// The charge that may be handed over before the other end has taken it. 0: no limit.
     window: AtomicU64,
     /// The charge that the other end has taken and not given credit for. Only the other end uses it.
     taken: AtomicU64,
 }
 
-/// The most that is handed over on a stream with a policy.
+/// The largest window of a stream with a policy.
 const MAX_WINDOW: u64 = 256 * 1024;
 
 /// A stream of this end, and the messages on it that wait.
 #[derive(Debug)]
 struct OpenStream {
     shared: Arc<TunnelStream>,
-    /// No other stream of the tunnel had this number, whatever its id.
+    /// Unique among all streams that the tunnel ever had.
     number: u64,
     waiting: VecDeque<Box<TunnelMessage>>,
     /// The charge of these.
     charge: u64,
     /// Present once the stream has got a policy.
     governed: Option<Box<Governed>>,
-    /// Whether they wait until the stream is started again. Only a stream with a policy is stopped.
+    /// Whether the messages wait until the stream is restarted. Only a stream with a policy is stopped.
     stopped: bool,
 }
 
@@ -171,7 +171,7 @@ impl OpenStream {
         Some(message)
     }
 
-    /// Drops the oldest routed message that waits here, and takes it out of `total`. Returns whether there was one.
+    /// Drops the oldest routed message that waits here, and subtracts it from `total`. Returns whether there was one.
     fn replace_oldest(&mut self, total: &Backlog) -> bool {
         let Some(place) = self.waiting.iter().position(|it| it.routed) else { return false };
         let Some(oldest) = self.pop(place) else { return false };
@@ -197,7 +197,7 @@ pub(in crate::sfu) struct Tunnel {
     total: Arc<Backlog>,
     /// Frames other than messages, which do not wait for the other end.
     control: VecDeque<TunnelFrame>,
-    /// Id and number of the stream of each message that waits until both ends are ready, in their order. Those of
+    /// For each message that waits until both ends are ready, in order: the id and number of its stream. Entries of
     /// streams that were reset stay for a while.
     order: VecDeque<(StreamId, u64)>,
     /// How many of these are of streams that were reset.
@@ -206,11 +206,11 @@ pub(in crate::sfu) struct Tunnel {
     governed: Vec<StreamId>,
     /// How many messages newer ones have replaced, on all streams.
     replaced: u64,
-    /// What had become of the messages of streams with a policy when the other end closed.
+    /// The tallies of streams with a policy, as they were when the other end closed.
     last: FxHashMap<StreamId, QueueTally>,
     /// The latest control message of each stream and kind. They are sent after the messages.
     stream_controls: VecDeque<(StreamId, Bytes)>,
-    /// Fences that follow the messages.
+    /// Fences to send behind the messages.
     fences: VecDeque<(StreamId, u32)>,
     /// Fences that the other end has yet to answer.
     fences_sent: Vec<(StreamId, u32)>,
@@ -224,7 +224,7 @@ pub(in crate::sfu) struct Arrival {
     pub(in crate::sfu) stream: StreamId,
     pub(in crate::sfu) message: Message,
     pub(in crate::sfu) selector: Option<Arc<Selector>>,
-    /// When it was routed at first, if that was not just now.
+    /// When it was first routed, if it was retained since.
     pub(in crate::sfu) since: Option<Instant>,
 }
 
@@ -301,7 +301,7 @@ impl Tunnel {
         self.streams.insert(id, stream);
     }
 
-    /// Sets what becomes of the messages of a stream that meet a full queue.
+    /// Sets what happens to messages of a stream that meet a full queue.
     pub(in crate::sfu) fn set_policy(&mut self, id: StreamId, policy: QueuePolicy) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let bound = policy.bound.map_or(u64::from(self.stream_limit), |it| it as u64);
@@ -324,7 +324,7 @@ impl Tunnel {
         self.replaced
     }
 
-    /// What has become of the messages of a stream with a policy.
+    /// What happened to the messages of a stream with a policy.
     pub(in crate::sfu) fn queue_tally(&self, id: StreamId) -> QueueTally {
         match self.streams.get(&id) {
             Some(stream) => stream.governed.as_ref().map_or(QueueTally::default(), |it| it.tally),
@@ -332,7 +332,7 @@ impl Tunnel {
         }
     }
 
-    /// Whether a stream with a policy is full, and has a message that waits here: without one, it takes one.
+    /// Whether a stream with a policy is full and a message waits here. Without one, it accepts one.
     pub(in crate::sfu) fn is_shut(&self, id: StreamId) -> bool {
         let Some(stream) = self.streams.get(&id) else { return false };
         let full = stream.is_full(self.stream_limit) || is_full(&self.total, self.total_limit);
@@ -349,7 +349,7 @@ impl Tunnel {
         }
     }
 
-    /// Stops a stream, whose messages wait until it is started again, or starts it.
+    /// Stops or restarts a stream. While it is stopped, its messages wait.
     pub(in crate::sfu) fn set_stopped(&mut self, id: StreamId, stopped: bool) {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.stopped = stopped;
@@ -394,7 +394,7 @@ impl Tunnel {
                 *replaced += 1;
             }
         }
-        // A queue with a policy takes a message if none waits in it.
+        // A queue with a policy accepts a message if none waits in it.
         while (stream.is_full(*stream_limit) || is_full(total, *total_limit))
             && !(routed && stream.governed.is_some() && !stream.has_routed())
         {
@@ -423,14 +423,14 @@ impl Tunnel {
         Ok(queued as usize)
     }
 
-    /// Notes that the message that was queued last on this stream has been retained since then.
+    /// Notes that the message last queued on this stream has been retained since `since`.
     pub(in crate::sfu) fn backdate(&mut self, id: StreamId, since: Instant) {
         if let Some(latest) = self.streams.get_mut(&id).and_then(|it| it.waiting.back_mut()) {
             latest.since = Some(since);
         }
     }
 
-    /// Queues a control message behind all messages, in place of one of its kind for the same stream that has not left.
+    /// Queues a control message behind all messages. It replaces one of the same kind and stream that has not left.
     pub(in crate::sfu) fn send_control(&mut self, id: StreamId, payload: Bytes) {
         let kind = payload.first();
         self.stream_controls.retain(|(stream, it)| *stream != id || it.first() != kind);
@@ -439,7 +439,7 @@ impl Tunnel {
         }
     }
 
-    /// Puts up a fence behind the messages of a stream: [`SctpEvent::FencePassed`] reports that the other end has taken
+    /// Sets a fence behind the messages of a stream. [`SctpEvent::FencePassed`] follows once the other end has taken
     /// them. Returns false if there is nothing to wait for.
     pub(in crate::sfu) fn fence(&mut self, id: StreamId, fence: u32) -> bool {
         let waits = self.streams.get(&id).is_some_and(|it| it.shared.backlog.charge() > 0);
@@ -470,7 +470,7 @@ impl Tunnel {
         }
         self.governed.retain(|it| *it != id);
         self.stale += stream.waiting.len();
-        // So a reset costs as much as the messages of its stream, and no more than as many entries are in vain.
+        // So a reset costs no more than the messages of its stream, and at most half of the entries are outdated.
         if self.stale > self.order.len() / 2 {
             let streams = &self.streams;
             self.order
@@ -502,7 +502,7 @@ impl Tunnel {
             }
             TunnelFrame::FencePassed(stream, fence) => self.pass_fence((stream, fence)),
             TunnelFrame::Low(stream) => self.low(&stream),
-            // What may be handed over now is what the shared counters say.
+            // The shared counters say how much may be handed over now.
             TunnelFrame::Credit(_) => {}
             TunnelFrame::Close => self.lose_far_end(),
         }
@@ -582,7 +582,7 @@ impl Tunnel {
         }
         let message = self.next_message().or_else(|| self.next_governed());
         let message = message.map(TunnelFrame::Message);
-        // These follow the messages of their stream.
+        // Fences and control messages follow the messages of their stream.
         let waits = |streams: &FxHashMap<StreamId, OpenStream>, id: StreamId| {
             streams.get(&id).is_some_and(|it| !it.waiting.is_empty())
         };
@@ -613,7 +613,7 @@ impl Tunnel {
         loop {
             let (id, number) = self.order.pop_front()?;
             match self.streams.get_mut(&id).filter(|it| it.number == number) {
-                // A policy that was set later may have dropped it.
+                // A policy set later may have dropped the message.
                 Some(stream) => {
                     if let Some(message) = stream.pop(0) {
                         return Some(message);

@@ -1,19 +1,19 @@
 //! What comes too early: datagrams of a client that starts the handshake before our role is known, and data of a peer
-//! whose last messages of the handshake are late or lost.
+//! whose last handshake messages are late or lost.
 
 use super::record;
 
 const MAX_DATAGRAMS: usize = 8;
 const MAX_BYTES: usize = 16 * 1024;
 
-/// Datagrams for the beginning of the handshake, then records for after its end. Either are taken at once, so the bounds
-/// are of each.
+/// First datagrams for the start of the handshake, then records for its end. The former are taken before the latter
+/// come, so the bounds apply to each.
 #[derive(Debug, Default)]
 pub(super) struct EarlyDatagrams(Vec<Box<[u8]>>);
 
 impl EarlyDatagrams {
-    /// Keeps a datagram for when the handshake begins. A client without an answer retransmits its datagrams with only
-    /// the record numbers changed, so each message is kept once. Returns false if the datagram is dropped, because it is
+    /// Keeps a datagram until the handshake begins. A client without an answer retransmits its datagrams with only the
+    /// record numbers changed, so each message is kept once. Returns false if the datagram is dropped, because it is
     /// not part of a handshake, is kept already or exceeds a bound.
     pub(super) fn keep(&mut self, datagram: &[u8]) -> bool {
         let Some(message) = record::handshake_message(datagram) else { return false };
@@ -21,8 +21,8 @@ impl EarlyDatagrams {
             && self.push(datagram)
     }
 
-    /// Keeps a sealed record for when the handshake has ended: the keys are not known before. Returns false if the record
-    /// is dropped, because it exceeds a bound.
+    /// Keeps a sealed record until the handshake has ended, because the keys are not known before. Returns false if the
+    /// record is dropped, because it exceeds a bound.
     pub(super) fn keep_data(&mut self, record: &[u8]) -> bool {
         self.push(record)
     }

@@ -51,7 +51,7 @@ pub(super) fn of_engine(error: &Error, stage: Stage) -> Reason {
     }
 }
 
-/// Whether an error says that a certificate is of a kind that the engine cannot verify with.
+/// Whether the error means that the engine cannot verify signatures of the certificate's kind.
 fn is_about_the_certificate(error: &Error) -> bool {
     match error {
         Error::CertificateError(_) => true,
@@ -80,7 +80,7 @@ fn of_alert(description: u8, stage: Stage) -> Reason {
         | alert::UNKNOWN_CA
         | alert::ACCESS_DENIED => (
             Code::CertificateRejected,
-            "the peer rejected our certificate, as it was given another fingerprint for it",
+            "the peer rejected our certificate: it was given a different fingerprint",
         ),
         alert::HANDSHAKE_FAILURE => (
             Code::CertificateUnsupported,
@@ -121,7 +121,7 @@ fn alert_name(description: u8) -> &'static str {
     }
 }
 
-/// No handshake in the time for it.
+/// The handshake did not complete in time.
 pub(super) fn timeout(stage: Stage) -> Reason {
     let message = match (stage.has_heard, stage.is_client) {
         (true, _) => "the DTLS handshake was not complete after 30 s",
@@ -131,12 +131,12 @@ pub(super) fn timeout(stage: Stage) -> Reason {
     Reason::new(Code::HandshakeTimeout, message)
 }
 
-/// The peer behaves as a client, and so do we.
+/// Both sides act as the DTLS client.
 pub(super) fn both_client() -> Reason {
     Reason::new(Code::RoleConflict, "both sides are the DTLS client")
 }
 
-/// The peer's certificate (DER) has none of the fingerprints that were given.
+/// The peer's certificate (DER) matches none of the given fingerprints.
 pub(super) fn fingerprint_mismatch(certificate: &[u8]) -> Reason {
     let has = Fingerprint::of(FingerprintAlgorithm::Sha256, certificate).value;
     let message =
@@ -157,7 +157,7 @@ pub(super) fn closed_by_peer() -> Reason {
     Reason::new(Code::PeerClosed, "the peer closed the DTLS session")
 }
 
-/// The alert for an error of the engine, if the peer gets one.
+/// The alert to send to the peer for an error of the engine, if any.
 pub(super) fn answer_to(error: &Error, stage: Stage) -> Option<Alert> {
     match error {
         // The error is the peer's own alert, which needs no answer.

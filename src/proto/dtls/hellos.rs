@@ -1,9 +1,9 @@
-//! Clients of a server whose address nothing has proved: each gets a cookie, and a handshake begins with the one that sends
-//! it back (RFC 6347 §4.2.1). So forging the address of the peer neither makes us send more to it than came from there,
-//! nor takes its place.
+//! Clients of a server whose addresses are not proved yet: each gets a cookie, and the first that returns it begins the
+//! handshake (RFC 6347 §4.2.1). So an attacker that forges the peer's address cannot make us send more there than it
+//! sends itself, and cannot take the peer's place.
 //!
-//! The engine makes and checks the cookies, and it serves one client. So each client, which its random number names, has
-//! an engine of its own until then.
+//! The engine makes and checks the cookies, and serves one client. So until then each client, identified by its random
+//! number, has an engine of its own.
 
 use std::time::{Duration, Instant};
 
@@ -12,27 +12,27 @@ use dimpl::Output;
 use super::context::DtlsContext;
 use super::record;
 
-/// How many clients wait for their answer to come back.
+/// How many clients may hold a cookie at a time.
 const MAX_CLIENTS: usize = 32;
 
-/// For how long at least a client is remembered, also one whose hello its engine has refused: most paths answer in that
-/// time. This also bounds how many engines are made.
+/// A client is remembered at least this long, even if the engine has refused its hello: most clients return the cookie
+/// within that time. This also bounds how many engines are made per second.
 const REMEMBERED: Duration = Duration::from_millis(50);
 
 struct Client {
     random: [u8; 32],
     since: Instant,
-    /// `None` once it has refused a hello.
+    /// `None` once the engine has refused a hello.
     engine: Option<Box<dimpl::Dtls>>,
 }
 
-/// The clients that have got a cookie, the first one first.
+/// The clients that have got a cookie, the oldest first.
 #[derive(Default)]
 pub(super) struct Hellos(Vec<Client>);
 
-/// What a record has led to.
+/// The result of handling a record.
 pub(super) enum Heard {
-    /// It was no ClientHello in one piece, or there are too many clients.
+    /// The record is not a whole ClientHello, or there are too many clients.
     Dropped,
     /// These datagrams answer it.
     Answered(Vec<Box<[u8]>>),
@@ -56,7 +56,7 @@ impl Hellos {
         }
         let (mut answers, mut proved) = (Vec::new(), false);
         let mut scratch = context.scratch();
-        // What it wants to send again is sent when the client asks again.
+        // Retransmissions of the engine are left out: the client repeats its hello.
         while let Output::Packet(datagram) = engine.poll_output(&mut scratch) {
             proved |= record::is_server_hello(datagram);
             answers.push(datagram.into());
@@ -68,7 +68,7 @@ impl Hellos {
         Heard::Answered(answers)
     }
 
-    /// Makes an engine for one more client, in place of the first one if there are too many. Returns its place.
+    /// Makes an engine for one more client, which evicts the oldest one if there are too many. Returns its index.
     fn add(&mut self, context: &DtlsContext, now: Instant, random: [u8; 32]) -> Option<usize> {
         if self.0.len() >= MAX_CLIENTS {
             if self.0.first().is_some_and(|first| now < first.since + REMEMBERED) {

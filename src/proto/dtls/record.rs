@@ -71,7 +71,7 @@ pub(super) fn is_client_hello(datagram: &[u8]) -> bool {
         && datagram.get(HEADER_LEN) == Some(&CLIENT_HELLO)
 }
 
-/// The random number of a ClientHello that is in one piece, which names its client.
+/// The random number of an unfragmented ClientHello. It identifies the client.
 pub(super) fn hello_random(record: &[u8]) -> Option<&[u8; 32]> {
     let (header, body) = record.get(HEADER_LEN..)?.split_first_chunk::<12>()?;
     let [_, l0, l1, l2, _, _, o0, o1, o2, f0, f1, f2] = *header;

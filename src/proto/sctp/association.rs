@@ -34,23 +34,23 @@ use crate::proto::reason::Reason;
 /// may complete a receive window full of messages on top.
 const MAX_UNTAKEN: usize = 1024 * 1024;
 
-/// Waits for what the peer had sent on a stream when it was put up.
+/// Passed once all that had arrived on a stream when the fence was set has been taken.
 #[derive(Debug)]
 struct ArrivalFence {
     stream: StreamId,
     fence: u32,
-    /// The messages that were read and not taken.
+    /// Messages that were read from sctp-proto, but not taken yet.
     messages: usize,
-    /// What follows these: the charge of all messages in sctp-proto, or less if that turns out to have less.
+    /// The charge of the messages behind these that are still in sctp-proto; lowered if there turn out to be fewer.
     charge: usize,
 }
 
-/// The messages of a stopped stream that sctp-proto does not hold: what had arrived when the stream was stopped, and what
-/// would be lost with the stream or the association.
+/// The messages of a stopped stream that sctp-proto does not hold: those read before the stream was stopped, and those
+/// that would be lost with the stream or the association.
 #[derive(Debug, Default)]
 struct StoppedStream {
     messages: VecDeque<Message>,
-    /// Whether what completes is taken from sctp-proto, because the peer has reset the stream.
+    /// Whether completed messages are taken out of sctp-proto at once, because the peer has reset the stream.
     is_read: bool,
 }
 
@@ -60,9 +60,9 @@ struct StoppedStream {
 pub struct Association {
     config: SctpConfig,
     state: SctpState,
-    /// From [`Self::connect`] to the end.
+    /// Present from [`Self::connect`] to the end.
     handshake: Option<Box<Handshake>>,
-    /// Once established.
+    /// Present once established.
     engine: Option<Box<Engine>>,
     queues: SendQueues,
     /// Present while there are any.
@@ -76,7 +76,7 @@ pub struct Association {
     tap: Option<Box<Tap>>,
     /// When the last verified packet of the peer has arrived.
     last_heard: Option<Instant>,
-    /// The packets that have arrived, those that were dropped included.
+    /// How many packets have arrived, including those that were dropped.
     packets: u64,
     /// Present while established, if the configuration asks for HEARTBEATs.
     heartbeat_timer: Option<HeartbeatTimer>,
@@ -90,10 +90,10 @@ pub struct Association {
     stopped: FxHashMap<StreamId, StoppedStream>,
     /// What waits for messages of the peer to be taken.
     arrival_fences: Vec<ArrivalFence>,
-    /// The streams that were stopped and may still have messages in sctp-proto: these are read one by one, so that no
-    /// more is taken out of the window than is wanted.
+    /// Streams that were stopped and may still have messages in sctp-proto. These are read one by one, so that the
+    /// window opens only as far as messages are taken.
     lagging: VecDeque<StreamId>,
-    /// Whether to announce the window, because it has become larger.
+    /// Whether the window has grown and has to be announced.
     announces: bool,
     counters: SctpCounters,
     /// What [`Self::transmission`] returns once the association has ended.
@@ -255,7 +255,7 @@ impl Association {
             }
             let more = !self.queues.is_empty();
             let drained = engine.drain(now, more, &mut send);
-            // The windows may have room for more than may leave the queues at a time.
+            // The windows may have room for more than may leave the queues in one step.
             let more = more && engine.all_sent();
             if let Err(Oversize(len)) = drained {
                 let reason = format!("an answer of {len} bytes fits no packet");
@@ -409,7 +409,7 @@ impl Association {
         self.last_heard
     }
 
-    /// The packets that have arrived, those that were dropped included.
+    /// How many packets have arrived, including those that were dropped.
     pub fn packets(&self) -> u64 {
         self.packets
     }
@@ -435,8 +435,9 @@ impl Association {
         self.queues.open(stream, reliability);
     }
 
-    /// Opens a data channel in band: like [`Self::open_stream`], but a DATA_CHANNEL_OPEN leaves first, also of a stream that
-    /// is stopped. Until the peer has acknowledged it, messages are sent in order, so that none overtakes it (RFC 8832 §6).
+    /// Opens a data channel in band: like [`Self::open_stream`], but a DATA_CHANNEL_OPEN leaves first, also of a stream
+    /// that is stopped. Until the peer has acknowledged it, messages are sent in order, so that none overtakes it (RFC
+    /// 8832 §6).
     pub fn open_channel(&mut self, stream: StreamId, open: &Open) {
         self.open_stream(stream, Reliability { ordered: true, ..open.reliability });
         self.streams.open_in_band(stream, open.reliability);
@@ -468,7 +469,7 @@ impl Association {
             && !self.is_ending(stream)
     }
 
-    /// Whether `stream` was closed by [`Self::end_stream`], and rests.
+    /// Whether `stream` was closed by [`Self::end_stream`] and its id still rests.
     pub fn is_ending(&self, stream: StreamId) -> bool {
         self.streams.is_ending(stream, self.clock)
     }
@@ -491,7 +492,7 @@ impl Association {
         self.queue(now, stream, message, Origin::Routed)
     }
 
-    /// Like [`Self::send`], for a message that the policy of its stream leaves alone.
+    /// Like [`Self::send`], but the policy of the stream does not apply to the message.
     pub fn send_directly(
         &mut self,
         now: Instant,
@@ -526,30 +527,29 @@ impl Association {
         })
     }
 
-    /// Queues a control message: one of PPID 50, behind the messages of `stream`, ordered and reliable. It
-    /// is not counted, and replaces one with the same first byte that no message has followed. For associations
-    /// whose streams are no data channels; the peer reports it as [`SctpEvent::Control`].
+    /// Queues a control message (PPID 50) behind the messages of `stream`, ordered and reliable. It is not counted. It
+    /// replaces a control message with the same first byte if no message has been queued since. For associations whose
+    /// streams are no data channels; the peer reports it as [`SctpEvent::Control`].
     pub fn send_control(&mut self, stream: StreamId, payload: Bytes) {
         self.queues.push_control(stream, Message { ppid: Ppid::DCEP, payload });
     }
 
-    /// Whether the queue of `stream` has a message and no room for another one.
+    /// Whether the queue of `stream` is full, and not empty.
     pub fn is_shut(&self, stream: StreamId) -> bool {
         self.queues.is_shut(stream)
     }
 
-    /// Sets what becomes of the messages of `stream` that meet a full queue, or wait for long.
+    /// Sets what happens to messages of `stream` that meet a full queue or wait too long.
     pub fn set_policy(&mut self, stream: StreamId, policy: QueuePolicy) {
         self.queues.set_policy(stream, policy);
     }
 
-    /// Stops our side of `stream`: what is queued waits, and so does what follows, until it is started again. The lifetimes
-    /// of messages go on.
+    /// Stops or restarts our side of `stream`. While it is stopped, its messages wait, and their lifetimes still run.
     pub fn set_stopped(&mut self, stream: StreamId, stopped: bool) {
         self.queues.set_stopped(stream, stopped);
     }
 
-    /// What has become of the messages of [`Self::send`] on `stream`, if the stream has a policy.
+    /// What happened to the messages of [`Self::send`] on `stream`, if the stream has a policy.
     pub fn queue_tally(&self, stream: StreamId) -> QueueTally {
         self.queues.tally(stream)
     }
@@ -570,8 +570,8 @@ impl Association {
         self.queues.queued_bytes()
     }
 
-    /// Puts up a fence behind all that was sent on `stream` so far: [`SctpEvent::FencePassed`] reports that it is passed.
-    /// Returns false if there is nothing to wait for.
+    /// Sets a fence behind everything sent on `stream` so far. [`SctpEvent::FencePassed`] follows once all of it has
+    /// left. Returns false if there is nothing to wait for.
     pub fn fence(&mut self, now: Instant, stream: StreamId, fence: u32) -> bool {
         let nothing = self.queues.is_drained(stream)
             && self.engine.as_ref().is_none_or(|engine| engine.all_acknowledged());
@@ -583,8 +583,8 @@ impl Association {
         true
     }
 
-    /// Has [`SctpEvent::ArrivalsTaken`] follow the messages of the peer on `stream` that wait to be taken, also if the
-    /// stream is stopped. Returns false if there are none.
+    /// Emits [`SctpEvent::ArrivalsTaken`] once the peer's messages that now wait on `stream` have been taken, even if
+    /// the stream is stopped. Returns false if none wait.
     pub fn fence_arrivals(&mut self, stream: StreamId, fence: u32) -> bool {
         let messages = self.waiting_on(stream);
         let is_behind = self.stopped.contains_key(&stream) || self.lagging.contains(&stream);
@@ -597,7 +597,7 @@ impl Association {
         waits
     }
 
-    /// The messages of `stream` that are read, and not taken.
+    /// How many messages of `stream` were read and not taken yet.
     fn waiting_on(&self, stream: StreamId) -> usize {
         let is_one = |event: &&SctpEvent| matches!(event, SctpEvent::Message { stream: it, .. } if *it == stream);
         let stopped = self.stopped.get(&stream).map_or(0, |it| it.messages.len());
@@ -647,8 +647,8 @@ impl Association {
         self.fences.take_if(|it| it.is_empty());
     }
 
-    /// The charge of everything that is held: messages in the queues and in flight, and what has arrived of
-    /// the peer's messages, be they incomplete or not taken.
+    /// The charge of everything that is held: messages in the queues and in flight, and the peer's messages that are
+    /// incomplete or not taken yet.
     pub fn bytes_held(&self) -> usize {
         let engine = self.engine.as_ref();
         let inside = engine.map_or(0, |engine| engine.bytes_held() + engine.charge_unacked());
@@ -686,8 +686,9 @@ impl Association {
         discarded
     }
 
-    /// Closes our side of `stream` like [`Self::close_stream`], then sends a last control message on it. The stream is not
-    /// free until some time after the peer has acknowledged all of it, so nothing of it can arrive on the next one.
+    /// Closes our side of `stream` like [`Self::close_stream`], then sends a last control message on it. The id rests
+    /// for some time after the peer has acknowledged everything, so that no late packet reaches the next stream with
+    /// this id.
     pub fn end_stream(&mut self, stream: StreamId, last: Bytes) -> MessageTally {
         if !self.queues.contains(stream) {
             return MessageTally::default();
@@ -706,8 +707,8 @@ impl Association {
         counters
     }
 
-    /// How the path to the peer is, and what was sent again. `None` until connected; after the end, the last
-    /// values, with nothing in flight.
+    /// The measurements of the path, and the retransmissions. `None` until connected; after the end, the last values,
+    /// with nothing in flight.
     pub fn transmission(&self) -> Option<TransmissionStats> {
         match (self.state, &self.engine) {
             (SctpState::Connected, Some(engine)) => Some(engine.transmission()),
@@ -734,7 +735,7 @@ impl Association {
         self.queues.has_delays()
     }
 
-    /// How long messages have waited in the queues: one in 64 of those that have left since the last call.
+    /// The queueing delays of one in 64 of the messages that have left since the last call.
     pub fn take_delays(&mut self, take: impl FnMut(Duration)) {
         self.queues.take_delays(take);
     }
@@ -797,7 +798,7 @@ impl Association {
             .transmission()
             .map(|last| Box::new(TransmissionStats { bytes_in_flight: 0, ..last }));
         self.handshake = None;
-        // The peer takes this for delivered.
+        // The peer believes that these messages were delivered.
         let streams = self.stopped.keys().chain(&self.lagging);
         for stream in streams.copied().collect::<Vec<_>>() {
             self.keep_stopped(stream);

@@ -31,14 +31,15 @@ pub struct SctpCounters {
     pub packets_overload: u64,
     /// Chunks removed from packets because sctp-proto must not see them.
     pub chunks_stripped: u64,
-    /// Messages of which nothing was sent: their lifetime ended before, or would have before they were whole.
+    /// Messages of which nothing was sent, because their lifetime had ended, or would have ended before all of it had
+    /// left.
     pub expired: MessageTally,
     /// Messages of limited reliability that were abandoned: given up after they had been sent at
     /// least in part. Some may have arrived, if only their acknowledgement was lost.
     pub abandoned: MessageTally,
     /// Messages that were still queued when the association ended.
     pub unsent: MessageTally,
-    /// Messages whose stream could not send any more when their turn came.
+    /// Messages whose stream could no longer send when their turn came.
     pub refused: MessageTally,
     /// Messages of PPID 50 that are malformed, or that open a channel on a stream which the peer does not
     /// take itself.
@@ -82,7 +83,7 @@ impl AddAssign for ChunkTally {
     }
 }
 
-/// How the path to the peer is, and which chunks were sent again.
+/// Measurements of the path to the peer, and the retransmissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TransmissionStats {
     /// The smoothed round-trip time (RFC 9260 §6.3.1). `None` before the first measurement.
@@ -91,7 +92,7 @@ pub struct TransmissionStats {
     pub retransmission_timeout: Duration,
     /// The congestion window in bytes of payload.
     pub congestion_window: usize,
-    /// Payload bytes that are sent, and neither acknowledged nor held for lost.
+    /// Payload bytes that were sent, and are neither acknowledged nor deemed lost.
     pub bytes_in_flight: usize,
     /// Chunks that were sent again, by cause.
     pub retransmitted: Retransmitted,
@@ -109,7 +110,7 @@ pub struct Retransmitted {
     pub probe: ChunkTally,
     /// The retransmission timeout ended (RFC 9260 §6.3.3).
     pub timeout: ChunkTally,
-    /// Small chunks that travelled with the next packet of a thin stream, in case their own packet is lost.
+    /// Small chunks that the next packet of a thin stream carried once more, in case their own packet is lost.
     pub bundled: ChunkTally,
 }
 

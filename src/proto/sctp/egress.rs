@@ -1,4 +1,4 @@
-//! The last step of sctp-proto's packets before they leave. None has DATA, which the control sends.
+//! The last step of sctp-proto's packets before they leave. They carry no DATA: `control` sends that.
 //!
 //! sctp-proto does not bound its SACKs, so a packet may be larger than the path takes: datagrams leave with
 //! Don't Fragment, and a larger one would be lost on every retransmission. Such a packet is split or
@@ -89,7 +89,7 @@ impl Egress<'_> {
         match chunk.kind {
             kind::SACK => return self.record_sack(chunk),
             kind::RECONFIG => return self.record_reset_requests(chunk),
-            // sctp-proto repeats it until everything that was sent has arrived.
+            // sctp-proto repeats the chunk until everything that was sent has arrived.
             kind::SHUTDOWN_ACK if !self.control.is_empty() => return Fate::Wait,
             _ => {}
         }
@@ -168,8 +168,8 @@ impl Egress<'_> {
         }
     }
 
-    /// Writes a SACK that announces the window in force, with the gap blocks that are reported and for which there is room, and with duplicates. RFC
-    /// 9260 §6.2: the lowest TSNs come first; later SACKs report the others.
+    /// Writes a SACK that announces the window in force, with duplicates and as many of the reported gap blocks as
+    /// there is room for. The lowest TSNs come first (RFC 9260 §6.2); later SACKs report the others.
     fn write_sack(
         &mut self,
         writer: &mut Writer,
@@ -224,9 +224,9 @@ mod tests {
         let mut packets = Vec::new();
         let (mut now, mut ledger) = (start(), Ledger::default());
         let mut control = Control::new(CongestionControl::Cubic, max, 1, 1 << 20);
-        // The sender has measured a short round trip, so packets do not change on their way out.
+        // The sender has measured a short round trip, so no gap blocks are withheld.
         control.on_round_trip(now, Duration::ZERO);
-        // What is reported as missing is so for a while.
+        // The holes are old enough to be reported.
         for _ in 0..2 {
             packets.clear();
             let (ledger, control, window) = (&mut ledger, &mut control, WINDOW);

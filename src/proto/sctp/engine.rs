@@ -121,7 +121,7 @@ pub(super) struct Engine {
     window_limit: Option<(u32, Instant)>,
     /// How many streams sctp-proto knows.
     streams: usize,
-    /// Whether messages are left in sctp-proto until later, so that they fill the window.
+    /// Whether messages are left in sctp-proto, so that they fill the window.
     holds_messages: bool,
 }
 
@@ -213,7 +213,7 @@ impl Engine {
         admission
     }
 
-    /// Notes in the ledger how far the TSNs are.
+    /// Copies the control's TSNs to the ledger.
     fn note_tsns(&mut self) {
         if let Some(local) = &mut self.ledger.local {
             local.highest_tsn = self.control.highest_sent();
@@ -236,12 +236,12 @@ impl Engine {
         self.guard.charge(now, cost);
     }
 
-    /// Announces a receive window of at most `window` bytes until then.
+    /// Announces a receive window of at most `window` bytes before `until`.
     pub(super) fn limit_window(&mut self, window: usize, until: Instant) {
         self.window_limit = Some((u32::try_from(window).unwrap_or(u32::MAX), until));
     }
 
-    /// From now on messages are left in sctp-proto until later, or are no longer.
+    /// Sets whether messages are left in sctp-proto, so that they fill the window.
     pub(super) fn hold(&mut self, holds: bool) {
         self.holds_messages = holds;
     }
@@ -490,7 +490,7 @@ impl Engine {
         is_writable
     }
 
-    /// How many bytes per second leave, if there is more to send.
+    /// The sending rate in bytes per second, if there is more to send.
     pub(super) fn pace(&self) -> Option<u64> {
         self.control.pace()
     }
@@ -505,7 +505,7 @@ impl Engine {
         self.control.is_under_way(stream)
     }
 
-    /// Whether everything that was written has been sent.
+    /// Whether everything written has been sent.
     pub(super) fn all_sent(&self) -> bool {
         self.control.all_sent()
     }

@@ -1,13 +1,14 @@
-//! Which messages have to be acknowledged for `drained()`, or before the id of a closed stream is free: a fence stands
-//! behind all that its stream has sent so far.
+//! Which messages have to be acknowledged for `drained()`, or before the id of a closed stream is free. A fence stands
+//! behind everything that its stream has sent so far.
 //!
 //! ```text
 //! Queued ─ its messages have left the queue ─► Written ─ all that was written has a TSN ─► Sent
 //!                                                   Sent ─ the peer has acknowledged that TSN ─► passed
 //! ```
 //!
-//! Messages that are dropped, expired or abandoned leave in the same way. Of the messages that were queued at the same time a
-//! fence waits for all, and behind the queue also for what other streams have written, which is little.
+//! Messages that are dropped, expire or are abandoned pass in the same way. A fence waits for all messages of its
+//! stream that were queued at its own instant, and once these have left the queue, also for the few that other streams
+//! have written.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -18,7 +19,8 @@ use super::queue::SendQueues;
 use super::wire::before;
 use crate::proto::message::StreamId;
 
-/// What names a fence: its stream, and a number that the caller has chosen, or `None` behind the end of the stream.
+/// Identifies a fence: its stream, and a number that the caller has chosen, or `None` for the fence behind the end of
+/// the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) stream: StreamId,
@@ -28,7 +30,7 @@ pub(super) struct Name {
 /// The fences of one association that have not been passed.
 #[derive(Debug, Default)]
 pub(super) struct Fences {
-    /// Each with the time at which it was put up.
+    /// Each with the time at which it was set.
     queued: Vec<(Name, Instant)>,
     /// Each with how many messages had been written.
     written: VecDeque<(Name, u64)>,
@@ -40,12 +42,12 @@ impl Fences {
         self.queued.is_empty() && self.written.is_empty() && self.sent.is_empty()
     }
 
-    /// Puts up a fence behind the messages of `stream`.
+    /// Sets a fence behind the messages of `stream`.
     pub(super) fn add(&mut self, now: Instant, stream: StreamId, fence: u32) {
         self.queued.push((Name { stream, fence: Some(fence) }, now));
     }
 
-    /// Puts up a fence behind the end of `stream`, which was the last message that `engine` has taken.
+    /// Sets a fence behind the end of `stream`, which is the last message that `engine` has taken.
     pub(super) fn add_end(&mut self, stream: StreamId, engine: &Engine) {
         self.written.push_back((Name { stream, fence: None }, engine.written()));
     }
@@ -81,7 +83,7 @@ impl Fences {
         }
     }
 
-    /// Takes the fences of `stream` down, but the one behind its end: it is closed, and may be opened again.
+    /// Removes the fences of `stream`, which is closed and may be opened again. The fence behind its end stays.
     pub(super) fn remove(&mut self, stream: StreamId) {
         let stays = |name: &Name| name.stream != stream || name.fence.is_none();
         self.queued.retain(|(name, _)| stays(name));

@@ -28,8 +28,8 @@ use super::wire::{
 const SILENCE: Duration = Duration::from_millis(500);
 
 /// How long an INIT or COOKIE ECHO of ours waits for its answer before it is repeated. The interval doubles with every
-/// second repetition. This begins below the 1 s of RFC 9260 §16 and grows more slowly, as a user waits: what it costs on
-/// a path with a longer round trip is two small packets.
+/// second repetition. This begins below the 1 s of RFC 9260 §16 and grows more slowly, as a user waits: what it costs
+/// on a path with a longer round trip is two small packets.
 const REPEAT: Duration = Duration::from_millis(500);
 
 /// The longest of these intervals.
@@ -69,7 +69,7 @@ pub(super) struct Agreement {
     /// The cookie that the peer may still echo, if its COOKIE ACK was lost.
     pub(super) cookie: Option<Bytes>,
     pub(super) peer: Greeting,
-    /// How long the answer to our last packet took, if it is clear which one it answers.
+    /// How long the answer to our last packet took, if it is certain which packet was answered.
     pub(super) round_trip: Option<Duration>,
 }
 
@@ -98,13 +98,13 @@ pub(super) struct Handshake {
     /// Ours and the peer's.
     ports: (u16, u16),
     our_way: OurWay,
-    /// The peer whose INIT we have answered, and the cookie in our answer.
+    /// The peer whose INIT we have answered, and the cookie in the answer.
     answered: Option<(Greeting, Bytes)>,
     init_budget: CpuBudget,
     /// When to begin, or to repeat what we have sent.
     due: Option<Instant>,
     repeats: u8,
-    /// When the packet left that the next step answers. `None` if there is more than one.
+    /// When we sent the packet that the peer's next step answers. `None` if that may be one of several packets.
     asked_at: Option<Instant>,
     stale_cookies: u8,
     /// An INIT ACK or COOKIE ACK on its way out.
@@ -177,7 +177,7 @@ impl Handshake {
                 self.begin(now);
                 Ok(Step::Taken)
             }
-            // What a peer sends once it is established shows that it is, should its COOKIE ACK be lost or late.
+            // Only an established peer sends these chunks, so its COOKIE ACK was lost or is late.
             (
                 kind::COOKIE_ACK
                 | kind::DATA
@@ -204,7 +204,7 @@ impl Handshake {
                 return Err(PacketDrop::Overload);
             }
             if matches!(self.our_way, OurWay::Idle) {
-                // Another peer, or one that has started again, learns nothing about the attempt before.
+                // A different peer, or one that has restarted, must not learn anything about the earlier attempt.
                 if known.is_some() || peer.init.tag == self.local.tag {
                     self.local = fresh(self.local.window);
                 }
@@ -269,7 +269,7 @@ impl Handshake {
         self.sends_ours = false;
         self.due = None;
         self.may_begin = false;
-        // If the peer has announced another tag in its INIT, that one was another association.
+        // If the peer's INIT has another tag, it belongs to another association.
         self.answered = self.answered.take().filter(|(it, _)| it.init.tag == peer.init.tag);
         let cookie = self.answered.as_ref().map(|(_, cookie)| cookie.clone());
         Step::Established(Agreement { local: self.local, cookie, peer, round_trip })
@@ -285,7 +285,7 @@ impl Handshake {
         }
     }
 
-    /// Waits for another peer; nothing of this attempt is valid any more.
+    /// Waits for another peer. Nothing of this attempt remains valid.
     pub(super) fn forget_peer(&mut self) {
         self.local = fresh(self.local.window);
         self.answered = None;
@@ -339,7 +339,7 @@ impl Handshake {
         self.peers().next().map(|peer| peer.header)
     }
 
-    /// The peer as our INIT and as its own have shown it.
+    /// What the peer has announced, in its answer to our INIT and in its own INIT.
     fn peers(&self) -> impl Iterator<Item = Greeting> {
         let ours = match &self.our_way {
             OurWay::CookieEchoed { peer, .. } => Some(*peer),
@@ -394,8 +394,8 @@ fn fresh(window: u32) -> Init {
     Init { tag: random(), window, outbound: u16::MAX, inbound: u16::MAX, tsn: random() }
 }
 
-/// An INIT or, with a cookie, an INIT ACK of ours. It announces RE-CONFIG (RFC 6525) and FORWARD TSN, the latter in both
-/// ways: as RFC 3758 §3.1 and as RFC 5061 §4.2.7 say it.
+/// Our INIT or, with a cookie, our INIT ACK. It announces RE-CONFIG (RFC 6525), and FORWARD TSN in both encodings (RFC
+/// 3758 §3.1, RFC 5061 §4.2.7).
 fn greeting(header: Header, chunk: u8, local: Init, cookie: &[u8]) -> Bytes {
     let mut value = local.to_bytes().to_vec();
     if !cookie.is_empty() {

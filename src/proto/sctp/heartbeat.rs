@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// fifth of all packets lost either way, 10 in a row go unanswered once in 30,000 times, and 20 once in a billion.
 const MAX_UNANSWERED: u32 = 20;
 
-/// The shortest time between two HEARTBEATs, so that a short silence does not ask many times within a round trip.
+/// The shortest time between two HEARTBEATs, so that a small `silence` does not send many within one round trip.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What [`HeartbeatTimer::handle_timeout`] asks for.

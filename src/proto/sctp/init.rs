@@ -51,8 +51,8 @@ pub(super) fn cookie(packet: &[u8]) -> Option<&[u8]> {
 /// `None` if a value or a length is not allowed. Parameters that we do not know are ignored.
 fn greeting(header: Header, chunk: &Chunk<'_>) -> Option<Greeting> {
     let init = Init::parse(chunk)?;
-    // RFC 9260 §3.3.2: neither the tag nor a number of streams may be 0, nor the window below 1500. sctp-proto
-    // also refuses 0 as first TSN, which is allowed, but which no peer chooses more often than once in 2^32 times.
+    // RFC 9260 §3.3.2: neither the tag nor a number of streams may be 0, nor the window below 1500. sctp-proto also
+    // refuses 0 as the first TSN, which is allowed; a random TSN is 0 once in 2^32 times.
     if init.tag == 0 || init.outbound == 0 || init.inbound == 0 || init.window < 1500 {
         return None;
     }
@@ -81,7 +81,7 @@ fn greeting(header: Header, chunk: &Chunk<'_>) -> Option<Greeting> {
 pub(super) fn push_parameter(value: &mut Vec<u8>, kind: u16, content: &[u8]) {
     value.resize(value.len().next_multiple_of(4), 0);
     value.extend_from_slice(&kind.to_be_bytes());
-    // What is announced has less than 100 bytes.
+    // All parameters have fewer than 100 bytes.
     value.extend_from_slice(&u16::try_from(4 + content.len()).unwrap_or(u16::MAX).to_be_bytes());
     value.extend_from_slice(content);
 }

@@ -44,7 +44,7 @@ pub(super) struct PeerSide {
     /// Whether the peer supports FORWARD TSN (RFC 3758 §3.1).
     pub(super) forward_tsn: bool,
     pub(super) received: ReceivedTsns,
-    /// Up to which TSN it has asked us to skip what is missing, since the last SACK.
+    /// The TSN up to which it has asked us to skip missing chunks since our last SACK.
     pub(super) skipped: Option<u32>,
     /// The sequence number of its next RE-CONFIG request (RFC 6525 §4.1).
     pub(super) next_reset: u32,
@@ -95,8 +95,8 @@ pub(super) struct Ledger {
     /// Streams that we have reset and the peer has not. It may be about to, or have denied our
     /// request and never do (RFC 6525 §5.2.7). What it sends on them is not delivered.
     pub(super) unread: FxHashSet<StreamId>,
-    /// TSNs of the peer that have arrived once more since our last SACK, for the next one. sctp-proto reports
-    /// none, and senders learn from them what they need not have sent again.
+    /// The peer's TSNs that have arrived again since our last SACK, to report in the next one. sctp-proto reports none,
+    /// but they show the sender which retransmissions were needless.
     pub(super) duplicates: Vec<u32>,
     /// Whether sctp-proto knows the stream of placeholders.
     pub(super) discards: bool,
@@ -104,12 +104,12 @@ pub(super) struct Ledger {
     pub(super) last_reset: Option<(u32, u32)>,
     /// A request to reset streams of which the peer has not acknowledged everything.
     pub(super) early_reset: Option<Bytes>,
-    /// Our last SACK, if it was sent without gap blocks that are to follow.
+    /// Our last SACK, if gap blocks were withheld from it that are to follow.
     pub(super) withheld_sack: Option<Bytes>,
 }
 
 impl Ledger {
-    /// What is known when the handshake is complete.
+    /// The state when the handshake is complete.
     pub(super) fn new(local: Init, cookie: Option<Bytes>, peer: &Greeting) -> Self {
         Self {
             local: Some(LocalSide::new(local, cookie, peer.header)),

@@ -1,7 +1,7 @@
 //! The send queues: one per outgoing stream, served in turns.
 //!
-//! What has left a queue leaves in that order, so messages wait here until `control/flight` admits the next one:
-//! each stream has a bound, and no stream waits for the backlog of another.
+//! Messages that have left a queue are sent in that order, so they wait here until `control/flight` admits the next
+//! one. Each stream has a bound, and no stream waits for the backlog of another.
 //!
 //! ```text
 //! send ─► per-stream queue ─┐
@@ -13,8 +13,8 @@
 //! just sent 256 KiB lets the others catch up before it sends again. While a large message waits for
 //! admittance, others may pass it with as many bytes in all as it has; then they wait for it.
 //!
-//! A stream may have a [`QueuePolicy`]. It applies to the messages that are routed here, and leaves alone those that
-//! `dataConsumer.send()` has put between them.
+//! A stream may have a [`QueuePolicy`]. It applies to routed messages only, not to messages of `dataConsumer.send()`
+//! between them.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -32,8 +32,8 @@ use crate::proto::sampler::Sampler;
 /// still share packets, and a sixteenth of the smallest flight.
 const QUANTUM: isize = 8 * 1024;
 
-/// A lifetime is at least this long, and a message with less of it left counts as expired: it would be given up
-/// before anything of it could be sent again.
+/// A lifetime is at least this long, and a message with less of it left counts as expired, as it would be given up
+/// before any part could be retransmitted.
 const TICK: Duration = Duration::from_millis(1);
 
 /// How many of these delays are kept for [`SendQueues::take_delays`].
@@ -143,7 +143,7 @@ impl StreamQueue {
         counted.for_each(|queued| tally.add(queued.tally()));
     }
 
-    /// Whether the message at the head, if there is one, may be sent.
+    /// Whether the message at the head, if any, may be sent.
     fn has_turns(&self) -> bool {
         match self.messages.front() {
             Some(head) => !self.stopped || head.is_control(),
@@ -169,8 +169,8 @@ impl StreamQueue {
         governed.is_some_and(|(it, at)| head.is_routed() && it.is_stale(now, at))
     }
 
-    /// Joins the ring if it has turns and is not there yet. Returns whether it has to be added to it. `period`: what
-    /// counts how often the ring ran empty.
+    /// Notes that the stream is in the ring, if it has turns. Returns whether the caller has to add it. `period` counts
+    /// how often the ring ran empty.
     fn begins_turns(&mut self, period: u32) -> bool {
         let begins = !self.in_ring && self.has_turns();
         if begins {
@@ -210,7 +210,7 @@ pub(super) struct ScheduledMessage {
     pub(super) reliability: Reliability,
     /// The time at which the message's lifetime ends: in [`TICK`] at the earliest.
     pub(super) deadline: Option<Instant>,
-    /// Whether it is the last one of its stream, which has been closed.
+    /// Whether it is the last message of a closed stream.
     pub(super) is_last: bool,
 }
 
@@ -225,20 +225,20 @@ pub(super) struct SendQueues {
     /// Counts how often the ring ran empty.
     period: u32,
     amount: Amount,
-    /// The part of it that is of streams which are stopped.
+    /// The part that belongs to stopped streams.
     stopped: Amount,
     blocked: Option<BlockedHead>,
-    /// How many bytes per second leave, if there was more to send.
+    /// The sending rate in bytes per second, if there was more to send.
     pace: Option<u64>,
     /// Streams whose queued bytes have fallen to their threshold or below, and these bytes.
     low: Vec<(StreamId, usize)>,
     /// Whether messages have been queued since the last [`Self::trim`].
     untrimmed: bool,
-    /// What had become of the messages of streams with a policy when all were removed.
+    /// The tallies of streams with a policy, as they were when all streams were removed.
     last: FxHashMap<StreamId, QueueTally>,
-    /// How many messages newer ones have replaced, and how many have waited longer than they may, in all streams.
+    /// What the policies of all streams have dropped.
     dropped: QueueDrops,
-    /// Which of the messages that leave have their delays counted.
+    /// Chooses the messages whose delays are measured.
     sampler: Sampler,
     delays: Vec<Duration>,
 }
@@ -291,7 +291,7 @@ impl SendQueues {
         }
     }
 
-    /// Sets what becomes of the messages that are routed to `stream`.
+    /// Sets the policy for messages that are routed to `stream`.
     pub(super) fn set_policy(&mut self, stream: StreamId, policy: QueuePolicy) {
         let Some(queue) = self.streams.get_mut(&stream) else { return };
         match &mut queue.governed {
@@ -304,7 +304,7 @@ impl SendQueues {
         }
     }
 
-    /// What has become of the messages that were routed to `stream`. All zero for a stream without a policy.
+    /// What happened to the messages that were routed to `stream`. All zero for a stream without a policy.
     pub(super) fn tally(&self, stream: StreamId) -> QueueTally {
         match self.streams.get(&stream) {
             Some(queue) => queue.governed.as_ref().map_or(QueueTally::default(), |it| it.tally),
@@ -325,7 +325,7 @@ impl SendQueues {
         self.streams.keys().copied()
     }
 
-    /// Whether no message is to be sent.
+    /// Whether there is no message to send.
     pub(super) fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }
@@ -350,7 +350,7 @@ impl SendQueues {
         self.streams.get(&stream).is_none_or(|queue| queue.messages.is_empty())
     }
 
-    /// Whether a message of `stream` waits that was queued at this time or before. Usually the first one tells.
+    /// Whether a message of `stream` waits that was queued at this time or before. Usually the first message decides.
     pub(super) fn has_older(&self, stream: StreamId, time: Instant) -> bool {
         let queue = self.streams.get(&stream);
         queue.is_some_and(|it| it.messages.iter().any(|it| it.at.is_some_and(|at| at <= time)))
@@ -401,7 +401,7 @@ impl SendQueues {
             governed.enter(message.payload.len());
         }
         let amount = queue.amount.payload;
-        // Smaller messages may have taken the place of larger ones.
+        // Smaller messages may have replaced larger ones.
         if before > queue.low_threshold && amount <= queue.low_threshold {
             self.low.push((stream, amount));
         }
@@ -413,8 +413,8 @@ impl SendQueues {
         Ok(amount)
     }
 
-    /// Makes room for one more routed message, as the policy of `stream` says. Returns whether there is room: a queue
-    /// without routed messages takes one, even if other streams have filled the association's.
+    /// Makes room for one more routed message, as the policy of `stream` says. Returns whether there is room. A queue
+    /// without routed messages accepts one even if other streams have filled the association's queue.
     fn make_room(&mut self, now: Instant, stream: StreamId, expired: &mut MessageTally) -> bool {
         let overflow =
             self.streams.get(&stream).map_or(Overflow::DropNewest, StreamQueue::overflow);
@@ -455,7 +455,7 @@ impl SendQueues {
         true
     }
 
-    /// Whether `stream` is full, and holds a routed message: a queue without one takes one.
+    /// Whether `stream` is full and holds a routed message. A queue without one accepts one.
     pub(super) fn is_shut(&self, stream: StreamId) -> bool {
         self.is_full(stream) && self.tally(stream).waiting.messages > 0
     }
@@ -470,9 +470,9 @@ impl SendQueues {
         half && !self.is_total_full()
     }
 
-    /// Queues a control message, behind the messages of its stream. It is delivered in order and reliably, and neither
-    /// bounded nor counted. It replaces one of its kind, which the first byte names, that no message has followed: so
-    /// behind each message there is at most one of each kind.
+    /// Queues a control message behind the messages of its stream. It is delivered in order and reliably, and is
+    /// neither bounded nor counted. It replaces a control message of the same kind (the first byte) if no message has
+    /// been queued since, so at most one of each kind follows a message.
     pub(super) fn push_control(&mut self, stream: StreamId, message: Message) {
         let Some(queue) = self.streams.get_mut(&stream) else { return };
         if queue.dead || queue.ended {
@@ -493,7 +493,8 @@ impl SendQueues {
         }
     }
 
-    /// Removes the messages of `stream`, and queues a last control message. The stream counts as open until that has left.
+    /// Removes the messages of `stream`, and queues a last control message. The stream counts as open until that
+    /// message has left.
     pub(super) fn end(&mut self, stream: StreamId, last: Message) -> MessageTally {
         let Some(StreamQueue { reliability, .. }) = self.streams.get(&stream) else {
             return MessageTally::default();
@@ -513,17 +514,17 @@ impl SendQueues {
         own.unwrap_or(false) || self.is_total_full()
     }
 
-    /// Whether the bound of all streams together is reached. Those that are stopped have their own bounds only: they
-    /// are not to take the room of the others.
+    /// Whether the bound of all streams together is reached. Stopped streams have only their own bounds, so that they
+    /// do not take the room of others.
     fn is_total_full(&self) -> bool {
         let mut amount = self.amount;
         amount -= self.stopped;
         amount.reaches(self.bounds.total)
     }
 
-    /// Takes the message whose turn it is, if `admits` allows it. Calls that with the payload length. `holds`: whether
-    /// the association still has something of a stream. Of one that keeps the latest message alone, the next one waits
-    /// until the association has nothing, and so does the end of an unordered one.
+    /// Takes the message whose turn it is, if `admits` allows its payload length. `holds`: whether the association
+    /// still holds a message of a stream. On a stream that keeps only its latest message, the next one waits until the
+    /// association holds none; the end of an unordered stream waits likewise.
     pub(super) fn pop(
         &mut self,
         now: Instant,
@@ -544,7 +545,7 @@ impl SendQueues {
                 self.leave_ring();
                 continue;
             };
-            // What is retransmitted of an unordered stream would arrive behind its end.
+            // Retransmissions on an unordered stream could arrive after its end.
             let waits = match queue.ended {
                 true => !queue.reliability.ordered,
                 false => {
@@ -623,7 +624,7 @@ impl SendQueues {
         !self.delays.is_empty()
     }
 
-    /// How long the messages that count have waited: one of 64 that have left since the last call.
+    /// The delays of one in 64 of the messages that have left since the last call.
     pub(super) fn take_delays(&mut self, take: impl FnMut(Duration)) {
         self.delays.drain(..).for_each(take);
     }
@@ -640,7 +641,7 @@ impl SendQueues {
             empty.for_each(|queue| queue.messages = VecDeque::new());
             self.ring = VecDeque::new();
             self.low = Vec::new();
-            // Room for a few costs less than allocating it for each.
+            // Keeping room for a few costs less than allocating for each.
             self.delays.shrink_to(4);
         }
     }
@@ -650,7 +651,7 @@ impl SendQueues {
         self.low.pop()
     }
 
-    /// Stops `stream`, whose messages wait until it is started again, or starts it. A control message at its head leaves.
+    /// Stops or restarts `stream`. While it is stopped its messages wait, except for a control message at the head.
     pub(super) fn set_stopped(&mut self, stream: StreamId, stopped: bool) {
         let Some(queue) = self.streams.get_mut(&stream).filter(|queue| !queue.dead) else { return };
         if std::mem::replace(&mut queue.stopped, stopped) != stopped {
@@ -668,7 +669,7 @@ impl SendQueues {
         }
     }
 
-    /// Ends `stream` but keeps its messages, to be counted when it is removed.
+    /// Ends `stream`, but keeps its messages so that they are counted when it is removed.
     pub(super) fn kill(&mut self, stream: StreamId) {
         self.blocked.take_if(|blocked| blocked.stream == stream);
         if let Some(queue) = self.streams.get_mut(&stream) {
@@ -709,14 +710,14 @@ impl SendQueues {
         discarded
     }
 
-    /// Says how many bytes per second leave, if there is more to send.
+    /// Sets the sending rate in bytes per second, if there is more to send.
     pub(super) fn set_pace(&mut self, pace: Option<u64>) {
         self.pace = pace;
     }
 
-    /// Drops the expired messages at the head of `stream` (RFC 3758 §3.5), those that would be before they are whole at this
-    /// pace, and those that have waited too long. Otherwise each message of a queue that is too long would begin just
-    /// before its lifetime ends, and none would arrive whole.
+    /// Drops messages at the head of `stream` that have expired (RFC 3758 §3.5), that would expire before they are sent
+    /// whole at the present rate, or that have waited too long. Otherwise each message of an overlong queue would begin
+    /// just before its lifetime ends, and none would arrive whole.
     fn expire_heads(&mut self, now: Instant, stream: StreamId, expired: &mut MessageTally) {
         let pace = self.pace;
         loop {

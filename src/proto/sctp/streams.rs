@@ -1,4 +1,4 @@
-//! The states of stream ids: channels that the peer opens in band, resets, and ids that rest after their end.
+//! The states of stream ids: channels opened in band, resets, and ids that rest after the end of their stream.
 //!
 //! A data channel closes by a reset of both directions (RFC 8831 §6.7); its id is free again after
 //! both are complete:
@@ -9,7 +9,8 @@
 //! peer resets ─┘        └─ denied, or never answered: out of use for good
 //! ```
 //!
-//! A stream of a pipe ends by a last message instead. Its id rests as long, once the peer has acknowledged all of it.
+//! A stream of a pipe ends by a last message instead. Its id rests for the same time, once the peer has acknowledged
+//! everything on it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -41,9 +42,10 @@ pub(super) struct Streams {
     pending_resets: VecDeque<StreamId>,
     /// Streams on which the peer has opened a data channel in band.
     channels: FxHashSet<StreamId>,
-    /// Streams that have ended, until when they rest; `None` until the peer has acknowledged all of it.
+    /// Streams that have ended, and until when their ids rest: `None` until the peer has acknowledged everything on the
+    /// stream.
     ended: FxHashMap<StreamId, Option<Instant>>,
-    /// The number of these at which those that have rested are removed.
+    /// Once there are this many, ids that have rested are removed.
     sweep_at: usize,
     /// Streams whose DATA_CHANNEL_OPEN waits for its DATA_CHANNEL_ACK.
     pending_acks: VecDeque<StreamId>,
@@ -66,7 +68,7 @@ impl Streams {
         self.ended.insert(stream, None);
     }
 
-    /// Notes that the peer has all of a stream that has ended.
+    /// Notes that the peer has acknowledged everything on a stream that has ended.
     pub(super) fn on_ended(&mut self, stream: StreamId, now: Instant) {
         if self.ended.len() >= self.sweep_at {
             self.ended.retain(|_, rests| rests.is_none_or(|until| now < until));
@@ -75,7 +77,7 @@ impl Streams {
         self.ended.insert(stream, Some(now + QUARANTINE));
     }
 
-    /// Whether `stream` has ended, and is not free yet.
+    /// Whether `stream` has ended and its id is not free yet.
     pub(super) fn is_ending(&self, stream: StreamId, now: Option<Instant>) -> bool {
         let rests = self.ended.get(&stream);
         rests.is_some_and(|until| until.zip(now).is_none_or(|(until, now)| now < until))

@@ -7,7 +7,7 @@ use bytes::Bytes;
 /// A packet as it crossed the association.
 #[derive(Debug, Clone)]
 pub struct Tapped {
-    /// When it did.
+    /// When it crossed.
     pub at: Instant,
     /// Whether it was on its way to the peer.
     pub outbound: bool,

@@ -406,7 +406,7 @@ impl Writer {
         self.packet.freeze()
     }
 
-    /// Like [`Self::finish`], for a packet that is kept: it has little more memory than it needs.
+    /// Like [`Self::finish`], for a packet that is kept: allocates little more than the packet needs.
     pub(super) fn finish_compact(mut self) -> Bytes {
         const TOLERATED: usize = 256;
         if self.packet.capacity() > self.packet.len() + TOLERATED {
@@ -415,7 +415,7 @@ impl Writer {
         self.finish()
     }
 
-    /// Fills in the checksum, and shows the packet.
+    /// Fills in the checksum, and returns the packet.
     pub(super) fn seal(&mut self) -> &[u8] {
         let sum = checksum(&self.packet).to_le_bytes();
         if let Some(field) = self.packet.get_mut(8..COMMON_HEADER) {

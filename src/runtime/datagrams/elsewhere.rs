@@ -12,8 +12,8 @@ use crate::proto::net::Tuple;
 /// What the calls need to know about the socket.
 #[derive(Debug)]
 pub(in crate::runtime) struct Datagrams {
-    /// None where the system lacks an option that quinn-udp needs, as Wine does for IPv4. Then a socket that listens
-    /// on all addresses of this host does not know which one a peer uses, and the system chooses the source.
+    /// `None` where the system lacks an option that quinn-udp needs, such as Wine for IPv4. A socket that listens on
+    /// all addresses of this host then cannot see which of them a peer uses, and the system chooses the source address.
     state: Option<UdpSocketState>,
 }
 
@@ -26,7 +26,7 @@ impl Datagrams {
         match UdpSocketState::new(socket.into()) {
             Ok(state) => Ok(Self { state: Some(state) }),
             Err(error) if cfg!(windows) => {
-                log::debug!("plain calls for a UDP socket: {error}");
+                log::debug!("a UDP socket cannot report local addresses: {error}");
                 Ok(Self { state: None })
             }
             Err(error) => Err(error),
@@ -89,7 +89,7 @@ impl Datagrams {
         self.send(socket, to, datagram, None).map(|()| 1)
     }
 
-    /// There is no segmentation.
+    /// Never: there is no segmentation.
     pub(in crate::runtime) fn may_be_about_segmentation(_: &io::Error) -> bool {
         false
     }

@@ -13,7 +13,7 @@ use crate::runtime::sendmsg;
 /// What the calls need to know about the socket.
 #[derive(Debug)]
 pub(in crate::runtime) struct Datagrams {
-    /// Receives only. Its way to send turns segmentation off for all peers after an error of one.
+    /// Used for receiving only: its `send()` turns segmentation off for all peers after an error of one.
     state: UdpSocketState,
 }
 

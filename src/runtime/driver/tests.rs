@@ -407,7 +407,7 @@ fn the_time_to_remove_consumers_grows_with_their_number_and_not_with_its_square(
         ("with their transport", close_transport),
         ("one by one", close_consumers),
     ] {
-        // Both sides take about as long, so that other processes delay them alike. The square would be 10.
+        // Both measurements take about as long, so that other processes delay both alike. Quadratic work would give 10.
         let ratios = (0..3).map(|_| {
             let few: Duration = (0..10).map(|_| time_to_remove(FEW, close)).sum();
             time_to_remove(10 * FEW, close).as_secs_f64() / few.as_secs_f64()
@@ -424,7 +424,7 @@ fn the_time_to_remove_consumers_grows_with_their_number_and_not_with_its_square(
         scene.call(Place::Any, |world| world.close_transport(TransportKey(1)));
     }
 
-    /// The last one first, so that a search from the start would take the longest.
+    /// From the last to the first, the worst order for a search from the start.
     fn close_consumers(scene: &mut Scene, _: DataProducerKey, consumers: &[DataConsumerKey]) {
         for key in consumers.iter().rev().copied() {
             scene.call(Place::DataConsumer(key), move |world| {

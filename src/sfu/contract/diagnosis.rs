@@ -13,7 +13,7 @@ use crate::proto::sctp::SctpState;
 pub struct Diagnosis {
     /// What has arrived.
     pub state: Arrived,
-    /// What is missing or has failed, the cause first. Empty if nothing is.
+    /// What is missing or has failed, the cause first. Empty if everything is in order.
     pub findings: Vec<Finding>,
 }
 
@@ -28,7 +28,7 @@ pub struct Finding {
     pub hint: String,
 }
 
-/// The states of a transport, and what has arrived, as far as its kind has it.
+/// The states of a transport, and what has arrived; a member is absent if this kind of transport lacks it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "named as in the JavaScript API")]
@@ -99,7 +99,7 @@ impl From<&Dtls> for DtlsArrived {
     }
 }
 
-/// What of the association has arrived.
+/// What has arrived of the association.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "named as in the JavaScript API")]

@@ -1,4 +1,4 @@
-//! What a worker says of itself for monitoring: counters and histograms since its start, and how much there is now.
+//! What a worker reports for monitoring: counters and histograms since its start, and current amounts.
 //!
 //! `lib/` gives each its name, unit and description. Where a member has members, their names are the
 //! values of a label.
@@ -55,7 +55,7 @@ pub struct SfuMetrics {
     pub messages_received: u64,
     /// Their bytes.
     pub message_bytes_received: u64,
-    /// Messages that DataConsumers have sent, each once for each of these.
+    /// Messages that DataConsumers have sent, counted once for each DataConsumer.
     pub messages_sent: u64,
     /// Their bytes.
     pub message_bytes_sent: u64,
@@ -65,7 +65,7 @@ pub struct SfuMetrics {
     pub message_bytes_sent_directly: u64,
     /// Messages of `dataConsumer.send()` that the worker rejected.
     pub messages_rejected: u64,
-    /// Messages that were not for a DataConsumer, by reason.
+    /// Messages that a DataConsumer was not meant to get, by reason.
     pub messages_skipped: MessagesSkipped,
     /// Messages that are lost, by reason.
     pub messages_dropped: MessagesDropped,
@@ -93,7 +93,7 @@ pub struct SfuMetrics {
     pub queue_delays: Histogram<{ DELAYS.len() }>,
     /// Bytes that wait for peers in the queues of associations.
     pub queued_bytes: u64,
-    /// What all queues together hold, if there is a maximum.
+    /// The bytes in all queues together, if there is a maximum.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryCounters>,
 }
@@ -117,10 +117,10 @@ pub struct ByNetwork {
     pub pipe: u64,
 }
 
-/// Messages that no DataConsumer was to send.
+/// Messages that DataConsumers were not meant to get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct MessagesSkipped {
-    /// The DataProducer was paused; once, not for each of its DataConsumers.
+    /// The DataProducer was paused. Counted once, not for each of its DataConsumers.
     pub producer_paused: u64,
     /// The DataConsumer was paused.
     pub consumer_paused: u64,
@@ -167,7 +167,7 @@ pub struct PacketsDropped {
     pub overload: u64,
 }
 
-/// What was sent again, by cause; see [`SctpTransmission`](super::stats::SctpTransmission).
+/// Retransmissions, by cause; see [`SctpTransmission`](super::stats::SctpTransmission).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[allow(missing_docs, reason = "named as there")]
 pub struct Retransmissions {

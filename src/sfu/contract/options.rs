@@ -253,13 +253,13 @@ pub struct DataProducerOptions {
     pub protocol: String,
     /// Start paused.
     pub paused: bool,
-    /// What becomes of the messages that come while it is paused.
+    /// What happens to messages that come during a pause.
     pub while_paused: WhilePaused,
     /// Behind a pipe: whether the DataProducer at the other end was paused when its DataConsumer was made.
     pub origin_paused: bool,
     /// The peer's stream. Required unless the transport is direct.
     pub sctp_stream_parameters: Option<SctpStreamParameters>,
-    /// Which of these are a channel's, if the peer has opened one on the stream in band.
+    /// Which of these options to take from the channel, if the peer has opened one on the stream in band.
     pub from_channel: FromChannel,
     /// Keep the last messages for the DataConsumers that come later.
     pub retain: Option<RetainOptions>,
@@ -277,7 +277,7 @@ pub struct LimitOptions {
     pub bytes_per_second: Option<u32>,
     /// How many seconds' worth may come at once; above 0.
     pub burst: f64,
-    /// What happens to the DataProducer of a message that exceeds it.
+    /// What happens to the DataProducer if a message exceeds the limit.
     pub action: LimitAction,
 }
 
@@ -295,7 +295,7 @@ pub enum LimitAction {
     Block,
 }
 
-/// What the application has not given of a DataProducer, so that it is the channel's.
+/// Options of a DataProducer that the application has not given, and that are taken from the channel.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "named as the options; the reliability is that of the stream")]
@@ -305,7 +305,7 @@ pub struct FromChannel {
     pub reliability: bool,
 }
 
-/// What becomes of the messages that come during a pause.
+/// What happens to messages that come during a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WhilePaused {
@@ -323,7 +323,7 @@ pub struct RetainOptions {
     pub messages: u32,
     /// Their charge in bytes.
     pub bytes: u32,
-    /// Milliseconds after which a message is not for new DataConsumers any more.
+    /// Milliseconds after which new DataConsumers no longer get a message.
     pub max_age: Option<u32>,
 }
 
@@ -343,11 +343,12 @@ pub struct DataConsumerOptions {
     pub data_producer_id: Uuid,
     /// Start paused.
     pub paused: bool,
-    /// What becomes of the messages that come while it is paused.
+    /// What happens to messages that come during a pause.
     pub while_paused: WhilePaused,
     /// The subchannels to subscribe to; duplicates count once.
     pub subchannels: Vec<u16>,
-    /// On a pipe: carry messages with subchannels only if it is subscribed to one of them, also if it is subscribed to none.
+    /// On a pipe: carry messages with subchannels only if it is subscribed to one of them, even if it has no
+    /// subscriptions.
     pub strict_subchannels: bool,
     /// Overrides the DataProducer's order.
     pub ordered: Option<bool>,
@@ -359,9 +360,9 @@ pub struct DataConsumerOptions {
     pub stream_id: Option<StreamId>,
     /// Whether the application agrees on the channel with the peer. If not, we open it in band.
     pub negotiated: bool,
-    /// Get what the DataProducer retains first.
+    /// Get the retained messages of the DataProducer first.
     pub retained: bool,
-    /// Deliver nothing until `start()`: the far end of the pipe is not there yet.
+    /// Deliver nothing until `start()`: the far end of the pipe does not exist yet.
     pub waits_for_start: bool,
     /// What happens at the bound of the queue. Without it the new message is dropped.
     pub overflow: Option<Overflow>,
@@ -376,7 +377,7 @@ pub struct DataConsumerOptions {
 }
 
 impl DataConsumerOptions {
-    /// The policy of the queue, if any part of it is given, or if the queue holds messages.
+    /// The policy of the queue: `None` if no part of it is given and the queue does not hold messages.
     pub fn queue_policy(&self) -> Option<QueuePolicy> {
         let policy = QueuePolicy {
             overflow: self.overflow.unwrap_or_default(),

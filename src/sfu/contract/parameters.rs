@@ -169,7 +169,7 @@ pub struct Bitrates {
     pub min_outgoing_bitrate: Option<u32>,
 }
 
-/// Messages that did not reach their DataConsumer, or were not routed. The argument of 'overflow' and 'limit'.
+/// Messages that were dropped before their DataConsumer, or not routed. The argument of 'overflow' and 'limit'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct DropCount {
     /// The number of messages.

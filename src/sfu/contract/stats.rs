@@ -11,7 +11,8 @@ use crate::proto::sctp::{SctpCounters, SctpState, TransmissionStats};
 
 use super::parameters::{Bitrates, TupleInfo};
 
-/// The answer of `worker.getResourceUsage()`: resources that a worker's thread has used, named as in libuv's `uv_rusage_t`.
+/// The answer of `worker.getResourceUsage()`: resources that a worker's thread has used, named as in libuv's
+/// `uv_rusage_t`.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 #[allow(missing_docs, reason = "see getrusage(2)")]
 pub struct ResourceUsage {
@@ -55,7 +56,7 @@ pub struct DataProducerStats {
     pub bytes_received: u64,
     /// Messages that were dropped because the DataProducer was paused.
     pub messages_paused: u64,
-    /// Messages that came while it was paused and that there was no room to hold.
+    /// Messages that came during a pause when there was no room to hold them.
     pub messages_dropped_full: u64,
     /// Messages that are held until it is resumed.
     pub messages_waiting: usize,
@@ -86,7 +87,7 @@ pub struct DataConsumerStats {
     pub messages_sent: u64,
     /// Their payload in bytes.
     pub bytes_sent: u64,
-    /// Messages that wait in a queue whose policy may still drop them: they are sent or dropped later.
+    /// Messages in a queue whose policy may still drop them.
     pub messages_waiting: u64,
     /// Payload bytes that wait for the network or for JavaScript.
     pub buffered_amount: usize,
@@ -96,7 +97,7 @@ pub struct DataConsumerStats {
     pub bytes_dropped: u64,
     /// Messages lost because the queue was full.
     pub messages_dropped_full: u64,
-    /// Messages whose place in the queue newer ones have taken.
+    /// Messages that newer ones have replaced in the queue.
     pub messages_dropped_replaced: u64,
     /// Messages that waited longer than `maxQueueDelay`.
     pub messages_dropped_stale: u64,
@@ -146,7 +147,7 @@ pub struct TransportStats {
     /// What the association dropped, by reason.
     #[serde(flatten)]
     pub dropped: Option<SctpDropped>,
-    /// How the path to the peer is, once there is an association.
+    /// The measurements of the path, once there is an association.
     #[serde(flatten)]
     pub transmission: Option<SctpTransmission>,
     /// Datagrams that were not from the peer (another source, or not a protocol of this transport),
@@ -211,8 +212,8 @@ impl From<SctpCounters> for SctpDropped {
     }
 }
 
-/// How the path to the peer is, and what was sent again; see [`TransmissionStats`]. Times are in milliseconds, sizes
-/// in bytes of payload.
+/// Measurements of the path, and retransmissions; see [`TransmissionStats`]. Times are in milliseconds, sizes in bytes
+/// of payload.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SctpTransmission {
@@ -241,7 +242,7 @@ pub struct SctpTransmission {
     pub sctp_chunks_retransmitted_timeout: u64,
     /// Their payload.
     pub sctp_bytes_retransmitted_timeout: u64,
-    /// Chunks that travelled with a later packet as well.
+    /// Chunks that a later packet carried once more.
     pub sctp_chunks_retransmitted_bundled: u64,
     /// Their payload.
     pub sctp_bytes_retransmitted_bundled: u64,

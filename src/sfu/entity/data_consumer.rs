@@ -58,30 +58,30 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) label: String,
     pub(in crate::sfu) protocol: String,
     pub(in crate::sfu) paused: bool,
-    /// Whether it is behind a pipe whose far end is not there yet.
+    /// Whether it is on a pipe whose far end does not exist yet.
     waits_for_start: bool,
-    /// Whether messages are skipped: it pauses, or gets them from what its DataProducer retains.
+    /// Whether live messages skip it: it is paused, or gets them from what its DataProducer retains.
     pub(in crate::sfu) skips: bool,
-    /// Whether messages are dropped: it is paused and does not hold them, or has yet to start.
+    /// Whether messages for it are dropped: it is paused and does not hold them, or has yet to start.
     pub(in crate::sfu) pauses: bool,
     /// Whether it is getting what its DataProducer retains.
     pub(in crate::sfu) replays: bool,
-    /// Whether it holds what comes while it is paused.
+    /// Whether it holds messages that come during a pause.
     pub(in crate::sfu) holds: bool,
     /// Whether it is paused and holds, so that its queue does not move.
     pub(in crate::sfu) stopped: bool,
-    /// Whether messages for JavaScript keep their place behind those that are held: it is stopped, or releases them.
+    /// Whether messages for JavaScript have to wait behind held ones: it is stopped, or still releases them.
     pub(in crate::sfu) holds_back: bool,
-    /// The places that these messages get in the outbox once it is resumed, in order.
+    /// The tokens of held messages, which enter the outbox in this order once it is resumed.
     places: VecDeque<Token>,
-    /// Whether it is in the list of those that release.
+    /// Whether it is in the list of those that release held messages.
     pub(in crate::sfu) releases: bool,
     /// Whether it has yet to get what its DataProducer retains.
     pub(in crate::sfu) awaits_retained: bool,
     /// Whether its DataProducer shows that it is paused.
     pub(in crate::sfu) producer_paused: bool,
     pub(in crate::sfu) subchannels: Subchannels,
-    /// On a pipe: whether being subscribed to nothing carries only messages without subchannels.
+    /// On a pipe: whether it carries only messages without subchannels if it has no subscriptions.
     pub(in crate::sfu) strict_subchannels: bool,
     /// What its DataProducer received and this consumer accepted.
     pub(in crate::sfu) sent: MessageTally,
@@ -96,9 +96,9 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) policy: QueuePolicy,
     /// Present if it may hold up its DataProducer.
     pub(in crate::sfu) block: Option<Box<Block>>,
-    /// For how long it may do so within a minute. `None`: for ever.
+    /// For how long it may do so within a minute. `None`: without limit.
     pub(in crate::sfu) block_timeout: Option<Duration>,
-    /// What the current overflow has cost so far.
+    /// How much the current overflow has dropped so far.
     pub(in crate::sfu) dropping: Option<DropCount>,
     /// What had been replaced when [`Self::count_replaced`] last looked.
     replaced: MessageTally,
@@ -110,7 +110,7 @@ pub(in crate::sfu) struct ConsumerTotals {
     pub(in crate::sfu) sent: MessageTally,
     pub(in crate::sfu) not_sent: NotSent,
     pub(in crate::sfu) direct: DirectSends,
-    /// What queues to JavaScript have dropped after they had accepted it. Transports count what their queues drop.
+    /// Accepted messages that queues to JavaScript have dropped later. Transports count the drops of their own queues.
     pub(in crate::sfu) dropped_later: QueueDrops,
 }
 
@@ -131,7 +131,7 @@ impl ConsumerTotals {
 /// The messages of its DataProducer that a DataConsumer did not send.
 #[derive(Debug, Default, Clone)]
 pub(in crate::sfu) struct NotSent {
-    /// The sum of those that were not accepted: `full`, `too_large` and `unsendable`.
+    /// The sum of the messages that were not accepted: `full`, `too_large` and `unsendable`.
     pub(in crate::sfu) dropped: DropCount,
     pub(in crate::sfu) full: u64,
     pub(in crate::sfu) too_large: u64,
@@ -183,9 +183,9 @@ pub(in crate::sfu) enum DropReason {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::sfu) struct Pauses {
     pub(in crate::sfu) own: bool,
-    /// Whether it holds what comes while it is paused.
+    /// Whether it holds messages that come during a pause.
     pub(in crate::sfu) holds: bool,
-    /// Whether its DataProducer shows a pause.
+    /// Whether its DataProducer is paused, here or at its origin.
     pub(in crate::sfu) producers: bool,
     pub(in crate::sfu) waits_for_start: bool,
 }
@@ -246,43 +246,43 @@ impl DataConsumer {
         }
     }
 
-    /// Applies its pauses. Returns true the first time that neither is in force: what its DataProducer retains comes
-    /// then.
+    /// Applies its pauses. Returns true the first time that it is not paused: then it gets what its DataProducer
+    /// retains.
     pub(in crate::sfu) fn begins(&mut self) -> bool {
         self.pauses = self.waits_for_start || (self.paused && !self.holds);
         self.skips = self.pauses || self.replays;
         !self.pauses && std::mem::take(&mut self.awaits_retained)
     }
 
-    /// It gets what its DataProducer retains, or has got it all.
+    /// Sets whether it is still getting what its DataProducer retains.
     pub(in crate::sfu) fn set_replays(&mut self, replays: bool) {
         self.replays = replays;
         self.skips = self.pauses || replays;
     }
 
-    /// Stops the queue or starts it, as its pause says. Returns whether that is a change.
+    /// Stops or restarts the queue according to its pause. Returns whether that is a change.
     pub(in crate::sfu) fn turn_queue(&mut self) -> bool {
         let stopped = self.holds && self.paused;
         self.holds_back |= stopped;
         std::mem::replace(&mut self.stopped, stopped) != stopped
     }
 
-    /// Holds back the place of a message for JavaScript.
+    /// Holds back the token of a message for JavaScript.
     pub(in crate::sfu) fn hold_back(&mut self, token: Token) {
-        // Those of messages that newer ones have replaced go.
+        // Tokens of replaced messages are dropped.
         while self.places.front().is_some_and(|oldest| !oldest.is_live()) {
             self.places.pop_front();
         }
         self.places.push_back(token);
     }
 
-    /// The number of the first message that is held for JavaScript. Those with lower numbers have their places in the
-    /// outbox. None: all have.
+    /// The number of the first message that is held for JavaScript. Messages with lower numbers have their places in
+    /// the outbox. `None`: all have.
     pub(in crate::sfu) fn first_held(&self) -> Option<u64> {
         self.places.front().map(Token::number)
     }
 
-    /// The place of the next message that is held for JavaScript, if it may go on.
+    /// The token of the next message that is held for JavaScript, if it may enter the outbox.
     pub(in crate::sfu) fn release(&mut self) -> Option<Token> {
         if self.stopped {
             return None;
@@ -348,14 +348,14 @@ impl DataConsumer {
         self.not_sent.drop(payload_len, reason);
     }
 
-    /// Takes the event that an overflow is over, if there was one.
+    /// Takes the event for the end of an overflow, if there was one.
     #[inline]
     pub(in crate::sfu) fn take_overflow(&mut self, key: DataConsumerKey) -> Option<Event> {
         let dropped = self.dropping.take()?;
         Some(Event::DataConsumer(key, DataConsumerEvent::Overflow(dropped)))
     }
 
-    /// Notes that its own queue to JavaScript has accepted a message. Returns the event that an overflow is over.
+    /// Notes that its own queue to JavaScript has accepted a message. Returns the event for the end of an overflow.
     pub(in crate::sfu) fn delivered(&mut self, key: DataConsumerKey) -> Option<Event> {
         if self.policy.overflow == Overflow::DropOldest {
             let replaced = self.direct_backlog()?.queue()?.tally().replaced;
@@ -367,8 +367,8 @@ impl DataConsumer {
         self.take_overflow(key)
     }
 
-    /// Adds the messages that newer ones have replaced to the current overflow. `replaced`: those of the queue in all.
-    /// Returns whether there are more than before.
+    /// Adds replaced messages to the current overflow. `replaced`: how many the queue has replaced in all. Returns
+    /// whether there are more than before.
     pub(in crate::sfu) fn count_replaced(&mut self, replaced: MessageTally) -> bool {
         let mut new = replaced;
         new.remove(self.replaced);
@@ -382,7 +382,7 @@ impl DataConsumer {
         true
     }
 
-    /// The next [`Self::count_replaced`] leaves these out.
+    /// Makes the next [`Self::count_replaced`] leave these out.
     pub(in crate::sfu) fn ignore_replaced(&mut self, replaced: MessageTally) {
         self.replaced = replaced;
     }

@@ -20,7 +20,7 @@ use super::retained::Retained;
 use super::transport::channels::Description;
 
 impl DataProducerOptions {
-    /// Takes what the application has not given from the channel that the peer has opened. Returns the stream.
+    /// Takes options that the application has not given from the channel that the peer has opened. Returns the stream.
     pub(in crate::sfu) fn take_from(
         &mut self,
         channel: &Description,
@@ -73,17 +73,17 @@ pub(in crate::sfu) struct DataProducer {
     pub(in crate::sfu) consumers: Roster<DataConsumerKey>,
     /// How many of them may hold it up.
     pub(in crate::sfu) blockers: u32,
-    /// Whether its source waits: for one of them, for tokens, or for what it holds.
+    /// Whether its source waits: for a DataConsumer, for tokens, or until held messages are routed.
     pub(in crate::sfu) blocked: bool,
-    /// Whether it is in the queue of a limit that had it wait.
+    /// Whether it waits in the queue of a limit.
     pub(in crate::sfu) awaits_tokens: bool,
-    /// Counts the messages that JavaScript has sent, or that are held, and we have not routed yet. Only a direct producer
-    /// has it, or one that holds.
+    /// Counts the messages that JavaScript has sent or that are held, until they are routed. Present for a direct
+    /// DataProducer, or one that holds.
     pub(in crate::sfu) intake: Option<Arc<Backlog>>,
-    /// If it holds messages while it is paused: those.
+    /// The messages that it holds, if it holds them during a pause.
     pub(in crate::sfu) held: Option<Box<Held>>,
     pub(in crate::sfu) wants_drain: bool,
-    /// The last messages, if DataConsumers that come later are to get them.
+    /// The last messages, if it retains them for later DataConsumers.
     pub(in crate::sfu) retained: Option<Box<Retained>>,
     pub(in crate::sfu) limiter: Option<Box<Limiter>>,
     pub(in crate::sfu) limited: DropCount,
@@ -146,12 +146,12 @@ impl DataProducer {
         self.paused && self.held.is_none()
     }
 
-    /// Whether it is to route what it holds.
+    /// Whether it still has to route held messages.
     pub(in crate::sfu) fn is_releasing(&self) -> bool {
         !self.paused && self.held.as_ref().is_some_and(|held| !held.is_empty())
     }
 
-    /// Whether a message must wait for `resume()`, or for others that are held.
+    /// Whether a message must wait for `resume()`, or behind other held messages.
     #[inline]
     pub(in crate::sfu) fn must_hold(&self) -> bool {
         self.held.as_ref().is_some_and(|held| self.paused || !held.is_empty())

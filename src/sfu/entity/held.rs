@@ -7,13 +7,13 @@ use crate::proto::message::Message;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey};
 use crate::sfu::subchannels::Selector;
 
-/// See the module's documentation. Their charge is in the DataProducer's intake.
+/// See the documentation of the module. The messages are charged to the intake of the DataProducer.
 #[derive(Debug, Default)]
 pub(in crate::sfu) struct Held {
     queue: VecDeque<HeldMessage>,
     /// How many have been released.
     released: u64,
-    /// Requests of `drained()`, each with how many will have been released then.
+    /// Requests of `drained()`, each with the value of `released` at which it is answered.
     fences: VecDeque<(u64, u32)>,
     /// Messages for which the intake had no room.
     pub(in crate::sfu) dropped_full: u64,
@@ -27,12 +27,12 @@ pub(in crate::sfu) struct HeldMessage {
     pub(in crate::sfu) selector: Option<Arc<Selector>>,
 }
 
-/// What releases held messages, a share per turn.
+/// An entity that releases messages, a share per turn.
 #[derive(Debug)]
 pub(in crate::sfu) enum Releasing {
     Producer(DataProducerKey),
     Consumer(DataConsumerKey),
-    /// What its DataProducer retains, to a DataConsumer that is new.
+    /// A new DataConsumer, which gets what its DataProducer retains.
     Replay(DataConsumerKey),
 }
 
@@ -47,7 +47,7 @@ impl Held {
         Some(released)
     }
 
-    /// Has this request wait for the messages that are held. Returns false if there are none.
+    /// Makes this request wait for the held messages. Returns false if there are none.
     pub(in crate::sfu) fn fence(&mut self, request: u32) -> bool {
         if !self.queue.is_empty() {
             self.fences.push_back((self.released + self.queue.len() as u64, request));
@@ -61,7 +61,7 @@ impl Held {
         self.fences.pop_front().map(|(_, request)| request)
     }
 
-    /// The requests that wait: the messages are dropped.
+    /// Takes the requests that wait, because the messages are dropped.
     pub(in crate::sfu) fn take_fences(&mut self) -> impl Iterator<Item = u32> {
         std::mem::take(&mut self.fences).into_iter().map(|(_, request)| request)
     }

@@ -1,7 +1,7 @@
 //! How much a DataProducer, or all DataProducers of a transport, may receive.
 //!
-//! A token bucket for messages and one for bytes. A message passes while there are tokens in both, and the buckets go into
-//! debt: so a message that is larger than a bucket passes some time.
+//! A token bucket for messages and one for bytes. A message passes while there are tokens in both, and may drive them
+//! into debt. So even a message larger than a bucket passes at some time.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,22 +10,22 @@ use crate::sfu::contract::options::{LimitAction, LimitOptions};
 use crate::sfu::contract::parameters::DropCount;
 use crate::sfu::id::{DataProducerKey, TransportKey};
 
-/// In seconds. A debt may last for years, but an entry of `Blocks::tokens` stays until its time comes, also that of a
-/// limit that is gone. So a long wait is looked at now and then.
+/// In seconds. A debt may last for years, and entries of `Blocks::tokens` stay until their time comes, even if their
+/// limit is gone. So long waits are split.
 const LONGEST_WAIT: f64 = 60.0;
 
-/// A limit, and what it has kept from being routed since the last event.
+/// A limit, and how much it has dropped since the last event.
 #[derive(Debug)]
 pub(in crate::sfu) struct Limiter {
-    /// None if the application has removed it.
+    /// `None` if the application has removed it.
     limit: Option<Limit>,
-    /// What the next event will say.
+    /// The content of the next event.
     pub(in crate::sfu) unreported: DropCount,
     /// Whether the last event is so recent that the next one waits.
     pub(in crate::sfu) is_reporting: bool,
     /// The DataProducers that wait for tokens, in the order of their turns.
     pub(in crate::sfu) waiting: VecDeque<DataProducerKey>,
-    /// When these go on, or when to look again whether they may.
+    /// When these may go on, or when to check again.
     pub(in crate::sfu) due: Option<Instant>,
 }
 
@@ -53,7 +53,7 @@ impl Bucket {
         Self { rate, capacity, tokens: capacity }
     }
 
-    /// Keeps what `older` has, as far as it fits.
+    /// Keeps the tokens of `older`, as far as they fit.
     fn continued(self, older: Option<&Self>) -> Self {
         let tokens = older.map_or(self.tokens, |it| it.tokens.min(self.capacity));
         Self { tokens, ..self }
@@ -63,7 +63,7 @@ impl Bucket {
         self.tokens <= 0.0
     }
 
-    /// How long it is empty, in seconds.
+    /// How long it will be empty, in seconds.
     fn empty_for(&self) -> f64 {
         (-self.tokens / self.rate).max(0.0)
     }
@@ -96,7 +96,7 @@ impl Limit {
         self.messages.iter().chain(&self.bytes).any(Bucket::is_empty)
     }
 
-    /// Takes the tokens of a message, if there are any. What 'block' did not keep back passes.
+    /// Takes the tokens of a message, if there are any. With 'block' the message passes: it was not kept back before.
     fn takes(&mut self, payload_len: usize) -> bool {
         if self.action != LimitAction::Block && self.is_empty() {
             return false;
@@ -107,7 +107,7 @@ impl Limit {
     }
 }
 
-/// The limiter that something starts with.
+/// The limiter of a new DataProducer or transport.
 pub(in crate::sfu) fn limiter(
     options: Option<&LimitOptions>,
     now: Instant,
@@ -115,7 +115,7 @@ pub(in crate::sfu) fn limiter(
     options.map(|it| Box::new(Limiter::new(it, now)))
 }
 
-/// Whether messages wait for tokens, instead of being dropped.
+/// Whether messages over the limit wait for tokens.
 pub(in crate::sfu) fn blocks(limiter: Option<&Limiter>) -> bool {
     let limit = limiter.and_then(|it| it.limit.as_ref());
     limit.is_some_and(|it| it.action == LimitAction::Block)
@@ -132,7 +132,7 @@ impl Limiter {
         }
     }
 
-    /// Changes the limit, which keeps its tokens and its debt, or removes it. Those that wait have to ask again.
+    /// Changes the limit, keeping its tokens or debt, or removes it. DataProducers that wait have to ask again.
     pub(in crate::sfu) fn set(&mut self, options: Option<&LimitOptions>, now: Instant) {
         self.due = None;
         let older = self.limit.take();
@@ -177,14 +177,15 @@ impl Limiter {
     }
 }
 
-/// What has a limit.
+/// An entity with a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::sfu) enum Limited {
     DataProducer(DataProducerKey),
     Transport(TransportKey),
 }
 
-/// When to emit the next 'limit' of each that has emitted one: all are the same time after the last, so they are in order.
+/// When each entity that has emitted 'limit' may emit the next one. The interval is always the same, so the entries are
+/// in order.
 #[derive(Debug, Default)]
 pub(in crate::sfu) struct LimitReports(VecDeque<(Instant, Limited)>);
 
@@ -197,7 +198,7 @@ impl LimitReports {
         self.0.push_back((at, limited));
     }
 
-    /// One that is due.
+    /// Takes one that is due.
     pub(in crate::sfu) fn take(&mut self, now: Instant) -> Option<Limited> {
         self.next().filter(|at| *at <= now)?;
         self.0.pop_front().map(|(_, limited)| limited)

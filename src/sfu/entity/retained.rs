@@ -1,10 +1,10 @@
-//! The last messages of a DataProducer, for the DataConsumers that come later.
+//! The last messages of a DataProducer, kept for later DataConsumers.
 //!
-//! What is retained is always a suffix of what the DataProducer has routed: no message between two retained ones is
-//! missing. So a message that cannot be retained empties the queue.
+//! The retained messages are always the latest that the DataProducer has routed, without a gap. So a message that
+//! cannot be retained empties the queue.
 //!
-//! A DataConsumer that is new gets them over several turns if there are many. Until it has them all, it gets those that are
-//! routed meanwhile from here as well, in their order. What is forgotten until then is given to it first.
+//! A new DataConsumer gets them over several turns if there are many. Until it has caught up, it also gets live
+//! messages from here, in order. A message that is about to be forgotten is delivered to it first.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -17,31 +17,32 @@ use crate::sfu::id::DataConsumerKey;
 use crate::sfu::memory::Memory;
 use crate::sfu::subchannels::{Selector, amount};
 
-/// See the module's documentation.
+/// See the documentation of the module.
 #[derive(Debug)]
 pub(in crate::sfu) struct Retained {
     bounds: RetainOptions,
     queue: VecDeque<RetainedMessage>,
-    /// The number of the first one. All that was retained is numbered.
+    /// The number of the first message. Numbers count all messages that were ever retained.
     first: u64,
     amount: Amount,
     memory: Option<Arc<Memory>>,
     pub(in crate::sfu) replays: Vec<Replay>,
 }
 
-/// A DataConsumer that has not got all yet.
+/// A DataConsumer that has not caught up yet.
 #[derive(Debug)]
 pub(in crate::sfu) struct Replay {
     pub(in crate::sfu) consumer: DataConsumerKey,
-    /// The numbers that it is to get, in order. The last range is open, unless the DataConsumer is paused.
+    /// The numbers of the messages that it has yet to get, in order. The last range is open, unless the DataConsumer is
+    /// paused.
     ranges: VecDeque<Range<u64>>,
 }
 
-/// The end of a range that goes on.
+/// The end of an open range.
 const OPEN: u64 = u64::MAX;
 
 impl Replay {
-    /// The number of the next message, of those below `end`.
+    /// The number of the next message to deliver, if it is below `end`.
     pub(in crate::sfu) fn next(&mut self, end: u64) -> Option<u64> {
         while let Some(range) = self.ranges.front() {
             if range.start < range.end.min(end) {
@@ -62,7 +63,7 @@ impl Replay {
         }
     }
 
-    /// From the message with this number on it gets no more, or gets them again.
+    /// From the message with this number on, it gets no messages, or gets them again.
     fn set_paused(&mut self, paused: bool, number: u64) {
         match self.ranges.back_mut().filter(|it| it.end == OPEN) {
             Some(open) if paused => open.end = number,
@@ -121,7 +122,7 @@ impl Retained {
         self.queue.push_back(kept);
     }
 
-    /// Notes that the latest message is as old as where it has come from.
+    /// Gives the latest message the age that it had where it came from.
     pub(in crate::sfu) fn backdate(&mut self, since: Instant) {
         if let Some(latest) = self.queue.back_mut() {
             latest.since = latest.since.min(since);
@@ -133,14 +134,14 @@ impl Retained {
             || self.amount.charge + amount.charge > self.bounds.bytes as usize
     }
 
-    /// Whether a message must be forgotten so that this one is retained, and there is one.
+    /// Whether a message has to be forgotten so that this one can be retained.
     pub(in crate::sfu) fn must_forget(&self, amount: Amount) -> bool {
         let fits = !self.exceeds(amount)
             && self.memory.as_ref().is_none_or(|it| it.may_retain(amount.charge));
         !self.queue.is_empty() && !fits
     }
 
-    /// Forgets the messages that are older than the bound, if no DataConsumer is yet to get them.
+    /// Forgets messages that are too old, unless a DataConsumer has yet to get them.
     pub(in crate::sfu) fn expire(&mut self, now: Instant) {
         while self.replays.is_empty() && self.queue.front().is_some_and(|it| self.is_old(now, it)) {
             self.pop();
@@ -152,7 +153,7 @@ impl Retained {
         max_age.is_some_and(|it| now.saturating_duration_since(message.since) > it)
     }
 
-    /// This DataConsumer is to get all. Returns false if there is nothing.
+    /// This DataConsumer has to get all messages. Returns false if there are none.
     pub(in crate::sfu) fn begin_replay(&mut self, now: Instant, consumer: DataConsumerKey) -> bool {
         let old = self.queue.iter().take_while(|it| self.is_old(now, it)).count();
         let waits = old < self.queue.len();
@@ -171,7 +172,7 @@ impl Retained {
         replays.for_each(|it| it.set_paused(paused, end));
     }
 
-    /// The number of the next message.
+    /// The number that the next message will have.
     pub(in crate::sfu) fn end(&self) -> u64 {
         self.first + self.queue.len() as u64
     }

@@ -11,8 +11,8 @@ use crate::sfu::id::{DataConsumerKey, TransportKey};
 use super::TransportMut;
 
 impl TransportMut<'_> {
-    /// From now on passes the packets of the association on under this key. What `dropped` counts has exceeded
-    /// `backlog`. Returns the time in microseconds, on the clock of the packets.
+    /// From now on passes the packets of the association to JavaScript under this key. `dropped` counts packets that
+    /// exceed `backlog`. Returns the present time in microseconds, on the clock of the packets.
     pub fn capture(
         &mut self,
         key: DataConsumerKey,

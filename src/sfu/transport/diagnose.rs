@@ -1,4 +1,4 @@
-//! Why a transport carries nothing: what has arrived of each protocol, and the first one that is missing.
+//! Why a transport carries nothing: what has arrived of each protocol, and the first step that is missing.
 
 use std::net::SocketAddr;
 
@@ -75,7 +75,7 @@ fn add(
     findings.push(Finding { code, message: message.into(), hint: hint.into() });
 }
 
-/// `unmatched`: the datagrams at the server of the transport that are for none of its transports.
+/// `unmatched`: how many datagrams at the transport's server were for none of its transports.
 fn look_at_ice(it: &WebRtc, unmatched: u64, findings: &mut Vec<Finding>) {
     match it.peer.ice_state() {
         IceState::Connected | IceState::Completed => {}
@@ -126,7 +126,7 @@ fn nothing_received(candidates: &[IceCandidate], unmatched: u64) -> Finding {
     Finding { code: "no-stun-received", message, hint }
 }
 
-/// Requests that have arrived and were not accepted.
+/// Requests that have arrived and were rejected.
 fn look_at_stun(stun: &StunCounters, findings: &mut Vec<Finding>) {
     let from = stun.refused_from.map(|it| format!(", the last from {}", Source(it)));
     let from = from.unwrap_or_default();
@@ -235,7 +235,7 @@ fn look_at_sctp_over_dtls(session: &Session, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Nothing has come from the address of the peer.
+/// Whether nothing has come from the address of the peer.
 fn look_at_source(
     path: &SctpOverUdp,
     remote: SocketAddr,
@@ -340,7 +340,7 @@ fn look_at_udp(path: &SctpOverUdp, comedia: bool, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Why the association ended, unless it ended with the session, whose reason is a finding already.
+/// Why the association ended, unless it ended with the session, whose reason is already a finding.
 fn look_at_the_end(transport: &Transport, findings: &mut Vec<Finding>) {
     let ended = matches!(transport.sctp_state(), Some(SctpState::Failed | SctpState::Closed));
     if let Some(reason) = transport.end_reason().filter(|_| ended) {

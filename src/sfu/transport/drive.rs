@@ -104,7 +104,7 @@ impl Sfu {
                 relieved.push(*key);
             }
             if transport.has_tunnel() {
-                // The ends of a tunnel count in the backlog that JavaScript reads.
+                // Both ends of a tunnel count in the backlog that JavaScript reads.
                 consumer.waits = consumer.awaits_room();
                 return consumer.waits;
             }
@@ -144,7 +144,7 @@ impl Sfu {
         }
     }
 
-    /// Emits what is due now that there may be room in the memory, for as many as one turn may.
+    /// Emits events that are due because the memory may have room again, as many as one turn may.
     fn look_at_waiters(&mut self) {
         let end = self.work + work::SHARE;
         if self.due_waiters.is_empty() {
@@ -237,7 +237,7 @@ impl Sfu {
         }
     }
 
-    /// Puts the next message of the peer aside if its DataProducer is blocked. Returns whether it is.
+    /// Stops the stream of the peer's next message if its DataProducer is blocked. Returns whether it is.
     fn stops_message(&mut self, key: TransportKey) -> bool {
         let Some(transport) = self.transports.get(&key) else { return false };
         let Some(stream) = transport.next_message_stream() else { return false };
@@ -246,7 +246,7 @@ impl Sfu {
         if is_blocked && let Some(transport) = self.transports.get_mut(&key) {
             transport.stop_stream(stream);
         }
-        // The association may have to announce that its window has become larger.
+        // The association may have to announce that its window has grown.
         self.touch(key);
         is_blocked
     }
@@ -317,7 +317,7 @@ impl Sfu {
         }
     }
 
-    /// The peer has opened a channel in band. If no DataProducer waits for it, the application is to make one.
+    /// The peer has opened a channel in band. If no DataProducer waits for it, the application is asked to make one.
     fn channel_opened(&mut self, key: TransportKey, stream: StreamId, description: Description) {
         self.work += work::MESSAGE;
         self.routed += work::MESSAGE;
@@ -345,7 +345,7 @@ impl Sfu {
         }
     }
 
-    /// Counts what came on channels that no DataProducer has adopted in time.
+    /// Counts messages of channels that no DataProducer has adopted in time.
     fn expire_channels(&mut self, key: TransportKey) {
         let channels = self.transports.get_mut(&key).and_then(|it| it.channels.as_mut());
         for (stream, message) in channels.map(|it| it.expire(self.now)).unwrap_or_default() {
@@ -361,9 +361,9 @@ impl Sfu {
         }
     }
 
-    /// The peer has closed its side of a stream. With WebRTC that closes a data channel: our side is reset
-    /// in turn (RFC 8831 §6.7), and a DataConsumer on it closes. A DataProducer stays, as the peer may open the
-    /// channel again. On a pipe it gets nothing more, as the stream may be used for another one.
+    /// The peer has closed its side of a stream. With WebRTC that closes a data channel: our side is reset in turn (RFC
+    /// 8831 §6.7), and a DataConsumer on it closes. A DataProducer stays, as the peer may open the channel again. On a
+    /// pipe the DataProducer gets nothing more, as the stream may be used for another one.
     fn stream_closed(&mut self, key: TransportKey, stream: StreamId) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         let producer = match &mut transport.kind {
@@ -453,7 +453,7 @@ fn log_event(id: Uuid, event: &TransportEvent) {
             let ip = it.remote_ip.as_deref().unwrap_or_default();
             log::debug!(target: "ice", "transport {id}: the peer is at {ip} port {}", it.remote_port);
         }
-        // The line of the channel says it.
+        // Logged with the channel.
         TransportEvent::DataChannel(_) => {}
         TransportEvent::DtlsState(DtlsState::Failed, _, reason) => {
             let why = reason.as_ref().map(|it| &*it.message).unwrap_or_default();

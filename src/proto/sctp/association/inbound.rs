@@ -40,7 +40,7 @@ impl Association {
                     self.judge(now, packet)
                 }
                 None => {
-                    let rule = "what it announced makes no association";
+                    let rule = "the parameters of its INIT are not acceptable";
                     Verdict::Violation(EndReason::Violation(rule.into()))
                 }
             },
@@ -153,7 +153,7 @@ impl Association {
         }
     }
 
-    /// Takes what sctp-proto has of a stream that is or was stopped, and is about to forget.
+    /// Takes the messages of a stream that is or was stopped out of sctp-proto, which is about to forget them.
     pub(super) fn keep_stopped(&mut self, stream: StreamId) {
         if let Some(stopped) = self.stopped.get_mut(&stream) {
             stopped.is_read = true;

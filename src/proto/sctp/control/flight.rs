@@ -16,7 +16,7 @@ const KIB: usize = 1024;
 const BOUNDS: [(u32, usize); 4] =
     [(30, 128 * KIB), (50, 256 * KIB), (100, 384 * KIB), (200, 512 * KIB)];
 
-/// The payload that may wait for the window or the pacer. It is no more, because what has left its queue delays
+/// The payload that may wait for the window or the pacer. It is small, because a message that has left its queue delays
 /// the messages of other streams.
 const MAX_WAITING: usize = 8 * KIB;
 
@@ -47,8 +47,8 @@ impl Flight {
         self.fixed.unwrap_or_else(|| by_round_trip(rtt.min().unwrap_or_default()))
     }
 
-    /// Whether a message counts as a large one: it takes more than half of the bound, which it leaves to
-    /// other streams, and counts for no more than that half.
+    /// Whether a message is large: it takes more than half of the bound. It then counts only for that half, so that the
+    /// other half is left to other streams.
     pub(super) fn is_large(&self, len: usize, rtt: &Rtt) -> bool {
         len > self.bound(rtt) / 2
     }
@@ -150,7 +150,7 @@ mod tests {
             |bytes, large| Totals { flying: bytes, large, messages: 1, ..Totals::default() };
         assert_eq!(admits(262_144, flying(64 * KIB, 0), 1, 0), Admittance::Now);
         assert_eq!(admits(262_144, flying(64 * KIB + 1, 0), 1, 0), Admittance::OnlySmaller);
-        // It counts for half, however large it is.
+        // A large message counts for half of the bound.
         assert_eq!(admits(60_000, flying(262_144, 262_144), 1, 0), Admittance::Now);
         assert_eq!(admits(60_000, flying(270_144, 262_144), 1, 0), Admittance::Full);
     }

@@ -1,4 +1,4 @@
-//! FORWARD-TSN (RFC 3758 §3.5): asks the peer to skip what is abandoned, until it has.
+//! FORWARD-TSN (RFC 3758 §3.5): asks the peer to skip abandoned chunks, and repeats that until it has.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ impl Forward {
         }
     }
 
-    /// The packet that is due. Call this before the ring is asked for its highest TSN that was sent.
+    /// The packet that is due. Call this before asking the ring for its highest sent TSN.
     pub(super) fn take(
         &mut self,
         now: Instant,
@@ -53,8 +53,8 @@ impl Forward {
     }
 }
 
-/// The value of the chunk: the new cumulative TSN, and for each ordered stream the last number that is
-/// skipped. If there is no room for all streams, it skips less.
+/// The value of the chunk: the new cumulative TSN, and for each ordered stream the last number that is skipped. If not
+/// all streams fit, it skips fewer TSNs.
 fn write(point: u32, max: usize, board: &Scoreboard) -> (u32, Vec<u8>) {
     let room = max.saturating_sub(12 + 4 + 4) / 4;
     let mut streams: FxHashMap<StreamId, u16> = FxHashMap::default();

@@ -1,8 +1,8 @@
-//! The fuzz target of the control: its calls in any order, with SACKs of a peer that may say anything and times that jump.
+//! The fuzz target of the control: its calls in any order, with arbitrary SACKs and jumping times.
 //!
-//! The target plays the queues before the control and the peer behind it. It panics if the control panics, loses count of
-//! what is in flight, holds more than its bounds, asks to be called again at a time that is past, sends something that it
-//! was not given, or not any more, or does not come to an end once the peer is honest.
+//! The target plays the queues before the control and the peer behind it. It panics if the control panics, miscounts
+//! what is in flight, exceeds its bounds, asks for a call at a time that is past, sends data that it was not given or
+//! has given up, or does not finish once the peer is honest.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ struct Given {
 /// A message that is not cut to its end.
 #[derive(Debug)]
 struct Uncut {
-    /// What its bytes are.
+    /// The value of all its bytes.
     byte: u8,
     rest: usize,
     begins: bool,
@@ -72,7 +72,7 @@ struct Scene {
     messages: u8,
     wire: VecDeque<Sent>,
     peer: Peer,
-    /// The value of the last SACK of ours.
+    /// The value of our last SACK.
     ours: Vec<u8>,
 }
 
@@ -104,8 +104,8 @@ impl Peer {
     }
 }
 
-/// `data` begins with one byte: the controller in two bits, the size of packets in two, the first TSN in two, the window in
-/// two. Then it has operations (see `Scene::act`).
+/// `data` begins with one byte: the controller in two bits, the size of packets in two, the first TSN in two, the
+/// window in two. Then it has operations (see `Scene::act`).
 pub(in super::super) fn run(now: Instant, data: &[u8]) {
     let mut input = Input::new(data);
     let mut scene = Scene::new(now, input.byte());
@@ -158,7 +158,7 @@ impl Scene {
                 self.control.set_flight_bound(bound);
             }
             14 => self.control.trim(),
-            // The peer throws away what it has reported.
+            // The peer discards what it has reported (reneges).
             _ => self.peer.beyond.clear(),
         }
     }
@@ -367,7 +367,7 @@ impl Scene {
     fn take_sack(&mut self, value: &[u8]) {
         let sack = Sack::parse(value).expect("a SACK");
         self.control.on_sack(self.now, &sack);
-        // What the peer has acknowledged without having it is its loss.
+        // What a lying peer has acknowledged without having received it stays lost.
         let acknowledged = self.number(self.control.cumulative().wrapping_add(1));
         self.peer.skip(acknowledged);
     }
@@ -375,7 +375,7 @@ impl Scene {
     /// A SACK of ours leaves.
     fn report(&mut self, kind: u8, input: &mut Input<'_>) {
         let cumulative = u32::from(input.byte()).wrapping_sub(if kind & 1 == 0 { 0 } else { 200 });
-        // More holes than are timed, or some of any length.
+        // More holes than are timed, or a few of any length.
         let any = kind & 2 != 0;
         let count = if any { u16::from(input.byte() % 20) } else { input.u16() % 400 };
         let mut next = 1;
@@ -391,7 +391,7 @@ impl Scene {
         assert!(reported <= gaps.len());
     }
 
-    /// What holds at all times.
+    /// The invariants.
     fn check(&mut self) {
         let control = &self.control;
         control.board.assert_sums();

@@ -1,23 +1,23 @@
-//! Our own SACKs: a hole is reported once it is no longer young, since what is late by reordering is not
-//! lost. RFC 9260 §6.7 asks for an immediate report (SHOULD), but senders count reports, and take three for
-//! a loss. What is withheld is the tail of the gap blocks, so that no report takes back an earlier one.
+//! Our own SACKs report a hole only once it is no longer young, since chunks that are merely reordered are not lost.
+//! RFC 9260 §6.7 asks for an immediate report (SHOULD), but senders count reports and retransmit after three. The tail
+//! of the gap blocks is withheld, so that no report contradicts an earlier one.
 
 use std::time::{Duration, Instant};
 
 use super::super::wire::{Sack, before};
 use super::rtt::Rtt;
 
-/// How long a hole is young: a quarter of the round trip and a little more, within these bounds. The upper one
-/// without a measurement of ours.
+/// A hole is young for a quarter of the round trip and a margin, within these bounds; for the upper bound if we have
+/// measured no round trip.
 const MARGIN: Duration = Duration::from_millis(5);
 const MIN_AGE: Duration = Duration::from_millis(15);
 const MAX_AGE: Duration = Duration::from_millis(30);
 
-/// Holes are held back until so many in a row were losses, and again as soon as one closes while it is young: on a
-/// path that loses and does not reorder, the report of a loss must not be late.
+/// After so many losses in a row holes are reported at once, until one closes while it is young: on a path that loses
+/// packets without reordering them, reports must not be late.
 const PATIENCE: u8 = 32;
 
-/// So many holes are timed; with more, the rest are reported at once.
+/// At most this many holes are timed; the rest are reported at once.
 const MAX_HOLES: usize = 256;
 
 /// TSNs from `from` to before `to` that are missing.
@@ -39,7 +39,7 @@ pub(super) struct Holes {
     known: Vec<Hole>,
     /// When a young hole will not be young any more.
     due: Option<Instant>,
-    /// How many more losses in a row until holes are reported at once.
+    /// After how many more losses in a row holes are reported at once.
     patience: u8,
 }
 
@@ -54,7 +54,7 @@ impl Holes {
         self.due
     }
 
-    /// The peer does not send the TSNs up to `tsn` any more: what is missing of them did not come late, it was lost.
+    /// The peer no longer sends the TSNs up to `tsn`: those missing were lost, not late.
     pub(super) fn on_forward(&mut self, tsn: u32) {
         for hole in self.known.iter_mut().filter(|hole| !before(tsn, hole.from) && !hole.is_old) {
             hole.is_old = true;
@@ -72,7 +72,7 @@ impl Holes {
         let mut reported = 0;
         for (first, last) in sack.gaps() {
             let to = sack.cumulative.wrapping_add(u32::from(first));
-            // The parts of a hole are as old as the whole.
+            // The parts of a split hole keep its age.
             while known.next_if(|hole| !before(from, hole.to)).is_some() {}
             let whole = known.peek_mut().filter(|hole| before(hole.from, to));
             let (since, was_old) = whole.map_or((now, false), |hole| {

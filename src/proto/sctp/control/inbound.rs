@@ -1,4 +1,4 @@
-//! What a SACK of the peer, or a timer, says about what is in flight.
+//! What a SACK of the peer or a timer changes about the chunks in flight.
 
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,13 @@ use super::{Control, Limited};
 #[derive(Debug, Default)]
 struct News {
     bytes: usize,
-    /// When the latest chunk left of those that were sent once.
+    /// When the latest of the chunks that were sent only once left.
     newest: Option<Instant>,
     /// Whether a chunk may have arrived only because it was sent again.
     needed_resending: bool,
-    /// Whether a chunk has arrived that the timeout took for lost, as it was sent before.
+    /// Whether the first transmission of a chunk has arrived that the timeout marked lost.
     outlived_timeout: bool,
-    /// Whether a recovery has to begin for a chunk that was lost, and that the peer has only skipped.
+    /// Whether a recovery has to begin for a lost chunk that the peer has only skipped.
     skipped_loss: bool,
 }
 
@@ -29,7 +29,7 @@ impl Control {
         if before(self.board.highest_sent(), sack.cumulative) {
             return;
         }
-        // Duplicates are reported once, so even a SACK that was overtaken counts.
+        // Duplicates are reported only once, so even a SACK that was overtaken matters.
         self.on_duplicates(sack);
         let cumulative = self.board.cumulative();
         if before(sack.cumulative, cumulative) {
@@ -130,7 +130,7 @@ impl Control {
         self.rate.on_acked(now, len, sent_at, state);
     }
 
-    /// Takes the TSNs that have arrived more than once. Those that were sent again were not lost.
+    /// Handles the TSNs that have arrived more than once: their retransmissions were needless.
     fn on_duplicates(&mut self, sack: &Sack<'_>) {
         for tsn in sack.duplicates() {
             self.probed.take_if(|it| it.tsn == tsn);
@@ -145,7 +145,7 @@ impl Control {
         }
     }
 
-    /// Passes what has arrived on to the controller.
+    /// Reports to the controller what has arrived.
     fn on_news(&mut self, now: Instant, news: &News, in_flight: usize, has_advanced: bool) {
         let delivery = self.rate.on_ack(now, self.rtt.min());
         if self.recovery.take_if(|it| it.is_over(self.board.cumulative())).is_some() {
@@ -171,15 +171,15 @@ impl Control {
         self.reduce_flight(news.bytes, has_advanced && lost == 0);
     }
 
-    /// `acked`: what an acknowledgement in a recovery has acknowledged, be it the one that has begun it.
+    /// `acked`: what an acknowledgement has acknowledged in a recovery, including the one that began it.
     fn reduce_flight(&mut self, acked: usize, is_safe: bool) {
         if let Some(recovery) = &mut self.recovery {
             recovery.on_ack(acked, self.board.totals().flying, self.segment, is_safe);
         }
     }
 
-    /// Takes for lost what is. Returns whether a recovery has to begin: something is lost that was sent
-    /// after the last one began.
+    /// Marks lost chunks. Returns whether a recovery has to begin, because one of them was sent after the last recovery
+    /// began.
     fn find_losses(&mut self, now: Instant) -> bool {
         let mut lost = Vec::new();
         let in_recovery = self.in_recovery();
@@ -196,15 +196,15 @@ impl Control {
         begins
     }
 
-    /// Whether a chunk that is abandoned and that the peer acknowledges now was lost: the acknowledgement may be the answer
-    /// to the FORWARD-TSN, and that of a later chunk came before.
+    /// Whether an abandoned chunk that is acknowledged now was lost: the acknowledgement may answer the FORWARD-TSN,
+    /// and a later chunk was acknowledged before it.
     fn was_skipped(&self, now: Instant, tsn: u32, sent_at: Instant) -> bool {
         let round_trip = self.rtt.min().unwrap_or_default();
         self.rack.has_passed(sent_at, tsn) && self.lifetimes.may_be_skipped(now, tsn, round_trip)
     }
 
-    /// Whether a chunk was lost that a probe has sent again, and more has been acknowledged since without a report of it as
-    /// a duplicate (RFC 8985 §7.4.2).
+    /// Whether a probe has repaired a loss: later data has been acknowledged, and the chunk was not reported as a
+    /// duplicate (RFC 8985 §7.4.2).
     fn was_repaired(&mut self) -> bool {
         let cumulative = self.board.cumulative();
         self.probed.take_if(|it| before(it.end, cumulative)).is_some() && !self.in_recovery()
@@ -227,11 +227,11 @@ impl Control {
         self.undo.begin();
     }
 
-    /// The RTO (RFC 9260 §6.3.3): everything in flight is taken for lost.
+    /// The RTO (RFC 9260 §6.3.3): everything in flight is marked lost.
     fn on_timeout(&mut self, now: Instant) {
         let in_flight = self.board.totals().flying;
-        // The peer has reported the first missing chunk as one that arrived, and does not acknowledge it:
-        // it has thrown away what it reported (RFC 9260 §6.2.1 D iii).
+        // The peer has reported the first missing chunk in a gap block but does not acknowledge it: it has discarded
+        // what it reported (RFC 9260 §6.2.1 D iii).
         let reneged = self.board.get(0).is_some_and(|entry| entry.progress == Progress::Arrived);
         let mut lost = Vec::new();
         for (position, entry) in self.board.sent_entries() {
@@ -247,7 +247,7 @@ impl Control {
             self.lifetimes.on_lost(now, *tsn, &mut self.board);
         }
         self.newly_lost += in_flight;
-        // A closed window is no congestion, and neither is a wait for the pacer.
+        // Neither a closed window nor a wait for the pacer is congestion.
         if self.window > 0 && in_flight > 0 {
             self.congestion.on_timeout(now, in_flight);
         }
@@ -258,8 +258,8 @@ impl Control {
         self.forward.repeat(now, Duration::ZERO);
     }
 
-    /// What was sent before a timeout has arrived without being sent again: the path was slow, and nothing
-    /// was lost (as RFC 3522 detects it by timestamps).
+    /// A chunk that was sent before the timeout has arrived without a retransmission: the path was slow, and nothing
+    /// was lost (RFC 3522 detects this by timestamps).
     fn undo_timeout(&mut self) {
         if self.recovery.take_if(|it| it.cause == Cause::Timeout).is_none() {
             return;
@@ -301,7 +301,7 @@ mod tests {
             bench.sack(last, &[], &[]);
             assert_eq!(bench.control.cumulative(), 0);
         }
-        // A gap block that reaches beyond counts up to it.
+        // A gap block that reaches beyond the highest TSN counts up to that.
         bench.sack(0, &[(2, highest + 500)], &[]);
         assert_eq!(bench.control.board.totals().arrived_chunks as u32, highest - 1);
     }
@@ -315,7 +315,7 @@ mod tests {
             bench.sack_with(0, 0, gaps, &[]);
             assert_eq!((bench.control.stats(), bench.control.window), (before, 1 << 20));
         }
-        // The same one once more.
+        // The same chunk is acknowledged again.
         bench.sack(3, &[(5, 5)], &[]);
         assert_eq!(bench.control.stats(), before);
     }
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn a_timeout_takes_all_for_lost_and_one_packet_leaves() {
         let mut bench = five();
-        // The probe has been sent 50 ms later, the timeout is 150 ms after it.
+        // The probe was sent after 50 ms, and the timeout follows 150 ms later.
         assert_eq!(sent_in(&mut bench, ms(60)), [5]);
         assert_eq!(sent_in(&mut bench, ms(150)), [1]);
         let stats = bench.control.stats();
@@ -337,7 +337,7 @@ mod tests {
         let mut bench = five();
         let before = bench.control.stats().congestion_window;
         assert_eq!(sent_in(&mut bench, ms(210)), [5, 1]);
-        // What was sent first arrives now: sooner than the answer to what was sent again could.
+        // The first transmissions are acknowledged now, sooner than the retransmissions could be.
         let sent = bench.sack(2, &[], &[]);
         assert!(sent.is_empty(), "{sent:?}");
         let stats = bench.control.stats();
@@ -373,7 +373,7 @@ mod tests {
         let mut bench = five();
         assert_eq!(tsns(&bench.sack(0, &[(2, 5)], &[])), [1]);
         bench.now += ms(50);
-        // It takes back 2 to 5.
+        // The SACK takes back 2 to 5.
         assert!(bench.sack(1, &[], &[]).is_empty());
         let sent = sent_in(&mut bench, ms(2000));
         assert_eq!(sent.first(), Some(&2), "{sent:?}");
@@ -392,8 +392,8 @@ mod tests {
         assert_eq!(bench.control.stats().congestion_window, before);
     }
 
-    /// A sender of which the last of ten packets is lost and sent again by a probe, which the peer acknowledges,
-    /// reporting these duplicates. Returns its window before and afterwards, when more has been acknowledged.
+    /// A sender whose last packet of ten is lost and sent again by a probe. The peer acknowledges the probe, reporting
+    /// these duplicates. Returns the window before, and after more has been acknowledged.
     fn window_after_a_probe(duplicates: &[u32]) -> (usize, usize) {
         let mut bench = Bench::new(ms(50));
         bench.write_and_send(10, SEGMENT);

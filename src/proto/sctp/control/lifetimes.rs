@@ -1,9 +1,9 @@
-//! Partial reliability (RFC 3758, RFC 7496): when a message is given up, and what becomes of it.
+//! Partial reliability (RFC 3758, RFC 7496): when a message is given up, and what happens to its chunks.
 //!
-//! A message expires if nothing of it has been sent when its lifetime ends. It is abandoned if something
-//! has been, and the rest may not be sent any more, or what was lost may not be sent again. The peer is asked
-//! to skip a message at the end of its lifetime even if all of its chunks are on their way, so that one
-//! which is lost delays no others. Such a message counts as abandoned only if it may not have arrived.
+//! A message expires if none of it has been sent when its lifetime ends. It is abandoned if part of it has been sent,
+//! and the rest may no longer be sent or lost chunks may not be retransmitted. At the end of its lifetime the peer is
+//! asked to skip a message even if all of its chunks are on their way, so that a lost one delays no other message. Such
+//! a message counts as abandoned only if it may not have arrived.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -14,7 +14,7 @@ use super::super::wire::before;
 use super::outgoing::{Cut, SendLimit};
 use super::scoreboard::{Progress, Scoreboard};
 
-/// So many deadlines of messages that are no longer there are kept at most, and as many again as messages are.
+/// The heap keeps at most this many outdated deadlines, plus one for each message.
 const MAX_FORGOTTEN: usize = 64;
 
 /// A message with a limit, some of whose chunks have a TSN. Its TSNs are consecutive.
@@ -36,8 +36,8 @@ struct Limited {
 }
 
 impl Limited {
-    /// Whether what the peer acknowledges now may be the answer to the FORWARD-TSN. One that comes sooner is not, however
-    /// round trips vary. `round_trip`: the shortest one.
+    /// Whether an acknowledgement at `now` may answer the FORWARD-TSN. One that comes much sooner than the shortest
+    /// `round_trip` does not.
     fn may_be_skipped(&self, now: Instant, round_trip: Duration) -> bool {
         self.given_up.is_some_and(|at| now >= at + round_trip * 3 / 4)
     }
@@ -46,9 +46,9 @@ impl Limited {
 /// The messages of one association.
 #[derive(Debug, Default)]
 pub(super) struct Lifetimes {
-    /// In the order of their TSNs.
+    /// In the order of TSNs.
     limited: VecDeque<Limited>,
-    /// The deadlines of these, each with the first TSN, the earliest on top. Some may be of messages that are no longer
+    /// Their deadlines, each with the first TSN, the earliest on top. Some may belong to messages that are no longer
     /// there.
     deadlines: BinaryHeap<Reverse<(Instant, u32)>>,
     pub(super) expired: MessageTally,
@@ -198,7 +198,7 @@ impl Lifetimes {
         self.forget_deadlines();
     }
 
-    /// Forgets the deadlines of messages that are no longer there: the earliest at once, the others when they are many.
+    /// Removes outdated deadlines: the earliest at once, the others when there are many.
     fn forget_deadlines(&mut self) {
         let Some(first) = self.limited.front().map(|message| message.first) else {
             return self.deadlines.clear();
@@ -216,14 +216,14 @@ impl Lifetimes {
         self.deadlines.shrink_to(0);
     }
 
-    /// How many messages it knows.
+    /// How many messages are known.
     #[cfg(any(test, fuzzing))]
     pub(super) fn held(&self) -> usize {
         self.limited.len()
     }
 }
 
-/// The positions of what the ring has of a message.
+/// The positions of a message's chunks in the ring.
 fn positions(message: &Limited, board: &Scoreboard) -> std::ops::Range<usize> {
     let end = board.position(message.last).map_or(0, |last| last + 1);
     let begin = board.position(message.first).unwrap_or(0);
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(tsns(&sent), [1, 2], "the second packet repeats the first chunk");
         bench.write_and_send(2, 1000);
         bench.now += ms(50);
-        // Neither has arrived, and more is sent and arrives.
+        // Neither has arrived, and later chunks are sent and arrive.
         let mut sent = bench.sack(0, &[(3, 4)], &[]);
         sent.extend(bench.pass(ms(1000)).into_iter().map(|(_, packet)| packet));
         assert!(tsns(&sent).contains(&2) && !tsns(&sent).contains(&1), "{sent:?}");
@@ -336,7 +336,7 @@ mod tests {
             bench.write(100, Some(deadline));
             bench.send();
             bench.now += ms(1);
-            // One is always there, and its deadline is the earliest.
+            // One message is always there, and its deadline is the earliest.
             bench.sack(count, &[], &[]);
             assert!(bench.control.lifetimes.deadlines.len() <= 2 + MAX_FORGOTTEN);
         }

@@ -1,16 +1,16 @@
 //! Transmission control: when DATA leaves, and when it leaves again.
 //!
-//! A [`Control`] is sans-IO. It takes whole messages, cuts them into DATA chunks, numbers these, and knows no
-//! engine.
+//! A [`Control`] is sans-IO and independent of the engine. It takes whole messages, cuts them into DATA chunks, and
+//! gives these their TSNs.
 //!
 //! # Contract
 //!
 //! - **In.** [`Control::write`] for each message that leaves the queues, [`Control::on_sack`] for each SACK of
 //!   the peer, [`Control::handle_timeout`] when the time of [`Control::poll_timeout`] has come.
-//! - **Out.** After all input of a turn [`Control::transmit`] hands out the packets that may leave. Whether a
-//!   further message may leave the queues is what [`Control::admits`] says.
-//! - **Facts.** The peer can acknowledge nothing beyond [`Control::highest_sent`]. What a SACK says beyond
-//!   it is ignored.
+//! - **Out.** After all input of a turn [`Control::transmit`] hands out the packets that may leave. [`Control::admits`]
+//!   says whether a further message may leave the queues.
+//! - **Trust.** The peer can acknowledge nothing beyond [`Control::highest_sent`]; what a SACK says beyond it is
+//!   ignored.
 //!
 //! # The parts
 //!
@@ -119,7 +119,7 @@ pub(super) struct Control {
     recovery: Option<Box<Recovery>>,
     undo: Undo,
     holes: Holes,
-    /// The memory of packets, which leave before the next one is written.
+    /// The memory in which each packet is written; it leaves before the next one.
     writer: Writer,
     /// How many messages had been written when [`Self::trim`] was called last.
     trimmed: u64,
@@ -127,12 +127,12 @@ pub(super) struct Control {
     window: u32,
     /// A probe is to be sent, whatever the window says.
     probe: bool,
-    /// What the last probe sent again, until it is known whether that was lost.
+    /// The chunk that the last probe sent again, until it is known whether it was lost.
     probed: Option<Probed>,
     /// When the pacer lets the next packet leave.
     paced_until: Option<Instant>,
     limited: Limited,
-    /// What has been taken for lost since the last acknowledgement.
+    /// The bytes marked lost since the last acknowledgement.
     newly_lost: usize,
     retransmitted: Retransmitted,
     spurious: u64,
@@ -179,12 +179,12 @@ impl Control {
         }
     }
 
-    /// Takes a round trip that was measured otherwise, as that of the handshake is.
+    /// Takes a round trip that was measured elsewhere, such as that of the handshake.
     pub(super) fn on_round_trip(&mut self, now: Instant, sample: Duration) {
         self.rtt.on_sample(now, sample);
     }
 
-    /// Sets a bound of what may leave the queues that does not follow the path.
+    /// Sets a fixed bound for what may leave the queues, instead of one that follows the path.
     pub(super) fn set_flight_bound(&mut self, bound: usize) {
         self.flight.fixed = Some(bound);
     }
@@ -201,7 +201,7 @@ impl Control {
         )
     }
 
-    /// How many bytes per second leave, if there is more to send. As long as something is in flight, acknowledgements show
+    /// The sending rate in bytes per second, if there is more to send. While data is in flight, acknowledgements show
     /// whether there still is.
     pub(super) fn pace(&self) -> Option<u64> {
         let is_limited = self.limited.now || self.limited.before;
@@ -282,8 +282,7 @@ impl Control {
         self.holes.on_forward(tsn);
     }
 
-    /// How many gap blocks of a SACK of ours are to be reported now. The others are due at the time of
-    /// [`Self::holes_due`].
+    /// How many gap blocks of our SACK are to be reported now. The others are due at the time of [`Self::holes_due`].
     pub(super) fn report_holes(&mut self, now: Instant, sack: &Sack<'_>) -> usize {
         self.holes.reported(now, &self.rtt, sack)
     }
@@ -319,8 +318,8 @@ impl Control {
         self.rtt.take_fresh()
     }
 
-    /// Releases memory that is not in use, if nothing was written since the last call: what is in use now and
-    /// then would otherwise be allocated again and again.
+    /// Releases unused memory, if nothing was written since the last call. Otherwise memory in occasional use would be
+    /// allocated again and again.
     pub(super) fn trim(&mut self) {
         if std::mem::replace(&mut self.trimmed, self.messages.written) != self.messages.written {
             return;
@@ -357,7 +356,7 @@ impl Control {
         self.recovery.as_ref().map_or(window, |recovery| recovery.window(window, flying))
     }
 
-    /// What the peer has room for beyond what may be on its way.
+    /// The peer's room beyond what may be on its way.
     fn receiver_room(&self) -> usize {
         let totals = self.board.totals();
         (self.window as usize).saturating_sub(totals.flying + totals.lost)

@@ -9,8 +9,8 @@ use super::recovery::Probed;
 use super::scoreboard::Progress;
 use super::{Control, lifetimes, packet, thin};
 
-/// On a path with a shorter round trip not all packets ask for an acknowledgement at once (RFC 7053): that would cost
-/// more than the delay does.
+/// Below this round trip not every packet asks for an immediate acknowledgement (RFC 7053), which would cost more than
+/// the delay.
 const MIN_ASKED_ROUND_TRIP: Duration = Duration::from_millis(2);
 
 /// With more segments in flight, acknowledgements come often enough.
@@ -46,7 +46,7 @@ impl Control {
         if self.is_empty() {
             return;
         }
-        // What is left of a message that was given up is skipped with the rest of it.
+        // The remaining chunks of a message that was given up are skipped with the others.
         self.refill(now);
         let mut writer = std::mem::take(&mut self.writer);
         self.transmit_with(now, header, more, &mut writer, send);
@@ -212,7 +212,7 @@ impl Control {
         self.resend(now, header, &positions, Reason::Lost, writer, send);
     }
 
-    /// Sends a tail loss probe: something new, or the last chunk again (RFC 8985 §7.3).
+    /// Sends a tail loss probe: new data, or the last chunk again (RFC 8985 §7.3).
     fn send_probe(
         &mut self,
         now: Instant,
@@ -305,8 +305,8 @@ impl Control {
         self.timer.on_sent(now, &self.rtt, asks, outstanding);
     }
 
-    /// Whether a packet of `bytes` asks for an acknowledgement at once: no packet follows, or not until
-    /// acknowledgements come. `room`: what may leave after it; `next`: the size of the chunk that would.
+    /// Whether a packet of `bytes` asks for an immediate acknowledgement, because no packet follows before one comes.
+    /// `room`: how much may leave after it; `next`: the size of the next chunk.
     fn asks(&self, now: Instant, bytes: usize, room: usize, next: Option<usize>) -> bool {
         let flying = self.board.totals().flying + bytes;
         let is_last = self.probe

@@ -1,8 +1,8 @@
 //! Messages that have left the queues, and the DATA chunks that they become (RFC 9260 §6.9).
 //!
-//! A chunk is cut when it is about to leave: what has a TSN delays the messages of other streams, and a
-//! message that expires before needs none. Messages leave in the order in which they came, as receivers without
-//! I-DATA need the chunks of a message in a row; whose turn it is, the queues have decided.
+//! A chunk is cut only when it is about to leave: chunks with a TSN delay the messages of other streams, and a message
+//! that expires first needs no TSN. Messages leave in the order in which they came, which the queues have decided,
+//! because receivers without I-DATA need the chunks of a message in a row.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -19,7 +19,7 @@ use crate::proto::message::StreamId;
 pub(in super::super) enum SendLimit {
     /// No chunk of it is sent from this time on.
     Deadline(Instant),
-    /// Each chunk is sent again at most so often.
+    /// Each chunk is retransmitted at most this often.
     Retransmits(u16),
 }
 
@@ -40,7 +40,7 @@ struct Uncut {
     message: Outgoing,
     /// Whether it counts as a large one.
     is_large: bool,
-    /// Of the stream, if it is ordered.
+    /// The stream sequence number, if the message is ordered.
     sequence: u16,
     begun: bool,
 }
@@ -72,13 +72,13 @@ pub(super) struct Cut {
 pub(super) struct Messages {
     /// The first one may have been cut in part.
     queue: VecDeque<Uncut>,
-    /// The next stream sequence numbers, but those that are 0.
+    /// The next stream sequence numbers, except those that are 0.
     sequences: FxHashMap<StreamId, u16>,
     /// How many have been written.
     pub(super) written: u64,
     /// The payload that is not cut.
     pub(super) bytes: usize,
-    /// Of this, what belongs to large messages.
+    /// The part of it that belongs to large messages.
     pub(super) large: usize,
 }
 
@@ -91,7 +91,7 @@ impl Messages {
         self.queue.push_back(Uncut { message, is_large, sequence: 0, begun: false });
     }
 
-    /// How many are not cut to their end.
+    /// How many messages are not wholly cut.
     pub(super) fn len(&self) -> usize {
         self.queue.len()
     }
@@ -143,8 +143,8 @@ impl Messages {
         Some(cut)
     }
 
-    /// The message that is being cut is given up. One TSN stands for the rest, so that the peer sees no
-    /// message begin where another has not ended.
+    /// Gives up the message that is being cut. One TSN stands for the rest, so that the peer sees no message begin
+    /// before the last one has ended.
     pub(super) fn cut_off(&mut self) -> Option<Cut> {
         let uncut = self.queue.pop_front()?;
         let rest = uncut.message.payload.len();

@@ -11,15 +11,15 @@ const BURST_SEGMENTS: usize = 10;
 const QUANTUM: Duration = Duration::from_millis(1);
 const QUANTUM_SEGMENTS: usize = 2;
 
-/// Below this round trip nothing is delayed: a timer would be coarser than the time over which to spread.
+/// Below this round trip nothing is delayed, as timers are coarser than that.
 const SHORTEST_ROUND_TRIP: Duration = Duration::from_millis(1);
 
 /// The credit of one association, in payload bytes.
 #[derive(Debug)]
 pub(super) struct Pacer {
     segment: usize,
-    /// Negative after a packet for which it did not suffice. It has a fraction, or slow paths that are asked often would
-    /// get none.
+    /// Negative after a packet for which it did not suffice. It has a fraction: otherwise slow paths that are polled
+    /// often would get no credit.
     credit: f64,
     refilled_at: Option<Instant>,
 }

@@ -7,14 +7,13 @@ use super::super::wire::before;
 use super::rtt::Rtt;
 use super::scoreboard::{Progress, Scoreboard};
 
-/// So many chunks beyond a gap count as a loss on a path that has not reordered anything
-/// (RFC 8985 §6.2 step 4).
+/// This many chunks beyond a gap show a loss on a path that has not reordered anything (RFC 8985 §6.2 step 4).
 const DUPLICATE_THRESHOLD: usize = 3;
 
 /// The most quarters of a round trip that the reordering window has. A round trip bounds it as well.
 const MAX_MULTIPLIER: u32 = 8;
 
-/// For so many recoveries a window that was widened stays so (RFC 8985 §6.2 step 4).
+/// For how many recoveries the window stays wide (RFC 8985 §6.2 step 4).
 const PERSISTENCE: u8 = 16;
 
 #[derive(Debug)]
@@ -33,7 +32,7 @@ pub(super) struct Rack {
     persistence: u8,
     /// The window does not widen again until this TSN is acknowledged.
     widened_until: Option<u32>,
-    /// When the next chunk is taken for lost.
+    /// When the next chunk is marked lost.
     deadline: Option<Instant>,
 }
 
@@ -71,7 +70,7 @@ impl Rack {
         } else if !was_resent {
             self.reordering = true;
         }
-        // The acknowledgement may be of the first transmission.
+        // The acknowledgement may answer the first transmission.
         let is_ambiguous = was_resent && rtt.min().is_some_and(|min| round_trip < min);
         let is_newer = |(at, other)| sent_at > at || (sent_at == at && before(other, tsn));
         if !is_ambiguous && self.newest.is_none_or(is_newer) {
@@ -86,8 +85,8 @@ impl Rack {
         self.newest.is_some_and(is_older)
     }
 
-    /// The peer has reported as a duplicate what was taken for lost and sent again: the window was too
-    /// short (RFC 8985 §6.2 step 4). `cumulative` and `highest_sent` mark the round.
+    /// The peer has reported a duplicate of a chunk that was marked lost and sent again: the window was too short (RFC
+    /// 8985 §6.2 step 4). `cumulative` and `highest_sent` mark the round.
     pub(super) fn on_duplicate(&mut self, cumulative: u32, highest_sent: u32) {
         self.reordering = true;
         if self.widened_until.is_none_or(|until| !before(cumulative, until)) {
@@ -112,7 +111,7 @@ impl Rack {
         (min * self.multiplier / 4).min(rtt.smoothed().unwrap_or_default().max(min))
     }
 
-    /// Takes chunks for lost (RFC 8985 §6.2 step 5), and adds their TSNs to `lost`.
+    /// Marks chunks lost (RFC 8985 §6.2 step 5), and adds their TSNs to `lost`.
     pub(super) fn detect(
         &mut self,
         now: Instant,
@@ -129,7 +128,7 @@ impl Rack {
         }
         let wait = self.round_trip + self.window(rtt, totals.arrived_chunks, in_recovery);
         for (position, entry) in board.sent_entries() {
-            // What follows has been sent later still.
+            // The chunks that follow were sent even later.
             if entry.sent_at > newest && entry.sends == 1 {
                 break;
             }
@@ -183,7 +182,7 @@ mod tests {
     fn on_a_path_that_reorders_the_number_of_chunks_says_nothing() {
         let mut bench = five();
         bench.sack(0, &[(2, 2)], &[]);
-        // 1 was late, and no loss.
+        // TSN 1 was late, not lost.
         bench.sack(2, &[], &[]);
         bench.now += ms(1);
         bench.sack(5, &[], &[]);

@@ -6,14 +6,14 @@
 
 use std::time::{Duration, Instant};
 
-/// What a chunk remembers of the moment in which it was last sent.
+/// The state at the time when a chunk was last sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SentState {
     /// What had been delivered (C.delivered).
     delivered: u64,
-    /// How long before that the last delivery was, in microseconds.
+    /// How long before it was sent the last delivery was, in microseconds.
     since_delivery: u32,
-    /// How long the flight had taken to leave until then, in microseconds.
+    /// How long the flight had taken to leave by then, in microseconds.
     send_elapsed: u32,
     /// Whether the application had too little to send.
     app_limited: bool,
@@ -29,7 +29,7 @@ pub(super) struct RateSample {
     pub(super) app_limited: bool,
 }
 
-/// What an acknowledgement says of the delivery.
+/// What an acknowledgement shows about the delivery.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Delivery {
     pub(super) rate: Option<RateSample>,
@@ -49,13 +49,13 @@ struct Newest {
 pub(super) struct DeliveryRate {
     /// All bytes that were ever acknowledged.
     delivered: u64,
-    /// When the last were.
+    /// When bytes were last acknowledged.
     delivered_at: Option<Instant>,
     /// When the newest chunk that is acknowledged left: the beginning of the flight that is measured.
     first_sent_at: Option<Instant>,
-    /// The application has too little to send until so much is delivered.
+    /// Samples are limited by the application until this much is delivered.
     app_limited_until: Option<u64>,
-    /// The round is over once something is acknowledged that was sent with so much delivered.
+    /// The round ends once a chunk is acknowledged that was sent after this much had been delivered.
     round_ends_at: u64,
     newest: Option<Newest>,
 }
@@ -110,9 +110,9 @@ impl DeliveryRate {
         }
     }
 
-    /// All chunks of an acknowledgement have been passed to [`Self::on_acked`]. A sample whose interval
-    /// is shorter than the smallest round trip is not one: the rate would be too high, as after a
-    /// chunk that was sent again and whose first transmission is acknowledged.
+    /// All chunks of an acknowledgement have been passed to [`Self::on_acked`]. A sample whose interval is shorter than
+    /// the smallest round trip is ignored, as its rate would be too high; this happens if the first transmission of a
+    /// retransmitted chunk is acknowledged.
     pub(super) fn on_ack(&mut self, now: Instant, min_rtt: Option<Duration>) -> Delivery {
         let Some(Newest { sent_at, state }) = self.newest.take() else {
             return Delivery { rate: None, round_over: false };

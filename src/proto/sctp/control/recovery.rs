@@ -1,6 +1,6 @@
-//! What happens between a loss and the acknowledgement of everything that was sent before it: how the
-//! flight shrinks to the new window (PRR, RFC 6937 and draft-ietf-tcpm-prr-rfc6937bis), and whether the
-//! loss was one at all (RFC 3708 §2, as RFC 8985 §3.3.2 uses it).
+//! What happens between a loss and the acknowledgement of everything that was sent before it: how the flight shrinks to
+//! the new window (PRR, RFC 6937 and draft-ietf-tcpm-prr-rfc6937bis), and whether anything was lost at all (RFC 3708
+//! §2, as RFC 8985 §3.3.2 uses it).
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -19,7 +19,7 @@ pub(super) enum Cause {
 }
 
 /// A chunk that a tail loss probe has sent again. If the peer does not report it as a duplicate, it was lost, and the
-/// probe has repaired what otherwise a recovery would have (RFC 8985 §7.4).
+/// probe has done what otherwise a recovery would have (RFC 8985 §7.4).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Probed {
     pub(super) tsn: u32,
@@ -34,7 +34,7 @@ pub(super) struct Recovery {
     /// The highest TSN that had been sent when it began.
     point: u32,
     prr: Option<Reduction>,
-    /// The first retransmission leaves whatever the window says.
+    /// The first retransmission may exceed the window.
     pub(super) must_resend: bool,
 }
 
@@ -73,8 +73,8 @@ impl Recovery {
     }
 }
 
-/// Proportional rate reduction: while the flight is above its target, a part of what arrives is sent;
-/// below it, as much as arrives and a packet more.
+/// Proportional rate reduction: while the flight is above its target, less is sent than arrives; below it, a packet
+/// more than arrives.
 #[derive(Debug)]
 pub(super) struct Reduction {
     /// The flight when the recovery began (RecoverFS).
@@ -89,8 +89,8 @@ pub(super) struct Reduction {
 }
 
 impl Reduction {
-    /// `flying`: what is in flight after the loss. If nothing is, the tail of a burst was lost, and no
-    /// acknowledgement is to come that could pace what is sent again; the pacer does.
+    /// `flying`: what is in flight after the loss. If that is nothing, the tail of a burst was lost, and no
+    /// acknowledgements will come to clock the retransmissions; the pacer does that.
     pub(super) fn new(from: usize, target: usize, flying: usize) -> Self {
         let allowance = if flying == 0 { target } else { 0 };
         Self { from: from.max(1), target, delivered: 0, sent: 0, allowance }
@@ -108,7 +108,7 @@ impl Reduction {
             }
             limit.min(self.target - flying)
         };
-        // What was granted at the beginning of the recovery of a tail stays so.
+        // The allowance granted at the start of a tail's recovery stays.
         let rest = self.target.saturating_sub(flying);
         self.allowance = allowance.max(self.allowance.min(rest));
     }
@@ -134,7 +134,7 @@ pub(super) struct Undo {
 struct History {
     /// How often each TSN was sent again without being reported, and in which recovery last.
     resent: FxHashMap<u32, Resent>,
-    /// The TSNs in the order in which they were sent again. What was reported since stays until it is the oldest.
+    /// The TSNs in the order in which they were sent again. Those reported since stay until they are the oldest.
     order: VecDeque<u32>,
 }
 
@@ -191,7 +191,7 @@ impl Undo {
         true
     }
 
-    /// Whether everything that was sent again was in vain. Returns true once.
+    /// Whether all retransmissions were needless. Returns true once.
     pub(super) fn take_spurious(&mut self) -> bool {
         let spurious = self.count > 0 && self.reported >= self.count;
         if spurious {

@@ -11,8 +11,8 @@ const INITIAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// in other protocols of today.
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// By how much the retransmission timeout exceeds SRTT at least (RFC 6298 §2.3, G): an acknowledgement may be a little late
-/// on a path that was steady. As in QUIC, which counts 25 ms for what a peer takes to answer (RFC 9000 §18.2).
+/// By how much the retransmission timeout exceeds SRTT at least (RFC 6298 §2.3, G), as an acknowledgement may be a
+/// little late even on a steady path. QUIC allows peers 25 ms for it (max_ack_delay, RFC 9000 §18.2).
 const MIN_MARGIN: Duration = Duration::from_millis(25);
 
 /// How long the smallest round trip counts, as in Linux (tcp_min_rtt_wlen): routes change.
@@ -65,8 +65,8 @@ impl Rtt {
         Self { smoothed: None, variance: Duration::ZERO, min: None, ceiling, is_fresh: false }
     }
 
-    /// Takes the round trip of a chunk that was sent once (RFC 6298 §3). A longer one than the ceiling shows that this
-    /// computer was asleep, and would slow down the pacer for as long.
+    /// Takes the round trip of a chunk that was sent once (RFC 6298 §3). One longer than the ceiling shows that this
+    /// computer was suspended, and would slow the pacer down for a long time.
     pub(super) fn on_sample(&mut self, now: Instant, sample: Duration) {
         let sample = sample.min(self.ceiling);
         self.is_fresh = true;

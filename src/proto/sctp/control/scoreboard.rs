@@ -25,7 +25,7 @@ pub(super) enum Progress {
     Waiting,
     /// On its way, as far as is known.
     Flying,
-    /// Taken for lost, and to be sent again.
+    /// Marked lost, and to be sent again.
     Lost,
     /// It has arrived beyond a gap.
     Arrived,
@@ -72,7 +72,7 @@ pub(super) struct Entry {
     pub(super) chunk: StoredChunk,
     /// Payload bytes.
     pub(super) len: u16,
-    /// Payload bytes of older chunks that its packet repeats. They count as in flight with it.
+    /// Payload bytes of older chunks that its packet repeats. They are in flight with it.
     pub(super) extra: u16,
     pub(super) progress: Progress,
     /// Whether its message is abandoned.
@@ -83,14 +83,14 @@ pub(super) struct Entry {
     pub(super) sends: u8,
     /// How often packets of newer chunks have repeated it.
     pub(super) copies: u8,
-    /// Whether the RTO took it for lost.
+    /// Whether the RTO marked it lost.
     pub(super) by_timeout: bool,
     /// When it was last sent, by itself.
     pub(super) sent_at: Instant,
     pub(super) state: SentState,
 }
 
-/// What is to be known of a chunk that has arrived.
+/// The facts about a chunk that has arrived.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Transmission {
     pub(super) len: usize,
@@ -114,7 +114,7 @@ impl Entry {
         u32::from(self.sends) + u32::from(self.copies)
     }
 
-    /// Takes it for lost.
+    /// Marks it lost.
     pub(super) fn lose(&mut self, by_timeout: bool) {
         self.progress = if self.abandoned { Progress::Dropped } else { Progress::Lost };
         self.extra = 0;
@@ -126,7 +126,7 @@ impl Entry {
         usize::from(self.len) + usize::from(self.extra)
     }
 
-    /// Whether the peer has neither acknowledged it nor will be asked to skip it.
+    /// Whether it is neither acknowledged nor abandoned.
     fn is_open(&self) -> bool {
         matches!(self.progress, Progress::Waiting | Progress::Flying | Progress::Lost)
     }
@@ -138,9 +138,9 @@ pub(super) struct Totals {
     pub(super) waiting: usize,
     pub(super) flying: usize,
     pub(super) lost: usize,
-    /// Of the three above, what belongs to large messages.
+    /// The part of the three above that belongs to large messages.
     pub(super) large: usize,
-    /// How many messages the three above are of.
+    /// The number of messages in the three above.
     pub(super) messages: usize,
     pub(super) lost_chunks: usize,
     pub(super) arrived_chunks: usize,
@@ -190,7 +190,7 @@ impl Totals {
     }
 }
 
-/// The ring keeps the memory of so many chunks once all are acknowledged.
+/// The ring keeps room for this many chunks once all are acknowledged.
 const KEPT: usize = 64;
 
 /// The ring. Positions count from the first TSN that is not acknowledged.
@@ -201,7 +201,7 @@ pub(super) struct Scoreboard {
     ring: VecDeque<Entry>,
     /// The position after the last chunk that was sent.
     sent: usize,
-    /// No position before this one is of a lost chunk.
+    /// There is no lost chunk before this position.
     lost_from: usize,
     totals: Totals,
 }
@@ -270,7 +270,7 @@ impl Scoreboard {
     /// Adds a chunk. Its TSN is the next one. Returns its position.
     pub(super) fn push(&mut self, now: Instant, chunk: StoredChunk, is_large: bool) -> usize {
         let entry = Entry {
-            // What a message is cut into fits a packet.
+            // Chunks fit a packet, so the length fits 16 bits.
             len: u16::try_from(chunk.payload.len()).unwrap_or(u16::MAX),
             chunk,
             extra: 0,
@@ -296,7 +296,7 @@ impl Scoreboard {
         positions.filter_map(|it| Some((self.tsn(it), self.ring.get(it)?)))
     }
 
-    /// What the chunks after the last one that was sent take in packets, but for their padding.
+    /// The size in packets of the chunks that were not sent yet, without padding.
     pub(super) fn waiting_size(&self) -> usize {
         self.totals.waiting + DATA_HEADER * self.ring.len().saturating_sub(self.sent)
     }
@@ -392,7 +392,7 @@ mod tests {
     use super::*;
     use crate::proto::sctp::testing::start;
 
-    /// Chunks of 100 bytes, the first with TSN `first`. Those that end a message have a lower one.
+    /// Chunks of 100 bytes, the first with TSN `first`.
     fn board(first: u32, count: usize) -> Scoreboard {
         let mut board = Scoreboard::new(first);
         for number in 0..count {

@@ -1,7 +1,6 @@
-//! Thin streams: while little is in flight, a packet repeats the small chunks before it that are not
-//! acknowledged, so that a lost packet is repaired by the next one and not a round trip later (redundant
-//! data bundling, Evensen et al. 2009). It is for paths on which a round trip is felt, and ends as soon as
-//! there is more to send.
+//! Thin streams: while little is in flight, a packet repeats small unacknowledged chunks before it, so that the next
+//! packet repairs the loss of one, instead of a retransmission a round trip later (redundant data bundling, Evensen et
+//! al. 2009). It is used on paths with a noticeable round trip, and stops as soon as there is more to send.
 
 use std::time::{Duration, Instant};
 
@@ -19,10 +18,10 @@ const MAX_LEN: u16 = 300;
 /// A packet with copies is no larger than this.
 const MAX_PACKET: usize = 700;
 
-/// With more than so many payload bytes in flight a stream is not thin.
+/// With more payload bytes in flight a stream is not thin.
 const MAX_FLYING: usize = 4 * 1024;
 
-/// On a faster path a retransmission is soon enough.
+/// On a faster path retransmissions are early enough.
 const MIN_ROUND_TRIP: Duration = Duration::from_millis(5);
 
 /// The positions of the chunks that a packet repeats which begins at position `begin` and has `len` bytes,

@@ -1,5 +1,5 @@
-//! When something has to be sent although no acknowledgement asks for it: the tail loss probe
-//! (RFC 8985 §7) and the retransmission timeout (RFC 9260 §6.3).
+//! The timer for when acknowledgements do not come: the tail loss probe (RFC 8985 §7), then the retransmission timeout
+//! (RFC 9260 §6.3).
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,11 @@ const MIN_PROBE: Duration = Duration::from_millis(10);
 /// How long a peer may delay an acknowledgement that was not asked for at once (RFC 9260 §6.2).
 const ACK_DELAY: Duration = Duration::from_millis(200);
 
-/// Back-off ends here at first: a path that comes back after a short outage carries again within a
+/// The limit of the back-off at first, so that a path that returns after a short outage carries data again within a
 /// second.
 const SHORT_CEILING: Duration = Duration::from_millis(800);
 
-/// Back-off ends here during long outages, in which the timeout grows with the silence.
+/// The limit of the back-off during long outages, in which the timeout grows with the silence.
 pub(super) const CEILING: Duration = Duration::from_secs(5);
 
 /// What is due.
@@ -43,7 +43,8 @@ pub(super) struct Timer {
     backoff: u32,
     /// When the peer last acknowledged something, or the first chunk since was sent.
     silent_since: Option<Instant>,
-    /// The highest TSN that was sent before the last probe, until the peer acknowledges it (TLP.end_seq, RFC 8985 §7.3).
+    /// The highest TSN that was sent before the last probe, until the peer acknowledges it (TLP.end_seq, RFC 8985
+    /// §7.3).
     probed: Option<u32>,
     /// Whether the last packet that left asked for an acknowledgement at once, and when one last did.
     asked: bool,
@@ -57,12 +58,12 @@ impl Timer {
         self.at.map(|(at, _)| at)
     }
 
-    /// Whether no packet has asked for an acknowledgement at once for so long that one more costs little.
+    /// Whether the last request for an immediate acknowledgement was so long ago that another one costs little.
     pub(super) fn may_ask(&self, now: Instant) -> bool {
         self.asked_at.is_none_or(|at| now.saturating_duration_since(at) >= MIN_PROBE)
     }
 
-    /// A packet leaves. `asks`: for an acknowledgement at once.
+    /// A packet leaves. `asks`: whether for an immediate acknowledgement.
     pub(super) fn on_sent(&mut self, now: Instant, rtt: &Rtt, asks: bool, what: Outstanding) {
         self.asked = asks;
         if asks {
@@ -84,7 +85,7 @@ impl Timer {
         what: Option<Outstanding>,
     ) {
         self.backoff = 0;
-        // Otherwise a tail of which all was lost would arrive probe by probe.
+        // Otherwise a tail that was lost as a whole would arrive one probe at a time.
         self.probed.take_if(|end| !before(cumulative, *end));
         self.silent_since = what.map(|_| now);
         self.at = None;
@@ -145,7 +146,7 @@ mod tests {
         let mut bench = Bench::new(ms(500));
         bench.write_and_send(40, 100);
         let mut probes = 0;
-        // The path has become much faster, so RACK takes the acknowledgement of a probe for that of the original.
+        // The path has become much faster, so RACK mistakes the acknowledgement of a probe for that of the original.
         for _ in 0..500 {
             let sent = bench.pass(ms(20));
             let arrived = tsns(sent.iter().map(|(_, packet)| packet));
@@ -185,7 +186,7 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_that_was_not_asked_for_may_be_delayed() {
-        // On a path that is near, a packet does not ask if another just did.
+        // On a short path, a packet does not ask if another just did.
         let near = || {
             let mut bench = Bench::new(ms(1));
             bench.write_and_send(1, 100);

@@ -1,14 +1,14 @@
-//! SACK chunks (RFC 9260 §3.3.4) on their way to the control. sctp-proto, which sends no DATA, would take
-//! them for a mistake.
+//! SACK chunks (RFC 9260 §3.3.4) on their way to the control. sctp-proto sends no DATA, so it would treat them as an
+//! error.
 
 use super::super::counters::PacketDrop;
 use super::super::ledger::Ledger;
 use super::super::wire::{Chunk, Sack, before};
 use super::fate::Fate;
 
-/// A SACK is taken if its gap blocks are in order. One that acknowledges what was not sent is a `violation`, so
-/// what is in flight bounds the work of walking them. Whatever is lost, reordered or repeated, no correct peer sends such a
-/// SACK: what is old acknowledges less.
+/// A SACK is taken if its gap blocks are in order. One that acknowledges what was not sent is a `violation`, so what is
+/// in flight bounds the work of walking the blocks. No correct peer causes a violation, whatever is lost, reordered or
+/// repeated: an old SACK acknowledges less.
 pub(super) fn fate(
     ledger: &Ledger,
     chunk: &Chunk<'_>,

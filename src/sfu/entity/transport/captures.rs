@@ -16,9 +16,9 @@ use crate::sfu::id::DataConsumerKey;
 #[derive(Debug)]
 struct Capture {
     key: DataConsumerKey,
-    /// Bounds what waits for JavaScript.
+    /// Bounds the packets that wait for JavaScript.
     backlog: Arc<Backlog>,
-    /// The packets that did not fit.
+    /// How many packets did not fit.
     dropped: Arc<AtomicU64>,
 }
 
@@ -36,7 +36,7 @@ impl Captures {
         self.0.push(Capture { key, backlog, dropped });
     }
 
-    /// Returns whether any is left.
+    /// Removes a capture. Returns whether any is left.
     pub(in crate::sfu) fn remove(&mut self, key: DataConsumerKey) -> bool {
         self.0.retain(|it| it.key != key);
         !self.0.is_empty()

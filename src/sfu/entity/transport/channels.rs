@@ -47,13 +47,13 @@ pub(in crate::sfu) struct Adopted {
 
 #[derive(Debug)]
 struct Channel {
-    /// None once the peer has opened another channel on the same stream.
+    /// `None` once the peer has opened another channel on the same stream.
     stream: Option<StreamId>,
     description: Description,
     messages: Vec<Message>,
     closed: bool,
     until: Instant,
-    /// Whether its messages are kept.
+    /// Whether its messages are still kept.
     keeps: bool,
 }
 
@@ -66,8 +66,8 @@ pub(in crate::sfu) struct Channels {
 }
 
 impl Channels {
-    /// Notes a channel. Returns false if there are too many, and the messages of a former channel on the same stream,
-    /// which are unrouted.
+    /// Notes a channel. Returns whether there was room, and the messages of an earlier channel on the same stream,
+    /// which stay unrouted.
     pub(in crate::sfu) fn open(
         &mut self,
         now: Instant,
@@ -77,7 +77,7 @@ impl Channels {
         let former = self.retire(stream);
         let charge = description.charge();
         while self.list.len() >= MAX_CHANNELS || self.bytes + charge > MAX_BYTES {
-            // Those that keep nothing any more make room.
+            // Channels whose messages are no longer kept make room.
             if self.list.front().is_none_or(|oldest| oldest.keeps) {
                 return (false, former);
             }
@@ -117,7 +117,7 @@ impl Channels {
         self.forget_over();
     }
 
-    /// Takes a channel out, for the DataProducer on its stream.
+    /// Removes a channel, for the DataProducer on its stream.
     pub(in crate::sfu) fn adopt(&mut self, stream: StreamId) -> Option<Adopted> {
         let index = self.list.iter().position(|it| it.stream == Some(stream))?;
         let Channel { description, messages, closed, .. } = self.list.remove(index)?;
@@ -131,7 +131,7 @@ impl Channels {
         self.list.iter().find(|it| it.keeps).map(|it| it.until)
     }
 
-    /// Ends the time of channels, and returns the messages that are unrouted, with their streams.
+    /// Ends the time of channels, and returns their messages, which stay unrouted, with their streams.
     pub(in crate::sfu) fn expire(&mut self, now: Instant) -> Vec<(StreamId, Message)> {
         let mut expired = Vec::new();
         for it in self.list.iter_mut().filter(|it| it.keeps && it.until <= now) {
@@ -204,7 +204,7 @@ mod tests {
         message.payload[..4].try_into().map(u32::from_be_bytes).expect("four bytes")
     }
 
-    /// Takes the numbers that were kept of a stream out, and compares them with what has come out.
+    /// Removes the expected numbers of a stream, and compares them with the messages.
     fn settle(kept: &mut Vec<(StreamId, u32)>, stream: StreamId, messages: &[Message]) {
         let expected = kept.extract_if(.., |it| it.0 == stream).map(|it| it.1);
         assert!(expected.eq(messages.iter().map(number)), "in order, each once");

@@ -23,7 +23,7 @@ macro_rules! counters {
 }
 
 counters! {
-    /// What transports have dropped and sent again, as `getStats()` shows it.
+    /// Drops and retransmissions of transports, as `getStats()` shows them.
     TransportCounters {
         datagrams_dropped,
         dtls_records_dropped,
@@ -54,7 +54,7 @@ counters! {
 }
 
 counters! {
-    /// The bytes of all datagrams, or of what would be datagrams if it did not go through a tunnel.
+    /// The bytes of all datagrams, or in a tunnel the bytes that datagrams would have carried.
     PathBytes { received, sent }
 }
 
@@ -87,12 +87,12 @@ impl Default for TransportTotals {
     }
 }
 
-/// What a transport has added to the totals so far.
+/// How much of its counters a transport has added to the totals so far.
 #[derive(Debug)]
 pub(super) struct InTotals {
     /// Whether something may have been counted since.
     pub(super) is_behind: bool,
-    /// When it adds to them by itself.
+    /// When it next adds to them by itself.
     pub(super) next: Instant,
     pub(super) bytes: PathBytes,
     pub(super) queued_bytes: u64,

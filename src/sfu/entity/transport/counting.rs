@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use super::counters::{PathBytes, TransportCounters, TransportTotals};
 use super::{Kind, Transport};
 
-/// How often at most a transport adds to the totals without a request, and has the round trip of its association
-/// sampled.
+/// The shortest interval at which a transport adds to the totals by itself, and samples the round trip of its
+/// association.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 impl Transport {
-    /// Adds to the totals what has been counted, if the last time was a while ago. Call this after each input: delays are
-    /// not kept for long.
+    /// Adds new counts to the totals, if the last time was at least [`COUNT_EVERY`] ago. Call this after each input, as
+    /// delays are not kept for long.
     #[inline]
     pub(in crate::sfu) fn count_in(&mut self, now: Instant, totals: &mut TransportTotals) {
         self.fall_behind();
@@ -25,13 +25,13 @@ impl Transport {
         }
     }
 
-    /// Notes that something has been counted, where [`Self::count_in`] may not follow.
+    /// Notes that something has been counted where no call of [`Self::count_in`] may follow.
     #[inline]
     pub(in crate::sfu) fn fall_behind(&mut self) {
         self.in_totals.is_behind = true;
     }
 
-    /// Adds to the totals what has been counted since the last call.
+    /// Adds to the totals everything counted since the last call.
     pub(in crate::sfu) fn catch_up(&mut self, now: Instant, totals: &mut TransportTotals) {
         if !std::mem::take(&mut self.in_totals.is_behind) {
             return;

@@ -54,7 +54,7 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) consumer_streams: FxHashMap<StreamId, DataConsumerKey>,
     /// On a pipe: streams without a DataProducer yet, and whether their origin is paused.
     pub(in crate::sfu) origins_paused: FxHashMap<StreamId, bool>,
-    /// The streams on which the far end of this pipe has last been shown a pause.
+    /// The streams whose far end was last shown a pause.
     pub(in crate::sfu) shown_paused: FxHashSet<StreamId>,
     /// Channels that the peer has opened in band and that no DataProducer has adopted, once there was one.
     pub(in crate::sfu) channels: Option<Box<Channels>>,
@@ -67,7 +67,7 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) through_crowd: crowd::Sent,
     pub(in crate::sfu) datagrams_dropped: u64,
     pub(in crate::sfu) messages_unrouted: u64,
-    /// Over all its DataProducers.
+    /// The limit over all its DataProducers.
     pub(in crate::sfu) limiter: Option<Box<Limiter>>,
     pub(in crate::sfu) limited: DropCount,
     pub(in crate::sfu) messages_dropped_unsendable: u64,

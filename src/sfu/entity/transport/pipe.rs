@@ -27,10 +27,11 @@ pub(in crate::sfu) struct Pipe {
     closed_early: FxHashMap<StreamId, Instant>,
 }
 
-/// For how long the close of a stream waits for its DataProducer. The far end does not use the stream again for longer.
+/// For how long the close of a stream is remembered for a DataProducer that is about to be made. The far end rests the
+/// stream id for longer (`QUARANTINE`, 3 s).
 const REMEMBERED: Duration = Duration::from_millis(2500);
 
-/// How many of these are kept.
+/// How many such streams are remembered.
 const MAX_REMEMBERED: usize = 1024;
 
 impl Pipe {

@@ -6,23 +6,23 @@ use rustc_hash::FxHashSet;
 
 use crate::proto::message::StreamId;
 
-/// How many are looked at for one that is wanted, so that a call costs little however many are in use elsewhere.
+/// How many ids one call examines at most, so that it costs little however many are in use elsewhere.
 const LOOKS: usize = 32;
 
-/// What is known of a stream.
+/// The state of a stream id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
-    /// It may be given out.
+    /// The id may be given out.
     Free,
-    /// It was closed a short time ago, and those behind it later.
+    /// It was closed a short time ago; those behind it, even later.
     Rests,
-    /// Something else has it now.
+    /// It is in use by something else.
     Taken,
-    /// It will not be free.
+    /// It will not be free again.
     Gone,
 }
 
-/// These ids, each once, the one that was closed first in front. Those that something else had taken are behind.
+/// The ids, each once, in the order in which they were closed; those found in use elsewhere are moved to the back.
 #[derive(Debug, Default)]
 pub(in crate::sfu) struct Released {
     order: VecDeque<StreamId>,

@@ -1,4 +1,5 @@
-//! The core of plain and pipe transports: an association over UDP with one remote address, directly or in a DTLS session.
+//! The core of plain and pipe transports: an association over UDP with one remote address, directly or in a DTLS
+//! session.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub(in crate::sfu) struct SctpOverUdp {
     /// Whether that has changed the tuple that the application sees.
     moved: bool,
     layer: Layer,
-    /// Where the last datagram came from that was not of the peer.
+    /// Where the last datagram from another address than the peer's came from.
     stray: Option<SocketAddr>,
     /// Whether there is a DataProducer or a DataConsumer, so that the association may begin.
     wanted: bool,
@@ -41,7 +42,7 @@ pub(in crate::sfu) struct SctpOverUdp {
 enum Layer {
     /// The packets of an association, if SCTP is enabled.
     Clear(Option<Association>),
-    /// Records of a DTLS session, with those packets in them.
+    /// Records of a DTLS session with such packets in them.
     Sealed(Box<Session>),
 }
 
@@ -71,7 +72,7 @@ impl SctpOverUdp {
         Self::with(listen, Layer::Clear(sctp.map(Association::new)))
     }
 
-    /// Encrypts by DTLS. `sctp` has to allow for [`Session::MAX_SCTP_PACKET_SIZE`].
+    /// A transport that encrypts by DTLS. The packet size of `sctp` must not exceed [`Session::MAX_SCTP_PACKET_SIZE`].
     pub(in crate::sfu) fn sealed(
         listen: Listen,
         dtls: Arc<DtlsContext>,
@@ -127,8 +128,8 @@ impl SctpOverUdp {
         }
     }
 
-    /// Sets the peer's address to `remote`. `start` says which side sends the INIT; over DTLS it is the client. `dtls` is
-    /// given if this encrypts.
+    /// Sets the peer's address to `remote`. `start` says which side sends the INIT; over DTLS it is the client. `dtls`
+    /// is given if this encrypts.
     pub(in crate::sfu) fn connect(
         &mut self,
         now: Instant,
@@ -137,7 +138,7 @@ impl SctpOverUdp {
         dtls: Option<DtlsParameters>,
     ) -> Result<()> {
         if self.session().is_some() != dtls.is_some() {
-            return Err(Error::InvalidOptions("dtlsParameters belong to enableDtls".into()));
+            return Err(Error::InvalidOptions("dtlsParameters need enableDtls".into()));
         }
         self.remote = Some(remote);
         match (&mut self.layer, dtls) {
@@ -161,12 +162,12 @@ impl SctpOverUdp {
         self.begin(now);
     }
 
-    /// Where the last datagram came from that was not of the peer.
+    /// Where the last datagram from another address than the peer's came from.
     pub(in crate::sfu) fn stray(&self) -> Option<SocketAddr> {
         self.stray
     }
 
-    /// Whether there is something to carry.
+    /// Whether there is a DataProducer or DataConsumer to carry messages for.
     pub(in crate::sfu) fn is_wanted(&self) -> bool {
         self.wanted
     }
@@ -204,7 +205,7 @@ impl SctpOverUdp {
                 sctp.connect(now);
                 sctp.handle_packet(now, Bytes::copy_from_slice(datagram))
             }
-            // Until the session is established, nothing proves who has sent a record.
+            // Until the session is established, the source of a record is not proved.
             Layer::Sealed(session) => {
                 session.handle_datagram(now, datagram)
                     || session.dtls().state() == DtlsState::Connecting

@@ -72,7 +72,7 @@ impl Transport {
         self.sctp_ref()?.peer_window()
     }
 
-    /// How many packets of the association have arrived. None through a tunnel.
+    /// How many packets of the association have arrived. `None` for a tunnel.
     pub(in crate::sfu) fn sctp_packets(&self) -> Option<u64> {
         match self.tunnel() {
             Some(_) => None,
@@ -93,8 +93,8 @@ impl Transport {
         }
     }
 
-    /// When the peer was last heard: an SCTP packet of the association; over ICE also a valid request. None through a
-    /// tunnel.
+    /// When the peer was last heard: by an SCTP packet of the association, and over ICE also by a valid request. `None`
+    /// for a tunnel.
     pub(in crate::sfu) fn last_heard(&self) -> Option<Instant> {
         match &self.kind {
             Kind::WebRtc(it) => it.peer.last_heard(),
@@ -118,7 +118,7 @@ impl Transport {
         counters
     }
 
-    /// How the path to the peer is. None through a tunnel, which has no path.
+    /// The measurements of the path. `None` for a tunnel, which has no path.
     pub(in crate::sfu) fn sctp_transmission(&self) -> Option<TransmissionStats> {
         self.sctp_ref()?.transmission()
     }
@@ -144,8 +144,8 @@ impl Transport {
         }
     }
 
-    /// Gives the messages that the peer sends on `stream` to this DataProducer. Returns false if the far end of the pipe has
-    /// closed the stream already, so that none will come.
+    /// Assigns the messages that the peer sends on `stream` to this DataProducer. Returns false if the far end of the
+    /// pipe has already closed the stream, so that none will come.
     pub(in crate::sfu) fn receive_stream(
         &mut self,
         now: Instant,
@@ -163,8 +163,8 @@ impl Transport {
         !is_over
     }
 
-    /// Ends that, unless another DataProducer has the stream now: the far end of a pipe may have closed it, and opened it
-    /// again. Returns whether it had not.
+    /// Ends that, unless another DataProducer has the stream now: the far end of a pipe may have closed the stream and
+    /// opened it again. Returns whether the DataProducer still had the stream.
     pub(in crate::sfu) fn forget_producer_stream(
         &mut self,
         stream: StreamId,
@@ -184,8 +184,8 @@ impl Transport {
         }
     }
 
-    /// The charge of what is held: messages for the peer, fragments of the peer's messages, and messages of channels that
-    /// no DataProducer has adopted.
+    /// The charge of everything held: messages for the peer, fragments of the peer's messages, and messages of channels
+    /// that no DataProducer has adopted.
     pub(in crate::sfu) fn bytes_held(&mut self) -> usize {
         self.tunnel().map_or(0, Tunnel::charge) + self.bytes_of_peer()
     }
@@ -195,7 +195,7 @@ impl Transport {
         unadopted + self.sctp_mut().map_or(0, |sctp| sctp.bytes_held())
     }
 
-    /// Counts in `memory` what is held now. (A tunnel counts by itself.)
+    /// Updates in `memory` what is held now. (A tunnel does that itself.)
     pub(in crate::sfu) fn count(&mut self, memory: &Memory) {
         let held = self.bytes_of_peer();
         memory.change(self.counted, held);
@@ -283,7 +283,7 @@ impl Transport {
         self.sctp_ref()?.next_message_stream()
     }
 
-    /// Keeps what the peer sends on `stream`, so that it stops sending. Through a tunnel, the caller keeps it.
+    /// Keeps what the peer sends on `stream`, so that the peer stops sending. For a tunnel, the caller keeps it.
     pub(in crate::sfu) fn stop_stream(&mut self, stream: StreamId) {
         if !self.has_tunnel()
             && let Some(sctp) = self.sctp_mut()
@@ -297,7 +297,7 @@ impl Transport {
         self.sctp_mut().is_some_and(|sctp| sctp.resume_stream(stream))
     }
 
-    /// Whether the queue for `stream` has a message and no room for another one.
+    /// Whether the queue for `stream` is full, and not empty.
     pub(in crate::sfu) fn is_shut(&self, stream: StreamId) -> bool {
         match self.tunnel() {
             Some(tunnel) => tunnel.is_shut(stream),
@@ -305,7 +305,7 @@ impl Transport {
         }
     }
 
-    /// Stops our side of a stream: what is queued waits, and so does what follows, until it is started again.
+    /// Stops or restarts our side of a stream. While it is stopped, its messages wait.
     pub(in crate::sfu) fn set_stopped(&mut self, stream: StreamId, stopped: bool) {
         if let Some(tunnel) = self.tunnel_mut() {
             tunnel.set_stopped(stream, stopped);
@@ -314,7 +314,7 @@ impl Transport {
         }
     }
 
-    /// Sets what becomes of the messages for `stream` that meet a full queue, or wait for long.
+    /// Sets what happens to messages for `stream` that meet a full queue or wait too long.
     pub(in crate::sfu) fn set_policy(&mut self, stream: StreamId, policy: QueuePolicy) {
         if let Some(tunnel) = self.tunnel_mut() {
             tunnel.set_policy(stream, policy);
@@ -323,7 +323,7 @@ impl Transport {
         }
     }
 
-    /// What has become of the messages for `stream`, if it has a policy.
+    /// What happened to the messages for `stream`, if it has a policy.
     pub(in crate::sfu) fn queue_tally(&self, stream: StreamId) -> QueueTally {
         match self.tunnel() {
             Some(tunnel) => tunnel.queue_tally(stream),
@@ -344,8 +344,8 @@ impl Transport {
         self.sctp_ref().map_or(0, Association::delivered)
     }
 
-    /// Says something about a stream to the far end of a pipe, in order with the messages of the stream. False if this is
-    /// no pipe.
+    /// Sends a control message about a stream to the far end of a pipe, in order with the messages of the stream.
+    /// Returns false if this is not a pipe.
     pub(in crate::sfu) fn carry(&mut self, stream: StreamId, control: Control) -> bool {
         if !self.is_pipe() {
             return false;
@@ -385,7 +385,7 @@ impl Transport {
         }
     }
 
-    /// Puts up a fence behind the messages of `stream`. Returns false if there is nothing to wait for.
+    /// Sets a fence behind the messages of `stream`. Returns false if there is nothing to wait for.
     pub(in crate::sfu) fn fence(&mut self, now: Instant, stream: StreamId, fence: u32) -> bool {
         match self.tunnel_mut() {
             Some(tunnel) => tunnel.fence(stream, fence),
@@ -485,10 +485,10 @@ impl Transport {
         streams.into_iter().map(|(_, consumer)| consumer).collect()
     }
 
-    /// The stream of the next DataConsumer: the one after the last that was given out, wrapping,
-    /// past those in use, those of DataProducers, and those whose reset has not completed. The directions
-    /// of a pipe are independent, so the streams of its DataProducers are only the last choice; streams that were in use
-    /// come first, because sctp-proto keeps memory for each that ever was.
+    /// The stream of the next DataConsumer: the one after the last that was given out, wrapping, past streams in use,
+    /// streams of DataProducers, and streams whose reset has not completed. On a pipe, whose directions are
+    /// independent, streams of DataProducers are only the last choice, and released streams come first, because
+    /// sctp-proto keeps memory for every stream that was ever used.
     pub(in crate::sfu) fn next_free_stream(&mut self) -> Result<StreamId> {
         if let Some(stream) = self.next_released_stream() {
             return Ok(stream);
@@ -529,7 +529,7 @@ impl Transport {
         Ok(free)
     }
 
-    /// The stream of a pipe that was closed first and is free again.
+    /// The stream of a pipe that was closed first, if it is free again.
     fn next_released_stream(&mut self) -> Option<StreamId> {
         let limit = self.outgoing_streams();
         let Kind::Pipe(pipe) = &mut self.kind else { return None };

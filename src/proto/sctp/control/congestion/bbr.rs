@@ -1,5 +1,5 @@
-//! BBR, after draft-ietf-ccwg-bbr (BBRv3): sends at the bandwidth that is measured, with about as much in
-//! flight as the path holds, and takes loss for congestion only above 2 % of a round.
+//! BBR, after draft-ietf-ccwg-bbr (BBRv3): sends at the measured bandwidth, with about as much in flight as the path
+//! holds, and regards loss as congestion only above 2 % of a round.
 //!
 //! ```text
 //! Startup ─► Drain ─► Down ─► Cruise ─► Refill ─► Up ─┐
@@ -7,7 +7,7 @@
 //!                      └──────────────────────────────┘        from everywhere: ProbeRtt ─► Down
 //! ```
 //!
-//! Not taken over: packet conservation in recovery, ECN, and the pace of probes that follows Reno's.
+//! Left out: packet conservation in recovery, ECN, and probes that keep pace with Reno.
 
 mod model;
 
@@ -31,10 +31,10 @@ const PROBE_RTT_WINDOW_GAIN: f64 = 0.5;
 /// Slightly less than the bandwidth, so that the queue does not grow (PacingMarginPercent).
 const PACING_MARGIN: f64 = 0.99;
 
-/// What others may use of the flight that was too much (Headroom).
+/// The part of the flight found to be too much that is left to other flows (Headroom).
 const HEADROOM: f64 = 0.15;
 
-/// By how much the bandwidth must grow for the path not to be full, and in how many rounds.
+/// The path is full if the bandwidth has grown by less than this in so many rounds.
 const FULL_GROWTH: f64 = 1.25;
 const FULL_ROUNDS: u32 = 3;
 
@@ -56,7 +56,7 @@ enum Phase {
     Startup,
     /// Empties the queue that Startup has filled.
     Drain,
-    /// Sends less than arrives, which leaves room to others.
+    /// Sends less than arrives, which leaves room to other flows.
     Down,
     Cruise,
     /// Fills the path for a round before a probe, so that its losses are due to the probe.
@@ -80,8 +80,8 @@ pub(super) struct Bbr {
     phase_began: Option<Instant>,
     rounds_in_phase: u32,
     window: f64,
-    /// Whether Startup has filled the path, the bandwidth that it last compared with, and since how many
-    /// rounds that has not grown.
+    /// Whether Startup has filled the path; the bandwidth that it last compared with, and for how many rounds that has
+    /// not grown.
     is_full: bool,
     full_bandwidth: f64,
     full_rounds: u32,
@@ -126,7 +126,7 @@ impl Bbr {
         match phase {
             Phase::Down => {
                 self.probed_at = Some(now);
-                // Any number will do that differs from flow to flow.
+                // Any number that differs between flows will do.
                 let varied = self.acked.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
                 self.probe_after = PROBE_EVERY + Duration::from_millis(varied % PROBE_VARIES_MS);
             }
@@ -168,7 +168,7 @@ impl Bbr {
                 self.model.lower_long(in_flight, self.window);
                 self.end_probe(now);
             }
-            // What the probe lost is known a round trip later.
+            // The losses of the probe are known a round trip later.
             Phase::Down if lost_too_much && self.rounds_in_phase <= 2 => {
                 self.model.lower_long(in_flight, self.window);
                 self.model.lower_short(round, self.window);
@@ -177,7 +177,7 @@ impl Bbr {
                 if let Some(long) = &mut self.model.bounds.long_flight
                     && in_flight * FULL_GROWTH >= *long
                 {
-                    // What did no harm raises the bound, faster each round (RaiseInflightLongtermSlope).
+                    // A flight that did no harm raises the bound, faster each round (RaiseInflightLongtermSlope).
                     *long += self.segment * f64::from(1 << self.rounds_in_phase.min(10));
                 }
                 if self.is_full_now(round) {
@@ -197,7 +197,7 @@ impl Bbr {
         self.enter(Phase::Down, now);
     }
 
-    /// What does not wait for a round to end.
+    /// The transitions that do not wait for a round to end.
     fn advance(&mut self, now: Instant, in_flight: f64) {
         let since =
             |at: Option<Instant>| at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
@@ -231,7 +231,7 @@ impl Bbr {
         }
     }
 
-    /// What is in flight beside the bandwidth's share: bursts of acknowledgements, and of the pacer.
+    /// Extra flight for bursts of acknowledgements and of the pacer.
     fn slack(&self) -> f64 {
         self.model.extra() + 3.0 * self.segment
     }
@@ -323,8 +323,8 @@ impl Controller for Bbr {
         };
         let paced = gain * PACING_MARGIN * self.model.bandwidth();
         let smoothed = rtt.smoothed()?;
-        // Before Startup has found it, the bandwidth is that of the initial window at least. Later it is that of the least
-        // window: a sample that lasted for an outage says nothing of the path after it.
+        // At least the bandwidth of the initial window while Startup still searches, and that of the least window
+        // later: a sample taken across an outage says nothing about the path after it.
         let least = if self.is_full { LEAST * self.segment } else { STARTUP * self.initial };
         Some((paced as u64).max(rate_of(least, smoothed)))
     }

@@ -1,4 +1,4 @@
-//! What every congestion controller is given, and what it answers.
+//! The interface of congestion controllers.
 
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,13 @@ pub(in super::super) struct Sent {
     pub(in super::super) in_flight: usize,
 }
 
-/// An acknowledgement of something new.
+/// An acknowledgement of new data.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Ack<'a> {
     pub(in super::super) now: Instant,
-    /// What it acknowledges for the first time, cumulatively or beyond a gap.
+    /// How much it acknowledges for the first time, cumulatively or beyond a gap.
     pub(in super::super) bytes: usize,
-    /// What has been taken for lost since the last acknowledgement, by this one or by a timer.
+    /// How much was marked lost since the last acknowledgement, by this one or by a timer.
     pub(in super::super) lost: usize,
     /// What was in flight before it, [`Self::bytes`] included.
     pub(in super::super) in_flight: usize,
@@ -46,13 +46,13 @@ pub(in super::super) trait Controller: std::fmt::Debug + Send {
     /// A packet leaves.
     fn on_sent(&mut self, sent: &Sent);
 
-    /// Something new is acknowledged.
+    /// New data is acknowledged.
     fn on_ack(&mut self, ack: &Ack<'_>);
 
     /// A recovery begins.
     fn on_loss(&mut self, loss: &Loss);
 
-    /// The RTO has fired, and what was in flight is taken for lost.
+    /// The RTO has fired, and everything in flight is marked lost.
     fn on_timeout(&mut self, now: Instant, in_flight: usize);
 
     /// Everything that was sent before the recovery began is acknowledged.

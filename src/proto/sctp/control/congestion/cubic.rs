@@ -1,5 +1,5 @@
-//! CUBIC: after a loss the window returns to where the loss was, hesitates there, and goes on
-//! (RFC 9438).
+//! CUBIC (RFC 9438): after a loss the window returns to where the loss was, stays close to it for a while, and then
+//! grows further.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use super::loss_based::{Growth, Law};
 /// How fast the window grows, in segments per second³ (RFC 9438 §5).
 const C: f64 = 0.4;
 
-/// What a loss leaves of the window (β, RFC 9438 §4.6).
+/// The factor by which a loss lowers the window (β, RFC 9438 §4.6).
 const BETA: f64 = 0.7;
 
-/// By how many segments per round trip the estimate for Reno grows. RFC 9438 §4.3 has 0.53 until the window is back
-/// where the loss was; with 1 throughout, a short path that loses carries a third more.
+/// By how many segments per round trip the estimate for Reno grows. RFC 9438 §4.3 uses 0.53 until the window is back
+/// where the loss was. With 1 throughout, a short lossy path carries a third more.
 const ALPHA: f64 = 1.0;
 
 /// Windows are in bytes, times in seconds.

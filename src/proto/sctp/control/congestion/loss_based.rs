@@ -15,7 +15,7 @@ const AVOIDANCE_GAIN: f64 = 1.25;
 
 /// How the window grows in congestion avoidance, and by how much it shrinks. Windows are in bytes.
 pub(super) trait Law: std::fmt::Debug + Clone + Default + Send {
-    /// What a loss leaves of the window, and the least it leaves, in segments.
+    /// The factor by which a loss lowers the window, and the smallest window after it, in segments.
     const DECREASE: f64;
     const LEAST: f64;
 
@@ -38,12 +38,12 @@ pub(super) struct Growth {
     pub(super) now: Instant,
     pub(super) window: f64,
     pub(super) segment: f64,
-    /// What is acknowledged.
+    /// The bytes that are acknowledged.
     pub(super) bytes: f64,
     pub(super) smoothed: Duration,
 }
 
-/// A controller that takes loss for the sign of congestion.
+/// A controller that regards loss as the sign of congestion.
 #[derive(Debug)]
 pub(super) struct LossBased<L> {
     segment: f64,
@@ -52,7 +52,7 @@ pub(super) struct LossBased<L> {
     before: Option<Box<State<L>>>,
     /// Whether nothing has been acknowledged since the last timeout.
     timed_out: bool,
-    /// Whether what a timeout took for lost is sent again, in slow start.
+    /// Whether chunks that a timeout marked lost are being sent again, in slow start.
     resending: bool,
 }
 
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(sender.segments(), 320.0);
         sender.lose();
         assert!((sender.segments() - 224.0).abs() < 0.1);
-        // K = ∛((320 − 224) / 0.4) = 6.2 s; the window is flat around it, and grows again behind it.
+        // K = ∛((320 − 224) / 0.4) = 6.2 s; the window is flat around that time, and grows again after it.
         let mut windows = Vec::new();
         for _ in 0..100 {
             sender.round(RTT);

@@ -9,10 +9,10 @@
 //! - [`Controller::on_ack`] for each acknowledgement that acknowledges something new, after the RTT and
 //!   the delivery rate have been updated. If the same acknowledgement ends a recovery, call
 //!   [`Controller::on_recovery_over`] first; if it reveals a loss, call [`Controller::on_loss`] after it.
-//! - [`Controller::on_loss`] when a recovery begins, which is at most once per round trip. The window
-//!   is the lower one from then on. How the flight shrinks to it is a question for PRR.
+//! - [`Controller::on_loss`] when a recovery begins, which is at most once per round trip. It lowers the window at
+//!   once; PRR decides how the flight shrinks to it.
 //! - [`Controller::on_timeout`] when the RTO fires, which ends a recovery as well.
-//! - [`Controller::undo`] once it turns out that nothing of the last recovery or timeout was lost.
+//! - [`Controller::undo`] once it turns out that the last recovery or timeout was due to no loss.
 //!
 //! # The files
 //!

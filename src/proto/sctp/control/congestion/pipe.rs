@@ -1,5 +1,5 @@
-//! A bottleneck that flows share, for tests: a rate, a queue that drops what does not fit, a round trip,
-//! and random loss behind the queue. Packets stay in order, and each is acknowledged at once.
+//! A shared bottleneck for tests: a rate, a queue with a bound, a round trip, and random loss behind the queue. Packets
+//! stay in order, and each is acknowledged at once.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -14,7 +14,7 @@ use crate::proto::sctp::testing::start;
 
 pub(super) const SEGMENT: usize = 1152;
 
-/// Packets that arrive after a missing one until that is taken for lost.
+/// A packet is marked lost once this many later ones have arrived.
 const REORDERING: u64 = 3;
 
 #[derive(Debug)]
@@ -127,7 +127,7 @@ impl Pipe {
                     self.flows[flow].on_arrived(at, number);
                     self.send(flow);
                 }
-                // An earlier one has been asked for since.
+                // The flow has asked for an earlier one since.
                 Event::Wake { flow } if self.flows[flow].wake_at != Some(at) => {}
                 Event::Wake { flow } => {
                     self.flows[flow].wake_at = None;

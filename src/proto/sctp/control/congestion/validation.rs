@@ -1,4 +1,4 @@
-//! Whether the window has been used, so that it says something of the path (RFC 7661).
+//! Whether the window has been used, and so says something about the path (RFC 7661).
 //!
 //! A window that was not used is kept for five minutes, as pacing lets no burst out. But it does not
 //! grow, and after a loss it shrinks from what was used.
@@ -13,7 +13,7 @@ const NON_VALIDATED_PERIOD: Duration = Duration::from_secs(300);
 /// For how long the largest sample of pipeACK counts, at least (RFC 7661 §4.2).
 const SAMPLING_PERIOD: Duration = Duration::from_secs(1);
 
-/// How many bytes were acknowledged per round trip, and since when that is little.
+/// How many bytes were acknowledged per round trip, and since when that is less than the window allows.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Validation {
     /// What this round has acknowledged.
@@ -65,7 +65,7 @@ impl Validation {
         is_over
     }
 
-    /// From how much the window is lowered after a loss (RFC 7661 §4.4.1).
+    /// The window from which a loss lowers it (RFC 7661 §4.4.1).
     pub(super) fn used(&self, window: f64, in_flight: usize) -> f64 {
         if self.is_valid(window) {
             window

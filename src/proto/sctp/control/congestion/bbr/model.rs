@@ -1,25 +1,25 @@
-//! What BBR knows of the path: its bandwidth, its round trip, and how much it takes without loss.
+//! What BBR knows about the path: its bandwidth, its round trip, and how much it holds without loss.
 
 use std::time::{Duration, Instant};
 
 use super::super::controller::Ack;
 
-/// How long the smallest round trip counts, unless a smaller one is measured (MinRTTFilterLen).
+/// How long the smallest round trip is used, unless a smaller one is measured (MinRTTFilterLen).
 const MIN_RTT_PERIOD: Duration = Duration::from_secs(10);
 
 /// The least round trip to compute with. On a local path the threads of both ends take longer than the
 /// path, and a window for the path alone would starve it.
 const LEAST_RTT: Duration = Duration::from_millis(1);
 
-/// The part of a round that may be lost without congestion (LossThresh), and the segments: a single
-/// one of a small flight says nothing.
+/// Loss counts as congestion above this part of a round (LossThresh) and above so many segments, as a single loss in a
+/// small flight says nothing.
 const LOSS_CEILING: f64 = 0.02;
 const LOSS_SEGMENTS: f64 = 3.0;
 
-/// What too much loss leaves of a bound (Beta).
+/// The factor by which too much loss lowers a bound (Beta).
 const BETA: f64 = 0.7;
 
-/// For how many rounds a burst of acknowledgements counts, at least (ExtraAckedFilterLen).
+/// For how many rounds a burst of acknowledgements is remembered, at least (ExtraAckedFilterLen).
 const EXTRA_ROUNDS: u32 = 5;
 
 /// Bandwidths are in bytes per second, flights in bytes.
@@ -34,17 +34,17 @@ pub(super) struct Model {
     extra: Extra,
 }
 
-/// What loss has shown to be too much.
+/// Bounds found by loss.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Bounds {
     /// What may be in flight in the long term, found by probing (inflight_longterm).
     pub(super) long_flight: Option<f64>,
-    /// What holds until the next probe (bw_shortterm, inflight_shortterm).
+    /// Bounds that hold until the next probe (bw_shortterm, inflight_shortterm).
     short_bandwidth: Option<f64>,
     short_flight: Option<f64>,
 }
 
-/// A round, under way or over.
+/// A round, current or past.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Round {
     acked: f64,
@@ -61,7 +61,7 @@ pub(super) struct Round {
 struct Extra {
     began: Option<Instant>,
     acked: f64,
-    /// The most of the last rounds, and of those before.
+    /// The maximum over the latest rounds, and over those before.
     most: [f64; 2],
     rounds: u32,
 }
@@ -139,7 +139,7 @@ impl Model {
         round.lost > sent * LOSS_CEILING && round.lost >= LOSS_SEGMENTS * self.segment
     }
 
-    /// A round without a probe lost too much: less until the next probe.
+    /// A round without a probe lost too much: lowers the bounds until the next probe.
     pub(super) fn lower_short(&mut self, round: &Round, window: f64) {
         let bandwidth = round.bandwidth.max(self.bandwidth() * BETA);
         let short_flight = self.bounds.short_flight.unwrap_or(window);
@@ -147,19 +147,19 @@ impl Model {
         self.bounds.short_flight = Some(round.delivered.max(short_flight * BETA));
     }
 
-    /// A probe lost too much, with so much in flight.
+    /// A probe lost too much with this much in flight, which becomes the long-term bound.
     pub(super) fn lower_long(&mut self, in_flight: f64, window: f64) {
         let least = self.window_for(1.0).min(window) * BETA;
         self.bounds.long_flight = Some(in_flight.max(least));
     }
 
-    /// A probe begins: what was too much before it may not be so any more.
+    /// A probe begins: the earlier short-term bounds may no longer hold.
     pub(super) fn forget_short(&mut self) {
         self.bounds.short_bandwidth = None;
         self.bounds.short_flight = None;
     }
 
-    /// A probe is over: bandwidths of the last but one no longer count.
+    /// A probe is over: bandwidths from before the previous one no longer count.
     pub(super) fn next_cycle(&mut self) {
         // Without a sample in this cycle the last one is all that is known.
         if self.bandwidths[0] > 0.0 {
