@@ -1324,7 +1324,7 @@ describe('overflow', () => {
     expect(dataConsumer.closed).toBe(true);
   });
 
-  test('overflowTimeout needs block, and block cannot go with hold', async () => {
+  test('overflowTimeout needs block, and block cannot be combined with hold', async () => {
     for (const on of [transport, webRtcTransport]) {
       const consume = (options: object) => on.consumeData({ dataProducerId, ...options } as any);
       for (const overflow of [undefined, 'drop-newest', 'close']) {
@@ -1336,7 +1336,7 @@ describe('overflow', () => {
         await expect(consume({ overflow: 'block', overflowTimeout })).rejects.toThrow(TypeError);
       }
       const call = consume({ overflow: 'block', whilePaused: 'hold' });
-      await expect(call).rejects.toThrow(/'block' cannot go with whilePaused 'hold'/);
+      await expect(call).rejects.toThrow(/'block' cannot be combined with whilePaused 'hold'/);
       await expect(consume({ overflow: 'block', overflowTimeout: 0 })).resolves.toMatchObject({
         overflow: 'block',
       });

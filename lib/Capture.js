@@ -10,10 +10,10 @@ const { version } = require('../package.json');
 /** @import { Capture as Native, Transport as NativeTransport } from '../native/binding' */
 /** @import { Writable } from 'node:stream' */
 
-/** What may wait in the writable, in bytes. Packets beyond it are dropped. */
+/** How many bytes may wait in the writable. Further packets are dropped. */
 const MAX_WAITING = 4 * 1024 * 1024;
 
-/** Each packet comes with the time in front. */
+/** The length of the time in front of each packet. */
 const TIME_BYTES = 8;
 
 /**
@@ -27,7 +27,7 @@ class Capture {
   #native;
   #writable;
   #start;
-  /** What to add to the worker's clock, in microseconds. */
+  /** The offset from the worker's clock to the time since 1970, in microseconds. */
   #offset;
   #closed = false;
   #packets = 0;

@@ -107,7 +107,7 @@ class Core {
     this.#above = above;
   }
 
-  /** The core of what the entity is part of: of a DataProducer, that of its transport. */
+  /** The core of the entity above, such as the transport of a DataProducer. */
   get above() {
     return this.#above;
   }
@@ -340,8 +340,8 @@ class Core {
   }
 
   /**
-   * Moves the entity below another one, where its native object is already. If one of the two closed before that was
-   * known, the other does.
+   * Moves the entity below another one; its native object has already moved. If either closed before that was known,
+   * the other closes too.
    *
    * @param {Core<any>} above
    */

@@ -41,7 +41,7 @@ class DataConsumer extends Entity {
   #demand;
   #whilePaused;
   /**
-   * What iterators and streams share, from the first one on.
+   * Shared by iterators and streams; made for the first one.
    *
    * @type {MessageSource | undefined}
    */
@@ -172,7 +172,7 @@ class DataConsumer extends Entity {
       () => {
         parsed = parseOverflow(overflow);
         if (parsed === 'block' && this.#whilePaused === 'hold') {
-          throw new TypeError("overflow 'block' cannot go with whilePaused 'hold'");
+          throw new TypeError("overflow 'block' cannot be combined with whilePaused 'hold'");
         }
         return this.#core.request('dataConsumer.setOverflow', (native, id) =>
           native.setOverflow(id, JSON.stringify(parsed)),

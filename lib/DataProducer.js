@@ -57,7 +57,7 @@ class DataProducer extends Entity {
   #sendString;
   #sendBuffer;
   /**
-   * What the streams of `writable()` share, from the first one on.
+   * Shared by the streams of `writable()`; made for the first one.
    *
    * @type {import('./MessageWritable').Sink | undefined}
    */
@@ -381,7 +381,7 @@ class DataProducer extends Entity {
   }
 
   /**
-   * Emits a change that the application has not asked for.
+   * Emits a pause or resume that the application did not request.
    *
    * @param {boolean} before - whether the DataProducer was paused before the change.
    */

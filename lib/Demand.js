@@ -11,7 +11,7 @@ const { listenerCount } = EventEmitter.prototype;
  * What the DataConsumers of one DataProducer want: how many there are, and the union of their subchannels. The union is
  * kept only while 'demand' has listeners.
  *
- * Reads no member of an object that an application can override: it runs within `close()`.
+ * It reads no member that an application can override, because it runs within `close()`.
  */
 class Demand {
   /** @type {import('./DataProducer').DataProducer<any>} */
@@ -19,7 +19,7 @@ class Demand {
   /** @type {() => boolean} */
   #isClosed;
   /**
-   * What reads the subchannels of each DataConsumer, by its id.
+   * Functions that return the subchannels of each DataConsumer, by its id.
    *
    * @type {Table<string, () => Iterable<number>>}
    */
@@ -79,7 +79,7 @@ class Demand {
   }
 
   /**
-   * Notes that one of the DataConsumers has other subscriptions than before.
+   * Notes that the subscriptions of a DataConsumer have changed.
    *
    * @param {Iterable<number>} before
    * @param {Iterable<number>} after
@@ -97,7 +97,7 @@ class Demand {
     }
     if (!this.#due) {
       this.#due = true;
-      // The changes of one macrotask are emitted together.
+      // Changes of one synchronous run are emitted together.
       queueMicrotask(() => this.#emit());
     }
   }

@@ -3,7 +3,7 @@
 const { emitBoth } = require('./Transport');
 const { copy } = require('./copy');
 
-/** The DTLS session of a transport, as its application sees it. */
+/** The DTLS session of a transport, as the application sees it. */
 class Dtls {
   #transport;
   /** Shared by all transports of the worker. */

@@ -172,10 +172,10 @@ class Entity extends EnhancedEventEmitter {
   }
 
   /**
-   * Rejects a listener for messages that iterators and streams take, which would find none.
+   * Rejects a 'message' listener beside iterators and streams, which take the messages.
    *
-   * Warns of the listeners that many applications add first, and that are never called: DataProducers and DataConsumers
-   * of type 'sctp' emit no 'message'.
+   * Warns about listeners that are never called, a common mistake: DataProducers, and DataConsumers of type 'sctp',
+   * emit no 'message'.
    *
    * @param {object} emitter
    * @param {unknown} eventName
@@ -192,7 +192,7 @@ class Entity extends EnhancedEventEmitter {
 
     if (pulled) {
       throw new TypeError(
-        "a 'message' listener beside an iterator or a stream of the same DataConsumer: end that first",
+        "a DataConsumer with an iterator or stream takes no 'message' listener: end that first",
       );
     }
 

@@ -2,7 +2,7 @@
 
 const { setImmediate } = require('node:timers');
 
-/** After so many messages without a wait, the next one comes in a later macrotask, so that others get their turns. */
+/** After this many messages in a row the next one comes in a later macrotask, so that other work gets its turn. */
 const BURST = 256;
 
 /**
@@ -17,15 +17,15 @@ const BURST = 256;
  */
 
 /**
- * Ends iterators and streams that the application has forgotten: a DataProducer might wait for them.
+ * Ends iterators and streams that were garbage-collected unfinished, because a DataProducer might wait for them.
  *
  * @type {FinalizationRegistry<MessageSource>}
  */
 const abandoned = new FinalizationRegistry((source) => source.release());
 
 /**
- * The messages of a direct DataConsumer for its iterators and for its streams of `readable()`. They ask for each
- * message, and what they do not ask for stays in the native queue under the policy of the DataConsumer.
+ * The messages of a direct DataConsumer for its iterators and `readable()` streams. These ask for each message; the
+ * others stay in the native queue, under the policy of the DataConsumer.
  *
  *     request() ──► pull() ──► callback
  *                     └── nothing there: 'ready' ──► pull() ──► callback
@@ -38,7 +38,7 @@ class MessageSource {
   /** How many iterators and streams there are. */
   #users = 0;
   /**
-   * Messages that were on their way before the first request and come without being asked for, and the next of them.
+   * Messages that come unasked, because they were on their way before the first request; and the index of the next one.
    *
    * @type {Received[]}
    */
@@ -74,7 +74,8 @@ class MessageSource {
   }
 
   /**
-   * An iterator or stream ends, for good; once more does nothing. If it is the last one, what waits for it is discarded.
+   * An iterator or stream ends for good; a second call does nothing. After the last one, waiting messages are
+   * discarded.
    *
    * @param {object} [user] - undefined if it was garbage-collected.
    */
@@ -108,7 +109,7 @@ class MessageSource {
   }
 
   /**
-   * A message comes that has not been asked for.
+   * A message comes unasked.
    *
    * @param {Buffer} message
    * @param {number} ppid

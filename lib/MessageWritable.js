@@ -6,11 +6,11 @@ const { types } = require('node:util');
 const { charge } = require('./options/message');
 const validate = require('./options/validate');
 
-/** How many charged bytes the stream sends before it waits until they are routed. */
+/** After this many charged bytes the stream waits until they are routed. */
 const WINDOW = 1024 * 1024;
 
 /**
- * What the stream needs of its DataProducer.
+ * What the stream needs from its DataProducer.
  *
  * @typedef {object} Sink
  * @property {(...args: any[]) => void} send - takes the arguments of `dataProducer.send()`.
@@ -27,7 +27,7 @@ const WINDOW = 1024 * 1024;
  *                  └── ERR_SEND_QUEUE_FULL: 'drain' ──► send()
  *     end()   ──► drained() ──► 'finish'
  *
- * While a DataConsumer with the policy 'block' is full, nothing is routed, so the callback is late and `write()` returns
+ * While a DataConsumer with the policy 'block' is full, nothing is routed, so the callback waits and `write()` returns
  * false.
  */
 class MessageWritable extends Writable {
@@ -55,8 +55,8 @@ class MessageWritable extends Writable {
   }
 
   /**
-   * Destroys the stream, because its DataProducer has closed. As with promises of `send()`, that alone does not end the
-   * process of an application that does not listen.
+   * Destroys the stream, because its DataProducer has closed. This alone does not end the process of an application
+   * that has no 'error' listener.
    *
    * @param {Error} error
    */

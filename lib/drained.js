@@ -69,7 +69,7 @@ function interrupted(signal, timeout) {
 }
 
 /**
- * The error that `AbortSignal.timeout()` makes as well, so that one check of the name finds both.
+ * The same kind of error as that of `AbortSignal.timeout()`, so that one check of `name` finds both.
  *
  * @param {number} timeout
  */

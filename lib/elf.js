@@ -18,8 +18,9 @@ const [PT_LOAD, PT_INTERP] = [1, 3];
  * @typedef {object} Elf
  * @property {string} arch
  * @property {string} [interpreter] - the dynamic linker that starts a program; libraries name none.
- * @property {number} length - bytes that the dynamic linker maps. It ends the process by SIGBUS if the file has fewer.
- * @property {number} size - bytes that the file has.
+ * @property {number} length - how many bytes the dynamic linker maps. If the file has fewer, the process dies by
+ * SIGBUS.
+ * @property {number} size - the length of the file in bytes.
  */
 
 /**

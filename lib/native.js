@@ -7,14 +7,14 @@ const { readElf } = require('./elf');
 const { addonOf, currentPlatform, platforms } = require('./platform');
 const { version } = require('../package.json');
 
-// Loads the addon: the one in native/, which a build leaves there, or the one of the platform's package. Each reason
-// why that fails has an error that says what to do.
+// Loads the addon: the one that a build left in native/, or that of the platform's package. Each failure has an error
+// that says what to do.
 
 const ROOT = path.join(__dirname, '..');
 const FOLDER = path.join(ROOT, 'native');
 const IN_CLONE = fs.existsSync(path.join(ROOT, 'Cargo.toml'));
 
-/** What to do about an addon that is there, but of no use. */
+/** What to do about an addon that exists but cannot be used. */
 const REPLACE = IN_CLONE
   ? `Run \`npm run build\` in ${ROOT}`
   : 'Remove node_modules and install again, on the machine that runs datasoup';
@@ -101,7 +101,7 @@ function open(file) {
 }
 
 /**
- * `lib/` and the addon change together, so one of another version would fail in ways that are hard to understand.
+ * `lib/` and the addon change together, so an addon of another version would fail in ways that are hard to understand.
  *
  * @param {string} file
  * @param {typeof import('../native/binding')} addon

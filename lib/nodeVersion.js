@@ -1,7 +1,7 @@
 'use strict';
 
-// Refuses a Node.js that is too old. It is required first, and written so that such a Node.js can parse it: the syntax
-// of the other files would end in a SyntaxError.
+// Refuses a Node.js that is too old. It is required first and written so that such a Node.js can parse it, because the
+// other files would only cause a SyntaxError.
 
 const { engines } = require('../package.json');
 

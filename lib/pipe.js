@@ -53,7 +53,7 @@ async function pipeDataProducer(options) {
   const [here, there] = await transportsBetween(from, to, setup);
   const { retain } = dataProducer;
   const consumed = { dataProducerId: dataProducer.id, overflow, maxBufferedAmount };
-  // The far end would drop what comes before its DataProducer exists.
+  // Messages that come before the far end's DataProducer exists would be dropped.
   const { dataConsumer: pipeDataConsumer, start } = await consumePiped(here, consumed);
   const produced = {
     id: keepId ? dataProducer.id : undefined,

@@ -5,8 +5,7 @@ const { readElf } = require('./elf');
 // The platforms that have a package with the addon, and the one of this process.
 
 /**
- * The addon of each platform, found as Node.js finds packages. The names are literal, so that tools that trace files can
- * see them.
+ * The addon of each platform, resolved like any package. The names are literals, so that bundlers and tracers see them.
  *
  * @type {Record<string, () => string>}
  */
@@ -25,7 +24,7 @@ const PACKAGES = {
 function abi() {
   switch (process.platform) {
     case 'linux':
-      // What the running program was linked with decides, not what else is on the machine.
+      // What counts is the libc that this program was linked with, not others on the machine.
       return readElf(process.execPath)?.interpreter?.includes('ld-musl') ? '-musl' : '-gnu';
     case 'win32':
       return '-msvc';

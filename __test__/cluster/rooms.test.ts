@@ -351,7 +351,7 @@ describe('bad input', () => {
     expect(() => b.room.announce(dataProducer)).toThrow(/of the Router of this Room/);
     const other = await a.transport.produceData();
     expect(() => a.room.announce(other, 'x'.repeat(1100))).toThrow(/at most 1024 bytes/);
-    expect(() => a.room.announce(other, 1n)).toThrow(/possible as JSON/);
+    expect(() => a.room.announce(other, 1n)).toThrow(/serializable as JSON/);
 
     const dataProducerId = dataProducer.id;
     await expect(

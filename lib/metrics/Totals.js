@@ -19,7 +19,7 @@ class Totals {
   #points = new Map();
 
   /**
-   * Adds the counters that Workers have together.
+   * Adds counters that are summed over all Workers.
    *
    * @param {WorkerMetrics | undefined} metrics
    */
@@ -30,10 +30,10 @@ class Totals {
   }
 
   /**
-   * Adds an open Worker: what it has by itself.
+   * Adds the values of one open Worker.
    *
    * @param {number} pid
-   * @param {WorkerMetrics | undefined} metrics - undefined if it has not said anything yet.
+   * @param {WorkerMetrics | undefined} metrics - undefined if it has not answered yet.
    */
   addWorker(pid, metrics) {
     if (metrics) {

@@ -1,9 +1,9 @@
 'use strict';
 
-// The name, unit and description of each metric, and where it is in what a worker says of itself.
+// The name, unit and description of each metric, and where to find it in the metrics of a worker.
 //
-// Names are those of OpenTelemetry; Prometheus has them with underscores, the unit and `_total` (see `prometheusName()`),
-// which is what OpenTelemetry's own exporters make of them: one dashboard fits both.
+// Names follow OpenTelemetry. Prometheus gets them with underscores, the unit and `_total` (see `prometheusName()`), as
+// OpenTelemetry's own exporters write them, so one dashboard fits both.
 
 /** @import { Histogram, WorkerMetrics } from '../answers' */
 
@@ -134,7 +134,7 @@ const CATALOG = [
   counter(
     'datasoup.messages.skipped',
     '{message}',
-    'Messages that were not for a DataConsumer; those of a paused DataProducer count once.',
+    'Messages that a DataConsumer was not meant to get; those of a paused DataProducer count once.',
     (it) => it.messagesSkipped,
     'reason',
   ),

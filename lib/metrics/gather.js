@@ -28,7 +28,7 @@ async function ask() {
     totals.addCounters(/** @type {WorkerMetrics} */ (ended));
   }
   for (const { core, pid, last } of workers) {
-    // A closed Worker has counters until its thread ends, and nothing else.
+    // Until its thread ends, a closed Worker has counters, but no current amounts.
     totals.addCounters(last);
     if (!core.closed) {
       totals.addWorker(pid, last);
@@ -42,7 +42,7 @@ async function refresh(live) {
   try {
     live.last = await live.core.ask('worker.getMetrics', (native, id) => native.getMetrics(id));
   } catch {
-    // It is closed, or has closed meanwhile.
+    // The Worker is closed: its last answer counts.
   }
 }
 

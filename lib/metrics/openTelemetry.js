@@ -12,8 +12,9 @@ const { peerDependency } = require('./peerDependency');
 /** @import { Totals } from './Totals' */
 
 /**
- * The most durations of a histogram that are recorded at a time, beside one of each bucket. OpenTelemetry takes single
- * durations only, so each that was counted since the last time is recorded again; of more than this, an even part.
+ * How many durations of a histogram are recorded at a time, beside one for each bucket. OpenTelemetry takes only single
+ * durations, so each duration counted since the last time is recorded again; if there are more than this, an even
+ * sample of them.
  */
 const MAX_RECORDS = 1000;
 
@@ -82,7 +83,7 @@ class Recorder {
   /** @type {any} */
   #instrument;
   /**
-   * The counts of each bucket that are recorded, by the labels.
+   * How much of each bucket has been recorded, by labels.
    *
    * @type {Map<string, number[]>}
    */
@@ -103,7 +104,7 @@ class Recorder {
       const { bounds, counts } = /** @type {Histogram} */ (value);
       const key = Object.values(labels).join();
       const before = this.#recorded.get(key) ?? [];
-      // Fewer than before: another Worker has the thread id of one that has ended.
+      // Fewer than before: a new Worker has the thread id of one that has ended.
       const added = counts.map((count, index) =>
         count < (before[index] ?? 0) ? count : count - (before[index] ?? 0),
       );
@@ -140,7 +141,7 @@ class Recorder {
 /**
  * @param {number[]} bounds
  * @param {number} index
- * @returns {number} a duration that stands for all of this bucket.
+ * @returns {number} a duration that represents this bucket.
  */
 function middle(bounds, index) {
   const lower = bounds[index - 1] ?? 0;

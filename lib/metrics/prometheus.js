@@ -16,8 +16,8 @@ const { peerDependency } = require('./peerDependency');
  */
 
 /**
- * A metric whose values Workers count. prom-client's own classes cannot be used, as its histograms take single
- * observations only; its registry asks for what is here.
+ * A metric whose values come from Workers, with the interface that prom-client's registry expects. prom-client's own
+ * classes do not fit, because their histograms take only single observations.
  */
 class PrometheusMetric {
   #metric;
@@ -107,7 +107,7 @@ function isOurs(registered, name) {
   if (registered === undefined || registered instanceof PrometheusMetric) {
     return registered !== undefined;
   }
-  throw new Error(`the registry has a metric ${name} that is not of this copy of datasoup`);
+  throw new Error(`the registry has a metric ${name} that this copy of datasoup has not made`);
 }
 
 exports.prometheus = prometheus;

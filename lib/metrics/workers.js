@@ -1,7 +1,7 @@
 'use strict';
 
-// The Workers of this copy of the package, and what those that have ended have counted together. Every application loads
-// this file, and only one that wants metrics loads the others of this folder.
+// The Workers of this copy of the package, and the summed counters of those that have ended. Every application loads
+// this file; the rest of this folder is loaded only for metrics.
 
 /** @import { Core } from '../Core' */
 /** @import { WorkerMetrics } from '../answers' */
@@ -12,13 +12,13 @@
  * @typedef {object} Live
  * @property {number} pid
  * @property {Core<import('../../native/binding').Worker>} core
- * @property {WorkerMetrics} [last] - what it has said last.
+ * @property {WorkerMetrics} [last] - its last answer.
  */
 
 /** @type {Set<Live>} */
 const workers = new Set();
 /**
- * What the Workers whose threads have ended had counted.
+ * The summed counters of Workers whose threads have ended.
  *
  * @type {Partial<WorkerMetrics>}
  */
@@ -29,8 +29,8 @@ const ended = {};
  *
  * @param {Live['core']} core
  * @param {number} pid
- * @returns {(last: WorkerMetrics | null) => void} to be called once its thread has ended; without metrics if it died:
- * then what it has counted since it was last asked is lost.
+ * @returns {(last: WorkerMetrics | null) => void} to be called once its thread has ended; without metrics if it died,
+ * which loses its counts since it was last asked.
  */
 function track(core, pid) {
   /** @type {Live} */
@@ -44,7 +44,7 @@ function track(core, pid) {
 }
 
 /**
- * Adds numbers, also those in members and in arrays.
+ * Adds numbers, including those in members and arrays.
  *
  * @param {Record<string, any>} total
  * @param {Record<string, any>} other

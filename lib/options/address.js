@@ -30,11 +30,11 @@ SEVERAL_HOSTS.addSubnet('ff00::', 8, 'ipv6');
 LINK_LOCAL.addSubnet('169.254.0.0', 16);
 LINK_LOCAL.addSubnet('fe80::', 10, 'ipv6');
 
-/** What precedes the IPv4 address in an IPv6 address that stands for it (RFC 4291 §2.5.5.2). */
+/** The prefix of an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2). */
 const MAPPED = '::ffff:';
 
 /**
- * The one spelling of all those of an address, to compare it as text. An IPv4 address that is mapped to IPv6 is an IPv4
+ * The canonical spelling of an address, so that addresses compare as text. An IPv4-mapped IPv6 address becomes an IPv4
  * address.
  *
  * @param {string} ip - without a zone.
@@ -80,8 +80,8 @@ function isUnspecified(ip) {
 }
 
 /**
- * An address to send to. The kernel rejects datagrams to most of the others, and none arrive from them. Link-local IPv6
- * addresses are unreachable without a zone.
+ * An address to send to: that of one host. To most other addresses the kernel refuses to send, and no datagrams come
+ * from them. Link-local IPv6 addresses are unreachable without a zone.
  *
  * @param {unknown} value
  * @param {string} name
@@ -116,7 +116,7 @@ function announcedAddress(value, name) {
 }
 
 /**
- * The announced addresses without those that say the same as an earlier one in another spelling.
+ * The announced addresses, without other spellings of earlier ones.
  *
  * @param {string[]} addresses
  * @returns {string[]}

@@ -13,7 +13,7 @@ const validate = require('./validate');
 /** The shortest secret, in bytes. */
 const MIN_SECRET = 32;
 
-/** The smallest `maxPayload` of a bus, in bytes: the longest entry of a list fits many times. */
+/** The smallest `maxPayload` of a bus, in bytes: room for many of the longest entries of a list. */
 const MIN_PAYLOAD = 64 * 1024;
 
 /**
@@ -133,7 +133,9 @@ function parseInfo(info) {
   try {
     json = JSON.stringify(info ?? null);
   } catch (error) {
-    throw new TypeError(`info must be possible as JSON ${validate.got(info)}`, { cause: error });
+    throw new TypeError(`info must be serializable as JSON ${validate.got(info)}`, {
+      cause: error,
+    });
   }
   return parseText(json, 'info as JSON');
 }

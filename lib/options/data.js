@@ -9,9 +9,9 @@ const validate = require('./validate');
 const MAX_STREAM_ID = 65_534;
 /** The default of `maxBufferedAmount`, in bytes. */
 const MAX_BUFFERED_AMOUNT = 64 * 1024 * 1024;
-/** The same for what a DataProducer holds of a peer. */
+/** The same for messages of a peer that a paused DataProducer holds. */
 const MAX_HELD_OF_PEER = 1024 * 1024;
-/** A new DataConsumer gets all retained messages at once, which takes the worker about 5 ms for as many as this. */
+/** The largest `retain.messages`. */
 const MAX_RETAINED_MESSAGES = 65_535;
 /** The default of `retain.bytes`. */
 const RETAINED_BYTES = 1024 * 1024;
@@ -42,8 +42,8 @@ const logger = new Logger('Transport');
  * @property {import('../..').WhilePaused} whilePaused
  * @property {boolean} originPaused - behind `pipeToRouter()`: whether the original was paused when it was piped.
  * @property {SctpStreamParameters} [sctpStreamParameters] - undefined on a DirectTransport.
- * @property {{ label: boolean, protocol: boolean, reliability: boolean }} fromChannel - what was not given, and is that
- * of a channel which the peer has opened in band.
+ * @property {{ label: boolean, protocol: boolean, reliability: boolean }} fromChannel - which of these were not given,
+ * and are taken from a channel that the peer has opened in band.
  * @property {RetainOptions} [retain]
  * @property {import('./limit').LimitOptions} [limit]
  */
@@ -56,8 +56,8 @@ const logger = new Logger('Transport');
  */
 
 /**
- * @typedef {object} DataConsumerOptions - Rust's `DataConsumerOptions`. The worker takes the
- * reliability that is not given from the DataProducer.
+ * @typedef {object} DataConsumerOptions - Rust's `DataConsumerOptions`. A reliability that is not given is taken from
+ * the DataProducer by the worker.
  * @property {string} dataProducerId
  * @property {boolean} paused
  * @property {number[]} subchannels
@@ -200,7 +200,7 @@ function parseOverflowOptions({ overflow, overflowTimeout, whilePaused }) {
   }
   if (parsed === 'block' && whilePaused === 'hold') {
     throw new TypeError(
-      `overflow 'block' cannot go with whilePaused 'hold' ${validate.got(overflow, whilePaused)}`,
+      `overflow 'block' cannot be combined with whilePaused 'hold' ${validate.got(overflow, whilePaused)}`,
     );
   }
   return { overflow: parsed, overflowTimeout: timeout ?? OVERFLOW_TIMEOUT };
@@ -223,7 +223,7 @@ function parseWhilePaused(value) {
 }
 
 /**
- * The bound of what JavaScript has sent, of what waits for JavaScript, or of what is held.
+ * The bound for messages that JavaScript has sent, that wait for JavaScript, or that are held.
  *
  * @param {Record<string, any>} given
  * @param {number} [fallback]

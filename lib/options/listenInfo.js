@@ -82,7 +82,7 @@ function parseListenInfos(value) {
 }
 
 /**
- * Makes one of all that name the same port, which is one socket with the addresses of all.
+ * Merges entries that name the same port: they share one socket, which has the addresses of all.
  *
  * @param {ListenInfo[]} infos
  * @returns {ListenInfo[]}
@@ -232,7 +232,7 @@ function parseListenIp(value, name, protocol, port) {
 }
 
 /**
- * Parses which addresses of a socket are announced to peers.
+ * Parses the addresses of a socket that are announced to peers.
  *
  * @param {Record<string, any>} given
  * @param {string} ip - the address that the socket is bound to.

@@ -14,7 +14,7 @@ const MAX_SUBCHANNELS = 65_535;
 /** To make a typed array takes as long as the native side takes to read so many items of an array. */
 const MAX_UNPACKED = 8;
 
-/** What queues charge a message beside its payload, in bytes. */
+/** How much queues charge for a message beside its payload, in bytes. */
 const MESSAGE_CHARGE = 64;
 
 /** SCTP payload protocol ids (RFC 8831, section 8): strings and binary, each also for empty messages. */
@@ -73,9 +73,9 @@ function bytesOf(message) {
 }
 
 /**
- * @param {import('../..').Payload} message - was checked.
- * @param {number[]} [subchannels] - were checked.
- * @returns {number} what queues charge it, in bytes.
+ * @param {import('../..').Payload} message - checked.
+ * @param {number[]} [subchannels] - checked.
+ * @returns {number} how much queues charge for it, in bytes.
  */
 function charge(message, subchannels = []) {
   return Buffer.byteLength(message) + MESSAGE_CHARGE + 2 * subchannels.length;

@@ -67,7 +67,7 @@ function parseSctpOptions(given, byDefault = false) {
 }
 
 /**
- * Like `parseSctpOptions()`, for transports without ICE, on which SCTP itself notices that the peer is gone.
+ * Like `parseSctpOptions()`, for transports without ICE, where SCTP itself notices that the peer is gone.
  *
  * @param {Record<string, any>} given
  * @param {boolean} [byDefault]

@@ -67,7 +67,7 @@ function parseUdpConnectOptions(given, carriesData, encrypts) {
   const { dtlsParameters } = given;
 
   if (!encrypts && validate.given(dtlsParameters)) {
-    // Without this, an application could take the transport for encrypted.
+    // Otherwise an application could believe that the transport encrypts.
     throw new TypeError(
       `dtlsParameters needs createPipeTransport({ enableDtls: true }) ${validate.got(dtlsParameters)}`,
     );

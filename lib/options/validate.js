@@ -29,7 +29,8 @@ function wrong(name, value, expected) {
 }
 
 /**
- * Like `wrong()`, for objects of the package: a Proxy, or an object of another copy of the package, looks like the right one.
+ * Like `wrong()`, for objects of the package: a Proxy, or an object of another copy of the package, looks like the
+ * right one.
  *
  * @param {string} name
  * @param {unknown} value
@@ -66,7 +67,7 @@ function got(...values) {
   return `(got ${values.map(shown).join(' and ')})`;
 }
 
-/** A stream or a socket has more members than a reader of an error wants to see. */
+/** How much of a value an error shows: streams and sockets have many members. */
 const MAX_SHOWN = 200;
 
 /** @param {unknown} value */
@@ -237,7 +238,8 @@ function optionalInteger(value, name, max, min) {
 }
 
 /**
- * A required port from `min` to 65535. A string of digits counts as a number, because environment variables are strings.
+ * A required port from `min` to 65535. A string of digits counts as a number, because environment variables are
+ * strings.
  *
  * @param {unknown} value
  * @param {string} name
