@@ -16,6 +16,7 @@ import * as promClient from 'prom-client';
 import { createMortalWorker } from './helpers/panic';
 import * as datasoup from '..';
 import type { types } from '..';
+import { createCluster, memoryBus, type Cluster } from '../subpaths/cluster';
 import { openTelemetry, prometheus } from '../subpaths/metrics';
 import './helpers/closeWorkers';
 import { runNode, ROOT } from './helpers/process';
@@ -33,7 +34,16 @@ async function createWorker(settings?: types.WorkerSettings): Promise<types.Work
   return worker;
 }
 
+let clusters: Cluster[] = [];
+
+async function openCluster(): Promise<void> {
+  const secret = 'a secret of more than thirty-two bytes';
+  const listenInfo = { protocol: 'udp', ip: '127.0.0.1' } as const;
+  clusters.push(await createCluster({ bus: memoryBus(), secret, listenInfo }));
+}
+
 afterEach(async () => {
+  for (const cluster of clusters.splice(0)) await cluster.close();
   // What a Worker has counted since it was last asked is added when its thread has ended.
   for (const worker of workers.splice(0).filter(({ subprocessClosed }) => !subprocessClosed)) {
     const ended = nextEvent(worker, 'subprocessclose');
@@ -344,6 +354,7 @@ describe('the names', () => {
 
   test('follow the conventions of Prometheus', async () => {
     const registry = newRegistry();
+    await openCluster();
     await send(await createWorker(), 1);
     for (const { name, help, type, values } of await registry.getMetricsAsJSON()) {
       const kind = type as unknown as string;
@@ -381,6 +392,7 @@ describe('the names', () => {
   test('of the dashboard and of the alerts in docs/metrics.md, and their labels, are those of a scrape', async () => {
     const registry = newRegistry();
     await send(await createWorker({ maxMemory: 1 << 20 }), 1);
+    await openCluster();
     const file = path.join(ROOT, 'examples/grafana-dashboard.json');
     const dashboard = JSON.parse(readFileSync(file, 'utf8')) as {
       panels: { targets?: { expr: string; legendFormat: string }[] }[];
@@ -487,6 +499,7 @@ describe('openTelemetry({ meter })', () => {
   test('has all that Prometheus has, with the same labels, under the names that exporters make of them', async () => {
     openTelemetry({ meter: provider.getMeter('test') });
     await send(await createWorker({ maxMemory: 1 << 20 }), 64);
+    await openCluster();
     await collect();
     const UNITS: Record<string, string> = { s: '_seconds', By: '_bytes' };
     const labels = (sets: object[]): string[] =>

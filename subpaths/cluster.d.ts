@@ -51,6 +51,16 @@ export type ClusterStats = {
    * without a question, or too late), 'toomany' (more than 10,000 hosts).
    */
   refused: Record<string, number>;
+  /** Control messages by type ('beat', 'list' …) that were published, and that were accepted, with their bytes as sealed. */
+  control: {
+    sent: Record<string, number>;
+    received: Record<string, number>;
+    bytesSent: number;
+    /** Those of refused messages included. */
+    bytesReceived: number;
+  };
+  /** DataProducers in the lists of the joined rooms: of this host and of others, once for each room. */
+  dataProducers: { own: number; other: number };
   hosts: string[];
   /** Per host that something is taken from: the state of the pipe, DataProducers, and pipes that have failed in a row. */
   takes: {
@@ -59,6 +69,8 @@ export type ClusterStats = {
     wanted: number;
     failures: number;
   }[];
+  /** Pipes from other hosts that have failed or could not be made, in all. */
+  pipeFailures: number;
   /** Per host that takes something from this one: DataProducers. */
   gives: { host: string; carried: number }[];
   rooms: number;

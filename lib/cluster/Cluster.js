@@ -8,21 +8,20 @@ const { performance } = require('node:perf_hooks');
 const { createWorker } = require('..');
 const { EnhancedEventEmitter, emitSafely } = require('../EnhancedEventEmitter');
 const { coreOf } = require('../Entity');
-const { Logger } = require('../Logger');
+const { track } = require('../metrics/clusters');
 const { parseClusterOptions, parseJoinOptions } = require('../options/cluster');
 const symbols = require('../symbols');
 const { DataPlane } = require('./DataPlane');
 const { Envelope, epochOf } = require('./envelope');
 const { Host } = require('./Host');
 const { hashOf } = require('./messages');
+const { Monitor } = require('./Monitor');
 const { Path } = require('./Path');
 const { Room } = require('./Room');
 const { whenClosed } = require('./whenClosed');
 
 /** For how long a host that leaves waits until others have what was sent to them, in milliseconds. */
 const DRAIN = 5000;
-
-const logger = new Logger('cluster');
 
 /** @import { Entry } from './types' */
 /** @typedef {import('../Router').Router<any>} Router */
@@ -58,6 +57,9 @@ class Cluster extends EnhancedEventEmitter {
   #gateway;
   #plane;
   #linger;
+  #monitor;
+  /** @type {(() => void) | undefined} */
+  #untrack;
   #closed = false;
   /** By hash: the Rooms of this host, one per Router. @type {Map<string, Set<Room>>} */
   #rooms = new Map();
@@ -79,7 +81,7 @@ class Cluster extends EnhancedEventEmitter {
     const { bus, secrets, listenInfo, host, prefix, lease, linger } = options;
     const epoch = epochOf(Date.now(), randomBytes(6));
     const say = (/** @type {string} */ event, /** @type {unknown[]} */ ...args) => {
-      logger.debug(`${host}: ${event} ${args.join(' ')}`);
+      this.#monitor.event(event, ...args);
       if (!this.#closed) {
         emitSafely(this, event, args);
       }
@@ -88,6 +90,7 @@ class Cluster extends EnhancedEventEmitter {
     this.#worker = worker;
     this.#gateway = gateway;
     this.#linger = linger;
+    this.#monitor = new Monitor(host);
     this.#plane = new DataPlane({
       gateway,
       listenInfo,
@@ -111,6 +114,7 @@ class Cluster extends EnhancedEventEmitter {
         busdown: () => say('busdown'),
         busup: () => say('busup'),
         incompatible: (other) => say('incompatible', other),
+        refused: (reason) => this.#monitor.refused(reason),
         fenced: () => {
           say('fenced');
           this.#end();
@@ -141,6 +145,14 @@ class Cluster extends EnhancedEventEmitter {
   /** For createCluster(). */
   async start() {
     await this.#host.start();
+    if (this.#closed) {
+      return;
+    }
+    this.#untrack = track({
+      pid: this.#worker.pid,
+      counters: () => this.#monitor.counters(this.#host.stats()),
+      gauges: () => this.#monitor.gauges(this.#host.stats(), this.#sizes()),
+    });
   }
 
   /**
@@ -193,8 +205,7 @@ class Cluster extends EnhancedEventEmitter {
     return {
       host: this.host,
       ...this.#host.stats(),
-      rooms: [...this.#rooms.values()].reduce((sum, rooms) => sum + rooms.size, 0),
-      paths: this.#paths.size,
+      ...this.#sizes(),
     };
   }
 
@@ -222,12 +233,21 @@ class Cluster extends EnhancedEventEmitter {
 
   #end() {
     this.#closed = true;
+    this.#untrack?.();
+    this.#untrack = undefined;
     for (const room of [...this.#rooms.values()].flatMap((rooms) => [...rooms])) {
       room.end();
     }
     this.#rooms.clear();
     this.#announced.clear();
     this.#worker.close();
+  }
+
+  #sizes() {
+    return {
+      rooms: [...this.#rooms.values()].reduce((sum, rooms) => sum + rooms.size, 0),
+      paths: this.#paths.size,
+    };
   }
 
   #check() {
@@ -386,6 +406,7 @@ class Cluster extends EnhancedEventEmitter {
         entry,
         subchannels,
         onMissed: (atMost) => {
+          this.#monitor.missed(id, host, atMost);
           for (const room of [...this.#rooms.values()].flatMap((rooms) => [...rooms])) {
             room.missed(id, atMost);
           }

@@ -37,6 +37,7 @@ const LEAVING = 1000;
  * @property {() => void} busup
  * @property {() => void} fenced - the host has closed.
  * @property {(host: string) => void} incompatible
+ * @property {(reason: string) => void} refused - a control message.
  * @property {(room: string, host: string, entry: Entry) => void} added
  * @property {(room: string, host: string, entry: Entry, reason: 'closed' | 'left' | 'lease') => void} removed
  */
@@ -104,6 +105,7 @@ class Host {
       sealer,
       subjects: new Subjects(prefix),
       onIncompatible: (name) => this.#onIncompatible(name),
+      onRefused: events.refused,
     });
 
     this.#peers = peers;
@@ -221,12 +223,17 @@ class Host {
   }
 
   stats() {
+    const { sent, received, bytesSent, bytesReceived } = this.#link;
+
     return {
       busDown: this.#peers.busDown,
       resyncs: this.#resyncs,
       refused: { ...this.#link.refused },
+      control: { sent: { ...sent }, received: { ...received }, bytesSent, bytesReceived },
+      dataProducers: this.#lists.sizes(),
       hosts: this.hosts,
       takes: [...this.#takes.stats()],
+      pipeFailures: this.#takes.broken,
       gives: [...this.#gives.stats()],
     };
   }

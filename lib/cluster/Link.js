@@ -24,6 +24,13 @@ const { decode, encode } = require('./messages');
 class Link {
   /** Refused messages by reason. @type {Record<string, number>} */
   refused = {};
+  /** Messages that were published, and those that were accepted, by type. @type {Record<string, number>} */
+  sent = {};
+  /** @type {Record<string, number>} */
+  received = {};
+  /** Bytes of these, and of the refused ones. */
+  bytesSent = 0;
+  bytesReceived = 0;
   #bus;
   #clock;
   #peers;
@@ -31,6 +38,7 @@ class Link {
   #sealer;
   #subjects;
   #onIncompatible;
+  #onRefused;
   /** @type {Map<string, Question>} */
   #questions = new Map();
   #closed = false;
@@ -44,8 +52,9 @@ class Link {
    * @param {Sealer} options.sealer
    * @param {Subjects} options.subjects
    * @param {(host: string) => void} options.onIncompatible
+   * @param {(reason: string) => void} options.onRefused
    */
-  constructor({ bus, clock, peers, random, sealer, subjects, onIncompatible }) {
+  constructor({ bus, clock, peers, random, sealer, subjects, onIncompatible, onRefused }) {
     this.#bus = bus;
     this.#clock = clock;
     this.#peers = peers;
@@ -53,6 +62,7 @@ class Link {
     this.#sealer = sealer;
     this.#subjects = subjects;
     this.#onIncompatible = onIncompatible;
+    this.#onRefused = onRefused;
   }
 
   /**
@@ -88,7 +98,11 @@ class Link {
     const subject = this.#subjects.of(kind, name);
 
     if (!this.#closed) {
-      this.#bus.publish(subject, this.#sealer.seal(subject, encode(message)));
+      const bytes = this.#sealer.seal(subject, encode(message));
+
+      count(this.sent, message.type);
+      this.bytesSent += bytes.length;
+      this.#bus.publish(subject, bytes);
     }
   }
 
@@ -154,6 +168,7 @@ class Link {
    * @param {Listener} listener
    */
   #receive(kind, name, subject, bytes, listener) {
+    this.bytesReceived += bytes.length;
     try {
       const opened = this.#sealer.open(subject, bytes);
 
@@ -170,12 +185,14 @@ class Link {
       if (message.re !== undefined) {
         this.#onAnswer(message, peer);
       }
+      count(this.received, message.type);
       listener(message, peer);
     } catch (error) {
       if (!(error instanceof Refusal)) {
         throw error;
       }
-      this.refused[error.reason] = (this.refused[error.reason] ?? 0) + 1;
+      count(this.refused, error.reason);
+      this.#onRefused(error.reason);
     }
   }
 
@@ -211,6 +228,14 @@ class Link {
       question.onAnswer(answer, peer);
     }
   }
+}
+
+/**
+ * @param {Record<string, number>} counts
+ * @param {string} name
+ */
+function count(counts, name) {
+  counts[name] = (counts[name] ?? 0) + 1;
 }
 
 exports.Link = Link;

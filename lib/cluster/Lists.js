@@ -212,6 +212,19 @@ class Lists {
     return (peer && this.#rooms.get(hash)?.views.get(peer)?.entries.values()) ?? [];
   }
 
+  /** How many DataProducers the lists of this host have, and those of others. */
+  sizes() {
+    const sizes = { own: 0, other: 0 };
+
+    for (const { own, views } of this.#rooms.values()) {
+      sizes.own += own.size;
+      for (const { entries } of views.values()) {
+        sizes.other += entries.size;
+      }
+    }
+    return sizes;
+  }
+
   /** Says the state of all rooms and asks for those of others. */
   resyncAll() {
     for (const room of this.#rooms.values()) {

@@ -92,6 +92,8 @@ class Source {
 }
 
 class Takes {
+  /** Pipes that have failed, or could not be made. */
+  broken = 0;
   #link;
   #clock;
   #peers;
@@ -582,6 +584,7 @@ class Takes {
     const delay = DELAYS[Math.min(source.failures, DELAYS.length - 1)];
 
     source.failures += 1;
+    this.broken += 1;
     this.#end(source);
     for (const item of source.items.values()) {
       item.stream = 'none';

@@ -34,10 +34,21 @@ const HOST = /^[\w-]{1,64}$/;
 
 /** @typedef {import('node:crypto').KeyObject} KeyObject */
 
-/**
- * @typedef {'format' | 'oversized' | 'key' | 'forged' | 'malformed' | 'incompatible' | 'replayed' | 'stale' | 'toomany' | 'crossed' | 'unasked'}
- * RefusalReason
- */
+const REFUSALS = /** @type {const} */ ([
+  'format',
+  'oversized',
+  'key',
+  'forged',
+  'malformed',
+  'incompatible',
+  'replayed',
+  'stale',
+  'toomany',
+  'crossed',
+  'unasked',
+]);
+
+/** @typedef {typeof REFUSALS[number]} RefusalReason */
 
 /** A control message that is refused: it changes nothing but a counter. */
 class Refusal extends Error {
@@ -216,5 +227,6 @@ exports.Envelope = Envelope;
 exports.HOST = HOST;
 exports.MAX_ENVELOPE = MAX_ENVELOPE;
 exports.OVERHEAD = OVERHEAD;
+exports.REFUSALS = REFUSALS;
 exports.Refusal = Refusal;
 exports.epochOf = epochOf;

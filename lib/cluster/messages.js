@@ -125,6 +125,8 @@ const MESSAGES = {
   given: { re: nonce, error: optional(error), items: optional(list(given)) },
 };
 
+const TYPES = Object.keys(MESSAGES);
+
 const KINDS = {
   room: ['state', 'diff', 'leave'],
   to: ['list', 'pipe', 'piped', 'want', 'given'],
@@ -265,6 +267,7 @@ exports.MAX_MESSAGE = MAX_MESSAGE;
 exports.MAX_SUBCHANNELS = MAX_SUBCHANNELS;
 exports.MAX_TEXT = MAX_TEXT;
 exports.Subjects = Subjects;
+exports.TYPES = TYPES;
 exports.VERSION = VERSION;
 exports.decode = decode;
 exports.encode = encode;

@@ -61,6 +61,34 @@ export type Message =
 export type Request = (List | PipeRequest | Want) & { id: string; to: string };
 export type Answer = (List | PipeAnswer | Given) & { re: string };
 
+// --------------------------------------------------------------------------------------------- for datasoup/metrics
+
+/** What a Cluster has counted. */
+export type ClusterCounters = {
+  resyncs: number;
+  pipeFailures: number;
+  messagesMissed: number;
+  hostsGone: { left: number; lease: number; restarted: number };
+  busOutages: number;
+  controlSent: Record<string, number>;
+  controlReceived: Record<string, number>;
+  controlRefused: Record<string, number>;
+  controlBytesSent: number;
+  controlBytesReceived: number;
+};
+
+/** What an open Cluster has. */
+export type ClusterGauges = {
+  /** 0 or 1. */
+  busDown: number;
+  hosts: number;
+  rooms: number;
+  dataProducers: { own: number; other: number };
+  paths: number;
+  pipes: { in: number; out: number };
+  pipesDown: number;
+};
+
 // ------------------------------------------------------------------------------------------------------- the ports
 
 export interface Bus {

@@ -3,10 +3,11 @@
 const { CATALOG } = require('./catalog');
 
 /** @import { Histogram, WorkerMetrics } from '../answers' */
-/** @import { Metric, Value } from './catalog' */
+/** @import { ClusterCounters, ClusterGauges } from '../cluster/types' */
+/** @import { Metric, Scope, Value } from './catalog' */
 
 /**
- * A value of a metric: of the Worker with this pid, or of all Workers.
+ * A value of a metric: of one Worker or Cluster, or of all.
  *
  * @typedef {object} Point
  * @property {Record<string, string>} labels
@@ -25,7 +26,7 @@ class Totals {
    */
   addCounters(metrics) {
     if (metrics) {
-      this.#addAll(metrics, false, {});
+      this.#addAll(metrics, 'workers', {});
     }
   }
 
@@ -37,8 +38,27 @@ class Totals {
    */
   addWorker(pid, metrics) {
     if (metrics) {
-      this.#addAll(metrics, true, { worker: `${pid}` });
+      this.#addAll(metrics, 'worker', { worker: `${pid}` });
     }
+  }
+
+  /**
+   * Adds the counters that Clusters have together.
+   *
+   * @param {ClusterCounters} counters
+   */
+  addClusterCounters(counters) {
+    this.#addAll(counters, 'clusters', {});
+  }
+
+  /**
+   * Adds an open Cluster.
+   *
+   * @param {number} pid - of the Worker of its gateway.
+   * @param {ClusterGauges} gauges
+   */
+  addCluster(pid, gauges) {
+    this.#addAll(gauges, 'cluster', { worker: `${pid}` });
   }
 
   /**
@@ -50,14 +70,14 @@ class Totals {
   }
 
   /**
-   * @param {WorkerMetrics} metrics
-   * @param {boolean} ofWorker
+   * @param {WorkerMetrics | ClusterCounters | ClusterGauges} metrics
+   * @param {Scope} scope
    * @param {Record<string, string>} labels
    */
-  #addAll(metrics, ofWorker, labels) {
+  #addAll(metrics, scope, labels) {
     for (const metric of CATALOG) {
       const { label } = metric;
-      const value = metric.ofWorker === ofWorker ? metric.read(metrics) : undefined;
+      const value = metric.scope === scope ? metric.read(metrics) : undefined;
 
       if (value !== undefined && label === undefined) {
         this.#add(metric, labels, /** @type {Value} */ (value));

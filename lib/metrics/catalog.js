@@ -1,13 +1,23 @@
 'use strict';
 
-// The name, unit and description of each metric, and where to find it in the metrics of a worker.
+// The name, unit and description of each metric, and where to find it in the metrics of a Worker or a Cluster.
 //
 // Names follow OpenTelemetry. Prometheus gets them with underscores, the unit and `_total` (see `prometheusName()`), as
 // OpenTelemetry's own exporters write them, so one dashboard fits both.
 
 /** @import { Histogram, WorkerMetrics } from '../answers' */
+/** @import { ClusterCounters, ClusterGauges } from '../cluster/types' */
 
 /** @typedef {number | Histogram} Value */
+
+/**
+ * What a value is of: all Workers together, closed ones included; one open Worker, with the label `worker`; all Clusters
+ * together; or one open Cluster, with its gateway's label `worker`.
+ *
+ * @typedef {'workers' | 'worker' | 'clusters' | 'cluster'} Scope
+ */
+
+/** @typedef {Value | Record<string, Value> | undefined} Read */
 
 /**
  * @typedef {object} Metric
@@ -16,40 +26,40 @@
  * @property {string} unit - as UCUM has it: 's', 'By', or what is counted.
  * @property {string} description
  * @property {string} [label] - the label whose values are the members of what `read` returns.
- * @property {boolean} ofWorker - whether each open Worker has a value, with the label `worker`. Otherwise the value is
- * that of all Workers together, closed ones included.
- * @property {(metrics: WorkerMetrics) => Value | Record<string, Value> | undefined} read
+ * @property {Scope} scope
+ * @property {(metrics: any) => Read} read
  */
 
 /**
- * @param {Metric['type']} type
- * @param {boolean} ofWorker
+ * @template T - what has the value.
+ * @typedef {(name: string, unit: string, description: string, read: (metrics: T) => Read, label?: string) => Metric} Define
  */
-const define =
-  (type, ofWorker) =>
-  /**
-   * @param {string} name
-   * @param {string} unit
-   * @param {string} description
-   * @param {Metric['read']} read
-   * @param {string} [label]
-   * @returns {Metric}
-   */
-  (name, unit, description, read, label) => ({
-    name,
-    type,
-    unit,
-    description,
-    label,
-    ofWorker,
-    read,
-  });
 
-const counter = define('counter', false);
-const histogram = define('histogram', false);
-const workerCounter = define('counter', true);
-const workerGauge = define('gauge', true);
-const workerHistogram = define('histogram', true);
+/** @type {(type: Metric['type'], scope: Scope) => Define<any>} */
+const define = (type, scope) => (name, unit, description, read, label) => ({
+  name,
+  type,
+  unit,
+  description,
+  label,
+  scope,
+  read,
+});
+
+/** @type {Define<WorkerMetrics>} */
+const counter = define('counter', 'workers');
+/** @type {Define<WorkerMetrics>} */
+const histogram = define('histogram', 'workers');
+/** @type {Define<WorkerMetrics>} */
+const workerCounter = define('counter', 'worker');
+/** @type {Define<WorkerMetrics>} */
+const workerGauge = define('gauge', 'worker');
+/** @type {Define<WorkerMetrics>} */
+const workerHistogram = define('histogram', 'worker');
+/** @type {Define<ClusterCounters>} */
+const clusterCounter = define('counter', 'clusters');
+/** @type {Define<ClusterGauges>} */
+const clusterGauge = define('gauge', 'cluster');
 
 /** @type {Metric[]} */
 const CATALOG = [
@@ -253,6 +263,115 @@ const CATALOG = [
     '{line}',
     'Lines of the log that were dropped, because JavaScript was busy.',
     (it) => it.logLinesDropped,
+  ),
+  clusterGauge(
+    'datasoup.clusters',
+    '{cluster}',
+    'Clusters that are open: 1 for each, by the Worker of its gateway.',
+    () => 1,
+  ),
+  clusterGauge(
+    'datasoup.cluster.bus_down',
+    '{cluster}',
+    'Clusters that have not heard themselves over the bus for a lease: 0 or 1 for each.',
+    (it) => it.busDown,
+  ),
+  clusterGauge(
+    'datasoup.cluster.hosts',
+    '{host}',
+    'Other hosts that share a room with this one.',
+    (it) => it.hosts,
+  ),
+  clusterGauge('datasoup.cluster.rooms', '{room}', 'Rooms that are joined.', (it) => it.rooms),
+  clusterGauge(
+    'datasoup.cluster.data_producers',
+    '{producer}',
+    'DataProducers that are announced in the joined rooms, once for each room.',
+    (it) => it.dataProducers,
+    'origin',
+  ),
+  clusterGauge(
+    'datasoup.cluster.paths',
+    '{path}',
+    'DataProducers of other hosts that are consumed here.',
+    (it) => it.paths,
+  ),
+  clusterGauge(
+    'datasoup.cluster.pipes',
+    '{pipe}',
+    'Pipes from and to other hosts that messages can pass.',
+    (it) => it.pipes,
+    'direction',
+  ),
+  clusterGauge(
+    'datasoup.cluster.pipes_down',
+    '{pipe}',
+    'Hosts that something is wanted from, and no message can come from.',
+    (it) => it.pipesDown,
+  ),
+  clusterCounter(
+    'datasoup.cluster.pipe_failures',
+    '{pipe}',
+    'Pipes from other hosts that have failed, or could not be made.',
+    (it) => it.pipeFailures,
+  ),
+  clusterCounter(
+    'datasoup.cluster.messages_missed',
+    '{message}',
+    'Messages that were lost with a path that failed, at most.',
+    (it) => it.messagesMissed,
+  ),
+  clusterCounter(
+    'datasoup.cluster.hosts_gone',
+    '{host}',
+    'Hosts that are gone.',
+    (it) => it.hostsGone,
+    'reason',
+  ),
+  clusterCounter(
+    'datasoup.cluster.bus_outages',
+    '{outage}',
+    'How often a Cluster had not heard itself over the bus for a lease.',
+    (it) => it.busOutages,
+  ),
+  clusterCounter(
+    'datasoup.cluster.resyncs',
+    '{resync}',
+    'How often a Cluster has asked for all lists again, as messages of the bus may have been lost.',
+    (it) => it.resyncs,
+  ),
+  clusterCounter(
+    'datasoup.cluster.control_messages.sent',
+    '{message}',
+    'Control messages that were published on the bus.',
+    (it) => it.controlSent,
+    'type',
+  ),
+  clusterCounter(
+    'datasoup.cluster.control_messages.received',
+    '{message}',
+    'Control messages that have come from the bus and were accepted, own ones included.',
+    (it) => it.controlReceived,
+    'type',
+  ),
+  clusterCounter(
+    'datasoup.cluster.control_messages.refused',
+    '{message}',
+    'Control messages that have come from the bus and were refused.',
+    (it) => it.controlRefused,
+    'reason',
+  ),
+  clusterCounter(
+    'datasoup.cluster.control.sent',
+    'By',
+    'Bytes of the control messages that were published on the bus.',
+    (it) => it.controlBytesSent,
+  ),
+  clusterCounter(
+    'datasoup.cluster.control.received',
+    'By',
+    'Bytes of the control messages that have come from the bus.',
+    (it) => it.controlBytesReceived,
   ),
 ];
 

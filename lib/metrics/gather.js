@@ -1,9 +1,11 @@
 'use strict';
 
+const { clusters, ended: endedClusters } = require('./clusters');
 const { Totals } = require('./Totals');
 const { ended, workers } = require('./workers');
 
 /** @import { WorkerMetrics } from '../answers' */
+/** @import { ClusterCounters } from '../cluster/types' */
 /** @import { Live } from './workers' */
 
 /** @type {Promise<Totals> | undefined} */
@@ -33,6 +35,13 @@ async function ask() {
     if (!core.closed) {
       totals.addWorker(pid, last);
     }
+  }
+  if (endedClusters.controlSent) {
+    totals.addClusterCounters(/** @type {ClusterCounters} */ (endedClusters));
+  }
+  for (const { pid, counters, gauges } of clusters) {
+    totals.addClusterCounters(counters());
+    totals.addCluster(pid, gauges());
   }
   return totals;
 }

@@ -16,21 +16,23 @@ const { peerDependency } = require('./peerDependency');
  */
 
 /**
- * A metric whose values come from Workers, with the interface that prom-client's registry expects. prom-client's own
- * classes do not fit, because their histograms take only single observations.
+ * A metric whose values come from Workers or Clusters, with the interface that prom-client's registry expects.
+ * prom-client's own classes do not fit, because their histograms take only single observations.
  */
 class PrometheusMetric {
   #metric;
 
   /** @param {Metric} metric */
   constructor(metric) {
+    const ofOne = metric.scope === 'worker' || metric.scope === 'cluster';
+
     this.#metric = metric;
     // The registry changes the name when it writes the OpenMetrics format.
     this.name = prometheusName(metric);
     this.help = metric.description;
     this.type = metric.type;
     this.aggregator = 'sum';
-    this.labelNames = [metric.ofWorker && 'worker', metric.label].filter(Boolean);
+    this.labelNames = [ofOne && 'worker', metric.label].filter(Boolean);
   }
 
   /** Called for each scrape. */
@@ -42,7 +44,7 @@ class PrometheusMetric {
     return { name, help, type, aggregator, values };
   }
 
-  /** The Workers count on: `registry.resetMetrics()` leaves their counters as they are. */
+  /** Workers and Clusters count on: `registry.resetMetrics()` leaves their counters as they are. */
   reset() {}
 }
 

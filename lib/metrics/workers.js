@@ -61,6 +61,7 @@ function add(total, other) {
   }
 }
 
+exports.add = add;
 exports.ended = ended;
 exports.track = track;
 exports.workers = workers;

@@ -253,6 +253,7 @@ export class Process {
           this.events.push('fenced');
         },
         incompatible: (host) => this.events.push(`incompatible ${host}`),
+        refused: () => {},
         added: (room, host, entry) => this.#onAdded(room, host, entry),
         removed: (room, host, entry) => this.#onRemoved(room, host, entry),
       },

@@ -1,0 +1,147 @@
+'use strict';
+
+// What operators see of a Cluster: its lines of the log, and its values for datasoup/metrics.
+
+const { Logger } = require('../Logger');
+const { REFUSALS } = require('./envelope');
+const { TYPES } = require('./messages');
+
+/** Reasons that honest hosts have none of: the first message of each is worth a line of the log. */
+const SUSPICIOUS = new Set([
+  'format',
+  'oversized',
+  'key',
+  'forged',
+  'malformed',
+  'crossed',
+  'toomany',
+]);
+
+const logger = new Logger('cluster');
+
+/** @import { ClusterCounters, ClusterGauges } from './types' */
+/** @typedef {ReturnType<import('./Host').Host['stats']>} HostStats */
+
+class Monitor {
+  #host;
+  #hostsGone = { left: 0, lease: 0, restarted: 0 };
+  #busOutages = 0;
+  #messagesMissed = 0;
+  /** @type {Set<string>} */
+  #refused = new Set();
+
+  /** @param {string} host - the name of the Cluster's host. */
+  constructor(host) {
+    this.#host = host;
+  }
+
+  /**
+   * An event of the Cluster.
+   *
+   * @param {string} event
+   * @param {...any} args
+   */
+  event(event, ...args) {
+    const [other, reason] = args;
+
+    switch (event) {
+      case 'hostdown':
+        this.#hostsGone[/** @type {'left' | 'lease' | 'restarted'} */ (reason)] += 1;
+        if (reason === 'lease') {
+          this.#warn(
+            `host ${other} is gone: it was silent on the bus and in its pipes for a lease`,
+          );
+          return;
+        }
+        break;
+      case 'busdown':
+        this.#busOutages += 1;
+        this.#warn('the bus is down: this host has not heard itself for a lease');
+        return;
+      case 'busup':
+        this.#warn('the bus is up again');
+        return;
+      case 'fenced':
+        this.#warn('closed: a younger process has the name of this host');
+        return;
+      case 'incompatible':
+        this.#warn(`host ${other} speaks another major version of the protocol`);
+        return;
+    }
+    logger.debug(`${this.#host}: ${event} ${args.join(' ')}`.trimEnd());
+  }
+
+  /**
+   * Messages were lost with a path that failed.
+   *
+   * @param {string} id - of the DataProducer.
+   * @param {string} origin - its host.
+   * @param {number} atMost
+   */
+  missed(id, origin, atMost) {
+    this.#messagesMissed += atMost;
+    this.#warn(
+      `the path to ${id} of host ${origin} has failed: at most ${atMost} messages are lost`,
+    );
+  }
+
+  /**
+   * A control message was refused.
+   *
+   * @param {string} reason
+   */
+  refused(reason) {
+    if (SUSPICIOUS.has(reason) && !this.#refused.has(reason)) {
+      this.#refused.add(reason);
+      this.#warn(`a control message was refused: '${reason}' (shown once; getStats() counts them)`);
+    }
+  }
+
+  /**
+   * @param {HostStats} stats
+   * @returns {ClusterCounters}
+   */
+  counters({ resyncs, refused, control, pipeFailures }) {
+    return {
+      resyncs,
+      pipeFailures,
+      messagesMissed: this.#messagesMissed,
+      hostsGone: this.#hostsGone,
+      busOutages: this.#busOutages,
+      controlSent: { ...zeros(TYPES), ...control.sent },
+      controlReceived: { ...zeros(TYPES), ...control.received },
+      controlRefused: { ...zeros(REFUSALS), ...refused },
+      controlBytesSent: control.bytesSent,
+      controlBytesReceived: control.bytesReceived,
+    };
+  }
+
+  /**
+   * @param {HostStats} stats
+   * @param {{ rooms: number, paths: number }} of
+   * @returns {ClusterGauges}
+   */
+  gauges({ busDown, hosts, takes, gives, dataProducers }, { rooms, paths }) {
+    const up = takes.filter(({ state }) => state === 'up').length;
+
+    return {
+      busDown: Number(busDown),
+      hosts: hosts.length,
+      rooms,
+      dataProducers,
+      paths,
+      pipes: { in: up, out: gives.length },
+      pipesDown: takes.length - up,
+    };
+  }
+
+  /** @param {string} line */
+  #warn(line) {
+    logger.warn(`${this.#host}: ${line}`);
+  }
+}
+
+/** @param {readonly string[]} names */
+const zeros = (names) => Object.fromEntries(names.map((name) => [name, 0]));
+
+exports.Monitor = Monitor;
