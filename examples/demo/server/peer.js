@@ -94,9 +94,7 @@ class Peer {
 
     // The bot answers chat and pings; other peers show chat and cursors.
     if (label !== 'cursor') await this.#room.bot.listen(producer, this);
-    if (label !== 'ping') {
-      await Promise.all(this.#room.othersThan(this).map((other) => other.consume(producer)));
-    }
+    if (label !== 'ping') await this.#room.share(producer, this);
 
     return { id: producer.id };
   }
@@ -107,9 +105,7 @@ class Peer {
 
     this.#transport('recv');
     this.#consuming = true;
-    const { bot } = this.#room;
-    const others = this.#room.othersThan(this).flatMap((other) => other.sharedProducers());
-    await Promise.all([...bot.producers, ...others].map((producer) => this.consume(producer)));
+    await Promise.all(this.#room.producersFor(this).map((producer) => this.consume(producer)));
   }
 
   async consume(producer) {
@@ -119,7 +115,7 @@ class Peer {
     this.#consumed.add(producer.id);
     let consumer;
     try {
-      consumer = await this.#transport('recv').consumeData({
+      consumer = await this.#room.consumeData(this.#transport('recv'), {
         dataProducerId: producer.id,
         ...RELIABILITY[producer.label],
         // The bot's messages to all, and those to this peer's number.

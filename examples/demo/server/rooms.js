@@ -13,12 +13,14 @@ const TELEMETRY_MS = 1000;
 class Rooms {
   #worker;
   #webRtcServer;
+  #createRoom;
   /** name → Promise of a Room, which peers that join at the same time share. */
   #rooms = new Map();
 
-  constructor({ worker, webRtcServer }) {
+  constructor({ worker, webRtcServer, createRoom = (options) => Room.create(options) }) {
     this.#worker = worker;
     this.#webRtcServer = webRtcServer;
+    this.#createRoom = createRoom;
   }
 
   async open(name) {
@@ -41,7 +43,7 @@ class Rooms {
   #create(name) {
     if (this.#rooms.size >= MAX_ROOMS) throw new RequestError('too many rooms');
 
-    const room = Room.create({
+    const room = this.#createRoom({
       name,
       worker: this.#worker,
       webRtcServer: this.#webRtcServer,
@@ -60,6 +62,7 @@ class Room {
   /** peer id → Peer */
   peers = new Map();
   closed = false;
+  firstNumber = 1;
   #onEmpty;
   #telemetry;
   #asking = false;
@@ -68,7 +71,7 @@ class Room {
     const router = await worker.createRouter({ appData: { room: name } });
     const bot = await Bot.create({ router, worker });
 
-    return new Room({ name, router, webRtcServer, bot, onEmpty });
+    return new this({ name, router, webRtcServer, bot, onEmpty });
   }
 
   constructor({ name, router, webRtcServer, bot, onEmpty }) {
@@ -111,6 +114,23 @@ class Room {
     };
   }
 
+  /** What a peer consumes: the bot's DataProducers and those of the others. */
+  producersFor(peer) {
+    const others = this.othersThan(peer).flatMap((other) => other.sharedProducers());
+
+    return [...this.bot.producers, ...others];
+  }
+
+  /** Lets the others consume a peer's DataProducer. */
+  async share(producer, peer) {
+    await Promise.all(this.othersThan(peer).map((other) => other.consume(producer)));
+  }
+
+  /** Makes a DataConsumer of one of `producersFor()`. */
+  async consumeData(transport, options) {
+    return transport.consumeData(options);
+  }
+
   othersThan(peer) {
     return [...this.peers.values()].filter((other) => other !== peer);
   }
@@ -129,7 +149,7 @@ class Room {
   /** The lowest free number: it selects the peer's colour and is its subchannel. */
   #freeNumber() {
     const taken = new Set([...this.peers.values()].map(({ number }) => number));
-    let number = 1;
+    let number = this.firstNumber;
     while (taken.has(number)) number += 1;
 
     return number;
@@ -152,4 +172,4 @@ class Room {
   }
 }
 
-module.exports = { Rooms };
+module.exports = { MAX_PEERS, Room, Rooms };
