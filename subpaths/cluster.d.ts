@@ -43,12 +43,12 @@ export type ClusterStats = {
   host: string;
   /** Whether this host has not heard itself over the bus for a lease. */
   busDown: boolean;
-  /** How often it has asked for all lists again, because messages of the bus may have been lost. */
+  /** How often it has said its state again, because messages of the bus may have been lost. At most once a beat. */
   resyncs: number;
   /**
    * Control messages that were refused, by reason: 'format', 'oversized', 'key' (another secret), 'forged', 'malformed',
-   * 'incompatible', 'replayed', 'stale' (of a former incarnation), 'crossed' (for another subject), 'unasked' (an answer
-   * without a question, or too late), 'toomany' (more than 10,000 hosts).
+   * 'incompatible', 'replayed', 'stale' (of or for a former incarnation), 'crossed' (for another subject), 'unasked' (an
+   * answer without a question, or too late), 'toomany' (more than 10,000 hosts).
    */
   refused: Record<string, number>;
   /** Control messages by type ('beat', 'list' …) that were published, and that were accepted, with their bytes as sealed. */
@@ -61,6 +61,8 @@ export type ClusterStats = {
   };
   /** DataProducers in the lists of the joined rooms: of this host and of others, once for each room. */
   dataProducers: { own: number; other: number };
+  /** Control messages for which `publish()` of the bus threw. They count as lost. */
+  unsent: number;
   hosts: string[];
   /** Per host that something is taken from: the state of the pipe, DataProducers, and pipes that have failed in a row. */
   takes: {

@@ -66,6 +66,30 @@ test('a host that leaves is gone at once', async () => {
   expect(b.sessions.size).toBe(0);
 });
 
+test('a host that leaves says so until it is heard, and says nothing else', async () => {
+  const since = world.recorded.length;
+  world.busDown = 1;
+  a.leave();
+  await world.run(350);
+  world.busDown = 0;
+  // What it is asked has no answer.
+  c.announce(ROOM);
+  const late = world.start('late');
+  late.join(ROOM);
+  await world.run(100);
+  expect(a.alive).toBe(false);
+  expect(downs(b)).toEqual(['hostdown a left']);
+  const said = world.recorded.slice(since).filter(({ from }) => from === 'a');
+  expect(said.length).toBeGreaterThan(2);
+  for (const { data } of said) expect(Buffer.from(data).toString()).toContain('"type":"bye"');
+  await world.run(LEASE * 2);
+  expect([b.events, c.events].flat().filter((event) => event.includes(' a'))).toEqual([
+    'hostdown a left',
+    'hostdown a left',
+  ]);
+  expect(late.events).not.toContain('hostup a');
+});
+
 test('a host that leaves while the bus is down is gone after a second for itself, after a lease for others', async () => {
   world.busDown = 1;
   a.leave();
@@ -110,10 +134,9 @@ test('10 s without bus lose no message and close nothing; what is new comes a be
 });
 
 test('a bus that stands still for 8 s and then delivers all is down and up again', async () => {
-  const { delay } = world;
-  world.delay = { min: 8000, max: 8000 };
-  await sending(7000);
-  world.delay = delay;
+  world.busStalled = 1;
+  await sending(8000);
+  world.unstall();
   await sending(9000);
   for (const process of [a, b, c]) {
     expect(process.events.filter((event) => event.startsWith('bus'))).toEqual(['busdown', 'busup']);
@@ -212,6 +235,130 @@ test('of two processes of one name the elder is fenced', async () => {
   a.kill();
   await world.run(100);
   world.checkViews();
+});
+
+test('two processes of one name need not share a room for the elder to be fenced', async () => {
+  const younger = world.start('a');
+  younger.join('1'.repeat(32));
+  await world.run(2 * BEAT);
+  expect(a.events).toEqual(['fenced']);
+  expect(younger.events).toEqual([]);
+  a.kill();
+});
+
+test('a host that restarts is up once it is in the room', async () => {
+  a.kill();
+  await world.run(LEASE + 2 * BEAT);
+  const again = world.start('a');
+  // Its beats are listened to.
+  await world.run(2 * BEAT);
+  expect(b.events).toEqual(['hostdown a lease']);
+  again.join(ROOM);
+  await world.run(50);
+  expect(b.events).toEqual(['hostdown a lease', 'hostup a']);
+  world.checkViews();
+});
+
+test('recordings make no host publish its list', async () => {
+  for (let count = 0; count < 1000; count += 1) {
+    b.announce(ROOM);
+    c.announce(ROOM);
+  }
+  await world.run(100);
+  const before = world.recorded.length;
+  const late = world.start('late');
+  late.join(ROOM);
+  await world.run(100);
+  const recordings = world.recorded.slice(before).filter(({ from }) => from === 'late');
+  expect(world.published(before, 'b').bytes).toBeGreaterThan(100_000);
+  late.kill();
+  // Forgotten, and its counters with it.
+  await world.run(2 * LEASE);
+  const since = world.recorded.length;
+  for (const recorded of recordings) {
+    world.replay(recorded);
+    await world.run(20);
+  }
+  await world.run(LEASE);
+  expect(recordings.length).toBeGreaterThan(2);
+  expect(world.published(since, 'b').messages).toBeGreaterThan(0);
+  expect(world.published(since).bytes).toBeLessThan(10_000);
+});
+
+test('recorded beats do not keep a host alive', async () => {
+  await world.run(20 * BEAT);
+  const recorded = world.recorded.filter(({ subject }) => subject === 'p.beat.a');
+  // A new host does not know their counters.
+  const late = world.start('late');
+  late.join(ROOM);
+  await world.run(50);
+  expect(late.events).toContain('hostup a');
+  a.kill();
+  for (const beat of recorded.slice(-20)) {
+    world.replay(beat);
+    await world.run(BEAT);
+  }
+  for (const each of [b, c, late]) expect(downs(each)).toEqual(['hostdown a lease']);
+});
+
+test('the recording of a younger incarnation keeps no host out', async () => {
+  const younger = world.start('d', 1e6);
+  const before = world.recorded.length;
+  younger.join(ROOM);
+  await world.run(50);
+  younger.kill();
+  await world.run(2 * LEASE);
+  const [join] = world.recorded.slice(before).filter(({ from }) => from === 'd');
+  world.replay(join);
+  await world.run(3 * BEAT);
+  world.start('d').join(ROOM);
+  await world.run(50);
+  expect(b.events.slice(-2)).toEqual(['hostdown d lease', 'hostup d']);
+  world.checkViews();
+});
+
+test('after an outage hosts ask for what has changed, and nothing else', async () => {
+  world.recording = Infinity;
+  for (let count = 0; count < 30; count += 1) {
+    const one = world.start(`many${count}`);
+    one.join(ROOM);
+    one.announce(ROOM);
+    await world.run(5);
+  }
+  await world.run(2000);
+  const outage = async (): Promise<number> => {
+    world.busDown = 1;
+    await world.run(10_000);
+    a.announce(ROOM);
+    await world.run(100);
+    world.busDown = 0;
+    const since = world.recorded.length;
+    await world.run(BEAT + 250);
+    world.checkViews();
+    return since;
+  };
+  const since = await outage();
+  // Each host says its state; what 32 hosts have missed of `a` is a question and a list.
+  expect(world.published(since).messages).toBeLessThan(33 + 2 * 32 + 10);
+  expect(world.published(since, 'a').messages).toBeLessThan(35);
+  await world.run(2000);
+});
+
+test('a host that hears few of its own beats says its state once a beat at most', async () => {
+  const { publish } = a.bus;
+  const held: (() => void)[] = [];
+  a.bus.publish = (subject, data) => {
+    if (subject === 'p.beat.a') held.push(() => publish(subject, data));
+    else publish(subject, data);
+  };
+  const since = world.recorded.length;
+  for (let round = 0; round < 10; round += 1) {
+    await world.run(4 * BEAT);
+    // Each second one: two gaps at once.
+    for (const [index, deliver] of held.splice(0).entries()) if (index % 2 === 0) deliver();
+  }
+  expect(world.published(since, 'a').messages).toBeGreaterThan(10);
+  expect(world.published(since, 'a').messages).toBeLessThan(25);
 });
 
 test('recordings of a dead host do not bring it back, nor do those of a living one change anything', async () => {

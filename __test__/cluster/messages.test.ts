@@ -31,9 +31,10 @@ const WHOLE: [Kind, Message][] = [
   ['room', { type: 'state', seq: 4, ask: NONCE }],
   ['room', { type: 'diff', from: 4, seq: 6, add: [ENTRY], del: [ID] }],
   ['room', { type: 'leave', seq: 7 }],
-  ['beat', { type: 'beat', beat: 1 }],
+  ['beat', { type: 'beat', beat: 1, seq: 7 }],
   ['beat', { type: 'bye' }],
-  ['to', { type: 'list', id: NONCE, to: EPOCH, room: NONCE }],
+  ['to', { type: 'list', id: NONCE, to: EPOCH, room: NONCE, have: 3 }],
+  ['to', { type: 'list', re: NONCE, room: NONCE, seq: 6 }],
   [
     'to',
     { type: 'list', re: NONCE, room: NONCE, gone: false, seq: 6, part: 0, parts: 1, list: [ENTRY] },
@@ -97,9 +98,10 @@ test.each(WHOLE)('%s: belongs to no other kind of subject: %j', (kind, message) 
 });
 
 test('unknown members are left out', () => {
-  expect(decode('beat', json({ type: 'beat', beat: 1, mood: 'good' }))).toEqual({
+  expect(decode('beat', json({ type: 'beat', beat: 1, seq: 2, mood: 'good' }))).toEqual({
     type: 'beat',
     beat: 1,
+    seq: 2,
   });
 });
 
@@ -140,9 +142,14 @@ test.each<[string, Kind, object | string]>([
     { type: 'list', re: NONCE, room: NONCE, seq: 1, part: 1, parts: 1, list: [] },
   ],
   [
-    'an answer without list',
+    'a list without its number',
     'to',
-    { type: 'list', re: NONCE, room: NONCE, seq: 1, part: 0, parts: 1 },
+    { type: 'list', re: NONCE, room: NONCE, part: 0, parts: 1, list: [] },
+  ],
+  [
+    'a list of too many parts',
+    'to',
+    { type: 'list', re: NONCE, room: NONCE, seq: 1, part: 0, parts: 2049, list: [] },
   ],
   [
     'port 0',

@@ -142,10 +142,17 @@ function act(world: World, process: Process, names: string[], silent: boolean): 
       );
       break;
     case 14:
-      fault(
-        () => (world.busDown += 1),
-        () => (world.busDown -= 1),
-      );
+      if (random.chance(0.5)) {
+        fault(
+          () => (world.busDown += 1),
+          () => (world.busDown -= 1),
+        );
+      } else {
+        fault(
+          () => (world.busStalled += 1),
+          () => world.unstall(),
+        );
+      }
       break;
     case 15:
       fault(

@@ -10,7 +10,7 @@
 // It reads no clock, makes no random numbers and opens no sockets: bus, clock, random numbers, sealer and data plane are
 // passed in, and tests pass in simulated ones. A beat each fifth of the lease drives what counts silence. Resync is the
 // only recovery: when messages of the bus may be lost, or this process has been paused for half a lease, the host says
-// its state in all rooms, asks for those of others, and repeats what it wants.
+// its state in all rooms, at most once a beat. What others have changed meanwhile, their beats show.
 
 const { Gives } = require('./Gives');
 const { Link } = require('./Link');
@@ -23,8 +23,9 @@ const { OVERHEAD } = require('./envelope');
 /** What a message has beside its items, in bytes. */
 const HEAD = 512;
 
-/** How long a host that leaves waits until it hears itself, in milliseconds. */
+/** How long a host that leaves waits until it hears itself, and how often it says so, in milliseconds. */
 const LEAVING = 1000;
+const BYE = 100;
 
 /** @import { Bus, Clock, Entry, Plane, RandomNumbers, Sealer, Subchannels } from './types' */
 /** @import { Taker } from './Takes' */
@@ -60,6 +61,9 @@ class Host {
   #tickedAt = 0;
   #beats = 0;
   #resyncs = 0;
+  /** Whether there was a resync since the last tick, and whether another one is due. */
+  #resynced = false;
+  #stale = false;
   /** @type {(() => void) | undefined} */
   #onBye;
   #closed = false;
@@ -89,13 +93,13 @@ class Host {
       gone: (peer, reason) => this.#closed || events.hostdown(peer.host, reason),
       forgotten: (peer, reason) => this.#onForgotten(peer, reason),
       fenced: () => {
-        this.#close();
+        this.close();
         events.fenced();
       },
       busDown: events.busdown,
       busUp: events.busup,
       missed: () => this.#resync(),
-      missedFrom: (peer) => this.#lists.askFor(peer),
+      missedFrom: (peer) => this.#onMissedFrom(peer),
     });
     const link = new Link({
       bus,
@@ -121,7 +125,7 @@ class Host {
 
   /** The hosts that share a room with this one. */
   get hosts() {
-    return this.#peers.confirmed().map((peer) => peer.host);
+    return this.#peers.sharing().map((peer) => peer.host);
   }
 
   /** Resolves once the host hears itself and others. */
@@ -129,10 +133,17 @@ class Host {
     const { host } = this.#peers.self;
 
     this.#subscriptions.push(
-      await this.#link.subscribe('to', host, (message, peer) => this.#onRequest(message, peer)),
+      await this.#link.subscribe('to', host, (message, peer, bytes) =>
+        this.#onRequest(message, peer, bytes),
+      ),
+    );
+    this.#subscriptions.push(
       await this.#link.subscribe('beat', host, (message, peer) => this.#onBeat(message, peer)),
     );
-    if (!this.#closed) {
+    if (this.#closed) {
+      this.#unsubscribe();
+    } else {
+      this.#takes.start();
       this.#tickedAt = this.#clock.now();
       this.#tick();
     }
@@ -200,7 +211,7 @@ class Host {
   }
 
   /**
-   * Says that the host leaves, and closes it.
+   * Says that the host leaves, and nothing after that, and closes it.
    *
    * @param {() => void} done - called when the bus has passed that on, or after a second.
    */
@@ -212,14 +223,21 @@ class Host {
 
     const end = () => {
       cancel();
+      this.#ticking?.();
       this.#onBye = undefined;
-      this.#close();
+      this.close();
       done();
     };
     const cancel = this.#clock.after(LEAVING, end);
+    const say = () => {
+      this.#link.send('beat', this.name, { type: 'bye' });
+      this.#ticking = this.#clock.after(BYE, say);
+    };
 
     this.#onBye = end;
-    this.#link.send('beat', this.name, { type: 'bye' });
+    this.#ticking?.();
+    this.#link.leave();
+    say();
   }
 
   stats() {
@@ -231,6 +249,7 @@ class Host {
       refused: { ...this.#link.refused },
       control: { sent: { ...sent }, received: { ...received }, bytesSent, bytesReceived },
       dataProducers: this.#lists.sizes(),
+      unsent: this.#link.unsent,
       hosts: this.hosts,
       takes: [...this.#takes.stats()],
       pipeFailures: this.#takes.broken,
@@ -260,39 +279,69 @@ class Host {
       return;
     }
     this.#beats += 1;
-    this.#link.send('beat', this.name, { type: 'beat', beat: this.#beats });
+    this.#link.send('beat', this.name, {
+      type: 'beat',
+      beat: this.#beats,
+      seq: this.#lists.changes,
+    });
     this.#ticking = this.#clock.after(beat, () => this.#tick());
+    this.#resynced = false;
     if (paused) {
       this.#peers.onMissed();
+    } else if (this.#stale) {
+      this.#resync();
     }
   }
 
   #resync() {
-    this.#resyncs += 1;
-    this.#lists.resyncAll();
-    this.#takes.repeat();
+    this.#stale = this.#resynced;
+    if (!this.#resynced) {
+      this.#resynced = true;
+      this.#resyncs += 1;
+      this.#lists.resync();
+    }
+  }
+
+  /** @param {Peer} peer */
+  #onMissedFrom(peer) {
+    if (peer.host === this.name) {
+      // Another process has the name of this one.
+      this.#challenge(peer);
+    } else {
+      this.#lists.askFor(peer);
+    }
+  }
+
+  /**
+   * Asks a host whether it lives.
+   *
+   * @param {Peer} peer
+   */
+  #challenge(peer) {
+    this.#link.ask(
+      peer,
+      this.#lease,
+      (id, to) => ({ type: 'list', id, to }),
+      () => {},
+    );
   }
 
   /**
    * @param {any} message
    * @param {Peer} peer
+   * @param {number} bytes
    */
-  #onRequest(message, peer) {
+  #onRequest(message, peer, bytes) {
     if (peer === this.#peers.self) {
       return;
     }
     if (message.type === 'list') {
-      this.#lists.onList(message, peer);
+      this.#lists.onList(message, peer, bytes);
     } else if (message.id === undefined) {
       // An answer, which has been handled.
     } else if (!peer.confirmed) {
       // It asks again; by then it has answered this.
-      this.#link.ask(
-        peer,
-        this.#lease,
-        (id, to) => ({ type: 'list', id, to }),
-        () => {},
-      );
+      this.#challenge(peer);
     } else if (message.type === 'pipe') {
       this.#gives.onPipe(message, peer);
     } else {
@@ -306,7 +355,7 @@ class Host {
    */
   #onBeat(message, peer) {
     if (message.type === 'beat') {
-      this.#peers.onBeat(peer, message.beat);
+      this.#peers.onBeat(peer, message.beat, message.seq);
     } else if (peer === this.#peers.self) {
       this.#onBye?.();
     } else {
@@ -340,7 +389,7 @@ class Host {
    * @param {'left' | 'lease' | 'restarted'} reason
    */
   #onForgotten(peer, reason) {
-    this.#lists.drop(peer, reason === 'left' ? 'left' : 'lease');
+    this.#lists.forget(peer, reason === 'left' ? 'left' : 'lease');
     this.#gives.drop(peer);
     if (!this.#peers.get(peer.host)) {
       this.#takes.drop(peer.host);
@@ -355,17 +404,22 @@ class Host {
     }
   }
 
-  #close() {
+  /** Closes the host without a word to others. */
+  close() {
     this.#closed = true;
     this.#ticking?.();
     this.#takes.close();
     this.#gives.close();
     this.#lists.close();
     this.#link.close();
-    for (const unsubscribe of this.#subscriptions) {
+    this.#unsubscribe();
+    this.#peers.close();
+  }
+
+  #unsubscribe() {
+    for (const unsubscribe of this.#subscriptions.splice(0)) {
       unsubscribe();
     }
-    this.#peers.close();
   }
 }
 

@@ -6,6 +6,7 @@
 
 const { Refusal } = require('./envelope');
 const { decode, encode } = require('./messages');
+const symbols = require('../symbols');
 
 /** @import { Answer, Bus, Clock, Message, RandomNumbers, Request, Sealer } from './types' */
 /** @import { Kind, Subjects } from './messages' */
@@ -14,12 +15,12 @@ const { decode, encode } = require('./messages');
 /**
  * @typedef {object} Question
  * @property {Peer} [peer] - the one that is asked; undefined if a room is.
- * @property {(answer: Answer, peer: Peer) => void} onAnswer - called for each answer: a list has several parts.
+ * @property {Set<string>} [answered] - the epochs that have answered a question to a room.
+ * @property {(answer: Answer, peer: Peer) => void} [onAnswer] - called for each answer.
  * @property {() => void} [onTimeout]
- * @property {() => void} cancel
  */
 
-/** @typedef {(message: any, peer: Peer) => void} Listener */
+/** @typedef {(message: any, peer: Peer, bytes: number) => void} Listener */
 
 class Link {
   /** Refused messages by reason. @type {Record<string, number>} */
@@ -31,6 +32,8 @@ class Link {
   /** Bytes of these, and of the refused ones. */
   bytesSent = 0;
   bytesReceived = 0;
+  /** Messages that the bus did not take. */
+  unsent = 0;
   #bus;
   #clock;
   #peers;
@@ -39,8 +42,9 @@ class Link {
   #subjects;
   #onIncompatible;
   #onRefused;
-  /** @type {Map<string, Question>} */
+  /** @type {Map<string, { question: Question, ms: number, cancel: () => void }>} */
   #questions = new Map();
+  #leaving = false;
   #closed = false;
 
   /**
@@ -68,7 +72,7 @@ class Link {
   /**
    * @param {Kind} kind
    * @param {string} name
-   * @param {Listener} listener - gets what is neither refused nor an answer.
+   * @param {Listener} listener - gets what is not refused; an answer after its question has got it.
    * @returns {Promise<() => void>} ends the subscription.
    */
   async subscribe(kind, name, listener) {
@@ -83,8 +87,12 @@ class Link {
     return () => {
       if (!ended) {
         ended = true;
+        if (kind === 'room') {
+          // What an old message says of a room has no effect.
+          this.#peers.forgetSubject(subject);
+        }
         // A bus whose link is down ends it when it is back.
-        Promise.resolve(subscription[Symbol.asyncDispose]()).catch(() => {});
+        Promise.resolve(subscription[symbols.asyncDispose]?.()).catch(() => {});
       }
     };
   }
@@ -97,31 +105,54 @@ class Link {
   send(kind, name, message) {
     const subject = this.#subjects.of(kind, name);
 
-    if (!this.#closed) {
-      const bytes = this.#sealer.seal(subject, encode(message));
-
-      count(this.sent, message.type);
-      this.bytesSent += bytes.length;
-      this.#bus.publish(subject, bytes);
+    if (this.#closed || (this.#leaving && message.type !== 'bye')) {
+      return;
     }
+
+    const bytes = this.#sealer.seal(subject, encode(message));
+
+    try {
+      this.#bus.publish(subject, bytes);
+    } catch {
+      // Too long for the server that the bus has moved to, say. It is the same as a message that is lost.
+      this.unsent += 1;
+      return;
+    }
+    count(this.sent, message.type);
+    this.bytesSent += bytes.length;
+  }
+
+  /** From now on nothing is sent but `bye`, and nothing heard but this host. */
+  leave() {
+    this.#leaving = true;
   }
 
   /**
    * Makes the nonce of a question. It is forgotten when `ms` are over.
    *
    * @param {number} ms
-   * @param {Omit<Question, 'cancel'>} question
+   * @param {Question} question
    * @returns {string}
    */
   question(ms, question) {
     const nonce = this.#random.bytes(16).toString('hex');
-    const cancel = this.#clock.after(ms, () => {
-      this.#questions.delete(nonce);
-      question.onTimeout?.();
-    });
 
-    this.#questions.set(nonce, { ...question, cancel });
+    this.#wait(nonce, ms, question);
     return nonce;
+  }
+
+  /**
+   * A part of an answer has come: waits as long for the next one.
+   *
+   * @param {string} nonce
+   */
+  renew(nonce) {
+    const asked = this.#questions.get(nonce);
+
+    if (asked) {
+      asked.cancel();
+      this.#wait(nonce, asked.ms, asked.question);
+    }
   }
 
   /**
@@ -161,6 +192,20 @@ class Link {
   }
 
   /**
+   * @param {string} nonce
+   * @param {number} ms
+   * @param {Question} question
+   */
+  #wait(nonce, ms, question) {
+    const cancel = this.#clock.after(ms, () => {
+      this.#questions.delete(nonce);
+      question.onTimeout?.();
+    });
+
+    this.#questions.set(nonce, { question, ms, cancel });
+  }
+
+  /**
    * @param {Kind} kind
    * @param {string} name
    * @param {string} subject
@@ -176,17 +221,22 @@ class Link {
         throw new Refusal('crossed');
       }
 
-      const peer = this.#peers.accept(subject, opened);
+      const peer = this.#peers.accept(kind, subject, opened);
+
+      if (this.#leaving && peer !== this.#peers.self) {
+        return;
+      }
+
       const message = /** @type {any} */ (this.#decode(kind, opened));
 
       if (message.to !== undefined && message.to !== this.#peers.self.epoch) {
         throw new Refusal('stale');
       }
       if (message.re !== undefined) {
-        this.#onAnswer(message, peer);
+        this.#onAnswer(message, peer, opened.counter);
       }
       count(this.received, message.type);
-      listener(message, peer);
+      listener(message, peer, bytes.length);
     } catch (error) {
       if (!(error instanceof Refusal)) {
         throw error;
@@ -214,18 +264,27 @@ class Link {
   /**
    * @param {Answer} answer
    * @param {Peer} peer
+   * @param {number} counter
    * @throws {Refusal}
    */
-  #onAnswer(answer, peer) {
-    const question = this.#questions.get(answer.re);
+  #onAnswer(answer, peer, counter) {
+    const question = this.#questions.get(answer.re)?.question;
 
     if (!question || (question.peer && question.peer !== peer)) {
       throw new Refusal('unasked');
     }
-    this.#peers.confirm(peer);
+    if (!question.peer) {
+      question.answered ??= new Set();
+      if (!peer.confirmed && question.answered.has(peer.epoch)) {
+        // A recording of a host that has gone since.
+        throw new Refusal('replayed');
+      }
+      question.answered.add(peer.epoch);
+    }
+    this.#peers.confirm(peer, counter);
     // Another process of the name of this host never is.
     if (peer.confirmed) {
-      question.onAnswer(answer, peer);
+      question.onAnswer?.(answer, peer);
     }
   }
 }

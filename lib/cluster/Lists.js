@@ -5,9 +5,13 @@
 //
 //   join      subscribe, then `state` with a nonce; each host answers with its list
 //   change    gathered for 5 ms, then `diff { from, seq }`; a host that is not at `from` asks for the list
-//   30 s      `state { seq }` repeats the number, for those that have missed the last `diff`
+//   30 s      `state { seq }` repeats the number, for those that have missed the last `diff`; also when messages of
+//             the bus may be lost
 //
-// Nothing is taken from a peer that is not confirmed: asking it for its list confirms it.
+// Nothing is taken from a peer that is not confirmed, and it gets no list: whoever repeats what it once said would make
+// every host publish all that it has. It gets a question instead, which confirms it, and then its answer. A question says
+// which list the asker has; the answer to one that has changed nothing is a number. Of many questions at once, all but
+// the first wait a random time.
 
 const { split } = require('./messages');
 
@@ -19,7 +23,14 @@ const REPEAT = 30_000;
 
 /** How long to wait for an answer, in milliseconds, and how often to ask. */
 const PATIENCE = 1000;
-const TRIES = 3;
+const TRIES = 5;
+
+/** Over how long questions are spread per question that waits for its answer, and at most, in milliseconds. */
+const SPREAD = 5;
+const MAX_SPREAD = 5000;
+
+/** For how long answers to the question of a join are taken, in milliseconds. */
+const JOINING = 2 * MAX_SPREAD;
 
 /** How many states a host may be silent in a room before it is asked. */
 const QUIET = 3;
@@ -27,12 +38,25 @@ const QUIET = 3;
 /** How many DataProducers a host may have in a room. */
 const MAX_ENTRIES = 10_000;
 
-/** How many changes that came too early are kept. */
+/** How many changes that came too early are kept, and of how many bytes. */
 const MAX_EARLY = 64;
+const MAX_EARLY_BYTES = 1024 * 1024;
+
+/** How long the parts of a list may be together, in bytes. */
+const MAX_LIST_BYTES = 64 * 1024 * 1024;
 
 /** @import { Clock, Diff, Entry, List, RandomNumbers, State } from './types' */
 /** @import { Link } from './Link' */
 /** @import { Peer, Peers } from './Peers' */
+
+/**
+ * @typedef {object} Parts
+ * @property {string} re
+ * @property {number} seq
+ * @property {number} bytes
+ * @property {number} entries
+ * @property {Map<number, Entry[]>} lists
+ */
 
 /** What a host has in a room, as far as this host knows. */
 class View {
@@ -42,11 +66,16 @@ class View {
   entries = new Map();
   /** Changes after those that are missing, by the number that they follow. @type {Map<number, Diff>} */
   early = new Map();
+  earlyBytes = 0;
   /** The highest number that the host has spoken of. */
   heard = -1;
-  /** Ends the question that waits for an answer. @type {(() => void) | undefined} */
+  /** Ends the question that waits for an answer, or for its turn. @type {(() => void) | undefined} */
   asking;
-  /** Parts of an answer that has not come whole. @type {{ re: string, parts: Map<number, Entry[]> } | undefined} */
+  /** How often it is still to be asked. */
+  tries = TRIES;
+  /** The last question of the host, which has not been answered, and the number that it has. @type {{ id: string, have?: number, heard?: boolean } | undefined} */
+  owed;
+  /** Parts of an answer that has not come whole. @type {Parts | undefined} */
   parts;
   /** Own states since the host has last said something in the room. */
   quiet = 0;
@@ -66,9 +95,9 @@ class Room {
   deleted = new Set();
   /** By incarnation: what a former one had stays until a new one is confirmed. @type {Map<Peer, View>} */
   views = new Map();
-  /** Hosts that are gone by lease, and have not been heard of in the room since. @type {Set<string>} */
+  /** Hosts that are gone by lease, whose beats are listened to. @type {Set<string>} */
   lost = new Set();
-  /** The nonce of the last question to all. @type {string | undefined} */
+  /** The nonce of the question to all. @type {string | undefined} */
   asked;
   /** @type {(() => void) | undefined} */
   flushing;
@@ -97,6 +126,8 @@ class Lists {
   #events;
   /** @type {Map<string, Room>} */
   #rooms = new Map();
+  /** In how many rooms each DataProducer of this host is. @type {Map<string, number>} */
+  #own = new Map();
   /** Counts the changes of all rooms, so that the number of a room also grows when the room is left and joined again. */
   #changes = 0;
 
@@ -120,6 +151,11 @@ class Lists {
     this.#events = events;
   }
 
+  /** The number of the last change of this host, in any room. */
+  get changes() {
+    return this.#changes;
+  }
+
   /** @param {string} hash */
   async join(hash) {
     this.#changes += 1;
@@ -128,9 +164,9 @@ class Lists {
 
     this.#rooms.set(hash, room);
     try {
-      const unsubscribe = await this.#link.subscribe('room', hash, (message, peer) => {
+      const unsubscribe = await this.#link.subscribe('room', hash, (message, peer, bytes) => {
         if (peer !== this.#peers.self && !room.left) {
-          this.#onMessage(room, message, peer);
+          this.#onMessage(room, message, peer, bytes);
         }
       });
 
@@ -143,7 +179,8 @@ class Lists {
       this.#end(room);
       throw error;
     }
-    this.resync(room);
+    room.asked = this.#link.question(JOINING, {});
+    this.#link.send('room', hash, { type: 'state', seq: room.seq, ask: room.asked });
     this.#repeat(room);
   }
 
@@ -171,6 +208,9 @@ class Lists {
     if (room.own.size >= MAX_ENTRIES) {
       throw new Error(`a host can announce at most ${MAX_ENTRIES} DataProducers in a room`);
     }
+    if (!room.own.has(entry.id)) {
+      this.#count(entry.id, 1);
+    }
     room.own.set(entry.id, entry);
     room.added.add(entry.id);
     this.#gather(room);
@@ -184,6 +224,7 @@ class Lists {
     const room = this.#rooms.get(hash);
 
     if (room?.own.delete(id)) {
+      this.#count(id, -1);
       room.added.delete(id);
       room.deleted.add(id);
       this.#gather(room);
@@ -196,7 +237,7 @@ class Lists {
    * @param {string} id
    */
   has(id) {
-    return [...this.#rooms.values()].some((room) => room.own.has(id));
+    return this.#own.has(id);
   }
 
   /**
@@ -225,11 +266,14 @@ class Lists {
     return sizes;
   }
 
-  /** Says the state of all rooms and asks for those of others. */
-  resyncAll() {
+  /**
+   * Says the state of all rooms: those that have missed something ask, and those that this host has missed as well. What
+   * it has missed of hosts that it knows, their beats show.
+   */
+  resync() {
     for (const room of this.#rooms.values()) {
       if (room.unsubscribe) {
-        this.resync(room);
+        this.#link.send('room', room.hash, { type: 'state', seq: room.seq });
       }
     }
   }
@@ -242,46 +286,48 @@ class Lists {
   askFor(peer) {
     for (const room of this.#rooms.values()) {
       if (room.views.has(peer) || room.lost.has(peer.host)) {
-        this.#askAgain(room, this.#viewOf(room, peer));
+        this.#askSoon(room, this.#viewOf(room, peer));
       }
     }
   }
 
-  /** @param {Room} room */
-  resync(room) {
-    if (room.asked) {
-      this.#link.forget(room.asked);
-    }
-    for (const view of room.views.values()) {
-      view.quiet += 1;
-    }
-    room.asked = this.#link.question(PATIENCE * TRIES, {
-      onAnswer: (answer, peer) => {
-        // An answer from outside of this room has no list.
-        if (answer.type === 'list' && answer.room === room.hash && !room.left) {
-          this.#onList(room, answer, peer);
-        }
-      },
-      // Some may have left while the bus was down.
-      onTimeout: () => this.#askQuiet(room, 1),
-    });
-    this.#link.send('room', room.hash, { type: 'state', seq: room.seq, ask: room.asked });
-  }
-
   /**
-   * Handles `list`: a question; the answer has been handled by then.
+   * Handles `list`: a question, an answer to one of this host, or both.
    *
    * @param {List} message
    * @param {Peer} peer
+   * @param {number} bytes
    */
-  onList({ id, room: hash }, peer) {
-    if (id !== undefined) {
-      const room = hash === undefined ? undefined : this.#rooms.get(hash);
-      const view = room && this.#viewOf(room, peer);
-      // A host that is in the room, and was not known to be: its answer to this host came too late, say.
-      const unknown = room && view && view.seq < 0 && !view.asking;
+  onList(message, peer, bytes) {
+    const { id, have, re, room: hash } = message;
+    const room = hash === undefined ? undefined : this.#rooms.get(hash);
 
-      this.#answer(room, hash, peer, id, unknown ? this.#ask(room, view) : undefined);
+    if (!room) {
+      if (id !== undefined) {
+        const gone = hash === undefined ? undefined : true;
+
+        this.#link.send('to', peer.host, {
+          type: 'list',
+          re: id,
+          room: hash,
+          gone,
+          seq: this.#changes,
+        });
+      }
+      return;
+    }
+    if (re !== undefined && peer.confirmed) {
+      this.#onAnswer(room, message, peer, bytes);
+    }
+    if (id !== undefined) {
+      this.#viewOf(room, peer).owed = { id, have };
+    }
+
+    const view = room.views.get(peer);
+
+    if (view?.owed && (peer.confirmed || id !== undefined)) {
+      // A host that is in the room, and was not known to be, is asked: its answer to this host came too late, say.
+      this.#speak(room, view, view.seq < 0 && !view.asking);
     }
   }
 
@@ -289,9 +335,9 @@ class Lists {
    * @param {Peer} peer
    * @param {'closed' | 'left' | 'lease'} reason
    */
-  drop(peer, reason) {
+  forget(peer, reason) {
     for (const room of this.#rooms.values()) {
-      this.#dropView(room, peer, reason);
+      this.#forgetView(room, peer, reason);
     }
   }
 
@@ -305,8 +351,10 @@ class Lists {
    * @param {Room} room
    * @param {any} message
    * @param {Peer} peer
+   * @param {number} bytes
    */
-  #onMessage(room, message, peer) {
+  #onMessage(room, message, peer, bytes) {
+    this.#peers.onChange(peer, message.seq);
     if (message.type === 'leave') {
       // It may have joined again since.
       if (message.seq > (room.views.get(peer)?.heard ?? 0)) {
@@ -320,7 +368,7 @@ class Lists {
     view.quiet = 0;
     view.heard = Math.max(view.heard, message.seq);
     if (message.type === 'diff') {
-      this.#onDiff(room, view, message);
+      this.#onDiff(room, view, message, bytes);
     } else {
       this.#onState(room, view, message);
     }
@@ -332,14 +380,16 @@ class Lists {
    * @param {State} state
    */
   #onState(room, view, { seq, ask }) {
-    const { peer } = view;
-    const current = peer.confirmed && view.seq >= seq;
+    const current = view.peer.confirmed && view.seq >= seq;
 
     if (ask !== undefined) {
+      view.owed = { id: ask };
+    }
+    if (!current && !view.asking) {
       // One message answers and asks.
-      this.#answer(room, room.hash, peer, ask, current ? undefined : this.#ask(room, view));
-    } else if (!current) {
-      this.#askAgain(room, view);
+      this.#askSoon(room, view);
+    } else if (ask !== undefined) {
+      this.#speak(room, view, false);
     }
   }
 
@@ -347,19 +397,23 @@ class Lists {
    * @param {Room} room
    * @param {View} view
    * @param {Diff} diff
+   * @param {number} bytes
    */
-  #onDiff(room, view, diff) {
+  #onDiff(room, view, diff, bytes) {
     if (view.seq >= diff.seq) {
       return;
     }
-    if (view.early.size < MAX_EARLY) {
+    if (
+      view.peer.confirmed &&
+      view.early.size < MAX_EARLY &&
+      view.earlyBytes + bytes <= MAX_EARLY_BYTES
+    ) {
       view.early.set(diff.from, diff);
-    }
-    if (view.peer.confirmed) {
+      view.earlyBytes += bytes;
       this.#catchUp(room, view);
     }
     if (view.seq < view.heard) {
-      this.#askAgain(room, view);
+      this.#askSoon(room, view);
     }
   }
 
@@ -385,14 +439,19 @@ class Lists {
         view.early.delete(from);
       }
     }
+    if (view.early.size === 0) {
+      view.earlyBytes = 0;
+    }
   }
 
   /**
    * @param {Room} room
    * @param {List} answer
    * @param {Peer} peer
+   * @param {number} bytes
    */
-  #onList(room, answer, peer) {
+  #onAnswer(room, answer, peer, bytes) {
+    this.#peers.onChange(peer, answer.seq ?? 0);
     if (answer.gone) {
       // It may have joined since.
       if ((answer.seq ?? 0) >= (room.views.get(peer)?.heard ?? 0)) {
@@ -401,36 +460,71 @@ class Lists {
       return;
     }
 
-    const { re, seq, part, parts, list } = /** @type {Required<List>} */ (answer);
+    const { seq, list } = answer;
     const view = this.#viewOf(room, peer);
 
     view.quiet = 0;
-    view.heard = Math.max(view.heard, seq);
-    if (view.parts?.re !== re) {
-      view.parts = { re, parts: new Map() };
-    }
-    view.parts.parts.set(part, list);
-    if (view.parts.parts.size < parts) {
-      // The others may be lost.
-      view.asking ??= this.#clock.after(PATIENCE, () => {
-        view.asking = undefined;
-        this.#askAgain(room, view);
-      });
+    if (seq === undefined) {
+      // It has to be answered first.
       return;
     }
+    view.heard = Math.max(view.heard, seq);
+    if (list) {
+      const entries = this.#gathered(room, view, /** @type {Required<List>} */ (answer), bytes);
 
-    const entries = [...view.parts.parts.values()].flat().slice(0, MAX_ENTRIES);
-
-    view.parts = undefined;
+      if (!entries) {
+        return;
+      }
+      this.#peers.shares(peer);
+      if (seq >= view.seq) {
+        this.#replace(room, view, seq, entries);
+      }
+    }
     view.asking?.();
     view.asking = undefined;
-    if (seq >= view.seq) {
-      this.#replace(room, view, seq, entries);
-    }
     this.#catchUp(room, view);
     if (view.seq < view.heard) {
-      this.#askAgain(room, view);
+      this.#askSoon(room, view);
     }
+  }
+
+  /**
+   * Gathers the parts of a list.
+   *
+   * @param {Room} room
+   * @param {View} view
+   * @param {Required<List>} answer
+   * @param {number} bytes
+   * @returns {Entry[] | undefined} undefined if some are missing.
+   */
+  #gathered(room, view, { re, seq, part, parts, list }, bytes) {
+    if (view.parts?.re !== re || view.parts.seq !== seq) {
+      view.parts = { re, seq, bytes: 0, entries: 0, lists: new Map() };
+    }
+
+    const { lists } = view.parts;
+
+    if (!lists.has(part)) {
+      view.parts.bytes += bytes;
+      view.parts.entries += list.length;
+      lists.set(part, list);
+      if (view.parts.entries > MAX_ENTRIES || view.parts.bytes > MAX_LIST_BYTES) {
+        // No host may have as many.
+        view.parts = undefined;
+        return undefined;
+      }
+      this.#link.renew(re);
+    }
+    if (lists.size >= parts) {
+      view.parts = undefined;
+      return [...lists.values()].flat();
+    }
+    // The others may be lost.
+    view.asking ??= this.#clock.after(PATIENCE, () => {
+      view.asking = undefined;
+      this.#askSoon(room, view);
+    });
+    return undefined;
   }
 
   /**
@@ -504,7 +598,7 @@ class Lists {
    */
   #onLeft(room, peer) {
     room.lost.delete(peer.host);
-    this.#dropView(room, peer, 'left');
+    this.#forgetView(room, peer, 'left');
     this.#forgetIfAlone(peer);
   }
 
@@ -513,13 +607,13 @@ class Lists {
    * @param {Peer} peer
    * @param {'closed' | 'left' | 'lease'} reason
    */
-  #dropView(room, peer, reason) {
+  #forgetView(room, peer, reason) {
     const view = room.views.get(peer);
 
     if (view) {
       view.asking?.();
       room.views.delete(peer);
-      if (reason === 'lease') {
+      if (this.#peers.listensTo(peer.host)) {
         room.lost.add(peer.host);
       }
       for (const id of [...view.entries.keys()]) {
@@ -540,79 +634,98 @@ class Lists {
   }
 
   /**
-   * Asks a peer for its list, unless it has been asked.
+   * Asks a peer for its list, unless it has been asked. Of many at once, all but the first wait.
    *
    * @param {Room} room
    * @param {View} view
-   * @param {number} [tries]
    */
-  #askAgain(room, view, tries = TRIES) {
-    const { peer } = view;
+  #askSoon(room, view) {
+    view.tries = TRIES;
+    if (view.asking) {
+      return;
+    }
 
-    if (!view.asking) {
-      const id = this.#ask(room, view, tries);
+    let others = 0;
 
-      this.#link.send('to', peer.host, { type: 'list', id, to: peer.epoch, room: room.hash });
+    for (const { asking } of room.views.values()) {
+      others += asking ? 1 : 0;
+    }
+    if (others === 0) {
+      this.#speak(room, view, true);
+      return;
+    }
+    view.asking = this.#clock.after(
+      this.#random.next() * Math.min(others * SPREAD, MAX_SPREAD),
+      () => this.#speak(room, view, true),
+    );
+  }
+
+  /**
+   * Answers the last question of a peer, and asks it for its list: in one message, as one often brings about the other.
+   *
+   * @param {Room} room
+   * @param {View} view
+   * @param {boolean} asks
+   */
+  #speak(room, view, asks) {
+    const { peer, owed } = view;
+    const head = { type: /** @type {const} */ ('list'), room: room.hash };
+    const question = asks ? this.#question(room, view) : {};
+    const send = (/** @type {object} */ answer) =>
+      this.#link.send('to', peer.host, { ...head, ...answer });
+
+    if (!owed) {
+      send(question);
+    } else if (!peer.confirmed) {
+      // It gets the list once it has shown that it lives. Its question may be over when this one is repeated.
+      send(owed.heard ? question : { re: owed.id, ...question });
+      owed.heard = true;
+    } else if (owed.have === room.seq) {
+      view.owed = undefined;
+      send({ re: owed.id, seq: room.seq, ...question });
+    } else {
+      const parts = split([...room.own.values()], this.#limit);
+
+      view.owed = undefined;
+      parts.forEach((list, part) => {
+        send({
+          re: owed.id,
+          seq: room.seq,
+          part,
+          parts: parts.length,
+          list,
+          ...(part === 0 ? question : {}),
+        });
+      });
     }
   }
 
   /**
    * @param {Room} room
    * @param {View} view
-   * @param {number} [tries]
-   * @returns {string} the nonce of the question, which the caller sends.
+   * @returns {Partial<List>} what asks a peer for its list.
    */
-  #ask(room, view, tries = TRIES) {
-    const { peer } = view;
+  #question(room, view) {
+    const { peer, seq } = view;
     const id = this.#link.question(PATIENCE, {
       peer,
-      onAnswer: (answer) => {
-        if (answer.type === 'list' && answer.room === room.hash && !room.left) {
-          this.#onList(room, answer, peer);
-        }
-      },
       onTimeout: () => {
         view.asking = undefined;
-        if (tries > 1 && room.views.get(peer) === view) {
-          this.#askAgain(room, view, tries - 1);
+        view.tries -= 1;
+        if (room.views.get(peer) !== view) {
+          return;
+        }
+        if (view.tries > 0) {
+          this.#speak(room, view, true);
+        } else {
+          peer.unanswered = true;
         }
       },
     });
 
     view.asking?.();
     view.asking = () => this.#link.forget(id);
-    return id;
-  }
-
-  /**
-   * @param {Room | undefined} room - undefined if this host is not in it.
-   * @param {string | undefined} hash
-   * @param {Peer} peer
-   * @param {string} re
-   * @param {string} [id] - the nonce of a question of this host.
-   */
-  #answer(room, hash, peer, re, id) {
-    if (!room) {
-      const gone = hash === undefined ? undefined : true;
-
-      this.#link.send('to', peer.host, { type: 'list', re, room: hash, gone, seq: this.#changes });
-      return;
-    }
-
-    const parts = split([...room.own.values()], this.#limit);
-
-    parts.forEach((list, part) => {
-      this.#link.send('to', peer.host, {
-        type: 'list',
-        re,
-        room: hash,
-        seq: room.seq,
-        part,
-        parts: parts.length,
-        list,
-        ...(id !== undefined && part === 0 ? { id, to: peer.epoch } : {}),
-      });
-    });
+    return { id, to: peer.epoch, have: seq < 0 ? undefined : seq };
   }
 
   /** @param {Room} room */
@@ -650,23 +763,30 @@ class Lists {
       this.#link.send('room', room.hash, { type: 'state', seq: room.seq });
       for (const view of room.views.values()) {
         view.quiet += 1;
+        if (view.quiet >= QUIET) {
+          this.#askSoon(room, view);
+        }
       }
-      this.#askQuiet(room, QUIET);
+      for (const host of room.lost) {
+        if (!this.#peers.listensTo(host)) {
+          room.lost.delete(host);
+        }
+      }
       this.#repeat(room);
     });
   }
 
   /**
-   * Asks those that have not been heard of in a room.
-   *
-   * @param {Room} room
-   * @param {number} quiet - since how many states.
+   * @param {string} id
+   * @param {1 | -1} more
    */
-  #askQuiet(room, quiet) {
-    for (const view of room.views.values()) {
-      if (view.quiet >= quiet) {
-        this.#askAgain(room, view);
-      }
+  #count(id, more) {
+    const count = (this.#own.get(id) ?? 0) + more;
+
+    if (count > 0) {
+      this.#own.set(id, count);
+    } else {
+      this.#own.delete(id);
     }
   }
 
@@ -678,6 +798,9 @@ class Lists {
     room.repeating?.();
     if (room.asked) {
       this.#link.forget(room.asked);
+    }
+    for (const id of room.own.keys()) {
+      this.#count(id, -1);
     }
     if (this.#rooms.get(room.hash) === room) {
       this.#rooms.delete(room.hash);

@@ -6,18 +6,22 @@
 //
 // A message from an unknown epoch makes a Peer that is only heard: what it says changes nothing until it has answered
 // a nonce, so recordings bring no host back. A higher epoch replaces a lower one once it is confirmed itself. Of each peer
-// and subject the last counter is kept, and what is not above it is a replay.
+// and subject the last counter is kept, and what is not above it is a replay; so is what was sent before a peer was
+// confirmed, but in rooms, where lists have numbers of their own.
 //
 // Silence is counted in ticks of this host, while it hears its own beats: neither a pause of this process nor the loss of
 // its bus link is the silence of others. A peer is gone when its beats and its pipes are silent for a lease.
 //
-// Beats are numbered: a gap says that messages of the bus were lost. Beats of a peer that is gone by lease are listened to
-// for some time, so that both sides of a partition of the bus meet again as soon as it is over.
+// Beats are numbered: a gap says that messages of the bus were lost. They also say at which number the changes of a peer
+// are: a gap within which nothing has changed costs nothing. Beats of a peer that is gone by lease are listened to for some
+// time, so that both sides of a partition of the bus meet again as soon as it is over.
 //
 // This host is a peer of its own, so that its own beats are checked like all others, and that another process of its
 // name is found.
 
 const { Refusal } = require('./envelope');
+
+/** @import { Kind } from './messages' */
 
 /** How many beats a lease has. */
 const BEATS = 5;
@@ -28,6 +32,9 @@ const SUSPECT = 2;
 /** For how many beats a host that is gone by lease is listened to. */
 const LISTENING = 600;
 
+/** For how many ticks a host that has not answered keeps out others: those of its name with a lower epoch, and those beyond MAX_PEERS. */
+const GRACE = 2;
+
 /** How many hosts are known at most. */
 const MAX_PEERS = 10_000;
 
@@ -35,8 +42,18 @@ class Peer {
   /** @type {Map<string, number>} */
   last = new Map();
   confirmed = false;
+  /** Whether it is in a room of this host. */
+  sharing = false;
+  /** The counter of the answer that has confirmed it. */
+  floor = 0;
+  /** Ticks since it was first heard. */
+  age = 0;
   /** The number of its last beat; 0 before the first. */
   beat = 0;
+  /** The number of the last of its changes that it has spoken of, in any room. */
+  changes = 0;
+  /** Whether it has not answered all questions: its next beat shows that it may. */
+  unanswered = false;
   /** Ticks since the last beat, and since the last sign of life through a pipe. */
   silent = 0;
   pipeSilent = 0;
@@ -67,8 +84,8 @@ class Peers {
   /**
    * @param {Peer} self
    * @param {object} events
-   * @param {(peer: Peer) => void} events.up - it is confirmed.
-   * @param {(peer: Peer, reason: 'left' | 'lease' | 'restarted') => void} events.gone - it was confirmed.
+   * @param {(peer: Peer) => void} events.up - it is in a room of this host.
+   * @param {(peer: Peer, reason: 'left' | 'lease' | 'restarted') => void} events.gone - it was.
    * @param {(peer: Peer, reason: 'left' | 'lease' | 'restarted') => void} events.forgotten - it was confirmed or heard.
    * @param {() => void} events.fenced - a younger process has the name of this host.
    * @param {() => void} events.busDown
@@ -98,23 +115,34 @@ class Peers {
     return peer?.confirmed ? peer : undefined;
   }
 
-  /** Those that are confirmed, without this host. */
-  confirmed() {
-    return [...this.#peers.values()].filter((peer) => peer.confirmed && peer !== this.#self);
+  /** Those in rooms of this host. */
+  sharing() {
+    return [...this.#peers.values()].filter((peer) => peer.sharing);
+  }
+
+  /**
+   * Whether the beats of a host that is gone by lease are listened to.
+   *
+   * @param {string} host
+   */
+  listensTo(host) {
+    return this.#lost.has(host);
   }
 
   /**
    * The sender of a message that has opened.
    *
+   * @param {Kind} kind
    * @param {string} subject
    * @param {{ host: string, epoch: string, counter: number }} opened
    * @returns {Peer}
    * @throws {Refusal}
    */
-  accept(subject, { host, epoch, counter }) {
+  accept(kind, subject, { host, epoch, counter }) {
     const peer = this.#find(host, epoch);
+    const floor = kind === 'room' ? 0 : peer.floor;
 
-    if (counter <= (peer.last.get(subject) ?? 0)) {
+    if (counter <= Math.max(floor, peer.last.get(subject) ?? 0)) {
       throw new Refusal('replayed');
     }
     peer.last.set(subject, counter);
@@ -122,11 +150,24 @@ class Peers {
   }
 
   /**
+   * Forgets what has come on a subject.
+   *
+   * @param {string} subject
+   */
+  forgetSubject(subject) {
+    for (const peer of this.#peers.values()) {
+      peer.last.delete(subject);
+      peer.next?.last.delete(subject);
+    }
+  }
+
+  /**
    * It has answered a nonce.
    *
    * @param {Peer} peer
+   * @param {number} counter - of its answer.
    */
-  confirm(peer) {
+  confirm(peer, counter) {
     if (peer.confirmed) {
       return;
     }
@@ -149,9 +190,21 @@ class Peers {
       this.#lost.delete(peer.host);
     }
     peer.confirmed = true;
+    peer.floor = counter;
     peer.silent = 0;
     this.#peers.set(peer.host, peer);
-    this.#events.up(peer);
+  }
+
+  /**
+   * It is in a room of this host.
+   *
+   * @param {Peer} peer - confirmed.
+   */
+  shares(peer) {
+    if (!peer.sharing && this.get(peer.host) === peer) {
+      peer.sharing = true;
+      this.#events.up(peer);
+    }
   }
 
   /**
@@ -165,13 +218,14 @@ class Peers {
       return;
     }
 
-    const { confirmed, next } = peer;
+    const { sharing, next } = peer;
 
     this.#peers.delete(peer.host);
     if (next) {
       this.#peers.set(peer.host, next);
     }
     peer.confirmed = false;
+    peer.sharing = false;
     peer.next = undefined;
     if (reason === 'lease' && peer.unsubscribe) {
       this.#lost.set(peer.host, { end: peer.unsubscribe, ticks: 0 });
@@ -180,7 +234,7 @@ class Peers {
     }
     peer.unsubscribe = undefined;
     this.#events.forgotten(peer, reason);
-    if (confirmed) {
+    if (sharing) {
       this.#events.gone(peer, reason);
     }
   }
@@ -188,21 +242,33 @@ class Peers {
   /**
    * @param {Peer} peer
    * @param {number} beat - its number.
+   * @param {number} changes - the number of its last change.
    */
-  onBeat(peer, beat) {
-    // The first one of another host has any number.
-    const missed = beat !== peer.beat + 1 && (peer.beat > 0 || peer === this.#self);
+  onBeat(peer, beat, changes) {
+    const missed = beat !== peer.beat + 1;
+    const changed = changes > peer.changes;
+    const asks = (missed && changed) || peer.unanswered || !peer.confirmed;
 
     peer.beat = beat;
+    peer.unanswered = false;
     peer.silent = 0;
+    this.onChange(peer, changes);
     if (peer === this.#self) {
       // A bus that was only slow loses nothing.
       if (missed || this.#busDown) {
         this.onMissed();
       }
-    } else if (missed || !peer.confirmed) {
+    } else if (asks) {
       this.#events.missedFrom(peer);
     }
+  }
+
+  /**
+   * @param {Peer} peer
+   * @param {number} changes - the number of a change that it has spoken of.
+   */
+  onChange(peer, changes) {
+    peer.changes = Math.max(peer.changes, changes);
   }
 
   /** Messages of the bus may be lost. */
@@ -226,11 +292,16 @@ class Peers {
     const busWorks = this.#self.silent < SUSPECT;
 
     for (const peer of [...this.#peers.values()]) {
+      peer.age += 1;
       if (peer !== this.#self) {
         this.#tickPeer(peer, heard(peer.host), busWorks);
       }
-      if (peer.next && (peer.next.silent += 1) > BEATS) {
-        this.#replaceNext(peer, undefined);
+      if (peer.next) {
+        peer.next.age += 1;
+        peer.next.silent += 1;
+        if (peer.next.silent > BEATS) {
+          this.#replaceNext(peer, undefined);
+        }
       }
     }
     for (const [host, lost] of this.#lost) {
@@ -292,16 +363,16 @@ class Peers {
     if (heard?.epoch === epoch) {
       return heard;
     }
-    // Of two that are not confirmed, the higher one: a lower one has its turn once this has not answered for a lease. An
-    // elder process of the name of this host is heard: it has to be answered to be fenced.
+    // Of two that are not confirmed, the higher one, if it answers soon. An elder process of the name of this host is
+    // heard: it has to be answered to be fenced.
     if (
       (known?.confirmed && known !== this.#self && epoch < known.epoch) ||
-      (heard && epoch < heard.epoch)
+      (heard && epoch < heard.epoch && heard.age <= GRACE)
     ) {
       throw new Refusal('stale');
     }
     if (!known && this.#peers.size >= MAX_PEERS) {
-      throw new Refusal('toomany');
+      this.#makeRoom();
     }
 
     const peer = new Peer(host, epoch);
@@ -315,6 +386,21 @@ class Peers {
       this.#peers.set(host, peer);
     }
     return peer;
+  }
+
+  /**
+   * Forgets a host that has not answered.
+   *
+   * @throws {Refusal} if there is none.
+   */
+  #makeRoom() {
+    for (const peer of this.#peers.values()) {
+      if (!peer.confirmed && peer.age > GRACE) {
+        this.gone(peer, 'lease');
+        return;
+      }
+    }
+    throw new Refusal('toomany');
   }
 
   /**

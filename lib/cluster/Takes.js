@@ -103,6 +103,7 @@ class Takes {
   #sources = new Map();
   /** Numbers the pipes of this host. */
   #pipes = 0;
+  /** @type {(() => void) | undefined} */
   #repeating;
 
   /**
@@ -119,7 +120,13 @@ class Takes {
     this.#peers = peers;
     this.#plane = plane;
     this.#limit = limit;
-    this.#repeating = this.#repeatLater();
+  }
+
+  start() {
+    this.#repeating = this.#clock.after(REPEAT, () => {
+      this.#repeat();
+      this.start();
+    });
   }
 
   /**
@@ -223,7 +230,7 @@ class Takes {
   }
 
   /** Repeats all wants: the bus may have lost some. */
-  repeat() {
+  #repeat() {
     for (const source of this.#sources.values()) {
       for (const item of source.items.values()) {
         item.version += 1;
@@ -255,7 +262,7 @@ class Takes {
   }
 
   close() {
-    this.#repeating();
+    this.#repeating?.();
     for (const host of [...this.#sources.keys()]) {
       this.drop(host);
     }
@@ -266,14 +273,6 @@ class Takes {
     for (const { host, state, items, failures } of this.#sources.values()) {
       yield { host, state, wanted: items.size, failures };
     }
-  }
-
-  /** @returns {() => void} */
-  #repeatLater() {
-    return this.#clock.after(REPEAT, () => {
-      this.repeat();
-      this.#repeating = this.#repeatLater();
-    });
   }
 
   /**

@@ -23,6 +23,9 @@ const MAX_MESSAGE = 128 * 1024;
 /** The longest `info` of a DataProducer, as JSON, its label and its protocol, in bytes. */
 const MAX_TEXT = 1024;
 
+/** How many messages a list may have. */
+const MAX_PARTS = 2048;
+
 /** What a DataProducer may be filtered by. With more subchannels, a path carries all messages. */
 const MAX_SUBCHANNELS = 4096;
 
@@ -93,17 +96,20 @@ const MESSAGES = {
   diff: { from: uint, seq: uint, add: list(entry), del: list(uuid) },
   // I am in this room no more.
   leave: { seq: uint },
-  // I live; beats are numbered.
-  beat: { beat: uint },
+  // I live; beats are numbered. `seq` is the number of my last change, in any room.
+  beat: { beat: uint, seq: uint },
   // I leave.
   bye: {},
-  // With `re`, the list of a room, or a part of it; `gone`: I am not in this room. With `id`, send me yours.
+  // With `re` and `list`, the list of a room, or a part of it. With `re` and `seq`, it is at the number that you have.
+  // With `re` and `gone`, I am not in this room. With `re` alone, I live, and send it once you have shown that you do.
+  // With `id`, send me yours, of which I have the number `have`.
   list: {
     id: optional(nonce),
     to: optional(epoch),
     re: optional(nonce),
     room: optional(hash),
     gone: optional(bool),
+    have: optional(uint),
     seq: optional(uint),
     part: optional(uint),
     parts: optional(uint),
@@ -147,10 +153,12 @@ function isWhole(message) {
     case 'list':
       return (
         (message.id === undefined ? message.re !== undefined : message.to !== undefined) &&
-        (message.re === undefined ||
-          message.room === undefined ||
-          message.gone === true ||
-          (message.list !== undefined && message.seq !== undefined && message.part < message.parts))
+        (message.list === undefined ||
+          (message.re !== undefined &&
+            message.room !== undefined &&
+            message.seq !== undefined &&
+            message.part < message.parts &&
+            message.parts <= MAX_PARTS))
       );
     case 'piped':
       return (

@@ -21,7 +21,7 @@ export type Subchannels = true | number[];
 export type State = { type: 'state'; seq: number; ask?: string };
 export type Diff = { type: 'diff'; from: number; seq: number; add: Entry[]; del: string[] };
 export type Leave = { type: 'leave'; seq: number };
-export type Beat = { type: 'beat'; beat: number };
+export type Beat = { type: 'beat'; beat: number; seq: number };
 export type Bye = { type: 'bye' };
 export type List = {
   type: 'list';
@@ -30,6 +30,7 @@ export type List = {
   re?: string;
   room?: string;
   gone?: boolean;
+  have?: number;
   seq?: number;
   part?: number;
   parts?: number;

@@ -21,8 +21,9 @@ export class World {
   readonly processes = new Map<string, Process>();
   readonly failures: string[] = [];
   time = 0;
-  /** Faults of the bus: how many hold it down, and how likely losses and doubles are. */
+  /** Faults of the bus: how many hold it down, how many hold up what it delivers, and how likely losses and doubles are. */
   busDown = 0;
+  busStalled = 0;
   loss = 0;
   duplicates = 0;
   /** How long a message takes, in milliseconds. */
@@ -31,10 +32,14 @@ export class World {
   readonly udpBlocked = new Map<string, number>();
   /** Hosts of different groups do not reach each other by the bus. */
   readonly busGroup = new Map<string, number>();
+  /** What a bus that stands still has to deliver. */
+  readonly stalled: (() => void)[] = [];
   /** What an attacker has recorded. */
-  readonly recorded: { subject: string; data: Uint8Array }[] = [];
+  readonly recorded: { subject: string; data: Uint8Array; from: string }[] = [];
   readonly subscriptions = new Map<string, Set<Subscription>>();
   readonly pipes = new Map<number, FakePipe>();
+  /** How many messages are recorded. */
+  recording = 2000;
   healed = 0;
   sent = 0;
   delivered = 0;
@@ -117,9 +122,17 @@ export class World {
     this.udpBlocked.set(pair, (this.udpBlocked.get(pair) ?? 0) + count);
   }
 
+  /** What has come to a bus that stood still is delivered. */
+  unstall(): void {
+    this.busStalled = Math.max(0, this.busStalled - 1);
+    if (this.busStalled === 0) for (const deliver of this.stalled.splice(0)) deliver();
+  }
+
   heal(): void {
     this.healed += 1;
     this.busDown = 0;
+    this.busStalled = Math.min(1, this.busStalled);
+    this.unstall();
     this.loss = 0;
     this.duplicates = 0;
     this.udpBlocked.clear();
@@ -130,14 +143,23 @@ export class World {
     }
   }
 
-  /** An attacker sends a message that was recorded. */
-  replay(): void {
-    if (this.recorded.length > 0) {
-      const { subject, data } = this.random.pick(this.recorded);
-      for (const subscription of this.subscriptions.get(subject) ?? []) {
-        subscription.process.run(() => subscription.listener(data));
+  /** An attacker sends a message that was recorded: any, or this one. */
+  replay(recorded = this.random.pick(this.recorded)): void {
+    for (const subscription of this.subscriptions.get(recorded?.subject) ?? []) {
+      subscription.process.run(() => subscription.listener(recorded.data));
+    }
+  }
+
+  /** How many messages and bytes a process has published since, by kind of subject, beats aside. */
+  published(since: number, by?: string): { messages: number; bytes: number } {
+    const sum = { messages: 0, bytes: 0 };
+    for (const { subject, data, from } of this.recorded.slice(since)) {
+      if (!subject.startsWith('p.beat.') && (by === undefined || by === from)) {
+        sum.messages += 1;
+        sum.bytes += data.length;
       }
     }
+    return sum;
   }
 
   /** What applications know must be what there is. */
@@ -420,7 +442,9 @@ export class Process {
       maxPayload: 1 << 20,
       publish: (subject, data) => {
         if (!this.alive) return;
-        if (world.recorded.length < 2000) world.recorded.push({ subject, data });
+        if (world.recorded.length < world.recording) {
+          world.recorded.push({ subject, data, from: this.name });
+        }
         for (const subscription of world.subscriptions.get(subject) ?? []) {
           const { process, listener } = subscription;
           if (!world.busWorks(this, process) || world.random.chance(world.loss)) continue;
@@ -433,7 +457,9 @@ export class Process {
           );
           last.set(key, when);
           const deliver = (): void => {
-            if (
+            if (world.busStalled) {
+              world.stalled.push(deliver);
+            } else if (
               world.busWorks(this, process) &&
               world.subscriptions.get(subject)?.has(subscription)
             ) {
