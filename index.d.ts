@@ -12,8 +12,8 @@
  * - Arguments are checked first: a wrong argument on a closed object is a `TypeError` as well.
  * - If the object is closed before a call is answered, the promise of the call rejects with
  *   {@link errors.NotFoundError}; if the Worker is closed, with {@link errors.WorkerClosedError}.
- * - Calls that are not awaited take effect in the order of the calls. Of `send()` and of the calls that change or close a
- *   DataProducer or DataConsumer, only a `TypeError` is an unhandled rejection then, because a peer may leave or stop
+ * - Calls take effect in their order, awaited or not. If `send()`, or a call that changes or closes a DataProducer or
+ *   DataConsumer, is not awaited, only its `TypeError` is an unhandled rejection, because a peer may leave or stop
  *   reading at any time.
  */
 
@@ -118,10 +118,9 @@ export namespace extras {
   }
 
   /**
-   * `once()` of `node:events` with types, which also ends when the emitter does. It resolves with the arguments of the
-   * next `eventName`, as in
-   * `const [message, ppid] = await enhancedOnce<types.DataConsumerEvents, 'message'>(dataConsumer, 'message')`.
-   * `once()` itself never settles if the object closes first.
+   * `once()` of `node:events` with types, which also ends if the emitter closes. It resolves with the arguments of the
+   * next `eventName`, as in `const [message, ppid] = await enhancedOnce<types.DataConsumerEvents,
+   * 'message'>(dataConsumer, 'message')`. `once()` itself never settles if the object closes first.
    *
    * @param options - `signal` aborts the wait.
    * @throws NotFoundError: the emitter emits 'close' first, or is a closed object of this package.
@@ -150,8 +149,8 @@ export type WorkerClosedError = errors.WorkerClosedError;
 export type NotFoundError = errors.NotFoundError;
 
 /**
- * What `send()` takes as a message. Views and ArrayBuffers may be of any kind, resizable and shared ones too: what counts
- * is the part that a view shows at the time of the call.
+ * What `send()` takes as a message. Views and ArrayBuffers may be of any kind, including resizable and shared ones. Of
+ * a view the part that it shows at the time of the call is sent.
  */
 export type Payload = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
 
@@ -266,11 +265,12 @@ export type WorkerSettings<WorkerAppData extends AppData = AppData> = {
    */
   rtcMaxPort?: number;
   /**
-   * The most that all queues of the Worker may hold together, in bytes: messages on their way to it, to peers, to other
-   * Workers and to the application, each charged as in `maxBufferedAmount`, and what has arrived of incomplete
-   * messages, which is never refused: the peers' receive windows bound it. Beyond it `send()` throws or rejects as at a full queue, and routed messages are dropped and counted:
-   * `messagesDroppedFull` of their DataConsumers, `messagesDroppedMemory` of `worker.dump()`. A Worker that holds nothing
-   * takes any message. 1048576-9007199254740991. Default: no limit but those of the queues.
+   * How many bytes all queues of the Worker may hold together: messages on their way to it, to peers, to other Workers
+   * and to the application, each charged as in `maxBufferedAmount`. Fragments of incomplete messages count too, but are
+   * never refused: the peers' receive windows bound them. Beyond it `send()` throws or rejects as at a full queue, and
+   * routed messages are dropped and counted: `messagesDroppedFull` of their DataConsumers, `messagesDroppedMemory` of
+   * `worker.dump()`. A Worker that holds nothing accepts any message. 1048576-9007199254740991. Default: no limit
+   * except those of the queues.
    */
   maxMemory?: number;
   /**
@@ -350,9 +350,9 @@ export type WorkerDump = {
   /** Messages that `send()` refused, or that were dropped for one of their DataConsumers, because of `maxMemory`. */
   messagesDroppedMemory: number;
   /**
-   * Messages that were sent or had arrived before their DataProducer, transport or Router was closed, and were not routed:
-   * what waits when one of them closes is routed for about half a millisecond, the rest is dropped. And what a DataConsumer
-   * of type 'direct' held when it was closed.
+   * Messages that were sent or had arrived before their DataProducer, transport or Router was closed, and were not
+   * routed: waiting messages are routed for about half a millisecond at the close, and the rest is dropped. Also
+   * messages that a DataConsumer of type 'direct' held when it was closed.
    */
   messagesDroppedAtClose: number;
   /**
@@ -369,20 +369,20 @@ export type WorkerDump = {
   };
 };
 
-/** How much a DataProducer, or all DataProducers of a transport, may receive. At least one of the two rates is given. */
+/** How much a DataProducer, or all DataProducers of a transport, may receive. At least one of the rates is given. */
 export type LimitOptions = {
   /** 1-4294967295. */
   messagesPerSecond?: number;
-  /** Payload bytes, 1-4294967295. A larger message passes when nothing was sent for long enough. */
+  /** Payload bytes, 1-4294967295. A larger message passes too, once the bucket is not in debt. */
   bytesPerSecond?: number;
   /** How many seconds' worth may come at once: above 0, at most 3600. Default: 1. */
   burst?: number;
   /**
-   * A message that exceeds the limit is dropped and counted as `messagesLimited`. 'pause' also pauses its DataProducer,
-   * until the application calls `resume()`; 'close' closes it, and over WebRTC the peer's channel. 'block' drops
-   * nothing: the message waits where it comes from, as with `overflow: 'block'`. A direct DataProducer fills its bound
-   * and throws ERR_SEND_QUEUE_FULL; the peer's receive window closes, for all of its streams. On a PipeTransport that
-   * the application has made it is an UnsupportedError. Default: 'drop'.
+   * What happens to a message that exceeds the limit. 'drop', the default, drops it and counts it as `messagesLimited`.
+   * 'pause' also pauses its DataProducer, until the application calls `resume()`; 'close' also closes the DataProducer,
+   * and over WebRTC the peer's channel. 'block' drops nothing: messages wait at their source, as with `overflow:
+   * 'block'`. A direct DataProducer fills its bound, then throws ERR_SEND_QUEUE_FULL; a peer's receive window closes,
+   * for all of its streams. On a PipeTransport that the application has made, 'block' is an UnsupportedError.
    */
   action?: LimitAction;
 };
@@ -442,12 +442,12 @@ export interface Worker<
   /** @throws WorkerClosedError */
   dump(): Promise<WorkerDump>;
   /**
-   * Resolves when all that was sent before the call has left: acknowledged by the peers, taken by the listeners, or
-   * dropped and counted. Covers all DataConsumers of the Worker. Close the Worker afterwards, and nothing is lost: see
+   * Resolves when everything sent before the call has left: it was acknowledged by the peers, taken by the listeners,
+   * or dropped and counted. Covers all DataConsumers of the Worker. Closing the Worker afterwards loses nothing: see
    * `dataConsumer.drained()`.
    *
    * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
-   * @throws TypeError, WorkerClosedError: also when closed meanwhile.
+   * @throws TypeError, WorkerClosedError: also if closed before that.
    */
   drained(options?: DrainedOptions): Promise<void>;
   /** @throws WorkerClosedError */
@@ -562,9 +562,9 @@ export type PipeToRouterOptions = {
    */
   keepId?: boolean;
   /**
-   * What happens to messages for the other Router when they are not taken quickly enough: see
-   * {@link DataConsumerOptions}. 'block' has no timeout here: the pipe waits for as long as the DataConsumers at its far
-   * end do. Default 'drop-newest'.
+   * What happens to messages for the other Router that are not taken quickly enough: see {@link DataConsumerOptions}.
+   * 'block' has no timeout here: the pipe waits for as long as the DataConsumers at its far end do. Default
+   * 'drop-newest'.
    */
   overflow?: DataConsumerOverflow;
   /**
@@ -676,8 +676,8 @@ export interface Router<
    * The first call between two Routers creates a pair of PipeTransports with the SCTP options of that call; later
    * calls, in either direction, use the same pair.
    *
-   * What comes before the promise has settled may not cross, because nothing there can consume it yet: `messagesUnrouted`
-   * of the far PipeTransport counts it. What the DataProducer retains does cross, and nothing of it is lost.
+   * Messages sent before the promise has settled may be lost, because nothing there can consume them yet;
+   * `messagesUnrouted` of the far PipeTransport counts them. Messages that the DataProducer retains do cross.
    *
    * @throws TypeError: invalid options, or `router` is this Router.
    * @throws NotFoundError: this Router has no such DataProducer, or one of the objects closed during the call.
@@ -715,8 +715,8 @@ export type TransportListenInfo = {
   /** WebRtcTransports and WebRtcServers accept both; other transports accept only 'udp'. */
   protocol: TransportProtocol;
   /**
-   * The IPv4 or IPv6 address to bind, without a zone; ::ffff:192.0.2.1 is 192.0.2.1. 0.0.0.0 and :: are all addresses of
-   * this host; each peer is answered from the one that it uses.
+   * The IPv4 or IPv6 address to bind, without a zone; ::ffff:192.0.2.1 means 192.0.2.1. 0.0.0.0 and :: mean all
+   * addresses of this host; each peer is answered from the one that it uses.
    */
   ip: string;
   /**
@@ -724,8 +724,8 @@ export type TransportListenInfo = {
    * `ip`, or for 0.0.0.0 and :: the addresses of this host's interfaces when the socket is bound: at most 16 (of :: the
    * IPv6 ones first), loopback and link-local IPv4 ones only if there are no others, link-local IPv6 ones never.
    *
-   * Several addresses for one port: several `listenInfos` with the same `protocol`, `ip` (in any spelling) and `port`.
-   * They share one socket. It is a TypeError if their `flags`, `sendBufferSize` or `recvBufferSize` differ.
+   * For several addresses of one port, give several `listenInfos` with the same `protocol`, `ip` (in any spelling) and
+   * `port`. They share one socket. It is a TypeError if their `flags`, `sendBufferSize` or `recvBufferSize` differ.
    */
   announcedAddress?: string;
   /** @deprecated `announcedAddress` */
@@ -799,7 +799,7 @@ export interface Capture {
   readonly closed: boolean;
   /** Packets that were written. */
   readonly packets: number;
-  /** Packets that were dropped, as the interface statistics at the end of the file show (isb_ifdrop). */
+  /** Packets that were dropped. The interface statistics at the end of the file have the number too (isb_ifdrop). */
   readonly packetsDropped: number;
   /** Ends the capture, writes its statistics and ends the writable. */
   close(): void;
@@ -816,30 +816,30 @@ export type TransportDiagnosis = {
     stun?: {
       received: number;
       valid: number;
-      /** For another username fragment. Not counted with a WebRtcServer, which finds its transports by it. */
+      /** With another username fragment. Not counted with a WebRtcServer, which finds its transports by the fragment. */
       wrongUsername: number;
-      /** For the username fragment of this transport, and signed with another password. */
+      /** With the username fragment of this transport, but signed with another password. */
       wrongIntegrity: number;
       /** The peer claims to be controlled. */
       roleConflict: number;
       malformed: number;
-      /** More than 100 in 50 ms, which are not examined. */
+      /** Beyond 100 in 50 ms, and not examined. */
       overQuota: number;
       /** Where the last valid one came from: `192.0.2.1:4000` or `[2001:db8::1]:4000`. */
       validFrom?: string;
-      /** Where the last one came from that was not accepted. */
+      /** Where the last rejected one came from. */
       refusedFrom?: string;
     };
-    /** WebRTC: datagrams of the DTLS session, and the records of them that were dropped. */
+    /** WebRTC: datagrams of the DTLS session, and the records in them that were dropped. */
     dtls?: { datagrams: number; recordsDropped: number };
     /** With SCTP, but not through `pipeToRouter()`: packets, and messages on streams without a DataProducer. */
     sctp?: { packets: number; messagesUnrouted: number };
     /** See `getStats()`. */
     datagramsDropped: number;
-    /** Plain and pipe: where the last datagram came from that was not of the peer. */
+    /** Plain and pipe: the source of the last datagram that did not come from the peer's address. */
     droppedFrom?: string;
   };
-  /** What is missing or has failed, the cause first; empty if nothing is. */
+  /** What is missing or has failed, the cause first; empty if everything is in order. */
   findings: {
     code: FindingCode;
     /** What was seen. */
@@ -850,14 +850,14 @@ export type TransportDiagnosis = {
 };
 
 /**
- * What is missing, in the order of the protocols, or the error of a state.
- * - 'no-stun-received': the peer cannot reach the candidates, or has not got them: UDP is blocked, or
+ * What is missing, in the order of the protocols, or the code of an error.
+ * - 'no-stun-received': the peer does not have the candidates or cannot reach them: UDP is blocked, or
  *   `announcedAddress` is wrong.
  * - 'stun-wrong-username', 'stun-wrong-password': the peer has the `iceParameters` of another transport, or those of
  *   before `restartIce()`.
- * - 'role-conflict': the peer claims to be controlled (ICE), or is the DTLS client as we are.
+ * - 'role-conflict': the peer claims to be controlled (ICE), or both sides are the DTLS client.
  * - 'stun-malformed', 'stun-over-quota': requests that are no connectivity checks, or too many.
- * - 'connect-not-called': the peer is there, and waits for `connect()`.
+ * - 'connect-not-called': the peer is reachable, and waits for `connect()`.
  * - 'no-client-hello', 'no-dtls-answer': the peer is the DTLS client (or server) and does not begin (or answer).
  * - 'dtls-incomplete', 'sctp-incomplete': a handshake has begun and is not complete.
  * - 'no-sctp-received': no SCTP packet has arrived; the peer has no data channel, or does not send.
@@ -884,7 +884,7 @@ export type FindingCode =
   | DtlsErrorCode
   | SctpErrorCode;
 
-/** Why a state of a transport is what it is. New codes may be added; a code keeps its meaning. */
+/** Why a transport has reached a state. New codes may be added; a code keeps its meaning. */
 export type StateError<Code extends string> = {
   /** For programs. */
   code: Code;
@@ -894,7 +894,7 @@ export type StateError<Code extends string> = {
 
 /**
  * Why an association failed or ended.
- * - 'peer-closed': the peer ended it in good order, by an SCTP SHUTDOWN or an ABORT of its user (RFC 9260 §9).
+ * - 'peer-closed': the peer ended it in an orderly way, by an SCTP SHUTDOWN or an ABORT of its user (RFC 9260 §9).
  * - 'peer-aborted': the peer ended it with another error cause (RFC 9260 §3.3.10); the message has its number.
  * - 'peer-silent': the peer of a plain or pipe transport answered no HEARTBEAT; see `sctpSilence`.
  * - 'handshake-timeout': no answer to our INIT or COOKIE ECHO for 35 s.
@@ -978,9 +978,9 @@ export type SctpOptions = {
   /**
    * When the messages queued on all streams together reach this size, further messages are dropped and counted, and
    * their DataConsumers emit 'sctpsendbufferfull'. Default 2000000. The number of small messages is bounded too:
-   * payload plus 64 bytes per message may reach twice this size plus 64 KiB. Through a pipe also the lists of
-   * subchannels count, 2 bytes for each. Messages inside the association, at most 512 KiB that the peer has not
-   * acknowledged, do not count.
+   * payload plus 64 bytes per message may reach twice this size plus 64 KiB. Through a pipe the lists of subchannels
+   * count too, 2 bytes for each. Messages inside the association, at most 512 KiB that the peer has not acknowledged,
+   * do not count.
    */
   sctpSendBufferSize?: number;
   /** Like `sctpSendBufferSize`, but for the messages queued on each single stream. Default 2000000. */
@@ -995,8 +995,8 @@ export type SctpOptions = {
   /** The initial threshold of DataConsumers, see `setBufferedAmountLowThreshold()`. Default 1024. */
   sctpDefaultStreamBufferedAmountLowThreshold?: number;
   /**
-   * Which algorithm decides how much may be under way to the peer. Default 'cubic'. `pipeToRouter()` accepts it without
-   * effect, because its messages go from thread to thread.
+   * The algorithm that decides how much may be in flight to the peer. Default 'cubic'. `pipeToRouter()` accepts it
+   * without effect, because its messages go from thread to thread.
    */
   sctpCongestionControl?: SctpCongestionControl;
   /** @deprecated Use `maxSendMessageSize` and `maxReceiveMessageSize`, which take precedence. */
@@ -1006,7 +1006,7 @@ export type SctpOptions = {
 };
 
 /**
- * How the congestion window of an association grows and shrinks. It concerns what this side sends; the peer decides
+ * How the congestion window of an association grows and shrinks. It applies to what this side sends; the peer decides
  * for itself.
  *
  * - 'cubic' (RFC 9438): fills fast and long paths, and shares a path fairly with TCP. For most applications.
@@ -1021,10 +1021,10 @@ export type SctpCongestionControl = 'cubic' | 'newreno' | 'bbr';
 /** The SCTP options of transports without ICE: PlainTransport and PipeTransport. */
 export type SctpOverUdpOptions = SctpOptions & {
   /**
-   * After how many milliseconds without a packet of the peer `sctpState` becomes 'failed'. 1000-4294967295. Default
-   * 55000. After three elevenths of them HEARTBEATs ask the peer (RFC 9260, section 8.3), up to 20, at least 100 ms
-   * apart: 20 by default, 7 with 1000. A fifth of all packets may be lost without an end with 3000 or more, a twentieth
-   * with 1000. A pause of this process does not count. Without effect between Routers of one process, whose pipes need
+   * After how many milliseconds without a packet of the peer `sctpState` becomes 'failed'. 1000-4294967295, default
+   * 55000. After three elevenths of that time HEARTBEATs ask the peer (RFC 9260, section 8.3): up to 20 (7 with 1000),
+   * at least 100 ms apart. With 3000 or more the association survives a loss of a fifth of all packets, with 1000 of a
+   * twentieth. A pause of this process does not count. Without effect between Routers of one process, whose pipes need
    * no network; WebRtcTransport has `iceConsentTimeout`.
    */
   sctpSilence?: number;
@@ -1080,8 +1080,9 @@ export type BaseTransportStats = {
   timestamp: number;
   sctpState?: SctpState;
   /**
-   * When the last verified packet of the peer arrived, on the clock of `timestamp`: of SCTP, or on a WebRtcTransport of
-   * STUN or DTLS. Undefined before, and on the transports of `pipeToRouter()`, which need no network.
+   * When the last verified packet of the peer arrived, on the clock of `timestamp`: an SCTP packet, or on a
+   * WebRtcTransport one of STUN or DTLS. Undefined before the first one, and on the transports of `pipeToRouter()`,
+   * which need no network.
    */
   lastHeard?: number;
   bytesReceived: number;
@@ -1138,8 +1139,8 @@ export type BaseTransportStats = {
   /** With SCTP: chunks removed from packets, e.g. of an unknown type. */
   sctpChunksStripped?: number;
   /**
-   * With SCTP: messages that expired: their `maxPacketLifeTime` ended before anything of them was sent, or would have
-   * ended before all of it was.
+   * With SCTP: messages that expired: nothing of them was sent, because their `maxPacketLifeTime` had ended or would
+   * have ended before all of it was sent.
    */
   messagesExpired?: number;
   /**
@@ -1149,7 +1150,7 @@ export type BaseTransportStats = {
   messagesAbandoned?: number;
   /**
    * With SCTP: messages queued when the association ended, or rejected by it. Messages inside the association, at most
-   * up to about 512 KiB, may or may not have arrived. Later messages count as `messagesDroppedUnsendable` of their
+   * about 512 KiB, may or may not have arrived. Later messages count as `messagesDroppedUnsendable` of their
    * DataConsumer.
    */
   messagesUnsent?: number;
@@ -1158,7 +1159,7 @@ export type BaseTransportStats = {
   /**
    * The smoothed round-trip time of SCTP packets (RFC 9260, section 6.3.1), in milliseconds with up to three decimals.
    * Undefined until it is measured: by the handshake, or by the first acknowledgement of a message. It includes the
-   * time by which the peer delays acknowledgements, up to 200 ms if single packets are sent now and then.
+   * peer's delay of acknowledgements, up to 200 ms if single packets are sent now and then.
    *
    * This member and the following ones, to `sctpSpuriousRetransmissions`, are about what this side sends. They exist
    * from `sctpState` 'connected' on; after the end they keep their last values. The transports of `pipeToRouter()` have
@@ -1167,12 +1168,12 @@ export type BaseTransportStats = {
   sctpRoundTripTime?: number;
   /**
    * After how long without an acknowledgement everything in flight counts as lost (RFC 9260, section 6.3), in
-   * milliseconds. It doubles with each timeout, and goes back with the next acknowledgement.
+   * milliseconds. It doubles with each timeout, and returns to normal with the next acknowledgement.
    */
   sctpRetransmissionTimeout?: number;
   /** How many bytes of payload may be in flight: the congestion window, see `sctpCongestionControl`. */
   sctpCongestionWindow?: number;
-  /** How many bytes of payload are sent, and neither acknowledged nor counted as lost. */
+  /** How many bytes of payload were sent and are neither acknowledged nor deemed lost. */
   sctpBytesInFlight?: number;
   /**
    * DATA chunks that were sent again, and their payload in bytes: the sums of the four causes below. A message of more
@@ -1190,8 +1191,8 @@ export type BaseTransportStats = {
   sctpChunksRetransmittedTimeout?: number;
   sctpBytesRetransmittedTimeout?: number;
   /**
-   * Small chunks repeated in the packet of the next ones while little is in flight, in case their own packet is lost.
-   * They are no sign of loss.
+   * Small chunks that the next packet repeats while little is in flight, in case their own packet is lost. They are no
+   * sign of loss.
    */
   sctpChunksRetransmittedBundled?: number;
   sctpBytesRetransmittedBundled?: number;
@@ -1255,28 +1256,29 @@ export interface Transport<
   /** @throws NotFoundError, WorkerClosedError */
   getStats(): Promise<BaseTransportStats[]>;
   /**
-   * Resolves with what has arrived at the transport, and what is missing or has failed: why no data flows. Call it when a
-   * connection takes more than a few seconds.
+   * Explains why no data flows: resolves with what has arrived at the transport, and what is missing or has failed.
+   * Call it when a connection takes more than a few seconds.
    */
   diagnose(): Promise<TransportDiagnosis>;
   /**
-   * Writes the SCTP packets of both directions, decrypted, to `writable` as pcapng, which Wireshark opens. From now on:
-   * call it before `connect()` to have the handshake. There may be several captures; without one nothing is copied.
+   * From now on writes the SCTP packets of both directions, decrypted, to `writable` as pcapng, which Wireshark opens.
+   * Call it before `connect()` to include the handshake. There may be several captures; without one nothing is copied.
    *
-   * Packets are dropped and counted while 4 MiB wait for the event loop, or in a `writable` that is slow. Closing the
-   * capture or the transport writes the statistics and ends `writable`; a `writable` that closes first ends the capture.
+   * Packets are dropped and counted while 4 MiB wait for the event loop, or in a slow `writable`. Closing the capture
+   * or the transport writes the statistics and ends `writable`; if `writable` closes first, the capture ends.
    *
-   * @throws TypeError - `writable` is no Writable of bytes, or has ended.
-   * @throws UnsupportedError - without `enableSctp`, and through `pipeToRouter()` within one process: there are no packets.
+   * @throws TypeError - `writable` is not a Writable of bytes, or has ended.
+   * @throws UnsupportedError - without `enableSctp`, and through `pipeToRouter()` within one process: there are no
+   * packets.
    */
   capture(writable: Writable): Promise<Capture>;
   /**
-   * Resolves when all that was sent before the call has left: that of the transport's DataConsumers, and what its
-   * DataProducers have received, for any DataConsumer. Close the transport afterwards, and nothing is lost: see
+   * Resolves when everything sent before the call has left: messages of the transport's DataConsumers, and messages
+   * that its DataProducers have received, for any DataConsumer. Closing the transport afterwards loses nothing: see
    * `dataConsumer.drained()`.
    *
    * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
-   * @throws TypeError, NotFoundError, WorkerClosedError: also when closed meanwhile.
+   * @throws TypeError, NotFoundError, WorkerClosedError: also if closed before that.
    */
   drained(options?: DrainedOptions): Promise<void>;
   /** Sets the peer's address, or its DTLS parameters. */
@@ -1405,7 +1407,7 @@ export type DtlsState = 'new' | 'connecting' | 'connected' | 'failed' | 'closed'
 
 /**
  * Why the path to the peer is lost.
- * - 'consent-expired': no valid STUN request for `iceConsentTimeout` (RFC 7675 §5.1).
+ * - 'consent-expired': no valid STUN request came for `iceConsentTimeout` (RFC 7675 §5.1).
  * - 'connection-closed': the TCP connection that was the last path closed.
  * - 'path-taken': on a WebRtcServer, another transport's client uses the last path now.
  */
@@ -1415,13 +1417,12 @@ export type IceError = StateError<IceErrorCode>;
 
 /**
  * Why a DTLS session failed, or was closed by the peer.
- * - 'fingerprint-mismatch': the peer's certificate has none of the fingerprints of `connect()`; the message has its
+ * - 'fingerprint-mismatch': the peer's certificate matches none of the fingerprints of `connect()`; the message has its
  *   SHA-256.
- * - 'certificate-unsupported': the peer's certificate is not ECDSA on P-256 or P-384 (but RSA, for example), or there
- *   is none.
- * - 'certificate-rejected': the peer rejected our certificate, for example because its fingerprint is another.
+ * - 'certificate-unsupported': the peer has no certificate, or not an ECDSA one on P-256 or P-384 (RSA, for example).
+ * - 'certificate-rejected': the peer rejected our certificate, for example because it expects another fingerprint.
  * - 'role-conflict': both sides are the DTLS client. If both are the server it is 'handshake-timeout'.
- * - 'handshake-timeout': no handshake within 30 s.
+ * - 'handshake-timeout': the handshake did not complete within 30 s.
  * - 'handshake-failed': the handshake failed in another way, which the message describes.
  * - 'peer-closed': the peer ended the session by a close_notify.
  * - 'peer-aborted': the peer ended it by another alert (RFC 5246 §7.2).
@@ -1491,15 +1492,15 @@ export type WebRtcTransportEvents = TransportEvents & {
   dtlsstatechange: [dtlsState: DtlsState, dtlsError?: DtlsError];
   sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
   /**
-   * So many messages, and bytes of payload, exceeded the limit of the transport and were dropped since the last event; none with the action 'block'.
-   * At most once a second.
+   * How many messages exceeded the limit of the transport and were dropped since the last event, and their payload;
+   * zeros if they wait ('block'). At most once a second.
    */
   limit: [exceeded: { messages: number; bytes: number }];
   /**
-   * The client has opened a channel in band for which there is no DataProducer. `produceData()` with its `streamId` adopts
-   * the channel. What comes on it until then is kept for 10 s from its opening on: in all, up to 64 channels, 256
-   * messages and 256 KiB (each message is charged its payload plus 64 bytes) per transport. Beyond that, messages count
-   * in `messagesUnrouted`, and channels are not announced.
+   * The client has opened a channel in band for which there is no DataProducer. `produceData()` with its `streamId`
+   * adopts the channel. Until then its messages are kept, for 10 s from its opening. A transport keeps up to 64
+   * channels, 256 messages and 256 KiB (each message is charged its payload plus 64 bytes). Beyond that, messages count
+   * as `messagesUnrouted`, and channels are not announced.
    */
   datachannel: [dataChannel: DataChannelInfo];
 };
@@ -1615,8 +1616,8 @@ export type PlainTransportEvents = TransportEvents & {
   tuple: [tuple: TransportTuple];
   sctpstatechange: [sctpState: SctpState, sctpError?: SctpError];
   /**
-   * So many messages, and bytes of payload, exceeded the limit of the transport and were dropped since the last event; none with the action 'block'.
-   * At most once a second.
+   * How many messages exceeded the limit of the transport and were dropped since the last event, and their payload;
+   * zeros if they wait ('block'). At most once a second.
    */
   limit: [exceeded: { messages: number; bytes: number }];
 };
@@ -1658,9 +1659,9 @@ export interface PlainTransport<PlainTransportAppData extends AppData = AppData>
   /**
    * Sets the peer's address. With `comedia` the address is ignored, because the transport learns it from the peer.
    *
-   * Datagrams are taken from this address alone, and leave from the address that the peer has sent to. Before that a
-   * transport on 0.0.0.0 or :: sends from the address that the routes of its host choose: with several, listen on the
-   * one that the peer expects.
+   * Only datagrams from this address are accepted, and datagrams leave from the address that the peer has sent to.
+   * Before the peer has sent, a transport on 0.0.0.0 or :: sends from the address that the routes of its host choose.
+   * If the host has several addresses, listen on the one that the peer expects.
    *
    * @param params - `ip`: the IPv4 or IPv6 address of one host, of the family that the transport listens on; neither
    *   unspecified, broadcast or multicast, nor link-local IPv6. `port`: 1-65535.
@@ -1685,8 +1686,8 @@ export type PipeTransportOptions<PipeTransportAppData extends AppData = AppData>
   /** Whether the transport carries data. Default false. */
   enableSctp?: boolean;
   /**
-   * Whether the datagrams are encrypted by DTLS 1.2 (RFC 6347), with the certificates of both Workers. The other end must
-   * have it too, and `connect()` needs `dtlsParameters`. Default false.
+   * Whether to encrypt datagrams by DTLS 1.2 (RFC 6347), with the certificates of both Workers. Both ends must enable
+   * it, and `connect()` needs `dtlsParameters`. Default false.
    */
   enableDtls?: boolean;
   /** Ignored: RTX is about media. */
@@ -1766,15 +1767,15 @@ export interface PipeTransport<PipeTransportAppData extends AppData = AppData> e
   /**
    * Sets the address of the other PipeTransport.
    *
-   * Datagrams are taken from this address alone. A transport on 0.0.0.0 or :: sends from the address that the routes of
-   * its host choose, until the other end has sent to one of them. Between hosts with several addresses listen on the
-   * address that the other end connects to: two ends on 0.0.0.0 may otherwise drop each other's datagrams.
+   * Only datagrams from this address are accepted. A transport on 0.0.0.0 or :: sends from the address that the routes
+   * of its host choose, until the other end has sent to one of its addresses. Between hosts with several addresses
+   * listen on the address that the other end connects to; two ends on 0.0.0.0 may drop each other's datagrams.
    *
    * @param params - `ip`: the IPv4 or IPv6 address of one host, of the family that the transport listens on; neither
-   *   unspecified, broadcast or multicast, nor link-local IPv6. `port`: 1-65535. `dtlsParameters`: with `enableDtls`, the
-   *   role and the fingerprints of the other transport, over a channel on which they cannot be changed. One end
-   *   names the role 'client' and the other 'server'; 'auto', the default, takes the other one for the server. The
-   *   handshake begins at once and may take 30 s.
+   *   unspecified, broadcast or multicast, nor link-local IPv6. `port`: 1-65535. `dtlsParameters`: with `enableDtls`,
+   *   the role and the fingerprints of the other transport, over a channel on which they cannot be changed. One end
+   *   gives the role 'client' and the other 'server'; 'auto', the default, assumes that the other end is the server.
+   *   The handshake begins at once and may take 30 s.
    * @throws TypeError: invalid address, role or fingerprint; `dtlsParameters` missing, or given without `enableDtls`.
    * @throws Error: called before.
    * @throws UnsupportedError: `srtpParameters` without `enableSctp`; with it they are ignored.
@@ -1831,10 +1832,10 @@ export type DataProducerOptions<DataProducerAppData extends AppData = AppData> =
   /** A UUID. Default: a random UUID. */
   id?: string;
   /**
-   * The peer's stream. Required, except on a DirectTransport, where it is ignored with a warning in the log. If a client
-   * has opened a channel on the stream in band (see 'datachannel'), the DataProducer adopts it: the reliability, if none
-   * of its options is given, the label and the protocol are the channel's, and what was kept of it is routed. If the
-   * client has closed the channel since, 'streamclose' follows.
+   * The peer's stream. Required, except on a DirectTransport, where it is ignored with a warning in the log. If a
+   * client has opened a channel on the stream in band (see 'datachannel'), the DataProducer adopts it: label, protocol
+   * and reliability are those of the channel unless given (the reliability if none of its options is given), and the
+   * kept messages are routed. If the client has closed the channel since, 'streamclose' follows.
    */
   sctpStreamParameters?: SctpStreamParameters;
   /** Default: that of the adopted channel, or ''. */
@@ -1844,23 +1845,23 @@ export type DataProducerOptions<DataProducerAppData extends AppData = AppData> =
   /** Default false. */
   paused?: boolean;
   /**
-   * 'hold' keeps the messages that come during a pause and routes them at `resume()`, in order, before what comes
-   * later; 'drop', the default, drops and counts them. What is held is within `maxBufferedAmount`.
+   * 'hold' keeps the messages that come during a pause, within `maxBufferedAmount`, and routes them at `resume()`, in
+   * order and before later ones. 'drop', the default, drops and counts them.
    */
   whilePaused?: WhilePaused;
   /**
    * How many bytes may wait for routing, held ones included. Each message is charged its payload plus 64 bytes plus 2
-   * for each of its subchannels. Beyond the bound `send()` throws ERR_SEND_QUEUE_FULL, and a peer's messages are
-   * dropped and counted (`messagesDroppedFull`); without 'hold' it has no meaning for those. 0-4294967295, default
+   * for each of its subchannels. Beyond the bound `send()` throws ERR_SEND_QUEUE_FULL, and held messages of a peer are
+   * dropped and counted (`messagesDroppedFull`). For a peer it has no effect without 'hold'. 0-4294967295, default
    * 67108864 on a DirectTransport, else 1048576.
    */
   maxBufferedAmount?: number;
   /**
-   * Keep the last messages for DataConsumers that come later: each gets those that its subchannels let through before
-   * what follows, without a gap or a duplicate; one that is created paused gets them at its first `resume()`. Messages
-   * that were dropped because the DataProducer was paused are not retained. The DataProducer that `pipeToRouter()`
-   * makes retains as well, and a pipe carries all messages of a DataProducer that retains, whatever the DataConsumer on
-   * the pipe is subscribed to. Default: none is kept.
+   * Keep the last messages for later DataConsumers. A new DataConsumer first gets those that match its subscriptions,
+   * then live messages, without a gap or a duplicate; one that is created paused gets them at its first `resume()`.
+   * Messages that were dropped because the DataProducer was paused are not retained. The DataProducer that
+   * `pipeToRouter()` makes retains too, and a pipe carries all messages of a DataProducer that retains, whatever the
+   * DataConsumer on the pipe is subscribed to. Default: none are kept.
    */
   retain?: DataProducerRetain;
   appData?: DataProducerAppData;
@@ -1868,20 +1869,20 @@ export type DataProducerOptions<DataProducerAppData extends AppData = AppData> =
   limit?: LimitOptions | null;
 };
 
-/** What becomes of the messages that come during a pause. */
+/** What happens to messages that come during a pause. */
 export type WhilePaused = 'drop' | 'hold';
 
 /** Which messages a DataProducer retains: the last ones, within each of these bounds. */
 export type DataProducerRetain = {
-  /** How many. 1-65535. */
+  /** How many messages. 1-65535. */
   messages: number;
   /**
-   * How many bytes, where each message is charged its payload plus 64 bytes plus 2 for each of its subchannels. A
-   * message that is charged more leaves nothing retained. 1-4294967295, default 1048576. In all, DataProducers retain
+   * How many bytes. Each message is charged its payload plus 64 bytes plus 2 for each of its subchannels; one that
+   * alone exceeds the bound leaves nothing retained. 1-4294967295, default 1048576. All DataProducers together retain
    * at most half of the Worker's `maxMemory`.
    */
   bytes?: number;
-  /** For how many milliseconds each. 1-4294967295. Default: without a limit. */
+  /** For how many milliseconds a message is retained. 1-4294967295. Default: no limit. */
   maxAge?: number;
 };
 
@@ -1924,7 +1925,7 @@ export type DataProducerStat = {
 
 /** What the DataConsumers of a DataProducer want. */
 export type DataProducerDemand = {
-  /** How many there are, those of `pipeToRouter()` included. */
+  /** How many there are, including those of `pipeToRouter()`. */
   consumers: number;
   /** The subchannels that at least one of them is subscribed to, ascending. */
   subchannels: number[];
@@ -1934,29 +1935,31 @@ export type DataProducerEvents = {
   /** Its transport was closed; the object is closed. */
   transportclose: [];
   /**
-   * After `send()` threw ERR_SEND_QUEUE_FULL: less than a quarter of `maxBufferedAmount` is charged now, or nothing, and
-   * a sixteenth of the Worker's `maxMemory` is free.
+   * After `send()` threw ERR_SEND_QUEUE_FULL: less than a quarter of `maxBufferedAmount` is charged now, or nothing,
+   * and a sixteenth of the Worker's `maxMemory` is free.
    */
   drain: [];
   /**
-   * The peer has closed the stream: a browser its DataChannel, or the far end of a pipe the DataConsumer. The DataProducer
-   * and its DataConsumers stay open. On a PipeTransport it receives nothing more, whatever uses the stream next.
+   * The peer has closed the stream: a browser its DataChannel, or the far end of a pipe its DataConsumer. The
+   * DataProducer and its DataConsumers stay open. On a PipeTransport the DataProducer receives nothing more, even if
+   * the stream is used again.
    */
   streamclose: [];
   /**
-   * The number of its DataConsumers or the union of their subchannels has changed: what there is now. The changes of one
-   * macrotask are emitted together. Not emitted for what there was when the listener was added: see `demand`.
+   * The number of its DataConsumers or the union of their subchannels has changed: the new state. Changes of one
+   * synchronous run are emitted together. The state at the time when a listener is added is not emitted: see `demand`.
    */
   demand: [demand: DataProducerDemand];
   /**
-   * So many messages, and bytes of payload, exceeded its own limit and were dropped since the last event; none with the action 'block'. At most once a
-   * second, and before 'close' if that ends it. `getStats()` counts them exactly.
+   * How many messages exceeded its own limit and were dropped since the last event, and their payload; zeros if they
+   * wait ('block'). At most once a second, and before 'close' if the limit closes it. `getStats()` has the exact
+   * counts.
    */
   limit: [exceeded: { messages: number; bytes: number }];
   /**
    * A limit with the action 'pause' has paused the DataProducer. Behind a pipe: the DataProducer at the other end was
-   * paused. `paused` is true, and the observer emits it too. The
-   * event keeps its place among the messages, and nothing is dropped here: the paused original sends nothing.
+   * paused. `paused` is true, and the observer emits the event too. Behind a pipe the event keeps its place among the
+   * messages, and nothing is dropped here: the paused original sends nothing.
    */
   pause: [];
   /** Behind a pipe: the DataProducer at the other end was resumed, and this one is not paused itself. */
@@ -2008,16 +2011,16 @@ export interface DataProducer<
   /** @throws NotFoundError, WorkerClosedError */
   getStats(): Promise<DataProducerStat[]>;
   /**
-   * Closes as `close()` does, and resolves with the last counters: `getStats()` rejects by then.
+   * Closes like `close()`, and resolves with the last counters, because `getStats()` of a closed object rejects.
    *
    * @throws NotFoundError, WorkerClosedError
    */
   closeWithStats(): Promise<DataProducerStat[]>;
   /**
-   * Resolves when all that was sent before the call has left all its DataConsumers: see `dataConsumer.drained()`.
+   * Resolves when everything sent before the call has left all its DataConsumers: see `dataConsumer.drained()`.
    *
    * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
-   * @throws TypeError, NotFoundError, WorkerClosedError: also when closed meanwhile.
+   * @throws TypeError, NotFoundError, WorkerClosedError: also if closed before that.
    */
   drained(options?: DrainedOptions): Promise<void>;
   /**
@@ -2027,7 +2030,7 @@ export interface DataProducer<
    */
   pause(): Promise<void>;
   /**
-   * Routes messages again, those that were held first.
+   * Routes messages again, held ones first.
    *
    * @throws NotFoundError, WorkerClosedError
    */
@@ -2039,23 +2042,25 @@ export interface DataProducer<
    */
   setLimit(limit?: LimitOptions | null): Promise<void>;
   /**
-   * Forgets the messages that {@link DataProducerOptions.retain} keeps, also behind pipes. Messages that were sent
-   * before the call are not retained afterwards; those that are sent after it are.
+   * Forgets the messages that {@link DataProducerOptions.retain} keeps, here and behind pipes. Messages sent before the
+   * call are no longer retained; those sent after it are.
    *
    * @throws NotFoundError, WorkerClosedError
    */
   clearRetained(): Promise<void>;
   /**
-   * Moves a DataProducer of a PipeTransport to another PipeTransport of the same Router, where the far end has made another
-   * DataConsumer of the original. Its DataConsumers stay. From then on it receives the messages of the new stream, and none
-   * of the former one. If the far end closes the former DataConsumer and makes the new one in one macrotask, each message
-   * comes at most once and in order; what was under way is lost.
+   * Moves a DataProducer of a PipeTransport to another PipeTransport of the same Router, over which the far end has
+   * made another DataConsumer of the original. Its DataConsumers stay. From then on it receives the messages of the new
+   * stream instead of the former one. If the far end closes the former DataConsumer and makes the new one in one
+   * macrotask, each message arrives at most once and in order; messages in flight are lost.
    *
-   * @param options - `sctpStreamParameters`: those of the far end's new DataConsumer. If the original has `retain`, that
+   * @param options - `sctpStreamParameters`: those of the far end's new DataConsumer. If the original has `retain`,
+   * that
    *   one needs `retained: false`.
    * @throws TypeError: invalid arguments, or a transport of another Worker.
    * @throws Error: the stream has another DataProducer.
-   * @throws UnsupportedError: either is not on a PipeTransport that the application has connected, or the Routers differ.
+   * @throws UnsupportedError: either is not on a PipeTransport that the application has connected, or the Routers
+   * differ.
    * @throws NotFoundError, WorkerClosedError
    */
   moveTo(
@@ -2088,11 +2093,11 @@ export interface DataProducer<
     ignoredSubchannel?: number,
   ): void;
   /**
-   * A stream in object mode that sends what is written to it (type 'direct'): messages, or objects with the arguments of
-   * `send()`. Its back-pressure is real: at most 1 MiB waits for routing, whatever `maxBufferedAmount` is, and a
-   * DataConsumer with the policy 'block' holds the writer up. A chunk that `send()` does not take destroys the stream
-   * with its TypeError; the DataProducer's end with NotFoundError or WorkerClosedError. `end()` closes nothing: 'finish' is
-   * emitted after `drained()`, so once the peers have acknowledged everything.
+   * A stream in object mode that sends what is written to it (type 'direct'): messages, or objects with the arguments
+   * of `send()`. It applies back-pressure: at most 1 MiB waits for routing, whatever `maxBufferedAmount` is, and a
+   * DataConsumer with the policy 'block' holds up the writer. A chunk that `send()` rejects destroys the stream with
+   * its TypeError; the end of the DataProducer destroys it with NotFoundError or WorkerClosedError. `end()` closes no
+   * other object. 'finish' is emitted after `drained()`, when the peers have acknowledged everything.
    *
    * @throws TypeError: type 'sctp'.
    * @throws NotFoundError, WorkerClosedError
@@ -2132,31 +2137,31 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
    */
   streamId?: number;
   /**
-   * false opens the channel in band, by a DATA_CHANNEL_OPEN with label, protocol and reliability (RFC 8832), so that the
-   * 'datachannel' event of a client without mediasoup-client fires and no stream id is agreed on: the id is even if this
-   * transport is DTLS client, else odd. Only on a WebRtcTransport, after `connect()`, and not with `streamId`. Default
-   * true, which mediasoup-client needs.
+   * false opens the channel in band, by a DATA_CHANNEL_OPEN with label, protocol and reliability (RFC 8832). The client
+   * gets a 'datachannel' event, and no stream id has to be agreed on: the id is even if this transport is the DTLS
+   * client, else odd. Only on a WebRtcTransport, after `connect()`, and not with `streamId`. Default true, as
+   * mediasoup-client needs.
    */
   negotiated?: boolean;
   /** Default false. */
   paused?: boolean;
   /**
-   * 'hold' stops the queue during a pause: what comes, and what waits already for the peer, is delivered at `resume()`, in
-   * order, before what comes later. The bound and the policy of the queue apply to it, and lifetimes go on. Until then
-   * it counts in `messagesWaiting`. 'drop', the default, drops and counts what comes.
+   * 'hold' stops the queue during a pause: new messages, and those that already wait for the peer, are delivered at
+   * `resume()`, in order and before later ones. Until then they count as `messagesWaiting`, the bound and the policy of
+   * the queue apply, and lifetimes run. 'drop', the default, drops and counts new messages.
    */
   whilePaused?: WhilePaused;
   /** The initial subscriptions. At most 65535, each 0-65535. Default none. */
   subchannels?: number[];
   /**
-   * On a PipeTransport, whether a DataConsumer that is subscribed to nothing carries only messages without subchannels,
-   * as on other transports. Default false: it carries everything, as in mediasoup, and the far end filters. All messages
-   * of a DataProducer with `retain` are carried in any case, because DataConsumers at the far end may come later.
+   * On a PipeTransport: whether a DataConsumer without subscriptions carries only messages without subchannels, as on
+   * other transports. Default false: it carries everything, as in mediasoup, and the far end filters. All messages of a
+   * DataProducer with `retain` are carried in any case, for later DataConsumers at the far end.
    */
   strictSubchannels?: boolean;
   /**
-   * Whether it gets the messages that its DataProducer retains first. false for a pipe whose far DataProducer has had them,
-   * over another pipe (`moveTo()`). Default true.
+   * Whether it first gets the messages that its DataProducer retains. Default true. Give false on a pipe if the far
+   * DataProducer has already got them over another pipe (`moveTo()`).
    */
   retained?: boolean;
   /**
@@ -2171,37 +2176,38 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
    */
   overflow?: DataConsumerOverflow;
   /**
-   * With `overflow: 'block'`, in milliseconds: for how long this consumer may hold up its DataProducer and take nothing:
-   * neither has the peer acknowledged 1 KiB, nor the application taken a message. Such times of a second or more within
-   * 60 seconds count together. Then it is stalled: it emits 'stalled' and drops as with 'drop-newest', until half of its
-   * queue is free ('unstalled'). One that is merely slow never stalls. 0-4294967295, default 5000.
+   * With `overflow: 'block'`, in milliseconds: how long this consumer may hold up its DataProducer without taking
+   * anything, that is, without 1 KiB acknowledged by the peer or a message taken by the application. Such times of a
+   * second or more add up within 60 seconds. After that it is stalled: it emits 'stalled' and drops messages as with
+   * 'drop-newest', until half of its queue is free ('unstalled'). A consumer that is merely slow never stalls.
+   * 0-4294967295, default 5000.
    */
   overflowTimeout?: number;
   /**
-   * In milliseconds: a message that has waited longer in the queue, for the peer or for the application, is dropped when
-   * its turn comes, and counted as `messagesDroppedStale`. Unlike `maxPacketLifeTime` it needs no unreliable channel.
-   * Without effect on the PipeTransports of `pipeToRouter()`: give it to the DataConsumers at the far end. 0-4294967295,
-   * default no limit.
+   * In milliseconds: a message that has waited longer in the queue, for the peer or for the application, is dropped
+   * when its turn comes, and counted as `messagesDroppedStale`. Unlike `maxPacketLifeTime` it needs no unreliable
+   * channel. Without effect on the PipeTransports of `pipeToRouter()`: give it to the DataConsumers at the far end.
+   * 0-4294967295, default no limit.
    */
   maxQueueDelay?: number;
   appData?: DataConsumerAppData;
 };
 
 /**
- * What happens to a message of the DataProducer that meets a full queue. The queue is full when it is charged its bound
- * or more; a consumer with a policy gets one message into an empty queue even if others have filled
- * `sctpSendBufferSize`. Messages of `dataConsumer.send()` are not dropped by a policy: they are rejected at the bound.
+ * What happens to a message of the DataProducer that meets a full queue. The queue is full when its charge reaches its
+ * bound; an empty queue with a policy accepts one message even if other queues have filled `sctpSendBufferSize`.
+ * Messages of `dataConsumer.send()` are not dropped by a policy: they are rejected at the bound.
  *
- * - 'drop-newest': it is dropped.
- * - 'drop-oldest': it is admitted, and messages of this consumer that wait are dropped, the oldest first, until there is
- *   room. What SCTP has begun to send is never dropped.
+ * - 'drop-newest': the message is dropped.
+ * - 'drop-oldest': waiting messages of this consumer are dropped, the oldest first, until there is room. Messages that
+ *   SCTP has begun to send are never dropped.
  * - 'keep-latest': at most one message waits, and at most one is in SCTP, until the peer has acknowledged it. A newer
- *   message takes the place of the one that waits, full or not, and 'overflow' is not emitted. For cursors, positions
- *   and sensor values.
- * - 'block': the DataProducer waits until there is room (half of the bound), and none of its DataConsumers gets anything
- *   meanwhile. `send()` of a direct one fills its own bound, then throws ERR_SEND_QUEUE_FULL, and 'drain' says when to go
- *   on. The messages of a peer stay in its association, whose receive window fills: the peer's `bufferedAmount` grows, on
- *   all of its channels. A consumer blocks only while its transport is connected and it is not paused. After
+ *   message replaces the waiting one, even if the queue is not full, and 'overflow' is not emitted. For cursors,
+ *   positions and sensor values.
+ * - 'block': the DataProducer waits until half of the queue is free, and until then none of its DataConsumers gets
+ *   anything. `send()` of a direct DataProducer fills its own bound, then throws ERR_SEND_QUEUE_FULL, and 'drain'
+ *   follows. The messages of a peer stay in its association, whose receive window fills: the peer's `bufferedAmount`
+ *   grows, on all of its channels. A consumer blocks only while its transport is connected and it is not paused. After
  *   `overflowTimeout` it is stalled. For file transfers.
  * - 'close': 'overflow' is emitted, then the consumer closes.
  */
@@ -2233,13 +2239,13 @@ export type DataConsumerStat = {
   protocol: string;
   /**
    * Messages of the DataProducer that were accepted for the peer or the application, and their payload in bytes. With
-   * `maxQueueDelay`, 'drop-oldest', 'keep-latest' or `whilePaused: 'hold'` those that have left the queue.
+   * `maxQueueDelay`, 'drop-oldest', 'keep-latest' or `whilePaused: 'hold'`, those that have left the queue.
    */
   messagesSent: number;
   bytesSent: number;
   /**
-   * With `maxQueueDelay`, 'drop-oldest', 'keep-latest' or `whilePaused: 'hold'`: messages in the queue, which are neither
-   * sent nor dropped.
+   * With `maxQueueDelay`, 'drop-oldest', 'keep-latest' or `whilePaused: 'hold'`: messages in the queue, not yet sent or
+   * dropped.
    */
   messagesWaiting: number;
   bufferedAmount: number;
@@ -2248,7 +2254,7 @@ export type DataConsumerStat = {
   bytesDropped: number;
   /** The dropped messages that met a full queue, to the peer or to the application, or `maxMemory` of the Worker. */
   messagesDroppedFull: number;
-  /** The dropped messages whose place newer ones have taken: `overflow` is 'drop-oldest' or 'keep-latest'. */
+  /** The dropped messages that newer ones have replaced (`overflow` 'drop-oldest' or 'keep-latest'). */
   messagesDroppedReplaced: number;
   /** The dropped messages that had waited longer than `maxQueueDelay`. */
   messagesDroppedStale: number;
@@ -2278,10 +2284,10 @@ export type DataConsumerEvents = {
   dataproducerresume: [];
   /**
    * Type 'direct'. The Buffer has memory of its own, which belongs to the listener for as long as the listener keeps
-   * it: it may be changed, sent again, passed to `postMessage()` or transferred. `message.buffer` holds this message and
-   * nothing else, from its first byte on, so `new Float32Array(message.buffer, message.byteOffset, count)` and typed
-   * arrays of every other kind fit. A listener on a DataConsumer of type 'sctp' or on a DataProducer is never called:
-   * the first one on either is a process warning.
+   * it: it may be changed, sent again, passed to `postMessage()` or transferred. `message.buffer` holds this message
+   * and nothing else, from its first byte on, so `new Float32Array(message.buffer, message.byteOffset, count)` and
+   * typed arrays of every other kind fit. A listener on a DataConsumer of type 'sctp' or on a DataProducer is never
+   * called: the first one on either is a process warning.
    */
   message: [message: Buffer, ppid: number];
   /** Type 'sctp': a message met a full queue and was dropped. At most once per turn of the worker. */
@@ -2289,15 +2295,15 @@ export type DataConsumerEvents = {
   /** Type 'sctp': `bufferedAmount` has fallen to or below the threshold. */
   bufferedamountlow: [bufferedAmount: number];
   /**
-   * Messages were dropped because the queue was full; there is room again, or the DataConsumer is about to close. Emitted
-   * once per episode, which for type 'sctp' ends when half of the queue is free.
+   * Messages were dropped because the queue was full, and there is room again or the DataConsumer is about to close.
+   * Emitted once per episode, which for type 'sctp' ends when half of the queue is free.
    */
   overflow: [dropped: { messages: number; bytes: number }];
   /** `overflow: 'block'`: it has held up its DataProducer for `overflowTimeout`, and drops from now on. */
   stalled: [];
   /**
-   * After 'stalled': half of its queue is free, so that it may hold up its DataProducer again, or `setOverflow()` has set
-   * another policy.
+   * After 'stalled': half of its queue is free, so that it may hold up its DataProducer again, or `setOverflow()` has
+   * set another policy.
    */
   unstalled: [];
   /**
@@ -2356,20 +2362,20 @@ export interface DataConsumer<
   /** @throws NotFoundError, WorkerClosedError */
   getStats(): Promise<DataConsumerStat[]>;
   /**
-   * Closes as `close()` does, and resolves with the last counters, as `getStats()` rejects by then. Their
+   * Closes like `close()`, and resolves with the last counters, because `getStats()` of a closed object rejects. Their
    * `bufferedAmount` is what was discarded.
    *
    * @throws NotFoundError, WorkerClosedError
    */
   closeWithStats(): Promise<DataConsumerStat[]>;
   /**
-   * Resolves when all that was sent before the call, by the DataProducer and by `send()`, has left: acknowledged by the
-   * peer, taken by the listeners, or dropped and counted. Through a pipe: acknowledged by the far worker, whose own
-   * peers may still wait. What is sent after the call does not count. A peer that is not connected, or that reads
-   * nothing, is waited for, and so is what an iterator has not asked for, hence `timeout`.
+   * Resolves when everything sent before the call, by the DataProducer and by `send()`, has left: it was acknowledged
+   * by the peer, taken by the listeners, or dropped and counted. Through a pipe: acknowledged by the far worker, whose
+   * own peers may still wait. Later messages do not count. It also waits for a peer that is not connected or reads
+   * nothing, and for messages that an iterator has not asked for: give a `timeout`.
    *
    * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
-   * @throws TypeError, NotFoundError, WorkerClosedError: also when closed meanwhile.
+   * @throws TypeError, NotFoundError, WorkerClosedError: also if closed before that.
    */
   drained(options?: DrainedOptions): Promise<void>;
   /**
@@ -2380,13 +2386,13 @@ export interface DataConsumer<
    */
   pause(): Promise<void>;
   /**
-   * Delivers messages again, those that were held first.
+   * Delivers messages again, held ones first.
    *
    * @throws NotFoundError, WorkerClosedError
    */
   resume(): Promise<void>;
   /**
-   * Sets what happens at the bound of the queue, for what waits already as well.
+   * Sets what happens at the bound of the queue, including to messages that already wait.
    *
    * @throws TypeError: invalid argument.
    * @throws UnsupportedError: 'block' over a PipeTransport that the application has made.
@@ -2424,11 +2430,11 @@ export interface DataConsumer<
    */
   send(message: Payload, ppid?: number): Promise<number>;
   /**
-   * Iterates over the messages (type 'direct'), as in `for await (const { message, ppid } of dataConsumer)`. Each is asked
-   * for, and what is not asked for waits in the queue, under `overflow`. Closing the DataConsumer, for whatever reason,
-   * ends the iteration after what is queued. Leaving the loop ends it as well: what is queued is discarded, and
-   * later messages go to listeners or to the next loop; to read on, keep the iterator and call its `next()`. Of several
-   * iterators, each gets a part of the messages.
+   * Iterates over the messages (type 'direct'), as in `for await (const { message, ppid } of dataConsumer)`. Messages
+   * are asked for one by one; the others wait in the queue, under `overflow`. When the DataConsumer closes, for
+   * whatever reason, the iteration ends after the queued messages. Leaving the loop ends it too: queued messages are
+   * discarded, and later ones go to listeners or to the next loop. To read on instead, keep the iterator and call its
+   * `next()`. Several iterators share the messages: each message goes to one of them.
    *
    * Messages that come before the first `next()` are lost, as without a listener.
    *
@@ -2437,8 +2443,8 @@ export interface DataConsumer<
    */
   [Symbol.asyncIterator](): MessageIterator;
   /**
-   * A stream in object mode of the messages from now on (type 'direct'), which takes no more of them than are read, like an
-   * iterator.
+   * A stream in object mode of the messages from now on (type 'direct'). Like an iterator, it takes no more messages
+   * than are read.
    *
    * @throws TypeError: type 'sctp', or there is a 'message' listener.
    * @throws NotFoundError, WorkerClosedError

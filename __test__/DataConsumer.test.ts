@@ -726,7 +726,7 @@ describe('a direct DataConsumer whose listeners are too slow', () => {
     for (let number = 0; number < 8; number++) {
       dataProducer.send(Buffer.alloc(SIZE, number));
     }
-    // What was sent crosses to the worker in a microtask. JavaScript takes nothing until all of it is routed.
+    // Messages cross to the worker in a microtask. JavaScript takes nothing until all of it is routed.
     await Promise.resolve();
     await Promise.resolve();
     const end = performance.now() + 5_000;
@@ -747,13 +747,13 @@ describe('a direct DataConsumer whose listeners are too slow', () => {
     }
   });
 
-  test('drops what has waited longer than maxQueueDelay for JavaScript', async () => {
+  test('drops messages that have waited for JavaScript longer than maxQueueDelay', async () => {
     const dataConsumer = await transport.consumeData({ dataProducerId, maxQueueDelay: 500 });
     const texts: string[] = [];
     dataConsumer.on('message', (message) => texts.push(message.toString()));
     dataProducer.send('late');
     dataProducer.send('late as well');
-    // What was sent crosses to the worker in a microtask.
+    // Messages cross to the worker in a microtask.
     await Promise.resolve();
     await Promise.resolve();
     const end = performance.now() + 1_500;
@@ -1110,7 +1110,7 @@ describe('dataConsumer.close()', () => {
     await expect(transport.dump()).resolves.toMatchObject({ dataConsumerIds: [] });
   });
 
-  test('closeWithStats() closes as close() does, and resolves with the last counters', async () => {
+  test('closeWithStats() closes like close(), and resolves with the last counters', async () => {
     const dataConsumer = await webRtcTransport.consumeData({ dataProducerId });
     for (let size = 1; size <= 10; size++) {
       dataProducer.send(Buffer.alloc(size));
@@ -1263,7 +1263,7 @@ describe('overflow', () => {
     expect(dataConsumer.closed).toBe(true);
   });
 
-  test("with 'block' send() throws ERR_SEND_QUEUE_FULL, then drain says when to go on, and nothing is lost", async () => {
+  test("with 'block' send() throws ERR_SEND_QUEUE_FULL, then 'drain' follows, and nothing is lost", async () => {
     const TOTAL = 500;
     const bounded = await transport.produceData({ maxBufferedAmount: 20_000 });
     const dataConsumer = await transport.consumeData({
@@ -1296,14 +1296,14 @@ describe('overflow', () => {
     ]);
   });
 
-  test('getStats() and calls on other objects do not wait for a DataProducer that is blocked, its pause() does', async () => {
+  test('getStats() and calls on other objects do not wait for a blocked DataProducer, but its pause() does', async () => {
     const blocked = await transport.produceData();
     const options = { dataProducerId: blocked.id, overflow: 'block', maxBufferedAmount: 10_000 };
     const dataConsumer = await transport.consumeData({
       ...options,
       overflowTimeout: 600_000,
     } as any);
-    // What is asked for message by message waits.
+    // Messages wait because an iterator has to ask for each.
     const iterator = dataConsumer[Symbol.asyncIterator]();
     const first = iterator.next();
     for (let count = 0; count < 100; count++) {

@@ -890,7 +890,7 @@ describe('dataProducer.close()', () => {
     await expect(transport.dump()).resolves.toMatchObject({ dataProducerIds: [] });
   });
 
-  test('closeWithStats() closes as close() does, and resolves with the last counters', async () => {
+  test('closeWithStats() closes like close(), and resolves with the last counters', async () => {
     const { dataProducer, dataConsumer, inbox } = await pair({ label: 'l' });
     for (let size = 1; size <= 100; size++) {
       dataProducer.send(Buffer.alloc(size));
@@ -908,7 +908,7 @@ describe('dataProducer.close()', () => {
     expect(recorder.take()).toEqual([]);
   });
 
-  test('closeWithStats() rejects with WorkerClosedError when the Worker closes meanwhile', async () => {
+  test('closeWithStats() rejects with WorkerClosedError if the Worker closes before it is answered', async () => {
     const own = await datasoup.createWorker();
     const ownTransport = await (await own.createRouter()).createDirectTransport();
     const dataProducer = await ownTransport.produceData();

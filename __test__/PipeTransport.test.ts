@@ -259,7 +259,7 @@ describe('a pipe', () => {
     await until(pipeDataProducer, 'resume', () => !pipeDataProducer.paused);
   });
 
-  test("close() of the pipeDataConsumer: 'streamclose' on the pipeDataProducer, which stays open and gets nothing more", async () => {
+  test("close() of the pipeDataConsumer: 'streamclose' on the pipeDataProducer, which stays open but receives nothing more", async () => {
     const { pipe1, pipe2, pipeDataConsumer, pipeDataProducer } = await pipe();
     const inbox = await inboxOf([]);
     const recorder = new EventRecorder().watch({ pipeDataProducer });

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { ROOT } from './helpers/process';
 
-/** What `require('datasoup')` says if the addon is missing or of no use, and where it must not mind. */
+/** The errors of `require('datasoup')` if the addon is missing or unusable, and what must not disturb it. */
 
 const { currentPlatform, platforms } =
   require('../lib/platform') as typeof import('../lib/platform');
@@ -29,7 +29,7 @@ const OTHER_LIBC = platforms.find(
 )!;
 
 let base: string;
-/** The package as an install leaves it, in a folder whose name needs care. */
+/** The package as an install leaves it, in a folder with spaces and non-ASCII letters. */
 let folder: string;
 
 beforeEach(async () => {
@@ -84,7 +84,7 @@ async function run(script: string, options: object = {}): Promise<Ended> {
 const WORKS = `require('datasoup').createWorker().then((worker) => worker.close(console.log('works')))`;
 const worked = { code: 0, signal: null, stdout: 'works\n', stderr: '' };
 
-/** The message of what `require()` throws. */
+/** The message of the error that `require()` throws. */
 async function refusal(before = '', id = 'datasoup'): Promise<string> {
   const { code, stdout } = await run(
     `${before}; try { require('${id}'); } catch (error) { console.log(error.message); process.exitCode = 7 }`,
@@ -134,7 +134,7 @@ describe('loads', () => {
   });
 });
 
-describe('without an addon it says', () => {
+describe('without an addon the error says', () => {
   test('in a clone: to run npm run build', async () => {
     await makeClone();
     const expected = `there is no .node file in ${path.join(folder, 'native')}. Run \`npm run build\` in ${folder}; it needs Rust`;
@@ -174,8 +174,8 @@ describe('without an addon it says', () => {
   });
 });
 
-describe('with an addon of no use it names the file and says that it', () => {
-  /** As the package has it, and as a clone has it, which have different remedies. */
+describe('with an unusable addon the error names the file and says that it', () => {
+  /** Checks it in the package and in a clone, for which the remedies differ. */
   async function refusals(bytes: Buffer): Promise<void> {
     const file = await addPackage(currentPlatform, bytes);
     messages = [[file, await refusal(), 'Remove node_modules and install again']];
@@ -197,9 +197,9 @@ describe('with an addon of no use it names the file and says that it', () => {
   });
 
   test('is truncated, wherever it ends', async () => {
-    // What comes behind this is for debuggers.
+    // Only debuggers need the part behind this.
     const { length } = readElf(ADDON)!;
-    // What is mapped without being there would end the process by SIGBUS.
+    // Mapping bytes that the file lacks would end the process by SIGBUS.
     for (const end of [length - 1, length >> 1, length >> 3, 4096]) {
       await rm(path.join(base, 'node_modules', '@datasoup'), { recursive: true, force: true });
       await rm(path.join(folder, 'native'), { recursive: true, force: true });
@@ -241,10 +241,10 @@ describe('with an addon of no use it names the file and says that it', () => {
     expect(await refusal()).toContain(`is ${version}. Run \`npm run build\``);
   });
 
-  test('has no version, so that it is older', async () => {
+  test('has no version, and so is older', async () => {
     await mkdir(path.join(folder, 'native'));
     await writeFile(inNative(), 'no ELF');
-    // An addon from before there was a version of addons.
+    // Early addons had no version.
     const before = `require('module')._extensions['.node'] = (module) => { module.exports = {} }`;
     expect(await refusal(before)).toMatch(/\.node is of an unknown, older version\. Remove/);
   });
@@ -292,7 +292,7 @@ describe('scripts/build.js --if-missing, which `npm install` runs in a clone', (
     expect(await install()).toMatchObject(builds);
   });
 
-  test('says that it builds and how long that took, and builds once', async () => {
+  test('says that it builds and how long that takes, and builds once', async () => {
     const bin = path.join(base, 'bin');
     const cli = path.join(folder, 'node_modules/@napi-rs/cli/dist/cli.js');
     await Promise.all([mkdir(bin), mkdir(path.dirname(cli), { recursive: true })]);

@@ -86,7 +86,7 @@ function read(file: Buffer): File {
   };
 }
 
-/** A Writable that keeps all that it gets. */
+/** A Writable that keeps everything written to it. */
 class Sink extends Writable {
   readonly #chunks: Buffer[] = [];
 
@@ -116,7 +116,7 @@ function chunksOf({ bytes }: Packet): number[] {
 const DATA = 0;
 const INIT = 1;
 
-test('has the packets of both directions, from the handshake on, in order and with their time', async () => {
+test('has the packets of both directions, from the handshake on, in order and with their times', async () => {
   const { webRtcTransport: transport, dataProducerDirect, dataConsumerDirect } = objects;
   const before = Date.now();
   const sink = new Sink();
@@ -147,7 +147,7 @@ test('has the packets of both directions, from the handshake on, in order and wi
   expect(times.at(-1)).toBeLessThanOrEqual(Date.now() + 1000);
 });
 
-test('closing the transport, or one of two captures, ends that file and no other', async () => {
+test('closing the transport or one of two captures ends its file and no other', async () => {
   const { webRtcTransport: transport, dataProducerDirect } = objects;
   const [first, second] = [new Sink(), new Sink()];
   const captures = [await transport.capture(first), await transport.capture(second)];
@@ -166,7 +166,7 @@ test('closing the transport, or one of two captures, ends that file and no other
   expect(packets.some(({ bytes }) => bytes.includes('only in the second'))).toBe(false);
 });
 
-test('a Writable that is slow gets a bounded part; the rest is dropped and counted', async () => {
+test('a slow Writable gets a bounded part; the rest is dropped and counted', async () => {
   const { webRtcTransport: transport, dataProducerDirect } = objects;
   // Nothing reads from it.
   const slow = new PassThrough();
@@ -195,7 +195,7 @@ test('while JavaScript is busy, a bounded part waits; the rest is dropped and co
   const sink = new Sink();
   const capture = await transport.capture(sink);
   const end = Date.now() + PATIENCE;
-  // This macrotask does not end before packets are dropped.
+  // Keeps the event loop busy until packets are dropped.
   while (capture.packetsDropped === 0 && Date.now() < end) {
     if (dataProducerDirect.bufferedAmount < 5_000_000)
       dataProducerDirect.send(Buffer.alloc(50_000));
@@ -269,7 +269,7 @@ test('close() ends it in the worker as well', async () => {
   expect(closed).toHaveBeenCalledTimes(1);
 });
 
-test('a transport that closes while capture() waits for its answer has it reject', async () => {
+test('capture() rejects if the transport closes before it is answered', async () => {
   const { webRtcTransport: transport } = objects;
   const sink = new Sink();
   const capture = transport.capture(sink);

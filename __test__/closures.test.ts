@@ -324,7 +324,7 @@ test('a closed DataConsumer emits nothing, even if messages and events are still
 });
 
 describe("'close'", () => {
-  test('ends events.on() of an object after what was emitted before', async () => {
+  test('ends events.on() of an object after the events emitted before', async () => {
     const { directTransport, dataProducerDirect } = objects;
     const { id: dataProducerId } = dataProducerDirect;
     const dataConsumer = await directTransport.consumeData({ dataProducerId });
@@ -347,7 +347,7 @@ describe("'close'", () => {
     ['DataProducer', 'dataProducerDirect', 'drain'],
     ['DataConsumer', 'dataConsumerSctp', 'sctpsendbufferfull'],
   ] as [string, keyof Arrangement, string][])(
-    'of a %s rejects enhancedOnce() of its other events, also afterwards',
+    'of a %s rejects enhancedOnce() of its other events, even if called later',
     async (kind, name, event) => {
       const object = objects[name] as types.EnhancedEventEmitter & { close(): void };
       const next = datasoup.extras.enhancedOnce(object, event);

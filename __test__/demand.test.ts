@@ -17,7 +17,7 @@ function record(): void {
   source.on('demand', (demand) => emitted.push(demand));
 }
 
-/** What was emitted since the last call, once the changes of this macrotask are. */
+/** The events since the last call, including those for changes of this macrotask. */
 async function taken(): Promise<types.DataProducerDemand[]> {
   await nextMacrotask();
   return emitted.splice(0);
@@ -27,7 +27,7 @@ function consume(...subchannels: number[]): Promise<types.DataConsumer> {
   return transport.consumeData({ dataProducerId: source.id, subchannels });
 }
 
-test('dataProducer.demand shows the DataConsumers that there are, also without a listener', async () => {
+test('dataProducer.demand shows the present DataConsumers, even without a listener', async () => {
   expect(source.demand).toEqual({ consumers: 0, subchannels: [] });
   const one = await consume(7, 3);
   await consume(3, 65_535);
@@ -87,7 +87,7 @@ test("'demand' counts those that the worker or a transport closes, and those of 
   expect(await taken()).toEqual([{ consumers: 0, subchannels: [] }]);
 });
 
-test("the changes of one macrotask are one 'demand'; one that is undone is none", async () => {
+test("changes of one synchronous run are one 'demand'; a change that is undone emits none", async () => {
   record();
   const all = await Promise.all([consume(1), consume(2), consume(3)]);
   expect((await taken()).at(-1)).toEqual({ consumers: 3, subchannels: [1, 2, 3] });

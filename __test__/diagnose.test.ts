@@ -8,7 +8,7 @@ import { closeSocket, udpSocket } from './helpers/sockets';
 import { bindingRequest } from './helpers/stun';
 import { PATIENCE, untilState } from './helpers/wait';
 
-/** `transport.diagnose()`: what has arrived, and what is missing or has failed; with a real client where there is one. */
+/** `transport.diagnose()`: what has arrived, and what is missing or has failed; with a real client where possible. */
 
 const CHANNELS = [{ id: 0 }, { id: 1 }];
 
@@ -16,7 +16,7 @@ let sockets: Socket[] = [];
 
 afterEach(() => Promise.all(sockets.splice(0).map(closeSocket)));
 
-/** A socket of a stranger, on the loopback address. */
+/** A socket of a third party, on the loopback address. */
 async function open(): Promise<Socket> {
   const socket = await udpSocket();
   sockets.push(socket);
@@ -30,7 +30,7 @@ async function webRtc(
   return router.createWebRtcTransport(all as types.WebRtcTransportOptions);
 }
 
-/** Asks until the first finding is `code`: what arrives at a transport before it connects is no event. */
+/** Asks until the first finding is `code`, as no event shows what arrives before a transport is connected. */
 async function untilFinding(
   transport: types.Transport,
   code: types.FindingCode,
@@ -208,7 +208,7 @@ describe.each(['plain', 'pipe'] as const)('a %s transport', (kind) => {
       : router.createPipeTransport(options);
   };
 
-  test('says what is missing, one after the other, and where else datagrams come from', async () => {
+  test('finds what is missing, one step after the other, and where stray datagrams come from', async () => {
     const transport = await create();
     expect(await codes(transport)).toEqual(['connect-not-called']);
     const [peer, other] = await Promise.all([open(), open()]);

@@ -129,7 +129,7 @@ test('the WebRtcServers of the Worker emit workerclose', async () => {
   expect(recorder.take()).toEqual(closes('webRtcServer', 'workerclose'));
 });
 
-test('iterations and streams end after what was queued, and writable() fails', async () => {
+test('iterations and streams end after the queued messages, and writable() fails', async () => {
   const { directTransport, dataProducerDirect } = objects;
   const { id: dataProducerId } = dataProducerDirect;
   const dataConsumer = await directTransport.consumeData({ dataProducerId });

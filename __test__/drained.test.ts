@@ -23,11 +23,11 @@ beforeEach(async () => {
   producer = await directTransport.produceData();
 });
 
-/** What receives the messages of `producer`. */
+/** A receiver of the messages of `producer`. */
 interface Receiver {
   consumer: types.DataConsumer;
   transport: types.Transport;
-  /** Resolves once the peer's application has taken the messages, if closing would have the peer forget them. */
+  /** Resolves once the peer's application has taken the messages, if the peer would drop them on closing. */
   taken?(): Promise<unknown>;
   /** Resolves with the messages so far, once all of them have arrived or nothing more can. */
   received(): Promise<string[]>;
@@ -41,7 +41,7 @@ async function webRtc(): Promise<Receiver> {
   return {
     consumer,
     transport,
-    // node-datachannel drops what it has acknowledged and not handed over when the channel closes.
+    // When the channel closes, node-datachannel drops messages that it has acknowledged but not handed over.
     taken: () => within(peer.untilMessages(0, MESSAGES), 'the messages'),
     received: async () => (await peer.untilMessages(0, MESSAGES)).map(String),
     end: () => peer.close(),
@@ -62,7 +62,7 @@ async function plain(): Promise<Receiver> {
   await far.start(5000);
   await untilState(transport, 'sctpState', 'connected');
   const consumer = await transport.consumeData({ dataProducerId: producer.id });
-  // What the peer has acknowledged, werift has handed over.
+  // werift hands messages over before it acknowledges them.
   return { consumer, transport, received: async () => texts, end: () => far.stop() };
 }
 
@@ -174,7 +174,7 @@ describe('a peer that does not connect', () => {
 
   const objects = () => [consumer, producer, transport, directTransport, worker];
 
-  test('drained({ timeout }) rejects with a TimeoutError, as AbortSignal.timeout() does', async () => {
+  test('drained({ timeout }) rejects with a TimeoutError, like AbortSignal.timeout()', async () => {
     for (const object of objects()) {
       const rejected = expect(object.drained({ timeout: 20 })).rejects;
       await rejected.toMatchObject({
@@ -187,7 +187,7 @@ describe('a peer that does not connect', () => {
     }
   });
 
-  test('drained() that gives up has the worker forget it', async () => {
+  test('drained() that gives up is forgotten by the worker', async () => {
     const { native } = coreOf(worker as any).channel;
     const cancelled = jest.spyOn(native, 'cancelDrained');
     const all = objects();
@@ -224,7 +224,7 @@ describe('a peer that does not connect', () => {
     );
   });
 
-  test('drained() rejects with NotFoundError when its object closes meanwhile, or is closed', async () => {
+  test('drained() rejects with NotFoundError if its object closes while it waits, or is closed', async () => {
     const { NotFoundError } = datasoup.errors;
     for (const close of [consumer, producer, transport, directTransport]) {
       const drained = close.drained();
@@ -235,7 +235,7 @@ describe('a peer that does not connect', () => {
     }
   });
 
-  test('drained() rejects with WorkerClosedError when the Worker closes meanwhile, or is closed', async () => {
+  test('drained() rejects with WorkerClosedError if the Worker closes while it waits, or is closed', async () => {
     const { WorkerClosedError } = datasoup.errors;
     const all = objects();
     const pending = all.map((object) => object.drained({ timeout: 60_000 }));
@@ -246,7 +246,7 @@ describe('a peer that does not connect', () => {
     await expect(worker.drained()).rejects.toThrow(WorkerClosedError);
   });
 
-  test('drained() of another object resolves when what it waits for is discarded', async () => {
+  test('drained() of another object resolves when the messages that it waits for are discarded', async () => {
     const drained = [producer.drained(), transport.drained(), worker.drained()];
     consumer.close();
     await within(Promise.all(drained), 'drained()');

@@ -88,7 +88,7 @@ describe('examples/file-transfer', () => {
     return printed.map(([, name]) => name!);
   }
 
-  test('sends its file to each client, and saves what clients send, whatever the size', async () => {
+  test('sends its file to each client, and saves files of clients, whatever their size', async () => {
     const [anise, basil] = [await join([{ id: 0 }, { id: 1 }]), await join([{ id: 0 }, { id: 1 }])];
     const expected = readFileSync(file);
     for (const client of [anise, basil]) {

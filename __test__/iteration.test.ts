@@ -33,7 +33,7 @@ function send(count: number, from = 0): string[] {
   return texts;
 }
 
-/** Resolves when the worker has routed all that was sent, and JavaScript has been notified of it. */
+/** Resolves when the worker has routed everything sent, and JavaScript has been notified. */
 async function routed(): Promise<void> {
   await dataProducer.getStats();
   await macrotask();
@@ -66,7 +66,7 @@ const CLOSES: [string, () => void][] = [
 ];
 
 describe('for await (… of dataConsumer)', () => {
-  test('yields messages with their PPIDs, in order, from before the loop waits to the end', async () => {
+  test('yields messages with their PPIDs in order, also those that came before the loop waited', async () => {
     const sent: types.ReceivedMessage[] = [];
     const loop = (async () => {
       for await (const received of dataConsumer) {
@@ -90,7 +90,7 @@ describe('for await (… of dataConsumer)', () => {
   });
 
   test.each([0, 1, 50])(
-    'misses nothing that was sent right before its first next(), be it on its way already (%d macrotasks)',
+    'misses nothing sent right before its first next(), even if already on its way (%d macrotasks)',
     async (macrotasks) => {
       for (let round = 0; round < 20; round++) {
         const [fresh, producer] = [await consume(), dataProducer];
@@ -106,7 +106,7 @@ describe('for await (… of dataConsumer)', () => {
     },
   );
 
-  test('a slow loop gets everything in order, and what it has not asked for waits in the queue', async () => {
+  test('a slow loop gets everything in order, and the other messages wait in the queue', async () => {
     const iterator = dataConsumer[Symbol.asyncIterator]();
     const first = iterator.next();
     const sent = send(3000);
@@ -124,7 +124,7 @@ describe('for await (… of dataConsumer)', () => {
     ['drop-newest', ['0', '1', '2', '3']],
     ['drop-oldest', ['97', '98', '99']],
     ['keep-latest', ['99']],
-  ])('what is not asked for is subject to the policy %s', async (overflow, kept) => {
+  ])('messages that are not asked for are subject to the policy %s', async (overflow, kept) => {
     const bounded = await consume({ overflow, maxBufferedAmount: 3 * 65 + 1 });
     const iterator = bounded[Symbol.asyncIterator]();
     const first = iterator.next();
@@ -151,7 +151,7 @@ describe('for await (… of dataConsumer)', () => {
     expect(await take(iterator, 1)).toEqual(['y']);
   });
 
-  test.each(CLOSES)('ends after what was queued, by %s', async (_title, close) => {
+  test.each(CLOSES)('ends after the queued messages, by %s', async (_title, close) => {
     const iterator = dataConsumer[Symbol.asyncIterator]();
     const first = iterator.next();
     const sent = send(100);
@@ -165,13 +165,13 @@ describe('for await (… of dataConsumer)', () => {
   });
 
   test.each(CLOSES)(
-    'ends after what JavaScript had not noticed when it called %s',
+    'ends after messages that JavaScript had not seen when it called %s',
     async (_title, close) => {
       const iterator = dataConsumer[Symbol.asyncIterator]();
       const first = iterator.next();
       send(1);
       await first;
-      // More than is gathered until the end of the macrotask.
+      // More than one batch holds, so part of it crosses before the macrotask ends.
       const sent = send(513, 1);
       const size = sent.join('').length;
       const end = Date.now() + PATIENCE;
@@ -189,7 +189,7 @@ describe('for await (… of dataConsumer)', () => {
     expect(await texts).toEqual(['last']);
   });
 
-  test('leaving the loop stops it: what waits is discarded, later messages go to listeners or to the next loop', async () => {
+  test('leaving the loop stops it: waiting messages are discarded, later ones go to listeners or to the next loop', async () => {
     const lost = textsOf(await consume());
     for await (const { message } of loopOver(dataConsumer)) {
       expect(String(message)).toBe('0');
@@ -222,7 +222,7 @@ describe('for await (… of dataConsumer)', () => {
     }
   });
 
-  test('calls of next() that are not awaited get the messages in their order, and return() ends those that wait', async () => {
+  test('calls of next() that are not awaited get the messages in order, and return() ends those that wait', async () => {
     const iterator = dataConsumer[Symbol.asyncIterator]();
     const calls = Array.from({ length: 5 }, () => iterator.next());
     send(3);
@@ -234,7 +234,7 @@ describe('for await (… of dataConsumer)', () => {
     }
   });
 
-  test('of two iterators each gets a part of the messages, and one goes on when the other has ended', async () => {
+  test('two iterators share the messages, and one goes on when the other has ended', async () => {
     const [one, other] = [
       dataConsumer[Symbol.asyncIterator](),
       dataConsumer[Symbol.asyncIterator](),
@@ -248,7 +248,7 @@ describe('for await (… of dataConsumer)', () => {
     expect(await rest).toEqual(['rest']);
   });
 
-  test('many messages that wait leave other work its turns', async () => {
+  test('other work gets its turns while many messages wait', async () => {
     const iterator = dataConsumer[Symbol.asyncIterator]();
     const first = iterator.next();
     send(20_000);
@@ -265,7 +265,7 @@ describe('for await (… of dataConsumer)', () => {
     expect(turns).toBeGreaterThan(20);
   });
 
-  describe('drained() waits for what is not asked for', () => {
+  describe('drained() waits for messages that are not asked for', () => {
     const objectsOf: [string, () => { drained(): Promise<void> }][] = [
       ['dataConsumer', () => dataConsumer],
       ['dataProducer', () => dataProducer],
@@ -352,7 +352,7 @@ describe('for await (… of dataConsumer)', () => {
   });
 
   test.each([1, 2, 3, 4, 5, 6, 7, 8])(
-    'beside random iterators and streams that come and go (seed %d), nothing is lost but what a destroyed stream had buffered',
+    'beside random iterators and streams that come and go (seed %d), nothing is lost except what a destroyed stream had buffered',
     async (seed) => {
       const random = new Random(seed);
       const received: number[] = [];
@@ -415,7 +415,7 @@ describe('for await (… of dataConsumer)', () => {
     },
   );
 
-  test('an iterator that the application has forgotten ends when it is garbage-collected', async () => {
+  test('an iterator that the application has dropped ends when it is garbage-collected', async () => {
     const ended = await runNode(
       `(async () => {
         const worker = await datasoup.createWorker();
@@ -452,7 +452,7 @@ describe("a 'message' listener", () => {
       const iterator = dataConsumer[Symbol.asyncIterator]();
       const next = iterator.next();
       expect(() => dataConsumer[add]('message', nothing)).toThrow(TypeError);
-      expect(() => on(dataConsumer, 'message')).toThrow("a 'message' listener beside");
+      expect(() => on(dataConsumer, 'message')).toThrow("takes no 'message' listener");
       dataConsumer[add]('overflow', nothing);
       await iterator.return();
       await next;
@@ -495,7 +495,7 @@ describe('dataConsumer.readable()', () => {
     readable.read();
     await macrotask();
     expect(readable.readableLength).toBeLessThanOrEqual(readable.readableHighWaterMark);
-    // The texts have three characters, but for the first hundred.
+    // The texts have three characters, except for the first hundred.
     expect(dataConsumer.bufferedAmount).toBeGreaterThan(3 * (900 - 2));
   });
 
@@ -515,7 +515,7 @@ describe('dataConsumer.readable()', () => {
     expect(await received).toEqual(sent);
   });
 
-  test.each(CLOSES)('ends after what was queued, by %s', async (_title, close) => {
+  test.each(CLOSES)('ends after the queued messages, by %s', async (_title, close) => {
     const readable = dataConsumer.readable();
     const sent = send(100);
     await routed();
@@ -523,7 +523,7 @@ describe('dataConsumer.readable()', () => {
     expect(await textsOf(readable)).toEqual(sent);
   });
 
-  test('destroy() stops it, and its error goes nowhere else', async () => {
+  test('destroy() stops it, and its error reaches nothing else', async () => {
     const readable = dataConsumer.readable();
     send(100);
     await routed();
@@ -536,7 +536,7 @@ describe('dataConsumer.readable()', () => {
     expect(String((await listened)[0])).toBe('next');
   });
 
-  test('toWeb() makes a ReadableStream that holds up, ends and cancels', async () => {
+  test('toWeb() makes a ReadableStream with back-pressure, end and cancellation', async () => {
     for (const make of [
       () => dataConsumer.readable().toWeb(),
       () => Readable.toWeb(dataConsumer.readable()),

@@ -8,7 +8,7 @@ import { THROWN } from '../robustness/thrown';
 
 /** Mechanisms of lib/ with edge cases that the public API cannot reach. */
 
-/** A reason, as the worker gives it with a state. */
+/** A reason, as the worker reports it with a state. */
 const ERROR = { code: 'peer-closed', message: 'the peer closed the DTLS session' };
 
 describe('Channel', () => {

@@ -259,7 +259,7 @@ test('worker_threads: terminate() of 50 threads with open Workers leaks nothing,
     `${IN_THREADS}${TRAFFIC}
     const { readdirSync } = require('node:fs');
     const now = () => ['fd', 'task'].map((of) => readdirSync('/proc/self/' + of).length);
-    // Linux lists a thread for an instant after pthread_join() has returned: what stays for 100 ms is held.
+    // Linux lists a thread for an instant after pthread_join() has returned, so only one that stays for 100 ms counts.
     const held = async () => {
       for (let [last, same, tries] = [now(), 0, 0]; ; tries++) {
         await new Promise((resolve) => setTimeout(resolve, 10));

@@ -48,7 +48,7 @@ describe('produceData({ limit })', () => {
       bytesLimited: limited,
     });
     expect(recorder.take()).toEqual(['dataProducer limit({"bytes":1,"messages":1})']);
-    // The rest of what was dropped is reported a second later.
+    // The other drops are reported a second later.
     const rest = { messages: limited - 1, bytes: limited - 1 };
     expect(await nextEvent(dataProducer, 'limit')).toEqual([rest]);
   });
@@ -172,14 +172,14 @@ describe('createWebRtcTransport({ limit })', () => {
 });
 
 describe("action 'block'", () => {
-  test('a direct DataProducer fills its bound, throws, and emits ‘drain’; setLimit() lets it go on', async () => {
+  test("a direct DataProducer fills its bound, throws, and emits 'drain'; setLimit() lets it go on", async () => {
     const dataProducer = await directTransport.produceData({
       limit: { messagesPerSecond: 10, action: 'block' },
       maxBufferedAmount: 20 * 65,
     });
     const inbox = new Inbox(await directTransport.consumeData({ dataProducerId: dataProducer.id }));
     const limited = nextEvent(dataProducer, 'limit');
-    // 10 or 11 pass at once, and 20 wait.
+    // 10 or 11 messages pass at once, and 20 wait.
     let sent = 0;
     while (sent < 40) {
       try {

@@ -60,7 +60,7 @@ interface Session {
 async function session(settings: types.WorkerSettings): Promise<Session> {
   const worker = await datasoup.createWorker(settings);
   const router = await worker.createRouter();
-  // Every system grants so small a buffer; with a smaller one than asked for there would be a warning.
+  // Every system grants a buffer this small; otherwise there would be a warning.
   const listenInfos = LOOPBACK.map((info) => ({ ...info, recvBufferSize: 65_536 }));
   const transport = await router.createWebRtcTransport({ listenInfos, enableSctp: true });
   const dataProducer = await transport.produceData({ sctpStreamParameters: { streamId: 1 } });

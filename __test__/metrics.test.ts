@@ -44,7 +44,7 @@ async function openCluster(): Promise<void> {
 
 afterEach(async () => {
   for (const cluster of clusters.splice(0)) await cluster.close();
-  // What a Worker has counted since it was last asked is added when its thread has ended.
+  // Counts since the last scrape are added when the thread of a Worker has ended.
   for (const worker of workers.splice(0).filter(({ subprocessClosed }) => !subprocessClosed)) {
     const ended = nextEvent(worker, 'subprocessclose');
     worker.close();
@@ -132,7 +132,7 @@ describe('prometheus({ registry })', () => {
     expect(await sent()).toBe(5);
     transport.close();
     expect(await sent()).toBe(5);
-    // What happens after the last scrape counts as well.
+    // Counts after the last scrape are not lost.
     await send(worker, 2);
     const ended = nextEvent(worker, 'subprocessclose');
     worker.close();
@@ -162,7 +162,7 @@ describe('prometheus({ registry })', () => {
     expect(after.at(-1)![1] - before.at(-1)![1]).toBe(20);
   });
 
-  test('a Worker that dies keeps what it had counted when it was asked last', async () => {
+  test('the counters of a Worker that dies stay as they were at the last scrape', async () => {
     const registry = newRegistry();
     const start = sum(await scrape(registry), 'datasoup_messages_sent_total');
     const { worker, panic } = await createMortalWorker();
@@ -177,7 +177,7 @@ describe('prometheus({ registry })', () => {
     expect([...values.keys()].filter((it) => it.includes(`worker="${worker.pid}"`))).toEqual([]);
   });
 
-  test('two registries have the same values, and a registry has them once however often it is given', async () => {
+  test('two registries have the same values, and a registry given twice has them once', async () => {
     const [one, other] = [newRegistry(), newRegistry()];
     prometheus({ registry: one });
     await send(await createWorker(), 3);
@@ -195,7 +195,7 @@ describe('prometheus({ registry })', () => {
     expect(await registry.metrics()).toContain('datasoup_messages_sent_total');
   });
 
-  test('fills the default registry without a registry', async () => {
+  test('without a registry fills the default one', async () => {
     prometheus();
     await createWorker();
     expect(await promClient.register.metrics()).toContain('datasoup_workers{worker=');
@@ -298,7 +298,7 @@ describe('prometheus({ registry })', () => {
     }
     const values = await scrape(registry);
     expect(values.get(`datasoup_transports{worker="${worker.pid}",type="direct"}`)).toBe(10_000);
-    // Generous, as other processes disturb it. Asking each transport would take 200 ms.
+    // Generous, because other processes disturb it. Asking each transport would take 200 ms.
     expect(await median()).toBeLessThan(3 * without + 10);
   }, 60_000);
 
@@ -389,7 +389,7 @@ describe('the names', () => {
     expect(rows.sort()).toEqual(array.map((it) => `${it.name}: ${it.labelNames}`).sort());
   });
 
-  test('of the dashboard and of the alerts in docs/metrics.md, and their labels, are those of a scrape', async () => {
+  test('in the dashboard and in the alerts of docs/metrics.md exist in a scrape, with their labels', async () => {
     const registry = newRegistry();
     await send(await createWorker({ maxMemory: 1 << 20 }), 1);
     await openCluster();
@@ -496,7 +496,7 @@ describe('openTelemetry({ meter })', () => {
     );
   });
 
-  test('has all that Prometheus has, with the same labels, under the names that exporters make of them', async () => {
+  test('has everything that Prometheus has, with the same labels, under the names that exporters derive', async () => {
     openTelemetry({ meter: provider.getMeter('test') });
     await send(await createWorker({ maxMemory: 1 << 20 }), 64);
     await openCluster();
@@ -541,7 +541,7 @@ describe('openTelemetry({ meter })', () => {
     expect(second).toBeLessThan(2 * first + 10);
   });
 
-  test('takes the global meter without a meter', async () => {
+  test('without a meter uses the global one', async () => {
     otel.setGlobalMeterProvider(provider);
     openTelemetry();
     await send(await createWorker(), 1);
@@ -581,7 +581,7 @@ test('without the packages, and without a registry or meter, the error says what
   );
 });
 
-test('an application without metrics loads none of their code but the list of Workers', async () => {
+test('an application without metrics loads only the list of Workers', async () => {
   const { stdout, stderr } = await runNode(`
     const path = require('node:path');
     const loaded = () => Object.keys(require.cache).filter((it) => it.includes('/lib/metrics/'));

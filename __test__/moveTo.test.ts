@@ -49,12 +49,12 @@ async function move(): Promise<types.DataConsumer> {
   return next;
 }
 
-test('the DataProducer goes on over the other pipe, and its DataConsumers stay', async () => {
+test('the DataProducer continues over the other pipe, and its DataConsumers stay', async () => {
   const consumer = await direct.consumeData({ dataProducerId: remote.id });
   const inbox = new Inbox(consumer);
   source.send('1');
   await inbox.count(1);
-  // The path breaks for good.
+  // The path is never restored.
   cables[0]!.cut = true;
   const recorder = new EventRecorder().watch({ remote, consumer });
   const next = await move();

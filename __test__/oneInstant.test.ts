@@ -4,8 +4,8 @@ import { router, router2 } from './helpers/twoRouters';
 import { nextMacrotask } from './helpers/wait';
 
 /**
- * What an application that counts messages relies on: calls of one macrotask see one instant, whatever arrives
- * from another thread at the same time.
+ * Calls of one macrotask see the same instant, whatever arrives from another thread meanwhile. Applications that count
+ * messages rely on it.
  */
 
 const ROUNDS = 25;
@@ -35,7 +35,7 @@ test('consumeData() and getStats() of its DataProducer: the DataConsumer gets ex
       source.send('x');
     }
     sent += BURST;
-    // Some of them have arrived by then, and others have not.
+    // Only some of the messages have arrived by then.
     await nextMacrotask();
     const [dataConsumer, [stats]] = await Promise.all([
       transport.consumeData({ dataProducerId: piped.id }),

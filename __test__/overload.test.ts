@@ -14,17 +14,17 @@ const CONSUMERS = 500;
 /** Its routing takes a debug build half a minute. */
 const QUEUE_BYTES = 16 * 1024 * 1024;
 /**
- * What must not wait for that: an answer or a free port, and the end of a worker or a process. `npm run robustness -- busy`
- * has narrower limits, for an idle machine.
+ * How long an answer, a free port, or the end of a worker or process may take under the load. `npm run robustness --
+ * busy` has narrower limits, for an idle machine.
  */
 const SOON_MS = 500;
 const END_MS = 2_000;
 /** The longest p99 of a round trip to a peer, in µs. */
 const TRIP_MICROS = 100_000;
-/** On a machine with other work, this many times what the same takes while no messages wait. */
+/** On a busy machine: this many times as long as while no messages wait. */
 const QUIET_TIMES = 10;
 
-/** What the close of a router and the end of a worker take while no messages wait, in milliseconds. */
+/** How long the close of a router and the end of a worker take while no messages wait, in milliseconds. */
 let quiet: number;
 let worker: types.Worker;
 let router: types.Router;

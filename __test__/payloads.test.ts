@@ -4,7 +4,7 @@ import { LOOPBACK } from './helpers/arrangement';
 import { Inbox } from './helpers/Inbox';
 import { router } from './helpers/sharedRouter';
 
-/** What `send()` takes as a message: a string, or bytes in any form that JavaScript has. */
+/** What `send()` accepts as a message: a string, or bytes in any form of JavaScript. */
 
 const BYTES = Uint8Array.from({ length: 64 }, (_value, index) => index + 1);
 
@@ -143,7 +143,7 @@ describe('dataProducer.send()', () => {
     expect(inbox.texts).toEqual(['next']);
   });
 
-  test('keeps no reference: what is written to the memory afterwards does not change the message', async () => {
+  test('keeps no reference: writing to the memory afterwards does not change the message', async () => {
     const memory = [new ArrayBuffer(2), new SharedArrayBuffer(2)];
     for (const each of memory) {
       dataProducer.send(new DataView(each));
@@ -153,7 +153,7 @@ describe('dataProducer.send()', () => {
     expect(inbox.texts).toEqual(['\0\0', '\0\0']);
   });
 
-  test('does not believe what a view says of itself', async () => {
+  test('does not trust overridden members of a view', async () => {
     const view = Object.defineProperty(new Int8Array(2), 'byteLength', { value: 1 << 20 });
     expect(() => dataProducer.send(view)).toThrow(TypeError);
     dataProducer.send('next');

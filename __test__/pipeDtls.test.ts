@@ -42,7 +42,7 @@ function create(on: types.Router, more: object = {}): Promise<types.PipeTranspor
   } as types.PipeTransportOptions);
 }
 
-/** What `connect()` of the other end takes. */
+/** The arguments for `connect()` of the other end. */
 function address(
   of: types.PipeTransport,
   role?: types.DtlsRole,
@@ -134,7 +134,7 @@ describe('createPipeTransport({ enableDtls: true })', () => {
 describe('an encrypted pipe', () => {
   test('carries messages both ways, and each end emits its states and has the certificate of the other', async () => {
     const recorder = new EventRecorder().watch({ near, far });
-    // The natural calls of two ends, one after the other: the first one is the client.
+    // Without roles the end that connects first is the client.
     await near.connect(address(far));
     await far.connect(address(near));
     expect([near, far].map((end) => end.dtlsParameters!.role)).toEqual(['client', 'server']);
@@ -169,7 +169,7 @@ describe('an encrypted pipe', () => {
     });
   });
 
-  test('shows nothing of messages, labels and subchannels on the wire, in datagrams of at most 1232 bytes', async () => {
+  test('shows no messages, labels or subchannels on the wire, in datagrams of at most 1232 bytes', async () => {
     const datagrams: Buffer[] = [];
     cable = await Cable.between(near, far);
     cable.tap = (datagram) => datagrams.push(datagram);
@@ -216,7 +216,7 @@ describe('an encrypted pipe', () => {
     expect(findings.map(({ code }) => code)).toEqual(['fingerprint-mismatch']);
   });
 
-  test('two ends that both take the other for the server fail at once', async () => {
+  test('two ends that both assume that the other is the server fail at once', async () => {
     await Promise.all([near.connect(address(far, 'auto')), far.connect(address(near, 'auto'))]);
     await untilState(near, 'dtlsState', 'failed');
     await untilState(far, 'dtlsState', 'failed');
@@ -251,7 +251,7 @@ describe('an encrypted pipe', () => {
     expect(timestamp - lastHeard!).toBeGreaterThanOrEqual(900);
   });
 
-  test('drops, counts and does not answer what comes from another address', async () => {
+  test('drops and counts datagrams from another address, without an answer', async () => {
     await near.connect(address(far, 'server'));
     const stranger = await udpSocket();
     let answers = 0;

@@ -101,7 +101,7 @@ describe('dataProducer.clearRetained()', () => {
     expect(inbox.texts).toEqual(['2', '3']);
   });
 
-  test('resolves without retain, and rejects once the DataProducer is closed', async () => {
+  test('resolves without `retain`, and rejects once the DataProducer is closed', async () => {
     const dataProducer = await transport.produceData();
     await expect(dataProducer.clearRetained()).resolves.toBeUndefined();
     dataProducer.close();
@@ -163,7 +163,7 @@ describe('a retaining DataProducer behind pipeToRouter()', () => {
     expect(inbox.texts).toEqual(['2']);
   });
 
-  test('a pipeDataConsumer that the application pauses meanwhile starts with its resume()', async () => {
+  test('a pipeDataConsumer that the application pauses during the call starts with its resume()', async () => {
     const dataProducer = await transport.produceData({ retain: { messages: 2 } });
     send(dataProducer, 0, 2);
     router.observer.on('newtransport', (pipe) =>
@@ -213,7 +213,7 @@ describe('100 DataConsumers that join a stream of 10,000 messages at random time
       }
     }
     const joined = await Promise.all(joining);
-    // The last message tells each that it has all.
+    // The last message shows each DataConsumer that it has got all.
     dataProducer.send('end');
     for (const { before, after, inbox } of joined) {
       await inbox.count(1);

@@ -8,7 +8,7 @@ import { peers } from './helpers/peers';
 import { router, router2 } from './helpers/twoRouters';
 import { until, untilState } from './helpers/wait';
 
-/** How a transport shows when it heard its peer last, and notices that the peer is gone. */
+/** How a transport shows when it last heard its peer, and notices that the peer is gone. */
 
 const UDP = { listenInfo: { protocol: 'udp', ip: '127.0.0.1' }, enableSctp: true } as const;
 
@@ -48,7 +48,7 @@ async function connected(kind: keyof typeof KINDS, sctpSilence: [number?, number
 }
 
 describe.each(['plain', 'pipe'] as const)('a %s transport', (kind) => {
-  test('with sctpSilence fails that long after the last packet, and not before', async () => {
+  test('with sctpSilence fails that long after the last packet, and no sooner', async () => {
     const { near, far, source, inbox } = await connected(kind, [1000, undefined]);
     source.send('before');
     await inbox.count(1);
@@ -56,7 +56,7 @@ describe.each(['plain', 'pipe'] as const)('a %s transport', (kind) => {
     await untilState(near, 'sctpState', 'failed');
     expect(near.sctpError?.code).toBe('peer-silent');
     const heard = await lastHeard(near);
-    // The timestamp is of the question, a little later.
+    // The timestamp is that of the question, a little later.
     expect(heard.timestamp - heard.lastHeard!).toBeGreaterThanOrEqual(999);
     expect(near.closed).toBe(false);
     expect(far.sctpState).toBe('connected');

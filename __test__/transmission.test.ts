@@ -10,7 +10,7 @@ import { peers } from './helpers/peers';
 import { router, router2 } from './helpers/twoRouters';
 import { untilState } from './helpers/wait';
 
-/** What transports with SCTP offer about sending: the option sctpCongestionControl, and what getStats() shows. */
+/** Sending by SCTP: the option sctpCongestionControl, and the members of getStats(). */
 
 const LISTEN_INFO = LOOPBACK[0]!;
 const CAUSES = ['Rack', 'Probe', 'Timeout', 'Bundled'] as const;
@@ -129,7 +129,7 @@ describe('getStats() about sending', () => {
   });
 
   test.each(['cubic', 'newreno', 'bbr'] as const)(
-    'with %s, to a client behind a bad network: what a path of 50 ms with loss has',
+    'with %s, to a client behind a bad network: values of a path of 50 ms with loss',
     async (sctpCongestionControl) => {
       const { worker, webRtcTransport, dataProducerDirect } = await arrange({
         sctpCongestionControl,

@@ -9,7 +9,7 @@ import { nextEvent } from './helpers/wait';
 const range = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, index) => String(from + index));
 
-/** A direct DataProducer that holds, and what its DataConsumer gets. */
+/** A direct DataProducer that holds messages, and what its DataConsumer gets. */
 async function direct(
   options: Partial<types.DataProducerOptions> = {},
 ): Promise<{ dataProducer: types.DataProducer; inbox: Inbox }> {
@@ -41,7 +41,7 @@ describe("produceData({ whilePaused: 'hold' })", () => {
     ).toBe('drop');
   });
 
-  test('what is sent during a pause comes at resume(), before what is sent later', async () => {
+  test('messages sent during a pause come at resume(), before later ones', async () => {
     const { dataProducer, inbox } = await direct({ paused: true });
     send(dataProducer, 0, 100);
     void dataProducer.resume();
@@ -73,7 +73,7 @@ describe("produceData({ whilePaused: 'hold' })", () => {
     expect((await inbox.count(accepted)).map(({ text }) => text)).toEqual(range(0, accepted));
   });
 
-  test('close() drops what is held, and the Worker counts it', async () => {
+  test('close() drops held messages, and the Worker counts them', async () => {
     const { dataProducer } = await direct({ paused: true });
     send(dataProducer, 0, 5);
     await dataProducer.getStats();
@@ -82,7 +82,7 @@ describe("produceData({ whilePaused: 'hold' })", () => {
     expect(dataProducer.bufferedAmount).toBe(0);
   });
 
-  test('a client’s messages wait for resume(), those beyond the bound are dropped and counted', async () => {
+  test('messages of a client wait for resume(); those beyond the bound are dropped and counted', async () => {
     const { webRtcTransport, directTransport } = objects;
     const dataProducer = await webRtcTransport.produceData({
       sctpStreamParameters: { streamId: 4 },
@@ -111,7 +111,7 @@ describe("produceData({ whilePaused: 'hold' })", () => {
 });
 
 describe("consumeData({ whilePaused: 'hold' })", () => {
-  /** A DataProducer, and what a DataConsumer of it that holds gets. */
+  /** A DataProducer, and what a DataConsumer that holds messages gets. */
   async function held(
     options: object = {},
   ): Promise<{ source: types.DataProducer; dataConsumer: types.DataConsumer; inbox: Inbox }> {
@@ -139,7 +139,7 @@ describe("consumeData({ whilePaused: 'hold' })", () => {
     expect(objects.dataConsumerDirect.whilePaused).toBe('drop');
   });
 
-  test('what comes during a pause is delivered at resume(), before what comes later', async () => {
+  test('messages that come during a pause are delivered at resume(), before later ones', async () => {
     const { source, dataConsumer, inbox } = await held({ paused: true });
     send(source, 0, 100);
     const [stat] = await dataConsumer.getStats();
@@ -156,7 +156,7 @@ describe("consumeData({ whilePaused: 'hold' })", () => {
     expect(inbox.texts).toEqual(range(0, 300));
   });
 
-  test('an iterator gets what was held', async () => {
+  test('an iterator gets held messages', async () => {
     const { source, dataConsumer } = await held({ paused: true });
     dataConsumer.removeAllListeners('message');
     send(source, 0, 3);
@@ -179,7 +179,7 @@ describe("consumeData({ whilePaused: 'hold' })", () => {
     expect(inbox.texts).toEqual(['9']);
   });
 
-  test('a client gets what was held, in order, and other channels go on meanwhile', async () => {
+  test('a client gets held messages in order, and other channels continue during the pause', async () => {
     const { directTransport, webRtcTransport, dataProducerDirect } = objects;
     const source = await directTransport.produceData();
     const dataConsumer = await webRtcTransport.consumeData({
@@ -201,7 +201,7 @@ describe("consumeData({ whilePaused: 'hold' })", () => {
     expect(await peer.untilMessages(4, 52)).toEqual(['before', ...range(0, 50), 'after']);
   });
 
-  test('close() while paused discards what is held', async () => {
+  test('close() while paused discards held messages', async () => {
     const { source, dataConsumer, inbox } = await held({ paused: true });
     send(source, 0, 10);
     await dataConsumer.getStats();
@@ -210,7 +210,7 @@ describe("consumeData({ whilePaused: 'hold' })", () => {
     expect(inbox.texts).toEqual([]);
   });
 
-  test('drained() waits for what is held', async () => {
+  test('drained() waits for held messages', async () => {
     const { source, dataConsumer, inbox } = await held({ paused: true });
     send(source, 0, 3);
     await expect(source.drained({ timeout: 50 })).rejects.toThrow(/not drained/);

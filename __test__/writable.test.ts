@@ -13,7 +13,7 @@ import { Inbox } from './helpers/Inbox';
 import { router } from './helpers/sharedRouter';
 import { nextMacrotask, until } from './helpers/wait';
 
-/** `dataProducer.writable()`: what is written is sent, with real back-pressure. */
+/** `dataProducer.writable()`: a stream that sends, with back-pressure. */
 
 const { NotFoundError, WorkerClosedError } = datasoup.errors;
 
@@ -87,7 +87,7 @@ test('carries a file', async () => {
   expect(hash.digest('hex')).toBe(expected.digest('hex'));
 });
 
-test('finishes once everything has arrived, and closes nothing', async () => {
+test('finishes once everything has arrived, and closes no other object', async () => {
   const { dataProducer, dataConsumer, inbox } = await pair();
   for (const round of [1, 2]) {
     const writable = dataProducer.writable();
@@ -126,11 +126,11 @@ test.each([
   [200, 100_000],
   [40_000, 1],
 ])(
-  'while nothing is routed, of %d messages of %d bytes no more than 1 MiB is sent and 16 wait in the stream',
+  'while nothing is routed, of %d messages of %d bytes at most 1 MiB is sent and 16 wait in the stream',
   async (count, size) => {
     const { dataProducer, inbox } = await pair();
     const writable = dataProducer.writable();
-    // This macrotask does not end before the loop does, so that no answer of the worker comes in between.
+    // One macrotask, so that no answer of the worker comes in between.
     const taken = [...numbers(count, size)].filter((message) => writable.write(message)).length;
     expect(taken).toBeLessThanOrEqual((1024 * 1024) / (size + 64) + 16);
     expect(dataProducer.bufferedAmount).toBeLessThanOrEqual(1024 * 1024 + size);
@@ -195,7 +195,7 @@ test.each<[string, unknown, string]>([
   expect(inbox.texts).toEqual(['before', 'next']);
 });
 
-test('what a getter of a chunk throws destroys the stream', async () => {
+test('an error thrown by a getter of a chunk destroys the stream', async () => {
   const { dataProducer } = await pair();
   const boom = new Error('boom');
   const writable = dataProducer.writable();
@@ -231,7 +231,7 @@ describe('when the DataProducer closes', () => {
     expect(() => dataProducer.writable()).toThrow(NotFoundError);
   });
 
-  test('by worker.close(), the stream is destroyed with WorkerClosedError, also if it ends just then', async () => {
+  test('by worker.close(), the stream is destroyed with WorkerClosedError, even if it is just ending', async () => {
     const worker = await datasoup.createWorker();
     const direct = await (await worker.createRouter()).createDirectTransport();
     const dataProducer = await direct.produceData();
@@ -245,7 +245,7 @@ describe('when the DataProducer closes', () => {
     expect(() => dataProducer.writable()).toThrow(WorkerClosedError);
   });
 
-  test('a stream without a listener for errors ends without one', async () => {
+  test("a stream without an 'error' listener ends silently", async () => {
     const { dataProducer } = await pair({ maxBufferedAmount: 1 });
     const writable = dataProducer.writable();
     for (const message of numbers(100)) writable.write(message);
@@ -259,7 +259,7 @@ describe('when the DataProducer closes', () => {
   }
 });
 
-test('a destroyed stream sends nothing that it had not sent, and the DataProducer forgets it', async () => {
+test('a destroyed stream sends nothing more, and the DataProducer forgets it', async () => {
   const { dataProducer, dataConsumer, inbox } = await pair({ maxBufferedAmount: 1 });
   const writable = dataProducer.writable();
   for (const message of numbers(16)) writable.write(message);

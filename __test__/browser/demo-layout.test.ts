@@ -41,7 +41,7 @@ async function join(
   viewport: typeof PHONE,
   { people = 1, theme = 'light' as 'light' | 'dark' } = {},
 ): Promise<Tab> {
-  // Without motion, so that everything is in its place at once; without the page's policy, so that axe can run.
+  // No motion, so that everything is in place at once; no content security policy, so that axe can run.
   context = await browser.newContext({
     viewport,
     colorScheme: theme,

@@ -347,7 +347,7 @@ describe('a server', () => {
   });
 });
 
-test('a connection that takes over 3 s: the page says why, and what to do', async () => {
+test('if a connection takes over 3 s, the page says why and what to do', async () => {
   // No host has this address (RFC 5737), so no STUN request arrives.
   const other = await startServer(DEMO, '0', { ANNOUNCED_ADDRESS: '192.0.2.1' });
   const page = await context.newPage();

@@ -59,7 +59,7 @@ describe.each(['client', 'server'] as const)('Chromium as the DTLS %s', (role) =
     expect(transport.dtlsError?.code).toBe('fingerprint-mismatch');
   });
 
-  test("that was given a wrong fingerprint of ours: 'certificate-rejected'", async () => {
+  test("that has a wrong fingerprint of ours: 'certificate-rejected'", async () => {
     const [page, transport] = [await openPage(), await transportOf()];
     const offer = await offerOf(page, false);
     await transport.connect({ dtlsParameters: dtlsParametersOf(offer, role) });

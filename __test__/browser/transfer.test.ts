@@ -7,7 +7,7 @@ import { objects } from '../helpers/objects';
 import { BrowserClient } from './client';
 import { openPage } from './emptyPage';
 
-/** A file from one page to another, whose network is slow. The sender reads its own `bufferedAmount` and nothing else. */
+/** A file from one page to another with a slow network. The sender paces itself by its own `bufferedAmount` only. */
 
 const COUNT = 1_200;
 const SIZE = 16 * 1024;
@@ -50,7 +50,7 @@ async function sendFile({ page }: BrowserClient): Promise<number> {
   );
 }
 
-test(`${COUNT} messages of 16 KiB arrive over 12 Mbit/s and a round trip of 40 ms, and none is dropped`, async () => {
+test(`${COUNT} messages of 16 KiB arrive over 12 Mbit/s and a round trip of 40 ms, and none are dropped`, async () => {
   const { router } = objects;
   const create = () => router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true });
   const [from, to] = await Promise.all([create(), create()]);

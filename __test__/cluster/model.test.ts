@@ -13,8 +13,8 @@ const ROOMS = ['0', '1'].map((digit) => digit.repeat(32));
 /**
  * A program of faults; then all is healed, and everything must be as it should.
  *
- * Odd seeds have faults that hosts notice: these must be over within a lease and a few requests. Even ones have losses and
- * partitions besides that nothing but the states show which are repeated every 30 s ± 20 %.
+ * Odd seeds have faults that hosts notice: these must be over within a lease and a few requests. Even ones have losses
+ * and partitions besides that nothing but the states show which are repeated every 30 s ± 20 %.
  */
 async function runProgram(seed: number): Promise<string[]> {
   const world = new World(seed, { lease: LEASE, realSealer: seed % 50 === 0 });

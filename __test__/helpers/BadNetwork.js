@@ -1,7 +1,7 @@
 'use strict';
 
-// A UDP proxy that does to datagrams what networks do. Plain JavaScript, because the programs in robustness/ run it
-// without a compiler.
+// A UDP proxy that delays, reorders, duplicates and drops datagrams. Plain JavaScript, because the programs in
+// robustness/ run it without a compiler.
 
 const { closeSocket, udpSocket } = require('./sockets');
 
@@ -14,7 +14,7 @@ const { closeSocket, udpSocket } = require('./sockets');
  * @property {number} [reordering]
  * @property {number} [duplication]
  * @property {number} [loss]
- * @property {number} [rate] - in bytes per second; without limit if it is not given. A datagram has 28 bytes of headers.
+ * @property {number} [rate] - in bytes per second; default no limit. A datagram has 28 bytes of headers.
  * @property {number} [queue] - the bytes that wait for their turn at `rate`; a datagram that does not fit is dropped.
  *
  * A direction: up is from the client to the transport, down is from the transport to the client.
@@ -177,8 +177,8 @@ class BadNetwork {
 }
 
 /**
- * Datagrams until they are due, in a heap: a timer for each would round the times differently and so reorder datagrams
- * that follow each other within a millisecond.
+ * Datagrams that are not due yet, in a heap. A timer for each would round times and so reorder datagrams within a
+ * millisecond.
  */
 class InTransit {
   /** @type {Datagram[]} */

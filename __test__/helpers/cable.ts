@@ -5,7 +5,7 @@ import { closeSocket, udpSocket } from './sockets';
 /** A UDP transport with one remote address. */
 type UdpTransport = types.PlainTransport | types.PipeTransport;
 
-/** A path between two transports that can be cut, so that neither notices more than the other's silence. */
+/** A path between two transports that can be cut. Neither end can notice that except by the other's silence. */
 export class Cable {
   /** If true, every datagram is lost. */
   cut = false;

@@ -2,8 +2,8 @@
 
 /**
  * Numbered messages: the first four bytes are the number, big endian, and every other byte is a function of the number
- * and of its position, so that a receiver recognises lost, duplicated, reordered and damaged messages. The file is plain
- * JavaScript, because the process of the WebRTC clients requires it without a compiler.
+ * and of its position, so that a receiver recognises lost, duplicated, reordered and damaged messages. The file is
+ * plain JavaScript, because the process of the WebRTC clients requires it without a compiler.
  *
  * @typedef {object} TallySummary
  * @property {number} count

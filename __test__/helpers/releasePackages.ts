@@ -15,8 +15,8 @@ if (!existsSync(FOLDER)) {
 }
 
 /**
- * A registry on loopback with the packages and what they depend on. `upstream` is the registry of all others, which are
- * not found otherwise.
+ * A registry on loopback with the packages and their dependencies. `upstream` is the registry of all others; without it
+ * they are not found.
  */
 export async function startRegistry(upstream?: string): Promise<Registry> {
   const registry = await new Registry({ upstream }).start();
@@ -38,7 +38,7 @@ export async function runBare(
   const options = { cwd, env: { ...bareEnvironment(cwd), ...env }, maxBuffer: 2 ** 26 };
 
   return await promisify(execFile)(program, args, options).catch((error) => {
-    // Yarn says there what is wrong.
+    // Yarn writes its errors to stdout.
     error.message += error.stdout;
     throw error;
   });

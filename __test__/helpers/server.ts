@@ -8,7 +8,7 @@ import { until } from './wait';
 export interface Server {
   /** The printed address, without a slash at the end. */
   url: string;
-  /** What it has written to stdout. */
+  /** Its stdout so far. */
   stdout(): string;
   /** Resolves with the matches of `pattern` in stdout, once there are `count`. It has the flag g. */
   untilPrinted(pattern: RegExp, count?: number): Promise<RegExpExecArray[]>;

@@ -96,8 +96,8 @@ export function nextMacrotask(): Promise<void> {
 }
 
 /**
- * Resolves with the result of `arrived` once its size stays the same during a round trip. Nothing arrives later, because
- * a datagram still in the network would delay the round trip as well.
+ * Resolves with the result of `arrived` once its size stays the same during a round trip. Nothing arrives later,
+ * because a datagram still in the network would delay the round trip as well.
  */
 export async function settled<T>(
   arrived: () => T | Promise<T>,

@@ -7,8 +7,8 @@ import { nextEvent, until } from '../helpers/wait';
 import type { ChannelOptions, WebRtcPeer } from '../helpers/WebRtcPeers';
 
 /**
- * Channels that a client opens in band and that the server did not expect: 'datachannel', and adoption. And those that
- * the server opens.
+ * Channels that a client opens in band and that the server did not expect: 'datachannel' and adoption. And channels
+ * that the server opens.
  */
 
 const ID = 4;
@@ -19,7 +19,7 @@ function connect(options: Partial<ChannelOptions> = {}): Promise<WebRtcPeer> {
   });
 }
 
-/** Adopts the channel, and routes what came on it once a DataConsumer is there. */
+/** Adopts the channel, and routes its kept messages once there is a DataConsumer. */
 async function adopt(
   streamId = ID,
 ): Promise<{ dataProducer: types.DataProducer; dataConsumer: types.DataConsumer; inbox: Inbox }> {
@@ -48,7 +48,7 @@ describe("'datachannel'", () => {
       dataChannel.label = 'changed by a listener';
     });
     await connect({ label: 'Sûppe', protocol: 'x-bouillon', unordered: true, maxRetransmits: 3 });
-    // In the order of the alphabet, as they are shown.
+    // In alphabetical order, as the output shows them.
     const expected = {
       label: 'Sûppe',
       maxRetransmits: 3,
@@ -92,7 +92,7 @@ describe('produceData() with the stream of a channel', () => {
     expect(await unrouted()).toBe(0);
   });
 
-  test('what the call gives takes precedence, each by itself', async () => {
+  test('each option that is given takes precedence over the channel', async () => {
     const { webRtcTransport } = objects;
     const announced = nextEvent(webRtcTransport, 'datachannel');
     await connect({ label: 'theirs', protocol: 'theirs', maxPacketLifeTime: 500, unordered: true });
@@ -109,7 +109,7 @@ describe('produceData() with the stream of a channel', () => {
     });
   });
 
-  test('the reliability is the channel’s if none of its options is given', async () => {
+  test('the reliability is that of the channel if none of its options is given', async () => {
     const { webRtcTransport } = objects;
     const announced = nextEvent(webRtcTransport, 'datachannel');
     await connect({ maxPacketLifeTime: 500, unordered: true });
@@ -120,7 +120,7 @@ describe('produceData() with the stream of a channel', () => {
     await expect(dataProducer.dump()).resolves.toMatchObject({ sctpStreamParameters: expected });
   });
 
-  test('a channel that the client has closed meanwhile brings its messages, then ‘streamclose’', async () => {
+  test("a channel that the client has closed since brings its messages, then 'streamclose'", async () => {
     const { webRtcTransport } = objects;
     const announced = nextEvent(webRtcTransport, 'datachannel');
     const peer = await connect({ label: 'short' });
@@ -144,7 +144,7 @@ describe('produceData() with the stream of a channel', () => {
     expect(dataProducer).toMatchObject({ label: 'short', closed: false });
   });
 
-  test('rejects once the transport is closed, and what was kept is counted', async () => {
+  test('rejects once the transport is closed, and kept messages are counted', async () => {
     const { webRtcTransport, worker } = objects;
     const announced = nextEvent(webRtcTransport, 'datachannel');
     const peer = await connect();
@@ -172,7 +172,7 @@ describe('consumeData({ negotiated: false })', () => {
     ['client', 1],
     ['server', 2],
   ] as const)(
-    'a client that is DTLS %s gets ‘datachannel’ with label and protocol, on stream %i',
+    "a client that is DTLS %s gets 'datachannel' with label and protocol, on stream %i",
     async (role, stream) => {
       const { webRtcTransport } = objects;
       const peer = await peers.connect(webRtcTransport, {
@@ -240,7 +240,7 @@ describe('consumeData({ negotiated: false })', () => {
     ]) {
       await rejected(transport.consumeData(options), /needs a WebRtcTransport/);
     }
-    // Nothing has changed: the next stream is the one that was next before.
+    // Nothing has changed: the next stream is still the same.
     const dataConsumer = await webRtcTransport.consumeData({ ...options, negotiated: true });
     expect(dataConsumer.sctpStreamParameters!.streamId).toBe(2);
   });

@@ -18,7 +18,7 @@ const RSA = {
   keyPemFile: path.join(__dirname, '../helpers/fixtures/rsa-key.pem'),
 };
 
-/** Waits for the end of the DTLS session, and expects every way to learn the reason to give the same one. */
+/** Waits for the end of the DTLS session, and expects the same reason in the event, the getters and the observer. */
 async function expectDtlsError(
   transport: types.WebRtcTransport,
   code: types.DtlsErrorCode,
@@ -38,7 +38,7 @@ async function expectDtlsError(
   expect(transport.iceError).toBeUndefined();
 }
 
-/** The arguments of the event with the last state. Those before have no second one. */
+/** The arguments of the event with the final state. Earlier events have no second argument. */
 async function nextFinal(emitter: Emitter, event: string): Promise<unknown[]> {
   const all: unknown[][] = [];
   const isFinal = ([state]: unknown[]): boolean => state === 'failed' || state === 'closed';
@@ -48,7 +48,7 @@ async function nextFinal(emitter: Emitter, event: string): Promise<unknown[]> {
   return all.find(isFinal)!;
 }
 
-/** Has a client connect that is the DTLS `role`. */
+/** Connects a client with this DTLS role. */
 async function dial(
   role: ClientRole,
   {
@@ -77,7 +77,7 @@ describe.each<ClientRole>(['client', 'server'])('a client that is the DTLS %s', 
     await failed;
   });
 
-  test("that was given a wrong fingerprint of ours: 'certificate-rejected'", async () => {
+  test("that has a wrong fingerprint of ours: 'certificate-rejected'", async () => {
     const failed = expectDtlsError(
       objects.webRtcTransport,
       'certificate-rejected',
@@ -142,7 +142,7 @@ test("the client closes its connection: 'peer-closed'", async () => {
   expect(recorder.take().slice(0, 2)).toEqual(
     ends('transport', 'sctpstatechange', 'closed', transport.sctpError),
   );
-  // The application may change what it gets.
+  // An application that changes its copy does not affect others.
   transport.sctpError!.message = 'changed';
   expect(transport.sctpError).toEqual(error);
 });

@@ -10,7 +10,7 @@ import type { Registry } from '../../scripts/release/registry';
 import { ROOT } from '../helpers/process';
 import { startRegistry } from '../helpers/releasePackages';
 
-/** The package as users get it: as a release packs it, and npm installs it into an empty folder. */
+/** The package as users get it: packed for a release, and installed by npm into an empty folder. */
 
 // The limit is 180 s, because npm downloads another Node.js and another TypeScript.
 jest.setTimeout(180_000);
@@ -66,7 +66,7 @@ describe('datasoup', () => {
     expect(dead.filter((link) => !/^(CONTRIBUTING\.md|examples\/|bench\/)/.test(link))).toEqual([]);
   });
 
-  test('installs no dependencies but debug and ms, and the binary of the platform', async () => {
+  test('installs only debug, ms and the binary of the platform', async () => {
     const { stdout } = await npmInFolder('ls', '--all', '--json');
     const { dependencies } = JSON.parse(stdout) as Tree;
     const names = (of: Tree): string[] =>

@@ -7,7 +7,7 @@ import { publish } from '../../scripts/release/publish';
 import { Registry } from '../../scripts/release/registry';
 import { ROOT } from '../helpers/process';
 
-/** What stops a release, and what does not. */
+/** Which faults stop a release. */
 
 jest.setTimeout(60_000);
 
@@ -36,7 +36,7 @@ describe('a package is at fault', () => {
     ...changes,
   });
 
-  test('but not as a release has it', () => {
+  test('but not if it is as released', () => {
     expect(faults(root({}))).toEqual([]);
     expect(faults(packed(currentPlatform, { addon: ADDON }))).toEqual([]);
     for (const platform of platforms) expect(faults(packed(platform, {}))).toEqual([]);
@@ -114,7 +114,7 @@ describe('publish()', () => {
     expect(await run(files)).toEqual([]);
   });
 
-  test('stops at a version that the registry has with other contents', async () => {
+  test('stops if the registry has the version with other contents', async () => {
     registry.add(await tarball('some', 'before'));
     await expect(run([await tarball('some', 'after'), await tarball('last', '')])).rejects.toThrow(
       'the registry has another some@1.2.3: release the next version',

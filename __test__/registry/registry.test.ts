@@ -9,8 +9,8 @@ import { ROOT } from '../helpers/process';
 import { runBare, startRegistry } from '../helpers/releasePackages';
 
 /**
- * `install datasoup` by every package manager, from a registry on loopback that has nothing but the packages of the
- * release and their dependencies, in a folder without Rust, C and native addons.
+ * `install datasoup` by every package manager, from a registry on loopback that has only the packages of the release
+ * and their dependencies, in a folder without Rust, C and native addons.
  */
 
 jest.setTimeout(180_000);
