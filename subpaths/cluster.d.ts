@@ -144,7 +144,10 @@ export interface Room<Info = unknown>
   readonly name: string;
   readonly router: types.Router;
   readonly closed: boolean;
-  /** Those of other hosts, and of other Routers of this one. */
+  /**
+   * Those of other hosts, and of other Routers of this one. If two hosts announce an id, the first one has it until it is
+   * gone; what this Router announces comes before both.
+   */
   readonly dataProducers: ReadonlyMap<string, RemoteDataProducer<Info>>;
   /**
    * Shows a DataProducer of this Router to the room until it closes.
@@ -156,7 +159,8 @@ export interface Room<Info = unknown>
   announce(dataProducer: types.DataProducer, info?: Info): void;
   /**
    * Makes the path to a DataProducer, if there is none, then calls `transport.consumeData()`. If the path fails while the
-   * DataProducer lives, it is made again and the DataConsumer stays.
+   * DataProducer lives, it is made again and the DataConsumer stays. A Worker has an id once: if two of its Routers consume
+   * a DataProducer, `dataProducerId` of the second one's DataConsumers is another id.
    *
    * @throws TypeError: invalid arguments, or a transport of another Router. NotFoundError: no such DataProducer.
    * @throws UnsupportedError: `overflow: 'block'` for a DataProducer of another host.

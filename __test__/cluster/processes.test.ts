@@ -17,6 +17,8 @@ import { nextEvent } from '../helpers/wait';
 
 // Two processes that share a room over a real bus.
 
+const LEASE = 2000;
+
 describe.each(['nats', 'redis'] as const)('over %s', (kind) => {
   let server: BusServer;
   let client: NatsConnection | Redis;
@@ -52,7 +54,7 @@ describe.each(['nats', 'redis'] as const)('over %s', (kind) => {
       bus: client instanceof Redis ? redisBus(client) : natsBus(client),
       secret: 'a secret that both processes know, as they should',
       listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
-      lease: 2000,
+      lease: LEASE,
     });
     worker = await datasoup.createWorker();
     const router = await worker.createRouter();
@@ -120,8 +122,11 @@ describe.each(['nats', 'redis'] as const)('over %s', (kind) => {
     await startOther();
     const closed = nextEvent(dataConsumer, 'dataproducerclose');
     const gone = nextEvent(room, 'dataproducergone');
+    const killedAt = performance.now();
     other.kill('SIGKILL');
     expect(await gone).toMatchObject([{ host: 'other' }, 'lease']);
+    // A lease and a beat, and a beat for a busy machine.
+    expect(performance.now() - killedAt).toBeLessThan(LEASE * 1.4);
     await closed;
     await startOther();
     other.send({ send: 3 });

@@ -81,7 +81,10 @@ async function start(host: string): Promise<Host> {
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (const end = performance.now() + 15_000; !(await condition());) {
+    if (performance.now() > end) throw new Error(`not within 15 s: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 /** A DataProducer of one host that another one sees. */
@@ -217,6 +220,118 @@ test('two Routers of a host are in the room, and see each other', async () => {
   expect(second.room.dataProducers.size).toBe(0);
   await until(() => b.room.dataProducers.has(far.id));
   second.worker.close();
+});
+
+test('two Routers of one Worker consume the same DataProducers', async () => {
+  const [a, b] = [await start('a'), await start('b')];
+  const far = await announced(a, b);
+  const near = await announced(b, a);
+  const worker = await datasoup.createWorker();
+  const inboxes: Inbox[] = [];
+  for (const name of ['r', 'r', 'other']) {
+    const router = await worker.createRouter();
+    const room = await b.cluster.join(name, { router });
+    const transport = await router.createDirectTransport();
+    if (name === 'other') {
+      // Another room that has both.
+      for (const [host, dataProducer] of [
+        [a, far],
+        [b, near],
+      ] as const) {
+        (await host.cluster.join(name, { router: host.router })).announce(dataProducer);
+      }
+    }
+    for (const { id } of [far, near]) {
+      await until(() => room.dataProducers.has(id));
+      inboxes.push(new Inbox(await room.consumeData(transport, { dataProducerId: id })));
+    }
+  }
+  far.send('far');
+  near.send('near');
+  for (const inbox of inboxes) await inbox.count(1);
+  expect(inboxes.flatMap(({ texts }) => texts)).toEqual([
+    'far',
+    'near',
+    'far',
+    'near',
+    'far',
+    'near',
+  ]);
+  expect((await b.cluster.getStats()).takes).toMatchObject([{ host: 'a', wanted: 1 }]);
+  worker.close();
+});
+
+test('DataConsumers of another Router of this host close with the room, or a while after the last one', async () => {
+  const b = await start('b');
+  const second = { cluster: b.cluster, ...(await withRouter(b.cluster)) };
+  const dataProducer = await announced(b, second);
+  const consume = async (signal?: AbortSignal): Promise<types.DataConsumer> =>
+    second.room.consumeData(second.transport, { dataProducerId: dataProducer.id, signal });
+  (await consume()).close();
+  await until(async () => (await b.cluster.getStats()).paths === 0);
+  await until(() => dataProducer.demand.consumers === 0);
+  await expect(consume(AbortSignal.abort('no'))).rejects.toBe('no');
+  const dataConsumer = await consume();
+  expect(dataProducer.demand.consumers).toBe(1);
+  const closed = nextEvent(dataConsumer, 'dataproducerclose');
+  await second.room.close();
+  await closed;
+  expect(dataProducer.demand.consumers).toBe(0);
+  second.worker.close();
+});
+
+test('a call that is aborted late does not end a path that others use', async () => {
+  const [a, b] = [await start('a'), await start('b')];
+  const dataProducer = await announced(a, b);
+  const options = { dataProducerId: dataProducer.id };
+  const { consumeData } = b.transport;
+  const controller = new AbortController();
+  b.transport.consumeData = async (given: any): Promise<any> => {
+    const dataConsumer = await consumeData.call(b.transport, given);
+    controller.abort('late');
+    return dataConsumer;
+  };
+  const { signal } = controller;
+  await expect(b.room.consumeData(b.transport, { ...options, signal })).rejects.toBe('late');
+  b.transport.consumeData = consumeData;
+  const dataConsumer = await b.room.consumeData(b.transport, options);
+  // Longer than a path stays without DataConsumers.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(dataConsumer.closed).toBe(false);
+  expect((await b.cluster.getStats()).paths).toBe(1);
+});
+
+test('of two hosts that announce an id the second one is seen once the first is gone', async () => {
+  const [a, b, c] = [await start('a'), await start('b'), await start('c')];
+  const first = await announced(a, b);
+  await until(() => c.room.dataProducers.has(first.id));
+  const events: string[] = [];
+  for (const { room, cluster } of [b, c]) {
+    const note = (event: string, host: string): void => {
+      events.push(`${cluster.host}: ${event} ${host}`);
+    };
+    room.on('dataproducer', ({ host }) => note('dataproducer', host));
+    room.on('dataproducergone', ({ host }) => note('dataproducergone', host));
+  }
+  const { id } = first;
+  const closed = nextEvent(
+    await b.room.consumeData(b.transport, { dataProducerId: id }),
+    'dataproducerclose',
+  );
+  // A client that moves to another host, which still sees what it had on the first one.
+  const second = await c.transport.produceData({ id });
+  c.room.announce(second);
+  expect(events).toEqual(['c: dataproducergone a']);
+  await until(async () => (await a.cluster.getStats()).hosts.length === 2);
+  first.close();
+  await closed;
+  await until(() => b.room.dataProducers.get(id)?.host === 'c');
+  const inbox = new Inbox(await b.room.consumeData(b.transport, { dataProducerId: id }));
+  second.send('from c');
+  await inbox.count(1);
+  expect(events.slice(1)).toEqual(['b: dataproducergone a', 'b: dataproducer c']);
+  second.close();
+  await until(() => !b.room.dataProducers.has(id));
 });
 
 test('a pipe that fails: the DataConsumer stays, and what was lost is said', async () => {

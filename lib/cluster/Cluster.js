@@ -174,8 +174,8 @@ class Cluster extends EnhancedEventEmitter {
     }
 
     const room = new Room(checked, router, {
+      host: this.host,
       announce: (from, dataProducer, entry) => this.#announce(hash, from, dataProducer, entry),
-      find: (id) => this.#find(id),
       path: (remote, entry, subchannels) => this.#path(remote, entry, subchannels),
       leave: (from) => this.#leave(hash, from),
     });
@@ -280,7 +280,13 @@ class Cluster extends EnhancedEventEmitter {
 
     const cancel = whenClosed(coreOf(dataProducer), () => this.#withdraw(room, id, 'closed'));
 
+    const former = room.dataProducers.get(id);
+
     this.#announced.set(id, [...list, { room, hash, dataProducer, entry, cancel }]);
+    room.own(id);
+    if (former) {
+      this.#endUnseen(former.host, id);
+    }
     for (const other of this.#rooms.get(hash) ?? []) {
       if (other !== room) {
         other.add(this.host, entry);
@@ -308,9 +314,8 @@ class Cluster extends EnhancedEventEmitter {
       this.#announced.delete(id);
     }
     this.#host.withdraw(announced.hash, id);
-    for (const other of this.#rooms.get(announced.hash) ?? []) {
-      other.remove(this.host, id, reason);
-    }
+    room.disown(id);
+    this.#onRemoved(announced.hash, this.host, id, reason);
   }
 
   /**
@@ -370,6 +375,9 @@ class Cluster extends EnhancedEventEmitter {
       room.remove(host, id, reason);
     }
     this.#endUnseen(host, id);
+    for (const room of this.#rooms.get(hash) ?? []) {
+      room.promote(id);
+    }
   }
 
   /**
@@ -390,6 +398,31 @@ class Cluster extends EnhancedEventEmitter {
   }
 
   /**
+   * @param {string} host
+   * @param {Entry} entry
+   * @returns {import('./Path').Upstream}
+   */
+  #upstream(host, entry) {
+    const { id } = entry;
+    const local = host === this.host ? this.#find(id) : undefined;
+
+    if (local) {
+      return {
+        router: local.router,
+        want: (_, { ready }) => ready(),
+        change() {},
+        release() {},
+      };
+    }
+    return {
+      router: this.#gateway,
+      want: (subchannels, taker) => this.#host.want(host, entry, subchannels, taker),
+      change: (subchannels) => this.#host.change(host, id, subchannels),
+      release: () => this.#host.release(host, id),
+    };
+  }
+
+  /**
    * @param {import('./Room').Remote} remote
    * @param {Entry} entry
    * @param {number[]} subchannels
@@ -397,13 +430,15 @@ class Cluster extends EnhancedEventEmitter {
   #path({ id, host }, entry, subchannels) {
     let path = this.#paths.get(id);
 
+    if (path && path.origin !== host) {
+      throw new Error(`DataProducer ${id} of host ${path.origin} is in use: an id is there once`);
+    }
     if (!path) {
       path = new Path({
-        host: this.#host,
-        gateway: this.#gateway,
-        linger: this.#linger,
+        id,
         origin: host,
-        entry,
+        upstream: this.#upstream(host, entry),
+        linger: this.#linger,
         subchannels,
         onMissed: (atMost) => {
           this.#monitor.missed(id, host, atMost);

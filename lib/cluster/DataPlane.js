@@ -265,8 +265,7 @@ class Pipe {
   /** @type {Map<string, { dataConsumer: DataConsumer, streamId: number, at: number }>} */
   #carried = new Map();
   #nextStreamId = 0;
-  #lastHeard = 0;
-  #heard = false;
+  silence = Infinity;
   closed = false;
   onclosed = () => {};
   /** @type {(id: string) => void} */
@@ -322,18 +321,13 @@ class Pipe {
     transport.connect({ ip, port, dtlsParameters }).catch((error) => this.closed || done(error));
   }
 
-  heard() {
-    const heard = this.#heard;
-
-    this.#heard = false;
+  look() {
     this.#transport.getStats().then(
-      ([{ lastHeard = 0 }]) => {
-        this.#heard ||= lastHeard > this.#lastHeard;
-        this.#lastHeard = lastHeard;
+      ([{ timestamp, lastHeard = -Infinity }]) => {
+        this.silence = timestamp - lastHeard;
       },
       () => {},
     );
-    return heard;
   }
 
   /**

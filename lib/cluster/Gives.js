@@ -107,12 +107,18 @@ class Gives {
   }
 
   /**
-   * Whether anything has come from a host through its pipe since the last call.
+   * For how many milliseconds nothing had come from a host through its pipe at the last tick.
    *
    * @param {string} host
    */
-  heard(host) {
-    return this.#sinks.get(host)?.pipe?.heard() ?? false;
+  silence(host) {
+    return this.#sinks.get(host)?.pipe?.silence ?? Infinity;
+  }
+
+  tick() {
+    for (const { pipe } of this.#sinks.values()) {
+      pipe?.look();
+    }
   }
 
   /**

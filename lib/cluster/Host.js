@@ -261,20 +261,13 @@ class Host {
     const beat = this.#lease / BEATS;
     const now = this.#clock.now();
     const paused = now - this.#tickedAt > beat + this.#lease / 2;
-    /** @type {Map<string, boolean>} */
-    const heard = new Map();
-    // Each pipe is asked once: both of a host have to be.
-    const hears = (/** @type {string} */ host) => {
-      const known = heard.get(host);
-      const now = known ?? [this.#takes.heard(host), this.#gives.heard(host)].includes(true);
-
-      heard.set(host, now);
-      return now;
-    };
 
     this.#tickedAt = now;
-    this.#peers.tick(hears);
-    this.#takes.tick(hears);
+    this.#peers.tick(
+      (host) => Math.min(this.#takes.silence(host), this.#gives.silence(host)) / beat,
+    );
+    this.#takes.tick(beat);
+    this.#gives.tick();
     if (this.#closed) {
       return;
     }

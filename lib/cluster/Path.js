@@ -1,21 +1,40 @@
 'use strict';
 
-// The way of a DataProducer of another host to the Routers of this one: made with the first DataConsumer, and ended some
-// time after the last one. Asks for the union of the subchannels that its DataConsumers are subscribed to.
+// The way of a DataProducer to the Routers of this host: of another host by the gateway, of another Router of this host
+// directly. Made with the first DataConsumer, and ended some time after the last one. Asks for the union of the
+// subchannels that its DataConsumers are subscribed to.
 
+const { coreOf } = require('../Entity');
 const { MAX_SUBCHANNELS } = require('./messages');
 
 /** For how long DataConsumers get what has come before they close, in milliseconds. */
 const DRAIN = 1000;
 
-/** @import { Entry, Subchannels } from './types' */
+/** @import { Subchannels } from './types' */
+/** @import { Taker } from './Takes' */
 /** @typedef {import('../Router').Router<any>} Router */
 /** @typedef {import('../DataProducer').DataProducer<any>} DataProducer */
 /** @typedef {import('../DataConsumer').DataConsumer<any>} DataConsumer */
 
+/**
+ * Where a DataProducer comes from.
+ *
+ * @typedef {object} Upstream
+ * @property {Router} router - has it once it is wanted and ready.
+ * @property {(subchannels: Subchannels, taker: Taker) => void} want
+ * @property {(subchannels: Subchannels) => void} change
+ * @property {() => void} release
+ */
+
+/**
+ * The ids that copies have kept, by Worker: a Worker has an id once.
+ *
+ * @type {WeakMap<object, Set<string>>}
+ */
+const keptIds = new WeakMap();
+
 class Path {
-  #host;
-  #gateway;
+  #upstream;
   #linger;
   #onEnd;
   #ready;
@@ -23,7 +42,7 @@ class Path {
   #holders = new Set();
   /** The DataProducer on each Router. @type {Map<Router, Promise<DataProducer>>} */
   #onRouters = new Map();
-  /** The DataProducers on Routers, each with what sends to it from the gateway. @type {Map<DataProducer, DataConsumer>} */
+  /** The DataProducers on Routers, each with what sends to it. @type {Map<DataProducer, DataConsumer>} */
   #copies = new Map();
   /** @type {NodeJS.Timeout | undefined} */
   #lingering;
@@ -31,24 +50,22 @@ class Path {
 
   /**
    * @param {object} options
-   * @param {import('./Host').Host} options.host
-   * @param {Router} options.gateway
-   * @param {number} options.linger
+   * @param {string} options.id
    * @param {string} options.origin - the host of the DataProducer.
-   * @param {Entry} options.entry
+   * @param {Upstream} options.upstream
+   * @param {number} options.linger
    * @param {number[]} options.subchannels - of the first DataConsumer.
    * @param {(atMost: number) => void} options.onMissed
    * @param {() => void} options.onEnd
    */
-  constructor({ host, gateway, linger, origin, entry, subchannels, onMissed, onEnd }) {
-    this.#host = host;
-    this.#gateway = gateway;
+  constructor({ id, origin, upstream, linger, subchannels, onMissed, onEnd }) {
+    this.id = id;
+    this.origin = origin;
+    this.#upstream = upstream;
     this.#linger = linger;
     this.#onEnd = onEnd;
-    this.origin = origin;
-    this.id = entry.id;
     this.#ready = new Promise((resolve, reject) => {
-      host.want(origin, entry, bounded(new Set(subchannels)), {
+      upstream.want(bounded(new Set(subchannels)), {
         ready: () => resolve(undefined),
         failed: (error) => {
           reject(error);
@@ -90,8 +107,9 @@ class Path {
   /** Wants the DataProducer no more: what stands behind the path closes. */
   end() {
     if (!this.#ended) {
-      this.#host.release(this.origin, this.id);
+      this.#upstream.release();
       this.#end();
+      void this.#close();
     }
   }
 
@@ -99,6 +117,7 @@ class Path {
    * Resolves once the DataProducer is on a Router.
    *
    * @param {Router} router
+   * @returns {Promise<string>} its id there.
    */
   async reach(router) {
     await this.#ready;
@@ -110,19 +129,19 @@ class Path {
       this.#onRouters.set(router, making);
       making.then(
         (dataProducer) =>
-          dataProducer.observer.once('close', () => {
+          coreOf(dataProducer).onClosed(() => {
             this.#copies.delete(dataProducer);
             this.#onRouters.delete(router);
           }),
         () => this.#onRouters.delete(router),
       );
     }
-    await making;
+    return (await making).id;
   }
 
   /** Resolves once the DataConsumers have what has come, or after some time. */
   async drained() {
-    // First from the gateway to the Routers, then from these.
+    // First to the Routers, then from these.
     const options = { timeout: DRAIN };
 
     if (this.#copies.size > 0) {
@@ -133,12 +152,23 @@ class Path {
 
   /** @param {Router} router */
   async #bring(router) {
-    const piped = await this.#gateway.pipeToRouter({ dataProducerId: this.id, router });
-    const dataProducer = /** @type {DataProducer} */ (piped.pipeDataProducer);
-    const dataConsumer = /** @type {DataConsumer} */ (piped.pipeDataConsumer);
+    const from = this.#upstream.router;
+    const keepId = keep(router, from, this.id);
+    const { pipeDataProducer, pipeDataConsumer } = await from
+      .pipeToRouter({ dataProducerId: this.id, router, keepId })
+      .catch((error) => {
+        if (keepId) {
+          forget(router, this.id);
+        }
+        throw error;
+      });
+    const dataProducer = /** @type {DataProducer} */ (pipeDataProducer);
 
-    this.#copies.set(dataProducer, dataConsumer);
+    this.#copies.set(dataProducer, /** @type {DataConsumer} */ (pipeDataConsumer));
     dataProducer.on('demand', () => this.#update());
+    if (keepId) {
+      coreOf(dataProducer).onClosed(() => forget(router, this.id));
+    }
     return dataProducer;
   }
 
@@ -147,7 +177,14 @@ class Path {
       const copies = [...this.#copies.keys()].filter(({ closed }) => !closed);
       const wanted = [...this.#holders, ...copies.map(({ demand }) => demand.subchannels)];
 
-      this.#host.change(this.origin, this.id, bounded(new Set(wanted.flat())));
+      this.#upstream.change(bounded(new Set(wanted.flat())));
+    }
+  }
+
+  async #close() {
+    await this.drained();
+    for (const dataConsumer of this.#copies.values()) {
+      dataConsumer.close();
     }
   }
 
@@ -158,6 +195,32 @@ class Path {
       this.#onEnd();
     }
   }
+}
+
+/**
+ * Whether a copy can keep its id: the first one in a Worker can, if the Worker does not have the original.
+ *
+ * @param {Router} to
+ * @param {Router} from
+ * @param {string} id
+ */
+function keep(to, from, id) {
+  const { channel } = coreOf(to);
+  const ids = keptIds.get(channel) ?? new Set();
+
+  if (channel === coreOf(from).channel || ids.has(id)) {
+    return false;
+  }
+  keptIds.set(channel, ids.add(id));
+  return true;
+}
+
+/**
+ * @param {Router} router
+ * @param {string} id
+ */
+function forget(router, id) {
+  keptIds.get(coreOf(router).channel)?.delete(id);
 }
 
 /**

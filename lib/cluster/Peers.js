@@ -54,7 +54,7 @@ class Peer {
   changes = 0;
   /** Whether it has not answered all questions: its next beat shows that it may. */
   unanswered = false;
-  /** Ticks since the last beat, and since the last sign of life through a pipe. */
+  /** Ticks since the last beat; beats since the last sign of life through a pipe. */
   silent = 0;
   pipeSilent = 0;
   /** The incarnation that will replace this one once it is confirmed. @type {Peer | undefined} */
@@ -286,15 +286,15 @@ class Peers {
   /**
    * Counts a beat of silence.
    *
-   * @param {(host: string) => boolean} heard - whether anything has come through a pipe since the last tick.
+   * @param {(host: string) => number} silence - for how many beats nothing had come through the pipes of a host a beat ago.
    */
-  tick(heard) {
+  tick(silence) {
     const busWorks = this.#self.silent < SUSPECT;
 
     for (const peer of [...this.#peers.values()]) {
       peer.age += 1;
       if (peer !== this.#self) {
-        this.#tickPeer(peer, heard(peer.host), busWorks);
+        this.#tickPeer(peer, silence(peer.host), busWorks);
       }
       if (peer.next) {
         peer.next.age += 1;
@@ -320,18 +320,19 @@ class Peers {
 
   /**
    * @param {Peer} peer
-   * @param {boolean} heard
+   * @param {number} silence
    * @param {boolean} busWorks
    */
-  #tickPeer(peer, heard, busWorks) {
-    peer.pipeSilent = heard ? 0 : peer.pipeSilent + 1;
+  #tickPeer(peer, silence, busWorks) {
+    // At most a beat per tick: a pause of this process is not the silence of the peer.
+    peer.pipeSilent = Math.min(peer.pipeSilent, silence) + 1;
     if (busWorks) {
       peer.silent += 1;
     }
     if (peer.silent <= BEATS) {
       return;
     }
-    if (!peer.confirmed || peer.pipeSilent > BEATS) {
+    if (!peer.confirmed || peer.pipeSilent >= BEATS) {
       this.gone(peer, 'lease');
     }
   }

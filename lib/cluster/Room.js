@@ -1,5 +1,8 @@
 'use strict';
 
+// A room for the application: which DataProducers there are, announcing its own, and consuming those of others. Where two
+// hosts have announced the same id, the first has it until it is gone.
+
 const { EnhancedEventEmitter, emitSafely } = require('../EnhancedEventEmitter');
 const { coreOf, isEntity } = require('../Entity');
 const { UnsupportedError } = require('../errors');
@@ -17,8 +20,8 @@ const validate = require('../options/validate');
  * What a Room needs of its Cluster.
  *
  * @typedef {object} Port
+ * @property {string} host - the name of this host.
  * @property {(room: Room, dataProducer: DataProducer, entry: Entry) => void} announce
- * @property {(id: string) => { router: Router, dataProducer: DataProducer } | undefined} find - of this host.
  * @property {(remote: Remote, entry: Entry, subchannels: number[]) => import('./Path').Path} path
  * @property {(room: Room) => Promise<void>} leave
  */
@@ -44,8 +47,10 @@ class Room extends EnhancedEventEmitter {
   #dataProducers = new Map();
   /** @type {Map<string, Entry>} */
   #entries = new Map();
-  /** DataProducers of other Routers of this host, on this one. @type {Map<string, Promise<DataProducer>>} */
-  #brought = new Map();
+  /** Ids that have been announced here. @type {Set<string>} */
+  #own = new Set();
+  /** What hosts have announced under an id that another one has. @type {Map<string, Map<string, Entry>>} */
+  #rivals = new Map();
 
   /**
    * @param {string} name
@@ -92,7 +97,7 @@ class Room extends EnhancedEventEmitter {
         `dataProducer must be open, and of the Router of this Room ${validate.got(dataProducer)}`,
       );
     }
-    if (this.#dataProducers.has(id) || isPiped(dataProducer)) {
+    if (isPiped(dataProducer)) {
       throw new TypeError(
         `dataProducer came through a pipe: its own host announces it ${validate.got(dataProducer)}`,
       );
@@ -135,18 +140,12 @@ class Room extends EnhancedEventEmitter {
 
     const id = `${given.dataProducerId}`.toLowerCase();
     const remote = this.#dataProducers.get(id);
-    const local = this.#port.find(id);
 
-    if (local) {
-      const dataProducerId = await this.#bring(id, local);
-
-      return transport.consumeData({ ...given, dataProducerId });
-    }
     if (!remote) {
-      // Rejects with what the transport says of such an id.
+      // Of this Router; rejects with what the transport says of an id that is unknown.
       return transport.consumeData(given);
     }
-    if (given.overflow === 'block') {
+    if (given.overflow === 'block' && remote.host !== this.#port.host) {
       throw new UnsupportedError(
         "overflow 'block' cannot hold up a DataProducer of another host: use another policy",
       );
@@ -160,9 +159,8 @@ class Room extends EnhancedEventEmitter {
     const { settle, release } = path.hold(subchannels);
 
     try {
-      await raced(path.reach(this.#router), signal);
-
-      const dataConsumer = await transport.consumeData(given);
+      const dataProducerId = await raced(path.reach(this.#router), signal);
+      const dataConsumer = await transport.consumeData({ ...given, dataProducerId });
 
       coreOf(dataConsumer).onClosed(release);
       settle();
@@ -195,15 +193,21 @@ class Room extends EnhancedEventEmitter {
    */
   add(host, entry) {
     const { id, label, protocol, info } = entry;
+    const known = this.#dataProducers.get(id);
 
-    // The first of two hosts that claim an id has it.
-    if (!this.#dataProducers.has(id)) {
-      const remote = { id, host, label, protocol, info: parsed(info) };
-
-      this.#dataProducers.set(id, remote);
-      this.#entries.set(id, entry);
-      this.#emit('dataproducer', remote);
+    if (known?.host === host) {
+      return;
     }
+    if (known || this.#own.has(id)) {
+      this.#rivals.set(id, (this.#rivals.get(id) ?? new Map()).set(host, entry));
+      return;
+    }
+
+    const remote = { id, host, label, protocol, info: parsed(info) };
+
+    this.#dataProducers.set(id, remote);
+    this.#entries.set(id, entry);
+    this.#emit('dataproducer', remote);
   }
 
   /**
@@ -218,6 +222,49 @@ class Room extends EnhancedEventEmitter {
       this.#dataProducers.delete(id);
       this.#entries.delete(id);
       this.#emit('dataproducergone', remote, reason);
+    } else {
+      this.#forgetRival(host, id);
+    }
+  }
+
+  /**
+   * It has announced a DataProducer. Another host may have one of the same id: that of a client which has moved here, say.
+   *
+   * @param {string} id
+   */
+  own(id) {
+    const remote = this.#dataProducers.get(id);
+    const entry = this.#entries.get(id);
+
+    this.#own.add(id);
+    if (remote && entry) {
+      this.remove(remote.host, id, 'closed');
+      this.add(remote.host, entry);
+    }
+  }
+
+  /**
+   * What it has announced is announced no more.
+   *
+   * @param {string} id
+   */
+  disown(id) {
+    this.#own.delete(id);
+  }
+
+  /**
+   * Shows what another host has announced under an id that has become free.
+   *
+   * @param {string} id
+   */
+  promote(id) {
+    const [rival] = this.#rivals.get(id) ?? [];
+
+    if (rival && !this.#own.has(id) && !this.#dataProducers.has(id)) {
+      const [host, entry] = rival;
+
+      this.#forgetRival(host, id);
+      this.add(host, entry);
     }
   }
 
@@ -248,35 +295,21 @@ class Room extends EnhancedEventEmitter {
     this.#closed = true;
     this.#dataProducers.clear();
     this.#entries.clear();
+    this.#own.clear();
+    this.#rivals.clear();
   }
 
   /**
-   * Brings a DataProducer of another Router of this host.
-   *
+   * @param {string} host
    * @param {string} id
-   * @param {{ router: Router }} local
-   * @returns {Promise<string>} its id here.
    */
-  async #bring(id, { router }) {
-    if (router === this.#router) {
-      return id;
+  #forgetRival(host, id) {
+    const rivals = this.#rivals.get(id);
+
+    rivals?.delete(host);
+    if (rivals?.size === 0) {
+      this.#rivals.delete(id);
     }
-
-    let bringing = this.#brought.get(id);
-
-    if (!bringing) {
-      const keepId = coreOf(router).channel !== coreOf(this.#router).channel;
-
-      bringing = router
-        .pipeToRouter({ dataProducerId: id, router: this.#router, keepId })
-        .then(({ pipeDataProducer }) => /** @type {DataProducer} */ (pipeDataProducer));
-      this.#brought.set(id, bringing);
-      bringing.then(
-        (dataProducer) => dataProducer.observer.once('close', () => this.#brought.delete(id)),
-        () => this.#brought.delete(id),
-      );
-    }
-    return (await bringing).id;
   }
 
   #check() {

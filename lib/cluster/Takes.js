@@ -74,7 +74,7 @@ class Source {
   pipe;
   number = 0;
   gen = 0;
-  /** Pipes that have failed, since one was up for a lease; ticks that this one has been up for, and silent for. */
+  /** Pipes that have failed, since one was up for a lease; ticks that this one has been up for, and beats it was silent for. */
   failures = 0;
   age = 0;
   silent = 0;
@@ -201,28 +201,31 @@ class Takes {
   }
 
   /**
-   * Whether anything has come from a host through its pipe since the last tick.
+   * For how many milliseconds nothing had come from a host through its pipe at the last tick.
    *
    * @param {string} host
    */
-  heard(host) {
-    return this.#sources.get(host)?.pipe?.heard() ?? false;
+  silence(host) {
+    return this.#sources.get(host)?.pipe?.silence ?? Infinity;
   }
 
   /**
    * Looks for pipes that are silent.
    *
-   * @param {(host: string) => boolean} heard
+   * @param {number} beat - in milliseconds.
    */
-  tick(heard) {
+  tick(beat) {
     for (const source of this.#sources.values()) {
-      if (source.state === 'up') {
+      source.pipe?.look();
+      if (source.state === 'up' && source.pipe) {
         source.age += 1;
-        source.silent = heard(source.host) ? 0 : source.silent + 1;
-        if (source.age > BEATS && source.silent === 0) {
+        // At most a beat per tick: a pause of this process is not the silence of the host.
+        source.silent = Math.min(source.silent + 1, source.pipe.silence / beat);
+        // An idle pipe is heard of within that.
+        if (source.age > BEATS && source.silent < 2) {
           source.failures = 0;
         }
-        if (source.silent > BEATS) {
+        if (source.silent >= BEATS) {
           this.#break(source);
         }
       }

@@ -131,8 +131,10 @@ export interface Pipe {
   readonly address: Address;
   /** `done` when messages can pass. */
   connect(far: Address, role: 'taker' | 'origin', done: (error?: Error) => void): void;
-  /** Whether anything has come through the pipe since the last call. */
-  heard(): boolean;
+  /** For how many milliseconds nothing had come through the pipe when it was last looked at; Infinity if nothing ever has. */
+  readonly silence: number;
+  /** Finds that out. */
+  look(): void;
   /**
    * Taker: makes the DataProducer of this id, or moves it here from the pipe that it had, to a stream which the origin may
    * use from now on. `received`: how many messages the DataProducer has received so far.

@@ -550,7 +550,8 @@ class FakePipe implements Pipe {
   readonly streams = new Map<number, string>();
   /** Origin: what is sent on which stream, since when. */
   readonly carried = new Map<string, { streamId: number; at: number; subchannels: Subchannels }>();
-  #heard = false;
+  silence = Infinity;
+  #lastHeard = -Infinity;
   #nextStream = 0;
   #waiting: { arrive: (far: FakePipe) => void; since: number }[] = [];
 
@@ -580,6 +581,7 @@ class FakePipe implements Pipe {
           this.plane.process.run(() => {
             if (this.dead) return;
             this.up = true;
+            this.#lastHeard = this.#world.time;
             done();
           }),
         );
@@ -597,18 +599,16 @@ class FakePipe implements Pipe {
     );
   }
 
-  heard(): boolean {
+  /** The answer comes later, as from a worker. */
+  look(): void {
     const { far } = this;
-    const now =
-      this.#heard ||
-      (this.up &&
-        far !== undefined &&
-        far.up &&
-        !far.dead &&
-        this.reaches() &&
-        !far.plane.process.paused);
-    this.#heard = false;
-    return now;
+    if (this.up && far?.up && !far.dead && this.reaches() && !far.plane.process.paused) {
+      this.#lastHeard = this.#world.time;
+    }
+    const silence = this.#world.time - this.#lastHeard;
+    this.#world.at(this.#world.time + 1, () =>
+      this.plane.process.run(() => (this.silence = silence)),
+    );
   }
 
   take(
@@ -702,7 +702,7 @@ class FakePipe implements Pipe {
   #receive(streamId: number, number: number): void {
     const id = this.streams.get(streamId);
     const taken = id === undefined ? undefined : this.plane.taken.get(id);
-    this.#heard = true;
+    this.#lastHeard = this.#world.time;
     if (id !== undefined && taken?.pipe === this) {
       taken.received += 1;
       this.plane.process.onMessage(id, number);
