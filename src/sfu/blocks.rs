@@ -139,6 +139,11 @@ impl Blocks {
         self.next_look().into_iter().chain(self.next_tokens()).min()
     }
 
+    /// Whether [`Self::deadline`] is `None`.
+    pub(super) fn has_no_deadline(&self) -> bool {
+        self.looks.is_empty() && self.tokens.is_empty()
+    }
+
     fn next_look(&self) -> Option<Instant> {
         self.looks.peek().map(|Reverse((at, _))| *at)
     }

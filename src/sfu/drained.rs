@@ -114,9 +114,6 @@ impl Sfu {
     /// Checks whether the messages of direct DataConsumers that requests wait for are gone: pulled, released by
     /// `resume()`, or dropped by the policy.
     pub fn check_direct_drains(&mut self) {
-        if self.drains.direct.is_empty() {
-            return;
-        }
         for key in self.drains.direct.iter().copied().collect::<Vec<_>>() {
             while let Some(consumer) = self.data_consumers.get(&key)
                 && let Some(queue) = self.direct_queue(key)

@@ -195,20 +195,30 @@ impl Sfu {
 
     /// When to call [`Self::handle_timeout`] without input. May be too early, never too late.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let left = [self.postponed.is_empty(), self.releasing.is_empty(), self.dirty.is_empty()];
-        if self.is_closing() || left.contains(&false) {
+        if !(self.postponed.is_empty() && self.releasing.is_empty() && self.dirty.is_empty())
+            || self.is_closing()
+        {
             return Some(self.now);
         }
-        let rare = earliest(self.limit_reports.next(), self.blocks.deadline());
-        earliest(self.deadlines.next(), rare)
+        let next = self.deadlines.next();
+        // Few workers have these: the others pay for one branch.
+        if self.limit_reports.is_empty() && self.blocks.has_no_deadline() {
+            return next;
+        }
+        let rare = [self.limit_reports.next(), self.blocks.deadline()];
+        next.into_iter().chain(rare.into_iter().flatten()).min()
     }
 
     /// Polls the transports that had input, once each and as many as one turn may, and returns all datagrams
     /// of this turn. The caller sends and clears them.
     pub fn flush(&mut self) -> &mut Transmits {
-        self.flush_dirty();
-        // Policies may have dropped messages that requests wait for.
-        self.check_direct_drains();
+        if !self.dirty.is_empty() {
+            self.flush_dirty();
+        }
+        if !self.drains.direct.is_empty() {
+            // Policies may have dropped messages that requests wait for.
+            self.check_direct_drains();
+        }
         &mut self.transmits
     }
 
@@ -316,12 +326,5 @@ impl Sfu {
     pub(super) fn time_of(&self, at: Instant) -> Duration {
         let (origin, uptime) = self.clock;
         uptime + at.saturating_duration_since(origin)
-    }
-}
-
-fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }

@@ -143,12 +143,18 @@ impl Association {
     }
 
     /// Starts the handshake; the layer below is ready. Calls after the first do nothing.
+    #[inline] // A call before each packet costs one branch.
     pub fn connect(&mut self, now: Instant) {
-        self.clock = Some(now);
         if self.state == SctpState::New {
-            self.set_state(SctpState::Connecting);
-            self.handshake = Some(Box::new(Handshake::new(now, &self.config)));
+            self.begin_handshake(now);
         }
+    }
+
+    #[cold]
+    fn begin_handshake(&mut self, now: Instant) {
+        self.clock = Some(now);
+        self.set_state(SctpState::Connecting);
+        self.handshake = Some(Box::new(Handshake::new(now, &self.config)));
     }
 
     /// Takes an inbound packet. Returns false if the packet was dropped, and counts it: see

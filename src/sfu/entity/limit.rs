@@ -190,6 +190,10 @@ pub(in crate::sfu) enum Limited {
 pub(in crate::sfu) struct LimitReports(VecDeque<(Instant, Limited)>);
 
 impl LimitReports {
+    pub(in crate::sfu) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(in crate::sfu) fn next(&self) -> Option<Instant> {
         self.0.front().map(|(at, _)| *at)
     }
