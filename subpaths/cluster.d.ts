@@ -10,7 +10,9 @@ export interface Bus {
   readonly maxPayload: number;
 }
 
-/** 32 bytes or more; a string in UTF-8. */
+/**
+ * 32 random bytes or more; a string is taken as UTF-8. What is sent shows a hash of it, by which a phrase could be guessed.
+ */
 export type Secret = string | Buffer;
 
 export type ClusterOptions = {
@@ -89,6 +91,11 @@ export type ClusterEvents = {
   busup: [];
   /** A younger process has the name of this host: the Cluster is closed. */
   fenced: [];
+  /**
+   * The Worker of the Cluster, which carries what goes between hosts, has died, or the application has closed it: the
+   * Cluster is closed. DataProducers and DataConsumers of this host live on. Other hosts see it leave.
+   */
+  died: [error: Error];
   /** A host speaks a version of the protocol that is too far from that of this one. Once per host. */
   incompatible: [host: string];
 };
@@ -102,8 +109,9 @@ export interface Cluster extends extras.EnhancedEventEmitter<ClusterEvents>, Asy
   /**
    * Joins a room with a Router. Join with one Router per Worker to use several cores.
    *
-   * @throws TypeError: invalid arguments. Error: the Router is in the room, or the Cluster is closed.
-   * @throws NotFoundError, WorkerClosedError: of the Router.
+   * @throws TypeError: invalid arguments. Error: the Router is in the room, or the Cluster is closed. The reason of
+   * `signal`; while the bus is down, the call waits.
+   * @throws NotFoundError, WorkerClosedError: of the Router. What `bus.subscribe()` rejects with.
    */
   join<Info = unknown>(
     room: string,
@@ -111,8 +119,8 @@ export interface Cluster extends extras.EnhancedEventEmitter<ClusterEvents>, Asy
   ): Promise<Room<Info>>;
   getStats(): Promise<ClusterStats>;
   /**
-   * Waits up to 10 s until other hosts have what was sent to them, says that the host leaves, and closes its pipes. Calls
-   * of a closed Cluster resolve.
+   * Waits up to 11 s until other hosts have what was sent to them, says that the host leaves, and closes its pipes. Resolves
+   * once that is done, each time that it is called.
    */
   close(): Promise<void>;
 }
@@ -129,7 +137,7 @@ export type RemoteDataProducer<Info = unknown> = {
 export type RoomEvents<Info> = {
   /** Also for what exists at `join()`, in a macrotask after that has resolved. */
   dataproducer: [dataProducer: RemoteDataProducer<Info>];
-  /** 'closed': itself. 'left': its host, or its Router. 'lease': its host is gone. */
+  /** 'closed': itself. 'left': its host, or its Router. 'lease': its host is gone, or has restarted. */
   dataproducergone: [dataProducer: RemoteDataProducer<Info>, reason: 'closed' | 'left' | 'lease'];
   /**
    * The path to its host has failed and is made again. So many messages were lost, at most: those that subchannels

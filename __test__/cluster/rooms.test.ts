@@ -425,6 +425,11 @@ describe('bad input', () => {
       (it) => (it.secret = [SECRET, SECRET, SECRET]),
       /secret must be one secret, or/,
     ],
+    [
+      'a secret twice',
+      (it) => (it.secret = [SECRET, SECRET]),
+      /secret must be two different secrets/,
+    ],
     ['a short lease', (it) => (it.lease = 499), /lease must be an integer from 500/],
     ['a host with a dot', (it) => (it.host = 'a.b'), /host must be 1 to 64 letters/],
     ['a prefix with a star', (it) => (it.prefix = 'a.*'), /prefix must be/],

@@ -27,9 +27,14 @@ binding.Worker = new Proxy(Worker, {
 
 const { createWorker } = require('../..') as typeof datasoup;
 
+/** What makes the thread of the Worker panic that was created last. */
+export function panicOfLatest(): () => void {
+  const native = latest;
+  return () => native?.panicForTests();
+}
+
 /** Creates a Worker, and a function that makes its thread panic. */
 export async function createMortalWorker(): Promise<{ worker: types.Worker; panic: () => void }> {
   const worker = await createWorker();
-  const native = latest;
-  return { worker, panic: () => native?.panicForTests() };
+  return { worker, panic: panicOfLatest() };
 }

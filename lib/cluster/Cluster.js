@@ -17,6 +17,7 @@ const { Host } = require('./Host');
 const { hashOf } = require('./messages');
 const { Monitor } = require('./Monitor');
 const { Path } = require('./Path');
+const { raced } = require('./raced');
 const { Room } = require('./Room');
 const { whenClosed } = require('./whenClosed');
 
@@ -61,11 +62,15 @@ class Cluster extends EnhancedEventEmitter {
   /** @type {(() => void) | undefined} */
   #untrack;
   #closed = false;
+  /** What close() waits for, once the Cluster leaves. @type {Promise<void> | undefined} */
+  #leaving;
+  /** By hash: until the host is in the room, and as long as it is. @type {Map<string, Promise<void>>} */
+  #joined = new Map();
   /** By hash: the Rooms of this host, one per Router. @type {Map<string, Set<Room>>} */
   #rooms = new Map();
   /** Of this host. @type {Map<string, Announced[]>} */
   #announced = new Map();
-  /** Ends the wait for the end of a Room's Router. @type {WeakMap<Room, () => void>} */
+  /** Ends the wait for the end of a Room's Router, and join(). @type {WeakMap<Room, () => void>} */
   #cancel = new WeakMap();
   /** @type {Map<string, Path>} */
   #paths = new Map();
@@ -127,7 +132,12 @@ class Cluster extends EnhancedEventEmitter {
         removed: (hash, other, { id }, reason) => this.#onRemoved(hash, other, id, reason),
       },
     });
-    worker.on('died', () => this.#end());
+    worker.on('died', (/** @type {Error} */ error) => this.#onDied(error));
+    coreOf(worker).onClosed(() => {
+      if (!worker.died) {
+        this.#onDied(new Error('the Worker of the Cluster was closed by the application'));
+      }
+    });
   }
 
   get host() {
@@ -144,7 +154,13 @@ class Cluster extends EnhancedEventEmitter {
 
   /** For createCluster(). */
   async start() {
-    await this.#host.start();
+    try {
+      await this.#host.start();
+    } catch (error) {
+      this.#host.close();
+      this.#end();
+      throw error;
+    }
     if (this.#closed) {
       return;
     }
@@ -179,20 +195,33 @@ class Cluster extends EnhancedEventEmitter {
       path: (remote, entry, subchannels) => this.#path(remote, entry, subchannels),
       leave: (from) => this.#leave(hash, from),
     });
-    const first = rooms.size === 0;
+    const joined = this.#joined.get(hash) ?? this.#host.join(hash);
 
+    this.#joined.set(hash, joined);
     this.#rooms.set(hash, rooms.add(room));
-    this.#cancel.set(
-      room,
-      whenClosed(coreOf(router), () => void room.close()),
-    );
+    this.#addKnown(hash, room);
+
+    const check = () => {
+      this.#check();
+      coreOf(router).check('cluster.join');
+    };
+    const ended = new Promise((_, reject) => {
+      const cancel = whenClosed(coreOf(router), () => void room.close());
+
+      this.#cancel.set(room, () => {
+        cancel();
+        try {
+          check();
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+
     try {
-      if (first) {
-        await this.#host.join(hash);
-      } else {
-        this.#addKnown(hash, room);
-      }
+      await raced(Promise.race([joined, ended]), signal);
       signal?.throwIfAborted();
+      check();
     } catch (error) {
       await room.close();
       throw error;
@@ -211,9 +240,15 @@ class Cluster extends EnhancedEventEmitter {
 
   /** Leaves the cluster, once other hosts have what was sent to them. */
   async close() {
-    if (this.#closed) {
-      return;
-    }
+    this.#leaving ??= this.#closed ? Promise.resolve() : this.#drainAndLeave();
+    await this.#leaving;
+  }
+
+  async [symbols.asyncDispose]() {
+    await this.close();
+  }
+
+  async #drainAndLeave() {
     this.#closed = true;
 
     const announced = [...this.#announced.values()].flat();
@@ -223,12 +258,26 @@ class Cluster extends EnhancedEventEmitter {
       announced.map(({ dataProducer }) => dataProducer.drained({ timeout: DRAIN })),
     );
     await this.#plane.drained(DRAIN);
-    await new Promise((resolve) => this.#host.bye(() => resolve(undefined)));
+    await this.#sayBye();
     this.#end();
   }
 
-  async [symbols.asyncDispose]() {
-    await this.close();
+  async #sayBye() {
+    await new Promise((resolve) => this.#host.bye(() => resolve(undefined)));
+  }
+
+  /**
+   * The Worker is gone, and all pipes with it: other hosts must not wait for a lease.
+   *
+   * @param {Error} error
+   */
+  #onDied(error) {
+    if (!this.#closed) {
+      this.#leaving = this.#sayBye();
+      this.#end();
+      this.#monitor.event('died', error.message);
+      emitSafely(this, 'died', [error]);
+    }
   }
 
   #end() {
@@ -236,7 +285,11 @@ class Cluster extends EnhancedEventEmitter {
     this.#untrack?.();
     this.#untrack = undefined;
     for (const room of [...this.#rooms.values()].flatMap((rooms) => [...rooms])) {
+      this.#cancel.get(room)?.();
       room.end();
+    }
+    for (const { cancel } of [...this.#announced.values()].flat()) {
+      cancel();
     }
     this.#rooms.clear();
     this.#announced.clear();
@@ -245,7 +298,7 @@ class Cluster extends EnhancedEventEmitter {
 
   #sizes() {
     return {
-      rooms: [...this.#rooms.values()].reduce((sum, rooms) => sum + rooms.size, 0),
+      rooms: this.#rooms.size,
       paths: this.#paths.size,
     };
   }
@@ -360,6 +413,7 @@ class Cluster extends EnhancedEventEmitter {
     }
     if (rooms.size === 0) {
       this.#rooms.delete(hash);
+      this.#joined.delete(hash);
       this.#host.leave(hash);
     }
   }

@@ -61,6 +61,9 @@ class Monitor {
       case 'busup':
         this.#warn('the bus is up again');
         return;
+      case 'died':
+        this.#warn(`closed: its Worker is gone: ${other}`);
+        return;
       case 'fenced':
         this.#warn('closed: a younger process has the name of this host');
         return;

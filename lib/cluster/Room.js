@@ -11,6 +11,7 @@ const { parseInfo, parseText } = require('../options/cluster');
 const { parseSubchannels } = require('../options/message');
 const symbols = require('../symbols');
 const validate = require('../options/validate');
+const { raced } = require('./raced');
 
 /** @import { Entry } from './types' */
 /** @typedef {import('../Router').Router<any>} Router */
@@ -342,31 +343,6 @@ function parsed(info) {
     return JSON.parse(info);
   } catch {
     return undefined;
-  }
-}
-
-/**
- * @template T
- * @param {Promise<T>} promise
- * @param {AbortSignal | undefined} signal
- * @returns {Promise<T>}
- */
-async function raced(promise, signal) {
-  if (!signal) {
-    return promise;
-  }
-
-  /** @type {() => void} */
-  let onAbort = () => {};
-  const aborted = new Promise((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort);
-  });
-
-  try {
-    return /** @type {T} */ (await Promise.race([promise, aborted]));
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }
 

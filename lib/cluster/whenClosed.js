@@ -1,5 +1,7 @@
 'use strict';
 
+// Waits for the end of an entity, and forgets it without a trace when that is of no interest any more.
+
 /** @typedef {import('../Core').Core<any>} Core */
 
 /** @type {WeakMap<Core, Set<() => void>>} */

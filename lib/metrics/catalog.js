@@ -337,7 +337,7 @@ const CATALOG = [
   clusterCounter(
     'datasoup.cluster.resyncs',
     '{resync}',
-    'How often a Cluster has asked for all lists again, as messages of the bus may have been lost.',
+    'How often a Cluster has said its state again, as messages of the bus may have been lost.',
     (it) => it.resyncs,
   ),
   clusterCounter(

@@ -91,7 +91,8 @@ function parseSecrets(secret) {
       `secret must be one secret, or [current, previous] (got ${secrets.length})`,
     );
   }
-  return secrets.map((each) => {
+
+  const parsed = secrets.map((each) => {
     if (typeof each !== 'string' && !Buffer.isBuffer(each)) {
       throw new TypeError(`secret must be a string or a Buffer (got ${typeof each})`);
     }
@@ -103,6 +104,11 @@ function parseSecrets(secret) {
     }
     return bytes;
   });
+
+  if (parsed.length === 2 && parsed[0].equals(parsed[1])) {
+    throw new TypeError('secret must be two different secrets, or one');
+  }
+  return parsed;
 }
 
 /**

@@ -1,0 +1,243 @@
+import { panicOfLatest } from '../helpers/panic';
+import * as datasoup from '../..';
+import type { types } from '../..';
+import { createCluster, memoryBus } from '../../subpaths/cluster';
+import type { Bus, Cluster, ClusterOptions, Room } from '../../subpaths/cluster';
+import '../helpers/closeWorkers';
+import { Inbox } from '../helpers/Inbox';
+import { nextEvent } from '../helpers/wait';
+
+// How Clusters and Rooms begin and end.
+
+type Subscription = { subject: string; ended: boolean };
+
+let bus: Bus;
+let subscriptions: Subscription[];
+/** What holds up the next subscription to a subject of this kind, or lets it fail. */
+let hold: { kind: string; until: Promise<void> } | undefined;
+let published: string[];
+let worker: types.Worker;
+let router: types.Router;
+let transport: types.DirectTransport;
+const clusters: Cluster[] = [];
+
+beforeEach(async () => {
+  const memory = memoryBus();
+  subscriptions = [];
+  published = [];
+  hold = undefined;
+  bus = {
+    maxPayload: memory.maxPayload,
+    publish: (subject, data) => {
+      published.push(subject);
+      memory.publish(subject, data);
+    },
+    subscribe: async (subject, listener) => {
+      if (hold && subject.includes(`.${hold.kind}.`)) await hold.until;
+      const subscription = await memory.subscribe(subject, listener);
+      const entry = { subject, ended: false };
+      subscriptions.push(entry);
+      const dispose: typeof Symbol.asyncDispose = Symbol.for('nodejs.asyncDispose') as any;
+      return {
+        [dispose]: async () => {
+          entry.ended = true;
+          await subscription[dispose]();
+        },
+      } as AsyncDisposable;
+    },
+  };
+  worker = await datasoup.createWorker();
+  router = await worker.createRouter();
+  transport = await router.createDirectTransport();
+});
+
+afterEach(async () => {
+  for (const cluster of clusters.splice(0)) await cluster.close();
+  worker.close();
+});
+
+async function start(host: string, options: Partial<ClusterOptions> = {}): Promise<Cluster> {
+  const cluster = await createCluster({
+    bus,
+    host,
+    secret: 'a secret of more than thirty-two bytes',
+    listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
+    lease: 60_000,
+    ...options,
+  });
+  clusters.push(cluster);
+  return cluster;
+}
+
+const open = (): string[] =>
+  subscriptions.filter(({ ended }) => !ended).map(({ subject }) => subject.split('.')[1]!);
+
+describe('the Worker of a Cluster', () => {
+  let a: Cluster;
+  let gateway: types.Worker;
+  let panic: () => void;
+  let room: Room;
+
+  /** Another host takes something from this one. */
+  async function crossed(): Promise<{ b: Cluster; dataConsumer: types.DataConsumer; far: Room }> {
+    datasoup.observer.once('newworker', (created) => (gateway = created));
+    a = await start('a');
+    panic = panicOfLatest();
+    room = await a.join('r', { router });
+    const dataProducer = await transport.produceData();
+    room.announce(dataProducer);
+    const other = await datasoup.createWorker();
+    const otherRouter = await other.createRouter();
+    const b = await start('b');
+    const far = await b.join('r', { router: otherRouter });
+    await nextEvent(far, 'dataproducer');
+    const dataConsumer = await far.consumeData(await otherRouter.createDirectTransport(), {
+      dataProducerId: dataProducer.id,
+    });
+    const inbox = new Inbox(dataConsumer);
+    dataProducer.send('x');
+    await inbox.count(1);
+    return { b, dataConsumer, far };
+  }
+
+  test.each<[string, () => void, RegExp]>([
+    ['dies', () => panic(), /panic/],
+    ['is closed by the application', () => gateway.close(), /closed by the application/],
+  ])('%s: the Cluster says so and leaves, and Routers live on', async (_, end, reason) => {
+    const { b, dataConsumer, far } = await crossed();
+    const down = nextEvent(b, 'hostdown');
+    const gone = nextEvent(far, 'dataproducergone');
+    const closed = nextEvent(dataConsumer, 'dataproducerclose');
+    const died = nextEvent(a, 'died');
+    end();
+    const [error] = await died;
+    expect((error as Error).message).toMatch(reason);
+    expect([a.closed, room.closed, router.closed]).toEqual([true, true, false]);
+    expect(await down).toEqual(['a', 'left']);
+    expect(await gone).toMatchObject([{ host: 'a' }, 'left']);
+    await closed;
+    await expect(a.join('r', { router })).rejects.toThrow('the Cluster is closed');
+    await a.close();
+    const before = published.length;
+    await b.close();
+    expect(open()).toEqual([]);
+    expect(published.slice(before).filter((subject) => subject.endsWith('.a'))).toEqual([]);
+  });
+});
+
+describe('join()', () => {
+  let release: () => void;
+  let fail: (error: Error) => void;
+
+  async function held(): Promise<Cluster> {
+    const cluster = await start('a');
+    hold = {
+      kind: 'room',
+      until: new Promise((resolve, reject) => {
+        release = resolve;
+        fail = reject;
+      }),
+    };
+    return cluster;
+  }
+
+  test('rejects when its signal aborts while the bus is down, and leaves no trace', async () => {
+    const cluster = await held();
+    const abort = new AbortController();
+    const joining = cluster.join('r', { router, signal: abort.signal });
+    setImmediate(() => abort.abort('enough'));
+    await expect(joining).rejects.toBe('enough');
+    release();
+    hold = undefined;
+    const room = await cluster.join('r', { router });
+    expect(room.closed).toBe(false);
+    await room.close();
+    expect(open()).toEqual(['to', 'beat']);
+    expect((await cluster.getStats()).rooms).toBe(0);
+  });
+
+  test('of a second Router waits for the first', async () => {
+    const cluster = await held();
+    const other = await worker.createRouter();
+    const joined: string[] = [];
+    const first = cluster.join('r', { router }).then(() => joined.push('first'));
+    const second = cluster.join('r', { router: other }).then(() => joined.push('second'));
+    await new Promise(setImmediate);
+    expect(joined).toEqual([]);
+    release();
+    await Promise.all([first, second]);
+    expect((await cluster.getStats()).rooms).toBe(1);
+  });
+
+  test('rejects for all Routers when the bus refuses the subscription, and may be called again', async () => {
+    const cluster = await held();
+    const other = await worker.createRouter();
+    const joins = [router, other].map((each) => cluster.join('r', { router: each }));
+    const settled = Promise.allSettled(joins);
+    fail(new Error('not allowed'));
+    for (const each of await settled) {
+      expect(each).toMatchObject({ status: 'rejected', reason: { message: 'not allowed' } });
+    }
+    hold = undefined;
+    expect((await cluster.join('r', { router: other })).closed).toBe(false);
+  });
+
+  test('rejects when the Router or the Cluster closes meanwhile', async () => {
+    const cluster = await held();
+    const other = await worker.createRouter();
+    const joining = cluster.join('r', { router: other });
+    other.close();
+    release();
+    await expect(joining).rejects.toThrow(datasoup.errors.NotFoundError);
+    hold = { kind: 'room', until: new Promise(() => {}) };
+    const late = cluster.join('s', { router });
+    const rejected = expect(late).rejects.toThrow('the Cluster is closed');
+    await cluster.close();
+    await rejected;
+  });
+});
+
+test('each call of close() resolves when the Cluster has left', async () => {
+  const cluster = await start('a');
+  let heard = false;
+  bus.publish = () => {};
+  const first = cluster.close().then(() => (heard = true));
+  expect(cluster.closed).toBe(true);
+  await cluster.close();
+  expect(heard).toBe(true);
+  await first;
+  await cluster.close();
+});
+
+test.each(['to', 'beat'])(
+  'createCluster() leaves no trace when the bus refuses to subscribe to %s',
+  async (kind) => {
+    const workers: types.Worker[] = [];
+    const listener = (created: types.Worker): number => workers.push(created);
+    datasoup.observer.on('newworker', listener);
+    hold = { kind, until: Promise.reject(new Error('not allowed')) };
+    await expect(start('a')).rejects.toThrow('not allowed');
+    datasoup.observer.off('newworker', listener);
+    expect(open()).toEqual([]);
+    expect(workers.map(({ closed }) => closed)).toEqual([true]);
+    // A name is free at once.
+    hold = undefined;
+    await start('a');
+  },
+);
+
+test('a Cluster that has ended leaves no trace at Routers and DataProducers that live on', async () => {
+  const dataProducer = await transport.produceData();
+  const cluster = await start('a');
+  const room = await cluster.join('r', { router });
+  room.announce(dataProducer);
+  const removed: unknown[] = [];
+  room.on('dataproducergone', (...args) => removed.push(args));
+  await cluster.close();
+  const again = await start('a');
+  const roomAgain = await again.join('r', { router });
+  roomAgain.announce(dataProducer);
+  dataProducer.close();
+  expect(removed).toEqual([]);
+  expect((await again.getStats()).dataProducers.own).toBe(0);
+});
