@@ -1,7 +1,7 @@
 'use strict';
 
-// Data channels opened in band (RFC 8832), so that no stream ids are agreed on: as with `createDataChannel()` and
-// `ondatachannel` in a page without mediasoup-client. The client here is node-datachannel.
+// Data channels opened in band (RFC 8832), without agreed stream ids: as with `createDataChannel()` and `ondatachannel`
+// in a page without mediasoup-client. The client here is node-datachannel.
 
 const { createWorker } = require('datasoup');
 const { PeerConnection, cleanup } = require('node-datachannel');
@@ -17,7 +17,7 @@ async function main() {
     enableSctp: true,
   });
 
-  // A client has opened a channel. What it sends at once waits for the DataProducer and its DataConsumers.
+  // A client has opened a channel. Messages that it sends at once wait for the DataProducer and its DataConsumers.
   transport.on('datachannel', async ({ streamId, label, protocol }) => {
     console.log(`the client opens ${label} (${protocol})`);
     const up = await transport.produceData({
@@ -34,7 +34,7 @@ async function main() {
     await up.resume();
   });
 
-  // The other way round: the server opens a channel, and the client learns of it.
+  // The other way round: the server opens a channel, and the client gets an event.
   async function openNews() {
     const news = await direct.produceData({ label: 'news', protocol: 'text' });
 

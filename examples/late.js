@@ -1,6 +1,6 @@
 'use strict';
 
-// Nothing lost at the start: the last messages for those who come late, and what waits until they are ready.
+// Nothing lost at the start: latecomers get the last messages, and messages wait until a receiver is ready.
 
 const { createWorker } = require('datasoup');
 
@@ -14,10 +14,10 @@ async function main() {
     dataProducer.send(text);
   }
 
-  // This one gets the last two messages first, then what follows.
+  // This DataConsumer first gets the last two messages, then live ones.
   await listen('late');
 
-  // This one also gets what comes until it is ready.
+  // This DataConsumer also gets the messages that come before it is ready.
   const notReady = await listen('not ready', { paused: true, whilePaused: 'hold' });
 
   dataProducer.send('four');
@@ -28,7 +28,7 @@ async function main() {
   dataProducer.send('six');
   await dataProducer.drained();
 
-  // From here on, those who come get nothing of before.
+  // From here on, latecomers get no earlier messages.
   await dataProducer.clearRetained();
   await listen('last');
   dataProducer.send('seven');

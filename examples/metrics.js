@@ -1,6 +1,6 @@
 'use strict';
 
-// datasoup/metrics: a server whose /metrics Prometheus scrapes. grafana-dashboard.json shows them.
+// datasoup/metrics: a server with /metrics for Prometheus. grafana-dashboard.json shows the metrics.
 //
 //   scrape_configs:
 //     - job_name: datasoup

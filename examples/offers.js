@@ -1,6 +1,6 @@
 'use strict';
 
-// The HTTP server of examples: it has a page, and answers the SDP offers that the page posts.
+// The HTTP server of examples: it serves a page, and answers the SDP offers that the page posts.
 
 const { readFileSync } = require('node:fs');
 const http = require('node:http');

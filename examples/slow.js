@@ -1,8 +1,7 @@
 'use strict';
 
-// What becomes of messages while a receiver is busy: the policies of `overflow`, but for 'block', which loses nothing
-// (file-transfer/ has it). Each receiver asks for its messages, so those that it has not asked for wait in its
-// DataConsumer.
+// What happens to messages while a receiver is busy: the policies of `overflow`, except 'block', which loses nothing
+// (see file-transfer/). Each receiver asks for its messages one by one; the others wait in its DataConsumer.
 
 const { createWorker } = require('datasoup');
 
@@ -25,7 +24,7 @@ async function main() {
   const untilReady = new Promise((resolve) => (ready = () => resolve(undefined)));
   const receivers = dataConsumers.map((dataConsumer) => receive(dataConsumer, untilReady));
 
-  // All receivers have taken this message, and are busy, once it has drained.
+  // Once this message has drained, all receivers have taken it and are busy.
   dataProducer.send('0');
   await dataProducer.drained();
   for (let digit = 1; digit <= 9; digit++) {

@@ -2,10 +2,10 @@
 
 // npm run robustness -- busy [--only=REGEX] [--seconds=N] [--rounds=N] [--slack=1] [--json] [--list]
 //
-// A worker that has as much to do as possible, and how soon it answers a peer of another router meanwhile: STUN round
-// trips, measured from another process. Also how soon it closes while a million messages wait. Fails if the p99 of the
-// round trip is over 5 ms, a port is not free after 50 ms, or 'subprocessclose' takes over 500 ms, in the median round.
-// Needs an idle machine with more than one core; --slack=20 multiplies what is promised, for other machines.
+// How soon a worker with as much work as possible answers a peer of another router: STUN round trips, measured from
+// another process. Also how soon it closes while a million messages wait. Fails if, in the median round, the p99 of the
+// round trip is over 5 ms, a port is not free after 50 ms, or 'subprocessclose' takes over 500 ms. Needs an idle
+// machine with more than one core; on others, --slack=20 multiplies the limits.
 
 const { once } = require('node:events');
 const { performance } = require('node:perf_hooks');
@@ -145,7 +145,7 @@ function fill(producer) {
 }
 
 /**
- * Probes, and counts the copies that are routed and those that are delivered while it does.
+ * Probes, and counts the copies that are routed and delivered meanwhile.
  *
  * @param {Scene} scene
  * @param {any} producer
@@ -274,7 +274,7 @@ async function measureCase({ api, seconds, rounds, kind, consumers }) {
 }
 
 /**
- * How near a round came to the limit of a promise; 1 is at the limit.
+ * How close a round came to a limit; 1 is at the limit.
  *
  * @param {any} result
  */
@@ -317,7 +317,7 @@ function table(results) {
 }
 
 /**
- * The promises that did not hold.
+ * The limits that were exceeded.
  *
  * @param {any} result
  * @param {number} slack

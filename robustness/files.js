@@ -4,9 +4,9 @@
 
 // npm run robustness -- files [--mib=64] [--json]
 //
-// A file from the disk through dataProducer.writable() and a DataConsumer with the policy 'block' to Chromium, behind a
-// round trip of 40 ms and 12 Mbit/s. Fails if a message is lost, if what arrives is not what was sent, or if this process
-// takes over 32 MiB more than before. --mib=1024 takes 13 minutes. Needs Chromium.
+// Sends a file from the disk through dataProducer.writable() and a DataConsumer with the policy 'block' to Chromium,
+// over 12 Mbit/s and a round trip of 40 ms. Fails if a message is lost or changed, or if this process grows by over 32
+// MiB. --mib=1024 takes 13 minutes. Needs Chromium.
 
 const { createHash, randomFillSync } = require('node:crypto');
 const fs = require('node:fs');
@@ -24,11 +24,11 @@ const { rss, watchRss } = require('./load/system');
 const { createWorker } = require(IMPL);
 
 const MIB = 1024 * 1024;
-/** A chunk of the file is a message. */
+/** The size of a message: a chunk of the file. */
 const CHUNK = 64 * 1024;
 /** 40 ms and 12 Mbit/s, with room for a quarter of a second: a queue of a home router. */
 const CONDITIONS = { delay: 20, rate: 1_500_000, queue: 375_000 };
-/** What this process may take more than before, in MiB. */
+/** By how much this process may grow, in MiB. */
 const MEMORY = 32;
 
 async function main() {
@@ -123,7 +123,7 @@ async function transfer(file, mib) {
  *
  * @param {string} file
  * @param {number} mib
- * @returns {string} the hash of the hash of the chunks before and the last chunk, and so on: what the page computes.
+ * @returns {string} the hash that the page computes: each step hashes the previous hash and the next chunk.
  */
 function makeFile(file, mib) {
   const descriptor = fs.openSync(file, 'w');
@@ -186,7 +186,7 @@ function lineOf({ mib, seconds, kbPerSecond, before, more, received, dropped, eq
 function brokenOf({ dropped, equal, more }) {
   return [
     ...(dropped > 0 ? [`${dropped} messages dropped`] : []),
-    ...(equal ? [] : ['what has arrived is not what was sent']),
+    ...(equal ? [] : ['the file that arrived differs from the one that was sent']),
     ...(more > MEMORY ? [`${more.toFixed(1)} MiB more than before, the bound is ${MEMORY}`] : []),
   ];
 }

@@ -22,7 +22,7 @@ const datasoup = require(IMPL);
 const LISTEN_INFO = { protocol: 'udp', ip: '127.0.0.1' };
 const STEPS = 40;
 const PATIENCE_MS = 20_000;
-/** The most acts of hostile listeners in one program: an act may cause further ones. */
+/** How many acts hostile listeners may perform in one program, as an act may cause further ones. */
 const MAX_ACTS = 200;
 
 const EVENTS = [

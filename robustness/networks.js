@@ -18,7 +18,7 @@ const { runSuite } = require('./load/suite');
 
 /** The size of bulk messages, in bytes. */
 const BULK = 16 * 1024;
-/** Bulk keeps between so many bytes in the send queue. */
+/** Bulk keeps the send queue between these sizes, in bytes. */
 const HIGH_WATER = 256 * 1024;
 const LOW_WATER = 128 * 1024;
 /** The size of paced messages, in bytes. */
@@ -59,7 +59,7 @@ const NARROW = { delay: 20, rate: 1.25e6, queue: 50_000 };
  * @property {number} [pause] - after each burst, in milliseconds.
  * @property {Mark} [mark]
  *
- * @typedef {object} Mark - what the row should reach: of goodput and fairness at least, of times at most.
+ * @typedef {object} Mark - what the row should reach: a minimum of goodput and fairness, a maximum of times.
  * @property {number} [goodput] - in kB/s.
  * @property {number} [fairness] - Jain's index.
  * @property {number} [p50] - in milliseconds, as all below.
@@ -280,7 +280,7 @@ class Scene {
  *
  * @param {Scene} scene
  * @param {number} seconds
- * @returns {Promise<number[]>} the bytes that each has received.
+ * @returns {Promise<number[]>} how many bytes each has received.
  */
 async function bulk({ clients, consumers }, seconds) {
   const message = Buffer.alloc(BULK, 'x');
@@ -304,10 +304,10 @@ async function bulk({ clients, consumers }, seconds) {
  *
  * @param {Scene} scene
  * @param {number} seconds
- * @returns {Promise<number[]>} the bytes of each that have arrived.
+ * @returns {Promise<number[]>} how many bytes of each have arrived.
  */
 async function bulkUp({ clients, received }, seconds) {
-  // Rejects when the clients close, before they have sent so much.
+  // Rejects when the clients close before they have sent everything.
   clients.send({ count: Infinity, size: BULK }).catch(() => {});
   await sleep(seconds * 1_000);
   return [...received];
@@ -329,7 +329,7 @@ async function pace({ clients, producer }, { perSecond = 1 }, seconds) {
 }
 
 /**
- * Sends large messages, each after the one before has arrived and a pause.
+ * Sends large messages, each a pause after the previous one has arrived.
  *
  * @param {Scene} scene
  * @param {Row} row

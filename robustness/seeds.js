@@ -1,6 +1,6 @@
 'use strict';
 
-// What programs share that run one random program after the other: --count, --seconds, --seed and --verbose.
+// Shared by programs that run one random program after the other: --count, --seconds, --seed and --verbose.
 
 const { readOptions } = require('../scripts/options');
 

@@ -2,9 +2,9 @@
 
 // npm run build [-- [--debug] [--if-missing] [OPTION OF napi build…]]
 //
-// Builds the addon into native/: as it is released, or quickly with `--debug`. With `--if-missing` the script does
-// nothing if native/ has an addon that loads: `npm install` runs the script so in a clone and in an install from git,
-// but not in an install of a package.
+// Builds the addon into native/: as it is released, or quickly with `--debug`. With `--if-missing` it does nothing if
+// native/ has an addon that loads; `npm install` runs it like this in a clone and in an install from git, but not in an
+// install of a package.
 
 const { spawnSync } = require('node:child_process');
 const { existsSync } = require('node:fs');
@@ -15,12 +15,12 @@ const NAPI = path.join(ROOT, 'node_modules', '@napi-rs', 'cli', 'dist', 'cli.js'
 
 /** The programs that a build needs beside node_modules/, and where each comes from. */
 const TOOLS = [['cargo', 'Rust 1.89 or later (https://rustup.rs)']];
-// Elsewhere the build finds Visual Studio's by itself.
+// On Windows the build finds Visual Studio's compiler by itself.
 if (process.platform !== 'win32') {
   TOOLS.push(['cc', 'a C compiler (Debian, Ubuntu: apt-get install build-essential)']);
 }
 
-/** Asks another process, because an addon that does not load can end one. */
+/** Loads it in another process, because an addon that does not load can end its process. */
 function isBuilt() {
   const loader = path.join(ROOT, 'lib', 'native.js');
 

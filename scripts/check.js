@@ -2,9 +2,9 @@
 
 // npm run check -- [--only=STEP[,STEP…]] [--fast] [--long] [--list]
 //
-// Runs every step of the check, as CI does. `--only` runs the steps that are named, `--fast` the steps that need
-// neither the addon nor a test run, `--long` also those that most changes do not need, and `--list` prints them. A
-// step that fails does not stop the next ones.
+// Runs every step of the check, as CI does. `--only` runs the named steps, `--fast` the steps that need neither the
+// addon nor a test run, `--long` also the steps that most changes do not need, and `--list` prints them. A step that
+// fails does not stop the next ones.
 //
 // The last line is `N passed, N failed`: tests are counted one by one, every other step as one. Exits with 1 unless all
 // passed. A Jest test that was skipped counts as failed.
@@ -75,7 +75,7 @@ const STEPS = [
   { name: 'usrsctp', command: 'npm run --silent test:usrsctp --', tests: 'jest' },
   // Runs every row of the bench with a handful of messages: this measures nothing, but shows that the bench works.
   { name: 'bench', command: 'npm run --silent bench -- --smoke' },
-  // With the packages that `package` has made.
+  // Uses the packages that `package` has made.
   {
     name: 'registry',
     command: 'npx --no-install jest --selectProjects registry --config jest.config.js',

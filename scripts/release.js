@@ -47,7 +47,7 @@ async function packAll(addons, placeholders) {
 }
 
 /**
- * What keeps a binary from running on the oldest Linux that is promised.
+ * What would keep a binary from running on the oldest supported Linux.
  * @param {string} [addon]
  */
 function faultsOnLinux(addon) {
@@ -74,7 +74,7 @@ function tarballs() {
 }
 
 /**
- * Runs something with a registry on loopback that has what `datasoup` depends on.
+ * Calls `use` with a registry on loopback that has the dependencies of `datasoup`.
  * @param {(registry: InstanceType<typeof Registry>) => unknown} use
  */
 async function withRegistry(use) {
@@ -87,7 +87,7 @@ async function withRegistry(use) {
   }
 }
 
-/** Packs the dependencies as node_modules/ has them, and theirs. */
+/** Packs the dependencies in node_modules/, and their dependencies. */
 async function dependencyTarballs() {
   const folder = path.join(FOLDER, 'dependencies');
   const names = new Set(Object.keys(dependencies));

@@ -117,7 +117,7 @@ describe('publish()', () => {
   test('stops if the registry has the version with other contents', async () => {
     registry.add(await tarball('some', 'before'));
     await expect(run([await tarball('some', 'after'), await tarball('last', '')])).rejects.toThrow(
-      'the registry has another some@1.2.3: release the next version',
+      'the registry has some@1.2.3 with other contents: release the next version',
     );
     expect(registry.published).toEqual(['some@1.2.3']);
   });

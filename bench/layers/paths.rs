@@ -1,4 +1,4 @@
-//! The rows of `tests/common/rows.rs` as a table: medians of seeds 1 to 5, or as many as `--seeds=` says, in virtual time.
+//! The rows of `tests/common/rows.rs` as a table: medians of seeds 1 to 5 (or to `--seeds=N`), in virtual time.
 
 use std::process::ExitCode;
 

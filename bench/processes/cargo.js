@@ -4,8 +4,8 @@ const { execFileSync } = require('node:child_process');
 const path = require('node:path');
 
 /**
- * Builds an example or a bench of Cargo, unless it is up to date. Cargo says on stderr what it builds or waits for, as
- * that may take minutes.
+ * Builds an example or a bench of Cargo, unless it is up to date. Cargo's progress goes to stderr, as a build may take
+ * minutes.
  *
  * @param {'example' | 'bench'} kind
  * @param {string} name

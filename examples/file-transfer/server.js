@@ -4,9 +4,9 @@
 //
 //     FILE=film.mp4 node examples/file-transfer/server.js
 //
-// then open the printed address. The policy 'block' holds up the sender while the receiver is behind, so nothing is dropped
-// and nothing piles up: the file is read no faster than the page takes it, and the page sends no faster than the disk
-// writes.
+// then open the printed address. The policy 'block' holds up the sender while the receiver is behind, so nothing is
+// dropped and nothing piles up: the file is read only as fast as the page takes it, and the page sends only as fast as
+// the disk writes.
 
 const fs = require('node:fs');
 const { tmpdir } = require('node:os');

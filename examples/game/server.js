@@ -25,7 +25,7 @@ const CONNECT_MS = 15_000;
 const SILENCE_S = 10;
 const MAX_PLAYERS = 32;
 const MAX_INPUTS_PER_S = 250;
-/** What a snapshot may wait in the queue of its player. */
+/** How long a snapshot may wait in the queue of its player. */
 const MAX_AGE_MS = 50;
 
 /** A later message makes an earlier one useless, so nothing is sent twice and nothing waits for its turn. */
@@ -84,7 +84,7 @@ class Game {
       webRtcServer: this.#webRtcServer,
       enableSctp: true,
       iceConsentTimeout: SILENCE_S,
-      // What a cheat sends beyond this is dropped before anything looks at it.
+      // Inputs of a cheat beyond this are dropped before they are parsed.
       limit: { messagesPerSecond: MAX_INPUTS_PER_S },
     });
     const number = this.#freeNumber();
@@ -107,7 +107,7 @@ class Game {
     const inputs = await this.#direct.consumeData({ dataProducerId: steering.id });
     inputs.on('message', (input) => this.#world.steer(number, input));
 
-    // A player who cannot keep up gets fewer snapshots, and none that has waited for long.
+    // A player who cannot keep up gets fewer snapshots, but no old ones.
     await transport.consumeData({
       dataProducerId: this.#snapshots.id,
       streamId: 0,

@@ -1,6 +1,6 @@
 'use strict';
 
-// The world of the game, which the server computes once per tick. Players only say where they want to go.
+// The world of the game, which the server computes once per tick. Players only send where they want to go.
 
 /** Side of the square that is the world, and the speed of players in it, per tick. */
 const SIZE = 1000;

@@ -8,7 +8,7 @@ const { answerOf, dtlsParametersOf } = require('../../examples/sdp');
 const { launchChromium } = require('../../__test__/helpers/chromium');
 const { inPage } = require('./chromiumPage');
 
-/** How often the page's clock is compared with ours: the quickest answer counts. */
+/** How often the page's clock is compared with ours; the fastest answer is used. */
 const CLOCK_READINGS = 30;
 
 class ChromiumClients {
@@ -17,7 +17,7 @@ class ChromiumClients {
   #browser;
   /** @type {import('playwright-core').Page | undefined} */
   #page;
-  /** What to add to the page's times for those of the system's monotonic clock, in milliseconds. */
+  /** The offset from the page's times to the system's monotonic clock, in milliseconds. */
   #ahead = 0;
 
   /** @param {{ count: number }} options */

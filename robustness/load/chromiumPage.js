@@ -3,11 +3,11 @@
 'use strict';
 
 /**
- * Runs in the page of ChromiumClients (chromium.js), which evaluates its source: makes `clients`, whose methods that file
- * calls.
+ * Runs in the page of ChromiumClients (chromium.js), which evaluates its source. Makes `clients`, whose methods
+ * chromium.js calls.
  */
 function inPage() {
-  /** Messages that stop coming for this long have ended. */
+  /** Without a message for this long, no more are expected. */
   const QUIET_MS = 5_000;
   const LOOK_MS = 20;
   const HIGH_WATER = 1024 * 1024;

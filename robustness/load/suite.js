@@ -20,8 +20,7 @@ const CASE_MS = 5 * 60 * 1_000;
  * @property {() => void} [prepare]
  * @property {(options: any) => Promise<any>} measureCase
  * @property {(results: any[]) => string[][]} table
- * @property {(result: any, slack: number) => string[]} broken - the promises that did not hold. `slack` multiplies what is
- * promised.
+ * @property {(result: any, slack: number) => string[]} broken - the limits that were exceeded. `slack` multiplies them.
  * @property {boolean} [slack] - whether the program has the option --slack.
  */
 

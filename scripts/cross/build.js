@@ -10,7 +10,7 @@ const tools = require('./tools');
 
 /** @typedef {import('./platforms').Platform} Platform */
 
-/** What cargo calls the library of each system. */
+/** The file name that cargo gives the library on each system. */
 const LIBRARIES = { linux: 'libdatasoup.so', win32: 'datasoup.dll', darwin: 'libdatasoup.dylib' };
 
 /** A release with less optimization, which takes a third of the time. */
@@ -31,7 +31,7 @@ function environment({ name, triple, zig, buildStd }, quick) {
   // Otherwise the addon would have a libc of its own.
   if (name.endsWith('-musl')) env.RUSTFLAGS = '-C target-feature=-crt-static';
   if (name.startsWith('win32-')) {
-    // napi-build asks for an import library of Node.js, though nothing is imported from it.
+    // napi-build needs an import library of Node.js, although nothing is imported from it.
     env.LIBNODE_PATH = libnode(triple);
   }
   if (name.startsWith('darwin-')) env.RUSTFLAGS = `-L native=${libiconv()}`;
@@ -42,7 +42,7 @@ function environment({ name, triple, zig, buildStd }, quick) {
   return env;
 }
 
-/** A folder with what a linker needs to know of a library of macOS that zig does not have, and that std asks for. */
+/** A folder with a stub of a macOS library that std links and zig lacks. */
 function libiconv() {
   return tools.cached('libiconv', (folder) => {
     const stub = `--- !tapi-tbd
@@ -57,7 +57,7 @@ compatibility-version: 7
   });
 }
 
-/** A folder with a library that has nothing in it. @param {string} triple */
+/** A folder with an empty library. @param {string} triple */
 function libnode(triple) {
   return tools.cached(`libnode-${triple}`, (folder) => {
     for (const name of ['libnode.dll', 'node.lib', 'libnode.a']) {

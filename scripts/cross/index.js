@@ -2,13 +2,14 @@
 
 // npm run cross [-- --only=PLATFORM[,…]] [--quick] [--list]
 //
-// Builds the addon for every platform that it is released for, inspects the files, and runs smoke.js on those that can
-// run on this machine: a Linux on x64 with Rust, Node.js and apt-get. Other tools and systems are installed into
-// target/cross, or the folder in DATASOUP_CROSS. macOS and Windows on arm64 are built and inspected only; Windows is
-// built for MinGW instead of Microsoft's tools, and runs under Wine. `--quick` builds with less optimization, as is done
-// in any case for what does not run.
+// Builds the addon for every platform of a release, inspects the files, and runs smoke.js on those that can run on this
+// machine: a Linux on x64 with Rust, Node.js and apt-get. Other tools and systems are installed into target/cross, or
+// the folder in DATASOUP_CROSS. macOS and Windows on arm64 are only built and inspected; Windows is built for MinGW
+// instead of Microsoft's tools, and runs under Wine. `--quick` builds with less optimization, as do always the
+// platforms that do not run here.
 //
-// What cannot be installed, built or run fails. The last line is `N passed, N failed`; exits with 1 unless all passed.
+// A tool that cannot be installed is a failure too. The last line is `N passed, N failed`; exits with 1 unless all
+// passed.
 
 const fs = require('node:fs');
 
@@ -59,7 +60,7 @@ function main() {
 
   for (const platform of PLATFORMS.filter(({ name }) => chosen.includes(name))) {
     const { name, system } = platform;
-    // What does not run is not worth an optimization either.
+    // A file that is not run needs no optimization.
     const file = step(`${name}: build`, () => build(platform, quick || !system));
     if (file === undefined) continue;
     step(`${name}: inspect`, () => {

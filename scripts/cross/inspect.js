@@ -1,7 +1,7 @@
 'use strict';
 
-// What a file that was built must have and must not have: the platforms' loaders would find out too late, on the
-// machines of others.
+// Checks what a built file must and must not contain. The loaders of the platforms would find a fault too late, on the
+// machines of users.
 
 const { createHash } = require('node:crypto');
 const fs = require('node:fs');
@@ -10,7 +10,7 @@ const { install, run } = require('./tools');
 
 /** @typedef {import('./platforms').Platform} Platform */
 
-/** What Node.js looks up. */
+/** The symbol that Node.js looks up. */
 const ENTRY = 'napi_register_module_v1';
 
 /** @param {string[]} args */
@@ -66,7 +66,7 @@ function macho(file) {
   const defined = symbols.filter((it) => /\bExtern\b/.test(it) && /Section: \w/.test(it));
   checkSignature(fs.readFileSync(file), readobj('--file-header', file).includes('Arch: aarch64'));
   return {
-    // Among them is the name of the library itself.
+    // The output includes the name of the library itself.
     needed: needed.filter((it) => it !== '' && !it.endsWith('libdatasoup.dylib')),
     exported: defined.map((it) => /Name: _(\w+)/.exec(it)?.[1] ?? ''),
   };
@@ -125,7 +125,7 @@ function inspect({ name, glibc, needed }, file) {
 
   const unexpected = found.needed.filter((it) => !needed.includes(it));
   if (unexpected.length > 0) throw new Error(`it needs ${unexpected.join(', ')}`);
-  if (found.needed.length === 0) throw new Error('it needs no library, not even that of C');
+  if (found.needed.length === 0) throw new Error('it links no library, not even libc');
   if (!found.exported.includes(ENTRY)) throw new Error(`it does not export ${ENTRY}`);
   if (glibc) {
     const newer = found.versions.filter((it) => isNewer(it, glibc));

@@ -4,17 +4,18 @@
 
 /**
  * @typedef {object} Platform
- * @property {string} name As in the name of the package, but for Windows, which is not built with Microsoft's tools here.
+ * @property {string} name As in the name of the package, except for Windows, which is built with MinGW here.
  * @property {string} triple
- * @property {string} [glibc] The oldest that it runs with.
+ * @property {string} [glibc] The oldest version that the addon runs with.
  * @property {string} [zig] The version of zig that links it. Without one, gcc does.
  * @property {boolean} [buildStd] Whether std is built from source with Debian's Rust; otherwise the toolchain has it.
  * @property {string[]} needed The libraries that it may need.
- * @property {string} [system] What runs the smoke test, a function of systems.js. Without one, it is built and inspected only.
+ * @property {string} [system] The function of systems.js that runs the smoke test. Without one, the platform is only
+ * built and inspected.
  */
 
 const ZIG = '0.15.2';
-/** The first one that can link what Rust makes for macOS. */
+/** The first version that can link Rust's output for macOS. */
 const ZIG_MACOS = '0.17.1';
 
 const GLIBC = ['libc.so.6', 'libdl.so.2', 'libm.so.6', 'libpthread.so.0', 'librt.so.1'];

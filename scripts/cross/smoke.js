@@ -2,8 +2,8 @@
 
 // node scripts/cross/smoke.js FOLDER
 //
-// Shows that the package in FOLDER works with this Node.js on this machine: crypto, sockets, threads, a panic, the end of
-// the process. It needs nothing but Node.js, so it runs on every platform. Prints a line for each thing that works.
+// Shows that the package in FOLDER works with this Node.js on this machine: crypto, sockets, threads, a panic, the end
+// of the process. It needs only Node.js, so it runs on every platform. Prints a line for each check that passes.
 
 const assert = require('node:assert');
 const { createHmac, randomBytes } = require('node:crypto');
@@ -13,10 +13,10 @@ const net = require('node:net');
 const path = require('node:path');
 const { isMainThread, Worker: Thread, workerData } = require('node:worker_threads');
 
-/** All of it, on an emulated processor as well. */
+/** For all checks together, even on an emulated processor. */
 const PATIENCE_MS = 180_000;
 
-/** Of these, the last are longer than what one packet holds. */
+/** The last two are longer than a packet. */
 const LENGTHS = [...Array(200).fill(1000), 20_000, 100_000];
 
 const FOLDER = path.resolve(isMainThread ? process.argv[2] : workerData);
@@ -114,7 +114,7 @@ function iceCheck({ usernameFragment, password }) {
   ]);
   const header = Buffer.from([0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, ...randomBytes(12)]);
 
-  // With the integrity, which is made of what comes before it.
+  // The length includes the integrity, which covers what comes before it.
   header.writeUInt16BE(attributes.length + 24, 2);
   const signed = Buffer.concat([header, attributes]);
 
@@ -125,7 +125,7 @@ function iceCheck({ usernameFragment, password }) {
 }
 
 /**
- * Two WebRtcTransports, which are ICE-Lite both, with a relay that does the checks: DTLS in both roles, SCTP over it.
+ * Two WebRtcTransports, both ICE-Lite, with a relay that does the checks: DTLS in both roles, and SCTP over it.
  * @param {any[]} routers
  * @param {string} ip
  */
@@ -204,7 +204,7 @@ async function usage(worker) {
   assert(worker.pid > 0, `pid ${worker.pid}`);
   const [stats] = await (await (await worker.createRouter()).createDirectTransport()).getStats();
 
-  // The clock of the statistics does not stand still.
+  // The clock of the statistics runs.
   assert(stats.timestamp > 0, `timestamp ${stats.timestamp}`);
 }
 
@@ -293,6 +293,6 @@ if (isMainThread) {
     process.exit(1);
   });
 } else {
-  // What fails here is an error of the thread.
+  // A failure here is an 'error' event of the thread.
   inThread();
 }

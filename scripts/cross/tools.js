@@ -1,7 +1,7 @@
 'use strict';
 
-// The tools of scripts/cross and the systems that it runs on, each installed once into a folder of the cache. What is
-// there is not installed again: the name of a folder has the version of what is in it, where we choose that.
+// The tools of scripts/cross and the systems that it runs on, each installed once into a folder of the cache. Where we
+// choose the version, the name of the folder contains it.
 
 const { execFileSync, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -9,7 +9,7 @@ const path = require('node:path');
 
 const ROOT = path.join(__dirname, '..', '..');
 
-/** Some 3 GB. */
+/** About 3 GB. */
 const CACHE = path.resolve(process.env.DATASOUP_CROSS ?? path.join(ROOT, 'target', 'cross'));
 
 const ZIGBUILD = '0.24.1';
@@ -52,7 +52,7 @@ function cached(name, make) {
 const seconds = (start) => Math.round((Date.now() - start) / 1000);
 
 /**
- * Installs Debian packages of which a program is missing.
+ * Installs the Debian packages of missing programs.
  * @param {Record<string, string>} packages By the name of the program.
  */
 function install(packages) {
@@ -83,7 +83,7 @@ function unpack(debs, folder) {
 }
 
 /**
- * The root folder of another Debian, of any architecture, with these packages only. Nothing of this machine changes.
+ * The root folder of another Debian, of any architecture, with only these packages. The machine itself is not changed.
  * @param {string} suite
  * @param {'amd64' | 'arm64'} arch
  * @param {string[]} packages
@@ -111,7 +111,7 @@ function debian(suite, arch, packages) {
     run('apt-get', [...options, '-qq', 'download', ...packages], { cwd: debs });
     unpack(debs, folder);
     fs.rmSync(apt, { recursive: true });
-    // Of the package base-files, since Debian 12.
+    // Debian 12 and later make this link in base-files.
     const lib = path.join(folder, 'lib');
     if (!fs.existsSync(lib)) fs.symlinkSync('usr/lib', lib);
   });
@@ -127,8 +127,8 @@ function archive() {
 }
 
 /**
- * Debian's Rust with the source of std, from which std is built for the other platforms: what rustup would add for them
- * is in no package registry.
+ * Debian's Rust with the source of std, from which std is built for the other platforms: what rustup would install for
+ * them is in no package registry.
  *
  * @returns {NodeJS.ProcessEnv} The environment in which cargo uses it.
  */
@@ -141,7 +141,7 @@ function rust() {
     const packages = ['rustc-web', 'cargo-web', 'libstd-rust-web-dev', 'rust-web-src'];
     run('apt-get', [...settings({ 'Dir::Cache::archives': debs }), ...download, ...packages]);
     unpack(debs, into);
-    // With this name rustc looks for what strips a library of macOS and signs it again.
+    // rustc looks for a program of this name to strip a macOS library and sign it again.
     install({ 'llvm-objcopy': 'llvm' });
     const bin = path.join(into, 'usr', 'lib', 'rustlib', 'x86_64-unknown-linux-gnu', 'bin');
     fs.mkdirSync(bin, { recursive: true });
@@ -160,7 +160,7 @@ function rust() {
 }
 
 /**
- * A package of PyPI, without what it depends on.
+ * A package of PyPI, without its dependencies.
  * @param {string} name Of the folder.
  * @param {string[]} args
  */

@@ -171,7 +171,7 @@ function findModule(module, file) {
  * @returns {string[][]}
  */
 function namedPaths(module) {
-  // Neither does the module up to which an item is visible.
+  // A path in `pub(in …)` is not a dependency either.
   const body = module.text
     .replace(/\b(?:pub(?:\([^)]*\))?\s+)?use\s+[^;]+;/g, '')
     .replace(/\bpub\(in [^)]*\)/g, '');

@@ -15,7 +15,7 @@ const ROOT = path.join(__dirname, '..', '..');
 const SMOKE = path.join(ROOT, 'scripts', 'cross', 'smoke.js');
 const WINDOWS = process.platform === 'win32';
 
-/** An empty folder, whose name needs care. */
+/** An empty folder with spaces and non-ASCII letters in its name. */
 function emptyFolder() {
   const folder = fs.mkdtempSync(path.join(tmpdir(), 'datasoup süß 汤 '));
   fs.writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ private: true }));
@@ -23,8 +23,8 @@ function emptyFolder() {
 }
 
 /**
- * The environment of a user without Rust or a C compiler: `PATH` has Node.js, npm and a shell alone. Windows looks for
- * compilers elsewhere, so `PATH` stays.
+ * The environment of a user without Rust or a C compiler: `PATH` has only Node.js, npm and a shell. On Windows
+ * compilers are not found by `PATH`, so it stays.
  * @param {string} folder For what is on `PATH`.
  * @param {Record<string, string>} [programs]
  * @returns {NodeJS.ProcessEnv}
@@ -55,14 +55,14 @@ function readmeExample() {
 }
 
 /**
- * Runs a program until it has printed what the example of README.md prints, and ends it: its Worker stays open.
+ * Runs a program until it has printed the output of README.md's example, then ends it, because its Worker stays open.
  * @param {string} program
  * @param {string[]} args
  * @param {import('node:child_process').SpawnOptions} options
  */
 async function runExample(program, args, options) {
   const stdio = /** @type {const} */ (['ignore', 'pipe', 'pipe']);
-  // A group of processes, because package managers run the example in a child of theirs.
+  // A process group, because package managers run the example in a child process.
   const child = spawn(program, args, { ...options, stdio: [...stdio], detached: !WINDOWS });
   const end = () => {
     if (child.pid && child.exitCode === null) process.kill(WINDOWS ? child.pid : -child.pid);
@@ -83,7 +83,7 @@ async function runExample(program, args, options) {
 
 /**
  * @param {string} url The registry.
- * @returns {Promise<number>} milliseconds that the install took.
+ * @returns {Promise<number>} how many milliseconds the install took.
  */
 async function install(url) {
   const folder = emptyFolder();

@@ -1,9 +1,9 @@
 'use strict';
 
-// The licences of what is linked into an addon: of each crate, and of Rust's standard library.
+// The licences of everything linked into an addon: of each crate, and of Rust's standard library.
 //
-// All licence files of a crate are copied as they are. That is more than tools collect that look for one known text for
-// each licence: aws-lc's file is a collection, and Rust's library is no crate.
+// All licence files of a crate are copied as they are. Tools that look for one known text per licence would miss some:
+// aws-lc's file is a collection, and Rust's library is not a crate.
 
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -30,7 +30,7 @@ function allCrates() {
 }
 
 /**
- * The names of what is linked; what runs at compile time is not.
+ * The names of the linked crates, without those that run only at compile time.
  * @param {string} target
  */
 function linked(target) {
@@ -63,7 +63,7 @@ function component({ name, version, license, license_file, manifest_path, author
   return { name: `${title} (${repository ?? 'https://crates.io'})`, license, texts };
 }
 
-/** The text of the licence for a crate that names it without having it. @param {string[]} authors */
+/** The text of the MIT licence for a crate that names it without including it. @param {string[]} authors */
 function mit(authors) {
   const own = fs.readFileSync(path.join(ROOT, 'LICENSE'), 'utf8');
 
@@ -115,8 +115,8 @@ const APACHE_TERMS = /TERMS AND CONDITIONS FOR USE,[^]*END OF TERMS AND CONDITIO
 const words = (text) => text.replace(/\s+/g, ' ').trim();
 
 /**
- * The file for a binary package: each text once, below all components that it belongs to. What differs between copies of
- * the Apache License are the notices around its terms, so these are in there once, too.
+ * The file for a binary package: each text once, below all components that it belongs to. Copies of the Apache License
+ * differ only in the notices around its terms, so the terms appear once too.
  * @param {Component[]} components
  */
 function format(components) {

@@ -26,7 +26,7 @@ const TARGETS = /** @type {Record<string, string>} */ ({
   'win32-arm64-msvc': 'aarch64-pc-windows-msvc',
 });
 
-/** Bytes that a user downloads for `datasoup`, and that the package of a platform takes on a disk. */
+/** The most bytes that a user downloads for `datasoup`, and that the package of a platform takes on disk. */
 const BOUNDS = { download: 400 * 1024, unpacked: 6.5 * 1024 * 1024 };
 
 const LICENSES = 'THIRD-PARTY-LICENSES.txt';
@@ -66,7 +66,7 @@ async function npm(args) {
 /** @param {string} file */
 const readJson = (file) => JSON.parse(fs.readFileSync(file, 'utf8'));
 
-/** What all packages say of the project. The repository is that of the workflow, as npm's provenance demands. */
+/** The fields that all packages share. The repository is that of the workflow, as npm's provenance requires. */
 function common() {
   const { version, license, engines } = readJson(path.join(ROOT, 'package.json'));
   const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = process.env;
@@ -112,8 +112,8 @@ function makePlatform(folder, platform, addon, notices) {
 }
 
 /**
- * Makes the folder of `datasoup`: what `npm pack` takes from the repository, but for the addon, and a package.json that
- * depends on the packages of all platforms.
+ * Makes the folder of `datasoup`: the files that `npm pack` takes from the repository, except for the addon, and a
+ * package.json that depends on the packages of all platforms.
  * @param {string} folder
  */
 async function makeRoot(folder) {
@@ -141,7 +141,7 @@ async function makeRoot(folder) {
  *
  * @param {object} options
  * @param {string} options.folder
- * @param {string[]} options.addons Folders with files `datasoup.<platform>.node`; the first that has one counts.
+ * @param {string[]} options.addons Folders with files `datasoup.<platform>.node`; the first that has one is used.
  * @param {boolean} [options.placeholders] Whether platforms may lack an addon; else it is an error.
  * @returns {Promise<Packed[]>} in the order in which they are to be published.
  */
@@ -181,14 +181,14 @@ async function pack({ folder, addons, placeholders = false }) {
   }));
 }
 
-/** The files of a package with a binary, but for that. */
+/** The files of a binary package, except for the binary. */
 const PLATFORM_FILES = ['LICENSE', 'README.md', LICENSES, 'package.json'];
 
 const ROOT_NEEDS = ['LICENSE', 'README.md', 'CHANGELOG.md', 'package.json', 'lib/native.js'].concat(
   ['index.js', 'index.mjs', 'index.d.ts', 'index.d.mts'],
 );
 
-/** All that may be in `datasoup`. */
+/** Everything that may be in `datasoup`. */
 const ROOT_FILES = [
   /^(LICENSE|README\.md|CHANGELOG\.md|SECURITY\.md|package\.json)$/,
   /^index\.(d\.)?m?[jt]s$/,
@@ -200,7 +200,7 @@ const ROOT_FILES = [
 ];
 
 /**
- * What is wrong with a package: a file that is missing or does not belong there, a binary for something else, too many
+ * The faults of a package: a file that is missing or does not belong there, a binary for another platform, too many
  * bytes.
  * @param {Packed} packed
  * @returns {string[]}

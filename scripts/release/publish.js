@@ -7,8 +7,8 @@ const { readFileSync } = require('node:fs');
 const { npm } = require('./packages');
 
 /**
- * Publishes packages one after the other, so that a `datasoup` never lacks its binaries. What
- * the registry has already is left out: a release that failed halfway can be repeated.
+ * Publishes packages one after the other, so that a published `datasoup` always has its binaries. Packages that the
+ * registry already has are skipped, so a release that failed halfway can be repeated.
  *
  * @param {string[]} files Tarballs; `datasoup` comes last.
  * @param {object} options
@@ -26,7 +26,9 @@ async function publish(files, { tag, provenance, npmOptions = [] }) {
     const there = await integrityIn(registry, name, version);
 
     if (there !== undefined && there !== integrity) {
-      throw new Error(`the registry has another ${name}@${version}: release the next version`);
+      throw new Error(
+        `the registry has ${name}@${version} with other contents: release the next version`,
+      );
     }
     if (there === undefined) {
       const options = ['--access=public', `--tag=${tag}`, ...npmOptions];

@@ -1,7 +1,7 @@
 'use strict';
 
-// A registry of npm packages on loopback, in memory: what is published to it can be installed from it. It has what npm,
-// pnpm, Yarn, Bun and Deno ask for, and nothing else.
+// A registry of npm packages on loopback, in memory: packages that are published to it can be installed from it. It
+// supports only what npm, pnpm, Yarn, Bun and Deno ask for.
 
 const { execFileSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
@@ -18,7 +18,7 @@ const path = require('node:path');
  * @property {Record<string, string>} time
  */
 
-/** Managers leave out versions that were published in the last days. */
+/** Package managers may ignore versions that were published in the last days. */
 const LONG_AGO = new Date(0).toISOString();
 
 class Registry {

@@ -1,5 +1,5 @@
-//! Flows over a path with a bottleneck: associations of ours and of dcSCTP that send in one direction, as fast as they may
-//! or when a test says so.
+//! Flows over a path with a bottleneck: associations of ours and of dcSCTP that send in one direction, as fast as they
+//! may or message by message.
 
 use std::time::{Duration, Instant};
 
@@ -20,9 +20,9 @@ const STREAM: u16 = 1;
 pub(crate) struct Path {
     /// The round trip in milliseconds.
     pub(crate) round_trip: u64,
-    /// The part of the packets that is lost after the queue.
+    /// The fraction of packets that are lost after the queue.
     pub(crate) loss: f64,
-    /// The part of the packets that is late, by up to a quarter of the round trip and 3 ms more.
+    /// The fraction of packets that are late, by up to a quarter of the round trip plus 3 ms.
     pub(crate) late: f64,
     /// Bytes per second, 28 bytes of headers per packet included.
     pub(crate) rate: u32,
@@ -69,7 +69,7 @@ impl Path {
     }
 }
 
-/// Which implementation is at an end of a flow.
+/// The implementation at an end of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ours(CongestionControl),
@@ -87,7 +87,7 @@ enum Side {
     DcSctp(Box<DcSctp>),
 }
 
-/// A source that has always something to send.
+/// A source that always has something to send.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source {
     /// The size of its messages.
@@ -109,7 +109,7 @@ pub(crate) struct End {
     side: Side,
     reliability: Reliability,
     source: Option<Source>,
-    /// Whether the association has been called since it was drained. If not, it has nothing to send.
+    /// Whether the association was called since it was drained. If not, it has nothing to send.
     touched: bool,
     /// When each message was sent. Its number is its index.
     pub(crate) sent: Vec<Instant>,
@@ -292,7 +292,7 @@ impl Flows {
             net.a.0.iter().chain(&net.b.0).all(End::is_connected)
         });
         assert!(connected, "all flows connect");
-        // What acknowledges the handshake arrives.
+        // Lets the last packets of the handshake arrive.
         net.run_for(Duration::from_secs(1));
         *net.conditions() = path.conditions();
         Self { net }

@@ -27,7 +27,7 @@ use super::options;
 use super::plain_peer::PlainPeer;
 use super::sim::{self, Conditions, Datagram, InFlight, Peer, Timeline, start};
 
-/// The changes of state that came with a reason: `ice disconnected consent-expired: …`.
+/// The changes of state with a reason, as `ice disconnected consent-expired: …`.
 pub(crate) fn reasons(events: &[TransportEvent]) -> Vec<String> {
     let line = |layer, state: String, reason: &Option<Box<Reason>>| {
         let Reason { code, message } = reason.as_deref()?;
@@ -166,7 +166,7 @@ impl Lab {
     /// Carries frames through the tunnels until no frame is left.
     fn hand_over(&mut self) {
         loop {
-            // As the runtime does, this keeps the frames for a DataProducer that is blocked, and those behind them.
+            // Like the runtime, this keeps the frames for a blocked DataProducer, and the frames behind them.
             let mut frames = std::mem::take(&mut self.held);
             for (index, host) in self.hosts.iter_mut().enumerate() {
                 while host.sfu.poll_unblocked().is_some() {}

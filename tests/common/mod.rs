@@ -1,4 +1,4 @@
-//! What the cargo tests, the fuzz targets, the benches and the attacker share: one simulated network, one peer of each
+//! Shared by the cargo tests, the fuzz targets, the benches and the attacker: one simulated network, one peer of each
 //! kind, and packets as bytes. Each crate includes this file with `#[path]` and uses a part of it.
 //!
 //! ```text

@@ -1,6 +1,6 @@
-//! What transmission control promises on paths with delay, loss or reordering. Each row is a path, the work on it and the
-//! bounds of its figures: `tests/sctp/paths.rs` holds the rows to their bounds, `npm run bench:layers -- paths` prints
-//! them.
+//! What transmission control achieves on paths with delay, loss or reordering. Each row is a path, the work on it and
+//! the bounds of its figures: `tests/sctp/paths.rs` checks the bounds, `npm run bench:layers -- paths` prints the
+//! figures.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -51,23 +51,24 @@ impl Bound {
 /// What is sent on the path, and what is measured.
 #[derive(Debug, Clone, Copy)]
 enum Work {
-    /// 16 KiB messages, as fast as they are taken, for so many seconds. Goodput in kB/s.
+    /// 16 KiB messages as fast as possible, for so many seconds. Goodput in kB/s.
     Bulk(u64),
-    /// 100-byte messages, so many ms apart, so many. The 99th percentile of their latency in ms, and the 99.9th.
+    /// 100-byte messages: the milliseconds between two, and how many. The 99th and 99.9th percentile of their latency
+    /// in ms.
     Paced(u64, u32),
-    /// So many messages of 256 KiB, with a second of idleness after each. The median time until all of a message has
-    /// arrived in ms, and the longest.
+    /// So many messages of 256 KiB, with an idle second after each. The median and the longest time until a message has
+    /// arrived, in ms.
     Bursts(u32),
-    /// A message of 256 KiB whose last 64 KiB are lost once, on a new association and on one that was idle. The longer
-    /// time from the last of the lost packets until all has arrived in ms, less the retransmission timeout.
+    /// A message of 256 KiB whose last 64 KiB are lost once, on a new association and on an idle one. The longer of the
+    /// times from the last lost packet until everything has arrived, less the retransmission timeout, in ms.
     TailLoss,
-    /// Like [`Work::Bulk`] with a lifetime of 100 ms. The goodput relative to that without, and the messages that
-    /// arrived late.
+    /// Like [`Work::Bulk`] with a lifetime of 100 ms. The goodput relative to that without a lifetime, and the number
+    /// of messages that arrived late.
     Lifetimes(u64),
     /// The flows share the path for so many seconds after the first 5. Jain's index of their goodputs, and the first
     /// one's goodput relative to the second's.
     Shares(u64),
-    /// The same. The percentage of packets dropped because the queue was full, and the goodput of all in kB/s.
+    /// Likewise. The percentage of packets dropped because the queue was full, and the goodput of all flows in kB/s.
     Crowd(u64),
 }
 
@@ -150,7 +151,7 @@ impl Row {
         self.flows.chunks(if shared { self.flows.len() } else { 1 })
     }
 
-    /// How many seeds say enough for a test: of few losses, where they fall decides.
+    /// How many seeds a test needs: with few losses, the result depends on where they fall.
     pub(crate) fn enough_seeds(&self) -> u64 {
         if self.path.loss > 0.0 { 5 } else { 1 }
     }
@@ -195,7 +196,7 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-/// The value that this part of the values is below.
+/// The value below which this fraction of the values is.
 fn part(mut values: Vec<f64>, part: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     values[((values.len() - 1) as f64 * part).round() as usize]
@@ -210,7 +211,7 @@ fn jain(shares: &[f64]) -> f64 {
 
 const BULK: Source = Source { len: 16 * 1024, keep: 500_000 };
 
-/// A source whose messages wait for a short time only, so that they do not expire before they are sent.
+/// A source whose messages wait only for a short time, so that they do not expire before they are sent.
 const LIVE: Source = Source { len: 16 * 1024, keep: 64 * 1024 };
 
 const LIFETIME: Duration = Duration::from_millis(100);

@@ -20,7 +20,7 @@ pub(crate) struct Datagram {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The real time, where virtual time starts: an `Instant` can be had in no other way.
+/// The real time, at which virtual time starts: there is no other way to get an `Instant`.
 #[allow(clippy::disallowed_methods, reason = "the one place where the tests read the clock")]
 pub(crate) fn start() -> Instant {
     Instant::now()
@@ -58,7 +58,7 @@ impl Random {
     }
 }
 
-/// What the network does to packets: the line of their sender carries them one after the other, then they are lost,
+/// The conditions of the network: the line of the sender carries packets one after the other, then they may be lost,
 /// duplicated and delayed. Probabilities are per packet, 0 to 1.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Conditions {
@@ -72,9 +72,9 @@ pub(crate) struct Conditions {
     pub(crate) rate: Option<u32>,
     /// The bytes that may wait for the line; packets beyond them are dropped.
     pub(crate) queue: usize,
-    /// What each packet takes on the line beside its own bytes, as IP and UDP headers do.
+    /// How many bytes each packet takes on the line beside its own, for the headers of IP and UDP.
     pub(crate) headers: usize,
-    /// Of the packets that have passed the line.
+    /// The loss of packets that have passed the line.
     pub(crate) loss: f64,
     pub(crate) duplication: f64,
     /// Packets of more bytes than this are lost, as IP packets with Don't Fragment are.

@@ -1,4 +1,4 @@
-//! The transmission control of SCTP. It is private, so what the target does is in `src/proto/sctp/control/fuzz.rs`, where a unit
+//! The transmission control of SCTP. It is private, so the target is in `src/proto/sctp/control/fuzz.rs`, where a unit
 //! test replays the seeds.
 
 use crate::sim::start;

@@ -1,5 +1,5 @@
-//! Any datagram to a new peer, which must classify the datagram by its first byte and accept none; and to the server of a
-//! DTLS session without ICE, which must answer by less and begin nothing.
+//! Any datagram to a new peer, which must classify it by its first byte and reject it; and to the server of a DTLS
+//! session without ICE, which must not answer with more bytes than it gets, and must not begin a handshake.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};

@@ -1,5 +1,5 @@
-//! Two associations, and a network that does to each packet what the input says: whatever the transmission control of either
-//! makes of that, what arrives is what was sent.
+//! Two associations over a network that treats each packet as the input says. Whatever their transmission control does
+//! then, messages arrive as they were sent.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::input::Input;
 use crate::sim::{Conditions, Side};
 use crate::two_peers::Model;
 
-/// How long a packet takes that nothing happens to.
+/// The delay of an undisturbed packet.
 const DELAY: Duration = Duration::from_millis(10);
 
-/// `data` begins with the flags of `two_peers`, the second bit of which means that the handshake goes over the network, too.
-/// Then it has the fates of the packets, a block of a byte for each, which is repeated (see [`arrivals`]), and the
-/// actions of `two_peers`.
+/// `data` begins with the flags of `two_peers`, whose second bit means that the handshake goes over the network too.
+/// Then come a block with one byte for the fate of each packet, which is repeated (see [`arrivals`]), and the actions
+/// of `two_peers`.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let flags = input.byte();

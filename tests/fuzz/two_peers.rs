@@ -142,7 +142,7 @@ impl Model {
         net.b.events.clear();
     }
 
-    /// Performs the actions, and checks what has become of the messages.
+    /// Performs the actions, and checks what happened to the messages.
     pub(crate) fn perform(mut self, mut input: Input<'_>) {
         while !input.is_empty() && self.messages < MAX_MESSAGES {
             self.act(&mut input);

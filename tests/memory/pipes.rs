@@ -1,4 +1,4 @@
-//! The heap of a pipe over which DataProducers come and go, and of one whose handshake strangers begin.
+//! The heap of a pipe over which DataProducers come and go, and of one with which third parties begin handshakes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ fn a_pipe_holds_no_more_after_ten_thousand_streams_than_after_two_thousand() {
             lab.hosts[1].sfu.data_producer(remote).expect("open").close();
             lab.hosts.iter_mut().for_each(|host| host.events.clear());
         }
-        // The last ones rest, and a HEARTBEAT trims what they have left.
+        // The last ids rest, and a HEARTBEAT trims unused memory.
         lab.run_for(Duration::from_secs(120));
         lab.hosts.iter_mut().for_each(|host| host.events.clear());
         live()

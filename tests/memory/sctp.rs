@@ -228,7 +228,7 @@ fn messages_that_the_peer_does_not_acknowledge() {
     }
 }
 
-/// An association with a peer 300 ms away, which has acknowledged so much that the window is as large as the flight may be.
+/// An association with a peer 300 ms away that has acknowledged so much that the window is at its maximum.
 fn far_away() -> Attack {
     let before = live();
     let round_trip = Duration::from_millis(300);

@@ -143,7 +143,8 @@ fn partial_reliability_works_both_ways() {
     net.a.sctp.open_stream(2, Reliability::RELIABLE);
     net.a.sctp.send(net.now, 2, numbered(7, 5000)).expect("room");
     net.b.send(2, numbered(8, 5000));
-    // After the quiet its timer may fire several times at once (seen with dcsctp 0.1), each of which doubles its timeout.
+    // After the quiet its timer may fire several times at once (seen with dcsctp 0.1), and each time doubles its
+    // timeout.
     net.run_until(Duration::from_secs(300), |net| {
         net.b.messages.len() > theirs && net.a.message_count() > 0
     });

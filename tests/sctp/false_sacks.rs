@@ -1,5 +1,5 @@
-//! A peer whose SACKs are false: it takes back what it has acknowledged, acknowledges what has not arrived or was not
-//! sent, repeats itself, or never opens its window. What that makes us send and hold is bounded.
+//! A peer with false SACKs: it takes back acknowledgements, acknowledges what has not arrived or was not sent, repeats
+//! itself, or never opens its window. What we send and hold because of that is bounded.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -179,7 +179,7 @@ fn gap_blocks_out_of_order_acknowledge_nothing() {
     assert_eq!(stage.sctp.counters().chunks_stripped, 3);
     assert!(stage.sctp.bytes_held() >= 4000, "nothing is acknowledged");
     let sent = stage.pass(Duration::from_secs(60));
-    assert!(data_of(&stage, &sent).0.contains(&1), "what was not acknowledged is sent again");
+    assert!(data_of(&stage, &sent).0.contains(&1), "unacknowledged chunks are sent again");
     stage.send(&[sack(last.wrapping_add(4), 1 << 20, &[])]);
     assert_eq!(stage.sctp.bytes_held(), 0);
     stage.assert_alive();
@@ -200,8 +200,8 @@ fn what_is_old_changes_nothing_however_old_it_is() {
     stage.assert_alive();
 }
 
-/// The DATA chunks that leave, each with its time, while the puppet loses some of them. With `repeats`, the puppet
-/// sends SACKs again that it has sent before.
+/// The DATA chunks that leave, with their times, while the puppet loses some of them. With `repeats`, the puppet
+/// repeats old SACKs.
 fn transfer(repeats: bool) -> (Vec<(Duration, u32)>, Stage) {
     let mut stage = open();
     let begin = stage.now;
@@ -285,7 +285,7 @@ fn a_window_that_stays_small_is_never_exceeded() {
             highest = data_of(&stage, &sent).0.into_iter().fold(highest, u32::max);
             sent = stage.send(&[sack(before(&stage).wrapping_add(highest), window, &[])]);
             sent.extend(stage.pass(STEP));
-            // What is sent again, as a probe, is within the window already.
+            // Retransmissions, such as a probe, are already within the window.
             let numbers: BTreeSet<u32> = data_of(&stage, &sent).0.into_iter().collect();
             let bytes = 1000 * numbers.range(highest + 1..).count();
             // One chunk may leave in any case (RFC 9260 §6.1 A).

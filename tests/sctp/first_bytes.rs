@@ -1,5 +1,5 @@
-//! How soon the first message reaches a peer whose association begins now. The round trip is 50 ms; our side is ready
-//! half a round trip earlier, as a DTLS server is.
+//! How soon the first message reaches a peer whose association just begins. The round trip is 50 ms; our side is ready
+//! half a round trip earlier, like a DTLS server.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ enum Theirs {
     Waits,
 }
 
-/// The time from the start of dcSCTP until it has our first message. `None`: not within a minute.
+/// The time from the start of dcSCTP until it has our first message, `None` if not within a minute.
 fn first_message(theirs: Theirs, conditions: Conditions, seed: u64) -> Option<Duration> {
     let now = start();
     let a = Ours::new(SctpConfig { start: Start::AfterSilence, ..config() });

@@ -122,7 +122,7 @@ fn a_queue_that_is_too_long_begins_what_can_be_whole() {
     net.a.sctp.open_stream(BRIEF, brief(true));
     // Twice what the path carries.
     let (wire, arrived) = watched(&mut net, 1000, Duration::from_millis(5), |_| 10_000);
-    // What is lost counts as a sign of congestion although it is never sent again.
+    // Losses are a sign of congestion even if the chunks are never sent again.
     let begun = wire.begun.len();
     assert!(arrived > 300 && begun < 600, "{arrived} of {begun}");
     wire.account(arrived, net.a.sctp.counters());

@@ -1,9 +1,9 @@
-//! What transmission control promises on paths with delay, loss or reordering: the rows of `common/rows.rs`. Where nothing is
-//! lost, one seed is enough; `npm run bench:layers -- paths` takes the medians of five.
+//! What transmission control achieves on paths with delay, loss or reordering: the rows of `common/rows.rs`. Without
+//! loss one seed is enough; `npm run bench:layers -- paths` takes the medians of five.
 
 use crate::rows::{ROWS, Row};
 
-/// Holds a row to its bounds.
+/// Checks the bounds of a row.
 fn holds(row: &Row) {
     for flows in row.cases() {
         let values = row.medians(flows, 1..=row.enough_seeds());

@@ -1,5 +1,5 @@
-//! Packets that the network doubles, delays or delivers once more much later, and packets of an earlier association: they
-//! change nothing but counters.
+//! Packets that the network duplicates, delays or delivers again much later, and packets of an earlier association:
+//! they change only counters.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -29,21 +29,21 @@ fn connect(net: &mut Pair) {
     assert!(net.run_until(Duration::from_secs(30), up));
 }
 
-/// What the application of a side gets: the messages of each stream, and the other events.
+/// What the application of one side gets: the messages of each stream, and the other events.
 type Delivered = (Vec<Vec<Message>>, Vec<SctpEvent>);
 
-/// What a session comes to, for both sides.
+/// The outcome of a session, for both sides.
 struct Outcome {
     delivered: [Delivered; 2],
-    /// And how much of it in vain.
+    /// And how many of them were needless.
     sent_again: [(Retransmitted, u64); 2],
     abandoned: [u64; 2],
 }
 
 const LOST: &[u8] = b"the network loses this";
 
-/// A session with every kind of chunk: channels carry messages both ways, some are abandoned, and a stream is closed and used
-/// again. With `replays`, each packet arrives three times, and with it comes a random one of those before.
+/// A session with every kind of chunk: channels carry messages both ways, some are abandoned, and a stream is closed
+/// and used again. With `replays`, each packet arrives three times, together with a random earlier one.
 fn session(starts: [Start; 2], replays: bool) -> (Outcome, BTreeSet<u8>) {
     let mut net = peers(starts);
     net.filter = Some(Box::new(|_, packet| !packet.windows(LOST.len()).any(|it| it == LOST)));
@@ -118,15 +118,15 @@ fn packets_that_arrive_again_now_or_much_later_change_nothing() {
     }
 }
 
-/// Whatever of the association's state an application or the peer can see.
+/// The part of the association's state that the application or the peer can see.
 fn state(sctp: &mut Association) -> impl PartialEq + std::fmt::Debug + use<> {
     let streams: Vec<bool> = (0..5).map(|stream| sctp.is_stream_free(stream)).collect();
     let held = (sctp.bytes_held(), sctp.queued_bytes(), sctp.negotiated_streams());
     (sctp.state(), sctp.transmission(), streams, held)
 }
 
-/// Sends `chunks` once, and then again and again: nothing changes any more, and only `answer` is sent. Returns what was sent
-/// at first.
+/// Sends `chunks` once, and then repeatedly: nothing changes any more, and only `answer` is sent. Returns what was sent
+/// the first time.
 #[track_caller]
 fn assert_idempotent(stage: &mut Stage, chunks: &[Vec<u8>], answer: &[u8]) -> Vec<Seen> {
     let first = stage.send(chunks);
@@ -141,7 +141,7 @@ fn assert_idempotent(stage: &mut Stage, chunks: &[Vec<u8>], answer: &[u8]) -> Ve
     first
 }
 
-/// The peer's answer to a request of ours among these: performed.
+/// The peer's answer "performed" to our request among these packets.
 fn answer(sent: &[Seen]) -> Vec<u8> {
     let is_request = |chunk: &&Seen| chunk.kind == RECONFIG && chunk.value[..2] == [0, 13];
     let request = sent.iter().find(is_request).expect("a request to reset a stream");
@@ -168,14 +168,14 @@ fn a_chunk_of_the_peer_that_comes_again_changes_nothing() {
     let forward = [&skipped.to_be_bytes()[..], &[0, 3, 0, 1]].concat();
     assert_idempotent(&mut stage, &[chunk(FORWARD_TSN, 0, &forward)], &[SACK]);
 
-    // A SACK that is repeated sends nothing; one that was overtaken changes nothing even at first.
+    // A repeated SACK sends nothing; one that was overtaken changes nothing even the first time.
     assert_idempotent(&mut stage, &[sack(last.wrapping_add(1), 1 << 20, &[(2, 2)])], &[]);
     assert_idempotent(&mut stage, &[sack(last.wrapping_add(4), 1 << 20, &[])], &[]);
     let before = state(&mut stage.sctp);
     assert_idempotent(&mut stage, &[sack(last.wrapping_add(1), 0, &[(2, 2)])], &[]);
     assert_eq!(state(&mut stage.sctp), before);
 
-    // A request to reset a stream is answered once more, but not performed: also after the stream is in use again.
+    // A repeated request to reset a stream is answered, but not performed, even after the stream is in use again.
     let request = stage.puppet.request;
     stage.puppet.request += 1;
     let reset = [reset(request, 0, beyond, &[3])];

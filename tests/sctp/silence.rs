@@ -76,7 +76,7 @@ fn a_short_silence_ends_no_association_that_loses_packets_or_has_a_long_round_tr
         let before = net.a.sctp.counters();
         net.run_for(HOUR);
         assert!(net.a.is_connected() && net.b.is_connected(), "{conditions:?}");
-        // Each answer belongs to a HEARTBEAT, however many are under way.
+        // Each answer belongs to a HEARTBEAT, however many are in flight.
         assert_eq!(net.a.sctp.counters(), before);
     }
 }
@@ -102,7 +102,7 @@ fn the_time_of_the_last_verified_packet_is_known() {
     assert_eq!(stage.sctp.last_heard(), Some(begun));
     stage.now += MINUTE;
     stage.inject(packet(stage.puppet.tag ^ 1, &[chunk(HEARTBEAT, 0, &[0, 1, 0, 4])]));
-    assert_eq!(stage.sctp.last_heard(), Some(begun), "that was not the peer");
+    assert_eq!(stage.sctp.last_heard(), Some(begun), "the packet was not from the peer");
     let tsn = stage.next_tsn();
     stage.send(&[data(WHOLE, tsn, 9, 0, 51, b"x")]);
     assert_eq!(stage.sctp.last_heard(), Some(stage.now));

@@ -1,4 +1,4 @@
-//! What an association says of its path, compared with what is on the wire.
+//! The statistics of an association about its path, compared with the packets on the wire.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -39,7 +39,7 @@ fn send(net: &mut Mixed, count: u32, len: usize, pace: Duration) {
     }));
 }
 
-/// The DATA chunks that A has sent more than once, each time but the first.
+/// The retransmissions of DATA chunks by A.
 fn sent_again(net: &Mixed) -> ChunkTally {
     let (mut seen, mut again) = (HashSet::new(), ChunkTally::default());
     for (_, side, packet) in net.trace.iter().flatten() {

@@ -1,5 +1,5 @@
-//! 'Where did my message go?' in docs/security.md: random programs against every kind of transport, after each step of
-//! which the counters of each DataConsumer add up, and those of all entities to the metrics of their worker.
+//! 'Where did my message go?' in docs/security.md: random programs against every kind of transport. After each step the
+//! counters of each DataConsumer add up, and those of all entities add up to the metrics of their worker.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ const BOUND: u32 = 60_000;
 #[derive(Default)]
 struct Books {
     stats: BTreeMap<(usize, u32), Value>,
-    /// Whether a policy has closed a DataConsumer: what that has counted last is not known.
+    /// Whether a policy has closed a DataConsumer, whose last counters are unknown.
     incomplete: bool,
 }
 
@@ -164,7 +164,7 @@ fn selector(random: &mut Random) -> Option<Arc<Selector>> {
     (random.chance(0.5) && !selector.is_empty()).then(|| Arc::new(selector))
 }
 
-/// A policy. `may_block`: the transports are no pipes over the network.
+/// A random policy. `may_block`: the transports are not pipes over the network.
 fn policy(random: &mut Random, may_block: bool) -> Overflow {
     match random.below(if may_block { 9 } else { 7 }) {
         0..2 => Overflow::DropNewest,
@@ -378,7 +378,7 @@ impl Program {
         }
     }
 
-    /// Forgets the consumers that have closed because their queue was full. They have emitted what that cost.
+    /// Forgets the consumers that have closed because their queue was full. Their events said how much was dropped.
     fn forget_closed(&mut self) {
         self.lab.flush();
         let closed: Vec<usize> = (0..self.sinks.len())
@@ -426,7 +426,7 @@ impl Program {
         self.lab.hosts[host].sfu.data_consumer(key).expect("open")
     }
 
-    /// JavaScript begins to ask for the messages of a direct consumer, or ends that.
+    /// JavaScript begins or ends to pull the messages of a direct consumer.
     fn toggle_pulls(&mut self, index: usize) {
         self.take();
         let Sink { pulled, backlog, .. } = &mut self.sinks[index];
@@ -535,7 +535,7 @@ impl Program {
         self.forget_closed();
         self.lab.flush();
         for sink in self.sinks.iter().filter(|it| it.direct) {
-            // What has its place in the outbox is taken; what is held is not.
+            // Takes messages that have their place in the outbox, but not held ones.
             let messages = self.lab.hosts[sink.host].messages(sink.key);
             messages.iter().for_each(|message| sink.backlog.leave(message.amount()));
         }

@@ -33,7 +33,7 @@ fn numbered(count: u8) -> VecDeque<Message> {
     (0..count).map(|fill| binary(fill, LEN)).collect()
 }
 
-/// Sends as many as the DataProducer takes, as the runtime does.
+/// Sends messages until the DataProducer blocks, like the runtime.
 fn offer(lab: &mut Lab, producer: DataProducerKey, messages: &mut VecDeque<Message>) {
     while !lab.sfu().is_blocked(producer)
         && let Some(message) = messages.pop_front()
@@ -106,7 +106,7 @@ fn a_direct_consumer_holds_up_its_producer_until_javascript_has_taken_half() {
     assert_eq!(lab.count(consumer, "messagesDropped"), 0);
 }
 
-/// A client that sends to another one by way of the worker, and reads its own buffered amount only.
+/// A client that sends to another one through the worker, and paces itself by its own buffered amount only.
 struct Transfer {
     lab: Lab,
     from: usize,
@@ -223,7 +223,7 @@ fn tiny_messages_that_wait_do_not_end_the_association() {
     assert_eq!(it.arrived(), (0..sent).collect::<Vec<_>>());
 }
 
-/// Four clients that block, of which the first is frozen, and the longest gaps between messages of the others.
+/// With four clients that block, the first of which is frozen: the longest gaps between messages of the others.
 #[test]
 fn one_frozen_consumer_holds_up_the_others_for_its_timeout_and_is_stalled() {
     let (mut lab, router) = Lab::with_router();
@@ -546,8 +546,7 @@ fn a_pipe_over_the_network_does_not_support_it_at_either_end() {
     assert!(it.set_overflow(Overflow::Block).is_err());
 }
 
-/// A client behind a path that carries so many bytes per second, which blocks with the default timeout, and the messages
-/// that wait for it.
+/// A client behind a slow path, whose DataConsumer blocks with the default timeout, and the messages that wait for it.
 struct SlowPeer {
     lab: Lab,
     producer: DataProducerKey,
@@ -632,8 +631,8 @@ fn javascript_that_takes_a_message_now_and_then_is_slow_and_does_not_stall() {
     assert_eq!(lab.count(consumer, "messagesDropped"), 0);
 }
 
-/// The longest gap between two messages of each of these clients but the first, as all consume with this policy and the first
-/// one is frozen. Asserts that the others lose nothing.
+/// The longest gap between two messages of each client except the first, which is frozen, with this policy for all.
+/// Asserts that the others lose nothing.
 fn longest_gaps(
     lab: &mut Lab,
     router: RouterKey,

@@ -37,7 +37,7 @@ fn opened(lab: &mut Lab, streams: &[u16]) -> (RouterKey, TransportKey, usize) {
     (router, key, client)
 }
 
-/// A DataProducer that retains, so that what was routed before there was a DataConsumer can be seen.
+/// A DataProducer that retains, so that messages routed before there was a DataConsumer can be seen.
 fn adopting(stream: u16) -> DataProducerOptions {
     let retain = Some(RetainOptions { messages: 1000, bytes: 1 << 20, max_age: None });
     DataProducerOptions { retain, ..options::producer_on(stream) }
@@ -48,7 +48,7 @@ fn send(lab: &mut Lab, client: usize, stream: u16, message: Message) {
     lab.run_for(Duration::from_millis(100));
 }
 
-/// What a DataConsumer that is made now gets of the DataProducer.
+/// The messages that a new DataConsumer gets.
 fn retained(lab: &mut Lab, router: RouterKey, producer: DataProducerKey) -> Vec<Message> {
     let direct = lab.host().direct(router);
     let (consumer, _) = lab.host().consume(direct, producer);

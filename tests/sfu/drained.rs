@@ -44,7 +44,7 @@ impl Scene {
         }
     }
 
-    /// Begins to wait as the runtime does, with nothing in its lanes.
+    /// Begins to wait, like the runtime with empty lanes.
     fn drain(&mut self, scope: DrainScope) -> u32 {
         let request = self.lab.host().key();
         drain(&mut self.lab, 0, request, scope).expect("open");
@@ -376,7 +376,7 @@ fn drained_waits_for_what_a_data_producer_holds() {
 /// As many messages as a receive window has room for.
 const BLOCKED: usize = 20;
 
-/// A client whose DataProducer is held up by another client, which is frozen.
+/// A client whose DataProducer is blocked by another client, which is frozen.
 fn blocked_peer() -> (Lab, TransportKey, [DataProducerKey; 2], usize, usize) {
     let (mut lab, router) = Lab::with_router();
     let (from, sender) = lab.join(router, 1);

@@ -1,5 +1,5 @@
-//! How soon a WebRTC client has its first message. The round trip is 50 ms, and the client sends the INIT as soon as
-//! its DTLS is connected, as browsers do.
+//! How soon a WebRTC client gets its first message. The round trip is 50 ms, and the client sends the INIT as soon as
+//! its DTLS is connected, like browsers.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const CLEAN: Conditions = Conditions { delay: Duration::from_millis(25), ..Condi
 /// A tenth of all datagrams is lost either way.
 const LOSSY: Conditions = Conditions { loss: 0.1, ..CLEAN };
 
-/// When a client has what, from its first check on.
+/// The times of a client's milestones, from its first connectivity check on.
 struct Times {
     dtls: Duration,
     message: Duration,

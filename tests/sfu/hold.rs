@@ -52,7 +52,7 @@ fn sctp(lab: &mut Lab, bound: u64) -> (TransportKey, usize, DataProducerKey, Dat
     (key, client, producer, consumer)
 }
 
-/// Does what JavaScript's `send()` does; false if there is no room.
+/// Like JavaScript's `send()`; false if there is no room.
 fn send(lab: &mut Lab, producer: DataProducerKey, intake: &Backlog, message: Message) -> bool {
     let accepted = intake.try_enter(message.amount());
     if accepted {
@@ -197,7 +197,7 @@ fn a_producer_that_closes_drops_and_counts_what_it_holds() {
     assert_eq!(dump.messages_dropped_at_close, 1);
 }
 
-/// What a DataConsumer that holds does: its DataProducer, itself, and the numbers that have come since the last call.
+/// A DataConsumer that holds messages, with its DataProducer.
 struct Holder {
     lab: Lab,
     router: RouterKey,
@@ -264,7 +264,7 @@ impl Holder {
     }
 }
 
-/// Takes the messages whose tokens have come up, as JavaScript does.
+/// Takes the messages whose tokens are in the outbox, like JavaScript.
 fn queued(lab: &mut Lab, consumer: DataConsumerKey) -> Vec<String> {
     lab.flush();
     let messages = lab.host().messages(consumer);
@@ -621,7 +621,7 @@ fn random_programs_do_what_a_model_says() {
                         paused,
                         while_paused: if holds { WhilePaused::Hold } else { WhilePaused::Drop },
                         overflow: keeps_latest.then_some(Overflow::KeepLatest),
-                        // So that it counts what waits.
+                        // Makes the queue count waiting messages.
                         max_queue_delay: Some(1_000_000),
                         ..options::consumer()
                     };
@@ -672,7 +672,7 @@ fn random_programs_do_what_a_model_says() {
                     assert_eq!(lab.producer_stats(producer)["messagesWaiting"], held.len());
                 }
             }
-            // JavaScript takes what it may, so that nothing is replaced that is not held.
+            // JavaScript takes what it can, so that only held messages are replaced.
             lab.run_for(Duration::from_millis(1));
             for it in consumers.iter_mut().filter(|it| it.client.is_none()) {
                 let got = queued(&mut lab, it.key);

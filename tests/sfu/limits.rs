@@ -117,7 +117,7 @@ fn limit_is_emitted_at_once_then_once_a_second_and_adds_up() {
     // The first excess is at 0.25 s: 5 messages every 10 ms are 500 per second.
     assert_eq!(events.len(), 4, "{events:?}");
     assert!(events.windows(2).all(|it| it[1] - it[0] >= 100), "{events:?}");
-    // What is left is reported once the second is over, without a further message.
+    // The rest is reported once the second is over, even without a further message.
     lab.run_for(Duration::from_secs(2));
     for event in lab.host().producer_events(producer) {
         let DataProducerEvent::Limit(count) = event else { panic!("{event:?}") };
@@ -266,7 +266,7 @@ fn an_empty_message_counts_as_one_byte() {
     assert_eq!(lab.host().messages(consumer).len(), 10);
 }
 
-/// Sends as many as the DataProducer takes, as the runtime does. Returns how many that are.
+/// Sends messages until the DataProducer blocks, like the runtime. Returns how many.
 fn offer(lab: &mut Lab, producer: DataProducerKey, count: usize) -> usize {
     for sent in 0..count {
         if lab.sfu().is_blocked(producer) {
@@ -416,7 +416,7 @@ fn what_is_held_has_passed_the_limit_and_is_released_at_once() {
     }
 }
 
-/// Has a DataProducer in debt: a message of 1 MB has passed a limit of 1000 bytes per second, and the next one waits.
+/// A DataProducer in debt: a message of 1 MB has passed a limit of 1000 bytes per second, and the next one waits.
 fn indebted() -> (Lab, DataProducerKey) {
     let (mut lab, producer, _) = direct(limit(None, Some(1000), LimitAction::Block));
     lab.sfu().send(producer, binary(1, 1_000_000), None);

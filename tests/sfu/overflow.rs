@@ -1,4 +1,4 @@
-//! What happens at the bound of a DataConsumer's queue, by policy, and to messages that wait for long.
+//! What happens at the bound of a DataConsumer's queue, by policy, and to messages that wait too long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn received(lab: &mut Lab, client: usize) -> Vec<u8> {
     lab.clients[client].messages().iter().map(|(_, it)| it.payload[0]).collect()
 }
 
-/// A connected client that reads nothing, with a DataConsumer. What SCTP takes is full of the transport's own messages.
+/// A connected client that reads nothing, with a DataConsumer. Other messages already fill the association.
 fn stuck(
     lab: &mut Lab,
     router: RouterKey,
@@ -302,8 +302,8 @@ fn a_slow_javascript_gets_what_its_policy_keeps() {
     }
 }
 
-/// 1 KB at 60 Hz to a client behind 200 kbit/s, a round trip of 40 ms and a drop-tail queue of 50 ms. Returns the ages of
-/// what has arrived, sorted.
+/// 1 KB at 60 Hz to a client behind 200 kbit/s, a round trip of 40 ms and a drop-tail queue of 50 ms. Returns the ages
+/// of the messages that arrive, sorted.
 fn ages(options: DataConsumerOptions) -> Vec<Duration> {
     let (mut lab, router) = Lab::with_router();
     let producer = lab.source(router);

@@ -631,7 +631,7 @@ fn a_stream_used_again_does_not_show_the_pause_of_its_former_producer() {
     }
 }
 
-/// As long as the id of a closed stream is not used again, with some room.
+/// Longer than the id of a closed stream rests.
 const REST: Duration = Duration::from_secs(20);
 
 fn close(lab: &mut Lab, end: End, consumer: DataConsumerKey) {
@@ -717,7 +717,7 @@ fn a_producer_that_is_made_after_the_far_end_has_closed_its_stream_learns_of_it(
     lab.flush();
     assert_eq!(lab.hosts[far.host].producer_events(late), [DataProducerEvent::StreamClose]);
     lab.run_for(REST);
-    // The next DataConsumer gets the id, and what was said of the former one is forgotten.
+    // The next DataConsumer gets the id, and the close of the former one is forgotten.
     let (_, dump) = lab.hosts[near.host].consume(near.pipe, producer);
     assert_eq!(dump.sctp_stream_parameters.expect("over SCTP").stream_id, stream);
     let next = lab.hosts[far.host].produce(far.pipe, stream);
@@ -980,7 +980,7 @@ fn a_producer_moves_to_another_pipe_in_order_and_at_most_once() {
             }
             number
         };
-        // There, back, and there again.
+        // To the second pipe, back, and to the second again.
         for [_, to] in [second, first, second] {
             send(&mut lab, 40);
             let on = if to.pipe == second[1].pipe { second[0] } else { first[0] };
@@ -1042,7 +1042,7 @@ fn a_producer_moves_only_between_connected_pipes_of_one_router_and_to_a_free_str
     assert_eq!(move_to(&mut lab, elsewhere, remote, stream), Err(Error::NotMovable));
     lab.hosts[far.host].sfu.transport(pipe).expect("open").close();
     assert_eq!(move_to(&mut lab, elsewhere, remote, stream), Err(pipe.into()));
-    // It is where it was.
+    // The DataProducer has not moved.
     let dump = lab.hosts[far.host].sfu.transport(far.pipe).expect("open").dump();
     assert_eq!(dump.data_producer_ids.len(), 1);
     lab.hosts[far.host].sfu.data_producer(taken).expect("open").close();

@@ -30,7 +30,7 @@ fn address(end: End) -> SocketAddr {
     ours(end.host as u16 + 1)
 }
 
-/// What `connect()` of one end takes to reach the other, whose role this is.
+/// The options for `connect()` of the other end: the address, the fingerprints and this role of `far`.
 fn towards(lab: &Lab, far: End, role: DtlsRole) -> UdpConnectOptions {
     let fingerprints = lab.hosts[far.host].fingerprints.clone();
     let dtls_parameters = Some(DtlsParameters { role, fingerprints });
@@ -135,7 +135,7 @@ fn the_association_begins_when_there_is_something_to_carry() {
 
 #[test]
 fn an_end_that_begins_alone_waits_for_the_other() {
-    // The server's connect() comes later, and what came before was dropped, because its source was not known.
+    // The server's connect() comes later. Earlier datagrams were dropped, because their source was not known.
     let (mut lab, [near, far]) = two_ends(Conditions::PERFECT, 1, &options::sctp());
     let options = towards(&lab, far, DtlsRole::Server);
     connect(&mut lab, near, options);
@@ -310,7 +310,7 @@ fn hellos_in_the_name_of_the_peer_are_answered_by_less_and_leave_room_for_the_pe
     connect(&mut lab, far, options);
     produce(&mut lab, [near, far]);
     let mut received = 0;
-    // An earlier one waits for its handshake to go on, and 20 a millisecond follow.
+    // 20 hellos per millisecond, more than there are places for.
     for forged in hellos(&lab, address(far), 4000).chunks(20) {
         for hello in forged {
             lab.inject(address(near), address(far), hello);
@@ -338,7 +338,7 @@ fn a_peer_that_starts_again_before_its_handshake_is_complete_connects() {
     let options = towards(&lab, near, DtlsRole::Client);
     connect(&mut lab, far, options);
     produce(&mut lab, [near, far]);
-    // The hello of a first incarnation of the peer, which dies then.
+    // The hello of a first incarnation of the peer, which then dies.
     let first = hellos(&lab, address(far), 1);
     lab.inject(address(near), address(far), &first[0]);
     lab.run_for(Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! What a DataProducer retains for the DataConsumers that come later.
+//! Messages that a DataProducer retains for later DataConsumers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ fn texts(lab: &mut Lab, host: usize, consumer: DataConsumerKey) -> Vec<String> {
     messages.iter().map(|it| String::from_utf8_lossy(&it.payload).into_owned()).collect()
 }
 
-/// What a new DataConsumer gets first.
+/// The retained messages that a new DataConsumer gets.
 fn joined_texts(lab: &mut Lab, direct: TransportKey, producer: DataProducerKey) -> Vec<String> {
     let (consumer, _) = lab.host().consume(direct, producer);
     texts(lab, 0, consumer)
@@ -313,7 +313,7 @@ fn messages_are_as_old_behind_a_tunnel_as_before_it() {
     assert_eq!(texts(&mut lab, 1, consumer), ["new"]);
 }
 
-/// What a DataConsumer should have got. It is at the near end or behind the pipe.
+/// A DataConsumer at the near end or behind the pipe, and what it should have got.
 struct Modelled {
     host: usize,
     key: DataConsumerKey,
@@ -337,7 +337,7 @@ struct Model {
 }
 
 impl Model {
-    /// The longest end of what was routed that keeps all bounds.
+    /// The longest suffix of the routed messages that is within all bounds.
     fn retained(&self, now: Instant) -> &[Routed] {
         let mut charge = 0;
         let kept = self.routed[self.cleared..].iter().rev().take_while(|it| {
@@ -543,7 +543,7 @@ fn many_retained_messages_come_over_several_turns_and_live_ones_keep_their_place
     assert!(lab.sfu().work() - before < 4 * work::QUANTUM, "{}", lab.sfu().work() - before);
     lab.sfu().begin_drain(1000, DrainScope::DataConsumer(consumers[0])).expect("open");
     lab.sfu().pass_drain_gate(1000);
-    // Each makes the oldest one go.
+    // Each message evicts the oldest one.
     for n in 65_535..70_000 {
         send_number(&mut lab, producer, n);
     }

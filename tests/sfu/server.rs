@@ -150,7 +150,7 @@ fn the_senders_of_a_crowded_socket_share_its_room_and_those_of_another_socket_do
     lab.run_for(5 * rtt);
     let free = rates(&mut lab, false);
     assert!(free.iter().all(|bytes| *bytes > 2 * ROOM / CLIENTS), "{free:?} bytes per round trip");
-    // What is under way for the old window arrives in the first round trip.
+    // Packets in flight for the old window arrive in the first round trip.
     rates(&mut lab, true);
     let shared = rates(&mut lab, true);
     let (bypassing, sharing) = shared.split_last().expect("all clients");

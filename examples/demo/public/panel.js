@@ -9,7 +9,7 @@ const PING_EVERY_MS = 500;
 const PONG_WITHIN_MS = 3000;
 const RTT_SHOWN = 60;
 const RATE_SHOWN = 60;
-/** What the panel shows of the server's statistics before the first of them arrive. */
+/** What the panel shows before the first statistics of the server arrive. */
 const NO_STATS = { messagesDropped: 0, bufferedAmount: 0, chunksRetransmitted: 0 };
 /** Stands for a figure that is not known. */
 const NONE = '–';

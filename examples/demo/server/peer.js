@@ -9,7 +9,7 @@ const { RequestError } = require('./validate');
 const GOLDEN_ANGLE = 137.508;
 /** The time that a peer has to reconnect after its ICE state became 'disconnected'. */
 const RETURN_MS = 15_000;
-/** A connection that takes longer is diagnosed, over and over. */
+/** A connection that takes longer is diagnosed repeatedly. */
 const PATIENCE_MS = 3000;
 
 /** The reliability of each channel. Positions of cursors are not retransmitted: the next one replaces a lost one. */
@@ -157,7 +157,7 @@ class Peer {
     this.#room.bot.greet(this, consumer);
   }
 
-  /** Statistics of this peer's channels, and of the path on which its DataConsumers send, for the panel. */
+  /** For the panel: statistics of this peer's channels, and of the path to its DataConsumers. */
   async getStats() {
     const producers = [...this.#producers.values()].filter(({ closed }) => !closed);
     const consumers = [...this.#consumers.values()];
