@@ -13,6 +13,7 @@ const ROBUSTNESS = 'robustness/index.js';
 const usages: [string[], RegExp][] = [
   [[BENCH, '--help'], /^npm run bench -- \[--rows=REGEX\]/],
   [[BENCH, '-h'], /^npm run bench --/],
+  [['bench/cluster/index.js', '--help'], /^npm run bench:cluster --/],
   [[CHECK, '--help'], /^npm run check -- \[--only=STEP/],
   [['scripts/release.js', '--help'], /^node scripts\/release\.js \[--dry-run/],
   [[ROBUSTNESS, '--help'], /^npm run robustness -- PROGRAM [^]*soak/],
@@ -37,6 +38,7 @@ const mistakes: [string[], RegExp][] = [
   [[BENCH, '--runs='], /--runs/],
   [[BENCH, '--rows=('], /--rows.*\(/],
   [[BENCH, 'direct'], /direct/],
+  [['bench/cluster/index.js', '--seed=0'], /--seed.*0/],
   [[CHECK, '--only=laws,lint'], /no step lint; there are .*laws/],
   [[ROBUSTNESS], /programs, listeners, cycles, floods, busy, slow, networks, files, soak/],
   [
