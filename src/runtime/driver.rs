@@ -14,7 +14,7 @@
 //! `sfu/work.rs`; reading sockets is timed). What exceeds it is done in the next turn, after the other parts had
 //! theirs: so a peer is answered within a few milliseconds, however much JavaScript sends or another peer causes.
 //!
-//! The clock is read once, at the beginning of a turn: everything in the turn happens at that time.
+//! Everything in a turn happens at the time of its beginning. Other readings of the clock only measure.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};

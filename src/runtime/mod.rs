@@ -19,18 +19,7 @@
 //! - C interfaces, the only `unsafe` code: `clock.rs`, `cpu.rs`, `open.rs`, `sendmsg.rs`, `socket_memory.rs`,
 //!   `usage.rs`.
 //!
-//! # How the end of a peer is noticed
-//!
-//! | Mechanism | Peers | Noticed after | Then |
-//! | --- | --- | --- | --- |
-//! | ICE consent, `proto/ice_lite.rs` | WebRTC | `iceConsentTimeout`, 30 s by default | `iceState` 'disconnected'; messages wait, an authentic request reconnects |
-//! | DTLS close_notify, `proto/dtls.rs` | WebRTC | at once | `dtlsState` 'closed', the association ends |
-//! | TCP close, `runtime/tcp.rs` | WebRTC over TCP | at once | the tuple is gone; if it was the only one, `iceState` 'disconnected' |
-//! | SCTP: ABORT or SHUTDOWN, `proto/sctp/association` | all | at once | `sctpState` 'closed' |
-//! | SCTP HEARTBEATs, `proto/sctp/heartbeat.rs` | plain, pipe | 55 s (`sctpSilence`) | `sctpState` 'failed' |
-//! | the end of the other worker, `inbox.rs` | tunnels | at once | `sctpState` 'closed' |
-//!
-//! None of them closes the transport, which is left to the application.
+//! `docs/ARCHITECTURE.md` ("When is a peer gone?") lists how the end of a peer is noticed.
 
 pub mod batch;
 pub mod clock;

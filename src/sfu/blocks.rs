@@ -16,7 +16,8 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// retransmission.
 const STEADY: Duration = Duration::from_secs(1);
 
-/// A DataConsumer that holds up its DataProducer is checked ten times within its timeout, but not more often than this.
+/// A DataConsumer that holds up its DataProducer is checked ten times within its timeout, at intervals between these
+/// two.
 const MIN_LOOK: Duration = Duration::from_millis(10);
 const MAX_LOOK: Duration = Duration::from_millis(500);
 

@@ -11,8 +11,11 @@
 //! begin_turn(now)            first, and once a turn: everything until the next one happens at `now`
 //!   handle_datagram(…)       any number of these, in any order
 //!   handle_tuple_closed(…)
+//!   handle_crowd(…)
+//!   is_blocked(producer)     before each of the next two for it, if may_block(): if so, the caller keeps the message
 //!   handle_tunnel_frame(…)
 //!   send(…), notify_drain(…), handle_relief(…)
+//!   poll_unblocked()         until it returns None: DataProducers whose kept messages may go on
 //!   create_…(…), router(key)?.…(…), transport(key)?.…(…), …
 //!   handle_timeout()         if poll_timeout() is not after `now`: deadlines, and what the last turn has left
 //! flush()                    once all input of the turn is in; send what it returns, then clear it
