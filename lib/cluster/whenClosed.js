@@ -16,6 +16,20 @@ const calls = new WeakMap();
  * @returns {() => void} cancels it.
  */
 function whenClosed(core, call) {
+  const waiting = callsOf(core);
+  const own = () => call();
+
+  waiting.add(own);
+  return () => waiting.delete(own);
+}
+
+/**
+ * A function of its own: what `core` keeps must not keep the first `call`.
+ *
+ * @param {Core} core
+ * @returns {Set<() => void>}
+ */
+function callsOf(core) {
   let set = calls.get(core);
 
   if (!set) {
@@ -25,12 +39,7 @@ function whenClosed(core, call) {
     calls.set(core, own);
     core.onClosed(() => own.forEach((each) => each()));
   }
-
-  const waiting = set;
-  const own = () => call();
-
-  waiting.add(own);
-  return () => waiting.delete(own);
+  return set;
 }
 
 exports.whenClosed = whenClosed;
