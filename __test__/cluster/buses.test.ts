@@ -1,3 +1,7 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import * as path from 'node:path';
+
 import * as nats3 from '@nats-io/transport-node';
 import { Redis } from 'ioredis';
 import * as nats2 from 'nats';
@@ -221,5 +225,87 @@ test('a Redis bus opens its second connection with the first subscription, and c
   await dispose(subscription);
   while ((await count()) > 1) await new Promise((resolve) => setTimeout(resolve, 10));
   client.disconnect();
+  await server.kill();
+});
+
+describe('a subscription that the server refuses', () => {
+  const refused = async (bus: Bus): Promise<void> => {
+    await expect(bus.subscribe('q.a', () => {})).rejects.toThrow(/permission/i);
+    const messages: string[] = [];
+    const subscription = await bus.subscribe('p.a', (data) =>
+      messages.push(`${Buffer.from(data)}`),
+    );
+    bus.publish('p.a', Buffer.from('x'));
+    while (messages.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await dispose(subscription);
+  };
+
+  test.each([
+    ['@nats-io/transport-node', nats3.connect],
+    ['nats', nats2.connect],
+  ])('rejects over %s', async (_, connect) => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'datasoup-nats-'));
+    const file = path.join(folder, 'nats.conf');
+    await writeFile(
+      file,
+      'authorization { users = [{ user: u, password: w, permissions: { subscribe: "p.>" } }] }',
+    );
+    server = await BusServer.start('nats', ['-c', file]);
+    const connection = await connect({ port: server.port, user: 'u', pass: 'w' });
+    await refused(natsBus(connection));
+    await connection.close();
+    await server.kill();
+    await rm(folder, { recursive: true });
+  });
+
+  test.each(['ioredis', 'redis'])('rejects over %s, and leaves no connection', async (kind) => {
+    server = await BusServer.start('redis', [
+      '--user',
+      ...'u on nopass ~* +@all resetchannels &p.*'.split(' '),
+    ]);
+    const admin = new Redis({ port: server.port });
+    const count = async (): Promise<number> =>
+      String(await admin.client('LIST'))
+        .trim()
+        .split('\n').length - 1;
+    const client =
+      kind === 'ioredis'
+        ? new Redis({ port: server.port, username: 'u', password: 'w' })
+        : createClient({ socket: { port: server.port }, username: 'u', password: 'w' });
+    if (!(client instanceof Redis)) await client.connect();
+    const bus = redisBus(client);
+    await expect(bus.subscribe('q.a', () => {})).rejects.toThrow(/permission/i);
+    while ((await count()) > 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    await refused(bus);
+    while ((await count()) > 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    if (client instanceof Redis) client.disconnect();
+    else client.destroy();
+    admin.disconnect();
+    await server.kill();
+  });
+});
+
+test('a Redis client that is not connected is connected if it is lazy, and refused if it has to be told', async () => {
+  server = await BusServer.start('redis');
+  const lazy = new Redis({ port: server.port, lazyConnect: true });
+  const bus = redisBus(lazy);
+  const messages: string[] = [];
+  const subscription = await bus.subscribe('p.a', (data) => messages.push(`${Buffer.from(data)}`));
+  while (messages.length === 0) {
+    bus.publish('p.a', Buffer.from('x'));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await dispose(subscription);
+  lazy.disconnect();
+  await new Promise((resolve) => lazy.once('end', resolve));
+  const client = createClient({ socket: { port: server.port } });
+  for (const each of [lazy, client]) {
+    await expect(redisBus(each).subscribe('p.a', () => {})).rejects.toThrow(
+      'the Redis client is not connected: call its connect() first',
+    );
+  }
+  await client.connect();
+  await dispose(await redisBus(client).subscribe('p.a', () => {}));
+  client.destroy();
   await server.kill();
 });

@@ -1,7 +1,7 @@
 'use strict';
 
 // A bus over a NATS connection of the application: '@nats-io/transport-node' 3 or 'nats' 2, which have the same methods.
-// The client buffers what is published while it reconnects, and subscribes again by itself.
+// The client keeps what is published between two attempts to reconnect, and subscribes again by itself.
 
 const symbols = require('../symbols');
 const validate = require('../options/validate');
@@ -37,15 +37,23 @@ function natsBus(connection) {
       }
     },
     async subscribe(subject, listener) {
+      /** @type {Error | undefined} */
+      let refused;
       const subscription = connection.subscribe(subject, {
         callback: (/** @type {Error | null} */ error, /** @type {any} */ message) => {
-          if (!error) {
+          if (error) {
+            // Of the server: the user has no right to the subject.
+            refused = error;
+          } else {
             listener(message.data);
           }
         },
       });
 
       await inForce(connection);
+      if (refused) {
+        throw refused;
+      }
       return /** @type {AsyncDisposable} */ ({
         async [symbols.asyncDispose]() {
           subscription.unsubscribe();

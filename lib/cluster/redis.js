@@ -48,7 +48,7 @@ function redisBus(client) {
   return {
     maxPayload: MAX_PAYLOAD,
     publish(subject, data) {
-      // Neither queue: what is late by seconds is of no use.
+      // Nothing is queued while the connection is away: what is late by seconds is of no use.
       if (ready()) {
         Promise.resolve(client.publish(subject, Buffer.from(data))).catch(() => {});
       }
@@ -57,31 +57,50 @@ function redisBus(client) {
       // A function of its own, so that one listener may subscribe twice.
       const own = (/** @type {Uint8Array} */ data) => listener(data);
       const set = listeners.get(subject) ?? new Set();
+      const end = async () => {
+        if (!set.delete(own) || set.size > 0) {
+          return;
+        }
 
+        const former = subscriber;
+
+        listeners.delete(subject);
+        if (listeners.size === 0) {
+          subscriber = undefined;
+          await (await former)?.end();
+        } else {
+          // The connection may end first, with the last subscription.
+          await (await former)?.unsubscribe(subject).catch(() => {});
+        }
+      };
+
+      checkConnected(client);
       listeners.set(subject, set.add(own));
-      subscriber ??= isIoredis ? ofIoredis(client, onMessage) : ofRedis(client, onMessage);
-      // Also for one that exists: it may not be in force yet.
-      await (await subscriber).subscribe(subject);
-      return /** @type {AsyncDisposable} */ ({
-        async [symbols.asyncDispose]() {
-          if (!set.delete(own) || set.size > 0) {
-            return;
-          }
-
-          const former = subscriber;
-
-          listeners.delete(subject);
-          if (listeners.size === 0) {
-            subscriber = undefined;
-            await (await former)?.end();
-          } else {
-            // The connection may end first, with the last subscription.
-            await (await former)?.unsubscribe(subject).catch(() => {});
-          }
-        },
-      });
+      try {
+        subscriber ??= isIoredis ? ofIoredis(client, onMessage) : ofRedis(client, onMessage);
+        // Also for one that exists: it may not be in force yet.
+        await (await subscriber).subscribe(subject);
+      } catch (error) {
+        await end().catch(() => {});
+        throw error;
+      }
+      return /** @type {AsyncDisposable} */ ({ [symbols.asyncDispose]: end });
     },
   };
+}
+
+/**
+ * What is published before a client is connected is lost, so one that will never be has to be an error.
+ *
+ * @param {any} client
+ */
+function checkConnected(client) {
+  if (client.status === 'wait') {
+    // ioredis with lazyConnect: connects with the first command.
+    client.connect().catch(() => {});
+  } else if (client.status === 'end' || client.isOpen === false) {
+    throw new Error('the Redis client is not connected: call its connect() first');
+  }
 }
 
 /**
@@ -91,7 +110,11 @@ function redisBus(client) {
  */
 async function ofIoredis(client, onMessage) {
   // A subscription waits for the connection for as long as it takes.
-  const connection = client.duplicate({ maxRetriesPerRequest: null, lazyConnect: false });
+  const connection = client.duplicate({
+    maxRetriesPerRequest: null,
+    lazyConnect: false,
+    enableOfflineQueue: true,
+  });
 
   connection.on('error', () => {});
   connection.on('messageBuffer', (/** @type {Buffer} */ subject, /** @type {Buffer} */ data) =>
@@ -110,7 +133,7 @@ async function ofIoredis(client, onMessage) {
  * @returns {Promise<Subscriber>}
  */
 async function ofRedis(client, onMessage) {
-  const connection = client.duplicate();
+  const connection = client.duplicate({ disableOfflineQueue: false });
   // The same function for all: redis keeps a subscription once per listener.
   const listener = (/** @type {Buffer} */ data, /** @type {Buffer} */ subject) =>
     onMessage(subject.toString(), data);
@@ -121,7 +144,8 @@ async function ofRedis(client, onMessage) {
     subscribe: (subject) => connection.subscribe(subject, listener, true),
     // Without the listener, a subscription that follows at once would end with this one.
     unsubscribe: (subject) => connection.unsubscribe(subject, listener, true),
-    end: async () => connection.destroy(),
+    // redis 4 has the same method under another name.
+    end: async () => (connection.destroy ?? connection.disconnect).call(connection),
   };
 }
 

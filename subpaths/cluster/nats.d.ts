@@ -1,6 +1,6 @@
 import type { Bus } from '../cluster';
 
-/** A connection of '@nats-io/transport-node' 3 or 'nats' 2: what is used of it. */
+/** A connection of '@nats-io/transport-node' 3 or 'nats' 2 (2.8 or later): what is used of it. */
 export type NatsConnection = {
   publish(subject: string, payload?: any): void;
   subscribe(subject: string, options?: any): { unsubscribe(): void };

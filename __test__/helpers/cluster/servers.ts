@@ -9,10 +9,11 @@ export class BusServer {
   private constructor(
     readonly kind: 'nats' | 'redis',
     readonly port: number,
+    readonly options: string[],
   ) {}
 
-  static async start(kind: 'nats' | 'redis'): Promise<BusServer> {
-    const server = new BusServer(kind, await freePort());
+  static async start(kind: 'nats' | 'redis', options: string[] = []): Promise<BusServer> {
+    const server = new BusServer(kind, await freePort(), options);
     await server.start();
     return server;
   }
@@ -35,7 +36,7 @@ export class BusServer {
           ];
     // Debian has nats-server in a folder that is not in the PATH of everybody.
     const env = { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` };
-    this.#process = spawn(command!, args, { stdio: 'ignore', env });
+    this.#process = spawn(command!, [...args, ...this.options], { stdio: 'ignore', env });
     await Promise.race([
       this.#listens(),
       once(this.#process, 'error').then(([error]) => Promise.reject(error)),
