@@ -53,6 +53,11 @@ impl DataConsumer {
         }
     }
 
+    /// Whether its DataProducer waits for it.
+    fn holds_up(&self) -> bool {
+        self.block.as_ref().is_some_and(|it| it.span.is_some())
+    }
+
     /// Whether its queue is watched because something follows once there is room.
     pub(super) fn awaits_room(&self) -> bool {
         self.dropping.is_some()
@@ -108,21 +113,16 @@ impl Sfu {
     /// Whether a DataConsumer holds up this DataProducer.
     pub(super) fn awaits_room(&mut self, key: DataProducerKey) -> bool {
         let Self { now, data_producers, data_consumers, transports, blocks, work, .. } = self;
-        let Some(producer) = data_producers.get(&key) else { return false };
+        let Some(producer) = data_producers.get_mut(&key) else { return false };
         if producer.blockers == 0 || producer.paused {
             return false;
         }
-        let mut waits = false;
         let mut in_memory = Vec::new();
         for key in producer.consumers.iter() {
             *work += work::SKIPPED;
             let Some(consumer) = data_consumers.get_mut(&key) else { continue };
             let Some(transport) = transports.get_mut(&consumer.transport) else { continue };
-            if !consumer.is_shut(transport) {
-                continue;
-            }
-            if blocks.blocking.contains(&key) {
-                waits = true;
+            if consumer.holds_up() || !consumer.is_shut(transport) {
                 continue;
             }
             if let Some(backlog) = consumer.direct_backlog() {
@@ -143,9 +143,9 @@ impl Sfu {
                     blocks.watch(key, block, *now, timeout);
                 }
             }
-            blocks.blocking.insert(key);
-            waits = true;
+            producer.blocking += 1;
         }
+        let waits = producer.blocking > 0;
         for key in in_memory {
             self.wait_for_memory(Waiter::Consumer(key));
         }
@@ -186,16 +186,18 @@ impl Sfu {
             self.blocks.consumers += 1;
         } else {
             self.events.extend(consumer.take_unstalled(key));
+            let held_up = consumer.holds_up();
             consumer.block = None;
             self.blocks.consumers = self.blocks.consumers.saturating_sub(1);
-            self.blocks.blocking.remove(&key);
-            self.check_producer(producer);
+            if held_up {
+                self.end_block(producer);
+            }
         }
     }
 
     /// Checks again whether this DataConsumer holds up its DataProducer, after something about it has changed.
     pub(super) fn recheck_block(&mut self, key: DataConsumerKey) {
-        let Self { now, data_consumers, transports, blocks, .. } = self;
+        let Self { now, data_consumers, transports, .. } = self;
         let Some(consumer) = data_consumers.get_mut(&key) else { return };
         let Some(transport) = transports.get(&consumer.transport) else { return };
         if consumer.is_shut(transport) {
@@ -203,14 +205,20 @@ impl Sfu {
         }
         let producer = consumer.producer;
         if consumer.block.as_mut().is_some_and(|it| it.end(*now)) {
-            blocks.blocking.remove(&key);
-            self.check_producer(producer);
+            self.end_block(producer);
         }
+    }
+
+    /// A DataConsumer does not hold up this DataProducer any more.
+    fn end_block(&mut self, key: DataProducerKey) {
+        let Some(producer) = self.data_producers.get_mut(&key) else { return };
+        producer.blocking = producer.blocking.saturating_sub(1);
+        self.check_producer(key);
     }
 
     /// Checks all DataConsumers of a transport again.
     pub(super) fn recheck_blocks_on(&mut self, key: TransportKey) {
-        if self.blocks.blocking.is_empty() {
+        if self.blocks.consumers == 0 {
             return;
         }
         let Some(transport) = self.transports.get(&key) else { return };
@@ -224,17 +232,16 @@ impl Sfu {
         let Some(producer) = self.data_producers.get_mut(&key).filter(|it| it.blocked) else {
             return;
         };
-        for key in producer.consumers.iter() {
-            if !self.blocks.blocking.contains(&key) {
-                continue;
-            }
+        if producer.blocking > 0 {
             if !producer.paused {
                 return;
             }
-            self.blocks.blocking.remove(&key);
-            if let Some(block) = self.data_consumers.get_mut(&key).and_then(|it| it.block.as_mut())
-            {
-                block.end(self.now);
+            producer.blocking = 0;
+            for key in producer.consumers.iter() {
+                let consumer = self.data_consumers.get_mut(&key);
+                if let Some(block) = consumer.and_then(|it| it.block.as_mut()) {
+                    block.end(self.now);
+                }
             }
         }
         if producer.is_releasing() {
@@ -275,16 +282,17 @@ impl Sfu {
     }
 
     /// This DataConsumer has been removed.
-    pub(super) fn forget_block(&mut self, key: DataConsumerKey, consumer: &DataConsumer) {
+    pub(super) fn forget_block(&mut self, consumer: &DataConsumer) {
         if consumer.block.is_none() {
             return;
         }
         self.blocks.consumers = self.blocks.consumers.saturating_sub(1);
-        self.blocks.blocking.remove(&key);
         if let Some(producer) = self.data_producers.get_mut(&consumer.producer) {
             producer.blockers = producer.blockers.saturating_sub(1);
         }
-        self.check_producer(consumer.producer);
+        if consumer.holds_up() {
+            self.end_block(consumer.producer);
+        }
     }
 
     /// Checks DataConsumers that hold up their DataProducers, as many as one turn may. Stalls those that have stood
@@ -311,9 +319,8 @@ impl Sfu {
                 continue;
             }
             block.stall(*now);
-            blocks.blocking.remove(&key);
             self.events.push_back(Event::DataConsumer(key, DataConsumerEvent::Stalled));
-            self.check_producer(producer);
+            self.end_block(producer);
         }
     }
 }

@@ -4,8 +4,6 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashSet;
-
 use super::entity::limit::Limited;
 use super::id::{DataConsumerKey, DataProducerKey};
 
@@ -122,8 +120,6 @@ impl Block {
 pub(super) struct Blocks {
     /// How many there are.
     pub(super) consumers: usize,
-    /// Those that do.
-    pub(super) blocking: FxHashSet<DataConsumerKey>,
     /// When to check them. Outdated entries stay until their time comes.
     looks: BinaryHeap<Reverse<(Instant, DataConsumerKey)>>,
     /// How many limits make DataProducers wait for tokens.

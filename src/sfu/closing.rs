@@ -171,7 +171,7 @@ impl Sfu {
         if let (Some(backlog), Some(held)) = (consumer.direct_backlog(), consumer.first_held()) {
             self.messages_dropped_at_close += backlog.discard_from(held);
         }
-        self.forget_block(key, &consumer);
+        self.forget_block(&consumer);
         self.end_drains_of(key);
         self.work += work::CLOSE_CONSUMER;
         if let Some(producer) = self.data_producers.get_mut(&consumer.producer) {

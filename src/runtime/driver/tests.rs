@@ -8,9 +8,11 @@ use super::*;
 use crate::options;
 use crate::proto::certificate::Certificate;
 use crate::proto::message::{Amount, Message, Ppid};
+use crate::proto::overflow::Overflow;
 use crate::runtime::job::Place;
 use crate::runtime::log;
 use crate::runtime::outbox::{Item, Outbox};
+use crate::sfu::Sfu;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::options::{LogLevel, PortRange};
 use crate::sfu::event::{DataConsumerEvent, Event};
@@ -47,6 +49,16 @@ impl Scene {
         router: u32,
         consumers: usize,
     ) -> (DataProducerKey, Vec<DataConsumerKey>) {
+        self.produce_for(router, consumers, 64 << 20)
+    }
+
+    /// The same, and in the queue of each DataConsumer this much may wait.
+    fn produce_for(
+        &mut self,
+        router: u32,
+        consumers: usize,
+        bound: u64,
+    ) -> (DataProducerKey, Vec<DataConsumerKey>) {
         self.next += 1;
         let (key, intake) = (DataProducerKey(self.next), Arc::new(Backlog::new(64 << 20)));
         self.intakes.insert(self.next, Arc::clone(&intake));
@@ -57,7 +69,7 @@ impl Scene {
             let key = DataConsumerKey(number);
             let mut transport = sfu.transport(TransportKey(router)).expect("open");
             let options = options::consumer_of(id);
-            transport.consume_data(key, options, Arc::new(Backlog::new(64 << 20))).expect("made");
+            transport.consume_data(key, options, Arc::new(Backlog::new(bound))).expect("made");
             key
         };
         let first = self.next + 1;
@@ -399,21 +411,26 @@ fn time_to_remove(consumers: usize, close: Close) -> Duration {
     taken
 }
 
+/// Asserts that 50,000 take about as long as ten times 5,000.
+fn assert_linear(what: &str, time: impl Fn(usize) -> Duration) {
+    const FEW: usize = 5_000;
+    // Both measurements take about as long, so that other processes delay both alike. Quadratic work would give 10.
+    let ratios = (0..3).map(|_| {
+        let few: Duration = (0..10).map(|_| time(FEW)).sum();
+        time(10 * FEW).as_secs_f64() / few.as_secs_f64()
+    });
+    let least = ratios.reduce(f64::min).expect("rounds");
+    assert!(least < 2.0, "50,000 {what} take {least} times as long as ten times 5,000");
+}
+
 #[test]
 fn the_time_to_remove_consumers_grows_with_their_number_and_not_with_its_square() {
-    const FEW: usize = 5_000;
     for (what, close) in [
         ("with their DataProducer", close_producer as Close),
         ("with their transport", close_transport),
         ("one by one", close_consumers),
     ] {
-        // Both measurements take about as long, so that other processes delay both alike. Quadratic work would give 10.
-        let ratios = (0..3).map(|_| {
-            let few: Duration = (0..10).map(|_| time_to_remove(FEW, close)).sum();
-            time_to_remove(10 * FEW, close).as_secs_f64() / few.as_secs_f64()
-        });
-        let least = ratios.reduce(f64::min).expect("rounds");
-        assert!(least < 2.0, "50,000 {what} take {least} times as long as ten times 5,000");
+        assert_linear(what, |count| time_to_remove(count, close));
     }
 
     fn close_producer(scene: &mut Scene, producer: DataProducerKey, _: &[DataConsumerKey]) {
@@ -432,4 +449,31 @@ fn the_time_to_remove_consumers_grows_with_their_number_and_not_with_its_square(
             });
         }
     }
+}
+
+/// How long it takes until the last of the DataConsumers that hold up a DataProducer does not any more.
+fn time_to_unblock(consumers: usize) -> Duration {
+    let mut scene = Scene::new([1]);
+    let (producer, keys) = scene.produce_for(1, consumers, 1000);
+    let sfu = &mut scene.driver.world.sfu;
+    let set_overflow = |sfu: &mut Sfu, key, overflow| {
+        sfu.data_consumer(key).expect("open").set_overflow(overflow).expect("supported");
+    };
+    for key in &keys {
+        set_overflow(sfu, *key, Overflow::Block);
+    }
+    sfu.send(producer, Message::copy_from_slice(Ppid::BINARY, &[0; 1000]), None);
+    assert!(sfu.is_blocked(producer));
+    let begin = clock::now();
+    for key in &keys {
+        assert!(sfu.is_blocked(producer));
+        set_overflow(sfu, *key, Overflow::DropNewest);
+    }
+    assert!(!sfu.is_blocked(producer));
+    clock::now() - begin
+}
+
+#[test]
+fn the_time_to_unblock_a_data_producer_grows_with_its_consumers_and_not_with_their_square() {
+    assert_linear("that hold up a DataProducer", time_to_unblock);
 }

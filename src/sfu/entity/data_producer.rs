@@ -73,6 +73,8 @@ pub(in crate::sfu) struct DataProducer {
     pub(in crate::sfu) consumers: Roster<DataConsumerKey>,
     /// How many of them may hold it up.
     pub(in crate::sfu) blockers: u32,
+    /// How many of them do.
+    pub(in crate::sfu) blocking: u32,
     /// Whether its source waits: for a DataConsumer, for tokens, or until held messages are routed.
     pub(in crate::sfu) blocked: bool,
     /// Whether it waits in the queue of a limit.
@@ -114,6 +116,7 @@ impl DataProducer {
             origin_paused: options.origin_paused,
             consumers: Roster::default(),
             blockers: 0,
+            blocking: 0,
             blocked: false,
             awaits_tokens: false,
             intake,
