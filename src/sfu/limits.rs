@@ -28,17 +28,18 @@ impl Sfu {
         if producer.skips_messages() {
             return true; // The pause keeps the message, and counts it.
         }
-        let own = producer.limiter.as_mut().and_then(|it| it.take(*now, payload_len));
-        let (limited, action) = match own {
-            Some(action) => (Limited::DataProducer(key), action),
-            None => {
-                let transport = producer.transport;
-                let shared = transports.get_mut(&transport).and_then(|it| it.limiter.as_mut());
-                match shared.and_then(|it| it.take(*now, payload_len)) {
-                    Some(action) => (Limited::Transport(transport), action),
-                    None => return true,
-                }
-            }
+        let transport = producer.transport;
+        let mut own = producer.limiter.as_deref_mut();
+        let shared = transports.get_mut(&transport);
+        let mut shared = shared.and_then(|it| it.limiter.as_deref_mut());
+        // What one of them refuses costs no tokens of the other.
+        let (limited, action) = if let Some(action) = own.as_mut().and_then(|it| it.refuses(*now)) {
+            (Limited::DataProducer(key), action)
+        } else if let Some(action) = shared.as_mut().and_then(|it| it.refuses(*now)) {
+            (Limited::Transport(transport), action)
+        } else {
+            own.into_iter().chain(shared).for_each(|it| it.take(payload_len));
+            return true;
         };
         producer.limited.add(payload_len);
         if let Limited::Transport(transport) = limited

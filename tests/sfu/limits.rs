@@ -486,3 +486,24 @@ fn a_long_debt_is_paid_in_full_and_leaves_nothing_behind_for_long() {
     lab.run_for(Duration::from_secs(61));
     assert_eq!(lab.sfu().poll_timeout(), None);
 }
+
+#[test]
+fn what_the_limit_of_a_transport_refuses_costs_a_data_producer_no_tokens() {
+    let (mut lab, _, transport, client, [(first, consumer), _]) = client(LimitAction::Drop);
+    // Its bucket never fills again while the test runs.
+    let own = LimitOptions { burst: 150.0, ..limit(Some(1), None, LimitAction::Drop) };
+    set_limit(&mut lab, first, Some(own));
+    for _ in 0..300 {
+        lab.clients[client].send(1, binary(1, LEN));
+    }
+    lab.run_for(Duration::from_millis(200));
+    let passed = lab.host().messages(consumer).len();
+    assert!((100..150).contains(&passed), "{passed}");
+    lab.sfu().transport(transport).expect("open").set_limit(None);
+    for _ in 0..300 {
+        lab.clients[client].send(1, binary(1, LEN));
+    }
+    lab.run_for(Duration::from_millis(500));
+    let all = passed + lab.host().messages(consumer).len();
+    assert!((150..=152).contains(&all), "{all}");
+}

@@ -96,14 +96,9 @@ impl Limit {
         self.messages.iter().chain(&self.bytes).any(Bucket::is_empty)
     }
 
-    /// Takes the tokens of a message, if there are any. With 'block' the message passes: it was not kept back before.
-    fn takes(&mut self, payload_len: usize) -> bool {
-        if self.action != LimitAction::Block && self.is_empty() {
-            return false;
-        }
+    fn take(&mut self, payload_len: usize) {
         self.messages.iter_mut().for_each(|it| it.tokens -= 1.0);
         self.bytes.iter_mut().for_each(|it| it.tokens -= payload_len as f64);
-        true
     }
 }
 
@@ -169,11 +164,16 @@ impl Limiter {
         messages.map_or(1, |it| it.tokens.max(1.0) as usize)
     }
 
-    /// Takes the tokens of a message. If there are none, returns what is to happen.
-    pub(in crate::sfu) fn take(&mut self, now: Instant, payload_len: usize) -> Option<LimitAction> {
+    /// What is to happen to a message for which there are no tokens. What 'block' did not keep back passes.
+    pub(in crate::sfu) fn refuses(&mut self, now: Instant) -> Option<LimitAction> {
         let limit = self.limit.as_mut()?;
         limit.fill(now);
-        (!limit.takes(payload_len)).then_some(limit.action)
+        (limit.action != LimitAction::Block && limit.is_empty()).then_some(limit.action)
+    }
+
+    /// Takes the tokens of a message that passes.
+    pub(in crate::sfu) fn take(&mut self, payload_len: usize) {
+        self.limit.iter_mut().for_each(|it| it.take(payload_len));
     }
 }
 
