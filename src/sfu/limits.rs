@@ -139,8 +139,11 @@ impl Sfu {
                 continue;
             }
             let until = limiter.blocked_until(now);
-            let turns =
-                if until.is_some() { 0 } else { limiter.turns().min(limiter.waiting.len()) };
+            let turns = match until {
+                Some(_) => 0,
+                None => limiter.turns().min((work::SHARE / work::SKIPPED) as usize),
+            };
+            let turns = turns.min(limiter.waiting.len());
             let released: Vec<DataProducerKey> = limiter.waiting.drain(..turns).collect();
             if !limiter.waiting.is_empty() {
                 let next = until.unwrap_or(now + TURN);

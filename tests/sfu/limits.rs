@@ -507,3 +507,43 @@ fn what_the_limit_of_a_transport_refuses_costs_a_data_producer_no_tokens() {
     let all = passed + lab.host().messages(consumer).len();
     assert!((150..=152).contains(&all), "{all}");
 }
+
+#[test]
+fn small_messages_that_waited_for_the_bytes_of_a_transport_leave_at_its_rate() {
+    const COUNT: usize = 500;
+    let (mut lab, router) = Lab::with_router();
+    let options = WebRtcTransportOptions {
+        limit: Some(LimitOptions {
+            burst: 0.01,
+            ..limit(None, Some(1_000_000), LimitAction::Block)
+        }),
+        ..options::webrtc()
+    };
+    let (transport, client) = lab.join_with(router, 1, options);
+    let direct = lab.host().direct(router);
+    let consumers: Vec<_> = (0..COUNT as u16)
+        .map(|stream| {
+            let producer = lab.host().produce(transport, stream);
+            lab.host().consume(direct, producer).0
+        })
+        .collect();
+    let count = |lab: &mut Lab| -> usize {
+        consumers.iter().map(|it| lab.host().messages(*it).len()).sum()
+    };
+    // A debt of a fifth of a second.
+    lab.clients[client].send(0, binary(1, 200_000));
+    while count(&mut lab) == 0 {
+        lab.run_for(Duration::from_millis(1));
+    }
+    for stream in 1..COUNT as u16 {
+        lab.clients[client].send(stream, binary(1, LEN));
+    }
+    let mut passed = 0;
+    while passed == 0 {
+        lab.run_for(Duration::from_millis(1));
+        passed = count(&mut lab);
+    }
+    lab.run_for(Duration::from_millis(100));
+    passed += count(&mut lab);
+    assert!(passed >= COUNT - 1, "{passed} of 50 kB, at 1 MB per second");
+}

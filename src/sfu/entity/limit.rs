@@ -14,6 +14,9 @@ use crate::sfu::id::{DataProducerKey, TransportKey};
 /// limit is gone. So long waits are split.
 const LONGEST_WAIT: f64 = 60.0;
 
+/// The bytes of a small message.
+const SMALL: f64 = 64.0;
+
 /// A limit, and how much it has dropped since the last event.
 #[derive(Debug)]
 pub(in crate::sfu) struct Limiter {
@@ -158,10 +161,12 @@ impl Limiter {
         Some(now + wait + Duration::from_micros(1))
     }
 
-    /// How many messages may pass now, at least 1.
+    /// How many DataProducers go on at once, at least 1: each asks again before its message.
     pub(in crate::sfu) fn turns(&self) -> usize {
-        let messages = self.limit.as_ref().and_then(|it| it.messages.as_ref());
-        messages.map_or(1, |it| it.tokens.max(1.0) as usize)
+        let limit = self.limit.iter();
+        let messages = limit.clone().filter_map(|it| it.messages.as_ref()).map(|it| it.tokens);
+        let bytes = limit.filter_map(|it| it.bytes.as_ref()).map(|it| it.tokens / SMALL);
+        messages.chain(bytes).reduce(f64::min).map_or(1, |it| it.max(1.0) as usize)
     }
 
     /// What is to happen to a message for which there are no tokens. What 'block' did not keep back passes.
