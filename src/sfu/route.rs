@@ -128,6 +128,31 @@ impl Sfu {
         }
     }
 
+    /// Like [`Self::deliver`], for a message that another router has retained since then. If it is retained here as well,
+    /// it is as old.
+    pub(super) fn deliver_retained(
+        &mut self,
+        key: TransportKey,
+        stream: StreamId,
+        message: Message,
+        selector: Option<&Arc<Selector>>,
+        since: Instant,
+    ) {
+        let before = self.retained_on(key, stream).map(|it| it.end());
+        self.deliver(key, stream, message, selector);
+        if let Some(retained) = self.retained_on(key, stream)
+            && before != Some(retained.end())
+        {
+            retained.backdate(since);
+        }
+    }
+
+    /// What the DataProducer on this stream retains.
+    fn retained_on(&mut self, key: TransportKey, stream: StreamId) -> Option<&mut Retained> {
+        let producer = self.transports.get(&key)?.producer_streams.get(&stream)?;
+        self.data_producers.get_mut(producer)?.retained.as_deref_mut()
+    }
+
     /// Holds a message, if the limits let it pass. They are not asked again when it is released.
     #[cold]
     fn hold(&mut self, key: DataProducerKey, message: Message, selector: Option<&Arc<Selector>>) {
@@ -322,17 +347,6 @@ impl Sfu {
                 let event = DataConsumerEvent::OverflowClose;
                 self.events.push_back(Event::DataConsumer(key, event));
             }
-        }
-    }
-
-    /// Passes on the age of the latest message on this stream, if it is retained here as well.
-    pub(super) fn backdate(&mut self, key: TransportKey, stream: StreamId, since: Instant) {
-        let producer = self.transports.get(&key).and_then(|it| it.producer_streams.get(&stream));
-        if let Some(producer) = producer.and_then(|it| self.data_producers.get_mut(it))
-            && !producer.paused
-            && let Some(retained) = &mut producer.retained
-        {
-            retained.backdate(since);
         }
     }
 

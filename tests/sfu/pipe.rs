@@ -58,7 +58,7 @@ pub(crate) fn ends(lab: &mut Lab, options: [&PipeTransportOptions; 2]) -> [End; 
     })
 }
 
-fn joined_with(lab: &mut Lab, by: By, sctp: [SctpOptions; 2]) -> [End; 2] {
+pub(crate) fn joined_with(lab: &mut Lab, by: By, sctp: [SctpOptions; 2]) -> [End; 2] {
     let options = sctp.map(|sctp| PipeTransportOptions { sctp: Some(sctp), ..options::pipe() });
     let ends = ends(lab, options.each_ref());
     for (end, far) in [(ends[0], ends[1]), (ends[1], ends[0])] {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::proto::overflow::Overflow;
 use datasoup::sfu::backlog::Backlog;
-use datasoup::sfu::contract::options::{DataConsumerOptions, DataProducerOptions, RetainOptions};
+use datasoup::sfu::contract::options::{
+    DataConsumerOptions, DataProducerOptions, RetainOptions, SctpOptions,
+};
 use datasoup::sfu::contract::parameters::DropCount;
 use datasoup::sfu::drains::DrainScope;
 use datasoup::sfu::event::DataConsumerEvent;
@@ -19,7 +21,8 @@ use rand::{Rng, SeedableRng};
 
 use crate::common::lab::{Lab, binary, text};
 use crate::common::options;
-use crate::pipe::{BOTH, By, End, two_workers};
+use crate::common::sim::Conditions;
+use crate::pipe::{BOTH, By, End, joined_with, two_workers};
 
 const LAST: RetainOptions = RetainOptions { messages: 3, bytes: 1 << 20, max_age: None };
 
@@ -310,6 +313,47 @@ fn messages_are_as_old_behind_a_tunnel_as_before_it() {
     let remote = carry(&mut lab, ends, producer, retain, Vec::new());
     lab.run_for(Duration::from_secs(4));
     let (consumer, _) = lab.hosts[1].consume(ends[1].direct, remote);
+    assert_eq!(texts(&mut lab, 1, consumer), ["new"]);
+}
+
+#[test]
+fn a_message_behind_a_tunnel_that_is_not_retained_leaves_the_age_of_the_one_before_it() {
+    let retain = RetainOptions { max_age: Some(10_000), ..LAST };
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let small = SctpOptions { max_receive_message_size: 10, ..options::sctp() };
+    let [near, far] = joined_with(&mut lab, By::Tunnel, [options::sctp(), small]);
+    let [first, second] = [(); 2].map(|()| {
+        let options = DataProducerOptions { retain: Some(retain), ..options::producer() };
+        lab.hosts[0].produce_with(near.direct, options)
+    });
+    lab.sfu().send(second, text("old, and too large"), None);
+    lab.run_for(Duration::from_secs(5));
+    let over = |lab: &mut Lab, producer| {
+        let options = DataConsumerOptions {
+            waits_for_start: true,
+            stream_id: Some(0),
+            ..options::consumer()
+        };
+        lab.hosts[0].consume_with(near.pipe, producer, options)
+    };
+    let (carrier, dump) = over(&mut lab, first);
+    let options = DataProducerOptions {
+        sctp_stream_parameters: dump.sctp_stream_parameters,
+        retain: Some(retain),
+        ..options::producer()
+    };
+    let remote = lab.hosts[1].produce_with(far.pipe, options);
+    lab.sfu().data_consumer(carrier).expect("open").start();
+    lab.sfu().send(first, text("new"), None);
+    lab.run_for(Duration::from_secs(1));
+    // The stream goes on with what another DataProducer retains.
+    lab.sfu().data_consumer(carrier).expect("open").close();
+    let (carrier, _) = over(&mut lab, second);
+    lab.sfu().data_consumer(carrier).expect("open").start();
+    lab.run_for(Duration::from_secs(5));
+    let unrouted = lab.hosts[1].sfu.transport(far.pipe).expect("open").get_stats();
+    assert_eq!(unrouted.messages_unrouted, 1);
+    let (consumer, _) = lab.hosts[1].consume(far.direct, remote);
     assert_eq!(texts(&mut lab, 1, consumer), ["new"]);
 }
 

@@ -109,9 +109,10 @@ impl Sfu {
         let gives_room = matches!(frame, TunnelFrame::Credit(_) | TunnelFrame::Low(_));
         if let Some(Arrival { stream, message, selector, since }) = tunnel.handle_frame(frame) {
             transport.received.add(self.now, tunnelled_bytes(&message));
-            self.deliver(key, stream, message, selector.as_ref());
-            if let Some(since) = since {
-                self.backdate(key, stream, since);
+            let selector = selector.as_ref();
+            match since {
+                Some(since) => self.deliver_retained(key, stream, message, selector, since),
+                None => self.deliver(key, stream, message, selector),
             }
         }
         self.pump(key);
