@@ -62,6 +62,8 @@ export interface Context {
 export interface Mark {
   /** CPU µs per item. */
   cpu?: number;
+  /** CPU time, as a part of the reference's. */
+  ratio?: number;
   /** Latency in µs. */
   p50?: number;
   /** Latency in µs. */

@@ -92,10 +92,16 @@ const COLUMNS = [
 
 /** @param {any[]} results */
 function table(results) {
-  const notes = results.flatMap(({ row, figures, rateRatio, error }) => [
+  const notes = results.flatMap(({ row, figures, rateRatio, error, workerCpu, reference }) => [
     ...(figures ? [`${row.title}: ${Object.entries(figures).map(figure).join(', ')}`] : []),
     ...(row.group?.name === 'scale'
       ? [`${row.title}: ${number(rateRatio)} times the rate of the reference`]
+      : []),
+    ...(row.group?.name === 'cluster' && !error
+      ? [
+          `${row.title}: ${number(workerCpu)} CPU µs each in gateways` +
+            (reference.workerCpu > 0 ? `, ${number(reference.workerCpu)} in the reference's` : ''),
+        ]
       : []),
     ...(error ? [`${row.title}: ${error}`] : []),
   ]);
@@ -146,7 +152,8 @@ function cells({ row, error, ...result }) {
  */
 function verdict(mark = {}, result) {
   const each = Object.entries(mark).map(([name, limit]) => {
-    const value = name === 'cpu' ? result.cpu.median : (result[name] ?? result.figures?.[name]);
+    const values = { ...result.figures, ...result, cpu: result.cpu.median, ratio: result.cpuRatio };
+    const value = values[name];
 
     return `${name} ≤ ${limit} ${value <= limit ? 'yes' : 'no'}`;
   });

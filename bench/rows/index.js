@@ -12,6 +12,7 @@ module.exports = [
   ...require('./idle'),
   ...require('./latency'),
   ...require('./pipe'),
+  ...require('./cluster'),
   ...require('./webRtcTransport'),
   ...require('./scale'),
 ];

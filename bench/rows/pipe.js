@@ -4,49 +4,10 @@
 
 const { Receiver, stream } = require('../messages');
 const { thread } = require('../references/inProcess');
-
-const MEGABYTE = 1024 * 1024;
-const LISTEN = { protocol: 'udp', ip: '127.0.0.1' };
-const SCTP = {
-  enableSctp: true,
-  sctpSendBufferSize: 64 * MEGABYTE,
-  sctpPerStreamSendQueueLimit: 64 * MEGABYTE,
-};
+const { LISTEN, overUdp, SCTP } = require('../references/pipes');
 
 /**
- * Pipes the DataProducer to the other router over SCTP on loopback UDP.
- *
- * @param {any} producer
- * @param {any} near
- * @param {any} far
- * @param {object} [more] - options of both PipeTransports.
- */
-async function overUdp(producer, near, far, more = {}) {
-  const options = { listenInfo: LISTEN, ...SCTP, ...more };
-  const [out, back] = await Promise.all([
-    near.createPipeTransport(options),
-    far.createPipeTransport(options),
-  ]);
-  const address = (/** @type {any} */ { tuple, dtlsParameters }, /** @type {string} */ role) => ({
-    ip: tuple.localAddress ?? tuple.localIp,
-    port: tuple.localPort,
-    dtlsParameters: dtlsParameters && { ...dtlsParameters, role },
-  });
-
-  await Promise.all([out.connect(address(back, 'server')), back.connect(address(out, 'client'))]);
-
-  const consumer = await out.consumeData({ dataProducerId: producer.id });
-
-  return back.produceData({
-    id: producer.id,
-    sctpStreamParameters: consumer.sctpStreamParameters,
-    label: consumer.label,
-    protocol: consumer.protocol,
-  });
-}
-
-/**
- * The same, encrypted.
+ * As `overUdp()`, encrypted.
  *
  * @param {any} producer
  * @param {any} near

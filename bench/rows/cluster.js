@@ -1,0 +1,220 @@
+'use strict';
+
+// datasoup/cluster: from one host to many, all in this process. Their gateways are threads; what they exchange goes over UDP.
+
+const path = require('node:path');
+
+const { connectClients } = require('../clients/connect');
+const { IMPL } = require('../implementation');
+const { Receiver, paced, stream } = require('../messages');
+const { LISTEN, pipesByHand } = require('../references/pipes');
+const { hasSocketIo, sockets } = require('../references/sockets');
+const { sum } = require('../statistics');
+
+/** In ms. Beats of many hosts in one process would cost it as much as messages do. */
+const LEASE = 60_000;
+
+const SIZES = [
+  { size: 100, sizeName: '100 B' },
+  { size: 1_024, sizeName: '1 KB' },
+];
+/** How many other hosts, and how many messages for each. */
+const HOSTS = new Map([
+  [1, 100_000],
+  [10, 10_000],
+  [50, 2_000],
+]);
+
+/** Hosts with clients, clients of each, and messages per second. */
+const FLEET = { hosts: 3, clients: 100, perSecond: 50 };
+const SECONDS = 4;
+
+/**
+ * @typedef {object} BenchHost
+ * @property {any} cluster
+ * @property {any} gateway - its Worker.
+ * @property {any} worker
+ * @property {any} router
+ * @property {any} room
+ */
+
+/**
+ * Hosts that share a room.
+ *
+ * @param {any} api
+ * @param {number} count
+ * @returns {Promise<BenchHost[]>}
+ */
+async function startHosts(api, count) {
+  const { createCluster, memoryBus } = require(path.join(IMPL, 'subpaths/cluster'));
+  const bus = memoryBus();
+  const secret = 'the hosts of a bench have no secrets';
+  const hosts = [];
+
+  for (let index = 0; index < count; index += 1) {
+    /** @type {any} */
+    let gateway;
+
+    api.observer.once('newworker', (/** @type {any} */ worker) => (gateway = worker));
+
+    const cluster = await createCluster({ bus, secret, listenInfo: LISTEN, lease: LEASE });
+    const worker = await api.createWorker();
+    const router = await worker.createRouter();
+
+    hosts.push({
+      cluster,
+      gateway,
+      worker,
+      router,
+      room: await cluster.join('room', { router }),
+    });
+  }
+  return hosts;
+}
+
+/** @param {BenchHost[]} hosts */
+async function closeHosts(hosts) {
+  await Promise.all(hosts.map(({ cluster }) => cluster.close()));
+  hosts.forEach(({ worker }) => worker.close());
+}
+
+/**
+ * A direct DataProducer that all hosts see.
+ *
+ * @param {BenchHost[]} hosts - the first one has it.
+ */
+async function announce([first, ...others]) {
+  const producer = await (await first.router.createDirectTransport()).produceData();
+  const seen = others.map(
+    ({ room }) => new Promise((resolve) => room.once('dataproducer', resolve)),
+  );
+
+  first.room.announce(producer);
+  await Promise.all(seen);
+  return producer;
+}
+
+/**
+ * @param {{ hosts: number, count: number, size: number, sizeName: string }} options
+ * @returns {import('../types').Row}
+ */
+function toHosts({ hosts: others, count, size, sizeName }) {
+  return {
+    name: `cluster-${others}-${sizeName.replace(' ', '')}`,
+    title: `direct → cluster → ${others} direct, ${sizeName}`,
+    unit: 'message',
+    mark: { ratio: 1.6 },
+    group: { name: 'cluster' },
+    async prepare({ api, scale, fleet }) {
+      const hosts = await startHosts(api, 1 + fleet(others));
+      const producer = await announce(hosts);
+      /** @type {Receiver[]} */
+      const receivers = [];
+
+      for (const { router, room } of hosts.slice(1)) {
+        const transport = await router.createDirectTransport();
+        const consumer = await room.consumeData(transport, { dataProducerId: producer.id });
+
+        receivers.push(Receiver.of(consumer));
+      }
+
+      const load = { count: scale(count), size };
+
+      return {
+        workers: hosts.map(({ gateway }) => gateway),
+        run: () =>
+          stream({
+            send: (/** @type {Buffer} */ message) => producer.send(message),
+            receivers,
+            ...load,
+          }),
+        reference: await pipesByHand(api, { hosts: fleet(others), ...load }),
+        close: () => closeHosts(hosts),
+      };
+    },
+  };
+}
+
+/**
+ * @param {'socket.io' | 'nats'} kind - of the reference.
+ * @param {number} size
+ * @param {string} sizeName
+ * @returns {import('../types').Row}
+ */
+function toClients(kind, size, sizeName) {
+  const { hosts: count, clients: each, perSecond } = FLEET;
+
+  return {
+    name: `cluster-clients-${kind}-${sizeName.replace(' ', '')}`,
+    title: `1 direct → ${count} hosts × ${each} light WebRTC, ${sizeName}, ${perSecond}/s`,
+    unit: 'message',
+    mark: kind === 'socket.io' ? { ratio: 0.2 } : undefined,
+    group: { name: 'cluster' },
+    clients: 'light',
+    async prepare({ api, scale, fleet }) {
+      const hosts = await startHosts(api, count);
+      const producer = await announce(hosts);
+      const clients = fleet(each);
+      const fleets = await Promise.all(
+        hosts.map(({ worker, router, room }) =>
+          connectClients({
+            worker,
+            router,
+            count: clients,
+            light: true,
+            async prepare(transport) {
+              const options = { dataProducerId: producer.id };
+              const consumer = await room.consumeData(transport, options);
+
+              return consumer.sctpStreamParameters.streamId;
+            },
+          }),
+        ),
+      );
+      const load = { count: scale(perSecond * SECONDS), size, perSecond };
+
+      return {
+        workers: hosts.map(({ gateway }) => gateway),
+        async run() {
+          await Promise.all(fleets.map((one) => one.ready({ latencies: true })));
+
+          const received = Promise.all(fleets.map((one) => one.received(load.count)));
+
+          await paced({ send: (message) => producer.send(message), ...load });
+
+          const outcomes = await received;
+
+          return {
+            items: sum(outcomes.map(({ items }) => items)),
+            lost: sum(outcomes.map(({ lost = 0 }) => lost)),
+            disordered: sum(outcomes.map(({ disordered = 0 }) => disordered)),
+            latencies: async () =>
+              (await Promise.all(outcomes.map(({ latencies }) => all(latencies)))).flat(),
+          };
+        },
+        reference: await sockets({ kind, hosts: count, clients, load }),
+        async close() {
+          await closeHosts(hosts);
+          await Promise.all(fleets.map((one) => one.close()));
+        },
+      };
+    },
+  };
+}
+
+/** @param {import('../types').Outcome['latencies']} latencies */
+async function all(latencies) {
+  return Array.from((await (typeof latencies === 'function' ? latencies() : latencies)) ?? []);
+}
+
+module.exports = [
+  ...[...HOSTS].flatMap(([hosts, count]) =>
+    SIZES.map((size) => toHosts({ hosts, count, ...size })),
+  ),
+  ...SIZES.flatMap(({ size, sizeName }) =>
+    [
+      ...(hasSocketIo() ? [/** @type {const} */ ('socket.io')] : []),
+      /** @type {const} */ ('nats'),
+    ].map((kind) => toClients(kind, size, sizeName)),
+  ),
+];
