@@ -2,8 +2,8 @@
 
 // npm run robustness -- PROGRAM [options]
 //
-// PROGRAM is one of programs, listeners, cycles, floods, busy, slow, networks, files, soak. PROGRAM --help prints its
-// purpose and its options. IMPL=PATH tests another build of the package.
+// PROGRAM is one of programs, listeners, cycles, floods, busy, slow, networks, files, soak, faults. PROGRAM --help prints
+// its purpose and its options. IMPL=PATH tests another build of the package.
 
 const path = require('node:path');
 
@@ -19,6 +19,7 @@ const PROGRAMS = [
   'networks',
   'files',
   'soak',
+  'faults',
 ];
 
 async function main() {

@@ -28,9 +28,11 @@ class Host {
    * Runs a Node.js program that calls `serve()`.
    *
    * @param {string} file
+   * @param {string[]} [inside] - a command that runs the one which follows it, in a network namespace say.
    */
-  static ofNode(file) {
-    const child = fork(file, { serialization: 'advanced', execArgv: [] });
+  static ofNode(file, inside = []) {
+    const [execPath, ...execArgv] = [...inside, process.execPath];
+    const child = fork(file, { serialization: 'advanced', execPath, execArgv });
     const host = new Host(child, {
       send: (call, done) => child.send(call, done),
       end: () => child.disconnect(),
@@ -112,6 +114,11 @@ class Host {
     return cpuOfProcess(this.pid);
   }
 
+  /** @param {NodeJS.Signals} name */
+  signal(name) {
+    this.#child.kill(name);
+  }
+
   async end() {
     const ended = once(this.#child, 'exit');
 
@@ -121,10 +128,14 @@ class Host {
 
   /** Kills the process, so that its connections are not closed. */
   async kill() {
-    const ended = once(this.#child, 'exit');
+    const { exitCode, signalCode } = this.#child;
 
-    this.#child.kill('SIGKILL');
-    await ended;
+    if (exitCode === null && signalCode === null) {
+      const ended = once(this.#child, 'exit');
+
+      this.#child.kill('SIGKILL');
+      await ended;
+    }
   }
 
   /** @param {any} answer */

@@ -309,13 +309,14 @@ class Host {
    * Asks a host whether it lives.
    *
    * @param {Peer} peer
+   * @param {() => void} [then] - called once it is believed.
    */
-  #challenge(peer) {
+  #challenge(peer, then) {
     this.#link.ask(
       peer,
       this.#lease,
       (id, to) => ({ type: 'list', id, to }),
-      () => {},
+      () => peer.confirmed && then?.(),
     );
   }
 
@@ -332,13 +333,13 @@ class Host {
       this.#lists.onList(message, peer, bytes);
     } else if (message.id === undefined) {
       // An answer, which has been handled.
-    } else if (!peer.confirmed) {
-      // It asks again; by then it has answered this.
-      this.#challenge(peer);
-    } else if (message.type === 'pipe') {
+    } else if (message.type === 'want') {
+      // One that is not believed has no pipe, and is answered so: it makes another one at once.
+      this.#gives.onWant(message, peer);
+    } else if (peer.confirmed) {
       this.#gives.onPipe(message, peer);
     } else {
-      this.#gives.onWant(message, peer);
+      this.#challenge(peer, () => this.#gives.onPipe(message, peer));
     }
   }
 

@@ -1,0 +1,490 @@
+'use strict';
+
+// npm run robustness -- faults [--only=REGEX] [--bus=nats|redis] [--lease=5000] [--json] [--list]
+//
+// Three hosts of a cluster in network namespaces, with a real bus, send to each other while one thing breaks: each row of
+// the table of faults in docs/cluster.md, with the time that it took. Fails if a message comes twice or out of order, if
+// more is lost than 'missed' says, if a host that the fault does not concern loses anything, or if something takes longer
+// than promised. NATS has two servers, so that its own network can break too. Needs root or namespaces of users, nft, and
+// the servers of both buses.
+
+const { setTimeout: sleep } = require('node:timers/promises');
+
+const { markdown } = require('../bench/report/markdown');
+const { readOptions, refuse } = require('../scripts/options');
+const { whyNot } = require('./cluster/Net');
+const { Scene, now } = require('./cluster/Scene');
+const { broken } = require('./cluster/streams');
+
+const PER_SECOND = 50;
+const HOSTS = {
+  nats: { a: 'bus1', b: 'bus2', c: 'bus2' },
+  redis: { a: 'bus', b: 'bus', c: 'bus' },
+};
+const KINDS = /** @type {const} */ (['nats', 'redis']);
+
+/** How many beats a lease has, and what a machine may add to each time, in milliseconds. */
+const BEATS = 5;
+const SLACK = 500;
+
+/** The longest wait before a pipe is made again, in milliseconds. */
+const PIPE = 5_000;
+
+/**
+ * @typedef {object} Times - in milliseconds.
+ * @property {number} lease
+ * @property {number} beat
+ *
+ * @typedef {object} Figure
+ * @property {string} what
+ * @property {number} ms
+ * @property {number} within
+ *
+ * @typedef {object} Row
+ * @property {string} name
+ * @property {string} title
+ * @property {readonly ('nats' | 'redis')[]} [kinds] - of the bus, if not all.
+ * @property {string} unharmed - groups of hosts, one letter each: the members of a group lose nothing of each other.
+ * @property {boolean} [untold] - whether messages may be lost that no 'missed' tells of, as a queue was full.
+ * @property {(scene: Scene, times: Times) => Promise<Figure[]>} run - the fault is over at the end.
+ */
+
+/**
+ * When hosts have lost sight of another one, or see it again.
+ *
+ * @param {Scene} scene
+ * @param {string} event
+ * @param {string} who - one letter each.
+ * @param {string} about
+ * @param {number} since
+ * @param {number} within
+ */
+async function last(scene, event, who, about, since, within) {
+  const found = await Promise.all(
+    [...who].map((name) => scene.event(name, event, { since, within: within + 5_000, about })),
+  );
+
+  return { ms: Math.max(...found.map(({ at }) => at)) - since, args: found[0].args };
+}
+
+/** @type {readonly Row[]} */
+const ROWS = [
+  {
+    name: 'killed',
+    title: 'a host dies',
+    unharmed: 'ab',
+    async run(scene, { lease, beat }) {
+      const [id] = scene.member('c').ids;
+      const since = now();
+      const within = lease + beat + SLACK;
+
+      await scene.kill('c');
+
+      const { ms } = await last(scene, 'gone', 'ab', id, since, within);
+
+      await scene.start('c');
+      return [{ what: 'its DataProducers close', ms, within }];
+    },
+  },
+  {
+    name: 'left',
+    title: 'a host leaves',
+    unharmed: 'ab',
+    async run(scene) {
+      const [id] = scene.member('c').ids;
+      const since = now();
+      const sent = await scene.leave('c');
+      const { ms, args } = await last(scene, 'gone', 'ab', id, since, 1_000);
+      const all = await Promise.all(scene.alive.map((member) => member.seen()));
+
+      for (const { highest } of all) {
+        // They are numbered from 0.
+        const received = (highest.get(id) ?? -1) + 1;
+
+        if (received < sent) {
+          throw new Error(`${sent - received} messages of a host that left are lost`);
+        }
+      }
+      if (!args.includes('left')) {
+        throw new Error(`the host that left is gone by ${args}`);
+      }
+      await scene.kill('c');
+      await scene.start('c');
+      return [{ what: 'its DataProducers close', ms, within: 1_000 }];
+    },
+  },
+  {
+    name: 'restarted',
+    title: 'a host restarts under its name',
+    unharmed: 'ab',
+    async run(scene, { beat }) {
+      await scene.kill('c');
+
+      const { ids } = await scene.start('c');
+      const { events } = await scene.member('c').seen();
+      const since = events.find(({ event }) => event === 'joined')?.at ?? 0;
+      const { ms } = await last(scene, 'dataproducer', 'ab', ids[0], since, beat);
+
+      return [{ what: 'its new DataProducers are seen', ms, within: beat + SLACK }];
+    },
+  },
+  {
+    name: 'bus-down',
+    title: 'the bus is down for two leases, and has no memory',
+    unharmed: 'abc',
+    async run(scene, { lease, beat }) {
+      await scene.killBus();
+
+      const id = await scene.announce('a');
+
+      await sleep(2 * lease);
+
+      const since = now();
+
+      await scene.startBus();
+
+      const { ms } = await last(scene, 'dataproducer', 'bc', id, since, beat + SLACK);
+
+      await scene.withdraw('a');
+      return [{ what: 'news come', ms, within: beat + SLACK }];
+    },
+  },
+  {
+    name: 'without-bus',
+    title: 'one host has no bus for 1.6 leases',
+    unharmed: 'abc',
+    async run(scene, { lease }) {
+      const heal = scene.cut(['a'], scene.servers);
+      const id = await scene.announce('b');
+
+      await sleep(1.6 * lease);
+
+      const since = now();
+      const within = 2 * lease;
+
+      heal();
+
+      const { ms } = await last(scene, 'dataproducer', 'a', id, since, within);
+
+      await scene.withdraw('b');
+      return [{ what: 'news come', ms, within }];
+    },
+  },
+  {
+    name: 'bus-split',
+    title: 'two servers of the bus have no contact for 1.6 leases',
+    kinds: ['nats'],
+    unharmed: 'abc',
+    async run(scene, { lease }) {
+      const heal = scene.cut(['bus1'], ['bus2']);
+      const id = await scene.announce('b');
+
+      await sleep(1.6 * lease);
+
+      const since = now();
+      const within = 2 * lease;
+
+      heal();
+
+      const { ms } = await last(scene, 'dataproducer', 'a', id, since, within);
+
+      await scene.withdraw('b');
+      return [{ what: 'news come', ms, within }];
+    },
+  },
+  {
+    name: 'udp-short',
+    title: 'UDP between two hosts is blocked for 0.3 leases',
+    unharmed: 'abc',
+    async run(scene, { lease }) {
+      const heal = scene.cut(['a'], ['b'], { protocol: 'udp' });
+
+      await sleep(0.3 * lease);
+      heal();
+      return [{ what: 'messages come', ms: await scene.settled(lease + PIPE), within: lease }];
+    },
+  },
+  {
+    name: 'udp-long',
+    title: 'UDP between two hosts is blocked for two leases',
+    unharmed: 'ac bc',
+    async run(scene, { lease, beat }) {
+      const heal = scene.cut(['a'], ['b'], { protocol: 'udp' });
+
+      await sleep(2 * lease);
+      heal();
+
+      const ms = await scene.settled(lease + PIPE);
+
+      for (const name of 'ab') {
+        const { lives } = await scene.member(name).seen();
+
+        if (lives.some(({ until }) => until !== undefined)) {
+          throw new Error(`${name} has a DataConsumer that has closed`);
+        }
+      }
+      // Before the next row: a path that breaks sooner waits for longer until it is made again.
+      await sleep(lease + beat);
+      return [{ what: 'messages come', ms, within: PIPE + SLACK }];
+    },
+  },
+  {
+    name: 'frozen',
+    title: 'a process is frozen for 1.6 leases',
+    unharmed: 'bc',
+    async run(scene, { lease, beat }) {
+      const [id] = scene.member('a').ids;
+      const since = now();
+      const within = lease + beat + SLACK;
+
+      scene.freeze('a', true);
+
+      const { ms } = await last(scene, 'gone', 'bc', id, since, within);
+
+      await sleep(Math.max(0, since + 1.6 * lease - now()));
+      scene.freeze('a', false);
+      return [
+        { what: 'its DataProducers close', ms, within },
+        { what: 'they are back', ms: await scene.settled(lease + PIPE), within: beat + SLACK },
+      ];
+    },
+  },
+  {
+    name: 'busy',
+    title: "a host's event loop is blocked for 1.6 leases",
+    unharmed: 'abc',
+    async run(scene, { lease, beat }) {
+      await scene.member('a').call('block', 1.6 * lease);
+      await sleep(1.6 * lease);
+      return [{ what: 'it goes on', ms: await scene.settled(lease + PIPE), within: beat + SLACK }];
+    },
+  },
+  {
+    name: 'partition',
+    title: 'a host and its server of the bus have no contact with the others for 1.6 leases',
+    kinds: ['nats'],
+    unharmed: 'bc',
+    async run(scene, { lease, beat }) {
+      const since = now();
+      const within = lease + beat + SLACK;
+      const heal = scene.cut(['a', 'bus1'], ['b', 'c', 'bus2']);
+      const gone = await Promise.all([
+        last(scene, 'gone', 'bc', scene.member('a').ids[0], since, within),
+        last(scene, 'gone', 'a', scene.member('b').ids[0], since, within),
+        last(scene, 'gone', 'a', scene.member('c').ids[0], since, within),
+      ]);
+
+      await sleep(Math.max(0, since + 1.6 * lease - now()));
+      heal();
+      return [
+        { what: 'each side loses the other', ms: Math.max(...gone.map(({ ms }) => ms)), within },
+        {
+          what: 'they are back',
+          ms: await scene.settled(2 * lease + PIPE),
+          within: 2 * lease + PIPE,
+        },
+      ];
+    },
+  },
+  {
+    name: 'isolated',
+    title: 'a host has no network for 1.6 leases',
+    unharmed: 'bc',
+    async run(scene, { lease, beat }) {
+      const since = now();
+      const within = lease + beat + SLACK;
+      const heal = scene.cut(['a'], scene.others('a'));
+      const { ms } = await last(scene, 'gone', 'bc', scene.member('a').ids[0], since, within);
+
+      await sleep(Math.max(0, since + 1.6 * lease - now()));
+      heal();
+      return [
+        { what: 'its DataProducers close', ms, within },
+        {
+          what: 'they are back',
+          ms: await scene.settled(2 * lease + PIPE),
+          within: 2 * lease + PIPE,
+        },
+      ];
+    },
+  },
+  {
+    name: 'full',
+    title: 'a queue to a host is full',
+    unharmed: 'ac bc',
+    untold: true,
+    async run(scene, { lease }) {
+      const heal = scene.cut(['a'], ['b'], { protocol: 'udp' });
+
+      // 16 MiB fit. The other host has each burst before the next one.
+      for (let count = 0; count < 40; count += 1) {
+        await scene.member('a').call('send', 5, 100_000);
+        await scene.caughtUp('c', 'a');
+      }
+      heal();
+
+      const ms = await scene.settled(lease + PIPE);
+      const streams = await scene.streams();
+      const missing = streams.find(({ from, to }) => from === 'a' && to === 'b')?.missing;
+      const dropped = await scene.member('a').call('dropped');
+
+      if (dropped === 0 || missing !== dropped) {
+        throw new Error(`${missing} messages are missing, but ${dropped} were counted as dropped`);
+      }
+      return [{ what: 'messages come', ms, within: lease }];
+    },
+  },
+  {
+    name: 'later-release',
+    title: 'a host is of a later major release',
+    unharmed: 'ab',
+    async run(scene, { beat }) {
+      const since = now();
+
+      await scene.member('c').call('skew');
+
+      const { ms } = await last(scene, 'incompatible', 'ab', 'c', since, beat);
+
+      await scene.kill('c');
+      await scene.start('c');
+      return [{ what: "'incompatible'", ms, within: beat + SLACK }];
+    },
+  },
+  {
+    name: 'clock-back',
+    title: 'a host restarts with its clock an hour back',
+    unharmed: 'ab',
+    async run(scene, { lease, beat }) {
+      await scene.kill('c');
+
+      const { ids } = await scene.start('c', { clock: -3_600_000 });
+      const { events } = await scene.member('c').seen();
+      const since = events.find(({ event }) => event === 'joined')?.at ?? 0;
+      const within = lease + 2 * beat + SLACK;
+      const { ms } = await last(scene, 'dataproducer', 'ab', ids[0], since, within);
+
+      return [{ what: 'its new DataProducers are seen', ms, within }];
+    },
+  },
+];
+
+/**
+ * @param {Row} row
+ * @param {Scene} scene
+ */
+async function runRow(row, scene) {
+  const { lease } = scene;
+
+  await Promise.all(scene.alive.map((member) => member.call('begin')));
+
+  const figures = await row.run(scene, { lease, beat: lease / BEATS });
+  const late = figures.filter(({ ms, within }) => ms > within);
+
+  await scene.settled(lease + PIPE);
+  return {
+    figures,
+    broken: [
+      ...late.map(
+        ({ what, ms, within }) => `${what} after ${Math.round(ms)} ms, not ${Math.round(within)}`,
+      ),
+      ...broken(await (row.untold ? scene.streams() : scene.told()), row),
+    ],
+  };
+}
+
+/**
+ * @param {'nats' | 'redis'} kind
+ * @param {readonly Row[]} rows
+ * @param {number} lease
+ */
+async function runAll(kind, rows, lease) {
+  const results = [];
+  /** @type {Scene | undefined} */
+  let scene;
+
+  for (const row of rows.filter(({ kinds = KINDS }) => kinds.includes(kind))) {
+    const result = {
+      name: row.name,
+      title: row.title,
+      kind,
+      figures: /** @type {Figure[]} */ ([]),
+    };
+
+    process.stderr.write(`${kind}: ${row.title} …\n`);
+    try {
+      scene ??= await Scene.create({ kind, lease, perSecond: PER_SECOND, hosts: HOSTS[kind] });
+      results.push({ ...result, ...(await runRow(row, scene)) });
+    } catch (error) {
+      results.push({ ...result, broken: [`${/** @type {Error} */ (error).message}`] });
+      // What it leaves may break the next one.
+      await scene?.close();
+      scene = undefined;
+    }
+  }
+  await scene?.close();
+  return results;
+}
+
+async function main() {
+  const { only, bus, lease, json, list } = readOptions({
+    only: { type: 'pattern', default: /(?:)/ },
+    bus: { type: 'string' },
+    lease: { type: 'integer', min: 500, default: 5_000 },
+    json: { type: 'boolean' },
+    list: { type: 'boolean' },
+  });
+  const rows = ROWS.filter(({ name }) => only.test(name));
+  const reason = whyNot();
+
+  if (bus !== undefined && !KINDS.includes(bus)) {
+    refuse(`--bus must be one of ${KINDS.join(', ')} (got '${bus}')`);
+  }
+  if (list) {
+    return rows.forEach(({ name, title }) => console.log(`${name.padEnd(14)} ${title}`));
+  }
+  if (reason !== undefined) {
+    refuse(reason);
+  }
+
+  const kinds = KINDS.filter((kind) => bus === undefined || bus === kind);
+  // Mostly they wait.
+  const results = (await Promise.all(kinds.map((kind) => runAll(kind, rows, lease)))).flat();
+
+  if (json) {
+    results.forEach((result) => console.log(JSON.stringify(result)));
+  } else {
+    console.log(markdown(table(rows, kinds, results)));
+  }
+  for (const { title, kind, broken: found } of results) {
+    found.forEach((what) => console.error(`${title}, ${kind}: ${what}`));
+  }
+  process.exitCode = results.some(({ broken: found }) => found.length > 0) ? 1 : 0;
+}
+
+/**
+ * @param {readonly Row[]} rows
+ * @param {readonly string[]} kinds
+ * @param {{ name: string, kind: string, figures: Figure[] }[]} results
+ */
+function table(rows, kinds, results) {
+  return [
+    ['fault', 'what', 'promised, ms', ...kinds.map((kind) => `${kind}, ms`)],
+    ...rows.flatMap(({ name, title }) => {
+      const found = kinds.map((kind) =>
+        results.find((result) => result.name === name && result.kind === kind),
+      );
+      const figures = found.find((result) => result && result.figures.length > 0)?.figures ?? [];
+
+      return figures.map(({ what, within }, index) => [
+        title,
+        what,
+        `${Math.round(within)}`,
+        ...found.map((result) => `${Math.round(result?.figures[index]?.ms ?? NaN)}`),
+      ]);
+    }),
+  ];
+}
+
+exports.KINDS = KINDS;
+exports.ROWS = ROWS;
+exports.main = main;
